@@ -1,0 +1,15 @@
+/** `npm run bench -- [NAME]`: figures as JSON lines; exits 1 where a bar is missed. */
+import { lease } from "./lease.ts";
+import type { Figure } from "./lib/report.ts";
+
+const BENCHES: Record<string, () => Promise<Figure[]>> = { lease };
+
+const wanted = process.argv.slice(2).filter((word) => !word.startsWith("--"));
+const unknown = wanted.find((name) => !BENCHES[name]);
+if (unknown !== undefined) {
+  console.error(`no bench is called ${unknown}; there are: ${Object.keys(BENCHES).join(", ")}`);
+  process.exit(2);
+}
+const figures: Figure[] = [];
+for (const [name, bench] of Object.entries(BENCHES)) if (wanted.length === 0 || wanted.includes(name)) figures.push(...(await bench()));
+process.exit(figures.every(({ ok }) => ok) ? 0 : 1);

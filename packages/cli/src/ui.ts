@@ -1,0 +1,98 @@
+/** How the command line speaks: results on stdout, progress and errors on stderr, `--json` for programs. */
+import { formatMoney } from "@xenoservers/market";
+import { ERROR_CODES, type Refusal } from "@xenoservers/protocol";
+import { RefusedError } from "@xenoservers/sdk";
+import Table from "cli-table3";
+
+export const EXIT = { limit: 124, xeno: 125, interrupted: 130, killed: 137 } as const;
+
+/** An error whose message is for the person at the terminal, cause and next step included. */
+export class UserError extends Error {
+  override name = "UserError";
+  readonly exitCode: number;
+  constructor(message: string, exitCode: number = EXIT.xeno) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+const colours = process.stderr.isTTY && process.env["NO_COLOR"] === undefined;
+const paint = (code: number) => (text: string) => (colours ? `\u001B[${code}m${text}\u001B[0m` : text);
+export const dim = paint(2);
+export const bold = paint(1);
+export const green = paint(32);
+export const red = paint(31);
+export const yellow = paint(33);
+
+export const say = (line = ""): void => void process.stderr.write(`${line}\n`);
+export const print = (line = ""): void => void process.stdout.write(`${line}\n`);
+export const printJson = (value: unknown): void => print(JSON.stringify(value));
+
+/** Money with its currency; nanos or their decimal string. */
+export const money = (nanos: bigint | string, currency = "credits"): string => `${formatMoney(BigInt(nanos))} ${currency}`;
+export const countOf = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
+export const shortId = (id: string): string => id.slice(0, 12);
+
+export function duration(ms: number): string {
+  if (ms < 1_000) return `${ms} ms`;
+  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
+  const minutes = Math.floor(ms / 60_000);
+  return minutes < 60 ? `${minutes} min ${Math.floor((ms % 60_000) / 1_000)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+export const when = (ms: number): string => new Date(ms).toISOString().replace("T", " ").slice(0, 19);
+
+export function table(head: string[], rows: (string | number)[][]): void {
+  const grid = new Table({
+    head,
+    style: { head: [], border: [], compact: true },
+    chars: {
+      top: "",
+      "top-mid": "",
+      "top-left": "",
+      "top-right": "",
+      bottom: "",
+      "bottom-mid": "",
+      "bottom-left": "",
+      "bottom-right": "",
+      left: "",
+      "left-mid": "",
+      mid: "",
+      "mid-mid": "",
+      right: "",
+      "right-mid": "",
+      middle: "  ",
+    },
+  });
+  for (const row of rows) grid.push(row.map(String));
+  print(grid.toString());
+}
+
+/** A size of memory or disk as people write it. */
+export const mib = (size: number): string => (size % 1024 === 0 ? `${size / 1024}G` : `${size}M`);
+
+function factsText(facts: Refusal["facts"]): string {
+  return Object.entries(facts)
+    .filter(([key]) => key !== "excluded" && key !== "explanation")
+    .map(([key, value]) => `${key} ${typeof value === "string" && key.endsWith("Nanos") ? money(value) : String(value)}`)
+    .join(", ");
+}
+
+export function describeRefusal(refusal: Refusal): string {
+  const { says } = ERROR_CODES[refusal.code];
+  const explanation = refusal.facts["explanation"];
+  const facts = factsText(refusal.facts);
+  return [`${refusal.code}: ${says}`, explanation ? `  ${String(explanation)}` : "", facts ? `  (${facts})` : ""].filter(Boolean).join("\n");
+}
+
+/** Prints an error as `--json` or for people; returns the exit code. */
+export function reportError(error: unknown, json: boolean): number {
+  const refusal = error instanceof RefusedError ? error.refusal : null;
+  const message = refusal ? describeRefusal(refusal) : error instanceof Error ? error.message : String(error);
+  if (json) printJson({ error: refusal ? { code: refusal.code, ...refusal.facts, says: ERROR_CODES[refusal.code].says } : { code: "failed", says: message } });
+  else {
+    say(`${red("error")}: ${message}`);
+    if (!refusal && !(error instanceof UserError) && error instanceof Error && process.env["XENO_DEBUG"] !== undefined) say(dim(error.stack ?? ""));
+  }
+  return error instanceof UserError ? error.exitCode : EXIT.xeno;
+}

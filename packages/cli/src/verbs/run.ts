@@ -1,0 +1,229 @@
+/** `xeno run`: quote, order, send, follow, fetch, pay. Progress on stderr, the job's own output on stdout and stderr. */
+import { readFile } from "node:fs/promises";
+import { isCancel, select } from "@clack/prompts";
+import { ifServerVanishes, parseConditions, trustLine, type PaymentTerms } from "@xenoservers/market";
+import {
+  LeaseSession,
+  PYTHON,
+  RefusedError,
+  checkBound,
+  openLink,
+  quoteFor,
+  signOrder,
+  type BuiltJob,
+  type MarketClient,
+  type Quoted,
+  type Wanted,
+} from "@xenoservers/sdk";
+import { verifyReceipt } from "@xenoservers/verify";
+import { exitCodeOf, fetchInto, keepReceipt, unfetched } from "../deliver.ts";
+import { openClient } from "../home.ts";
+import { finishJob, parseJob, type ParsedJob } from "../job-from-args.ts";
+import { parseAmount, parseCount, parseDurationMs, parseSizeMib } from "../parse.ts";
+import { EXIT, UserError, countOf, dim, duration, mib, money, print, printJson, red, say, shortId, yellow } from "../ui.ts";
+import { endLine } from "./lease.ts";
+
+export interface RunOptions {
+  in?: string;
+  out?: string;
+  dir: string[];
+  env: string[];
+  stdin?: boolean;
+  budget: string;
+  maxPrice?: string;
+  maxTime: string;
+  pay: PaymentTerms;
+  on: "mine" | "market";
+  where: string;
+  cpu: string;
+  mem: string;
+  disk: string;
+  maxOutput: string;
+  label: string;
+  batch?: string;
+  detach?: boolean;
+  dryRun?: boolean;
+  local?: boolean;
+  quiet?: boolean;
+  json?: boolean;
+}
+
+function wantedOf(options: RunOptions): Wanted {
+  const conditions = parseConditions(options.where);
+  if (!conditions.ok) throw new UserError(`--where '${conditions.condition}': ${conditions.why}`);
+  return {
+    resources: { vcpu: parseCount(options.cpu, "--cpu", 1024), memoryMib: parseSizeMib(options.mem, "--mem"), diskMib: parseSizeMib(options.disk, "--disk") },
+    conditions: conditions.conditions,
+    terms: options.pay,
+    on: options.on,
+    maxPriceNanosPerHour: options.maxPrice === undefined ? null : parseAmount(options.maxPrice, "--max-price"),
+    durationMsMax: parseDurationMs(options.maxTime, "--max-time"),
+    budgetNanos: parseAmount(options.budget, "--budget"),
+    label: options.label,
+    ...(options.batch === undefined ? {} : { batch: options.batch }),
+  };
+}
+
+interface Shown {
+  server: string;
+  ratePerHourNanos: string;
+  holdNanos: string;
+  worstNanos: string;
+  walletAfterNanos: string;
+  durationMsMax: number;
+  trust: string;
+  ifServerVanishes: string;
+}
+
+async function showQuote(client: MarketClient, { offer, quote }: Quoted, wanted: Wanted, currency: string, quiet: boolean): Promise<Shown> {
+  const { balances } = await client.read("accounts");
+  const shown: Shown = {
+    server: offer.server,
+    ratePerHourNanos: quote.ratePerHourNanos.toString(),
+    holdNanos: quote.holdNanos.toString(),
+    worstNanos: quote.holdNanos.toString(),
+    walletAfterNanos: (BigInt(balances.available) - quote.holdNanos).toString(),
+    durationMsMax: quote.durationMsMax,
+    trust: trustLine("isolated"),
+    ifServerVanishes: ifServerVanishes(wanted.terms),
+  };
+  if (quiet) return shown;
+  const { vcpu, memoryMib, diskMib } = wanted.resources;
+  say(
+    `server   ${shortId(offer.server)}  ${vcpu} vCPU, ${mib(memoryMib)} memory, ${mib(diskMib)} disk  ${money(shown.ratePerHourNanos, currency)}/h  sandbox ${offer.sandbox}`,
+  );
+  say(
+    `hold     ${money(shown.holdNanos, currency)} for at most ${duration(quote.durationMsMax)} (${quote.boundBy === "budget" ? "your budget ends first" : "your time limit"}); what is not used comes back`,
+  );
+  say(`worst    ${money(shown.worstNanos, currency)}; wallet after that ${money(shown.walletAfterNanos, currency)}`);
+  say(`trust    ${shown.trust}`);
+  say(`terms    ${wanted.terms}; if the server vanishes you pay ${shown.ifServerVanishes}`);
+  return shown;
+}
+
+export async function run(file: string, args: string[], options: RunOptions): Promise<void> {
+  const wanted = wantedOf(options);
+  const parsed = await parseJob({
+    file,
+    args,
+    dir: options.dir,
+    env: options.env,
+    memoryMib: wanted.resources.memoryMib,
+    outputMib: parseSizeMib(options.maxOutput, "--max-output"),
+    ...(options.in === undefined ? {} : { in: options.in }),
+    ...(options.stdin ? { stdin: true } : {}),
+  });
+  const quiet = options.quiet === true || options.json === true;
+  if (parsed.isPython && !quiet) say(dim(`python   ${PYTHON.name}: ${PYTHON.lacks}`));
+  if (options.local) {
+    const { runLocally } = await import("../local-run.ts");
+    process.exitCode = await runLocally(parsed, wanted, options.out, options.json === true);
+    return;
+  }
+  const { client, context } = await openClient();
+  const quoted = await quoteFor(client, wanted);
+  const shown = await showQuote(client, quoted, wanted, context.currency, quiet);
+  if (options.dryRun) {
+    if (options.json) printJson({ quote: shown });
+    return;
+  }
+  await runOnMarket(client, finishJob(parsed, quoted.offer.engine), parsed, wanted, options, context.currency);
+}
+
+async function runOnMarket(client: MarketClient, job: BuiltJob, parsed: ParsedJob, wanted: Wanted, options: RunOptions, currency: string): Promise<void> {
+  const quiet = options.quiet === true || options.json === true;
+  const order = signOrder(client, wanted, job.jobHash);
+  const answer = await client.submit(order.envelope);
+  if (!answer.ok) throw new RefusedError(answer);
+  const bound = checkBound(client, order.id, answer.answer["purchaseOrder"]);
+  if (!quiet) say(dim(`lease    ${shortId(bound.po.id)}`));
+  let session: LeaseSession | null = null;
+  let started: () => void = () => {};
+  const running = new Promise<void>((resolve) => (started = resolve));
+  const link = openLink(client, { onUp: () => session?.hint(), onEvent: (event) => session?.hint(event) });
+  const output = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
+  session = new LeaseSession(
+    client,
+    bound,
+    job,
+    {
+      onOutput: (stream, bytes) => {
+        if (options.json) output[stream].push(bytes);
+        else if (!options.detach) process[stream].write(bytes);
+      },
+      onState(state) {
+        if (state === "running" || state === "ended") started();
+        if (!quiet && (state.startsWith("problem") || state === "reconnecting" || state === "matched again")) say(yellow(`         ${state}`));
+      },
+    },
+    link,
+  );
+  const close = (): void => {
+    session.close();
+    link.stop();
+  };
+  if (options.detach) {
+    await Promise.race([running, session.settled()]);
+    close();
+    if (options.json) printJson({ lease: session.lease, detached: true });
+    else {
+      print(session.lease);
+      say(`it runs on; follow it with: xeno attach ${shortId(session.lease)}`);
+    }
+    return;
+  }
+  const interrupted = onInterrupt(client, session);
+  const ended = Promise.all([session.settled(), fetchInto(session, options.out, parsed.shared)]);
+  const left = await Promise.race([ended, interrupted.left]);
+  if (left === "detach") {
+    close();
+    process.exitCode = EXIT.interrupted;
+    return say(`it runs on; follow it with: xeno attach ${shortId(session.lease)}`);
+  }
+  const [lease, tree] = await ended;
+  interrupted.done();
+  close();
+  const failed = await checkReceipt(client, lease.id);
+  process.exitCode = exitCodeOf(lease);
+  if (options.json)
+    return printJson({ lease: lease.id, end: lease.end, stdout: Buffer.concat(output.stdout).toString(), stderr: Buffer.concat(output.stderr).toString() });
+  if (!quiet) {
+    say(endLine(lease, currency));
+    const files = unfetched(tree, options.out);
+    for (const line of failed) say(red(`         the receipt does not hold: ${line}`));
+    if (files > 0) say(`         ${countOf(files, "file")} in /out at the server: xeno fetch ${shortId(lease.id)} --out DIR`);
+    say(dim(`         check it: xeno verify ${shortId(lease.id)}`));
+  }
+}
+
+/** Keeps the receipt and checks it at once: purchase order, result and bill; returns what is wrong, in words. */
+async function checkReceipt(client: MarketClient, lease: string): Promise<string[]> {
+  const receipt: unknown = JSON.parse(await readFile(await keepReceipt(client, lease, 0), "utf8"));
+  const { lines } = verifyReceipt(client.crypto, client.pins, receipt, { customerKey: client.identity.signer.publicKey });
+  return lines.filter(({ status }) => status === "failed").map(({ check, says }) => `${check}: ${says}`);
+}
+
+/** Ctrl-C: a person is asked; a script's job runs on. */
+function onInterrupt(client: MarketClient, session: LeaseSession): { left: Promise<"detach">; done(): void } {
+  let leave: (how: "detach") => void = () => {};
+  const left = new Promise<"detach">((resolve) => (leave = resolve));
+  let asking = false;
+  const handler = async (): Promise<void> => {
+    if (asking || !process.stdin.isTTY) return leave("detach");
+    asking = true;
+    const choice = await select({
+      message: "The job is running. What now?",
+      options: [
+        { value: "detach", label: "detach: it runs on" },
+        { value: "stop", label: "stop it and keep what it wrote" },
+        { value: "continue", label: "continue watching" },
+      ],
+    });
+    asking = false;
+    if (isCancel(choice) || choice === "detach") leave("detach");
+    else if (choice === "stop") await client.act("stop", { lease: session.lease, party: client.identity.party, reason: "interrupted" });
+  };
+  const listener = (): void => void handler();
+  process.on("SIGINT", listener);
+  return { left, done: () => void process.removeListener("SIGINT", listener) };
+}

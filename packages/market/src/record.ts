@@ -1,0 +1,18 @@
+/** An owner's record: what the market knows of how its leases ended. Counts only; who reads it decides what they mean. */
+import { TERMS, type EndReason } from "./terms.ts";
+
+export interface OwnerRecord {
+  leases: number;
+  completed: number;
+  ownerFailures: number;
+}
+
+export const EMPTY_RECORD: OwnerRecord = { leases: 0, completed: 0, ownerFailures: 0 };
+
+export function recordAfter(record: OwnerRecord, reason: EndReason): OwnerRecord {
+  return {
+    leases: record.leases + 1,
+    completed: record.completed + (TERMS[reason].blame === "owner" ? 0 : 1),
+    ownerFailures: record.ownerFailures + (TERMS[reason].blame === "owner" ? 1 : 0),
+  };
+}

@@ -1,0 +1,58 @@
+/**
+ * Settlement: one pure function of the lease's logged documents. Broker, owner and customer each compute it and must agree (PROTOCOL section 4).
+ * Who controls the inputs: the server controls `claimedMs`, the broker the times; the purchase order bounds both.
+ */
+import { minNanos } from "./money.ts";
+import { costNanos, type PriceVector, type Resources } from "./resources.ts";
+import { TERMS, type Blame, type EndReason, type PaymentTerms } from "./terms.ts";
+
+export interface SettlementInput {
+  reason: EndReason;
+  terms: PaymentTerms;
+  resources: Resources;
+  price: PriceVector;
+  holdNanos: bigint;
+  feeBasisPoints: number;
+  durationMsMax: number;
+  /** Use by the last receipted claim; 0 when none was made. */
+  claimedMs: number;
+  /** Broker time from the opening to the receipted end; 0 when never opened. */
+  openMs: number;
+  /** The least that a reserved and unused slot costs, frozen in the purchase order. */
+  cancellationNanos: bigint;
+}
+
+export interface Settlement {
+  reason: EndReason;
+  blame: Blame;
+  retryFree: boolean;
+  billableMs: number;
+  /** What the customer pays in all. */
+  dueNanos: bigint;
+  /** The broker's part of it. */
+  feeNanos: bigint;
+  /** The owner's part of it. */
+  ownerNanos: bigint;
+  refundNanos: bigint;
+}
+
+const BASIS_POINTS = 10_000n;
+
+export function settle(input: SettlementInput): Settlement {
+  const row = TERMS[input.reason];
+  const pay = row.pay[input.terms];
+  const billableMs = pay === "used" ? Math.max(0, Math.min(input.claimedMs, input.openMs, input.durationMsMax)) : 0;
+  const wanted = pay === "used" ? costNanos(input.resources, input.price, billableMs) : pay === "cancellation" ? input.cancellationNanos : 0n;
+  const dueNanos = minNanos(wanted, input.holdNanos);
+  const feeNanos = (dueNanos * BigInt(input.feeBasisPoints)) / BASIS_POINTS;
+  return {
+    reason: input.reason,
+    blame: row.blame,
+    retryFree: row.retryFree,
+    billableMs,
+    dueNanos,
+    feeNanos,
+    ownerNanos: dueNanos - feeNanos,
+    refundNanos: input.holdNanos - dueNanos,
+  };
+}

@@ -1,0 +1,414 @@
+/**
+ * The whole HTTP API as one table: routes, OpenAPI, the typed client and the authorisation test are all read from it. Everything that changes
+ * something is a signed document (POST /documents); the rest reads.
+ */
+import { END_REASONS, LEASE_STATES, PAYMENT_TERMS } from "@xenoservers/market";
+import { z } from "zod";
+import { zAccount, zEnvelope, zId, zKey, zNanos, zParty, zPrice, zResources, zServer } from "./documents.ts";
+import type { ErrorCode } from "./errors.ts";
+import { zPromise } from "./leaf.ts";
+import { zMarketInfo } from "./link/messages.ts";
+
+/** `party`: a session token of any party; the handler shows it only what is its own. `operator`: a token of the operator's key. */
+export type Access = "public" | "party" | "operator";
+
+export interface Route {
+  method: "GET" | "POST";
+  path: string;
+  access: Access;
+  summary: string;
+  params?: z.ZodObject;
+  query?: z.ZodObject;
+  body?: z.ZodType;
+  reply: z.ZodType;
+  /** text/plain or bytes instead of JSON. */
+  raw?: "text" | "bytes";
+  refusals: readonly ErrorCode[];
+}
+
+const zTimeMs = z.int();
+const zLimit = z.coerce.number().int().min(1).max(1000).default(100);
+const zFlag = z.enum(["true", "false"]).default("false");
+
+export const zLeaseView = z.object({
+  id: zId,
+  orderId: zId,
+  attempt: z.int(),
+  state: z.enum(LEASE_STATES),
+  customer: zParty,
+  owner: zParty,
+  server: zServer,
+  label: z.string(),
+  terms: z.enum(PAYMENT_TERMS),
+  resources: zResources,
+  price: zPrice,
+  durationMsMax: z.int(),
+  holdNanos: zNanos,
+  ratePerHourNanos: zNanos,
+  issuedAt: zTimeMs,
+  openedAt: zTimeMs.nullable(),
+  usedMs: z.int(),
+  lastAmendment: zId.nullable(),
+  end: z
+    .object({
+      reason: z.enum(END_REASONS),
+      blame: z.string(),
+      at: zTimeMs,
+      billableMs: z.int(),
+      dueNanos: zNanos,
+      feeNanos: zNanos,
+      ownerNanos: zNanos,
+      refundNanos: zNanos,
+      exitCode: z.int().nullable(),
+      result: zId.nullable(),
+      windowEndsAt: zTimeMs,
+    })
+    .nullable(),
+});
+export type LeaseView = z.infer<typeof zLeaseView>;
+
+export const zReceiptDocument = z.object({
+  kind: z.string(),
+  id: zId,
+  envelope: zEnvelope,
+  at: zTimeMs,
+  salt: z.string(),
+  leaf: zId,
+  index: z.int().nullable(),
+  proof: z.array(zId),
+});
+export const zReceipt = z.object({
+  format: z.literal("xenoservers-receipt-1"),
+  lease: zId,
+  market: z.object({ origin: z.string(), keys: zMarketInfo.shape.keys }),
+  documents: z.array(zReceiptDocument),
+  checkpoint: z.string(),
+  size: z.int(),
+});
+export type Receipt = z.infer<typeof zReceipt>;
+export type ReceiptDocument = z.infer<typeof zReceiptDocument>;
+
+export const zOfferView = z.object({
+  server: zServer,
+  owner: zParty,
+  offerId: zId,
+  resources: zResources,
+  free: zResources,
+  price: zPrice,
+  priceNanosPerHour: zNanos,
+  cpuScore: z.int(),
+  drivers: z.array(z.string()),
+  assurances: z.array(z.string()),
+  sandbox: z.string(),
+  engine: z.string(),
+  labels: z.record(z.string(), z.string()),
+  validUntil: zTimeMs,
+  maxLeaseMs: z.int(),
+  record: z.object({ leases: z.int(), completed: z.int(), ownerFailures: z.int() }),
+});
+export type OfferView = z.infer<typeof zOfferView>;
+
+export const zBalances = z.object({ available: zNanos, held: zNanos, pending: zNanos, staked: zNanos, locked: zNanos });
+export type Balances = z.infer<typeof zBalances>;
+
+export const zStoredEvent = z.object({ cursor: z.string(), kind: z.string(), lease: zId.nullable(), data: z.unknown(), at: zTimeMs });
+export type EventView = z.infer<typeof zStoredEvent>;
+
+const zKeyView = z.object({
+  key: zKey,
+  role: z.string(),
+  label: z.string(),
+  account: z.string().nullable(),
+  maxSpendPerDayNanos: z.string().nullable(),
+  expiresAt: z.int().nullable(),
+  revokedAt: z.int().nullable(),
+});
+const zAnswer = z.looseObject({ id: zId, at: zTimeMs, promise: zPromise.optional(), salt: z.string().optional() });
+
+const SIGNED = [
+  "bad_envelope",
+  "bad_payload",
+  "not_canonical",
+  "unknown_kind",
+  "bad_signature",
+  "wrong_origin",
+  "unknown_key",
+  "key_revoked",
+  "key_expired",
+  "key_not_allowed",
+  "not_yours",
+  "body_too_large",
+  "rate_limited",
+  "unavailable",
+] as const satisfies readonly ErrorCode[];
+const READ = ["bad_request", "bad_token", "rate_limited", "unavailable"] as const satisfies readonly ErrorCode[];
+
+export const API = {
+  market: {
+    method: "GET",
+    path: "/api/v1/market",
+    access: "public",
+    summary: "What this market is: origin, keys to pin, timings, fee",
+    reply: zMarketInfo,
+    refusals: ["rate_limited"],
+  },
+  submit: {
+    method: "POST",
+    path: "/api/v1/documents",
+    access: "public",
+    summary: "Submit one signed document; its key says who speaks. The same document again gets the same answer",
+    body: z.strictObject({ envelope: z.unknown() }),
+    reply: zAnswer,
+    refusals: [
+      ...SIGNED,
+      "id_reused",
+      "stale_sequence",
+      "expired",
+      "not_found",
+      "wrong_state",
+      "too_late",
+      "insufficient_funds",
+      "limit_reached",
+      "insufficient_stake",
+      "no_match",
+      "capacity_taken",
+      "suspended",
+      "conflict",
+    ],
+  },
+  submitMany: {
+    method: "POST",
+    path: "/api/v1/documents/many",
+    access: "public",
+    summary: "Submit up to 100 signed documents; each is answered for itself, in order",
+    body: z.strictObject({ envelopes: z.array(z.unknown()).min(1).max(100) }),
+    reply: z.object({ answers: z.array(z.looseObject({})) }),
+    refusals: SIGNED,
+  },
+  challenge: {
+    method: "POST",
+    path: "/api/v1/auth/challenge",
+    access: "public",
+    summary: "A challenge to sign for a session token",
+    reply: z.object({ challenge: zId }),
+    refusals: ["rate_limited"],
+  },
+  token: {
+    method: "POST",
+    path: "/api/v1/auth/token",
+    access: "public",
+    summary: "A short-lived token for reading, against a signed login document",
+    body: z.strictObject({ login: z.unknown() }),
+    reply: z.object({ token: z.string(), party: zParty, expiresAt: zTimeMs }),
+    refusals: [...SIGNED, "bad_token"],
+  },
+  whoami: {
+    method: "GET",
+    path: "/api/v1/whoami",
+    access: "party",
+    summary: "The caller's party and keys",
+    reply: z.object({ party: zParty, name: z.string(), account: zAccount, role: z.string(), suspended: z.boolean(), keys: z.array(zKeyView) }),
+    refusals: READ,
+  },
+  accounts: {
+    method: "GET",
+    path: "/api/v1/accounts",
+    access: "party",
+    summary: "The caller's accounts: tree, limits, what is left of them, and the money by state",
+    reply: z.object({
+      balances: zBalances,
+      accounts: z.array(z.object({ id: zAccount, parent: zAccount.nullable(), name: z.string(), limitNanos: z.string().nullable(), spentNanos: z.string() })),
+    }),
+    refusals: READ,
+  },
+  statement: {
+    method: "GET",
+    path: "/api/v1/statement",
+    access: "party",
+    summary: "Movements of the caller's money, newest first",
+    query: z.object({ limit: zLimit }),
+    reply: z.object({ entries: z.array(z.object({ id: z.string(), debit: z.string(), credit: z.string(), amountNanos: z.string(), at: zTimeMs })) }),
+    refusals: READ,
+  },
+  offers: {
+    method: "GET",
+    path: "/api/v1/offers",
+    access: "public",
+    summary: "Search live offers; with a token also those that serve only the caller",
+    query: z.object({
+      q: z.string().max(500).default(""),
+      order: z.enum(["price", "cost-per-work"]).default("price"),
+      on: z.enum(["mine", "market"]).default("market"),
+      vcpu: z.coerce.number().int().min(1).max(1024).optional(),
+      memoryMib: z.coerce.number().int().min(1).max(16_777_216).optional(),
+      diskMib: z.coerce.number().int().min(0).max(1_073_741_824).optional(),
+      durationMs: z.coerce.number().int().min(0).default(0),
+      limit: z.coerce.number().int().min(1).max(200).default(20),
+    }),
+    reply: z.object({ offers: z.array(zOfferView), resources: zResources, excluded: z.record(z.string(), z.int()), explanation: z.string() }),
+    refusals: ["bad_request", "bad_condition", "rate_limited"],
+  },
+  leases: {
+    method: "GET",
+    path: "/api/v1/leases",
+    access: "party",
+    summary: "Leases the caller is part of, newest first",
+    query: z.object({ live: zFlag, limit: zLimit }),
+    reply: z.object({ leases: z.array(zLeaseView) }),
+    refusals: READ,
+  },
+  lease: {
+    method: "GET",
+    path: "/api/v1/leases/:id",
+    access: "party",
+    summary: "One lease; a prefix of its id is enough",
+    params: z.object({ id: z.string().regex(/^[0-9a-f]{4,64}$/) }),
+    reply: zLeaseView,
+    refusals: [...READ, "not_found", "conflict"],
+  },
+  receipt: {
+    method: "GET",
+    path: "/api/v1/leases/:id/receipt",
+    access: "party",
+    summary: "Everything that proves a lease offline",
+    params: z.object({ id: z.string().regex(/^[0-9a-f]{4,64}$/) }),
+    reply: zReceipt,
+    refusals: [...READ, "not_found", "conflict"],
+  },
+  order: {
+    method: "GET",
+    path: "/api/v1/orders/:id",
+    access: "party",
+    summary: "Where an order stands",
+    params: z.object({ id: zId }),
+    reply: z.object({ id: zId, lease: zId.nullable(), attempt: z.int() }),
+    refusals: [...READ, "not_found"],
+  },
+  events: {
+    method: "GET",
+    path: "/api/v1/events",
+    access: "party",
+    summary: "The caller's events after a cursor; with Accept: text/event-stream they keep coming (Last-Event-ID works)",
+    query: z.object({
+      after: z
+        .string()
+        .regex(/^[0-9.]{1,60}$/)
+        .optional(),
+      limit: zLimit,
+    }),
+    reply: z.object({ events: z.array(zStoredEvent) }),
+    refusals: READ,
+  },
+  checkpoint: {
+    method: "GET",
+    path: "/log/checkpoint",
+    access: "public",
+    summary: "The log's latest signed checkpoint (C2SP tlog-checkpoint)",
+    raw: "text",
+    reply: z.string(),
+    refusals: ["rate_limited", "unavailable"],
+  },
+  tile: {
+    method: "GET",
+    path: "/log/tile/:level/*",
+    access: "public",
+    summary: "Hash tiles (level 0…) and entry bundles (`entries`) as in C2SP tlog-tiles",
+    params: z.object({ level: z.string(), "*": z.string() }),
+    raw: "bytes",
+    reply: z.string(),
+    refusals: ["rate_limited", "not_found", "unavailable"],
+  },
+  inclusion: {
+    method: "GET",
+    path: "/api/v1/log/inclusion",
+    access: "public",
+    summary: "Proof that a leaf is in the tree of a size",
+    query: z.object({ leaf: zId, size: z.coerce.number().int().min(1) }),
+    reply: z.object({ index: z.int(), size: z.int(), proof: z.array(zId) }),
+    refusals: ["bad_request", "not_found", "rate_limited", "unavailable"],
+  },
+  consistency: {
+    method: "GET",
+    path: "/api/v1/log/consistency",
+    access: "public",
+    summary: "Proof that one tree is a prefix of another",
+    query: z.object({ from: z.coerce.number().int().min(0), to: z.coerce.number().int().min(0) }),
+    reply: z.object({ proof: z.array(zId) }),
+    refusals: ["bad_request", "not_found", "rate_limited", "unavailable"],
+  },
+  overview: {
+    method: "GET",
+    path: "/api/v1/operator/overview",
+    access: "operator",
+    summary: "The operator's view: books, log, servers",
+    reply: z.object({
+      servers: z.int(),
+      online: z.int(),
+      liveLeasesHoldNanos: zNanos,
+      heldNanos: zNanos,
+      booksBalance: z.boolean(),
+      logSize: z.int(),
+      logPending: z.int(),
+    }),
+    refusals: [...READ, "operator_only"],
+  },
+} as const satisfies Record<string, Route>;
+
+export type RouteName = keyof typeof API;
+type TypeOf<T> = T extends z.ZodType ? z.infer<T> : undefined;
+type InputOf<T> = T extends z.ZodType ? z.input<T> : undefined;
+type Part<N extends RouteName, P extends "params" | "query" | "body"> = (typeof API)[N] extends Record<P, infer S> ? S : undefined;
+export type RouteParams<N extends RouteName> = TypeOf<Part<N, "params">>;
+export type RouteQuery<N extends RouteName> = TypeOf<Part<N, "query">>;
+export type RouteQueryInput<N extends RouteName> = InputOf<Part<N, "query">>;
+export type RouteReply<N extends RouteName> = TypeOf<(typeof API)[N]["reply"]>;
+
+/** The table as OpenAPI 3.1. */
+export function openApi(version: string): unknown {
+  const schema = (type: z.ZodType): unknown => z.toJSONSchema(type, { io: "input", unrepresentable: "any" });
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const [name, route] of Object.entries(API) as [RouteName, Route][]) {
+    const parameters = (["params", "query"] as const).flatMap((where) =>
+      Object.entries(route[where]?.shape ?? {}).map(([key, type]) => ({
+        name: key,
+        in: where === "params" ? "path" : "query",
+        required: where === "params" || !(type as z.ZodType).safeParse(undefined).success,
+        schema: schema(type as z.ZodType),
+      })),
+    );
+    const content = route.raw
+      ? { [route.raw === "text" ? "text/plain" : "application/octet-stream"]: {} }
+      : { "application/json": { schema: schema(route.reply) } };
+    (paths[route.path.replace(/:(\w+)/g, "{$1}").replace("*", "{tile}")] ??= {})[route.method.toLowerCase()] = {
+      operationId: name,
+      summary: route.summary,
+      parameters,
+      ...(route.body ? { requestBody: { required: true, content: { "application/json": { schema: schema(route.body) } } } } : {}),
+      security: route.access === "public" ? [] : [{ session: [] }],
+      responses: {
+        "200": { description: "done", content },
+        default: {
+          description: `refused: ${route.refusals.join(", ")}`,
+          content: { "application/json": { schema: { $ref: "#/components/schemas/Refusal" } } },
+        },
+      },
+    };
+  }
+  const refusal = {
+    type: "object",
+    required: ["error"],
+    properties: {
+      error: {
+        type: "object",
+        required: ["code", "says", "blame", "retryable"],
+        properties: { code: { type: "string" }, says: { type: "string" }, blame: { type: "string" }, retryable: { type: "boolean" } },
+      },
+    },
+  };
+  return {
+    openapi: "3.1.0",
+    info: { title: "Xenoservers broker", version, license: { name: "Apache-2.0", identifier: "Apache-2.0" } },
+    paths,
+    components: { schemas: { Refusal: refusal }, securitySchemes: { session: { type: "http", scheme: "bearer" } } },
+  };
+}

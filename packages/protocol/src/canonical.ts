@@ -1,0 +1,39 @@
+/**
+ * Canonical JSON: RFC 8785 restricted to strings, safe integers, booleans, null, arrays and objects. Two parties that encode the same value
+ * get the same bytes, and a reader accepts bytes only if encoding what it parsed gives them back: no duplicate or hidden keys.
+ */
+import { equalBytes, parseUtf8, utf8 } from "./bytes.ts";
+
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+
+export function canonicalText(value: Json): string {
+  if (value === null || typeof value === "boolean") return String(value);
+  if (typeof value === "string") {
+    if (!value.isWellFormed()) throw new TypeError("a string is not well-formed UTF-16");
+    return JSON.stringify(value);
+  }
+  if (typeof value === "number") {
+    if (!Number.isSafeInteger(value) || Object.is(value, -0)) throw new TypeError(`only safe integers can be encoded, not ${value}`);
+    return String(value);
+  }
+  if (Array.isArray(value)) return `[${value.map(canonicalText).join(",")}]`;
+  const object = value as { readonly [key: string]: Json };
+  const members = Object.keys(object)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${canonicalText(object[key]!)}`);
+  return `{${members.join(",")}}`;
+}
+
+export const canonicalBytes = (value: Json): Uint8Array => utf8(canonicalText(value));
+
+/** Parses canonical bytes; null where they are not UTF-8, not JSON or not canonical. */
+export function parseCanonical(bytes: Uint8Array): Json | null {
+  const text = parseUtf8(bytes);
+  if (text === null) return null;
+  try {
+    const value = JSON.parse(text) as Json;
+    return equalBytes(canonicalBytes(value), bytes) ? value : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * What customer and server say inside the channel. Bytes are pulled by digest in parts, so transfers resume and buffers stay bounded.
+ *
+ *   customer                              server
+ *   job {spec, inputs, sizes}  ─────────▶  checks it against the order's jobHash
+ *              ◀───────── want {digest, offset, length}   (until all bytes are there and hash right)
+ *   part {digest, offset} + bytes ──────▶
+ *              ◀───────── state {running}; output {stream, offset} + bytes …
+ *   seen {stdout, stderr} ──────────────▶  (window)
+ *              ◀───────── ended {result, tree}
+ *   want … part …  the other way round, for the outputs
+ */
+import { z } from "zod";
+import { zEnvelope, zId } from "../documents.ts";
+import { zJobSpec } from "../ids.ts";
+
+export const PART_BYTES_MAX = 1024 * 1024;
+const SIZE_MAX = 64 * 1024 * 1024 * 1024;
+
+/** Relative, plain parts: nothing in it can leave the folder it is written to. */
+const zTreePath = z
+  .string()
+  .min(1)
+  .max(4096)
+  .refine(
+    (path) => !path.includes("\0") && path.split("/").every((part) => part !== "" && part !== "." && part !== ".."),
+    "must be a relative path of plain names",
+  );
+
+const zInputEntry = z.discriminatedUnion("kind", [
+  z.strictObject({ path: zTreePath, kind: z.literal("file"), digest: zId, size: z.int().min(0).max(SIZE_MAX) }),
+  z.strictObject({ path: zTreePath, kind: z.literal("directory") }),
+  z.strictObject({ path: zTreePath, kind: z.literal("link"), target: z.string().min(1).max(4096) }),
+]);
+export type InputEntry = z.infer<typeof zInputEntry>;
+
+const zMount = z.strictObject({
+  path: z
+    .string()
+    .regex(/^(\/[^/\0]{1,255}){1,16}$/)
+    .refine((path) => !/\/\.{1,2}(\/|$)/.test(path)),
+  writable: z.boolean(),
+  keep: z.boolean(),
+});
+export type ChannelMount = z.infer<typeof zMount>;
+
+/** Its canonical digest is `inputs` in the job's spec. */
+export const zInputTree = z.strictObject({ entries: z.array(zInputEntry).max(100_000), mounts: z.array(zMount).max(64) });
+export type InputTree = z.infer<typeof zInputTree>;
+
+const zOffset = z.int().min(0).max(SIZE_MAX);
+
+const zChannelHeader = z.discriminatedUnion("t", [
+  z.strictObject({ t: z.literal("job"), spec: zJobSpec, inputs: zInputTree, moduleSize: zOffset, stdinSize: zOffset }),
+  z.strictObject({ t: z.literal("attach"), stdout: zOffset, stderr: zOffset }),
+  z.strictObject({ t: z.literal("want"), digest: zId, offset: zOffset, length: z.int().min(1).max(PART_BYTES_MAX) }),
+  z.strictObject({ t: z.literal("part"), digest: zId, offset: zOffset }),
+  z.strictObject({ t: z.literal("state"), state: z.enum(["waiting", "preparing", "running", "ended"]), usedMs: z.int().min(0) }),
+  z.strictObject({ t: z.literal("output"), stream: z.enum(["stdout", "stderr"]), offset: zOffset }),
+  z.strictObject({ t: z.literal("seen"), stdout: zOffset, stderr: zOffset }),
+  z.strictObject({ t: z.literal("ended"), result: zEnvelope, tree: z.array(zInputEntry).max(100_000), stdoutSize: zOffset, stderrSize: zOffset }),
+  z.strictObject({ t: z.literal("problem"), code: z.string().max(64), why: z.string().max(500) }),
+]);
+export type ChannelHeader = z.infer<typeof zChannelHeader>;
+
+export function parseChannelHeader(text: string): ChannelHeader | null {
+  try {
+    const parsed = zChannelHeader.safeParse(JSON.parse(text));
+    return parsed.success ? parsed.data : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,67 @@
+import { describe, expect, it } from "vitest";
+import { toHex } from "../bytes.ts";
+import type { Pipe } from "../link/pipe.ts";
+import { channelKeyPair, initiateChannel, respondChannel, type Channel } from "./channel.ts";
+
+function pipes(tamper: (m: Uint8Array) => Uint8Array = (m) => m): [Pipe, Pipe, Uint8Array[]] {
+  const seen: Uint8Array[] = [];
+  const make = () => ({ message: (_: string | Uint8Array) => {}, close: () => {} });
+  const a = make();
+  const b = make();
+  const end = (own: ReturnType<typeof make>, other: ReturnType<typeof make>): Pipe => ({
+    send: (m) => {
+      seen.push(m as Uint8Array);
+      const t = tamper(m as Uint8Array);
+      queueMicrotask(() => other.message(t));
+    },
+    close: () => {
+      own.close();
+      other.close();
+    },
+    onMessage: (h) => void (own.message = h),
+    onClose: (h) => void (own.close = h),
+  });
+  return [end(a, b), end(b, a), seen];
+}
+const po = "ab".repeat(32);
+
+describe("channel", () => {
+  const customer = channelKeyPair();
+  const server = channelKeyPair();
+  const connect = (p: [Pipe, Pipe, Uint8Array[]], expected = customer.publicKey, prologue = po) =>
+    new Promise<[Channel, Channel]>((resolve, reject) => {
+      let theirs: Channel;
+      respondChannel(p[1], server, toHex(expected), prologue, (channel) => (theirs = channel));
+      initiateChannel(p[0], customer, toHex(server.publicKey), po).then((ours) => resolve([ours, theirs]), reject);
+    });
+
+  it("carries large bodies and hides them from whoever is between", async () => {
+    const p = pipes();
+    const [ours, theirs] = await connect(p);
+    const body = new Uint8Array(300_000).fill(65);
+    const got = new Promise<[unknown, Uint8Array]>((resolve) => theirs.onMessage((header, bytes) => resolve([header, bytes])));
+    ours.send({ t: "part", digest: po, offset: 7 }, body);
+    const [header, bytes] = await got;
+    expect(header).toEqual({ t: "part", digest: po, offset: 7 });
+    expect(Buffer.from(bytes).equals(Buffer.from(body))).toBe(true);
+    expect(p[2].every((m) => !Buffer.from(m).includes(Buffer.alloc(32, 65)))).toBe(true);
+  });
+
+  it("refuses another customer's key and another lease's channel", async () => {
+    await expect(connect(pipes(), server.publicKey)).rejects.toThrow();
+    await expect(connect(pipes(), customer.publicKey, "cd".repeat(32))).rejects.toThrow();
+  });
+
+  it("closes on a changed byte and on an unknown header", async () => {
+    let change = false;
+    const [ours, theirs] = await connect(pipes((m) => (change ? m.map((b, i) => (i === 5 ? b ^ 1 : b)) : m)));
+    const closed = new Promise((resolve) => theirs.onClose(resolve));
+    change = true;
+    ours.send({ t: "seen", stdout: 0, stderr: 0 });
+    expect(await closed).toContain("does not decrypt");
+    const [a, b] = await connect(pipes());
+    const refused = new Promise((resolve) => b.onClose(resolve));
+    a.send({ t: "nonsense" } as never);
+    expect(await refused).toContain("unknown header");
+  });
+});

@@ -1,0 +1,30 @@
+/**
+ * What an owner hands to a machine so that it may join as a server of theirs: the market's address and keys to pin, the owner's party, and the
+ * seed of a one-time key that may grant one server key and nothing else. A secret until used.
+ */
+import { z } from "zod";
+import { parseUtf8, utf8, fromBase64, toBase64 } from "./bytes.ts";
+import { zKey, zParty } from "./documents.ts";
+
+const zEnrolToken = z.strictObject({
+  url: z.url({ protocol: /^https?$/ }),
+  origin: z.string(),
+  keys: z.strictObject({ purchaseOrders: zKey, checkpoints: zKey, receipts: zKey }),
+  party: zParty,
+  seed: z.string().regex(/^[0-9a-f]{64}$/),
+});
+export type EnrolToken = z.infer<typeof zEnrolToken>;
+
+const PREFIX = "xeno-enrol-";
+
+export const formatEnrolToken = (token: EnrolToken): string => PREFIX + toBase64(utf8(JSON.stringify(token)));
+
+export function parseEnrolToken(text: string): EnrolToken | null {
+  const bytes = text.startsWith(PREFIX) ? fromBase64(text.slice(PREFIX.length).trim()) : null;
+  try {
+    const parsed = zEnrolToken.safeParse(JSON.parse((bytes && parseUtf8(bytes)) ?? ""));
+    return parsed.success ? parsed.data : null;
+  } catch {
+    return null;
+  }
+}

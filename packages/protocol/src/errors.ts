@@ -1,0 +1,87 @@
+/** Every refusal the market knows: what it means in HTTP, whether trying again can help, and who is to blame. A closed union. */
+
+export type RefusalBlame = "customer" | "owner" | "broker" | "caller" | "unknown";
+
+interface CodeRow {
+  status: number;
+  retryable: boolean;
+  blame: RefusalBlame;
+  /** What it is, and what to do next. */
+  says: string;
+}
+
+const row = (status: number, blame: RefusalBlame, says: string, retryable = false): CodeRow => ({ status, retryable, blame, says });
+
+export const ERROR_CODES = {
+  bad_envelope: row(400, "caller", "the document is not a DSSE envelope with one signature; sign it with a current client"),
+  bad_payload: row(400, "caller", "the payload does not match its schema; see `path`"),
+  not_canonical: row(400, "caller", "the payload's bytes are not canonical JSON (duplicate keys, blanks, wrong order)"),
+  unknown_kind: row(400, "caller", "this kind or version of document is not known here; upgrade with `npm install -g xeno@latest`"),
+  bad_request: row(400, "caller", "the request does not match the API; see `path`"),
+  bad_condition: row(400, "caller", "a condition cannot be read; see `why`"),
+  body_too_large: row(413, "caller", "the body is larger than this market accepts"),
+  rate_limited: row(429, "caller", "too many requests; wait as long as `retryAfterMs` says", true),
+  bad_signature: row(401, "caller", "the signature does not match the payload and the key"),
+  unknown_key: row(401, "caller", "the key belongs to no party here; run `xeno login URL`"),
+  key_revoked: row(401, "caller", "the key was revoked or rotated away; use a current key"),
+  key_expired: row(401, "caller", "the key's delegation has expired; create a new one with `xeno token create`"),
+  key_not_allowed: row(403, "caller", "this key's role may not sign this kind of document"),
+  not_yours: row(403, "caller", "the document speaks for another party or server"),
+  wrong_origin: row(400, "caller", "the document was made for another market; check `xeno context use`"),
+  bad_token: row(401, "caller", "the session token is missing, wrong or expired; the client fetches a new one", true),
+  operator_only: row(403, "caller", "only the market's operator may do this"),
+  suspended: row(403, "caller", "the party is suspended; running leases finish, new ones are refused; ask the operator"),
+  id_reused: row(409, "caller", "the same client id was used before with other contents; use a new id"),
+  stale_sequence: row(409, "owner", "an offer or claim with a higher sequence is known already"),
+  expired: row(410, "caller", "the document's own deadline has passed; sign a new one"),
+  not_found: row(404, "caller", "there is no such thing, or it is not yours to see"),
+  wrong_state: row(409, "caller", "the lease is in a state that does not allow this; see `state`"),
+  too_late: row(409, "owner", "the deadline for this step has passed; the order may have been placed elsewhere"),
+  insufficient_funds: row(402, "customer", "the account does not hold enough; see `missingNanos`, then add credit or lower --budget"),
+  limit_reached: row(402, "customer", "a spend limit on the way to the money is reached; see `account` or `key`"),
+  insufficient_stake: row(402, "owner", "the owner's stake does not cover this lease"),
+  no_match: row(409, "customer", "no server meets the conditions now; see `excluded`", true),
+  capacity_taken: row(409, "unknown", "the last fitting slot was taken by another order; try again", true),
+  conflict: row(409, "unknown", "another change came first too many times; try again", true),
+  claim_out_of_order: row(409, "owner", "the claim does not follow the last receipted one"),
+  claim_decreasing: row(409, "owner", "cumulative use went down"),
+  claim_chain_broken: row(409, "owner", "the claim does not name the last receipted one"),
+  claim_too_early: row(409, "owner", "more use is claimed than time has passed"),
+  result_mismatch: row(409, "owner", "the result does not belong to this lease's job"),
+  protocol_version: row(426, "caller", "the protocol version is outside this broker's range; upgrade with `npm install -g xeno@latest`"),
+  server_offline: row(503, "owner", "the server is not connected now", true),
+  unavailable: row(503, "broker", "the broker cannot reach its database; nothing was changed, try again", true),
+  internal: row(500, "broker", "the broker failed; nothing was changed as far as it knows", true),
+} as const satisfies Record<string, CodeRow>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** An expected refusal: returned, never thrown. `facts` are safe to show to the caller. */
+export interface Refusal {
+  ok: false;
+  code: ErrorCode;
+  facts: Record<string, string | number | boolean | null | Record<string, number>>;
+}
+
+export function refuse(code: ErrorCode, facts: Refusal["facts"] = {}): Refusal {
+  return { ok: false, code, facts };
+}
+
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, text);
+}
+
+/** The wire form of a refusal. */
+export function refusalBody(refusal: Refusal) {
+  const { retryable, blame, says } = ERROR_CODES[refusal.code];
+  return { error: { code: refusal.code, says, blame, retryable, ...refusal.facts } };
+}
+
+export class InvariantError extends Error {
+  override name = "InvariantError";
+}
+
+/** Our own bug: stops the operation, never a way to answer a caller's mistake. */
+export function invariant(condition: unknown, what: string): asserts condition {
+  if (!condition) throw new InvariantError(what);
+}

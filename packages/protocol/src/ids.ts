@@ -1,0 +1,36 @@
+/** How stable ids come from keys and documents. */
+import { concatBytes, toHex, utf8 } from "./bytes.ts";
+import { canonicalBytes, type Json } from "./canonical.ts";
+import type { Crypto } from "./crypto.ts";
+import { z } from "zod";
+import { fromHex } from "./bytes.ts";
+import { zId } from "./documents.ts";
+
+const ID_HEX = 40;
+
+const derive = (crypto: Crypto, prefix: string, hex: string): string =>
+  `${prefix}_${toHex(crypto.sha256(concatBytes(utf8(`xenoservers ${prefix} `), fromHex(hex)!))).slice(0, ID_HEX)}`;
+
+/** A party keeps the id of its first root key for life. */
+export const partyIdOf = (crypto: Crypto, firstRootKey: string): string => derive(crypto, "p", firstRootKey);
+export const serverIdOf = (crypto: Crypto, serverKey: string): string => derive(crypto, "s", serverKey);
+/** A party's own account; sub-accounts take the id of the document that made them. */
+export const rootAccountOf = (partyId: string): string => `a_${partyId.slice(2)}`;
+export const subAccountOf = (documentId: string): string => `a_${documentId.slice(0, ID_HEX)}`;
+
+/** What a job is, in digests: bytes and names travel in the channel, never in an order (PROTOCOL section 5). */
+export const zJobSpec = z.strictObject({
+  module: zId,
+  args: z.array(z.string().max(131_072)).max(1024),
+  env: z.array(z.tuple([z.string().min(1).max(256), z.string().max(131_072)])).max(1024),
+  inputs: zId,
+  stdin: zId,
+  engine: z.string().max(64),
+  memoryMibMax: z.int().min(1).max(4096),
+  outputMibMax: z.int().min(1).max(65_536),
+  seed: z.string().regex(/^[0-9a-f]{64}$/),
+  clockBaseMs: z.int().min(0),
+});
+export type JobSpec = z.infer<typeof zJobSpec>;
+
+export const jobHashOf = (crypto: Crypto, spec: JobSpec): string => toHex(crypto.sha256(canonicalBytes(spec as unknown as Json)));

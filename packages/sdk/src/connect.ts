@@ -1,0 +1,26 @@
+/** Opens the broker's link as a client's identity. */
+import { LinkClient, systemTimers, type LinkOptions } from "@xenoservers/protocol/link";
+import { connectPipe } from "@xenoservers/protocol/websocket";
+import type { MarketClient } from "./client.ts";
+
+/** A link that logs in as the client's identity, to the pinned market only. */
+export function openLink(
+  client: MarketClient,
+  handlers: Pick<LinkOptions, "onUp" | "onDown" | "onEvent" | "onRefused">,
+  connect = () => connectPipe(client.url),
+  timers = systemTimers,
+): LinkClient {
+  const link = new LinkClient({
+    connect,
+    timers,
+    crypto: client.crypto,
+    login(challenge, market) {
+      if (market.origin !== client.pins.origin || JSON.stringify(market.keys) !== JSON.stringify(client.pins.keys))
+        throw new Error("the broker shows other keys than were pinned at login");
+      return client.sign("login", { party: client.identity.party, challenge }).envelope;
+    },
+    ...handlers,
+  });
+  link.start();
+  return link;
+}

@@ -1,0 +1,56 @@
+/** A job as its customer has it, turned into digests: what the order commits to and what travels in the channel. */
+import { canonicalBytes, jobHashOf, toHex, type JobSpec, type Json } from "@xenoservers/protocol";
+import type { ChannelMount, InputTree } from "@xenoservers/protocol/channel";
+import { nodeCrypto } from "@xenoservers/protocol/node";
+import type { Blob, SourceEntry } from "./tree.ts";
+
+export interface JobInput {
+  module: Blob;
+  args: string[];
+  env: [string, string][];
+  mounts: { mount: ChannelMount; entries: SourceEntry[] }[];
+  stdin: Blob;
+  engine: string;
+  memoryMibMax: number;
+  outputMibMax: number;
+}
+
+export interface BuiltJob {
+  spec: JobSpec;
+  jobHash: string;
+  inputs: InputTree;
+  blobs: Map<string, Blob>;
+  moduleSize: number;
+  stdinSize: number;
+}
+
+export function buildJob({ module, args, env, mounts, stdin, engine, memoryMibMax, outputMibMax }: JobInput): BuiltJob {
+  const blobs = new Map<string, Blob>([
+    [module.digest, module],
+    [stdin.digest, stdin],
+  ]);
+  const entries: InputTree["entries"] = [];
+  for (const { mount, entries: below } of mounts) {
+    for (const entry of below) {
+      const path = `${mount.path.slice(1)}/${entry.path}`;
+      if (entry.kind === "file") {
+        blobs.set(entry.blob.digest, entry.blob);
+        entries.push({ path, kind: "file", digest: entry.blob.digest, size: entry.blob.size });
+      } else entries.push(entry.kind === "link" ? { path, kind: "link", target: entry.target } : { path, kind: "directory" });
+    }
+  }
+  const inputs: InputTree = { entries, mounts: mounts.map(({ mount }) => mount) };
+  const spec: JobSpec = {
+    module: module.digest,
+    args,
+    env,
+    inputs: toHex(nodeCrypto.sha256(canonicalBytes(inputs as unknown as Json))),
+    stdin: stdin.digest,
+    engine,
+    memoryMibMax,
+    outputMibMax,
+    seed: toHex(nodeCrypto.randomBytes(32)),
+    clockBaseMs: Date.now(),
+  };
+  return { spec, jobHash: jobHashOf(nodeCrypto, spec), inputs, blobs, moduleSize: module.size, stdinSize: stdin.size };
+}

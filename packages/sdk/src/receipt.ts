@@ -1,0 +1,14 @@
+/** Receipts: fetched until every document has its place in the log, then kept for offline use. */
+import type { Receipt } from "@xenoservers/protocol";
+import type { MarketClient } from "./client.ts";
+
+const POLL_MS = 50;
+
+/** The receipt once all of it is in the log, or as it stands after `withinMs`. */
+export async function fetchReceipt(client: MarketClient, lease: string, withinMs = 5_000): Promise<Receipt> {
+  for (const deadline = Date.now() + withinMs; ;) {
+    const receipt = await client.read("receipt", { params: { id: lease } });
+    if (receipt.documents.every(({ index }) => index !== null) || Date.now() > deadline) return receipt;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}

@@ -1,0 +1,17 @@
+/** Interpreters that every xenoserver has; a customer names them by digest and need not hold their bytes. `guests` tests that they agree. */
+import type { Blob } from "./tree.ts";
+
+export const PYTHON = {
+  name: "CPython 3.12 on WASI",
+  digest: "e5dc5a398b07b54ea8fdb503bf68fb583d533f10ec3f930963e02b9505f7a763",
+  size: 26267204,
+  lacks: "no sockets, threads or subprocesses, and no packages beyond its standard library and what you bring in with --dir",
+} as const;
+
+export function runtimeBlob({ digest, size, name }: typeof PYTHON): Blob {
+  return {
+    digest,
+    size,
+    read: () => Promise.reject(new Error(`the server does not have the pinned ${name}, and it is not sent from here`)),
+  };
+}

@@ -1,0 +1,4 @@
+export { SimClock } from "./clock.ts";
+export { Random } from "./random.ts";
+export { Network, type Faults } from "./network.ts";
+export { audit, auditQuiet, type AuditedLease, type Snapshot } from "./auditor.ts";

@@ -1,0 +1,161 @@
+/**
+ * Backup, restore and check of a market. A backup is one consistent snapshot of every table with the broker's keys, as gzipped JSON lines. A restored
+ * market never continues its old log, which others may have seen further on: it starts the next epoch, whose first document names the log it follows.
+ */
+import { createReadStream, createWriteStream } from "node:fs";
+import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { createGunzip, createGzip } from "node:zlib";
+import { fromHex, leafHashOf, rootFrom, rootRefs, toHex, verifyCheckpoint } from "@xenoservers/protocol";
+import { nodeCrypto } from "@xenoservers/protocol/node";
+import type { Pool, PoolClient } from "pg";
+import { loadBrokerKeys } from "./broker-keys.ts";
+import { MARKET_DEFAULTS } from "./config.ts";
+import { booksProblems } from "./jobs/books.ts";
+import { logOrigin, startEpoch } from "./log/sequencer.ts";
+import { openStore, type BrokerOptions } from "./main.ts";
+
+type Place = Pick<BrokerOptions, "dataFolder" | "databaseUrl">;
+
+const FORMAT = "xenoservers-backup-1";
+/** The old epochs' leaves and nodes are not carried over: the next epoch logs every document anew. */
+const TABLES = ["entity", "balance", "transfer", "applied", "unique_key", "document", "event", "log_head"] as const;
+const PAGE = 1_000;
+
+async function* rowsOf(pool: Pool, header: object): AsyncGenerator<string> {
+  const client = await pool.connect();
+  try {
+    await client.query("begin isolation level repeatable read read only");
+    yield `${JSON.stringify(header)}\n`;
+    for (const table of TABLES) {
+      await client.query(`declare rows cursor for select row_to_json(t)::text as row from ${table} t`);
+      for (;;) {
+        const { rows } = await client.query<{ row: string }>(`fetch ${PAGE} from rows`);
+        for (const { row } of rows) yield `${JSON.stringify(table)}\t${row}\n`;
+        if (rows.length < PAGE) break;
+      }
+      await client.query("close rows");
+    }
+  } finally {
+    await client.query("rollback");
+    client.release();
+  }
+}
+
+export async function backup(place: Place, file: string): Promise<{ rows: number; logSize: number }> {
+  const { pool, store, close } = await openStore(place);
+  try {
+    const keys: unknown = JSON.parse(await readFile(path.join(place.dataFolder, "broker-keys.json"), "utf8"));
+    let rows = -1;
+    async function* counted(): AsyncGenerator<string> {
+      for await (const line of rowsOf(pool, { format: FORMAT, keys })) {
+        rows++;
+        yield line;
+      }
+    }
+    await writeFile(file, "", { mode: 0o600 });
+    await pipeline(Readable.from(counted()), createGzip(), createWriteStream(file, { mode: 0o600 }));
+    await chmod(file, 0o600);
+    return { rows, logSize: (await store.logHead())?.size ?? 0 };
+  } finally {
+    await close();
+  }
+}
+
+async function insert(client: PoolClient, table: (typeof TABLES)[number], rows: string[]): Promise<void> {
+  const overriding =
+    table === "event"
+      ? "insert into event (xid, seq, party, kind, lease, data, at) select '0'::xid8, seq, party, kind, lease, data, at"
+      : `insert into ${table} select *`;
+  await client.query(`${overriding} from json_populate_recordset(null::${table}, $1::json)`, [`[${rows.join(",")}]`]);
+}
+
+/** Into an empty market only. */
+export async function restore(place: Place, file: string): Promise<{ rows: number; epoch: number }> {
+  const { pool, store, close } = await openStore(place);
+  try {
+    if ((await store.logHead()) !== null) throw new Error("this market is not empty; restore into a new folder or database");
+    let count = -1;
+    let table: (typeof TABLES)[number] | null = null;
+    let page: string[] = [];
+    const client = await pool.connect();
+    try {
+      await client.query("begin");
+      const flush = async (): Promise<void> => {
+        if (table && page.length > 0) await insert(client, table, page);
+        page = [];
+      };
+      // made only now: lines that come while nobody reads would be lost
+      const lines = createInterface({ input: createReadStream(file).pipe(createGunzip()), crlfDelay: Number.POSITIVE_INFINITY });
+      for await (const line of lines) {
+        if (count++ < 0) {
+          const header = JSON.parse(line) as { format: string; keys: unknown };
+          if (header.format !== FORMAT) throw new Error(`${file} is not a backup of a market`);
+          await mkdir(place.dataFolder, { recursive: true, mode: 0o700 });
+          await writeFile(path.join(place.dataFolder, "broker-keys.json"), JSON.stringify(header.keys, null, 1), { mode: 0o600, flag: "wx" });
+          continue;
+        }
+        const tab = line.indexOf("\t");
+        const next = JSON.parse(line.slice(0, tab)) as (typeof TABLES)[number];
+        if (!TABLES.includes(next)) throw new Error(`${file} holds a table this version does not know: ${next}`);
+        if (next !== table || page.length >= PAGE) await flush();
+        table = next;
+        page.push(line.slice(tab + 1));
+      }
+      await flush();
+      for (const name of ["transfer", "document", "event"])
+        await client.query(`select setval(pg_get_serial_sequence('${name}', 'seq'), (select coalesce(max(seq), 0) + 1 from ${name}))`);
+      await client.query("commit");
+      client.release();
+    } catch (error) {
+      client.release(true); // closes the connection, and with it the transaction
+      throw error;
+    }
+    const loaded = await loadBrokerKeys(path.join(place.dataFolder, "broker-keys.json"), "");
+    const previous = await store.logHead();
+    const config = { ...MARKET_DEFAULTS, origin: loaded.origin, operatorKey: loaded.operator?.publicKey ?? "" };
+    await startEpoch({ store, crypto: nodeCrypto, keys: loaded.keys, config, now: () => Date.now() }, previous, "restored from a backup");
+    return { rows: count, epoch: (await store.logHead())!.epoch };
+  } finally {
+    await close();
+  }
+}
+
+/** Recomputes what the books and the log say. */
+export async function check(place: Place): Promise<{ balances: number; logSize: number; pending: number; problems: string[] }> {
+  const { store, close } = await openStore(place);
+  try {
+    const loaded = await loadBrokerKeys(path.join(place.dataFolder, "broker-keys.json"), "");
+    const audit = await store.audit();
+    const problems = booksProblems(audit);
+    const head = await store.logHead();
+    if (head) {
+      const checkpoint = verifyCheckpoint(nodeCrypto, loaded.keys.checkpoints.publicKey, head.checkpoint);
+      if (checkpoint?.size !== head.size || checkpoint.root !== head.root || checkpoint.origin !== logOrigin(loaded.origin, head.epoch))
+        problems.push("the log's checkpoint is not its head, signed");
+      for (let from = 0; from < head.size; from += PAGE) {
+        const entries = await store.logEntries(from, Math.min(head.size, from + PAGE));
+        const hashes = await store.logNodes(entries.map((_, i) => ({ level: 0, index: from + i })));
+        for (const [i, entry] of entries.entries())
+          if (leafHashOf(nodeCrypto, entry, entry.at, entry.salt) !== hashes[i]) problems.push(`leaf ${from + i} is not its document`);
+      }
+      const nodes = await store.logNodes(rootRefs(head.size));
+      if (
+        toHex(
+          rootFrom(
+            nodeCrypto,
+            head.size,
+            nodes.map((hash) => fromHex(hash)!),
+          ),
+        ) !== head.root
+      )
+        problems.push("the log's root does not follow from its nodes");
+    }
+    return { balances: audit.balances.size, logSize: head?.size ?? 0, pending: (await store.logPending(1_000_000)).length, problems };
+  } finally {
+    await close();
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * The broker's live offers in memory, from which matches are proposed. `free` is a hint that follows the books; the commit decides.
+ * A server counts as online while its link is up at this broker.
+ */
+import { RESOURCE_KEYS, capacityKey, type Candidate, type PriceVector, type Resources } from "@xenoservers/market";
+import type { Payload } from "@xenoservers/protocol";
+import type { ServerRow, Store } from "../store/store.ts";
+
+export const priceOf = (price: { [K in keyof PriceVector]: string }): PriceVector => ({
+  vcpuNanosPerSecond: BigInt(price.vcpuNanosPerSecond),
+  memoryGibNanosPerSecond: BigInt(price.memoryGibNanosPerSecond),
+  diskGibNanosPerSecond: BigInt(price.diskGibNanosPerSecond),
+});
+
+const NOTHING: Resources = { vcpu: 0, memoryMib: 0, diskMib: 0 };
+
+export class OfferIndex {
+  readonly #candidates = new Map<string, Candidate>();
+  readonly #online = new Set<string>();
+  readonly #suspended = new Set<string>();
+
+  /** Reads everything again from the store: at start, and when another broker may have changed it. */
+  async refresh(store: Store): Promise<void> {
+    const servers = await store.servers();
+    const parties = await store.load("party", [...new Set(servers.map((server) => server.owner))]);
+    for (const [id, party] of parties) this.setSuspended(id, party.data.suspended);
+    for (const server of servers) this.put(server);
+    await this.refreshFree(
+      store,
+      servers.map((server) => server.id),
+    );
+  }
+
+  async refreshFree(store: Store, servers: readonly string[]): Promise<void> {
+    if (servers.length === 0) return;
+    const books = await store.balances(servers.map((server) => `${server}/`));
+    for (const server of servers) {
+      const candidate = this.#candidates.get(server);
+      if (!candidate) continue;
+      const free = { ...NOTHING };
+      for (const key of RESOURCE_KEYS) free[key] = Number(books.get(capacityKey(server, key, "free")) ?? 0n);
+      candidate.free = free;
+    }
+  }
+
+  put(server: ServerRow): void {
+    if (!server.offer || !server.offerId) {
+      this.#candidates.delete(server.id);
+      return;
+    }
+    const offer: Payload<"offer"> = server.offer;
+    this.#candidates.set(server.id, {
+      offerId: server.offerId,
+      owner: offer.owner,
+      server: offer.server,
+      resources: offer.resources,
+      free: this.#candidates.get(server.id)?.free ?? offer.resources,
+      price: priceOf(offer.price),
+      drivers: offer.drivers,
+      assurances: offer.assurances,
+      labels: offer.labels,
+      sandbox: offer.sandbox,
+      engine: offer.engine,
+      cpuScore: offer.cpuScore,
+      validUntil: offer.validUntil,
+      maxLeaseMs: offer.maxLeaseMs,
+      allowedParties: offer.allowedParties,
+      online: this.#online.has(server.id),
+      suspended: this.#suspended.has(offer.owner),
+    });
+  }
+
+  move(server: string, resources: Resources, sign: 1 | -1): void {
+    const candidate = this.#candidates.get(server);
+    if (candidate) for (const key of RESOURCE_KEYS) candidate.free = { ...candidate.free, [key]: candidate.free[key] + sign * resources[key] };
+  }
+
+  setOnline(server: string, online: boolean): void {
+    if (online) this.#online.add(server);
+    else this.#online.delete(server);
+    const candidate = this.#candidates.get(server);
+    if (candidate) candidate.online = online;
+  }
+
+  setSuspended(party: string, suspended: boolean): void {
+    if (suspended) this.#suspended.add(party);
+    else this.#suspended.delete(party);
+    for (const candidate of this.#candidates.values()) if (candidate.owner === party) candidate.suspended = suspended;
+  }
+
+  get(server: string): Candidate | undefined {
+    return this.#candidates.get(server);
+  }
+
+  all(): Iterable<Candidate> {
+    return this.#candidates.values();
+  }
+}

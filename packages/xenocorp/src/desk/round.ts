@@ -1,0 +1,65 @@
+/** One round of the desk: the rows that its handlers asked for (gets of one tick become one query per kind) and the time it runs at. */
+import type { Crypto } from "@xenoservers/protocol";
+import type { BrokerKeys, MarketConfig } from "../config.ts";
+import type { Entities, EntityKind, Store, Versioned } from "../store/store.ts";
+import type { OfferIndex } from "./offer-index.ts";
+
+export interface Desktop {
+  store: Store;
+  crypto: Crypto;
+  keys: BrokerKeys;
+  config: MarketConfig;
+  index: OfferIndex;
+  /** Broker time, never going back. */
+  now(): number;
+}
+
+export class Round {
+  readonly at: number;
+  readonly #desk: Desktop;
+  readonly #rows = new Map<string, Promise<Versioned<Entities[EntityKind]> | null>>();
+  #wanted = new Map<EntityKind, Map<string, (row: Versioned<Entities[EntityKind]> | null) => void>>();
+  #failures: ((error: unknown) => void)[] = [];
+
+  constructor(desk: Desktop) {
+    this.#desk = desk;
+    this.at = desk.now();
+  }
+
+  get desk(): Desktop {
+    return this.#desk;
+  }
+
+  get<K extends EntityKind>(kind: K, id: string): Promise<Versioned<Entities[K]> | null> {
+    const key = `${kind} ${id}`;
+    let row = this.#rows.get(key);
+    if (!row) {
+      row = new Promise((resolve, reject) => {
+        if (this.#wanted.size === 0) queueMicrotask(() => void this.#fetch());
+        let ids = this.#wanted.get(kind);
+        if (!ids) this.#wanted.set(kind, (ids = new Map()));
+        ids.set(id, resolve);
+        this.#failures.push(reject);
+      });
+      this.#rows.set(key, row);
+    }
+    return row as Promise<Versioned<Entities[K]> | null>;
+  }
+
+  async #fetch(): Promise<void> {
+    const wanted = this.#wanted;
+    const failures = this.#failures;
+    this.#wanted = new Map();
+    this.#failures = [];
+    try {
+      await Promise.all(
+        [...wanted].map(async ([kind, ids]) => {
+          const rows = await this.#desk.store.load(kind, [...ids.keys()]);
+          for (const [id, resolve] of ids) resolve((rows.get(id) as Versioned<Entities[EntityKind]> | undefined) ?? null);
+        }),
+      );
+    } catch (error) {
+      for (const reject of failures) reject(error);
+    }
+  }
+}

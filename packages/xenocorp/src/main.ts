@@ -1,0 +1,166 @@
+/** Wires a broker: database, keys, desk, log, timers, HTTP. */
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
+import { nodeCrypto } from "@xenoservers/protocol/node";
+import { systemTimers, type MarketInfo } from "@xenoservers/protocol/link";
+import { Pool, type PoolConfig } from "pg";
+import { pino, type Logger } from "pino";
+import { loadBrokerKeys, type LoadedKeys } from "./broker-keys.ts";
+import { MARKET_DEFAULTS, PROTOCOL_RANGE, type MarketConfig } from "./config.ts";
+import { Desk } from "./desk/desk.ts";
+import { OfferIndex } from "./desk/offer-index.ts";
+import type { Desktop } from "./desk/round.ts";
+import { LinkHub } from "./http/link-hub.ts";
+import { createReads } from "./http/reads.ts";
+import { createHttpServer } from "./http/server.ts";
+import { Sessions } from "./http/sessions.ts";
+import { booksProblems } from "./jobs/books.ts";
+import { startLoop } from "./jobs/loop.ts";
+import { sequence, startEpoch } from "./log/sequencer.ts";
+import { migrate } from "./migrations/migrate.ts";
+import { startEmbeddedPostgres } from "./store/embedded.ts";
+import { createPostgresStore } from "./store/postgres.ts";
+import type { Store } from "./store/store.ts";
+
+export const VERSION = "0.1.0";
+
+export interface BrokerOptions {
+  /** Keys and, when embedded, the database live here. */
+  dataFolder: string;
+  /** A PostgreSQL of one's own; absent = embedded. */
+  databaseUrl?: string | undefined;
+  host?: string;
+  port?: number;
+  name?: string;
+  market?: Partial<Pick<MarketConfig, "currency" | "timings" | "mergeDelayMs" | "recoveryDelayMs">>;
+  requestsPerSecond?: number;
+  logger?: Logger;
+  progress?: (what: string) => void;
+}
+
+export interface Broker {
+  url: string;
+  origin: string;
+  loaded: LoadedKeys;
+  desk: Desk;
+  store: Store;
+  close(): Promise<void>;
+}
+
+const TIMER_PAUSE_MS = 200;
+const SEQUENCER_PAUSE_MS = 100;
+const BOOKS_PAUSE_MS = 60_000;
+const CLOCK_PAUSE_MS = 10_000;
+const INDEX_PAUSE_MS = 5_000;
+
+export interface OpenedStore {
+  store: Store;
+  pool: Pool;
+  close(): Promise<void>;
+}
+
+/** The database, migrated and ready. */
+export async function openStore(options: Pick<BrokerOptions, "dataFolder" | "databaseUrl" | "progress">): Promise<OpenedStore> {
+  await mkdir(options.dataFolder, { recursive: true, mode: 0o700 });
+  const embedded = options.databaseUrl === undefined ? await startEmbeddedPostgres(path.resolve(options.dataFolder)) : null;
+  const connection: PoolConfig = embedded ? embedded.connection : { connectionString: options.databaseUrl! };
+  options.progress?.(embedded ? "PostgreSQL is up (embedded)" : "PostgreSQL is reached");
+  const pool = new Pool({ ...connection, max: 20, connectionTimeoutMillis: 5_000 });
+  pool.on("error", () => {}); // an idle connection broke; the next query opens another
+  const applied = await migrate(pool);
+  if (applied.length > 0) options.progress?.(`the database has its tables (${applied.join(", ")})`);
+  const store = createPostgresStore(pool);
+  return {
+    store,
+    pool,
+    async close() {
+      await store.close();
+      await embedded?.stop();
+    },
+  };
+}
+
+/** Broker time: the database's clock carried on by this machine's monotonic one, never going back. */
+async function databaseClock(store: Store): Promise<{ now(): number; sync(): Promise<void> }> {
+  let offset = 0;
+  let last = 0;
+  const sync = async (): Promise<void> => {
+    const before = performance.now();
+    const now = await store.now();
+    offset = now - (before + performance.now()) / 2;
+  };
+  await sync();
+  return { sync, now: () => (last = Math.max(last, Math.floor(performance.now() + offset))) };
+}
+
+export async function startBroker(options: BrokerOptions): Promise<Broker> {
+  const logger = options.logger ?? pino({ level: "silent" });
+  const { store, close: closeStore } = await openStore(options);
+  const loaded = await loadBrokerKeys(path.join(options.dataFolder, "broker-keys.json"), options.name ?? "market.local");
+  const config: MarketConfig = { ...MARKET_DEFAULTS, ...options.market, origin: loaded.origin, operatorKey: loaded.operator?.publicKey ?? "0".repeat(64) };
+  const clock = await databaseClock(store);
+  const index = new OfferIndex();
+  const desktop: Desktop = { store, crypto: nodeCrypto, keys: loaded.keys, config, index, now: clock.now };
+  if ((await store.logHead()) === null) await startEpoch(desktop, null, "a new market");
+  await index.refresh(store);
+
+  const sessions = new Sessions(desktop);
+  const market = async (): Promise<MarketInfo> => ({
+    origin: config.origin,
+    currency: config.currency,
+    keys: { purchaseOrders: loaded.keys.purchaseOrders.publicKey, checkpoints: loaded.keys.checkpoints.publicKey, receipts: loaded.keys.receipts.publicKey },
+    operatorKey: config.operatorKey,
+    epoch: (await store.logHead())?.epoch ?? 1,
+    feeBasisPoints: Number((await store.load("setting", ["fee"])).get("fee")?.data.value ?? 0),
+    mergeDelayMs: config.mergeDelayMs,
+    timings: config.timings,
+    protocol: PROTOCOL_RANGE,
+    now: clock.now(),
+  });
+  const hub = new LinkHub(() => desk, sessions, market, systemTimers);
+  const failed = (what: string) => (error: unknown) => logger.error({ error: error instanceof Error ? error.message : String(error) }, what);
+  const sequencer = startLoop(SEQUENCER_PAUSE_MS, () => sequence(desktop), failed("the log's sequencer failed"));
+  const desk = new Desk(desktop, { toServer: (server, documents) => hub.toServer(server, documents), event: (event) => hub.event(event) });
+  const loops = [
+    sequencer,
+    startLoop(TIMER_PAUSE_MS, () => desk.runTimers(), failed("the timers failed")),
+    startLoop(CLOCK_PAUSE_MS, async () => (await clock.sync(), 0), failed("the database's clock cannot be read")),
+    startLoop(INDEX_PAUSE_MS, async () => (await index.refresh(store), 0), failed("the offers cannot be read")),
+    startLoop(
+      BOOKS_PAUSE_MS,
+      async () => {
+        const problems = booksProblems(await store.audit());
+        if (problems.length > 0) logger.fatal({ problems }, "the books do not balance");
+        return 0;
+      },
+      failed("the books cannot be read"),
+    ),
+  ];
+  const app = await createHttpServer({
+    desk,
+    reads: createReads(desktop, market),
+    sessions,
+    hub,
+    logger,
+    version: VERSION,
+    requestsPerSecond: options.requestsPerSecond ?? 500,
+    ready: () =>
+      store.now().then(
+        () => true,
+        () => false,
+      ),
+  });
+  const url = await app.listen({ host: options.host ?? "127.0.0.1", port: options.port ?? 0 });
+  return {
+    url,
+    origin: config.origin,
+    loaded,
+    desk,
+    store,
+    async close() {
+      await app.close();
+      await Promise.all(loops.map((loop) => loop.stop()));
+      await closeStore();
+    },
+  };
+}

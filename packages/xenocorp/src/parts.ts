@@ -1,0 +1,11 @@
+/** The broker's parts for programs that wire them otherwise than main.ts does: the simulation. */
+export { Desk } from "./desk/desk.ts";
+export { OfferIndex } from "./desk/offer-index.ts";
+export type { Desktop } from "./desk/round.ts";
+export { LinkHub } from "./http/link-hub.ts";
+export { createReads, type Reads } from "./http/reads.ts";
+export { Sessions } from "./http/sessions.ts";
+export { sequence, startEpoch } from "./log/sequencer.ts";
+export { createMemoryStore } from "./store/memory.ts";
+export type { Change, LeaseRow, Store } from "./store/store.ts";
+export { MARKET_DEFAULTS, PROTOCOL_RANGE, type BrokerKeys, type MarketConfig } from "./config.ts";

@@ -1,0 +1,166 @@
+/** What every Store must do. The memory twin and Postgres both pass it. */
+import { Ledger } from "@xenoservers/market";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Change, Store } from "./store.ts";
+
+export const change = (over: Partial<Change> & { id: string }): Change => ({
+  answer: { id: over.id },
+  uniques: [],
+  puts: [],
+  floors: [],
+  transfers: [],
+  documents: [],
+  events: [],
+  ...over,
+});
+
+const document = (id: string, lease: string | null = null) => ({
+  id,
+  kind: "stop" as const,
+  lease,
+  parties: ["p_1"],
+  envelope: { payloadType: "t", payload: "", signatures: [{ keyid: "0".repeat(64), sig: "" }] as [{ keyid: string; sig: string }] },
+  at: 5,
+  salt: "ab",
+  leaf: `leaf-${id}`,
+});
+
+export function storeContract(name: string, open: () => Promise<Store>): void {
+  describe(`store contract: ${name}`, () => {
+    it("applies a change once and answers repetitions", async () => {
+      const store = await open();
+      const first = change({
+        id: "c1",
+        floors: [{ key: "source/x", floor: null }],
+        transfers: [{ id: "t1", debit: "source/x", credit: "a/available", amount: 5n }],
+      });
+      expect(await store.commit([first, first])).toEqual([
+        { status: "applied", answer: { id: "c1" } },
+        { status: "replayed", answer: { id: "c1" } },
+      ]);
+      expect(await store.commit([{ ...first, answer: { other: true } }])).toEqual([{ status: "replayed", answer: { id: "c1" } }]);
+      expect((await store.balances(["a/"])).get("a/available")).toBe(5n);
+      expect(await store.answerTo("c1")).toEqual({ id: "c1" });
+    });
+
+    it("refuses a stale version, a used unique and an overdraft without a trace", async () => {
+      const store = await open();
+      const put = (id: string, expected: number) =>
+        change({ id, puts: [{ kind: "setting" as const, id: "s", expect: expected, data: { id: "s", value: id } }] });
+      expect((await store.commit([put("v1", 0), put("v2", 0), put("v3", 1), put("v4", 1)])).map((r) => r.status)).toEqual([
+        "applied",
+        "conflict",
+        "applied",
+        "conflict",
+      ]);
+      expect((await store.load("setting", ["s"])).get("s")).toEqual({ version: 2, data: { id: "s", value: "v3" } });
+      expect((await store.commit([change({ id: "u1", uniques: ["k"] }), change({ id: "u2", uniques: ["k"] })])).map((r) => r.status)).toEqual([
+        "applied",
+        "id_reused",
+      ]);
+      expect(
+        await store.commit([
+          change({ id: "b1", documents: [document("d1")], transfers: [{ id: "t", debit: "poor/available", credit: "b/available", amount: 3n }] }),
+        ]),
+      ).toEqual([{ status: "below_floor", key: "poor/available", missing: 3n }]);
+      expect(await store.document("d1")).toBeNull();
+      expect(await store.answerTo("b1")).toBeNull();
+      expect((await store.balances(["b/"])).get("b/available") ?? 0n).toBe(0n);
+    });
+
+    it("gives the same result codes as the ledger's model", async () => {
+      const store = await open();
+      const keys = ["a", "b", "c", "source"];
+      const transfers = fc.array(
+        fc.record({ debit: fc.constantFrom(...keys), credit: fc.constantFrom(...keys), amount: fc.bigInt(1n, 20n) }).filter((t) => t.debit !== t.credit),
+        { minLength: 1, maxLength: 4 },
+      );
+      const floors = fc.array(fc.record({ key: fc.constantFrom("b", "c"), floor: fc.option(fc.bigInt(-30n, 0n)) }), { maxLength: 1 });
+      let run = 0;
+      await fc.assert(
+        fc.asyncProperty(fc.array(fc.record({ transfers, floors }), { minLength: 1, maxLength: 12 }), async (batch) => {
+          run++;
+          const prefix = `run${run}-`;
+          const model = new Ledger();
+          const changes = batch.map(({ transfers: list, floors: bounds }, i) =>
+            change({
+              id: `${prefix}${i}`,
+              floors: [{ key: `${prefix}source`, floor: null }, ...bounds.map((f) => ({ key: prefix + f.key, floor: f.floor }))],
+              transfers: list.map((t, j) => ({ id: `${prefix}${i % 7}/${j}`, debit: prefix + t.debit, credit: prefix + t.credit, amount: t.amount })),
+            }),
+          );
+          const expected = changes.map((c) => model.apply(c.floors, c.transfers));
+          const got = await store.commit(changes);
+          expect(got.map((r) => (r.status === "below_floor" ? { code: r.status, key: r.key, missing: r.missing } : null))).toEqual(expected);
+          const balances = await store.balances([prefix]);
+          for (const [key, row] of model.balances) expect(balances.get(key) ?? 0n).toBe(row.amount);
+        }),
+        { numRuns: 40 },
+      );
+    });
+
+    it("finds leases, deadlines, documents and events", async () => {
+      const store = await open();
+      const lease = (id: string, over: object) => ({
+        kind: "lease" as const,
+        id,
+        expect: 0,
+        data: { id, customer: "p_1", owner: "p_2", server: "s_1", state: "open", issuedAt: 1, holdNanos: "3", deadlineAt: 10, ...over } as never,
+      });
+      const event = (kind: string) => ({ party: "p_1", kind, lease: null, data: {}, at: 1 });
+      await store.commit([
+        change({
+          id: "l1",
+          puts: [lease("aa1", {}), lease("ab2", { state: "final", deadlineAt: null, issuedAt: 2 })],
+          documents: [document("d1", "aa1"), document("d2", "aa1")],
+          events: [event("one"), event("two")],
+        }),
+        change({ id: "l2", events: [event("three"), { ...event("x"), party: "p_9" }] }),
+      ]);
+      expect((await store.leasesOf("p_1", false, 10)).map((l) => l.id)).toEqual(["ab2", "aa1"]);
+      expect((await store.leasesOf("p_2", true, 10)).map((l) => l.id)).toEqual(["aa1"]);
+      expect((await store.liveLeasesOfServer("s_1")).map((l) => l.id)).toEqual(["aa1"]);
+      expect((await store.findLeases("p_1", "a")).sort()).toEqual(["aa1", "ab2"]);
+      expect(await store.due("lease", 9, 10)).toEqual([]);
+      expect(await store.due("lease", 10, 10)).toEqual(["aa1"]);
+      expect((await store.documentsOf("aa1")).map((d) => d.id)).toEqual(["d1", "d2"]);
+      const first = await store.events("p_1", null, 2);
+      expect(first.map((e) => e.kind)).toEqual(["one", "two"]);
+      expect((await store.events("p_1", first[1]!.cursor, 10)).map((e) => e.kind)).toEqual(["three"]);
+      expect((await store.audit()).liveHolds).toBe(3n);
+    });
+
+    it("appends to the log on one condition only", async () => {
+      const store = await open();
+      const head = { epoch: 1, size: 0, root: "00", checkpoint: "c0" };
+      await store.logStartEpoch(head);
+      await store.commit([change({ id: "x", documents: [document("d1"), document("d2")] })]);
+      const pending = await store.logPending(10);
+      expect(pending.map((d) => d.id)).toEqual(["d1", "d2"]);
+      const append = {
+        epoch: 1,
+        oldSize: 0,
+        leaves: pending.map((d) => ({ documentId: d.id, hash: d.leaf })),
+        nodes: [
+          { level: 0, index: 0, hash: "h0" },
+          { level: 0, index: 1, hash: "h1" },
+        ],
+        head: { ...head, size: 2, checkpoint: "c2" },
+      };
+      expect(await Promise.all([store.logAppend(append), store.logAppend(append)].map((p) => p.catch(() => false)))).toEqual(
+        expect.arrayContaining([true, false]),
+      );
+      expect(await store.logPending(10)).toEqual([]);
+      expect(await store.logHead()).toMatchObject({ size: 2, checkpoint: "c2" });
+      expect(await store.logIndexOf("leaf-d2")).toBe(1);
+      expect(
+        await store.logNodes([
+          { level: 0, index: 1 },
+          { level: 0, index: 0 },
+        ]),
+      ).toEqual(["h1", "h0"]);
+      expect((await store.logEntries(0, 5)).map((d) => d.id)).toEqual(["d1", "d2"]);
+    });
+  });
+}

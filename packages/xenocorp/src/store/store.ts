@@ -1,0 +1,269 @@
+/**
+ * The Store port: what the desk needs of a database. All writing is one conditional commit of an array of changes; a change is data (what must
+ * still be so, what is put, which money moves, which documents, leaves and events appear) and is applied whole or not at all. The lifecycle
+ * rules stay in `market` and the desk; a store only compares and applies. docs/adr/0002 says why one commit instead of many methods.
+ */
+import type { Floor, LeaseState, LeaseTimings, OwnerRecord, PaymentTerms, PriceVector, Resources, EndReason, Blame } from "@xenoservers/market";
+import type { Envelope, Json, KeyRole, Kind, Payload } from "@xenoservers/protocol";
+
+export interface PartyRow {
+  id: string;
+  name: string;
+  rootKey: string;
+  recoveryKey: string | null;
+  account: string;
+  suspended: boolean;
+  suspensionReason: string;
+  record: OwnerRecord;
+  /** A rotation by the recovery key waits in public before it counts. */
+  pendingRotation: { newRootKey: string; newRecoveryKey: string | null; effectiveAt: number } | null;
+}
+
+export interface KeyRow {
+  /** The public key. */
+  id: string;
+  party: string;
+  role: KeyRole;
+  label: string;
+  /** The only account the key may spend from; null = any of the party's. */
+  account: string | null;
+  maxSpendPerDayNanos: string | null;
+  expiresAt: number | null;
+  revokedAt: number | null;
+}
+
+export interface AccountRow {
+  id: string;
+  party: string;
+  parent: string | null;
+  name: string;
+  limitNanos: string | null;
+}
+
+export interface ServerRow {
+  id: string;
+  owner: string;
+  key: string;
+  sequence: number;
+  offerId: string | null;
+  offer: Payload<"offer"> | null;
+}
+
+export interface BatchRow {
+  id: string;
+  party: string;
+  account: string;
+  budgetNanos: string;
+  /** Allowances that the budget was charged to and that what is left goes back to. */
+  allowances: string[];
+  deadlineAt: number | null;
+  open: boolean;
+}
+
+export interface OrderRow {
+  id: string;
+  customer: string;
+  /** The lease of the latest attempt. */
+  lease: string | null;
+  attempt: number;
+  triedServers: string[];
+  deadlineAt: number | null;
+}
+
+export interface LastClaim {
+  id: string;
+  incarnation: number;
+  sequence: number;
+  usedMs: number;
+  at: number;
+}
+
+export interface LeaseRow {
+  /** The id of its purchase order. */
+  id: string;
+  orderId: string;
+  offerId: string;
+  attempt: number;
+  state: LeaseState;
+  customer: string;
+  owner: string;
+  server: string;
+  serverKey: string;
+  label: string;
+  jobHash: string;
+  /** Where the money comes from: the customer's root account or a batch. */
+  purse: string;
+  account: string;
+  allowances: string[];
+  resources: Resources;
+  price: { [K in keyof PriceVector]: string };
+  terms: PaymentTerms;
+  durationMsMax: number;
+  boundBy: "time-limit" | "budget";
+  holdNanos: string;
+  cancellationNanos: string;
+  stakeNanos: string;
+  feeBasisPoints: number;
+  timings: LeaseTimings;
+  issuedAt: number;
+  startBy: number;
+  openedAt: number | null;
+  openingId: string | null;
+  lastClaim: LastClaim | null;
+  stopReason: EndReason | null;
+  stopAt: number | null;
+  lastAmendment: string | null;
+  end: {
+    reason: EndReason;
+    blame: Blame;
+    at: number;
+    billableMs: number;
+    dueNanos: string;
+    feeNanos: string;
+    ownerNanos: string;
+    refundNanos: string;
+    exitCode: number | null;
+    /** The result manifest's id. */
+    result: string | null;
+    windowEndsAt: number;
+  } | null;
+  /** When a timer has to look at it; null = never again. */
+  deadlineAt: number | null;
+}
+
+export interface SettingRow {
+  id: string;
+  value: Json;
+}
+
+export interface Entities {
+  party: PartyRow;
+  key: KeyRow;
+  account: AccountRow;
+  server: ServerRow;
+  batch: BatchRow;
+  order: OrderRow;
+  lease: LeaseRow;
+  setting: SettingRow;
+}
+export type EntityKind = keyof Entities;
+
+export interface Versioned<T> {
+  version: number;
+  data: T;
+}
+
+export interface Put<K extends EntityKind = EntityKind> {
+  kind: K;
+  id: string;
+  /** The version that must be there; 0 = none. */
+  expect: number;
+  data: Entities[K];
+}
+
+export interface WireTransfer {
+  id: string;
+  debit: string;
+  credit: string;
+  amount: bigint;
+}
+
+/** A document as the store keeps it: the signed bytes, who may see it, and its leaf. */
+export interface StoredDocument {
+  id: string;
+  kind: Kind;
+  lease: string | null;
+  parties: string[];
+  envelope: Envelope;
+  at: number;
+  salt: string;
+  /** Leaf hash, hex. */
+  leaf: string;
+}
+
+export interface MarketEvent {
+  party: string;
+  kind: string;
+  lease: string | null;
+  data: Json;
+  at: number;
+}
+export interface StoredEvent extends MarketEvent {
+  /** Opaque, ordered. */
+  cursor: string;
+}
+
+export interface Change {
+  /** Idempotency key: a document's id, or the name of a timer's step. */
+  id: string;
+  /** What the submitter is told, now and on every repetition. */
+  answer: Json;
+  uniques: string[];
+  puts: Put[];
+  floors: Floor[];
+  transfers: WireTransfer[];
+  documents: StoredDocument[];
+  events: MarketEvent[];
+}
+
+export type CommitResult =
+  | { status: "applied"; answer: Json }
+  | { status: "replayed"; answer: Json }
+  | { status: "conflict"; what: string }
+  | { status: "id_reused"; what: string }
+  | { status: "below_floor"; key: string; missing: bigint };
+
+export interface LogHead {
+  epoch: number;
+  size: number;
+  root: string;
+  checkpoint: string;
+}
+
+export interface LogAppend {
+  epoch: number;
+  oldSize: number;
+  leaves: { documentId: string; hash: string }[];
+  nodes: { level: number; index: number; hash: string }[];
+  head: LogHead;
+}
+
+export interface Store {
+  /** Broker time in ms: the database's clock. */
+  now(): Promise<number>;
+  load<K extends EntityKind>(kind: K, ids: readonly string[]): Promise<Map<string, Versioned<Entities[K]>>>;
+  /** Applies each change whole or not at all, in order; one durable commit for all of them. */
+  commit(changes: readonly Change[]): Promise<CommitResult[]>;
+  /** The answer given earlier to this idempotency key. */
+  answerTo(id: string): Promise<Json | null>;
+
+  balances(prefixes: readonly string[]): Promise<Map<string, bigint>>;
+  statement(account: string, limit: number): Promise<{ id: string; debit: string; credit: string; amount: bigint; at: number }[]>;
+  keysOf(party: string): Promise<KeyRow[]>;
+  accountsOf(party: string): Promise<AccountRow[]>;
+  servers(): Promise<ServerRow[]>;
+  leasesOf(party: string, live: boolean, limit: number): Promise<LeaseRow[]>;
+  liveLeasesOfServer(server: string): Promise<LeaseRow[]>;
+  findLeases(party: string, idPrefix: string): Promise<string[]>;
+  /** Rows with deadlineAt <= now, oldest first. */
+  due(kind: "lease" | "batch" | "order", now: number, limit: number): Promise<string[]>;
+  document(id: string): Promise<StoredDocument | null>;
+  documentsOf(lease: string): Promise<StoredDocument[]>;
+  /** Events for a party after the cursor, oldest first; every committed event is seen exactly once by following cursors. */
+  events(party: string, after: string | null, limit: number): Promise<StoredEvent[]>;
+
+  logHead(): Promise<LogHead | null>;
+  /** Documents accepted and not yet in the log. */
+  logPending(limit: number): Promise<StoredDocument[]>;
+  /** Conditional on epoch and old size; false when another sequencer was first. */
+  logAppend(append: LogAppend): Promise<boolean>;
+  logNodes(refs: readonly { level: number; index: number }[]): Promise<string[]>;
+  logIndexOf(leaf: string): Promise<number | null>;
+  logEntries(from: number, to: number): Promise<StoredDocument[]>;
+  /** Starts an epoch: the new log is empty. */
+  logStartEpoch(head: LogHead): Promise<void>;
+
+  /** Books, in one snapshot, for the proof that they balance. */
+  audit(): Promise<{ balances: Map<string, bigint>; sums: Map<string, bigint>; liveHolds: bigint; held: bigint }>;
+  close(): Promise<void>;
+}

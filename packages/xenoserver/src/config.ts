@@ -1,0 +1,91 @@
+/** xenoserver.toml: what the owner gives, to whom, at what price. Every key has a default; unknown keys are errors. */
+import { readFile } from "node:fs/promises";
+import { parseMib, parseMoney, type PriceVector, type Resources } from "@xenoservers/market";
+import { zParty } from "@xenoservers/protocol";
+import { parse } from "smol-toml";
+import { z } from "zod";
+
+const zAmount = z.union([z.string(), z.number()]).transform((value, context) => {
+  const nanos = parseMoney(String(value));
+  if (nanos === null) context.addIssue({ code: "custom", message: "must be an amount per hour, such as 0.02" });
+  return nanos ?? 0n;
+});
+const zSize = z.union([z.string(), z.number()]).transform((value, context) => {
+  const mib = parseMib(String(value));
+  if (mib === null) context.addIssue({ code: "custom", message: "must be a size, such as 4G or 512M" });
+  return mib ?? 0;
+});
+
+const zConfig = z.strictObject({
+  price: z
+    .strictObject({ vcpu_hour: zAmount.default(20_000_000n), memory_gib_hour: zAmount.default(5_000_000n), disk_gib_hour: zAmount.default(500_000n) })
+    .prefault({}),
+  capacity: z.strictObject({ vcpu: z.int().min(1).optional(), memory: zSize.optional(), disk: zSize.optional() }).prefault({}),
+  policy: z
+    .strictObject({
+      allowed_parties: z.array(zParty).default([]),
+      max_lease_hours: z.number().min(0.001).max(8760).default(24),
+      hours: z
+        .string()
+        .regex(/^\d{2}:\d{2}-\d{2}:\d{2}$/)
+        .optional(),
+      allow_weak_sandbox: z.boolean().default(false),
+      egress: z.literal("none").default("none"),
+    })
+    .prefault({}),
+  labels: z.record(z.string().regex(/^[a-z0-9-]{1,32}$/), z.string().regex(/^[A-Za-z0-9._:-]{1,64}$/)).default({}),
+  pool: z.int().min(0).max(64).default(2),
+  drain_seconds: z.int().min(0).max(86_400).default(30),
+});
+export type ServerConfig = z.infer<typeof zConfig>;
+
+const PER_HOUR = 3_600n;
+
+/** Owners think in prices per hour; offers state nanos per second, rounded up so that the owner never earns less than asked. */
+export function priceOf({ price }: ServerConfig): PriceVector {
+  const perSecond = (hourly: bigint): bigint => (hourly + PER_HOUR - 1n) / PER_HOUR;
+  return {
+    vcpuNanosPerSecond: perSecond(price.vcpu_hour),
+    memoryGibNanosPerSecond: perSecond(price.memory_gib_hour),
+    diskGibNanosPerSecond: perSecond(price.disk_gib_hour),
+  };
+}
+
+export function capacityOf({ capacity }: ServerConfig, most: Resources): Resources {
+  return {
+    vcpu: Math.min(capacity.vcpu ?? most.vcpu, most.vcpu),
+    memoryMib: Math.min(capacity.memory ?? most.memoryMib, most.memoryMib),
+    diskMib: Math.min(capacity.disk ?? most.diskMib, most.diskMib),
+  };
+}
+
+export function parseServerConfig(text: string, file: string): ServerConfig {
+  let value: unknown;
+  try {
+    value = parse(text);
+  } catch (cause) {
+    throw new Error(`${file} is not TOML: ${(cause as Error).message.split("\n")[0]}`, { cause });
+  }
+  const parsed = zConfig.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  const keys = issue.code === "unrecognized_keys" ? issue.keys : [];
+  throw new Error(`${file}: ${[...issue.path, ...keys].join(".") || "the file"}: ${issue.message}`);
+}
+
+/** A missing file means all defaults. */
+export async function readServerConfig(file: string): Promise<ServerConfig> {
+  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return "";
+    throw error;
+  });
+  return parseServerConfig(text, file);
+}
+
+/** Whether the owner lists the machine at this time of day (local time); no `hours` = always. */
+export function isListedAt({ policy }: ServerConfig, date: Date): boolean {
+  if (policy.hours === undefined) return true;
+  const [from, to] = policy.hours.split("-").map((time) => Number(time.slice(0, 2)) * 60 + Number(time.slice(3))) as [number, number];
+  const now = date.getHours() * 60 + date.getMinutes();
+  return from <= to ? now >= from && now < to : now >= from || now < to;
+}

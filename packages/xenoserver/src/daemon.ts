@@ -1,0 +1,130 @@
+/** The daemon on a real machine: its key, its folder, its guests, its link. */
+import { randomBytes } from "node:crypto";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { API, parseEnrolToken, signDocument } from "@xenoservers/protocol";
+import { channelKeyPair } from "@xenoservers/protocol/channel";
+import { systemTimers, type LinkOptions } from "@xenoservers/protocol/link";
+import { connectPipe } from "@xenoservers/protocol/websocket";
+import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
+import type { MarketPins } from "@xenoservers/verify";
+import { z } from "zod";
+import { capacityOf, isListedAt, priceOf, readServerConfig, type ServerConfig } from "./config.ts";
+import { openJournal } from "./journal.ts";
+import { selfTest, type SelfTest } from "./self-test.ts";
+import { XenoServer } from "./server.ts";
+import { createWasmDriver } from "./wasm-driver.ts";
+
+const zHex32 = z.string().regex(/^[0-9a-f]{64}$/);
+const zIdentity = z.strictObject({
+  url: z.string(),
+  pins: z.strictObject({ origin: z.string(), keys: z.strictObject({ purchaseOrders: zHex32, checkpoints: zHex32, receipts: zHex32 }) }),
+  owner: z.string(),
+  seed: zHex32,
+  channelSecret: zHex32,
+});
+export type ServerIdentity = z.infer<typeof zIdentity>;
+
+const RETAIN_MS = 24 * 3_600_000;
+const identityFile = (folder: string): string => path.join(folder, "server-identity.json");
+
+export async function readIdentity(folder: string): Promise<ServerIdentity | null> {
+  const text = await readFile(identityFile(folder), "utf8").catch(() => null);
+  return text === null ? null : zIdentity.parse(JSON.parse(text));
+}
+
+/** Makes this machine's own key and has the token's one-time key grant it. The machine never holds a key that can pay out. */
+export async function enrol(folder: string, tokenText: string, label: string): Promise<ServerIdentity> {
+  const token = parseEnrolToken(tokenText);
+  if (!token) throw new Error("this is not an enrolment token; make one with `xeno token create --server`");
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const seed = randomBytes(32);
+  const grant = signDocument(nodeCrypto, createSigner(Buffer.from(token.seed, "hex")), "key-grant", {
+    origin: token.origin,
+    seen: null,
+    party: token.party,
+    key: createSigner(seed).publicKey,
+    role: "server",
+    label,
+    account: null,
+    maxSpendPerDayNanos: null,
+    expiresAt: null,
+  });
+  const identity: ServerIdentity = {
+    url: token.url,
+    pins: { origin: token.origin, keys: token.keys },
+    owner: token.party,
+    seed: seed.toString("hex"),
+    channelSecret: randomBytes(32).toString("hex"),
+  };
+  await writeFile(identityFile(folder), JSON.stringify(identity, null, 1), { mode: 0o600, flag: "wx" }).catch((error: NodeJS.ErrnoException) => {
+    throw error.code === "EEXIST" ? new Error(`this machine is enrolled already (${identityFile(folder)})`) : error;
+  });
+  const response = await fetch(new URL(API.submit.path, token.url), {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ envelope: grant.envelope }),
+  });
+  if (!response.ok) {
+    const { error } = (await response.json().catch(() => ({ error: { code: "unavailable", says: "" } }))) as { error: { code: string; says: string } };
+    await rm(identityFile(folder));
+    throw new Error(`the broker refused the enrolment: ${error.code}: ${error.says}`);
+  }
+  return identity;
+}
+
+export interface DaemonOptions {
+  folder: string;
+  configFile: string;
+  log(what: string, facts: Record<string, unknown>): void;
+  connect?: LinkOptions["connect"];
+  onRefused?(why: string): void;
+  onState?(): void;
+}
+
+export interface Daemon {
+  server: XenoServer;
+  config: ServerConfig;
+  test: SelfTest;
+  identity: ServerIdentity;
+  close(): Promise<void>;
+}
+
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const { folder, log } = options;
+  const identity = await readIdentity(folder);
+  if (!identity) throw new Error("this machine is not enrolled; run `xeno serve --enrol TOKEN` with a token from `xeno token create --server`");
+  const config = await readServerConfig(options.configFile);
+  const journal = await openJournal(folder);
+  const inUse = (await journal.load()).flatMap(({ guest }) => (guest ? [String(guest.token["folder"])] : []));
+  const driver = await createWasmDriver({ folder, poolSize: config.pool, inUse });
+  const test = await selfTest(folder, driver.sandbox);
+  const pins: MarketPins = identity.pins;
+  const server = new XenoServer({
+    crypto: nodeCrypto,
+    signer: createSigner(Buffer.from(identity.seed, "hex")),
+    channelKey: channelKeyPair(Buffer.from(identity.channelSecret, "hex")),
+    pins: () => pins,
+    timers: systemTimers,
+    journal,
+    driver,
+    retainMs: RETAIN_MS,
+    log,
+    owner: identity.owner,
+    connect: options.connect ?? (() => connectPipe(identity.url)),
+    listing: {
+      resources: capacityOf(config, test.resources),
+      price: priceOf(config),
+      labels: config.labels,
+      maxLeaseMs: Math.floor(config.policy.max_lease_hours * 3_600_000),
+      cpuScore: test.cpuScore,
+      allowedParties: config.policy.allowed_parties,
+      allowWeakSandbox: config.policy.allow_weak_sandbox,
+    },
+    listed: () => isListedAt(config, new Date()),
+    ...(options.onRefused ? { onRefused: options.onRefused } : {}),
+    ...(options.onState ? { onState: options.onState } : {}),
+  });
+  await server.start();
+  return { server, config, test, identity, close: () => server.close() };
+}

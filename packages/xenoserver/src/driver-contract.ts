@@ -1,0 +1,79 @@
+/** What every guest driver must do: the real one and the simulated one pass the same suite. */
+import { createHash } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import type { GuestDriver, PreparedJob, RunningGuest } from "./driver.ts";
+
+export interface ContractJobs {
+  /** Prints `text`, leaves it in /out, and ends with `exit` after at least `ms`. */
+  prints(text: string, exit: number, ms: number): Promise<PreparedJob>;
+}
+
+async function streamOf(guest: RunningGuest): Promise<string> {
+  let text = "";
+  for (let bytes = await guest.readStream("stdout", 0); bytes.length > 0; bytes = await guest.readStream("stdout", text.length))
+    text += Buffer.from(bytes).toString();
+  return text;
+}
+
+export function driverContract(name: string, open: () => Promise<{ driver: GuestDriver; jobs: ContractJobs }>): void {
+  describe(`driver contract: ${name}`, () => {
+    const start = async (text: string, exit: number, ms: number) => {
+      const { driver, jobs } = await open();
+      const prepared = await driver.prepare(await jobs.prints(text, exit, ms));
+      return { driver, guest: await prepared.begin(), token: prepared.token };
+    };
+
+    it("runs to the end with output, files, exit code and a time of its clock", async () => {
+      const { driver, guest } = await start("hello", 3, 0);
+      const end = await guest.ended;
+      if (end.kind !== "result") throw new Error(end.detail);
+      expect(end).toMatchObject({ reason: "completed", exitCode: 3 });
+      expect(end.endedMonotonicMs).toBeLessThanOrEqual(driver.monotonicMs());
+      expect(await streamOf(guest)).toBe("hello");
+      const [file] = end.tree.filter(({ kind }) => kind === "file");
+      if (file?.kind !== "file") throw new Error("no file came back");
+      const bytes = await guest.readOutput(file.digest, 0, file.size);
+      expect(createHash("sha256").update(bytes).digest("hex")).toBe(file.digest);
+      expect(await guest.readOutput(file.digest, 2, 2)).toHaveLength(2);
+      expect(await guest.readOutput("00".repeat(32), 0, 10)).toHaveLength(0);
+      await guest.dispose();
+    });
+
+    it("stops with what there is", async () => {
+      const { guest } = await start("part", 0, 60_000);
+      for (let i = 0; i < 200 && (await streamOf(guest)) === ""; i++) await new Promise((resolve) => setTimeout(resolve, 20));
+      await guest.stop();
+      expect(await guest.ended).toMatchObject({ kind: "result", reason: "stopped", exitCode: null });
+      expect(await streamOf(guest)).toBe("part");
+      await guest.dispose();
+    });
+
+    it("says host failure when it is killed", async () => {
+      const { guest } = await start("x", 0, 60_000);
+      await guest.kill();
+      expect(await guest.ended).toMatchObject({ kind: "host-failure" });
+      await guest.dispose();
+    });
+
+    it("waits while paused and goes on", async () => {
+      const { guest } = await start("p", 0, 300);
+      await guest.pause();
+      let over = false;
+      void guest.ended.then(() => (over = true));
+      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      expect(over).toBe(false);
+      await guest.resume();
+      expect(await guest.ended).toMatchObject({ kind: "result", exitCode: 0 });
+      await guest.dispose();
+    });
+
+    it("is found again by its token", async () => {
+      const { driver, guest, token } = await start("found", 1, 300);
+      guest.release();
+      const again = await driver.adopt(JSON.parse(JSON.stringify(token)) as typeof token);
+      expect(await again.ended).toMatchObject({ kind: "result", exitCode: 1 });
+      expect(await streamOf(again)).toBe("found");
+      await again.dispose();
+    });
+  });
+}

@@ -1,0 +1,51 @@
+/** What the lease runner needs of whatever runs guests. The contract suite in driver-contract.ts holds for every driver, the simulated one too. */
+import type { InputEntry, InputTree } from "@xenoservers/protocol/channel";
+import type { JobSpec, ResultReasonName } from "./job.ts";
+
+export interface PreparedJob {
+  lease: string;
+  spec: JobSpec;
+  inputs: InputTree;
+  diskMibMax: number;
+  runMsMax: number;
+  /** The host file that holds a blob whose digest was checked; null for a runtime the server has itself. */
+  blobFile(digest: string): string;
+}
+
+export type GuestEnding =
+  | { kind: "result"; reason: ResultReasonName; exitCode: number | null; detail: string; endedMonotonicMs: number; tree: InputEntry[] }
+  | { kind: "host-failure"; detail: string; endedMonotonicMs: number };
+
+/** JSON that finds the guest again after the daemon was restarted. */
+export type GuestToken = { [key: string]: string | number };
+
+export interface RunningGuest {
+  readonly token: GuestToken;
+  readonly ended: Promise<GuestEnding>;
+  onChange(changed: () => void): void;
+  /** Bytes of a stream from an offset on; empty when there are no more yet. */
+  readStream(stream: "stdout" | "stderr", offset: number): Promise<Uint8Array>;
+  readOutput(digest: string, offset: number, length: number): Promise<Uint8Array>;
+  /** Interrupts it; what it wrote so far is still handed in, with the reason `stopped`. */
+  stop(): Promise<void>;
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  /** Ends it at once without a result. */
+  kill(): Promise<void>;
+  /** Stops following it; the guest runs on. */
+  release(): void;
+  /** Removes what is left of an ended guest. */
+  dispose(): Promise<void>;
+}
+
+export interface GuestDriver {
+  readonly engine: string;
+  readonly sandbox: { strength: "strong" | "weak"; why: string };
+  /** Whether the server itself has these bytes (an interpreter), so that nobody has to send them. */
+  hasRuntime(digest: string): boolean;
+  /** Reserves a guest; nothing runs before `begin`, so that the token can be saved first. */
+  prepare(job: PreparedJob): Promise<{ token: GuestToken; begin(): Promise<RunningGuest> }>;
+  adopt(token: GuestToken): Promise<RunningGuest>;
+  monotonicMs(): number;
+  close(): Promise<void>;
+}

@@ -1,0 +1,34 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { expect, it } from "vitest";
+import { openJournal, type LeaseRecord } from "./journal.ts";
+
+it("takes a blob before the record was saved, and knows right bytes from wrong ones", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "xeno-journal-"));
+  const journal = await openJournal(folder);
+  const [lease, digest] = ["cd".repeat(32), "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"]; // sha256 of "x"
+  expect(await journal.blobSize(lease, digest)).toBe(-1);
+  await journal.writeBlob(lease, digest, 0, new TextEncoder().encode("x"));
+  expect(await journal.checkBlob(lease, digest)).toBe(true);
+  await journal.writeBlob(lease, digest, 0, new TextEncoder().encode("y"));
+  expect(await journal.checkBlob(lease, digest)).toBe(false);
+  expect(await journal.blobSize(lease, digest)).toBe(-1);
+  await rm(folder, { recursive: true });
+});
+
+it("saves one record at a time, the last state last, however many ask at once", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "xeno-journal-"));
+  const journal = await openJournal(folder);
+  const record = { lease: "ab".repeat(32), durationMsMax: 0 } as LeaseRecord;
+  const saves: Promise<void>[] = [];
+  for (let i = 1; i <= 50; i++) {
+    record.durationMsMax = i;
+    saves.push(journal.save(record));
+    if (i % 7 === 0) await Promise.resolve();
+  }
+  await Promise.all(saves);
+  expect(JSON.parse(await readFile(path.join(folder, "leases", record.lease, "lease.json"), "utf8"))).toMatchObject({ durationMsMax: 50 });
+  expect((await journal.load()).map(({ durationMsMax }) => durationMsMax)).toEqual([50]);
+  await rm(folder, { recursive: true });
+});

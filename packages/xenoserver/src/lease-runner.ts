@@ -1,0 +1,559 @@
+/**
+ * One lease on the server, from its purchase order to the end. Everything signed is journaled first; everything can be taken up again after a
+ * crash from the record alone.
+ *
+ *   accepting ──opening──▶ open ──job complete──▶ running ──guest ended──▶ ended ──result answered──▶ over
+ *       └────────────────────┴───────── refused, closed, unreachable ────────────────────────────────▶ over
+ *
+ * Who controls the inputs: the broker (openings, stops, closings), the customer (channel), the guest (its ending and output).
+ */
+import {
+  canonicalBytes,
+  jobHashOf,
+  parseDocumentOf,
+  signDocument,
+  toHex,
+  type Crypto,
+  type Envelope,
+  type Json,
+  type Payload,
+  type Signer,
+} from "@xenoservers/protocol";
+import { respondChannel, type Channel, type ChannelHeader, type ChannelKeyPair, type InputTree } from "@xenoservers/protocol/channel";
+import type { LinkAnswer, Pipe, Timers } from "@xenoservers/protocol/link";
+import { computeBill, settlementProblem, type MarketPins } from "@xenoservers/verify";
+import type { GuestDriver, GuestEnding, RunningGuest } from "./driver.ts";
+import { Follower } from "./follower.ts";
+import type { Journal, LeaseRecord, SignedClaim } from "./journal.ts";
+import { Transfer, type NeededBlob } from "./transfer.ts";
+
+export interface RunnerWorld {
+  crypto: Crypto;
+  signer: Signer;
+  server: string;
+  channelKey: ChannelKeyPair;
+  pins(): MarketPins;
+  timers: Timers;
+  journal: Journal;
+  driver: GuestDriver;
+  submit(envelope: Envelope): Promise<LinkAnswer>;
+  /** How long the results of a lease that is over stay here for its customer. */
+  retainMs: number;
+  log(what: string, facts: Record<string, unknown>): void;
+  over(lease: string): void;
+}
+
+interface Attached {
+  channel: Channel;
+  follower: Follower | null;
+  transfer: Transfer | null;
+  from: { stdout: number; stderr: number };
+  endedSent: boolean;
+}
+
+const MIB = 1024 * 1024;
+const DETAIL_MAX = 400;
+const digestOf = (crypto: Crypto, value: unknown): string => toHex(crypto.sha256(canonicalBytes(value as Json)));
+
+export class LeaseRunner {
+  readonly #world: RunnerWorld;
+  readonly record: LeaseRecord;
+  readonly #po: Payload<"purchase-order">;
+  readonly #order: Payload<"order">;
+  readonly #customerKey: string;
+  readonly #attached = new Set<Attached>();
+  #guest: RunningGuest | null = null;
+  #starting = false;
+  /** Every blob of the job is here and right. */
+  #complete = false;
+  #finishing = false;
+  #cancelClaims: () => void = () => {};
+  /** The claim under way; one at a time. */
+  #claiming: Promise<void> = Promise.resolve();
+  #cancelLimit: () => void = () => {};
+  #cancelRetention: () => void = () => {};
+  #receiptedAt: number;
+  #pausedSince: number | null = null;
+  #closed = false;
+
+  constructor(world: RunnerWorld, record: LeaseRecord) {
+    this.#world = world;
+    this.record = record;
+    const po = parseDocumentOf(world.crypto, "purchase-order", record.po);
+    const order = po.ok ? parseDocumentOf(world.crypto, "order", po.document.payload.order) : po;
+    if (!po.ok || !order.ok) throw new Error(`the journal of lease ${record.lease} is damaged`);
+    this.#po = po.document.payload;
+    this.#order = order.document.payload;
+    this.#customerKey = order.document.payload.channelKey;
+    this.#receiptedAt = world.timers.now();
+  }
+
+  get resources() {
+    return this.#po.resources;
+  }
+
+  get holdsCapacity(): boolean {
+    return this.record.stage !== "over" && this.record.stage !== "ended";
+  }
+
+  get usedMs(): number {
+    return this.record.result?.usedMs ?? this.#usedAt(this.#pausedSince ?? this.#world.driver.monotonicMs());
+  }
+
+  #usedAt(monotonicMs: number): number {
+    const { guest } = this.record;
+    return guest ? Math.max(0, Math.floor(monotonicMs - guest.startedMonotonicMs - guest.pausedMs)) : 0;
+  }
+
+  async #save(): Promise<void> {
+    await this.#world.journal.save(this.record);
+  }
+
+  /** Begins, or goes on where the journal says an earlier daemon stopped. */
+  async start(): Promise<void> {
+    const { record } = this;
+    if (record.stage === "accepting") return this.#accept();
+    if (record.stage === "over") return this.#retain();
+    this.#scheduleClaim(0); // at once: the silence while no daemon ran counts against the grace
+    if (record.stage === "open") {
+      this.#complete = record.job !== null && (await this.#blobsAreHere(record.job));
+      await this.#awaitInputs();
+    } else if (record.guest) {
+      this.#guest = await this.#world.driver.adopt(record.guest.token);
+      this.#follow();
+    }
+    if (record.stage === "ended") void this.#handIn();
+  }
+
+  async #accept(): Promise<void> {
+    const { record } = this;
+    const answer = await this.#world.submit(record.acceptance);
+    if (this.#closed) return;
+    if (!answer.ok) return this.#end(`the acceptance was refused: ${answer.code}`);
+    const opening = parseDocumentOf(this.#world.crypto, "opening", answer.answer["opening"]);
+    const right = opening.ok && opening.document.keyid === this.#world.pins().keys.purchaseOrders && opening.document.payload.lease === record.lease;
+    if (!right) return this.#end("the broker's opening is not valid");
+    record.openingId = opening.document.id;
+    record.openedAt = opening.document.payload.at;
+    record.stage = "open"; // saved with the next step: before that, the acceptance is repeated and answered with the same opening
+    this.#receiptedAt = this.#world.timers.now();
+    this.#world.log("lease open", { lease: record.lease });
+    this.#scheduleClaim(this.#po.timings.claimIntervalMs);
+    for (const attached of this.#attached) this.#sendState(attached);
+    await this.#awaitInputs();
+  }
+
+  /** Starts the guest when its bytes are here; else gives the customer until startBy. */
+  async #awaitInputs(): Promise<void> {
+    this.#cancelLimit = this.#world.timers.after(Math.max(0, this.#po.startBy - this.#world.timers.now()) + 500, () => void this.#inputsMissing());
+    await this.#maybeStart();
+  }
+
+  async #inputsMissing(): Promise<void> {
+    if (this.record.stage === "open" && !this.#starting) await this.#finish({ reason: "input-missing", exitCode: null, detail: "", tree: [], usedMs: 0 });
+  }
+
+  // --- claims ---------------------------------------------------------------------------------------------------------------------------
+
+  #scheduleClaim(afterMs: number): void {
+    this.#cancelClaims();
+    if (this.#finishing || this.#closed) return;
+    this.#cancelClaims = this.#world.timers.after(afterMs, () => {
+      this.#claiming = this.#claim().catch((error: unknown) => this.#world.log("a claim failed", { lease: this.record.lease, error: String(error) }));
+    });
+  }
+
+  async #claim(): Promise<void> {
+    const { record } = this;
+    const { timings } = this.#po;
+    if (this.#closed || record.result || record.openingId === null) return;
+    record.pendingClaim ??= this.#signClaim();
+    await this.#save();
+    const pause = this.#world.timers.after(timings.graceMs, () => void this.#pause());
+    const answer = await this.#world.submit(record.pendingClaim.envelope);
+    pause();
+    if (this.#closed) return;
+    if (answer.ok) {
+      const { envelope: _, ...claim } = record.pendingClaim;
+      record.lastClaim = claim;
+      record.pendingClaim = null;
+      this.#receiptedAt = this.#world.timers.now();
+      await this.#save();
+      await this.#resume();
+    } else if (answer.code === "claim_out_of_order" || answer.code === "claim_chain_broken" || answer.code === "claim_decreasing") {
+      await this.#adoptLastClaim(answer.facts);
+    } else if (answer.code === "wrong_state" || answer.code === "not_found") return this.#end(`the broker closed the lease (${answer.code})`);
+    this.#scheduleClaim(timings.claimIntervalMs);
+  }
+
+  #signClaim(): SignedClaim {
+    const { record } = this;
+    const sequence = (record.lastClaim?.sequence ?? 0) + 1;
+    const usedMs = Math.max(record.lastClaim?.usedMs ?? 0, Math.min(this.usedMs, record.durationMsMax));
+    const claim = { lease: record.lease, incarnation: record.incarnation, sequence, usedMs, previous: record.lastClaim?.id ?? record.openingId! };
+    const document = this.#sign("claim", claim);
+    return { id: document.id, incarnation: record.incarnation, sequence, usedMs, envelope: document.envelope };
+  }
+
+  /** A server that lost its disk goes on from the last logged claim as a new incarnation. */
+  async #adoptLastClaim(facts: Record<string, unknown>): Promise<void> {
+    const { record } = this;
+    const { last, lastSequence, lastUsedMs } = facts;
+    if (typeof last !== "string" || typeof lastSequence !== "number" || typeof lastUsedMs !== "number") return;
+    record.incarnation++;
+    record.lastClaim = lastSequence === 0 ? null : { id: last, incarnation: record.incarnation, sequence: lastSequence, usedMs: lastUsedMs };
+    record.pendingClaim = null;
+    await this.#save();
+  }
+
+  /** Silence longer than the grace: the guest waits, so that nobody works for nothing and the slot is never used twice. */
+  async #pause(): Promise<void> {
+    if (!this.#guest || this.#pausedSince !== null || this.record.stage !== "running") return;
+    this.#pausedSince = this.#world.driver.monotonicMs();
+    this.#world.log("guest paused: the broker is not heard", { lease: this.record.lease, sinceMs: this.#world.timers.now() - this.#receiptedAt });
+    await this.#guest.pause();
+  }
+
+  async #resume(): Promise<void> {
+    if (this.#pausedSince === null || !this.#guest) return;
+    this.record.guest!.pausedMs += this.#world.driver.monotonicMs() - this.#pausedSince;
+    this.#pausedSince = null;
+    await this.#save();
+    await this.#guest.resume();
+    this.#limitTime();
+  }
+
+  // --- channel --------------------------------------------------------------------------------------------------------------------------
+
+  attach(pipe: Pipe): void {
+    respondChannel(pipe, this.#world.channelKey, this.#customerKey, this.record.lease, (channel) => {
+      const attached: Attached = { channel, follower: null, transfer: null, from: { stdout: 0, stderr: 0 }, endedSent: false };
+      let turn = Promise.resolve();
+      this.#attached.add(attached);
+      channel.onClose(() => this.#attached.delete(attached));
+      channel.onMessage((header, body) => {
+        turn = turn
+          .then(() => this.#receive(attached, header, body))
+          .catch((error: unknown) => this.#problem(attached, "internal", String((error as Error).message)));
+      });
+      this.#sendState(attached);
+    });
+  }
+
+  #sendState({ channel }: Attached): void {
+    const state = this.record.result ? "ended" : this.#guest ? "running" : this.record.job ? "preparing" : "waiting";
+    channel.send({ t: "state", state, usedMs: this.usedMs });
+  }
+
+  #problem({ channel }: Attached, code: string, why: string): void {
+    channel.send({ t: "problem", code, why: why.slice(0, DETAIL_MAX) });
+  }
+
+  async #receive(attached: Attached, header: ChannelHeader, body: Uint8Array): Promise<void> {
+    switch (header.t) {
+      case "job":
+        return this.#receiveJob(attached, header);
+      case "part":
+        return attached.transfer?.receive(header.digest, header.offset, body);
+      case "attach":
+        attached.from = { stdout: header.stdout, stderr: header.stderr };
+        attached.follower = this.#guest ? new Follower(attached.channel, this.#guest, attached.from) : null;
+        return this.#pump(attached);
+      case "seen":
+        attached.follower?.seen(header);
+        return this.#pump(attached);
+      case "want": {
+        const listed = this.record.result?.tree.some((entry) => entry.kind === "file" && entry.digest === header.digest);
+        if (!listed || !this.#guest) return this.#problem(attached, "not_found", "no such output");
+        return attached.channel.send(
+          { t: "part", digest: header.digest, offset: header.offset },
+          await this.#guest.readOutput(header.digest, header.offset, header.length),
+        );
+      }
+      default:
+        return this.#problem(attached, "bad_request", `a ${header.t} message makes no sense here`);
+    }
+  }
+
+  #neededBlobs({ spec, inputs, moduleSize, stdinSize }: NonNullable<LeaseRecord["job"]>): NeededBlob[] {
+    const files = inputs.entries.flatMap((entry): NeededBlob[] => (entry.kind === "file" ? [{ digest: entry.digest, size: entry.size }] : []));
+    const module = this.#world.driver.hasRuntime(spec.module) ? [] : [{ digest: spec.module, size: moduleSize }];
+    return [...module, { digest: spec.stdin, size: stdinSize }, ...files];
+  }
+
+  async #blobsAreHere(job: NonNullable<LeaseRecord["job"]>): Promise<boolean> {
+    for (const { digest } of this.#neededBlobs(job)) if (!(await this.#world.journal.checkBlob(this.record.lease, digest))) return false;
+    return true;
+  }
+
+  async #receiveJob(attached: Attached, { spec, inputs, moduleSize, stdinSize }: Extract<ChannelHeader, { t: "job" }>): Promise<void> {
+    const { crypto, driver } = this.#world;
+    const wrong = (why: string): void => this.#problem(attached, "result_mismatch", why);
+    if (jobHashOf(crypto, spec) !== this.#order.jobHash) return wrong("the job is not the one that was ordered");
+    if (digestOf(crypto, inputs) !== spec.inputs) return wrong("the inputs are not the ones that were ordered");
+    if (spec.engine !== driver.engine) return wrong(`this server's engine is ${driver.engine}`);
+    if (spec.memoryMibMax > this.#po.resources.memoryMib) return wrong("the job may use more memory than the lease has");
+    const job = { spec, inputs, moduleSize, stdinSize };
+    const needed = this.#neededBlobs(job);
+    const total = needed.reduce((sum, { size }) => sum + size, 0);
+    if (total > (this.#po.resources.diskMib + this.#po.resources.memoryMib) * MIB) return wrong("the inputs are larger than the lease");
+    if (this.record.guest || this.record.result || this.#starting) return this.#pump(attached);
+    this.record.job = job; // saved when the guest starts: before that, the customer brings it again
+    const transfer = new Transfer(this.#world.journal, this.record.lease, attached.channel, needed);
+    attached.transfer = transfer;
+    void transfer.finished.then(async (failure) => {
+      if (failure !== null) return wrong(failure);
+      this.#complete = true;
+      await this.#maybeStart();
+    });
+    await transfer.start();
+  }
+
+  /** Sends what is new on one channel and, when all of it was sent, how the guest ended. */
+  async #pump(attached: Attached): Promise<void> {
+    if (!attached.follower && this.#guest) attached.follower = new Follower(attached.channel, this.#guest, attached.from);
+    await attached.follower?.pump();
+    const { result } = this.record;
+    if (!result || attached.endedSent) return;
+    if (attached.follower && !attached.follower.hasSent({ stdout: result.stdoutSize, stderr: result.stderrSize })) return;
+    attached.endedSent = true;
+    attached.channel.send({ t: "ended", result: result.envelope, tree: result.tree, stdoutSize: result.stdoutSize, stderrSize: result.stderrSize });
+  }
+
+  // --- the guest ------------------------------------------------------------------------------------------------------------------------
+
+  async #maybeStart(): Promise<void> {
+    const { record } = this;
+    if (record.stage !== "open" || !this.#complete || !record.job || this.#starting || this.#closed) return;
+    this.#starting = true;
+    this.#cancelLimit();
+    const { driver, journal } = this.#world;
+    const { spec, inputs } = record.job;
+    try {
+      const prepared = await driver.prepare({
+        lease: record.lease,
+        spec,
+        inputs,
+        diskMibMax: this.#po.resources.diskMib,
+        runMsMax: Math.max(1, record.durationMsMax * 2),
+        blobFile: (digest) => journal.blobFile(record.lease, digest),
+      });
+      record.guest = { token: prepared.token, startedMonotonicMs: driver.monotonicMs(), pausedMs: 0 };
+      record.stage = "running";
+      await this.#save();
+      this.#guest = await prepared.begin();
+    } catch (error) {
+      this.#world.log("the guest did not start", { lease: record.lease, error: String(error) });
+      return this.#finish({ reason: "server-failed", exitCode: null, detail: "the guest did not start", tree: [], usedMs: 0 });
+    }
+    this.#follow();
+  }
+
+  #follow(): void {
+    const guest = this.#guest!;
+    guest.onChange(() => {
+      for (const attached of this.#attached) void this.#pump(attached);
+    });
+    for (const attached of this.#attached) this.#sendState(attached);
+    if (this.record.result) return;
+    this.#limitTime();
+    if (this.record.stop) void guest.stop();
+    void guest.ended
+      .then((ending) => this.#guestEnded(ending))
+      .catch((error: unknown) => this.#world.log("a lease failed", { lease: this.record.lease, error: String((error as Error).stack ?? error) }));
+  }
+
+  #limitTime(): void {
+    this.#cancelLimit();
+    const left = this.record.durationMsMax - this.usedMs;
+    this.#cancelLimit = this.#world.timers.after(Math.max(1, left + 2), () => {
+      if (this.#pausedSince !== null || this.record.result) return;
+      if (this.usedMs < this.record.durationMsMax) return this.#limitTime();
+      void this.stop(this.#boundBy());
+    });
+  }
+
+  #boundBy(): "time-limit" | "budget" {
+    return this.record.durationMsMax > this.#po.durationMsMax ? "time-limit" : this.#po.boundBy;
+  }
+
+  /** Stops the guest; what it has so far is handed in under this reason. */
+  async stop(reason: NonNullable<LeaseRecord["stop"]>): Promise<void> {
+    if (this.record.stop || this.record.result || this.#closed) return;
+    this.record.stop = reason;
+    await this.#save();
+    if (this.#guest) {
+      await this.#resume();
+      await this.#guest.stop();
+    } else if (this.record.stage === "open") await this.#finish({ reason, exitCode: null, detail: "", tree: [], usedMs: 0 });
+    else if (this.record.stage === "accepting") await this.#end("stopped before it was opened");
+  }
+
+  async #guestEnded(ending: GuestEnding): Promise<void> {
+    if (this.#closed || this.record.result) return;
+    const used = Math.min(this.#usedAt(ending.endedMonotonicMs), this.record.durationMsMax);
+    const usedMs = Math.max(used, this.record.lastClaim?.usedMs ?? 0, this.record.pendingClaim?.usedMs ?? 0);
+    if (ending.kind === "host-failure")
+      return this.#finish({ reason: "server-failed", exitCode: null, detail: ending.detail.slice(0, DETAIL_MAX), tree: [], usedMs });
+    const reason = ending.reason === "stopped" ? (this.record.stop ?? "server-failed") : ending.reason;
+    const limited = reason === "time-limit" || reason === "budget";
+    await this.#finish({
+      reason,
+      exitCode: reason === "completed" ? ending.exitCode : null,
+      detail: ending.detail,
+      tree: ending.tree,
+      usedMs: limited ? this.record.durationMsMax : usedMs,
+    });
+  }
+
+  async #finish(end: {
+    reason: Payload<"result">["reason"];
+    exitCode: number | null;
+    detail: string;
+    tree: InputTree["entries"];
+    usedMs: number;
+  }): Promise<void> {
+    if (this.#finishing || this.#closed) return;
+    this.#finishing = true;
+    this.#cancelClaims();
+    this.#cancelLimit();
+    const { crypto, driver } = this.#world;
+    const [stdout, stderr] = await Promise.all([this.#streamDigest("stdout"), this.#streamDigest("stderr")]);
+    const { record } = this;
+    await this.#settleClaims();
+    if (this.#closed) return;
+    const document = this.#sign("result", {
+      lease: record.lease,
+      server: this.#world.server,
+      jobHash: this.#order.jobHash,
+      engine: driver.engine,
+      reason: end.reason,
+      exitCode: end.exitCode,
+      usedMs: Math.max(end.usedMs, record.lastClaim?.usedMs ?? 0),
+      lastClaim: record.lastClaim?.id ?? record.openingId!,
+      outputDigest: digestOf(crypto, end.tree),
+      stdoutDigest: stdout.digest,
+      stderrDigest: stderr.digest,
+      detail: end.detail.replaceAll(/\p{Cc}/gu, " ").slice(0, DETAIL_MAX),
+    });
+    record.result = {
+      id: document.id,
+      envelope: document.envelope,
+      usedMs: document.payload.usedMs,
+      tree: end.tree,
+      stdoutSize: stdout.size,
+      stderrSize: stderr.size,
+    };
+    record.stage = "ended";
+    await this.#save();
+    for (const attached of this.#attached) void this.#pump(attached);
+    await this.#handIn();
+  }
+
+  /** A claim that was signed must be answered before a result may follow it. */
+  async #settleClaims(): Promise<void> {
+    const { record } = this;
+    await this.#claiming;
+    while (record.pendingClaim && !this.#closed) {
+      const answer = await this.#world.submit(record.pendingClaim.envelope);
+      const { envelope: _, ...claim } = record.pendingClaim;
+      record.pendingClaim = null;
+      if (answer.ok) record.lastClaim = claim;
+      else if (answer.code === "wrong_state" || answer.code === "not_found") await this.#end(`the broker closed the lease (${answer.code})`);
+      else await this.#adoptLastClaim(answer.facts);
+    }
+  }
+
+  async #streamDigest(stream: "stdout" | "stderr"): Promise<{ digest: string; size: number }> {
+    const parts: Uint8Array[] = [];
+    let size = 0;
+    for (let bytes = await this.#guest?.readStream(stream, 0); bytes && bytes.length > 0; bytes = await this.#guest!.readStream(stream, size)) {
+      parts.push(bytes);
+      size += bytes.length;
+    }
+    return { digest: toHex(this.#world.crypto.sha256(Buffer.concat(parts))), size };
+  }
+
+  async #handIn(): Promise<void> {
+    const answer = await this.#world.submit(this.record.result!.envelope);
+    if (answer.ok) await this.#objectTo(answer.answer);
+    if (!this.#closed) await this.#end(answer.ok ? "settled" : `the result was refused: ${answer.code}`);
+  }
+
+  /** Whoever computes another bill objects inside the window (PROTOCOL section 4). A stop's exact time is the broker's, so those are not compared. */
+  async #objectTo({ closing, settlement }: Record<string, unknown>): Promise<void> {
+    const { crypto, signer } = this.#world;
+    const { record } = this;
+    const [closed, settled] = [parseDocumentOf(crypto, "closing", closing), parseDocumentOf(crypto, "settlement", settlement)];
+    const extended = record.durationMsMax !== this.#po.durationMsMax;
+    if (!closed.ok || !settled.ok || extended || record.stop === "customer-stop" || record.stop === "owner-stop") return;
+    const { at: endedAt, reason } = closed.document.payload;
+    const own = computeBill({ po: this.#po, amendment: null, reason, openedAt: record.openedAt, endedAt, claimedMs: record.result!.usedMs });
+    const problem = settlementProblem(own, settled.document.payload);
+    if (problem === null) return;
+    this.#world.log("the settlement is wrong: objecting", { lease: record.lease, problem });
+    const objection = {
+      origin: this.#po.origin,
+      seen: null,
+      lease: record.lease,
+      party: this.#po.owner,
+      expectedDueNanos: own.dueNanos.toString(),
+      reason: problem,
+    };
+    const answer = await this.#world.submit(signDocument(crypto, signer, "objection", objection).envelope);
+    if (!answer.ok) this.#world.log("the objection was refused", { lease: record.lease, code: answer.code });
+  }
+
+  /** The broker says that the lease is closed: no more work is paid for. */
+  async closedByBroker(): Promise<void> {
+    if (this.record.stage === "ended" || this.record.stage === "over" || this.#finishing) return;
+    await this.#end("closed by the broker");
+  }
+
+  /** An amendment the broker signed: the lease may run longer. */
+  async extend(durationMsMax: number): Promise<void> {
+    if (durationMsMax <= this.record.durationMsMax || this.record.result) return;
+    this.record.durationMsMax = durationMsMax;
+    await this.#save();
+    if (this.#guest) this.#limitTime();
+  }
+
+  #sign<K extends "claim" | "result">(kind: K, payload: Omit<Payload<K>, "origin" | "seen">) {
+    return signDocument(this.#world.crypto, this.#world.signer, kind, { origin: this.#po.origin, seen: null, ...payload } as unknown as Payload<K>);
+  }
+
+  async #end(why: string): Promise<void> {
+    if (this.#closed && this.record.stage === "over") return;
+    this.#closed = true;
+    this.#cancelClaims();
+    this.#cancelLimit();
+    this.#world.log("lease over", { lease: this.record.lease, why });
+    if (!this.record.result) await this.#guest?.kill();
+    this.record.stage = "over";
+    this.record.overAt = this.#world.timers.now();
+    await this.#save();
+    this.#retain();
+  }
+
+  #retain(): void {
+    const left = this.record.result ? (this.record.overAt ?? 0) + this.#world.retainMs - this.#world.timers.now() : 0;
+    this.#cancelRetention = this.#world.timers.after(Math.max(0, left), () => void this.#forget());
+    if (this.record.guest && !this.#guest) void this.#world.driver.adopt(this.record.guest.token).then((guest) => (this.#guest = guest));
+  }
+
+  async #forget(): Promise<void> {
+    for (const { channel } of this.#attached) channel.close();
+    await this.#guest?.dispose();
+    await this.#world.journal.remove(this.record.lease);
+    this.#world.over(this.record.lease);
+  }
+
+  /** The daemon goes away; guests run on and are found again. */
+  release(): void {
+    this.#closed = true;
+    this.#cancelClaims();
+    this.#cancelLimit();
+    this.#cancelRetention();
+    this.#guest?.release();
+  }
+}

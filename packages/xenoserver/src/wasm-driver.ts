@@ -1,0 +1,152 @@
+/** The driver for wasm jobs on `guests`: single-use sandboxed processes from a pool. */
+import { link, copyFile, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import {
+  ENGINE_VERSION,
+  WORKER_FILES,
+  WorkerPool,
+  adopt,
+  createSandbox,
+  followTaken,
+  pythonRuntime,
+  readGuestFile,
+  type Guest,
+  type GuestEnd,
+  type Runtime,
+  type Sandbox,
+  type WorkerJob,
+  type WorkerResult,
+} from "@xenoservers/guests";
+import type { InputEntry } from "@xenoservers/protocol/channel";
+import type { GuestDriver, GuestEnding, GuestToken, PreparedJob, RunningGuest } from "./driver.ts";
+import type { ResultReasonName } from "./job.ts";
+import { z } from "zod";
+
+const REASONS: Record<WorkerResult["ending"], ResultReasonName> = {
+  exit: "completed",
+  trap: "completed",
+  "output-limit": "output-limit",
+  "memory-limit": "memory-limit",
+  malformed: "module-malformed",
+  stopped: "stopped",
+  timeout: "stopped",
+};
+const DIGEST = /^[0-9a-f]{64}$/;
+
+const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
+
+/** What a guest process says of itself; one that says anything else has failed. */
+const zWorkerResult = z.object({
+  ending: z.enum(["exit", "trap", "output-limit", "memory-limit", "malformed", "stopped", "timeout"]),
+  exitCode: z.int().min(0).max(255).nullable(),
+  detail: z.string().max(1_000),
+  endedMonotonicMs: z.number(),
+  tree: z
+    .array(
+      z.object({
+        path: z.string().max(4096),
+        kind: z.enum(["file", "directory", "link"]),
+        digest: z.string().optional(),
+        size: z.int().min(0).optional(),
+        target: z.string().min(1).max(4096).optional(),
+      }),
+    )
+    .max(100_000),
+});
+
+/** A guest's own list of what it left: only well-formed entries count. */
+function treeOf(result: z.infer<typeof zWorkerResult>): InputEntry[] {
+  return result.tree.flatMap(({ path: at, kind, digest, size, target }): InputEntry[] => {
+    if (kind === "file") return digest !== undefined && DIGEST.test(digest) && size !== undefined ? [{ path: at, kind, digest, size }] : [];
+    return kind === "link" ? (target === undefined ? [] : [{ path: at, kind, target }]) : [{ path: at, kind }];
+  });
+}
+
+function endingOf(end: GuestEnd): GuestEnding {
+  if (end.kind === "host-failure") return { kind: "host-failure", detail: end.detail, endedMonotonicMs: monotonicMs() };
+  const said = zWorkerResult.safeParse(end.result);
+  if (!said.success) return { kind: "host-failure", detail: "the guest process handed in nonsense", endedMonotonicMs: monotonicMs() };
+  const { ending, exitCode, detail, endedMonotonicMs } = said.data;
+  return { kind: "result", reason: REASONS[ending], exitCode, detail, endedMonotonicMs: Math.min(endedMonotonicMs, monotonicMs()), tree: treeOf(said.data) };
+}
+
+function running(guest: Guest): RunningGuest {
+  return {
+    token: { folder: guest.folder, pid: guest.id.pid, startTicks: guest.id.startTicks },
+    ended: guest.ended.then(endingOf),
+    onChange: (changed) => guest.onChange(changed),
+    readStream: (stream, offset) => guest.read(stream, offset),
+    readOutput: (digest, offset, length) =>
+      DIGEST.test(digest) ? readGuestFile(path.join(guest.folder, WORKER_FILES.out, digest), offset, length) : Promise.resolve(new Uint8Array(0)),
+    stop: () => guest.stop(),
+    pause: () => guest.signal("SIGSTOP"),
+    resume: () => guest.signal("SIGCONT"),
+    kill: () => guest.kill(),
+    release: () => guest.release(),
+    dispose: () => rm(guest.folder, { recursive: true, force: true }),
+  };
+}
+
+async function place(from: string, to: string): Promise<void> {
+  await link(from, to).catch(() => copyFile(from, to));
+}
+
+export interface WasmDriverOptions {
+  folder: string;
+  poolSize: number;
+  /** Guest folders that leases of an earlier daemon still use. */
+  inUse: readonly string[];
+}
+
+export async function createWasmDriver({ folder, poolSize, inUse }: WasmDriverOptions): Promise<GuestDriver> {
+  const python = await pythonRuntime();
+  const runtimes = new Map<string, Runtime>([[python.digest, python]]);
+  const sandbox: Sandbox = await createSandbox(path.join(folder, "sandbox"), new Map([[python.name, python.file]]), inUse.length > 0);
+  const pool = new WorkerPool(sandbox, path.join(folder, "workers"), poolSize);
+  await pool.open(inUse);
+
+  return {
+    engine: ENGINE_VERSION,
+    sandbox: { strength: sandbox.strength, why: sandbox.why },
+    hasRuntime: (digest) => runtimes.has(digest),
+    monotonicMs,
+    async prepare(job: PreparedJob) {
+      const worker = await pool.take();
+      const inside = (digest: string): string => path.join(worker.folder, WORKER_FILES.blobs, digest);
+      const files = new Set([job.spec.stdin, ...job.inputs.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []))]);
+      const runtime = runtimes.get(job.spec.module);
+      if (!runtime) files.add(job.spec.module);
+      for (const digest of files) await place(job.blobFile(digest), inside(digest));
+      const workerJob: WorkerJob = {
+        modulePath: runtime
+          ? sandbox.runtimePath(runtime.name)
+          : sandbox.strength === "strong"
+            ? `/w/${WORKER_FILES.blobs}/${job.spec.module}`
+            : inside(job.spec.module),
+        args: job.spec.args,
+        env: job.spec.env,
+        inputs: job.inputs.entries,
+        mounts: job.inputs.mounts,
+        stdin: job.spec.stdin,
+        seed: job.spec.seed,
+        clockBaseMs: job.spec.clockBaseMs,
+        memoryMibMax: job.spec.memoryMibMax,
+        diskMibMax: job.diskMibMax,
+        outputMibMax: job.spec.outputMibMax,
+        runMsMax: job.runMsMax,
+      };
+      await writeFile(path.join(worker.folder, "lease"), job.lease);
+      const token: GuestToken = { folder: worker.folder, pid: worker.id.pid, startTicks: worker.id.startTicks };
+      return {
+        token,
+        async begin() {
+          const guest = followTaken(worker);
+          worker.hand(workerJob);
+          return running(guest);
+        },
+      };
+    },
+    adopt: async (token) => running(adopt(String(token["folder"]), { pid: Number(token["pid"]), startTicks: String(token["startTicks"]) })),
+    close: () => pool.close(),
+  };
+}

@@ -1,0 +1,46 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import { runJob, seededRandom } from "@xenoservers/engine";
+
+const installed = existsSync("/usr/bin/clang") && existsSync("/usr/include/wasm32-wasi/stdio.h");
+if (!installed) console.warn("SKIPPED: clang and wasi-libc are not installed");
+
+describe.skipIf(!installed)("programs compiled with Debian's clang and wasi-libc", () => {
+  it("finds every file call behaving as its C library expects", () => {
+    const folder = mkdtempSync(path.join(tmpdir(), "xeno-wasi-"));
+    try {
+      const target = path.join(folder, "files.wasm");
+      execFileSync("clang", ["--target=wasm32-wasi", "-O1", "-o", target, path.join(import.meta.dirname, "c/files.c")]);
+      let output = "";
+      let ns = 0n;
+      const encode = (text: string) => new TextEncoder().encode(text);
+      const { ending } = runJob({
+        module: new WebAssembly.Module(readFileSync(target)) as never,
+        world: {
+          args: ["files", "one", "two"],
+          env: [],
+          realtimeNs: () => (ns += 1n),
+          monotonicNs: () => (ns += 1n),
+          random: seededRandom(new Uint8Array(32)),
+          sleep: () => {},
+        },
+        mounts: [
+          { path: "/in", writable: false, entries: [{ path: "given", kind: "file", bytes: encode("x") }] },
+          { path: "/out", writable: true, entries: [] },
+        ],
+        stdin: encode("s"),
+        diskBytesMax: 1 << 24,
+        streamBytesMax: 1 << 20,
+        stdout: (bytes) => void (output += Buffer.from(bytes).toString()),
+        stderr: () => {},
+      });
+      expect(output).toBe("0 failures\n");
+      expect(ending).toEqual({ kind: "exit", code: 0 });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});

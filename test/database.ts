@@ -1,0 +1,42 @@
+/** One embedded Postgres per test process; a fresh migrated database per call, from a template. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { Pool } from "pg";
+import { migrate } from "../packages/xenocorp/src/migrations/migrate.ts";
+import { startEmbeddedPostgres, type EmbeddedPostgres } from "../packages/xenocorp/src/store/embedded.ts";
+
+let server: Promise<{ postgres: EmbeddedPostgres; folder: string; admin: Pool }> | null = null;
+const pools: Pool[] = [];
+let databases = 0;
+
+async function start() {
+  const folder = await mkdtemp(path.join(tmpdir(), "xeno-test-"));
+  const postgres = await startEmbeddedPostgres(folder);
+  const admin = new Pool({ ...postgres.connection, max: 2 });
+  await admin.query("create database template_market");
+  const template = new Pool({ ...postgres.connection, database: "template_market", max: 1 });
+  await migrate(template);
+  await template.end();
+  return { postgres, folder, admin };
+}
+
+export async function createTestDatabase(): Promise<Pool> {
+  server ??= start();
+  const { postgres, admin } = await server;
+  const database = `test_${++databases}`;
+  await admin.query(`create database ${database} template template_market`);
+  const pool = new Pool({ ...postgres.connection, database, max: 10 });
+  pools.push(pool);
+  return pool;
+}
+
+export async function dropTestDatabases(): Promise<void> {
+  await Promise.all(pools.splice(0).map((pool) => pool.end().catch(() => {})));
+  if (!server) return;
+  const { postgres, folder, admin } = await server;
+  server = null;
+  await admin.end();
+  await postgres.stop();
+  await rm(folder, { recursive: true, force: true });
+}

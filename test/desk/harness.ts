@@ -1,0 +1,160 @@
+/** A desk on the in-memory store with a clock set by hand, a few parties and a listed server: for tests of single rules. */
+import { randomBytes } from "node:crypto";
+import { signDocument, toHex, serverIdOf, type AnyDocument, type Envelope, type Kind, type Payload, type SignedDocument } from "@xenoservers/protocol";
+import { channelKeyPair } from "@xenoservers/protocol/channel";
+import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
+import { identityOf, type Identity } from "@xenoservers/sdk";
+import { Desk, MARKET_DEFAULTS, OfferIndex, createMemoryStore, startEpoch, type BrokerKeys, type LeaseRow, type Store } from "@xenoservers/xenocorp/parts";
+
+export type Signer = Identity["signer"];
+
+export interface ServerParty {
+  owner: Identity;
+  signer: Signer;
+  id: string;
+  offer(over?: Partial<Payload<"offer">>): SignedDocument<"offer">;
+}
+
+export class Harness {
+  now = 1_800_000_000_000;
+  readonly crypto = nodeCrypto;
+  readonly operator = createSigner(randomBytes(32));
+  readonly keys: BrokerKeys = {
+    purchaseOrders: createSigner(randomBytes(32)),
+    checkpoints: createSigner(randomBytes(32)),
+    receipts: createSigner(randomBytes(32)),
+    secret: randomBytes(32),
+  };
+  readonly origin = "test/market";
+  readonly store: Store = createMemoryStore(() => this.now);
+  readonly index = new OfferIndex();
+  readonly sent: { server: string; documents: readonly Envelope[] }[] = [];
+  readonly desk = new Desk(
+    {
+      store: this.store,
+      crypto: nodeCrypto,
+      keys: this.keys,
+      config: { ...MARKET_DEFAULTS, origin: this.origin, operatorKey: this.operator.publicKey },
+      index: this.index,
+      now: () => this.now,
+    },
+    { toServer: (server, documents) => void this.sent.push({ server, documents }), event: () => {} },
+  );
+
+  static async open(): Promise<Harness> {
+    const harness = new Harness();
+    await startEpoch(harness.desk.desktop, null, "test");
+    return harness;
+  }
+
+  sign<K extends Kind>(signer: Signer, kind: K, payload: Omit<Payload<K>, "origin" | "seen">, origin = this.origin): SignedDocument<K> {
+    return signDocument(nodeCrypto, signer, kind, { origin, seen: null, ...payload } as unknown as Payload<K>);
+  }
+
+  /** The answer, or the refusal's code and facts. */
+  async submit(document: SignedDocument | AnyDocument): Promise<Record<string, unknown> & { code?: string }> {
+    const answer = await this.desk.submit(structuredClone(document.envelope));
+    return answer.ok ? answer.answer : { code: answer.code, ...answer.facts };
+  }
+
+  async act<K extends Kind>(signer: Signer, kind: K, payload: Omit<Payload<K>, "origin" | "seen">) {
+    return this.submit(this.sign(signer, kind, payload));
+  }
+
+  id(): string {
+    return toHex(randomBytes(16));
+  }
+
+  async party(credit = 0n): Promise<Identity> {
+    const identity = identityOf(randomBytes(32));
+    await this.act(identity.signer, "party", { party: identity.party, name: "p", rootKey: identity.signer.publicKey, recoveryKey: null });
+    if (credit > 0n)
+      await this.act(this.operator, "credit", {
+        party: identity.party,
+        amountNanos: credit.toString(),
+        source: "operator",
+        reference: "",
+        clientId: this.id(),
+      });
+    return identity;
+  }
+
+  async server(over: Partial<Payload<"offer">> = {}): Promise<ServerParty> {
+    const owner = await this.party();
+    const signer = createSigner(randomBytes(32));
+    const id = serverIdOf(nodeCrypto, signer.publicKey);
+    await this.act(owner.signer, "key-grant", {
+      party: owner.party,
+      key: signer.publicKey,
+      role: "server",
+      label: "s",
+      account: null,
+      maxSpendPerDayNanos: null,
+      expiresAt: null,
+    });
+    const offer = (more: Partial<Payload<"offer">> = {}) =>
+      this.sign(signer, "offer", {
+        owner: owner.party,
+        server: id,
+        sequence: 1,
+        validUntil: this.now + 600_000,
+        resources: { vcpu: 2, memoryMib: 1024, diskMib: 1024 },
+        drivers: ["wasm"],
+        assurances: ["isolated"],
+        labels: {},
+        price: { vcpuNanosPerSecond: "1000", memoryGibNanosPerSecond: "0", diskGibNanosPerSecond: "0" },
+        maxLeaseMs: 3_600_000,
+        cpuScore: 1,
+        sandbox: "strong",
+        egress: "none",
+        allowedParties: [],
+        engine: "e",
+        channelKey: toHex(channelKeyPair().publicKey),
+        ...over,
+        ...more,
+      });
+    await this.submit(offer());
+    this.index.setOnline(id, true);
+    return { owner, signer, id, offer };
+  }
+
+  order(customer: Identity, over: Partial<Payload<"order">> = {}, signer = customer.signer): SignedDocument<"order"> {
+    return this.sign(signer, "order", {
+      party: customer.party,
+      account: customer.account,
+      batch: null,
+      clientId: this.id(),
+      jobHash: "ab".repeat(32),
+      driver: "wasm",
+      resources: { vcpu: 1, memoryMib: 64, diskMib: 1 },
+      conditions: [],
+      assurance: "isolated",
+      terms: "by-interval",
+      on: "market",
+      maxPriceNanosPerHour: null,
+      durationMsMax: 60_000,
+      budgetNanos: "1000000",
+      expiresAt: this.now + 60_000,
+      label: "",
+      channelKey: toHex(customer.channelKey.publicKey),
+      ...over,
+    });
+  }
+
+  async lease(id: string): Promise<LeaseRow> {
+    return (await this.store.load("lease", [id])).get(id)!.data;
+  }
+
+  async balance(key: string): Promise<bigint> {
+    return (await this.store.balances([key])).get(key) ?? 0n;
+  }
+
+  async later(ms: number): Promise<void> {
+    this.now += ms;
+    await this.desk.runTimers();
+  }
+
+  accept(server: ServerParty, lease: string) {
+    return this.act(server.signer, "acceptance", { lease, server: server.id });
+  }
+}

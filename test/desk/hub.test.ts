@@ -1,0 +1,42 @@
+import { expect, it } from "vitest";
+import { systemTimers, type Pipe } from "@xenoservers/protocol/link";
+import { LinkHub, Sessions } from "@xenoservers/xenocorp/parts";
+import { Harness } from "./harness.ts";
+
+function pipe() {
+  let deliver: (text: string) => void = () => {};
+  const state = { closed: false, sent: [] as string[] };
+  const end: Pipe = {
+    send: (message) => void state.sent.push(String(message)),
+    close: () => void (state.closed = true),
+    onMessage: (handler) => void (deliver = handler),
+    onClose: () => {},
+  };
+  return { end, state, deliver: (text: string) => deliver(text) };
+}
+
+it("closes a link instead of falling over while the database is away", async () => {
+  const h = await Harness.open();
+  const away = () => Promise.reject(new Error("away"));
+  const hub = new LinkHub(() => h.desk, new Sessions(h.desk.desktop), away, systemTimers);
+  const first = pipe();
+  hub.accept(first.end);
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  expect(first.state.closed).toBe(true);
+
+  const customer = await h.party();
+  const second = pipe();
+  const challenge = new LinkHub(
+    () => h.desk,
+    new Sessions(h.desk.desktop),
+    async () => ({}) as never,
+    systemTimers,
+  );
+  challenge.accept(second.end);
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  const given = (JSON.parse(second.state.sent[0]!) as { challenge: string }).challenge;
+  h.store.load = away;
+  second.deliver(JSON.stringify({ t: "hello", protocol: 1, login: h.sign(customer.signer, "login", { party: customer.party, challenge: given }).envelope }));
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  expect(second.state.closed).toBe(true);
+});

@@ -1,0 +1,76 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+
+/** Who may import whom (docs/architecture.md); nothing else. */
+const MAY: Record<string, readonly string[]> = {
+  market: [],
+  engine: [],
+  protocol: ["market"],
+  verify: ["market", "protocol"],
+  guests: ["engine", "protocol"],
+  xenocorp: ["market", "protocol", "verify"],
+  sdk: ["market", "protocol", "verify"],
+  xenoserver: ["market", "protocol", "verify", "guests"],
+  cli: ["market", "protocol", "verify", "sdk", "xenocorp", "xenoserver", "guests"],
+  testkit: ["market", "protocol"],
+};
+/** The command line loads the programs only when their verb is used, so that renting needs none of them. */
+const DYNAMIC_ONLY_IN_CLI = ["xenocorp", "xenoserver", "guests"];
+const BY_THEMSELVES = ["packages/cli/src/local-run.ts"];
+
+const sources = (folder: string): string[] =>
+  readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && /(?<!\.test)\.ts$/.test(entry.name) && !entry.parentPath.includes(".tsbuild"))
+    .map((entry) => path.join(entry.parentPath, entry.name));
+const importsOf = (text: string) => [...text.matchAll(/(?:^|\n)\s*(?:import|export)\s+(?:type\s+)?(?:[^"';]*?\sfrom\s+)?"([^"]+)"/g)].map((match) => match[1]!);
+const dynamicImportsOf = (text: string) => [...text.matchAll(/import\("([^"]+)"\)/g)].map((match) => match[1]!);
+
+describe("imports", () => {
+  it.each(Object.entries(MAY))("of %s are declared and allowed", (name, allowed) => {
+    const manifest = JSON.parse(readFileSync(`packages/${name}/package.json`, "utf8")) as { dependencies?: Record<string, string> };
+    for (const file of sources(`packages/${name}/src`)) {
+      if (file.endsWith("contract.ts")) continue; // test suites that several test files share
+      const text = readFileSync(file, "utf8");
+      for (const specifier of [...importsOf(text), ...dynamicImportsOf(text)]) {
+        if (specifier.startsWith(".") || specifier.startsWith("node:")) continue;
+        const [first, second] = specifier.split("/");
+        const dependency = first!.startsWith("@") ? `${first}/${second}` : first!;
+        const own = `@xenoservers/${name}`;
+        if (dependency.startsWith("@xenoservers/") && dependency !== own) expect(allowed, `${file} imports ${specifier}`).toContain(second);
+        if (dependency !== own) expect(Object.keys(manifest.dependencies ?? {}), `${file} imports ${specifier}`).toContain(dependency);
+      }
+    }
+  });
+
+  it("keep the programs out of the customer's command line until they are used", () => {
+    for (const file of sources("packages/cli/src")) {
+      if (BY_THEMSELVES.includes(file)) continue;
+      for (const specifier of importsOf(readFileSync(file, "utf8")))
+        expect(
+          DYNAMIC_ONLY_IN_CLI.map((name) => `@xenoservers/${name}`),
+          `${file} imports ${specifier}`,
+        ).not.toContain(specifier);
+    }
+  });
+
+  it("keep node: out of market, engine and verify", () => {
+    for (const name of ["market", "engine", "verify"])
+      for (const file of sources(`packages/${name}/src`))
+        for (const specifier of importsOf(readFileSync(file, "utf8"))) expect(specifier, file).not.toMatch(/^node:/);
+  });
+
+  it("have no circles: a planted one fails the lint", () => {
+    const folder = "packages/market/src/planted-circle";
+    mkdirSync(folder, { recursive: true });
+    try {
+      writeFileSync(`${folder}/a.ts`, 'import type { B } from "./b.ts";\nexport type A = B | 1;\n');
+      writeFileSync(`${folder}/b.ts`, 'import type { A } from "./a.ts";\nexport type B = A[];\n');
+      expect(() => execFileSync("npx", ["oxlint", "--deny-warnings", folder], { stdio: "pipe" })).toThrow(/no-cycle|Command failed/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+    expect(() => execFileSync("npx", ["oxlint", "--deny-warnings", "packages/market/src"], { stdio: "pipe" })).not.toThrow();
+  });
+});

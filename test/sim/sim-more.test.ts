@@ -1,0 +1,6 @@
+import { describe } from "vitest";
+import { simulateSeeds } from "./seeds.ts";
+
+describe("the simulated market, more seeds", () => {
+  simulateSeeds(200, 500, 50);
+});

@@ -1,0 +1,40 @@
+import { describe, expect, it } from "vitest";
+import type { Change } from "@xenoservers/xenocorp/parts";
+import { simulate } from "./market.ts";
+import { simulateSeeds } from "./seeds.ts";
+
+describe("the simulated market", () => {
+  simulateSeeds(0, 200, 50);
+
+  it("is the same on the same seed", async () => {
+    const [a, b] = [await simulate({ seed: 7 }), await simulate({ seed: 7 })];
+    expect(a.digest).toBe(b.digest);
+  });
+
+  const find = (change: Change, step: string) => change.transfers.find(({ id }) => id.endsWith(step));
+  const canaries: Record<string, (change: Change) => void> = {
+    "a refund that is one nano short": (change) => {
+      const refund = find(change, "/refund");
+      if (refund && refund.amount > 1n) refund.amount -= 1n;
+    },
+    "capacity that is never reserved": (change) => {
+      change.transfers = change.transfers.filter(({ id }) => !id.includes("/reserve/") && !id.includes("/release/"));
+    },
+    "a hold that is not taken": (change) => {
+      if (find(change, "/hold")) change.floors.push({ key: change.transfers[0]!.debit, floor: null });
+      change.transfers = change.transfers.filter(({ id }) => !id.endsWith("/hold"));
+    },
+    "a customer who pays for a failed server": (change) => {
+      for (const put of change.puts) {
+        if (put.kind !== "lease") continue;
+        const lease = put.data as { end: { reason: string; dueNanos: string; refundNanos: string; ownerNanos: string } | null; holdNanos: string };
+        if (lease.end?.reason === "server-failed") Object.assign(lease.end, { dueNanos: lease.holdNanos, ownerNanos: lease.holdNanos, refundNanos: "0" });
+      }
+    },
+  };
+  it.each(Object.entries(canaries))("catches %s", async (_name, sabotage) => {
+    let caught: string | null = null;
+    for (let seed = 0; seed < 40 && caught === null; seed++) caught = (await simulate({ seed, sabotage })).problem;
+    expect(caught).not.toBeNull();
+  });
+});
