@@ -2,9 +2,10 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { Pool } from "pg";
+import type { Pool } from "pg";
 import { migrate } from "../packages/xenocorp/src/migrations/migrate.ts";
 import { startEmbeddedPostgres, type EmbeddedPostgres } from "../packages/xenocorp/src/store/embedded.ts";
+import { openPool } from "../packages/xenocorp/src/store/pool.ts";
 
 let server: Promise<{ postgres: EmbeddedPostgres; folder: string; admin: Pool }> | null = null;
 const pools: Pool[] = [];
@@ -13,9 +14,9 @@ let databases = 0;
 async function start() {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-test-"));
   const postgres = await startEmbeddedPostgres(folder);
-  const admin = new Pool({ ...postgres.connection, max: 2 });
+  const admin = openPool({ ...postgres.connection, max: 2 });
   await admin.query("create database template_market");
-  const template = new Pool({ ...postgres.connection, database: "template_market", max: 1 });
+  const template = openPool({ ...postgres.connection, database: "template_market", max: 1 });
   await migrate(template);
   await template.end();
   return { postgres, folder, admin };
@@ -26,7 +27,7 @@ export async function createTestDatabase(): Promise<Pool> {
   const { postgres, admin } = await server;
   const database = `test_${++databases}`;
   await admin.query(`create database ${database} template template_market`);
-  const pool = new Pool({ ...postgres.connection, database, max: 10 });
+  const pool = openPool({ ...postgres.connection, database, max: 10 });
   pools.push(pool);
   return pool;
 }

@@ -2,10 +2,11 @@ import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { Pool } from "pg";
+import type { Pool } from "pg";
 import { afterAll, beforeAll, describe } from "vitest";
 import { migrate } from "../../packages/xenocorp/src/migrations/migrate.ts";
 import { storeContract } from "../../packages/xenocorp/src/store/contract.ts";
+import { openPool } from "../../packages/xenocorp/src/store/pool.ts";
 import { createPostgresStore } from "../../packages/xenocorp/src/store/postgres.ts";
 
 const BIN = "/usr/lib/postgresql/15/bin";
@@ -37,7 +38,7 @@ describe.skipIf(!installed)("Debian's PostgreSQL 15", () => {
       "listen_addresses=",
     ]);
     server = spawn(command!, args, { stdio: "ignore" });
-    const admin = new Pool({ host: folder, user: "xeno", database: "postgres", max: 1 });
+    const admin = openPool({ host: folder, user: "xeno", database: "postgres", max: 1 });
     for (let i = 0; ; i++) {
       try {
         await admin.query("select 1");
@@ -60,8 +61,7 @@ describe.skipIf(!installed)("Debian's PostgreSQL 15", () => {
   storeContract("PostgreSQL 15", async () => {
     const database = `t${++databases}`;
     await pools[0]!.query(`create database ${database}`);
-    const pool = new Pool({ host: folder, user: "xeno", database, max: 5 });
-    pool.on("error", () => {});
+    const pool = openPool({ host: folder, user: "xeno", database, max: 5 });
     pools.push(pool);
     await migrate(pool);
     return createPostgresStore(pool);

@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { systemTimers, type MarketInfo } from "@xenoservers/protocol/link";
-import { Pool, type PoolConfig } from "pg";
+import type { Pool, PoolConfig } from "pg";
 import { pino, type Logger } from "pino";
 import { loadBrokerKeys, type LoadedKeys } from "./broker-keys.ts";
 import { MARKET_DEFAULTS, PROTOCOL_RANGE, type MarketConfig } from "./config.ts";
@@ -19,6 +19,7 @@ import { startLoop } from "./jobs/loop.ts";
 import { sequence, startEpoch } from "./log/sequencer.ts";
 import { migrate } from "./migrations/migrate.ts";
 import { startEmbeddedPostgres } from "./store/embedded.ts";
+import { openPool } from "./store/pool.ts";
 import { createPostgresStore } from "./store/postgres.ts";
 import type { Store } from "./store/store.ts";
 
@@ -65,8 +66,7 @@ export async function openStore(options: Pick<BrokerOptions, "dataFolder" | "dat
   const embedded = options.databaseUrl === undefined ? await startEmbeddedPostgres(path.resolve(options.dataFolder)) : null;
   const connection: PoolConfig = embedded ? embedded.connection : { connectionString: options.databaseUrl! };
   options.progress?.(embedded ? "PostgreSQL is up (embedded)" : "PostgreSQL is reached");
-  const pool = new Pool({ ...connection, max: 20, connectionTimeoutMillis: 5_000 });
-  pool.on("error", () => {}); // an idle connection broke; the next query opens another
+  const pool = openPool({ ...connection, max: 20, connectionTimeoutMillis: 5_000 });
   const applied = await migrate(pool);
   if (applied.length > 0) options.progress?.(`the database has its tables (${applied.join(", ")})`);
   const store = createPostgresStore(pool);

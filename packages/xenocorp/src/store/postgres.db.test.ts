@@ -6,6 +6,22 @@ import { createPostgresStore } from "./postgres.ts";
 afterAll(dropTestDatabases);
 storeContract("postgres", async () => createPostgresStore(await createTestDatabase()));
 
+describe("connections", () => {
+  it("survives the loss of a connection that is checked out, idle or closing", async () => {
+    const pool = await createTestDatabase();
+    const [inUse, idle] = [await pool.connect(), await pool.connect()];
+    const pid = async (client: typeof idle) => (await client.query<{ pid: number }>("select pg_backend_pid() as pid")).rows[0]!.pid;
+    const pids = [await pid(inUse), await pid(idle)];
+    idle.release();
+    const lost = new Promise((resolve) => inUse.once("end", resolve));
+    await (await createTestDatabase()).query("select pg_terminate_backend(p) from unnest($1::int[]) as p", [pids]);
+    await lost;
+    await expect(inUse.query("select 1")).rejects.toThrow();
+    inUse.release(true);
+    expect((await pool.query<{ n: number }>("select 1 as n")).rows[0]!.n).toBe(1);
+  });
+});
+
 describe("races on Postgres", () => {
   it("lets exactly one of two brokers take the last slot, and never overdraws", async () => {
     const pool = await createTestDatabase();

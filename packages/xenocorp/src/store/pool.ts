@@ -1,0 +1,14 @@
+/** Connections to PostgreSQL. The server may close one at any moment: idle, in use or on its way out. */
+import { Pool, type PoolConfig } from "pg";
+
+/**
+ * A pool that outlives its connections. A query on a broken connection rejects and the next one opens another; `pg` reports the same loss
+ * once more as an `error` event, on the pool for idle connections and on the client for others, which nobody needs and which unheard ends the process.
+ */
+export function openPool(config: PoolConfig): Pool {
+  const pool = new Pool(config);
+  const heard = (): void => {};
+  pool.on("error", heard);
+  pool.on("connect", (client) => client.on("error", heard));
+  return pool;
+}
