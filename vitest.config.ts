@@ -7,5 +7,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    pool: "forks",
+    // as in a guest's process: the engine's own stack limit must be met before V8's
+    execArgv: ["--stack-size=6144"],
   },
 });

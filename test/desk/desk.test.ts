@@ -36,6 +36,8 @@ const result = async (lease: string, over: object = {}) => {
     exitCode: 0,
     usedMs: 1_000,
     lastClaim: row.lastClaim?.id ?? row.openingId!,
+    fuel: "1000000",
+    memoryHash: "00".repeat(32),
     outputDigest: "00".repeat(32),
     stdoutDigest: "00".repeat(32),
     stderrDigest: "00".repeat(32),

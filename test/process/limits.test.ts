@@ -14,6 +14,8 @@ afterEach(({ task }) => {
   if (task.result?.state === "fail") console.error(market.log.slice(-20).join("\n"));
 });
 
+/** Python that works for about so many seconds. */
+const busy = (seconds: number) => `import time\nstart = time.monotonic()\nwhile time.monotonic() - start < ${seconds}: pass`;
 const OUT = "open('/out/kept','w').write('kept')\n";
 
 it("ends at the time limit and at the end of the budget, with what was written so far", async () => {
@@ -47,7 +49,7 @@ it("stops when the customer says so, and bills no more than until then", async (
 });
 
 it("goes on without its customer, who finds everything later", async () => {
-  const run = await orderAndFollow(market.customer, await pythonJob(`import time\n${OUT}time.sleep(1)\nprint('done')`));
+  const run = await orderAndFollow(market.customer, await pythonJob(`${OUT}${busy(1)}\nprint('done')`));
   await until(() => run.seen.states.includes("running"));
   run.session.close();
   await until(async () => (await market.customer.read("lease", { params: { id: run.session.lease } })).end !== null);
@@ -76,11 +78,11 @@ it("charges the cancellation minimum when the inputs never come, and frees the s
 
 it("tells a link cut shorter than the grace from one that is longer", async () => {
   const { closeLink } = market;
-  const short = await orderAndFollow(market.customer, await pythonJob("import time\ntime.sleep(2)\nprint('ok')"));
+  const short = await orderAndFollow(market.customer, await pythonJob(`${busy(2)}\nprint('ok')`));
   await until(() => short.seen.states.includes("running"));
   closeLink(500);
   expect((await short.end()).lease.end).toMatchObject({ reason: "completed", exitCode: 0 });
-  const long = await orderAndFollow(market.customer, await pythonJob("import time\ntime.sleep(60)"), { terms: "by-interval" });
+  const long = await orderAndFollow(market.customer, await pythonJob(busy(60)), { terms: "by-interval" });
   await until(() => long.seen.states.includes("running"));
   await new Promise((resolve) => setTimeout(resolve, 700));
   closeLink(8_000);

@@ -154,7 +154,9 @@ export async function pythonJob(source: string, over: Partial<JobInput> = {}) {
     stdin: bytesBlob(new Uint8Array()),
     engine: ENGINE_VERSION,
     memoryMibMax: 256,
+    diskMibMax: 64,
     outputMibMax: 4,
+    fuelMax: 10n ** 15n,
     ...over,
   });
 }

@@ -265,7 +265,9 @@ export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions)
           stdin: bytesBlob(new Uint8Array()),
           engine: "sim-1",
           memoryMibMax: 64,
+          diskMibMax: 64,
           outputMibMax: 1,
+          fuelMax: 10n ** 15n,
         });
         const document = signOrder(
           client,

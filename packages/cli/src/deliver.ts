@@ -48,6 +48,7 @@ export async function fetchInto(session: LeaseSession, out: string | undefined, 
 const EXIT_OF: Record<Exclude<EndReason, "completed">, number> = {
   "time-limit": EXIT.limit,
   budget: EXIT.limit,
+  "fuel-limit": EXIT.limit,
   "memory-limit": EXIT.killed,
   "output-limit": EXIT.killed,
   "customer-stop": EXIT.interrupted,

@@ -12,7 +12,9 @@ export interface JobArgs {
   env: string[];
   stdin?: boolean;
   memoryMib: number;
+  diskMib: number;
   outputMib: number;
+  fuelMax: bigint;
 }
 
 /** A folder that is copied in and whose changes are copied back. */
@@ -77,7 +79,9 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
       mounts,
       stdin: bytesBlob(options.stdin ? await readAll(process.stdin) : new Uint8Array()),
       memoryMibMax: options.memoryMib,
+      diskMibMax: options.diskMib,
       outputMibMax: options.outputMib,
+      fuelMax: options.fuelMax,
     },
   };
 }

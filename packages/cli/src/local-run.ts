@@ -8,11 +8,12 @@ import type { Wanted } from "@xenoservers/sdk";
 import { createWasmDriver } from "@xenoservers/xenoserver";
 import { writeResults } from "./deliver.ts";
 import { finishJob, type ParsedJob } from "./job-from-args.ts";
+import { home } from "./home.ts";
 import { EXIT, printJson, say } from "./ui.ts";
 
 export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string | undefined, json: boolean): Promise<number> {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-local-"));
-  const driver = await createWasmDriver({ folder, poolSize: 0, inUse: [] });
+  const driver = await createWasmDriver({ folder, cache: path.join(home.data, "prepared"), poolSize: 0, inUse: [] });
   try {
     const job = finishJob(parsed, ENGINE_VERSION);
     for (const [digest, blob] of job.blobs) if (!driver.hasRuntime(digest)) await writeFile(path.join(folder, digest), await blob.read(0, blob.size));
@@ -20,7 +21,7 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
       lease: "local",
       spec: job.spec,
       inputs: job.inputs,
-      diskMibMax: wanted.resources.diskMib,
+      fuelMax: BigInt(job.spec.fuelMax),
       runMsMax: wanted.durationMsMax,
       blobFile: (digest) => path.join(folder, digest),
     });
@@ -56,7 +57,7 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
       });
     else if (reason !== "completed") say(`ended: ${reason} ${end.detail}`);
     if (reason === "completed") return end.kind === "result" ? (end.exitCode ?? EXIT.xeno) : EXIT.xeno;
-    return reason === "time-limit" ? EXIT.limit : reason === "memory-limit" || reason === "output-limit" ? EXIT.killed : EXIT.xeno;
+    return reason === "time-limit" || reason === "fuel-limit" ? EXIT.limit : reason === "memory-limit" || reason === "output-limit" ? EXIT.killed : EXIT.xeno;
   } finally {
     await driver.close();
     await rm(folder, { recursive: true, force: true });

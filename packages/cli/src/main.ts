@@ -93,6 +93,7 @@ export function program(): Command {
       .option("--mem <size>", "memory", "512M")
       .option("--disk <size>", "room for files", "256M")
       .option("--max-output <size>", "of stdout and stderr", "64M")
+      .option("--max-fuel <giga>", "stop the job after this much fuel, in 10^9 (about 0.1 s of one core each)", "100000")
       .option("--label <text>", "shown by ps", "")
       .option("--batch <id>", "draw on a batch's hold")
       .option("-q, --quiet", "only the job's own output");

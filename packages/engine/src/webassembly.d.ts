@@ -11,6 +11,10 @@ declare namespace WebAssembly {
     readonly exports: Record<string, unknown>;
   }
   const Memory: { new (descriptor: { initial: number; maximum?: number }): Memory };
+  interface Global {
+    value: number | bigint;
+  }
+  function validate(bytes: Uint8Array): boolean;
   const Module: {
     new (bytes: Uint8Array): Module;
     imports(module: Module): { module: string; name: string; kind: string }[];

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import wabtInit from "wabt";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { WorkerPool, adopt, createSandbox, followTaken, pythonRuntime, type Guest, type Sandbox, type WorkerJob } from "./index.ts";
+import { WorkerPool, adopt, createSandbox, followTaken, preparedRuntime, pythonRuntime, type Guest, type Sandbox, type WorkerJob } from "./index.ts";
 
 let folder: string;
 let sandbox: Sandbox;
@@ -13,7 +13,7 @@ let pool: WorkerPool;
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "xeno-guests-"));
   const python = await pythonRuntime();
-  sandbox = await createSandbox(path.join(folder, "sandbox"), new Map([[python.name, python.file]]));
+  sandbox = await createSandbox(path.join(folder, "sandbox"), new Map([[python.name, await preparedRuntime(python, folder)]]));
   pool = new WorkerPool(sandbox, path.join(folder, "pool"), 2);
   await pool.open();
 });
@@ -30,6 +30,7 @@ async function start(over: Partial<WorkerJob>, blobs: (Uint8Array | string)[] = 
   for (const blob of ["", ...blobs]) await writeFile(path.join(at, "blobs", digest(blob)), blob);
   worker.hand({
     modulePath: sandbox.runtimePath("python.wasm"),
+    prepared: !over.modulePath,
     args: ["python"],
     env: [],
     inputs: [],
@@ -40,6 +41,7 @@ async function start(over: Partial<WorkerJob>, blobs: (Uint8Array | string)[] = 
     memoryMibMax: 256,
     diskMibMax: 64,
     outputMibMax: 1,
+    fuelMax: "1000000000000000",
     runMsMax: 60_000,
     ...over,
   });
@@ -114,7 +116,7 @@ describe("a guest process", () => {
   });
 
   it("is found again by a later daemon", async () => {
-    const guest = await python("import time\ntime.sleep(0.5)\nprint('late')");
+    const guest = await python("for i in range(3_000_000): pass\nprint('late')");
     guest.release();
     const found = adopt(guest.folder, guest.id);
     expect(await endOf(found)).toMatchObject({ ending: "exit", exitCode: 0 });
@@ -137,10 +139,8 @@ describe("the sandbox", () => {
       t('pid',()=>process.pid);t('spawn',()=>require('child_process').spawnSync('/bin/sh').error.code);
       const s=require('net').connect(80,'127.0.0.1');s.on('error',e=>{r.connect=e.code;console.log(JSON.stringify(r))});s.on('connect',()=>{r.connect='yes';console.log(JSON.stringify(r))});`;
     const [command, ...args] = sandbox.command(at);
-    const script = args.map((arg) =>
-      arg.includes("exec /bin/setpriv") ? arg.replace('/bin/node "$3" "$4" /app/worker/main.js /w', '/bin/node -e "$5"') : arg,
-    );
-    const { stdout: seen } = await promisify(execFile)(command!, [...script, probe], { env: {} });
+    const script = args.map((arg) => (arg.includes("exec /bin/setpriv") ? arg.replace('/bin/node "$@" /app/worker/main.js /w', '/bin/node "$@"') : arg));
+    const { stdout: seen } = await promisify(execFile)(command!, [...script, "-e", probe], { env: {} });
     expect(JSON.parse(seen)).toEqual({
       root: ["app", "bin", "lib", "lib64", "old", "proc", "runtimes", "w"],
       old: [],

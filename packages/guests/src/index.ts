@@ -1,6 +1,6 @@
 export { createSandbox, type Sandbox } from "./sandbox.ts";
 export { WorkerPool, isAlive, type ProcessId, type TakenWorker } from "./pool.ts";
 export { Guest, adopt, followTaken, readGuestFile, type GuestEnd } from "./guest.ts";
-export { pythonRuntime, type Runtime } from "./runtimes.ts";
+export { preparedRuntime, pythonRuntime, type Runtime } from "./runtimes.ts";
 export { WORKER_FILES, type TreeManifestEntry, type WorkerJob, type WorkerMount, type WorkerResult } from "./worker/job.ts";
 export { ENGINE_VERSION } from "@xenoservers/engine";

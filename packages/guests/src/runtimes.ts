@@ -1,8 +1,9 @@
 /** Interpreters that every xenoserver has, so that customers need not send them: known by digest, like any module. */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { access, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
+import { ENGINE_VERSION, prepareModule } from "@xenoservers/engine";
 
 export interface Runtime {
   name: string;
@@ -19,4 +20,20 @@ export async function pythonRuntime(): Promise<Runtime> {
       .update(await readFile(file))
       .digest("hex"),
   };
+}
+
+/** The runtime as the engine runs it: rewritten once per engine version, kept in `cache`. Returns the file. */
+export async function preparedRuntime({ name, file, digest }: Runtime, cache: string): Promise<string> {
+  const target = path.join(cache, `${digest}-${ENGINE_VERSION}.wasm`);
+  const there = await access(target).then(
+    () => true,
+    () => false,
+  );
+  if (there) return target;
+  const prepared = prepareModule(await readFile(file));
+  if (!prepared.ok) throw new Error(`the runtime ${name} cannot be run: ${prepared.message}`);
+  await mkdir(cache, { recursive: true, mode: 0o700 });
+  await writeFile(`${target}.${process.pid}.part`, prepared.bytes);
+  await rename(`${target}.${process.pid}.part`, target);
+  return target;
 }

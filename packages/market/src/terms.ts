@@ -11,6 +11,7 @@ export type Blame = "customer" | "owner" | "broker" | "nobody";
 export const END_REASONS = [
   "completed",
   "time-limit",
+  "fuel-limit",
   "budget",
   "memory-limit",
   "output-limit",
@@ -30,6 +31,7 @@ export type EndReason = (typeof END_REASONS)[number];
 export const RESULT_REASONS = [
   "completed",
   "time-limit",
+  "fuel-limit",
   "budget",
   "memory-limit",
   "output-limit",
@@ -61,6 +63,7 @@ const intervalOnly = { "on-result": "nothing", "by-interval": "used" } as const;
 export const TERMS: Record<EndReason, TermsRow> = {
   completed: { blame: "nobody", retryFree: false, pay: bothUsed, says: "the job ran to its end" },
   "time-limit": { blame: "customer", retryFree: false, pay: bothUsed, says: "the job reached the order's maximum time" },
+  "fuel-limit": { blame: "customer", retryFree: false, pay: bothUsed, says: "the job used all the fuel its customer allowed it" },
   budget: { blame: "customer", retryFree: false, pay: bothUsed, says: "the budget was used up" },
   "memory-limit": { blame: "customer", retryFree: false, pay: bothUsed, says: "the job needed more memory than was ordered" },
   "output-limit": { blame: "customer", retryFree: false, pay: bothUsed, says: "the job wrote more output than was ordered" },

@@ -15,6 +15,11 @@ export const zParty = z.string().regex(/^p_[0-9a-f]{40}$/, "must be a party id")
 export const zServer = z.string().regex(/^s_[0-9a-f]{40}$/, "must be a server id");
 export const zAccount = z.string().regex(/^a_[0-9a-f]{40}$/, "must be an account id");
 export const zNanos = z.string().refine((text) => parseNanos(text) !== null, "must be a decimal integer of nanos");
+/** Fuel as a decimal integer; at most 2^62, so that it fits the engine's counter. */
+export const zFuel = z
+  .string()
+  .regex(/^(0|[1-9][0-9]{0,18})$/, "must be a decimal integer of fuel")
+  .refine((text) => BigInt(text) <= 1n << 62n, "is too much fuel");
 const zTime = z.int().min(0);
 const zMs = z.int().min(0).max(31_536_000_000);
 const zName = z
@@ -169,6 +174,10 @@ const schemas = {
     exitCode: z.int().min(0).max(255).nullable(),
     usedMs: zMs,
     lastClaim: zId,
+    /** What the job used, exact and the same on every server; a stop from outside counts up to the guest's last call, return or finished loop. */
+    fuel: zFuel,
+    /** Hash of the guest's memory at its end; null when it was stopped from outside or did not start. */
+    memoryHash: zId.nullable(),
     outputDigest: zId,
     stdoutDigest: zId,
     stderrDigest: zId,

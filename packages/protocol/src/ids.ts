@@ -4,7 +4,7 @@ import { canonicalBytes, type Json } from "./canonical.ts";
 import type { Crypto } from "./crypto.ts";
 import { z } from "zod";
 import { fromHex } from "./bytes.ts";
-import { zId } from "./documents.ts";
+import { zFuel, zId } from "./documents.ts";
 
 const ID_HEX = 40;
 
@@ -27,7 +27,10 @@ export const zJobSpec = z.strictObject({
   stdin: zId,
   engine: z.string().max(64),
   memoryMibMax: z.int().min(1).max(4096),
+  diskMibMax: z.int().min(0).max(65_536),
   outputMibMax: z.int().min(1).max(65_536),
+  /** The guest is stopped when it has used this much. */
+  fuelMax: zFuel,
   seed: z.string().regex(/^[0-9a-f]{64}$/),
   clockBaseMs: z.int().min(0),
 });

@@ -12,7 +12,9 @@ export interface JobInput {
   stdin: Blob;
   engine: string;
   memoryMibMax: number;
+  diskMibMax: number;
   outputMibMax: number;
+  fuelMax: bigint;
 }
 
 export interface BuiltJob {
@@ -24,7 +26,7 @@ export interface BuiltJob {
   stdinSize: number;
 }
 
-export function buildJob({ module, args, env, mounts, stdin, engine, memoryMibMax, outputMibMax }: JobInput): BuiltJob {
+export function buildJob({ module, args, env, mounts, stdin, engine, memoryMibMax, diskMibMax, outputMibMax, fuelMax }: JobInput): BuiltJob {
   const blobs = new Map<string, Blob>([
     [module.digest, module],
     [stdin.digest, stdin],
@@ -48,7 +50,9 @@ export function buildJob({ module, args, env, mounts, stdin, engine, memoryMibMa
     stdin: stdin.digest,
     engine,
     memoryMibMax,
+    diskMibMax,
     outputMibMax,
+    fuelMax: fuelMax.toString(),
     seed: toHex(nodeCrypto.randomBytes(32)),
     clockBaseMs: Date.now(),
   };

@@ -97,7 +97,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const config = await readServerConfig(options.configFile);
   const journal = await openJournal(folder);
   const inUse = (await journal.load()).flatMap(({ guest }) => (guest ? [String(guest.token["folder"])] : []));
-  const driver = await createWasmDriver({ folder, poolSize: config.pool, inUse });
+  const driver = await createWasmDriver({ folder, cache: path.join(folder, "prepared"), poolSize: config.pool, inUse });
   const test = await selfTest(folder, driver.sandbox);
   const pins: MarketPins = identity.pins;
   const server = new XenoServer({

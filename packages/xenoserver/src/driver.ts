@@ -6,14 +6,24 @@ export interface PreparedJob {
   lease: string;
   spec: JobSpec;
   inputs: InputTree;
-  diskMibMax: number;
+  /** The job's own limit, or less where the purchase order pays for less. */
+  fuelMax: bigint;
   runMsMax: number;
   /** The host file that holds a blob whose digest was checked; null for a runtime the server has itself. */
   blobFile(digest: string): string;
 }
 
 export type GuestEnding =
-  | { kind: "result"; reason: ResultReasonName; exitCode: number | null; detail: string; endedMonotonicMs: number; tree: InputEntry[] }
+  | {
+      kind: "result";
+      reason: ResultReasonName;
+      exitCode: number | null;
+      detail: string;
+      fuel: bigint;
+      memoryHash: string | null;
+      endedMonotonicMs: number;
+      tree: InputEntry[];
+    }
   | { kind: "host-failure"; detail: string; endedMonotonicMs: number };
 
 /** JSON that finds the guest again after the daemon was restarted. */

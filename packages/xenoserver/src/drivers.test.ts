@@ -18,11 +18,13 @@ const spec = {
   stdin: digest(""),
   engine: "e",
   memoryMibMax: 256,
+  diskMibMax: 16,
   outputMibMax: 1,
+  fuelMax: "1000000000000",
   seed: "00".repeat(32),
   clockBaseMs: 0,
 };
-const base = { lease: "00".repeat(32), diskMibMax: 16, runMsMax: 120_000 };
+const base = { lease: "00".repeat(32), fuelMax: 1_000_000_000_000n, runMsMax: 120_000 };
 
 const sim = createSimDriver(systemTimers);
 driverContract("simulated", async () => ({
@@ -45,13 +47,13 @@ afterAll(async () => {
 });
 driverContract("wasm", async () => {
   const at = await folder;
-  wasm ??= createWasmDriver({ folder: at, poolSize: 1, inUse: [] });
+  wasm ??= createWasmDriver({ folder: at, cache: path.join(at, "prepared"), poolSize: 1, inUse: [] });
   const python = await pythonRuntime();
   return {
     driver: await wasm,
     jobs: {
       async prints(text, exit, ms): Promise<PreparedJob> {
-        const source = `import sys, time\nsys.stdout.write('${text}')\nsys.stdout.flush()\nopen('/out/text', 'w').write('${text}')\ntime.sleep(${ms / 1000})\nsys.exit(${exit})`;
+        const source = `import sys, time\nsys.stdout.write('${text}')\nsys.stdout.flush()\nopen('/out/text', 'w').write('${text}')\nt = time.monotonic()\nwhile time.monotonic() - t < ${ms / 1000} * 1.5: pass\nsys.exit(${exit})`;
         for (const content of ["", source]) await writeFile(path.join(at, digest(content)), content);
         return {
           ...base,

@@ -51,6 +51,16 @@ interface Attached {
   endedSent: boolean;
 }
 
+interface GuestSummary {
+  exitCode: number | null;
+  detail: string;
+  fuel: bigint;
+  memoryHash: string | null;
+  tree: InputTree["entries"];
+  usedMs: number;
+}
+const NOTHING_RAN: GuestSummary = { exitCode: null, detail: "", fuel: 0n, memoryHash: null, tree: [], usedMs: 0 };
+
 const MIB = 1024 * 1024;
 const DETAIL_MAX = 400;
 const digestOf = (crypto: Crypto, value: unknown): string => toHex(crypto.sha256(canonicalBytes(value as Json)));
@@ -150,7 +160,7 @@ export class LeaseRunner {
   }
 
   async #inputsMissing(): Promise<void> {
-    if (this.record.stage === "open" && !this.#starting) await this.#finish({ reason: "input-missing", exitCode: null, detail: "", tree: [], usedMs: 0 });
+    if (this.record.stage === "open" && !this.#starting) await this.#finish({ reason: "input-missing", ...NOTHING_RAN });
   }
 
   // --- claims ---------------------------------------------------------------------------------------------------------------------------
@@ -293,6 +303,7 @@ export class LeaseRunner {
     if (digestOf(crypto, inputs) !== spec.inputs) return wrong("the inputs are not the ones that were ordered");
     if (spec.engine !== driver.engine) return wrong(`this server's engine is ${driver.engine}`);
     if (spec.memoryMibMax > this.#po.resources.memoryMib) return wrong("the job may use more memory than the lease has");
+    if (spec.diskMibMax > this.#po.resources.diskMib) return wrong("the job may use more disk than the lease has");
     const job = { spec, inputs, moduleSize, stdinSize };
     const needed = this.#neededBlobs(job);
     const total = needed.reduce((sum, { size }) => sum + size, 0);
@@ -334,7 +345,7 @@ export class LeaseRunner {
         lease: record.lease,
         spec,
         inputs,
-        diskMibMax: this.#po.resources.diskMib,
+        fuelMax: BigInt(spec.fuelMax),
         runMsMax: Math.max(1, record.durationMsMax * 2),
         blobFile: (digest) => journal.blobFile(record.lease, digest),
       });
@@ -344,7 +355,7 @@ export class LeaseRunner {
       this.#guest = await prepared.begin();
     } catch (error) {
       this.#world.log("the guest did not start", { lease: record.lease, error: String(error) });
-      return this.#finish({ reason: "server-failed", exitCode: null, detail: "the guest did not start", tree: [], usedMs: 0 });
+      return this.#finish({ reason: "server-failed", ...NOTHING_RAN, detail: "the guest did not start" });
     }
     this.#follow();
   }
@@ -385,7 +396,7 @@ export class LeaseRunner {
     if (this.#guest) {
       await this.#resume();
       await this.#guest.stop();
-    } else if (this.record.stage === "open") await this.#finish({ reason, exitCode: null, detail: "", tree: [], usedMs: 0 });
+    } else if (this.record.stage === "open") await this.#finish({ reason, ...NOTHING_RAN });
     else if (this.record.stage === "accepting") await this.#end("stopped before it was opened");
   }
 
@@ -393,26 +404,21 @@ export class LeaseRunner {
     if (this.#closed || this.record.result) return;
     const used = Math.min(this.#usedAt(ending.endedMonotonicMs), this.record.durationMsMax);
     const usedMs = Math.max(used, this.record.lastClaim?.usedMs ?? 0, this.record.pendingClaim?.usedMs ?? 0);
-    if (ending.kind === "host-failure")
-      return this.#finish({ reason: "server-failed", exitCode: null, detail: ending.detail.slice(0, DETAIL_MAX), tree: [], usedMs });
+    if (ending.kind === "host-failure") return this.#finish({ reason: "server-failed", ...NOTHING_RAN, detail: ending.detail.slice(0, DETAIL_MAX), usedMs });
     const reason = ending.reason === "stopped" ? (this.record.stop ?? "server-failed") : ending.reason;
     const limited = reason === "time-limit" || reason === "budget";
     await this.#finish({
       reason,
       exitCode: reason === "completed" ? ending.exitCode : null,
       detail: ending.detail,
+      fuel: ending.fuel,
+      memoryHash: ending.memoryHash,
       tree: ending.tree,
       usedMs: limited ? this.record.durationMsMax : usedMs,
     });
   }
 
-  async #finish(end: {
-    reason: Payload<"result">["reason"];
-    exitCode: number | null;
-    detail: string;
-    tree: InputTree["entries"];
-    usedMs: number;
-  }): Promise<void> {
+  async #finish(end: GuestSummary & { reason: Payload<"result">["reason"] }): Promise<void> {
     if (this.#finishing || this.#closed) return;
     this.#finishing = true;
     this.#cancelClaims();
@@ -431,6 +437,8 @@ export class LeaseRunner {
       exitCode: end.exitCode,
       usedMs: Math.max(end.usedMs, record.lastClaim?.usedMs ?? 0),
       lastClaim: record.lastClaim?.id ?? record.openingId!,
+      fuel: end.fuel.toString(),
+      memoryHash: end.memoryHash,
       outputDigest: digestOf(crypto, end.tree),
       stdoutDigest: stdout.digest,
       stderrDigest: stderr.digest,

@@ -7,6 +7,9 @@ import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { Timers } from "@xenoservers/protocol/link";
 import type { GuestDriver, GuestEnding, GuestToken, PreparedJob, RunningGuest } from "./driver.ts";
 
+const SIM_FUEL_PER_MS = 1_000_000n;
+const SIM_MEMORY = "00".repeat(32);
+
 class SimGuest {
   readonly ended: Promise<GuestEnding>;
   #end!: (ending: GuestEnding) => void;
@@ -27,6 +30,14 @@ class SimGuest {
     this.#left = Number(job.spec.args[1]);
     this.#since = timers.now();
     this.#go();
+  }
+
+  /** A made-up engine: so much for each ms of the job, wherever it runs. */
+  get fuel(): bigint {
+    return (
+      BigInt(Number(this.#job.spec.args[1]) - (this.#over || this.paused ? this.#left : Math.max(0, this.#left - (this.#timers.now() - this.#since)))) *
+      SIM_FUEL_PER_MS
+    );
   }
 
   get text(): Uint8Array {
@@ -52,7 +63,17 @@ class SimGuest {
   #finish(): void {
     const [kind, , exit] = this.#job.spec.args;
     if (kind === "fail") this.conclude({ kind: "host-failure", detail: "it was told to fail", endedMonotonicMs: this.#timers.now() });
-    else this.conclude({ kind: "result", reason: "completed", exitCode: Number(exit ?? 0), detail: "", endedMonotonicMs: this.#timers.now(), tree: this.tree });
+    else
+      this.conclude({
+        kind: "result",
+        reason: "completed",
+        exitCode: Number(exit ?? 0),
+        detail: "",
+        fuel: this.fuel,
+        memoryHash: SIM_MEMORY,
+        endedMonotonicMs: this.#timers.now(),
+        tree: this.tree,
+      });
   }
 
   conclude(ending: GuestEnding): void {
@@ -103,7 +124,17 @@ export function createSimDriver(timers: Timers): SimDriver {
       readStream: async (stream, offset) => (stream === "stdout" ? guest.text.subarray(offset) : new Uint8Array(0)),
       readOutput: async (digest, offset, length) =>
         guest.tree.some((entry) => entry.kind === "file" && entry.digest === digest) ? guest.text.subarray(offset, offset + length) : new Uint8Array(0),
-      stop: async () => guest.conclude({ kind: "result", reason: "stopped", exitCode: null, detail: "", endedMonotonicMs: timers.now(), tree: guest.tree }),
+      stop: async () =>
+        guest.conclude({
+          kind: "result",
+          reason: "stopped",
+          exitCode: null,
+          detail: "",
+          fuel: guest.fuel,
+          memoryHash: null,
+          endedMonotonicMs: timers.now(),
+          tree: guest.tree,
+        }),
       pause: async () => guest.pause(),
       resume: async () => guest.resume(),
       kill: async () => guest.conclude({ kind: "host-failure", detail: "its process was killed", endedMonotonicMs: timers.now() }),

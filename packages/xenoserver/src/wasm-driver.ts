@@ -8,6 +8,7 @@ import {
   adopt,
   createSandbox,
   followTaken,
+  preparedRuntime,
   pythonRuntime,
   readGuestFile,
   type Guest,
@@ -17,6 +18,7 @@ import {
   type WorkerJob,
   type WorkerResult,
 } from "@xenoservers/guests";
+import { zFuel, zId } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { GuestDriver, GuestEnding, GuestToken, PreparedJob, RunningGuest } from "./driver.ts";
 import type { ResultReasonName } from "./job.ts";
@@ -25,6 +27,7 @@ import { z } from "zod";
 const REASONS: Record<WorkerResult["ending"], ResultReasonName> = {
   exit: "completed",
   trap: "completed",
+  "fuel-limit": "fuel-limit",
   "output-limit": "output-limit",
   "memory-limit": "memory-limit",
   malformed: "module-malformed",
@@ -37,9 +40,11 @@ const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_0
 
 /** What a guest process says of itself; one that says anything else has failed. */
 const zWorkerResult = z.object({
-  ending: z.enum(["exit", "trap", "output-limit", "memory-limit", "malformed", "stopped", "timeout"]),
+  ending: z.enum(["exit", "trap", "fuel-limit", "output-limit", "memory-limit", "malformed", "stopped", "timeout"]),
   exitCode: z.int().min(0).max(255).nullable(),
   detail: z.string().max(1_000),
+  fuel: zFuel,
+  memoryHash: zId.nullable(),
   endedMonotonicMs: z.number(),
   tree: z
     .array(
@@ -66,8 +71,17 @@ function endingOf(end: GuestEnd): GuestEnding {
   if (end.kind === "host-failure") return { kind: "host-failure", detail: end.detail, endedMonotonicMs: monotonicMs() };
   const said = zWorkerResult.safeParse(end.result);
   if (!said.success) return { kind: "host-failure", detail: "the guest process handed in nonsense", endedMonotonicMs: monotonicMs() };
-  const { ending, exitCode, detail, endedMonotonicMs } = said.data;
-  return { kind: "result", reason: REASONS[ending], exitCode, detail, endedMonotonicMs: Math.min(endedMonotonicMs, monotonicMs()), tree: treeOf(said.data) };
+  const { ending, exitCode, detail, fuel, memoryHash, endedMonotonicMs } = said.data;
+  return {
+    kind: "result",
+    reason: REASONS[ending],
+    exitCode,
+    detail,
+    fuel: BigInt(fuel),
+    memoryHash,
+    endedMonotonicMs: Math.min(endedMonotonicMs, monotonicMs()),
+    tree: treeOf(said.data),
+  };
 }
 
 function running(guest: Guest): RunningGuest {
@@ -93,15 +107,17 @@ async function place(from: string, to: string): Promise<void> {
 
 export interface WasmDriverOptions {
   folder: string;
+  /** Where rewritten runtimes are kept from one start to the next. */
+  cache: string;
   poolSize: number;
   /** Guest folders that leases of an earlier daemon still use. */
   inUse: readonly string[];
 }
 
-export async function createWasmDriver({ folder, poolSize, inUse }: WasmDriverOptions): Promise<GuestDriver> {
+export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmDriverOptions): Promise<GuestDriver> {
   const python = await pythonRuntime();
   const runtimes = new Map<string, Runtime>([[python.digest, python]]);
-  const sandbox: Sandbox = await createSandbox(path.join(folder, "sandbox"), new Map([[python.name, python.file]]), inUse.length > 0);
+  const sandbox: Sandbox = await createSandbox(path.join(folder, "sandbox"), new Map([[python.name, await preparedRuntime(python, cache)]]), inUse.length > 0);
   const pool = new WorkerPool(sandbox, path.join(folder, "workers"), poolSize);
   await pool.open(inUse);
 
@@ -123,6 +139,7 @@ export async function createWasmDriver({ folder, poolSize, inUse }: WasmDriverOp
           : sandbox.strength === "strong"
             ? `/w/${WORKER_FILES.blobs}/${job.spec.module}`
             : inside(job.spec.module),
+        prepared: runtime !== undefined,
         args: job.spec.args,
         env: job.spec.env,
         inputs: job.inputs.entries,
@@ -131,8 +148,9 @@ export async function createWasmDriver({ folder, poolSize, inUse }: WasmDriverOp
         seed: job.spec.seed,
         clockBaseMs: job.spec.clockBaseMs,
         memoryMibMax: job.spec.memoryMibMax,
-        diskMibMax: job.diskMibMax,
+        diskMibMax: job.spec.diskMibMax,
         outputMibMax: job.spec.outputMibMax,
+        fuelMax: job.fuelMax.toString(),
         runMsMax: job.runMsMax,
       };
       await writeFile(path.join(worker.folder, "lease"), job.lease);

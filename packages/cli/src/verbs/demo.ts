@@ -184,7 +184,10 @@ async function rentAndVerify(client: MarketClient, quiet: boolean) {
   step(`Carl wants 1 vCPU and 512M: ${money(quote.ratePerHourNanos)}/h, ${money(quote.holdNanos)} held for at most ${duration(quote.durationMsMax)}`);
   step(`${trustLine("isolated")}`);
   step(`if the server vanishes he pays ${ifServerVanishes(wanted.terms)}`);
-  const job = finishJob(await parseJob({ file: EXAMPLE, args: ["20000"], dir: [], env: [], memoryMib: 512, outputMib: 16 }), offer.engine);
+  const job = finishJob(
+    await parseJob({ file: EXAMPLE, args: ["20000"], dir: [], env: [], memoryMib: 512, diskMib: wanted.resources.diskMib, outputMib: 16, fuelMax: 10n ** 13n }),
+    offer.engine,
+  );
   const order = signOrder(client, wanted, job.jobHash);
   const answer = await client.submit(order.envelope);
   if (!answer.ok) throw new RefusedError(answer);

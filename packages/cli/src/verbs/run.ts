@@ -19,7 +19,7 @@ import { verifyReceipt } from "@xenoservers/verify";
 import { exitCodeOf, fetchInto, keepReceipt, unfetched } from "../deliver.ts";
 import { openClient } from "../home.ts";
 import { finishJob, parseJob, type ParsedJob } from "../job-from-args.ts";
-import { parseAmount, parseCount, parseDurationMs, parseSizeMib } from "../parse.ts";
+import { parseAmount, parseCount, parseDurationMs, parseGigaFuel, parseSizeMib } from "../parse.ts";
 import { EXIT, UserError, countOf, dim, duration, mib, money, print, printJson, red, say, shortId, yellow } from "../ui.ts";
 import { endLine } from "./lease.ts";
 
@@ -39,6 +39,7 @@ export interface RunOptions {
   mem: string;
   disk: string;
   maxOutput: string;
+  maxFuel: string;
   label: string;
   batch?: string;
   detach?: boolean;
@@ -109,7 +110,9 @@ export async function run(file: string, args: string[], options: RunOptions): Pr
     dir: options.dir,
     env: options.env,
     memoryMib: wanted.resources.memoryMib,
+    diskMib: wanted.resources.diskMib,
     outputMib: parseSizeMib(options.maxOutput, "--max-output"),
+    fuelMax: parseGigaFuel(options.maxFuel, "--max-fuel"),
     ...(options.in === undefined ? {} : { in: options.in }),
     ...(options.stdin ? { stdin: true } : {}),
   });

@@ -68,7 +68,7 @@ async function checkMachine(folder: string, configFile: string, json: boolean): 
   const scratch = await mkdtemp(path.join(tmpdir(), "xeno-check-"));
   try {
     const config = await readServerConfig(configFile);
-    const driver = await createWasmDriver({ folder: scratch, poolSize: 0, inUse: [] });
+    const driver = await createWasmDriver({ folder: scratch, cache: path.join(home.data, "prepared"), poolSize: 0, inUse: [] });
     const test = await selfTest(scratch, driver.sandbox);
     await driver.close();
     const resources = capacityOf(config, test.resources);

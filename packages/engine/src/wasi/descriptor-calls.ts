@@ -29,14 +29,14 @@ export function setFilestat({ memory }: Host, at: number, node: Node | null): vo
   memory.setU64(at + 56, node.ctimeNs);
 }
 
-export function setTimes({ world }: Host, node: Node, atim: bigint, mtim: bigint, flags: number): void {
+export function setTimes({ clock }: Host, node: Node, atim: bigint, mtim: bigint, flags: number): void {
   const has = (flag: number): boolean => (flags & flag) !== 0;
   if ((has(FSTFLAGS.ATIM) && has(FSTFLAGS.ATIM_NOW)) || (has(FSTFLAGS.MTIM) && has(FSTFLAGS.MTIM_NOW))) throw new WasiError("INVAL");
   if (has(FSTFLAGS.ATIM)) node.atimeNs = BigInt.asUintN(64, atim);
-  if (has(FSTFLAGS.ATIM_NOW)) node.atimeNs = world.realtimeNs();
+  if (has(FSTFLAGS.ATIM_NOW)) node.atimeNs = clock.realtimeNs();
   if (has(FSTFLAGS.MTIM)) node.mtimeNs = BigInt.asUintN(64, mtim);
-  if (has(FSTFLAGS.MTIM_NOW)) node.mtimeNs = world.realtimeNs();
-  node.ctimeNs = world.realtimeNs();
+  if (has(FSTFLAGS.MTIM_NOW)) node.mtimeNs = clock.realtimeNs();
+  node.ctimeNs = clock.realtimeNs();
 }
 
 export function descriptorCalls(host: Host) {

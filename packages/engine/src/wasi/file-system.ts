@@ -52,7 +52,8 @@ export class FileSystem {
   readonly root: DirectoryNode;
   readonly #now: () => bigint;
   readonly #quotaBytes: number;
-  #usedBytes = 0;
+  /** The root directory is the engine's own and takes nothing from the quota. */
+  #usedBytes = -INODE_BYTES;
   #nextIno = 1n;
 
   constructor(quotaBytes: number, nowNs: () => bigint) {

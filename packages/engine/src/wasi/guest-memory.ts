@@ -10,12 +10,20 @@ export class GuestMemory {
   #memory: WebAssembly.Memory | null = null;
   #view = new DataView(new ArrayBuffer(0));
 
+  /** Bytes that calls have read or written in bulk: what a call costs. */
+  touched = 0;
+
   attach(memory: WebAssembly.Memory): void {
     this.#memory = memory;
   }
 
   get size(): number {
     return this.#memory?.buffer.byteLength ?? 0;
+  }
+
+  /** The whole memory, or null before the guest has one. */
+  get all(): Uint8Array | null {
+    return this.#memory && new Uint8Array(this.#memory.buffer);
   }
 
   get view(): DataView {
@@ -29,6 +37,7 @@ export class GuestMemory {
     const start = pointer >>> 0;
     const size = length >>> 0;
     if (start + size > buffer.byteLength) throw new WasiError("FAULT");
+    this.touched += size;
     return new Uint8Array(buffer, start, size);
   }
 

@@ -1,18 +1,17 @@
 /** What the WASI calls share: the guest's memory, its descriptors, its files, and the world that was handed in. */
 import type { Descriptors } from "./descriptors.ts";
 import type { FileSystem } from "./file-system.ts";
+import type { Clock } from "../clock.ts";
 import type { GuestMemory } from "./guest-memory.ts";
 
-/** Everything outside the guest. The engine has no clock, randomness or output of its own. */
+/** Everything outside the guest: all of it bound by the job's hash, so that nothing differs between two runs. */
 export interface World {
   args: readonly string[];
   env: readonly (readonly [string, string])[];
-  realtimeNs(): bigint;
-  monotonicNs(): bigint;
+  /** What the guest's real-time clock shows at its start, in ns since 1970. */
+  clockBaseNs: bigint;
   /** Fills the buffer. */
   random(into: Uint8Array): void;
-  /** Waits, or moves a virtual clock. */
-  sleep(ns: bigint): void;
 }
 
 export interface Host {
@@ -20,4 +19,5 @@ export interface Host {
   descriptors: Descriptors;
   files: FileSystem;
   world: World;
+  clock: Clock;
 }

@@ -18,7 +18,7 @@ const EVENT_BYTES = 32;
 const ABSOLUTE_TIME = 1;
 const HANGUP = 1;
 
-export function processCalls({ memory, descriptors, world }: Host) {
+export function processCalls({ memory, descriptors, world, clock: time }: Host) {
   const args = world.args.map(encodeUtf8);
   const env = world.env.map(([key, value]) => encodeUtf8(`${key}=${value}`));
   const sizes = (texts: readonly Uint8Array[], countAt: number, bytesAt: number): void => {
@@ -29,8 +29,8 @@ export function processCalls({ memory, descriptors, world }: Host) {
     );
   };
   const timeOf = (clock: number): bigint => {
-    if (clock === CLOCK.REALTIME) return world.realtimeNs();
-    if (clock === CLOCK.MONOTONIC || clock === CLOCK.PROCESS_CPUTIME || clock === CLOCK.THREAD_CPUTIME) return world.monotonicNs();
+    if (clock === CLOCK.REALTIME) return time.realtimeNs();
+    if (clock === CLOCK.MONOTONIC || clock === CLOCK.PROCESS_CPUTIME || clock === CLOCK.THREAD_CPUTIME) return time.monotonicNs();
     throw new WasiError("INVAL");
   };
 
@@ -82,7 +82,7 @@ export function processCalls({ memory, descriptors, world }: Host) {
       }
       if (ready.length === 0) {
         const waitNs = clocks.reduce((least, clock) => (clock.waitNs < least ? clock.waitNs : least), clocks[0]!.waitNs);
-        world.sleep(waitNs);
+        time.sleep(waitNs);
         for (const clock of clocks) if (clock.waitNs <= waitNs) ready.push({ userdata: clock.userdata, errno: 0, type: EVENT_CLOCK, bytes: 0n, flags: 0 });
       }
       for (const [i, event] of ready.entries()) {

@@ -20,6 +20,8 @@ export interface WorkerMount {
 export interface WorkerJob {
   /** Inside the sandbox: `/w/blobs/DIGEST` or `/runtimes/NAME.wasm`. */
   modulePath: string;
+  /** Whether the module is one that `prepareModule` made: the server's own runtimes are. */
+  prepared: boolean;
   args: string[];
   env: [string, string][];
   /** Paths below the guest's root; each lies in one mount. */
@@ -32,14 +34,20 @@ export interface WorkerJob {
   memoryMibMax: number;
   diskMibMax: number;
   outputMibMax: number;
+  /** Decimal integer. */
+  fuelMax: string;
   /** A backstop when the daemon is gone: the longest the owner ever lets a guest run. */
   runMsMax: number;
 }
 
 export interface WorkerResult {
-  ending: "exit" | "trap" | "output-limit" | "memory-limit" | "malformed" | "stopped" | "timeout";
+  ending: "exit" | "trap" | "fuel-limit" | "output-limit" | "memory-limit" | "malformed" | "stopped" | "timeout";
   exitCode: number | null;
   detail: string;
+  /** Decimal integer. */
+  fuel: string;
+  /** Hex; null when the host stopped the guest, or it never started. */
+  memoryHash: string | null;
   /** System-wide monotonic clock when the guest ended, in ms. */
   endedMonotonicMs: number;
   tree: TreeManifestEntry[];

@@ -6,17 +6,14 @@
  */
 import { createHash } from "node:crypto";
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from "node:fs";
-import { setFlagsFromString } from "node:v8";
 import vm from "node:vm";
-import { TRAP_EXIT_CODE, runJob, seededRandom, type Ending, type TreeEntry } from "@xenoservers/engine";
+import { TRAP_EXIT_CODE, prepareModule, runJob, seededRandom, type Ending, type TreeEntry } from "@xenoservers/engine";
 import { WORKER_FILES, type TreeManifestEntry, type WorkerJob, type WorkerResult } from "./job.ts";
 
 const FOLDER = process.argv[2] ?? "/w";
 const MIB = 1024 * 1024;
 const WASM_PAGES_PER_MIB = 16;
-const SLEEP_SLICE_MS = 20;
-/** A guest that ends badly this close to its memory limit is said to have ended for want of memory. */
-const NEAR_LIMIT_BYTES = 2 * MIB;
+const DETAIL_MAX = 400;
 
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
 const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
@@ -45,76 +42,75 @@ function entriesBelow(mount: string): TreeEntry[] {
     });
 }
 
-const sleepCell = new Int32Array(new SharedArrayBuffer(4));
-function sleep(ns: bigint): void {
-  const until = monotonicMs() + Number(ns / 1_000n) / 1_000;
-  for (let left = until - monotonicMs(); left > 0; left = until - monotonicMs()) Atomics.wait(sleepCell, 0, 0, Math.min(left, SLEEP_SLICE_MS));
-}
+type Compiled = { ok: true; module: WebAssembly.Module } | { ok: false; message: string };
 
-function compile(): WebAssembly.Module | string {
-  try {
-    return new WebAssembly.Module(readFileSync(job.modulePath) as Uint8Array<ArrayBuffer>);
-  } catch (error) {
-    if (error instanceof WebAssembly.CompileError) return error.message.replace(/^WebAssembly\.Module\(\): /, "");
-    throw error;
-  }
+function compile(): Compiled {
+  const bytes = readFileSync(job.modulePath) as Uint8Array;
+  const prepared = job.prepared ? { ok: true as const, bytes } : prepareModule(bytes);
+  return prepared.ok ? { ok: true, module: new WebAssembly.Module(prepared.bytes as Uint8Array<ArrayBuffer>) } : prepared;
 }
 
 function run(): WorkerResult {
-  setFlagsFromString(`--wasm-max-mem-pages=${job.memoryMibMax * WASM_PAGES_PER_MIB}`);
-  const module = compile();
-  if (typeof module === "string") return { ending: "malformed", exitCode: null, detail: module.slice(0, 400), endedMonotonicMs: monotonicMs(), tree: [] };
-  const startMs = monotonicMs();
-  const elapsedNs = (): bigint => BigInt(Math.round((monotonicMs() - startMs) * 1e6));
-  let interrupted: "stopped" | "timeout" | null = null;
+  const compiled = compile();
+  if (!compiled.ok)
+    return {
+      ending: "malformed",
+      exitCode: null,
+      detail: compiled.message.slice(0, DETAIL_MAX),
+      fuel: "0",
+      memoryHash: null,
+      endedMonotonicMs: monotonicMs(),
+      tree: [],
+    };
+  let interrupted: "stopped" | "timeout" = "stopped";
   const finished = runJob(
     {
-      module: module as never,
-      world: {
-        args: job.args,
-        env: job.env,
-        monotonicNs: elapsedNs,
-        realtimeNs: () => BigInt(job.clockBaseMs) * 1_000_000n + elapsedNs(),
-        random: seededRandom(Buffer.from(job.seed, "hex")),
-        sleep,
-      },
+      module: compiled.module as never,
+      world: { args: job.args, env: job.env, clockBaseNs: BigInt(job.clockBaseMs) * 1_000_000n, random: seededRandom(Buffer.from(job.seed, "hex")) },
       mounts: job.mounts.map(({ path, writable }) => ({ path, writable, entries: entriesBelow(path) })),
       stdin: blob(job.stdin),
+      fuelMax: BigInt(job.fuelMax),
+      memoryPagesMax: job.memoryMibMax * WASM_PAGES_PER_MIB,
       diskBytesMax: job.diskMibMax * MIB,
       streamBytesMax: job.outputMibMax * MIB,
+      sha256: (bytes) => createHash("sha256").update(bytes).digest(),
       stdout: (bytes) => writeAll(streams.stdout, bytes),
       stderr: (bytes) => writeAll(streams.stderr, bytes),
     },
     (start) => {
-      const cell = { start };
       try {
-        (globalThis as { guestStart?: () => void }).guestStart = () => cell.start();
+        (globalThis as { guestStart?: () => void }).guestStart = start;
         new vm.Script("guestStart()").runInThisContext({ timeout: job.runMsMax, breakOnSigint: true });
+        return true;
       } catch (error) {
         const code = (error as { code?: string }).code;
-        if (code === "ERR_SCRIPT_EXECUTION_INTERRUPTED") interrupted = "stopped";
-        else if (code === "ERR_SCRIPT_EXECUTION_TIMEOUT") interrupted = "timeout";
-        else throw error;
+        if (code === "ERR_SCRIPT_EXECUTION_TIMEOUT") interrupted = "timeout";
+        else if (code !== "ERR_SCRIPT_EXECUTION_INTERRUPTED") throw error;
+        return false;
       }
     },
   );
   const endedMonotonicMs = monotonicMs();
-  const base = { endedMonotonicMs, tree: keep(finished.treeAt) };
-  if (interrupted) return { ...base, ending: interrupted, exitCode: null, detail: "" };
-  return { ...base, ...describe(finished.ending, finished.memoryBytes) };
+  return {
+    ...describe(finished.ending, interrupted),
+    fuel: finished.fuel.toString(),
+    memoryHash: finished.memoryHash && Buffer.from(finished.memoryHash).toString("hex"),
+    endedMonotonicMs,
+    tree: keep(finished.treeAt),
+  };
 }
 
-function describe(ending: Ending, memoryBytes: number): Pick<WorkerResult, "ending" | "exitCode" | "detail"> {
-  const failed = ending.kind === "trap" || (ending.kind === "exit" && ending.code !== 0);
-  if (failed && memoryBytes > job.memoryMibMax * MIB - NEAR_LIMIT_BYTES)
-    return { ending: "memory-limit", exitCode: null, detail: `the guest grew to ${Math.round(memoryBytes / MIB)} MiB` };
+function describe(ending: Ending, interrupted: "stopped" | "timeout"): Pick<WorkerResult, "ending" | "exitCode" | "detail"> {
   switch (ending.kind) {
     case "exit":
       return { ending: "exit", exitCode: ending.code, detail: "" };
     case "trap":
-      return { ending: "trap", exitCode: TRAP_EXIT_CODE, detail: ending.message.slice(0, 400) };
+      return { ending: "trap", exitCode: TRAP_EXIT_CODE, detail: ending.message.slice(0, DETAIL_MAX) };
     case "malformed":
-      return { ending: "malformed", exitCode: null, detail: ending.message.slice(0, 400) };
+      return { ending: "malformed", exitCode: null, detail: ending.message.slice(0, DETAIL_MAX) };
+    case "stopped":
+      return { ending: interrupted, exitCode: null, detail: "" };
+    case "fuel-limit":
     case "output-limit":
     case "memory-limit":
       return { ending: ending.kind, exitCode: null, detail: "" };

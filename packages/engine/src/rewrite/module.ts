@@ -1,0 +1,225 @@
+/** The parts of a module that the rewriter looks into; everything else is copied as it stands. */
+import { Reader, Refusal } from "./binary.ts";
+import { EXTERNREF, FUNCREF, V128 } from "./opcodes.ts";
+
+export interface FunctionType {
+  params: readonly number[];
+  results: readonly number[];
+}
+export interface GlobalType {
+  type: number;
+  mutable: boolean;
+}
+export interface Limits {
+  initial: number;
+  maximum: number | null;
+}
+/** A run of bytes of the original module. */
+export interface Span {
+  start: number;
+  end: number;
+}
+export interface ParsedGlobal extends GlobalType {
+  init: Span;
+}
+export interface ParsedExport {
+  name: Span;
+  text: string;
+  kind: number;
+  index: number;
+}
+export interface ParsedImport {
+  names: Span;
+  text: string;
+  type: number;
+}
+
+export interface ParsedModule {
+  bytes: Uint8Array;
+  types: FunctionType[];
+  typeSpans: Span[];
+  imports: ParsedImport[];
+  /** Type index of each defined function. */
+  functions: number[];
+  tables: { type: number; limits: Limits }[];
+  memory: Limits | null;
+  globals: ParsedGlobal[];
+  exports: ParsedExport[];
+  start: number | null;
+  elements: Span | null;
+  dataCount: number | null;
+  bodies: Span[];
+  data: Span | null;
+}
+
+export const KIND = { function: 0, table: 1, memory: 2, global: 3 } as const;
+const SECTION = {
+  type: 1,
+  import: 2,
+  function: 3,
+  table: 4,
+  memory: 5,
+  global: 6,
+  export: 7,
+  start: 8,
+  element: 9,
+  code: 10,
+  data: 11,
+  dataCount: 12,
+  tag: 13,
+};
+const HEADER_BYTES = 8;
+const FUNCTION_TYPE = 0x60;
+const LIMITS_MAXIMUM = 1;
+const LIMITS_SHARED = 2;
+const LIMITS_64 = 4;
+
+function limitsOf(reader: Reader): Limits {
+  const at = reader.at;
+  const flags = reader.byte();
+  if (flags & LIMITS_SHARED) throw new Refusal("shared memory", at, "threads are not deterministic; compile without -pthread");
+  if (flags & LIMITS_64) throw new Refusal("64-bit memory", at, "compile for wasm32");
+  const initial = reader.u32();
+  return { initial, maximum: flags & LIMITS_MAXIMUM ? reader.u32() : null };
+}
+
+function valueType(reader: Reader): number {
+  const at = reader.at;
+  const type = reader.byte();
+  if ((type >= V128 && type <= 0x7f) || type === FUNCREF || type === EXTERNREF) return type;
+  throw new Refusal(`value type 0x${type.toString(16)}`, at, "compile for wasm32-wasip1 without garbage collection or typed references");
+}
+
+const typesOf = (reader: Reader): number[] => Array.from({ length: reader.u32() }, () => valueType(reader));
+
+function nameOf(reader: Reader): string {
+  const length = reader.u32();
+  const start = reader.skip(length);
+  let text = "";
+  for (let i = 0; i < length; i++) text += String.fromCharCode(reader.bytes[start + i]!);
+  return text;
+}
+
+/** Skips a constant expression; the caller keeps its bytes. */
+function skipConstant(reader: Reader): void {
+  for (;;) {
+    const at = reader.at;
+    const opcode = reader.byte();
+    if (opcode === 0x0b) return;
+    if (opcode === 0x41 || opcode === 0x42 || opcode === 0x23 || opcode === 0xd2) reader.skipLeb();
+    else if (opcode === 0x43) reader.skip(4);
+    else if (opcode === 0x44) reader.skip(8);
+    else if (opcode === 0xd0) reader.skip(1);
+    else if (opcode === 0xfd) {
+      if (reader.u32() !== 12) throw new Refusal("constant expression", at, "the module is malformed");
+      reader.skip(16);
+    } else if (!(opcode >= 0x6a && opcode <= 0x6c) && !(opcode >= 0x7c && opcode <= 0x7e))
+      throw new Refusal(`constant instruction 0x${opcode.toString(16)}`, at, "compile for wasm32-wasip1");
+  }
+}
+
+/** Reads a module that the platform has validated. Throws Refusal for what may not run. */
+export function parseModule(bytes: Uint8Array): ParsedModule {
+  const reader = new Reader(bytes, HEADER_BYTES);
+  const module: ParsedModule = {
+    bytes,
+    types: [],
+    typeSpans: [],
+    imports: [],
+    functions: [],
+    tables: [],
+    memory: null,
+    globals: [],
+    exports: [],
+    start: null,
+    elements: null,
+    dataCount: null,
+    bodies: [],
+    data: null,
+  };
+  while (!reader.done) {
+    const at = reader.at;
+    const id = reader.byte();
+    const section = reader.part(reader.u32());
+    readSection(module, id, section, at);
+  }
+  return module;
+}
+
+function readSection(module: ParsedModule, id: number, section: Reader, at: number): void {
+  const each = (read: () => void): void => {
+    for (let left = section.u32(); left > 0; left--) read();
+  };
+  switch (id) {
+    case 0:
+      return;
+    case SECTION.type:
+      return each(() => {
+        const start = section.at;
+        const form = section.byte();
+        if (form !== FUNCTION_TYPE) throw new Refusal(`type form 0x${form.toString(16)}`, start, "compile for wasm32-wasip1 without garbage collection");
+        module.types.push({ params: typesOf(section), results: typesOf(section) });
+        module.typeSpans.push({ start, end: section.at });
+      });
+    case SECTION.import:
+      return each(() => {
+        const start = section.at;
+        const text = `${nameOf(section)}.${nameOf(section)}`;
+        const names = { start, end: section.at };
+        const kind = section.byte();
+        if (kind !== KIND.function) throw new Refusal(`import of ${text}`, start, "only functions of wasi_snapshot_preview1 are offered");
+        module.imports.push({ names, text, type: section.u32() });
+      });
+    case SECTION.function:
+      return each(() => void module.functions.push(section.u32()));
+    case SECTION.table:
+      return each(() => {
+        const type = valueType(section);
+        module.tables.push({ type, limits: limitsOf(section) });
+      });
+    case SECTION.memory:
+      return each(() => {
+        if (module.memory) throw new Refusal("second memory", section.at, "compile without -mmultimemory");
+        module.memory = limitsOf(section);
+      });
+    case SECTION.global:
+      return each(() => {
+        const start = section.at;
+        const type = valueType(section);
+        const mutable = section.byte() === 1;
+        if (mutable && type === V128) throw new Refusal("mutable v128 global", start, "the state of a job could not be shown; keep vectors in memory");
+        const from = section.at;
+        skipConstant(section);
+        module.globals.push({ type, mutable, init: { start: from, end: section.at } });
+      });
+    case SECTION.export:
+      return each(() => {
+        const start = section.at;
+        const text = nameOf(section);
+        const name = { start, end: section.at };
+        module.exports.push({ name, text, kind: section.byte(), index: section.u32() });
+      });
+    case SECTION.start:
+      module.start = section.u32();
+      return;
+    case SECTION.element:
+      module.elements = { start: section.at, end: section.end };
+      return;
+    case SECTION.dataCount:
+      module.dataCount = section.u32();
+      return;
+    case SECTION.code:
+      return each(() => {
+        const length = section.u32();
+        const start = section.skip(length);
+        module.bodies.push({ start, end: start + length });
+      });
+    case SECTION.data:
+      module.data = { start: section.at, end: section.end };
+      return;
+    case SECTION.tag:
+      throw new Refusal("exception tags", at, "handlers could catch the host's own stop; compile with -fno-exceptions (Rust: panic=abort)");
+    default:
+      throw new Refusal(`section ${id}`, at, "this engine does not know it; compile for wasm32-wasip1");
+  }
+}

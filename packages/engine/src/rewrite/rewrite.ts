@@ -1,0 +1,289 @@
+/**
+ * Makes a WASI module deterministic and metered: bytes in, bytes out, a pure function. What is added:
+ * import `xeno.fail` (the host could not grow the memory); exports `xeno.fuel` (i64: what is left), `xeno.stack` (i32: bytes left), `xeno.pages` (i32: the memory's
+ * limit), `xeno.refused` (i32: 1 once that limit was met), `xeno.gN` (each mutable global, for the state hash) and `xeno.start` (the start function, which no longer runs by itself).
+ */
+import { Reader, Refusal, Writer } from "./binary.ts";
+import { FloatLocals } from "./float-locals.ts";
+import { FunctionRewriter, type Additions } from "./function.ts";
+import { KIND, parseModule, type Limits, type ParsedModule, type Span } from "./module.ts";
+import { I32, I64 } from "./opcodes.ts";
+
+export const ADDED_MODULE = "xeno";
+export const ADDED = {
+  fail: "fail",
+  fuel: "xeno.fuel",
+  stack: "xeno.stack",
+  pages: "xeno.pages",
+  refused: "xeno.refused",
+  start: "xeno.start",
+  global: "xeno.g",
+} as const;
+
+/** A table without a maximum of its own may grow to this; past it `table.grow` fails everywhere alike. */
+const TABLE_ENTRIES_MAX = 1_000_000;
+const PAGES_MAX = 65_536;
+/** Fuel for a page of fresh memory, as a power of two. */
+const FUEL_PER_PAGE_LOG2 = 10;
+const ADDED_IMPORTS = 1;
+const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00] as const;
+
+/** Throws Refusal where the module may not run. `bytes` must be a module that the platform accepts (WebAssembly.validate). */
+export function rewriteModule(bytes: Uint8Array): Uint8Array {
+  const module = parseModule(bytes);
+  checkInterface(module);
+  const { imports, functions, globals } = module;
+  const typeSection = new TypeTable(module);
+  const fail = imports.length;
+  const additions: Additions = {
+    fuelGlobal: globals.length,
+    stackGlobal: globals.length + 1,
+    grow: imports.length + ADDED_IMPORTS + functions.length,
+    functionIndex: (index) => (index < imports.length ? index : index + ADDED_IMPORTS),
+    blockType: (results) => typeSection.blockType(results),
+  };
+  const code = rewriteCode(module, additions, fail);
+  const out = new Writer(bytes.length + (bytes.length >> 1) + 4096);
+  for (const byte of MAGIC) out.byte(byte);
+  const nothing = typeSection.index([], []);
+  const growType = typeSection.index([I32], [I32]);
+  section(out, 1, (w) => typeSection.write(w));
+  section(out, 2, (w) => {
+    w.u32(imports.length + ADDED_IMPORTS);
+    for (const each of imports) {
+      w.copy(bytes, each.names.start, each.names.end);
+      w.byte(KIND.function);
+      w.u32(each.type);
+    }
+    w.name(ADDED_MODULE);
+    w.name(ADDED.fail);
+    w.byte(KIND.function);
+    w.u32(nothing);
+  });
+  section(out, 3, (w) => {
+    w.u32(functions.length + 1);
+    for (const type of functions) w.u32(type);
+    w.u32(growType);
+  });
+  if (module.tables.length > 0)
+    section(out, 4, (w) => {
+      w.u32(module.tables.length);
+      for (const { type, limits } of module.tables) {
+        if (limits.initial > TABLE_ENTRIES_MAX) throw new Refusal(`table of ${limits.initial} entries`, 0, `at most ${TABLE_ENTRIES_MAX} are offered`);
+        w.byte(type);
+        writeLimits(w, { initial: limits.initial, maximum: Math.min(limits.maximum ?? TABLE_ENTRIES_MAX, TABLE_ENTRIES_MAX) });
+      }
+    });
+  const { memory } = module;
+  if (memory)
+    section(out, 5, (w) => {
+      w.u32(1);
+      writeLimits(w, memory);
+    });
+  section(out, 6, (w) => writeGlobals(w, module, additions));
+  section(out, 7, (w) => writeExports(w, module, additions));
+  if (module.elements) section(out, 9, (w) => copyElements(w, module, module.elements!, additions));
+  if (module.dataCount !== null) section(out, 12, (w) => w.u32(module.dataCount!));
+  section(out, 10, (w) => w.copy(code.view()));
+  if (module.data) section(out, 11, (w) => w.copy(bytes, module.data!.start, module.data!.end));
+  return out.view().slice();
+}
+
+const WASI_PREFIX = "wasi_snapshot_preview1.";
+
+/** What a job must import and export to be run. */
+function checkInterface({ imports, exports, start }: ParsedModule): void {
+  const foreign = imports.find(({ text }) => !text.startsWith(WASI_PREFIX));
+  if (foreign) throw new Refusal(`import of ${foreign.text}`, foreign.names.start, `only ${WASI_PREFIX}* is offered; build for wasm32-wasip1`);
+  const has = (name: string, kind: number): boolean => exports.some((each) => each.text === name && each.kind === kind);
+  const end = exports.at(-1)?.name.end ?? 0;
+  if (!has("_start", KIND.function)) throw new Refusal("no exported _start function", end, "build a command, not a reactor");
+  if (!has("memory", KIND.memory)) throw new Refusal("no exported memory", end, "export it as `memory`");
+  const reserved = exports.find(({ text }) => text.startsWith(`${ADDED_MODULE}.`));
+  if (reserved) throw new Refusal(`export ${reserved.text}`, reserved.name.start, "names that begin with xeno. are the engine's own");
+  if (start !== null && start < imports.length) throw new Refusal("imported start function", end, "start a function of the module's own");
+}
+
+function rewriteCode(module: ParsedModule, additions: Additions, fail: number): Writer {
+  const code = new Writer(module.bytes.length * 2);
+  code.u32(module.functions.length + 1);
+  const rewriter = new FunctionRewriter(module, additions, new Writer(65_536), new Writer());
+  const floats = new FloatLocals();
+  for (const [i, { start, end }] of module.bodies.entries()) rewriter.rewrite(module.types[module.functions[i]!]!, start, end, floats, code);
+  const grow = new Writer();
+  writeGrow(grow, module.memory, additions, fail);
+  code.u32(grow.length);
+  code.copy(grow.view());
+  return code;
+}
+
+/**
+ * (delta) → old size or -1. Fails by the job's limit and the module's own maximum alone; a host that cannot give what both allow ends the job as
+ * the host's failure.
+ */
+function writeGrow(w: Writer, memory: Limits | null, { fuelGlobal, stackGlobal }: Additions, fail: number): void {
+  const pagesGlobal = stackGlobal + 1;
+  const put = (...bytes: number[]): void => {
+    for (const byte of bytes) w.byte(byte);
+  };
+  const constant = (value: number): void => {
+    w.byte(0x41);
+    w.signed(value);
+  };
+  if (!memory) return put(0x00, 0x41, 0x7f, 0x0b);
+  const maximum = Math.min(memory.maximum ?? PAGES_MAX, PAGES_MAX);
+  put(0x01, 0x01, I32); // local 1: the limit, then the answer
+  put(0x23);
+  w.u32(pagesGlobal);
+  constant(maximum);
+  put(0x23);
+  w.u32(pagesGlobal);
+  constant(maximum);
+  put(0x49, 0x1b, 0x21, 0x01); // i32.lt_u, select, local.set 1
+  put(0x20, 0x00, 0x20, 0x01, 0x3f, 0x00, 0x6b, 0x4b, 0x04, 0x40); // delta > limit - size
+  put(0x20, 0x01);
+  constant(maximum);
+  put(0x49, 0x04, 0x40, 0x41, 0x01, 0x24); // the job's limit, not the module's own: refused = 1
+  w.u32(pagesGlobal + 1);
+  put(0x0b, 0x41, 0x7f, 0x0f, 0x0b); // return -1
+  put(0x23);
+  w.u32(fuelGlobal);
+  put(0x20, 0x00, 0xad, 0x42, FUEL_PER_PAGE_LOG2, 0x86, 0x7d, 0x24); // fuel -= delta << k
+  w.u32(fuelGlobal);
+  put(0x20, 0x00, 0x40, 0x00, 0x22, 0x01, 0x41, 0x7f, 0x46, 0x04, 0x40); // memory.grow = -1
+  w.byte(0x10);
+  w.u32(fail);
+  put(0x0b, 0x20, 0x01, 0x0b);
+}
+
+class TypeTable {
+  readonly #module: ParsedModule;
+  readonly #added: { params: readonly number[]; results: readonly number[] }[] = [];
+  readonly #known = new Map<string, number>();
+
+  constructor(module: ParsedModule) {
+    this.#module = module;
+  }
+
+  index(params: readonly number[], results: readonly number[]): number {
+    const key = `${params.join()}:${results.join()}`;
+    let index = this.#known.get(key);
+    if (index === undefined) this.#known.set(key, (index = this.#module.types.length + this.#added.push({ params, results }) - 1));
+    return index;
+  }
+
+  blockType(results: readonly number[]): number {
+    if (results.length === 0) return -64;
+    return results.length === 1 ? results[0]! - 128 : this.index([], results);
+  }
+
+  write(w: Writer): void {
+    w.u32(this.#module.types.length + this.#added.length);
+    for (const { start, end } of this.#module.typeSpans) w.copy(this.#module.bytes, start, end);
+    for (const { params, results } of this.#added) {
+      w.byte(0x60);
+      for (const types of [params, results]) {
+        w.u32(types.length);
+        for (const type of types) w.byte(type);
+      }
+    }
+  }
+}
+
+function section(out: Writer, id: number, write: (writer: Writer) => void): void {
+  const content = new Writer();
+  write(content);
+  out.byte(id);
+  out.u32(content.length);
+  out.copy(content.view());
+}
+
+function writeLimits(w: Writer, { initial, maximum }: Limits): void {
+  w.byte(maximum === null ? 0 : 1);
+  w.u32(initial);
+  if (maximum !== null) w.u32(maximum);
+}
+
+function writeGlobals(w: Writer, module: ParsedModule, additions: Additions): void {
+  w.u32(module.globals.length + 4);
+  for (const { type, mutable, init } of module.globals) {
+    w.byte(type);
+    w.byte(mutable ? 1 : 0);
+    copyConstant(new Reader(module.bytes, init.start, init.end), w, additions);
+  }
+  for (const type of [I64, I32, I32, I32]) {
+    w.byte(type);
+    w.byte(1);
+    w.byte(type === I64 ? 0x42 : 0x41);
+    w.byte(0);
+    w.byte(0x0b);
+  }
+}
+
+function writeExports(w: Writer, module: ParsedModule, additions: Additions): void {
+  const state = module.globals.flatMap(({ mutable, type }, i) => (mutable && type >= 0x7c ? [i] : []));
+  w.u32(module.exports.length + 4 + state.length + (module.start === null ? 0 : 1));
+  for (const { name, kind, index } of module.exports) {
+    w.copy(module.bytes, name.start, name.end);
+    w.byte(kind);
+    w.u32(kind === KIND.function ? additions.functionIndex(index) : index);
+  }
+  const added = (name: string, kind: number, index: number): void => {
+    w.name(name);
+    w.byte(kind);
+    w.u32(index);
+  };
+  added(ADDED.fuel, KIND.global, additions.fuelGlobal);
+  added(ADDED.stack, KIND.global, additions.stackGlobal);
+  added(ADDED.pages, KIND.global, additions.stackGlobal + 1);
+  added(ADDED.refused, KIND.global, additions.stackGlobal + 2);
+  for (const index of state) added(`${ADDED.global}${index}`, KIND.global, index);
+  if (module.start !== null) added(ADDED.start, KIND.function, additions.functionIndex(module.start));
+}
+
+/** Copies a constant expression, with functions at their new indexes. */
+function copyConstant(reader: Reader, w: Writer, additions: Additions): void {
+  for (;;) {
+    const at = reader.at;
+    const opcode = reader.byte();
+    if (opcode === 0xd2) {
+      w.byte(opcode);
+      w.u32(additions.functionIndex(reader.u32()));
+      continue;
+    }
+    if (opcode === 0x41 || opcode === 0x42 || opcode === 0x23) reader.skipLeb();
+    else if (opcode === 0x43) reader.skip(4);
+    else if (opcode === 0x44) reader.skip(8);
+    else if (opcode === 0xd0) reader.skip(1);
+    else if (opcode === 0xfd) {
+      reader.u32();
+      reader.skip(16);
+    } else if (opcode !== 0x0b && !(opcode >= 0x6a && opcode <= 0x6c) && !(opcode >= 0x7c && opcode <= 0x7e))
+      throw new Refusal(`constant instruction 0x${opcode.toString(16)}`, at, "compile for wasm32-wasip1");
+    w.copy(reader.bytes, at, reader.at);
+    if (opcode === 0x0b) return;
+  }
+}
+
+/** Element segments: eight forms, told apart by three bits (core specification 2.0, section 5.5.12). */
+function copyElements(w: Writer, module: ParsedModule, span: Span, additions: Additions): void {
+  const reader = new Reader(module.bytes, span.start, span.end);
+  const segments = reader.u32();
+  w.u32(segments);
+  for (let segment = 0; segment < segments; segment++) {
+    const flags = reader.u32();
+    w.u32(flags);
+    const [passive, explicit, expressions] = [flags & 1, flags & 2, flags & 4];
+    if (!passive) {
+      if (explicit) w.u32(reader.u32());
+      copyConstant(reader, w, additions);
+    }
+    if (passive || explicit) w.byte(reader.byte());
+    const count = reader.u32();
+    w.u32(count);
+    for (let i = 0; i < count; i++) {
+      if (expressions) copyConstant(reader, w, additions);
+      else w.u32(additions.functionIndex(reader.u32()));
+    }
+  }
+}

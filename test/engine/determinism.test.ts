@@ -1,0 +1,54 @@
+/** The engine's promise on generated modules: nothing that V8 may do differently shows in a result. `npm run bench -- determinism` does more of them. */
+import { execFile } from "node:child_process";
+import path from "node:path";
+import { promisify } from "node:util";
+import { describe, expect, it } from "vitest";
+import { prepareModule } from "@xenoservers/engine";
+import { Random } from "../../packages/testkit/src/random.ts";
+import { generateModule } from "./generate.ts";
+import { mutate } from "./mutate.ts";
+
+const script = path.join(import.meta.dirname, "run-generated.ts");
+const MODULES = 150;
+const LIFTOFF = ["--liftoff-only"];
+const TURBOFAN = ["--no-liftoff", "--no-wasm-tier-up"];
+
+async function lines(flags: readonly string[], ...more: string[]): Promise<string[]> {
+  const { stdout } = await promisify(execFile)(process.execPath, ["--stack-size=6144", ...flags, script, "1", String(MODULES), ...more], {
+    maxBuffer: 1 << 24,
+  });
+  return stdout.trim().split("\n");
+}
+
+describe("determinism", () => {
+  it("gives the same ending, fuel and memory under every compiler tier and stack size", async () => {
+    const reference = await lines(LIFTOFF);
+    expect(reference).toHaveLength(MODULES);
+    expect(reference.filter((line) => line.includes("refused"))).toEqual([]);
+    const endings = new Set(reference.map((line) => /"kind":"([a-z-]+)"/.exec(line)?.[1]));
+    for (const kind of ["exit", "trap", "fuel-limit", "memory-limit"]) expect(endings).toContain(kind);
+    for (const flags of [TURBOFAN, [], ["--stack-size=7000", "--no-wasm-inlining"]]) expect(await lines(flags)).toEqual(reference);
+  });
+
+  it("has something to hide: the same modules as they were differ between tiers", async () => {
+    expect(await lines(LIFTOFF, "plain")).not.toEqual(await lines(TURBOFAN, "plain"));
+  });
+
+  it("rewrites to the same bytes each time", () => {
+    for (const seed of [1, 2, 3]) expect(prepareModule(generateModule(seed))).toEqual(prepareModule(generateModule(seed)));
+  });
+
+  it("refuses damaged modules in words, and never makes one that the platform rejects", () => {
+    const random = new Random(7);
+    let accepted = 0;
+    for (let i = 0; i < 2_000; i++) {
+      const prepared = prepareModule(mutate(generateModule(1 + (i % 40)), random));
+      if (!prepared.ok) expect(prepared.message).not.toBe("");
+      else {
+        accepted++;
+        expect(WebAssembly.validate(prepared.bytes as Uint8Array<ArrayBuffer>)).toBe(true);
+      }
+    }
+    expect(accepted).toBeGreaterThan(20);
+  });
+});

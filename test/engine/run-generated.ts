@@ -1,0 +1,53 @@
+/**
+ * Runs generated modules and prints what they came to, one line each: `run-generated.ts FIRST COUNT [plain]`. V8's flags are the caller's.
+ * `plain` runs the modules as they were before the engine rewrote them, those that end soon.
+ */
+import { createHash } from "node:crypto";
+import { memoryHash } from "../../packages/engine/src/memory-hash.ts";
+import { prepareModule, runJob, seededRandom } from "@xenoservers/engine";
+import { generateModule } from "./generate.ts";
+
+const [first, count] = process.argv.slice(2).map(Number) as [number, number];
+const plain = process.argv[4] === "plain";
+const SOON_FUEL = 200_000n;
+const sha256 = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(bytes).digest();
+const short = (hash: Uint8Array): string => Buffer.from(hash).toString("hex").slice(0, 32);
+
+function metered(bytes: Uint8Array) {
+  return runJob({
+    module: new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>) as never,
+    world: { args: [], env: [], clockBaseNs: 0n, random: seededRandom(new Uint8Array(32)) },
+    mounts: [],
+    stdin: new Uint8Array(),
+    fuelMax: 3_000_000n,
+    memoryPagesMax: 16,
+    diskBytesMax: 0,
+    streamBytesMax: 0,
+    sha256,
+    stdout: () => {},
+    stderr: () => {},
+  });
+}
+
+function unmetered(bytes: Uint8Array): string {
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>), {});
+  let ending = "exit";
+  try {
+    (exports["_start"] as () => void)();
+  } catch (error) {
+    ending = (error as Error).message;
+  }
+  return `${ending} ${short(memoryHash(new Uint8Array((exports["memory"] as WebAssembly.Memory).buffer), sha256))}`;
+}
+
+for (let seed = first; seed < first + count; seed++) {
+  const bytes = generateModule(seed);
+  const prepared = prepareModule(bytes);
+  if (!prepared.ok) {
+    console.log(`${seed} refused ${prepared.message}`);
+    continue;
+  }
+  const { ending, fuel, memoryHash: hash } = metered(prepared.bytes);
+  if (!plain) console.log(`${seed} ${JSON.stringify(ending)} ${fuel} ${short(hash!)}`);
+  else if (ending.kind === "exit" && fuel < SOON_FUEL) console.log(`${seed} ${unmetered(bytes)}`);
+}
