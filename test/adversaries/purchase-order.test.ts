@@ -87,7 +87,7 @@ beforeEach(async () => {
     },
     listing: {
       resources: { vcpu: 2, memoryMib: 1024, diskMib: 64 },
-      price: { vcpuNanosPerSecond: 1000n, memoryGibNanosPerSecond: 0n, diskGibNanosPerSecond: 0n },
+      price: { vcpuNanosPerSecond: 1000n, memoryGibNanosPerSecond: 0n, diskGibNanosPerSecond: 0n, gigaFuelNanos: 600n },
       labels: {},
       maxLeaseMs: 3_600_000,
       cpuScore: 1,
@@ -130,7 +130,9 @@ async function purchaseOrder(
     price: offer.payload.price,
     terms: order.payload.terms,
     durationMsMax: 60_000,
-    boundBy: "time-limit",
+    fuelMax: order.payload.fuelMax,
+    timeBound: "time-limit",
+    fuelBound: "fuel-limit",
     holdNanos: "60000",
     cancellationNanos: "1000",
     feeBasisPoints: 0,
@@ -156,9 +158,14 @@ it("accepts a right one, and a replay only once", async () => {
 it.each([
   ["expired", () => purchaseOrder({ acceptBy: Date.now() - 1 }), "acceptBy"],
   ["for another server", () => purchaseOrder({ server: serverIdOf(nodeCrypto, broker.publicKey), serverKey: broker.publicKey }), "server"],
-  ["at another price", () => purchaseOrder({ price: { vcpuNanosPerSecond: "1", memoryGibNanosPerSecond: "0", diskGibNanosPerSecond: "0" } }), "price"],
+  [
+    "at another price",
+    () => purchaseOrder({ price: { vcpuNanosPerSecond: "1", memoryGibNanosPerSecond: "0", diskGibNanosPerSecond: "0", gigaFuelNanos: "1" } }),
+    "price",
+  ],
   ["with more resources than ordered", () => purchaseOrder({ resources: { vcpu: 2, memoryMib: 64, diskMib: 1 } }), "resources"],
   ["with a longer time than the budget pays", () => purchaseOrder({ durationMsMax: 120_000 }), "longest time"],
+  ["with more fuel than was ordered", () => purchaseOrder({ fuelMax: "4000000000000" }), "most fuel"],
   ["with another hold", () => purchaseOrder({ holdNanos: "1" }), "hold"],
   ["on other terms", () => purchaseOrder({ terms: "on-result" }), "terms"],
   ["over the order's maximum price", () => purchaseOrder({}, { maxPriceNanosPerHour: "1" }), "maximum price"],
@@ -166,7 +173,7 @@ it.each([
     "for more than the server has",
     async () =>
       purchaseOrder(
-        { resources: { vcpu: 64, memoryMib: 64, diskMib: 1 }, holdNanos: "1000000", durationMsMax: 15_625, boundBy: "budget", cancellationNanos: "64000" },
+        { resources: { vcpu: 64, memoryMib: 64, diskMib: 1 }, holdNanos: "1000000", durationMsMax: 15_625, timeBound: "budget", cancellationNanos: "64000" },
         { resources: { vcpu: 64, memoryMib: 64, diskMib: 1 } },
       ),
     "capacity",
@@ -219,6 +226,7 @@ it.each([
       reason: "input-missing" as const,
       blame: "customer" as const,
       billableMs: 0,
+      billableFuel: "0",
       dueNanos,
       feeNanos: "0",
       ownerNanos,

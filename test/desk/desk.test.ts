@@ -103,7 +103,7 @@ describe("orders", () => {
 
 describe("acceptance", () => {
   it("is too late after a re-match: the order has moved on with a higher attempt", async () => {
-    const second = await h.server({ price: { vcpuNanosPerSecond: "2000", memoryGibNanosPerSecond: "0", diskGibNanosPerSecond: "0" } });
+    const second = await h.server({ price: { vcpuNanosPerSecond: "2000", memoryGibNanosPerSecond: "0", diskGibNanosPerSecond: "0", gigaFuelNanos: "1200" } });
     const lease = await bind();
     expect((await h.lease(lease)).server).toBe(server.id);
     await h.later(6_000);

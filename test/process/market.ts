@@ -133,6 +133,7 @@ export const wanted = (over: Partial<Wanted> = {}): Wanted => ({
   on: "market",
   maxPriceNanosPerHour: null,
   durationMsMax: 60_000,
+  fuelMax: 10n ** 15n,
   budgetNanos: 1_000_000_000n,
   label: "",
   ...over,

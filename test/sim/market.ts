@@ -218,7 +218,7 @@ export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions)
           connect: () => network.connect(host),
           listing: {
             resources: { vcpu: 2, memoryMib: 2048, diskMib: 2048 },
-            price: { vcpuNanosPerSecond: 1000n * BigInt(i + 1), memoryGibNanosPerSecond: 10n, diskGibNanosPerSecond: 1n },
+            price: { vcpuNanosPerSecond: 1000n * BigInt(i + 1), memoryGibNanosPerSecond: 10n, diskGibNanosPerSecond: 1n, gigaFuelNanos: 600n * BigInt(i + 1) },
             labels: {},
             maxLeaseMs: 3_600_000,
             cpuScore: 100,
@@ -278,6 +278,7 @@ export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions)
             on: "market",
             maxPriceNanosPerHour: null,
             durationMsMax: random.between(1_000, 120_000),
+            fuelMax: BigInt(job.spec.fuelMax),
             budgetNanos: BigInt(random.between(1, 200_000)),
             label: "",
           },

@@ -146,11 +146,12 @@ export function program(): Command {
   json(
     xeno.command("events").description("what happened, durably").option("-f, --follow", "and what comes").option("--after <cursor>", "from there on"),
   ).action(async (options) => (await lease()).events(options));
-  json(xeno.command("verify <lease-or-file>").description("check a receipt offline: each line proved, claimed or failed")).action(async (id: string, options) =>
-    (await lease()).verify(id, options),
-  );
+  json(xeno.command("verify <lease-or-file>").description("check a receipt offline: each line proved, claimed or failed"))
+    .option("--re-execute", "run the job again here: proves the result right or wrong")
+    .option("--tamper", "change one byte first, to see which check fails")
+    .action(async (id: string, options) => (await import("./verbs/verify.ts")).verify(id, options));
   json(xeno.command("receipt").description("receipts").command("show <lease-or-file>").option("--public", "exactly what outsiders see")).action(
-    async (id: string, options) => (await lease()).receiptShow(id, options),
+    async (id: string, options) => (await import("./verbs/verify.ts")).receiptShow(id, options),
   );
   xeno
     .command("export <dir>")

@@ -1,6 +1,7 @@
 export * from "./money.ts";
 export * from "./resources.ts";
 export * from "./terms.ts";
+export * from "./fuel.ts";
 export * from "./lease.ts";
 export * from "./metering.ts";
 export * from "./settlement.ts";
@@ -8,5 +9,6 @@ export * from "./ledger.ts";
 export * from "./assurance.ts";
 export * from "./condition.ts";
 export * from "./matching.ts";
+export * from "./fuel.ts";
 export * from "./quote.ts";
 export * from "./record.ts";

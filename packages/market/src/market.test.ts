@@ -26,7 +26,7 @@ import {
   type Wish,
 } from "./index.ts";
 
-const price = { vcpuNanosPerSecond: 10_000n, memoryGibNanosPerSecond: 1_000n, diskGibNanosPerSecond: 10n };
+const price = { vcpuNanosPerSecond: 10_000n, memoryGibNanosPerSecond: 1_000n, diskGibNanosPerSecond: 10n, gigaFuelNanos: 600n };
 const resources = { vcpu: 1, memoryMib: 512, diskMib: 1024 };
 const candidate = (over: Partial<Candidate> = {}): Candidate => ({
   offerId: "o",
@@ -52,6 +52,7 @@ const wish = (over: Partial<Wish> = {}): Wish => ({
   customer: "p_c",
   resources,
   driver: "wasm",
+  terms: "by-interval",
   assurance: "isolated",
   conditions: [],
   on: "market",
@@ -118,13 +119,15 @@ describe("matching", () => {
 describe("settlement", () => {
   const input = {
     reason: "completed",
-    terms: "on-result",
+    terms: "by-interval",
     resources,
     price,
     holdNanos: 10_000_000n,
     feeBasisPoints: 500,
     durationMsMax: 60_000,
+    fuelMax: 1_000_000_000_000n,
     claimedMs: 1500,
+    claimedFuel: 5_500_000_000n,
     openMs: 2000,
     cancellationNanos: 7n,
   } as const;
@@ -132,6 +135,19 @@ describe("settlement", () => {
     expect(settle(input)).toMatchObject({ billableMs: 1500, dueNanos: costNanos(resources, price, 1500), blame: "nobody" });
     expect(settle({ ...input, claimedMs: 9_000 }).billableMs).toBe(2000);
     expect(settle({ ...input, openMs: 90_000, claimedMs: 90_000 }).billableMs).toBe(60_000);
+  });
+  it("bills a job on result by its fuel alone, at most what was ordered", () => {
+    expect(settle({ ...input, terms: "on-result" })).toMatchObject({ billableFuel: 5_500_000_000n, dueNanos: 3_300n });
+    expect(settle({ ...input, terms: "on-result", claimedMs: 60_000, openMs: 60_000 }).dueNanos).toBe(3_300n);
+    expect(settle({ ...input, terms: "on-result", claimedFuel: 10n ** 15n })).toMatchObject({ billableFuel: 10n ** 12n, dueNanos: 600_000n });
+  });
+  it("quotes the fuel that the budget pays for, whatever the time", () => {
+    const q = quote({ terms: "on-result", resources, price, budgetNanos: 1_000n, durationMsMax: 3_600_000, fuelMax: 10n ** 12n });
+    expect(q).toMatchObject({ timeBound: "time-limit", fuelBound: "budget", durationMsMax: 3_600_000, fuelMax: 1_666_666_666n, holdNanos: 999n });
+    expect(quote({ terms: "on-result", resources, price: { ...price, gigaFuelNanos: 0n }, budgetNanos: 0n, durationMsMax: 1, fuelMax: 7n })).toMatchObject({
+      fuelMax: 7n,
+      holdNanos: 0n,
+    });
   });
   it("conserves money and never exceeds the hold, for every reason and terms", () => {
     fc.assert(
@@ -155,8 +171,8 @@ describe("settlement", () => {
     for (const reason of END_REASONS) if (["owner", "broker"].includes(TERMS[reason].blame)) expect(TERMS[reason].pay["on-result"]).toBe("nothing");
   });
   it("quotes what the budget pays for", () => {
-    const q = quote({ resources, price, budgetNanos: 1_000_000n, durationMsMax: 3_600_000 });
-    expect(q.boundBy).toBe("budget");
+    const q = quote({ terms: "by-interval", resources, price, budgetNanos: 1_000_000n, durationMsMax: 3_600_000, fuelMax: 5n });
+    expect([q.timeBound, q.fuelBound, q.fuelMax]).toEqual(["budget", "fuel-limit", 5n]);
     expect(q.holdNanos <= 1_000_000n).toBe(true);
     expect(costNanos(resources, price, affordableMs(resources, price, 1_000_000n) + 1) >= 1_000_000n).toBe(true);
   });

@@ -4,7 +4,9 @@
  * Who controls the inputs: owners (offers), the customer (the wish). The free capacity is the broker's own.
  */
 import { meets, type Condition, type Subject } from "./condition.ts";
-import { costPerHourNanos, fitsWithin, type PriceVector, type Resources } from "./resources.ts";
+import { costPerHourNanos } from "./quote.ts";
+import { fitsWithin, type PriceVector, type Resources } from "./resources.ts";
+import type { PaymentTerms } from "./terms.ts";
 
 export interface Candidate {
   offerId: string;
@@ -33,6 +35,7 @@ export interface Wish {
   resources: Resources;
   driver: string;
   assurance: string;
+  terms: PaymentTerms;
   conditions: readonly Condition[];
   /** Whose machines: only the customer's own, or the market's (which includes them). */
   on: "mine" | "market";
@@ -53,10 +56,10 @@ export type Exclusion =
   | "capacity"
   | (string & {});
 
-function subjectOf(candidate: Candidate, resources: Resources): Subject {
+function subjectOf(candidate: Candidate, { terms, resources }: Wish): Subject {
   return {
     ...candidate.resources,
-    priceNanosPerHour: costPerHourNanos(resources, candidate.price),
+    priceNanosPerHour: costPerHourNanos(terms, resources, candidate.price),
     cpuScore: candidate.cpuScore,
     driver: candidate.drivers,
     assurance: candidate.assurances,
@@ -77,7 +80,7 @@ export function exclusionOf(candidate: Candidate, wish: Wish, now: number): Excl
   if (!candidate.drivers.includes(wish.driver)) return "driver";
   if (!candidate.assurances.includes(wish.assurance)) return "assurance";
   if (wish.durationMs > candidate.maxLeaseMs) return "duration";
-  const subject = subjectOf(candidate, wish.resources);
+  const subject = subjectOf(candidate, wish);
   for (const condition of wish.conditions) if (!meets(subject, condition)) return `${condition.key}${condition.op}${condition.value}`;
   if (wish.maxPriceNanosPerHour !== null && subject.priceNanosPerHour > wish.maxPriceNanosPerHour) return "max-price";
   if (!fitsWithin(wish.resources, candidate.free)) return "capacity";
@@ -87,10 +90,10 @@ export function exclusionOf(candidate: Candidate, wish: Wish, now: number): Excl
 export type Ordering = "price" | "cost-per-work";
 
 /** Integer comparison of price, or of price per benchmark point; ties go by server id so that every broker sees the same order. */
-export function compareCandidates(ordering: Ordering, resources: Resources): (a: Candidate, b: Candidate) => number {
+export function compareCandidates(ordering: Ordering, { terms, resources }: Pick<Wish, "terms" | "resources">): (a: Candidate, b: Candidate) => number {
   return (a, b) => {
-    const costA = costPerHourNanos(resources, a.price) * (ordering === "cost-per-work" ? BigInt(Math.max(1, b.cpuScore)) : 1n);
-    const costB = costPerHourNanos(resources, b.price) * (ordering === "cost-per-work" ? BigInt(Math.max(1, a.cpuScore)) : 1n);
+    const costA = costPerHourNanos(terms, resources, a.price) * (ordering === "cost-per-work" ? BigInt(Math.max(1, b.cpuScore)) : 1n);
+    const costB = costPerHourNanos(terms, resources, b.price) * (ordering === "cost-per-work" ? BigInt(Math.max(1, a.cpuScore)) : 1n);
     return costA < costB ? -1 : costA > costB ? 1 : a.server < b.server ? -1 : a.server > b.server ? 1 : 0;
   };
 }
@@ -109,7 +112,7 @@ export function match(candidates: Iterable<Candidate>, wish: Wish, now: number, 
     if (why === null) matches.push(candidate);
     else excluded[why] = (excluded[why] ?? 0) + 1;
   }
-  return { matches: matches.sort(compareCandidates(ordering, wish.resources)), excluded };
+  return { matches: matches.sort(compareCandidates(ordering, wish)), excluded };
 }
 
 /** A sentence for people about an empty answer. */

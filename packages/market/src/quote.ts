@@ -1,19 +1,27 @@
 /** What a lease on a given offer would cost at most: shown before the start, frozen in the purchase order. Pure; the broker and the customer compute the same. */
-import { affordableMs, costNanos, costPerHourNanos, type PriceVector, type Resources } from "./resources.ts";
+import { FUEL_PER_GUEST_SECOND, affordableFuel, fuelCostNanos, meteringOf } from "./fuel.ts";
+import { affordableMs, costNanos, type PriceVector, type Resources } from "./resources.ts";
+import type { PaymentTerms } from "./terms.ts";
 
 export interface QuoteInput {
+  terms: PaymentTerms;
   resources: Resources;
   price: PriceVector;
   budgetNanos: bigint;
   durationMsMax: number;
+  fuelMax: bigint;
 }
 
 export interface Quote {
   ratePerHourNanos: bigint;
   /** The lease's longest time: the order's, or what the budget pays for. */
   durationMsMax: number;
-  /** Which of the two it is: decides whether reaching it is called `time-limit` or `budget`. */
-  boundBy: "time-limit" | "budget";
+  /** The most fuel: the order's, or what the budget pays for. */
+  fuelMax: bigint;
+  /** What reaching the longest time is called. */
+  timeBound: "time-limit" | "budget";
+  /** What using up the fuel is called. */
+  fuelBound: "fuel-limit" | "budget";
   /** Worst cost, held in full before the start. */
   holdNanos: bigint;
   cancellationNanos: bigint;
@@ -21,16 +29,28 @@ export interface Quote {
 
 /** A reserved and unused slot costs one second of it. */
 const CANCELLATION_MS = 1_000;
+const HOUR_MS = 3_600_000;
+const HOUR_SECONDS = 3_600n;
 
-export function quote({ resources, price, budgetNanos, durationMsMax }: QuoteInput): Quote {
-  const affordable = affordableMs(resources, price, budgetNanos);
-  const bounded = Math.min(durationMsMax, affordable);
-  const holdNanos = costNanos(resources, price, bounded);
-  const cancellation = costNanos(resources, price, CANCELLATION_MS);
+/** For people, sorting and maximum prices: an hour of the resources, or of the guest's clock where fuel is billed. */
+export function costPerHourNanos(terms: PaymentTerms, resources: Resources, price: PriceVector): bigint {
+  return meteringOf(terms) === "fuel" ? fuelCostNanos(price, FUEL_PER_GUEST_SECOND * HOUR_SECONDS) : costNanos(resources, price, HOUR_MS);
+}
+
+export function quote({ terms, resources, price, budgetNanos, durationMsMax, fuelMax }: QuoteInput): Quote {
+  const byFuel = meteringOf(terms) === "fuel";
+  const time = byFuel ? Number.MAX_SAFE_INTEGER : affordableMs(resources, price, budgetNanos);
+  const fuel = byFuel ? affordableFuel(price, budgetNanos) : fuelMax;
+  const boundedMs = Math.min(durationMsMax, time);
+  const boundedFuel = fuel < fuelMax ? fuel : fuelMax;
+  const holdNanos = byFuel ? fuelCostNanos(price, boundedFuel) : costNanos(resources, price, boundedMs);
+  const cancellation = byFuel ? fuelCostNanos(price, FUEL_PER_GUEST_SECOND) : costNanos(resources, price, CANCELLATION_MS);
   return {
-    ratePerHourNanos: costPerHourNanos(resources, price),
-    durationMsMax: bounded,
-    boundBy: affordable < durationMsMax ? "budget" : "time-limit",
+    ratePerHourNanos: costPerHourNanos(terms, resources, price),
+    durationMsMax: boundedMs,
+    fuelMax: boundedFuel,
+    timeBound: time < durationMsMax ? "budget" : "time-limit",
+    fuelBound: fuel < fuelMax ? "budget" : "fuel-limit",
     holdNanos,
     cancellationNanos: cancellation < holdNanos ? cancellation : holdNanos,
   };

@@ -11,11 +11,12 @@ export function fitsWithin(wanted: Resources, available: Resources): boolean {
   return RESOURCE_KEYS.every((key) => wanted[key] <= available[key]);
 }
 
-/** Price of each resource per second, in nanos. */
+/** Price of each resource per second, and of 10^9 fuel, in nanos. */
 export interface PriceVector {
   vcpuNanosPerSecond: bigint;
   memoryGibNanosPerSecond: bigint;
   diskGibNanosPerSecond: bigint;
+  gigaFuelNanos: bigint;
 }
 
 const MIB_PER_GIB = 1024n;
@@ -32,11 +33,6 @@ function scaledRate(resources: Resources, price: PriceVector): bigint {
 /** The price of holding `resources` for `durationMs`, rounded down once (PROTOCOL section 6). */
 export function costNanos(resources: Resources, price: PriceVector, durationMs: number): bigint {
   return (scaledRate(resources, price) * BigInt(durationMs)) / (MIB_PER_GIB * 1000n);
-}
-
-/** For people and sorting: nanos per hour of the whole resource set. */
-export function costPerHourNanos(resources: Resources, price: PriceVector): bigint {
-  return costNanos(resources, price, 3_600_000);
 }
 
 /** The longest time in ms that `budget` surely covers; Number.MAX_SAFE_INTEGER for a free offer. */

@@ -1,7 +1,8 @@
 /**
  * Settlement: one pure function of the lease's logged documents. Broker, owner and customer each compute it and must agree (PROTOCOL section 4).
- * Who controls the inputs: the server controls `claimedMs`, the broker the times; the purchase order bounds both.
+ * Who controls the inputs: the server controls `claimedMs` and `claimedFuel`, the broker the times; the purchase order bounds both.
  */
+import { fuelCostNanos, meteringOf } from "./fuel.ts";
 import { minNanos } from "./money.ts";
 import { costNanos, type PriceVector, type Resources } from "./resources.ts";
 import { TERMS, type Blame, type EndReason, type PaymentTerms } from "./terms.ts";
@@ -14,8 +15,11 @@ export interface SettlementInput {
   holdNanos: bigint;
   feeBasisPoints: number;
   durationMsMax: number;
-  /** Use by the last receipted claim; 0 when none was made. */
+  fuelMax: bigint;
+  /** Use by the result manifest, or the last receipted claim; 0 when there is none. */
   claimedMs: number;
+  /** Use by the result manifest; 0 when there is none. */
+  claimedFuel: bigint;
   /** Broker time from the opening to the receipted end; 0 when never opened. */
   openMs: number;
   /** The least that a reserved and unused slot costs, frozen in the purchase order. */
@@ -27,6 +31,7 @@ export interface Settlement {
   blame: Blame;
   retryFree: boolean;
   billableMs: number;
+  billableFuel: bigint;
   /** What the customer pays in all. */
   dueNanos: bigint;
   /** The broker's part of it. */
@@ -42,7 +47,9 @@ export function settle(input: SettlementInput): Settlement {
   const row = TERMS[input.reason];
   const pay = row.pay[input.terms];
   const billableMs = pay === "used" ? Math.max(0, Math.min(input.claimedMs, input.openMs, input.durationMsMax)) : 0;
-  const wanted = pay === "used" ? costNanos(input.resources, input.price, billableMs) : pay === "cancellation" ? input.cancellationNanos : 0n;
+  const billableFuel = pay === "used" ? minNanos(input.claimedFuel, input.fuelMax) : 0n;
+  const used = meteringOf(input.terms) === "fuel" ? fuelCostNanos(input.price, billableFuel) : costNanos(input.resources, input.price, billableMs);
+  const wanted = pay === "used" ? used : pay === "cancellation" ? input.cancellationNanos : 0n;
   const dueNanos = minNanos(wanted, input.holdNanos);
   const feeNanos = (dueNanos * BigInt(input.feeBasisPoints)) / BASIS_POINTS;
   return {
@@ -50,6 +57,7 @@ export function settle(input: SettlementInput): Settlement {
     blame: row.blame,
     retryFree: row.retryFree,
     billableMs,
+    billableFuel,
     dueNanos,
     feeNanos,
     ownerNanos: dueNanos - feeNanos,

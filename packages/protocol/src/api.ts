@@ -4,7 +4,7 @@
  */
 import { END_REASONS, LEASE_STATES, PAYMENT_TERMS } from "@xenoservers/market";
 import { z } from "zod";
-import { zAccount, zEnvelope, zId, zKey, zNanos, zParty, zPrice, zResources, zServer } from "./documents.ts";
+import { zAccount, zEnvelope, zFuel, zId, zKey, zNanos, zParty, zPrice, zResources, zServer, zTerms } from "./documents.ts";
 import type { ErrorCode } from "./errors.ts";
 import { zPromise } from "./leaf.ts";
 import { zMarketInfo } from "./link/messages.ts";
@@ -43,6 +43,7 @@ export const zLeaseView = z.object({
   resources: zResources,
   price: zPrice,
   durationMsMax: z.int(),
+  fuelMax: zFuel,
   holdNanos: zNanos,
   ratePerHourNanos: zNanos,
   issuedAt: zTimeMs,
@@ -55,6 +56,7 @@ export const zLeaseView = z.object({
       blame: z.string(),
       at: zTimeMs,
       billableMs: z.int(),
+      billableFuel: zFuel,
       dueNanos: zNanos,
       feeNanos: zNanos,
       ownerNanos: zNanos,
@@ -243,6 +245,7 @@ export const API = {
       memoryMib: z.coerce.number().int().min(1).max(16_777_216).optional(),
       diskMib: z.coerce.number().int().min(0).max(1_073_741_824).optional(),
       durationMs: z.coerce.number().int().min(0).default(0),
+      terms: zTerms.default("on-result"),
       limit: z.coerce.number().int().min(1).max(200).default(20),
     }),
     reply: z.object({ offers: z.array(zOfferView), resources: zResources, excluded: z.record(z.string(), z.int()), explanation: z.string() }),

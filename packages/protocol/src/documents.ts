@@ -44,7 +44,7 @@ export const zResources = z.strictObject({
   memoryMib: z.int().min(1).max(16_777_216),
   diskMib: z.int().min(0).max(1_073_741_824),
 });
-export const zPrice = z.strictObject({ vcpuNanosPerSecond: zNanos, memoryGibNanosPerSecond: zNanos, diskGibNanosPerSecond: zNanos });
+export const zPrice = z.strictObject({ vcpuNanosPerSecond: zNanos, memoryGibNanosPerSecond: zNanos, diskGibNanosPerSecond: zNanos, gigaFuelNanos: zNanos });
 export const zCondition = z.strictObject({ key: z.string().max(64), op: z.enum(OPERATORS), value: z.string().max(64) });
 export const zTimings = z.strictObject({ acceptWithinMs: zMs, startWithinMs: zMs, claimIntervalMs: zMs, graceMs: zMs, disputeWindowMs: zMs });
 export const zTerms = z.enum(PAYMENT_TERMS);
@@ -121,6 +121,8 @@ const schemas = {
     on: z.enum(["mine", "market"]),
     maxPriceNanosPerHour: zNanos.nullable(),
     durationMsMax: z.int().min(1).max(31_536_000_000),
+    /** The same as in the job's spec. */
+    fuelMax: zFuel,
     budgetNanos: zNanos,
     expiresAt: zTime,
     label: z
@@ -146,7 +148,9 @@ const schemas = {
     price: zPrice,
     terms: zTerms,
     durationMsMax: zMs,
-    boundBy: z.enum(["time-limit", "budget"]),
+    fuelMax: zFuel,
+    timeBound: z.enum(["time-limit", "budget"]),
+    fuelBound: z.enum(["fuel-limit", "budget"]),
     holdNanos: zNanos,
     cancellationNanos: zNanos,
     feeBasisPoints: z.int().min(0).max(5_000),
@@ -191,6 +195,7 @@ const schemas = {
     reason: z.enum(END_REASONS),
     blame: z.enum(["customer", "owner", "broker", "nobody"]),
     billableMs: zMs,
+    billableFuel: zFuel,
     dueNanos: zNanos,
     feeNanos: zNanos,
     ownerNanos: zNanos,

@@ -11,6 +11,8 @@ export interface Wanted {
   on: "mine" | "market";
   maxPriceNanosPerHour: bigint | null;
   durationMsMax: number;
+  /** The job's own limit. */
+  fuelMax: bigint;
   budgetNanos: bigint;
   label: string;
   batch?: string;
@@ -26,7 +28,7 @@ export interface Quoted {
 
 /** The cheapest matching offer now and what a lease on it would cost at most; throws RefusedError `no_match` with the explanation. */
 export async function quoteFor(client: MarketClient, wanted: Wanted): Promise<Quoted> {
-  const { resources, conditions, on, durationMsMax } = wanted;
+  const { resources, conditions, on, durationMsMax, terms, budgetNanos, fuelMax } = wanted;
   const found = await client.read("offers", {
     query: {
       q: conditions.map(({ key, op, value }) => `${key}${op}${value}`).join(" "),
@@ -35,12 +37,13 @@ export async function quoteFor(client: MarketClient, wanted: Wanted): Promise<Qu
       memoryMib: resources.memoryMib,
       diskMib: resources.diskMib,
       durationMs: durationMsMax,
+      terms,
       limit: 1,
     },
   });
   const offer = found.offers[0];
   if (!offer) throw new RefusedError({ ok: false, code: "no_match", facts: { excluded: found.excluded, explanation: found.explanation } });
-  return { offer, quote: quote({ resources, price: priceVectorOf(offer.price), budgetNanos: wanted.budgetNanos, durationMsMax }) };
+  return { offer, quote: quote({ terms, resources, price: priceVectorOf(offer.price), budgetNanos, durationMsMax, fuelMax }) };
 }
 
 export function signOrder(client: MarketClient, wanted: Wanted, jobHash: string): SignedDocument<"order"> {
@@ -58,6 +61,7 @@ export function signOrder(client: MarketClient, wanted: Wanted, jobHash: string)
     on: wanted.on,
     maxPriceNanosPerHour: wanted.maxPriceNanosPerHour?.toString() ?? null,
     durationMsMax: wanted.durationMsMax,
+    fuelMax: wanted.fuelMax.toString(),
     budgetNanos: wanted.budgetNanos.toString(),
     expiresAt: Date.now() + ORDER_VALID_MS,
     label: wanted.label,

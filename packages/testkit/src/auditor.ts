@@ -10,13 +10,14 @@ export interface AuditedLease {
   server: string;
   terms: string;
   resources: { vcpu: number; memoryMib: number; diskMib: number };
-  price: { vcpuNanosPerSecond: string; memoryGibNanosPerSecond: string; diskGibNanosPerSecond: string };
+  price: { vcpuNanosPerSecond: string; memoryGibNanosPerSecond: string; diskGibNanosPerSecond: string; gigaFuelNanos: string };
+  fuelMax: string;
   holdNanos: string;
   openedAt: number | null;
   stopAt: number | null;
   durationMsMax: number;
   cancellationNanos: string;
-  end: { reason: string; blame: string; at: number; dueNanos: string; feeNanos: string; ownerNanos: string; refundNanos: string } | null;
+  end: { reason: string; blame: string; at: number; dueNanos: string; feeNanos: string; ownerNanos: string; refundNanos: string; billableFuel: string } | null;
 }
 
 export interface Snapshot {
@@ -82,6 +83,12 @@ function auditEnd(lease: AuditedLease, end: NonNullable<AuditedLease["end"]>): s
   if (UNPAID_ALWAYS.includes(end.reason) && due > 0n) return `the customer paid ${due} though the other side failed`;
   if (lease.terms === "on-result" && OWNERS_FAULT.includes(end.reason) && due > 0n) return `the customer paid ${due} without a result`;
   if (end.reason === "input-missing") return due > BigInt(lease.cancellationNanos) ? "more than the cancellation minimum for an unused slot" : null;
+  if (lease.terms === "on-result") {
+    const fuel = BigInt(end.billableFuel);
+    if (fuel > BigInt(lease.fuelMax)) return `${fuel} fuel was billed, at most ${lease.fuelMax} ordered`;
+    const price = (fuel * BigInt(lease.price.gigaFuelNanos)) / 10n ** 9n;
+    return due === (price < BigInt(lease.holdNanos) ? price : BigInt(lease.holdNanos)) ? null : `${due} is due for ${fuel} fuel, which costs ${price}`;
+  }
   const openMs = lease.openedAt === null ? 0 : (lease.stopAt ?? end.at) - lease.openedAt;
   const most = atMost(lease, Math.min(openMs, lease.durationMsMax));
   return due > most ? `${due} is due for at most ${openMs} ms, which cost ${most}` : null;

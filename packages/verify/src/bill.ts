@@ -13,9 +13,11 @@ export interface BillInput {
   endedAt: number;
   /** By the result manifest, or the last receipted claim; 0 for none. */
   claimedMs: number;
+  /** By the result manifest; 0 for none. */
+  claimedFuel: bigint;
 }
 
-export function computeBill({ po, amendment, reason, openedAt, endedAt, claimedMs }: BillInput): Settlement {
+export function computeBill({ po, amendment, reason, openedAt, endedAt, claimedMs, claimedFuel }: BillInput): Settlement {
   return settle({
     reason,
     terms: po.terms,
@@ -24,7 +26,9 @@ export function computeBill({ po, amendment, reason, openedAt, endedAt, claimedM
     holdNanos: BigInt(amendment?.holdNanos ?? po.holdNanos),
     feeBasisPoints: po.feeBasisPoints,
     durationMsMax: amendment?.durationMsMax ?? po.durationMsMax,
+    fuelMax: BigInt(po.fuelMax),
     claimedMs,
+    claimedFuel,
     openMs: openedAt === null ? 0 : endedAt - openedAt,
     cancellationNanos: BigInt(po.cancellationNanos),
   });
@@ -35,6 +39,7 @@ export function settlementProblem(own: Settlement, stated: Payload<"settlement">
   const pairs: [string, string, string][] = [
     ["reason", own.reason, stated.reason],
     ["blame", own.blame, stated.blame],
+    ["billable fuel", own.billableFuel.toString(), stated.billableFuel],
     ["billable time", String(own.billableMs), String(stated.billableMs)],
     ["due", own.dueNanos.toString(), stated.dueNanos],
     ["fee", own.feeNanos.toString(), stated.feeNanos],

@@ -1,3 +1,4 @@
 export { checkPurchaseOrder, priceVectorOf, type CheckedPurchaseOrder, type MarketPins } from "./purchase-order.ts";
 export { computeBill, settlementProblem, type BillInput } from "./bill.ts";
 export { verifyReceipt, type Line, type OwnFacts, type Verification } from "./receipt.ts";
+export { resultProblem, stoppedAt, type ReExecuted } from "./re-execution.ts";

@@ -18,6 +18,7 @@ export const priceVectorOf = (price: { [K in keyof PriceVector]: string }): Pric
   vcpuNanosPerSecond: BigInt(price.vcpuNanosPerSecond),
   memoryGibNanosPerSecond: BigInt(price.memoryGibNanosPerSecond),
   diskGibNanosPerSecond: BigInt(price.diskGibNanosPerSecond),
+  gigaFuelNanos: BigInt(price.gigaFuelNanos),
 });
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
@@ -27,10 +28,12 @@ function problemWith(crypto: Crypto, po: Payload<"purchase-order">, order: Signe
   const { payload: wanted } = order;
   const { payload: offered } = offer;
   const expected = quote({
+    terms: wanted.terms,
     resources: wanted.resources,
     price: priceVectorOf(offered.price),
     budgetNanos: BigInt(wanted.budgetNanos),
     durationMsMax: wanted.durationMsMax,
+    fuelMax: BigInt(wanted.fuelMax),
   });
   const checks: [boolean, string][] = [
     [po.orderId === order.id, "orderId is not the embedded order's"],
@@ -43,7 +46,8 @@ function problemWith(crypto: Crypto, po: Payload<"purchase-order">, order: Signe
     [same(po.price, offered.price), "the price is not the offer's"],
     [po.terms === wanted.terms, "the terms are not the order's"],
     [po.durationMsMax <= offered.maxLeaseMs, "it runs longer than the offer allows"],
-    [po.durationMsMax === expected.durationMsMax && po.boundBy === expected.boundBy, "the longest time does not follow from budget and price"],
+    [po.durationMsMax === expected.durationMsMax && po.timeBound === expected.timeBound, "the longest time does not follow from budget and price"],
+    [BigInt(po.fuelMax) === expected.fuelMax && po.fuelBound === expected.fuelBound, "the most fuel does not follow from budget and price"],
     [
       BigInt(po.holdNanos) === expected.holdNanos && BigInt(po.cancellationNanos) === expected.cancellationNanos,
       "the hold does not follow from time and price",

@@ -3,7 +3,7 @@
  * speaks of, or from arithmetic on such documents. Claimed: one party's word. Log facts stay claimed while no witness has cosigned them.
  * Who controls the input: whoever hands over the file, every byte.
  */
-import { checkClaim, formatMoney } from "@xenoservers/market";
+import { checkClaim, formatMoney, meteringOf } from "@xenoservers/market";
 import {
   fromHex,
   leafHashOf,
@@ -18,6 +18,7 @@ import {
   type ReceiptDocument,
   type SignedDocument,
 } from "@xenoservers/protocol";
+import { resultProblem, type ReExecuted } from "./re-execution.ts";
 import { computeBill, settlementProblem } from "./bill.ts";
 import { checkPurchaseOrder, type CheckedPurchaseOrder, type MarketPins } from "./purchase-order.ts";
 
@@ -36,6 +37,8 @@ export interface OwnFacts {
   customerKey?: string;
   /** What the verifier received, to compare with the result manifest. */
   outputDigest?: string;
+  /** What running the job again here came to: proves the result right, or wrong. */
+  reExecuted?: ReExecuted;
 }
 
 class Failure extends Error {}
@@ -194,6 +197,12 @@ function checkResult({ po, order }: Bound, documents: Documents, own: OwnFacts) 
   must(payload.jobHash === order.payload.jobHash, "the result is of another job");
   must(own.outputDigest === undefined || own.outputDigest === payload.outputDigest, "what was received is not what the server signed");
   const ending = payload.exitCode === null ? payload.reason : `exit code ${payload.exitCode}`;
+  if (own.reExecuted) {
+    const wrong = resultProblem(payload, own.reExecuted);
+    must(wrong === null, wrong ?? "");
+    const compared = payload.memoryHash === null ? "the output up to where it was stopped" : `output, ${payload.fuel} fuel and memory`;
+    return { says: `${ending}: running the same job again gave the same: ${compared}` };
+  }
   return {
     status: "claimed" as const,
     says: `the server signed ${ending} for exactly this job; under '${order.payload.assurance}' its correctness is the owner's word`,
@@ -225,10 +234,11 @@ function checkBill(pins: MarketPins, { po }: Bound, documents: Documents) {
     openedAt: opening?.document.payload.at ?? null,
     endedAt: stop?.at ?? closing.document.payload.at,
     claimedMs: result?.document.payload.usedMs ?? Math.max(0, ...claims),
+    claimedFuel: BigInt(result?.document.payload.fuel ?? 0),
   });
   const wrong = settlementProblem(bill, settlement.document.payload);
   must(wrong === null, `the settlement is wrong: ${wrong}`);
   return {
-    says: `${formatMoney(bill.dueNanos)} for ${bill.billableMs} ms, ${formatMoney(bill.refundNanos)} back, recomputed; ended: ${bill.reason}, blame: ${bill.blame}`,
+    says: `${formatMoney(bill.dueNanos)} for ${meteringOf(po.payload.terms) === "fuel" ? `${bill.billableFuel} fuel` : `${bill.billableMs} ms`}, ${formatMoney(bill.refundNanos)} back, recomputed; ended: ${bill.reason}, blame: ${bill.blame}`,
   };
 }

@@ -1,6 +1,6 @@
 /** xenoserver.toml: what the owner gives, to whom, at what price. Every key has a default; unknown keys are errors. */
 import { readFile } from "node:fs/promises";
-import { parseMib, parseMoney, type PriceVector, type Resources } from "@xenoservers/market";
+import { FUEL_PER_GUEST_SECOND, parseMib, parseMoney, type PriceVector, type Resources } from "@xenoservers/market";
 import { zParty } from "@xenoservers/protocol";
 import { parse } from "smol-toml";
 import { z } from "zod";
@@ -18,7 +18,12 @@ const zSize = z.union([z.string(), z.number()]).transform((value, context) => {
 
 const zConfig = z.strictObject({
   price: z
-    .strictObject({ vcpu_hour: zAmount.default(20_000_000n), memory_gib_hour: zAmount.default(5_000_000n), disk_gib_hour: zAmount.default(500_000n) })
+    .strictObject({
+      fuel_hour: zAmount.default(20_000_000n),
+      vcpu_hour: zAmount.default(20_000_000n),
+      memory_gib_hour: zAmount.default(5_000_000n),
+      disk_gib_hour: zAmount.default(500_000n),
+    })
     .prefault({}),
   capacity: z.strictObject({ vcpu: z.int().min(1).optional(), memory: zSize.optional(), disk: zSize.optional() }).prefault({}),
   policy: z
@@ -40,14 +45,17 @@ const zConfig = z.strictObject({
 export type ServerConfig = z.infer<typeof zConfig>;
 
 const PER_HOUR = 3_600n;
+/** In an hour of a guest's clock. */
+const GIGA_FUEL_PER_HOUR = (FUEL_PER_GUEST_SECOND * PER_HOUR) / 1_000_000_000n;
 
-/** Owners think in prices per hour; offers state nanos per second, rounded up so that the owner never earns less than asked. */
+/** Owners think in prices per hour; offers state nanos per second and per 10^9 fuel, rounded up so that the owner never earns less than asked. */
 export function priceOf({ price }: ServerConfig): PriceVector {
   const perSecond = (hourly: bigint): bigint => (hourly + PER_HOUR - 1n) / PER_HOUR;
   return {
     vcpuNanosPerSecond: perSecond(price.vcpu_hour),
     memoryGibNanosPerSecond: perSecond(price.memory_gib_hour),
     diskGibNanosPerSecond: perSecond(price.disk_gib_hour),
+    gigaFuelNanos: (price.fuel_hour + GIGA_FUEL_PER_HOUR - 1n) / GIGA_FUEL_PER_HOUR,
   };
 }
 

@@ -36,7 +36,7 @@ export interface LeaseRecord {
   job: { spec: JobSpec; inputs: InputTree; moduleSize: number; stdinSize: number } | null;
   guest: { token: GuestToken; startedMonotonicMs: number; pausedMs: number } | null;
   stop: "customer-stop" | "owner-stop" | "time-limit" | "budget" | null;
-  result: { id: string; envelope: Envelope; usedMs: number; tree: InputEntry[]; stdoutSize: number; stderrSize: number } | null;
+  result: { id: string; envelope: Envelope; usedMs: number; fuel: string; tree: InputEntry[]; stdoutSize: number; stderrSize: number } | null;
   overAt: number | null;
 }
 

@@ -302,6 +302,7 @@ export class LeaseRunner {
     if (jobHashOf(crypto, spec) !== this.#order.jobHash) return wrong("the job is not the one that was ordered");
     if (digestOf(crypto, inputs) !== spec.inputs) return wrong("the inputs are not the ones that were ordered");
     if (spec.engine !== driver.engine) return wrong(`this server's engine is ${driver.engine}`);
+    if (spec.fuelMax !== this.#order.fuelMax) return wrong("the job's fuel is not the order's");
     if (spec.memoryMibMax > this.#po.resources.memoryMib) return wrong("the job may use more memory than the lease has");
     if (spec.diskMibMax > this.#po.resources.diskMib) return wrong("the job may use more disk than the lease has");
     const job = { spec, inputs, moduleSize, stdinSize };
@@ -345,7 +346,7 @@ export class LeaseRunner {
         lease: record.lease,
         spec,
         inputs,
-        fuelMax: BigInt(spec.fuelMax),
+        fuelMax: BigInt(this.#po.fuelMax),
         runMsMax: Math.max(1, record.durationMsMax * 2),
         blobFile: (digest) => journal.blobFile(record.lease, digest),
       });
@@ -385,7 +386,7 @@ export class LeaseRunner {
   }
 
   #boundBy(): "time-limit" | "budget" {
-    return this.record.durationMsMax > this.#po.durationMsMax ? "time-limit" : this.#po.boundBy;
+    return this.record.durationMsMax > this.#po.durationMsMax ? "time-limit" : this.#po.timeBound;
   }
 
   /** Stops the guest; what it has so far is handed in under this reason. */
@@ -405,8 +406,8 @@ export class LeaseRunner {
     const used = Math.min(this.#usedAt(ending.endedMonotonicMs), this.record.durationMsMax);
     const usedMs = Math.max(used, this.record.lastClaim?.usedMs ?? 0, this.record.pendingClaim?.usedMs ?? 0);
     if (ending.kind === "host-failure") return this.#finish({ reason: "server-failed", ...NOTHING_RAN, detail: ending.detail.slice(0, DETAIL_MAX), usedMs });
-    const reason = ending.reason === "stopped" ? (this.record.stop ?? "server-failed") : ending.reason;
-    const limited = reason === "time-limit" || reason === "budget";
+    const reason = ending.reason === "stopped" ? (this.record.stop ?? "server-failed") : ending.reason === "fuel-limit" ? this.#po.fuelBound : ending.reason;
+    const limited = ending.reason === "stopped" && (reason === "time-limit" || reason === "budget");
     await this.#finish({
       reason,
       exitCode: reason === "completed" ? ending.exitCode : null,
@@ -448,6 +449,7 @@ export class LeaseRunner {
       id: document.id,
       envelope: document.envelope,
       usedMs: document.payload.usedMs,
+      fuel: document.payload.fuel,
       tree: end.tree,
       stdoutSize: stdout.size,
       stderrSize: stderr.size,
@@ -496,7 +498,15 @@ export class LeaseRunner {
     const extended = record.durationMsMax !== this.#po.durationMsMax;
     if (!closed.ok || !settled.ok || extended || record.stop === "customer-stop" || record.stop === "owner-stop") return;
     const { at: endedAt, reason } = closed.document.payload;
-    const own = computeBill({ po: this.#po, amendment: null, reason, openedAt: record.openedAt, endedAt, claimedMs: record.result!.usedMs });
+    const own = computeBill({
+      po: this.#po,
+      amendment: null,
+      reason,
+      openedAt: record.openedAt,
+      endedAt,
+      claimedMs: record.result!.usedMs,
+      claimedFuel: BigInt(record.result!.fuel),
+    });
     const problem = settlementProblem(own, settled.document.payload);
     if (problem === null) return;
     this.#world.log("the settlement is wrong: objecting", { lease: record.lease, problem });

@@ -128,6 +128,7 @@ export class XenoServer {
       vcpuNanosPerSecond: String(listing.price.vcpuNanosPerSecond),
       memoryGibNanosPerSecond: String(listing.price.memoryGibNanosPerSecond),
       diskGibNanosPerSecond: String(listing.price.diskGibNanosPerSecond),
+      gigaFuelNanos: String(listing.price.gigaFuelNanos),
     };
     const offer = signDocument(crypto, signer, "offer", {
       origin,

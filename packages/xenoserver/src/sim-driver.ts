@@ -7,7 +7,7 @@ import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { Timers } from "@xenoservers/protocol/link";
 import type { GuestDriver, GuestEnding, GuestToken, PreparedJob, RunningGuest } from "./driver.ts";
 
-const SIM_FUEL_PER_MS = 1_000_000n;
+const SIM_FUEL_PER_MS = 10_000_000n;
 const SIM_MEMORY = "00".repeat(32);
 
 class SimGuest {
@@ -15,6 +15,8 @@ class SimGuest {
   #end!: (ending: GuestEnding) => void;
   #over = false;
   #left: number;
+  /** Until its own end, or that of its fuel. */
+  readonly #runsMs: number;
   #since: number;
   #cancel: () => void = () => {};
   readonly #timers: Timers;
@@ -27,17 +29,16 @@ class SimGuest {
     this.#timers = timers;
     this.#job = job;
     this.ended = new Promise((resolve) => (this.#end = resolve));
-    this.#left = Number(job.spec.args[1]);
+    this.#runsMs = Math.min(Number(job.spec.args[1]), Math.ceil(Number(job.fuelMax) / Number(SIM_FUEL_PER_MS)));
+    this.#left = this.#runsMs;
     this.#since = timers.now();
     this.#go();
   }
 
   /** A made-up engine: so much for each ms of the job, wherever it runs. */
   get fuel(): bigint {
-    return (
-      BigInt(Number(this.#job.spec.args[1]) - (this.#over || this.paused ? this.#left : Math.max(0, this.#left - (this.#timers.now() - this.#since)))) *
-      SIM_FUEL_PER_MS
-    );
+    const left = this.#over || this.paused ? this.#left : Math.max(0, this.#left - (this.#timers.now() - this.#since));
+    return BigInt(this.#runsMs - left) * SIM_FUEL_PER_MS;
   }
 
   get text(): Uint8Array {
@@ -61,8 +62,20 @@ class SimGuest {
   }
 
   #finish(): void {
-    const [kind, , exit] = this.#job.spec.args;
-    if (kind === "fail") this.conclude({ kind: "host-failure", detail: "it was told to fail", endedMonotonicMs: this.#timers.now() });
+    const [kind, ms, exit] = this.#job.spec.args;
+    if (this.#runsMs < Number(ms)) {
+      const endedMonotonicMs = this.#timers.now();
+      this.conclude({
+        kind: "result",
+        reason: "fuel-limit",
+        exitCode: null,
+        detail: "",
+        fuel: this.fuel,
+        memoryHash: SIM_MEMORY,
+        endedMonotonicMs,
+        tree: this.tree,
+      });
+    } else if (kind === "fail") this.conclude({ kind: "host-failure", detail: "it was told to fail", endedMonotonicMs: this.#timers.now() });
     else
       this.conclude({
         kind: "result",

@@ -24,8 +24,9 @@ import {
 import { verifyReceipt } from "@xenoservers/verify";
 import { finishJob, parseJob } from "../job-from-args.ts";
 import { home, saveContext, writePrivate } from "../home.ts";
+import { keepJob, readKeptJob } from "../kept-job.ts";
 import { ownFolder } from "../local-socket.ts";
-import { bold, dim, duration, green, mib, money, printJson, red, say, shortId, yellow } from "../ui.ts";
+import { bold, dim, gigaFuel, green, mib, money, printJson, red, say, shortId, yellow } from "../ui.ts";
 import { untilTold } from "./broker.ts";
 
 export interface DemoOptions {
@@ -114,9 +115,9 @@ export async function demo(options: DemoOptions): Promise<void> {
     `Olga's xenoserver ${shortId(daemon.server.id)} is listed: score ${daemon.test.cpuScore}, ${daemon.test.resources.vcpu} vCPU, ${mib(daemon.test.resources.memoryMib)}; sandbox ${(await clientOf(customer).read("offers", { query: {} })).offers[0]?.sandbox ?? "?"}`,
   );
 
+  process.env["XENO_HOME"] = folder; // from here on this process is Carl, whose files lie there too
   const outcome = await rentAndVerify(clientOf(customer), options.json === true);
   await writePrivate(path.join(folder, "receipts", `${outcome.lease}.json`), JSON.stringify(outcome.receipt));
-  process.env["XENO_HOME"] = folder;
   await saveContext("demo", {
     url: broker.url,
     pins,
@@ -178,16 +179,27 @@ async function rentAndVerify(client: MarketClient, quiet: boolean) {
     maxPriceNanosPerHour: null,
     durationMsMax: 600_000,
     budgetNanos: 1_000_000_000n,
+    fuelMax: 10n ** 13n,
     label: "first job",
   };
   const { offer, quote } = await quoteFor(client, wanted);
-  step(`Carl wants 1 vCPU and 512M: ${money(quote.ratePerHourNanos)}/h, ${money(quote.holdNanos)} held for at most ${duration(quote.durationMsMax)}`);
+  step(`Carl wants 1 vCPU and 512M: ${money(quote.ratePerHourNanos)}/h, ${money(quote.holdNanos)} held for at most ${gigaFuel(quote.fuelMax)}`);
   step(`${trustLine("isolated")}`);
   step(`if the server vanishes he pays ${ifServerVanishes(wanted.terms)}`);
   const job = finishJob(
-    await parseJob({ file: EXAMPLE, args: ["20000"], dir: [], env: [], memoryMib: 512, diskMib: wanted.resources.diskMib, outputMib: 16, fuelMax: 10n ** 13n }),
+    await parseJob({
+      file: EXAMPLE,
+      args: ["20000"],
+      dir: [],
+      env: [],
+      memoryMib: 512,
+      diskMib: wanted.resources.diskMib,
+      outputMib: 16,
+      fuelMax: wanted.fuelMax,
+    }),
     offer.engine,
   );
+  await keepJob(job);
   const order = signOrder(client, wanted, job.jobHash);
   const answer = await client.submit(order.envelope);
   if (!answer.ok) throw new RefusedError(answer);
@@ -221,11 +233,14 @@ async function rentAndVerify(client: MarketClient, quiet: boolean) {
   if (!end) throw new Error("the lease ended without being opened");
   step(`settled: ${end.reason}, exit code ${end.exitCode}, blame ${end.blame}`);
   step(
-    `bill: ${money(end.dueNanos)} for ${duration(end.billableMs)}, of it ${money(end.ownerNanos)} to Olga and ${money(end.feeNanos)} fee; ${money(end.refundNanos)} came back to Carl`,
+    `bill: ${money(end.dueNanos)} for ${gigaFuel(BigInt(end.billableFuel))}, of it ${money(end.ownerNanos)} to Olga and ${money(end.feeNanos)} fee; ${money(end.refundNanos)} came back to Carl`,
   );
   const receipt = await fetchReceipt(client, lease.id, 10_000);
-  const { ok, lines } = verifyReceipt(client.crypto, client.pins, receipt, { customerKey: client.identity.signer.publicKey });
-  step("verified offline, from the receipt and the pinned keys alone:");
+  step("Carl runs the same job again himself, to compare it with what Olga signed");
+  const { reExecute } = await import("../re-execute.ts");
+  const reExecuted = await reExecute(await readKeptJob(job.jobHash), null);
+  const { ok, lines } = verifyReceipt(client.crypto, client.pins, receipt, { customerKey: client.identity.signer.publicKey, reExecuted });
+  step("verified offline, from the receipt, the pinned keys and that run alone:");
   const marks = { proved: green("proved "), claimed: yellow("claimed"), failed: red("FAILED ") };
   for (const { status, check, says } of lines) say(`         ${marks[status]} ${check.padEnd(14)} ${says}`);
   return { ok: ok && end.reason === "completed" && end.exitCode === 0, lease: lease.id, end, output, lines, receipt };

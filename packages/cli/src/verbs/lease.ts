@@ -1,15 +1,13 @@
-/** Leases one has: ps, show, stop, extend, object, attach, logs, fetch, events, receipts, verify, export. */
-import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
+/** Leases one has: ps, show, stop, extend, object, attach, logs, fetch, events, export. */
+import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { TERMS, isLive } from "@xenoservers/market";
-import { KIND_TABLE, type EventView, type Kind, type LeaseView, type Receipt } from "@xenoservers/protocol";
+import type { EventView, LeaseView } from "@xenoservers/protocol";
 import { LeaseSession, fetchBound, openLink, type MarketClient } from "@xenoservers/sdk";
-import { nodeCrypto } from "@xenoservers/protocol/node";
-import { verifyReceipt } from "@xenoservers/verify";
 import { exitCodeOf, fetchInto, keepReceipt } from "../deliver.ts";
-import { currentContext, home, openClient } from "../home.ts";
+import { openClient } from "../home.ts";
 import { parseDurationMs } from "../parse.ts";
-import { UserError, bold, countOf, dim, duration, green, money, print, printJson, red, say, shortId, table, when, yellow } from "../ui.ts";
+import { UserError, bold, countOf, dim, duration, gigaFuel, green, money, print, printJson, red, say, shortId, table, when, yellow } from "../ui.ts";
 
 interface Json {
   json?: boolean;
@@ -44,7 +42,7 @@ export function endLine(lease: LeaseView, currency: string): string {
   const colour = end.reason === "completed" && end.exitCode === 0 ? green : end.blame === "nobody" ? yellow : red;
   const how = end.reason === "completed" ? `exit ${end.exitCode}` : `${end.reason}: ${TERMS[end.reason].says}`;
   const blame = end.blame === "nobody" ? "" : `  blame ${end.blame}`;
-  return `${colour(how)}${blame}  ${money(end.dueNanos, currency)} for ${duration(end.billableMs)}, ${money(end.refundNanos, currency)} back`;
+  return `${colour(how)}${blame}  ${money(end.dueNanos, currency)} for ${lease.terms === "on-result" ? gigaFuel(BigInt(end.billableFuel)) : duration(end.billableMs)}, ${money(end.refundNanos, currency)} back`;
 }
 
 function nextCommand(lease: LeaseView): string {
@@ -170,56 +168,6 @@ export async function events({ follow: keep, after, json }: Json & { follow?: bo
     if (!keep) return;
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
-}
-
-/** A receipt by lease (saved here, or fetched) or by file. */
-async function readReceipt(leaseOrFile: string): Promise<{ receipt: unknown; file: string }> {
-  const fromFile = await readFile(leaseOrFile, "utf8").catch(() => null);
-  if (fromFile !== null) return { receipt: JSON.parse(fromFile), file: leaseOrFile };
-  if (!/^[0-9a-f]{4,64}$/.test(leaseOrFile)) throw new UserError(`there is no file ${leaseOrFile}, and it is no lease id`);
-  const saved = (await readdir(home.receipts).catch(() => [])).filter((name) => name.startsWith(leaseOrFile) && name.endsWith(".json"));
-  if (saved.length > 1) throw new UserError(`${leaseOrFile} fits more than one saved receipt; write more of its id`);
-  if (saved.length === 1) {
-    const file = path.join(home.receipts, saved[0]!);
-    const receipt = JSON.parse(await readFile(file, "utf8")) as Receipt;
-    if (receipt.documents.every(({ index }) => index !== null) && receipt.documents.some(({ kind }) => kind === "settlement")) return { receipt, file };
-  }
-  const { client } = await openClient();
-  const lease = await client.read("lease", { params: { id: leaseOrFile } });
-  const file = await keepReceipt(client, lease.id);
-  return { receipt: JSON.parse(await readFile(file, "utf8")), file };
-}
-
-const MARKS = { proved: green("proved "), claimed: yellow("claimed"), failed: red("FAILED ") };
-
-/** Offline once the receipt is saved here. */
-export async function verify(leaseOrFile: string, { json }: Json): Promise<void> {
-  const { context } = await currentContext();
-  const { receipt, file } = await readReceipt(leaseOrFile);
-  const { ok, lines } = verifyReceipt(nodeCrypto, context.pins, receipt);
-  if (json) printJson({ ok, lines, file });
-  else {
-    for (const { status, check, says } of lines) print(`${MARKS[status]}  ${check.padEnd(14)} ${says}`);
-    print(ok ? `nothing in ${file} is wrong; 'claimed' lines are one party's word` : `${file} does NOT hold: see the failed line`);
-  }
-  if (!ok) process.exitCode = 1;
-}
-
-export async function receiptShow(leaseOrFile: string, { public: outside, json }: Json & { public?: boolean }): Promise<void> {
-  const { receipt } = (await readReceipt(leaseOrFile)) as { receipt: Receipt };
-  if (json && !outside) return printJson(receipt);
-  const rows = receipt.documents.map(({ kind, at, index, leaf, id }) => ({
-    index,
-    at,
-    leaf,
-    ...(!outside || KIND_TABLE[kind as Kind].public ? { kind, id } : {}),
-  }));
-  if (json) return printJson(rows);
-  say(outside ? "what outsiders see of this lease in the public log:" : `lease ${shortId(receipt.lease)}, log of ${receipt.size} leaves`);
-  table(
-    ["leaf", "time", outside ? "commitment" : "document", "id"],
-    rows.map((row) => [row.index ?? "waiting", when(row.at), "kind" in row ? row.kind! : row.leaf.slice(0, 32), "id" in row ? shortId(row.id!) : ""]),
-  );
 }
 
 export async function exportAll(folder: string): Promise<void> {

@@ -19,8 +19,9 @@ import { verifyReceipt } from "@xenoservers/verify";
 import { exitCodeOf, fetchInto, keepReceipt, unfetched } from "../deliver.ts";
 import { openClient } from "../home.ts";
 import { finishJob, parseJob, type ParsedJob } from "../job-from-args.ts";
+import { keepJob } from "../kept-job.ts";
 import { parseAmount, parseCount, parseDurationMs, parseGigaFuel, parseSizeMib } from "../parse.ts";
-import { EXIT, UserError, countOf, dim, duration, mib, money, print, printJson, red, say, shortId, yellow } from "../ui.ts";
+import { EXIT, UserError, countOf, dim, duration, gigaFuel, mib, money, print, printJson, red, say, shortId, yellow } from "../ui.ts";
 import { endLine } from "./lease.ts";
 
 export interface RunOptions {
@@ -59,6 +60,7 @@ function wantedOf(options: RunOptions): Wanted {
     on: options.on,
     maxPriceNanosPerHour: options.maxPrice === undefined ? null : parseAmount(options.maxPrice, "--max-price"),
     durationMsMax: parseDurationMs(options.maxTime, "--max-time"),
+    fuelMax: parseGigaFuel(options.maxFuel, "--max-fuel"),
     budgetNanos: parseAmount(options.budget, "--budget"),
     label: options.label,
     ...(options.batch === undefined ? {} : { batch: options.batch }),
@@ -94,7 +96,7 @@ async function showQuote(client: MarketClient, { offer, quote }: Quoted, wanted:
     `server   ${shortId(offer.server)}  ${vcpu} vCPU, ${mib(memoryMib)} memory, ${mib(diskMib)} disk  ${money(shown.ratePerHourNanos, currency)}/h  sandbox ${offer.sandbox}`,
   );
   say(
-    `hold     ${money(shown.holdNanos, currency)} for at most ${duration(quote.durationMsMax)} (${quote.boundBy === "budget" ? "your budget ends first" : "your time limit"}); what is not used comes back`,
+    `hold     ${money(shown.holdNanos, currency)} for at most ${gigaFuel(quote.fuelMax)}${quote.fuelBound === "budget" ? " (what your budget pays for)" : ""} and ${duration(quote.durationMsMax)}${quote.timeBound === "budget" ? " (what your budget pays for)" : ""}; what is not used comes back`,
   );
   say(`worst    ${money(shown.worstNanos, currency)}; wallet after that ${money(shown.walletAfterNanos, currency)}`);
   say(`trust    ${shown.trust}`);
@@ -112,7 +114,7 @@ export async function run(file: string, args: string[], options: RunOptions): Pr
     memoryMib: wanted.resources.memoryMib,
     diskMib: wanted.resources.diskMib,
     outputMib: parseSizeMib(options.maxOutput, "--max-output"),
-    fuelMax: parseGigaFuel(options.maxFuel, "--max-fuel"),
+    fuelMax: wanted.fuelMax,
     ...(options.in === undefined ? {} : { in: options.in }),
     ...(options.stdin ? { stdin: true } : {}),
   });
@@ -140,6 +142,7 @@ async function runOnMarket(client: MarketClient, job: BuiltJob, parsed: ParsedJo
   if (!answer.ok) throw new RefusedError(answer);
   const bound = checkBound(client, order.id, answer.answer["purchaseOrder"]);
   if (!quiet) say(dim(`lease    ${shortId(bound.po.id)}`));
+  await keepJob(job);
   let session: LeaseSession | null = null;
   let started: () => void = () => {};
   const running = new Promise<void>((resolve) => (started = resolve));
@@ -195,7 +198,7 @@ async function runOnMarket(client: MarketClient, job: BuiltJob, parsed: ParsedJo
     const files = unfetched(tree, options.out);
     for (const line of failed) say(red(`         the receipt does not hold: ${line}`));
     if (files > 0) say(`         ${countOf(files, "file")} in /out at the server: xeno fetch ${shortId(lease.id)} --out DIR`);
-    say(dim(`         check it: xeno verify ${shortId(lease.id)}`));
+    say(dim(`         check it: xeno verify ${shortId(lease.id)}   run it again here and compare: xeno verify ${shortId(lease.id)} --re-execute`));
   }
 }
 

@@ -72,7 +72,7 @@ async function checkMachine(folder: string, configFile: string, json: boolean): 
     const test = await selfTest(scratch, driver.sandbox);
     await driver.close();
     const resources = capacityOf(config, test.resources);
-    const perHour = costPerHourNanos(resources, priceOf(config));
+    const perHour = costPerHourNanos("on-result", resources, priceOf(config)) * BigInt(resources.vcpu);
     const report = {
       folder,
       cpuScore: test.cpuScore,

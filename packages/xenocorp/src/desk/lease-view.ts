@@ -5,8 +5,25 @@ import type { LeaseRow } from "../store/store.ts";
 import { priceOf } from "./offer-index.ts";
 
 export function leaseView(lease: LeaseRow): LeaseView {
-  const { id, orderId, attempt, state, customer, owner, server, label, terms, resources, price, durationMsMax, holdNanos, issuedAt, openedAt, lastAmendment } =
-    lease;
+  const {
+    id,
+    orderId,
+    attempt,
+    state,
+    customer,
+    owner,
+    server,
+    label,
+    terms,
+    resources,
+    price,
+    durationMsMax,
+    fuelMax,
+    holdNanos,
+    issuedAt,
+    openedAt,
+    lastAmendment,
+  } = lease;
   const end = lease.end && { ...lease.end };
   return {
     id,
@@ -21,12 +38,13 @@ export function leaseView(lease: LeaseRow): LeaseView {
     resources,
     price,
     durationMsMax,
+    fuelMax,
     holdNanos,
     issuedAt,
     openedAt,
     lastAmendment,
     end,
-    ratePerHourNanos: costPerHourNanos(resources, priceOf(price)).toString(),
+    ratePerHourNanos: costPerHourNanos(terms, resources, priceOf(price)).toString(),
     usedMs: lease.end?.billableMs ?? lease.lastClaim?.usedMs ?? 0,
   };
 }

@@ -3,7 +3,18 @@
  * Who controls the inputs: the server (acceptance, claim, result), the customer (stop, extension, objection), the operator (ruling). Which step
  * is allowed when stands in market/lease.ts; who is paid, in market/terms.ts.
  */
-import { checkClaim, costNanos, moneyKey, nextLeaseState, recordAfter, settle, unreachableAfterMs, type EndReason, type LeaseEvent } from "@xenoservers/market";
+import {
+  checkClaim,
+  costNanos,
+  meteringOf,
+  moneyKey,
+  nextLeaseState,
+  recordAfter,
+  settle,
+  unreachableAfterMs,
+  type EndReason,
+  type LeaseEvent,
+} from "@xenoservers/market";
 import { refuse, rootAccountOf, type AnyDocument, type Json, type Refusal, type SignedDocument } from "@xenoservers/protocol";
 import type { LeaseRow, Versioned } from "../store/store.ts";
 import { ALLOWANCE_FLOOR, BROKER_ACCOUNT, allowanceTransfers } from "./accounts.ts";
@@ -139,10 +150,10 @@ export async function extendLease(round: Round, document: SignedDocument<"extens
   const limit = desk.index.get(lease.server)?.maxLeaseMs ?? lease.durationMsMax;
   if (durationMsMax <= lease.durationMsMax || durationMsMax > limit)
     return refuse("bad_payload", { path: "durationMsMax", why: `must be over ${lease.durationMsMax} and at most ${limit}` });
-  const more = costNanos(lease.resources, priceOf(lease.price), durationMsMax) - BigInt(lease.holdNanos);
+  const more = meteringOf(lease.terms) === "time" ? costNanos(lease.resources, priceOf(lease.price), durationMsMax) - BigInt(lease.holdNanos) : 0n;
   const holdNanos = (BigInt(lease.holdNanos) + more).toString();
   const amendment = issue(round, "amendment", { lease: id, extension: document.envelope, durationMsMax, holdNanos, previous: expected, at: round.at });
-  const data: LeaseRow = { ...lease, state, durationMsMax, holdNanos, boundBy: "time-limit", lastAmendment: amendment.id };
+  const data: LeaseRow = { ...lease, state, durationMsMax, holdNanos, timeBound: "time-limit", lastAmendment: amendment.id };
   data.deadlineAt = nextDeadline(data, round.at);
   return planned(round, {
     id: document.id,
@@ -160,16 +171,18 @@ export async function extendLease(round: Round, document: SignedDocument<"extens
 }
 
 /** The reasons that a server may not use to be paid unless the broker's own record bears them out. */
-function resultRefusal(lease: LeaseRow, { reason, usedMs, jobHash, lastClaim }: SignedDocument<"result">["payload"]): Refusal | null {
+function resultRefusal(lease: LeaseRow, { reason, usedMs, fuel, jobHash, lastClaim }: SignedDocument<"result">["payload"]): Refusal | null {
   const wrong = (why: string) => refuse("result_mismatch", { lease: lease.id, why });
   if (jobHash !== lease.jobHash) return wrong("jobHash is not the order's");
   if (lastClaim !== (lease.lastClaim?.id ?? lease.openingId)) return wrong("lastClaim is not the last receipted claim or the opening");
   if (usedMs < (lease.lastClaim?.usedMs ?? 0)) return refuse("claim_decreasing", { lease: lease.id });
   if ((reason === "customer-stop" || reason === "owner-stop") && lease.stopReason !== reason && reason !== "owner-stop")
     return wrong("nobody stopped this lease");
-  if ((reason === "time-limit" || reason === "budget") && (reason !== lease.boundBy || usedMs < lease.durationMsMax))
-    return wrong(`the lease's limit of ${lease.durationMsMax} ms by ${lease.boundBy} was not reached`);
-  if (reason === "input-missing" && usedMs > 0) return wrong("a job without its inputs cannot have used time");
+  const timeIsUp = reason === lease.timeBound && usedMs >= lease.durationMsMax;
+  const fuelIsUp = reason === lease.fuelBound && BigInt(fuel) >= BigInt(lease.fuelMax);
+  if ((reason === "time-limit" || reason === "fuel-limit" || reason === "budget") && !timeIsUp && !fuelIsUp)
+    return wrong(`neither ${lease.durationMsMax} ms (${lease.timeBound}) nor ${lease.fuelMax} fuel (${lease.fuelBound}) were used up`);
+  if (reason === "input-missing" && (usedMs > 0 || fuel !== "0")) return wrong("a job without its inputs cannot have used anything");
   return null;
 }
 
@@ -201,7 +214,9 @@ export function settleLease(round: Round, { data: lease, version }: Versioned<Le
     holdNanos: BigInt(lease.holdNanos),
     feeBasisPoints: lease.feeBasisPoints,
     durationMsMax: lease.durationMsMax,
+    fuelMax: BigInt(lease.fuelMax),
     claimedMs,
+    claimedFuel: BigInt(result?.payload.fuel ?? 0),
     openMs,
     cancellationNanos: BigInt(lease.cancellationNanos),
   });
@@ -219,6 +234,7 @@ export function settleLease(round: Round, { data: lease, version }: Versioned<Le
     reason,
     blame: bill.blame,
     billableMs: bill.billableMs,
+    billableFuel: bill.billableFuel.toString(),
     ...amounts,
     windowEndsAt,
     at,
@@ -229,6 +245,7 @@ export function settleLease(round: Round, { data: lease, version }: Versioned<Le
     blame: bill.blame,
     at,
     billableMs: bill.billableMs,
+    billableFuel: bill.billableFuel.toString(),
     ...amounts,
     exitCode: result?.payload.exitCode ?? null,
     result: result?.id ?? null,
@@ -254,7 +271,15 @@ export function settleLease(round: Round, { data: lease, version }: Versioned<Le
       party,
       kind: "lease-settled",
       lease: lease.id,
-      data: { ...amounts, reason, blame: bill.blame, exitCode: end.exitCode, billableMs: bill.billableMs, lease: leaseView(row) as unknown as Json },
+      data: {
+        ...amounts,
+        reason,
+        blame: bill.blame,
+        exitCode: end.exitCode,
+        billableMs: bill.billableMs,
+        billableFuel: end.billableFuel,
+        lease: leaseView(row) as unknown as Json,
+      },
     })),
     effects: [
       { kind: "index-free", server: lease.server, resources: lease.resources, sign: 1 },

@@ -10,6 +10,7 @@ export const priceOf = (price: { [K in keyof PriceVector]: string }): PriceVecto
   vcpuNanosPerSecond: BigInt(price.vcpuNanosPerSecond),
   memoryGibNanosPerSecond: BigInt(price.memoryGibNanosPerSecond),
   diskGibNanosPerSecond: BigInt(price.diskGibNanosPerSecond),
+  gigaFuelNanos: BigInt(price.gigaFuelNanos),
 });
 
 const NOTHING: Resources = { vcpu: 0, memoryMib: 0, diskMib: 0 };

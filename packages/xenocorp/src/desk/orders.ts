@@ -55,6 +55,7 @@ export async function bind(round: Round, document: SignedDocument<"order">, purs
     resources: order.resources,
     driver: order.driver,
     assurance: order.assurance,
+    terms: order.terms,
     conditions: order.conditions,
     on: order.on,
     maxPriceNanosPerHour: order.maxPriceNanosPerHour === null ? null : BigInt(order.maxPriceNanosPerHour),
@@ -81,15 +82,23 @@ function bindTo(
   const { desk, at } = round;
   const order = document.payload;
   const budgetNanos = BigInt(order.budgetNanos);
-  const terms = quote({ resources: order.resources, price: candidate.price, budgetNanos, durationMsMax: order.durationMsMax });
-  if (terms.durationMsMax < 1)
-    return refuse("insufficient_funds", { budgetNanos: order.budgetNanos, why: "the budget does not pay for one millisecond of this server" });
+  const terms = quote({
+    terms: order.terms,
+    resources: order.resources,
+    price: candidate.price,
+    budgetNanos,
+    durationMsMax: order.durationMsMax,
+    fuelMax: BigInt(order.fuelMax),
+  });
+  if (terms.durationMsMax < 1 || terms.fuelMax < 1n)
+    return refuse("insufficient_funds", { budgetNanos: order.budgetNanos, why: "the budget does not pay for any work of this server" });
   const stakeNanos = stakeToLockNanos(order.assurance, terms.holdNanos);
   const { timings } = desk.config;
   const price = {
     vcpuNanosPerSecond: candidate.price.vcpuNanosPerSecond.toString(),
     memoryGibNanosPerSecond: candidate.price.memoryGibNanosPerSecond.toString(),
     diskGibNanosPerSecond: candidate.price.diskGibNanosPerSecond.toString(),
+    gigaFuelNanos: candidate.price.gigaFuelNanos.toString(),
   };
   const acceptBy = at + timings.acceptWithinMs;
   const startBy = acceptBy + timings.startWithinMs;
@@ -106,7 +115,9 @@ function bindTo(
     price,
     terms: order.terms,
     durationMsMax: terms.durationMsMax,
-    boundBy: terms.boundBy,
+    fuelMax: terms.fuelMax.toString(),
+    timeBound: terms.timeBound,
+    fuelBound: terms.fuelBound,
     holdNanos: terms.holdNanos.toString(),
     cancellationNanos: terms.cancellationNanos.toString(),
     feeBasisPoints: fee,

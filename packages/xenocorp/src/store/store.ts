@@ -99,7 +99,9 @@ export interface LeaseRow {
   price: { [K in keyof PriceVector]: string };
   terms: PaymentTerms;
   durationMsMax: number;
-  boundBy: "time-limit" | "budget";
+  fuelMax: string;
+  timeBound: "time-limit" | "budget";
+  fuelBound: "fuel-limit" | "budget";
   holdNanos: string;
   cancellationNanos: string;
   stakeNanos: string;
@@ -118,6 +120,7 @@ export interface LeaseRow {
     blame: Blame;
     at: number;
     billableMs: number;
+    billableFuel: string;
     dueNanos: string;
     feeNanos: string;
     ownerNanos: string;

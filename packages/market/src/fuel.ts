@@ -1,0 +1,29 @@
+/**
+ * Fuel: what a deterministic job has used, counted by the engine and the same on every machine, so that anyone can recompute a bill by running the
+ * job again. On result a wasm lease is billed by it; by interval, where nothing is proved until the end, by time.
+ */
+import type { PriceVector } from "./resources.ts";
+import type { PaymentTerms } from "./terms.ts";
+
+export type Metering = "fuel" | "time";
+
+export function meteringOf(terms: PaymentTerms): Metering {
+  return terms === "on-result" ? "fuel" : "time";
+}
+
+const GIGA = 1_000_000_000n;
+/** A guest's clock goes by its fuel at this rate (engine/src/clock.ts). */
+export const FUEL_PER_GUEST_SECOND = 10n * GIGA;
+/** More than any job can use in a lifetime. */
+export const FUEL_MAX = 1n << 62n;
+
+/** The price of `fuel`, rounded down once. */
+export function fuelCostNanos({ gigaFuelNanos }: PriceVector, fuel: bigint): bigint {
+  return (fuel * gigaFuelNanos) / GIGA;
+}
+
+/** The most fuel that `budget` surely covers. */
+export function affordableFuel({ gigaFuelNanos }: PriceVector, budget: bigint): bigint {
+  const fuel = gigaFuelNanos === 0n ? FUEL_MAX : (budget * GIGA) / gigaFuelNanos;
+  return fuel < FUEL_MAX ? fuel : FUEL_MAX;
+}

@@ -1,0 +1,51 @@
+/**
+ * A signed result against what running the same job again comes to. The engine is deterministic, so any difference convicts whoever signed the
+ * result. Who controls the inputs: the server (the manifest); the re-execution is the verifier's own.
+ */
+import type { Payload } from "@xenoservers/protocol";
+
+export interface ReExecuted {
+  engine: string;
+  reason: string;
+  exitCode: number | null;
+  fuel: bigint;
+  memoryHash: string | null;
+  outputDigest: string;
+  stdoutDigest: string;
+  stderrDigest: string;
+}
+
+/** Reasons for which a run is stopped from outside, at a moment that is chance: only output and fuel can be compared. */
+const STOPPED_FROM_OUTSIDE: readonly string[] = ["time-limit", "customer-stop", "owner-stop"];
+/** The server could not run it, or never got it: there is nothing to compare. */
+const NOT_RUN: readonly string[] = ["server-failed", "input-missing"];
+
+/** The fuel at which to stop a re-execution so that it ends where the server's did; null to let it run to its own end. */
+export function stoppedAt({ reason, fuel }: Payload<"result">): bigint | null {
+  return STOPPED_FROM_OUTSIDE.includes(reason) || reason === "budget" ? BigInt(fuel) : null;
+}
+
+/** Where the manifest differs from the re-execution, in words; null when it is right. */
+export function resultProblem(manifest: Payload<"result">, own: ReExecuted): string | null {
+  if (NOT_RUN.includes(manifest.reason)) return null;
+  const outside = STOPPED_FROM_OUTSIDE.includes(manifest.reason);
+  const pairs: [name: string, signed: unknown, found: unknown][] = [
+    ["engine", manifest.engine, own.engine],
+    ["standard output", manifest.stdoutDigest, own.stdoutDigest],
+    ["standard error", manifest.stderrDigest, own.stderrDigest],
+    ["output files", manifest.outputDigest, own.outputDigest],
+  ];
+  if (!outside) {
+    const ending = (reason: string): string => (reason === "budget" ? "fuel-limit" : reason);
+    pairs.push(
+      ["ending", ending(manifest.reason), ending(own.reason)],
+      ["exit code", manifest.exitCode, own.exitCode],
+      ["fuel", manifest.fuel, own.fuel.toString()],
+      ["memory", manifest.memoryHash, own.memoryHash],
+    );
+  }
+  const wrong = pairs.find(([, signed, found]) => signed !== found);
+  return wrong ? `the server signed ${wrong[0]} ${short(wrong[1])}, running the job again gives ${short(wrong[2])}` : null;
+}
+
+const short = (value: unknown): string => (value === null ? "none" : String(value).length > 24 ? `${String(value).slice(0, 12)}…` : String(value));
