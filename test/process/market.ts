@@ -23,7 +23,7 @@ import {
   type Wanted,
 } from "@xenoservers/sdk";
 import { startBroker, type Broker, type BrokerOptions } from "@xenoservers/xenocorp";
-import { enrol, startDaemon, type Daemon } from "@xenoservers/xenoserver";
+import { enrol, startDaemon, type Daemon, type DaemonOptions } from "@xenoservers/xenoserver";
 import { ENGINE_VERSION, pythonRuntime } from "@xenoservers/guests";
 
 export interface TestMarket {
@@ -40,6 +40,7 @@ export interface TestMarket {
   closeLink(ms: number): void;
   restartBroker(): Promise<void>;
   startServer(): Promise<Daemon>;
+  addServer(name: string, of: MarketClient, options?: { toml?: string; wrapDriver?: DaemonOptions["wrapDriver"] }): Promise<Daemon>;
   close(): Promise<void>;
 }
 
@@ -65,18 +66,42 @@ export async function startMarket(options: Partial<BrokerOptions> = {}, serverTo
   }
   const owner = await newParty("owner");
   const customer = await newParty("customer", "10000000000");
-  const seed = randomBytes(32);
-  await owner.act("key-grant", {
-    party: owner.identity.party,
-    key: createSigner(seed).publicKey,
-    role: "enrol",
-    label: "one machine",
-    account: null,
-    maxSpendPerDayNanos: null,
-    expiresAt: null,
-  });
+  /** Another party's machine, enrolled and listed. */
+  async function addServer(name: string, of: MarketClient, options: { toml?: string; wrapDriver?: DaemonOptions["wrapDriver"] } = {}): Promise<Daemon> {
+    const at = path.join(folder, name);
+    await enrolIn(at, of);
+    const toml = path.join(folder, `${name}.toml`);
+    await writeFile(toml, options.toml ?? "");
+    let listed: () => void = () => {};
+    const isListed = new Promise<void>((resolve) => (listed = resolve));
+    const daemon = await startDaemon({
+      folder: at,
+      configFile: toml,
+      cache: path.join(folder, "prepared"),
+      connect: () => connectPipe(broker.url),
+      log: (what) => void (what === "listed" && listed()),
+      ...(options.wrapDriver ? { wrapDriver: options.wrapDriver } : {}),
+    });
+    others.push(daemon);
+    await isListed;
+    return daemon;
+  }
+  async function enrolIn(at: string, of: MarketClient): Promise<void> {
+    const seed = randomBytes(32);
+    await of.act("key-grant", {
+      party: of.identity.party,
+      key: createSigner(seed).publicKey,
+      role: "enrol",
+      label: "one machine",
+      account: null,
+      maxSpendPerDayNanos: null,
+      expiresAt: null,
+    });
+    await enrol(at, formatEnrolToken({ url: broker.url, ...pins, party: of.identity.party, seed: seed.toString("hex") }), "test");
+  }
+  const others: Daemon[] = [];
   const serverFolder = path.join(folder, "server");
-  await enrol(serverFolder, formatEnrolToken({ url: broker.url, ...pins, party: owner.identity.party, seed: seed.toString("hex") }), "test");
+  await enrolIn(serverFolder, owner);
   const configFile = path.join(folder, "xenoserver.toml");
   await writeFile(configFile, serverToml);
   let pipe: Pipe | null = null;
@@ -86,7 +111,13 @@ export async function startMarket(options: Partial<BrokerOptions> = {}, serverTo
     return (pipe = await connectPipe(broker.url));
   };
   const startServer = async () => {
-    const daemon = await startDaemon({ folder: serverFolder, configFile, connect, log: (what, facts) => void log.push(`${what} ${JSON.stringify(facts)}`) });
+    const daemon = await startDaemon({
+      folder: serverFolder,
+      configFile,
+      cache: path.join(folder, "prepared"),
+      connect,
+      log: (what, facts) => void log.push(`${what} ${JSON.stringify(facts)}`),
+    });
     await until(() => daemon.server.state.connected && log.some((line) => line.startsWith("listed")));
     return daemon;
   };
@@ -100,6 +131,7 @@ export async function startMarket(options: Partial<BrokerOptions> = {}, serverTo
     operator,
     newParty,
     startServer,
+    addServer,
     closeLink(ms) {
       downUntil = Date.now() + ms;
       pipe?.close();
@@ -111,7 +143,7 @@ export async function startMarket(options: Partial<BrokerOptions> = {}, serverTo
       self.broker = broker;
     },
     async close() {
-      await self.daemon.close();
+      await Promise.all([self.daemon, ...others].map((daemon) => daemon.close()));
       await self.broker.close();
       await rm(folder, { recursive: true, force: true });
     },
@@ -130,6 +162,7 @@ export const wanted = (over: Partial<Wanted> = {}): Wanted => ({
   resources: { vcpu: 1, memoryMib: 256, diskMib: 64 },
   conditions: [],
   terms: "on-result",
+  assurance: "isolated",
   on: "market",
   maxPriceNanosPerHour: null,
   durationMsMax: 60_000,

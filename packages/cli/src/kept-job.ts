@@ -3,7 +3,7 @@ import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { zJobSpec } from "@xenoservers/protocol";
 import { zInputTree } from "@xenoservers/protocol/channel";
-import { PYTHON, type BuiltJob } from "@xenoservers/sdk";
+import { PYTHON, fileBlob, runtimeBlob, type Blob, type BuiltJob } from "@xenoservers/sdk";
 import { z } from "zod";
 import { home, writePrivate } from "./home.ts";
 import { UserError, mib } from "./ui.ts";
@@ -42,4 +42,13 @@ export async function readKeptJob(jobHash: string): Promise<KeptJob & { blobFile
     );
   });
   return { ...zKeptJob.parse(JSON.parse(text)), blobFile: (digest) => path.join(blobFolder(), digest) };
+}
+
+/** The kept job as it was sent. */
+export async function rebuildJob(jobHash: string): Promise<BuiltJob> {
+  const { spec, inputs, blobFile } = await readKeptJob(jobHash);
+  const digests = [spec.module, spec.stdin, ...inputs.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []))];
+  const blobs = new Map<string, Blob>();
+  for (const digest of new Set(digests)) blobs.set(digest, digest === PYTHON.digest ? runtimeBlob(PYTHON) : await fileBlob(blobFile(digest)));
+  return { spec, jobHash, inputs, blobs, moduleSize: blobs.get(spec.module)!.size, stdinSize: blobs.get(spec.stdin)!.size };
 }

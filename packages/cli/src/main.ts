@@ -86,6 +86,11 @@ export function program(): Command {
       .option("--budget <amount>", "most it may cost", "1.00")
       .option("--max-price <amount>", "most per hour")
       .option("--max-time <duration>", "longest run", "1h")
+      .addOption(
+        new Option("--assurance <class>", "replicated: the owner's stake is locked against a wrong result")
+          .choices(["isolated", "replicated"])
+          .default("isolated"),
+      )
       .addOption(new Option("--pay <terms>").choices(["on-result", "by-interval"]).default("on-result"))
       .addOption(new Option("--on <whose>").choices(["mine", "market"]).default("market"))
       .option("--where <conditions>", "as for search", "")
@@ -150,6 +155,9 @@ export function program(): Command {
     .option("--re-execute", "run the job again here: proves the result right or wrong")
     .option("--tamper", "change one byte first, to see which check fails")
     .action(async (id: string, options) => (await import("./verbs/verify.ts")).verify(id, options));
+  json(xeno.command("dispute <lease>").description("have the market's referee run the job again; a wrong result costs its owner the pay and the locked stake"))
+    .option("--budget <amount>", "at most this for the referee's run", "1.00")
+    .action(async (id: string, options) => (await import("./verbs/dispute.ts")).dispute(id, options));
   json(xeno.command("receipt").description("receipts").command("show <lease-or-file>").option("--public", "exactly what outsiders see")).action(
     async (id: string, options) => (await import("./verbs/verify.ts")).receiptShow(id, options),
   );
@@ -215,6 +223,12 @@ export function program(): Command {
     const { operate: act, folder } = await operate();
     await act(folder(options.data), "suspension", { party: id, suspended: options.lift !== true, reason: options.reason });
   });
+  data(brokerVerb.command("referee <server>").description("its results decide disputes").option("--remove", "no more")).action(
+    async (server: string, options) => {
+      const { operate: act, folder } = await operate();
+      await act(folder(options.data), "referee", { server, active: options.remove !== true });
+    },
+  );
   data(brokerVerb.command("fee <basis-points>")).action(async (points: string, options) => {
     const { parseCount } = await import("./parse.ts");
     const { operate: act, folder } = await operate();

@@ -1,10 +1,11 @@
 /** How a job is protected against the owner (DESIGN section 4), what the customer is told about it, and the stake it needs. */
 
-export const ASSURANCES = ["isolated"] as const;
+export const ASSURANCES = ["isolated", "replicated"] as const;
 export type Assurance = (typeof ASSURANCES)[number];
 
 const TRUST_LINES: Record<Assurance, string> = {
-  isolated: "Owner CAN read your data and CAN alter the result (accountable by signed claims and its record, not prevented)",
+  isolated: "Owner CAN read your data and CAN alter the result; running the job again (xeno verify --re-execute) shows it, and a referee takes the pay back",
+  replicated: "Owner CAN read your data; an altered result is found by comparing replicas, and costs the owner the stake locked for this lease",
 };
 
 export function trustLine(assurance: Assurance): string {
@@ -12,12 +13,14 @@ export function trustLine(assurance: Assurance): string {
 }
 
 /**
- * Stake that a lease locks: the harm that evidence could prove. Under `isolated` no evidence convicts a wrong result, so nothing is locked;
- * locking there would promise a defence that does not exist.
+ * Stake that a lease locks until nobody can dispute it any more: as much again as its worst cost under `replicated`, nothing under `isolated`,
+ * where a proved lie costs the pay and the record.
  */
-export function stakeToLockNanos(assurance: Assurance, _worstCostNanos: bigint): bigint {
+export function stakeToLockNanos(assurance: Assurance, worstCostNanos: bigint): bigint {
   switch (assurance) {
     case "isolated":
       return 0n;
+    case "replicated":
+      return worstCostNanos;
   }
 }

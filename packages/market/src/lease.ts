@@ -4,22 +4,22 @@
  *   purchase-order        acceptance+opening          result | timer                window over
  *  ──────────────▶ bound ───────────────────▶ open ───────────────▶ settled ───────────────────▶ final
  *                    │                         │  stop / amendment     ▲  │ objection       ▲
- *                    │ acceptBy missed         └──────▶ stopping ──────┘  └──▶ disputed ────┘ ruling
+ *                    │ acceptBy missed         └──────▶ stopping ──────┘  └──▶ disputed ────┘ ruling, verdict
  *                    ▼                                  (result or grace)
  *                  lapsed  (the order is matched again with a higher attempt)
  */
 export const LEASE_STATES = ["bound", "open", "stopping", "settled", "disputed", "final", "lapsed"] as const;
 export type LeaseState = (typeof LEASE_STATES)[number];
 
-export const LEASE_EVENTS = ["accept", "claim", "extend", "stop", "settle", "object", "rule", "window-over", "lapse"] as const;
+export const LEASE_EVENTS = ["accept", "claim", "extend", "stop", "settle", "object", "rule", "convict", "window-over", "lapse"] as const;
 export type LeaseEvent = (typeof LEASE_EVENTS)[number];
 
 const NEXT: Record<LeaseState, Partial<Record<LeaseEvent, LeaseState>>> = {
   bound: { accept: "open", lapse: "lapsed", stop: "lapsed" },
   open: { claim: "open", extend: "open", stop: "stopping", settle: "settled" },
   stopping: { claim: "stopping", settle: "settled" },
-  settled: { object: "disputed", "window-over": "final" },
-  disputed: { rule: "final" },
+  settled: { object: "disputed", convict: "final", "window-over": "final" },
+  disputed: { rule: "final", convict: "final" },
   final: {},
   lapsed: {},
 };

@@ -5,14 +5,17 @@ export interface OwnerRecord {
   leases: number;
   completed: number;
   ownerFailures: number;
+  /** Results that a referee proved wrong. */
+  convicted: number;
 }
 
-export const EMPTY_RECORD: OwnerRecord = { leases: 0, completed: 0, ownerFailures: 0 };
+export const EMPTY_RECORD: OwnerRecord = { leases: 0, completed: 0, ownerFailures: 0, convicted: 0 };
 
-export function recordAfter(record: OwnerRecord, reason: EndReason): OwnerRecord {
+export function recordAfter(record: OwnerRecord, reason: EndReason, convicted: boolean): OwnerRecord {
   return {
     leases: record.leases + 1,
     completed: record.completed + (TERMS[reason].blame === "owner" ? 0 : 1),
     ownerFailures: record.ownerFailures + (TERMS[reason].blame === "owner" ? 1 : 0),
+    convicted: record.convicted + (convicted ? 1 : 0),
   };
 }

@@ -2,7 +2,7 @@
  * The whole HTTP API as one table: routes, OpenAPI, the typed client and the authorisation test are all read from it. Everything that changes
  * something is a signed document (POST /documents); the rest reads.
  */
-import { END_REASONS, LEASE_STATES, PAYMENT_TERMS } from "@xenoservers/market";
+import { ASSURANCES, END_REASONS, LEASE_STATES, PAYMENT_TERMS } from "@xenoservers/market";
 import { z } from "zod";
 import { zAccount, zEnvelope, zFuel, zId, zKey, zNanos, zParty, zPrice, zResources, zServer, zTerms } from "./documents.ts";
 import type { ErrorCode } from "./errors.ts";
@@ -106,7 +106,7 @@ export const zOfferView = z.object({
   labels: z.record(z.string(), z.string()),
   validUntil: zTimeMs,
   maxLeaseMs: z.int(),
-  record: z.object({ leases: z.int(), completed: z.int(), ownerFailures: z.int() }),
+  record: z.object({ leases: z.int(), completed: z.int(), ownerFailures: z.int(), convicted: z.int() }),
 });
 export type OfferView = z.infer<typeof zOfferView>;
 
@@ -246,6 +246,7 @@ export const API = {
       diskMib: z.coerce.number().int().min(0).max(1_073_741_824).optional(),
       durationMs: z.coerce.number().int().min(0).default(0),
       terms: zTerms.default("on-result"),
+      assurance: z.enum(ASSURANCES).default("isolated"),
       limit: z.coerce.number().int().min(1).max(200).default(20),
     }),
     reply: z.object({ offers: z.array(zOfferView), resources: zResources, excluded: z.record(z.string(), z.int()), explanation: z.string() }),

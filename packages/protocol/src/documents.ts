@@ -204,6 +204,23 @@ const schemas = {
     at: zTime,
   }),
   objection: z.strictObject({ ...base, lease: zId, party: zParty, expectedDueNanos: zNanos, reason: zText }),
+  referee: z.strictObject({ ...base, server: zServer, active: z.boolean(), clientId: hex(16) }),
+  dispute: z.strictObject({ ...base, lease: zId, party: zParty, refereeLease: zId }),
+  verdict: z.strictObject({
+    ...base,
+    lease: zId,
+    server: zServer,
+    owner: zParty,
+    referee: zServer,
+    /** What the server signed. */
+    result: zEnvelope,
+    /** What the referee signed for the same job. */
+    ruling: zEnvelope,
+    why: zText,
+    refundNanos: zNanos,
+    slashedNanos: zNanos,
+    at: zTime,
+  }),
   epoch: z.strictObject({
     ...base,
     epoch: z.int().min(1),
@@ -258,5 +275,8 @@ export const KIND_TABLE: Record<Kind, KindRow> = {
   result: { signedBy: ["root", "server"], public: false },
   settlement: { signedBy: "broker", public: false },
   objection: { signedBy: ["root", "device", "server"], public: false },
+  referee: { signedBy: "operator", public: true },
+  dispute: { signedBy: ["root", "device", "ci"], public: false },
+  verdict: { signedBy: "broker", public: true },
   epoch: { signedBy: "broker", public: true },
 };

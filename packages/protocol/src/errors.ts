@@ -48,6 +48,8 @@ export const ERROR_CODES = {
   claim_chain_broken: row(409, "owner", "the claim does not name the last receipted one"),
   claim_too_early: row(409, "owner", "more use is claimed than time has passed"),
   result_mismatch: row(409, "owner", "the result does not belong to this lease's job"),
+  not_comparable: row(409, "caller", "the two results cannot decide a dispute; see `why`"),
+  result_agrees: row(409, "customer", "the referee came to the same result: there is nothing to dispute"),
   protocol_version: row(426, "caller", "the protocol version is outside this broker's range; upgrade with `npm install -g xeno@latest`"),
   server_offline: row(503, "owner", "the server is not connected now", true),
   unavailable: row(503, "broker", "the broker cannot reach its database; nothing was changed, try again", true),

@@ -1,5 +1,5 @@
 /** From what a customer wants to a signed order; and from the broker's answer to a checked purchase order. */
-import { quote, type Condition, type PaymentTerms, type Quote, type Resources } from "@xenoservers/market";
+import { quote, type Assurance, type Condition, type PaymentTerms, type Quote, type Resources } from "@xenoservers/market";
 import { toHex, type OfferView, type SignedDocument } from "@xenoservers/protocol";
 import { checkPurchaseOrder, priceVectorOf, type CheckedPurchaseOrder } from "@xenoservers/verify";
 import { RefusedError, type MarketClient } from "./client.ts";
@@ -8,6 +8,7 @@ export interface Wanted {
   resources: Resources;
   conditions: Condition[];
   terms: PaymentTerms;
+  assurance: Assurance;
   on: "mine" | "market";
   maxPriceNanosPerHour: bigint | null;
   durationMsMax: number;
@@ -38,6 +39,7 @@ export async function quoteFor(client: MarketClient, wanted: Wanted): Promise<Qu
       diskMib: resources.diskMib,
       durationMs: durationMsMax,
       terms,
+      assurance: wanted.assurance,
       limit: 1,
     },
   });
@@ -56,7 +58,7 @@ export function signOrder(client: MarketClient, wanted: Wanted, jobHash: string)
     driver: "wasm",
     resources: wanted.resources,
     conditions: wanted.conditions,
-    assurance: "isolated",
+    assurance: wanted.assurance,
     terms: wanted.terms,
     on: wanted.on,
     maxPriceNanosPerHour: wanted.maxPriceNanosPerHour?.toString() ?? null,

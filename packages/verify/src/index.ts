@@ -2,3 +2,4 @@ export { checkPurchaseOrder, priceVectorOf, type CheckedPurchaseOrder, type Mark
 export { computeBill, settlementProblem, type BillInput } from "./bill.ts";
 export { verifyReceipt, type Line, type OwnFacts, type Verification } from "./receipt.ts";
 export { resultProblem, stoppedAt, type ReExecuted } from "./re-execution.ts";
+export { isComparable, refereeProblem, resultDifference } from "./comparison.ts";

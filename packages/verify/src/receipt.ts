@@ -8,6 +8,8 @@ import {
   fromHex,
   leafHashOf,
   parseDocument,
+  parseDocumentOf,
+  serverIdOf,
   verifyCheckpoint,
   verifyInclusion,
   zReceipt,
@@ -19,6 +21,7 @@ import {
   type SignedDocument,
 } from "@xenoservers/protocol";
 import { resultProblem, type ReExecuted } from "./re-execution.ts";
+import { refereeProblem, resultDifference } from "./comparison.ts";
 import { computeBill, settlementProblem } from "./bill.ts";
 import { checkPurchaseOrder, type CheckedPurchaseOrder, type MarketPins } from "./purchase-order.ts";
 
@@ -95,9 +98,10 @@ export function verifyReceipt(crypto: Crypto, pins: MarketPins, untrusted: unkno
   const bound = check("purchase order", () => checkBound(crypto, pins, receipt, documents, own));
   if (!bound) return { ok: false, lines };
   check("opening", () => checkOpening(pins, bound, documents));
-  check("use", () => checkUse(pins, bound, documents));
+  check("use", () => checkUse(pins, bound, documents, own));
   check("result", () => checkResult(bound, documents, own));
   check("bill", () => checkBill(pins, bound, documents));
+  if (documents.one("verdict")) check("verdict", () => checkVerdict(crypto, pins, bound, documents, own));
   return { ok: lines.every(({ status }) => status !== "failed"), lines };
 }
 
@@ -165,7 +169,7 @@ function checkOpening(pins: MarketPins, { po }: Bound, documents: Documents) {
   return { says: "the server accepted in time and the broker opened the lease" };
 }
 
-function checkUse(pins: MarketPins, { po }: Bound, documents: Documents) {
+function checkUse(pins: MarketPins, { po }: Bound, documents: Documents, own: OwnFacts) {
   const opening = documents.one("opening");
   const claims = documents.of("claim").sort((a, b) => a.document.payload.sequence - b.document.payload.sequence);
   const receipts = documents.of("claim-receipt");
@@ -182,6 +186,13 @@ function checkUse(pins: MarketPins, { po }: Bound, documents: Documents) {
     last = claim;
   }
   const result = documents.one("result");
+  if (meteringOf(po.payload.terms) === "fuel") {
+    const right = own.reExecuted !== undefined && result !== null && resultProblem(result.document.payload, own.reExecuted) === null;
+    return {
+      status: right ? ("proved" as const) : ("claimed" as const),
+      says: `${result?.document.payload.fuel ?? 0} fuel by the server's result${right ? ", and by running it again" : "; anyone with the job can recompute it"}`,
+    };
+  }
   const usedMs = result?.document.payload.usedMs ?? last.usedMs;
   return {
     status: "claimed" as const,
@@ -241,4 +252,28 @@ function checkBill(pins: MarketPins, { po }: Bound, documents: Documents) {
   return {
     says: `${formatMoney(bill.dueNanos)} for ${meteringOf(po.payload.terms) === "fuel" ? `${bill.billableFuel} fuel` : `${bill.billableMs} ms`}, ${formatMoney(bill.refundNanos)} back, recomputed; ended: ${bill.reason}, blame: ${bill.blame}`,
   };
+}
+
+/** That two servers signed different results for the same job is proved by their signatures; which of them is right, by running it again. */
+function checkVerdict(crypto: Crypto, pins: MarketPins, { po }: Bound, documents: Documents, own: OwnFacts) {
+  const verdict = documents.one("verdict")!.document;
+  const { payload } = verdict;
+  must(verdict.keyid === pins.keys.receipts && payload.lease === po.id, "the verdict is not the broker's, or of another lease");
+  const accused = documents.one("result")?.document;
+  const [stated, ruling] = [parseDocumentOf(crypto, "result", payload.result), parseDocumentOf(crypto, "result", payload.ruling)];
+  must(stated.ok && ruling.ok, "the verdict does not hold two signed results");
+  must(accused && stated.document.id === accused.id, "the verdict judges another result than this lease's");
+  must(serverIdOf(crypto, ruling.document.keyid) === payload.referee && payload.referee !== payload.server, "the ruling is not signed by the referee it names");
+  const unfit = refereeProblem(accused.payload, ruling.document.payload);
+  must(unfit === null, unfit ?? "");
+  const difference = resultDifference(accused.payload, ruling.document.payload);
+  must(difference !== null && difference === payload.why, "the two results do not differ as the verdict says");
+  const settlement = documents.one("settlement")?.document.payload;
+  must(settlement && BigInt(payload.refundNanos) === BigInt(settlement.ownerNanos) + BigInt(settlement.feeNanos), "the refund is not what was paid");
+  must(payload.slashedNanos === po.payload.stakeNanos, "the stake that was taken is not the one that was locked");
+  const effect = `${formatMoney(BigInt(payload.refundNanos))} came back, ${formatMoney(BigInt(payload.slashedNanos))} of stake was taken`;
+  if (!own.reExecuted) return { status: "claimed" as const, says: `${difference}; the referee's word until you run it again; ${effect}` };
+  const wrong = resultProblem(ruling.document.payload, own.reExecuted);
+  must(wrong === null, `the referee itself is wrong: ${wrong}`);
+  return { says: `${difference}: running it again agrees with the referee; ${effect}` };
 }

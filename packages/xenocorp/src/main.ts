@@ -112,6 +112,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     operatorKey: config.operatorKey,
     epoch: (await store.logHead())?.epoch ?? 1,
     feeBasisPoints: Number((await store.load("setting", ["fee"])).get("fee")?.data.value ?? 0),
+    referees: ((await store.load("setting", ["referees"])).get("referees")?.data.value as string[] | undefined) ?? [],
     mergeDelayMs: config.mergeDelayMs,
     timings: config.timings,
     protocol: PROTOCOL_RANGE,

@@ -13,6 +13,7 @@ import { capacityOf, isListedAt, priceOf, readServerConfig, type ServerConfig } 
 import { openJournal } from "./journal.ts";
 import { selfTest, type SelfTest } from "./self-test.ts";
 import { XenoServer } from "./server.ts";
+import type { GuestDriver } from "./driver.ts";
 import { createWasmDriver } from "./wasm-driver.ts";
 
 const zHex32 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -76,8 +77,12 @@ export async function enrol(folder: string, tokenText: string, label: string): P
 export interface DaemonOptions {
   folder: string;
   configFile: string;
+  /** Where rewritten runtimes are kept; in its own folder when absent. */
+  cache?: string;
   log(what: string, facts: Record<string, unknown>): void;
   connect?: LinkOptions["connect"];
+  /** What runs the guests, in place of the machine's own driver: for demonstrations of cheating owners. */
+  wrapDriver?(driver: GuestDriver): GuestDriver;
   onRefused?(why: string): void;
   onState?(): void;
 }
@@ -97,7 +102,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const config = await readServerConfig(options.configFile);
   const journal = await openJournal(folder);
   const inUse = (await journal.load()).flatMap(({ guest }) => (guest ? [String(guest.token["folder"])] : []));
-  const driver = await createWasmDriver({ folder, cache: path.join(folder, "prepared"), poolSize: config.pool, inUse });
+  const own = await createWasmDriver({ folder, cache: options.cache ?? path.join(folder, "prepared"), poolSize: config.pool, inUse });
+  const driver = options.wrapDriver?.(own) ?? own;
   const test = await selfTest(folder, driver.sandbox);
   const pins: MarketPins = identity.pins;
   const server = new XenoServer({

@@ -2,7 +2,7 @@
  * The xenoserver: keeps its offer listed, checks every purchase order for itself, and runs one LeaseRunner per lease.
  * Who controls the inputs: the broker (documents, events). A purchase order counts only when it embeds an offer that this server signed.
  */
-import { RESOURCE_KEYS, fitsWithin, type PriceVector, type Resources } from "@xenoservers/market";
+import { ASSURANCES, RESOURCE_KEYS, fitsWithin, type PriceVector, type Resources } from "@xenoservers/market";
 import { parseDocument, serverIdOf, signDocument, toHex, type Envelope, type Payload } from "@xenoservers/protocol";
 import { LinkClient, type LinkOptions, type MarketInfo, type Pipe } from "@xenoservers/protocol/link";
 import { checkPurchaseOrder } from "@xenoservers/verify";
@@ -139,7 +139,7 @@ export class XenoServer {
       validUntil: this.#options.timers.now() + OFFER_VALID_MS,
       resources: listing.resources,
       drivers: ["wasm"],
-      assurances: ["isolated"],
+      assurances: [...ASSURANCES],
       labels: listing.labels,
       price,
       maxLeaseMs: listing.maxLeaseMs,

@@ -175,6 +175,7 @@ async function rentAndVerify(client: MarketClient, quiet: boolean) {
     resources: { vcpu: 1, memoryMib: 512, diskMib: 64 },
     conditions: [],
     terms: "on-result",
+    assurance: "isolated",
     on: "market",
     maxPriceNanosPerHour: null,
     durationMsMax: 600_000,
@@ -184,7 +185,7 @@ async function rentAndVerify(client: MarketClient, quiet: boolean) {
   };
   const { offer, quote } = await quoteFor(client, wanted);
   step(`Carl wants 1 vCPU and 512M: ${money(quote.ratePerHourNanos)}/h, ${money(quote.holdNanos)} held for at most ${gigaFuel(quote.fuelMax)}`);
-  step(`${trustLine("isolated")}`);
+  step(`${trustLine(wanted.assurance)}`);
   step(`if the server vanishes he pays ${ifServerVanishes(wanted.terms)}`);
   const job = finishJob(
     await parseJob({

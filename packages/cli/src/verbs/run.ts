@@ -1,7 +1,7 @@
 /** `xeno run`: quote, order, send, follow, fetch, pay. Progress on stderr, the job's own output on stdout and stderr. */
 import { readFile } from "node:fs/promises";
 import { isCancel, select } from "@clack/prompts";
-import { ifServerVanishes, parseConditions, trustLine, type PaymentTerms } from "@xenoservers/market";
+import { ifServerVanishes, parseConditions, trustLine, type Assurance, type PaymentTerms } from "@xenoservers/market";
 import {
   LeaseSession,
   PYTHON,
@@ -34,6 +34,7 @@ export interface RunOptions {
   maxPrice?: string;
   maxTime: string;
   pay: PaymentTerms;
+  assurance: Assurance;
   on: "mine" | "market";
   where: string;
   cpu: string;
@@ -57,6 +58,7 @@ function wantedOf(options: RunOptions): Wanted {
     resources: { vcpu: parseCount(options.cpu, "--cpu", 1024), memoryMib: parseSizeMib(options.mem, "--mem"), diskMib: parseSizeMib(options.disk, "--disk") },
     conditions: conditions.conditions,
     terms: options.pay,
+    assurance: options.assurance,
     on: options.on,
     maxPriceNanosPerHour: options.maxPrice === undefined ? null : parseAmount(options.maxPrice, "--max-price"),
     durationMsMax: parseDurationMs(options.maxTime, "--max-time"),
@@ -87,7 +89,7 @@ async function showQuote(client: MarketClient, { offer, quote }: Quoted, wanted:
     worstNanos: quote.holdNanos.toString(),
     walletAfterNanos: (BigInt(balances.available) - quote.holdNanos).toString(),
     durationMsMax: quote.durationMsMax,
-    trust: trustLine("isolated"),
+    trust: trustLine(wanted.assurance),
     ifServerVanishes: ifServerVanishes(wanted.terms),
   };
   if (quiet) return shown;

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { concatBytes, fromHex, parseUtf8, toHex } from "../bytes.ts";
-import { zEnvelope, zId, zParty } from "../documents.ts";
+import { zEnvelope, zId, zParty, zServer } from "../documents.ts";
 
 export const PROTOCOL_VERSION = 1;
 export const SESSION_BYTES = 16;
@@ -20,6 +20,8 @@ export const zMarketInfo = z.strictObject({
   operatorKey: z.string(),
   epoch: z.int(),
   feeBasisPoints: z.int(),
+  /** Servers whose results decide disputes. */
+  referees: z.array(zServer),
   mergeDelayMs: z.int(),
   timings: z.strictObject({ acceptWithinMs: z.int(), startWithinMs: z.int(), claimIntervalMs: z.int(), graceMs: z.int(), disputeWindowMs: z.int() }),
   protocol: z.strictObject({ min: z.int(), max: z.int() }),

@@ -6,6 +6,7 @@ import { refuse, parseDocument, type AnyDocument, type Envelope, type Json, type
 import type { CommitResult, MarketEvent } from "../store/store.ts";
 import * as accounts from "./accounts.ts";
 import { identify, type PartyCaller } from "./caller.ts";
+import * as disputes from "./disputes.ts";
 import * as leases from "./leases.ts";
 import * as offers from "./offers.ts";
 import * as orders from "./orders.ts";
@@ -223,6 +224,10 @@ function handle(round: Round, document: AnyDocument, caller: PartyCaller): Promi
       return leases.object(round, document);
     case "ruling":
       return leases.rule(round, document);
+    case "referee":
+      return disputes.nameReferee(round, document);
+    case "dispute":
+      return disputes.openDispute(round, document);
     default:
       return null;
   }

@@ -16,7 +16,7 @@ import {
   type LeaseEvent,
 } from "@xenoservers/market";
 import { refuse, rootAccountOf, type AnyDocument, type Json, type Refusal, type SignedDocument } from "@xenoservers/protocol";
-import type { LeaseRow, Versioned } from "../store/store.ts";
+import type { LeaseRow, Versioned, WireTransfer } from "../store/store.ts";
 import { ALLOWANCE_FLOOR, BROKER_ACCOUNT, allowanceTransfers } from "./accounts.ts";
 import type { PartyCaller } from "./caller.ts";
 import { leaseView } from "./lease-view.ts";
@@ -264,7 +264,6 @@ export function settleLease(round: Round, { data: lease, version }: Versioned<Le
       transfer(`${lease.id}/fee`, held, moneyKey(BROKER_ACCOUNT, "pending"), bill.feeNanos),
       transfer(`${lease.id}/refund`, held, moneyKey(lease.purse, "available"), bill.refundNanos),
       ...allowanceTransfers(`${lease.id}/allowance-back`, lease.allowances, bill.refundNanos, "give-back"),
-      stakeRelease(lease),
       ...capacityTransfers(lease.id, lease.server, lease.resources, "release"),
     ],
     events: both(lease).map((party) => ({
@@ -315,17 +314,26 @@ export async function rule(round: Round, document: SignedDocument<"ruling">): Pr
   return release(round, found.lease, BigInt(ownerNanos), { id: document.id, filed: [{ document, lease: id, parties: both(found.lease.data) }] }, { reason });
 }
 
-/** Pending pay becomes available, and the owner's record grows, once nobody can object any more. */
+interface Conclusion {
+  /** The result was proved wrong. */
+  convicted: boolean;
+  /** Where the stake that was locked for the lease goes. */
+  stake: WireTransfer | null;
+  answer: { [key: string]: Json };
+}
+
+/** Pending pay becomes available, the stake is free again, and the owner's record grows, once nobody can object any more. */
 export async function release(
   round: Round,
   { data: lease, version }: Versioned<LeaseRow>,
   ownerNanos: bigint,
   by: { id: string; filed: Filed[] },
   facts: { [key: string]: string } = {},
+  { convicted, stake, answer }: Conclusion = { convicted: false, stake: stakeRelease(lease), answer: {} },
 ): Promise<Outcome> {
   const end = lease.end!;
   const party = (await round.get("party", lease.owner))!;
-  const record = recordAfter(party.data.record, end.reason);
+  const record = recordAfter(party.data.record, end.reason, convicted);
   const pendingOwner = BigInt(end.ownerNanos);
   const pendingFee = BigInt(end.feeNanos);
   const feeNanos = pendingOwner === 0n ? pendingFee : (pendingFee * ownerNanos) / pendingOwner;
@@ -334,6 +342,7 @@ export async function release(
   const back = pendingOwner - ownerNanos + (pendingFee - feeNanos);
   return planned(round, {
     ...by,
+    answer,
     puts: [
       { kind: "lease", id: lease.id, expect: version, data: { ...lease, state: "final", deadlineAt: null } },
       { kind: "party", id: party.data.id, expect: party.version, data: { ...party.data, record } },
@@ -345,6 +354,7 @@ export async function release(
       transfer(`${lease.id}/ruled-back`, moneyKey(owner, "pending"), customer, pendingOwner - ownerNanos),
       transfer(`${lease.id}/ruled-back-fee`, moneyKey(BROKER_ACCOUNT, "pending"), customer, pendingFee - feeNanos),
       ...allowanceTransfers(`${lease.id}/allowance-ruled`, lease.allowances, back, "give-back"),
+      stake,
     ],
     events: both(lease).map((party) => ({ party, kind: "lease-final", lease: lease.id, data: { ownerNanos: ownerNanos.toString(), ...facts } })),
   });

@@ -12,6 +12,7 @@ import {
   quote,
   stakeToLockNanos,
   type Candidate,
+  type Quote,
   type Resources,
 } from "@xenoservers/market";
 import { parseDocumentOf, refuse, rootAccountOf, type Refusal, type SignedDocument } from "@xenoservers/protocol";
@@ -62,11 +63,32 @@ export async function bind(round: Round, document: SignedDocument<"order">, purs
     durationMs: order.durationMsMax,
   };
   const { matches, excluded } = match(desk.index.all(), wish, at);
-  const candidate = matches.find(({ server }) => !triedServers.includes(server));
+  const fresh = matches.filter(({ server }) => !triedServers.includes(server));
+  const staked = order.assurance === "isolated" ? fresh : await withStake(round, order, fresh);
+  const candidate = staked[0];
+  if (!candidate && fresh.length > 0) excluded["stake"] = fresh.length;
   if (!candidate) return refuse("no_match", { excluded, explanation: explainExclusions(excluded) });
   const [offer, server, fee] = await Promise.all([desk.store.document(candidate.offerId), round.get("server", candidate.server), feeBasisPoints(round)]);
   if (!offer || server?.data.offerId !== candidate.offerId) return refuse("capacity_taken", { server: candidate.server });
   return bindTo(round, document, purse, candidate, offer.envelope, server.data.key, fee, { attempt, triedServers, previous });
+}
+
+function quoteOn(order: SignedDocument<"order">["payload"], { price }: Candidate): Quote {
+  return quote({
+    terms: order.terms,
+    resources: order.resources,
+    price,
+    budgetNanos: BigInt(order.budgetNanos),
+    durationMsMax: order.durationMsMax,
+    fuelMax: BigInt(order.fuelMax),
+  });
+}
+
+/** Those whose owners have the stake that this order locks; the books decide again when it is locked. */
+async function withStake(round: Round, order: SignedDocument<"order">["payload"], candidates: readonly Candidate[]): Promise<Candidate[]> {
+  const keyOf = ({ owner }: Candidate): string => moneyKey(rootAccountOf(owner), "staked");
+  const books = await round.desk.store.balances([...new Set(candidates.map(keyOf))]);
+  return candidates.filter((candidate) => (books.get(keyOf(candidate)) ?? 0n) >= stakeToLockNanos(order.assurance, quoteOn(order, candidate).holdNanos));
 }
 
 function bindTo(
@@ -81,15 +103,7 @@ function bindTo(
 ): Outcome {
   const { desk, at } = round;
   const order = document.payload;
-  const budgetNanos = BigInt(order.budgetNanos);
-  const terms = quote({
-    terms: order.terms,
-    resources: order.resources,
-    price: candidate.price,
-    budgetNanos,
-    durationMsMax: order.durationMsMax,
-    fuelMax: BigInt(order.fuelMax),
-  });
+  const terms = quoteOn(order, candidate);
   if (terms.durationMsMax < 1 || terms.fuelMax < 1n)
     return refuse("insufficient_funds", { budgetNanos: order.budgetNanos, why: "the budget does not pay for any work of this server" });
   const stakeNanos = stakeToLockNanos(order.assurance, terms.holdNanos);

@@ -118,7 +118,7 @@ export function createReads(desk: Desktop, market: () => Promise<MarketInfo>): R
         customer: session?.party ?? "",
         resources,
         driver: "wasm",
-        assurance: "isolated",
+        assurance: query.assurance,
         terms: query.terms,
         conditions: parsed.conditions,
         on: query.on,

@@ -1,0 +1,117 @@
+/**
+ * Disputes over results: a customer who doubts a result has the same job run by a referee, an ordinary xenoserver that the operator named, and
+ * brings that lease. The two signed manifests decide; the broker runs nothing. Who controls the inputs: the customer (which leases), both servers
+ * (their manifests), the operator (who is a referee).
+ */
+import { moneyKey } from "@xenoservers/market";
+import { parseDocumentOf, refuse, rootAccountOf, type Payload, type Refusal, type SignedDocument } from "@xenoservers/protocol";
+import { isComparable, refereeProblem, resultDifference } from "@xenoservers/verify";
+import type { LeaseRow } from "../store/store.ts";
+import { release } from "./leases.ts";
+import { issue, planned, transfer, type Outcome } from "./outcome.ts";
+import type { Round } from "./round.ts";
+
+const REFEREES = "referees";
+
+export async function refereesOf(round: Round): Promise<string[]> {
+  return ((await round.get("setting", REFEREES))?.data.value as string[] | undefined) ?? [];
+}
+
+export async function nameReferee(round: Round, document: SignedDocument<"referee">): Promise<Outcome> {
+  const { server, active, clientId } = document.payload;
+  if (!(await round.get("server", server))) return refuse("not_found", { server });
+  const row = await round.get("setting", REFEREES);
+  const others = (await refereesOf(round)).filter((id) => id !== server);
+  return planned(round, {
+    id: document.id,
+    filed: [{ document, parties: [] }],
+    uniques: [`operator/${clientId}`],
+    puts: [{ kind: "setting", id: REFEREES, expect: row?.version ?? 0, data: { id: REFEREES, value: active ? [...others, server] : others } }],
+  });
+}
+
+async function manifestOf(round: Round, lease: LeaseRow): Promise<SignedDocument<"result"> | null> {
+  const stored = lease.end?.result ? await round.desk.store.document(lease.end.result) : null;
+  const parsed = stored && parseDocumentOf(round.desk.crypto, "result", stored.envelope);
+  return parsed?.ok ? parsed.document : null;
+}
+
+/** What must be so before two leases can be compared at all. */
+function problemWith(lease: LeaseRow, referee: LeaseRow, referees: readonly string[]): Refusal | null {
+  const wrong = (why: string): Refusal => refuse("not_comparable", { lease: lease.id, refereeLease: referee.id, why });
+  if (lease.jobHash !== referee.jobHash) return wrong("the leases are of different jobs");
+  if (!referees.includes(referee.server)) return wrong(`${referee.server} is not a referee of this market`);
+  if (referee.owner === lease.owner) return wrong("a referee does not judge its own owner");
+  return null;
+}
+
+export async function openDispute(round: Round, document: SignedDocument<"dispute">): Promise<Outcome> {
+  const { lease: id, refereeLease, party } = document.payload;
+  const [found, judged] = await Promise.all([round.get("lease", id), round.get("lease", refereeLease)]);
+  if (!found || found.data.customer !== party) return refuse("not_found", { lease: id });
+  if (!judged || judged.data.customer !== party) return refuse("not_found", { lease: refereeLease });
+  const { data: lease } = found;
+  if (lease.state !== "settled" && lease.state !== "disputed") return refuse("wrong_state", { state: lease.state, lease: id });
+  const problem = problemWith(lease, judged.data, await refereesOf(round));
+  if (problem) return problem;
+  const [result, ruling] = await Promise.all([manifestOf(round, lease), manifestOf(round, judged.data)]);
+  if (!result || !isComparable(result.payload)) return refuse("not_comparable", { lease: id, why: "it did not end by itself with a result" });
+  const unfit = ruling ? refereeProblem(result.payload, ruling.payload) : "the referee's lease has no result";
+  if (unfit !== null) return refuse("not_comparable", { refereeLease, why: unfit });
+  const difference = resultDifference(result.payload, ruling!.payload);
+  if (difference === null) {
+    if (lease.state === "settled") return refuse("result_agrees", { lease: id, refereeLease });
+    // the pay was frozen by an objection; what it was frozen for is decided
+    return release(round, found, BigInt(lease.end!.ownerNanos), { id: document.id, filed: [{ document, lease: id, parties: [lease.customer, lease.owner] }] });
+  }
+  return convict(round, found.version, lease, judged.data, document, { result, ruling: ruling!, difference });
+}
+
+interface Proof {
+  result: SignedDocument<"result">;
+  ruling: SignedDocument<"result">;
+  difference: string;
+}
+
+/** The pay goes back, the stake that was locked for the lease goes to its customer, and the owner's record says so for good. */
+async function convict(
+  round: Round,
+  version: number,
+  lease: LeaseRow,
+  judged: LeaseRow,
+  document: SignedDocument<"dispute">,
+  { result, ruling, difference }: Proof,
+): Promise<Outcome> {
+  const end = lease.end!;
+  const payload: Omit<Payload<"verdict">, "origin" | "seen"> = {
+    lease: lease.id,
+    server: lease.server,
+    owner: lease.owner,
+    referee: judged.server,
+    result: result.envelope,
+    ruling: ruling.envelope,
+    why: difference,
+    refundNanos: (BigInt(end.ownerNanos) + BigInt(end.feeNanos)).toString(),
+    slashedNanos: lease.stakeNanos,
+    at: round.at,
+  };
+  const verdict = issue(round, "verdict", payload);
+  const parties = [lease.customer, lease.owner];
+  return release(
+    round,
+    { data: lease, version },
+    0n,
+    { id: document.id, filed: [document, verdict].map((filed) => ({ document: filed, lease: lease.id, parties })) },
+    { verdict: verdict.id, why: difference },
+    {
+      convicted: true,
+      answer: { verdict: verdict.envelope },
+      stake: transfer(
+        `${lease.id}/slash`,
+        moneyKey(rootAccountOf(lease.owner), "locked"),
+        moneyKey(rootAccountOf(lease.customer), "available"),
+        BigInt(lease.stakeNanos),
+      ),
+    },
+  );
+}

@@ -1,0 +1,59 @@
+/**
+ * Owners who cheat, each in one way, through the public protocol: everything they send is well-formed and properly signed. For demonstrations
+ * (`npm start -- --cheat NAME`) and tests. Each wraps an honest driver.
+ */
+import type { GuestDriver, GuestEnding, PreparedJob, RunningGuest } from "./driver.ts";
+
+type Result = Extract<GuestEnding, { kind: "result" }>;
+
+interface Cheat {
+  says: string;
+  prepare?(job: PreparedJob): PreparedJob;
+  ending?(ending: Result, job: PreparedJob): Result;
+  stdout?(bytes: Uint8Array, offset: number): Uint8Array;
+}
+
+const TRUNCATED_FUEL = 20_000_000n;
+const INFLATION = 3n;
+
+export const CHEATS: Record<string, Cheat> = {
+  "wrong-output": {
+    says: "runs the job, then changes one bit of what it printed",
+    stdout: (bytes, offset) => (offset === 0 ? bytes.map((byte, i) => (i === 0 ? byte ^ 1 : byte)) : bytes),
+  },
+  "inflated-fuel": {
+    says: "returns the right output and bills three times the fuel",
+    ending: (ending) => ({ ...ending, fuel: ending.fuel * INFLATION }),
+  },
+  "truncated-run": {
+    says: "stops the job early, says that it completed, and bills as if it had",
+    prepare: (job) => ({ ...job, fuelMax: TRUNCATED_FUEL }),
+    ending: (ending) => (ending.reason === "fuel-limit" ? { ...ending, reason: "completed", exitCode: 0, fuel: ending.fuel * 100n } : ending),
+  },
+  "invented-result": {
+    says: "runs nothing, and invents an ending",
+    prepare: (job) => ({ ...job, fuelMax: 1n }),
+    ending: (ending) => ({ ...ending, reason: "completed", exitCode: 0, fuel: 1_000_000_000n, memoryHash: "42".repeat(32) }),
+  },
+};
+
+function cheatingGuest(guest: RunningGuest, { ending, stdout }: Cheat, job: PreparedJob): RunningGuest {
+  return {
+    ...guest,
+    ended: guest.ended.then((end) => (end.kind === "result" && ending ? ending(end, job) : end)),
+    readStream: async (stream, offset) => {
+      const bytes = await guest.readStream(stream, offset);
+      return stream === "stdout" && stdout ? stdout(bytes, offset) : bytes;
+    },
+  };
+}
+
+export function cheatingDriver(cheat: Cheat, driver: GuestDriver): GuestDriver {
+  return {
+    ...driver,
+    async prepare(job) {
+      const { token, begin } = await driver.prepare(cheat.prepare?.(job) ?? job);
+      return { token, begin: async () => cheatingGuest(await begin(), cheat, job) };
+    },
+  };
+}

@@ -1,0 +1,118 @@
+/** Owners who return wrong results, each in one way, on a real market with a referee: found, blamed, and the money right. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { parseDocumentOf, rootAccountOf, type Payload } from "@xenoservers/protocol";
+import { moneyKey } from "@xenoservers/market";
+import { disputeResult, fetchReceipt, type MarketClient } from "@xenoservers/sdk";
+import { nodeCrypto } from "@xenoservers/protocol/node";
+import { verifyReceipt, type ReExecuted } from "@xenoservers/verify";
+import { CHEATS, cheatingDriver } from "@xenoservers/xenoserver";
+import { orderAndFollow, pythonJob, startMarket, type TestMarket } from "../process/market.ts";
+
+const STAKE = 1_000_000_000n;
+const FUEL = 1_000_000_000_000n;
+const BUDGET = 100_000_000n;
+const SOURCE = "print(sum(i * i for i in range(300_000)))\nopen('/out/x', 'w').write('x')";
+
+let market: TestMarket;
+let referee: string;
+
+async function stakedOwner(name: string): Promise<MarketClient> {
+  const owner = await market.newParty(name, (2n * STAKE).toString());
+  await owner.act("stake", { party: owner.identity.party, amountNanos: STAKE.toString(), direction: "deposit", clientId: owner.newId() });
+  return owner;
+}
+
+beforeAll(async () => {
+  market = await startMarket();
+  const daemon = await market.addServer("referee", await market.newParty("the operator's"));
+  referee = daemon.server.id;
+  await market.operator("referee", { server: referee, active: true, clientId: "ab".repeat(16) });
+});
+afterAll(() => market.close());
+
+const balanceOf = async (party: string, bucket: "available" | "pending" | "staked" | "locked") => {
+  const key = moneyKey(rootAccountOf(party), bucket);
+  return (await market.broker.store.balances([key])).get(key) ?? 0n;
+};
+const onServer = (server: string) => ({
+  conditions: [{ key: "server", op: "=" as const, value: server }],
+  assurance: "replicated" as const,
+  fuelMax: FUEL,
+  budgetNanos: BUDGET,
+});
+
+async function rent(server: string) {
+  const job = await pythonJob(SOURCE, { fuelMax: FUEL });
+  const run = await orderAndFollow(market.customer, job, onServer(server));
+  const { lease } = await run.end();
+  const receipt = await fetchReceipt(market.customer, lease.id, 10_000);
+  const stored = receipt.documents.find(({ kind }) => kind === "order")!;
+  const order = parseDocumentOf(nodeCrypto, "order", stored.envelope);
+  if (!order.ok) throw new Error("no order");
+  return { job, lease, order: order.document.payload };
+}
+
+const linesOf = async (lease: string, reExecuted?: ReExecuted) => {
+  const receipt = await fetchReceipt(market.customer, lease, 10_000);
+  const { lines } = verifyReceipt(nodeCrypto, market.customer.pins, receipt, reExecuted ? { reExecuted } : {});
+  return Object.fromEntries(lines.map(({ check, status, says }) => [check, `${status}: ${says}`]));
+};
+
+it.each(Object.keys(CHEATS))("convicts an owner of %s: pay back, stake to the customer, record marked", async (name) => {
+  const owner = await stakedOwner(name);
+  const { server } = await market.addServer(name, owner, { wrapDriver: (driver) => cheatingDriver(CHEATS[name]!, driver) });
+  const { job, lease, order } = await rent(server.id);
+  expect(lease.end).toMatchObject({ reason: "completed", exitCode: 0 });
+  const { party } = owner.identity;
+  const locked = await balanceOf(party, "locked");
+  expect([locked, await balanceOf(party, "staked")]).toEqual([BigInt(lease.holdNanos), STAKE - BigInt(lease.holdNanos)]);
+  const before = await balanceOf(market.customer.identity.party, "available");
+
+  const { verdict, refereeLease } = await disputeResult(market.customer, lease.id, order, job, BUDGET);
+  expect(verdict).toMatchObject({ owner: party, referee, slashedNanos: lease.holdNanos, refundNanos: lease.end!.dueNanos });
+  const cost = BigInt((await market.customer.read("lease", { params: { id: refereeLease } })).end!.dueNanos);
+  expect(await balanceOf(market.customer.identity.party, "available")).toBe(before + BigInt(lease.end!.dueNanos) + locked - cost);
+  expect([await balanceOf(party, "locked"), await balanceOf(party, "pending"), await balanceOf(party, "staked")]).toEqual([0n, 0n, STAKE - locked]);
+  expect((await market.broker.store.load("party", [party])).get(party)!.data.record).toMatchObject({ leases: 1, convicted: 1 });
+
+  const ruling = parseDocumentOf(nodeCrypto, "result", verdict!.ruling);
+  if (!ruling.ok) throw new Error("no ruling");
+  const alone = await linesOf(lease.id);
+  expect(alone["verdict"]).toMatch(/^claimed: the server signed .* the referee's word/);
+  const again = await linesOf(lease.id, { ...ruling.document.payload, fuel: BigInt(ruling.document.payload.fuel) });
+  expect(again["verdict"]).toMatch(/^proved: /);
+  expect(again["result"]).toMatch(/^failed: the server signed /);
+});
+
+it("leaves an honest owner its pay when a customer disputes falsely, who bears the referee's cost", async () => {
+  const owner = await stakedOwner("honest");
+  const { server } = await market.addServer("honest", owner);
+  const { job, lease, order } = await rent(server.id);
+  const { verdict, refereeLease } = await disputeResult(market.customer, lease.id, order, job, BUDGET);
+  expect(verdict).toBeNull();
+  const { party } = owner.identity;
+  expect(await balanceOf(party, "staked")).toBe(STAKE);
+  expect(await balanceOf(party, "available")).toBe(STAKE + BigInt(lease.end!.ownerNanos));
+  expect(BigInt((await market.customer.read("lease", { params: { id: refereeLease } })).end!.dueNanos)).toBeGreaterThan(0n);
+  expect((await market.broker.store.load("party", [party])).get(party)!.data.record).toMatchObject({ convicted: 0, completed: 1 });
+});
+
+it("refuses a dispute that proves nothing", async () => {
+  const owner = await stakedOwner("refusals");
+  const { server } = await market.addServer("refusals", owner);
+  const first = await rent(server.id);
+  const second = await rent(server.id);
+  const dispute = (lease: string, refereeLease: string, by = market.customer): Promise<Record<string, unknown>> =>
+    by.act("dispute", { lease, party: by.identity.party, refereeLease } satisfies Omit<Payload<"dispute">, "origin" | "seen">);
+  const code = (refusal: string) => ({ refusal: { code: refusal } });
+  await expect(dispute(first.lease.id, second.lease.id)).rejects.toMatchObject(code("not_comparable"));
+  await expect(dispute(first.lease.id, first.lease.id)).rejects.toMatchObject(code("not_comparable"));
+  await expect(dispute(first.lease.id, "ab".repeat(32))).rejects.toMatchObject(code("not_found"));
+  await expect(dispute(first.lease.id, second.lease.id, await market.newParty("stranger"))).rejects.toMatchObject(code("not_found"));
+});
+
+it("does not lease a server whose owner has not the stake that the order locks", async () => {
+  const owner = await market.newParty("poor");
+  const { server } = await market.addServer("poor", owner);
+  await expect(rent(server.id)).rejects.toThrow(/no_match.*stake/);
+});
