@@ -241,6 +241,7 @@ export function program(): Command {
       .command("demo")
       .description("a whole market on this machine: list, rent, run, pay, verify")
       .option("--once", "end after the verified settlement")
+      .option("--cheat <name>", "with an owner who cheats in this way, found and convicted; 'list' names them")
       .option("--data <dir>", "where it lives")
       .option("--port <port>", "of the broker"),
   ).action(async (options) => (await import("./verbs/demo.ts")).demo(options));
