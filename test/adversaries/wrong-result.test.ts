@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { parseDocumentOf, rootAccountOf, type Payload } from "@xenoservers/protocol";
 import { moneyKey } from "@xenoservers/market";
-import { disputeResult, fetchReceipt, type MarketClient } from "@xenoservers/sdk";
+import { disputeResults, fetchReceipt, type MarketClient } from "@xenoservers/sdk";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { verifyReceipt, type ReExecuted } from "@xenoservers/verify";
 import { CHEATS, cheatingDriver } from "@xenoservers/xenoserver";
@@ -68,7 +68,8 @@ it.each(Object.keys(CHEATS))("convicts an owner of %s: pay back, stake to the cu
   expect([locked, await balanceOf(party, "staked")]).toEqual([BigInt(lease.holdNanos), STAKE - BigInt(lease.holdNanos)]);
   const before = await balanceOf(market.customer.identity.party, "available");
 
-  const { verdict, refereeLease } = await disputeResult(market.customer, lease.id, order, job, BUDGET);
+  const { verdicts, refereeLease } = await disputeResults(market.customer, [lease.id], order, job, BUDGET);
+  const verdict = verdicts.get(lease.id);
   expect(verdict).toMatchObject({ owner: party, referee, slashedNanos: lease.holdNanos, refundNanos: lease.end!.dueNanos });
   const cost = BigInt((await market.customer.read("lease", { params: { id: refereeLease } })).end!.dueNanos);
   expect(await balanceOf(market.customer.identity.party, "available")).toBe(before + BigInt(lease.end!.dueNanos) + locked - cost);
@@ -88,7 +89,8 @@ it("leaves an honest owner its pay when a customer disputes falsely, who bears t
   const owner = await stakedOwner("honest");
   const { server } = await market.addServer("honest", owner);
   const { job, lease, order } = await rent(server.id);
-  const { verdict, refereeLease } = await disputeResult(market.customer, lease.id, order, job, BUDGET);
+  const { verdicts, refereeLease } = await disputeResults(market.customer, [lease.id], order, job, BUDGET);
+  const verdict = verdicts.get(lease.id);
   expect(verdict).toBeNull();
   const { party } = owner.identity;
   expect(await balanceOf(party, "staked")).toBe(STAKE);

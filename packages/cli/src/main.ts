@@ -58,6 +58,10 @@ export function program(): Command {
     .command("set <account> <amount>")
     .description("account is an id or 'main'; amount or 'none'")
     .action(async (account: string, amount: string) => (await wallet()).limitSet(account, amount));
+  xeno
+    .command("stake <deposit|withdraw> <amount>")
+    .description("an owner's stake, locked lease by lease where customers ask for it; what is not locked can be withdrawn")
+    .action(async (direction: string, amount: string) => (await wallet()).stake(direction, amount));
   json(
     xeno
       .command("account")
@@ -86,6 +90,7 @@ export function program(): Command {
       .option("--budget <amount>", "most it may cost", "1.00")
       .option("--max-price <amount>", "most per hour")
       .option("--max-time <duration>", "longest run", "1h")
+      .option("--replicas <count>", "on servers of so many owners; shown when their signed results agree, else a referee decides", "1")
       .addOption(
         new Option("--assurance <class>", "replicated: the owner's stake is locked against a wrong result")
           .choices(["isolated", "replicated"])

@@ -7,4 +7,4 @@ export { LeaseSession, type Delivered, type SessionHandlers, type Stream } from 
 export { fetchReceipt } from "./receipt.ts";
 export { bytesBlob, fileBlob, readTree, writeTree, type Blob, type SourceEntry } from "./tree.ts";
 export { PYTHON, runtimeBlob } from "./runtimes.ts";
-export { disputeResult, type Judged } from "./dispute.ts";
+export { disputeResults, type Judged } from "./dispute.ts";

@@ -5,7 +5,7 @@ import {
   LeaseSession,
   RefusedError,
   checkBound,
-  disputeResult,
+  disputeResults,
   fetchReceipt,
   openLink,
   quoteFor,
@@ -114,7 +114,8 @@ export type Outcome = Awaited<ReturnType<typeof rentAndVerify>>;
 export async function disputeAndVerify({ client, step }: Rental, { lease, order, job, reExecuted }: Outcome) {
   step("Carl's own run differs from what Olga signed: he disputes; her pay is frozen, and the market's referee runs the job");
   const before = BigInt((await client.read("accounts")).balances.available);
-  const { verdict, refereeLease } = await disputeResult(client, lease, order, job, BigInt(order.budgetNanos));
+  const { verdicts, refereeLease } = await disputeResults(client, [lease], order, job, BigInt(order.budgetNanos));
+  const verdict = verdicts.get(lease);
   if (!verdict) throw new Error("the referee came to the same result: nobody cheated");
   const cost = (await client.read("lease", { params: { id: refereeLease } })).end!.dueNanos;
   step(`verdict: ${verdict.why}`);

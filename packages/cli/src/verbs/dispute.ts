@@ -1,5 +1,5 @@
 /** `xeno dispute`: a doubted result before the market's referee. */
-import { disputeResult, fetchBound } from "@xenoservers/sdk";
+import { disputeResults, fetchBound } from "@xenoservers/sdk";
 import { keepReceipt } from "../deliver.ts";
 import { openClient } from "../home.ts";
 import { rebuildJob } from "../kept-job.ts";
@@ -12,7 +12,8 @@ export async function dispute(id: string, { budget, json }: { budget: string; js
   const { order } = await fetchBound(client, lease.id);
   const job = await rebuildJob(order.payload.jobHash);
   if (!json) say("the owner's pay is frozen; the referee runs the job again");
-  const { refereeLease, verdict } = await disputeResult(client, lease.id, order.payload, job, parseAmount(budget, "--budget"));
+  const { refereeLease, verdicts } = await disputeResults(client, [lease.id], order.payload, job, parseAmount(budget, "--budget"));
+  const verdict = verdicts.get(lease.id) ?? null;
   await keepReceipt(client, lease.id);
   if (json) return printJson({ lease: lease.id, refereeLease, verdict });
   if (!verdict) {

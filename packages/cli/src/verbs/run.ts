@@ -8,7 +8,6 @@ import {
   RefusedError,
   checkBound,
   openLink,
-  quoteFor,
   signOrder,
   type BuiltJob,
   type MarketClient,
@@ -23,6 +22,9 @@ import { keepJob } from "../kept-job.ts";
 import { parseAmount, parseCount, parseDurationMs, parseGigaFuel, parseSizeMib } from "../parse.ts";
 import { EXIT, UserError, countOf, dim, duration, gigaFuel, mib, money, print, printJson, red, say, shortId, yellow } from "../ui.ts";
 import { endLine } from "./lease.ts";
+import { quoteReplicas, runReplicas } from "./run-replicas.ts";
+
+const REPLICAS_MAX = 7;
 
 export interface RunOptions {
   in?: string;
@@ -35,6 +37,7 @@ export interface RunOptions {
   maxTime: string;
   pay: PaymentTerms;
   assurance: Assurance;
+  replicas: string;
   on: "mine" | "market";
   where: string;
   cpu: string;
@@ -58,7 +61,7 @@ function wantedOf(options: RunOptions): Wanted {
     resources: { vcpu: parseCount(options.cpu, "--cpu", 1024), memoryMib: parseSizeMib(options.mem, "--mem"), diskMib: parseSizeMib(options.disk, "--disk") },
     conditions: conditions.conditions,
     terms: options.pay,
-    assurance: options.assurance,
+    assurance: options.replicas === "1" ? options.assurance : "replicated",
     on: options.on,
     maxPriceNanosPerHour: options.maxPrice === undefined ? null : parseAmount(options.maxPrice, "--max-price"),
     durationMsMax: parseDurationMs(options.maxTime, "--max-time"),
@@ -80,14 +83,22 @@ interface Shown {
   ifServerVanishes: string;
 }
 
-async function showQuote(client: MarketClient, { offer, quote }: Quoted, wanted: Wanted, currency: string, quiet: boolean): Promise<Shown> {
+async function showQuote(
+  client: MarketClient,
+  { offer, quote }: Quoted,
+  more: readonly Quoted[],
+  wanted: Wanted,
+  currency: string,
+  quiet: boolean,
+): Promise<Shown> {
   const { balances } = await client.read("accounts");
+  const holdNanos = more.reduce((sum, each) => sum + each.quote.holdNanos, quote.holdNanos);
   const shown: Shown = {
     server: offer.server,
     ratePerHourNanos: quote.ratePerHourNanos.toString(),
-    holdNanos: quote.holdNanos.toString(),
-    worstNanos: quote.holdNanos.toString(),
-    walletAfterNanos: (BigInt(balances.available) - quote.holdNanos).toString(),
+    holdNanos: holdNanos.toString(),
+    worstNanos: holdNanos.toString(),
+    walletAfterNanos: (BigInt(balances.available) - holdNanos).toString(),
     durationMsMax: quote.durationMsMax,
     trust: trustLine(wanted.assurance),
     ifServerVanishes: ifServerVanishes(wanted.terms),
@@ -97,6 +108,7 @@ async function showQuote(client: MarketClient, { offer, quote }: Quoted, wanted:
   say(
     `server   ${shortId(offer.server)}  ${vcpu} vCPU, ${mib(memoryMib)} memory, ${mib(diskMib)} disk  ${money(shown.ratePerHourNanos, currency)}/h  sandbox ${offer.sandbox}`,
   );
+  for (const { offer: other } of more) say(`replica  ${shortId(other.server)} of another owner  ${money(other.priceNanosPerHour, currency)}/h`);
   say(
     `hold     ${money(shown.holdNanos, currency)} for at most ${gigaFuel(quote.fuelMax)}${quote.fuelBound === "budget" ? " (what your budget pays for)" : ""} and ${duration(quote.durationMsMax)}${quote.timeBound === "budget" ? " (what your budget pays for)" : ""}; what is not used comes back`,
   );
@@ -128,13 +140,24 @@ export async function run(file: string, args: string[], options: RunOptions): Pr
     return;
   }
   const { client, context } = await openClient();
-  const quoted = await quoteFor(client, wanted);
-  const shown = await showQuote(client, quoted, wanted, context.currency, quiet);
+  const replicas = parseCount(options.replicas, "--replicas", REPLICAS_MAX);
+  const [quoted, ...more] = await quoteReplicas(client, wanted, replicas);
+  const shown = await showQuote(client, quoted!, more, wanted, context.currency, quiet);
   if (options.dryRun) {
     if (options.json) printJson({ quote: shown });
     return;
   }
-  await runOnMarket(client, finishJob(parsed, quoted.offer.engine), parsed, wanted, options, context.currency);
+  const job = finishJob(parsed, quoted!.offer.engine);
+  if (replicas > 1) {
+    const { out, json } = options;
+    return runReplicas(client, job, parsed, wanted, replicas, {
+      json: json === true,
+      quiet,
+      currency: context.currency,
+      ...(out === undefined ? {} : { out }),
+    });
+  }
+  await runOnMarket(client, job, parsed, wanted, options, context.currency);
 }
 
 async function runOnMarket(client: MarketClient, job: BuiltJob, parsed: ParsedJob, wanted: Wanted, options: RunOptions, currency: string): Promise<void> {

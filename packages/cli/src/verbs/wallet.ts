@@ -77,6 +77,14 @@ export async function accountCreate(name: string, { limit, parent, json }: { lim
   else print(String(answer["account"]));
 }
 
+export async function stake(direction: string, amount: string): Promise<void> {
+  if (direction !== "deposit" && direction !== "withdraw") throw new UserError(`stake '${direction}': write deposit or withdraw`);
+  const { client, context } = await openClient();
+  await client.act("stake", { party: client.identity.party, amountNanos: parseAmount(amount, "stake").toString(), direction, clientId: client.newId() });
+  const { balances } = await client.read("accounts");
+  print(`${money(balances.staked, context.currency)} staked, ${money(balances.available, context.currency)} available`);
+}
+
 /** Operator documents are signed with the key in the broker's folder. */
 export async function operate<K extends Kind>(dataFolder: string, kind: K, payload: Omit<Payload<K>, "origin" | "seen" | "clientId">): Promise<void> {
   const { loadBrokerKeys } = await import("@xenoservers/xenocorp");

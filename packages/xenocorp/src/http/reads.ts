@@ -1,5 +1,15 @@
 /** What each reading route of the API table answers. Every handler gets the caller's session and shows only what is the caller's. */
-import { allowanceKey, costPerHourNanos, explainExclusions, impliedResources, match, moneyKey, parseConditions, EMPTY_RECORD } from "@xenoservers/market";
+import {
+  allowanceKey,
+  costPerHourNanos,
+  explainExclusions,
+  impliedResources,
+  match,
+  moneyKey,
+  parseConditions,
+  EMPTY_RECORD,
+  type Candidate,
+} from "@xenoservers/market";
 import {
   concatBytes,
   refuse,
@@ -45,6 +55,13 @@ export function createReads(desk: Desktop, market: () => Promise<MarketInfo>): R
     return lease && [lease.customer, lease.owner].includes(session.party) ? lease : refuse("not_found", { lease: idOrPrefix });
   }
   const isRefusal = (value: LeaseRow | Refusal): value is Refusal => "ok" in value;
+
+  /** Whether it is enough depends on the order; its binding looks again. */
+  async function withAnyStake(candidates: readonly Candidate[]): Promise<Candidate[]> {
+    const keyOf = ({ owner }: Candidate): string => moneyKey(rootAccountOf(owner), "staked");
+    const books = await store.balances([...new Set(candidates.map(keyOf))]);
+    return candidates.filter((candidate) => (books.get(keyOf(candidate)) ?? 0n) > 0n);
+  }
 
   async function receiptOf(lease: LeaseRow): Promise<Receipt> {
     const [documents, head] = await Promise.all([store.documentsOf(lease.id), store.logHead()]);
@@ -125,7 +142,9 @@ export function createReads(desk: Desktop, market: () => Promise<MarketInfo>): R
         maxPriceNanosPerHour: null,
         durationMs: query.durationMs,
       };
-      const { matches, excluded } = match(index.all(), wish, desk.now(), query.order);
+      const { matches: fitting, excluded } = match(index.all(), wish, desk.now(), query.order);
+      const matches = query.assurance === "isolated" ? fitting : await withAnyStake(fitting);
+      if (matches.length < fitting.length) excluded["stake"] = fitting.length - matches.length;
       const shown = matches.slice(0, query.limit);
       const parties = await store.load("party", [...new Set(shown.map(({ owner }) => owner))]);
       return {

@@ -1,0 +1,164 @@
+/**
+ * `xeno run --replicas K`: the same job on servers of K different owners. Nothing is shown before their signed results agree; where they differ the
+ * market's referee decides, and the output is that of a replica that it bears out.
+ */
+import { parseDocumentOf, type Payload } from "@xenoservers/protocol";
+import {
+  LeaseSession,
+  RefusedError,
+  checkBound,
+  disputeResults,
+  fetchReceipt,
+  openLink,
+  quoteFor,
+  signOrder,
+  type BoundOrder,
+  type BuiltJob,
+  type MarketClient,
+  type Quoted,
+  type Wanted,
+} from "@xenoservers/sdk";
+import { isComparable, resultDifference } from "@xenoservers/verify";
+import { exitCodeOf, fetchInto, keepReceipt } from "../deliver.ts";
+import type { ParsedJob } from "../job-from-args.ts";
+import { keepJob } from "../kept-job.ts";
+import { EXIT, UserError, dim, money, printJson, red, say, shortId } from "../ui.ts";
+import { endLine } from "./lease.ts";
+
+const RECEIPT_WITHIN_MS = 10_000;
+
+interface Replica {
+  bound: BoundOrder;
+  session: LeaseSession;
+  output: { stdout: Uint8Array[]; stderr: Uint8Array[] };
+}
+
+const excluding = (wanted: Wanted, owners: readonly string[]): Wanted => ({
+  ...wanted,
+  conditions: [...wanted.conditions, ...owners.map((owner) => ({ key: "owner", op: "!=" as const, value: owner }))],
+});
+
+/** One offer each of so many different owners; throws RefusedError `no_match` where there are fewer. */
+export async function quoteReplicas(client: MarketClient, wanted: Wanted, count: number): Promise<Quoted[]> {
+  const quotes: Quoted[] = [];
+  while (quotes.length < count)
+    quotes.push(
+      await quoteFor(
+        client,
+        excluding(
+          wanted,
+          quotes.map(({ offer }) => offer.owner),
+        ),
+      ),
+    );
+  return quotes;
+}
+
+async function place(client: MarketClient, job: BuiltJob, wanted: Wanted, owners: readonly string[]): Promise<BoundOrder> {
+  const order = signOrder(client, excluding(wanted, owners), job.jobHash);
+  const answer = await client.submit(order.envelope);
+  if (!answer.ok) throw new RefusedError(answer);
+  return checkBound(client, order.id, answer.answer["purchaseOrder"]);
+}
+
+/** A draw that cannot be completed leaves nothing running. */
+async function stopAll(client: MarketClient, replicas: readonly Replica[]): Promise<void> {
+  const { party } = client.identity;
+  for (const { bound } of replicas) await client.act("stop", { lease: bound.po.id, party, reason: "too few owners for the replicas" });
+}
+
+async function manifestOf(client: MarketClient, lease: string): Promise<Payload<"result"> | null> {
+  const { documents } = await fetchReceipt(client, lease, RECEIPT_WITHIN_MS);
+  const stored = documents.find(({ kind }) => kind === "result");
+  const parsed = stored && parseDocumentOf(client.crypto, "result", stored.envelope);
+  return parsed?.ok && isComparable(parsed.document.payload) ? parsed.document.payload : null;
+}
+
+export interface ReplicaOptions {
+  out?: string;
+  json: boolean;
+  quiet: boolean;
+  currency: string;
+}
+
+export async function runReplicas(
+  client: MarketClient,
+  job: BuiltJob,
+  parsed: ParsedJob,
+  wanted: Wanted,
+  count: number,
+  { out, json, quiet, currency }: ReplicaOptions,
+): Promise<void> {
+  const replicas: Replica[] = [];
+  const link = openLink(client, {
+    onUp: () => replicas.forEach(({ session }) => session.hint()),
+    onEvent: (event) => replicas.forEach(({ session }) => session.hint(event)),
+  });
+  await keepJob(job);
+  try {
+    while (replicas.length < count) {
+      const owners = replicas.map(({ bound: { po } }) => po.payload.owner);
+      const bound = await place(client, job, wanted, owners).catch(async (error: unknown) => {
+        await stopAll(client, replicas);
+        throw error;
+      });
+      const output: Replica["output"] = { stdout: [], stderr: [] };
+      const session = new LeaseSession(client, bound, job, { onOutput: (stream, bytes) => void output[stream].push(bytes) }, link);
+      replicas.push({ bound, session, output });
+      if (!quiet) say(dim(`replica  ${shortId(bound.po.id)} on ${shortId(bound.po.payload.server)}`));
+    }
+    const ended = await Promise.all(replicas.map(({ session }) => session.settled()));
+    const manifests = await Promise.all(ended.map(({ id }) => manifestOf(client, id)));
+    for (const { id } of ended) await keepReceipt(client, id, 0);
+    if (!quiet) for (const lease of ended) say(endLine(lease, currency));
+    const right = await rightOne(client, job, replicas, manifests, { quiet, currency, budgetNanos: wanted.budgetNanos });
+    const { session, output } = replicas[right]!;
+    await fetchInto(session, out, parsed.shared);
+    process.exitCode = exitCodeOf(ended[right]!);
+    if (json)
+      return printJson({
+        leases: ended.map(({ id }) => id),
+        lease: ended[right]!.id,
+        end: ended[right]!.end,
+        stdout: Buffer.concat(output.stdout).toString(),
+        stderr: Buffer.concat(output.stderr).toString(),
+      });
+    for (const bytes of output.stderr) process.stderr.write(bytes);
+    for (const bytes of output.stdout) process.stdout.write(bytes);
+  } finally {
+    for (const { session } of replicas) session.close();
+    link.stop();
+  }
+}
+
+/** The index of a replica whose result stands. */
+async function rightOne(
+  client: MarketClient,
+  job: BuiltJob,
+  replicas: readonly Replica[],
+  manifests: readonly (Payload<"result"> | null)[],
+  { quiet, currency, budgetNanos }: { quiet: boolean; currency: string; budgetNanos: bigint },
+): Promise<number> {
+  const compared = manifests.flatMap((manifest, i) => (manifest ? [{ manifest, i }] : []));
+  if (compared.length < 2) {
+    process.exitCode = EXIT.xeno;
+    throw new UserError(`only ${compared.length} of ${manifests.length} replicas came to a result: nothing to compare; run it again`);
+  }
+  const [first, ...others] = compared;
+  const difference = others.map(({ manifest }) => resultDifference(first!.manifest, manifest)).find((each) => each !== null);
+  if (difference === undefined) {
+    if (!quiet) say(`agreed   ${compared.length} owners signed the same output, ${first!.manifest.fuel} fuel and memory`);
+    return first!.i;
+  }
+  say(red(`the replicas differ (${difference}): the market's referee runs the job`));
+  const leases = compared.map(({ i }) => replicas[i]!.bound.po.id);
+  const { verdicts } = await disputeResults(client, leases, replicas[0]!.bound.order.payload, job, budgetNanos);
+  for (const [lease, verdict] of verdicts)
+    if (verdict)
+      say(
+        `verdict  ${shortId(lease)}: ${verdict.why}; ${money(verdict.refundNanos, currency)} and ${money(verdict.slashedNanos, currency)} of stake came to you`,
+      );
+  const standing = compared.find(({ i }) => verdicts.get(replicas[i]!.bound.po.id) === null);
+  if (!standing) throw new UserError("the referee bears out none of the replicas: no output is shown; their pay came back to you");
+  return standing.i;
+}

@@ -1,0 +1,78 @@
+/** The customer's command line on a market where one of two owners cheats: replicas, referee, re-execution, tampered receipts. */
+import { execFile } from "node:child_process";
+import path from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { CHEATS, cheatingDriver } from "@xenoservers/xenoserver";
+import { startMarket, type TestMarket } from "./market.ts";
+
+const CLI = path.resolve("packages/cli/bin/xeno.js");
+const HELLO = path.resolve("examples/hello.py");
+
+let market: TestMarket;
+let referee: string;
+
+interface Done {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+const xeno = (...args: string[]): Promise<Done> =>
+  new Promise((resolve) => {
+    const env = { ...process.env, XENO_HOME: path.join(market.folder, "customer") };
+    execFile(process.execPath, [CLI, ...args], { env }, (error, stdout, stderr) => resolve({ code: error ? Number(error.code) : 0, stdout, stderr }));
+  });
+
+async function addStaked(name: string, cheat?: string): Promise<void> {
+  const owner = await market.newParty(name, "2000000000");
+  await owner.act("stake", { party: owner.identity.party, amountNanos: "1000000000", direction: "deposit", clientId: owner.newId() });
+  await market.addServer(name, owner, cheat === undefined ? {} : { wrapDriver: (driver) => cheatingDriver(CHEATS[cheat]!, driver) });
+}
+
+beforeAll(async () => {
+  market = await startMarket();
+  await xeno("login", market.broker.url, "--yes", "--name", "customer", "--context", "test");
+  const { party } = JSON.parse((await xeno("whoami", "--json")).stdout) as { party: string };
+  await market.operator("credit", { party, amountNanos: "10000000000", source: "operator", reference: "test", clientId: "cd".repeat(16) });
+  await addStaked("honest");
+  const judge = await market.addServer("referee", await market.newParty("the operator's"));
+  referee = judge.server.id;
+  await market.operator("referee", { server: referee, active: true, clientId: "ab".repeat(16) });
+});
+afterAll(() => market.close());
+
+it("asks for more owners than there are: says how many conditions excluded", async () => {
+  const { code, stderr } = await xeno("run", HELLO, "--replicas", "2");
+  expect(code).toBe(125);
+  expect(stderr).toMatch(/stake excluded 2/);
+  expect((await xeno("wallet", "--json")).stdout).toContain('"held":"0"');
+});
+
+it("shows the output when two owners agree", async () => {
+  await addStaked("second");
+  const { code, stdout, stderr } = await xeno("run", HELLO, "--replicas", "2");
+  expect([code, stdout]).toEqual([0, "hello, world\n"]);
+  expect(stderr).toMatch(/agreed +2 owners signed the same output/);
+});
+
+it("has the referee decide when they differ, shows the right output and moves the stake", async () => {
+  await addStaked("cheat", "wrong-output");
+  const { code, stdout, stderr } = await xeno("run", HELLO, "--replicas", "3");
+  expect([code, stdout]).toEqual([0, "hello, world\n"]);
+  expect(stderr).toContain("the replicas differ");
+  expect(stderr.match(/verdict /g)).toHaveLength(1);
+  const { stdout: wallet } = await xeno("wallet", "--json");
+  expect(wallet).toContain('"held":"0"');
+});
+
+it("proves a result by running it again, and notices a changed byte", async () => {
+  const { stdout } = await xeno("run", HELLO, "--json", "--where", `server!=${referee}`);
+  const { lease } = JSON.parse(stdout) as { lease: string };
+  const again = await xeno("verify", lease, "--re-execute");
+  expect(again.code).toBe(0);
+  expect(again.stdout).toMatch(/proved .*result +exit code 0: running the same job again gave the same/);
+  const changed = await xeno("verify", lease, "--tamper");
+  expect(changed.code).toBe(1);
+  expect(changed.stdout).toContain("FAILED");
+  expect(changed.stderr).toMatch(/byte \d+ changed from/);
+});
