@@ -1,8 +1,10 @@
 /** `npm run bench -- [NAME]`: figures as JSON lines; exits 1 where a bar is missed. */
+import { engine } from "./engine.ts";
+import { kernels } from "./kernels.ts";
 import { lease } from "./lease.ts";
 import type { Figure } from "./lib/report.ts";
 
-const BENCHES: Record<string, () => Promise<Figure[]>> = { lease };
+const BENCHES: Record<string, () => Promise<Figure[]>> = { lease, kernels, engine };
 
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith("--"));
 const unknown = wanted.find((name) => !BENCHES[name]);

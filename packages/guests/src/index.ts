@@ -1,4 +1,4 @@
-export { createSandbox, type Sandbox } from "./sandbox.ts";
+export { GUEST_NODE_FLAGS, createSandbox, type Sandbox } from "./sandbox.ts";
 export { WorkerPool, isAlive, type ProcessId, type TakenWorker } from "./pool.ts";
 export { Guest, adopt, followTaken, readGuestFile, type GuestEnd } from "./guest.ts";
 export { preparedRuntime, pythonRuntime, type Runtime } from "./runtimes.ts";

@@ -90,7 +90,8 @@ const STACK_KIB = 6 * 1024;
 /** Rewritten functions are larger; with V8's defaults fewer of them would be inlined than of the originals. */
 const INLINING = ["--wasm-inlining-max-size=2000", "--wasm-inlining-budget=20000", "--wasm-inlining-factor=20", "--wasm-inlining-min-budget=500"] as const;
 
-const NODE_FLAGS = [`--max-old-space-size=${HEAP_MIB}`, `--stack-size=${STACK_KIB}`, ...INLINING, "--no-warnings"] as const;
+/** How a guest's Node is started: what benches of the engine use too. */
+export const GUEST_NODE_FLAGS = [`--max-old-space-size=${HEAP_MIB}`, `--stack-size=${STACK_KIB}`, ...INLINING, "--no-warnings"] as const;
 
 /**
  * Starts nothing. `root` is a folder that this call may empty and fill; with `inUse` guests of an earlier daemon live in it, so what is there
@@ -106,7 +107,7 @@ export async function createSandbox(root: string, runtimes: ReadonlyMap<string, 
     return {
       strength: "strong",
       why: "",
-      command: (folder) => [...UNSHARE, "--kill-child", "sh", "-c", ENTER, "sh", staged, folder, ...NODE_FLAGS],
+      command: (folder) => [...UNSHARE, "--kill-child", "sh", "-c", ENTER, "sh", staged, folder, ...GUEST_NODE_FLAGS],
       runtimePath: (name) => `/runtimes/${name}`,
     };
   }
@@ -116,7 +117,7 @@ export async function createSandbox(root: string, runtimes: ReadonlyMap<string, 
     why: problem,
     command: (folder) => [
       node,
-      ...NODE_FLAGS,
+      ...GUEST_NODE_FLAGS,
       "--permission",
       `--allow-fs-read=${app}`,
       `--allow-fs-read=${path.join(staged, "runtimes")}`,
