@@ -85,6 +85,7 @@ beforeEach(async () => {
                 epoch: 1,
                 feeBasisPoints: 0,
                 referees: [],
+                witnesses: [],
                 mergeDelayMs: 1,
                 timings,
                 protocol: { min: 1, max: 1 },

@@ -141,6 +141,7 @@ export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions)
       epoch: 1,
       feeBasisPoints: 500,
       referees: [],
+      witnesses: [],
       mergeDelayMs: config.mergeDelayMs,
       timings,
       protocol: PROTOCOL_RANGE,

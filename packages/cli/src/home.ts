@@ -31,6 +31,8 @@ const zContext = z.strictObject({
   account: z.string(),
   role: z.string(),
   seed: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Pinned at login: whose cosignatures on the log count. */
+  witnesses: z.array(z.strictObject({ name: z.string(), key: z.string().regex(/^[0-9a-f]{64}$/) })).optional(),
 });
 export type Context = z.infer<typeof zContext>;
 const zContexts = z.strictObject({ current: z.string().nullable(), contexts: z.record(z.string(), zContext) });

@@ -26,6 +26,7 @@ export function program(): Command {
       .option("--name <name>", "what the market calls you")
       .option("--context <name>", "name it is kept under here")
       .option("--token <token>", "use a delegated key")
+      .option("--witness <name=key>", "whose cosignatures on the log count; again for each", many, [])
       .option("-y, --yes", "do not ask about the fingerprint"),
   ).action(async (url: string | undefined, options) => (await import("./verbs/login.ts")).login(url, options));
   const context = xeno.command("context").description("markets known here");
@@ -240,7 +241,28 @@ export function program(): Command {
     await act(folder(options.data), "fee", { basisPoints: points === "0" ? 0 : parseCount(points, "fee", 5_000) });
   });
 
+  data(brokerVerb.command("witness <name=key>").description("it may cosign checkpoints here").option("--remove", "no more")).action(
+    async (text: string, options) => {
+      const { parseWitness } = await import("./parse.ts");
+      const { operate: act, folder } = await operate();
+      await act(folder(options.data), "witness", { ...parseWitness(text), active: options.remove !== true });
+    },
+  );
+
   // everyone's
+  xeno
+    .command("witness <url>")
+    .description("watch a broker's log and cosign what extends it; refuse a fork and keep the proof")
+    .option("--name <name>", "of this witness, in its signatures", "witness")
+    .option("--data <dir>", "where its key and memory live")
+    .option("--every <duration>", "how often to look", "5s")
+    .option("--once", "look once and end")
+    .action(async (url: string, options) => (await import("./verbs/witness.ts")).witness(url, options));
+  xeno
+    .command("evidence <file> <file>")
+    .description("two checkpoints or receipts that contradict each other, packed into one file that convicts the broker")
+    .option("--out <file>", "where it goes", "evidence.json")
+    .action(async (first: string, second: string, options) => (await import("./verbs/witness.ts")).evidence(first, second, options));
   json(
     xeno
       .command("demo")

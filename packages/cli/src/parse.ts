@@ -1,5 +1,6 @@
 /** What people type on the command line, read strictly. */
 import { parseMib, parseMoney } from "@xenoservers/market";
+import type { Witness } from "@xenoservers/protocol";
 import { UserError } from "./ui.ts";
 
 const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -32,4 +33,11 @@ const FUEL_PER_GIGA = 1_000_000_000n;
 /** A whole number of giga-fuel (10^9), as fuel. */
 export function parseGigaFuel(text: string, flag: string): bigint {
   return BigInt(parseCount(text, flag, 4_000_000_000)) * FUEL_PER_GIGA;
+}
+
+/** `NAME=KEY`, as `xeno witness` prints it. */
+export function parseWitness(text: string): Witness {
+  const match = /^([a-z0-9.-]{1,64})=([0-9a-f]{64})$/.exec(text);
+  if (!match) throw new UserError(`the witness '${text.slice(0, 100)}' must be NAME=KEY, as xeno witness prints it`);
+  return { name: match[1]!, key: match[2]! };
 }

@@ -331,6 +331,15 @@ export const API = {
     reply: z.object({ index: z.int(), size: z.int(), proof: z.array(zId) }),
     refusals: ["bad_request", "not_found", "rate_limited", "unavailable"],
   },
+  cosign: {
+    method: "POST",
+    path: "/api/v1/log/cosignature",
+    access: "public",
+    summary: "A checkpoint with the cosignature of one of the market's witnesses",
+    body: z.strictObject({ note: z.string().max(4_000) }),
+    reply: z.object({ size: z.int() }),
+    refusals: ["bad_request", "bad_signature", "key_not_allowed", "conflict", "rate_limited", "unavailable"],
+  },
   consistency: {
     method: "GET",
     path: "/api/v1/log/consistency",

@@ -205,6 +205,7 @@ const schemas = {
   }),
   objection: z.strictObject({ ...base, lease: zId, party: zParty, expectedDueNanos: zNanos, reason: zText }),
   referee: z.strictObject({ ...base, server: zServer, active: z.boolean(), clientId: hex(16) }),
+  witness: z.strictObject({ ...base, name: z.string().regex(/^[a-z0-9.-]{1,64}$/), key: zKey, active: z.boolean(), clientId: hex(16) }),
   dispute: z.strictObject({ ...base, lease: zId, party: zParty, refereeLease: zId }),
   verdict: z.strictObject({
     ...base,
@@ -276,6 +277,7 @@ export const KIND_TABLE: Record<Kind, KindRow> = {
   settlement: { signedBy: "broker", public: false },
   objection: { signedBy: ["root", "device", "server"], public: false },
   referee: { signedBy: "operator", public: true },
+  witness: { signedBy: "operator", public: true },
   dispute: { signedBy: ["root", "device", "ci"], public: false },
   verdict: { signedBy: "broker", public: true },
   epoch: { signedBy: "broker", public: true },

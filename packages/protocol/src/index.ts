@@ -7,6 +7,8 @@ export * from "./envelope.ts";
 export * from "./ids.ts";
 export * from "./merkle.ts";
 export * from "./checkpoint.ts";
+export * from "./cosignature.ts";
+export * from "./evidence.ts";
 export * from "./leaf.ts";
 export * from "./api.ts";
 export * from "./enrol-token.ts";

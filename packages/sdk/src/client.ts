@@ -34,7 +34,7 @@ export class RefusedError extends Error {
   }
 }
 
-export type ReadName = Exclude<RouteName, "submit" | "submitMany" | "challenge" | "token">;
+export type ReadName = Exclude<RouteName, "submit" | "submitMany" | "challenge" | "token" | "cosign">;
 interface ReadRequest<N extends RouteName> {
   params?: RouteParams<N>;
   query?: RouteQueryInput<N>;

@@ -3,3 +3,4 @@ export { computeBill, settlementProblem, type BillInput } from "./bill.ts";
 export { verifyReceipt, type Line, type OwnFacts, type Verification } from "./receipt.ts";
 export { resultProblem, stoppedAt, type ReExecuted } from "./re-execution.ts";
 export { isComparable, refereeProblem, resultDifference } from "./comparison.ts";
+export { isEvidence, packFork, verifyEvidence } from "./evidence.ts";

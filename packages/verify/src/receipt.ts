@@ -5,10 +5,12 @@
  */
 import { checkClaim, formatMoney, meteringOf } from "@xenoservers/market";
 import {
+  cosignatureOf,
   fromHex,
   leafHashOf,
   parseDocument,
   parseDocumentOf,
+  quorumOf,
   serverIdOf,
   verifyCheckpoint,
   verifyInclusion,
@@ -19,6 +21,7 @@ import {
   type Receipt,
   type ReceiptDocument,
   type SignedDocument,
+  type Witness,
 } from "@xenoservers/protocol";
 import { resultProblem, type ReExecuted } from "./re-execution.ts";
 import { refereeProblem, resultDifference } from "./comparison.ts";
@@ -40,6 +43,8 @@ export interface OwnFacts {
   customerKey?: string;
   /** What the verifier received, to compare with the result manifest. */
   outputDigest?: string;
+  /** Whose cosignatures count; log facts are proved when more than half of them signed. */
+  witnesses?: readonly Witness[];
   /** What running the job again here came to: proves the result right, or wrong. */
   reExecuted?: ReExecuted;
 }
@@ -94,7 +99,7 @@ export function verifyReceipt(crypto: Crypto, pins: MarketPins, untrusted: unkno
   if (!receipt) return { ok: false, lines };
   const documents = check("signatures", () => openDocuments(crypto, receipt));
   if (!documents) return { ok: false, lines };
-  check("log", () => checkLog(crypto, pins, receipt));
+  check("log", () => checkLog(crypto, pins, receipt, own.witnesses ?? []));
   const bound = check("purchase order", () => checkBound(crypto, pins, receipt, documents, own));
   if (!bound) return { ok: false, lines };
   check("opening", () => checkOpening(pins, bound, documents));
@@ -117,7 +122,7 @@ function openDocuments(crypto: Crypto, receipt: Receipt) {
   return { says: `${opened.length} documents, each signed by the key it names and unchanged`, value: new Documents(opened) };
 }
 
-function checkLog(crypto: Crypto, pins: MarketPins, receipt: Receipt) {
+function checkLog(crypto: Crypto, pins: MarketPins, receipt: Receipt, witnesses: readonly Witness[]) {
   const checkpoint = verifyCheckpoint(crypto, pins.keys.checkpoints, receipt.checkpoint);
   must(checkpoint, "the checkpoint is not signed by the broker's pinned log key");
   must(checkpoint.origin.startsWith(`${pins.origin}/log/`) && checkpoint.size === receipt.size, "the checkpoint is of another log or size");
@@ -136,9 +141,12 @@ function checkLog(crypto: Crypto, pins: MarketPins, receipt: Receipt) {
   for (const stored of receipt.documents)
     must(stored.index === null || included(stored), `the ${stored.kind} document's proof does not lead to the checkpoint's root`);
   const rest = waiting.length > 0 ? `; ${waiting.length} not in the log yet` : "";
+  const signed = witnesses.filter((witness) => cosignatureOf(crypto, witness, receipt.checkpoint) !== null).length;
+  const proved = witnesses.length > 0 && signed >= quorumOf(witnesses.length) && waiting.length === 0;
+  const by = witnesses.length === 0 ? "no witness is pinned here" : `${signed} of ${witnesses.length} pinned witnesses cosigned this checkpoint`;
   return {
-    status: "claimed" as const,
-    says: `${receipt.documents.length - waiting.length} of ${receipt.documents.length} documents are in the log of ${checkpoint.size} leaves${rest}; no witness has cosigned this checkpoint`,
+    status: proved ? ("proved" as const) : ("claimed" as const),
+    says: `${receipt.documents.length - waiting.length} of ${receipt.documents.length} documents are in the log of ${checkpoint.size} leaves${rest}; ${by}`,
   };
 }
 

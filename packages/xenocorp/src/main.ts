@@ -16,6 +16,7 @@ import { createHttpServer } from "./http/server.ts";
 import { Sessions } from "./http/sessions.ts";
 import { booksProblems } from "./jobs/books.ts";
 import { startLoop } from "./jobs/loop.ts";
+import { witnessesOf } from "./log/cosigned.ts";
 import { sequence, startEpoch } from "./log/sequencer.ts";
 import { migrate } from "./migrations/migrate.ts";
 import { startEmbeddedPostgres } from "./store/embedded.ts";
@@ -113,6 +114,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     epoch: (await store.logHead())?.epoch ?? 1,
     feeBasisPoints: Number((await store.load("setting", ["fee"])).get("fee")?.data.value ?? 0),
     referees: ((await store.load("setting", ["referees"])).get("referees")?.data.value as string[] | undefined) ?? [],
+    witnesses: await witnessesOf(desktop),
     mergeDelayMs: config.mergeDelayMs,
     timings: config.timings,
     protocol: PROTOCOL_RANGE,

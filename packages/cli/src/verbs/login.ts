@@ -5,12 +5,14 @@ import { MarketClient, RefusedError, fetchMarket, fingerprintOf, identityOf, pin
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { readContexts, saveContext, type Context } from "../home.ts";
 import { parseCiToken } from "../ci-token.ts";
+import { parseWitness } from "../parse.ts";
 import { UserError, print, printJson, say } from "../ui.ts";
 
 export interface LoginOptions {
   name?: string;
   context?: string;
   token?: string;
+  witness: string[];
   yes?: boolean;
   json?: boolean;
 }
@@ -38,6 +40,7 @@ export async function login(url: string | undefined, options: LoginOptions): Pro
   if (token) context = { url: address, pins, currency: market.currency, party: token.party, account: token.account, role: "ci", seed: token.seed };
   else if (earlier) context = { ...earlier, url: address };
   else context = await register(address, market.currency, pins, options.name ?? process.env["USER"] ?? "customer");
+  if (options.witness.length > 0) context.witnesses = options.witness.map(parseWitness);
   await saveContext(name, context);
   if (options.json) printJson({ context: name, party: context.party, account: context.account, fingerprint });
   else print(`you are ${context.party} in ${name}`);

@@ -3,9 +3,9 @@ import { randomInt } from "node:crypto";
 import { readFile, readdir } from "node:fs/promises";
 import path from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { KIND_TABLE, parseDocumentOf, zReceipt, type Kind, type Receipt } from "@xenoservers/protocol";
+import { KIND_TABLE, cosignatureOf, parseDocumentOf, zReceipt, type Kind, type Receipt, type Witness } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { stoppedAt, verifyReceipt, type ReExecuted } from "@xenoservers/verify";
+import { isEvidence, stoppedAt, verifyEvidence, verifyReceipt, type ReExecuted, type Verification } from "@xenoservers/verify";
 import { keepReceipt } from "../deliver.ts";
 import { currentContext, home, openClient } from "../home.ts";
 import { UserError, green, print, printJson, red, say, shortId, table, when, yellow } from "../ui.ts";
@@ -14,8 +14,17 @@ interface Json {
   json?: boolean;
 }
 
+async function evidenceIn(file: string): Promise<unknown> {
+  try {
+    const value: unknown = JSON.parse(await readFile(file, "utf8"));
+    return isEvidence(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
 /** A receipt by lease (saved here, or fetched) or by file. */
-async function readReceipt(leaseOrFile: string): Promise<{ receipt: unknown; file: string }> {
+async function readReceipt(leaseOrFile: string, witnesses: readonly Witness[]): Promise<{ receipt: unknown; file: string }> {
   const fromFile = await readFile(leaseOrFile, "utf8").catch(() => null);
   if (fromFile !== null) return { receipt: JSON.parse(fromFile), file: leaseOrFile };
   if (!/^[0-9a-f]{4,64}$/.test(leaseOrFile)) throw new UserError(`there is no file ${leaseOrFile}, and it is no lease id`);
@@ -24,12 +33,25 @@ async function readReceipt(leaseOrFile: string): Promise<{ receipt: unknown; fil
   if (saved.length === 1) {
     const file = path.join(home.receipts, saved[0]!);
     const receipt = JSON.parse(await readFile(file, "utf8")) as Receipt;
-    if (receipt.documents.every(({ index }) => index !== null) && receipt.documents.some(({ kind }) => kind === "settlement")) return { receipt, file };
+    const complete = receipt.documents.every(({ index }) => index !== null) && receipt.documents.some(({ kind }) => kind === "settlement");
+    const witnessed = witnesses.every((witness) => cosignatureOf(nodeCrypto, witness, receipt.checkpoint) !== null);
+    if (complete && witnessed) return { receipt, file };
+    if (complete) return { receipt: (await fetchedAgain(receipt.lease)) ?? receipt, file };
   }
   const { client } = await openClient();
   const lease = await client.read("lease", { params: { id: leaseOrFile } });
   const file = await keepReceipt(client, lease.id);
   return { receipt: JSON.parse(await readFile(file, "utf8")), file };
+}
+
+/** The same receipt with what witnesses have cosigned since; null when the broker is not reached. */
+async function fetchedAgain(lease: string): Promise<unknown> {
+  try {
+    const { client } = await openClient();
+    return JSON.parse(await readFile(await keepReceipt(client, lease, 0), "utf8"));
+  } catch {
+    return null;
+  }
 }
 
 const MARKS = { proved: green("proved "), claimed: yellow("claimed"), failed: red("FAILED ") };
@@ -65,11 +87,22 @@ async function reExecuteFor(receipt: unknown): Promise<ReExecuted> {
 
 /** Offline once the receipt is saved here. */
 export async function verify(leaseOrFile: string, { json, reExecute, tamper }: Json & { reExecute?: boolean; tamper?: boolean }): Promise<void> {
+  const evidence = await evidenceIn(leaseOrFile);
+  if (evidence !== null) {
+    const known = await currentContext().catch(() => null); // evidence convicts on a machine that never saw the market, too
+    return showVerification(verifyEvidence(nodeCrypto, evidence, known?.context.pins.keys.checkpoints ?? null), leaseOrFile, json === true);
+  }
   const { context } = await currentContext();
-  const { receipt: found, file } = await readReceipt(leaseOrFile);
+  const { witnesses } = context;
+  const { receipt: found, file } = await readReceipt(leaseOrFile, witnesses ?? []);
   const { receipt, says } = tamper ? tampered(found) : { receipt: found, says: "" };
-  const { ok, lines } = verifyReceipt(nodeCrypto, context.pins, receipt, reExecute ? { reExecuted: await reExecuteFor(receipt) } : {});
+  const reExecuted = reExecute ? { reExecuted: await reExecuteFor(receipt) } : {};
+  const verification = verifyReceipt(nodeCrypto, context.pins, receipt, { ...reExecuted, ...(witnesses ? { witnesses } : {}) });
   if (says !== "") say(says);
+  showVerification(verification, file, json === true);
+}
+
+function showVerification({ ok, lines }: Verification, file: string, json: boolean): void {
   if (json) printJson({ ok, lines, file });
   else {
     for (const { status, check, says } of lines) print(`${MARKS[status]}  ${check.padEnd(14)} ${says}`);
@@ -79,7 +112,7 @@ export async function verify(leaseOrFile: string, { json, reExecute, tamper }: J
 }
 
 export async function receiptShow(leaseOrFile: string, { public: outside, json }: Json & { public?: boolean }): Promise<void> {
-  const { receipt } = (await readReceipt(leaseOrFile)) as { receipt: Receipt };
+  const { receipt } = (await readReceipt(leaseOrFile, [])) as { receipt: Receipt };
   if (json && !outside) return printJson(receipt);
   const rows = receipt.documents.map(({ kind, at, index, leaf, id }) => ({
     index,

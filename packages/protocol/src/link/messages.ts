@@ -22,6 +22,8 @@ export const zMarketInfo = z.strictObject({
   feeBasisPoints: z.int(),
   /** Servers whose results decide disputes. */
   referees: z.array(zServer),
+  /** Who cosigns checkpoints of the log. */
+  witnesses: z.array(z.strictObject({ name: z.string(), key: z.string() })),
   mergeDelayMs: z.int(),
   timings: z.strictObject({ acceptWithinMs: z.int(), startWithinMs: z.int(), claimIntervalMs: z.int(), graceMs: z.int(), disputeWindowMs: z.int() }),
   protocol: z.strictObject({ min: z.int(), max: z.int() }),

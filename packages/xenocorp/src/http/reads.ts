@@ -27,6 +27,7 @@ import type { MarketInfo } from "@xenoservers/protocol/link";
 import { leaseView } from "../desk/lease-view.ts";
 import type { Desktop } from "../desk/round.ts";
 import { consistencyProof, inclusionProof, tile } from "../log/proofs.ts";
+import { cosignedHead } from "../log/cosigned.ts";
 import { publishedLeaf } from "../log/sequencer.ts";
 import { booksProblems } from "../jobs/books.ts";
 import type { LeaseRow } from "../store/store.ts";
@@ -38,7 +39,7 @@ export interface Request<N extends RouteName> {
   query: RouteQuery<N>;
 }
 type Read<N extends RouteName> = (request: Request<N>) => Promise<RouteReply<N> | Uint8Array | Refusal>;
-export type ReadRoute = Exclude<RouteName, "submit" | "submitMany" | "challenge" | "token">;
+export type ReadRoute = Exclude<RouteName, "submit" | "submitMany" | "challenge" | "token" | "cosign">;
 export type Reads = { [N in ReadRoute]: Read<N> };
 
 /** Sizes of a job when a search does not say. */
@@ -64,21 +65,30 @@ export function createReads(desk: Desktop, market: () => Promise<MarketInfo>): R
   }
 
   async function receiptOf(lease: LeaseRow): Promise<Receipt> {
-    const [documents, head] = await Promise.all([store.documentsOf(lease.id), store.logHead()]);
-    const size = head?.size ?? 0;
-    const proved = await Promise.all(
-      documents.map(async ({ id, kind, envelope, at, salt, leaf }) => {
-        const proof = await inclusionProof(store, crypto, leaf, size);
-        return { kind, id, envelope, at, salt, leaf, index: proof?.index ?? null, proof: proof?.proof ?? [] };
-      }),
-    );
+    const [documents, latest, cosigned] = await Promise.all([store.documentsOf(lease.id), store.logHead(), cosignedHead(desk)]);
+    const provedAt = (size: number) =>
+      Promise.all(
+        documents.map(async ({ id, kind, envelope, at, salt, leaf }) => {
+          const proof = await inclusionProof(store, crypto, leaf, size);
+          return { kind, id, envelope, at, salt, leaf, index: proof?.index ?? null, proof: proof?.proof ?? [] };
+        }),
+      );
+    // the cosigned checkpoint, when it covers the whole lease
+    const ofThisLog =
+      cosigned && latest && verifyCheckpoint(crypto, keys.checkpoints.publicKey, latest.checkpoint)?.origin === cosigned.origin ? cosigned : null;
+    const witnessed = ofThisLog && (await provedAt(ofThisLog.size));
+    const covers = witnessed?.every(({ index: at }) => at !== null) === true;
+    const proved = covers ? witnessed : await provedAt(latest?.size ?? 0);
+    const { checkpoint, size } = covers
+      ? { checkpoint: ofThisLog!.note, size: ofThisLog!.size }
+      : { checkpoint: latest?.checkpoint ?? "", size: latest?.size ?? 0 };
     const { origin, keys: publicKeys } = await market();
     return {
       format: "xenoservers-receipt-1",
       lease: lease.id,
       market: { origin, keys: publicKeys },
       documents: proved,
-      checkpoint: head?.checkpoint ?? "",
+      checkpoint,
       size,
     };
   }

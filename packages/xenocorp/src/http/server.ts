@@ -9,6 +9,7 @@ import type { Desk } from "../desk/desk.ts";
 import type { LinkHub } from "./link-hub.ts";
 import type { Reads } from "./reads.ts";
 import type { Session, Sessions } from "./sessions.ts";
+import { acceptCosignature } from "../log/cosigned.ts";
 import { streamEvents } from "./event-stream.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
@@ -179,6 +180,8 @@ async function handle(name: RouteName, session: Session | null, parsed: Record<s
       const login = await sessions.login((parsed["body"] as { login: unknown }).login);
       return login.ok ? { ...sessions.token(login), party: login.party } : login;
     }
+    case "cosign":
+      return acceptCosignature(desk.desktop, (parsed["body"] as { note: string }).note);
     default:
       return (reads[name] as (request: unknown) => Promise<unknown>)({ session, params: parsed["params"], query: parsed["query"] });
   }

@@ -1,0 +1,105 @@
+/** A witness of the log: it cosigns what extends, customers see log facts proved, and a broker that forks its log is convicted offline. */
+import { execFile } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import path from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { signCheckpoint, verifyCheckpoint, type Checkpoint } from "@xenoservers/protocol";
+import { nodeCrypto } from "@xenoservers/protocol/node";
+import { startMarket, type TestMarket } from "./market.ts";
+
+const CLI = path.resolve("packages/cli/bin/xeno.js");
+const HELLO = path.resolve("examples/hello.py");
+
+let market: TestMarket;
+let pinned: string;
+
+const xeno = (who: string, ...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
+  new Promise((resolve) => {
+    const env = { ...process.env, XENO_HOME: path.join(market.folder, who) };
+    execFile(process.execPath, [CLI, ...args], { env }, (error, stdout, stderr) => resolve({ code: error ? Number(error.code) : 0, stdout, stderr }));
+  });
+const look = (url = market.broker.url) => xeno("witness", "witness", url, "--once", "--name", "w1");
+const logLine = async (lease: string): Promise<{ status: string; says: string }> => {
+  const { stdout } = await xeno("customer", "verify", lease, "--json");
+  return (JSON.parse(stdout) as { lines: { check: string; status: string; says: string }[] }).lines.find(({ check }) => check === "log")!;
+};
+
+/** The broker as it shows itself to the witness alone: another checkpoint, everything else passed on. */
+async function twoFaced(forge: (honest: Checkpoint) => string): Promise<Server> {
+  const server = createServer((request, response) => {
+    void (async () => {
+      const answer = await fetch(new URL(request.url!, market.broker.url));
+      const text = await answer.text();
+      if (request.url !== "/log/checkpoint") return response.writeHead(answer.status, { "content-type": "application/json" }).end(text);
+      return response.end(forge(verifyCheckpoint(nodeCrypto, market.broker.loaded.keys.checkpoints.publicKey, text)!));
+    })();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return server;
+}
+const urlOf = (server: Server): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+const forged = (checkpoint: Partial<Checkpoint>) => (honest: Checkpoint) =>
+  signCheckpoint(nodeCrypto, market.broker.loaded.keys.checkpoints, { ...honest, ...checkpoint });
+
+beforeAll(async () => {
+  market = await startMarket();
+  const first = await look();
+  pinned = first.stdout.trim();
+  expect(first.stderr).toContain("no witness of this market");
+  await market.operator("witness", { name: "w1", key: pinned.split("=")[1]!, active: true, clientId: "ab".repeat(16) });
+  expect((await xeno("customer", "login", market.broker.url, "--yes", "--name", "c", "--context", "test", "--witness", pinned)).code).toBe(0);
+  const { party } = JSON.parse((await xeno("customer", "whoami", "--json")).stdout) as { party: string };
+  await market.operator("credit", { party, amountNanos: "10000000000", source: "operator", reference: "test", clientId: "cd".repeat(16) });
+});
+afterAll(() => market.close());
+
+it("turns log facts from claimed to proved once the pinned witness has cosigned", async () => {
+  const { lease } = JSON.parse((await xeno("customer", "run", HELLO, "--json")).stdout) as { lease: string };
+  await new Promise((resolve) => setTimeout(resolve, 1_000)); // the sequencer takes what is pending
+  expect(await logLine(lease)).toMatchObject({ status: "claimed", says: expect.stringContaining("0 of 1 pinned witnesses") });
+  const { code, stderr } = await look();
+  expect([code, stderr]).toEqual([0, expect.stringMatching(/cosigned \d+ leaves/)]);
+  expect(await logLine(lease)).toMatchObject({ status: "proved", says: expect.stringContaining("1 of 1 pinned witnesses") });
+});
+
+it("refuses another log of the same size, and keeps what convicts the broker anywhere", async () => {
+  await look();
+  const server = await twoFaced(forged({ root: "13".repeat(32) }));
+  const { code, stderr } = await look(urlOf(server));
+  server.close();
+  expect(code).not.toBe(0);
+  expect(stderr).toContain("NOT cosigned: two logs of the same size");
+  const file = /checkpoints are in (\S+\.json)/.exec(stderr)![1]!;
+  const verdict = await xeno("nobody", "verify", file);
+  expect([verdict.code, verdict.stdout]).toEqual([0, expect.stringMatching(/proved +fork .*its broker cheats/)]);
+  const changed = path.join(market.folder, "changed.json");
+  await writeFile(changed, (await readFile(file, "utf8")).replace("13131313", "14141414").replace(/ExMT/, "ExMU"));
+  expect((await xeno("nobody", "verify", changed)).code).toBe(1);
+});
+
+it("refuses a log that shrank, and one that does not begin with what was cosigned", async () => {
+  for (const [checkpoint, why] of [
+    [{ size: 1 }, "shrank"],
+    [{ size: 1_000_000, root: "77".repeat(32) }, "does not begin with"],
+  ] as const) {
+    const server = await twoFaced(forged(checkpoint));
+    const { code, stderr } = await look(urlOf(server));
+    server.close();
+    expect(code).not.toBe(0);
+    expect(stderr).toContain(why);
+  }
+});
+
+it("packs two contradicting checkpoints from anywhere, and nothing else", async () => {
+  const { keys } = market.broker.loaded;
+  const note = await (await fetch(new URL("/log/checkpoint", market.broker.url))).text();
+  const honest = verifyCheckpoint(nodeCrypto, keys.checkpoints.publicKey, note)!;
+  const files = { honest: path.join(market.folder, "a.txt"), other: path.join(market.folder, "b.txt"), out: path.join(market.folder, "e.json") };
+  await writeFile(files.honest, note);
+  await writeFile(files.other, forged({ root: "55".repeat(32) })(honest));
+  expect((await xeno("customer", "evidence", files.honest, files.honest, "--out", files.out)).code).toBe(125);
+  expect((await xeno("customer", "evidence", files.honest, files.other, "--out", files.out)).code).toBe(0);
+  expect((await xeno("nobody", "verify", files.out)).code).toBe(0);
+});
