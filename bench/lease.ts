@@ -144,9 +144,9 @@ export async function lease(): Promise<Figure[]> {
         stdin: bytesBlob(new Uint8Array()),
         engine: ENGINE_VERSION,
         memoryMibMax: 16,
-        diskMibMax: 16,
+        diskMibMax: 1,
         outputMibMax: 1,
-        fuelMax: 10n ** 12n,
+        fuelMax: 10n ** 15n,
       });
     const sessions = new Set<LeaseSession>();
     const hint = (event?: LinkEvent) => sessions.forEach((session) => session.hint(event));

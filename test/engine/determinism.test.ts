@@ -13,12 +13,11 @@ const MODULES = 150;
 const LIFTOFF = ["--liftoff-only"];
 const TURBOFAN = ["--no-liftoff", "--no-wasm-tier-up"];
 
-async function lines(flags: readonly string[], ...more: string[]): Promise<string[]> {
-  const { stdout } = await promisify(execFile)(process.execPath, ["--stack-size=6144", ...flags, script, "1", String(MODULES), ...more], {
-    maxBuffer: 1 << 24,
-  });
+async function linesOf(flags: readonly string[], file: string, args: readonly string[]): Promise<string[]> {
+  const { stdout } = await promisify(execFile)(process.execPath, ["--stack-size=6144", ...flags, file, ...args], { maxBuffer: 1 << 24 });
   return stdout.trim().split("\n");
 }
+const lines = (flags: readonly string[], ...more: string[]): Promise<string[]> => linesOf(flags, script, ["1", String(MODULES), ...more]);
 
 describe("determinism", () => {
   it("gives the same ending, fuel and memory under every compiler tier and stack size", async () => {
@@ -28,6 +27,14 @@ describe("determinism", () => {
     const endings = new Set(reference.map((line) => /"kind":"([a-z-]+)"/.exec(line)?.[1]));
     for (const kind of ["exit", "trap", "fuel-limit", "memory-limit"]) expect(endings).toContain(kind);
     for (const flags of [TURBOFAN, [], ["--stack-size=7000", "--no-wasm-inlining"]]) expect(await lines(flags)).toEqual(reference);
+  });
+
+  it("meets its own limit on the stack before V8's, whatever calls itself and however it was compiled", async () => {
+    const recursion = path.join(import.meta.dirname, "run-recursion.ts");
+    const reference = await linesOf(LIFTOFF, recursion, []);
+    expect(reference.filter((line) => !line.includes("call stack exhausted"))).toEqual([]);
+    for (const flags of [TURBOFAN, [], ["--no-liftoff", "--wasm-inlining-max-size=2000", "--wasm-inlining-budget=20000", "--wasm-inlining-factor=20"]])
+      expect(await linesOf(flags, recursion, [])).toEqual(reference);
   });
 
   it("has something to hide: the same modules as they were differ between tiers", async () => {

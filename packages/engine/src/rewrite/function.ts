@@ -98,6 +98,7 @@ interface Label {
   reached: boolean;
 }
 
+const bytesOf = (types: readonly number[]): number => types.reduce((sum, type) => sum + (type === V128 ? 16 : 8), 0);
 const isFloat = (type: number): boolean => type === F32 || type === F64 || type === V128;
 
 export class FunctionRewriter {
@@ -118,6 +119,8 @@ export class FunctionRewriter {
   #labels: Label[] = [];
   #stackBytes = 0;
   #stackBytesMax = 0;
+  /** Of the arguments and results of the largest call: they lie on the machine's stack, twice where a compiler copies them. */
+  #callBytesMax = 0;
   #pending = 0;
   #calls = false;
   #tailCalls = false;
@@ -168,7 +171,7 @@ export class FunctionRewriter {
     this.#scratch.clear();
     this.#types.length = 0;
     this.#dirty.length = 0;
-    this.#stackBytes = this.#stackBytesMax = this.#pending = 0;
+    this.#stackBytes = this.#stackBytesMax = this.#callBytesMax = this.#pending = 0;
     this.#calls = this.#tailCalls = false;
     this.#loopEnded = false;
     this.#body.clear();
@@ -609,6 +612,7 @@ export class FunctionRewriter {
 
   #invoke(opcode: number, type: FunctionType, operands: number, immediates: () => void): void {
     this.#calls = true;
+    this.#callBytesMax = Math.max(this.#callBytesMax, bytesOf(type.params) + bytesOf(type.results));
     this.#pending++;
     this.#handFuel();
     const tail = opcode === OP.returnCall || opcode === OP.returnCallIndirect;
@@ -763,8 +767,7 @@ export class FunctionRewriter {
   /* ---- putting it together ---- */
 
   #assemble(out: Writer): void {
-    const bytesOf = (types: readonly number[]): number => types.reduce((sum, type) => sum + (type === V128 ? 16 : 8), 0);
-    const frame = FRAME_BYTES_BASE + bytesOf(this.#locals) + this.#stackBytesMax;
+    const frame = FRAME_BYTES_BASE + bytesOf(this.#locals) + this.#stackBytesMax + 2 * (this.#callBytesMax + bytesOf(this.#type.results));
     const counted = this.#calls || frame > LEAF_FRAME_BYTES_MAX;
     const head = this.#head;
     head.clear();

@@ -20,8 +20,9 @@ export const ADDED = {
   global: "xeno.g",
 } as const;
 
-/** A table without a maximum of its own may grow to this; past it `table.grow` fails everywhere alike. */
-const TABLE_ENTRIES_MAX = 1_000_000;
+/** A table without a maximum of its own may grow to this; past it `table.grow` fails everywhere alike. Tables lie in the host's own heap. */
+const TABLE_ENTRIES_MAX = 200_000;
+const TABLES_MAX = 4;
 const PAGES_MAX = 65_536;
 /** Fuel for a page of fresh memory, as a power of two. */
 const FUEL_PER_PAGE_LOG2 = 10;
@@ -65,6 +66,7 @@ export function rewriteModule(bytes: Uint8Array): Uint8Array {
     for (const type of functions) w.u32(type);
     w.u32(growType);
   });
+  if (module.tables.length > TABLES_MAX) throw new Refusal(`${module.tables.length} tables`, 0, `at most ${TABLES_MAX} are offered`);
   if (module.tables.length > 0)
     section(out, 4, (w) => {
       w.u32(module.tables.length);
