@@ -96,7 +96,7 @@ it("leaves an honest owner its pay when a customer disputes falsely, who bears t
   expect(await balanceOf(party, "staked")).toBe(STAKE);
   expect(await balanceOf(party, "available")).toBe(STAKE + BigInt(lease.end!.ownerNanos));
   expect(BigInt((await market.customer.read("lease", { params: { id: refereeLease } })).end!.dueNanos)).toBeGreaterThan(0n);
-  expect((await market.broker.store.load("party", [party])).get(party)!.data.record).toMatchObject({ convicted: 0, completed: 1 });
+  expect((await market.broker.store.load("party", [party])).get(party)!.data.record).toMatchObject({ convicted: 0, audited: 1, completed: 1 });
 });
 
 it("refuses a dispute that proves nothing", async () => {

@@ -145,7 +145,7 @@ describe("a lease", () => {
     await h.later(60_000);
     expect(await available(server.owner)).toBe(1_800n);
     const owner = (await h.store.load("party", [server.owner.party])).get(server.owner.party)!.data;
-    expect(owner.record).toEqual({ leases: 1, completed: 1, ownerFailures: 0, convicted: 0 });
+    expect(owner.record).toEqual({ leases: 1, completed: 1, ownerFailures: 0, convicted: 0, audited: 0 });
     expect(await h.balance("xenocorp/available")).toBe(200n);
   });
 

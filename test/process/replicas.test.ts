@@ -10,6 +10,7 @@ const HELLO = path.resolve("examples/hello.py");
 
 let market: TestMarket;
 let referee: string;
+const owners: Record<string, string> = {};
 
 interface Done {
   code: number;
@@ -25,6 +26,7 @@ const xeno = (...args: string[]): Promise<Done> =>
 
 async function addStaked(name: string, cheat?: string): Promise<void> {
   const owner = await market.newParty(name, "2000000000");
+  owners[name] = owner.identity.party;
   await owner.act("stake", { party: owner.identity.party, amountNanos: "1000000000", direction: "deposit", clientId: owner.newId() });
   await market.addServer(name, owner, cheat === undefined ? {} : { wrapDriver: (driver) => cheatingDriver(CHEATS[cheat]!, driver) });
 }
@@ -65,8 +67,18 @@ it("has the referee decide when they differ, shows the right output and moves th
   expect(wallet).toContain('"held":"0"');
 });
 
+it("audits after the owner has signed: every job of a newcomer, and a cheat is convicted", async () => {
+  await addStaked("newcomer");
+  const right = await xeno("run", HELLO, "--audit", "--json", "--where", `owner=${owners["newcomer"]}`);
+  expect(JSON.parse(right.stdout)).toMatchObject({ audit: { rate: 1, drawn: true, wrong: null } });
+  const again = await xeno("run", HELLO, "--audit", "--json", "--where", `owner=${owners["newcomer"]}`);
+  expect((JSON.parse(again.stdout) as { audit: { rate: number } }).audit.rate).toBeLessThan(1);
+  const wrong = await xeno("run", HELLO, "--audit", "--where", `owner=${owners["cheat"]}`);
+  expect(wrong.stderr).toMatch(/audit .*the output above is WRONG/);
+});
+
 it("proves a result by running it again, and notices a changed byte", async () => {
-  const { stdout } = await xeno("run", HELLO, "--json", "--where", `server!=${referee}`);
+  const { stdout } = await xeno("run", HELLO, "--json", "--where", `owner=${owners["honest"]}`);
   const { lease } = JSON.parse(stdout) as { lease: string };
   const again = await xeno("verify", lease, "--re-execute");
   expect(again.code).toBe(0);

@@ -91,6 +91,7 @@ export function program(): Command {
       .option("--budget <amount>", "most it may cost", "1.00")
       .option("--max-price <amount>", "most per hour")
       .option("--max-time <duration>", "longest run", "1h")
+      .option("--audit", "chance decides, after the owner has signed, whether the referee runs the job too")
       .option("--replicas <count>", "on servers of so many owners; shown when their signed results agree, else a referee decides", "1")
       .addOption(
         new Option("--assurance <class>", "replicated: the owner's stake is locked against a wrong result")

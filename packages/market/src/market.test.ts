@@ -7,7 +7,10 @@ import {
   Ledger,
   PAYMENT_TERMS,
   TERMS,
+  AUDIT_RATE_FLOOR,
+  EMPTY_RECORD,
   affordableMs,
+  auditRate,
   checkClaim,
   checkConditions,
   costNanos,
@@ -175,6 +178,24 @@ describe("settlement", () => {
     expect([q.timeBound, q.fuelBound, q.fuelMax]).toEqual(["budget", "fuel-limit", 5n]);
     expect(q.holdNanos <= 1_000_000n).toBe(true);
     expect(costNanos(resources, price, affordableMs(resources, price, 1_000_000n) + 1) >= 1_000_000n).toBe(true);
+  });
+});
+
+describe("audits", () => {
+  const record = (audited: number) => ({ ...EMPTY_RECORD, audited });
+  it("audits every job of a newcomer, and never fewer than one in twenty", () => {
+    expect(auditRate(record(0), 1n, 1_000_000n)).toBe(1);
+    expect(auditRate(record(4), 1n, 1_000_000n)).toBe(0.5);
+    expect(auditRate(record(100_000), 1n, 10n ** 18n)).toBe(AUDIT_RATE_FLOOR);
+  });
+  it("leaves a cheat no expected gain, whatever price and stake", () => {
+    fc.assert(
+      fc.property(fc.bigInt(0n, 10n ** 15n), fc.bigInt(0n, 10n ** 15n), fc.nat(1_000_000), (due, stake, audited) => {
+        const p = auditRate(record(audited), due, stake);
+        expect(p).toBeGreaterThanOrEqual(AUDIT_RATE_FLOOR);
+        expect(p * Number(stake) - (1 - p) * Number(due)).toBeGreaterThanOrEqual(-1e-3 * Number(due) - 1);
+      }),
+    );
   });
 });
 

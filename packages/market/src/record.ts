@@ -7,15 +7,21 @@ export interface OwnerRecord {
   ownerFailures: number;
   /** Results that a referee proved wrong. */
   convicted: number;
+  /** Results that a referee found right. */
+  audited: number;
 }
 
-export const EMPTY_RECORD: OwnerRecord = { leases: 0, completed: 0, ownerFailures: 0, convicted: 0 };
+/** What a referee said of a lease's result, if one was asked. */
+export type Judgement = "none" | "right" | "wrong";
 
-export function recordAfter(record: OwnerRecord, reason: EndReason, convicted: boolean): OwnerRecord {
+export const EMPTY_RECORD: OwnerRecord = { leases: 0, completed: 0, ownerFailures: 0, convicted: 0, audited: 0 };
+
+export function recordAfter(record: OwnerRecord, reason: EndReason, judgement: Judgement): OwnerRecord {
   return {
     leases: record.leases + 1,
     completed: record.completed + (TERMS[reason].blame === "owner" ? 0 : 1),
     ownerFailures: record.ownerFailures + (TERMS[reason].blame === "owner" ? 1 : 0),
-    convicted: record.convicted + (convicted ? 1 : 0),
+    convicted: record.convicted + (judgement === "wrong" ? 1 : 0),
+    audited: record.audited + (judgement === "right" ? 1 : 0),
   };
 }

@@ -106,7 +106,7 @@ export const zOfferView = z.object({
   labels: z.record(z.string(), z.string()),
   validUntil: zTimeMs,
   maxLeaseMs: z.int(),
-  record: z.object({ leases: z.int(), completed: z.int(), ownerFailures: z.int(), convicted: z.int() }),
+  record: z.object({ leases: z.int(), completed: z.int(), ownerFailures: z.int(), convicted: z.int(), audited: z.int() }),
 });
 export type OfferView = z.infer<typeof zOfferView>;
 

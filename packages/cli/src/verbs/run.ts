@@ -22,6 +22,7 @@ import { keepJob } from "../kept-job.ts";
 import { parseAmount, parseCount, parseDurationMs, parseGigaFuel, parseSizeMib } from "../parse.ts";
 import { EXIT, UserError, countOf, dim, duration, gigaFuel, mib, money, print, printJson, red, say, shortId, yellow } from "../ui.ts";
 import { endLine } from "./lease.ts";
+import { auditLine, auditResult } from "../audit.ts";
 import { quoteReplicas, runReplicas } from "./run-replicas.ts";
 
 const REPLICAS_MAX = 7;
@@ -38,6 +39,7 @@ export interface RunOptions {
   pay: PaymentTerms;
   assurance: Assurance;
   replicas: string;
+  audit?: boolean;
   on: "mine" | "market";
   where: string;
   cpu: string;
@@ -61,7 +63,7 @@ function wantedOf(options: RunOptions): Wanted {
     resources: { vcpu: parseCount(options.cpu, "--cpu", 1024), memoryMib: parseSizeMib(options.mem, "--mem"), diskMib: parseSizeMib(options.disk, "--disk") },
     conditions: conditions.conditions,
     terms: options.pay,
-    assurance: options.replicas === "1" ? options.assurance : "replicated",
+    assurance: options.replicas === "1" && options.audit !== true ? options.assurance : "replicated",
     on: options.on,
     maxPriceNanosPerHour: options.maxPrice === undefined ? null : parseAmount(options.maxPrice, "--max-price"),
     durationMsMax: parseDurationMs(options.maxTime, "--max-time"),
@@ -148,6 +150,7 @@ export async function run(file: string, args: string[], options: RunOptions): Pr
     return;
   }
   const job = finishJob(parsed, quoted!.offer.engine);
+  if (replicas > 1 && options.audit) throw new UserError("--audit is for one server; replicas are compared with each other");
   if (replicas > 1) {
     const { out, json } = options;
     return runReplicas(client, job, parsed, wanted, replicas, {
@@ -216,11 +219,19 @@ async function runOnMarket(client: MarketClient, job: BuiltJob, parsed: ParsedJo
   close();
   const failed = await checkReceipt(client, lease.id);
   process.exitCode = exitCodeOf(lease);
+  const audit = options.audit ? await auditResult(client, bound, lease, job, wanted) : null;
   if (options.json)
-    return printJson({ lease: lease.id, end: lease.end, stdout: Buffer.concat(output.stdout).toString(), stderr: Buffer.concat(output.stderr).toString() });
+    return printJson({
+      lease: lease.id,
+      end: lease.end,
+      audit,
+      stdout: Buffer.concat(output.stdout).toString(),
+      stderr: Buffer.concat(output.stderr).toString(),
+    });
   if (!quiet) {
     say(endLine(lease, currency));
     const files = unfetched(tree, options.out);
+    if (audit) say(auditLine(audit, currency));
     for (const line of failed) say(red(`         the receipt does not hold: ${line}`));
     if (files > 0) say(`         ${countOf(files, "file")} in /out at the server: xeno fetch ${shortId(lease.id)} --out DIR`);
     say(dim(`         check it: xeno verify ${shortId(lease.id)}   run it again here and compare: xeno verify ${shortId(lease.id)} --re-execute`));

@@ -7,7 +7,7 @@ import { moneyKey } from "@xenoservers/market";
 import { parseDocumentOf, refuse, rootAccountOf, type Payload, type Refusal, type SignedDocument } from "@xenoservers/protocol";
 import { isComparable, refereeProblem, resultDifference } from "@xenoservers/verify";
 import type { LeaseRow } from "../store/store.ts";
-import { release } from "./leases.ts";
+import { release, stakeRelease } from "./leases.ts";
 import { issue, planned, transfer, type Outcome } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
@@ -62,7 +62,8 @@ export async function openDispute(round: Round, document: SignedDocument<"disput
   if (difference === null) {
     if (lease.state === "settled") return refuse("result_agrees", { lease: id, refereeLease });
     // the pay was frozen by an objection; what it was frozen for is decided
-    return release(round, found, BigInt(lease.end!.ownerNanos), { id: document.id, filed: [{ document, lease: id, parties: [lease.customer, lease.owner] }] });
+    const by = { id: document.id, filed: [{ document, lease: id, parties: [lease.customer, lease.owner] }] };
+    return release(round, found, BigInt(lease.end!.ownerNanos), by, {}, { judgement: "right", stake: stakeRelease(lease), answer: {} });
   }
   return convict(round, found.version, lease, judged.data, document, { result, ruling: ruling!, difference });
 }
@@ -104,7 +105,7 @@ async function convict(
     { id: document.id, filed: [document, verdict].map((filed) => ({ document: filed, lease: lease.id, parties })) },
     { verdict: verdict.id, why: difference },
     {
-      convicted: true,
+      judgement: "wrong",
       answer: { verdict: verdict.envelope },
       stake: transfer(
         `${lease.id}/slash`,

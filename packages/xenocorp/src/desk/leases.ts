@@ -13,6 +13,7 @@ import {
   settle,
   unreachableAfterMs,
   type EndReason,
+  type Judgement,
   type LeaseEvent,
 } from "@xenoservers/market";
 import { refuse, rootAccountOf, type AnyDocument, type Json, type Refusal, type SignedDocument } from "@xenoservers/protocol";
@@ -132,7 +133,7 @@ export function lapse(round: Round, { data: lease, version }: Versioned<LeaseRow
   });
 }
 
-function stakeRelease(lease: LeaseRow) {
+export function stakeRelease(lease: LeaseRow) {
   const account = rootAccountOf(lease.owner);
   return transfer(`${lease.id}/stake-back`, moneyKey(account, "locked"), moneyKey(account, "staked"), BigInt(lease.stakeNanos));
 }
@@ -315,8 +316,7 @@ export async function rule(round: Round, document: SignedDocument<"ruling">): Pr
 }
 
 interface Conclusion {
-  /** The result was proved wrong. */
-  convicted: boolean;
+  judgement: Judgement;
   /** Where the stake that was locked for the lease goes. */
   stake: WireTransfer | null;
   answer: { [key: string]: Json };
@@ -329,11 +329,11 @@ export async function release(
   ownerNanos: bigint,
   by: { id: string; filed: Filed[] },
   facts: { [key: string]: string } = {},
-  { convicted, stake, answer }: Conclusion = { convicted: false, stake: stakeRelease(lease), answer: {} },
+  { judgement, stake, answer }: Conclusion = { judgement: "none", stake: stakeRelease(lease), answer: {} },
 ): Promise<Outcome> {
   const end = lease.end!;
   const party = (await round.get("party", lease.owner))!;
-  const record = recordAfter(party.data.record, end.reason, convicted);
+  const record = recordAfter(party.data.record, end.reason, judgement);
   const pendingOwner = BigInt(end.ownerNanos);
   const pendingFee = BigInt(end.feeNanos);
   const feeNanos = pendingOwner === 0n ? pendingFee : (pendingFee * ownerNanos) / pendingOwner;
