@@ -3,8 +3,9 @@ import { engine } from "./engine.ts";
 import { kernels } from "./kernels.ts";
 import { lease } from "./lease.ts";
 import type { Figure } from "./lib/report.ts";
+import { start } from "./start.ts";
 
-const BENCHES: Record<string, () => Promise<Figure[]>> = { lease, kernels, engine };
+const BENCHES: Record<string, () => Promise<Figure[]>> = { lease, kernels, engine, start };
 
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith("--"));
 const unknown = wanted.find((name) => !BENCHES[name]);

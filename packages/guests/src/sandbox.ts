@@ -79,13 +79,14 @@ pivot_root . old
 cd /
 LD_LIBRARY_PATH=/old/lib/x86_64-linux-gnu:/old/usr/lib/x86_64-linux-gnu:/old/lib/aarch64-linux-gnu:/old/usr/lib/aarch64-linux-gnu:/old/lib64:/old/usr/lib64 /old/bin/umount -l /old
 shift 2
+ulimit -s 16384 2>/dev/null || true
 exec /bin/setpriv --bounding-set=-all --inh-caps=-all --ambient-caps=-all --no-new-privs /bin/node "$@" /app/worker/main.js /w
 `;
 
 /** New namespaces of every kind a guest could look through. */
 const UNSHARE = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork"] as const;
 
-/** More than the engine's own limit on a guest's stack, less than the system's default of 8 MiB: a guest always meets the engine's limit first. */
+/** More than the engine's own limit on a guest's stack, less than the system's default of 8 MiB (and than what is asked for below): a guest always meets the engine's limit first. */
 const STACK_KIB = 6 * 1024;
 /** Rewritten functions are larger; with V8's defaults fewer of them would be inlined than of the originals. */
 const INLINING = ["--wasm-inlining-max-size=2000", "--wasm-inlining-budget=20000", "--wasm-inlining-factor=20", "--wasm-inlining-min-budget=500"] as const;

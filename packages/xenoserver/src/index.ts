@@ -1,5 +1,6 @@
 export { XenoServer, type Listing, type ServerOptions } from "./server.ts";
-export { LeaseRunner, type RunnerWorld } from "./lease-runner.ts";
+export { LeaseRunner } from "./lease-runner.ts";
+export type { RunnerWorld } from "./runner-world.ts";
 export type { GuestDriver, GuestEnding, GuestToken, PreparedJob, RunningGuest } from "./driver.ts";
 export { openJournal, type Journal, type LeaseRecord } from "./journal.ts";
 export { createWasmDriver } from "./wasm-driver.ts";

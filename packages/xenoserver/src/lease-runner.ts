@@ -7,41 +7,16 @@
  *
  * Who controls the inputs: the broker (openings, stops, closings), the customer (channel), the guest (its ending and output).
  */
-import {
-  canonicalBytes,
-  jobHashOf,
-  parseDocumentOf,
-  signDocument,
-  toHex,
-  type Crypto,
-  type Envelope,
-  type Json,
-  type Payload,
-  type Signer,
-} from "@xenoservers/protocol";
-import { respondChannel, type Channel, type ChannelHeader, type ChannelKeyPair, type InputTree } from "@xenoservers/protocol/channel";
-import type { LinkAnswer, Pipe, Timers } from "@xenoservers/protocol/link";
-import { computeBill, settlementProblem, type MarketPins } from "@xenoservers/verify";
-import type { GuestDriver, GuestEnding, RunningGuest } from "./driver.ts";
+import { canonicalBytes, jobHashOf, parseDocumentOf, signDocument, toHex, type Crypto, type Json, type Payload } from "@xenoservers/protocol";
+import { respondChannel, type Channel, type ChannelHeader, type InputTree } from "@xenoservers/protocol/channel";
+import type { Pipe } from "@xenoservers/protocol/link";
+import { Claims } from "./claims.ts";
+import type { GuestEnding, RunningGuest } from "./driver.ts";
 import { Follower } from "./follower.ts";
-import type { Journal, LeaseRecord, SignedClaim } from "./journal.ts";
+import type { LeaseRecord } from "./journal.ts";
+import { objectToWrongSettlement } from "./objection.ts";
+import type { RunnerWorld } from "./runner-world.ts";
 import { Transfer, type NeededBlob } from "./transfer.ts";
-
-export interface RunnerWorld {
-  crypto: Crypto;
-  signer: Signer;
-  server: string;
-  channelKey: ChannelKeyPair;
-  pins(): MarketPins;
-  timers: Timers;
-  journal: Journal;
-  driver: GuestDriver;
-  submit(envelope: Envelope): Promise<LinkAnswer>;
-  /** How long the results of a lease that is over stay here for its customer. */
-  retainMs: number;
-  log(what: string, facts: Record<string, unknown>): void;
-  over(lease: string): void;
-}
 
 interface Attached {
   channel: Channel;
@@ -77,9 +52,7 @@ export class LeaseRunner {
   /** Every blob of the job is here and right. */
   #complete = false;
   #finishing = false;
-  #cancelClaims: () => void = () => {};
-  /** The claim under way; one at a time. */
-  #claiming: Promise<void> = Promise.resolve();
+  readonly #claims: Claims;
   #cancelLimit: () => void = () => {};
   #cancelRetention: () => void = () => {};
   #receiptedAt: number;
@@ -96,6 +69,17 @@ export class LeaseRunner {
     this.#order = order.document.payload;
     this.#customerKey = order.document.payload.channelKey;
     this.#receiptedAt = world.timers.now();
+    this.#claims = new Claims(world, record, this.#po, {
+      usedMs: () => this.usedMs,
+      isFinishing: () => this.#finishing,
+      isClosed: () => this.#closed,
+      silent: () => this.#pause(),
+      heard: () => {
+        this.#receiptedAt = world.timers.now();
+        return this.#resume();
+      },
+      closed: (why) => this.#end(why),
+    });
   }
 
   get resources() {
@@ -124,7 +108,7 @@ export class LeaseRunner {
     const { record } = this;
     if (record.stage === "accepting") return this.#accept();
     if (record.stage === "over") return this.#retain();
-    this.#scheduleClaim(0); // at once: the silence while no daemon ran counts against the grace
+    this.#claims.schedule(0); // at once: the silence while no daemon ran counts against the grace
     if (record.stage === "open") {
       this.#complete = record.job !== null && (await this.#blobsAreHere(record.job));
       await this.#awaitInputs();
@@ -148,7 +132,7 @@ export class LeaseRunner {
     record.stage = "open"; // saved with the next step: before that, the acceptance is repeated and answered with the same opening
     this.#receiptedAt = this.#world.timers.now();
     this.#world.log("lease open", { lease: record.lease });
-    this.#scheduleClaim(this.#po.timings.claimIntervalMs);
+    this.#claims.schedule();
     for (const attached of this.#attached) this.#sendState(attached);
     await this.#awaitInputs();
   }
@@ -163,58 +147,7 @@ export class LeaseRunner {
     if (this.record.stage === "open" && !this.#starting) await this.#finish({ reason: "input-missing", ...NOTHING_RAN });
   }
 
-  // --- claims ---------------------------------------------------------------------------------------------------------------------------
-
-  #scheduleClaim(afterMs: number): void {
-    this.#cancelClaims();
-    if (this.#finishing || this.#closed) return;
-    this.#cancelClaims = this.#world.timers.after(afterMs, () => {
-      this.#claiming = this.#claim().catch((error: unknown) => this.#world.log("a claim failed", { lease: this.record.lease, error: String(error) }));
-    });
-  }
-
-  async #claim(): Promise<void> {
-    const { record } = this;
-    const { timings } = this.#po;
-    if (this.#closed || record.result || record.openingId === null) return;
-    record.pendingClaim ??= this.#signClaim();
-    await this.#save();
-    const pause = this.#world.timers.after(timings.graceMs, () => void this.#pause());
-    const answer = await this.#world.submit(record.pendingClaim.envelope);
-    pause();
-    if (this.#closed) return;
-    if (answer.ok) {
-      const { envelope: _, ...claim } = record.pendingClaim;
-      record.lastClaim = claim;
-      record.pendingClaim = null;
-      this.#receiptedAt = this.#world.timers.now();
-      await this.#save();
-      await this.#resume();
-    } else if (answer.code === "claim_out_of_order" || answer.code === "claim_chain_broken" || answer.code === "claim_decreasing") {
-      await this.#adoptLastClaim(answer.facts);
-    } else if (answer.code === "wrong_state" || answer.code === "not_found") return this.#end(`the broker closed the lease (${answer.code})`);
-    this.#scheduleClaim(timings.claimIntervalMs);
-  }
-
-  #signClaim(): SignedClaim {
-    const { record } = this;
-    const sequence = (record.lastClaim?.sequence ?? 0) + 1;
-    const usedMs = Math.max(record.lastClaim?.usedMs ?? 0, Math.min(this.usedMs, record.durationMsMax));
-    const claim = { lease: record.lease, incarnation: record.incarnation, sequence, usedMs, previous: record.lastClaim?.id ?? record.openingId! };
-    const document = this.#sign("claim", claim);
-    return { id: document.id, incarnation: record.incarnation, sequence, usedMs, envelope: document.envelope };
-  }
-
-  /** A server that lost its disk goes on from the last logged claim as a new incarnation. */
-  async #adoptLastClaim(facts: Record<string, unknown>): Promise<void> {
-    const { record } = this;
-    const { last, lastSequence, lastUsedMs } = facts;
-    if (typeof last !== "string" || typeof lastSequence !== "number" || typeof lastUsedMs !== "number") return;
-    record.incarnation++;
-    record.lastClaim = lastSequence === 0 ? null : { id: last, incarnation: record.incarnation, sequence: lastSequence, usedMs: lastUsedMs };
-    record.pendingClaim = null;
-    await this.#save();
-  }
+  // --- silence --------------------------------------------------------------------------------------------------------------------------
 
   /** Silence longer than the grace: the guest waits, so that nobody works for nothing and the slot is never used twice. */
   async #pause(): Promise<void> {
@@ -422,14 +355,16 @@ export class LeaseRunner {
   async #finish(end: GuestSummary & { reason: Payload<"result">["reason"] }): Promise<void> {
     if (this.#finishing || this.#closed) return;
     this.#finishing = true;
-    this.#cancelClaims();
+    this.#claims.stop();
     this.#cancelLimit();
     const { crypto, driver } = this.#world;
     const [stdout, stderr] = await Promise.all([this.#streamDigest("stdout"), this.#streamDigest("stderr")]);
     const { record } = this;
-    await this.#settleClaims();
+    await this.#claims.settled();
     if (this.#closed) return;
-    const document = this.#sign("result", {
+    const document = signDocument(crypto, this.#world.signer, "result", {
+      origin: this.#po.origin,
+      seen: null,
       lease: record.lease,
       server: this.#world.server,
       jobHash: this.#order.jobHash,
@@ -460,20 +395,6 @@ export class LeaseRunner {
     await this.#handIn();
   }
 
-  /** A claim that was signed must be answered before a result may follow it. */
-  async #settleClaims(): Promise<void> {
-    const { record } = this;
-    await this.#claiming;
-    while (record.pendingClaim && !this.#closed) {
-      const answer = await this.#world.submit(record.pendingClaim.envelope);
-      const { envelope: _, ...claim } = record.pendingClaim;
-      record.pendingClaim = null;
-      if (answer.ok) record.lastClaim = claim;
-      else if (answer.code === "wrong_state" || answer.code === "not_found") await this.#end(`the broker closed the lease (${answer.code})`);
-      else await this.#adoptLastClaim(answer.facts);
-    }
-  }
-
   async #streamDigest(stream: "stdout" | "stderr"): Promise<{ digest: string; size: number }> {
     const parts: Uint8Array[] = [];
     let size = 0;
@@ -486,40 +407,8 @@ export class LeaseRunner {
 
   async #handIn(): Promise<void> {
     const answer = await this.#world.submit(this.record.result!.envelope);
-    if (answer.ok) await this.#objectTo(answer.answer);
+    if (answer.ok) await objectToWrongSettlement(this.#world, this.record, this.#po, answer.answer);
     if (!this.#closed) await this.#end(answer.ok ? "settled" : `the result was refused: ${answer.code}`);
-  }
-
-  /** Whoever computes another bill objects inside the window (PROTOCOL section 4). A stop's exact time is the broker's, so those are not compared. */
-  async #objectTo({ closing, settlement }: Record<string, unknown>): Promise<void> {
-    const { crypto, signer } = this.#world;
-    const { record } = this;
-    const [closed, settled] = [parseDocumentOf(crypto, "closing", closing), parseDocumentOf(crypto, "settlement", settlement)];
-    const extended = record.durationMsMax !== this.#po.durationMsMax;
-    if (!closed.ok || !settled.ok || extended || record.stop === "customer-stop" || record.stop === "owner-stop") return;
-    const { at: endedAt, reason } = closed.document.payload;
-    const own = computeBill({
-      po: this.#po,
-      amendment: null,
-      reason,
-      openedAt: record.openedAt,
-      endedAt,
-      claimedMs: record.result!.usedMs,
-      claimedFuel: BigInt(record.result!.fuel),
-    });
-    const problem = settlementProblem(own, settled.document.payload);
-    if (problem === null) return;
-    this.#world.log("the settlement is wrong: objecting", { lease: record.lease, problem });
-    const objection = {
-      origin: this.#po.origin,
-      seen: null,
-      lease: record.lease,
-      party: this.#po.owner,
-      expectedDueNanos: own.dueNanos.toString(),
-      reason: problem,
-    };
-    const answer = await this.#world.submit(signDocument(crypto, signer, "objection", objection).envelope);
-    if (!answer.ok) this.#world.log("the objection was refused", { lease: record.lease, code: answer.code });
   }
 
   /** The broker says that the lease is closed: no more work is paid for. */
@@ -536,14 +425,10 @@ export class LeaseRunner {
     if (this.#guest) this.#limitTime();
   }
 
-  #sign<K extends "claim" | "result">(kind: K, payload: Omit<Payload<K>, "origin" | "seen">) {
-    return signDocument(this.#world.crypto, this.#world.signer, kind, { origin: this.#po.origin, seen: null, ...payload } as unknown as Payload<K>);
-  }
-
   async #end(why: string): Promise<void> {
     if (this.#closed && this.record.stage === "over") return;
     this.#closed = true;
-    this.#cancelClaims();
+    this.#claims.stop();
     this.#cancelLimit();
     this.#world.log("lease over", { lease: this.record.lease, why });
     if (!this.record.result) await this.#guest?.kill();
@@ -569,7 +454,7 @@ export class LeaseRunner {
   /** The daemon goes away; guests run on and are found again. */
   release(): void {
     this.#closed = true;
-    this.#cancelClaims();
+    this.#claims.stop();
     this.#cancelLimit();
     this.#cancelRetention();
     this.#guest?.release();
