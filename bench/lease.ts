@@ -32,10 +32,7 @@ const HELLO = `(module
     (i32.store (i32.const 4) (i32.const 6))
     (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))`;
 
-const PEER = `import { readFileSync } from "node:fs"; import { WASI } from "node:wasi";
-const wasi = new WASI({ version: "preview1", returnOnExit: true });
-const instance = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(process.argv[2])), wasi.getImportObject());
-wasi.start(instance);`;
+const PEER = path.join(import.meta.dirname, "lib/peer.mjs");
 
 async function timed<T>(work: () => Promise<T>): Promise<number> {
   const start = performance.now();
@@ -133,8 +130,7 @@ export async function lease(): Promise<Figure[]> {
     figures.push(report("the disk's own fdatasync", 200_000 / syncs, "per second", null, null));
     const bytes = Buffer.from((await wabtInit()).parseWat("hello.wat", HELLO).toBinary({}).buffer);
     const file = path.join(folder, "hello.wasm");
-    const script = path.join(folder, "peer.mjs");
-    await Promise.all([writeFile(file, bytes), writeFile(script, PEER)]);
+    await writeFile(file, bytes);
     const job = () =>
       buildJob({
         module: bytesBlob(bytes),
@@ -153,7 +149,7 @@ export async function lease(): Promise<Figure[]> {
     const link = openLink(customer, { onUp: () => hint(), onEvent: hint });
     const rent = () => rentOnce(customer, job(), link, sessions);
     const peer = async () => {
-      const { stdout } = await run(process.execPath, ["--no-warnings", script, file]);
+      const { stdout } = await run(process.execPath, ["--no-warnings", PEER, file]);
       if (stdout !== "hello\n") throw new Error("the peer printed something else");
     };
     await many(10, 1, rent);

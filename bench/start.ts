@@ -12,8 +12,7 @@ import { quantile, report, type Figure } from "./lib/report.ts";
 const ROUNDS = 25;
 /** A worker is ready some time after it was started; the pool is given that. */
 const READY_MS = 300;
-const RUNNER = path.join(import.meta.dirname, "lib/run-module.ts");
-const KERNELS = path.join(import.meta.dirname, "kernels");
+const PEER = path.join(import.meta.dirname, "lib/peer.mjs");
 const EMPTY = '(module (memory (export "memory") 1) (func (export "_start")))';
 const digestOf = (bytes: Uint8Array | string): string => createHash("sha256").update(bytes).digest("hex");
 
@@ -23,10 +22,10 @@ async function median(work: () => Promise<number>): Promise<number> {
   return quantile(values, 0.5);
 }
 
-const fresh = (file: string, args: string[] = []): Promise<number> =>
+const fresh = (file: string, ...args: string[]): Promise<number> =>
   median(async () => {
     const start = performance.now();
-    await promisify(execFile)(process.execPath, ["--no-warnings", RUNNER, "plain", file, "1", KERNELS, ...args]);
+    await promisify(execFile)(process.execPath, ["--no-warnings", PEER, file, ...args]);
     return performance.now() - start;
   });
 
@@ -40,7 +39,7 @@ export async function start(): Promise<Figure[]> {
   const file = path.join(folder, "empty.wasm");
   const script = "print('hello')";
   await writeFile(file, bytes);
-  const hello = path.join(KERNELS, "hello.py");
+  const hello = path.join(folder, "hello.py");
   const onWaiting = (job: Partial<WorkerJob>, blobs: (Uint8Array | string)[]): Promise<number> =>
     median(async () => {
       await new Promise((resolve) => setTimeout(resolve, READY_MS));
@@ -82,14 +81,14 @@ export async function start(): Promise<Figure[]> {
       inputs: [{ path: "app/main.py", kind: "file" as const, digest: digestOf(script), size: script.length }],
       mounts: [{ path: "/app", writable: false, keep: false }],
     };
-    const [hosted, hostedPeer] = [await onWaiting(pythonJob, [script]), await fresh(python.file, ["/app/hello.py"])];
+    pool.expect(pythonJob.modulePath);
+    const [hosted, hostedPeer] = [await onWaiting(pythonJob, [script]), await fresh(python.file, folder, "/app/hello.py")];
     return [
       report("empty job on a waiting guest, handed over → result", empty, "ms", { peer: "fresh node with node:wasi", peerValue: emptyPeer }, 0.2),
       report("Python hello on a waiting guest, handed over → result", hosted, "ms", { peer: "fresh node with node:wasi", peerValue: hostedPeer }, null),
     ];
   } finally {
     await pool.close();
-    await rm(hello, { force: true });
     await rm(folder, { recursive: true, force: true });
   }
 }

@@ -6,7 +6,7 @@ import { closeSync, openSync } from "node:fs";
 import { mkdir, readFile, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import type { Sandbox } from "./sandbox.ts";
-import { WORKER_FILES, type WorkerJob } from "./worker/job.ts";
+import { PRELOAD_VARIABLE, WORKER_FILES, type WorkerJob } from "./worker/job.ts";
 
 /** How a process is found again after the daemon was restarted: a pid alone may have been given to another. */
 export interface ProcessId {
@@ -62,11 +62,17 @@ export class WorkerPool {
   #waiting: Promise<Waiting>[] = [];
   #made = 0;
   #closed = false;
+  #preload: string | null = null;
 
   constructor(sandbox: Sandbox, folder: string, size: number) {
     this.#sandbox = sandbox;
     this.#folder = folder;
     this.#size = size;
+  }
+
+  /** Workers started from now on compile this module (as the worker sees it) while they wait: what ran last is likely to run next. */
+  expect(modulePath: string | null): void {
+    this.#preload = modulePath;
   }
 
   /** Removes what earlier daemons left, but for the folders of guests that live on. */
@@ -90,7 +96,12 @@ export class WorkerPool {
     await mkdir(path.join(folder, WORKER_FILES.blobs), { recursive: true, mode: 0o700 });
     const [command, ...args] = this.#sandbox.command(folder);
     const log = openSync(path.join(folder, WORKER_FILES.log), "w", 0o600);
-    const child = spawn(command!, args, { detached: true, stdio: ["pipe", log, log], env: {}, cwd: "/" });
+    const child = spawn(command!, args, {
+      detached: true,
+      stdio: ["pipe", log, log],
+      env: this.#preload === null ? {} : { [PRELOAD_VARIABLE]: this.#preload },
+      cwd: "/",
+    });
     closeSync(log);
     child.stdin!.on("error", () => {});
     await new Promise<void>((resolve, reject) => child.once("spawn", resolve).once("error", reject));

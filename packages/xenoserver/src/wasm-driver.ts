@@ -127,10 +127,11 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
     hasRuntime: (digest) => runtimes.has(digest),
     monotonicMs,
     async prepare(job: PreparedJob) {
+      const runtime = runtimes.get(job.spec.module);
+      pool.expect(runtime ? sandbox.runtimePath(runtime.name) : null);
       const worker = await pool.take();
       const inside = (digest: string): string => path.join(worker.folder, WORKER_FILES.blobs, digest);
       const files = new Set([job.spec.stdin, ...job.inputs.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []))]);
-      const runtime = runtimes.get(job.spec.module);
       if (!runtime) files.add(job.spec.module);
       for (const digest of files) await place(job.blobFile(digest), inside(digest));
       const workerJob: WorkerJob = {

@@ -53,5 +53,8 @@ export interface WorkerResult {
   tree: TreeManifestEntry[];
 }
 
+/** Names a prepared module that the worker compiles while it waits. */
+export const PRELOAD_VARIABLE = "XENO_PRELOAD";
+
 /** File names in a worker's folder, seen as /w from inside. */
 export const WORKER_FILES = { stdout: "stdout", stderr: "stderr", result: "result.json", blobs: "blobs", out: "out", log: "worker.log" } as const;

@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from "node:fs";
 import vm from "node:vm";
 import { TRAP_EXIT_CODE, prepareModule, runJob, seededRandom, type Ending, type TreeEntry } from "@xenoservers/engine";
-import { WORKER_FILES, type TreeManifestEntry, type WorkerJob, type WorkerResult } from "./job.ts";
+import { PRELOAD_VARIABLE, WORKER_FILES, type TreeManifestEntry, type WorkerJob, type WorkerResult } from "./job.ts";
 
 const FOLDER = process.argv[2] ?? "/w";
 const MIB = 1024 * 1024;
@@ -21,6 +21,10 @@ const blob = (digest: string): Uint8Array => readFileSync(`${FOLDER}/${WORKER_FI
 
 process.on("SIGINT", () => {});
 process.on("SIGTERM", () => {});
+
+const moduleOf = (bytes: Uint8Array): WebAssembly.Module => new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
+const preloadPath = process.env[PRELOAD_VARIABLE];
+const preloaded = preloadPath === undefined ? null : moduleOf(readFileSync(preloadPath));
 
 const line = readFileSync(0, "utf8");
 if (line === "") process.exit(0); // the daemon ended before it had a job for this worker
@@ -45,9 +49,10 @@ function entriesBelow(mount: string): TreeEntry[] {
 type Compiled = { ok: true; module: WebAssembly.Module } | { ok: false; message: string };
 
 function compile(): Compiled {
+  if (preloaded && job.prepared && job.modulePath === preloadPath) return { ok: true, module: preloaded };
   const bytes = readFileSync(job.modulePath) as Uint8Array;
   const prepared = job.prepared ? { ok: true as const, bytes } : prepareModule(bytes);
-  return prepared.ok ? { ok: true, module: new WebAssembly.Module(prepared.bytes as Uint8Array<ArrayBuffer>) } : prepared;
+  return prepared.ok ? { ok: true, module: moduleOf(prepared.bytes) } : prepared;
 }
 
 function run(): WorkerResult {
