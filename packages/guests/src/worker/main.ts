@@ -5,7 +5,8 @@
  * files readable: what was written so far still travels back.
  */
 import { createHash } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFile as readFileOf, readFileSync, renameSync, writeFileSync, writeSync } from "node:fs";
+import { promisify } from "node:util";
 import vm from "node:vm";
 import { TRAP_EXIT_CODE, prepareModule, runJob, seededRandom, type Ending, type TreeEntry } from "@xenoservers/engine";
 import { PRELOAD_VARIABLE, WORKER_FILES, type TreeManifestEntry, type WorkerJob, type WorkerResult } from "./job.ts";
@@ -14,6 +15,7 @@ const FOLDER = process.argv[2] ?? "/w";
 const MIB = 1024 * 1024;
 const WASM_PAGES_PER_MIB = 16;
 const DETAIL_MAX = 400;
+const WARM_UP_AFTER_MS = 150;
 
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
 const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
@@ -22,11 +24,35 @@ const blob = (digest: string): Uint8Array => readFileSync(`${FOLDER}/${WORKER_FI
 process.on("SIGINT", () => {});
 process.on("SIGTERM", () => {});
 
+/** `(module (memory (export "memory") 1) (func (export "_start")))` */
+const EMPTY_MODULE = Buffer.from("0061736d01000000010401600000030201000503010001071302066d656d6f72790200065f737461727400000a040102000b", "hex");
 const moduleOf = (bytes: Uint8Array): WebAssembly.Module => new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
 const preloadPath = process.env[PRELOAD_VARIABLE];
 const preloaded = preloadPath === undefined ? null : moduleOf(readFileSync(preloadPath));
 
-const line = readFileSync(0, "utf8");
+/** Runs the engine once on nothing while there is time, so that a job finds its code compiled. */
+function warmUp(): void {
+  const prepared = prepareModule(EMPTY_MODULE);
+  if (!prepared.ok) throw new Error(prepared.message);
+  runJob({
+    module: moduleOf(prepared.bytes) as never,
+    world: { args: [], env: [], clockBaseNs: 0n, random: seededRandom(new Uint8Array(32)) },
+    mounts: [],
+    stdin: new Uint8Array(),
+    fuelMax: 1_000n,
+    memoryPagesMax: 1,
+    diskBytesMax: MIB,
+    streamBytesMax: 0,
+    sha256: (bytes) => createHash("sha256").update(bytes).digest(),
+    stdout: () => {},
+    stderr: () => {},
+  });
+}
+
+/** A worker that is taken at once has no time for it, and a busy machine none to spare. */
+const warming = setTimeout(warmUp, WARM_UP_AFTER_MS);
+const line = await promisify(readFileOf)(0, "utf8");
+clearTimeout(warming);
 if (line === "") process.exit(0); // the daemon ended before it had a job for this worker
 const job = JSON.parse(line) as WorkerJob;
 const streams = { stdout: openSync(`${FOLDER}/${WORKER_FILES.stdout}`, "a"), stderr: openSync(`${FOLDER}/${WORKER_FILES.stderr}`, "a") };
