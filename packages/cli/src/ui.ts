@@ -100,5 +100,6 @@ export function reportError(error: unknown, json: boolean): number {
 /** 5_500_000_000n → "5.50 Gfuel". */
 export function gigaFuel(fuel: bigint): string {
   const hundredths = fuel / 10_000_000n;
+  if (hundredths >= 10_000n) return `${hundredths / 100n} Gfuel`;
   return hundredths === 0n && fuel > 0n ? `${fuel} fuel` : `${hundredths / 100n}.${String(hundredths % 100n).padStart(2, "0")} Gfuel`;
 }

@@ -144,6 +144,12 @@ describe("settlement", () => {
     expect(settle({ ...input, terms: "on-result", claimedMs: 60_000, openMs: 60_000 }).dueNanos).toBe(3_300n);
     expect(settle({ ...input, terms: "on-result", claimedFuel: 10n ** 15n })).toMatchObject({ billableFuel: 10n ** 12n, dueNanos: 600_000n });
   });
+  it("bills a run that was stopped from outside for no more fuel than its clock had time for", () => {
+    const stopped = { ...input, terms: "on-result", reason: "time-limit", claimedFuel: 10n ** 15n } as const;
+    expect(settle(stopped).billableFuel).toBe(15_000_000_000n);
+    expect(settle({ ...stopped, claimedFuel: 5n }).billableFuel).toBe(5n);
+    expect(settle({ ...stopped, openMs: 100 }).billableFuel).toBe(1_000_000_000n);
+  });
   it("quotes the fuel that the budget pays for, whatever the time", () => {
     const q = quote({ terms: "on-result", resources, price, budgetNanos: 1_000n, durationMsMax: 3_600_000, fuelMax: 10n ** 12n });
     expect(q).toMatchObject({ timeBound: "time-limit", fuelBound: "budget", durationMsMax: 3_600_000, fuelMax: 1_666_666_666n, holdNanos: 999n });

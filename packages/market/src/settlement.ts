@@ -2,10 +2,10 @@
  * Settlement: one pure function of the lease's logged documents. Broker, owner and customer each compute it and must agree (PROTOCOL section 4).
  * Who controls the inputs: the server controls `claimedMs` and `claimedFuel`, the broker the times; the purchase order bounds both.
  */
-import { fuelCostNanos, meteringOf } from "./fuel.ts";
+import { FUEL_PER_GUEST_SECOND, fuelCostNanos, meteringOf } from "./fuel.ts";
 import { minNanos } from "./money.ts";
 import { costNanos, type PriceVector, type Resources } from "./resources.ts";
-import { TERMS, type Blame, type EndReason, type PaymentTerms } from "./terms.ts";
+import { STOPPED_FROM_OUTSIDE, TERMS, type Blame, type EndReason, type PaymentTerms } from "./terms.ts";
 
 export interface SettlementInput {
   reason: EndReason;
@@ -43,11 +43,16 @@ export interface Settlement {
 
 const BASIS_POINTS = 10_000n;
 
+/** What a run that was stopped from outside used is the server's word: never more than the guest's clock had time for. */
+function mostFuel({ reason, fuelMax }: SettlementInput, billableMs: number): bigint {
+  return STOPPED_FROM_OUTSIDE.includes(reason) ? minNanos(fuelMax, (FUEL_PER_GUEST_SECOND * BigInt(billableMs)) / 1_000n) : fuelMax;
+}
+
 export function settle(input: SettlementInput): Settlement {
   const row = TERMS[input.reason];
   const pay = row.pay[input.terms];
   const billableMs = pay === "used" ? Math.max(0, Math.min(input.claimedMs, input.openMs, input.durationMsMax)) : 0;
-  const billableFuel = pay === "used" ? minNanos(input.claimedFuel, input.fuelMax) : 0n;
+  const billableFuel = pay === "used" ? minNanos(input.claimedFuel, mostFuel(input, billableMs)) : 0n;
   const used = meteringOf(input.terms) === "fuel" ? fuelCostNanos(input.price, billableFuel) : costNanos(input.resources, input.price, billableMs);
   const wanted = pay === "used" ? used : pay === "cancellation" ? input.cancellationNanos : 0n;
   const dueNanos = minNanos(wanted, input.holdNanos);

@@ -27,6 +27,9 @@ export const END_REASONS = [
 ] as const;
 export type EndReason = (typeof END_REASONS)[number];
 
+/** The run was stopped at a moment that is chance: what it used can be bounded by time, not recomputed. */
+export const STOPPED_FROM_OUTSIDE: readonly EndReason[] = ["time-limit", "customer-stop", "owner-stop"];
+
 /** Reasons a server may state in a result manifest; every other reason is the broker's to find. */
 export const RESULT_REASONS = [
   "completed",

@@ -86,6 +86,8 @@ function auditEnd(lease: AuditedLease, end: NonNullable<AuditedLease["end"]>): s
   if (lease.terms === "on-result") {
     const fuel = BigInt(end.billableFuel);
     if (fuel > BigInt(lease.fuelMax)) return `${fuel} fuel was billed, at most ${lease.fuelMax} ordered`;
+    const ranMs = Math.min(lease.openedAt === null ? 0 : (lease.stopAt ?? end.at) - lease.openedAt, lease.durationMsMax);
+    if (["time-limit", "customer-stop"].includes(end.reason) && fuel > BigInt(ranMs) * 10_000_000n) return `${fuel} fuel was billed for ${ranMs} ms`;
     const price = (fuel * BigInt(lease.price.gigaFuelNanos)) / 10n ** 9n;
     return due === (price < BigInt(lease.holdNanos) ? price : BigInt(lease.holdNanos)) ? null : `${due} is due for ${fuel} fuel, which costs ${price}`;
   }

@@ -2,6 +2,7 @@
  * A signed result against what running the same job again comes to. The engine is deterministic, so any difference convicts whoever signed the
  * result. Who controls the inputs: the server (the manifest); the re-execution is the verifier's own.
  */
+import { STOPPED_FROM_OUTSIDE } from "@xenoservers/market";
 import type { Payload } from "@xenoservers/protocol";
 
 export interface ReExecuted {
@@ -15,8 +16,6 @@ export interface ReExecuted {
   stderrDigest: string;
 }
 
-/** Reasons for which a run is stopped from outside, at a moment that is chance: only output and fuel can be compared. */
-const STOPPED_FROM_OUTSIDE: readonly string[] = ["time-limit", "customer-stop", "owner-stop"];
 /** The server could not run it, or never got it: there is nothing to compare. */
 const NOT_RUN: readonly string[] = ["server-failed", "input-missing"];
 

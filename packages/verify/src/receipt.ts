@@ -195,7 +195,11 @@ function checkUse(pins: MarketPins, { po }: Bound, documents: Documents, own: Ow
   }
   const result = documents.one("result");
   if (meteringOf(po.payload.terms) === "fuel") {
-    const right = own.reExecuted !== undefined && result !== null && resultProblem(result.document.payload, own.reExecuted) === null;
+    const right =
+      own.reExecuted !== undefined &&
+      result !== null &&
+      result.document.payload.memoryHash !== null &&
+      resultProblem(result.document.payload, own.reExecuted) === null;
     return {
       status: right ? ("proved" as const) : ("claimed" as const),
       says: `${result?.document.payload.fuel ?? 0} fuel by the server's result${right ? ", and by running it again" : "; anyone with the job can recompute it"}`,
