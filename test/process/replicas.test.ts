@@ -1,5 +1,6 @@
 /** The customer's command line on a market where one of two owners cheats: replicas, referee, re-execution, tampered receipts. */
 import { execFile } from "node:child_process";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { CHEATS, cheatingDriver } from "@xenoservers/xenoserver";
@@ -67,6 +68,14 @@ it("has the referee decide when they differ, shows the right output and moves th
   expect(wallet).toContain('"held":"0"');
 });
 
+it("says which instruction a module may not hold, where, and what avoids it", async () => {
+  const file = path.join(market.folder, "threads.wasm");
+  await writeFile(file, Buffer.from("0061736d0100000001040160000003020100050401030102071302066d656d6f72790200065f737461727400000a040102000b", "hex"));
+  const { code, stderr } = await xeno("run", file);
+  expect(code).toBe(125);
+  expect(stderr).toMatch(/module-malformed.*\n.*shared memory at offset 0x[0-9a-f]+: .*without -pthread/);
+});
+
 it("audits after the owner has signed: every job of a newcomer, and a cheat is convicted", async () => {
   await addStaked("newcomer");
   const right = await xeno("run", HELLO, "--audit", "--json", "--where", `owner=${owners["newcomer"]}`);
@@ -75,6 +84,7 @@ it("audits after the owner has signed: every job of a newcomer, and a cheat is c
   expect((JSON.parse(again.stdout) as { audit: { rate: number } }).audit.rate).toBeLessThan(1);
   const wrong = await xeno("run", HELLO, "--audit", "--where", `owner=${owners["cheat"]}`);
   expect(wrong.stderr).toMatch(/audit .*the output above is WRONG/);
+  expect(wrong.code).toBe(125);
 });
 
 it("proves a result by running it again, and notices a changed byte", async () => {

@@ -217,19 +217,25 @@ async function runOnMarket(client: MarketClient, job: BuiltJob, parsed: ParsedJo
   const [lease, tree] = await ended;
   interrupted.done();
   close();
+  const detail = (await session.delivered())?.result.detail ?? "";
   const failed = await checkReceipt(client, lease.id);
   process.exitCode = exitCodeOf(lease);
   const audit = options.audit ? await auditResult(client, bound, lease, job, wanted) : null;
+  if (audit?.wrong) process.exitCode = EXIT.xeno;
   if (options.json)
     return printJson({
       lease: lease.id,
       end: lease.end,
+      detail,
       audit,
       stdout: Buffer.concat(output.stdout).toString(),
       stderr: Buffer.concat(output.stderr).toString(),
     });
-  if (!quiet) {
+  if (!quiet || lease.end?.reason !== "completed") {
     say(endLine(lease, currency));
+    if (detail !== "") say(`         ${detail}`);
+  }
+  if (!quiet) {
     const files = unfetched(tree, options.out);
     if (audit) say(auditLine(audit, currency));
     for (const line of failed) say(red(`         the receipt does not hold: ${line}`));
