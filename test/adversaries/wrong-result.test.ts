@@ -5,7 +5,7 @@ import { moneyKey } from "@xenoservers/market";
 import { disputeResults, fetchReceipt, type MarketClient } from "@xenoservers/sdk";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { verifyReceipt, type ReExecuted } from "@xenoservers/verify";
-import { CHEATS, cheatingDriver } from "@xenoservers/xenoserver";
+import { CHEATS, cheatingDriver, replayingDriver } from "@xenoservers/xenoserver";
 import { orderAndFollow, pythonJob, startMarket, type TestMarket } from "../process/market.ts";
 
 const STAKE = 1_000_000_000n;
@@ -41,8 +41,8 @@ const onServer = (server: string) => ({
   budgetNanos: BUDGET,
 });
 
-async function rent(server: string) {
-  const job = await pythonJob(SOURCE, { fuelMax: FUEL });
+async function rent(server: string, source = SOURCE) {
+  const job = await pythonJob(source, { fuelMax: FUEL });
   const run = await orderAndFollow(market.customer, job, onServer(server));
   const { lease } = await run.end();
   const receipt = await fetchReceipt(market.customer, lease.id, 10_000);
@@ -83,6 +83,17 @@ it.each(Object.keys(CHEATS))("convicts an owner of %s: pay back, stake to the cu
   const again = await linesOf(lease.id, { ...ruling.document.payload, fuel: BigInt(ruling.document.payload.fuel) });
   expect(again["verdict"]).toMatch(/^proved: /);
   expect(again["result"]).toMatch(/^failed: the server signed /);
+});
+
+it("convicts an owner who hands in an earlier job's result again", async () => {
+  const owner = await stakedOwner("replay");
+  const { server } = await market.addServer("replay", owner, { wrapDriver: replayingDriver });
+  const earlier = await rent(server.id, "print('an earlier job')");
+  expect(earlier.lease.end).toMatchObject({ reason: "completed", exitCode: 0 });
+  const { job, lease, order } = await rent(server.id);
+  expect(lease.end).toMatchObject({ reason: "completed", exitCode: 0 });
+  const { verdicts } = await disputeResults(market.customer, [lease.id], order, job, BUDGET);
+  expect(verdicts.get(lease.id)).toMatchObject({ owner: owner.identity.party, why: expect.stringContaining("standard output") });
 });
 
 it("leaves an honest owner its pay when a customer disputes falsely, who bears the referee's cost", async () => {

@@ -7,7 +7,7 @@ import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { signCheckpoint, verifyCheckpoint, type Checkpoint } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { startMarket, type TestMarket } from "./market.ts";
+import { startMarket, until, type TestMarket } from "./market.ts";
 
 const CLI = path.resolve("packages/cli/bin/xeno.js");
 const HELLO = path.resolve("examples/hello.py");
@@ -57,7 +57,7 @@ afterAll(() => market.close());
 
 it("turns log facts from claimed to proved once the pinned witness has cosigned", async () => {
   const { lease } = JSON.parse((await xeno("customer", "run", HELLO, "--json")).stdout) as { lease: string };
-  await new Promise((resolve) => setTimeout(resolve, 1_000)); // the sequencer takes what is pending
+  await until(async () => (await logLine(lease)).says.startsWith("7 of 7")); // the sequencer takes what is pending
   expect(await logLine(lease)).toMatchObject({ status: "claimed", says: expect.stringContaining("0 of 1 pinned witnesses") });
   const { code, stderr } = await look();
   expect([code, stderr]).toEqual([0, expect.stringMatching(/cosigned \d+ leaves/)]);
@@ -66,7 +66,9 @@ it("turns log facts from claimed to proved once the pinned witness has cosigned"
 
 it("refuses another log of the same size, and keeps what convicts the broker anywhere", async () => {
   await look();
-  const server = await twoFaced(forged({ root: "13".repeat(32) }));
+  const { logs } = JSON.parse(await readFile(path.join(market.folder, "witness/data/witness/witness.json"), "utf8")) as { logs: Record<string, string> };
+  const last = verifyCheckpoint(nodeCrypto, market.broker.loaded.keys.checkpoints.publicKey, Object.values(logs)[0]!)!;
+  const server = await twoFaced(forged({ size: last.size, root: "13".repeat(32) }));
   const { code, stderr } = await look(urlOf(server));
   server.close();
   expect(code).not.toBe(0);

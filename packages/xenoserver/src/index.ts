@@ -7,4 +7,4 @@ export { createWasmDriver } from "./wasm-driver.ts";
 export { capacityOf, isListedAt, parseServerConfig, priceOf, readServerConfig, type ServerConfig } from "./config.ts";
 export { selfTest, type SelfTest } from "./self-test.ts";
 export { enrol, readIdentity, startDaemon, type Daemon, type DaemonOptions, type ServerIdentity } from "./daemon.ts";
-export { CHEATS, cheatingDriver } from "./cheats.ts";
+export { CHEATS, cheatingDriver, replayingDriver } from "./cheats.ts";

@@ -145,6 +145,10 @@ export async function run(file: string, args: string[], options: RunOptions): Pr
   const replicas = parseCount(options.replicas, "--replicas", REPLICAS_MAX);
   const [quoted, ...more] = await quoteReplicas(client, wanted, replicas);
   const shown = await showQuote(client, quoted!, more, wanted, context.currency, quiet);
+  if (options.audit && !quiet)
+    say(
+      `audit    if chance draws it, the referee's run costs you its price too, at most ${money(wanted.budgetNanos, context.currency)}; a wrong result pays for it with the locked stake`,
+    );
   if (options.dryRun) {
     if (options.json) printJson({ quote: shown });
     return;
