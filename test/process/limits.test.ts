@@ -76,6 +76,18 @@ it("charges the cancellation minimum when the inputs never come, and frees the s
   expect(balances.held).toBe("0");
 });
 
+it("runs nothing when the customer delivers other bytes than it ordered, and blames it", async () => {
+  const job = await pythonJob("print('what was ordered')");
+  const [entry] = job.inputs.entries;
+  if (entry?.kind !== "file") throw new Error("no script");
+  const honest = job.blobs.get(entry.digest)!;
+  const other = new TextEncoder().encode("print('what was OR--RED')");
+  job.blobs.set(entry.digest, { ...honest, read: async (offset, length) => other.subarray(offset, offset + length) });
+  const run = await orderAndFollow(market.customer, job);
+  const { lease, stdout } = await run.end();
+  expect([lease.end?.reason, lease.end?.blame, stdout]).toEqual(["input-missing", "customer", ""]);
+});
+
 it("tells a link cut shorter than the grace from one that is longer", async () => {
   const { closeLink } = market;
   const short = await orderAndFollow(market.customer, await pythonJob(`${busy(2)}\nprint('ok')`));

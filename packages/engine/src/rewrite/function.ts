@@ -10,7 +10,8 @@
  *   end
  *   fuel = f; stack = sp + frame
  *
- * So `fuel` is exact at every call and return and after every loop; what ran since is not in it when a guest traps. Code that cannot be reached (after br, return, unreachable, up to the next end or else) is left out.
+ * So `fuel` is exact at every call and return and after every loop; what ran since is not in it when a guest traps. Code that cannot be reached
+ * (after br, return, unreachable, up to the next end or else) is left out.
  */
 import { Reader, Refusal, type Writer } from "./binary.ts";
 import { EXACT, NEVER_NAN, isDirty, type FloatLocals } from "./float-locals.ts";
@@ -73,7 +74,6 @@ const OP = {
   f64Ne: 0x62,
   i32Add: 0x6a,
   i32Sub: 0x6b,
-  i64Add: 0x7c,
   i64Sub: 0x7d,
   i64ShrU: 0x88,
   i64ExtendI32S: 0xac,
