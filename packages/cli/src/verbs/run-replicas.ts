@@ -111,7 +111,8 @@ export async function runReplicas(
     const manifests = await Promise.all(ended.map(({ id }) => manifestOf(client, id)));
     for (const { id } of ended) await keepReceipt(client, id, 0);
     if (!quiet) for (const lease of ended) say(endLine(lease, currency));
-    const right = await rightOne(client, job, replicas, manifests, { quiet, currency, budgetNanos: wanted.budgetNanos });
+    const standing = await rightOnes(client, job, replicas, manifests, { quiet, currency, budgetNanos: wanted.budgetNanos });
+    const right = await firstDelivered(replicas, standing);
     const { session, output } = replicas[right]!;
     await fetchInto(session, out, parsed.shared);
     process.exitCode = exitCodeOf(ended[right]!);
@@ -131,14 +132,22 @@ export async function runReplicas(
   }
 }
 
-/** The index of a replica whose result stands. */
-async function rightOne(
+/** A server may sign the right digests and send other bytes: its session then has nothing delivered. */
+async function firstDelivered(replicas: readonly Replica[], standing: readonly number[]): Promise<number> {
+  for (const i of standing) if ((await replicas[i]!.session.delivered()) !== null) return i;
+  throw new UserError(
+    "no server delivered the output that it signed: nothing is shown; object with `xeno lease object`, or have it judged with `xeno dispute`",
+  );
+}
+
+/** The indexes of the replicas whose results stand. */
+async function rightOnes(
   client: MarketClient,
   job: BuiltJob,
   replicas: readonly Replica[],
   manifests: readonly (Payload<"result"> | null)[],
   { quiet, currency, budgetNanos }: { quiet: boolean; currency: string; budgetNanos: bigint },
-): Promise<number> {
+): Promise<number[]> {
   const compared = manifests.flatMap((manifest, i) => (manifest ? [{ manifest, i }] : []));
   if (compared.length < 2) {
     process.exitCode = EXIT.xeno;
@@ -148,7 +157,7 @@ async function rightOne(
   const difference = others.map(({ manifest }) => resultDifference(first!.manifest, manifest)).find((each) => each !== null);
   if (difference === undefined) {
     if (!quiet) say(`agreed   ${compared.length} owners signed the same output, ${first!.manifest.fuel} fuel and memory`);
-    return first!.i;
+    return compared.map(({ i }) => i);
   }
   say(red(`the replicas differ (${difference}): the market's referee runs the job`));
   const leases = compared.map(({ i }) => replicas[i]!.bound.po.id);
@@ -158,7 +167,7 @@ async function rightOne(
       say(
         `verdict  ${shortId(lease)}: ${verdict.why}; ${money(verdict.refundNanos, currency)} and ${money(verdict.slashedNanos, currency)} of stake came to you`,
       );
-  const standing = compared.find(({ i }) => verdicts.get(replicas[i]!.bound.po.id) === null);
-  if (!standing) throw new UserError("the referee bears out none of the replicas: no output is shown; their pay came back to you");
-  return standing.i;
+  const standing = compared.flatMap(({ i }) => (verdicts.get(replicas[i]!.bound.po.id) === null ? [i] : []));
+  if (standing.length === 0) throw new UserError("the referee bears out none of the replicas: no output is shown; their pay came back to you");
+  return standing;
 }
