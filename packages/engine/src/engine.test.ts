@@ -141,7 +141,7 @@ sys.exit(7)
 });
 
 describe("endings", () => {
-  const assemble = async (wat: string) => (await wabtInit()).parseWat("t.wat", wat).toBinary({}).buffer.slice();
+  const assemble = async (wat: string) => (await wabtInit()).parseWat("t.wat", wat, { tail_call: true }).toBinary({}).buffer.slice();
   const compile = async (wat: string) => prepare(await assemble(wat));
   it.each([
     [
@@ -168,6 +168,33 @@ describe("endings", () => {
     ["a reserved name", '(module (memory (export "memory") 1) (func (export "_start")) (func (export "xeno.fuel")))', "xeno.fuel"],
   ])("refuses a module with %s", async (_name, wat, message) => {
     expect(prepareModule(await assemble(wat))).toEqual({ ok: false, message: expect.stringContaining(message) });
+  });
+
+  it("runs a million tail calls on one frame, and counts each", async () => {
+    const module = await compile(`(module
+      (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+      (type $t (func (param i32) (result i32)))
+      (table 1 funcref) (elem (i32.const 0) $even)
+      (memory (export "memory") 1)
+      (func $odd (param i32) (result i32) (if (i32.eqz (local.get 0)) (then (return (i32.const 1)))) (return_call_indirect (type $t) (i32.sub (local.get 0) (i32.const 1)) (i32.const 0)))
+      (func $even (param i32) (result i32) (if (i32.eqz (local.get 0)) (then (return (i32.const 2)))) (return_call $odd (i32.sub (local.get 0) (i32.const 1))))
+      (func (export "_start") (call $exit (call $even (i32.const 1000000)))))`);
+    const { ending, fuel } = run(module);
+    expect(ending).toEqual({ kind: "exit", code: 2 });
+    expect(fuel).toBeGreaterThan(5_000_000n);
+    expect(run(module, { fuelMax: 1_000_000n }).ending).toEqual({ kind: "fuel-limit" });
+  });
+
+  it("runs a module's start function first, metered like the rest", async () => {
+    const module = await compile(`(module
+      (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+      (memory (export "memory") 1)
+      (func $before (i32.store (i32.const 8) (i32.const 5)))
+      (start $before)
+      (func (export "_start") (call $exit (i32.load (i32.const 8)))))`);
+    expect(run(module).ending).toEqual({ kind: "exit", code: 5 });
+    const endless = await compile('(module (memory (export "memory") 1) (func $s (loop (br 0))) (start $s) (func (export "_start")))');
+    expect(run(endless, { fuelMax: 1_000_000n }).ending).toEqual({ kind: "fuel-limit" });
   });
 
   it("runs without any disk, and gives no file room", async () => {
