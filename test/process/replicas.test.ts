@@ -1,9 +1,11 @@
 /** The customer's command line on a market where one of two owners cheats: replicas, referee, re-execution, tampered receipts. */
 import { execFile } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { CHEATS, cheatingDriver } from "@xenoservers/xenoserver";
+import { nodeCrypto } from "@xenoservers/protocol/node";
+import { verifyReceipt } from "@xenoservers/verify";
 import { startMarket, type TestMarket } from "./market.ts";
 
 const CLI = path.resolve("packages/cli/bin/xeno.js");
@@ -24,6 +26,15 @@ const xeno = (...args: string[]): Promise<Done> =>
     const env = { ...process.env, XENO_HOME: path.join(market.folder, "customer") };
     execFile(process.execPath, [CLI, ...args], { env }, (error, stdout, stderr) => resolve({ code: error ? Number(error.code) : 0, stdout, stderr }));
   });
+
+/** Undefined where a damaged file is no JSON any more. */
+function parses(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString("utf8"));
+  } catch {
+    return undefined;
+  }
+}
 
 async function addStaked(name: string, cheat?: string): Promise<void> {
   const owner = await market.newParty(name, "2000000000");
@@ -93,6 +104,12 @@ it("proves a result by running it again, and notices a changed byte", async () =
   const again = await xeno("verify", lease, "--re-execute");
   expect(again.code).toBe(0);
   expect(again.stdout).toMatch(/proved .*result +exit code 0: running the same job again gave the same/);
+  const text = await readFile(path.join(market.folder, "customer/receipts", `${lease}.json`));
+  for (let at = 0; at < text.length; at += 13) {
+    const bytes = Buffer.from(text);
+    bytes[at] = bytes[at]! ^ 1;
+    expect(parses(bytes) === undefined || !verifyReceipt(nodeCrypto, market.customer.pins, parses(bytes)).ok, `byte ${at}`).toBe(true);
+  }
   const changed = await xeno("verify", lease, "--tamper");
   expect(changed.code).toBe(1);
   expect(changed.stdout).toContain("FAILED");

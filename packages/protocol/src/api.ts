@@ -74,7 +74,7 @@ export const zReceiptDocument = z.object({
   id: zId,
   envelope: zEnvelope,
   at: zTimeMs,
-  salt: z.string(),
+  salt: z.union([zId, z.literal("")]),
   leaf: zId,
   index: z.int().nullable(),
   proof: z.array(zId),

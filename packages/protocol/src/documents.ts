@@ -15,11 +15,9 @@ export const zParty = z.string().regex(/^p_[0-9a-f]{40}$/, "must be a party id")
 export const zServer = z.string().regex(/^s_[0-9a-f]{40}$/, "must be a server id");
 export const zAccount = z.string().regex(/^a_[0-9a-f]{40}$/, "must be an account id");
 export const zNanos = z.string().refine((text) => parseNanos(text) !== null, "must be a decimal integer of nanos");
+const FUEL_TEXT = /^(0|[1-9][0-9]{0,18})$/;
 /** Fuel as a decimal integer; at most 2^62, so that it fits the engine's counter. */
-export const zFuel = z
-  .string()
-  .regex(/^(0|[1-9][0-9]{0,18})$/, "must be a decimal integer of fuel")
-  .refine((text) => BigInt(text) <= 1n << 62n, "is too much fuel");
+export const zFuel = z.string().refine((text) => FUEL_TEXT.test(text) && BigInt(text) <= 1n << 62n, "must be a decimal integer of fuel");
 const zTime = z.int().min(0);
 const zMs = z.int().min(0).max(31_536_000_000);
 const zName = z

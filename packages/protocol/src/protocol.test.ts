@@ -119,3 +119,12 @@ describe("checkpoints", () => {
     expect(p.verifyCheckpoint(crypto, signer.publicKey, note.replace("\n3\n", "\n4\n"))).toBeNull();
   });
 });
+
+describe("fuel in documents", () => {
+  it.each(["1x", "", "-1", "1.5", "01", "99999999999999999999", "9223372036854775807"])("refuses %j without falling over it", (text) => {
+    expect(p.zFuel.safeParse(text).success).toBe(false);
+  });
+  it("takes what an engine can count", () => {
+    for (const text of ["0", "1", (1n << 62n).toString()]) expect(p.zFuel.safeParse(text).success).toBe(true);
+  });
+});
