@@ -5,6 +5,7 @@
  */
 import { checkClaim, formatMoney, meteringOf } from "@xenoservers/market";
 import {
+  KIND_TABLE,
   cosignatureOf,
   fromHex,
   leafHashOf,
@@ -115,6 +116,7 @@ function openDocuments(crypto: Crypto, receipt: Receipt) {
     const parsed = parseDocument(crypto, stored.envelope);
     must(parsed.ok, `the ${stored.kind.slice(0, 40)} document is not valid: ${parsed.ok ? "" : parsed.code}`);
     must(parsed.document.id === stored.id && parsed.document.kind === stored.kind, `the document ${stored.id.slice(0, 12)} is not what it is called`);
+    must(!KIND_TABLE[parsed.document.kind].public || stored.salt === "", `the ${stored.kind} document is public and has no salt`);
     must(leafHashOf(crypto, parsed.document, stored.at, stored.salt) === stored.leaf, `the ${stored.kind} document does not open its commitment in the log`);
     return { at: stored.at, document: parsed.document };
   });

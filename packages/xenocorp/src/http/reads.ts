@@ -11,11 +11,13 @@ import {
   type Candidate,
 } from "@xenoservers/market";
 import {
+  KIND_TABLE,
   concatBytes,
   refuse,
   rootAccountOf,
   verifyCheckpoint,
   type Balances,
+  type Kind,
   type Receipt,
   type Refusal,
   type RouteName,
@@ -70,7 +72,7 @@ export function createReads(desk: Desktop, market: () => Promise<MarketInfo>): R
       Promise.all(
         documents.map(async ({ id, kind, envelope, at, salt, leaf }) => {
           const proof = await inclusionProof(store, crypto, leaf, size);
-          return { kind, id, envelope, at, salt, leaf, index: proof?.index ?? null, proof: proof?.proof ?? [] };
+          return { kind, id, envelope, at, salt: KIND_TABLE[kind as Kind].public ? "" : salt, leaf, index: proof?.index ?? null, proof: proof?.proof ?? [] };
         }),
       );
     // the cosigned checkpoint, when it covers the whole lease
