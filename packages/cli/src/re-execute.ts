@@ -27,7 +27,6 @@ export async function reExecute({ spec, inputs, blobFile }: KeptJob & { blobFile
         `the job ran on engine ${spec.engine}, this xeno has ${driver.engine}: install the version that the result names (xeno version --all)`,
       );
     const fuelMax = stoppedAt === null ? BigInt(spec.fuelMax) : stoppedAt;
-    if (fuelMax === 0n) return { engine: spec.engine, reason: "stopped", exitCode: null, fuel: 0n, memoryHash: null, ...EMPTY };
     const prepared = await driver.prepare({ lease: "again", spec, inputs, fuelMax, runMsMax: RUN_MS_MAX, blobFile });
     const guest = await prepared.begin();
     const end = await guest.ended;
@@ -56,6 +55,3 @@ export async function reExecute({ spec, inputs, blobFile }: KeptJob & { blobFile
     await rm(folder, { recursive: true, force: true });
   }
 }
-
-const nothing = createHash("sha256").update("").digest("hex");
-const EMPTY = { outputDigest: createHash("sha256").update("[]").digest("hex"), stdoutDigest: nothing, stderrDigest: nothing };

@@ -163,8 +163,9 @@ export function runJob(job: Job, invoke: (start: () => void) => boolean = (start
     added[ADDED.fuel].value = job.fuelMax - 1n;
     added[ADDED.stack].value = STACK_BYTES;
     added[ADDED.pages].value = job.memoryPagesMax;
-    memory.attach(instance.exports["memory"] as WebAssembly.Memory);
-    if (memory.size / PAGE_BYTES > job.memoryPagesMax) return finished({ kind: "memory-limit" });
+    const own = instance.exports["memory"] as WebAssembly.Memory;
+    if (own.buffer.byteLength / PAGE_BYTES > job.memoryPagesMax) return finished({ kind: "memory-limit" }); // nobody hashes what may not be there
+    memory.attach(own);
     const { [ADDED.start]: before } = added;
     const main = instance.exports["_start"] as () => void;
     const complete = invoke(() => {

@@ -1,7 +1,6 @@
 export * from "./money.ts";
 export * from "./resources.ts";
 export * from "./terms.ts";
-export * from "./fuel.ts";
 export * from "./lease.ts";
 export * from "./metering.ts";
 export * from "./settlement.ts";

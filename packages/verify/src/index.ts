@@ -1,6 +1,6 @@
 export { checkPurchaseOrder, priceVectorOf, type CheckedPurchaseOrder, type MarketPins } from "./purchase-order.ts";
 export { computeBill, settlementProblem, type BillInput } from "./bill.ts";
 export { verifyReceipt, type Line, type OwnFacts, type Verification } from "./receipt.ts";
-export { resultProblem, stoppedAt, type ReExecuted } from "./re-execution.ts";
+export { resultProblem, stoppedAt, wasRun, type ReExecuted } from "./re-execution.ts";
 export { isComparable, refereeProblem, resultDifference } from "./comparison.ts";
 export { isEvidence, packFork, verifyEvidence } from "./evidence.ts";

@@ -16,8 +16,13 @@ export interface ReExecuted {
   stderrDigest: string;
 }
 
-/** The server could not run it, or never got it: there is nothing to compare. */
+/** The server could not run it, or never got it. */
 const NOT_RUN: readonly string[] = ["server-failed", "input-missing"];
+
+/** Whether a guest ran at all: only then is there something to compare. One that was stopped before it did anything looks like one that never began. */
+export function wasRun({ reason, fuel }: Payload<"result">): boolean {
+  return !NOT_RUN.includes(reason) && !(STOPPED_FROM_OUTSIDE.includes(reason) && fuel === "0");
+}
 
 /** The fuel at which to stop a re-execution so that it ends where the server's did; null to let it run to its own end. */
 export function stoppedAt({ reason, fuel }: Payload<"result">): bigint | null {
@@ -26,7 +31,7 @@ export function stoppedAt({ reason, fuel }: Payload<"result">): bigint | null {
 
 /** Where the manifest differs from the re-execution, in words; null when it is right. */
 export function resultProblem(manifest: Payload<"result">, own: ReExecuted): string | null {
-  if (NOT_RUN.includes(manifest.reason)) return null;
+  if (!wasRun(manifest)) return null;
   const outside = STOPPED_FROM_OUTSIDE.includes(manifest.reason);
   const pairs: [name: string, signed: unknown, found: unknown][] = [
     ["engine", manifest.engine, own.engine],

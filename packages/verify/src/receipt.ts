@@ -24,7 +24,7 @@ import {
   type SignedDocument,
   type Witness,
 } from "@xenoservers/protocol";
-import { resultProblem, type ReExecuted } from "./re-execution.ts";
+import { resultProblem, wasRun, type ReExecuted } from "./re-execution.ts";
 import { refereeProblem, resultDifference } from "./comparison.ts";
 import { computeBill, settlementProblem } from "./bill.ts";
 import { checkPurchaseOrder, type CheckedPurchaseOrder, type MarketPins } from "./purchase-order.ts";
@@ -222,7 +222,7 @@ function checkResult({ po, order }: Bound, documents: Documents, own: OwnFacts) 
   must(payload.jobHash === order.payload.jobHash, "the result is of another job");
   must(own.outputDigest === undefined || own.outputDigest === payload.outputDigest, "what was received is not what the server signed");
   const ending = payload.exitCode === null ? payload.reason : `exit code ${payload.exitCode}`;
-  if (own.reExecuted) {
+  if (own.reExecuted && wasRun(payload)) {
     const wrong = resultProblem(payload, own.reExecuted);
     must(wrong === null, wrong ?? "");
     const compared = payload.memoryHash === null ? "the output up to where it was stopped" : `output, ${payload.fuel} fuel and memory`;

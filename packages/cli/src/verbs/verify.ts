@@ -5,7 +5,7 @@ import path from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { KIND_TABLE, cosignatureOf, parseDocumentOf, zReceipt, type Kind, type Receipt, type Witness } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { isEvidence, stoppedAt, verifyEvidence, verifyReceipt, type ReExecuted, type Verification } from "@xenoservers/verify";
+import { isEvidence, stoppedAt, verifyEvidence, verifyReceipt, wasRun, type ReExecuted, type Verification } from "@xenoservers/verify";
 import { keepReceipt } from "../deliver.ts";
 import { currentContext, home, openClient } from "../home.ts";
 import { UserError, green, print, printJson, red, say, shortId, table, when, yellow } from "../ui.ts";
@@ -82,6 +82,7 @@ async function reExecuteFor(receipt: unknown): Promise<ReExecuted> {
   const { readKeptJob } = await import("../kept-job.ts");
   const { reExecute } = await import("../re-execute.ts");
   const { payload } = parsed.document;
+  if (!wasRun(payload)) throw new UserError(`the job did not run (${payload.reason}): there is nothing to compare; leave out --re-execute`);
   return reExecute(await readKeptJob(payload.jobHash), stoppedAt(payload));
 }
 
