@@ -1,6 +1,7 @@
-/** Adds up the runners' reports and prints the plain closing line. The demo counts as one test. */
+/** Adds up the runners' reports, names what failed, and prints the plain closing line. Each demo counts as one test. */
 import { readFileSync } from "node:fs";
 
+const SHOWN_CHARS = 1_500;
 const totals = { passed: 0, failed: 0, skipped: 0 };
 for (const file of process.argv.slice(2)) {
   const report = JSON.parse(readFileSync(file, "utf8")) as {
@@ -10,7 +11,13 @@ for (const file of process.argv.slice(2)) {
     numPendingTests?: number;
     numTodoTests?: number;
     success?: boolean;
+    testResults?: { name: string; status: string; message?: string; assertionResults: { fullName: string; status: string; failureMessages?: string[] }[] }[];
   };
+  for (const { name, status, message, assertionResults } of report.testResults ?? []) {
+    if (status !== "passed" && message) console.log(`FAILED ${name}: ${message.slice(0, SHOWN_CHARS)}`);
+    for (const { fullName, status: each, failureMessages } of assertionResults)
+      if (each === "failed") console.log(`FAILED ${name}: ${fullName}\n${(failureMessages?.[0] ?? "").slice(0, SHOWN_CHARS)}`);
+  }
   if (report.numPassedTests === undefined) totals[report.ok === true ? "passed" : "failed"]++;
   else {
     totals.passed += report.numPassedTests;

@@ -1,34 +1,27 @@
 /**
- * Rewrites one function: counts fuel, bounds the stack, fixes the bits of NaNs. The shape of what it emits:
+ * Rewrites one function: counts fuel, bounds the stack, fixes the bits of NaNs. Fuel and stack come in as two more parameters, what is left of the
+ * fuel goes out as one more result. The shape of what it emits:
  *
- *   f = fuel; sp = stack -= frame              the stack only where it calls, or the frame is large
+ *   sp = stack - frame; fuel = f               only where it calls, or the frame is large
  *   f < 0 or sp < 0 ⇒ trap
  *   block                                      the function's own label: `return` and `br` to the outside end here
  *     …f -= cost of the straight run…          before every branch, join and call
  *     loop; f < 0 ⇒ fuel = f, trap
- *     fuel = f - cost; call …; f = fuel
+ *     call …, f - cost, sp; f = last result
  *   end
- *   fuel = f; stack = sp + frame
+ *   f
  *
- * So `fuel` is exact at every call and return and after every loop; what ran since is not in it when a guest traps. Code that cannot be reached
- * (after br, return, unreachable, up to the next end or else) is left out.
+ * The global `fuel` is what the host sees: exact at every call of the host, at the entry of every function that calls and after every loop; what
+ * ran since is not in it when a guest traps. Code that cannot be reached (after br, return, unreachable, up to the next end or else) is left out.
  */
 import { Reader, Refusal, type Writer } from "./binary.ts";
 import { EXACT, NEVER_NAN, isDirty, type FloatLocals } from "./float-locals.ts";
+import { Emitter, type Additions } from "./emitter.ts";
 import type { FunctionType, ParsedModule } from "./module.ts";
-import { EXTERNREF, F32, F64, FUNCREF, I32, I64, IMMEDIATE, PLAIN, SATURATING, SIMD, V128, refusedOpcode, type Operation } from "./opcodes.ts";
-
-/** Where the rewriter put its own functions and globals. */
-export interface Additions {
-  fuelGlobal: number;
-  stackGlobal: number;
-  /** memory.grow within the job's limit. */
-  grow: number;
-  /** Index of a defined or imported function after the additions. */
-  functionIndex(index: number): number;
-  /** Index of the type [] → results, for the function's outermost block. */
-  blockType(results: readonly number[]): number;
-}
+import { NO_BLOCK_TYPE, OP } from "./op.ts";
+import { EXTERNREF, F32, F64, FUNCREF, I32, I64, PLAIN, SATURATING, SIMD, V128, type Operation } from "./opcodes.ts";
+import { Operands, bytesOf } from "./operands.ts";
+import { refusal, skipDead, skipImmediate } from "./skip.ts";
 
 /** What a call takes on the machine's stack besides its values: return address, frame pointer, instance, spilled registers. */
 const FRAME_BYTES_BASE = 96;
@@ -36,58 +29,6 @@ const FRAME_BYTES_BASE = 96;
 const LEAF_FRAME_BYTES_MAX = 4096;
 const BULK_BYTES_PER_FUEL_LOG2 = 3;
 const LOCALS_MAX = 50_000;
-
-const OP = {
-  unreachable: 0x00,
-  nop: 0x01,
-  block: 0x02,
-  loop: 0x03,
-  if: 0x04,
-  else: 0x05,
-  end: 0x0b,
-  br: 0x0c,
-  brIf: 0x0d,
-  brTable: 0x0e,
-  return: 0x0f,
-  call: 0x10,
-  callIndirect: 0x11,
-  returnCall: 0x12,
-  returnCallIndirect: 0x13,
-  drop: 0x1a,
-  select: 0x1b,
-  selectTyped: 0x1c,
-  localGet: 0x20,
-  localSet: 0x21,
-  localTee: 0x22,
-  globalGet: 0x23,
-  globalSet: 0x24,
-  tableGet: 0x25,
-  tableSet: 0x26,
-  memorySize: 0x3f,
-  memoryGrow: 0x40,
-  i32Const: 0x41,
-  i64Const: 0x42,
-  f32Const: 0x43,
-  f64Const: 0x44,
-  i64LtS: 0x53,
-  f32Ne: 0x5c,
-  f64Ne: 0x62,
-  i32Add: 0x6a,
-  i32Sub: 0x6b,
-  i64Sub: 0x7d,
-  i64ShrU: 0x88,
-  i64ExtendI32S: 0xac,
-  i64ExtendI32U: 0xad,
-  i64Or: 0x84,
-  refNull: 0xd0,
-  refIsNull: 0xd1,
-  refFunc: 0xd2,
-  miscellaneous: 0xfc,
-  simd: 0xfd,
-} as const;
-const NO_BLOCK_TYPE = 0x40;
-const F32_NAN = [0x00, 0x00, 0xc0, 0x7f] as const;
-const F64_NAN = [0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0xf8, 0x7f] as const;
 
 interface Label {
   kind: "block" | "loop" | "if" | "else";
@@ -98,39 +39,33 @@ interface Label {
   reached: boolean;
 }
 
-const bytesOf = (types: readonly number[]): number => types.reduce((sum, type) => sum + (type === V128 ? 16 : 8), 0);
+/** What every function takes besides its own parameters: the fuel that is left, which it also returns last, and the bytes of stack that are left. */
+export const ADDED_PARAMS = [I64, I32] as const;
+const isTailCall = (opcode: number): boolean => opcode === OP.returnCall || opcode === OP.returnCallIndirect;
 const isFloat = (type: number): boolean => type === F32 || type === F64 || type === V128;
 
 export class FunctionRewriter {
   readonly #module: ParsedModule;
   readonly #add: Additions;
-  readonly #body: Writer;
+  readonly #out: Emitter;
   readonly #head: Writer;
-  /** Types of parameters, locals and what the rewriter added, by index. */
-  #locals: number[] = [];
+  readonly #stack = new Operands();
   #paramCount = 0;
   #type: FunctionType = { params: [], results: [] };
-  #fuelLocal = 0;
   #spLocal = -1;
-  #scratch = new Map<string, number>();
-  #types: number[] = [];
-  /** Beside each value: EXACT, NEVER_NAN, the type (F32, F64) whose NaNs have unknown bits, or a local's mark while locals are analysed. */
-  #dirty: number[] = [];
+  /** How many locals the function has besides those that the walk adds. */
+  #declared = 0;
   #labels: Label[] = [];
-  #stackBytes = 0;
-  #stackBytesMax = 0;
   /** Of the arguments and results of the largest call: they lie on the machine's stack, twice where a compiler copies them. */
   #callBytesMax = 0;
-  #pending = 0;
   #calls = false;
-  #tailCalls = false;
   #floats: FloatLocals | null = null;
   #reader!: Reader;
 
   constructor(module: ParsedModule, additions: Additions, body: Writer, head: Writer) {
     this.#module = module;
     this.#add = additions;
-    this.#body = body;
+    this.#out = new Emitter(additions, body);
     this.#head = head;
   }
 
@@ -139,8 +74,8 @@ export class FunctionRewriter {
     this.#type = type;
     this.#readLocals(new Reader(this.#module.bytes, start, end));
     const codeAt = this.#reader.at;
-    if (this.#locals.some(isFloat)) {
-      floats.begin(this.#locals, this.#paramCount);
+    if (this.#out.locals.some(isFloat)) {
+      floats.begin(this.#out.locals, this.#paramCount);
       this.#floats = floats;
       this.#walk(end);
       floats.finish();
@@ -152,29 +87,32 @@ export class FunctionRewriter {
 
   #readLocals(reader: Reader): void {
     this.#reader = reader;
-    this.#locals = [...this.#type.params];
-    this.#paramCount = this.#locals.length;
+    this.#paramCount = this.#type.params.length;
+    this.#out.locals = [...this.#type.params, ...ADDED_PARAMS];
+    this.#out.fuelLocal = this.#paramCount;
     for (let groups = reader.u32(); groups > 0; groups--) {
       const at = reader.at;
       const count = reader.u32();
       const type = reader.byte();
-      if (this.#locals.length + count > LOCALS_MAX) throw new Refusal("too many locals", at, "the module is malformed");
-      for (let i = 0; i < count; i++) this.#locals.push(type);
+      if (this.#out.locals.length + count > LOCALS_MAX) throw new Refusal("too many locals", at, "the module is malformed");
+      for (let i = 0; i < count; i++) this.#out.locals.push(type);
     }
+    this.#declared = this.#out.locals.length;
+  }
+
+  /** Fuel and stack stand between the parameters and the other locals. */
+  #localIndex(): number {
+    const index = this.#reader.u32();
+    return index < this.#paramCount ? index : index + ADDED_PARAMS.length;
   }
 
   #walk(end: number): void {
-    const declared = this.#floats?.declared ?? this.#locals.length;
-    this.#locals.length = declared;
-    this.#fuelLocal = this.#locals.push(I64) - 1;
-    this.#spLocal = this.#locals.push(I32) - 1;
-    this.#scratch.clear();
-    this.#types.length = 0;
-    this.#dirty.length = 0;
-    this.#stackBytes = this.#stackBytesMax = this.#callBytesMax = this.#pending = 0;
-    this.#calls = this.#tailCalls = false;
+    this.#out.clear(this.#declared);
+    this.#stack.clear();
+    this.#spLocal = this.#out.locals.push(I32) - 1;
+    this.#callBytesMax = 0;
+    this.#calls = false;
     this.#loopEnded = false;
-    this.#body.clear();
     this.#labels = [{ kind: "block", height: 0, params: [], results: this.#type.results, reached: false }];
     while (this.#labels.length > 0) {
       if (this.#reader.at >= end) throw new Refusal("unexpected end", end, "the module is truncated");
@@ -182,124 +120,22 @@ export class FunctionRewriter {
     }
   }
 
-  /* ---- the operand stack ---- */
-
-  #push(type: number, dirty = 0): void {
-    this.#types.push(type);
-    this.#dirty.push(dirty);
-    this.#stackBytes += type === V128 ? 16 : 8;
-    if (this.#stackBytes > this.#stackBytesMax) this.#stackBytesMax = this.#stackBytes;
-  }
-  #pop(): number {
-    const type = this.#types.pop()!;
-    this.#dirty.pop();
-    this.#stackBytes -= type === V128 ? 16 : 8;
-    return type;
-  }
-  #popMany(count: number): void {
-    for (let i = 0; i < count; i++) this.#pop();
-  }
-  #cutTo(height: number): void {
-    while (this.#types.length > height) this.#pop();
-  }
-  #local(name: string, type: number): number {
-    let index = this.#scratch.get(name);
-    if (index === undefined) this.#scratch.set(name, (index = this.#locals.push(type) - 1));
-    return index;
-  }
-
-  /* ---- emitting ---- */
-
-  #op(opcode: number, index?: number): void {
-    this.#body.byte(opcode);
-    if (index !== undefined) this.#body.u32(index);
-  }
-  #i32(value: number): void {
-    this.#body.byte(OP.i32Const);
-    this.#body.signed(value);
-  }
-  #i64(value: number): void {
-    this.#body.byte(OP.i64Const);
-    this.#body.signed(value);
-  }
-
-  /** Takes the pending cost off the local counter. */
-  #charge(): void {
-    if (this.#pending === 0) return;
-    this.#op(OP.localGet, this.#fuelLocal);
-    this.#i64(this.#pending);
-    this.#op(OP.i64Sub);
-    this.#op(OP.localSet, this.#fuelLocal);
-    this.#pending = 0;
-  }
-  #noteFuel(): void {
-    this.#op(OP.localGet, this.#fuelLocal);
-    this.#op(OP.globalSet, this.#add.fuelGlobal);
-  }
-  /** Hands the counter to whatever is called next. */
-  #handFuel(): void {
-    this.#op(OP.localGet, this.#fuelLocal);
-    if (this.#pending > 0) {
-      this.#i64(this.#pending);
-      this.#op(OP.i64Sub);
-      this.#pending = 0;
-    }
-    this.#op(OP.globalSet, this.#add.fuelGlobal);
-  }
-  #takeFuel(): void {
-    this.#op(OP.globalGet, this.#add.fuelGlobal);
-    this.#op(OP.localSet, this.#fuelLocal);
-  }
-  /** Traps when the counter is below zero; only then is it handed over here. A call on this cold path would cost every iteration its registers. */
-  #checkFuel(): void {
-    this.#op(OP.localGet, this.#fuelLocal);
-    this.#i64(0);
-    this.#op(OP.i64LtS);
-    this.#op(OP.if, NO_BLOCK_TYPE);
-    this.#op(OP.localGet, this.#fuelLocal);
-    this.#op(OP.globalSet, this.#add.fuelGlobal);
-    this.#op(OP.unreachable);
-    this.#op(OP.end);
-  }
-
-  /** Replaces a NaN on top of the stack by the canonical one. */
-  #canonicalTop(type: number, lanes: number): void {
-    const scratch = this.#local(`nan${type}`, type);
-    this.#op(OP.localTee, scratch);
-    if (type === V128) {
-      this.#op(OP.simd, 12);
-      for (let i = 0; i < 16; i++) this.#body.byte(lanes === F32 ? F32_NAN[i % 4]! : F64_NAN[i % 8]!);
-      for (let i = 0; i < 2; i++) this.#op(OP.localGet, scratch);
-      this.#op(OP.simd, lanes === F32 ? 65 : 71);
-      this.#op(OP.simd, 82);
-      return;
-    }
-    this.#op(OP.localGet, scratch);
-    this.#op(type === F32 ? OP.f32Ne : OP.f64Ne);
-    this.#op(OP.if, NO_BLOCK_TYPE);
-    this.#op(type === F32 ? OP.f32Const : OP.f64Const);
-    for (const byte of type === F32 ? F32_NAN : F64_NAN) this.#body.byte(byte);
-    this.#op(OP.localSet, scratch);
-    this.#op(OP.end);
-    this.#op(OP.localGet, scratch);
-  }
-
   /** Makes the bits of the topmost `count` values known; `above` values lie over them and stay as they are. */
   #canonical(count: number, above = 0): void {
-    const top = this.#types.length;
+    const top = this.#stack.types.length;
     let deepest = -1;
     for (let i = top - above - count; i < top - above; i++)
-      if (isDirty(this.#dirty[i]!)) {
+      if (isDirty(this.#stack.dirty[i]!)) {
         deepest = i;
         break;
       }
     if (deepest < 0) return;
-    for (let i = top - 1; i > deepest; i--) this.#op(OP.localSet, this.#local(`spill${top - i}/${this.#types[i]!}`, this.#types[i]!));
+    for (let i = top - 1; i > deepest; i--) this.#out.op(OP.localSet, this.#out.local(`spill${top - i}/${this.#stack.types[i]!}`, this.#stack.types[i]!));
     for (let i = deepest; i < top; i++) {
-      if (i > deepest) this.#op(OP.localGet, this.#local(`spill${top - i}/${this.#types[i]!}`, this.#types[i]!));
-      if (isDirty(this.#dirty[i]!) && i < top - above) {
-        this.#canonicalTop(this.#types[i]!, this.#dirty[i]!);
-        this.#dirty[i] = 0;
+      if (i > deepest) this.#out.op(OP.localGet, this.#out.local(`spill${top - i}/${this.#stack.types[i]!}`, this.#stack.types[i]!));
+      if (isDirty(this.#stack.dirty[i]!) && i < top - above) {
+        this.#out.canonicalTop(this.#stack.types[i]!, this.#stack.dirty[i]!);
+        this.#stack.dirty[i] = 0;
       }
     }
   }
@@ -313,8 +149,8 @@ export class FunctionRewriter {
     if (operation) return this.#simple(operation, at);
     switch (opcode) {
       case OP.unreachable:
-        this.#charge();
-        this.#op(opcode);
+        this.#out.charge();
+        this.#out.op(opcode);
         return this.#dead();
       case OP.nop:
         return;
@@ -345,7 +181,7 @@ export class FunctionRewriter {
       case OP.simd: {
         const sub = this.#reader.u32();
         const simd = SIMD[sub];
-        if (!simd) throw new Refusal(...this.#refused(opcode, sub, at));
+        if (!simd) throw refusal(opcode, sub, at);
         return this.#simple(simd, at);
       }
       default:
@@ -361,140 +197,58 @@ export class FunctionRewriter {
     return opcode === OP.f32Const ? top >= 0x7f80 : top >= 0x7ff0;
   }
 
-  #refused(opcode: number, sub: number, at: number): [string, number, string] {
-    const [what, advice] = refusedOpcode(opcode, sub);
-    return [what, at, advice];
-  }
-
   /** Copies the original bytes of an instruction from `at` up to where the reader stands. */
   #copy(at: number): void {
-    this.#body.copy(this.#module.bytes, at, this.#reader.at);
-  }
-
-  #skipImmediate(operation: Operation): void {
-    const reader = this.#reader;
-    switch (operation.immediate) {
-      case IMMEDIATE.none:
-        return;
-      case IMMEDIATE.memory:
-      case IMMEDIATE.memoryLane:
-        reader.skipLeb();
-        reader.skipLeb();
-        if (operation.immediate === IMMEDIATE.memoryLane) reader.byte();
-        return;
-      case IMMEDIATE.lane:
-        reader.byte();
-        return;
-      case IMMEDIATE.bytes16:
-        reader.skip(16);
-    }
+    this.#out.body.copy(this.#module.bytes, at, this.#reader.at);
   }
 
   #simple(operation: Operation, at: number): void {
-    this.#skipImmediate(operation);
+    skipImmediate(this.#reader, operation);
     const { params, float } = operation;
     const count = params.length;
-    const base = this.#types.length - count;
+    if (count === 2 && operation.result === 0 && isDirty(this.#stack.dirty.at(-1)!) && params[1] !== V128) return this.#storeFloat(operation, at);
+    const base = this.#stack.types.length - count;
     if (float === "sees") this.#canonical(count);
     else if (params[0] === V128) {
-      for (let i = 0; i < count; i++) if (isDirty(this.#dirty[base + i]!) && this.#dirty[base + i] !== operation.lanesIn) this.#canonical(count - i);
+      for (let i = 0; i < count; i++)
+        if (isDirty(this.#stack.dirty[base + i]!) && this.#stack.dirty[base + i] !== operation.lanesIn) this.#canonical(count - i);
     }
-    const first = count > 0 ? this.#dirty[base]! : EXACT;
-    this.#popMany(count);
+    const first = count > 0 ? this.#stack.dirty[base]! : EXACT;
+    this.#stack.popMany(count);
     if (operation.result !== 0) {
       const made = operation.result === V128 ? operation.lanes : operation.result;
       const plain = count > 0 && (operation.result === F32 || operation.result === F64) && operation.name.includes(".convert") ? NEVER_NAN : EXACT;
-      this.#push(operation.result, float === "arith" ? made : float === "keeps" ? first : plain);
+      this.#stack.push(operation.result, float === "arith" ? made : float === "keeps" ? first : plain);
     }
-    this.#pending += operation.cost;
+    this.#out.pending += operation.cost;
     this.#copy(at);
+  }
+
+  /** Stores first and looks afterwards: the way of the value to memory, where the next iteration waits for it, stays as short as it was. */
+  #storeFloat(operation: Operation, at: number): void {
+    const type = operation.params[1]!;
+    const [address, value] = [this.#out.local("address", I32), this.#out.local(`stored${type}`, type)];
+    this.#stack.popMany(2);
+    this.#out.op(OP.localSet, value);
+    this.#out.op(OP.localTee, address);
+    this.#out.op(OP.localGet, value);
+    this.#copy(at);
+    for (let i = 0; i < 2; i++) this.#out.op(OP.localGet, value);
+    this.#out.op(type === F32 ? OP.f32Ne : OP.f64Ne);
+    this.#out.op(OP.if, NO_BLOCK_TYPE);
+    this.#out.op(OP.localGet, address);
+    this.#out.canonicalNaN(type);
+    this.#copy(at);
+    this.#out.op(OP.end);
+    this.#out.pending += operation.cost;
   }
 
   #dead(): void {
     const { height } = this.#labels.at(-1)!;
-    this.#cutTo(height);
-    this.#pending = 0;
-    this.#skipDead();
-  }
-
-  /** Skips to the `end` or `else` of the innermost label, decoding only what is needed to find it. */
-  #skipDead(): void {
-    const reader = this.#reader;
-    for (let depth = 0; ;) {
-      const at = reader.at;
-      const opcode = reader.byte();
-      if (opcode === OP.block || opcode === OP.loop || opcode === OP.if) {
-        reader.s33();
-        depth++;
-      } else if (opcode === OP.end && depth-- === 0) return this.#end(false);
-      else if (opcode === OP.else && depth === 0) return this.#else(false);
-      else if (opcode !== OP.end && opcode !== OP.else) this.#skipOne(opcode, at);
-    }
-  }
-
-  #skipOne(opcode: number, at: number): void {
-    const reader = this.#reader;
-    const plain = PLAIN[opcode];
-    if (plain) return this.#skipImmediate(plain);
-    switch (opcode) {
-      case OP.unreachable:
-      case OP.nop:
-      case OP.return:
-      case OP.drop:
-      case OP.select:
-      case OP.refIsNull:
-        return;
-      case OP.brTable:
-        for (let left = reader.u32() + 1; left > 0; left--) reader.skipLeb();
-        return;
-      case OP.selectTyped:
-        reader.skip(reader.u32());
-        return;
-      case OP.callIndirect:
-      case OP.returnCallIndirect:
-        reader.skipLeb();
-        reader.skipLeb();
-        return;
-      case OP.f32Const:
-        reader.skip(4);
-        return;
-      case OP.f64Const:
-        reader.skip(8);
-        return;
-      case OP.br:
-      case OP.brIf:
-      case OP.call:
-      case OP.returnCall:
-      case OP.localGet:
-      case OP.localSet:
-      case OP.localTee:
-      case OP.globalGet:
-      case OP.globalSet:
-      case OP.tableGet:
-      case OP.tableSet:
-      case OP.memorySize:
-      case OP.memoryGrow:
-      case OP.i32Const:
-      case OP.i64Const:
-      case OP.refNull:
-      case OP.refFunc:
-        return reader.skipLeb();
-      case OP.miscellaneous: {
-        const sub = reader.u32();
-        if (sub > 17) throw new Refusal(...this.#refused(opcode, sub, at));
-        if (sub >= 8) reader.skipLeb();
-        if (sub === 8 || sub === 10 || sub === 12 || sub === 14) reader.skipLeb();
-        return;
-      }
-      case OP.simd: {
-        const sub = reader.u32();
-        const simd = SIMD[sub];
-        if (!simd) throw new Refusal(...this.#refused(opcode, sub, at));
-        return this.#skipImmediate(simd);
-      }
-      default:
-        throw new Refusal(...this.#refused(opcode, 0, at));
-    }
+    this.#stack.cutTo(height);
+    this.#out.pending = 0;
+    if (skipDead(this.#reader) === "end") this.#end(false);
+    else this.#else(false);
   }
 
   #blockType(): FunctionType {
@@ -505,19 +259,18 @@ export class FunctionRewriter {
   }
 
   #enter(opcode: number): void {
-    const typeAt = this.#reader.at;
     const { params, results } = this.#blockType();
-    if (opcode === OP.if) this.#pending++;
+    if (opcode === OP.if) this.#out.pending++;
     this.#canonical(params.length, opcode === OP.if ? 1 : 0);
-    if (opcode !== OP.block) this.#charge();
-    if (opcode === OP.if) this.#pop();
-    this.#op(opcode);
-    this.#copy(typeAt);
-    const height = this.#types.length - params.length;
+    if (opcode !== OP.block) this.#out.charge();
+    if (opcode === OP.if) this.#stack.pop();
+    this.#out.op(opcode);
+    this.#out.body.signed(this.#add.blockType(params, results));
+    const height = this.#stack.types.length - params.length;
     this.#labels.push({ kind: opcode === OP.loop ? "loop" : opcode === OP.if ? "if" : "block", height, params, results, reached: false });
     if (opcode === OP.loop) {
-      this.#checkFuel();
-      this.#pending = 1;
+      this.#out.checkFuel();
+      this.#out.pending = 1;
     }
   }
 
@@ -525,14 +278,14 @@ export class FunctionRewriter {
     const label = this.#labels.at(-1)!;
     if (live) {
       this.#canonical(label.results.length);
-      this.#charge();
+      this.#out.charge();
       label.reached = true;
     }
-    this.#op(OP.else);
+    this.#out.op(OP.else);
     label.kind = "else";
-    this.#cutTo(label.height);
-    for (const type of label.params) this.#push(type);
-    this.#pending = 0;
+    this.#stack.cutTo(label.height);
+    for (const type of label.params) this.#stack.push(type);
+    this.#out.pending = 0;
   }
 
   #end(live: boolean): void {
@@ -540,13 +293,13 @@ export class FunctionRewriter {
     const joins = label.reached || label.kind === "if" || label.kind === "else";
     if (live) {
       if (joins || this.#labels.length === 0) this.#canonical(label.results.length);
-      if (joins) this.#charge();
-    } else this.#pending = 0;
-    const carried = live && !joins ? this.#dirty.slice(label.height) : null;
-    this.#cutTo(label.height);
-    for (const [i, type] of label.results.entries()) this.#push(type, carried?.[i] ?? 0);
-    this.#op(OP.end);
-    if (label.kind === "loop" || (label.reached && this.#loopEnded)) this.#noteFuel();
+      if (joins) this.#out.charge();
+    } else this.#out.pending = 0;
+    const carried = live && !joins ? this.#stack.dirty.slice(label.height) : null;
+    this.#stack.cutTo(label.height);
+    for (const [i, type] of label.results.entries()) this.#stack.push(type, carried?.[i] ?? 0);
+    this.#out.op(OP.end);
+    if (label.kind === "loop" || (label.reached && this.#loopEnded)) this.#out.noteFuel();
     this.#loopEnded = label.kind === "loop";
   }
   #loopEnded = false;
@@ -559,30 +312,30 @@ export class FunctionRewriter {
   }
 
   #branch(depth: number): void {
-    this.#pending++;
+    this.#out.pending++;
     this.#canonical(this.#carried(depth).length);
-    this.#charge();
-    this.#op(OP.br, depth);
+    this.#out.charge();
+    this.#out.op(OP.br, depth);
     this.#dead();
   }
 
   #branchIf(): void {
     const depth = this.#reader.u32();
-    this.#pending++;
+    this.#out.pending++;
     this.#canonical(this.#carried(depth).length, 1);
-    this.#charge();
-    this.#pop();
-    this.#op(OP.brIf, depth);
+    this.#out.charge();
+    this.#stack.pop();
+    this.#out.op(OP.brIf, depth);
   }
 
   #branchTable(): void {
     const at = this.#reader.at;
     let carried: readonly number[] = [];
     for (let left = this.#reader.u32() + 1; left > 0; left--) carried = this.#carried(this.#reader.u32());
-    this.#pending++;
+    this.#out.pending++;
     this.#canonical(carried.length, 1);
-    this.#charge();
-    this.#op(OP.brTable);
+    this.#out.charge();
+    this.#out.op(OP.brTable);
     this.#copy(at);
     this.#dead();
   }
@@ -596,7 +349,9 @@ export class FunctionRewriter {
     const index = this.#reader.u32();
     const type = this.#typeOfFunction(index);
     this.#canonical(type.params.length);
-    this.#invoke(opcode, type, type.params.length, () => this.#body.u32(this.#add.functionIndex(index)));
+    this.#handOver(opcode);
+    this.#out.op(opcode, this.#add.functionIndex(index));
+    this.#return(opcode, type, type.params.length);
   }
 
   #callIndirect(opcode: number): void {
@@ -604,174 +359,174 @@ export class FunctionRewriter {
     const table = this.#reader.u32();
     const type = this.#module.types[typeIndex]!;
     this.#canonical(type.params.length, 1);
-    this.#invoke(opcode, type, type.params.length + 1, () => {
-      this.#body.u32(typeIndex);
-      this.#body.u32(table);
-    });
+    const entry = this.#out.local("entry", I32);
+    this.#out.op(OP.localSet, entry);
+    this.#handOver(opcode);
+    this.#out.op(OP.localGet, entry);
+    this.#out.op(opcode, typeIndex);
+    this.#out.body.u32(table);
+    this.#return(opcode, type, type.params.length + 1);
   }
 
-  #invoke(opcode: number, type: FunctionType, operands: number, immediates: () => void): void {
+  /** The last two arguments of every call. A tail call gives up the caller's own frame. */
+  #handOver(opcode: number): void {
     this.#calls = true;
-    this.#callBytesMax = Math.max(this.#callBytesMax, bytesOf(type.params) + bytesOf(type.results));
-    this.#pending++;
-    this.#handFuel();
-    const tail = opcode === OP.returnCall || opcode === OP.returnCallIndirect;
-    if (tail) this.#restoreCallersStack();
-    this.#op(opcode);
-    immediates();
-    if (tail) return this.#dead();
-    this.#popMany(operands);
-    for (const result of type.results) this.#push(result);
-    this.#takeFuel();
+    this.#out.pending++;
+    this.#out.pushFuel();
+    this.#out.op(OP.localGet, isTailCall(opcode) ? this.#out.fuelLocal + 1 : this.#spLocal);
   }
 
-  /** Before a tail call. The entry leaves it in a local of its own, since the frame's size is not known here. */
-  #restoreCallersStack(): void {
-    this.#tailCalls = true;
-    this.#op(OP.localGet, this.#local("caller-stack", I32));
-    this.#op(OP.globalSet, this.#add.stackGlobal);
+  #return(opcode: number, type: FunctionType, operands: number): void {
+    this.#callBytesMax = Math.max(this.#callBytesMax, bytesOf(type.params) + bytesOf(type.results) + bytesOf(ADDED_PARAMS));
+    if (isTailCall(opcode)) return this.#dead();
+    this.#out.op(OP.localSet, this.#out.fuelLocal);
+    this.#stack.popMany(operands);
+    for (const result of type.results) this.#stack.push(result);
   }
 
   #chargeBulk(shift: number): void {
-    const scratch = this.#local("bulk", I32);
-    this.#op(OP.localSet, scratch);
-    this.#op(OP.localGet, this.#fuelLocal);
-    this.#op(OP.localGet, scratch);
-    this.#op(OP.i64ExtendI32U);
+    const scratch = this.#out.local("bulk", I32);
+    this.#out.op(OP.localSet, scratch);
+    this.#out.op(OP.localGet, this.#out.fuelLocal);
+    this.#out.op(OP.localGet, scratch);
+    this.#out.op(OP.i64ExtendI32U);
     if (shift > 0) {
-      this.#i64(shift);
-      this.#op(OP.i64ShrU);
+      this.#out.i64(shift);
+      this.#out.op(OP.i64ShrU);
     }
-    this.#op(OP.i64Sub);
-    this.#op(OP.localSet, this.#fuelLocal);
-    this.#op(OP.localGet, scratch);
+    this.#out.op(OP.i64Sub);
+    this.#out.op(OP.localSet, this.#out.fuelLocal);
+    this.#out.op(OP.localGet, scratch);
   }
 
   #miscellaneous(at: number): void {
     const sub = this.#reader.u32();
     const saturating = SATURATING[sub];
     if (saturating) return this.#simple(saturating, at);
-    if (sub > 17) throw new Refusal(...this.#refused(OP.miscellaneous, sub, at));
+    if (sub > 17) throw refusal(OP.miscellaneous, sub, at);
     const bytes = sub === 8 || sub === 10 || sub === 11;
     const operands = sub === 9 || sub === 13 || sub === 16 ? 0 : sub === 15 ? 2 : 3;
     this.#reader.skipLeb();
     if (sub === 8 || sub === 10 || sub === 12 || sub === 14) this.#reader.skipLeb();
-    this.#pending++;
+    this.#out.pending++;
     if (operands > 0) this.#chargeBulk(bytes ? BULK_BYTES_PER_FUEL_LOG2 : 0);
     this.#copy(at);
-    this.#popMany(operands);
-    if (sub === 15 || sub === 16) this.#push(I32);
+    this.#stack.popMany(operands);
+    if (sub === 15 || sub === 16) this.#stack.push(I32);
   }
 
   #variable(opcode: number, at: number): void {
     const reader = this.#reader;
     switch (opcode) {
       case OP.drop:
-        this.#pop();
-        this.#pending++;
-        return this.#op(opcode);
+        this.#stack.pop();
+        this.#out.pending++;
+        return this.#out.op(opcode);
       case OP.select:
       case OP.selectTyped: {
         if (opcode === OP.selectTyped) reader.skip(reader.u32());
-        const top = this.#types.length;
-        const [first, second] = [this.#dirty[top - 3]!, this.#dirty[top - 2]!];
+        const top = this.#stack.types.length;
+        const [first, second] = [this.#stack.dirty[top - 3]!, this.#stack.dirty[top - 2]!];
         const alike = first === second || first === NEVER_NAN || second === NEVER_NAN;
         if (!alike) this.#canonical(2, 1);
         const dirty = alike ? (first === NEVER_NAN ? second : first) : EXACT;
-        this.#pop();
-        this.#pop();
-        const type = this.#pop();
-        this.#push(type, dirty);
+        this.#stack.pop();
+        this.#stack.pop();
+        const type = this.#stack.pop();
+        this.#stack.push(type, dirty);
         break;
       }
       case OP.localGet: {
-        const index = reader.u32();
-        const type = this.#locals[index]!;
-        this.#push(type, isFloat(type) ? this.#floats!.dirtyOf(index) : 0);
-        break;
+        const index = this.#localIndex();
+        const type = this.#out.locals[index]!;
+        this.#stack.push(type, isFloat(type) ? this.#floats!.dirtyOf(index) : 0);
+        this.#out.pending++;
+        return this.#out.op(opcode, index);
       }
       case OP.localSet:
       case OP.localTee: {
-        const index = reader.u32();
-        const top = this.#dirty.length - 1;
-        const type = this.#types[top]!;
+        const index = this.#localIndex();
+        const top = this.#stack.dirty.length - 1;
+        const type = this.#stack.types[top]!;
         if (isFloat(type)) {
-          this.#floats!.set(index, this.#dirty[top]!);
+          this.#floats!.set(index, this.#stack.dirty[top]!);
           if (this.#floats!.mustBeCanonical(index)) this.#canonical(1);
         }
-        if (opcode === OP.localSet) this.#pop();
-        else if (isFloat(type)) this.#dirty[top] = this.#floats!.dirtyOf(index);
-        break;
+        if (opcode === OP.localSet) this.#stack.pop();
+        else if (isFloat(type)) this.#stack.dirty[top] = this.#floats!.dirtyOf(index);
+        this.#out.pending++;
+        return this.#out.op(opcode, index);
       }
       case OP.globalGet:
-        this.#push(this.#module.globals[reader.u32()]!.type);
+        this.#stack.push(this.#module.globals[reader.u32()]!.type);
         break;
       case OP.globalSet:
         reader.u32();
         this.#canonical(1);
-        this.#pop();
+        this.#stack.pop();
         break;
       case OP.tableGet: {
         const { type } = this.#module.tables[reader.u32()]!;
-        this.#pop();
-        this.#push(type);
+        this.#stack.pop();
+        this.#stack.push(type);
         break;
       }
       case OP.tableSet:
         reader.u32();
-        this.#popMany(2);
+        this.#stack.popMany(2);
         break;
       case OP.memorySize:
         reader.u32();
-        this.#push(I32);
+        this.#stack.push(I32);
         break;
       case OP.memoryGrow:
         reader.u32();
-        this.#pop();
-        this.#push(I32);
-        this.#pending++;
-        this.#handFuel();
-        this.#op(OP.call, this.#add.grow);
-        return this.#takeFuel();
+        this.#stack.pop();
+        this.#stack.push(I32);
+        this.#out.pending++;
+        this.#out.pushFuel();
+        this.#out.op(OP.globalSet, this.#add.fuelGlobal);
+        this.#out.op(OP.call, this.#add.grow);
+        return this.#out.takeFuel();
       case OP.i32Const:
       case OP.i64Const:
         reader.skipLeb();
-        this.#push(opcode === OP.i32Const ? I32 : I64);
+        this.#stack.push(opcode === OP.i32Const ? I32 : I64);
         break;
       case OP.f32Const:
       case OP.f64Const:
         reader.skip(opcode === OP.f32Const ? 4 : 8);
-        this.#push(opcode === OP.f32Const ? F32 : F64, this.#constantIsNaN(opcode) ? EXACT : NEVER_NAN);
+        this.#stack.push(opcode === OP.f32Const ? F32 : F64, this.#constantIsNaN(opcode) ? EXACT : NEVER_NAN);
         break;
       case OP.refNull: {
         const type = reader.byte();
         if (type !== FUNCREF && type !== EXTERNREF) throw new Refusal(`reference type 0x${type.toString(16)}`, at, "compile for wasm32-wasip1");
-        this.#push(type);
+        this.#stack.push(type);
         break;
       }
       case OP.refIsNull:
-        this.#pop();
-        this.#push(I32);
+        this.#stack.pop();
+        this.#stack.push(I32);
         break;
       case OP.refFunc:
-        this.#push(FUNCREF);
-        this.#pending++;
-        return this.#op(OP.refFunc, this.#add.functionIndex(reader.u32()));
+        this.#stack.push(FUNCREF);
+        this.#out.pending++;
+        return this.#out.op(OP.refFunc, this.#add.functionIndex(reader.u32()));
       default:
-        throw new Refusal(...this.#refused(opcode, 0, at));
+        throw refusal(opcode, 0, at);
     }
-    this.#pending++;
+    this.#out.pending++;
     this.#copy(at);
   }
 
   /* ---- putting it together ---- */
 
   #assemble(out: Writer): void {
-    const frame = FRAME_BYTES_BASE + bytesOf(this.#locals) + this.#stackBytesMax + 2 * (this.#callBytesMax + bytesOf(this.#type.results));
+    const frame = FRAME_BYTES_BASE + bytesOf(this.#out.locals) + this.#stack.bytesMax + 2 * (this.#callBytesMax + bytesOf(this.#type.results));
     const counted = this.#calls || frame > LEAF_FRAME_BYTES_MAX;
     const head = this.#head;
     head.clear();
-    const added = this.#locals.slice(this.#paramCount);
+    const added = this.#out.locals.slice(this.#paramCount + ADDED_PARAMS.length);
     const groups: [number, number][] = [];
     for (const type of added) {
       const last = groups.at(-1);
@@ -788,44 +543,34 @@ export class FunctionRewriter {
       if (index !== undefined) head.u32(index);
     };
     const { fuelGlobal, stackGlobal } = this.#add;
-    op(OP.globalGet, fuelGlobal);
-    op(OP.localSet, this.#fuelLocal);
     if (counted) {
-      op(OP.globalGet, stackGlobal);
-      if (this.#tailCalls) op(OP.localTee, this.#local("caller-stack", I32));
+      op(OP.localGet, this.#out.fuelLocal + 1);
       op(OP.i32Const);
       head.signed(frame);
       op(OP.i32Sub);
       op(OP.localTee, this.#spLocal);
-      op(OP.globalSet, stackGlobal);
-      op(OP.localGet, this.#spLocal);
       op(OP.i64ExtendI32S);
-      op(OP.localGet, this.#fuelLocal);
+      op(OP.localGet, this.#out.fuelLocal);
+      op(OP.globalSet, fuelGlobal);
+      op(OP.localGet, this.#out.fuelLocal);
       op(OP.i64Or);
       op(OP.i64Const, 0);
       op(OP.i64LtS);
       op(OP.if, NO_BLOCK_TYPE);
+      op(OP.localGet, this.#out.fuelLocal);
+      op(OP.globalSet, fuelGlobal);
+      op(OP.localGet, this.#spLocal);
+      op(OP.globalSet, stackGlobal);
       op(OP.unreachable);
       op(OP.end);
     }
     op(OP.block);
-    head.signed(this.#add.blockType(this.#type.results));
+    head.signed(this.#add.blockType([], this.#type.results));
     // the walk has already written the block's own end; what follows is the way out
-    this.#op(OP.localGet, this.#fuelLocal);
-    if (this.#pending > 0) {
-      this.#i64(this.#pending);
-      this.#op(OP.i64Sub);
-    }
-    this.#op(OP.globalSet, fuelGlobal);
-    if (counted) {
-      this.#op(OP.localGet, this.#spLocal);
-      this.#i32(frame);
-      this.#op(OP.i32Add);
-      this.#op(OP.globalSet, stackGlobal);
-    }
-    this.#op(OP.end);
-    out.u32(head.length + this.#body.length);
+    this.#out.pushFuel();
+    this.#out.op(OP.end);
+    out.u32(head.length + this.#out.body.length);
     out.copy(head.view());
-    out.copy(this.#body.view());
+    out.copy(this.#out.body.view());
   }
 }

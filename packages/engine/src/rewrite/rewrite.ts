@@ -5,7 +5,8 @@
  */
 import { Reader, Refusal, Writer } from "./binary.ts";
 import { FloatLocals } from "./float-locals.ts";
-import { FunctionRewriter, type Additions } from "./function.ts";
+import type { Additions } from "./emitter.ts";
+import { ADDED_PARAMS, FunctionRewriter } from "./function.ts";
 import { KIND, parseModule, type Limits, type ParsedModule, type Span } from "./module.ts";
 import { I32, I64 } from "./opcodes.ts";
 
@@ -36,25 +37,28 @@ export function rewriteModule(bytes: Uint8Array): Uint8Array {
   const { imports, functions, globals } = module;
   const typeSection = new TypeTable(module);
   const fail = imports.length;
+  const grow = imports.length + ADDED_IMPORTS + functions.length;
   const additions: Additions = {
     fuelGlobal: globals.length,
     stackGlobal: globals.length + 1,
-    grow: imports.length + ADDED_IMPORTS + functions.length,
-    functionIndex: (index) => (index < imports.length ? index : index + ADDED_IMPORTS),
-    blockType: (results) => typeSection.blockType(results),
+    grow,
+    functionIndex: (index) => (index < imports.length ? grow + 1 + index : index + ADDED_IMPORTS),
+    blockType: (params, results) => typeSection.blockType(params, results),
   };
-  const code = rewriteCode(module, additions, fail);
+  const entries = [startOf(module), ...(module.start === null ? [] : [module.start])];
+  const code = rewriteCode(module, additions, fail, entries);
   const out = new Writer(bytes.length + (bytes.length >> 1) + 4096);
   for (const byte of MAGIC) out.byte(byte);
   const nothing = typeSection.index([], []);
   const growType = typeSection.index([I32], [I32]);
+  const importTypes = imports.map(({ type }) => typeSection.own(type));
   section(out, 1, (w) => typeSection.write(w));
   section(out, 2, (w) => {
     w.u32(imports.length + ADDED_IMPORTS);
-    for (const each of imports) {
+    for (const [i, each] of imports.entries()) {
       w.copy(bytes, each.names.start, each.names.end);
       w.byte(KIND.function);
-      w.u32(each.type);
+      w.u32(importTypes[i]!);
     }
     w.name(ADDED_MODULE);
     w.name(ADDED.fail);
@@ -62,9 +66,11 @@ export function rewriteModule(bytes: Uint8Array): Uint8Array {
     w.u32(nothing);
   });
   section(out, 3, (w) => {
-    w.u32(functions.length + 1);
+    w.u32(functions.length + 1 + imports.length + entries.length);
     for (const type of functions) w.u32(type);
     w.u32(growType);
+    for (const { type } of imports) w.u32(type);
+    for (let i = 0; i < entries.length; i++) w.u32(nothing);
   });
   if (module.tables.length > TABLES_MAX) throw new Refusal(`${module.tables.length} tables`, 0, `at most ${TABLES_MAX} are offered`);
   if (module.tables.length > 0)
@@ -83,7 +89,7 @@ export function rewriteModule(bytes: Uint8Array): Uint8Array {
       writeLimits(w, memory);
     });
   section(out, 6, (w) => writeGlobals(w, module, additions));
-  section(out, 7, (w) => writeExports(w, module, additions));
+  section(out, 7, (w) => writeExports(w, module, additions, grow + 1 + imports.length));
   if (module.elements) section(out, 9, (w) => copyElements(w, module, module.elements!, additions));
   if (module.dataCount !== null) section(out, 12, (w) => w.u32(module.dataCount!));
   section(out, 10, (w) => w.copy(code.view()));
@@ -92,31 +98,81 @@ export function rewriteModule(bytes: Uint8Array): Uint8Array {
 }
 
 const WASI_PREFIX = "wasi_snapshot_preview1.";
+const START = "_start";
+/** Some under the platform's own limit, since the rewriter adds to them. */
+const VALUES_MAX = 900;
 
 /** What a job must import and export to be run. */
-function checkInterface({ imports, exports, start }: ParsedModule): void {
+function checkInterface(module: ParsedModule): void {
+  const { types, imports, exports, start } = module;
   const foreign = imports.find(({ text }) => !text.startsWith(WASI_PREFIX));
   if (foreign) throw new Refusal(`import of ${foreign.text}`, foreign.names.start, `only ${WASI_PREFIX}* is offered; build for wasm32-wasip1`);
   const has = (name: string, kind: number): boolean => exports.some((each) => each.text === name && each.kind === kind);
+  const tooMany = types.findIndex(({ params, results }) => Math.max(params.length, results.length) > VALUES_MAX);
+  if (tooMany >= 0) throw new Refusal(`function type of over ${VALUES_MAX} values`, module.typeSpans[tooMany]!.start, "pass them in memory");
   const end = exports.at(-1)?.name.end ?? 0;
   if (!has("_start", KIND.function)) throw new Refusal("no exported _start function", end, "build a command, not a reactor");
   if (!has("memory", KIND.memory)) throw new Refusal("no exported memory", end, "export it as `memory`");
   const reserved = exports.find(({ text }) => text.startsWith(`${ADDED_MODULE}.`));
   if (reserved) throw new Refusal(`export ${reserved.text}`, reserved.name.start, "names that begin with xeno. are the engine's own");
   if (start !== null && start < imports.length) throw new Refusal("imported start function", end, "start a function of the module's own");
+  const { params, results } = types[typeIndexOf(module, startOf(module))]!;
+  if (params.length + results.length > 0) throw new Refusal("_start that takes or returns values", end, "a command's _start does neither");
 }
 
-function rewriteCode(module: ParsedModule, additions: Additions, fail: number): Writer {
+const startOf = ({ exports }: ParsedModule): number => exports.find(({ text, kind }) => text === START && kind === KIND.function)!.index;
+const typeIndexOf = ({ imports, functions }: ParsedModule, index: number): number =>
+  index < imports.length ? imports[index]!.type : functions[index - imports.length]!;
+
+function rewriteCode(module: ParsedModule, additions: Additions, fail: number, entries: readonly number[]): Writer {
   const code = new Writer(module.bytes.length * 2);
-  code.u32(module.functions.length + 1);
+  code.u32(module.functions.length + 1 + module.imports.length + entries.length);
   const rewriter = new FunctionRewriter(module, additions, new Writer(65_536), new Writer());
   const floats = new FloatLocals();
   for (const [i, { start, end }] of module.bodies.entries()) rewriter.rewrite(module.types[module.functions[i]!]!, start, end, floats, code);
-  const grow = new Writer();
-  writeGrow(grow, module.memory, additions, fail);
-  code.u32(grow.length);
-  code.copy(grow.view());
+  const body = new Writer();
+  const write = (content: () => void): void => {
+    body.clear();
+    content();
+    code.u32(body.length);
+    code.copy(body.view());
+  };
+  write(() => writeGrow(body, module.memory, additions, fail));
+  for (const [index, { type }] of module.imports.entries()) write(() => writeCallOut(body, index, module.types[type]!.params.length, additions));
+  for (const index of entries) write(() => writeCallIn(body, index, additions));
   return code;
+}
+
+/** Stands for an imported function: the host finds the counter in its global, and takes its price off there. */
+function writeCallOut(w: Writer, index: number, params: number, { fuelGlobal }: Additions): void {
+  w.byte(0);
+  w.byte(0x20);
+  w.u32(params);
+  w.byte(0x24);
+  w.u32(fuelGlobal);
+  for (let i = 0; i < params; i++) {
+    w.byte(0x20);
+    w.u32(i);
+  }
+  w.byte(0x10);
+  w.u32(index);
+  w.byte(0x23);
+  w.u32(fuelGlobal);
+  w.byte(0x0b);
+}
+
+/** What the host calls: fuel and stack from their globals, and what is left of the fuel back. */
+function writeCallIn(w: Writer, index: number, { fuelGlobal, stackGlobal, functionIndex }: Additions): void {
+  w.byte(0);
+  w.byte(0x23);
+  w.u32(fuelGlobal);
+  w.byte(0x23);
+  w.u32(stackGlobal);
+  w.byte(0x10);
+  w.u32(functionIndex(index));
+  w.byte(0x24);
+  w.u32(fuelGlobal);
+  w.byte(0x0b);
 }
 
 /**
@@ -174,21 +230,29 @@ class TypeTable {
     return index;
   }
 
-  blockType(results: readonly number[]): number {
-    if (results.length === 0) return -64;
-    return results.length === 1 ? results[0]! - 128 : this.index([], results);
+  blockType(params: readonly number[], results: readonly number[]): number {
+    if (params.length > 0 || results.length > 1) return this.index(params, results);
+    return results.length === 0 ? -64 : results[0]! - 128;
   }
 
+  /** The module's own type as it was, for its imports. */
+  own(index: number): number {
+    const { params, results } = this.#module.types[index]!;
+    return this.index(params, results);
+  }
+
+  /** Functions keep their type indexes; each type takes and returns what the rewriter adds. */
   write(w: Writer): void {
-    w.u32(this.#module.types.length + this.#added.length);
-    for (const { start, end } of this.#module.typeSpans) w.copy(this.#module.bytes, start, end);
-    for (const { params, results } of this.#added) {
+    const one = (params: readonly number[], results: readonly number[]): void => {
       w.byte(0x60);
       for (const types of [params, results]) {
         w.u32(types.length);
         for (const type of types) w.byte(type);
       }
-    }
+    };
+    w.u32(this.#module.types.length + this.#added.length);
+    for (const { params, results } of this.#module.types) one([...params, ...ADDED_PARAMS], [...results, I64]);
+    for (const { params, results } of this.#added) one(params, results);
   }
 }
 
@@ -222,25 +286,25 @@ function writeGlobals(w: Writer, module: ParsedModule, additions: Additions): vo
   }
 }
 
-function writeExports(w: Writer, module: ParsedModule, additions: Additions): void {
+/** Only what the host uses: the memory, the entries, and the engine's own state. */
+function writeExports(w: Writer, module: ParsedModule, { fuelGlobal, stackGlobal }: Additions, firstEntry: number): void {
   const state = module.globals.flatMap(({ mutable, type }, i) => (mutable && type >= 0x7c ? [i] : []));
-  w.u32(module.exports.length + 4 + state.length + (module.start === null ? 0 : 1));
-  for (const { name, kind, index } of module.exports) {
-    w.copy(module.bytes, name.start, name.end);
-    w.byte(kind);
-    w.u32(kind === KIND.function ? additions.functionIndex(index) : index);
-  }
-  const added = (name: string, kind: number, index: number): void => {
+  const all: [name: string, kind: number, index: number][] = [
+    [START, KIND.function, firstEntry],
+    ["memory", KIND.memory, 0],
+    [ADDED.fuel, KIND.global, fuelGlobal],
+    [ADDED.stack, KIND.global, stackGlobal],
+    [ADDED.pages, KIND.global, stackGlobal + 1],
+    [ADDED.refused, KIND.global, stackGlobal + 2],
+    ...state.map((index): [string, number, number] => [`${ADDED.global}${index}`, KIND.global, index]),
+  ];
+  if (module.start !== null) all.push([ADDED.start, KIND.function, firstEntry + 1]);
+  w.u32(all.length);
+  for (const [name, kind, index] of all) {
     w.name(name);
     w.byte(kind);
     w.u32(index);
-  };
-  added(ADDED.fuel, KIND.global, additions.fuelGlobal);
-  added(ADDED.stack, KIND.global, additions.stackGlobal);
-  added(ADDED.pages, KIND.global, additions.stackGlobal + 1);
-  added(ADDED.refused, KIND.global, additions.stackGlobal + 2);
-  for (const index of state) added(`${ADDED.global}${index}`, KIND.global, index);
-  if (module.start !== null) added(ADDED.start, KIND.function, additions.functionIndex(module.start));
+  }
 }
 
 /** Copies a constant expression, with functions at their new indexes. */

@@ -1,0 +1,120 @@
+/** Writes one function's new body: its locals, the counting of fuel, canonical NaNs. */
+import type { Writer } from "./binary.ts";
+import { NO_BLOCK_TYPE, OP, SIMD_OP } from "./op.ts";
+import { F32, V128 } from "./opcodes.ts";
+
+/** Where the rewriter put its own functions and globals. */
+export interface Additions {
+  fuelGlobal: number;
+  stackGlobal: number;
+  /** memory.grow within the job's limit. */
+  grow: number;
+  /** Index after the additions of a defined function, or of the function that stands for an imported one. */
+  functionIndex(index: number): number;
+  /** A block's type as the binary format writes it. */
+  blockType(params: readonly number[], results: readonly number[]): number;
+}
+
+export class Emitter {
+  readonly body: Writer;
+  readonly #add: Additions;
+  /** Types of parameters, locals and what the rewriter added, by index. */
+  locals: number[] = [];
+  fuelLocal = 0;
+  /** Fuel of what was written since the counter was last brought up to date. */
+  pending = 0;
+  readonly #scratch = new Map<string, number>();
+
+  constructor(additions: Additions, body: Writer) {
+    this.#add = additions;
+    this.body = body;
+  }
+
+  /** Begins the body again, with so many locals. */
+  clear(locals: number): void {
+    this.locals.length = locals;
+    this.#scratch.clear();
+    this.body.clear();
+    this.pending = 0;
+  }
+
+  /** A local of the rewriter's own, the same for the same name. */
+  local(name: string, type: number): number {
+    let index = this.#scratch.get(name);
+    if (index === undefined) this.#scratch.set(name, (index = this.locals.push(type) - 1));
+    return index;
+  }
+
+  op(opcode: number, index?: number): void {
+    this.body.byte(opcode);
+    if (index !== undefined) this.body.u32(index);
+  }
+  i32(value: number): void {
+    this.body.byte(OP.i32Const);
+    this.body.signed(value);
+  }
+  i64(value: number): void {
+    this.body.byte(OP.i64Const);
+    this.body.signed(value);
+  }
+
+  /** Takes the pending cost off the local counter. */
+  charge(): void {
+    if (this.pending === 0) return;
+    this.op(OP.localGet, this.fuelLocal);
+    this.i64(this.pending);
+    this.op(OP.i64Sub);
+    this.op(OP.localSet, this.fuelLocal);
+    this.pending = 0;
+  }
+  noteFuel(): void {
+    this.op(OP.localGet, this.fuelLocal);
+    this.op(OP.globalSet, this.#add.fuelGlobal);
+  }
+  /** Puts the counter on the stack, what is pending taken off. */
+  pushFuel(): void {
+    this.op(OP.localGet, this.fuelLocal);
+    if (this.pending === 0) return;
+    this.i64(this.pending);
+    this.op(OP.i64Sub);
+    this.pending = 0;
+  }
+  takeFuel(): void {
+    this.op(OP.globalGet, this.#add.fuelGlobal);
+    this.op(OP.localSet, this.fuelLocal);
+  }
+  /** Traps when the counter is below zero; only then is it handed over here. A call on this cold path would cost every iteration its registers. */
+  checkFuel(): void {
+    this.op(OP.localGet, this.fuelLocal);
+    this.i64(0);
+    this.op(OP.i64LtS);
+    this.op(OP.if, NO_BLOCK_TYPE);
+    this.op(OP.localGet, this.fuelLocal);
+    this.op(OP.globalSet, this.#add.fuelGlobal);
+    this.op(OP.unreachable);
+    this.op(OP.end);
+  }
+
+  /** Replaces a NaN on top of the stack by the canonical one, all of whose bits are set; in vectors, lane by lane as x | (x != x). */
+  canonicalTop(type: number, lanes: number): void {
+    const scratch = this.local(`nan${type}`, type);
+    this.op(OP.localTee, scratch);
+    this.op(OP.localGet, scratch);
+    if (type === V128) {
+      this.op(OP.localGet, scratch);
+      this.op(OP.simd, lanes === F32 ? SIMD_OP.f32x4Ne : SIMD_OP.f64x2Ne);
+      return this.op(OP.simd, SIMD_OP.or);
+    }
+    this.op(type === F32 ? OP.f32Ne : OP.f64Ne);
+    this.op(OP.if, NO_BLOCK_TYPE);
+    this.canonicalNaN(type);
+    this.op(OP.localSet, scratch);
+    this.op(OP.end);
+    this.op(OP.localGet, scratch);
+  }
+
+  canonicalNaN(type: number): void {
+    this.op(type === F32 ? OP.f32Const : OP.f64Const);
+    for (let i = 0; i < (type === F32 ? 4 : 8); i++) this.body.byte(0xff);
+  }
+}
