@@ -40,6 +40,9 @@ const lanesOf = (name: string): number => {
 const F32_BITS = [0x7fc00000, 0xffc00000, 0x7f800001, 0xff812345, 0x7f800000, 0xff800000, 0, 0x80000000, 0x3f800000, 0x00000001, 0xc1200000];
 const F64_TOPS = [0x7ff80000, 0xfff80000, 0x7ff00001, 0xfff12345, 0x7ff00000, 0xfff00000, 0, 0x80000000, 0x3ff00000, 0x00000001, 0xc0240000];
 
+/** Checkpoints hold integers only. */
+const globalsOf = (still: boolean): readonly number[] => (still ? GLOBALS.map((type) => (type === F32 ? I32 : type === F64 ? I64 : type)) : GLOBALS);
+
 class Body {
   readonly out = new Writer();
   readonly locals: number[];
@@ -49,8 +52,13 @@ class Body {
   readonly counters: number;
   loops = 0;
   labels: number[][] = [];
+  readonly globals: readonly number[];
+  /** Tables stay as they are. */
+  readonly still: boolean;
 
-  constructor(random: Random, index: number, params: readonly number[]) {
+  constructor(random: Random, index: number, params: readonly number[], still: boolean) {
+    this.still = still;
+    this.globals = globalsOf(still);
     this.random = random;
     this.index = index;
     const more = Array.from({ length: random.between(2, 8) }, () => random.pick(VALUE_TYPES));
@@ -139,7 +147,7 @@ class Body {
       return this.constant(type);
     }
     const roll = random.between(0, 99);
-    if (roll < 4 && (GLOBALS as readonly number[]).includes(type)) return this.op(0x23, (GLOBALS as readonly number[]).indexOf(type));
+    if (roll < 4 && this.globals.includes(type)) return this.op(0x23, this.globals.indexOf(type));
     if (roll < 8) {
       this.value(type, depth - 1);
       this.value(type, depth - 1);
@@ -223,8 +231,8 @@ class Body {
     }
     if (roll < 55) return this.operation(random.pick(BY_RESULT.get(0)!), depth);
     if (roll < 65) {
-      const global = random.between(0, GLOBALS.length - 1);
-      this.value(GLOBALS[global]!, depth);
+      const global = random.between(0, this.globals.length - 1);
+      this.value(this.globals[global]!, depth);
       return this.op(0x24, global);
     }
     if (roll < 75) {
@@ -250,6 +258,7 @@ class Body {
       this.i32(random.between(0, 5000));
       return random.chance(0.5) ? this.op(0xfc, 10, 0, 0) : this.op(0xfc, 11, 0);
     }
+    if (roll < 93 && this.still) return;
     if (roll < 91) {
       this.i32(random.between(0, TABLE_SIZE));
       this.op(0xd2, random.between(1, FUNCTIONS));
@@ -335,9 +344,11 @@ function section(out: Writer, id: number, fill: (writer: Writer) => void): void 
   out.copy(content.view());
 }
 
-/** Types: 0 = [] → [], 1 = (f64 i64) → (f64 i64) for blocks, 2 = (f32 i64) → (f64 i64) for functions. Function 0 is `_start`. */
-export function generateModule(seed: number): Uint8Array {
+/** `still`: no float globals and no change of tables, so that a build with checkpoints can be made.
+ * Types: 0 = [] → [], 1 = (f64 i64) → (f64 i64) for blocks, 2 = (f32 i64) → (f64 i64) for functions. Function 0 is `_start`. */
+export function generateModule(seed: number, still = false): Uint8Array {
   const random = new Random(seed);
+  const globals = globalsOf(still);
   const out = new Writer();
   for (const byte of [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]) out.byte(byte);
   section(out, 1, (w) => {
@@ -372,11 +383,11 @@ export function generateModule(seed: number): Uint8Array {
     for (const value of [1, 1, 2, 40]) w.u32(value);
   });
   section(out, 6, (w) => {
-    w.u32(GLOBALS.length);
-    for (const type of GLOBALS) {
+    w.u32(globals.length);
+    for (const type of globals) {
       w.byte(type);
       w.byte(1);
-      const init = new Body(random, 0, []);
+      const init = new Body(random, 0, [], still);
       init.constant(type);
       w.copy(init.out.view());
       w.byte(0x0b);
@@ -404,18 +415,19 @@ export function generateModule(seed: number): Uint8Array {
   });
   section(out, 10, (w) => {
     w.u32(FUNCTIONS + 1);
-    const start = new Body(random, -1, []);
+    const start = new Body(random, -1, [], still);
     for (let i = 0; i < FUNCTIONS; i++) {
       start.statements(4);
       start.value(F32, 2);
       start.value(I64, 2);
       start.op(0x10, 1 + i);
       start.op(0x24, 1);
+      if (still) start.op(0xbd);
       start.op(0x24, 3);
     }
     start.write(w, () => storeGlobals(start), 0);
     for (let i = 0; i < FUNCTIONS; i++) {
-      const body = new Body(random, i, [F32, I64]);
+      const body = new Body(random, i, [F32, I64], still);
       body.statements(4);
       body.write(
         w,
@@ -442,7 +454,7 @@ export function generateModule(seed: number): Uint8Array {
 
 /** What the globals hold goes to memory, where the hash sees it. */
 function storeGlobals(body: Body): void {
-  for (const [i, type] of GLOBALS.entries()) {
+  for (const [i, type] of body.globals.entries()) {
     body.i32(65_536 + 16 * i);
     body.op(0x23, i);
     body.op(type === I32 ? 0x36 : type === I64 ? 0x37 : type === F32 ? 0x38 : 0x39, 0, 0);

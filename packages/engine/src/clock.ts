@@ -9,9 +9,11 @@ const FUEL_PER_NS = 10n;
 export class Clock {
   readonly #baseNs: bigint;
   readonly #usedFuel: () => bigint;
-  #sleptNs = 0n;
+  #sleptNs: bigint;
 
-  constructor(baseNs: bigint, usedFuel: () => bigint) {
+  /** `sleptNs`: of a guest that goes on from a checkpoint. */
+  constructor(baseNs: bigint, usedFuel: () => bigint, sleptNs = 0n) {
+    this.#sleptNs = sleptNs;
     this.#baseNs = baseNs;
     this.#usedFuel = usedFuel;
   }
@@ -22,6 +24,10 @@ export class Clock {
 
   realtimeNs(): bigint {
     return this.#baseNs + this.monotonicNs();
+  }
+
+  get sleptNs(): bigint {
+    return this.#sleptNs;
   }
 
   sleep(ns: bigint): void {

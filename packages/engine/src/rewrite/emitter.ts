@@ -9,6 +9,8 @@ export interface Additions {
   stackGlobal: number;
   /** memory.grow within the job's limit. */
   grow: number;
+  /** In a build with checkpoints: what is called with the counter once it has sunk below the global. */
+  checkpoint: { call: number; nextGlobal: number } | null;
   /** Index after the additions of a defined function, or of the function that stands for an imported one. */
   functionIndex(index: number): number;
   /** A block's type as the binary format writes it. */
@@ -89,10 +91,25 @@ export class Emitter {
     this.i64(0);
     this.op(OP.i64LtS);
     this.op(OP.if, NO_BLOCK_TYPE);
-    this.op(OP.localGet, this.fuelLocal);
-    this.op(OP.globalSet, this.#add.fuelGlobal);
+    this.noteFuel();
     this.op(OP.unreachable);
     this.op(OP.end);
+    if (this.#add.checkpoint) this.pass(this.body, this.#add.checkpoint);
+  }
+
+  /** The guest can be taken down and set up again here. The global stays as it is: a trap later on must say the same as in the fast build. */
+  pass(into: Writer, { call, nextGlobal }: { call: number; nextGlobal: number }): void {
+    const op = (opcode: number, index?: number): void => {
+      into.byte(opcode);
+      if (index !== undefined) into.u32(index);
+    };
+    op(OP.localGet, this.fuelLocal);
+    op(OP.globalGet, nextGlobal);
+    op(OP.i64LtS);
+    op(OP.if, NO_BLOCK_TYPE);
+    op(OP.localGet, this.fuelLocal);
+    op(OP.call, call);
+    op(OP.end);
   }
 
   /** Replaces a NaN on top of the stack by the canonical one, all of whose bits are set; in vectors, lane by lane as x | (x != x). */

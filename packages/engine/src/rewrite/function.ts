@@ -29,6 +29,8 @@ const FRAME_BYTES_BASE = 96;
 const LEAF_FRAME_BYTES_MAX = 4096;
 const BULK_BYTES_PER_FUEL_LOG2 = 3;
 const LOCALS_MAX = 50_000;
+/** After the prefix `OP.miscellaneous`: data.drop, table.init, elem.drop, table.copy, table.grow, table.fill. */
+const CHANGES_TABLES_OR_SEGMENTS: readonly number[] = [9, 12, 13, 14, 15, 17];
 
 interface Label {
   kind: "block" | "loop" | "if" | "else";
@@ -401,6 +403,7 @@ export class FunctionRewriter {
 
   #miscellaneous(at: number): void {
     const sub = this.#reader.u32();
+    if (CHANGES_TABLES_OR_SEGMENTS.includes(sub)) this.#mustBeStill(at);
     const saturating = SATURATING[sub];
     if (saturating) return this.#simple(saturating, at);
     if (sub > 17) throw refusal(OP.miscellaneous, sub, at);
@@ -472,6 +475,7 @@ export class FunctionRewriter {
         break;
       }
       case OP.tableSet:
+        this.#mustBeStill(at);
         reader.u32();
         this.#stack.popMany(2);
         break;
@@ -519,6 +523,11 @@ export class FunctionRewriter {
     this.#copy(at);
   }
 
+  /** What a table holds and which segments were dropped cannot be read from outside, so no checkpoint could hold it. */
+  #mustBeStill(at: number): void {
+    if (this.#add.checkpoint) throw new Refusal("an instruction that changes a table or drops a segment", at, "such a job has no checkpoints");
+  }
+
   /* ---- putting it together ---- */
 
   #assemble(out: Writer): void {
@@ -563,6 +572,7 @@ export class FunctionRewriter {
       op(OP.globalSet, stackGlobal);
       op(OP.unreachable);
       op(OP.end);
+      if (this.#add.checkpoint) this.#out.pass(head, this.#add.checkpoint);
     }
     op(OP.block);
     head.signed(this.#add.blockType([], this.#type.results));

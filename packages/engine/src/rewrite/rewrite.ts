@@ -1,6 +1,6 @@
 /**
  * Makes a WASI module deterministic and metered: bytes in, bytes out, a pure function. What is added:
- * import `xeno.fail` (the host could not grow the memory); exports `xeno.fuel` (i64: what is left), `xeno.stack` (i32: bytes left), `xeno.pages` (i32: the memory's
+ * import `xeno.fail` (the host could not grow the memory; in a build with checkpoints also `xeno.checkpoint`, called with what is left of the fuel once that is less than the exported global `xeno.next`); exports `xeno.fuel` (i64: what is left), `xeno.stack` (i32: bytes left), `xeno.pages` (i32: the memory's
  * limit), `xeno.refused` (i32: 1 once that limit was met), `xeno.gN` (each mutable global, for the state hash) and `xeno.start` (the start function, which no longer runs by itself).
  */
 import { Reader, Refusal, Writer } from "./binary.ts";
@@ -8,7 +8,7 @@ import { FloatLocals } from "./float-locals.ts";
 import type { Additions } from "./emitter.ts";
 import { ADDED_PARAMS, FunctionRewriter } from "./function.ts";
 import { KIND, parseModule, type Limits, type ParsedModule, type Span } from "./module.ts";
-import { I32, I64 } from "./opcodes.ts";
+import { F64, I32, I64 } from "./opcodes.ts";
 
 export const ADDED_MODULE = "xeno";
 export const ADDED = {
@@ -18,6 +18,8 @@ export const ADDED = {
   pages: "xeno.pages",
   refused: "xeno.refused",
   start: "xeno.start",
+  checkpoint: "checkpoint",
+  next: "xeno.next",
   global: "xeno.g",
 } as const;
 
@@ -27,22 +29,32 @@ const TABLES_MAX = 4;
 const PAGES_MAX = 65_536;
 /** Fuel for a page of fresh memory, as a power of two. */
 const FUEL_PER_PAGE_LOG2 = 10;
-const ADDED_IMPORTS = 1;
+/** Types of fuel, stack, pages, refused. */
+const ADDED_GLOBALS = [I64, I32, I32, I32] as const;
+const isNumeric = (type: number): boolean => type >= F64;
 const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00] as const;
 
-/** Throws Refusal where the module may not run. `bytes` must be a module that the platform accepts (WebAssembly.validate). */
-export function rewriteModule(bytes: Uint8Array): Uint8Array {
+/**
+ * Throws Refusal where the module may not run. `bytes` must be a module that the platform accepts (WebAssembly.validate). With `checkpoints` the
+ * guest can be taken down at every loop's head and entry of a function that calls: slower, and the same in everything else.
+ */
+export function rewriteModule(bytes: Uint8Array, checkpoints = false): Uint8Array {
   const module = parseModule(bytes);
   checkInterface(module);
+  // a float's NaN bits and a reference would not come through the host unchanged
+  const hidden = module.globals.find(({ mutable, type }) => mutable && type !== I32 && type !== I64);
+  if (checkpoints && hidden) throw new Refusal("a mutable global that is no integer", hidden.init.start, "such a job has no checkpoints");
+  const addedImports = checkpoints ? [ADDED.fail, ADDED.checkpoint] : [ADDED.fail];
   const { imports, functions, globals } = module;
   const typeSection = new TypeTable(module);
   const fail = imports.length;
-  const grow = imports.length + ADDED_IMPORTS + functions.length;
+  const grow = imports.length + addedImports.length + functions.length;
   const additions: Additions = {
     fuelGlobal: globals.length,
     stackGlobal: globals.length + 1,
     grow,
-    functionIndex: (index) => (index < imports.length ? grow + 1 + index : index + ADDED_IMPORTS),
+    checkpoint: checkpoints ? { call: fail + 1, nextGlobal: globals.length + ADDED_GLOBALS.length } : null,
+    functionIndex: (index) => (index < imports.length ? grow + 1 + index : index + addedImports.length),
     blockType: (params, results) => typeSection.blockType(params, results),
   };
   const entries = [startOf(module), ...(module.start === null ? [] : [module.start])];
@@ -51,19 +63,22 @@ export function rewriteModule(bytes: Uint8Array): Uint8Array {
   for (const byte of MAGIC) out.byte(byte);
   const nothing = typeSection.index([], []);
   const growType = typeSection.index([I32], [I32]);
+  const checkpointType = checkpoints ? typeSection.index([I64], []) : nothing;
   const importTypes = imports.map(({ type }) => typeSection.own(type));
   section(out, 1, (w) => typeSection.write(w));
   section(out, 2, (w) => {
-    w.u32(imports.length + ADDED_IMPORTS);
+    w.u32(imports.length + addedImports.length);
     for (const [i, each] of imports.entries()) {
       w.copy(bytes, each.names.start, each.names.end);
       w.byte(KIND.function);
       w.u32(importTypes[i]!);
     }
-    w.name(ADDED_MODULE);
-    w.name(ADDED.fail);
-    w.byte(KIND.function);
-    w.u32(nothing);
+    for (const name of addedImports) {
+      w.name(ADDED_MODULE);
+      w.name(name);
+      w.byte(KIND.function);
+      w.u32(name === ADDED.checkpoint ? checkpointType : nothing);
+    }
   });
   section(out, 3, (w) => {
     w.u32(functions.length + 1 + imports.length + entries.length);
@@ -271,13 +286,14 @@ function writeLimits(w: Writer, { initial, maximum }: Limits): void {
 }
 
 function writeGlobals(w: Writer, module: ParsedModule, additions: Additions): void {
-  w.u32(module.globals.length + 4);
+  const added = additions.checkpoint ? [...ADDED_GLOBALS, I64] : ADDED_GLOBALS;
+  w.u32(module.globals.length + added.length);
   for (const { type, mutable, init } of module.globals) {
     w.byte(type);
     w.byte(mutable ? 1 : 0);
     copyConstant(new Reader(module.bytes, init.start, init.end), w, additions);
   }
-  for (const type of [I64, I32, I32, I32]) {
+  for (const type of added) {
     w.byte(type);
     w.byte(1);
     w.byte(type === I64 ? 0x42 : 0x41);
@@ -287,8 +303,8 @@ function writeGlobals(w: Writer, module: ParsedModule, additions: Additions): vo
 }
 
 /** Only what the host uses: the memory, the entries, and the engine's own state. */
-function writeExports(w: Writer, module: ParsedModule, { fuelGlobal, stackGlobal }: Additions, firstEntry: number): void {
-  const state = module.globals.flatMap(({ mutable, type }, i) => (mutable && type >= 0x7c ? [i] : []));
+function writeExports(w: Writer, module: ParsedModule, { fuelGlobal, stackGlobal, checkpoint }: Additions, firstEntry: number): void {
+  const state = module.globals.flatMap(({ mutable, type }, i) => (mutable && isNumeric(type) ? [i] : []));
   const all: [name: string, kind: number, index: number][] = [
     [START, KIND.function, firstEntry],
     ["memory", KIND.memory, 0],
@@ -298,6 +314,7 @@ function writeExports(w: Writer, module: ParsedModule, { fuelGlobal, stackGlobal
     [ADDED.refused, KIND.global, stackGlobal + 2],
     ...state.map((index): [string, number, number] => [`${ADDED.global}${index}`, KIND.global, index]),
   ];
+  if (checkpoint) all.push([ADDED.next, KIND.global, checkpoint.nextGlobal]);
   if (module.start !== null) all.push([ADDED.start, KIND.function, firstEntry + 1]);
   w.u32(all.length);
   for (const [name, kind, index] of all) {

@@ -27,6 +27,7 @@ export interface Input extends Common {
 }
 export interface Output extends Common {
   kind: "output";
+  stream: "stdout" | "stderr";
   write(bytes: Uint8Array): void;
 }
 export type Descriptor = OpenFile | OpenDirectory | Input | Output;
@@ -38,14 +39,24 @@ export class Descriptors {
 
   addStandard(stdin: Uint8Array, stdout: (bytes: Uint8Array) => void, stderr: (bytes: Uint8Array) => void): void {
     this.#table.set(0, { kind: "input", bytes: stdin, offset: 0, rights: STDIN_RIGHTS, inheriting: 0n, flags: 0 });
-    this.#table.set(1, { kind: "output", write: stdout, rights: STDOUT_RIGHTS, inheriting: 0n, flags: 0 });
-    this.#table.set(2, { kind: "output", write: stderr, rights: STDOUT_RIGHTS, inheriting: 0n, flags: 0 });
+    this.#table.set(1, { kind: "output", stream: "stdout", write: stdout, rights: STDOUT_RIGHTS, inheriting: 0n, flags: 0 });
+    this.#table.set(2, { kind: "output", stream: "stderr", write: stderr, rights: STDOUT_RIGHTS, inheriting: 0n, flags: 0 });
   }
 
   addPreopen(path: string, node: DirectoryNode, writable: boolean): void {
     const all = DIRECTORY_RIGHTS | FILE_RIGHTS;
     const [rights, inheriting] = writable ? [DIRECTORY_RIGHTS, all] : [withoutWriting(DIRECTORY_RIGHTS), withoutWriting(all)];
     this.add({ kind: "directory", node, preopen: path, listing: null, rights, inheriting, flags: 0 });
+  }
+
+  /** What is open, by number. */
+  entries(): IterableIterator<[number, Descriptor]> {
+    return this.#table.entries();
+  }
+
+  /** Of a guest that goes on from a checkpoint. */
+  place(fd: number, descriptor: Descriptor): void {
+    this.#table.set(fd, descriptor);
   }
 
   /** Takes the lowest free number. */

@@ -18,6 +18,8 @@ export interface FileNode extends Common {
   /** Capacity grows by doubling; `size` is what counts. */
   bytes: Uint8Array;
   size: number;
+  /** Changes with every change of its bytes. */
+  version: number;
 }
 export interface DirectoryNode extends Common {
   kind: "directory";
@@ -38,6 +40,13 @@ export type TreeEntry =
   | { path: string; kind: "directory" }
   | { path: string; kind: "link"; target: string };
 
+export interface FilesSnapshot {
+  root: bigint;
+  usedBytes: number;
+  nextIno: bigint;
+  nodes: ReadonlyMap<bigint, Node>;
+}
+
 const NAME_BYTES_MAX = 255;
 /** Booked per inode, so that empty files cannot fill the memory. */
 const INODE_BYTES = 512;
@@ -56,10 +65,30 @@ export class FileSystem {
   #usedBytes = -INODE_BYTES;
   #nextIno = 1n;
 
-  constructor(quotaBytes: number, nowNs: () => bigint) {
+  /** `snapshot`: of a guest that goes on from a checkpoint. */
+  constructor(quotaBytes: number, nowNs: () => bigint, snapshot?: FilesSnapshot) {
     this.#quotaBytes = quotaBytes;
     this.#now = nowNs;
-    this.root = this.#node({ kind: "directory", entries: new Map(), parent: null, readOnly: false });
+    this.root = snapshot
+      ? (snapshot.nodes.get(snapshot.root) as DirectoryNode)
+      : this.#node({ kind: "directory", entries: new Map(), parent: null, readOnly: false });
+    if (!snapshot) return;
+    this.#usedBytes = snapshot.usedBytes;
+    this.#nextIno = snapshot.nextIno;
+  }
+
+  /** Everything that is reachable from the root or from `open`, by inode. */
+  snapshot(open: readonly Node[]): FilesSnapshot {
+    const nodes = new Map<bigint, Node>();
+    const visit = (node: Node): void => {
+      if (nodes.has(node.ino)) return;
+      nodes.set(node.ino, node);
+      if (node.kind !== "directory") return;
+      if (node.parent) visit(node.parent);
+      for (const child of node.entries.values()) visit(child);
+    };
+    for (const node of [this.root, ...open]) visit(node);
+    return { root: this.root.ino, usedBytes: this.#usedBytes, nextIno: this.#nextIno, nodes };
   }
 
   #node<T extends object>(rest: T): T & Common {
@@ -88,7 +117,7 @@ export class FileSystem {
   }
 
   makeFile(parent: DirectoryNode, name: string): FileNode {
-    const node = this.#node({ kind: "file" as const, bytes: new Uint8Array(0), size: 0 });
+    const node = this.#node({ kind: "file" as const, bytes: new Uint8Array(0), size: 0, version: 0 });
     this.link(parent, name, node);
     return node;
   }
@@ -139,6 +168,7 @@ export class FileSystem {
   /** Sets the size; new bytes are zero. */
   resize(node: FileNode, size: number): void {
     if (!Number.isSafeInteger(size) || size < 0) throw new WasiError("FBIG");
+    node.version++;
     if (size > node.bytes.length) {
       const wanted = Math.max(size, Math.min(node.bytes.length * 2, node.bytes.length + 64 * 1024 * 1024));
       const room = this.#quotaBytes - this.#usedBytes + node.bytes.length;

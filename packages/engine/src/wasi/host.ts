@@ -2,6 +2,7 @@
 import type { Descriptors } from "./descriptors.ts";
 import type { FileSystem } from "./file-system.ts";
 import type { Clock } from "../clock.ts";
+import type { Random } from "../random.ts";
 import type { GuestMemory } from "./guest-memory.ts";
 
 /** Everything outside the guest: all of it bound by the job's hash, so that nothing differs between two runs. */
@@ -10,8 +11,7 @@ export interface World {
   env: readonly (readonly [string, string])[];
   /** What the guest's real-time clock shows at its start, in ns since 1970. */
   clockBaseNs: bigint;
-  /** Fills the buffer. */
-  random(into: Uint8Array): void;
+  random: Random;
 }
 
 export interface Host {

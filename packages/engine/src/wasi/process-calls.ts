@@ -44,7 +44,7 @@ export function processCalls({ memory, descriptors, world, clock: time }: Host) 
       memory.setU64(at, 1_000n);
     },
     clock_time_get: (clock: number, _precision: bigint, at: number) => memory.setU64(at, timeOf(clock)),
-    random_get: (buffer: number, length: number) => world.random(memory.bytes(buffer, length)),
+    random_get: (buffer: number, length: number) => world.random.fill(memory.bytes(buffer, length)),
     sched_yield: () => {},
     proc_exit(code: number): never {
       throw new GuestExit(code & 0xff);

@@ -1,0 +1,224 @@
+/**
+ * One guest set up and ready to be called: files, descriptors, clock, the module's instance with the engine's state in its globals. Everything a
+ * guest does ends in an Ending; only the host's own failures are thrown.
+ */
+import { Clock } from "./clock.ts";
+import { memoryHash, PAGE_BYTES, type Sha256 } from "./memory-hash.ts";
+import { ADDED, ADDED_MODULE } from "./rewrite/rewrite.ts";
+import { ERRNO, WasiError } from "./wasi/abi.ts";
+import { descriptorCalls } from "./wasi/descriptor-calls.ts";
+import { Descriptors, type Descriptor } from "./wasi/descriptors.ts";
+import { FileSystem, type TreeEntry } from "./wasi/file-system.ts";
+import { GuestMemory } from "./wasi/guest-memory.ts";
+import type { World } from "./wasi/host.ts";
+import { pathCalls } from "./wasi/path-calls.ts";
+import { GuestExit, processCalls } from "./wasi/process-calls.ts";
+
+export interface Mount {
+  /** Absolute guest path of plain names: `/in`, `/work/data`. */
+  path: string;
+  writable: boolean;
+  entries: readonly TreeEntry[];
+}
+
+/** Where standard output and error go, limited. */
+export type Outputs = Record<"stdout" | "stderr", (bytes: Uint8Array) => void>;
+
+export interface Job {
+  /** A module that `prepareModule` made, compiled. */
+  module: WebAssembly.Module;
+  world: World;
+  mounts: readonly Mount[];
+  stdin: Uint8Array;
+  /** The guest is stopped at the first check at which it has used this much, at least 1. */
+  fuelMax: bigint;
+  /** 64 KiB each. */
+  memoryPagesMax: number;
+  /** Bytes the guest's files may take, inputs included. */
+  diskBytesMax: number;
+  /** Bytes that standard output and error may take together. */
+  streamBytesMax: number;
+  sha256: Sha256;
+  stdout(bytes: Uint8Array): void;
+  stderr(bytes: Uint8Array): void;
+}
+
+export type Ending =
+  | { kind: "exit"; code: number }
+  /** The guest broke a rule of WebAssembly: a result like any other. */
+  | { kind: "trap"; message: string }
+  | { kind: "fuel-limit" }
+  | { kind: "output-limit" }
+  /** It ended badly after its memory was not allowed to grow. */
+  | { kind: "memory-limit" }
+  | { kind: "malformed"; message: string }
+  /** The host interrupted it: where, is chance. Output and fuel are those of the last call, return or finished loop. */
+  | { kind: "stopped" };
+
+export interface Finished {
+  ending: Ending;
+  /** Exact at every call, return and finished loop; a trap or a stop does not count what ran since. 0 when it never started. */
+  fuel: bigint;
+  /** Hash of the linear memory at the end (memory-hash.ts); null when it was stopped by the host or never started. */
+  memoryHash: Uint8Array | null;
+  /** The tree at a mount's path as the guest left it. */
+  treeAt(path: string): TreeEntry[];
+}
+
+export const WASI_MODULE = "wasi_snapshot_preview1";
+/** Exit code of a trapped guest, as shells show SIGABRT. */
+export const TRAP_EXIT_CODE = 134;
+/** Calls count on the machine's stack by the bytes of their frames (rewrite/function.ts); the host must give more than this. */
+export const STACK_BYTES = 4 * 1024 * 1024;
+
+const CALL_FUEL = 200n;
+const CALL_BYTES_PER_FUEL = 8;
+
+class OutputLimit extends Error {}
+/** Not a result: the host could not do what the job's limits allow. */
+export class HostFailure extends Error {}
+
+const partsOf = (path: string): string[] => path.split("/").filter(Boolean);
+
+/** The globals that the rewriter added. */
+export interface Added {
+  [ADDED.fuel]: { value: bigint };
+  [ADDED.stack]: { value: number };
+  [ADDED.pages]: { value: number };
+  [ADDED.refused]: { value: number };
+  /** In a build with checkpoints: below so much fuel the next one is due. */
+  [ADDED.next]?: { value: bigint };
+  [ADDED.start]?: () => void;
+  _start: () => void;
+  memory: WebAssembly.Memory;
+}
+
+/** What a guest that goes on from a checkpoint has outside its instance. */
+export interface Standing {
+  files: FileSystem;
+  descriptors: readonly (readonly [number, Descriptor])[];
+  sleptNs: bigint;
+  streamedBytes: number;
+}
+
+export class Machine {
+  readonly job: Job;
+  readonly memory = new GuestMemory();
+  readonly descriptors = new Descriptors();
+  readonly clock: Clock;
+  readonly files: FileSystem;
+  added: Added | null = null;
+  /** What standard output and error have taken together. */
+  streamedBytes: number;
+
+  /** `restore` makes what a checkpoint holds; it gets the clock and the ways out that a fresh guest would have. */
+  constructor(job: Job, restore?: (nowNs: () => bigint, outputs: Outputs) => Standing) {
+    this.job = job;
+    const nowNs = (): bigint => this.clock.realtimeNs();
+    const outputs: Outputs = { stdout: this.#limited(job.stdout), stderr: this.#limited(job.stderr) };
+    const standing = restore?.(nowNs, outputs);
+    this.clock = new Clock(job.world.clockBaseNs, () => this.usedFuel, standing?.sleptNs);
+    this.files = standing?.files ?? new FileSystem(job.diskBytesMax, nowNs);
+    this.streamedBytes = standing?.streamedBytes ?? 0;
+    if (standing) for (const [fd, descriptor] of standing.descriptors) this.descriptors.place(fd, descriptor);
+    else this.descriptors.addStandard(job.stdin, outputs.stdout, outputs.stderr);
+  }
+
+  get usedFuel(): bigint {
+    return this.added === null ? 0n : this.job.fuelMax - 1n - this.added[ADDED.fuel].value;
+  }
+
+  #limited(write: (bytes: Uint8Array) => void): (bytes: Uint8Array) => void {
+    return (bytes) => {
+      const room = this.job.streamBytesMax - this.streamedBytes;
+      this.streamedBytes += Math.min(bytes.length, room);
+      if (room > 0) write(bytes.subarray(0, room));
+      if (bytes.length > room) throw new OutputLimit("output limit");
+    };
+  }
+
+  /** Puts the job's inputs into the files; an ending where they do not fit. */
+  mount(): Ending | null {
+    const { files, descriptors, job } = this;
+    try {
+      for (const mount of job.mounts) files.place(files.directoryAt(files.root, partsOf(mount.path)), mount.entries);
+      for (const mount of job.mounts) {
+        const node = files.directoryAt(files.root, partsOf(mount.path));
+        node.readOnly = !mount.writable;
+        descriptors.addPreopen(mount.path, node, mount.writable);
+      }
+      return null;
+    } catch (error) {
+      if (error instanceof WasiError) return { kind: "output-limit" };
+      throw error;
+    }
+  }
+
+  /** Makes the instance; an ending where the module does not fit the job. Throws LinkError and the host's own errors. */
+  instantiate(checkpoint?: (leftFuel: bigint) => void): Ending | null {
+    const { memory, descriptors, files, clock, job } = this;
+    const host = { memory, descriptors, files, world: job.world, clock };
+    const calls = { ...processCalls(host), ...descriptorCalls(host), ...pathCalls(host) };
+    const imports = Object.fromEntries(Object.entries(calls).map(([name, call]) => [name, guarded(call as (...args: never[]) => void, () => this.#charge())]));
+    const fail = (): never => {
+      throw new HostFailure("this host could not give the guest the memory it may have");
+    };
+    const own = checkpoint ? { [ADDED.fail]: fail, [ADDED.checkpoint]: checkpoint } : { [ADDED.fail]: fail };
+    const instance = new WebAssembly.Instance(job.module, { [WASI_MODULE]: imports, [ADDED_MODULE]: own });
+    const added = (this.added = instance.exports as unknown as Added);
+    added[ADDED.fuel].value = job.fuelMax - 1n;
+    added[ADDED.stack].value = STACK_BYTES;
+    added[ADDED.pages].value = job.memoryPagesMax;
+    if (added.memory.buffer.byteLength / PAGE_BYTES > job.memoryPagesMax) return { kind: "memory-limit" }; // nobody hashes what may not be there
+    memory.attach(added.memory);
+    return null;
+  }
+
+  #charge(): void {
+    this.added![ADDED.fuel].value -= CALL_FUEL + BigInt(Math.ceil(this.memory.touched / CALL_BYTES_PER_FUEL));
+    this.memory.touched = 0;
+  }
+
+  finished(ending: Ending): Finished {
+    const { files, memory, job } = this;
+    return {
+      ending,
+      fuel: this.usedFuel,
+      memoryHash: memory.all === null || ending.kind === "stopped" ? null : memoryHash(memory.all, job.sha256),
+      treeAt: (path) => files.list(files.directoryAt(files.root, partsOf(path))),
+    };
+  }
+
+  /** What an error that came out of the guest means; throws those that are the host's own. */
+  ended(error: unknown): Finished {
+    const ending = endingOf(error, this.added);
+    if (!ending) throw error;
+    return this.finished(ending);
+  }
+}
+
+/** Turns refusals into errno; whatever else escapes ends the guest. */
+function guarded(call: (...args: never[]) => void, charge: () => void): (...args: never[]) => number {
+  return (...args) => {
+    try {
+      call(...args);
+      return ERRNO.SUCCESS;
+    } catch (error) {
+      if (error instanceof WasiError) return error.errno;
+      throw error;
+    } finally {
+      charge();
+    }
+  };
+}
+
+function endingOf(error: unknown, added: Added | null): Ending | null {
+  const wantedMemory = added !== null && added[ADDED.refused].value !== 0;
+  if (error instanceof GuestExit) return wantedMemory && error.code !== 0 ? { kind: "memory-limit" } : { kind: "exit", code: error.code };
+  if (error instanceof OutputLimit) return { kind: "output-limit" };
+  if (error instanceof WebAssembly.LinkError) return { kind: "malformed", message: error.message };
+  if (!(error instanceof WebAssembly.RuntimeError)) return null;
+  if (added !== null && added[ADDED.stack].value < 0) return { kind: "trap", message: "call stack exhausted" };
+  if (added !== null && added[ADDED.fuel].value < 0n) return { kind: "fuel-limit" };
+  return wantedMemory ? { kind: "memory-limit" } : { kind: "trap", message: error.message };
+}

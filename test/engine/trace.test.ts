@@ -1,0 +1,164 @@
+/** The build with checkpoints: the same in everything as the fast one, taken down and set up again anywhere. */
+import { createHash } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import wabtInit from "wabt";
+import { piecesOf, prepareModule, runJob, seededRandom, traceJob, type Finished, type Job, type State } from "@xenoservers/engine";
+import { instrument } from "../../packages/guests/src/worker/instrument.ts";
+import { generateModule } from "./generate.ts";
+
+const MODULES = 25;
+const FUEL = 400_000n;
+const sha256 = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(bytes).digest();
+
+function jobOf(bytes: Uint8Array, out: Uint8Array[] = []): Job {
+  return {
+    module: new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>) as never,
+    world: { args: ["job"], env: [], clockBaseNs: 0n, random: seededRandom(new Uint8Array(32).fill(7)) },
+    mounts: [{ path: "/out", writable: true, entries: [{ path: "there", kind: "file", bytes: new Uint8Array(10) }] }],
+    stdin: new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]),
+    fuelMax: FUEL,
+    memoryPagesMax: 16,
+    diskBytesMax: 1 << 20,
+    streamBytesMax: 1 << 16,
+    sha256,
+    stdout: (chunk) => void out.push(chunk.slice()),
+    stderr: () => {},
+  };
+}
+const shown = ({ ending, fuel, memoryHash, treeAt }: Finished, out: Uint8Array[]) => ({
+  ending,
+  fuel,
+  memory: memoryHash && Buffer.from(memoryHash).toString("hex"),
+  out: Buffer.concat(out).toString("hex"),
+  tree: treeAt("/out").map((entry) => ({ ...entry, bytes: entry.kind === "file" ? Buffer.from(entry.bytes).toString("hex") : null })),
+});
+
+/** Null where the module has no such build. */
+function built(module: Uint8Array): Uint8Array | null {
+  const prepared = prepareModule(module, true);
+  return prepared.ok ? instrument(prepared.bytes) : null;
+}
+
+function traced(build: Uint8Array, step: bigint) {
+  const out: Uint8Array[] = [];
+  const states: { index: bigint; state: State }[] = [];
+  const pieces = new Map<string, Uint8Array>();
+  const onCheckpoint = (index: bigint, state: State): boolean => {
+    states.push({ index, state });
+    for (const [digest, bytes] of state.pieces) pieces.set(digest, bytes);
+    return true;
+  };
+  const finished = traceJob(jobOf(build, out), { step, from: null, onCheckpoint })!;
+  return { result: shown(finished, out), states, pieces };
+}
+
+/** Goes on from every state: to the next, and to the end. */
+function checkSegments(build: Uint8Array, step: bigint, { result, states, pieces }: ReturnType<typeof traced>): void {
+  for (const [i, { state }] of states.entries()) {
+    for (const digest of piecesOf(state.manifest)) expect(pieces.has(digest)).toBe(true);
+    const from = { manifest: state.manifest, piece: (digest: string) => pieces.get(digest)! };
+    const next = states[i + 1];
+    if (next && next.state.root !== state.root) {
+      let root = "";
+      expect(traceJob(jobOf(build), { step, from, onCheckpoint: (_, reached) => ((root = reached.root), false) })).toBeNull();
+      expect(root).toBe(next.state.root);
+    }
+    const out: Uint8Array[] = [];
+    expect(shown(traceJob(jobOf(build, out), { step, from, onCheckpoint: () => true })!, out)).toEqual(result);
+  }
+}
+
+describe("a job taken down at checkpoints", () => {
+  it("comes to the same as without, from every state on, for generated modules", () => {
+    let [compared, checkpoints] = [0, 0];
+    for (let seed = 1; seed <= MODULES; seed++) {
+      const module = generateModule(seed, true);
+      const [fast, build] = [prepareModule(module), built(module)];
+      if (!fast.ok || !build) continue;
+      const out: Uint8Array[] = [];
+      const reference = shown(runJob(jobOf(fast.bytes, out)), out);
+      const step = BigInt(reference.fuel) / 5n + 1n;
+      const trace = traced(build, step);
+      expect(trace.result, `seed ${seed}`).toEqual(reference);
+      checkSegments(build, step, trace);
+      compared++;
+      checkpoints += trace.states.length;
+    }
+    expect(compared).toBeGreaterThan(10);
+    expect(checkpoints).toBeGreaterThan(20);
+  });
+
+  it("keeps files, descriptors, randomness, clock, standard streams and a deep stack", async () => {
+    const { bytes, reference } = await everything();
+    const trace = traced(built(bytes)!, 2_000n);
+    expect(trace.result).toEqual(reference);
+    expect(trace.states.length).toBeGreaterThan(20);
+    expect(new Set(trace.states.map(({ state }) => state.root)).size).toBeGreaterThan(20);
+    checkSegments(built(bytes)!, 2_000n, trace);
+  });
+
+  it("is refused for a state that is none of its own, in words", async () => {
+    const { bytes } = await everything();
+    const build = built(bytes)!;
+    const { states, pieces } = traced(build, 2_000n);
+    const text = Buffer.from(states[3]!.state.manifest).toString();
+    const tries = [
+      "{}",
+      "nonsense",
+      text.replace(/"pages":\[/, '"pages":["","","","","","","","","","","","","","","","","","","","",'),
+      text.replace(/"kind":"directory"/, '"kind":"link"'),
+    ];
+    for (const changed of tries) {
+      const from = { manifest: Buffer.from(changed), piece: (digest: string) => pieces.get(digest)! };
+      expect(() => traceJob(jobOf(build), { step: 2_000n, from, onCheckpoint: () => true }), changed.slice(0, 30)).toThrow(/state/);
+    }
+  });
+
+  it("has no such build where a table changes", async () => {
+    const wabt = await wabtInit();
+    const text = '(module (memory (export "memory") 1) (table 1 funcref) (func (export "_start") (table.set (i32.const 0) (ref.null func))))';
+    const module = Buffer.from(wabt.parseWat("t.wat", text, { reference_types: true }).toBinary({}).buffer);
+    expect(prepareModule(module)).toMatchObject({ ok: true });
+    expect(prepareModule(module, true)).toMatchObject({ ok: false, message: expect.stringContaining("no checkpoints") });
+  });
+});
+
+/** A module that recurses, reads and writes files, draws random bytes, asks for the time and prints. */
+async function everything() {
+  const wabt = await wabtInit();
+  const text = `(module
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (memory (export "memory") 2)
+    (global $count (mut i32) (i32.const 0))
+    (data (i32.const 100) "made")
+    (func $down (param $n i32) (result i32) (local $i i32)
+      (if (i32.eqz (local.get $n)) (then (return (i32.const 1))))
+      (local.set $i (i32.const 3))
+      (loop $again
+        (i32.store offset=4096 (i32.and (i32.mul (local.get $n) (local.get $i)) (i32.const 0x7ffc)) (local.get $n))
+        (br_if $again (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
+      (i32.add (call $down (i32.sub (local.get $n) (i32.const 1))) (local.get $n)))
+    (func (export "_start") (local $i i32)
+      (drop (call $open (i32.const 3) (i32.const 0) (i32.const 100) (i32.const 4) (i32.const 1) (i64.const 66) (i64.const 0) (i32.const 0) (i32.const 60)))
+      (local.set $i (i32.const 12))
+      (loop $again
+        (i32.store (i32.const 0) (i32.const 32)) (i32.store (i32.const 4) (i32.const 16))
+        (drop (call $random (i32.const 32) (i32.const 8)))
+        (drop (call $clock (i32.const 1) (i64.const 0) (i32.const 40)))
+        (i32.store (i32.const 44) (call $down (i32.const 50)))
+        (global.set $count (i32.add (global.get $count) (i32.const 1)))
+        (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (drop (call $write (i32.load (i32.const 60)) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (i32.store (i32.const 4) (i32.const 1))
+        (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (br_if $again (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))))`;
+  const bytes = Buffer.from(wabt.parseWat("t.wat", text).toBinary({}).buffer);
+  const fast = prepareModule(bytes);
+  if (!fast.ok) throw new Error(fast.message);
+  const out: Uint8Array[] = [];
+  return { bytes, reference: shown(runJob(jobOf(fast.bytes, out)), out) };
+}
