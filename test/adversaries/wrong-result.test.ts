@@ -116,7 +116,7 @@ it("refuses a dispute that proves nothing", async () => {
   const first = await rent(server.id);
   const second = await rent(server.id);
   const dispute = (lease: string, refereeLease: string, by = market.customer): Promise<Record<string, unknown>> =>
-    by.act("dispute", { lease, party: by.identity.party, refereeLease } satisfies Omit<Payload<"dispute">, "origin" | "seen">);
+    by.act("dispute", { lease, party: by.identity.party, refereeLease, segment: null } satisfies Omit<Payload<"dispute">, "origin" | "seen">);
   const code = (refusal: string) => ({ refusal: { code: refusal } });
   await expect(dispute(first.lease.id, second.lease.id)).rejects.toMatchObject(code("not_comparable"));
   await expect(dispute(first.lease.id, first.lease.id)).rejects.toMatchObject(code("not_comparable"));

@@ -40,6 +40,7 @@ const result = async (lease: string, over: object = {}) => {
     memoryHash: "00".repeat(32),
     outputDigest: "00".repeat(32),
     stdoutDigest: "00".repeat(32),
+    stateRoot: null,
     stderrDigest: "00".repeat(32),
     detail: "",
     ...over,

@@ -125,6 +125,7 @@ export class Harness {
       batch: null,
       clientId: this.id(),
       jobHash: "ab".repeat(32),
+      segment: false,
       driver: "wasm",
       resources: { vcpu: 1, memoryMib: 64, diskMib: 1 },
       conditions: [],

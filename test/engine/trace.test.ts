@@ -2,7 +2,8 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import wabtInit from "wabt";
-import { piecesOf, prepareModule, runJob, seededRandom, traceJob, type Finished, type Job, type State } from "@xenoservers/engine";
+import { statePiecesOf } from "@xenoservers/protocol";
+import { prepareModule, runJob, seededRandom, traceJob, type Finished, type Job, type State } from "@xenoservers/engine";
 import { instrument } from "../../packages/guests/src/worker/instrument.ts";
 import { generateModule } from "./generate.ts";
 
@@ -55,7 +56,7 @@ function traced(build: Uint8Array, step: bigint) {
 /** Goes on from every state: to the next, and to the end. */
 function checkSegments(build: Uint8Array, step: bigint, { result, states, pieces }: ReturnType<typeof traced>): void {
   for (const [i, { state }] of states.entries()) {
-    for (const digest of piecesOf(state.manifest)) expect(pieces.has(digest)).toBe(true);
+    for (const digest of statePiecesOf(state.manifest)!) expect(pieces.has(digest)).toBe(true);
     const from = { manifest: state.manifest, piece: (digest: string) => pieces.get(digest)! };
     const next = states[i + 1];
     if (next && next.state.root !== state.root) {

@@ -46,6 +46,7 @@ export async function fetchInto(session: LeaseSession, out: string | undefined, 
 }
 
 const EXIT_OF: Record<Exclude<EndReason, "completed">, number> = {
+  "segment-end": EXIT.xeno,
   "time-limit": EXIT.limit,
   budget: EXIT.limit,
   "fuel-limit": EXIT.limit,

@@ -50,5 +50,5 @@ export async function rebuildJob(jobHash: string): Promise<BuiltJob> {
   const digests = [spec.module, spec.stdin, ...inputs.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []))];
   const blobs = new Map<string, Blob>();
   for (const digest of new Set(digests)) blobs.set(digest, digest === PYTHON.digest ? runtimeBlob(PYTHON) : await fileBlob(blobFile(digest)));
-  return { spec, jobHash, inputs, blobs, moduleSize: blobs.get(spec.module)!.size, stdinSize: blobs.get(spec.stdin)!.size };
+  return { spec, jobHash, inputs, blobs, moduleSize: blobs.get(spec.module)!.size, stdinSize: blobs.get(spec.stdin)!.size, segment: null };
 }

@@ -202,13 +202,6 @@ export function readState(manifest: Uint8Array, piece: (digest: string) => Uint8
   }
 }
 
-/** The digests that a manifest names. Throws BadState. */
-export function piecesOf(manifest: Uint8Array): string[] {
-  const { manifest: state } = readState(manifest, () => new Uint8Array());
-  const files = state.nodes.flatMap(({ bytes }) => bytes ?? []);
-  return [...new Set([...state.pages.filter((digest) => digest !== ""), state.stack, state.stdout, state.stderr, ...files])];
-}
-
 function restoreNodes({ manifest, piece }: ReadState): Map<bigint, Node> {
   const nodes = new Map<bigint, Node>();
   for (const { ino, kind, links, times, bytes, size, capacity, target, readOnly } of manifest.nodes) {

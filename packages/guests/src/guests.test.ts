@@ -43,6 +43,7 @@ async function start(over: Partial<WorkerJob>, blobs: (Uint8Array | string)[] = 
     outputMibMax: 1,
     fuelMax: "1000000000000000",
     runMsMax: 60_000,
+    checkpoints: null,
     ...over,
   });
   return followTaken(worker);

@@ -91,10 +91,10 @@ export class WorkerPool {
     }
   }
 
-  async #start(): Promise<Waiting> {
+  async #start(deep = false): Promise<Waiting> {
     const folder = path.join(this.#folder, `${process.hrtime.bigint()}-${++this.#made}`);
     await mkdir(path.join(folder, WORKER_FILES.blobs), { recursive: true, mode: 0o700 });
-    const [command, ...args] = this.#sandbox.command(folder);
+    const [command, ...args] = this.#sandbox.command(folder, deep);
     const log = openSync(path.join(folder, WORKER_FILES.log), "w", 0o600);
     const child = spawn(command!, args, {
       detached: true,
@@ -111,8 +111,16 @@ export class WorkerPool {
   /** Takes a waiting worker; another is started in its place. */
   async take(): Promise<TakenWorker> {
     const waiting = this.#waiting.shift() ?? this.#start();
-    const { child, folder } = await waiting;
     setTimeout(() => this.#fill(), REFILL_AFTER_MS).unref();
+    return this.#taken(await waiting);
+  }
+
+  /** A worker of its own for a build with checkpoints; none of them wait, for they are needed in disputes alone. */
+  async takeDeep(): Promise<TakenWorker> {
+    return this.#taken(await this.#start(true));
+  }
+
+  async #taken({ child, folder }: Waiting): Promise<TakenWorker> {
     const startTicks = await startTicksOf(child.pid!);
     if (startTicks === null)
       throw new Error(

@@ -4,7 +4,7 @@
  */
 import { execFile } from "node:child_process";
 import { copyFile, link, mkdir, readFile, readdir, realpath, rm, symlink, writeFile } from "node:fs/promises";
-import module from "node:module";
+import module, { createRequire } from "node:module";
 import path from "node:path";
 import { promisify } from "node:util";
 
@@ -17,8 +17,8 @@ export interface Sandbox {
   strength: "strong" | "weak";
   /** Why it is weak. */
   why: string;
-  /** The command that starts a worker on a folder of the host. */
-  command(folder: string): string[];
+  /** The command that starts a worker on a folder of the host; `deep`: with the stack that a build with checkpoints needs. */
+  command(folder: string, deep?: boolean): string[];
   /** Where a named runtime lies as the worker sees it. */
   runtimePath(name: string): string;
 }
@@ -36,7 +36,7 @@ async function copyStripped(from: string, to: string): Promise<void> {
     else if (entry.name.endsWith(".js")) await copyFile(path.join(from, entry.name), path.join(to, entry.name));
     else if (/(?<!\.test|\.d)\.ts$/.test(entry.name)) {
       const source = module.stripTypeScriptTypes(await readFile(path.join(from, entry.name), "utf8"));
-      await writeFile(path.join(to, entry.name.replace(/\.ts$/, ".js")), source.replace(/(from\s+")([^"]+)\.ts"/g, '$1$2.js"'));
+      await writeFile(path.join(to, entry.name.replace(/\.ts$/, ".js")), source.replace(/((?:from\s+|import\()")([^"]+)\.ts"/g, '$1$2.js"'));
     }
   }
 }
@@ -65,6 +65,9 @@ async function stageRoot(root: string, node: string, runtimes: ReadonlyMap<strin
     if (program !== node) await copyFile(program, path.join(root, "bin/setpriv"));
   }
   for (const [name, file] of runtimes) await place(file, path.join(root, "runtimes", name));
+  const binaryen = path.dirname(createRequire(import.meta.url).resolve("binaryen"));
+  await mkdir(path.join(root, "app/node_modules/binaryen"), { recursive: true });
+  for (const file of ["index.js", "package.json"]) await copyFile(path.join(binaryen, file), path.join(root, "app/node_modules/binaryen", file));
 }
 
 /**
@@ -78,8 +81,8 @@ cd "$1"
 pivot_root . old
 cd /
 LD_LIBRARY_PATH=/old/lib/x86_64-linux-gnu:/old/usr/lib/x86_64-linux-gnu:/old/lib/aarch64-linux-gnu:/old/usr/lib/aarch64-linux-gnu:/old/lib64:/old/usr/lib64 /old/bin/umount -l /old
-shift 2
-ulimit -s 16384 2>/dev/null || true
+ulimit -s "$3" 2>/dev/null || true
+shift 3
 exec /bin/setpriv --bounding-set=-all --inh-caps=-all --ambient-caps=-all --no-new-privs /bin/node "$@" /app/worker/main.js /w
 `;
 
@@ -91,8 +94,13 @@ const STACK_KIB = 6 * 1024;
 /** Rewritten functions are larger; with V8's defaults fewer of them would be inlined than of the originals. */
 const INLINING = ["--wasm-inlining-max-size=2000", "--wasm-inlining-budget=20000", "--wasm-inlining-factor=20", "--wasm-inlining-min-budget=500"] as const;
 
+/** A build with checkpoints has frames many times as large. */
+const DEEP_STACK_KIB = 15 * STACK_KIB;
+const SYSTEM_STACK_KIB = { usual: 16 * 1024, deep: DEEP_STACK_KIB + 8 * 1024 } as const;
+
 /** How a guest's Node is started: what benches of the engine use too. */
-export const GUEST_NODE_FLAGS = [`--max-old-space-size=${HEAP_MIB}`, `--stack-size=${STACK_KIB}`, ...INLINING, "--no-warnings"] as const;
+const nodeFlags = (stackKib: number): string[] => [`--max-old-space-size=${HEAP_MIB}`, `--stack-size=${stackKib}`, ...INLINING, "--no-warnings"];
+export const GUEST_NODE_FLAGS = nodeFlags(STACK_KIB);
 
 /**
  * Starts nothing. `root` is a folder that this call may empty and fill; with `inUse` guests of an earlier daemon live in it, so what is there
@@ -108,7 +116,10 @@ export async function createSandbox(root: string, runtimes: ReadonlyMap<string, 
     return {
       strength: "strong",
       why: "",
-      command: (folder) => [...UNSHARE, "--kill-child", "sh", "-c", ENTER, "sh", staged, folder, ...GUEST_NODE_FLAGS],
+      command: (folder, deep = false) => [
+        ...[...UNSHARE, "--kill-child", "sh", "-c", ENTER, "sh", staged, folder],
+        ...[String(SYSTEM_STACK_KIB[deep ? "deep" : "usual"]), ...nodeFlags(deep ? DEEP_STACK_KIB : STACK_KIB)],
+      ],
       runtimePath: (name) => `/runtimes/${name}`,
     };
   }

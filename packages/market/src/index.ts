@@ -12,3 +12,4 @@ export * from "./fuel.ts";
 export * from "./quote.ts";
 export * from "./record.ts";
 export * from "./audit.ts";
+export * from "./dispute.ts";

@@ -19,7 +19,7 @@ const NEXT: Record<LeaseState, Partial<Record<LeaseEvent, LeaseState>>> = {
   open: { claim: "open", extend: "open", stop: "stopping", settle: "settled" },
   stopping: { claim: "stopping", settle: "settled" },
   settled: { object: "disputed", convict: "final", "window-over": "final" },
-  disputed: { rule: "final", convict: "final" },
+  disputed: { rule: "final", convict: "final", "window-over": "final" },
   final: {},
   lapsed: {},
 };

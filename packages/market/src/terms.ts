@@ -10,6 +10,7 @@ export type Blame = "customer" | "owner" | "broker" | "nobody";
 
 export const END_REASONS = [
   "completed",
+  "segment-end",
   "time-limit",
   "fuel-limit",
   "budget",
@@ -33,6 +34,7 @@ export const STOPPED_FROM_OUTSIDE: readonly EndReason[] = ["time-limit", "custom
 /** Reasons a server may state in a result manifest; every other reason is the broker's to find. */
 export const RESULT_REASONS = [
   "completed",
+  "segment-end",
   "time-limit",
   "fuel-limit",
   "budget",
@@ -65,6 +67,7 @@ const intervalOnly = { "on-result": "nothing", "by-interval": "used" } as const;
 
 export const TERMS: Record<EndReason, TermsRow> = {
   completed: { blame: "nobody", retryFree: false, pay: bothUsed, says: "the job ran to its end" },
+  "segment-end": { blame: "nobody", retryFree: false, pay: bothUsed, says: "the part of the job that was asked for ran to its end" },
   "time-limit": { blame: "customer", retryFree: false, pay: bothUsed, says: "the job reached the order's maximum time" },
   "fuel-limit": { blame: "customer", retryFree: false, pay: bothUsed, says: "the job used all the fuel its customer allowed it" },
   budget: { blame: "customer", retryFree: false, pay: bothUsed, says: "the budget was used up" },

@@ -18,6 +18,8 @@ export const zNanos = z.string().refine((text) => parseNanos(text) !== null, "mu
 const FUEL_TEXT = /^(0|[1-9][0-9]{0,18})$/;
 /** Fuel as a decimal integer; at most 2^62, so that it fits the engine's counter. */
 export const zFuel = z.string().refine((text) => FUEL_TEXT.test(text) && BigInt(text) <= 1n << 62n, "must be a decimal integer of fuel");
+/** Checkpoints of one trace: the referee's part of a disputed job is one in so many. */
+export const TRACE_ROOTS_MAX = 256;
 const zTime = z.int().min(0);
 const zMs = z.int().min(0).max(31_536_000_000);
 const zName = z
@@ -111,6 +113,8 @@ const schemas = {
     batch: zId.nullable(),
     clientId: hex(16),
     jobHash: zId,
+    /** The job hash is that of one segment of a job (ids.ts): only then may its result be a state. */
+    segment: z.boolean(),
     driver: z.enum(["wasm"]),
     resources: zResources,
     conditions: z.array(zCondition).max(32),
@@ -183,6 +187,8 @@ const schemas = {
     outputDigest: zId,
     stdoutDigest: zId,
     stderrDigest: zId,
+    /** Of one segment of a job: the root of the state, or of the job's end, that it came to. */
+    stateRoot: zId.nullable(),
     detail: zText,
   }),
   settlement: z.strictObject({
@@ -204,7 +210,22 @@ const schemas = {
   objection: z.strictObject({ ...base, lease: zId, party: zParty, expectedDueNanos: zNanos, reason: zText }),
   referee: z.strictObject({ ...base, server: zServer, active: z.boolean(), clientId: hex(16) }),
   witness: z.strictObject({ ...base, name: z.string().regex(/^[a-z0-9.-]{1,64}$/), key: zKey, active: z.boolean(), clientId: hex(16) }),
-  dispute: z.strictObject({ ...base, lease: zId, party: zParty, refereeLease: zId }),
+  /** The customer doubts a long job's result: its server is to run it again with checkpoints and sign their roots. */
+  "trace-request": z.strictObject({ ...base, lease: zId, party: zParty, step: zFuel }),
+  trace: z.strictObject({
+    ...base,
+    lease: zId,
+    server: zServer,
+    request: zId,
+    jobHash: zId,
+    engine: z.string().max(64),
+    step: zFuel,
+    /** Of the state at each checkpoint: the first at which so many steps of fuel were used. Empty when the job has no build with checkpoints. */
+    roots: z.array(zId).max(TRACE_ROOTS_MAX),
+    detail: zText,
+  }),
+  /** `segment`: the referee ran that part of the job alone; null: all of it. */
+  dispute: z.strictObject({ ...base, lease: zId, party: zParty, refereeLease: zId, segment: z.int().min(1).nullable() }),
   verdict: z.strictObject({
     ...base,
     lease: zId,
@@ -215,6 +236,9 @@ const schemas = {
     result: zEnvelope,
     /** What the referee signed for the same job. */
     ruling: zEnvelope,
+    /** The server's roots, where the referee ran one segment; null where it ran the whole job. */
+    trace: zEnvelope.nullable(),
+    segment: z.int().min(1).nullable(),
     why: zText,
     refundNanos: zNanos,
     slashedNanos: zNanos,
@@ -276,6 +300,8 @@ export const KIND_TABLE: Record<Kind, KindRow> = {
   objection: { signedBy: ["root", "device", "server"], public: false },
   referee: { signedBy: "operator", public: true },
   witness: { signedBy: "operator", public: true },
+  "trace-request": { signedBy: ["root", "device", "ci"], public: false },
+  trace: { signedBy: ["root", "server"], public: false },
   dispute: { signedBy: ["root", "device", "ci"], public: false },
   verdict: { signedBy: "broker", public: true },
   epoch: { signedBy: "broker", public: true },

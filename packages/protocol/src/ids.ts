@@ -4,7 +4,7 @@ import { canonicalBytes, type Json } from "./canonical.ts";
 import type { Crypto } from "./crypto.ts";
 import { z } from "zod";
 import { fromHex } from "./bytes.ts";
-import { zFuel, zId } from "./documents.ts";
+import { TRACE_ROOTS_MAX, zFuel, zId } from "./documents.ts";
 
 const ID_HEX = 40;
 
@@ -35,5 +35,40 @@ export const zJobSpec = z.strictObject({
   clockBaseMs: z.int().min(0),
 });
 export type JobSpec = z.infer<typeof zJobSpec>;
+
+/**
+ * One part of a job that a referee runs alone: from the state with the root `from` (null: the job's beginning) to the checkpoint `index`, the first
+ * at which index * step fuel was used in all. Its hash stands in the order of the referee's lease in place of the job's.
+ */
+export const zSegment = z.strictObject({
+  from: zId.nullable(),
+  step: zFuel,
+  index: z
+    .int()
+    .min(1)
+    .max(TRACE_ROOTS_MAX + 1),
+});
+export type Segment = z.infer<typeof zSegment>;
+
+export const segmentHashOf = (crypto: Crypto, jobHash: string, { from, step, index }: Segment): string =>
+  toHex(crypto.sha256(canonicalBytes({ from, index, jobHash, step })));
+
+/** What a job came to, as one digest: the last root of its trace. */
+export function endRootOf(crypto: Crypto, end: JobEnd): string {
+  const { reason, exitCode, fuel, memoryHash, outputDigest, stdoutDigest, stderrDigest } = end;
+  const ending = reason === "budget" ? "fuel-limit" : reason;
+  return toHex(crypto.sha256(canonicalBytes({ end: ending, exitCode, fuel: fuel.toString(), memoryHash, outputDigest, stdoutDigest, stderrDigest })));
+}
+
+export interface JobEnd {
+  reason: string;
+  exitCode: number | null;
+  /** Used in all. */
+  fuel: bigint | string;
+  memoryHash: string | null;
+  outputDigest: string;
+  stdoutDigest: string;
+  stderrDigest: string;
+}
 
 export const jobHashOf = (crypto: Crypto, spec: JobSpec): string => toHex(crypto.sha256(canonicalBytes(spec as unknown as Json)));

@@ -1,19 +1,30 @@
-/** A result that its customer doubts, before a referee: the same job once more on the referee's server, then the dispute that compares the two. */
-import { parseDocumentOf, type Payload } from "@xenoservers/protocol";
+/**
+ * A result that its customer doubts, before a referee. A short job is run again whole on the referee's server. Of a long one the servers sign the roots
+ * of their states at checkpoints, and the referee runs only the segment in which these part.
+ */
+import { SEGMENT_DISPUTE_FUEL_MIN, minNanos, traceStep } from "@xenoservers/market";
+import { TRACE_ROOTS_MAX, parseDocumentOf, segmentHashOf, type Payload } from "@xenoservers/protocol";
 import { RefusedError, type MarketClient } from "./client.ts";
 import type { BuiltJob } from "./job.ts";
 import { openLink } from "./connect.ts";
 import { LeaseSession } from "./lease-session.ts";
-import { checkBound, signOrder, type Wanted } from "./order.ts";
+import { checkBound, fetchBound, signOrder, type BoundOrder, type Wanted } from "./order.ts";
+import { firstDifference, segmentJob, type Trace } from "./segment.ts";
 
 export interface Judged {
   refereeLease: string;
+  /** Of how many; null where the referee ran the whole job. */
+  segment: { index: number; of: number } | null;
   /** By lease: the verdict, or null where the referee came to the same result. */
   verdicts: Map<string, Payload<"verdict"> | null>;
 }
 
-/** The order for the referee's run: the same limits, on that one server. */
-function refereeOrder(order: Payload<"order">, referee: string, budgetNanos: bigint): Wanted {
+/** Runs the job here with checkpoints, so far apart. */
+export type TraceHere = (step: bigint) => Promise<Trace>;
+
+/** The order for the referee's run: the same limits, on that one server; of a segment, no more than its own fuel. */
+function refereeOrder(order: Payload<"order">, referee: string, budgetNanos: bigint, job: BuiltJob): Wanted {
+  const fuelMax = BigInt(order.fuelMax);
   return {
     resources: order.resources,
     conditions: [{ key: "server", op: "=", value: referee }],
@@ -22,9 +33,10 @@ function refereeOrder(order: Payload<"order">, referee: string, budgetNanos: big
     on: "market",
     maxPriceNanosPerHour: null,
     durationMsMax: order.durationMsMax,
-    fuelMax: BigInt(order.fuelMax),
+    fuelMax: job.segment ? minNanos(fuelMax, BigInt(job.segment.segment.step)) : fuelMax,
     budgetNanos,
     label: "referee",
+    segment: job.segment !== null,
   };
 }
 
@@ -38,30 +50,114 @@ async function freeze(client: MarketClient, lease: string): Promise<void> {
 async function refereeRun(client: MarketClient, order: Payload<"order">, job: BuiltJob, budgetNanos: bigint): Promise<string> {
   const [referee] = (await client.read("market")).referees;
   if (referee === undefined) throw new Error("this market has no referee; object with `xeno lease object` and let its operator rule");
-  const signed = signOrder(client, refereeOrder(order, referee, budgetNanos), job.jobHash);
+  const jobHash = job.segment ? segmentHashOf(client.crypto, job.jobHash, job.segment.segment) : job.jobHash;
+  const signed = signOrder(client, refereeOrder(order, referee, budgetNanos, job), jobHash);
   const answer = await client.submit(signed.envelope);
   if (!answer.ok) throw new RefusedError(answer);
-  let session: LeaseSession | null = null;
-  const link = openLink(client, { onUp: () => session?.hint(), onEvent: (event) => session?.hint(event) });
-  session = new LeaseSession(client, checkBound(client, signed.id, answer.answer["purchaseOrder"]), job, {}, link);
-  await session.settled();
-  session.close();
-  link.stop();
-  return session.lease;
+  const { session, close } = openSession(client, checkBound(client, signed.id, answer.answer["purchaseOrder"]), job);
+  try {
+    await session.settled();
+    return session.lease;
+  } finally {
+    close();
+  }
 }
 
-async function judge(client: MarketClient, lease: string, refereeLease: string): Promise<Payload<"verdict"> | null> {
-  const answer = await client.act("dispute", { lease, party: client.identity.party, refereeLease });
+function openSession(client: MarketClient, bound: BoundOrder, job: BuiltJob | null): { session: LeaseSession; close(): void } {
+  let opened: LeaseSession | null = null;
+  const link = openLink(client, { onUp: () => opened?.hint(), onEvent: (event) => opened?.hint(event) });
+  const session = (opened = new LeaseSession(client, bound, job, {}, link));
+  return {
+    session,
+    close() {
+      session.close();
+      link.stop();
+    },
+  };
+}
+
+async function judge(client: MarketClient, lease: string, refereeLease: string, segment: number | null): Promise<Payload<"verdict"> | null> {
+  const answer = await client.act("dispute", { lease, party: client.identity.party, refereeLease, segment }).catch((error: unknown) => {
+    if (segment !== null && error instanceof RefusedError && error.refusal.code === "result_agrees") return {} as Record<string, unknown>;
+    throw error;
+  });
   if (answer["verdict"] === undefined) return null;
   const verdict = parseDocumentOf(client.crypto, "verdict", answer["verdict"]);
   if (!verdict.ok || verdict.document.keyid !== client.pins.keys.receipts) throw new Error("the broker's verdict is not valid");
   return verdict.document.payload;
 }
 
+async function judgeAll(client: MarketClient, leases: readonly string[], refereeLease: string, segment: Judged["segment"]): Promise<Judged> {
+  const verdicts: Judged["verdicts"] = new Map();
+  for (const lease of leases) verdicts.set(lease, await judge(client, lease, refereeLease, segment?.index ?? null));
+  return { refereeLease, segment, verdicts };
+}
+
+const POLL_MS = 200;
+
+async function resultOf(client: MarketClient, lease: string): Promise<Payload<"result"> | null> {
+  const { documents } = await client.read("receipt", { params: { id: lease } });
+  const stored = documents.find(({ kind }) => kind === "result");
+  const parsed = stored && parseDocumentOf(client.crypto, "result", stored.envelope);
+  return parsed?.ok ? parsed.document.payload : null;
+}
+
+/** The server's signed roots; null when it did not answer in time, which costs it its pay. */
+async function askForTrace(client: MarketClient, lease: string, step: bigint): Promise<Payload<"trace"> | null> {
+  const { state, end } = await client.read("lease", { params: { id: lease } });
+  if (!end || state === "final") return null;
+  await client.act("trace-request", { lease, party: client.identity.party, step: step.toString() });
+  for (;;) {
+    const { documents } = await client.read("receipt", { params: { id: lease } });
+    const stored = documents.find(({ kind }) => kind === "trace");
+    const parsed = stored && parseDocumentOf(client.crypto, "trace", stored.envelope);
+    if (parsed?.ok) return parsed.document.payload;
+    if ((await client.read("lease", { params: { id: lease } })).state === "final") return null;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** The referee runs the one segment where traces part; null where that cannot be found, and the whole job has to be run. */
+async function disputeSegment(
+  client: MarketClient,
+  leases: readonly string[],
+  order: Payload<"order">,
+  job: BuiltJob,
+  budgetNanos: bigint,
+  step: bigint,
+  here: TraceHere | undefined,
+): Promise<Judged | null> {
+  const asked = await Promise.all(leases.map(async (lease) => ({ lease, trace: await askForTrace(client, lease, step) })));
+  const answered = asked.flatMap(({ lease, trace }) => (trace && trace.detail === "" ? [{ lease, roots: trace.roots }] : []));
+  if (answered.length === 0) return null;
+  const servers = await Promise.all(answered.map(({ lease, roots }) => openTrace(client, lease, roots)));
+  const own = servers.length === 1 ? await here?.(step) : undefined;
+  try {
+    const [first, second, ...more] = own ? [...servers, own] : servers;
+    if (!second) return null;
+    const sources = [first!, second, ...more];
+    const index = Math.min(...sources.slice(1).map(({ roots }) => firstDifference(first!.roots, roots)));
+    const part = await segmentJob(job, first!.roots, step, index, sources);
+    const refereeLease = await refereeRun(client, order, part, budgetNanos);
+    const of = Math.max(...sources.map(({ roots }) => roots.length)) + 1;
+    const traced = answered.map(({ lease }) => lease);
+    return await judgeAll(client, traced, refereeLease, { index, of });
+  } finally {
+    for (const { close } of own ? [...servers, own] : servers) await close();
+  }
+}
+
+/** A server's trace, whose states are fetched through one channel. */
+async function openTrace(client: MarketClient, lease: string, roots: readonly string[]): Promise<Trace> {
+  const { session, close } = openSession(client, await fetchBound(client, lease), null);
+  return { roots, read: (digest) => session.fetchWhole(digest), close };
+}
+
 /**
- * Leases of one job whose results are doubted: their pay is frozen, the referee runs the job once, and its result decides over each. Costs the
- * referee's price; on conviction the locked stake pays for it. Throws RefusedError: `wrong_state` when the window is over, `not_comparable`, and
- * what an order can be refused with.
+ * Leases of one job whose results are doubted: their pay is frozen, the referee runs the job (of a long one the segment in which the servers' states
+ * part from each other's, or from those found `here`) once, and its result decides over each. Costs the referee's price and, of a long job, a deposit
+ * for each server's second run; on conviction the deposit comes back and the locked stake pays for the rest. Throws RefusedError: `wrong_state` when
+ * the window is over, `not_comparable`, and what an order can be refused with.
  */
 export async function disputeResults(
   client: MarketClient,
@@ -69,10 +165,17 @@ export async function disputeResults(
   order: Payload<"order">,
   job: BuiltJob,
   budgetNanos: bigint,
+  here?: TraceHere,
 ): Promise<Judged> {
+  const results = await Promise.all(leases.map((lease) => resultOf(client, lease)));
+  const fuels = results.map((result) => BigInt(result?.fuel ?? 0));
+  const least = fuels.reduce((a, b) => (a < b ? a : b));
+  const most = fuels.reduce((a, b) => (a > b ? a : b));
+  const comparable = leases.length > 1 || here !== undefined;
+  if (comparable && least >= SEGMENT_DISPUTE_FUEL_MIN) {
+    const judged = await disputeSegment(client, leases, order, job, budgetNanos, traceStep(most, TRACE_ROOTS_MAX), here);
+    if (judged) return judged;
+  }
   for (const lease of leases) await freeze(client, lease);
-  const refereeLease = await refereeRun(client, order, job, budgetNanos);
-  const verdicts: Judged["verdicts"] = new Map();
-  for (const lease of leases) verdicts.set(lease, await judge(client, lease, refereeLease));
-  return { refereeLease, verdicts };
+  return judgeAll(client, leases, await refereeRun(client, order, job, budgetNanos), null);
 }

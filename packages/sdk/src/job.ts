@@ -1,6 +1,6 @@
 /** A job as its customer has it, turned into digests: what the order commits to and what travels in the channel. */
 import { canonicalBytes, jobHashOf, toHex, type JobSpec, type Json } from "@xenoservers/protocol";
-import type { ChannelMount, InputTree } from "@xenoservers/protocol/channel";
+import type { ChannelMount, InputTree, SegmentInput } from "@xenoservers/protocol/channel";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { Blob, SourceEntry } from "./tree.ts";
 
@@ -24,6 +24,8 @@ export interface BuiltJob {
   blobs: Map<string, Blob>;
   moduleSize: number;
   stdinSize: number;
+  /** Set where a referee is to run only this part; its pieces are among the blobs. */
+  segment: SegmentInput | null;
 }
 
 export function buildJob({ module, args, env, mounts, stdin, engine, memoryMibMax, diskMibMax, outputMibMax, fuelMax }: JobInput): BuiltJob {
@@ -56,5 +58,5 @@ export function buildJob({ module, args, env, mounts, stdin, engine, memoryMibMa
     seed: toHex(nodeCrypto.randomBytes(32)),
     clockBaseMs: Date.now(),
   };
-  return { spec, jobHash: jobHashOf(nodeCrypto, spec), inputs, blobs, moduleSize: module.size, stdinSize: stdin.size };
+  return { spec, jobHash: jobHashOf(nodeCrypto, spec), inputs, blobs, moduleSize: module.size, stdinSize: stdin.size, segment: null };
 }

@@ -3,7 +3,7 @@
  * session reconnects and goes on where it was. Who controls the inputs: the server (channel messages), the broker (events).
  */
 import { createHash, type Hash } from "node:crypto";
-import { canonicalBytes, parseDocumentOf, toHex, zLeaseView, type Json, type LeaseView, type Payload } from "@xenoservers/protocol";
+import { canonicalBytes, concatBytes, parseDocumentOf, toHex, zLeaseView, type Json, type LeaseView, type Payload } from "@xenoservers/protocol";
 import { PART_BYTES_MAX, initiateChannel, type Channel, type ChannelHeader, type InputEntry } from "@xenoservers/protocol/channel";
 import { systemTimers, type LinkClient, type LinkEvent, type Timers } from "@xenoservers/protocol/link";
 import type { MarketClient } from "./client.ts";
@@ -29,6 +29,8 @@ const POLL_MS = 1_000;
 /** How long after the settlement the result itself is waited for; it stays at the server longer. */
 const RESULT_WAIT_MS = 60_000;
 const WANTS_UNDER_WAY_MAX = 8;
+
+class MissingAtServer extends Error {}
 
 export class LeaseSession {
   readonly #client: MarketClient;
@@ -125,8 +127,10 @@ export class LeaseSession {
         channel.onMessage((header, body) => {
           turn = turn.then(() => this.#receive(channel, header, body)).catch(() => channel.close());
         });
-        if (this.#job && !this.#delivered)
-          channel.send({ t: "job", spec: this.#job.spec, inputs: this.#job.inputs, moduleSize: this.#job.moduleSize, stdinSize: this.#job.stdinSize });
+        if (this.#job && !this.#delivered) {
+          const { spec, inputs, moduleSize, stdinSize, segment } = this.#job;
+          channel.send({ t: "job", spec, inputs, moduleSize, stdinSize, segment });
+        }
         channel.send({ t: "attach", ...this.#received });
         await closed;
       } catch {
@@ -171,6 +175,11 @@ export class LeaseSession {
       case "ended":
         return this.#ended(header);
       case "problem":
+        if (header.code === "not_found") {
+          for (const { reject } of this.#fetches.values()) reject(new MissingAtServer(header.why));
+          this.#fetches.clear();
+          return;
+        }
         if (header.code === "internal") channel.close(); // the server stumbled: a new channel brings the job again
         return this.#handlers.onState?.(`problem: ${header.why}`);
       default:
@@ -243,6 +252,19 @@ export class LeaseSession {
     return bytes;
   }
 
+  /** A blob of unknown size, checked against its digest: the states of a traced job. Throws when the server has it not, or another. */
+  async fetchWhole(digest: string): Promise<Uint8Array> {
+    const parts: Uint8Array[] = [];
+    for (let offset = 0; ; offset += PART_BYTES_MAX) {
+      const part = await this.#part(digest, offset, PART_BYTES_MAX);
+      parts.push(part);
+      if (part.length < PART_BYTES_MAX) break;
+    }
+    const bytes = concatBytes(...parts);
+    if (createHash("sha256").update(bytes).digest("hex") !== digest) throw new Error(`what the server sent is not ${digest.slice(0, 12)}`);
+    return bytes;
+  }
+
   async #part(digest: string, offset: number, length: number): Promise<Uint8Array> {
     for (let attempt = 1; ; attempt++) {
       const channel = this.#channel;
@@ -253,7 +275,7 @@ export class LeaseSession {
             channel.send({ t: "want", digest, offset, length });
           });
         } catch (error) {
-          if (attempt >= 20) throw error;
+          if (attempt >= 20 || error instanceof MissingAtServer) throw error;
         }
       }
       if (this.#closed || attempt >= 100) throw new Error("the server is not reached; the results stay there for a while: `xeno fetch`");

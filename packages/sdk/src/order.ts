@@ -18,6 +18,8 @@ export interface Wanted {
   label: string;
   batch?: string;
   account?: string;
+  /** One segment of a job for a referee, not a job. */
+  segment?: boolean;
 }
 
 const ORDER_VALID_MS = 10 * 60_000;
@@ -55,6 +57,7 @@ export function signOrder(client: MarketClient, wanted: Wanted, jobHash: string)
     batch: wanted.batch ?? null,
     clientId: client.newId(),
     jobHash,
+    segment: wanted.segment ?? false,
     driver: "wasm",
     resources: wanted.resources,
     conditions: wanted.conditions,

@@ -7,7 +7,7 @@ type Result = Payload<"result">;
 /** Ends that follow from the job alone, so that two honest servers always agree on them. */
 const BY_ITSELF: readonly string[] = ["completed", "fuel-limit", "memory-limit", "output-limit", "module-malformed"];
 
-export function isComparable({ reason }: Result): boolean {
+export function isComparable({ reason }: Pick<Result, "reason">): boolean {
   return BY_ITSELF.includes(reason);
 }
 

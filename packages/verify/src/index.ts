@@ -2,5 +2,6 @@ export { checkPurchaseOrder, priceVectorOf, type CheckedPurchaseOrder, type Mark
 export { computeBill, settlementProblem, type BillInput } from "./bill.ts";
 export { verifyReceipt, type Line, type OwnFacts, type Verification } from "./receipt.ts";
 export { resultProblem, stoppedAt, wasRun, type ReExecuted } from "./re-execution.ts";
+export { judge, type Judgement } from "./judgement.ts";
 export { isComparable, refereeProblem, resultDifference } from "./comparison.ts";
 export { isEvidence, packFork, verifyEvidence } from "./evidence.ts";

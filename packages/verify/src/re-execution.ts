@@ -14,6 +14,8 @@ export interface ReExecuted {
   outputDigest: string;
   stdoutDigest: string;
   stderrDigest: string;
+  /** Root at the end of a segment of the trace, where the job was run again with checkpoints; null past the last. */
+  rootAt?(segment: number): string | null;
 }
 
 /** The server could not run it, or never got it. */

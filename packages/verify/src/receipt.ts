@@ -25,7 +25,7 @@ import {
   type Witness,
 } from "@xenoservers/protocol";
 import { resultProblem, wasRun, type ReExecuted } from "./re-execution.ts";
-import { refereeProblem, resultDifference } from "./comparison.ts";
+import { judge } from "./judgement.ts";
 import { computeBill, settlementProblem } from "./bill.ts";
 import { checkPurchaseOrder, type CheckedPurchaseOrder, type MarketPins } from "./purchase-order.ts";
 
@@ -278,16 +278,28 @@ function checkVerdict(crypto: Crypto, pins: MarketPins, { po }: Bound, documents
   must(stated.ok && ruling.ok, "the verdict does not hold two signed results");
   must(accused && stated.document.id === accused.id, "the verdict judges another result than this lease's");
   must(serverIdOf(crypto, ruling.document.keyid) === payload.referee && payload.referee !== payload.server, "the ruling is not signed by the referee it names");
-  const unfit = refereeProblem(accused.payload, ruling.document.payload);
-  must(unfit === null, unfit ?? "");
-  const difference = resultDifference(accused.payload, ruling.document.payload);
+  const trace = payload.trace === null ? null : parseDocumentOf(crypto, "trace", payload.trace);
+  must(
+    trace === null || (trace.ok && trace.document.keyid === accused.keyid && trace.document.payload.lease === po.id),
+    "the trace in the verdict is not signed by the server for this lease",
+  );
+  const part = payload.segment === null ? null : { trace: trace?.ok ? trace.document.payload : null, segment: payload.segment };
+  const judgement = judge(crypto, accused.payload, ruling.document.payload, part);
+  must(judgement.ok, judgement.ok ? "" : judgement.why);
+  const { difference } = judgement;
   must(difference !== null && difference === payload.why, "the two results do not differ as the verdict says");
   const settlement = documents.one("settlement")?.document.payload;
   must(settlement && BigInt(payload.refundNanos) === BigInt(settlement.ownerNanos) + BigInt(settlement.feeNanos), "the refund is not what was paid");
   must(payload.slashedNanos === po.payload.stakeNanos, "the stake that was taken is not the one that was locked");
   const effect = `${formatMoney(BigInt(payload.refundNanos))} came back, ${formatMoney(BigInt(payload.slashedNanos))} of stake was taken`;
   if (!own.reExecuted) return { status: "claimed" as const, says: `${difference}; the referee's word until you run it again; ${effect}` };
-  const wrong = resultProblem(ruling.document.payload, own.reExecuted);
-  must(wrong === null, `the referee itself is wrong: ${wrong}`);
+  if (part) {
+    const right = own.reExecuted.rootAt?.(part.segment) ?? null;
+    if (right === null) return { status: "claimed" as const, says: `${difference}; the referee's word until you run that segment again; ${effect}` };
+    must(right === ruling.document.payload.stateRoot, `the referee itself is wrong: running it again gives state ${right.slice(0, 12)}…`);
+  } else {
+    const wrong = resultProblem(ruling.document.payload, own.reExecuted);
+    must(wrong === null, `the referee itself is wrong: ${wrong}`);
+  }
   return { says: `${difference}: running it again agrees with the referee; ${effect}` };
 }

@@ -30,6 +30,10 @@ export const CHEATS: Record<string, Cheat> = {
     prepare: (job) => ({ ...job, fuelMax: TRUNCATED_FUEL }),
     ending: (ending) => (ending.reason === "fuel-limit" ? { ...ending, reason: "completed", exitCode: 0, fuel: ending.fuel * 100n } : ending),
   },
+  "other-seed": {
+    says: "runs the job with another seed of randomness, and stands by every state of that run",
+    prepare: (job) => ({ ...job, spec: { ...job.spec, seed: job.spec.seed.replace(/^./, (digit) => (digit === "0" ? "1" : "0")) } }),
+  },
   "invented-result": {
     says: "runs nothing, and invents an ending",
     prepare: (job) => ({ ...job, fuelMax: 1n }),

@@ -1,4 +1,5 @@
 /** What the lease runner needs of whatever runs guests. The contract suite in driver-contract.ts holds for every driver, the simulated one too. */
+import type { Segment } from "@xenoservers/protocol";
 import type { InputEntry, InputTree } from "@xenoservers/protocol/channel";
 import type { JobSpec, ResultReasonName } from "./job.ts";
 
@@ -9,6 +10,8 @@ export interface PreparedJob {
   /** The job's own limit, or less where the purchase order pays for less. */
   fuelMax: bigint;
   runMsMax: number;
+  /** For disputes, in the build with checkpoints: the whole job with the roots of its states, or one segment of it. Null for a plain run. */
+  checkpoints: { kind: "trace"; step: string } | (Segment & { kind: "segment"; pieces: readonly { digest: string }[] }) | null;
   /** The host file that holds a blob whose digest was checked; null for a runtime the server has itself. */
   blobFile(digest: string): string;
 }
@@ -20,7 +23,13 @@ export type GuestEnding =
       exitCode: number | null;
       detail: string;
       fuel: bigint;
+      /** Of the job up to here; `fuel` is that of this run, which is less for a segment. */
+      fuelInAll: bigint;
       memoryHash: string | null;
+      /** Of a trace; null where the job has no build with checkpoints. */
+      roots: string[] | null;
+      /** Of a segment that reached its end. */
+      stateRoot: string | null;
       endedMonotonicMs: number;
       tree: InputEntry[];
     }

@@ -24,7 +24,7 @@ const spec = {
   seed: "00".repeat(32),
   clockBaseMs: 0,
 };
-const base = { lease: "00".repeat(32), fuelMax: 1_000_000_000_000n, runMsMax: 120_000 };
+const base = { lease: "00".repeat(32), fuelMax: 1_000_000_000_000n, runMsMax: 120_000, checkpoints: null };
 
 const sim = createSimDriver(systemTimers);
 driverContract("simulated", async () => ({

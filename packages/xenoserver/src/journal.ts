@@ -7,7 +7,7 @@ import { createReadStream } from "node:fs";
 import { mkdir, open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Envelope, JobSpec } from "@xenoservers/protocol";
-import type { InputEntry, InputTree } from "@xenoservers/protocol/channel";
+import type { InputEntry, InputTree, SegmentInput } from "@xenoservers/protocol/channel";
 import type { GuestToken } from "./driver.ts";
 
 export type Stage = "accepting" | "open" | "running" | "ended" | "over";
@@ -33,11 +33,13 @@ export interface LeaseRecord {
   /** The last claim the broker receipted; a later signed one waits in `pendingClaim`. */
   lastClaim: Omit<SignedClaim, "envelope"> | null;
   pendingClaim: SignedClaim | null;
-  job: { spec: JobSpec; inputs: InputTree; moduleSize: number; stdinSize: number } | null;
+  job: { spec: JobSpec; inputs: InputTree; moduleSize: number; stdinSize: number; segment: SegmentInput | null } | null;
   guest: { token: GuestToken; startedMonotonicMs: number; pausedMs: number } | null;
   stop: "customer-stop" | "owner-stop" | "time-limit" | "budget" | null;
   result: { id: string; envelope: Envelope; usedMs: number; fuel: string; tree: InputEntry[]; stdoutSize: number; stderrSize: number } | null;
   overAt: number | null;
+  /** The customer doubts the result: what was asked for, what runs, and what was signed. */
+  trace: { request: string; token: GuestToken | null; envelope: Envelope | null } | null;
 }
 
 export interface Journal {

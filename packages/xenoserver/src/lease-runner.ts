@@ -7,7 +7,20 @@
  *
  * Who controls the inputs: the broker (openings, stops, closings), the customer (channel), the guest (its ending and output).
  */
-import { canonicalBytes, jobHashOf, parseDocumentOf, signDocument, toHex, type Crypto, type Json, type Payload } from "@xenoservers/protocol";
+import {
+  canonicalBytes,
+  endRootOf,
+  jobHashOf,
+  parseDocumentOf,
+  segmentHashOf,
+  signDocument,
+  toHex,
+  type Crypto,
+  type Json,
+  type Payload,
+  type SignedDocument,
+} from "@xenoservers/protocol";
+import { isComparable } from "@xenoservers/verify";
 import { respondChannel, type Channel, type ChannelHeader, type InputTree } from "@xenoservers/protocol/channel";
 import type { Pipe } from "@xenoservers/protocol/link";
 import { Claims } from "./claims.ts";
@@ -16,6 +29,7 @@ import { Follower } from "./follower.ts";
 import type { LeaseRecord } from "./journal.ts";
 import { objectToWrongSettlement } from "./objection.ts";
 import type { RunnerWorld } from "./runner-world.ts";
+import { TraceAnswer } from "./trace-answer.ts";
 import { Transfer, type NeededBlob } from "./transfer.ts";
 
 interface Attached {
@@ -30,11 +44,13 @@ interface GuestSummary {
   exitCode: number | null;
   detail: string;
   fuel: bigint;
+  fuelInAll: bigint;
   memoryHash: string | null;
+  stateRoot: string | null;
   tree: InputTree["entries"];
   usedMs: number;
 }
-const NOTHING_RAN: GuestSummary = { exitCode: null, detail: "", fuel: 0n, memoryHash: null, tree: [], usedMs: 0 };
+const NOTHING_RAN: GuestSummary = { exitCode: null, detail: "", fuel: 0n, fuelInAll: 0n, memoryHash: null, stateRoot: null, tree: [], usedMs: 0 };
 
 const MIB = 1024 * 1024;
 const DETAIL_MAX = 400;
@@ -53,6 +69,7 @@ export class LeaseRunner {
   #complete = false;
   #finishing = false;
   readonly #claims: Claims;
+  readonly #trace: TraceAnswer;
   #cancelLimit: () => void = () => {};
   #cancelRetention: () => void = () => {};
   #receiptedAt: number;
@@ -69,6 +86,7 @@ export class LeaseRunner {
     this.#order = order.document.payload;
     this.#customerKey = order.document.payload.channelKey;
     this.#receiptedAt = world.timers.now();
+    this.#trace = new TraceAnswer(world, record, this.#po, this.#order.jobHash);
     this.#claims = new Claims(world, record, this.#po, {
       usedMs: () => this.usedMs,
       isFinishing: () => this.#finishing,
@@ -206,22 +224,21 @@ export class LeaseRunner {
         attached.follower?.seen(header);
         return this.#pump(attached);
       case "want": {
-        const listed = this.record.result?.tree.some((entry) => entry.kind === "file" && entry.digest === header.digest);
-        if (!listed || !this.#guest) return this.#problem(attached, "not_found", "no such output");
-        return attached.channel.send(
-          { t: "part", digest: header.digest, offset: header.offset },
-          await this.#guest.readOutput(header.digest, header.offset, header.length),
-        );
+        const { digest, offset, length } = header;
+        const listed = this.record.result?.tree.some((entry) => entry.kind === "file" && entry.digest === digest);
+        const part = await (listed && this.#guest ? this.#guest : { readOutput: this.#trace.read.bind(this.#trace) }).readOutput(digest, offset, length);
+        if (!listed && part.length === 0) return this.#problem(attached, "not_found", "no such output");
+        return attached.channel.send({ t: "part", digest, offset }, part);
       }
       default:
         return this.#problem(attached, "bad_request", `a ${header.t} message makes no sense here`);
     }
   }
 
-  #neededBlobs({ spec, inputs, moduleSize, stdinSize }: NonNullable<LeaseRecord["job"]>): NeededBlob[] {
+  #neededBlobs({ spec, inputs, moduleSize, stdinSize, segment }: NonNullable<LeaseRecord["job"]>): NeededBlob[] {
     const files = inputs.entries.flatMap((entry): NeededBlob[] => (entry.kind === "file" ? [{ digest: entry.digest, size: entry.size }] : []));
     const module = this.#world.driver.hasRuntime(spec.module) ? [] : [{ digest: spec.module, size: moduleSize }];
-    return [...module, { digest: spec.stdin, size: stdinSize }, ...files];
+    return [...module, { digest: spec.stdin, size: stdinSize }, ...files, ...(segment?.pieces ?? [])];
   }
 
   async #blobsAreHere(job: NonNullable<LeaseRecord["job"]>): Promise<boolean> {
@@ -229,16 +246,19 @@ export class LeaseRunner {
     return true;
   }
 
-  async #receiveJob(attached: Attached, { spec, inputs, moduleSize, stdinSize }: Extract<ChannelHeader, { t: "job" }>): Promise<void> {
+  async #receiveJob(attached: Attached, { spec, inputs, moduleSize, stdinSize, segment }: Extract<ChannelHeader, { t: "job" }>): Promise<void> {
     const { crypto, driver } = this.#world;
     const wrong = (why: string): void => this.#problem(attached, "result_mismatch", why);
-    if (jobHashOf(crypto, spec) !== this.#order.jobHash) return wrong("the job is not the one that was ordered");
+    const whole = jobHashOf(crypto, spec);
+    const ordered = segment ? segmentHashOf(crypto, whole, segment.segment) : whole;
+    if (ordered !== this.#order.jobHash || this.#order.segment !== (segment !== null)) return wrong("the job is not the one that was ordered");
+    if (segment?.segment.from != null && !segment.pieces.some(({ digest }) => digest === segment.segment.from)) return wrong("the state's manifest is missing");
     if (digestOf(crypto, inputs) !== spec.inputs) return wrong("the inputs are not the ones that were ordered");
     if (spec.engine !== driver.engine) return wrong(`this server's engine is ${driver.engine}`);
-    if (spec.fuelMax !== this.#order.fuelMax) return wrong("the job's fuel is not the order's");
+    if (!segment && spec.fuelMax !== this.#order.fuelMax) return wrong("the job's fuel is not the order's");
     if (spec.memoryMibMax > this.#po.resources.memoryMib) return wrong("the job may use more memory than the lease has");
     if (spec.diskMibMax > this.#po.resources.diskMib) return wrong("the job may use more disk than the lease has");
-    const job = { spec, inputs, moduleSize, stdinSize };
+    const job = { spec, inputs, moduleSize, stdinSize, segment };
     const needed = this.#neededBlobs(job);
     const total = needed.reduce((sum, { size }) => sum + size, 0);
     if (total > (this.#po.resources.diskMib + this.#po.resources.memoryMib) * MIB) return wrong("the inputs are larger than the lease");
@@ -273,13 +293,15 @@ export class LeaseRunner {
     this.#starting = true;
     this.#cancelLimit();
     const { driver, journal } = this.#world;
-    const { spec, inputs } = record.job;
+    const { spec, inputs, segment } = record.job;
     try {
       const prepared = await driver.prepare({
         lease: record.lease,
         spec,
         inputs,
-        fuelMax: BigInt(this.#po.fuelMax),
+        // a segment ends by itself, or where its job does
+        fuelMax: BigInt(segment ? spec.fuelMax : this.#po.fuelMax),
+        checkpoints: segment && { kind: "segment", ...segment.segment, pieces: segment.pieces },
         runMsMax: Math.max(1, record.durationMsMax * 2),
         blobFile: (digest) => journal.blobFile(record.lease, digest),
       });
@@ -339,14 +361,21 @@ export class LeaseRunner {
     const used = Math.min(this.#usedAt(ending.endedMonotonicMs), this.record.durationMsMax);
     const usedMs = Math.max(used, this.record.lastClaim?.usedMs ?? 0, this.record.pendingClaim?.usedMs ?? 0);
     if (ending.kind === "host-failure") return this.#finish({ reason: "server-failed", ...NOTHING_RAN, detail: ending.detail.slice(0, DETAIL_MAX), usedMs });
-    const reason = ending.reason === "stopped" ? (this.record.stop ?? "server-failed") : ending.reason === "fuel-limit" ? this.#po.fuelBound : ending.reason;
+    const reason =
+      ending.reason === "stopped"
+        ? (this.record.stop ?? "server-failed")
+        : ending.reason === "fuel-limit" && !this.record.job?.segment
+          ? this.#po.fuelBound
+          : ending.reason;
     const limited = ending.reason === "stopped" && (reason === "time-limit" || reason === "budget");
     await this.#finish({
       reason,
       exitCode: reason === "completed" ? ending.exitCode : null,
       detail: ending.detail,
       fuel: ending.fuel,
+      fuelInAll: ending.fuelInAll,
       memoryHash: ending.memoryHash,
+      stateRoot: ending.stateRoot,
       tree: ending.tree,
       usedMs: limited ? this.record.durationMsMax : usedMs,
     });
@@ -362,6 +391,9 @@ export class LeaseRunner {
     const { record } = this;
     await this.#claims.settled();
     if (this.#closed) return;
+    const outputDigest = digestOf(crypto, end.tree);
+    const { reason, exitCode, fuelInAll, memoryHash } = end;
+    const ended = { reason, exitCode, fuel: fuelInAll, memoryHash, outputDigest, stdoutDigest: stdout.digest, stderrDigest: stderr.digest };
     const document = signDocument(crypto, this.#world.signer, "result", {
       origin: this.#po.origin,
       seen: null,
@@ -375,9 +407,11 @@ export class LeaseRunner {
       lastClaim: record.lastClaim?.id ?? record.openingId!,
       fuel: end.fuel.toString(),
       memoryHash: end.memoryHash,
-      outputDigest: digestOf(crypto, end.tree),
+      outputDigest,
       stdoutDigest: stdout.digest,
       stderrDigest: stderr.digest,
+      // a segment in which the job came to its end is compared by that
+      stateRoot: end.stateRoot ?? (record.job?.segment && isComparable({ reason }) ? endRootOf(crypto, ended) : null),
       detail: end.detail.replaceAll(/\p{Cc}/gu, " ").slice(0, DETAIL_MAX),
     });
     record.result = {
@@ -444,8 +478,14 @@ export class LeaseRunner {
     if (this.record.guest && !this.#guest) void this.#world.driver.adopt(this.record.guest.token).then((guest) => (this.#guest = guest));
   }
 
+  /** The customer doubts the result of this ended lease. */
+  async trace(request: SignedDocument<"trace-request">): Promise<void> {
+    await this.#trace.give(request).catch((error: unknown) => this.#world.log("a trace failed", { lease: this.record.lease, error: String(error) }));
+  }
+
   async #forget(): Promise<void> {
     for (const { channel } of this.#attached) channel.close();
+    await this.#trace.dispose();
     await this.#guest?.dispose();
     await this.#world.journal.remove(this.record.lease);
     this.#world.over(this.record.lease);

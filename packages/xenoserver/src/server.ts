@@ -172,6 +172,9 @@ export class XenoServer {
         case "stop":
           await this.#runners.get(document.payload.lease)?.stop(document.payload.party === this.#options.owner ? "owner-stop" : "customer-stop");
           break;
+        case "trace-request":
+          void this.#runners.get(document.payload.lease)?.trace(document);
+          break;
         case "amendment":
           if (document.keyid === keys.purchaseOrders) await this.#runners.get(document.payload.lease)?.extend(document.payload.durationMsMax);
           break;
@@ -225,6 +228,7 @@ export class XenoServer {
       stop: null,
       result: null,
       overAt: null,
+      trace: null,
     });
     this.#runners.set(po.id, runner);
     await this.#options.journal.save(runner.record);

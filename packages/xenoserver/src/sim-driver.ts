@@ -8,6 +8,8 @@ import type { Timers } from "@xenoservers/protocol/link";
 import type { GuestDriver, GuestEnding, GuestToken, PreparedJob, RunningGuest } from "./driver.ts";
 
 const SIM_FUEL_PER_MS = 10_000_000n;
+/** A made-up engine takes nothing down. */
+const NO_CHECKPOINTS = { roots: null, stateRoot: null } as const;
 const SIM_MEMORY = "00".repeat(32);
 
 class SimGuest {
@@ -72,6 +74,8 @@ class SimGuest {
         detail: "",
         fuel: this.fuel,
         memoryHash: SIM_MEMORY,
+        ...NO_CHECKPOINTS,
+        fuelInAll: this.fuel,
         endedMonotonicMs,
         tree: this.tree,
       });
@@ -84,6 +88,8 @@ class SimGuest {
         detail: "",
         fuel: this.fuel,
         memoryHash: SIM_MEMORY,
+        ...NO_CHECKPOINTS,
+        fuelInAll: this.fuel,
         endedMonotonicMs: this.#timers.now(),
         tree: this.tree,
       });
@@ -145,6 +151,8 @@ export function createSimDriver(timers: Timers): SimDriver {
           detail: "",
           fuel: guest.fuel,
           memoryHash: null,
+          ...NO_CHECKPOINTS,
+          fuelInAll: guest.fuel,
           endedMonotonicMs: timers.now(),
           tree: guest.tree,
         }),

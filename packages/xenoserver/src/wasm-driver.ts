@@ -18,7 +18,7 @@ import {
   type WorkerJob,
   type WorkerResult,
 } from "@xenoservers/guests";
-import { zFuel, zId } from "@xenoservers/protocol";
+import { TRACE_ROOTS_MAX, zFuel, zId } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { GuestDriver, GuestEnding, GuestToken, PreparedJob, RunningGuest } from "./driver.ts";
 import type { ResultReasonName } from "./job.ts";
@@ -26,6 +26,7 @@ import { z } from "zod";
 
 const REASONS: Record<WorkerResult["ending"], ResultReasonName> = {
   exit: "completed",
+  "segment-end": "segment-end",
   trap: "completed",
   "fuel-limit": "fuel-limit",
   "output-limit": "output-limit",
@@ -34,17 +35,21 @@ const REASONS: Record<WorkerResult["ending"], ResultReasonName> = {
   stopped: "stopped",
   timeout: "stopped",
 };
+const MIB = 1024 * 1024;
 const DIGEST = /^[0-9a-f]{64}$/;
 
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
 
 /** What a guest process says of itself; one that says anything else has failed. */
 const zWorkerResult = z.object({
-  ending: z.enum(["exit", "trap", "fuel-limit", "output-limit", "memory-limit", "malformed", "stopped", "timeout"]),
+  ending: z.enum(["exit", "trap", "segment-end", "fuel-limit", "output-limit", "memory-limit", "malformed", "stopped", "timeout"]),
   exitCode: z.int().min(0).max(255).nullable(),
   detail: z.string().max(1_000),
   fuel: zFuel,
+  fuelInAll: zFuel,
   memoryHash: zId.nullable(),
+  roots: z.array(zId).max(TRACE_ROOTS_MAX).nullable(),
+  stateRoot: zId.nullable(),
   endedMonotonicMs: z.number(),
   tree: z
     .array(
@@ -71,13 +76,16 @@ function endingOf(end: GuestEnd): GuestEnding {
   if (end.kind === "host-failure") return { kind: "host-failure", detail: end.detail, endedMonotonicMs: monotonicMs() };
   const said = zWorkerResult.safeParse(end.result);
   if (!said.success) return { kind: "host-failure", detail: "the guest process handed in nonsense", endedMonotonicMs: monotonicMs() };
-  const { ending, exitCode, detail, fuel, memoryHash, endedMonotonicMs } = said.data;
+  const { ending, exitCode, detail, fuel, fuelInAll, memoryHash, roots, stateRoot, endedMonotonicMs } = said.data;
   return {
     kind: "result",
     reason: REASONS[ending],
     exitCode,
     detail,
     fuel: BigInt(fuel),
+    fuelInAll: BigInt(fuelInAll),
+    roots,
+    stateRoot,
     memoryHash,
     endedMonotonicMs: Math.min(endedMonotonicMs, monotonicMs()),
     tree: treeOf(said.data),
@@ -105,6 +113,14 @@ async function place(from: string, to: string): Promise<void> {
   await link(from, to).catch(() => copyFile(from, to));
 }
 
+/** What a trace may leave on disk: as much as the lease could. */
+function checkpointsOf(checkpoints: PreparedJob["checkpoints"], { memoryMibMax, diskMibMax }: PreparedJob["spec"]): WorkerJob["checkpoints"] {
+  if (checkpoints === null) return null;
+  if (checkpoints.kind === "trace") return { ...checkpoints, keepBytesMax: (memoryMibMax + diskMibMax) * MIB };
+  const { kind, from, step, index } = checkpoints;
+  return { kind, from, step, index };
+}
+
 export interface WasmDriverOptions {
   folder: string;
   /** Where rewritten runtimes are kept from one start to the next. */
@@ -128,11 +144,13 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
     monotonicMs,
     async prepare(job: PreparedJob) {
       const runtime = runtimes.get(job.spec.module);
-      pool.expect(runtime ? sandbox.runtimePath(runtime.name) : null);
-      const worker = await pool.take();
+      const { checkpoints } = job;
+      if (!checkpoints) pool.expect(runtime ? sandbox.runtimePath(runtime.name) : null);
+      const worker = checkpoints ? await pool.takeDeep() : await pool.take();
       const inside = (digest: string): string => path.join(worker.folder, WORKER_FILES.blobs, digest);
       const files = new Set([job.spec.stdin, ...job.inputs.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []))]);
       if (!runtime) files.add(job.spec.module);
+      if (checkpoints?.kind === "segment") for (const { digest } of checkpoints.pieces) files.add(digest);
       for (const digest of files) await place(job.blobFile(digest), inside(digest));
       const workerJob: WorkerJob = {
         modulePath: runtime
@@ -153,6 +171,7 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
         outputMibMax: job.spec.outputMibMax,
         fuelMax: job.fuelMax.toString(),
         runMsMax: job.runMsMax,
+        checkpoints: checkpointsOf(checkpoints, job.spec),
       };
       await writeFile(path.join(worker.folder, "lease"), job.lease);
       const token: GuestToken = { folder: worker.folder, pid: worker.id.pid, startTicks: worker.id.startTicks };

@@ -2,7 +2,7 @@
 import { disputeResults, fetchBound } from "@xenoservers/sdk";
 import { keepReceipt } from "../deliver.ts";
 import { openClient } from "../home.ts";
-import { rebuildJob } from "../kept-job.ts";
+import { readKeptJob, rebuildJob } from "../kept-job.ts";
 import { parseAmount } from "../parse.ts";
 import { money, print, printJson, say, shortId } from "../ui.ts";
 
@@ -11,11 +11,16 @@ export async function dispute(id: string, { budget, json }: { budget: string; js
   const lease = await client.read("lease", { params: { id } });
   const { order } = await fetchBound(client, lease.id);
   const job = await rebuildJob(order.payload.jobHash);
-  if (!json) say("the owner's pay is frozen; the referee runs the job again");
-  const { refereeLease, verdicts } = await disputeResults(client, [lease.id], order.payload, job, parseAmount(budget, "--budget"));
+  if (!json) say("the owner's pay is frozen; the referee runs the job again, or the part of it that goes wrong");
+  const { traceHere } = await import("../re-execute.ts");
+  const kept = await readKeptJob(order.payload.jobHash);
+  const { refereeLease, segment, verdicts } = await disputeResults(client, [lease.id], order.payload, job, parseAmount(budget, "--budget"), (step) =>
+    traceHere(kept, step),
+  );
   const verdict = verdicts.get(lease.id) ?? null;
   await keepReceipt(client, lease.id);
-  if (json) return printJson({ lease: lease.id, refereeLease, verdict });
+  if (json) return printJson({ lease: lease.id, refereeLease, segment, verdict });
+  if (segment) say(`the referee ran segment ${segment.index} of ${segment.of}`);
   if (!verdict) {
     print("the referee came to the same result: the owner keeps its pay, and you paid for the referee's run");
     process.exitCode = 1;

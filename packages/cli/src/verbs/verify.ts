@@ -83,7 +83,10 @@ async function reExecuteFor(receipt: unknown): Promise<ReExecuted> {
   const { reExecute } = await import("../re-execute.ts");
   const { payload } = parsed.document;
   if (!wasRun(payload)) throw new UserError(`the job did not run (${payload.reason}): there is nothing to compare; leave out --re-execute`);
-  return reExecute(await readKeptJob(payload.jobHash), stoppedAt(payload));
+  const verdict = documents.find(({ kind }) => kind === "verdict");
+  const judged = verdict && parseDocumentOf(nodeCrypto, "verdict", verdict.envelope);
+  const trace = judged?.ok && judged.document.payload.trace ? parseDocumentOf(nodeCrypto, "trace", judged.document.payload.trace) : null;
+  return reExecute(await readKeptJob(payload.jobHash), stoppedAt(payload), trace?.ok ? BigInt(trace.document.payload.step) : null);
 }
 
 /** Offline once the receipt is saved here. */

@@ -17,6 +17,23 @@ export interface WorkerMount {
   keep: boolean;
 }
 
+/** Shows the root of the state at each checkpoint, and leaves the states themselves in the out folder as long as there is room. */
+export interface TraceJob {
+  kind: "trace";
+  /** Decimal integer. */
+  step: string;
+  keepBytesMax: number;
+}
+
+/** Runs from one checkpoint to another. */
+export interface SegmentJob {
+  kind: "segment";
+  /** Digest of the state's manifest, a blob like the pieces that it names; null for the job's beginning. */
+  from: string | null;
+  step: string;
+  index: number;
+}
+
 export interface WorkerJob {
   /** Inside the sandbox: `/w/blobs/DIGEST` or `/runtimes/NAME.wasm`. */
   modulePath: string;
@@ -36,16 +53,24 @@ export interface WorkerJob {
   outputMibMax: number;
   /** Decimal integer. */
   fuelMax: string;
+  /** Null for a plain run. Both others use the build with checkpoints. */
+  checkpoints: TraceJob | SegmentJob | null;
   /** A backstop when the daemon is gone: the longest the owner ever lets a guest run. */
   runMsMax: number;
 }
 
 export interface WorkerResult {
-  ending: "exit" | "trap" | "fuel-limit" | "output-limit" | "memory-limit" | "malformed" | "stopped" | "timeout";
+  ending: "exit" | "trap" | "segment-end" | "fuel-limit" | "output-limit" | "memory-limit" | "malformed" | "stopped" | "timeout";
   exitCode: number | null;
   detail: string;
-  /** Decimal integer. */
+  /** Decimal integer; of a segment, what was used in it. */
   fuel: string;
+  /** Of the job up to here; decimal integer. */
+  fuelInAll: string;
+  /** Of a trace: the state's root at each checkpoint. Null where the job has no build with checkpoints. */
+  roots: string[] | null;
+  /** Of a segment that reached its end: the state's root there. */
+  stateRoot: string | null;
   /** Hex; null when the host stopped the guest, or it never started. */
   memoryHash: string | null;
   /** System-wide monotonic clock when the guest ended, in ms. */

@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { closeSync, mkdirSync, openSync, readFile as readFileOf, readFileSync, renameSync, writeFileSync, writeSync } from "node:fs";
 import { promisify } from "node:util";
 import vm from "node:vm";
-import { TRAP_EXIT_CODE, prepareModule, runJob, seededRandom, type Ending, type TreeEntry } from "@xenoservers/engine";
+import { BadState, TRAP_EXIT_CODE, prepareModule, runJob, seededRandom, type Ending, type Finished, type Job, type TreeEntry } from "@xenoservers/engine";
 import { PRELOAD_VARIABLE, WORKER_FILES, type TreeManifestEntry, type WorkerJob, type WorkerResult } from "./job.ts";
 
 const FOLDER = process.argv[2] ?? "/w";
@@ -16,6 +16,9 @@ const MIB = 1024 * 1024;
 const WASM_PAGES_PER_MIB = 16;
 const DETAIL_MAX = 400;
 const WARM_UP_AFTER_MS = 150;
+/** Instrumenting takes a second for every few hundred KiB, and much longer for what is larger. */
+const INSTRUMENTED_BYTES_MAX = 4 * MIB;
+const NO_CHECKPOINTS = "the module is too large, or of a kind, to be built with checkpoints";
 
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
 const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
@@ -81,54 +84,102 @@ function compile(): Compiled {
   return prepared.ok ? { ok: true, module: moduleOf(prepared.bytes) } : prepared;
 }
 
+const NOTHING = { exitCode: null, fuel: "0", fuelInAll: "0", roots: null, stateRoot: null, memoryHash: null, tree: [] } as const;
+const malformed = (message: string): WorkerResult => ({
+  ...NOTHING,
+  ending: "malformed",
+  detail: message.slice(0, DETAIL_MAX),
+  endedMonotonicMs: monotonicMs(),
+  tree: [],
+});
+
+const engineJob = (module: WebAssembly.Module): Job => ({
+  module: module as never,
+  world: { args: job.args, env: job.env, clockBaseNs: BigInt(job.clockBaseMs) * 1_000_000n, random: seededRandom(Buffer.from(job.seed, "hex")) },
+  mounts: job.mounts.map(({ path, writable }) => ({ path, writable, entries: entriesBelow(path) })),
+  stdin: blob(job.stdin),
+  fuelMax: BigInt(job.fuelMax),
+  memoryPagesMax: job.memoryMibMax * WASM_PAGES_PER_MIB,
+  diskBytesMax: job.diskMibMax * MIB,
+  streamBytesMax: job.outputMibMax * MIB,
+  sha256: (bytes) => createHash("sha256").update(bytes).digest(),
+  stdout: (bytes) => writeAll(streams.stdout, bytes),
+  stderr: (bytes) => writeAll(streams.stderr, bytes),
+});
+
+/** Calls what may not end by itself; false where it was interrupted. */
+function interruptible(call: () => void, noteTimeout: () => void): boolean {
+  try {
+    (globalThis as { guestStart?: () => void }).guestStart = call;
+    new vm.Script("guestStart()").runInThisContext({ timeout: job.runMsMax, breakOnSigint: true });
+    return true;
+  } catch (error) {
+    const code = (error as { code?: string }).code;
+    if (code === "ERR_SCRIPT_EXECUTION_TIMEOUT") noteTimeout();
+    else if (code !== "ERR_SCRIPT_EXECUTION_INTERRUPTED") throw error;
+    return false;
+  }
+}
+
+function resultOf({ ending, fuel, memoryHash, treeAt }: Finished, interrupted: "stopped" | "timeout", from: bigint): WorkerResult {
+  const endedMonotonicMs = monotonicMs();
+  return {
+    ...NOTHING,
+    ...describe(ending, interrupted),
+    fuel: (fuel - from).toString(),
+    fuelInAll: fuel.toString(),
+    memoryHash: memoryHash && Buffer.from(memoryHash).toString("hex"),
+    endedMonotonicMs,
+    tree: keep(treeAt),
+  };
+}
+
 function run(): WorkerResult {
   const compiled = compile();
-  if (!compiled.ok)
+  if (!compiled.ok) return malformed(compiled.message);
+  let interrupted: "stopped" | "timeout" = "stopped";
+  const finished = runJob(engineJob(compiled.module), (start) => interruptible(start, () => (interrupted = "timeout")));
+  return resultOf(finished, interrupted, 0n);
+}
+
+/** The build with checkpoints is for disputes alone, and so is what makes it. */
+async function runWithCheckpoints(checkpoints: NonNullable<WorkerJob["checkpoints"]>): Promise<WorkerResult> {
+  const { segment, trace } = await import("./checkpoints.ts");
+  const compiled = await buildWithCheckpoints();
+  if (!compiled.ok) return malformed(compiled.message);
+  const out = `${FOLDER}/${WORKER_FILES.out}`;
+  mkdirSync(out, { recursive: true });
+  try {
+    if (checkpoints.kind === "trace") {
+      const { finished, roots } = trace(engineJob(compiled.module), checkpoints, (digest, bytes) => writeFileSync(`${out}/${digest}`, bytes));
+      return { ...resultOf(finished, "stopped", 0n), roots };
+    }
+    const { finished, stateRoot, fuel, from } = segment(engineJob(compiled.module), checkpoints, blob);
+    if (finished) return resultOf(finished, "stopped", from);
     return {
-      ending: "malformed",
-      exitCode: null,
-      detail: compiled.message.slice(0, DETAIL_MAX),
-      fuel: "0",
-      memoryHash: null,
+      ...NOTHING,
+      ending: "segment-end",
+      detail: "",
+      stateRoot,
+      fuel: (fuel - from).toString(),
+      fuelInAll: fuel.toString(),
       endedMonotonicMs: monotonicMs(),
       tree: [],
     };
-  let interrupted: "stopped" | "timeout" = "stopped";
-  const finished = runJob(
-    {
-      module: compiled.module as never,
-      world: { args: job.args, env: job.env, clockBaseNs: BigInt(job.clockBaseMs) * 1_000_000n, random: seededRandom(Buffer.from(job.seed, "hex")) },
-      mounts: job.mounts.map(({ path, writable }) => ({ path, writable, entries: entriesBelow(path) })),
-      stdin: blob(job.stdin),
-      fuelMax: BigInt(job.fuelMax),
-      memoryPagesMax: job.memoryMibMax * WASM_PAGES_PER_MIB,
-      diskBytesMax: job.diskMibMax * MIB,
-      streamBytesMax: job.outputMibMax * MIB,
-      sha256: (bytes) => createHash("sha256").update(bytes).digest(),
-      stdout: (bytes) => writeAll(streams.stdout, bytes),
-      stderr: (bytes) => writeAll(streams.stderr, bytes),
-    },
-    (start) => {
-      try {
-        (globalThis as { guestStart?: () => void }).guestStart = start;
-        new vm.Script("guestStart()").runInThisContext({ timeout: job.runMsMax, breakOnSigint: true });
-        return true;
-      } catch (error) {
-        const code = (error as { code?: string }).code;
-        if (code === "ERR_SCRIPT_EXECUTION_TIMEOUT") interrupted = "timeout";
-        else if (code !== "ERR_SCRIPT_EXECUTION_INTERRUPTED") throw error;
-        return false;
-      }
-    },
-  );
-  const endedMonotonicMs = monotonicMs();
-  return {
-    ...describe(finished.ending, interrupted),
-    fuel: finished.fuel.toString(),
-    memoryHash: finished.memoryHash && Buffer.from(finished.memoryHash).toString("hex"),
-    endedMonotonicMs,
-    tree: keep(finished.treeAt),
-  };
+  } catch (error) {
+    if (error instanceof BadState) return malformed(error.message);
+    throw error;
+  }
+}
+
+async function buildWithCheckpoints(): Promise<Compiled> {
+  if (job.prepared) return { ok: false, message: NO_CHECKPOINTS };
+  const prepared = prepareModule(readFileSync(job.modulePath), true);
+  if (!prepared.ok) return prepared;
+  if (prepared.bytes.length > INSTRUMENTED_BYTES_MAX) return { ok: false, message: NO_CHECKPOINTS };
+  const { instrument } = await import("./instrument.ts");
+  const bytes = instrument(prepared.bytes);
+  return bytes === null ? { ok: false, message: NO_CHECKPOINTS } : { ok: true, module: moduleOf(bytes) };
 }
 
 function describe(ending: Ending, interrupted: "stopped" | "timeout"): Pick<WorkerResult, "ending" | "exitCode" | "detail"> {
@@ -165,7 +216,7 @@ function keep(treeAt: (path: string) => TreeEntry[]): TreeManifestEntry[] {
   return tree;
 }
 
-const result = run();
+const result = job.checkpoints === null ? run() : await runWithCheckpoints(job.checkpoints);
 closeSync(streams.stdout);
 closeSync(streams.stderr);
 writeFileSync(`${FOLDER}/${WORKER_FILES.result}.part`, JSON.stringify(result));

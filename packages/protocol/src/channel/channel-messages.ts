@@ -12,7 +12,7 @@
  */
 import { z } from "zod";
 import { zEnvelope, zId } from "../documents.ts";
-import { zJobSpec } from "../ids.ts";
+import { zJobSpec, zSegment } from "../ids.ts";
 
 export const PART_BYTES_MAX = 1024 * 1024;
 const SIZE_MAX = 64 * 1024 * 1024 * 1024;
@@ -50,8 +50,12 @@ export type InputTree = z.infer<typeof zInputTree>;
 
 const zOffset = z.int().min(0).max(SIZE_MAX);
 
+/** The part of the job that is wanted, and the state's manifest and pieces to go on from. */
+const zSegmentInput = z.strictObject({ segment: zSegment, pieces: z.array(z.strictObject({ digest: zId, size: zOffset })).max(100_000) });
+export type SegmentInput = z.infer<typeof zSegmentInput>;
+
 const zChannelHeader = z.discriminatedUnion("t", [
-  z.strictObject({ t: z.literal("job"), spec: zJobSpec, inputs: zInputTree, moduleSize: zOffset, stdinSize: zOffset }),
+  z.strictObject({ t: z.literal("job"), spec: zJobSpec, inputs: zInputTree, moduleSize: zOffset, stdinSize: zOffset, segment: zSegmentInput.nullable() }),
   z.strictObject({ t: z.literal("attach"), stdout: zOffset, stderr: zOffset }),
   z.strictObject({ t: z.literal("want"), digest: zId, offset: zOffset, length: z.int().min(1).max(PART_BYTES_MAX) }),
   z.strictObject({ t: z.literal("part"), digest: zId, offset: zOffset }),

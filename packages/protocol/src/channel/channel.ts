@@ -134,4 +134,4 @@ export function respondChannel(pipe: Pipe, own: ChannelKeyPair, customerKey: str
   });
 }
 
-export { PART_BYTES_MAX, zInputTree, type ChannelHeader, type ChannelMount, type InputEntry, type InputTree } from "./channel-messages.ts";
+export { PART_BYTES_MAX, zInputTree, type ChannelHeader, type ChannelMount, type InputEntry, type InputTree, type SegmentInput } from "./channel-messages.ts";

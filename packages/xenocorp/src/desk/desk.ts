@@ -14,6 +14,7 @@ import type { Effect, Outcome, Planned } from "./outcome.ts";
 import * as parties from "./parties.ts";
 import { Round, type Desktop } from "./round.ts";
 import * as timers from "./timers.ts";
+import * as traces from "./traces.ts";
 import * as witnesses from "./witnesses.ts";
 
 export type Answer = { ok: true; answer: { [key: string]: Json } } | Refusal;
@@ -229,6 +230,10 @@ function handle(round: Round, document: AnyDocument, caller: PartyCaller): Promi
       return disputes.nameReferee(round, document);
     case "witness":
       return witnesses.nameWitness(round, document);
+    case "trace-request":
+      return traces.requestTrace(round, document);
+    case "trace":
+      return traces.receiveTrace(round, document, caller);
     case "dispute":
       return disputes.openDispute(round, document);
     default:

@@ -1,13 +1,13 @@
 /**
  * Disputes over results: a customer who doubts a result has the same job run by a referee, an ordinary xenoserver that the operator named, and
- * brings that lease. The two signed manifests decide; the broker runs nothing. Who controls the inputs: the customer (which leases), both servers
+ * brings that lease; of a long job, the one part in which the server's signed states go wrong. The signed manifests decide; the broker runs nothing. Who controls the inputs: the customer (which leases), both servers
  * (their manifests), the operator (who is a referee).
  */
 import { moneyKey } from "@xenoservers/market";
 import { parseDocumentOf, refuse, rootAccountOf, type Payload, type Refusal, type SignedDocument } from "@xenoservers/protocol";
-import { isComparable, refereeProblem, resultDifference } from "@xenoservers/verify";
+import { isComparable, judge } from "@xenoservers/verify";
 import type { LeaseRow } from "../store/store.ts";
-import { release, stakeRelease } from "./leases.ts";
+import { manifestOf, release, stakeRelease } from "./leases.ts";
 import { issue, planned, transfer, type Outcome } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
@@ -30,23 +30,22 @@ export async function nameReferee(round: Round, document: SignedDocument<"refere
   });
 }
 
-async function manifestOf(round: Round, lease: LeaseRow): Promise<SignedDocument<"result"> | null> {
-  const stored = lease.end?.result ? await round.desk.store.document(lease.end.result) : null;
-  const parsed = stored && parseDocumentOf(round.desk.crypto, "result", stored.envelope);
-  return parsed?.ok ? parsed.document : null;
-}
-
-/** What must be so before two leases can be compared at all. */
+/** What must be so before a referee's lease can decide over another. */
 function problemWith(lease: LeaseRow, referee: LeaseRow, referees: readonly string[]): Refusal | null {
   const wrong = (why: string): Refusal => refuse("not_comparable", { lease: lease.id, refereeLease: referee.id, why });
-  if (lease.jobHash !== referee.jobHash) return wrong("the leases are of different jobs");
   if (!referees.includes(referee.server)) return wrong(`${referee.server} is not a referee of this market`);
   if (referee.owner === lease.owner) return wrong("a referee does not judge its own owner");
   return null;
 }
 
+async function traceOf(round: Round, lease: LeaseRow): Promise<SignedDocument<"trace"> | null> {
+  const stored = lease.trace?.document ? await round.desk.store.document(lease.trace.document) : null;
+  const parsed = stored && parseDocumentOf(round.desk.crypto, "trace", stored.envelope);
+  return parsed?.ok ? parsed.document : null;
+}
+
 export async function openDispute(round: Round, document: SignedDocument<"dispute">): Promise<Outcome> {
-  const { lease: id, refereeLease, party } = document.payload;
+  const { lease: id, refereeLease, party, segment } = document.payload;
   const [found, judged] = await Promise.all([round.get("lease", id), round.get("lease", refereeLease)]);
   if (!found || found.data.customer !== party) return refuse("not_found", { lease: id });
   if (!judged || judged.data.customer !== party) return refuse("not_found", { lease: refereeLease });
@@ -54,23 +53,30 @@ export async function openDispute(round: Round, document: SignedDocument<"disput
   if (lease.state !== "settled" && lease.state !== "disputed") return refuse("wrong_state", { state: lease.state, lease: id });
   const problem = problemWith(lease, judged.data, await refereesOf(round));
   if (problem) return problem;
-  const [result, ruling] = await Promise.all([manifestOf(round, lease), manifestOf(round, judged.data)]);
+  const [result, ruling, trace] = await Promise.all([
+    manifestOf(round, lease),
+    manifestOf(round, judged.data),
+    segment === null ? null : traceOf(round, lease),
+  ]);
   if (!result || !isComparable(result.payload)) return refuse("not_comparable", { lease: id, why: "it did not end by itself with a result" });
-  const unfit = ruling ? refereeProblem(result.payload, ruling.payload) : "the referee's lease has no result";
-  if (unfit !== null) return refuse("not_comparable", { refereeLease, why: unfit });
-  const difference = resultDifference(result.payload, ruling!.payload);
+  if (!ruling) return refuse("not_comparable", { refereeLease, why: "the referee's lease has no result" });
+  const judgement = judge(round.desk.crypto, result.payload, ruling.payload, segment === null ? null : { trace: trace?.payload ?? null, segment });
+  if (!judgement.ok) return refuse("not_comparable", { refereeLease, why: judgement.why });
+  const { difference } = judgement;
   if (difference === null) {
-    if (lease.state === "settled") return refuse("result_agrees", { lease: id, refereeLease });
+    // one right segment says nothing of the others, so it ends a dispute only where the customer brought no wrong one in time
+    if (lease.state === "settled" || segment !== null) return refuse("result_agrees", { lease: id, refereeLease });
     // the pay was frozen by an objection; what it was frozen for is decided
     const by = { id: document.id, filed: [{ document, lease: id, parties: [lease.customer, lease.owner] }] };
-    return release(round, found, BigInt(lease.end!.ownerNanos), by, {}, { judgement: "right", stake: stakeRelease(lease), answer: {} });
+    return release(round, found, BigInt(lease.end!.ownerNanos), by, {}, { judgement: "right", stake: stakeRelease(lease), deposit: "owner", answer: {} });
   }
-  return convict(round, found.version, lease, judged.data, document, { result, ruling: ruling!, difference });
+  return convict(round, found.version, lease, judged.data, document, { result, ruling, trace, difference });
 }
 
 interface Proof {
   result: SignedDocument<"result">;
   ruling: SignedDocument<"result">;
+  trace: SignedDocument<"trace"> | null;
   difference: string;
 }
 
@@ -81,7 +87,7 @@ async function convict(
   lease: LeaseRow,
   judged: LeaseRow,
   document: SignedDocument<"dispute">,
-  { result, ruling, difference }: Proof,
+  { result, ruling, trace, difference }: Proof,
 ): Promise<Outcome> {
   const end = lease.end!;
   const payload: Omit<Payload<"verdict">, "origin" | "seen"> = {
@@ -91,6 +97,8 @@ async function convict(
     referee: judged.server,
     result: result.envelope,
     ruling: ruling.envelope,
+    trace: trace?.envelope ?? null,
+    segment: document.payload.segment,
     why: difference,
     refundNanos: (BigInt(end.ownerNanos) + BigInt(end.feeNanos)).toString(),
     slashedNanos: lease.stakeNanos,
@@ -106,6 +114,7 @@ async function convict(
     { verdict: verdict.id, why: difference },
     {
       judgement: "wrong",
+      deposit: "customer",
       answer: { verdict: verdict.envelope },
       stake: transfer(
         `${lease.id}/slash`,

@@ -16,7 +16,7 @@ import {
   type Judgement,
   type LeaseEvent,
 } from "@xenoservers/market";
-import { refuse, rootAccountOf, type AnyDocument, type Json, type Refusal, type SignedDocument } from "@xenoservers/protocol";
+import { parseDocumentOf, refuse, rootAccountOf, type AnyDocument, type Json, type Refusal, type SignedDocument } from "@xenoservers/protocol";
 import type { LeaseRow, Versioned, WireTransfer } from "../store/store.ts";
 import { ALLOWANCE_FLOOR, BROKER_ACCOUNT, allowanceTransfers } from "./accounts.ts";
 import type { PartyCaller } from "./caller.ts";
@@ -138,6 +138,19 @@ export function stakeRelease(lease: LeaseRow) {
   return transfer(`${lease.id}/stake-back`, moneyKey(account, "locked"), moneyKey(account, "staked"), BigInt(lease.stakeNanos));
 }
 
+function depositRelease(lease: LeaseRow, to: "customer" | "owner") {
+  const locked = moneyKey(rootAccountOf(lease.customer), "locked");
+  const target = rootAccountOf(to === "customer" ? lease.customer : lease.owner);
+  return lease.trace && transfer(`${lease.id}/deposit-back`, locked, moneyKey(target, "available"), BigInt(lease.trace.depositNanos));
+}
+
+/** The signed result of a lease that has one. */
+export async function manifestOf(round: Round, lease: LeaseRow): Promise<SignedDocument<"result"> | null> {
+  const stored = lease.end?.result ? await round.desk.store.document(lease.end.result) : null;
+  const parsed = stored && parseDocumentOf(round.desk.crypto, "result", stored.envelope);
+  return parsed?.ok ? parsed.document : null;
+}
+
 export async function extendLease(round: Round, document: SignedDocument<"extension">): Promise<Outcome> {
   const { lease: id, party, durationMsMax, previous } = document.payload;
   const found = await findLease(round, id, (lease) => lease.customer === party);
@@ -174,6 +187,7 @@ export async function extendLease(round: Round, document: SignedDocument<"extens
 /** The reasons that a server may not use to be paid unless the broker's own record bears them out. */
 function resultRefusal(lease: LeaseRow, { reason, usedMs, fuel, jobHash, lastClaim }: SignedDocument<"result">["payload"]): Refusal | null {
   const wrong = (why: string) => refuse("result_mismatch", { lease: lease.id, why });
+  if (reason === "segment-end" && !lease.segment) return wrong("a whole job was ordered, not a segment");
   if (jobHash !== lease.jobHash) return wrong("jobHash is not the order's");
   if (lastClaim !== (lease.lastClaim?.id ?? lease.openingId)) return wrong("lastClaim is not the last receipted claim or the opening");
   if (usedMs < (lease.lastClaim?.usedMs ?? 0)) return refuse("claim_decreasing", { lease: lease.id });
@@ -181,7 +195,9 @@ function resultRefusal(lease: LeaseRow, { reason, usedMs, fuel, jobHash, lastCla
     return wrong("nobody stopped this lease");
   const timeIsUp = reason === lease.timeBound && usedMs >= lease.durationMsMax;
   const fuelIsUp = reason === lease.fuelBound && BigInt(fuel) >= BigInt(lease.fuelMax);
-  if ((reason === "time-limit" || reason === "fuel-limit" || reason === "budget") && !timeIsUp && !fuelIsUp)
+  // a segment ends where its job does, whose limit is not this lease's
+  const segmentsOwnLimit = lease.segment && reason === "fuel-limit";
+  if ((reason === "time-limit" || reason === "fuel-limit" || reason === "budget") && !timeIsUp && !fuelIsUp && !segmentsOwnLimit)
     return wrong(`neither ${lease.durationMsMax} ms (${lease.timeBound}) nor ${lease.fuelMax} fuel (${lease.fuelBound}) were used up`);
   if (reason === "input-missing" && (usedMs > 0 || fuel !== "0")) return wrong("a job without its inputs cannot have used anything");
   return null;
@@ -317,6 +333,8 @@ export async function rule(round: Round, document: SignedDocument<"ruling">): Pr
 
 interface Conclusion {
   judgement: Judgement;
+  /** Who gets what the customer put down for the server's second run. */
+  deposit: "customer" | "owner";
   /** Where the stake that was locked for the lease goes. */
   stake: WireTransfer | null;
   answer: { [key: string]: Json };
@@ -329,7 +347,7 @@ export async function release(
   ownerNanos: bigint,
   by: { id: string; filed: Filed[] },
   facts: { [key: string]: string } = {},
-  { judgement, stake, answer }: Conclusion = { judgement: "none", stake: stakeRelease(lease), answer: {} },
+  { judgement, stake, deposit, answer }: Conclusion = { judgement: "none", stake: stakeRelease(lease), deposit: "customer", answer: {} },
 ): Promise<Outcome> {
   const end = lease.end!;
   const party = (await round.get("party", lease.owner))!;
@@ -354,6 +372,7 @@ export async function release(
       transfer(`${lease.id}/ruled-back`, moneyKey(owner, "pending"), customer, pendingOwner - ownerNanos),
       transfer(`${lease.id}/ruled-back-fee`, moneyKey(BROKER_ACCOUNT, "pending"), customer, pendingFee - feeNanos),
       ...allowanceTransfers(`${lease.id}/allowance-ruled`, lease.allowances, back, "give-back"),
+      depositRelease(lease, deposit),
       stake,
     ],
     events: both(lease).map((party) => ({ party, kind: "lease-final", lease: lease.id, data: { ownerNanos: ownerNanos.toString(), ...facts } })),

@@ -147,6 +147,7 @@ function bindTo(
     state: "bound",
     label: order.label,
     jobHash: order.jobHash,
+    segment: order.segment,
     purse: purse.purse,
     allowances: purse.allowances,
     openedAt: null,
@@ -156,6 +157,7 @@ function bindTo(
     stopAt: null,
     lastAmendment: null,
     end: null,
+    trace: null,
     deadlineAt: acceptBy,
   };
   const row: OrderRow = { id: document.id, customer: order.party, lease: po.id, attempt, triedServers: [...triedServers, candidate.server], deadlineAt: null };

@@ -4,6 +4,7 @@ import { closeBatch, sweepBatch } from "./accounts.ts";
 import { lapse, release, settleLease } from "./leases.ts";
 import { placeAgain } from "./orders.ts";
 import type { Outcome } from "./outcome.ts";
+import { traceDue } from "./traces.ts";
 import type { LeaseRow } from "../store/store.ts";
 import type { Round } from "./round.ts";
 
@@ -26,6 +27,7 @@ export async function leaseDue(round: Round, id: string): Promise<Outcome | null
     case "settled":
       return release(round, lease, BigInt(lease.data.end!.ownerNanos), { id: `final/${id}`, filed: [] });
     case "disputed":
+      return lease.data.trace ? traceDue(round, lease) : null;
     case "final":
     case "lapsed":
       return null;

@@ -23,7 +23,7 @@ const SESSIONS_PER_LINK_MAX = 128;
 const EARLY_MESSAGES_MAX = 16;
 const SUBMITS_PER_SECOND = 500;
 /** What a server needs to take up a live lease again after either side was away. */
-const LIVE_KINDS = new Set<Kind>(["purchase-order", "opening", "stop", "amendment"]);
+const LIVE_KINDS = new Set<Kind>(["purchase-order", "opening", "stop", "amendment", "trace-request"]);
 
 interface Link {
   pipe: Pipe;
@@ -125,7 +125,7 @@ export class LinkHub {
       this.#servers.set(link.server, link);
       if (earlier && earlier !== link) earlier.pipe.close();
       index.setOnline(link.server, true);
-      const leases = await store.liveLeasesOfServer(link.server);
+      const leases = await store.leasesServerMustKnow(link.server);
       const documents = await Promise.all(leases.map((lease) => store.documentsOf(lease.id)));
       live = documents
         .flat()

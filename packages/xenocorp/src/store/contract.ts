@@ -120,7 +120,7 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       ]);
       expect((await store.leasesOf("p_1", false, 10)).map((l) => l.id)).toEqual(["ab2", "aa1"]);
       expect((await store.leasesOf("p_2", true, 10)).map((l) => l.id)).toEqual(["aa1"]);
-      expect((await store.liveLeasesOfServer("s_1")).map((l) => l.id)).toEqual(["aa1"]);
+      expect((await store.leasesServerMustKnow("s_1")).map((l) => l.id)).toEqual(["aa1"]);
       expect((await store.findLeases("p_1", "a")).sort()).toEqual(["aa1", "ab2"]);
       expect(await store.due("lease", 9, 10)).toEqual([]);
       expect(await store.due("lease", 10, 10)).toEqual(["aa1"]);

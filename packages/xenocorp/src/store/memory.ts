@@ -93,7 +93,10 @@ export function createMemoryStore(clock: () => number): Store {
         .sort((a, b) => b.issuedAt - a.issuedAt)
         .slice(0, limit);
     },
-    liveLeasesOfServer: async (server) => [...rowsOf("lease")].filter((lease: LeaseRow) => lease.server === server && LIVE.has(lease.state)),
+    leasesServerMustKnow: async (server) =>
+      [...rowsOf("lease")].filter(
+        (lease: LeaseRow) => lease.server === server && (LIVE.has(lease.state) || (lease.state === "disputed" && lease.trace?.document === null)),
+      ),
     async findLeases(party, idPrefix) {
       return [...rowsOf("lease")]
         .filter((lease) => (lease.customer === party || lease.owner === party) && lease.id.startsWith(idPrefix))

@@ -107,7 +107,12 @@ export function createPostgresStore(pool: Pool): Store {
         [party, limit],
         "order by (data->>'issuedAt')::bigint desc limit $2",
       ) as Promise<LeaseRow[]>,
-    liveLeasesOfServer: (server) => dataOf("lease", `data->>'server' = $1 and data->>'state' in ${LIVE_STATES}`, [server]) as Promise<LeaseRow[]>,
+    leasesServerMustKnow: (server) =>
+      dataOf(
+        "lease",
+        `data->>'server' = $1 and (data->>'state' in ${LIVE_STATES} or (data->>'state' = 'disputed' and data->'trace'->'document' = 'null'::jsonb))`,
+        [server],
+      ) as Promise<LeaseRow[]>,
     async findLeases(party, idPrefix) {
       const { rows } = await pool.query<{ id: string }>(
         "select id from entity where kind = 'lease' and starts_with(id, $2) and (data->>'customer' = $1 or data->>'owner' = $1) limit 3",

@@ -91,6 +91,7 @@ export interface LeaseRow {
   serverKey: string;
   label: string;
   jobHash: string;
+  segment: boolean;
   /** Where the money comes from: the customer's root account or a batch. */
   purse: string;
   account: string;
@@ -129,6 +130,14 @@ export interface LeaseRow {
     /** The result manifest's id. */
     result: string | null;
     windowEndsAt: number;
+  } | null;
+  /** A doubted result whose server was asked to run the job again with checkpoints. */
+  trace: {
+    request: string;
+    step: string;
+    depositNanos: string;
+    /** The server's answer; null while it is waited for. */
+    document: string | null;
   } | null;
   /** When a timer has to look at it; null = never again. */
   deadlineAt: number | null;
@@ -246,7 +255,8 @@ export interface Store {
   accountsOf(party: string): Promise<AccountRow[]>;
   servers(): Promise<ServerRow[]>;
   leasesOf(party: string, live: boolean, limit: number): Promise<LeaseRow[]>;
-  liveLeasesOfServer(server: string): Promise<LeaseRow[]>;
+  /** Live ones, and those whose result it was asked to trace. */
+  leasesServerMustKnow(server: string): Promise<LeaseRow[]>;
   findLeases(party: string, idPrefix: string): Promise<string[]>;
   /** Rows with deadlineAt <= now, oldest first. */
   due(kind: "lease" | "batch" | "order", now: number, limit: number): Promise<string[]>;

@@ -1,0 +1,51 @@
+/** Runs of a job's build with checkpoints: all of it, showing the states' roots; or one segment, from a state that was handed in. */
+import { readState, traceJob, type Finished, type Job } from "@xenoservers/engine";
+import type { SegmentJob, TraceJob } from "./job.ts";
+
+/** `keep` gets the states' manifests and pieces by digest, as long as they are not more than the job allows. */
+export function trace(job: Job, { step, keepBytesMax }: TraceJob, keep: (digest: string, bytes: Uint8Array) => void): { finished: Finished; roots: string[] } {
+  const roots: string[] = [];
+  let keptBytes = 0;
+  const finished = traceJob(job, {
+    step: BigInt(step),
+    from: null,
+    onCheckpoint(_index, { root, manifest, pieces }) {
+      if (roots.at(-1) !== root)
+        for (const [digest, bytes] of [[root, manifest] as const, ...pieces]) {
+          keptBytes += bytes.length;
+          if (keptBytes <= keepBytesMax) keep(digest, bytes);
+        }
+      roots.push(root);
+      return true;
+    },
+  });
+  if (!finished) throw new Error("a trace ended before its job");
+  return { finished, roots };
+}
+
+export interface SegmentEnd {
+  /** How the job ended inside the segment; null when it reached the segment's end. */
+  finished: Finished | null;
+  stateRoot: string | null;
+  /** Used in all, and where the segment began. */
+  fuel: bigint;
+  from: bigint;
+}
+
+/** Throws BadState where `from` is no state of this job. */
+export function segment(job: Job, { from: root, step, index }: SegmentJob, blob: (digest: string) => Uint8Array): SegmentEnd {
+  const manifest = root === null ? null : blob(root);
+  const from = manifest ? BigInt(readState(manifest, blob).manifest.fuel) : 0n;
+  if (manifest && from >= BigInt(index) * BigInt(step)) return { finished: null, stateRoot: root, fuel: from, from }; // one long step took both at once
+  const reached = { root: null as string | null, fuel: 0n };
+  const finished = traceJob(job, {
+    step: BigInt(step),
+    from: manifest && { manifest, piece: blob },
+    onCheckpoint(at, state) {
+      if (at < BigInt(index)) return true;
+      Object.assign(reached, { root: state.root, fuel: state.fuel });
+      return false;
+    },
+  });
+  return { finished, stateRoot: reached.root, fuel: finished?.fuel ?? reached.fuel, from };
+}

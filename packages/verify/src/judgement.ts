@@ -1,0 +1,31 @@
+/**
+ * A referee's signed result over an accused server's: of the whole job, or of one segment between two states whose roots the accused signed. Broker,
+ * customer and anyone with the verdict come to the same. All three documents are their signers' word; the referee's can be run again.
+ */
+import { endRootOf, segmentHashOf, type Crypto, type Payload } from "@xenoservers/protocol";
+import { refereeProblem, resultDifference } from "./comparison.ts";
+
+type Result = Payload<"result">;
+
+/** `difference`: where the accused is wrong, in words; null where the referee bears it out. */
+export type Judgement = { ok: true; difference: string | null } | { ok: false; why: string };
+
+export function judge(crypto: Crypto, accused: Result, ruling: Result, part: { trace: Payload<"trace"> | null; segment: number } | null): Judgement {
+  if (part === null) {
+    const unfit = refereeProblem(accused, ruling);
+    return unfit === null ? { ok: true, difference: resultDifference(accused, ruling) } : { ok: false, why: unfit };
+  }
+  const { trace, segment } = part;
+  if (!trace) return { ok: false, why: "the server has signed no trace" };
+  const { roots, step } = trace;
+  if (segment > roots.length + 1) return { ok: false, why: `the trace has ${roots.length} checkpoints` };
+  const from = segment === 1 ? null : roots[segment - 2]!;
+  if (ruling.jobHash !== segmentHashOf(crypto, trace.jobHash, { from, step, index: segment })) return { ok: false, why: "the referee ran another segment" };
+  if (accused.engine !== ruling.engine) return { ok: false, why: `the engines differ: ${accused.engine} and ${ruling.engine}` };
+  if (ruling.stateRoot === null) return { ok: false, why: `the referee's run ended with ${ruling.reason}` };
+  const last = segment === roots.length + 1;
+  const claimed = last ? endRootOf(crypto, accused) : roots[segment - 1]!;
+  if (claimed === ruling.stateRoot) return { ok: true, difference: null };
+  const place = last ? `of its ending after checkpoint ${roots.length}` : `at checkpoint ${segment} of ${roots.length}`;
+  return { ok: true, difference: `${place} the server signed state ${claimed.slice(0, 12)}…, the referee came to ${ruling.stateRoot.slice(0, 12)}…` };
+}

@@ -1,0 +1,184 @@
+/** Long jobs before the referee: it runs one segment, and that convicts whoever signed a wrong state; silence costs the pay, never the stake. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import wabtInit from "wabt";
+import { moneyKey } from "@xenoservers/market";
+import { parseDocumentOf, rootAccountOf } from "@xenoservers/protocol";
+import { nodeCrypto } from "@xenoservers/protocol/node";
+import { bytesBlob, disputeResults, fetchReceipt, type BuiltJob, type MarketClient } from "@xenoservers/sdk";
+import { verifyReceipt } from "@xenoservers/verify";
+import { CHEATS, cheatingDriver, type GuestDriver } from "@xenoservers/xenoserver";
+import { orderAndFollow, pythonJob, startMarket, type TestMarket } from "../process/market.ts";
+
+const STAKE = 1_000_000_000n;
+const FUEL = 1_000_000_000_000n;
+const BUDGET = 100_000_000n;
+
+let market: TestMarket;
+let referee: string;
+let module: Uint8Array;
+
+/** Some ten seconds of a guest's clock: mixes a megabyte with what it draws, and prints a word of it. */
+const LONG = `(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+  (memory (export "memory") 18)
+  (func (export "_start") (local $i i32) (local $x i32)
+    (drop (call $random (i32.const 16) (i32.const 4)))
+    (local.set $x (i32.load (i32.const 16)))
+    (local.set $i (i32.const 300000000))
+    (loop $again
+      (local.set $x (i32.add (i32.mul (local.get $x) (i32.const 1664525)) (i32.const 1013904223)))
+      (i32.store offset=65536 (i32.and (local.get $x) (i32.const 0xffffc)) (i32.add (i32.load offset=65536 (i32.and (local.get $i) (i32.const 0xffffc))) (local.get $x)))
+      (br_if $again (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
+    (i32.store (i32.const 0) (i32.const 65536)) (i32.store (i32.const 4) (i32.const 8))
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))`;
+
+const longJob = (): Promise<BuiltJob> => pythonJob("", { module: bytesBlob(module), args: ["job"], mounts: [], fuelMax: FUEL });
+
+async function serverOf(name: string, wrapDriver?: (driver: GuestDriver) => GuestDriver): Promise<{ id: string; owner: MarketClient }> {
+  const owner = await market.newParty(name, (2n * STAKE).toString());
+  await owner.act("stake", { party: owner.identity.party, amountNanos: STAKE.toString(), direction: "deposit", clientId: owner.newId() });
+  const { server } = await market.addServer(name, owner, wrapDriver ? { wrapDriver } : {});
+  return { id: server.id, owner };
+}
+
+async function rent(server: string, job: BuiltJob) {
+  const run = await orderAndFollow(market.customer, job, {
+    conditions: [{ key: "server", op: "=", value: server }],
+    assurance: "replicated",
+    fuelMax: FUEL,
+    budgetNanos: BUDGET,
+  });
+  const { lease } = await run.end();
+  const receipt = await fetchReceipt(market.customer, lease.id, 10_000);
+  const order = parseDocumentOf(nodeCrypto, "order", receipt.documents.find(({ kind }) => kind === "order")!.envelope);
+  if (!order.ok) throw new Error("no order");
+  return { lease, order: order.document.payload };
+}
+const balanceOf = async (party: string, bucket: "available" | "pending" | "staked" | "locked") => {
+  const key = moneyKey(rootAccountOf(party), bucket);
+  return (await market.broker.store.balances([key])).get(key) ?? 0n;
+};
+
+beforeAll(async () => {
+  const wabt = await wabtInit();
+  module = Buffer.from(wabt.parseWat("long.wat", LONG).toBinary({}).buffer);
+  market = await startMarket();
+  const daemon = await market.addServer("referee", await market.newParty("the operator's"));
+  referee = daemon.server.id;
+  await market.operator("referee", { server: referee, active: true, clientId: "ab".repeat(16) });
+});
+afterAll(() => market.close());
+
+/** Same states as the honest ones up to a point, then a run of its own. */
+const liesFrom =
+  (index: number) =>
+  (driver: GuestDriver): GuestDriver => ({
+    ...driver,
+    async prepare(job) {
+      const prepared = await driver.prepare(job);
+      return {
+        ...prepared,
+        async begin() {
+          const guest = await prepared.begin();
+          const ended = guest.ended.then((end) => {
+            if (end.kind !== "result") return end;
+            const roots = end.roots?.map((root, i) => (i + 1 < index ? root : "66".repeat(32))) ?? null;
+            return { ...end, roots, memoryHash: "55".repeat(32) };
+          });
+          return { ...guest, ended };
+        },
+      };
+    },
+  });
+
+it.each([
+  ["differs from another's from the beginning", 1, cheatingDriver.bind(null, CHEATS["other-seed"]!)],
+  ["goes wrong in the middle", 100, liesFrom(100)],
+])("convicts the one of two servers whose run %s, by one segment", async (name, expected, wrapDriver) => {
+  const job = await longJob();
+  const [honest, cheat] = [await serverOf(`honest ${expected}`), await serverOf(`cheat ${expected}`, wrapDriver)];
+  const [right, wrong] = [await rent(honest.id, job), await rent(cheat.id, job)];
+  expect([right.lease.end?.reason, wrong.lease.end?.reason]).toEqual(["completed", "completed"]);
+  const { segment, verdicts, refereeLease } = await disputeResults(market.customer, [wrong.lease.id, right.lease.id], wrong.order, job, BUDGET);
+  expect(segment?.index, name).toBe(expected);
+  expect(segment!.of).toBeGreaterThan(200);
+  expect(verdicts.get(right.lease.id)).toBeNull();
+  expect(verdicts.get(wrong.lease.id)).toMatchObject({ owner: cheat.owner.identity.party, segment: expected, slashedNanos: wrong.lease.holdNanos });
+  const judged = (await market.customer.read("lease", { params: { id: refereeLease } })).end!;
+  expect(judged).toMatchObject({ reason: "segment-end", blame: "nobody" });
+  expect(BigInt(judged.billableFuel) * 100n).toBeLessThan(BigInt(right.lease.end!.billableFuel));
+  expect(await balanceOf(cheat.owner.identity.party, "staked")).toBe(STAKE - BigInt(wrong.lease.holdNanos));
+  const receipt = await fetchReceipt(market.customer, wrong.lease.id, 10_000);
+  const ruling = parseDocumentOf(nodeCrypto, "result", verdicts.get(wrong.lease.id)!.ruling);
+  if (!ruling.ok) throw new Error("no ruling");
+  const own = { ...ruling.document.payload, fuel: 0n, rootAt: () => ruling.document.payload.stateRoot };
+  const verdictLine = (reExecuted?: typeof own) =>
+    verifyReceipt(nodeCrypto, market.customer.pins, receipt, reExecuted ? { reExecuted } : {}).lines.find(({ check }) => check === "verdict");
+  expect(verdictLine()).toMatchObject({ status: "claimed" });
+  expect(verdictLine(own)).toMatchObject({ status: "proved" });
+  expect(verdictLine({ ...own, rootAt: () => "77".repeat(32) })).toMatchObject({ status: "failed" });
+});
+
+it("takes the pay, and no stake, of a server that does not answer", async () => {
+  const silent = (driver: GuestDriver): GuestDriver => ({
+    ...driver,
+    prepare: (job) => (job.checkpoints ? Promise.reject(new Error("not today")) : driver.prepare(job)),
+  });
+  const { id, owner } = await serverOf("silent", silent);
+  const job = await longJob();
+  const { lease } = await rent(id, job);
+  const { party } = market.customer.identity;
+  const [before, lockedBefore] = [await balanceOf(party, "available"), await balanceOf(party, "locked")];
+  await market.customer.act("trace-request", { lease: lease.id, party, step: BigInt(lease.end!.billableFuel).toString() });
+  expect(await balanceOf(party, "locked")).toBe(lockedBefore + BigInt(lease.end!.dueNanos));
+  const row = (await market.broker.store.load("lease", [lease.id])).get(lease.id)!;
+  const due = { ...row.data, deadlineAt: 1 };
+  await market.broker.store.commit([
+    {
+      id: "time passes",
+      answer: {},
+      uniques: [],
+      floors: [],
+      transfers: [],
+      documents: [],
+      events: [],
+      puts: [{ kind: "lease", id: lease.id, expect: row.version, data: due }],
+    },
+  ]);
+  await market.broker.desk.runTimers();
+  expect((await market.customer.read("lease", { params: { id: lease.id } })).state).toBe("final");
+  expect(await balanceOf(party, "available")).toBe(before + BigInt(lease.end!.dueNanos));
+  expect([await balanceOf(party, "locked"), await balanceOf(owner.identity.party, "staked"), await balanceOf(owner.identity.party, "available")]).toEqual([
+    lockedBefore,
+    STAKE,
+    STAKE,
+  ]);
+});
+
+it("refuses a state as the result of a whole job", async () => {
+  const asSegment = (driver: GuestDriver): GuestDriver => ({
+    ...driver,
+    async prepare(job) {
+      const prepared = await driver.prepare(job);
+      return {
+        ...prepared,
+        async begin() {
+          const guest = await prepared.begin();
+          return { ...guest, ended: guest.ended.then((end) => (end.kind === "result" ? { ...end, reason: "segment-end", stateRoot: "66".repeat(32) } : end)) };
+        },
+      };
+    },
+  });
+  const { id } = await serverOf("segment", asSegment);
+  const run = await orderAndFollow(market.customer, await pythonJob("print('hi')", { fuelMax: FUEL }), {
+    conditions: [{ key: "server", op: "=", value: id }],
+    fuelMax: FUEL,
+    budgetNanos: BUDGET,
+    durationMsMax: 2_000,
+  });
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  const { state, end } = await market.customer.read("lease", { params: { id: run.session.lease } });
+  run.session.close();
+  expect([state, end]).toEqual(["open", null]);
+});
