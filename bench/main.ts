@@ -1,11 +1,12 @@
 /** `npm run bench -- [NAME]`: figures as JSON lines; exits 1 where a bar is missed. */
+import { dispute } from "./dispute.ts";
 import { engine } from "./engine.ts";
 import { kernels } from "./kernels.ts";
 import { lease } from "./lease.ts";
 import type { Figure } from "./lib/report.ts";
 import { start } from "./start.ts";
 
-const BENCHES: Record<string, () => Promise<Figure[]>> = { lease, kernels, engine, start };
+const BENCHES: Record<string, () => Promise<Figure[]>> = { lease, kernels, engine, start, dispute };
 
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith("--"));
 const unknown = wanted.find((name) => !BENCHES[name]);

@@ -14,7 +14,7 @@ import { firstDifference, segmentJob, type Trace } from "./segment.ts";
 export interface Judged {
   refereeLease: string;
   /** Of how many; null where the referee ran the whole job. */
-  segment: { index: number; of: number } | null;
+  segment: { index: number; of: number; stateBytes: number } | null;
   /** By lease: the verdict, or null where the referee came to the same result. */
   verdicts: Map<string, Payload<"verdict"> | null>;
 }
@@ -141,7 +141,8 @@ async function disputeSegment(
     const refereeLease = await refereeRun(client, order, part, budgetNanos);
     const of = Math.max(...sources.map(({ roots }) => roots.length)) + 1;
     const traced = answered.map(({ lease }) => lease);
-    return await judgeAll(client, traced, refereeLease, { index, of });
+    const stateBytes = part.segment!.pieces.reduce((sum, { size }) => sum + size, 0);
+    return await judgeAll(client, traced, refereeLease, { index, of, stateBytes });
   } finally {
     for (const { close } of own ? [...servers, own] : servers) await close();
   }

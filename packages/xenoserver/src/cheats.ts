@@ -6,8 +6,10 @@ import type { GuestDriver, GuestEnding, PreparedJob, RunningGuest } from "./driv
 
 type Result = Extract<GuestEnding, { kind: "result" }>;
 
-interface Cheat {
+export interface Cheat {
   says: string;
+  /** Shows best on a job so long that it is judged by a segment. */
+  long?: boolean;
   prepare?(job: PreparedJob): PreparedJob;
   ending?(ending: Result, job: PreparedJob): Result;
   stdout?(bytes: Uint8Array, offset: number): Uint8Array;
@@ -15,6 +17,7 @@ interface Cheat {
 
 const TRUNCATED_FUEL = 20_000_000n;
 const INFLATION = 3n;
+const MADE_UP = "42".repeat(32);
 
 export const CHEATS: Record<string, Cheat> = {
   "wrong-output": {
@@ -30,6 +33,15 @@ export const CHEATS: Record<string, Cheat> = {
     prepare: (job) => ({ ...job, fuelMax: TRUNCATED_FUEL }),
     ending: (ending) => (ending.reason === "fuel-limit" ? { ...ending, reason: "completed", exitCode: 0, fuel: ending.fuel * 100n } : ending),
   },
+  "wrong-state": {
+    says: "computes right up to the middle, then goes its own way, and signs states that it made up",
+    long: true,
+    ending: (ending) => ({
+      ...ending,
+      memoryHash: MADE_UP,
+      roots: ending.roots?.map((root, i, all) => (i < all.length / 2 ? root : MADE_UP)) ?? null,
+    }),
+  },
   "other-seed": {
     says: "runs the job with another seed of randomness, and stands by every state of that run",
     prepare: (job) => ({ ...job, spec: { ...job.spec, seed: job.spec.seed.replace(/^./, (digit) => (digit === "0" ? "1" : "0")) } }),
@@ -37,7 +49,7 @@ export const CHEATS: Record<string, Cheat> = {
   "invented-result": {
     says: "runs nothing, and invents an ending",
     prepare: (job) => ({ ...job, fuelMax: 1n }),
-    ending: (ending) => ({ ...ending, reason: "completed", exitCode: 0, fuel: 1_000_000_000n, memoryHash: "42".repeat(32) }),
+    ending: (ending) => ({ ...ending, reason: "completed", exitCode: 0, fuel: 1_000_000_000n, memoryHash: MADE_UP }),
   },
 };
 

@@ -1,6 +1,7 @@
 /** What happens on the stage: a lease from quote to verification, and a dispute where its owner cheats. */
 import path from "node:path";
 import { ifServerVanishes, trustLine } from "@xenoservers/market";
+import { parseDocumentOf } from "@xenoservers/protocol";
 import {
   LeaseSession,
   RefusedError,
@@ -18,11 +19,16 @@ import { finishJob, parseJob } from "../job-from-args.ts";
 import { keepJob, readKeptJob } from "../kept-job.ts";
 import { gigaFuel, green, money, red, say, shortId, yellow } from "../ui.ts";
 
-const EXAMPLE = path.resolve(import.meta.dirname, "../../../../examples/primes.py");
+const EXAMPLES = path.resolve(import.meta.dirname, "../../../../examples");
+const SHORT = { file: path.join(EXAMPLES, "primes.py"), args: ["20000"], runs: "Python 3.12 on WASI" };
+/** Long enough that a referee runs a part of it only. */
+const LONG = { file: path.join(EXAMPLES, "mix.wasm"), args: [], runs: "examples/mix.c as WebAssembly" };
 
 export interface Rental {
   client: MarketClient;
   wanted: Wanted;
+  /** A job of some seconds instead of the short one. */
+  long: boolean;
   quiet: boolean;
   step(what: string): void;
 }
@@ -34,15 +40,16 @@ function showLines(lines: readonly Line[]): void {
 }
 
 /** The whole of one lease: quote, order, run, settle, run again, verify. */
-export async function rentAndVerify({ client, wanted, quiet, step }: Rental) {
+export async function rentAndVerify({ client, wanted, long, quiet, step }: Rental) {
+  const example = long ? LONG : SHORT;
   const { offer, quote } = await quoteFor(client, wanted);
   step(`Carl wants 1 vCPU and 512M: ${money(quote.ratePerHourNanos)}/h, ${money(quote.holdNanos)} held for at most ${gigaFuel(quote.fuelMax)}`);
   step(`${trustLine(wanted.assurance)}`);
   step(`if the server vanishes he pays ${ifServerVanishes(wanted.terms)}`);
   const job = finishJob(
     await parseJob({
-      file: EXAMPLE,
-      args: ["20000"],
+      file: example.file,
+      args: example.args,
       dir: [],
       env: [],
       memoryMib: 512,
@@ -75,7 +82,7 @@ export async function rentAndVerify({ client, wanted, quiet, step }: Rental) {
               .replaceAll(/^(?=.)/gm, "         | "),
           );
       },
-      onState: (state) => void (state === "running" && step("the guest runs: Python 3.12 on WASI, in an empty root without network")),
+      onState: (state) => void (state === "running" && step(`the guest runs: ${example.runs}, in an empty root without network`)),
     },
     link,
   );
@@ -111,22 +118,36 @@ export async function rentAndVerify({ client, wanted, quiet, step }: Rental) {
 export type Outcome = Awaited<ReturnType<typeof rentAndVerify>>;
 
 /** The customer has seen that the result is wrong: the referee, the verdict, the money, the evidence. */
-export async function disputeAndVerify({ client, step }: Rental, { lease, order, job, reExecuted }: Outcome) {
-  step("Carl's own run differs from what Olga signed: he disputes; her pay is frozen, and the market's referee runs the job");
+export async function disputeAndVerify({ client, long, step }: Rental, { lease, order, job, reExecuted }: Outcome) {
+  step("Carl's own run differs from what Olga signed: he disputes; her pay is frozen");
+  if (long) step("the job is long: Olga's server has to sign the states of a second run, and Carl's machine makes its own");
   const before = BigInt((await client.read("accounts")).balances.available);
-  const { verdicts, refereeLease } = await disputeResults(client, [lease], order, job, BigInt(order.budgetNanos));
+  const { traceHere } = await import("../re-execute.ts");
+  const kept = await readKeptJob(job.jobHash);
+  const { verdicts, segment, refereeLease } = await disputeResults(client, [lease], order, job, BigInt(order.budgetNanos), (apart) => traceHere(kept, apart));
   const verdict = verdicts.get(lease);
   if (!verdict) throw new Error("the referee came to the same result: nobody cheated");
   const cost = (await client.read("lease", { params: { id: refereeLease } })).end!.dueNanos;
+  if (segment) step(`their states part in segment ${segment.index} of ${segment.of}: the referee ran that one alone, from a state that both signed`);
+  else step("the referee ran the whole job");
   step(`verdict: ${verdict.why}`);
   const gained = BigInt((await client.read("accounts")).balances.available) - before;
   step(
     `${money(verdict.refundNanos)} came back to Carl, and ${money(verdict.slashedNanos)} of Olga's stake; the referee's run cost him ${money(cost)}: in all ${money(gained)}`,
   );
   const receipt = await fetchReceipt(client, lease, 10_000);
-  const { lines } = verifyReceipt(client.crypto, client.pins, receipt, { customerKey: client.identity.signer.publicKey, reExecuted });
+  const own = segment ? await (await import("../re-execute.ts")).reExecute(kept, null, await stepOf(client, lease)) : reExecuted;
+  const { lines } = verifyReceipt(client.crypto, client.pins, receipt, { customerKey: client.identity.signer.publicKey, reExecuted: own });
   step("the receipt, with the verdict in it, verified offline:");
   showLines(lines);
   const convicted = lines.some(({ check, status }) => check === "verdict" && status === "proved");
   return { convicted, lines, receipt, verdict };
+}
+
+/** How far apart the checkpoints of the lease's trace are. */
+async function stepOf(client: MarketClient, lease: string): Promise<bigint> {
+  const { documents } = await client.read("receipt", { params: { id: lease } });
+  const trace = parseDocumentOf(client.crypto, "trace", documents.find(({ kind }) => kind === "trace")?.envelope);
+  if (!trace.ok) throw new Error("the receipt holds no trace");
+  return BigInt(trace.document.payload.step);
 }

@@ -56,7 +56,7 @@ export async function demo(options: DemoOptions): Promise<void> {
     lock.close();
     await stage.close();
   };
-  const rental: Rental = { client: carl.client, wanted: WANTED, quiet: options.json === true, step };
+  const rental: Rental = { client: carl.client, wanted: WANTED, long: cheat?.long === true, quiet: options.json === true, step };
   if (cheat !== null) rental.wanted = await setTrap(stage, olga, options.cheat!);
   else {
     const { server, test } = await stage.machine("server", olga.client);

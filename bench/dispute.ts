@@ -1,0 +1,112 @@
+/**
+ * A dispute over a job of 1e10 fuel, on a real market: rounds, bytes exchanged, and how much of the job the referee runs. And what `--audit` at its
+ * floor rate costs on average.
+ */
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { promisify } from "node:util";
+import { AUDIT_RATE_FLOOR } from "@xenoservers/market";
+import { TRACE_ROOTS_MAX, parseDocumentOf, type Payload } from "@xenoservers/protocol";
+import { nodeCrypto } from "@xenoservers/protocol/node";
+import { bytesBlob, disputeResults, fetchReceipt, type BuiltJob } from "@xenoservers/sdk";
+import { CHEATS, cheatingDriver } from "@xenoservers/xenoserver";
+import { orderAndFollow, pythonJob, startMarket, type TestMarket } from "../test/process/market.ts";
+import { report, type Figure } from "./lib/report.ts";
+
+const FUEL = 1_000_000_000_000n;
+const BUDGET = 100_000_000n;
+const STAKE = "1000000000";
+/** 9e9 fuel. */
+const MODULE = path.resolve("examples/mix.wasm");
+const REFEREE_SHARE_BAR = 0.05;
+const AUDIT_OVERHEAD_BAR = 0.1;
+const ROUNDS = 5;
+
+async function serverOf(market: TestMarket, name: string, cheat?: string): Promise<string> {
+  const owner = await market.newParty(name, "2000000000");
+  await owner.act("stake", { party: owner.identity.party, amountNanos: STAKE, direction: "deposit", clientId: owner.newId() });
+  const { server } = await market.addServer(name, owner, cheat ? { wrapDriver: (driver) => cheatingDriver(CHEATS[cheat]!, driver) } : {});
+  return server.id;
+}
+
+async function rent(market: TestMarket, server: string, job: BuiltJob) {
+  const run = await orderAndFollow(market.customer, job, {
+    conditions: [{ key: "server", op: "=", value: server }],
+    assurance: "replicated",
+    fuelMax: FUEL,
+    budgetNanos: BUDGET,
+  });
+  const { lease } = await run.end();
+  const { documents } = await fetchReceipt(market.customer, lease.id, 10_000);
+  const order = parseDocumentOf(nodeCrypto, "order", documents.find(({ kind }) => kind === "order")!.envelope);
+  if (!order.ok) throw new Error("no order");
+  return { lease, order: order.document.payload };
+}
+
+async function resultOf(market: TestMarket, lease: string): Promise<Payload<"result">> {
+  const { documents } = await fetchReceipt(market.customer, lease, 10_000);
+  const result = parseDocumentOf(nodeCrypto, "result", documents.find(({ kind }) => kind === "result")!.envelope);
+  if (!result.ok) throw new Error("no result");
+  return result.document.payload;
+}
+const traceBytes = async (market: TestMarket, lease: string): Promise<number> =>
+  JSON.stringify((await fetchReceipt(market.customer, lease, 0)).documents.find(({ kind }) => kind === "trace")?.envelope ?? "").length;
+
+/** The engine alone: one segment beside the whole job, in one process. */
+async function alone(): Promise<Figure[]> {
+  const script = path.join(import.meta.dirname, "lib/segment.ts");
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    "--no-warnings",
+    "--stack-size=6144",
+    script,
+    MODULE,
+    String(TRACE_ROOTS_MAX),
+    String(ROUNDS),
+  ]);
+  const { wholeMs, traceMs, segmentMs, buildMs } = JSON.parse(stdout) as Record<string, number>;
+  const peer = { peer: "the job, plain", peerValue: wholeMs! };
+  return [
+    report("dispute: one segment of 256, state restored, run and hashed", segmentMs!, "ms", peer, REFEREE_SHARE_BAR),
+    report("dispute: the job with 256 checkpoints", traceMs!, "ms", peer, null),
+    report("dispute: building the module with checkpoints", buildMs!, "ms", peer, null),
+  ];
+}
+
+export async function dispute(): Promise<Figure[]> {
+  const figures = await alone();
+  const market = await startMarket();
+  try {
+    const daemon = await market.addServer("referee", await market.newParty("the operator's"));
+    await market.operator("referee", { server: daemon.server.id, active: true, clientId: "ab".repeat(16) });
+    const [honest, cheat] = [await serverOf(market, "honest"), await serverOf(market, "cheat", "wrong-state")];
+    const job = await pythonJob("", { module: bytesBlob(await readFile(MODULE)), args: ["mix"], mounts: [], fuelMax: FUEL });
+    const [right, wrong] = [await rent(market, honest, job), await rent(market, cheat, job)];
+    const began = performance.now();
+    const { refereeLease, segment, verdicts } = await disputeResults(market.customer, [wrong.lease.id, right.lease.id], wrong.order, job, BUDGET);
+    const took = performance.now() - began;
+    if (!verdicts.get(wrong.lease.id) || verdicts.get(right.lease.id)) throw new Error("the wrong one was convicted");
+    const [ruling, whole] = [await resultOf(market, refereeLease), await resultOf(market, right.lease.id)];
+    const bytes = (await traceBytes(market, wrong.lease.id)) + (await traceBytes(market, right.lease.id));
+    figures.push(
+      report("dispute of 1e10 fuel: rounds of roots", 1, "rounds", null, 6),
+      report("dispute of 1e10 fuel: signed roots of both servers", bytes, "bytes", null, null),
+      report("dispute of 1e10 fuel: the state that the referee begins from", segment!.stateBytes, "bytes", null, null),
+      report("dispute of 1e10 fuel: the referee's fuel", Number(ruling.fuel), "fuel", { peer: "the job's", peerValue: Number(whole.fuel) }, REFEREE_SHARE_BAR),
+      report("dispute of 1e10 fuel: the referee's lease", ruling.usedMs, "ms", { peer: "the job's lease", peerValue: whole.usedMs }, null),
+      report("dispute of 1e10 fuel, from doubt to verdict", took, "ms", { peer: "the job's lease", peerValue: whole.usedMs }, null),
+    );
+    const audit = await disputeResults(market.customer, [(await rent(market, honest, job)).lease.id], right.order, job, BUDGET);
+    const audited = (await market.customer.read("lease", { params: { id: audit.refereeLease } })).end!;
+    const price = { peer: "the job's price", peerValue: Number(right.lease.end!.dueNanos) };
+    const time = { peer: "the job's time", peerValue: whole.usedMs };
+    const refereeMs = (await resultOf(market, audit.refereeLease)).usedMs;
+    figures.push(
+      report("audit at the floor rate, expected price", AUDIT_RATE_FLOOR * Number(audited.dueNanos), "nanos", price, AUDIT_OVERHEAD_BAR),
+      report("audit at the floor rate, expected time", AUDIT_RATE_FLOOR * refereeMs, "ms", time, AUDIT_OVERHEAD_BAR),
+    );
+  } finally {
+    await market.close();
+  }
+  return figures;
+}
