@@ -41,6 +41,7 @@ const result = async (lease: string, over: object = {}) => {
     outputDigest: "00".repeat(32),
     stdoutDigest: "00".repeat(32),
     stateRoot: null,
+    nonce: "00".repeat(32),
     stderrDigest: "00".repeat(32),
     detail: "",
     ...over,

@@ -136,6 +136,7 @@ export class Harness {
       durationMsMax: 60_000,
       fuelMax: "1000000000000",
       budgetNanos: "1000000",
+      replicas: 1,
       expiresAt: this.now + 60_000,
       label: "",
       channelKey: toHex(customer.channelKey.publicKey),

@@ -60,6 +60,7 @@ const EXIT_OF: Record<Exclude<EndReason, "completed">, number> = {
   "server-unreachable": EXIT.xeno,
   "not-accepted": EXIT.xeno,
   "not-started": EXIT.xeno,
+  "not-revealed": EXIT.xeno,
   "broker-failed": EXIT.xeno,
 };
 

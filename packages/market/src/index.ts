@@ -13,3 +13,4 @@ export * from "./quote.ts";
 export * from "./record.ts";
 export * from "./audit.ts";
 export * from "./dispute.ts";
+export * from "./replicas.ts";

@@ -24,6 +24,7 @@ export const END_REASONS = [
   "server-unreachable",
   "not-accepted",
   "not-started",
+  "not-revealed",
   "broker-failed",
 ] as const;
 export type EndReason = (typeof END_REASONS)[number];
@@ -86,6 +87,7 @@ export const TERMS: Record<EndReason, TermsRow> = {
   "server-unreachable": { blame: "owner", retryFree: true, pay: intervalOnly, says: "the server was not heard from for longer than the grace" },
   "not-accepted": { blame: "owner", retryFree: true, pay: nothing, says: "the server did not accept in time" },
   "not-started": { blame: "owner", retryFree: true, pay: nothing, says: "the server did not start in time" },
+  "not-revealed": { blame: "owner", retryFree: true, pay: nothing, says: "the server committed to a result and did not show it" },
   "broker-failed": { blame: "broker", retryFree: true, pay: nothing, says: "the broker could not keep its part" },
 };
 

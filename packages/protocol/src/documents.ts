@@ -3,7 +3,7 @@
  * 1970 in broker time unless the name says otherwise; ids and keys are lowercase hex. Every payload names the market's origin, and the last
  * log size and root its signer has seen.
  */
-import { ASSURANCES, END_REASONS, OPERATORS, PAYMENT_TERMS, RESULT_REASONS, parseNanos } from "@xenoservers/market";
+import { ASSURANCES, END_REASONS, OPERATORS, PAYMENT_TERMS, REPLICAS_MAX, RESULT_REASONS, parseNanos } from "@xenoservers/market";
 import { z } from "zod";
 
 export const ENVELOPE_PAYLOAD_BYTES_MAX = 65_536;
@@ -126,6 +126,8 @@ const schemas = {
     /** The same as in the job's spec. */
     fuelMax: zFuel,
     budgetNanos: zNanos,
+    /** On servers of so many owners, each within its share of the budget. */
+    replicas: z.int().min(1).max(REPLICAS_MAX),
     expiresAt: zTime,
     label: z
       .string()
@@ -164,6 +166,10 @@ const schemas = {
   }),
   acceptance: z.strictObject({ ...base, lease: zId, server: zServer }),
   opening: z.strictObject({ ...base, lease: zId, acceptance: zId, at: zTime }),
+  /** A replica has its result: the id of the result document, whose nonce hides it until it is shown. */
+  commitment: z.strictObject({ ...base, lease: zId, server: zServer, result: zId }),
+  /** Every replica of the order has committed, or has ended without: results may be shown. */
+  reveal: z.strictObject({ ...base, lease: zId, order: zId, at: zTime }),
   claim: z.strictObject({ ...base, lease: zId, incarnation: z.int().min(1), sequence: z.int().min(1), usedMs: zMs, previous: zId }),
   "claim-receipt": z.strictObject({ ...base, lease: zId, claim: zId, sequence: z.int().min(1), usedMs: zMs, at: zTime }),
   stop: z.strictObject({ ...base, lease: zId, party: zParty, reason: zText }),
@@ -189,6 +195,8 @@ const schemas = {
     stderrDigest: zId,
     /** Of one segment of a job: the root of the state, or of the job's end, that it came to. */
     stateRoot: zId.nullable(),
+    /** Random: nobody can guess the document's id from what the job came to. */
+    nonce: hex(32),
     detail: zText,
   }),
   settlement: z.strictObject({
@@ -289,6 +297,8 @@ export const KIND_TABLE: Record<Kind, KindRow> = {
   "purchase-order": { signedBy: "broker", public: false },
   acceptance: { signedBy: ["root", "server"], public: false },
   opening: { signedBy: "broker", public: false },
+  commitment: { signedBy: ["root", "server"], public: false },
+  reveal: { signedBy: "broker", public: false },
   claim: { signedBy: ["root", "server"], public: false },
   "claim-receipt": { signedBy: "broker", public: false },
   stop: { signedBy: ["root", "device", "ci"], public: false },

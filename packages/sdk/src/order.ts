@@ -1,5 +1,5 @@
 /** From what a customer wants to a signed order; and from the broker's answer to a checked purchase order. */
-import { quote, type Assurance, type Condition, type PaymentTerms, type Quote, type Resources } from "@xenoservers/market";
+import { quote, replicaBudget, type Assurance, type Condition, type PaymentTerms, type Quote, type Resources } from "@xenoservers/market";
 import { toHex, type OfferView, type SignedDocument } from "@xenoservers/protocol";
 import { checkPurchaseOrder, priceVectorOf, type CheckedPurchaseOrder } from "@xenoservers/verify";
 import { RefusedError, type MarketClient } from "./client.ts";
@@ -20,6 +20,8 @@ export interface Wanted {
   account?: string;
   /** One segment of a job for a referee, not a job. */
   segment?: boolean;
+  /** On servers of so many owners, drawn by the broker; the budget is for all of them. */
+  replicas?: number;
 }
 
 const ORDER_VALID_MS = 10 * 60_000;
@@ -47,7 +49,17 @@ export async function quoteFor(client: MarketClient, wanted: Wanted): Promise<Qu
   });
   const offer = found.offers[0];
   if (!offer) throw new RefusedError({ ok: false, code: "no_match", facts: { excluded: found.excluded, explanation: found.explanation } });
-  return { offer, quote: quote({ terms, resources, price: priceVectorOf(offer.price), budgetNanos, durationMsMax, fuelMax }) };
+  return {
+    offer,
+    quote: quote({
+      terms,
+      resources,
+      price: priceVectorOf(offer.price),
+      budgetNanos: replicaBudget(budgetNanos, wanted.replicas ?? 1),
+      durationMsMax,
+      fuelMax,
+    }),
+  };
 }
 
 export function signOrder(client: MarketClient, wanted: Wanted, jobHash: string): SignedDocument<"order"> {
@@ -68,6 +80,7 @@ export function signOrder(client: MarketClient, wanted: Wanted, jobHash: string)
     durationMsMax: wanted.durationMsMax,
     fuelMax: wanted.fuelMax.toString(),
     budgetNanos: wanted.budgetNanos.toString(),
+    replicas: wanted.replicas ?? 1,
     expiresAt: Date.now() + ORDER_VALID_MS,
     label: wanted.label,
     channelKey: toHex(client.identity.channelKey.publicKey),

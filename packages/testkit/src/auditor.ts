@@ -27,8 +27,8 @@ export interface Snapshot {
 
 const LIVE = ["bound", "open", "stopping"];
 const UNBOUNDED = /^(source|sink)\/|\/(allowance|day\/\d+)$/;
-const OWNERS_FAULT = ["owner-stop", "server-failed", "server-unreachable", "not-accepted", "not-started", "broker-failed"];
-const UNPAID_ALWAYS = ["server-failed", "not-accepted", "not-started", "broker-failed"];
+const OWNERS_FAULT = ["owner-stop", "server-failed", "server-unreachable", "not-accepted", "not-started", "not-revealed", "broker-failed"];
+const UNPAID_ALWAYS = ["server-failed", "not-accepted", "not-started", "not-revealed", "broker-failed"];
 const RESOURCES = ["vcpu", "memoryMib", "diskMib"] as const;
 
 const sumWhere = (balances: ReadonlyMap<string, bigint>, matches: (key: string) => boolean): bigint =>

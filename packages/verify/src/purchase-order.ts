@@ -2,7 +2,7 @@
  * A purchase order believed by nobody: server and customer check each for themselves that it binds exactly the order and the offer that were
  * signed, at the offer's price, within the order's limits. Who controls the input: the broker, every byte.
  */
-import { quote, stakeToLockNanos, type PriceVector } from "@xenoservers/market";
+import { quote, replicaBudget, stakeToLockNanos, type PriceVector } from "@xenoservers/market";
 import { parseDocumentOf, serverIdOf, type Crypto, type Payload, type SignedDocument } from "@xenoservers/protocol";
 
 export interface MarketPins {
@@ -31,12 +31,13 @@ function problemWith(crypto: Crypto, po: Payload<"purchase-order">, order: Signe
     terms: wanted.terms,
     resources: wanted.resources,
     price: priceVectorOf(offered.price),
-    budgetNanos: BigInt(wanted.budgetNanos),
+    budgetNanos: replicaBudget(BigInt(wanted.budgetNanos), wanted.replicas),
     durationMsMax: wanted.durationMsMax,
     fuelMax: BigInt(wanted.fuelMax),
   });
   const checks: [boolean, string][] = [
     [po.orderId === order.id, "orderId is not the embedded order's"],
+    [po.slot < wanted.replicas, "the order has no such slot"],
     [po.offerId === offer.id, "offerId is not the embedded offer's"],
     [wanted.origin === po.origin && offered.origin === po.origin, "order or offer was made for another market"],
     [po.customer === wanted.party && po.account === wanted.account, "the customer is not the order's"],

@@ -25,6 +25,7 @@ import {
   type Witness,
 } from "@xenoservers/protocol";
 import { resultProblem, wasRun, type ReExecuted } from "./re-execution.ts";
+import { isComparable } from "./comparison.ts";
 import { judge } from "./judgement.ts";
 import { computeBill, settlementProblem } from "./bill.ts";
 import { checkPurchaseOrder, type CheckedPurchaseOrder, type MarketPins } from "./purchase-order.ts";
@@ -220,6 +221,11 @@ function checkResult({ po, order }: Bound, documents: Documents, own: OwnFacts) 
   const { payload, keyid } = result.document;
   must(keyid === po.payload.serverKey && payload.lease === po.id, "the result is not signed by the server");
   must(payload.jobHash === order.payload.jobHash, "the result is of another job");
+  const commitment = documents.one("commitment")?.document;
+  must(
+    !commitment || (commitment.keyid === keyid && commitment.payload.result === result.document.id) || !isComparable(payload),
+    "the result is not the one that the server had committed to",
+  );
   must(own.outputDigest === undefined || own.outputDigest === payload.outputDigest, "what was received is not what the server signed");
   const ending = payload.exitCode === null ? payload.reason : `exit code ${payload.exitCode}`;
   if (own.reExecuted && wasRun(payload)) {

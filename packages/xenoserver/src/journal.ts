@@ -38,6 +38,9 @@ export interface LeaseRecord {
   stop: "customer-stop" | "owner-stop" | "time-limit" | "budget" | null;
   result: { id: string; envelope: Envelope; usedMs: number; fuel: string; tree: InputEntry[]; stdoutSize: number; stderrSize: number } | null;
   overAt: number | null;
+  /** Of a replica: the commitment to its result, and whether results may be shown. */
+  commitment: Envelope | null;
+  revealed: boolean;
   /** The customer doubts the result: what was asked for, what runs, and what was signed. */
   trace: { request: string; token: GuestToken | null; envelope: Envelope | null } | null;
 }

@@ -137,6 +137,11 @@ export class LeaseRunner {
     if (record.stage === "ended") void this.#handIn();
   }
 
+  /** Whether its customer may see what the guest wrote: a replica's is held back until every replica has committed to its result. */
+  get #isShown(): boolean {
+    return this.#order.replicas === 1 || this.record.revealed || (this.record.result !== null && this.record.commitment === null);
+  }
+
   async #accept(): Promise<void> {
     const { record } = this;
     const answer = await this.#world.submit(record.acceptance);
@@ -218,14 +223,14 @@ export class LeaseRunner {
         return attached.transfer?.receive(header.digest, header.offset, body);
       case "attach":
         attached.from = { stdout: header.stdout, stderr: header.stderr };
-        attached.follower = this.#guest ? new Follower(attached.channel, this.#guest, attached.from) : null;
+        attached.follower = this.#guest && this.#isShown ? new Follower(attached.channel, this.#guest, attached.from) : null;
         return this.#pump(attached);
       case "seen":
         attached.follower?.seen(header);
         return this.#pump(attached);
       case "want": {
         const { digest, offset, length } = header;
-        const listed = this.record.result?.tree.some((entry) => entry.kind === "file" && entry.digest === digest);
+        const listed = this.#isShown && this.record.result?.tree.some((entry) => entry.kind === "file" && entry.digest === digest);
         const part = await (listed && this.#guest ? this.#guest : { readOutput: this.#trace.read.bind(this.#trace) }).readOutput(digest, offset, length);
         if (!listed && part.length === 0) return this.#problem(attached, "not_found", "no such output");
         return attached.channel.send({ t: "part", digest, offset }, part);
@@ -276,6 +281,7 @@ export class LeaseRunner {
 
   /** Sends what is new on one channel and, when all of it was sent, how the guest ended. */
   async #pump(attached: Attached): Promise<void> {
+    if (!this.#isShown) return;
     if (!attached.follower && this.#guest) attached.follower = new Follower(attached.channel, this.#guest, attached.from);
     await attached.follower?.pump();
     const { result } = this.record;
@@ -412,6 +418,7 @@ export class LeaseRunner {
       stderrDigest: stderr.digest,
       // a segment in which the job came to its end is compared by that
       stateRoot: end.stateRoot ?? (record.job?.segment && isComparable({ reason }) ? endRootOf(crypto, ended) : null),
+      nonce: toHex(crypto.randomBytes(32)),
       detail: end.detail.replaceAll(/\p{Cc}/gu, " ").slice(0, DETAIL_MAX),
     });
     record.result = {
@@ -424,6 +431,19 @@ export class LeaseRunner {
       stderrSize: stderr.size,
     };
     record.stage = "ended";
+    if (this.#order.replicas > 1 && isComparable({ reason })) {
+      const commitment = { origin: this.#po.origin, seen: null, lease: record.lease, server: this.#world.server, result: document.id };
+      record.commitment = signDocument(crypto, this.#world.signer, "commitment", commitment).envelope;
+    }
+    await this.#save();
+    for (const attached of this.#attached) void this.#pump(attached);
+    await this.#handIn();
+  }
+
+  /** Every replica has committed: the result may be shown. */
+  async reveal(): Promise<void> {
+    if (this.record.revealed || !this.record.commitment || this.#closed) return;
+    this.record.revealed = true;
     await this.#save();
     for (const attached of this.#attached) void this.#pump(attached);
     await this.#handIn();
@@ -440,6 +460,12 @@ export class LeaseRunner {
   }
 
   async #handIn(): Promise<void> {
+    const { commitment, revealed } = this.record;
+    if (commitment && !revealed) {
+      const taken = await this.#world.submit(commitment);
+      if (!taken.ok && !this.#closed) await this.#end(`the commitment was refused: ${taken.code}`);
+      return;
+    }
     const answer = await this.#world.submit(this.record.result!.envelope);
     if (answer.ok) await objectToWrongSettlement(this.#world, this.record, this.#po, answer.answer);
     if (!this.#closed) await this.#end(answer.ok ? "settled" : `the result was refused: ${answer.code}`);

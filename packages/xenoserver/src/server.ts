@@ -172,6 +172,9 @@ export class XenoServer {
         case "stop":
           await this.#runners.get(document.payload.lease)?.stop(document.payload.party === this.#options.owner ? "owner-stop" : "customer-stop");
           break;
+        case "reveal":
+          if (document.keyid === keys.purchaseOrders) await this.#runners.get(document.payload.lease)?.reveal();
+          break;
         case "trace-request":
           void this.#runners.get(document.payload.lease)?.trace(document);
           break;
@@ -228,6 +231,8 @@ export class XenoServer {
       stop: null,
       result: null,
       overAt: null,
+      commitment: null,
+      revealed: false,
       trace: null,
     });
     this.#runners.set(po.id, runner);

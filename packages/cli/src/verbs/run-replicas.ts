@@ -1,6 +1,7 @@
 /**
- * `xeno run --replicas K`: the same job on servers of K different owners. Nothing is shown before their signed results agree; where they differ the
- * market's referee decides, and the output is that of a replica that it bears out.
+ * `xeno run --replicas K`: one order for the same job on servers of K different owners, drawn by the broker, who commit to their results before any
+ * shows one. Nothing is shown before their signed results agree; where they differ the market's referee decides, and the output is that of a replica
+ * that it bears out.
  */
 import { parseDocumentOf, type Payload } from "@xenoservers/protocol";
 import {
@@ -19,6 +20,7 @@ import {
   type Wanted,
 } from "@xenoservers/sdk";
 import { isComparable, resultDifference } from "@xenoservers/verify";
+import { z } from "zod";
 import { exitCodeOf, fetchInto, keepReceipt } from "../deliver.ts";
 import type { ParsedJob } from "../job-from-args.ts";
 import { keepJob } from "../kept-job.ts";
@@ -26,6 +28,8 @@ import { EXIT, UserError, dim, money, printJson, red, say, shortId } from "../ui
 import { endLine } from "./lease.ts";
 
 const RECEIPT_WITHIN_MS = 10_000;
+/** In a quote; the broker draws among all that fit. */
+const OWNERS_SHOWN_MAX = 16;
 
 interface Replica {
   bound: BoundOrder;
@@ -33,38 +37,31 @@ interface Replica {
   output: { stdout: Uint8Array[]; stderr: Uint8Array[] };
 }
 
-const excluding = (wanted: Wanted, owners: readonly string[]): Wanted => ({
-  ...wanted,
-  conditions: [...wanted.conditions, ...owners.map((owner) => ({ key: "owner", op: "!=" as const, value: owner }))],
-});
-
-/** One offer each of so many different owners; throws RefusedError `no_match` where there are fewer. */
+/** The cheapest offer of each owner that fits, cheapest first; the broker draws among them. Throws RefusedError `no_match`. */
 export async function quoteReplicas(client: MarketClient, wanted: Wanted, count: number): Promise<Quoted[]> {
-  const quotes: Quoted[] = [];
-  while (quotes.length < count)
-    quotes.push(
-      await quoteFor(
-        client,
-        excluding(
-          wanted,
-          quotes.map(({ offer }) => offer.owner),
-        ),
-      ),
-    );
+  const quotes: Quoted[] = [await quoteFor(client, wanted)];
+  for (let owners = [quotes[0]!.offer.owner]; count > 1 && quotes.length < OWNERS_SHOWN_MAX; owners = quotes.map(({ offer }) => offer.owner)) {
+    const conditions = [...wanted.conditions, ...owners.map((owner) => ({ key: "owner", op: "!=" as const, value: owner }))];
+    const next = await quoteFor(client, { ...wanted, conditions }).catch((error: unknown) => {
+      if (error instanceof RefusedError && error.refusal.code === "no_match" && quotes.length >= count) return null;
+      throw error;
+    });
+    if (!next) break;
+    quotes.push(next);
+  }
   return quotes;
 }
 
-async function place(client: MarketClient, job: BuiltJob, wanted: Wanted, owners: readonly string[]): Promise<BoundOrder> {
-  const order = signOrder(client, excluding(wanted, owners), job.jobHash);
+/** One order for all of them; each purchase order is checked like any other. */
+async function place(client: MarketClient, job: BuiltJob, wanted: Wanted): Promise<BoundOrder[]> {
+  const order = signOrder(client, wanted, job.jobHash);
   const answer = await client.submit(order.envelope);
   if (!answer.ok) throw new RefusedError(answer);
-  return checkBound(client, order.id, answer.answer["purchaseOrder"]);
-}
-
-/** A draw that cannot be completed leaves nothing running. */
-async function stopAll(client: MarketClient, replicas: readonly Replica[]): Promise<void> {
-  const { party } = client.identity;
-  for (const { bound } of replicas) await client.act("stop", { lease: bound.po.id, party, reason: "too few owners for the replicas" });
+  const replicas = z.array(z.object({ purchaseOrder: z.unknown() })).parse(answer.answer["replicas"]);
+  const bound = replicas.map(({ purchaseOrder }) => checkBound(client, order.id, purchaseOrder));
+  if (new Set(bound.map(({ po }) => po.payload.owner)).size !== wanted.replicas)
+    throw new UserError("the broker did not draw as many different owners as were ordered");
+  return bound;
 }
 
 async function manifestOf(client: MarketClient, lease: string): Promise<Payload<"result"> | null> {
@@ -86,7 +83,6 @@ export async function runReplicas(
   job: BuiltJob,
   parsed: ParsedJob,
   wanted: Wanted,
-  count: number,
   { out, json, quiet, currency }: ReplicaOptions,
 ): Promise<void> {
   const replicas: Replica[] = [];
@@ -96,12 +92,7 @@ export async function runReplicas(
   });
   await keepJob(job);
   try {
-    while (replicas.length < count) {
-      const owners = replicas.map(({ bound: { po } }) => po.payload.owner);
-      const bound = await place(client, job, wanted, owners).catch(async (error: unknown) => {
-        await stopAll(client, replicas);
-        throw error;
-      });
+    for (const bound of await place(client, job, wanted)) {
       const output: Replica["output"] = { stdout: [], stderr: [] };
       const session = new LeaseSession(client, bound, job, { onOutput: (stream, bytes) => void output[stream].push(bytes) }, link);
       replicas.push({ bound, session, output });
@@ -161,7 +152,8 @@ async function rightOnes(
   }
   say(red(`the replicas differ (${difference}): the market's referee runs the job`));
   const leases = compared.map(({ i }) => replicas[i]!.bound.po.id);
-  const { verdicts } = await disputeResults(client, leases, replicas[0]!.bound.order.payload, job, budgetNanos);
+  const { verdicts, segment } = await disputeResults(client, leases, replicas[0]!.bound.order.payload, job, budgetNanos);
+  if (segment) say(`the referee ran segment ${segment.index} of ${segment.of}`);
   for (const [lease, verdict] of verdicts)
     if (verdict)
       say(

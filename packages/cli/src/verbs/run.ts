@@ -1,7 +1,7 @@
 /** `xeno run`: quote, order, send, follow, fetch, pay. Progress on stderr, the job's own output on stdout and stderr. */
 import { readFile } from "node:fs/promises";
 import { isCancel, select } from "@clack/prompts";
-import { ifServerVanishes, parseConditions, trustLine, type Assurance, type PaymentTerms } from "@xenoservers/market";
+import { REPLICAS_MAX, ifServerVanishes, parseConditions, trustLine, type Assurance, type PaymentTerms } from "@xenoservers/market";
 import {
   LeaseSession,
   PYTHON,
@@ -24,8 +24,6 @@ import { EXIT, UserError, countOf, dim, duration, gigaFuel, mib, money, print, p
 import { endLine } from "./lease.ts";
 import { auditLine, auditResult } from "../audit.ts";
 import { quoteReplicas, runReplicas } from "./run-replicas.ts";
-
-const REPLICAS_MAX = 7;
 
 export interface RunOptions {
   in?: string;
@@ -94,7 +92,9 @@ async function showQuote(
   quiet: boolean,
 ): Promise<Shown> {
   const { balances } = await client.read("accounts");
-  const holdNanos = more.reduce((sum, each) => sum + each.quote.holdNanos, quote.holdNanos);
+  const replicas = wanted.replicas ?? 1;
+  const dearest = [quote, ...more.map((each) => each.quote)].map((each) => each.holdNanos).sort((a, b) => (a < b ? 1 : -1));
+  const holdNanos = dearest.slice(0, replicas).reduce((sum, each) => sum + each, 0n);
   const shown: Shown = {
     server: offer.server,
     ratePerHourNanos: quote.ratePerHourNanos.toString(),
@@ -110,7 +110,8 @@ async function showQuote(
   say(
     `server   ${shortId(offer.server)}  ${vcpu} vCPU, ${mib(memoryMib)} memory, ${mib(diskMib)} disk  ${money(shown.ratePerHourNanos, currency)}/h  sandbox ${offer.sandbox}`,
   );
-  for (const { offer: other } of more) say(`replica  ${shortId(other.server)} of another owner  ${money(other.priceNanosPerHour, currency)}/h`);
+  for (const { offer: other } of more) say(`     or  ${shortId(other.server)} of another owner  ${money(other.priceNanosPerHour, currency)}/h`);
+  if (replicas > 1) say(`replicas ${replicas} of these ${more.length + 1} owners, drawn by the broker; all of them in one hold`);
   say(
     `hold     ${money(shown.holdNanos, currency)} for at most ${gigaFuel(quote.fuelMax)}${quote.fuelBound === "budget" ? " (what your budget pays for)" : ""} and ${duration(quote.durationMsMax)}${quote.timeBound === "budget" ? " (what your budget pays for)" : ""}; what is not used comes back`,
   );
@@ -143,6 +144,7 @@ export async function run(file: string, args: string[], options: RunOptions): Pr
   }
   const { client, context } = await openClient();
   const replicas = parseCount(options.replicas, "--replicas", REPLICAS_MAX);
+  if (replicas > 1) wanted.replicas = replicas;
   const [quoted, ...more] = await quoteReplicas(client, wanted, replicas);
   const shown = await showQuote(client, quoted!, more, wanted, context.currency, quiet);
   if (options.audit && !quiet)
@@ -157,7 +159,7 @@ export async function run(file: string, args: string[], options: RunOptions): Pr
   if (replicas > 1 && options.audit) throw new UserError("--audit is for one server; replicas are compared with each other");
   if (replicas > 1) {
     const { out, json } = options;
-    return runReplicas(client, job, parsed, wanted, replicas, {
+    return runReplicas(client, job, parsed, wanted, {
       json: json === true,
       quiet,
       currency: context.currency,

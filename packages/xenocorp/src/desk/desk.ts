@@ -12,6 +12,7 @@ import * as offers from "./offers.ts";
 import * as orders from "./orders.ts";
 import type { Effect, Outcome, Planned } from "./outcome.ts";
 import * as parties from "./parties.ts";
+import * as replicas from "./replicas.ts";
 import { Round, type Desktop } from "./round.ts";
 import * as timers from "./timers.ts";
 import * as traces from "./traces.ts";
@@ -216,6 +217,8 @@ function handle(round: Round, document: AnyDocument, caller: PartyCaller): Promi
       return leases.acceptLease(round, document, caller);
     case "claim":
       return leases.receiveClaim(round, document, caller);
+    case "commitment":
+      return replicas.commitResult(round, document, caller);
     case "result":
       return leases.receiveResult(round, document, caller);
     case "stop":

@@ -17,12 +17,13 @@ import {
   type LeaseEvent,
 } from "@xenoservers/market";
 import { parseDocumentOf, refuse, rootAccountOf, type AnyDocument, type Json, type Refusal, type SignedDocument } from "@xenoservers/protocol";
+import { isComparable } from "@xenoservers/verify";
 import type { LeaseRow, Versioned, WireTransfer } from "../store/store.ts";
 import { ALLOWANCE_FLOOR, BROKER_ACCOUNT, allowanceTransfers } from "./accounts.ts";
 import type { PartyCaller } from "./caller.ts";
 import { leaseView } from "./lease-view.ts";
 import { priceOf } from "./offer-index.ts";
-import { capacityTransfers } from "./orders.ts";
+import { capacityTransfers, orderRowId } from "./orders.ts";
 import { issue, planned, transfer, type Filed, type Outcome } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
@@ -50,7 +51,7 @@ export async function acceptLease(round: Round, document: SignedDocument<"accept
   const found = await findLease(round, document.payload.lease, (lease) => lease.server === document.payload.server && lease.serverKey === caller.key.id);
   if (!found.ok) return found;
   const { data: lease, version } = found.lease;
-  const order = await round.get("order", lease.orderId);
+  const order = await round.get("order", orderRowId(lease.orderId, lease.slot));
   if (lease.state === "lapsed" || order?.data.lease !== lease.id) return refuse("too_late", { lease: lease.id });
   const state = step(lease, "accept");
   if (typeof state !== "string") return state;
@@ -203,6 +204,15 @@ function resultRefusal(lease: LeaseRow, { reason, usedMs, fuel, jobHash, lastCla
   return null;
 }
 
+/** A replica shows what it committed to, after all have; its host's failure is no result, and must be told before. */
+function commitmentRefusal(lease: LeaseRow, { id, payload }: SignedDocument<"result">): Refusal | null {
+  if (lease.siblings.length === 0) return null;
+  if (!isComparable(payload)) return lease.commitment === null ? null : refuse("result_mismatch", { lease: lease.id, why: "a result was committed to" });
+  if (!lease.commitment?.revealed)
+    return refuse("wrong_state", { lease: lease.id, state: lease.state, why: "results are shown after every replica has committed" });
+  return lease.commitment.result === id ? null : refuse("result_mismatch", { lease: lease.id, why: "it is not the result that was committed to" });
+}
+
 export async function receiveResult(round: Round, document: SignedDocument<"result">, caller: PartyCaller): Promise<Outcome> {
   const result = document.payload;
   const found = await findLease(round, result.lease, (lease) => lease.serverKey === caller.key.id && lease.server === result.server);
@@ -210,7 +220,7 @@ export async function receiveResult(round: Round, document: SignedDocument<"resu
   const { data: lease } = found.lease;
   const state = step(lease, "settle");
   if (typeof state !== "string") return state;
-  const refusal = resultRefusal(lease, result);
+  const refusal = resultRefusal(lease, result) ?? commitmentRefusal(lease, document);
   if (refusal) return refusal;
   if (result.reason === "input-missing" && round.at < lease.startBy)
     return refuse("result_mismatch", { lease: lease.id, why: "the customer still has time to deliver the inputs", startBy: lease.startBy });

@@ -6,20 +6,22 @@ import {
   RESOURCE_KEYS,
   capacityKey,
   checkConditions,
+  drawReplicas,
   explainExclusions,
   match,
   moneyKey,
   quote,
+  replicaBudget,
   stakeToLockNanos,
   type Candidate,
   type Quote,
   type Resources,
 } from "@xenoservers/market";
-import { parseDocumentOf, refuse, rootAccountOf, type Refusal, type SignedDocument } from "@xenoservers/protocol";
-import type { LeaseRow, OrderRow, WireTransfer } from "../store/store.ts";
+import { parseDocumentOf, refuse, rootAccountOf, toHex, utf8, type Json, type Refusal, type SignedDocument } from "@xenoservers/protocol";
+import type { Change, LeaseRow, OrderRow, WireTransfer } from "../store/store.ts";
 import { ALLOWANCE_FLOOR, allowanceTransfers, feeBasisPoints, purseFor, type Purse } from "./accounts.ts";
 import type { PartyCaller } from "./caller.ts";
-import { issue, planned, transfer, type Outcome } from "./outcome.ts";
+import { issue, planned, transfer, type Outcome, type Planned } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
 export async function placeOrder(round: Round, document: SignedDocument<"order">, caller: PartyCaller): Promise<Outcome> {
@@ -62,15 +64,61 @@ export async function bind(round: Round, document: SignedDocument<"order">, purs
     maxPriceNanosPerHour: order.maxPriceNanosPerHour === null ? null : BigInt(order.maxPriceNanosPerHour),
     durationMs: order.durationMsMax,
   };
+  const { replicas } = order;
+  if (replicas > 1 && (order.terms !== "on-result" || order.assurance !== "replicated" || order.segment))
+    return refuse("bad_payload", { path: "replicas", why: "replicas need the terms on-result and the assurance replicated" });
   const { matches, excluded } = match(desk.index.all(), wish, at);
   const fresh = matches.filter(({ server }) => !triedServers.includes(server));
   const staked = order.assurance === "isolated" ? fresh : await withStake(round, order, fresh);
-  const candidate = staked[0];
-  if (!candidate && fresh.length > 0) excluded["stake"] = fresh.length;
-  if (!candidate) return refuse("no_match", { excluded, explanation: explainExclusions(excluded) });
-  const [offer, server, fee] = await Promise.all([desk.store.document(candidate.offerId), round.get("server", candidate.server), feeBasisPoints(round)]);
-  if (!offer || server?.data.offerId !== candidate.offerId) return refuse("capacity_taken", { server: candidate.server });
-  return bindTo(round, document, purse, candidate, offer.envelope, server.data.key, fee, { attempt, triedServers, previous });
+  const drawn = replicas === 1 ? staked.slice(0, 1) : (drawReplicas(staked, replicas, drawOf(round, document.id)) ?? []);
+  if (drawn.length === 0 && fresh.length > staked.length) excluded["stake"] = fresh.length - staked.length;
+  if (drawn.length === 0 && staked.length > 0) excluded["owners"] = staked.length;
+  if (drawn.length === 0) return refuse("no_match", { excluded, explanation: explainExclusions(excluded) });
+  const fee = await feeBasisPoints(round);
+  const slots: Slot[] = [];
+  for (const [slot, candidate] of drawn.entries()) {
+    const [offer, server] = await Promise.all([desk.store.document(candidate.offerId), round.get("server", candidate.server)]);
+    if (!offer || server?.data.offerId !== candidate.offerId) return refuse("capacity_taken", { server: candidate.server });
+    const made = purchaseOrderFor(round, document, candidate, offer.envelope, server.data.key, fee, slot, attempt);
+    if (!made.ok) return made;
+    slots.push(made);
+  }
+  const leases = slots.map(({ po }) => po.id);
+  const plans = slots.map((made) =>
+    bindTo(
+      round,
+      document,
+      purse,
+      made,
+      { attempt, triedServers, previous },
+      leases.filter((id) => id !== made.po.id),
+    ),
+  );
+  return together(plans, slots);
+}
+
+/** What nobody outside can foresee: by the broker's secret, fixed by the order. */
+function drawOf({ desk }: Round, orderId: string): (i: number) => number {
+  return (i) => Number.parseInt(toHex(desk.crypto.hmacSha256(desk.keys.secret, utf8(`draw ${orderId} ${i}`))).slice(0, 12), 16) / 2 ** 48;
+}
+
+/** The slots of one order are bound in one change: all or none. */
+function together(plans: readonly Planned[], slots: readonly Slot[]): Planned {
+  const [first, ...others] = plans as [Planned, ...Planned[]];
+  if (others.length === 0) return first;
+  const all = <K extends "puts" | "floors" | "transfers" | "documents" | "events">(key: K): Change[K] =>
+    plans.flatMap(({ change }) => change[key] as never[]) as Change[K];
+  const replicas = slots.map(({ po }) => ({ lease: po.id, purchaseOrder: po.envelope as unknown as Json }));
+  const change: Change = {
+    ...first.change,
+    answer: { ...(first.change.answer as object), replicas },
+    puts: all("puts"),
+    floors: all("floors"),
+    transfers: all("transfers"),
+    documents: all("documents"),
+    events: all("events"),
+  };
+  return { ok: true, change, effects: plans.flatMap(({ effects }) => effects) };
 }
 
 function quoteOn(order: SignedDocument<"order">["payload"], { price }: Candidate): Quote {
@@ -78,7 +126,7 @@ function quoteOn(order: SignedDocument<"order">["payload"], { price }: Candidate
     terms: order.terms,
     resources: order.resources,
     price,
-    budgetNanos: BigInt(order.budgetNanos),
+    budgetNanos: replicaBudget(BigInt(order.budgetNanos), order.replicas),
     durationMsMax: order.durationMsMax,
     fuelMax: BigInt(order.fuelMax),
   });
@@ -91,22 +139,29 @@ async function withStake(round: Round, order: SignedDocument<"order">["payload"]
   return candidates.filter((candidate) => (books.get(keyOf(candidate)) ?? 0n) >= stakeToLockNanos(order.assurance, quoteOn(order, candidate).holdNanos));
 }
 
-function bindTo(
+interface Slot {
+  ok: true;
+  slot: number;
+  candidate: Candidate;
+  po: SignedDocument<"purchase-order">;
+}
+
+/** Freezes everything that the lease will be settled by. */
+function purchaseOrderFor(
   round: Round,
   document: SignedDocument<"order">,
-  purse: Purse,
   candidate: Candidate,
   offer: SignedDocument["envelope"],
   serverKey: string,
   fee: number,
-  { attempt, triedServers, previous }: Attempt,
-): Outcome {
+  slot: number,
+  attempt: number,
+): Slot | Refusal {
   const { desk, at } = round;
   const order = document.payload;
   const terms = quoteOn(order, candidate);
   if (terms.durationMsMax < 1 || terms.fuelMax < 1n)
     return refuse("insufficient_funds", { budgetNanos: order.budgetNanos, why: "the budget does not pay for any work of this server" });
-  const stakeNanos = stakeToLockNanos(order.assurance, terms.holdNanos);
   const { timings } = desk.config;
   const price = {
     vcpuNanosPerSecond: candidate.price.vcpuNanosPerSecond.toString(),
@@ -115,10 +170,12 @@ function bindTo(
     gigaFuelNanos: candidate.price.gigaFuelNanos.toString(),
   };
   const acceptBy = at + timings.acceptWithinMs;
-  const startBy = acceptBy + timings.startWithinMs;
-  const frozen = {
+  const po = issue(round, "purchase-order", {
+    order: document.envelope,
+    offer,
     orderId: document.id,
     offerId: candidate.offerId,
+    slot,
     attempt,
     customer: order.party,
     account: order.account,
@@ -135,12 +192,28 @@ function bindTo(
     holdNanos: terms.holdNanos.toString(),
     cancellationNanos: terms.cancellationNanos.toString(),
     feeBasisPoints: fee,
-    stakeNanos: stakeNanos.toString(),
+    stakeNanos: stakeToLockNanos(order.assurance, terms.holdNanos).toString(),
     timings,
     issuedAt: at,
-    startBy,
-  };
-  const po = issue(round, "purchase-order", { ...frozen, order: document.envelope, offer, slot: 0, acceptBy });
+    acceptBy,
+    startBy: acceptBy + timings.startWithinMs,
+  });
+  return { ok: true, slot, candidate, po };
+}
+
+/** An order's row; of one with replicas, each slot has its own. */
+export const orderRowId = (orderId: string, slot: number): string => (slot === 0 ? orderId : `${orderId}/${slot}`);
+
+function bindTo(
+  round: Round,
+  document: SignedDocument<"order">,
+  purse: Purse,
+  { slot, candidate, po }: Slot,
+  { attempt, triedServers, previous }: Attempt,
+  siblings: string[],
+): Planned {
+  const order = document.payload;
+  const { order: _order, offer: _offer, origin: _origin, seen: _seen, slot: _slot, acceptBy, ...frozen } = po.payload;
   const lease: LeaseRow = {
     ...frozen,
     id: po.id,
@@ -148,6 +221,9 @@ function bindTo(
     label: order.label,
     jobHash: order.jobHash,
     segment: order.segment,
+    slot,
+    siblings,
+    commitment: null,
     purse: purse.purse,
     allowances: purse.allowances,
     openedAt: null,
@@ -160,24 +236,26 @@ function bindTo(
     trace: null,
     deadlineAt: acceptBy,
   };
-  const row: OrderRow = { id: document.id, customer: order.party, lease: po.id, attempt, triedServers: [...triedServers, candidate.server], deadlineAt: null };
+  const id = orderRowId(document.id, slot);
+  const row: OrderRow = { id, customer: order.party, lease: po.id, attempt, triedServers: [...triedServers, candidate.server], deadlineAt: null };
+  const [hold, owner] = [BigInt(frozen.holdNanos), rootAccountOf(candidate.owner)];
   return planned(round, {
     id: previous ? `attempt/${document.id}/${attempt}` : document.id,
     filed: [
-      ...(previous ? [] : [{ document, lease: po.id, parties: [order.party, candidate.owner] }]),
+      ...(previous || slot > 0 ? [] : [{ document, lease: po.id, parties: [order.party, candidate.owner] }]),
       { document: po, lease: po.id, parties: [order.party, candidate.owner] },
     ],
     answer: { order: document.id, lease: po.id, purchaseOrder: po.envelope },
     uniques: previous ? [] : [`${order.party}/${order.clientId}`],
     puts: [
-      { kind: "order", id: document.id, expect: previous?.version ?? 0, data: row },
+      { kind: "order", id, expect: previous?.version ?? 0, data: row },
       { kind: "lease", id: po.id, expect: 0, data: lease },
     ],
     floors: [ALLOWANCE_FLOOR, ...purse.floors],
     transfers: [
-      transfer(`${po.id}/hold`, moneyKey(purse.purse, "available"), moneyKey(purse.purse, "held"), terms.holdNanos),
-      ...allowanceTransfers(`${po.id}/allowance`, purse.allowances, terms.holdNanos, "use"),
-      transfer(`${po.id}/stake`, moneyKey(rootAccountOf(candidate.owner), "staked"), moneyKey(rootAccountOf(candidate.owner), "locked"), stakeNanos),
+      transfer(`${po.id}/hold`, moneyKey(purse.purse, "available"), moneyKey(purse.purse, "held"), hold),
+      ...allowanceTransfers(`${po.id}/allowance`, purse.allowances, hold, "use"),
+      transfer(`${po.id}/stake`, moneyKey(owner, "staked"), moneyKey(owner, "locked"), BigInt(frozen.stakeNanos)),
       ...capacityTransfers(po.id, candidate.server, order.resources, "reserve"),
     ],
     events: [
@@ -207,7 +285,7 @@ export function capacityTransfers(lease: string, server: string, resources: Reso
 export async function placeAgain(round: Round, lease: LeaseRow): Promise<Outcome | null> {
   const order = await round.get("order", lease.orderId);
   const document = await round.desk.store.document(lease.orderId);
-  if (!order || !document || order.data.lease !== lease.id) return null;
+  if (!order || !document || order.data.lease !== lease.id || lease.siblings.length > 0) return null; // the other replicas go on without it
   const parsed = parseDocumentOf(round.desk.crypto, "order", document.envelope);
   if (!parsed.ok || parsed.document.payload.expiresAt <= round.at) return null;
   const customer = await round.get("party", lease.customer);

@@ -102,6 +102,6 @@ export function planned(round: Round, plan: Plan): Planned {
 /** Signs one of the broker's own documents: purchase orders, openings, amendments and closings with one key, receipts and settlements with another. */
 export function issue<K extends Kind>(round: Round, kind: K, payload: Omit<Payload<K>, "origin" | "seen">): SignedDocument<K> {
   const { desk } = round;
-  const signer = kind === "purchase-order" || kind === "opening" || kind === "amendment" ? desk.keys.purchaseOrders : desk.keys.receipts;
+  const signer = kind === "purchase-order" || kind === "opening" || kind === "reveal" || kind === "amendment" ? desk.keys.purchaseOrders : desk.keys.receipts;
   return signDocument(desk.crypto, signer, kind, { origin: desk.config.origin, seen: null, ...payload } as unknown as Payload<K>);
 }

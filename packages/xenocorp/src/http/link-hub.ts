@@ -23,7 +23,7 @@ const SESSIONS_PER_LINK_MAX = 128;
 const EARLY_MESSAGES_MAX = 16;
 const SUBMITS_PER_SECOND = 500;
 /** What a server needs to take up a live lease again after either side was away. */
-const LIVE_KINDS = new Set<Kind>(["purchase-order", "opening", "stop", "amendment", "trace-request"]);
+const LIVE_KINDS = new Set<Kind>(["purchase-order", "opening", "stop", "amendment", "reveal", "trace-request"]);
 
 interface Link {
   pipe: Pipe;

@@ -92,6 +92,11 @@ export interface LeaseRow {
   label: string;
   jobHash: string;
   segment: boolean;
+  /** Of an order with replicas: which of them this is, and the leases of the others. */
+  slot: number;
+  siblings: string[];
+  /** The result that a replica has committed to. */
+  commitment: { result: string; revealed: boolean } | null;
   /** Where the money comes from: the customer's root account or a batch. */
   purse: string;
   account: string;
