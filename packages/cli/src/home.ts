@@ -1,4 +1,5 @@
 /** Where the command line keeps things, by the XDG rules; XENO_HOME puts all of it in one folder. Files with keys are 0600. */
+import { appendFileSync, mkdirSync } from "node:fs";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { zMarketInfo } from "@xenoservers/protocol/link";
@@ -69,8 +70,16 @@ export async function currentContext(): Promise<{ name: string; context: Context
   return { name, context };
 }
 
+/** The broker's word for every document that was sent from here, a line each. */
+export const promisesFile = (): string => path.join(home.data, "promises.jsonl");
+
 export function clientOf({ url, pins, seed, party, account }: Context): MarketClient {
-  return new MarketClient(url, pins as MarketPins, identityOf(Buffer.from(seed, "hex"), party, account));
+  const client = new MarketClient(url, pins as MarketPins, identityOf(Buffer.from(seed, "hex"), party, account));
+  client.onPromise = (promise) => {
+    mkdirSync(home.data, { recursive: true, mode: 0o700 });
+    appendFileSync(promisesFile(), `${JSON.stringify(promise)}\n`, { mode: 0o600 });
+  };
+  return client;
 }
 
 export async function openClient(): Promise<{ client: MarketClient; context: Context }> {

@@ -260,10 +260,11 @@ export function program(): Command {
     .option("--once", "look once and end")
     .action(async (url: string, options) => (await import("./verbs/witness.ts")).witness(url, options));
   xeno
-    .command("evidence <file> <file>")
-    .description("two checkpoints or receipts that contradict each other, packed into one file that convicts the broker")
+    .command("evidence [files...]")
+    .description("checkpoints, receipts or documents that contradict each other, packed into one file that convicts whoever signed them")
+    .option("--promises", "look up every promise that the broker gave this machine in its log")
     .option("--out <file>", "where it goes", "evidence.json")
-    .action(async (first: string, second: string, options) => (await import("./verbs/witness.ts")).evidence(first, second, options));
+    .action(async (files: string[], options) => (await import("./verbs/evidence.ts")).evidence(files, options));
   json(
     xeno
       .command("demo")

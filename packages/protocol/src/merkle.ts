@@ -47,6 +47,17 @@ export function rootFrom(crypto: Crypto, size: number, nodes: readonly Uint8Arra
   return size === 0 ? crypto.sha256(new Uint8Array()) : fold(crypto, nodes);
 }
 
+/** The root of a tree from the hashes of all its leaves (RFC 6962, section 2.1). */
+export function rootOfLeaves(crypto: Crypto, leaves: readonly Uint8Array[]): Uint8Array {
+  if (leaves.length === 0) return crypto.sha256(new Uint8Array());
+  let level = leaves;
+  while (level.length > 1)
+    level = Array.from({ length: Math.ceil(level.length / 2) }, (_, i) =>
+      2 * i + 1 < level.length ? nodeHash(crypto, level[2 * i]!, level[2 * i + 1]!) : level[2 * i]!,
+    );
+  return level[0]!;
+}
+
 /** Each proof hash is the fold of one group of nodes. */
 export function inclusionRefs(index: number, size: number): NodeRef[][] {
   const groups: NodeRef[][] = [];

@@ -12,6 +12,7 @@ import {
   type Envelope,
   type Kind,
   type Payload,
+  type Promised,
   type Refusal,
   type Route,
   type RouteName,
@@ -58,6 +59,8 @@ export class MarketClient {
   readonly pins: MarketPins;
   readonly identity: Identity;
   readonly crypto: Crypto = nodeCrypto;
+  /** Called with each checked promise: whoever keeps it can show later that it was not kept. */
+  onPromise: (promise: Promised) => void = () => {};
   #token: { value: string; expiresAt: number } | null = null;
 
   constructor(url: string, pins: MarketPins, identity: Identity) {
@@ -114,6 +117,7 @@ export class MarketClient {
     ) {
       throw new Error("the broker's promise for this document is not right; keep what it answered and do not trust it");
     }
+    this.onPromise(promised.data);
   }
 
   async read<N extends ReadName>(name: N, request: ReadRequest<N> = {}): Promise<RouteReply<N>> {

@@ -4,4 +4,5 @@ export { verifyReceipt, type Line, type OwnFacts, type Verification } from "./re
 export { resultProblem, stoppedAt, wasRun, type ReExecuted } from "./re-execution.ts";
 export { judge, type Judgement } from "./judgement.ts";
 export { isComparable, refereeProblem, resultDifference } from "./comparison.ts";
-export { isEvidence, packFork, verifyEvidence } from "./evidence.ts";
+export { contradictionIn, findContradiction, type Contradiction } from "./contradiction.ts";
+export { isEvidence, packBrokenPromise, packContradiction, packFork, verifyEvidence } from "./evidence.ts";

@@ -223,7 +223,8 @@ export class XenoServer {
       openingId: null,
       openedAt: null,
       durationMsMax: po.payload.durationMsMax,
-      incarnation: 1,
+      // a server that lost its disk must not say twice under one number what it does not remember
+      incarnation: Math.floor(this.#options.timers.now() / 1_000),
       lastClaim: null,
       pendingClaim: null,
       job: null,

@@ -1,16 +1,16 @@
 /**
  * `xeno witness`: watches a broker's log and cosigns each checkpoint that extends what it has cosigned before; refuses a fork and keeps the proof.
- * `xeno evidence`: packs two contradicting checkpoints. Who controls the inputs: the broker, every byte it serves.
+ * Who controls the inputs: the broker, every byte it serves.
  */
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
-import { API, cosign, fromHex, verifyCheckpoint, verifyConsistency, zReceipt, type Checkpoint, type Evidence } from "@xenoservers/protocol";
+import { API, cosign, fromHex, verifyCheckpoint, verifyConsistency, type Checkpoint, type Evidence } from "@xenoservers/protocol";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { fetchMarket, fingerprintOf, pinsOf } from "@xenoservers/sdk";
 import { packFork, type MarketPins } from "@xenoservers/verify";
 import { z } from "zod";
-import { currentContext, home, writePrivate } from "../home.ts";
+import { home, writePrivate } from "../home.ts";
 import { parseDurationMs } from "../parse.ts";
 import { UserError, print, red, say } from "../ui.ts";
 import { untilTold } from "./broker.ts";
@@ -114,26 +114,4 @@ async function look(url: string, pins: MarketPins, state: State, file: string, n
     const { error } = (await response.json().catch(() => ({ error: { code: "unavailable" } }))) as { error: { code: string; why?: string } };
     say(`cosigned ${checkpoint.size} leaves; the broker did not take it (${error.why ?? error.code})`);
   } else if (seen.kind === "extends") say(`cosigned ${checkpoint.size} leaves`);
-}
-
-/** A note as it stands, or the one inside a receipt. */
-async function noteIn(file: string): Promise<string> {
-  const text = await readFile(file, "utf8").catch(() => {
-    throw new UserError(`there is no file ${file}`);
-  });
-  try {
-    const receipt = zReceipt.safeParse(JSON.parse(text));
-    return receipt.success ? receipt.data.checkpoint : text;
-  } catch {
-    return text;
-  }
-}
-
-export async function evidence(first: string, second: string, { out }: { out: string }): Promise<void> {
-  const { context } = await currentContext();
-  const packed = packFork(nodeCrypto, context.pins.keys.checkpoints, await noteIn(first), await noteIn(second));
-  if (!packed)
-    throw new UserError("these two do not contradict each other: they are of different logs or sizes, agree, or are not signed by the pinned log key");
-  await writePrivate(path.resolve(out), JSON.stringify(packed, null, 1));
-  print(`${out} convicts the broker: anyone can check it with xeno verify ${out}`);
 }

@@ -1,0 +1,173 @@
+/** What convicts by signatures alone: brokers, servers and customers who say two things; and what must not convict the honest. */
+import { randomBytes } from "node:crypto";
+import { beforeEach, describe, expect, it } from "vitest";
+import {
+  EVIDENCE_FORMAT,
+  leafHash,
+  parseDocument,
+  rootOfLeaves,
+  signCheckpoint,
+  signDocument,
+  signPromise,
+  toBase64,
+  toHex,
+  utf8,
+  type Envelope,
+  type Kind,
+  type Payload,
+} from "@xenoservers/protocol";
+import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
+import { contradictionIn, findContradiction, packBrokenPromise, packContradiction, verifyEvidence } from "@xenoservers/verify";
+import { Harness, type ServerParty } from "../desk/harness.ts";
+import type { Identity } from "@xenoservers/sdk";
+
+let h: Harness;
+let customer: Identity;
+let server: ServerParty;
+let lease: string;
+let documents: Envelope[];
+
+beforeEach(async () => {
+  h = await Harness.open();
+  customer = await h.party(10_000_000n);
+  server = await h.server();
+  lease = (await h.submit(h.order(customer)))["lease"] as string;
+  await h.accept(server, lease);
+  await h.act(server.signer, "claim", { lease, incarnation: 5, sequence: 1, usedMs: 0, previous: (await h.lease(lease)).openingId! });
+  documents = (await h.store.documentsOf(lease)).map(({ envelope }) => envelope);
+});
+
+const of = <K extends Kind>(kind: K): Payload<K> => {
+  for (const envelope of documents) {
+    const parsed = parseDocument(nodeCrypto, envelope);
+    if (parsed.ok && parsed.document.kind === kind) return parsed.document.payload as Payload<K>;
+  }
+  throw new Error(`no ${kind}`);
+};
+const signer = { broker: () => h.keys.purchaseOrders, receipts: () => h.keys.receipts, server: () => server.signer, customer: () => customer.signer };
+const again = <K extends Kind>(by: keyof typeof signer, kind: K, over: Partial<Payload<K>>): Envelope =>
+  signDocument(nodeCrypto, signer[by](), kind, { ...of(kind), ...over } as Payload<K>).envelope;
+const convicts = (evidence: unknown): boolean => verifyEvidence(nodeCrypto, structuredClone(evidence), null).ok;
+
+describe("two documents of one signer", () => {
+  it("an honest lease holds no contradiction, and the same document twice is none", () => {
+    expect(documents.length).toBeGreaterThanOrEqual(6);
+    expect(findContradiction(nodeCrypto, documents)).toBeNull();
+    expect(findContradiction(nodeCrypto, [...documents, ...documents])).toBeNull();
+  });
+
+  it.each([
+    ["a broker that sells one slot to two servers", () => again("broker", "purchase-order", { server: `s_${"1".repeat(40)}` }), "broker"],
+    [
+      "a broker that changes the price",
+      () => again("broker", "purchase-order", { price: { ...of("purchase-order").price, vcpuNanosPerSecond: "9" } }),
+      "broker",
+    ],
+    ["a broker that opens a lease at two times", () => again("broker", "opening", { at: 1 }), "broker"],
+    ["a broker that receipts two claims as one", () => again("receipts", "claim-receipt", { usedMs: 9 }), "broker"],
+    ["a server that claims two things under one number", () => again("server", "claim", { usedMs: 9 }), "server"],
+    ["a customer that orders two things under one client id", () => again("customer", "order", { durationMsMax: 5 }), "customer"],
+  ])("convicts %s", (_name, lie, who) => {
+    const pair = findContradiction(nodeCrypto, [...documents, lie()]);
+    expect(pair).not.toBeNull();
+    expect(contradictionIn(nodeCrypto, ...pair!)).toMatchObject({ who });
+    const evidence = packContradiction(...pair!);
+    expect(convicts(evidence)).toBe(true);
+    const changed = structuredClone(evidence);
+    changed.second.payload = changed.second.payload.replace(/^(.{20})(.)/, (_all, head: string, letter: string) => head + (letter === "A" ? "B" : "A"));
+    expect(convicts(changed)).toBe(false);
+    expect(convicts(packContradiction(pair![0], pair![0]))).toBe(false);
+  });
+
+  it("convicts a server of two results that differ, and not one that ran the job again", () => {
+    const zero = "00".repeat(32);
+    const result: Payload<"result"> = {
+      origin: h.origin,
+      seen: null,
+      lease,
+      server: server.id,
+      jobHash: zero,
+      engine: "e",
+      reason: "completed",
+      exitCode: 0,
+      usedMs: 1,
+      lastClaim: zero,
+      fuel: "1",
+      memoryHash: zero,
+      outputDigest: zero,
+      stdoutDigest: zero,
+      stderrDigest: zero,
+      stateRoot: null,
+      nonce: zero,
+      detail: "",
+    };
+    const sign = (over: Partial<Payload<"result">>): Envelope => signDocument(nodeCrypto, server.signer, "result", { ...result, ...over }).envelope;
+    expect(findContradiction(nodeCrypto, [sign({}), sign({ nonce: toHex(randomBytes(32)), usedMs: 7 })])).toBeNull();
+    expect(findContradiction(nodeCrypto, [sign({}), sign({ stdoutDigest: "11".repeat(32) })])).not.toBeNull();
+  });
+
+  it("does not convict a server that lost its disk: it goes on under another incarnation", () => {
+    const after = again("server", "claim", { incarnation: 6, usedMs: 9 });
+    expect(findContradiction(nodeCrypto, [...documents, after])).toBeNull();
+  });
+
+  it("does not convict anyone by what another key signed", () => {
+    const stranger = createSigner(randomBytes(32));
+    const forged = signDocument(nodeCrypto, stranger, "claim", { ...of("claim"), usedMs: 9 }).envelope;
+    expect(findContradiction(nodeCrypto, [...documents, forged])).toBeNull();
+  });
+});
+
+describe("one slot opened twice", () => {
+  it("convicts the broker by both purchase orders and openings", () => {
+    const [po, opening] = (["purchase-order", "opening"] as const).map((kind) => documents.find((envelope) => envelope.payloadType.includes(`.${kind}.`))!) as [
+      Envelope,
+      Envelope,
+    ];
+    const second = signDocument(nodeCrypto, h.keys.purchaseOrders, "purchase-order", { ...of("purchase-order"), attempt: 2 });
+    const secondOpening = signDocument(nodeCrypto, h.keys.purchaseOrders, "opening", { ...of("opening"), lease: second.id }).envelope;
+    const evidence = { format: EVIDENCE_FORMAT, kind: "sold-twice", documents: [po, opening, second.envelope, secondOpening] };
+    expect(convicts(evidence)).toBe(true);
+    expect(convicts({ ...evidence, documents: [po, opening, po, opening] })).toBe(false);
+    expect(convicts({ ...evidence, documents: [po, opening, second.envelope, opening] })).toBe(false);
+  });
+});
+
+describe("a promise", () => {
+  const origin = "test/market";
+  const checkpoints = createSigner(randomBytes(32));
+  const receipts = createSigner(randomBytes(32));
+  const leaf = (at: number, what: string): Uint8Array => utf8(JSON.stringify({ at, what }));
+  const hash = (bytes: Uint8Array): string => toHex(leafHash(nodeCrypto, bytes));
+  const noteOf = (leaves: Uint8Array[]): string =>
+    signCheckpoint(nodeCrypto, checkpoints, {
+      origin: `${origin}/log/1`,
+      size: leaves.length,
+      root: toHex(
+        rootOfLeaves(
+          nodeCrypto,
+          leaves.map((each) => leafHash(nodeCrypto, each)),
+        ),
+      ),
+    });
+  const mine = leaf(1_000, "mine");
+  const promise = signPromise(receipts, origin, hash(mine), 1_500);
+  const pack = (leaves: Uint8Array[], given = promise) => packBrokenPromise(nodeCrypto, checkpoints.publicKey, given, noteOf(leaves), leaves, toBase64);
+
+  it("that was kept, or whose time is not over in the log, convicts nobody", () => {
+    expect(pack([leaf(900, "a"), mine, leaf(2_000, "b")])).toBeNull();
+    expect(pack([leaf(900, "a"), leaf(1_400, "b")])).toBeNull();
+  });
+
+  it.each([
+    ["that was dropped", [leaf(900, "a"), leaf(2_000, "b"), leaf(2_100, "c")]],
+    ["that was merged after later documents", [leaf(900, "a"), leaf(2_000, "b"), mine]],
+  ])("%s convicts the broker", (_name, leaves) => {
+    const evidence = pack(leaves)!;
+    expect(convicts(evidence)).toBe(true);
+    expect(convicts({ ...evidence, leaves: evidence.leaves.slice(1) })).toBe(false);
+    expect(convicts({ ...evidence, promise: { ...promise, mergeBy: 1 } })).toBe(false);
+    expect(convicts({ ...evidence, later: { ...evidence.later, index: 0 } })).toBe(false);
+    expect(pack(leaves, signPromise(createSigner(randomBytes(32)), "another/market", promise.leaf, 1_500))).toBeNull();
+  });
+});
