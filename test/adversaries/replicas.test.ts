@@ -128,23 +128,26 @@ describe("commit before reveal", () => {
     expect(await h.submit(await resultOf(thief, { reason: "server-failed", exitCode: null }))).toMatchObject({ code: "result_mismatch" });
   });
 
-  it("treats a commitment that is never opened as a wrong result: no pay, and the stake goes to the customer", async () => {
+  it("pays nothing for a commitment that is never opened, and marks it as a failure; silence takes no stake", async () => {
     const [honest, hider] = (await opened(2)) as [Replica, Replica];
     const right = await resultOf(honest);
     await commit(honest, right.id);
     await commit(hider, (await resultOf(hider)).id);
     await h.submit(right);
     const before = await h.balance(`${customer.account}/available`);
-    const { holdNanos, stakeNanos } = await h.lease(hider.lease);
+    const { holdNanos } = await h.lease(hider.lease);
     await h.later(60_000);
     expect((await h.lease(hider.lease)).end).toMatchObject({ reason: "not-revealed", blame: "owner", dueNanos: "0" });
     expect(await h.balance(`${customer.account}/available`)).toBe(before + BigInt(holdNanos));
     await h.later(600_000);
-    expect(await h.balance(`${customer.account}/available`)).toBe(before + BigInt(holdNanos) + BigInt(stakeNanos));
-    expect(await h.balance(`${hider.server.owner.account}/staked`)).toBe(STAKE - BigInt(stakeNanos));
+    expect(await h.balance(`${customer.account}/available`)).toBe(before + BigInt(holdNanos));
+    expect(await h.balance(`${hider.server.owner.account}/staked`)).toBe(STAKE);
     expect(await h.balance(`${honest.server.owner.account}/staked`)).toBe(STAKE);
     const record = async ({ server }: Replica) => (await h.store.load("party", [server.owner.party])).get(server.owner.party)!.data.record;
-    expect([await record(hider), await record(honest)]).toMatchObject([{ convicted: 1 }, { convicted: 0, completed: 1 }]);
+    expect([await record(hider), await record(honest)]).toMatchObject([
+      { convicted: 0, ownerFailures: 1 },
+      { convicted: 0, completed: 1 },
+    ]);
   });
 
   it("goes on without a replica that failed, vanished or never accepted", async () => {

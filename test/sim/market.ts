@@ -1,8 +1,20 @@
 /** One simulated market: production desk, hub, runner and session on a seeded clock, rng and network; the auditor after every commit. */
 import { audit, auditQuiet, Network, Random, SimClock, type Snapshot } from "@xenoservers/testkit";
-import { canonicalBytes, refuse, signDocument, toHex, type Crypto, type Json, type Kind, type Payload, type RouteReply } from "@xenoservers/protocol";
+import {
+  canonicalBytes,
+  refuse,
+  signDocument,
+  toHex,
+  type Crypto,
+  type Envelope,
+  type Json,
+  type Kind,
+  type Payload,
+  type RouteReply,
+  serverIdOf,
+} from "@xenoservers/protocol";
 import { channelKeyPair } from "@xenoservers/protocol/channel";
-import type { LinkAnswer, LinkClient, MarketInfo } from "@xenoservers/protocol/link";
+import type { LinkAnswer, LinkClient, MarketInfo, Pipe, Timers } from "@xenoservers/protocol/link";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { LeaseSession, MarketClient, RefusedError, buildJob, bytesBlob, checkBound, identityOf, openLink, signOrder, type ReadName } from "@xenoservers/sdk";
 import {
@@ -24,9 +36,10 @@ import {
   type Reads,
   type Store,
 } from "@xenoservers/xenocorp/parts";
-import { XenoServer } from "@xenoservers/xenoserver";
+import { CHEATS, XenoServer, cheatingDriver } from "@xenoservers/xenoserver";
 import { createMemoryJournal } from "@xenoservers/xenoserver/journal-memory";
 import { createSimDriver, type SimDriver } from "@xenoservers/xenoserver/sim";
+import { doubt } from "./doubt.ts";
 
 export interface SimOptions {
   seed: number;
@@ -37,7 +50,8 @@ export interface SimOptions {
 
 const START = 1_800_000_000_000;
 const FAULTS_MS = 180_000;
-const END_MS = 600_000;
+/** The longest dispute over the longest job that is doubted is over by then. */
+const END_MS = 720_000;
 const DAEMON_DOWN_MS_MAX = 20_000;
 
 interface SimServer {
@@ -50,6 +64,13 @@ interface SimServer {
 class SimClient extends MarketClient {
   reads: (() => Reads | null) | null = null;
   viaLink: LinkClient | null = null;
+  via: (() => Promise<Pipe>) | null = null;
+  override connect(): Promise<Pipe> {
+    return this.via!();
+  }
+  override submit(envelope: Envelope): Promise<LinkAnswer> {
+    return this.viaLink!.submit(envelope);
+  }
   override async read<N extends ReadName>(name: N, request: object = {}): Promise<RouteReply<N>> {
     const reads = this.reads?.();
     if (!reads) throw new RefusedError(refuse("unavailable"));
@@ -80,7 +101,17 @@ export interface SimResult {
   problem: string | null;
   leases: LeaseRow[];
   digest: string;
+  /** How many results were convicted, and of which the cheating owner was the author. */
+  convicted: number;
 }
+
+/** What a simulated guest can be made to lie about. */
+const SIM_CHEATS = ["wrong-output", "inflated-fuel", "truncated-run", "invented-result"] as const;
+const STAKE = 100_000_000n;
+const SERVERS = 3;
+/** The operator's own machine is the market's referee; the second owner cheats on every other seed. */
+const REFEREE = 2;
+const CHEAT = 1;
 
 export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions): Promise<SimResult> {
   const random = new Random(seed);
@@ -123,6 +154,7 @@ export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions)
     origin: config.origin,
     keys: { purchaseOrders: keys.purchaseOrders.publicKey, checkpoints: keys.checkpoints.publicKey, receipts: keys.receipts.publicKey },
   };
+  const referees: string[] = [];
   let desk: Desk | null = null;
   let reads: Reads | null = null;
   let incarnation = 0;
@@ -140,7 +172,7 @@ export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions)
       operatorKey: operator.publicKey,
       epoch: 1,
       feeBasisPoints: 500,
-      referees: [],
+      referees,
       witnesses: [],
       mergeDelayMs: config.mergeDelayMs,
       timings,
@@ -185,8 +217,15 @@ export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions)
 
   // --- servers --------------------------------------------------------------------------------------------------------------------------
   const servers: SimServer[] = [];
-  for (let i = 0; i < 2; i++) {
+  const owners: string[] = [];
+  const serverIds: string[] = [];
+  let refereeKey: string | null = null;
+  const cheat = seed % 2 === 1 ? CHEATS[random.pick(SIM_CHEATS)]! : null;
+  for (let i = 0; i < SERVERS; i++) {
     const owner = await party(`owner ${i}`);
+    owners.push(owner.party);
+    await must(operator, "credit", { party: owner.party, amountNanos: STAKE.toString(), source: "operator", reference: "", clientId: toHex(random.bytes(16)) });
+    await must(owner.signer, "stake", { party: owner.party, amountNanos: STAKE.toString(), direction: "deposit", clientId: toHex(random.bytes(16)) });
     const signer = createSigner(random.bytes(32));
     await must(owner.signer, "key-grant", {
       party: owner.party,
@@ -197,6 +236,8 @@ export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions)
       maxSpendPerDayNanos: null,
       expiresAt: null,
     });
+    if (i === REFEREE) refereeKey = signer.publicKey;
+    else serverIds.push(serverIdOf(crypto, signer.publicKey));
     const host = `server ${i}`;
     const journal = createMemoryJournal();
     const driver = createSimDriver(clock);
@@ -213,7 +254,7 @@ export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions)
           pins: () => pins,
           timers: clock,
           journal,
-          driver,
+          driver: i === CHEAT && cheat ? cheatingDriver(cheat, driver) : driver,
           retainMs: 3_600_000,
           log: (what, facts) => trace(`${clock.now() - START} ${host}: ${what} ${JSON.stringify(facts).slice(0, 160)}`),
           owner: owner.party,
@@ -239,6 +280,13 @@ export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions)
     });
   }
   for (const server of servers) server.start();
+  clock.after(3_000, () => void nameReferee());
+  async function nameReferee(): Promise<void> {
+    const server = serverIdOf(crypto, refereeKey!);
+    const answer = desk && (await act(operator, "referee", { server, active: true, clientId: toHex(random.bytes(16)) }));
+    if (answer?.ok) referees.push(server);
+    else clock.after(1_000, () => void nameReferee());
+  }
 
   // --- customers ------------------------------------------------------------------------------------------------------------------------
   const sessions: LeaseSession[] = [];
@@ -248,6 +296,8 @@ export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions)
     const client = new SimClient("sim:", pins, identity);
     client.reads = () => reads;
     (client as { crypto: Crypto }).crypto = crypto;
+    (client as { timers: Timers }).timers = clock;
+    client.via = () => network.connect(`customer ${i}`);
     const own: LeaseSession[] = [];
     const link = openLink(
       client,
@@ -255,13 +305,16 @@ export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions)
       () => network.connect(`customer ${i}`),
       clock,
     );
+    client.viaLink = link;
     for (let j = 0; j < 3; j++) {
       clock.after(random.between(500, 120_000), () => void order());
       const order = async (): Promise<void> => {
         const kind = random.chance(0.1) ? "fail" : "run";
+        const replicas = random.chance(0.25) ? 2 : 1;
+        const assured = replicas > 1 || random.chance(0.3);
         const job = buildJob({
           module: bytesBlob(random.bytes(200)),
-          args: [kind, String(random.between(0, 90_000)), String(random.between(0, 3)), "x".repeat(random.between(0, 50))],
+          args: [kind, String(random.between(0, assured ? 6_000 : 90_000)), String(random.between(0, 3)), "x".repeat(random.between(0, 50))],
           env: [],
           mounts: [],
           stdin: bytesBlob(new Uint8Array()),
@@ -275,27 +328,30 @@ export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions)
           client,
           {
             resources: { vcpu: random.between(1, 2), memoryMib: 256, diskMib: 64 },
-            conditions: [],
-            terms: random.pick(["on-result", "by-interval"] as const),
-            assurance: "isolated",
+            conditions: assured && replicas === 1 ? [{ key: "server", op: "=", value: random.pick(serverIds) }] : [],
+            terms: assured ? "on-result" : random.pick(["on-result", "by-interval"] as const),
+            assurance: assured ? "replicated" : "isolated",
             on: "market",
             maxPriceNanosPerHour: null,
             durationMsMax: random.between(1_000, 120_000),
             fuelMax: BigInt(job.spec.fuelMax),
-            budgetNanos: BigInt(random.between(1, 200_000)),
+            budgetNanos: BigInt(random.between(1, assured ? 20_000_000 : 200_000)),
             label: "",
+            replicas,
           },
           job.jobHash,
         );
-        const envelope = signDocument(crypto, identity.signer, "order", { ...document.payload, expiresAt: clock.now() + 600_000 });
-        const answer = await link.submit(envelope.envelope);
-        trace(`${clock.now() - START} order ${kind}: ${answer.ok ? "bound" : answer.code}`);
+        const answer = await link.submit(document.envelope);
+        trace(`${clock.now() - START} order ${kind}${replicas > 1 ? ", two replicas" : ""}: ${answer.ok ? "bound" : answer.code}`);
         if (!answer.ok) return;
-        const bound = checkBound(client, envelope.id, answer.answer["purchaseOrder"]);
+        const slots = (answer.answer["replicas"] as { purchaseOrder: unknown }[] | undefined) ?? [{ purchaseOrder: answer.answer["purchaseOrder"] }];
+        const bound = slots.map(({ purchaseOrder }) => checkBound(client, document.id, purchaseOrder));
         if (random.chance(0.1)) return; // a customer who vanishes before a byte was sent
-        const session = new LeaseSession(client, bound, job, {}, link, { stdout: 0, stderr: 0 }, clock);
-        own.push(session);
-        sessions.push(session);
+        const mine = bound.map((each) => new LeaseSession(client, each, job, {}, link, { stdout: 0, stderr: 0 }, clock));
+        own.push(...mine);
+        sessions.push(...mine);
+        if (assured && random.chance(0.8)) void doubt(client, mine, document.payload, job, (what) => trace(`${clock.now() - START} ${what}`));
+        const session = random.pick(mine);
         if (random.chance(0.25))
           clock.after(
             random.between(1_000, 60_000),
@@ -327,13 +383,23 @@ export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions)
     });
   }
   clock.after(FAULTS_MS + 20_000, () => network.heal());
+  // what was objected to and never brought before the referee is the operator's to decide
+  clock.after(END_MS - 60_000, () => void ruleAll());
+  async function ruleAll(): Promise<void> {
+    const { leases } = await snapshot();
+    for (const { id, state, trace: traced, end } of leases)
+      if (state === "disputed" && !traced) await act(operator, "ruling", { lease: id, ownerNanos: end!.ownerNanos, reason: "nobody followed up" });
+  }
 
   await clock.runUntil(START + END_MS, () => problem !== null);
   for (const session of sessions) session.close();
   const last = await snapshot();
-  problem ??= auditQuiet(last) ?? ownersLoss(last.leases, servers);
+  const parties = await memory.load("party", owners);
+  const convictions = owners.map((owner) => parties.get(owner)!.data.record.convicted);
+  const wronged = convictions.findIndex((count, i) => count > 0 && !(i === CHEAT && cheat !== null));
+  problem ??= auditQuiet(last) ?? ownersLoss(last.leases, servers) ?? (wronged < 0 ? null : `owner ${wronged}, who is honest, was convicted`);
   const facts = last.leases.map(({ id: _, ...lease }) => [lease.state, lease.end?.reason ?? "", lease.end?.dueNanos ?? "", lease.attempt]);
-  return { problem, leases: last.leases, digest: toHex(nodeCrypto.sha256(canonicalBytes(facts as Json))) };
+  return { problem, leases: last.leases, digest: toHex(nodeCrypto.sha256(canonicalBytes(facts as Json))), convicted: convictions[CHEAT]! };
 
   /**
    * PROTOCOL section 10, by interval: unpaid work is at most I + G (and the margin before the broker gives up), and the time that the owner's own

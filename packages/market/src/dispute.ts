@@ -7,7 +7,7 @@ export const SEGMENT_DISPUTE_FUEL_MIN = FUEL_PER_GUEST_SECOND / 2n;
 /** Whatever the job, for building it anew and for the way. */
 const ANSWER_BASE_MS = 120_000;
 /** A run with checkpoints on a busy machine, beside what the guest's own clock says. */
-const SLOWER_THAN_GUEST_CLOCK = 20n;
+const SLOWER_THAN_GUEST_CLOCK = 10n;
 
 /** How long a server may take to run a job of so much fuel again with checkpoints; log time. */
 export function traceWithinMs(fuel: bigint): number {

@@ -20,7 +20,8 @@ import {
   type RouteQueryInput,
   type RouteReply,
 } from "@xenoservers/protocol";
-import { toRefusal, zMarketInfo, type LinkAnswer, type MarketInfo } from "@xenoservers/protocol/link";
+import { systemTimers, toRefusal, zMarketInfo, type LinkAnswer, type MarketInfo, type Pipe, type Timers } from "@xenoservers/protocol/link";
+import { connectPipe } from "@xenoservers/protocol/websocket";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { MarketPins } from "@xenoservers/verify";
 import type { Identity } from "./identity.ts";
@@ -59,6 +60,7 @@ export class MarketClient {
   readonly pins: MarketPins;
   readonly identity: Identity;
   readonly crypto: Crypto = nodeCrypto;
+  readonly timers: Timers = systemTimers;
   /** Called with each checked promise: whoever keeps it can show later that it was not kept. */
   onPromise: (promise: Promised) => void = () => {};
   #token: { value: string; expiresAt: number } | null = null;
@@ -71,6 +73,15 @@ export class MarketClient {
 
   sign<K extends Kind>(kind: K, payload: Omit<Payload<K>, "origin" | "seen">) {
     return signDocument(this.crypto, this.identity.signer, kind, { origin: this.pins.origin, seen: null, ...payload } as unknown as Payload<K>);
+  }
+
+  /** A way to the broker for links. */
+  connect(): Promise<Pipe> {
+    return connectPipe(this.url);
+  }
+
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => this.timers.after(ms, resolve));
   }
 
   newId(): string {
@@ -100,7 +111,7 @@ export class MarketClient {
         return { ok: true, answer };
       }
       if ((refusal.code !== "unavailable" && refusal.code !== "rate_limited") || attempt >= TRIES) return refusal;
-      await new Promise((resolve) => setTimeout(resolve, WAIT_MS * 2 ** attempt));
+      await this.sleep(WAIT_MS * 2 ** attempt);
     }
   }
 
@@ -138,7 +149,7 @@ export class MarketClient {
         const again = refusal.code === "bad_token" || refusal.code === "unavailable" || refusal.code === "rate_limited";
         if (!again || attempt >= TRIES) throw new RefusedError(refusal);
       }
-      await new Promise((resolve) => setTimeout(resolve, WAIT_MS * attempt));
+      await this.sleep(WAIT_MS * attempt);
     }
   }
 
@@ -155,7 +166,7 @@ export class MarketClient {
 
   async #session(needed: boolean): Promise<string | null> {
     if (!needed && !this.#token) return null;
-    if (this.#token && this.#token.expiresAt > Date.now() + RENEW_BEFORE_MS) return this.#token.value;
+    if (this.#token && this.#token.expiresAt > this.timers.now() + RENEW_BEFORE_MS) return this.#token.value;
     return this.login();
   }
 

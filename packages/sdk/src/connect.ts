@@ -1,14 +1,13 @@
 /** Opens the broker's link as a client's identity. */
-import { LinkClient, systemTimers, type LinkOptions } from "@xenoservers/protocol/link";
-import { connectPipe } from "@xenoservers/protocol/websocket";
+import { LinkClient, type LinkOptions } from "@xenoservers/protocol/link";
 import type { MarketClient } from "./client.ts";
 
 /** A link that logs in as the client's identity, to the pinned market only. */
 export function openLink(
   client: MarketClient,
   handlers: Pick<LinkOptions, "onUp" | "onDown" | "onEvent" | "onRefused">,
-  connect = () => connectPipe(client.url),
-  timers = systemTimers,
+  connect = () => client.connect(),
+  timers = client.timers,
 ): LinkClient {
   const link = new LinkClient({
     connect,

@@ -66,7 +66,7 @@ async function refereeRun(client: MarketClient, order: Payload<"order">, job: Bu
 function openSession(client: MarketClient, bound: BoundOrder, job: BuiltJob | null): { session: LeaseSession; close(): void } {
   let opened: LeaseSession | null = null;
   const link = openLink(client, { onUp: () => opened?.hint(), onEvent: (event) => opened?.hint(event) });
-  const session = (opened = new LeaseSession(client, bound, job, {}, link));
+  const session = (opened = new LeaseSession(client, bound, job, {}, link, undefined, client.timers));
   return {
     session,
     close() {
@@ -113,7 +113,7 @@ async function askForTrace(client: MarketClient, lease: string, step: bigint): P
     const parsed = stored && parseDocumentOf(client.crypto, "trace", stored.envelope);
     if (parsed?.ok) return parsed.document.payload;
     if ((await client.read("lease", { params: { id: lease } })).state === "final") return null;
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    await client.sleep(POLL_MS);
   }
 }
 

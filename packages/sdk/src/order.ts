@@ -81,7 +81,7 @@ export function signOrder(client: MarketClient, wanted: Wanted, jobHash: string)
     fuelMax: wanted.fuelMax.toString(),
     budgetNanos: wanted.budgetNanos.toString(),
     replicas: wanted.replicas ?? 1,
-    expiresAt: Date.now() + ORDER_VALID_MS,
+    expiresAt: client.timers.now() + ORDER_VALID_MS,
     label: wanted.label,
     channelKey: toHex(client.identity.channelKey.publicKey),
   });

@@ -6,9 +6,9 @@ const POLL_MS = 50;
 
 /** The receipt once all of it is in the log, or as it stands after `withinMs`. */
 export async function fetchReceipt(client: MarketClient, lease: string, withinMs = 5_000): Promise<Receipt> {
-  for (const deadline = Date.now() + withinMs; ;) {
+  for (const deadline = client.timers.now() + withinMs; ;) {
     const receipt = await client.read("receipt", { params: { id: lease } });
-    if (receipt.documents.every(({ index }) => index !== null) || Date.now() > deadline) return receipt;
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    if (receipt.documents.every(({ index }) => index !== null) || client.timers.now() > deadline) return receipt;
+    await client.sleep(POLL_MS);
   }
 }

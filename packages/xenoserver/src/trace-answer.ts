@@ -8,6 +8,7 @@ import type { LeaseRecord } from "./journal.ts";
 import type { RunnerWorld } from "./runner-world.ts";
 
 /** The longest a second run may take; the deadline of the market is shorter. */
+const NO_CHECKPOINTS = "this job has no checkpoints";
 const RUN_MS_MAX = 7 * 86_400_000;
 
 export class TraceAnswer {
@@ -49,7 +50,7 @@ export class TraceAnswer {
     const ending = await this.#run(step, job);
     const roots = ending.kind === "result" ? ending.roots : null;
     const trace = { lease, server, request: request.id, jobHash: this.#jobHash, engine: driver.engine, step, roots: roots ?? [] };
-    const detail = roots ? "" : ending.detail.replaceAll(/\p{Cc}/gu, " ").slice(0, 400);
+    const detail = roots ? "" : (ending.detail || NO_CHECKPOINTS).replaceAll(/\p{Cc}/gu, " ").slice(0, 400);
     return signDocument(crypto, signer, "trace", { origin: this.#po.origin, seen: null, ...trace, detail }).envelope;
   }
 

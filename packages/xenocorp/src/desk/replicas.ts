@@ -2,12 +2,12 @@
  * Replicas of one order: each commits to its result before any is shown. Results may be shown once every replica has committed or ended. Who controls the
  * inputs: the servers (commitments); the siblings are the broker's own record.
  */
-import { REVEAL_CHECK_MS, isLive, moneyKey } from "@xenoservers/market";
-import { refuse, rootAccountOf, type SignedDocument } from "@xenoservers/protocol";
+import { REVEAL_CHECK_MS, isLive } from "@xenoservers/market";
+import { refuse, type SignedDocument } from "@xenoservers/protocol";
 import type { LeaseRow, Put, Versioned } from "../store/store.ts";
 import type { PartyCaller } from "./caller.ts";
-import { release, settleLease } from "./leases.ts";
-import { issue, planned, transfer, type Effect, type Filed, type Outcome } from "./outcome.ts";
+import { settleLease } from "./leases.ts";
+import { issue, planned, type Effect, type Filed, type Outcome } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
 interface Revealed {
@@ -53,7 +53,7 @@ export async function commitResult(round: Round, document: SignedDocument<"commi
   });
 }
 
-/** A committed replica waits for the others; one that may show its result and does not is held to have had a wrong one. */
+/** A committed replica waits for the others; one that may show its result and does not has none. Its silence may be the network's, so no stake is taken. */
 export async function commitmentDue(round: Round, found: Versioned<LeaseRow>): Promise<Outcome> {
   const { data: lease, version } = found;
   if (lease.commitment!.revealed) return settleLease(round, found, "not-revealed", null);
@@ -61,12 +61,4 @@ export async function commitmentDue(round: Round, found: Versioned<LeaseRow>): P
   const id = `reveal/${lease.id}/${version}`;
   const waiting: Put[] = [{ kind: "lease", id: lease.id, expect: version, data: { ...lease, deadlineAt: round.at + REVEAL_CHECK_MS } }];
   return planned(round, { id, filed: revealed?.filed ?? [], puts: revealed?.puts ?? waiting, effects: revealed?.effects ?? [] });
-}
-
-/** The stake of a replica that hid what it had committed to goes to the customer. */
-export function hiddenResultDue(round: Round, found: Versioned<LeaseRow>): Promise<Outcome> {
-  const { data: lease } = found;
-  const [from, to] = [moneyKey(rootAccountOf(lease.owner), "locked"), moneyKey(rootAccountOf(lease.customer), "available")];
-  const stake = transfer(`${lease.id}/slash`, from, to, BigInt(lease.stakeNanos));
-  return release(round, found, 0n, { id: `final/${lease.id}`, filed: [] }, {}, { judgement: "wrong", deposit: "customer", stake, answer: {} });
 }

@@ -3,7 +3,7 @@ import type { EndReason } from "@xenoservers/market";
 import { closeBatch, sweepBatch } from "./accounts.ts";
 import { lapse, release, settleLease } from "./leases.ts";
 import { placeAgain } from "./orders.ts";
-import { commitmentDue, hiddenResultDue } from "./replicas.ts";
+import { commitmentDue } from "./replicas.ts";
 import type { Outcome } from "./outcome.ts";
 import { traceDue } from "./traces.ts";
 import type { LeaseRow } from "../store/store.ts";
@@ -27,7 +27,6 @@ export async function leaseDue(round: Round, id: string): Promise<Outcome | null
       if (lease.data.commitment) return commitmentDue(round, lease);
       return settleLease(round, lease, silenceReason(lease.data), null);
     case "settled":
-      if (lease.data.end!.reason === "not-revealed") return hiddenResultDue(round, lease);
       return release(round, lease, BigInt(lease.data.end!.ownerNanos), { id: `final/${id}`, filed: [] });
     case "disputed":
       return lease.data.trace ? traceDue(round, lease) : null;
