@@ -3,6 +3,7 @@ import { audit, auditQuiet, Network, Random, SimClock, type Snapshot } from "@xe
 import {
   canonicalBytes,
   refuse,
+  rootAccountOf,
   signDocument,
   toHex,
   type Crypto,
@@ -396,8 +397,10 @@ export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions)
   const last = await snapshot();
   const parties = await memory.load("party", owners);
   const convictions = owners.map((owner) => parties.get(owner)!.data.record.convicted);
-  const wronged = convictions.findIndex((count, i) => count > 0 && !(i === CHEAT && cheat !== null));
-  problem ??= auditQuiet(last) ?? ownersLoss(last.leases, servers) ?? (wronged < 0 ? null : `owner ${wronged}, who is honest, was convicted`);
+  const isHonest = (i: number): boolean => i !== CHEAT || cheat === null;
+  const stakes = owners.map((owner) => last.balances.get(`${rootAccountOf(owner)}/staked`) ?? 0n);
+  const wronged = owners.findIndex((_, i) => isHonest(i) && (convictions[i]! > 0 || stakes[i] !== STAKE));
+  problem ??= auditQuiet(last) ?? ownersLoss(last.leases, servers) ?? (wronged < 0 ? null : `owner ${wronged}, who is honest, was convicted or lost stake`);
   const facts = last.leases.map(({ id: _, ...lease }) => [lease.state, lease.end?.reason ?? "", lease.end?.dueNanos ?? "", lease.attempt]);
   return { problem, leases: last.leases, digest: toHex(nodeCrypto.sha256(canonicalBytes(facts as Json))), convicted: convictions[CHEAT]! };
 

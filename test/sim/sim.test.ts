@@ -24,6 +24,10 @@ describe("the simulated market", () => {
       if (find(change, "/hold")) change.floors.push({ key: change.transfers[0]!.debit, floor: null });
       change.transfers = change.transfers.filter(({ id }) => !id.endsWith("/hold"));
     },
+    "an honest owner who loses its stake": (change) => {
+      const back = find(change, "/stake-back");
+      if (back && back.amount > 0n) back.credit = "sink/payout";
+    },
     "a customer who pays for a failed server": (change) => {
       for (const put of change.puts) {
         if (put.kind !== "lease") continue;
