@@ -17,7 +17,7 @@ import {
   type Payload,
 } from "@xenoservers/protocol";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
-import { contradictionIn, findContradiction, packBrokenPromise, packContradiction, verifyEvidence } from "@xenoservers/verify";
+import { checkPurchaseOrder, contradictionIn, findContradiction, packBrokenPromise, packContradiction, verifyEvidence } from "@xenoservers/verify";
 import { Harness, type ServerParty } from "../desk/harness.ts";
 import type { Identity } from "@xenoservers/sdk";
 
@@ -26,6 +26,7 @@ let customer: Identity;
 let server: ServerParty;
 let lease: string;
 let documents: Envelope[];
+const zero = "00".repeat(32);
 
 beforeEach(async () => {
   h = await Harness.open();
@@ -80,7 +81,6 @@ describe("two documents of one signer", () => {
   });
 
   it("convicts a server of two results that differ, and not one that ran the job again", () => {
-    const zero = "00".repeat(32);
     const result: Payload<"result"> = {
       origin: h.origin,
       seen: null,
@@ -115,6 +115,19 @@ describe("two documents of one signer", () => {
     const stranger = createSigner(randomBytes(32));
     const forged = signDocument(nodeCrypto, stranger, "claim", { ...of("claim"), usedMs: 9 }).envelope;
     expect(findContradiction(nodeCrypto, [...documents, forged])).toBeNull();
+  });
+});
+
+describe("an order", () => {
+  it("cannot be denied by its customer, nor made up by the broker", () => {
+    const pins = { origin: h.origin, keys: { purchaseOrders: h.keys.purchaseOrders.publicKey, checkpoints: zero, receipts: zero } };
+    const sold = documents.find((envelope) => envelope.payloadType.includes(".purchase-order."))!;
+    const checked = checkPurchaseOrder(nodeCrypto, pins, sold);
+    expect(checked).toMatchObject({ ok: true, order: { keyid: customer.signer.publicKey } });
+    const madeUp = signDocument(nodeCrypto, h.keys.purchaseOrders, "order", { ...of("order"), budgetNanos: "999" });
+    const forged = { ...madeUp.envelope, signatures: [{ ...madeUp.envelope.signatures[0], keyid: customer.signer.publicKey }] as Envelope["signatures"] };
+    const po = signDocument(nodeCrypto, h.keys.purchaseOrders, "purchase-order", { ...of("purchase-order"), order: forged, orderId: madeUp.id });
+    expect(checkPurchaseOrder(nodeCrypto, pins, po.envelope)).toMatchObject({ ok: false, why: expect.stringContaining("bad_signature") });
   });
 });
 

@@ -4,7 +4,7 @@ import { parseDocumentOf, rootAccountOf, type Payload } from "@xenoservers/proto
 import { moneyKey } from "@xenoservers/market";
 import { disputeResults, fetchReceipt, type MarketClient } from "@xenoservers/sdk";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { verifyReceipt, type ReExecuted } from "@xenoservers/verify";
+import { resultDifference, verifyReceipt, type ReExecuted } from "@xenoservers/verify";
 import { CHEATS, cheatingDriver, replayingDriver } from "@xenoservers/xenoserver";
 import { orderAndFollow, pythonJob, startMarket, type TestMarket } from "../process/market.ts";
 
@@ -94,6 +94,34 @@ it("convicts an owner who hands in an earlier job's result again", async () => {
   expect(lease.end).toMatchObject({ reason: "completed", exitCode: 0 });
   const { verdicts } = await disputeResults(market.customer, [lease.id], order, job, BUDGET);
   expect(verdicts.get(lease.id)).toMatchObject({ owner: owner.identity.party, why: expect.stringContaining("standard output") });
+});
+
+it("does not notice two owners who agree on one lie by comparing them, and convicts both once the job is run again", async () => {
+  const pair = await Promise.all(
+    ["one", "another"].map(async (name) => {
+      const owner = await stakedOwner(`colluding ${name}`);
+      const { server } = await market.addServer(`colluding ${name}`, owner, { wrapDriver: (driver) => cheatingDriver(CHEATS["wrong-output"]!, driver) });
+      return { owner, server };
+    }),
+  );
+  const job = await pythonJob(SOURCE, { fuelMax: FUEL });
+  const leases = [];
+  let order: Payload<"order"> | null = null;
+  const results: Payload<"result">[] = [];
+  for (const { server } of pair) {
+    const run = await orderAndFollow(market.customer, job, onServer(server.id));
+    leases.push((await run.end()).lease.id);
+    const { documents } = await fetchReceipt(market.customer, leases.at(-1)!, 10_000);
+    const [ordered, result] = (["order", "result"] as const).map((kind) =>
+      parseDocumentOf(nodeCrypto, kind, documents.find((each) => each.kind === kind)!.envelope),
+    );
+    if (!ordered?.ok || !result?.ok) throw new Error("no receipt");
+    order = ordered.document.payload as Payload<"order">;
+    results.push(result.document.payload as Payload<"result">);
+  }
+  expect(resultDifference(results[0]!, results[1]!)).toBeNull();
+  const { verdicts } = await disputeResults(market.customer, leases, order!, job, BUDGET);
+  for (const [i, { owner }] of pair.entries()) expect(verdicts.get(leases[i]!)).toMatchObject({ owner: owner.identity.party });
 });
 
 it("leaves an honest owner its pay when a customer disputes falsely, who bears the referee's cost", async () => {

@@ -1,0 +1,179 @@
+/** The moves of a long dispute at the desk: who is late, who withholds, who asks for what does not exist; and who bears the cost. */
+import { beforeEach, describe, expect, it } from "vitest";
+import { traceWithinMs } from "@xenoservers/market";
+import { endRootOf, segmentHashOf, type Payload, type SignedDocument } from "@xenoservers/protocol";
+import { nodeCrypto } from "@xenoservers/protocol/node";
+import type { Identity } from "@xenoservers/sdk";
+import { Harness, type ServerParty } from "./harness.ts";
+
+const STAKE = 1_000_000_000n;
+const FUEL = 10_000_000_000n;
+const STEP = FUEL / 4n + 1n;
+const JOB = "ab".repeat(32);
+const zero = "00".repeat(32);
+
+let h: Harness;
+let customer: Identity;
+let server: ServerParty;
+let referee: ServerParty;
+let lease: string;
+let result: SignedDocument<"result">;
+
+const money = (who: Identity, bucket: string) => h.balance(`${who.account}/${bucket}`);
+
+async function staked(): Promise<ServerParty> {
+  const made = await h.server({ assurances: ["isolated", "replicated"] });
+  await h.act(h.operator, "credit", { party: made.owner.party, amountNanos: STAKE.toString(), source: "operator", reference: "", clientId: h.id() });
+  await h.act(made.owner.signer, "stake", { party: made.owner.party, amountNanos: STAKE.toString(), direction: "deposit", clientId: h.id() });
+  return made;
+}
+
+/** A lease of the job (or segment) on that server, ended with this result. */
+async function ended(on: ServerParty, order: Partial<Payload<"order">>, over: Partial<Payload<"result">>) {
+  const conditions = [{ key: "server", op: "=" as const, value: on.id }];
+  const id = (await h.submit(h.order(customer, { terms: "on-result", conditions, ...order })))["lease"] as string;
+  await h.accept(on, id);
+  const row = await h.lease(id);
+  const document = h.sign(on.signer, "result", {
+    lease: id,
+    server: on.id,
+    jobHash: row.jobHash,
+    engine: "e",
+    reason: "completed",
+    exitCode: 0,
+    usedMs: 0,
+    lastClaim: row.openingId!,
+    fuel: FUEL.toString(),
+    memoryHash: zero,
+    outputDigest: zero,
+    stdoutDigest: zero,
+    stderrDigest: zero,
+    stateRoot: null,
+    nonce: zero,
+    detail: "",
+    ...over,
+  });
+  expect((await h.submit(document)).code).toBeUndefined();
+  return { id, document };
+}
+
+beforeEach(async () => {
+  h = await Harness.open();
+  customer = await h.party(1_000_000_000n);
+  [server, referee] = [await staked(), await staked()];
+  await h.act(h.operator, "referee", { server: referee.id, active: true, clientId: h.id() });
+  ({ id: lease, document: result } = await ended(server, { assurance: "replicated" }, {}));
+});
+
+const ask = (step = STEP, by = customer) => h.act(by.signer, "trace-request", { lease, party: by.party, step: step.toString() });
+const trace = (over: Partial<Payload<"trace">> = {}, by = server) =>
+  h.sign(by.signer, "trace", { lease, server: by.id, request: "", jobHash: JOB, engine: "e", step: STEP.toString(), roots: [], detail: "", ...over });
+const roots = ["11", "22", "33"].map((byte) => byte.repeat(32));
+const dispute = (refereeLease: string, segment: number | null) => h.act(customer.signer, "dispute", { lease, party: customer.party, refereeLease, segment });
+const segmentRun = (index: number, from: string | null, stateRoot: string | null, over: Partial<Payload<"result">> = {}) =>
+  ended(
+    referee,
+    { segment: true, jobHash: segmentHashOf(nodeCrypto, JOB, { from, step: STEP.toString(), index }), fuelMax: STEP.toString() },
+    { reason: "segment-end", exitCode: null, memoryHash: null, fuel: "7", stateRoot, ...over },
+  );
+
+describe("asking for a trace", () => {
+  it("freezes the pay, takes a deposit, and is done once", async () => {
+    const before = await money(customer, "available");
+    const answer = await ask();
+    const due = BigInt((await h.lease(lease)).end!.dueNanos);
+    expect(answer).toMatchObject({ depositNanos: due.toString(), answerBy: h.now + traceWithinMs(FUEL) });
+    expect([await money(customer, "available"), await money(customer, "locked")]).toEqual([before - due, due]);
+    expect((await h.lease(lease)).state).toBe("disputed");
+    expect(await ask()).toEqual(answer);
+    expect(await ask(STEP + 1n)).toMatchObject({ code: "wrong_state" });
+    expect(h.sent.at(-1)).toMatchObject({ server: server.id });
+  });
+
+  it("is refused to others, for too many checkpoints, and when the window is over", async () => {
+    expect(await ask(STEP, await h.party(1n))).toMatchObject({ code: "not_found" });
+    expect(await ask(1n)).toMatchObject({ code: "bad_payload", path: "step" });
+    expect(await ask(0n)).toMatchObject({ code: "bad_payload", path: "step" });
+    await h.later(600_000);
+    expect(await ask()).toMatchObject({ code: "wrong_state", state: "final" });
+  });
+});
+
+describe("time", () => {
+  it("costs a silent server its pay, and no stake", async () => {
+    const before = await money(customer, "available");
+    await ask();
+    await h.later(traceWithinMs(FUEL) + 1);
+    const { state, end } = await h.lease(lease);
+    expect([state, await money(customer, "available")]).toEqual(["final", before + BigInt(end!.dueNanos)]);
+    expect([await money(server.owner, "staked"), await money(server.owner, "available"), await money(customer, "locked")]).toEqual([STAKE, 0n, 0n]);
+  });
+
+  it("costs a customer that does not follow up (it may withhold the inputs from the referee) its deposit", async () => {
+    const request = (await ask())["id"] as string;
+    expect((await h.submit(trace({ request, roots }))).code).toBeUndefined();
+    const { document } = await ended(referee, {}, { reason: "input-missing", exitCode: null, fuel: "0", memoryHash: null }).catch(() => ({ document: null }));
+    expect(document).toBeNull(); // the referee waits until startBy before it may say so
+    await h.later(traceWithinMs(FUEL) + 1);
+    const { dueNanos } = (await h.lease(lease)).end!;
+    expect(await money(server.owner, "available")).toBe(BigInt(dueNanos) * 2n);
+    expect([await money(server.owner, "staked"), await money(customer, "locked")]).toEqual([STAKE, 0n]);
+  });
+});
+
+describe("a trace", () => {
+  it("counts only from the server, for what was asked, and once", async () => {
+    const request = (await ask())["id"] as string;
+    expect(await h.submit(trace({ request }, referee))).toMatchObject({ code: "not_found" });
+    expect(await h.submit(trace({ request: zero }))).toMatchObject({ code: "result_mismatch" });
+    expect(await h.submit(trace({ request, step: "5" }))).toMatchObject({ code: "result_mismatch" });
+    expect(await h.submit(trace({ request, jobHash: zero }))).toMatchObject({ code: "result_mismatch" });
+    expect((await h.submit(trace({ request, roots }))).code).toBeUndefined();
+    expect(await h.submit(trace({ request, roots: roots.slice(1) }))).toMatchObject({ code: "wrong_state" });
+  });
+});
+
+describe("a segment", () => {
+  const traced = async () => {
+    const request = (await ask())["id"] as string;
+    await h.submit(trace({ request, roots }));
+  };
+
+  it.each([
+    ["the first, from the beginning", 1, () => segmentRun(1, null, "99".repeat(32))],
+    ["one in the middle", 3, () => segmentRun(3, roots[1]!, "99".repeat(32))],
+    ["the last, where the job ended otherwise", 4, () => segmentRun(4, roots[2]!, "99".repeat(32), { reason: "completed", exitCode: 0, memoryHash: zero })],
+  ])("convicts by %s", async (_name, index, run) => {
+    await traced();
+    const { id } = await run();
+    const answer = await dispute(id, index);
+    expect(answer["verdict"]).toBeDefined();
+    const { stakeNanos } = await h.lease(lease);
+    expect(await money(server.owner, "staked")).toBe(STAKE - BigInt(stakeNanos));
+    expect(await money(customer, "locked")).toBe(0n);
+  });
+
+  it("that agrees convicts nobody", async () => {
+    await traced();
+    const { id } = await segmentRun(2, roots[0]!, roots[1]!);
+    expect(await dispute(id, 2)).toMatchObject({ code: "result_agrees" });
+    const last = await segmentRun(4, roots[2]!, endRootOf(nodeCrypto, result.payload), { reason: "completed", exitCode: 0, memoryHash: zero });
+    expect(await dispute(last.id, 4)).toMatchObject({ code: "result_agrees" });
+  });
+
+  it("is not judged from another state, as another index, by no referee, or without a trace", async () => {
+    expect(await dispute((await segmentRun(1, null, "99".repeat(32))).id, 1)).toMatchObject({
+      code: "not_comparable",
+      why: expect.stringContaining("no trace"),
+    });
+    await traced();
+    const other = await segmentRun(2, "77".repeat(32), "99".repeat(32));
+    expect(await dispute(other.id, 2)).toMatchObject({ code: "not_comparable", why: expect.stringContaining("another segment") });
+    const right = await segmentRun(2, roots[0]!, "99".repeat(32));
+    expect(await dispute(right.id, 3)).toMatchObject({ code: "not_comparable" });
+    expect(await dispute(right.id, 9)).toMatchObject({ code: "not_comparable", why: expect.stringContaining("3 checkpoints") });
+    expect(await dispute(right.id, null)).toMatchObject({ code: "not_comparable" });
+    await h.act(h.operator, "referee", { server: referee.id, active: false, clientId: h.id() });
+    expect(await dispute(right.id, 2)).toMatchObject({ code: "not_comparable", why: expect.stringContaining("not a referee") });
+  });
+});
