@@ -50,6 +50,8 @@ export const zLeaseView = z.object({
   openedAt: zTimeMs.nullable(),
   usedMs: z.int(),
   lastAmendment: zId.nullable(),
+  /** The server was asked to run the job again with checkpoints. */
+  trace: z.object({ depositNanos: zNanos, answered: z.boolean(), deadlineAt: zTimeMs.nullable() }).nullable(),
   end: z
     .object({
       reason: z.enum(END_REASONS),

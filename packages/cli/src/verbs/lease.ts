@@ -65,6 +65,12 @@ export async function leaseShow(id: string, { json }: Json): Promise<void> {
     print(`end      ${endLine(lease, context.currency)}`);
     if (lease.state === "settled") print(`window   objections until ${when(lease.end.windowEndsAt)}: xeno lease object ${shortId(lease.id)} --reason …`);
   }
+  if (lease.trace && lease.state === "disputed") {
+    const { answered, deadlineAt, depositNanos } = lease.trace;
+    const until = deadlineAt === null ? "" : ` until ${when(deadlineAt)}`;
+    const what = answered ? `the server has signed its states; the referee's segment can be brought${until}` : `the server has to sign its states${until}`;
+    print(`doubted  ${what}; deposit ${money(depositNanos, context.currency)}`);
+  }
   print(`next     ${nextCommand(lease)}`);
 }
 

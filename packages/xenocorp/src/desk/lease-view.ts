@@ -43,6 +43,7 @@ export function leaseView(lease: LeaseRow): LeaseView {
     issuedAt,
     openedAt,
     lastAmendment,
+    trace: lease.trace && { depositNanos: lease.trace.depositNanos, answered: lease.trace.document !== null, deadlineAt: lease.deadlineAt },
     end,
     ratePerHourNanos: costPerHourNanos(terms, resources, priceOf(price)).toString(),
     usedMs: lease.end?.billableMs ?? lease.lastClaim?.usedMs ?? 0,
