@@ -3,9 +3,9 @@
  * cheat no expected gain (market/src/audit.ts).
  */
 import { randomInt } from "node:crypto";
-import { auditRate } from "@xenoservers/market";
+import { auditRate, stakeToLockNanos } from "@xenoservers/market";
 import type { LeaseView } from "@xenoservers/protocol";
-import { disputeResults, type BoundOrder, type BuiltJob, type MarketClient, type Wanted } from "@xenoservers/sdk";
+import { disputeResults, type BoundOrder, type BuiltJob, type MarketClient, type Quoted, type Wanted } from "@xenoservers/sdk";
 import { green, money, red, dim } from "./ui.ts";
 
 const DRAWS = 2 ** 32;
@@ -30,6 +30,15 @@ export async function auditResult(client: MarketClient, { order, po }: BoundOrde
 }
 
 const NOBODY = { leases: 0, completed: 0, ownerFailures: 0, convicted: 0, audited: 0 };
+
+/** Before the job: how likely it is, and what it costs at most and on average. The referee is taken to cost as much as this server. */
+export function auditQuote({ offer, quote }: Quoted, currency: string): string {
+  const { holdNanos } = quote;
+  const rate = auditRate(offer.record, holdNanos, stakeToLockNanos("replicated", holdNanos));
+  const expected = (holdNanos * BigInt(Math.round(rate * 1_000))) / 1_000n;
+  const runs = `${offer.record.audited} right audit${offer.record.audited === 1 ? "" : "s"} so far`;
+  return `audit    drawn with a chance of ${(rate * 100).toFixed(0)} % (${runs}) after the owner has signed; the referee's run costs at most about ${money(holdNanos, currency)}, ${money(expected, currency)} on average; a wrong result pays for it with the locked stake`;
+}
 
 export function auditLine({ rate, drawn, wrong }: Audit, currency: string): string {
   const chance = `${(rate * 100).toFixed(0)} %`;

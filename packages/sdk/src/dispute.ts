@@ -22,6 +22,9 @@ export interface Judged {
 /** Runs the job here with checkpoints, so far apart. */
 export type TraceHere = (step: bigint) => Promise<Trace>;
 
+/** Building a large module with checkpoints comes before the segment is run. */
+const BUILD_MS = 120_000;
+
 /** The order for the referee's run: the same limits, on that one server; of a segment, no more than its own fuel. */
 function refereeOrder(order: Payload<"order">, referee: string, budgetNanos: bigint, job: BuiltJob): Wanted {
   const fuelMax = BigInt(order.fuelMax);
@@ -32,7 +35,7 @@ function refereeOrder(order: Payload<"order">, referee: string, budgetNanos: big
     assurance: "isolated",
     on: "market",
     maxPriceNanosPerHour: null,
-    durationMsMax: order.durationMsMax,
+    durationMsMax: job.segment ? order.durationMsMax + BUILD_MS : order.durationMsMax,
     fuelMax: job.segment ? minNanos(fuelMax, BigInt(job.segment.segment.step)) : fuelMax,
     budgetNanos,
     label: "referee",

@@ -22,7 +22,7 @@ import { keepJob } from "../kept-job.ts";
 import { parseAmount, parseCount, parseDurationMs, parseGigaFuel, parseSizeMib } from "../parse.ts";
 import { EXIT, UserError, countOf, dim, duration, gigaFuel, mib, money, print, printJson, red, say, shortId, yellow } from "../ui.ts";
 import { endLine } from "./lease.ts";
-import { auditLine, auditResult } from "../audit.ts";
+import { auditLine, auditQuote, auditResult } from "../audit.ts";
 import { quoteReplicas, runReplicas } from "./run-replicas.ts";
 
 export interface RunOptions {
@@ -147,10 +147,7 @@ export async function run(file: string, args: string[], options: RunOptions): Pr
   if (replicas > 1) wanted.replicas = replicas;
   const [quoted, ...more] = await quoteReplicas(client, wanted, replicas);
   const shown = await showQuote(client, quoted!, more, wanted, context.currency, quiet);
-  if (options.audit && !quiet)
-    say(
-      `audit    if chance draws it, the referee's run costs you its price too, at most ${money(wanted.budgetNanos, context.currency)}; a wrong result pays for it with the locked stake`,
-    );
+  if (options.audit && !quiet) say(auditQuote(quoted!, context.currency));
   if (options.dryRun) {
     if (options.json) printJson({ quote: shown });
     return;

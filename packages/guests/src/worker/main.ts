@@ -16,8 +16,8 @@ const MIB = 1024 * 1024;
 const WASM_PAGES_PER_MIB = 16;
 const DETAIL_MAX = 400;
 const WARM_UP_AFTER_MS = 150;
-/** Instrumenting takes a second for every few hundred KiB, and much longer for what is larger. */
-const INSTRUMENTED_BYTES_MAX = 4 * MIB;
+/** Instrumenting takes about a second for every 50 KiB; a server has two minutes on top of the run itself. */
+const INSTRUMENTED_BYTES_MAX = 2 * MIB;
 const NO_CHECKPOINTS = "the module is too large, or of a kind, to be built with checkpoints";
 
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
