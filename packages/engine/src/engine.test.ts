@@ -143,6 +143,26 @@ sys.exit(7)
 describe("endings", () => {
   const assemble = async (wat: string) => (await wabtInit()).parseWat("t.wat", wat, { tail_call: true }).toBinary({}).buffer.slice();
   const compile = async (wat: string) => prepare(await assemble(wat));
+  it("hands out, up to the fuel of a call, what had been handed out by then and no more", async () => {
+    const once = "(drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))";
+    const module = await compile(`(module
+      (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+      (memory (export "memory") 1) (data (i32.const 0) "\\10\\00\\00\\00\\01\\00\\00\\00") (data (i32.const 16) "x")
+      (func (export "_start") ${once.repeat(3)}))`);
+    expect(run(module)).toMatchObject({ ending: { kind: "exit" }, stdout: "xxx" });
+    const fuels = [1, 2].map((calls) => {
+      // the fuel that a run which was stopped right after so many calls states
+      let noted = 0n;
+      for (let fuelMax = 1n; noted === 0n && fuelMax < 5_000n; fuelMax++) {
+        const { stdout, fuel } = run(module, { fuelMax });
+        if (stdout.length === calls) noted = fuel;
+      }
+      return noted;
+    });
+    for (const [i, fuel] of fuels.entries())
+      expect(run(module, { fuelMax: fuel })).toMatchObject({ ending: { kind: "fuel-limit" }, stdout: "x".repeat(i + 1) });
+  });
+
   it.each([
     [
       "exit",

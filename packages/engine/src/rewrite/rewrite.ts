@@ -158,13 +158,19 @@ function rewriteCode(module: ParsedModule, additions: Additions, fail: number, e
   return code;
 }
 
-/** Stands for an imported function: the host finds the counter in its global, and takes its price off there. */
+/**
+ * Stands for an imported function: the host finds the counter in its global, and takes its price off there. A guest without fuel does not call out, so
+ * that a run up to the fuel of any call has handed out what had been by then, and no more.
+ */
 function writeCallOut(w: Writer, index: number, params: number, { fuelGlobal }: Additions): void {
   w.byte(0);
   w.byte(0x20);
   w.u32(params);
   w.byte(0x24);
   w.u32(fuelGlobal);
+  w.byte(0x20);
+  w.u32(params);
+  for (const byte of [0x42, 0x00, 0x53, 0x04, 0x40, 0x00, 0x0b]) w.byte(byte); // below zero: unreachable
   for (let i = 0; i < params; i++) {
     w.byte(0x20);
     w.u32(i);
