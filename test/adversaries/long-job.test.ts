@@ -94,7 +94,7 @@ const liesFrom =
 
 it.each([
   ["differs from another's from the beginning", 1, cheatingDriver.bind(null, CHEATS["other-seed"]!)],
-  ["goes wrong in the middle", 100, liesFrom(100)],
+  ["goes wrong in the middle", 50, liesFrom(50)],
 ])("convicts the one of two servers whose run %s, by one segment", async (name, expected, wrapDriver) => {
   const job = await longJob();
   const [honest, cheat] = [await serverOf(`honest ${expected}`), await serverOf(`cheat ${expected}`, wrapDriver)];
@@ -102,12 +102,12 @@ it.each([
   expect([right.lease.end?.reason, wrong.lease.end?.reason]).toEqual(["completed", "completed"]);
   const { segment, verdicts, refereeLease } = await disputeResults(market.customer, [wrong.lease.id, right.lease.id], wrong.order, job, BUDGET);
   expect(segment?.index, name).toBe(expected);
-  expect(segment!.of).toBeGreaterThan(200);
+  expect(segment!.of).toBeGreaterThan(100);
   expect(verdicts.get(right.lease.id)).toBeNull();
   expect(verdicts.get(wrong.lease.id)).toMatchObject({ owner: cheat.owner.identity.party, segment: expected, slashedNanos: wrong.lease.holdNanos });
   const judged = (await market.customer.read("lease", { params: { id: refereeLease } })).end!;
   expect(judged).toMatchObject({ reason: "segment-end", blame: "nobody" });
-  expect(BigInt(judged.billableFuel) * 100n).toBeLessThan(BigInt(right.lease.end!.billableFuel));
+  expect(BigInt(judged.billableFuel) * 50n).toBeLessThan(BigInt(right.lease.end!.billableFuel));
   expect(await balanceOf(cheat.owner.identity.party, "staked")).toBe(STAKE - BigInt(wrong.lease.holdNanos));
   const receipt = await fetchReceipt(market.customer, wrong.lease.id, 10_000);
   const ruling = parseDocumentOf(nodeCrypto, "result", verdicts.get(wrong.lease.id)!.ruling);
@@ -131,7 +131,7 @@ it("takes the pay, and no stake, of a server that does not answer", async () => 
   const { party } = market.customer.identity;
   const [before, lockedBefore] = [await balanceOf(party, "available"), await balanceOf(party, "locked")];
   await market.customer.act("trace-request", { lease: lease.id, party, step: BigInt(lease.end!.billableFuel).toString() });
-  expect(await balanceOf(party, "locked")).toBe(lockedBefore + BigInt(lease.end!.dueNanos));
+  expect(await balanceOf(party, "locked")).toBeGreaterThan(lockedBefore + BigInt(lease.end!.dueNanos));
   const row = (await market.broker.store.load("lease", [lease.id])).get(lease.id)!;
   const due = { ...row.data, deadlineAt: 1 };
   await market.broker.store.commit([

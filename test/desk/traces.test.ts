@@ -81,8 +81,8 @@ describe("asking for a trace", () => {
   it("freezes the pay, takes a deposit, and is done once", async () => {
     const before = await money(customer, "available");
     const answer = await ask();
-    const due = BigInt((await h.lease(lease)).end!.dueNanos);
-    expect(answer).toMatchObject({ depositNanos: due.toString(), answerBy: h.now + traceWithinMs(FUEL) });
+    const due = BigInt((await h.lease(lease)).end!.dueNanos) + 600n * 600n;
+    expect(answer).toMatchObject({ depositNanos: due.toString(), answerBy: h.now + traceWithinMs(FUEL, 64) });
     expect([await money(customer, "available"), await money(customer, "locked")]).toEqual([before - due, due]);
     expect((await h.lease(lease)).state).toBe("disputed");
     expect(await ask()).toEqual(answer);
@@ -103,7 +103,7 @@ describe("time", () => {
   it("costs a silent server its pay, and no stake", async () => {
     const before = await money(customer, "available");
     await ask();
-    await h.later(traceWithinMs(FUEL) + 1);
+    await h.later(traceWithinMs(FUEL, 64) + 1);
     const { state, end } = await h.lease(lease);
     expect([state, await money(customer, "available")]).toEqual(["final", before + BigInt(end!.dueNanos)]);
     expect([await money(server.owner, "staked"), await money(server.owner, "available"), await money(customer, "locked")]).toEqual([STAKE, 0n, 0n]);
@@ -114,9 +114,9 @@ describe("time", () => {
     expect((await h.submit(trace({ request, roots }))).code).toBeUndefined();
     const { document } = await ended(referee, {}, { reason: "input-missing", exitCode: null, fuel: "0", memoryHash: null }).catch(() => ({ document: null }));
     expect(document).toBeNull(); // the referee waits until startBy before it may say so
-    await h.later(traceWithinMs(FUEL) + 1);
+    await h.later(traceWithinMs(FUEL, 64) + 1);
     const { dueNanos } = (await h.lease(lease)).end!;
-    expect(await money(server.owner, "available")).toBe(BigInt(dueNanos) * 2n);
+    expect(await money(server.owner, "available")).toBe(BigInt(dueNanos) * 2n + 600n * 600n);
     expect([await money(server.owner, "staked"), await money(customer, "locked")]).toEqual([STAKE, 0n]);
   });
 });
@@ -159,6 +159,13 @@ describe("a segment", () => {
     expect(await dispute(id, 2)).toMatchObject({ code: "result_agrees" });
     const last = await segmentRun(4, roots[2]!, endRootOf(nodeCrypto, result.payload), { reason: "completed", exitCode: 0, memoryHash: zero });
     expect(await dispute(last.id, 4)).toMatchObject({ code: "result_agrees" });
+  });
+
+  it("convicts nobody who could not trace the job: a failed host has not lied", async () => {
+    const request = (await ask())["id"] as string;
+    await h.submit(trace({ request, detail: "the guest's process was killed" }));
+    const { id } = await segmentRun(1, null, "99".repeat(32));
+    expect(await dispute(id, 1)).toMatchObject({ code: "not_comparable", why: expect.stringContaining("could not trace") });
   });
 
   it("is not judged from another state, as another index, by no referee, or without a trace", async () => {

@@ -310,7 +310,7 @@ export const KIND_TABLE: Record<Kind, KindRow> = {
   objection: { signedBy: ["root", "device", "server"], public: false },
   referee: { signedBy: "operator", public: true },
   witness: { signedBy: "operator", public: true },
-  "trace-request": { signedBy: ["root", "device", "ci"], public: false },
+  "trace-request": { signedBy: ["root", "device"], public: false },
   trace: { signedBy: ["root", "server"], public: false },
   dispute: { signedBy: ["root", "device", "ci"], public: false },
   verdict: { signedBy: "broker", public: true },

@@ -3,7 +3,7 @@
  * of their states at checkpoints, and the referee runs only the segment in which these part.
  */
 import { SEGMENT_DISPUTE_FUEL_MIN, minNanos, traceStep } from "@xenoservers/market";
-import { TRACE_ROOTS_MAX, parseDocumentOf, segmentHashOf, type Payload } from "@xenoservers/protocol";
+import { parseDocumentOf, segmentHashOf, type Payload } from "@xenoservers/protocol";
 import { RefusedError, type MarketClient } from "./client.ts";
 import type { BuiltJob } from "./job.ts";
 import { openLink } from "./connect.ts";
@@ -177,7 +177,7 @@ export async function disputeResults(
   const most = fuels.reduce((a, b) => (a > b ? a : b));
   const comparable = leases.length > 1 || here !== undefined;
   if (comparable && least >= SEGMENT_DISPUTE_FUEL_MIN) {
-    const judged = await disputeSegment(client, leases, order, job, budgetNanos, traceStep(most, TRACE_ROOTS_MAX), here);
+    const judged = await disputeSegment(client, leases, order, job, budgetNanos, traceStep(most, order.resources.memoryMib), here);
     if (judged) return judged;
   }
   for (const lease of leases) await freeze(client, lease);

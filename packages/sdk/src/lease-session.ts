@@ -30,6 +30,9 @@ const POLL_MS = 1_000;
 const RESULT_WAIT_MS = 60_000;
 const WANTS_UNDER_WAY_MAX = 8;
 
+/** A file of the guest is the largest piece there can be. */
+const WHOLE_BYTES_MAX = 1024 * 1024 * 1024;
+
 class MissingAtServer extends Error {}
 
 export class LeaseSession {
@@ -259,6 +262,7 @@ export class LeaseSession {
       const part = await this.#part(digest, offset, PART_BYTES_MAX);
       parts.push(part);
       if (part.length < PART_BYTES_MAX) break;
+      if (offset > WHOLE_BYTES_MAX) throw new Error(`${digest.slice(0, 12)} is larger than any piece of a state`);
     }
     const bytes = concatBytes(...parts);
     if (createHash("sha256").update(bytes).digest("hex") !== digest) throw new Error(`what the server sent is not ${digest.slice(0, 12)}`);

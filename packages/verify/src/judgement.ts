@@ -17,6 +17,7 @@ export function judge(crypto: Crypto, accused: Result, ruling: Result, part: { t
   }
   const { trace, segment } = part;
   if (!trace) return { ok: false, why: "the server has signed no trace" };
+  if (trace.detail !== "") return { ok: false, why: `the server could not trace the job: ${trace.detail}` }; // a failed host has not lied
   const { roots, step } = trace;
   if (segment > roots.length + 1) return { ok: false, why: `the trace has ${roots.length} checkpoints` };
   const from = segment === 1 ? null : roots[segment - 2]!;

@@ -234,7 +234,7 @@ function handle(round: Round, document: AnyDocument, caller: PartyCaller): Promi
     case "witness":
       return witnesses.nameWitness(round, document);
     case "trace-request":
-      return traces.requestTrace(round, document);
+      return traces.requestTrace(round, document, caller);
     case "trace":
       return traces.receiveTrace(round, document, caller);
     case "dispute":

@@ -74,6 +74,7 @@ export async function receiveClaim(round: Round, document: SignedDocument<"claim
   const { data: lease, version } = found.lease;
   const state = step(lease, "claim");
   if (typeof state !== "string") return state;
+  if (lease.commitment) return refuse("wrong_state", { state: lease.state, lease: lease.id });
   const last = lease.lastClaim ?? { id: lease.openingId!, incarnation: 1, sequence: 0, usedMs: 0 };
   const refusal = checkClaim(last, { ...claim, id: document.id }, round.at - lease.openedAt!);
   if (refusal) return refuse(refusal, { lease: lease.id, last: last.id, lastSequence: last.sequence, lastUsedMs: last.usedMs });

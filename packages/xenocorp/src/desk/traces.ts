@@ -2,17 +2,20 @@
  * Long jobs whose result is doubted: the server is asked for the roots of its states at checkpoints, inside a deadline in log time. Silence forfeits
  * the pay; only a proven lie takes stake. Who controls the inputs: the customer (request, step), the server (roots, every one of them).
  */
-import { disputeDepositNanos, disputeWithinMs, moneyKey, nextLeaseState, traceWithinMs } from "@xenoservers/market";
-import { TRACE_ROOTS_MAX, refuse, rootAccountOf, type SignedDocument } from "@xenoservers/protocol";
+import { disputeDepositNanos, disputeWithinMs, moneyKey, nextLeaseState, traceRootsMax, traceWithinMs } from "@xenoservers/market";
+import { refuse, rootAccountOf, type SignedDocument } from "@xenoservers/protocol";
 import { isComparable } from "@xenoservers/verify";
 import type { LeaseRow, Versioned } from "../store/store.ts";
 import type { PartyCaller } from "./caller.ts";
+import { priceOf } from "./offer-index.ts";
 import { manifestOf, release, stakeRelease } from "./leases.ts";
 import { planned, transfer, type Outcome } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
-export async function requestTrace(round: Round, document: SignedDocument<"trace-request">): Promise<Outcome> {
+export async function requestTrace(round: Round, document: SignedDocument<"trace-request">, caller: PartyCaller): Promise<Outcome> {
   const { lease: id, party, step } = document.payload;
+  if (caller.key.account !== null)
+    return refuse("key_not_allowed", { kind: document.kind, why: "the deposit is the whole party's, and the key is bound to one account" });
   const found = await round.get("lease", id);
   if (!found || found.data.customer !== party) return refuse("not_found", { lease: id });
   const { data: lease, version } = found;
@@ -22,11 +25,13 @@ export async function requestTrace(round: Round, document: SignedDocument<"trace
   const result = await manifestOf(round, lease);
   if (!result || !isComparable(result.payload)) return refuse("not_comparable", { lease: id, why: "it did not end by itself with a result" });
   const fuel = BigInt(result.payload.fuel);
-  if (BigInt(step) < 1n || fuel / BigInt(step) > BigInt(TRACE_ROOTS_MAX))
-    return refuse("bad_payload", { path: "step", why: `must make at most ${TRACE_ROOTS_MAX} checkpoints of ${fuel} fuel` });
-  const depositNanos = disputeDepositNanos(BigInt(lease.end!.dueNanos));
+  const { memoryMib } = lease.resources;
+  const most = traceRootsMax(memoryMib);
+  if (BigInt(step) < 1n || fuel / BigInt(step) > BigInt(most))
+    return refuse("bad_payload", { path: "step", why: `must make at most ${most} checkpoints of ${fuel} fuel` });
+  const depositNanos = disputeDepositNanos(BigInt(lease.end!.dueNanos), priceOf(lease.price));
   const account = rootAccountOf(lease.customer);
-  const answerBy = round.at + traceWithinMs(fuel);
+  const answerBy = round.at + traceWithinMs(fuel, memoryMib);
   const data: LeaseRow = {
     ...lease,
     state,
@@ -53,7 +58,11 @@ export async function receiveTrace(round: Round, document: SignedDocument<"trace
   const result = (await manifestOf(round, lease))!;
   if (request !== lease.trace.request || step !== lease.trace.step || jobHash !== lease.jobHash || engine !== result.payload.engine)
     return refuse("result_mismatch", { lease: id, why: "the trace is not what was asked for" });
-  const data: LeaseRow = { ...lease, trace: { ...lease.trace, document: document.id }, deadlineAt: round.at + disputeWithinMs(BigInt(result.payload.fuel)) };
+  const data: LeaseRow = {
+    ...lease,
+    trace: { ...lease.trace, document: document.id },
+    deadlineAt: round.at + disputeWithinMs(BigInt(result.payload.fuel), lease.resources.memoryMib),
+  };
   return planned(round, {
     id: document.id,
     filed: [{ document, lease: id, parties: [lease.customer, lease.owner] }],
