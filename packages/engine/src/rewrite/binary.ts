@@ -116,6 +116,24 @@ export class Writer {
     }
   }
 
+  /** Signed LEB128 in five bytes, whatever the value: below 2^33 and not negative, so that it can be written again in place. */
+  padded(value: number): void {
+    this.#room(5);
+    this.#length += 5;
+    this.paddedAt(this.#length - 5, value);
+  }
+
+  paddedAt(at: number, value: number): void {
+    for (let i = 0; i < 5; i++) {
+      this.#bytes[at + i] = (value % 0x80) | (i < 4 ? 0x80 : 0);
+      value = Math.floor(value / 0x80);
+    }
+  }
+
+  fill(from: number, to: number, byte: number): void {
+    this.#bytes.fill(byte, from, to);
+  }
+
   copy(bytes: Uint8Array, start = 0, end = bytes.length): void {
     this.#room(end - start);
     this.#bytes.set(bytes.subarray(start, end), this.#length);

@@ -26,6 +26,10 @@ export class Emitter {
   /** Fuel of what was written since the counter was last brought up to date. */
   pending = 0;
   readonly #scratch = new Map<string, number>();
+  /** The charge of the straight run that is being written: what follows in the same run is added to it. Null after a branch or a join. */
+  #run: { constAt: number; cost: number } | null = null;
+  /** The check at the head of a loop, as long as nothing but its straight run was written since. */
+  #loopCheck: { from: number; to: number } | null = null;
 
   constructor(additions: Additions, body: Writer) {
     this.#add = additions;
@@ -38,6 +42,13 @@ export class Emitter {
     this.#scratch.clear();
     this.body.clear();
     this.pending = 0;
+    this.endRun();
+  }
+
+  /** What comes next is not always run after what came before. */
+  endRun(): void {
+    this.#run = null;
+    this.#loopCheck = null;
   }
 
   /** A local of the rewriter's own, the same for the same name. */
@@ -60,13 +71,27 @@ export class Emitter {
     this.body.signed(value);
   }
 
-  /** Takes the pending cost off the local counter. */
+  /** Takes the pending cost off the local counter: with the run's first charge where there is one. */
   charge(): void {
-    if (this.pending === 0) return;
+    if (this.pending === 0 || this.#addToRun()) return;
     this.op(OP.localGet, this.fuelLocal);
-    this.i64(this.pending);
-    this.op(OP.i64Sub);
+    this.#takeOff();
     this.op(OP.localSet, this.fuelLocal);
+  }
+
+  #addToRun(): boolean {
+    if (!this.#run) return false;
+    this.#run.cost += this.pending;
+    this.body.paddedAt(this.#run.constAt, this.#run.cost);
+    this.pending = 0;
+    return true;
+  }
+
+  #takeOff(): void {
+    this.body.byte(OP.i64Const);
+    this.#run = { constAt: this.body.length, cost: this.pending };
+    this.body.padded(this.pending);
+    this.op(OP.i64Sub);
     this.pending = 0;
   }
   noteFuel(): void {
@@ -75,11 +100,11 @@ export class Emitter {
   }
   /** Puts the counter on the stack, what is pending taken off. */
   pushFuel(): void {
+    if (this.pending > 0 && !this.#addToRun()) {
+      this.op(OP.localGet, this.fuelLocal);
+      return this.#takeOff();
+    }
     this.op(OP.localGet, this.fuelLocal);
-    if (this.pending === 0) return;
-    this.i64(this.pending);
-    this.op(OP.i64Sub);
-    this.pending = 0;
   }
   takeFuel(): void {
     this.op(OP.globalGet, this.#add.fuelGlobal);
@@ -95,6 +120,19 @@ export class Emitter {
     this.op(OP.unreachable);
     this.op(OP.end);
     if (this.#add.checkpoint) this.pass(this.body, this.#add.checkpoint);
+  }
+
+  /** The same at the head of a loop. */
+  checkLoop(): void {
+    const from = this.body.length;
+    this.checkFuel();
+    this.#loopCheck = { from, to: this.body.length };
+  }
+
+  /** A function that checks the fuel at its entry is called: a loop that does so in every round needs no check of its own. */
+  calledChecking(): void {
+    if (this.#loopCheck) this.body.fill(this.#loopCheck.from, this.#loopCheck.to, OP.nop);
+    this.#loopCheck = null;
   }
 
   /** The guest can be taken down and set up again here. The global stays as it is: a trap later on must say the same as in the fast build. */

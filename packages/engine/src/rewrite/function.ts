@@ -17,7 +17,7 @@
 import { Reader, Refusal, type Writer } from "./binary.ts";
 import { EXACT, NEVER_NAN, isDirty, type FloatLocals } from "./float-locals.ts";
 import { Emitter, type Additions } from "./emitter.ts";
-import type { FunctionType, ParsedModule } from "./module.ts";
+import type { FunctionType, ParsedModule, Span } from "./module.ts";
 import { NO_BLOCK_TYPE, OP } from "./op.ts";
 import { EXTERNREF, F32, F64, FUNCREF, I32, I64, PLAIN, SATURATING, SIMD, V128, type Operation } from "./opcodes.ts";
 import { Operands, bytesOf } from "./operands.ts";
@@ -52,6 +52,9 @@ export class FunctionRewriter {
   readonly #out: Emitter;
   readonly #head: Writer;
   readonly #stack = new Operands();
+  /** Functions written so far that check the fuel at their entry, by their index in the original. */
+  readonly #checking = new Set<number>();
+  #index = 0;
   #paramCount = 0;
   #type: FunctionType = { params: [], results: [] };
   #spLocal = -1;
@@ -71,9 +74,10 @@ export class FunctionRewriter {
     this.#head = head;
   }
 
-  /** Rewrites the function with this type and body into `out`, size first. `floats` is fresh for each function. */
-  rewrite(type: FunctionType, start: number, end: number, floats: FloatLocals, out: Writer): void {
-    this.#type = type;
+  /** Rewrites the function with this index and body into `out`, size first. */
+  rewrite(index: number, { start, end }: Span, floats: FloatLocals, out: Writer): void {
+    this.#index = index;
+    this.#type = this.#typeOfFunction(index);
     this.#readLocals(new Reader(this.#module.bytes, start, end));
     const codeAt = this.#reader.at;
     if (this.#out.locals.some(isFloat)) {
@@ -249,6 +253,7 @@ export class FunctionRewriter {
     const { height } = this.#labels.at(-1)!;
     this.#stack.cutTo(height);
     this.#out.pending = 0;
+    this.#out.endRun();
     if (skipDead(this.#reader) === "end") this.#end(false);
     else this.#else(false);
   }
@@ -264,14 +269,17 @@ export class FunctionRewriter {
     const { params, results } = this.#blockType();
     if (opcode === OP.if) this.#out.pending++;
     this.#canonical(params.length, opcode === OP.if ? 1 : 0);
-    if (opcode !== OP.block) this.#out.charge();
+    if (opcode !== OP.block) {
+      this.#out.charge();
+      this.#out.endRun();
+    }
     if (opcode === OP.if) this.#stack.pop();
     this.#out.op(opcode);
     this.#out.body.signed(this.#add.blockType(params, results));
     const height = this.#stack.types.length - params.length;
     this.#labels.push({ kind: opcode === OP.loop ? "loop" : opcode === OP.if ? "if" : "block", height, params, results, reached: false });
     if (opcode === OP.loop) {
-      this.#out.checkFuel();
+      this.#out.checkLoop();
       this.#out.pending = 1;
     }
   }
@@ -284,6 +292,7 @@ export class FunctionRewriter {
       label.reached = true;
     }
     this.#out.op(OP.else);
+    this.#out.endRun();
     label.kind = "else";
     this.#stack.cutTo(label.height);
     for (const type of label.params) this.#stack.push(type);
@@ -297,6 +306,7 @@ export class FunctionRewriter {
       if (joins || this.#labels.length === 0) this.#canonical(label.results.length);
       if (joins) this.#out.charge();
     } else this.#out.pending = 0;
+    if (joins || !live) this.#out.endRun();
     const carried = live && !joins ? this.#stack.dirty.slice(label.height) : null;
     this.#stack.cutTo(label.height);
     for (const [i, type] of label.results.entries()) this.#stack.push(type, carried?.[i] ?? 0);
@@ -326,6 +336,7 @@ export class FunctionRewriter {
     this.#out.pending++;
     this.#canonical(this.#carried(depth).length, 1);
     this.#out.charge();
+    this.#out.endRun();
     this.#stack.pop();
     this.#out.op(OP.brIf, depth);
   }
@@ -352,6 +363,7 @@ export class FunctionRewriter {
     const type = this.#typeOfFunction(index);
     this.#canonical(type.params.length);
     this.#handOver(opcode);
+    if (index === this.#index || this.#checking.has(index)) this.#out.calledChecking();
     this.#out.op(opcode, this.#add.functionIndex(index));
     this.#return(opcode, type, type.params.length);
   }
@@ -533,6 +545,7 @@ export class FunctionRewriter {
   #assemble(out: Writer): void {
     const frame = FRAME_BYTES_BASE + bytesOf(this.#out.locals) + this.#stack.bytesMax + 2 * (this.#callBytesMax + bytesOf(this.#type.results));
     const counted = this.#calls || frame > LEAF_FRAME_BYTES_MAX;
+    if (counted) this.#checking.add(this.#index);
     const head = this.#head;
     head.clear();
     const added = this.#out.locals.slice(this.#paramCount + ADDED_PARAMS.length);

@@ -144,7 +144,7 @@ function rewriteCode(module: ParsedModule, additions: Additions, fail: number, e
   code.u32(module.functions.length + 1 + module.imports.length + entries.length);
   const rewriter = new FunctionRewriter(module, additions, new Writer(65_536), new Writer());
   const floats = new FloatLocals();
-  for (const [i, { start, end }] of module.bodies.entries()) rewriter.rewrite(module.types[module.functions[i]!]!, start, end, floats, code);
+  for (const [i, body] of module.bodies.entries()) rewriter.rewrite(module.imports.length + i, body, floats, code);
   const body = new Writer();
   const write = (content: () => void): void => {
     body.clear();
