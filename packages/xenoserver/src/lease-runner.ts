@@ -7,62 +7,27 @@
  *
  * Who controls the inputs: the broker (openings, stops, closings), the customer (channel), the guest (its ending and output).
  */
-import {
-  canonicalBytes,
-  endRootOf,
-  jobHashOf,
-  parseDocumentOf,
-  segmentHashOf,
-  signDocument,
-  toHex,
-  type Crypto,
-  type Json,
-  type Payload,
-  type SignedDocument,
-} from "@xenoservers/protocol";
-import { isComparable } from "@xenoservers/verify";
-import { respondChannel, type Channel, type ChannelHeader, type InputTree } from "@xenoservers/protocol/channel";
+import { parseDocumentOf, toHex, type Payload, type SignedDocument } from "@xenoservers/protocol";
+import type { Channel } from "@xenoservers/protocol/channel";
 import type { Pipe } from "@xenoservers/protocol/link";
+import { isComparable } from "@xenoservers/verify";
+import { Attachments, type AttachmentsHost, type JobHeader } from "./attachments.ts";
 import { Claims } from "./claims.ts";
 import type { GuestEnding, RunningGuest } from "./driver.ts";
-import { Follower } from "./follower.ts";
+import { jobProblem, neededBlobs } from "./job-intake.ts";
 import type { LeaseRecord } from "./journal.ts";
+import { DETAIL_MAX, NOTHING_RAN, signCommitment, signResult, type GuestSummary } from "./manifest.ts";
 import { objectToWrongSettlement } from "./objection.ts";
 import type { RunnerWorld } from "./runner-world.ts";
 import { TraceAnswer } from "./trace-answer.ts";
-import { Transfer, type NeededBlob } from "./transfer.ts";
-
-interface Attached {
-  channel: Channel;
-  follower: Follower | null;
-  transfer: Transfer | null;
-  from: { stdout: number; stderr: number };
-  endedSent: boolean;
-}
-
-interface GuestSummary {
-  exitCode: number | null;
-  detail: string;
-  fuel: bigint;
-  fuelInAll: bigint;
-  memoryHash: string | null;
-  stateRoot: string | null;
-  tree: InputTree["entries"];
-  usedMs: number;
-}
-const NOTHING_RAN: GuestSummary = { exitCode: null, detail: "", fuel: 0n, fuelInAll: 0n, memoryHash: null, stateRoot: null, tree: [], usedMs: 0 };
-
-const MIB = 1024 * 1024;
-const DETAIL_MAX = 400;
-const digestOf = (crypto: Crypto, value: unknown): string => toHex(crypto.sha256(canonicalBytes(value as Json)));
+import { Transfer } from "./transfer.ts";
 
 export class LeaseRunner {
   readonly #world: RunnerWorld;
   readonly record: LeaseRecord;
   readonly #po: Payload<"purchase-order">;
   readonly #order: Payload<"order">;
-  readonly #customerKey: string;
-  readonly #attached = new Set<Attached>();
+  readonly #attachments: Attachments;
   #guest: RunningGuest | null = null;
   #starting = false;
   /** Every blob of the job is here and right. */
@@ -84,8 +49,8 @@ export class LeaseRunner {
     if (!po.ok || !order.ok) throw new Error(`the journal of lease ${record.lease} is damaged`);
     this.#po = po.document.payload;
     this.#order = order.document.payload;
-    this.#customerKey = order.document.payload.channelKey;
     this.#receiptedAt = world.timers.now();
+    this.#attachments = new Attachments(this.#customersView());
     this.#trace = new TraceAnswer(world, record, this.#po, this.#order.jobHash);
     this.#claims = new Claims(world, record, this.#po, {
       usedMs: () => this.usedMs,
@@ -156,7 +121,7 @@ export class LeaseRunner {
     this.#receiptedAt = this.#world.timers.now();
     this.#world.log("lease open", { lease: record.lease });
     this.#claims.schedule();
-    for (const attached of this.#attached) this.#sendState(attached);
+    this.#attachments.sendState();
     await this.#awaitInputs();
   }
 
@@ -192,103 +157,49 @@ export class LeaseRunner {
   // --- channel --------------------------------------------------------------------------------------------------------------------------
 
   attach(pipe: Pipe): void {
-    respondChannel(pipe, this.#world.channelKey, this.#customerKey, this.record.lease, (channel) => {
-      const attached: Attached = { channel, follower: null, transfer: null, from: { stdout: 0, stderr: 0 }, endedSent: false };
-      let turn = Promise.resolve();
-      this.#attached.add(attached);
-      channel.onClose(() => this.#attached.delete(attached));
-      channel.onMessage((header, body) => {
-        turn = turn
-          .then(() => this.#receive(attached, header, body))
-          .catch((error: unknown) => this.#problem(attached, "internal", String((error as Error).message)));
-      });
-      this.#sendState(attached);
-    });
+    this.#attachments.attach(pipe);
   }
 
-  #sendState({ channel }: Attached): void {
-    const state = this.record.result ? "ended" : this.#guest ? "running" : this.record.job ? "preparing" : "waiting";
-    channel.send({ t: "state", state, usedMs: this.usedMs });
-  }
-
-  #problem({ channel }: Attached, code: string, why: string): void {
-    channel.send({ t: "problem", code, why: why.slice(0, DETAIL_MAX) });
-  }
-
-  async #receive(attached: Attached, header: ChannelHeader, body: Uint8Array): Promise<void> {
-    switch (header.t) {
-      case "job":
-        return this.#receiveJob(attached, header);
-      case "part":
-        return attached.transfer?.receive(header.digest, header.offset, body);
-      case "attach":
-        attached.from = { stdout: header.stdout, stderr: header.stderr };
-        attached.follower = this.#guest && this.#isShown ? new Follower(attached.channel, this.#guest, attached.from) : null;
-        return this.#pump(attached);
-      case "seen":
-        attached.follower?.seen(header);
-        return this.#pump(attached);
-      case "want": {
-        const { digest, offset, length } = header;
-        const listed = this.#isShown && this.record.result?.tree.some((entry) => entry.kind === "file" && entry.digest === digest);
-        const part = await (listed && this.#guest ? this.#guest : { readOutput: this.#trace.read.bind(this.#trace) }).readOutput(digest, offset, length);
-        if (!listed && part.length === 0) return this.#problem(attached, "not_found", "no such output");
-        return attached.channel.send({ t: "part", digest, offset }, part);
-      }
-      default:
-        return this.#problem(attached, "bad_request", `a ${header.t} message makes no sense here`);
-    }
-  }
-
-  #neededBlobs({ spec, inputs, moduleSize, stdinSize, segment }: NonNullable<LeaseRecord["job"]>): NeededBlob[] {
-    const files = inputs.entries.flatMap((entry): NeededBlob[] => (entry.kind === "file" ? [{ digest: entry.digest, size: entry.size }] : []));
-    const module = this.#world.driver.hasRuntime(spec.module) ? [] : [{ digest: spec.module, size: moduleSize }];
-    return [...module, { digest: spec.stdin, size: stdinSize }, ...files, ...(segment?.pieces ?? [])];
+  #customersView(): AttachmentsHost {
+    const { record } = this;
+    return {
+      lease: record.lease,
+      channelKey: this.#world.channelKey,
+      customerKey: this.#order.channelKey,
+      guest: () => this.#guest,
+      result: () => record.result,
+      state: () => ({ state: record.result ? "ended" : this.#guest ? "running" : record.job ? "preparing" : "waiting", usedMs: this.usedMs }),
+      isShown: () => this.#isShown,
+      takeJob: (header, channel) => this.#takeJob(header, channel),
+      jobIsHere: async () => {
+        this.#complete = true;
+        await this.#maybeStart();
+      },
+      read: (digest, offset, length) => this.#read(digest, offset, length),
+    };
   }
 
   async #blobsAreHere(job: NonNullable<LeaseRecord["job"]>): Promise<boolean> {
-    for (const { digest } of this.#neededBlobs(job)) if (!(await this.#world.journal.checkBlob(this.record.lease, digest))) return false;
+    const { driver, journal } = this.#world;
+    for (const { digest } of neededBlobs(job, driver)) if (!(await journal.checkBlob(this.record.lease, digest))) return false;
     return true;
   }
 
-  async #receiveJob(attached: Attached, { spec, inputs, moduleSize, stdinSize, segment }: Extract<ChannelHeader, { t: "job" }>): Promise<void> {
-    const { crypto, driver } = this.#world;
-    const wrong = (why: string): void => this.#problem(attached, "result_mismatch", why);
-    const whole = jobHashOf(crypto, spec);
-    const ordered = segment ? segmentHashOf(crypto, whole, segment.segment) : whole;
-    if (ordered !== this.#order.jobHash || this.#order.segment !== (segment !== null)) return wrong("the job is not the one that was ordered");
-    if (segment?.segment.from != null && !segment.pieces.some(({ digest }) => digest === segment.segment.from)) return wrong("the state's manifest is missing");
-    if (digestOf(crypto, inputs) !== spec.inputs) return wrong("the inputs are not the ones that were ordered");
-    if (spec.engine !== driver.engine) return wrong(`this server's engine is ${driver.engine}`);
-    if (!segment && spec.fuelMax !== this.#order.fuelMax) return wrong("the job's fuel is not the order's");
-    if (spec.memoryMibMax > this.#po.resources.memoryMib) return wrong("the job may use more memory than the lease has");
-    if (spec.diskMibMax > this.#po.resources.diskMib) return wrong("the job may use more disk than the lease has");
-    const job = { spec, inputs, moduleSize, stdinSize, segment };
-    const needed = this.#neededBlobs(job);
-    const total = needed.reduce((sum, { size }) => sum + size, 0);
-    if (total > (this.#po.resources.diskMib + this.#po.resources.memoryMib) * MIB) return wrong("the inputs are larger than the lease");
-    if (this.record.guest || this.record.result || this.#starting) return this.#pump(attached);
+  #takeJob({ t: _, ...job }: JobHeader, channel: Channel): ReturnType<AttachmentsHost["takeJob"]> {
+    const { crypto, driver, journal } = this.#world;
+    const problem = jobProblem(crypto, driver, this.#po, this.#order, job);
+    if (problem !== null) return { problem };
+    if (this.record.guest || this.record.result || this.#starting) return null;
     this.record.job = job; // saved when the guest starts: before that, the customer brings it again
-    const transfer = new Transfer(this.#world.journal, this.record.lease, attached.channel, needed);
-    attached.transfer = transfer;
-    void transfer.finished.then(async (failure) => {
-      if (failure !== null) return wrong(failure);
-      this.#complete = true;
-      await this.#maybeStart();
-    });
-    await transfer.start();
+    return { transfer: new Transfer(journal, this.record.lease, channel, neededBlobs(job, driver)) };
   }
 
-  /** Sends what is new on one channel and, when all of it was sent, how the guest ended. */
-  async #pump(attached: Attached): Promise<void> {
-    if (!this.#isShown) return;
-    if (!attached.follower && this.#guest) attached.follower = new Follower(attached.channel, this.#guest, attached.from);
-    await attached.follower?.pump();
-    const { result } = this.record;
-    if (!result || attached.endedSent) return;
-    if (attached.follower && !attached.follower.hasSent({ stdout: result.stdoutSize, stderr: result.stderrSize })) return;
-    attached.endedSent = true;
-    attached.channel.send({ t: "ended", result: result.envelope, tree: result.tree, stdoutSize: result.stdoutSize, stderrSize: result.stderrSize });
+  /** An output file, when it may be shown; or a piece of the states that a trace left. */
+  async #read(digest: string, offset: number, length: number): Promise<Uint8Array | null> {
+    const listed = this.#isShown && this.record.result?.tree.some((entry) => entry.kind === "file" && entry.digest === digest);
+    if (listed && this.#guest) return this.#guest.readOutput(digest, offset, length);
+    const part = await this.#trace.read(digest, offset, length);
+    return part.length > 0 ? part : null;
   }
 
   // --- the guest ------------------------------------------------------------------------------------------------------------------------
@@ -324,10 +235,8 @@ export class LeaseRunner {
 
   #follow(): void {
     const guest = this.#guest!;
-    guest.onChange(() => {
-      for (const attached of this.#attached) void this.#pump(attached);
-    });
-    for (const attached of this.#attached) this.#sendState(attached);
+    guest.onChange(() => this.#attachments.pump());
+    this.#attachments.sendState();
     if (this.record.result) return;
     this.#limitTime();
     if (this.record.stop) void guest.stop();
@@ -392,35 +301,11 @@ export class LeaseRunner {
     this.#finishing = true;
     this.#claims.stop();
     this.#cancelLimit();
-    const { crypto, driver } = this.#world;
     const [stdout, stderr] = await Promise.all([this.#streamDigest("stdout"), this.#streamDigest("stderr")]);
     const { record } = this;
     await this.#claims.settled();
     if (this.#closed) return;
-    const outputDigest = digestOf(crypto, end.tree);
-    const { reason, exitCode, fuelInAll, memoryHash } = end;
-    const ended = { reason, exitCode, fuel: fuelInAll, memoryHash, outputDigest, stdoutDigest: stdout.digest, stderrDigest: stderr.digest };
-    const document = signDocument(crypto, this.#world.signer, "result", {
-      origin: this.#po.origin,
-      seen: null,
-      lease: record.lease,
-      server: this.#world.server,
-      jobHash: this.#order.jobHash,
-      engine: driver.engine,
-      reason: end.reason,
-      exitCode: end.exitCode,
-      usedMs: Math.max(end.usedMs, record.lastClaim?.usedMs ?? 0),
-      lastClaim: record.lastClaim?.id ?? record.openingId!,
-      fuel: end.fuel.toString(),
-      memoryHash: end.memoryHash,
-      outputDigest,
-      stdoutDigest: stdout.digest,
-      stderrDigest: stderr.digest,
-      // a segment in which the job came to its end is compared by that
-      stateRoot: end.stateRoot ?? (record.job?.segment && isComparable({ reason }) ? endRootOf(crypto, ended) : null),
-      nonce: toHex(crypto.randomBytes(32)),
-      detail: end.detail.replaceAll(/\p{Cc}/gu, " ").slice(0, DETAIL_MAX),
-    });
+    const document = signResult(this.#world, record, this.#order, end, { stdoutDigest: stdout.digest, stderrDigest: stderr.digest });
     record.result = {
       id: document.id,
       envelope: document.envelope,
@@ -431,12 +316,9 @@ export class LeaseRunner {
       stderrSize: stderr.size,
     };
     record.stage = "ended";
-    if (this.#order.replicas > 1 && isComparable({ reason })) {
-      const commitment = { origin: this.#po.origin, seen: null, lease: record.lease, server: this.#world.server, result: document.id };
-      record.commitment = signDocument(crypto, this.#world.signer, "commitment", commitment).envelope;
-    }
+    if (this.#order.replicas > 1 && isComparable(end)) record.commitment = signCommitment(this.#world, record.lease, document).envelope;
     await this.#save();
-    for (const attached of this.#attached) void this.#pump(attached);
+    this.#attachments.pump();
     await this.#handIn();
   }
 
@@ -445,7 +327,7 @@ export class LeaseRunner {
     if (this.record.revealed || !this.record.commitment || this.#closed) return;
     this.record.revealed = true;
     await this.#save();
-    for (const attached of this.#attached) void this.#pump(attached);
+    this.#attachments.pump();
     await this.#handIn();
   }
 
@@ -473,7 +355,9 @@ export class LeaseRunner {
 
   /** The broker says that the lease is closed: no more work is paid for. */
   async closedByBroker(): Promise<void> {
-    if (this.record.stage === "ended" || this.record.stage === "over" || this.#finishing) return;
+    const { stage, commitment, revealed } = this.record;
+    const waits = stage === "ended" && commitment !== null && !revealed;
+    if (!waits && (stage === "ended" || stage === "over" || this.#finishing)) return;
     await this.#end("closed by the broker");
   }
 
@@ -510,7 +394,7 @@ export class LeaseRunner {
   }
 
   async #forget(): Promise<void> {
-    for (const { channel } of this.#attached) channel.close();
+    this.#attachments.close();
     await this.#trace.dispose();
     await this.#guest?.dispose();
     await this.#world.journal.remove(this.record.lease);
