@@ -102,6 +102,7 @@ it("packs two contradicting checkpoints from anywhere, and nothing else", async 
   await writeFile(files.honest, note);
   await writeFile(files.other, forged({ root: "55".repeat(32) })(honest));
   expect((await xeno("customer", "evidence", files.honest, files.honest, "--out", files.out)).code).toBe(125);
+  expect(await xeno("customer", "evidence", "--promises")).toMatchObject({ code: 0, stderr: expect.stringContaining("no promise can be shown broken") });
   expect((await xeno("customer", "evidence", files.honest, files.other, "--out", files.out)).code).toBe(0);
   expect((await xeno("nobody", "verify", files.out)).code).toBe(0);
 });

@@ -108,11 +108,10 @@ export async function evidence(files: readonly string[], { out, promises }: { ou
   const all = await Promise.all(files.map(readFound));
   const found: Found = { notes: all.flatMap(({ notes }) => notes), documents: all.flatMap(({ documents }) => documents) };
   const packed = contradictionsIn(checkpoints, found) ?? (promises ? await brokenPromises(context.url, context.pins.origin, checkpoints) : null);
+  if (!packed && files.length === 0) return say("no promise can be shown broken");
   if (!packed)
     throw new UserError(
-      promises
-        ? "nothing contradicts itself, and no promise can be shown broken"
-        : "these do not contradict each other: they are of different logs, leases or sizes, agree, or are not signed by one key",
+      `these do not contradict each other: they are of different logs, leases or sizes, agree, or are not signed by one key${promises ? "; nor can a promise be shown broken" : ""}`,
     );
   await writePrivate(path.resolve(out), JSON.stringify(packed, null, 1));
   print(`${out} convicts whoever signed it: anyone can check it with xeno verify ${out}`);
