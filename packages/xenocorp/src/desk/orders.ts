@@ -73,7 +73,10 @@ export async function bind(round: Round, document: SignedDocument<"order">, purs
   const drawn = replicas === 1 ? staked.slice(0, 1) : (drawReplicas(staked, replicas, drawOf(round, document.id)) ?? []);
   if (drawn.length === 0 && fresh.length > staked.length) excluded["stake"] = fresh.length - staked.length;
   if (drawn.length === 0 && staked.length > 0) excluded["owners"] = staked.length;
-  if (drawn.length === 0) return refuse("no_match", { excluded, explanation: explainExclusions(excluded) });
+  if (drawn.length === 0) {
+    const owners = replicas === 1 ? "" : `; ${replicas} replicas take ${replicas} owners, each with a server that fits and stake for the order's worst cost`;
+    return refuse("no_match", { excluded, explanation: explainExclusions(excluded) + owners });
+  }
   const fee = await feeBasisPoints(round);
   const slots: Slot[] = [];
   for (const [slot, candidate] of drawn.entries()) {
