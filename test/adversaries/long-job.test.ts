@@ -1,7 +1,7 @@
 /** Long jobs before the referee: it runs one segment, and that convicts whoever signed a wrong state; silence costs the pay, never the stake. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import wabtInit from "wabt";
-import { moneyKey } from "@xenoservers/market";
+import { moneyKey, traceStep } from "@xenoservers/market";
 import { parseDocumentOf, rootAccountOf } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { bytesBlob, disputeResults, fetchReceipt, type BuiltJob, type MarketClient } from "@xenoservers/sdk";
@@ -100,6 +100,9 @@ it.each([
   const [honest, cheat] = [await serverOf(`honest ${expected}`), await serverOf(`cheat ${expected}`, wrapDriver)];
   const [right, wrong] = [await rent(honest.id, job), await rent(cheat.id, job)];
   expect([right.lease.end?.reason, wrong.lease.end?.reason]).toEqual(["completed", "completed"]);
+  const most = Math.max(...[right, wrong].map(({ lease }) => Number(lease.end!.billableFuel)));
+  const step = traceStep(BigInt(most), wrong.order.resources.memoryMib).toString();
+  await market.customer.act("trace-request", { lease: wrong.lease.id, party: market.customer.identity.party, step }); // a dispute that broke off
   const { segment, verdicts, refereeLease } = await disputeResults(market.customer, [wrong.lease.id, right.lease.id], wrong.order, job, BUDGET);
   expect(segment?.index, name).toBe(expected);
   expect(segment!.of).toBeGreaterThan(100);

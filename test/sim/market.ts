@@ -242,7 +242,7 @@ export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions)
     const host = `server ${i}`;
     const journal = createMemoryJournal();
     const driver = createSimDriver(clock);
-    const channelKey = channelKeyPair();
+    const channelKey = channelKeyPair(random.bytes(32));
     let running: XenoServer | null = null;
     servers.push({
       host,
@@ -324,6 +324,8 @@ export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions)
           diskMibMax: 64,
           outputMibMax: 1,
           fuelMax: 10n ** 15n,
+          seed: random.bytes(32),
+          clockBaseMs: clock.now(),
         });
         const document = signOrder(
           client,
@@ -401,7 +403,7 @@ export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions)
   const stakes = owners.map((owner) => last.balances.get(`${rootAccountOf(owner)}/staked`) ?? 0n);
   const wronged = owners.findIndex((_, i) => isHonest(i) && (convictions[i]! > 0 || stakes[i] !== STAKE));
   problem ??= auditQuiet(last) ?? ownersLoss(last.leases, servers) ?? (wronged < 0 ? null : `owner ${wronged}, who is honest, was convicted or lost stake`);
-  const facts = last.leases.map(({ id: _, ...lease }) => [lease.state, lease.end?.reason ?? "", lease.end?.dueNanos ?? "", lease.attempt]);
+  const facts = last.leases.map((lease) => [lease.id, lease.state, lease.end?.reason ?? "", lease.end?.dueNanos ?? "", lease.attempt]);
   return { problem, leases: last.leases, digest: toHex(nodeCrypto.sha256(canonicalBytes(facts as Json))), convicted: convictions[CHEAT]! };
 
   /**

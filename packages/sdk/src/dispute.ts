@@ -105,16 +105,16 @@ async function resultOf(client: MarketClient, lease: string): Promise<Payload<"r
   return parsed?.ok ? parsed.document.payload : null;
 }
 
-/** The server's signed roots; null when it did not answer in time, which costs it its pay. */
+/** The server's signed roots, asked for once; null when it did not answer in time, which costs it its pay, or was asked for others. */
 async function askForTrace(client: MarketClient, lease: string, step: bigint): Promise<Payload<"trace"> | null> {
-  const { state, end } = await client.read("lease", { params: { id: lease } });
+  const { state, end, trace } = await client.read("lease", { params: { id: lease } });
   if (!end || state === "final") return null;
-  await client.act("trace-request", { lease, party: client.identity.party, step: step.toString() });
+  if (!trace) await client.act("trace-request", { lease, party: client.identity.party, step: step.toString() });
   for (;;) {
     const { documents } = await client.read("receipt", { params: { id: lease } });
     const stored = documents.find(({ kind }) => kind === "trace");
     const parsed = stored && parseDocumentOf(client.crypto, "trace", stored.envelope);
-    if (parsed?.ok) return parsed.document.payload;
+    if (parsed?.ok) return parsed.document.payload.step === step.toString() ? parsed.document.payload : null;
     if ((await client.read("lease", { params: { id: lease } })).state === "final") return null;
     await client.sleep(POLL_MS);
   }

@@ -15,6 +15,9 @@ export interface JobInput {
   diskMibMax: number;
   outputMibMax: number;
   fuelMax: bigint;
+  /** What the guest draws from (32 bytes) and where its clock begins (Unix ms); fresh ones unless given. */
+  seed?: Uint8Array;
+  clockBaseMs?: number;
 }
 
 export interface BuiltJob {
@@ -28,7 +31,7 @@ export interface BuiltJob {
   segment: SegmentInput | null;
 }
 
-export function buildJob({ module, args, env, mounts, stdin, engine, memoryMibMax, diskMibMax, outputMibMax, fuelMax }: JobInput): BuiltJob {
+export function buildJob({ module, args, env, mounts, stdin, engine, memoryMibMax, diskMibMax, outputMibMax, fuelMax, ...begin }: JobInput): BuiltJob {
   const blobs = new Map<string, Blob>([
     [module.digest, module],
     [stdin.digest, stdin],
@@ -55,8 +58,8 @@ export function buildJob({ module, args, env, mounts, stdin, engine, memoryMibMa
     diskMibMax,
     outputMibMax,
     fuelMax: fuelMax.toString(),
-    seed: toHex(nodeCrypto.randomBytes(32)),
-    clockBaseMs: Date.now(),
+    seed: toHex(begin.seed ?? nodeCrypto.randomBytes(32)),
+    clockBaseMs: begin.clockBaseMs ?? Date.now(),
   };
   return { spec, jobHash: jobHashOf(nodeCrypto, spec), inputs, blobs, moduleSize: module.size, stdinSize: stdin.size, segment: null };
 }

@@ -7,8 +7,8 @@ import type { GuestEnding, RunningGuest } from "./driver.ts";
 import type { LeaseRecord } from "./journal.ts";
 import type { RunnerWorld } from "./runner-world.ts";
 
-/** The longest a second run may take; the deadline of the market is shorter. */
 const NO_CHECKPOINTS = "this job has no checkpoints";
+/** The longest a second run may take; the deadline of the market is shorter. */
 const RUN_MS_MAX = 7 * 86_400_000;
 
 export class TraceAnswer {
