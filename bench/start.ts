@@ -63,6 +63,7 @@ export async function start(): Promise<Figure[]> {
         fuelMax: "1000000000000",
         runMsMax: 60_000,
         checkpoints: null,
+        keepPrepared: false,
         ...job,
       });
       const end = await guest.ended;
@@ -82,7 +83,7 @@ export async function start(): Promise<Figure[]> {
       inputs: [{ path: "app/main.py", kind: "file" as const, digest: digestOf(script), size: script.length }],
       mounts: [{ path: "/app", writable: false, keep: false }],
     };
-    pool.expect(pythonJob.modulePath);
+    pool.expect({ path: pythonJob.modulePath });
     const [hosted, hostedPeer] = [await onWaiting(pythonJob, [script]), await fresh(python.file, folder, "/app/hello.py")];
     return [
       report("empty job on a waiting guest, handed over → result", empty, "ms", { peer: "fresh node with node:wasi", peerValue: emptyPeer }, 0.2),

@@ -19,6 +19,7 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
     for (const [digest, blob] of job.blobs) if (!driver.hasRuntime(digest)) await writeFile(path.join(folder, digest), await blob.read(0, blob.size));
     const prepared = await driver.prepare({
       lease: "local",
+      customer: "local",
       spec: job.spec,
       inputs: job.inputs,
       fuelMax: BigInt(job.spec.fuelMax),

@@ -44,6 +44,7 @@ async function start(over: Partial<WorkerJob>, blobs: (Uint8Array | string)[] = 
     fuelMax: "1000000000000000",
     runMsMax: 60_000,
     checkpoints: null,
+    keepPrepared: false,
     ...over,
   });
   return followTaken(worker);

@@ -3,7 +3,7 @@
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
-import { mkdir, readFile, readdir, rm } from "node:fs/promises";
+import { copyFile, mkdir, readFile, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import type { Sandbox } from "./sandbox.ts";
 import { PRELOAD_VARIABLE, WORKER_FILES, type WorkerJob } from "./worker/job.ts";
@@ -40,8 +40,13 @@ export async function signalWorker(id: ProcessId, signal: "SIGINT" | "SIGKILL" |
   }
 }
 
+/** A module to compile while waiting: one that every worker sees, by its path there; or a file of this host, which the worker gets a copy of. */
+export type Preload = { path: string } | { file: string };
+
 export interface TakenWorker {
   folder: string;
+  /** The name in its folder of the module that it was taken with. */
+  copy: string | null;
   id: ProcessId;
   hand(job: WorkerJob): void;
   exited: Promise<void>;
@@ -50,7 +55,17 @@ export interface TakenWorker {
 interface Waiting {
   child: ChildProcess;
   folder: string;
+  copy: string | null;
 }
+
+/** A copy, so that the worker cannot change what others get; null when the file has gone meanwhile. */
+const copied = (file: string, folder: string): Promise<string | null> => {
+  const name = path.basename(file);
+  return copyFile(file, path.join(folder, name)).then(
+    () => name,
+    () => null,
+  );
+};
 
 /** Starting a process blocks the daemon for some ms; the guest that was just taken goes first. */
 const REFILL_AFTER_MS = 50;
@@ -62,7 +77,7 @@ export class WorkerPool {
   #waiting: Promise<Waiting>[] = [];
   #made = 0;
   #closed = false;
-  #preload: string | null = null;
+  #preload: Preload | null = null;
 
   constructor(sandbox: Sandbox, folder: string, size: number) {
     this.#sandbox = sandbox;
@@ -70,9 +85,9 @@ export class WorkerPool {
     this.#size = size;
   }
 
-  /** Workers started from now on compile this module (as the worker sees it) while they wait: what ran last is likely to run next. */
-  expect(modulePath: string | null): void {
-    this.#preload = modulePath;
+  /** Workers started from now on compile this module while they wait: what ran last is likely to run next. */
+  expect(module: Preload | null): void {
+    this.#preload = module;
   }
 
   /** Removes what earlier daemons left, but for the folders of guests that live on. */
@@ -94,25 +109,32 @@ export class WorkerPool {
   async #start(deep = false): Promise<Waiting> {
     const folder = path.join(this.#folder, `${process.hrtime.bigint()}-${++this.#made}`);
     await mkdir(path.join(folder, WORKER_FILES.blobs), { recursive: true, mode: 0o700 });
+    const preload = deep ? null : this.#preload;
+    const copy = preload && "file" in preload ? await copied(preload.file, folder) : null;
+    const preloadPath = preload && "path" in preload ? preload.path : copy;
     const [command, ...args] = this.#sandbox.command(folder, deep);
     const log = openSync(path.join(folder, WORKER_FILES.log), "w", 0o600);
     const child = spawn(command!, args, {
       detached: true,
       stdio: ["pipe", log, log],
-      env: this.#preload === null ? {} : { [PRELOAD_VARIABLE]: this.#preload },
+      env: preloadPath === null ? {} : { [PRELOAD_VARIABLE]: preloadPath },
       cwd: "/",
     });
     closeSync(log);
     child.stdin!.on("error", () => {});
     await new Promise<void>((resolve, reject) => child.once("spawn", resolve).once("error", reject));
-    return { child, folder };
+    return { child, folder, copy };
   }
 
-  /** Takes a waiting worker; another is started in its place. */
-  async take(): Promise<TakenWorker> {
-    const waiting = this.#waiting.shift() ?? this.#start();
+  /** Takes a waiting worker, with a copy of this file if it is still there; another is started in its place. */
+  async take(file: string | null = null): Promise<TakenWorker> {
+    const next = this.#waiting.shift() ?? this.#start();
     setTimeout(() => this.#fill(), REFILL_AFTER_MS).unref();
-    return this.#taken(await waiting);
+    const waiting = await next;
+    const { folder, copy } = waiting;
+    if (copy !== null && file !== null && copy === path.basename(file)) return this.#taken(waiting);
+    if (copy !== null) await rm(path.join(folder, copy)); // it was got ready for another's job
+    return this.#taken({ ...waiting, copy: file === null ? null : await copied(file, folder) });
   }
 
   /** A worker of its own for a build with checkpoints; none of them wait, for they are needed in disputes alone. */
@@ -120,7 +142,7 @@ export class WorkerPool {
     return this.#taken(await this.#start(true));
   }
 
-  async #taken({ child, folder }: Waiting): Promise<TakenWorker> {
+  async #taken({ child, folder, copy }: Waiting): Promise<TakenWorker> {
     const startTicks = await startTicksOf(child.pid!);
     if (startTicks === null)
       throw new Error(
@@ -128,7 +150,7 @@ export class WorkerPool {
       );
     const exited = new Promise<void>((resolve) => (child.exitCode === null && child.signalCode === null ? child.once("exit", () => resolve()) : resolve()));
     child.unref();
-    return { folder, id: { pid: child.pid!, startTicks }, hand: (job) => void child.stdin!.end(JSON.stringify(job)), exited };
+    return { folder, copy, id: { pid: child.pid!, startTicks }, hand: (job) => void child.stdin!.end(JSON.stringify(job)), exited };
   }
 
   async close(): Promise<void> {

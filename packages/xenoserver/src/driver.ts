@@ -5,6 +5,8 @@ import type { JobSpec, ResultReasonName } from "./job.ts";
 
 export interface PreparedJob {
   lease: string;
+  /** Whose job it is: nothing that a guest leaves behind counts for others. */
+  customer: string;
   spec: JobSpec;
   inputs: InputTree;
   /** The job's own limit, or less where the purchase order pays for less. */

@@ -51,7 +51,7 @@ export class LeaseRunner {
     this.#order = order.document.payload;
     this.#receiptedAt = world.timers.now();
     this.#attachments = new Attachments(this.#customersView());
-    this.#trace = new TraceAnswer(world, record, this.#po, this.#order.jobHash);
+    this.#trace = new TraceAnswer(world, record, this.#po, this.#order);
     this.#claims = new Claims(world, record, this.#po, {
       usedMs: () => this.usedMs,
       isFinishing: () => this.#finishing,
@@ -214,6 +214,7 @@ export class LeaseRunner {
     try {
       const prepared = await driver.prepare({
         lease: record.lease,
+        customer: this.#order.party,
         spec,
         inputs,
         // a segment ends by itself, or where its job does

@@ -15,13 +15,13 @@ export class TraceAnswer {
   readonly #world: RunnerWorld;
   readonly #record: LeaseRecord;
   readonly #po: Payload<"purchase-order">;
-  readonly #jobHash: string;
+  readonly #order: Pick<Payload<"order">, "party" | "jobHash">;
   #busy = false;
   /** Its output folder holds the states. */
   guest: RunningGuest | null = null;
 
-  constructor(world: RunnerWorld, record: LeaseRecord, po: Payload<"purchase-order">, jobHash: string) {
-    this.#jobHash = jobHash;
+  constructor(world: RunnerWorld, record: LeaseRecord, po: Payload<"purchase-order">, order: Pick<Payload<"order">, "party" | "jobHash">) {
+    this.#order = order;
     this.#world = world;
     this.#record = record;
     this.#po = po;
@@ -49,7 +49,7 @@ export class TraceAnswer {
     const { step } = request.payload;
     const ending = await this.#run(step, job);
     const roots = ending.kind === "result" ? ending.roots : null;
-    const trace = { lease, server, request: request.id, jobHash: this.#jobHash, engine: driver.engine, step, roots: roots ?? [] };
+    const trace = { lease, server, request: request.id, jobHash: this.#order.jobHash, engine: driver.engine, step, roots: roots ?? [] };
     const detail = roots ? "" : (ending.detail || NO_CHECKPOINTS).replaceAll(/\p{Cc}/gu, " ").slice(0, 400);
     return signDocument(crypto, signer, "trace", { origin: this.#po.origin, seen: null, ...trace, detail }).envelope;
   }
@@ -63,6 +63,7 @@ export class TraceAnswer {
     else {
       const prepared = await driver.prepare({
         lease,
+        customer: this.#order.party,
         spec,
         inputs,
         fuelMax: BigInt(this.#po.fuelMax),

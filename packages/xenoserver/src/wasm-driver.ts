@@ -3,6 +3,7 @@ import { link, copyFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import {
   ENGINE_VERSION,
+  ModuleCache,
   WORKER_FILES,
   WorkerPool,
   adopt,
@@ -134,6 +135,8 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
   const python = await pythonRuntime();
   const runtimes = new Map<string, Runtime>([[python.digest, python]]);
   const sandbox: Sandbox = await createSandbox(path.join(folder, "sandbox"), new Map([[python.name, await preparedRuntime(python, cache)]]), inUse.length > 0);
+  const modules = new ModuleCache(path.join(folder, "modules"));
+  await modules.open();
   const pool = new WorkerPool(sandbox, path.join(folder, "workers"), poolSize);
   await pool.open(inUse);
 
@@ -145,20 +148,28 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
     async prepare(job: PreparedJob) {
       const runtime = runtimes.get(job.spec.module);
       const { checkpoints } = job;
-      if (!checkpoints) pool.expect(runtime ? sandbox.runtimePath(runtime.name) : null);
-      const worker = checkpoints ? await pool.takeDeep() : await pool.take();
+      const module = { customer: job.customer, digest: job.spec.module };
+      const known = checkpoints || runtime ? null : modules.find(module);
+      if (!checkpoints) pool.expect(runtime ? { path: sandbox.runtimePath(runtime.name) } : known === null ? null : { file: known });
+      const worker = checkpoints ? await pool.takeDeep() : await pool.take(known);
+      const { copy } = worker;
       const inside = (digest: string): string => path.join(worker.folder, WORKER_FILES.blobs, digest);
       const files = new Set([job.spec.stdin, ...job.inputs.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []))]);
-      if (!runtime) files.add(job.spec.module);
+      if (!runtime && copy === null) files.add(job.spec.module);
       if (checkpoints?.kind === "segment") for (const { digest } of checkpoints.pieces) files.add(digest);
-      for (const digest of files) await place(job.blobFile(digest), inside(digest));
+      try {
+        for (const digest of files) await place(job.blobFile(digest), inside(digest));
+      } catch (error) {
+        const guest = followTaken(worker);
+        await guest.kill();
+        guest.release();
+        await rm(worker.folder, { recursive: true, force: true });
+        throw error;
+      }
       const workerJob: WorkerJob = {
-        modulePath: runtime
-          ? sandbox.runtimePath(runtime.name)
-          : sandbox.strength === "strong"
-            ? `/w/${WORKER_FILES.blobs}/${job.spec.module}`
-            : inside(job.spec.module),
-        prepared: runtime !== undefined,
+        modulePath: runtime ? sandbox.runtimePath(runtime.name) : (copy ?? `${WORKER_FILES.blobs}/${job.spec.module}`),
+        prepared: runtime !== undefined || copy !== null,
+        keepPrepared: known === null && !runtime && !checkpoints,
         args: job.spec.args,
         env: job.spec.env,
         inputs: job.inputs.entries,
@@ -180,6 +191,7 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
         async begin() {
           const guest = followTaken(worker);
           worker.hand(workerJob);
+          if (workerJob.keepPrepared) void guest.ended.then(() => modules.keep(module, worker.folder)).catch(() => {}); // the next job tries again
           return running(guest);
         },
       };

@@ -35,10 +35,12 @@ export interface SegmentJob {
 }
 
 export interface WorkerJob {
-  /** Inside the sandbox: `/w/blobs/DIGEST` or `/runtimes/NAME.wasm`. */
+  /** As the worker sees it: `/runtimes/NAME.wasm`, or below its own folder, as `blobs/DIGEST`. */
   modulePath: string;
   /** Whether the module is one that `prepareModule` made: the server's own runtimes are. */
   prepared: boolean;
+  /** Leave the module as `prepareModule` made it in the folder, for later jobs of the same module. */
+  keepPrepared: boolean;
   args: string[];
   env: [string, string][];
   /** Paths below the guest's root; each lies in one mount. */
@@ -82,4 +84,12 @@ export interface WorkerResult {
 export const PRELOAD_VARIABLE = "XENO_PRELOAD";
 
 /** File names in a worker's folder, seen as /w from inside. */
-export const WORKER_FILES = { stdout: "stdout", stderr: "stderr", result: "result.json", blobs: "blobs", out: "out", log: "worker.log" } as const;
+export const WORKER_FILES = {
+  stdout: "stdout",
+  stderr: "stderr",
+  result: "result.json",
+  blobs: "blobs",
+  out: "out",
+  prepared: "prepared.wasm",
+  log: "worker.log",
+} as const;

@@ -30,8 +30,18 @@ process.on("SIGTERM", () => {});
 /** `(module (memory (export "memory") 1) (func (export "_start")))` */
 const EMPTY_MODULE = Buffer.from("0061736d01000000010401600000030201000503010001071302066d656d6f72790200065f737461727400000a040102000b", "hex");
 const moduleOf = (bytes: Uint8Array): WebAssembly.Module => new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
+/** A module that V8 refuses fails its own job, not whichever comes. */
+function compiledAhead(file: string): WebAssembly.Module | null {
+  try {
+    return moduleOf(readFileSync(seen(file)));
+  } catch {
+    return null;
+  }
+}
+/** A path as the daemon wrote it: absolute, or below the worker's folder. */
+const seen = (file: string): string => (file.startsWith("/") ? file : `${FOLDER}/${file}`);
 const preloadPath = process.env[PRELOAD_VARIABLE];
-const preloaded = preloadPath === undefined ? null : moduleOf(readFileSync(preloadPath));
+const preloaded = preloadPath === undefined ? null : compiledAhead(preloadPath);
 
 /** Runs the engine once on nothing while there is time, so that a job finds its code compiled. */
 function warmUp(): void {
@@ -76,12 +86,15 @@ function entriesBelow(mount: string): TreeEntry[] {
 }
 
 type Compiled = { ok: true; module: WebAssembly.Module } | { ok: false; message: string };
+let made: Uint8Array | null = null;
 
 function compile(): Compiled {
   if (preloaded && job.prepared && job.modulePath === preloadPath) return { ok: true, module: preloaded };
-  const bytes = readFileSync(job.modulePath) as Uint8Array;
+  const bytes = readFileSync(seen(job.modulePath)) as Uint8Array;
   const prepared = job.prepared ? { ok: true as const, bytes } : prepareModule(bytes);
-  return prepared.ok ? { ok: true, module: moduleOf(prepared.bytes) } : prepared;
+  if (!prepared.ok) return prepared;
+  made = prepared.bytes;
+  return { ok: true, module: moduleOf(prepared.bytes) };
 }
 
 const NOTHING = { exitCode: null, fuel: "0", fuelInAll: "0", roots: null, stateRoot: null, memoryHash: null, tree: [] } as const;
@@ -174,7 +187,7 @@ async function runWithCheckpoints(checkpoints: NonNullable<WorkerJob["checkpoint
 
 async function buildWithCheckpoints(): Promise<Compiled> {
   if (job.prepared) return { ok: false, message: NO_CHECKPOINTS };
-  const prepared = prepareModule(readFileSync(job.modulePath), true);
+  const prepared = prepareModule(readFileSync(seen(job.modulePath)), true);
   if (!prepared.ok) return prepared;
   if (prepared.bytes.length > INSTRUMENTED_BYTES_MAX) return { ok: false, message: NO_CHECKPOINTS };
   const { instrument } = await import("./instrument.ts");
@@ -217,6 +230,7 @@ function keep(treeAt: (path: string) => TreeEntry[]): TreeManifestEntry[] {
 }
 
 const result = job.checkpoints === null ? run() : await runWithCheckpoints(job.checkpoints);
+if (made && job.keepPrepared) writeFileSync(`${FOLDER}/${WORKER_FILES.prepared}`, made);
 closeSync(streams.stdout);
 closeSync(streams.stderr);
 writeFileSync(`${FOLDER}/${WORKER_FILES.result}.part`, JSON.stringify(result));
