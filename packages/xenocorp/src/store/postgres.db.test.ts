@@ -13,7 +13,7 @@ describe("connections", () => {
     const pid = async (client: typeof idle) => (await client.query<{ pid: number }>("select pg_backend_pid() as pid")).rows[0]!.pid;
     const pids = [await pid(inUse), await pid(idle)];
     idle.release();
-    const lost = new Promise((resolve) => inUse.once("end", resolve));
+    const lost = Promise.all([inUse, idle].map((client) => new Promise((resolve) => client.once("end", resolve))));
     await (await createTestDatabase()).query("select pg_terminate_backend(p) from unnest($1::int[]) as p", [pids]);
     await lost;
     await expect(inUse.query("select 1")).rejects.toThrow();
