@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import wabtInit from "wabt";
 import { statePiecesOf } from "@xenoservers/protocol";
 import { prepareModule, runJob, seededRandom, traceJob, type Finished, type Job, type State } from "@xenoservers/engine";
+import { segment } from "../../packages/guests/src/worker/checkpoints.ts";
 import { instrument } from "../../packages/guests/src/worker/instrument.ts";
 import { generateModule } from "./generate.ts";
 
@@ -113,6 +114,24 @@ describe("a job taken down at checkpoints", () => {
       const from = { manifest: Buffer.from(changed), piece: (digest: string) => pieces.get(digest)! };
       expect(() => traceJob(jobOf(build), { step: 2_000n, from, onCheckpoint: () => true }), changed.slice(0, 30)).toThrow(/state/);
     }
+  });
+
+  it("goes on as a segment from its own beginning alone, with all of the state", async () => {
+    const { bytes } = await everything();
+    const build = built(bytes)!;
+    const { states, pieces } = traced(build, 2_000n);
+    const { root, manifest } = states[2]!.state;
+    const blobs = new Map([...pieces, [root, manifest] as const]);
+    const blob = (digest: string): Uint8Array => {
+      const bytes = blobs.get(digest);
+      if (!bytes) throw new Error("ENOENT");
+      return bytes;
+    };
+    expect(segment(jobOf(build), { kind: "segment", from: root, step: "2000", index: 4 }, blob).stateRoot).toBe(states[3]!.state.root);
+    expect(() => segment(jobOf(build), { kind: "segment", from: root, step: "2000", index: 6 }, blob)).toThrow("earlier segment");
+    const [missing] = statePiecesOf(manifest)!;
+    blobs.delete(missing!);
+    expect(() => segment(jobOf(build), { kind: "segment", from: root, step: "2000", index: 4 }, blob)).toThrow(missing);
   });
 
   it("has no such build where a table changes", async () => {

@@ -1,5 +1,5 @@
 /** What a customer brings, against what was ordered: a job, or one segment of it. Who controls the inputs: the customer, every byte. */
-import { canonicalBytes, jobHashOf, segmentHashOf, toHex, type Crypto, type Json, type Payload } from "@xenoservers/protocol";
+import { canonicalBytes, jobHashOf, segmentHashOf, toHex, type Crypto, type Json, type Payload, type Segment } from "@xenoservers/protocol";
 import type { JobHeader } from "./attachments.ts";
 import type { GuestDriver } from "./driver.ts";
 import type { LeaseRecord } from "./journal.ts";
@@ -16,11 +16,15 @@ export function neededBlobs({ spec, inputs, moduleSize, stdinSize, segment }: No
   return [...module, { digest: spec.stdin, size: stdinSize }, ...files, ...(segment?.pieces ?? [])];
 }
 
+/** One step of fuel, no more: the first segment begins with the job, every other from a state. */
+const isPaidFor = ({ from, step, index }: Segment, fuelMax: string): boolean =>
+  BigInt(step) > 0n && BigInt(step) <= BigInt(fuelMax) && (index === 1) === (from === null);
+
 /** Why the job is not the one that this lease is for, in words; null when it is. */
 export function jobProblem(
   crypto: Crypto,
   driver: GuestDriver,
-  { resources }: Payload<"purchase-order">,
+  { resources, fuelMax }: Payload<"purchase-order">,
   order: Payload<"order">,
   job: Omit<JobHeader, "t">,
 ): string | null {
@@ -30,6 +34,7 @@ export function jobProblem(
   const from = segment?.segment.from ?? null;
   const checks: [boolean, string][] = [
     [ordered === order.jobHash && order.segment === (segment !== null), "the job is not the one that was ordered"],
+    [segment === null || isPaidFor(segment.segment, fuelMax), "the lease does not pay for the fuel of this segment"],
     [from === null || segment!.pieces.some(({ digest }) => digest === from), "the state's manifest is missing"],
     [digestOf(crypto, inputs) === spec.inputs, "the inputs are not the ones that were ordered"],
     [spec.engine === driver.engine, `this server's engine is ${driver.engine}`],

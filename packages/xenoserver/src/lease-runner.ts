@@ -22,6 +22,9 @@ import type { RunnerWorld } from "./runner-world.ts";
 import { TraceAnswer } from "./trace-answer.ts";
 import { Transfer } from "./transfer.ts";
 
+/** Whether the time that was bought is over. */
+const limited = (reason: string): boolean => reason === "time-limit" || reason === "budget";
+
 export class LeaseRunner {
   readonly #world: RunnerWorld;
   readonly record: LeaseRecord;
@@ -276,6 +279,9 @@ export class LeaseRunner {
     if (this.#closed || this.record.result) return;
     const used = Math.min(this.#usedAt(ending.endedMonotonicMs), this.record.durationMsMax);
     const usedMs = Math.max(used, this.record.lastClaim?.usedMs ?? 0, this.record.pendingClaim?.usedMs ?? 0);
+    // a run with checkpoints cannot be interrupted: who has it stopped gets nothing of it
+    if (ending.kind === "host-failure" && this.record.job?.segment && this.record.stop)
+      return this.#finish({ reason: this.record.stop, ...NOTHING_RAN, usedMs: limited(this.record.stop) ? this.record.durationMsMax : usedMs });
     if (ending.kind === "host-failure") return this.#finish({ reason: "server-failed", ...NOTHING_RAN, detail: ending.detail.slice(0, DETAIL_MAX), usedMs });
     const reason =
       ending.reason === "stopped"
@@ -283,7 +289,6 @@ export class LeaseRunner {
         : ending.reason === "fuel-limit" && !this.record.job?.segment
           ? this.#po.fuelBound
           : ending.reason;
-    const limited = ending.reason === "stopped" && (reason === "time-limit" || reason === "budget");
     await this.#finish({
       reason,
       exitCode: reason === "completed" ? ending.exitCode : null,
@@ -293,7 +298,7 @@ export class LeaseRunner {
       memoryHash: ending.memoryHash,
       stateRoot: ending.stateRoot,
       tree: ending.tree,
-      usedMs: limited ? this.record.durationMsMax : usedMs,
+      usedMs: ending.reason === "stopped" && limited(reason) ? this.record.durationMsMax : usedMs,
     });
   }
 

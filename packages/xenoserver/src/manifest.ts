@@ -29,8 +29,8 @@ export function signResult(
 ): SignedDocument<"result"> {
   const { reason, exitCode, memoryHash, fuel, fuelInAll, usedMs, detail, tree } = end;
   const came = { reason, exitCode, memoryHash, outputDigest: digestOf(crypto, tree), ...digests };
-  // a segment in which the job came to its end is compared by that
-  const endRoot = record.job?.segment && isComparable({ reason }) ? endRootOf(crypto, { ...came, fuel: fuelInAll }) : null;
+  // a segment in which the job came to its end is compared by that; a state that cannot be begun from says nothing of who signed it
+  const endRoot = record.job?.segment && isComparable({ reason }) && reason !== "module-malformed" ? endRootOf(crypto, { ...came, fuel: fuelInAll }) : null;
   return signDocument(crypto, signer, "result", {
     origin,
     seen: null,

@@ -2,6 +2,7 @@
  * A customer doubts the result of an ended lease: the job is run again with checkpoints, their roots are signed, and the states themselves wait to be
  * fetched. Idempotent: the same request gets the same signed answer. Who controls the inputs: the customer (the request), the guest (its roots).
  */
+import { traceRootsMax } from "@xenoservers/market";
 import { signDocument, type Payload, type SignedDocument } from "@xenoservers/protocol";
 import type { GuestEnding, RunningGuest } from "./driver.ts";
 import type { LeaseRecord } from "./journal.ts";
@@ -30,6 +31,7 @@ export class TraceAnswer {
   async give(request: SignedDocument<"trace-request">): Promise<void> {
     const { job, result } = this.#record;
     if (this.#busy || !job || !result || request.payload.lease !== this.#record.lease) return;
+    if (request.payload.party !== this.#order.party || !this.#mayAsk(BigInt(request.payload.step), BigInt(result.fuel))) return;
     if (this.#record.trace !== null && this.#record.trace.request !== request.id) return;
     this.#busy = true;
     try {
@@ -41,6 +43,11 @@ export class TraceAnswer {
     } finally {
       this.#busy = false;
     }
+  }
+
+  /** The market's own bound on checkpoints, whatever the broker lets through. */
+  #mayAsk(step: bigint, fuel: bigint): boolean {
+    return step > 0n && fuel / step <= BigInt(traceRootsMax(this.#po.resources.memoryMib));
   }
 
   async #signed(request: SignedDocument<"trace-request">, job: NonNullable<LeaseRecord["job"]>) {

@@ -1,5 +1,5 @@
 /** Runs of a job's build with checkpoints: all of it, showing the states' roots; or one segment, from a state that was handed in. */
-import { readState, traceJob, type Finished, type Job } from "@xenoservers/engine";
+import { BadState, readState, traceJob, type Finished, type Job } from "@xenoservers/engine";
 import type { SegmentJob, TraceJob } from "./job.ts";
 
 /** `keep` gets the states' manifests and pieces by digest, as long as they are not more than the job allows. */
@@ -32,15 +32,23 @@ export interface SegmentEnd {
   from: bigint;
 }
 
-/** Throws BadState where `from` is no state of this job. */
+/** Throws BadState where `from` is no state of this job from which one step leads to the end of the segment, or a piece of it is not here. */
 export function segment(job: Job, { from: root, step, index }: SegmentJob, blob: (digest: string) => Uint8Array): SegmentEnd {
-  const manifest = root === null ? null : blob(root);
-  const from = manifest ? BigInt(readState(manifest, blob).manifest.fuel) : 0n;
+  const piece = (digest: string): Uint8Array => {
+    try {
+      return blob(digest);
+    } catch {
+      throw new BadState(`a piece of the state to go on from is missing: ${digest}`);
+    }
+  };
+  const manifest = root === null ? null : piece(root);
+  const from = manifest ? BigInt(readState(manifest, piece).manifest.fuel) : 0n;
+  if (from < BigInt(index - 1) * BigInt(step)) throw new BadState("the state to go on from is of an earlier segment");
   if (manifest && from >= BigInt(index) * BigInt(step)) return { finished: null, stateRoot: root, fuel: from, from }; // one long step took both at once
   const reached = { root: null as string | null, fuel: 0n };
   const finished = traceJob(job, {
     step: BigInt(step),
-    from: manifest && { manifest, piece: blob },
+    from: manifest && { manifest, piece },
     onCheckpoint(at, state) {
       if (at < BigInt(index)) return true;
       Object.assign(reached, { root: state.root, fuel: state.fuel });
