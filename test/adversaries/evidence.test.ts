@@ -34,7 +34,7 @@ beforeEach(async () => {
   server = await h.server();
   lease = (await h.submit(h.order(customer)))["lease"] as string;
   await h.accept(server, lease);
-  await h.act(server.signer, "claim", { lease, incarnation: 5, sequence: 1, usedMs: 0, previous: (await h.lease(lease)).openingId! });
+  await h.act(server.signer, "claim", { lease, incarnation: 5, sequence: 1, usedMs: 0, egressBytes: 0, previous: (await h.lease(lease)).openingId! });
   documents = (await h.store.documentsOf(lease)).map(({ envelope }) => envelope);
 });
 
@@ -90,7 +90,7 @@ describe("two documents of one signer", () => {
       engine: "e",
       reason: "completed",
       exitCode: 0,
-      usedMs: 1,
+      usedMs: 1, egressBytes: 0,
       lastClaim: zero,
       fuel: "1",
       memoryHash: zero,

@@ -58,7 +58,7 @@ async function resultOf({ lease, server }: Replica, over: Partial<Payload<"resul
     engine: "e",
     reason: "completed",
     exitCode: 0,
-    usedMs: 0,
+    usedMs: 0, egressBytes: 0,
     lastClaim: row.openingId!,
     fuel: "1000000",
     memoryHash: zero,
@@ -170,7 +170,7 @@ describe("commit before reveal", () => {
     expect(await commit({ ...a, server: servers.find(({ id }) => id !== a.server.id)! }, result.id)).toMatchObject({ code: "not_found" });
     await commit(a, result.id);
     expect(await commit(a, (await resultOf(a)).id)).toMatchObject({ code: "wrong_state" });
-    const claim = { lease: a.lease, incarnation: 2, sequence: 1, usedMs: 0, previous: (await h.lease(a.lease)).openingId! };
+    const claim = { lease: a.lease, incarnation: 2, sequence: 1, usedMs: 0, egressBytes: 0, previous: (await h.lease(a.lease)).openingId! };
     expect(await h.act(a.server.signer, "claim", claim)).toMatchObject({ code: "wrong_state" }); // it would put off its deadline
     const single = (await h.submit(ordered(1)))["lease"] as string;
     const server = servers.find(({ id }) => id === (h.sent.at(-1)?.server ?? ""))!;

@@ -34,7 +34,7 @@ const result = async (lease: string, over: object = {}) => {
     engine: "e",
     reason: "completed",
     exitCode: 0,
-    usedMs: 1_000,
+    usedMs: 1_000, egressBytes: 0,
     lastClaim: row.lastClaim?.id ?? row.openingId!,
     fuel: "1000000",
     memoryHash: "00".repeat(32),
@@ -105,7 +105,7 @@ describe("orders", () => {
 
 describe("acceptance", () => {
   it("is too late after a re-match: the order has moved on with a higher attempt", async () => {
-    const second = await h.server({ price: { vcpuNanosPerSecond: "2000", memoryGibNanosPerSecond: "0", diskGibNanosPerSecond: "0", gigaFuelNanos: "1200" } });
+    const second = await h.server({ price: { vcpuNanosPerSecond: "2000", memoryGibNanosPerSecond: "0", diskGibNanosPerSecond: "0", gigaFuelNanos: "1200", egressGibNanos: "0" } });
     const lease = await bind();
     expect((await h.lease(lease)).server).toBe(server.id);
     await h.later(6_000);
@@ -154,7 +154,7 @@ describe("a lease", () => {
   it("takes claims in order only, and never more than time has passed", async () => {
     const lease = await open();
     const opening = (await h.lease(lease)).openingId!;
-    const claim = (over: object) => h.act(server.signer, "claim", { lease, incarnation: 1, sequence: 1, usedMs: 500, previous: opening, ...over });
+    const claim = (over: object) => h.act(server.signer, "claim", { lease, incarnation: 1, sequence: 1, usedMs: 500, egressBytes: 0, previous: opening, ...over });
     h.now += 1_000;
     expect(await claim({ usedMs: 9_000 })).toMatchObject({ code: "claim_too_early" });
     expect(await claim({ sequence: 2 })).toMatchObject({ code: "claim_out_of_order" });
@@ -182,7 +182,7 @@ describe("a lease", () => {
   it("ends by silence at the owner's blame: by interval what was receipted, on result nothing", async () => {
     const lease = await open();
     h.now += 5_000;
-    await h.act(server.signer, "claim", { lease, incarnation: 1, sequence: 1, usedMs: 4_000, previous: (await h.lease(lease)).openingId! });
+    await h.act(server.signer, "claim", { lease, incarnation: 1, sequence: 1, usedMs: 4_000, egressBytes: 0, previous: (await h.lease(lease)).openingId! });
     await h.later(44_000);
     expect((await h.lease(lease)).end).toMatchObject({ reason: "server-unreachable", blame: "owner", dueNanos: "4000" });
     const other = await open({ terms: "on-result" });

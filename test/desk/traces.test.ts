@@ -41,7 +41,7 @@ async function ended(on: ServerParty, order: Partial<Payload<"order">>, over: Pa
     engine: "e",
     reason: "completed",
     exitCode: 0,
-    usedMs: 0,
+    usedMs: 0, egressBytes: 0,
     lastClaim: row.openingId!,
     fuel: FUEL.toString(),
     memoryHash: zero,

@@ -5,3 +5,14 @@ export { Guest, adopt, followTaken, readGuestFile, type GuestEnd } from "./guest
 export { preparedRuntime, pythonRuntime, type Runtime } from "./runtimes.ts";
 export { WORKER_FILES, type SegmentJob, type TraceJob, type TreeManifestEntry, type WorkerJob, type WorkerMount, type WorkerResult } from "./worker/job.ts";
 export { ENGINE_VERSION } from "@xenoservers/engine";
+export { Machines, type Machine, type MachineEnd, type MachineJob, type MachineToken } from "./qemu/machine.ts";
+export { Templates } from "./qemu/templates.ts";
+export { type SnapshotSource } from "./qemu/snapshot.ts";
+export { ImageStore } from "./qemu/images.ts";
+export { ImageError } from "./qemu/layers.ts";
+export { QmpError } from "./qemu/qmp.ts";
+export { Control } from "./qemu/control.ts";
+export { Gate, MAIL_PORTS, type Connection } from "./qemu/network/gate.ts";
+export { parseRanges, publicAddresses, type AddressRule } from "./qemu/network/addresses.ts";
+export { measureVmScore, openQemuHost, overheadMib, type HostState, type QemuHost } from "./qemu/host.ts";
+export { NANOSECONDS_PER_INSTRUCTION, VM_OVERHEAD_MIB } from "./qemu/plan.ts";

@@ -20,6 +20,9 @@ export interface Subject {
   diskMib: number;
   priceNanosPerHour: bigint;
   cpuScore: number;
+  vmScore: number;
+  accel: string;
+  limits: string;
   driver: readonly string[];
   assurance: readonly string[];
   sandbox: string;
@@ -48,6 +51,9 @@ const READINGS: Record<string, Reading> = {
   mem: { kind: "number", value: (s) => s.memoryMib, parse: parseMib },
   disk: { kind: "number", value: (s) => s.diskMib, parse: parseMib },
   score: { kind: "number", value: (s) => s.cpuScore, parse: count },
+  vmscore: { kind: "number", value: (s) => s.vmScore, parse: count },
+  accel: { kind: "set", value: (s) => [s.accel] },
+  limits: { kind: "set", value: (s) => [s.limits] },
   price: { kind: "money" },
   driver: { kind: "set", value: (s) => s.driver },
   assurance: { kind: "set", value: (s) => s.assurance },

@@ -29,7 +29,7 @@ import {
   type Wish,
 } from "./index.ts";
 
-const price = { vcpuNanosPerSecond: 10_000n, memoryGibNanosPerSecond: 1_000n, diskGibNanosPerSecond: 10n, gigaFuelNanos: 600n };
+const price = { vcpuNanosPerSecond: 10_000n, memoryGibNanosPerSecond: 1_000n, diskGibNanosPerSecond: 10n, gigaFuelNanos: 600n, egressGibNanos: 0n };
 const resources = { vcpu: 1, memoryMib: 512, diskMib: 1024 };
 const candidate = (over: Partial<Candidate> = {}): Candidate => ({
   offerId: "o",
@@ -43,6 +43,12 @@ const candidate = (over: Partial<Candidate> = {}): Candidate => ({
   labels: { region: "eu" },
   sandbox: "strong",
   engine: "e",
+  vmEngine: "",
+  accel: "none",
+  vmScore: 0,
+  limits: "process",
+  egress: "none",
+  fetches: false,
   cpuScore: 100,
   validUntil: 1e15,
   maxLeaseMs: 1e9,
@@ -55,6 +61,8 @@ const wish = (over: Partial<Wish> = {}): Wish => ({
   customer: "p_c",
   resources,
   driver: "wasm",
+  accel: "any",
+  egress: "none",
   terms: "by-interval",
   assurance: "isolated",
   conditions: [],
@@ -131,6 +139,8 @@ describe("settlement", () => {
     fuelMax: 1_000_000_000_000n,
     claimedMs: 1500,
     claimedFuel: 5_500_000_000n,
+    claimedEgressBytes: 0n,
+    egressMibMax: 0,
     openMs: 2000,
     cancellationNanos: 7n,
   } as const;
@@ -151,9 +161,9 @@ describe("settlement", () => {
     expect(settle({ ...stopped, openMs: 100 }).billableFuel).toBe(1_000_000_000n);
   });
   it("quotes the fuel that the budget pays for, whatever the time", () => {
-    const q = quote({ terms: "on-result", resources, price, budgetNanos: 1_000n, durationMsMax: 3_600_000, fuelMax: 10n ** 12n });
+    const q = quote({ terms: "on-result", resources, price, budgetNanos: 1_000n, durationMsMax: 3_600_000, fuelMax: 10n ** 12n, egressMibMax: 0 });
     expect(q).toMatchObject({ timeBound: "time-limit", fuelBound: "budget", durationMsMax: 3_600_000, fuelMax: 1_666_666_666n, holdNanos: 999n });
-    expect(quote({ terms: "on-result", resources, price: { ...price, gigaFuelNanos: 0n }, budgetNanos: 0n, durationMsMax: 1, fuelMax: 7n })).toMatchObject({
+    expect(quote({ terms: "on-result", resources, price: { ...price, gigaFuelNanos: 0n, egressGibNanos: 0n }, budgetNanos: 0n, durationMsMax: 1, fuelMax: 7n, egressMibMax: 0 })).toMatchObject({
       fuelMax: 7n,
       holdNanos: 0n,
     });
@@ -180,7 +190,7 @@ describe("settlement", () => {
     for (const reason of END_REASONS) if (["owner", "broker"].includes(TERMS[reason].blame)) expect(TERMS[reason].pay["on-result"]).toBe("nothing");
   });
   it("quotes what the budget pays for", () => {
-    const q = quote({ terms: "by-interval", resources, price, budgetNanos: 1_000_000n, durationMsMax: 3_600_000, fuelMax: 5n });
+    const q = quote({ terms: "by-interval", resources, price, budgetNanos: 1_000_000n, durationMsMax: 3_600_000, fuelMax: 5n, egressMibMax: 0 });
     expect([q.timeBound, q.fuelBound, q.fuelMax]).toEqual(["budget", "fuel-limit", 5n]);
     expect(q.holdNanos <= 1_000_000n).toBe(true);
     expect(costNanos(resources, price, affordableMs(resources, price, 1_000_000n) + 1) >= 1_000_000n).toBe(true);
@@ -229,14 +239,14 @@ describe("lease", () => {
 });
 
 describe("claims", () => {
-  const last = { id: "a", incarnation: 1, sequence: 3, usedMs: 100 };
+  const last = { id: "a", incarnation: 1, sequence: 3, usedMs: 100, egressBytes: 0 };
   it.each([
-    [null, { id: "b", incarnation: 1, sequence: 4, usedMs: 200, previous: "a" }, 500],
-    [null, { id: "b", incarnation: 2, sequence: 4, usedMs: 200, previous: "a" }, 500],
-    ["claim_out_of_order", { id: "b", incarnation: 1, sequence: 5, usedMs: 200, previous: "a" }, 500],
-    ["claim_chain_broken", { id: "b", incarnation: 1, sequence: 4, usedMs: 200, previous: "x" }, 500],
-    ["claim_decreasing", { id: "b", incarnation: 1, sequence: 4, usedMs: 99, previous: "a" }, 500],
-    ["claim_too_early", { id: "b", incarnation: 1, sequence: 4, usedMs: 5000, previous: "a" }, 500],
+    [null, { id: "b", incarnation: 1, sequence: 4, usedMs: 200, egressBytes: 0, previous: "a" }, 500],
+    [null, { id: "b", incarnation: 2, sequence: 4, usedMs: 200, egressBytes: 0, previous: "a" }, 500],
+    ["claim_out_of_order", { id: "b", incarnation: 1, sequence: 5, usedMs: 200, egressBytes: 0, previous: "a" }, 500],
+    ["claim_chain_broken", { id: "b", incarnation: 1, sequence: 4, usedMs: 200, egressBytes: 0, previous: "x" }, 500],
+    ["claim_decreasing", { id: "b", incarnation: 1, sequence: 4, usedMs: 99, egressBytes: 0, previous: "a" }, 500],
+    ["claim_too_early", { id: "b", incarnation: 1, sequence: 4, usedMs: 5000, egressBytes: 0, previous: "a" }, 500],
   ] as const)("answers %s", (code, claim, elapsed) => {
     expect(checkClaim(last, claim, elapsed)).toBe(code);
   });

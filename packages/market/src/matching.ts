@@ -5,7 +5,7 @@
  */
 import { meets, type Condition, type Subject } from "./condition.ts";
 import { costPerHourNanos } from "./quote.ts";
-import { fitsWithin, type PriceVector, type Resources } from "./resources.ts";
+import { fitsWithin, type Driver, type PriceVector, type Resources } from "./resources.ts";
 import type { PaymentTerms } from "./terms.ts";
 
 export interface Candidate {
@@ -20,6 +20,12 @@ export interface Candidate {
   labels: Readonly<Record<string, string>>;
   sandbox: string;
   engine: string;
+  vmEngine: string;
+  accel: string;
+  vmScore: number;
+  limits: string;
+  egress: string;
+  fetches: boolean;
   cpuScore: number;
   validUntil: number;
   maxLeaseMs: number;
@@ -33,7 +39,11 @@ export interface Candidate {
 export interface Wish {
   customer: string;
   resources: Resources;
-  driver: string;
+  driver: Driver;
+  /** Of a virtual machine: only by hardware, or emulated too. */
+  accel: "kvm" | "any";
+  /** What the guest may reach: nothing, names, anything public. */
+  egress: "none" | "names" | "public";
   assurance: string;
   terms: PaymentTerms;
   conditions: readonly Condition[];
@@ -50,6 +60,8 @@ export type Exclusion =
   | "not-yours"
   | "not-allowed"
   | "driver"
+  | "emulated"
+  | "egress"
   | "assurance"
   | "duration"
   | "max-price"
@@ -61,6 +73,9 @@ function subjectOf(candidate: Candidate, { terms, resources }: Wish): Subject {
     ...candidate.resources,
     priceNanosPerHour: costPerHourNanos(terms, resources, candidate.price),
     cpuScore: candidate.cpuScore,
+    vmScore: candidate.vmScore,
+    accel: candidate.accel,
+    limits: candidate.limits,
     driver: candidate.drivers,
     assurance: candidate.assurances,
     sandbox: candidate.sandbox,
@@ -70,6 +85,9 @@ function subjectOf(candidate: Candidate, { terms, resources }: Wish): Subject {
   };
 }
 
+/** Who allows more allows less too. */
+const EGRESS_RANK: Readonly<Record<string, number>> = { none: 0, names: 1, public: 2 };
+
 /** The first reason why the candidate cannot take the wish, in a fixed order; null when it can. */
 export function exclusionOf(candidate: Candidate, wish: Wish, now: number): Exclusion | null {
   if (!candidate.online) return "offline";
@@ -78,6 +96,8 @@ export function exclusionOf(candidate: Candidate, wish: Wish, now: number): Excl
   if (wish.on === "mine" && candidate.owner !== wish.customer) return "not-yours";
   if (candidate.allowedParties.length > 0 && !candidate.allowedParties.includes(wish.customer) && candidate.owner !== wish.customer) return "not-allowed";
   if (!candidate.drivers.includes(wish.driver)) return "driver";
+  if (wish.driver === "qemu" && wish.accel === "kvm" && candidate.accel !== "kvm") return "emulated";
+  if (EGRESS_RANK[wish.egress]! > (EGRESS_RANK[candidate.egress] ?? 0)) return "egress";
   if (!candidate.assurances.includes(wish.assurance)) return "assurance";
   if (wish.durationMs > candidate.maxLeaseMs) return "duration";
   const subject = subjectOf(candidate, wish);

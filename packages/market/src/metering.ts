@@ -8,6 +8,7 @@ export interface ClaimPosition {
   incarnation: number;
   sequence: number;
   usedMs: number;
+  egressBytes: number;
 }
 
 export interface Claim extends ClaimPosition {
@@ -27,7 +28,7 @@ export function checkClaim(last: ClaimPosition, claim: Claim, elapsedMs: number)
   const newIncarnation = claim.incarnation > last.incarnation && claim.sequence === last.sequence + 1;
   if (!sameIncarnation && !newIncarnation) return "claim_out_of_order";
   if (claim.previous !== last.id) return "claim_chain_broken";
-  if (claim.usedMs < last.usedMs) return "claim_decreasing";
+  if (claim.usedMs < last.usedMs || claim.egressBytes < last.egressBytes) return "claim_decreasing";
   if (claim.usedMs > elapsedMs + 1_000) return "claim_too_early";
   return null;
 }

@@ -1,6 +1,6 @@
 /** What a lease on a given offer would cost at most: shown before the start, frozen in the purchase order. Pure; the broker and the customer compute the same. */
 import { FUEL_PER_GUEST_SECOND, affordableFuel, fuelCostNanos, meteringOf } from "./fuel.ts";
-import { affordableMs, costNanos, type PriceVector, type Resources } from "./resources.ts";
+import { affordableMs, costNanos, egressBytesMax, egressCostNanos, type PriceVector, type Resources } from "./resources.ts";
 import type { PaymentTerms } from "./terms.ts";
 
 export interface QuoteInput {
@@ -10,6 +10,8 @@ export interface QuoteInput {
   budgetNanos: bigint;
   durationMsMax: number;
   fuelMax: bigint;
+  /** Held for in full, before time or fuel. */
+  egressMibMax: number;
 }
 
 export interface Quote {
@@ -37,13 +39,15 @@ export function costPerHourNanos(terms: PaymentTerms, resources: Resources, pric
   return meteringOf(terms) === "fuel" ? fuelCostNanos(price, FUEL_PER_GUEST_SECOND * HOUR_SECONDS) : costNanos(resources, price, HOUR_MS);
 }
 
-export function quote({ terms, resources, price, budgetNanos, durationMsMax, fuelMax }: QuoteInput): Quote {
+export function quote({ terms, resources, price, budgetNanos, durationMsMax, fuelMax, egressMibMax }: QuoteInput): Quote {
+  const egressNanos = egressCostNanos(price, egressBytesMax(egressMibMax));
+  const left = budgetNanos > egressNanos ? budgetNanos - egressNanos : 0n;
   const byFuel = meteringOf(terms) === "fuel";
-  const time = byFuel ? Number.MAX_SAFE_INTEGER : affordableMs(resources, price, budgetNanos);
-  const fuel = byFuel ? affordableFuel(price, budgetNanos) : fuelMax;
+  const time = byFuel ? Number.MAX_SAFE_INTEGER : affordableMs(resources, price, left);
+  const fuel = byFuel ? affordableFuel(price, left) : fuelMax;
   const boundedMs = Math.min(durationMsMax, time);
   const boundedFuel = fuel < fuelMax ? fuel : fuelMax;
-  const holdNanos = byFuel ? fuelCostNanos(price, boundedFuel) : costNanos(resources, price, boundedMs);
+  const holdNanos = (byFuel ? fuelCostNanos(price, boundedFuel) : costNanos(resources, price, boundedMs)) + egressNanos;
   const cancellation = byFuel ? fuelCostNanos(price, FUEL_PER_GUEST_SECOND) : costNanos(resources, price, CANCELLATION_MS);
   return {
     ratePerHourNanos: costPerHourNanos(terms, resources, price),

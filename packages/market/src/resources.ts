@@ -7,16 +7,21 @@ export interface Resources {
 
 export const RESOURCE_KEYS = ["vcpu", "memoryMib", "diskMib"] as const satisfies readonly (keyof Resources)[];
 
+/** What runs guests: the deterministic engine, or virtual machines under QEMU. */
+export const DRIVERS = ["wasm", "qemu"] as const;
+export type Driver = (typeof DRIVERS)[number];
+
 export function fitsWithin(wanted: Resources, available: Resources): boolean {
   return RESOURCE_KEYS.every((key) => wanted[key] <= available[key]);
 }
 
-/** Price of each resource per second, and of 10^9 fuel, in nanos. */
+/** Price of each resource per second, of 10^9 fuel, and of a GiB that a guest sends or receives, in nanos. */
 export interface PriceVector {
   vcpuNanosPerSecond: bigint;
   memoryGibNanosPerSecond: bigint;
   diskGibNanosPerSecond: bigint;
   gigaFuelNanos: bigint;
+  egressGibNanos: bigint;
 }
 
 const MIB_PER_GIB = 1024n;
@@ -34,6 +39,15 @@ function scaledRate(resources: Resources, price: PriceVector): bigint {
 export function costNanos(resources: Resources, price: PriceVector, durationMs: number): bigint {
   return (scaledRate(resources, price) * BigInt(durationMs)) / (MIB_PER_GIB * 1000n);
 }
+
+const BYTES_PER_MIB = 1024n * 1024n;
+
+/** The price of bytes that crossed a guest's network, rounded down once. */
+export function egressCostNanos({ egressGibNanos }: PriceVector, bytes: bigint): bigint {
+  return (bytes * egressGibNanos) / (BYTES_PER_MIB * MIB_PER_GIB);
+}
+
+export const egressBytesMax = (egressMibMax: number): bigint => BigInt(egressMibMax) * BYTES_PER_MIB;
 
 /** The longest time in ms that `budget` surely covers; Number.MAX_SAFE_INTEGER for a free offer. */
 export function affordableMs(resources: Resources, price: PriceVector, budget: bigint): number {

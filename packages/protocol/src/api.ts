@@ -2,7 +2,7 @@
  * The whole HTTP API as one table: routes, OpenAPI, the typed client and the authorisation test are all read from it. Everything that changes
  * something is a signed document (POST /documents); the rest reads.
  */
-import { ASSURANCES, END_REASONS, LEASE_STATES, PAYMENT_TERMS } from "@xenoservers/market";
+import { ASSURANCES, DRIVERS, END_REASONS, LEASE_STATES, PAYMENT_TERMS } from "@xenoservers/market";
 import { z } from "zod";
 import { zAccount, zEnvelope, zFuel, zId, zKey, zNanos, zParty, zPrice, zResources, zServer, zTerms } from "./documents.ts";
 import type { ErrorCode } from "./errors.ts";
@@ -59,6 +59,7 @@ export const zLeaseView = z.object({
       at: zTimeMs,
       billableMs: z.int(),
       billableFuel: zFuel,
+      billableEgressBytes: z.int(),
       dueNanos: zNanos,
       feeNanos: zNanos,
       ownerNanos: zNanos,
@@ -100,6 +101,12 @@ export const zOfferView = z.object({
   free: zResources,
   price: zPrice,
   priceNanosPerHour: zNanos,
+  accel: z.string(),
+  vmScore: z.int(),
+  limits: z.string(),
+  egress: z.string(),
+  fetches: z.boolean(),
+  vmEngine: z.string(),
   cpuScore: z.int(),
   drivers: z.array(z.string()),
   assurances: z.array(z.string()),
@@ -249,6 +256,9 @@ export const API = {
       durationMs: z.coerce.number().int().min(0).default(0),
       terms: zTerms.default("on-result"),
       assurance: z.enum(ASSURANCES).default("isolated"),
+      driver: z.enum(DRIVERS).default("wasm"),
+      accel: z.enum(["kvm", "any"]).default("any"),
+      egress: z.enum(["none", "names", "public"]).default("none"),
       limit: z.coerce.number().int().min(1).max(200).default(20),
     }),
     reply: z.object({ offers: z.array(zOfferView), resources: zResources, excluded: z.record(z.string(), z.int()), explanation: z.string() }),

@@ -3,7 +3,7 @@
  * 1970 in broker time unless the name says otherwise; ids and keys are lowercase hex. Every payload names the market's origin, and the last
  * log size and root its signer has seen.
  */
-import { ASSURANCES, END_REASONS, OPERATORS, PAYMENT_TERMS, REPLICAS_MAX, RESULT_REASONS, parseNanos } from "@xenoservers/market";
+import { ASSURANCES, DRIVERS, END_REASONS, OPERATORS, PAYMENT_TERMS, REPLICAS_MAX, RESULT_REASONS, parseNanos } from "@xenoservers/market";
 import { z } from "zod";
 
 export const ENVELOPE_PAYLOAD_BYTES_MAX = 65_536;
@@ -44,7 +44,23 @@ export const zResources = z.strictObject({
   memoryMib: z.int().min(1).max(16_777_216),
   diskMib: z.int().min(0).max(1_073_741_824),
 });
-export const zPrice = z.strictObject({ vcpuNanosPerSecond: zNanos, memoryGibNanosPerSecond: zNanos, diskGibNanosPerSecond: zNanos, gigaFuelNanos: zNanos });
+export const zPrice = z.strictObject({
+  vcpuNanosPerSecond: zNanos,
+  memoryGibNanosPerSecond: zNanos,
+  diskGibNanosPerSecond: zNanos,
+  gigaFuelNanos: zNanos,
+  egressGibNanos: zNanos,
+});
+/** Where a guest may connect to: nowhere, anywhere public, or these names. */
+export const zEgress = z.union([
+  z.enum(["none", "public"]),
+  z
+    .array(z.string().regex(/^(\*\.)?[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$/, "must be a host name in lower case"))
+    .min(1)
+    .max(64),
+]);
+export type Egress = z.infer<typeof zEgress>;
+const zBytes = z.int().min(0);
 export const zCondition = z.strictObject({ key: z.string().max(64), op: z.enum(OPERATORS), value: z.string().max(64) });
 export const zTimings = z.strictObject({ acceptWithinMs: zMs, startWithinMs: zMs, claimIntervalMs: zMs, graceMs: zMs, disputeWindowMs: zMs });
 export const zTerms = z.enum(PAYMENT_TERMS);
@@ -88,17 +104,24 @@ const schemas = {
     sequence: z.int().min(1),
     validUntil: zTime,
     resources: zResources,
-    drivers: z
-      .array(z.enum(["wasm"]))
-      .min(1)
-      .max(4),
+    drivers: z.array(z.enum(DRIVERS)).min(1).max(4),
     assurances: z.array(z.enum(ASSURANCES)).min(1).max(4),
     labels: zLabels,
     price: zPrice,
     maxLeaseMs: zMs,
     cpuScore: z.int().min(0).max(1_000_000),
     sandbox: z.enum(["strong", "weak"]),
-    egress: z.literal("none"),
+    /** How virtual machines run: by hardware, emulated in software, or not at all. */
+    accel: z.enum(["kvm", "emulated", "none"]),
+    /** Of one core as a virtual machine's guest sees it, in the unit of cpuScore; 0 where none can run. */
+    vmScore: z.int().min(0).max(1_000_000),
+    /** What holds a virtual machine to its share: control groups (version 2 or 1), or only its process's own limits. */
+    limits: z.enum(["cgroup2", "cgroup1", "process"]),
+    egress: z.enum(["none", "names", "public"]),
+    /** Whether the server itself fetches images from public addresses. */
+    fetches: z.boolean(),
+    /** The exact QEMU of deterministic machines; empty where none can run. */
+    vmEngine: z.string().max(64),
     allowedParties: z.array(zParty).max(100),
     engine: z.string().max(64),
     channelKey: zKey,
@@ -115,7 +138,12 @@ const schemas = {
     jobHash: zId,
     /** The job hash is that of one segment of a job (ids.ts): only then may its result be a state. */
     segment: z.boolean(),
-    driver: z.enum(["wasm"]),
+    driver: z.enum(DRIVERS),
+    /** Of a virtual machine: only by hardware, or emulated too. */
+    accel: z.enum(["kvm", "any"]),
+    egress: zEgress,
+    /** The most it may send and receive; held for, like the longest time. */
+    egressMibMax: z.int().min(0).max(1_073_741_824),
     resources: zResources,
     conditions: z.array(zCondition).max(32),
     assurance: z.enum(ASSURANCES),
@@ -153,6 +181,7 @@ const schemas = {
     terms: zTerms,
     durationMsMax: zMs,
     fuelMax: zFuel,
+    egressMibMax: z.int().min(0),
     timeBound: z.enum(["time-limit", "budget"]),
     fuelBound: z.enum(["fuel-limit", "budget"]),
     holdNanos: zNanos,
@@ -170,8 +199,8 @@ const schemas = {
   commitment: z.strictObject({ ...base, lease: zId, server: zServer, result: zId }),
   /** Every replica of the order has committed, or has ended without: results may be shown. */
   reveal: z.strictObject({ ...base, lease: zId, order: zId, at: zTime }),
-  claim: z.strictObject({ ...base, lease: zId, incarnation: z.int().min(1), sequence: z.int().min(1), usedMs: zMs, previous: zId }),
-  "claim-receipt": z.strictObject({ ...base, lease: zId, claim: zId, sequence: z.int().min(1), usedMs: zMs, at: zTime }),
+  claim: z.strictObject({ ...base, lease: zId, incarnation: z.int().min(1), sequence: z.int().min(1), usedMs: zMs, egressBytes: zBytes, previous: zId }),
+  "claim-receipt": z.strictObject({ ...base, lease: zId, claim: zId, sequence: z.int().min(1), usedMs: zMs, egressBytes: zBytes, at: zTime }),
   stop: z.strictObject({ ...base, lease: zId, party: zParty, reason: zText }),
   extension: z.strictObject({ ...base, lease: zId, party: zParty, durationMsMax: zMs, previous: zId }),
   amendment: z.strictObject({ ...base, lease: zId, extension: zEnvelope, durationMsMax: zMs, holdNanos: zNanos, previous: zId, at: zTime }),
@@ -185,6 +214,7 @@ const schemas = {
     reason: z.enum(RESULT_REASONS),
     exitCode: z.int().min(0).max(255).nullable(),
     usedMs: zMs,
+    egressBytes: zBytes,
     lastClaim: zId,
     /** What the job used, exact and the same on every server; a stop from outside counts up to the guest's last call, return or finished loop. */
     fuel: zFuel,
@@ -208,6 +238,7 @@ const schemas = {
     blame: z.enum(["customer", "owner", "broker", "nobody"]),
     billableMs: zMs,
     billableFuel: zFuel,
+    billableEgressBytes: zBytes,
     dueNanos: zNanos,
     feeNanos: zNanos,
     ownerNanos: zNanos,

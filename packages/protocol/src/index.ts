@@ -5,6 +5,7 @@ export * from "./errors.ts";
 export * from "./documents.ts";
 export * from "./envelope.ts";
 export * from "./ids.ts";
+export * from "./vm-spec.ts";
 export * from "./state.ts";
 export * from "./merkle.ts";
 export * from "./checkpoint.ts";

@@ -1,6 +1,6 @@
 /** From what a customer wants to a signed order; and from the broker's answer to a checked purchase order. */
-import { quote, replicaBudget, type Assurance, type Condition, type PaymentTerms, type Quote, type Resources } from "@xenoservers/market";
-import { toHex, type OfferView, type SignedDocument } from "@xenoservers/protocol";
+import { quote, replicaBudget, type Assurance, type Condition, type Driver, type PaymentTerms, type Quote, type Resources } from "@xenoservers/market";
+import { toHex, type Egress, type OfferView, type SignedDocument } from "@xenoservers/protocol";
 import { checkPurchaseOrder, priceVectorOf, type CheckedPurchaseOrder } from "@xenoservers/verify";
 import { RefusedError, type MarketClient } from "./client.ts";
 
@@ -16,12 +16,21 @@ export interface Wanted {
   fuelMax: bigint;
   budgetNanos: bigint;
   label: string;
+  /** A virtual machine, and what it may reach. */
+  vm?: { accel: "kvm" | "any"; egress: Egress; egressMibMax: number };
   batch?: string;
   account?: string;
   /** One segment of a job for a referee, not a job. */
   segment?: boolean;
   /** On servers of so many owners, drawn by the broker; the budget is for all of them. */
   replicas?: number;
+}
+
+const driverOf = ({ vm }: Wanted): Driver => (vm ? "qemu" : "wasm");
+
+function egressClassOf({ vm }: Wanted): "none" | "names" | "public" {
+  if (!vm) return "none";
+  return typeof vm.egress === "string" ? vm.egress : "names";
 }
 
 const ORDER_VALID_MS = 10 * 60_000;
@@ -44,6 +53,9 @@ export async function quoteFor(client: MarketClient, wanted: Wanted): Promise<Qu
       durationMs: durationMsMax,
       terms,
       assurance: wanted.assurance,
+      driver: driverOf(wanted),
+      accel: wanted.vm?.accel ?? "any",
+      egress: egressClassOf(wanted),
       limit: 1,
     },
   });
@@ -58,6 +70,7 @@ export async function quoteFor(client: MarketClient, wanted: Wanted): Promise<Qu
       budgetNanos: replicaBudget(budgetNanos, wanted.replicas ?? 1),
       durationMsMax,
       fuelMax,
+      egressMibMax: wanted.vm?.egressMibMax ?? 0,
     }),
   };
 }
@@ -70,7 +83,10 @@ export function signOrder(client: MarketClient, wanted: Wanted, jobHash: string)
     clientId: client.newId(),
     jobHash,
     segment: wanted.segment ?? false,
-    driver: "wasm",
+    driver: driverOf(wanted),
+    accel: wanted.vm?.accel ?? "any",
+    egress: wanted.vm?.egress ?? "none",
+    egressMibMax: wanted.vm?.egressMibMax ?? 0,
     resources: wanted.resources,
     conditions: wanted.conditions,
     assurance: wanted.assurance,

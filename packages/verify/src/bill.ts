@@ -15,9 +15,11 @@ export interface BillInput {
   claimedMs: number;
   /** By the result manifest; 0 for none. */
   claimedFuel: bigint;
+  /** By the result manifest, or the last receipted claim; 0 for none. */
+  claimedEgressBytes: bigint;
 }
 
-export function computeBill({ po, amendment, reason, openedAt, endedAt, claimedMs, claimedFuel }: BillInput): Settlement {
+export function computeBill({ po, amendment, reason, openedAt, endedAt, claimedMs, claimedFuel, claimedEgressBytes }: BillInput): Settlement {
   return settle({
     reason,
     terms: po.terms,
@@ -29,6 +31,8 @@ export function computeBill({ po, amendment, reason, openedAt, endedAt, claimedM
     fuelMax: BigInt(po.fuelMax),
     claimedMs,
     claimedFuel,
+    claimedEgressBytes,
+    egressMibMax: po.egressMibMax,
     openMs: openedAt === null ? 0 : endedAt - openedAt,
     cancellationNanos: BigInt(po.cancellationNanos),
   });
@@ -41,6 +45,7 @@ export function settlementProblem(own: Settlement, stated: Payload<"settlement">
     ["blame", own.blame, stated.blame],
     ["billable fuel", own.billableFuel.toString(), stated.billableFuel],
     ["billable time", String(own.billableMs), String(stated.billableMs)],
+    ["billable egress", own.billableEgressBytes.toString(), String(stated.billableEgressBytes)],
     ["due", own.dueNanos.toString(), stated.dueNanos],
     ["fee", own.feeNanos.toString(), stated.feeNanos],
     ["owner's part", own.ownerNanos.toString(), stated.ownerNanos],

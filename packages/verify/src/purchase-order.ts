@@ -19,6 +19,7 @@ export const priceVectorOf = (price: { [K in keyof PriceVector]: string }): Pric
   memoryGibNanosPerSecond: BigInt(price.memoryGibNanosPerSecond),
   diskGibNanosPerSecond: BigInt(price.diskGibNanosPerSecond),
   gigaFuelNanos: BigInt(price.gigaFuelNanos),
+  egressGibNanos: BigInt(price.egressGibNanos),
 });
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
@@ -34,6 +35,7 @@ function problemWith(crypto: Crypto, po: Payload<"purchase-order">, order: Signe
     budgetNanos: replicaBudget(BigInt(wanted.budgetNanos), wanted.replicas),
     durationMsMax: wanted.durationMsMax,
     fuelMax: BigInt(wanted.fuelMax),
+    egressMibMax: wanted.egressMibMax,
   });
   const checks: [boolean, string][] = [
     [po.orderId === order.id, "orderId is not the embedded order's"],
@@ -49,6 +51,7 @@ function problemWith(crypto: Crypto, po: Payload<"purchase-order">, order: Signe
     [po.durationMsMax <= offered.maxLeaseMs, "it runs longer than the offer allows"],
     [po.durationMsMax === expected.durationMsMax && po.timeBound === expected.timeBound, "the longest time does not follow from budget and price"],
     [BigInt(po.fuelMax) === expected.fuelMax && po.fuelBound === expected.fuelBound, "the most fuel does not follow from budget and price"],
+    [po.egressMibMax === wanted.egressMibMax, "the most egress is not the order's"],
     [
       BigInt(po.holdNanos) === expected.holdNanos && BigInt(po.cancellationNanos) === expected.cancellationNanos,
       "the hold does not follow from time and price",
@@ -56,6 +59,7 @@ function problemWith(crypto: Crypto, po: Payload<"purchase-order">, order: Signe
     [BigInt(po.holdNanos) <= BigInt(wanted.budgetNanos), "the hold is over the order's budget"],
     [wanted.maxPriceNanosPerHour === null || expected.ratePerHourNanos <= BigInt(wanted.maxPriceNanosPerHour), "the rate is over the order's maximum price"],
     [offered.assurances.includes(wanted.assurance) && offered.drivers.includes(wanted.driver), "the offer does not give what was ordered"],
+    [wanted.driver !== "qemu" || wanted.accel === "any" || offered.accel === "kvm", "the offer's machines are emulated"],
     [BigInt(po.stakeNanos) === stakeToLockNanos(wanted.assurance, expected.holdNanos), "the locked stake does not follow from the assurance"],
     [po.issuedAt < wanted.expiresAt && po.issuedAt < offered.validUntil, "order or offer had expired when it was issued"],
   ];

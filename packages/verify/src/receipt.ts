@@ -3,7 +3,7 @@
  * speaks of, or from arithmetic on such documents. Claimed: one party's word. Log facts stay claimed while no witness has cosigned them.
  * Who controls the input: whoever hands over the file, every byte.
  */
-import { checkClaim, formatMoney, meteringOf } from "@xenoservers/market";
+import { checkClaim, formatMoney, meteringOf, type ClaimPosition } from "@xenoservers/market";
 import {
   KIND_TABLE,
   cosignatureOf,
@@ -184,7 +184,7 @@ function checkUse(pins: MarketPins, { po }: Bound, documents: Documents, own: Ow
   const opening = documents.one("opening");
   const claims = documents.of("claim").sort((a, b) => a.document.payload.sequence - b.document.payload.sequence);
   const receipts = documents.of("claim-receipt");
-  let last = { id: opening?.document.id ?? po.id, incarnation: 1, sequence: 0, usedMs: 0 };
+  let last: ClaimPosition = { id: opening?.document.id ?? po.id, incarnation: 1, sequence: 0, usedMs: 0, egressBytes: 0 };
   for (const { at, document } of claims) {
     must(document.keyid === po.payload.serverKey && document.payload.lease === po.id, "a claim is not the server's");
     const claim = { ...document.payload, id: document.id };
@@ -254,7 +254,7 @@ function checkBill(pins: MarketPins, { po }: Bound, documents: Documents) {
   );
   const opening = documents.one("opening");
   const result = documents.one("result");
-  const claims = documents.of("claim").map(({ document }) => document.payload.usedMs);
+  const claims = documents.of("claim").map(({ document }) => document.payload);
   const amendments = documents.of("amendment").sort((a, b) => a.at - b.at);
   const stop = documents.of("stop").sort((a, b) => a.at - b.at)[0];
   must((settlement.document.payload.result ?? null) === (result?.document.id ?? null), "the settlement names another result");
@@ -264,8 +264,9 @@ function checkBill(pins: MarketPins, { po }: Bound, documents: Documents) {
     reason: closing.document.payload.reason,
     openedAt: opening?.document.payload.at ?? null,
     endedAt: stop?.at ?? closing.document.payload.at,
-    claimedMs: result?.document.payload.usedMs ?? Math.max(0, ...claims),
+    claimedMs: result?.document.payload.usedMs ?? Math.max(0, ...claims.map(({ usedMs }) => usedMs)),
     claimedFuel: BigInt(result?.document.payload.fuel ?? 0),
+    claimedEgressBytes: BigInt(result?.document.payload.egressBytes ?? Math.max(0, ...claims.map(({ egressBytes }) => egressBytes))),
   });
   const wrong = settlementProblem(bill, settlement.document.payload);
   must(wrong === null, `the settlement is wrong: ${wrong}`);

@@ -8,7 +8,9 @@ import type { RunningGuest } from "./driver.ts";
 import { Follower } from "./follower.ts";
 import type { LeaseRecord } from "./journal.ts";
 import type { Transfer } from "./transfer.ts";
+import { VmRequests, isVmHeader, type VmRequestsHost } from "./vm-requests.ts";
 
+export type VmJobHeader = Extract<ChannelHeader, { t: "vm" }>;
 export type JobHeader = Extract<ChannelHeader, { t: "job" }>;
 
 export interface AttachmentsHost {
@@ -21,7 +23,8 @@ export interface AttachmentsHost {
   /** Whether the customer may see what the guest wrote. */
   isShown(): boolean;
   /** Begins to fetch the job's bytes; null where nothing is to be fetched any more; in words, what is wrong with it. */
-  takeJob(header: JobHeader, channel: Channel): { transfer: Transfer } | { problem: string } | null;
+  takeJob(header: JobHeader | VmJobHeader, channel: Channel): Promise<{ transfer: Transfer } | { problem: string } | null>;
+  requests: VmRequestsHost;
   /** Every byte of the job is here. */
   jobIsHere(): Promise<void>;
   /** A part of an output file or of a state; null where there is no such thing. */
@@ -34,6 +37,7 @@ interface Attached {
   transfer: Transfer | null;
   from: { stdout: number; stderr: number };
   endedSent: boolean;
+  requests: VmRequests;
 }
 
 const WHY_MAX = 400;
@@ -49,10 +53,13 @@ export class Attachments {
   attach(pipe: Pipe): void {
     const { channelKey, customerKey, lease } = this.#host;
     respondChannel(pipe, channelKey, customerKey, lease, (channel) => {
-      const attached: Attached = { channel, follower: null, transfer: null, from: { stdout: 0, stderr: 0 }, endedSent: false };
+      const attached: Attached = { channel, follower: null, transfer: null, from: { stdout: 0, stderr: 0 }, endedSent: false, requests: new VmRequests(channel, this.#host.requests) };
       let turn = Promise.resolve();
       this.#attached.add(attached);
-      channel.onClose(() => this.#attached.delete(attached));
+      channel.onClose(() => {
+        attached.requests.close();
+        this.#attached.delete(attached);
+      });
       channel.onMessage((header, body) => {
         turn = turn
           .then(() => this.#receive(attached, header, body))
@@ -81,8 +88,10 @@ export class Attachments {
 
   async #receive(attached: Attached, header: ChannelHeader, body: Uint8Array): Promise<void> {
     const { channel } = attached;
+    if (isVmHeader(header)) return attached.requests.receive(header, body);
     switch (header.t) {
       case "job":
+      case "vm":
         return this.#receiveJob(attached, header);
       case "part":
         return attached.transfer?.receive(header.digest, header.offset, body);
@@ -103,8 +112,8 @@ export class Attachments {
     }
   }
 
-  async #receiveJob(attached: Attached, header: JobHeader): Promise<void> {
-    const taken = this.#host.takeJob(header, attached.channel);
+  async #receiveJob(attached: Attached, header: JobHeader | VmJobHeader): Promise<void> {
+    const taken = await this.#host.takeJob(header, attached.channel);
     if (taken === null) return this.#pump(attached);
     if ("problem" in taken) return this.#problem(attached, "result_mismatch", taken.problem);
     attached.transfer = taken.transfer;

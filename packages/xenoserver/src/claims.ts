@@ -8,6 +8,7 @@ import type { RunnerWorld } from "./runner-world.ts";
 
 export interface ClaimsHost {
   usedMs(): number;
+  egressBytes(): number;
   /** The guest's end is being handed in: no new claim is begun. */
   isFinishing(): boolean;
   isClosed(): boolean;
@@ -73,6 +74,7 @@ export class Claims {
     const record = this.#record;
     const sequence = (record.lastClaim?.sequence ?? 0) + 1;
     const usedMs = Math.max(record.lastClaim?.usedMs ?? 0, Math.min(this.#host.usedMs(), record.durationMsMax));
+    const egressBytes = Math.max(record.lastClaim?.egressBytes ?? 0, this.#host.egressBytes());
     const { incarnation } = record;
     const previous = record.lastClaim?.id ?? record.openingId!;
     const document = signDocument(crypto, signer, "claim", {
@@ -82,17 +84,18 @@ export class Claims {
       incarnation,
       sequence,
       usedMs,
+      egressBytes,
       previous,
     });
-    return { id: document.id, incarnation, sequence, usedMs, envelope: document.envelope };
+    return { id: document.id, incarnation, sequence, usedMs, egressBytes, envelope: document.envelope };
   }
 
   /** A server that lost its disk goes on from the last logged claim as a new incarnation. */
-  async #goOnFrom({ last, lastSequence, lastUsedMs }: Record<string, unknown>): Promise<void> {
+  async #goOnFrom({ last, lastSequence, lastUsedMs, lastEgressBytes }: Record<string, unknown>): Promise<void> {
     const record = this.#record;
-    if (typeof last !== "string" || typeof lastSequence !== "number" || typeof lastUsedMs !== "number") return;
+    if (typeof last !== "string" || typeof lastSequence !== "number" || typeof lastUsedMs !== "number" || typeof lastEgressBytes !== "number") return;
     record.incarnation++;
-    record.lastClaim = lastSequence === 0 ? null : { id: last, incarnation: record.incarnation, sequence: lastSequence, usedMs: lastUsedMs };
+    record.lastClaim = lastSequence === 0 ? null : { id: last, incarnation: record.incarnation, sequence: lastSequence, usedMs: lastUsedMs, egressBytes: lastEgressBytes };
     record.pendingClaim = null;
     await this.#world.journal.save(record);
   }

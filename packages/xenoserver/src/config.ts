@@ -23,6 +23,7 @@ const zConfig = z.strictObject({
       vcpu_hour: zAmount.default(20_000_000n),
       memory_gib_hour: zAmount.default(5_000_000n),
       disk_gib_hour: zAmount.default(500_000n),
+      egress_gib: zAmount.default(20_000_000n),
     })
     .prefault({}),
   capacity: z.strictObject({ vcpu: z.int().min(1).optional(), memory: zSize.optional(), disk: zSize.optional() }).prefault({}),
@@ -35,7 +36,24 @@ const zConfig = z.strictObject({
         .regex(/^\d{2}:\d{2}-\d{2}:\d{2}$/)
         .optional(),
       allow_weak_sandbox: z.boolean().default(false),
-      egress: z.literal("none").default("none"),
+      /** What virtual machines may reach where their orders say so too. */
+      egress: z.enum(["none", "names", "public"]).default("none"),
+      egress_ports: z.array(z.int().min(1).max(65_535)).max(64).default([80, 443]),
+      /** Exceptions from "no private address", such as a mirror of yours: ["10.1.2.3/32"]. */
+      egress_allow: z.array(z.string()).default([]),
+      egress_gib_month: z.number().min(0).default(100),
+      egress_mbit: z.number().min(0.1).default(100),
+      /** Images by address, fetched from public addresses only. */
+      fetch_images: z.boolean().default(false),
+    })
+    .prefault({}),
+  vm: z
+    .strictObject({
+      enabled: z.boolean().default(true),
+      disk_iops: z.int().min(10).default(2_000),
+      image_cache_gib: z.number().min(0).default(20),
+      /** Booted guests that are kept to start others from; 0 for none. */
+      snapshots: z.int().min(0).max(64).default(4),
     })
     .prefault({}),
   labels: z.record(z.string().regex(/^[a-z0-9-]{1,32}$/), z.string().regex(/^[A-Za-z0-9._:-]{1,64}$/)).default({}),
@@ -55,6 +73,7 @@ export function priceOf({ price }: ServerConfig): PriceVector {
     vcpuNanosPerSecond: perSecond(price.vcpu_hour),
     memoryGibNanosPerSecond: perSecond(price.memory_gib_hour),
     diskGibNanosPerSecond: perSecond(price.disk_gib_hour),
+    egressGibNanos: price.egress_gib,
     gigaFuelNanos: (price.fuel_hour + GIGA_FUEL_PER_HOUR - 1n) / GIGA_FUEL_PER_HOUR,
   };
 }

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { measureVmScore, openQemuHost, type HostState, type QemuHost } from "@xenoservers/guests";
 import { API, parseEnrolToken, signDocument } from "@xenoservers/protocol";
 import { channelKeyPair } from "@xenoservers/protocol/channel";
 import { systemTimers, type LinkOptions } from "@xenoservers/protocol/link";
@@ -11,9 +12,10 @@ import type { MarketPins } from "@xenoservers/verify";
 import { z } from "zod";
 import { capacityOf, isListedAt, priceOf, readServerConfig, type ServerConfig } from "./config.ts";
 import { openJournal } from "./journal.ts";
-import { selfTest, type SelfTest } from "./self-test.ts";
+import { memoryDiskMib, selfTest, type SelfTest } from "./self-test.ts";
 import { XenoServer } from "./server.ts";
 import type { GuestDriver } from "./driver.ts";
+import { createVmDriver, type VmDriver, type VmDriverOptions } from "./vm-driver.ts";
 import { createWasmDriver } from "./wasm-driver.ts";
 
 const zHex32 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -83,6 +85,8 @@ export interface DaemonOptions {
   connect?: LinkOptions["connect"];
   /** What runs the guests, in place of the machine's own driver: for demonstrations of cheating owners. */
   wrapDriver?(driver: GuestDriver): GuestDriver;
+  /** Names and connections of machines beyond the gate, in place of this host's. */
+  network?: VmDriverOptions["network"];
   onRefused?(why: string): void;
   onState?(): void;
 }
@@ -95,6 +99,17 @@ export interface Daemon {
   close(): Promise<void>;
 }
 
+const MBIT_BYTES = 125_000;
+
+async function openVms(host: QemuHost, folder: string, { policy, vm }: ServerConfig, test: SelfTest, { log, network }: DaemonOptions): Promise<VmDriver> {
+  const score = await measureVmScore(host, path.join(folder, "cache"), test.cpuScore);
+  return createVmDriver({
+    ...{ host: { ...host, score }, folder, log, fetchImages: policy.fetch_images, imageCacheGib: vm.image_cache_gib, diskIops: vm.disk_iops, snapshots: vm.snapshots },
+    egress: { ports: policy.egress_ports, allow: policy.egress_allow, bytesPerSecondMax: policy.egress_mbit * MBIT_BYTES, gibPerMonth: policy.egress_gib_month },
+    ...(network ? { network } : {}),
+  });
+}
+
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const { folder, log } = options;
   const identity = await readIdentity(folder);
@@ -104,7 +119,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const inUse = (await journal.load()).flatMap(({ guest }) => (guest ? [String(guest.token["folder"])] : []));
   const own = await createWasmDriver({ folder, cache: options.cache ?? path.join(folder, "prepared"), poolSize: config.pool, inUse });
   const driver = options.wrapDriver?.(own) ?? own;
-  const test = await selfTest(folder, driver.sandbox);
+  const vmFolder = path.join(folder, "vm");
+  const qemu: HostState = config.vm.enabled ? await openQemuHost(path.join(vmFolder, "cache")) : { ok: false, why: "vm.enabled is false in xenoserver.toml" };
+  const test = await selfTest(folder, driver.sandbox, qemu);
+  const vms = qemu.ok ? await openVms(qemu.host, vmFolder, config, test, options) : null;
   const pins: MarketPins = identity.pins;
   const server = new XenoServer({
     crypto: nodeCrypto,
@@ -114,6 +132,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     timers: systemTimers,
     journal,
     driver,
+    vms,
     retainMs: RETAIN_MS,
     log,
     owner: identity.owner,
@@ -126,6 +145,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       cpuScore: test.cpuScore,
       allowedParties: config.policy.allowed_parties,
       allowWeakSandbox: config.policy.allow_weak_sandbox,
+      egress: config.policy.egress,
+      fetches: config.policy.fetch_images,
+      memoryDiskMib: memoryDiskMib(),
     },
     listed: () => isListedAt(config, new Date()),
     ...(options.onRefused ? { onRefused: options.onRefused } : {}),

@@ -1,4 +1,5 @@
 /** What the lease runner needs of whatever runs guests. The contract suite in driver-contract.ts holds for every driver, the simulated one too. */
+import type { Duplex } from "node:stream";
 import type { Segment } from "@xenoservers/protocol";
 import type { InputEntry, InputTree } from "@xenoservers/protocol/channel";
 import type { JobSpec, ResultReasonName } from "./job.ts";
@@ -57,6 +58,21 @@ export interface RunningGuest {
   release(): void;
   /** Removes what is left of an ended guest. */
   dispose(): Promise<void>;
+  /** Over the guest's network so far; absent where there is none. */
+  egressBytes?(): number;
+  /** Of a virtual machine: what its customer can do with it while it runs. */
+  controls?: VmControls | null;
+}
+
+export interface VmControls {
+  /** Typed on the serial console. */
+  input(bytes: Uint8Array): Promise<void>;
+  /** A connection to a port of the guest. */
+  open(port: number): Promise<Duplex>;
+  /** A request to the agent inside the guest. */
+  agent(command: string, args: Record<string, unknown>): Promise<unknown>;
+  reboot(): Promise<void>;
+  snapshot(): Promise<Record<string, unknown>>;
 }
 
 export interface GuestDriver {

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import type { Envelope, JobSpec } from "@xenoservers/protocol";
+import type { Envelope, JobSpec, VmSpec } from "@xenoservers/protocol";
 import type { InputEntry, InputTree, SegmentInput } from "@xenoservers/protocol/channel";
 import type { GuestToken } from "./driver.ts";
 
@@ -17,6 +17,7 @@ export interface SignedClaim {
   incarnation: number;
   sequence: number;
   usedMs: number;
+  egressBytes: number;
   envelope: Envelope;
 }
 
@@ -34,9 +35,12 @@ export interface LeaseRecord {
   lastClaim: Omit<SignedClaim, "envelope"> | null;
   pendingClaim: SignedClaim | null;
   job: { spec: JobSpec; inputs: InputTree; moduleSize: number; stdinSize: number; segment: SegmentInput | null } | null;
+  /** A virtual machine, in place of `job`. */
+  vm: { spec: VmSpec; inputs: InputTree; blobs: { digest: string; size: number }[] } | null;
   guest: { token: GuestToken; startedMonotonicMs: number; pausedMs: number } | null;
+  pausedByCustomer: boolean;
   stop: "customer-stop" | "owner-stop" | "time-limit" | "budget" | null;
-  result: { id: string; envelope: Envelope; usedMs: number; fuel: string; tree: InputEntry[]; stdoutSize: number; stderrSize: number } | null;
+  result: { id: string; envelope: Envelope; usedMs: number; egressBytes: number; fuel: string; tree: InputEntry[]; stdoutSize: number; stderrSize: number } | null;
   overAt: number | null;
   /** Of a replica: the commitment to its result, and whether results may be shown. */
   commitment: Envelope | null;

@@ -11,16 +11,18 @@ import { parseDocumentOf, toHex, type Payload, type SignedDocument } from "@xeno
 import type { Channel } from "@xenoservers/protocol/channel";
 import type { Pipe } from "@xenoservers/protocol/link";
 import { isComparable } from "@xenoservers/verify";
-import { Attachments, type AttachmentsHost, type JobHeader } from "./attachments.ts";
+import { Attachments, type AttachmentsHost, type JobHeader, type VmJobHeader } from "./attachments.ts";
 import { Claims } from "./claims.ts";
 import type { GuestEnding, RunningGuest } from "./driver.ts";
-import { jobProblem, neededBlobs } from "./job-intake.ts";
+import { adoptGuest, prepareGuest } from "./guest-start.ts";
+import { jobProblem, neededBlobs, neededForVm, vmProblem } from "./job-intake.ts";
 import type { LeaseRecord } from "./journal.ts";
 import { DETAIL_MAX, NOTHING_RAN, signCommitment, signResult, type GuestSummary } from "./manifest.ts";
 import { objectToWrongSettlement } from "./objection.ts";
 import type { RunnerWorld } from "./runner-world.ts";
 import { TraceAnswer } from "./trace-answer.ts";
-import { Transfer } from "./transfer.ts";
+import { Transfer, type NeededBlob } from "./transfer.ts";
+import { RefusedImage } from "./vm-driver.ts";
 
 /** Whether the time that was bought is over. */
 const limited = (reason: string): boolean => reason === "time-limit" || reason === "budget";
@@ -57,6 +59,7 @@ export class LeaseRunner {
     this.#trace = new TraceAnswer(world, record, this.#po, this.#order);
     this.#claims = new Claims(world, record, this.#po, {
       usedMs: () => this.usedMs,
+      egressBytes: () => this.#guest?.egressBytes?.() ?? 0,
       isFinishing: () => this.#finishing,
       isClosed: () => this.#closed,
       silent: () => this.#pause(),
@@ -70,6 +73,10 @@ export class LeaseRunner {
 
   get resources() {
     return this.#po.resources;
+  }
+
+  get isVm(): boolean {
+    return this.#order.driver === "qemu";
   }
 
   get holdsCapacity(): boolean {
@@ -96,10 +103,10 @@ export class LeaseRunner {
     if (record.stage === "over") return this.#retain();
     this.#claims.schedule(0); // at once: the silence while no daemon ran counts against the grace
     if (record.stage === "open") {
-      this.#complete = record.job !== null && (await this.#blobsAreHere(record.job));
+      this.#complete = await this.#blobsAreHere();
       await this.#awaitInputs();
     } else if (record.guest) {
-      this.#guest = await this.#world.driver.adopt(record.guest.token);
+      this.#guest = await adoptGuest(this.#world, record, this.#po, this.#order, record.guest.token);
       this.#follow();
     }
     if (record.stage === "ended") void this.#handIn();
@@ -153,8 +160,17 @@ export class LeaseRunner {
     this.record.guest!.pausedMs += this.#world.driver.monotonicMs() - this.#pausedSince;
     this.#pausedSince = null;
     await this.#save();
-    await this.#guest.resume();
+    if (!this.record.pausedByCustomer) await this.#guest.resume();
     this.#limitTime();
+  }
+
+  /** The customer's own pause: the machine stays reserved and is paid for. */
+  async #hold(paused: boolean): Promise<void> {
+    if (!this.#guest || this.record.stage !== "running" || this.record.pausedByCustomer === paused) return;
+    this.record.pausedByCustomer = paused;
+    await this.#save();
+    if (this.#pausedSince !== null) return;
+    await (paused ? this.#guest.pause() : this.#guest.resume());
   }
 
   // --- channel --------------------------------------------------------------------------------------------------------------------------
@@ -171,8 +187,9 @@ export class LeaseRunner {
       customerKey: this.#order.channelKey,
       guest: () => this.#guest,
       result: () => record.result,
-      state: () => ({ state: record.result ? "ended" : this.#guest ? "running" : record.job ? "preparing" : "waiting", usedMs: this.usedMs }),
+      state: () => ({ state: record.result ? "ended" : this.#guest ? "running" : record.job || record.vm ? "preparing" : "waiting", usedMs: this.usedMs }),
       isShown: () => this.#isShown,
+      requests: { guest: () => (this.record.stage === "running" ? this.#guest : null), pause: () => this.#hold(true), resume: () => this.#hold(false) },
       takeJob: (header, channel) => this.#takeJob(header, channel),
       jobIsHere: async () => {
         this.#complete = true;
@@ -182,19 +199,35 @@ export class LeaseRunner {
     };
   }
 
-  async #blobsAreHere(job: NonNullable<LeaseRecord["job"]>): Promise<boolean> {
-    const { driver, journal } = this.#world;
-    for (const { digest } of neededBlobs(job, driver)) if (!(await journal.checkBlob(this.record.lease, digest))) return false;
-    return true;
+  async #needed(): Promise<NeededBlob[] | null> {
+    const { driver, vms } = this.#world;
+    const { job, vm } = this.record;
+    if (vm) return vms ? neededForVm(vm, this.#order.party, vms) : null;
+    return job && neededBlobs(job, driver);
   }
 
-  #takeJob({ t: _, ...job }: JobHeader, channel: Channel): ReturnType<AttachmentsHost["takeJob"]> {
-    const { crypto, driver, journal } = this.#world;
-    const problem = jobProblem(crypto, driver, this.#po, this.#order, job);
+  async #blobsAreHere(): Promise<boolean> {
+    const needed = await this.#needed();
+    for (const { digest } of needed ?? []) if (!(await this.#world.journal.checkBlob(this.record.lease, digest))) return false;
+    return needed !== null;
+  }
+
+  async #takeJob({ t, ...brought }: JobHeader | VmJobHeader, channel: Channel): ReturnType<AttachmentsHost["takeJob"]> {
+    const { crypto, driver, vms, journal } = this.#world;
+    const wasm = this.#order.driver === "wasm";
+    const problem = wasm
+      ? t === "job"
+        ? jobProblem(crypto, driver, this.#po, this.#order, brought as Omit<JobHeader, "t">)
+        : "a WebAssembly job was ordered, not a machine"
+      : t === "vm"
+        ? vmProblem(crypto, vms, this.#po, this.#order, brought as Omit<VmJobHeader, "t">)
+        : "a machine was ordered, not a WebAssembly job";
     if (problem !== null) return { problem };
     if (this.record.guest || this.record.result || this.#starting) return null;
-    this.record.job = job; // saved when the guest starts: before that, the customer brings it again
-    return { transfer: new Transfer(journal, this.record.lease, channel, neededBlobs(job, driver)) };
+    // saved when the guest starts: before that, the customer brings it again
+    if (t === "job") this.record.job = brought as Omit<JobHeader, "t">;
+    else this.record.vm = brought as Omit<VmJobHeader, "t">;
+    return { transfer: new Transfer(journal, this.record.lease, channel, (await this.#needed())!) };
   }
 
   /** An output file, when it may be shown; or a piece of the states that a trace left. */
@@ -209,28 +242,17 @@ export class LeaseRunner {
 
   async #maybeStart(): Promise<void> {
     const { record } = this;
-    if (record.stage !== "open" || !this.#complete || !record.job || this.#starting || this.#closed) return;
+    if (record.stage !== "open" || !this.#complete || !(record.job ?? record.vm) || this.#starting || this.#closed) return;
     this.#starting = true;
     this.#cancelLimit();
-    const { driver, journal } = this.#world;
-    const { spec, inputs, segment } = record.job;
     try {
-      const prepared = await driver.prepare({
-        lease: record.lease,
-        customer: this.#order.party,
-        spec,
-        inputs,
-        // a segment ends by itself, or where its job does
-        fuelMax: BigInt(segment ? spec.fuelMax : this.#po.fuelMax),
-        checkpoints: segment && { kind: "segment", ...segment.segment, pieces: segment.pieces },
-        runMsMax: Math.max(1, record.durationMsMax * 2),
-        blobFile: (digest) => journal.blobFile(record.lease, digest),
-      });
-      record.guest = { token: prepared.token, startedMonotonicMs: driver.monotonicMs(), pausedMs: 0 };
+      const prepared = await prepareGuest(this.#world, record, this.#po, this.#order);
+      record.guest = { token: prepared.token, startedMonotonicMs: this.#world.driver.monotonicMs(), pausedMs: 0 };
       record.stage = "running";
       await this.#save();
       this.#guest = await prepared.begin();
     } catch (error) {
+      if (error instanceof RefusedImage) return this.#finish({ reason: "image-refused", ...NOTHING_RAN, detail: error.message });
       this.#world.log("the guest did not start", { lease: record.lease, error: String(error) });
       return this.#finish({ reason: "server-failed", ...NOTHING_RAN, detail: "the guest did not start" });
     }
@@ -298,6 +320,7 @@ export class LeaseRunner {
       memoryHash: ending.memoryHash,
       stateRoot: ending.stateRoot,
       tree: ending.tree,
+      egressBytes: this.#guest?.egressBytes?.() ?? 0,
       usedMs: ending.reason === "stopped" && limited(reason) ? this.record.durationMsMax : usedMs,
     });
   }
@@ -316,6 +339,7 @@ export class LeaseRunner {
       id: document.id,
       envelope: document.envelope,
       usedMs: document.payload.usedMs,
+      egressBytes: document.payload.egressBytes,
       fuel: document.payload.fuel,
       tree: end.tree,
       stdoutSize: stdout.size,
@@ -391,7 +415,7 @@ export class LeaseRunner {
   #retain(): void {
     const left = this.record.result ? (this.record.overAt ?? 0) + this.#world.retainMs - this.#world.timers.now() : 0;
     this.#cancelRetention = this.#world.timers.after(Math.max(0, left), () => void this.#forget());
-    if (this.record.guest && !this.#guest) void this.#world.driver.adopt(this.record.guest.token).then((guest) => (this.#guest = guest));
+    if (this.record.guest && !this.#guest) void adoptGuest(this.#world, this.record, this.#po, this.#order, this.record.guest.token).then((guest) => (this.#guest = guest));
   }
 
   /** The customer doubts the result of this ended lease. */

@@ -2,6 +2,7 @@
 import { endRootOf, signDocument, toHex, type Payload, type SignedDocument } from "@xenoservers/protocol";
 import type { InputTree } from "@xenoservers/protocol/channel";
 import { isComparable } from "@xenoservers/verify";
+import { engineOf } from "./guest-start.ts";
 import { digestOf } from "./job-intake.ts";
 import type { LeaseRecord } from "./journal.ts";
 import type { RunnerWorld } from "./runner-world.ts";
@@ -15,18 +16,20 @@ export interface GuestSummary {
   stateRoot: string | null;
   tree: InputTree["entries"];
   usedMs: number;
+  egressBytes: number;
 }
-export const NOTHING_RAN: GuestSummary = { exitCode: null, detail: "", fuel: 0n, fuelInAll: 0n, memoryHash: null, stateRoot: null, tree: [], usedMs: 0 };
+export const NOTHING_RAN: GuestSummary = { exitCode: null, detail: "", fuel: 0n, fuelInAll: 0n, memoryHash: null, stateRoot: null, tree: [], usedMs: 0, egressBytes: 0 };
 
 export const DETAIL_MAX = 400;
 
 export function signResult(
-  { crypto, signer, server, driver }: RunnerWorld,
+  world: RunnerWorld,
   record: LeaseRecord,
   { origin, jobHash }: Pick<Payload<"order">, "origin" | "jobHash">,
   end: GuestSummary & { reason: Payload<"result">["reason"] },
   digests: { stdoutDigest: string; stderrDigest: string },
 ): SignedDocument<"result"> {
+  const { crypto, signer, server } = world;
   const { reason, exitCode, memoryHash, fuel, fuelInAll, usedMs, detail, tree } = end;
   const came = { reason, exitCode, memoryHash, outputDigest: digestOf(crypto, tree), ...digests };
   // a segment in which the job came to its end is compared by that; a state that cannot be begun from says nothing of who signed it
@@ -37,9 +40,10 @@ export function signResult(
     lease: record.lease,
     server,
     jobHash,
-    engine: driver.engine,
+    engine: engineOf(world, record),
     ...came,
     usedMs: Math.max(usedMs, record.lastClaim?.usedMs ?? 0),
+    egressBytes: Math.max(end.egressBytes, record.lastClaim?.egressBytes ?? 0),
     lastClaim: record.lastClaim?.id ?? record.openingId!,
     fuel: fuel.toString(),
     stateRoot: end.stateRoot ?? endRoot,

@@ -5,6 +5,7 @@ import type { LinkAnswer, Timers } from "@xenoservers/protocol/link";
 import type { MarketPins } from "@xenoservers/verify";
 import type { GuestDriver } from "./driver.ts";
 import type { Journal } from "./journal.ts";
+import type { VmDriver } from "./vm-driver.ts";
 
 export interface RunnerWorld {
   crypto: Crypto;
@@ -15,6 +16,8 @@ export interface RunnerWorld {
   timers: Timers;
   journal: Journal;
   driver: GuestDriver;
+  /** Null where no virtual machine can run. */
+  vms: VmDriver | null;
   submit(envelope: Envelope): Promise<LinkAnswer>;
   /** How long the results of a lease that is over stay here for its customer. */
   retainMs: number;

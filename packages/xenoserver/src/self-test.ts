@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { statfs } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
+import type { HostState } from "@xenoservers/guests";
 import type { Resources } from "@xenoservers/market";
 
 const MIB = 1024 * 1024;
@@ -26,6 +27,17 @@ export interface SelfTest {
   drivers: DriverState[];
 }
 
+function qemuState(qemu: HostState): DriverState {
+  if (!qemu.ok) return { name: "qemu", present: false, reason: `${qemu.why}; until then this machine offers WebAssembly only` };
+  const { accel, accelWhy, version, limits, stockWhy } = qemu.host;
+  const notes = [
+    `QEMU ${version}, ${accel === "kvm" ? "KVM" : `emulated (${accelWhy})`}`,
+    `limits by ${limits.kind}${limits.why === "" ? "" : ` (${limits.why})`}`,
+    ...(stockWhy === "" ? [] : [stockWhy]),
+  ];
+  return { name: "qemu", present: true, reason: notes.join("; ") };
+}
+
 function cpuScore(): number {
   const block = Buffer.alloc(16_384, 7);
   let rounds = 0;
@@ -39,16 +51,23 @@ function cpuScore(): number {
   return Math.max(1, Math.round((rounds / (performance.now() - start)) * 25) + (mixed === 0 ? 1 : 0));
 }
 
-export async function selfTest(folder: string, sandbox: { strength: string; why: string }): Promise<SelfTest> {
+/** Of the free disk, for virtual machines. */
+const FREE_DISK_SHARE = 0.5;
+
+/** Disk of WebAssembly jobs, which lies in memory. */
+export const memoryDiskMib = (): number => Math.floor((totalmem() / MIB) * DISK_SHARE);
+
+export async function selfTest(folder: string, sandbox: { strength: string; why: string }, qemu: HostState): Promise<SelfTest> {
   const disk = await statfs(folder);
+  const diskFreeMib = Math.floor((disk.bavail * disk.bsize) / MIB);
   const memoryMib = Math.floor(totalmem() / MIB);
   return {
     cpuScore: cpuScore(),
-    resources: { vcpu: availableParallelism(), memoryMib: Math.floor(memoryMib * MEMORY_SHARE), diskMib: Math.floor(memoryMib * DISK_SHARE) },
-    diskFreeMib: Math.floor((disk.bavail * disk.bsize) / MIB),
+    resources: { vcpu: availableParallelism(), memoryMib: Math.floor(memoryMib * MEMORY_SHARE), diskMib: qemu.ok ? Math.max(Math.floor(diskFreeMib * FREE_DISK_SHARE), memoryDiskMib()) : memoryDiskMib() },
+    diskFreeMib,
     drivers: [
       { name: "wasm", present: true, reason: sandbox.strength === "strong" ? "" : `sandbox is weak: ${sandbox.why}` },
-      { name: "qemu", present: false, reason: "this version runs WebAssembly only" },
+      qemuState(qemu),
       { name: "xen", present: false, reason: "this version runs WebAssembly only" },
     ],
   };

@@ -16,6 +16,12 @@ export interface Listing {
   maxLeaseMs: number;
   cpuScore: number;
   allowedParties: string[];
+  /** What guests may reach, at most. */
+  egress: "none" | "names" | "public";
+  /** Whether it fetches images from public addresses. */
+  fetches: boolean;
+  /** Disk that lies in memory: WebAssembly jobs' files. */
+  memoryDiskMib: number;
   /** Strangers' jobs also where the sandbox is weak. */
   allowWeakSandbox: boolean;
 }
@@ -118,7 +124,7 @@ export class XenoServer {
     this.#cancelRenewal();
     if (this.#stopped) return;
     this.#cancelRenewal = this.#options.timers.after(OFFER_RENEW_MS, () => void this.#renew());
-    const { crypto, signer, listing, owner, journal, driver } = this.#options;
+    const { crypto, signer, listing, owner, journal, driver, vms } = this.#options;
     const sequence = await journal.nextOfferSequence();
     const { origin } = this.#options.pins();
     if (this.#draining || !this.#options.listed()) {
@@ -130,6 +136,7 @@ export class XenoServer {
       memoryGibNanosPerSecond: String(listing.price.memoryGibNanosPerSecond),
       diskGibNanosPerSecond: String(listing.price.diskGibNanosPerSecond),
       gigaFuelNanos: String(listing.price.gigaFuelNanos),
+      egressGibNanos: String(listing.price.egressGibNanos),
     };
     const offer = signDocument(crypto, signer, "offer", {
       origin,
@@ -139,14 +146,19 @@ export class XenoServer {
       sequence,
       validUntil: this.#options.timers.now() + OFFER_VALID_MS,
       resources: listing.resources,
-      drivers: ["wasm"],
-      assurances: [...ASSURANCES],
+      drivers: vms ? ["wasm", "qemu"] : ["wasm"],
+      assurances: ASSURANCES.filter((assurance) => assurance !== "deterministic-vm" || vms !== null),
       labels: listing.labels,
       price,
       maxLeaseMs: listing.maxLeaseMs,
       cpuScore: listing.cpuScore,
       sandbox: driver.sandbox.strength,
-      egress: "none",
+      accel: vms?.accel ?? "none",
+      vmScore: vms?.score ?? 0,
+      limits: vms?.limits ?? "process",
+      vmEngine: vms?.engine ?? "",
+      egress: vms ? listing.egress : "none",
+      fetches: vms !== null && listing.fetches,
       allowedParties: listing.allowedParties,
       engine: driver.engine,
       channelKey: toHex(this.#options.channelKey.publicKey),
@@ -190,15 +202,22 @@ export class XenoServer {
   }
 
   /** Why this purchase order is not accepted, in words; null when it may be. */
-  #refusalOf(po: Payload<"purchase-order">): string | null {
-    const { listing, timers, driver, owner } = this.#options;
+  #refusalOf(po: Payload<"purchase-order">, order: Payload<"order">): string | null {
+    const { listing, timers, driver, vms, owner } = this.#options;
     if (po.server !== this.id || po.serverKey !== this.#options.signer.publicKey) return "it is for another server";
     if (!this.#offers.includes(po.offerId)) return "it embeds an offer that is not current";
     if (this.#draining || !this.#options.listed()) return "the server is draining";
     if (po.acceptBy <= timers.now()) return "it came after its acceptBy";
     if (driver.sandbox.strength === "weak" && po.customer !== owner && !listing.allowWeakSandbox) return "the sandbox is too weak for strangers";
+    if (order.driver === "qemu" && vms === null) return "no virtual machine can run here";
     const free = { ...listing.resources };
-    for (const runner of this.#runners.values()) if (runner.holdsCapacity) for (const key of RESOURCE_KEYS) free[key] -= runner.resources[key];
+    let memoryDisk = listing.memoryDiskMib;
+    for (const runner of this.#runners.values()) {
+      if (!runner.holdsCapacity) continue;
+      for (const key of RESOURCE_KEYS) free[key] -= runner.resources[key];
+      if (!runner.isVm) memoryDisk -= runner.resources.diskMib;
+    }
+    if (order.driver === "wasm" && po.resources.diskMib > memoryDisk) return "the memory for files is taken";
     return fitsWithin(po.resources, free) ? null : "the capacity is taken";
   }
 
@@ -207,7 +226,7 @@ export class XenoServer {
     if (!checked.ok) return this.#options.log("a purchase order was refused", { why: checked.why });
     const { po } = checked;
     if (this.#runners.has(po.id)) return;
-    const why = this.#refusalOf(po.payload);
+    const why = this.#refusalOf(po.payload, checked.order.payload);
     if (why !== null) return this.#options.log("a purchase order was refused", { lease: po.id, why });
     const acceptance = signDocument(this.#options.crypto, this.#options.signer, "acceptance", {
       origin: po.payload.origin,
@@ -228,6 +247,8 @@ export class XenoServer {
       lastClaim: null,
       pendingClaim: null,
       job: null,
+      vm: null,
+      pausedByCustomer: false,
       guest: null,
       stop: null,
       result: null,

@@ -64,12 +64,14 @@ export async function serve(options: ServeOptions): Promise<void> {
 
 /** What strangers could reach, how strong the sandbox is, what is withheld, what it might earn: before anything is listed. */
 async function checkMachine(folder: string, configFile: string, json: boolean): Promise<void> {
+  const { openQemuHost } = await import("@xenoservers/guests");
   const { capacityOf, createWasmDriver, priceOf, readServerConfig, selfTest } = await import("@xenoservers/xenoserver");
   const scratch = await mkdtemp(path.join(tmpdir(), "xeno-check-"));
   try {
     const config = await readServerConfig(configFile);
     const driver = await createWasmDriver({ folder: scratch, cache: path.join(home.data, "prepared"), poolSize: 0, inUse: [] });
-    const test = await selfTest(scratch, driver.sandbox);
+    const qemu = config.vm.enabled ? await openQemuHost(path.join(home.data, "prepared")) : { ok: false as const, why: "vm.enabled is false in xenoserver.toml" };
+    const test = await selfTest(scratch, driver.sandbox, qemu);
     await driver.close();
     const resources = capacityOf(config, test.resources);
     const perHour = costPerHourNanos("on-result", resources, priceOf(config)) * BigInt(resources.vcpu);
@@ -99,7 +101,7 @@ async function checkMachine(folder: string, configFile: string, json: boolean): 
     print(
       `strangers ${report.strangersAllowed ? "can run WebAssembly in it and reach nothing else of this machine" : "are refused: the sandbox is weak (policy.allow_weak_sandbox = true would change that)"}`,
     );
-    print(`network   guests have none; the daemon only connects outward to the broker`);
+    print(`network   ${config.policy.egress === "none" ? "guests have none" : `machines may reach ${config.policy.egress === "names" ? "the names in their orders" : "public addresses"} on ports ${config.policy.egress_ports.join(", ")}, never private ones, never mail`}; the daemon only connects outward to the broker`);
     print(`earning   at most ${money(perHour)} per hour when everything is rented all the time, before the broker's fee`);
     print(`nothing was listed`);
   } finally {

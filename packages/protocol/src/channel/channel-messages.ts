@@ -9,10 +9,16 @@
  *   seen {stdout, stderr} ──────────────▶  (window)
  *              ◀───────── ended {result, tree}
  *   want … part …  the other way round, for the outputs
+ *
+ * Of a virtual machine the job is `vm`; while it runs also:
+ *   input + bytes                what a person types on the serial console
+ *   open {id, port}              a connection to a port of the guest; data {id} + bytes both ways, taken {id, bytes} as they are used, shut {id}
+ *   ask {id, what} + JSON        pause, resume, reboot, snapshot, or a request to the guest agent; answered by answer {id, ok} + JSON
  */
 import { z } from "zod";
 import { zEnvelope, zId } from "../documents.ts";
 import { zJobSpec, zSegment } from "../ids.ts";
+import { zVmSpec } from "../vm-spec.ts";
 
 export const PART_BYTES_MAX = 1024 * 1024;
 const SIZE_MAX = 64 * 1024 * 1024 * 1024;
@@ -54,8 +60,22 @@ const zOffset = z.int().min(0).max(SIZE_MAX);
 const zSegmentInput = z.strictObject({ segment: zSegment, pieces: z.array(z.strictObject({ digest: zId, size: zOffset })).max(100_000) });
 export type SegmentInput = z.infer<typeof zSegmentInput>;
 
+const zTunnelId = z.int().min(1).max(2 ** 31);
+/** How far a tunnel's sender may be ahead of what the other side has used. */
+export const TUNNEL_WINDOW_BYTES = 512 * 1024;
+export const VM_REQUESTS = ["pause", "resume", "reboot", "snapshot", "agent"] as const;
+export type VmRequest = (typeof VM_REQUESTS)[number];
+
 const zChannelHeader = z.discriminatedUnion("t", [
   z.strictObject({ t: z.literal("job"), spec: zJobSpec, inputs: zInputTree, moduleSize: zOffset, stdinSize: zOffset, segment: zSegmentInput.nullable() }),
+  z.strictObject({ t: z.literal("vm"), spec: zVmSpec, inputs: zInputTree, blobs: z.array(z.strictObject({ digest: zId, size: zOffset })).max(100_000) }),
+  z.strictObject({ t: z.literal("input") }),
+  z.strictObject({ t: z.literal("open"), id: zTunnelId, port: z.int().min(1).max(65_535) }),
+  z.strictObject({ t: z.literal("data"), id: zTunnelId }),
+  z.strictObject({ t: z.literal("taken"), id: zTunnelId, bytes: z.int().min(1).max(SIZE_MAX) }),
+  z.strictObject({ t: z.literal("shut"), id: zTunnelId, why: z.string().max(200) }),
+  z.strictObject({ t: z.literal("ask"), id: zTunnelId, what: z.enum(VM_REQUESTS) }),
+  z.strictObject({ t: z.literal("answer"), id: zTunnelId, ok: z.boolean() }),
   z.strictObject({ t: z.literal("attach"), stdout: zOffset, stderr: zOffset }),
   z.strictObject({ t: z.literal("want"), digest: zId, offset: zOffset, length: z.int().min(1).max(PART_BYTES_MAX) }),
   z.strictObject({ t: z.literal("part"), digest: zId, offset: zOffset }),

@@ -75,15 +75,15 @@ export async function receiveClaim(round: Round, document: SignedDocument<"claim
   const state = step(lease, "claim");
   if (typeof state !== "string") return state;
   if (lease.commitment) return refuse("wrong_state", { state: lease.state, lease: lease.id });
-  const last = lease.lastClaim ?? { id: lease.openingId!, incarnation: 1, sequence: 0, usedMs: 0 };
+  const last = lease.lastClaim ?? { id: lease.openingId!, incarnation: 1, sequence: 0, usedMs: 0, egressBytes: 0 };
   const refusal = checkClaim(last, { ...claim, id: document.id }, round.at - lease.openedAt!);
-  if (refusal) return refuse(refusal, { lease: lease.id, last: last.id, lastSequence: last.sequence, lastUsedMs: last.usedMs });
-  const receipt = issue(round, "claim-receipt", { lease: lease.id, claim: document.id, sequence: claim.sequence, usedMs: claim.usedMs, at: round.at });
-  const { incarnation, sequence, usedMs } = claim;
+  if (refusal) return refuse(refusal, { lease: lease.id, last: last.id, lastSequence: last.sequence, lastUsedMs: last.usedMs, lastEgressBytes: last.egressBytes });
+  const receipt = issue(round, "claim-receipt", { lease: lease.id, claim: document.id, sequence: claim.sequence, usedMs: claim.usedMs, egressBytes: claim.egressBytes, at: round.at });
+  const { incarnation, sequence, usedMs, egressBytes } = claim;
   const data: LeaseRow = {
     ...lease,
     state,
-    lastClaim: { id: document.id, incarnation, sequence, usedMs, at: round.at },
+    lastClaim: { id: document.id, incarnation, sequence, usedMs, egressBytes, at: round.at },
     deadlineAt: state === "stopping" ? lease.deadlineAt : nextDeadline(lease, round.at),
   };
   return planned(round, {
@@ -166,7 +166,7 @@ export async function extendLease(round: Round, document: SignedDocument<"extens
   const limit = desk.index.get(lease.server)?.maxLeaseMs ?? lease.durationMsMax;
   if (durationMsMax <= lease.durationMsMax || durationMsMax > limit)
     return refuse("bad_payload", { path: "durationMsMax", why: `must be over ${lease.durationMsMax} and at most ${limit}` });
-  const more = meteringOf(lease.terms) === "time" ? costNanos(lease.resources, priceOf(lease.price), durationMsMax) - BigInt(lease.holdNanos) : 0n;
+  const more = meteringOf(lease.terms) === "time" ? costNanos(lease.resources, priceOf(lease.price), durationMsMax) - costNanos(lease.resources, priceOf(lease.price), lease.durationMsMax) : 0n;
   const holdNanos = (BigInt(lease.holdNanos) + more).toString();
   const amendment = issue(round, "amendment", { lease: id, extension: document.envelope, durationMsMax, holdNanos, previous: expected, at: round.at });
   const data: LeaseRow = { ...lease, state, durationMsMax, holdNanos, timeBound: "time-limit", lastAmendment: amendment.id };
@@ -187,12 +187,12 @@ export async function extendLease(round: Round, document: SignedDocument<"extens
 }
 
 /** The reasons that a server may not use to be paid unless the broker's own record bears them out. */
-function resultRefusal(lease: LeaseRow, { reason, usedMs, fuel, jobHash, lastClaim }: SignedDocument<"result">["payload"]): Refusal | null {
+function resultRefusal(lease: LeaseRow, { reason, usedMs, egressBytes, fuel, jobHash, lastClaim }: SignedDocument<"result">["payload"]): Refusal | null {
   const wrong = (why: string) => refuse("result_mismatch", { lease: lease.id, why });
   if (reason === "segment-end" && !lease.segment) return wrong("a whole job was ordered, not a segment");
   if (jobHash !== lease.jobHash) return wrong("jobHash is not the order's");
   if (lastClaim !== (lease.lastClaim?.id ?? lease.openingId)) return wrong("lastClaim is not the last receipted claim or the opening");
-  if (usedMs < (lease.lastClaim?.usedMs ?? 0)) return refuse("claim_decreasing", { lease: lease.id });
+  if (usedMs < (lease.lastClaim?.usedMs ?? 0) || egressBytes < (lease.lastClaim?.egressBytes ?? 0)) return refuse("claim_decreasing", { lease: lease.id });
   if ((reason === "customer-stop" || reason === "owner-stop") && lease.stopReason !== reason && reason !== "owner-stop")
     return wrong("nobody stopped this lease");
   const timeIsUp = reason === lease.timeBound && usedMs >= lease.durationMsMax;
@@ -245,6 +245,8 @@ export function settleLease(round: Round, { data: lease, version }: Versioned<Le
     fuelMax: BigInt(lease.fuelMax),
     claimedMs,
     claimedFuel: BigInt(result?.payload.fuel ?? 0),
+    claimedEgressBytes: BigInt(result?.payload.egressBytes ?? lease.lastClaim?.egressBytes ?? 0),
+    egressMibMax: lease.egressMibMax,
     openMs,
     cancellationNanos: BigInt(lease.cancellationNanos),
   });
@@ -263,6 +265,7 @@ export function settleLease(round: Round, { data: lease, version }: Versioned<Le
     blame: bill.blame,
     billableMs: bill.billableMs,
     billableFuel: bill.billableFuel.toString(),
+    billableEgressBytes: Number(bill.billableEgressBytes),
     ...amounts,
     windowEndsAt,
     at,
@@ -274,6 +277,7 @@ export function settleLease(round: Round, { data: lease, version }: Versioned<Le
     at,
     billableMs: bill.billableMs,
     billableFuel: bill.billableFuel.toString(),
+    billableEgressBytes: Number(bill.billableEgressBytes),
     ...amounts,
     exitCode: result?.payload.exitCode ?? null,
     result: result?.id ?? null,

@@ -11,6 +11,7 @@ export const priceOf = (price: { [K in keyof PriceVector]: string }): PriceVecto
   memoryGibNanosPerSecond: BigInt(price.memoryGibNanosPerSecond),
   diskGibNanosPerSecond: BigInt(price.diskGibNanosPerSecond),
   gigaFuelNanos: BigInt(price.gigaFuelNanos),
+  egressGibNanos: BigInt(price.egressGibNanos),
 });
 
 const NOTHING: Resources = { vcpu: 0, memoryMib: 0, diskMib: 0 };
@@ -62,6 +63,12 @@ export class OfferIndex {
       labels: offer.labels,
       sandbox: offer.sandbox,
       engine: offer.engine,
+      vmEngine: offer.vmEngine,
+      accel: offer.accel,
+      vmScore: offer.vmScore,
+      limits: offer.limits,
+      egress: offer.egress,
+      fetches: offer.fetches,
       cpuScore: offer.cpuScore,
       validUntil: offer.validUntil,
       maxLeaseMs: offer.maxLeaseMs,

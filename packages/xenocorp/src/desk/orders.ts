@@ -8,6 +8,7 @@ import {
   checkConditions,
   drawReplicas,
   explainExclusions,
+  isDeterministic,
   match,
   moneyKey,
   quote,
@@ -43,6 +44,16 @@ async function batchPurse(round: Round, id: string, party: string, account: stri
   return batch.data.open ? { ok: true, purse: id, allowances: [], floors: [] } : refuse("wrong_state", { state: "closed" });
 }
 
+/** What does not go together in one order. */
+function orderProblem({ driver, assurance, terms, egress, egressMibMax }: SignedDocument<"order">["payload"]): { path: string; why: string } | null {
+  const vm = driver === "qemu";
+  const proved = assurance === "deterministic-vm";
+  if (vm ? assurance === "replicated" : proved) return { path: "assurance", why: `the driver ${driver} does not give ${assurance}` };
+  if (vm && !proved && terms === "on-result") return { path: "terms", why: "a virtual machine is paid by interval unless it is deterministic: nothing proves its result" };
+  if ((egress !== "none" || egressMibMax > 0) && (!vm || proved)) return { path: "egress", why: "only an ordinary virtual machine has a network" };
+  return null;
+}
+
 export interface Attempt {
   attempt: number;
   triedServers: readonly string[];
@@ -57,6 +68,8 @@ export async function bind(round: Round, document: SignedDocument<"order">, purs
     customer: order.party,
     resources: order.resources,
     driver: order.driver,
+    accel: order.accel,
+    egress: typeof order.egress === "string" ? order.egress : ("names" as const),
     assurance: order.assurance,
     terms: order.terms,
     conditions: order.conditions,
@@ -65,8 +78,10 @@ export async function bind(round: Round, document: SignedDocument<"order">, purs
     durationMs: order.durationMsMax,
   };
   const { replicas } = order;
-  if (replicas > 1 && (order.terms !== "on-result" || order.assurance !== "replicated" || order.segment))
-    return refuse("bad_payload", { path: "replicas", why: "replicas need the terms on-result and the assurance replicated" });
+  if (replicas > 1 && (order.terms !== "on-result" || !isDeterministic(order.assurance) || order.segment))
+    return refuse("bad_payload", { path: "replicas", why: "replicas need the terms on-result and a deterministic job" });
+  const wrong = orderProblem(order);
+  if (wrong) return refuse("bad_payload", wrong);
   const { matches, excluded } = match(desk.index.all(), wish, at);
   const fresh = matches.filter(({ server }) => !triedServers.includes(server));
   const staked = order.assurance === "isolated" ? fresh : await withStake(round, order, fresh);
@@ -132,6 +147,7 @@ function quoteOn(order: SignedDocument<"order">["payload"], { price }: Candidate
     budgetNanos: replicaBudget(BigInt(order.budgetNanos), order.replicas),
     durationMsMax: order.durationMsMax,
     fuelMax: BigInt(order.fuelMax),
+    egressMibMax: order.egressMibMax,
   });
 }
 
@@ -171,6 +187,7 @@ function purchaseOrderFor(
     memoryGibNanosPerSecond: candidate.price.memoryGibNanosPerSecond.toString(),
     diskGibNanosPerSecond: candidate.price.diskGibNanosPerSecond.toString(),
     gigaFuelNanos: candidate.price.gigaFuelNanos.toString(),
+    egressGibNanos: candidate.price.egressGibNanos.toString(),
   };
   const acceptBy = at + timings.acceptWithinMs;
   const po = issue(round, "purchase-order", {
@@ -190,6 +207,7 @@ function purchaseOrderFor(
     terms: order.terms,
     durationMsMax: terms.durationMsMax,
     fuelMax: terms.fuelMax.toString(),
+    egressMibMax: order.egressMibMax,
     timeBound: terms.timeBound,
     fuelBound: terms.fuelBound,
     holdNanos: terms.holdNanos.toString(),

@@ -75,6 +75,7 @@ export interface LastClaim {
   incarnation: number;
   sequence: number;
   usedMs: number;
+  egressBytes: number;
   at: number;
 }
 
@@ -106,6 +107,7 @@ export interface LeaseRow {
   terms: PaymentTerms;
   durationMsMax: number;
   fuelMax: string;
+  egressMibMax: number;
   timeBound: "time-limit" | "budget";
   fuelBound: "fuel-limit" | "budget";
   holdNanos: string;
@@ -127,6 +129,7 @@ export interface LeaseRow {
     at: number;
     billableMs: number;
     billableFuel: string;
+    billableEgressBytes: number;
     dueNanos: string;
     feeNanos: string;
     ownerNanos: string;

@@ -1,0 +1,49 @@
+/**
+ * The QEMU guest agent of a machine (QEMU docs/interop/qemu-ga): one request at a time. Who controls the inputs: the guest, every byte of an answer;
+ * answers are handed to the lease's customer and never acted on.
+ */
+import { randomInt } from "node:crypto";
+import { JsonLines, QmpError, connectSocket } from "./qmp.ts";
+
+const SYNC_TRIES = 3;
+const SYNC_MS = 4_000;
+const ANSWER_MS = 30_000;
+
+export class GuestAgent {
+  readonly #file: string;
+  #lines: JsonLines | null = null;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  /** An agent that was asked by others before may still have answers under way: `guest-sync` says where ours begin. */
+  async #open(): Promise<JsonLines> {
+    const lines = new JsonLines(await connectSocket(this.#file));
+    for (let attempt = 0; attempt < SYNC_TRIES; attempt++) {
+      const id = randomInt(1, 2 ** 31);
+      if ((await lines.execute("guest-sync", { id }, SYNC_MS).catch(() => null)) === id) return lines;
+    }
+    lines.close();
+    throw new QmpError("no agent answers inside the guest: install qemu-guest-agent in it, and wait until it has booted");
+  }
+
+  /** Throws QmpError with what the agent says, or that there is none. */
+  ask(command: string, args: Record<string, unknown>): Promise<unknown> {
+    const answer = this.#turn.then(async () => {
+      const lines = (this.#lines ??= await this.#open());
+      void lines.closed.then(() => {
+        if (this.#lines === lines) this.#lines = null;
+      });
+      return lines.execute(command, args, ANSWER_MS);
+    });
+    this.#turn = answer.catch(() => {});
+    return answer;
+  }
+
+  close(): void {
+    this.#lines?.close();
+    this.#lines = null;
+  }
+}

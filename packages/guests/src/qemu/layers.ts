@@ -1,0 +1,154 @@
+/**
+ * Layers of OCI images as read-only disks: each becomes a squashfs whose whiteouts are those of overlayfs (OCI image spec, layer.md; kernel
+ * Documentation/filesystems/overlayfs). Nothing is unpacked on the host: archives are read by memory-safe code, the file system is written in a box.
+ * Who controls the inputs: the customer, every byte of a layer.
+ */
+import { spawn } from "node:child_process";
+import { createReadStream } from "node:fs";
+import { access, mkdir, rename, rm, stat } from "node:fs/promises";
+import path from "node:path";
+import { Transform, type Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { createGunzip, createZstdDecompress } from "node:zlib";
+import { extract, pack, type Headers } from "tar-stream";
+import { boxed, uidOf } from "./box.ts";
+import { giveToBox, makeVmFolder } from "./vm.ts";
+
+export type Compression = "none" | "gzip" | "zstd";
+
+/** The image's own fault, in words for its customer. */
+export class ImageError extends Error {
+  override name = "ImageError";
+}
+
+const WHITEOUT = ".wh.";
+const OPAQUE = ".wh..wh..opq";
+const ENTRIES_MAX = 1_000_000;
+const MIB = 1024 * 1024;
+const TIMEOUT_MS = 10 * 60_000;
+/** Of the box that writes a file system; it is no lease's. */
+const BUILDER = "00000001";
+
+/** The library's types leave extended headers out. */
+type Entry = Headers & { pax?: Record<string, string> };
+
+const clean = (name: string): string => name.replace(/^(\.?\/)+/, "").replace(/\/+$/, "");
+
+/** The entry as overlayfs wants it; null where it is left out. */
+function translated(header: Headers): Entry | null {
+  const name = clean(header.name);
+  const parts = name.split("/");
+  if (name === "" || name === ".") return null;
+  if (parts.includes("..")) throw new ImageError(`a layer holds the path ${name.slice(0, 100)}, which leads outside`);
+  const last = parts.at(-1)!;
+  const folder = parts.slice(0, -1).join("/");
+  if (last === OPAQUE)
+    return folder === "" ? null : { ...header, name: folder, type: "directory", mode: 0o755, size: 0, pax: { "SCHILY.xattr.trusted.overlay.opaque": "y" } };
+  if (last.startsWith(WHITEOUT))
+    return { ...header, name: [...parts.slice(0, -1), last.slice(WHITEOUT.length)].join("/"), type: "character-device", devmajor: 0, devminor: 0, size: 0, mode: 0 };
+  const { linkname } = header;
+  return { ...header, name, ...(header.type === "link" && linkname ? { linkname: clean(linkname) } : {}) };
+}
+
+class Counted extends Transform {
+  #left: number;
+  readonly #what: string;
+  constructor(most: number, what: string) {
+    super();
+    this.#left = most;
+    this.#what = what;
+  }
+  override _transform(chunk: Buffer, _: string, done: (error?: Error | null, data?: Buffer) => void): void {
+    this.#left -= chunk.length;
+    done(this.#left < 0 ? new ImageError(this.#what) : null, chunk);
+  }
+}
+
+function decompressed(file: string, compression: Compression, bytesMax: number): Readable {
+  const source = createReadStream(file);
+  const most = new Counted(bytesMax, `a layer unpacks to more than ${Math.floor(bytesMax / MIB)} MiB, the room that the lease has: order more with --disk`);
+  const through = compression === "gzip" ? createGunzip() : compression === "zstd" ? createZstdDecompress() : null;
+  void (through ? pipeline(source, through, most) : pipeline(source, most)).catch(() => {}); // whoever reads `most` sees the error
+  return most;
+}
+
+/** The layer's entries, translated, into `to`. Throws ImageError where the archive is damaged. */
+async function translate(from: Readable, to: NodeJS.WritableStream): Promise<void> {
+  const reader = extract();
+  const writer = pack();
+  const out = pipeline(writer, to);
+  let count = 0;
+  reader.on("entry", (header, stream, next) => {
+    stream.on("error", () => {}); // the reader's own error says it
+    let entry: Entry | null;
+    try {
+      if (++count > ENTRIES_MAX) throw new ImageError("a layer holds more than a million entries");
+      entry = translated(header);
+    } catch (error) {
+      return void reader.destroy(error as Error);
+    }
+    if (!entry) {
+      stream.on("end", next);
+      return void stream.resume();
+    }
+    if (entry.size === undefined || entry.size === 0 || entry.type !== "file") {
+      writer.entry(entry, () => next());
+      return void stream.resume();
+    }
+    stream.pipe(writer.entry(entry, (error) => next(error ?? undefined)));
+  });
+  try {
+    await pipeline(from, reader);
+    writer.finalize();
+    await out;
+  } catch (cause) {
+    writer.destroy();
+    await out.catch(() => {});
+    throw cause instanceof ImageError ? cause : new ImageError(`a layer is damaged: ${(cause as Error).message}`);
+  }
+}
+
+const sqfstar = ["sqfstar", "-comp", "lz4", "-no-progress", "-quiet", "-mkfs-time", "0", "-root-uid", "0", "-root-gid", "0", "-root-mode", "0755", "/w/layer"] as const;
+
+export interface LayerInput {
+  digest: string;
+  compression: Compression;
+  /** The host file with the layer's bytes, digest checked. */
+  file: string;
+  bytesMax: number;
+}
+
+/** Built once per digest and kept; the file system's path. Throws ImageError where the layer is at fault. */
+export async function layerDisk({ digest, compression, file, bytesMax }: LayerInput, cache: string): Promise<string> {
+  const target = path.join(cache, `${digest}.sqfs`);
+  const there = await access(target).then(
+    () => true,
+    () => false,
+  );
+  if (there) return target;
+  const folder = path.join(cache, `building-${digest.slice(0, 16)}-${process.hrtime.bigint()}`);
+  await makeVmFolder(folder);
+  const box = path.join(folder, "box");
+  try {
+    await giveToBox(box, uidOf(BUILDER));
+    const fileMibMax = Math.ceil(bytesMax / MIB) + 64;
+    const [program, ...args] = await boxed({ folder: box, files: [], kvm: false, tpm: false, cgroup: null, fileMibMax, uid: uidOf(BUILDER) }, sqfstar);
+    const child = spawn(program!, args, { stdio: ["pipe", "ignore", "pipe"], timeout: TIMEOUT_MS, detached: true });
+    let said = "";
+    child.stderr!.on("data", (bytes: Buffer) => (said = (said + bytes.toString()).slice(-500)));
+    const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+    try {
+      await translate(decompressed(file, compression, bytesMax), child.stdin!);
+    } catch (error) {
+      process.kill(-child.pid!, "SIGKILL");
+      throw error;
+    }
+    if ((await ended) !== 0) throw new ImageError(`a layer cannot be made into a disk: ${said.trim().split("\n").at(-1) ?? ""}`);
+    await stat(path.join(box, "layer"));
+    await mkdir(cache, { recursive: true, mode: 0o700 });
+    await rename(path.join(box, "layer"), target);
+    return target;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

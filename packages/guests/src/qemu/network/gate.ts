@@ -1,0 +1,193 @@
+/**
+ * A machine's only way out. Inside its namespace every address is local: connections to the ports that the owner allows are accepted here, judged by
+ * the address they were for, and joined to a connection from outside; names are answered here too. Bytes are counted and bounded, mail is never let
+ * out, every connection is written down for its owner. Who controls the inputs: the guest (addresses, names, bytes), the name servers' answers.
+ */
+import { lookup } from "node:dns/promises";
+import type { Socket as Datagrams } from "node:dgram";
+import { connect, type Server, type Socket } from "node:net";
+import { Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { Egress } from "@xenoservers/protocol";
+import packet from "dns-packet";
+import type { AddressRule } from "./addresses.ts";
+import type { NetNamespace } from "./namespace.ts";
+
+/** Never, whatever owner or order say: mail from strangers' guests ruins the owner's address. */
+export const MAIL_PORTS: readonly number[] = [25, 465, 587, 2525];
+const CONNECTIONS_MAX = 256;
+const NAME_TTL_S = 60;
+/** How long a guest may use an address after it asked for its name. */
+const NAME_KEPT_MS = 3_600_000;
+const NAMES_MAX = 4_096;
+const CONNECT_MS = 10_000;
+
+export interface Connection {
+  at: number;
+  lease: string;
+  address: string;
+  port: number;
+  name: string | null;
+  /** This machine's own port, by which the other side knows it. */
+  from: number;
+  bytes: number;
+  endedAt: number;
+}
+
+export interface GateOptions {
+  lease: string;
+  egress: Egress;
+  ports: readonly number[];
+  /** What it may send and receive in all. */
+  bytesMax: number;
+  /** Already used, before the daemon was restarted. */
+  bytesUsed: number;
+  bytesPerSecondMax: number;
+  isPublic: AddressRule;
+  record(connection: Connection): void;
+  /** Addresses of a name; the system's resolver when absent. */
+  resolve?(name: string): Promise<string[]>;
+  dial?(address: string, port: number): Socket;
+}
+
+/** Whether a name is one of the order's; `*.example.org` stands for what is below. */
+export function nameMatches(name: string, allowed: readonly string[]): boolean {
+  return allowed.some((each) => (each.startsWith("*.") ? name.endsWith(each.slice(1)) && name.length > each.length - 1 : name === each));
+}
+
+export class Gate {
+  readonly #options: GateOptions;
+  #bytes: number;
+  readonly #names = new Map<string, { name: string; until: number }>();
+  readonly #open = new Set<Socket>();
+  #servers: Server[] = [];
+  #datagrams: Datagrams | null = null;
+  #allowance: number;
+  #refilledAt = Date.now();
+
+  constructor(options: GateOptions) {
+    this.#options = options;
+    this.#bytes = options.bytesUsed;
+    this.#allowance = options.bytesPerSecondMax;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  async start(namespace: NetNamespace): Promise<void> {
+    for (const port of this.#options.ports) {
+      if (MAIL_PORTS.includes(port)) continue;
+      const server = await namespace.listen(port);
+      server.on("connection", (socket: Socket) => void this.#connection(socket));
+      this.#servers.push(server);
+    }
+    this.#datagrams = await namespace.datagrams(53);
+    this.#datagrams.on("message", (bytes, from) => void this.#question(bytes, from));
+    this.#datagrams.on("error", () => {});
+  }
+
+  /** Names for people's sake are answered only as far as the order allows; only addresses that a guest may reach are told. */
+  async #question(bytes: Buffer, from: { address: string; port: number }): Promise<void> {
+    let query: packet.DecodedPacket;
+    try {
+      query = packet.decode(bytes);
+    } catch {
+      return;
+    }
+    const question = query.questions?.[0];
+    if (!question || query.type !== "query") return;
+    const name = question.name.toLowerCase();
+    const addresses = question.type === "A" ? await this.#addressesOf(name) : this.#nameAllowed(name) ? [] : null;
+    const reply = packet.encode({
+      type: "response",
+      id: query.id ?? 0,
+      flags: packet.RECURSION_DESIRED | packet.RECURSION_AVAILABLE | (addresses === null ? 5 : 0),
+      questions: [question],
+      answers: (addresses ?? []).map((data) => ({ type: "A" as const, name: question.name, ttl: NAME_TTL_S, data })),
+    });
+    this.#datagrams?.send(reply, from.port, from.address, () => {});
+  }
+
+  #nameAllowed(name: string): boolean {
+    const { egress } = this.#options;
+    return typeof egress === "string" ? egress === "public" : nameMatches(name, egress);
+  }
+
+  /** Null where the name is not allowed. */
+  async #addressesOf(name: string): Promise<string[] | null> {
+    if (!this.#nameAllowed(name)) return null;
+    const { resolve, isPublic } = this.#options;
+    const found = await (resolve?.(name) ?? lookup(name, { all: true, family: 4 }).then((all) => all.map(({ address }) => address))).catch(() => []);
+    const addresses = found.filter(isPublic).slice(0, 8);
+    for (const address of addresses) {
+      if (this.#names.size >= NAMES_MAX) this.#names.delete(this.#names.keys().next().value!);
+      this.#names.set(address, { name, until: Date.now() + NAME_KEPT_MS });
+    }
+    return addresses;
+  }
+
+  async #connection(inside: Socket): Promise<void> {
+    const { egress, isPublic, bytesMax, record, lease } = this.#options;
+    const address = inside.localAddress ?? "";
+    const port = inside.localPort ?? 0;
+    const known = this.#names.get(address);
+    const name = known && known.until > Date.now() ? known.name : null;
+    const allowed = isPublic(address) && (egress === "public" || name !== null);
+    if (!allowed || this.#bytes >= bytesMax || this.#open.size >= CONNECTIONS_MAX) return void inside.resetAndDestroy();
+    const at = Date.now();
+    const before = this.#bytes;
+    const outside = (this.#options.dial ?? ((host, to) => connect({ host, port: to, timeout: CONNECT_MS })))(address, port);
+    this.#open.add(inside).add(outside);
+    const end = (): void => {
+      inside.destroy();
+      outside.destroy();
+    };
+    inside.on("error", end);
+    outside.on("error", () => inside.resetAndDestroy());
+    outside.once("timeout", end);
+    try {
+      await new Promise<void>((resolve, reject) => outside.once("connect", resolve).once("close", () => reject(new Error("not connected"))));
+      outside.setTimeout(0);
+      inside.resume();
+      await Promise.allSettled([pipeline(inside, this.#counted(), outside), pipeline(outside, this.#counted(), inside)]);
+    } catch {
+      inside.resetAndDestroy();
+    } finally {
+      end();
+      this.#open.delete(inside);
+      this.#open.delete(outside);
+      record({ at, lease, address, port, name, from: outside.localPort ?? 0, bytes: this.#bytes - before, endedAt: Date.now() });
+    }
+  }
+
+  /** Counts, slows down to the owner's bandwidth, and ends at the order's limit. */
+  #counted(): Transform {
+    return new Transform({
+      transform: (chunk: Buffer, _, done) => {
+        if (this.#bytes + chunk.length > this.#options.bytesMax) return done(new Error("the lease's egress is used up"));
+        this.#bytes += chunk.length;
+        const wait = this.#waitFor(chunk.length);
+        if (wait === 0) return done(null, chunk);
+        setTimeout(() => done(null, chunk), wait);
+      },
+    });
+  }
+
+  #waitFor(bytes: number): number {
+    const { bytesPerSecondMax } = this.#options;
+    const now = Date.now();
+    this.#allowance = Math.min(bytesPerSecondMax, this.#allowance + ((now - this.#refilledAt) * bytesPerSecondMax) / 1_000);
+    this.#refilledAt = now;
+    this.#allowance -= bytes;
+    return this.#allowance >= 0 ? 0 : Math.ceil((-this.#allowance * 1_000) / bytesPerSecondMax);
+  }
+
+  close(): void {
+    for (const server of this.#servers) server.close();
+    this.#servers = [];
+    this.#datagrams?.close();
+    this.#datagrams = null;
+    for (const socket of this.#open) socket.destroy();
+  }
+}

@@ -1,0 +1,31 @@
+/**
+ * Runs inside a machine's network namespace and hands sockets made there to the daemon: a socket belongs to the namespace it was made in, whoever
+ * holds it. Ends with the daemon.
+ */
+import { createSocket, type Socket as Datagrams } from "node:dgram";
+import { createServer, connect, type Server, type Socket } from "node:net";
+
+export type HelperRequest = { id: number; kind: "listen"; port: number } | { id: number; kind: "datagrams"; port: number } | { id: number; kind: "connect"; port: number };
+export interface HelperReply {
+  id: number;
+  error: string | null;
+}
+
+/** The types know handles of a parent only; a child passes them alike. */
+const send = process.send!.bind(process) as (message: HelperReply, handle?: Server | Socket | Datagrams) => void;
+const reply = (id: number, error: string | null, handle?: Server | Socket | Datagrams): void => send({ id, error }, handle);
+
+process.on("message", (request: HelperRequest) => {
+  const failed = (error: Error): void => reply(request.id, error.message);
+  if (request.kind === "listen") {
+    const server = createServer({ pauseOnConnect: true }).once("error", failed);
+    server.listen({ host: "0.0.0.0", port: request.port, backlog: 128 }, () => reply(request.id, null, server));
+  } else if (request.kind === "datagrams") {
+    const socket = createSocket("udp4").once("error", failed);
+    socket.bind(request.port, "0.0.0.0", () => reply(request.id, null, socket));
+  } else {
+    const socket = connect({ host: "127.0.0.1", port: request.port }).once("error", failed);
+    socket.once("connect", () => reply(request.id, null, socket));
+  }
+});
+process.on("disconnect", () => process.exit());

@@ -1,0 +1,204 @@
+/**
+ * From a machine's specification to QEMU's command line. Pure: the plan is data, others act on it. Every path is one inside the box (box.ts); nothing
+ * of the customer's text becomes an option: names are fixed, the kernel's command line is one argument. Who controls the inputs: the customer (the
+ * specification), the owner (limits, acceleration).
+ */
+import type { VmSpec } from "@xenoservers/protocol";
+
+export type Accel = "kvm" | "tcg";
+
+export interface PlanInput {
+  spec: VmSpec;
+  accel: Accel;
+  /** Inside the box, by what they are for; those absent are not used. */
+  files: {
+    kernel?: string;
+    initrd?: string;
+    iso?: string;
+    /** Read-only base of the guest's own disk, below its overlay. */
+    base?: { path: string; format: "qcow2" | "raw" };
+    /** Layers of an OCI image, bottom first. */
+    layers?: string[];
+    firmwareCode?: string;
+    seed?: string;
+  };
+  diskIopsMax: number;
+  diskBytesPerSecondMax: number;
+  /** Resumes from a state: memory file and state come from there. */
+  restore: { memory: string; memorySize: number } | "stream" | null;
+  /** Memory in a file that becomes a snapshot. */
+  sharedMemory: string | null;
+  deterministic: boolean;
+}
+
+const OUT = { console: "/w/console.log", stdout: "/w/stdout", stderr: "/w/stderr" } as const;
+export const VM_FILES = {
+  qmp: "qmp.sock",
+  console: "console.sock",
+  agent: "agent.sock",
+  job: "job.sock",
+  tpm: "tpm.sock",
+  migrate: "migrate.sock",
+  consoleLog: "console.log",
+  stdout: "stdout",
+  stderr: "stderr",
+  log: "qemu.log",
+  disk: "disk.qcow2",
+  vars: "vars.fd",
+  memory: "memory",
+  state: "state",
+} as const;
+const at = (name: string): string => `/w/${name}`;
+
+/** What QEMU needs beside the guest's memory: its own code and buffers, translated code where it emulates, and device memory. */
+export const VM_OVERHEAD_MIB = { kvm: 64, tcg: 192 } as const;
+const TRANSLATION_MIB = 96;
+export const DETERMINISTIC_FLAGS = ["-icount", "shift=1,sleep=off", "-cpu", "qemu64"] as const;
+/** One instruction takes 2^1 ns of the guest's clock. */
+export const NANOSECONDS_PER_INSTRUCTION = 2n;
+
+const MACHINE: Record<VmSpec["machine"], string> = {
+  pc: "pc,hpet=off,usb=off,smbus=off,sata=off,vmport=off,dump-guest-core=off",
+  q35: "q35,usb=off,vmport=off,dump-guest-core=off",
+  microvm: "microvm,dump-guest-core=off",
+};
+const FORBIDDEN = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
+
+type Json = { [key: string]: unknown };
+const option = (name: string, value: Json): string[] => [name, JSON.stringify(value)];
+
+/** A read-only file; its format is always stated, so that nothing of its content decides how it is read. */
+const readOnly = (node: string, path: string, format: "qcow2" | "raw"): string[] =>
+  option("-blockdev", {
+    driver: format,
+    "node-name": node,
+    "read-only": true,
+    ...(format === "qcow2" ? { backing: null } : {}),
+    file: { driver: "file", filename: path, locking: "off" },
+  });
+
+function disks({ spec, files, diskIopsMax, diskBytesPerSecondMax }: PlanInput): string[] {
+  const args: string[] = [];
+  const emulated = spec.devices === "emulated";
+  const busOf = spec.machine === "microvm" ? "virtio-blk-device" : "virtio-blk-pci";
+  const device = (node: string, serial: string, boot?: number): string[] =>
+    option("-device", {
+      driver: emulated ? (spec.machine === "q35" ? "ide-hd" : "ide-hd") : busOf,
+      drive: node,
+      id: `dev-${serial}`,
+      serial,
+      ...(boot === undefined ? {} : { bootindex: boot }),
+      ...(emulated ? { bus: `ide.${serial === "disk" ? 0 : 1}` } : {}),
+    });
+  files.layers?.forEach((path, i) => args.push(...readOnly(`layer${i}`, path, "raw"), ...device(`layer${i}`, `layer${i}`)));
+  if (files.base) {
+    args.push(...readOnly("base", files.base.path, files.base.format));
+    args.push(
+      ...option("-object", {
+        "qom-type": "throttle-group",
+        id: "limits",
+        limits: { "iops-total": diskIopsMax, "iops-total-max": diskIopsMax * 4, "bps-total": diskBytesPerSecondMax, "bps-total-max": diskBytesPerSecondMax * 4 },
+      }),
+      ...option("-blockdev", {
+        driver: "throttle",
+        "node-name": "disk",
+        "throttle-group": "limits",
+        file: { driver: "qcow2", "node-name": "overlay", backing: "base", discard: "unmap", "detect-zeroes": "unmap", file: { driver: "file", filename: at(VM_FILES.disk), discard: "unmap" } },
+      }),
+      ...device("disk", "disk", 1),
+    );
+  }
+  if (files.iso) {
+    args.push(...readOnly("iso", files.iso, "raw"));
+    args.push(...option("-device", { driver: spec.machine === "q35" || emulated ? "ide-cd" : "virtio-blk-pci", drive: "iso", id: "dev-iso", bootindex: 2, ...(spec.machine === "q35" ? { bus: "ide.2" } : emulated ? { bus: "ide.1" } : {}) }));
+  }
+  if (files.seed) {
+    args.push(...option("-blockdev", { driver: "raw", "node-name": "seed", "read-only": true, file: { driver: "vvfat", dir: files.seed, label: "CIDATA", floppy: false, rw: false } }));
+    args.push(...option("-device", emulated ? { driver: "ide-hd", drive: "seed", id: "dev-seed", serial: "seed", bus: spec.machine === "q35" ? "ide.3" : "ide.1" } : { driver: busOf, drive: "seed", id: "dev-seed", serial: "seed" }));
+  }
+  return args;
+}
+
+const fileChardev = (id: string, path: string): string[] => ["-chardev", `file,id=${id},path=${path},append=on`];
+const socketChardev = (id: string, name: string): string[] => ["-chardev", `socket,id=${id},path=${at(name)},server=on,wait=off`];
+
+/** Ports by name on one virtio-serial device: the guest agent, and of an OCI guest its job and its output. */
+function ports({ spec }: PlanInput): string[] {
+  const bus = spec.machine === "microvm" ? "virtio-serial-device" : "virtio-serial-pci";
+  const port = (name: string, chardev: string): string[] => ["-device", `virtserialport,bus=ports.0,chardev=${chardev},name=${name}`];
+  const args = ["-device", `${bus},id=ports,max_ports=8`, ...socketChardev("agent", VM_FILES.agent), ...port("org.qemu.guest_agent.0", "agent")];
+  if (spec.vm.kind !== "oci") return args;
+  args.push(...socketChardev("job", VM_FILES.job), ...port("xeno.job", "job"));
+  for (const stream of ["stdout", "stderr"] as const) args.push(...fileChardev(stream, OUT[stream]), ...port(`xeno.${stream}`, stream));
+  return args;
+}
+
+function network({ spec }: PlanInput): string[] {
+  if (!spec.network) return ["-nic", "none"];
+  const card = spec.devices === "emulated" ? "e1000" : spec.machine === "microvm" ? "virtio-net-device" : "virtio-net-pci";
+  // slirp routes nothing out of an empty network namespace; what may leave is decided outside (network/)
+  const restrict = spec.egress === "none" ? ",restrict=on" : "";
+  return ["-netdev", `user,id=net,ipv6=off,net=10.0.2.0/24,dns=10.0.2.3${restrict}`, "-device", `${card},netdev=net,id=dev-net,mac=52:54:00:12:34:56${card.endsWith("-pci") || card === "e1000" ? ",romfile=" : ""}`];
+}
+
+function memory({ spec, restore, sharedMemory }: PlanInput): string[] {
+  const size = spec.memoryMib * 1024 * 1024;
+  const backend: Json =
+    restore !== null && restore !== "stream"
+      ? { "qom-type": "memory-backend-file", id: "ram", size, "mem-path": restore.memory, share: false, prealloc: false }
+      : sharedMemory === null
+        ? { "qom-type": "memory-backend-ram", id: "ram", size, prealloc: false }
+        : { "qom-type": "memory-backend-file", id: "ram", size, "mem-path": sharedMemory, share: true, prealloc: false };
+  return [...option("-object", backend), "-m", `${spec.memoryMib}M`];
+}
+
+/** A whole machine whose every instruction, clock and random number follows from its inputs (DESIGN section 4). */
+function deterministicArgs({ spec, files, sharedMemory }: PlanInput): string[] {
+  const { vm } = spec;
+  if (vm.kind !== "kernel") throw new Error("a deterministic machine boots a kernel and a RAM disk, nothing else");
+  return [
+    ...["-machine", "pc,hpet=off,usb=off,smbus=off,sata=off,vmport=off,memory-backend=ram", "-accel", "tcg,thread=single,tb-size=256"],
+    ...DETERMINISTIC_FLAGS,
+    ...["-smp", "1", "-rtc", `base=${new Date(spec.clockBaseMs).toISOString().slice(0, 19)},clock=vm`, "-seed", String(Number.parseInt(spec.seed.slice(0, 8), 16))],
+    ...memory({ spec, files, sharedMemory, restore: null } as PlanInput),
+    ...["-kernel", files.kernel!, ...(files.initrd ? ["-initrd", files.initrd] : []), "-append", vm.append],
+    ...["-chardev", `file,id=console,path=${OUT.stdout}`, "-serial", "chardev:console", "-nic", "none", "-vga", "none"],
+    ...["-device", "pvpanic"],
+  ];
+}
+
+function machineArgs(input: PlanInput): string[] {
+  const { spec, accel, files } = input;
+  const { vm } = spec;
+  const args = [
+    ...["-machine", `${MACHINE[spec.machine]},memory-backend=ram${spec.firmware === "uefi" ? ",pflash0=code,pflash1=vars" : ""}`],
+    ...(accel === "kvm" ? ["-accel", "kvm", "-cpu", "host"] : ["-accel", `tcg,tb-size=${TRANSLATION_MIB}`, "-cpu", "max"]),
+    ...["-smp", `${spec.vcpu}`],
+    ...memory(input),
+  ];
+  if (spec.firmware === "uefi")
+    args.push(
+      ...readOnly("code", files.firmwareCode!, "raw"),
+      ...option("-blockdev", { driver: "raw", "node-name": "vars", file: { driver: "file", filename: at(VM_FILES.vars) } }),
+    );
+  if (vm.kind === "kernel") args.push("-kernel", files.kernel!, ...(files.initrd ? ["-initrd", files.initrd] : []), "-append", vm.append);
+  if (vm.kind === "oci") args.push("-kernel", files.kernel!, "-initrd", files.initrd!, "-append", "console=ttyS0 quiet panic=-1 random.trust_cpu=on");
+  args.push(...disks(input), ...ports(input), ...network(input));
+  args.push("-chardev", `socket,id=console,path=${at(VM_FILES.console)},server=on,wait=off,logfile=${OUT.console},logappend=on`, "-serial", "chardev:console");
+  if (spec.machine !== "microvm") {
+    args.push("-vga", vm.kind === "disk" ? "std" : "none", "-device", "pvpanic", "-device", "virtio-rng-pci,max-bytes=65536,period=1000");
+  }
+  if (spec.tpm) args.push("-chardev", `socket,id=tpm,path=${at(VM_FILES.tpm)}`, "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-tis,tpmdev=tpm0");
+  return args;
+}
+
+/** The arguments after the program's name. */
+export function planVm(input: PlanInput): string[] {
+  return [
+    ...["-nodefaults", "-no-user-config", "-display", "none", "-sandbox", FORBIDDEN, "-name", "guest,debug-threads=on"],
+    ...["-qmp", `unix:${at(VM_FILES.qmp)},server=on,wait=off`],
+    ...(input.deterministic ? deterministicArgs(input) : machineArgs(input)),
+    ...["-action", `reboot=${input.deterministic ? "shutdown" : "reset"},shutdown=pause,panic=pause,watchdog=none`],
+    ...["-S", ...(input.restore === null ? [] : ["-incoming", "defer"])],
+  ];
+}

@@ -1,0 +1,40 @@
+/** A running machine's memory, devices and disk at one moment, and a machine that goes on from there. Who controls the inputs: the guest. */
+import { createWriteStream } from "node:fs";
+import { mkdir, rename, rm } from "node:fs/promises";
+import { once } from "node:events";
+import path from "node:path";
+import type { VmSpec } from "@xenoservers/protocol";
+import { flatten, type Base } from "./disks.ts";
+import { streamState } from "./state.ts";
+import { boxPath, type Vm } from "./vm.ts";
+import { VM_FILES } from "./plan.ts";
+
+export interface SnapshotSource {
+  /** Of the machine that it was taken of. */
+  spec: VmSpec;
+  state: string;
+  /** Null where the machine has no disk of its own. */
+  disk: string | null;
+}
+
+/** The guest stands still meanwhile and goes on afterwards, also when it fails. `base` is what lies under its disk. */
+export async function takeSnapshot(vm: Vm, folder: string, base: Base | null): Promise<void> {
+  const part = `${folder}.part`;
+  await rm(part, { recursive: true, force: true });
+  await mkdir(part, { recursive: true, mode: 0o700 });
+  await vm.pause();
+  try {
+    await vm.qmp("migrate-set-parameters", { "max-bandwidth": 10_000_000_000, "downtime-limit": 60_000 });
+    const out = createWriteStream(path.join(part, VM_FILES.state), { mode: 0o600 });
+    await streamState(vm, async (bytes) => {
+      if (!out.write(bytes)) await once(out, "drain");
+    });
+    out.end();
+    await once(out, "close");
+    if (base) await flatten({ box: path.dirname(boxPath(vm.folder, VM_FILES.disk)), uid: vm.uid, base, to: path.join(part, "disk.qcow2") });
+    await rename(part, folder);
+  } finally {
+    await rm(part, { recursive: true, force: true });
+    await vm.begin();
+  }
+}

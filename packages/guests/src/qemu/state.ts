@@ -1,0 +1,79 @@
+/** A stopped machine's state as a stream (QEMU docs/devel/migration), and what of it is read here. Who controls the inputs: QEMU, taken to be the guest's. */
+import { createReadStream } from "node:fs";
+import { rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { giveToBox, boxPath, type Vm } from "./vm.ts";
+import { VM_FILES } from "./plan.ts";
+import { connectSocket } from "./qmp.ts";
+
+const POLL_MS = 5;
+const TIMEOUT_MS = 10 * 60_000;
+
+async function migrated(vm: Vm): Promise<void> {
+  for (const deadline = Date.now() + TIMEOUT_MS; ;) {
+    const { status, "error-desc": why } = (await vm.qmp("query-migrate")) as { status?: string; "error-desc"?: string };
+    if (status === "completed") return;
+    if (status === "failed" || status === "cancelled") throw new Error(`the machine's state could not be moved: ${why ?? status}`);
+    if (Date.now() > deadline) throw new Error("the machine's state took too long");
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** Memory in a shared file stays there; only the rest goes into the stream. */
+export async function ignoreSharedMemory(vm: Vm): Promise<void> {
+  await vm.qmp("migrate-set-capabilities", { capabilities: [{ capability: "x-ignore-shared", state: true }] });
+  // nobody shares the link with us
+  await vm.qmp("migrate-set-parameters", { "max-bandwidth": 10_000_000_000, "downtime-limit": 60_000 });
+}
+
+/** The state of a stopped machine, given to `each` in pieces; memory in a shared file is not in it. */
+export async function streamState(vm: Vm, each: (part: Buffer) => void | Promise<void>): Promise<void> {
+  const file = boxPath(vm.folder, VM_FILES.migrate);
+  await rm(file, { force: true });
+  let turn = Promise.resolve();
+  const done = Promise.withResolvers<void>();
+  const server = createServer((socket) => {
+    socket.on("data", (bytes: Buffer) => {
+      socket.pause();
+      turn = turn.then(() => each(bytes)).then(() => void socket.resume());
+    });
+    socket.once("close", () => void turn.then(done.resolve, done.reject));
+    socket.once("error", done.reject);
+  });
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(file, resolve));
+  try {
+    await giveToBox(file, vm.uid);
+    await vm.qmp("migrate", { uri: `unix:/w/${VM_FILES.migrate}` });
+    await migrated(vm);
+    await done.promise;
+  } finally {
+    server.close();
+    await rm(file, { force: true });
+  }
+}
+
+export async function saveState(vm: Vm): Promise<Buffer> {
+  await ignoreSharedMemory(vm);
+  const parts: Buffer[] = [];
+  await streamState(vm, (part) => void parts.push(part));
+  return Buffer.concat(parts);
+}
+
+/** Puts a saved state into a machine that waits for one (`-incoming defer`). */
+export async function loadState(vm: Vm, file: string): Promise<void> {
+  await vm.qmp("migrate-incoming", { uri: `unix:/w/${VM_FILES.migrate}` });
+  const socket = await connectSocket(boxPath(vm.folder, VM_FILES.migrate));
+  for await (const part of createReadStream(file, { highWaterMark: 1024 * 1024 }))
+    if (!socket.write(part as Buffer)) await new Promise<void>((resolve) => socket.once("drain", resolve));
+  socket.end();
+  await migrated(vm);
+}
+
+/** How many instructions a deterministic machine has run: `qemu_icount` of the state's section timer/icount (QEMU softmmu/icount.c). */
+export function instructionsOf(state: Buffer): bigint {
+  const name = Buffer.concat([Buffer.from([12]), Buffer.from("timer/icount")]);
+  const at = state.indexOf(name);
+  if (at < 0) throw new Error("the machine's state does not say how many instructions it ran");
+  // the subsection's version, then qemu_icount_bias, then qemu_icount
+  return state.readBigInt64BE(at + name.length + 4 + 8);
+}

@@ -1,0 +1,73 @@
+/**
+ * Byte streams inside a channel: a connection to a guest's port. Each side sends at most a window ahead of what the other has used. Who controls the
+ * inputs: the other end of the channel.
+ */
+import type { Duplex } from "node:stream";
+import { TUNNEL_WINDOW_BYTES, type ChannelHeader } from "./channel-messages.ts";
+
+const PIECE_BYTES_MAX = 60_000;
+
+export class Tunnel {
+  readonly #id: number;
+  readonly #send: (header: ChannelHeader, body?: Uint8Array) => void;
+  readonly #stream: Duplex;
+  #ahead = 0;
+  #unused = 0;
+  #over = false;
+  readonly #closed: () => void;
+
+  constructor(id: number, stream: Duplex, send: (header: ChannelHeader, body?: Uint8Array) => void, closed: () => void) {
+    this.#id = id;
+    this.#stream = stream;
+    this.#send = send;
+    this.#closed = closed;
+    stream.on("data", (bytes: Uint8Array) => this.#forward(bytes));
+    stream.once("end", () => this.#end(""));
+    stream.once("close", () => this.#end(""));
+    stream.once("error", (error: Error) => this.#end(error.message.slice(0, 200)));
+  }
+
+  #forward(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; at += PIECE_BYTES_MAX) this.#send({ t: "data", id: this.#id }, bytes.subarray(at, at + PIECE_BYTES_MAX));
+    this.#ahead += bytes.length;
+    if (this.#ahead >= TUNNEL_WINDOW_BYTES) this.#stream.pause();
+  }
+
+  /** Bytes from the other side. One that sends far over the window is cut off. */
+  receive(bytes: Uint8Array): void {
+    if (this.#over) return;
+    this.#unused += bytes.length;
+    if (this.#unused > 4 * TUNNEL_WINDOW_BYTES) return this.#end("more was sent than was asked for");
+    this.#stream.write(bytes, () => {
+      this.#unused -= bytes.length;
+      if (!this.#over && bytes.length > 0) this.#send({ t: "taken", id: this.#id, bytes: bytes.length });
+    });
+  }
+
+  taken(bytes: number): void {
+    this.#ahead -= bytes;
+    if (this.#ahead < TUNNEL_WINDOW_BYTES) this.#stream.resume();
+  }
+
+  /** The other side has shut it. */
+  shut(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#stream.end();
+    this.#closed();
+  }
+
+  #end(why: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#send({ t: "shut", id: this.#id, why });
+    this.#stream.destroy();
+    this.#closed();
+  }
+
+  /** The channel is gone. */
+  drop(): void {
+    this.#over = true;
+    this.#stream.destroy();
+  }
+}

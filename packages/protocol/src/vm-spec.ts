@@ -1,0 +1,93 @@
+/**
+ * What a virtual machine's job is, in digests: what boots, on which machine, with which disks, and what it may reach. Its hash stands in the order
+ * (PROTOCOL section 5); bytes and names travel in the channel. Who controls the inputs: the customer, every field.
+ */
+import { z } from "zod";
+import { canonicalBytes, type Json } from "./canonical.ts";
+import { toHex } from "./bytes.ts";
+import type { Crypto } from "./crypto.ts";
+import { zEgress, zFuel, zId } from "./documents.ts";
+
+export const MACHINES = ["pc", "q35", "microvm"] as const;
+export const IMAGE_FORMATS = ["qcow2", "raw"] as const;
+/** Layers of an OCI image; each is a disk of the guest. */
+export const LAYERS_MAX = 24;
+
+const zText = z.string().max(131_072).regex(/^[^\0]*$/u, "must not hold NUL");
+/** A kernel's command line goes into QEMU's arguments as one word. */
+const zCommandLine = z.string().max(2_048).regex(/^[^\p{Cc}]*$/u, "must be one line");
+
+/** An image the server fetches itself, where its owner allows that; null: it comes through the channel. */
+const zUrl = z.string().max(2_048).regex(/^https?:\/\/\S+$/u, "must be an http or https address").nullable();
+
+const zDisk = z.strictObject({ digest: zId, format: z.enum(IMAGE_FORMATS), url: zUrl });
+
+const zBoot = z.discriminatedUnion("kind", [
+  /** A disk image, an installer's medium, or both. */
+  z.strictObject({
+    kind: z.literal("disk"),
+    image: zDisk.nullable(),
+    iso: z.strictObject({ digest: zId, url: zUrl }).nullable(),
+    /** Files of the NoCloud seed (cloud-init's datasource), by name. */
+    seed: z.array(z.strictObject({ name: z.enum(["user-data", "meta-data", "network-config", "vendor-data"]), digest: zId })).max(4),
+  }),
+  z.strictObject({ kind: z.literal("kernel"), kernel: zId, initrd: zId.nullable(), append: zCommandLine }),
+  /** An OCI image: its layers bottom first, as the manifest lists them, and what its configuration starts. */
+  z.strictObject({
+    kind: z.literal("oci"),
+    image: zId,
+    layers: z
+      .array(z.strictObject({ digest: zId, compression: z.enum(["none", "gzip", "zstd"]) }))
+      .min(1)
+      .max(LAYERS_MAX),
+    args: z.array(zText).min(1).max(1024),
+    env: z.array(z.string().max(131_072).regex(/^[^\0=]+=[^\0]*$/u)).max(1024),
+    workdir: zText,
+    user: z.string().max(128).regex(/^[^\p{C}]*$/u),
+    hostname: z.string().regex(/^[a-z0-9-]{0,63}$/),
+  }),
+  /** A guest of an earlier lease of the same customer on the same server, as `xeno lease snapshot` left it. */
+  z.strictObject({ kind: z.literal("snapshot"), snapshot: zId }),
+]);
+
+export const zVmSpec = z.strictObject({
+  vm: zBoot,
+  machine: z.enum(MACHINES),
+  firmware: z.enum(["bios", "uefi"]),
+  /** Which devices the guest sees: virtio, or what Windows' own drivers know. */
+  devices: z.enum(["virtio", "emulated"]),
+  tpm: z.boolean(),
+  vcpu: z.int().min(1).max(64),
+  /** The guest's own memory; the lease's is larger by what QEMU itself needs. */
+  memoryMib: z.int().min(32).max(1_048_576),
+  /** Size of the guest's disk. */
+  diskMib: z.int().min(0).max(16_777_216),
+  outputMibMax: z.int().min(1).max(65_536),
+  /** A network card: for ssh and forwarded ports, and for egress. */
+  network: z.boolean(),
+  egress: zEgress,
+  inputs: zId,
+  /** Null: any QEMU. Of a deterministic machine: exactly this one (engine in offers and results). */
+  engine: z.string().max(64).nullable(),
+  fuelMax: zFuel,
+  seed: zId,
+  clockBaseMs: z.int().min(0),
+});
+export type VmSpec = z.infer<typeof zVmSpec>;
+export type VmBoot = VmSpec["vm"];
+
+export const vmJobHashOf = (crypto: Crypto, spec: VmSpec): string => toHex(crypto.sha256(canonicalBytes(spec as unknown as Json)));
+
+/** Digests of every blob that a machine needs, but for images that the server is to fetch itself. */
+export function blobsOfVm({ vm }: VmSpec): string[] {
+  switch (vm.kind) {
+    case "disk":
+      return [...[vm.image, vm.iso].flatMap((each) => (each && each.url === null ? [each.digest] : [])), ...vm.seed.map(({ digest }) => digest)];
+    case "kernel":
+      return [vm.kernel, ...(vm.initrd === null ? [] : [vm.initrd])];
+    case "oci":
+      return vm.layers.map(({ digest }) => digest);
+    case "snapshot":
+      return [];
+  }
+}

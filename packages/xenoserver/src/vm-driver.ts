@@ -1,0 +1,260 @@
+/** The driver for virtual machines on `guests`: images, egress and control of each lease's machine. */
+import { appendFile, mkdir, readFile } from "node:fs/promises";
+import path from "node:path";
+import { FUEL_PER_GUEST_SECOND } from "@xenoservers/market";
+import { blobsOfVm, type Egress, type VmSpec } from "@xenoservers/protocol";
+import type { InputTree } from "@xenoservers/protocol/channel";
+import {
+  Control,
+  Gate,
+  ImageError,
+  ImageStore,
+  Machines,
+  NANOSECONDS_PER_INSTRUCTION,
+  Templates,
+  parseRanges,
+  overheadMib,
+  publicAddresses,
+  type Connection,
+  type Machine,
+  type MachineEnd,
+  type MachineToken,
+  type QemuHost,
+} from "@xenoservers/guests";
+import type { GuestEnding, GuestToken, RunningGuest, VmControls } from "./driver.ts";
+import { SnapshotStore } from "./vm-snapshots.ts";
+
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+const NANOSECONDS_PER_SECOND = 1_000_000_000n;
+/** Of the guest's clock, as for every deterministic job. */
+const FUEL_PER_INSTRUCTION = (FUEL_PER_GUEST_SECOND * NANOSECONDS_PER_INSTRUCTION) / NANOSECONDS_PER_SECOND;
+
+export interface VmJob {
+  lease: string;
+  customer: string;
+  spec: VmSpec;
+  inputs: InputTree;
+  /** What the lease has, QEMU's own part included. */
+  memoryMib: number;
+  deterministic: boolean;
+  egressMibMax: number;
+  /** Used before, where an earlier daemon ran it. */
+  egressBytesUsed: number;
+  fuelMax: bigint;
+  blobFile(digest: string): string;
+}
+
+/** The customer's bytes are at fault; the message is for the customer. */
+export class RefusedImage extends Error {
+  override name = "RefusedImage";
+}
+
+export interface VmDriver {
+  readonly engine: string;
+  readonly accel: "kvm" | "emulated";
+  readonly score: number;
+  readonly limits: "cgroup2" | "cgroup1" | "process";
+  /** What QEMU itself takes of a lease's memory. */
+  readonly overheadMib: number;
+  readonly canBootOci: boolean;
+  /** Whether the server has this customer's image already. */
+  hasBlob(customer: string, digest: string): Promise<boolean>;
+  /** Throws RefusedImage. */
+  prepare(job: VmJob): Promise<{ token: GuestToken; begin(): Promise<RunningGuest> }>;
+  adopt(token: GuestToken, job: VmJob): Promise<RunningGuest>;
+  close(): Promise<void>;
+}
+
+export interface VmDriverOptions {
+  host: QemuHost;
+  folder: string;
+  egress: { ports: readonly number[]; allow: readonly string[]; bytesPerSecondMax: number; gibPerMonth: number };
+  fetchImages: boolean;
+  imageCacheGib: number;
+  diskIops: number;
+  snapshots: number;
+  log(what: string, facts: Record<string, unknown>): void;
+  /** For tests: names and connections beyond the gate. */
+  network?: { resolve(name: string): Promise<string[]>; dial(address: string, port: number): import("node:net").Socket };
+}
+
+const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
+const ENDED: Record<Exclude<MachineEnd["kind"], "job" | "deterministic">, { reason: Extract<GuestEnding, { kind: "result" }>["reason"]; exitCode: number | null; detail: string }> = {
+  shutdown: { reason: "completed", exitCode: 0, detail: "" },
+  panic: { reason: "guest-panic", exitCode: null, detail: "" },
+  "output-limit": { reason: "output-limit", exitCode: null, detail: "" },
+  stopped: { reason: "stopped", exitCode: null, detail: "" },
+  "memory-limit": { reason: "memory-limit", exitCode: null, detail: "the kernel ended QEMU: it and the guest needed more than the lease's memory" },
+  crashed: { reason: "vm-crashed", exitCode: null, detail: "" },
+};
+
+function endingOf(end: MachineEnd, fuelMax: bigint): GuestEnding {
+  const none = { fuel: 0n, fuelInAll: 0n, memoryHash: null, roots: null, stateRoot: null, endedMonotonicMs: monotonicMs(), tree: [], detail: "" };
+  if (end.kind === "job") return { kind: "result", ...none, reason: "completed", exitCode: end.exitCode, tree: end.tree };
+  if (end.kind === "deterministic") {
+    const used = end.instructions * FUEL_PER_INSTRUCTION;
+    const over = used >= fuelMax;
+    const fuel = over ? fuelMax : used;
+    return { kind: "result", ...none, fuel, fuelInAll: fuel, memoryHash: end.memoryHash, reason: over ? "fuel-limit" : "completed", exitCode: over ? null : 0 };
+  }
+  return { kind: "result", ...none, ...ENDED[end.kind], ...(end.kind === "crashed" ? { detail: end.detail } : {}) };
+}
+
+const month = (at: number): string => new Date(at).toISOString().slice(0, 7);
+
+/** What left the machine, for its owner: who was behind an address and a time, and how much of the month's allowance is used. */
+class EgressLog {
+  readonly #file: string;
+  #month = "";
+  #bytes = 0;
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  async open(): Promise<void> {
+    this.#month = month(Date.now());
+    for (const line of (await readFile(this.#file, "utf8").catch(() => "")).split("\n")) {
+      if (line === "") continue;
+      const connection = JSON.parse(line) as Connection;
+      if (month(connection.endedAt) === this.#month) this.#bytes += connection.bytes;
+    }
+  }
+
+  record(connection: Connection): void {
+    if (month(connection.endedAt) !== this.#month) {
+      this.#month = month(connection.endedAt);
+      this.#bytes = 0;
+    }
+    this.#bytes += connection.bytes;
+    void appendFile(this.#file, `${JSON.stringify(connection)}\n`, { mode: 0o600 });
+  }
+
+  get bytesThisMonth(): number {
+    return month(Date.now()) === this.#month ? this.#bytes : 0;
+  }
+}
+
+export const EGRESS_LOG = "egress.jsonl";
+
+export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver> {
+  const { host, folder, egress, log } = options;
+  const cache = path.join(folder, "cache");
+  await mkdir(cache, { recursive: true, mode: 0o700 });
+  const templates = options.snapshots > 0 ? new Templates(path.join(folder, "snapshots"), options.snapshots, log) : null;
+  await templates?.open();
+  const machines = new Machines({
+    ...{ host, folder: path.join(folder, "machines"), cache, templates },
+    diskIopsMax: options.diskIops,
+    diskBytesPerSecondMax: 200 * MIB,
+  });
+  const isPublic = publicAddresses(parseRanges(egress.allow));
+  const images = new ImageStore({ folder: path.join(folder, "images"), bytesMax: options.imageCacheGib * GIB, isPublic: options.fetchImages ? isPublic : null });
+  await mkdir(path.join(folder, "images"), { recursive: true, mode: 0o700 });
+  const egressLog = new EgressLog(path.join(folder, EGRESS_LOG));
+  await egressLog.open();
+  const kept = new SnapshotStore(path.join(folder, "kept"));
+
+  function gateFor({ lease, spec, egressMibMax, egressBytesUsed }: VmJob): Gate | null {
+    if (spec.egress === "none") return null;
+    const left = Math.max(0, egress.gibPerMonth * GIB - egressLog.bytesThisMonth);
+    return new Gate({
+      ...{ lease, ports: egress.ports, isPublic, bytesUsed: egressBytesUsed, bytesPerSecondMax: egress.bytesPerSecondMax },
+      egress: spec.egress as Egress,
+      bytesMax: Math.min(egressMibMax * MIB, egressBytesUsed + left),
+      record: (connection) => egressLog.record(connection),
+      ...options.network,
+    });
+  }
+
+  async function running(machine: Machine, job: VmJob, gate: Gate | null): Promise<RunningGuest> {
+    const { vm } = machine;
+    const { spec, fuelMax, customer } = job;
+    const control = vm ? new Control(vm, spec.network) : null;
+    if (gate && control) await gate.start(control.namespace);
+    const merged = spec.vm.kind !== "oci" && !job.deterministic;
+    const end = machine.ended.then(async (ended) => {
+      gate?.close();
+      await control?.close();
+      return endingOf(ended, fuelMax);
+    });
+    const controls: VmControls | null = control &&
+      vm && {
+        input: (bytes) => control.input(bytes),
+        open: (port) => control.open(port),
+        agent: (command, args) => control.agent.ask(command, args),
+        reboot: () => control.reboot(),
+        snapshot: () => kept.take(machine, { customer, spec, lease: job.lease }),
+      };
+    return {
+      token: machine.token,
+      ended: end,
+      onChange: (changed) => vm?.onChange(changed),
+      readStream: async (stream, offset) => (await vm?.read(merged ? "console" : stream, merged && stream === "stderr" ? Number.MAX_SAFE_INTEGER : offset)) ?? new Uint8Array(0),
+      readOutput: (digest, offset, length) => (/^[0-9a-f]{64}$/.test(digest) ? machine.readOutput(digest, offset, length) : Promise.resolve(new Uint8Array(0))),
+      stop: () => machine.stop(),
+      pause: () => vm!.pause(),
+      resume: () => vm!.begin(),
+      kill: async () => {
+        await vm?.kill();
+      },
+      release() {
+        gate?.close();
+        void control?.close();
+        machine.release();
+      },
+      dispose: () => machine.dispose(),
+      egressBytes: () => gate?.bytes ?? 0,
+      controls,
+    };
+  }
+
+  /** Where each of the job's blobs lies: with the lease, or kept from before; images at an address are fetched. */
+  async function find(job: VmJob): Promise<(digest: string) => string> {
+    const { spec, customer } = job;
+    const found = new Map<string, string>();
+    const { vm } = spec;
+    const mine = new Set(blobsOfVm(spec));
+    for (const digest of mine) {
+      const before = await images.find(customer, digest);
+      if (before === null) await images.keep(customer, digest, job.blobFile(digest));
+      found.set(digest, before ?? job.blobFile(digest));
+    }
+    if (vm.kind === "disk")
+      for (const each of [vm.image, vm.iso])
+        if (each && each.url !== null) found.set(each.digest, (await images.find(customer, each.digest)) ?? (await images.fetch(each.url, each.digest, spec.diskMib * MIB)));
+    return (digest) => found.get(digest) ?? job.blobFile(digest);
+  }
+
+  return {
+    engine: host.engine,
+    accel: host.accel === "kvm" ? "kvm" : "emulated",
+    score: host.score,
+    limits: host.limits.kind,
+    overheadMib: overheadMib(host.accel),
+    canBootOci: host.stock !== null,
+    hasBlob: async (customer, digest) => (await images.find(customer, digest)) !== null,
+    async prepare(job) {
+      try {
+        const { lease, customer, spec, inputs, memoryMib, deterministic } = job;
+        const blobFile = await find(job);
+        const from = spec.vm.kind === "snapshot" ? await kept.find(customer, spec.vm.snapshot) : null;
+        if (spec.vm.kind === "snapshot" && !from) throw new ImageError("this server does not have that snapshot of yours");
+        const machine = await machines.prepare({ name: lease, customer, spec, inputs, memoryMib, deterministic, blobFile, from });
+        return {
+          token: machine.token as GuestToken,
+          async begin() {
+            const guest = await running(machine, job, gateFor(job));
+            await machine.begin();
+            return guest;
+          },
+        };
+      } catch (error) {
+        throw error instanceof ImageError ? new RefusedImage(error.message) : error;
+      }
+    },
+    adopt: async (token, job) => running(await machines.adopt(token as MachineToken), job, gateFor(job)),
+    async close() {},
+  };
+}
