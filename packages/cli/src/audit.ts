@@ -5,7 +5,7 @@
 import { randomInt } from "node:crypto";
 import { auditRate, stakeToLockNanos } from "@xenoservers/market";
 import type { LeaseView } from "@xenoservers/protocol";
-import { disputeResults, type BoundOrder, type BuiltJob, type MarketClient, type Quoted, type Wanted } from "@xenoservers/sdk";
+import { disputeResults, type BoundOrder, type BuiltJob, type BuiltVm, type MarketClient, type Quoted, type Wanted } from "@xenoservers/sdk";
 import { green, money, red, dim } from "./ui.ts";
 
 const DRAWS = 2 ** 32;
@@ -18,7 +18,7 @@ export interface Audit {
 }
 
 /** Only results that follow from the job alone can be audited; others end without one. */
-export async function auditResult(client: MarketClient, { order, po }: BoundOrder, lease: LeaseView, job: BuiltJob, wanted: Wanted): Promise<Audit | null> {
+export async function auditResult(client: MarketClient, { order, po }: BoundOrder, lease: LeaseView, job: BuiltJob | BuiltVm, wanted: Wanted): Promise<Audit | null> {
   if (!lease.end || lease.end.reason !== "completed") return null;
   const { offers } = await client.read("offers", { query: { q: `server=${lease.server}` } });
   const record = offers[0]?.record;

@@ -36,13 +36,13 @@ async function readAll(stream: NodeJS.ReadableStream): Promise<Uint8Array> {
   return Buffer.concat(parts);
 }
 
-function envPair(text: string): [string, string] {
+export function envPair(text: string): [string, string] {
   const at = text.indexOf("=");
   if (at < 1) throw new UserError(`--env '${text}' must be NAME=VALUE`);
   return [text.slice(0, at), text.slice(at + 1)];
 }
 
-function sharedFolder(text: string): { host: string; guest: string } {
+export function sharedFolder(text: string): { host: string; guest: string } {
   const at = text.indexOf("::");
   const guest = at < 0 ? "" : text.slice(at + 2);
   if (at < 1 || !/^(\/[^/\0]+)+$/.test(guest) || /\/\.{1,2}(\/|$)/.test(guest)) throw new UserError(`--dir '${text}' must be HOST::/guest/path`);

@@ -95,29 +95,50 @@ export function program(): Command {
       .option("--replicas <count>", "on servers of so many owners; shown when their signed results agree, else a referee decides", "1")
       .addOption(
         new Option("--assurance <class>", "replicated: the owner's stake is locked against a wrong result")
-          .choices(["isolated", "replicated"])
+          .choices(["isolated", "replicated", "deterministic-vm"])
           .default("isolated"),
       )
-      .addOption(new Option("--pay <terms>").choices(["on-result", "by-interval"]).default("on-result"))
+      .addOption(new Option("--pay <terms>", "default on-result; by-interval for machines").choices(["on-result", "by-interval"]))
       .addOption(new Option("--on <whose>").choices(["mine", "market"]).default("market"))
       .option("--where <conditions>", "as for search", "")
       .option("--cpu <n>", "vCPUs", "1")
-      .option("--mem <size>", "memory", "512M")
-      .option("--disk <size>", "room for files", "256M")
+      .option("--mem <size>", "memory (default 512M)")
+      .option("--disk <size>", "room for files (default 256M; of an image 2G, of a disk image its own size)")
       .option("--max-output <size>", "of stdout and stderr", "64M")
       .option("--max-fuel <giga>", "stop the job after this much fuel, in 10^9 (about 0.1 s of one core each)", "100000")
       .option("--label <text>", "shown by ps", "")
       .option("--batch <id>", "draw on a batch's hold")
-      .option("-q, --quiet", "only the job's own output");
+      .option("-q, --quiet", "only the job's own output")
+      .option("--image <ref>", "an OCI image: NAME:TAG, oci:DIR[:NAME] or archive:FILE; what follows -- runs in it")
+      .option("--entrypoint <program>", "in place of the image's own")
+      .option("--vm <image>", "boot a disk image, a file or an address with --digest")
+      .addOption(new Option("--format <format>", "of the disk image").choices(["qcow2", "raw"]))
+      .option("--digest <sha256>", "of an image that the server fetches by address")
+      .option("--iso <file>", "an installer's medium")
+      .option("--kernel <file>", "boot a Linux kernel")
+      .option("--initrd <file>", "with this initial RAM disk")
+      .option("--append <words>", "the kernel's command line (default console=ttyS0)")
+      .addOption(new Option("--machine <type>", "default pc, of disk images q35").choices(["pc", "q35", "microvm"]))
+      .option("--uefi", "UEFI firmware in place of BIOS")
+      .option("--tpm", "a TPM 2.0")
+      .option("--windows", "what Windows needs: q35, UEFI, TPM 2.0, SATA, e1000")
+      .option("--hostname <name>", "of the guest")
+      .option("--user <name>", "made by cloud-init; of an OCI image: run as")
+      .option("--ssh-key <file>", "a public key that may log in (cloud-init)")
+      .option("--user-data <file>", "cloud-init's, as it is")
+      .option("--network", "a network card, for ssh and forward; nothing leads out")
+      .option("--egress <names>", "names the guest may reach, or public; where the owner allows it", "none")
+      .option("--egress-max <size>", "most it may send and receive", "1G")
+      .addOption(new Option("--accel <how>", "any: servers that emulate machines in software too").choices(["kvm", "any"]).default("kvm"));
   runOptions(
     xeno
-      .command("run <file> [args...]")
-      .description("run a .wasm module or a .py script on a rented computer")
+      .command("run [file] [args...]")
+      .description("run a .wasm module, a .py script, an OCI image or a whole machine on a rented computer")
       .option("-d, --detach", "return when it runs")
       .option("--dry-run", "show the quote only")
       .option("--local", "here, without a market"),
-  ).action(async (file: string, args: string[], options) => (await import("./verbs/run.ts")).run(file, args, options));
-  runOptions(xeno.command("quote <file> [args...]").description("what a run would cost")).action(async (file: string, args: string[], options) =>
+  ).action(async (file: string | undefined, args: string[], options) => (await import("./verbs/run.ts")).run(file, args, options));
+  runOptions(xeno.command("quote [file] [args...]").description("what a run would cost")).action(async (file: string | undefined, args: string[], options) =>
     (await import("./verbs/run.ts")).run(file, args, { ...options, dryRun: true }),
   );
   const batch = xeno.command("batch").description("one hold for many runs");
@@ -149,6 +170,47 @@ export function program(): Command {
     .requiredOption("--reason <text>")
     .option("--expected <nanos>", "what would have been right", "0")
     .action(async (id: string, options) => (await lease()).leaseObject(id, options));
+  const machine = () => import("./verbs/machine.ts");
+  json(leaseVerb.command("pause <lease>").description("the machine stands still; it stays reserved and is paid for")).action(async (id: string, options) =>
+    (await machine()).leaseRequest(id, "pause", options),
+  );
+  json(leaseVerb.command("resume <lease>")).action(async (id: string, options) => (await machine()).leaseRequest(id, "resume", options));
+  json(leaseVerb.command("reboot <lease>").description("as by the reset button")).action(async (id: string, options) =>
+    (await machine()).leaseRequest(id, "reboot", options),
+  );
+  json(leaseVerb.command("snapshot <lease>").description("keep the machine's memory and disk on its server; yours alone")).action(async (id: string, options) =>
+    (await machine()).leaseRequest(id, "snapshot", options),
+  );
+  json(
+    leaseVerb
+      .command("fork <lease> <count>")
+      .description("so many new leases on the same server that go on from where this machine is")
+      .option("--budget <amount>", "for each", "1.00")
+      .option("--max-time <duration>", "for each", "1h"),
+  ).action(async (id: string, count: string, options) => (await machine()).leaseFork(id, count, options));
+  xeno
+    .command("console <lease>")
+    .description("the machine's serial console; Ctrl-] leaves it")
+    .action(async (id: string) => (await machine()).consoleOf(id));
+  json(xeno.command("exec <lease> <command...>").description("run a program in the machine (its guest agent does it)").passThroughOptions()).action(
+    async (id: string, command: string[], options) => (await machine()).execIn(id, command, options),
+  );
+  xeno
+    .command("cp <from> <to>")
+    .description("copy one file: LEASE:/path here, or here LEASE:/path")
+    .action(async (from: string, to: string) => (await machine()).copy(from, to));
+  xeno
+    .command("forward <lease> <ports>")
+    .description("LOCAL:GUEST: a port of this machine that leads to one of the guest's; stdio:GUEST for stdin and stdout")
+    .action(async (id: string, ports: string) => (await machine()).forward(id, ports));
+  xeno
+    .command("ssh <lease> [args...]")
+    .description("ssh into the machine; what follows goes to ssh")
+    .option("-l, --user <name>", "as this user")
+    .option("-i, --identity <file>", "with this key")
+    .passThroughOptions()
+    .allowUnknownOption()
+    .action(async (id: string, args: string[], options) => (await machine()).ssh(id, args, options));
   json(xeno.command("rm <lease>").description("same as lease stop")).action(async (id: string, options) => (await lease()).leaseStop(id, options));
   xeno
     .command("logs <lease>")
@@ -195,6 +257,18 @@ export function program(): Command {
   json(data(server.command("retire").description("drain, end, and leave the market"))).action(async (options) =>
     (await serve()).serverCommand("retire", options),
   );
+
+  data(
+    json(
+      xeno
+        .command("abuse")
+        .description("complaints about what came from this machine")
+        .command("trace <address>")
+        .description("which lease was behind a connection to ADDRESS[:PORT]")
+        .option("--at <time>", "when, as the complaint says it (ISO 8601)")
+        .option("--from-port <port>", "of this machine, as the other side saw it"),
+    ),
+  ).action(async (address: string, options) => (await serve()).abuseTrace(address, options));
 
   // the operator's verbs
   const brokerVerb = json(

@@ -17,6 +17,12 @@ export const FUEL_PER_GUEST_SECOND = 10n * GIGA;
 /** More than any job can use in a lifetime. */
 export const FUEL_MAX = 1n << 62n;
 
+/**
+ * Two honest runs of one deterministic machine may state fuel so far apart: one that powers itself down goes on for a moment until QEMU notices. About
+ * two seconds of the guest's clock, and the most that an owner can add to such a bill unseen.
+ */
+export const VM_FUEL_SLACK = 2n * FUEL_PER_GUEST_SECOND;
+
 /** The price of `fuel`, rounded down once. */
 export function fuelCostNanos({ gigaFuelNanos }: PriceVector, fuel: bigint): bigint {
   return (fuel * gigaFuelNanos) / GIGA;

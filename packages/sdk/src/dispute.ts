@@ -6,6 +6,7 @@ import { SEGMENT_DISPUTE_FUEL_MIN, minNanos, traceStep } from "@xenoservers/mark
 import { parseDocumentOf, segmentHashOf, type Payload } from "@xenoservers/protocol";
 import { RefusedError, type MarketClient } from "./client.ts";
 import type { BuiltJob } from "./job.ts";
+import type { BuiltVm } from "./vm.ts";
 import { openLink } from "./connect.ts";
 import { LeaseSession } from "./lease-session.ts";
 import { checkBound, fetchBound, signOrder, type BoundOrder, type Wanted } from "./order.ts";
@@ -26,20 +27,22 @@ export type TraceHere = (step: bigint) => Promise<Trace>;
 const BUILD_MS = 120_000;
 
 /** The order for the referee's run: the same limits, on that one server; of a segment, no more than its own fuel. */
-function refereeOrder(order: Payload<"order">, referee: string, budgetNanos: bigint, job: BuiltJob): Wanted {
+function refereeOrder(order: Payload<"order">, referee: string, budgetNanos: bigint, job: BuiltJob | BuiltVm): Wanted {
   const fuelMax = BigInt(order.fuelMax);
+  const segment = job.kind === "wasm" ? job.segment : null;
   return {
     resources: order.resources,
     conditions: [{ key: "server", op: "=", value: referee }],
     terms: "on-result",
-    assurance: "isolated",
+    assurance: job.kind === "vm" ? "deterministic-vm" : "isolated",
     on: "market",
     maxPriceNanosPerHour: null,
-    durationMsMax: job.segment ? order.durationMsMax + BUILD_MS : order.durationMsMax,
-    fuelMax: job.segment ? minNanos(fuelMax, BigInt(job.segment.segment.step)) : fuelMax,
+    durationMsMax: segment ? order.durationMsMax + BUILD_MS : order.durationMsMax,
+    fuelMax: segment ? minNanos(fuelMax, BigInt(segment.segment.step)) : fuelMax,
     budgetNanos,
     label: "referee",
-    segment: job.segment !== null,
+    segment: segment !== null,
+    ...(job.kind === "vm" ? { vm: { accel: order.accel, egress: "none", egressMibMax: 0 } } : {}),
   };
 }
 
@@ -50,10 +53,11 @@ async function freeze(client: MarketClient, lease: string): Promise<void> {
     await client.act("objection", { lease, party: client.identity.party, expectedDueNanos: "0", reason: "the result is before a referee" });
 }
 
-async function refereeRun(client: MarketClient, order: Payload<"order">, job: BuiltJob, budgetNanos: bigint): Promise<string> {
+async function refereeRun(client: MarketClient, order: Payload<"order">, job: BuiltJob | BuiltVm, budgetNanos: bigint): Promise<string> {
   const [referee] = (await client.read("market")).referees;
   if (referee === undefined) throw new Error("this market has no referee; object with `xeno lease object` and let its operator rule");
-  const jobHash = job.segment ? segmentHashOf(client.crypto, job.jobHash, job.segment.segment) : job.jobHash;
+  const segment = job.kind === "wasm" ? job.segment : null;
+  const jobHash = segment ? segmentHashOf(client.crypto, job.jobHash, segment.segment) : job.jobHash;
   const signed = signOrder(client, refereeOrder(order, referee, budgetNanos, job), jobHash);
   const answer = await client.submit(signed.envelope);
   if (!answer.ok) throw new RefusedError(answer);
@@ -66,7 +70,7 @@ async function refereeRun(client: MarketClient, order: Payload<"order">, job: Bu
   }
 }
 
-function openSession(client: MarketClient, bound: BoundOrder, job: BuiltJob | null): { session: LeaseSession; close(): void } {
+function openSession(client: MarketClient, bound: BoundOrder, job: BuiltJob | BuiltVm | null): { session: LeaseSession; close(): void } {
   let opened: LeaseSession | null = null;
   const link = openLink(client, { onUp: () => opened?.hint(), onEvent: (event) => opened?.hint(event) });
   const session = (opened = new LeaseSession(client, bound, job, {}, link, undefined, client.timers));
@@ -167,7 +171,7 @@ export async function disputeResults(
   client: MarketClient,
   leases: readonly string[],
   order: Payload<"order">,
-  job: BuiltJob,
+  job: BuiltJob | BuiltVm,
   budgetNanos: bigint,
   here?: TraceHere,
 ): Promise<Judged> {
@@ -176,7 +180,7 @@ export async function disputeResults(
   const least = fuels.reduce((a, b) => (a < b ? a : b));
   const most = fuels.reduce((a, b) => (a > b ? a : b));
   const comparable = leases.length > 1 || here !== undefined;
-  if (comparable && least >= SEGMENT_DISPUTE_FUEL_MIN) {
+  if (job.kind === "wasm" && comparable && least >= SEGMENT_DISPUTE_FUEL_MIN) {
     const judged = await disputeSegment(client, leases, order, job, budgetNanos, traceStep(most, order.resources.memoryMib), here);
     if (judged) return judged;
   }

@@ -21,6 +21,7 @@ export interface JobInput {
 }
 
 export interface BuiltJob {
+  kind: "wasm";
   spec: JobSpec;
   jobHash: string;
   inputs: InputTree;
@@ -61,5 +62,5 @@ export function buildJob({ module, args, env, mounts, stdin, engine, memoryMibMa
     seed: toHex(begin.seed ?? nodeCrypto.randomBytes(32)),
     clockBaseMs: begin.clockBaseMs ?? Date.now(),
   };
-  return { spec, jobHash: jobHashOf(nodeCrypto, spec), inputs, blobs, moduleSize: module.size, stdinSize: stdin.size, segment: null };
+  return { kind: "wasm", spec, jobHash: jobHashOf(nodeCrypto, spec), inputs, blobs, moduleSize: module.size, stdinSize: stdin.size, segment: null };
 }

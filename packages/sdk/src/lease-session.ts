@@ -9,6 +9,8 @@ import { systemTimers, type LinkClient, type LinkEvent, type Timers } from "@xen
 import type { MarketClient } from "./client.ts";
 import { openLink } from "./connect.ts";
 import type { BuiltJob } from "./job.ts";
+import { MachineLink } from "./machine-link.ts";
+import type { BuiltVm } from "./vm.ts";
 import { fetchBound, type BoundOrder } from "./order.ts";
 
 export type Stream = "stdout" | "stderr";
@@ -33,12 +35,18 @@ const WANTS_UNDER_WAY_MAX = 8;
 /** A file of the guest is the largest piece there can be. */
 const WHOLE_BYTES_MAX = 1024 * 1024 * 1024;
 
+function jobMessage(job: BuiltJob | BuiltVm): ChannelHeader {
+  if (job.kind === "vm") return { t: "vm", spec: job.spec, inputs: job.inputs, blobs: job.sizes };
+  const { spec, inputs, moduleSize, stdinSize, segment } = job;
+  return { t: "job", spec, inputs, moduleSize, stdinSize, segment };
+}
+
 class MissingAtServer extends Error {}
 
 export class LeaseSession {
   readonly #client: MarketClient;
   readonly #timers: Timers;
-  readonly #job: BuiltJob | null;
+  readonly #job: BuiltJob | BuiltVm | null;
   readonly #handlers: SessionHandlers;
   readonly #link: LinkClient;
   #bound: BoundOrder;
@@ -58,7 +66,7 @@ export class LeaseSession {
   constructor(
     client: MarketClient,
     bound: BoundOrder,
-    job: BuiltJob | null,
+    job: BuiltJob | BuiltVm | null,
     handlers: SessionHandlers,
     link?: LinkClient,
     from: Record<Stream, number> = { stdout: 0, stderr: 0 },
@@ -76,6 +84,9 @@ export class LeaseSession {
     void this.#converse();
     void this.#watch();
   }
+
+  /** What can be asked of a running virtual machine. */
+  readonly machine: MachineLink = new MachineLink(() => this.#channel, (ms) => this.#sleep(ms));
 
   get lease(): string {
     return this.#bound.po.id;
@@ -130,16 +141,14 @@ export class LeaseSession {
         channel.onMessage((header, body) => {
           turn = turn.then(() => this.#receive(channel, header, body)).catch(() => channel.close());
         });
-        if (this.#job && !this.#delivered) {
-          const { spec, inputs, moduleSize, stdinSize, segment } = this.#job;
-          channel.send({ t: "job", spec, inputs, moduleSize, stdinSize, segment });
-        }
+        if (this.#job && !this.#delivered) channel.send(jobMessage(this.#job));
         channel.send({ t: "attach", ...this.#received });
         await closed;
       } catch {
         // the server is not there yet, or not any more; #watch finds out whether the lease still stands
       }
       this.#channel = null;
+      this.machine.lost();
       for (const { reject } of this.#fetches.values()) reject(new Error("the link went down"));
       this.#fetches.clear();
       if (!this.#closed && !this.#over) this.#handlers.onState?.("reconnecting");
@@ -186,6 +195,7 @@ export class LeaseSession {
         if (header.code === "internal") channel.close(); // the server stumbled: a new channel brings the job again
         return this.#handlers.onState?.(`problem: ${header.why}`);
       default:
+        if (this.machine.receive(header, body)) return;
     }
   }
 

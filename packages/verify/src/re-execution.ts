@@ -2,7 +2,7 @@
  * A signed result against what running the same job again comes to. The engine is deterministic, so any difference convicts whoever signed the
  * result. Who controls the inputs: the server (the manifest); the re-execution is the verifier's own.
  */
-import { STOPPED_FROM_OUTSIDE } from "@xenoservers/market";
+import { STOPPED_FROM_OUTSIDE, VM_FUEL_SLACK } from "@xenoservers/market";
 import type { Payload } from "@xenoservers/protocol";
 
 export interface ReExecuted {
@@ -46,12 +46,21 @@ export function resultProblem(manifest: Payload<"result">, own: ReExecuted): str
     pairs.push(
       ["ending", ending(manifest.reason), ending(own.reason)],
       ["exit code", manifest.exitCode, own.exitCode],
-      ["fuel", manifest.fuel, own.fuel.toString()],
+      ["fuel", manifest.fuel, agreedFuel(manifest, own)],
       ["memory", manifest.memoryHash, own.memoryHash],
     );
   }
   const wrong = pairs.find(([, signed, found]) => signed !== found);
   return wrong ? `the server signed ${wrong[0]} ${short(wrong[1])}, running the job again gives ${short(wrong[2])}` : null;
 }
+
+/** Of the verifier's own run; the manifest's where the difference is one that honest machines may have. */
+function agreedFuel({ engine, fuel }: Payload<"result">, own: ReExecuted): string {
+  const apart = own.fuel - BigInt(fuel);
+  const within = engine.startsWith(VM_ENGINE) && apart <= VM_FUEL_SLACK && -apart <= VM_FUEL_SLACK;
+  return within ? fuel : own.fuel.toString();
+}
+
+const VM_ENGINE = "qemu-";
 
 const short = (value: unknown): string => (value === null ? "none" : String(value).length > 24 ? `${String(value).slice(0, 12)}…` : String(value));

@@ -101,10 +101,9 @@ export interface Daemon {
 
 const MBIT_BYTES = 125_000;
 
-async function openVms(host: QemuHost, folder: string, { policy, vm }: ServerConfig, test: SelfTest, { log, network }: DaemonOptions): Promise<VmDriver> {
-  const score = await measureVmScore(host, path.join(folder, "cache"), test.cpuScore);
+async function openVms(host: QemuHost, folder: string, { policy, vm }: ServerConfig, { log, network }: DaemonOptions): Promise<VmDriver> {
   return createVmDriver({
-    ...{ host: { ...host, score }, folder, log, fetchImages: policy.fetch_images, imageCacheGib: vm.image_cache_gib, diskIops: vm.disk_iops, snapshots: vm.snapshots },
+    ...{ host, folder, log, fetchImages: policy.fetch_images, imageCacheGib: vm.image_cache_gib, diskIops: vm.disk_iops, snapshots: vm.snapshots },
     egress: { ports: policy.egress_ports, allow: policy.egress_allow, bytesPerSecondMax: policy.egress_mbit * MBIT_BYTES, gibPerMonth: policy.egress_gib_month },
     ...(network ? { network } : {}),
   });
@@ -120,9 +119,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const own = await createWasmDriver({ folder, cache: options.cache ?? path.join(folder, "prepared"), poolSize: config.pool, inUse });
   const driver = options.wrapDriver?.(own) ?? own;
   const vmFolder = path.join(folder, "vm");
-  const qemu: HostState = config.vm.enabled ? await openQemuHost(path.join(vmFolder, "cache")) : { ok: false, why: "vm.enabled is false in xenoserver.toml" };
+  const cache = options.cache ?? path.join(folder, "prepared");
+  const qemu: HostState = config.vm.enabled ? await openQemuHost(cache) : { ok: false, why: "vm.enabled is false in xenoserver.toml" };
   const test = await selfTest(folder, driver.sandbox, qemu);
-  const vms = qemu.ok ? await openVms(qemu.host, vmFolder, config, test, options) : null;
+  const vms = qemu.ok ? await openVms(qemu.host, vmFolder, config, options) : null;
   const pins: MarketPins = identity.pins;
   const server = new XenoServer({
     crypto: nodeCrypto,
@@ -154,5 +154,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     ...(options.onState ? { onState: options.onState } : {}),
   });
   await server.start();
+  if (qemu.ok && vms)
+    void measureVmScore(qemu.host, cache, test.cpuScore).then(
+      (score) => {
+        vms.score = score;
+        return server.relist();
+      },
+      (error: Error) => log("the machines' speed could not be measured", { why: error.message }),
+    );
   return { server, config, test, identity, close: () => server.close() };
 }

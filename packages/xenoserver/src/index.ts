@@ -3,7 +3,7 @@ export { LeaseRunner } from "./lease-runner.ts";
 export type { RunnerWorld } from "./runner-world.ts";
 export type { GuestDriver, GuestEnding, GuestToken, PreparedJob, RunningGuest } from "./driver.ts";
 export { openJournal, type Journal, type LeaseRecord } from "./journal.ts";
-export { EGRESS_LOG, RefusedImage, createVmDriver, type VmDriver, type VmJob } from "./vm-driver.ts";
+export { RefusedImage, readEgressLog, createVmDriver, type VmDriver, type VmJob } from "./vm-driver.ts";
 export { createWasmDriver } from "./wasm-driver.ts";
 export { capacityOf, isListedAt, parseServerConfig, priceOf, readServerConfig, type ServerConfig } from "./config.ts";
 export { selfTest, type SelfTest } from "./self-test.ts";

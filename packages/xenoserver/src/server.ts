@@ -84,6 +84,11 @@ export class XenoServer {
       .envelope;
   }
 
+  /** Signs the offer anew: something of it has changed. */
+  async relist(): Promise<void> {
+    if (this.#link.up) await this.#renew();
+  }
+
   /** Takes up the leases of an earlier daemon, then connects. */
   async start(): Promise<void> {
     for (const record of await this.#options.journal.load()) await this.#run(new LeaseRunner(this.#world, record));

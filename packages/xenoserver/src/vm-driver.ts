@@ -1,7 +1,7 @@
 /** The driver for virtual machines on `guests`: images, egress and control of each lease's machine. */
 import { appendFile, mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
-import { FUEL_PER_GUEST_SECOND } from "@xenoservers/market";
+import { FUEL_PER_GUEST_SECOND, minNanos } from "@xenoservers/market";
 import { blobsOfVm, type Egress, type VmSpec } from "@xenoservers/protocol";
 import type { InputTree } from "@xenoservers/protocol/channel";
 import {
@@ -53,7 +53,8 @@ export class RefusedImage extends Error {
 export interface VmDriver {
   readonly engine: string;
   readonly accel: "kvm" | "emulated";
-  readonly score: number;
+  /** 0 until it was measured. */
+  score: number;
   readonly limits: "cgroup2" | "cgroup1" | "process";
   /** What QEMU itself takes of a lease's memory. */
   readonly overheadMib: number;
@@ -93,12 +94,17 @@ function endingOf(end: MachineEnd, fuelMax: bigint): GuestEnding {
   const none = { fuel: 0n, fuelInAll: 0n, memoryHash: null, roots: null, stateRoot: null, endedMonotonicMs: monotonicMs(), tree: [], detail: "" };
   if (end.kind === "job") return { kind: "result", ...none, reason: "completed", exitCode: end.exitCode, tree: end.tree };
   if (end.kind === "deterministic") {
-    const used = end.instructions * FUEL_PER_INSTRUCTION;
-    const over = used >= fuelMax;
-    const fuel = over ? fuelMax : used;
-    return { kind: "result", ...none, fuel, fuelInAll: fuel, memoryHash: end.memoryHash, reason: over ? "fuel-limit" : "completed", exitCode: over ? null : 0 };
+    // the limit bounds the bill alone: two honest servers need not agree on the last instruction (VM_FUEL_SLACK)
+    const fuel = minNanos(end.instructions * FUEL_PER_INSTRUCTION, fuelMax);
+    return { kind: "result", ...none, fuel, fuelInAll: fuel, memoryHash: end.memoryHash, reason: "completed", exitCode: 0 };
   }
   return { kind: "result", ...none, ...ENDED[end.kind], ...(end.kind === "crashed" ? { detail: end.detail } : {}) };
+}
+
+/** A machine that goes on from a snapshot is the one that it was taken of; the lease pays for no less. */
+function snapshotProblem(ordered: VmSpec, taken: VmSpec): string | null {
+  const same = (["machine", "firmware", "devices", "tpm", "vcpu", "memoryMib", "diskMib", "network"] as const).every((key) => ordered[key] === taken[key]);
+  return same && taken.vm.kind !== "snapshot" ? null : "the machine that was ordered is not the one that the snapshot was taken of";
 }
 
 const month = (at: number): string => new Date(at).toISOString().slice(0, 7);
@@ -115,11 +121,7 @@ class EgressLog {
 
   async open(): Promise<void> {
     this.#month = month(Date.now());
-    for (const line of (await readFile(this.#file, "utf8").catch(() => "")).split("\n")) {
-      if (line === "") continue;
-      const connection = JSON.parse(line) as Connection;
-      if (month(connection.endedAt) === this.#month) this.#bytes += connection.bytes;
-    }
+    for (const { endedAt, bytes } of await readEgressLog(path.dirname(this.#file))) if (month(endedAt) === this.#month) this.#bytes += bytes;
   }
 
   record(connection: Connection): void {
@@ -136,7 +138,13 @@ class EgressLog {
   }
 }
 
-export const EGRESS_LOG = "egress.jsonl";
+const EGRESS_LOG = "egress.jsonl";
+
+/** Every connection that guests made, oldest first. `folder`: the daemon's `vm` folder. */
+export async function readEgressLog(folder: string): Promise<Connection[]> {
+  const text = await readFile(path.join(folder, EGRESS_LOG), "utf8").catch(() => "");
+  return text.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line) as Connection]));
+}
 
 export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver> {
   const { host, folder, egress, log } = options;
@@ -211,13 +219,14 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
   }
 
   /** Where each of the job's blobs lies: with the lease, or kept from before; images at an address are fetched. */
-  async function find(job: VmJob): Promise<(digest: string) => string> {
-    const { spec, customer } = job;
+  async function find(job: VmJob, spec: VmSpec): Promise<(digest: string) => string> {
+    const { customer } = job;
     const found = new Map<string, string>();
     const { vm } = spec;
     const mine = new Set(blobsOfVm(spec));
     for (const digest of mine) {
       const before = await images.find(customer, digest);
+      if (before === null && spec !== job.spec) throw new ImageError("this server has let go of the image that the snapshot began with");
       if (before === null) await images.keep(customer, digest, job.blobFile(digest));
       found.set(digest, before ?? job.blobFile(digest));
     }
@@ -230,7 +239,7 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
   return {
     engine: host.engine,
     accel: host.accel === "kvm" ? "kvm" : "emulated",
-    score: host.score,
+    score: 0,
     limits: host.limits.kind,
     overheadMib: overheadMib(host.accel),
     canBootOci: host.stock !== null,
@@ -238,9 +247,11 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
     async prepare(job) {
       try {
         const { lease, customer, spec, inputs, memoryMib, deterministic } = job;
-        const blobFile = await find(job);
         const from = spec.vm.kind === "snapshot" ? await kept.find(customer, spec.vm.snapshot) : null;
         if (spec.vm.kind === "snapshot" && !from) throw new ImageError("this server does not have that snapshot of yours");
+        const problem = from && snapshotProblem(spec, from.spec);
+        if (problem) throw new ImageError(problem);
+        const blobFile = await find(job, from?.spec ?? spec);
         const machine = await machines.prepare({ name: lease, customer, spec, inputs, memoryMib, deterministic, blobFile, from });
         return {
           token: machine.token as GuestToken,

@@ -22,7 +22,10 @@ export class SnapshotStore {
   }
 
   /** The guest stands still while it is taken. */
-  async take(machine: Machine, { customer, spec, lease }: SnapshotOf): Promise<{ snapshot: string; spec: VmSpec }> {
+  async take(machine: Machine, { customer, spec: ordered, lease }: SnapshotOf): Promise<{ snapshot: string; spec: VmSpec }> {
+    // of a machine that began with a snapshot itself, that one's
+    const spec = ordered.vm.kind === "snapshot" ? (await this.find(customer, ordered.vm.snapshot))?.spec : ordered;
+    if (!spec) throw new Error("the snapshot that this machine began with is gone");
     const snapshot = randomBytes(32).toString("hex");
     const folder = path.join(this.#folder, customer, snapshot);
     await mkdir(path.dirname(folder), { recursive: true, mode: 0o700 });

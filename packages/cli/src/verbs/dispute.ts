@@ -1,10 +1,16 @@
 /** `xeno dispute`: a doubted result before the market's referee. */
-import { disputeResults, fetchBound } from "@xenoservers/sdk";
+import { disputeResults, fetchBound, type TraceHere } from "@xenoservers/sdk";
 import { keepReceipt } from "../deliver.ts";
 import { openClient } from "../home.ts";
 import { readKeptJob, rebuildJob } from "../kept-job.ts";
 import { parseAmount } from "../parse.ts";
 import { money, print, printJson, say, shortId } from "../ui.ts";
+
+async function tracer(jobHash: string): Promise<TraceHere> {
+  const { traceHere } = await import("../re-execute.ts");
+  const kept = await readKeptJob(jobHash);
+  return (step) => traceHere(kept, step);
+}
 
 export async function dispute(id: string, { budget, json }: { budget: string; json?: boolean }): Promise<void> {
   const { client, context } = await openClient();
@@ -12,11 +18,8 @@ export async function dispute(id: string, { budget, json }: { budget: string; js
   const { order } = await fetchBound(client, lease.id);
   const job = await rebuildJob(order.payload.jobHash);
   if (!json) say("the owner's pay is frozen; the referee runs the job again, or the part of it that goes wrong");
-  const { traceHere } = await import("../re-execute.ts");
-  const kept = await readKeptJob(order.payload.jobHash);
-  const { refereeLease, segment, verdicts } = await disputeResults(client, [lease.id], order.payload, job, parseAmount(budget, "--budget"), (step) =>
-    traceHere(kept, step),
-  );
+  const here = job.kind === "vm" ? undefined : await tracer(order.payload.jobHash);
+  const { refereeLease, segment, verdicts } = await disputeResults(client, [lease.id], order.payload, job, parseAmount(budget, "--budget"), here);
   const verdict = verdicts.get(lease.id) ?? null;
   await keepReceipt(client, lease.id);
   if (json) return printJson({ lease: lease.id, refereeLease, segment, verdict });

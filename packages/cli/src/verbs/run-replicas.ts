@@ -15,6 +15,7 @@ import {
   signOrder,
   type BoundOrder,
   type BuiltJob,
+  type BuiltVm,
   type MarketClient,
   type Quoted,
   type Wanted,
@@ -22,7 +23,7 @@ import {
 import { isComparable, resultDifference } from "@xenoservers/verify";
 import { z } from "zod";
 import { exitCodeOf, fetchInto, keepReceipt } from "../deliver.ts";
-import type { ParsedJob } from "../job-from-args.ts";
+import type { SharedFolder } from "../job-from-args.ts";
 import { keepJob } from "../kept-job.ts";
 import { EXIT, UserError, dim, money, printJson, red, say, shortId } from "../ui.ts";
 import { endLine } from "./lease.ts";
@@ -53,7 +54,7 @@ export async function quoteReplicas(client: MarketClient, wanted: Wanted, count:
 }
 
 /** One order for all of them; each purchase order is checked like any other. */
-async function place(client: MarketClient, job: BuiltJob, wanted: Wanted): Promise<BoundOrder[]> {
+async function place(client: MarketClient, job: BuiltJob | BuiltVm, wanted: Wanted): Promise<BoundOrder[]> {
   const order = signOrder(client, wanted, job.jobHash);
   const answer = await client.submit(order.envelope);
   if (!answer.ok) throw new RefusedError(answer);
@@ -80,8 +81,8 @@ export interface ReplicaOptions {
 
 export async function runReplicas(
   client: MarketClient,
-  job: BuiltJob,
-  parsed: ParsedJob,
+  job: BuiltJob | BuiltVm,
+  parsed: { shared: readonly SharedFolder[] },
   wanted: Wanted,
   { out, json, quiet, currency }: ReplicaOptions,
 ): Promise<void> {
@@ -134,7 +135,7 @@ async function firstDelivered(replicas: readonly Replica[], standing: readonly n
 /** The indexes of the replicas whose results stand. */
 async function rightOnes(
   client: MarketClient,
-  job: BuiltJob,
+  job: BuiltJob | BuiltVm,
   replicas: readonly Replica[],
   manifests: readonly (Payload<"result"> | null)[],
   { quiet, currency, budgetNanos }: { quiet: boolean; currency: string; budgetNanos: bigint },

@@ -10,6 +10,7 @@ import {
   openLink,
   signOrder,
   type BuiltJob,
+  type BuiltVm,
   type MarketClient,
   type Quoted,
   type Wanted,
@@ -17,15 +18,16 @@ import {
 import { verifyReceipt } from "@xenoservers/verify";
 import { exitCodeOf, fetchInto, keepReceipt, unfetched } from "../deliver.ts";
 import { openClient } from "../home.ts";
-import { finishJob, parseJob, type ParsedJob } from "../job-from-args.ts";
+import { finishJob, parseJob, type ParsedJob, type SharedFolder } from "../job-from-args.ts";
 import { keepJob } from "../kept-job.ts";
 import { parseAmount, parseCount, parseDurationMs, parseGigaFuel, parseSizeMib } from "../parse.ts";
 import { EXIT, UserError, countOf, dim, duration, gigaFuel, mib, money, print, printJson, red, say, shortId, yellow } from "../ui.ts";
 import { endLine } from "./lease.ts";
+import { asksForVm, parseVm, type ParsedVm, type VmOptions } from "../vm-from-args.ts";
 import { auditLine, auditQuote, auditResult } from "../audit.ts";
 import { quoteReplicas, runReplicas } from "./run-replicas.ts";
 
-export interface RunOptions {
+export interface RunOptions extends VmOptions {
   in?: string;
   out?: string;
   dir: string[];
@@ -34,15 +36,15 @@ export interface RunOptions {
   budget: string;
   maxPrice?: string;
   maxTime: string;
-  pay: PaymentTerms;
+  pay?: PaymentTerms;
   assurance: Assurance;
   replicas: string;
   audit?: boolean;
   on: "mine" | "market";
   where: string;
   cpu: string;
-  mem: string;
-  disk: string;
+  mem?: string;
+  disk?: string;
   maxOutput: string;
   maxFuel: string;
   label: string;
@@ -54,14 +56,27 @@ export interface RunOptions {
   json?: boolean;
 }
 
-function wantedOf(options: RunOptions): Wanted {
+const WASM_MEMORY = "512M";
+const WASM_DISK = "256M";
+
+/** A machine is paid by interval: nothing proves its result, unless it is deterministic. */
+function termsOf(options: RunOptions, isVm: boolean): PaymentTerms {
+  return options.pay ?? (isVm && options.assurance !== "deterministic-vm" ? "by-interval" : "on-result");
+}
+
+function wantedOf(options: RunOptions, machine: ParsedVm | null): Wanted {
   const conditions = parseConditions(options.where);
   if (!conditions.ok) throw new UserError(`--where '${conditions.condition}': ${conditions.why}`);
   return {
-    resources: { vcpu: parseCount(options.cpu, "--cpu", 1024), memoryMib: parseSizeMib(options.mem, "--mem"), diskMib: parseSizeMib(options.disk, "--disk") },
+    resources: machine?.resources ?? {
+      vcpu: parseCount(options.cpu, "--cpu", 1024),
+      memoryMib: parseSizeMib(options.mem ?? WASM_MEMORY, "--mem"),
+      diskMib: parseSizeMib(options.disk ?? WASM_DISK, "--disk"),
+    },
+    ...(machine ? { vm: machine.vm } : {}),
     conditions: conditions.conditions,
-    terms: options.pay,
-    assurance: options.replicas === "1" && options.audit !== true ? options.assurance : "replicated",
+    terms: termsOf(options, machine !== null),
+    assurance: options.assurance !== "isolated" || (options.replicas === "1" && options.audit !== true) ? options.assurance : "replicated",
     on: options.on,
     maxPriceNanosPerHour: options.maxPrice === undefined ? null : parseAmount(options.maxPrice, "--max-price"),
     durationMsMax: parseDurationMs(options.maxTime, "--max-time"),
@@ -81,6 +96,14 @@ interface Shown {
   durationMsMax: number;
   trust: string;
   ifServerVanishes: string;
+}
+
+/** Of the machine: how it runs, how fast its one core is, what holds its neighbours off, what it may reach. */
+function machineLine({ accel, vmScore, cpuScore, limits }: Quoted["offer"], { vm }: Wanted): string {
+  const how = accel === "kvm" ? "by hardware (KVM)" : yellow("EMULATED in software: slow");
+  const { egress, egressMibMax } = vm!;
+  const reach = egress === "none" ? "no network out" : `out to ${egress === "public" ? "public addresses" : (egress as string[]).join(", ")}, at most ${mib(egressMibMax)}`;
+  return `machine  ${how}, score ${vmScore} (the server itself ${cpuScore}); limits by ${limits}; ${reach}`;
 }
 
 async function showQuote(
@@ -110,10 +133,12 @@ async function showQuote(
   say(
     `server   ${shortId(offer.server)}  ${vcpu} vCPU, ${mib(memoryMib)} memory, ${mib(diskMib)} disk  ${money(shown.ratePerHourNanos, currency)}/h  sandbox ${offer.sandbox}`,
   );
+  if (wanted.vm) say(machineLine(offer, wanted));
   for (const { offer: other } of more) say(`     or  ${shortId(other.server)} of another owner  ${money(other.priceNanosPerHour, currency)}/h`);
   if (replicas > 1) say(`replicas ${replicas} of these ${more.length + 1} owners, drawn by the broker; all of them in one hold`);
+  const fuel = wanted.terms === "on-result" ? `${gigaFuel(quote.fuelMax)}${quote.fuelBound === "budget" ? " (what your budget pays for)" : ""} and ` : "";
   say(
-    `hold     ${money(shown.holdNanos, currency)} for at most ${gigaFuel(quote.fuelMax)}${quote.fuelBound === "budget" ? " (what your budget pays for)" : ""} and ${duration(quote.durationMsMax)}${quote.timeBound === "budget" ? " (what your budget pays for)" : ""}; what is not used comes back`,
+    `hold     ${money(shown.holdNanos, currency)} for at most ${fuel}${duration(quote.durationMsMax)}${quote.timeBound === "budget" ? " (what your budget pays for)" : ""}; what is not used comes back`,
   );
   say(`worst    ${money(shown.worstNanos, currency)}; wallet after that ${money(shown.walletAfterNanos, currency)}`);
   say(`trust    ${shown.trust}`);
@@ -121,8 +146,18 @@ async function showQuote(
   return shown;
 }
 
-export async function run(file: string, args: string[], options: RunOptions): Promise<void> {
-  const wanted = wantedOf(options);
+/** What is to run, of either kind. */
+interface Work {
+  shared: SharedFolder[];
+  says: string[];
+  build(offer: Quoted["offer"]): BuiltJob | BuiltVm;
+  /** For `--local`; null for a machine. */
+  module: ParsedJob | null;
+}
+
+async function workOf(file: string | undefined, args: string[], options: RunOptions, wanted: Wanted, machine: ParsedVm | null): Promise<Work> {
+  if (machine) return { shared: machine.shared, says: machine.says, build: ({ vmEngine }) => machine.build(vmEngine, wanted.fuelMax), module: null };
+  if (file === undefined) throw new UserError("say what to run: a .wasm module, a .py script, the name of an image, or --vm, --kernel, --iso");
   const parsed = await parseJob({
     file,
     args,
@@ -135,11 +170,22 @@ export async function run(file: string, args: string[], options: RunOptions): Pr
     ...(options.in === undefined ? {} : { in: options.in }),
     ...(options.stdin ? { stdin: true } : {}),
   });
+  const says = parsed.isPython ? [`python   ${PYTHON.name}: ${PYTHON.lacks}`] : [];
+  return { shared: parsed.shared, says, build: ({ engine }) => finishJob(parsed, engine), module: parsed };
+}
+
+export async function run(file: string | undefined, args: string[], options: RunOptions): Promise<void> {
+  const deterministic = options.assurance === "deterministic-vm";
+  const machine = asksForVm(file, options) ? await parseVm(file, args, options, { ...options, deterministic }) : null;
+  if (!machine && deterministic) throw new UserError("--assurance deterministic-vm is for machines: --kernel FILE --initrd FILE; a module is deterministic by itself");
+  const wanted = wantedOf(options, machine);
+  const parsed = await workOf(file, args, options, wanted, machine);
   const quiet = options.quiet === true || options.json === true;
-  if (parsed.isPython && !quiet) say(dim(`python   ${PYTHON.name}: ${PYTHON.lacks}`));
+  if (!quiet) for (const line of parsed.says) say(dim(line));
   if (options.local) {
+    if (!parsed.module) throw new UserError("--local runs modules and scripts; a virtual machine needs a server: xeno serve");
     const { runLocally } = await import("../local-run.ts");
-    process.exitCode = await runLocally(parsed, wanted, options.out, options.json === true);
+    process.exitCode = await runLocally(parsed.module, wanted, options.out, options.json === true);
     return;
   }
   const { client, context } = await openClient();
@@ -152,7 +198,7 @@ export async function run(file: string, args: string[], options: RunOptions): Pr
     if (options.json) printJson({ quote: shown });
     return;
   }
-  const job = finishJob(parsed, quoted!.offer.engine);
+  const job = parsed.build(quoted!.offer);
   if (replicas > 1 && options.audit) throw new UserError("--audit is for one server; replicas are compared with each other");
   if (replicas > 1) {
     const { out, json } = options;
@@ -166,13 +212,14 @@ export async function run(file: string, args: string[], options: RunOptions): Pr
   await runOnMarket(client, job, parsed, wanted, options, context.currency);
 }
 
-async function runOnMarket(client: MarketClient, job: BuiltJob, parsed: ParsedJob, wanted: Wanted, options: RunOptions, currency: string): Promise<void> {
+async function runOnMarket(client: MarketClient, job: BuiltJob | BuiltVm, parsed: Work, wanted: Wanted, options: RunOptions, currency: string): Promise<void> {
   const quiet = options.quiet === true || options.json === true;
   const order = signOrder(client, wanted, job.jobHash);
   const answer = await client.submit(order.envelope);
   if (!answer.ok) throw new RefusedError(answer);
   const bound = checkBound(client, order.id, answer.answer["purchaseOrder"]);
   if (!quiet) say(dim(`lease    ${shortId(bound.po.id)}`));
+  if (!quiet && job.kind === "vm" && job.spec.vm.kind !== "oci") say(dim(`         console below; type into it with: xeno console ${shortId(bound.po.id)}`));
   await keepJob(job);
   let session: LeaseSession | null = null;
   let started: () => void = () => {};
@@ -243,7 +290,7 @@ async function runOnMarket(client: MarketClient, job: BuiltJob, parsed: ParsedJo
     if (audit) say(auditLine(audit, currency));
     for (const line of failed) say(red(`         the receipt does not hold: ${line}`));
     if (files > 0) say(`         ${countOf(files, "file")} in /out at the server: xeno fetch ${shortId(lease.id)} --out DIR`);
-    say(dim(`         check it: xeno verify ${shortId(lease.id)}   run it again here and compare: xeno verify ${shortId(lease.id)} --re-execute`));
+    say(dim(`         check it: xeno verify ${shortId(lease.id)}${wanted.assurance === "isolated" && job.kind === "vm" ? "" : `   run it again here and compare: xeno verify ${shortId(lease.id)} --re-execute`}`));
   }
 }
 

@@ -6,7 +6,7 @@ import { costPerHourNanos } from "@xenoservers/market";
 import { pino } from "pino";
 import { home } from "../home.ts";
 import { ask, ownFolder } from "../local-socket.ts";
-import { UserError, duration, mib, money, print, printJson, say, shortId, table } from "../ui.ts";
+import { UserError, duration, mib, money, print, printJson, say, shortId, table, when } from "../ui.ts";
 import { untilTold } from "./broker.ts";
 
 export interface ServeOptions {
@@ -154,6 +154,38 @@ async function install(folder: string, configFile: string): Promise<void> {
       : "not root: copy it to /etc/systemd/system/ and enable it there",
   );
 }
+
+/** From a complaint to a lease, by the owner's own records of what its guests connected to. */
+export async function abuseTrace(
+  address: string,
+  { at, fromPort, data, json }: { at?: string; fromPort?: string; data?: string; json?: boolean },
+): Promise<void> {
+  const match = /^\[?([0-9a-f.:]+?)\]?(?::(\d{1,5}))?$/i.exec(address);
+  if (!match) throw new UserError(`'${address}' is no address; write 203.0.113.7 or 203.0.113.7:443`);
+  const time = at === undefined ? null : Date.parse(at);
+  if (time !== null && Number.isNaN(time)) throw new UserError(`--at '${at}' is no time; write 2026-11-25T14:30:00Z`);
+  const { readEgressLog } = await import("@xenoservers/xenoserver");
+  const found = (await readEgressLog(path.join(serverFolder(data), "vm"))).filter(
+    (each) =>
+      each.address === match[1] &&
+      (match[2] === undefined || each.port === Number(match[2])) &&
+      (time === null || (each.at - ABUSE_SLACK_MS <= time && time <= each.endedAt + ABUSE_SLACK_MS)) &&
+      (fromPort === undefined || each.from === Number(fromPort)),
+  );
+  if (json) return printJson({ connections: found });
+  if (found.length === 0) return print("no guest of this machine connected there then");
+  table(
+    ["from", "until", "lease", "to", "name", "own port", "bytes"],
+    found.map((each) => [
+      ...[when(each.at), when(each.endedAt), shortId(each.lease), `${each.address}:${each.port}`],
+      ...[each.name ?? "", String(each.from), String(each.bytes)],
+    ]),
+  );
+  say("who stood behind a lease: its purchase order in this machine's folder names the customer's party; tell the operator of the market");
+}
+
+/** Clocks of those who complain differ. */
+const ABUSE_SLACK_MS = 60_000;
 
 export async function serverCommand(
   command: "status" | "drain" | "stop" | "stop-now" | "retire",

@@ -83,6 +83,9 @@ async function reExecuteFor(receipt: unknown): Promise<ReExecuted> {
   const { reExecute } = await import("../re-execute.ts");
   const { payload } = parsed.document;
   if (!wasRun(payload)) throw new UserError(`the job did not run (${payload.reason}): there is nothing to compare; leave out --re-execute`);
+  const { readKeptVm } = await import("../kept-job.ts");
+  const vm = await readKeptVm(payload.jobHash);
+  if (vm) return (await import("../re-execute-vm.ts")).reExecuteVm(vm, stoppedAt(payload) !== null);
   const verdict = documents.find(({ kind }) => kind === "verdict");
   const judged = verdict && parseDocumentOf(nodeCrypto, "verdict", verdict.envelope);
   const trace = judged?.ok && judged.document.payload.trace ? parseDocumentOf(nodeCrypto, "trace", judged.document.payload.trace) : null;

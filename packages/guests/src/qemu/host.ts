@@ -24,8 +24,6 @@ export interface QemuHost {
   version: string;
   /** The exact QEMU of deterministic machines: program, firmware and flags by hash. */
   engine: string;
-  /** Speed of one core as a guest sees it, in the unit of the machine's own score; 0 when it could not be measured. */
-  score: number;
   limits: Limits;
   /** Null where OCI images cannot be booted; `stockWhy` says what is missing. */
   stock: Stock | null;
@@ -113,7 +111,6 @@ export async function openQemuHost(cache: string): Promise<HostState> {
       accelWhy,
       version,
       engine: await engineOf(qemu, version),
-      score: 0,
       limits: await findLimits(),
       stock,
       stockWhy: (await stockProblem()) ?? "",

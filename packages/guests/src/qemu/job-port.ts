@@ -3,7 +3,8 @@
  * opened again after the daemon was killed. Who controls the inputs: the guest, every byte.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { open, mkdir, rename } from "node:fs/promises";
+import { createWriteStream } from "node:fs";
+import { mkdir, rename } from "node:fs/promises";
 import type { Socket } from "node:net";
 import path from "node:path";
 import { PassThrough, Transform, type Readable } from "node:stream";
@@ -209,19 +210,14 @@ async function readTree(source: Readable, folder: string): Promise<InputEntry[]>
 async function keep(stream: Readable, part: string, folder: string): Promise<{ digest: string; size: number }> {
   const hash = createHash("sha256");
   let size = 0;
-  const handle = await open(part, "w", 0o600);
-  try {
-    const hashed = new Transform({
-      transform(chunk: Buffer, _, done) {
-        hash.update(chunk);
-        size += chunk.length;
-        done(null, chunk);
-      },
-    });
-    await pipeline(stream, hashed, handle.createWriteStream({ autoClose: false }));
-  } finally {
-    await handle.close();
-  }
+  const hashed = new Transform({
+    transform(chunk: Buffer, _, done) {
+      hash.update(chunk);
+      size += chunk.length;
+      done(null, chunk);
+    },
+  });
+  await pipeline(stream, hashed, createWriteStream(part, { mode: 0o600 }));
   const digest = hash.digest("hex");
   await rename(part, path.join(folder, digest));
   return { digest, size };

@@ -24,7 +24,7 @@ export class Tunnel {
     stream.on("data", (bytes: Uint8Array) => this.#forward(bytes));
     stream.once("end", () => this.#end(""));
     stream.once("close", () => this.#end(""));
-    stream.once("error", (error: Error) => this.#end(error.message.slice(0, 200)));
+    stream.on("error", (error: Error) => this.#end(error.message.slice(0, 200)));
   }
 
   #forward(bytes: Uint8Array): void {
@@ -49,11 +49,12 @@ export class Tunnel {
     if (this.#ahead < TUNNEL_WINDOW_BYTES) this.#stream.resume();
   }
 
-  /** The other side has shut it. */
-  shut(): void {
+  /** The other side has shut it; with a reason where it could not be opened. */
+  shut(why = ""): void {
     if (this.#over) return;
     this.#over = true;
-    this.#stream.end();
+    if (why === "") this.#stream.end();
+    else this.#stream.destroy(new Error(why));
     this.#closed();
   }
 

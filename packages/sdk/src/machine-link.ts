@@ -1,0 +1,103 @@
+/**
+ * The customer's hold on a running virtual machine, through the lease's channel: its console, connections to its ports, requests. A lost link ends
+ * connections and requests under way; new ones go through the next channel. Who controls the inputs: the server, every message.
+ */
+import type { Duplex } from "node:stream";
+import { Tunnel, type Channel, type ChannelHeader, type VmRequest } from "@xenoservers/protocol/channel";
+
+const WAIT_MS = 300;
+const TRIES = 100;
+const ANSWER_MS = 5 * 60_000;
+
+interface Asked {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+export class MachineLink {
+  readonly #channel: () => Channel | null;
+  readonly #sleep: (ms: number) => Promise<void>;
+  readonly #tunnels = new Map<number, Tunnel>();
+  readonly #asked = new Map<number, Asked>();
+  #last = 0;
+
+  constructor(channel: () => Channel | null, sleep: (ms: number) => Promise<void>) {
+    this.#channel = channel;
+    this.#sleep = sleep;
+  }
+
+  async #up(): Promise<Channel> {
+    for (let attempt = 0; attempt < TRIES; attempt++) {
+      const channel = this.#channel();
+      if (channel) return channel;
+      await this.#sleep(WAIT_MS);
+    }
+    throw new Error("the server is not reached");
+  }
+
+  /** Types on the serial console. */
+  async input(bytes: Uint8Array): Promise<void> {
+    (await this.#up()).send({ t: "input" }, bytes);
+  }
+
+  /** Joins a stream to a port of the guest; a refusal ends the stream with the reason. */
+  async open(port: number, stream: Duplex): Promise<void> {
+    const channel = await this.#up();
+    const id = ++this.#last;
+    this.#tunnels.set(id, new Tunnel(id, stream, (header, body) => channel.send(header, body), () => this.#tunnels.delete(id)));
+    channel.send({ t: "open", id, port });
+  }
+
+  /** Rejects with the server's reason. */
+  async ask(what: VmRequest, value: unknown = null): Promise<unknown> {
+    const channel = await this.#up();
+    const id = ++this.#last;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#answer(id, false, { why: `no answer to ${what}` }), ANSWER_MS);
+      const done = (): void => clearTimeout(timer);
+      this.#asked.set(id, { resolve: (answer) => (done(), resolve(answer)), reject: (error) => (done(), reject(error)) });
+      channel.send({ t: "ask", id, what }, Buffer.from(JSON.stringify(value)));
+    });
+  }
+
+  #answer(id: number, ok: boolean, value: unknown): void {
+    const asked = this.#asked.get(id);
+    this.#asked.delete(id);
+    if (ok) asked?.resolve(value);
+    else asked?.reject(new Error(String((value as { why?: unknown } | null)?.why ?? "the server refused")));
+  }
+
+  /** Whether the message was one of these. */
+  receive(header: ChannelHeader, body: Uint8Array): boolean {
+    switch (header.t) {
+      case "data":
+        this.#tunnels.get(header.id)?.receive(body);
+        return true;
+      case "taken":
+        this.#tunnels.get(header.id)?.taken(header.bytes);
+        return true;
+      case "shut":
+        this.#tunnels.get(header.id)?.shut(header.why);
+        return true;
+      case "answer": {
+        let value: unknown = null;
+        try {
+          value = JSON.parse(Buffer.from(body).toString("utf8"));
+        } catch {
+          // the server's own nonsense: shown as a refusal
+        }
+        this.#answer(header.id, header.ok, value);
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  /** The channel went down. */
+  lost(): void {
+    for (const tunnel of this.#tunnels.values()) tunnel.drop();
+    this.#tunnels.clear();
+    for (const id of [...this.#asked.keys()]) this.#answer(id, false, { why: "the link went down" });
+  }
+}

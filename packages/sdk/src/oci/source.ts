@@ -1,0 +1,24 @@
+/** Where the parts of an OCI image come from: a registry, a layout folder, an archive. Bytes are checked against their digests whoever gives them. */
+import { createHash } from "node:crypto";
+
+export interface OciSource {
+  /** For error texts: what was asked, without secrets. */
+  readonly name: string;
+  /** A manifest or index by tag or digest, which is checked (null: the source's only one), with its media type. */
+  manifest(version: string | null): Promise<{ mediaType: string; bytes: Uint8Array }>;
+  /** Puts a blob into a file; its digest is checked by the caller. */
+  save(digest: string, size: number, file: string): Promise<void>;
+}
+
+export const hashOf = (bytes: Uint8Array): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+
+/** Throws OciError where bytes that were asked for by digest are others. */
+export function checkDigest(bytes: Uint8Array, digest: string, name: string): Uint8Array {
+  if (hashOf(bytes) !== digest) throw new OciError(`what ${name} gives for ${digest.slice(0, 19)} has another digest: it is damaged or was changed`);
+  return bytes;
+}
+
+/** What is wrong with an image or its registry, in words for the customer. */
+export class OciError extends Error {
+  override name = "OciError";
+}

@@ -1,0 +1,50 @@
+/** A virtual machine as its customer has it, turned into digests: what the order commits to and what travels in the channel. */
+import { canonicalBytes, toHex, vmJobHashOf, type Json, type VmSpec } from "@xenoservers/protocol";
+import type { InputTree } from "@xenoservers/protocol/channel";
+import { nodeCrypto } from "@xenoservers/protocol/node";
+import type { JobInput } from "./job.ts";
+import type { Blob } from "./tree.ts";
+
+/** What QEMU itself takes of a lease's memory, at most; the lease orders it beside the guest's own. */
+export const VM_OVERHEAD_MIB = { kvm: 64, any: 192 } as const;
+
+export interface VmInput extends Omit<VmSpec, "inputs" | "seed" | "clockBaseMs" | "fuelMax"> {
+  fuelMax: bigint;
+  mounts: JobInput["mounts"];
+  /** Every blob that the specification names and that is sent from here. */
+  blobs: readonly Blob[];
+  seed?: Uint8Array;
+  clockBaseMs?: number;
+}
+
+export interface BuiltVm {
+  kind: "vm";
+  spec: VmSpec;
+  jobHash: string;
+  inputs: InputTree;
+  blobs: Map<string, Blob>;
+  /** Of those that the specification names, inputs apart. */
+  sizes: { digest: string; size: number }[];
+}
+
+export function buildVm({ mounts, blobs, fuelMax, seed, clockBaseMs, ...machine }: VmInput): BuiltVm {
+  const all = new Map(blobs.map((blob) => [blob.digest, blob]));
+  const entries: InputTree["entries"] = [];
+  for (const { mount, entries: below } of mounts)
+    for (const entry of below) {
+      const path = `${mount.path.slice(1)}/${entry.path}`;
+      if (entry.kind === "file") {
+        all.set(entry.blob.digest, entry.blob);
+        entries.push({ path, kind: "file", digest: entry.blob.digest, size: entry.blob.size });
+      } else entries.push(entry.kind === "link" ? { path, kind: "link", target: entry.target } : { path, kind: "directory" });
+    }
+  const inputs: InputTree = { entries, mounts: mounts.map(({ mount }) => mount) };
+  const spec: VmSpec = {
+    ...machine,
+    inputs: toHex(nodeCrypto.sha256(canonicalBytes(inputs as unknown as Json))),
+    fuelMax: fuelMax.toString(),
+    seed: toHex(seed ?? nodeCrypto.randomBytes(32)),
+    clockBaseMs: clockBaseMs ?? Date.now(),
+  };
+  return { kind: "vm", spec, jobHash: vmJobHashOf(nodeCrypto, spec), inputs, blobs: all, sizes: blobs.map(({ digest, size }) => ({ digest, size })) };
+}
