@@ -5,8 +5,9 @@ import { kernels } from "./kernels.ts";
 import { lease } from "./lease.ts";
 import type { Figure } from "./lib/report.ts";
 import { start } from "./start.ts";
+import { vm } from "./vm.ts";
 
-const BENCHES: Record<string, () => Promise<Figure[]>> = { lease, kernels, engine, start, dispute };
+const BENCHES: Record<string, () => Promise<Figure[]>> = { lease, kernels, engine, start, dispute, vm };
 
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith("--"));
 const unknown = wanted.find((name) => !BENCHES[name]);

@@ -177,7 +177,8 @@ it.each([
   ["for another server", () => purchaseOrder({ server: serverIdOf(nodeCrypto, broker.publicKey), serverKey: broker.publicKey }), "server"],
   [
     "at another price",
-    () => purchaseOrder({ price: { vcpuNanosPerSecond: "1", memoryGibNanosPerSecond: "0", diskGibNanosPerSecond: "0", gigaFuelNanos: "1", egressGibNanos: "0" } }),
+    () =>
+      purchaseOrder({ price: { vcpuNanosPerSecond: "1", memoryGibNanosPerSecond: "0", diskGibNanosPerSecond: "0", gigaFuelNanos: "1", egressGibNanos: "0" } }),
     "price",
   ],
   ["with more resources than ordered", () => purchaseOrder({ resources: { vcpu: 2, memoryMib: 64, diskMib: 1 } }), "resources"],
@@ -243,7 +244,8 @@ it.each([
       reason: "input-missing" as const,
       blame: "customer" as const,
       billableMs: 0,
-      billableFuel: "0", billableEgressBytes: 0,
+      billableFuel: "0",
+      billableEgressBytes: 0,
       dueNanos,
       feeNanos: "0",
       ownerNanos,

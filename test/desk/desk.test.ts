@@ -34,7 +34,8 @@ const result = async (lease: string, over: object = {}) => {
     engine: "e",
     reason: "completed",
     exitCode: 0,
-    usedMs: 1_000, egressBytes: 0,
+    usedMs: 1_000,
+    egressBytes: 0,
     lastClaim: row.lastClaim?.id ?? row.openingId!,
     fuel: "1000000",
     memoryHash: "00".repeat(32),
@@ -105,7 +106,9 @@ describe("orders", () => {
 
 describe("acceptance", () => {
   it("is too late after a re-match: the order has moved on with a higher attempt", async () => {
-    const second = await h.server({ price: { vcpuNanosPerSecond: "2000", memoryGibNanosPerSecond: "0", diskGibNanosPerSecond: "0", gigaFuelNanos: "1200", egressGibNanos: "0" } });
+    const second = await h.server({
+      price: { vcpuNanosPerSecond: "2000", memoryGibNanosPerSecond: "0", diskGibNanosPerSecond: "0", gigaFuelNanos: "1200", egressGibNanos: "0" },
+    });
     const lease = await bind();
     expect((await h.lease(lease)).server).toBe(server.id);
     await h.later(6_000);
@@ -154,7 +157,8 @@ describe("a lease", () => {
   it("takes claims in order only, and never more than time has passed", async () => {
     const lease = await open();
     const opening = (await h.lease(lease)).openingId!;
-    const claim = (over: object) => h.act(server.signer, "claim", { lease, incarnation: 1, sequence: 1, usedMs: 500, egressBytes: 0, previous: opening, ...over });
+    const claim = (over: object) =>
+      h.act(server.signer, "claim", { lease, incarnation: 1, sequence: 1, usedMs: 500, egressBytes: 0, previous: opening, ...over });
     h.now += 1_000;
     expect(await claim({ usedMs: 9_000 })).toMatchObject({ code: "claim_too_early" });
     expect(await claim({ sequence: 2 })).toMatchObject({ code: "claim_out_of_order" });

@@ -19,6 +19,7 @@ import {
   pinsOf,
   signOrder,
   LeaseSession,
+  type BuiltVm,
   type JobInput,
   type Wanted,
 } from "@xenoservers/sdk";
@@ -196,7 +197,7 @@ export async function pythonJob(source: string, over: Partial<JobInput> = {}) {
 }
 
 /** Orders, follows and ends with what the customer got. */
-export async function orderAndFollow(client: MarketClient, job: Awaited<ReturnType<typeof pythonJob>>, over: Partial<Wanted> = {}) {
+export async function orderAndFollow(client: MarketClient, job: Awaited<ReturnType<typeof pythonJob>> | BuiltVm, over: Partial<Wanted> = {}) {
   const order = signOrder(client, wanted(over), job.jobHash);
   const answer = await client.submit(order.envelope);
   if (!answer.ok) throw new Error(`${answer.code} ${JSON.stringify(answer.facts)}`);

@@ -18,7 +18,13 @@ export interface Audit {
 }
 
 /** Only results that follow from the job alone can be audited; others end without one. */
-export async function auditResult(client: MarketClient, { order, po }: BoundOrder, lease: LeaseView, job: BuiltJob | BuiltVm, wanted: Wanted): Promise<Audit | null> {
+export async function auditResult(
+  client: MarketClient,
+  { order, po }: BoundOrder,
+  lease: LeaseView,
+  job: BuiltJob | BuiltVm,
+  wanted: Wanted,
+): Promise<Audit | null> {
   if (!lease.end || lease.end.reason !== "completed") return null;
   const { offers } = await client.read("offers", { query: { q: `server=${lease.server}` } });
   const record = offers[0]?.record;

@@ -18,10 +18,14 @@ export async function reExecuteVm({ spec, inputs, blobFile }: KeptVm & { blobFil
   if (stopped) throw new UserError("the machine was stopped from outside: where it stood then cannot be found again");
   const state = await openQemuHost(path.join(home.data, "prepared"));
   if (!state.ok) throw new UserError(`a machine cannot be run again here: ${state.why}`);
-  if (state.host.engine !== spec.engine) throw new UserError(`the machine ran on ${spec.engine}, this computer has ${state.host.engine}: install the same QEMU`);
+  if (state.host.engine !== spec.engine)
+    throw new UserError(`the machine ran on ${spec.engine}, this computer has ${state.host.engine}: install the same QEMU`);
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-again-"));
   const egress = { ports: [], allow: [], bytesPerSecondMax: 1, gibPerMonth: 0 };
-  const driver = await createVmDriver({ ...{ host: state.host, folder, egress, fetchImages: false, imageCacheGib: 8, diskIops: 2_000, snapshots: 0 }, log: () => {} });
+  const driver = await createVmDriver({
+    ...{ host: state.host, folder, egress, fetchImages: false, imageCacheGib: 8, diskIops: 2_000, snapshots: 0 },
+    log: () => {},
+  });
   try {
     const customer = `p_${"0".repeat(40)}`;
     const job = { lease: toHex(nodeCrypto.randomBytes(32)), customer, spec, inputs, memoryMib: spec.memoryMib + MEMORY_EXTRA_MIB, deterministic: true };

@@ -3,7 +3,21 @@ import { randomUUID } from "node:crypto";
 import { access, open, readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Egress, VmBoot, VmSpec } from "@xenoservers/protocol";
-import { OciError, VM_OVERHEAD_MIB, buildVm, bytesBlob, fileBlob, openImage, parseReference, readTree, type Blob, type BuiltVm, type JobInput, type OciImage, type Wanted } from "@xenoservers/sdk";
+import {
+  OciError,
+  VM_OVERHEAD_MIB,
+  buildVm,
+  bytesBlob,
+  fileBlob,
+  openImage,
+  parseReference,
+  readTree,
+  type Blob,
+  type BuiltVm,
+  type JobInput,
+  type OciImage,
+  type Wanted,
+} from "@xenoservers/sdk";
 import { home } from "./home.ts";
 import { envPair, sharedFolder, type SharedFolder } from "./job-from-args.ts";
 import { parseCount, parseSizeMib } from "./parse.ts";
@@ -101,7 +115,11 @@ async function seedFiles(options: VmOptions): Promise<{ name: "user-data" | "met
     lines.push("users:", `  - name: ${user}`, "    shell: /bin/bash", '    sudo: "ALL=(ALL) NOPASSWD:ALL"', "    lock_passwd: true");
     if (key) lines.push("    ssh_authorized_keys:", `      - ${JSON.stringify(key)}`);
   }
-  const meta: Record<string, unknown> = { "instance-id": randomUUID(), ...(hostname === undefined ? {} : { "local-hostname": hostname }), ...(key ? { "public-keys": [key] } : {}) };
+  const meta: Record<string, unknown> = {
+    "instance-id": randomUUID(),
+    ...(hostname === undefined ? {} : { "local-hostname": hostname }),
+    ...(key ? { "public-keys": [key] } : {}),
+  };
   const given = userData === undefined ? Buffer.from(`${lines.join("\n")}\n`) : await readFile(userData).catch(() => null);
   if (given === null) throw new UserError(`there is no file ${userData}`);
   return [
@@ -184,7 +202,9 @@ async function commandOf(image: OciImage, args: string[], entrypoint: string | u
   const isScript = file !== undefined && /\.[a-z0-9]+$/i.test(file) && (await stat(file).catch(() => null))?.isFile() === true;
   if (isScript) {
     const name = path.basename(file);
-    const script: JobInput["mounts"] = [{ mount: { path: "/app", writable: false, keep: false }, entries: [{ path: name, kind: "file", blob: await fileBlob(file) }] }];
+    const script: JobInput["mounts"] = [
+      { mount: { path: "/app", writable: false, keep: false }, entries: [{ path: name, kind: "file", blob: await fileBlob(file) }] },
+    ];
     return { args: [...first, ...image.command, `/app/${name}`, ...args.slice(1)], script };
   }
   const all = [...first, ...(args.length > 0 ? args : entrypoint === undefined ? image.command : [])];
@@ -231,7 +251,13 @@ async function bootOf(file: string | undefined, args: string[], options: VmOptio
 
 export async function parseVm(file: string | undefined, args: string[], options: VmOptions, shared: SharedOptions): Promise<ParsedVm> {
   const memoryMib = shared.mem === undefined ? VM_MEMORY_MIB : parseSizeMib(shared.mem, "--mem");
-  const { boot, blobs, says, diskMib, mounts } = await bootOf(file, args, options, shared, shared.disk === undefined ? null : parseSizeMib(shared.disk, "--disk"));
+  const { boot, blobs, says, diskMib, mounts } = await bootOf(
+    file,
+    args,
+    options,
+    shared,
+    shared.disk === undefined ? null : parseSizeMib(shared.disk, "--disk"),
+  );
   if (boot.kind !== "oci" && (shared.in !== undefined || shared.env.length > 0 || shared.dir.length > 0))
     throw new UserError("--in, --dir and --env are for modules and OCI images: a machine of your own takes its inputs from its disks");
   const folders: SharedFolder[] = [];

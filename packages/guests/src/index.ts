@@ -14,5 +14,6 @@ export { QmpError } from "./qemu/qmp.ts";
 export { Control } from "./qemu/control.ts";
 export { Gate, MAIL_PORTS, type Connection } from "./qemu/network/gate.ts";
 export { parseRanges, publicAddresses, type AddressRule } from "./qemu/network/addresses.ts";
+export { findKernel } from "./qemu/stock.ts";
 export { measureVmScore, openQemuHost, overheadMib, type HostState, type QemuHost } from "./qemu/host.ts";
 export { NANOSECONDS_PER_INSTRUCTION, VM_OVERHEAD_MIB } from "./qemu/plan.ts";

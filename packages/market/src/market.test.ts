@@ -163,7 +163,17 @@ describe("settlement", () => {
   it("quotes the fuel that the budget pays for, whatever the time", () => {
     const q = quote({ terms: "on-result", resources, price, budgetNanos: 1_000n, durationMsMax: 3_600_000, fuelMax: 10n ** 12n, egressMibMax: 0 });
     expect(q).toMatchObject({ timeBound: "time-limit", fuelBound: "budget", durationMsMax: 3_600_000, fuelMax: 1_666_666_666n, holdNanos: 999n });
-    expect(quote({ terms: "on-result", resources, price: { ...price, gigaFuelNanos: 0n, egressGibNanos: 0n }, budgetNanos: 0n, durationMsMax: 1, fuelMax: 7n, egressMibMax: 0 })).toMatchObject({
+    expect(
+      quote({
+        terms: "on-result",
+        resources,
+        price: { ...price, gigaFuelNanos: 0n, egressGibNanos: 0n },
+        budgetNanos: 0n,
+        durationMsMax: 1,
+        fuelMax: 7n,
+        egressMibMax: 0,
+      }),
+    ).toMatchObject({
       fuelMax: 7n,
       holdNanos: 0n,
     });

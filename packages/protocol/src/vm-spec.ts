@@ -13,12 +13,22 @@ export const IMAGE_FORMATS = ["qcow2", "raw"] as const;
 /** Layers of an OCI image; each is a disk of the guest. */
 export const LAYERS_MAX = 24;
 
-const zText = z.string().max(131_072).regex(/^[^\0]*$/u, "must not hold NUL");
+const zText = z
+  .string()
+  .max(131_072)
+  .regex(/^[^\0]*$/u, "must not hold NUL");
 /** A kernel's command line goes into QEMU's arguments as one word. */
-const zCommandLine = z.string().max(2_048).regex(/^[^\p{Cc}]*$/u, "must be one line");
+const zCommandLine = z
+  .string()
+  .max(2_048)
+  .regex(/^[^\p{Cc}]*$/u, "must be one line");
 
 /** An image the server fetches itself, where its owner allows that; null: it comes through the channel. */
-const zUrl = z.string().max(2_048).regex(/^https?:\/\/\S+$/u, "must be an http or https address").nullable();
+const zUrl = z
+  .string()
+  .max(2_048)
+  .regex(/^https?:\/\/\S+$/u, "must be an http or https address")
+  .nullable();
 
 const zDisk = z.strictObject({ digest: zId, format: z.enum(IMAGE_FORMATS), url: zUrl });
 
@@ -41,9 +51,19 @@ const zBoot = z.discriminatedUnion("kind", [
       .min(1)
       .max(LAYERS_MAX),
     args: z.array(zText).min(1).max(1024),
-    env: z.array(z.string().max(131_072).regex(/^[^\0=]+=[^\0]*$/u)).max(1024),
+    env: z
+      .array(
+        z
+          .string()
+          .max(131_072)
+          .regex(/^[^\0=]+=[^\0]*$/u),
+      )
+      .max(1024),
     workdir: zText,
-    user: z.string().max(128).regex(/^[^\p{C}]*$/u),
+    user: z
+      .string()
+      .max(128)
+      .regex(/^[^\p{C}]*$/u),
     hostname: z.string().regex(/^[a-z0-9-]{0,63}$/),
   }),
   /** A guest of an earlier lease of the same customer on the same server, as `xeno lease snapshot` left it. */

@@ -53,6 +53,9 @@ export class LeaseSession {
   #channel: Channel | null = null;
   readonly #received: Record<Stream, number>;
   readonly #hashes: Record<Stream, Hash | null>;
+  #failed!: (error: Error) => void;
+  /** Resolves when a part of the job cannot be had on this side: the job will never start. */
+  readonly failed: Promise<Error> = new Promise((resolve) => (this.#failed = resolve));
   #delivered: Delivered | null = null;
   #settled: LeaseView | null = null;
   #closed = false;
@@ -86,7 +89,10 @@ export class LeaseSession {
   }
 
   /** What can be asked of a running virtual machine. */
-  readonly machine: MachineLink = new MachineLink(() => this.#channel, (ms) => this.#sleep(ms));
+  readonly machine: MachineLink = new MachineLink(
+    () => this.#channel,
+    (ms) => this.#sleep(ms),
+  );
 
   get lease(): string {
     return this.#bound.po.id;
@@ -165,7 +171,8 @@ export class LeaseSession {
     switch (header.t) {
       case "want": {
         const blob = this.#job?.blobs.get(header.digest);
-        if (blob) channel.send({ t: "part", digest: header.digest, offset: header.offset }, await blob.read(header.offset, header.length));
+        const bytes = await blob?.read(header.offset, header.length).catch((error: Error) => this.#failed(error));
+        if (bytes) channel.send({ t: "part", digest: header.digest, offset: header.offset }, bytes);
         return;
       }
       case "state":

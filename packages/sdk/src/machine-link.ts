@@ -44,7 +44,15 @@ export class MachineLink {
   async open(port: number, stream: Duplex): Promise<void> {
     const channel = await this.#up();
     const id = ++this.#last;
-    this.#tunnels.set(id, new Tunnel(id, stream, (header, body) => channel.send(header, body), () => this.#tunnels.delete(id)));
+    this.#tunnels.set(
+      id,
+      new Tunnel(
+        id,
+        stream,
+        (header, body) => channel.send(header, body),
+        () => this.#tunnels.delete(id),
+      ),
+    );
     channel.send({ t: "open", id, port });
   }
 

@@ -53,7 +53,14 @@ export class Attachments {
   attach(pipe: Pipe): void {
     const { channelKey, customerKey, lease } = this.#host;
     respondChannel(pipe, channelKey, customerKey, lease, (channel) => {
-      const attached: Attached = { channel, follower: null, transfer: null, from: { stdout: 0, stderr: 0 }, endedSent: false, requests: new VmRequests(channel, this.#host.requests) };
+      const attached: Attached = {
+        channel,
+        follower: null,
+        transfer: null,
+        from: { stdout: 0, stderr: 0 },
+        endedSent: false,
+        requests: new VmRequests(channel, this.#host.requests),
+      };
       let turn = Promise.resolve();
       this.#attached.add(attached);
       channel.onClose(() => {

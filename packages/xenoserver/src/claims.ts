@@ -95,7 +95,8 @@ export class Claims {
     const record = this.#record;
     if (typeof last !== "string" || typeof lastSequence !== "number" || typeof lastUsedMs !== "number" || typeof lastEgressBytes !== "number") return;
     record.incarnation++;
-    record.lastClaim = lastSequence === 0 ? null : { id: last, incarnation: record.incarnation, sequence: lastSequence, usedMs: lastUsedMs, egressBytes: lastEgressBytes };
+    record.lastClaim =
+      lastSequence === 0 ? null : { id: last, incarnation: record.incarnation, sequence: lastSequence, usedMs: lastUsedMs, egressBytes: lastEgressBytes };
     record.pendingClaim = null;
     await this.#world.journal.save(record);
   }

@@ -93,6 +93,8 @@ export interface DaemonOptions {
 
 export interface Daemon {
   server: XenoServer;
+  /** Null where no virtual machine can run. */
+  vms: VmDriver | null;
   config: ServerConfig;
   test: SelfTest;
   identity: ServerIdentity;
@@ -104,7 +106,12 @@ const MBIT_BYTES = 125_000;
 async function openVms(host: QemuHost, folder: string, { policy, vm }: ServerConfig, { log, network }: DaemonOptions): Promise<VmDriver> {
   return createVmDriver({
     ...{ host, folder, log, fetchImages: policy.fetch_images, imageCacheGib: vm.image_cache_gib, diskIops: vm.disk_iops, snapshots: vm.snapshots },
-    egress: { ports: policy.egress_ports, allow: policy.egress_allow, bytesPerSecondMax: policy.egress_mbit * MBIT_BYTES, gibPerMonth: policy.egress_gib_month },
+    egress: {
+      ports: policy.egress_ports,
+      allow: policy.egress_allow,
+      bytesPerSecondMax: policy.egress_mbit * MBIT_BYTES,
+      gibPerMonth: policy.egress_gib_month,
+    },
     ...(network ? { network } : {}),
   });
 }
@@ -162,5 +169,5 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       },
       (error: Error) => log("the machines' speed could not be measured", { why: error.message }),
     );
-  return { server, config, test, identity, close: () => server.close() };
+  return { server, vms, config, test, identity, close: () => server.close() };
 }

@@ -42,4 +42,5 @@ export function adoptGuest(world: RunnerWorld, record: LeaseRecord, po: Purchase
 }
 
 /** What the guest ran on, as every manifest says. */
-export const engineOf = ({ driver, vms }: Pick<RunnerWorld, "driver" | "vms">, record: Pick<LeaseRecord, "vm">): string => (record.vm ? (vms?.engine ?? "none") : driver.engine);
+export const engineOf = ({ driver, vms }: Pick<RunnerWorld, "driver" | "vms">, record: Pick<LeaseRecord, "vm">): string =>
+  record.vm ? (vms?.engine ?? "none") : driver.engine;

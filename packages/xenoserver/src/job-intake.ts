@@ -1,5 +1,16 @@
 /** What a customer brings, against what was ordered: a job, or one segment of it. Who controls the inputs: the customer, every byte. */
-import { blobsOfVm, canonicalBytes, jobHashOf, segmentHashOf, toHex, vmJobHashOf, type Crypto, type Json, type Payload, type Segment } from "@xenoservers/protocol";
+import {
+  blobsOfVm,
+  canonicalBytes,
+  jobHashOf,
+  segmentHashOf,
+  toHex,
+  vmJobHashOf,
+  type Crypto,
+  type Json,
+  type Payload,
+  type Segment,
+} from "@xenoservers/protocol";
 import type { VmDriver } from "./vm-driver.ts";
 import type { JobHeader, VmJobHeader } from "./attachments.ts";
 import type { GuestDriver } from "./driver.ts";
@@ -74,9 +85,15 @@ export function vmProblem(
     [digestOf(crypto, inputs) === spec.inputs, "the inputs are not the ones that were ordered"],
     [blobsOfVm(spec).every((digest) => sent.has(digest)), "the machine needs bytes that are not listed"],
     [deterministic ? spec.engine === vms!.engine : spec.engine === null, `this server's QEMU is ${vms?.engine}`],
-    [!deterministic || (spec.vm.kind === "kernel" && !spec.network && spec.vcpu === 1), "a deterministic machine boots a kernel and a RAM disk on one vCPU, nothing else"],
+    [
+      !deterministic || (spec.vm.kind === "kernel" && !spec.network && spec.vcpu === 1),
+      "a deterministic machine boots a kernel and a RAM disk on one vCPU, nothing else",
+    ],
     [spec.fuelMax === order.fuelMax, "the machine's fuel is not the order's"],
-    [JSON.stringify(spec.egress) === JSON.stringify(order.egress) && (spec.egress === "none" || (spec.network && egressMibMax > 0)), "the machine's egress is not the order's"],
+    [
+      JSON.stringify(spec.egress) === JSON.stringify(order.egress) && (spec.egress === "none" || (spec.network && egressMibMax > 0)),
+      "the machine's egress is not the order's",
+    ],
     [spec.vcpu <= resources.vcpu, "the machine has more vCPUs than the lease"],
     [spec.memoryMib + vms!.overheadMib <= resources.memoryMib, `the lease's memory must hold the guest's and ${vms?.overheadMib} MiB for QEMU itself`],
     [spec.diskMib <= resources.diskMib, "the machine's disk is larger than the lease's"],

@@ -40,7 +40,16 @@ export interface LeaseRecord {
   guest: { token: GuestToken; startedMonotonicMs: number; pausedMs: number } | null;
   pausedByCustomer: boolean;
   stop: "customer-stop" | "owner-stop" | "time-limit" | "budget" | null;
-  result: { id: string; envelope: Envelope; usedMs: number; egressBytes: number; fuel: string; tree: InputEntry[]; stdoutSize: number; stderrSize: number } | null;
+  result: {
+    id: string;
+    envelope: Envelope;
+    usedMs: number;
+    egressBytes: number;
+    fuel: string;
+    tree: InputEntry[];
+    stdoutSize: number;
+    stderrSize: number;
+  } | null;
   overAt: number | null;
   /** Of a replica: the commitment to its result, and whether results may be shown. */
   commitment: Envelope | null;

@@ -415,7 +415,8 @@ export class LeaseRunner {
   #retain(): void {
     const left = this.record.result ? (this.record.overAt ?? 0) + this.#world.retainMs - this.#world.timers.now() : 0;
     this.#cancelRetention = this.#world.timers.after(Math.max(0, left), () => void this.#forget());
-    if (this.record.guest && !this.#guest) void adoptGuest(this.#world, this.record, this.#po, this.#order, this.record.guest.token).then((guest) => (this.#guest = guest));
+    if (this.record.guest && !this.#guest)
+      void adoptGuest(this.#world, this.record, this.#po, this.#order, this.record.guest.token).then((guest) => (this.#guest = guest));
   }
 
   /** The customer doubts the result of this ended lease. */

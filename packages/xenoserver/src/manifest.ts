@@ -18,7 +18,17 @@ export interface GuestSummary {
   usedMs: number;
   egressBytes: number;
 }
-export const NOTHING_RAN: GuestSummary = { exitCode: null, detail: "", fuel: 0n, fuelInAll: 0n, memoryHash: null, stateRoot: null, tree: [], usedMs: 0, egressBytes: 0 };
+export const NOTHING_RAN: GuestSummary = {
+  exitCode: null,
+  detail: "",
+  fuel: 0n,
+  fuelInAll: 0n,
+  memoryHash: null,
+  stateRoot: null,
+  tree: [],
+  usedMs: 0,
+  egressBytes: 0,
+};
 
 export const DETAIL_MAX = 400;
 

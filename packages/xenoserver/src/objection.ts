@@ -16,7 +16,16 @@ export async function objectToWrongSettlement(
   if (!closed.ok || !settled.ok || extended || record.stop === "customer-stop" || record.stop === "owner-stop") return;
   const { at: endedAt, reason } = closed.document.payload;
   const { usedMs, fuel, egressBytes } = record.result!;
-  const own = computeBill({ po, amendment: null, reason, openedAt: record.openedAt, endedAt, claimedMs: usedMs, claimedFuel: BigInt(fuel), claimedEgressBytes: BigInt(egressBytes) });
+  const own = computeBill({
+    po,
+    amendment: null,
+    reason,
+    openedAt: record.openedAt,
+    endedAt,
+    claimedMs: usedMs,
+    claimedFuel: BigInt(fuel),
+    claimedEgressBytes: BigInt(egressBytes),
+  });
   const problem = settlementProblem(own, settled.document.payload);
   if (problem === null) return;
   log("the settlement is wrong: objecting", { lease: record.lease, problem });

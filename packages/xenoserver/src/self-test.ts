@@ -63,7 +63,11 @@ export async function selfTest(folder: string, sandbox: { strength: string; why:
   const memoryMib = Math.floor(totalmem() / MIB);
   return {
     cpuScore: cpuScore(),
-    resources: { vcpu: availableParallelism(), memoryMib: Math.floor(memoryMib * MEMORY_SHARE), diskMib: qemu.ok ? Math.max(Math.floor(diskFreeMib * FREE_DISK_SHARE), memoryDiskMib()) : memoryDiskMib() },
+    resources: {
+      vcpu: availableParallelism(),
+      memoryMib: Math.floor(memoryMib * MEMORY_SHARE),
+      diskMib: qemu.ok ? Math.max(Math.floor(diskFreeMib * FREE_DISK_SHARE), memoryDiskMib()) : memoryDiskMib(),
+    },
     diskFreeMib,
     drivers: [
       { name: "wasm", present: true, reason: sandbox.strength === "strong" ? "" : `sandbox is weak: ${sandbox.why}` },

@@ -81,7 +81,10 @@ export interface VmDriverOptions {
 }
 
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
-const ENDED: Record<Exclude<MachineEnd["kind"], "job" | "deterministic">, { reason: Extract<GuestEnding, { kind: "result" }>["reason"]; exitCode: number | null; detail: string }> = {
+const ENDED: Record<
+  Exclude<MachineEnd["kind"], "job" | "deterministic">,
+  { reason: Extract<GuestEnding, { kind: "result" }>["reason"]; exitCode: number | null; detail: string }
+> = {
   shutdown: { reason: "completed", exitCode: 0, detail: "" },
   panic: { reason: "guest-panic", exitCode: null, detail: "" },
   "output-limit": { reason: "output-limit", exitCode: null, detail: "" },
@@ -158,7 +161,11 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
     diskBytesPerSecondMax: 200 * MIB,
   });
   const isPublic = publicAddresses(parseRanges(egress.allow));
-  const images = new ImageStore({ folder: path.join(folder, "images"), bytesMax: options.imageCacheGib * GIB, isPublic: options.fetchImages ? isPublic : null });
+  const images = new ImageStore({
+    folder: path.join(folder, "images"),
+    bytesMax: options.imageCacheGib * GIB,
+    isPublic: options.fetchImages ? isPublic : null,
+  });
   await mkdir(path.join(folder, "images"), { recursive: true, mode: 0o700 });
   const egressLog = new EgressLog(path.join(folder, EGRESS_LOG));
   await egressLog.open();
@@ -181,11 +188,12 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
     const { spec, fuelMax, customer } = job;
     const control = vm ? new Control(vm, spec.network) : null;
     if (gate && control) await gate.start(control.namespace);
+    let killed = false;
     const merged = spec.vm.kind !== "oci" && !job.deterministic;
     const end = machine.ended.then(async (ended) => {
       gate?.close();
       await control?.close();
-      return endingOf(ended, fuelMax);
+      return killed ? { kind: "host-failure" as const, detail: "the machine was ended", endedMonotonicMs: monotonicMs() } : endingOf(ended, fuelMax);
     });
     const controls: VmControls | null = control &&
       vm && {
@@ -199,12 +207,14 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
       token: machine.token,
       ended: end,
       onChange: (changed) => vm?.onChange(changed),
-      readStream: async (stream, offset) => (await vm?.read(merged ? "console" : stream, merged && stream === "stderr" ? Number.MAX_SAFE_INTEGER : offset)) ?? new Uint8Array(0),
+      readStream: async (stream, offset) =>
+        (await vm?.read(merged ? "console" : stream, merged && stream === "stderr" ? Number.MAX_SAFE_INTEGER : offset)) ?? new Uint8Array(0),
       readOutput: (digest, offset, length) => (/^[0-9a-f]{64}$/.test(digest) ? machine.readOutput(digest, offset, length) : Promise.resolve(new Uint8Array(0))),
       stop: () => machine.stop(),
       pause: () => vm!.pause(),
       resume: () => vm!.begin(),
-      kill: async () => {
+      async kill() {
+        killed = true;
         await vm?.kill();
       },
       release() {
@@ -232,7 +242,8 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
     }
     if (vm.kind === "disk")
       for (const each of [vm.image, vm.iso])
-        if (each && each.url !== null) found.set(each.digest, (await images.find(customer, each.digest)) ?? (await images.fetch(each.url, each.digest, spec.diskMib * MIB)));
+        if (each && each.url !== null)
+          found.set(each.digest, (await images.find(customer, each.digest)) ?? (await images.fetch(each.url, each.digest, spec.diskMib * MIB)));
     return (digest) => found.get(digest) ?? job.blobFile(digest);
   }
 

@@ -60,7 +60,15 @@ export class VmRequests {
     if (this.#tunnels.has(id) || this.#tunnels.size >= TUNNELS_MAX) return refuse(`at most ${TUNNELS_MAX} connections at once`);
     try {
       const stream = await this.#controls().open(port);
-      this.#tunnels.set(id, new Tunnel(id, stream, (header, bytes) => this.#channel.send(header, bytes), () => this.#tunnels.delete(id)));
+      this.#tunnels.set(
+        id,
+        new Tunnel(
+          id,
+          stream,
+          (header, bytes) => this.#channel.send(header, bytes),
+          () => this.#tunnels.delete(id),
+        ),
+      );
     } catch (error) {
       refuse((error as Error).message);
     }

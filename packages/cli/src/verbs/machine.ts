@@ -98,7 +98,10 @@ export async function leaseFork(id: string, count: string, { budget, maxTime, js
       const job = forkOf(held.client, spec, snapshot, order.fuelMax);
       const signed = signOrder(held.client, wanted, job.jobHash);
       const answer = await held.client.submit(signed.envelope);
-      if (!answer.ok) throw leases.length === 0 ? new RefusedError(answer) : new UserError(`${countOf(leases.length, "fork")} of ${forks} run (${leases.map(shortId).join(", ")}); then: ${answer.code}`);
+      if (!answer.ok)
+        throw leases.length === 0
+          ? new RefusedError(answer)
+          : new UserError(`${countOf(leases.length, "fork")} of ${forks} run (${leases.map(shortId).join(", ")}); then: ${answer.code}`);
       const bound = checkBound(held.client, signed.id, answer.answer["purchaseOrder"]);
       await untilRunning(held.client, bound, job);
       leases.push(bound.po.id);
@@ -159,7 +162,8 @@ export async function consoleOf(id: string): Promise<void> {
   say(`\r\n${why}`);
 }
 
-const agent = (session: LeaseSession, command: string, args: Record<string, unknown>): Promise<unknown> => session.machine.ask("agent", { command, arguments: args });
+const agent = (session: LeaseSession, command: string, args: Record<string, unknown>): Promise<unknown> =>
+  session.machine.ask("agent", { command, arguments: args });
 
 const POLL_MS = 100;
 const zStatus = z.object({

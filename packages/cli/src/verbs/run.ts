@@ -102,7 +102,8 @@ interface Shown {
 function machineLine({ accel, vmScore, cpuScore, limits }: Quoted["offer"], { vm }: Wanted): string {
   const how = accel === "kvm" ? "by hardware (KVM)" : yellow("EMULATED in software: slow");
   const { egress, egressMibMax } = vm!;
-  const reach = egress === "none" ? "no network out" : `out to ${egress === "public" ? "public addresses" : (egress as string[]).join(", ")}, at most ${mib(egressMibMax)}`;
+  const reach =
+    egress === "none" ? "no network out" : `out to ${egress === "public" ? "public addresses" : (egress as string[]).join(", ")}, at most ${mib(egressMibMax)}`;
   return `machine  ${how}, score ${vmScore} (the server itself ${cpuScore}); limits by ${limits}; ${reach}`;
 }
 
@@ -177,7 +178,8 @@ async function workOf(file: string | undefined, args: string[], options: RunOpti
 export async function run(file: string | undefined, args: string[], options: RunOptions): Promise<void> {
   const deterministic = options.assurance === "deterministic-vm";
   const machine = asksForVm(file, options) ? await parseVm(file, args, options, { ...options, deterministic }) : null;
-  if (!machine && deterministic) throw new UserError("--assurance deterministic-vm is for machines: --kernel FILE --initrd FILE; a module is deterministic by itself");
+  if (!machine && deterministic)
+    throw new UserError("--assurance deterministic-vm is for machines: --kernel FILE --initrd FILE; a module is deterministic by itself");
   const wanted = wantedOf(options, machine);
   const parsed = await workOf(file, args, options, wanted, machine);
   const quiet = options.quiet === true || options.json === true;
@@ -247,8 +249,10 @@ async function runOnMarket(client: MarketClient, job: BuiltJob | BuiltVm, parsed
     link.stop();
   };
   if (options.detach) {
-    await Promise.race([running, session.settled()]);
+    const failed = await Promise.race([running, session.settled(), session.failed]);
+    if (failed instanceof Error) await client.act("stop", { lease: session.lease, party: client.identity.party, reason: "a part of the job could not be had" });
     close();
+    if (failed instanceof Error) throw new UserError(`${failed.message}; the lease was ended and the money is back`);
     if (options.json) printJson({ lease: session.lease, detached: true });
     else {
       print(session.lease);
@@ -258,7 +262,13 @@ async function runOnMarket(client: MarketClient, job: BuiltJob | BuiltVm, parsed
   }
   const interrupted = onInterrupt(client, session);
   const ended = Promise.all([session.settled(), fetchInto(session, options.out, parsed.shared)]);
-  const left = await Promise.race([ended, interrupted.left]);
+  const left = await Promise.race([ended, interrupted.left, session.failed]);
+  if (left instanceof Error) {
+    await client.act("stop", { lease: session.lease, party: client.identity.party, reason: "a part of the job could not be had" });
+    await session.settled();
+    close();
+    throw new UserError(`${left.message}; the lease was ended and the money is back`);
+  }
   if (left === "detach") {
     close();
     process.exitCode = EXIT.interrupted;
@@ -290,7 +300,11 @@ async function runOnMarket(client: MarketClient, job: BuiltJob | BuiltVm, parsed
     if (audit) say(auditLine(audit, currency));
     for (const line of failed) say(red(`         the receipt does not hold: ${line}`));
     if (files > 0) say(`         ${countOf(files, "file")} in /out at the server: xeno fetch ${shortId(lease.id)} --out DIR`);
-    say(dim(`         check it: xeno verify ${shortId(lease.id)}${wanted.assurance === "isolated" && job.kind === "vm" ? "" : `   run it again here and compare: xeno verify ${shortId(lease.id)} --re-execute`}`));
+    say(
+      dim(
+        `         check it: xeno verify ${shortId(lease.id)}${wanted.assurance === "isolated" && job.kind === "vm" ? "" : `   run it again here and compare: xeno verify ${shortId(lease.id)} --re-execute`}`,
+      ),
+    );
   }
 }
 

@@ -70,7 +70,9 @@ async function checkMachine(folder: string, configFile: string, json: boolean): 
   try {
     const config = await readServerConfig(configFile);
     const driver = await createWasmDriver({ folder: scratch, cache: path.join(home.data, "prepared"), poolSize: 0, inUse: [] });
-    const qemu = config.vm.enabled ? await openQemuHost(path.join(home.data, "prepared")) : { ok: false as const, why: "vm.enabled is false in xenoserver.toml" };
+    const qemu = config.vm.enabled
+      ? await openQemuHost(path.join(home.data, "prepared"))
+      : { ok: false as const, why: "vm.enabled is false in xenoserver.toml" };
     const test = await selfTest(scratch, driver.sandbox, qemu);
     await driver.close();
     const resources = capacityOf(config, test.resources);
@@ -101,7 +103,9 @@ async function checkMachine(folder: string, configFile: string, json: boolean): 
     print(
       `strangers ${report.strangersAllowed ? "can run WebAssembly in it and reach nothing else of this machine" : "are refused: the sandbox is weak (policy.allow_weak_sandbox = true would change that)"}`,
     );
-    print(`network   ${config.policy.egress === "none" ? "guests have none" : `machines may reach ${config.policy.egress === "names" ? "the names in their orders" : "public addresses"} on ports ${config.policy.egress_ports.join(", ")}, never private ones, never mail`}; the daemon only connects outward to the broker`);
+    print(
+      `network   ${config.policy.egress === "none" ? "guests have none" : `machines may reach ${config.policy.egress === "names" ? "the names in their orders" : "public addresses"} on ports ${config.policy.egress_ports.join(", ")}, never private ones, never mail`}; the daemon only connects outward to the broker`,
+    );
     print(`earning   at most ${money(perHour)} per hour when everything is rented all the time, before the broker's fee`);
     print(`nothing was listed`);
   } finally {

@@ -116,7 +116,11 @@ export async function boxProblem(): Promise<string | null> {
     await run("unshare", [...(isRoot() ? [] : ["--user", "--map-root-user"]), ...NAMESPACES, "sh", "-c", "mount -t tmpfs none /tmp"], { timeout: 10_000 });
     return null;
   } catch (error) {
-    return `this kernel lets nobody make namespaces here: ${String((error as { stderr?: string }).stderr ?? error).trim().split("\n")[0]}`;
+    return `this kernel lets nobody make namespaces here: ${
+      String((error as { stderr?: string }).stderr ?? error)
+        .trim()
+        .split("\n")[0]
+    }`;
   }
 }
 

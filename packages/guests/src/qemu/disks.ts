@@ -64,10 +64,15 @@ export async function flatten({ box, uid, base, to }: { box: string; uid: number
     backing: { driver: base.format, ...(base.format === "qcow2" ? { backing: null } : {}), file: { driver: "file", filename: "/img/disk", locking: "off" } },
   });
   const fileMibMax = Math.ceil(Number(checked.virtualBytes) / MIB) + 64;
-  const [program, ...args] = await boxed(
-    { folder: box, files: [{ host: base.file, name: "disk" }], kvm: false, tpm: false, cgroup: null, fileMibMax, uid },
-    ["qemu-img", "convert", "-q", "-O", "qcow2", `json:${layered}`, "/w/flat.qcow2"],
-  );
+  const [program, ...args] = await boxed({ folder: box, files: [{ host: base.file, name: "disk" }], kvm: false, tpm: false, cgroup: null, fileMibMax, uid }, [
+    "qemu-img",
+    "convert",
+    "-q",
+    "-O",
+    "qcow2",
+    `json:${layered}`,
+    "/w/flat.qcow2",
+  ]);
   await run(program!, args, { timeout: 600_000 });
   await rename(path.join(box, "flat.qcow2"), to);
   await chmod(to, 0o444);

@@ -68,7 +68,16 @@ async function kvmProblem(scratch: string, kernel: string | null): Promise<strin
   const folder = await mkdtemp(path.join(scratch, "probe-"));
   await makeVmFolder(folder);
   const spec = probeSpec("console=ttyS0 panic=0");
-  const args = planVm({ spec, accel: "kvm", files: { kernel: "/img/kernel" }, diskIopsMax: 0, diskBytesPerSecondMax: 0, restore: null, sharedMemory: null, deterministic: false });
+  const args = planVm({
+    spec,
+    accel: "kvm",
+    files: { kernel: "/img/kernel" },
+    diskIopsMax: 0,
+    diskBytesPerSecondMax: 0,
+    restore: null,
+    sharedMemory: null,
+    deterministic: false,
+  });
   const vm = await launchVm({
     ...{ folder, name: "00000002", args, kvm: true, tpm: false, cgroup: null, fileMibMax: 64, outputMibMax: 1 },
     files: [{ host: kernel, name: "kernel" }],
@@ -149,12 +158,25 @@ async function benchRatio(host: QemuHost, stock: Stock): Promise<number> {
   await makeVmFolder(folder);
   const spec = probeSpec("console=ttyS0 quiet panic=-1 xeno.bench");
   const files = { kernel: "/img/kernel", initrd: "/img/initrd" };
-  const args = planVm({ ...{ spec, accel: host.accel, files, diskIopsMax: 0, diskBytesPerSecondMax: 0, restore: null, sharedMemory: null }, deterministic: false });
+  const args = planVm({
+    ...{ spec, accel: host.accel, files, diskIopsMax: 0, diskBytesPerSecondMax: 0, restore: null, sharedMemory: null },
+    deterministic: false,
+  });
   const bound = [
     { host: stock.kernel, name: "kernel" },
     { host: stock.initrd, name: "initrd" },
   ];
-  const vm = await launchVm({ folder, name: "00000002", args, kvm: host.accel === "kvm", tpm: false, cgroup: null, fileMibMax: 64, outputMibMax: 1, files: bound });
+  const vm = await launchVm({
+    folder,
+    name: "00000002",
+    args,
+    kvm: host.accel === "kvm",
+    tpm: false,
+    cgroup: null,
+    fileMibMax: 64,
+    outputMibMax: 1,
+    files: bound,
+  });
   try {
     await vm.begin();
     await Promise.race([vm.ended, new Promise((resolve) => setTimeout(resolve, BENCH_MS))]);

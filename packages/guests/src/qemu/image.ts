@@ -60,6 +60,8 @@ export async function checkImage(file: string, format: "qcow2" | "raw", diskMib:
   if (!checked.ok) return checked;
   const most = BigInt(diskMib) * BigInt(MIB);
   if (checked.virtualBytes > most)
-    return refused(`the image is a disk of ${(checked.virtualBytes + BigInt(MIB) - 1n) / BigInt(MIB)} MiB, the lease has ${diskMib} MiB: order more with --disk`);
+    return refused(
+      `the image is a disk of ${(checked.virtualBytes + BigInt(MIB) - 1n) / BigInt(MIB)} MiB, the lease has ${diskMib} MiB: order more with --disk`,
+    );
   return checked;
 }

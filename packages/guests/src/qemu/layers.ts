@@ -45,7 +45,15 @@ function translated(header: Headers): Entry | null {
   if (last === OPAQUE)
     return folder === "" ? null : { ...header, name: folder, type: "directory", mode: 0o755, size: 0, pax: { "SCHILY.xattr.trusted.overlay.opaque": "y" } };
   if (last.startsWith(WHITEOUT))
-    return { ...header, name: [...parts.slice(0, -1), last.slice(WHITEOUT.length)].join("/"), type: "character-device", devmajor: 0, devminor: 0, size: 0, mode: 0 };
+    return {
+      ...header,
+      name: [...parts.slice(0, -1), last.slice(WHITEOUT.length)].join("/"),
+      type: "character-device",
+      devmajor: 0,
+      devminor: 0,
+      size: 0,
+      mode: 0,
+    };
   const { linkname } = header;
   return { ...header, name, ...(header.type === "link" && linkname ? { linkname: clean(linkname) } : {}) };
 }
@@ -108,7 +116,22 @@ async function translate(from: Readable, to: NodeJS.WritableStream): Promise<voi
   }
 }
 
-const sqfstar = ["sqfstar", "-comp", "lz4", "-no-progress", "-quiet", "-mkfs-time", "0", "-root-uid", "0", "-root-gid", "0", "-root-mode", "0755", "/w/layer"] as const;
+const sqfstar = [
+  "sqfstar",
+  "-comp",
+  "lz4",
+  "-no-progress",
+  "-quiet",
+  "-mkfs-time",
+  "0",
+  "-root-uid",
+  "0",
+  "-root-gid",
+  "0",
+  "-root-mode",
+  "0755",
+  "/w/layer",
+] as const;
 
 export interface LayerInput {
   digest: string;

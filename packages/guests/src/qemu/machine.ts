@@ -124,10 +124,34 @@ export class Machines {
         cgroupKind: cgroup?.kind ?? "",
         ociToken: newToken(),
       };
-      return new Machine(vm, token, { job, fresh: true, template, templates: laid.oci ? this.options.templates : null, templateKey: laid.templateKey, laid, cache: this.options.cache });
+      return new Machine(vm, token, {
+        job,
+        fresh: true,
+        template,
+        templates: laid.oci ? this.options.templates : null,
+        templateKey: laid.templateKey,
+        laid,
+        cache: this.options.cache,
+      });
     } catch (error) {
       await rm(folder, { recursive: true, force: true });
       throw error;
+    }
+  }
+
+  /** Makes the snapshot that guests of this image and shape start from, unless it is there. */
+  async buildTemplate(spec: VmSpec, blobFile: (digest: string) => string): Promise<void> {
+    const { host, folder: all, templates } = this.options;
+    const folder = path.join(all, `template-${process.hrtime.bigint()}`);
+    await makeVmFolder(folder);
+    try {
+      const laid = await this.#layOut(
+        { name: "00000003", customer: "", spec, inputs: { entries: [], mounts: [] }, memoryMib: spec.memoryMib, deterministic: false, from: null, blobFile },
+        folder,
+      );
+      await templates?.build(laid.templateKey, { ...laid, kvm: host.accel === "kvm" });
+    } finally {
+      await rm(folder, { recursive: true, force: true });
     }
   }
 
@@ -148,10 +172,15 @@ export class Machines {
     const uid = uidOf(job.name);
     const files: BoundFile[] = [];
     const planned: PlanInput["files"] = {};
-    const bind = async (host: string, name: string): Promise<string> => {
-      await chmod(host, 0o444).catch(() => {}); // the distribution's own files are readable already
+    /** A file of the distribution, which everybody may read. */
+    const bindSystem = (host: string, name: string): string => {
       files.push({ host, name });
       return `/img/${name}`;
+    };
+    /** A file that this program keeps, in folders that nobody else can enter. */
+    const bind = async (host: string, name: string): Promise<string> => {
+      await chmod(host, 0o444);
+      return bindSystem(host, name);
     };
     const overlay = async (): Promise<void> => {
       const disk = boxPath(folder, VM_FILES.disk);
@@ -192,7 +221,7 @@ export class Machines {
     } else if (vm.kind === "oci") {
       if (spec.diskMib < OCI_DISK_MIB_MIN) throw new ImageError(`an OCI image needs a disk of at least ${OCI_DISK_MIB_MIN} MiB`);
       const stock = host.stock!;
-      planned.kernel = await bind(stock.kernel, "kernel");
+      planned.kernel = bindSystem(stock.kernel, "kernel");
       planned.initrd = await bind(stock.initrd, "initrd");
       planned.layers = [];
       for (const [i, { digest, compression }] of vm.layers.entries()) {
@@ -204,7 +233,7 @@ export class Machines {
       key = templateKeyOf(host, spec);
     }
     if (spec.firmware === "uefi") {
-      planned.firmwareCode = await bind(host.uefi!.code, "code");
+      planned.firmwareCode = bindSystem(host.uefi!.code, "code");
       await copyFile(host.uefi!.vars, boxPath(folder, VM_FILES.vars));
       await giveToBox(boxPath(folder, VM_FILES.vars), uid);
     }
@@ -225,7 +254,12 @@ export class Machines {
     await giveToBox(box, uid);
     const description = JSON.stringify({ driver: "qcow2", backing: null, "read-only": true, file: { driver: "file", filename: "/img/disk", locking: "off" } });
     await checkInside(
-      await boxed({ folder: box, files: [{ host: image, name: "disk" }], kvm: false, tpm: false, cgroup: null, fileMibMax: 1, uid }, ["qemu-img", "check", "-q", `json:${description}`]),
+      await boxed({ folder: box, files: [{ host: image, name: "disk" }], kvm: false, tpm: false, cgroup: null, fileMibMax: 1, uid }, [
+        "qemu-img",
+        "check",
+        "-q",
+        `json:${description}`,
+      ]),
     );
   }
 
@@ -261,7 +295,9 @@ function templateKeyOf({ stock, version, accel }: QemuHost, spec: VmSpec): strin
   if (spec.vm.kind !== "oci") return "";
   const { machine, vcpu, memoryMib, diskMib, network, egress } = spec;
   const shape = [stock!.digest, version, accel, machine, vcpu, memoryMib, diskMib, network, egress === "none"];
-  return createHash("sha256").update(JSON.stringify([...shape, spec.vm.layers])).digest("hex");
+  return createHash("sha256")
+    .update(JSON.stringify([...shape, spec.vm.layers]))
+    .digest("hex");
 }
 
 /** Inputs as an archive, laid out as they lie below the guest's root. */
@@ -287,7 +323,8 @@ function tarOf({ entries, mounts }: InputTree, blobFile: (digest: string) => str
       else if (entry.kind === "link") writer.entry({ name: entry.path, type: "symlink", linkname: entry.target });
       else {
         const target = writer.entry({ name: entry.path, size: entry.size, mode: 0o755 });
-        for await (const part of createReadStream(blobFile(entry.digest))) if (!target.write(part)) await new Promise((resolve) => target.once("drain", resolve));
+        for await (const part of createReadStream(blobFile(entry.digest)))
+          if (!target.write(part)) await new Promise((resolve) => target.once("drain", resolve));
         target.end();
       }
     }
@@ -424,7 +461,10 @@ export class Machine {
   async #lastConsole(): Promise<string> {
     const size = (await stat(boxPath(this.token.folder, VM_FILES.consoleLog)).catch(() => ({ size: 0 }))).size;
     const text = Buffer.from((await this.vm?.read("console", Math.max(0, size - 2_000))) ?? []).toString("utf8");
-    const said = text.split("\n").filter((line) => line.includes("xeno-init:")).at(-1);
+    const said = text
+      .split("\n")
+      .filter((line) => line.includes("xeno-init:"))
+      .at(-1);
     return said?.trim() ?? "the guest powered down before its job ended";
   }
 

@@ -53,15 +53,17 @@ const at = (name: string): string => `/w/${name}`;
 /** What QEMU needs beside the guest's memory: its own code and buffers, translated code where it emulates, and device memory. */
 export const VM_OVERHEAD_MIB = { kvm: 64, tcg: 192 } as const;
 const TRANSLATION_MIB = 96;
-export const DETERMINISTIC_FLAGS = ["-icount", "shift=1,sleep=off", "-cpu", "qemu64"] as const;
+export const DETERMINISTIC_FLAGS = ["-icount", "shift=1,sleep=off", "-cpu", "qemu64,+rdrand"] as const;
 /** One instruction takes 2^1 ns of the guest's clock. */
 export const NANOSECONDS_PER_INSTRUCTION = 2n;
 
 const MACHINE: Record<VmSpec["machine"], string> = {
   pc: "pc,hpet=off,usb=off,smbus=off,sata=off,vmport=off,dump-guest-core=off",
   q35: "q35,usb=off,vmport=off,dump-guest-core=off",
-  microvm: "microvm,dump-guest-core=off",
+  microvm: "microvm,acpi=off,dump-guest-core=off",
 };
+/** BIOS text goes to the serial line too, so that boot loaders are seen on the console. */
+const serialFirmware = ({ machine, devices }: VmSpec): string => (machine === "microvm" || devices === "emulated" ? "" : ",graphics=off");
 const FORBIDDEN = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
 
 type Json = { [key: string]: unknown };
@@ -97,24 +99,58 @@ function disks({ spec, files, diskIopsMax, diskBytesPerSecondMax }: PlanInput): 
       ...option("-object", {
         "qom-type": "throttle-group",
         id: "limits",
-        limits: { "iops-total": diskIopsMax, "iops-total-max": diskIopsMax * 4, "bps-total": diskBytesPerSecondMax, "bps-total-max": diskBytesPerSecondMax * 4 },
+        limits: {
+          "iops-total": diskIopsMax,
+          "iops-total-max": diskIopsMax * 4,
+          "bps-total": diskBytesPerSecondMax,
+          "bps-total-max": diskBytesPerSecondMax * 4,
+        },
       }),
       ...option("-blockdev", {
         driver: "throttle",
         "node-name": "disk",
         "throttle-group": "limits",
-        file: { driver: "qcow2", "node-name": "overlay", backing: "base", discard: "unmap", "detect-zeroes": "unmap", file: { driver: "file", filename: at(VM_FILES.disk), discard: "unmap" } },
+        file: {
+          driver: "qcow2",
+          "node-name": "overlay",
+          backing: "base",
+          discard: "unmap",
+          "detect-zeroes": "unmap",
+          file: { driver: "file", filename: at(VM_FILES.disk), discard: "unmap" },
+        },
       }),
       ...device("disk", "disk", 1),
     );
   }
   if (files.iso) {
     args.push(...readOnly("iso", files.iso, "raw"));
-    args.push(...option("-device", { driver: spec.machine === "q35" || emulated ? "ide-cd" : "virtio-blk-pci", drive: "iso", id: "dev-iso", bootindex: 2, ...(spec.machine === "q35" ? { bus: "ide.2" } : emulated ? { bus: "ide.1" } : {}) }));
+    args.push(
+      ...option("-device", {
+        driver: spec.machine === "q35" || emulated ? "ide-cd" : "virtio-blk-pci",
+        drive: "iso",
+        id: "dev-iso",
+        bootindex: 2,
+        ...(spec.machine === "q35" ? { bus: "ide.2" } : emulated ? { bus: "ide.1" } : {}),
+      }),
+    );
   }
   if (files.seed) {
-    args.push(...option("-blockdev", { driver: "raw", "node-name": "seed", "read-only": true, file: { driver: "vvfat", dir: files.seed, label: "CIDATA", floppy: false, rw: false } }));
-    args.push(...option("-device", emulated ? { driver: "ide-hd", drive: "seed", id: "dev-seed", serial: "seed", bus: spec.machine === "q35" ? "ide.3" : "ide.1" } : { driver: busOf, drive: "seed", id: "dev-seed", serial: "seed" }));
+    args.push(
+      ...option("-blockdev", {
+        driver: "raw",
+        "node-name": "seed",
+        "read-only": true,
+        file: { driver: "vvfat", dir: files.seed, label: "CIDATA", floppy: false, rw: false },
+      }),
+    );
+    args.push(
+      ...option(
+        "-device",
+        emulated
+          ? { driver: "ide-hd", drive: "seed", id: "dev-seed", serial: "seed", bus: spec.machine === "q35" ? "ide.3" : "ide.1" }
+          : { driver: busOf, drive: "seed", id: "dev-seed", serial: "seed" },
+      ),
+    );
   }
   return args;
 }
@@ -138,7 +174,12 @@ function network({ spec }: PlanInput): string[] {
   const card = spec.devices === "emulated" ? "e1000" : spec.machine === "microvm" ? "virtio-net-device" : "virtio-net-pci";
   // slirp routes nothing out of an empty network namespace; what may leave is decided outside (network/)
   const restrict = spec.egress === "none" ? ",restrict=on" : "";
-  return ["-netdev", `user,id=net,ipv6=off,net=10.0.2.0/24,dns=10.0.2.3${restrict}`, "-device", `${card},netdev=net,id=dev-net,mac=52:54:00:12:34:56${card.endsWith("-pci") || card === "e1000" ? ",romfile=" : ""}`];
+  return [
+    "-netdev",
+    `user,id=net,ipv6=off,net=10.0.2.0/24,dns=10.0.2.3${restrict}`,
+    "-device",
+    `${card},netdev=net,id=dev-net,mac=52:54:00:12:34:56${card.endsWith("-pci") || card === "e1000" ? ",romfile=" : ""}`,
+  ];
 }
 
 function memory({ spec, restore, sharedMemory }: PlanInput): string[] {
@@ -159,7 +200,14 @@ function deterministicArgs({ spec, files, sharedMemory }: PlanInput): string[] {
   return [
     ...["-machine", "pc,hpet=off,usb=off,smbus=off,sata=off,vmport=off,memory-backend=ram", "-accel", "tcg,thread=single,tb-size=256"],
     ...DETERMINISTIC_FLAGS,
-    ...["-smp", "1", "-rtc", `base=${new Date(spec.clockBaseMs).toISOString().slice(0, 19)},clock=vm`, "-seed", String(Number.parseInt(spec.seed.slice(0, 8), 16))],
+    ...[
+      "-smp",
+      "1",
+      "-rtc",
+      `base=${new Date(spec.clockBaseMs).toISOString().slice(0, 19)},clock=vm`,
+      "-seed",
+      String(Number.parseInt(spec.seed.slice(0, 8), 16)),
+    ],
     ...memory({ spec, files, sharedMemory, restore: null } as PlanInput),
     ...["-kernel", files.kernel!, ...(files.initrd ? ["-initrd", files.initrd] : []), "-append", vm.append],
     ...["-chardev", `file,id=console,path=${OUT.stdout}`, "-serial", "chardev:console", "-nic", "none", "-vga", "none"],
@@ -171,7 +219,7 @@ function machineArgs(input: PlanInput): string[] {
   const { spec, accel, files } = input;
   const { vm } = spec;
   const args = [
-    ...["-machine", `${MACHINE[spec.machine]},memory-backend=ram${spec.firmware === "uefi" ? ",pflash0=code,pflash1=vars" : ""}`],
+    ...["-machine", `${MACHINE[spec.machine]}${serialFirmware(spec)},memory-backend=ram${spec.firmware === "uefi" ? ",pflash0=code,pflash1=vars" : ""}`],
     ...(accel === "kvm" ? ["-accel", "kvm", "-cpu", "host"] : ["-accel", `tcg,tb-size=${TRANSLATION_MIB}`, "-cpu", "max"]),
     ...["-smp", `${spec.vcpu}`],
     ...memory(input),

@@ -63,7 +63,8 @@ async function program(file: string, at: string, libraryFolder: string | null): 
   const { stdout } = await run("ldd", [file]).catch(() => ({ stdout: "" }));
   for (const [, library] of stdout.matchAll(/(?:=> )?(\/\S+) \(0x/g)) {
     const name = path.basename(library!);
-    const inside = libraryFolder === null ? library!.slice(1) : name.startsWith("ld-linux") ? `${path.dirname(libraryFolder)}/ld.so` : `${libraryFolder}/${name}`;
+    const inside =
+      libraryFolder === null ? library!.slice(1) : name.startsWith("ld-linux") ? `${path.dirname(libraryFolder)}/ld.so` : `${libraryFolder}/${name}`;
     entries.push({ path: inside, mode: MODE.program, data: await readFile(await realpath(library!)) });
   }
   return entries;
@@ -98,7 +99,10 @@ export async function openStock(cache: string): Promise<Stock | null> {
     ...(await modules(found.version)),
   ];
   const initrd = cpio(entries);
-  const digest = createHash("sha256").update(await readFile(found.kernel)).update(initrd).digest("hex");
+  const digest = createHash("sha256")
+    .update(await readFile(found.kernel))
+    .update(initrd)
+    .digest("hex");
   const file = path.join(cache, `stock-${digest}.cpio`);
   if (!(await there(file))) {
     await mkdir(cache, { recursive: true, mode: 0o755 });

@@ -70,7 +70,8 @@ export class Templates {
   /** Lets go of what earlier daemons left behind half done, or whose keeper is gone. */
   async open(): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    for (const name of await readdir(this.#folder)) if ((await this.#kept(name)) === null) await rm(path.join(this.#folder, name), { recursive: true, force: true });
+    for (const name of await readdir(this.#folder))
+      if ((await this.#kept(name)) === null) await rm(path.join(this.#folder, name), { recursive: true, force: true });
   }
 
   async #kept(key: string): Promise<Kept | null> {

@@ -60,7 +60,10 @@ const zOffset = z.int().min(0).max(SIZE_MAX);
 const zSegmentInput = z.strictObject({ segment: zSegment, pieces: z.array(z.strictObject({ digest: zId, size: zOffset })).max(100_000) });
 export type SegmentInput = z.infer<typeof zSegmentInput>;
 
-const zTunnelId = z.int().min(1).max(2 ** 31);
+const zTunnelId = z
+  .int()
+  .min(1)
+  .max(2 ** 31);
 /** How far a tunnel's sender may be ahead of what the other side has used. */
 export const TUNNEL_WINDOW_BYTES = 512 * 1024;
 export const VM_REQUESTS = ["pause", "resume", "reboot", "snapshot", "agent"] as const;

@@ -135,4 +135,15 @@ export function respondChannel(pipe: Pipe, own: ChannelKeyPair, customerKey: str
 }
 
 export { Tunnel } from "./tunnel.ts";
-export { PART_BYTES_MAX, TUNNEL_WINDOW_BYTES, VM_REQUESTS, zInputTree, type VmRequest, type ChannelHeader, type ChannelMount, type InputEntry, type InputTree, type SegmentInput } from "./channel-messages.ts";
+export {
+  PART_BYTES_MAX,
+  TUNNEL_WINDOW_BYTES,
+  VM_REQUESTS,
+  zInputTree,
+  type VmRequest,
+  type ChannelHeader,
+  type ChannelMount,
+  type InputEntry,
+  type InputTree,
+  type SegmentInput,
+} from "./channel-messages.ts";

@@ -19,9 +19,7 @@ const zStrings = z.array(z.string()).nullish();
 const zConfig = z.object({
   architecture: z.string().optional(),
   os: z.string().optional(),
-  config: z
-    .object({ Entrypoint: zStrings, Cmd: zStrings, Env: zStrings, WorkingDir: z.string().nullish(), User: z.string().nullish() })
-    .nullish(),
+  config: z.object({ Entrypoint: zStrings, Cmd: zStrings, Env: zStrings, WorkingDir: z.string().nullish(), User: z.string().nullish() }).nullish(),
 });
 
 export interface OciLayer {
@@ -113,7 +111,9 @@ async function manifestOf(source: OciSource): Promise<{ digest: string; manifest
     const only = index.data.manifests.length === 1 && !index.data.manifests[0]!.platform ? index.data.manifests[0]! : undefined;
     const chosen = fits ?? only;
     if (!chosen) {
-      const has = [...new Set(index.data.manifests.flatMap(({ platform }) => (platform && platform.os !== "unknown" ? [`${platform.os}/${platform.architecture}`] : [])))];
+      const has = [
+        ...new Set(index.data.manifests.flatMap(({ platform }) => (platform && platform.os !== "unknown" ? [`${platform.os}/${platform.architecture}`] : []))),
+      ];
       throw new OciError(`${source.name} has no image for ${PLATFORM.os}/${PLATFORM.architecture}; it has ${has.join(", ") || "none at all"}`);
     }
     ({ bytes } = await source.manifest(chosen.digest));

@@ -65,12 +65,13 @@ export class Registry implements OciSource {
 
   async #get(url: string, headers: Record<string, string>, timeoutMs: number): Promise<Response> {
     const ask = (): Promise<Response> =>
-      fetch(url, { headers: { ...headers, ...(this.#authorization === null ? {} : { authorization: this.#authorization }) }, signal: AbortSignal.timeout(timeoutMs) }).catch(
-        (cause: unknown) => {
-          const why = String(((cause as Error).cause as Error | undefined)?.message ?? (cause as Error).message);
-          throw new OciError(`the registry ${this.#reference.registry} cannot be reached (${why}); check its name, and your connection`);
-        },
-      );
+      fetch(url, {
+        headers: { ...headers, ...(this.#authorization === null ? {} : { authorization: this.#authorization }) },
+        signal: AbortSignal.timeout(timeoutMs),
+      }).catch((cause: unknown) => {
+        const why = String(((cause as Error).cause as Error | undefined)?.message ?? (cause as Error).message);
+        throw new OciError(`the registry ${this.#reference.registry} cannot be reached (${why}); check its name, and your connection`);
+      });
     let response = await ask();
     if (response.status === 401 && this.#authorization === null) {
       await response.body?.cancel();
@@ -88,13 +89,17 @@ export class Registry implements OciSource {
       return `Basic ${credentials}`;
     }
     const { realm, service, scope } = challenge?.params ?? {};
-    if (challenge?.scheme !== "bearer" || realm === undefined) throw new OciError(`${this.#reference.registry} asks for a way to log in that is not known here`);
+    if (challenge?.scheme !== "bearer" || realm === undefined)
+      throw new OciError(`${this.#reference.registry} asks for a way to log in that is not known here`);
     const url = new URL(realm);
     // a password is only ever shown to the registry's own kind of place: never over plain http to another machine
     if (url.protocol !== "https:" && registryUrl(url.host) !== url.origin) throw new OciError(`${this.#reference.registry} asks to log in without encryption`);
     if (service !== undefined) url.searchParams.set("service", service);
     url.searchParams.set("scope", scope ?? `repository:${this.#reference.repository}:pull`);
-    const response = await fetch(url, { headers: credentials === null ? {} : { authorization: `Basic ${credentials}` }, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const response = await fetch(url, {
+      headers: credentials === null ? {} : { authorization: `Basic ${credentials}` },
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
     const body = (await response.json().catch(() => ({}))) as { token?: string; access_token?: string };
     const token = body.token ?? body.access_token;
     if (!response.ok || token === undefined) throw this.#denied();
@@ -102,7 +107,9 @@ export class Registry implements OciSource {
   }
 
   #denied(): OciError {
-    return new OciError(`${this.name} is not there, or not for you: log in with \`docker login ${this.#reference.registry}\`, or set XENO_REGISTRY_USER and XENO_REGISTRY_PASSWORD`);
+    return new OciError(
+      `${this.name} is not there, or not for you: log in with \`docker login ${this.#reference.registry}\`, or set XENO_REGISTRY_USER and XENO_REGISTRY_PASSWORD`,
+    );
   }
 
   #check(response: Response, what: string): void {

@@ -77,8 +77,16 @@ export async function receiveClaim(round: Round, document: SignedDocument<"claim
   if (lease.commitment) return refuse("wrong_state", { state: lease.state, lease: lease.id });
   const last = lease.lastClaim ?? { id: lease.openingId!, incarnation: 1, sequence: 0, usedMs: 0, egressBytes: 0 };
   const refusal = checkClaim(last, { ...claim, id: document.id }, round.at - lease.openedAt!);
-  if (refusal) return refuse(refusal, { lease: lease.id, last: last.id, lastSequence: last.sequence, lastUsedMs: last.usedMs, lastEgressBytes: last.egressBytes });
-  const receipt = issue(round, "claim-receipt", { lease: lease.id, claim: document.id, sequence: claim.sequence, usedMs: claim.usedMs, egressBytes: claim.egressBytes, at: round.at });
+  if (refusal)
+    return refuse(refusal, { lease: lease.id, last: last.id, lastSequence: last.sequence, lastUsedMs: last.usedMs, lastEgressBytes: last.egressBytes });
+  const receipt = issue(round, "claim-receipt", {
+    lease: lease.id,
+    claim: document.id,
+    sequence: claim.sequence,
+    usedMs: claim.usedMs,
+    egressBytes: claim.egressBytes,
+    at: round.at,
+  });
   const { incarnation, sequence, usedMs, egressBytes } = claim;
   const data: LeaseRow = {
     ...lease,
@@ -166,7 +174,10 @@ export async function extendLease(round: Round, document: SignedDocument<"extens
   const limit = desk.index.get(lease.server)?.maxLeaseMs ?? lease.durationMsMax;
   if (durationMsMax <= lease.durationMsMax || durationMsMax > limit)
     return refuse("bad_payload", { path: "durationMsMax", why: `must be over ${lease.durationMsMax} and at most ${limit}` });
-  const more = meteringOf(lease.terms) === "time" ? costNanos(lease.resources, priceOf(lease.price), durationMsMax) - costNanos(lease.resources, priceOf(lease.price), lease.durationMsMax) : 0n;
+  const more =
+    meteringOf(lease.terms) === "time"
+      ? costNanos(lease.resources, priceOf(lease.price), durationMsMax) - costNanos(lease.resources, priceOf(lease.price), lease.durationMsMax)
+      : 0n;
   const holdNanos = (BigInt(lease.holdNanos) + more).toString();
   const amendment = issue(round, "amendment", { lease: id, extension: document.envelope, durationMsMax, holdNanos, previous: expected, at: round.at });
   const data: LeaseRow = { ...lease, state, durationMsMax, holdNanos, timeBound: "time-limit", lastAmendment: amendment.id };

@@ -49,7 +49,8 @@ function orderProblem({ driver, assurance, terms, egress, egressMibMax }: Signed
   const vm = driver === "qemu";
   const proved = assurance === "deterministic-vm";
   if (vm ? assurance === "replicated" : proved) return { path: "assurance", why: `the driver ${driver} does not give ${assurance}` };
-  if (vm && !proved && terms === "on-result") return { path: "terms", why: "a virtual machine is paid by interval unless it is deterministic: nothing proves its result" };
+  if (vm && !proved && terms === "on-result")
+    return { path: "terms", why: "a virtual machine is paid by interval unless it is deterministic: nothing proves its result" };
   if ((egress !== "none" || egressMibMax > 0) && (!vm || proved)) return { path: "egress", why: "only an ordinary virtual machine has a network" };
   return null;
 }

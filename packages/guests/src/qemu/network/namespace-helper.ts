@@ -5,15 +5,22 @@
 import { createSocket, type Socket as Datagrams } from "node:dgram";
 import { createServer, connect, type Server, type Socket } from "node:net";
 
-export type HelperRequest = { id: number; kind: "listen"; port: number } | { id: number; kind: "datagrams"; port: number } | { id: number; kind: "connect"; port: number };
+export type HelperRequest =
+  | { id: number; kind: "listen"; port: number }
+  | { id: number; kind: "datagrams"; port: number }
+  | { id: number; kind: "connect"; port: number };
 export interface HelperReply {
   id: number;
   error: string | null;
 }
 
 /** The types know handles of a parent only; a child passes them alike. */
-const send = process.send!.bind(process) as (message: HelperReply, handle?: Server | Socket | Datagrams) => void;
-const reply = (id: number, error: string | null, handle?: Server | Socket | Datagrams): void => send({ id, error }, handle);
+const send = process.send!.bind(process) as (message: HelperReply, handle: Server | Socket | Datagrams | undefined, options: object, sent: () => void) => void;
+/** What was handed over is the daemon's alone: two that listen would share the connections. */
+const reply = (id: number, error: string | null, handle?: Server | Socket | Datagrams): void =>
+  send({ id, error }, handle, {}, () => {
+    if (handle && !("write" in handle)) handle.close();
+  });
 
 process.on("message", (request: HelperRequest) => {
   const failed = (error: Error): void => reply(request.id, error.message);

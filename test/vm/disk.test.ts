@@ -1,0 +1,98 @@
+/** An unmodified Debian from its disk image: GRUB, systemd, cloud-init's seed, SSH, the guest agent; snapshots and forks; a daemon that is killed. */
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { spawn } from "node:child_process";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { until, type TestMarket } from "../process/market.ts";
+import { cliHome, debianDisk, machines, qemus, run, vmMarket } from "./support.ts";
+
+machines("a Debian from its disk image", () => {
+  let market: TestMarket;
+  let cli: Awaited<ReturnType<typeof cliHome>>;
+  let folder: string;
+  let lease: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), "xeno-disk-test-"));
+    const image = await debianDisk();
+    market = await vmMarket();
+    cli = await cliHome(market);
+    await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", path.join(folder, "key")]);
+    const words = ["--ssh-key", path.join(folder, "key.pub"), "--user", "carl", "--hostname", "rented", "--mem", "512M", "--max-time", "30m"];
+    const ran = await cli.xeno("run", "--vm", image, "--accel", "any", "--detach", "-q", ...words);
+    if (ran.code !== 0) throw new Error(ran.stderr);
+    lease = ran.stdout.trim();
+    const deadline = Date.now() + 240_000;
+    while ((await ssh("true")).code !== 0) if (Date.now() > deadline) throw new Error(`no ssh: ${(await cli.xeno("logs", lease)).stdout.slice(-2_000)}`);
+  });
+  afterAll(async () => {
+    await market.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const ssh = (command: string) => cli.xeno("ssh", lease, "-l", "carl", "-i", path.join(folder, "key"), command);
+
+  it("was booted by GRUB, unmodified, with the seed's name, user and key", async () => {
+    const { stdout } = await cli.xeno("logs", lease);
+    expect(stdout).toMatch(/GRUB|grub/);
+    expect((await ssh("hostname; id -un; sudo id -u")).stdout).toBe("rented\ncarl\n0\n");
+    const key = createHash("sha256")
+      .update((await ssh("cat /etc/ssh/ssh_host_ed25519_key.pub")).stdout)
+      .digest("hex");
+    expect(key).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it("runs programs and copies files by its guest agent", async () => {
+    const ran = await cli.xeno("exec", lease, "--", "sh", "-c", "echo out; echo err >&2; exit 4");
+    expect(ran).toMatchObject({ code: 4, stdout: "out\n" });
+    expect(ran.stderr).toContain("err");
+    expect((await cli.xeno("exec", lease, "--", "no-such-program")).stderr).toContain("No such file");
+    const file = path.join(folder, "file");
+    await writeFile(file, Buffer.alloc(2_000_001, 9));
+    expect((await cli.xeno("cp", file, `${lease}:/tmp/file`)).code).toBe(0);
+    const sum = createHash("sha256")
+      .update(await readFile(file))
+      .digest("hex");
+    expect((await cli.xeno("exec", lease, "--", "sha256sum", "/tmp/file")).stdout).toContain(sum);
+    expect((await cli.xeno("cp", `${lease}:/tmp/file`, `${file}.back`)).code).toBe(0);
+    expect((await readFile(`${file}.back`)).equals(await readFile(file))).toBe(true);
+    expect((await cli.xeno("cp", `${lease}:/no/such`, file)).stderr).toContain("No such file");
+  });
+
+  it("forwards a port of this machine to one of the guest's", async () => {
+    const program = path.resolve(import.meta.dirname, "../../packages/cli/bin/xeno.js");
+    const forward = spawn(process.execPath, [program, "forward", lease, "22022:22"], { env: { ...process.env, XENO_HOME: cli.home }, stdio: "ignore" });
+    try {
+      await until(
+        async () => (await run("bash", ["-c", "exec 3<>/dev/tcp/127.0.0.1/22022; head -c 7 <&3"]).catch(() => ({ stdout: "" }))).stdout === "SSH-2.0",
+        30_000,
+      );
+    } finally {
+      forward.kill("SIGINT");
+    }
+  });
+
+  it("goes on in forks from one moment, each by itself", async () => {
+    await ssh("echo before > /tmp/mark; sync");
+    const forked = await cli.xeno("lease", "fork", lease, "1", "--json");
+    expect(forked.code, forked.stdout + forked.stderr).toBe(0);
+    const { leases } = JSON.parse(forked.stdout) as { leases: string[] };
+    const [fork] = leases;
+    expect((await cli.xeno("exec", fork!, "--", "cat", "/tmp/mark")).stdout).toBe("before\n");
+    await cli.xeno("exec", fork!, "--", "sh", "-c", "echo fork > /tmp/mark");
+    expect((await ssh("cat /tmp/mark")).stdout).toBe("before\n");
+    const stopped = await cli.xeno("lease", "stop", fork!);
+    expect(stopped.stdout).toContain("customer-stop");
+  });
+
+  it("lives on when its daemon is killed, and is found again", async () => {
+    const [before] = await qemus(market.folder);
+    await market.daemon.close(); // as kill -9 leaves it: guests run on (test/process/kill.test.ts kills for real)
+    expect(await qemus(market.folder)).toEqual([before]);
+    market.daemon = await market.startServer();
+    expect((await ssh("cat /tmp/mark")).stdout).toBe("before\n");
+    const stopped = await cli.xeno("lease", "stop", lease);
+    expect(stopped.stdout).toContain("customer-stop");
+    expect(await qemus(market.folder)).toEqual([]);
+  });
+});

@@ -1,0 +1,119 @@
+/** The way out: only where owner and order both say so, only by name or to public addresses, never mail, counted, billed, and traceable. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { buildVm, openImage } from "@xenoservers/sdk";
+import { startDaemon } from "@xenoservers/xenoserver";
+import { connectPipe } from "@xenoservers/protocol/websocket";
+import { orderAndFollow, until, type TestMarket } from "../process/market.ts";
+import { busyboxLayout, cliHome, machines, run, stopAll, vmMarket, wantedFor } from "./support.ts";
+
+const TOML = '[capacity]\nvcpu = 2\n[policy]\nmax_lease_hours = 1\negress = "public"\n[price]\negress_gib = "1.0"\n';
+/** Documentation addresses stand for public ones: the test's own list of what is public says so. */
+const PLACES: Record<string, string> = { "allowed.example": "93.184.216.34", "other.example": "93.184.216.35", "inside.example": "10.1.2.3" };
+
+machines("egress", () => {
+  let market: TestMarket;
+  let folder: string;
+  let layout: string;
+  let web: Server;
+  const dialled: string[] = [];
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), "xeno-egress-"));
+    layout = await busyboxLayout(folder);
+    market = await vmMarket(TOML);
+    web = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.once("data", () => socket.end("HTTP/1.0 200 OK\r\n\r\nfrom outside\n"));
+    });
+    await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
+    // beyond the gate stands the test's own Internet, on loopback
+    await market.daemon.close();
+    const dial = (address: string, port: number): Socket => {
+      dialled.push(`${address}:${port}`);
+      return connect((web.address() as { port: number }).port, "127.0.0.1");
+    };
+    let listed: () => void = () => {};
+    const isListed = new Promise<void>((resolve) => (listed = resolve));
+    market.daemon = await startDaemon({
+      folder: path.join(market.folder, "server"),
+      configFile: path.join(market.folder, "xenoserver.toml"),
+      cache: path.join(market.folder, "prepared"),
+      connect: () => connectPipe(market.broker.url),
+      log: (what) => void (what === "listed" && listed()),
+      network: { dial, resolve: async (name) => (PLACES[name] ? [PLACES[name]] : []) },
+    });
+    await isListed;
+  });
+  afterEach(() => stopAll(market));
+  afterAll(async () => {
+    await market.close();
+    web.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  async function guest(script: string, egress: "none" | "public" | string[], egressMibMax = 4) {
+    const image = await openImage(`oci:${layout}:box`, path.join(folder, "cache"));
+    const layers = image.layers.map(({ blob, compression }) => ({ digest: blob.digest, compression }));
+    const job = buildVm({
+      vm: { kind: "oci", image: image.digest.slice(7), layers, args: ["sh", "-c", script], env: [], workdir: "/", user: "root", hostname: "" },
+      ...{ machine: "pc", firmware: "bios", devices: "virtio", tpm: false, vcpu: 1, memoryMib: 192, diskMib: 64, outputMibMax: 8, network: true, egress },
+      ...{ engine: null, fuelMax: 10n ** 15n, mounts: [], blobs: image.layers.map(({ blob }) => blob) },
+    });
+    const vm = { accel: "any" as const, egress, egressMibMax: egress === "none" ? 0 : egressMibMax };
+    return orderAndFollow(market.customer, job, wantedFor(job, { vm, budgetNanos: 3_000_000_000n }));
+  }
+  const fetchOf = (host: string): string => `echo "${host}: $(timeout 8 wget -q -O - http://${host}/ 2>&1 | head -c 60)"`;
+
+  it("by name: the order's names and nothing else, billed by its bytes", async () => {
+    const going = await guest(`${fetchOf("allowed.example")}; ${fetchOf("other.example")}; ${fetchOf("93.184.216.35")}; ${fetchOf("sub.allowed.example")}`, [
+      "allowed.example",
+    ]);
+    const end = await going.end();
+    expect(end.stdout).toContain("allowed.example: from outside");
+    expect(end.stdout.match(/from outside/g)).toHaveLength(1);
+    expect(dialled).toEqual(["93.184.216.34:80"]);
+    expect(end.lease.end!.billableEgressBytes).toBeGreaterThan(50);
+    expect(end.delivered!.result.egressBytes).toBe(end.lease.end!.billableEgressBytes);
+  });
+
+  it("public: any public address, no private one even by a public name, and no mail", async () => {
+    dialled.length = 0;
+    const mail = 'echo "mail: $(echo | timeout 5 nc -w 3 93.184.216.34 25 2>&1 | head -c 40)"';
+    const end = await (await guest(`${fetchOf("93.184.216.35")}; ${fetchOf("inside.example")}; ${fetchOf("10.1.2.3")}; ${mail}`, "public")).end();
+    expect(end.stdout).toContain("93.184.216.35: from outside");
+    expect(end.stdout.match(/from outside/g)).toHaveLength(1);
+    expect(dialled).toEqual(["93.184.216.35:80"]);
+  });
+
+  it("no further than the order's limit", async () => {
+    const upload = "dd if=/dev/zero bs=1M count=3 2>/dev/null | timeout 20 nc -w 10 93.184.216.34 80 | head -c 10; echo; " + fetchOf("93.184.216.34");
+    const end = await (await guest(upload, "public", 1)).end();
+    expect(end.lease.end!.billableEgressBytes).toBeLessThanOrEqual(1024 * 1024);
+  });
+
+  it("not at all unless the owner offers it", async () => {
+    const { offers } = await market.customer.read("offers", { query: { driver: "qemu", egress: "public" } });
+    expect(offers.map(({ egress }) => egress)).toEqual(["public"]);
+    const end = await (await guest(fetchOf("allowed.example"), "none")).end();
+    expect(end.stdout).not.toContain("from outside");
+  });
+
+  it("leaves a trace for its owner, from address and time to lease", async () => {
+    const cli = await cliHome(market);
+    const going = await guest(fetchOf("allowed.example"), ["allowed.example"]);
+    const { lease } = await going.end();
+    await until(async () =>
+      (await cli.xeno("abuse", "trace", "93.184.216.34:80", "--data", path.join(market.folder, "server"))).stdout.includes(lease.id.slice(0, 12)),
+    );
+    const now = new Date().toISOString();
+    const traced = await cli.xeno("abuse", "trace", "93.184.216.34", "--at", now, "--data", path.join(market.folder, "server"), "--json");
+    const { connections } = JSON.parse(traced.stdout) as { connections: { lease: string; name: string; bytes: number }[] };
+    expect(connections.at(-1)).toMatchObject({ lease: lease.id, name: "allowed.example" });
+    const before = await cli.xeno("abuse", "trace", "93.184.216.34", "--at", "2020-01-01T00:00:00Z", "--data", path.join(market.folder, "server"));
+    expect(before.stdout).toContain("no guest of this machine");
+    expect((await run("stat", ["-c", "%a", path.join(market.folder, "server/vm/egress.jsonl")])).stdout.trim()).toBe("600");
+  });
+});

@@ -1,0 +1,129 @@
+/** OCI images as guests: from a registry, a layout, an archive, with what container engines promise; and what is refused. */
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { TestMarket } from "../process/market.ts";
+import { push, startRegistry, type TestRegistry } from "./registry.ts";
+import { busyboxLayout, cliHome, machines, run, vmMarket } from "./support.ts";
+
+machines("OCI images", () => {
+  let market: TestMarket;
+  let cli: Awaited<ReturnType<typeof cliHome>>;
+  let folder: string;
+  let layout: string;
+  let registry: TestRegistry;
+  let locked: TestRegistry;
+  let digest: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), "xeno-oci-test-"));
+    layout = await busyboxLayout(folder);
+    registry = await startRegistry(path.join(folder, "registry"));
+    locked = await startRegistry(path.join(folder, "locked"), "secret-password");
+    digest = await push(registry, layout, "box", "box");
+    await push(locked, layout, "box", "private/box");
+    market = await vmMarket();
+    cli = await cliHome(market);
+  });
+  afterAll(async () => {
+    registry.child.kill();
+    locked.child.kill();
+    await market.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const xeno = (...args: string[]) => cli.xeno("run", "--accel", "any", "--mem", "192M", "--disk", "256M", ...args);
+
+  it("runs an image by its tag like a container: digest printed, environment, user, folder, layers, both streams, exit code, files back", async () => {
+    const out = path.join(folder, "out");
+    const script = "echo to stdout; echo to stderr >&2; id -u; pwd; env | grep FROM; ls /data; cat /proc/1/comm; exit 9";
+    const ran = await xeno("--out", out, "--env", "FROM_ORDER=too", `${registry.host}/box`, "--", "sh", "-c", script);
+    expect(ran.stderr).toContain(digest);
+    expect(ran.stdout.split("\n")).toEqual(expect.arrayContaining(["to stdout", "33", "/srv", "FROM_IMAGE=yes", "FROM_ORDER=too", "kept", "new"]));
+    expect(ran.stdout).not.toContain("gone");
+    expect(ran.stderr).toContain("to stderr");
+    expect(ran.code).toBe(9);
+  });
+
+  it("brings a script and inputs in, and what it leaves in /out back", async () => {
+    const script = path.join(folder, "job.sh");
+    await writeFile(script, "echo argument $1; cat /in/a; wc -c < /in/big; mkdir -p /out/deep; echo result > /out/deep/r; exit 0");
+    const input = path.join(folder, "input");
+    await run("mkdir", ["-p", input]);
+    await writeFile(path.join(input, "a"), "from the input\n");
+    await writeFile(path.join(input, "big"), Buffer.alloc(3_000_000, 7));
+    const out = path.join(folder, "out2");
+    const ran = await xeno("--user", "root", "--in", input, "--out", out, `oci:${layout}:box`, script, "one");
+    expect(ran).toMatchObject({ code: 0, stdout: "argument one\nfrom the input\n3000000\n" });
+    expect(await readFile(path.join(out, "deep/r"), "utf8")).toBe("result\n");
+  });
+
+  it("starts from a snapshot the next time, with random numbers, clock and machine id of its own", async () => {
+    const ask = "cat /etc/machine-id; head -c 16 /dev/urandom | xxd -p; date +%s; cat /proc/uptime";
+    const quick = async () => {
+      const ran = await xeno("--user", "root", `oci:${layout}:box`, "--", "sh", "-c", ask);
+      const [id, random, time] = ran.stdout.split("\n");
+      const used = /for ([\d.]+) s,/.exec(ran.stderr)?.[1];
+      return { id, random, offBy: Math.abs(Date.now() / 1_000 - Number(time)), used: Number(used) };
+    };
+    const runs = [await quick(), await quick(), await quick()];
+    expect(new Set(runs.map(({ id }) => id)).size).toBe(3);
+    expect(new Set(runs.map(({ random }) => random)).size).toBe(3);
+    for (const { offBy } of runs) expect(offBy).toBeLessThan(5);
+    const { readdir } = await import("node:fs/promises");
+    expect((await readdir(path.join(market.folder, "server/vm/snapshots"))).length).toBeGreaterThan(0);
+  });
+
+  it("takes a private image with the password of its registry, an archive, and an entrypoint", async () => {
+    process.env["XENO_REGISTRY_USER"] = "carl";
+    process.env["XENO_REGISTRY_PASSWORD"] = "secret-password";
+    const ran = await xeno(`${locked.host}/private/box`, "--", "echo", "let in");
+    delete process.env["XENO_REGISTRY_USER"];
+    delete process.env["XENO_REGISTRY_PASSWORD"];
+    expect(ran, ran.stderr).toMatchObject({ code: 0, stdout: "let in\n" });
+    expect(ran.stderr).not.toContain("secret-password");
+    const archive = path.join(folder, "box.tar");
+    await run("tar", ["-C", layout, "-cf", archive, "."]);
+    const entered = await xeno("--entrypoint", "echo", "--image", `archive:${archive}`, "--", "by entrypoint");
+    expect(entered).toMatchObject({ code: 0, stdout: "by entrypoint\n" });
+  });
+
+  it("says what is wrong with an image before any money is held", async () => {
+    const says = async (...words: string[]) => {
+      const ran = await xeno(...words);
+      expect(ran.code).toBe(125);
+      return ran.stderr;
+    };
+    expect(await says(`${registry.host}/box:nowhere`)).toContain("has no nowhere");
+    expect(await says(`${registry.host}/nothing`)).toContain("has no latest");
+    expect(await says(`${locked.host}/private/box`)).toMatch(/not there, or not for you: log in/);
+    expect(await says("127.0.0.1:1/box")).toContain("cannot be reached");
+    expect(await says(`oci:${folder}/nothing`)).toContain("no OCI image layout");
+    expect(await says(`archive:${layout}/index.json`)).toMatch(/no archive of an OCI image|no OCI image layout/);
+    expect(await says("Not An Image")).toContain("neither a .wasm module");
+    const { balances } = await cli.client.read("accounts");
+    expect(balances.held).toBe("0");
+  });
+
+  it("refuses an image for another architecture, and bytes that were changed on the way", async () => {
+    const arm = path.join(folder, "arm");
+    await run("cp", ["-r", layout, arm]);
+    await run("umoci", ["config", "--image", `${arm}:box`, "--architecture", "arm64"]);
+    const wrong = await xeno(`oci:${arm}:box`, "--", "true");
+    expect(wrong.stderr).toContain("linux/arm64; servers run linux/amd64");
+    const bad = path.join(folder, "bad");
+    await run("cp", ["-r", layout, bad]);
+    const index = JSON.parse(await readFile(path.join(bad, "index.json"), "utf8")) as { manifests: { digest: string }[] };
+    const manifest = JSON.parse(await readFile(path.join(bad, "blobs/sha256", index.manifests[0]!.digest.slice(7)), "utf8")) as {
+      layers: { digest: string }[];
+    };
+    const layer = path.join(bad, "blobs/sha256", manifest.layers[0]!.digest.slice(7));
+    const bytes = await readFile(layer);
+    bytes[100]! ^= 1;
+    await writeFile(layer, bytes);
+    await rm(path.join(cli.home, "data/oci"), { recursive: true, force: true });
+    const fresh = await cliHome(market);
+    const changed = await fresh.xeno("run", "--accel", "any", "--max-time", "30s", `oci:${bad}:box`, "--", "true");
+    expect(changed.code).toBe(125);
+    expect(changed.stderr).toContain("does not have the digest that its manifest states");
+  });
+});

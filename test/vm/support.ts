@@ -1,0 +1,228 @@
+/** Guests for the suites in this folder, made of Debian's packages, and a market whose server runs machines. They run with XENO_VM=1 (as .ci/run does). */
+import { execFile } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { access, cp, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+import { describe } from "vitest";
+import { findKernel } from "@xenoservers/guests";
+import type { MarketClient } from "@xenoservers/sdk";
+import { MarketClient as Client, VM_OVERHEAD_MIB, buildVm, fileBlob, identityOf, type BuiltVm, type VmInput, type Wanted } from "@xenoservers/sdk";
+import { cpio, MODE } from "../../packages/guests/src/qemu/cpio.ts";
+import { startMarket, until, type TestMarket } from "../process/market.ts";
+
+export const run = promisify(execFile);
+
+const wantedHere = process.env["XENO_VM"] === "1";
+if (!wantedHere) console.warn("SKIPPED: suites with virtual machines need Debian's packages; .ci/run installs them and sets XENO_VM=1");
+
+/** A suite that is skipped, loudly and counted, unless machines are wanted; with XENO_VM=1 what is missing is a failure. */
+export const machines = (name: string, suite: () => void): void => void describe.skipIf(!wantedHere)(name, suite);
+
+const cache = path.join(tmpdir(), "xeno-vm-test-cache");
+
+async function once(name: string, make: (part: string) => Promise<void>): Promise<string> {
+  const file = path.join(cache, name);
+  const there = await access(file).then(
+    () => true,
+    () => false,
+  );
+  if (there) return file;
+  await mkdir(cache, { recursive: true });
+  const part = `${file}.${process.pid}`;
+  await make(part);
+  await rename(part, file);
+  return file;
+}
+
+export async function kernel(): Promise<string> {
+  const found = await findKernel();
+  if (!found) throw new Error("no kernel: apt install linux-image-cloud-amd64");
+  return found.kernel;
+}
+
+/** A RAM disk whose init runs a BusyBox script, with the kernel modules that are named. */
+export async function initrd(script: string, modules: readonly string[] = []): Promise<Buffer> {
+  const head =
+    "#!/bin/busybox sh\n/bin/busybox --install -s /bin\nmkdir -p /proc /sys /dev\nmount -t proc proc /proc\nmount -t sysfs sys /sys\nmount -t devtmpfs dev /dev\nfor m in $(cat /order 2>/dev/null); do insmod /$m; done\n";
+  const { version } = (await findKernel())!;
+  const base = `/lib/modules/${version}`;
+  const deps = new Map(
+    (await readFile(`${base}/modules.dep`, "utf8"))
+      .trim()
+      .split("\n")
+      .map((line) => [line.split(":")[0]!, line.split(":")[1]!.trim().split(" ").filter(Boolean)] as const),
+  );
+  const order: string[] = [];
+  for (const name of modules) {
+    const file = [...deps.keys()].find((each) => path.basename(each) === `${name}.ko`);
+    if (file) for (const each of [...deps.get(file)!].reverse().concat(file)) if (!order.includes(each)) order.push(each);
+  }
+  return cpio([
+    { path: "init", mode: MODE.program, data: Buffer.from(`${head}${script}\n`) },
+    { path: "bin/busybox", mode: MODE.program, data: await readFile("/bin/busybox") },
+    ...(await Promise.all(order.map(async (file) => ({ path: path.basename(file), mode: MODE.file, data: await readFile(path.join(base, file)) })))),
+    { path: "order", mode: MODE.file, data: Buffer.from(order.map((file) => path.basename(file)).join("\n")) },
+  ]);
+}
+
+export const NETWORK_MODULES = ["virtio_pci", "virtio_net"] as const;
+export const QUIET = "console=ttyS0 quiet panic=-1";
+
+/** A Debian with systemd, cloud-init, an SSH server and the guest agent, as distributions publish it: one disk, GRUB, no seed. */
+export function debianDisk(): Promise<string> {
+  return once("debian.qcow2", async (part) => {
+    const work = await mkdtemp(path.join(tmpdir(), "xeno-debian-"));
+    try {
+      await run("bash", [path.join(import.meta.dirname, "debian-disk.sh"), work, part], { timeout: 900_000, maxBuffer: 64 * 1024 * 1024 });
+    } finally {
+      await rm(work, { recursive: true, force: true });
+    }
+  });
+}
+
+/** An OCI image layout by umoci: BusyBox, a user `web`, and a second layer that removes a file of the first. */
+export async function busyboxLayout(folder: string): Promise<string> {
+  const layout = path.join(folder, "layout");
+  const bundle = path.join(folder, "bundle");
+  const umoci = (...args: string[]) => run("umoci", args);
+  await umoci("init", "--layout", layout);
+  await umoci("new", "--image", `${layout}:box`);
+  await umoci("unpack", "--rootless", "--image", `${layout}:box`, bundle);
+  const root = path.join(bundle, "rootfs");
+  for (const name of ["bin", "etc", "srv", "data"]) await mkdir(path.join(root, name), { recursive: true });
+  await cp("/bin/busybox", path.join(root, "bin/busybox"));
+  for (const name of [
+    "sh",
+    "ls",
+    "cat",
+    "echo",
+    "id",
+    "env",
+    "sleep",
+    "date",
+    "head",
+    "dd",
+    "wc",
+    "true",
+    "kill",
+    "pwd",
+    "xxd",
+    "sha256sum",
+    "test",
+    "rm",
+    "mkdir",
+    "yes",
+    "nc",
+    "wget",
+    "grep",
+    "awk",
+    "seq",
+    "ping",
+    "timeout",
+    "touch",
+    "nslookup",
+  ])
+    await run("ln", ["-s", "busybox", path.join(root, "bin", name)]);
+  await writeFile(path.join(root, "etc/passwd"), "root:x:0:0::/root:/bin/sh\nweb:x:33:44::/srv:/bin/sh\n");
+  await writeFile(path.join(root, "data/gone"), "in the first layer");
+  await writeFile(path.join(root, "data/kept"), "in both");
+  await umoci("repack", "--refresh-bundle", "--image", `${layout}:box`, bundle);
+  await rm(path.join(root, "data/gone"));
+  await writeFile(path.join(root, "data/new"), "in the second layer");
+  await umoci("repack", "--image", `${layout}:box`, bundle);
+  await umoci(
+    "config",
+    "--image",
+    `${layout}:box`,
+    "--config.env",
+    "FROM_IMAGE=yes",
+    "--config.workingdir",
+    "/srv",
+    "--config.user",
+    "web",
+    "--config.cmd",
+    "sh",
+  );
+  return layout;
+}
+
+const NO_BLOB = "0".repeat(64);
+
+/** A machine; what is not said is a small one without disk or network. */
+export async function machine(over: Partial<VmInput> & Pick<VmInput, "vm">): Promise<BuiltVm> {
+  return buildVm({
+    ...{ machine: "pc", firmware: "bios", devices: "virtio", tpm: false, vcpu: 1, memoryMib: 192, diskMib: 0, outputMibMax: 4, network: false, egress: "none" },
+    ...{ engine: null, fuelMax: 10n ** 15n, mounts: [], blobs: [] },
+    ...over,
+  });
+}
+
+export async function kernelMachine(ramdisk: Buffer, over: Partial<VmInput> & { append?: string } = {}): Promise<BuiltVm> {
+  const folder = await mkdtemp(path.join(tmpdir(), "xeno-initrd-"));
+  const file = path.join(folder, "initrd");
+  await writeFile(file, ramdisk);
+  const blobs = [await fileBlob(await kernel()), await fileBlob(file)];
+  const { append = QUIET, ...rest } = over;
+  return machine({ vm: { kind: "kernel", kernel: blobs[0]!.digest, initrd: blobs[1]!.digest, append }, blobs, ...rest });
+}
+
+/** What a lease of that machine orders. */
+export const wantedFor = ({ spec }: BuiltVm, over: Partial<Wanted> = {}): Partial<Wanted> => ({
+  resources: { vcpu: spec.vcpu, memoryMib: spec.memoryMib + VM_OVERHEAD_MIB.any, diskMib: spec.diskMib },
+  terms: "by-interval",
+  vm: { accel: "any", egress: spec.egress, egressMibMax: spec.egress === "none" ? 0 : 64 },
+  fuelMax: BigInt(spec.fuelMax),
+  durationMsMax: 600_000,
+  ...over,
+});
+
+export const VM_TOML = "[policy]\nmax_lease_hours = 1\n[capacity]\nvcpu = 2\n";
+
+export const vmMarket = (toml = VM_TOML): Promise<TestMarket> => startMarket({}, toml);
+
+/** A customer as the command line knows one: a folder for XENO_HOME. */
+export async function cliHome(
+  market: TestMarket,
+  credit = "10000000000",
+): Promise<{ home: string; client: MarketClient; xeno: (...args: string[]) => Promise<{ code: number; stdout: string; stderr: string }> }> {
+  const seed = randomBytes(32);
+  const { pins, url } = market.customer;
+  const client = new Client(url, pins, identityOf(seed));
+  const { party, account, signer } = client.identity;
+  await client.act("party", { party, name: "cli", rootKey: signer.publicKey, recoveryKey: null });
+  await market.operator("credit", { party, amountNanos: credit, source: "operator", reference: "test", clientId: client.newId() });
+  const home = path.join(market.folder, `home-${createHash("sha256").update(seed).digest("hex").slice(0, 8)}`);
+  await mkdir(path.join(home, "config"), { recursive: true });
+  const context = { url, pins, currency: "credits", party, account, role: "root", seed: seed.toString("hex") };
+  await writeFile(path.join(home, "config/contexts.json"), JSON.stringify({ current: "test", contexts: { test: context } }), { mode: 0o600 });
+  const program = path.resolve(import.meta.dirname, "../../packages/cli/bin/xeno.js");
+  const xeno = (...args: string[]) =>
+    run(process.execPath, [program, ...args], { env: { ...process.env, XENO_HOME: home, NO_COLOR: "1" }, timeout: 300_000, maxBuffer: 64 * 1024 * 1024 }).then(
+      ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+      (error: { code: number; stdout: string; stderr: string }) => ({ code: error.code, stdout: error.stdout, stderr: error.stderr }),
+    );
+  return { home, client, xeno };
+}
+
+/** QEMU processes of a market's server. */
+export async function qemus(folder: string): Promise<number[]> {
+  const found: number[] = [];
+  for (const pid of await readdir("/proc")) {
+    if (!/^\d+$/.test(pid)) continue;
+    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    if (command.startsWith("unshare") && command.includes(`${folder}/`) && command.includes("/vm/machines/")) found.push(Number(pid));
+  }
+  return found;
+}
+
+export { NO_BLOB };
+
+/** Ends what a test left running, so that the next finds the server free. */
+export async function stopAll({ customer }: TestMarket): Promise<void> {
+  const live = async () =>
+    (await customer.read("leases", { query: { live: "true", limit: 50 } })).leases.filter(({ customer: party }) => party === customer.identity.party);
+  for (const { id } of await live()) await customer.act("stop", { lease: id, party: customer.identity.party, reason: "the test is over" }).catch(() => {});
+  await until(async () => (await live()).length === 0, 60_000);
+}
