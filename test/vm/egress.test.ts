@@ -26,7 +26,7 @@ machines("egress", () => {
     market = await vmMarket(TOML);
     web = createServer((socket) => {
       socket.on("error", () => {});
-      socket.once("data", () => socket.end("HTTP/1.0 200 OK\r\n\r\nfrom outside\n"));
+      socket.once("data", (asked: Buffer) => socket.end(`HTTP/1.0 200 OK\r\n\r\n${asked.includes("/big") ? "x".repeat(3_000_000) : "from outside\n"}`));
     });
     await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
     // beyond the gate stands the test's own Internet, on loopback
@@ -89,9 +89,10 @@ machines("egress", () => {
   });
 
   it("no further than the order's limit", async () => {
-    const upload = "dd if=/dev/zero bs=1M count=3 2>/dev/null | timeout 20 nc -w 10 93.184.216.34 80 | head -c 10; echo; " + fetchOf("93.184.216.34");
-    const end = await (await guest(upload, "public", 1)).end();
+    const end = await (await guest("timeout 30 wget -q -O - http://93.184.216.34/big | wc -c", "public", 1)).end();
+    expect(Number(end.stdout)).toBeLessThan(1024 * 1024);
     expect(end.lease.end!.billableEgressBytes).toBeLessThanOrEqual(1024 * 1024);
+    expect(end.lease.end!.billableEgressBytes).toBeGreaterThan(512 * 1024);
   });
 
   it("not at all unless the owner offers it", async () => {
@@ -104,7 +105,8 @@ machines("egress", () => {
   it("leaves a trace for its owner, from address and time to lease", async () => {
     const cli = await cliHome(market);
     const going = await guest(fetchOf("allowed.example"), ["allowed.example"]);
-    const { lease } = await going.end();
+    const { lease, stdout } = await going.end();
+    expect(stdout).toContain("from outside");
     await until(async () =>
       (await cli.xeno("abuse", "trace", "93.184.216.34:80", "--data", path.join(market.folder, "server"))).stdout.includes(lease.id.slice(0, 12)),
     );

@@ -180,7 +180,20 @@ export const wantedFor = ({ spec }: BuiltVm, over: Partial<Wanted> = {}): Partia
 
 export const VM_TOML = "[policy]\nmax_lease_hours = 1\n[capacity]\nvcpu = 2\n";
 
-export const vmMarket = (toml = VM_TOML): Promise<TestMarket> => startMarket({}, toml);
+/** Machines outlive their daemon: what is left of them ends with the market. */
+export async function vmMarket(toml = VM_TOML): Promise<TestMarket> {
+  const market = await startMarket({}, toml);
+  const close = market.close.bind(market);
+  market.close = async () => {
+    for (const pid of await qemus(market.folder)) process.kill(-pid, "SIGKILL");
+    await run("sh", [
+      "-c",
+      `for p in $(pgrep -f 'sleep infinity'); do case $(readlink /proc/$p/fd/* 2>/dev/null) in *xeno-snapshot*) kill $p;; esac; done`,
+    ]).catch(() => {});
+    await close();
+  };
+  return market;
+}
 
 /** A customer as the command line knows one: a folder for XENO_HOME. */
 export async function cliHome(

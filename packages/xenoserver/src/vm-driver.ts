@@ -276,7 +276,11 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
         throw error instanceof ImageError ? new RefusedImage(error.message) : error;
       }
     },
-    adopt: async (token, job) => running(await machines.adopt(token as MachineToken), job, gateFor(job)),
+    async adopt(token, job) {
+      const { lease, customer, spec, inputs, memoryMib, deterministic, blobFile } = job;
+      const machine = await machines.adopt(token as MachineToken, { name: lease, customer, spec, inputs, memoryMib, deterministic, blobFile, from: null });
+      return running(machine, job, gateFor(job));
+    },
     async close() {},
   };
 }

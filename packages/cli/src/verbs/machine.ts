@@ -303,7 +303,18 @@ export async function ssh(id: string, args: string[], { user, identity }: { user
   const words = [process.execPath, path.resolve(import.meta.dirname, "../../bin/xeno.js"), "forward", lease.id, "stdio:22"];
   await writeFile(script, `#!/bin/sh\nexec ${words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ")}\n`, { mode: 0o700 });
   try {
-    const options = ["-o", `ProxyCommand=${script}`, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"];
+    const options = [
+      "-o",
+      `ProxyCommand=${script}`,
+      "-o",
+      "StrictHostKeyChecking=no",
+      "-o",
+      "UserKnownHostsFile=/dev/null",
+      "-o",
+      "LogLevel=ERROR",
+      "-o",
+      "ConnectTimeout=15",
+    ];
     const more = [...(user === undefined ? [] : ["-l", user]), ...(identity === undefined ? [] : ["-i", identity])];
     const child = spawn("ssh", [...options, ...more, `xeno-${shortId(lease.id)}`, ...args], { stdio: "inherit" });
     process.exitCode = await new Promise<number>((resolve, reject) => {

@@ -124,15 +124,7 @@ export class Machines {
         cgroupKind: cgroup?.kind ?? "",
         ociToken: newToken(),
       };
-      return new Machine(vm, token, {
-        job,
-        fresh: true,
-        template,
-        templates: laid.oci ? this.options.templates : null,
-        templateKey: laid.templateKey,
-        laid,
-        cache: this.options.cache,
-      });
+      return new Machine(vm, token, { job, begunAs: { template, templates: laid.oci ? this.options.templates : null, laid } });
     } catch (error) {
       await rm(folder, { recursive: true, force: true });
       throw error;
@@ -264,13 +256,15 @@ export class Machines {
   }
 
   /** A machine of an earlier daemon; one that is gone ends as crashed. */
-  async adopt(token: MachineToken): Promise<Machine> {
+  async adopt(token: MachineToken, job: MachineJob): Promise<Machine> {
     const handle: VmHandle = {
       ...{ folder: token.folder, id: { pid: token.pid, startTicks: token.startTicks }, uid: token.uid, outputMibMax: token.outputMibMax },
       cgroup: token.cgroup === "" ? null : { kind: token.cgroupKind as "cgroup1", folders: token.cgroup.split(" ") },
     };
     const vm = await followVm(handle).catch(() => null);
-    return new Machine(vm, token, null);
+    const machine = new Machine(vm, token, { job, begunAs: null });
+    await machine.goOn();
+    return machine;
   }
 }
 
@@ -333,36 +327,44 @@ function tarOf({ entries, mounts }: InputTree, blobFile: (digest: string) => str
   return out;
 }
 
-interface Fresh {
+interface Given {
   job: MachineJob;
-  fresh: true;
-  template: Template | null;
-  templates: Templates | null;
-  templateKey: string;
-  laid: Laid;
-  cache: string;
+  /** Null where an earlier daemon began it. */
+  begunAs: { template: Template | null; templates: Templates | null; laid: Laid } | null;
 }
+
+/** How far a machine has come, for a daemon that finds it: begun, its init ready, its job given. */
+const PROGRESS = ["prepared", "begun", "ready", "given"] as const;
+type Progress = (typeof PROGRESS)[number];
 
 export class Machine {
   readonly token: MachineToken;
   readonly ended: Promise<MachineEnd>;
   readonly vm: Vm | null;
-  readonly #fresh: Fresh | null;
+  readonly #given: Given;
   #finish!: (end: MachineEnd) => void;
   #port: JobPort | null = null;
   #released = false;
 
-  constructor(vm: Vm | null, token: MachineToken, fresh: Fresh | null) {
+  constructor(vm: Vm | null, token: MachineToken, given: Given) {
     this.vm = vm;
     this.token = token;
-    this.#fresh = fresh;
+    this.#given = given;
     this.ended = new Promise((resolve) => (this.#finish = resolve));
     if (!vm) {
       void this.#earlierEnd().then((end) => this.#finish(end));
       return;
     }
     void vm.ended.then((end) => this.#vmEnded(end)).catch((error: Error) => this.#finish({ kind: "crashed", detail: error.message }));
-    if (!fresh && token.kind === "oci") void this.#resumeJob();
+  }
+
+  async #progress(): Promise<Progress> {
+    const text = await readFile(path.join(this.token.folder, "progress"), "utf8").catch(() => "prepared");
+    return PROGRESS.find((each) => each === text) ?? "prepared";
+  }
+
+  #came(to: Progress): Promise<void> {
+    return writeFile(path.join(this.token.folder, "progress"), to, { mode: 0o600 });
   }
 
   get #out(): string {
@@ -383,14 +385,27 @@ export class Machine {
   }
 
   async begin(): Promise<void> {
-    const vm = this.vm!;
-    await vm.begin();
+    await this.#came(this.#given.begunAs?.template ? "ready" : "begun");
+    await this.vm!.begin();
+    this.#startJob();
+  }
+
+  /** Takes it up where an earlier daemon left it. */
+  async goOn(): Promise<void> {
+    if (!this.vm) return;
+    if ((await this.#progress()) === "prepared") return this.begin();
+    this.#startJob();
+  }
+
+  #startJob(): void {
     if (this.token.kind === "oci") void this.#runJob().catch((error: Error) => this.#finish({ kind: "crashed", detail: error.message }));
   }
 
   async #openPort(): Promise<JobPort> {
     for (const deadline = Date.now() + JOB_PORT_MS; ;) {
-      const port = await JobPort.open(boxPath(this.token.folder, VM_FILES.job)).catch(() => null);
+      const port = this.#released ? null : await JobPort.open(boxPath(this.token.folder, VM_FILES.job)).catch(() => null);
+      if (port && this.#released) port.close(); // another has it now
+      if (this.#released) return new Promise<never>(() => {});
       if (port) return port;
       if (Date.now() > deadline) throw new Error("the guest's job port does not open");
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -398,29 +413,24 @@ export class Machine {
   }
 
   async #runJob(): Promise<void> {
-    const { job, template } = this.#fresh!;
+    const { job } = this.#given;
     const { vm } = job.spec;
     if (vm.kind !== "oci") return;
     const port = await this.#openPort();
     this.#port = port;
-    if (!template && !(await port.ready())) return; // the machine's own end says why
-    const keep = job.inputs.mounts.filter((mount) => mount.keep).map((mount) => mount.path);
-    const tar = (): PassThrough => tarOf(job.inputs, job.blobFile);
-    let bytes = 0;
-    for await (const part of tar()) bytes += (part as Buffer).length;
-    await port.give({ ...vm, hostname: vm.hostname === "" ? "xeno" : vm.hostname, keep }, this.token.ociToken, tar(), bytes);
-    await this.#takeEnd(port);
-  }
-
-  async #resumeJob(): Promise<void> {
-    try {
-      const port = await this.#openPort();
-      this.#port = port;
-      port.ask();
-      await this.#takeEnd(port);
-    } catch (error) {
-      this.#finish({ kind: "crashed", detail: (error as Error).message });
+    const progress = await this.#progress();
+    if (progress === "given") port.ask();
+    else {
+      if (progress !== "ready" && !(await port.ready())) return; // the machine's own end says why
+      await this.#came("ready");
+      const keep = job.inputs.mounts.filter((mount) => mount.keep).map((mount) => mount.path);
+      const tar = (): PassThrough => tarOf(job.inputs, job.blobFile);
+      let bytes = 0;
+      for await (const part of tar()) bytes += (part as Buffer).length;
+      await this.#came("given");
+      await port.give({ ...vm, hostname: vm.hostname === "" ? "xeno" : vm.hostname, keep }, this.token.ociToken, tar(), bytes);
     }
+    await this.#takeEnd(port);
   }
 
   async #takeEnd(port: JobPort): Promise<void> {
@@ -430,8 +440,9 @@ export class Machine {
     port.thank();
     this.#finish({ kind: "job", ...end });
     await this.vm!.quit();
-    const fresh = this.#fresh;
-    if (fresh?.templates && !fresh.template) await fresh.templates.build(fresh.templateKey, { ...fresh.laid, kvm: fresh.laid.plan.accel === "kvm" });
+    const { begunAs } = this.#given;
+    if (!begunAs?.templates || begunAs.template) return;
+    await begunAs.templates.build(begunAs.laid.templateKey, { ...begunAs.laid, kvm: begunAs.laid.plan.accel === "kvm" });
   }
 
   async #vmEnded(end: VmEnd): Promise<void> {

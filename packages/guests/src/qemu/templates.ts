@@ -18,6 +18,8 @@ import { boxPath, giveToBox, launchVm, makeVmFolder, type Vm } from "./vm.ts";
 
 const run = promisify(execFile);
 const READY_MS = 60_000;
+/** What the guest still does by itself once it is ready, its agent's start above all, every guest from the snapshot is spared. */
+const SETTLE_MS = 1_500;
 
 export interface Template {
   /** Opened by whoever starts a guest from it. */
@@ -125,6 +127,7 @@ export class Templates {
       const port = await JobPort.open(boxPath(folder, VM_FILES.job));
       const ready = await Promise.race([port.ready(), new Promise<false>((resolve) => setTimeout(() => resolve(false), READY_MS))]);
       if (!ready) throw new Error("the guest did not get ready");
+      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
       await vm.pause();
       port.close();
       const state = await saveState(vm);

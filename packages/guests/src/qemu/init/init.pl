@@ -79,6 +79,23 @@ sh('ip', 'link', 'set', 'lo', 'up');
 sub get { my ($want) = @_; my $got = ''; while (length $got < $want) { my $n = sysread($job, $got, $want - length $got, length $got); fail('the job port closed') unless $n } return $got }
 sub put { my ($bytes) = @_; my $at = 0; while ($at < length $bytes) { my $n = syswrite($job, $bytes, length($bytes) - $at, $at); fail('the job port closed') unless $n; $at += $n } }
 
+spew('/r/etc/hosts', "127.0.0.1 localhost\n::1 localhost\n");
+if (-e '/sys/class/net/eth0') {
+  sh('ip', 'link', 'set', 'eth0', 'up');
+  sh('ip', 'addr', 'add', '10.0.2.15/24', 'dev', 'eth0');
+  sh('ip', 'route', 'add', 'default', 'via', '10.0.2.2');
+  unlink '/r/etc/resolv.conf';
+  spew('/r/etc/resolv.conf', "nameserver 10.0.2.3\n");
+}
+# the agent waits for its host's questions, which come only to leases
+my $agent = port('org.qemu.guest_agent.0');
+if ($agent && fork() == 0) {
+  chroot '/r'; chdir '/';
+  open(STDOUT, '>', '/dev/null'); open(STDERR, '>', '/dev/null');
+  exec '/.xeno/ld.so', '--library-path', '/.xeno/lib', '/.xeno/qemu-ga', '-m', 'virtio-serial', '-p', $agent, '-t', '/tmp', '-f', '/dev/null';
+  exit 1;
+}
+
 put("ready\n");
 my %job;
 my @args; my @env;
@@ -93,20 +110,13 @@ if (open(my $random, '+<', '/dev/urandom')) {
   ioctl($random, 0x5207, 0);                                                                  # RNDRESEEDCRNG
   close $random;
 }
-sh('date', '-s', '@' . $job{time});
+syscall(164, pack('qq', $job{time}, 0), 0);    # settimeofday
 my $id = $job{machine};
 spew('/r/etc/machine-id', "$id\n");
 spew('/proc/sys/kernel/hostname', $job{hostname});
 spew('/r/etc/hostname', "$job{hostname}\n");
 spew('/r/etc/hosts', "127.0.0.1 localhost $job{hostname}\n::1 localhost\n");
 unlink map { "/r/etc/ssh/$_" } grep { /^ssh_host_/ } names('/r/etc/ssh');
-if (-e '/sys/class/net/eth0') {
-  sh('ip', 'link', 'set', 'eth0', 'up');
-  sh('ip', 'addr', 'add', '10.0.2.15/24', 'dev', 'eth0');
-  sh('ip', 'route', 'add', 'default', 'via', '10.0.2.2');
-  unlink '/r/etc/resolv.conf';
-  spew('/r/etc/resolv.conf', "nameserver 10.0.2.3\n");
-}
 my ($high, $left) = unpack('NN', get(8));
 $left += $high << 32;
 if ($left > 0) {
@@ -125,14 +135,6 @@ if (defined $group && $group ne '') { $gid = $group; for (rows('group')) { $gid 
 my %env = map { split /=/, $_, 2 } @env;
 $env{PATH} = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' unless exists $env{PATH};
 $env{HOME} = $home unless exists $env{HOME};
-
-my $agent = port('org.qemu.guest_agent.0');
-if ($agent && fork() == 0) {
-  chroot '/r'; chdir '/';
-  open(STDOUT, '>', '/dev/null'); open(STDERR, '>', '/dev/null');
-  exec '/.xeno/ld.so', '--library-path', '/.xeno/lib', '/.xeno/qemu-ga', '-m', 'virtio-serial', '-p', $agent, '-t', '/tmp', '-f', '/dev/null';
-  exit 1;
-}
 
 pipe(my $out_r, my $out_w); pipe(my $err_r, my $err_w);
 put("started\n");
@@ -160,16 +162,20 @@ my %to;
 for ([$out_r, 'xeno.stdout'], [$err_r, 'xeno.stderr']) { open(my $h, '>', port($_->[1])) or fail("no port $_->[1]"); $to{fileno $_->[0]} = [$_->[0], $h] }
 # output ends when every program that holds it has: one that went to the background must not keep the job alive
 my $status; my $grace = 0;
+# a guest that waits sleeps: it is woken by output, or by the end of a child
+pipe(my $woken, my $wake);
+$SIG{CHLD} = sub { syswrite($wake, '.') };
 while (%to) {
-  my $bits = ''; vec($bits, $_, 1) = 1 for keys %to;
-  my $n = select(my $ready = $bits, undef, undef, 0.05);
+  while ((my $gone = waitpid(-1, 1)) > 0) { $status = $? if $gone == $pid }
+  my $bits = ''; vec($bits, $_, 1) = 1 for keys %to, fileno $woken;
+  my $n = select(my $ready = $bits, undef, undef, defined $status ? 0.05 : undef);
+  if ($n > 0 && vec($ready, fileno $woken, 1)) { sysread($woken, my $dots, $page); $n-- }
   for my $fd (keys %to) {
     next unless $n > 0 && vec($ready, $fd, 1);
     my $read = sysread($to{$fd}[0], my $bytes, $page);
     if (!$read) { delete $to{$fd}; next }
     for (my $at = 0; $at < $read;) { my $w = syswrite($to{$fd}[1], $bytes, $read - $at, $at); last unless $w; $at += $w }
   }
-  while ((my $gone = waitpid(-1, 1)) > 0) { $status = $? if $gone == $pid }
   if (defined $status && $n <= 0 && ++$grace > 1) { last }
 }
 until (defined $status) { my $gone = waitpid(-1, 0); $status = $? if $gone == $pid; last if $gone < 0 }

@@ -137,6 +137,7 @@ export class Gate {
     if (!allowed || this.#bytes >= bytesMax || this.#open.size >= CONNECTIONS_MAX) return void inside.resetAndDestroy();
     const at = Date.now();
     const before = this.#bytes;
+    let from = 0;
     const outside = (this.#options.dial ?? ((host, to) => connect({ host, port: to, timeout: CONNECT_MS })))(address, port);
     this.#open.add(inside).add(outside);
     const end = (): void => {
@@ -149,6 +150,7 @@ export class Gate {
     try {
       await new Promise<void>((resolve, reject) => outside.once("connect", resolve).once("close", () => reject(new Error("not connected"))));
       outside.setTimeout(0);
+      from = outside.localPort ?? 0;
       inside.resume();
       await Promise.allSettled([pipeline(inside, this.#counted(), outside), pipeline(outside, this.#counted(), inside)]);
     } catch {
@@ -157,7 +159,7 @@ export class Gate {
       end();
       this.#open.delete(inside);
       this.#open.delete(outside);
-      record({ at, lease, address, port, name, from: outside.localPort ?? 0, bytes: this.#bytes - before, endedAt: Date.now() });
+      record({ at, lease, address, port, name, from, bytes: this.#bytes - before, endedAt: Date.now() });
     }
   }
 
