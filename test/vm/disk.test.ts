@@ -85,14 +85,19 @@ machines("a Debian from its disk image", () => {
     expect(stopped.stdout).toContain("customer-stop");
   });
 
-  it("lives on when its daemon is killed, and is found again", async () => {
+  it("lives on when its daemon goes, and is found again", async () => {
     const [before] = await qemus(market.folder);
-    await market.daemon.close(); // as kill -9 leaves it: guests run on (test/process/kill.test.ts kills for real)
+    await market.daemon.close(); // guests run on, as after kill -9
     expect(await qemus(market.folder)).toEqual([before]);
     market.daemon = await market.startServer();
     expect((await ssh("cat /tmp/mark")).stdout).toBe("before\n");
-    const stopped = await cli.xeno("lease", "stop", lease);
-    expect(stopped.stdout).toContain("customer-stop");
-    expect(await qemus(market.folder)).toEqual([]);
+  });
+
+  it("is the owner's failure, and unpaid, when it is gone after the host was down", async () => {
+    await market.daemon.close();
+    for (const pid of await qemus(market.folder)) process.kill(-pid, "SIGKILL");
+    market.daemon = await market.startServer();
+    await until(async () => (await cli.client.read("lease", { params: { id: lease } })).end !== null, 60_000);
+    expect((await cli.client.read("lease", { params: { id: lease } })).end).toMatchObject({ reason: "server-failed", blame: "owner", dueNanos: "0" });
   });
 });

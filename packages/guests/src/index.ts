@@ -5,7 +5,9 @@ export { Guest, adopt, followTaken, readGuestFile, type GuestEnd } from "./guest
 export { preparedRuntime, pythonRuntime, type Runtime } from "./runtimes.ts";
 export { WORKER_FILES, type SegmentJob, type TraceJob, type TreeManifestEntry, type WorkerJob, type WorkerMount, type WorkerResult } from "./worker/job.ts";
 export { ENGINE_VERSION } from "@xenoservers/engine";
-export { Machines, type Machine, type MachineEnd, type MachineJob, type MachineToken } from "./qemu/machine.ts";
+export { Machines } from "./qemu/machines.ts";
+export { type Machine, type MachineEnd, type MachineToken } from "./qemu/machine.ts";
+export { type MachineJob } from "./qemu/layout.ts";
 export { Templates } from "./qemu/templates.ts";
 export { type SnapshotSource } from "./qemu/snapshot.ts";
 export { ImageStore } from "./qemu/images.ts";

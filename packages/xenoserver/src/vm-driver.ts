@@ -82,7 +82,7 @@ export interface VmDriverOptions {
 
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
 const ENDED: Record<
-  Exclude<MachineEnd["kind"], "job" | "deterministic">,
+  Exclude<MachineEnd["kind"], "job" | "deterministic" | "gone">,
   { reason: Extract<GuestEnding, { kind: "result" }>["reason"]; exitCode: number | null; detail: string }
 > = {
   shutdown: { reason: "completed", exitCode: 0, detail: "" },
@@ -95,6 +95,7 @@ const ENDED: Record<
 
 function endingOf(end: MachineEnd, fuelMax: bigint): GuestEnding {
   const none = { fuel: 0n, fuelInAll: 0n, memoryHash: null, roots: null, stateRoot: null, endedMonotonicMs: monotonicMs(), tree: [], detail: "" };
+  if (end.kind === "gone") return { kind: "host-failure", detail: end.detail, endedMonotonicMs: monotonicMs() };
   if (end.kind === "job") return { kind: "result", ...none, reason: "completed", exitCode: end.exitCode, tree: end.tree };
   if (end.kind === "deterministic") {
     // the limit bounds the bill alone: two honest servers need not agree on the last instruction (VM_FUEL_SLACK)

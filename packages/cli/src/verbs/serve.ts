@@ -54,6 +54,8 @@ export async function serve(options: ServeOptions): Promise<void> {
     },
   });
   print(options.json ? JSON.stringify({ server: daemon.server.id }) : `${daemon.server.id} serves ${daemon.identity.url}`);
+  const machines = daemon.test.drivers.find(({ name }) => name === "qemu");
+  if (machines) say(`machines: ${machines.present ? "" : "none. "}${machines.reason}`);
   const how = await Promise.race([untilTold(), told]);
   say(how === "SIGTERM" || how === "SIGINT" ? `draining for at most ${daemon.config.drain_seconds} s; guests run on and are found again` : `ending: ${how}`);
   if (how === "SIGTERM" || how === "SIGINT")

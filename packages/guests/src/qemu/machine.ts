@@ -1,50 +1,33 @@
 /**
- * A lease's machine from its specification to its end: looks at the images, lays out the folder, starts QEMU stopped, and says how it ended. Who
- * controls the inputs: the customer (specification, images), the guest (everything afterwards).
+ * A lease's machine from its first instruction to its end: of an OCI guest the job is handed over and taken back, of a deterministic one memory and
+ * instructions are read. Who controls the inputs: the guest, and QEMU, which is taken to be the guest's.
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { chmod, copyFile, link, mkdir, open, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { PassThrough } from "node:stream";
 import type { InputEntry, InputTree } from "@xenoservers/protocol/channel";
-import type { VmSpec } from "@xenoservers/protocol";
 import { pack } from "tar-stream";
 import { readGuestFile } from "../guest.ts";
-import { boxed, uidOf, type BoundFile } from "./box.ts";
-import { OCI_DISK_MIB_MIN, blankFormatted, blankOverlay, checkInside } from "./disks.ts";
-import type { QemuHost } from "./host.ts";
-import { checkImage } from "./image.ts";
-import { JobPort, newToken, type OciEnd } from "./job-port.ts";
-import { ImageError, layerDisk } from "./layers.ts";
-import { VM_FILES, planVm, type PlanInput } from "./plan.ts";
-import { instructionsOf, loadState, saveState } from "./state.ts";
-import { takeSnapshot, type SnapshotSource } from "./snapshot.ts";
+import { JobPort, type OciEnd } from "./job-port.ts";
+import type { Laid, MachineJob } from "./layout.ts";
+import { VM_FILES } from "./plan.ts";
+import { instructionsOf, saveState } from "./state.ts";
+import { takeSnapshot } from "./snapshot.ts";
 import type { Template, Templates } from "./templates.ts";
-import { boxPath, followVm, giveToBox, launchVm, makeVmFolder, type LaunchInput, type Vm, type VmEnd, type VmHandle } from "./vm.ts";
+import { boxPath, type Vm, type VmEnd } from "./vm.ts";
 
 const MIB = 1024 * 1024;
 const JOB_PORT_MS = 20_000;
-
-export interface MachineJob {
-  /** The lease's id, hex. */
-  name: string;
-  customer: string;
-  spec: VmSpec;
-  inputs: InputTree;
-  /** What the lease has in all; QEMU's own part is in it. */
-  memoryMib: number;
-  deterministic: boolean;
-  blobFile(digest: string): string;
-  /** Where the specification names a snapshot: that. */
-  from: SnapshotSource | null;
-}
 
 export type MachineEnd =
   | { kind: "job"; exitCode: number; tree: InputEntry[] }
   | { kind: "deterministic"; instructions: bigint; memoryHash: string }
   | Exclude<VmEnd, { kind: "crashed" }>
-  | { kind: "crashed"; detail: string };
+  | { kind: "crashed"; detail: string }
+  /** Not there any more when a daemon looked for it: its host failed it. */
+  | { kind: "gone"; detail: string };
 
 /** What finds the machine again. */
 export interface MachineToken {
@@ -62,236 +45,6 @@ export interface MachineToken {
   cgroupKind: string;
   ociToken: string;
   [key: string]: string | number;
-}
-
-export interface MachinesOptions {
-  host: QemuHost;
-  /** For the machines of leases. */
-  folder: string;
-  /** For what is built once: layers, blank disks, snapshots. */
-  cache: string;
-  diskIopsMax: number;
-  diskBytesPerSecondMax: number;
-  templates: Templates | null;
-}
-
-export class Machines {
-  readonly options: MachinesOptions;
-
-  constructor(options: MachinesOptions) {
-    this.options = options;
-  }
-
-  /** Everything up to QEMU stopped before the first instruction. Throws ImageError where the customer's bytes are at fault. */
-  async prepare(ordered: MachineJob): Promise<Machine> {
-    const { host, folder: all } = this.options;
-    const job = ordered.from ? { ...ordered, spec: { ...ordered.from.spec, outputMibMax: ordered.spec.outputMibMax, egress: ordered.spec.egress } } : ordered;
-    const { spec, name, deterministic, from } = job;
-    this.#refuseWhatIsMissing(spec);
-    const folder = path.join(all, name.slice(0, 24));
-    await rm(folder, { recursive: true, force: true });
-    await makeVmFolder(folder);
-    try {
-      const laid = await this.#layOut(job, folder);
-      const template = laid.oci && !from && this.options.templates ? await this.options.templates.find(laid.templateKey) : null;
-      const cgroup = await host.limits.create(name.slice(0, 24), { vcpu: spec.vcpu, memoryMib: job.memoryMib });
-      const input: PlanInput = { ...laid.plan, restore: template ? { memory: "/proc/self/fd/9", memorySize: spec.memoryMib } : from ? "stream" : null };
-      let { files } = laid;
-      const disk = template?.disk ?? from?.disk ?? null;
-      if (disk !== null) {
-        // a snapshot may be dropped while machines live that began with it
-        const own = path.join(folder, "base.qcow2");
-        await link(disk, own).catch(() => copyFile(disk, own));
-        files = [...laid.files.filter((file) => file.name !== "disk"), { host: own, name: "disk" }];
-        input.files = { ...input.files, base: { path: "/img/disk", format: "qcow2" } };
-      }
-      const launch: LaunchInput = {
-        ...{ folder, name, args: planVm(input), kvm: host.accel === "kvm" && !deterministic, tpm: spec.tpm, cgroup, outputMibMax: spec.outputMibMax },
-        files,
-        fileMibMax: Math.max(spec.diskMib + 64 + Math.ceil(spec.diskMib / 64), spec.outputMibMax + 16, deterministic ? spec.memoryMib : 0),
-        ...(template ? { descriptor: template.memoryFile } : {}),
-      };
-      const vm = await launchVm(launch);
-      if (template) await template.restore(vm);
-      if (from) await loadState(vm, from.state);
-      const token: MachineToken = {
-        ...{ folder, pid: vm.handle.id.pid, startTicks: vm.handle.id.startTicks, outputMibMax: spec.outputMibMax, diskMib: spec.diskMib },
-        uid: vm.uid,
-        base: files.find((file) => file.name === "disk")?.host ?? "",
-        baseFormat: input.files.base?.format ?? "",
-        kind: laid.oci && !from ? "oci" : deterministic ? "deterministic" : "other",
-        cgroup: (cgroup?.folders ?? []).join(" "),
-        cgroupKind: cgroup?.kind ?? "",
-        ociToken: newToken(),
-      };
-      return new Machine(vm, token, { job, begunAs: { template, templates: laid.oci ? this.options.templates : null, laid } });
-    } catch (error) {
-      await rm(folder, { recursive: true, force: true });
-      throw error;
-    }
-  }
-
-  /** Makes the snapshot that guests of this image and shape start from, unless it is there. */
-  async buildTemplate(spec: VmSpec, blobFile: (digest: string) => string): Promise<void> {
-    const { host, folder: all, templates } = this.options;
-    const folder = path.join(all, `template-${process.hrtime.bigint()}`);
-    await makeVmFolder(folder);
-    try {
-      const laid = await this.#layOut(
-        { name: "00000003", customer: "", spec, inputs: { entries: [], mounts: [] }, memoryMib: spec.memoryMib, deterministic: false, from: null, blobFile },
-        folder,
-      );
-      await templates?.build(laid.templateKey, { ...laid, kvm: host.accel === "kvm" });
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
-  }
-
-  #refuseWhatIsMissing(spec: VmSpec): void {
-    const { host } = this.options;
-    if (spec.vm.kind === "oci" && !host.stock) throw new ImageError(`this server cannot boot OCI images (${host.stockWhy})`);
-    if (spec.firmware === "uefi" && !host.uefi) throw new ImageError("this server has no UEFI firmware (ovmf)");
-    if (spec.tpm && !host.tpm) throw new ImageError("this server has no software TPM (swtpm)");
-    if (spec.machine === "microvm" && (spec.vm.kind !== "kernel" || spec.firmware === "uefi" || spec.tpm))
-      throw new ImageError("a microvm boots a kernel, without UEFI or TPM");
-    if (spec.devices === "emulated" && spec.machine === "microvm") throw new ImageError("a microvm has virtio devices only");
-  }
-
-  async #layOut(job: MachineJob, folder: string): Promise<Laid> {
-    const { host, cache, diskIopsMax, diskBytesPerSecondMax } = this.options;
-    const { spec, deterministic } = job;
-    const { vm } = spec;
-    const uid = uidOf(job.name);
-    const files: BoundFile[] = [];
-    const planned: PlanInput["files"] = {};
-    /** A file of the distribution, which everybody may read. */
-    const bindSystem = (host: string, name: string): string => {
-      files.push({ host, name });
-      return `/img/${name}`;
-    };
-    /** A file that this program keeps, in folders that nobody else can enter. */
-    const bind = async (host: string, name: string): Promise<string> => {
-      await chmod(host, 0o444);
-      return bindSystem(host, name);
-    };
-    const overlay = async (): Promise<void> => {
-      const disk = boxPath(folder, VM_FILES.disk);
-      await blankOverlay(cache, spec.diskMib, disk);
-      await giveToBox(disk, uid);
-    };
-    let key = "";
-    if (vm.kind === "disk") {
-      if (vm.image) {
-        const image = job.blobFile(vm.image.digest);
-        const checked = await checkImage(image, vm.image.format, spec.diskMib);
-        if (!checked.ok) throw new ImageError(checked.why);
-        planned.base = { path: await bind(image, "disk"), format: vm.image.format };
-        if (vm.image.format === "qcow2") await this.#checkInBox(image, folder, uid);
-        await overlay();
-      } else if (spec.diskMib > 0) {
-        planned.base = { path: await bind(await blankRaw(cache, spec.diskMib), "disk"), format: "raw" };
-        await overlay();
-      }
-      if (vm.iso) planned.iso = await bind(job.blobFile(vm.iso.digest), "iso");
-      if (vm.seed.length > 0) {
-        const seed = boxPath(folder, "seed");
-        await mkdir(seed, { mode: 0o700 });
-        for (const { name, digest } of vm.seed) {
-          await copyFile(job.blobFile(digest), path.join(seed, name));
-          await giveToBox(path.join(seed, name), uid);
-        }
-        await giveToBox(seed, uid);
-        planned.seed = "/w/seed";
-      }
-    } else if (vm.kind === "kernel") {
-      planned.kernel = await bind(job.blobFile(vm.kernel), "kernel");
-      if (vm.initrd !== null) planned.initrd = await bind(job.blobFile(vm.initrd), "initrd");
-      if (spec.diskMib > 0 && !deterministic) {
-        planned.base = { path: await bind(await blankRaw(cache, spec.diskMib), "disk"), format: "raw" };
-        await overlay();
-      }
-    } else if (vm.kind === "oci") {
-      if (spec.diskMib < OCI_DISK_MIB_MIN) throw new ImageError(`an OCI image needs a disk of at least ${OCI_DISK_MIB_MIN} MiB`);
-      const stock = host.stock!;
-      planned.kernel = bindSystem(stock.kernel, "kernel");
-      planned.initrd = await bind(stock.initrd, "initrd");
-      planned.layers = [];
-      for (const [i, { digest, compression }] of vm.layers.entries()) {
-        const layer = await layerDisk({ digest, compression, file: job.blobFile(digest), bytesMax: spec.diskMib * MIB }, path.join(cache, "layers"));
-        planned.layers.push(await bind(layer, `layer${i}`));
-      }
-      planned.base = { path: await bind(await blankFormatted(cache, spec.diskMib), "disk"), format: "raw" };
-      await overlay();
-      key = templateKeyOf(host, spec);
-    }
-    if (spec.firmware === "uefi") {
-      planned.firmwareCode = bindSystem(host.uefi!.code, "code");
-      await copyFile(host.uefi!.vars, boxPath(folder, VM_FILES.vars));
-      await giveToBox(boxPath(folder, VM_FILES.vars), uid);
-    }
-    if (spec.tpm) {
-      await mkdir(boxPath(folder, "tpm"), { mode: 0o700 });
-      await giveToBox(boxPath(folder, "tpm"), uid);
-    }
-    const plan: PlanInput = {
-      ...{ spec, accel: host.accel, files: planned, diskIopsMax, diskBytesPerSecondMax, restore: null, deterministic },
-      sharedMemory: deterministic ? `/w/${VM_FILES.memory}` : null,
-    };
-    return { plan, files, oci: vm.kind === "oci", templateKey: key };
-  }
-
-  /** QEMU's own look at the image's tables; a box of its own, for QEMU's code reads a stranger's bytes there too. */
-  async #checkInBox(image: string, folder: string, uid: number): Promise<void> {
-    const box = path.join(folder, "box");
-    await giveToBox(box, uid);
-    const description = JSON.stringify({ driver: "qcow2", backing: null, "read-only": true, file: { driver: "file", filename: "/img/disk", locking: "off" } });
-    await checkInside(
-      await boxed({ folder: box, files: [{ host: image, name: "disk" }], kvm: false, tpm: false, cgroup: null, fileMibMax: 1, uid }, [
-        "qemu-img",
-        "check",
-        "-q",
-        `json:${description}`,
-      ]),
-    );
-  }
-
-  /** A machine of an earlier daemon; one that is gone ends as crashed. */
-  async adopt(token: MachineToken, job: MachineJob): Promise<Machine> {
-    const handle: VmHandle = {
-      ...{ folder: token.folder, id: { pid: token.pid, startTicks: token.startTicks }, uid: token.uid, outputMibMax: token.outputMibMax },
-      cgroup: token.cgroup === "" ? null : { kind: token.cgroupKind as "cgroup1", folders: token.cgroup.split(" ") },
-    };
-    const vm = await followVm(handle).catch(() => null);
-    const machine = new Machine(vm, token, { job, begunAs: null });
-    await machine.goOn();
-    return machine;
-  }
-}
-
-interface Laid {
-  plan: PlanInput;
-  files: BoundFile[];
-  oci: boolean;
-  templateKey: string;
-}
-
-async function blankRaw(cache: string, diskMib: number): Promise<string> {
-  const file = path.join(cache, `blank-${diskMib}.raw`);
-  await mkdir(cache, { recursive: true, mode: 0o700 });
-  const handle = await open(file, "a");
-  await handle.truncate(diskMib * MIB);
-  await handle.close();
-  return file;
-}
-
-/** Guests that are alike up to the moment they get their job. */
-function templateKeyOf({ stock, version, accel }: QemuHost, spec: VmSpec): string {
-  if (spec.vm.kind !== "oci") return "";
-  const { machine, vcpu, memoryMib, diskMib, network, egress } = spec;
-  const shape = [stock!.digest, version, accel, machine, vcpu, memoryMib, diskMib, network, egress === "none"];
-  return createHash("sha256")
-    .update(JSON.stringify([...shape, spec.vm.layers]))
-    .digest("hex");
 }
 
 /** Inputs as an archive, laid out as they lie below the guest's root. */
@@ -378,7 +131,7 @@ export class Machine {
   /** It ended while no daemon lived, or was told before. */
   async #earlierEnd(): Promise<MachineEnd> {
     const text = await readFile(this.#endFile, "utf8").catch(() => null);
-    if (text === null) return { kind: "crashed", detail: "the machine is gone: its host was restarted, or it was killed" };
+    if (text === null) return { kind: "gone", detail: "the machine is gone: its host was restarted, or somebody ended it while no daemon ran" };
     const end = JSON.parse(text) as OciEnd & { kind?: string; instructions?: string; memoryHash?: string };
     if (end.kind === "deterministic") return { kind: "deterministic", instructions: BigInt(end.instructions!), memoryHash: end.memoryHash! };
     return { kind: "job", exitCode: end.exitCode, tree: end.tree };
