@@ -42,7 +42,10 @@ machines("egress", () => {
       configFile: path.join(market.folder, "xenoserver.toml"),
       cache: path.join(market.folder, "prepared"),
       connect: () => connectPipe(market.broker.url),
-      log: (what) => void (what === "listed" && listed()),
+      log(what, facts) {
+        market.log.push(`${what} ${JSON.stringify(facts)}`);
+        if (what === "listed") listed();
+      },
       network: { dial, resolve: async (name) => (PLACES[name] ? [PLACES[name]] : []) },
     });
     await isListed;
@@ -106,7 +109,7 @@ machines("egress", () => {
     const cli = await cliHome(market);
     const going = await guest(fetchOf("allowed.example"), ["allowed.example"]);
     const { lease, stdout } = await going.end();
-    expect(stdout).toContain("from outside");
+    expect(stdout, `${JSON.stringify(lease.end)} ${market.log.slice(-6).join(" ")}`).toContain("from outside");
     await until(async () =>
       (await cli.xeno("abuse", "trace", "93.184.216.34:80", "--data", path.join(market.folder, "server"))).stdout.includes(lease.id.slice(0, 12)),
     );
