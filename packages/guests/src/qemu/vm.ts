@@ -7,7 +7,7 @@
  * Who controls the inputs: the guest (output, events it can cause), and QEMU, which is taken to be the guest's.
  */
 import { spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, watch, type FSWatcher } from "node:fs";
 import { chown, lstat, mkdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { readGuestFile } from "../guest.ts";
@@ -113,6 +113,7 @@ export class Vm {
   readonly #qmp: JsonLines;
   #changed: () => void = () => {};
   readonly #timer: NodeJS.Timeout;
+  readonly #watcher: FSWatcher;
   readonly #events = new Set<(event: QmpEvent) => void>();
 
   constructor(handle: VmHandle, qmp: JsonLines) {
@@ -123,6 +124,8 @@ export class Vm {
     qmp.onEvent = (event) => this.#event(event);
     void qmp.closed.then(() => this.#gone());
     this.#timer = setInterval(() => void this.#poll(), POLL_MS);
+    this.#watcher = watch(boxFolder(handle.folder), () => this.#changed());
+    this.#watcher.on("error", () => {}); // the poll finds what it does not see
   }
 
   get uid(): number {
@@ -186,7 +189,7 @@ export class Vm {
   #end(end: VmEnd): void {
     if (this.#over) return;
     this.#over = true;
-    clearInterval(this.#timer);
+    this.#unwatch();
     this.#changed();
     this.#finish(end);
   }
@@ -228,7 +231,7 @@ export class Vm {
   /** Ends the process; what the guest wrote stays in the folder. */
   async quit(): Promise<void> {
     this.#over = true;
-    clearInterval(this.#timer);
+    this.#unwatch();
     await killGroup(this.handle.id);
     this.#qmp.close();
     if (this.handle.cgroup) await removeCgroup(this.handle.cgroup);
@@ -238,10 +241,15 @@ export class Vm {
     await killGroup(this.handle.id);
   }
 
+  #unwatch(): void {
+    clearInterval(this.#timer);
+    this.#watcher.close();
+  }
+
   /** Stops following it; the machine runs on. */
   release(): void {
     this.#over = true;
-    clearInterval(this.#timer);
+    this.#unwatch();
     this.#qmp.close();
   }
 
