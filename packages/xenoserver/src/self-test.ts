@@ -30,11 +30,7 @@ export interface SelfTest {
 function qemuState(qemu: HostState): DriverState {
   if (!qemu.ok) return { name: "qemu", present: false, reason: `${qemu.why}; until then this machine offers WebAssembly only` };
   const { accel, accelWhy, version, limits, stockWhy } = qemu.host;
-  const notes = [
-    `QEMU ${version}, ${accel === "kvm" ? "KVM" : `emulated (${accelWhy})`}`,
-    `limits by ${limits.kind}${limits.why === "" ? "" : ` (${limits.why})`}`,
-    ...(stockWhy === "" ? [] : [stockWhy]),
-  ];
+  const notes = [`QEMU ${version}, ${accel === "kvm" ? "KVM" : `emulated (${accelWhy})`}`, `limits by ${limits.kind}`, ...(stockWhy === "" ? [] : [stockWhy])];
   return { name: "qemu", present: true, reason: notes.join("; ") };
 }
 
@@ -72,7 +68,7 @@ export async function selfTest(folder: string, sandbox: { strength: string; why:
     drivers: [
       { name: "wasm", present: true, reason: sandbox.strength === "strong" ? "" : `sandbox is weak: ${sandbox.why}` },
       qemuState(qemu),
-      { name: "xen", present: false, reason: "this version runs WebAssembly only" },
+      { name: "xen", present: false, reason: "this version has no driver for it" },
     ],
   };
 }

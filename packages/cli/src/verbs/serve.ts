@@ -103,7 +103,7 @@ async function checkMachine(folder: string, configFile: string, json: boolean): 
       `sandbox   ${driver.sandbox.strength}${driver.sandbox.why === "" ? ": empty root, no network, no host processes, no capabilities" : `: ${driver.sandbox.why}`}`,
     );
     print(
-      `strangers ${report.strangersAllowed ? "can run WebAssembly in it and reach nothing else of this machine" : "are refused: the sandbox is weak (policy.allow_weak_sandbox = true would change that)"}`,
+      `strangers ${report.strangersAllowed ? `can run WebAssembly in it${qemu.ok ? ", machines in boxes of their own," : ""} and reach nothing else of this machine` : "are refused: the sandbox is weak (policy.allow_weak_sandbox = true would change that)"}`,
     );
     print(
       `network   ${config.policy.egress === "none" ? "guests have none" : `machines may reach ${config.policy.egress === "names" ? "the names in their orders" : "public addresses"} on ports ${config.policy.egress_ports.join(", ")}, never private ones, never mail`}; the daemon only connects outward to the broker`,

@@ -82,7 +82,11 @@ async function kvmProblem(scratch: string, kernel: string | null): Promise<strin
     ...{ folder, name: "00000002", args, kvm: true, tpm: false, cgroup: null, fileMibMax: 64, outputMibMax: 1 },
     files: [{ host: kernel, name: "kernel" }],
   }).catch((error: Error) => error.message);
-  if (typeof vm === "string") return `KVM does not start: ${vm}`;
+  if (typeof vm === "string")
+    return `KVM does not start: ${vm
+      .replace(/^QEMU did not start: (qemu-system-x86_64: )?/, "")
+      .split(" / ")[0]!
+      .slice(0, 100)}`;
   try {
     await vm.begin();
     for (const deadline = Date.now() + PROBE_MS; Date.now() < deadline; await new Promise((resolve) => setTimeout(resolve, 50)))
