@@ -104,6 +104,8 @@ machines("a hostile guest", () => {
     await until(() => going.seen.stdout.includes("full"), 120_000);
     const at = await machineFolder();
     expect((await stat(path.join(at, "box/disk.qcow2"))).size).toBeLessThan(72 * 1024 * 1024);
+    await stopAll(market);
+    await until(async () => !(await readdir(path.join(at, "box"))).includes("disk.qcow2"));
   });
 
   it("console flood and output flood: end the lease at its limit", async () => {

@@ -192,7 +192,7 @@ export class Machine {
     await writeFile(this.#endFile, JSON.stringify(end), { mode: 0o600 });
     port.thank();
     this.#finish({ kind: "job", ...end });
-    await this.vm!.quit();
+    await this.#letGo();
     const { begunAs } = this.#given;
     if (!begunAs?.templates || begunAs.template) return;
     await begunAs.templates.build(begunAs.laid.templateKey, { ...begunAs.laid, kvm: begunAs.laid.plan.accel === "kvm" });
@@ -207,17 +207,17 @@ export class Machine {
       const instructions = instructionsOf(await saveState(vm));
       const done = { kind: "deterministic" as const, instructions, memoryHash: memory.digest("hex") };
       await writeFile(this.#endFile, JSON.stringify({ ...done, instructions: instructions.toString() }), { mode: 0o600 });
-      await vm.quit();
+      await this.#letGo();
       return this.#finish(done);
     }
     if (end.kind === "shutdown" && this.token.kind === "oci") {
       // between the guest's thanks and its power-off the job's end is on its way; a guest that powers itself down has no exit code
       const told = await Promise.race([this.ended, new Promise<null>((resolve) => setTimeout(() => resolve(null), 500))]);
       if (told) return;
-      await vm.quit();
+      await this.#letGo();
       return this.#finish({ kind: "crashed", detail: await this.#lastConsole() });
     }
-    await vm.quit();
+    await this.#letGo();
     this.#finish(end);
   }
 
@@ -237,6 +237,13 @@ export class Machine {
     if (!this.vm) throw new Error("the machine has ended");
     const { base, baseFormat } = this.token;
     await takeSnapshot(this.vm, folder, base === "" ? null : { file: base, format: baseFormat as "raw" });
+  }
+
+  /** The process, and what was sold for the time it ran: disk and memory. What it printed and handed back stays. */
+  async #letGo(): Promise<void> {
+    await this.vm!.quit();
+    const { folder } = this.token;
+    for (const file of [boxPath(folder, VM_FILES.disk), boxPath(folder, VM_FILES.memory), path.join(folder, "base.qcow2")]) await rm(file, { force: true });
   }
 
   readOutput(digest: string, offset: number, length: number): Promise<Uint8Array> {
