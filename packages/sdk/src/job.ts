@@ -32,11 +32,8 @@ export interface BuiltJob {
   segment: SegmentInput | null;
 }
 
-export function buildJob({ module, args, env, mounts, stdin, engine, memoryMibMax, diskMibMax, outputMibMax, fuelMax, ...begin }: JobInput): BuiltJob {
-  const blobs = new Map<string, Blob>([
-    [module.digest, module],
-    [stdin.digest, stdin],
-  ]);
+/** Mounted folders as one tree of digests; their files' bytes join `blobs`. */
+export function inputTreeOf(mounts: JobInput["mounts"], blobs: Map<string, Blob>): InputTree {
   const entries: InputTree["entries"] = [];
   for (const { mount, entries: below } of mounts) {
     for (const entry of below) {
@@ -47,7 +44,15 @@ export function buildJob({ module, args, env, mounts, stdin, engine, memoryMibMa
       } else entries.push(entry.kind === "link" ? { path, kind: "link", target: entry.target } : { path, kind: "directory" });
     }
   }
-  const inputs: InputTree = { entries, mounts: mounts.map(({ mount }) => mount) };
+  return { entries, mounts: mounts.map(({ mount }) => mount) };
+}
+
+export function buildJob({ module, args, env, mounts, stdin, engine, memoryMibMax, diskMibMax, outputMibMax, fuelMax, ...begin }: JobInput): BuiltJob {
+  const blobs = new Map<string, Blob>([
+    [module.digest, module],
+    [stdin.digest, stdin],
+  ]);
+  const inputs = inputTreeOf(mounts, blobs);
   const spec: JobSpec = {
     module: module.digest,
     args,

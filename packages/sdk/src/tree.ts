@@ -20,6 +20,19 @@ export function bytesBlob(bytes: Uint8Array): Blob {
   };
 }
 
+export const readAt =
+  (file: string, size: number): Blob["read"] =>
+  async (offset, length) => {
+    const handle = await open(file, "r");
+    try {
+      const bytes = new Uint8Array(Math.min(length, Math.max(0, size - offset)));
+      const { bytesRead } = await handle.read(bytes, 0, bytes.length, offset);
+      return bytes.subarray(0, bytesRead);
+    } finally {
+      await handle.close();
+    }
+  };
+
 export async function fileBlob(file: string): Promise<Blob> {
   const { size } = await stat(file);
   const hash = createHash("sha256");
@@ -27,16 +40,7 @@ export async function fileBlob(file: string): Promise<Blob> {
   return {
     digest: hash.digest("hex"),
     size,
-    async read(offset, length) {
-      const handle = await open(file, "r");
-      try {
-        const bytes = new Uint8Array(Math.min(length, Math.max(0, size - offset)));
-        const { bytesRead } = await handle.read(bytes, 0, bytes.length, offset);
-        return bytes.subarray(0, bytesRead);
-      } finally {
-        await handle.close();
-      }
-    },
+    read: readAt(file, size),
   };
 }
 

@@ -2,7 +2,7 @@
 import { canonicalBytes, toHex, vmJobHashOf, type Json, type VmSpec } from "@xenoservers/protocol";
 import type { InputTree } from "@xenoservers/protocol/channel";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import type { JobInput } from "./job.ts";
+import { inputTreeOf, type JobInput } from "./job.ts";
 import type { Blob } from "./tree.ts";
 
 /** What QEMU itself takes of a lease's memory, at most; the lease orders it beside the guest's own. */
@@ -29,16 +29,7 @@ export interface BuiltVm {
 
 export function buildVm({ mounts, blobs, fuelMax, seed, clockBaseMs, ...machine }: VmInput): BuiltVm {
   const all = new Map(blobs.map((blob) => [blob.digest, blob]));
-  const entries: InputTree["entries"] = [];
-  for (const { mount, entries: below } of mounts)
-    for (const entry of below) {
-      const path = `${mount.path.slice(1)}/${entry.path}`;
-      if (entry.kind === "file") {
-        all.set(entry.blob.digest, entry.blob);
-        entries.push({ path, kind: "file", digest: entry.blob.digest, size: entry.blob.size });
-      } else entries.push(entry.kind === "link" ? { path, kind: "link", target: entry.target } : { path, kind: "directory" });
-    }
-  const inputs: InputTree = { entries, mounts: mounts.map(({ mount }) => mount) };
+  const inputs = inputTreeOf(mounts, all);
   const spec: VmSpec = {
     ...machine,
     inputs: toHex(nodeCrypto.sha256(canonicalBytes(inputs as unknown as Json))),

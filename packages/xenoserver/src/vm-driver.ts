@@ -58,7 +58,6 @@ export interface VmDriver {
   readonly limits: "cgroup2" | "cgroup1" | "process";
   /** What QEMU itself takes of a lease's memory. */
   readonly overheadMib: number;
-  readonly canBootOci: boolean;
   /** Whether the server has this customer's image already. */
   hasBlob(customer: string, digest: string): Promise<boolean>;
   /** Throws RefusedImage. */
@@ -208,8 +207,7 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
       token: machine.token,
       ended: end,
       onChange: (changed) => vm?.onChange(changed),
-      readStream: async (stream, offset) =>
-        (await vm?.read(merged ? "console" : stream, merged && stream === "stderr" ? Number.MAX_SAFE_INTEGER : offset)) ?? new Uint8Array(0),
+      readStream: (stream, offset) => machine.read(merged ? "console" : stream, merged && stream === "stderr" ? Number.MAX_SAFE_INTEGER : offset),
       readOutput: (digest, offset, length) => (/^[0-9a-f]{64}$/.test(digest) ? machine.readOutput(digest, offset, length) : Promise.resolve(new Uint8Array(0))),
       stop: () => machine.stop(),
       pause: () => vm!.pause(),
@@ -254,7 +252,6 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
     score: 0,
     limits: host.limits.kind,
     overheadMib: overheadMib(host.accel),
-    canBootOci: host.stock !== null,
     hasBlob: async (customer, digest) => (await images.find(customer, digest)) !== null,
     async prepare(job) {
       try {

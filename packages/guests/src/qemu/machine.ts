@@ -16,7 +16,7 @@ import { VM_FILES } from "./plan.ts";
 import { instructionsOf, saveState } from "./state.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import type { Template, Templates } from "./templates.ts";
-import { boxPath, type Vm, type VmEnd } from "./vm.ts";
+import { boxPath, readVmStream, type Vm, type VmEnd, type VmStream } from "./vm.ts";
 
 const MIB = 1024 * 1024;
 const JOB_PORT_MS = 20_000;
@@ -244,6 +244,10 @@ export class Machine {
     await this.vm!.quit();
     const { folder } = this.token;
     for (const file of [boxPath(folder, VM_FILES.disk), boxPath(folder, VM_FILES.memory), path.join(folder, "base.qcow2")]) await rm(file, { force: true });
+  }
+
+  read(stream: VmStream, offset: number): Promise<Uint8Array> {
+    return readVmStream(this.token.folder, stream, offset);
   }
 
   readOutput(digest: string, offset: number, length: number): Promise<Uint8Array> {

@@ -39,7 +39,7 @@ export class Machines {
       const laid = await layOut(this.options, job, folder);
       const template = laid.oci && !from && this.options.templates ? await this.options.templates.find(laid.templateKey) : null;
       cgroup = await host.limits.create(name.slice(0, 24), { vcpu: spec.vcpu, memoryMib: job.memoryMib });
-      const input: PlanInput = { ...laid.plan, restore: template ? { memory: "/proc/self/fd/9", memorySize: spec.memoryMib } : from ? "stream" : null };
+      const input: PlanInput = { ...laid.plan, restore: template ? { memory: "/proc/self/fd/9" } : from ? "stream" : null };
       let { files } = laid;
       const disk = template?.disk ?? from?.disk ?? null;
       if (disk !== null) {

@@ -25,7 +25,7 @@ export interface PlanInput {
   diskIopsMax: number;
   diskBytesPerSecondMax: number;
   /** Resumes from a state: memory file and state come from there. */
-  restore: { memory: string; memorySize: number } | "stream" | null;
+  restore: { memory: string } | "stream" | null;
   /** Memory in a file that becomes a snapshot. */
   sharedMemory: string | null;
   deterministic: boolean;

@@ -46,6 +46,13 @@ export interface VmHandle {
 const boxFolder = (folder: string): string => path.join(folder, "box");
 export const boxPath = (folder: string, name: string): string => path.join(boxFolder(folder), name);
 
+const STREAM_FILES: Record<VmStream, string> = { console: VM_FILES.consoleLog, stdout: VM_FILES.stdout, stderr: VM_FILES.stderr };
+
+/** What a machine has printed, also after it has gone. */
+export function readVmStream(folder: string, stream: VmStream, offset: number): Promise<Uint8Array> {
+  return readGuestFile(boxPath(folder, STREAM_FILES[stream]), offset, CHUNK_BYTES);
+}
+
 /** Makes the folders of a machine; what is put into the box later must be handed to its user (`giveToBox`). */
 export async function makeVmFolder(folder: string): Promise<void> {
   await mkdir(path.join(boxFolder(folder), "root"), { recursive: true, mode: 0o700 });
@@ -114,7 +121,6 @@ export class Vm {
   #changed: () => void = () => {};
   readonly #timer: NodeJS.Timeout;
   readonly #watcher: FSWatcher;
-  readonly #events = new Set<(event: QmpEvent) => void>();
 
   constructor(handle: VmHandle, qmp: JsonLines) {
     this.handle = handle;
@@ -148,20 +154,7 @@ export class Vm {
     return this.#qmp.execute(command, args, timeoutMs);
   }
 
-  /** Resolves at the first event of that name. */
-  once(name: string): Promise<QmpEvent> {
-    return new Promise((resolve) => {
-      const listener = (event: QmpEvent): void => {
-        if (event.event !== name) return;
-        this.#events.delete(listener);
-        resolve(event);
-      };
-      this.#events.add(listener);
-    });
-  }
-
   #event(event: QmpEvent): void {
-    for (const listener of [...this.#events]) listener(event);
     if (event.event === "SHUTDOWN") this.#end(this.#stopping ? { kind: "stopped" } : { kind: "shutdown" });
     if (event.event === "GUEST_PANICKED") this.#end({ kind: "panic" });
     this.#changed();
@@ -194,14 +187,12 @@ export class Vm {
     this.#finish(end);
   }
 
-  readonly #fileOf: Record<VmStream, string> = { console: VM_FILES.consoleLog, stdout: VM_FILES.stdout, stderr: VM_FILES.stderr };
-
   read(stream: VmStream, offset: number): Promise<Uint8Array> {
-    return readGuestFile(boxPath(this.folder, this.#fileOf[stream]), offset, CHUNK_BYTES);
+    return readVmStream(this.folder, stream, offset);
   }
 
   size(stream: VmStream): Promise<number> {
-    return lstat(boxPath(this.folder, this.#fileOf[stream])).then(
+    return lstat(boxPath(this.folder, STREAM_FILES[stream])).then(
       ({ size }) => size,
       () => 0,
     );

@@ -2,10 +2,10 @@
  * An OCI image resolved: its digest, what it starts, and its layers as blobs that are fetched when they are first needed and kept on this machine.
  * Who controls the inputs: the registry or the archive, every byte: nothing counts that does not hash to what names it.
  */
-import { access, mkdir, open, rename, rm } from "node:fs/promises";
+import { access, mkdir, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
-import { fileBlob, type Blob } from "../tree.ts";
+import { fileBlob, readAt, type Blob } from "../tree.ts";
 import { Layout, openArchive } from "./layout.ts";
 import { parseReference } from "./reference.ts";
 import { Registry } from "./registry.ts";
@@ -87,19 +87,6 @@ function lazyBlob(source: OciSource, { digest, size }: z.infer<typeof zDescripto
   let blob: Promise<Blob> | null = null;
   return { digest: hex, size, read: async (offset, length) => (await (blob ??= bring())).read(offset, length) };
 }
-
-const readAt =
-  (file: string, size: number): Blob["read"] =>
-  async (offset, length) => {
-    const handle = await open(file, "r");
-    try {
-      const bytes = new Uint8Array(Math.min(length, Math.max(0, size - offset)));
-      const { bytesRead } = await handle.read(bytes, 0, bytes.length, offset);
-      return bytes.subarray(0, bytesRead);
-    } finally {
-      await handle.close();
-    }
-  };
 
 /** The manifest for this platform, from an index where there is one. */
 async function manifestOf(source: OciSource): Promise<{ digest: string; manifest: z.infer<typeof zManifest> }> {
