@@ -1,8 +1,10 @@
 /** Whole machines through the market: a kernel with a RAM disk, a program that is no Linux at all, UEFI, a TPM, and how machines end. */
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
 import { fileBlob } from "@xenoservers/sdk";
 import { orderAndFollow, until, type TestMarket } from "../process/market.ts";
-import { initrd, kernelMachine, machine, machines, run, qemus, stopAll, vmMarket, wantedFor } from "./support.ts";
+import { cliHome, initrd, kernel, kernelMachine, machine, machines, run, qemus, stopAll, vmMarket, wantedFor } from "./support.ts";
 
 machines("machines through the market", () => {
   let market: TestMarket;
@@ -94,5 +96,19 @@ machines("machines through the market", () => {
     const end = await going.end();
     expect(end.stdout).toContain("42");
     expect(end.lease.end).toMatchObject({ reason: "completed" });
+  });
+
+  it("leaves what it printed to its customer, also when it was gone after its host was down", async () => {
+    const cli = await cliHome(market);
+    const ramdisk = path.join(market.folder, "printing");
+    await writeFile(ramdisk, await initrd("echo printed before; sleep 600"));
+    const words = ["--kernel", await kernel(), "--initrd", ramdisk, "--append", "console=ttyS0 quiet", "--mem", "192M", "--accel", "any"];
+    const lease = (await cli.xeno("run", ...words, "--detach", "-q")).stdout.trim();
+    await until(async () => (await cli.xeno("logs", lease)).stdout.includes("printed before"), 60_000);
+    await market.daemon.close();
+    for (const pid of await qemus(market.folder)) process.kill(-pid, "SIGKILL");
+    market.daemon = await market.startServer();
+    await until(async () => (await cli.client.read("lease", { params: { id: lease } })).end !== null, 60_000);
+    expect((await cli.xeno("logs", lease)).stdout).toContain("printed before");
   });
 });

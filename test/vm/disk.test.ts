@@ -99,7 +99,5 @@ machines("a Debian from its disk image", () => {
     market.daemon = await market.startServer();
     await until(async () => (await cli.client.read("lease", { params: { id: lease } })).end !== null, 60_000);
     expect((await cli.client.read("lease", { params: { id: lease } })).end).toMatchObject({ reason: "server-failed", blame: "owner", dueNanos: "0" });
-    // what it printed before is still its customer's
-    expect((await cli.xeno("logs", lease)).stdout).toMatch(/GRUB|grub/);
   });
 });
