@@ -1,30 +1,33 @@
-/** Adds up the runners' reports, names what failed, and prints the plain closing line. Each demo counts as one test. */
-import { readFileSync } from "node:fs";
+/**
+ * Adds up the suites' reports in a folder, names what failed, and prints the plain closing line. Each demo counts as one test, and so does a step
+ * that failed without saying why (NAME.rc holds its exit code).
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import type { SuiteReport } from "./reporter.ts";
 
-const SHOWN_CHARS = 1_500;
-const totals = { passed: 0, failed: 0, skipped: 0 };
-for (const file of process.argv.slice(2)) {
-  const report = JSON.parse(readFileSync(file, "utf8")) as {
-    ok?: boolean;
-    numPassedTests?: number;
-    numFailedTests?: number;
-    numPendingTests?: number;
-    numTodoTests?: number;
-    success?: boolean;
-    testResults?: { name: string; status: string; message?: string; assertionResults: { fullName: string; status: string; failureMessages?: string[] }[] }[];
-  };
-  for (const { name, status, message, assertionResults } of report.testResults ?? []) {
-    if (status !== "passed" && message) console.log(`FAILED ${name}: ${message.slice(0, SHOWN_CHARS)}`);
-    for (const { fullName, status: each, failureMessages } of assertionResults)
-      if (each === "failed") console.log(`FAILED ${name}: ${fullName}\n${(failureMessages?.[0] ?? "").slice(0, SHOWN_CHARS)}`);
-  }
-  if (report.numPassedTests === undefined) totals[report.ok === true ? "passed" : "failed"]++;
-  else {
-    totals.passed += report.numPassedTests;
-    totals.failed += report.numFailedTests ?? 0;
-    totals.skipped += (report.numPendingTests ?? 0) + (report.numTodoTests ?? 0);
-    if (report.success === false && (report.numFailedTests ?? 0) === 0) totals.failed++; // a file that could not be loaded
+const SHOWN_CHARS = 2_000;
+const folder = process.argv[2]!;
+const totals: SuiteReport = { passed: 0, failed: 0, skipped: 0, failures: [] };
+
+for (const name of readdirSync(folder).filter((file) => file.endsWith(".rc"))) {
+  const step = name.slice(0, -3);
+  const code = readFileSync(path.join(folder, name), "utf8").trim();
+  const file = path.join(folder, `${step}.json`);
+  const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+  const report = text.startsWith("{") ? (JSON.parse(text) as Partial<SuiteReport> & { ok?: boolean }) : {};
+  totals.passed += report.passed ?? (report.ok === true && code === "0" ? 1 : 0);
+  totals.failed += report.failed ?? 0;
+  totals.skipped += report.skipped ?? 0;
+  totals.failures.push(...(report.failures ?? []).map((why) => `${step}: ${why}`));
+  if (code !== "0" && !report.failed) {
+    totals.failed++;
+    totals.failures.push(`${step}: ended with exit code ${code}`);
+  } else if (code === "0" && report.passed === undefined && report.ok !== true) {
+    totals.failed++;
+    totals.failures.push(`${step}: left no report`);
   }
 }
+for (const why of totals.failures) console.log(`FAILED ${why.slice(0, SHOWN_CHARS)}`);
 console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
 process.exitCode = totals.failed > 0 || totals.passed === 0 ? 1 : 0;
