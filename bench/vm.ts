@@ -182,7 +182,13 @@ async function snapshots(host: QemuHost, folder: string): Promise<Figure[]> {
   const layer = await layerFile(folder);
   const templates = new Templates(path.join(folder, "snapshots"), 2);
   await templates.open();
-  const options = { host, folder: path.join(folder, "machines"), cache: path.join(folder, "cache"), diskIopsMax: 10_000, diskBytesPerSecondMax: 1e9 };
+  const options = {
+    host,
+    folder: path.join(folder, "machines"),
+    cache: { folder: path.join(folder, "cache"), bytesMax: 1e9 },
+    diskIopsMax: 10_000,
+    diskBytesPerSecondMax: 1e9,
+  };
   const [cold, warm] = [new Machines({ ...options, templates: null }), new Machines({ ...options, templates })];
   const spec: VmSpec = {
     ...kernelSpec(NONE, NONE),
@@ -281,7 +287,7 @@ async function work(host: QemuHost, folder: string, kernel: string): Promise<Fig
   const machines = new Machines({
     host,
     folder: path.join(folder, "machines"),
-    cache: path.join(folder, "cache"),
+    cache: { folder: path.join(folder, "cache"), bytesMax: 1e9 },
     diskIopsMax: 1,
     diskBytesPerSecondMax: 1,
     templates: null,

@@ -1,80 +1,32 @@
 /** Real processes, killed without warning: the broker, the xenoserver, the database. The job must end right, with the right money. */
-import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import type { ChildProcess } from "node:child_process";
+import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "./market.ts";
+import { Programs, kill9, type Done } from "./programs.ts";
 
-const CLI = path.resolve("packages/cli/bin/xeno.js");
 const SCRIPT = path.resolve("test/process/slow.py");
 
-let folder: string;
+let programs: Programs;
 let broker: ChildProcess;
 let server: ChildProcess;
-let url: string;
-const PORT = 20_000 + (process.pid % 20_000);
-
-interface Done {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-const env = (who: string) => ({ ...process.env, XENO_HOME: path.join(folder, who), LOG_LEVEL: "warn", DATABASE_URL: undefined });
-
-function xeno(who: string, args: string[]): { child: ChildProcess; done: Promise<Done>; seen: Done } {
-  const child = spawn(process.execPath, [CLI, ...args], { env: env(who), stdio: ["ignore", "pipe", "pipe"] });
-  const seen: Done = { code: null, stdout: "", stderr: "" };
-  child.stdout.on("data", (chunk: Buffer) => (seen.stdout += chunk.toString()));
-  child.stderr.on("data", (chunk: Buffer) => (seen.stderr += chunk.toString()));
-  return { child, seen, done: new Promise((resolve) => child.on("close", (code) => resolve({ ...seen, code }))) };
-}
-async function ok(who: string, args: string[]): Promise<string> {
-  const done = await xeno(who, args).done;
-  if (done.code !== 0) throw new Error(`xeno ${args.join(" ")}: ${done.code}\n${done.stdout}${done.stderr}`);
-  return done.stdout;
-}
-async function startBroker(): Promise<ChildProcess> {
-  const { child, seen } = xeno("operator", ["broker", "--data", path.join(folder, "broker"), "--port", String(PORT), "--json"]);
-  await until(() => seen.stdout.includes("url"), 30_000).catch(() => {
-    throw new Error(seen.stderr);
-  });
-  url = (JSON.parse(seen.stdout) as { url: string }).url;
-  return child;
-}
-async function startServer(): Promise<ChildProcess> {
-  const { child, seen } = xeno("owner", ["serve", "--data", path.join(folder, "server")]);
-  await until(() => seen.stdout.includes("serves"), 30_000).catch(() => {
-    throw new Error(seen.stderr);
-  });
-  await until(async () => (await ok("customer", ["search", "--json"])).includes('"server":"s_'), 20_000);
-  return child;
-}
-const kill9 = (child: ChildProcess): Promise<void> =>
-  new Promise((resolve) => {
-    if (child.exitCode !== null || child.signalCode !== null) return resolve();
-    child.once("exit", () => resolve());
-    child.kill("SIGKILL");
-  });
+let folder: string;
+const ok = (who: string, args: string[]): Promise<string> => programs.ok(who, args);
+const xeno = (who: string, args: string[]) => programs.xeno(who, args);
 
 beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), "xeno-kill-"));
-  broker = await startBroker();
-  for (const who of ["customer", "owner"]) await ok(who, ["login", url, "--yes", "--name", who, "--context", "test"]);
-  const { party } = JSON.parse(await ok("customer", ["whoami", "--json"])) as { party: string };
-  await ok("customer", ["broker", "credit", party, "10", "--data", path.join(folder, "broker")]);
-  const token = (await ok("owner", ["token", "create", "--server"])).trim();
+  programs = await Programs.open(20_000 + (process.pid % 20_000));
+  folder = programs.folder;
+  broker = await programs.startBroker();
+  const token = await programs.people();
   expect((await xeno("owner", ["serve", "--data", path.join(folder, "server"), "--enrol", `${token}x`]).done).code).toBe(125);
-  const { child, seen } = xeno("owner", ["serve", "--data", path.join(folder, "server"), "--enrol", token]);
-  server = child;
-  await until(() => seen.stdout.includes("serves"), 30_000);
-  await until(async () => (await ok("customer", ["search", "--json"])).includes('"server":"s_'), 20_000);
+  server = await programs.startServer("--enrol", token);
 }, 90_000);
 afterAll(async () => {
   await kill9(server);
   await kill9(broker);
-  await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  await programs.remove();
 });
 
 const run = (...args: string[]) => xeno("customer", ["run", SCRIPT, "--cpu", "1", "--mem", "256M", "--disk", "16M", "--json", ...args]);
@@ -98,7 +50,7 @@ describe("killed without warning", () => {
     await started(job.seen);
     await kill9(server);
     await new Promise((resolve) => setTimeout(resolve, 500));
-    server = await startServer();
+    server = await programs.startServer();
     const done = await job.done;
     expect(outcome(done)).toMatchObject({ stdout: "begin\nend\n", end: { reason: "completed", exitCode: 7, blame: "nobody" } });
     expect(done.code).toBe(7);
@@ -110,7 +62,7 @@ describe("killed without warning", () => {
     await started(job.seen);
     await kill9(broker);
     await new Promise((resolve) => setTimeout(resolve, 300));
-    broker = await startBroker();
+    broker = await programs.startBroker();
     expect(outcome(await job.done)).toMatchObject({ stdout: "begin\nend\n", end: { reason: "completed", exitCode: 7 } });
     await nothingHeld();
   });
@@ -133,7 +85,7 @@ describe("killed without warning", () => {
     };
     expect(report.problems).toEqual([]);
     expect(report.logSize).toBeGreaterThan(20);
-    broker = await startBroker();
+    broker = await programs.startBroker();
   });
 
   it("restores from a backup into a new epoch, with the same money and verifiable receipts", async () => {
@@ -146,11 +98,11 @@ describe("killed without warning", () => {
     await rm(path.join(folder, "broker"), { recursive: true });
     expect(await ok("operator", ["broker", "restore", path.join(folder, "market.backup"), "--data", path.join(folder, "broker")])).toContain("epoch 2");
     expect((await xeno("operator", ["broker", "restore", path.join(folder, "market.backup"), "--data", path.join(folder, "broker")]).done).code).toBe(125);
-    broker = await startBroker();
+    broker = await programs.startBroker();
     expect(JSON.parse(await ok("customer", ["wallet", "--json"]))).toMatchObject({ balances: before.balances });
     await rm(path.join(folder, "customer", "receipts"), { recursive: true });
     expect(await ok("customer", ["verify", lease!.id])).toContain("proved");
-    await until(async () => (await ok("customer", ["search", "--json"])).includes('"server":"s_'), 30_000);
+    await programs.isListed();
     expect(outcome(await run().done).end).toMatchObject({ reason: "completed" });
   });
 });

@@ -26,7 +26,7 @@ async function open(): Promise<{ driver: GuestDriver; jobs: ContractJobs }> {
     fetchImages: false,
     imageCacheGib: 1,
     diskIops: 2_000,
-    snapshots: 0,
+    ...{ snapshots: 0, customerSnapshotsGib: 1, customerSnapshotsHours: 1 },
     log: () => {},
   });
   let last = 0;

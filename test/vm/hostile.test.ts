@@ -46,11 +46,7 @@ machines("a hostile guest", () => {
       ...over,
     });
   }
-  const machineFolder = async (): Promise<string> => {
-    const all = path.join(market.folder, "server/vm/machines");
-    const [name] = await readdir(all);
-    return path.join(all, name!);
-  };
+  const machineFolder = (lease: string): string => path.join(market.folder, "server/vm/machines", lease.slice(0, 24));
   const cgroupOf = async (): Promise<{ cpu: string; memory: string; pids: string }> => {
     const [pid] = await qemus(market.folder);
     const lines = (await readFile(`/proc/${pid}/cgroup`, "utf8"))
@@ -102,7 +98,7 @@ machines("a hostile guest", () => {
   it("disk filler: stops at the disk that was bought", async () => {
     const going = await rent(await box("dd if=/dev/urandom of=/fill bs=1M 2>/dev/null; echo full; sleep 600"));
     await until(() => going.seen.stdout.includes("full"), 120_000);
-    const at = await machineFolder();
+    const at = machineFolder(going.session.lease);
     expect((await stat(path.join(at, "box/disk.qcow2"))).size).toBeLessThan(72 * 1024 * 1024);
     await stopAll(market);
     await until(async () => !(await readdir(path.join(at, "box"))).includes("disk.qcow2"));

@@ -160,9 +160,7 @@ export async function machine(over: Partial<VmInput> & Pick<VmInput, "vm">): Pro
 }
 
 export async function kernelMachine(ramdisk: Buffer, over: Partial<VmInput> & { append?: string } = {}): Promise<BuiltVm> {
-  const folder = await mkdtemp(path.join(tmpdir(), "xeno-initrd-"));
-  const file = path.join(folder, "initrd");
-  await writeFile(file, ramdisk);
+  const file = await once(`initrd-${createHash("sha256").update(ramdisk).digest("hex")}`, (part) => writeFile(part, ramdisk));
   const blobs = [await fileBlob(await kernel()), await fileBlob(file)];
   const { append = QUIET, ...rest } = over;
   return machine({ vm: { kind: "kernel", kernel: blobs[0]!.digest, initrd: blobs[1]!.digest, append }, blobs, ...rest });

@@ -23,7 +23,17 @@ export async function reExecuteVm({ spec, inputs, blobFile }: KeptVm & { blobFil
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-again-"));
   const egress = { ports: [], allow: [], bytesPerSecondMax: 1, gibPerMonth: 0 };
   const driver = await createVmDriver({
-    ...{ host: state.host, folder, egress, fetchImages: false, imageCacheGib: 8, diskIops: 2_000, snapshots: 0 },
+    ...{
+      host: state.host,
+      folder,
+      egress,
+      fetchImages: false,
+      imageCacheGib: 8,
+      diskIops: 2_000,
+      snapshots: 0,
+      customerSnapshotsGib: 0,
+      customerSnapshotsHours: 1,
+    },
     log: () => {},
   });
   try {

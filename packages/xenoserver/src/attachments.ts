@@ -68,9 +68,7 @@ export class Attachments {
         this.#attached.delete(attached);
       });
       channel.onMessage((header, body) => {
-        turn = turn
-          .then(() => this.#receive(attached, header, body))
-          .catch((error: unknown) => this.#problem(attached, "internal", String((error as Error).message)));
+        turn = turn.then(() => this.#receive(attached, header, body)).catch((error: unknown) => this.#failed(attached, error));
       });
       channel.send({ t: "state", ...this.#host.state() });
     });
@@ -82,7 +80,7 @@ export class Attachments {
 
   /** Sends what is new on every channel. */
   pump(): void {
-    for (const attached of this.#attached) void this.#pump(attached);
+    for (const attached of this.#attached) this.#pump(attached).catch((error: unknown) => this.#failed(attached, error));
   }
 
   close(): void {
@@ -91,6 +89,10 @@ export class Attachments {
 
   #problem({ channel }: Attached, code: string, why: string): void {
     channel.send({ t: "problem", code, why: why.slice(0, WHY_MAX) });
+  }
+
+  #failed(attached: Attached, error: unknown): void {
+    this.#problem(attached, "internal", String((error as Error).message));
   }
 
   async #receive(attached: Attached, header: ChannelHeader, body: Uint8Array): Promise<void> {
@@ -124,7 +126,9 @@ export class Attachments {
     if (taken === null) return this.#pump(attached);
     if ("problem" in taken) return this.#problem(attached, "result_mismatch", taken.problem);
     attached.transfer = taken.transfer;
-    void taken.transfer.finished.then((failure) => (failure === null ? this.#host.jobIsHere() : this.#problem(attached, "result_mismatch", failure)));
+    taken.transfer.finished
+      .then((failure) => (failure === null ? this.#host.jobIsHere() : this.#problem(attached, "result_mismatch", failure)))
+      .catch((error: unknown) => this.#failed(attached, error));
     await taken.transfer.start();
   }
 

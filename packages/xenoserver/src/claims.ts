@@ -13,7 +13,7 @@ export interface ClaimsHost {
   isFinishing(): boolean;
   isClosed(): boolean;
   /** The broker was not heard for the grace. */
-  silent(): Promise<void>;
+  silent(): void;
   heard(): Promise<void>;
   /** The broker says that the lease is closed. */
   closed(why: string): Promise<void>;
@@ -54,7 +54,7 @@ export class Claims {
     if (this.#host.isClosed() || record.result || record.openingId === null) return;
     record.pendingClaim ??= this.#sign();
     await this.#world.journal.save(record);
-    const heard = this.#world.timers.after(this.#po.timings.graceMs, () => void this.#host.silent());
+    const heard = this.#world.timers.after(this.#po.timings.graceMs, () => this.#host.silent());
     const answer = await this.#world.submit(record.pendingClaim.envelope);
     heard();
     if (this.#host.isClosed()) return;

@@ -51,9 +51,13 @@ const zConfig = z.strictObject({
     .strictObject({
       enabled: z.boolean().default(true),
       disk_iops: z.int().min(10).default(2_000),
+      /** For images that customers send or name, and as much again for what is built of them. */
       image_cache_gib: z.number().min(0).default(20),
       /** Booted guests that are kept to start others from; 0 for none. */
       snapshots: z.int().min(0).max(64).default(4),
+      /** Customers' own snapshots, all together; no customer may have more than half. */
+      customer_snapshots_gib: z.number().min(0).default(20),
+      customer_snapshots_hours: z.number().min(0.01).max(8_760).default(72),
     })
     .prefault({}),
   labels: z.record(z.string().regex(/^[a-z0-9-]{1,32}$/), z.string().regex(/^[A-Za-z0-9._:-]{1,64}$/)).default({}),

@@ -106,6 +106,7 @@ const MBIT_BYTES = 125_000;
 async function openVms(host: QemuHost, folder: string, { policy, vm }: ServerConfig, { log, network }: DaemonOptions): Promise<VmDriver> {
   return createVmDriver({
     ...{ host, folder, log, fetchImages: policy.fetch_images, imageCacheGib: vm.image_cache_gib, diskIops: vm.disk_iops, snapshots: vm.snapshots },
+    ...{ customerSnapshotsGib: vm.customer_snapshots_gib, customerSnapshotsHours: vm.customer_snapshots_hours },
     egress: {
       ports: policy.egress_ports,
       allow: policy.egress_allow,
@@ -161,13 +162,20 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     ...(options.onState ? { onState: options.onState } : {}),
   });
   await server.start();
-  if (qemu.ok && vms)
-    void measureVmScore(qemu.host, cache, test.cpuScore).then(
-      (score) => {
-        vms.score = score;
-        return server.relist();
-      },
-      (error: Error) => log("the machines' speed could not be measured", { why: error.message }),
-    );
-  return { server, vms, config, test, identity, close: () => server.close() };
+  const closing = new AbortController();
+  const measured = measureScore().catch((error: Error) => log("the machines' speed could not be measured", { why: error.message }));
+  async function measureScore(): Promise<void> {
+    if (!qemu.ok || !vms) return;
+    vms.score = (await measureVmScore(qemu.host, cache, test.cpuScore, closing.signal)) ?? 0;
+    if (!closing.signal.aborted) await server.relist();
+  }
+  return {
+    ...{ server, vms, config, test, identity },
+    async close() {
+      closing.abort();
+      await server.close();
+      await measured;
+      await vms?.close();
+    },
+  };
 }

@@ -1,6 +1,6 @@
 /** What the lease runner needs of whatever runs guests. The contract suite in driver-contract.ts holds for every driver, the simulated one too. */
 import type { Duplex } from "node:stream";
-import type { Segment } from "@xenoservers/protocol";
+import type { Segment, VmSpec } from "@xenoservers/protocol";
 import type { InputEntry, InputTree } from "@xenoservers/protocol/channel";
 import type { JobSpec, ResultReasonName } from "./job.ts";
 
@@ -72,7 +72,7 @@ export interface VmControls {
   /** A request to the agent inside the guest. */
   agent(command: string, args: Record<string, unknown>): Promise<unknown>;
   reboot(): Promise<void>;
-  snapshot(): Promise<Record<string, unknown>>;
+  snapshot(): Promise<{ snapshot: string; spec: VmSpec; until: number }>;
 }
 
 export interface GuestDriver {

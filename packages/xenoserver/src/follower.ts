@@ -20,9 +20,9 @@ export class Follower {
     this.#seen = { ...from };
   }
 
+  /** Followed by a `pump`. */
   seen(at: Record<Stream, number>): void {
     for (const stream of ["stdout", "stderr"] as const) this.#seen[stream] = Math.max(this.#seen[stream], Math.min(at[stream], this.#sent[stream]));
-    void this.pump();
   }
 
   /** Sends what is new; resolves when there is nothing more to send now. */

@@ -62,7 +62,7 @@ export class LeaseRunner {
       egressBytes: () => this.#guest?.egressBytes?.() ?? 0,
       isFinishing: () => this.#finishing,
       isClosed: () => this.#closed,
-      silent: () => this.#pause(),
+      silent: () => this.#apart(this.#pause()),
       heard: () => {
         this.#receiptedAt = world.timers.now();
         return this.#resume();
@@ -92,6 +92,11 @@ export class LeaseRunner {
     return guest ? Math.max(0, Math.floor(monotonicMs - guest.startedMonotonicMs - guest.pausedMs)) : 0;
   }
 
+  /** Work that nobody waits for: what goes wrong in it is told to the owner, and the daemon lives on. */
+  #apart(work: Promise<unknown>): void {
+    work.catch((error: unknown) => this.#world.log("a lease failed", { lease: this.record.lease, error: String((error as Error).stack ?? error) }));
+  }
+
   async #save(): Promise<void> {
     await this.#world.journal.save(this.record);
   }
@@ -109,7 +114,7 @@ export class LeaseRunner {
       this.#guest = await adoptGuest(this.#world, record, this.#po, this.#order, record.guest.token);
       this.#follow();
     }
-    if (record.stage === "ended") void this.#handIn();
+    if (record.stage === "ended") this.#apart(this.#handIn());
   }
 
   /** Whether its customer may see what the guest wrote: a replica's is held back until every replica has committed to its result. */
@@ -137,7 +142,7 @@ export class LeaseRunner {
 
   /** Starts the guest when its bytes are here; else gives the customer until startBy. */
   async #awaitInputs(): Promise<void> {
-    this.#cancelLimit = this.#world.timers.after(Math.max(0, this.#po.startBy - this.#world.timers.now()) + 500, () => void this.#inputsMissing());
+    this.#cancelLimit = this.#world.timers.after(Math.max(0, this.#po.startBy - this.#world.timers.now()) + 500, () => this.#apart(this.#inputsMissing()));
     await this.#maybeStart();
   }
 
@@ -265,10 +270,8 @@ export class LeaseRunner {
     this.#attachments.sendState();
     if (this.record.result) return;
     this.#limitTime();
-    if (this.record.stop) void guest.stop();
-    void guest.ended
-      .then((ending) => this.#guestEnded(ending))
-      .catch((error: unknown) => this.#world.log("a lease failed", { lease: this.record.lease, error: String((error as Error).stack ?? error) }));
+    if (this.record.stop) this.#apart(guest.stop());
+    this.#apart(guest.ended.then((ending) => this.#guestEnded(ending)));
   }
 
   #limitTime(): void {
@@ -277,7 +280,7 @@ export class LeaseRunner {
     this.#cancelLimit = this.#world.timers.after(Math.max(1, left + 2), () => {
       if (this.#pausedSince !== null || this.record.result) return;
       if (this.usedMs < this.record.durationMsMax) return this.#limitTime();
-      void this.stop(this.#boundBy());
+      this.#apart(this.stop(this.#boundBy()));
     });
   }
 
@@ -414,9 +417,9 @@ export class LeaseRunner {
 
   #retain(): void {
     const left = this.record.result ? (this.record.overAt ?? 0) + this.#world.retainMs - this.#world.timers.now() : 0;
-    this.#cancelRetention = this.#world.timers.after(Math.max(0, left), () => void this.#forget());
+    this.#cancelRetention = this.#world.timers.after(Math.max(0, left), () => this.#apart(this.#forget()));
     if (this.record.guest && !this.#guest)
-      void adoptGuest(this.#world, this.record, this.#po, this.#order, this.record.guest.token).then((guest) => (this.#guest = guest));
+      this.#apart(adoptGuest(this.#world, this.record, this.#po, this.#order, this.record.guest.token).then((guest) => (this.#guest = guest)));
   }
 
   /** The customer doubts the result of this ended lease. */

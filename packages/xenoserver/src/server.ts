@@ -59,9 +59,9 @@ export class XenoServer {
       timers: options.timers,
       crypto: options.crypto,
       login: (challenge, market) => this.#login(challenge, market),
-      onUp: (live) => void this.#onUp(live),
+      onUp: (live) => this.#apart(null, this.#onUp(live)),
       onDown: () => options.onState?.(),
-      onDocuments: (documents) => void this.#receive(documents),
+      onDocuments: (documents) => this.#apart(null, this.#receive(documents)),
       onChannel: (lease, pipe) => this.#attach(lease, pipe),
       onRefused: (refusal) => options.onRefused?.(`${refusal.code} ${JSON.stringify(refusal.facts)}`),
     });
@@ -112,9 +112,14 @@ export class XenoServer {
   async #run(runner: LeaseRunner): Promise<void> {
     this.#runners.set(runner.record.lease, runner);
     this.#options.onState?.();
-    void runner
-      .start()
-      .catch((error: unknown) => this.#options.log("a lease failed", { lease: runner.record.lease, error: String((error as Error).stack ?? error) }));
+    this.#apart(runner.record.lease, runner.start());
+  }
+
+  /** Work that nobody waits for: what goes wrong in it is told to the owner, and the daemon lives on. */
+  #apart(lease: string | null, work: Promise<unknown> | undefined): void {
+    work?.catch((error: unknown) =>
+      this.#options.log(lease ? "a lease failed" : "the daemon failed", { lease, error: String((error as Error).stack ?? error) }),
+    );
   }
 
   async #onUp(live: Envelope[]): Promise<void> {
@@ -128,7 +133,7 @@ export class XenoServer {
   async #renew(): Promise<void> {
     this.#cancelRenewal();
     if (this.#stopped) return;
-    this.#cancelRenewal = this.#options.timers.after(OFFER_RENEW_MS, () => void this.#renew());
+    this.#cancelRenewal = this.#options.timers.after(OFFER_RENEW_MS, () => this.#apart(null, this.#renew()));
     const { crypto, signer, listing, owner, journal, driver, vms } = this.#options;
     const sequence = await journal.nextOfferSequence();
     const { origin } = this.#options.pins();
@@ -187,13 +192,17 @@ export class XenoServer {
           await this.#receivePurchaseOrder(envelope);
           break;
         case "stop":
-          await this.#runners.get(document.payload.lease)?.stop(document.payload.party === this.#options.owner ? "owner-stop" : "customer-stop");
+          // a guest may take its time: nothing else waits for it
+          this.#apart(
+            document.payload.lease,
+            this.#runners.get(document.payload.lease)?.stop(document.payload.party === this.#options.owner ? "owner-stop" : "customer-stop"),
+          );
           break;
         case "reveal":
           if (document.keyid === keys.purchaseOrders) await this.#runners.get(document.payload.lease)?.reveal();
           break;
         case "trace-request":
-          void this.#runners.get(document.payload.lease)?.trace(document);
+          this.#apart(document.payload.lease, this.#runners.get(document.payload.lease)?.trace(document));
           break;
         case "amendment":
           if (document.keyid === keys.purchaseOrders) await this.#runners.get(document.payload.lease)?.extend(document.payload.durationMsMax);

@@ -26,6 +26,7 @@ import { SnapshotStore } from "./vm-snapshots.ts";
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
+const HOUR_MS = 3_600_000;
 const NANOSECONDS_PER_SECOND = 1_000_000_000n;
 /** Of the guest's clock, as for every deterministic job. */
 const FUEL_PER_INSTRUCTION = (FUEL_PER_GUEST_SECOND * NANOSECONDS_PER_INSTRUCTION) / NANOSECONDS_PER_SECOND;
@@ -74,6 +75,9 @@ export interface VmDriverOptions {
   imageCacheGib: number;
   diskIops: number;
   snapshots: number;
+  /** Customers' own, all together. */
+  customerSnapshotsGib: number;
+  customerSnapshotsHours: number;
   log(what: string, facts: Record<string, unknown>): void;
   /** For tests: names and connections beyond the gate. */
   network?: { resolve(name: string): Promise<string[]>; dial(address: string, port: number): import("node:net").Socket };
@@ -115,11 +119,14 @@ const month = (at: number): string => new Date(at).toISOString().slice(0, 7);
 /** What left the machine, for its owner: who was behind an address and a time, and how much of the month's allowance is used. */
 class EgressLog {
   readonly #file: string;
+  readonly #log: VmDriverOptions["log"];
   #month = "";
   #bytes = 0;
+  #written: Promise<void> = Promise.resolve();
 
-  constructor(file: string) {
+  constructor(file: string, log: VmDriverOptions["log"]) {
     this.#file = file;
+    this.#log = log;
   }
 
   async open(): Promise<void> {
@@ -133,7 +140,14 @@ class EgressLog {
       this.#bytes = 0;
     }
     this.#bytes += connection.bytes;
-    void appendFile(this.#file, `${JSON.stringify(connection)}\n`, { mode: 0o600 });
+    this.#written = this.#written
+      .then(() => appendFile(this.#file, `${JSON.stringify(connection)}\n`, { mode: 0o600 }))
+      .catch((error: Error) => this.#log("a guest's connection could not be written down", { lease: connection.lease, error: error.message }));
+  }
+
+  /** Everything that was recorded is written. */
+  written(): Promise<void> {
+    return this.#written;
   }
 
   get bytesThisMonth(): number {
@@ -156,7 +170,7 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
   const templates = options.snapshots > 0 ? new Templates(path.join(folder, "snapshots"), options.snapshots, log) : null;
   await templates?.open();
   const machines = new Machines({
-    ...{ host, folder: path.join(folder, "machines"), cache, templates },
+    ...{ host, folder: path.join(folder, "machines"), cache: { folder: cache, bytesMax: options.imageCacheGib * GIB }, templates },
     diskIopsMax: options.diskIops,
     diskBytesPerSecondMax: 200 * MIB,
   });
@@ -167,20 +181,32 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
     isPublic: options.fetchImages ? isPublic : null,
   });
   await mkdir(path.join(folder, "images"), { recursive: true, mode: 0o700 });
-  const egressLog = new EgressLog(path.join(folder, EGRESS_LOG));
+  const egressLog = new EgressLog(path.join(folder, EGRESS_LOG), log);
   await egressLog.open();
-  const kept = new SnapshotStore(path.join(folder, "kept"));
+  const kept = new SnapshotStore(path.join(folder, "kept"), {
+    ...{ bytesMax: options.customerSnapshotsGib * GIB, keepMs: options.customerSnapshotsHours * HOUR_MS, now: () => Date.now() },
+  });
+  const tidy = (): void => void kept.tidy().catch((error: Error) => log("old snapshots could not be removed", { error: error.message }));
+  tidy();
+  const tidying = setInterval(tidy, HOUR_MS).unref();
 
+  const gates = new Set<Gate>();
   function gateFor({ lease, spec, egressMibMax, egressBytesUsed }: VmJob): Gate | null {
     if (spec.egress === "none") return null;
     const left = Math.max(0, egress.gibPerMonth * GIB - egressLog.bytesThisMonth);
-    return new Gate({
+    const gate = new Gate({
       ...{ lease, ports: egress.ports, isPublic, bytesUsed: egressBytesUsed, bytesPerSecondMax: egress.bytesPerSecondMax },
       egress: spec.egress as Egress,
       bytesMax: Math.min(egressMibMax * MIB, egressBytesUsed + left),
       record: (connection) => egressLog.record(connection),
       ...options.network,
     });
+    gates.add(gate);
+    return gate;
+  }
+  async function shut(gate: Gate | null): Promise<void> {
+    await gate?.close();
+    if (gate) gates.delete(gate);
   }
 
   async function running(machine: Machine, job: VmJob, gate: Gate | null): Promise<RunningGuest> {
@@ -191,7 +217,7 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
     let killed = false;
     const merged = spec.vm.kind !== "oci" && !job.deterministic;
     const end = machine.ended.then(async (ended) => {
-      gate?.close();
+      await shut(gate);
       await control?.close();
       return killed ? { kind: "host-failure" as const, detail: "the machine was ended", endedMonotonicMs: monotonicMs() } : endingOf(ended, fuelMax);
     });
@@ -217,8 +243,8 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
         await vm?.kill();
       },
       release() {
-        gate?.close();
-        void control?.close();
+        void shut(gate);
+        control?.close().catch(() => {});
         machine.release();
       },
       dispose: () => machine.dispose(),
@@ -279,6 +305,10 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
       const machine = await machines.adopt(token as MachineToken, { name: lease, customer, spec, inputs, memoryMib, deterministic, blobFile, from: null });
       return running(machine, job, gateFor(job));
     },
-    async close() {},
+    async close() {
+      clearInterval(tidying);
+      await Promise.all([...gates].map(shut));
+      await egressLog.written();
+    },
   };
 }

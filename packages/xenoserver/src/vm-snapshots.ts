@@ -1,12 +1,22 @@
 /**
  * A customer's own snapshots of running machines: memory and devices as QEMU streams them, and the disk as it was. They stay on the server that took
- * them, for that customer alone, until it is told to drop them or the owner's time for them is over. Who controls the inputs: the customer, the guest.
+ * them, for that customer alone, in the room and for the time that its owner gives them. Who controls the inputs: the customer, the guest.
  */
 import { randomBytes } from "node:crypto";
-import { access, mkdir, readFile, writeFile } from "node:fs/promises";
+import { access, mkdir, readFile, readdir, rm, stat, statfs, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Machine, SnapshotSource } from "@xenoservers/guests";
 import { zVmSpec, type VmSpec } from "@xenoservers/protocol";
+import { z } from "zod";
+
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+const BLOCK_BYTES = 512;
+/** Of the disk, never taken by snapshots. */
+const LEFT_FREE_BYTES = GIB;
+/** What one customer may have of the room for all. */
+const SHARE = 0.5;
+const ABOUT = "snapshot.json";
 
 export interface SnapshotOf {
   customer: string;
@@ -14,38 +24,107 @@ export interface SnapshotOf {
   lease: string;
 }
 
+export interface TakenSnapshot {
+  snapshot: string;
+  spec: VmSpec;
+  /** When it is removed. */
+  until: number;
+}
+
+export interface SnapshotRules {
+  /** For all of them together. */
+  bytesMax: number;
+  keepMs: number;
+  now(): number;
+}
+
+const zAbout = z.object({ customer: z.string(), lease: z.string(), spec: zVmSpec, until: z.number() });
+const gib = (bytes: number): string => `${Math.max(0, Math.floor((bytes / GIB) * 10) / 10)} GiB`;
+
+async function bytesIn(folder: string): Promise<number> {
+  let sum = 0;
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []))
+    if (entry.isFile()) sum += (await stat(path.join(entry.parentPath, entry.name)).catch(() => ({ blocks: 0 }))).blocks * BLOCK_BYTES;
+  return sum;
+}
+
 export class SnapshotStore {
   readonly #folder: string;
+  readonly #rules: SnapshotRules;
+  /** One is taken at a time: the room is counted before. */
+  #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(folder: string) {
+  constructor(folder: string, rules: SnapshotRules) {
     this.#folder = folder;
+    this.#rules = rules;
   }
 
-  /** The guest stands still while it is taken. */
-  async take(machine: Machine, { customer, spec: ordered, lease }: SnapshotOf): Promise<{ snapshot: string; spec: VmSpec }> {
+  /** The guest stands still while it is taken. Throws, in words for the customer, where there is no room. */
+  take(machine: Machine, of: SnapshotOf): Promise<TakenSnapshot> {
+    const taken = this.#turn.then(() => this.#take(machine, of));
+    this.#turn = taken.catch(() => {});
+    return taken;
+  }
+
+  async #take(machine: Machine, { customer, spec: ordered, lease }: SnapshotOf): Promise<TakenSnapshot> {
     // of a machine that began with a snapshot itself, that one's
     const spec = ordered.vm.kind === "snapshot" ? (await this.find(customer, ordered.vm.snapshot))?.spec : ordered;
     if (!spec) throw new Error("the snapshot that this machine began with is gone");
+    const own = path.join(this.#folder, customer);
+    await mkdir(own, { recursive: true, mode: 0o700 });
+    await this.#removeOld();
+    await this.#needRoom((spec.memoryMib + spec.diskMib) * MIB, own);
     const snapshot = randomBytes(32).toString("hex");
-    const folder = path.join(this.#folder, customer, snapshot);
-    await mkdir(path.dirname(folder), { recursive: true, mode: 0o700 });
+    const folder = path.join(own, snapshot);
+    const until = this.#rules.now() + this.#rules.keepMs;
     await machine.snapshot(folder);
-    await writeFile(path.join(folder, "snapshot.json"), JSON.stringify({ customer, lease, spec }), { mode: 0o600 });
-    return { snapshot, spec };
+    await writeFile(path.join(folder, ABOUT), JSON.stringify({ customer, lease, spec, until }), { mode: 0o600 });
+    return { snapshot, spec, until };
   }
 
-  /** Null where this customer has no such snapshot here. */
+  async #needRoom(bytes: number, own: string): Promise<void> {
+    const { bytesMax } = this.#rules;
+    const { bavail, bsize } = await statfs(this.#folder);
+    const left = Math.min(bytesMax - (await bytesIn(this.#folder)), bytesMax * SHARE - (await bytesIn(own)), bavail * bsize - LEFT_FREE_BYTES);
+    if (bytes > left)
+      throw new Error(`no room for a snapshot: the machine's memory and disk may need ${gib(bytes)}, this server has ${gib(left)} left for yours`);
+  }
+
+  async #removeOld(): Promise<void> {
+    for (const customer of await readdir(this.#folder).catch(() => []))
+      for (const name of await readdir(path.join(this.#folder, customer)).catch(() => []))
+        if ((await this.#about(customer, name)) === null) await rm(path.join(this.#folder, customer, name), { recursive: true, force: true });
+  }
+
+  /** Removes those whose time is over, and what was left half done. Idempotent. */
+  tidy(): Promise<void> {
+    const tidied = this.#turn.then(() => this.#removeOld());
+    this.#turn = tidied.catch(() => {});
+    return tidied;
+  }
+
+  async #about(customer: string, snapshot: string): Promise<z.infer<typeof zAbout> | null> {
+    const file = path.join(this.#folder, customer, snapshot, ABOUT);
+    const about = await readFile(file, "utf8")
+      .then(
+        (text) => zAbout.parse(JSON.parse(text)),
+        () => null,
+      )
+      .catch(() => null); // cut short by a crash
+    return about && about.until > this.#rules.now() ? about : null;
+  }
+
+  /** Null where this customer has no such snapshot here, or its time is over. */
   async find(customer: string, snapshot: string): Promise<SnapshotSource | null> {
     if (!/^[0-9a-f]{64}$/.test(snapshot) || !/^p_[0-9a-f]{40}$/.test(customer)) return null;
+    const about = await this.#about(customer, snapshot);
+    if (!about) return null;
     const folder = path.join(this.#folder, customer, snapshot);
-    const text = await readFile(path.join(folder, "snapshot.json"), "utf8").catch(() => null);
-    if (text === null) return null;
-    const spec = zVmSpec.parse((JSON.parse(text) as { spec: unknown }).spec);
     const disk = path.join(folder, "disk.qcow2");
     const hasDisk = await access(disk).then(
       () => true,
       () => false,
     );
-    return { spec, state: path.join(folder, "state"), disk: hasDisk ? disk : null };
+    return { spec: about.spec, state: path.join(folder, "state"), disk: hasDisk ? disk : null };
   }
 }

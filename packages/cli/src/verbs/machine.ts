@@ -50,24 +50,23 @@ async function hold(id: string, onOutput: ((bytes: Uint8Array) => void) | null):
   };
 }
 
-const DONE: Record<Exclude<VmRequest, "agent">, string> = {
+const DONE: Record<Exclude<VmRequest, "agent" | "snapshot">, string> = {
   pause: "it stands still, stays reserved and is paid for; go on with: xeno lease resume",
   resume: "it goes on",
   reboot: "it starts again",
-  snapshot: "its memory and disk are kept on the server",
 };
 
-const zSnapshot = z.object({ snapshot: z.string().regex(/^[0-9a-f]{64}$/), spec: zVmSpec });
+const zSnapshot = z.object({ snapshot: z.string().regex(/^[0-9a-f]{64}$/), spec: zVmSpec, until: z.number() });
 
 export async function leaseRequest(id: string, what: Exclude<VmRequest, "agent">, { json }: Json): Promise<void> {
   const held = await hold(id, null);
   try {
     const answer = await held.session.machine.ask(what);
     if (what === "snapshot") {
-      const { snapshot } = zSnapshot.parse(answer);
-      if (json) printJson({ lease: held.bound.po.id, snapshot });
-      else print(snapshot);
-      return say(json ? "" : DONE.snapshot);
+      const { snapshot, until } = zSnapshot.parse(answer);
+      if (json) return printJson({ lease: held.bound.po.id, snapshot, until });
+      print(snapshot);
+      return say(`its memory and disk are kept on the server until ${new Date(until).toISOString().slice(0, 16)}Z`);
     }
     if (json) printJson({ lease: held.bound.po.id, done: what });
     else print(DONE[what]);

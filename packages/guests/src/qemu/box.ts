@@ -30,6 +30,8 @@ export interface Box {
   /** Starts a software TPM 2.0 beside it, which ends with it. */
   tpm: boolean;
   cgroup: Cgroup | null;
+  /** Whether it lives on when this process ends, as leases do. */
+  outlives: boolean;
   /** The largest file it may write, in MiB. */
   fileMibMax: number;
   /** A file of the host that it gets as descriptor 9. */
@@ -37,15 +39,19 @@ export interface Box {
   uid: number;
 }
 
+/** Of what this process starts for itself. */
+export const OWN_BOX = { files: [], kvm: false, tpm: false, cgroup: null, outlives: false } as const;
+
 export const uidOf = (id: string): number => UID_BASE + (Number.parseInt(id.slice(0, 8), 16) % UID_COUNT);
 
 /**
  * $1 lease folder, $2 kvm or -, $3 tpm or -, $4 largest file in 512-byte blocks, $5 words for setpriv, then pairs of host file and name, `--`, the
- * command. Host paths never pass through the shell's parser.
+ * command. Host paths never pass through the shell's parser. The parent-death signal of unshare's --kill-child is lost when the user changes
+ * (prctl(2), PR_SET_PDEATHSIG): setpriv sets it again.
  */
 const ENTER = `
 set -e
-folder=$1; kvm=$2; tpm=$3; blocks=$4; free="$5 --bounding-set=-all --inh-caps=-all --ambient-caps=-all --no-new-privs"; shift 5
+folder=$1; kvm=$2; tpm=$3; blocks=$4; free="$5 --bounding-set=-all --inh-caps=-all --ambient-caps=-all --no-new-privs --pdeathsig KILL"; shift 5
 root=$folder/root
 mount -t tmpfs -o size=256k,mode=755,nosuid tmpfs "$root"
 cd "$root"
@@ -103,7 +109,8 @@ export async function boxed(box: Box, command: readonly string[]): Promise<strin
     "--",
     ...command,
   ];
-  return ["sh", "-c", OUTER, "sh", (box.cgroup?.folders ?? []).join(" "), box.descriptor ?? "", ...inner];
+  const bound = box.outlives ? [] : ["setpriv", "--pdeathsig", "KILL"];
+  return ["sh", "-c", OUTER, "sh", (box.cgroup?.folders ?? []).join(" "), box.descriptor ?? "", ...bound, ...inner];
 }
 
 /** Why such a box cannot be made here, in words; null when it can. */

@@ -1,9 +1,10 @@
 /** Blank disks, made once per size and copied: an empty overlay, and the formatted disk on which an OCI guest writes. */
 import { execFile } from "node:child_process";
-import { access, chmod, copyFile, mkdir, open, rename } from "node:fs/promises";
+import { chmod, copyFile, open, rename } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
-import { boxed } from "./box.ts";
+import { OWN_BOX, boxed } from "./box.ts";
+import { cached, type Cache } from "./cache.ts";
 import { checkImage } from "./image.ts";
 import { ImageError } from "./layers.ts";
 import { VM_FILES } from "./plan.ts";
@@ -13,32 +14,27 @@ const MIB = 1024 * 1024;
 /** The smallest disk that an OCI guest's file system fits on. */
 export const OCI_DISK_MIB_MIN = 16;
 
-async function once(file: string, make: (part: string) => Promise<void>): Promise<string> {
-  const there = await access(file).then(
-    () => true,
-    () => false,
-  );
-  if (there) return file;
-  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-  const part = `${file}.${process.pid}.${process.hrtime.bigint()}.part`;
-  await make(part);
-  await chmod(part, 0o444);
-  await rename(part, file);
-  return file;
-}
-
 /** An empty qcow2 of that size; what lies under it is said when it is opened, never in the file. */
-export async function blankOverlay(cache: string, diskMib: number, to: string): Promise<void> {
-  const blank = await once(path.join(cache, `overlay-${diskMib}.qcow2`), async (part) => {
+export async function blankOverlay(cache: Cache, diskMib: number, to: string): Promise<void> {
+  const blank = await cached(cache, `overlay-${diskMib}.qcow2`, async (part) => {
     await run("qemu-img", ["create", "-q", "-f", "qcow2", part, `${diskMib}M`]);
   });
   await copyFile(blank, to);
   await chmod(to, 0o600);
 }
 
+/** A sparse raw disk of zeros; read-only, under overlays. */
+export function blankRaw(cache: Cache, diskMib: number): Promise<string> {
+  return cached(cache, `blank-${diskMib}.raw`, async (part) => {
+    const handle = await open(part, "w");
+    await handle.truncate(diskMib * MIB);
+    await handle.close();
+  });
+}
+
 /** A sparse raw disk with an empty ext4; read-only, under overlays. */
-export function blankFormatted(cache: string, diskMib: number): Promise<string> {
-  return once(path.join(cache, `ext4-${diskMib}.raw`), async (part) => {
+export function blankFormatted(cache: Cache, diskMib: number): Promise<string> {
+  return cached(cache, `ext4-${diskMib}.raw`, async (part) => {
     const handle = await open(part, "w");
     await handle.truncate(diskMib * MIB);
     await handle.close();
@@ -64,7 +60,7 @@ export async function flatten({ box, uid, base, to }: { box: string; uid: number
     backing: { driver: base.format, ...(base.format === "qcow2" ? { backing: null } : {}), file: { driver: "file", filename: "/img/disk", locking: "off" } },
   });
   const fileMibMax = Math.ceil(Number(checked.virtualBytes) / MIB) + 64;
-  const [program, ...args] = await boxed({ folder: box, files: [{ host: base.file, name: "disk" }], kvm: false, tpm: false, cgroup: null, fileMibMax, uid }, [
+  const [program, ...args] = await boxed({ ...OWN_BOX, folder: box, files: [{ host: base.file, name: "disk" }], fileMibMax, uid }, [
     "qemu-img",
     "convert",
     "-q",

@@ -4,12 +4,12 @@
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { access, constants, mkdtemp, readFile, realpath, writeFile } from "node:fs/promises";
+import { access, constants, mkdtemp, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import type { VmSpec } from "@xenoservers/protocol";
-import { boxProblem } from "./box.ts";
+import { OWN_BOX, boxProblem } from "./box.ts";
 import { findLimits, type Limits } from "./cgroup.ts";
 import { DETERMINISTIC_FLAGS, VM_OVERHEAD_MIB, planVm, type Accel } from "./plan.ts";
 import { openStock, stockProblem, type Stock } from "./stock.ts";
@@ -42,6 +42,8 @@ const can = (file: string, mode: number): Promise<boolean> =>
 
 const UEFI = { code: "/usr/share/OVMF/OVMF_CODE_4M.fd", vars: "/usr/share/OVMF/OVMF_VARS_4M.fd" } as const;
 const BIOS_FILES = ["/usr/share/seabios/bios-256k.bin", "/usr/share/qemu/linuxboot_dma.bin"] as const;
+/** Decides the user id of boxes that belong to no lease. */
+const PROBE = "00000002";
 const PROBE_MS = 6_000;
 /** A guest in long mode that prints a line: a hypervisor that only runs firmware, or hangs later, does not get so far. */
 const PROBE_LINE = "Kernel panic";
@@ -79,7 +81,7 @@ async function kvmProblem(scratch: string, kernel: string | null): Promise<strin
     deterministic: false,
   });
   const vm = await launchVm({
-    ...{ folder, name: "00000002", args, kvm: true, tpm: false, cgroup: null, fileMibMax: 64, outputMibMax: 1 },
+    ...{ ...OWN_BOX, folder, name: PROBE, args, kvm: true, fileMibMax: 64, outputMibMax: 1 },
     files: [{ host: kernel, name: "kernel" }],
   }).catch((error: Error) => error.message);
   if (typeof vm === "string")
@@ -116,7 +118,7 @@ export async function openQemuHost(cache: string): Promise<HostState> {
   const version = /version (\d+\.\d+\.\d+)/.exec(stdout)?.[1] ?? "unknown";
   const stock = await openStock(cache);
   const scratch = await mkdtemp(path.join(tmpdir(), "xeno-probe-"));
-  const accelWhy = (await kvmProblem(scratch, stock?.kernel ?? null)) ?? "";
+  const accelWhy = (await kvmProblem(scratch, stock?.kernel ?? null).finally(() => rm(scratch, { recursive: true, force: true }))) ?? "";
   return {
     ok: true,
     host: {
@@ -145,19 +147,20 @@ async function benchOutside(): Promise<number> {
 
 /**
  * The speed of one core inside a guest, by the same work in a guest and outside; `outside` is the machine's own score. Kept in `cache` per QEMU,
- * kernel and acceleration. 0 where there is nothing to boot.
+ * kernel and acceleration. 0 where there is nothing to boot; null where `signal` called it off.
  */
-export async function measureVmScore(host: QemuHost, cache: string, outside: number): Promise<number> {
+export async function measureVmScore(host: QemuHost, cache: string, outside: number, signal: AbortSignal): Promise<number | null> {
   const { stock } = host;
   if (!stock) return 0;
   const file = path.join(cache, `score-${host.engine}-${stock.digest.slice(0, 16)}-${host.accel}`);
   const known = await readFile(file, "utf8").catch(() => null);
-  const ratio = known === null ? await benchRatio(host, stock) : Number(known);
+  const ratio = known === null ? await benchRatio(host, stock, signal) : Number(known);
+  if (ratio === null) return null;
   if (known === null) await writeFile(file, String(ratio));
   return Math.max(1, Math.round(outside * ratio));
 }
 
-async function benchRatio(host: QemuHost, stock: Stock): Promise<number> {
+async function benchRatio(host: QemuHost, stock: Stock, signal: AbortSignal): Promise<number | null> {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-score-"));
   await makeVmFolder(folder);
   const spec = probeSpec("console=ttyS0 quiet panic=-1 xeno.bench");
@@ -171,19 +174,14 @@ async function benchRatio(host: QemuHost, stock: Stock): Promise<number> {
     { host: stock.initrd, name: "initrd" },
   ];
   const vm = await launchVm({
-    folder,
-    name: "00000002",
-    args,
-    kvm: host.accel === "kvm",
-    tpm: false,
-    cgroup: null,
-    fileMibMax: 64,
-    outputMibMax: 1,
+    ...{ ...OWN_BOX, folder, name: PROBE, args, kvm: host.accel === "kvm", fileMibMax: 64, outputMibMax: 1 },
     files: bound,
   });
   try {
     await vm.begin();
-    await Promise.race([vm.ended, new Promise((resolve) => setTimeout(resolve, BENCH_MS))]);
+    const late = AbortSignal.any([signal, AbortSignal.timeout(BENCH_MS)]);
+    await Promise.race([vm.ended, new Promise((resolve) => (late.aborted ? resolve(null) : late.addEventListener("abort", resolve, { once: true })))]);
+    if (signal.aborted) return null;
     const said = /xeno-bench (\d+)/.exec(Buffer.from(await vm.read("console", 0)).toString());
     if (!said) throw new Error("the guest that measures speed did not say how fast it was");
     return (await benchOutside()) / Math.max(1, Number(said[1]));

@@ -6,10 +6,11 @@
  */
 import { createHash } from "node:crypto";
 import { lookup } from "node:dns/promises";
-import { access, chmod, copyFile, link, mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
+import { access, chmod, copyFile, link, mkdir, open, rename, rm } from "node:fs/promises";
 import { get as httpGet, type IncomingMessage } from "node:http";
 import { get as httpsGet } from "node:https";
 import path from "node:path";
+import { UNFINISHED, prune, touch } from "./cache.ts";
 import { ImageError } from "./layers.ts";
 import type { AddressRule } from "./network/addresses.ts";
 
@@ -50,8 +51,7 @@ export class ImageStore {
         () => false,
       );
       if (!there) continue;
-      const now = new Date();
-      await utimes(file, now, now);
+      await touch(file);
       return file;
     }
     return null;
@@ -65,7 +65,7 @@ export class ImageStore {
     await link(file, this.#file(owner, digest)).catch(async (error: NodeJS.ErrnoException) => {
       if (error.code !== "EEXIST") await copyFile(file, this.#file(owner, digest));
     });
-    await this.#prune();
+    await prune(this.#options.folder, this.#options.bytesMax);
   }
 
   /** Fetched once, whoever asks meanwhile. Throws ImageError in words for the customer. */
@@ -79,7 +79,7 @@ export class ImageStore {
     const { folder, isPublic } = this.#options;
     if (!isPublic) throw new ImageError("this server's owner does not let it fetch images; send the file itself");
     await mkdir(path.join(folder, PUBLIC), { recursive: true, mode: 0o700 });
-    const part = path.join(folder, PUBLIC, `${digest}.${process.hrtime.bigint()}.part`);
+    const part = path.join(folder, PUBLIC, `${digest}.${process.hrtime.bigint()}${UNFINISHED}`);
     try {
       const response = await this.#open(new URL(url), isPublic, 0);
       const hash = createHash("sha256");
@@ -99,7 +99,7 @@ export class ImageStore {
       if (hash.digest("hex") !== digest) throw new ImageError("what lies at that address does not have the digest that was ordered");
       await chmod(part, 0o444);
       await rename(part, this.#file(PUBLIC, digest));
-      await this.#prune();
+      await prune(this.#options.folder, this.#options.bytesMax);
       return this.#file(PUBLIC, digest);
     } catch (cause) {
       await rm(part, { force: true });
@@ -136,21 +136,5 @@ export class ImageStore {
       throw new ImageError(`the address answers ${status}`);
     }
     return response;
-  }
-
-  async #prune(): Promise<void> {
-    const files: { file: string; size: number; at: number }[] = [];
-    for (const owner of await readdir(this.#options.folder))
-      for (const name of await readdir(path.join(this.#options.folder, owner)).catch(() => [])) {
-        const file = path.join(this.#options.folder, owner, name);
-        const { size, mtimeMs } = await stat(file).catch(() => ({ size: 0, mtimeMs: Date.now() }));
-        if (!name.endsWith(".part")) files.push({ file, size, at: mtimeMs });
-      }
-    files.sort((a, b) => b.at - a.at);
-    let sum = 0;
-    for (const { file, size } of files) {
-      sum += size;
-      if (sum > this.#options.bytesMax) await rm(file, { force: true }); // machines that use it have it open
-    }
   }
 }

@@ -5,13 +5,14 @@
  */
 import { spawn } from "node:child_process";
 import { createReadStream } from "node:fs";
-import { access, mkdir, rename, rm, stat } from "node:fs/promises";
+import { rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { Transform, type Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { extract, pack, type Headers } from "tar-stream";
-import { boxed, uidOf } from "./box.ts";
+import { OWN_BOX, boxed, uidOf } from "./box.ts";
+import { UNFINISHED, cached, type Cache } from "./cache.ts";
 import { giveToBox, makeVmFolder } from "./vm.ts";
 
 export type Compression = "none" | "gzip" | "zstd";
@@ -80,11 +81,16 @@ function decompressed(file: string, compression: Compression, bytesMax: number):
   return most;
 }
 
-/** The layer's entries, translated, into `to`. Throws ImageError where the archive is damaged. */
+/** The layer's entries, translated, into `to`, as far as it takes them. Throws ImageError where the archive is damaged. */
 async function translate(from: Readable, to: NodeJS.WritableStream): Promise<void> {
   const reader = extract();
   const writer = pack();
   const out = pipeline(writer, to);
+  let isTaken = true;
+  out.catch((error: Error) => {
+    isTaken = false;
+    reader.destroy(error);
+  });
   let count = 0;
   reader.on("entry", (header, stream, next) => {
     stream.on("error", () => {}); // the reader's own error says it
@@ -110,6 +116,7 @@ async function translate(from: Readable, to: NodeJS.WritableStream): Promise<voi
     writer.finalize();
     await out;
   } catch (cause) {
+    if (!isTaken) return;
     writer.destroy();
     await out.catch(() => {});
     throw cause instanceof ImageError ? cause : new ImageError(`a layer is damaged: ${(cause as Error).message}`);
@@ -142,36 +149,31 @@ export interface LayerInput {
 }
 
 /** Built once per digest and kept; the file system's path. Throws ImageError where the layer is at fault. */
-export async function layerDisk({ digest, compression, file, bytesMax }: LayerInput, cache: string): Promise<string> {
-  const target = path.join(cache, `${digest}.sqfs`);
-  const there = await access(target).then(
-    () => true,
-    () => false,
-  );
-  if (there) return target;
-  const folder = path.join(cache, `building-${digest.slice(0, 16)}-${process.hrtime.bigint()}`);
-  await makeVmFolder(folder);
-  const box = path.join(folder, "box");
-  try {
-    await giveToBox(box, uidOf(BUILDER));
-    const fileMibMax = Math.ceil(bytesMax / MIB) + 64;
-    const [program, ...args] = await boxed({ folder: box, files: [], kvm: false, tpm: false, cgroup: null, fileMibMax, uid: uidOf(BUILDER) }, sqfstar);
-    const child = spawn(program!, args, { stdio: ["pipe", "ignore", "pipe"], timeout: TIMEOUT_MS, detached: true });
-    let said = "";
-    child.stderr!.on("data", (bytes: Buffer) => (said = (said + bytes.toString()).slice(-500)));
-    const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+export function layerDisk({ digest, compression, file, bytesMax }: LayerInput, cache: Cache): Promise<string> {
+  return cached(cache, `${digest}.sqfs`, async (part) => {
+    const folder = `${part}.building${UNFINISHED}`;
+    await makeVmFolder(folder);
+    const box = path.join(folder, "box");
     try {
-      await translate(decompressed(file, compression, bytesMax), child.stdin!);
-    } catch (error) {
-      process.kill(-child.pid!, "SIGKILL");
-      throw error;
+      await giveToBox(box, uidOf(BUILDER));
+      const fileMibMax = Math.ceil(bytesMax / MIB) + 64;
+      const [program, ...args] = await boxed({ ...OWN_BOX, folder: box, fileMibMax, uid: uidOf(BUILDER) }, sqfstar);
+      const child = spawn(program!, args, { stdio: ["pipe", "ignore", "pipe"], timeout: TIMEOUT_MS, detached: true });
+      let said = "";
+      child.stderr.on("data", (bytes: Buffer) => (said = (said + bytes.toString()).slice(-500)));
+      const ended = new Promise<number | null>((resolve) => child.once("exit", resolve).once("error", () => resolve(null)));
+      try {
+        await translate(decompressed(file, compression, bytesMax), child.stdin);
+      } catch (error) {
+        child.kill("SIGKILL");
+        throw error;
+      }
+      const code = await ended;
+      if (code === null) throw new Error("the program that writes layers was ended");
+      if (code !== 0) throw new ImageError(`a layer cannot be made into a disk: ${said.trim().split("\n").at(-1) ?? ""}`);
+      await rename(path.join(box, "layer"), part);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
     }
-    if ((await ended) !== 0) throw new ImageError(`a layer cannot be made into a disk: ${said.trim().split("\n").at(-1) ?? ""}`);
-    await stat(path.join(box, "layer"));
-    await mkdir(cache, { recursive: true, mode: 0o700 });
-    await rename(path.join(box, "layer"), target);
-    return target;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }

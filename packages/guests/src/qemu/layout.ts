@@ -3,12 +3,13 @@
  * (specification, images).
  */
 import { createHash } from "node:crypto";
-import { chmod, copyFile, mkdir, open } from "node:fs/promises";
+import { chmod, copyFile, link, mkdir } from "node:fs/promises";
 import path from "node:path";
 import type { InputTree } from "@xenoservers/protocol/channel";
 import type { VmSpec } from "@xenoservers/protocol";
-import { boxed, uidOf, type BoundFile } from "./box.ts";
-import { OCI_DISK_MIB_MIN, blankFormatted, blankOverlay, checkInside } from "./disks.ts";
+import { OWN_BOX, boxed, uidOf, type BoundFile } from "./box.ts";
+import type { Cache } from "./cache.ts";
+import { OCI_DISK_MIB_MIN, blankFormatted, blankOverlay, blankRaw, checkInside } from "./disks.ts";
 import type { QemuHost } from "./host.ts";
 import { checkImage } from "./image.ts";
 import { ImageError, layerDisk } from "./layers.ts";
@@ -17,6 +18,8 @@ import type { SnapshotSource } from "./snapshot.ts";
 import { boxPath, giveToBox } from "./vm.ts";
 
 const MIB = 1024 * 1024;
+/** Of a machine's folder: its links to images and layers. */
+export const HELD = "held";
 
 export interface MachineJob {
   /** The lease's id, hex. */
@@ -35,7 +38,7 @@ export interface MachineJob {
 export interface LayoutOptions {
   host: QemuHost;
   /** For what is built once: layers, blank disks, snapshots. */
-  cache: string;
+  cache: Cache;
   diskIopsMax: number;
   diskBytesPerSecondMax: number;
 }
@@ -63,6 +66,7 @@ export async function layOut(options: LayoutOptions, job: MachineJob, folder: st
   const { spec, deterministic } = job;
   const { vm } = spec;
   const uid = uidOf(job.name);
+  await mkdir(path.join(folder, HELD), { mode: 0o700 });
   const files: BoundFile[] = [];
   const planned: PlanInput["files"] = {};
   /** A file of the distribution, which everybody may read. */
@@ -70,10 +74,15 @@ export async function layOut(options: LayoutOptions, job: MachineJob, folder: st
     files.push({ host, name });
     return `/img/${name}`;
   };
-  /** A file that this program keeps, in folders that nobody else can enter. */
+  /** A file that this program keeps, in folders that nobody else can enter: the machine's own link to it outlives the cache's. */
   const bind = async (host: string, name: string): Promise<string> => {
     await chmod(host, 0o444);
-    return bindSystem(host, name);
+    const own = path.join(folder, HELD, name);
+    const held = await link(host, own).then(
+      () => own,
+      () => host, // on another file system
+    );
+    return bindSystem(held, name);
   };
   const overlay = async (): Promise<void> => {
     const disk = boxPath(folder, VM_FILES.disk);
@@ -118,7 +127,7 @@ export async function layOut(options: LayoutOptions, job: MachineJob, folder: st
     planned.initrd = await bind(stock.initrd, "initrd");
     planned.layers = [];
     for (const [i, { digest, compression }] of vm.layers.entries()) {
-      const layer = await layerDisk({ digest, compression, file: job.blobFile(digest), bytesMax: spec.diskMib * MIB }, path.join(cache, "layers"));
+      const layer = await layerDisk({ digest, compression, file: job.blobFile(digest), bytesMax: spec.diskMib * MIB }, cache);
       planned.layers.push(await bind(layer, `layer${i}`));
     }
     planned.base = { path: await bind(await blankFormatted(cache, spec.diskMib), "disk"), format: "raw" };
@@ -147,22 +156,8 @@ async function checkInBox(image: string, folder: string, uid: number): Promise<v
   await giveToBox(box, uid);
   const description = JSON.stringify({ driver: "qcow2", backing: null, "read-only": true, file: { driver: "file", filename: "/img/disk", locking: "off" } });
   await checkInside(
-    await boxed({ folder: box, files: [{ host: image, name: "disk" }], kvm: false, tpm: false, cgroup: null, fileMibMax: 1, uid }, [
-      "qemu-img",
-      "check",
-      "-q",
-      `json:${description}`,
-    ]),
+    await boxed({ ...OWN_BOX, folder: box, files: [{ host: image, name: "disk" }], fileMibMax: 1, uid }, ["qemu-img", "check", "-q", `json:${description}`]),
   );
-}
-
-async function blankRaw(cache: string, diskMib: number): Promise<string> {
-  const file = path.join(cache, `blank-${diskMib}.raw`);
-  await mkdir(cache, { recursive: true, mode: 0o700 });
-  const handle = await open(file, "a");
-  await handle.truncate(diskMib * MIB);
-  await handle.close();
-  return file;
 }
 
 /** Guests that are alike up to the moment they get their job. */

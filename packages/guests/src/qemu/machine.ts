@@ -11,7 +11,7 @@ import type { InputEntry, InputTree } from "@xenoservers/protocol/channel";
 import { pack } from "tar-stream";
 import { readGuestFile } from "../guest.ts";
 import { JobPort, type OciEnd } from "./job-port.ts";
-import type { Laid, MachineJob } from "./layout.ts";
+import { HELD, type Laid, type MachineJob } from "./layout.ts";
 import { VM_FILES } from "./plan.ts";
 import { instructionsOf, saveState } from "./state.ts";
 import { takeSnapshot } from "./snapshot.ts";
@@ -105,7 +105,9 @@ export class Machine {
     this.#given = given;
     this.ended = new Promise((resolve) => (this.#finish = resolve));
     if (!vm) {
-      void this.#earlierEnd().then((end) => this.#finish(end));
+      void this.#earlierEnd()
+        .catch((error: Error) => ({ kind: "gone" as const, detail: `how the machine ended cannot be read: ${error.message}` }))
+        .then((end) => this.#finish(end));
       return;
     }
     void vm.ended.then((end) => this.#vmEnded(end)).catch((error: Error) => this.#finish({ kind: "crashed", detail: error.message }));
@@ -192,10 +194,12 @@ export class Machine {
     await writeFile(this.#endFile, JSON.stringify(end), { mode: 0o600 });
     port.thank();
     this.#finish({ kind: "job", ...end });
-    await this.#letGo();
     const { begunAs } = this.#given;
-    if (!begunAs?.templates || begunAs.template) return;
-    await begunAs.templates.build(begunAs.laid.templateKey, { ...begunAs.laid, kvm: begunAs.laid.plan.accel === "kvm" });
+    const templates = begunAs && !begunAs.template ? begunAs.templates : null; // the first of its kind: the next starts from a snapshot
+    await this.#letGo({ images: templates === null });
+    if (!templates) return;
+    await templates.build(begunAs!.laid.templateKey, { ...begunAs!.laid, kvm: begunAs!.laid.plan.accel === "kvm" });
+    await this.#remove(HELD);
   }
 
   async #vmEnded(end: VmEnd): Promise<void> {
@@ -240,10 +244,13 @@ export class Machine {
   }
 
   /** The process, and what was sold for the time it ran: disk and memory. What it printed and handed back stays. */
-  async #letGo(): Promise<void> {
+  async #letGo({ images }: { images: boolean } = { images: true }): Promise<void> {
     await this.vm!.quit();
-    const { folder } = this.token;
-    for (const file of [boxPath(folder, VM_FILES.disk), boxPath(folder, VM_FILES.memory), path.join(folder, "base.qcow2")]) await rm(file, { force: true });
+    for (const name of [`box/${VM_FILES.disk}`, `box/${VM_FILES.memory}`, "base.qcow2", ...(images ? [HELD] : [])]) await this.#remove(name);
+  }
+
+  #remove(name: string): Promise<void> {
+    return rm(path.join(this.token.folder, name), { recursive: true, force: true });
   }
 
   read(stream: VmStream, offset: number): Promise<Uint8Array> {

@@ -50,7 +50,16 @@ export class Machines {
         input.files = { ...input.files, base: { path: "/img/disk", format: "qcow2" } };
       }
       const launch: LaunchInput = {
-        ...{ folder, name, args: planVm(input), kvm: host.accel === "kvm" && !deterministic, tpm: spec.tpm, cgroup, outputMibMax: spec.outputMibMax },
+        ...{
+          folder,
+          name,
+          args: planVm(input),
+          kvm: host.accel === "kvm" && !deterministic,
+          tpm: spec.tpm,
+          cgroup,
+          outlives: true,
+          outputMibMax: spec.outputMibMax,
+        },
         files,
         fileMibMax: Math.max(spec.diskMib + 64 + Math.ceil(spec.diskMib / 64), spec.outputMibMax + 16, deterministic ? spec.memoryMib : 0),
         ...(template ? { descriptor: template.memoryFile } : {}),

@@ -235,6 +235,8 @@ function machineArgs(input: PlanInput): string[] {
   args.push("-chardev", `socket,id=console,path=${at(VM_FILES.console)},server=on,wait=off,logfile=${OUT.console},logappend=on`, "-serial", "chardev:console");
   if (spec.machine !== "microvm") {
     args.push("-vga", vm.kind === "disk" ? "std" : "none", "-device", "pvpanic", "-device", "virtio-rng-pci,max-bytes=65536,period=1000");
+    // another number in every machine that begins with a snapshot: kernels that know it renew their random pool (QEMU docs/specs/vmgenid)
+    args.push("-device", "vmgenid,guid=auto");
   }
   if (spec.tpm) args.push("-chardev", `socket,id=tpm,path=${at(VM_FILES.tpm)}`, "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-tis,tpmdev=tpm0");
   return args;

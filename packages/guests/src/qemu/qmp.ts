@@ -40,12 +40,14 @@ export class JsonLines {
   readonly #waiting: { resolve(value: unknown): void; reject(error: Error): void }[] = [];
   onEvent: (event: QmpEvent) => void = () => {};
   readonly closed: Promise<void>;
+  #over = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
     socket.on("data", (bytes: Buffer) => this.#receive(bytes));
     this.closed = new Promise((resolve) =>
       socket.once("close", () => {
+        this.#over = true;
         for (const { reject } of this.#waiting.splice(0)) reject(new QmpError("the machine's control socket closed"));
         resolve();
       }),
@@ -81,8 +83,9 @@ export class JsonLines {
     else if ("error" in value) this.#waiting.shift()?.reject(new QmpError(String((value["error"] as { desc?: unknown }).desc ?? "refused").slice(0, 300)));
   }
 
-  /** Throws QmpError with what the other side says. */
+  /** Rejects with QmpError: what the other side says, or that it is gone. */
   execute(command: string, args: Record<string, unknown> = {}, timeoutMs = 30_000): Promise<unknown> {
+    if (this.#over) return Promise.reject(new QmpError("the machine's control socket is closed"));
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         reject(new QmpError(`no answer to ${command} within ${timeoutMs} ms`));

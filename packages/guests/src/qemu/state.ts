@@ -32,6 +32,7 @@ export async function streamState(vm: Vm, each: (part: Buffer) => void | Promise
   await rm(file, { force: true });
   let turn = Promise.resolve();
   const done = Promise.withResolvers<void>();
+  done.promise.catch(() => {}); // waited for below, unless QEMU itself says first that it failed
   const server = createServer((socket) => {
     socket.on("data", (bytes: Buffer) => {
       socket.pause();

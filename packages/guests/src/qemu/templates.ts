@@ -9,7 +9,7 @@ import { mkdir, readFile, readdir, rename, rm, stat, utimes, writeFile } from "n
 import path from "node:path";
 import { promisify } from "node:util";
 import { isAlive, startTicksOf, type ProcessId } from "../pool.ts";
-import { uidOf, type BoundFile } from "./box.ts";
+import { OWN_BOX, uidOf, type BoundFile } from "./box.ts";
 import { flatten } from "./disks.ts";
 import { JobPort } from "./job-port.ts";
 import { VM_FILES, planVm, type PlanInput } from "./plan.ts";
@@ -122,7 +122,7 @@ export class Templates {
       await giveToBox(overlay, uidOf(BUILDER));
       const args = planVm({ ...plan, sharedMemory: `/w/${VM_FILES.memory}`, restore: null });
       const sizes = { fileMibMax: Math.max(plan.spec.memoryMib, plan.spec.diskMib) + 64, outputMibMax: 64 };
-      vm = await launchVm({ folder, name: BUILDER, args, files, kvm, tpm: false, cgroup: null, ...sizes });
+      vm = await launchVm({ ...OWN_BOX, folder, name: BUILDER, args, files, kvm, ...sizes });
       await vm.begin();
       const port = await JobPort.open(boxPath(folder, VM_FILES.job));
       const ready = await Promise.race([port.ready(), new Promise<false>((resolve) => setTimeout(() => resolve(false), READY_MS))]);

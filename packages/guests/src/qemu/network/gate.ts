@@ -9,14 +9,13 @@ import { connect, type Server, type Socket } from "node:net";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Egress } from "@xenoservers/protocol";
-import packet from "dns-packet";
 import type { AddressRule } from "./addresses.ts";
 import type { NetNamespace } from "./namespace.ts";
+import { answerQuestion } from "./questions.ts";
 
 /** Never, whatever owner or order say: mail from strangers' guests ruins the owner's address. */
 export const MAIL_PORTS: readonly number[] = [25, 465, 587, 2525];
 const CONNECTIONS_MAX = 256;
-const NAME_TTL_S = 60;
 /** How long a guest may use an address after it asked for its name. */
 const NAME_KEPT_MS = 3_600_000;
 const NAMES_MAX = 4_096;
@@ -60,6 +59,7 @@ export class Gate {
   #bytes: number;
   readonly #names = new Map<string, { name: string; until: number }>();
   readonly #open = new Set<Socket>();
+  readonly #serving = new Set<Promise<void>>();
   #servers: Server[] = [];
   #datagrams: Datagrams | null = null;
   #allowance: number;
@@ -79,7 +79,11 @@ export class Gate {
     for (const port of this.#options.ports) {
       if (MAIL_PORTS.includes(port)) continue;
       const server = await namespace.listen(port);
-      server.on("connection", (socket: Socket) => void this.#connection(socket));
+      server.on("error", () => {}); // one connection less
+      server.on("connection", (socket: Socket) => {
+        const served = this.#connection(socket).finally(() => this.#serving.delete(served));
+        this.#serving.add(served);
+      });
       this.#servers.push(server);
     }
     this.#datagrams = await namespace.datagrams(53);
@@ -89,24 +93,8 @@ export class Gate {
 
   /** Names for people's sake are answered only as far as the order allows; only addresses that a guest may reach are told. */
   async #question(bytes: Buffer, from: { address: string; port: number }): Promise<void> {
-    let query: packet.DecodedPacket;
-    try {
-      query = packet.decode(bytes);
-    } catch {
-      return;
-    }
-    const question = query.questions?.[0];
-    if (!question || query.type !== "query") return;
-    const name = question.name.toLowerCase();
-    const addresses = question.type === "A" ? await this.#addressesOf(name) : this.#nameAllowed(name) ? [] : null;
-    const reply = packet.encode({
-      type: "response",
-      id: query.id ?? 0,
-      flags: packet.RECURSION_DESIRED | packet.RECURSION_AVAILABLE | (addresses === null ? 5 : 0),
-      questions: [question],
-      answers: (addresses ?? []).map((data) => ({ type: "A" as const, name: question.name, ttl: NAME_TTL_S, data })),
-    });
-    this.#datagrams?.send(reply, from.port, from.address, () => {});
+    const reply = await answerQuestion(bytes, async (name, wanted) => (wanted ? this.#addressesOf(name) : this.#nameAllowed(name) ? [] : null));
+    if (reply) this.#datagrams?.send(reply, from.port, from.address, () => {});
   }
 
   #nameAllowed(name: string): boolean {
@@ -185,11 +173,13 @@ export class Gate {
     return this.#allowance >= 0 ? 0 : Math.ceil((-this.#allowance * 1_000) / bytesPerSecondMax);
   }
 
-  close(): void {
+  /** Resolves when every connection has ended and was recorded. */
+  async close(): Promise<void> {
     for (const server of this.#servers) server.close();
     this.#servers = [];
     this.#datagrams?.close();
     this.#datagrams = null;
     for (const socket of this.#open) socket.destroy();
+    await Promise.all(this.#serving);
   }
 }

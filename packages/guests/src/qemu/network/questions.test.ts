@@ -1,0 +1,25 @@
+import packet from "dns-packet";
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { answerQuestion } from "./questions.ts";
+
+const ask = (name: string, type: "A" | "AAAA" = "A"): Buffer => packet.encode({ type: "query", id: 7, questions: [{ name, type }] });
+const places = async (name: string, wanted: boolean): Promise<string[] | null> => (name === "a.example" ? (wanted ? ["8.8.8.8"] : []) : null);
+
+it("tells the address of a name that is allowed, and refuses the rest", async () => {
+  const told = packet.decode((await answerQuestion(ask("A.Example"), places))!);
+  expect(told).toMatchObject({ id: 7, rcode: "NOERROR", answers: [{ name: "A.Example", data: "8.8.8.8" }] });
+  expect(packet.decode((await answerQuestion(ask("a.example", "AAAA"), places))!)).toMatchObject({ rcode: "NOERROR", answers: [] });
+  expect(packet.decode((await answerQuestion(ask("b.example"), places))!)).toMatchObject({ rcode: "REFUSED", answers: [] });
+});
+
+it("takes any bytes of a guest without failing", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), fc.nat(200), async (noise, at) => {
+      const question = ask("a.example");
+      const damaged = Buffer.concat([question.subarray(0, at), noise, question.subarray(at)]);
+      for (const bytes of [Buffer.from(noise), damaged]) await answerQuestion(bytes, async () => ["8.8.8.8"]);
+    }),
+    { numRuns: 2_000 },
+  );
+});

@@ -1,0 +1,87 @@
+/** `xeno serve` itself killed without warning while machines run: they run on, are found again, and nothing of theirs is lost or left. */
+import type { ChildProcess } from "node:child_process";
+import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { innermostOf } from "../../packages/guests/src/qemu/box.ts";
+import { until } from "../process/market.ts";
+import { Programs, kill9 } from "../process/programs.ts";
+import { busyboxLayout, initrd, kernel, machines, qemus, run } from "./support.ts";
+
+machines("machines of a server that is killed", () => {
+  let programs: Programs;
+  let broker: ChildProcess;
+  let server: ChildProcess;
+  let folder: string;
+  let layout: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), "xeno-kill-vm-"));
+    layout = await busyboxLayout(folder);
+    programs = await Programs.open(40_000 + (process.pid % 10_000));
+    broker = await programs.startBroker();
+    server = await programs.startServer("--enrol", await programs.people());
+  });
+  afterAll(async () => {
+    await kill9(server);
+    for (const pid of await qemus(programs.folder)) process.kill(-pid, "SIGKILL");
+    await kill9(broker);
+    await programs.remove();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const small = ["--mem", "192M", "--accel", "any", "--max-time", "10m"];
+  /** The QEMU that measures how fast machines are; 0 while there is none. */
+  async function measuring(): Promise<number> {
+    const [outer] = (await run("sh", ["-c", "pgrep -n -f '^unshare .*/xeno-score-' || true"])).stdout.split("\n");
+    const inner = outer ? await innermostOf(Number(outer)) : 0;
+    const name = await readFile(`/proc/${inner}/comm`, "utf8").catch(() => "");
+    return name.startsWith("qemu") ? inner : 0;
+  }
+
+  it("what it started for itself ends with it", async () => {
+    let qemu = 0;
+    await until(async () => (qemu = await measuring()) > 0, 60_000);
+    await kill9(server);
+    await until(() =>
+      readFile(`/proc/${qemu}/comm`).then(
+        () => false,
+        () => true,
+      ),
+    );
+    server = await programs.startServer();
+  });
+
+  it("a machine's console goes on without a gap, and it ends as if nothing had been", async () => {
+    const ramdisk = path.join(folder, "ticking");
+    await writeFile(ramdisk, await initrd("i=0; while [ $i -lt 150 ]; do i=$((i+1)); echo tick $i; sleep 0.1; done; poweroff -f"));
+    const words = ["--kernel", await kernel(), "--initrd", ramdisk, "--append", "console=ttyS0 quiet panic=-1", ...small];
+    const job = programs.xeno("customer", ["run", ...words]);
+    await until(() => job.seen.stdout.includes("tick 5\r"), 60_000);
+    const before = await qemus(programs.folder);
+    expect(before).toHaveLength(1);
+    await kill9(server);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect(await qemus(programs.folder)).toEqual(before);
+    server = await programs.startServer();
+    const done = await job.done;
+    expect(done, done.stderr).toMatchObject({ code: 0 });
+    const ticks = [...done.stdout.matchAll(/tick (\d+)\r/g)].map(([, i]) => Number(i));
+    expect(ticks).toEqual(Array.from({ length: 150 }, (_, i) => i + 1));
+    expect(await qemus(programs.folder)).toEqual([]);
+  });
+
+  it("an OCI image's job returns its exit code and files, wherever in its life the server was killed", async () => {
+    const out = path.join(folder, "out");
+    const script = "echo begun; sleep 6; echo kept > /out/file; echo done; exit 5";
+    const words = ["--disk", "64M", "--user", "root", "--out", out, `oci:${layout}:box`, "--", "sh", "-c", script];
+    const job = programs.xeno("customer", ["run", ...small, ...words]);
+    for (const moment of [() => job.seen.stdout.includes("begun"), () => true]) {
+      await until(moment, 60_000);
+      await kill9(server);
+      server = await programs.startServer();
+    }
+    const done = await job.done;
+    expect(done, done.stderr).toMatchObject({ code: 5, stdout: "begun\ndone\n" });
+    expect(await readdir(out)).toEqual(["file"]);
+  });
+});
