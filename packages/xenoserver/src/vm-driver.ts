@@ -226,7 +226,10 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
         input: (bytes) => control.input(bytes),
         open: (port) => control.open(port),
         agent: (command, args) => control.agent.ask(command, args),
-        reboot: () => control.reboot(),
+        async reboot() {
+          if (machine.token.kind === "oci") throw new Error("an image's job runs once: order it again");
+          await control.reboot();
+        },
         snapshot: () => kept.take(machine, { customer, spec, lease: job.lease }),
       };
     return {

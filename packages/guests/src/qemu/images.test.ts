@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
+import { connect, isIPv4, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -11,15 +12,29 @@ import { publicAddresses } from "./network/addresses.ts";
 const IMAGE = Buffer.alloc(100_000, 5);
 const digest = createHash("sha256").update(IMAGE).digest("hex");
 
+const REDIRECTS: Record<string, string> = {
+  "/moved": "/image",
+  "/elsewhere": "http://b.example/image",
+  "/inside": "http://inside.example/image",
+  "/address": "http://169.254.169.254/latest/meta-data",
+  "/port": "http://b.example:22/image",
+  "/file": "file:///etc/passwd",
+  "/loop": "/loop",
+};
+const PLACES: Record<string, string[]> = { "a.example": ["93.184.216.34"], "b.example": ["93.184.216.35"], "inside.example": ["10.1.2.3"] };
+
 describe("images by address", () => {
   let folder: string;
   let server: Server;
   let asked = 0;
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), "xeno-images-"));
-    server = createServer((_, response) => {
+    server = createServer(({ url }, response) => {
       asked++;
-      response.end(IMAGE);
+      const to = REDIRECTS[url!];
+      if (to) response.writeHead(302, { location: to }).end();
+      else if (url === "/image") response.end(IMAGE);
+      else response.writeHead(404).end();
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   });
@@ -55,6 +70,42 @@ describe("images by address", () => {
     expect(error.message).toContain(why);
     expect(error.message).not.toContain("secret");
     expect(asked).toBe(before);
+  });
+  describe("from a server that answers", () => {
+    const reached: string[] = [];
+    const beyond = (bytesMax = 1e9) => {
+      const dial = (address: string) => {
+        reached.push(address);
+        return connect((server.address() as AddressInfo).port, "127.0.0.1");
+      };
+      return new ImageStore({
+        folder: path.join(folder, "fetched"),
+        ...{ bytesMax, isPublic: publicAddresses(), resolve: async (name: string) => PLACES[name] ?? (isIPv4(name) ? [name] : []), dial },
+      });
+    };
+    it.each(["/image", "/moved", "/elsewhere"])("takes it from %s, and keeps it for everybody", async (place) => {
+      const file = await beyond().fetch(`http://a.example${place}`, digest, 1e9);
+      expect(await readFile(file)).toEqual(IMAGE);
+      expect(await beyond().find("p_anybody", digest)).toBe(file);
+      await rm(file);
+    });
+    it.each([
+      ["/inside", "is not a public address"],
+      ["/address", "is not a public address"],
+      ["/port", "usual ports"],
+      ["/file", "by http or https"],
+      ["/loop", "without end"],
+      ["/nothing", "answers 404"],
+    ])("follows %s no further than it may", async (place, why) => {
+      reached.length = 0;
+      await expect(beyond().fetch(`http://a.example${place}`, digest, 1e9)).rejects.toThrow(why);
+      expect(new Set(reached)).toEqual(new Set(["93.184.216.34"]));
+    });
+    it("gives up another image than was ordered, and one larger than the disk bought; nothing of them stays", async () => {
+      await expect(beyond().fetch("http://a.example/image", "ab".repeat(32), 1e9)).rejects.toThrow("does not have the digest");
+      await expect(beyond().fetch("http://a.example/image", digest, 50_000)).rejects.toThrow("larger than the disk");
+      expect(await readdir(path.join(folder, "fetched/public"))).toEqual([]);
+    });
   });
   it("keeps each customer's own images apart, and gives up the least used", async () => {
     const images = store(nowhere);

@@ -9,6 +9,7 @@ import { lookup } from "node:dns/promises";
 import { access, chmod, copyFile, link, mkdir, open, rename, rm } from "node:fs/promises";
 import { get as httpGet, type IncomingMessage } from "node:http";
 import { get as httpsGet } from "node:https";
+import type { Socket } from "node:net";
 import path from "node:path";
 import { UNFINISHED, prune, touch } from "./cache.ts";
 import { ImageError } from "./layers.ts";
@@ -26,6 +27,8 @@ export interface ImageStoreOptions {
   /** Null: nothing is fetched from here. */
   isPublic: AddressRule | null;
   resolve?(name: string): Promise<string[]>;
+  /** For tests: connections to public addresses. */
+  dial?(address: string): Socket;
 }
 
 const folderName = (customer: string): string => createHash("sha256").update(customer).digest("hex").slice(0, 32);
@@ -122,7 +125,9 @@ export class ImageStore {
       const family = address.includes(":") ? 6 : 4;
       const pinned = (_: string, options: { all?: boolean }, done: (error: null, address: unknown, family?: number) => void): void =>
         options.all ? done(null, [{ address, family }]) : done(null, address, family);
-      const request = get(url, { lookup: pinned as never, timeout: IDLE_MS, agent: false }, resolve);
+      const { dial } = this.#options;
+      const through = dial ? { createConnection: () => dial(address) } : { agent: false as const };
+      const request = get(url, { lookup: pinned as never, timeout: IDLE_MS, ...through }, resolve);
       request.once("timeout", () => request.destroy(new Error("no answer in time"))).once("error", reject);
     });
     const status = response.statusCode ?? 0;

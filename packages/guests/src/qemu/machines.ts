@@ -49,6 +49,8 @@ export class Machines {
         files = [...laid.files.filter((file) => file.name !== "disk"), { host: own, name: "disk" }];
         input.files = { ...input.files, base: { path: "/img/disk", format: "qcow2" } };
       }
+      // QEMU copies the whole kernel into every machine's memory, to start it again after a reset
+      if (template) files = files.map((file) => (file.name === "kernel" ? { ...file, host: host.stock!.kernelHead } : file));
       const launch: LaunchInput = {
         ...{
           folder,

@@ -248,7 +248,8 @@ export function planVm(input: PlanInput): string[] {
     ...["-nodefaults", "-no-user-config", "-display", "none", "-sandbox", FORBIDDEN, "-name", "guest,debug-threads=on"],
     ...["-qmp", `unix:${at(VM_FILES.qmp)},server=on,wait=off`],
     ...(input.deterministic ? deterministicArgs(input) : machineArgs(input)),
-    ...["-action", `reboot=${input.deterministic ? "shutdown" : "reset"},shutdown=pause,panic=pause,watchdog=none`],
+    // an OCI guest's job is given once: started again, it would wait for one for ever
+    ...["-action", `reboot=${input.deterministic || input.spec.vm.kind === "oci" ? "shutdown" : "reset"},shutdown=pause,panic=pause,watchdog=none`],
     ...["-S", ...(input.restore === null ? [] : ["-incoming", "defer"])],
   ];
 }

@@ -13,6 +13,8 @@ const run = promisify(execFile);
 
 export interface Stock {
   kernel: string;
+  /** The kernel's first bytes: for machines that go on from a snapshot, in which the kernel itself is long in memory. */
+  kernelHead: string;
   initrd: string;
   /** Of kernel and RAM disk: guests booted alike share snapshots. */
   digest: string;
@@ -86,6 +88,18 @@ export async function stockProblem(): Promise<string | null> {
   return missing.length === 0 ? null : `for OCI images: apt install ${missing.join(" ")}`;
 }
 
+async function kept(file: string, bytes: Uint8Array): Promise<string> {
+  if (await there(file)) return file;
+  await mkdir(path.dirname(file), { recursive: true, mode: 0o755 });
+  const part = `${file}.${process.pid}.part`;
+  await writeFile(part, bytes, { mode: 0o644 });
+  await rename(part, file);
+  return file;
+}
+
+/** More than a kernel's real-mode part, which is all that QEMU looks at before it starts a guest (Linux Documentation/x86/boot, setup_sects). */
+const KERNEL_HEAD_BYTES = 64 * 1024;
+
 /** Builds the RAM disk once and keeps it in `cache`. Null where something is missing (stockProblem says what). */
 export async function openStock(cache: string): Promise<Stock | null> {
   const found = await findKernel();
@@ -103,11 +117,10 @@ export async function openStock(cache: string): Promise<Stock | null> {
     .update(await readFile(found.kernel))
     .update(initrd)
     .digest("hex");
-  const file = path.join(cache, `stock-${digest}.cpio`);
-  if (!(await there(file))) {
-    await mkdir(cache, { recursive: true, mode: 0o755 });
-    await writeFile(`${file}.part`, initrd, { mode: 0o644 });
-    await rename(`${file}.part`, file);
-  }
-  return { kernel: found.kernel, initrd: file, digest };
+  const head = (await readFile(found.kernel)).subarray(0, KERNEL_HEAD_BYTES);
+  return {
+    ...{ kernel: found.kernel, digest },
+    initrd: await kept(path.join(cache, `stock-${digest}.cpio`), initrd),
+    kernelHead: await kept(path.join(cache, `stock-${digest}.head`), head),
+  };
 }
