@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { TestMarket } from "../process/market.ts";
+import { until, type TestMarket } from "../process/market.ts";
 import { push, startRegistry, type TestRegistry } from "./registry.ts";
 import { busyboxLayout, cliHome, machines, run, vmMarket } from "./support.ts";
 
@@ -71,6 +71,27 @@ machines("OCI images", () => {
     for (const { offBy } of runs) expect(offBy).toBeLessThan(5);
     const { readdir } = await import("node:fs/promises");
     expect((await readdir(path.join(market.folder, "server/vm/snapshots"))).length).toBeGreaterThan(0);
+  });
+
+  it("goes on in a fork as the job it was: its own output from there on, its own random numbers, its own end", async () => {
+    const script = "i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo tick $i; sleep 0.2; done; head -c 16 /dev/urandom | xxd -p; date +%s; exit 3";
+    const lease = (await xeno("--detach", "-q", "--user", "root", `oci:${layout}:box`, "--", "sh", "-c", script)).stdout.trim();
+    await until(async () => (await cli.xeno("logs", lease)).stdout.includes("tick 5\n"), 60_000);
+    const forked = await cli.xeno("lease", "fork", lease, "1", "--json");
+    expect(forked.code, `${forked.stdout}${forked.stderr} ${market.log.slice(-8).join("\n")}`).toBe(0);
+    const [fork] = (JSON.parse(forked.stdout) as { leases: string[] }).leases;
+    const ended = async (id: string) => (await cli.client.read("lease", { params: { id } })).end;
+    await until(async () => (await ended(lease)) !== null && (await ended(fork!)) !== null, 60_000);
+    expect([await ended(lease), await ended(fork!)]).toMatchObject([
+      { reason: "completed", exitCode: 3 },
+      { reason: "completed", exitCode: 3 },
+    ]);
+    const [first, second] = [(await cli.xeno("logs", lease)).stdout.trim().split("\n"), (await cli.xeno("logs", fork!)).stdout.trim().split("\n")];
+    expect(first[0]).toBe("tick 1");
+    expect(second[0]).toMatch(/^tick ([6-9]|\d\d)$/);
+    expect(second.at(-3)).toBe("tick 40");
+    expect(second.at(-2)).not.toBe(first.at(-2));
+    expect(Math.abs(Date.now() / 1_000 - Number(second.at(-1)))).toBeLessThan(60);
   });
 
   it("takes a private image with the password of its registry, an archive, and an entrypoint", async () => {

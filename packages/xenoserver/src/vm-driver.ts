@@ -215,7 +215,7 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
     const control = vm ? new Control(vm, spec.network) : null;
     if (gate && control) await gate.start(control.namespace);
     let killed = false;
-    const merged = spec.vm.kind !== "oci" && !job.deterministic;
+    const merged = machine.token.kind === "other";
     const end = machine.ended.then(async (ended) => {
       await shut(gate);
       await control?.close();

@@ -18,6 +18,8 @@ const LEFT_FREE_BYTES = GIB;
 const SHARE = 0.5;
 const ABOUT = "snapshot.json";
 
+type Source = Pick<Machine, "snapshot" | "token">;
+
 export interface SnapshotOf {
   customer: string;
   spec: VmSpec;
@@ -38,7 +40,7 @@ export interface SnapshotRules {
   now(): number;
 }
 
-const zAbout = z.object({ customer: z.string(), lease: z.string(), spec: zVmSpec, until: z.number() });
+const zAbout = z.object({ customer: z.string(), lease: z.string(), spec: zVmSpec, ociToken: z.string(), until: z.number() });
 const gib = (bytes: number): string => `${Math.max(0, Math.floor((bytes / GIB) * 10) / 10)} GiB`;
 
 async function bytesIn(folder: string): Promise<number> {
@@ -60,13 +62,13 @@ export class SnapshotStore {
   }
 
   /** The guest stands still while it is taken. Throws, in words for the customer, where there is no room. */
-  take(machine: Machine, of: SnapshotOf): Promise<TakenSnapshot> {
+  take(machine: Source, of: SnapshotOf): Promise<TakenSnapshot> {
     const taken = this.#turn.then(() => this.#take(machine, of));
     this.#turn = taken.catch(() => {});
     return taken;
   }
 
-  async #take(machine: Machine, { customer, spec: ordered, lease }: SnapshotOf): Promise<TakenSnapshot> {
+  async #take(machine: Source, { customer, spec: ordered, lease }: SnapshotOf): Promise<TakenSnapshot> {
     // of a machine that began with a snapshot itself, that one's
     const spec = ordered.vm.kind === "snapshot" ? (await this.find(customer, ordered.vm.snapshot))?.spec : ordered;
     if (!spec) throw new Error("the snapshot that this machine began with is gone");
@@ -78,7 +80,8 @@ export class SnapshotStore {
     const folder = path.join(own, snapshot);
     const until = this.#rules.now() + this.#rules.keepMs;
     await machine.snapshot(folder);
-    await writeFile(path.join(folder, ABOUT), JSON.stringify({ customer, lease, spec, until }), { mode: 0o600 });
+    const { kind, ociToken } = machine.token;
+    await writeFile(path.join(folder, ABOUT), JSON.stringify({ customer, lease, spec, ociToken: kind === "oci" ? ociToken : "", until }), { mode: 0o600 });
     return { snapshot, spec, until };
   }
 
@@ -125,6 +128,6 @@ export class SnapshotStore {
       () => true,
       () => false,
     );
-    return { spec: about.spec, state: path.join(folder, "state"), disk: hasDisk ? disk : null };
+    return { spec: about.spec, ociToken: about.ociToken, state: path.join(folder, "state"), disk: hasDisk ? disk : null };
   }
 }

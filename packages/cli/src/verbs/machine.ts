@@ -128,6 +128,10 @@ async function untilRunning(client: MarketClient, bound: BoundOrder, job: BuiltV
   const link = openLink(client, { onUp: () => session?.hint(), onEvent: (event) => session?.hint(event) });
   session = new LeaseSession(client, bound, job, { onState: (state) => void ((state === "running" || state === "ended") && running.resolve()) }, link);
   const timer = setTimeout(() => running.reject(new UserError(`lease ${shortId(bound.po.id)} did not start in time`)), READY_MS);
+  session.settled().then(
+    ({ end }) => (end?.exitCode === null ? running.reject(new UserError(`lease ${shortId(bound.po.id)} ended: ${end.reason}`)) : running.resolve()),
+    () => {}, // closed: it runs
+  );
   try {
     await running.promise;
   } finally {

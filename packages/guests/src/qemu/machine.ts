@@ -140,7 +140,13 @@ export class Machine {
   }
 
   async begin(): Promise<void> {
-    await this.#came(this.#given.begunAs?.template ? "ready" : "begun");
+    const { job, begunAs } = this.#given;
+    const goesOn = this.token.kind === "oci" && job.from !== null;
+    await this.#came(goesOn ? "given" : begunAs?.template ? "ready" : "begun");
+    if (goesOn) {
+      this.#port = await this.#openPort();
+      this.#port.renew();
+    }
     await this.vm!.begin();
     this.#startJob();
   }
@@ -170,12 +176,10 @@ export class Machine {
   async #runJob(): Promise<void> {
     const { job } = this.#given;
     const { vm } = job.spec;
-    if (vm.kind !== "oci") return;
-    const port = await this.#openPort();
-    this.#port = port;
+    const port = (this.#port ??= await this.#openPort());
     const progress = await this.#progress();
     if (progress === "given") port.ask();
-    else {
+    else if (vm.kind === "oci") {
       if (progress !== "ready" && !(await port.ready())) return; // the machine's own end says why
       await this.#came("ready");
       const keep = job.inputs.mounts.filter((mount) => mount.keep).map((mount) => mount.path);
@@ -239,6 +243,7 @@ export class Machine {
   /** The guest stands still meanwhile. Throws where it has ended. */
   async snapshot(folder: string): Promise<void> {
     if (!this.vm) throw new Error("the machine has ended");
+    if (this.token.kind === "oci" && (await this.#progress()) !== "given") throw new Error("the image's job has not begun yet");
     const { base, baseFormat } = this.token;
     await takeSnapshot(this.vm, folder, base === "" ? null : { file: base, format: baseFormat as "raw" });
   }

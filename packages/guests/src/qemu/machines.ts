@@ -50,7 +50,7 @@ export class Machines {
         input.files = { ...input.files, base: { path: "/img/disk", format: "qcow2" } };
       }
       // QEMU copies the whole kernel into every machine's memory, to start it again after a reset
-      if (template) files = files.map((file) => (file.name === "kernel" ? { ...file, host: host.stock!.kernelHead } : file));
+      if (laid.oci && (template || from)) files = files.map((file) => (file.name === "kernel" ? { ...file, host: host.stock!.kernelHead } : file));
       const launch: LaunchInput = {
         ...{
           folder,
@@ -74,10 +74,10 @@ export class Machines {
         uid: vm.uid,
         base: files.find((file) => file.name === "disk")?.host ?? "",
         baseFormat: input.files.base?.format ?? "",
-        kind: laid.oci && !from ? "oci" : deterministic ? "deterministic" : "other",
+        kind: laid.oci ? "oci" : deterministic ? "deterministic" : "other",
         cgroup: (cgroup?.folders ?? []).join(" "),
         cgroupKind: cgroup?.kind ?? "",
-        ociToken: newToken(),
+        ociToken: from?.ociToken || newToken(),
       };
       return new Machine(vm, token, { job, begunAs: { template, templates: laid.oci ? this.options.templates : null, laid } });
     } catch (error) {

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import path from "node:path";
 import type { VmSpec } from "@xenoservers/protocol";
 import { flatten, type Base } from "./disks.ts";
-import { streamState } from "./state.ts";
+import { streamState, wholeMemory } from "./state.ts";
 import { boxPath, type Vm } from "./vm.ts";
 import { VM_FILES } from "./plan.ts";
 
@@ -15,6 +15,8 @@ export interface SnapshotSource {
   state: string;
   /** Null where the machine has no disk of its own. */
   disk: string | null;
+  /** By which an OCI guest's answer is known; empty for others. */
+  ociToken: string;
 }
 
 /** The guest stands still meanwhile and goes on afterwards, also when it fails. `base` is what lies under its disk. */
@@ -24,7 +26,7 @@ export async function takeSnapshot(vm: Vm, folder: string, base: Base | null): P
   await mkdir(part, { recursive: true, mode: 0o700 });
   await vm.pause();
   try {
-    await vm.qmp("migrate-set-parameters", { "max-bandwidth": 10_000_000_000, "downtime-limit": 60_000 });
+    await wholeMemory(vm);
     const out = createWriteStream(path.join(part, VM_FILES.state), { mode: 0o600 });
     await streamState(vm, async (bytes) => {
       if (!out.write(bytes)) await once(out, "drain");

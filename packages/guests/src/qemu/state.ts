@@ -20,8 +20,14 @@ async function migrated(vm: Vm): Promise<void> {
 }
 
 /** Memory in a shared file stays there; only the rest goes into the stream. */
-export async function ignoreSharedMemory(vm: Vm): Promise<void> {
-  await vm.qmp("migrate-set-capabilities", { capabilities: [{ capability: "x-ignore-shared", state: true }] });
+export const ignoreSharedMemory = (vm: Vm): Promise<void> => setUp(vm, true);
+
+/** All of it goes into the stream, also of a machine that was itself started from shared memory. */
+export const wholeMemory = (vm: Vm): Promise<void> => setUp(vm, false);
+
+/** Both ends must be told alike: the stream's form depends on it. */
+async function setUp(vm: Vm, ignoreShared: boolean): Promise<void> {
+  await vm.qmp("migrate-set-capabilities", { capabilities: [{ capability: "x-ignore-shared", state: ignoreShared }] });
   // nobody shares the link with us
   await vm.qmp("migrate-set-parameters", { "max-bandwidth": 10_000_000_000, "downtime-limit": 60_000 });
 }

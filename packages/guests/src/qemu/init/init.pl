@@ -114,13 +114,16 @@ for (split /\0/, get(unpack('N', get(4)))) {
   if ($key eq 'arg') { push @args, $value } elsif ($key eq 'env') { push @env, $value } else { $job{$key} = $value }
 }
 # a guest that was resumed from a snapshot must not share random numbers, clock or name with its siblings
-my $entropy = pack('H*', $job{entropy});
-if (open(my $random, '+<', '/dev/urandom')) {
-  ioctl($random, 0x40085203, pack('ii', 8 * length $entropy, length $entropy) . $entropy);    # RNDADDENTROPY
-  ioctl($random, 0x5207, 0);                                                                  # RNDRESEEDCRNG
-  close $random;
+sub renew {
+  my ($entropy, $time) = @_;
+  if (open(my $random, '+<', '/dev/urandom')) {
+    ioctl($random, 0x40085203, pack('ii', 8 * length $entropy, length $entropy) . $entropy);    # RNDADDENTROPY
+    ioctl($random, 0x5207, 0);                                                                  # RNDRESEEDCRNG
+    close $random;
+  }
+  syscall(164, pack('qq', $time, 0), 0);    # settimeofday
 }
-syscall(164, pack('qq', $job{time}, 0), 0);    # settimeofday
+renew(pack('H*', $job{entropy}), $job{time});
 my $id = $job{machine};
 spew('/r/etc/machine-id', "$id\n");
 spew('/proc/sys/kernel/hostname', $job{hostname});
@@ -174,11 +177,19 @@ for ([$out_r, 'xeno.stdout'], [$err_r, 'xeno.stderr']) { open(my $h, '>', port($
 my $status; my $grace = 0;
 # a guest that waits sleeps: it is woken by output, or by the end of a child
 pipe(my $woken, my $wake);
+# one letter of the host's: S, and it goes on from a snapshot of its customer's; anything else asks for the answer, which comes at the end
+sub told { my ($letter) = @_; renew(get(64), unpack('Q>', get(8))) if $letter eq 'S'; return $letter }
+my $deaf = 0;
 $SIG{CHLD} = sub { syswrite($wake, '.') };
 while (%to) {
   while ((my $gone = waitpid(-1, 1)) > 0) { $status = $? if $gone == $pid }
-  my $bits = ''; vec($bits, $_, 1) = 1 for keys %to, fileno $woken;
-  my $n = select(my $ready = $bits, undef, undef, defined $status ? 0.05 : undef);
+  my $bits = ''; vec($bits, $_, 1) = 1 for keys %to, fileno $woken, $deaf ? () : fileno $job;
+  my $n = select(my $ready = $bits, undef, undef, defined $status ? 0.05 : $deaf ? 1 : undef);
+  $deaf = 0;
+  if ($n > 0 && vec($ready, fileno $job, 1)) {
+    $n--;
+    if (sysread($job, my $letter, 1)) { told($letter) } else { $deaf = 1 }    # no daemon is connected: it reads as ended
+  }
   if ($n > 0 && vec($ready, fileno $woken, 1)) { sysread($woken, my $dots, $page); $n-- }
   for my $fd (keys %to) {
     next unless $n > 0 && vec($ready, $fd, 1);
@@ -198,7 +209,7 @@ if (@keep) { sh('tar', 'c', '-C', '/r', '-f', '/d/.out', @keep); $size = -s '/d/
 while (1) {
   put("\n$job{token} $code $size\n");
   if ($size) { open(my $h, '<', '/d/.out'); while (sysread($h, my $part, $page)) { put($part) } close $h }
-  last if get(1) eq 'K';
+  last if told(get(1)) eq 'K';
 }
 sh('poweroff', '-f');
 sleep 60;
