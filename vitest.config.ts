@@ -7,6 +7,7 @@ export default defineConfig({
     // long enough for a machine that is busy with something else: no test measures speed
     testTimeout: 300_000,
     hookTimeout: 300_000,
+    teardownTimeout: 60_000,
     maxWorkers: 2,
     pool: "forks",
     // as in a guest's process: the engine's own stack limit must be met before V8's

@@ -1,8 +1,7 @@
 /** The driver of real machines passes the suite that every driver passes. */
-import { mkdtemp } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { writeFile } from "node:fs/promises";
 import { openQemuHost } from "@xenoservers/guests";
 import { buildVm, openImage } from "@xenoservers/sdk";
 import { createVmDriver, type GuestDriver, type PreparedJob, type VmJob } from "@xenoservers/xenoserver";
@@ -26,7 +25,7 @@ async function open(): Promise<{ driver: GuestDriver; jobs: ContractJobs }> {
     fetchImages: false,
     imageCacheGib: 1,
     diskIops: 2_000,
-    ...{ snapshots: 0, customerSnapshotsGib: 1, customerSnapshotsHours: 1 },
+    ...{ inUse: [], snapshots: 0, customerSnapshotsGib: 1, customerSnapshotsHours: 1 },
     log: () => {},
   });
   let last = 0;
@@ -70,7 +69,10 @@ async function open(): Promise<{ driver: GuestDriver; jobs: ContractJobs }> {
     prepare: (job) => vms.prepare((prepared = job as unknown as VmJob)),
     adopt: (token) => vms.adopt(token, prepared!),
     monotonicMs: () => Number(process.hrtime.bigint() / 1_000n) / 1_000,
-    close: () => vms.close(),
+    async close() {
+      await vms.close();
+      await rm(folder, { recursive: true, force: true });
+    },
   };
   return { driver, jobs };
 }

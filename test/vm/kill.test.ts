@@ -32,7 +32,7 @@ machines("machines of a server that is killed", () => {
   const small = ["--mem", "192M", "--accel", "any", "--max-time", "10m"];
   /** The QEMU that measures how fast machines are; 0 while there is none. */
   async function measuring(): Promise<number> {
-    const [outer] = (await run("sh", ["-c", "pgrep -n -f '^unshare .*/xeno-score-' || true"])).stdout.split("\n");
+    const [outer] = (await run("sh", ["-c", `pgrep -n -f '^unshare .*${programs.folder}.*/scratch-' || true`])).stdout.split("\n");
     const inner = outer ? await innermostOf(Number(outer)) : 0;
     const name = await readFile(`/proc/${inner}/comm`, "utf8").catch(() => "");
     return name.startsWith("qemu") ? inner : 0;
@@ -83,5 +83,22 @@ machines("machines of a server that is killed", () => {
     const done = await job.done;
     expect(done, done.stderr).toMatchObject({ code: 5, stdout: "begun\ndone\n" });
     expect(await readdir(out)).toEqual(["file"]);
+  });
+
+  it("a machine that no record tells of is ended when the server comes back", async () => {
+    const ramdisk = path.join(folder, "waiting");
+    await writeFile(ramdisk, await initrd("echo here; sleep 600"));
+    const words = ["--kernel", await kernel(), "--initrd", ramdisk, "--append", "console=ttyS0 quiet panic=-1", ...small];
+    const lease = (await programs.ok("customer", ["run", ...words, "--detach", "-q"])).trim();
+    await until(async () => (await qemus(programs.folder)).length === 1, 60_000);
+    await kill9(server);
+    // as if it had been killed between making the machine and writing it down
+    await rm(path.join(programs.at("server"), "leases", lease), { recursive: true });
+    const machinesAt = path.join(programs.at("server"), "vm/machines");
+    expect(await readdir(machinesAt)).toContain(lease.slice(0, 24));
+    server = await programs.startServer();
+    expect(await qemus(programs.folder)).toEqual([]);
+    expect(await readdir(machinesAt)).not.toContain(lease.slice(0, 24));
+    await programs.ok("customer", ["lease", "stop", lease]);
   });
 });

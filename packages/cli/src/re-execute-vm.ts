@@ -26,6 +26,7 @@ export async function reExecuteVm({ spec, inputs, blobFile }: KeptVm & { blobFil
     ...{
       host: state.host,
       folder,
+      inUse: [],
       egress,
       fetchImages: false,
       imageCacheGib: 8,

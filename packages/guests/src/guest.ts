@@ -12,6 +12,7 @@ import { WORKER_FILES, type WorkerResult } from "./worker/job.ts";
 const POLL_MS = 500;
 /** How long an interrupted guest may take to hand in what it has. */
 const KILL_AFTER_MS = 5_000;
+const INTERRUPT_EVERY_MS = 200;
 const CHUNK_BYTES = 64 * 1024;
 const RESULT_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -104,9 +105,13 @@ export class Guest {
 
   /** Interrupts the guest so that it hands in what it has; kills it when it does not. */
   async stop(): Promise<void> {
+    const killAt = Date.now() + KILL_AFTER_MS;
+    // again and again: one that comes while the job is still being made ready is lost
+    const timer = setInterval(() => {
+      if (this.#over) clearInterval(timer);
+      else void signalWorker(this.id, Date.now() < killAt ? "SIGINT" : "SIGKILL");
+    }, INTERRUPT_EVERY_MS);
     await signalWorker(this.id, "SIGINT");
-    const timer = setTimeout(() => void signalWorker(this.id, "SIGKILL"), KILL_AFTER_MS);
-    void this.ended.then(() => clearTimeout(timer));
   }
 
   async kill(): Promise<void> {

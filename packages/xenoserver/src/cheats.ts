@@ -70,9 +70,9 @@ export function replayingDriver(driver: GuestDriver): GuestDriver {
   return {
     ...driver,
     async prepare(job) {
-      const { token, begin } = await driver.prepare(first === null ? job : { ...job, fuelMax: 1n });
+      const { begin, ...prepared } = await driver.prepare(first === null ? job : { ...job, fuelMax: 1n });
       return {
-        token,
+        ...prepared,
         async begin() {
           const guest = await begin();
           const known = (first ??= { ...guest, dispose: async () => {} });
@@ -93,8 +93,8 @@ export function cheatingDriver(cheat: Cheat, driver: GuestDriver): GuestDriver {
   return {
     ...driver,
     async prepare(job) {
-      const { token, begin } = await driver.prepare(cheat.prepare?.(job) ?? job);
-      return { token, begin: async () => cheatingGuest(await begin(), cheat, job) };
+      const { begin, ...prepared } = await driver.prepare(cheat.prepare?.(job) ?? job);
+      return { ...prepared, begin: async () => cheatingGuest(await begin(), cheat, job) };
     },
   };
 }

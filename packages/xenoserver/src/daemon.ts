@@ -103,9 +103,15 @@ export interface Daemon {
 
 const MBIT_BYTES = 125_000;
 
-async function openVms(host: QemuHost, folder: string, { policy, vm }: ServerConfig, { log, network }: DaemonOptions): Promise<VmDriver> {
+async function openVms(
+  host: QemuHost,
+  folder: string,
+  inUse: readonly string[],
+  { policy, vm }: ServerConfig,
+  { log, network }: DaemonOptions,
+): Promise<VmDriver> {
   return createVmDriver({
-    ...{ host, folder, log, fetchImages: policy.fetch_images, imageCacheGib: vm.image_cache_gib, diskIops: vm.disk_iops, snapshots: vm.snapshots },
+    ...{ host, folder, inUse, log, fetchImages: policy.fetch_images, imageCacheGib: vm.image_cache_gib, diskIops: vm.disk_iops, snapshots: vm.snapshots },
     ...{ customerSnapshotsGib: vm.customer_snapshots_gib, customerSnapshotsHours: vm.customer_snapshots_hours },
     egress: {
       ports: policy.egress_ports,
@@ -130,7 +136,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const cache = options.cache ?? path.join(folder, "prepared");
   const qemu: HostState = config.vm.enabled ? await openQemuHost(cache) : { ok: false, why: "vm.enabled is false in xenoserver.toml" };
   const test = await selfTest(folder, driver.sandbox, qemu);
-  const vms = qemu.ok ? await openVms(qemu.host, vmFolder, config, options) : null;
+  const vms = qemu.ok ? await openVms(qemu.host, vmFolder, inUse, config, options) : null;
   const pins: MarketPins = identity.pins;
   const server = new XenoServer({
     crypto: nodeCrypto,

@@ -75,13 +75,21 @@ export interface VmControls {
   snapshot(): Promise<{ snapshot: string; spec: VmSpec; until: number }>;
 }
 
+/** A reserved guest, in which nothing runs yet: its token is saved before it begins. */
+export interface PreparedGuest {
+  token: GuestToken;
+  /** Throws, with nothing left of it, where it does not start. */
+  begin(): Promise<RunningGuest>;
+  /** In place of `begin`: nothing of it is left. */
+  discard(): Promise<void>;
+}
+
 export interface GuestDriver {
   readonly engine: string;
   readonly sandbox: { strength: "strong" | "weak"; why: string };
   /** Whether the server itself has these bytes (an interpreter), so that nobody has to send them. */
   hasRuntime(digest: string): boolean;
-  /** Reserves a guest; nothing runs before `begin`, so that the token can be saved first. */
-  prepare(job: PreparedJob): Promise<{ token: GuestToken; begin(): Promise<RunningGuest> }>;
+  prepare(job: PreparedJob): Promise<PreparedGuest>;
   adopt(token: GuestToken): Promise<RunningGuest>;
   monotonicMs(): number;
   close(): Promise<void>;

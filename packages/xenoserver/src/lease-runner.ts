@@ -45,6 +45,7 @@ export class LeaseRunner {
   #receiptedAt: number;
   #pausedSince: number | null = null;
   #closed = false;
+  #released = false;
 
   constructor(world: RunnerWorld, record: LeaseRecord) {
     this.#world = world;
@@ -252,10 +253,16 @@ export class LeaseRunner {
     this.#cancelLimit();
     try {
       const prepared = await prepareGuest(this.#world, record, this.#po, this.#order);
+      if (this.#finishing || this.#closed) return await prepared.discard(); // stopped or closed while it was made
       record.guest = { token: prepared.token, startedMonotonicMs: this.#world.driver.monotonicMs(), pausedMs: 0 };
       record.stage = "running";
       await this.#save();
       this.#guest = await prepared.begin();
+      if (this.#released) return this.#guest.release();
+      if (this.#closed) {
+        await this.#guest.kill();
+        return await this.#guest.dispose();
+      }
     } catch (error) {
       if (error instanceof RefusedImage) return this.#finish({ reason: "image-refused", ...NOTHING_RAN, detail: error.message });
       this.#world.log("the guest did not start", { lease: record.lease, error: String(error) });
@@ -437,6 +444,7 @@ export class LeaseRunner {
 
   /** The daemon goes away; guests run on and are found again. */
   release(): void {
+    this.#released = true;
     this.#closed = true;
     this.#claims.stop();
     this.#cancelLimit();

@@ -200,6 +200,7 @@ export function createSimDriver(timers: Timers): SimDriver {
           guests.set(id, { guest: new SimGuest(timers, job), lease: job.lease });
           return running(id);
         },
+        discard: nothing,
       };
     },
     adopt: async (token) => running(Number(token["id"])),

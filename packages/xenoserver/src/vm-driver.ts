@@ -21,7 +21,7 @@ import {
   type MachineToken,
   type QemuHost,
 } from "@xenoservers/guests";
-import type { GuestEnding, GuestToken, RunningGuest, VmControls } from "./driver.ts";
+import type { GuestEnding, GuestToken, PreparedGuest, RunningGuest, VmControls } from "./driver.ts";
 import { SnapshotStore } from "./vm-snapshots.ts";
 
 const MIB = 1024 * 1024;
@@ -62,7 +62,7 @@ export interface VmDriver {
   /** Whether the server has this customer's image already. */
   hasBlob(customer: string, digest: string): Promise<boolean>;
   /** Throws RefusedImage. */
-  prepare(job: VmJob): Promise<{ token: GuestToken; begin(): Promise<RunningGuest> }>;
+  prepare(job: VmJob): Promise<PreparedGuest>;
   adopt(token: GuestToken, job: VmJob): Promise<RunningGuest>;
   close(): Promise<void>;
 }
@@ -70,6 +70,8 @@ export interface VmDriver {
 export interface VmDriverOptions {
   host: QemuHost;
   folder: string;
+  /** Folders of machines that leases still use; what is left of others goes. */
+  inUse: readonly string[];
   egress: { ports: readonly number[]; allow: readonly string[]; bytesPerSecondMax: number; gibPerMonth: number };
   fetchImages: boolean;
   imageCacheGib: number;
@@ -174,6 +176,7 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
     diskIopsMax: options.diskIops,
     diskBytesPerSecondMax: 200 * MIB,
   });
+  await machines.open(options.inUse);
   const isPublic = publicAddresses(parseRanges(egress.allow));
   const images = new ImageStore({
     folder: path.join(folder, "images"),
@@ -294,10 +297,16 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
         return {
           token: machine.token as GuestToken,
           async begin() {
-            const guest = await running(machine, job, gateFor(job));
-            await machine.begin();
-            return guest;
+            try {
+              const guest = await running(machine, job, gateFor(job));
+              await machine.begin();
+              return guest;
+            } catch (error) {
+              await machine.dispose();
+              throw error;
+            }
           },
+          discard: () => machine.dispose(),
         };
       } catch (error) {
         throw error instanceof ImageError ? new RefusedImage(error.message) : error;

@@ -157,13 +157,16 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
       const files = new Set([job.spec.stdin, ...job.inputs.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []))]);
       if (!runtime && copy === null) files.add(job.spec.module);
       if (checkpoints?.kind === "segment") for (const { digest } of checkpoints.pieces) files.add(digest);
-      try {
-        for (const digest of files) await place(job.blobFile(digest), inside(digest));
-      } catch (error) {
+      const discard = async (): Promise<void> => {
         const guest = followTaken(worker);
         await guest.kill();
         guest.release();
         await rm(worker.folder, { recursive: true, force: true });
+      };
+      try {
+        for (const digest of files) await place(job.blobFile(digest), inside(digest));
+      } catch (error) {
+        await discard();
         throw error;
       }
       const workerJob: WorkerJob = {
@@ -194,6 +197,7 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
           if (workerJob.keepPrepared) void guest.ended.then(() => modules.keep(module, worker.folder)).catch(() => {}); // the next job tries again
           return running(guest);
         },
+        discard,
       };
     },
     adopt: async (token) => running(adopt(String(token["folder"]), { pid: Number(token["pid"]), startTicks: String(token["startTicks"]) })),

@@ -4,8 +4,7 @@
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { access, constants, mkdtemp, readFile, realpath, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { access, constants, mkdir, mkdtemp, readFile, readdir, realpath, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import type { VmSpec } from "@xenoservers/protocol";
@@ -63,6 +62,18 @@ const probeSpec = (append: string): VmSpec => ({
   ...{ inputs: NO_DIGEST, engine: null, fuelMax: "0", seed: NO_DIGEST, clockBaseMs: 0 },
 });
 
+const SCRATCH = "scratch-";
+
+/** For a guest of this process's own; what an earlier one was killed over is swept away. */
+async function scratchFolder(cache: string): Promise<string> {
+  await mkdir(cache, { recursive: true, mode: 0o700 });
+  for (const name of await readdir(cache)) {
+    const pid = name.startsWith(SCRATCH) ? name.slice(SCRATCH.length).split("-")[0] : undefined;
+    if (pid !== undefined && !(await can(`/proc/${pid}`, constants.F_OK))) await rm(path.join(cache, name), { recursive: true, force: true });
+  }
+  return mkdtemp(path.join(cache, `${SCRATCH}${process.pid}-`));
+}
+
 /** Whether a stock kernel really runs under KVM here; null when it does, else why not. */
 async function kvmProblem(scratch: string, kernel: string | null): Promise<string | null> {
   if (!(await can("/dev/kvm", constants.R_OK | constants.W_OK))) return "no /dev/kvm that this user may use";
@@ -117,7 +128,7 @@ export async function openQemuHost(cache: string): Promise<HostState> {
   const { stdout } = await run(qemu, ["--version"]);
   const version = /version (\d+\.\d+\.\d+)/.exec(stdout)?.[1] ?? "unknown";
   const stock = await openStock(cache);
-  const scratch = await mkdtemp(path.join(tmpdir(), "xeno-probe-"));
+  const scratch = await scratchFolder(cache);
   const accelWhy = (await kvmProblem(scratch, stock?.kernel ?? null).finally(() => rm(scratch, { recursive: true, force: true }))) ?? "";
   return {
     ok: true,
@@ -154,14 +165,14 @@ export async function measureVmScore(host: QemuHost, cache: string, outside: num
   if (!stock) return 0;
   const file = path.join(cache, `score-${host.engine}-${stock.digest.slice(0, 16)}-${host.accel}`);
   const known = await readFile(file, "utf8").catch(() => null);
-  const ratio = known === null ? await benchRatio(host, stock, signal) : Number(known);
+  const ratio = known === null ? await benchRatio(host, stock, cache, signal) : Number(known);
   if (ratio === null) return null;
   if (known === null) await writeFile(file, String(ratio));
   return Math.max(1, Math.round(outside * ratio));
 }
 
-async function benchRatio(host: QemuHost, stock: Stock, signal: AbortSignal): Promise<number | null> {
-  const folder = await mkdtemp(path.join(tmpdir(), "xeno-score-"));
+async function benchRatio(host: QemuHost, stock: Stock, cache: string, signal: AbortSignal): Promise<number | null> {
+  const folder = await scratchFolder(cache);
   await makeVmFolder(folder);
   const spec = probeSpec("console=ttyS0 quiet panic=-1 xeno.bench");
   const files = { kernel: "/img/kernel", initrd: "/img/initrd" };

@@ -1,5 +1,5 @@
 /** The machines of one server: made for leases, found again after a restart. Who controls the inputs: the customer (specification, images). */
-import { copyFile, link, rm } from "node:fs/promises";
+import { copyFile, link, mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import type { VmSpec } from "@xenoservers/protocol";
 import { removeCgroup, type Cgroup } from "./cgroup.ts";
@@ -9,7 +9,7 @@ import { Machine, type MachineToken } from "./machine.ts";
 import { planVm, type PlanInput } from "./plan.ts";
 import { loadState } from "./state.ts";
 import type { Templates } from "./templates.ts";
-import { followVm, launchVm, makeVmFolder, type LaunchInput, type Vm, type VmHandle } from "./vm.ts";
+import { followVm, launchVm, makeVmFolder, removeVm, type LaunchInput, type Vm, type VmHandle } from "./vm.ts";
 
 export interface MachinesOptions extends LayoutOptions {
   /** For the machines of leases. */
@@ -22,6 +22,16 @@ export class Machines {
 
   constructor(options: MachinesOptions) {
     this.options = options;
+  }
+
+  /** Lets go of machines that no lease uses. */
+  async open(inUse: readonly string[]): Promise<void> {
+    const { folder } = this.options;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    for (const name of await readdir(folder)) {
+      const each = path.join(folder, name);
+      if (!inUse.includes(each)) await removeVm(each);
+    }
   }
 
   /** Everything up to QEMU stopped before the first instruction. Throws ImageError where the customer's bytes are at fault. */

@@ -8,7 +8,7 @@
  */
 import { spawn } from "node:child_process";
 import { closeSync, openSync, watch, type FSWatcher } from "node:fs";
-import { chown, lstat, mkdir, readFile, rm } from "node:fs/promises";
+import { chown, lstat, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { readGuestFile } from "../guest.ts";
 import { isAlive, startTicksOf, type ProcessId } from "../pool.ts";
@@ -83,6 +83,7 @@ export async function launchVm({ folder, name, args, outputMibMax, ...box }: Lau
   child.unref();
   const startTicks = await startTicksOf(child.pid!);
   const id = { pid: child.pid!, startTicks: startTicks ?? "gone" };
+  await writeFile(path.join(folder, PROCESS), JSON.stringify({ id, cgroup: box.cgroup } satisfies Left), { mode: 0o600 });
   try {
     return await followVm({ folder, id, uid, cgroup: box.cgroup, outputMibMax });
   } catch (cause) {
@@ -90,6 +91,24 @@ export async function launchVm({ folder, name, args, outputMibMax, ...box }: Lau
     const said = (await readFile(path.join(folder, VM_FILES.log), "utf8").catch(() => "")).trim().split("\n").slice(-3).join(" / ");
     throw new Error(`QEMU did not start: ${said || (cause as Error).message}`, { cause });
   }
+}
+
+/** For whoever finds the folder and knows nothing of its machine. */
+const PROCESS = "process.json";
+interface Left {
+  id: ProcessId;
+  cgroup: Cgroup | null;
+}
+
+/** Ends and removes a machine that no lease knows: its daemon was killed before it had written down what it made. */
+export async function removeVm(folder: string): Promise<void> {
+  const text = await readFile(path.join(folder, PROCESS), "utf8").catch(() => null);
+  if (text !== null) {
+    const { id, cgroup } = JSON.parse(text) as Left;
+    await killGroup(id);
+    if (cgroup) await removeCgroup(cgroup);
+  }
+  await rm(folder, { recursive: true, force: true });
 }
 
 /** The box dies with its first process. */
