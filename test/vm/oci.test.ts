@@ -38,6 +38,7 @@ machines("OCI images", () => {
     const script = "echo to stdout; echo to stderr >&2; id -u; pwd; env | grep FROM; ls /data; cat /proc/1/comm; exit 9";
     const ran = await xeno("--out", out, "--env", "FROM_ORDER=too", `${registry.host}/box`, "--", "sh", "-c", script);
     expect(ran.stderr).toContain(digest);
+    expect(ran.stderr).toContain("nothing proves what an ordinary machine did");
     expect(ran.stdout.split("\n")).toEqual(expect.arrayContaining(["to stdout", "33", "/srv", "FROM_IMAGE=yes", "FROM_ORDER=too", "kept", "new"]));
     expect(ran.stdout).not.toContain("gone");
     expect(ran.stderr).toContain("to stderr");

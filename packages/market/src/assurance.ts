@@ -14,8 +14,11 @@ const TRUST_LINES: Record<Assurance, string> = {
 /** Whether two honest servers give the same result, so that it can be compared, judged and drawn for replicas. */
 export const isDeterministic = (assurance: Assurance): boolean => assurance !== "isolated";
 
-export function trustLine(assurance: Assurance): string {
-  return TRUST_LINES[assurance];
+const MACHINE_TRUST_LINE =
+  "Owner CAN read your data and CAN alter what the machine does; nothing proves what an ordinary machine did (--assurance deterministic-vm does)";
+
+export function trustLine(assurance: Assurance, isMachine: boolean): string {
+  return isMachine && assurance === "isolated" ? MACHINE_TRUST_LINE : TRUST_LINES[assurance];
 }
 
 /**

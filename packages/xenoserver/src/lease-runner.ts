@@ -17,6 +17,7 @@ import type { GuestEnding, RunningGuest } from "./driver.ts";
 import { adoptGuest, prepareGuest } from "./guest-start.ts";
 import { jobProblem, neededBlobs, neededForVm, vmProblem } from "./job-intake.ts";
 import type { LeaseRecord } from "./journal.ts";
+import { LeaseClock } from "./lease-clock.ts";
 import { DETAIL_MAX, NOTHING_RAN, signCommitment, signResult, type GuestSummary } from "./manifest.ts";
 import { objectToWrongSettlement } from "./objection.ts";
 import type { RunnerWorld } from "./runner-world.ts";
@@ -40,10 +41,9 @@ export class LeaseRunner {
   #finishing = false;
   readonly #claims: Claims;
   readonly #trace: TraceAnswer;
-  #cancelLimit: () => void = () => {};
+  readonly #clock: LeaseClock;
   #cancelRetention: () => void = () => {};
   #receiptedAt: number;
-  #pausedSince: number | null = null;
   #closed = false;
   #released = false;
 
@@ -56,6 +56,11 @@ export class LeaseRunner {
     this.#po = po.document.payload;
     this.#order = order.document.payload;
     this.#receiptedAt = world.timers.now();
+    this.#clock = new LeaseClock(world, record, this.#po, {
+      guest: () => this.#guest,
+      save: () => this.#save(),
+      over: (reason) => this.#apart(this.stop(reason)),
+    });
     this.#attachments = new Attachments(this.#customersView());
     this.#trace = new TraceAnswer(world, record, this.#po, this.#order);
     this.#claims = new Claims(world, record, this.#po, {
@@ -63,10 +68,10 @@ export class LeaseRunner {
       egressBytes: () => this.#guest?.egressBytes?.() ?? 0,
       isFinishing: () => this.#finishing,
       isClosed: () => this.#closed,
-      silent: () => this.#apart(this.#pause()),
+      silent: () => this.#apart(this.#clock.silent(world.timers.now() - this.#receiptedAt)),
       heard: () => {
         this.#receiptedAt = world.timers.now();
-        return this.#resume();
+        return this.#clock.heard();
       },
       closed: (why) => this.#end(why),
     });
@@ -85,12 +90,7 @@ export class LeaseRunner {
   }
 
   get usedMs(): number {
-    return this.record.result?.usedMs ?? this.#usedAt(this.#pausedSince ?? this.#world.driver.monotonicMs());
-  }
-
-  #usedAt(monotonicMs: number): number {
-    const { guest } = this.record;
-    return guest ? Math.max(0, Math.floor(monotonicMs - guest.startedMonotonicMs - guest.pausedMs)) : 0;
+    return this.#clock.usedMs;
   }
 
   /** Work that nobody waits for: what goes wrong in it is told to the owner, and the daemon lives on. */
@@ -143,40 +143,12 @@ export class LeaseRunner {
 
   /** Starts the guest when its bytes are here; else gives the customer until startBy. */
   async #awaitInputs(): Promise<void> {
-    this.#cancelLimit = this.#world.timers.after(Math.max(0, this.#po.startBy - this.#world.timers.now()) + 500, () => this.#apart(this.#inputsMissing()));
+    this.#clock.awaitUntil(this.#po.startBy, () => this.#apart(this.#inputsMissing()));
     await this.#maybeStart();
   }
 
   async #inputsMissing(): Promise<void> {
     if (this.record.stage === "open" && !this.#starting) await this.#finish({ reason: "input-missing", ...NOTHING_RAN });
-  }
-
-  // --- silence --------------------------------------------------------------------------------------------------------------------------
-
-  /** Silence longer than the grace: the guest waits, so that nobody works for nothing and the slot is never used twice. */
-  async #pause(): Promise<void> {
-    if (!this.#guest || this.#pausedSince !== null || this.record.stage !== "running") return;
-    this.#pausedSince = this.#world.driver.monotonicMs();
-    this.#world.log("guest paused: the broker is not heard", { lease: this.record.lease, sinceMs: this.#world.timers.now() - this.#receiptedAt });
-    await this.#guest.pause();
-  }
-
-  async #resume(): Promise<void> {
-    if (this.#pausedSince === null || !this.#guest) return;
-    this.record.guest!.pausedMs += this.#world.driver.monotonicMs() - this.#pausedSince;
-    this.#pausedSince = null;
-    await this.#save();
-    if (!this.record.pausedByCustomer) await this.#guest.resume();
-    this.#limitTime();
-  }
-
-  /** The customer's own pause: the machine stays reserved and is paid for. */
-  async #hold(paused: boolean): Promise<void> {
-    if (!this.#guest || this.record.stage !== "running" || this.record.pausedByCustomer === paused) return;
-    this.record.pausedByCustomer = paused;
-    await this.#save();
-    if (this.#pausedSince !== null) return;
-    await (paused ? this.#guest.pause() : this.#guest.resume());
   }
 
   // --- channel --------------------------------------------------------------------------------------------------------------------------
@@ -195,7 +167,11 @@ export class LeaseRunner {
       result: () => record.result,
       state: () => ({ state: record.result ? "ended" : this.#guest ? "running" : record.job || record.vm ? "preparing" : "waiting", usedMs: this.usedMs }),
       isShown: () => this.#isShown,
-      requests: { guest: () => (this.record.stage === "running" ? this.#guest : null), pause: () => this.#hold(true), resume: () => this.#hold(false) },
+      requests: {
+        guest: () => (this.record.stage === "running" ? this.#guest : null),
+        pause: () => this.#clock.hold(true),
+        resume: () => this.#clock.hold(false),
+      },
       takeJob: (header, channel) => this.#takeJob(header, channel),
       jobIsHere: async () => {
         this.#complete = true;
@@ -250,7 +226,7 @@ export class LeaseRunner {
     const { record } = this;
     if (record.stage !== "open" || !this.#complete || !(record.job ?? record.vm) || this.#starting || this.#closed) return;
     this.#starting = true;
-    this.#cancelLimit();
+    this.#clock.cancel();
     try {
       const prepared = await prepareGuest(this.#world, record, this.#po, this.#order);
       if (this.#finishing || this.#closed) return await prepared.discard(); // stopped or closed while it was made
@@ -276,23 +252,9 @@ export class LeaseRunner {
     guest.onChange(() => this.#attachments.pump());
     this.#attachments.sendState();
     if (this.record.result) return;
-    this.#limitTime();
+    this.#clock.limit();
     if (this.record.stop) this.#apart(guest.stop());
     this.#apart(guest.ended.then((ending) => this.#guestEnded(ending)));
-  }
-
-  #limitTime(): void {
-    this.#cancelLimit();
-    const left = this.record.durationMsMax - this.usedMs;
-    this.#cancelLimit = this.#world.timers.after(Math.max(1, left + 2), () => {
-      if (this.#pausedSince !== null || this.record.result) return;
-      if (this.usedMs < this.record.durationMsMax) return this.#limitTime();
-      this.#apart(this.stop(this.#boundBy()));
-    });
-  }
-
-  #boundBy(): "time-limit" | "budget" {
-    return this.record.durationMsMax > this.#po.durationMsMax ? "time-limit" : this.#po.timeBound;
   }
 
   /** Stops the guest; what it has so far is handed in under this reason. */
@@ -301,7 +263,7 @@ export class LeaseRunner {
     this.record.stop = reason;
     await this.#save();
     if (this.#guest) {
-      await this.#resume();
+      await this.#clock.heard();
       await this.#guest.stop();
     } else if (this.record.stage === "open") await this.#finish({ reason, ...NOTHING_RAN });
     else if (this.record.stage === "accepting") await this.#end("stopped before it was opened");
@@ -309,7 +271,7 @@ export class LeaseRunner {
 
   async #guestEnded(ending: GuestEnding): Promise<void> {
     if (this.#closed || this.record.result) return;
-    const used = Math.min(this.#usedAt(ending.endedMonotonicMs), this.record.durationMsMax);
+    const used = Math.min(this.#clock.usedAt(ending.endedMonotonicMs), this.record.durationMsMax);
     const usedMs = Math.max(used, this.record.lastClaim?.usedMs ?? 0, this.record.pendingClaim?.usedMs ?? 0);
     // a run with checkpoints cannot be interrupted: who has it stopped gets nothing of it
     if (ending.kind === "host-failure" && this.record.job?.segment && this.record.stop)
@@ -339,7 +301,7 @@ export class LeaseRunner {
     if (this.#finishing || this.#closed) return;
     this.#finishing = true;
     this.#claims.stop();
-    this.#cancelLimit();
+    this.#clock.cancel();
     const [stdout, stderr] = await Promise.all([this.#streamDigest("stdout"), this.#streamDigest("stderr")]);
     const { record } = this;
     await this.#claims.settled();
@@ -406,14 +368,14 @@ export class LeaseRunner {
     if (durationMsMax <= this.record.durationMsMax || this.record.result) return;
     this.record.durationMsMax = durationMsMax;
     await this.#save();
-    if (this.#guest) this.#limitTime();
+    if (this.#guest) this.#clock.limit();
   }
 
   async #end(why: string): Promise<void> {
     if (this.#closed && this.record.stage === "over") return;
     this.#closed = true;
     this.#claims.stop();
-    this.#cancelLimit();
+    this.#clock.cancel();
     this.#world.log("lease over", { lease: this.record.lease, why });
     if (!this.record.result) await this.#guest?.kill();
     this.record.stage = "over";
@@ -447,7 +409,7 @@ export class LeaseRunner {
     this.#released = true;
     this.#closed = true;
     this.#claims.stop();
-    this.#cancelLimit();
+    this.#clock.cancel();
     this.#cancelRetention();
     this.#guest?.release();
   }

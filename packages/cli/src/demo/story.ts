@@ -44,7 +44,7 @@ export async function rentAndVerify({ client, wanted, long, quiet, step }: Renta
   const example = long ? LONG : SHORT;
   const { offer, quote } = await quoteFor(client, wanted);
   step(`Carl wants 1 vCPU and 512M: ${money(quote.ratePerHourNanos)}/h, ${money(quote.holdNanos)} held for at most ${gigaFuel(quote.fuelMax)}`);
-  step(`${trustLine(wanted.assurance)}`);
+  step(`${trustLine(wanted.assurance, false)}`);
   step(`if the server vanishes he pays ${ifServerVanishes(wanted.terms)}`);
   const job = finishJob(
     await parseJob({

@@ -126,7 +126,7 @@ async function showQuote(
     worstNanos: holdNanos.toString(),
     walletAfterNanos: (BigInt(balances.available) - holdNanos).toString(),
     durationMsMax: quote.durationMsMax,
-    trust: trustLine(wanted.assurance),
+    trust: trustLine(wanted.assurance, wanted.vm !== undefined),
     ifServerVanishes: ifServerVanishes(wanted.terms),
   };
   if (quiet) return shown;
