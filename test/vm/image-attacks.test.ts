@@ -1,10 +1,11 @@
 /** Images that attack: each is refused with its reason, and the money comes back. */
-import { mkdtemp, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { fileBlob, type VmInput } from "@xenoservers/sdk";
+import { layerDisk } from "../../packages/guests/src/qemu/layers.ts";
 import { orderAndFollow, type TestMarket } from "../process/market.ts";
 import { machine, machines, run, vmMarket, wantedFor, NO_BLOB } from "./support.ts";
 
@@ -103,6 +104,25 @@ machines("images that attack", () => {
     const { readFile } = await import("node:fs/promises");
     expect(await layer(await readFile(at("outside.tar")), "none")).toContain("leads outside");
   });
+  it("ends a layer's writer amid its data, and feels nothing of it", async () => {
+    const late: unknown[] = [];
+    const note = (error: unknown): void => void late.push(error);
+    process.on("uncaughtException", note);
+    try {
+      await run("sh", ["-c", `dd if=/dev/urandom of=${at("random")} bs=1M count=12 2>/dev/null && tar -C ${folder} -cf ${at("random.tar")} random`]);
+      const cache = { folder: at("layers"), bytesMax: 1e9 };
+      for (let mib = 1; mib <= 8; mib++) {
+        const input = { digest: NO_BLOB, compression: "none" as const, file: at("random.tar"), bytesMax: mib * 1024 * 1024 };
+        await expect(layerDisk(input, cache)).rejects.toThrow(`unpacks to more than ${mib} MiB`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      expect(await readdir(cache.folder)).toEqual([]);
+    } finally {
+      process.off("uncaughtException", note);
+    }
+    expect(late).toEqual([]);
+  });
+
   it("fetches nothing where its owner does not say so", async () => {
     const job = await machine({
       vm: { kind: "disk", image: { digest: NO_BLOB, format: "raw", url: "http://127.0.0.1:80/image" }, iso: null, seed: [] },

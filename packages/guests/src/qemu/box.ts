@@ -4,7 +4,8 @@
  * in a user namespace. Built with util-linux alone. Who controls the inputs: the owner's daemon; QEMU itself is taken to be the guest's.
  */
 import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
+import path from "node:path";
 import { promisify } from "node:util";
 import type { Cgroup } from "./cgroup.ts";
 
@@ -55,9 +56,10 @@ folder=$1; kvm=$2; tpm=$3; blocks=$4; free="$5 --bounding-set=-all --inh-caps=-a
 root=$folder/root
 mount -t tmpfs -o size=256k,mode=755,nosuid tmpfs "$root"
 cd "$root"
-mkdir w usr dev img old tmp etc
+mkdir w usr dev img old tmp etc proc
 for name in bin sbin lib lib64; do ln -s "usr/$name" "$name"; done
-ln -s old/proc proc
+# while the host's is still in sight: without root the kernel gives nobody a fuller view than they had
+mount -t proc proc proc
 echo 'nameserver 127.0.0.1' > etc/resolv.conf
 mount -o bind,ro,nosuid,nodev /usr usr
 mount -o bind,nosuid,nodev,noexec "$folder" w
@@ -71,9 +73,6 @@ ip route add local 0.0.0.0/0 dev lo src 127.0.0.1
 pivot_root . old
 cd /
 umount -l /old
-rm proc
-mkdir proc
-mount -t proc proc proc
 mount -o remount,ro / 2>/dev/null || true
 ulimit -c 0
 ulimit -f "$blocks"
@@ -113,21 +112,23 @@ export async function boxed(box: Box, command: readonly string[]): Promise<strin
   return ["sh", "-c", OUTER, "sh", (box.cgroup?.folders ?? []).join(" "), box.descriptor ?? "", ...bound, ...inner];
 }
 
-/** Why such a box cannot be made here, in words; null when it can. */
-export async function boxProblem(): Promise<string | null> {
+/** Why such a box cannot be made here, in words; null when it can: one is made in `folder`, which is this user's own. */
+export async function boxProblem(folder: string): Promise<string | null> {
   for (const program of ["unshare", "setpriv", "ip", "perl"]) {
     const found = await run("sh", ["-c", `command -v ${program}`]).catch(() => null);
     if (!found) return `${program} is missing: apt install util-linux iproute2 perl-base`;
   }
   try {
-    await run("unshare", [...(isRoot() ? [] : ["--user", "--map-root-user"]), ...NAMESPACES, "sh", "-c", "mount -t tmpfs none /tmp"], { timeout: 10_000 });
+    await mkdir(path.join(folder, "root"), { recursive: true });
+    const [program, ...args] = await boxed({ ...OWN_BOX, folder, fileMibMax: 1, uid: UID_BASE }, ["true"]);
+    await run(program!, args, { timeout: 10_000 });
     return null;
   } catch (error) {
-    return `this kernel lets nobody make namespaces here: ${
+    return `no box for machines can be made here: ${
       String((error as { stderr?: string }).stderr ?? error)
         .trim()
         .split("\n")[0]
-    }`;
+    }; without root the kernel must allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, or run as root)`;
   }
 }
 

@@ -123,26 +123,30 @@ export async function openQemuHost(cache: string): Promise<HostState> {
   if (process.arch !== "x64") return { ok: false, why: `virtual machines need an x86-64 host, this is ${process.arch}` };
   const qemu = await which("qemu-system-x86_64");
   if (qemu === null || (await which("qemu-img")) === null) return { ok: false, why: "QEMU is not installed: apt install qemu-system-x86 qemu-utils" };
-  const box = await boxProblem();
-  if (box !== null) return { ok: false, why: box };
+  const scratch = await scratchFolder(cache);
+  try {
+    const box = await boxProblem(path.join(scratch, "box"));
+    return box === null ? { ok: true, host: await look(qemu, cache, scratch) } : { ok: false, why: box };
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+async function look(qemu: string, cache: string, scratch: string): Promise<QemuHost> {
   const { stdout } = await run(qemu, ["--version"]);
   const version = /version (\d+\.\d+\.\d+)/.exec(stdout)?.[1] ?? "unknown";
   const stock = await openStock(cache);
-  const scratch = await scratchFolder(cache);
-  const accelWhy = (await kvmProblem(scratch, stock?.kernel ?? null).finally(() => rm(scratch, { recursive: true, force: true }))) ?? "";
+  const accelWhy = (await kvmProblem(scratch, stock?.kernel ?? null)) ?? "";
   return {
-    ok: true,
-    host: {
-      accel: accelWhy === "" ? "kvm" : "tcg",
-      accelWhy,
-      version,
-      engine: await engineOf(qemu, version),
-      limits: await findLimits(),
-      stock,
-      stockWhy: (await stockProblem()) ?? "",
-      uefi: (await can(UEFI.code, constants.R_OK)) && (await can(UEFI.vars, constants.R_OK)) ? UEFI : null,
-      tpm: (await which("swtpm")) !== null,
-    },
+    accel: accelWhy === "" ? "kvm" : "tcg",
+    accelWhy,
+    version,
+    engine: await engineOf(qemu, version),
+    limits: await findLimits(),
+    stock,
+    stockWhy: (await stockProblem()) ?? "",
+    uefi: (await can(UEFI.code, constants.R_OK)) && (await can(UEFI.vars, constants.R_OK)) ? UEFI : null,
+    tpm: (await which("swtpm")) !== null,
   };
 }
 

@@ -125,7 +125,9 @@ export class JobPort {
     const size = Buffer.alloc(8);
     size.writeBigUInt64BE(BigInt(tarBytes));
     this.#socket.write(Buffer.concat([length, head, size]));
-    for await (const part of tar) if (!this.#socket.write(part)) await new Promise<void>((resolve) => this.#socket.once("drain", resolve));
+    await pipeline(tar, this.#socket, { end: false }).catch((error: unknown) => {
+      if (tar.errored) throw error; // else the guest went away: its end says why
+    });
   }
 
   /** To a guest that goes on from a snapshot: random numbers and the time, before it does anything else. */
@@ -187,7 +189,7 @@ const plainName = (name: string): string | null => {
 };
 
 /** A stranger's archive as entries, files kept by digest; what cannot travel (devices, odd names) is left out. */
-async function readTree(source: Readable, folder: string): Promise<InputEntry[]> {
+export async function readTree(source: Readable, folder: string): Promise<InputEntry[]> {
   const entries = new Map<string, InputEntry>();
   const reader = extract();
   let number = 0;

@@ -87,7 +87,8 @@ async function translate(from: Readable, to: NodeJS.WritableStream): Promise<voi
   const writer = pack();
   const out = pipeline(writer, to);
   let isTaken = true;
-  out.catch((error: Error) => {
+  out.catch((error: NodeJS.ErrnoException) => {
+    if (error.syscall !== "write") return; // it was the layer that ended it
     isTaken = false;
     reader.destroy(error);
   });
@@ -109,7 +110,9 @@ async function translate(from: Readable, to: NodeJS.WritableStream): Promise<voi
       writer.entry(entry, () => next());
       return void stream.resume();
     }
-    stream.pipe(writer.entry(entry, (error) => next(error ?? undefined)));
+    const copy = writer.entry(entry, (error) => next(error ?? undefined));
+    copy.on("error", () => {}); // as above
+    stream.pipe(copy);
   });
   try {
     await pipeline(from, reader);
@@ -159,6 +162,7 @@ export function layerDisk({ digest, compression, file, bytesMax }: LayerInput, c
       const fileMibMax = Math.ceil(bytesMax / MIB) + 64;
       const [program, ...args] = await boxed({ ...OWN_BOX, folder: box, fileMibMax, uid: uidOf(BUILDER) }, sqfstar);
       const child = spawn(program!, args, { stdio: ["pipe", "ignore", "pipe"], timeout: TIMEOUT_MS, detached: true });
+      child.stdin.on("error", () => {}); // also after the pipeline has let go of it: what was under way to a program that ended
       let said = "";
       child.stderr.on("data", (bytes: Buffer) => (said = (said + bytes.toString()).slice(-500)));
       const ended = new Promise<number | null>((resolve) => child.once("exit", resolve).once("error", () => resolve(null)));

@@ -7,6 +7,7 @@ import { createReadStream } from "node:fs";
 import { readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { PassThrough } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import type { InputEntry, InputTree } from "@xenoservers/protocol/channel";
 import { pack } from "tar-stream";
 import { readGuestFile } from "../guest.ts";
@@ -51,7 +52,7 @@ export interface MachineToken {
 function tarOf({ entries, mounts }: InputTree, blobFile: (digest: string) => string): PassThrough {
   const out = new PassThrough();
   const writer = pack();
-  writer.pipe(out);
+  pipeline(writer, out).catch(() => {}); // whoever reads it sees the error
   void (async () => {
     const made = new Set<string>();
     const folder = (name: string): void => {
@@ -70,6 +71,7 @@ function tarOf({ entries, mounts }: InputTree, blobFile: (digest: string) => str
       else if (entry.kind === "link") writer.entry({ name: entry.path, type: "symlink", linkname: entry.target });
       else {
         const target = writer.entry({ name: entry.path, size: entry.size, mode: 0o755 });
+        target.on("error", () => {}); // the archive's own error says it
         for await (const part of createReadStream(blobFile(entry.digest)))
           if (!target.write(part)) await new Promise((resolve) => target.once("drain", resolve));
         target.end();

@@ -1,7 +1,5 @@
 /** A running machine's memory, devices and disk at one moment, and a machine that goes on from there. Who controls the inputs: the guest. */
-import { createWriteStream } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
-import { once } from "node:events";
+import { mkdir, open, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import type { VmSpec } from "@xenoservers/protocol";
 import { flatten, type Base } from "./disks.ts";
@@ -27,12 +25,12 @@ export async function takeSnapshot(vm: Vm, folder: string, base: Base | null): P
   await vm.pause();
   try {
     await wholeMemory(vm);
-    const out = createWriteStream(path.join(part, VM_FILES.state), { mode: 0o600 });
-    await streamState(vm, async (bytes) => {
-      if (!out.write(bytes)) await once(out, "drain");
-    });
-    out.end();
-    await once(out, "close");
+    const out = await open(path.join(part, VM_FILES.state), "wx", 0o600);
+    try {
+      await streamState(vm, async (bytes) => void (await out.writeFile(bytes)));
+    } finally {
+      await out.close();
+    }
     if (base) await flatten({ box: path.dirname(boxPath(vm.folder, VM_FILES.disk)), uid: vm.uid, base, to: path.join(part, "disk.qcow2") });
     await rename(part, folder);
   } finally {

@@ -2,6 +2,7 @@
 import { createReadStream } from "node:fs";
 import { rm } from "node:fs/promises";
 import { createServer } from "node:net";
+import { pipeline } from "node:stream/promises";
 import { giveToBox, boxPath, type Vm } from "./vm.ts";
 import { VM_FILES } from "./plan.ts";
 import { connectSocket } from "./qmp.ts";
@@ -38,11 +39,12 @@ export async function streamState(vm: Vm, each: (part: Buffer) => void | Promise
   await rm(file, { force: true });
   let turn = Promise.resolve();
   const done = Promise.withResolvers<void>();
-  done.promise.catch(() => {}); // waited for below, unless QEMU itself says first that it failed
+  done.promise.catch(() => {}); // waited for below, unless QEMU itself refuses to begin
   const server = createServer((socket) => {
     socket.on("data", (bytes: Buffer) => {
       socket.pause();
       turn = turn.then(() => each(bytes)).then(() => void socket.resume());
+      turn.catch((error: Error) => socket.destroy(error));
     });
     socket.once("close", () => void turn.then(done.resolve, done.reject));
     socket.once("error", done.reject);
@@ -51,8 +53,7 @@ export async function streamState(vm: Vm, each: (part: Buffer) => void | Promise
   try {
     await giveToBox(file, vm.uid);
     await vm.qmp("migrate", { uri: `unix:/w/${VM_FILES.migrate}` });
-    await migrated(vm);
-    await done.promise;
+    await Promise.all([done.promise, migrated(vm)]);
   } finally {
     server.close();
     await rm(file, { force: true });
@@ -70,9 +71,7 @@ export async function saveState(vm: Vm): Promise<Buffer> {
 export async function loadState(vm: Vm, file: string): Promise<void> {
   await vm.qmp("migrate-incoming", { uri: `unix:/w/${VM_FILES.migrate}` });
   const socket = await connectSocket(boxPath(vm.folder, VM_FILES.migrate));
-  for await (const part of createReadStream(file, { highWaterMark: 1024 * 1024 }))
-    if (!socket.write(part as Buffer)) await new Promise<void>((resolve) => socket.once("drain", resolve));
-  socket.end();
+  await pipeline(createReadStream(file, { highWaterMark: 1024 * 1024 }), socket);
   await migrated(vm);
 }
 
