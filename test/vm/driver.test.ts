@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { openQemuHost } from "@xenoservers/guests";
+import { afterAll } from "vitest";
 import { buildVm, openImage } from "@xenoservers/sdk";
 import { createVmDriver, type GuestDriver, type PreparedJob, type VmJob } from "@xenoservers/xenoserver";
 import { driverContract, type ContractJobs } from "../../packages/xenoserver/src/driver-contract.ts";
@@ -77,4 +78,7 @@ async function open(): Promise<{ driver: GuestDriver; jobs: ContractJobs }> {
   return { driver, jobs };
 }
 
-machines("the driver of machines", () => driverContract("qemu", () => (opened ??= open())));
+machines("the driver of machines", () => {
+  afterAll(async () => (await opened)?.driver.close());
+  driverContract("qemu", () => (opened ??= open()));
+});

@@ -4,7 +4,7 @@
  * sends them on.
  */
 import { watch, type FSWatcher } from "node:fs";
-import { constants, open, readFile } from "node:fs/promises";
+import { access, constants, open, readFile } from "node:fs/promises";
 import path from "node:path";
 import { isAlive, signalWorker, type ProcessId, type TakenWorker } from "./pool.ts";
 import { WORKER_FILES, type WorkerResult } from "./worker/job.ts";
@@ -13,6 +13,7 @@ const POLL_MS = 500;
 /** How long an interrupted guest may take to hand in what it has. */
 const KILL_AFTER_MS = 5_000;
 const INTERRUPT_EVERY_MS = 200;
+const BEGIN_WITHIN_MS = 20_000;
 const CHUNK_BYTES = 64 * 1024;
 const RESULT_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -105,13 +106,26 @@ export class Guest {
 
   /** Interrupts the guest so that it hands in what it has; kills it when it does not. */
   async stop(): Promise<void> {
-    const killAt = Date.now() + KILL_AFTER_MS;
-    // again and again: one that comes while the job is still being made ready is lost
-    const timer = setInterval(() => {
-      if (this.#over) clearInterval(timer);
-      else void signalWorker(this.id, Date.now() < killAt ? "SIGINT" : "SIGKILL");
-    }, INTERRUPT_EVERY_MS);
-    await signalWorker(this.id, "SIGINT");
+    const beginBy = Date.now() + BEGIN_WITHIN_MS;
+    let killAt: number | null = null;
+    const interrupt = async (): Promise<void> => {
+      if (this.#over) return clearInterval(timer);
+      // a process that is still starting would end with nothing
+      if (killAt === null && Date.now() < beginBy && !(await this.#hasBegun())) return;
+      killAt ??= Date.now() + KILL_AFTER_MS;
+      await signalWorker(this.id, Date.now() < killAt ? "SIGINT" : "SIGKILL");
+    };
+    // again and again: one that comes while the job is made ready is lost
+    const timer = setInterval(() => void interrupt().catch(() => {}), INTERRUPT_EVERY_MS);
+    await interrupt();
+  }
+
+  /** Whether it has taken up its job. */
+  #hasBegun(): Promise<boolean> {
+    return access(path.join(this.folder, WORKER_FILES.stdout)).then(
+      () => true,
+      () => false,
+    );
   }
 
   async kill(): Promise<void> {
