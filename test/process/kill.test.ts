@@ -1,6 +1,6 @@
 /** Real processes, killed without warning: the broker, the xenoserver, the database. The job must end right, with the right money. */
 import type { ChildProcess } from "node:child_process";
-import { readFile, rm } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "./market.ts";
@@ -96,6 +96,13 @@ describe("killed without warning", () => {
     await new Promise((resolve) => broker.once("exit", resolve));
     await ok("operator", ["broker", "backup", path.join(folder, "market.backup"), "--data", path.join(folder, "broker")]);
     await rm(path.join(folder, "broker"), { recursive: true });
+    const whole = await readFile(path.join(folder, "market.backup"));
+    for (const part of [whole.subarray(0, whole.length - 20), whole.subarray(0, 30), Buffer.from("no backup")]) {
+      await writeFile(path.join(folder, "cut.backup"), part);
+      const refused = await xeno("operator", ["broker", "restore", path.join(folder, "cut.backup"), "--data", path.join(folder, "broker")]).done;
+      expect(refused, refused.stderr).toMatchObject({ code: 125 });
+      expect(refused.stderr).toContain("is no whole backup");
+    }
     expect(await ok("operator", ["broker", "restore", path.join(folder, "market.backup"), "--data", path.join(folder, "broker")])).toContain("epoch 2");
     expect((await xeno("operator", ["broker", "restore", path.join(folder, "market.backup"), "--data", path.join(folder, "broker")]).done).code).toBe(125);
     broker = await programs.startBroker();

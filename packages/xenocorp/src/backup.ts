@@ -3,9 +3,8 @@
  * market never continues its old log, which others may have seen further on: it starts the next epoch, whose first document names the log it follows.
  */
 import { createReadStream, createWriteStream } from "node:fs";
-import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createGzip } from "node:zlib";
@@ -56,9 +55,10 @@ export async function backup(place: Place, file: string): Promise<{ rows: number
         yield line;
       }
     }
-    await writeFile(file, "", { mode: 0o600 });
-    await pipeline(Readable.from(counted()), createGzip(), createWriteStream(file, { mode: 0o600 }));
-    await chmod(file, 0o600);
+    const part = `${file}.part`;
+    await writeFile(part, "", { mode: 0o600 });
+    await pipeline(Readable.from(counted()), createGzip(), createWriteStream(part, { mode: 0o600 }));
+    await rename(part, file); // an earlier backup is replaced by a whole one only
     return { rows, logSize: (await store.logHead())?.size ?? 0 };
   } finally {
     await close();
@@ -73,12 +73,43 @@ async function insert(client: PoolClient, table: (typeof TABLES)[number], rows: 
   await client.query(`${overriding} from json_populate_recordset(null::${table}, $1::json)`, [`[${rows.join(",")}]`]);
 }
 
-/** Into an empty market only. */
+/** Throws where the file is damaged or cut off. */
+async function* linesOf(file: string): AsyncGenerator<string> {
+  const unpacked = createGunzip().setEncoding("utf8");
+  const reading = pipeline(createReadStream(file), unpacked);
+  reading.catch(() => {}); // told below
+  let rest = "";
+  try {
+    for await (const text of unpacked) {
+      const lines = (rest + (text as string)).split("\n");
+      rest = lines.pop()!;
+      yield* lines;
+    }
+    await reading;
+  } catch (cause) {
+    throw new Error(`${file} is no whole backup: ${(cause as Error).message}`, { cause });
+  }
+  if (rest !== "") throw new Error(`${file} is no whole backup: its last line is cut off`);
+}
+
+function headerOf(line: string, file: string): unknown {
+  try {
+    const { format, keys } = JSON.parse(line) as { format: string; keys: unknown };
+    if (format === FORMAT) return keys;
+  } catch {
+    // no JSON at all
+  }
+  throw new Error(`${file} is not a backup of a market`);
+}
+
+/** Into an empty market only; all of it, or nothing. */
 export async function restore(place: Place, file: string): Promise<{ rows: number; epoch: number }> {
   const { pool, store, close } = await openStore(place);
   try {
     if ((await store.logHead()) !== null) throw new Error("this market is not empty; restore into a new folder or database");
+    const keysFile = path.join(place.dataFolder, "broker-keys.json");
     let count = -1;
+    let keys: unknown = null;
     let table: (typeof TABLES)[number] | null = null;
     let page: string[] = [];
     const client = await pool.connect();
@@ -88,14 +119,9 @@ export async function restore(place: Place, file: string): Promise<{ rows: numbe
         if (table && page.length > 0) await insert(client, table, page);
         page = [];
       };
-      // made only now: lines that come while nobody reads would be lost
-      const lines = createInterface({ input: createReadStream(file).pipe(createGunzip()), crlfDelay: Number.POSITIVE_INFINITY });
-      for await (const line of lines) {
+      for await (const line of linesOf(file)) {
         if (count++ < 0) {
-          const header = JSON.parse(line) as { format: string; keys: unknown };
-          if (header.format !== FORMAT) throw new Error(`${file} is not a backup of a market`);
-          await mkdir(place.dataFolder, { recursive: true, mode: 0o700 });
-          await writeFile(path.join(place.dataFolder, "broker-keys.json"), JSON.stringify(header.keys, null, 1), { mode: 0o600, flag: "wx" });
+          keys = headerOf(line, file);
           continue;
         }
         const tab = line.indexOf("\t");
@@ -106,15 +132,21 @@ export async function restore(place: Place, file: string): Promise<{ rows: numbe
         page.push(line.slice(tab + 1));
       }
       await flush();
+      if (keys === null) throw new Error(`${file} is no whole backup: it is empty`);
       for (const name of ["transfer", "document", "event"])
         await client.query(`select setval(pg_get_serial_sequence('${name}', 'seq'), (select coalesce(max(seq), 0) + 1 from ${name}))`);
-      await client.query("commit");
+      await mkdir(place.dataFolder, { recursive: true, mode: 0o700 });
+      await writeFile(keysFile, JSON.stringify(keys, null, 1), { mode: 0o600, flag: "wx" });
+      await client.query("commit").catch(async (error: unknown) => {
+        await rm(keysFile);
+        throw error;
+      });
       client.release();
     } catch (error) {
       client.release(true); // closes the connection, and with it the transaction
       throw error;
     }
-    const loaded = await loadBrokerKeys(path.join(place.dataFolder, "broker-keys.json"), "");
+    const loaded = await loadBrokerKeys(keysFile, "");
     const previous = await store.logHead();
     const config = { ...MARKET_DEFAULTS, origin: loaded.origin, operatorKey: loaded.operator?.publicKey ?? "" };
     await startEpoch({ store, crypto: nodeCrypto, keys: loaded.keys, config, now: () => Date.now() }, previous, "restored from a backup");
