@@ -82,7 +82,7 @@ machines("OCI images", () => {
     expect(forked.code, `${forked.stdout}${forked.stderr} ${market.log.slice(-8).join("\n")}`).toBe(0);
     const [fork] = (JSON.parse(forked.stdout) as { leases: string[] }).leases;
     const ended = async (id: string) => (await cli.client.read("lease", { params: { id } })).end;
-    await until(async () => (await ended(lease)) !== null && (await ended(fork!)) !== null, 60_000);
+    await until(async () => (await ended(lease)) !== null && (await ended(fork!)) !== null, 180_000);
     expect([await ended(lease), await ended(fork!)]).toMatchObject([
       { reason: "completed", exitCode: 3 },
       { reason: "completed", exitCode: 3 },

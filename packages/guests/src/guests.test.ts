@@ -87,7 +87,7 @@ describe("a guest process", () => {
 
   it("can be stopped in a tight loop and keeps what it wrote", async () => {
     const guest = await python("open('/out/a','w').write('kept')\nprint('go', flush=True)\nwhile True: pass");
-    for (let i = 0; i < 200 && !(await stdout(guest).catch(() => "")).includes("go"); i++) await new Promise((r) => setTimeout(r, 20));
+    for (let i = 0; i < 3_000 && !(await stdout(guest).catch(() => "")).includes("go"); i++) await new Promise((r) => setTimeout(r, 20));
     await guest.stop();
     expect(await endOf(guest)).toMatchObject({ ending: "stopped", tree: [{ path: "out/a" }] });
   });

@@ -143,7 +143,7 @@ export class Machine {
 
   async begin(): Promise<void> {
     const { job, begunAs } = this.#given;
-    const goesOn = this.token.kind === "oci" && job.from !== null;
+    const goesOn = this.token.kind === "oci" && (job.from !== null || job.spec.vm.kind === "snapshot"); // or a later daemon begins it
     await this.#came(goesOn ? "given" : begunAs?.template ? "ready" : "begun");
     if (goesOn) {
       this.#port = await this.#openPort();
