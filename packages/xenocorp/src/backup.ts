@@ -56,7 +56,8 @@ export async function backup(place: Place, file: string): Promise<{ rows: number
       }
     }
     const part = `${file}.part`;
-    await writeFile(part, "", { mode: 0o600 });
+    await rm(part, { force: true });
+    await writeFile(part, "", { mode: 0o600, flag: "wx" }); // nobody else's file: the keys are in it
     await pipeline(Readable.from(counted()), createGzip(), createWriteStream(part, { mode: 0o600 }));
     await rename(part, file); // an earlier backup is replaced by a whole one only
     return { rows, logSize: (await store.logHead())?.size ?? 0 };

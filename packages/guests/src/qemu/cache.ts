@@ -3,6 +3,7 @@ import { access, chmod, mkdir, readdir, rename, rm, stat, utimes } from "node:fs
 import path from "node:path";
 
 const BLOCK_BYTES = 512;
+const SPARE_MS = 60_000;
 /** What is still being made bears this ending; it is whoever makes it who removes it. */
 export const UNFINISHED = ".part";
 
@@ -14,9 +15,10 @@ export async function touch(file: string): Promise<void> {
 
 /**
  * Removes the least recently used files below `folder` until the rest takes at most `bytesMax` of the disk. Machines hold a link of their own to
- * what they use. Idempotent.
+ * what they use; what was used within `spareMs` stays, for its machine may not have linked it yet. Idempotent.
  */
-export async function prune(folder: string, bytesMax: number): Promise<void> {
+export async function prune(folder: string, bytesMax: number, spareMs = 0): Promise<void> {
+  const before = Date.now() - spareMs;
   const files: { file: string; bytes: number; at: number }[] = [];
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     const file = path.join(entry.parentPath, entry.name);
@@ -33,9 +35,9 @@ export async function prune(folder: string, bytesMax: number): Promise<void> {
   }
   files.sort((a, b) => b.at - a.at);
   let sum = 0;
-  for (const { file, bytes } of files) {
+  for (const { file, bytes, at } of files) {
     sum += bytes;
-    if (sum > bytesMax) await rm(file, { force: true });
+    if (sum > bytesMax && at <= before) await rm(file, { force: true });
   }
 }
 
@@ -65,6 +67,6 @@ export async function cached({ folder, bytesMax }: Cache, name: string, make: (p
   } finally {
     await rm(part, { recursive: true, force: true });
   }
-  await prune(folder, bytesMax);
+  await prune(folder, bytesMax, SPARE_MS);
   return file;
 }
