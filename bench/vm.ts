@@ -10,10 +10,10 @@ import { Machines, Templates, findKernel, openQemuHost, overheadMib, type Machin
 import { LeaseSession, VM_OVERHEAD_MIB, buildVm, checkBound, fileBlob, openLink, signOrder } from "@xenoservers/sdk";
 import type { VmSpec } from "@xenoservers/protocol";
 import { pack } from "tar-stream";
-import { MODE, cpio } from "../packages/guests/src/qemu/cpio.ts";
-import { boxPath } from "../packages/guests/src/qemu/vm.ts";
-import { planVm } from "../packages/guests/src/qemu/plan.ts";
-import { innermostOf } from "../packages/guests/src/qemu/box.ts";
+import { MODE, cpio } from "../packages/guests/src/qemu/images/cpio.ts";
+import { boxPath } from "../packages/guests/src/qemu/machine/vm.ts";
+import { planVm } from "../packages/guests/src/qemu/machine/plan.ts";
+import { innermostOf } from "../packages/guests/src/qemu/machine/box.ts";
 import { startMarket, until, wanted } from "../test/process/market.ts";
 import { quantile, report, type Figure } from "./lib/report.ts";
 import { openVirsh, type Virsh } from "./lib/virsh.ts";

@@ -1,4 +1,4 @@
-/** The same guest started by libvirt, where it is installed: its session daemon, without root, as a desktop's user has it. */
+/** The same guest started by libvirt, where it is installed: its session daemon, without root, as a services's user has it. */
 import { execFile, spawn } from "node:child_process";
 import { chmod, copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -43,7 +43,7 @@ export class Harness {
 
   static async open(): Promise<Harness> {
     const harness = new Harness();
-    await startEpoch(harness.desk.desktop, null, "test");
+    await startEpoch(harness.desk.services, null, "test");
     return harness;
   }
 

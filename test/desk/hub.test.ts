@@ -18,7 +18,7 @@ function pipe() {
 it("closes a link instead of falling over while the database is away", async () => {
   const h = await Harness.open();
   const away = () => Promise.reject(new Error("away"));
-  const hub = new LinkHub(() => h.desk, new Sessions(h.desk.desktop), away, systemTimers);
+  const hub = new LinkHub(() => h.desk, new Sessions(h.desk.services), away, systemTimers);
   const first = pipe();
   hub.accept(first.end);
   await new Promise((resolve) => setTimeout(resolve, 10));
@@ -28,7 +28,7 @@ it("closes a link instead of falling over while the database is away", async () 
   const second = pipe();
   const challenge = new LinkHub(
     () => h.desk,
-    new Sessions(h.desk.desktop),
+    new Sessions(h.desk.services),
     async () => ({}) as never,
     systemTimers,
   );

@@ -19,9 +19,9 @@ const MAY: Record<string, readonly string[]> = {
 /** The command line loads the programs only when their verb is used, so that renting needs none of them. */
 const DYNAMIC_ONLY_IN_CLI = ["xenocorp", "xenoserver", "guests"];
 const BY_THEMSELVES = [
-  "packages/cli/src/local-run.ts",
-  "packages/cli/src/re-execute.ts",
-  "packages/cli/src/re-execute-vm.ts",
+  "packages/cli/src/local/local-run.ts",
+  "packages/cli/src/proof/re-execute.ts",
+  "packages/cli/src/proof/re-execute-vm.ts",
   "packages/cli/src/demo/stage.ts",
 ];
 

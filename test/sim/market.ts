@@ -31,7 +31,7 @@ import {
   startEpoch,
   type BrokerKeys,
   type Change,
-  type Desktop,
+  type Services,
   type LeaseRow,
   type MarketConfig,
   type Reads,
@@ -163,10 +163,10 @@ export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions)
   async function startBroker(): Promise<void> {
     const mine = ++incarnation;
     const index = new OfferIndex();
-    const desktop: Desktop = { store, crypto, keys, config, index, now: () => clock.now() };
-    if ((await store.logHead()) === null) await startEpoch(desktop, null, "simulated");
+    const services: Services = { store, crypto, keys, config, index, now: () => clock.now() };
+    if ((await store.logHead()) === null) await startEpoch(services, null, "simulated");
     await index.refresh(store);
-    const sessions = new Sessions(desktop);
+    const sessions = new Sessions(services);
     const market = async (): Promise<MarketInfo> => ({
       ...pins,
       currency: "sim",
@@ -181,14 +181,14 @@ export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions)
       now: clock.now(),
     });
     const ownHub: LinkHub = new LinkHub(() => ownDesk, sessions, market, clock);
-    const ownDesk = new Desk(desktop, { toServer: (to, documents) => ownHub.toServer(to, documents), event: (event) => ownHub.event(event) });
+    const ownDesk = new Desk(services, { toServer: (to, documents) => ownHub.toServer(to, documents), event: (event) => ownHub.event(event) });
     desk = ownDesk;
-    reads = createReads(desktop, market);
+    reads = createReads(services, market);
     network.listen((pipe) => ownHub.accept(pipe));
     const timers = async (): Promise<void> => {
       if (mine !== incarnation) return;
       await ownDesk.runTimers();
-      await sequence(desktop);
+      await sequence(services);
       clock.after(500, () => void timers());
     };
     void timers();

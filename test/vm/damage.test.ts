@@ -6,9 +6,9 @@ import { PassThrough } from "node:stream";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Random } from "@xenoservers/testkit";
-import { checkImage } from "../../packages/guests/src/qemu/image.ts";
-import { readTree } from "../../packages/guests/src/qemu/job-port.ts";
-import { ImageError, layerDisk } from "../../packages/guests/src/qemu/layers.ts";
+import { checkImage } from "../../packages/guests/src/qemu/images/image.ts";
+import { readTree } from "../../packages/guests/src/qemu/oci/job-port.ts";
+import { ImageError, layerDisk } from "../../packages/guests/src/qemu/oci/layers.ts";
 import { machines, run } from "./support.ts";
 
 /** A whole number below `n`. */

@@ -6,7 +6,7 @@ import { openQemuHost } from "@xenoservers/guests";
 import { afterAll } from "vitest";
 import { buildVm, openImage } from "@xenoservers/sdk";
 import { createVmDriver, type GuestDriver, type PreparedJob, type VmJob } from "@xenoservers/xenoserver";
-import { driverContract, type ContractJobs } from "../../packages/xenoserver/src/driver-contract.ts";
+import { driverContract, type ContractJobs } from "../../packages/xenoserver/src/drivers/driver-contract.ts";
 import { busyboxLayout, machines } from "./support.ts";
 
 let opened: Promise<{ driver: GuestDriver; jobs: ContractJobs }> | null = null;

@@ -5,7 +5,7 @@ import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { fileBlob, type VmInput } from "@xenoservers/sdk";
-import { layerDisk } from "../../packages/guests/src/qemu/layers.ts";
+import { layerDisk } from "../../packages/guests/src/qemu/oci/layers.ts";
 import { orderAndFollow, type TestMarket } from "../process/market.ts";
 import { machine, machines, run, vmMarket, wantedFor, NO_BLOB } from "./support.ts";
 

@@ -4,7 +4,7 @@ import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { innermostOf } from "../../packages/guests/src/qemu/box.ts";
+import { innermostOf } from "../../packages/guests/src/qemu/machine/box.ts";
 import { until } from "../process/market.ts";
 import { Programs, kill9 } from "../process/programs.ts";
 import { busyboxLayout, initrd, kernel, machines, qemus, run } from "./support.ts";

@@ -9,7 +9,7 @@ import { describe } from "vitest";
 import { findKernel } from "@xenoservers/guests";
 import type { MarketClient } from "@xenoservers/sdk";
 import { MarketClient as Client, VM_OVERHEAD_MIB, buildVm, fileBlob, identityOf, type BuiltVm, type VmInput, type Wanted } from "@xenoservers/sdk";
-import { cpio, MODE } from "../../packages/guests/src/qemu/cpio.ts";
+import { cpio, MODE } from "../../packages/guests/src/qemu/images/cpio.ts";
 import { startMarket, until, type TestMarket } from "../process/market.ts";
 
 export const run = promisify(execFile);

@@ -1,6 +1,6 @@
 /** The command line's verbs and their options, in one table; each verb's code is loaded when it is used. */
 import { Command, Option } from "commander";
-import { EXIT, reportError } from "./ui.ts";
+import { EXIT, reportError } from "./output/ui.ts";
 
 const json = (command: Command): Command => command.option("--json", "one JSON object on stdout");
 const data = (command: Command): Command => command.option("--data <dir>", "folder of this program's data");
@@ -291,7 +291,7 @@ export function program(): Command {
   data(brokerVerb.command("credit <party> <amount>").option("--reference <text>", "", ""))
     .addOption(new Option("--source <source>").choices(["operator", "card", "bank"]).default("operator"))
     .action(async (id: string, amount: string, options) => {
-      const { parseAmount } = await import("./parse.ts");
+      const { parseAmount } = await import("./input/parse.ts");
       const { operate: act, folder } = await operate();
       await act(folder(options.data), "credit", {
         party: id,
@@ -311,14 +311,14 @@ export function program(): Command {
     },
   );
   data(brokerVerb.command("fee <basis-points>")).action(async (points: string, options) => {
-    const { parseCount } = await import("./parse.ts");
+    const { parseCount } = await import("./input/parse.ts");
     const { operate: act, folder } = await operate();
     await act(folder(options.data), "fee", { basisPoints: points === "0" ? 0 : parseCount(points, "fee", 5_000) });
   });
 
   data(brokerVerb.command("witness <name=key>").description("it may cosign checkpoints here").option("--remove", "no more")).action(
     async (text: string, options) => {
-      const { parseWitness } = await import("./parse.ts");
+      const { parseWitness } = await import("./input/parse.ts");
       const { operate: act, folder } = await operate();
       await act(folder(options.data), "witness", { ...parseWitness(text), active: options.remove !== true });
     },

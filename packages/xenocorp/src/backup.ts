@@ -13,7 +13,7 @@ import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { Pool, PoolClient } from "pg";
 import { loadBrokerKeys } from "./broker-keys.ts";
 import { MARKET_DEFAULTS } from "./config.ts";
-import { booksProblems } from "./jobs/books.ts";
+import { booksProblems } from "./loops/books.ts";
 import { logOrigin, startEpoch } from "./log/sequencer.ts";
 import { openStore, type BrokerOptions } from "./main.ts";
 

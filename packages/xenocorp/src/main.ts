@@ -9,13 +9,13 @@ import { loadBrokerKeys, type LoadedKeys } from "./broker-keys.ts";
 import { MARKET_DEFAULTS, PROTOCOL_RANGE, type MarketConfig } from "./config.ts";
 import { Desk } from "./desk/desk.ts";
 import { OfferIndex } from "./desk/offer-index.ts";
-import type { Desktop } from "./desk/round.ts";
+import type { Services } from "./desk/round.ts";
 import { LinkHub } from "./http/link-hub.ts";
 import { createReads } from "./http/reads.ts";
 import { createHttpServer } from "./http/server.ts";
 import { Sessions } from "./http/sessions.ts";
-import { booksProblems } from "./jobs/books.ts";
-import { startLoop } from "./jobs/loop.ts";
+import { booksProblems } from "./loops/books.ts";
+import { startLoop } from "./loops/loop.ts";
 import { witnessesOf } from "./log/cosigned.ts";
 import { sequence, startEpoch } from "./log/sequencer.ts";
 import { migrate } from "./migrations/migrate.ts";
@@ -101,11 +101,11 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const config: MarketConfig = { ...MARKET_DEFAULTS, ...options.market, origin: loaded.origin, operatorKey: loaded.operator?.publicKey ?? "0".repeat(64) };
   const clock = await databaseClock(store);
   const index = new OfferIndex();
-  const desktop: Desktop = { store, crypto: nodeCrypto, keys: loaded.keys, config, index, now: clock.now };
-  if ((await store.logHead()) === null) await startEpoch(desktop, null, "a new market");
+  const services: Services = { store, crypto: nodeCrypto, keys: loaded.keys, config, index, now: clock.now };
+  if ((await store.logHead()) === null) await startEpoch(services, null, "a new market");
   await index.refresh(store);
 
-  const sessions = new Sessions(desktop);
+  const sessions = new Sessions(services);
   const market = async (): Promise<MarketInfo> => ({
     origin: config.origin,
     currency: config.currency,
@@ -114,7 +114,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     epoch: (await store.logHead())?.epoch ?? 1,
     feeBasisPoints: Number((await store.load("setting", ["fee"])).get("fee")?.data.value ?? 0),
     referees: ((await store.load("setting", ["referees"])).get("referees")?.data.value as string[] | undefined) ?? [],
-    witnesses: await witnessesOf(desktop),
+    witnesses: await witnessesOf(services),
     mergeDelayMs: config.mergeDelayMs,
     timings: config.timings,
     protocol: PROTOCOL_RANGE,
@@ -122,8 +122,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   });
   const hub = new LinkHub(() => desk, sessions, market, systemTimers);
   const failed = (what: string) => (error: unknown) => logger.error({ error: error instanceof Error ? error.message : String(error) }, what);
-  const sequencer = startLoop(SEQUENCER_PAUSE_MS, () => sequence(desktop), failed("the log's sequencer failed"));
-  const desk = new Desk(desktop, { toServer: (server, documents) => hub.toServer(server, documents), event: (event) => hub.event(event) });
+  const sequencer = startLoop(SEQUENCER_PAUSE_MS, () => sequence(services), failed("the log's sequencer failed"));
+  const desk = new Desk(services, { toServer: (server, documents) => hub.toServer(server, documents), event: (event) => hub.event(event) });
   const loops = [
     sequencer,
     startLoop(TIMER_PAUSE_MS, () => desk.runTimers(), failed("the timers failed")),
@@ -141,7 +141,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   ];
   const app = await createHttpServer({
     desk,
-    reads: createReads(desktop, market),
+    reads: createReads(services, market),
     sessions,
     hub,
     logger,

@@ -1,7 +1,7 @@
 /** The broker's parts for programs that wire them otherwise than main.ts does: the simulation. */
 export { Desk } from "./desk/desk.ts";
 export { OfferIndex } from "./desk/offer-index.ts";
-export type { Desktop } from "./desk/round.ts";
+export type { Services } from "./desk/round.ts";
 export { LinkHub } from "./http/link-hub.ts";
 export { createReads, type Reads } from "./http/reads.ts";
 export { Sessions } from "./http/sessions.ts";

@@ -2,7 +2,7 @@
  * Owners who cheat, each in one way, through the public protocol: everything they send is well-formed and properly signed. For demonstrations
  * (`npm start -- --cheat NAME`) and tests. Each wraps an honest driver.
  */
-import type { GuestDriver, GuestEnding, PreparedJob, RunningGuest } from "./driver.ts";
+import type { GuestDriver, GuestEnding, PreparedJob, RunningGuest } from "./drivers/driver.ts";
 
 type Result = Extract<GuestEnding, { kind: "result" }>;
 

@@ -6,8 +6,8 @@ import { ASSURANCES, RESOURCE_KEYS, fitsWithin, type PriceVector, type Resources
 import { parseDocument, serverIdOf, signDocument, toHex, type Envelope, type Payload } from "@xenoservers/protocol";
 import { LinkClient, type LinkOptions, type MarketInfo, type Pipe } from "@xenoservers/protocol/link";
 import { checkPurchaseOrder } from "@xenoservers/verify";
-import { LeaseRunner } from "./lease-runner.ts";
-import type { RunnerWorld } from "./runner-world.ts";
+import { LeaseRunner } from "./lease/lease-runner.ts";
+import type { RunnerWorld } from "./lease/runner-world.ts";
 
 export interface Listing {
   resources: Resources;

@@ -7,8 +7,8 @@ import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { MarketClient, RefusedError, fetchMarket, fingerprintOf, identityOf, pinsOf } from "@xenoservers/sdk";
 import type { MarketPins } from "@xenoservers/verify";
 import type { Daemon, DaemonOptions } from "@xenoservers/xenoserver";
-import { writePrivate } from "../home.ts";
-import { say, yellow } from "../ui.ts";
+import { writePrivate } from "../input/home.ts";
+import { say, yellow } from "../output/ui.ts";
 
 export interface Stage {
   url: string;

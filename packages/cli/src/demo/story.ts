@@ -15,9 +15,9 @@ import {
   type Wanted,
 } from "@xenoservers/sdk";
 import { verifyReceipt, type Line } from "@xenoservers/verify";
-import { finishJob, parseJob } from "../job-from-args.ts";
-import { keepJob, readKeptJob } from "../kept-job.ts";
-import { gigaFuel, green, money, red, say, shortId, yellow } from "../ui.ts";
+import { finishJob, parseJob } from "../input/job-from-args.ts";
+import { keepJob, readKeptJob } from "../input/kept-job.ts";
+import { gigaFuel, green, money, red, say, shortId, yellow } from "../output/ui.ts";
 
 const EXAMPLES = path.resolve(import.meta.dirname, "../../../../examples");
 const SHORT = { file: path.join(EXAMPLES, "primes.py"), args: ["20000"], runs: "Python 3.12 on WASI" };
@@ -97,7 +97,7 @@ export async function rentAndVerify({ client, wanted, long, quiet, step }: Renta
   );
   const receipt = await fetchReceipt(client, lease.id, 10_000);
   step("Carl runs the same job again himself, to compare it with what Olga signed");
-  const { reExecute } = await import("../re-execute.ts");
+  const { reExecute } = await import("../proof/re-execute.ts");
   const reExecuted = await reExecute(await readKeptJob(job.jobHash), null);
   const { ok, lines } = verifyReceipt(client.crypto, client.pins, receipt, { customerKey: client.identity.signer.publicKey, reExecuted });
   step("verified offline, from the receipt, the pinned keys and that run alone:");
@@ -122,7 +122,7 @@ export async function disputeAndVerify({ client, long, step }: Rental, { lease, 
   step("Carl's own run differs from what Olga signed: he disputes; her pay is frozen");
   if (long) step("the job is long: Olga's server has to sign the states of a second run, and Carl's machine makes its own");
   const before = BigInt((await client.read("accounts")).balances.available);
-  const { traceHere } = await import("../re-execute.ts");
+  const { traceHere } = await import("../proof/re-execute.ts");
   const kept = await readKeptJob(job.jobHash);
   const { verdicts, segment, refereeLease } = await disputeResults(client, [lease], order, job, BigInt(order.budgetNanos), (apart) => traceHere(kept, apart));
   const verdict = verdicts.get(lease);
@@ -136,7 +136,7 @@ export async function disputeAndVerify({ client, long, step }: Rental, { lease, 
     `${money(verdict.refundNanos)} came back to Carl, and ${money(verdict.slashedNanos)} of Olga's stake; the referee's run cost him ${money(cost)}: in all ${money(gained)}`,
   );
   const receipt = await fetchReceipt(client, lease, 10_000);
-  const own = segment ? await (await import("../re-execute.ts")).reExecute(kept, null, await stepOf(client, lease)) : reExecuted;
+  const own = segment ? await (await import("../proof/re-execute.ts")).reExecute(kept, null, await stepOf(client, lease)) : reExecuted;
   const { lines } = verifyReceipt(client.crypto, client.pins, receipt, { customerKey: client.identity.signer.publicKey, reExecuted: own });
   step("the receipt, with the verdict in it, verified offline:");
   showLines(lines);

@@ -1,9 +1,9 @@
 /** doctor, version, completion. */
 import { readFile } from "node:fs/promises";
 import { versions } from "../versions.ts";
-import { currentContext, home, readContexts } from "../home.ts";
+import { currentContext, home, readContexts } from "../input/home.ts";
 import { fetchMarket, pinsOf } from "@xenoservers/sdk";
-import { green, print, printJson, red } from "../ui.ts";
+import { green, print, printJson, red } from "../output/ui.ts";
 
 interface Finding {
   ok: boolean;

@@ -1,7 +1,7 @@
 /** Batches: one hold that many leases draw on. */
-import { openClient } from "../home.ts";
-import { parseAmount, parseDurationMs } from "../parse.ts";
-import { money, print, printJson } from "../ui.ts";
+import { openClient } from "../input/home.ts";
+import { parseAmount, parseDurationMs } from "../input/parse.ts";
+import { money, print, printJson } from "../output/ui.ts";
 
 export async function batchOpen(budget: string, { expires, json }: { expires: string; json?: boolean }): Promise<void> {
   const { client, context } = await openClient();

@@ -3,9 +3,9 @@ import path from "node:path";
 import { MarketClient, fetchMarket, fingerprintOf, identityOf, pinsOf } from "@xenoservers/sdk";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { pino } from "pino";
-import { home } from "../home.ts";
-import { ownFolder } from "../local-socket.ts";
-import { print, printJson, say, UserError } from "../ui.ts";
+import { home } from "../input/home.ts";
+import { ownFolder } from "../local/local-socket.ts";
+import { print, printJson, say, UserError } from "../output/ui.ts";
 
 export interface BrokerCommand {
   data?: string;

@@ -3,9 +3,9 @@ import path from "node:path";
 import type { Wanted } from "@xenoservers/sdk";
 import { setStage, type Stage } from "../demo/stage.ts";
 import { disputeAndVerify, rentAndVerify, type Rental } from "../demo/story.ts";
-import { home, saveContext, writePrivate } from "../home.ts";
-import { ownFolder } from "../local-socket.ts";
-import { UserError, bold, dim, mib, money, print, printJson, say, shortId } from "../ui.ts";
+import { home, saveContext, writePrivate } from "../input/home.ts";
+import { ownFolder } from "../local/local-socket.ts";
+import { UserError, bold, dim, mib, money, print, printJson, say, shortId } from "../output/ui.ts";
 import { untilTold } from "./broker.ts";
 
 export interface DemoOptions {

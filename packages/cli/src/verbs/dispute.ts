@@ -1,13 +1,13 @@
 /** `xeno dispute`: a doubted result before the market's referee. */
 import { disputeResults, fetchBound, type TraceHere } from "@xenoservers/sdk";
-import { keepReceipt } from "../deliver.ts";
-import { openClient } from "../home.ts";
-import { readKeptJob, rebuildJob } from "../kept-job.ts";
-import { parseAmount } from "../parse.ts";
-import { money, print, printJson, say, shortId } from "../ui.ts";
+import { keepReceipt } from "../output/deliver.ts";
+import { openClient } from "../input/home.ts";
+import { readKeptJob, rebuildJob } from "../input/kept-job.ts";
+import { parseAmount } from "../input/parse.ts";
+import { money, print, printJson, say, shortId } from "../output/ui.ts";
 
 async function tracer(jobHash: string): Promise<TraceHere> {
-  const { traceHere } = await import("../re-execute.ts");
+  const { traceHere } = await import("../proof/re-execute.ts");
   const kept = await readKeptJob(jobHash);
   return (step) => traceHere(kept, step);
 }

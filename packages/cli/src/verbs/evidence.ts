@@ -19,8 +19,8 @@ import {
 } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { findContradiction, packBrokenPromise, packContradiction, packFork } from "@xenoservers/verify";
-import { currentContext, promisesFile, writePrivate } from "../home.ts";
-import { UserError, print, say } from "../ui.ts";
+import { currentContext, promisesFile, writePrivate } from "../input/home.ts";
+import { UserError, print, say } from "../output/ui.ts";
 
 interface Found {
   notes: string[];

@@ -4,10 +4,10 @@ import path from "node:path";
 import { TERMS, isLive } from "@xenoservers/market";
 import type { EventView, LeaseView } from "@xenoservers/protocol";
 import { LeaseSession, fetchBound, openLink, type MarketClient } from "@xenoservers/sdk";
-import { exitCodeOf, fetchInto, keepReceipt } from "../deliver.ts";
-import { openClient } from "../home.ts";
-import { parseDurationMs } from "../parse.ts";
-import { UserError, bold, countOf, dim, duration, gigaFuel, green, money, print, printJson, red, say, shortId, table, when, yellow } from "../ui.ts";
+import { exitCodeOf, fetchInto, keepReceipt } from "../output/deliver.ts";
+import { openClient } from "../input/home.ts";
+import { parseDurationMs } from "../input/parse.ts";
+import { UserError, bold, countOf, dim, duration, gigaFuel, green, money, print, printJson, red, say, shortId, table, when, yellow } from "../output/ui.ts";
 
 interface Json {
   json?: boolean;

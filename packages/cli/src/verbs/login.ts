@@ -3,10 +3,10 @@ import { randomBytes } from "node:crypto";
 import { confirm, isCancel } from "@clack/prompts";
 import { MarketClient, RefusedError, fetchMarket, fingerprintOf, identityOf, pinsOf } from "@xenoservers/sdk";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { readContexts, saveContext, type Context } from "../home.ts";
-import { parseCiToken } from "../ci-token.ts";
-import { parseWitness } from "../parse.ts";
-import { UserError, print, printJson, say } from "../ui.ts";
+import { readContexts, saveContext, type Context } from "../input/home.ts";
+import { parseCiToken } from "../input/ci-token.ts";
+import { parseWitness } from "../input/parse.ts";
+import { UserError, print, printJson, say } from "../output/ui.ts";
 
 export interface LoginOptions {
   name?: string;

@@ -10,9 +10,9 @@ import { LeaseSession, RefusedError, checkBound, fetchBound, openLink, signOrder
 import { canonicalBytes, toHex, vmJobHashOf, zVmSpec, type VmSpec } from "@xenoservers/protocol";
 import type { VmRequest } from "@xenoservers/protocol/channel";
 import { z } from "zod";
-import { openClient } from "../home.ts";
-import { parseAmount, parseCount, parseDurationMs } from "../parse.ts";
-import { UserError, countOf, print, printJson, say, shortId } from "../ui.ts";
+import { openClient } from "../input/home.ts";
+import { parseAmount, parseCount, parseDurationMs } from "../input/parse.ts";
+import { UserError, countOf, print, printJson, say, shortId } from "../output/ui.ts";
 
 interface Json {
   json?: boolean;

@@ -5,10 +5,10 @@ import { parseMoney } from "@xenoservers/market";
 import { formatEnrolToken } from "@xenoservers/protocol";
 import { createSigner } from "@xenoservers/protocol/node";
 import { identityOf } from "@xenoservers/sdk";
-import { formatCiToken } from "../ci-token.ts";
-import { currentContext, home, openClient, readContexts, saveContext, writePrivate } from "../home.ts";
-import { parseDurationMs } from "../parse.ts";
-import { UserError, money, print, printJson, say, shortId, table, when } from "../ui.ts";
+import { formatCiToken } from "../input/ci-token.ts";
+import { currentContext, home, openClient, readContexts, saveContext, writePrivate } from "../input/home.ts";
+import { parseDurationMs } from "../input/parse.ts";
+import { UserError, money, print, printJson, say, shortId, table, when } from "../output/ui.ts";
 
 interface Json {
   json?: boolean;

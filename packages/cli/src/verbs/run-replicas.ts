@@ -22,10 +22,10 @@ import {
 } from "@xenoservers/sdk";
 import { isComparable, resultDifference } from "@xenoservers/verify";
 import { z } from "zod";
-import { exitCodeOf, fetchInto, keepReceipt } from "../deliver.ts";
-import type { SharedFolder } from "../job-from-args.ts";
-import { keepJob } from "../kept-job.ts";
-import { EXIT, UserError, dim, money, printJson, red, say, shortId } from "../ui.ts";
+import { exitCodeOf, fetchInto, keepReceipt } from "../output/deliver.ts";
+import type { SharedFolder } from "../input/job-from-args.ts";
+import { keepJob } from "../input/kept-job.ts";
+import { EXIT, UserError, dim, money, printJson, red, say, shortId } from "../output/ui.ts";
 import { endLine } from "./lease.ts";
 
 const RECEIPT_WITHIN_MS = 10_000;

@@ -16,15 +16,15 @@ import {
   type Wanted,
 } from "@xenoservers/sdk";
 import { verifyReceipt } from "@xenoservers/verify";
-import { exitCodeOf, fetchInto, keepReceipt, unfetched } from "../deliver.ts";
-import { openClient } from "../home.ts";
-import { finishJob, parseJob, type ParsedJob, type SharedFolder } from "../job-from-args.ts";
-import { keepJob } from "../kept-job.ts";
-import { parseAmount, parseCount, parseDurationMs, parseGigaFuel, parseSizeMib } from "../parse.ts";
-import { EXIT, UserError, countOf, dim, duration, gigaFuel, mib, money, print, printJson, red, say, shortId, yellow } from "../ui.ts";
+import { exitCodeOf, fetchInto, keepReceipt, unfetched } from "../output/deliver.ts";
+import { openClient } from "../input/home.ts";
+import { finishJob, parseJob, type ParsedJob, type SharedFolder } from "../input/job-from-args.ts";
+import { keepJob } from "../input/kept-job.ts";
+import { parseAmount, parseCount, parseDurationMs, parseGigaFuel, parseSizeMib } from "../input/parse.ts";
+import { EXIT, UserError, countOf, dim, duration, gigaFuel, mib, money, print, printJson, red, say, shortId, yellow } from "../output/ui.ts";
 import { endLine } from "./lease.ts";
-import { asksForVm, parseVm, type ParsedVm, type VmOptions } from "../vm-from-args.ts";
-import { auditLine, auditQuote, auditResult } from "../audit.ts";
+import { asksForVm, parseVm, type ParsedVm, type VmOptions } from "../input/vm-from-args.ts";
+import { auditLine, auditQuote, auditResult } from "../proof/audit.ts";
 import { quoteReplicas, runReplicas } from "./run-replicas.ts";
 
 export interface RunOptions extends VmOptions {
@@ -186,7 +186,7 @@ export async function run(file: string | undefined, args: string[], options: Run
   if (!quiet) for (const line of parsed.says) say(dim(line));
   if (options.local) {
     if (!parsed.module) throw new UserError("--local runs modules and scripts; a virtual machine needs a server: xeno serve");
-    const { runLocally } = await import("../local-run.ts");
+    const { runLocally } = await import("../local/local-run.ts");
     process.exitCode = await runLocally(parsed.module, wanted, options.out, options.json === true);
     return;
   }

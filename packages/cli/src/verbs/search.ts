@@ -1,7 +1,7 @@
 /** `xeno search`: what is on offer. */
 import { parseConditions } from "@xenoservers/market";
-import { openClient } from "../home.ts";
-import { UserError, mib, money, print, printJson, say, shortId, table } from "../ui.ts";
+import { openClient } from "../input/home.ts";
+import { UserError, mib, money, print, printJson, say, shortId, table } from "../output/ui.ts";
 
 export interface SearchOptions {
   order: "price" | "cost-per-work";

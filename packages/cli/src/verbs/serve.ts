@@ -4,9 +4,9 @@ import { hostname, tmpdir } from "node:os";
 import path from "node:path";
 import { costPerHourNanos } from "@xenoservers/market";
 import { pino } from "pino";
-import { home } from "../home.ts";
-import { ask, ownFolder } from "../local-socket.ts";
-import { UserError, duration, mib, money, print, printJson, say, shortId, table, when } from "../ui.ts";
+import { home } from "../input/home.ts";
+import { ask, ownFolder } from "../local/local-socket.ts";
+import { UserError, duration, mib, money, print, printJson, say, shortId, table, when } from "../output/ui.ts";
 import { untilTold } from "./broker.ts";
 
 export interface ServeOptions {

@@ -6,9 +6,9 @@ import { isDeepStrictEqual } from "node:util";
 import { KIND_TABLE, cosignatureOf, parseDocumentOf, zReceipt, type Kind, type Receipt, type Witness } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { isEvidence, stoppedAt, verifyEvidence, verifyReceipt, wasRun, type ReExecuted, type Verification } from "@xenoservers/verify";
-import { keepReceipt } from "../deliver.ts";
-import { currentContext, home, openClient } from "../home.ts";
-import { UserError, green, print, printJson, red, say, shortId, table, when, yellow } from "../ui.ts";
+import { keepReceipt } from "../output/deliver.ts";
+import { currentContext, home, openClient } from "../input/home.ts";
+import { UserError, green, print, printJson, red, say, shortId, table, when, yellow } from "../output/ui.ts";
 
 interface Json {
   json?: boolean;
@@ -79,13 +79,13 @@ async function reExecuteFor(receipt: unknown): Promise<ReExecuted> {
   const result = documents.find(({ kind }) => kind === "result");
   const parsed = result && parseDocumentOf(nodeCrypto, "result", result.envelope);
   if (!parsed?.ok) throw new UserError("the receipt holds no result to compare with");
-  const { readKeptJob } = await import("../kept-job.ts");
-  const { reExecute } = await import("../re-execute.ts");
+  const { readKeptJob } = await import("../input/kept-job.ts");
+  const { reExecute } = await import("../proof/re-execute.ts");
   const { payload } = parsed.document;
   if (!wasRun(payload)) throw new UserError(`the job did not run (${payload.reason}): there is nothing to compare; leave out --re-execute`);
-  const { readKeptVm } = await import("../kept-job.ts");
+  const { readKeptVm } = await import("../input/kept-job.ts");
   const vm = await readKeptVm(payload.jobHash);
-  if (vm) return (await import("../re-execute-vm.ts")).reExecuteVm(vm, stoppedAt(payload) !== null);
+  if (vm) return (await import("../proof/re-execute-vm.ts")).reExecuteVm(vm, stoppedAt(payload) !== null);
   const verdict = documents.find(({ kind }) => kind === "verdict");
   const judged = verdict && parseDocumentOf(nodeCrypto, "verdict", verdict.envelope);
   const trace = judged?.ok && judged.document.payload.trace ? parseDocumentOf(nodeCrypto, "trace", judged.document.payload.trace) : null;

@@ -1,9 +1,9 @@
 /** Money: balances by state, statement, limits, and the operator's own documents. */
 import { rootAccountOf, signDocument, type Kind, type Payload } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { openClient } from "../home.ts";
-import { parseAmount } from "../parse.ts";
-import { UserError, money, print, printJson, shortId, table, when } from "../ui.ts";
+import { openClient } from "../input/home.ts";
+import { parseAmount } from "../input/parse.ts";
+import { UserError, money, print, printJson, shortId, table, when } from "../output/ui.ts";
 
 export interface WalletOptions {
   csv?: boolean;

@@ -10,9 +10,9 @@ import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { fetchMarket, fingerprintOf, pinsOf } from "@xenoservers/sdk";
 import { packFork, type MarketPins } from "@xenoservers/verify";
 import { z } from "zod";
-import { home, writePrivate } from "../home.ts";
-import { parseDurationMs } from "../parse.ts";
-import { UserError, print, red, say } from "../ui.ts";
+import { home, writePrivate } from "../input/home.ts";
+import { parseDurationMs } from "../input/parse.ts";
+import { UserError, print, red, say } from "../output/ui.ts";
 import { untilTold } from "./broker.ts";
 
 const NOTE_BYTES_MAX = 4_000;

@@ -13,7 +13,7 @@ import * as orders from "./orders.ts";
 import type { Effect, Outcome, Planned } from "./outcome.ts";
 import * as parties from "./parties.ts";
 import * as replicas from "./replicas.ts";
-import { Round, type Desktop } from "./round.ts";
+import { Round, type Services } from "./round.ts";
 import * as timers from "./timers.ts";
 import * as traces from "./traces.ts";
 import * as witnesses from "./witnesses.ts";
@@ -33,19 +33,19 @@ const BATCH_MAX = 256;
 const DUE_MAX = 200;
 
 export class Desk {
-  readonly desktop: Desktop;
+  readonly services: Services;
   readonly #outbox: Outbox;
   #queue: Task[] = [];
   #working = false;
 
-  constructor(desktop: Desktop, outbox: Outbox) {
-    this.desktop = desktop;
+  constructor(services: Services, outbox: Outbox) {
+    this.services = services;
     this.#outbox = outbox;
   }
 
   /** Accepts one untrusted envelope. The same document again gets the same answer. */
   async submit(untrusted: unknown): Promise<Answer> {
-    const parsed = parseDocument(this.desktop.crypto, untrusted);
+    const parsed = parseDocument(this.services.crypto, untrusted);
     if (!parsed.ok) return parsed;
     const { document } = parsed;
     const answer = await this.#enqueue((round) => plan(round, document));
@@ -54,8 +54,8 @@ export class Desk {
 
   /** Runs every timer that is due; returns how many steps were taken. */
   async runTimers(): Promise<number> {
-    const { store } = this.desktop;
-    const now = this.desktop.now();
+    const { store } = this.services;
+    const now = this.services.now();
     const [dueLeases, dueBatches] = await Promise.all([store.due("lease", now, DUE_MAX), store.due("batch", now, DUE_MAX)]);
     await Promise.all([
       ...dueLeases.map(async (id) => {
@@ -91,7 +91,7 @@ export class Desk {
   }
 
   async #runBatch(tasks: Task[]): Promise<void> {
-    const round = new Round(this.desktop);
+    const round = new Round(this.services);
     const outcomes = await Promise.all(tasks.map((task) => task.plan(round)));
     const plans: { task: Task; planned: Planned }[] = [];
     for (const [i, outcome] of outcomes.entries()) {
@@ -100,7 +100,7 @@ export class Desk {
       else if (!outcome.ok) task.done(outcome);
       else plans.push({ task, planned: outcome });
     }
-    const results = await this.desktop.store.commit(plans.map(({ planned }) => planned.change));
+    const results = await this.services.store.commit(plans.map(({ planned }) => planned.change));
     for (const [i, result] of results.entries()) await this.#conclude(plans[i]!.task, plans[i]!.planned, result);
   }
 
@@ -122,7 +122,7 @@ export class Desk {
       case "below_floor": {
         const [holder, bucket] = result.key.split("/");
         if (holder!.startsWith("s_")) {
-          await this.desktop.index.refreshFree(this.desktop.store, [holder!]);
+          await this.services.index.refreshFree(this.services.store, [holder!]);
           this.#again(task, refuse("capacity_taken", { server: holder! }));
         } else if (bucket === "allowance") task.done(refuse("limit_reached", { account: holder!, missingNanos: result.missing.toString() }));
         else if (bucket === "day") task.done(refuse("limit_reached", { key: holder!, missingNanos: result.missing.toString() }));
@@ -140,7 +140,7 @@ export class Desk {
   }
 
   async #act(effect: Effect): Promise<void> {
-    const { index, store } = this.desktop;
+    const { index, store } = this.services;
     switch (effect.kind) {
       case "to-server":
         return this.#outbox.toServer(effect.server, effect.documents);

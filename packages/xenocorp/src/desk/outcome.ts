@@ -15,7 +15,7 @@ import {
   type SignedDocument,
 } from "@xenoservers/protocol";
 import type { Change, MarketEvent, Put, ServerRow, StoredDocument, WireTransfer } from "../store/store.ts";
-import type { Desktop, Round } from "./round.ts";
+import type { Services, Round } from "./round.ts";
 import type { Floor } from "@xenoservers/market";
 
 /** Done after the commit, in this process only; whoever misses one finds the same facts in the store. */
@@ -53,9 +53,9 @@ export interface Plan {
   effects?: readonly Effect[];
 }
 
-export const saltOf = (desk: Desktop, documentId: string): string => toHex(desk.crypto.hmacSha256(desk.keys.secret, utf8(`salt ${documentId}`)));
+export const saltOf = (desk: Services, documentId: string): string => toHex(desk.crypto.hmacSha256(desk.keys.secret, utf8(`salt ${documentId}`)));
 
-function store(desk: Desktop, at: number, { document, lease, parties }: Filed): StoredDocument {
+function store(desk: Services, at: number, { document, lease, parties }: Filed): StoredDocument {
   const { id, kind, envelope } = document;
   const salt = saltOf(desk, id);
   return {

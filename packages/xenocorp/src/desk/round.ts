@@ -4,7 +4,7 @@ import type { BrokerKeys, MarketConfig } from "../config.ts";
 import type { Entities, EntityKind, Store, Versioned } from "../store/store.ts";
 import type { OfferIndex } from "./offer-index.ts";
 
-export interface Desktop {
+export interface Services {
   store: Store;
   crypto: Crypto;
   keys: BrokerKeys;
@@ -16,17 +16,17 @@ export interface Desktop {
 
 export class Round {
   readonly at: number;
-  readonly #desk: Desktop;
+  readonly #desk: Services;
   readonly #rows = new Map<string, Promise<Versioned<Entities[EntityKind]> | null>>();
   #wanted = new Map<EntityKind, Map<string, (row: Versioned<Entities[EntityKind]> | null) => void>>();
   #failures: ((error: unknown) => void)[] = [];
 
-  constructor(desk: Desktop) {
+  constructor(desk: Services) {
     this.#desk = desk;
     this.at = desk.now();
   }
 
-  get desk(): Desktop {
+  get desk(): Services {
     return this.#desk;
   }
 

@@ -63,7 +63,7 @@ export class LinkHub {
   }
 
   accept(pipe: Pipe): void {
-    const { crypto } = this.#desk().desktop;
+    const { crypto } = this.#desk().services;
     const link: Link = {
       pipe,
       challenge: toHex(crypto.randomBytes(32)),
@@ -117,7 +117,7 @@ export class LinkHub {
     }
     if (!link.open) return;
     link.party = session.party;
-    const { store, index, crypto } = this.#desk().desktop;
+    const { store, index, crypto } = this.#desk().services;
     let live: Envelope[] = [];
     if (session.key!.role === "server") {
       link.server = serverIdOf(crypto, session.key!.id);
@@ -155,7 +155,7 @@ export class LinkHub {
     const early: Uint8Array[] = [];
     this.#opening.set(session, { customer: link, early });
     const row = await this.#desk()
-      .desktop.store.load("lease", [lease])
+      .services.store.load("lease", [lease])
       .then(
         (rows) => rows.get(lease)?.data,
         () => undefined,
@@ -196,7 +196,7 @@ export class LinkHub {
     for (const session of [...link.sessions]) this.#closeChannel(session, link, "the other end went away");
     if (link.server !== null && this.#servers.get(link.server) === link) {
       this.#servers.delete(link.server);
-      this.#desk().desktop.index.setOnline(link.server, false);
+      this.#desk().services.index.setOnline(link.server, false);
     }
     if (link.party !== null) {
       const links = this.#customers.get(link.party);

@@ -27,11 +27,11 @@ import {
 } from "@xenoservers/protocol";
 import type { MarketInfo } from "@xenoservers/protocol/link";
 import { leaseView } from "../desk/lease-view.ts";
-import type { Desktop } from "../desk/round.ts";
+import type { Services } from "../desk/round.ts";
 import { consistencyProof, inclusionProof, tile } from "../log/proofs.ts";
 import { cosignedHead } from "../log/cosigned.ts";
 import { publishedLeaf } from "../log/sequencer.ts";
-import { booksProblems } from "../jobs/books.ts";
+import { booksProblems } from "../loops/books.ts";
 import type { LeaseRow } from "../store/store.ts";
 import type { Session } from "./sessions.ts";
 
@@ -48,7 +48,7 @@ export type Reads = { [N in ReadRoute]: Read<N> };
 const DEFAULT_RESOURCES = { vcpu: 1, memoryMib: 512, diskMib: 256 };
 const BUNDLE_WIDTH = 256;
 
-export function createReads(desk: Desktop, market: () => Promise<MarketInfo>): Reads {
+export function createReads(desk: Services, market: () => Promise<MarketInfo>): Reads {
   const { store, crypto, index, keys } = desk;
 
   async function findLease(session: Session, idOrPrefix: string): Promise<LeaseRow | Refusal> {

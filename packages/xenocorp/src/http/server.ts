@@ -101,7 +101,7 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
           if (name === "events" && request.headers.accept?.includes("text/event-stream")) {
             return await streamEvents(
               reply,
-              desk.desktop.store,
+              desk.services.store,
               session!.party,
               request.headers["last-event-id"]?.toString() ?? (parsed["query"] as { after?: string }).after ?? null,
             );
@@ -181,7 +181,7 @@ async function handle(name: RouteName, session: Session | null, parsed: Record<s
       return login.ok ? { ...sessions.token(login), party: login.party } : login;
     }
     case "cosign":
-      return acceptCosignature(desk.desktop, (parsed["body"] as { note: string }).note);
+      return acceptCosignature(desk.services, (parsed["body"] as { note: string }).note);
     default:
       return (reads[name] as (request: unknown) => Promise<unknown>)({ session, params: parsed["params"], query: parsed["query"] });
   }

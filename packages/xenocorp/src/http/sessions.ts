@@ -4,7 +4,7 @@
  */
 import { equalBytes, fromHex, parseDocumentOf, refuse, toHex, utf8, type Refusal } from "@xenoservers/protocol";
 import { keyRefusal } from "../desk/caller.ts";
-import type { Desktop } from "../desk/round.ts";
+import type { Services } from "../desk/round.ts";
 import type { KeyRow } from "../store/store.ts";
 
 const TOKEN_MS = 15 * 60_000;
@@ -19,10 +19,10 @@ export interface Session {
 }
 
 export class Sessions {
-  readonly #desk: Desktop;
+  readonly #desk: Services;
   readonly #challenges = new Map<string, number>();
 
-  constructor(desk: Desktop) {
+  constructor(desk: Services) {
     this.#desk = desk;
   }
 

@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import type { Socket as Datagrams } from "node:dgram";
 import type { Server, Socket } from "node:net";
 import path from "node:path";
-import { innermostOf } from "../box.ts";
+import { innermostOf } from "../machine/box.ts";
 import type { HelperReply, HelperRequest } from "./namespace-helper.ts";
 
 const TIMEOUT_MS = 10_000;

@@ -1,0 +1,76 @@
+/** The jobs a customer sent, kept on this machine so that it can run them again and compare: `xeno verify LEASE --re-execute`. */
+import { access, mkdir, readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { blobsOfVm, zJobSpec, zVmSpec } from "@xenoservers/protocol";
+import { zInputTree } from "@xenoservers/protocol/channel";
+import { PYTHON, fileBlob, runtimeBlob, type Blob, type BuiltJob, type BuiltVm } from "@xenoservers/sdk";
+import { z } from "zod";
+import { home, writePrivate } from "./home.ts";
+import { UserError, mib } from "../output/ui.ts";
+
+/** Larger jobs are not kept: their files would be copied on every run. */
+const KEPT_BYTES_MAX = 256 * 1024 * 1024;
+const MIB = 1024 * 1024;
+
+const zKeptJob = z.strictObject({ spec: zJobSpec, inputs: zInputTree });
+const zKeptVm = z.strictObject({ spec: zVmSpec, inputs: zInputTree });
+export type KeptJob = z.infer<typeof zKeptJob>;
+export type KeptVm = z.infer<typeof zKeptVm>;
+
+const folderOf = (jobHash: string): string => path.join(home.data, "jobs", jobHash);
+const blobFolder = (): string => path.join(home.data, "blobs");
+
+/** Idempotent; blobs that several jobs share are kept once. Of machines, those that can be run again. */
+export async function keepJob(job: BuiltJob | BuiltVm): Promise<void> {
+  const { jobHash, spec, inputs, blobs } = job;
+  if (job.kind === "vm" && job.spec.engine === null) return;
+  const own = [...blobs.values()].filter(({ digest }) => digest !== PYTHON.digest);
+  if (own.reduce((sum, { size }) => sum + size, 0) > KEPT_BYTES_MAX) return;
+  await mkdir(blobFolder(), { recursive: true, mode: 0o700 });
+  for (const { digest, size, read } of own) {
+    const file = path.join(blobFolder(), digest);
+    const there = await access(file).then(
+      () => true,
+      () => false,
+    );
+    if (!there) await writeFile(file, await read(0, size), { mode: 0o600 });
+  }
+  await mkdir(folderOf(jobHash), { recursive: true, mode: 0o700 });
+  await writePrivate(path.join(folderOf(jobHash), "job.json"), JSON.stringify({ spec, inputs }));
+}
+
+type Kept<T> = T & { blobFile(digest: string): string };
+
+async function readKept(jobHash: string): Promise<unknown> {
+  const text = await readFile(path.join(folderOf(jobHash), "job.json"), "utf8").catch(() => {
+    throw new UserError(
+      `this machine did not keep the job (${jobHash.slice(0, 12)}): it was sent from another, is larger than ${mib(KEPT_BYTES_MAX / MIB)}, or is a machine that runs nowhere twice alike; re-execute where it was sent`,
+    );
+  });
+  return JSON.parse(text);
+}
+
+const blobFile = (digest: string): string => path.join(blobFolder(), digest);
+
+/** A WebAssembly job; throws UserError for a machine. */
+export async function readKeptJob(jobHash: string): Promise<Kept<KeptJob>> {
+  return { ...zKeptJob.parse(await readKept(jobHash)), blobFile };
+}
+
+/** A deterministic machine; null where the job is of the other kind. */
+export async function readKeptVm(jobHash: string): Promise<Kept<KeptVm> | null> {
+  const kept = zKeptVm.safeParse(await readKept(jobHash));
+  return kept.success ? { ...kept.data, blobFile } : null;
+}
+
+/** The kept job as it was sent. */
+export async function rebuildJob(jobHash: string): Promise<BuiltJob | BuiltVm> {
+  const vm = await readKeptVm(jobHash);
+  const { spec, inputs } = vm ?? (await readKeptJob(jobHash));
+  const named = "vm" in spec ? blobsOfVm(spec) : [spec.module, spec.stdin];
+  const blobs = new Map<string, Blob>();
+  for (const digest of new Set([...named, ...inputs.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []))]))
+    blobs.set(digest, digest === PYTHON.digest ? runtimeBlob(PYTHON) : await fileBlob(blobFile(digest)));
+  if ("vm" in spec) return { kind: "vm", spec, jobHash, inputs, blobs, sizes: named.map((digest) => ({ digest, size: blobs.get(digest)!.size })) };
+  return { kind: "wasm", spec, jobHash, inputs, blobs, moduleSize: blobs.get(spec.module)!.size, stdinSize: blobs.get(spec.stdin)!.size, segment: null };
+}

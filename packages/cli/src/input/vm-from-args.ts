@@ -1,0 +1,294 @@
+/** From the words after `xeno run` to a virtual machine: what boots, from which disks, with which seed for cloud-init, and what it may reach. */
+import { randomUUID } from "node:crypto";
+import { access, open, readFile, stat } from "node:fs/promises";
+import path from "node:path";
+import type { Egress, VmBoot, VmSpec } from "@xenoservers/protocol";
+import {
+  OciError,
+  VM_OVERHEAD_MIB,
+  buildVm,
+  bytesBlob,
+  fileBlob,
+  openImage,
+  parseReference,
+  readTree,
+  type Blob,
+  type BuiltVm,
+  type JobInput,
+  type OciImage,
+  type Wanted,
+} from "@xenoservers/sdk";
+import { home } from "./home.ts";
+import { envPair, sharedFolder, type SharedFolder } from "./job-from-args.ts";
+import { parseCount, parseSizeMib } from "./parse.ts";
+import { UserError, mib } from "../output/ui.ts";
+
+export interface VmOptions {
+  vm?: string;
+  format?: "qcow2" | "raw";
+  digest?: string;
+  iso?: string;
+  kernel?: string;
+  initrd?: string;
+  append?: string;
+  image?: string;
+  entrypoint?: string;
+  machine?: "pc" | "q35" | "microvm";
+  uefi?: boolean;
+  windows?: boolean;
+  tpm?: boolean;
+  hostname?: string;
+  user?: string;
+  sshKey?: string;
+  userData?: string;
+  network?: boolean;
+  egress?: string;
+  egressMax: string;
+  accel: "kvm" | "any";
+}
+
+/** Options that both kinds of job share. */
+export interface SharedOptions {
+  in?: string;
+  dir: string[];
+  env: string[];
+  cpu: string;
+  mem?: string;
+  disk?: string;
+  maxOutput: string;
+  deterministic: boolean;
+}
+
+export interface ParsedVm {
+  /** What the machine is, for people. */
+  says: string[];
+  resources: Wanted["resources"];
+  vm: NonNullable<Wanted["vm"]>;
+  shared: SharedFolder[];
+  build(vmEngine: string, fuelMax: bigint): BuiltVm;
+}
+
+/** Whether the words ask for a virtual machine: by an option, or by a name that is neither a module nor a script. */
+export function asksForVm(file: string | undefined, options: VmOptions): boolean {
+  if ([options.vm, options.kernel, options.iso, options.image].some((each) => each !== undefined)) return true;
+  return file !== undefined && !/\.(wasm|py)$/.test(file);
+}
+
+const MIB = 1024 * 1024;
+const QCOW2_MAGIC = 0x514649fb;
+const VM_MEMORY_MIB = 512;
+const OCI_DISK_MIB = 2_048;
+const NO_INPUTS: JobInput["mounts"] = [];
+
+/** What kind of disk a file is, and how large, by its header; the server looks again. */
+async function diskFile(file: string, format: "qcow2" | "raw" | undefined): Promise<{ format: "qcow2" | "raw"; sizeMib: number }> {
+  const size = (await stat(file).catch(() => null))?.size;
+  if (size === undefined) throw new UserError(`there is no file ${file}`);
+  const handle = await open(file, "r");
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(32), 0, 32, 0);
+  await handle.close();
+  const isQcow2 = bytesRead === 32 && buffer.readUInt32BE(0) === QCOW2_MAGIC;
+  const kind = format ?? (isQcow2 ? "qcow2" : "raw");
+  const bytes = kind === "qcow2" && isQcow2 ? buffer.readBigUInt64BE(24) : BigInt(size);
+  return { format: kind, sizeMib: Number((bytes + BigInt(MIB) - 1n) / BigInt(MIB)) };
+}
+
+const isUrl = (text: string): boolean => /^https?:\/\//.test(text);
+
+function digestOption(digest: string | undefined, option: string): string {
+  const match = /^(?:sha256:)?([0-9a-f]{64})$/.exec(digest ?? "");
+  if (!match) throw new UserError(`${option} by address needs --digest sha256:… of its bytes, so that nobody can change them on the way`);
+  return match[1]!;
+}
+
+async function seedFiles(options: VmOptions): Promise<{ name: "user-data" | "meta-data"; blob: Blob }[]> {
+  const { hostname, user, sshKey, userData } = options;
+  if ([hostname, user, sshKey, userData].every((each) => each === undefined)) return [];
+  if (userData !== undefined && user !== undefined) throw new UserError("--user and --user-data exclude each other: name the user in your file");
+  const key = sshKey === undefined ? null : (await readFile(sshKey, "utf8").catch(() => null))?.trim();
+  if (sshKey !== undefined && (key === null || key === undefined)) throw new UserError(`there is no file ${sshKey}`);
+  if (key?.includes("PRIVATE KEY")) throw new UserError(`${sshKey} is a private key: give the public one, ${sshKey}.pub`);
+  if (hostname !== undefined && !/^[a-z0-9-]{1,63}$/.test(hostname)) throw new UserError(`--hostname '${hostname}' must be letters, digits and dashes`);
+  if (user !== undefined && !/^[a-z_][a-z0-9_-]{0,31}$/.test(user)) throw new UserError(`--user '${user}' is no user name`);
+  const lines = ["#cloud-config"];
+  if (user !== undefined) {
+    lines.push("users:", `  - name: ${user}`, "    shell: /bin/bash", '    sudo: "ALL=(ALL) NOPASSWD:ALL"', "    lock_passwd: true");
+    if (key) lines.push("    ssh_authorized_keys:", `      - ${JSON.stringify(key)}`);
+  }
+  const meta: Record<string, unknown> = {
+    "instance-id": randomUUID(),
+    ...(hostname === undefined ? {} : { "local-hostname": hostname }),
+    ...(key ? { "public-keys": [key] } : {}),
+  };
+  const given = userData === undefined ? Buffer.from(`${lines.join("\n")}\n`) : await readFile(userData).catch(() => null);
+  if (given === null) throw new UserError(`there is no file ${userData}`);
+  return [
+    { name: "user-data", blob: bytesBlob(given) },
+    { name: "meta-data", blob: bytesBlob(Buffer.from(`${JSON.stringify(meta)}\n`)) },
+  ];
+}
+
+function egressOf({ egress, egressMax }: VmOptions): { egress: Egress; egressMibMax: number } {
+  if (egress === undefined || egress === "none") return { egress: "none", egressMibMax: 0 };
+  const egressMibMax = parseSizeMib(egressMax, "--egress-max");
+  if (egress === "public") return { egress, egressMibMax };
+  const names = egress.split(",").map((name) => name.trim().toLowerCase());
+  const wrong = names.find((name) => !/^(\*\.)?[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$/.test(name));
+  if (wrong !== undefined) throw new UserError(`--egress '${wrong}' is no host name; write a.example,*.b.example, or public`);
+  return { egress: names, egressMibMax };
+}
+
+interface Boot {
+  boot: VmBoot;
+  blobs: Blob[];
+  says: string[];
+  diskMib: number;
+  mounts: JobInput["mounts"];
+}
+
+async function diskBoot(options: VmOptions, disk: number | null): Promise<Boot> {
+  const blobs: Blob[] = [];
+  const says: string[] = [];
+  let image: Extract<VmBoot, { kind: "disk" }>["image"] = null;
+  let diskMib = disk ?? 0;
+  if (options.vm !== undefined && isUrl(options.vm)) {
+    if (disk === null) throw new UserError("--vm by address needs --disk: how large a disk to order for it");
+    image = { digest: digestOption(options.digest, "--vm"), format: options.format ?? "qcow2", url: options.vm };
+    says.push(`image    ${options.vm} (sha256:${image.digest.slice(0, 12)}…), fetched by the server`);
+  } else if (options.vm !== undefined) {
+    const { format, sizeMib } = await diskFile(options.vm, options.format);
+    const blob = await fileBlob(options.vm);
+    diskMib = Math.max(disk ?? 0, sizeMib);
+    image = { digest: blob.digest, format, url: null };
+    blobs.push(blob);
+    says.push(`image    ${path.basename(options.vm)} (${format}, ${mib(sizeMib)}, sha256:${blob.digest.slice(0, 12)}…)`);
+  }
+  let iso: Extract<VmBoot, { kind: "disk" }>["iso"] = null;
+  if (options.iso !== undefined && isUrl(options.iso)) iso = { digest: digestOption(options.digest, "--iso"), url: options.iso };
+  else if (options.iso !== undefined) {
+    await access(options.iso).catch(() => {
+      throw new UserError(`there is no file ${options.iso}`);
+    });
+    const blob = await fileBlob(options.iso);
+    blobs.push(blob);
+    iso = { digest: blob.digest, url: null };
+    says.push(`medium   ${path.basename(options.iso)} (sha256:${blob.digest.slice(0, 12)}…)`);
+  }
+  const seed = await seedFiles(options);
+  blobs.push(...seed.map(({ blob }) => blob));
+  return { boot: { kind: "disk", image, iso, seed: seed.map(({ name, blob }) => ({ name, digest: blob.digest })) }, blobs, says, diskMib, mounts: NO_INPUTS };
+}
+
+async function kernelBoot(options: VmOptions, disk: number | null): Promise<Boot> {
+  const file = async (name: string, option: string): Promise<Blob> =>
+    fileBlob(name).catch(() => {
+      throw new UserError(`${option}: there is no file ${name}`);
+    });
+  const kernel = await file(options.kernel!, "--kernel");
+  const initrd = options.initrd === undefined ? null : await file(options.initrd, "--initrd");
+  return {
+    boot: { kind: "kernel", kernel: kernel.digest, initrd: initrd?.digest ?? null, append: options.append ?? "console=ttyS0" },
+    blobs: [kernel, ...(initrd ? [initrd] : [])],
+    says: [`kernel   ${path.basename(options.kernel!)} (sha256:${kernel.digest.slice(0, 12)}…)`],
+    diskMib: disk ?? 0,
+    mounts: NO_INPUTS,
+  };
+}
+
+/** What a container engine would start: entrypoint and command of the image, the command replaced by what was typed. A file of this machine is brought along. */
+async function commandOf(image: OciImage, args: string[], entrypoint: string | undefined): Promise<{ args: string[]; script: JobInput["mounts"] }> {
+  const first = entrypoint === undefined ? image.entrypoint : [entrypoint];
+  const file = args[0];
+  const isScript = file !== undefined && /\.[a-z0-9]+$/i.test(file) && (await stat(file).catch(() => null))?.isFile() === true;
+  if (isScript) {
+    const name = path.basename(file);
+    const script: JobInput["mounts"] = [
+      { mount: { path: "/app", writable: false, keep: false }, entries: [{ path: name, kind: "file", blob: await fileBlob(file) }] },
+    ];
+    return { args: [...first, ...image.command, `/app/${name}`, ...args.slice(1)], script };
+  }
+  const all = [...first, ...(args.length > 0 ? args : entrypoint === undefined ? image.command : [])];
+  if (all.length === 0) throw new UserError("the image starts nothing by itself: say what to run after --");
+  return { args: all, script: [] };
+}
+
+async function ociBoot(reference: string, args: string[], options: VmOptions, shared: SharedOptions, disk: number | null): Promise<Boot> {
+  if (!/^(oci|archive):/.test(reference) && !parseReference(reference))
+    throw new UserError(`${reference} is neither a .wasm module, a .py script, nor the name of an image`);
+  const image = await openImage(reference, path.join(home.data, "oci")).catch((error: unknown) => {
+    throw error instanceof OciError ? new UserError(error.message) : error;
+  });
+  const command = await commandOf(image, args, options.entrypoint);
+  const mounts: JobInput["mounts"] = [...command.script];
+  if (shared.in !== undefined) mounts.push({ mount: { path: "/in", writable: false, keep: false }, entries: await readTree(shared.in) });
+  mounts.push({ mount: { path: "/out", writable: true, keep: true }, entries: [] });
+  const given = new Map(image.env.map((each) => envPair(each)));
+  for (const each of shared.env) given.set(...envPair(each));
+  return {
+    boot: {
+      kind: "oci",
+      image: image.digest.slice("sha256:".length),
+      layers: image.layers.map(({ blob, compression }) => ({ digest: blob.digest, compression })),
+      args: command.args,
+      env: [...given].map(([name, value]) => `${name}=${value}`),
+      workdir: image.workdir,
+      user: options.user ?? image.user,
+      hostname: options.hostname ?? "",
+    },
+    blobs: image.layers.map(({ blob }) => blob),
+    says: [`image    ${image.name}@${image.digest}`, `runs     ${command.args.join(" ")}`],
+    diskMib: disk ?? OCI_DISK_MIB,
+    mounts,
+  };
+}
+
+async function bootOf(file: string | undefined, args: string[], options: VmOptions, shared: SharedOptions, disk: number | null): Promise<Boot> {
+  if (options.kernel !== undefined) return kernelBoot(options, disk);
+  if (options.vm !== undefined || options.iso !== undefined) return diskBoot(options, disk);
+  const words = options.image === undefined ? args : [...(file === undefined ? [] : [file]), ...args];
+  return ociBoot(options.image ?? file!, words, options, shared, disk);
+}
+
+export async function parseVm(file: string | undefined, args: string[], options: VmOptions, shared: SharedOptions): Promise<ParsedVm> {
+  const memoryMib = shared.mem === undefined ? VM_MEMORY_MIB : parseSizeMib(shared.mem, "--mem");
+  const { boot, blobs, says, diskMib, mounts } = await bootOf(
+    file,
+    args,
+    options,
+    shared,
+    shared.disk === undefined ? null : parseSizeMib(shared.disk, "--disk"),
+  );
+  if (boot.kind !== "oci" && (shared.in !== undefined || shared.env.length > 0 || shared.dir.length > 0))
+    throw new UserError("--in, --dir and --env are for modules and OCI images: a machine of your own takes its inputs from its disks");
+  const folders: SharedFolder[] = [];
+  for (const text of shared.dir) {
+    const { host, guest } = sharedFolder(text);
+    const before = await readTree(host);
+    folders.push({ host, guest, before });
+    mounts.push({ mount: { path: guest, writable: true, keep: true }, entries: before });
+  }
+  if (shared.deterministic && boot.kind !== "kernel") throw new UserError("--assurance deterministic-vm boots a kernel: --kernel FILE --initrd FILE");
+  const { egress, egressMibMax } = egressOf(options);
+  const vcpu = parseCount(shared.cpu, "--cpu", 64);
+  const windows = options.windows === true;
+  const machine: Omit<VmSpec, "inputs" | "fuelMax" | "seed" | "clockBaseMs" | "engine"> = {
+    vm: boot,
+    machine: options.machine ?? (windows || boot.kind === "disk" ? "q35" : "pc"),
+    firmware: windows || options.uefi ? "uefi" : "bios",
+    devices: windows ? "emulated" : "virtio",
+    tpm: windows || options.tpm === true,
+    vcpu,
+    memoryMib,
+    diskMib,
+    outputMibMax: parseSizeMib(shared.maxOutput, "--max-output"),
+    network: options.network === true || egress !== "none" || options.sshKey !== undefined,
+    egress,
+  };
+  return {
+    says,
+    shared: folders,
+    resources: { vcpu, memoryMib: memoryMib + VM_OVERHEAD_MIB[options.accel], diskMib },
+    vm: { accel: options.accel, egress, egressMibMax },
+    build: (vmEngine, fuelMax) => buildVm({ ...machine, engine: shared.deterministic ? vmEngine : null, mounts, blobs, fuelMax }),
+  };
+}

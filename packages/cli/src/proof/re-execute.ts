@@ -1,0 +1,103 @@
+/**
+ * Runs a job again on this machine, in the same sandbox and engine as a xenoserver, and says what it comes to: what an honest server must have
+ * signed. Who controls the inputs: the customer, whose job it is.
+ */
+import { createHash } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { canonicalBytes, endRootOf, toHex, type Json } from "@xenoservers/protocol";
+import { nodeCrypto } from "@xenoservers/protocol/node";
+import { createWasmDriver, type GuestEnding, type RunningGuest } from "@xenoservers/xenoserver";
+import type { Trace } from "@xenoservers/sdk";
+import type { ReExecuted } from "@xenoservers/verify";
+import { home } from "../input/home.ts";
+import type { KeptJob } from "../input/kept-job.ts";
+import { UserError } from "../output/ui.ts";
+
+/** A re-execution ends by its fuel; this only stops one on a machine that hangs. */
+const RUN_MS_MAX = 7 * 86_400_000;
+const PIECE_BYTES_MAX = 2 ** 31;
+
+type Again = KeptJob & { blobFile(digest: string): string };
+
+interface Ran {
+  guest: RunningGuest;
+  end: Extract<GuestEnding, { kind: "result" }>;
+  /** Removes what the run left. */
+  close(): Promise<void>;
+}
+
+/** Runs the job to its end in a folder of its own. */
+async function runAgain({ spec, inputs, blobFile }: Again, fuelMax: bigint, step: bigint | null): Promise<Ran> {
+  const folder = await mkdtemp(path.join(tmpdir(), "xeno-again-"));
+  const driver = await createWasmDriver({ folder, cache: path.join(home.data, "prepared"), poolSize: 0, inUse: [] });
+  const close = async (): Promise<void> => {
+    await driver.close();
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    if (driver.engine !== spec.engine)
+      throw new UserError(
+        `the job ran on engine ${spec.engine}, this xeno has ${driver.engine}: install the version that the result names (xeno version --all)`,
+      );
+    const checkpoints = step === null ? null : { kind: "trace" as const, step: step.toString() };
+    const prepared = await driver.prepare({ lease: "again", customer: "local", spec, inputs, fuelMax, runMsMax: RUN_MS_MAX, checkpoints, blobFile });
+    const guest = await prepared.begin();
+    const end = await guest.ended;
+    if (end.kind === "host-failure") throw new Error(`this machine could not run it: ${end.detail}`);
+    return { guest, end, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function factsOf({ guest, end }: Ran, engine: string): Promise<ReExecuted> {
+  const digestOf = async (stream: "stdout" | "stderr"): Promise<string> => {
+    const hash = createHash("sha256");
+    let size = 0;
+    for (let bytes = await guest.readStream(stream, 0); bytes.length > 0; bytes = await guest.readStream(stream, size)) {
+      hash.update(bytes);
+      size += bytes.length;
+    }
+    return hash.digest("hex");
+  };
+  return {
+    engine,
+    reason: end.reason,
+    exitCode: end.reason === "completed" ? end.exitCode : null,
+    fuel: end.fuel,
+    memoryHash: end.memoryHash,
+    outputDigest: toHex(nodeCrypto.sha256(canonicalBytes(end.tree as unknown as Json))),
+    stdoutDigest: await digestOf("stdout"),
+    stderrDigest: await digestOf("stderr"),
+  };
+}
+
+/**
+ * `stoppedAt`: the fuel at which the server's run was stopped from outside; null when it came to an end of its own. `step`: with checkpoints so far
+ * apart, for verdicts over a segment.
+ */
+export async function reExecute(job: Again, stoppedAt: bigint | null, step: bigint | null = null): Promise<ReExecuted> {
+  const ran = await runAgain(job, stoppedAt ?? BigInt(job.spec.fuelMax), step);
+  try {
+    const facts = await factsOf(ran, job.spec.engine);
+    const { roots } = ran.end;
+    if (!roots) return facts;
+    const all = [...roots, endRootOf(nodeCrypto, facts)];
+    return { ...facts, rootAt: (segment) => all[segment - 1] ?? null };
+  } finally {
+    await ran.close();
+  }
+}
+
+/** The job's states as they are on this machine. Throws UserError where it has no build with checkpoints. */
+export async function traceHere(job: Again, step: bigint): Promise<Trace> {
+  const { guest, end, close } = await runAgain(job, BigInt(job.spec.fuelMax), step);
+  if (!end.roots) {
+    await close();
+    throw new UserError(`the job cannot be traced: ${end.detail}`);
+  }
+  return { roots: end.roots, read: (digest) => guest.readOutput(digest, 0, PIECE_BYTES_MAX), close };
+}

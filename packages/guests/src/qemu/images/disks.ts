@@ -1,0 +1,85 @@
+/** Blank disks, made once per size and copied: an empty overlay, and the formatted disk on which an OCI guest writes. */
+import { execFile } from "node:child_process";
+import { chmod, copyFile, open, rename } from "node:fs/promises";
+import path from "node:path";
+import { promisify } from "node:util";
+import { OWN_BOX, boxed } from "../machine/box.ts";
+import { cached, type Cache } from "./cache.ts";
+import { checkImage } from "./image.ts";
+import { ImageError } from "../oci/layers.ts";
+import { VM_FILES } from "../machine/plan.ts";
+
+const run = promisify(execFile);
+const MIB = 1024 * 1024;
+/** The smallest disk that an OCI guest's file system fits on. */
+export const OCI_DISK_MIB_MIN = 16;
+
+/** An empty qcow2 of that size; what lies under it is said when it is opened, never in the file. */
+export async function blankOverlay(cache: Cache, diskMib: number, to: string): Promise<void> {
+  const blank = await cached(cache, `overlay-${diskMib}.qcow2`, async (part) => {
+    await run("qemu-img", ["create", "-q", "-f", "qcow2", part, `${diskMib}M`]);
+  });
+  await copyFile(blank, to);
+  await chmod(to, 0o600);
+}
+
+/** A sparse raw disk of zeros; read-only, under overlays. */
+export function blankRaw(cache: Cache, diskMib: number): Promise<string> {
+  return cached(cache, `blank-${diskMib}.raw`, async (part) => {
+    const handle = await open(part, "w");
+    await handle.truncate(diskMib * MIB);
+    await handle.close();
+  });
+}
+
+/** A sparse raw disk with an empty ext4; read-only, under overlays. */
+export function blankFormatted(cache: Cache, diskMib: number): Promise<string> {
+  return cached(cache, `ext4-${diskMib}.raw`, async (part) => {
+    const handle = await open(part, "w");
+    await handle.truncate(diskMib * MIB);
+    await handle.close();
+    await run("mke2fs", ["-q", "-F", "-t", "ext4", "-m", "0", "-O", "^metadata_csum_seed", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", part], {
+      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+    });
+  });
+}
+
+export interface Base {
+  file: string;
+  format: "qcow2" | "raw";
+}
+
+/** A machine's overlay and what lies under it as one disk. The overlay is QEMU's word: its header is looked at, and it is read in a box. */
+export async function flatten({ box, uid, base, to }: { box: string; uid: number; base: Base; to: string }): Promise<void> {
+  const overlay = path.join(box, VM_FILES.disk);
+  const checked = await checkImage(overlay, "qcow2", 2 ** 40);
+  if (!checked.ok) throw new Error(`the machine's disk is not what it was: ${checked.why}`);
+  const layered = JSON.stringify({
+    driver: "qcow2",
+    file: { driver: "file", filename: `/w/${VM_FILES.disk}`, locking: "off" },
+    backing: { driver: base.format, ...(base.format === "qcow2" ? { backing: null } : {}), file: { driver: "file", filename: "/img/disk", locking: "off" } },
+  });
+  const fileMibMax = Math.ceil(Number(checked.virtualBytes) / MIB) + 64;
+  const [program, ...args] = await boxed({ ...OWN_BOX, folder: box, files: [{ host: base.file, name: "disk" }], fileMibMax, uid }, [
+    "qemu-img",
+    "convert",
+    "-q",
+    "-O",
+    "qcow2",
+    `json:${layered}`,
+    "/w/flat.qcow2",
+  ]);
+  await run(program!, args, { timeout: 600_000 });
+  await rename(path.join(box, "flat.qcow2"), to);
+  await chmod(to, 0o444);
+}
+
+/** QEMU's own check of an image, run where QEMU runs. Throws ImageError where it finds damage. */
+export async function checkInside(command: readonly string[]): Promise<void> {
+  const [program, ...args] = command;
+  await run(program!, args, { timeout: 120_000 }).catch((error: { code?: number; stderr?: string; stdout?: string }) => {
+    if (error.code === 3) return; // leaked clusters: wasted room, nothing wrong
+    const said = `${error.stdout ?? ""}\n${error.stderr ?? ""}`.trim().split("\n").slice(-1)[0] ?? "";
+    throw new ImageError(`the image is corrupt: ${said.slice(0, 200)}`);
+  });
+}

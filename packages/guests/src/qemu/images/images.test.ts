@@ -1,0 +1,125 @@
+/** An address that a customer names must not become a way into the owner's network. */
+import { createHash } from "node:crypto";
+import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import { connect, isIPv4, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ImageStore } from "./images.ts";
+import { publicAddresses } from "../network/addresses.ts";
+
+const IMAGE = Buffer.alloc(100_000, 5);
+const digest = createHash("sha256").update(IMAGE).digest("hex");
+
+const REDIRECTS: Record<string, string> = {
+  "/moved": "/image",
+  "/elsewhere": "http://b.example/image",
+  "/inside": "http://inside.example/image",
+  "/address": "http://169.254.169.254/latest/meta-data",
+  "/port": "http://b.example:22/image",
+  "/file": "file:///etc/passwd",
+  "/loop": "/loop",
+};
+const PLACES: Record<string, string[]> = { "a.example": ["93.184.216.34"], "b.example": ["93.184.216.35"], "inside.example": ["10.1.2.3"] };
+
+describe("images by address", () => {
+  let folder: string;
+  let server: Server;
+  let asked = 0;
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), "xeno-images-"));
+    server = createServer(({ url }, response) => {
+      asked++;
+      const to = REDIRECTS[url!];
+      if (to) response.writeHead(302, { location: to }).end();
+      else if (url === "/image") response.end(IMAGE);
+      else response.writeHead(404).end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  });
+  afterAll(async () => {
+    server.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const store = (resolve: (name: string) => Promise<string[]>, isPublic: ((address: string) => boolean) | null = publicAddresses()) =>
+    new ImageStore({ folder: path.join(folder, "store"), bytesMax: 1e9, isPublic, resolve });
+  const nowhere = async (): Promise<string[]> => [];
+
+  it("asks nobody unless the owner allows it", async () => {
+    await expect(store(nowhere, null).fetch("http://a.example/i", digest, 1e9)).rejects.toThrow("does not let it fetch");
+  });
+  it.each([
+    ["http://127.0.0.1/i", ["127.0.0.1"], "is not a public address"],
+    ["http://[::1]/i", ["::1"], "is not a public address"],
+    ["http://inside.example/i", ["10.1.2.3"], "is not a public address"],
+    ["http://both.example/i", ["93.184.216.34", "192.168.0.1"], "is not a public address"],
+    ["http://metadata.example/i", ["169.254.169.254"], "is not a public address"],
+    ["http://unknown.example/i", [], "is not known"],
+    ["http://a.example:8080/i", ["93.184.216.34"], "usual ports"],
+    ["http://user:secret@a.example/i", ["93.184.216.34"], "without a password"],
+    ["file:///etc/passwd", [], "http or https"],
+  ])("refuses %s at %j", async (url, addresses, why) => {
+    const before = asked;
+    const error: Error = await store(async () => addresses)
+      .fetch(url, digest, 1e9)
+      .then(
+        () => new Error("fetched"),
+        (cause: Error) => cause,
+      );
+    expect(error.message).toContain(why);
+    expect(error.message).not.toContain("secret");
+    expect(asked).toBe(before);
+  });
+  describe("from a server that answers", () => {
+    const reached: string[] = [];
+    const beyond = (bytesMax = 1e9) => {
+      const dial = (address: string) => {
+        reached.push(address);
+        return connect((server.address() as AddressInfo).port, "127.0.0.1");
+      };
+      return new ImageStore({
+        folder: path.join(folder, "fetched"),
+        ...{ bytesMax, isPublic: publicAddresses(), resolve: async (name: string) => PLACES[name] ?? (isIPv4(name) ? [name] : []), dial },
+      });
+    };
+    it.each(["/image", "/moved", "/elsewhere"])("takes it from %s, and keeps it for everybody", async (place) => {
+      const file = await beyond().fetch(`http://a.example${place}`, digest, 1e9);
+      expect(await readFile(file)).toEqual(IMAGE);
+      expect(await beyond().find("p_anybody", digest)).toBe(file);
+      await rm(file);
+    });
+    it.each([
+      ["/inside", "is not a public address"],
+      ["/address", "is not a public address"],
+      ["/port", "usual ports"],
+      ["/file", "by http or https"],
+      ["/loop", "without end"],
+      ["/nothing", "answers 404"],
+    ])("follows %s no further than it may", async (place, why) => {
+      reached.length = 0;
+      await expect(beyond().fetch(`http://a.example${place}`, digest, 1e9)).rejects.toThrow(why);
+      expect(new Set(reached)).toEqual(new Set(["93.184.216.34"]));
+    });
+    it("gives up another image than was ordered, and one larger than the disk bought; nothing of them stays", async () => {
+      await expect(beyond().fetch("http://a.example/image", "ab".repeat(32), 1e9)).rejects.toThrow("does not have the digest");
+      await expect(beyond().fetch("http://a.example/image", digest, 50_000)).rejects.toThrow("larger than the disk");
+      expect(await readdir(path.join(folder, "fetched/public"))).toEqual([]);
+    });
+  });
+  it("keeps each customer's own images apart, and gives up the least used", async () => {
+    const images = store(nowhere);
+    const file = path.join(folder, "sent");
+    await writeFile(file, IMAGE);
+    await images.keep("p_a", digest, file);
+    expect(await readFile((await images.find("p_a", digest))!)).toEqual(IMAGE);
+    expect(await images.find("p_b", digest)).toBeNull();
+    const small = new ImageStore({ folder: path.join(folder, "small"), bytesMax: 150_000, isPublic: null });
+    await writeFile(`${file}2`, Buffer.alloc(100_000, 6));
+    await small.keep("p_a", digest, file);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await small.keep("p_a", "ee".repeat(32), `${file}2`);
+    const [owner] = await readdir(path.join(folder, "small"));
+    expect(await readdir(path.join(folder, "small", owner!))).toHaveLength(1);
+  });
+});

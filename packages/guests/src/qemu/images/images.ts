@@ -1,0 +1,145 @@
+/**
+ * Images kept on the server by digest, so that nobody sends or fetches one twice: each customer's own, and those that were fetched from public
+ * addresses, which are anybody's. An address that a customer names must not become a way into the owner's network: only public addresses, pinned
+ * after the name was resolved, for every redirect anew (OWASP, Server-Side Request Forgery). Who controls the inputs: the customer (address, digest),
+ * the other server (redirects, bytes).
+ */
+import { createHash } from "node:crypto";
+import { lookup } from "node:dns/promises";
+import { access, chmod, copyFile, link, mkdir, open, rename, rm } from "node:fs/promises";
+import { get as httpGet, type IncomingMessage } from "node:http";
+import { get as httpsGet } from "node:https";
+import type { Socket } from "node:net";
+import path from "node:path";
+import { UNFINISHED, prune, touch } from "./cache.ts";
+import { ImageError } from "../oci/layers.ts";
+import type { AddressRule } from "../network/addresses.ts";
+
+const REDIRECTS_MAX = 5;
+const IDLE_MS = 30_000;
+const PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
+const PUBLIC = "public";
+
+export interface ImageStoreOptions {
+  folder: string;
+  /** All kept images together; the least used go first. */
+  bytesMax: number;
+  /** Null: nothing is fetched from here. */
+  isPublic: AddressRule | null;
+  resolve?(name: string): Promise<string[]>;
+  /** For tests: connections to public addresses. */
+  dial?(address: string): Socket;
+}
+
+const folderName = (customer: string): string => createHash("sha256").update(customer).digest("hex").slice(0, 32);
+
+export class ImageStore {
+  readonly #options: ImageStoreOptions;
+  readonly #fetching = new Map<string, Promise<string>>();
+
+  constructor(options: ImageStoreOptions) {
+    this.#options = options;
+  }
+
+  #file(owner: string, digest: string): string {
+    return path.join(this.#options.folder, owner, digest);
+  }
+
+  /** The image, if this customer has sent it before or it was fetched from a public address. */
+  async find(customer: string, digest: string): Promise<string | null> {
+    for (const owner of [folderName(customer), PUBLIC]) {
+      const file = this.#file(owner, digest);
+      const there = await access(file).then(
+        () => true,
+        () => false,
+      );
+      if (!there) continue;
+      await touch(file);
+      return file;
+    }
+    return null;
+  }
+
+  /** Keeps what a customer has sent; its digest was checked. */
+  async keep(customer: string, digest: string, file: string): Promise<void> {
+    const owner = folderName(customer);
+    await mkdir(path.join(this.#options.folder, owner), { recursive: true, mode: 0o700 });
+    await chmod(file, 0o444);
+    await link(file, this.#file(owner, digest)).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") await copyFile(file, this.#file(owner, digest));
+    });
+    await prune(this.#options.folder, this.#options.bytesMax);
+  }
+
+  /** Fetched once, whoever asks meanwhile. Throws ImageError in words for the customer. */
+  fetch(url: string, digest: string, bytesMax: number): Promise<string> {
+    const under = this.#fetching.get(digest) ?? this.#fetch(url, digest, bytesMax).finally(() => this.#fetching.delete(digest));
+    this.#fetching.set(digest, under);
+    return under;
+  }
+
+  async #fetch(url: string, digest: string, bytesMax: number): Promise<string> {
+    const { folder, isPublic } = this.#options;
+    if (!isPublic) throw new ImageError("this server's owner does not let it fetch images; send the file itself");
+    await mkdir(path.join(folder, PUBLIC), { recursive: true, mode: 0o700 });
+    const part = path.join(folder, PUBLIC, `${digest}.${process.hrtime.bigint()}${UNFINISHED}`);
+    try {
+      const response = await this.#open(new URL(url), isPublic, 0);
+      const hash = createHash("sha256");
+      const handle = await open(part, "wx", 0o600);
+      let size = 0;
+      try {
+        for await (const chunk of response) {
+          size += (chunk as Buffer).length;
+          if (size > bytesMax) throw new ImageError(`the image at that address is larger than the disk bought (${Math.floor(bytesMax / 1_048_576)} MiB)`);
+          hash.update(chunk as Buffer);
+          await handle.write(chunk as Buffer);
+        }
+      } finally {
+        await handle.close();
+        response.destroy();
+      }
+      if (hash.digest("hex") !== digest) throw new ImageError("what lies at that address does not have the digest that was ordered");
+      await chmod(part, 0o444);
+      await rename(part, this.#file(PUBLIC, digest));
+      await prune(this.#options.folder, this.#options.bytesMax);
+      return this.#file(PUBLIC, digest);
+    } catch (cause) {
+      await rm(part, { force: true });
+      throw cause instanceof ImageError ? cause : new ImageError(`the image could not be fetched: ${(cause as Error).message}`);
+    }
+  }
+
+  async #open(url: URL, isPublic: AddressRule, redirects: number): Promise<IncomingMessage> {
+    const usual = PORTS[url.protocol];
+    if (usual === undefined || (url.port !== "" && Number(url.port) !== usual) || url.username !== "" || url.password !== "")
+      throw new ImageError("images are fetched by http or https from their usual ports, without a password");
+    const host = url.hostname.replace(/^\[|\]$/g, "");
+    const found = await (this.#options.resolve?.(host) ?? lookup(host, { all: true }).then((all) => all.map(({ address }) => address))).catch(() => []);
+    const address = found[0];
+    if (address === undefined) throw new ImageError(`the name ${host} is not known`);
+    // all of them: a name that also leads inside is no public name
+    if (!found.every(isPublic)) throw new ImageError(`${host} is not a public address`);
+    const get = url.protocol === "https:" ? httpsGet : httpGet;
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      const family = address.includes(":") ? 6 : 4;
+      const pinned = (_: string, options: { all?: boolean }, done: (error: null, address: unknown, family?: number) => void): void =>
+        options.all ? done(null, [{ address, family }]) : done(null, address, family);
+      const { dial } = this.#options;
+      const through = dial ? { createConnection: () => dial(address) } : { agent: false as const };
+      const request = get(url, { lookup: pinned as never, timeout: IDLE_MS, ...through }, resolve);
+      request.once("timeout", () => request.destroy(new Error("no answer in time"))).once("error", reject);
+    });
+    const status = response.statusCode ?? 0;
+    if (status >= 300 && status < 400 && response.headers.location !== undefined) {
+      response.destroy();
+      if (redirects >= REDIRECTS_MAX) throw new ImageError("the address leads from one to another without end");
+      return this.#open(new URL(response.headers.location, url), isPublic, redirects + 1);
+    }
+    if (status !== 200) {
+      response.destroy();
+      throw new ImageError(`the address answers ${status}`);
+    }
+    return response;
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * What the server itself boots guests made from OCI images with: the distribution's cloud kernel, and an initial RAM disk of Perl, BusyBox and the
+ * QEMU guest agent, all from the distribution's packages, around init/init.pl.
+ */
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { access, mkdir, readFile, readdir, realpath, rename, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { promisify } from "node:util";
+import { MODE, cpio, type CpioEntry } from "./cpio.ts";
+
+const run = promisify(execFile);
+
+export interface Stock {
+  kernel: string;
+  /** The kernel's first bytes: for machines that go on from a snapshot, in which the kernel itself is long in memory. */
+  kernelHead: string;
+  initrd: string;
+  /** Of kernel and RAM disk: guests booted alike share snapshots. */
+  digest: string;
+}
+
+/** In the order in which they are loaded after those they need. */
+const MODULES = ["virtio_pci", "virtio_mmio", "virtio_blk", "virtio_console", "virtio_net", "virtio-rng", "squashfs", "overlay", "pvpanic-mmio"] as const;
+
+const there = (file: string): Promise<boolean> =>
+  access(file).then(
+    () => true,
+    () => false,
+  );
+
+/** The newest kernel that has its modules here; a cloud kernel first. Null when there is none. */
+export async function findKernel(): Promise<{ kernel: string; version: string } | null> {
+  const names = await readdir("/boot").catch(() => []);
+  const versions = names.flatMap((name) => (name.startsWith("vmlinuz-") ? [name.slice("vmlinuz-".length)] : []));
+  const rank = (version: string): number => (version.includes("cloud") ? 1 : 0);
+  versions.sort((a, b) => rank(b) - rank(a) || b.localeCompare(a, "en", { numeric: true }));
+  for (const version of versions) if (await there(`/lib/modules/${version}/modules.dep`)) return { kernel: `/boot/vmlinuz-${version}`, version };
+  return null;
+}
+
+async function modules(version: string): Promise<CpioEntry[]> {
+  const base = `/lib/modules/${version}`;
+  const lines = (await readFile(path.join(base, "modules.dep"), "utf8")).trim().split("\n");
+  const needs = new Map(lines.map((line) => [line.split(":")[0]!, line.split(":")[1]!.trim().split(" ").filter(Boolean)] as const));
+  const fileOf = (name: string): string | undefined => [...needs.keys()].find((file) => path.basename(file).startsWith(`${name}.ko`));
+  const order: string[] = [];
+  const add = (file: string): void => {
+    for (const need of [...(needs.get(file) ?? [])].reverse()) if (!order.includes(need)) add(need);
+    if (!order.includes(file)) order.push(file);
+  };
+  for (const name of MODULES) {
+    const file = fileOf(name);
+    if (file !== undefined) add(file); // one that is missing is built into the kernel
+  }
+  const entries: CpioEntry[] = [];
+  for (const file of order) entries.push({ path: `modules/${path.basename(file)}`, mode: MODE.file, data: await readFile(path.join(base, file)) });
+  entries.push({ path: "modules/order", mode: MODE.file, data: Buffer.from(`${order.map((file) => path.basename(file)).join("\n")}\n`) });
+  return entries;
+}
+
+/** A program and the libraries it loads. */
+async function program(file: string, at: string, libraryFolder: string | null): Promise<CpioEntry[]> {
+  const entries: CpioEntry[] = [{ path: at, mode: MODE.program, data: await readFile(await realpath(file)) }];
+  const { stdout } = await run("ldd", [file]).catch(() => ({ stdout: "" }));
+  for (const [, library] of stdout.matchAll(/(?:=> )?(\/\S+) \(0x/g)) {
+    const name = path.basename(library!);
+    const inside =
+      libraryFolder === null ? library!.slice(1) : name.startsWith("ld-linux") ? `${path.dirname(libraryFolder)}/ld.so` : `${libraryFolder}/${name}`;
+    entries.push({ path: inside, mode: MODE.program, data: await readFile(await realpath(library!)) });
+  }
+  return entries;
+}
+
+const PACKAGES: readonly [file: string, name: string][] = [
+  ["/bin/busybox", "busybox-static"],
+  ["/usr/sbin/qemu-ga", "qemu-guest-agent"],
+  ["/usr/bin/perl", "perl-base"],
+  ["/usr/bin/sqfstar", "squashfs-tools"],
+  ["/usr/sbin/mke2fs", "e2fsprogs"],
+];
+
+/** What is missing, as what to install; null when nothing is. */
+export async function stockProblem(): Promise<string | null> {
+  const missing: string[] = [];
+  for (const [file, name] of PACKAGES) if (!(await there(file))) missing.push(name);
+  if (!(await findKernel())) missing.push("linux-image-cloud-amd64");
+  return missing.length === 0 ? null : `for OCI images: apt install ${missing.join(" ")}`;
+}
+
+async function kept(file: string, bytes: Uint8Array): Promise<string> {
+  if (await there(file)) return file;
+  await mkdir(path.dirname(file), { recursive: true, mode: 0o755 });
+  const part = `${file}.${process.pid}.part`;
+  await writeFile(part, bytes, { mode: 0o644 });
+  await rename(part, file);
+  return file;
+}
+
+/** More than a kernel's real-mode part, which is all that QEMU looks at before it starts a guest (Linux Documentation/x86/boot, setup_sects). */
+const KERNEL_HEAD_BYTES = 64 * 1024;
+
+/** Builds the RAM disk once and keeps it in `cache`. Null where something is missing (stockProblem says what). */
+export async function openStock(cache: string): Promise<Stock | null> {
+  const found = await findKernel();
+  if (!found || (await stockProblem()) !== null) return null;
+  const init = await readFile(path.join(import.meta.dirname, "../init/init.pl"));
+  const entries: CpioEntry[] = [
+    { path: "init", mode: MODE.program, data: init },
+    ...(await program("/bin/busybox", "bin/busybox", null)),
+    ...(await program("/usr/bin/perl", "bin/perl", null)),
+    ...(await program("/usr/sbin/qemu-ga", "agent/qemu-ga", "agent/lib")),
+    ...(await modules(found.version)),
+  ];
+  const initrd = cpio(entries);
+  const digest = createHash("sha256")
+    .update(await readFile(found.kernel))
+    .update(initrd)
+    .digest("hex");
+  const head = (await readFile(found.kernel)).subarray(0, KERNEL_HEAD_BYTES);
+  return {
+    ...{ kernel: found.kernel, digest },
+    initrd: await kept(path.join(cache, `stock-${digest}.cpio`), initrd),
+    kernelHead: await kept(path.join(cache, `stock-${digest}.head`), head),
+  };
+}

@@ -1,0 +1,66 @@
+/** What a customer can do with a running machine beside its output: type on its console, reach its ports and its agent, pause, reboot. */
+import type { Socket } from "node:net";
+import { GuestAgent } from "./agent.ts";
+import { NetNamespace } from "../network/namespace.ts";
+import { VM_FILES } from "./plan.ts";
+import { QmpError, connectSocket } from "./qmp.ts";
+import { boxPath, type Vm } from "./vm.ts";
+
+/** Ports of the namespace's loopback that lead to the guest's. */
+const FORWARD_FROM = 20_000;
+const INPUT_BYTES_MAX = 64 * 1024;
+
+export class Control {
+  readonly #vm: Vm;
+  readonly agent: GuestAgent;
+  readonly namespace: NetNamespace;
+  readonly #hasNetwork: boolean;
+  #console: Promise<Socket> | null = null;
+  readonly #forwards = new Map<number, number>();
+
+  constructor(vm: Vm, hasNetwork: boolean) {
+    this.#vm = vm;
+    this.#hasNetwork = hasNetwork;
+    this.agent = new GuestAgent(boxPath(vm.folder, VM_FILES.agent));
+    this.namespace = new NetNamespace(vm.handle.id.pid);
+  }
+
+  async input(bytes: Uint8Array): Promise<void> {
+    const socket = await (this.#console ??= this.#openConsole());
+    if (socket.writableLength > INPUT_BYTES_MAX) throw new QmpError("the guest does not read its console");
+    socket.write(bytes);
+  }
+
+  /** Output is read from the log; what comes here is thrown away. */
+  async #openConsole(): Promise<Socket> {
+    const socket = await connectSocket(boxPath(this.#vm.folder, VM_FILES.console));
+    socket.resume();
+    socket.once("close", () => (this.#console = null));
+    return socket;
+  }
+
+  /** A connection to a port of the guest. Throws QmpError where the machine has no network card. */
+  async open(port: number): Promise<Socket> {
+    if (!this.#hasNetwork) throw new QmpError("this machine was ordered without a network card: run it with --network, --ssh or --egress");
+    const from = this.#forwards.get(port) ?? (await this.#forward(port));
+    return this.namespace.connect(from);
+  }
+
+  async #forward(port: number): Promise<number> {
+    const from = FORWARD_FROM + port;
+    const said = (await this.#vm.qmp("human-monitor-command", { "command-line": `hostfwd_add net tcp:127.0.0.1:${from % 65_536}-:${port}` })) as string;
+    if (said.trim() !== "" && !/already|could not set up/i.test(said)) throw new QmpError(said.trim().slice(0, 200));
+    this.#forwards.set(port, from % 65_536);
+    return from % 65_536;
+  }
+
+  async reboot(): Promise<void> {
+    await this.#vm.qmp("system_reset");
+  }
+
+  async close(): Promise<void> {
+    this.agent.close();
+    (await this.#console?.catch(() => null))?.destroy();
+    await this.namespace.close();
+  }
+}

@@ -1,0 +1,129 @@
+/** The machines of one server: made for leases, found again after a restart. Who controls the inputs: the customer (specification, images). */
+import { copyFile, link, mkdir, readdir, rm } from "node:fs/promises";
+import path from "node:path";
+import type { VmSpec } from "@xenoservers/protocol";
+import { removeCgroup, type Cgroup } from "./cgroup.ts";
+import { newToken } from "../oci/job-port.ts";
+import { layOut, refuseWhatIsMissing, type LayoutOptions, type MachineJob } from "./layout.ts";
+import { Machine, type MachineToken } from "./machine.ts";
+import { planVm, type PlanInput } from "./plan.ts";
+import { loadState } from "./state.ts";
+import type { Templates } from "../snapshots/templates.ts";
+import { followVm, launchVm, makeVmFolder, removeVm, type LaunchInput, type Vm, type VmHandle } from "./vm.ts";
+
+export interface MachinesOptions extends LayoutOptions {
+  /** For the machines of leases. */
+  folder: string;
+  templates: Templates | null;
+}
+
+export class Machines {
+  readonly options: MachinesOptions;
+
+  constructor(options: MachinesOptions) {
+    this.options = options;
+  }
+
+  /** Lets go of machines that no lease uses. */
+  async open(inUse: readonly string[]): Promise<void> {
+    const { folder } = this.options;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    for (const name of await readdir(folder)) {
+      const each = path.join(folder, name);
+      if (!inUse.includes(each)) await removeVm(each);
+    }
+  }
+
+  /** Everything up to QEMU stopped before the first instruction. Throws ImageError where the customer's bytes are at fault. */
+  async prepare(ordered: MachineJob): Promise<Machine> {
+    const { host, folder: all } = this.options;
+    const job = ordered.from ? { ...ordered, spec: { ...ordered.from.spec, outputMibMax: ordered.spec.outputMibMax, egress: ordered.spec.egress } } : ordered;
+    const { spec, name, deterministic, from } = job;
+    refuseWhatIsMissing(spec, host);
+    const folder = path.join(all, name.slice(0, 24));
+    await rm(folder, { recursive: true, force: true });
+    await makeVmFolder(folder);
+    let cgroup: Cgroup | null = null;
+    let vm: Vm | null = null;
+    try {
+      const laid = await layOut(this.options, job, folder);
+      const template = laid.oci && !from && this.options.templates ? await this.options.templates.find(laid.templateKey) : null;
+      cgroup = await host.limits.create(name.slice(0, 24), { vcpu: spec.vcpu, memoryMib: job.memoryMib });
+      const input: PlanInput = { ...laid.plan, restore: template ? { memory: "/proc/self/fd/9" } : from ? "stream" : null };
+      let { files } = laid;
+      const disk = template?.disk ?? from?.disk ?? null;
+      if (disk !== null) {
+        // a snapshot may be dropped while machines live that began with it
+        const own = path.join(folder, "base.qcow2");
+        await link(disk, own).catch(() => copyFile(disk, own));
+        files = [...laid.files.filter((file) => file.name !== "disk"), { host: own, name: "disk" }];
+        input.files = { ...input.files, base: { path: "/img/disk", format: "qcow2" } };
+      }
+      // QEMU copies the whole kernel into every machine's memory, to start it again after a reset
+      if (laid.oci && (template || from)) files = files.map((file) => (file.name === "kernel" ? { ...file, host: host.stock!.kernelHead } : file));
+      const launch: LaunchInput = {
+        ...{
+          folder,
+          name,
+          args: planVm(input),
+          kvm: host.accel === "kvm" && !deterministic,
+          tpm: spec.tpm,
+          cgroup,
+          outlives: true,
+          outputMibMax: spec.outputMibMax,
+        },
+        files,
+        fileMibMax: Math.max(spec.diskMib + 64 + Math.ceil(spec.diskMib / 64), spec.outputMibMax + 16, deterministic ? spec.memoryMib : 0),
+        ...(template ? { descriptor: template.memoryFile } : {}),
+      };
+      vm = await launchVm(launch);
+      if (template) await template.restore(vm);
+      if (from) await loadState(vm, from.state);
+      const token: MachineToken = {
+        ...{ folder, pid: vm.handle.id.pid, startTicks: vm.handle.id.startTicks, outputMibMax: spec.outputMibMax, diskMib: spec.diskMib },
+        uid: vm.uid,
+        base: files.find((file) => file.name === "disk")?.host ?? "",
+        baseFormat: input.files.base?.format ?? "",
+        kind: laid.oci ? "oci" : deterministic ? "deterministic" : "other",
+        cgroup: (cgroup?.folders ?? []).join(" "),
+        cgroupKind: cgroup?.kind ?? "",
+        ociToken: from?.ociToken || newToken(),
+      };
+      return new Machine(vm, token, { job, begunAs: { template, templates: laid.oci ? this.options.templates : null, laid } });
+    } catch (error) {
+      await vm?.quit();
+      if (cgroup) await removeCgroup(cgroup);
+      await rm(folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** Makes the snapshot that guests of this image and shape start from, unless it is there. */
+  async buildTemplate(spec: VmSpec, blobFile: (digest: string) => string): Promise<void> {
+    const { host, folder: all, templates } = this.options;
+    const folder = path.join(all, `template-${process.hrtime.bigint()}`);
+    await makeVmFolder(folder);
+    try {
+      const laid = await layOut(
+        this.options,
+        { name: "00000003", customer: "", spec, inputs: { entries: [], mounts: [] }, memoryMib: spec.memoryMib, deterministic: false, from: null, blobFile },
+        folder,
+      );
+      await templates?.build(laid.templateKey, { ...laid, kvm: host.accel === "kvm" });
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  /** A machine of an earlier daemon; one that is gone ends as crashed. */
+  async adopt(token: MachineToken, job: MachineJob): Promise<Machine> {
+    const handle: VmHandle = {
+      ...{ folder: token.folder, id: { pid: token.pid, startTicks: token.startTicks }, uid: token.uid, outputMibMax: token.outputMibMax },
+      cgroup: token.cgroup === "" ? null : { kind: token.cgroupKind as "cgroup1", folders: token.cgroup.split(" ") },
+    };
+    const vm = await followVm(handle).catch(() => null);
+    const machine = new Machine(vm, token, { job, begunAs: null });
+    await machine.goOn();
+    return machine;
+  }
+}

@@ -1,0 +1,271 @@
+/**
+ * A virtual machine in its folder: QEMU in its box, reached through its sockets. The daemon can be killed and find it again by `followVm`.
+ *
+ *   FOLDER/            the host's own: outputs, images of this lease
+ *   FOLDER/box/        /w of the box: sockets, logs, the disk's overlay; QEMU's word, read without following links
+ *
+ * Who controls the inputs: the guest (output, events it can cause), and QEMU, which is taken to be the guest's.
+ */
+import { spawn } from "node:child_process";
+import { closeSync, openSync, watch, type FSWatcher } from "node:fs";
+import { chown, lstat, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { readGuestFile } from "../../guest.ts";
+import { isAlive, startTicksOf, type ProcessId } from "../../pool.ts";
+import { boxed, uidOf, type Box } from "./box.ts";
+import { removeCgroup, wasOutOfMemory, type Cgroup } from "./cgroup.ts";
+import { VM_FILES } from "./plan.ts";
+import { openQmp, type JsonLines, type QmpEvent } from "./qmp.ts";
+
+export type VmEnd =
+  | { kind: "shutdown" }
+  | { kind: "panic" }
+  | { kind: "output-limit" }
+  | { kind: "stopped" }
+  | { kind: "memory-limit" }
+  | { kind: "crashed"; detail: string };
+
+const POLL_MS = 250;
+const QMP_TIMEOUT_MS = 20_000;
+const CHUNK_BYTES = 256 * 1024;
+const MIB = 1024 * 1024;
+/** How long a guest that was asked to power down may take. */
+const POWERDOWN_MS = 10_000;
+
+export type VmStream = "console" | "stdout" | "stderr";
+
+export interface VmHandle {
+  folder: string;
+  id: ProcessId;
+  /** Whom its box runs as. */
+  uid: number;
+  cgroup: Cgroup | null;
+  outputMibMax: number;
+}
+
+const boxFolder = (folder: string): string => path.join(folder, "box");
+export const boxPath = (folder: string, name: string): string => path.join(boxFolder(folder), name);
+
+const STREAM_FILES: Record<VmStream, string> = { console: VM_FILES.consoleLog, stdout: VM_FILES.stdout, stderr: VM_FILES.stderr };
+
+/** What a machine has printed, also after it has gone. */
+export function readVmStream(folder: string, stream: VmStream, offset: number): Promise<Uint8Array> {
+  return readGuestFile(boxPath(folder, STREAM_FILES[stream]), offset, CHUNK_BYTES);
+}
+
+/** Makes the folders of a machine; what is put into the box later must be handed to its user (`giveToBox`). */
+export async function makeVmFolder(folder: string): Promise<void> {
+  await mkdir(path.join(boxFolder(folder), "root"), { recursive: true, mode: 0o700 });
+}
+
+export async function giveToBox(file: string, uid: number): Promise<void> {
+  if (process.getuid?.() === 0) await chown(file, uid, uid);
+}
+
+export interface LaunchInput extends Omit<Box, "folder" | "uid"> {
+  folder: string;
+  /** Decides the user id; hex. */
+  name: string;
+  args: readonly string[];
+  outputMibMax: number;
+}
+
+/** Starts QEMU, stopped before the guest's first instruction. Throws when it does not come up; nothing is left running then. */
+export async function launchVm({ folder, name, args, outputMibMax, ...box }: LaunchInput): Promise<Vm> {
+  const uid = uidOf(name);
+  const inner = boxFolder(folder);
+  await giveToBox(inner, uid);
+  const [program, ...rest] = await boxed({ ...box, folder: inner, uid }, ["qemu-system-x86_64", ...args]);
+  const log = openSync(path.join(folder, VM_FILES.log), "a", 0o600);
+  const child = spawn(program!, rest, { detached: true, stdio: ["ignore", log, log], env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" }, cwd: "/" });
+  closeSync(log);
+  await new Promise<void>((resolve, reject) => child.once("spawn", resolve).once("error", reject));
+  child.unref();
+  const startTicks = await startTicksOf(child.pid!);
+  const id = { pid: child.pid!, startTicks: startTicks ?? "gone" };
+  await writeFile(path.join(folder, PROCESS), JSON.stringify({ id, cgroup: box.cgroup } satisfies Left), { mode: 0o600 });
+  try {
+    return await followVm({ folder, id, uid, cgroup: box.cgroup, outputMibMax });
+  } catch (cause) {
+    await killGroup(id);
+    const said = (await readFile(path.join(folder, VM_FILES.log), "utf8").catch(() => "")).trim().split("\n").slice(-3).join(" / ");
+    throw new Error(`QEMU did not start: ${said || (cause as Error).message}`, { cause });
+  }
+}
+
+/** For whoever finds the folder and knows nothing of its machine. */
+const PROCESS = "process.json";
+interface Left {
+  id: ProcessId;
+  cgroup: Cgroup | null;
+}
+
+/** Ends and removes a machine that no lease knows: its daemon was killed before it had written down what it made. */
+export async function removeVm(folder: string): Promise<void> {
+  const text = await readFile(path.join(folder, PROCESS), "utf8").catch(() => null);
+  if (text !== null) {
+    const { id, cgroup } = JSON.parse(text) as Left;
+    await killGroup(id);
+    if (cgroup) await removeCgroup(cgroup);
+  }
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** The box dies with its first process. */
+async function killGroup(id: ProcessId): Promise<void> {
+  if (!(await isAlive(id))) return;
+  try {
+    process.kill(-id.pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+/** Takes up a machine that runs, of this daemon or an earlier one. Throws where it is gone. */
+export async function followVm(handle: VmHandle): Promise<Vm> {
+  const qmp = await openQmp(boxPath(handle.folder, VM_FILES.qmp), QMP_TIMEOUT_MS, async () => !(await isAlive(handle.id)));
+  const vm = new Vm(handle, qmp);
+  await vm.lookAround();
+  return vm;
+}
+
+export class Vm {
+  readonly folder: string;
+  readonly handle: VmHandle;
+  readonly ended: Promise<VmEnd>;
+  #finish!: (end: VmEnd) => void;
+  #over = false;
+  #stopping = false;
+  readonly #qmp: JsonLines;
+  #changed: () => void = () => {};
+  readonly #timer: NodeJS.Timeout;
+  readonly #watcher: FSWatcher;
+
+  constructor(handle: VmHandle, qmp: JsonLines) {
+    this.handle = handle;
+    this.folder = handle.folder;
+    this.#qmp = qmp;
+    this.ended = new Promise((resolve) => (this.#finish = resolve));
+    qmp.onEvent = (event) => this.#event(event);
+    void qmp.closed.then(() => this.#gone());
+    this.#timer = setInterval(() => void this.#poll(), POLL_MS);
+    this.#watcher = watch(boxFolder(handle.folder), () => this.#changed());
+    this.#watcher.on("error", () => {}); // the poll finds what it does not see
+  }
+
+  get uid(): number {
+    return this.handle.uid;
+  }
+
+  /** What happened while nobody listened. */
+  async lookAround(): Promise<void> {
+    const { status } = (await this.#qmp.execute("query-status")) as { status: string };
+    if (status === "shutdown") this.#end({ kind: "shutdown" });
+    if (status === "guest-panicked") this.#end({ kind: "panic" });
+  }
+
+  /** Called whenever there may be new output. */
+  onChange(changed: () => void): void {
+    this.#changed = changed;
+  }
+
+  qmp(command: string, args: Record<string, unknown> = {}, timeoutMs?: number): Promise<unknown> {
+    return this.#qmp.execute(command, args, timeoutMs);
+  }
+
+  #event(event: QmpEvent): void {
+    if (event.event === "SHUTDOWN") this.#end(this.#stopping ? { kind: "stopped" } : { kind: "shutdown" });
+    if (event.event === "GUEST_PANICKED") this.#end({ kind: "panic" });
+    this.#changed();
+  }
+
+  async #poll(): Promise<void> {
+    if (this.#over) return;
+    this.#changed();
+    let size = 0;
+    for (const stream of ["console", "stdout", "stderr"] as const) size += await this.size(stream);
+    if (size > this.handle.outputMibMax * MIB) {
+      await this.pause().catch(() => {});
+      this.#end({ kind: "output-limit" });
+    }
+  }
+
+  async #gone(): Promise<void> {
+    if (this.#over) return;
+    if (this.#stopping) return this.#end({ kind: "stopped" });
+    if (this.handle.cgroup && (await wasOutOfMemory(this.handle.cgroup))) return this.#end({ kind: "memory-limit" });
+    const said = (await readFile(path.join(this.folder, VM_FILES.log), "utf8").catch(() => "")).trim().split("\n").slice(-2).join(" / ");
+    this.#end({ kind: "crashed", detail: said === "" ? "QEMU was killed" : said });
+  }
+
+  #end(end: VmEnd): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#unwatch();
+    this.#changed();
+    this.#finish(end);
+  }
+
+  read(stream: VmStream, offset: number): Promise<Uint8Array> {
+    return readVmStream(this.folder, stream, offset);
+  }
+
+  size(stream: VmStream): Promise<number> {
+    return lstat(boxPath(this.folder, STREAM_FILES[stream])).then(
+      ({ size }) => size,
+      () => 0,
+    );
+  }
+
+  async begin(): Promise<void> {
+    await this.#qmp.execute("cont");
+  }
+
+  async pause(): Promise<void> {
+    await this.#qmp.execute("stop");
+  }
+
+  /** Asks the guest to power down, as by its power button; ends it when it does not. */
+  async stop(askFirst: boolean): Promise<void> {
+    if (this.#over) return;
+    this.#stopping = true;
+    if (askFirst) {
+      await this.#qmp.execute("system_powerdown").catch(() => {});
+      const asked = await Promise.race([this.ended, new Promise<null>((resolve) => setTimeout(() => resolve(null), POWERDOWN_MS))]);
+      if (asked) return;
+    }
+    await this.pause().catch(() => {});
+    this.#end({ kind: "stopped" });
+  }
+
+  /** Ends the process; what the guest wrote stays in the folder. */
+  async quit(): Promise<void> {
+    this.#over = true;
+    this.#unwatch();
+    await killGroup(this.handle.id);
+    this.#qmp.close();
+    if (this.handle.cgroup) await removeCgroup(this.handle.cgroup);
+  }
+
+  async kill(): Promise<void> {
+    await killGroup(this.handle.id);
+  }
+
+  #unwatch(): void {
+    clearInterval(this.#timer);
+    this.#watcher.close();
+  }
+
+  /** Stops following it; the machine runs on. */
+  release(): void {
+    this.#over = true;
+    this.#unwatch();
+    this.#qmp.close();
+  }
+
+  /** Removes what is left of an ended machine. */
+  async dispose(): Promise<void> {
+    await this.quit();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * Booted guests kept to start others from: an OCI guest up to the moment it waits for its job, before anything of any customer is in it. Its memory
+ * lies in a sealed memory file held by a process of its own (init/keeper.pl) and is mapped copy-on-write by every guest that starts from it; its disk
+ * is read-only below each guest's own overlay. What a guest must not share with its siblings (random numbers, clock, machine id, host keys) is renewed
+ * by its init before the job begins. Who controls the inputs: images are customers' bytes, of which nothing ran yet; the rest is the host's own.
+ */
+import { execFile, spawn } from "node:child_process";
+import { mkdir, readFile, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { promisify } from "node:util";
+import { isAlive, startTicksOf, type ProcessId } from "../../pool.ts";
+import { OWN_BOX, uidOf, type BoundFile } from "../machine/box.ts";
+import { flatten } from "../images/disks.ts";
+import { JobPort } from "../oci/job-port.ts";
+import { VM_FILES, planVm, type PlanInput } from "../machine/plan.ts";
+import { ignoreSharedMemory, loadState, saveState } from "../machine/state.ts";
+import { boxPath, giveToBox, launchVm, makeVmFolder, type Vm } from "../machine/vm.ts";
+
+const run = promisify(execFile);
+const READY_MS = 60_000;
+/** What the guest still does by itself once it is ready, its agent's start above all, every guest from the snapshot is spared. */
+const SETTLE_MS = 1_500;
+
+export interface Template {
+  /** Opened by whoever starts a guest from it. */
+  memoryFile: string;
+  /** A flat qcow2. */
+  disk: string;
+  /** Brings a machine that was started from its memory to where the snapshot was taken; it stays stopped. */
+  restore(vm: Vm): Promise<void>;
+}
+
+interface Kept {
+  keeper: ProcessId;
+  descriptor: number;
+}
+
+export interface TemplateSource {
+  plan: PlanInput;
+  files: readonly BoundFile[];
+  kvm: boolean;
+}
+
+/** A user id's worth of hex for boxes that belong to no lease. */
+const BUILDER = "00000003";
+
+async function keep(memory: string): Promise<Kept> {
+  const child = spawn("perl", [path.join(import.meta.dirname, "../init/keeper.pl"), memory], { detached: true, stdio: ["ignore", "pipe", "pipe"], cwd: "/" });
+  let said = "";
+  child.stderr.on("data", (bytes: Buffer) => (said += bytes.toString()));
+  const descriptor = await new Promise<number>((resolve, reject) => {
+    child.stdout.once("data", (bytes: Buffer) => resolve(Number(bytes.toString().trim())));
+    child.once("exit", () => reject(new Error(`the snapshot's memory cannot be kept: ${said.trim()}`)));
+  });
+  child.unref();
+  return { keeper: { pid: child.pid!, startTicks: (await startTicksOf(child.pid!)) ?? "gone" }, descriptor };
+}
+
+export class Templates {
+  readonly #folder: string;
+  readonly #most: number;
+  readonly #building = new Map<string, Promise<void>>();
+  #log: (what: string, facts: Record<string, unknown>) => void;
+
+  /** At most so many are kept; the least used goes first. */
+  constructor(folder: string, most: number, log: (what: string, facts: Record<string, unknown>) => void = () => {}) {
+    this.#folder = folder;
+    this.#most = most;
+    this.#log = log;
+  }
+
+  /** Lets go of what earlier daemons left behind half done, or whose keeper is gone. */
+  async open(): Promise<void> {
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    for (const name of await readdir(this.#folder))
+      if ((await this.#kept(name)) === null) await rm(path.join(this.#folder, name), { recursive: true, force: true });
+  }
+
+  async #kept(key: string): Promise<Kept | null> {
+    const text = await readFile(path.join(this.#folder, key, "kept.json"), "utf8").catch(() => null);
+    if (text === null) return null;
+    const kept = JSON.parse(text) as Kept;
+    return (await isAlive(kept.keeper)) ? kept : null;
+  }
+
+  async find(key: string): Promise<Template | null> {
+    const kept = await this.#kept(key);
+    if (!kept) return null;
+    const folder = path.join(this.#folder, key);
+    const now = new Date();
+    await utimes(path.join(folder, "kept.json"), now, now);
+    return {
+      memoryFile: `/proc/${kept.keeper.pid}/fd/${kept.descriptor}`,
+      disk: path.join(folder, "disk.qcow2"),
+      async restore(vm) {
+        await ignoreSharedMemory(vm);
+        await loadState(vm, path.join(folder, VM_FILES.state));
+      },
+    };
+  }
+
+  /** Makes the snapshot unless it is there or being made. Never throws: without one, guests boot. */
+  build(key: string, source: TemplateSource): Promise<void> {
+    const building =
+      this.#building.get(key) ??
+      this.#build(key, source)
+        .catch((error: Error) => this.#log("a snapshot could not be made", { why: error.message }))
+        .finally(() => this.#building.delete(key));
+    this.#building.set(key, building);
+    return building;
+  }
+
+  async #build(key: string, { plan, files, kvm }: TemplateSource): Promise<void> {
+    if ((await this.#kept(key)) !== null) return;
+    const folder = path.join(this.#folder, `building-${key.slice(0, 16)}`);
+    await rm(folder, { recursive: true, force: true });
+    await makeVmFolder(folder);
+    let vm: Vm | null = null;
+    try {
+      const overlay = boxPath(folder, VM_FILES.disk);
+      await run("qemu-img", ["create", "-q", "-f", "qcow2", overlay, `${plan.spec.diskMib}M`]);
+      await giveToBox(overlay, uidOf(BUILDER));
+      const args = planVm({ ...plan, sharedMemory: `/w/${VM_FILES.memory}`, restore: null });
+      const sizes = { fileMibMax: Math.max(plan.spec.memoryMib, plan.spec.diskMib) + 64, outputMibMax: 64 };
+      vm = await launchVm({ ...OWN_BOX, folder, name: BUILDER, args, files, kvm, ...sizes });
+      await vm.begin();
+      const port = await JobPort.open(boxPath(folder, VM_FILES.job));
+      const ready = await Promise.race([port.ready(), new Promise<false>((resolve) => setTimeout(() => resolve(false), READY_MS))]);
+      if (!ready) throw new Error("the guest did not get ready");
+      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+      await vm.pause();
+      port.close();
+      const state = await saveState(vm);
+      await vm.quit();
+      await writeFile(path.join(folder, VM_FILES.state), state, { mode: 0o600 });
+      const base = { file: files.find(({ name }) => name === "disk")!.host, format: plan.files.base!.format };
+      await flatten({ box: path.join(folder, "box"), uid: uidOf(BUILDER), base, to: path.join(folder, "disk.qcow2") });
+      const kept = await keep(boxPath(folder, VM_FILES.memory));
+      await rm(path.join(folder, "box"), { recursive: true, force: true });
+      await writeFile(path.join(folder, "kept.json"), JSON.stringify(kept), { mode: 0o600 });
+      await rm(path.join(this.#folder, key), { recursive: true, force: true });
+      await rename(folder, path.join(this.#folder, key));
+      await this.#prune();
+    } catch (error) {
+      await vm?.quit();
+      await rm(folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  async #prune(): Promise<void> {
+    const names = (await readdir(this.#folder)).filter((name) => !name.startsWith("building-"));
+    const used = await Promise.all(names.map(async (name) => ({ name, at: (await stat(path.join(this.#folder, name, "kept.json"))).mtimeMs })));
+    used.sort((a, b) => b.at - a.at);
+    for (const { name } of used.slice(this.#most)) await this.#remove(name);
+  }
+
+  /** Guests that started from it keep what they have mapped and opened. */
+  async #remove(key: string): Promise<void> {
+    const kept = await this.#kept(key);
+    if (kept) process.kill(kept.keeper.pid, "SIGKILL");
+    await rm(path.join(this.#folder, key), { recursive: true, force: true });
+  }
+
+  /** Gives up every snapshot. */
+  async clear(): Promise<void> {
+    await Promise.all(this.#building.values());
+    for (const key of await readdir(this.#folder).catch(() => [])) await this.#remove(key);
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * What a customer asks of its running machine over one channel: typing, connections to its ports, its agent, pause, reboot, snapshot. Who controls
+ * the inputs: the customer, every message.
+ */
+import { Tunnel, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
+import { z } from "zod";
+import type { RunningGuest } from "../drivers/driver.ts";
+
+const TUNNELS_MAX = 64;
+const REPLY_BYTES_MAX = 8 * 1024 * 1024;
+const ASKS_UNDER_WAY_MAX = 16;
+const zAgentRequest = z.strictObject({ command: z.string().regex(/^guest-[a-z-]{1,60}$/), arguments: z.record(z.string(), z.unknown()) });
+
+export interface VmRequestsHost {
+  guest(): RunningGuest | null;
+  /** Stops the clock of the guest, not of the lease: the machine stays reserved. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+}
+
+type VmHeader = Extract<ChannelHeader, { t: "input" | "open" | "data" | "taken" | "shut" | "ask" }>;
+export const isVmHeader = (header: ChannelHeader): header is VmHeader => ["input", "open", "data", "taken", "shut", "ask"].includes(header.t);
+
+export class VmRequests {
+  readonly #channel: Channel;
+  readonly #host: VmRequestsHost;
+  readonly #tunnels = new Map<number, Tunnel>();
+  #asks = 0;
+
+  constructor(channel: Channel, host: VmRequestsHost) {
+    this.#channel = channel;
+    this.#host = host;
+  }
+
+  async receive(header: VmHeader, body: Uint8Array): Promise<void> {
+    switch (header.t) {
+      case "input":
+        return this.#controls().input(body);
+      case "open":
+        return this.#open(header.id, header.port);
+      case "data":
+        return this.#tunnels.get(header.id)?.receive(body);
+      case "taken":
+        return this.#tunnels.get(header.id)?.taken(header.bytes);
+      case "shut":
+        return this.#tunnels.get(header.id)?.shut();
+      case "ask":
+        return void this.#ask(header, body);
+    }
+  }
+
+  #controls() {
+    const controls = this.#host.guest()?.controls;
+    if (!controls) throw new Error("no machine runs in this lease now");
+    return controls;
+  }
+
+  async #open(id: number, port: number): Promise<void> {
+    const refuse = (why: string): void => this.#channel.send({ t: "shut", id, why: why.slice(0, 200) });
+    if (this.#tunnels.has(id) || this.#tunnels.size >= TUNNELS_MAX) return refuse(`at most ${TUNNELS_MAX} connections at once`);
+    try {
+      const stream = await this.#controls().open(port);
+      this.#tunnels.set(
+        id,
+        new Tunnel(
+          id,
+          stream,
+          (header, bytes) => this.#channel.send(header, bytes),
+          () => this.#tunnels.delete(id),
+        ),
+      );
+    } catch (error) {
+      refuse((error as Error).message);
+    }
+  }
+
+  async #ask({ id, what }: Extract<ChannelHeader, { t: "ask" }>, body: Uint8Array): Promise<void> {
+    const answer = (ok: boolean, value: unknown): void => {
+      const bytes = Buffer.from(JSON.stringify(value ?? null));
+      if (bytes.length > REPLY_BYTES_MAX) this.#channel.send({ t: "answer", id, ok: false }, Buffer.from(JSON.stringify({ why: "the answer is too large" })));
+      else this.#channel.send({ t: "answer", id, ok }, bytes);
+    };
+    if (this.#asks >= ASKS_UNDER_WAY_MAX) return answer(false, { why: "too many requests at once" });
+    this.#asks++;
+    try {
+      answer(true, await this.#do(what, body));
+    } catch (error) {
+      answer(false, { why: String((error as Error).message).slice(0, 400) });
+    } finally {
+      this.#asks--;
+    }
+  }
+
+  async #do(what: Extract<ChannelHeader, { t: "ask" }>["what"], body: Uint8Array): Promise<unknown> {
+    const controls = this.#controls();
+    switch (what) {
+      case "pause":
+        return this.#host.pause();
+      case "resume":
+        return this.#host.resume();
+      case "reboot":
+        return controls.reboot();
+      case "snapshot":
+        return controls.snapshot();
+      case "agent": {
+        const request = zAgentRequest.safeParse(JSON.parse(Buffer.from(body).toString("utf8")));
+        if (!request.success) throw new Error("this is no request to the guest agent");
+        return controls.agent(request.data.command, request.data.arguments);
+      }
+    }
+  }
+
+  close(): void {
+    for (const tunnel of this.#tunnels.values()) tunnel.drop();
+    this.#tunnels.clear();
+  }
+}

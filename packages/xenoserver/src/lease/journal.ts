@@ -1,0 +1,157 @@
+/**
+ * The server's memory of its leases: one folder each. What the server signs is written and synced before it is sent (PROTOCOL section 4), so that
+ * a crash never makes it contradict itself.
+ */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
+import path from "node:path";
+import type { Envelope, JobSpec, VmSpec } from "@xenoservers/protocol";
+import type { InputEntry, InputTree, SegmentInput } from "@xenoservers/protocol/channel";
+import type { GuestToken } from "../drivers/driver.ts";
+
+export type Stage = "accepting" | "open" | "running" | "ended" | "over";
+
+export interface SignedClaim {
+  id: string;
+  incarnation: number;
+  sequence: number;
+  usedMs: number;
+  egressBytes: number;
+  envelope: Envelope;
+}
+
+export interface LeaseRecord {
+  lease: string;
+  stage: Stage;
+  po: Envelope;
+  acceptance: Envelope;
+  openingId: string | null;
+  /** Broker time of the opening. */
+  openedAt: number | null;
+  durationMsMax: number;
+  incarnation: number;
+  /** The last claim the broker receipted; a later signed one waits in `pendingClaim`. */
+  lastClaim: Omit<SignedClaim, "envelope"> | null;
+  pendingClaim: SignedClaim | null;
+  job: { spec: JobSpec; inputs: InputTree; moduleSize: number; stdinSize: number; segment: SegmentInput | null } | null;
+  /** A virtual machine, in place of `job`. */
+  vm: { spec: VmSpec; inputs: InputTree; blobs: { digest: string; size: number }[] } | null;
+  guest: { token: GuestToken; startedMonotonicMs: number; pausedMs: number } | null;
+  pausedByCustomer: boolean;
+  stop: "customer-stop" | "owner-stop" | "time-limit" | "budget" | null;
+  result: {
+    id: string;
+    envelope: Envelope;
+    usedMs: number;
+    egressBytes: number;
+    fuel: string;
+    tree: InputEntry[];
+    stdoutSize: number;
+    stderrSize: number;
+  } | null;
+  overAt: number | null;
+  /** Of a replica: the commitment to its result, and whether results may be shown. */
+  commitment: Envelope | null;
+  revealed: boolean;
+  /** The customer doubts the result: what was asked for, what runs, and what was signed. */
+  trace: { request: string; token: GuestToken | null; envelope: Envelope | null } | null;
+}
+
+export interface Journal {
+  load(): Promise<LeaseRecord[]>;
+  /** Returns when it is on disk. */
+  save(record: LeaseRecord): Promise<void>;
+  remove(lease: string): Promise<void>;
+  /** Bytes of a blob already here. */
+  blobSize(lease: string, digest: string): Promise<number>;
+  writeBlob(lease: string, digest: string, offset: number, bytes: Uint8Array): Promise<void>;
+  /** Whether the blob's bytes hash to its name; a wrong one is removed. */
+  checkBlob(lease: string, digest: string): Promise<boolean>;
+  blobFile(lease: string, digest: string): string;
+  /** Sequence of the last offer signed; survives restarts. */
+  nextOfferSequence(): Promise<number>;
+}
+
+async function writeSynced(file: string, text: string): Promise<void> {
+  const part = `${file}.part`;
+  const handle = await open(part, "w", 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.datasync();
+  } finally {
+    await handle.close();
+  }
+  await rename(part, file);
+}
+
+export async function digestOfFile(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+  return hash.digest("hex");
+}
+
+export async function openJournal(folder: string): Promise<Journal> {
+  const leases = path.join(folder, "leases");
+  await mkdir(leases, { recursive: true, mode: 0o700 });
+  const folderOf = (lease: string): string => path.join(leases, lease);
+  const blobFile = (lease: string, digest: string): string => path.join(folderOf(lease), "blobs", digest);
+  const sequenceFile = path.join(folder, "offer-sequence");
+  /** Per lease: the save under way and, after it, one more that carries everything changed meanwhile. */
+  const saves = new Map<string, { running: Promise<void>; next: Promise<void> | null }>();
+
+  async function write(record: LeaseRecord): Promise<void> {
+    await mkdir(path.join(folderOf(record.lease), "blobs"), { recursive: true, mode: 0o700 });
+    await writeSynced(path.join(folderOf(record.lease), "lease.json"), JSON.stringify(record));
+  }
+
+  function save(record: LeaseRecord): Promise<void> {
+    const busy = saves.get(record.lease);
+    if (busy) return (busy.next ??= busy.running.catch(() => {}).then(() => save(record)));
+    const running = write(record).finally(() => saves.delete(record.lease));
+    saves.set(record.lease, { running, next: null });
+    return running;
+  }
+
+  return {
+    async load() {
+      const records: LeaseRecord[] = [];
+      for (const name of await readdir(leases)) {
+        const text = await readFile(path.join(leases, name, "lease.json"), "utf8").catch(() => null);
+        if (text === null) await rm(path.join(leases, name), { recursive: true, force: true });
+        else records.push(JSON.parse(text) as LeaseRecord);
+      }
+      return records;
+    },
+    save,
+    async remove(lease) {
+      await saves.get(lease)?.running.catch(() => {});
+      await rm(folderOf(lease), { recursive: true, force: true });
+    },
+    blobSize: (lease, digest) =>
+      stat(blobFile(lease, digest)).then(
+        ({ size }) => size,
+        () => -1,
+      ),
+    async writeBlob(lease, digest, offset, bytes) {
+      if (offset === 0) await mkdir(path.join(folderOf(lease), "blobs"), { recursive: true, mode: 0o700 }); // bytes can come before the first save is done
+      const handle = await open(blobFile(lease, digest), offset === 0 ? "w" : "r+", 0o600);
+      try {
+        await handle.write(bytes, 0, bytes.length, offset);
+      } finally {
+        await handle.close();
+      }
+    },
+    async checkBlob(lease, digest) {
+      const right = (await digestOfFile(blobFile(lease, digest)).catch(() => "")) === digest;
+      if (!right) await rm(blobFile(lease, digest), { force: true });
+      return right;
+    },
+    blobFile,
+    async nextOfferSequence() {
+      const next = Number((await readFile(sequenceFile, "utf8").catch(() => "0")).trim()) + 1;
+      await writeSynced(sequenceFile, String(next));
+      return next;
+    },
+  };
+}
