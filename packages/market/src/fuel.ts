@@ -3,7 +3,7 @@
  * job again. On result a wasm lease is billed by it; by interval, where nothing is proved until the end, by time.
  */
 import type { PriceVector } from "./resources.ts";
-import type { PaymentTerms } from "./terms.ts";
+import type { PaymentTerms } from "./lease/terms.ts";
 
 export type Metering = "fuel" | "time";
 
@@ -14,6 +14,8 @@ export function meteringOf(terms: PaymentTerms): Metering {
 const GIGA = 1_000_000_000n;
 /** A guest's clock goes by its fuel at this rate (engine/src/clock.ts). */
 export const FUEL_PER_GUEST_SECOND = 10n * GIGA;
+/** Faster than any machine burns fuel: twice the guest's own clock. A bill never exceeds it over the broker's time between opening and result. */
+export const FUEL_PER_HOST_SECOND_MAX = 2n * FUEL_PER_GUEST_SECOND;
 /** More than any job can use in a lifetime. */
 export const FUEL_MAX = 1n << 62n;
 

@@ -6,7 +6,7 @@
 import { meets, type Condition, type Subject } from "./condition.ts";
 import { costPerHourNanos } from "./quote.ts";
 import { fitsWithin, type Driver, type PriceVector, type Resources } from "./resources.ts";
-import type { PaymentTerms } from "./terms.ts";
+import type { PaymentTerms } from "./lease/terms.ts";
 
 export interface Candidate {
   offerId: string;
@@ -29,6 +29,8 @@ export interface Candidate {
   cpuScore: number;
   validUntil: number;
   maxLeaseMs: number;
+  /** The most of its pay that its owner leaves to the broker. */
+  feeBasisPointsMax: number;
   /** The server's link to the broker is up. */
   online: boolean;
   suspended: boolean;

@@ -1,5 +1,5 @@
 /** An owner's record: what the market knows of how its leases ended. Counts only; who reads it decides what they mean. */
-import { TERMS, type EndReason } from "./terms.ts";
+import { TERMS, type EndReason } from "./lease/terms.ts";
 
 export interface OwnerRecord {
   leases: number;
@@ -19,8 +19,8 @@ export const EMPTY_RECORD: OwnerRecord = { leases: 0, completed: 0, ownerFailure
 export function recordAfter(record: OwnerRecord, reason: EndReason, judgement: Judgement): OwnerRecord {
   return {
     leases: record.leases + 1,
-    completed: record.completed + (TERMS[reason].blame === "owner" ? 0 : 1),
-    ownerFailures: record.ownerFailures + (TERMS[reason].blame === "owner" ? 1 : 0),
+    completed: record.completed + (TERMS[reason].record === "kept" ? 1 : 0),
+    ownerFailures: record.ownerFailures + (TERMS[reason].record === "failed" ? 1 : 0),
     convicted: record.convicted + (judgement === "wrong" ? 1 : 0),
     audited: record.audited + (judgement === "right" ? 1 : 0),
   };

@@ -24,6 +24,25 @@ export interface PriceVector {
   egressGibNanos: bigint;
 }
 
+/** A price as it crosses a wire: decimal strings of nanos. */
+export const priceVectorOf = (price: { [K in keyof PriceVector]: string }): PriceVector => ({
+  vcpuNanosPerSecond: BigInt(price.vcpuNanosPerSecond),
+  memoryGibNanosPerSecond: BigInt(price.memoryGibNanosPerSecond),
+  diskGibNanosPerSecond: BigInt(price.diskGibNanosPerSecond),
+  gigaFuelNanos: BigInt(price.gigaFuelNanos),
+  egressGibNanos: BigInt(price.egressGibNanos),
+});
+
+export const wirePriceOf = (price: PriceVector): { [K in keyof PriceVector]: string } => ({
+  vcpuNanosPerSecond: price.vcpuNanosPerSecond.toString(),
+  memoryGibNanosPerSecond: price.memoryGibNanosPerSecond.toString(),
+  diskGibNanosPerSecond: price.diskGibNanosPerSecond.toString(),
+  gigaFuelNanos: price.gigaFuelNanos.toString(),
+  egressGibNanos: price.egressGibNanos.toString(),
+});
+
+export const sameResources = (one: Resources, other: Resources): boolean => RESOURCE_KEYS.every((key) => one[key] === other[key]);
+
 const MIB_PER_GIB = 1024n;
 
 /** Rate times 1024, in nanos per second: kept whole so that rounding happens once per lease. */

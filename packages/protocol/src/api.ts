@@ -2,9 +2,9 @@
  * The whole HTTP API as one table: routes, OpenAPI, the typed client and the authorisation test are all read from it. Everything that changes
  * something is a signed document (POST /documents); the rest reads.
  */
-import { ASSURANCES, DRIVERS, END_REASONS, LEASE_STATES, PAYMENT_TERMS } from "@xenoservers/market";
+import { ASSURANCES, DRIVERS, END_REASONS, LEASE_STATES, PAYMENT_TERMS, SCOPES, type Scope } from "@xenoservers/market";
 import { z } from "zod";
-import { zAccount, zEnvelope, zFuel, zId, zKey, zNanos, zParty, zPrice, zResources, zServer, zTerms } from "./documents.ts";
+import { zAccount, zEnvelope, zFuel, zId, zKey, zNanos, zParty, zPins, zPrice, zResources, zServer, zTerms } from "./documents/parts.ts";
 import type { ErrorCode } from "./errors.ts";
 import { zPromise } from "./leaf.ts";
 import { zMarketInfo } from "./link/messages.ts";
@@ -13,9 +13,11 @@ import { zMarketInfo } from "./link/messages.ts";
 export type Access = "public" | "party" | "operator";
 
 export interface Route {
-  method: "GET" | "POST";
+  method: "GET" | "POST" | "PUT";
   path: string;
   access: Access;
+  /** What a party's key must be granted for it; null where the route asks for no key. */
+  scope: Scope | null;
   summary: string;
   params?: z.ZodObject;
   query?: z.ZodObject;
@@ -23,6 +25,8 @@ export interface Route {
   reply: z.ZodType;
   /** text/plain or bytes instead of JSON. */
   raw?: "text" | "bytes";
+  /** Whether the body is bytes instead of JSON. */
+  rawBody?: boolean;
   refusals: readonly ErrorCode[];
 }
 
@@ -52,6 +56,12 @@ export const zLeaseView = z.object({
   lastAmendment: zId.nullable(),
   /** The server was asked to run the job again with checkpoints. */
   trace: z.object({ depositNanos: zNanos, answered: z.boolean(), deadlineAt: zTimeMs.nullable() }).nullable(),
+  result: z.object({ id: zId, reason: z.enum(END_REASONS), exitCode: z.int().nullable(), at: zTimeMs }).nullable(),
+  /** By whose word the result's bytes are delivered; null while they are not. */
+  delivery: z.object({ by: z.enum(["customer", "broker"]), at: zTimeMs }).nullable(),
+  objection: z.object({ by: z.enum(["customer", "owner"]), depositNanos: zNanos, at: zTimeMs }).nullable(),
+  /** When the broker does something by itself if nobody else has; null: never. */
+  deadlineAt: zTimeMs.nullable(),
   end: z
     .object({
       reason: z.enum(END_REASONS),
@@ -85,8 +95,10 @@ export const zReceiptDocument = z.object({
 export const zReceipt = z.object({
   format: z.literal("xenoservers-receipt-1"),
   lease: zId,
-  market: z.object({ origin: z.string(), keys: zMarketInfo.shape.keys }),
+  market: zPins,
   documents: z.array(zReceiptDocument),
+  /** Public leaves that its facts lean on: what gives signers their roles, the fee, gaps. */
+  leaves: z.array(zReceiptDocument),
   checkpoint: z.string(),
   size: z.int(),
 });
@@ -129,7 +141,9 @@ const zKeyView = z.object({
   key: zKey,
   role: z.string(),
   label: z.string(),
+  scopes: z.array(z.enum(SCOPES)),
   account: z.string().nullable(),
+  leaseLabel: z.string().nullable(),
   maxSpendPerDayNanos: z.string().nullable(),
   expiresAt: z.int().nullable(),
   revokedAt: z.int().nullable(),
@@ -152,13 +166,14 @@ const SIGNED = [
   "rate_limited",
   "unavailable",
 ] as const satisfies readonly ErrorCode[];
-const READ = ["bad_request", "bad_token", "rate_limited", "unavailable"] as const satisfies readonly ErrorCode[];
+const READ = ["bad_request", "bad_token", "key_not_allowed", "rate_limited", "unavailable"] as const satisfies readonly ErrorCode[];
 
 export const API = {
   market: {
     method: "GET",
     path: "/api/v1/market",
     access: "public",
+    scope: null,
     summary: "What this market is: origin, keys to pin, timings, fee",
     reply: zMarketInfo,
     refusals: ["rate_limited"],
@@ -167,6 +182,7 @@ export const API = {
     method: "POST",
     path: "/api/v1/documents",
     access: "public",
+    scope: null,
     summary: "Submit one signed document; its key says who speaks. The same document again gets the same answer",
     body: z.strictObject({ envelope: z.unknown() }),
     reply: zAnswer,
@@ -191,6 +207,7 @@ export const API = {
     method: "POST",
     path: "/api/v1/documents/many",
     access: "public",
+    scope: null,
     summary: "Submit up to 100 signed documents; each is answered for itself, in order",
     body: z.strictObject({ envelopes: z.array(z.unknown()).min(1).max(100) }),
     reply: z.object({ answers: z.array(z.looseObject({})) }),
@@ -200,6 +217,7 @@ export const API = {
     method: "POST",
     path: "/api/v1/auth/challenge",
     access: "public",
+    scope: null,
     summary: "A challenge to sign for a session token",
     reply: z.object({ challenge: zId }),
     refusals: ["rate_limited"],
@@ -208,6 +226,7 @@ export const API = {
     method: "POST",
     path: "/api/v1/auth/token",
     access: "public",
+    scope: null,
     summary: "A short-lived token for reading, against a signed login document",
     body: z.strictObject({ login: z.unknown() }),
     reply: z.object({ token: z.string(), party: zParty, expiresAt: zTimeMs }),
@@ -217,6 +236,7 @@ export const API = {
     method: "GET",
     path: "/api/v1/whoami",
     access: "party",
+    scope: "read",
     summary: "The caller's party and keys",
     reply: z.object({ party: zParty, name: z.string(), account: zAccount, role: z.string(), suspended: z.boolean(), keys: z.array(zKeyView) }),
     refusals: READ,
@@ -225,6 +245,7 @@ export const API = {
     method: "GET",
     path: "/api/v1/accounts",
     access: "party",
+    scope: "read",
     summary: "The caller's accounts: tree, limits, what is left of them, and the money by state",
     reply: z.object({
       balances: zBalances,
@@ -236,6 +257,7 @@ export const API = {
     method: "GET",
     path: "/api/v1/statement",
     access: "party",
+    scope: "read",
     summary: "Movements of the caller's money, newest first",
     query: z.object({ limit: zLimit }),
     reply: z.object({ entries: z.array(z.object({ id: z.string(), debit: z.string(), credit: z.string(), amountNanos: z.string(), at: zTimeMs })) }),
@@ -245,6 +267,7 @@ export const API = {
     method: "GET",
     path: "/api/v1/offers",
     access: "public",
+    scope: null,
     summary: "Search live offers; with a token also those that serve only the caller",
     query: z.object({
       q: z.string().max(500).default(""),
@@ -268,6 +291,7 @@ export const API = {
     method: "GET",
     path: "/api/v1/leases",
     access: "party",
+    scope: "read",
     summary: "Leases the caller is part of, newest first",
     query: z.object({ live: zFlag, limit: zLimit }),
     reply: z.object({ leases: z.array(zLeaseView) }),
@@ -277,6 +301,7 @@ export const API = {
     method: "GET",
     path: "/api/v1/leases/:id",
     access: "party",
+    scope: "read",
     summary: "One lease; a prefix of its id is enough",
     params: z.object({ id: z.string().regex(/^[0-9a-f]{4,64}$/) }),
     reply: zLeaseView,
@@ -286,15 +311,40 @@ export const API = {
     method: "GET",
     path: "/api/v1/leases/:id/receipt",
     access: "party",
+    scope: "read",
     summary: "Everything that proves a lease offline",
     params: z.object({ id: z.string().regex(/^[0-9a-f]{4,64}$/) }),
     reply: zReceipt,
     refusals: [...READ, "not_found", "conflict"],
   },
+  sealResult: {
+    method: "PUT",
+    path: "/api/v1/leases/:id/sealed",
+    access: "party",
+    scope: "serve",
+    summary:
+      "A result's bytes, sealed for its customer, kept by the broker until they are fetched or their time is over; settles a lease that waits for delivery",
+    params: z.object({ id: zId }),
+    rawBody: true,
+    reply: zAnswer,
+    refusals: [...READ, "not_found", "wrong_state", "body_too_large", "limit_reached", "conflict"],
+  },
+  sealed: {
+    method: "GET",
+    path: "/api/v1/leases/:id/sealed",
+    access: "party",
+    scope: "read",
+    summary: "The sealed bytes of a result that waited for its customer",
+    params: z.object({ id: zId }),
+    raw: "bytes",
+    reply: z.string(),
+    refusals: [...READ, "not_found"],
+  },
   order: {
     method: "GET",
     path: "/api/v1/orders/:id",
     access: "party",
+    scope: "read",
     summary: "Where an order stands",
     params: z.object({ id: zId }),
     reply: z.object({ id: zId, lease: zId.nullable(), attempt: z.int() }),
@@ -304,6 +354,7 @@ export const API = {
     method: "GET",
     path: "/api/v1/events",
     access: "party",
+    scope: "read",
     summary: "The caller's events after a cursor; with Accept: text/event-stream they keep coming (Last-Event-ID works)",
     query: z.object({
       after: z
@@ -319,6 +370,7 @@ export const API = {
     method: "GET",
     path: "/log/checkpoint",
     access: "public",
+    scope: null,
     summary: "The log's latest signed checkpoint (C2SP tlog-checkpoint)",
     raw: "text",
     reply: z.string(),
@@ -328,6 +380,7 @@ export const API = {
     method: "GET",
     path: "/log/tile/:level/*",
     access: "public",
+    scope: null,
     summary: "Hash tiles (level 0…) and entry bundles (`entries`) as in C2SP tlog-tiles",
     params: z.object({ level: z.string(), "*": z.string() }),
     raw: "bytes",
@@ -338,6 +391,7 @@ export const API = {
     method: "GET",
     path: "/api/v1/log/inclusion",
     access: "public",
+    scope: null,
     summary: "Proof that a leaf is in the tree of a size",
     query: z.object({ leaf: zId, size: z.coerce.number().int().min(1) }),
     reply: z.object({ index: z.int(), size: z.int(), proof: z.array(zId) }),
@@ -347,6 +401,7 @@ export const API = {
     method: "POST",
     path: "/api/v1/log/cosignature",
     access: "public",
+    scope: null,
     summary: "A checkpoint with the cosignature of one of the market's witnesses",
     body: z.strictObject({ note: z.string().max(4_000) }),
     reply: z.object({ size: z.int() }),
@@ -356,6 +411,7 @@ export const API = {
     method: "GET",
     path: "/api/v1/log/consistency",
     access: "public",
+    scope: null,
     summary: "Proof that one tree is a prefix of another",
     query: z.object({ from: z.coerce.number().int().min(0), to: z.coerce.number().int().min(0) }),
     reply: z.object({ proof: z.array(zId) }),
@@ -365,6 +421,7 @@ export const API = {
     method: "GET",
     path: "/api/v1/operator/overview",
     access: "operator",
+    scope: null,
     summary: "The operator's view: books, log, servers",
     reply: z.object({
       servers: z.int(),

@@ -4,12 +4,11 @@
  */
 import { z } from "zod";
 import { parseUtf8, utf8, fromBase64, toBase64 } from "./bytes.ts";
-import { zKey, zParty } from "./documents.ts";
+import { zParty, zPins } from "./documents/parts.ts";
 
 const zEnrolToken = z.strictObject({
   url: z.url({ protocol: /^https?$/ }),
-  origin: z.string(),
-  keys: z.strictObject({ purchaseOrders: zKey, checkpoints: zKey, receipts: zKey }),
+  pins: zPins,
   party: zParty,
   seed: z.string().regex(/^[0-9a-f]{64}$/),
 });

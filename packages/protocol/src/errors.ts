@@ -1,5 +1,7 @@
 /** Every refusal the market knows: what it means in HTTP, whether trying again can help, and who is to blame. A closed union. */
 
+import type { LeaseRefusal } from "@xenoservers/market";
+
 export type RefusalBlame = "customer" | "owner" | "broker" | "caller" | "unknown";
 
 interface CodeRow {
@@ -36,6 +38,7 @@ export const ERROR_CODES = {
   expired: row(410, "caller", "the document's own deadline has passed; sign a new one"),
   not_found: row(404, "caller", "there is no such thing, or it is not yours to see"),
   wrong_state: row(409, "caller", "the lease is in a state that does not allow this; see `state`"),
+  too_early: row(409, "caller", "it is not time for this yet; see `why`"),
   too_late: row(409, "owner", "the deadline for this step has passed; the order may have been placed elsewhere"),
   insufficient_funds: row(402, "customer", "the account does not hold enough; see `missingNanos`, then add credit or lower --budget"),
   limit_reached: row(402, "customer", "a spend limit on the way to the money is reached; see `account` or `key`"),
@@ -47,6 +50,10 @@ export const ERROR_CODES = {
   claim_decreasing: row(409, "owner", "cumulative use went down"),
   claim_chain_broken: row(409, "owner", "the claim does not name the last receipted one"),
   claim_too_early: row(409, "owner", "more use is claimed than time has passed"),
+  po_mismatch: row(409, "broker", "the purchase order does not follow from order, offer and fee; see `why`"),
+  bill_mismatch: row(409, "broker", "the money stated is not what the lease's documents give; see `why`"),
+  stale_terms: row(409, "caller", "the market's timings or fee are not the ones signed; read them again and sign anew", true),
+  no_referee: row(409, "broker", "the market has no referee: nobody could decide, so nothing is frozen"),
   result_mismatch: row(409, "owner", "the result does not belong to this lease's job"),
   not_comparable: row(409, "caller", "the two results cannot decide a dispute; see `why`"),
   result_agrees: row(409, "customer", "the referee came to the same result: there is nothing to dispute"),
@@ -79,11 +86,5 @@ export function refusalBody(refusal: Refusal) {
   return { error: { code: refusal.code, says, blame, retryable, ...refusal.facts } };
 }
 
-export class InvariantError extends Error {
-  override name = "InvariantError";
-}
-
-/** Our own bug: stops the operation, never a way to answer a caller's mistake. */
-export function invariant(condition: unknown, what: string): asserts condition {
-  if (!condition) throw new InvariantError(what);
-}
+/** A lease's refusal of a fact, as the market's answer. */
+export const refuseFact = ({ code, why, facts }: LeaseRefusal, more: Refusal["facts"] = {}): Refusal => refuse(code, { ...more, ...facts, why });

@@ -1,6 +1,6 @@
 /** Evidence files: what convicts a party by signatures alone, on a machine that never saw the market. Who controls the input: whoever hands over the file. */
 import { z } from "zod";
-import { zEnvelope, zId, zKey } from "./documents.ts";
+import { zEnvelope, zId, zKey } from "./documents/parts.ts";
 import { zPromise } from "./leaf.ts";
 
 const NOTE_CHARS_MAX = 4_000;

@@ -4,7 +4,7 @@ import { canonicalBytes, type Json } from "./canonical.ts";
 import type { Crypto } from "./crypto.ts";
 import { z } from "zod";
 import { fromHex } from "./bytes.ts";
-import { TRACE_ROOTS_MAX, zFuel, zId } from "./documents.ts";
+import { TRACE_ROOTS_MAX, zFuel, zId } from "./documents/parts.ts";
 
 const ID_HEX = 40;
 

@@ -5,10 +5,12 @@
 import { canonicalBytes, type Json } from "./canonical.ts";
 import { concatBytes, fromHex, toHex, utf8 } from "./bytes.ts";
 import type { Crypto, Signer } from "./crypto.ts";
-import { KIND_TABLE, type Envelope, type Kind } from "./documents.ts";
+import { KIND_TABLE } from "./documents/table.ts";
+import type { Envelope } from "./documents/parts.ts";
+import type { Kind } from "./documents/schemas.ts";
 import { leafHash } from "./merkle.ts";
 import { z } from "zod";
-import { zId, zKey } from "./documents.ts";
+import { zId, zKey } from "./documents/parts.ts";
 
 /** The bytes of a leaf. `at` is the broker's time of acceptance; `salt` is 32 bytes of hex. */
 export function leafBytes(crypto: Crypto, document: { id: string; kind: Kind; envelope: Envelope }, at: number, salt: string): Uint8Array {

@@ -3,7 +3,7 @@
  * (engine/src/machine-state.ts). Who controls the input: the server; the root that it signed says whether it is the right one.
  */
 import { parseUtf8 } from "./bytes.ts";
-import { zId } from "./documents.ts";
+import { zId } from "./documents/parts.ts";
 import { z } from "zod";
 
 const zStatePieces = z.object({

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { canonicalBytes, type Json } from "./canonical.ts";
 import { toHex } from "./bytes.ts";
 import type { Crypto } from "./crypto.ts";
-import { zEgress, zFuel, zId } from "./documents.ts";
+import { zEgress, zFuel, zId } from "./documents/parts.ts";
 
 export const MACHINES = ["pc", "q35", "microvm"] as const;
 export const IMAGE_FORMATS = ["qcow2", "raw"] as const;

@@ -16,7 +16,7 @@
  *   ask {id, what} + JSON        pause, resume, reboot, snapshot, or a request to the guest agent; answered by answer {id, ok} + JSON
  */
 import { z } from "zod";
-import { zEnvelope, zId } from "../documents.ts";
+import { zEnvelope, zId } from "../documents/parts.ts";
 import { zJobSpec, zSegment } from "../ids.ts";
 import { zVmSpec } from "../vm-spec.ts";
 

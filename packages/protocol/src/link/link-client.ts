@@ -4,7 +4,7 @@
  */
 import { toHex } from "../bytes.ts";
 import type { Crypto } from "../crypto.ts";
-import type { Envelope } from "../documents.ts";
+import type { Envelope } from "../documents/parts.ts";
 import { isErrorCode, refuse, type Refusal } from "../errors.ts";
 import { ChannelPipe } from "./channel-pipe.ts";
 import {
@@ -13,6 +13,7 @@ import {
   parseChannelMessage,
   parseMessage,
   zFromBroker,
+  type Documents,
   type FromBroker,
   type MarketInfo,
   type ToBroker,
@@ -28,9 +29,9 @@ export interface LinkOptions {
   crypto: Crypto;
   /** Signs a login document for this challenge; throws when the market is not the pinned one. */
   login(challenge: string, market: MarketInfo): Envelope;
-  onUp?(live: Envelope[], market: MarketInfo): void;
+  onUp?(live: Documents, market: MarketInfo): void;
   onDown?(): void;
-  onDocuments?(documents: Envelope[]): void;
+  onDocuments?(documents: Documents): void;
   onEvent?(event: LinkEvent): void;
   onChannel?(lease: string, pipe: Pipe): void;
   /** The broker refused this identity, or it is not the pinned market; the link will not try again. */
@@ -45,6 +46,7 @@ const SILENCE_MAX_MS = 12_000;
 interface Submission {
   ref: number;
   envelope: Envelope;
+  delivery: Envelope | undefined;
   done: (answer: LinkAnswer) => void;
 }
 
@@ -81,13 +83,13 @@ export class LinkClient {
     this.#pending.clear();
   }
 
-  /** Sends a signed document; answered once, after any number of reconnects. */
-  submit(envelope: Envelope): Promise<LinkAnswer> {
+  /** Sends a signed document, a result with its customer's word that it was delivered where there is one; answered once, after any number of reconnects. */
+  submit(envelope: Envelope, delivery?: Envelope): Promise<LinkAnswer> {
     if (this.#stopped) return Promise.resolve(refuse("unavailable", { why: "the link was closed" }));
     return new Promise((done) => {
-      const submission = { ref: this.#nextRef++, envelope, done };
+      const submission = { ref: this.#nextRef++, envelope, delivery, done };
       this.#pending.set(submission.ref, submission);
-      if (this.#up) this.#send({ t: "submit", ref: submission.ref, envelope });
+      if (this.#up) this.#sendSubmission(submission);
     });
   }
 
@@ -110,6 +112,10 @@ export class LinkClient {
     );
     this.#channels.set(session, channel);
     return channel;
+  }
+
+  #sendSubmission({ ref, envelope, delivery }: Submission): void {
+    this.#send({ t: "submit", ref, envelope, ...(delivery ? { delivery } : {}) });
   }
 
   #send(message: ToBroker): void {
@@ -187,7 +193,7 @@ export class LinkClient {
       case "welcome":
         this.#up = true;
         this.#waitMs = WAIT_FIRST_MS;
-        for (const { ref, envelope } of this.#pending.values()) this.#send({ t: "submit", ref, envelope });
+        for (const submission of this.#pending.values()) this.#sendSubmission(submission);
         options.onUp?.(message.live, this.#market!);
         return;
       case "refused":
@@ -241,8 +247,11 @@ export {
   parseChannelMessage,
   parseMessage,
   zFromBroker,
+  feeToSign,
+  pinsOf,
   zMarketInfo,
   zToBroker,
+  type Documents,
   type FromBroker,
   type MarketInfo,
   type ToBroker,

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { concatBytes, fromHex, parseUtf8, toHex } from "../bytes.ts";
-import { zEnvelope, zId, zParty, zServer } from "../documents.ts";
+import { zEnvelope, zId, zKey, zParty, zServer, zTimings, type MarketPins } from "../documents/parts.ts";
 
 export const PROTOCOL_VERSION = 1;
 export const SESSION_BYTES = 16;
@@ -16,24 +16,41 @@ const zFacts = z.record(z.string(), z.unknown());
 export const zMarketInfo = z.strictObject({
   origin: z.string(),
   currency: z.string(),
-  keys: z.strictObject({ purchaseOrders: z.string(), checkpoints: z.string(), receipts: z.string() }),
-  operatorKey: z.string(),
+  keys: z.strictObject({ purchaseOrders: zKey, checkpoints: zKey, receipts: zKey }),
+  operatorKey: zKey,
   epoch: z.int(),
+  /** In force now. */
   feeBasisPoints: z.int(),
+  /** The next fee, and from when on; null: none is announced. */
+  announcedFee: z.strictObject({ basisPoints: z.int(), effectiveAt: z.int() }).nullable(),
   /** Servers whose results decide disputes. */
   referees: z.array(zServer),
   /** Who cosigns checkpoints of the log. */
   witnesses: z.array(z.strictObject({ name: z.string(), key: z.string() })),
   mergeDelayMs: z.int(),
-  timings: z.strictObject({ acceptWithinMs: z.int(), startWithinMs: z.int(), claimIntervalMs: z.int(), graceMs: z.int(), disputeWindowMs: z.int() }),
+  timings: zTimings,
   protocol: z.strictObject({ min: z.int(), max: z.int() }),
   now: z.int(),
 });
 export type MarketInfo = z.infer<typeof zMarketInfo>;
 
+/** What of a market's own description is pinned. */
+export const pinsOf = ({ origin, keys, operatorKey }: MarketInfo): MarketPins => ({ origin, keys, operatorKey });
+
+/** The highest fee that is in force or announced: what whoever signs an offer or an order agrees to. */
+export const feeToSign = ({ feeBasisPoints, announcedFee }: MarketInfo): number => Math.max(feeBasisPoints, announcedFee?.basisPoints ?? 0);
+
+/** Documents with their log times, and the public documents that give their signers' keys their roles. */
+export const zDocuments = z.strictObject({
+  grants: z.array(zEnvelope),
+  filed: z.array(z.strictObject({ envelope: zEnvelope, at: z.int() })),
+});
+export type Documents = z.infer<typeof zDocuments>;
+
 export const zToBroker = z.discriminatedUnion("t", [
   z.strictObject({ t: z.literal("hello"), protocol: z.int(), login: zEnvelope }),
-  z.strictObject({ t: z.literal("submit"), ref: z.int(), envelope: z.unknown() }),
+  /** `delivery`: with a result, its customer's word that the bytes are there. */
+  z.strictObject({ t: z.literal("submit"), ref: z.int(), envelope: z.unknown(), delivery: z.unknown().optional() }),
   z.strictObject({ t: z.literal("channel-open"), lease: zId, session: zSession }),
   z.strictObject({ t: z.literal("channel-close"), session: zSession }),
   z.strictObject({ t: z.literal("ping") }),
@@ -42,10 +59,10 @@ export type ToBroker = z.infer<typeof zToBroker>;
 
 export const zFromBroker = z.discriminatedUnion("t", [
   z.strictObject({ t: z.literal("challenge"), challenge: z.string(), market: zMarketInfo }),
-  z.strictObject({ t: z.literal("welcome"), party: zParty, live: z.array(zEnvelope) }),
+  z.strictObject({ t: z.literal("welcome"), party: zParty, live: zDocuments }),
   z.strictObject({ t: z.literal("refused"), error: zFacts }),
   z.strictObject({ t: z.literal("answer"), ref: z.int(), answer: zFacts.optional(), error: zFacts.optional() }),
-  z.strictObject({ t: z.literal("documents"), documents: z.array(zEnvelope) }),
+  z.strictObject({ t: z.literal("documents"), documents: zDocuments }),
   z.strictObject({ t: z.literal("event"), event: z.strictObject({ kind: z.string(), lease: z.string().nullable(), data: zFacts, at: z.int() }) }),
   z.strictObject({ t: z.literal("channel-open"), lease: zId, session: zSession }),
   z.strictObject({ t: z.literal("channel-close"), session: zSession, why: z.string() }),

@@ -2,34 +2,12 @@
  * What a signer may say only once, and when two things it said contradict each other. Honest servers that lost their disk go on under a new
  * incarnation, and a deterministic job comes to the same again, so neither ever contradicts itself.
  */
-import { KIND_TABLE, parseDocument, type AnyDocument, type Crypto, type Envelope } from "@xenoservers/protocol";
+import { parseDocument, rowOf, type AnyDocument, type Crypto, type Envelope, type Kind, type SignedDocument } from "@xenoservers/protocol";
 import { resultDifference } from "../judging/comparison.ts";
 
-/** By what a document is the only one of its kind that its signer may sign; null where it may sign many. */
-function onlyOnce(document: AnyDocument): string | null {
-  switch (document.kind) {
-    case "purchase-order":
-      return `${document.payload.orderId}/${document.payload.slot}/${document.payload.attempt}`;
-    case "opening":
-    case "reveal":
-    case "closing":
-    case "settlement":
-    case "verdict":
-    case "result":
-      return document.payload.lease;
-    case "claim":
-      return `${document.payload.lease}/${document.payload.incarnation}/${document.payload.sequence}`;
-    case "claim-receipt":
-      return `${document.payload.lease}/${document.payload.sequence}`;
-    case "offer":
-      return `${document.payload.server}/${document.payload.sequence}`;
-    case "trace":
-      return document.payload.request;
-    case "order":
-      return `${document.payload.party}/${document.payload.clientId}`;
-    default:
-      return null;
-  }
+/** By what its signer may say a document only once; null where it may say many. */
+function onlyOnce<K extends Kind>({ kind, payload }: SignedDocument<K>): string | null {
+  return rowOf(kind).once?.(payload) ?? null;
 }
 
 /** Two results of one lease may differ in their nonce and time; never in what the job came to. */
@@ -38,10 +16,17 @@ function differs(first: AnyDocument, second: AnyDocument): boolean {
   return first.id !== second.id;
 }
 
+function whoSigns(kind: Kind): Contradiction["who"] {
+  const { signers } = rowOf(kind);
+  if (signers.some(({ by }) => by === "broker")) return "broker";
+  if (signers.some(({ by }) => by === "operator")) return "operator";
+  return signers.some((rule) => rule.by === "party" && rule.scope === "serve") ? "server" : "customer";
+}
+
 export interface Contradiction {
   signer: string;
   kind: AnyDocument["kind"];
-  who: "broker" | "server" | "customer";
+  who: "broker" | "server" | "customer" | "operator";
 }
 
 /** Null where both can be honest, or either is not signed by the key it names. */
@@ -53,8 +38,7 @@ export function contradictionIn(crypto: Crypto, first: unknown, second: unknown)
   if (key === null || one.kind !== other.kind || one.keyid !== other.keyid || key !== onlyOnce(other) || one.payload.origin !== other.payload.origin)
     return null;
   if (!differs(one, other)) return null;
-  const { signedBy } = KIND_TABLE[one.kind];
-  return { signer: one.keyid, kind: one.kind, who: signedBy === "broker" ? "broker" : one.kind === "order" ? "customer" : "server" };
+  return { signer: one.keyid, kind: one.kind, who: whoSigns(one.kind) };
 }
 
 /** The first two of these documents that contradict each other. */

@@ -18,10 +18,11 @@ import {
   type Envelope,
   type Evidence,
   type EvidenceOf,
+  type MarketPins,
   type SignedDocument,
 } from "@xenoservers/protocol";
 import { contradictionIn } from "./contradiction.ts";
-import type { MarketPins } from "../receipt/purchase-order.ts";
+
 import type { Line, Verification } from "../receipt/receipt.ts";
 
 /** The two notes as evidence, or null where they do not contradict each other. */

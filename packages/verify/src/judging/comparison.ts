@@ -1,15 +1,9 @@
 /** Two signed results of one job: whether they can be compared, and where they differ. Both manifests are their servers' word. */
+import { isComparable } from "@xenoservers/market";
 import type { Payload } from "@xenoservers/protocol";
 import { resultProblem } from "./re-execution.ts";
 
 type Result = Payload<"result">;
-
-/** Ends that follow from the job alone, so that two honest servers always agree on them. */
-const BY_ITSELF: readonly string[] = ["completed", "fuel-limit", "memory-limit", "output-limit", "module-malformed"];
-
-export function isComparable({ reason }: Pick<Result, "reason">): boolean {
-  return BY_ITSELF.includes(reason);
-}
 
 /** Why a referee's result cannot decide over another; null when it can. */
 export function refereeProblem(accused: Result, ruling: Result): string | null {

@@ -2,7 +2,7 @@
  * A signed result against what running the same job again comes to. The engine is deterministic, so any difference convicts whoever signed the
  * result. Who controls the inputs: the server (the manifest); the re-execution is the verifier's own.
  */
-import { STOPPED_FROM_OUTSIDE, VM_FUEL_SLACK } from "@xenoservers/market";
+import { TERMS, VM_FUEL_SLACK, wasRun } from "@xenoservers/market";
 import type { Payload } from "@xenoservers/protocol";
 
 export interface ReExecuted {
@@ -18,23 +18,15 @@ export interface ReExecuted {
   rootAt?(segment: number): string | null;
 }
 
-/** The server could not run it, or never got it. */
-const NOT_RUN: readonly string[] = ["server-failed", "input-missing"];
-
-/** Whether a guest ran at all: only then is there something to compare. One that was stopped before it did anything looks like one that never began. */
-export function wasRun({ reason, fuel }: Payload<"result">): boolean {
-  return !NOT_RUN.includes(reason) && !(STOPPED_FROM_OUTSIDE.includes(reason) && fuel === "0");
-}
-
 /** The fuel at which to stop a re-execution so that it ends where the server's did; null to let it run to its own end. */
 export function stoppedAt({ reason, fuel }: Payload<"result">): bigint | null {
-  return STOPPED_FROM_OUTSIDE.includes(reason) || reason === "budget" ? BigInt(fuel) : null;
+  return TERMS[reason].byChance || reason === "budget" ? BigInt(fuel) : null;
 }
 
 /** Where the manifest differs from the re-execution, in words; null when it is right. */
 export function resultProblem(manifest: Payload<"result">, own: ReExecuted): string | null {
   if (!wasRun(manifest)) return null;
-  const outside = STOPPED_FROM_OUTSIDE.includes(manifest.reason);
+  const outside = TERMS[manifest.reason].byChance;
   const pairs: [name: string, signed: unknown, found: unknown][] = [
     ["engine", manifest.engine, own.engine],
     ["standard output", manifest.stdoutDigest, own.stdoutDigest],

@@ -1,80 +1,45 @@
 /**
- * The schema of every signed document, one per kind and version, and who may sign it. Amounts are decimal strings of nanos; times are ms since
- * 1970 in broker time unless the name says otherwise; ids and keys are lowercase hex. Every payload names the market's origin, and the last
- * log size and root its signer has seen.
+ * The schema of every signed document, one per kind. Amounts are decimal strings of nanos; times are ms since 1970 in broker time unless the name says
+ * otherwise. Every payload names the market's origin, and the last log size and root its signer has seen. `table.ts` says what each kind counts for.
  */
-import { ASSURANCES, DRIVERS, END_REASONS, OPERATORS, PAYMENT_TERMS, REPLICAS_MAX, RESULT_REASONS, parseNanos } from "@xenoservers/market";
+import { ASSURANCES, BLAMES, DRIVERS, END_REASONS, REPLICAS_MAX, RESULT_REASONS, SCOPES } from "@xenoservers/market";
 import { z } from "zod";
-
-export const ENVELOPE_PAYLOAD_BYTES_MAX = 65_536;
-
-const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`), `must be ${bytes} bytes of lowercase hex`);
-export const zId = hex(32);
-export const zKey = hex(32);
-export const zParty = z.string().regex(/^p_[0-9a-f]{40}$/, "must be a party id");
-export const zServer = z.string().regex(/^s_[0-9a-f]{40}$/, "must be a server id");
-export const zAccount = z.string().regex(/^a_[0-9a-f]{40}$/, "must be an account id");
-export const zNanos = z.string().refine((text) => parseNanos(text) !== null, "must be a decimal integer of nanos");
-const FUEL_TEXT = /^(0|[1-9][0-9]{0,18})$/;
-/** Fuel as a decimal integer; at most 2^62, so that it fits the engine's counter. */
-export const zFuel = z.string().refine((text) => FUEL_TEXT.test(text) && BigInt(text) <= 1n << 62n, "must be a decimal integer of fuel");
-/** Checkpoints of one trace: the referee's part of a disputed job is one in so many. */
-export const TRACE_ROOTS_MAX = 256;
-const zTime = z.int().min(0);
-const zMs = z.int().min(0).max(31_536_000_000);
-const zName = z
-  .string()
-  .min(1)
-  .max(64)
-  .regex(/^[^\p{C}]+$/u, "must not hold control characters");
-const zText = z
-  .string()
-  .max(500)
-  .regex(/^[^\p{Cc}]*$/u, "must not hold control characters");
-const zLabels = z
-  .record(z.string().regex(/^[a-z0-9-]{1,32}$/), z.string().regex(/^[A-Za-z0-9._:-]{1,64}$/))
-  .refine((labels) => Object.keys(labels).length <= 16, "at most 16 labels");
-const zSeen = z.strictObject({ size: z.int().min(0), root: zId }).nullable();
-const zOrigin = z.string().min(1).max(200);
+import {
+  TRACE_ROOTS_MAX,
+  hex,
+  zAccount,
+  zBytes,
+  zCondition,
+  zEgress,
+  zEnvelope,
+  zFeeBasisPoints,
+  zFuel,
+  zId,
+  zKey,
+  zLabels,
+  zMs,
+  zName,
+  zNanos,
+  zOrigin,
+  zParty,
+  zPrice,
+  zResources,
+  zSeen,
+  zServer,
+  zTerms,
+  zText,
+  zTime,
+  zTimings,
+} from "./parts.ts";
 
 const base = { origin: zOrigin, seen: zSeen };
+/** What a lease is called by its customer; empty: nothing. */
+const zLeaseLabel = z
+  .string()
+  .max(64)
+  .regex(/^[^\p{C}]*$/u, "must not hold control characters");
 
-export const zResources = z.strictObject({
-  vcpu: z.int().min(1).max(1024),
-  memoryMib: z.int().min(1).max(16_777_216),
-  diskMib: z.int().min(0).max(1_073_741_824),
-});
-export const zPrice = z.strictObject({
-  vcpuNanosPerSecond: zNanos,
-  memoryGibNanosPerSecond: zNanos,
-  diskGibNanosPerSecond: zNanos,
-  gigaFuelNanos: zNanos,
-  egressGibNanos: zNanos,
-});
-/** Where a guest may connect to: nowhere, anywhere public, or these names. */
-export const zEgress = z.union([
-  z.enum(["none", "public"]),
-  z
-    .array(z.string().regex(/^(\*\.)?[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$/, "must be a host name in lower case"))
-    .min(1)
-    .max(64),
-]);
-export type Egress = z.infer<typeof zEgress>;
-const zBytes = z.int().min(0);
-export const zCondition = z.strictObject({ key: z.string().max(64), op: z.enum(OPERATORS), value: z.string().max(64) });
-export const zTimings = z.strictObject({ acceptWithinMs: zMs, startWithinMs: zMs, claimIntervalMs: zMs, graceMs: zMs, disputeWindowMs: zMs });
-export const zTerms = z.enum(PAYMENT_TERMS);
-export const zEnvelope = z.strictObject({
-  payloadType: z.string().max(100),
-  payload: z.string().max(Math.ceil((ENVELOPE_PAYLOAD_BYTES_MAX * 4) / 3) + 4),
-  signatures: z.tuple([z.strictObject({ keyid: zKey, sig: z.string().length(88) })]),
-});
-export type Envelope = z.infer<typeof zEnvelope>;
-
-export const KEY_ROLES = ["root", "device", "ci", "enrol", "server"] as const;
-export type KeyRole = (typeof KEY_ROLES)[number];
-
-const schemas = {
+export const SCHEMAS = {
   party: z.strictObject({ ...base, party: zParty, name: zName, rootKey: zKey, recoveryKey: zKey.nullable() }),
   "key-grant": z.strictObject({
     ...base,
@@ -82,7 +47,12 @@ const schemas = {
     key: zKey,
     role: z.enum(["device", "ci", "enrol", "server"]),
     label: zName,
+    /** What it may be used for; never more than its role. */
+    scopes: z.array(z.enum(SCOPES)).min(1).max(SCOPES.length),
+    /** The only account it acts in; null: all of the party's. */
     account: zAccount.nullable(),
+    /** The only label of leases it acts on; null: any. */
+    leaseLabel: zLeaseLabel.nullable(),
     maxSpendPerDayNanos: zNanos.nullable(),
     expiresAt: zTime.nullable(),
   }),
@@ -95,7 +65,8 @@ const schemas = {
   stake: z.strictObject({ ...base, party: zParty, amountNanos: zNanos, direction: z.enum(["deposit", "withdraw"]), clientId: hex(16) }),
   credit: z.strictObject({ ...base, party: zParty, amountNanos: zNanos, source: z.enum(["operator", "card", "bank"]), reference: zText, clientId: hex(16) }),
   suspension: z.strictObject({ ...base, party: zParty, suspended: z.boolean(), reason: zText, clientId: hex(16) }),
-  fee: z.strictObject({ ...base, basisPoints: z.int().min(0).max(5_000), clientId: hex(16) }),
+  /** What the broker keeps of what customers pay; it holds from `effectiveAt` on, and not before it stands in the log. */
+  fee: z.strictObject({ ...base, basisPoints: zFeeBasisPoints, effectiveAt: zTime, clientId: hex(16) }),
   ruling: z.strictObject({ ...base, lease: zId, ownerNanos: zNanos, reason: zText }),
   offer: z.strictObject({
     ...base,
@@ -124,6 +95,9 @@ const schemas = {
     vmEngine: z.string().max(64),
     allowedParties: z.array(zParty).max(100),
     engine: z.string().max(64),
+    /** The most of its pay that it leaves to the broker. */
+    feeBasisPointsMax: zFeeBasisPoints,
+    timings: zTimings,
     channelKey: zKey,
   }),
   "offer-withdrawal": z.strictObject({ ...base, owner: zParty, server: zServer, sequence: z.int().min(1) }),
@@ -157,16 +131,18 @@ const schemas = {
     /** On servers of so many owners, each within its share of the budget. */
     replicas: z.int().min(1).max(REPLICAS_MAX),
     expiresAt: zTime,
-    label: z
-      .string()
-      .max(64)
-      .regex(/^[^\p{C}]*$/u),
+    label: zLeaseLabel,
+    /** The most of what it pays that may go to the broker. */
+    feeBasisPointsMax: zFeeBasisPoints,
+    timings: zTimings,
     channelKey: zKey,
   }),
   "purchase-order": z.strictObject({
     ...base,
     order: zEnvelope,
     offer: zEnvelope,
+    /** The operator's announcement of the fee in force; null: there is none. */
+    fee: zEnvelope.nullable(),
     orderId: zId,
     offerId: zId,
     slot: z.int().min(0),
@@ -186,7 +162,7 @@ const schemas = {
     fuelBound: z.enum(["fuel-limit", "budget"]),
     holdNanos: zNanos,
     cancellationNanos: zNanos,
-    feeBasisPoints: z.int().min(0).max(5_000),
+    feeBasisPoints: zFeeBasisPoints,
     stakeNanos: zNanos,
     timings: zTimings,
     issuedAt: zTime,
@@ -194,7 +170,8 @@ const schemas = {
     startBy: zTime,
   }),
   acceptance: z.strictObject({ ...base, lease: zId, server: zServer }),
-  opening: z.strictObject({ ...base, lease: zId, acceptance: zId, at: zTime }),
+  /** One for each slot of an order, over all attempts. */
+  opening: z.strictObject({ ...base, lease: zId, order: zId, slot: z.int().min(0), acceptance: zId, at: zTime }),
   /** A replica has its result: the id of the result document, whose nonce hides it until it is shown. */
   commitment: z.strictObject({ ...base, lease: zId, server: zServer, result: zId }),
   /** Every replica of the order has committed, or has ended without: results may be shown. */
@@ -229,13 +206,15 @@ const schemas = {
     nonce: hex(32),
     detail: zText,
   }),
+  /** Of a customer: the result's bytes are here. Of the broker: they lie sealed with it, under the digest `sealed`. */
+  delivery: z.strictObject({ ...base, lease: zId, result: zId, sealed: zId.nullable() }),
   settlement: z.strictObject({
     ...base,
     lease: zId,
     result: zId.nullable(),
     closing: zId,
     reason: z.enum(END_REASONS),
-    blame: z.enum(["customer", "owner", "broker", "nobody"]),
+    blame: z.enum(BLAMES),
     billableMs: zMs,
     billableFuel: zFuel,
     billableEgressBytes: zBytes,
@@ -247,6 +226,8 @@ const schemas = {
     at: zTime,
   }),
   objection: z.strictObject({ ...base, lease: zId, party: zParty, expectedDueNanos: zNanos, reason: zText }),
+  /** A time in which no broker was there to hear: every deadline that ran in it is longer by as much. */
+  gap: z.strictObject({ ...base, from: zTime, to: zTime }),
   referee: z.strictObject({ ...base, server: zServer, active: z.boolean(), clientId: hex(16) }),
   witness: z.strictObject({ ...base, name: z.string().regex(/^[a-z0-9.-]{1,64}$/), key: zKey, active: z.boolean(), clientId: hex(16) }),
   /** The customer doubts a long job's result: its server is to run it again with checkpoints and sign their roots. */
@@ -294,56 +275,5 @@ const schemas = {
   }),
 } as const;
 
-export type Kind = keyof typeof schemas;
-export type Payload<K extends Kind> = z.infer<(typeof schemas)[K]>;
-export const KINDS = Object.keys(schemas) as Kind[];
-export const schemaOf = <K extends Kind>(kind: K) => schemas[kind];
-
-interface KindRow {
-  /** Key roles of a party that may sign it, or the broker's own purchase-order key, or the operator's key. */
-  signedBy: readonly KeyRole[] | "broker" | "operator" | "self";
-  /** Plain in the public log (everything else is a salted commitment). */
-  public: boolean;
-}
-
-export const KIND_TABLE: Record<Kind, KindRow> = {
-  party: { signedBy: "self", public: true },
-  "key-grant": { signedBy: ["root", "enrol"], public: true },
-  "key-revoke": { signedBy: ["root"], public: true },
-  "key-rotate": { signedBy: ["root"], public: true },
-  login: { signedBy: ["root", "device", "ci", "server"], public: false },
-  account: { signedBy: ["root"], public: false },
-  "account-limit": { signedBy: ["root"], public: false },
-  payout: { signedBy: ["root"], public: false },
-  stake: { signedBy: ["root"], public: false },
-  credit: { signedBy: "operator", public: false },
-  suspension: { signedBy: "operator", public: true },
-  fee: { signedBy: "operator", public: true },
-  ruling: { signedBy: "operator", public: false },
-  offer: { signedBy: ["root", "server"], public: true },
-  "offer-withdrawal": { signedBy: ["root", "server"], public: true },
-  batch: { signedBy: ["root", "device", "ci"], public: false },
-  "batch-close": { signedBy: ["root", "device", "ci"], public: false },
-  order: { signedBy: ["root", "device", "ci"], public: false },
-  "purchase-order": { signedBy: "broker", public: false },
-  acceptance: { signedBy: ["root", "server"], public: false },
-  opening: { signedBy: "broker", public: false },
-  commitment: { signedBy: ["root", "server"], public: false },
-  reveal: { signedBy: "broker", public: false },
-  claim: { signedBy: ["root", "server"], public: false },
-  "claim-receipt": { signedBy: "broker", public: false },
-  stop: { signedBy: ["root", "device", "ci"], public: false },
-  extension: { signedBy: ["root", "device", "ci"], public: false },
-  amendment: { signedBy: "broker", public: false },
-  closing: { signedBy: "broker", public: false },
-  result: { signedBy: ["root", "server"], public: false },
-  settlement: { signedBy: "broker", public: false },
-  objection: { signedBy: ["root", "device", "server"], public: false },
-  referee: { signedBy: "operator", public: true },
-  witness: { signedBy: "operator", public: true },
-  "trace-request": { signedBy: ["root", "device"], public: false },
-  trace: { signedBy: ["root", "server"], public: false },
-  dispute: { signedBy: ["root", "device", "ci"], public: false },
-  verdict: { signedBy: "broker", public: true },
-  epoch: { signedBy: "broker", public: true },
-};
+export type Kind = keyof typeof SCHEMAS;
+export type Payload<K extends Kind> = z.infer<(typeof SCHEMAS)[K]>;

@@ -3,23 +3,20 @@
  * pre-authentication encoding, so the id fixes kind, version and payload, and a second signature over the same payload is the same document.
  * Who controls the inputs: anyone on the network, every byte.
  */
-import { canonicalBytes, parseCanonical, type Json } from "./canonical.ts";
-import { concatBytes, fromBase64, toBase64, toHex, utf8 } from "./bytes.ts";
-import type { Crypto, Signer } from "./crypto.ts";
-import { ENVELOPE_PAYLOAD_BYTES_MAX, KINDS, schemaOf, zEnvelope, type Envelope, type Kind, type Payload } from "./documents.ts";
-import { refuse, type Refusal } from "./errors.ts";
-
-const TYPE_PREFIX = "application/vnd.xenoservers.";
-const TYPE_SUFFIX = ".v1+json";
-
-export const payloadType = (kind: Kind): string => `${TYPE_PREFIX}${kind}${TYPE_SUFFIX}`;
+import { canonicalBytes, parseCanonical, type Json } from "../canonical.ts";
+import { concatBytes, fromBase64, toBase64, toHex, utf8 } from "../bytes.ts";
+import type { Crypto, Signer } from "../crypto.ts";
+import { ENVELOPE_PAYLOAD_BYTES_MAX, zEnvelope, type Envelope } from "./parts.ts";
+import type { Kind, Payload } from "./schemas.ts";
+import { KINDS, payloadType, schemaOf } from "./table.ts";
+import { refuse, type Refusal } from "../errors.ts";
 
 /** DSSE's PAE: what is signed. */
 export function preAuthEncoding(type: string, payload: Uint8Array): Uint8Array {
   return concatBytes(utf8(`DSSEv1 ${utf8(type).length} ${type} ${payload.length} `), payload);
 }
 
-/** A parsed document. `verified` says whether the signature was checked against `keyid`; whether that key may speak is another question. */
+/** A document whose signature is right for the key it names; whether that key may speak is another question (`signer.ts`). */
 export interface SignedDocument<K extends Kind = Kind> {
   id: string;
   kind: K;

@@ -1,13 +1,14 @@
 /**
- * Settlement: one pure function of the lease's logged documents. Broker, owner and customer each compute it and must agree (PROTOCOL section 4).
+ * The bill: one pure function of the folded lease. Broker, owner and customer each compute it and must agree (PROTOCOL section 4).
  * Who controls the inputs: the server controls `claimedMs`, `claimedFuel` and `claimedEgressBytes`, the broker the times; the purchase order bounds both.
  */
-import { FUEL_PER_GUEST_SECOND, fuelCostNanos, meteringOf } from "./fuel.ts";
-import { minNanos } from "./money.ts";
-import { costNanos, egressBytesMax, egressCostNanos, type PriceVector, type Resources } from "./resources.ts";
-import { STOPPED_FROM_OUTSIDE, TERMS, type Blame, type EndReason, type PaymentTerms } from "./terms.ts";
+import { FUEL_PER_GUEST_SECOND, FUEL_PER_HOST_SECOND_MAX, fuelCostNanos, meteringOf } from "../fuel.ts";
+import { minNanos } from "../money.ts";
+import { costNanos, egressBytesMax, egressCostNanos, priceVectorOf, type PriceVector, type Resources } from "../resources.ts";
+import type { Lease } from "./lease.ts";
+import { TERMS, type Blame, type EndReason, type PaymentTerms } from "./terms.ts";
 
-export interface SettlementInput {
+export interface BillInput {
   reason: EndReason;
   terms: PaymentTerms;
   resources: Resources;
@@ -29,7 +30,7 @@ export interface SettlementInput {
   cancellationNanos: bigint;
 }
 
-export interface Settlement {
+export interface Bill {
   reason: EndReason;
   blame: Blame;
   retryFree: boolean;
@@ -47,12 +48,16 @@ export interface Settlement {
 
 const BASIS_POINTS = 10_000n;
 
-/** What a run that was stopped from outside used is the server's word: never more than the guest's clock had time for. */
-function mostFuel({ reason, fuelMax }: SettlementInput, billableMs: number): bigint {
-  return STOPPED_FROM_OUTSIDE.includes(reason) ? minNanos(fuelMax, (FUEL_PER_GUEST_SECOND * BigInt(billableMs)) / 1_000n) : fuelMax;
+/**
+ * The most fuel that is billed: what was ordered, and no more than a machine can burn between opening and end by the broker's clock. What a run that was
+ * stopped from outside used is the server's word alone: no more than the guest's own clock had time for.
+ */
+function mostFuel({ reason, fuelMax, openMs }: BillInput, billableMs: number): bigint {
+  const [perSecond, ms] = TERMS[reason].byChance ? [FUEL_PER_GUEST_SECOND, billableMs] : [FUEL_PER_HOST_SECOND_MAX, Math.max(0, openMs)];
+  return minNanos(fuelMax, (perSecond * BigInt(ms)) / 1_000n);
 }
 
-export function settle(input: SettlementInput): Settlement {
+export function settle(input: BillInput): Bill {
   const row = TERMS[input.reason];
   const pay = row.pay[input.terms];
   const billableMs = pay === "used" ? Math.max(0, Math.min(input.claimedMs, input.openMs, input.durationMsMax)) : 0;
@@ -74,4 +79,28 @@ export function settle(input: SettlementInput): Settlement {
     ownerNanos: dueNanos - feeNanos,
     refundNanos: input.holdNanos - dueNanos,
   };
+}
+
+/** The bill of a lease that is closed, by its facts alone. A stop ends what is billed; a result ends it where none was stopped. */
+export function billOf(lease: Lease, closing: { reason: EndReason; at: number }): Bill {
+  const { result, lastClaim, openedAt, stop } = lease;
+  // silence after a result is no use: only what was claimed before counts then
+  const stated = closing.reason === result?.reason ? result : null;
+  const endedAt = stop?.at ?? result?.at ?? closing.at;
+  return settle({
+    reason: closing.reason,
+    terms: lease.terms,
+    resources: lease.resources,
+    price: priceVectorOf(lease.price),
+    holdNanos: BigInt(lease.holdNanos),
+    feeBasisPoints: lease.feeBasisPoints,
+    durationMsMax: lease.durationMsMax,
+    fuelMax: BigInt(lease.fuelMax),
+    claimedMs: stated?.usedMs ?? lastClaim?.usedMs ?? 0,
+    claimedFuel: BigInt(stated?.fuel ?? 0),
+    claimedEgressBytes: BigInt(stated?.egressBytes ?? lastClaim?.egressBytes ?? 0),
+    egressMibMax: lease.egressMibMax,
+    openMs: openedAt === null ? 0 : endedAt - openedAt,
+    cancellationNanos: BigInt(lease.cancellationNanos),
+  });
 }

@@ -1,0 +1,114 @@
+/**
+ * When silence ends something. Every deadline is a time since a fact, in log time, and stretches by each gap in which no broker was there to hear:
+ * the judge's absence is nobody's silence (PROTOCOL section 3).
+ */
+import { disputeWithinMs, traceWithinMs } from "../dispute.ts";
+import { invariant } from "../invariant.ts";
+import type { Gap, Lease } from "./lease.ts";
+import type { EndReason } from "./terms.ts";
+import { unreachableAfterMs } from "./timings.ts";
+
+/** `since` + `durationMs`, plus every gap that begins before it is over. `gaps` are in order of time. */
+export function stretched(since: number, durationMs: number, gaps: readonly Gap[]): number {
+  let end = since + durationMs;
+  for (const { from, to } of gaps) if (from < end && to > since) end += to - Math.max(from, since);
+  return end;
+}
+
+const afterIssue = (lease: Lease, until: number): number => stretched(lease.issuedAt, until - lease.issuedAt, lease.gaps);
+
+/** Until then the acceptance counts. */
+export const acceptByOf = (lease: Lease): number => afterIssue(lease, lease.acceptBy);
+/** Until then the job's bytes may come. */
+export const startByOf = (lease: Lease): number => afterIssue(lease, lease.startBy);
+
+function traceDeadline(lease: Lease): number | null {
+  const { trace, result, gaps } = lease;
+  if (!trace || !result) return null;
+  const fuel = BigInt(result.fuel);
+  const { memoryMib } = lease.resources;
+  return trace.answeredAt === null
+    ? stretched(trace.at, traceWithinMs(fuel, memoryMib), gaps)
+    : stretched(trace.answeredAt, disputeWithinMs(fuel, memoryMib), gaps);
+}
+
+function disputeDeadline(lease: Lease): number | null {
+  const { objection } = lease;
+  const deadlines = [traceDeadline(lease), objection && stretched(objection.at, lease.timings.ruleWithinMs, lease.gaps)].filter((at) => at !== null);
+  return deadlines.length === 0 ? null : Math.max(...deadlines);
+}
+
+/** When a timer has to look at the lease; null: its next step is somebody else's, or there is none. */
+export function deadlineOf(lease: Lease): number | null {
+  const { timings, gaps } = lease;
+  const silent = unreachableAfterMs(timings);
+  switch (lease.state) {
+    case "bound":
+    case "accepted":
+      return acceptByOf(lease);
+    case "open":
+      // the earlier of silence and the latest moment at which the job could still run
+      return Math.min(stretched(lease.heardAt, silent, gaps), afterIssue(lease, lease.startBy + lease.durationMsMax + silent));
+    case "stopping":
+      return lease.stop && stretched(lease.stop.at, timings.graceMs, gaps);
+    case "committed":
+      return null;
+    case "revealed":
+      return lease.commitment && lease.commitment.revealedAt !== null ? stretched(lease.commitment.revealedAt, timings.graceMs, gaps) : null;
+    case "delivering":
+      return lease.result && stretched(lease.result.at, timings.deliverWithinMs, gaps);
+    case "settled":
+      return lease.end && stretched(lease.end.at, timings.disputeWindowMs, gaps);
+    case "disputed":
+      return disputeDeadline(lease);
+    case "ended":
+    case "closed":
+    case "final":
+    case "lapsed":
+      return null;
+  }
+}
+
+/** Whether the broker itself was away for as long as the server may be silent, since the server was last heard. */
+function brokerWasAway({ gaps, heardAt, timings }: Lease): boolean {
+  return gaps.some(({ from, to }) => to > heardAt && to - Math.max(from, heardAt) >= timings.graceMs);
+}
+
+/** Why a lease whose deadline has passed ends; null where silence ends nothing. */
+export function silenceReason(lease: Lease): EndReason | null {
+  switch (lease.state) {
+    case "bound":
+    case "accepted":
+      return "not-accepted";
+    case "stopping":
+      // on result, a stop without a result manifest is the owner's silence: nothing is due (PROTOCOL section 6)
+      if (lease.terms === "by-interval") return lease.stop?.reason ?? null;
+      return unheard(lease);
+    case "open":
+      return unheard(lease);
+    case "revealed":
+      return brokerWasAway({ ...lease, heardAt: lease.commitment?.revealedAt ?? lease.heardAt }) ? "broker-failed" : "not-revealed";
+    case "delivering":
+      return "not-delivered";
+    case "committed":
+    case "ended":
+    case "closed":
+    case "settled":
+    case "disputed":
+    case "final":
+    case "lapsed":
+      return null;
+  }
+}
+
+function unheard(lease: Lease): EndReason {
+  if (brokerWasAway(lease)) return "broker-failed";
+  return (lease.lastClaim?.usedMs ?? 0) > 0 ? "server-unreachable" : "not-started";
+}
+
+/** The deadline of a lease that is known to have one. */
+export function dueAt(lease: Lease): number {
+  const at = deadlineOf(lease);
+  invariant(at !== null, `a lease that is ${lease.state} has no deadline`);
+  return at;
+}

@@ -1,0 +1,166 @@
+/**
+ * After the settlement: objections and doubts, and how each comes to an end. Whatever could stop one is checked before anything is frozen; each costs
+ * a deposit in proportion and has a deadline. Nothing here judges a result: `finding` is what comparing two signed results came to (verify/judging).
+ */
+import { disputeDepositNanos, traceRootsMax } from "../dispute.ts";
+import { invariant } from "../invariant.ts";
+import { priceVectorOf } from "../resources.ts";
+import { speaksAs } from "../roles.ts";
+import { deadlineOf } from "./deadlines.ts";
+import type { FactOf } from "./facts.ts";
+import type { FinalMoney, Lease, LeaseEnd } from "./lease.ts";
+import { firstRefused, refused, taken, type LeaseRefusal, type Step } from "./refusal.ts";
+import { isComparable } from "./terms.ts";
+
+function endOfLease({ end }: Lease): LeaseEnd {
+  invariant(end !== null, "only a settled lease can be disputed");
+  return end;
+}
+
+const inWindow = (lease: Lease, at: number): LeaseRefusal | null => {
+  const deadline = deadlineOf(lease);
+  return deadline !== null && at > deadline ? refused("too_late", "the window is over", { windowEndsAt: deadline }) : null;
+};
+
+const TENTH = 10n;
+
+/** What an objection costs until it is ruled on: a tenth of what it is about. */
+export function objectionDepositNanos(dueNanos: string, expectedDueNanos: string): bigint {
+  const [due, expected] = [BigInt(dueNanos), BigInt(expectedDueNanos)];
+  return ((due > expected ? due : expected) + TENTH - 1n) / TENTH;
+}
+
+export function object(lease: Lease, { at, signer, content }: FactOf<"objection">): Step {
+  const end = endOfLease(lease);
+  const { expectedDueNanos } = content;
+  const asCustomer = speaksAs(lease, signer, "customer");
+  if (!asCustomer && !speaksAs(lease, signer, "owner")) return refused("not_yours", "the objection is neither its customer's nor its owner's");
+  const wrong =
+    inWindow(lease, at) ??
+    firstRefused("wrong_state", [[lease.objection === null, "it was objected to before"]]) ??
+    firstRefused("bad_payload", [
+      [BigInt(expectedDueNanos) <= BigInt(lease.holdNanos), "nobody can owe more than was held"],
+      [expectedDueNanos !== end.dueNanos, "the settlement says just that: there is nothing to object to"],
+    ]);
+  if (wrong) return wrong;
+  const depositNanos = objectionDepositNanos(end.dueNanos, expectedDueNanos).toString();
+  return taken({ ...lease, state: "disputed", objection: { by: asCustomer ? "customer" : "owner", at, depositNanos, expectedDueNanos } });
+}
+
+interface Conclusion {
+  ownerNanos: bigint;
+  judgement?: FinalMoney["judgement"];
+  stakeTo?: FinalMoney["stakeTo"];
+  /** Who gets what the customer put down for its doubt. */
+  traceTo?: "customer" | "owner";
+  /** Who gets what an objector put down; absent: it comes back. */
+  objectionTo?: "customer" | "owner";
+  why: string;
+}
+
+/** How the money of a settled lease goes when the owner keeps `ownerNanos` of its pay: the broker's fee shrinks with it. */
+function concluded(lease: Lease, { ownerNanos, judgement = "none", stakeTo = "owner", traceTo = "customer", objectionTo, why }: Conclusion): Step {
+  const end = endOfLease(lease);
+  const [pendingOwner, pendingFee] = [BigInt(end.ownerNanos), BigInt(end.feeNanos)];
+  const feeNanos = pendingOwner === 0n ? pendingFee : (pendingFee * ownerNanos) / pendingOwner;
+  const { trace, objection } = lease;
+  const deposits: FinalMoney["deposits"][number][] = [];
+  if (trace) deposits.push({ from: "customer", to: traceTo, nanos: trace.depositNanos, of: "trace" });
+  if (objection) deposits.push({ from: objection.by, to: objectionTo ?? objection.by, nanos: objection.depositNanos, of: "objection" });
+  const final: FinalMoney = {
+    ownerNanos: ownerNanos.toString(),
+    feeNanos: feeNanos.toString(),
+    backNanos: (pendingOwner - ownerNanos + (pendingFee - feeNanos)).toString(),
+    ...{ deposits, stakeTo, judgement, why },
+  };
+  return taken({ ...lease, state: "final", final });
+}
+
+/** The operator decides an objection: how much of the pending pay the owner keeps. Who was wrong loses the deposit. */
+export function rule(lease: Lease, { content }: FactOf<"ruling">): Step {
+  const { objection } = lease;
+  if (!objection) return refused("wrong_state", "nobody has objected");
+  const [ownerNanos, pending] = [BigInt(content.ownerNanos), BigInt(endOfLease(lease).ownerNanos)];
+  if (ownerNanos > pending) return refused("bad_payload", `the owner keeps at most ${pending}`, { path: "ownerNanos" });
+  const borneOut = objection.by === "customer" ? ownerNanos < pending : ownerNanos === pending;
+  const other = objection.by === "customer" ? "owner" : "customer";
+  return concluded(lease, { ownerNanos, objectionTo: borneOut ? objection.by : other, why: "the operator has ruled" });
+}
+
+/** The customer doubts a long job's result: its server is to run it again with checkpoints and sign their roots. */
+export function requestTrace(lease: Lease, { id, at, content }: FactOf<"trace-request">): Step {
+  const { result, trace, price, resources } = lease;
+  const end = endOfLease(lease);
+  const late = inWindow(lease, at);
+  if (late) return late;
+  if (trace) return refused("wrong_state", "the server was asked already");
+  if (!result || !isComparable(result)) return refused("not_comparable", "it did not end by itself with a result");
+  const [step, fuel, most] = [BigInt(content.step), BigInt(result.fuel), traceRootsMax(resources.memoryMib)];
+  if (step < 1n || fuel / step > BigInt(most)) return refused("bad_payload", `must make at most ${most} checkpoints of ${fuel} fuel`, { path: "step" });
+  const depositNanos = disputeDepositNanos(BigInt(end.dueNanos), priceVectorOf(price)).toString();
+  return taken({ ...lease, state: "disputed", trace: { request: id, step: content.step, at, depositNanos, document: null, answeredAt: null } });
+}
+
+export function answerTrace(lease: Lease, { id, at, content }: FactOf<"trace">): Step {
+  const { trace, result } = lease;
+  if (!trace || trace.document !== null) return refused("wrong_state", "no trace was asked for, or it was given");
+  const asked =
+    content.server === lease.server &&
+    content.request === trace.request &&
+    content.step === trace.step &&
+    content.jobHash === lease.jobHash &&
+    content.engine === result?.engine;
+  if (!asked) return refused("result_mismatch", "the trace is not what was asked for");
+  return taken({ ...lease, trace: { ...trace, document: id, answeredAt: at } });
+}
+
+/** A referee's result is brought. Where it differs, the broker's verdict follows; where it agrees, a dispute that is under way ends. */
+export function dispute(lease: Lease, { at, content }: FactOf<"dispute">): Step {
+  const late = inWindow(lease, at);
+  if (late) return late;
+  if (!lease.result || !isComparable(lease.result)) return refused("not_comparable", "it did not end by itself with a result");
+  switch (content.finding) {
+    case "not-comparable":
+      return refused("not_comparable", "the two results cannot decide a dispute");
+    case "differs":
+    case "unknown":
+      return taken(lease);
+    case "agrees":
+      // one right segment says nothing of the others, so it ends nothing
+      if (lease.state === "settled" || !content.whole) return refused("result_agrees", "the referee came to the same result");
+      return concluded(lease, { ownerNanos: BigInt(endOfLease(lease).ownerNanos), judgement: "right", traceTo: "owner", why: "the referee agrees" });
+  }
+}
+
+/** Only a proven lie takes stake: the pay goes back, and what was locked for the lease goes to its customer. */
+export function convict(lease: Lease, { content }: FactOf<"verdict">): Step {
+  const end = endOfLease(lease);
+  if (content.finding !== "differs") return refused("not_comparable", "the two results in the verdict do not convict its server");
+  const back = BigInt(end.ownerNanos) + BigInt(end.feeNanos);
+  if (BigInt(content.refundNanos) !== back) return refused("bill_mismatch", `the verdict gives back ${content.refundNanos}, ${back} was paid`);
+  if (content.slashedNanos !== lease.stakeNanos) return refused("bill_mismatch", "the stake that is taken is not the one that was locked");
+  return concludedByVerdict(lease);
+}
+
+function concludedByVerdict(lease: Lease): Step {
+  const step = concluded(lease, { ownerNanos: 0n, judgement: "wrong", stakeTo: "customer", objectionTo: "customer", why: "the referee proved it wrong" });
+  if (!step.ok || !step.lease.final) return step;
+  // nothing of a lie's price stays with the broker, also where the owner's part was nothing
+  const { end } = step.lease;
+  const backNanos = (BigInt(end?.ownerNanos ?? 0) + BigInt(end?.feeNanos ?? 0)).toString();
+  return taken({ ...step.lease, final: { ...step.lease.final, feeNanos: "0", backNanos } });
+}
+
+/**
+ * What the passing of a deadline makes of a settled or disputed lease; null while it has not passed. The server's silence forfeits its pay, the customer's
+ * leaves the owner what it earned and the deposit; the operator's leaves everything as the settlement says.
+ */
+export function quietEnd(lease: Lease, at: number): Lease | null {
+  const deadline = deadlineOf(lease);
+  if (!lease.end || deadline === null || at < deadline || (lease.state !== "settled" && lease.state !== "disputed")) return null;
+  const earned = BigInt(lease.end.ownerNanos);
+  const unanswered = lease.trace !== null && lease.trace.document === null;
+  const why = unanswered ? "the server did not answer in time" : lease.trace ? "its customer did not follow up" : "nobody objected in time, or was ruled on";
+  const step = concluded(lease, { ownerNanos: unanswered ? 0n : earned, traceTo: unanswered ? "customer" : "owner", why });
+  return step.ok ? step.lease : null;
+}

@@ -1,0 +1,211 @@
+/**
+ * The facts of a lease: what its documents say, who signed each, and when the broker's log took it (PROTOCOL section 4). A lease is what these make of
+ * it and nothing else. Contents are the documents' payloads as far as the rules read them: amounts are decimal strings of nanos, times ms since 1970
+ * in log time, ids lowercase hex. Who controls the inputs: whoever signed each; `signer` and `at` were found by whoever verified the signatures.
+ */
+import type { Condition } from "../condition.ts";
+import type { Driver, PriceVector, Resources } from "../resources.ts";
+import type { Speaker } from "../roles.ts";
+import type { Assurance } from "../assurance.ts";
+import type { LeaseTimings } from "./timings.ts";
+import type { Blame, EndReason, PaymentTerms } from "./terms.ts";
+
+export type WirePrice = { [K in keyof PriceVector]: string };
+export type Egress = "none" | "public" | readonly string[];
+
+export interface OrderContent {
+  origin: string;
+  party: string;
+  account: string;
+  label: string;
+  jobHash: string;
+  segment: boolean;
+  driver: Driver;
+  accel: "kvm" | "any";
+  egress: Egress;
+  egressMibMax: number;
+  resources: Resources;
+  conditions: readonly Condition[];
+  assurance: Assurance;
+  terms: PaymentTerms;
+  on: "mine" | "market";
+  maxPriceNanosPerHour: string | null;
+  durationMsMax: number;
+  fuelMax: string;
+  budgetNanos: string;
+  replicas: number;
+  expiresAt: number;
+  /** The most of what it pays that may go to the broker. */
+  feeBasisPointsMax: number;
+  timings: LeaseTimings;
+}
+
+export interface OfferContent {
+  origin: string;
+  owner: string;
+  server: string;
+  validUntil: number;
+  resources: Resources;
+  drivers: readonly Driver[];
+  assurances: readonly Assurance[];
+  labels: Readonly<Record<string, string>>;
+  price: WirePrice;
+  maxLeaseMs: number;
+  cpuScore: number;
+  sandbox: string;
+  accel: string;
+  vmScore: number;
+  limits: string;
+  egress: "none" | "names" | "public";
+  fetches: boolean;
+  vmEngine: string;
+  allowedParties: readonly string[];
+  engine: string;
+  /** The most of its pay that its owner leaves to the broker. */
+  feeBasisPointsMax: number;
+  timings: LeaseTimings;
+}
+
+export interface PurchaseOrderContent {
+  origin: string;
+  orderId: string;
+  offerId: string;
+  slot: number;
+  attempt: number;
+  customer: string;
+  account: string;
+  owner: string;
+  server: string;
+  serverKey: string;
+  resources: Resources;
+  price: WirePrice;
+  terms: PaymentTerms;
+  durationMsMax: number;
+  fuelMax: string;
+  egressMibMax: number;
+  timeBound: "time-limit" | "budget";
+  fuelBound: "fuel-limit" | "budget";
+  holdNanos: string;
+  cancellationNanos: string;
+  feeBasisPoints: number;
+  stakeNanos: string;
+  timings: LeaseTimings;
+  issuedAt: number;
+  acceptBy: number;
+  startBy: number;
+}
+
+/** The operator's announcement of what the broker keeps; null: it keeps nothing. */
+export type FeeContent = { basisPoints: number; effectiveAt: number } | null;
+
+export interface ResultContent {
+  lease: string;
+  server: string;
+  jobHash: string;
+  engine: string;
+  reason: EndReason;
+  exitCode: number | null;
+  usedMs: number;
+  egressBytes: number;
+  lastClaim: string;
+  fuel: string;
+  memoryHash: string | null;
+  outputDigest: string;
+  stdoutDigest: string;
+  stderrDigest: string;
+  stateRoot: string | null;
+}
+
+export interface SettlementContent {
+  lease: string;
+  result: string | null;
+  closing: string;
+  reason: EndReason;
+  blame: Blame;
+  billableMs: number;
+  billableFuel: string;
+  billableEgressBytes: number;
+  dueNanos: string;
+  feeNanos: string;
+  ownerNanos: string;
+  refundNanos: string;
+  windowEndsAt: number;
+}
+
+/** What a comparison of two signed results came to: the own finding of whoever folds, never a party's word; `unknown` where it lacks one of them. */
+export type Finding = "differs" | "agrees" | "not-comparable" | "unknown";
+
+/** What each kind of fact says. */
+export interface Contents {
+  "purchase-order": {
+    payload: PurchaseOrderContent;
+    order: { id: string; signer: Speaker; payload: OrderContent };
+    offer: { id: string; signer: Speaker; payload: OfferContent };
+    fee: FeeContent;
+    /** The server that the offer's key is the key of. */
+    serverOfKey: string;
+  };
+  acceptance: { lease: string; server: string };
+  opening: { lease: string; acceptance: string; at: number };
+  claim: { lease: string; incarnation: number; sequence: number; usedMs: number; egressBytes: number; previous: string };
+  "claim-receipt": { lease: string; claim: string; sequence: number; usedMs: number; egressBytes: number; at: number };
+  stop: { lease: string; party: string };
+  extension: { lease: string; durationMsMax: number; previous: string };
+  amendment: {
+    lease: string;
+    extension: { id: string; signer: Speaker; payload: Contents["extension"] };
+    durationMsMax: number;
+    holdNanos: string;
+    previous: string;
+  };
+  commitment: { lease: string; server: string; result: string };
+  reveal: { lease: string; order: string; at: number };
+  result: ResultContent;
+  /** `by` a customer: it has the bytes. Of a broker: they lie sealed with it. */
+  delivery: { lease: string; result: string };
+  closing: { lease: string; reason: EndReason; at: number; lastClaim: string | null };
+  settlement: SettlementContent;
+  gap: { from: number; to: number };
+  objection: { lease: string; expectedDueNanos: string };
+  ruling: { lease: string; ownerNanos: string };
+  "trace-request": { lease: string; step: string };
+  trace: { lease: string; server: string; request: string; jobHash: string; engine: string; step: string };
+  dispute: { lease: string; finding: Finding; whole: boolean };
+  verdict: { lease: string; finding: Finding; refundNanos: string; slashedNanos: string };
+}
+
+export type FactKind = keyof Contents;
+export interface FactOf<K extends FactKind> {
+  kind: K;
+  /** The document's id. */
+  id: string;
+  signer: Speaker;
+  /** When the broker's log took it. */
+  at: number;
+  content: Contents[K];
+}
+export type Fact = { [K in FactKind]: FactOf<K> }[FactKind];
+
+export const FACT_KINDS = Object.keys({
+  "purchase-order": 0,
+  acceptance: 0,
+  opening: 0,
+  claim: 0,
+  "claim-receipt": 0,
+  stop: 0,
+  extension: 0,
+  amendment: 0,
+  commitment: 0,
+  reveal: 0,
+  result: 0,
+  delivery: 0,
+  closing: 0,
+  settlement: 0,
+  gap: 0,
+  objection: 0,
+  ruling: 0,
+  "trace-request": 0,
+  trace: 0,
+  dispute: 0,
+  verdict: 0,
+} satisfies Record<FactKind, 0>) as FactKind[];

@@ -1,0 +1,159 @@
+/**
+ * A folded lease: what its facts so far make of it. Plain data, so that it can be stored and compared; `step.ts` is the only maker of the next one.
+ *
+ *   purchase-order      acceptance        opening              result, paid without bytes or delivered        closing         settlement
+ *  ──────────▶ bound ─────────▶ accepted ─────▶ open ──────────────────────────────────────────▶ ended ─────▶ closed ─────▶ settled ──▶ final
+ *                │                              │ │ │  stop                    delivery           ▲  ▲           ▲              │        ▲
+ *                │ stop, or closing             │ │ └───────▶ stopping ──result──▶ delivering ───┘  │           │   objection, │        │
+ *                │ not-accepted                 │ │ commitment   │                     │ (late)     │           │   trace-     ▼        │
+ *                ▼                              │ └──▶ committed ─▶ revealed ─ result ─┼────────────┘           │   request  disputed ──┘
+ *              lapsed                           │        (reveal)      │ (late)         │                        │           ruling, verdict,
+ *                                               └── silence ───────────┴────────────────┴── closing ─────────────┘           nobody moves
+ */
+import type { Driver, Resources } from "../resources.ts";
+import type { Assurance } from "../assurance.ts";
+import type { Egress, WirePrice } from "./facts.ts";
+import type { Blame, EndReason, PaymentTerms } from "./terms.ts";
+import type { LeaseTimings } from "./timings.ts";
+
+export const LEASE_STATES = [
+  "bound",
+  "accepted",
+  "open",
+  "stopping",
+  "committed",
+  "revealed",
+  "delivering",
+  "ended",
+  "closed",
+  "settled",
+  "disputed",
+  "final",
+  "lapsed",
+] as const;
+export type LeaseState = (typeof LEASE_STATES)[number];
+
+/** A time in which no broker was there to hear. */
+export interface Gap {
+  from: number;
+  to: number;
+}
+
+export interface LastClaim {
+  id: string;
+  incarnation: number;
+  sequence: number;
+  usedMs: number;
+  egressBytes: number;
+}
+
+export interface LeaseResult {
+  id: string;
+  at: number;
+  reason: EndReason;
+  exitCode: number | null;
+  usedMs: number;
+  egressBytes: number;
+  fuel: string;
+  engine: string;
+}
+
+/** What the settlement fixed: money in decimal nanos. */
+export interface LeaseEnd {
+  reason: EndReason;
+  blame: Blame;
+  at: number;
+  billableMs: number;
+  billableFuel: string;
+  billableEgressBytes: number;
+  dueNanos: string;
+  feeNanos: string;
+  ownerNanos: string;
+  refundNanos: string;
+  windowEndsAt: number;
+}
+
+/** How the money of a settled lease went in the end. */
+export interface FinalMoney {
+  ownerNanos: string;
+  feeNanos: string;
+  /** Back to the customer, of what was paid. */
+  backNanos: string;
+  /** Whose deposit goes where: of a doubt or an objection. */
+  deposits: readonly { from: "customer" | "owner"; to: "customer" | "owner"; nanos: string; of: "trace" | "objection" }[];
+  stakeTo: "owner" | "customer";
+  judgement: "none" | "right" | "wrong";
+  why: string;
+}
+
+export interface Lease {
+  /** The id of its purchase order. */
+  id: string;
+  state: LeaseState;
+  orderId: string;
+  offerId: string;
+  slot: number;
+  attempt: number;
+  replicas: number;
+  customer: string;
+  account: string;
+  label: string;
+  owner: string;
+  server: string;
+  serverKey: string;
+  jobHash: string;
+  segment: boolean;
+  driver: Driver;
+  assurance: Assurance;
+  egress: Egress;
+  resources: Resources;
+  price: WirePrice;
+  terms: PaymentTerms;
+  durationMsMax: number;
+  /** Of the offer: no extension goes beyond it. */
+  maxLeaseMs: number;
+  fuelMax: string;
+  egressMibMax: number;
+  timeBound: "time-limit" | "budget";
+  fuelBound: "fuel-limit" | "budget";
+  holdNanos: string;
+  cancellationNanos: string;
+  stakeNanos: string;
+  feeBasisPoints: number;
+  timings: LeaseTimings;
+  issuedAt: number;
+  acceptBy: number;
+  startBy: number;
+  gaps: readonly Gap[];
+  acceptance: string | null;
+  openedAt: number | null;
+  openingId: string | null;
+  /** When the server was last heard by way of a fact that moves its deadline. */
+  heardAt: number;
+  lastClaim: LastClaim | null;
+  /** A claim that the broker has not receipted. */
+  openClaim: LastClaim | null;
+  lastAmendment: string | null;
+  stop: { reason: "customer-stop" | "owner-stop"; at: number } | null;
+  commitment: { result: string; revealedAt: number | null } | null;
+  result: LeaseResult | null;
+  delivery: { by: "customer" | "broker"; at: number } | null;
+  closing: { id: string; reason: EndReason; at: number } | null;
+  end: LeaseEnd | null;
+  objection: { by: "customer" | "owner"; at: number; depositNanos: string; expectedDueNanos: string } | null;
+  /** A doubted result whose server was asked to run the job again with checkpoints. */
+  trace: { request: string; step: string; at: number; depositNanos: string; document: string | null; answeredAt: number | null } | null;
+  final: FinalMoney | null;
+}
+
+const PLACED = ["bound", "accepted", "open", "stopping", "committed", "revealed"] as const satisfies readonly LeaseState[];
+const AFTER_RESULT = ["delivering", "ended", "closed"] as const satisfies readonly LeaseState[];
+
+/** Whether money of its customer is held for it. */
+export const isLive = (state: LeaseState): boolean => holdsCapacity(state) || AFTER_RESULT.some((live) => live === state);
+
+/** Whether it still takes room on its server. */
+export const holdsCapacity = (state: LeaseState): boolean => PLACED.some((placed) => placed === state);
+
+/** States in which money is held, for a store that looks for them. */
+export const LIVE_STATES: readonly LeaseState[] = LEASE_STATES.filter(isLive);

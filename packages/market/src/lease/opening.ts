@@ -1,0 +1,39 @@
+/** From purchase order to open lease. */
+import { bindingProblem } from "./binding.ts";
+import { acceptByOf } from "./deadlines.ts";
+import type { FactOf } from "./facts.ts";
+import type { Lease } from "./lease.ts";
+import { refused, taken, type Step } from "./refusal.ts";
+
+/** The beginning of every lease. */
+export function bind({ id, content }: FactOf<"purchase-order">): Step {
+  const why = bindingProblem(content);
+  if (why !== null) return refused("po_mismatch", why);
+  const { payload: po, order, offer } = content;
+  const { replicas, label, jobHash, segment, driver, assurance, egress } = order.payload;
+  const { orderId, offerId, slot, attempt, customer, account, owner, server, serverKey, resources, price, terms } = po;
+  const { durationMsMax, fuelMax, egressMibMax, timeBound, fuelBound, holdNanos, cancellationNanos, stakeNanos, feeBasisPoints } = po;
+  const { timings, issuedAt, acceptBy, startBy } = po;
+  const lease: Lease = {
+    ...{ id, state: "bound", orderId, offerId, slot, attempt, replicas, customer, account, label, owner, server, serverKey, jobHash, segment },
+    ...{ driver, assurance, egress, resources, price, terms, durationMsMax, maxLeaseMs: offer.payload.maxLeaseMs, fuelMax, egressMibMax },
+    ...{ timeBound, fuelBound, holdNanos, cancellationNanos, stakeNanos, feeBasisPoints, timings, issuedAt, acceptBy, startBy },
+    ...{ gaps: [], acceptance: null, openedAt: null, openingId: null, heardAt: issuedAt, lastClaim: null, openClaim: null, lastAmendment: null },
+    ...{ stop: null, commitment: null, result: null, delivery: null, closing: null, end: null, objection: null, trace: null, final: null },
+  };
+  return taken(lease);
+}
+
+export function accept(lease: Lease, { id, at, content }: FactOf<"acceptance">): Step {
+  if (content.server !== lease.server) return refused("not_yours", "the acceptance is another server's");
+  const until = acceptByOf(lease);
+  if (at > until) return refused("too_late", "the acceptance came after its deadline", { acceptBy: until });
+  return taken({ ...lease, state: "accepted", acceptance: id });
+}
+
+/** No guest starts without it. */
+export function open(lease: Lease, { id, at, content }: FactOf<"opening">): Step {
+  if (content.acceptance !== lease.acceptance) return refused("conflict", "the opening does not answer this lease's acceptance");
+  if (content.at !== at) return refused("conflict", "the opening's time is not the log's");
+  return taken({ ...lease, state: "open", openingId: id, openedAt: at, heardAt: at });
+}

@@ -1,0 +1,32 @@
+/** An order as matching and binding read it, and what does not go together in one. Who controls the input: the customer, every field. */
+import { isDeterministic } from "./assurance.ts";
+import { checkConditions } from "./condition.ts";
+import type { OrderContent } from "./lease/facts.ts";
+import type { Wish } from "./matching.ts";
+
+export function wishOf(order: OrderContent): Wish {
+  const { resources, driver, accel, egress, assurance, terms, conditions, on, maxPriceNanosPerHour } = order;
+  return {
+    ...{ resources, driver, accel, assurance, terms, conditions, on },
+    customer: order.party,
+    egress: typeof egress === "string" ? egress : "names",
+    maxPriceNanosPerHour: maxPriceNanosPerHour === null ? null : BigInt(maxPriceNanosPerHour),
+    durationMs: order.durationMsMax,
+  };
+}
+
+/** What is wrong with an order by itself, and where; null when nothing is. */
+export function orderProblem(order: OrderContent): { path: string; why: string } | null {
+  const { driver, assurance, terms, egress, egressMibMax, replicas, segment } = order;
+  const vm = driver === "qemu";
+  const proved = assurance === "deterministic-vm";
+  const bad = checkConditions(order.conditions);
+  if (bad) return { path: "conditions", why: `${bad.condition}: ${bad.why}` };
+  if (vm ? assurance === "replicated" : proved) return { path: "assurance", why: `the driver ${driver} does not give ${assurance}` };
+  if (vm && !proved && terms === "on-result")
+    return { path: "terms", why: "a virtual machine is paid by interval unless it is deterministic: nothing proves its result" };
+  if ((egress !== "none" || egressMibMax > 0) && (!vm || proved)) return { path: "egress", why: "only an ordinary virtual machine has a network" };
+  if (replicas > 1 && (terms !== "on-result" || !isDeterministic(assurance) || segment))
+    return { path: "replicas", why: "replicas need the terms on-result and a deterministic job" };
+  return null;
+}

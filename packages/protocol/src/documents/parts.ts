@@ -1,0 +1,83 @@
+/** The pieces that documents are made of, as schemas. Amounts are decimal strings of nanos; ids and keys are lowercase hex. */
+import { OPERATORS, PAYMENT_TERMS, parseNanos } from "@xenoservers/market";
+import { z } from "zod";
+
+export const ENVELOPE_PAYLOAD_BYTES_MAX = 65_536;
+
+export const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`), `must be ${bytes} bytes of lowercase hex`);
+export const zId = hex(32);
+export const zKey = hex(32);
+export const zParty = z.string().regex(/^p_[0-9a-f]{40}$/, "must be a party id");
+export const zServer = z.string().regex(/^s_[0-9a-f]{40}$/, "must be a server id");
+export const zAccount = z.string().regex(/^a_[0-9a-f]{40}$/, "must be an account id");
+export const zNanos = z.string().refine((text) => parseNanos(text) !== null, "must be a decimal integer of nanos");
+const FUEL_TEXT = /^(0|[1-9][0-9]{0,18})$/;
+/** Fuel as a decimal integer; at most 2^62, so that it fits the engine's counter. */
+export const zFuel = z.string().refine((text) => FUEL_TEXT.test(text) && BigInt(text) <= 1n << 62n, "must be a decimal integer of fuel");
+/** Checkpoints of one trace: the referee's part of a disputed job is one in so many. */
+export const TRACE_ROOTS_MAX = 256;
+export const zTime = z.int().min(0);
+export const zMs = z.int().min(0).max(31_536_000_000);
+export const zName = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^[^\p{C}]+$/u, "must not hold control characters");
+export const zText = z
+  .string()
+  .max(500)
+  .regex(/^[^\p{Cc}]*$/u, "must not hold control characters");
+export const zLabels = z
+  .record(z.string().regex(/^[a-z0-9-]{1,32}$/), z.string().regex(/^[A-Za-z0-9._:-]{1,64}$/))
+  .refine((labels) => Object.keys(labels).length <= 16, "at most 16 labels");
+export const zSeen = z.strictObject({ size: z.int().min(0), root: zId }).nullable();
+export const zOrigin = z.string().min(1).max(200);
+
+export const zResources = z.strictObject({
+  vcpu: z.int().min(1).max(1024),
+  memoryMib: z.int().min(1).max(16_777_216),
+  diskMib: z.int().min(0).max(1_073_741_824),
+});
+export const zPrice = z.strictObject({
+  vcpuNanosPerSecond: zNanos,
+  memoryGibNanosPerSecond: zNanos,
+  diskGibNanosPerSecond: zNanos,
+  gigaFuelNanos: zNanos,
+  egressGibNanos: zNanos,
+});
+/** Where a guest may connect to: nowhere, anywhere public, or these names. */
+export const zEgress = z.union([
+  z.enum(["none", "public"]),
+  z
+    .array(z.string().regex(/^(\*\.)?[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$/, "must be a host name in lower case"))
+    .min(1)
+    .max(64),
+]);
+export type Egress = z.infer<typeof zEgress>;
+export const zBytes = z.int().min(0);
+export const zCondition = z.strictObject({ key: z.string().max(64), op: z.enum(OPERATORS), value: z.string().max(64) });
+export const zTimings = z.strictObject({
+  acceptWithinMs: zMs,
+  startWithinMs: zMs,
+  claimIntervalMs: zMs,
+  graceMs: zMs,
+  deliverWithinMs: zMs,
+  disputeWindowMs: zMs,
+  ruleWithinMs: zMs,
+});
+export const zTerms = z.enum(PAYMENT_TERMS);
+export const zEnvelope = z.strictObject({
+  payloadType: z.string().max(100),
+  payload: z.string().max(Math.ceil((ENVELOPE_PAYLOAD_BYTES_MAX * 4) / 3) + 4),
+  signatures: z.tuple([z.strictObject({ keyid: zKey, sig: z.string().length(88) })]),
+});
+export type Envelope = z.infer<typeof zEnvelope>;
+
+export const zFeeBasisPoints = z.int().min(0).max(5_000);
+/** What identifies a market and its keys: pinned at login, at enrolment, and in every token. */
+export const zPins = z.strictObject({
+  origin: z.string(),
+  keys: z.strictObject({ purchaseOrders: zKey, checkpoints: zKey, receipts: zKey }),
+  operatorKey: zKey,
+});
+export type MarketPins = z.infer<typeof zPins>;

@@ -1,0 +1,112 @@
+/**
+ * The document table: for every kind who may sign it, for whom it speaks, what scope its key needs, whether it stands in the log for everyone to read,
+ * by what it may be said only once, to whom it goes, and whether a side that reconnects needs it. Total: a kind without a column does not compile, and
+ * nobody obeys a document for its kind alone (PROTOCOL section 1).
+ */
+import type { KeyRole, Scope } from "@xenoservers/market";
+import { SCHEMAS, type Kind, type Payload } from "./schemas.ts";
+
+export type BrokerKey = "orders" | "receipts" | "checkpoints";
+
+/** One way in which a kind may be signed. */
+export type SignerRule =
+  /** `scope`: what the key must be allowed; null: nothing beyond its role. */
+  | { by: "party"; roles: readonly KeyRole[]; scope: Scope | null }
+  /** By the key that the document itself introduces. */
+  | { by: "self" }
+  | { by: "operator" }
+  | { by: "broker"; key: BrokerKey };
+
+export interface KindRow<K extends Kind> {
+  version: 1;
+  signers: readonly SignerRule[];
+  /** The party that the document speaks for, whose key must have signed it; null: whoever signed. */
+  speaksFor(payload: Payload<K>): string | null;
+  /** The server it speaks for, whose own key a server's key must be. */
+  server: ((payload: Payload<K>) => string) | null;
+  /** Plain in the public log (everything else is a salted commitment). */
+  public: boolean;
+  /** By what its signer may say it only once; null: as often as it likes. */
+  once: ((payload: Payload<K>) => string) | null;
+  /** To which connected sides it goes as soon as it is filed. */
+  to: readonly ("server" | "customer")[];
+  /** Whether a server that reconnects needs it of each of its live leases. */
+  live: boolean;
+}
+
+const ROOT = ["root"] as const satisfies readonly KeyRole[];
+const PEOPLE = ["root", "device"] as const satisfies readonly KeyRole[];
+const CUSTOMER = ["root", "device", "ci"] as const satisfies readonly KeyRole[];
+const by = (roles: readonly KeyRole[], scope: Scope | null): readonly SignerRule[] => [{ by: "party", roles, scope }];
+const broker = (key: BrokerKey): readonly SignerRule[] => [{ by: "broker", key }];
+const SERVER = by(["server"], "serve");
+const OPERATOR: readonly SignerRule[] = [{ by: "operator" }];
+
+const noServer = { server: null } as const;
+const nobody = { speaksFor: () => null } as const;
+const party = { speaksFor: (payload: { party: string }) => payload.party } as const;
+const owner = { speaksFor: (payload: { owner: string }) => payload.owner } as const;
+const ofServer = { server: (payload: { server: string }) => payload.server } as const;
+const byLease = (payload: { lease: string }): string => payload.lease;
+
+/** A document of a party, the operator or the broker that concerns no lease. */
+const apart = { version: 1, ...noServer, once: null, to: [], live: false } as const;
+const ofLease = { version: 1, ...noServer, public: false, once: null, to: [], live: false } as const;
+const toServer = { to: ["server"], live: false } as const;
+const liveAtServer = { to: ["server"], live: true } as const;
+
+export const KIND_TABLE: { readonly [K in Kind]: KindRow<K> } = {
+  party: { ...apart, ...party, signers: [{ by: "self" }], public: true },
+  "key-grant": { ...apart, ...party, signers: [...by(ROOT, "manage"), ...by(["enrol"], "enrol")], public: true },
+  "key-revoke": { ...apart, ...party, signers: by(ROOT, "manage"), public: true },
+  "key-rotate": { ...apart, ...party, signers: by(ROOT, "manage"), public: true },
+  login: { ...apart, ...party, signers: [...by([...CUSTOMER, "server"], null), ...OPERATOR], public: false },
+  account: { ...apart, ...party, signers: by(ROOT, "manage"), public: false },
+  "account-limit": { ...apart, ...party, signers: by(ROOT, "manage"), public: false },
+  payout: { ...apart, ...party, signers: by(ROOT, "manage"), public: false },
+  stake: { ...apart, ...party, signers: by(ROOT, "manage"), public: false },
+  credit: { ...apart, ...nobody, signers: OPERATOR, public: false },
+  suspension: { ...apart, ...nobody, signers: OPERATOR, public: true },
+  fee: { ...apart, ...nobody, signers: OPERATOR, public: true },
+  referee: { ...apart, ...nobody, signers: OPERATOR, public: true },
+  witness: { ...apart, ...nobody, signers: OPERATOR, public: true },
+  offer: { ...apart, ...owner, ...ofServer, signers: SERVER, public: true, once: (offer) => `${offer.server}/${offer.sequence}` },
+  "offer-withdrawal": { ...apart, ...owner, ...ofServer, signers: SERVER, public: true, once: (offer) => `${offer.server}/${offer.sequence}` },
+  batch: { ...apart, ...party, signers: by(CUSTOMER, "spend"), public: false, once: (batch) => `${batch.party}/${batch.clientId}` },
+  "batch-close": { ...apart, ...party, signers: by(CUSTOMER, "control"), public: false },
+  order: { ...ofLease, ...party, signers: by(CUSTOMER, "spend"), once: (order) => `${order.party}/${order.clientId}` },
+  "purchase-order": {
+    ...{ ...ofLease, ...nobody, ...liveAtServer, signers: broker("orders") },
+    once: (po) => `${po.orderId}/${po.slot}/${po.attempt}`,
+  },
+  acceptance: { ...ofLease, ...nobody, ...ofServer, signers: SERVER, once: byLease },
+  opening: { ...ofLease, ...nobody, signers: broker("orders"), live: true, once: (opening) => `${opening.order}/${opening.slot}` },
+  commitment: { ...ofLease, ...nobody, ...ofServer, signers: SERVER, once: byLease },
+  reveal: { ...ofLease, ...nobody, ...liveAtServer, signers: broker("orders"), once: byLease },
+  claim: { ...ofLease, ...nobody, signers: SERVER, once: (claim) => `${claim.lease}/${claim.incarnation}/${claim.sequence}` },
+  "claim-receipt": { ...ofLease, ...nobody, signers: broker("receipts"), once: (receipt) => `${receipt.lease}/${receipt.sequence}` },
+  stop: { ...ofLease, ...party, ...liveAtServer, signers: by(CUSTOMER, "control") },
+  extension: { ...ofLease, ...party, signers: by(CUSTOMER, "spend") },
+  amendment: { ...ofLease, ...nobody, ...liveAtServer, signers: broker("orders"), once: (amendment) => `${amendment.lease}/${amendment.previous}` },
+  closing: { ...ofLease, ...nobody, ...toServer, signers: broker("receipts"), once: byLease },
+  result: { ...ofLease, ...nobody, ...ofServer, signers: SERVER, once: byLease },
+  delivery: { ...ofLease, ...nobody, ...toServer, signers: [...by(CUSTOMER, "control"), ...by(CUSTOMER, "spend"), ...broker("receipts")] },
+  settlement: { ...ofLease, ...nobody, ...toServer, signers: broker("receipts"), once: byLease },
+  gap: { ...apart, ...nobody, signers: broker("receipts"), public: true, once: (gap) => `${gap.origin}/${gap.from}` },
+  objection: { ...ofLease, ...party, signers: by([...PEOPLE, "server"], "dispute") },
+  ruling: { ...ofLease, ...nobody, signers: OPERATOR, once: byLease },
+  "trace-request": { ...ofLease, ...party, ...liveAtServer, signers: by(PEOPLE, "dispute") },
+  trace: { ...ofLease, ...nobody, ...ofServer, signers: SERVER, once: (trace) => trace.request },
+  dispute: { ...ofLease, ...party, signers: by(CUSTOMER, "dispute") },
+  verdict: { ...ofLease, ...nobody, ...toServer, signers: broker("receipts"), public: true, once: byLease },
+  epoch: { ...apart, ...nobody, signers: broker("receipts"), public: true, once: (epoch) => `${epoch.origin}/${epoch.epoch}` },
+};
+
+const isKind = (text: string): text is Kind => Object.hasOwn(SCHEMAS, text);
+export const KINDS: readonly Kind[] = Object.keys(SCHEMAS).filter(isKind);
+
+export const schemaOf = <K extends Kind>(kind: K): (typeof SCHEMAS)[K] => SCHEMAS[kind];
+export const rowOf = <K extends Kind>(kind: K): KindRow<K> => KIND_TABLE[kind];
+
+/** The version of a kind stands in its payload type (`application/vnd.xenoservers.KIND.vN+json`). */
+export const payloadType = (kind: Kind): string => `application/vnd.xenoservers.${kind}.v${KIND_TABLE[kind].version}+json`;
