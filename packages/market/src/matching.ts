@@ -7,6 +7,7 @@ import { meets, type Condition, type Subject } from "./condition.ts";
 import { costPerHourNanos } from "./quote.ts";
 import { fitsWithin, type Driver, type PriceVector, type Resources } from "./resources.ts";
 import type { PaymentTerms } from "./lease/terms.ts";
+import type { LeaseTimings } from "./lease/timings.ts";
 
 export interface Candidate {
   offerId: string;
@@ -31,6 +32,8 @@ export interface Candidate {
   maxLeaseMs: number;
   /** The most of its pay that its owner leaves to the broker. */
   feeBasisPointsMax: number;
+  /** The market's timings as its owner signed them. */
+  timings: LeaseTimings;
   /** The server's link to the broker is up. */
   online: boolean;
   suspended: boolean;

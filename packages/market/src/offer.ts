@@ -12,10 +12,10 @@ export interface Standing {
 
 export function candidateOf(offerId: string, offer: OfferContent, standing: Standing): Candidate {
   const { owner, server, resources, drivers, assurances, labels, sandbox, engine, vmEngine, accel, vmScore, limits, egress, fetches } = offer;
-  const { cpuScore, validUntil, maxLeaseMs, allowedParties, price, feeBasisPointsMax } = offer;
+  const { cpuScore, validUntil, maxLeaseMs, allowedParties, price, feeBasisPointsMax, timings } = offer;
   return {
     ...{ offerId, owner, server, resources, drivers, assurances, labels, sandbox, engine, vmEngine, accel, vmScore, limits, egress, fetches },
-    ...{ cpuScore, validUntil, maxLeaseMs, allowedParties, feeBasisPointsMax },
+    ...{ cpuScore, validUntil, maxLeaseMs, allowedParties, feeBasisPointsMax, timings },
     ...standing,
     price: priceVectorOf(price),
   };

@@ -6,7 +6,7 @@ import { systemTimers, type MarketInfo } from "@xenoservers/protocol/link";
 import type { Pool, PoolConfig } from "pg";
 import { pino, type Logger } from "pino";
 import { loadBrokerKeys, type LoadedKeys } from "./broker-keys.ts";
-import { MARKET_DEFAULTS, PROTOCOL_RANGE, type MarketConfig } from "./config.ts";
+import { MARKET_DEFAULTS, type MarketConfig } from "./config.ts";
 import { Desk } from "./desk/desk.ts";
 import { OfferIndex } from "./desk/offer-index.ts";
 import type { Services } from "./desk/round.ts";
@@ -16,7 +16,7 @@ import { createHttpServer } from "./http/server.ts";
 import { Sessions } from "./http/sessions.ts";
 import { booksProblems } from "./loops/books.ts";
 import { startLoop } from "./loops/loop.ts";
-import { witnessesOf } from "./log/cosigned.ts";
+import { describeMarket } from "./desk/market-info.ts";
 import { sequence, startEpoch } from "./log/sequencer.ts";
 import { migrate } from "./migrations/migrate.ts";
 import { startEmbeddedPostgres } from "./store/embedded.ts";
@@ -101,29 +101,26 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const config: MarketConfig = { ...MARKET_DEFAULTS, ...options.market, origin: loaded.origin, operatorKey: loaded.operator?.publicKey ?? "0".repeat(64) };
   const clock = await databaseClock(store);
   const index = new OfferIndex();
-  const services: Services = { store, crypto: nodeCrypto, keys: loaded.keys, config, index, now: clock.now };
+  const publicKeys = {
+    purchaseOrders: loaded.keys.purchaseOrders.publicKey,
+    checkpoints: loaded.keys.checkpoints.publicKey,
+    receipts: loaded.keys.receipts.publicKey,
+  };
+  const pins = { origin: config.origin, keys: publicKeys, operatorKey: config.operatorKey };
+  const services: Services = { store, crypto: nodeCrypto, keys: loaded.keys, config, market: pins, index, now: clock.now };
   if ((await store.logHead()) === null) await startEpoch(services, null, "a new market");
   await index.refresh(store);
 
   const sessions = new Sessions(services);
-  const market = async (): Promise<MarketInfo> => ({
-    origin: config.origin,
-    currency: config.currency,
-    keys: { purchaseOrders: loaded.keys.purchaseOrders.publicKey, checkpoints: loaded.keys.checkpoints.publicKey, receipts: loaded.keys.receipts.publicKey },
-    operatorKey: config.operatorKey,
-    epoch: (await store.logHead())?.epoch ?? 1,
-    feeBasisPoints: Number((await store.load("setting", ["fee"])).get("fee")?.data.value ?? 0),
-    referees: ((await store.load("setting", ["referees"])).get("referees")?.data.value as string[] | undefined) ?? [],
-    witnesses: await witnessesOf(services),
-    mergeDelayMs: config.mergeDelayMs,
-    timings: config.timings,
-    protocol: PROTOCOL_RANGE,
-    now: clock.now(),
-  });
+  const market = (): Promise<MarketInfo> => describeMarket(services);
   const hub = new LinkHub(() => desk, sessions, market, systemTimers);
   const failed = (what: string) => (error: unknown) => logger.error({ error: error instanceof Error ? error.message : String(error) }, what);
   const sequencer = startLoop(SEQUENCER_PAUSE_MS, () => sequence(services), failed("the log's sequencer failed"));
-  const desk = new Desk(services, { toServer: (server, documents) => hub.toServer(server, documents), event: (event) => hub.event(event) });
+  const desk = new Desk(services, {
+    toServer: (server, filed) => hub.toServer(server, filed),
+    event: (event) => hub.event(event),
+    keyRevoked: (key) => hub.keyRevoked(key),
+  });
   const loops = [
     sequencer,
     startLoop(TIMER_PAUSE_MS, () => desk.runTimers(), failed("the timers failed")),
@@ -139,6 +136,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       failed("the books cannot be read"),
     ),
   ];
+  // before anyone is heard: what ran while no broker was there is not late
+  await desk.hear();
   const app = await createHttpServer({
     desk,
     reads: createReads(services, market),

@@ -146,7 +146,7 @@ export interface Contents {
     serverOfKey: string;
   };
   acceptance: { lease: string; server: string };
-  opening: { lease: string; acceptance: string; at: number };
+  opening: { lease: string; order: string; slot: number; acceptance: string; at: number };
   claim: { lease: string; incarnation: number; sequence: number; usedMs: number; egressBytes: number; previous: string };
   "claim-receipt": { lease: string; claim: string; sequence: number; usedMs: number; egressBytes: number; at: number };
   stop: { lease: string; party: string };

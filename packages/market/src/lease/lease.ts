@@ -125,6 +125,8 @@ export interface Lease {
   acceptBy: number;
   startBy: number;
   gaps: readonly Gap[];
+  /** The log time of its last fact: time never goes back within a lease. */
+  toldAt: number;
   acceptance: string | null;
   openedAt: number | null;
   openingId: string | null;

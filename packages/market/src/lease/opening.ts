@@ -6,10 +6,11 @@ import type { Lease } from "./lease.ts";
 import { refused, taken, type Step } from "./refusal.ts";
 
 /** The beginning of every lease. */
-export function bind({ id, content }: FactOf<"purchase-order">): Step {
+export function bind({ id, at, content }: FactOf<"purchase-order">): Step {
   const why = bindingProblem(content);
   if (why !== null) return refused("po_mismatch", why);
   const { payload: po, order, offer } = content;
+  if (po.issuedAt !== at) return refused("po_mismatch", "the purchase order's time is not the log's");
   const { replicas, label, jobHash, segment, driver, assurance, egress } = order.payload;
   const { orderId, offerId, slot, attempt, customer, account, owner, server, serverKey, resources, price, terms } = po;
   const { durationMsMax, fuelMax, egressMibMax, timeBound, fuelBound, holdNanos, cancellationNanos, stakeNanos, feeBasisPoints } = po;
@@ -18,7 +19,7 @@ export function bind({ id, content }: FactOf<"purchase-order">): Step {
     ...{ id, state: "bound", orderId, offerId, slot, attempt, replicas, customer, account, label, owner, server, serverKey, jobHash, segment },
     ...{ driver, assurance, egress, resources, price, terms, durationMsMax, maxLeaseMs: offer.payload.maxLeaseMs, fuelMax, egressMibMax },
     ...{ timeBound, fuelBound, holdNanos, cancellationNanos, stakeNanos, feeBasisPoints, timings, issuedAt, acceptBy, startBy },
-    ...{ gaps: [], acceptance: null, openedAt: null, openingId: null, heardAt: issuedAt, lastClaim: null, openClaim: null, lastAmendment: null },
+    ...{ gaps: [], toldAt: at, acceptance: null, openedAt: null, openingId: null, heardAt: issuedAt, lastClaim: null, openClaim: null, lastAmendment: null },
     ...{ stop: null, commitment: null, result: null, delivery: null, closing: null, end: null, objection: null, trace: null, final: null },
   };
   return taken(lease);
@@ -34,6 +35,7 @@ export function accept(lease: Lease, { id, at, content }: FactOf<"acceptance">):
 /** No guest starts without it. */
 export function open(lease: Lease, { id, at, content }: FactOf<"opening">): Step {
   if (content.acceptance !== lease.acceptance) return refused("conflict", "the opening does not answer this lease's acceptance");
+  if (content.order !== lease.orderId || content.slot !== lease.slot) return refused("conflict", "the opening is of another slot");
   if (content.at !== at) return refused("conflict", "the opening's time is not the log's");
   return taken({ ...lease, state: "open", openingId: id, openedAt: at, heardAt: at });
 }

@@ -10,7 +10,7 @@ import { commit, deliver, result, reveal } from "./ending.ts";
 import type { Fact, FactKind, FactOf } from "./facts.ts";
 import { LEASE_STATES, type Lease, type LeaseState } from "./lease.ts";
 import { accept, bind, open } from "./opening.ts";
-import { refused, type Step } from "./refusal.ts";
+import { refused, taken, type Step } from "./refusal.ts";
 import { close, settleLease } from "./settling.ts";
 import { claim, receiptClaim } from "./use.ts";
 
@@ -59,7 +59,10 @@ function take<K extends LaterKind>(lease: Lease, fact: FactOf<K>): Step {
     return refused("not_yours", `the ${fact.kind} is not signed by ${row.roles.join(" or ")} of this lease`);
   if ("lease" in fact.content && fact.content.lease !== lease.id) return refused("not_yours", `the ${fact.kind} is of another lease`);
   if (!row.in.includes(lease.state)) return refused("wrong_state", `a lease that is ${lease.state} takes no ${fact.kind}`, { state: lease.state });
-  return row.take(lease, fact);
+  // a gap is told when a broker is back: later than all that was heard before it, whenever it is folded in
+  if (fact.at < lease.toldAt && fact.kind !== "gap") return refused("conflict", `the ${fact.kind} is logged before what it follows`, { toldAt: lease.toldAt });
+  const next = row.take(lease, fact);
+  return next.ok ? taken({ ...next.lease, toldAt: Math.max(lease.toldAt, fact.at) }) : next;
 }
 
 /** The lease after one more fact, or why it does not take it. Without a lease, only a purchase order begins one. */

@@ -32,3 +32,6 @@ export const sameTimings = (one: LeaseTimings, other: LeaseTimings): boolean => 
 export function unreachableAfterMs({ claimIntervalMs, graceMs }: LeaseTimings): number {
   return claimIntervalMs + graceMs + Math.ceil(graceMs / 10);
 }
+
+/** How long before it holds a higher fee stands in the log. */
+export const FEE_NOTICE_MS = 86_400_000;

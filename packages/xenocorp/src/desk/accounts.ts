@@ -178,7 +178,7 @@ function giveBack(step: string, id: string, party: string, allowances: readonly 
 
 async function moneyIn(round: Round, id: string): Promise<{ available: bigint; held: bigint }> {
   const [available, held] = [moneyKey(id, "available"), moneyKey(id, "held")];
-  const books = await round.desk.store.balances([`${id}/`]);
+  const books = await round.services.store.balances([`${id}/`]);
   return { available: books.get(available) ?? 0n, held: books.get(held) ?? 0n };
 }
 

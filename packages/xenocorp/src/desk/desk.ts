@@ -2,28 +2,34 @@
  * The desk: every document and every timer of the market passes through here as an array (whatever queued while the last batch committed).
  * Handlers plan, the store commits; a plan that lost a race is planned again on what is there now.
  */
-import { refuse, parseDocument, type AnyDocument, type Envelope, type Json, type Refusal } from "@xenoservers/protocol";
+import {
+  isOfKind,
+  ofAnyKind,
+  refuse,
+  parseDocument,
+  parseDocumentOf,
+  type AnyDocument,
+  type Json,
+  type Refusal,
+  type SignedDocument,
+} from "@xenoservers/protocol";
 import type { CommitResult, MarketEvent } from "../store/store.ts";
-import * as accounts from "./accounts.ts";
-import { identify, type PartyCaller } from "./caller.ts";
-import * as disputes from "./disputes.ts";
-import * as leases from "./leases.ts";
-import * as offers from "./offers.ts";
-import * as orders from "./orders.ts";
-import type { Effect, Outcome, Planned } from "./outcome.ts";
-import * as parties from "./parties.ts";
-import * as replicas from "./replicas.ts";
+import { identify } from "./caller.ts";
+import { GAP_MIN_MS, fileGap, isBeatDue } from "./hearing.ts";
+import { handle } from "./handlers.ts";
+import { sealedHere } from "./leases.ts";
+import type { Effect, FiledEnvelope, Outcome, Planned } from "./outcome.ts";
 import { Round, type Services } from "./round.ts";
 import * as timers from "./timers.ts";
-import * as traces from "./traces.ts";
-import * as witnesses from "./witnesses.ts";
 
 export type Answer = { ok: true; answer: { [key: string]: Json } } | Refusal;
 
 /** How the desk reaches whoever is connected to this broker. Losing a message is harmless: it can be read again from the store. */
 export interface Outbox {
-  toServer(server: string, documents: readonly Envelope[]): void;
+  toServer(server: string, filed: readonly FiledEnvelope[]): void;
   event(event: MarketEvent): void;
+  /** Whatever this key had open is to be cut. */
+  keyRevoked(key: string): void;
 }
 
 type Task = { plan: (round: Round) => Promise<Outcome | null>; done: (answer: Answer | null) => void; failed: (error: unknown) => void; tries: number };
@@ -37,23 +43,52 @@ export class Desk {
   readonly #outbox: Outbox;
   #queue: Task[] = [];
   #working = false;
+  /** When this broker last said that it hears, in broker time. */
+  #beatAt: number | null = null;
 
   constructor(services: Services, outbox: Outbox) {
     this.services = services;
     this.#outbox = outbox;
   }
 
-  /** Accepts one untrusted envelope. The same document again gets the same answer. */
-  async submit(untrusted: unknown): Promise<Answer> {
+  /** Accepts one untrusted envelope, a result with its delivery where there is one. The same document again gets the same answer. */
+  async submit(untrusted: unknown, delivery?: unknown): Promise<Answer> {
     const parsed = parseDocument(this.services.crypto, untrusted);
     if (!parsed.ok) return parsed;
     const { document } = parsed;
-    const answer = await this.#enqueue((round) => plan(round, document));
+    const delivered = delivery === undefined ? null : parseDocumentOf(this.services.crypto, "delivery", delivery);
+    if (delivered && !delivered.ok) return delivered;
+    const answer = await this.#enqueue((round) => plan(round, document, delivered?.document ?? null));
     return answer ?? refuse("unknown_kind", { kind: document.kind });
+  }
+
+  /** A result's bytes lie sealed with this broker, under this digest: its lease is settled. */
+  async sealed(lease: string, digest: string): Promise<Answer> {
+    const answer = await this.#enqueue((round) => sealedHere(round, lease, digest));
+    return answer ?? refuse("not_found", { lease });
+  }
+
+  /**
+   * Says that this broker hears; where none did for a while, files the gap before anything else is done. Every batch and every round of timers asks for it:
+   * a deadline that ran while nobody heard has not passed.
+   */
+  async hear(): Promise<void> {
+    const now = this.services.now();
+    if (!isBeatDue(this.#beatAt, now)) return;
+    const before = await this.services.store.beat(now);
+    this.#beatAt = now;
+    if (before === null || now - before < GAP_MIN_MS) return;
+    for (let tries = 0; tries < TRIES_MAX; tries++) {
+      const outcome = await fileGap(new Round(this.services), before);
+      if (outcome === null || !outcome.ok) return;
+      const [result] = await this.services.store.commit([outcome.change]);
+      if (result?.status !== "conflict") return;
+    }
   }
 
   /** Runs every timer that is due; returns how many steps were taken. */
   async runTimers(): Promise<number> {
+    await this.hear();
     const { store } = this.services;
     const now = this.services.now();
     const [dueLeases, dueBatches] = await Promise.all([store.due("lease", now, DUE_MAX), store.due("batch", now, DUE_MAX)]);
@@ -91,6 +126,7 @@ export class Desk {
   }
 
   async #runBatch(tasks: Task[]): Promise<void> {
+    await this.hear();
     const round = new Round(this.services);
     const outcomes = await Promise.all(tasks.map((task) => task.plan(round)));
     const plans: { task: Task; planned: Planned }[] = [];
@@ -143,7 +179,7 @@ export class Desk {
     const { index, store } = this.services;
     switch (effect.kind) {
       case "to-server":
-        return this.#outbox.toServer(effect.server, effect.documents);
+        return this.#outbox.toServer(effect.server, effect.filed);
       case "event":
         return this.#outbox.event(effect.event);
       case "index-server":
@@ -154,92 +190,29 @@ export class Desk {
         return index.refreshFree(store, [effect.server]);
       case "index-suspended":
         return index.setSuspended(effect.party, effect.suspended);
+      case "key-revoked":
+        return this.#outbox.keyRevoked(effect.key);
     }
   }
 }
 
-async function plan(round: Round, document: AnyDocument): Promise<Outcome | null> {
+async function plan(round: Round, document: AnyDocument, delivery: SignedDocument<"delivery"> | null): Promise<Outcome | null> {
   prefetch(round, document);
-  const caller = await identify(round, document);
-  const outcome = caller.ok ? await handle(round, document, caller as PartyCaller) : caller;
+  const [identified, delivered] = await Promise.all([identify(round, document), delivery && identify(round, delivery)]);
+  const confirmed = delivered?.ok && isOfKind(delivered.document, "delivery") ? delivered.document : null;
+  const outcome = identified.ok ? await handle(round, ofAnyKind(identified.document), identified.caller, confirmed) : identified;
   if (outcome === null || outcome.ok) return outcome;
   // a repetition is planned on a state that it changed itself; it is answered as it was then
-  const earlier = await round.desk.store.answerTo(document.id);
+  const earlier = await round.services.store.answerTo(document.id);
   if (earlier === null) return outcome;
   return { ok: true, change: { id: document.id, answer: earlier, uniques: [], puts: [], floors: [], transfers: [], documents: [], events: [] }, effects: [] };
 }
 
 /** Asks for the rows that the handler will surely want, so that they come in one turn. */
 function prefetch(round: Round, { keyid, payload }: AnyDocument): void {
-  const wanted = [round.get("key", keyid)];
-  if ("party" in payload) wanted.push(round.get("party", payload.party) as never);
-  if ("account" in payload && payload.account !== null) wanted.push(round.get("account", payload.account) as never, round.get("setting", "fee") as never);
-  if ("lease" in payload) wanted.push(round.get("lease", payload.lease) as never);
+  const wanted: Promise<unknown>[] = [round.get("key", keyid)];
+  if ("party" in payload) wanted.push(round.get("party", payload.party));
+  if ("account" in payload && payload.account !== null) wanted.push(round.get("account", payload.account), round.get("setting", "fees"));
+  if ("lease" in payload) wanted.push(round.get("lease", payload.lease), round.get("setting", "gaps"));
   for (const row of wanted) row.catch(() => {}); // whoever awaits it sees the failure
-}
-
-/** One line per kind that may be submitted; the broker's own kinds were refused by identify. */
-function handle(round: Round, document: AnyDocument, caller: PartyCaller): Promise<Outcome> | null {
-  switch (document.kind) {
-    case "party":
-      return parties.registerParty(round, document);
-    case "key-grant":
-      return parties.grantKey(round, document, caller);
-    case "key-revoke":
-      return parties.revokeKey(round, document, caller);
-    case "key-rotate":
-      return parties.rotateKey(round, document, caller);
-    case "suspension":
-      return parties.suspendParty(round, document);
-    case "account":
-      return accounts.createAccount(round, document);
-    case "account-limit":
-      return accounts.limitAccount(round, document);
-    case "credit":
-      return accounts.creditParty(round, document);
-    case "payout":
-      return accounts.payOut(round, document, caller);
-    case "stake":
-      return accounts.moveStake(round, document, caller);
-    case "fee":
-      return accounts.setFee(round, document);
-    case "batch":
-      return accounts.openBatch(round, document, caller);
-    case "batch-close":
-      return accounts.closeBatch(round, document.payload.batch, document);
-    case "offer":
-      return offers.listOffer(round, document, caller);
-    case "offer-withdrawal":
-      return offers.withdrawOffer(round, document);
-    case "order":
-      return orders.placeOrder(round, document, caller);
-    case "acceptance":
-      return leases.acceptLease(round, document, caller);
-    case "claim":
-      return leases.receiveClaim(round, document, caller);
-    case "commitment":
-      return replicas.commitResult(round, document, caller);
-    case "result":
-      return leases.receiveResult(round, document, caller);
-    case "stop":
-      return leases.stopLease(round, document);
-    case "extension":
-      return leases.extendLease(round, document);
-    case "objection":
-      return leases.object(round, document);
-    case "ruling":
-      return leases.rule(round, document);
-    case "referee":
-      return disputes.nameReferee(round, document);
-    case "witness":
-      return witnesses.nameWitness(round, document);
-    case "trace-request":
-      return traces.requestTrace(round, document, caller);
-    case "trace":
-      return traces.receiveTrace(round, document, caller);
-    case "dispute":
-      return disputes.openDispute(round, document);
-    default:
-      return null;
-  }
 }

@@ -2,17 +2,8 @@
  * The broker's live offers in memory, from which matches are proposed. `free` is a hint that follows the books; the commit decides.
  * A server counts as online while its link is up at this broker.
  */
-import { RESOURCE_KEYS, capacityKey, type Candidate, type PriceVector, type Resources } from "@xenoservers/market";
-import type { Payload } from "@xenoservers/protocol";
+import { RESOURCE_KEYS, candidateOf, capacityKey, type Candidate, type Resources } from "@xenoservers/market";
 import type { ServerRow, Store } from "../store/store.ts";
-
-export const priceOf = (price: { [K in keyof PriceVector]: string }): PriceVector => ({
-  vcpuNanosPerSecond: BigInt(price.vcpuNanosPerSecond),
-  memoryGibNanosPerSecond: BigInt(price.memoryGibNanosPerSecond),
-  diskGibNanosPerSecond: BigInt(price.diskGibNanosPerSecond),
-  gigaFuelNanos: BigInt(price.gigaFuelNanos),
-  egressGibNanos: BigInt(price.egressGibNanos),
-});
 
 const NOTHING: Resources = { vcpu: 0, memoryMib: 0, diskMib: 0 };
 
@@ -50,32 +41,10 @@ export class OfferIndex {
       this.#candidates.delete(server.id);
       return;
     }
-    const offer: Payload<"offer"> = server.offer;
-    this.#candidates.set(server.id, {
-      offerId: server.offerId,
-      owner: offer.owner,
-      server: offer.server,
-      resources: offer.resources,
-      free: this.#candidates.get(server.id)?.free ?? offer.resources,
-      price: priceOf(offer.price),
-      drivers: offer.drivers,
-      assurances: offer.assurances,
-      labels: offer.labels,
-      sandbox: offer.sandbox,
-      engine: offer.engine,
-      vmEngine: offer.vmEngine,
-      accel: offer.accel,
-      vmScore: offer.vmScore,
-      limits: offer.limits,
-      egress: offer.egress,
-      fetches: offer.fetches,
-      cpuScore: offer.cpuScore,
-      validUntil: offer.validUntil,
-      maxLeaseMs: offer.maxLeaseMs,
-      allowedParties: offer.allowedParties,
-      online: this.#online.has(server.id),
-      suspended: this.#suspended.has(offer.owner),
-    });
+    const { offer, offerId } = server;
+    const free = this.#candidates.get(server.id)?.free ?? offer.resources;
+    const standing = { free, online: this.#online.has(server.id), suspended: this.#suspended.has(offer.owner) };
+    this.#candidates.set(server.id, candidateOf(offerId, offer, standing));
   }
 
   move(server: string, resources: Resources, sign: 1 | -1): void {

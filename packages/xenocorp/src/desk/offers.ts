@@ -1,6 +1,6 @@
 /** Offers: what a server lists. The highest sequence wins; capacity is kept in the books, so that it cannot be sold twice. */
 import { RESOURCE_KEYS, capacityKey, type Resources } from "@xenoservers/market";
-import { refuse, type SignedDocument } from "@xenoservers/protocol";
+import { refuse, type Verified } from "@xenoservers/protocol";
 import type { ServerRow } from "../store/store.ts";
 import type { PartyCaller } from "./caller.ts";
 import { planned, transfer, type Outcome } from "./outcome.ts";
@@ -8,7 +8,7 @@ import type { Round } from "./round.ts";
 
 const CAPACITY_SOURCE = "source/capacity";
 
-export async function listOffer(round: Round, document: SignedDocument<"offer">, caller: PartyCaller): Promise<Outcome> {
+export async function listOffer(round: Round, document: Verified<"offer">, caller: PartyCaller): Promise<Outcome> {
   const { server: id, owner, sequence, validUntil, resources } = document.payload;
   if (caller.party.data.suspended) return refuse("suspended", { reason: caller.party.data.suspensionReason });
   if (caller.key.role !== "server") return refuse("key_not_allowed", { kind: "offer", role: caller.key.role, why: "the server itself signs its offers" });
@@ -37,12 +37,12 @@ export async function listOffer(round: Round, document: SignedDocument<"offer">,
 
 /** What the books hold for the server, free or leased. */
 async function listedCapacity(round: Round, server: string): Promise<Record<keyof Resources, bigint>> {
-  const books = await round.desk.store.balances([`${server}/`]);
+  const books = await round.services.store.balances([`${server}/`]);
   const of = (key: keyof Resources) => (books.get(capacityKey(server, key, "free")) ?? 0n) + (books.get(capacityKey(server, key, "leased")) ?? 0n);
   return { vcpu: of("vcpu"), memoryMib: of("memoryMib"), diskMib: of("diskMib") };
 }
 
-export async function withdrawOffer(round: Round, document: SignedDocument<"offer-withdrawal">): Promise<Outcome> {
+export async function withdrawOffer(round: Round, document: Verified<"offer-withdrawal">): Promise<Outcome> {
   const { server: id, owner, sequence } = document.payload;
   const server = await round.get("server", id);
   if (!server || server.data.owner !== owner) return refuse("not_found", { server: id });

@@ -1,31 +1,43 @@
 /** What a handler answers: a refusal, or a change to commit and the effects that follow once it is committed. */
-import type { Resources } from "@xenoservers/market";
+import { invariant, type Resources } from "@xenoservers/market";
 import {
   leafHashOf,
+  rowOf,
   signDocument,
   signPromise,
   toHex,
   utf8,
+  verifySigner,
   type AnyDocument,
+  type BrokerKey,
   type Envelope,
   type Json,
   type Kind,
   type Payload,
   type Refusal,
   type SignedDocument,
+  type Verified,
 } from "@xenoservers/protocol";
 import type { Change, MarketEvent, Put, ServerRow, StoredDocument, WireTransfer } from "../store/store.ts";
+import type { BrokerKeys } from "../config.ts";
 import type { Services, Round } from "./round.ts";
 import type { Floor } from "@xenoservers/market";
 
 /** Done after the commit, in this process only; whoever misses one finds the same facts in the store. */
 export type Effect =
-  | { kind: "to-server"; server: string; documents: Envelope[] }
+  | { kind: "to-server"; server: string; filed: readonly FiledEnvelope[] }
   | { kind: "index-server"; row: ServerRow }
   | { kind: "index-free"; server: string; resources: Resources; sign: 1 | -1 }
   | { kind: "refresh-free"; server: string }
   | { kind: "index-suspended"; party: string; suspended: boolean }
+  | { kind: "key-revoked"; key: string }
   | { kind: "event"; event: MarketEvent };
+
+/** A document as its receivers fold it: the signed bytes and the log's time. */
+export interface FiledEnvelope {
+  envelope: Envelope;
+  at: number;
+}
 
 export interface Planned {
   ok: true;
@@ -38,6 +50,8 @@ export interface Filed {
   document: SignedDocument | AnyDocument;
   lease?: string;
   parties: readonly string[];
+  /** Log time, where it is not the round's. */
+  at?: number;
 }
 
 export interface Plan {
@@ -53,11 +67,11 @@ export interface Plan {
   effects?: readonly Effect[];
 }
 
-export const saltOf = (desk: Services, documentId: string): string => toHex(desk.crypto.hmacSha256(desk.keys.secret, utf8(`salt ${documentId}`)));
+export const saltOf = (services: Services, documentId: string): string => toHex(services.crypto.hmacSha256(services.keys.secret, utf8(`salt ${documentId}`)));
 
-function store(desk: Services, at: number, { document, lease, parties }: Filed): StoredDocument {
+function store(services: Services, at: number, { document, lease, parties }: Filed): StoredDocument {
   const { id, kind, envelope } = document;
-  const salt = saltOf(desk, id);
+  const salt = saltOf(services, id);
   return {
     id,
     kind,
@@ -66,7 +80,7 @@ function store(desk: Services, at: number, { document, lease, parties }: Filed):
     envelope,
     at,
     salt,
-    leaf: leafHashOf(desk.crypto, { id, kind, envelope }, at, salt),
+    leaf: leafHashOf(services.crypto, { id, kind, envelope }, at, salt),
   };
 }
 
@@ -77,12 +91,13 @@ export function transfer(id: string, debit: string, credit: string, amount: bigi
 
 /** Turns a plan into a change: files the documents with their leaves and puts the promise into the answer. */
 export function planned(round: Round, plan: Plan): Planned {
-  const { desk, at } = round;
-  const documents = plan.filed.map((filed) => store(desk, at, filed));
+  const { services, at } = round;
+  const { keys, config } = services;
+  const documents = plan.filed.map((filed) => store(services, filed.at ?? at, filed));
   const first = documents[0];
-  const promise = first ? signPromise(desk.keys.receipts, desk.config.origin, first.leaf, at + desk.config.mergeDelayMs) : null;
+  const promise = first ? signPromise(keys.receipts, config.origin, first.leaf, first.at + config.mergeDelayMs) : null;
   const events = (plan.events ?? []).map((event) => ({ ...event, at }));
-  const answer = { id: plan.id, at, ...(promise && first ? { promise, salt: first.salt } : {}), ...plan.answer } as unknown as Json;
+  const answer = { id: plan.id, at: first?.at ?? at, ...(promise && first ? { promise, salt: first.salt } : {}), ...plan.answer } as unknown as Json;
   return {
     ok: true,
     change: {
@@ -99,9 +114,19 @@ export function planned(round: Round, plan: Plan): Planned {
   };
 }
 
-/** Signs one of the broker's own documents: purchase orders, openings, amendments and closings with one key, receipts and settlements with another. */
-export function issue<K extends Kind>(round: Round, kind: K, payload: Omit<Payload<K>, "origin" | "seen">): SignedDocument<K> {
-  const { desk } = round;
-  const signer = kind === "purchase-order" || kind === "opening" || kind === "reveal" || kind === "amendment" ? desk.keys.purchaseOrders : desk.keys.receipts;
-  return signDocument(desk.crypto, signer, kind, { origin: desk.config.origin, seen: null, ...payload } as unknown as Payload<K>);
+const BROKER_SIGNERS: Readonly<Record<BrokerKey, Exclude<keyof BrokerKeys, "secret">>> = {
+  orders: "purchaseOrders",
+  receipts: "receipts",
+  checkpoints: "checkpoints",
+};
+
+/** Signs one of the broker's own documents with the key that the document table names for its kind. */
+export function issue<K extends Kind>(round: Round, kind: K, payload: Omit<Payload<K>, "origin" | "seen">): Verified<K> {
+  const { crypto, keys, config, market } = round.services;
+  const rule = rowOf(kind).signers.find((signer) => signer.by === "broker");
+  invariant(rule?.by === "broker", `the broker does not sign a ${kind}`);
+  const full = { origin: config.origin, seen: null, ...payload } as unknown as Payload<K>;
+  const issued = verifySigner(signDocument(crypto, keys[BROKER_SIGNERS[rule.key]], kind, full), { crypto, market, key: null, at: round.at });
+  invariant(issued.ok, `the broker's own ${kind} is not its own`);
+  return issued.document;
 }

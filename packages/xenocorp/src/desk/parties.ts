@@ -16,7 +16,7 @@ const newKey = (over: Partial<KeyRow> & Pick<KeyRow, "id" | "party" | "role" | "
 
 export async function registerParty(round: Round, document: SignedDocument<"party">): Promise<Outcome> {
   const { party: id, name, rootKey, recoveryKey } = document.payload;
-  if (id !== partyIdOf(round.desk.crypto, rootKey)) return refuse("bad_payload", { path: "party", why: "must be derived from rootKey" });
+  if (id !== partyIdOf(round.services.crypto, rootKey)) return refuse("bad_payload", { path: "party", why: "must be derived from rootKey" });
   if (await round.get("party", id)) return refuse("id_reused", { party: id });
   const account = rootAccountOf(id);
   return planned(round, {
@@ -81,7 +81,7 @@ export async function rotateKey(round: Round, document: SignedDocument<"key-rota
   if (document.keyid === party.data.recoveryKey) {
     const pending = party.data.pendingRotation;
     if (!pending || pending.newRootKey !== newRootKey) {
-      const effectiveAt = round.at + round.desk.config.recoveryDelayMs;
+      const effectiveAt = round.at + round.services.config.recoveryDelayMs;
       return planned(round, {
         id: document.id,
         filed,

@@ -1,5 +1,5 @@
 /** One round of the desk: the rows that its handlers asked for (gets of one tick become one query per kind) and the time it runs at. */
-import type { Crypto } from "@xenoservers/protocol";
+import type { Crypto, MarketPins } from "@xenoservers/protocol";
 import type { BrokerKeys, MarketConfig } from "../config.ts";
 import type { Entities, EntityKind, Store, Versioned } from "../store/store.ts";
 import type { OfferIndex } from "./offer-index.ts";
@@ -9,6 +9,8 @@ export interface Services {
   crypto: Crypto;
   keys: BrokerKeys;
   config: MarketConfig;
+  /** What its parties pin of this market. */
+  market: MarketPins;
   index: OfferIndex;
   /** Broker time, never going back. */
   now(): number;
@@ -16,18 +18,18 @@ export interface Services {
 
 export class Round {
   readonly at: number;
-  readonly #desk: Services;
+  readonly #services: Services;
   readonly #rows = new Map<string, Promise<Versioned<Entities[EntityKind]> | null>>();
   #wanted = new Map<EntityKind, Map<string, (row: Versioned<Entities[EntityKind]> | null) => void>>();
   #failures: ((error: unknown) => void)[] = [];
 
-  constructor(desk: Services) {
-    this.#desk = desk;
-    this.at = desk.now();
+  constructor(services: Services) {
+    this.#services = services;
+    this.at = services.now();
   }
 
-  get desk(): Services {
-    return this.#desk;
+  get services(): Services {
+    return this.#services;
   }
 
   get<K extends EntityKind>(kind: K, id: string): Promise<Versioned<Entities[K]> | null> {
@@ -54,7 +56,7 @@ export class Round {
     try {
       await Promise.all(
         [...wanted].map(async ([kind, ids]) => {
-          const rows = await this.#desk.store.load(kind, [...ids.keys()]);
+          const rows = await this.#services.store.load(kind, [...ids.keys()]);
           for (const [id, resolve] of ids) resolve((rows.get(id) as Versioned<Entities[EntityKind]> | undefined) ?? null);
         }),
       );

@@ -1,12 +1,12 @@
 /** Witnesses of the log: whom the operator names. Who counts for a customer is what it pinned itself. */
-import { refuse, type SignedDocument, type Witness } from "@xenoservers/protocol";
+import { refuse, type Verified, type Witness } from "@xenoservers/protocol";
 import { WITNESSES } from "../log/cosigned.ts";
 import { planned, type Outcome } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
 const WITNESSES_MAX = 16;
 
-export async function nameWitness(round: Round, document: SignedDocument<"witness">): Promise<Outcome> {
+export async function nameWitness(round: Round, document: Verified<"witness">): Promise<Outcome> {
   const { name, key, active, clientId } = document.payload;
   const row = await round.get("setting", WITNESSES);
   const others = ((row?.data.value as Witness[] | undefined) ?? []).filter((witness) => witness.key !== key && witness.name !== name);

@@ -1,5 +1,5 @@
 /** The Store in memory: the deterministic twin used by the simulation. It passes the same contract suite as Postgres (store/contract.ts). */
-import { Ledger } from "@xenoservers/market";
+import { LIVE_STATES, Ledger } from "@xenoservers/market";
 import type { Json } from "@xenoservers/protocol";
 import type {
   AccountRow,
@@ -18,7 +18,7 @@ import type {
   Versioned,
 } from "./store.ts";
 
-const LIVE = new Set(["bound", "open", "stopping"]);
+const LIVE: ReadonlySet<string> = new Set(LIVE_STATES);
 
 export function createMemoryStore(clock: () => number): Store {
   const ledger = new Ledger();
@@ -32,6 +32,7 @@ export function createMemoryStore(clock: () => number): Store {
   let log: { hash: string; documentId: string }[] = [];
   let nodes = new Map<string, string>();
   let leafIndex = new Map<string, number>();
+  let lastBeat: number | null = null;
   let head: LogHead | null = null;
 
   const rowKey = (kind: EntityKind, id: string): string => `${kind} ${id}`;
@@ -65,6 +66,11 @@ export function createMemoryStore(clock: () => number): Store {
 
   return {
     now: async () => clock(),
+    async beat(at) {
+      const before = lastBeat;
+      lastBeat = Math.max(at, before ?? at);
+      return before;
+    },
     async load(kind, ids) {
       const found = new Map();
       for (const id of ids) {

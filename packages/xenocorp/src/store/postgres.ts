@@ -1,5 +1,6 @@
 /** The Store on PostgreSQL (15 or later, no extension). All writing goes through the function commit_changes: one round trip, one commit. */
-import { invariant, type Envelope, type Json, type Kind } from "@xenoservers/protocol";
+import { LIVE_STATES, invariant } from "@xenoservers/market";
+import type { Envelope, Json, Kind } from "@xenoservers/protocol";
 import type { Pool } from "pg";
 import type {
   AccountRow,
@@ -18,7 +19,7 @@ import type {
   Versioned,
 } from "./store.ts";
 
-const LIVE_STATES = "('bound', 'open', 'stopping')";
+const LIVE = `(${LIVE_STATES.map((state) => `'${state}'`).join(", ")})`;
 /** unique_violation, serialization_failure, deadlock_detected: another commit came first; trying again is safe because changes are conditional. */
 const RETRYABLE = new Set(["23505", "40001", "40P01"]);
 const TRIES_MAX = 5;
@@ -53,6 +54,16 @@ export function createPostgresStore(pool: Pool): Store {
     async now() {
       const { rows } = await pool.query<{ now: string }>("select (extract(epoch from clock_timestamp()) * 1000)::bigint as now");
       return Number(rows[0]!.now);
+    },
+    async beat(at) {
+      const { rows } = await pool.query<{ before: string | null }>({
+        name: "beat",
+        text: `with before as (select at from hearing where one),
+                 now as (insert into hearing (one, at) values (true, $1) on conflict (one) do update set at = greatest(hearing.at, excluded.at))
+               select at as before from before`,
+        values: [at],
+      });
+      return rows[0]?.before == null ? null : Number(rows[0].before);
     },
     async load<K extends EntityKind>(kind: K, ids: readonly string[]) {
       const { rows } = await pool.query<{ id: string; version: number; data: Entities[K] }>({
@@ -103,16 +114,14 @@ export function createPostgresStore(pool: Pool): Store {
     leasesOf: (party, live, limit) =>
       dataOf(
         "lease",
-        `(data->>'customer' = $1 or data->>'owner' = $1) ${live ? `and data->>'state' in ${LIVE_STATES}` : ""}`,
+        `(data->>'customer' = $1 or data->>'owner' = $1) ${live ? `and data->>'state' in ${LIVE}` : ""}`,
         [party, limit],
         "order by (data->>'issuedAt')::bigint desc limit $2",
       ) as Promise<LeaseRow[]>,
     leasesServerMustKnow: (server) =>
-      dataOf(
-        "lease",
-        `data->>'server' = $1 and (data->>'state' in ${LIVE_STATES} or (data->>'state' = 'disputed' and data->'trace'->'document' = 'null'::jsonb))`,
-        [server],
-      ) as Promise<LeaseRow[]>,
+      dataOf("lease", `data->>'server' = $1 and (data->>'state' in ${LIVE} or (data->>'state' = 'disputed' and data->'trace'->'document' = 'null'::jsonb))`, [
+        server,
+      ]) as Promise<LeaseRow[]>,
     async findLeases(party, idPrefix) {
       const { rows } = await pool.query<{ id: string }>(
         "select id from entity where kind = 'lease' and starts_with(id, $2) and (data->>'customer' = $1 or data->>'owner' = $1) limit 3",
@@ -222,7 +231,7 @@ export function createPostgresStore(pool: Pool): Store {
         select (select coalesce(jsonb_agg(jsonb_build_array(key, amount::text)), '[]') from balance) as balances,
                (select coalesce(jsonb_agg(jsonb_build_array(key, total::text)), '[]') from (
                   select key, sum(amount) as total from (select debit as key, -amount as amount from transfer union all select credit, amount from transfer) m group by key) s) as sums,
-               (select coalesce(sum((data->>'holdNanos')::bigint), 0)::text from entity where kind = 'lease' and data->>'state' in ${LIVE_STATES}) as live,
+               (select coalesce(sum((data->>'holdNanos')::bigint), 0)::text from entity where kind = 'lease' and data->>'state' in ${LIVE}) as live,
                (select coalesce(sum(amount), 0)::text from balance where key like '%/held') as held`);
       const pairs = (list: [string, string][]) => new Map(list.map(([key, amount]) => [key, BigInt(amount)]));
       const row = rows[0]!;

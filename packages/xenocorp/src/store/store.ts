@@ -3,8 +3,8 @@
  * still be so, what is put, which money moves, which documents, leaves and events appear) and is applied whole or not at all. The lifecycle
  * rules stay in `market` and the desk; a store only compares and applies. docs/adr/0002 says why one commit instead of many methods.
  */
-import type { Floor, LeaseState, LeaseTimings, OwnerRecord, PaymentTerms, PriceVector, Resources, EndReason, Blame } from "@xenoservers/market";
-import type { Envelope, Json, KeyRole, Kind, Payload } from "@xenoservers/protocol";
+import type { Floor, Lease, OwnerRecord } from "@xenoservers/market";
+import type { Envelope, Json, Kind, KnownKey, Payload } from "@xenoservers/protocol";
 
 export interface PartyRow {
   id: string;
@@ -19,17 +19,14 @@ export interface PartyRow {
   pendingRotation: { newRootKey: string; newRecoveryKey: string | null; effectiveAt: number } | null;
 }
 
-export interface KeyRow {
-  /** The public key. */
-  id: string;
-  party: string;
-  role: KeyRole;
+export interface KeyRow extends KnownKey {
+  /** What its party calls it. */
   label: string;
-  /** The only account the key may spend from; null = any of the party's. */
-  account: string | null;
   maxSpendPerDayNanos: string | null;
-  expiresAt: number | null;
-  revokedAt: number | null;
+  /** The document that made it: its party's first one, a grant, a rotation. */
+  grant: string;
+  /** The key that signed that document. */
+  grantedBy: string;
 }
 
 export interface AccountRow {
@@ -70,83 +67,13 @@ export interface OrderRow {
   deadlineAt: number | null;
 }
 
-export interface LastClaim {
-  id: string;
-  incarnation: number;
-  sequence: number;
-  usedMs: number;
-  egressBytes: number;
-  at: number;
-}
-
-export interface LeaseRow {
-  /** The id of its purchase order. */
-  id: string;
-  orderId: string;
-  offerId: string;
-  attempt: number;
-  state: LeaseState;
-  customer: string;
-  owner: string;
-  server: string;
-  serverKey: string;
-  label: string;
-  jobHash: string;
-  segment: boolean;
-  /** Of an order with replicas: which of them this is, and the leases of the others. */
-  slot: number;
+/** A folded lease with what the broker alone keeps of it. */
+export interface LeaseRow extends Lease {
+  /** The leases of the other replicas of its order. */
   siblings: string[];
-  /** The result that a replica has committed to. */
-  commitment: { result: string; revealed: boolean } | null;
   /** Where the money comes from: the customer's root account or a batch. */
   purse: string;
-  account: string;
   allowances: string[];
-  resources: Resources;
-  price: { [K in keyof PriceVector]: string };
-  terms: PaymentTerms;
-  durationMsMax: number;
-  fuelMax: string;
-  egressMibMax: number;
-  timeBound: "time-limit" | "budget";
-  fuelBound: "fuel-limit" | "budget";
-  holdNanos: string;
-  cancellationNanos: string;
-  stakeNanos: string;
-  feeBasisPoints: number;
-  timings: LeaseTimings;
-  issuedAt: number;
-  startBy: number;
-  openedAt: number | null;
-  openingId: string | null;
-  lastClaim: LastClaim | null;
-  stopReason: EndReason | null;
-  stopAt: number | null;
-  lastAmendment: string | null;
-  end: {
-    reason: EndReason;
-    blame: Blame;
-    at: number;
-    billableMs: number;
-    billableFuel: string;
-    billableEgressBytes: number;
-    dueNanos: string;
-    feeNanos: string;
-    ownerNanos: string;
-    refundNanos: string;
-    exitCode: number | null;
-    /** The result manifest's id. */
-    result: string | null;
-    windowEndsAt: number;
-  } | null;
-  /** A doubted result whose server was asked to run the job again with checkpoints. */
-  trace: {
-    request: string;
-    step: string;
-    depositNanos: string;
-    /** The server's answer; null while it is waited for. */
-    document: string | null;
-  } | null;
   /** When a timer has to look at it; null = never again. */
   deadlineAt: number | null;
 }
@@ -251,6 +178,8 @@ export interface LogAppend {
 export interface Store {
   /** Broker time in ms: the database's clock. */
   now(): Promise<number>;
+  /** Says that a broker hears, at this broker time, and returns when one last said so before; null where none ever did. */
+  beat(at: number): Promise<number | null>;
   load<K extends EntityKind>(kind: K, ids: readonly string[]): Promise<Map<string, Versioned<Entities[K]>>>;
   /** Applies each change whole or not at all, in order; one durable commit for all of them. */
   commit(changes: readonly Change[]): Promise<CommitResult[]>;

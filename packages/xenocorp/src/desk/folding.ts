@@ -1,0 +1,166 @@
+/**
+ * One change of one lease: the broker folds the documents that come, adds its own that follow from them, and lets the books follow the fold. Handlers
+ * decide nothing about a lease's life: `market/lease` does. Who controls the inputs: whoever signed each document, verified before it comes here.
+ */
+import { deadlineOf, endOf, holdsCapacity, invariant, recordAfter, step, closingReason, type Lease } from "@xenoservers/market";
+import {
+  KIND_TABLE,
+  ofAnyKind,
+  refuse,
+  refuseFact,
+  type AnyVerified,
+  type Json,
+  type Kind,
+  type KnownKey,
+  type Payload,
+  type Refusal,
+  type Verified,
+} from "@xenoservers/protocol";
+import { factOf, type FactWorld, type Findings } from "@xenoservers/verify";
+import type { LeaseRow, Put, Versioned } from "../store/store.ts";
+import { ALLOWANCE_FLOOR } from "./accounts.ts";
+import { gapsOf, withGaps } from "./hearing.ts";
+import { moneyBetween } from "./money.ts";
+import { issue, planned, type Effect, type Filed, type Outcome, type Plan } from "./outcome.ts";
+import type { Round } from "./round.ts";
+
+export const bothParties = (lease: Pick<Lease, "customer" | "owner">): string[] => [lease.customer, lease.owner];
+
+/** What the broker knows of these keys, for the fold. */
+export async function worldOf(round: Round, keyids: readonly string[]): Promise<FactWorld> {
+  const { crypto, market } = round.services;
+  const rows = await Promise.all(keyids.map((id) => round.get("key", id)));
+  const keys = new Map<string, KnownKey>(rows.flatMap((row) => (row ? [[row.data.id, row.data] as const] : [])));
+  return { crypto, market, keyOf: (id) => keys.get(id) ?? null };
+}
+
+type Change = Omit<Plan, "filed" | "transfers" | "floors" | "puts" | "effects"> & { puts?: readonly Put[]; effects?: readonly Effect[] };
+
+export class LeaseChange {
+  readonly #round: Round;
+  readonly #before: Versioned<LeaseRow>;
+  readonly #world: FactWorld;
+  readonly #filed: Filed[] = [];
+  /** Log time of this change: never before what the lease was last told. */
+  readonly at: number;
+  lease: LeaseRow;
+
+  private constructor(round: Round, before: Versioned<LeaseRow>, lease: LeaseRow, world: FactWorld) {
+    this.#round = round;
+    this.#before = before;
+    this.#world = world;
+    this.lease = lease;
+    this.at = Math.max(round.at, lease.toldAt);
+  }
+
+  /** `keyids`: of documents that are embedded in those to be taken. */
+  static async of(round: Round, found: Versioned<LeaseRow>, keyids: readonly string[] = []): Promise<LeaseChange> {
+    const [gaps, world] = await Promise.all([gapsOf(round), worldOf(round, keyids)]);
+    return new LeaseChange(round, found, withGaps(found.data, gaps), world);
+  }
+
+  #fold(document: AnyVerified, findings: Findings): Refusal | null {
+    const read = factOf(this.#world, document, this.at, findings);
+    invariant(read !== null, `a ${document.kind} is no fact of a lease`);
+    if (!read.ok) return read;
+    const next = step(this.lease, read.fact);
+    if (!next.ok) return refuseFact(next, { lease: this.lease.id });
+    this.lease = { ...this.lease, ...next.lease };
+    this.#filed.push({ document, lease: this.lease.id, parties: bothParties(this.lease), at: this.at });
+    return null;
+  }
+
+  /** Folds a document that somebody handed in; the refusal where the lease does not take it. */
+  take(document: Verified, findings: Findings = {}): Refusal | null {
+    return this.#fold(ofAnyKind(document), findings);
+  }
+
+  /** Signs and folds one of the broker's own documents. */
+  issue<K extends Kind>(kind: K, payload: Omit<Payload<K>, "origin" | "seen">, findings: Findings = {}): Verified<K> {
+    const document = issue(this.#round, kind, payload);
+    const refusal = this.#fold(ofAnyKind(document), findings);
+    invariant(refusal === null, `the broker's own ${kind} does not follow: ${JSON.stringify(refusal?.facts)}`);
+    return document;
+  }
+
+  /** Closes and settles, where the fold has a reason to; the two documents, or null while the lease goes on. */
+  settleIfOver(): { closing: Verified<"closing">; settlement: Verified<"settlement"> | null } | null {
+    const reason = closingReason(this.lease, this.at);
+    if (reason === null) return null;
+    const { id } = this.lease;
+    const closing = this.issue("closing", { lease: id, reason, at: this.at, lastClaim: this.lease.lastClaim?.id ?? null });
+    if (this.lease.state !== "closed" || !this.lease.closing) return { closing, settlement: null };
+    const { at, ...end } = endOf(this.lease, this.lease.closing);
+    const settlement = this.issue("settlement", { lease: id, result: this.lease.result?.id ?? null, closing: closing.id, ...end, at });
+    return { closing, settlement };
+  }
+
+  /** What a deadline made of a settled or disputed lease. */
+  become(lease: Lease): void {
+    this.lease = { ...this.lease, ...lease };
+  }
+
+  get row(): LeaseRow {
+    return { ...this.lease, deadlineAt: deadlineOf(this.lease) };
+  }
+
+  get put(): Put {
+    return { kind: "lease", id: this.lease.id, expect: this.#before.version, data: this.row };
+  }
+
+  get filed(): readonly Filed[] {
+    return this.#filed;
+  }
+
+  get transfers() {
+    return moneyBetween(this.#before.data, this.lease);
+  }
+
+  get effects(): Effect[] {
+    const { server, resources } = this.lease;
+    const filed = this.#filed.filter(({ document }) => KIND_TABLE[document.kind].to.includes("server"));
+    const freed = holdsCapacity(this.#before.data.state) && !holdsCapacity(this.lease.state);
+    return [
+      ...(freed ? [{ kind: "index-free", server, resources, sign: 1 } as const] : []),
+      ...(filed.length > 0 ? [{ kind: "to-server", server, filed: filed.map(({ document: { envelope } }) => ({ envelope, at: this.at })) } as const] : []),
+    ];
+  }
+
+  /** The change as a whole: row, books, documents, and the owner's record where the lease is over for good. */
+  async planned({ puts = [], effects = [], ...change }: Change): Promise<Outcome> {
+    return planned(this.#round, {
+      ...change,
+      filed: this.#filed,
+      puts: [this.put, ...(await this.#record()), ...puts],
+      floors: [ALLOWANCE_FLOOR],
+      transfers: this.transfers,
+      effects: [...this.effects, ...effects],
+    });
+  }
+
+  async #record(): Promise<Put[]> {
+    const { final, end, owner } = this.lease;
+    if (!final || this.#before.data.final || !end) return [];
+    const party = await this.#round.get("party", owner);
+    invariant(party !== null, "the owner of a lease is a party");
+    const record = recordAfter(party.data.record, end.reason, final.judgement);
+    return [{ kind: "party", id: owner, expect: party.version, data: { ...party.data, record } }];
+  }
+}
+
+type Found = { ok: true; lease: Versioned<LeaseRow> } | Refusal;
+
+/** Unknown and not-yours look the same from outside. */
+export async function findLease(round: Round, id: string, may: (lease: LeaseRow) => boolean): Promise<Found> {
+  const lease = await round.get("lease", id);
+  return lease && may(lease.data) ? { ok: true, lease } : refuse("not_found", { lease: id });
+}
+
+/** What both parties are told when a lease is settled, or has lapsed. */
+export function overEvents(lease: LeaseRow, view: Json): Plan["events"] {
+  const { end } = lease;
+  if (!end) return bothParties(lease).map((party) => ({ party, kind: "lease-lapsed", lease: lease.id, data: { order: lease.orderId } }));
+  const { reason, blame, billableMs, billableFuel, dueNanos, feeNanos, ownerNanos, refundNanos } = end;
+  const data = { reason, blame, exitCode: lease.result?.exitCode ?? null, billableMs, billableFuel, dueNanos, feeNanos, ownerNanos, refundNanos, lease: view };
+  return bothParties(lease).map((party) => ({ party, kind: "lease-settled", lease: lease.id, data }));
+}

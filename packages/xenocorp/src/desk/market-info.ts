@@ -1,0 +1,30 @@
+/** What a market tells everyone of itself: origin, keys to pin, timings, fee in force and announced, referees, witnesses. */
+import type { MarketInfo } from "@xenoservers/protocol/link";
+import { PROTOCOL_RANGE } from "../config.ts";
+import { witnessesOf } from "../log/cosigned.ts";
+import { feeAt, readFees } from "./fees.ts";
+import type { Services } from "./round.ts";
+import { z } from "zod";
+
+const zServers = z.array(z.string());
+
+export async function describeMarket(services: Services): Promise<MarketInfo> {
+  const { store, config, market, now } = services;
+  const [settings, head, witnesses] = await Promise.all([store.load("setting", ["fees", "referees"]), store.logHead(), witnessesOf(services)]);
+  const at = now();
+  const fees = readFees(settings.get("fees")?.data.value);
+  const next = fees.find(({ effectiveAt }) => effectiveAt > at);
+  return {
+    ...market,
+    currency: config.currency,
+    epoch: head?.epoch ?? 1,
+    feeBasisPoints: feeAt(fees, at)?.basisPoints ?? 0,
+    announcedFee: next ? { basisPoints: next.basisPoints, effectiveAt: next.effectiveAt } : null,
+    referees: zServers.parse(settings.get("referees")?.data.value ?? []),
+    witnesses,
+    mergeDelayMs: config.mergeDelayMs,
+    timings: config.timings,
+    protocol: PROTOCOL_RANGE,
+    now: at,
+  };
+}

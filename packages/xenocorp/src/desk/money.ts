@@ -1,0 +1,108 @@
+/**
+ * The books follow the fold: which money and capacity moves when a lease becomes another. Every id derives from the lease and the step, so that doing it
+ * twice is doing it once. Nothing here decides amounts: they stand in the folded lease.
+ */
+import { RESOURCE_KEYS, capacityKey, holdsCapacity, moneyKey, type FinalMoney, type Resources } from "@xenoservers/market";
+import { rootAccountOf } from "@xenoservers/protocol";
+import type { LeaseRow, WireTransfer } from "../store/store.ts";
+import { BROKER_ACCOUNT, allowanceTransfers } from "./accounts.ts";
+import { transfer } from "./outcome.ts";
+
+type Transfers = (WireTransfer | null)[];
+
+export function capacityTransfers(lease: string, server: string, resources: Resources, direction: "reserve" | "release"): Transfers {
+  return RESOURCE_KEYS.map((key) => {
+    const free = capacityKey(server, key, "free");
+    const leased = capacityKey(server, key, "leased");
+    const amount = BigInt(resources[key]);
+    return direction === "reserve" ? transfer(`${lease}/reserve/${key}`, free, leased, amount) : transfer(`${lease}/release/${key}`, leased, free, amount);
+  });
+}
+
+const allowanceBack = (lease: LeaseRow, step: string, amount: bigint): Transfers =>
+  allowanceTransfers(`${lease.id}/${step}`, lease.allowances, amount, "give-back");
+
+const stakeTo = (lease: LeaseRow, to: FinalMoney["stakeTo"]): WireTransfer | null => {
+  const target = to === "owner" ? moneyKey(rootAccountOf(lease.owner), "staked") : moneyKey(rootAccountOf(lease.customer), "available");
+  const step = to === "owner" ? "stake-back" : "slash";
+  return transfer(`${lease.id}/${step}`, moneyKey(rootAccountOf(lease.owner), "locked"), target, BigInt(lease.stakeNanos));
+};
+
+/** Before it: hold, allowances, stake, capacity. */
+export function boundMoney(lease: LeaseRow): Transfers {
+  const [hold, owner] = [BigInt(lease.holdNanos), rootAccountOf(lease.owner)];
+  return [
+    transfer(`${lease.id}/hold`, moneyKey(lease.purse, "available"), moneyKey(lease.purse, "held"), hold),
+    ...allowanceTransfers(`${lease.id}/allowance`, lease.allowances, hold, "use"),
+    transfer(`${lease.id}/stake`, moneyKey(owner, "staked"), moneyKey(owner, "locked"), BigInt(lease.stakeNanos)),
+    ...capacityTransfers(lease.id, lease.server, lease.resources, "reserve"),
+  ];
+}
+
+function lapsedMoney(lease: LeaseRow): Transfers {
+  const hold = BigInt(lease.holdNanos);
+  return [
+    transfer(`${lease.id}/lapse`, moneyKey(lease.purse, "held"), moneyKey(lease.purse, "available"), hold),
+    ...allowanceBack(lease, "allowance-back", hold),
+    stakeTo(lease, "owner"),
+  ];
+}
+
+function settledMoney(lease: LeaseRow): Transfers {
+  if (!lease.end) return [];
+  const { ownerNanos, feeNanos, refundNanos } = lease.end;
+  const held = moneyKey(lease.purse, "held");
+  return [
+    transfer(`${lease.id}/pay`, held, moneyKey(rootAccountOf(lease.owner), "pending"), BigInt(ownerNanos)),
+    transfer(`${lease.id}/fee`, held, moneyKey(BROKER_ACCOUNT, "pending"), BigInt(feeNanos)),
+    transfer(`${lease.id}/refund`, held, moneyKey(lease.purse, "available"), BigInt(refundNanos)),
+    ...allowanceBack(lease, "allowance-back", BigInt(refundNanos)),
+  ];
+}
+
+function finalMoney(lease: LeaseRow, final: FinalMoney): Transfers {
+  if (!lease.end) return [];
+  const [owner, fee] = [moneyKey(rootAccountOf(lease.owner), "pending"), moneyKey(BROKER_ACCOUNT, "pending")];
+  const [ownerNanos, feeNanos, back] = [BigInt(final.ownerNanos), BigInt(final.feeNanos), BigInt(final.backNanos)];
+  const ownersLoss = BigInt(lease.end.ownerNanos) - ownerNanos;
+  const customer = moneyKey(rootAccountOf(lease.customer), "available");
+  const partyOf = (side: "customer" | "owner"): string => rootAccountOf(side === "customer" ? lease.customer : lease.owner);
+  return [
+    transfer(`${lease.id}/release`, owner, moneyKey(rootAccountOf(lease.owner), "available"), ownerNanos),
+    transfer(`${lease.id}/release-fee`, fee, moneyKey(BROKER_ACCOUNT, "available"), feeNanos),
+    transfer(`${lease.id}/ruled-back`, owner, customer, ownersLoss),
+    transfer(`${lease.id}/ruled-back-fee`, fee, customer, back - ownersLoss),
+    ...allowanceBack(lease, "allowance-ruled", back),
+    ...final.deposits.map(({ of, from, to, nanos }) =>
+      transfer(`${lease.id}/deposit-back/${of}`, moneyKey(partyOf(from), "locked"), moneyKey(partyOf(to), "available"), BigInt(nanos)),
+    ),
+    stakeTo(lease, final.stakeTo),
+  ];
+}
+
+const depositMoney = (lease: LeaseRow, side: "customer" | "owner", of: "trace" | "objection", nanos: string): WireTransfer | null => {
+  const account = rootAccountOf(side === "customer" ? lease.customer : lease.owner);
+  return transfer(`${lease.id}/deposit/${of}`, moneyKey(account, "available"), moneyKey(account, "locked"), BigInt(nanos));
+};
+
+function extendedMoney(before: LeaseRow, after: LeaseRow): Transfers {
+  const more = BigInt(after.holdNanos) - BigInt(before.holdNanos);
+  return [
+    transfer(`${after.lastAmendment}/hold`, moneyKey(after.purse, "available"), moneyKey(after.purse, "held"), more),
+    ...allowanceTransfers(`${after.lastAmendment}/allowance`, after.allowances, more, "use"),
+  ];
+}
+
+/** All that moves between two folds of one lease, in order. */
+export function moneyBetween(before: LeaseRow, after: LeaseRow): Transfers {
+  const { trace, objection, final } = after;
+  return [
+    ...(after.lastAmendment !== before.lastAmendment ? extendedMoney(before, after) : []),
+    ...(holdsCapacity(before.state) && !holdsCapacity(after.state) ? capacityTransfers(after.id, after.server, after.resources, "release") : []),
+    ...(after.state === "lapsed" && before.state !== "lapsed" ? lapsedMoney(after) : []),
+    ...(after.end && !before.end ? settledMoney(after) : []),
+    objection && !before.objection ? depositMoney(after, objection.by, "objection", objection.depositNanos) : null,
+    trace && !before.trace ? depositMoney(after, "customer", "trace", trace.depositNanos) : null,
+    ...(final && !before.final ? finalMoney(after, final) : []),
+  ];
+}
