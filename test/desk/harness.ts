@@ -1,10 +1,11 @@
 /** A desk on the in-memory store with a clock set by hand, a few parties and a listed server: for tests of single rules. */
 import { randomBytes } from "node:crypto";
-import { signDocument, toHex, serverIdOf, type AnyDocument, type Envelope, type Kind, type Payload, type SignedDocument } from "@xenoservers/protocol";
+import { DEFAULT_TIMINGS, ROLE_SCOPES } from "@xenoservers/market";
+import { signDocument, toHex, serverIdOf, type AnyDocument, type Kind, type MarketPins, type Payload, type SignedDocument } from "@xenoservers/protocol";
 import { channelKeyPair } from "@xenoservers/protocol/channel";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { identityOf, type Identity } from "@xenoservers/sdk";
-import { Desk, MARKET_DEFAULTS, OfferIndex, createMemoryStore, startEpoch, type BrokerKeys, type LeaseRow, type Store } from "@xenoservers/xenocorp/parts";
+import { Desk, MARKET_DEFAULTS, OfferIndex, createMemoryStore, startEpoch, type BrokerKeys, type FiledEnvelope, type LeaseRow, type Store } from "@xenoservers/xenocorp/parts";
 
 export type Signer = Identity["signer"];
 
@@ -26,19 +27,30 @@ export class Harness {
     secret: randomBytes(32),
   };
   readonly origin = "test/market";
+  readonly market: MarketPins = {
+    origin: this.origin,
+    keys: {
+      purchaseOrders: this.keys.purchaseOrders.publicKey,
+      checkpoints: this.keys.checkpoints.publicKey,
+      receipts: this.keys.receipts.publicKey,
+    },
+    operatorKey: this.operator.publicKey,
+  };
   readonly store: Store = createMemoryStore(() => this.now);
   readonly index = new OfferIndex();
-  readonly sent: { server: string; documents: readonly Envelope[] }[] = [];
+  readonly sent: { server: string; filed: readonly FiledEnvelope[] }[] = [];
+  readonly cut: string[] = [];
   readonly desk = new Desk(
     {
       store: this.store,
       crypto: nodeCrypto,
       keys: this.keys,
       config: { ...MARKET_DEFAULTS, origin: this.origin, operatorKey: this.operator.publicKey },
+      market: this.market,
       index: this.index,
       now: () => this.now,
     },
-    { toServer: (server, documents) => void this.sent.push({ server, documents }), event: () => {} },
+    { toServer: (server, filed) => void this.sent.push({ server, filed }), event: () => {}, keyRevoked: (key) => void this.cut.push(key) },
   );
 
   static async open(): Promise<Harness> {
@@ -79,19 +91,20 @@ export class Harness {
     return identity;
   }
 
+  /** Grants a key all that its role may do, or what `over` says. */
+  grant(party: Identity, key: string, role: Payload<"key-grant">["role"], over: Partial<Payload<"key-grant">> = {}, signer = party.signer) {
+    return this.act(signer, "key-grant", {
+      ...{ party: party.party, key, role, label: role, scopes: [...ROLE_SCOPES[role]], account: null, leaseLabel: null },
+      ...{ maxSpendPerDayNanos: null, expiresAt: null },
+      ...over,
+    });
+  }
+
   async server(over: Partial<Payload<"offer">> = {}): Promise<ServerParty> {
     const owner = await this.party();
     const signer = createSigner(randomBytes(32));
     const id = serverIdOf(nodeCrypto, signer.publicKey);
-    await this.act(owner.signer, "key-grant", {
-      party: owner.party,
-      key: signer.publicKey,
-      role: "server",
-      label: "s",
-      account: null,
-      maxSpendPerDayNanos: null,
-      expiresAt: null,
-    });
+    await this.grant(owner, signer.publicKey, "server");
     const offer = (more: Partial<Payload<"offer">> = {}) =>
       this.sign(signer, "offer", {
         owner: owner.party,
@@ -114,6 +127,8 @@ export class Harness {
         egress: "none",
         allowedParties: [],
         engine: "e",
+        feeBasisPointsMax: 1_000,
+        timings: DEFAULT_TIMINGS,
         channelKey: toHex(channelKeyPair().publicKey),
         ...over,
         ...more,
@@ -147,6 +162,8 @@ export class Harness {
       replicas: 1,
       expiresAt: this.now + 60_000,
       label: "",
+      feeBasisPointsMax: 1_000,
+      timings: DEFAULT_TIMINGS,
       channelKey: toHex(customer.channelKey.publicKey),
       ...over,
     });
@@ -160,8 +177,16 @@ export class Harness {
     return (await this.store.balances([key])).get(key) ?? 0n;
   }
 
+  /** Time goes by, and a broker hears all the while. */
+  async pass(ms: number): Promise<void> {
+    for (const end = this.now + ms; this.now < end; ) {
+      this.now = Math.min(this.now + 1_000, end);
+      await this.desk.hear();
+    }
+  }
+
   async later(ms: number): Promise<void> {
-    this.now += ms;
+    await this.pass(ms);
     await this.desk.runTimers();
   }
 

@@ -33,6 +33,7 @@ async function ended(on: ServerParty, order: Partial<Payload<"order">>, over: Pa
   const conditions = [{ key: "server", op: "=" as const, value: on.id }];
   const id = (await h.submit(h.order(customer, { terms: "on-result", conditions, ...order })))["lease"] as string;
   await h.accept(on, id);
+  await h.pass(1_000);
   const row = await h.lease(id);
   const document = h.sign(on.signer, "result", {
     lease: id,
@@ -55,6 +56,7 @@ async function ended(on: ServerParty, order: Partial<Payload<"order">>, over: Pa
     ...over,
   });
   expect((await h.submit(document)).code).toBeUndefined();
+  await h.act(customer.signer, "delivery", { lease: id, result: document.id, sealed: null });
   return { id, document };
 }
 

@@ -27,6 +27,7 @@ export function bind({ id, at, content }: FactOf<"purchase-order">): Step {
 
 export function accept(lease: Lease, { id, at, content }: FactOf<"acceptance">): Step {
   if (content.server !== lease.server) return refused("not_yours", "the acceptance is another server's");
+  if (lease.state === "lapsed") return refused("too_late", "the order has moved on");
   const until = acceptByOf(lease);
   if (at > until) return refused("too_late", "the acceptance came after its deadline", { acceptBy: until });
   return taken({ ...lease, state: "accepted", acceptance: id });

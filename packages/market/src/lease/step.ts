@@ -29,7 +29,7 @@ const NOT_OVER = LEASE_STATES.filter((state) => state !== "final" && state !== "
 
 /** Every kind of fact but the first: who may say it, when, and what it does. */
 export const FACTS: { [K in Exclude<FactKind, "purchase-order">]: Row<K> } = {
-  acceptance: { roles: ["server"], in: ["bound"], take: accept },
+  acceptance: { roles: ["server"], in: ["bound", "lapsed"], take: accept },
   opening: { roles: ["broker-orders"], in: ["accepted"], take: open },
   claim: { roles: ["server"], in: RUNNING, take: claim },
   "claim-receipt": { roles: ["broker-receipts"], in: RUNNING, take: receiptClaim },

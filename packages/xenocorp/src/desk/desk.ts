@@ -45,6 +45,7 @@ export class Desk {
   #working = false;
   /** When this broker last said that it hears, in broker time. */
   #beatAt: number | null = null;
+  #hearing: Promise<void> | null = null;
 
   constructor(services: Services, outbox: Outbox) {
     this.services = services;
@@ -72,14 +73,22 @@ export class Desk {
    * Says that this broker hears; where none did for a while, files the gap before anything else is done. Every batch and every round of timers asks for it:
    * a deadline that ran while nobody heard has not passed.
    */
-  async hear(): Promise<void> {
+  hear(): Promise<void> {
+    this.#hearing ??= this.#hear().finally(() => (this.#hearing = null));
+    return this.#hearing;
+  }
+
+  async #hear(): Promise<void> {
     const now = this.services.now();
     if (!isBeatDue(this.#beatAt, now)) return;
     const before = await this.services.store.beat(now);
+    if (before !== null && now - before >= GAP_MIN_MS) await this.#fileGap(before);
     this.#beatAt = now;
-    if (before === null || now - before < GAP_MIN_MS) return;
+  }
+
+  async #fileGap(heardAt: number): Promise<void> {
     for (let tries = 0; tries < TRIES_MAX; tries++) {
-      const outcome = await fileGap(new Round(this.services), before);
+      const outcome = await fileGap(new Round(this.services), heardAt);
       if (outcome === null || !outcome.ok) return;
       const [result] = await this.services.store.commit([outcome.change]);
       if (result?.status !== "conflict") return;
