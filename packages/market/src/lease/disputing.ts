@@ -2,6 +2,7 @@
  * After the settlement: objections and doubts, and how each comes to an end. Whatever could stop one is checked before anything is frozen; each costs
  * a deposit in proportion and has a deadline. Nothing here judges a result: `finding` is what comparing two signed results came to (verify/judging).
  */
+import { isDeterministic } from "../assurance.ts";
 import { disputeDepositNanos, traceRootsMax } from "../dispute.ts";
 import { invariant } from "../invariant.ts";
 import { priceVectorOf } from "../resources.ts";
@@ -21,6 +22,12 @@ const inWindow = (lease: Lease, at: number): LeaseRefusal | null => {
   const deadline = deadlineOf(lease);
   return deadline !== null && at > deadline ? refused("too_late", "the window is over", { windowEndsAt: deadline }) : null;
 };
+
+/** Why no other server's result can say anything of this lease's; null where it can. */
+function incomparable({ result, driver, assurance }: Lease): LeaseRefusal | null {
+  if (!result || !isComparable(result)) return refused("not_comparable", "it did not end by itself with a result");
+  return driver === "wasm" || isDeterministic(assurance) ? null : refused("not_comparable", "an ordinary machine runs differently each time");
+}
 
 const TENTH = 10n;
 
@@ -77,8 +84,10 @@ function concluded(lease: Lease, { ownerNanos, judgement = "none", stakeTo = "ow
 }
 
 /** The operator decides an objection: how much of the pending pay the owner keeps. Who was wrong loses the deposit. */
-export function rule(lease: Lease, { content }: FactOf<"ruling">): Step {
+export function rule(lease: Lease, { at, content }: FactOf<"ruling">): Step {
   const { objection } = lease;
+  const late = inWindow(lease, at);
+  if (late) return late;
   if (!objection) return refused("wrong_state", "nobody has objected");
   const [ownerNanos, pending] = [BigInt(content.ownerNanos), BigInt(endOfLease(lease).ownerNanos)];
   if (ownerNanos > pending) return refused("bad_payload", `the owner keeps at most ${pending}`, { path: "ownerNanos" });
@@ -94,8 +103,9 @@ export function requestTrace(lease: Lease, { id, at, content }: FactOf<"trace-re
   const late = inWindow(lease, at);
   if (late) return late;
   if (trace) return refused("wrong_state", "the server was asked already");
-  if (!result || !isComparable(result)) return refused("not_comparable", "it did not end by itself with a result");
-  const [step, fuel, most] = [BigInt(content.step), BigInt(result.fuel), traceRootsMax(resources.memoryMib)];
+  const unfit = incomparable(lease);
+  if (unfit) return unfit;
+  const [step, fuel, most] = [BigInt(content.step), BigInt(result?.fuel ?? 0), traceRootsMax(resources.memoryMib)];
   if (step < 1n || fuel / step > BigInt(most)) return refused("bad_payload", `must make at most ${most} checkpoints of ${fuel} fuel`, { path: "step" });
   const depositNanos = disputeDepositNanos(BigInt(end.dueNanos), priceVectorOf(price)).toString();
   return taken({ ...lease, state: "disputed", trace: { request: id, step: content.step, at, depositNanos, document: null, answeredAt: null } });
@@ -103,6 +113,8 @@ export function requestTrace(lease: Lease, { id, at, content }: FactOf<"trace-re
 
 export function answerTrace(lease: Lease, { id, at, content }: FactOf<"trace">): Step {
   const { trace, result } = lease;
+  const late = inWindow(lease, at);
+  if (late) return late;
   if (!trace || trace.document !== null) return refused("wrong_state", "no trace was asked for, or it was given");
   const asked =
     content.server === lease.server &&
@@ -116,9 +128,8 @@ export function answerTrace(lease: Lease, { id, at, content }: FactOf<"trace">):
 
 /** A referee's result is brought. Where it differs, the broker's verdict follows; where it agrees, a dispute that is under way ends. */
 export function dispute(lease: Lease, { at, content }: FactOf<"dispute">): Step {
-  const late = inWindow(lease, at);
-  if (late) return late;
-  if (!lease.result || !isComparable(lease.result)) return refused("not_comparable", "it did not end by itself with a result");
+  const unfit = inWindow(lease, at) ?? incomparable(lease);
+  if (unfit) return unfit;
   switch (content.finding) {
     case "not-comparable":
       return refused("not_comparable", "the two results cannot decide a dispute");
@@ -133,8 +144,10 @@ export function dispute(lease: Lease, { at, content }: FactOf<"dispute">): Step 
 }
 
 /** Only a proven lie takes stake: the pay goes back, and what was locked for the lease goes to its customer. */
-export function convict(lease: Lease, { content }: FactOf<"verdict">): Step {
+export function convict(lease: Lease, { at, content }: FactOf<"verdict">): Step {
   const end = endOfLease(lease);
+  const unfit = inWindow(lease, at) ?? incomparable(lease);
+  if (unfit) return unfit;
   if (content.finding !== "differs") return refused("not_comparable", "the two results in the verdict do not convict its server");
   const back = BigInt(end.ownerNanos) + BigInt(end.feeNanos);
   if (BigInt(content.refundNanos) !== back) return refused("bill_mismatch", `the verdict gives back ${content.refundNanos}, ${back} was paid`);

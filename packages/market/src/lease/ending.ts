@@ -18,6 +18,7 @@ export function commit(lease: Lease, { content }: FactOf<"commitment">): Step {
 /** Every replica of the order has committed, or has ended without: results may be shown. */
 export function reveal(lease: Lease, { at, content }: FactOf<"reveal">): Step {
   if (content.order !== lease.orderId || !lease.commitment) return refused("conflict", "the reveal is of another order");
+  if (content.at !== at) return refused("conflict", "the reveal's time is not the log's");
   return taken({ ...lease, state: "revealed", commitment: { ...lease.commitment, revealedAt: at } });
 }
 
@@ -88,5 +89,6 @@ export function deliver(lease: Lease, { at, signer, content }: FactOf<"delivery"
   const asCustomer = speaksAs(lease, signer, "customer");
   if (!asCustomer && !speaksAs(lease, signer, "broker-receipts")) return refused("not_yours", "the delivery is signed by neither its customer nor the broker");
   if (content.result !== lease.result?.id) return refused("conflict", "the delivery is of another result");
+  if (asCustomer !== (content.sealed === null)) return refused("bad_payload", "a customer has the bytes, the broker has them sealed", { path: "sealed" });
   return taken({ ...lease, state: "ended", delivery: { by: asCustomer ? "customer" : "broker", at } });
 }

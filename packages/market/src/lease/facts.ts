@@ -161,8 +161,8 @@ export interface Contents {
   commitment: { lease: string; server: string; result: string };
   reveal: { lease: string; order: string; at: number };
   result: ResultContent;
-  /** `by` a customer: it has the bytes. Of a broker: they lie sealed with it. */
-  delivery: { lease: string; result: string };
+  /** Of a customer: it has the bytes. Of the broker: they lie sealed with it, under the digest `sealed`. */
+  delivery: { lease: string; result: string; sealed: string | null };
   closing: { lease: string; reason: EndReason; at: number; lastClaim: string | null };
   settlement: SettlementContent;
   gap: { from: number; to: number };

@@ -1,0 +1,101 @@
+/** After the settlement: what each end of a doubt or an objection does with the money, and what stops one before it freezes anything. */
+import { describe, expect, it } from "vitest";
+import type { FinalMoney, Lease } from "./lease.ts";
+import { objectionDepositNanos } from "./disputing.ts";
+import { ISSUED_AT, OWNER, opened, refusalOf, settled, told, type Terms } from "./lease.fixture.ts";
+
+const FEE: Terms = { fee: { basisPoints: 500, effectiveAt: ISSUED_AT } };
+const REPLICATED: Terms = { ...FEE, order: { assurance: "replicated" } };
+const end = (lease: Lease) => lease.end ?? { ownerNanos: "", feeNanos: "", dueNanos: "" };
+const asOwner = { signer: OWNER, content: { expectedDueNanos: "5000" } };
+
+/** Whatever the end of it: what was paid goes to somebody, all of it. */
+function conserves(lease: Lease): FinalMoney {
+  const { final } = lease;
+  if (!final) throw new Error("not final");
+  expect(BigInt(final.ownerNanos) + BigInt(final.feeNanos) + BigInt(final.backNanos)).toBe(BigInt(end(lease).dueNanos));
+  return final;
+}
+
+describe("an objection", () => {
+  it("costs a tenth of what it is about, rounded up", () => {
+    expect(objectionDepositNanos("3000", "0")).toBe(300n);
+    expect(objectionDepositNanos("0", "11")).toBe(2n);
+    expect(told(settled(), "objection").objection).toMatchObject({ by: "customer", depositNanos: "300" });
+  });
+
+  it("is stopped before it freezes anything", () => {
+    const lease = settled();
+    expect(refusalOf(lease, "objection", { content: { expectedDueNanos: end(lease).dueNanos } })?.code).toBe("bad_payload");
+    expect(refusalOf(lease, "objection", { content: { expectedDueNanos: (BigInt(lease.holdNanos) + 1n).toString() } })?.code).toBe("bad_payload");
+    expect(refusalOf(told(lease, "objection"), "objection", asOwner)?.code).toBe("wrong_state");
+    expect(refusalOf(opened(), "objection")?.code).toBe("wrong_state");
+  });
+
+  it("is ruled on: who was wrong loses the deposit", () => {
+    const objected = told(settled(FEE), "objection");
+    const { ownerNanos, feeNanos } = end(objected);
+    expect(conserves(told(objected, "ruling")).deposits).toMatchObject([{ from: "customer", to: "customer" }]);
+    expect(conserves(told(objected, "ruling", { content: { ownerNanos: "1000" } })).deposits).toMatchObject([{ to: "customer" }]);
+    expect(conserves(told(objected, "ruling", { content: { ownerNanos } }))).toMatchObject({ feeNanos, backNanos: "0", deposits: [{ to: "owner" }] });
+    const owners = told(settled(FEE), "objection", asOwner);
+    expect(conserves(told(owners, "ruling", { content: { ownerNanos } })).deposits).toMatchObject([{ from: "owner", to: "owner" }]);
+    expect(conserves(told(owners, "ruling")).deposits).toMatchObject([{ from: "owner", to: "customer" }]);
+  });
+
+  it("is ruled on within what is pending, and only where there is one", () => {
+    const objected = told(settled(), "objection");
+    expect(refusalOf(objected, "ruling", { content: { ownerNanos: (BigInt(end(objected).ownerNanos) + 1n).toString() } })?.code).toBe("bad_payload");
+    expect(refusalOf(told(settled(), "trace-request"), "ruling")?.code).toBe("wrong_state");
+  });
+});
+
+describe("a doubt", () => {
+  const lease = settled(REPLICATED);
+  const asked = told(lease, "trace-request");
+
+  it("asks once, of a result that can be compared, for few enough checkpoints", () => {
+    expect(refusalOf(asked, "trace-request")?.code).toBe("wrong_state");
+    expect(refusalOf(lease, "trace-request", { content: { step: "0" } })?.code).toBe("bad_payload");
+    expect(refusalOf(lease, "trace-request", { content: { step: "1" } })?.code).toBe("bad_payload");
+    const failed = told(told(told(opened(), "result", { content: { reason: "server-failed", exitCode: null } }), "closing"), "settlement");
+    for (const kind of ["trace-request", "dispute", "verdict"] as const) expect(refusalOf(failed, kind)?.code, kind).toBe("not_comparable");
+  });
+
+  it("of an ordinary machine proves nothing: it runs differently each time", () => {
+    const vm = { order: { driver: "qemu", terms: "by-interval" } } as const;
+    const machine = told(told(told(opened(vm), "result"), "closing"), "settlement");
+    for (const kind of ["trace-request", "dispute", "verdict"] as const) expect(refusalOf(machine, kind)?.code, kind).toBe("not_comparable");
+    const proved = { order: { ...vm.order, assurance: "deterministic-vm", terms: "on-result" } } as const;
+    expect(refusalOf(settled(proved), "trace-request")).toBeNull();
+  });
+
+  it("is answered as it was asked, once", () => {
+    for (const content of [{ server: "another" }, { request: "another" }, { step: "7" }, { jobHash: "another" }, { engine: "another" }])
+      expect(refusalOf(asked, "trace", { content })?.code).toBe("result_mismatch");
+    expect(refusalOf(told(asked, "trace"), "trace")?.code).toBe("wrong_state");
+  });
+});
+
+describe("a verdict", () => {
+  const lease = settled(REPLICATED);
+
+  it("gives everything back and takes the stake, only for a proven lie", () => {
+    const money = conserves(told(told(lease, "dispute"), "verdict"));
+    expect(money).toMatchObject({ ownerNanos: "0", feeNanos: "0", backNanos: end(lease).dueNanos, stakeTo: "customer", judgement: "wrong" });
+    for (const finding of ["agrees", "unknown", "not-comparable"] as const)
+      expect(refusalOf(lease, "verdict", { content: { finding } })?.code).toBe("not_comparable");
+    expect(refusalOf(lease, "verdict", { content: { refundNanos: "1" } })?.code).toBe("bill_mismatch");
+    expect(refusalOf(lease, "verdict", { content: { slashedNanos: "0" } })?.code).toBe("bill_mismatch");
+  });
+
+  it("that agrees ends what was under way, and frees nobody of a doubt that was not raised", () => {
+    const agrees = { content: { finding: "agrees" } } as const;
+    expect(refusalOf(lease, "dispute", agrees)?.code).toBe("result_agrees");
+    const asked = told(lease, "trace-request");
+    expect(conserves(told(asked, "dispute", agrees))).toMatchObject({ judgement: "right", stakeTo: "owner", deposits: [{ of: "trace", to: "owner" }] });
+    expect(refusalOf(asked, "dispute", { content: { finding: "agrees", whole: false } })?.code).toBe("result_agrees");
+    expect(refusalOf(lease, "dispute", { content: { finding: "not-comparable" } })?.code).toBe("not_comparable");
+    expect(told(lease, "dispute", { content: { finding: "unknown" } }).state).toBe("settled");
+  });
+});

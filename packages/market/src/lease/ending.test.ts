@@ -1,0 +1,118 @@
+/** How a guest's end becomes a result: what the fold bears out and what it does not. */
+import { describe, expect, it } from "vitest";
+import { EMPTY_BYTES_DIGEST, EMPTY_TREE_DIGEST } from "../digests.ts";
+import type { ResultContent } from "./facts.ts";
+import { startByOf } from "./deadlines.ts";
+import { REPLICAS, claimed, opened, refusalOf, told, type Terms } from "./lease.fixture.ts";
+import { RESULT_REASONS, TERMS } from "./terms.ts";
+
+const VM: Terms = { order: { driver: "qemu", terms: "by-interval" } };
+const refusal = (content: Partial<ResultContent>, lease = opened()) => refusalOf(lease, "result", { content });
+const NO_BYTES = { outputDigest: EMPTY_TREE_DIGEST, stdoutDigest: EMPTY_BYTES_DIGEST, stderrDigest: EMPTY_BYTES_DIGEST };
+
+describe("a result", () => {
+  it("is of this job, this server, and follows the last claim", () => {
+    expect(refusal({})).toBeNull();
+    expect(refusal({ server: "another" })?.code).toBe("not_yours");
+    expect(refusal({ jobHash: "another" })?.code).toBe("result_mismatch");
+    expect(refusal({ lastClaim: "another" })?.code).toBe("result_mismatch");
+    const used = claimed(opened());
+    expect(refusal({ usedMs: 99 }, used)?.code).toBe("claim_decreasing");
+    expect(refusal({ lastClaim: used.openingId ?? "" }, used)?.code).toBe("result_mismatch");
+    expect(refusalOf(told(opened(), "claim"), "result")).toBeNull();
+  });
+
+  it("states nothing that is the broker's to find, nor another driver's", () => {
+    for (const reason of ["server-unreachable", "not-accepted", "not-delivered", "broker-failed"] as const)
+      expect(refusal({ reason, exitCode: null })?.code, reason).toBe("result_mismatch");
+    for (const reason of RESULT_REASONS)
+      if (TERMS[reason].driver === "qemu") expect(refusal({ reason, exitCode: null, fuel: "0" })?.code, reason).toBe("result_mismatch");
+    expect(refusal({ reason: "module-malformed", exitCode: null }, opened(VM))?.code).toBe("result_mismatch");
+    expect(refusal({ reason: "guest-panic", exitCode: null }, opened(VM))).toBeNull();
+  });
+
+  it("has an exit code only where a guest's program gave one", () => {
+    expect(refusal({ reason: "server-failed", exitCode: 1 })?.code).toBe("result_mismatch");
+    expect(refusal({ reason: "server-failed", exitCode: null, fuel: "0" })).toBeNull();
+  });
+
+  it("that says nothing ran has used nothing", () => {
+    expect(refusal({ reason: "job-refused", exitCode: null, fuel: "1" })?.code).toBe("result_mismatch");
+    expect(refusal({ reason: "job-refused", exitCode: null, fuel: "0", usedMs: 1 })?.code).toBe("result_mismatch");
+    expect(refusal({ reason: "job-refused", exitCode: null, fuel: "0" })).toBeNull();
+  });
+
+  it("names a limit only where it was reached", () => {
+    const lease = opened();
+    const outside = { reason: "time-limit", exitCode: null } as const;
+    expect(refusal(outside)?.code).toBe("result_mismatch");
+    expect(refusal({ ...outside, usedMs: lease.durationMsMax - 1 })?.code).toBe("result_mismatch");
+    expect(refusal({ ...outside, usedMs: lease.durationMsMax })).toBeNull();
+    const fuel = opened({ order: { fuelMax: "7000000000" } });
+    expect(fuel.fuelBound).toBe("fuel-limit");
+    expect(refusal({ reason: "fuel-limit", exitCode: null, fuel: "6999999999" }, fuel)?.code).toBe("result_mismatch");
+    expect(refusal({ reason: "fuel-limit", exitCode: null, fuel: "7000000000" }, fuel)).toBeNull();
+    expect(refusal({ reason: "budget", exitCode: null, fuel: "7000000000" }, fuel)?.code).toBe("result_mismatch");
+  });
+
+  it("says that somebody stopped it only where somebody did", () => {
+    const stop = { reason: "customer-stop", exitCode: null } as const;
+    expect(refusal(stop)?.code).toBe("result_mismatch");
+    expect(refusal(stop, told(opened(), "stop"))).toBeNull();
+  });
+
+  it("ends with a segment only where one was ordered", () => {
+    const segment = { reason: "segment-end", exitCode: null } as const;
+    expect(refusal(segment)?.code).toBe("result_mismatch");
+    expect(refusal(segment, opened({ order: { segment: true } }))).toBeNull();
+    // a job's own fuel limit is not the lease's where a part of it was ordered
+    expect(refusal({ reason: "fuel-limit", exitCode: null }, opened({ order: { segment: true } }))).toBeNull();
+  });
+
+  it("blames missing inputs only after its customer's time is over", () => {
+    const lease = opened();
+    const missing = { reason: "input-missing", exitCode: null, fuel: "0" } as const;
+    expect(refusal(missing)?.code).toBe("too_early");
+    expect(refusalOf(lease, "result", { at: startByOf(lease), content: missing })).toBeNull();
+  });
+});
+
+describe("pay", () => {
+  it("follows delivery where there is something to deliver and it is paid by result", () => {
+    const state = (content: Partial<ResultContent>, terms: Terms = {}) => told(opened(terms), "result", { content }).state;
+    expect(state({})).toBe("delivering");
+    expect(state(NO_BYTES)).toBe("ended");
+    expect(state({ ...NO_BYTES, stderrDigest: "ab" })).toBe("delivering");
+    expect(state({ reason: "server-failed", exitCode: null })).toBe("ended");
+    expect(state({ reason: "job-refused", exitCode: null, fuel: "0" })).toBe("ended");
+    expect(state({}, { order: { terms: "by-interval" } })).toBe("ended");
+  });
+});
+
+describe("replicas", () => {
+  const lease = opened(REPLICAS);
+  const committed = told(lease, "commitment");
+  const revealed = told(committed, "reveal");
+  const id = "result";
+
+  it("show only what they have committed to, after all have", () => {
+    expect(refusalOf(lease, "result", { id })?.code).toBe("wrong_state");
+    expect(refusalOf(committed, "result", { id })?.code).toBe("wrong_state");
+    expect(refusalOf(revealed, "result", { id: "another" })?.code).toBe("result_mismatch");
+    expect(refusalOf(revealed, "result", { id })).toBeNull();
+  });
+
+  it("tell their host's failure before, never after", () => {
+    const failed = { id, content: { reason: "server-failed", exitCode: null } } as const;
+    expect(refusalOf(lease, "result", failed)).toBeNull();
+    expect(refusalOf(revealed, "result", failed)?.code).toBe("result_mismatch");
+  });
+
+  it("commit once, and only replicas commit", () => {
+    expect(refusalOf(committed, "commitment", { content: { result: "another" } })?.code).toBe("wrong_state");
+    expect(refusalOf(opened(), "commitment")?.code).toBe("wrong_state");
+    expect(refusalOf(lease, "commitment", { content: { server: "another" } })?.code).toBe("not_yours");
+    expect(refusalOf(committed, "reveal", { content: { order: "another" } })?.code).toBe("conflict");
+    expect(refusalOf(committed, "reveal", { content: { at: 1 } })?.code).toBe("conflict");
+  });
+});
