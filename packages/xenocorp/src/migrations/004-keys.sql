@@ -1,5 +1,6 @@
 -- Keys that were ended lately: every broker asks for them several times a second.
 create index entity_key_revoked on entity (((data->>'revokedAt')::bigint)) where kind = 'key' and data->>'revokedAt' is not null;
+create index entity_key_good on entity ((data->>'party')) where kind = 'key' and data->>'revokedAt' is null;
 create index document_rare on document (seq) where kind = 'referee';
 
 -- Results sealed for their customers. Ciphertext does not get smaller by compression.

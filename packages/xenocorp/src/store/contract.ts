@@ -240,6 +240,12 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       expect(await since(100)).toEqual(["k2", "k3"]);
       expect(await since(101)).toEqual(["k3"]);
       expect(await since(201)).toEqual([]);
+      const more = [key("k4", { expiresAt: 150 }), key("k5", { party: "p_2" })];
+      await store.commit([change({ id: "d", puts: more.map((data) => ({ kind: "key" as const, id: data.id, expect: 0, data })) })]);
+      const keysAt = async (at: number, endedMax: number) => (await store.keysOf("p_1", at, endedMax)).map(({ id }) => id);
+      expect((await keysAt(149, 0)).sort()).toEqual(["k1", "k3", "k4"]);
+      expect(await keysAt(300, 0)).toEqual(["k1"]);
+      expect(await keysAt(300, 2)).toEqual(["k1", "k3", "k4"]);
     });
 
     it("keeps the documents of a rare kind together", async () => {

@@ -6,6 +6,8 @@ import { isBound, sees, type Reader } from "./reader.ts";
 
 const LIVE: ReadonlySet<string> = new Set(LIVE_STATES);
 
+const endOf = ({ revokedAt, expiresAt }: KeyRow): number => Math.min(revokedAt ?? Infinity, expiresAt ?? Infinity);
+
 export function createMemoryStore(clock: () => number): Store {
   const ledger = new Ledger();
   const entities = new Map<string, Versioned<Entities[EntityKind]>>();
@@ -83,7 +85,11 @@ export function createMemoryStore(clock: () => number): Store {
         .slice(-limit)
         .reverse();
     },
-    keysOf: async (party) => [...rowsOf("key")].filter((key) => key.party === party),
+    async keysOf(party, at, endedMax) {
+      const own = [...rowsOf("key")].filter((key) => key.party === party);
+      const over = own.filter((key) => endOf(key) <= at).sort((a, b) => endOf(b) - endOf(a));
+      return [...own.filter((key) => endOf(key) > at), ...over.slice(0, endedMax)];
+    },
     keysRevokedSince: async (since) => [...rowsOf("key")].filter(({ revokedAt }) => revokedAt !== null && revokedAt >= since),
     accountsOf: async (party) => [...rowsOf("account")].filter((account) => account.party === party),
     servers: async () => [...rowsOf("server")],

@@ -103,7 +103,15 @@ export function createPostgresStore(pool: Pool): Store {
       );
       return rows.map((row) => ({ ...row, amount: BigInt(row.amount), at: row.at.getTime() }));
     },
-    keysOf: (party) => dataOf("key", "data->>'party' = $1", [party]),
+    async keysOf(party, at, endedMax) {
+      const good = "(data->>'revokedAt' is null or (data->>'revokedAt')::bigint > $2) and (data->>'expiresAt' is null or (data->>'expiresAt')::bigint > $2)";
+      const end = "least((data->>'revokedAt')::bigint, (data->>'expiresAt')::bigint)";
+      const [live, ended] = await Promise.all([
+        dataOf("key", `data->>'party' = $1 and ${good}`, [party, at]),
+        endedMax === 0 ? [] : dataOf("key", `data->>'party' = $1 and not (${good})`, [party, at, endedMax], `order by ${end} desc limit $3`),
+      ]);
+      return [...live, ...ended];
+    },
     keysRevokedSince: (since) => dataOf("key", "data->>'revokedAt' is not null and (data->>'revokedAt')::bigint >= $1", [since]),
     accountsOf: (party) => dataOf("account", "data->>'party' = $1", [party]),
     servers: () => dataOf("server", "true", []),

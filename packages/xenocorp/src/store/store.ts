@@ -209,7 +209,8 @@ export interface Store {
 
   balances(prefixes: readonly string[]): Promise<Map<string, bigint>>;
   statement(account: string, limit: number): Promise<{ id: string; debit: string; credit: string; amount: bigint; at: number }[]>;
-  keysOf(party: string): Promise<KeyRow[]>;
+  /** Those that are good at that time, and the latest so many of the others. */
+  keysOf(party: string, at: number, endedMax: number): Promise<KeyRow[]>;
   /** Keys whose end is at `since` or later; whoever asks allows for changes that took long to commit. */
   keysRevokedSince(since: number): Promise<KeyRow[]>;
   accountsOf(party: string): Promise<AccountRow[]>;
