@@ -21,8 +21,11 @@ type Place = Pick<BrokerOptions, "dataFolder" | "databaseUrl">;
 
 const FORMAT = "xenoservers-backup-1";
 /** The old epochs' leaves and nodes are not carried over: the next epoch logs every document anew. */
-const TABLES = ["entity", "balance", "transfer", "applied", "unique_key", "document", "event", "log_head"] as const;
+const TABLES = ["entity", "balance", "transfer", "applied", "unique_key", "document", "event", "sealed", "log_head"] as const;
 const PAGE = 1_000;
+/** A row of these holds as much as a page of another table. */
+const LARGE_ROWS: ReadonlySet<string> = new Set(["sealed"]);
+const pageOf = (table: string): number => (LARGE_ROWS.has(table) ? 1 : PAGE);
 
 async function* rowsOf(pool: Pool, header: object): AsyncGenerator<string> {
   const client = await pool.connect();
@@ -32,9 +35,9 @@ async function* rowsOf(pool: Pool, header: object): AsyncGenerator<string> {
     for (const table of TABLES) {
       await client.query(`declare rows cursor for select row_to_json(t)::text as row from ${table} t`);
       for (;;) {
-        const { rows } = await client.query<{ row: string }>(`fetch ${PAGE} from rows`);
+        const { rows } = await client.query<{ row: string }>(`fetch ${pageOf(table)} from rows`);
         for (const { row } of rows) yield `${JSON.stringify(table)}\t${row}\n`;
-        if (rows.length < PAGE) break;
+        if (rows.length < pageOf(table)) break;
       }
       await client.query("close rows");
     }
@@ -79,18 +82,21 @@ async function* linesOf(file: string): AsyncGenerator<string> {
   const unpacked = createGunzip().setEncoding("utf8");
   const reading = pipeline(createReadStream(file), unpacked);
   reading.catch(() => {}); // told below
-  let rest = "";
+  let rest: string[] = [];
   try {
     for await (const text of unpacked) {
-      const lines = (rest + (text as string)).split("\n");
-      rest = lines.pop()!;
-      yield* lines;
+      const [first = "", ...lines] = String(text).split("\n");
+      rest.push(first);
+      for (const line of lines) {
+        yield rest.join("");
+        rest = [line];
+      }
     }
     await reading;
   } catch (cause) {
     throw new Error(`${file} is no whole backup: ${(cause as Error).message}`, { cause });
   }
-  if (rest !== "") throw new Error(`${file} is no whole backup: its last line is cut off`);
+  if (rest.join("") !== "") throw new Error(`${file} is no whole backup: its last line is cut off`);
 }
 
 function headerOf(line: string, file: string): unknown {
@@ -128,7 +134,7 @@ export async function restore(place: Place, file: string): Promise<{ rows: numbe
         const tab = line.indexOf("\t");
         const next = JSON.parse(line.slice(0, tab)) as (typeof TABLES)[number];
         if (!TABLES.includes(next)) throw new Error(`${file} holds a table this version does not know: ${next}`);
-        if (next !== table || page.length >= PAGE) await flush();
+        if (next !== table || page.length >= pageOf(next)) await flush();
         table = next;
         page.push(line.slice(tab + 1));
       }

@@ -1,22 +1,27 @@
-/** Accounts and money that comes in or goes out: sub-accounts and limits, credit, payout, stake, the broker's fee, batches that share one hold. */
-import { allowanceKey, moneyKey } from "@xenoservers/market";
-import { refuse, rootAccountOf, subAccountOf, type Refusal, type SignedDocument } from "@xenoservers/protocol";
-import type { AccountRow, Versioned, WireTransfer } from "../store/store.ts";
-import type { PartyCaller } from "./caller.ts";
+/**
+ * Accounts and money that comes in or goes out: sub-accounts and limits, credit, payout, stake, batches that share one hold. A key spends inside its account
+ * and label only, and no more in a day than it was given, whatever it draws on. Who controls the inputs: a party's keys, the operator (credit).
+ */
+import { allowanceKey, invariant, moneyKey } from "@xenoservers/market";
+import { refuse, rootAccountOf, subAccountOf, type Refusal, type Verified } from "@xenoservers/protocol";
+import type { AccountRow, BatchRow, KeyRow, LeaseRow, Versioned, WireTransfer } from "../store/store.ts";
+import { boundProblem, outsideOf, type PartyCaller } from "./caller.ts";
 import { planned, transfer, type Outcome } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
 export const ALLOWANCE_SINK = "sink/allowance";
 export const BROKER_ACCOUNT = "xenocorp";
 const DAY_MS = 86_400_000;
+const DEPTH_MAX = 16;
+const ACCOUNTS_PER_PARTY_MAX = 1_000;
 
 /** The accounts from `account` up to its party's root, checked to be the party's; null where it is not. */
-async function chainOf(round: Round, party: string, account: string): Promise<string[] | null> {
-  const chain: string[] = [];
+async function chainOf(round: Round, party: string, account: string): Promise<AccountRow[] | null> {
+  const chain: AccountRow[] = [];
   for (let at: string | null = account; at !== null;) {
     const row: Versioned<AccountRow> | null = await round.get("account", at);
-    if (!row || row.data.party !== party || chain.length >= 16) return null;
-    chain.push(at);
+    if (!row || row.data.party !== party || chain.length >= DEPTH_MAX) return null;
+    chain.push(row.data);
     at = row.data.parent;
   }
   return chain;
@@ -28,22 +33,54 @@ export interface Purse {
   allowances: string[];
   floors: { key: string; floor: bigint }[];
 }
+export type PurseFound = ({ ok: true } & Purse) | Refusal;
 
-export async function purseFor(round: Round, caller: PartyCaller, account: string): Promise<({ ok: true } & Purse) | Refusal> {
-  const { key, party } = caller;
-  if (key.account !== null && key.account !== account) return refuse("key_not_allowed", { account, why: "the key may spend from its own account only" });
+/** What a key may spend in a day, of which its use is kept apart; null where it has no bound. */
+export const dayKeyOf = ({ id, maxSpendPerDayNanos }: KeyRow, at: number): string | null =>
+  maxSpendPerDayNanos === null ? null : `${id}/day/${Math.floor(at / DAY_MS)}`;
+
+function dayOf(key: KeyRow, at: number): Pick<Purse, "allowances" | "floors"> {
+  const day = dayKeyOf(key, at);
+  return day === null ? { allowances: [], floors: [] } : { allowances: [day], floors: [{ key: day, floor: -BigInt(key.maxSpendPerDayNanos ?? 0) }] };
+}
+
+/** The purse for an order, or an extension, of an account. The label is the caller's to check: a purse has none. */
+export async function purseFor(round: Round, { key, party }: PartyCaller, account: string): Promise<PurseFound> {
+  const outside = outsideOf(key, { account, label: key.leaseLabel });
+  if (outside) return outside;
   const chain = await chainOf(round, party.data.id, account);
   if (!chain) return refuse("not_found", { account });
-  const allowances: string[] = [];
-  const floors: Purse["floors"] = [];
-  for (const id of chain) if ((await round.get("account", id))!.data.limitNanos !== null) allowances.push(allowanceKey(id));
-  if (key.maxSpendPerDayNanos !== null) {
-    const dayKey = `${key.id}/day/${Math.floor(round.at / DAY_MS)}`;
-    allowances.push(dayKey);
-    floors.push({ key: dayKey, floor: -BigInt(key.maxSpendPerDayNanos) });
-  }
-  return { ok: true, purse: rootAccountOf(party.data.id), allowances, floors };
+  const limited = chain.filter(({ limitNanos }) => limitNanos !== null).map(({ id }) => allowanceKey(id));
+  const day = dayOf(key, round.at);
+  return { ok: true, purse: rootAccountOf(party.data.id), allowances: [...limited, ...day.allowances], floors: day.floors };
 }
+
+/**
+ * Leases of a batch draw on its one hold; its accounts' allowances were used up when it was opened, and the day of the key that opened it. What another
+ * key draws counts against that key's day.
+ */
+export async function batchPurse(round: Round, { key, party }: PartyCaller, id: string, account: string): Promise<PurseFound> {
+  const batch = await round.get("batch", id);
+  if (!batch || batch.data.party !== party.data.id || batch.data.account !== account) return refuse("not_found", { batch: id });
+  const outside = outsideOf(key, batch.data);
+  if (outside) return outside;
+  if (!batch.data.open) return refuse("wrong_state", { state: "closed" });
+  const day = batch.data.key === key.id ? { allowances: [], floors: [] } : dayOf(key, round.at);
+  return { ok: true, purse: id, ...day };
+}
+
+/** What more of a lease is paid from, and counts against: its own purse, and the day of whoever asks for more. */
+export function leasePurse(round: Round, caller: PartyCaller, { purse, account, label }: Pick<LeaseRow, "purse" | "account" | "label">): Promise<PurseFound> {
+  const outside = outsideOf(caller.key, { account, label });
+  if (outside) return Promise.resolve(outside);
+  return purse === rootAccountOf(caller.party.data.id) ? purseFor(round, caller, account) : batchPurse(round, caller, purse, account);
+}
+
+/**
+ * The allowances that a lease gives back to after it was extended from `more`: those that both were charged to. One that was charged with a part gets
+ * nothing back, because nobody could tell how much of a refund is its own, and no key may win back more than it used.
+ */
+export const allowancesAfter = (before: readonly string[], more: readonly string[]): string[] => before.filter((key) => more.includes(key));
 
 /** The transfers that use up (or give back) allowances. */
 export function allowanceTransfers(idPrefix: string, allowances: readonly string[], amount: bigint, direction: "use" | "give-back"): (WireTransfer | null)[] {
@@ -53,9 +90,14 @@ export function allowanceTransfers(idPrefix: string, allowances: readonly string
 }
 export const ALLOWANCE_FLOOR = { key: ALLOWANCE_SINK, floor: null };
 
-export async function createAccount(round: Round, document: SignedDocument<"account">): Promise<Outcome> {
+export async function createAccount(round: Round, document: Verified<"account">, { key }: PartyCaller): Promise<Outcome> {
   const { party, parent, name, limitNanos, clientId } = document.payload;
-  if (!(await chainOf(round, party, parent))) return refuse("not_found", { account: parent });
+  const outside = outsideOf(key, { account: parent, label: null });
+  if (outside) return outside;
+  const chain = await chainOf(round, party, parent);
+  if (!chain) return refuse("not_found", { account: parent });
+  if (chain.length >= DEPTH_MAX) return refuse("limit_reached", { depth: DEPTH_MAX });
+  if ((await round.services.store.accountsOf(party)).length >= ACCOUNTS_PER_PARTY_MAX) return refuse("limit_reached", { accounts: ACCOUNTS_PER_PARTY_MAX });
   const id = subAccountOf(document.id);
   return planned(round, {
     id: document.id,
@@ -68,8 +110,10 @@ export async function createAccount(round: Round, document: SignedDocument<"acco
   });
 }
 
-export async function limitAccount(round: Round, document: SignedDocument<"account-limit">): Promise<Outcome> {
+export async function limitAccount(round: Round, document: Verified<"account-limit">, { key }: PartyCaller): Promise<Outcome> {
   const { party, account, limitNanos, clientId } = document.payload;
+  const outside = outsideOf(key, { account, label: null });
+  if (outside) return outside;
   const row = await round.get("account", account);
   if (!row || row.data.party !== party) return refuse("not_found", { account });
   return planned(round, {
@@ -82,7 +126,7 @@ export async function limitAccount(round: Round, document: SignedDocument<"accou
   });
 }
 
-export async function creditParty(round: Round, document: SignedDocument<"credit">): Promise<Outcome> {
+export async function creditParty(round: Round, document: Verified<"credit">): Promise<Outcome> {
   const { party, amountNanos, source, reference, clientId } = document.payload;
   const row = await round.get("party", party);
   if (!row) return refuse("not_found", { party });
@@ -97,8 +141,10 @@ export async function creditParty(round: Round, document: SignedDocument<"credit
   });
 }
 
-export async function payOut(round: Round, document: SignedDocument<"payout">, caller: PartyCaller): Promise<Outcome> {
+export async function payOut(round: Round, document: Verified<"payout">, caller: PartyCaller): Promise<Outcome> {
   const { party, amountNanos, clientId } = document.payload;
+  const bound = boundProblem(caller.key);
+  if (bound) return bound;
   if (caller.party.data.suspended) return refuse("suspended", { reason: caller.party.data.suspensionReason });
   return planned(round, {
     id: document.id,
@@ -109,9 +155,11 @@ export async function payOut(round: Round, document: SignedDocument<"payout">, c
   });
 }
 
-export async function moveStake(round: Round, document: SignedDocument<"stake">, caller: PartyCaller): Promise<Outcome> {
+export async function moveStake(round: Round, document: Verified<"stake">, caller: PartyCaller): Promise<Outcome> {
   const { party, amountNanos, direction, clientId } = document.payload;
   const { account, suspended, suspensionReason } = caller.party.data;
+  const bound = boundProblem(caller.key);
+  if (bound) return bound;
   if (suspended) return refuse("suspended", { reason: suspensionReason });
   const [from, to] = direction === "deposit" ? (["available", "staked"] as const) : (["staked", "available"] as const);
   return planned(round, {
@@ -123,41 +171,24 @@ export async function moveStake(round: Round, document: SignedDocument<"stake">,
   });
 }
 
-export async function setFee(round: Round, document: SignedDocument<"fee">): Promise<Outcome> {
-  const row = await round.get("setting", "fee");
-  return planned(round, {
-    id: document.id,
-    filed: [{ document, parties: [] }],
-    uniques: [`operator/${document.payload.clientId}`],
-    puts: [{ kind: "setting", id: "fee", expect: row?.version ?? 0, data: { id: "fee", value: document.payload.basisPoints } }],
-  });
-}
-
-export async function feeBasisPoints(round: Round): Promise<number> {
-  return Number((await round.get("setting", "fee"))?.data.value ?? 0);
-}
-
-export async function openBatch(round: Round, document: SignedDocument<"batch">, caller: PartyCaller): Promise<Outcome> {
+export async function openBatch(round: Round, document: Verified<"batch">, caller: PartyCaller): Promise<Outcome> {
   const { party, account, budgetNanos, expiresAt, clientId } = document.payload;
   if (caller.party.data.suspended) return refuse("suspended", { reason: caller.party.data.suspensionReason });
   if (expiresAt <= round.at) return refuse("expired", { expiresAt });
   const purse = await purseFor(round, caller, account);
   if (!purse.ok) return purse;
   const budget = BigInt(budgetNanos);
+  const { id: key, leaseLabel: label } = caller.key;
+  const data: BatchRow = {
+    ...{ id: document.id, party, account, label, key, budgetNanos, allowances: purse.allowances, deadlineAt: expiresAt, open: true },
+  };
   return planned(round, {
     id: document.id,
     filed: [{ document, parties: [party] }],
     answer: { batch: document.id },
     uniques: [`${party}/${clientId}`],
     floors: [ALLOWANCE_FLOOR, ...purse.floors],
-    puts: [
-      {
-        kind: "batch",
-        id: document.id,
-        expect: 0,
-        data: { id: document.id, party, account, budgetNanos, allowances: purse.allowances, deadlineAt: expiresAt, open: true },
-      },
-    ],
+    puts: [{ kind: "batch", id: document.id, expect: 0, data }],
     transfers: [
       transfer(`batch/${document.id}/open`, moneyKey(purse.purse, "available"), moneyKey(document.id, "available"), budget),
       ...allowanceTransfers(`batch/${document.id}/allowance`, purse.allowances, budget, "use"),
@@ -182,10 +213,12 @@ async function moneyIn(round: Round, id: string): Promise<{ available: bigint; h
   return { available: books.get(available) ?? 0n, held: books.get(held) ?? 0n };
 }
 
-/** Closing gives back at once what no lease holds; what leases give back later is swept to the account by a timer. */
-export async function closeBatch(round: Round, id: string, document: SignedDocument<"batch-close"> | null): Promise<Outcome> {
+/** Closing gives back at once what no lease holds; what leases give back later is swept to the account by a timer. Without a document: it has expired. */
+export async function closeBatch(round: Round, id: string, document: Verified<"batch-close"> | null, caller: PartyCaller | null = null): Promise<Outcome> {
   const batch = await round.get("batch", id);
   if (!batch || (document && batch.data.party !== document.payload.party)) return refuse("not_found", { batch: id });
+  const outside = document && (caller ? outsideOf(caller.key, batch.data) : refuse("not_found", { batch: id }));
+  if (outside) return outside;
   const { party, open, allowances } = batch.data;
   if (!open) return refuse("wrong_state", { state: "closed" });
   const { available, held } = await moneyIn(round, id);
@@ -202,7 +235,8 @@ export async function closeBatch(round: Round, id: string, document: SignedDocum
 
 /** A closed batch is looked at until no lease holds anything of it. */
 export async function sweepBatch(round: Round, id: string): Promise<Outcome> {
-  const batch = (await round.get("batch", id))!;
+  const batch = await round.get("batch", id);
+  invariant(batch !== null, "a batch that is due is there");
   const { party, allowances } = batch.data;
   const { available, held } = await moneyIn(round, id);
   const step = `sweep-${batch.version}`;

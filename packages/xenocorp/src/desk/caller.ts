@@ -2,7 +2,7 @@
  * Who speaks: from a document's key to the party it may speak for. Every document passes here before its handler, which takes nothing less than a verified
  * one. The rules stand in the document table and `verifySigner`; this only looks up what the broker knows of the key. Who controls the inputs: anyone.
  */
-import { ROLE_SCOPES } from "@xenoservers/market";
+import { ROLE_SCOPES, invariant } from "@xenoservers/market";
 import { isOfKind, isPartysKind, refuse, verifySigner, type Refusal, type SignedDocument, type Verified } from "@xenoservers/protocol";
 import type { KeyRow, PartyRow, Versioned } from "../store/store.ts";
 import type { Round } from "./round.ts";
@@ -21,20 +21,42 @@ export async function identify(round: Round, document: SignedDocument): Promise<
   const key = isPartysKind(document.kind) ? await keyOf(round, document) : null;
   const verified = verifySigner(document, { crypto, market, key, at: round.at });
   if (!verified.ok) return verified;
-  if (verified.document.signer.by !== "party" || key === null) return { ok: true, document: verified.document, caller: null };
+  const { signer } = verified.document;
+  if (signer.by !== "party" || key === null) return { ok: true, document: verified.document, caller: null };
   const party = await round.get("party", key.party);
-  return party ? { ok: true, document: verified.document, caller: { party, key } } : refuse("unknown_key");
+  invariant(party !== null, "every key is a party's");
+  return { ok: true, document: verified.document, caller: { party, key } };
 }
 
-/** What the broker knows of the key; a lost root key is replaced by the recovery key that was named at registration. */
+/**
+ * What the broker knows of the key. A rotation may be signed by the recovery key that the party named; that comes first, because anyone can have the same
+ * key granted to a party of his own.
+ */
 async function keyOf(round: Round, document: SignedDocument): Promise<KeyRow | null> {
-  const known = await round.get("key", document.keyid);
-  if (known || !isOfKind(document, "key-rotate")) return known?.data ?? null;
-  const party = await round.get("party", document.payload.party);
-  if (party?.data.recoveryKey !== document.keyid) return null;
-  const { id } = party.data;
+  const party = isOfKind(document, "key-rotate") ? await round.get("party", document.payload.party) : null;
+  if (party?.data.recoveryKey !== document.keyid) return (await round.get("key", document.keyid))?.data ?? null;
+  const { id, rootKey } = party.data;
   return {
     ...{ id: document.keyid, party: id, role: "root", scopes: ROLE_SCOPES.root, label: "recovery", account: null, leaseLabel: null },
-    ...{ maxSpendPerDayNanos: null, expiresAt: null, revokedAt: null, grant: document.id, grantedBy: document.keyid },
+    ...{ maxSpendPerDayNanos: null, expiresAt: null, revokedAt: null, grant: document.id, grantedBy: rootKey, revocation: null },
   };
+}
+
+/** What a lease or a batch is made under. */
+export interface Place {
+  account: string;
+  label: string | null;
+}
+
+/** Why a key has no business there; null where it does: one that is bound to an account or label acts only inside it. */
+export function outsideOf({ account, leaseLabel }: Pick<KeyRow, "account" | "leaseLabel">, place: Place): Refusal | null {
+  if (account !== null && account !== place.account) return refuse("key_not_allowed", { account: place.account, why: "the key acts in its own account only" });
+  if (leaseLabel !== null && leaseLabel !== place.label) return refuse("key_not_allowed", { label: leaseLabel, why: "the key acts under its own label only" });
+  return null;
+}
+
+/** The same for what concerns a party as a whole: its money, its accounts. */
+export function boundProblem({ account, leaseLabel }: Pick<KeyRow, "account" | "leaseLabel">): Refusal | null {
+  if (account === null && leaseLabel === null) return null;
+  return refuse("key_not_allowed", { why: "this is the whole party's, and the key is bound to one account or label" });
 }

@@ -18,7 +18,7 @@ import {
 } from "@xenoservers/protocol";
 import { factOf, type FactWorld, type Findings } from "@xenoservers/verify";
 import type { LeaseRow, Put, Versioned } from "../store/store.ts";
-import { ALLOWANCE_FLOOR } from "./accounts.ts";
+import { ALLOWANCE_FLOOR, allowancesAfter, type Purse } from "./accounts.ts";
 import { gapsOf, withGaps } from "./hearing.ts";
 import { moneyBetween } from "./money.ts";
 import { issue, planned, type Effect, type Filed, type Outcome, type Plan } from "./outcome.ts";
@@ -41,6 +41,7 @@ export class LeaseChange {
   readonly #before: Versioned<LeaseRow>;
   readonly #world: FactWorld;
   readonly #filed: Filed[] = [];
+  #drawn: Purse | null = null;
   /** Log time of this change: never before what the lease was last told. */
   readonly at: number;
   lease: LeaseRow;
@@ -73,6 +74,12 @@ export class LeaseChange {
   /** Folds a document that somebody handed in; the refusal where the lease does not take it. */
   take(document: Verified, findings: Findings = {}): Refusal | null {
     return this.#fold(ofAnyKind(document), findings);
+  }
+
+  /** What is added to its hold counts against this purse's allowances. */
+  drawOn(purse: Purse): void {
+    this.#drawn = purse;
+    this.lease = { ...this.lease, allowances: allowancesAfter(this.lease.allowances, purse.allowances) };
   }
 
   /** Signs and folds one of the broker's own documents. */
@@ -113,7 +120,7 @@ export class LeaseChange {
   }
 
   get transfers() {
-    return moneyBetween(this.#before.data, this.lease);
+    return moneyBetween(this.#before.data, this.lease, this.#drawn?.allowances ?? []);
   }
 
   get effects(): Effect[] {
@@ -132,7 +139,7 @@ export class LeaseChange {
       ...change,
       filed: this.#filed,
       puts: [this.put, ...(await this.#record()), ...puts],
-      floors: [ALLOWANCE_FLOOR],
+      floors: [ALLOWANCE_FLOOR, ...(this.#drawn?.floors ?? [])],
       transfers: this.transfers,
       effects: [...this.effects, ...effects],
     });

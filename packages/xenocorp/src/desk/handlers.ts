@@ -36,9 +36,9 @@ export function handle(round: Round, document: AnyVerified, caller: PartyCaller 
     case "suspension":
       return parties.suspendParty(round, document);
     case "account":
-      return accounts.createAccount(round, document);
+      return by(accounts.createAccount, round, document, caller);
     case "account-limit":
-      return accounts.limitAccount(round, document);
+      return by(accounts.limitAccount, round, document, caller);
     case "credit":
       return accounts.creditParty(round, document);
     case "payout":

@@ -6,7 +6,7 @@
 import { extensionNanos } from "@xenoservers/market";
 import { refuse, type Json, type Refusal, type Verified } from "@xenoservers/protocol";
 import type { LeaseRow, Versioned } from "../store/store.ts";
-import { purseFor } from "./accounts.ts";
+import { leasePurse } from "./accounts.ts";
 import type { PartyCaller } from "./caller.ts";
 import { LeaseChange, bothParties, findLease, overEvents } from "./folding.ts";
 import { leaseView } from "./lease-view.ts";
@@ -78,8 +78,9 @@ export async function extendLease(round: Round, document: Verified<"extension">,
   const refusal = change.take(document);
   if (refusal) return refusal;
   // what the key may still spend today, and its account's limits, hold for what is added to a lease too
-  const purse = await purseFor(round, caller, before.account);
+  const purse = await leasePurse(round, caller, before);
   if (!purse.ok) return purse;
+  change.drawOn(purse);
   const holdNanos = (BigInt(before.holdNanos) + extensionNanos(before, durationMsMax)).toString();
   change.issue("amendment", { lease: id, extension: document.envelope, durationMsMax, holdNanos, previous, at: change.at });
   return change.planned({

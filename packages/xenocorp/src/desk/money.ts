@@ -85,19 +85,19 @@ const depositMoney = (lease: LeaseRow, side: "customer" | "owner", of: "trace" |
   return transfer(`${lease.id}/deposit/${of}`, moneyKey(account, "available"), moneyKey(account, "locked"), BigInt(nanos));
 };
 
-function extendedMoney(before: LeaseRow, after: LeaseRow): Transfers {
+function extendedMoney(before: LeaseRow, after: LeaseRow, drawn: readonly string[]): Transfers {
   const more = BigInt(after.holdNanos) - BigInt(before.holdNanos);
   return [
     transfer(`${after.lastAmendment}/hold`, moneyKey(after.purse, "available"), moneyKey(after.purse, "held"), more),
-    ...allowanceTransfers(`${after.lastAmendment}/allowance`, after.allowances, more, "use"),
+    ...allowanceTransfers(`${after.lastAmendment}/allowance`, drawn, more, "use"),
   ];
 }
 
-/** All that moves between two folds of one lease, in order. */
-export function moneyBetween(before: LeaseRow, after: LeaseRow): Transfers {
+/** All that moves between two folds of one lease, in order. `drawn`: the allowances that what was added to the hold counts against. */
+export function moneyBetween(before: LeaseRow, after: LeaseRow, drawn: readonly string[] = []): Transfers {
   const { trace, objection, final } = after;
   return [
-    ...(after.lastAmendment !== before.lastAmendment ? extendedMoney(before, after) : []),
+    ...(after.lastAmendment !== before.lastAmendment ? extendedMoney(before, after, drawn) : []),
     ...(holdsCapacity(before.state) && !holdsCapacity(after.state) ? capacityTransfers(after.id, after.server, after.resources, "release") : []),
     ...(after.state === "lapsed" && before.state !== "lapsed" ? lapsedMoney(after) : []),
     ...(after.end && !before.end ? settledMoney(after) : []),

@@ -2,7 +2,8 @@
 import { Ledger } from "@xenoservers/market";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Change, Store } from "./store.ts";
+import type { Reader } from "./reader.ts";
+import type { Change, KeyRow, SealedRow, Store } from "./store.ts";
 
 export const change = (over: Partial<Change> & { id: string }): Change => ({
   answer: { id: over.id },
@@ -24,6 +25,22 @@ const document = (id: string, lease: string | null = null) => ({
   at: 5,
   salt: "ab",
   leaf: `leaf-${id}`,
+});
+
+export const reader = (party: string, over: Partial<Reader> = {}): Reader => ({ party, account: null, label: null, serverKey: null, ...over });
+
+const key = (id: string, over: Partial<KeyRow> = {}): KeyRow => ({
+  ...{ id, party: "p_1", role: "device", label: "d", scopes: ["read"], account: null, leaseLabel: null, maxSpendPerDayNanos: null },
+  ...{ expiresAt: null, revokedAt: null, grant: "g", grantedBy: null, revocation: null, ...over },
+});
+
+const sealed = (lease: string, over: Partial<SealedRow> = {}): SealedRow => ({
+  lease,
+  bytes: Uint8Array.of(1, 0, 255),
+  digest: `of-${lease}`,
+  at: 5,
+  until: 10,
+  ...over,
 });
 
 export function storeContract(name: string, open: () => Promise<Store>): void {
@@ -118,16 +135,16 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
         }),
         change({ id: "l2", events: [event("three"), { ...event("x"), party: "p_9" }] }),
       ]);
-      expect((await store.leasesOf("p_1", false, 10)).map((l) => l.id)).toEqual(["ab2", "aa1"]);
-      expect((await store.leasesOf("p_2", true, 10)).map((l) => l.id)).toEqual(["aa1"]);
+      expect((await store.leasesOf(reader("p_1"), false, 10)).map((l) => l.id)).toEqual(["ab2", "aa1"]);
+      expect((await store.leasesOf(reader("p_2"), true, 10)).map((l) => l.id)).toEqual(["aa1"]);
       expect((await store.leasesServerMustKnow("s_1")).map((l) => l.id)).toEqual(["aa1"]);
-      expect((await store.findLeases("p_1", "a")).sort()).toEqual(["aa1", "ab2"]);
+      expect((await store.findLeases(reader("p_1"), "a")).sort()).toEqual(["aa1", "ab2"]);
       expect(await store.due("lease", 9, 10)).toEqual([]);
       expect(await store.due("lease", 10, 10)).toEqual(["aa1"]);
       expect((await store.documentsOf("aa1")).map((d) => d.id)).toEqual(["d1", "d2"]);
-      const first = await store.events("p_1", null, 2);
+      const first = await store.events(reader("p_1"), null, 2);
       expect(first.map((e) => e.kind)).toEqual(["one", "two"]);
-      expect((await store.events("p_1", first[1]!.cursor, 10)).map((e) => e.kind)).toEqual(["three"]);
+      expect((await store.events(reader("p_1"), first[1]!.cursor, 10)).map((e) => e.kind)).toEqual(["three"]);
       expect((await store.audit()).liveHolds).toBe(3n);
     });
 
@@ -161,6 +178,102 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
         ]),
       ).toEqual(["h1", "h0"]);
       expect((await store.logEntries(0, 5)).map((d) => d.id)).toEqual(["d1", "d2"]);
+    });
+
+    it("shows each reader its own leases and events only", async () => {
+      const store = await open();
+      const lease = (id: string, account: string, label: string, serverKey: string) => ({
+        kind: "lease" as const,
+        id,
+        expect: 0,
+        data: {
+          id,
+          customer: "p_1",
+          owner: "p_2",
+          account,
+          label,
+          serverKey,
+          server: "s",
+          state: "open",
+          issuedAt: 1,
+          holdNanos: "0",
+          deadlineAt: null,
+        } as never,
+      });
+      const event = (party: string, of: string | null) => ({ party, kind: `of-${of}`, lease: of, data: {}, at: 1 });
+      await store.commit([
+        change({
+          id: "c",
+          puts: [lease("a1", "A", "x", "k1"), lease("a2", "A", "y", "k2"), lease("b1", "B", "x", "k1")],
+          events: ["a1", "a2", "b1", null].flatMap((of) => [event("p_1", of), event("p_2", of)]),
+        }),
+      ]);
+      const readers: [Reader, string[]][] = [
+        [reader("p_1"), ["a1", "a2", "b1"]],
+        [reader("p_1", { account: "A" }), ["a1", "a2"]],
+        [reader("p_1", { label: "x" }), ["a1", "b1"]],
+        [reader("p_1", { account: "A", label: "x" }), ["a1"]],
+        [reader("p_1", { account: "C" }), []],
+        [reader("p_2"), ["a1", "a2", "b1"]],
+        [reader("p_2", { serverKey: "k1" }), ["a1", "b1"]],
+        [reader("p_2", { account: "A" }), []],
+        [reader("p_2", { label: "x" }), []],
+        [reader("p_1", { serverKey: "k1" }), []],
+        [reader("p_3"), []],
+      ];
+      for (const [who, leases] of readers) {
+        expect((await store.leasesOf(who, true, 9)).map(({ id }) => id).sort(), JSON.stringify(who)).toEqual(leases);
+        expect((await Promise.all(["a", "b"].map((prefix) => store.findLeases(who, prefix)))).flat().sort()).toEqual(leases);
+        const bound = who.account !== null || who.label !== null || who.serverKey !== null;
+        const all = who.party === "p_3" || bound ? [] : ["of-null"];
+        expect((await store.events(who, null, 9)).map(({ kind }) => kind)).toEqual([...leases.map((id) => `of-${id}`), ...all]);
+      }
+      expect(await store.leasesOf(reader("p_1", { account: "A" }), false, 1)).toHaveLength(1);
+    });
+
+    it("tells which keys were ended lately", async () => {
+      const store = await open();
+      const keys = [key("k1"), key("k2", { revokedAt: 100 }), key("k3", { revokedAt: 200, role: "server" })];
+      await store.commit([change({ id: "c", puts: keys.map((data) => ({ kind: "key" as const, id: data.id, expect: 0, data })) })]);
+      const since = async (at: number) => (await store.keysRevokedSince(at)).map(({ id }) => id).sort();
+      expect(await since(0)).toEqual(["k2", "k3"]);
+      expect(await since(100)).toEqual(["k2", "k3"]);
+      expect(await since(101)).toEqual(["k3"]);
+      expect(await since(201)).toEqual([]);
+      const more = [key("k4", { expiresAt: 150 }), key("k5", { party: "p_2" })];
+      await store.commit([change({ id: "d", puts: more.map((data) => ({ kind: "key" as const, id: data.id, expect: 0, data })) })]);
+      const keysAt = async (at: number, endedMax: number) => (await store.keysOf("p_1", at, endedMax)).map(({ id }) => id);
+      expect((await keysAt(149, 0)).sort()).toEqual(["k1", "k3", "k4"]);
+      expect(await keysAt(300, 0)).toEqual(["k1"]);
+      expect(await keysAt(300, 2)).toEqual(["k1", "k3", "k4"]);
+    });
+
+    it("keeps the documents of a rare kind together", async () => {
+      const store = await open();
+      await store.commit([change({ id: "c", documents: [{ ...document("r1"), kind: "referee" }, document("d1"), { ...document("r2"), kind: "referee" }] })]);
+      expect((await store.documentsOfKind("referee")).map(({ id }) => id)).toEqual(["r1", "r2"]);
+    });
+
+    it("keeps sealed bytes, the first of a lease, up to a bound and until their time", async () => {
+      const store = await open();
+      expect(await store.putSealed(sealed("l1"), 8)).toBe("of-l1");
+      expect(await store.putSealed(sealed("l1", { digest: "other", bytes: Uint8Array.of(9) }), 8)).toBe("of-l1");
+      expect(await store.putSealed(sealed("l2", { until: 20 }), 8)).toBe("of-l2");
+      expect(await store.putSealed(sealed("l3"), 8)).toBeNull();
+      expect(await store.getSealed("l3")).toBeNull();
+      const kept = await store.getSealed("l1");
+      expect({ ...kept, bytes: [...(kept?.bytes ?? [])] }).toEqual({ lease: "l1", bytes: [1, 0, 255], digest: "of-l1", at: 5, until: 10 });
+      expect(await store.sealedDigest("l2")).toBe("of-l2");
+      expect(await store.dropSealed(9)).toBe(0);
+      expect(await store.dropSealed(10)).toBe(1);
+      expect(await store.sealedDigest("l1")).toBeNull();
+      expect(await store.putSealed(sealed("l3"), 8)).toBe("of-l3");
+    });
+
+    it("never keeps more sealed bytes than the bound, however many come at once", async () => {
+      const store = await open();
+      const kept = await Promise.all(Array.from({ length: 12 }, (_, i) => store.putSealed(sealed(`l${i}`), 15)));
+      expect(kept.filter((digest) => digest !== null)).toHaveLength(5);
     });
   });
 }

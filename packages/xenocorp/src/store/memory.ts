@@ -1,24 +1,12 @@
 /** The Store in memory: the deterministic twin used by the simulation. It passes the same contract suite as Postgres (store/contract.ts). */
 import { LIVE_STATES, Ledger } from "@xenoservers/market";
 import type { Json } from "@xenoservers/protocol";
-import type {
-  AccountRow,
-  Change,
-  CommitResult,
-  Entities,
-  EntityKind,
-  KeyRow,
-  LeaseRow,
-  LogAppend,
-  LogHead,
-  ServerRow,
-  Store,
-  StoredDocument,
-  StoredEvent,
-  Versioned,
-} from "./store.ts";
+import type { Change, CommitResult, Entities, EntityKind, LogAppend, LogHead, SealedRow, Store, StoredDocument, StoredEvent, Versioned } from "./store.ts";
+import { isBound, sees, type Reader } from "./reader.ts";
 
 const LIVE: ReadonlySet<string> = new Set(LIVE_STATES);
+
+const endOf = ({ revokedAt, expiresAt }: KeyRow): number => Math.min(revokedAt ?? Infinity, expiresAt ?? Infinity);
 
 export function createMemoryStore(clock: () => number): Store {
   const ledger = new Ledger();
@@ -28,6 +16,7 @@ export function createMemoryStore(clock: () => number): Store {
   const transfers: { id: string; debit: string; credit: string; amount: bigint; at: number }[] = [];
   const documents = new Map<string, StoredDocument>();
   const events: StoredEvent[] = [];
+  const sealed = new Map<string, SealedRow>();
   let pending: StoredDocument[] = [];
   let log: { hash: string; documentId: string }[] = [];
   let nodes = new Map<string, string>();
@@ -38,6 +27,12 @@ export function createMemoryStore(clock: () => number): Store {
   const rowKey = (kind: EntityKind, id: string): string => `${kind} ${id}`;
   function* rowsOf<K extends EntityKind>(kind: K): Generator<Entities[K]> {
     for (const [key, row] of entities) if (key.startsWith(`${kind} `)) yield row.data as Entities[K];
+  }
+
+  function mayHear(reader: Reader, { lease }: StoredEvent): boolean {
+    if (!isBound(reader)) return true;
+    for (const row of lease === null ? [] : rowsOf("lease")) if (row.id === lease) return sees(reader, row);
+    return false;
   }
 
   function apply(change: Change): CommitResult {
@@ -90,22 +85,28 @@ export function createMemoryStore(clock: () => number): Store {
         .slice(-limit)
         .reverse();
     },
-    keysOf: async (party) => [...rowsOf("key")].filter((key: KeyRow) => key.party === party),
-    accountsOf: async (party) => [...rowsOf("account")].filter((account: AccountRow) => account.party === party),
-    servers: async () => [...rowsOf("server")] as ServerRow[],
-    async leasesOf(party, live, limit) {
+    async keysOf(party, at, endedMax) {
+      const own = [...rowsOf("key")].filter((key) => key.party === party);
+      const over = own.filter((key) => endOf(key) <= at).sort((a, b) => endOf(b) - endOf(a));
+      return [...own.filter((key) => endOf(key) > at), ...over.slice(0, endedMax)];
+    },
+    keysRevokedSince: async (since) => [...rowsOf("key")].filter(({ revokedAt }) => revokedAt !== null && revokedAt >= since),
+    accountsOf: async (party) => [...rowsOf("account")].filter((account) => account.party === party),
+    servers: async () => [...rowsOf("server")],
+    async leasesOf(reader, live, limit) {
       return [...rowsOf("lease")]
-        .filter((lease: LeaseRow) => (lease.customer === party || lease.owner === party) && (!live || LIVE.has(lease.state)))
+        .filter((lease) => sees(reader, lease) && (!live || LIVE.has(lease.state)))
         .sort((a, b) => b.issuedAt - a.issuedAt)
         .slice(0, limit);
     },
     leasesServerMustKnow: async (server) =>
       [...rowsOf("lease")].filter(
-        (lease: LeaseRow) => lease.server === server && (LIVE.has(lease.state) || (lease.state === "disputed" && lease.trace?.document === null)),
+        (lease) => lease.server === server && (LIVE.has(lease.state) || (lease.state === "disputed" && lease.trace?.document === null)),
       ),
-    async findLeases(party, idPrefix) {
+    async findLeases(reader, idPrefix) {
       return [...rowsOf("lease")]
-        .filter((lease) => (lease.customer === party || lease.owner === party) && lease.id.startsWith(idPrefix))
+        .filter((lease) => sees(reader, lease) && lease.id.startsWith(idPrefix))
+        .slice(0, 3)
         .map((lease) => lease.id);
     },
     async due(kind, now, limit) {
@@ -117,9 +118,25 @@ export function createMemoryStore(clock: () => number): Store {
     },
     document: async (id) => documents.get(id) ?? null,
     documentsOf: async (lease) => [...documents.values()].filter((document) => document.lease === lease),
-    async events(party, after, limit) {
+    documentsOfKind: async (kind) => [...documents.values()].filter((document) => document.kind === kind),
+    async events(reader, after, limit) {
       const from = Number(after ?? 0);
-      return events.filter((event) => event.party === party && Number(event.cursor) > from).slice(0, limit);
+      return events.filter((event) => event.party === reader.party && Number(event.cursor) > from && mayHear(reader, event)).slice(0, limit);
+    },
+    async putSealed(row, bytesMax) {
+      const known = sealed.get(row.lease);
+      if (known) return known.digest;
+      const kept = [...sealed.values()].reduce((sum, { bytes }) => sum + bytes.length, 0);
+      if (kept + row.bytes.length > bytesMax) return null;
+      sealed.set(row.lease, { ...row, bytes: Uint8Array.from(row.bytes) });
+      return row.digest;
+    },
+    getSealed: async (lease) => sealed.get(lease) ?? null,
+    sealedDigest: async (lease) => sealed.get(lease)?.digest ?? null,
+    async dropSealed(before) {
+      const over = [...sealed.values()].filter(({ until }) => until <= before);
+      for (const { lease } of over) sealed.delete(lease);
+      return over.length;
     },
     logHead: async () => head,
     logPending: async (limit) => pending.slice(0, limit),

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { createTestDatabase, dropTestDatabases } from "../../../../test/database.ts";
-import { change, storeContract } from "./contract.ts";
+import { change, reader, storeContract } from "./contract.ts";
 import { createPostgresStore } from "./postgres.ts";
 
 afterAll(dropTestDatabases);
@@ -43,9 +43,9 @@ describe("races on Postgres", () => {
     const seen: string[] = [];
     let cursor: string | null = null;
     let writing = true;
-    const reader = (async () => {
+    const reading = (async () => {
       while (writing || seen.length < 60) {
-        for (const event of await store.events("p", cursor, 7)) {
+        for (const event of await store.events(reader("p"), cursor, 7)) {
           seen.push(event.kind);
           cursor = event.cursor;
         }
@@ -55,7 +55,7 @@ describe("races on Postgres", () => {
       Array.from({ length: 60 }, (_, i) => store.commit([change({ id: `e${i}`, events: [{ party: "p", kind: `k${i}`, lease: null, data: {}, at: i }] })])),
     );
     writing = false;
-    await reader;
+    await reading;
     expect(new Set(seen).size).toBe(60);
     expect(seen).toHaveLength(60);
   });

@@ -2,24 +2,19 @@
 import { LIVE_STATES, invariant } from "@xenoservers/market";
 import type { Envelope, Json, Kind } from "@xenoservers/protocol";
 import type { Pool } from "pg";
-import type {
-  AccountRow,
-  Change,
-  CommitResult,
-  Entities,
-  EntityKind,
-  KeyRow,
-  LeaseRow,
-  LogAppend,
-  LogHead,
-  ServerRow,
-  Store,
-  StoredDocument,
-  StoredEvent,
-  Versioned,
-} from "./store.ts";
+import type { Change, CommitResult, Entities, EntityKind, LogAppend, LogHead, SealedRow, Store, StoredDocument, StoredEvent, Versioned } from "./store.ts";
+import { isBound, type Reader } from "./reader.ts";
 
 const LIVE = `(${LIVE_STATES.map((state) => `'${state}'`).join(", ")})`;
+/** `sees` of reader.ts, for the lease `e`: $1 is the reader's party, the others are where its account, label and server key stand. */
+const sees = (account: string, label: string, serverKey: string): string => `(
+  (${serverKey}::text is null and e.data->>'customer' = $1
+    and (${account}::text is null or e.data->>'account' = ${account}) and (${label}::text is null or e.data->>'label' = ${label}))
+  or (e.data->>'owner' = $1 and ${account}::text is null and ${label}::text is null and (${serverKey}::text is null or e.data->>'serverKey' = ${serverKey})))`;
+const SEES = sees("$2", "$3", "$4");
+const readerValues = ({ party, account, label, serverKey }: Reader) => [party, account, label, serverKey];
+/** The same for the lease of an event `v`. */
+const EVENT_SEEN = `and exists (select 1 from entity e where e.kind = 'lease' and e.id = v.lease and ${sees("$5", "$6", "$7")})`;
 /** unique_violation, serialization_failure, deadlock_detected: another commit came first; trying again is safe because changes are conditional. */
 const RETRYABLE = new Set(["23505", "40001", "40P01"]);
 const TRIES_MAX = 5;
@@ -41,7 +36,7 @@ const wire = (changes: readonly Change[]): string => JSON.stringify(changes, (_k
 
 export function createPostgresStore(pool: Pool): Store {
   async function dataOf<K extends EntityKind>(kind: K, where: string, values: unknown[], tail = ""): Promise<Entities[K][]> {
-    const { rows } = await pool.query<{ data: Entities[K] }>(`select data from entity where kind = '${kind}' and ${where} ${tail}`, values);
+    const { rows } = await pool.query<{ data: Entities[K] }>(`select data from entity e where kind = '${kind}' and ${where} ${tail}`, values);
     return rows.map((row) => row.data);
   }
 
@@ -108,25 +103,34 @@ export function createPostgresStore(pool: Pool): Store {
       );
       return rows.map((row) => ({ ...row, amount: BigInt(row.amount), at: row.at.getTime() }));
     },
-    keysOf: (party) => dataOf("key", "data->>'party' = $1", [party]) as Promise<KeyRow[]>,
-    accountsOf: (party) => dataOf("account", "data->>'party' = $1", [party]) as Promise<AccountRow[]>,
-    servers: () => dataOf("server", "true", []) as Promise<ServerRow[]>,
-    leasesOf: (party, live, limit) =>
+    async keysOf(party, at, endedMax) {
+      const good = "(data->>'revokedAt' is null or (data->>'revokedAt')::bigint > $2) and (data->>'expiresAt' is null or (data->>'expiresAt')::bigint > $2)";
+      const end = "least((data->>'revokedAt')::bigint, (data->>'expiresAt')::bigint)";
+      const [live, ended] = await Promise.all([
+        dataOf("key", `data->>'party' = $1 and ${good}`, [party, at]),
+        endedMax === 0 ? [] : dataOf("key", `data->>'party' = $1 and not (${good})`, [party, at, endedMax], `order by ${end} desc limit $3`),
+      ]);
+      return [...live, ...ended];
+    },
+    keysRevokedSince: (since) => dataOf("key", "data->>'revokedAt' is not null and (data->>'revokedAt')::bigint >= $1", [since]),
+    accountsOf: (party) => dataOf("account", "data->>'party' = $1", [party]),
+    servers: () => dataOf("server", "true", []),
+    leasesOf: (reader, live, limit) =>
       dataOf(
         "lease",
-        `(data->>'customer' = $1 or data->>'owner' = $1) ${live ? `and data->>'state' in ${LIVE}` : ""}`,
-        [party, limit],
-        "order by (data->>'issuedAt')::bigint desc limit $2",
-      ) as Promise<LeaseRow[]>,
+        `${SEES} ${live ? `and e.data->>'state' in ${LIVE}` : ""}`,
+        [...readerValues(reader), limit],
+        "order by (e.data->>'issuedAt')::bigint desc limit $5",
+      ),
     leasesServerMustKnow: (server) =>
       dataOf("lease", `data->>'server' = $1 and (data->>'state' in ${LIVE} or (data->>'state' = 'disputed' and data->'trace'->'document' = 'null'::jsonb))`, [
         server,
-      ]) as Promise<LeaseRow[]>,
-    async findLeases(party, idPrefix) {
-      const { rows } = await pool.query<{ id: string }>(
-        "select id from entity where kind = 'lease' and starts_with(id, $2) and (data->>'customer' = $1 or data->>'owner' = $1) limit 3",
-        [party, idPrefix],
-      );
+      ]),
+    async findLeases(reader, idPrefix) {
+      const { rows } = await pool.query<{ id: string }>(`select id from entity e where kind = 'lease' and starts_with(id, $5) and ${SEES} limit 3`, [
+        ...readerValues(reader),
+        idPrefix,
+      ]);
       return rows.map((row) => row.id);
     },
     async due(kind, now, limit) {
@@ -144,18 +148,45 @@ export function createPostgresStore(pool: Pool): Store {
       const { rows } = await pool.query<DocumentRecord>(`select ${DOCUMENT_COLUMNS} from document d where lease = $1 order by seq`, [lease]);
       return rows.map(documentOf);
     },
-    async events(party, after, limit) {
+    async documentsOfKind(kind) {
+      const { rows } = await pool.query<DocumentRecord>(`select ${DOCUMENT_COLUMNS} from document d where kind = $1 order by seq`, [kind]);
+      return rows.map(documentOf);
+    },
+    async events(reader, after, limit) {
       const current = await epoch();
       const [cursorEpoch, xid, seq] = (after ?? "0.0.0").split(".");
       const from = Number(cursorEpoch) === current ? [xid, seq] : ["0", seq];
+      const bound = isBound(reader);
       const { rows } = await pool.query<StoredEvent & { xid: string; seq: string }>({
-        name: "events",
-        text: `select xid::text, seq, party, kind, lease, data, at from event
+        name: bound ? "bound-events" : "events",
+        text: `select xid::text, seq, party, v.kind, lease, v.data, at from event v
                where party = $1 and (xid, seq) > ($2::text::xid8, $3::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
+                 ${bound ? EVENT_SEEN : ""}
                order by xid, seq limit $4`,
-        values: [party, from[0], from[1], limit],
+        values: [reader.party, from[0], from[1], limit, ...(bound ? [reader.account, reader.label, reader.serverKey] : [])],
       });
       return rows.map(({ xid: eventXid, seq: eventSeq, ...event }) => ({ ...event, at: Number(event.at), cursor: `${current}.${eventXid}.${eventSeq}` }));
+    },
+    async putSealed({ lease, bytes, digest, at, until }, bytesMax) {
+      const { rows } = await pool.query<{ kept: string | null }>("select put_sealed($1, $2, $3, $4, $5, $6) as kept", [
+        ...[lease, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), digest, at, until, bytesMax],
+      ]);
+      return rows[0]?.kept ?? null;
+    },
+    async getSealed(lease) {
+      const { rows } = await pool.query<Omit<SealedRow, "at" | "until"> & { at: string; until: string }>(
+        "select lease, bytes, digest, at, until from sealed where lease = $1",
+        [lease],
+      );
+      return rows[0] ? { ...rows[0], at: Number(rows[0].at), until: Number(rows[0].until) } : null;
+    },
+    async sealedDigest(lease) {
+      const { rows } = await pool.query<{ digest: string }>("select digest from sealed where lease = $1", [lease]);
+      return rows[0]?.digest ?? null;
+    },
+    async dropSealed(before) {
+      const { rowCount } = await pool.query("delete from sealed where until <= $1", [before]);
+      return rowCount ?? 0;
     },
     async logHead() {
       const { rows } = await pool.query<LogHead & { size: string }>("select epoch, size, root, checkpoint from log_head order by epoch desc limit 1");

@@ -5,6 +5,7 @@
  */
 import type { Floor, Lease, OwnerRecord } from "@xenoservers/market";
 import type { Envelope, Json, Kind, KnownKey, Payload } from "@xenoservers/protocol";
+import type { Reader } from "./reader.ts";
 
 export interface PartyRow {
   id: string;
@@ -25,8 +26,10 @@ export interface KeyRow extends KnownKey {
   maxSpendPerDayNanos: string | null;
   /** The document that made it: its party's first one, a grant, a rotation. */
   grant: string;
-  /** The key that signed that document. */
-  grantedBy: string;
+  /** The key that this document leans on: whose grant it is, or the root key that it replaced; null: a party's first root key. */
+  grantedBy: string | null;
+  /** The document that ended it. */
+  revocation: string | null;
 }
 
 export interface AccountRow {
@@ -50,6 +53,10 @@ export interface BatchRow {
   id: string;
   party: string;
   account: string;
+  /** The label that the key which opened it is bound to; null: it is bound to none. */
+  label: string | null;
+  /** The key that opened it, whose day its budget was charged to. */
+  key: string;
   budgetNanos: string;
   /** Allowances that the budget was charged to and that what is left goes back to. */
   allowances: string[];
@@ -94,6 +101,9 @@ export interface Entities {
   setting: SettingRow;
 }
 export type EntityKind = keyof Entities;
+
+/** Kinds of which a market has so few that all of them are read at once. */
+export type RareKind = Extract<Kind, "referee">;
 
 export interface Versioned<T> {
   version: number;
@@ -160,6 +170,17 @@ export type CommitResult =
   | { status: "id_reused"; what: string }
   | { status: "below_floor"; key: string; missing: bigint };
 
+/** A result's bytes, sealed for its customer: the broker cannot read them. */
+export interface SealedRow {
+  lease: string;
+  bytes: Uint8Array;
+  /** SHA-256 of the bytes, as the delivery document names it. */
+  digest: string;
+  at: number;
+  /** When they may be dropped. */
+  until: number;
+}
+
 export interface LogHead {
   epoch: number;
   size: number;
@@ -188,19 +209,36 @@ export interface Store {
 
   balances(prefixes: readonly string[]): Promise<Map<string, bigint>>;
   statement(account: string, limit: number): Promise<{ id: string; debit: string; credit: string; amount: bigint; at: number }[]>;
-  keysOf(party: string): Promise<KeyRow[]>;
+  /** Those that are good at that time, and the latest so many of the others. */
+  keysOf(party: string, at: number, endedMax: number): Promise<KeyRow[]>;
+  /** Keys whose end is at `since` or later; whoever asks allows for changes that took long to commit. */
+  keysRevokedSince(since: number): Promise<KeyRow[]>;
   accountsOf(party: string): Promise<AccountRow[]>;
   servers(): Promise<ServerRow[]>;
-  leasesOf(party: string, live: boolean, limit: number): Promise<LeaseRow[]>;
+  /** What the reader may see, newest first. */
+  leasesOf(reader: Reader, live: boolean, limit: number): Promise<LeaseRow[]>;
   /** Live ones, and those whose result it was asked to trace. */
   leasesServerMustKnow(server: string): Promise<LeaseRow[]>;
-  findLeases(party: string, idPrefix: string): Promise<string[]>;
+  /** Ids of up to three leases that the reader may see. */
+  findLeases(reader: Reader, idPrefix: string): Promise<string[]>;
   /** Rows with deadlineAt <= now, oldest first. */
   due(kind: "lease" | "batch" | "order", now: number, limit: number): Promise<string[]>;
   document(id: string): Promise<StoredDocument | null>;
   documentsOf(lease: string): Promise<StoredDocument[]>;
-  /** Events for a party after the cursor, oldest first; every committed event is seen exactly once by following cursors. */
-  events(party: string, after: string | null, limit: number): Promise<StoredEvent[]>;
+  /** All documents of a kind of which there are few, in the order of their filing. */
+  documentsOfKind(kind: RareKind): Promise<StoredDocument[]>;
+  /**
+   * Events for the reader after the cursor, oldest first; every committed event is seen exactly once by following cursors. A reader that is bound to an
+   * account or label, and a server, sees those of its leases only.
+   */
+  events(reader: Reader, after: string | null, limit: number): Promise<StoredEvent[]>;
+
+  /** Keeps sealed bytes unless the lease has some (the first stay) or all together would be over `bytesMax`. Returns the digest of what is kept now; null: full. */
+  putSealed(row: SealedRow, bytesMax: number): Promise<string | null>;
+  getSealed(lease: string): Promise<SealedRow | null>;
+  sealedDigest(lease: string): Promise<string | null>;
+  /** Drops what may be dropped by then; returns how many. */
+  dropSealed(before: number): Promise<number>;
 
   logHead(): Promise<LogHead | null>;
   /** Documents accepted and not yet in the log. */
