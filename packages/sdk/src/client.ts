@@ -1,16 +1,20 @@
-/** The broker's API for one identity: typed reads, signed writes. Writes are signed once and re-sent byte for byte. */
+/**
+ * The broker's API for one identity: typed reads, signed writes. Writes are signed once and re-sent byte for byte; replies are checked against the API's
+ * table. Who controls the inputs: the broker, every byte of its answers.
+ */
 import {
   API,
   leafHashOf,
   parseDocument,
-  verifyPromise,
-  zPromise,
   refuse,
   signDocument,
   toHex,
+  verifyPromise,
+  zPromise,
   type Crypto,
   type Envelope,
   type Kind,
+  type MarketPins,
   type Payload,
   type Promised,
   type Refusal,
@@ -19,12 +23,13 @@ import {
   type RouteParams,
   type RouteQueryInput,
   type RouteReply,
+  type SignedDocument,
 } from "@xenoservers/protocol";
-import { systemTimers, toRefusal, zMarketInfo, type LinkAnswer, type MarketInfo, type Pipe, type Timers } from "@xenoservers/protocol/link";
+import { pinsOf, systemTimers, toRefusal, zMarketInfo, type LinkAnswer, type MarketInfo, type Pipe, type Timers } from "@xenoservers/protocol/link";
 import { connectPipe } from "@xenoservers/protocol/websocket";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import type { MarketPins } from "@xenoservers/verify";
-import type { Identity } from "./identity.ts";
+import { z } from "zod";
+import { samePins, type Identity } from "./identity.ts";
 
 /** A refusal by the broker, for callers that prefer exceptions. */
 export class RefusedError extends Error {
@@ -36,18 +41,33 @@ export class RefusedError extends Error {
   }
 }
 
-export type ReadName = Exclude<RouteName, "submit" | "submitMany" | "challenge" | "token" | "cosign">;
+type BytesName = "tile" | "sealed";
+export type ReadName = Exclude<RouteName, "submit" | "submitMany" | "challenge" | "token" | "cosign" | "sealResult" | BytesName>;
 interface ReadRequest<N extends RouteName> {
   params?: RouteParams<N>;
   query?: RouteQueryInput<N>;
 }
 
+/** Public, and answering a caller that it knows with more: what serves only the caller. */
+const ANSWERS_ITS_CALLER: ReadonlySet<RouteName> = new Set(["offers"]);
+
 const TRIES = 4;
 const WAIT_MS = 250;
 const RENEW_BEFORE_MS = 60_000;
+const MARKET_FRESH_MS = 30_000;
+
+const zRefused = z.looseObject({ error: z.record(z.string(), z.unknown()) });
+const zAnswer = z.record(z.string(), z.unknown());
+
+async function refusalIn(response: Response): Promise<Refusal> {
+  const body = zRefused.safeParse(await response.json().catch(() => null));
+  return body.success ? toRefusal(body.data.error) : refuse("unavailable", { why: `what answers is no broker (HTTP ${response.status})` });
+}
+
+const isTransient = ({ code }: Refusal): boolean => code === "unavailable" || code === "rate_limited";
 
 export async function fetchMarket(url: string): Promise<MarketInfo> {
-  const response = await fetch(new URL("/api/v1/market", url), { signal: AbortSignal.timeout(10_000) }).catch((cause: unknown) => {
+  const response = await fetch(new URL(API.market.path, url), { signal: AbortSignal.timeout(10_000) }).catch((cause: unknown) => {
     throw new Error(`no broker answers at ${url}; check the address, or start one with \`xeno broker\``, { cause });
   });
   const parsed = zMarketInfo.safeParse(await response.json().catch(() => null));
@@ -64,6 +84,7 @@ export class MarketClient {
   /** Called with each checked promise: whoever keeps it can show later that it was not kept. */
   onPromise: (promise: Promised) => void = () => {};
   #token: { value: string; expiresAt: number } | null = null;
+  #market: { info: MarketInfo; readAt: number } | null = null;
 
   constructor(url: string, pins: MarketPins, identity: Identity) {
     this.url = url;
@@ -71,8 +92,9 @@ export class MarketClient {
     this.identity = identity;
   }
 
-  sign<K extends Kind>(kind: K, payload: Omit<Payload<K>, "origin" | "seen">) {
-    return signDocument(this.crypto, this.identity.signer, kind, { origin: this.pins.origin, seen: null, ...payload } as unknown as Payload<K>);
+  sign<K extends Kind>(kind: K, own: Omit<Payload<K>, "origin" | "seen">): SignedDocument<K> {
+    // every payload is its own part and these two
+    return signDocument(this.crypto, this.identity.signer, kind, { origin: this.pins.origin, seen: null, ...own } as Payload<K>);
   }
 
   /** A way to the broker for links. */
@@ -88,6 +110,22 @@ export class MarketClient {
     return toHex(this.crypto.randomBytes(16));
   }
 
+  /** The market's description, read again after a while or when `fresh`; throws where it shows other keys than the pinned ones. */
+  async market(fresh = false): Promise<MarketInfo> {
+    if (!fresh && this.#market && this.timers.now() - this.#market.readAt < MARKET_FRESH_MS) return this.#market.info;
+    const info = await this.read("market");
+    if (!samePins(pinsOf(info), this.pins))
+      throw new Error("the broker shows other keys than were pinned at login; do not use it before its operator explains");
+    this.#market = { info, readAt: this.timers.now() };
+    return info;
+  }
+
+  /** The broker's time, as far as it was read; this machine's until then. */
+  brokerNow(): number {
+    const offset = this.#market ? this.#market.info.now - this.#market.readAt : 0;
+    return this.timers.now() + offset;
+  }
+
   /** Signs and submits; throws RefusedError. */
   async act<K extends Kind>(kind: K, payload: Omit<Payload<K>, "origin" | "seen">): Promise<Record<string, unknown>> {
     const answer = await this.submit(this.sign(kind, payload).envelope);
@@ -98,19 +136,14 @@ export class MarketClient {
   /** Sends a signed document, again when the broker cannot be reached: the same document is never done twice. */
   async submit(envelope: Envelope): Promise<LinkAnswer> {
     for (let attempt = 1; ; attempt++) {
-      const reply = await this.#fetch("POST", API.submit.path, { envelope }, null).catch((cause: unknown) => cause as Error);
-      const refusal =
-        reply instanceof Error
-          ? refuse("unavailable", { why: `no answer from ${this.url}` })
-          : reply.ok
-            ? null
-            : toRefusal(((await reply.json()) as { error: Record<string, unknown> }).error);
-      if (!refusal) {
-        const answer = (await (reply as Response).json()) as Record<string, unknown>;
+      const response = await this.#fetch("POST", API.submit.path, { envelope }, null).catch(() => null);
+      if (response?.ok) {
+        const answer = zAnswer.parse(await response.json());
         this.#checkPromise(envelope, answer);
         return { ok: true, answer };
       }
-      if ((refusal.code !== "unavailable" && refusal.code !== "rate_limited") || attempt >= TRIES) return refusal;
+      const refusal = response ? await refusalIn(response) : refuse("unavailable", { why: `no answer from ${this.url}` });
+      if (!isTransient(refusal) || attempt >= TRIES) return refusal;
       await this.sleep(WAIT_MS * 2 ** attempt);
     }
   }
@@ -133,35 +166,44 @@ export class MarketClient {
 
   async read<N extends ReadName>(name: N, request: ReadRequest<N> = {}): Promise<RouteReply<N>> {
     const route: Route = API[name];
+    const response = await this.#get(name, request);
+    const reply = route.reply.safeParse(route.raw === "text" ? await response.text() : await response.json().catch(() => null));
+    if (!reply.success) throw new Error(`the broker's answer (${name}) is not what its API says, at '${reply.error.issues[0]?.path.join(".") ?? ""}'`);
+    // parsed by that very route's schema
+    return reply.data as RouteReply<N>;
+  }
+
+  async readBytes<N extends BytesName>(name: N, request: ReadRequest<N>): Promise<Uint8Array> {
+    return new Uint8Array(await (await this.#get(name, request)).arrayBuffer());
+  }
+
+  async #get<N extends RouteName>(name: N, request: ReadRequest<N>): Promise<Response> {
+    const route: Route = API[name];
     const url = this.pathOf(name, request);
     for (let attempt = 1; ; attempt++) {
-      const response = await this.#fetch("GET", url, null, await this.#session(route.access !== "public")).catch(() => {
-        if (attempt < TRIES) return null;
-        throw new RefusedError(refuse("unavailable", { why: `no answer from ${this.url}` }));
-      });
-      if (response?.ok)
-        return (
-          route.raw === "text" ? await response.text() : route.raw === "bytes" ? new Uint8Array(await response.arrayBuffer()) : await response.json()
-        ) as RouteReply<N>;
-      if (response) {
-        const refusal = toRefusal(((await response.json()) as { error: Record<string, unknown> }).error);
-        if (refusal.code === "bad_token") this.#token = null;
-        const again = refusal.code === "bad_token" || refusal.code === "unavailable" || refusal.code === "rate_limited";
-        if (!again || attempt >= TRIES) throw new RefusedError(refusal);
-      }
+      const got = await this.#once(url, route.access !== "public" || ANSWERS_ITS_CALLER.has(name));
+      if (got instanceof Response) return got;
+      if (got.code === "bad_token") this.#token = null;
+      if ((got.code !== "bad_token" && !isTransient(got)) || attempt >= TRIES) throw new RefusedError(got);
       await this.sleep(WAIT_MS * attempt);
     }
   }
 
-  pathOf<N extends ReadName>(name: N, { params, query }: ReadRequest<N>): string {
+  async #once(path: string, asCaller: boolean): Promise<Response | Refusal> {
+    try {
+      const response = await this.#fetch("GET", path, null, await this.#session(asCaller));
+      return response.ok ? response : await refusalIn(response);
+    } catch (error) {
+      return error instanceof RefusedError ? error.refusal : refuse("unavailable", { why: `no answer from ${this.url}` });
+    }
+  }
+
+  pathOf<N extends RouteName>(name: N, { params, query }: ReadRequest<N>): string {
     let path: string = API[name].path;
-    for (const [key, value] of Object.entries((params ?? {}) as Record<string, string>)) path = path.replace(key === "*" ? "*" : `:${key}`, value);
-    const search = new URLSearchParams(
-      Object.entries((query ?? {}) as Record<string, unknown>).flatMap(([key, value]) =>
-        value === undefined ? [] : [[key, String(value)] as [string, string]],
-      ),
-    ).toString();
-    return search === "" ? path : `${path}?${search}`;
+    for (const [key, value] of Object.entries(params ?? {})) path = path.replace(key === "*" ? "*" : `:${key}`, String(value));
+    const search = new URLSearchParams();
+    for (const [key, value] of Object.entries(query ?? {})) if (value !== undefined) search.append(key, String(value));
+    return search.size === 0 ? path : `${path}?${search.toString()}`;
   }
 
   async #session(needed: boolean): Promise<string | null> {
@@ -172,14 +214,15 @@ export class MarketClient {
 
   /** A fresh session token; also kept for later reads. */
   async login(): Promise<string> {
-    const challenge = await this.#fetch("POST", API.challenge.path, {}, null);
-    const { challenge: value } = (await challenge.json()) as { challenge: string };
-    const login = this.sign("login", { party: this.identity.party, challenge: value });
+    const asked = await this.#fetch("POST", API.challenge.path, {}, null);
+    if (!asked.ok) throw new RefusedError(await refusalIn(asked));
+    const { challenge } = API.challenge.reply.parse(await asked.json());
+    const login = this.sign("login", { party: this.identity.party, challenge });
     const response = await this.#fetch("POST", API.token.path, { login: login.envelope }, null);
-    const body = (await response.json()) as { token: string; expiresAt: number; error?: Record<string, unknown> };
-    if (!response.ok) throw new RefusedError(toRefusal(body.error ?? {}));
-    this.#token = { value: body.token, expiresAt: body.expiresAt };
-    return body.token;
+    if (!response.ok) throw new RefusedError(await refusalIn(response));
+    const { token, expiresAt } = API.token.reply.parse(await response.json());
+    this.#token = { value: token, expiresAt };
+    return token;
   }
 
   #fetch(method: string, path: string, body: unknown, token: string | null): Promise<Response> {

@@ -1,6 +1,7 @@
 /** Opens the broker's link as a client's identity. */
-import { LinkClient, type LinkOptions } from "@xenoservers/protocol/link";
+import { LinkClient, pinsOf, type LinkOptions } from "@xenoservers/protocol/link";
 import type { MarketClient } from "./client.ts";
+import { samePins } from "./identity.ts";
 
 /** A link that logs in as the client's identity, to the pinned market only. */
 export function openLink(
@@ -14,8 +15,7 @@ export function openLink(
     timers,
     crypto: client.crypto,
     login(challenge, market) {
-      if (market.origin !== client.pins.origin || JSON.stringify(market.keys) !== JSON.stringify(client.pins.keys))
-        throw new Error("the broker shows other keys than were pinned at login");
+      if (!samePins(pinsOf(market), client.pins)) throw new Error("the broker shows other keys than were pinned at login");
       return client.sign("login", { party: client.identity.party, challenge }).envelope;
     },
     ...handlers,

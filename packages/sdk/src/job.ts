@@ -1,5 +1,5 @@
 /** A job as its customer has it, turned into digests: what the order commits to and what travels in the channel. */
-import { canonicalBytes, jobHashOf, toHex, type JobSpec, type Json } from "@xenoservers/protocol";
+import { canonicalBytes, jobHashOf, toHex, type JobSpec } from "@xenoservers/protocol";
 import type { ChannelMount, InputTree, SegmentInput } from "@xenoservers/protocol/channel";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { Blob, SourceEntry } from "./tree.ts";
@@ -57,7 +57,7 @@ export function buildJob({ module, args, env, mounts, stdin, engine, memoryMibMa
     module: module.digest,
     args,
     env,
-    inputs: toHex(nodeCrypto.sha256(canonicalBytes(inputs as unknown as Json))),
+    inputs: toHex(nodeCrypto.sha256(canonicalBytes(inputs))),
     stdin: stdin.digest,
     engine,
     memoryMibMax,

@@ -1,7 +1,17 @@
-/** From what a customer wants to a signed order; and from the broker's answer to a checked purchase order. */
-import { quote, replicaBudget, type Assurance, type Condition, type Driver, type PaymentTerms, type Quote, type Resources } from "@xenoservers/market";
-import { toHex, type Egress, type OfferView, type SignedDocument } from "@xenoservers/protocol";
-import { checkPurchaseOrder, priceVectorOf, type CheckedPurchaseOrder } from "@xenoservers/verify";
+/** From what a customer wants to a quote and a signed order. */
+import {
+  priceVectorOf,
+  quote,
+  replicaBudget,
+  type Assurance,
+  type Condition,
+  type Driver,
+  type PaymentTerms,
+  type Quote,
+  type Resources,
+} from "@xenoservers/market";
+import { refuse, toHex, type Egress, type OfferView, type SignedDocument } from "@xenoservers/protocol";
+import { feeToSign, type MarketInfo } from "@xenoservers/protocol/link";
 import { RefusedError, type MarketClient } from "./client.ts";
 
 export interface Wanted {
@@ -24,6 +34,8 @@ export interface Wanted {
   segment?: boolean;
   /** On servers of so many owners, drawn by the broker; the budget is for all of them. */
   replicas?: number;
+  /** The most of what is paid that may go to the broker; absent: what the market has announced. */
+  feeBasisPointsMax?: number;
 }
 
 const driverOf = ({ vm }: Wanted): Driver => (vm ? "qemu" : "wasm");
@@ -33,7 +45,8 @@ function egressClassOf({ vm }: Wanted): "none" | "names" | "public" {
   return typeof vm.egress === "string" ? vm.egress : "names";
 }
 
-const ORDER_VALID_MS = 10 * 60_000;
+/** An order is for now: a broker that is slower than this binds nothing any more. */
+export const ORDER_VALID_MS = 10 * 60_000;
 
 export interface Quoted {
   offer: OfferView;
@@ -60,7 +73,7 @@ export async function quoteFor(client: MarketClient, wanted: Wanted): Promise<Qu
     },
   });
   const offer = found.offers[0];
-  if (!offer) throw new RefusedError({ ok: false, code: "no_match", facts: { excluded: found.excluded, explanation: found.explanation } });
+  if (!offer) throw new RefusedError(refuse("no_match", { excluded: found.excluded, explanation: found.explanation }));
   return {
     offer,
     quote: quote({
@@ -75,7 +88,8 @@ export async function quoteFor(client: MarketClient, wanted: Wanted): Promise<Qu
   };
 }
 
-export function signOrder(client: MarketClient, wanted: Wanted, jobHash: string): SignedDocument<"order"> {
+/** Signs what is wanted with the market's timings and fee: a purchase order that says otherwise does not follow from it. */
+export function signOrder(client: MarketClient, market: MarketInfo, wanted: Wanted, jobHash: string): SignedDocument<"order"> {
   return client.sign("order", {
     party: client.identity.party,
     account: wanted.account ?? client.identity.account,
@@ -99,25 +113,8 @@ export function signOrder(client: MarketClient, wanted: Wanted, jobHash: string)
     replicas: wanted.replicas ?? 1,
     expiresAt: client.timers.now() + ORDER_VALID_MS,
     label: wanted.label,
+    feeBasisPointsMax: wanted.feeBasisPointsMax ?? feeToSign(market),
+    timings: market.timings,
     channelKey: toHex(client.identity.channelKey.publicKey),
   });
-}
-
-export type BoundOrder = Extract<CheckedPurchaseOrder, { ok: true }>;
-
-/** Checks a purchase order as its customer: it must embed exactly our order. */
-export function checkBound(client: MarketClient, orderId: string, untrusted: unknown): BoundOrder {
-  const checked = checkPurchaseOrder(client.crypto, client.pins, untrusted);
-  if (!checked.ok) throw new Error(`the broker's purchase order is not right: ${checked.why}; nothing was sent to the server`);
-  if (checked.order.id !== orderId) throw new Error("the broker's purchase order embeds another order; nothing was sent to the server");
-  return checked;
-}
-
-/** The purchase order of a lease, fetched again. */
-export async function fetchBound(client: MarketClient, lease: string): Promise<BoundOrder> {
-  const receipt = await client.read("receipt", { params: { id: lease } });
-  const po = receipt.documents.find(({ kind }) => kind === "purchase-order");
-  const checked = checkPurchaseOrder(client.crypto, client.pins, po?.envelope);
-  if (!checked.ok) throw new Error(`the lease's purchase order is not right: ${checked.why}`);
-  return checked;
 }

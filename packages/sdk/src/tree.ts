@@ -36,7 +36,7 @@ export const readAt =
 export async function fileBlob(file: string): Promise<Blob> {
   const { size } = await stat(file);
   const hash = createHash("sha256");
-  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+  for await (const chunk of createReadStream(file)) hash.update(chunk);
   return {
     digest: hash.digest("hex"),
     size,
@@ -76,8 +76,17 @@ async function realParent(folder: string, at: string): Promise<void> {
   }
 }
 
-const staysInside = (at: string, target: string): boolean =>
-  !path.isAbsolute(target) && !path.relative(".", path.join(path.dirname(at), target)).startsWith("..");
+/**
+ * Whether a link leads to below its folder, whatever other such links it passes: it goes up no further than it lies deep, and never up again after a name,
+ * which may be a link itself.
+ */
+function staysInside(at: string, target: string): boolean {
+  if (path.isAbsolute(target)) return false;
+  const parts = target.split("/").filter((part) => part !== "" && part !== ".");
+  const ups = parts.findIndex((part) => part !== "..");
+  const names = ups < 0 ? [] : parts.slice(ups);
+  return (ups < 0 ? parts.length : ups) <= at.split("/").length - 1 && !names.includes("..");
+}
 
 export interface WriteTreeOptions {
   /** Reads a file's bytes, digest checked. */
@@ -114,9 +123,9 @@ export async function writeTree(folder: string, entries: readonly InputEntry[], 
       else await writeFile(target, await fetch(entry));
     }
   }
-  for (const gone of [...known.keys()].sort().reverse()) {
+  for (const [gone, { kind }] of [...known].sort(([a], [b]) => (a < b ? 1 : -1))) {
     const target = path.join(folder, gone);
-    if (known.get(gone)!.kind === "directory") await rmdir(target).catch(() => {});
+    if (kind === "directory") await rmdir(target).catch(() => {});
     else await rm(target, { force: true });
   }
   return skipped;

@@ -1,5 +1,5 @@
 /** A virtual machine as its customer has it, turned into digests: what the order commits to and what travels in the channel. */
-import { canonicalBytes, toHex, vmJobHashOf, type Json, type VmSpec } from "@xenoservers/protocol";
+import { canonicalBytes, toHex, vmJobHashOf, type VmSpec } from "@xenoservers/protocol";
 import type { InputTree } from "@xenoservers/protocol/channel";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { inputTreeOf, type JobInput } from "./job.ts";
@@ -32,7 +32,7 @@ export function buildVm({ mounts, blobs, fuelMax, seed, clockBaseMs, ...machine 
   const inputs = inputTreeOf(mounts, all);
   const spec: VmSpec = {
     ...machine,
-    inputs: toHex(nodeCrypto.sha256(canonicalBytes(inputs as unknown as Json))),
+    inputs: toHex(nodeCrypto.sha256(canonicalBytes(inputs))),
     fuelMax: fuelMax.toString(),
     seed: toHex(seed ?? nodeCrypto.randomBytes(32)),
     clockBaseMs: clockBaseMs ?? Date.now(),

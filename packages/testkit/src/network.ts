@@ -83,6 +83,13 @@ export class Network {
   async connect(host: string): Promise<Pipe> {
     await this.clock.sleep(this.random.between(1, 40));
     if (this.#accept === null || (this.#unreachableUntil.get(host) ?? 0) > this.clock.now()) throw new Error("unreachable");
+    const [near, far] = this.pair(host);
+    this.#accept(far);
+    return near;
+  }
+
+  /** Both ends of a pipe that is up already. */
+  pair(host: string): [near: Pipe, far: Pipe] {
     const [near, far] = [new End(this), new End(this)];
     near.peer = far;
     far.peer = near;
@@ -90,8 +97,7 @@ export class Network {
       this.pipes.add(end);
       this.#hosts.set(end, host);
     }
-    this.#accept(far);
-    return near;
+    return [near, far];
   }
 
   /** Cuts a host off for a while. */

@@ -60,7 +60,7 @@ export function hasBytes({ outputDigest, stdoutDigest, stderrDigest }: ResultCon
 }
 
 /** On result, what is used is paid once the bytes are delivered; by interval, time is. */
-const paysOnDelivery = (lease: Lease, content: ResultContent): boolean =>
+export const paysOnDelivery = (lease: Pick<Lease, "terms">, content: ResultContent): boolean =>
   lease.terms === "on-result" && TERMS[content.reason].pay[lease.terms] === "used" && hasBytes(content);
 
 export function result(lease: Lease, fact: FactOf<"result">): Step {

@@ -38,6 +38,8 @@ export interface TermsRow {
   /** Whether the same order may be run again without the customer having paid for this try. */
   retryFree: boolean;
   pay: Record<PaymentTerms, Pay>;
+  /** What a shell is told of it: the guest's own code, that a limit, a stop or a kill ended it, or that the market did. */
+  shell: "own" | "limit" | "interrupted" | "killed" | "market";
   /** One sentence for people, shown by `lease show`. */
   says: string;
 }
@@ -46,15 +48,20 @@ const bothUsed = { "on-result": "used", "by-interval": "used" } as const;
 const nothing = { "on-result": "nothing", "by-interval": "nothing" } as const;
 const intervalOnly = { "on-result": "nothing", "by-interval": "used" } as const;
 const cancellation = { "on-result": "cancellation", "by-interval": "cancellation" } as const;
+const byMarket = { shell: "market" } as const;
+const atLimit = { cause: "customer-limits", blame: "customer", pay: bothUsed, shell: "limit" } as const;
+const killed = { ...atLimit, shell: "killed" } as const;
 
 /** The guest ran and ended by itself, alike on every server. */
-const byItself = { statedBy: "server", comparable: true, ran: true, byChance: false, exitCode: false, driver: null, record: "kept", retryFree: false } as const;
+const alike = { statedBy: "server", comparable: true, ran: true, byChance: false, exitCode: false, driver: null, record: "kept", retryFree: false } as const;
+const byItself = { ...alike, ...byMarket } as const;
 /** The guest ran and was ended from outside. */
 const fromOutside = { ...byItself, comparable: false, byChance: true } as const;
 /** The server took the lease and no guest ever ran. */
 const neverRan = { ...byItself, comparable: false, ran: false, record: "not-counted" } as const;
 /** The broker found silence where an owner's server should have spoken. */
 const ownersSilence = {
+  ...byMarket,
   statedBy: "broker",
   cause: "host",
   blame: "owner",
@@ -68,17 +75,17 @@ const ownersSilence = {
 } as const;
 
 const ROWS = {
-  completed: { ...byItself, cause: "job", blame: "nobody", exitCode: true, pay: bothUsed, says: "the job ran to its end" },
+  completed: { ...byItself, shell: "own", cause: "job", blame: "nobody", exitCode: true, pay: bothUsed, says: "the job ran to its end" },
   "segment-end": {
     ...byItself,
     ...{ cause: "job", blame: "nobody", comparable: false, driver: "wasm", pay: bothUsed },
     says: "the part of the job that was asked for ran to its end",
   },
-  "time-limit": { ...fromOutside, cause: "customer-limits", blame: "customer", pay: bothUsed, says: "the job reached the order's maximum time" },
-  "fuel-limit": { ...byItself, cause: "customer-limits", blame: "customer", pay: bothUsed, says: "the job used all the fuel its customer allowed it" },
-  budget: { ...byItself, cause: "customer-limits", blame: "customer", comparable: false, pay: bothUsed, says: "the budget was used up" },
-  "memory-limit": { ...byItself, cause: "customer-limits", blame: "customer", pay: bothUsed, says: "the job needed more memory than was ordered" },
-  "output-limit": { ...byItself, cause: "customer-limits", blame: "customer", pay: bothUsed, says: "the job wrote more output than was ordered" },
+  "time-limit": { ...fromOutside, ...atLimit, says: "the job reached the order's maximum time" },
+  "fuel-limit": { ...byItself, ...atLimit, says: "the job used all the fuel its customer allowed it" },
+  budget: { ...byItself, ...atLimit, comparable: false, says: "the budget was used up" },
+  "memory-limit": { ...byItself, ...killed, says: "the job needed more memory than was ordered" },
+  "output-limit": { ...byItself, ...killed, says: "the job wrote more output than was ordered" },
   "module-malformed": {
     ...byItself,
     ...{ cause: "customer-bytes", blame: "customer", driver: "wasm", pay: bothUsed },
@@ -101,7 +108,7 @@ const ROWS = {
   },
   "guest-panic": {
     ...byItself,
-    ...{ cause: "job", blame: "customer", comparable: false, driver: "qemu", pay: bothUsed },
+    ...{ cause: "job", blame: "customer", comparable: false, driver: "qemu", pay: bothUsed, shell: "killed" },
     says: "the guest's own system panicked",
   },
   "vm-crashed": {
@@ -109,7 +116,7 @@ const ROWS = {
     ...{ cause: "untold", blame: "nobody", driver: "qemu", record: "not-counted", retryFree: true, pay: intervalOnly },
     says: "the virtual machine itself crashed; whose doing it was cannot be told",
   },
-  "customer-stop": { ...fromOutside, cause: "customer", blame: "customer", pay: bothUsed, says: "the customer stopped it" },
+  "customer-stop": { ...fromOutside, shell: "interrupted", cause: "customer", blame: "customer", pay: bothUsed, says: "the customer stopped it" },
   "owner-stop": {
     ...fromOutside,
     ...{ cause: "owner", blame: "owner", record: "failed", retryFree: true, pay: intervalOnly },

@@ -4,10 +4,13 @@
  */
 import type { Duplex } from "node:stream";
 import { Tunnel, type Channel, type ChannelHeader, type VmRequest } from "@xenoservers/protocol/channel";
+import { z } from "zod";
 
 const WAIT_MS = 300;
 const TRIES = 100;
 const ANSWER_MS = 5 * 60_000;
+
+const zWhy = z.looseObject({ why: z.string() });
 
 interface Asked {
   resolve(value: unknown): void;
@@ -72,7 +75,7 @@ export class MachineLink {
     const asked = this.#asked.get(id);
     this.#asked.delete(id);
     if (ok) asked?.resolve(value);
-    else asked?.reject(new Error(String((value as { why?: unknown } | null)?.why ?? "the server refused")));
+    else asked?.reject(new Error(zWhy.safeParse(value).data?.why ?? "the server refused"));
   }
 
   /** Whether the message was one of these. */

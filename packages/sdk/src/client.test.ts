@@ -1,0 +1,94 @@
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { API } from "@xenoservers/protocol";
+import type { Timers } from "@xenoservers/protocol/link";
+import { PaperMarket, Random } from "@xenoservers/testkit";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { MarketClient, RefusedError, fetchMarket } from "./client.ts";
+import { identityOf } from "./identity.ts";
+
+const market = new PaperMarket(new Random(1), Date.now());
+const OFFERS = { offers: [], resources: { vcpu: 1, memoryMib: 1, diskMib: 1 }, excluded: {}, explanation: "" };
+
+/** Waits that are over at once. */
+const timers: Timers = { now: () => Date.now(), after: (_, action) => (setImmediate(action), () => {}), random: () => 0 };
+class QuickClient extends MarketClient {
+  override readonly timers: Timers = timers;
+}
+
+let server: Server;
+let url: string;
+let client: QuickClient;
+let seen: { path: string; token: string | undefined }[];
+/** What each path is answered with: status and body, one after the other. */
+let answers: Record<string, (readonly [status: number, body: unknown])[]>;
+
+function answerTo({ url: at = "" }: IncomingMessage): readonly [number, unknown] {
+  const path = at.split("?")[0] ?? "";
+  const queue = answers[path] ?? [];
+  return (queue.length > 1 ? queue.shift() : queue[0]) ?? [404, { error: { code: "not_found" } }];
+}
+
+beforeEach(async () => {
+  [seen, answers] = [[], {}];
+  answers[API.challenge.path] = [[200, { challenge: "c".repeat(64) }]];
+  answers[API.token.path] = [[200, { token: "tok", party: `p_${"a".repeat(40)}`, expiresAt: Date.now() + 3_600_000 }]];
+  answers[API.market.path] = [[200, market.info]];
+  answers[API.offers.path] = [[200, OFFERS]];
+  server = createServer((request, response) => {
+    seen.push({ path: request.url?.split("?")[0] ?? "", token: request.headers.authorization });
+    const [status, body] = answerTo(request);
+    request.resume().on("end", () => response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body)));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  client = new QuickClient(url, market.pins, identityOf(new Uint8Array(32).fill(1)));
+});
+afterEach(() => server.close());
+
+it("says who asks where an answer depends on it: a search, which needs no token, gets one", async () => {
+  await client.read("market");
+  await client.read("offers", { query: { on: "mine" } });
+  expect(seen.find(({ path }) => path === API.market.path)?.token).toBeUndefined();
+  expect(seen.find(({ path }) => path === API.offers.path)?.token).toBe("Bearer tok");
+});
+
+it("logs in again where its token is not taken any more", async () => {
+  answers[API.whoami.path] = [
+    [401, { error: { code: "bad_token" } }],
+    [200, { party: `p_${"a".repeat(40)}`, name: "c", account: `a_${"a".repeat(40)}`, role: "root", suspended: false, keys: [] }],
+  ];
+  expect(await client.read("whoami")).toMatchObject({ name: "c" });
+  expect(seen.filter(({ path }) => path === API.token.path)).toHaveLength(2);
+});
+
+it("asks again while the broker is busy, and gives up with the broker's own words", async () => {
+  answers[API.offers.path] = [
+    [503, { error: { code: "unavailable" } }],
+    [502, "<html>"],
+    [200, OFFERS],
+  ];
+  expect(await client.read("offers")).toEqual(OFFERS);
+  answers[API.whoami.path] = [[403, { error: { code: "key_not_allowed", says: "…", role: "ci", scopes: "spend" } }]];
+  await expect(client.read("whoami")).rejects.toMatchObject({ refusal: { code: "key_not_allowed", facts: { role: "ci", scopes: "spend" } } });
+});
+
+it("takes no answer that is not what the API says", async () => {
+  answers[API.offers.path] = [[200, { ...OFFERS, offers: "many" }]];
+  await expect(client.read("offers")).rejects.toThrow(/answer \(offers\) is not what its API says, at 'offers'/);
+});
+
+it("says what it is that answers, or that nothing does", async () => {
+  answers[API.market.path] = [[200, { hello: 1 }]];
+  await expect(fetchMarket(url)).rejects.toThrow(/is not a Xenoservers broker/);
+  server.close();
+  server.closeAllConnections();
+  await expect(fetchMarket(url)).rejects.toThrow(/no broker answers/);
+  await expect(client.read("offers")).rejects.toBeInstanceOf(RefusedError);
+});
+
+it("trusts no answer to a document without the broker's promise for it", async () => {
+  const document = client.sign("stop", { lease: "a".repeat(64), party: client.identity.party, reason: "" });
+  answers[API.submit.path] = [[200, { id: document.id, at: 1, salt: "b".repeat(64) }]];
+  await expect(client.submit(document.envelope)).rejects.toThrow(/promise for this document is not right/);
+});

@@ -1,0 +1,125 @@
+/**
+ * What doubting a result takes, before anything is frozen: a referee that can run the job, a lease whose window is open, a result that can be compared, and
+ * what is put down. Who controls the inputs: the broker (views of leases and offers), the market's operator (who is a referee).
+ */
+import { SEGMENT_DISPUTE_FUEL_MIN, disputeDepositNanos, isComparable, minNanos, objectionDepositNanos, priceVectorOf } from "@xenoservers/market";
+import { parseDocumentOf, refuse, type LeaseView, type Payload, type ReceiptDocument, type Refusal } from "@xenoservers/protocol";
+import { RefusedError, type MarketClient } from "./client.ts";
+import type { BuiltJob } from "./job.ts";
+import { quoteFor, type Quoted, type Wanted } from "./order.ts";
+import type { BuiltVm } from "./vm.ts";
+
+type Job = BuiltJob | BuiltVm;
+
+/** `parts`: servers sign the states of a second run and the referee runs one part. `whole`: it runs all of the job. */
+export type DisputeWay = "parts" | "whole";
+
+export interface DisputeTerms {
+  way: DisputeWay;
+  /** The referee's own offer, and what its run costs at most. */
+  referee: Quoted;
+  leases: readonly DisputedLease[];
+}
+
+export interface DisputedLease {
+  view: LeaseView;
+  result: Payload<"result">;
+  /** Put down for it until it is decided; what was put down before is not asked for again. */
+  depositNanos: bigint;
+}
+
+/** Building a large module with checkpoints comes before the segment is run. */
+const BUILD_MS = 120_000;
+
+/** The order for the referee's run: the same limits, on that one server; of a segment, no more than its own fuel. */
+export function refereeOrder(order: Payload<"order">, referee: string, budgetNanos: bigint, job: Job): Wanted {
+  const fuelMax = BigInt(order.fuelMax);
+  const segment = job.kind === "wasm" ? job.segment : null;
+  return {
+    resources: order.resources,
+    conditions: [{ key: "server", op: "=", value: referee }],
+    terms: "on-result",
+    assurance: job.kind === "vm" ? "deterministic-vm" : "isolated",
+    on: "market",
+    maxPriceNanosPerHour: null,
+    durationMsMax: segment ? order.durationMsMax + BUILD_MS : order.durationMsMax,
+    fuelMax: segment ? minNanos(fuelMax, BigInt(segment.segment.step)) : fuelMax,
+    budgetNanos,
+    label: order.label,
+    account: order.account,
+    segment: segment !== null,
+    ...(job.kind === "vm" ? { vm: { accel: order.accel, egress: "none", egressMibMax: 0 } } : {}),
+  };
+}
+
+/** The first referee that is of none of these owners and has room for the job now. Throws RefusedError. */
+async function findReferee(client: MarketClient, order: Payload<"order">, job: Job, budgetNanos: bigint, owners: ReadonlySet<string>): Promise<Quoted> {
+  const { referees } = await client.market(true);
+  let last: Refusal = refuse("no_referee");
+  for (const referee of referees) {
+    try {
+      const found = await quoteFor(client, refereeOrder(order, referee, budgetNanos, job));
+      if (!owners.has(found.offer.owner)) return found;
+      last = refuse("no_referee", { why: "the market's referee is the accused owner's own: nobody judges itself" });
+    } catch (error) {
+      if (!(error instanceof RefusedError)) throw error;
+      last = refuse("no_referee", { why: `the referee ${referee.slice(0, 12)} cannot run this job now (${error.refusal.code})` });
+    }
+  }
+  throw new RefusedError(last);
+}
+
+/** Of these documents, the one of a kind that a lease has once. */
+export function documentIn<K extends "result" | "trace">(client: MarketClient, documents: readonly ReceiptDocument[], wanted: K): Payload<K> | null {
+  const stored = documents.find(({ kind }) => kind === wanted);
+  const parsed = stored && parseDocumentOf(client.crypto, wanted, stored.envelope);
+  return parsed?.ok ? parsed.document.payload : null;
+}
+
+function stateProblem({ id, state, end, deadlineAt }: LeaseView, result: Payload<"result"> | null, now: number): Refusal | null {
+  if (state !== "settled" && state !== "disputed") return refuse("wrong_state", { lease: id, state });
+  const windowEndsAt = deadlineAt ?? end?.windowEndsAt ?? 0;
+  if (state === "settled" && now > windowEndsAt) return refuse("too_late", { lease: id, windowEndsAt, why: "the window for doubts is over" });
+  if (!result || !isComparable(result)) return refuse("not_comparable", { lease: id, why: "it did not end by itself with a result" });
+  return null;
+}
+
+/** What is put down to have a server show its states, or to freeze its pay while a referee works. */
+function depositOf(view: LeaseView, way: DisputeWay): bigint {
+  const due = view.end?.dueNanos ?? "0";
+  if (way === "parts") return view.trace ? 0n : disputeDepositNanos(BigInt(due), priceVectorOf(view.price));
+  return view.state === "disputed" || due === "0" ? 0n : objectionDepositNanos(due, "0");
+}
+
+/** Whether a part of the job is enough: it is long, and there are states to compare. */
+function wayOf(job: Job, results: readonly Payload<"result">[], tracesHere: boolean): DisputeWay {
+  const long = results.every(({ fuel }) => BigInt(fuel) >= SEGMENT_DISPUTE_FUEL_MIN);
+  return job.kind === "wasm" && long && (results.length > 1 || tracesHere) ? "parts" : "whole";
+}
+
+/** Throws RefusedError with the first thing that stands in the way; nothing is frozen yet. */
+export async function disputeTerms(
+  client: MarketClient,
+  leases: readonly string[],
+  order: Payload<"order">,
+  job: Job,
+  budgetNanos: bigint,
+  tracesHere: boolean,
+): Promise<DisputeTerms> {
+  const views = await Promise.all(leases.map((id) => client.read("lease", { params: { id } })));
+  const receipts = await Promise.all(leases.map((id) => client.read("receipt", { params: { id } })));
+  const found = views.map((view, i) => {
+    const result = documentIn(client, receipts[i]?.documents ?? [], "result");
+    const problem = stateProblem(view, result, client.brokerNow());
+    if (problem || !result) throw new RefusedError(problem ?? refuse("not_comparable", { lease: view.id }));
+    return { view, result };
+  });
+  const owners = new Set(views.map(({ owner }) => owner));
+  const referee = await findReferee(client, order, job, budgetNanos, owners);
+  const way = wayOf(
+    job,
+    found.map(({ result }) => result),
+    tracesHere,
+  );
+  return { way, referee, leases: found.map(({ view, result }) => ({ view, result, depositNanos: depositOf(view, way) })) };
+}

@@ -1,0 +1,187 @@
+import { objectionDepositNanos } from "@xenoservers/market";
+import { refuse, type LeaseView, type OfferView, type Receipt, type SignedDocument } from "@xenoservers/protocol";
+import { PAPER_PRICE, PaperMarket, Random, SimClock, type Own, type PaperParty, type PaperServer } from "@xenoservers/testkit";
+import { beforeEach, describe, expect, it } from "vitest";
+import { PaperClient } from "../../../test/support/paper-client.ts";
+import { disputeTerms } from "./dispute-terms.ts";
+import { disputeResults } from "./dispute.ts";
+import { buildJob, type BuiltJob } from "./job.ts";
+import { RefusedError } from "./client.ts";
+import { bytesBlob } from "./tree.ts";
+
+const SEED = new Uint8Array(32).fill(3);
+const START = 1_800_000_000_000;
+const BUDGET = 10n ** 9n;
+
+let clock: SimClock;
+let market: PaperMarket;
+let client: PaperClient;
+let customer: PaperParty;
+let server: PaperServer;
+let referee: PaperServer;
+let job: BuiltJob;
+let order: SignedDocument<"order">;
+let views: Map<string, LeaseView>;
+let results: Map<string, SignedDocument<"result">>;
+let lease: string;
+
+function receiptOf(id: string): Receipt {
+  const result = results.get(id);
+  const stored = result ? [{ kind: "result", id: result.id, envelope: result.envelope, at: START, salt: "" as const, leaf: id, index: 1, proof: [] }] : [];
+  return { format: "xenoservers-receipt-1", lease: id, market: market.pins, documents: stored, leaves: [], checkpoint: "", size: 1 };
+}
+
+function offerView(of: PaperServer): OfferView {
+  const { payload, id } = market.offer(of);
+  const { resources, price, drivers, assurances, sandbox, engine, labels, validUntil, maxLeaseMs } = payload;
+  return {
+    ...{ server: of.id, owner: of.owner.party, offerId: id, resources, free: resources, price, priceNanosPerHour: "1", drivers, assurances, sandbox, engine },
+    ...{ labels, validUntil, maxLeaseMs, accel: "none", vmScore: 0, limits: "cgroup2", egress: "none", fetches: false, vmEngine: "", cpuScore: 100 },
+    record: { leases: 0, completed: 0, ownerFailures: 0, convicted: 0, audited: 0 },
+  };
+}
+
+/** A settled lease of the job whose server signed this result. */
+function settled(over: Partial<Own<"result">> = {}, end: Parameters<PaperMarket["end"]>[1] = {}): string {
+  const po = market.purchaseOrder(order, server, market.offer(server));
+  const result = market.result(server, po.id, order, { fuel: "1000", ...over });
+  results.set(po.id, result);
+  views.set(po.id, market.view(po, { state: "settled", end: market.end(po, { dueNanos: "600", ...end }), deadlineAt: START + 60_000 }));
+  return po.id;
+}
+
+beforeEach(() => {
+  clock = new SimClock(START, new Random(1));
+  market = new PaperMarket(new Random(2), START);
+  customer = market.party("carl", SEED);
+  client = new PaperClient(market, clock, SEED);
+  server = market.server(market.party("olga"));
+  referee = market.server(market.party("the operator"));
+  job = buildJob({
+    ...{ module: bytesBlob(Buffer.from("m")), args: [], env: [], mounts: [], stdin: bytesBlob(new Uint8Array()), engine: "paper-1" },
+    ...{ memoryMibMax: 64, diskMibMax: 64, outputMibMax: 1, fuelMax: 10n ** 12n },
+  });
+  order = market.order(customer, { jobHash: job.jobHash });
+  [views, results] = [new Map(), new Map()];
+  client.answers.market = () => ({ ...market.info, referees: [referee.id] });
+  client.answers.lease = ({ params }) => views.get(params?.["id"] ?? "")!;
+  client.answers.receipt = ({ params }) => receiptOf(params?.["id"] ?? "");
+  client.answers.offers = () => ({ offers: [offerView(referee)], resources: order.payload.resources, excluded: {}, explanation: "" });
+  lease = settled();
+});
+
+const terms = () => disputeTerms(client, [lease], order.payload, job, BUDGET, false);
+const refusal = (of: Promise<unknown>) =>
+  of.then(
+    () => null,
+    (error: unknown) => (error instanceof RefusedError ? error.refusal : error),
+  );
+
+describe("before anything is frozen", () => {
+  it("says who judges, what its run costs at most and what is put down", async () => {
+    const { way, referee: found, leases } = await terms();
+    expect(way).toBe("whole");
+    expect(found.offer.server).toBe(referee.id);
+    expect(found.quote.holdNanos).toBeGreaterThan(0n);
+    expect(leases[0]?.depositNanos).toBe(objectionDepositNanos("600", "0"));
+  });
+
+  it.each<[string, () => void, string]>([
+    ["the market has no referee", () => (client.answers.market = () => market.info), "no_referee"],
+    [
+      "the only referee is the accused owner's",
+      () => (client.answers.offers = () => ({ offers: [offerView(server)], resources: order.payload.resources, excluded: {}, explanation: "" })),
+      "no_referee",
+    ],
+    [
+      "the referee is not there",
+      () => (client.answers.offers = () => ({ offers: [], resources: order.payload.resources, excluded: { offline: 1 }, explanation: "" })),
+      "no_referee",
+    ],
+    ["the window is over", () => (market.now = START + 61_000), "too_late"],
+    ["the lease is not settled", () => (lease = addOpen()), "wrong_state"],
+    ["it ended with nothing to compare", () => (lease = settled({ reason: "server-failed", exitCode: null })), "not_comparable"],
+  ])("refuses where %s: nothing is signed", async (_, act, code) => {
+    act();
+    if (code === "too_late") await clock.runUntil(START + 61_000);
+    expect(await refusal(disputeResults(client, [lease], order.payload, job, BUDGET))).toMatchObject({ code });
+    expect(client.submitted).toEqual([]);
+  });
+  const addOpen = (): string => {
+    const po = market.purchaseOrder(order, server, market.offer(server), { attempt: 2 });
+    views.set(po.id, market.view(po));
+    return po.id;
+  };
+});
+
+/** The broker of the rest of the story: binds the referee's order, whose lease is settled at once, and judges by `verdict`. */
+function broker(verdict: "wrong" | "right"): void {
+  client.onSubmit = (document) => {
+    if (document.kind === "order") {
+      const signed = document as SignedDocument<"order">;
+      const po = market.purchaseOrder(signed, referee, market.offer(referee));
+      views.set(po.id, market.view(po, { state: "settled", end: market.end(po) }));
+      results.set(po.id, market.result(referee, po.id, signed));
+      return { ok: true, answer: { purchaseOrder: po.envelope, grants: [...customer.grants, ...referee.grants] } };
+    }
+    if (document.kind !== "dispute") return { ok: true, answer: {} };
+    const { refereeLease } = document.payload as Own<"dispute">;
+    if (verdict === "right") return refuse("result_agrees");
+    const [accused, ruling] = [results.get(lease)!, results.get(refereeLease)!];
+    const signed = market.sign(market.receipts, "verdict", {
+      ...{ lease, server: server.id, owner: server.owner.party, referee: referee.id, result: accused.envelope, ruling: ruling.envelope, trace: null },
+      ...{ segment: null, why: "stdout differs", refundNanos: "600", slashedNanos: "0", at: START },
+    });
+    return { ok: true, answer: { verdict: signed.envelope } };
+  };
+}
+
+describe("a dispute over a short job", () => {
+  it("freezes the pay, has the referee run all of it, and brings back the verdict", async () => {
+    broker("wrong");
+    const judged = disputeResults(client, [lease], order.payload, job, BUDGET);
+    await clock.runUntil(START + 30_000);
+    expect((await judged).verdicts.get(lease)).toMatchObject({ why: "stdout differs" });
+    expect(client.kinds().filter((kind) => kind !== "login")).toEqual(["objection", "order", "dispute"]);
+    expect(client.submitted[0]?.payload).toMatchObject({ lease, expectedDueNanos: "0" });
+    // the referee gets the very same job, and its customer's own limits
+    expect(client.submitted[1]?.payload).toMatchObject({ jobHash: job.jobHash, conditions: [{ key: "server", value: referee.id }], budgetNanos: "1000000000" });
+  });
+
+  it("ends without a verdict where the referee agrees", async () => {
+    broker("right");
+    const judged = disputeResults(client, [lease], order.payload, job, BUDGET);
+    await clock.runUntil(START + 30_000);
+    expect((await judged).verdicts.get(lease)).toBeNull();
+  });
+
+  it("freezes nothing where nothing was paid", async () => {
+    lease = settled({}, { dueNanos: "0" });
+    expect((await terms()).leases[0]?.depositNanos).toBe(0n);
+    broker("right");
+    void disputeResults(client, [lease], order.payload, job, BUDGET);
+    await clock.runUntil(START + 30_000);
+    expect(client.kinds()).not.toContain("objection");
+  });
+
+  it("takes no verdict that the broker's key for them has not signed", async () => {
+    broker("wrong");
+    const right = client.onSubmit;
+    client.onSubmit = (document) => {
+      const answer = right(document);
+      return document.kind === "dispute" ? { ok: true, answer: { verdict: results.get(lease)!.envelope } } : answer;
+    };
+    const judged = disputeResults(client, [lease], order.payload, job, BUDGET).catch((error: unknown) => error);
+    await clock.runUntil(START + 30_000);
+    expect(await judged).toMatchObject({ message: "the broker's verdict is not valid" });
+  });
+});
+
+it("of a long job whose servers differ asks for their states, with a deposit for each", async () => {
+  lease = settled({ fuel: "9000000000000" });
+  const other = settled({ fuel: "9000000000000" });
+  const { way, leases } = await disputeTerms(client, [lease, other], order.payload, job, BUDGET, false);
+  expect(way).toBe("parts");
+  const minute = (BigInt(PAPER_PRICE.gigaFuelNanos) * 10n * 60n * 10n ** 9n) / 10n ** 9n;
+  expect(leases.map(({ depositNanos }) => depositNanos)).toEqual([600n + minute, 600n + minute]);
+});

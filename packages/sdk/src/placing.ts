@@ -1,0 +1,83 @@
+/** From a signed order to leases: the order is placed, every purchase order that comes back is checked, and one that is not right ends what it began. */
+import { refuse, type SignedDocument } from "@xenoservers/protocol";
+import { z } from "zod";
+import { RefusedError, type MarketClient } from "./client.ts";
+import { ORDER_VALID_MS, signOrder, type Wanted } from "./order.ts";
+import { BrokenPurchaseOrder, checkBound, type BoundOrder } from "./purchase-order.ts";
+
+/** What an order is answered with. `grants`: what gives the keys of order and offers their roles. */
+const zPlaced = z.looseObject({
+  purchaseOrder: z.unknown(),
+  grants: z.array(z.unknown()).default([]),
+  replicas: z.array(z.looseObject({ purchaseOrder: z.unknown() })).optional(),
+});
+
+/** An expired order binds nothing, and one that never expires would bind for ever: both sides must know what time it is. */
+function clockProblem(client: MarketClient): string | null {
+  const aheadMs = client.timers.now() - client.brokerNow();
+  if (Math.abs(aheadMs) < ORDER_VALID_MS) return null;
+  const minutes = Math.round(Math.abs(aheadMs) / 60_000);
+  return `this machine's clock is ${minutes} minutes ${aheadMs > 0 ? "ahead of" : "behind"} the broker's; set it (NTP), nothing was ordered`;
+}
+
+/** Ends what was bound under another purchase order than ordered: nothing of it is wanted. What is refused had not begun. */
+async function stopAll(client: MarketClient, broken: readonly (BrokenPurchaseOrder | BoundOrder)[]): Promise<void> {
+  const leases = broken.map((each) => (each instanceof BrokenPurchaseOrder ? each.leaseOf(client) : each.po.id));
+  for (const lease of leases) {
+    if (lease === null) continue;
+    const reason = "the purchase order is not what was ordered";
+    await client.submit(client.sign("stop", { lease, party: client.identity.party, reason }).envelope).catch(() => null);
+  }
+}
+
+interface Checked {
+  all: (BoundOrder | BrokenPurchaseOrder)[];
+  bound: BoundOrder[];
+}
+
+function checkAll(client: MarketClient, order: SignedDocument<"order">, slots: readonly unknown[], grants: readonly unknown[]): Checked {
+  const all = slots.map((purchaseOrder) => {
+    try {
+      return checkBound(client, order, purchaseOrder, grants);
+    } catch (error) {
+      if (error instanceof BrokenPurchaseOrder) return error;
+      throw error;
+    }
+  });
+  return { all, bound: all.flatMap((each) => (each instanceof BrokenPurchaseOrder ? [] : [each])) };
+}
+
+/** One lease of each slot, in order of slots. Throws RefusedError, BrokenPurchaseOrder. */
+export async function placeReplicas(client: MarketClient, wanted: Wanted, jobHash: string): Promise<BoundOrder[]> {
+  for (let again = false; ; again = true) {
+    const market = await client.market(again);
+    const problem = clockProblem(client);
+    if (problem !== null) throw new Error(problem);
+    const order = signOrder(client, market, wanted, jobHash);
+    const answer = await client.submit(order.envelope);
+    // timings or fee are others since they were read; whether the new ones will do is for what is wanted to say
+    if (!answer.ok && answer.code === "stale_terms" && !again) continue;
+    if (!answer.ok) throw new RefusedError(answer);
+    const { purchaseOrder, grants, replicas } = zPlaced.parse(answer.answer);
+    const { all, bound } = checkAll(client, order, replicas?.map((slot) => slot.purchaseOrder) ?? [purchaseOrder], grants);
+    const broken = all.find((each) => each instanceof BrokenPurchaseOrder) ?? replicasProblem(bound, wanted.replicas ?? 1, grants);
+    if (!broken) return bound;
+    await stopAll(client, all);
+    throw broken;
+  }
+}
+
+/** Replicas are of as many owners as were ordered, and each stands for itself. */
+function replicasProblem(bound: readonly BoundOrder[], replicas: number, grants: readonly unknown[]): BrokenPurchaseOrder | null {
+  const owners = new Set(bound.map(({ po }) => po.payload.owner));
+  const slots = new Set(bound.map(({ po }) => po.payload.slot));
+  if (bound.length === replicas && owners.size === replicas && slots.size === replicas) return null;
+  return new BrokenPurchaseOrder(`it draws ${owners.size} owners for ${replicas} replicas`, bound[0]?.po.envelope ?? null, grants);
+}
+
+/** One order of one replica. Throws RefusedError, BrokenPurchaseOrder. */
+export async function placeOrder(client: MarketClient, wanted: Wanted, jobHash: string): Promise<BoundOrder> {
+  const [bound] = await placeReplicas(client, wanted, jobHash);
+  if (!bound) throw new RefusedError(refuse("internal", { why: "the broker's answer to the order holds no purchase order" }));
+  return bound;
+}

@@ -1,0 +1,67 @@
+/**
+ * The broker's purchase order as its customer takes it: believed only where it follows from the order that was signed here, the offer that its owner
+ * signed and the announced fee. Nothing of a job is sent on any other. Who controls the inputs: the broker, every byte.
+ */
+import { KeyBook, parseDocumentOf, type SignedDocument } from "@xenoservers/protocol";
+import { checkPurchaseOrder, type CheckedPurchaseOrder, type FactWorld } from "@xenoservers/verify";
+import type { MarketClient } from "./client.ts";
+import { ORDER_VALID_MS } from "./order.ts";
+
+/** A purchase order that was checked, and what is known of its signers. */
+export type BoundOrder = Extract<CheckedPurchaseOrder, { ok: true }> & { world: FactWorld };
+
+/** What the broker wanted a job to run under. `purchaseOrder` and `grants` are kept: they show it to others. */
+export class BrokenPurchaseOrder extends Error {
+  override name = "BrokenPurchaseOrder";
+  readonly why: string;
+  readonly purchaseOrder: unknown;
+  readonly grants: readonly unknown[];
+
+  constructor(why: string, purchaseOrder: unknown, grants: readonly unknown[]) {
+    super(`the broker's purchase order is not what was ordered: ${why}; nothing of the job was sent`);
+    this.why = why;
+    this.purchaseOrder = purchaseOrder;
+    this.grants = grants;
+  }
+
+  /** The lease that it would begin, as far as it can be read. */
+  leaseOf(client: MarketClient): string | null {
+    const parsed = parseDocumentOf(client.crypto, "purchase-order", this.purchaseOrder);
+    return parsed.ok ? parsed.document.id : null;
+  }
+}
+
+/** What is known of keys after these public documents; each counts only where it is rightly signed. */
+export function worldOf(client: MarketClient, grants: readonly { envelope: unknown; at?: number }[]): FactWorld {
+  const book = new KeyBook(client.crypto, client.pins.origin);
+  for (const { envelope, at } of grants) book.learn(envelope, at);
+  return { crypto: client.crypto, market: client.pins, keyOf: book.keyOf };
+}
+
+/** A purchase order for an order that was just signed here; throws BrokenPurchaseOrder. */
+export function checkBound(client: MarketClient, order: SignedDocument<"order">, purchaseOrder: unknown, grants: readonly unknown[]): BoundOrder {
+  const broken = (why: string): BrokenPurchaseOrder => new BrokenPurchaseOrder(why, purchaseOrder, grants);
+  const world = worldOf(
+    client,
+    grants.map((envelope) => ({ envelope })),
+  );
+  const checked = checkPurchaseOrder(world, purchaseOrder);
+  if (!checked.ok) throw broken(checked.why);
+  if (checked.order.id !== order.id) throw broken("it embeds another order than the one that was signed here");
+  // an earlier date would bring back an offer or a fee that holds no more
+  const signedAt = order.payload.expiresAt - ORDER_VALID_MS;
+  if (checked.po.payload.issuedAt < signedAt - ORDER_VALID_MS) throw broken("it is dated long before the order was signed");
+  return { ...checked, world };
+}
+
+/** The purchase order of a lease, fetched again. `orderId`: the order that it must be for. Throws BrokenPurchaseOrder. */
+export async function fetchBound(client: MarketClient, lease: string, orderId?: string): Promise<BoundOrder> {
+  const { documents, leaves } = await client.read("receipt", { params: { id: lease } });
+  const world = worldOf(client, leaves);
+  const purchaseOrder = documents.find(({ kind }) => kind === "purchase-order")?.envelope;
+  const grants = leaves.map(({ envelope }) => envelope);
+  const checked = checkPurchaseOrder(world, purchaseOrder);
+  if (!checked.ok) throw new BrokenPurchaseOrder(checked.why, purchaseOrder, grants);
+  if (orderId !== undefined && checked.order.id !== orderId) throw new BrokenPurchaseOrder("it embeds another order", purchaseOrder, grants);
+  return { ...checked, world };
+}

@@ -1,0 +1,106 @@
+/** Pulls bytes by digest through a lease's channel: in parts, several under way, again after a lost link. Who controls the inputs: the server. */
+import { createHash } from "node:crypto";
+import { concatBytes } from "@xenoservers/protocol";
+import { PART_BYTES_MAX, type Channel } from "@xenoservers/protocol/channel";
+import type { Timers } from "@xenoservers/protocol/link";
+
+/** The server gives other bytes than it signed, or none: what was promised has not come. */
+export class NotDelivered extends Error {
+  override name = "NotDelivered";
+}
+class MissingAtServer extends NotDelivered {}
+
+const RETRY_MS = 300;
+const LOST_LINKS_MAX = 20;
+const TRIES_MAX = 100;
+const WANTS_UNDER_WAY_MAX = 8;
+/** A file of the guest is the largest piece there can be. */
+const WHOLE_BYTES_MAX = 1024 * 1024 * 1024;
+
+const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+
+export interface FetchesHost {
+  timers: Timers;
+  channel(): Channel | null;
+  closed(): boolean;
+}
+
+export class Fetches {
+  readonly #host: FetchesHost;
+  readonly #underWay = new Map<string, { resolve: (bytes: Uint8Array) => void; reject: (error: Error) => void }>();
+
+  constructor(host: FetchesHost) {
+    this.#host = host;
+  }
+
+  receive(digest: string, offset: number, bytes: Uint8Array): void {
+    const key = `${digest}/${offset}`;
+    this.#underWay.get(key)?.resolve(bytes);
+    this.#underWay.delete(key);
+  }
+
+  /** The server has not what was asked for. */
+  missing(why: string): void {
+    this.#fail(new MissingAtServer(`the server has not kept it: ${why}`));
+  }
+
+  /** The channel went down; what is wanted is asked for again on the next. */
+  lost(): void {
+    this.#fail(new Error("the link went down"));
+  }
+
+  #fail(error: Error): void {
+    for (const { reject } of this.#underWay.values()) reject(error);
+    this.#underWay.clear();
+  }
+
+  /** Bytes of known size, checked against their digest; throws NotDelivered. */
+  async file({ digest, size }: { digest: string; size: number }): Promise<Uint8Array> {
+    const bytes = new Uint8Array(size);
+    const offsets = Array.from({ length: Math.ceil(size / PART_BYTES_MAX) }, (_, i) => i * PART_BYTES_MAX);
+    const worker = async (): Promise<void> => {
+      for (let offset = offsets.shift(); offset !== undefined; offset = offsets.shift()) {
+        const length = Math.min(PART_BYTES_MAX, size - offset);
+        const part = await this.#part(digest, offset, length);
+        if (part.length !== length) throw new NotDelivered(`a file is shorter than the server signed`);
+        bytes.set(part, offset);
+      }
+    };
+    await Promise.all(Array.from({ length: WANTS_UNDER_WAY_MAX }, worker));
+    if (digestOf(bytes) !== digest) throw new NotDelivered("a file that came back does not have the digest that the server signed");
+    return bytes;
+  }
+
+  /** Bytes of unknown size, checked against their digest; throws NotDelivered. */
+  async whole(digest: string): Promise<Uint8Array> {
+    const parts: Uint8Array[] = [];
+    for (let offset = 0; ; offset += PART_BYTES_MAX) {
+      const part = await this.#part(digest, offset, PART_BYTES_MAX);
+      parts.push(part);
+      if (part.length < PART_BYTES_MAX) break;
+      if (offset > WHOLE_BYTES_MAX) throw new NotDelivered(`${digest.slice(0, 12)} is larger than any piece of a state`);
+    }
+    const bytes = concatBytes(...parts);
+    if (digestOf(bytes) !== digest) throw new NotDelivered(`what the server sent is not ${digest.slice(0, 12)}`);
+    return bytes;
+  }
+
+  async #part(digest: string, offset: number, length: number): Promise<Uint8Array> {
+    for (let attempt = 1; ; attempt++) {
+      const channel = this.#host.channel();
+      if (channel) {
+        try {
+          return await new Promise<Uint8Array>((resolve, reject) => {
+            this.#underWay.set(`${digest}/${offset}`, { resolve, reject });
+            channel.send({ t: "want", digest, offset, length });
+          });
+        } catch (error) {
+          if (error instanceof MissingAtServer) throw error;
+          if (attempt >= LOST_LINKS_MAX) throw new NotDelivered("the link to the server goes down again and again", { cause: error });
+        }
+      }
+      if (this.#host.closed() || attempt >= TRIES_MAX) throw new NotDelivered("the server is not reached");
+      await new Promise<void>((resolve) => this.#host.timers.after(RETRY_MS, resolve));
+    }
+  }
+}

@@ -1,0 +1,365 @@
+import { createHash } from "node:crypto";
+import type { LeaseView, SignedDocument } from "@xenoservers/protocol";
+import { parseDocumentOf } from "@xenoservers/protocol";
+import { respondChannel, type Channel, type ChannelHeader, type InputEntry } from "@xenoservers/protocol/channel";
+import type { Pipe } from "@xenoservers/protocol/link";
+import { nodeCrypto } from "@xenoservers/protocol/node";
+import { canonicalBytes, toHex, utf8 } from "@xenoservers/protocol";
+import { Network, PaperMarket, Random, SimClock, type PaperServer } from "@xenoservers/testkit";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { PaperClient } from "../../../../test/support/paper-client.ts";
+import { buildJob, type BuiltJob } from "../job.ts";
+import { placeOrder } from "../placing.ts";
+import { BrokenPurchaseOrder, type BoundOrder } from "../purchase-order.ts";
+import { bytesBlob } from "../tree.ts";
+import { LeaseSession, type SessionHandlers } from "./lease-session.ts";
+
+const opened = vi.hoisted(() => ({ copy: null as unknown }));
+vi.mock("@xenoservers/protocol/sealed", () => ({ openSealed: () => Promise.resolve(opened.copy) }));
+
+const SEED = new Uint8Array(32).fill(3);
+const START = 1_800_000_000_000;
+const shaOf = (text: string): string => createHash("sha256").update(text).digest("hex");
+
+/** The server's end of one channel. */
+interface ServerEnd {
+  channel: Channel;
+  got: { header: ChannelHeader; body: Uint8Array }[];
+}
+
+let clock: SimClock;
+let network: Network;
+let market: PaperMarket;
+let server: PaperServer;
+let client: PaperClient;
+let bound: BoundOrder;
+let job: BuiltJob;
+let view: LeaseView;
+let ends: ServerEnd[];
+let states: string[];
+let output: string;
+let session: LeaseSession;
+let linkUp: boolean;
+
+/** A server with this end of the lease's channels; null: it is not there. */
+let reachable: boolean;
+
+const link = {
+  get up(): boolean {
+    return linkUp;
+  },
+  openChannel(): Pipe {
+    const [near, far] = network.pair("customer");
+    if (!reachable) clock.after(1, () => far.close());
+    else
+      respondChannel(far, server.channelKey, bound.order.payload.channelKey, bound.po.id, (channel) => {
+        const end: ServerEnd = { channel, got: [] };
+        ends.push(end);
+        channel.onMessage((header, body) => void end.got.push({ header, body }));
+      });
+    return near;
+  },
+};
+
+beforeEach(async () => {
+  const random = new Random(9);
+  clock = new SimClock(START, random);
+  network = new Network(clock, random);
+  market = new PaperMarket(random, START);
+  const customer = market.party("carl", SEED);
+  server = market.server(market.party("olga"));
+  client = new PaperClient(market, clock, SEED);
+  [ends, states, output, linkUp, reachable] = [[], [], "", true, true];
+  job = buildJob({
+    ...{ module: bytesBlob(utf8("module")), args: ["x"], env: [], mounts: [], stdin: bytesBlob(utf8("")), engine: "paper-1" },
+    ...{ memoryMibMax: 64, diskMibMax: 64, outputMibMax: 1, fuelMax: 10n ** 12n },
+  });
+  client.onSubmit = (document) => {
+    if (document.kind !== "order") return { ok: true, answer: {} };
+    const po = market.purchaseOrder(document as SignedDocument<"order">, server, market.offer(server));
+    return { ok: true, answer: { purchaseOrder: po.envelope, grants: [...customer.grants, ...server.grants] } };
+  };
+  bound = await placeOrder(
+    client,
+    {
+      ...{ resources: { vcpu: 1, memoryMib: 256, diskMib: 64 }, conditions: [], terms: "on-result", assurance: "isolated", on: "market" },
+      ...{ maxPriceNanosPerHour: null, durationMsMax: 60_000, fuelMax: 10n ** 12n, budgetNanos: 10n ** 9n, label: "" },
+    },
+    job.jobHash,
+  );
+  view = market.view(bound.po);
+  client.answers.lease = () => view;
+});
+afterEach(() => session.close());
+
+function open(handlers: SessionHandlers = {}, of: BuiltJob | null = job): void {
+  session = new LeaseSession(
+    client,
+    bound,
+    of,
+    { onOutput: (_, bytes) => void (output += Buffer.from(bytes).toString()), onState: (state) => void states.push(state), ...handlers },
+    link,
+  );
+}
+const until = (condition: () => boolean, ms = 3_600_000): Promise<void> => clock.runUntil(clock.now() + ms, condition);
+const gone = (ms: number): Promise<void> => clock.runUntil(clock.now() + ms);
+/** All that the server got on its last channel, by kind. */
+const kinds = (): string[] => (ends.at(-1)?.got ?? []).map(({ header }) => header.t);
+const attached = (): Promise<void> => until(() => kinds().includes("attach"));
+
+const FILE = utf8("a file");
+const TREE: InputEntry[] = [{ path: "out/f", kind: "file", digest: createHash("sha256").update(FILE).digest("hex"), size: FILE.length }];
+
+/** The server prints, ends and shows this result. */
+function finish(over: Parameters<PaperMarket["result"]>[3] = {}, tree: InputEntry[] = TREE, printed = "hello"): SignedDocument<"result"> {
+  const digests = { stdoutDigest: shaOf("hello"), outputDigest: toHex(nodeCrypto.sha256(canonicalBytes(TREE))) };
+  const result = market.result(server, bound.po.id, bound.order, { ...digests, ...over });
+  const { channel } = ends.at(-1)!;
+  channel.send({ t: "output", stream: "stdout", offset: 0 }, utf8(printed));
+  channel.send({ t: "ended", result: result.envelope, tree, stdoutSize: printed.length, stderrSize: 0 });
+  return result;
+}
+/** Answers what is asked for, with these bytes. */
+async function serveFiles(bytes: Uint8Array): Promise<void> {
+  await until(() => kinds().includes("want"));
+  const { channel, got } = ends.at(-1)!;
+  for (const { header } of got) if (header.t === "want") channel.send({ t: "part", digest: header.digest, offset: header.offset }, bytes);
+}
+const fetchAll: SessionHandlers["onResult"] = async (delivered, of) => {
+  for (const entry of delivered.tree) if (entry.kind === "file") await of.fetch(entry);
+};
+const delivered = (): Promise<unknown> => session.delivered().catch((error: unknown) => error);
+const wordIn = (end: ServerEnd | undefined) => end?.got.flatMap(({ header }) => (header.t === "delivered" ? [header.delivery] : []));
+const settle = (over: Partial<LeaseView> = {}, end: Parameters<PaperMarket["end"]>[1] = {}): void => {
+  view = { ...view, state: "settled", end: market.end(bound.po, end), ...over };
+};
+
+describe("a lease session", () => {
+  it("brings the job's bytes and shows what comes", async () => {
+    open();
+    await attached();
+    const { channel, got } = ends[0]!;
+    expect(got[0]?.header).toMatchObject({ t: "job", spec: { args: ["x"] } });
+    channel.send({ t: "want", digest: job.spec.module, offset: 0, length: 100 });
+    await until(() => kinds().includes("part"));
+    expect(Buffer.from(got.at(-1)!.body).toString()).toBe("module");
+    channel.send({ t: "output", stream: "stdout", offset: 0 }, utf8("ab"));
+    channel.send({ t: "output", stream: "stdout", offset: 1 }, utf8("bc")); // some of it again
+    await until(() => output === "abc");
+  });
+
+  it("receipts the result once its files are here, by a document that names it", async () => {
+    open({ onResult: fetchAll });
+    await attached();
+    const result = finish();
+    const got = delivered();
+    await until(() => kinds().includes("want"));
+    expect(kinds()).not.toContain("delivered"); // not before the files are here
+    await serveFiles(FILE);
+    await until(() => kinds().includes("delivered"));
+    expect(await got).toMatchObject({ from: "server", tree: TREE });
+    const word = parseDocumentOf(nodeCrypto, "delivery", wordIn(ends[0])?.[0]);
+    expect(word).toMatchObject({ ok: true, document: { payload: { lease: bound.po.id, result: result.id, sealed: null } } });
+  });
+
+  it.each<[string, () => void, RegExp]>([
+    ["prints what it did not sign", () => void finish({}, TREE, "other"), /stdout is not what it signed/],
+    ["lists files that it did not sign", () => void finish({}, []), /list of files/],
+    ["signs the result of another job", () => void finish({ jobHash: "b".repeat(64) }), /another job/],
+    ["signs it for another lease", () => void finish({ lease: "b".repeat(64) }), /not signed by the server for this lease/],
+  ])("gives no receipt to a server that %s", async (_, act, why) => {
+    open();
+    await attached();
+    act();
+    await until(() => states.some((state) => why.test(state)));
+    expect(states.find((state) => why.test(state))).toContain("not receipted");
+    expect(kinds()).not.toContain("delivered");
+    // nothing was delivered: the lease ends unpaid, and so does the wait
+    settle({}, { reason: "not-delivered", exitCode: null });
+    const got = delivered();
+    await until(() => false, 5_000);
+    expect(await got).toBeNull();
+  });
+
+  it("gives no receipt for a file with other bytes, and does not wait for ever", async () => {
+    open({ onResult: fetchAll });
+    await attached();
+    finish();
+    await serveFiles(utf8("a lie!"));
+    await until(() => states.some((state) => state.includes("does not have the digest")));
+    expect(kinds()).not.toContain("delivered");
+    settle({}, { reason: "not-delivered", exitCode: null });
+    const got = delivered();
+    await gone(5_000);
+    expect(await got).toBeNull();
+  });
+
+  it("gives no receipt where this side cannot keep the files, and says why", async () => {
+    open({ onResult: () => Promise.reject(new Error("the disk is full")) });
+    await attached();
+    finish();
+    const got = delivered();
+    await gone(5_000);
+    expect(await got).toMatchObject({ message: "the disk is full" });
+    expect(kinds()).not.toContain("delivered");
+  });
+
+  it("says again that it was delivered on the next channel, with the same document", async () => {
+    open();
+    await attached();
+    finish();
+    await until(() => kinds().includes("delivered"));
+    ends[0]!.channel.close();
+    await until(() => ends.length === 2 && kinds().includes("attach"));
+    finish();
+    await until(() => kinds().includes("delivered"));
+    expect(wordIn(ends[1])).toEqual(wordIn(ends[0]));
+  });
+
+  it("tells the broker itself where the server was lost before it could", async () => {
+    open();
+    await attached();
+    finish();
+    await until(() => kinds().includes("delivered"));
+    view = { ...view, state: "delivering" };
+    await until(() => client.kinds().includes("delivery"), 5_000);
+    await gone(5_000);
+    expect(client.kinds().filter((kind) => kind === "delivery")).toHaveLength(1);
+  });
+
+  it("signs nothing where nothing is to be delivered, or its key may not", async () => {
+    open();
+    await attached();
+    finish({ outputDigest: toHex(nodeCrypto.sha256(canonicalBytes([]))), stdoutDigest: shaOf("") }, [], "");
+    await gone(5_000);
+    expect(await session.delivered()).not.toBeNull();
+    expect(kinds()).not.toContain("delivered");
+    session.close();
+    (client.identity as { scopes: readonly string[] }).scopes = ["read"];
+    ends = [];
+    open();
+    await attached();
+    finish();
+    await gone(5_000);
+    expect(await session.delivered()).not.toBeNull();
+    expect(kinds()).not.toContain("delivered");
+  });
+});
+
+describe("a result that lies sealed with the broker", () => {
+  const copy = (printed: string, file: Uint8Array) => ({ tree: TREE, stdout: utf8(printed), stderr: utf8(""), files: new Map([[digestOf(TREE), file]]) });
+  const digestOf = ([entry]: readonly InputEntry[]): string => (entry?.kind === "file" ? entry.digest : "");
+  const sealed = (): void => {
+    reachable = false;
+    const digests = { stdoutDigest: shaOf("hello"), outputDigest: toHex(nodeCrypto.sha256(canonicalBytes(TREE))) };
+    const { envelope, id } = market.result(server, bound.po.id, bound.order, digests);
+    const stored = { kind: "result", id, envelope, at: START, salt: "" as const, leaf: id, index: 1, proof: [] };
+    client.answers.receipt = () => ({
+      ...{ format: "xenoservers-receipt-1", lease: bound.po.id, market: market.pins, documents: [stored], leaves: [], checkpoint: "", size: 2 },
+    });
+    client.bytes = () => utf8("sealed");
+    settle({ delivery: { by: "broker", at: START } }, { result: id });
+  };
+
+  it("is fetched, opened and checked; its output goes on where it was", async () => {
+    sealed();
+    opened.copy = copy("hello", FILE);
+    open({ onResult: fetchAll }, null);
+    const got = delivered();
+    await gone(10_000);
+    expect(await got).toMatchObject({ from: "broker" });
+    expect(output).toBe("hello");
+    expect(await session.fetch({ digest: digestOf(TREE), size: FILE.length })).toEqual(FILE);
+  });
+
+  it.each<[string, unknown, RegExp]>([
+    ["prints something else", copy("hellO", FILE), /stdout is not what it signed/],
+    ["holds another file", copy("hello", utf8("a lie!")), /out\/f is not what the server signed/],
+    ["lacks a file", { ...copy("hello", FILE), files: new Map() }, /out\/f is not what the server signed/],
+  ])("is not shown where it %s", async (_, wrong, why) => {
+    sealed();
+    opened.copy = wrong;
+    open({}, null);
+    const got = delivered();
+    await gone(120_000);
+    expect(await got).toBeNull();
+    expect(output).toBe("");
+    expect(states.some((state) => why.test(state))).toBe(true);
+  });
+});
+
+describe("the wait for a lease", () => {
+  it("ends with its settlement", async () => {
+    open();
+    await attached();
+    settle({}, { reason: "server-failed", result: null, exitCode: null });
+    const got = Promise.all([session.settled(), session.delivered()]);
+    await gone(5_000);
+    expect((await got)[0].end?.reason).toBe("server-failed");
+    expect((await got)[1]).toBeNull();
+  });
+
+  it("ends in words where the broker lets it stand past every deadline", async () => {
+    open();
+    const got = session.settled().catch((error: unknown) => error);
+    await until(() => false, 600_000);
+    expect(await got).toMatchObject({ message: expect.stringMatching(/should have ended.*lets it stand as 'open'/) });
+  });
+
+  it("goes on as long as a deadline says, however long that is", async () => {
+    open();
+    view = { ...view, deadlineAt: START + 3_600_000 };
+    let over = false;
+    const got = session.settled().then(
+      () => (over = true),
+      () => (over = true),
+    );
+    await gone(3_600_000);
+    expect(over).toBe(false);
+    await gone(300_000);
+    await got;
+    expect(over).toBe(true);
+  });
+
+  it("ends in words where the broker is away for good, not while it may come back", async () => {
+    open();
+    client.answers.lease = () => {
+      throw new Error("away");
+    };
+    let over: unknown = null;
+    void session.settled().catch((error: unknown) => (over = error));
+    await gone(300_000);
+    expect(over).toBeNull();
+    await gone(1_800_000);
+    expect(over).toMatchObject({ message: expect.stringMatching(/has not answered for/) });
+  });
+
+  it("follows its order to another server, and sends nothing under another order", async () => {
+    open();
+    await attached();
+    view = { ...view, state: "lapsed" };
+    const other = market.server(market.party("otto"));
+    const customer = market.party("carl", SEED);
+    const again = (order: SignedDocument<"order">) => {
+      const po = market.purchaseOrder(order, other, market.offer(other), { attempt: 2 });
+      client.answers.order = () => ({ id: order.id, lease: po.id, attempt: 2 });
+      const stored = (envelope: typeof po.envelope, kind: string) => {
+        return { kind, id: po.id, envelope, at: START, salt: "" as const, leaf: po.id, index: 1, proof: [] };
+      };
+      const leaves = [...customer.grants, ...other.grants].map((envelope) => stored(envelope, "key-grant"));
+      client.answers.receipt = () => ({
+        ...{ format: "xenoservers-receipt-1", lease: po.id, market: market.pins, documents: [stored(po.envelope, "purchase-order")] },
+        ...{ leaves, checkpoint: "", size: 2 },
+      });
+      return po;
+    };
+    const right = again(bound.order);
+    await until(() => states.includes("matched again"), 10_000);
+    expect(session.lease).toBe(right.id);
+    // now the broker puts another order of the same customer in its place
+    again(client.sign("order", { ...bound.order.payload, jobHash: "c".repeat(64), clientId: client.newId() }));
+    const failed = session.failed;
+    await gone(10_000);
+    expect(await failed).toBeInstanceOf(BrokenPurchaseOrder);
+  });
+});

@@ -1,0 +1,302 @@
+/**
+ * The customer's end of one lease while it runs: brings the job's bytes, follows output, takes the result and says so. A lost link never ends the job:
+ * the session reconnects and goes on where it was. Who controls the inputs: the server (channel messages), the broker (events).
+ */
+import type { Envelope, LeaseView, Verified } from "@xenoservers/protocol";
+import { initiateChannel, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
+import type { LinkEvent, Pipe, Timers } from "@xenoservers/protocol/link";
+import { RefusedError, type MarketClient } from "../client.ts";
+import type { BuiltJob } from "../job.ts";
+import type { BoundOrder, BrokenPurchaseOrder } from "../purchase-order.ts";
+import type { BuiltVm } from "../vm.ts";
+import { Alarm } from "./alarm.ts";
+import { Fetches, NotDelivered } from "./fetches.ts";
+import { LeaseWatch } from "./lease-watch.ts";
+import { MachineLink } from "./machine-link.ts";
+import { bytesProblem, checkResult, wordOf, type Delivered } from "./result.ts";
+import { fetchSealed } from "./sealed-copy.ts";
+import { STREAMS, Streams, type Stream } from "./streams.ts";
+
+export interface SessionHandlers {
+  onOutput?(stream: Stream, bytes: Uint8Array): void;
+  /** Progress for people: waiting, preparing, running, ended, reconnecting, matched again, and problems in words. */
+  onState?(state: string): void;
+  /**
+   * Takes what is wanted of a result's files; only then does the customer say that it was delivered. Rejects with NotDelivered (as `fetch` does) where the
+   * bytes are not what was signed, with anything else where this side cannot take them.
+   */
+  onResult?(delivered: Delivered, session: LeaseSession): Promise<void>;
+}
+
+/** What a session needs of a link. */
+export interface SessionLink {
+  readonly up: boolean;
+  openChannel(lease: string): Pipe;
+}
+
+const RETRY_MS = 300;
+const POLL_MS = 1_000;
+/** How long after the settlement the result itself is waited for; it stays at the server longer. */
+const RESULT_WAIT_MS = 60_000;
+
+function jobMessage(job: BuiltJob | BuiltVm): ChannelHeader {
+  if (job.kind === "vm") return { t: "vm", spec: job.spec, inputs: job.inputs, blobs: job.sizes };
+  const { spec, inputs, moduleSize, stdinSize, segment } = job;
+  return { t: "job", spec, inputs, moduleSize, stdinSize, segment };
+}
+
+export class LeaseSession {
+  readonly #client: MarketClient;
+  readonly #timers: Timers;
+  readonly #job: BuiltJob | BuiltVm | null;
+  readonly #handlers: SessionHandlers;
+  readonly #link: SessionLink;
+  readonly #alarm: Alarm;
+  readonly #streams: Streams;
+  readonly #fetches: Fetches;
+  readonly #watch: LeaseWatch;
+  readonly #failing = Promise.withResolvers<Error>();
+  /** What can be asked of a running virtual machine. */
+  readonly machine: MachineLink;
+  #bound: BoundOrder;
+  #channel: Channel | null = null;
+  #closed = false;
+  #taking = false;
+  #delivered: Delivered | null = null;
+  /** Why this side could not take the result. */
+  #untaken: Error | null = null;
+  #word: Envelope | null = null;
+  #sealed: ReadonlyMap<string, Uint8Array> | null = null;
+  #sealedTried = false;
+
+  /** `from` says which output was seen before (attach); output is checked against the server's signed digests only from the start. */
+  constructor(
+    client: MarketClient,
+    bound: BoundOrder,
+    job: BuiltJob | BuiltVm | null,
+    handlers: SessionHandlers,
+    link: SessionLink,
+    from: Record<Stream, number> = { stdout: 0, stderr: 0 },
+    timers: Timers = client.timers,
+  ) {
+    this.#timers = timers;
+    this.#client = client;
+    this.#bound = bound;
+    this.#job = job;
+    this.#handlers = handlers;
+    this.#link = link;
+    this.#alarm = new Alarm(timers);
+    this.#streams = new Streams(from);
+    this.#fetches = new Fetches({ timers, channel: () => this.#channel, closed: () => this.#closed });
+    this.machine = new MachineLink(
+      () => this.#channel,
+      (ms) => this.#alarm.wait(ms),
+    );
+    this.#watch = new LeaseWatch({
+      client,
+      alarm: this.#alarm,
+      closed: () => this.#closed,
+      bound: () => this.#bound,
+      rebind: (next) => this.#rebind(next),
+      broken: (error) => this.#broken(error),
+      word: () => this.#word,
+    });
+    void this.#converse();
+    void this.#watch.run().then(() => this.#afterwards());
+  }
+
+  get lease(): string {
+    return this.#bound.po.id;
+  }
+
+  /** Resolves when the job will never start: a part of it cannot be had on this side, or the broker placed it under what was not ordered. */
+  get failed(): Promise<Error> {
+    return this.#failing.promise;
+  }
+
+  /** An event from the link: saves waiting for the next poll, and reading again what it carries. */
+  hint(event?: LinkEvent): void {
+    this.#watch.hint(event);
+    this.#alarm.ring();
+  }
+
+  #rebind(bound: BoundOrder): void {
+    this.#bound = bound;
+    this.#handlers.onState?.("matched again");
+    this.#channel?.close();
+  }
+
+  #broken(error: BrokenPurchaseOrder): void {
+    this.#failing.resolve(error);
+    this.close();
+  }
+
+  #problem(why: string): void {
+    this.#handlers.onState?.(`problem: ${why}`);
+  }
+
+  async #converse(): Promise<void> {
+    for (let first = true; !this.#closed && !this.#over; first = false) {
+      if (!first) await this.#alarm.wait(RETRY_MS);
+      if (!this.#link.up || this.#closed) continue;
+      try {
+        await this.#talk(this.#bound);
+      } catch {
+        // the server is not there yet, or not any more; the watch finds out whether the lease still stands
+      }
+      this.#channel = null;
+      this.machine.lost();
+      this.#fetches.lost();
+      if (!this.#closed && !this.#over) this.#handlers.onState?.("reconnecting");
+    }
+  }
+
+  /** One channel from its opening to its end. */
+  async #talk({ po, offer }: BoundOrder): Promise<void> {
+    const pipe = this.#link.openChannel(po.id);
+    const channel = await initiateChannel(pipe, this.#client.identity.channelKey, offer.payload.channelKey, po.id);
+    const closed = new Promise<void>((resolve) => channel.onClose(() => resolve()));
+    if (this.#closed || po.id !== this.lease) return channel.close();
+    this.#channel = channel;
+    let turn = Promise.resolve();
+    channel.onMessage((header, body) => {
+      turn = turn.then(() => this.#receive(channel, header, body)).catch(() => channel.close());
+    });
+    if (this.#job && !this.#delivered) channel.send(jobMessage(this.#job));
+    channel.send({ t: "attach", ...this.#streams.received });
+    await closed;
+  }
+
+  /** Nothing more will come: it ended without a result, or its result cannot be had for a while now. */
+  get #over(): boolean {
+    const { outcome } = this.#watch;
+    if (outcome === null || this.#delivered !== null || this.#taking) return false;
+    if (outcome.kind === "stalled") return true;
+    const { end } = outcome.lease;
+    if ((end?.result ?? null) === null || end?.reason === "not-delivered") return true;
+    return this.#timers.now() > outcome.at + RESULT_WAIT_MS;
+  }
+
+  async #receive(channel: Channel, header: ChannelHeader, body: Uint8Array): Promise<void> {
+    switch (header.t) {
+      case "want": {
+        const blob = this.#job?.blobs.get(header.digest);
+        const bytes = await blob?.read(header.offset, header.length).catch((error: Error) => this.#failing.resolve(error));
+        if (bytes) channel.send({ t: "part", digest: header.digest, offset: header.offset }, bytes);
+        return;
+      }
+      case "state":
+        return this.#handlers.onState?.(header.state);
+      case "output":
+        if (this.#output(header.stream, header.offset, body)) channel.send({ t: "seen", ...this.#streams.received });
+        return;
+      case "part":
+        return this.#fetches.receive(header.digest, header.offset, body);
+      case "ended":
+        return this.#ended(header);
+      case "problem":
+        if (header.code === "not_found") return this.#fetches.missing(header.why);
+        if (header.code === "internal") channel.close(); // the server stumbled: a new channel brings the job again
+        return this.#problem(header.why);
+      default:
+        this.machine.receive(header, body);
+    }
+  }
+
+  #output(stream: Stream, offset: number, bytes: Uint8Array): boolean {
+    const fresh = this.#streams.take(stream, offset, bytes);
+    if (fresh === null) return false;
+    if (fresh.length > 0) this.#handlers.onOutput?.(stream, fresh);
+    return true;
+  }
+
+  #ended({ result, tree }: Extract<ChannelHeader, { t: "ended" }>): void {
+    if (this.#delivered) return this.#say(); // the server did not hear it: its channel was lost
+    if (this.#taking) return;
+    const checked = checkResult(this.#bound, result);
+    const why = checked.ok ? bytesProblem(this.#client, checked.document.payload, tree, this.#streams) : checked.why;
+    if (!checked.ok || why !== null) return this.#problem(`the server's result is not right, and is not receipted: ${why}`);
+    void this.#take({ result: checked.document.payload, tree, from: "server" }).then((taken) => taken && this.#receipt(checked.document));
+  }
+
+  /** Takes the files that are wanted; false where they did not come, or cannot be kept here. */
+  async #take(delivered: Delivered): Promise<boolean> {
+    this.#taking = true;
+    try {
+      await this.#handlers.onResult?.(delivered, this);
+      this.#delivered = delivered;
+      return true;
+    } catch (error) {
+      if (error instanceof NotDelivered) this.#problem(`${error.message}; it is not receipted`);
+      else this.#untaken = error instanceof Error ? error : new Error(String(error));
+      return false;
+    } finally {
+      this.#taking = false;
+      this.#alarm.ring();
+    }
+  }
+
+  /** Signs that everything is here; never where a stream was not seen from its start, or the lease is settled already. */
+  #receipt(result: Verified<"result">): void {
+    if (!this.#streams.whole || this.#watch.outcome) return;
+    this.#word = wordOf(this.#client, this.#bound, result);
+    this.#say();
+  }
+
+  #say(): void {
+    if (this.#word) this.#channel?.send({ t: "delivered", delivery: this.#word });
+  }
+
+  /** After the settlement: what is not here may lie sealed with the broker. */
+  async #afterwards(): Promise<void> {
+    const { outcome } = this.#watch;
+    if (outcome?.kind === "settled" && outcome.lease.delivery?.by === "broker") await this.#fetchSealed();
+    this.#alarm.ring();
+  }
+
+  async #fetchSealed(): Promise<void> {
+    if (this.#delivered || this.#taking || this.#sealedTried || this.#closed) return;
+    this.#sealedTried = true;
+    try {
+      const { delivered, streams, files } = await fetchSealed(this.#client, this.#bound);
+      this.#sealed = files;
+      for (const stream of STREAMS) this.#output(stream, 0, streams[stream]);
+      await this.#take(delivered);
+    } catch (error) {
+      const why = error instanceof RefusedError ? `the broker does not hand it out (${error.refusal.code})` : String(error);
+      this.#problem(error instanceof NotDelivered ? error.message : `the sealed result cannot be had: ${why}`);
+    }
+  }
+
+  /** The lease's end in the books; rejects where it never comes. */
+  async settled(): Promise<LeaseView> {
+    while (!this.#watch.outcome && !this.#closed) await this.#alarm.wait(POLL_MS);
+    const { outcome } = this.#watch;
+    if (outcome?.kind === "settled") return outcome.lease;
+    throw new Error(outcome ? outcome.why : "the session was closed before the lease ended");
+  }
+
+  /** What was handed in and is what the server signed; null when the lease ended without it. Rejects where this side could not take it. */
+  async delivered(): Promise<Delivered | null> {
+    while (!this.#delivered && !this.#untaken && !this.#over && !this.#closed) await this.#alarm.wait(POLL_MS);
+    if (this.#untaken && !this.#delivered) throw this.#untaken;
+    return this.#delivered;
+  }
+
+  /** One output file, checked against the digest the server signed; throws NotDelivered. */
+  async fetch(file: { digest: string; size: number }): Promise<Uint8Array> {
+    return this.#sealed?.get(file.digest) ?? (await this.#fetches.file(file));
+  }
+
+  /** A blob of unknown size, checked against its digest: the states of a traced job. Throws when the server has it not, or another. */
+  fetchWhole(digest: string): Promise<Uint8Array> {
+    return this.#fetches.whole(digest);
+  }
+
+  /** Lets go; the lease runs on. */
+  close(): void {
+    this.#closed = true;
+    this.#alarm.ring();
+    this.#channel?.close();
+  }
+}

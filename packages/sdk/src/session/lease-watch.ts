@@ -1,0 +1,126 @@
+/**
+ * Follows one lease at the broker until it is settled, or until nothing signed lets it go on: no customer waits for ever. A lease that lapsed is
+ * followed to where its order was placed again. Who controls the inputs: the broker, every answer.
+ */
+import { unreachableAfterMs } from "@xenoservers/market";
+import { zLeaseView, type Envelope, type LeaseView, type Payload } from "@xenoservers/protocol";
+import type { LinkEvent } from "@xenoservers/protocol/link";
+import { RefusedError, type MarketClient } from "../client.ts";
+import { BrokenPurchaseOrder, fetchBound, type BoundOrder } from "../purchase-order.ts";
+import type { Alarm } from "./alarm.ts";
+
+const POLL_MS = 1_000;
+/** A broker that answers has done by then what a deadline asks of it. */
+const STALLED_AFTER_MS = 120_000;
+/** A broker that does not answer is waited for so long past the lease's own end. */
+const AWAY_AFTER_MS = 600_000;
+/** Polls after a lease lapsed in which its order was placed nowhere else. */
+const LAPSED_POLLS_MAX = 3;
+
+/** `at`: when this side heard of it. `stalled`: it should long have ended and has not, in words. */
+export type Outcome = { kind: "settled"; lease: LeaseView; at: number } | { kind: "stalled"; why: string };
+
+export interface WatchHost {
+  client: MarketClient;
+  alarm: Alarm;
+  closed(): boolean;
+  bound(): BoundOrder;
+  /** Its order was placed on another server. */
+  rebind(bound: BoundOrder): void;
+  /** The broker wanted to place it under what was not ordered. */
+  broken(error: BrokenPurchaseOrder): void;
+  /** The signed word that its bytes are here, once there is one. */
+  word(): Envelope | null;
+}
+
+/** When a lease has ended at the latest if every side is silent: by what was signed alone, in broker time. */
+export function endsBy({ startBy, timings }: Payload<"purchase-order">, durationMsMax: number): number {
+  return startBy + durationMsMax + unreachableAfterMs(timings) + timings.graceMs + timings.deliverWithinMs;
+}
+
+const minutesOf = (ms: number): string => `${Math.max(1, Math.round(ms / 60_000))} min`;
+
+export class LeaseWatch {
+  readonly #host: WatchHost;
+  outcome: Outcome | null = null;
+  #seen: LeaseView | null = null;
+  #lapsedPolls = 0;
+  #wordHandedIn = false;
+  #heardAt: number;
+  /** How long the broker was away in all: every deadline is longer by as much. */
+  #awayMs = 0;
+
+  constructor(host: WatchHost) {
+    this.#host = host;
+    this.#heardAt = host.client.brokerNow();
+  }
+
+  /** Of an event: its lease may stand in it. */
+  hint(event: LinkEvent | undefined): void {
+    if (event?.kind !== "lease-settled" || event.lease !== this.#host.bound().po.id) return;
+    const lease = zLeaseView.safeParse(event.data["lease"]);
+    if (lease.success && lease.data.end) this.#settle(lease.data);
+  }
+
+  #settle(lease: LeaseView): void {
+    this.outcome ??= { kind: "settled", lease, at: this.#host.client.timers.now() };
+  }
+
+  async run(): Promise<void> {
+    const { client, alarm, closed } = this.#host;
+    // a key that may not read follows nothing here: its holder has what comes through the channel
+    if (!client.identity.scopes.includes("read")) return;
+    while (!closed() && !this.outcome) {
+      await alarm.wait(POLL_MS);
+      if (closed() || this.outcome) break;
+      await this.#look();
+    }
+    alarm.ring();
+  }
+
+  async #look(): Promise<void> {
+    const { client, bound, broken } = this.#host;
+    try {
+      const lease = await client.read("lease", { params: { id: bound().po.id } });
+      this.#heard();
+      this.#seen = lease;
+      if (lease.state === "lapsed") await this.#followOrder(lease);
+      else if (lease.end) this.#settle(lease);
+      else if (lease.state === "delivering") await this.#handIn();
+      this.#stall(STALLED_AFTER_MS, `the lease should have ended, and the broker lets it stand as '${lease.state}'`);
+    } catch (error) {
+      if (error instanceof BrokenPurchaseOrder) return broken(error);
+      if (error instanceof RefusedError && error.refusal.code === "not_found") this.outcome = { kind: "stalled", why: "the broker does not know the lease" };
+      else this.#stall(AWAY_AFTER_MS, `the lease should have ended, and the broker has not answered for ${minutesOf(client.brokerNow() - this.#heardAt)}`);
+    }
+  }
+
+  #heard(): void {
+    const now = this.#host.client.brokerNow();
+    this.#awayMs += Math.max(0, now - this.#heardAt - 2 * POLL_MS);
+    this.#heardAt = now;
+  }
+
+  #stall(afterMs: number, why: string): void {
+    if (this.outcome) return;
+    const { client, bound } = this.#host;
+    const { payload } = bound().po;
+    const end = endsBy(payload, this.#seen?.durationMsMax ?? payload.durationMsMax) + this.#awayMs;
+    if (client.brokerNow() > Math.max(end, this.#seen?.deadlineAt ?? 0) + afterMs) this.outcome = { kind: "stalled", why };
+  }
+
+  /** Its server has handed in the result alone: what came of its bytes is said to the broker directly. */
+  async #handIn(): Promise<void> {
+    const word = this.#host.word();
+    if (word === null || this.#wordHandedIn) return;
+    this.#wordHandedIn = true;
+    await this.#host.client.submit(word); // refused where the server was faster
+  }
+
+  async #followOrder(lapsed: LeaseView): Promise<void> {
+    const { client, bound, rebind } = this.#host;
+    const order = await client.read("order", { params: { id: lapsed.orderId } });
+    if (order.lease !== null && order.lease !== lapsed.id) rebind(await fetchBound(client, order.lease, bound().order.id));
+    else if (++this.#lapsedPolls > LAPSED_POLLS_MAX) this.#settle(lapsed);
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * A result that waited for its customer: its server sealed all bytes to the order's channel key and left them with the broker. Every byte is checked
+ * against what the server signed. Who controls the inputs: the broker (what it hands out), the server (what is in it).
+ */
+import { createHash } from "node:crypto";
+import { openSealed } from "@xenoservers/protocol/sealed";
+import type { MarketClient } from "../client.ts";
+import type { BoundOrder } from "../purchase-order.ts";
+import { NotDelivered } from "./fetches.ts";
+import { bytesProblem, checkResult, type Delivered } from "./result.ts";
+import { STREAMS, Streams, type Stream } from "./streams.ts";
+
+export interface SealedCopy {
+  delivered: Delivered;
+  streams: Record<Stream, Uint8Array>;
+  files: ReadonlyMap<string, Uint8Array>;
+}
+
+const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+
+/** Fetches and opens it; throws NotDelivered where it is not what was signed, RefusedError where there is none. */
+export async function fetchSealed(client: MarketClient, bound: BoundOrder): Promise<SealedCopy> {
+  const { documents } = await client.read("receipt", { params: { id: bound.po.id } });
+  const checked = checkResult(bound, documents.find(({ kind }) => kind === "result")?.envelope);
+  if (!checked.ok) throw new NotDelivered(`the server's result is not right: ${checked.why}`);
+  const { payload } = checked.document;
+  const sealed = await client.readBytes("sealed", { params: { id: bound.po.id } });
+  const opened = await openSealed(client.identity.channelKey, sealed).catch((cause: unknown) => {
+    throw new NotDelivered("the copy that lies with the broker cannot be opened with this key", { cause });
+  });
+  const { tree, stdout, stderr, files } = opened;
+  const streams = new Streams({ stdout: 0, stderr: 0 });
+  const given = { stdout, stderr };
+  for (const stream of STREAMS) streams.take(stream, 0, given[stream]);
+  const problem = bytesProblem(client, payload, tree, streams);
+  if (problem !== null) throw new NotDelivered(`in the copy that lies with the broker ${problem}`);
+  for (const entry of tree) {
+    if (entry.kind !== "file") continue;
+    const bytes = files.get(entry.digest);
+    if (!bytes || bytes.length !== entry.size || digestOf(bytes) !== entry.digest)
+      throw new NotDelivered(`in the copy that lies with the broker ${entry.path} is not what the server signed`);
+  }
+  return { delivered: { result: payload, tree, from: "broker" }, streams: given, files };
+}
