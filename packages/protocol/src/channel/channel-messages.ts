@@ -9,6 +9,7 @@
  *   seen {stdout, stderr} ──────────────▶  (window)
  *              ◀───────── ended {result, tree}
  *   want … part …  the other way round, for the outputs
+ *   delivered {delivery} ───────────────▶  signed once every byte is there and right: the server hands it in with its result
  *
  * Of a virtual machine the job is `vm`; while it runs also:
  *   input + bytes                what a person types on the serial console
@@ -86,6 +87,7 @@ const zChannelHeader = z.discriminatedUnion("t", [
   z.strictObject({ t: z.literal("output"), stream: z.enum(["stdout", "stderr"]), offset: zOffset }),
   z.strictObject({ t: z.literal("seen"), stdout: zOffset, stderr: zOffset }),
   z.strictObject({ t: z.literal("ended"), result: zEnvelope, tree: z.array(zInputEntry).max(100_000), stdoutSize: zOffset, stderrSize: zOffset }),
+  z.strictObject({ t: z.literal("delivered"), delivery: zEnvelope }),
   z.strictObject({ t: z.literal("problem"), code: z.string().max(64), why: z.string().max(500) }),
 ]);
 export type ChannelHeader = z.infer<typeof zChannelHeader>;
