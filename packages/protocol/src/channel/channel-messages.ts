@@ -9,7 +9,7 @@
  *   seen {stdout, stderr} ──────────────▶  (window)
  *              ◀───────── ended {result, tree}
  *   want … part …  the other way round, for the outputs
- *   delivered {delivery} ───────────────▶  the customer's signed word that it has them
+ *   delivered {delivery} ───────────────▶  signed once every byte is there and right: the server hands it in with its result
  *
  * Of a virtual machine the job is `vm`; while it runs also:
  *   input + bytes                what a person types on the serial console

@@ -25,9 +25,9 @@ export async function fetchSealed(client: MarketClient, bound: BoundOrder): Prom
   if (!checked.ok) throw new NotDelivered(`the server's result is not right: ${checked.why}`);
   const { payload } = checked.document;
   const sealed = await client.readBytes("sealed", { params: { id: bound.po.id } });
-  const opened = await openSealed(client.identity.channelKey, sealed).catch((cause: unknown) => {
-    throw new NotDelivered("the copy that lies with the broker cannot be opened with this key", { cause });
-  });
+  const context = { lease: bound.po.id, result: checked.document.id };
+  const opened = await openSealed(client.crypto, client.identity.channelKey.secretKey, context, sealed);
+  if (!opened) throw new NotDelivered("the copy that lies with the broker cannot be opened with this key");
   const { tree, stdout, stderr, files } = opened;
   const streams = new Streams({ stdout: 0, stderr: 0 });
   const given = { stdout, stderr };
@@ -40,5 +40,5 @@ export async function fetchSealed(client: MarketClient, bound: BoundOrder): Prom
     if (!bytes || bytes.length !== entry.size || digestOf(bytes) !== entry.digest)
       throw new NotDelivered(`in the copy that lies with the broker ${entry.path} is not what the server signed`);
   }
-  return { delivered: { result: payload, tree, from: "broker" }, streams: given, files };
+  return { delivered: { result: payload, tree: [...tree], from: "broker" }, streams: given, files };
 }
