@@ -9,19 +9,40 @@
  *                source/…  sink/…                               the outside: no floor
  */
 
+import type { Resources } from "./resources.ts";
+
+export type MoneyBucket = "available" | "held" | "pending" | "staked" | "locked";
+export type MoneyKey = `${string}/${MoneyBucket}`;
+export type AllowanceKey = `${string}/allowance` | `${string}/day/${number}`;
+export type CapacityKey = `${string}/${keyof Resources}` | `${string}/${keyof Resources}/leased`;
+/** Of the outside: what comes in or goes out. */
+export type OutsideKey = `source/${string}` | `sink/${string}`;
+export type BalanceKey = MoneyKey | AllowanceKey | CapacityKey | OutsideKey;
+
+/** What it means that a balance falls short of a transfer: whoever asked for it is told this. */
+export type Shortfall =
+  | { code: "insufficient_funds" | "insufficient_stake"; account: string }
+  | { code: "limit_reached"; account: string }
+  | { code: "limit_reached"; key: string }
+  | { code: "capacity_taken"; server: string };
+
 export interface Transfer {
   /** Derived from lease and step (PROTOCOL section 6), so that doing it twice is doing it once. */
   id: string;
-  debit: string;
-  credit: string;
+  debit: BalanceKey;
+  credit: BalanceKey;
   amount: bigint;
+  /** Null: what is debited was set aside before, so that falling short is our own bug. */
+  short: Shortfall | null;
 }
 
 /** Sets the lowest value a balance may have; null = no bound. A balance that nobody set a floor for may not go below zero. */
 export interface Floor {
-  key: string;
+  key: BalanceKey;
   floor: bigint | null;
 }
+
+type Moved = Omit<Transfer, "short">;
 
 export type LedgerRefusal = { code: "below_floor"; key: string; missing: bigint };
 
@@ -42,7 +63,7 @@ export class Ledger {
    * Applies all transfers of one change or none. A transfer id seen before is skipped. Floors are checked on the end state of the change,
    * in the order in which the keys were first debited; the first key below its floor is named.
    */
-  apply(floors: readonly Floor[], transfers: readonly Transfer[]): LedgerRefusal | null {
+  apply(floors: readonly Floor[], transfers: readonly Moved[]): LedgerRefusal | null {
     const next = new Map<string, BalanceRow>();
     const row = (key: string): BalanceRow => {
       let found = next.get(key);
@@ -70,12 +91,9 @@ export class Ledger {
   }
 }
 
-export function moneyKey(account: string, bucket: "available" | "held" | "pending" | "staked" | "locked"): string {
-  return `${account}/${bucket}`;
-}
-export function allowanceKey(account: string): string {
-  return `${account}/allowance`;
-}
-export function capacityKey(server: string, resource: string, bucket: "free" | "leased"): string {
-  return bucket === "free" ? `${server}/${resource}` : `${server}/${resource}/leased`;
-}
+export const moneyKey = (account: string, bucket: MoneyBucket): MoneyKey => `${account}/${bucket}`;
+export const allowanceKey = (account: string): AllowanceKey => `${account}/allowance`;
+/** `day`: days since 1970. */
+export const dayKey = (key: string, day: number): AllowanceKey => `${key}/day/${day}`;
+export const capacityKey = (server: string, resource: keyof Resources, bucket: "free" | "leased"): CapacityKey =>
+  bucket === "free" ? `${server}/${resource}` : `${server}/${resource}/leased`;

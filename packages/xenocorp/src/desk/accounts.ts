@@ -2,14 +2,14 @@
  * Accounts and money that comes in or goes out: sub-accounts and limits, credit, payout, stake, batches that share one hold. A key spends inside its account
  * and label only, and no more in a day than it was given, whatever it draws on. Who controls the inputs: a party's keys, the operator (credit).
  */
-import { allowanceKey, invariant, moneyKey } from "@xenoservers/market";
+import { allowanceKey, dayKey, invariant, moneyKey, type Floor, type OutsideKey, type Shortfall, type Transfer } from "@xenoservers/market";
 import { refuse, rootAccountOf, subAccountOf, type Refusal, type Verified } from "@xenoservers/protocol";
-import type { AccountRow, BatchRow, KeyRow, LeaseRow, Versioned, WireTransfer } from "../store/store.ts";
+import type { AccountRow, Allowance, BatchRow, KeyRow, LeaseRow, Versioned } from "../store/store.ts";
 import { boundProblem, outsideOf, type PartyCaller } from "./caller.ts";
 import { planned, transfer, type Outcome } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
-export const ALLOWANCE_SINK = "sink/allowance";
+export const ALLOWANCE_SINK: OutsideKey = "sink/allowance";
 export const BROKER_ACCOUNT = "xenocorp";
 const DAY_MS = 86_400_000;
 const DEPTH_MAX = 16;
@@ -30,18 +30,16 @@ async function chainOf(round: Round, party: string, account: string): Promise<Ac
 /** Where an amount may be spent from and which allowances it uses up: every limited node up the tree, and the key's day. */
 export interface Purse {
   purse: string;
-  allowances: string[];
-  floors: { key: string; floor: bigint }[];
+  allowances: Allowance[];
+  floors: Floor[];
 }
 export type PurseFound = ({ ok: true } & Purse) | Refusal;
 
-/** What a key may spend in a day, of which its use is kept apart; null where it has no bound. */
-export const dayKeyOf = ({ id, maxSpendPerDayNanos }: KeyRow, at: number): string | null =>
-  maxSpendPerDayNanos === null ? null : `${id}/day/${Math.floor(at / DAY_MS)}`;
-
-function dayOf(key: KeyRow, at: number): Pick<Purse, "allowances" | "floors"> {
-  const day = dayKeyOf(key, at);
-  return day === null ? { allowances: [], floors: [] } : { allowances: [day], floors: [{ key: day, floor: -BigInt(key.maxSpendPerDayNanos ?? 0) }] };
+/** What a key may spend in a day, of which its use is kept apart; nothing where it has no bound. */
+function dayOf({ id, maxSpendPerDayNanos }: KeyRow, at: number): Pick<Purse, "allowances" | "floors"> {
+  if (maxSpendPerDayNanos === null) return { allowances: [], floors: [] };
+  const balance = dayKey(id, Math.floor(at / DAY_MS));
+  return { allowances: [{ of: { key: id }, balance }], floors: [{ key: balance, floor: -BigInt(maxSpendPerDayNanos) }] };
 }
 
 /** The purse for an order, or an extension, of an account. The label is the caller's to check: a purse has none. */
@@ -50,7 +48,7 @@ export async function purseFor(round: Round, { key, party }: PartyCaller, accoun
   if (outside) return outside;
   const chain = await chainOf(round, party.data.id, account);
   if (!chain) return refuse("not_found", { account });
-  const limited = chain.filter(({ limitNanos }) => limitNanos !== null).map(({ id }) => allowanceKey(id));
+  const limited = chain.filter(({ limitNanos }) => limitNanos !== null).map(({ id }): Allowance => ({ of: { account: id }, balance: allowanceKey(id) }));
   const day = dayOf(key, round.at);
   return { ok: true, purse: rootAccountOf(party.data.id), allowances: [...limited, ...day.allowances], floors: day.floors };
 }
@@ -80,15 +78,22 @@ export function leasePurse(round: Round, caller: PartyCaller, { purse, account, 
  * The allowances that a lease gives back to after it was extended from `more`: those that both were charged to. One that was charged with a part gets
  * nothing back, because nobody could tell how much of a refund is its own, and no key may win back more than it used.
  */
-export const allowancesAfter = (before: readonly string[], more: readonly string[]): string[] => before.filter((key) => more.includes(key));
+export const allowancesAfter = (before: readonly Allowance[], more: readonly Allowance[]): Allowance[] =>
+  before.filter(({ balance }) => more.some((other) => other.balance === balance));
+
+/** The money of an account falls short. */
+export const noFunds = (account: string): Shortfall => ({ code: "insufficient_funds", account });
+export const noStake = (account: string): Shortfall => ({ code: "insufficient_stake", account });
 
 /** The transfers that use up (or give back) allowances. */
-export function allowanceTransfers(idPrefix: string, allowances: readonly string[], amount: bigint, direction: "use" | "give-back"): (WireTransfer | null)[] {
-  return allowances.map((key, i) =>
-    direction === "use" ? transfer(`${idPrefix}/${i}`, key, ALLOWANCE_SINK, amount) : transfer(`${idPrefix}/${i}`, ALLOWANCE_SINK, key, amount),
+export function allowanceTransfers(idPrefix: string, allowances: readonly Allowance[], amount: bigint, direction: "use" | "give-back"): (Transfer | null)[] {
+  return allowances.map(({ of, balance }, i) =>
+    direction === "use"
+      ? transfer(`${idPrefix}/${i}`, balance, ALLOWANCE_SINK, amount, { code: "limit_reached", ...of })
+      : transfer(`${idPrefix}/${i}`, ALLOWANCE_SINK, balance, amount),
   );
 }
-export const ALLOWANCE_FLOOR = { key: ALLOWANCE_SINK, floor: null };
+export const ALLOWANCE_FLOOR: Floor = { key: ALLOWANCE_SINK, floor: null };
 
 export async function createAccount(round: Round, document: Verified<"account">, { key }: PartyCaller): Promise<Outcome> {
   const { party, parent, name, limitNanos, clientId } = document.payload;
@@ -130,7 +135,7 @@ export async function creditParty(round: Round, document: Verified<"credit">): P
   const { party, amountNanos, source, reference, clientId } = document.payload;
   const row = await round.get("party", party);
   if (!row) return refuse("not_found", { party });
-  const from = `source/${source}`;
+  const from: OutsideKey = `source/${source}`;
   return planned(round, {
     id: document.id,
     filed: [{ document, parties: [party] }],
@@ -145,12 +150,13 @@ export async function payOut(round: Round, document: Verified<"payout">, caller:
   const { party, amountNanos, clientId } = document.payload;
   const bound = boundProblem(caller.key);
   if (bound) return bound;
-  if (caller.party.data.suspended) return refuse("suspended", { reason: caller.party.data.suspensionReason });
+  const { account, suspended, suspensionReason } = caller.party.data;
+  if (suspended) return refuse("suspended", { reason: suspensionReason });
   return planned(round, {
     id: document.id,
     filed: [{ document, parties: [party] }],
     uniques: [`${party}/${clientId}`],
-    transfers: [transfer(`payout/${document.id}`, moneyKey(caller.party.data.account, "available"), "sink/payout", BigInt(amountNanos))],
+    transfers: [transfer(`payout/${document.id}`, moneyKey(account, "available"), "sink/payout", BigInt(amountNanos), noFunds(account))],
     events: [{ party, kind: "payout", lease: null, data: { amountNanos } }],
   });
 }
@@ -162,11 +168,12 @@ export async function moveStake(round: Round, document: Verified<"stake">, calle
   if (bound) return bound;
   if (suspended) return refuse("suspended", { reason: suspensionReason });
   const [from, to] = direction === "deposit" ? (["available", "staked"] as const) : (["staked", "available"] as const);
+  const short = direction === "deposit" ? noFunds(account) : noStake(account);
   return planned(round, {
     id: document.id,
     filed: [{ document, parties: [party] }],
     uniques: [`${party}/${clientId}`],
-    transfers: [transfer(`stake/${document.id}`, moneyKey(account, from), moneyKey(account, to), BigInt(amountNanos))],
+    transfers: [transfer(`stake/${document.id}`, moneyKey(account, from), moneyKey(account, to), BigInt(amountNanos), short)],
     events: [{ party, kind: `stake-${direction}`, lease: null, data: { amountNanos } }],
   });
 }
@@ -190,7 +197,7 @@ export async function openBatch(round: Round, document: Verified<"batch">, calle
     floors: [ALLOWANCE_FLOOR, ...purse.floors],
     puts: [{ kind: "batch", id: document.id, expect: 0, data }],
     transfers: [
-      transfer(`batch/${document.id}/open`, moneyKey(purse.purse, "available"), moneyKey(document.id, "available"), budget),
+      transfer(`batch/${document.id}/open`, moneyKey(purse.purse, "available"), moneyKey(document.id, "available"), budget, noFunds(purse.purse)),
       ...allowanceTransfers(`batch/${document.id}/allowance`, purse.allowances, budget, "use"),
     ],
     events: [{ party, kind: "batch-opened", lease: null, data: { batch: document.id, budgetNanos } }],
@@ -200,7 +207,7 @@ export async function openBatch(round: Round, document: Verified<"batch">, calle
 const SWEEP_AFTER_MS = 5_000;
 
 /** Moves what lies in a batch back to its account, with the allowances it had used up. `step` names the move, so that it is done once. */
-function giveBack(step: string, id: string, party: string, allowances: readonly string[], amount: bigint): (WireTransfer | null)[] {
+function giveBack(step: string, id: string, party: string, allowances: readonly Allowance[], amount: bigint): (Transfer | null)[] {
   return [
     transfer(`batch/${id}/${step}`, moneyKey(id, "available"), moneyKey(rootAccountOf(party), "available"), amount),
     ...allowanceTransfers(`batch/${id}/${step}-allowance`, allowances, amount, "give-back"),

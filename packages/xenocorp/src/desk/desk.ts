@@ -2,6 +2,7 @@
  * The desk: every document and every timer of the market passes through here as an array (whatever queued while the last batch committed).
  * Handlers plan, the store commits; a plan that lost a race is planned again on what is there now.
  */
+import { invariant } from "@xenoservers/market";
 import {
   isOfKind,
   ofAnyKind,
@@ -164,18 +165,19 @@ export class Desk {
       case "conflict":
         this.#again(task, refuse("conflict"));
         return;
-      case "below_floor": {
-        const [holder, bucket] = result.key.split("/");
-        if (holder!.startsWith("s_")) {
-          await this.services.index.refreshFree(this.services.store, [holder!]);
-          this.#again(task, refuse("capacity_taken", { server: holder! }));
-        } else if (bucket === "allowance") task.done(refuse("limit_reached", { account: holder!, missingNanos: result.missing.toString() }));
-        else if (bucket === "day") task.done(refuse("limit_reached", { key: holder!, missingNanos: result.missing.toString() }));
-        else if (bucket === "staked" || bucket === "locked")
-          task.done(refuse("insufficient_stake", { account: holder!, missingNanos: result.missing.toString() }));
-        else task.done(refuse("insufficient_funds", { account: holder!, missingNanos: result.missing.toString() }));
-      }
+      case "below_floor":
+        return this.#fellShort(task, planned, result);
     }
+  }
+
+  /** What falling short means stands in the transfer that did. Capacity may be free elsewhere: the order is planned again. */
+  async #fellShort(task: Task, planned: Planned, { key, missing }: Extract<CommitResult, { status: "below_floor" }>): Promise<void> {
+    const short = planned.change.transfers.find(({ debit }) => debit === key)?.short;
+    invariant(short !== null && short !== undefined, `${key} falls short of what was set aside in it`);
+    const { code, ...whose } = short;
+    if (code !== "capacity_taken" || !("server" in whose)) return task.done(refuse(code, { ...whose, missingNanos: missing.toString() }));
+    await this.services.index.refreshFree(this.services.store, [whose.server]);
+    this.#again(task, refuse(code, whose));
   }
 
   #again(task: Task, otherwise: Refusal): void {

@@ -2,27 +2,27 @@
  * The books follow the fold: which money and capacity moves when a lease becomes another. Every id derives from the lease and the step, so that doing it
  * twice is doing it once. Nothing here decides amounts: they stand in the folded lease.
  */
-import { RESOURCE_KEYS, capacityKey, holdsCapacity, moneyKey, type FinalMoney, type Resources } from "@xenoservers/market";
+import { RESOURCE_KEYS, capacityKey, holdsCapacity, moneyKey, type FinalMoney, type Resources, type Transfer } from "@xenoservers/market";
 import { rootAccountOf } from "@xenoservers/protocol";
-import type { LeaseRow, WireTransfer } from "../store/store.ts";
-import { BROKER_ACCOUNT, allowanceTransfers } from "./accounts.ts";
+import type { Allowance, LeaseRow } from "../store/store.ts";
+import { BROKER_ACCOUNT, allowanceTransfers, noFunds, noStake } from "./accounts.ts";
 import { transfer } from "./outcome.ts";
 
-type Transfers = (WireTransfer | null)[];
+type Transfers = (Transfer | null)[];
 
 export function capacityTransfers(lease: string, server: string, resources: Resources, direction: "reserve" | "release"): Transfers {
   return RESOURCE_KEYS.map((key) => {
     const free = capacityKey(server, key, "free");
     const leased = capacityKey(server, key, "leased");
     const amount = BigInt(resources[key]);
-    return direction === "reserve" ? transfer(`${lease}/reserve/${key}`, free, leased, amount) : transfer(`${lease}/release/${key}`, leased, free, amount);
+    return direction === "reserve" ? transfer(`${lease}/reserve/${key}`, free, leased, amount, { code: "capacity_taken", server }) : transfer(`${lease}/release/${key}`, leased, free, amount);
   });
 }
 
 const allowanceBack = (lease: LeaseRow, step: string, amount: bigint): Transfers =>
   allowanceTransfers(`${lease.id}/${step}`, lease.allowances, amount, "give-back");
 
-const stakeTo = (lease: LeaseRow, to: FinalMoney["stakeTo"]): WireTransfer | null => {
+const stakeTo = (lease: LeaseRow, to: FinalMoney["stakeTo"]): Transfer | null => {
   const target = to === "owner" ? moneyKey(rootAccountOf(lease.owner), "staked") : moneyKey(rootAccountOf(lease.customer), "available");
   const step = to === "owner" ? "stake-back" : "slash";
   return transfer(`${lease.id}/${step}`, moneyKey(rootAccountOf(lease.owner), "locked"), target, BigInt(lease.stakeNanos));
@@ -32,9 +32,9 @@ const stakeTo = (lease: LeaseRow, to: FinalMoney["stakeTo"]): WireTransfer | nul
 export function boundMoney(lease: LeaseRow): Transfers {
   const [hold, owner] = [BigInt(lease.holdNanos), rootAccountOf(lease.owner)];
   return [
-    transfer(`${lease.id}/hold`, moneyKey(lease.purse, "available"), moneyKey(lease.purse, "held"), hold),
+    transfer(`${lease.id}/hold`, moneyKey(lease.purse, "available"), moneyKey(lease.purse, "held"), hold, noFunds(lease.purse)),
     ...allowanceTransfers(`${lease.id}/allowance`, lease.allowances, hold, "use"),
-    transfer(`${lease.id}/stake`, moneyKey(owner, "staked"), moneyKey(owner, "locked"), BigInt(lease.stakeNanos)),
+    transfer(`${lease.id}/stake`, moneyKey(owner, "staked"), moneyKey(owner, "locked"), BigInt(lease.stakeNanos), noStake(owner)),
     ...capacityTransfers(lease.id, lease.server, lease.resources, "reserve"),
   ];
 }
@@ -80,21 +80,21 @@ function finalMoney(lease: LeaseRow, final: FinalMoney): Transfers {
   ];
 }
 
-const depositMoney = (lease: LeaseRow, side: "customer" | "owner", of: "trace" | "objection", nanos: string): WireTransfer | null => {
+const depositMoney = (lease: LeaseRow, side: "customer" | "owner", of: "trace" | "objection", nanos: string): Transfer | null => {
   const account = rootAccountOf(side === "customer" ? lease.customer : lease.owner);
-  return transfer(`${lease.id}/deposit/${of}`, moneyKey(account, "available"), moneyKey(account, "locked"), BigInt(nanos));
+  return transfer(`${lease.id}/deposit/${of}`, moneyKey(account, "available"), moneyKey(account, "locked"), BigInt(nanos), noFunds(account));
 };
 
-function extendedMoney(before: LeaseRow, after: LeaseRow, drawn: readonly string[]): Transfers {
+function extendedMoney(before: LeaseRow, after: LeaseRow, drawn: readonly Allowance[]): Transfers {
   const more = BigInt(after.holdNanos) - BigInt(before.holdNanos);
   return [
-    transfer(`${after.lastAmendment}/hold`, moneyKey(after.purse, "available"), moneyKey(after.purse, "held"), more),
+    transfer(`${after.lastAmendment}/hold`, moneyKey(after.purse, "available"), moneyKey(after.purse, "held"), more, noFunds(after.purse)),
     ...allowanceTransfers(`${after.lastAmendment}/allowance`, drawn, more, "use"),
   ];
 }
 
 /** All that moves between two folds of one lease, in order. `drawn`: the allowances that what was added to the hold counts against. */
-export function moneyBetween(before: LeaseRow, after: LeaseRow, drawn: readonly string[] = []): Transfers {
+export function moneyBetween(before: LeaseRow, after: LeaseRow, drawn: readonly Allowance[] = []): Transfers {
   const { trace, objection, final } = after;
   return [
     ...(after.lastAmendment !== before.lastAmendment ? extendedMoney(before, after, drawn) : []),

@@ -1,12 +1,12 @@
 /** Offers: what a server lists. The highest sequence wins; capacity is kept in the books, so that it cannot be sold twice. */
-import { RESOURCE_KEYS, capacityKey, type Resources } from "@xenoservers/market";
+import { RESOURCE_KEYS, capacityKey, type OutsideKey, type Resources } from "@xenoservers/market";
 import { refuse, type Verified } from "@xenoservers/protocol";
 import type { ServerRow } from "../store/store.ts";
 import type { PartyCaller } from "./caller.ts";
 import { planned, transfer, type Outcome } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
-const CAPACITY_SOURCE = "source/capacity";
+const CAPACITY_SOURCE: OutsideKey = "source/capacity";
 
 export async function listOffer(round: Round, document: Verified<"offer">, caller: PartyCaller): Promise<Outcome> {
   const { server: id, owner, sequence, validUntil, resources } = document.payload;
@@ -25,7 +25,7 @@ export async function listOffer(round: Round, document: Verified<"offer">, calle
     transfers: RESOURCE_KEYS.map((key) => {
       const more = BigInt(resources[key]) - before[key];
       const free = capacityKey(id, key, "free");
-      return more >= 0n ? transfer(`${document.id}/${key}`, CAPACITY_SOURCE, free, more) : transfer(`${document.id}/${key}`, free, CAPACITY_SOURCE, -more);
+      return more >= 0n ? transfer(`${document.id}/${key}`, CAPACITY_SOURCE, free, more) : transfer(`${document.id}/${key}`, free, CAPACITY_SOURCE, -more, { code: "capacity_taken", server: id });
     }),
     events: [{ party: owner, kind: "offer-listed", lease: null, data: { server: id, sequence } }],
     effects: [

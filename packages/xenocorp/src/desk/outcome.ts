@@ -1,5 +1,5 @@
 /** What a handler answers: a refusal, or a change to commit and the effects that follow once it is committed. */
-import { invariant, type Resources } from "@xenoservers/market";
+import { invariant, type BalanceKey, type Floor, type Resources, type Shortfall, type Transfer } from "@xenoservers/market";
 import {
   leafHashOf,
   rowOf,
@@ -18,10 +18,9 @@ import {
   type SignedDocument,
   type Verified,
 } from "@xenoservers/protocol";
-import type { Change, MarketEvent, Put, ServerRow, StoredDocument, WireTransfer } from "../store/store.ts";
+import type { Change, MarketEvent, Put, ServerRow, StoredDocument } from "../store/store.ts";
 import type { BrokerKeys } from "../config.ts";
 import type { Services, Round } from "./round.ts";
-import type { Floor } from "@xenoservers/market";
 
 /** Done after the commit, in this process only; whoever misses one finds the same facts in the store. */
 export type Effect =
@@ -60,7 +59,7 @@ export interface Plan {
   filed: readonly Filed[];
   answer?: { [key: string]: Json };
   puts?: readonly Put[];
-  transfers?: readonly (WireTransfer | null)[];
+  transfers?: readonly (Transfer | null)[];
   floors?: readonly Floor[];
   uniques?: readonly string[];
   events?: readonly Omit<MarketEvent, "at">[];
@@ -84,9 +83,9 @@ function store(services: Services, at: number, { document, lease, parties }: Fil
   };
 }
 
-/** A transfer, or null for nothing to move. */
-export function transfer(id: string, debit: string, credit: string, amount: bigint): WireTransfer | null {
-  return amount > 0n ? { id, debit, credit, amount } : null;
+/** A transfer, or null for nothing to move. `short`: what falling short of it means; null where the money was set aside before. */
+export function transfer(id: string, debit: BalanceKey, credit: BalanceKey, amount: bigint, short: Shortfall | null = null): Transfer | null {
+  return amount > 0n ? { id, debit, credit, amount, short } : null;
 }
 
 /** Turns a plan into a change: files the documents with their leaves and puts the promise into the answer. */

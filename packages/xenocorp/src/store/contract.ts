@@ -1,5 +1,5 @@
 /** What every Store must do. The memory twin and Postgres both pass it. */
-import { Ledger } from "@xenoservers/market";
+import { Ledger, moneyKey, type MoneyKey } from "@xenoservers/market";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Reader } from "./reader.ts";
@@ -50,7 +50,7 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       const first = change({
         id: "c1",
         floors: [{ key: "source/x", floor: null }],
-        transfers: [{ id: "t1", debit: "source/x", credit: "a/available", amount: 5n }],
+        transfers: [{ id: "t1", debit: "source/x", credit: "a/available", amount: 5n, short: null }],
       });
       expect(await store.commit([first, first])).toEqual([
         { status: "applied", answer: { id: "c1" } },
@@ -78,7 +78,7 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       ]);
       expect(
         await store.commit([
-          change({ id: "b1", documents: [document("d1")], transfers: [{ id: "t", debit: "poor/available", credit: "b/available", amount: 3n }] }),
+          change({ id: "b1", documents: [document("d1")], transfers: [{ id: "t", debit: "poor/available", credit: "b/available", amount: 3n, short: null }] }),
         ]),
       ).toEqual([{ status: "below_floor", key: "poor/available", missing: 3n }]);
       expect(await store.document("d1")).toBeNull();
@@ -88,7 +88,8 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
 
     it("gives the same result codes as the ledger's model", async () => {
       const store = await open();
-      const keys = ["a", "b", "c", "source"];
+      const keys = ["a", "b", "c", "source"] as const;
+      const of = (prefix: string, key: string): MoneyKey => moneyKey(prefix + key, "available");
       const transfers = fc.array(
         fc.record({ debit: fc.constantFrom(...keys), credit: fc.constantFrom(...keys), amount: fc.bigInt(1n, 20n) }).filter((t) => t.debit !== t.credit),
         { minLength: 1, maxLength: 4 },
@@ -103,8 +104,14 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
           const changes = batch.map(({ transfers: list, floors: bounds }, i) =>
             change({
               id: `${prefix}${i}`,
-              floors: [{ key: `${prefix}source`, floor: null }, ...bounds.map((f) => ({ key: prefix + f.key, floor: f.floor }))],
-              transfers: list.map((t, j) => ({ id: `${prefix}${i % 7}/${j}`, debit: prefix + t.debit, credit: prefix + t.credit, amount: t.amount })),
+              floors: [{ key: of(prefix, "source"), floor: null }, ...bounds.map((f) => ({ key: of(prefix, f.key), floor: f.floor }))],
+              transfers: list.map((t, j) => ({
+                id: `${prefix}${i % 7}/${j}`,
+                debit: of(prefix, t.debit),
+                credit: of(prefix, t.credit),
+                amount: t.amount,
+                short: null,
+              })),
             }),
           );
           const expected = changes.map((c) => model.apply(c.floors, c.transfers));

@@ -3,7 +3,7 @@
  * still be so, what is put, which money moves, which documents, leaves and events appear) and is applied whole or not at all. The lifecycle
  * rules stay in `market` and the desk; a store only compares and applies. docs/adr/0002 says why one commit instead of many methods.
  */
-import type { Floor, Lease, OwnerRecord } from "@xenoservers/market";
+import type { AllowanceKey, Floor, Lease, OwnerRecord, Transfer } from "@xenoservers/market";
 import type { Envelope, Json, Kind, KnownKey, Payload } from "@xenoservers/protocol";
 import type { Reader } from "./reader.ts";
 
@@ -49,6 +49,12 @@ export interface ServerRow {
   offer: Payload<"offer"> | null;
 }
 
+/** What an account may still spend, or a key on one day. */
+export interface Allowance {
+  of: { account: string } | { key: string };
+  balance: AllowanceKey;
+}
+
 export interface BatchRow {
   id: string;
   party: string;
@@ -59,7 +65,7 @@ export interface BatchRow {
   key: string;
   budgetNanos: string;
   /** Allowances that the budget was charged to and that what is left goes back to. */
-  allowances: string[];
+  allowances: Allowance[];
   deadlineAt: number | null;
   open: boolean;
 }
@@ -80,7 +86,7 @@ export interface LeaseRow extends Lease {
   siblings: string[];
   /** Where the money comes from: the customer's root account or a batch. */
   purse: string;
-  allowances: string[];
+  allowances: Allowance[];
   /** When a timer has to look at it; null = never again. */
   deadlineAt: number | null;
 }
@@ -118,13 +124,6 @@ export interface Put<K extends EntityKind = EntityKind> {
   data: Entities[K];
 }
 
-export interface WireTransfer {
-  id: string;
-  debit: string;
-  credit: string;
-  amount: bigint;
-}
-
 /** A document as the store keeps it: the signed bytes, who may see it, and its leaf. */
 export interface StoredDocument {
   id: string;
@@ -158,7 +157,7 @@ export interface Change {
   uniques: string[];
   puts: Put[];
   floors: Floor[];
-  transfers: WireTransfer[];
+  transfers: Transfer[];
   documents: StoredDocument[];
   events: MarketEvent[];
 }
