@@ -2,6 +2,7 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
+    globalSetup: ["test/shared.ts"],
     include: ["packages/**/*.test.ts", "test/**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/.tsbuild/**", "test/{xen,apt}/**"],
     // long enough for a machine that is busy with something else: no test measures speed

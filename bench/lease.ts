@@ -70,7 +70,7 @@ async function startProcesses(folder: string) {
     children.push(child);
     let text = "";
     child.stdout!.on("data", (chunk: Buffer) => (text += chunk.toString()));
-    await until(() => text.includes("\n"), 30_000);
+    await until(() => text.includes("\n"));
     return child;
   };
   const xeno = async (who: string, ...args: string[]): Promise<string> =>

@@ -129,7 +129,7 @@ async function coldStart(host: QemuHost, folder: string, kernel: string): Promis
   const virsh = await openVirsh({ accel: host.accel, kernel, initrd, memoryMib: MEMORY_MIB });
   const market = await startMarket({}, "[vm]\nsnapshots = 0\n");
   try {
-    await until(async () => (await market.customer.read("offers", { query: { driver: "qemu" } })).offers.some(({ vmScore }) => vmScore > 0), 60_000);
+    await until(async () => (await market.customer.read("offers", { query: { driver: "qemu" } })).offers.some(({ vmScore }) => vmScore > 0));
     const blobs = [await fileBlob(kernel), await fileBlob(initrd)];
     const through = async (): Promise<number> => {
       const { inputs: _i, fuelMax: _f, seed: _s, clockBaseMs: _c, ...machine } = kernelSpec(blobs[0]!.digest, blobs[1]!.digest);
@@ -342,7 +342,7 @@ async function work(host: QemuHost, folder: string, kernel: string): Promise<Fig
   }
   const machine = await begin();
   const neighbour = await begin();
-  await until(async () => tookAll(await console(neighbour)).length > 0, 60_000);
+  await until(async () => tookAll(await console(neighbour)).length > 0);
   // in turns, so that what else happens on the host falls on both
   const [aloneTimes, sharedTimes]: number[][] = [[], []];
   const next = async (): Promise<number> => rounds(() => console(machine), tookAll(await console(machine)).length + 1, 2);

@@ -3,9 +3,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Pool } from "pg";
-import { migrate } from "../packages/xenocorp/src/migrations/migrate.ts";
 import { startEmbeddedPostgres, type EmbeddedPostgres } from "../packages/xenocorp/src/store/embedded.ts";
 import { openPool } from "../packages/xenocorp/src/store/pool.ts";
+import { TEMPLATE_DATABASE, placeDatabase } from "./shared.ts";
 
 let server: Promise<{ postgres: EmbeddedPostgres; folder: string; admin: Pool }> | null = null;
 const pools: Pool[] = [];
@@ -13,12 +13,10 @@ let databases = 0;
 
 async function start() {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-test-"));
-  const postgres = await startEmbeddedPostgres(folder);
+  const data = path.join(folder, "data");
+  await placeDatabase(data);
+  const postgres = await startEmbeddedPostgres(data);
   const admin = openPool({ ...postgres.connection, max: 2 });
-  await admin.query("create database template_market");
-  const template = openPool({ ...postgres.connection, database: "template_market", max: 1 });
-  await migrate(template);
-  await template.end();
   return { postgres, folder, admin };
 }
 
@@ -26,7 +24,7 @@ export async function createTestDatabase(): Promise<Pool> {
   server ??= start();
   const { postgres, admin } = await server;
   const database = `test_${++databases}`;
-  await admin.query(`create database ${database} template template_market`);
+  await admin.query(`create database ${database} template ${TEMPLATE_DATABASE}`);
   const pool = openPool({ ...postgres.connection, database, max: 10 });
   pools.push(pool);
   return pool;

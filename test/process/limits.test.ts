@@ -1,108 +1,169 @@
-/** How jobs end by themselves, through the whole market: every reason with its money. */
+/** How jobs end by themselves, through the whole market: every reason with its money. Time passes where a test says so, and nowhere else. */
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { LeaseSession, bytesBlob, fetchBound, signOrder } from "@xenoservers/sdk";
-import { orderAndFollow, pythonJob, startMarket, until, wanted, type TestMarket } from "./market.ts";
+import { until } from "../until.ts";
+import { TestClock } from "./clock.ts";
+import { Gate, gated, type Gates } from "./gates.ts";
+import { endless, greedy, mixing, moduleJob, pythonJob, saying, talkative } from "./jobs.ts";
+import { orderAndFollow, startMarket, wanted, type TestMarket } from "./market.ts";
+
+const MINUTE_MS = 60_000;
+const KEPT = { "out/kept": "kept" };
+const clock = new TestClock();
+const gates: Gates = { prepare: null, begin: null, begun: [] };
 
 let market: TestMarket;
 beforeAll(async () => {
-  market = await startMarket({
-    market: { timings: { acceptWithinMs: 3_000, startWithinMs: 2_000, claimIntervalMs: 300, graceMs: 3_000, disputeWindowMs: 500 } },
-  });
+  market = await startMarket({ timers: clock, wrapDriver: (driver) => clock.wrapDriver(gated(gates)(driver)) });
 });
 afterAll(() => market.close());
 afterEach(({ task }) => {
   if (task.result?.state === "fail") console.error(market.log.slice(-20).join("\n"));
 });
 
-/** Python that works for about so many seconds. */
-const busy = (seconds: number) => `import time\nstart = time.monotonic()\nwhile time.monotonic() - start < ${seconds}: pass`;
-const OUT = "open('/out/kept','w').write('kept')\n";
+const leaseOf = (id: string) => market.customer.read("lease", { params: { id } });
+/** The time in which the inputs may come passes. */
+async function startByIsOver(id: string): Promise<void> {
+  const listed = market.listedAgain();
+  clock.advance((await rowOf(id)).startBy - clock.now() + MINUTE_MS);
+  await listed;
+}
+const rowOf = async (id: string) => (await market.broker.store.load("lease", [id])).get(id)!.data;
 
-it("ends at the time limit and at the end of the budget, with what was written so far", async () => {
-  const loop = await pythonJob(`${OUT}print('go', flush=True)\nwhile True: pass`);
-  const [timed, budgeted] = await Promise.all([
-    orderAndFollow(market.customer, loop, { durationMsMax: 1_500 }).then((run) => run.end()),
-    orderAndFollow(market.customer, loop, { durationMsMax: 3_600_000, budgetNanos: 20_000n }).then((run) => run.end()),
+it("ends at the time limit and where the budget pays for no more time, with what was written so far", async () => {
+  const loop = moduleJob(await endless());
+  const runs = await Promise.all([
+    orderAndFollow(market.customer, loop, { durationMsMax: 10 * MINUTE_MS }),
+    orderAndFollow(market.customer, loop, { terms: "by-interval", budgetNanos: 5_000_000n }),
   ]);
-  expect(timed).toMatchObject({
-    stdout: "go\n",
-    files: { "out/kept": "kept" },
-    lease: { end: { reason: "time-limit", blame: "customer", billableMs: 1_500, exitCode: null } },
-  });
-  expect(budgeted).toMatchObject({ files: { "out/kept": "kept" }, lease: { end: { reason: "budget", blame: "customer" } } });
-  expect(BigInt(budgeted.lease.end!.dueNanos) <= 20_000n).toBe(true);
+  for (const { seen } of runs) await until(() => seen.stdout.includes("go"));
+  const listed = market.listedAgain();
+  clock.advance(20 * MINUTE_MS); // less than the grace
+  const [timed, budgeted] = await Promise.all(runs.map((run) => run.end()));
+  const stopped = { stdout: "go\n", files: KEPT };
+  expect(timed).toMatchObject({ ...stopped, lease: { end: { reason: "time-limit", blame: "customer", billableMs: 10 * MINUTE_MS, exitCode: null } } });
+  expect(budgeted).toMatchObject({ ...stopped, lease: { end: { reason: "budget", blame: "customer", exitCode: null } } });
+  const { end, durationMsMax, holdNanos } = budgeted!.lease;
+  expect(durationMsMax).toBeLessThan(20 * MINUTE_MS);
+  expect([end!.billableMs, end!.dueNanos]).toEqual([durationMsMax, holdNanos]);
+  expect(BigInt(holdNanos)).toBeLessThanOrEqual(5_000_000n);
+  await listed;
+});
+
+it("ends where the budget pays for no more fuel, however long that took", async () => {
+  const { lease, stdout, files } = await (await orderAndFollow(market.customer, moduleJob(await endless()), { budgetNanos: 600n })).end();
+  expect([stdout, files]).toEqual(["go\n", KEPT]);
+  expect(lease.end).toMatchObject({ reason: "budget", blame: "customer", exitCode: null, billableFuel: lease.fuelMax });
+  expect(BigInt(lease.end!.dueNanos)).toBeLessThanOrEqual(600n);
 });
 
 it("ends at the output limit, at the memory limit, and for a module that is none", async () => {
-  const output = await (await orderAndFollow(market.customer, await pythonJob(`${OUT}while True: print('x' * 4096)`, { outputMibMax: 1 }))).end();
-  expect(output).toMatchObject({ files: { "out/kept": "kept" }, lease: { end: { reason: "output-limit" } } });
+  const output = await (await orderAndFollow(market.customer, moduleJob(await talkative(), { outputMibMax: 1 }))).end();
+  expect(output).toMatchObject({ files: KEPT, lease: { end: { reason: "output-limit", blame: "customer" } } });
   expect(output.stdout).toHaveLength(1024 * 1024);
-  const malformed = await (await orderAndFollow(market.customer, await pythonJob("", { module: bytesBlob(new TextEncoder().encode("not wasm")) }))).end();
+  const memory = await (await orderAndFollow(market.customer, moduleJob(await greedy()))).end();
+  expect(memory).toMatchObject({ files: KEPT, lease: { end: { reason: "memory-limit", blame: "customer" } } });
+  const malformed = await (await orderAndFollow(market.customer, moduleJob(new TextEncoder().encode("not wasm")))).end();
   expect(malformed.lease.end).toMatchObject({ reason: "module-malformed", blame: "customer", exitCode: null });
 });
 
 it("stops when the customer says so, and bills no more than until then", async () => {
-  const run = await orderAndFollow(market.customer, await pythonJob(`${OUT}print('go', flush=True)\nwhile True: pass`), { terms: "by-interval" });
+  const loop = await pythonJob("open('/out/kept','w').write('kept')\nprint('go', flush=True)\nwhile True: pass");
+  const run = await orderAndFollow(market.customer, loop, { terms: "by-interval" });
   await until(() => run.seen.stdout.includes("go"));
   await market.customer.act("stop", { lease: run.session.lease, party: market.customer.identity.party, reason: "enough" });
-  expect(await run.end()).toMatchObject({ files: { "out/kept": "kept" }, lease: { end: { reason: "customer-stop", blame: "customer" } } });
+  const { stopAt, openedAt } = await rowOf(run.session.lease);
+  const { files, lease } = await run.end();
+  expect([files, lease.end]).toMatchObject([KEPT, { reason: "customer-stop", blame: "customer" }]);
+  expect(lease.end!.billableMs).toBeLessThanOrEqual(stopAt! - openedAt!);
 });
 
 it("goes on without its customer, who finds everything later", async () => {
-  const run = await orderAndFollow(market.customer, await pythonJob(`${OUT}${busy(1)}\nprint('done')`));
-  await until(() => run.seen.states.includes("running"));
+  const begin = (gates.begin = new Gate());
+  const run = await orderAndFollow(market.customer, moduleJob(await mixing(1_000_000)));
+  await begin.arrived;
+  gates.begin = null;
   run.session.close();
-  await until(async () => (await market.customer.read("lease", { params: { id: run.session.lease } })).end !== null);
-  let text = "";
+  begin.open();
+  await until(async () => (await leaseOf(run.session.lease)).end !== null);
+  let bytes = 0;
   const later = new LeaseSession(market.customer, await fetchBound(market.customer, run.session.lease), null, {
-    onOutput: (_, bytes) => void (text += Buffer.from(bytes).toString()),
+    onOutput: (_, part) => void (bytes += part.length),
   });
   const delivered = await later.delivered();
-  expect(text).toBe("done\n");
+  expect(bytes).toBe(8);
   expect(delivered?.tree.map((entry) => entry.path)).toEqual(["out/kept"]);
   later.close();
 });
 
 it("charges the cancellation minimum when the inputs never come, and frees the slot", async () => {
-  const before = BigInt((await market.customer.read("accounts")).balances.available);
-  const order = signOrder(market.customer, wanted(), "ab".repeat(32));
-  const answer = await market.customer.submit(order.envelope);
+  const { customer } = market;
+  const before = BigInt((await customer.read("accounts")).balances.available);
+  const order = signOrder(customer, wanted(), "ab".repeat(32));
+  const answer = await customer.submit(order.envelope);
   const id = answer.ok ? String(answer.answer["lease"]) : "";
-  await until(async () => (await market.customer.read("lease", { params: { id } })).end !== null, 20_000);
-  const { end } = await market.customer.read("lease", { params: { id } });
+  await until(async () => (await rowOf(id)).state === "open");
+  await startByIsOver(id);
+  await until(async () => (await leaseOf(id)).end !== null);
+  const { end } = await leaseOf(id);
   expect(end).toMatchObject({ reason: "input-missing", blame: "customer", billableMs: 0 });
-  const { balances } = await market.customer.read("accounts");
+  const { balances } = await customer.read("accounts");
+  expect(BigInt(end!.dueNanos)).toBeGreaterThan(0n);
   expect(BigInt(balances.available)).toBe(before - BigInt(end!.dueNanos));
   expect(balances.held).toBe("0");
 });
 
 it("runs nothing when the customer delivers other bytes than it ordered, and blames it", async () => {
-  const job = await pythonJob("print('what was ordered')");
-  const [entry] = job.inputs.entries;
-  if (entry?.kind !== "file") throw new Error("no script");
-  const honest = job.blobs.get(entry.digest)!;
-  const other = new TextEncoder().encode("print('what was OR--RED')");
-  job.blobs.set(entry.digest, { ...honest, read: async (offset, length) => other.subarray(offset, offset + length) });
+  const job = moduleJob(await saying("what was ordered"));
+  const other = await saying("what was OR--RED");
+  const honest = job.blobs.get(job.spec.module)!;
+  expect(other).toHaveLength(honest.size);
+  job.blobs.set(honest.digest, { ...honest, read: async (offset, length) => other.subarray(offset, offset + length) });
   const run = await orderAndFollow(market.customer, job);
+  await until(() => run.seen.states.some((state) => state.includes("do not have that digest")));
+  await startByIsOver(run.session.lease);
   const { lease, stdout } = await run.end();
   expect([lease.end?.reason, lease.end?.blame, stdout]).toEqual(["input-missing", "customer", ""]);
 });
 
-it("tells a link cut shorter than the grace from one that is longer", async () => {
-  const { closeLink } = market;
-  const short = await orderAndFollow(market.customer, await pythonJob(`${busy(2)}\nprint('ok')`));
-  await until(() => short.seen.states.includes("running"));
-  closeLink(500);
-  expect((await short.end()).lease.end).toMatchObject({ reason: "completed", exitCode: 0 });
-  const long = await orderAndFollow(market.customer, await pythonJob(busy(60)), { terms: "by-interval" });
-  await until(() => long.seen.states.includes("running"));
-  await new Promise((resolve) => setTimeout(resolve, 700));
-  closeLink(8_000);
-  const { end } = await long.session.settled();
-  long.session.close();
-  expect(end).toMatchObject({ reason: "server-unreachable", blame: "owner" });
-  expect(end!.billableMs).toBeLessThan(2_000);
-  await until(() => market.daemon.server.state.leases.every(({ lease, stage }) => lease !== long.session.lease || stage === "over"), 20_000);
+it("hands in what ended while its link was cut, when the link is back", async () => {
+  const begin = (gates.begin = new Gate());
+  const run = await orderAndFollow(market.customer, moduleJob(await mixing(1_000_000)));
+  await begin.arrived;
+  gates.begin = null;
+  await market.cutLink();
+  const before = gates.begun.length;
+  begin.open();
+  await until(() => gates.begun.length > before);
+  await gates.begun.at(-1)!.ended;
+  await market.restoreLink();
+  expect((await run.end()).lease.end).toMatchObject({ reason: "completed", exitCode: 0 });
+});
+
+it("is paid up to its last receipted claim when its server is not heard for longer than the grace, and its guest stands still", async () => {
+  const run = await orderAndFollow(market.customer, moduleJob(await endless()), { terms: "by-interval" });
+  const id = run.session.lease;
+  await until(() => run.seen.stdout.includes("go"));
+  clock.advance(MINUTE_MS);
+  await until(async () => ((await rowOf(id)).lastClaim?.usedMs ?? 0) >= MINUTE_MS);
+  await market.cutLink();
+  await until(() => {
+    clock.advance(MINUTE_MS);
+    return market.log.some((line) => line.startsWith("guest paused") && line.includes(id));
+  });
+  await until(async () => {
+    clock.advance(MINUTE_MS);
+    return (await leaseOf(id)).end !== null;
+  });
+  const { end, lastClaim } = await rowOf(id);
+  expect(end).toMatchObject({ reason: "server-unreachable", blame: "owner", billableMs: lastClaim!.usedMs });
+  const restored = market.restoreLink();
+  clock.advance(MINUTE_MS); // who was cut off for long tries again seldom
+  await restored;
+  await until(() => market.daemon.server.state.leases.every(({ lease, stage }) => lease !== id || stage === "over"));
+  expect(await gates.begun.at(-1)!.ended).toMatchObject({ kind: "host-failure" });
+  await run.session.settled();
+  run.session.close();
 });
 
 it("leaves the books balanced and nothing held", async () => {

@@ -4,159 +4,197 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { signDocument, formatEnrolToken, type Kind, type Payload } from "@xenoservers/protocol";
-import type { Pipe } from "@xenoservers/protocol/link";
+import type { Pipe, Timers } from "@xenoservers/protocol/link";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { connectPipe } from "@xenoservers/protocol/websocket";
 import {
   MarketClient,
-  buildJob,
-  bytesBlob,
   checkBound,
   fetchMarket,
-  fileBlob,
   identityOf,
   openLink,
   pinsOf,
   signOrder,
   LeaseSession,
+  type BuiltJob,
   type BuiltVm,
-  type JobInput,
   type Wanted,
 } from "@xenoservers/sdk";
 import { startBroker, type Broker, type BrokerOptions } from "@xenoservers/xenocorp";
 import { enrol, startDaemon, type Daemon, type DaemonOptions } from "@xenoservers/xenoserver";
-import { ENGINE_VERSION, pythonRuntime } from "@xenoservers/guests";
+import { placeDatabase, preparedCache } from "../shared.ts";
+import { until } from "../until.ts";
+import { endGuests } from "./guests.ts";
+import { PATIENT, WASM_ALONE } from "./settings.ts";
+
+export { until } from "../until.ts";
+export { pythonJob } from "./jobs.ts";
+
+type WrapDriver = NonNullable<DaemonOptions["wrapDriver"]>;
+type Operator = <K extends Kind>(kind: K, payload: Omit<Payload<K>, "origin" | "seen">) => Promise<void>;
+
+export interface MarketOptions extends Partial<BrokerOptions> {
+  /** In place of this machine's clock, for the broker, its own server and all parties. */
+  timers?: Timers;
+  /** Of the market's own server. */
+  wrapDriver?: WrapDriver;
+}
 
 export interface TestMarket {
   folder: string;
   broker: Broker;
+  /** The market's own server. */
   daemon: Daemon;
   customer: MarketClient;
   owner: MarketClient;
+  /** What the market's own server tells its owner. */
   log: string[];
   /** Signs as the operator and submits. */
-  operator<K extends Kind>(kind: K, payload: Omit<Payload<K>, "origin" | "seen">): Promise<void>;
+  operator: Operator;
   newParty(name: string, credit?: string): Promise<MarketClient>;
-  /** Cuts the server's link and keeps it down for a while. */
-  closeLink(ms: number): void;
+  /** Cuts the server's link and keeps it down; resolves when the server knows. */
+  cutLink(): Promise<void>;
+  /** Resolves when the server is listed again. */
+  restoreLink(): Promise<void>;
+  /** Resolves when the server has been listed once more than it was. */
+  listedAgain(): Promise<void>;
   restartBroker(): Promise<void>;
   startServer(): Promise<Daemon>;
-  addServer(name: string, of: MarketClient, options?: { toml?: string; wrapDriver?: DaemonOptions["wrapDriver"] }): Promise<Daemon>;
+  addServer(name: string, of: MarketClient, options?: { toml?: string; wrapDriver?: WrapDriver }): Promise<Daemon>;
   close(): Promise<void>;
 }
 
-export async function startMarket(options: Partial<BrokerOptions> = {}, serverToml = ""): Promise<TestMarket> {
-  const folder = await mkdtemp(path.join(tmpdir(), "xeno-market-"));
-  const log: string[] = [];
-  const start = (port: number) => startBroker({ dataFolder: path.join(folder, "broker"), port, ...options });
-  let broker = await start(0);
-  const market = await fetchMarket(broker.url);
-  const pins = pinsOf(market);
-
-  async function operator<K extends Kind>(kind: K, payload: Omit<Payload<K>, "origin" | "seen">): Promise<void> {
-    const document = signDocument(nodeCrypto, broker.loaded.operator!, kind, { origin: pins.origin, seen: null, ...payload } as unknown as Payload<K>);
-    const answer = await broker.desk.submit(document.envelope);
+const operatorOf =
+  (broker: () => Broker): Operator =>
+  async (kind, payload) => {
+    const { origin, loaded, desk } = broker();
+    const document = signDocument(nodeCrypto, loaded.operator!, kind, { origin, seen: null, ...payload } as unknown as Payload<typeof kind>);
+    const answer = await desk.submit(document.envelope);
     if (!answer.ok) throw new Error(`${answer.code} ${JSON.stringify(answer.facts)}`);
+  };
+
+async function register(client: MarketClient, name: string): Promise<void> {
+  const { party, signer } = client.identity;
+  await client.act("party", { party, name, rootKey: signer.publicKey, recoveryKey: null });
+}
+
+async function enrolIn(at: string, of: MarketClient): Promise<void> {
+  const seed = randomBytes(32);
+  const { party } = of.identity;
+  const grant = { role: "enrol", label: "one machine", account: null, maxSpendPerDayNanos: null, expiresAt: null } as const;
+  await of.act("key-grant", { party, key: createSigner(seed).publicKey, ...grant });
+  await enrol(at, formatEnrolToken({ url: of.url, ...of.pins, party, seed: seed.toString("hex") }), "test");
+}
+
+/** Resolves when it is listed. */
+async function serve(toml: string, options: DaemonOptions): Promise<Daemon> {
+  await writeFile(options.configFile, toml);
+  const listed = Promise.withResolvers<void>();
+  const daemon = await startDaemon({
+    ...options,
+    log(what, facts) {
+      options.log(what, facts);
+      if (what === "listed") listed.resolve();
+    },
+  });
+  await listed.promise;
+  return daemon;
+}
+
+/** A link that a test can hold down. */
+class CutLink {
+  #pipe: Pipe | null = null;
+  #down = false;
+  readonly #url: string;
+
+  constructor(url: string) {
+    this.#url = url;
   }
+
+  readonly connect = async (): Promise<Pipe> => {
+    if (this.#down) throw new Error("cut");
+    this.#pipe = await connectPipe(this.#url);
+    if (this.#down) this.#pipe.close();
+    return this.#pipe;
+  };
+  cut(): void {
+    this.#down = true;
+    this.#pipe?.close();
+  }
+  restore(): void {
+    this.#down = false;
+  }
+}
+
+export async function startMarket({ timers, wrapDriver, ...options }: MarketOptions = {}, serverToml = WASM_ALONE): Promise<TestMarket> {
+  const folder = await mkdtemp(path.join(tmpdir(), "xeno-market-"));
+  const dataFolder = path.join(folder, "broker");
+  await placeDatabase(dataFolder);
+  const clock = timers ? { now: () => timers.now() } : {};
+  const start = (port: number) => startBroker({ dataFolder, port, market: { timings: PATIENT }, ...clock, ...options });
+  let broker = await start(0);
+  const { url } = broker;
+  const pins = pinsOf(await fetchMarket(url));
+  const cache = await preparedCache(folder);
+  const log: string[] = [];
+  const others: Daemon[] = [];
+  const link = new CutLink(url);
+  const operator = operatorOf(() => broker);
+
   async function newParty(name: string, credit?: string): Promise<MarketClient> {
-    const client = new MarketClient(broker.url, pins, identityOf(randomBytes(32)));
-    await client.act("party", { party: client.identity.party, name, rootKey: client.identity.signer.publicKey, recoveryKey: null });
-    if (credit)
-      await operator("credit", { party: client.identity.party, amountNanos: credit, source: "operator", reference: "test", clientId: client.newId() });
+    const client = new MarketClient(url, pins, identityOf(randomBytes(32)));
+    if (timers) Object.assign(client, { timers });
+    await register(client, name);
+    const { party } = client.identity;
+    if (credit) await operator("credit", { party, amountNanos: credit, source: "operator", reference: "test", clientId: client.newId() });
     return client;
   }
+  const startServer = (): Promise<Daemon> =>
+    serve(serverToml, {
+      ...{ folder: path.join(folder, "server"), configFile: path.join(folder, "xenoserver.toml") },
+      ...{ cache, connect: link.connect, log: (what, facts) => void log.push(`${what} ${JSON.stringify(facts)}`) },
+      ...(timers ? { timers } : {}),
+      ...(wrapDriver ? { wrapDriver } : {}),
+    });
+  const listings = (): number => log.filter((line) => line.startsWith("listed")).length;
+
   const owner = await newParty("owner");
   const customer = await newParty("customer", "10000000000");
-  /** Another party's machine, enrolled and listed. */
-  async function addServer(name: string, of: MarketClient, options: { toml?: string; wrapDriver?: DaemonOptions["wrapDriver"] } = {}): Promise<Daemon> {
-    const at = path.join(folder, name);
-    await enrolIn(at, of);
-    const toml = path.join(folder, `${name}.toml`);
-    await writeFile(toml, options.toml ?? "");
-    let listed: () => void = () => {};
-    const isListed = new Promise<void>((resolve) => (listed = resolve));
-    const daemon = await startDaemon({
-      folder: at,
-      configFile: toml,
-      cache: path.join(folder, "prepared"),
-      connect: () => connectPipe(broker.url),
-      log: (what) => void (what === "listed" && listed()),
-      ...(options.wrapDriver ? { wrapDriver: options.wrapDriver } : {}),
-    });
-    others.push(daemon);
-    await isListed;
-    return daemon;
-  }
-  async function enrolIn(at: string, of: MarketClient): Promise<void> {
-    const seed = randomBytes(32);
-    await of.act("key-grant", {
-      party: of.identity.party,
-      key: createSigner(seed).publicKey,
-      role: "enrol",
-      label: "one machine",
-      account: null,
-      maxSpendPerDayNanos: null,
-      expiresAt: null,
-    });
-    await enrol(at, formatEnrolToken({ url: broker.url, ...pins, party: of.identity.party, seed: seed.toString("hex") }), "test");
-  }
-  const others: Daemon[] = [];
-  const serverFolder = path.join(folder, "server");
-  await enrolIn(serverFolder, owner);
-  const configFile = path.join(folder, "xenoserver.toml");
-  await writeFile(configFile, serverToml);
-  let pipe: Pipe | null = null;
-  let downUntil = 0;
-  const connect = async (): Promise<Pipe> => {
-    if (Date.now() < downUntil) throw new Error("cut");
-    return (pipe = await connectPipe(broker.url));
-  };
-  const startServer = async () => {
-    const daemon = await startDaemon({
-      folder: serverFolder,
-      configFile,
-      cache: path.join(folder, "prepared"),
-      connect,
-      log: (what, facts) => void log.push(`${what} ${JSON.stringify(facts)}`),
-    });
-    await until(() => daemon.server.state.connected && log.some((line) => line.startsWith("listed")));
-    return daemon;
-  };
+  await enrolIn(path.join(folder, "server"), owner);
   const self: TestMarket = {
-    folder,
-    broker,
-    daemon: await startServer(),
-    customer,
-    owner,
-    log,
-    operator,
-    newParty,
-    startServer,
-    addServer,
-    closeLink(ms) {
-      downUntil = Date.now() + ms;
-      pipe?.close();
+    ...{ folder, broker, daemon: await startServer(), customer, owner, log, operator, newParty, startServer },
+    async addServer(name, of, { toml = WASM_ALONE, ...more } = {}) {
+      const at = path.join(folder, name);
+      await enrolIn(at, of);
+      const daemon = await serve(toml, { folder: at, configFile: `${at}.toml`, cache, connect: () => connectPipe(url), log: () => {}, ...more });
+      others.push(daemon);
+      return daemon;
+    },
+    async cutLink() {
+      link.cut();
+      await until(() => !self.daemon.server.state.connected);
+    },
+    async restoreLink() {
+      const listed = self.listedAgain();
+      link.restore();
+      await listed;
+    },
+    async listedAgain() {
+      const before = listings();
+      await until(() => listings() > before);
     },
     async restartBroker() {
-      const { port } = new URL(broker.url);
       await broker.close();
-      broker = await start(Number(port));
-      self.broker = broker;
+      self.broker = broker = await start(Number(new URL(url).port));
     },
     async close() {
       await Promise.all([self.daemon, ...others].map((daemon) => daemon.close()));
-      await self.broker.close();
+      await broker.close();
+      await endGuests(folder);
       await rm(folder, { recursive: true, force: true });
     },
   };
   return self;
-}
-
-export async function until(condition: () => boolean | Promise<boolean>, withinMs = 15_000): Promise<void> {
-  for (const deadline = Date.now() + withinMs; !(await condition());) {
-    if (Date.now() > deadline) throw new Error(`not within ${withinMs} ms: ${condition.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 export const wanted = (over: Partial<Wanted> = {}): Wanted => ({
@@ -166,38 +204,15 @@ export const wanted = (over: Partial<Wanted> = {}): Wanted => ({
   assurance: "isolated",
   on: "market",
   maxPriceNanosPerHour: null,
-  durationMsMax: 60_000,
+  durationMsMax: 3_600_000,
   fuelMax: 10n ** 15n,
   budgetNanos: 1_000_000_000n,
   label: "",
   ...over,
 });
 
-export async function pythonJob(source: string, over: Partial<JobInput> = {}) {
-  const python = await fileBlob((await pythonRuntime()).file);
-  return buildJob({
-    module: python,
-    args: ["python", "/app/main.py"],
-    env: [],
-    mounts: [
-      {
-        mount: { path: "/app", writable: false, keep: false },
-        entries: [{ path: "main.py", kind: "file", blob: bytesBlob(new TextEncoder().encode(source)) }],
-      },
-      { mount: { path: "/out", writable: true, keep: true }, entries: [] },
-    ],
-    stdin: bytesBlob(new Uint8Array()),
-    engine: ENGINE_VERSION,
-    memoryMibMax: 256,
-    diskMibMax: 64,
-    outputMibMax: 4,
-    fuelMax: 10n ** 15n,
-    ...over,
-  });
-}
-
 /** Orders, follows and ends with what the customer got. */
-export async function orderAndFollow(client: MarketClient, job: Awaited<ReturnType<typeof pythonJob>> | BuiltVm, over: Partial<Wanted> = {}) {
+export async function orderAndFollow(client: MarketClient, job: BuiltJob | BuiltVm, over: Partial<Wanted> = {}) {
   const order = signOrder(client, wanted(over), job.jobHash);
   const answer = await client.submit(order.envelope);
   if (!answer.ok) throw new Error(`${answer.code} ${JSON.stringify(answer.facts)}`);

@@ -1,11 +1,15 @@
-/** A market of separate programs, started by the command line as people start them; any of them can be killed without warning. */
+/** A market of separate programs, as people start them; any of them can be killed without warning. */
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { until } from "./market.ts";
+import { placeDatabase, preparedCache } from "../shared.ts";
+import { until } from "../until.ts";
+import { endGuests } from "./guests.ts";
+import { WASM_ALONE } from "./settings.ts";
 
 const CLI = path.resolve(import.meta.dirname, "../../packages/cli/bin/xeno.js");
+const PATIENT_BROKER = path.join(import.meta.dirname, "broker-program.ts");
 
 export interface Done {
   code: number | null;
@@ -22,26 +26,34 @@ export interface Started {
 
 export class Programs {
   readonly folder: string;
-  readonly #port: number;
+  /** Any at first; then the one that everybody knows. */
+  #port = "0";
   url = "";
 
-  private constructor(folder: string, port: number) {
+  private constructor(folder: string) {
     this.folder = folder;
-    this.#port = port;
   }
 
-  static async open(port: number): Promise<Programs> {
-    return new Programs(await mkdtemp(path.join(tmpdir(), "xeno-kill-")), port);
+  static async open(serverToml = WASM_ALONE): Promise<Programs> {
+    const programs = new Programs(await mkdtemp(path.join(tmpdir(), "xeno-kill-")));
+    await placeDatabase(programs.at("broker"));
+    await cp(await preparedCache(programs.folder), path.join(programs.at("server"), "prepared"), { recursive: true });
+    await writeFile(path.join(programs.at("server"), "xenoserver.toml"), serverToml);
+    return programs;
   }
 
   /** `xeno ARGS` by that person. */
   xeno(who: string, args: string[]): Started {
+    return this.#start(who, [CLI, ...args]);
+  }
+
+  #start(who: string, args: string[]): Started {
     const env = { ...process.env, XENO_HOME: path.join(this.folder, who), LOG_LEVEL: "warn", NO_COLOR: "1", DATABASE_URL: undefined };
-    const child = spawn(process.execPath, [CLI, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "pipe"] });
     const seen: Done = { code: null, stdout: "", stderr: "" };
     child.stdout.on("data", (chunk: Buffer) => (seen.stdout += chunk.toString()));
     child.stderr.on("data", (chunk: Buffer) => (seen.stderr += chunk.toString()));
-    return { child, seen, done: new Promise((resolve) => child.on("close", (code) => resolve({ ...seen, code }))) };
+    return { child, seen, done: new Promise((resolve) => child.on("close", (code) => resolve(((seen.code = code), { ...seen })))) };
   }
 
   /** What it printed. Throws where it fails. */
@@ -51,26 +63,38 @@ export class Programs {
     return done.stdout;
   }
 
-  async startBroker(): Promise<ChildProcess> {
-    const { child, seen } = this.xeno("operator", ["broker", "--data", this.at("broker"), "--port", String(this.#port), "--json"]);
-    await until(() => seen.stdout.includes("url"), 30_000).catch(() => {
-      throw new Error(seen.stderr);
-    });
-    this.url = (JSON.parse(seen.stdout) as { url: string }).url;
+  async #printed({ seen, done, child }: Started, word: string): Promise<ChildProcess> {
+    let over = false;
+    void done.then(() => (over = true));
+    await until(() => over || seen.stdout.includes(word));
+    if (over) throw new Error(`ended before it said ${word}: ${seen.stdout}${seen.stderr}`);
     return child;
   }
 
+  startBroker(): Promise<ChildProcess> {
+    return this.#broker(this.#start("operator", [PATIENT_BROKER, this.at("broker"), this.#port]));
+  }
+
+  /** As an operator starts it. */
+  startBrokerByHand(): Promise<ChildProcess> {
+    return this.#broker(this.xeno("operator", ["broker", "--data", this.at("broker"), "--port", this.#port, "--json"]));
+  }
+
+  async #broker(started: Started): Promise<ChildProcess> {
+    await this.#printed(started, "}\n");
+    this.url = (JSON.parse(started.seen.stdout) as { url: string }).url;
+    this.#port = new URL(this.url).port;
+    return started.child;
+  }
+
   async startServer(...args: string[]): Promise<ChildProcess> {
-    const { child, seen } = this.xeno("owner", ["serve", "--data", this.at("server"), ...args]);
-    await until(() => seen.stdout.includes("serves"), 60_000).catch(() => {
-      throw new Error(seen.stderr);
-    });
+    const child = await this.#printed(this.xeno("owner", ["serve", "--data", this.at("server"), ...args]), "serves");
     await this.isListed();
     return child;
   }
 
   isListed(): Promise<void> {
-    return until(async () => (await this.ok("customer", ["search", "--json"])).includes('"server":"s_'), 30_000);
+    return until(async () => (await (await fetch(new URL("/api/v1/offers", this.url))).text()).includes('"server":"s_'));
   }
 
   /** A customer with credit and an owner, both known to the broker; the token that enrols the owner's server. */
@@ -85,14 +109,25 @@ export class Programs {
     return path.join(this.folder, name);
   }
 
-  remove(): Promise<void> {
-    return rm(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  async remove(): Promise<void> {
+    await endGuests(this.folder);
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
 }
 
-export const kill9 = (child: ChildProcess): Promise<void> =>
+const gone = (child: ChildProcess): Promise<void> =>
   new Promise((resolve) => {
     if (child.exitCode !== null || child.signalCode !== null) return resolve();
     child.once("exit", () => resolve());
-    child.kill("SIGKILL");
   });
+
+export function kill9(child: ChildProcess): Promise<void> {
+  child.kill("SIGKILL");
+  return gone(child);
+}
+
+/** Told to end, it ends by itself. */
+export function told(child: ChildProcess): Promise<void> {
+  child.kill("SIGTERM");
+  return gone(child);
+}

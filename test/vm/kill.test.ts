@@ -18,7 +18,7 @@ machines("machines of a server that is killed", () => {
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), "xeno-kill-vm-"));
     layout = await busyboxLayout(folder);
-    programs = await Programs.open(40_000 + (process.pid % 10_000));
+    programs = await Programs.open("");
     broker = await programs.startBroker();
     server = await programs.startServer("--enrol", await programs.people());
   });
@@ -40,7 +40,7 @@ machines("machines of a server that is killed", () => {
 
   it("what it started for itself ends with it", async () => {
     let qemu = 0;
-    await until(async () => (qemu = await measuring()) > 0, 60_000);
+    await until(async () => (qemu = await measuring()) > 0);
     await kill9(server);
     await until(() =>
       readFile(`/proc/${qemu}/comm`).then(
@@ -56,7 +56,7 @@ machines("machines of a server that is killed", () => {
     await writeFile(ramdisk, await initrd("i=0; while [ $i -lt 150 ]; do i=$((i+1)); echo tick $i; sleep 0.1; done; poweroff -f"));
     const words = ["--kernel", await kernel(), "--initrd", ramdisk, "--append", "console=ttyS0 quiet panic=-1", ...small];
     const job = programs.xeno("customer", ["run", ...words]);
-    await until(() => job.seen.stdout.includes("tick 5\r"), 60_000);
+    await until(() => job.seen.stdout.includes("tick 5\r"));
     const before = await qemus(programs.folder);
     expect(before).toHaveLength(1);
     await kill9(server);
@@ -76,7 +76,7 @@ machines("machines of a server that is killed", () => {
     const words = ["--disk", "64M", "--user", "root", "--out", out, `oci:${layout}:box`, "--", "sh", "-c", script];
     const job = programs.xeno("customer", ["run", ...small, ...words]);
     for (const moment of [() => job.seen.stdout.includes("begun"), () => true]) {
-      await until(moment, 60_000);
+      await until(moment);
       await kill9(server);
       server = await programs.startServer();
     }
@@ -90,7 +90,7 @@ machines("machines of a server that is killed", () => {
     await writeFile(ramdisk, await initrd("echo here; sleep 600"));
     const words = ["--kernel", await kernel(), "--initrd", ramdisk, "--append", "console=ttyS0 quiet panic=-1", ...small];
     const lease = (await programs.ok("customer", ["run", ...words, "--detach", "-q"])).trim();
-    await until(async () => (await qemus(programs.folder)).length === 1, 60_000);
+    await until(async () => (await qemus(programs.folder)).length === 1);
     await kill9(server);
     // as if it had been killed between making the machine and writing it down
     await rm(path.join(programs.at("server"), "leases", lease), { recursive: true });

@@ -36,13 +36,11 @@ export async function startRegistry(folder: string, password: string | null = nu
     `version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: ${folder}/data\nhttp:\n  addr: 127.0.0.1:${port}\n${auth}`,
   );
   const child = spawn("docker-registry", ["serve", config], { stdio: "ignore" });
-  await until(
-    () =>
-      fetch(`http://127.0.0.1:${port}/v2/`).then(
-        () => true,
-        () => false,
-      ),
-    20_000,
+  await until(() =>
+    fetch(`http://127.0.0.1:${port}/v2/`).then(
+      () => true,
+      () => false,
+    ),
   );
   const authorization = password === null ? null : `Basic ${Buffer.from(`carl:${password}`).toString("base64")}`;
   return { host: `127.0.0.1:${port}`, child, authorization };

@@ -235,5 +235,5 @@ export async function stopAll({ customer }: TestMarket): Promise<void> {
   const live = async () =>
     (await customer.read("leases", { query: { live: "true", limit: 50 } })).leases.filter(({ customer: party }) => party === customer.identity.party);
   for (const { id } of await live()) await customer.act("stop", { lease: id, party: customer.identity.party, reason: "the test is over" }).catch(() => {});
-  await until(async () => (await live()).length === 0, 60_000);
+  await until(async () => (await live()).length === 0);
 }

@@ -36,6 +36,8 @@ export interface BrokerOptions {
   name?: string;
   market?: Partial<Pick<MarketConfig, "currency" | "timings" | "mergeDelayMs" | "recoveryDelayMs">>;
   requestsPerSecond?: number;
+  /** In place of the database's clock. */
+  now?: () => number;
   logger?: Logger;
   progress?: (what: string) => void;
 }
@@ -81,8 +83,13 @@ export async function openStore(options: Pick<BrokerOptions, "dataFolder" | "dat
   };
 }
 
+interface BrokerClock {
+  now(): number;
+  sync(): Promise<void>;
+}
+
 /** Broker time: the database's clock carried on by this machine's monotonic one, never going back. */
-async function databaseClock(store: Store): Promise<{ now(): number; sync(): Promise<void> }> {
+async function databaseClock(store: Store): Promise<BrokerClock> {
   let offset = 0;
   let last = 0;
   const sync = async (): Promise<void> => {
@@ -99,7 +106,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const { store, close: closeStore } = await openStore(options);
   const loaded = await loadBrokerKeys(path.join(options.dataFolder, "broker-keys.json"), options.name ?? "market.local");
   const config: MarketConfig = { ...MARKET_DEFAULTS, ...options.market, origin: loaded.origin, operatorKey: loaded.operator?.publicKey ?? "0".repeat(64) };
-  const clock = await databaseClock(store);
+  const clock: BrokerClock = options.now ? { now: options.now, sync: async () => {} } : await databaseClock(store);
   const index = new OfferIndex();
   const publicKeys = {
     purchaseOrders: loaded.keys.purchaseOrders.publicKey,

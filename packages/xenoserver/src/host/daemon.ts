@@ -5,7 +5,7 @@ import path from "node:path";
 import { measureVmScore, openQemuHost, type HostState, type QemuHost } from "@xenoservers/guests";
 import { API, parseEnrolToken, signDocument } from "@xenoservers/protocol";
 import { channelKeyPair } from "@xenoservers/protocol/channel";
-import { systemTimers, type LinkOptions } from "@xenoservers/protocol/link";
+import { systemTimers, type LinkOptions, type Timers } from "@xenoservers/protocol/link";
 import { connectPipe } from "@xenoservers/protocol/websocket";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import type { MarketPins } from "@xenoservers/verify";
@@ -83,6 +83,8 @@ export interface DaemonOptions {
   cache?: string;
   log(what: string, facts: Record<string, unknown>): void;
   connect?: LinkOptions["connect"];
+  /** In place of this host's clock. */
+  timers?: Timers;
   /** What runs the guests, in place of the machine's own driver: for demonstrations of cheating owners. */
   wrapDriver?(driver: GuestDriver): GuestDriver;
   /** Names and connections of machines beyond the gate, in place of this host's. */
@@ -143,7 +145,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     signer: createSigner(Buffer.from(identity.seed, "hex")),
     channelKey: channelKeyPair(Buffer.from(identity.channelSecret, "hex")),
     pins: () => pins,
-    timers: systemTimers,
+    timers: options.timers ?? systemTimers,
     journal,
     driver,
     vms,

@@ -1,0 +1,12 @@
+/** How tests wait: for a condition, at any speed. Only what hangs meets the limit, and it is told which condition never held. */
+
+/** Less than the runner's own limit on a test, which would not say what was waited for. */
+const HANG_MS = 600_000;
+const LOOK_EVERY_MS = 20;
+
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (const hangsAt = performance.now() + HANG_MS; !(await condition());) {
+    if (performance.now() > hangsAt) throw new Error(`this did not come to hold in ${HANG_MS / 60_000} minutes: ${condition.toString()}`);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+}
