@@ -13,9 +13,13 @@ export interface MarketConfig {
   mergeDelayMs: number;
   /** How long a rotation by the recovery key stands in public before it counts. */
   recoveryDelayMs: number;
+  /** How much of sealed results the broker keeps in all. */
+  sealedBytesMax: number;
 }
 
-export const MARKET_DEFAULTS = { currency: "credits", timings: DEFAULT_TIMINGS, mergeDelayMs: 10_000, recoveryDelayMs: 7 * 86_400_000 } as const;
+export const MARKET_DEFAULTS = {
+  ...{ currency: "credits", timings: DEFAULT_TIMINGS, mergeDelayMs: 10_000, recoveryDelayMs: 7 * 86_400_000, sealedBytesMax: 4 * 1024 ** 3 },
+} as const;
 
 /** The broker's separate keys (PROTOCOL section 2). */
 export interface BrokerKeys {

@@ -56,6 +56,8 @@ const SEQUENCER_PAUSE_MS = 100;
 const BOOKS_PAUSE_MS = 60_000;
 const CLOCK_PAUSE_MS = 10_000;
 const INDEX_PAUSE_MS = 5_000;
+const REVOCATIONS_PAUSE_MS = 300;
+const SEALED_PAUSE_MS = 60_000;
 
 export interface OpenedStore {
   store: Store;
@@ -133,6 +135,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     startLoop(TIMER_PAUSE_MS, () => desk.runTimers(), failed("the timers failed")),
     startLoop(CLOCK_PAUSE_MS, async () => (await clock.sync(), 0), failed("the database's clock cannot be read")),
     startLoop(INDEX_PAUSE_MS, async () => (await index.refresh(store), 0), failed("the offers cannot be read")),
+    startLoop(REVOCATIONS_PAUSE_MS, () => hub.cutRevoked(), failed("revoked keys cannot be read")),
+    startLoop(SEALED_PAUSE_MS, async () => (await store.dropSealed(clock.now()), 0), failed("sealed results cannot be dropped")),
     startLoop(
       BOOKS_PAUSE_MS,
       async () => {

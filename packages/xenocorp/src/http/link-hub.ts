@@ -1,220 +1,286 @@
 /**
- * The broker's ends of all links: logs daemons and customers in, hands their documents to the desk, pushes what concerns them, and passes channel
- * bytes between a lease's two parties unread. Who controls the inputs: whoever connects, every byte; sizes and rates are bounded here.
+ * The broker's ends of all links: logs daemons and customers in, hands their documents to the desk, pushes what concerns them, and cuts what a key had open
+ * when the key ends. Who controls the inputs: whoever connects, every byte. Bounds: links that have not logged in, links of one key, messages per second,
+ * documents that wait for their answer; those of link.ts and channels.ts.
  */
-import { refusalBody, refuse, serverIdOf, toHex, type Envelope, type Kind } from "@xenoservers/protocol";
-import {
-  parseChannelMessage,
-  parseMessage,
-  zToBroker,
-  type FromBroker,
-  type MarketInfo,
-  type Pipe,
-  type Timers,
-  type ToBroker,
-} from "@xenoservers/protocol/link";
-import type { Desk } from "../desk/desk.ts";
+import { KIND_TABLE, refusalBody, refuse, serverIdOf, toHex, type Refusal } from "@xenoservers/protocol";
+import { parseMessage, zToBroker, type Documents, type FromBroker, type MarketInfo, type Timers, type ToBroker } from "@xenoservers/protocol/link";
+import type { Answer } from "../desk/desk.ts";
+import { Credentials } from "../desk/credentials.ts";
+import type { FiledEnvelope } from "../desk/outcome.ts";
+import type { Services } from "../desk/round.ts";
+import { isBound, isCustomer, sees, type LeaseSides } from "../store/reader.ts";
 import type { MarketEvent } from "../store/store.ts";
-import type { Sessions } from "./sessions.ts";
-import { TokenBucket } from "./token-bucket.ts";
+import { Channels } from "./channels.ts";
+import { Link, type LinkPipe } from "./link.ts";
+import { LiveKeys } from "./live-keys.ts";
+import { readerOf, type PartySession, type Sessions } from "./sessions.ts";
 
 const LOGIN_WITHIN_MS = 10_000;
-const SESSIONS_PER_LINK_MAX = 128;
-const EARLY_MESSAGES_MAX = 16;
-const SUBMITS_PER_SECOND = 500;
-/** What a server needs to take up a live lease again after either side was away. */
-const LIVE_KINDS = new Set<Kind>(["purchase-order", "opening", "stop", "amendment", "reveal", "trace-request"]);
+const WAITING_LINKS_MAX = 5_000;
+const LINKS_PER_KEY_MAX = 256;
+const SUBMITTING_MAX = 1_000;
+const LEASES_KEPT_MAX = 10_000;
+/** A message to a link stays well below what its other end takes. */
+const DOCUMENTS_CHARS_MAX = 400_000;
+/** Brokers hear of each other's revocations by asking; a change may take so long between its time and its commit. */
+const COMMIT_WITHIN_MS = 30_000;
 
-interface Link {
-  pipe: Pipe;
-  challenge: string;
-  party: string | null;
-  server: string | null;
-  sessions: Set<string>;
-  bucket: TokenBucket;
-  open: boolean;
+/** What the hub needs of the desk. */
+export interface HubDesk {
+  readonly services: Services;
+  submit(envelope: unknown, delivery?: unknown): Promise<Answer>;
 }
 
-interface Route {
-  customer: Link;
-  server: Link;
+const charsOf = (filed: readonly FiledEnvelope[]): number => filed.reduce((sum, { envelope }) => sum + envelope.payload.length, 0);
+
+/** In pages of bounded size. The first, which is taken up in its own time, holds whole leases only: no lease begins there and goes on in another page. */
+function pagesOf(leases: readonly (readonly FiledEnvelope[])[]): FiledEnvelope[][] {
+  const first: FiledEnvelope[] = [];
+  const others: FiledEnvelope[][] = [];
+  for (const filed of leases) {
+    if (charsOf(first) + charsOf(filed) <= DOCUMENTS_CHARS_MAX) first.push(...filed);
+    else
+      for (const document of filed) {
+        const page = others.at(-1);
+        if (page && charsOf(page) + document.envelope.payload.length <= DOCUMENTS_CHARS_MAX) page.push(document);
+        else others.push([document]);
+      }
+  }
+  return [first, ...others];
 }
 
 export class LinkHub {
-  readonly #desk: () => Desk;
+  readonly live: LiveKeys;
+  readonly #desk: () => HubDesk;
   readonly #sessions: Sessions;
   readonly #market: () => Promise<MarketInfo>;
   readonly #timers: Timers;
   readonly #servers = new Map<string, Link>();
   readonly #customers = new Map<string, Set<Link>>();
-  readonly #routes = new Map<string, Route>();
-  /** Channels whose lease is being looked up, with what came meanwhile. */
-  readonly #opening = new Map<string, { customer: Link; early: Uint8Array[] }>();
+  readonly #channels = new Channels();
+  /** Who may see a lease is fixed by its purchase order. */
+  readonly #sides = new Map<string, LeaseSides>();
+  #credentials: Credentials | null = null;
+  #waiting = 0;
+  #askedAt: number | null = null;
 
-  constructor(desk: () => Desk, sessions: Sessions, market: () => Promise<MarketInfo>, timers: Timers) {
+  constructor(desk: () => HubDesk, sessions: Sessions, market: () => Promise<MarketInfo>, timers: Timers) {
     this.#desk = desk;
     this.#sessions = sessions;
     this.#market = market;
     this.#timers = timers;
+    this.live = new LiveKeys(timers, () => desk().services.now());
   }
 
   get counts() {
-    return { servers: this.#servers.size, customers: this.#customers.size, channels: this.#routes.size };
+    return { servers: this.#servers.size, customers: this.#customers.size, channels: this.#channels.size };
   }
 
-  accept(pipe: Pipe): void {
-    const { crypto } = this.#desk().services;
-    const link: Link = {
-      pipe,
-      challenge: toHex(crypto.randomBytes(32)),
-      party: null,
-      server: null,
-      sessions: new Set(),
-      bucket: new TokenBucket(SUBMITS_PER_SECOND, SUBMITS_PER_SECOND, this.#timers),
-      open: true,
+  get #services(): Services {
+    return this.#desk().services;
+  }
+
+  accept(pipe: LinkPipe): void {
+    if (this.#waiting >= WAITING_LINKS_MAX) return pipe.close();
+    const link = new Link(pipe, toHex(this.#services.crypto.randomBytes(32)), this.#timers);
+    const callOff = this.#timers.after(LOGIN_WITHIN_MS, () => {
+      if (link.session === null) link.close();
+    });
+    this.#waiting++;
+    let counted = true;
+    const admitted = (): void => {
+      if (counted) this.#waiting--;
+      counted = false;
+      callOff();
     };
-    const giveUp = this.#timers.after(LOGIN_WITHIN_MS, () => link.party ?? pipe.close());
     pipe.onMessage((message) => {
-      if (typeof message === "string") this.#receive(link, message).catch(() => pipe.close()); // the database is away: the other end tries again
-      else this.#relay(link, message);
+      if (!link.open) return;
+      if (typeof message !== "string") return this.#channels.relay(link, message);
+      this.#receive(link, message, admitted).catch(() => this.#close(link)); // the database is away: the other end tries again
     });
     pipe.onClose(() => {
-      giveUp();
+      admitted();
       this.#gone(link);
     });
     this.#market().then(
-      (market) => this.#send(link, { t: "challenge", challenge: link.challenge, market }),
-      () => pipe.close(),
+      (market) => link.tell({ t: "challenge", challenge: link.challenge, market }),
+      () => link.close(),
     );
   }
 
-  #send(link: Link, message: FromBroker): void {
-    link.pipe.send(JSON.stringify(message));
-  }
-
-  async #receive(link: Link, text: string): Promise<void> {
+  async #receive(link: Link, text: string, admitted: () => void): Promise<void> {
     const message = parseMessage(zToBroker, text);
-    if (!message) return link.pipe.close();
-    if (message.t === "hello") return this.#login(link, message);
-    if (link.party === null) return link.pipe.close();
+    if (!message) return this.#close(link);
+    if (message.t === "hello") {
+      await this.#login(link, message);
+      if (link.session !== null) admitted();
+      return;
+    }
+    const { session } = link;
+    if (session === null) return this.#close(link);
     switch (message.t) {
       case "submit":
-        return this.#submit(link, message.ref, message.envelope);
+        return this.#submit(link, message);
       case "channel-open":
-        return this.#openChannel(link, message.lease, message.session);
+        return this.#channels.open(link, message.lease, message.session, () => this.#serverOf(link, session, message.lease));
       case "channel-close":
-        return this.#closeChannel(message.session, link, "closed by the other end");
+        return this.#channels.close(message.session, link, "closed by the other end");
       case "ping":
-        return this.#send(link, { t: "pong" });
+        return link.tell({ t: "pong" });
     }
   }
 
   async #login(link: Link, { login }: Extract<ToBroker, { t: "hello" }>): Promise<void> {
-    const session = await this.#sessions.login(login, link.challenge);
-    if (!session.ok || session.operator) {
-      this.#send(link, { t: "refused", error: refusalBody(session.ok ? refuse("key_not_allowed", { kind: "login", role: "operator" }) : session).error });
-      return link.pipe.close();
-    }
+    if (link.loggingIn) return this.#close(link);
+    link.loggingIn = true;
+    const opened = await this.#sessions.login(login, link.challenge);
     if (!link.open) return;
-    link.party = session.party;
-    const { store, index, crypto } = this.#desk().services;
-    let live: Envelope[] = [];
-    if (session.key!.role === "server") {
-      link.server = serverIdOf(crypto, session.key!.id);
-      const earlier = this.#servers.get(link.server);
-      this.#servers.set(link.server, link);
-      if (earlier && earlier !== link) earlier.pipe.close();
-      index.setOnline(link.server, true);
-      const leases = await store.leasesServerMustKnow(link.server);
-      const documents = await Promise.all(leases.map((lease) => store.documentsOf(lease.id)));
-      live = documents
-        .flat()
-        .filter(({ kind }) => LIVE_KINDS.has(kind))
-        .map(({ envelope }) => envelope);
-    } else {
-      let links = this.#customers.get(session.party);
-      if (!links) this.#customers.set(session.party, (links = new Set()));
-      links.add(link);
-    }
-    this.#send(link, { t: "welcome", party: session.party, live });
+    if (!opened.ok) return this.#refuse(link, opened);
+    const { session } = opened;
+    if (session.by === "operator") return this.#refuse(link, refuse("key_not_allowed", { kind: "login", role: "operator" }));
+    if (this.live.count(session.key.id) >= LINKS_PER_KEY_MAX) return this.#close(link);
+    link.session = session;
+    link.letGo = this.live.hold(session.key, (why) => this.#refuse(link, why));
+    if (session.key.role === "server") this.#admitServer(link, session);
+    else this.#admitCustomer(link, session);
   }
 
-  async #submit(link: Link, ref: number, envelope: unknown): Promise<void> {
-    if (!link.bucket.take()) return this.#send(link, { t: "answer", ref, error: refusalBody(refuse("rate_limited", { retryAfterMs: 1_000 })).error });
+  #admitServer(link: Link, { party, key }: PartySession): void {
+    const server = serverIdOf(this.#services.crypto, key.id);
+    link.server = server;
+    const earlier = this.#servers.get(server);
+    this.#servers.set(server, link);
+    if (earlier && earlier !== link) this.#close(earlier);
+    this.#services.index.setOnline(server, true);
+    link.tellInOrder(async () => {
+      const [first, ...others] = await this.#liveDocuments(server);
+      const more = others.map((documents): FromBroker => ({ t: "documents", documents }));
+      return [{ t: "welcome", party, live: first ?? { grants: [], filed: [] } }, ...more];
+    });
+  }
+
+  #admitCustomer(link: Link, { party }: PartySession): void {
+    const links = this.#customers.get(party) ?? new Set();
+    this.#customers.set(party, links.add(link));
+    link.tell({ t: "welcome", party, live: { grants: [], filed: [] } });
+  }
+
+  /** What a server needs of its live leases to take them up again, in messages of bounded size, each with the grants that it leans on. */
+  async #liveDocuments(server: string): Promise<Documents[]> {
+    const { store } = this.#services;
+    const leases = await store.leasesServerMustKnow(server);
+    const documents = await Promise.all(leases.map(({ id }) => store.documentsOf(id)));
+    const live = documents.map((ofLease) => ofLease.filter(({ kind }) => KIND_TABLE[kind].live));
+    return Promise.all(pagesOf(live).map((page) => this.#withGrants(page)));
+  }
+
+  async #withGrants(filed: readonly FiledEnvelope[]): Promise<Documents> {
+    this.#credentials ??= new Credentials(this.#services);
+    const grants = await this.#credentials.of(filed.map(({ envelope }) => envelope));
+    return { grants: grants.map(({ envelope }) => envelope), filed: filed.map(({ envelope, at }) => ({ envelope, at })) };
+  }
+
+  async #submit(link: Link, { ref, envelope, delivery }: Extract<ToBroker, { t: "submit" }>): Promise<void> {
+    const refused = (refusal: Refusal): void => link.tell({ t: "answer", ref, error: refusalBody(refusal).error });
+    if (!link.bucket.take() || link.submitting >= SUBMITTING_MAX) return refused(refuse("rate_limited", { retryAfterMs: 1_000 }));
+    link.submitting++;
     try {
-      const answer = await this.#desk().submit(envelope);
-      this.#send(link, answer.ok ? { t: "answer", ref, answer: answer.answer } : { t: "answer", ref, error: refusalBody(answer).error });
+      const answer = await this.#desk().submit(envelope, delivery);
+      if (answer.ok) link.tell({ t: "answer", ref, answer: answer.answer });
+      else refused(answer);
     } catch {
-      this.#send(link, { t: "answer", ref, error: refusalBody(refuse("unavailable")).error });
+      refused(refuse("unavailable"));
+    } finally {
+      link.submitting--;
     }
   }
 
-  async #openChannel(link: Link, lease: string, session: string): Promise<void> {
-    const refused = (why: string) => this.#send(link, { t: "channel-close", session, why });
-    if (this.#routes.has(session) || this.#opening.has(session) || link.sessions.size >= SESSIONS_PER_LINK_MAX) return refused("too many channels");
-    const early: Uint8Array[] = [];
-    this.#opening.set(session, { customer: link, early });
-    const row = await this.#desk()
-      .services.store.load("lease", [lease])
-      .then(
-        (rows) => rows.get(lease)?.data,
-        () => undefined,
-      );
-    this.#opening.delete(session);
-    if (!link.open) return;
-    if (!row || row.customer !== link.party) return refused("no such lease");
-    const server = this.#servers.get(row.server);
-    if (!server) return refused("the server is not connected");
-    this.#routes.set(session, { customer: link, server });
-    link.sessions.add(session);
-    server.sessions.add(session);
-    this.#send(server, { t: "channel-open", lease, session });
-    for (const message of early) server.pipe.send(message);
+  /** The link of a lease's server, for a customer's key that has some business with the lease. */
+  async #serverOf(link: Link, session: PartySession, lease: string): Promise<Link | string> {
+    if (!link.bucket.take()) return "too many requests";
+    const { scopes } = session.key;
+    if (!scopes.includes("spend") && !scopes.includes("control")) return "the key may neither spend nor control";
+    const row = (await this.#services.store.load("lease", [lease])).get(lease)?.data;
+    if (!row || !isCustomer(readerOf(session), row)) return "no such lease";
+    return this.#servers.get(row.server) ?? "the server is not connected";
   }
 
-  #relay(link: Link, message: Uint8Array): void {
-    const parsed = parseChannelMessage(message);
-    if (!parsed) return;
-    const opening = this.#opening.get(parsed.session);
-    if (opening?.customer === link && opening.early.length < EARLY_MESSAGES_MAX) opening.early.push(message);
-    const route = this.#routes.get(parsed.session);
-    if (route?.customer === link) route.server.pipe.send(message);
-    else if (route?.server === link) route.customer.pipe.send(message);
+  #refuse(link: Link, refusal: Refusal): void {
+    link.tell({ t: "refused", error: refusalBody(refusal).error });
+    this.#close(link);
   }
 
-  #closeChannel(session: string, by: Link, why: string): void {
-    const route = this.#routes.get(session);
-    if (!route || (route.customer !== by && route.server !== by)) return;
-    this.#routes.delete(session);
-    route.customer.sessions.delete(session);
-    route.server.sessions.delete(session);
-    this.#send(route.customer === by ? route.server : route.customer, { t: "channel-close", session, why });
+  /** At once, whenever the pipe itself may say that it is closed. */
+  #close(link: Link): void {
+    link.close();
+    this.#gone(link);
   }
 
   #gone(link: Link): void {
-    link.open = false;
-    for (const session of [...link.sessions]) this.#closeChannel(session, link, "the other end went away");
-    if (link.server !== null && this.#servers.get(link.server) === link) {
-      this.#servers.delete(link.server);
-      this.#desk().services.index.setOnline(link.server, false);
+    link.gone();
+    link.letGo();
+    this.#channels.gone(link);
+    const { server, session } = link;
+    if (server !== null && this.#servers.get(server) === link) {
+      this.#servers.delete(server);
+      this.#services.index.setOnline(server, false);
     }
-    if (link.party !== null) {
-      const links = this.#customers.get(link.party);
-      links?.delete(link);
-      if (links?.size === 0) this.#customers.delete(link.party);
-    }
+    const links = session && this.#customers.get(session.party);
+    links?.delete(link);
+    if (session && links?.size === 0) this.#customers.delete(session.party);
   }
 
-  toServer(server: string, documents: readonly Envelope[]): void {
-    const link = this.#servers.get(server);
-    if (link) this.#send(link, { t: "documents", documents: [...documents] });
+  toServer(server: string, filed: readonly FiledEnvelope[]): void {
+    this.#servers.get(server)?.tellInOrder(async () => [{ t: "documents", documents: await this.#withGrants(filed) }]);
   }
 
   event({ party, kind, lease, data, at }: MarketEvent): void {
-    for (const link of this.#customers.get(party) ?? []) this.#send(link, { t: "event", event: { kind, lease, data: data as Record<string, unknown>, at } });
+    const facts = typeof data === "object" ? { ...data } : {};
+    const message: FromBroker = { t: "event", event: { kind, lease, data: facts, at } };
+    for (const link of this.#customers.get(party) ?? []) {
+      const { session } = link;
+      if (!session?.key.scopes.includes("read")) continue;
+      if (!isBound(readerOf(session))) link.tell(message);
+      else if (lease !== null) link.tellInOrder(async () => ((await this.#maySee(session, lease)) ? [message] : []));
+    }
+  }
+
+  async #maySee(session: PartySession, lease: string): Promise<boolean> {
+    const known = this.#sides.get(lease);
+    const sides = known ?? (await this.#services.store.load("lease", [lease])).get(lease)?.data;
+    if (!sides) return false;
+    if (!known) this.#remember(lease, sides);
+    return sees(readerOf(session), sides);
+  }
+
+  #remember(lease: string, { customer, account, label, owner, serverKey }: LeaseSides): void {
+    for (const oldest of this.#sides.keys()) {
+      if (this.#sides.size < LEASES_KEPT_MAX) break;
+      this.#sides.delete(oldest);
+    }
+    this.#sides.set(lease, { customer, account, label, owner, serverKey });
+  }
+
+  /** Cuts what a key has open at this broker: links with their channels, event streams. */
+  keyRevoked(key: string): void {
+    this.live.revoked(key);
+  }
+
+  /** Cuts what was revoked at any broker, and lists a revoked server no more. To be called several times a second. */
+  async cutRevoked(): Promise<number> {
+    const { store, index, crypto, now } = this.#services;
+    const at = now();
+    const revoked = await store.keysRevokedSince((this.#askedAt ?? at) - COMMIT_WITHIN_MS);
+    this.#askedAt = at;
+    for (const { id } of revoked) this.keyRevoked(id);
+    const listed = revoked.filter(({ role }) => role === "server").map(({ id }) => serverIdOf(crypto, id));
+    const stale = listed.filter((id) => index.get(id) !== undefined);
+    for (const { data } of stale.length > 0 ? (await store.load("server", stale)).values() : []) index.put(data);
+    return 0;
   }
 
   close(): void {
-    for (const link of [...this.#servers.values(), ...[...this.#customers.values()].flatMap((links) => [...links])]) link.pipe.close();
+    for (const link of [...this.#servers.values(), ...[...this.#customers.values()].flatMap((links) => [...links])]) link.close();
   }
 }

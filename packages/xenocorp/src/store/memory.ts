@@ -1,7 +1,20 @@
 /** The Store in memory: the deterministic twin used by the simulation. It passes the same contract suite as Postgres (store/contract.ts). */
 import { LIVE_STATES, Ledger } from "@xenoservers/market";
 import type { Json } from "@xenoservers/protocol";
-import type { Change, CommitResult, Entities, EntityKind, KeyRow, LogAppend, LogHead, SealedRow, Store, StoredDocument, StoredEvent, Versioned } from "./store.ts";
+import type {
+  Change,
+  CommitResult,
+  Entities,
+  EntityKind,
+  KeyRow,
+  LogAppend,
+  LogHead,
+  SealedRow,
+  Store,
+  StoredDocument,
+  StoredEvent,
+  Versioned,
+} from "./store.ts";
 import { isBound, sees, type Reader } from "./reader.ts";
 
 const LIVE: ReadonlySet<string> = new Set(LIVE_STATES);

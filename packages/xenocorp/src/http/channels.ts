@@ -1,0 +1,75 @@
+/**
+ * Channels between a lease's customer and its server: the broker passes their bytes on unread. Who controls the inputs: both ends, every byte. Bounds:
+ * channels of one link, messages that come before a channel's lease is looked up, bytes that an end has not read.
+ */
+import { parseChannelMessage } from "@xenoservers/protocol/link";
+import type { Link } from "./link.ts";
+
+const CHANNELS_PER_LINK_MAX = 128;
+const EARLY_MESSAGES_MAX = 16;
+
+interface Ends {
+  customer: Link;
+  server: Link;
+}
+
+export class Channels {
+  readonly #routes = new Map<string, Ends>();
+  /** Channels whose lease is being looked up, with what came meanwhile. */
+  readonly #opening = new Map<string, { customer: Link; early: Uint8Array[] }>();
+
+  get size(): number {
+    return this.#routes.size;
+  }
+
+  /** `find` looks for the server's link, or says why there is none. */
+  async open(link: Link, lease: string, session: string, find: () => Promise<Link | string>): Promise<void> {
+    const refused = (why: string): void => link.tell({ t: "channel-close", session, why });
+    if (link.channels.size + link.channelsOpening >= CHANNELS_PER_LINK_MAX) return refused("too many channels");
+    if (this.#routes.has(session) || this.#opening.has(session)) return refused("this session is in use");
+    const early: Uint8Array[] = [];
+    this.#opening.set(session, { customer: link, early });
+    link.channelsOpening++;
+    const server = await find().catch(() => "the broker cannot look it up now");
+    link.channelsOpening--;
+    this.#opening.delete(session);
+    if (!link.open) return;
+    if (typeof server === "string") return refused(server);
+    if (!server.open) return refused("the server is not connected");
+    this.#routes.set(session, { customer: link, server });
+    link.channels.add(session);
+    server.channels.add(session);
+    server.tell({ t: "channel-open", lease, session });
+    for (const message of early) server.pass(message);
+  }
+
+  relay(link: Link, message: Uint8Array): void {
+    const session = parseChannelMessage(message)?.session;
+    if (session === undefined || !link.open) return;
+    const opening = this.#opening.get(session);
+    if (opening?.customer === link && opening.early.length < EARLY_MESSAGES_MAX) opening.early.push(message);
+    const ends = this.#routes.get(session);
+    if (!ends || (ends.customer !== link && ends.server !== link)) return;
+    const to = ends.customer === link ? ends.server : ends.customer;
+    // whoever does not read loses the channel, which can be opened again, and holds up nobody else
+    if (to.isFull) this.#cut(session, ends, [link], "the other end does not read");
+    else to.pass(message);
+  }
+
+  close(session: string, by: Link, why: string): void {
+    const ends = this.#routes.get(session);
+    if (ends && (ends.customer === by || ends.server === by)) this.#cut(session, ends, [ends.customer === by ? ends.server : ends.customer], why);
+  }
+
+  #cut(session: string, { customer, server }: Ends, told: readonly Link[], why: string): void {
+    this.#routes.delete(session);
+    customer.channels.delete(session);
+    server.channels.delete(session);
+    for (const link of told) link.tell({ t: "channel-close", session, why });
+  }
+
+  /** All channels of a link that has gone. */
+  gone(link: Link): void {
+    for (const session of [...link.channels]) this.close(session, link, "the other end went away");
+  }
+}

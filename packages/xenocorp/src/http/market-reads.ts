@@ -1,0 +1,92 @@
+/** What everyone may read of the market, and its operator of the whole: what it is, which offers there are, how its books and log stand. */
+import {
+  EMPTY_RECORD,
+  costPerHourNanos,
+  explainExclusions,
+  impliedResources,
+  match,
+  moneyKey,
+  parseConditions,
+  wirePriceOf,
+  type Candidate,
+  type OwnerRecord,
+  type Resources,
+} from "@xenoservers/market";
+import { refuse, rootAccountOf, verifyCheckpoint, type OfferView, type RouteQuery } from "@xenoservers/protocol";
+import type { MarketInfo } from "@xenoservers/protocol/link";
+import type { Services } from "../desk/round.ts";
+import { booksProblems } from "../loops/books.ts";
+import { done, type Handlers } from "./handlers.ts";
+
+/** Sizes of a job when a search does not say. */
+const DEFAULT_RESOURCES = { vcpu: 1, memoryMib: 512, diskMib: 256 };
+const PENDING_SHOWN_MAX = 1_000;
+
+type Query = RouteQuery<"offers">;
+
+function offerView(candidate: Candidate, { terms }: Query, wanted: Resources, record: OwnerRecord): OfferView {
+  const { server, owner, offerId, resources, free, price, accel, vmScore, limits, egress, fetches, vmEngine, cpuScore, sandbox, engine } = candidate;
+  return {
+    ...{ server, owner, offerId, resources, free, accel, vmScore, limits, egress, fetches, vmEngine, cpuScore, sandbox, engine },
+    price: wirePriceOf(price),
+    priceNanosPerHour: costPerHourNanos(terms, wanted, price).toString(),
+    drivers: [...candidate.drivers],
+    assurances: [...candidate.assurances],
+    labels: { ...candidate.labels },
+    validUntil: candidate.validUntil,
+    maxLeaseMs: candidate.maxLeaseMs,
+    record,
+  };
+}
+
+/** Whether it is enough depends on the order; its binding looks again. */
+async function withAnyStake({ store }: Services, candidates: readonly Candidate[]): Promise<Candidate[]> {
+  const keyOf = ({ owner }: Candidate): string => moneyKey(rootAccountOf(owner), "staked");
+  const books = await store.balances([...new Set(candidates.map(keyOf))]);
+  return candidates.filter((candidate) => (books.get(keyOf(candidate)) ?? 0n) > 0n);
+}
+
+export function createMarketReads(services: Services, market: () => Promise<MarketInfo>): Pick<Handlers, "market" | "offers" | "overview"> {
+  const { store, crypto, index, keys } = services;
+  return {
+    async market() {
+      return done(await market());
+    },
+    async offers({ session, query }) {
+      const parsed = parseConditions(query.q);
+      if (!parsed.ok) return refuse("bad_condition", { condition: parsed.condition, why: parsed.why });
+      const { conditions } = parsed;
+      const implied = impliedResources(conditions, DEFAULT_RESOURCES);
+      const resources = { vcpu: query.vcpu ?? implied.vcpu, memoryMib: query.memoryMib ?? implied.memoryMib, diskMib: query.diskMib ?? implied.diskMib };
+      const { driver, accel, egress, assurance, terms, on, durationMs } = query;
+      // who asks sees its own servers, and those that serve only some
+      const customer = session?.by === "party" ? session.party : "";
+      const wish = { customer, resources, driver, accel, egress, assurance, terms, conditions, on, maxPriceNanosPerHour: null, durationMs };
+      const { matches: fitting, excluded } = match(index.all(), wish, services.now(), query.order);
+      const matches = assurance === "isolated" ? fitting : await withAnyStake(services, fitting);
+      if (matches.length < fitting.length) excluded["stake"] = fitting.length - matches.length;
+      const shown = matches.slice(0, query.limit);
+      const parties = await store.load("party", [...new Set(shown.map(({ owner }) => owner))]);
+      return done({
+        resources,
+        excluded,
+        explanation: matches.length > 0 ? "" : explainExclusions(excluded),
+        offers: shown.map((candidate) => offerView(candidate, query, resources, parties.get(candidate.owner)?.data.record ?? EMPTY_RECORD)),
+      });
+    },
+    async overview() {
+      const [audit, head, pending] = await Promise.all([store.audit(), store.logHead(), store.logPending(PENDING_SHOWN_MAX)]);
+      const candidates = [...index.all()];
+      const checkpoint = head && verifyCheckpoint(crypto, keys.checkpoints.publicKey, head.checkpoint);
+      return done({
+        servers: candidates.length,
+        online: candidates.filter(({ online }) => online).length,
+        liveLeasesHoldNanos: audit.liveHolds.toString(),
+        heldNanos: audit.held.toString(),
+        booksBalance: booksProblems(audit).length === 0,
+        logSize: checkpoint?.size ?? 0,
+        logPending: pending.length,
+      });
+    },
+  };
+}

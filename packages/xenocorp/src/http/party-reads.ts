@@ -1,0 +1,126 @@
+/**
+ * What a party's key may read: who it is, its money, its leases, its events. Every handler shows what the key's account and label allow, and a server's key
+ * only what the server itself runs; what is outside looks as if it were not there. Who controls the inputs: the holder of the session.
+ */
+import { allowanceKey, moneyKey } from "@xenoservers/market";
+import { refuse, rootAccountOf, type Balances, type Refusal } from "@xenoservers/protocol";
+import { dayKeyOf } from "../desk/accounts.ts";
+import { leaseView } from "../desk/lease-view.ts";
+import type { Services } from "../desk/round.ts";
+import { isBound, isCustomer, sees } from "../store/reader.ts";
+import type { AccountRow, KeyRow, LeaseRow } from "../store/store.ts";
+import { done, type Handlers } from "./handlers.ts";
+import type { Receipts } from "./receipts.ts";
+import { readerOf, type PartySession } from "./sessions.ts";
+
+const ENDED_KEYS_SHOWN_MAX = 100;
+const LIVE_LEASES_MAX = 1_000;
+const ID_CHARS = 64;
+
+type PartyReads = Pick<Handlers, "whoami" | "accounts" | "statement" | "leases" | "lease" | "receipt" | "order" | "events" | "sealed">;
+
+const keyView = ({ id: key, role, label, scopes, account, leaseLabel, maxSpendPerDayNanos, expiresAt, revokedAt }: KeyRow) => ({
+  ...{ key, role, label, scopes: [...scopes], account, leaseLabel, maxSpendPerDayNanos, expiresAt, revokedAt },
+});
+
+const balancesOf = (money: (bucket: keyof Balances) => bigint): Balances => ({
+  available: money("available").toString(),
+  held: money("held").toString(),
+  pending: money("pending").toString(),
+  staked: money("staked").toString(),
+  locked: money("locked").toString(),
+});
+
+const least = (amounts: readonly bigint[]): bigint => amounts.reduce((a, b) => (b < a ? b : a));
+
+/** The lease that an id or the beginning of one names, among those that the session may see. */
+export async function findLease({ store }: Services, session: PartySession, idOrPrefix: string): Promise<{ ok: true; lease: LeaseRow } | Refusal> {
+  const reader = readerOf(session);
+  const ids = idOrPrefix.length === ID_CHARS ? [idOrPrefix] : await store.findLeases(reader, idOrPrefix);
+  if (ids.length > 1) return refuse("conflict", { why: `${idOrPrefix} fits more than one lease; write more of its id` });
+  const [id] = ids;
+  const lease = id === undefined ? undefined : (await store.load("lease", [id])).get(id)?.data;
+  return lease && sees(reader, lease) ? { ok: true, lease } : refuse("not_found", { lease: idOrPrefix });
+}
+
+/** The accounts that the key may spend from, and the money: all of the party's, or what is within reach of a key that is bound to less. */
+async function accountsOf({ store, now }: Services, session: PartySession) {
+  const { party, key } = session;
+  const reader = readerOf(session);
+  const all = await store.accountsOf(party);
+  const shown = key.role === "server" ? [] : all.filter(({ id }) => key.account === null || key.account === id);
+  const day = dayKeyOf(key, now());
+  const books = await store.balances([...all.map(({ id }) => `${id}/`), ...(day === null ? [] : [day])]);
+  const root = rootAccountOf(party);
+  const money = (bucket: keyof Balances): bigint => books.get(moneyKey(root, bucket)) ?? 0n;
+  const used = (of: string): bigint => -(books.get(of) ?? 0n);
+  const accounts = shown.map(({ id, parent, name, limitNanos }) => ({ id, parent, name, limitNanos, spentNanos: used(allowanceKey(id)).toString() }));
+  if (!isBound(reader)) return { balances: balancesOf(money), accounts };
+  const limits = limitsAbove(all, key.account).map(({ id, limit }) => limit - used(allowanceKey(id)));
+  const today = day === null ? [] : [BigInt(key.maxSpendPerDayNanos ?? 0) - used(day)];
+  const leases = await store.leasesOf(reader, true, LIVE_LEASES_MAX);
+  const spendable = shown.length === 0 ? 0n : least([money("available"), ...limits, ...today]);
+  const held = key.role === "server" ? 0n : leases.reduce((sum, lease) => sum + BigInt(lease.holdNanos), 0n);
+  const within = { available: spendable > 0n ? spendable : 0n, held, pending: 0n, staked: 0n, locked: 0n };
+  return { balances: balancesOf((bucket) => within[bucket]), accounts };
+}
+
+/** The limited accounts from this one up to the root. */
+function limitsAbove(all: readonly AccountRow[], account: string | null): { id: string; limit: bigint }[] {
+  const row = all.find(({ id }) => id === account);
+  if (!row) return [];
+  const own = row.limitNanos === null ? [] : [{ id: row.id, limit: BigInt(row.limitNanos) }];
+  return [...own, ...limitsAbove(all, row.parent)];
+}
+
+export function createPartyReads(services: Services, receipts: Receipts): PartyReads {
+  const { store } = services;
+  return {
+    async whoami({ session }) {
+      const { party: id, key } = session;
+      const party = (await store.load("party", [id])).get(id)?.data;
+      if (!party) return refuse("not_found", { party: id });
+      const keys = isBound(readerOf(session)) ? [key] : await store.keysOf(id, services.now(), ENDED_KEYS_SHOWN_MAX);
+      const { name, account, suspended } = party;
+      return done({ party: id, name, account, role: key.role, suspended, keys: keys.map(keyView) });
+    },
+    async accounts({ session }) {
+      return done(await accountsOf(services, session));
+    },
+    async statement({ session, query }) {
+      const { party, key } = session;
+      if (isBound(readerOf(session)) && key.account === null)
+        return refuse("key_not_allowed", { why: "the statement is of a whole account, and the key sees only a part of it" });
+      // a bound key sees what was charged to its account's limit: the wallet is the whole party's
+      const entries = await store.statement(key.account ?? rootAccountOf(party), query.limit);
+      const own = key.account === null ? entries : entries.filter(({ debit, credit }) => [debit, credit].includes(allowanceKey(key.account ?? "")));
+      return done({ entries: own.map(({ id, debit, credit, amount, at }) => ({ id, debit, credit, amountNanos: amount.toString(), at })) });
+    },
+    async leases({ session, query }) {
+      return done({ leases: (await store.leasesOf(readerOf(session), query.live === "true", query.limit)).map(leaseView) });
+    },
+    async lease({ session, params }) {
+      const found = await findLease(services, session, params.id);
+      return found.ok ? done(leaseView(found.lease)) : found;
+    },
+    async receipt({ session, params }) {
+      const found = await findLease(services, session, params.id);
+      return found.ok ? done(await receipts.of(found.lease)) : found;
+    },
+    async order({ session, params }) {
+      const order = (await store.load("order", [params.id])).get(params.id)?.data;
+      const lease = order?.lease ? (await store.load("lease", [order.lease])).get(order.lease)?.data : undefined;
+      if (!order || !lease || !isCustomer(readerOf(session), lease)) return refuse("not_found", { order: params.id });
+      return done({ id: order.id, lease: order.lease, attempt: order.attempt });
+    },
+    async events({ session, query }) {
+      const events = await store.events(readerOf(session), query.after ?? null, query.limit);
+      return done({ events: events.map(({ cursor, kind, lease, data, at }) => ({ cursor, kind, lease, data, at })) });
+    },
+    async sealed({ session, params }) {
+      const lease = (await store.load("lease", [params.id])).get(params.id)?.data;
+      const kept = lease && isCustomer(readerOf(session), lease) ? await store.getSealed(lease.id) : null;
+      return kept ? done(kept.bytes) : refuse("not_found", { lease: params.id });
+    },
+  };
+}

@@ -1,0 +1,116 @@
+/**
+ * Receipts: everything that proves a lease offline. Its own documents, the public ones that its facts lean on (what gives every signer its role, what ended
+ * a key, the fee, gaps, referees), and where each stands in the log. Who controls the inputs: whoever signed each document, verified when it was filed.
+ */
+import { KIND_TABLE, isOfKind, parseDocument, verifyCheckpoint, type Envelope, type Kind, type Receipt, type ReceiptDocument } from "@xenoservers/protocol";
+import { z } from "zod";
+import { Credentials } from "../desk/credentials.ts";
+import type { Services } from "../desk/round.ts";
+import { cosignedHead } from "../log/cosigned.ts";
+import { inclusionProof } from "../log/proofs.ts";
+import type { LeaseRow, StoredDocument } from "../store/store.ts";
+
+const zGaps = z.array(z.object({ id: z.string(), from: z.int(), to: z.int() }));
+
+export class Receipts {
+  readonly #services: Services;
+  readonly #credentials: Credentials;
+
+  constructor(services: Services) {
+    this.#services = services;
+    this.#credentials = new Credentials(services);
+  }
+
+  async of(lease: LeaseRow): Promise<Receipt> {
+    const { store, market } = this.#services;
+    const documents = await store.documentsOf(lease.id);
+    const leaves = await this.#leavesOf(lease, documents);
+    const { checkpoint, size, proved } = await this.#proofs([...documents, ...leaves]);
+    return {
+      format: "xenoservers-receipt-1",
+      lease: lease.id,
+      market,
+      documents: proved.slice(0, documents.length),
+      leaves: proved.slice(documents.length),
+      checkpoint,
+      size,
+    };
+  }
+
+  /** The public documents that the lease's facts lean on, in the order of their filing. */
+  async #leavesOf(lease: LeaseRow, documents: readonly StoredDocument[]): Promise<StoredDocument[]> {
+    const [credentials, ...others] = await Promise.all([
+      this.#credentials.withEnds(documents.map(({ envelope }) => envelope)),
+      this.#feesOf(documents),
+      this.#gapsOf(lease),
+      this.#refereesOf(documents),
+    ]);
+    const known = new Set(documents.map(({ id }) => id));
+    const all = new Map([...credentials, ...others.flat()].map((document) => [document.id, document]));
+    return [...all.values()].filter(({ id }) => !known.has(id)).sort((a, b) => a.at - b.at);
+  }
+
+  async #stored(ids: readonly string[]): Promise<StoredDocument[]> {
+    return (await Promise.all(ids.map((id) => this.#services.store.document(id)))).filter((document) => document !== null);
+  }
+
+  /** The operator's announcements of the fee, as they stand inside purchase orders. */
+  async #feesOf(documents: readonly StoredDocument[]): Promise<StoredDocument[]> {
+    const { crypto } = this.#services;
+    const fees = documents.flatMap(({ envelope }): Envelope[] => {
+      const parsed = parseDocument(crypto, envelope);
+      return parsed.ok && isOfKind(parsed.document, "purchase-order") ? [parsed.document.payload.fee ?? []].flat() : [];
+    });
+    const ids = fees.flatMap((envelope) => {
+      const parsed = parseDocument(crypto, envelope);
+      return parsed.ok ? [parsed.document.id] : [];
+    });
+    return this.#stored([...new Set(ids)]);
+  }
+
+  /** The gaps that the lease has lived through: each stretches its deadlines. One that is over lives through no more. */
+  async #gapsOf({ issuedAt, state, gaps: lived }: LeaseRow): Promise<StoredDocument[]> {
+    const all = zGaps.parse((await this.#services.store.load("setting", ["gaps"])).get("gaps")?.data.value ?? []);
+    const over = state === "final" || state === "lapsed";
+    return this.#stored(all.filter(({ from, to }) => (over ? lived.some((gap) => gap.from === from) : to > issuedAt)).map(({ id }) => id));
+  }
+
+  /** What made the servers referees whose results stand in a verdict. */
+  async #refereesOf(documents: readonly StoredDocument[]): Promise<StoredDocument[]> {
+    const { crypto, store } = this.#services;
+    const named = documents.flatMap(({ kind, envelope }) => {
+      const parsed = kind === "verdict" ? parseDocument(crypto, envelope) : null;
+      return parsed?.ok && isOfKind(parsed.document, "verdict") ? [parsed.document.payload.referee] : [];
+    });
+    if (named.length === 0) return [];
+    return (await store.documentsOfKind("referee")).filter(({ envelope }) => {
+      const parsed = parseDocument(crypto, envelope);
+      return parsed.ok && isOfKind(parsed.document, "referee") && named.includes(parsed.document.payload.server);
+    });
+  }
+
+  /** Where each document stands in the log: under the checkpoint that witnesses have cosigned, when that covers all of them, or else under the latest. */
+  async #proofs(documents: readonly StoredDocument[]): Promise<{ checkpoint: string; size: number; proved: ReceiptDocument[] }> {
+    const { store, crypto, keys } = this.#services;
+    const [latest, cosigned] = await Promise.all([store.logHead(), cosignedHead(this.#services)]);
+    const origin = latest && verifyCheckpoint(crypto, keys.checkpoints.publicKey, latest.checkpoint)?.origin;
+    if (cosigned && cosigned.origin === origin) {
+      const proved = await this.#provedAt(documents, cosigned.size);
+      if (proved.every(({ index }) => index !== null)) return { checkpoint: cosigned.note, size: cosigned.size, proved };
+    }
+    const size = latest?.size ?? 0;
+    return { checkpoint: latest?.checkpoint ?? "", size, proved: await this.#provedAt(documents, size) };
+  }
+
+  #provedAt(documents: readonly StoredDocument[], size: number): Promise<ReceiptDocument[]> {
+    const { store, crypto } = this.#services;
+    return Promise.all(
+      documents.map(async ({ id, kind, envelope, at, salt, leaf }) => {
+        const proof = await inclusionProof(store, crypto, leaf, size);
+        return { kind, id, envelope, at, salt: isPublic(kind) ? "" : salt, leaf, index: proof?.index ?? null, proof: proof?.proof ?? [] };
+      }),
+    );
+  }
+}
+
+const isPublic = (kind: Kind): boolean => KIND_TABLE[kind].public;

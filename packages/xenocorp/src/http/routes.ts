@@ -1,0 +1,195 @@
+/**
+ * From an HTTP request to a route's handler and back: who asks, whether its key may, what it says, and whether the reply is what the API table promises.
+ * Who controls the inputs: anyone, every byte. Bounds: transfers of bytes at once.
+ */
+import { API, ERROR_CODES, refusalBody, refuse, type Refusal, type Route, type RouteName } from "@xenoservers/protocol";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { Logger } from "pino";
+import type { Readable } from "node:stream";
+import type { Store } from "../store/store.ts";
+import { STREAMS_PER_KEY_MAX, streamEvents, tooManyStreams } from "./event-stream.ts";
+import type { Handlers, Request, Upload } from "./handlers.ts";
+import type { LiveKeys } from "./live-keys.ts";
+import type { PartySession, Session, Sessions } from "./sessions.ts";
+import { Transfers } from "./transfers.ts";
+
+/** A transfer in which nothing moves for so long is given up. */
+const TRANSFER_IDLE_MS = 60_000;
+const PARTS = ["params", "query", "body"] as const;
+
+export interface RouteParts {
+  sessions: Sessions;
+  live: LiveKeys;
+  store: Store;
+  logger: Logger;
+  count(route: string, code: string): void;
+  limited(address: string): boolean;
+}
+
+/** A body that nobody will read is thrown away as it comes. */
+function leaveBody(request: FastifyRequest): void {
+  if (!request.raw.readableEnded) request.raw.resume();
+}
+
+export function answerRefusal(request: FastifyRequest, reply: FastifyReply, refusal: Refusal): FastifyReply {
+  leaveBody(request);
+  return reply.code(ERROR_CODES[refusal.code].status).send(refusalBody(refusal));
+}
+
+/** Of what Fastify itself refuses. */
+export function bodyRefusal({ code, statusCode, message }: { code?: string; statusCode?: number; message: string }, bytesMax: number): Refusal {
+  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return refuse("body_too_large", { bytesMax });
+  return (statusCode ?? 500) < 500 ? refuse("bad_request", { path: "body", why: message.slice(0, 200) }) : refuse("internal");
+}
+
+/** Reads a body of bytes as far as it may be long. */
+function uploadOf(request: FastifyRequest): Upload {
+  return {
+    async read(bytesMax) {
+      const tooLarge = refuse("body_too_large", { bytesMax });
+      if (Number(request.headers["content-length"] ?? 0) > bytesMax) return tooLarge;
+      const pieces: Uint8Array[] = [];
+      let size = 0;
+      try {
+        const body: unknown = request.body;
+        for await (const piece of isStream(body) ? body : []) {
+          if (!(piece instanceof Uint8Array)) continue;
+          size += piece.length;
+          if (size > bytesMax) return tooLarge;
+          pieces.push(piece);
+        }
+      } catch {
+        return refuse("bad_request", { path: "body", why: "the body was cut off" });
+      }
+      return { ok: true, bytes: Buffer.concat(pieces) };
+    },
+  };
+}
+
+const isStream = (value: unknown): value is Readable => typeof value === "object" && value !== null && Symbol.asyncIterator in value;
+
+/** Why this session may not use a route; null where it may. */
+function sessionRefusal({ access, scope }: Route, session: Session | null): Refusal | null {
+  if (access === "public") return null;
+  if (session === null) return refuse("bad_token");
+  if (access === "operator") return session.by === "operator" ? null : refuse("operator_only");
+  if (session.by === "operator") return refuse("key_not_allowed", { why: "the operator's key is no party" });
+  if (scope === null || session.key.scopes.includes(scope)) return null;
+  return refuse("key_not_allowed", { role: session.key.role, scopes: session.key.scopes.join(" "), why: `this needs the scope ${scope}` });
+}
+
+type Parsed<N extends RouteName> = { ok: true; request: Request<N> } | Refusal;
+
+function parseRequest<N extends RouteName>(route: Route, session: Session | null, request: FastifyRequest): Parsed<N> {
+  const parsed: { params?: unknown; query?: unknown; body?: unknown } = {};
+  for (const part of PARTS) {
+    const result = route[part]?.safeParse(request[part] ?? {});
+    if (result && !result.success) {
+      const [issue] = result.error.issues;
+      return refuse("bad_request", { path: [part, ...(issue?.path ?? [])].join("."), why: issue?.message ?? "" });
+    }
+    parsed[part] = result?.data;
+  }
+  const body = route.rawBody ? uploadOf(request) : parsed.body;
+  // access and schemas of the table's row are what Request<N> says: the one place that tells the compiler so
+  return { ok: true, request: { session, ...parsed, body } as Request<N> };
+}
+
+export class Routes {
+  readonly #handlers: Handlers;
+  readonly #parts: RouteParts;
+  readonly #transfers = new Transfers();
+
+  constructor(handlers: Handlers, parts: RouteParts) {
+    this.#handlers = handlers;
+    this.#parts = parts;
+  }
+
+  register(app: FastifyInstance, name: RouteName): void {
+    const { method, path: url }: Route = API[name];
+    const { count, logger, limited } = this.#parts;
+    app.route({
+      method,
+      url,
+      onRequest: async (request, reply) => {
+        if (limited(request.ip)) return this.#refuse(name, request, reply, refuse("rate_limited", { retryAfterMs: 1_000 }));
+      },
+      handler: async (request, reply) => {
+        try {
+          const refusal = await this.#handle(name, request, reply);
+          if (refusal) return this.#refuse(name, request, reply, refusal);
+          count(name, "ok");
+          return reply;
+        } catch (error) {
+          logger.error({ error: describeError(error), route: name }, "a request failed");
+          return this.#refuse(name, request, reply, refuse(isDatabaseError(error) ? "unavailable" : "internal"));
+        }
+      },
+    });
+  }
+
+  #refuse(name: RouteName, request: FastifyRequest, reply: FastifyReply, refusal: Refusal): FastifyReply {
+    this.#parts.count(name, refusal.code);
+    return answerRefusal(request, reply, refusal);
+  }
+
+  /** Answers, or says why not. A token that is sent counts on every route, and a wrong one is refused on every route. */
+  async #handle<N extends RouteName>(name: N, request: FastifyRequest, reply: FastifyReply): Promise<Refusal | null> {
+    const route: Route = API[name];
+    const header = request.headers.authorization;
+    const token = header?.startsWith("Bearer ") ? header.slice("Bearer ".length) : undefined;
+    const opened = token === undefined ? null : await this.#parts.sessions.check(token);
+    if (opened && !opened.ok) return opened;
+    const session = opened?.session ?? null;
+    const refusal = sessionRefusal(route, session);
+    if (refusal) return refusal;
+    const parsed = parseRequest<N>(route, session, request);
+    if (!parsed.ok) return parsed;
+    if (name === "events" && session?.by === "party" && request.headers.accept?.includes("text/event-stream")) return this.#stream(session, request, reply);
+    if (!this.#hasPlaceFor(route, session, reply)) return refuse("rate_limited", { retryAfterMs: 1_000, why: "too many results are on their way at once" });
+    const handled = await this.#handlers[name](parsed.request);
+    if (!handled.ok) return handled;
+    return this.#send(name, route, reply, handled.reply);
+  }
+
+  /** What carries a whole result takes a place among the few that do so at once, until all of it is sent. */
+  #hasPlaceFor({ access, raw, rawBody }: Route, session: Session | null, reply: FastifyReply): boolean {
+    if (session === null || access !== "party" || !(rawBody || raw === "bytes")) return true;
+    const free = this.#transfers.take(session.party);
+    if (free) reply.raw.setTimeout(TRANSFER_IDLE_MS).once("close", free);
+    return free !== null;
+  }
+
+  async #send(name: RouteName, { raw, reply: schema }: Route, reply: FastifyReply, answer: unknown): Promise<Refusal | null> {
+    if (raw === "bytes" && answer instanceof Uint8Array) {
+      await reply.type("application/octet-stream").send(Buffer.from(answer.buffer, answer.byteOffset, answer.length));
+      return null;
+    }
+    const checked = schema.safeParse(answer);
+    if (!checked.success || raw === "bytes") {
+      const [issue] = checked.error?.issues ?? [];
+      this.#parts.logger.error({ route: name, path: issue?.path.join("."), why: issue?.message }, "a reply is not what the API promises");
+      return refuse("internal");
+    }
+    await (raw === "text" ? reply.type("text/plain; charset=utf-8") : reply).send(checked.data);
+    return null;
+  }
+
+  async #stream(session: PartySession, request: FastifyRequest, reply: FastifyReply): Promise<Refusal | null> {
+    const { live, store } = this.#parts;
+    if (live.count(session.key.id) >= STREAMS_PER_KEY_MAX) return tooManyStreams();
+    const last = request.headers["last-event-id"]?.toString();
+    const query = API.events.query.safeParse({ ...(typeof request.query === "object" ? request.query : {}), ...(last === undefined ? {} : { after: last }) });
+    if (!query.success) return refuse("bad_request", { path: "last-event-id", why: "must be a cursor" });
+    await streamEvents(reply, { store, live }, session, query.data.after ?? null);
+    return null;
+  }
+}
+
+/** Postgres' own codes are five characters; Node's connection errors start with E. */
+function isDatabaseError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = "code" in error ? String(error.code) : "";
+  return /^([0-9A-Z]{5}|E[A-Z]+)$/.test(code) || /Connection terminated|timeout exceeded|Cannot use a pool/.test(error.message);
+}
+const describeError = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
