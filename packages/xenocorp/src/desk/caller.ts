@@ -34,11 +34,11 @@ export async function identify(round: Round, document: SignedDocument): Promise<
  */
 async function keyOf(round: Round, document: SignedDocument): Promise<KeyRow | null> {
   const party = isOfKind(document, "key-rotate") ? await round.get("party", document.payload.party) : null;
-  if (party?.data.recoveryKey !== document.keyid) return (await round.get("key", document.keyid))?.data ?? null;
+  if (party?.data.recoveryKey !== document.keyid || party.data.rootKey === document.keyid) return (await round.get("key", document.keyid))?.data ?? null;
   const { id, rootKey } = party.data;
   return {
     ...{ id: document.keyid, party: id, role: "root", scopes: ROLE_SCOPES.root, label: "recovery", account: null, leaseLabel: null },
-    ...{ maxSpendPerDayNanos: null, expiresAt: null, revokedAt: null, grant: document.id, grantedBy: rootKey, revocation: null },
+    ...{ maxSpendPerDayNanos: null, expiresAt: null, revokedAt: null, grant: document.id, announced: null, grantedBy: rootKey, revocation: null },
   };
 }
 

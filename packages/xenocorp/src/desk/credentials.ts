@@ -29,7 +29,7 @@ const signersOf = (envelopes: readonly Envelope[]): string[] => [
 
 /** What gave a key its role: it never changes. */
 interface Origin {
-  document: StoredDocument;
+  documents: readonly StoredDocument[];
   grantedBy: string | null;
 }
 
@@ -67,7 +67,7 @@ export class Credentials {
 
   /** The documents that make the signers of these documents, and of what stands inside them, what they are. */
   async of(envelopes: readonly Envelope[]): Promise<StoredDocument[]> {
-    return inOrder((await this.#chains(this.#partysSigners(envelopes))).map(({ document }) => document));
+    return inOrder((await this.#chains(this.#partysSigners(envelopes))).flatMap(({ documents }) => documents));
   }
 
   /** As `of`, with the documents that ended any of these keys. */
@@ -77,9 +77,9 @@ export class Credentials {
     const granters = chains.flatMap(({ grantedBy }) => grantedBy ?? []);
     const rows = await this.#services.store.load("key", [...new Set([...keys, ...granters])]);
     const ids = [...new Set([...rows.values()].flatMap(({ data }) => data.revocation ?? []))];
-    const ends = (await Promise.all(ids.map((id) => this.#services.store.document(id)))).filter((document) => document !== null);
+    const ends = await this.#stored(ids);
     const enders = await this.of(ends.map(({ envelope }) => envelope));
-    return inOrder([...chains.map(({ document }) => document), ...enders, ...ends]);
+    return inOrder([...chains.flatMap(({ documents }) => documents), ...enders, ...ends]);
   }
 
   /** The origins of these keys and of whatever they lean on, which comes first. */
@@ -89,7 +89,7 @@ export class Credentials {
       const missing = wanted.filter((key) => !this.#origins.has(key));
       const rows = missing.length > 0 ? await this.#services.store.load("key", missing) : new Map<string, { data: KeyRow }>();
       const read = await Promise.all([...rows.values()].map(({ data }) => this.#originOf(data)));
-      const fresh = new Map(read.filter((entry) => entry !== null));
+      const fresh = new Map(read);
       for (const key of wanted) {
         const origin = this.#origins.get(key) ?? fresh.get(key);
         if (origin) found.set(key, origin);
@@ -100,9 +100,12 @@ export class Credentials {
     return inOrderOfGrants(keyids, found);
   }
 
-  async #originOf({ id, grant, grantedBy }: KeyRow): Promise<[string, Origin] | null> {
-    const document = await this.#services.store.document(grant);
-    return document && [id, { document, grantedBy }];
+  async #originOf({ id, grant, announced, grantedBy }: KeyRow): Promise<[string, Origin]> {
+    return [id, { documents: await this.#stored([...(announced === null ? [] : [announced]), grant]), grantedBy }];
+  }
+
+  async #stored(ids: readonly string[]): Promise<StoredDocument[]> {
+    return (await Promise.all(ids.map((id) => this.#services.store.document(id)))).filter((document) => document !== null);
   }
 
   #keep(key: string, origin: Origin): void {

@@ -25,9 +25,9 @@ const GIVES: Readonly<Record<KeyRole, readonly KeyRole[]>> = {
 /** Keys that order nothing: an account, a label and an amount per day mean nothing for them. */
 const WITHOUT_PURSE: ReadonlySet<KeyRole> = new Set(["server", "enrol"]);
 
-const rootKeyRow = (id: string, party: string, grant: string, grantedBy: string | null): KeyRow => ({
+const rootKeyRow = (id: string, party: string, grant: string, grantedBy: string | null, announced: string | null = null): KeyRow => ({
   ...{ id, party, role: "root", label: "root", scopes: ROLE_SCOPES.root, account: null, leaseLabel: null, maxSpendPerDayNanos: null },
-  ...{ expiresAt: null, revokedAt: null, grant, grantedBy, revocation: null },
+  ...{ expiresAt: null, revokedAt: null, grant, announced, grantedBy, revocation: null },
 });
 
 const ended = (key: Versioned<KeyRow>, at: number, revocation: string): Put => ({
@@ -83,7 +83,7 @@ export async function grantKey(round: Round, document: Verified<"key-grant">, { 
   if ((await round.services.store.keysOf(party, round.at, 0)).length >= KEYS_PER_PARTY_MAX) return refuse("limit_reached", { keys: KEYS_PER_PARTY_MAX });
   const data: KeyRow = {
     ...{ id, party, role, label, scopes, account, leaseLabel, maxSpendPerDayNanos, expiresAt },
-    ...{ revokedAt: null, grant: document.id, grantedBy: by.id, revocation: null },
+    ...{ revokedAt: null, grant: document.id, announced: null, grantedBy: by.id, revocation: null },
   };
   const token = by.role === "enrol" ? await round.get("key", by.id) : null;
   return planned(round, {
@@ -138,9 +138,9 @@ export async function rotateKey(round: Round, document: Verified<"key-rotate">, 
   invariant(old !== null, "a party's root key is known");
   if (next && !reserved) return refuse("id_reused", { key: newRootKey });
   if ((await rootsBefore(round, rootKey)) > ROTATIONS_MAX) return refuse("limit_reached", { rotations: ROTATIONS_MAX });
-  if (document.keyid === recoveryKey && !reserved) return announceRotation(round, document, party);
-  if (document.keyid === recoveryKey && pending && pending.effectiveAt > round.at)
-    return refuse("wrong_state", { state: "rotation announced", effectiveAt: pending.effectiveAt });
+  const byRecovery = document.keyid === recoveryKey && document.keyid !== rootKey;
+  if (byRecovery && !reserved) return announceRotation(round, document, party);
+  if (byRecovery && pending && pending.effectiveAt > round.at) return refuse("wrong_state", { state: "rotation announced", effectiveAt: pending.effectiveAt });
   const data: PartyRow = { ...party.data, rootKey: newRootKey, recoveryKey: newRecoveryKey, pendingRotation: null };
   const cut: Effect = { kind: "key-revoked", key: rootKey };
   return planned(round, {
@@ -150,7 +150,7 @@ export async function rotateKey(round: Round, document: Verified<"key-rotate">, 
     puts: [
       { kind: "party", id, expect: party.version, data },
       ended(old, round.at, document.id),
-      { kind: "key", id: newRootKey, expect: next?.version ?? 0, data: rootKeyRow(newRootKey, id, document.id, rootKey) },
+      { kind: "key", id: newRootKey, expect: next?.version ?? 0, data: rootKeyRow(newRootKey, id, document.id, rootKey, next?.data.grant ?? null) },
     ],
     events: [{ party: id, kind: "key-rotated", lease: null, data: { newRootKey } }],
     effects: [cut],

@@ -31,7 +31,7 @@ export const reader = (party: string, over: Partial<Reader> = {}): Reader => ({ 
 
 const key = (id: string, over: Partial<KeyRow> = {}): KeyRow => ({
   ...{ id, party: "p_1", role: "device", label: "d", scopes: ["read"], account: null, leaseLabel: null, maxSpendPerDayNanos: null },
-  ...{ expiresAt: null, revokedAt: null, grant: "g", grantedBy: null, revocation: null, ...over },
+  ...{ expiresAt: null, revokedAt: null, grant: "g", announced: null, grantedBy: null, revocation: null, ...over },
 });
 
 const sealed = (lease: string, over: Partial<SealedRow> = {}): SealedRow => ({

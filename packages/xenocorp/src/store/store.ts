@@ -26,6 +26,8 @@ export interface KeyRow extends KnownKey {
   maxSpendPerDayNanos: string | null;
   /** The document that made it: its party's first one, a grant, a rotation. */
   grant: string;
+  /** Of a root key that the recovery key brought: the document that announced it. */
+  announced: string | null;
   /** The key that this document leans on: whose grant it is, or the root key that it replaced; null: a party's first root key. */
   grantedBy: string | null;
   /** The document that ended it. */
