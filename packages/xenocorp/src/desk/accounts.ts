@@ -2,7 +2,7 @@
  * Accounts and money that comes in or goes out: sub-accounts and limits, credit, payout, stake, batches that share one hold. A key spends inside its account
  * and label only, and no more in a day than it was given, whatever it draws on. Who controls the inputs: a party's keys, the operator (credit).
  */
-import { allowanceKey, dayKey, invariant, moneyKey, type Floor, type OutsideKey, type Shortfall, type Transfer } from "@xenoservers/market";
+import { allowanceKey, dayKey, invariant, moneyKey, type AllowanceKey, type Floor, type OutsideKey, type Shortfall, type Transfer } from "@xenoservers/market";
 import { refuse, rootAccountOf, subAccountOf, type Refusal, type Verified } from "@xenoservers/protocol";
 import type { AccountRow, Allowance, BatchRow, KeyRow, LeaseRow, Versioned } from "../store/store.ts";
 import { boundProblem, outsideOf, type PartyCaller } from "./caller.ts";
@@ -35,11 +35,14 @@ export interface Purse {
 }
 export type PurseFound = ({ ok: true } & Purse) | Refusal;
 
-/** What a key may spend in a day, of which its use is kept apart; nothing where it has no bound. */
-function dayOf({ id, maxSpendPerDayNanos }: KeyRow, at: number): Pick<Purse, "allowances" | "floors"> {
-  if (maxSpendPerDayNanos === null) return { allowances: [], floors: [] };
-  const balance = dayKey(id, Math.floor(at / DAY_MS));
-  return { allowances: [{ of: { key: id }, balance }], floors: [{ key: balance, floor: -BigInt(maxSpendPerDayNanos) }] };
+/** What a key may spend in a day, of which its use is kept apart; null where it has no bound. */
+export const dayKeyOf = ({ id, maxSpendPerDayNanos }: KeyRow, at: number): AllowanceKey | null =>
+  maxSpendPerDayNanos === null ? null : dayKey(id, Math.floor(at / DAY_MS));
+
+function dayOf(key: KeyRow, at: number): Pick<Purse, "allowances" | "floors"> {
+  const balance = dayKeyOf(key, at);
+  if (balance === null) return { allowances: [], floors: [] };
+  return { allowances: [{ of: { key: key.id }, balance }], floors: [{ key: balance, floor: -BigInt(key.maxSpendPerDayNanos ?? 0) }] };
 }
 
 /** The purse for an order, or an extension, of an account. The label is the caller's to check: a purse has none. */
