@@ -116,3 +116,12 @@ export class Credentials {
     this.#origins.set(key, origin);
   }
 }
+
+const kept = new WeakMap<Services, Credentials>();
+
+/** One for each broker: what it remembers serves all who ask. */
+export function credentialsOf(services: Services): Credentials {
+  const known = kept.get(services) ?? new Credentials(services);
+  kept.set(services, known);
+  return known;
+}

@@ -9,7 +9,7 @@ import { judge } from "@xenoservers/verify";
 import type { LeaseRow } from "../store/store.ts";
 import { LeaseChange, findLease } from "./folding.ts";
 import { finalEvents } from "./leases.ts";
-import { planned, type Outcome } from "./outcome.ts";
+import { envelopeJson, planned, type Outcome } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
 const REFEREES = "referees";
@@ -86,7 +86,7 @@ export async function openDispute(round: Round, document: Verified<"dispute">): 
   const verdict = convict(change, judged.lease.data, segment, { ...proof, difference: proof.difference });
   return change.planned({
     id: document.id,
-    answer: { verdict: { ...verdict.envelope, signatures: verdict.envelope.signatures.map((signature) => ({ ...signature })) } },
+    answer: { verdict: envelopeJson(verdict.envelope) },
     events: finalEvents(change.lease, { verdict: verdict.id, why: proof.difference }),
   });
 }

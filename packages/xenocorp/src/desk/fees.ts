@@ -3,8 +3,8 @@
  * could not have seen. Who controls the input: the operator.
  */
 import { FEE_NOTICE_MS } from "@xenoservers/market";
-import { refuse, zEnvelope, type Envelope, type Json, type Verified } from "@xenoservers/protocol";
-import { planned, type Outcome } from "./outcome.ts";
+import { refuse, zEnvelope, type Json, type Verified } from "@xenoservers/protocol";
+import { envelopeJson, planned, type Outcome } from "./outcome.ts";
 import type { Round } from "./round.ts";
 import { z } from "zod";
 
@@ -47,10 +47,4 @@ const asJson = ({ basisPoints, effectiveAt, envelope }: AnnouncedFee): { [key: s
   basisPoints,
   effectiveAt,
   envelope: envelopeJson(envelope),
-});
-
-const envelopeJson = ({ payloadType, payload, signatures }: Envelope): Json => ({
-  payloadType,
-  payload,
-  signatures: signatures.map(({ keyid, sig }) => ({ keyid, sig })),
 });

@@ -10,7 +10,7 @@ import { leasePurse } from "./accounts.ts";
 import type { PartyCaller } from "./caller.ts";
 import { LeaseChange, bothParties, findLease, overEvents } from "./folding.ts";
 import { leaseView } from "./lease-view.ts";
-import type { Outcome } from "./outcome.ts";
+import { envelopeJson, type Outcome } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
 const asJson = (value: unknown): Json => value as Json;
@@ -36,7 +36,7 @@ export async function acceptLease(round: Round, document: Verified<"acceptance">
   const opening = change.issue("opening", { lease: id, order: orderId, slot, acceptance: document.id, at: change.at });
   return change.planned({
     id: document.id,
-    answer: { opening: asJson(opening.envelope) },
+    answer: { opening: envelopeJson(opening.envelope) },
     events: bothParties(change.lease).map((party) => ({ party, kind: "lease-opened", lease: id, data: { server } })),
   });
 }
@@ -51,7 +51,7 @@ export async function receiveClaim(round: Round, document: Verified<"claim">, ca
   const receipt = change.issue("claim-receipt", { lease, claim: document.id, sequence, usedMs, egressBytes, at: change.at });
   return change.planned({
     id: document.id,
-    answer: { receipt: asJson(receipt.envelope) },
+    answer: { receipt: envelopeJson(receipt.envelope) },
     events: [{ party: change.lease.customer, kind: "lease-claim", lease, data: { sequence, usedMs } }],
   });
 }
@@ -96,7 +96,7 @@ function settled(change: LeaseChange, id: string, told: { kind: string; data: { 
   const { customer, id: lease, result } = change.lease;
   const events = over ? overEvents(change.lease, asJson(leaseView(change.row))) : [{ party: customer, kind: told.kind, lease, data: told.data }];
   const answer = over?.settlement
-    ? { closing: asJson(over.closing.envelope), settlement: asJson(over.settlement.envelope) }
+    ? { closing: envelopeJson(over.closing.envelope), settlement: envelopeJson(over.settlement.envelope) }
     : { deliverBy: change.row.deadlineAt, result: result?.id ?? null };
   return change.planned({ id, answer, events: events ?? [] });
 }

@@ -36,10 +36,11 @@ import { factOf } from "@xenoservers/verify";
 import type { Change, LeaseRow, OrderRow } from "../store/store.ts";
 import { ALLOWANCE_FLOOR, batchPurse, purseFor, type Purse } from "./accounts.ts";
 import type { PartyCaller } from "./caller.ts";
+import { credentialsOf } from "./credentials.ts";
 import { feeAt, feesOf, type AnnouncedFee } from "./fees.ts";
 import { worldOf } from "./folding.ts";
 import { boundMoney } from "./money.ts";
-import { issue, planned, type Outcome, type Planned } from "./outcome.ts";
+import { envelopeJson, issue, planned, type Outcome, type Planned } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
 type Order = SignedDocument<"order">["payload"];
@@ -86,16 +87,11 @@ export async function bind(round: Round, document: SignedDocument<"order">, purs
     slots.push(made);
   }
   const leases = slots.map(({ lease }) => lease.id);
-  const plans = slots.map((made) =>
-    bindTo(
-      round,
-      document,
-      purse,
-      made,
-      attempt,
-      leases.filter((id) => id !== made.lease.id),
-    ),
-  );
+  const grants = await credentialsOf(services).of(slots.map(({ po }) => po.envelope));
+  const plans = slots.map((made) => {
+    const siblings = leases.filter((id) => id !== made.lease.id);
+    return bindTo(round, document, purse, made, { ...attempt, siblings, grants: grants.map(({ envelope }) => envelope) });
+  });
   return together(plans, slots);
 }
 
@@ -128,7 +124,7 @@ function together(plans: readonly Planned[], slots: readonly Slot[]): Outcome {
   const [first, ...others] = plans;
   invariant(first, "an order is bound to at least one server");
   if (others.length === 0) return first;
-  const replicas = slots.map(({ po }) => ({ lease: po.id, purchaseOrder: po.envelope as unknown as Json }));
+  const replicas = slots.map(({ po }) => ({ lease: po.id, purchaseOrder: envelopeJson(po.envelope) }));
   const answer = first.change.answer;
   const change: Change = {
     ...first.change,
@@ -213,8 +209,7 @@ function bindTo(
   document: SignedDocument<"order">,
   { purse, allowances, floors }: Purse,
   { lease: bound, po }: Slot,
-  { attempt, triedServers, previous }: Attempt,
-  siblings: string[],
+  { attempt, triedServers, previous, siblings, grants }: Attempt & { siblings: string[]; grants: readonly Envelope[] },
 ): Planned {
   const { id: leaseId, slot, customer, owner, server, resources, holdNanos } = bound;
   const lease: LeaseRow = { ...bound, siblings, purse, allowances, deadlineAt: deadlineOf(bound) };
@@ -226,7 +221,7 @@ function bindTo(
       ...(previous || slot > 0 ? [] : [{ document, lease: leaseId, parties: [customer, owner] }]),
       { document: po, lease: leaseId, parties: [customer, owner] },
     ],
-    answer: { order: document.id, lease: leaseId, purchaseOrder: po.envelope as unknown as Json },
+    answer: { order: document.id, lease: leaseId, purchaseOrder: envelopeJson(po.envelope), grants: grants.map(envelopeJson) },
     uniques: previous ? [] : [`${customer}/${document.payload.clientId}`],
     puts: [
       { kind: "order", id, expect: previous?.version ?? 0, data: row },

@@ -113,6 +113,13 @@ export function planned(round: Round, plan: Plan): Planned {
   };
 }
 
+/** An envelope as it stands in an answer or a row. */
+export const envelopeJson = ({ payloadType, payload, signatures }: Envelope): Json => ({
+  payloadType,
+  payload,
+  signatures: signatures.map(({ keyid, sig }) => ({ keyid, sig })),
+});
+
 const BROKER_SIGNERS: Readonly<Record<BrokerKey, Exclude<keyof BrokerKeys, "secret">>> = {
   orders: "purchaseOrders",
   receipts: "receipts",

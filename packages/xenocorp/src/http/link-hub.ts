@@ -6,7 +6,7 @@
 import { KIND_TABLE, refusalBody, refuse, serverIdOf, toHex, type Refusal } from "@xenoservers/protocol";
 import { parseMessage, zToBroker, type Documents, type FromBroker, type MarketInfo, type Timers, type ToBroker } from "@xenoservers/protocol/link";
 import type { Answer } from "../desk/desk.ts";
-import { Credentials } from "../desk/credentials.ts";
+import { credentialsOf } from "../desk/credentials.ts";
 import type { FiledEnvelope } from "../desk/outcome.ts";
 import type { Services } from "../desk/round.ts";
 import { isBound, isCustomer, sees, type LeaseSides } from "../store/reader.ts";
@@ -61,7 +61,6 @@ export class LinkHub {
   readonly #channels = new Channels();
   /** Who may see a lease is fixed by its purchase order. */
   readonly #sides = new Map<string, LeaseSides>();
-  #credentials: Credentials | null = null;
   #waiting = 0;
   #askedAt: number | null = null;
 
@@ -176,8 +175,7 @@ export class LinkHub {
   }
 
   async #withGrants(filed: readonly FiledEnvelope[]): Promise<Documents> {
-    this.#credentials ??= new Credentials(this.#services);
-    const grants = await this.#credentials.of(filed.map(({ envelope }) => envelope));
+    const grants = await credentialsOf(this.#services).of(filed.map(({ envelope }) => envelope));
     return { grants: grants.map(({ envelope }) => envelope), filed: filed.map(({ envelope, at }) => ({ envelope, at })) };
   }
 

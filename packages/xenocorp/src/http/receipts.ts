@@ -4,7 +4,7 @@
  */
 import { KIND_TABLE, isOfKind, parseDocument, verifyCheckpoint, type Envelope, type Kind, type Receipt, type ReceiptDocument } from "@xenoservers/protocol";
 import { z } from "zod";
-import { Credentials } from "../desk/credentials.ts";
+import { credentialsOf, type Credentials } from "../desk/credentials.ts";
 import type { Services } from "../desk/round.ts";
 import { cosignedHead } from "../log/cosigned.ts";
 import { inclusionProof } from "../log/proofs.ts";
@@ -18,7 +18,7 @@ export class Receipts {
 
   constructor(services: Services) {
     this.#services = services;
-    this.#credentials = new Credentials(services);
+    this.#credentials = credentialsOf(services);
   }
 
   async of(lease: LeaseRow): Promise<Receipt> {
