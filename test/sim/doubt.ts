@@ -1,7 +1,8 @@
 /** A simulated customer that does not take results on trust: compares replicas, audits a single one, and disputes. Production code of the SDK. */
 import { parseDocumentOf, type Payload } from "@xenoservers/protocol";
 import { RefusedError, disputeResults, type BuiltJob, type LeaseSession, type MarketClient } from "@xenoservers/sdk";
-import { isComparable, resultDifference } from "@xenoservers/verify";
+import { isComparable } from "@xenoservers/market";
+import { resultDifference } from "@xenoservers/verify";
 
 const REFEREE_BUDGET = 100_000_000n;
 

@@ -14,3 +14,4 @@ export { createMemoryStore } from "./store/memory.ts";
 export type { Change, LeaseRow, Store } from "./store/store.ts";
 export { MARKET_DEFAULTS, PROTOCOL_RANGE, type BrokerKeys, type MarketConfig } from "./config.ts";
 export type { FiledEnvelope } from "./desk/outcome.ts";
+export { describeMarket } from "./desk/market-info.ts";
