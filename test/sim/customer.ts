@@ -109,6 +109,7 @@ function wantedOf({ random, serverIds }: SimCustomerOptions, job: BuiltJob, assu
 }
 
 const JOBS = 3;
+const AGAIN_AFTER_MS = 5_000;
 
 export class SimCustomer {
   readonly host: string;
@@ -153,14 +154,15 @@ export class SimCustomer {
   }
 
   async #order(): Promise<void> {
-    const { random, trace } = this.#options;
+    const { random, trace, clock } = this.#options;
+    // a broker that is away is asked again, as a person would
+    const market = await this.#client.market(true).catch(() => null);
+    if (!market) return void clock.after(AGAIN_AFTER_MS, () => void this.#order());
     const kind: JobKind = random.chance(0.1) ? "fail" : random.chance(0.05) ? "refuse" : "run";
     const replicas = random.chance(0.25) ? 2 : 1;
     const assured = replicas > 1 || random.chance(0.3);
     const job = jobOf(this.#options, kind, assured);
     const wanted = wantedOf(this.#options, job, assured, replicas);
-    const market = await this.#client.market(true).catch(() => null);
-    if (!market) return trace("no order: the broker is away");
     const document = signOrder(this.#client, market, wanted, job.jobHash);
     const answer = await this.#link.submit(document.envelope);
     trace(`order ${kind}${replicas > 1 ? ", two replicas" : ""}: ${answer.ok ? "bound" : answer.code}`);
