@@ -2,7 +2,7 @@
  * Accounts and money that comes in or goes out: sub-accounts and limits, credit, payout, stake, batches that share one hold. A key spends inside its account
  * and label only, and no more in a day than it was given, whatever it draws on. Who controls the inputs: a party's keys, the operator (credit).
  */
-import { allowanceKey, dayKey, invariant, moneyKey, type Floor, type OutsideKey, type Shortfall, type Transfer } from "@xenoservers/market";
+import { allowanceKey, dayKey, invariant, moneyKey, type AllowanceKey, type Floor, type OutsideKey, type Shortfall, type Transfer } from "@xenoservers/market";
 import { refuse, rootAccountOf, subAccountOf, type Refusal, type Verified } from "@xenoservers/protocol";
 import type { AccountRow, Allowance, BatchRow, KeyRow, LeaseRow, Versioned } from "../store/store.ts";
 import { boundProblem, outsideOf, type PartyCaller } from "./caller.ts";
@@ -35,10 +35,14 @@ export interface Purse {
 }
 export type PurseFound = ({ ok: true } & Purse) | Refusal;
 
-/** What a key may spend in a day, of which its use is kept apart; nothing where it has no bound. */
-function dayOf({ id, maxSpendPerDayNanos }: KeyRow, at: number): Pick<Purse, "allowances" | "floors"> {
+/** Where what a key spends on the day of `at` is kept. */
+export const dayKeyOf = ({ id }: KeyRow, at: number): AllowanceKey => dayKey(id, Math.floor(at / DAY_MS));
+
+/** What a key may spend in a day; nothing where it has no bound. */
+function dayOf(key: KeyRow, at: number): Pick<Purse, "allowances" | "floors"> {
+  const { id, maxSpendPerDayNanos } = key;
   if (maxSpendPerDayNanos === null) return { allowances: [], floors: [] };
-  const balance = dayKey(id, Math.floor(at / DAY_MS));
+  const balance = dayKeyOf(key, at);
   return { allowances: [{ of: { key: id }, balance }], floors: [{ key: balance, floor: -BigInt(maxSpendPerDayNanos) }] };
 }
 
