@@ -35,14 +35,15 @@ export interface Purse {
 }
 export type PurseFound = ({ ok: true } & Purse) | Refusal;
 
-/** What a key may spend in a day, of which its use is kept apart; null where it has no bound. */
-export const dayKeyOf = ({ id, maxSpendPerDayNanos }: KeyRow, at: number): AllowanceKey | null =>
-  maxSpendPerDayNanos === null ? null : dayKey(id, Math.floor(at / DAY_MS));
+/** Where what a key spends on the day of `at` is kept. */
+export const dayKeyOf = ({ id }: KeyRow, at: number): AllowanceKey => dayKey(id, Math.floor(at / DAY_MS));
 
+/** What a key may spend in a day; nothing where it has no bound. */
 function dayOf(key: KeyRow, at: number): Pick<Purse, "allowances" | "floors"> {
+  const { id, maxSpendPerDayNanos } = key;
+  if (maxSpendPerDayNanos === null) return { allowances: [], floors: [] };
   const balance = dayKeyOf(key, at);
-  if (balance === null) return { allowances: [], floors: [] };
-  return { allowances: [{ of: { key: key.id }, balance }], floors: [{ key: balance, floor: -BigInt(key.maxSpendPerDayNanos ?? 0) }] };
+  return { allowances: [{ of: { key: id }, balance }], floors: [{ key: balance, floor: -BigInt(maxSpendPerDayNanos) }] };
 }
 
 /** The purse for an order, or an extension, of an account. The label is the caller's to check: a purse has none. */

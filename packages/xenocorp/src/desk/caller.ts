@@ -55,8 +55,8 @@ export function outsideOf({ account, leaseLabel }: Pick<KeyRow, "account" | "lea
   return null;
 }
 
-/** The same for what concerns a party as a whole: its money, its accounts. */
-export function boundProblem({ account, leaseLabel }: Pick<KeyRow, "account" | "leaseLabel">): Refusal | null {
-  if (account === null && leaseLabel === null) return null;
-  return refuse("key_not_allowed", { why: "this is the whole party's, and the key is bound to one account or label" });
+/** The same for what concerns a party as a whole: its money outside leases, deposits, its accounts. */
+export function boundProblem({ account, leaseLabel, maxSpendPerDayNanos }: Pick<KeyRow, "account" | "leaseLabel" | "maxSpendPerDayNanos">): Refusal | null {
+  if (account === null && leaseLabel === null && maxSpendPerDayNanos === null) return null;
+  return refuse("key_not_allowed", { why: "this is the whole party's, and the key is bound to an account, a label or an amount per day" });
 }

@@ -213,9 +213,10 @@ async function plan(round: Round, document: AnyDocument, delivery: SignedDocumen
   const confirmed = delivered?.ok && isOfKind(delivered.document, "delivery") ? delivered.document : null;
   const outcome = identified.ok ? await handle(round, ofAnyKind(identified.document), identified.caller, confirmed) : identified;
   if (outcome === null || outcome.ok) return outcome;
-  // a repetition is planned on a state that it changed itself; it is answered as it was then
-  const earlier = await round.services.store.answerTo(document.id);
-  if (earlier === null) return outcome;
+  // a repetition is planned on a state that it changed itself; whoever signed it then is answered as then. The same words of another are another's
+  const { store } = round.services;
+  const [earlier, filed] = await Promise.all([store.answerTo(document.id), store.document(document.id)]);
+  if (earlier === null || filed?.envelope.signatures[0].keyid !== document.keyid) return outcome;
   return { ok: true, change: { id: document.id, answer: earlier, uniques: [], puts: [], floors: [], transfers: [], documents: [], events: [] }, effects: [] };
 }
 

@@ -3,7 +3,7 @@
  * brings that lease; of a long job, the one part in which the server's signed states go wrong. The signed manifests decide; the broker runs nothing.
  * Who controls the inputs: the customer (which leases), both servers (their manifests), the operator (who is a referee).
  */
-import { isComparable, type Finding } from "@xenoservers/market";
+import { isComparable, speaksAs, type Finding } from "@xenoservers/market";
 import { parseDocumentOf, refuse, type Refusal, type SignedDocument, type Verified } from "@xenoservers/protocol";
 import { judge } from "@xenoservers/verify";
 import type { LeaseRow } from "../store/store.ts";
@@ -74,6 +74,7 @@ export async function openDispute(round: Round, document: Verified<"dispute">): 
   if (!found.ok) return found;
   if (!judged.ok) return judged;
   const { data: lease } = found.lease;
+  if (!speaksAs(lease, document.signer, "customer")) return refuse("not_yours", { lease: id });
   const problem = refereeProblem(lease, judged.lease.data, await refereesOf(round));
   if (problem) return problem;
   const proof = await proofOf(round, lease, judged.lease.data, segment);

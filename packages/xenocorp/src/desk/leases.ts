@@ -7,7 +7,7 @@ import { extensionNanos } from "@xenoservers/market";
 import { refuse, type Json, type Refusal, type Verified } from "@xenoservers/protocol";
 import type { LeaseRow, Versioned } from "../store/store.ts";
 import { leasePurse } from "./accounts.ts";
-import type { PartyCaller } from "./caller.ts";
+import { boundProblem, type PartyCaller } from "./caller.ts";
 import { LeaseChange, bothParties, findLease, overEvents } from "./folding.ts";
 import { leaseView } from "./lease-view.ts";
 import { envelopeJson, type Outcome } from "./outcome.ts";
@@ -136,8 +136,8 @@ export async function sealedHere(round: Round, id: string, digest: string): Prom
 /** Somebody computes another bill: what is pending waits for the operator, for a deposit, until a deadline. */
 export async function object(round: Round, document: Verified<"objection">, caller: PartyCaller): Promise<Outcome> {
   const { lease: id, party, reason, expectedDueNanos } = document.payload;
-  if (caller.key.account !== null)
-    return refuse("key_not_allowed", { kind: document.kind, why: "the deposit is the whole party's, and the key is bound to one account" });
+  const bound = boundProblem(caller.key);
+  if (bound) return bound;
   const found = await changeOf(round, id, caller);
   if (!found.ok) return found;
   const { change } = found;

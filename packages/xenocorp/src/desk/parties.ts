@@ -41,6 +41,7 @@ export async function registerParty(round: Round, document: Verified<"party">): 
   const { party: id, name, rootKey, recoveryKey } = document.payload;
   if (id !== partyIdOf(round.services.crypto, rootKey)) return refuse("bad_payload", { path: "party", why: "must be derived from rootKey" });
   if (await round.get("party", id)) return refuse("id_reused", { party: id });
+  if (await round.get("key", rootKey)) return refuse("id_reused", { key: rootKey });
   const account = rootAccountOf(id);
   const party: PartyRow = {
     ...{ id, name, rootKey, recoveryKey, account, suspended: false, suspensionReason: "", record: EMPTY_RECORD, pendingRotation: null },

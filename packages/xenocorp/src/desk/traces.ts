@@ -3,7 +3,7 @@
  * the pay; only a proven lie takes stake. Who controls the inputs: the customer (request, step), the server (roots, every one of them).
  */
 import { refuse, type Verified } from "@xenoservers/protocol";
-import type { PartyCaller } from "./caller.ts";
+import { boundProblem, type PartyCaller } from "./caller.ts";
 import { refereesOf } from "./disputes.ts";
 import { LeaseChange, bothParties, findLease } from "./folding.ts";
 import type { Outcome } from "./outcome.ts";
@@ -11,8 +11,8 @@ import type { Round } from "./round.ts";
 
 export async function requestTrace(round: Round, document: Verified<"trace-request">, caller: PartyCaller): Promise<Outcome> {
   const { lease: id, party } = document.payload;
-  if (caller.key.account !== null)
-    return refuse("key_not_allowed", { kind: document.kind, why: "the deposit is the whole party's, and the key is bound to one account" });
+  const bound = boundProblem(caller.key);
+  if (bound) return bound;
   const found = await findLease(round, id, (lease) => lease.customer === party);
   if (!found.ok) return found;
   // nothing is frozen that nobody could decide

@@ -50,14 +50,14 @@ async function accountsOf({ store, now }: Services, session: PartySession) {
   const all = await store.accountsOf(party);
   const shown = key.role === "server" ? [] : all.filter(({ id }) => key.account === null || key.account === id);
   const day = dayKeyOf(key, now());
-  const books = await store.balances([...all.map(({ id }) => `${id}/`), ...(day === null ? [] : [day])]);
+  const books = await store.balances([...all.map(({ id }) => `${id}/`), day]);
   const root = rootAccountOf(party);
   const money = (bucket: keyof Balances): bigint => books.get(moneyKey(root, bucket)) ?? 0n;
   const used = (of: string): bigint => -(books.get(of) ?? 0n);
   const accounts = shown.map(({ id, parent, name, limitNanos }) => ({ id, parent, name, limitNanos, spentNanos: used(allowanceKey(id)).toString() }));
   if (!isBound(reader)) return { balances: balancesOf(money), accounts };
   const limits = limitsAbove(all, key.account).map(({ id, limit }) => limit - used(allowanceKey(id)));
-  const today = day === null ? [] : [BigInt(key.maxSpendPerDayNanos ?? 0) - used(day)];
+  const today = key.maxSpendPerDayNanos === null ? [] : [BigInt(key.maxSpendPerDayNanos) - used(day)];
   const leases = await store.leasesOf(reader, true, LIVE_LEASES_MAX);
   const spendable = shown.length === 0 ? 0n : least([money("available"), ...limits, ...today]);
   const held = key.role === "server" ? 0n : leases.reduce((sum, lease) => sum + BigInt(lease.holdNanos), 0n);

@@ -156,7 +156,7 @@ export class Routes {
   #hasPlaceFor({ access, raw, rawBody }: Route, session: Session | null, reply: FastifyReply): boolean {
     if (session === null || access !== "party" || !(rawBody || raw === "bytes")) return true;
     const free = this.#transfers.take(session.party);
-    if (free) reply.raw.setTimeout(TRANSFER_IDLE_MS).once("close", free);
+    if (free) reply.raw.setTimeout(TRANSFER_IDLE_MS, () => void reply.raw.destroy()).once("close", free);
     return free !== null;
   }
 
