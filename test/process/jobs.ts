@@ -93,6 +93,17 @@ export const mixing = (rounds: number): Promise<Uint8Array> =>
     (call $put (i32.const 1) (i32.const 65536) (i32.const 8))`,
   );
 
+/** Prints that, leaves /out/kept, works for so many rounds or without end, and exits. */
+export const printing = (text: string, rounds: number | "endless", exit: number): Promise<Uint8Array> =>
+  withHelpers(
+    text,
+    `(call $print) (call $keep)
+    (local.set $i (i32.const ${rounds === "endless" ? 1 : rounds + 1}))
+    ${MIX}
+    ${rounds === "endless" ? "(loop $work (br $work))" : ""}
+    (call $exit (i32.const ${exit}))`,
+  );
+
 /** Prints `begin`, works for some seconds of its own clock, prints `end` and exits with 7. */
 export const working = (): Promise<Uint8Array> =>
   withHelpers(
