@@ -1,13 +1,14 @@
 /** Long jobs before the referee: it runs one segment, and that convicts whoever signed a wrong state; silence costs the pay, never the stake. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import wabtInit from "wabt";
 import { moneyKey, traceStep } from "@xenoservers/market";
 import { parseDocumentOf, rootAccountOf } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { bytesBlob, disputeResults, fetchReceipt, type BuiltJob, type MarketClient } from "@xenoservers/sdk";
+import { disputeResults, fetchReceipt, type BuiltJob } from "@xenoservers/sdk";
 import { verifyReceipt } from "@xenoservers/verify";
 import { CHEATS, cheatingDriver, type GuestDriver } from "@xenoservers/xenoserver";
-import { orderAndFollow, pythonJob, startMarket, type TestMarket } from "../process/market.ts";
+import { assembled, moduleJob, saying } from "../process/jobs.ts";
+import { orderAndFollow, startMarket, type TestMarket } from "../process/market.ts";
+import { until } from "../until.ts";
 
 const STAKE = 1_000_000_000n;
 const FUEL = 1_000_000_000_000n;
@@ -33,13 +34,13 @@ const LONG = `(module
     (i32.store (i32.const 0) (i32.const 65536)) (i32.store (i32.const 4) (i32.const 8))
     (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))`;
 
-const longJob = (): Promise<BuiltJob> => pythonJob("", { module: bytesBlob(module), args: ["job"], mounts: [], fuelMax: FUEL });
+const longJob = (): BuiltJob => moduleJob(module, { mounts: [], fuelMax: FUEL });
 
-async function serverOf(name: string, wrapDriver?: (driver: GuestDriver) => GuestDriver): Promise<{ id: string; owner: MarketClient }> {
+async function serverOf(name: string, wrapDriver?: (driver: GuestDriver) => GuestDriver) {
   const owner = await market.newParty(name, (2n * STAKE).toString());
   await owner.act("stake", { party: owner.identity.party, amountNanos: STAKE.toString(), direction: "deposit", clientId: owner.newId() });
   const { server } = await market.addServer(name, owner, wrapDriver ? { wrapDriver } : {});
-  return { id: server.id, owner };
+  return { id: server.id, owner, server };
 }
 
 async function rent(server: string, job: BuiltJob) {
@@ -61,8 +62,7 @@ const balanceOf = async (party: string, bucket: "available" | "pending" | "stake
 };
 
 beforeAll(async () => {
-  const wabt = await wabtInit();
-  module = Buffer.from(wabt.parseWat("long.wat", LONG).toBinary({}).buffer);
+  module = await assembled(LONG);
   market = await startMarket();
   const daemon = await market.addServer("referee", await market.newParty("the operator's"));
   referee = daemon.server.id;
@@ -96,7 +96,7 @@ it.each([
   ["differs from another's from the beginning", 1, cheatingDriver.bind(null, CHEATS["other-seed"]!)],
   ["goes wrong in the middle", 50, liesFrom(50)],
 ])("convicts the one of two servers whose run %s, by one segment", async (name, expected, wrapDriver) => {
-  const job = await longJob();
+  const job = longJob();
   const [honest, cheat] = [await serverOf(`honest ${expected}`), await serverOf(`cheat ${expected}`, wrapDriver)];
   const [right, wrong] = [await rent(honest.id, job), await rent(cheat.id, job)];
   expect([right.lease.end?.reason, wrong.lease.end?.reason]).toEqual(["completed", "completed"]);
@@ -129,7 +129,7 @@ it("takes the pay, and no stake, of a server that does not answer", async () => 
     prepare: (job) => (job.checkpoints ? Promise.reject(new Error("not today")) : driver.prepare(job)),
   });
   const { id, owner } = await serverOf("silent", silent);
-  const job = await longJob();
+  const job = longJob();
   const { lease } = await rent(id, job);
   const { party } = market.customer.identity;
   const [before, lockedBefore] = [await balanceOf(party, "available"), await balanceOf(party, "locked")];
@@ -173,15 +173,15 @@ it("refuses a state as the result of a whole job", async () => {
       };
     },
   });
-  const { id } = await serverOf("segment", asSegment);
-  const run = await orderAndFollow(market.customer, await pythonJob("print('hi')", { fuelMax: FUEL }), {
+  const { id, server } = await serverOf("segment", asSegment);
+  const run = await orderAndFollow(market.customer, moduleJob(await saying("hi"), { fuelMax: FUEL }), {
     conditions: [{ key: "server", op: "=", value: id }],
     fuelMax: FUEL,
     budgetNanos: BUDGET,
-    durationMsMax: 2_000,
   });
-  await new Promise((resolve) => setTimeout(resolve, 3_000));
-  const { state, end } = await market.customer.read("lease", { params: { id: run.session.lease } });
+  const { lease } = run.session;
+  await until(() => server.state.leases.some((each) => each.lease === lease && each.stage === "over")); // its result was refused
+  const { state, end } = await market.customer.read("lease", { params: { id: lease } });
   run.session.close();
   expect([state, end]).toEqual(["open", null]);
 });

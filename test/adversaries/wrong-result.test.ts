@@ -6,15 +6,17 @@ import { disputeResults, fetchReceipt, type MarketClient } from "@xenoservers/sd
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { resultDifference, verifyReceipt, type ReExecuted } from "@xenoservers/verify";
 import { CHEATS, cheatingDriver, replayingDriver } from "@xenoservers/xenoserver";
-import { orderAndFollow, pythonJob, startMarket, type TestMarket } from "../process/market.ts";
+import { mixing, moduleJob, saying } from "../process/jobs.ts";
+import { orderAndFollow, startMarket, type TestMarket } from "../process/market.ts";
 
 const STAKE = 1_000_000_000n;
 const FUEL = 1_000_000_000_000n;
 const BUDGET = 100_000_000n;
-const SOURCE = "print(sum(i * i for i in range(300_000)))\nopen('/out/x', 'w').write('x')";
 
 let market: TestMarket;
 let referee: string;
+/** Some tenths of a second of a guest's clock, with output, a file and drawn bytes. */
+let work: Uint8Array;
 
 async function stakedOwner(name: string): Promise<MarketClient> {
   const owner = await market.newParty(name, (2n * STAKE).toString());
@@ -23,6 +25,7 @@ async function stakedOwner(name: string): Promise<MarketClient> {
 }
 
 beforeAll(async () => {
+  work = await mixing(10_000_000);
   market = await startMarket();
   const daemon = await market.addServer("referee", await market.newParty("the operator's"));
   referee = daemon.server.id;
@@ -41,8 +44,8 @@ const onServer = (server: string) => ({
   budgetNanos: BUDGET,
 });
 
-async function rent(server: string, source = SOURCE) {
-  const job = await pythonJob(source, { fuelMax: FUEL });
+async function rent(server: string, module = work) {
+  const job = moduleJob(module, { fuelMax: FUEL });
   const run = await orderAndFollow(market.customer, job, onServer(server));
   const { lease } = await run.end();
   const receipt = await fetchReceipt(market.customer, lease.id, 10_000);
@@ -88,7 +91,7 @@ it.each(Object.keys(CHEATS))("convicts an owner of %s: pay back, stake to the cu
 it("convicts an owner who hands in an earlier job's result again", async () => {
   const owner = await stakedOwner("replay");
   const { server } = await market.addServer("replay", owner, { wrapDriver: replayingDriver });
-  const earlier = await rent(server.id, "print('an earlier job')");
+  const earlier = await rent(server.id, await saying("an earlier job"));
   expect(earlier.lease.end).toMatchObject({ reason: "completed", exitCode: 0 });
   const { job, lease, order } = await rent(server.id);
   expect(lease.end).toMatchObject({ reason: "completed", exitCode: 0 });
@@ -104,7 +107,7 @@ it("does not notice two owners who agree on one lie by comparing them, and convi
       return { owner, server };
     }),
   );
-  const job = await pythonJob(SOURCE, { fuelMax: FUEL });
+  const job = moduleJob(work, { fuelMax: FUEL });
   const leases = [];
   let order: Payload<"order"> | null = null;
   const results: Payload<"result">[] = [];

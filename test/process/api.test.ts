@@ -13,7 +13,8 @@ import {
   type Route,
 } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { startMarket, until, type TestMarket } from "./market.ts";
+import { until } from "../until.ts";
+import { startMarket, type TestMarket } from "./market.ts";
 
 let market: TestMarket;
 beforeAll(async () => {

@@ -48,7 +48,7 @@ const MIX = `
         (i32.add (i32.load offset=65536 (i32.and (local.get $i) (i32.const 0xffffc))) (local.get $x)))
       (br_if $again (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))`;
 
-/** `body` can `(call $print)` the text, which stands at address 256, leave /out/kept with `(call $keep)`, and draw four bytes at address 16 with `(call $draw)`. */
+/** `body` can `(call $print)` the text, which stands at address 256, leave /out/kept with `(call $keep)`, and draw 64 bytes at address 64 with `(call $draw)`. */
 const withHelpers = (text: string, body: string): Promise<Uint8Array> =>
   assembled(`(module
     (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
@@ -63,7 +63,7 @@ const withHelpers = (text: string, body: string): Promise<Uint8Array> =>
       (i32.store (i32.const 4) (local.get $length))
       (drop (call $write (local.get $to) (i32.const 0) (i32.const 1) (i32.const 8))))
     (func $print (call $put (i32.const 1) (i32.const 256) (i32.const ${Buffer.byteLength(text)})))
-    (func $draw (drop (call $random (i32.const 16) (i32.const 4))))
+    (func $draw (drop (call $random (i32.const 64) (i32.const 64))))
     (func $keep
       (drop (call $open (i32.const 3) (i32.const 0) (i32.const 32) (i32.const 4) (i32.const 1) (i64.const 66) (i64.const 0) (i32.const 0) (i32.const 48)))
       (call $put (i32.load (i32.const 48)) (i32.const 32) (i32.const 4)))
@@ -87,10 +87,21 @@ export const mixing = (rounds: number): Promise<Uint8Array> =>
   withHelpers(
     "",
     `(call $draw) (call $keep)
-    (local.set $x (i32.load (i32.const 16)))
+    (local.set $x (i32.load (i32.const 120))) ;; every part of the seed is in it
     (local.set $i (i32.const ${rounds}))
     ${MIX}
     (call $put (i32.const 1) (i32.const 65536) (i32.const 8))`,
+  );
+
+/** Prints that, leaves /out/kept, works for so many rounds or without end, and exits. */
+export const printing = (text: string, rounds: number | "endless", exit: number): Promise<Uint8Array> =>
+  withHelpers(
+    text,
+    `(call $print) (call $keep)
+    (local.set $i (i32.const ${rounds === "endless" ? 1 : rounds + 1}))
+    ${MIX}
+    ${rounds === "endless" ? "(loop $work (br $work))" : ""}
+    (call $exit (i32.const ${exit}))`,
   );
 
 /** Prints `begin`, works for some seconds of its own clock, prints `end` and exits with 7. */

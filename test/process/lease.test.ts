@@ -2,7 +2,8 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Receipt } from "@xenoservers/protocol";
 import { fetchReceipt } from "@xenoservers/sdk";
 import { verifyReceipt } from "@xenoservers/verify";
-import { orderAndFollow, pythonJob, startMarket, type TestMarket } from "./market.ts";
+import { pythonJob } from "./jobs.ts";
+import { orderAndFollow, startMarket, type TestMarket } from "./market.ts";
 
 let market: TestMarket;
 beforeAll(async () => {

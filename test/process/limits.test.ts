@@ -1,6 +1,6 @@
 /** How jobs end by themselves, through the whole market: every reason with its money. Time passes where a test says so, and nowhere else. */
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import { LeaseSession, bytesBlob, fetchBound, signOrder } from "@xenoservers/sdk";
+import { LeaseSession, fetchBound, signOrder } from "@xenoservers/sdk";
 import { until } from "../until.ts";
 import { TestClock } from "./clock.ts";
 import { Gate, gated, type Gates } from "./gates.ts";

@@ -6,13 +6,15 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { CHEATS, cheatingDriver } from "@xenoservers/xenoserver";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { verifyReceipt } from "@xenoservers/verify";
+import { saying } from "./jobs.ts";
 import { startMarket, type TestMarket } from "./market.ts";
 
 const CLI = path.resolve("packages/cli/bin/xeno.js");
-const HELLO = path.resolve("examples/hello.py");
+const PYTHON = path.resolve("examples/hello.py");
 
 let market: TestMarket;
-let referee: string;
+/** A module that prints what the Python program prints, and starts at once. */
+let HELLO: string;
 const owners: Record<string, string> = {};
 
 interface Done {
@@ -45,13 +47,14 @@ async function addStaked(name: string, cheat?: string): Promise<void> {
 
 beforeAll(async () => {
   market = await startMarket();
+  HELLO = path.join(market.folder, "hello.wasm");
+  await writeFile(HELLO, await saying("hello, world\n"));
   await xeno("login", market.broker.url, "--yes", "--name", "customer", "--context", "test");
   const { party } = JSON.parse((await xeno("whoami", "--json")).stdout) as { party: string };
   await market.operator("credit", { party, amountNanos: "10000000000", source: "operator", reference: "test", clientId: "cd".repeat(16) });
   await addStaked("honest");
   const judge = await market.addServer("referee", await market.newParty("the operator's"));
-  referee = judge.server.id;
-  await market.operator("referee", { server: referee, active: true, clientId: "ab".repeat(16) });
+  await market.operator("referee", { server: judge.server.id, active: true, clientId: "ab".repeat(16) });
 });
 afterAll(() => market.close());
 
@@ -64,7 +67,7 @@ it("asks for more owners than there are: says how many conditions excluded", asy
 
 it("shows the output when two owners agree", async () => {
   await addStaked("second");
-  const { code, stdout, stderr } = await xeno("run", HELLO, "--replicas", "2");
+  const { code, stdout, stderr } = await xeno("run", PYTHON, "--replicas", "2");
   expect([code, stdout]).toEqual([0, "hello, world\n"]);
   expect(stderr).toMatch(/agreed +2 owners signed the same output/);
 });

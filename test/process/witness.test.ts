@@ -7,10 +7,11 @@ import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { signCheckpoint, verifyCheckpoint, type Checkpoint } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { startMarket, until, type TestMarket } from "./market.ts";
+import { until } from "../until.ts";
+import { saying } from "./jobs.ts";
+import { startMarket, type TestMarket } from "./market.ts";
 
 const CLI = path.resolve("packages/cli/bin/xeno.js");
-const HELLO = path.resolve("examples/hello.py");
 
 let market: TestMarket;
 let pinned: string;
@@ -56,7 +57,9 @@ beforeAll(async () => {
 afterAll(() => market.close());
 
 it("turns log facts from claimed to proved once the pinned witness has cosigned", async () => {
-  const { lease } = JSON.parse((await xeno("customer", "run", HELLO, "--json")).stdout) as { lease: string };
+  const hello = path.join(market.folder, "hello.wasm");
+  await writeFile(hello, await saying("hello"));
+  const { lease } = JSON.parse((await xeno("customer", "run", hello, "--json")).stdout) as { lease: string };
   await until(async () => (await logLine(lease)).says.startsWith("7 of 7")); // the sequencer takes what is pending
   expect(await logLine(lease)).toMatchObject({ status: "claimed", says: expect.stringContaining("0 of 1 pinned witnesses") });
   const { code, stderr } = await look();

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import wabtInit from "wabt";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { preparedCache } from "../../../test/shared.ts";
 import { WorkerPool, adopt, createSandbox, followTaken, preparedRuntime, pythonRuntime, type Guest, type Sandbox, type WorkerJob } from "./index.ts";
 
 let folder: string;
@@ -13,7 +14,7 @@ let pool: WorkerPool;
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "xeno-guests-"));
   const python = await pythonRuntime();
-  sandbox = await createSandbox(path.join(folder, "sandbox"), new Map([[python.name, await preparedRuntime(python, folder)]]));
+  sandbox = await createSandbox(path.join(folder, "sandbox"), new Map([[python.name, await preparedRuntime(python, await preparedCache(folder))]]));
   pool = new WorkerPool(sandbox, path.join(folder, "pool"), 2);
   await pool.open();
 });
@@ -42,7 +43,7 @@ async function start(over: Partial<WorkerJob>, blobs: (Uint8Array | string)[] = 
     diskMibMax: 64,
     outputMibMax: 1,
     fuelMax: "1000000000000000",
-    runMsMax: 60_000,
+    runMsMax: 3_600_000,
     checkpoints: null,
     keepPrepared: false,
     ...over,
@@ -72,6 +73,15 @@ const endOf = async (guest: Guest) => {
   return end.result;
 };
 const stdout = (guest: Guest) => readFile(path.join(guest.folder, "stdout"), "utf8");
+async function says(guest: Guest, text: string): Promise<void> {
+  const said = Promise.withResolvers<void>();
+  const look = async (): Promise<void> => {
+    if ((await stdout(guest).catch(() => "")).includes(text)) said.resolve();
+  };
+  guest.onChange(() => void look());
+  await look();
+  await said.promise;
+}
 
 describe("a guest process", () => {
   it("is sandboxed strongly on this machine", () => {
@@ -87,7 +97,7 @@ describe("a guest process", () => {
 
   it("can be stopped in a tight loop and keeps what it wrote", async () => {
     const guest = await python("open('/out/a','w').write('kept')\nprint('go', flush=True)\nwhile True: pass");
-    for (let i = 0; i < 3_000 && !(await stdout(guest).catch(() => "")).includes("go"); i++) await new Promise((r) => setTimeout(r, 20));
+    await says(guest, "go");
     await guest.stop();
     expect(await endOf(guest)).toMatchObject({ ending: "stopped", tree: [{ path: "out/a" }] });
   });

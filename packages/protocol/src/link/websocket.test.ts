@@ -1,6 +1,7 @@
 import type { AddressInfo } from "node:net";
-import { WebSocketServer } from "ws";
-import { expect, it } from "vitest";
+import { WebSocket, WebSocketServer } from "ws";
+import { expect, it, vi } from "vitest";
+import { until } from "../../../../test/until.ts";
 import { connectPipe } from "./websocket.ts";
 
 it("loses no message that comes before anyone listens, nor a close", async () => {
@@ -11,8 +12,11 @@ it("loses no message that comes before anyone listens, nor a close", async () =>
     socket.send("second");
     socket.close();
   });
+  const events = vi.spyOn(WebSocket.prototype, "emit");
   const pipe = await connectPipe(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  // both ends have closed, and nobody has listened to the pipe
+  await until(() => events.mock.calls.filter(([event]) => event === "close").length === 2);
+  events.mockRestore();
   const got: unknown[] = [];
   pipe.onMessage((message) => got.push(message));
   let closed = false;
