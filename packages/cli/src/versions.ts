@@ -2,10 +2,13 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { PROTOCOL_VERSION } from "@xenoservers/protocol/link";
 import { PYTHON } from "@xenoservers/sdk";
+import { z } from "zod";
+
+const zManifest = z.looseObject({ version: z.string() });
 
 /** What a bug report needs. */
 export async function versions(): Promise<Record<string, string> & { xeno: string }> {
-  const own = JSON.parse(await readFile(path.resolve(import.meta.dirname, "../package.json"), "utf8")) as { version: string };
+  const own = zManifest.parse(JSON.parse(await readFile(path.resolve(import.meta.dirname, "../package.json"), "utf8")));
   const engine = await import("@xenoservers/guests").then(
     ({ ENGINE_VERSION }) => ENGINE_VERSION,
     () => "not installed",

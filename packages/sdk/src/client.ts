@@ -1,6 +1,6 @@
 /**
- * The broker's API for one identity: typed reads, signed writes. Writes are signed once and re-sent byte for byte; replies are checked against the API's
- * table. Who controls the inputs: the broker, every byte of its answers.
+ * The broker's API for one identity: typed reads, signed writes. Writes are signed once and re-sent byte for byte; replies are checked
+ * against the API's table. Who controls the inputs: the broker, every byte of its answers.
  */
 import {
   API,

@@ -1,6 +1,7 @@
 /**
- * What doubting a result takes, before anything is frozen: a referee that can run the job, a lease whose window is open, a result that can be compared, and
- * what is put down. Who controls the inputs: the broker (views of leases and offers), the market's operator (who is a referee).
+ * What doubting a result takes, before anything is frozen: a referee that can run the job, a lease whose window is open, a result that
+ * can be compared, and what is put down. Who controls the inputs: the broker (views of leases and offers), the market's operator (who is
+ * a referee).
  */
 import { SEGMENT_DISPUTE_FUEL_MIN, disputeDepositNanos, isComparable, minNanos, objectionDepositNanos, priceVectorOf } from "@xenoservers/market";
 import { parseDocumentOf, refuse, type LeaseView, type Payload, type ReceiptDocument, type Refusal } from "@xenoservers/protocol";

@@ -1,6 +1,6 @@
 /**
- * A result that its customer doubts, before a referee. A short job is run again whole on the referee's server. Of a long one the servers sign the roots
- * of their states at checkpoints, and the referee runs only the segment in which these part.
+ * A result that its customer doubts, before a referee. A short job is run again whole on the referee's server. Of a long one the servers
+ * sign the roots of their states at checkpoints, and the referee runs only the segment in which these part.
  */
 import { traceStep } from "@xenoservers/market";
 import { segmentHashOf, verifyDocumentOf, type Payload } from "@xenoservers/protocol";
@@ -33,7 +33,10 @@ interface Case {
   terms: DisputeTerms;
 }
 
-/** Freezes the owners' pay while the referee works, so that the window cannot run out meanwhile; where nothing is paid there is nothing to freeze. */
+/**
+ * Freezes the owners' pay while the referee works, so that the window cannot run out meanwhile; where nothing is paid there is nothing to
+ * freeze.
+ */
 async function freeze({ client, terms }: Case): Promise<void> {
   for (const { view } of terms.leases) {
     const { id, state, end } = await client.read("lease", { params: { id: view.id } });
@@ -128,9 +131,10 @@ async function disputeSegment(doubted: Case, job: BuiltJob, here: TraceHere | un
 }
 
 /**
- * Leases of one job whose results are doubted: their pay is frozen, the referee runs the job (of a long one the segment in which the servers' states
- * part from each other's, or from those found `here`) once, and its result decides over each. Costs the referee's price and the deposits of
- * `disputeTerms`, which it checks again; on conviction the deposits come back and the locked stake pays for the rest. Throws RefusedError.
+ * Leases of one job whose results are doubted: their pay is frozen, the referee runs the job (of a long one the segment in which the
+ * servers' states part from each other's, or from those found `here`) once, and its result decides over each. Costs the referee's price
+ * and the deposits of `disputeTerms`, which it checks again; on conviction the deposits come back and the locked stake pays for the rest.
+ * Throws RefusedError.
  */
 export async function disputeResults(
   client: MarketClient,

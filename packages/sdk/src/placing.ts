@@ -1,4 +1,7 @@
-/** From a signed order to leases: the order is placed, every purchase order that comes back is checked, and one that is not right ends what it began. */
+/**
+ * From a signed order to leases: the order is placed, every purchase order that comes back is checked, and one that is not right ends
+ * what it began.
+ */
 import { refuse, type SignedDocument } from "@xenoservers/protocol";
 import { z } from "zod";
 import { RefusedError, type MarketClient } from "./client.ts";
@@ -17,7 +20,8 @@ function clockProblem(client: MarketClient): string | null {
   const aheadMs = client.timers.now() - client.brokerNow();
   if (Math.abs(aheadMs) < ORDER_VALID_MS) return null;
   const minutes = Math.round(Math.abs(aheadMs) / 60_000);
-  return `this machine's clock is ${minutes} minutes ${aheadMs > 0 ? "ahead of" : "behind"} the broker's; set it (NTP), nothing was ordered`;
+  const where = aheadMs > 0 ? "ahead of" : "behind";
+  return `this machine's clock is ${minutes} minutes ${where} the broker's; set it (NTP), nothing was ordered`;
 }
 
 /** Ends what was bound under another purchase order than ordered: nothing of it is wanted. What is refused had not begun. */

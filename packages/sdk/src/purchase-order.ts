@@ -1,6 +1,6 @@
 /**
- * The broker's purchase order as its customer takes it: believed only where it follows from the order that was signed here, the offer that its owner
- * signed and the announced fee. Nothing of a job is sent on any other. Who controls the inputs: the broker, every byte.
+ * The broker's purchase order as its customer takes it: believed only where it follows from the order that was signed here, the offer
+ * that its owner signed and the announced fee. Nothing of a job is sent on any other. Who controls the inputs: the broker, every byte.
  */
 import { KeyBook, parseDocumentOf, type SignedDocument } from "@xenoservers/protocol";
 import { checkPurchaseOrder, type CheckedPurchaseOrder, type FactWorld } from "@xenoservers/verify";
@@ -32,7 +32,7 @@ export class BrokenPurchaseOrder extends Error {
 }
 
 /** What is known of keys after these public documents; each counts only where it is rightly signed. */
-export function worldOf(client: MarketClient, grants: readonly { envelope: unknown; at?: number }[]): FactWorld {
+export function worldOf(client: Pick<MarketClient, "crypto" | "pins">, grants: readonly { envelope: unknown; at?: number }[]): FactWorld {
   const book = new KeyBook(client.crypto, client.pins.origin);
   for (const { envelope, at } of grants) book.learn(envelope, at);
   return { crypto: client.crypto, market: client.pins, keyOf: book.keyOf };

@@ -1,4 +1,6 @@
-/** Interpreters that every xenoserver has; a customer names them by digest and need not hold their bytes. `guests` tests that they agree. */
+/**
+ * Interpreters that every xenoserver has; a customer names them by digest and need not hold their bytes. `guests` tests that they agree.
+ */
 import type { Blob } from "./tree.ts";
 
 export const PYTHON = {

@@ -1,6 +1,6 @@
 /**
- * Where two traces of one job part: the segment that a referee has to run, and the state to begin it from. Every root is its signer's word; the state
- * is only that whose digest both signed.
+ * Where two traces of one job part: the segment that a referee has to run, and the state to begin it from. Every root is its signer's
+ * word; the state is only that whose digest both signed.
  */
 import { statePiecesOf } from "@xenoservers/protocol";
 import type { BuiltJob } from "./job.ts";

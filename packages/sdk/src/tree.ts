@@ -1,4 +1,7 @@
-/** Folders of this machine as trees that travel, and back. What comes back was made by a stranger: nothing is written outside its folder or through a link. */
+/**
+ * Folders of this machine as trees that travel, and back. What comes back was made by a stranger: nothing is written outside its folder
+ * or through a link.
+ */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { lstat, mkdir, open, readdir, readlink, rm, rmdir, stat, symlink, writeFile } from "node:fs/promises";
@@ -77,8 +80,8 @@ async function realParent(folder: string, at: string): Promise<void> {
 }
 
 /**
- * Whether a link leads to below its folder, whatever other such links it passes: it goes up no further than it lies deep, and never up again after a name,
- * which may be a link itself.
+ * Whether a link leads to below its folder, whatever other such links it passes: it goes up no further than it lies deep, and never up
+ * again after a name, which may be a link itself.
  */
 function staysInside(at: string, target: string): boolean {
   if (path.isAbsolute(target)) return false;

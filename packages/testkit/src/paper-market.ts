@@ -1,6 +1,7 @@
 /**
- * A market on paper: its keys, parties with their grants, servers, offers and the documents of a lease, each rightly signed and following from the others.
- * Tests of whoever checks documents begin with these and change what they like: nothing here runs, and nothing is checked.
+ * A market on paper: its keys, parties with their grants, servers, offers and the documents of a lease, each rightly signed and following
+ * from the others. Tests of whoever checks documents begin with these and change what they like: nothing here runs, and nothing is
+ * checked.
  */
 import { DEFAULT_TIMINGS, EMPTY_BYTES_DIGEST, EMPTY_TREE_DIGEST, ROLE_SCOPES, quoteOn, stakeToLockNanos, type KeyRole } from "@xenoservers/market";
 import {

@@ -1,29 +1,37 @@
 /** The stage of `npm start`: a broker, people with keys and credit, machines that they enrol. */
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import path from "node:path";
-import { formatEnrolToken, signDocument, type Kind, type Payload } from "@xenoservers/protocol";
+import { formatEnrolToken, type Kind, type MarketPins, type Payload } from "@xenoservers/protocol";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
+import { connectPipe } from "@xenoservers/protocol/websocket";
 import { MarketClient, RefusedError, fetchMarket, fingerprintOf, identityOf, pinsOf } from "@xenoservers/sdk";
-import type { MarketPins } from "@xenoservers/verify";
-import type { Daemon, DaemonOptions } from "@xenoservers/xenoserver";
+import { enrol, readIdentity, startDaemon, type Daemon, type DaemonOptions } from "@xenoservers/xenoserver";
+import { startBroker, type Broker } from "@xenoservers/xenocorp";
+import { z } from "zod";
+import { zSeed } from "../input/ci-token.ts";
 import { writePrivate } from "../input/home.ts";
-import { say, yellow } from "../output/ui.ts";
+import { UserError, say, yellow } from "../output/ui.ts";
 
-export interface Stage {
-  url: string;
-  pins: MarketPins;
-  /** A person of this market, the same after a restart; new ones get credit. */
-  person(name: string, title: string, creditNanos: bigint): Promise<{ client: MarketClient; seed: string; isNew: boolean }>;
-  operator<K extends Kind>(kind: K, payload: Omit<Payload<K>, "origin" | "seen">): Promise<void>;
-  /** The person's machine: enrolled once, listed when this returns. */
-  machine(name: string, owner: MarketClient, wrapDriver?: DaemonOptions["wrapDriver"]): Promise<Daemon>;
-  close(): Promise<void>;
+export interface Person {
+  client: MarketClient;
+  seed: string;
+  isNew: boolean;
 }
 
-async function loadSeeds(file: string): Promise<Record<string, string>> {
-  const text = await readFile(file, "utf8").catch(() => null);
-  return text === null ? {} : (JSON.parse(text) as Record<string, string>);
+const zSeeds = z.record(z.string(), zSeed);
+const USUAL_PORT = 7400;
+
+/** Tries the usual port first so that contexts stay right over restarts. */
+async function portFor(wanted: number | null): Promise<number> {
+  if (wanted !== null) return wanted;
+  const free = await new Promise<boolean>((resolve) => {
+    const probe = createServer();
+    probe.once("error", () => resolve(false));
+    probe.listen(USUAL_PORT, "127.0.0.1", () => probe.close(() => resolve(true)));
+  });
+  return free ? USUAL_PORT : 0;
 }
 
 /** True when the party is new. */
@@ -38,82 +46,85 @@ async function register(client: MarketClient, name: string): Promise<boolean> {
   }
 }
 
-/** Tries the usual port first so that contexts stay right over restarts. */
-async function startOnPort<T>(start: (port: number) => Promise<T>, wanted: string | undefined): Promise<T> {
-  if (wanted !== undefined) return start(Number(wanted));
-  const { createServer } = await import("node:net");
-  const free = await new Promise<boolean>((resolve) => {
-    const probe = createServer();
-    probe.once("error", () => resolve(false));
-    probe.listen(7400, "127.0.0.1", () => probe.close(() => resolve(true)));
-  });
-  return start(free ? 7400 : 0);
-}
+export class Stage {
+  readonly pins: MarketPins;
+  readonly #broker: Broker;
+  readonly #folder: string;
+  readonly #operator: MarketClient;
+  readonly #daemons: Daemon[] = [];
 
-export async function setStage(folder: string, port: string | undefined, step: (what: string) => void): Promise<Stage> {
-  const { startBroker } = await import("@xenoservers/xenocorp");
-  const broker = await startOnPort((at) => startBroker({ dataFolder: path.join(folder, "broker"), port: at, name: "demo.local", progress: step }), port);
-  const pins = pinsOf(await fetchMarket(broker.url));
-  step(`the broker answers at ${broker.url}, fingerprint ${fingerprintOf(nodeCrypto, pins)}`);
-  const people = path.join(folder, "people.json");
-  const daemons: Daemon[] = [];
+  private constructor(broker: Broker, folder: string, pins: MarketPins, operator: MarketClient) {
+    this.#broker = broker;
+    this.#folder = folder;
+    this.pins = pins;
+    this.#operator = operator;
+  }
 
-  const operator: Stage["operator"] = async (kind, payload) => {
-    const document = signDocument(nodeCrypto, broker.loaded.operator!, kind, { origin: pins.origin, seen: null, ...payload } as never);
-    const answer = await broker.desk.submit(document.envelope);
-    if (!answer.ok) throw new RefusedError(answer);
-  };
+  static async set(folder: string, port: number | null, step: (what: string) => void): Promise<Stage> {
+    const broker = await startBroker({ dataFolder: path.join(folder, "broker"), port: await portFor(port), name: "demo.local", progress: step });
+    const { operator } = broker.loaded;
+    if (!operator) throw new UserError(`the operator's key is not in ${folder}`);
+    const pins = pinsOf(await fetchMarket(broker.url));
+    step(`the broker answers at ${broker.url}, fingerprint ${fingerprintOf(nodeCrypto, pins)}`);
+    const identity = { ...identityOf(new Uint8Array(32).fill(1)), signer: operator };
+    return new Stage(broker, folder, pins, new MarketClient(broker.url, pins, identity));
+  }
 
-  return {
-    url: broker.url,
-    pins,
-    operator,
-    async person(name, title, creditNanos) {
-      const seeds = await loadSeeds(people);
-      const seed = (seeds[name] ??= randomBytes(32).toString("hex"));
-      await writePrivate(people, JSON.stringify(seeds));
-      const client = new MarketClient(broker.url, pins, identityOf(Buffer.from(seed, "hex")));
-      const isNew = await register(client, title);
-      if (isNew && creditNanos > 0n) {
-        const amountNanos = creditNanos.toString();
-        await operator("credit", { party: client.identity.party, amountNanos, source: "operator", reference: "welcome", clientId: client.newId() });
-      }
-      return { client, seed, isNew };
-    },
-    async machine(name, owner, wrapDriver) {
-      const { enrol, readIdentity, startDaemon } = await import("@xenoservers/xenoserver");
-      const at = path.join(folder, name);
-      if (!(await readIdentity(at))) {
-        const seed = randomBytes(32);
-        const { party } = owner.identity;
-        await owner.act("key-grant", {
-          party,
-          key: createSigner(seed).publicKey,
-          role: "enrol",
-          label: "this machine",
-          account: null,
-          maxSpendPerDayNanos: null,
-          expiresAt: null,
-        });
-        await enrol(at, formatEnrolToken({ url: broker.url, ...pins, party, seed: seed.toString("hex") }), "this machine");
-      }
-      let listed: () => void = () => {};
-      const isListed = new Promise<void>((resolve) => (listed = resolve));
-      const daemon = await startDaemon({
-        folder: at,
-        configFile: path.join(at, "xenoserver.toml"),
-        cache: path.join(folder, "prepared"),
-        log: (what, more) => (what === "listed" ? listed() : what.includes("refused") && say(yellow(`${what} ${JSON.stringify(more)}`))),
-        connect: async () => (await import("@xenoservers/protocol/websocket")).connectPipe(broker.url),
-        ...(wrapDriver ? { wrapDriver } : {}),
-      });
-      daemons.push(daemon);
-      await isListed;
-      return daemon;
-    },
-    async close() {
-      for (const daemon of daemons) await daemon.close();
-      await broker.close();
-    },
-  };
+  get url(): string {
+    return this.#broker.url;
+  }
+
+  async operator<K extends Kind>(kind: K, own: Omit<Payload<K>, "origin" | "seen">): Promise<void> {
+    await this.#operator.act(kind, own);
+  }
+
+  /** A person of this market, the same after a restart; new ones get credit. */
+  async person(name: string, title: string, creditNanos: bigint): Promise<Person> {
+    const file = path.join(this.#folder, "people.json");
+    const seeds = zSeeds.parse(JSON.parse(await readFile(file, "utf8").catch(() => "{}")));
+    const seed = seeds[name] ?? randomBytes(32).toString("hex");
+    await writePrivate(file, JSON.stringify({ ...seeds, [name]: seed }));
+    const client = new MarketClient(this.url, this.pins, identityOf(Buffer.from(seed, "hex")));
+    const isNew = await register(client, title);
+    if (isNew && creditNanos > 0n) {
+      const credit = { party: client.identity.party, amountNanos: creditNanos.toString(), source: "operator" as const, reference: "welcome" };
+      await this.operator("credit", { ...credit, clientId: client.newId() });
+    }
+    return { client, seed, isNew };
+  }
+
+  /** The person's machine: enrolled once, listed when this returns. */
+  async machine(name: string, owner: MarketClient, wrapDriver?: DaemonOptions["wrapDriver"]): Promise<Daemon> {
+    const at = path.join(this.#folder, name);
+    if (!(await readIdentity(at))) await this.#enrol(at, owner);
+    const listed = Promise.withResolvers<void>();
+    const daemon = await startDaemon({
+      folder: at,
+      configFile: path.join(at, "xenoserver.toml"),
+      cache: path.join(this.#folder, "prepared"),
+      log(what, more) {
+        if (what === "listed") listed.resolve();
+        else if (what.includes("refused")) say(yellow(`${what} ${JSON.stringify(more)}`));
+      },
+      connect: () => connectPipe(this.url),
+      ...(wrapDriver ? { wrapDriver } : {}),
+    });
+    this.#daemons.push(daemon);
+    await listed.promise;
+    return daemon;
+  }
+
+  async #enrol(at: string, owner: MarketClient): Promise<void> {
+    const seed = randomBytes(32);
+    const { party } = owner.identity;
+    const bounds = { account: null, leaseLabel: null, maxSpendPerDayNanos: null, expiresAt: null };
+    const key = createSigner(seed).publicKey;
+    await owner.act("key-grant", { party, key, role: "enrol", label: "this machine", scopes: ["enrol"], ...bounds });
+    await enrol(at, formatEnrolToken({ url: this.url, pins: this.pins, party, seed: seed.toString("hex") }), "this machine");
+  }
+
+  async close(): Promise<void> {
+    for (const daemon of this.#daemons) await daemon.close();
+    await this.#broker.close();
+  }
 }

@@ -1,16 +1,15 @@
 /** What happens on the stage: a lease from quote to verification, and a dispute where its owner cheats. */
 import path from "node:path";
 import { ifServerVanishes, trustLine } from "@xenoservers/market";
-import { parseDocumentOf } from "@xenoservers/protocol";
+import { parseDocumentOf, type LeaseView } from "@xenoservers/protocol";
 import {
-  LeaseSession,
-  RefusedError,
-  checkBound,
   disputeResults,
   fetchReceipt,
-  openLink,
+  openSession,
+  placeOrder,
   quoteFor,
-  signOrder,
+  type BoundOrder,
+  type BuiltJob,
   type MarketClient,
   type Wanted,
 } from "@xenoservers/sdk";
@@ -39,62 +38,51 @@ function showLines(lines: readonly Line[]): void {
   for (const { status, check, says } of lines) say(`         ${LINE_MARKS[status]} ${check.padEnd(14)} ${says}`);
 }
 
-/** The whole of one lease: quote, order, run, settle, run again, verify. */
-export async function rentAndVerify({ client, wanted, long, quiet, step }: Rental) {
-  const example = long ? LONG : SHORT;
+/** From quote to a purchase order that both sides have checked. */
+async function order({ client, wanted, long, step }: Rental): Promise<{ job: BuiltJob; bound: BoundOrder }> {
+  const { file, args } = long ? LONG : SHORT;
   const { offer, quote } = await quoteFor(client, wanted);
   step(`Carl wants 1 vCPU and 512M: ${money(quote.ratePerHourNanos)}/h, ${money(quote.holdNanos)} held for at most ${gigaFuel(quote.fuelMax)}`);
-  step(`${trustLine(wanted.assurance, false)}`);
+  step(trustLine(wanted.assurance, false));
   step(`if the server vanishes he pays ${ifServerVanishes(wanted.terms)}`);
-  const job = finishJob(
-    await parseJob({
-      file: example.file,
-      args: example.args,
-      dir: [],
-      env: [],
-      memoryMib: 512,
-      diskMib: wanted.resources.diskMib,
-      outputMib: 16,
-      fuelMax: wanted.fuelMax,
-    }),
-    offer.engine,
-  );
+  const limits = { memoryMib: 512, diskMib: wanted.resources.diskMib, outputMib: 16, fuelMax: wanted.fuelMax };
+  const job = finishJob(await parseJob({ file, args: [...args], dir: [], env: [], ...limits }), offer.engine);
   await keepJob(job);
-  const order = signOrder(client, wanted, job.jobHash);
-  const answer = await client.submit(order.envelope);
-  if (!answer.ok) throw new RefusedError(answer);
-  const bound = checkBound(client, order.id, answer.answer["purchaseOrder"]);
+  const bound = await placeOrder(client, wanted, job.jobHash);
   step(`leased: ${shortId(bound.po.id)}; the money is held, the capacity reserved, the purchase order checked by both sides`);
-  let session: LeaseSession | null = null;
+  return { job, bound };
+}
+
+/** Follows the lease to its end; what the guest printed is shown as it comes. */
+async function follow({ client, long, quiet, step }: Rental, bound: BoundOrder, job: BuiltJob): Promise<{ lease: LeaseView; output: string }> {
   let output = "";
-  const link = openLink(client, { onUp: () => session?.hint(), onEvent: (event) => session?.hint(event) });
-  session = new LeaseSession(
-    client,
-    bound,
-    job,
-    {
-      onOutput(_stream, bytes) {
-        output += Buffer.from(bytes).toString();
-        if (!quiet)
-          process.stderr.write(
-            Buffer.from(bytes)
-              .toString()
-              .replaceAll(/^(?=.)/gm, "         | "),
-          );
-      },
-      onState: (state) => void (state === "running" && step(`the guest runs: ${example.runs}, in an empty root without network`)),
+  const { session, close } = openSession(client, bound, job, {
+    onOutput(_stream, bytes) {
+      const text = Buffer.from(bytes).toString();
+      output += text;
+      if (!quiet) process.stderr.write(text.replaceAll(/^(?=.)/gm, "         | "));
     },
-    link,
-  );
-  const [lease] = await Promise.all([session.settled(), session.delivered()]);
-  session.close();
-  link.stop();
-  const end = lease.end;
+    onState: (state) => void (state === "running" && step(`the guest runs: ${(long ? LONG : SHORT).runs}, in an empty root without network`)),
+  });
+  try {
+    const [lease, delivered] = await Promise.all([session.settled(), session.delivered()]);
+    if (delivered) step("the result is here, as the server signed it; Carl has receipted it");
+    return { lease, output };
+  } finally {
+    close();
+  }
+}
+
+/** The whole of one lease: quote, order, run, settle, run again, verify. */
+export async function rentAndVerify(rental: Rental) {
+  const { client, step } = rental;
+  const { job, bound } = await order(rental);
+  const { lease, output } = await follow(rental, bound, job);
+  const { end } = lease;
   if (!end) throw new Error("the lease ended without being opened");
   step(`settled: ${end.reason}, exit code ${end.exitCode}, blame ${end.blame}`);
-  step(
-    `bill: ${money(end.dueNanos)} for ${gigaFuel(BigInt(end.billableFuel))}, of it ${money(end.ownerNanos)} to Olga and ${money(end.feeNanos)} fee; ${money(end.refundNanos)} came back to Carl`,
-  );
+  const parts = `${money(end.ownerNanos)} to Olga and ${money(end.feeNanos)} fee; ${money(end.refundNanos)} came back to Carl`;
+  step(`bill: ${money(end.dueNanos)} for ${gigaFuel(BigInt(end.billableFuel))}, of it ${parts}`);
   const receipt = await fetchReceipt(client, lease.id, 10_000);
   step("Carl runs the same job again himself, to compare it with what Olga signed");
   const { reExecute } = await import("../proof/re-execute.ts");
@@ -102,41 +90,31 @@ export async function rentAndVerify({ client, wanted, long, quiet, step }: Renta
   const { ok, lines } = verifyReceipt(client.crypto, client.pins, receipt, { customerKey: client.identity.signer.publicKey, reExecuted });
   step("verified offline, from the receipt, the pinned keys and that run alone:");
   showLines(lines);
-  return {
-    ok: ok && end.reason === "completed" && end.exitCode === 0,
-    lease: lease.id,
-    end,
-    output,
-    lines,
-    receipt,
-    order: bound.order.payload,
-    job,
-    reExecuted,
-  };
+  const right = ok && end.reason === "completed" && end.exitCode === 0;
+  return { ok: right, lease: lease.id, end, output, lines, receipt, order: bound.order.payload, job, reExecuted };
 }
 
 export type Outcome = Awaited<ReturnType<typeof rentAndVerify>>;
 
 /** The customer has seen that the result is wrong: the referee, the verdict, the money, the evidence. */
-export async function disputeAndVerify({ client, long, step }: Rental, { lease, order, job, reExecuted }: Outcome) {
+export async function disputeAndVerify({ client, long, step }: Rental, { lease, order: of, job, reExecuted }: Outcome) {
   step("Carl's own run differs from what Olga signed: he disputes; her pay is frozen");
   if (long) step("the job is long: Olga's server has to sign the states of a second run, and Carl's machine makes its own");
   const before = BigInt((await client.read("accounts")).balances.available);
-  const { traceHere } = await import("../proof/re-execute.ts");
+  const { reExecute, traceHere } = await import("../proof/re-execute.ts");
   const kept = await readKeptJob(job.jobHash);
-  const { verdicts, segment, refereeLease } = await disputeResults(client, [lease], order, job, BigInt(order.budgetNanos), (apart) => traceHere(kept, apart));
+  const { verdicts, segment, refereeLease } = await disputeResults(client, [lease], of, job, BigInt(of.budgetNanos), (apart) => traceHere(kept, apart));
   const verdict = verdicts.get(lease);
   if (!verdict) throw new Error("the referee came to the same result: nobody cheated");
-  const cost = (await client.read("lease", { params: { id: refereeLease } })).end!.dueNanos;
+  const cost = (await client.read("lease", { params: { id: refereeLease } })).end?.dueNanos ?? "0";
   if (segment) step(`their states part in segment ${segment.index} of ${segment.of}: the referee ran that one alone, from a state that both signed`);
   else step("the referee ran the whole job");
   step(`verdict: ${verdict.why}`);
   const gained = BigInt((await client.read("accounts")).balances.available) - before;
-  step(
-    `${money(verdict.refundNanos)} came back to Carl, and ${money(verdict.slashedNanos)} of Olga's stake; the referee's run cost him ${money(cost)}: in all ${money(gained)}`,
-  );
+  const back = `${money(verdict.refundNanos)} came back to Carl, and ${money(verdict.slashedNanos)} of Olga's stake`;
+  step(`${back}; the referee's run cost him ${money(cost)}: in all ${money(gained)}`);
   const receipt = await fetchReceipt(client, lease, 10_000);
-  const own = segment ? await (await import("../proof/re-execute.ts")).reExecute(kept, null, await stepOf(client, lease)) : reExecuted;
+  const own = segment ? await reExecute(kept, null, await stepOf(client, lease)) : reExecuted;
   const { lines } = verifyReceipt(client.crypto, client.pins, receipt, { customerKey: client.identity.signer.publicKey, reExecuted: own });
   step("the receipt, with the verdict in it, verified offline:");
   showLines(lines);

@@ -1,15 +1,27 @@
-/** A delegated key as one string for CI: bounded by what was granted, revocable, and a secret. */
-import { zMarketInfo } from "@xenoservers/protocol/link";
+/** A delegated key as one string: for CI, for another device. Bounded by what was granted, revocable, and a secret. */
+import { SCOPES } from "@xenoservers/market";
+import { zAccount, zParty, zPins } from "@xenoservers/protocol";
 import { z } from "zod";
 import { UserError } from "../output/ui.ts";
 
-const zCiToken = z.strictObject({
-  url: z.string(),
-  pins: z.strictObject({ origin: z.string(), keys: zMarketInfo.shape.keys }),
-  party: z.string(),
-  account: z.string(),
-  seed: z.string().regex(/^[0-9a-f]{64}$/),
+export const zSeed = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** What its holder needs to know of a key that was granted. */
+export const zDelegated = z.strictObject({
+  party: zParty,
+  role: z.enum(["device", "ci"]),
+  /** What it is for, as its owner called it. */
+  label: z.string().max(64),
+  scopes: z.array(z.enum(SCOPES)).min(1),
+  /** The only account it acts in; null: all of its party's. */
+  account: zAccount.nullable(),
+  /** The only label of leases it acts on; null: any. */
+  leaseLabel: z.string().max(64).nullable(),
+  expiresAt: z.int().nullable(),
 });
+export type Delegated = z.infer<typeof zDelegated>;
+
+const zCiToken = z.strictObject({ url: z.url({ protocol: /^https?$/ }), pins: zPins, seed: zSeed, key: zDelegated });
 export type CiToken = z.infer<typeof zCiToken>;
 const PREFIX = "xeno-ci-";
 
@@ -17,9 +29,10 @@ export const formatCiToken = (token: CiToken): string => PREFIX + Buffer.from(JS
 
 export function parseCiToken(text: string): CiToken {
   try {
-    if (text.startsWith(PREFIX)) return zCiToken.parse(JSON.parse(Buffer.from(text.slice(PREFIX.length), "base64url").toString("utf8")));
+    if (text.startsWith(PREFIX)) return zCiToken.parse(JSON.parse(Buffer.from(text.slice(PREFIX.length).trim(), "base64url").toString("utf8")));
   } catch {
     // said below
   }
+  if (text.startsWith("xeno-enrol-")) throw new UserError("this token enrols a machine: use it there with `xeno serve --enrol TOKEN`");
   throw new UserError("this is not a token; make one with `xeno token create`");
 }

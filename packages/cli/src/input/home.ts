@@ -2,12 +2,13 @@
 import { appendFileSync, mkdirSync } from "node:fs";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { zMarketInfo } from "@xenoservers/protocol/link";
+import { KEY_ROLES, SCOPES, type Scope } from "@xenoservers/market";
+import { zAccount, zParty, zPins } from "@xenoservers/protocol";
 import { MarketClient, identityOf } from "@xenoservers/sdk";
-import type { MarketPins } from "@xenoservers/verify";
 import envPaths from "env-paths";
 import { z } from "zod";
 import { UserError } from "../output/ui.ts";
+import { zSeed } from "./ci-token.ts";
 
 const standard = envPaths("xeno", { suffix: "" });
 const own = (name: string, otherwise: string): string => (process.env["XENO_HOME"] ? path.join(process.env["XENO_HOME"], name) : otherwise);
@@ -26,12 +27,19 @@ export const home = {
 
 const zContext = z.strictObject({
   url: z.string(),
-  pins: z.strictObject({ origin: z.string(), keys: zMarketInfo.shape.keys }),
+  pins: zPins,
   currency: z.string(),
-  party: z.string(),
-  account: z.string(),
-  role: z.string(),
-  seed: z.string().regex(/^[0-9a-f]{64}$/),
+  party: zParty,
+  /** That orders are paid from unless another is named. */
+  account: zAccount,
+  role: z.enum(KEY_ROLES),
+  /** What its key was granted, for words before the market refuses; the market decides. */
+  scopes: z.array(z.enum(SCOPES)),
+  /** What the key is for, as its owner called it. */
+  label: z.string(),
+  /** The only label of leases that the key acts on; null: any. */
+  leaseLabel: z.string().nullable(),
+  seed: zSeed,
   /** Pinned at login: whose cosignatures on the log count. */
   witnesses: z.array(z.strictObject({ name: z.string(), key: z.string().regex(/^[0-9a-f]{64}$/) })).optional(),
 });
@@ -46,19 +54,33 @@ export async function writePrivate(file: string, text: string): Promise<void> {
   await rename(`${file}.part`, file);
 }
 
+function parseContexts(text: string): z.ZodSafeParseResult<Contexts> {
+  try {
+    return zContexts.safeParse(JSON.parse(text));
+  } catch {
+    return zContexts.safeParse(null);
+  }
+}
+
 export async function readContexts(file = home.contexts): Promise<Contexts> {
   const text = await readFile(file, "utf8").catch(() => null);
   if (text === null) return { current: null, contexts: {} };
-  const parsed = zContexts.safeParse(JSON.parse(text));
-  if (!parsed.success) throw new UserError(`${file} is damaged (${parsed.error.issues[0]?.path.join(".")}); restore it from \`xeno key backup\``);
-  return parsed.data;
+  const parsed = parseContexts(text);
+  if (parsed.success) return parsed.data;
+  const at = parsed.error.issues[0]?.path.join(".") ?? "";
+  throw new UserError(`${file} is damaged${at === "" ? "" : ` (${at})`}; restore it from a backup (\`xeno key backup\`), or put it aside and log in again`);
 }
 
 export async function saveContext(name: string, context: Context, file = home.contexts): Promise<void> {
   const all = await readContexts(file);
-  all.contexts[name] = context;
-  all.current = name;
-  await writePrivate(file, JSON.stringify(all, null, 1));
+  await writePrivate(file, JSON.stringify({ current: name, contexts: { ...all.contexts, [name]: context } }, null, 1));
+}
+
+/** Removes one, and makes another the current. */
+export async function dropContext(name: string, current: string, file = home.contexts): Promise<void> {
+  const { contexts } = await readContexts(file);
+  const kept = Object.fromEntries(Object.entries(contexts).filter(([each]) => each !== name));
+  await writePrivate(file, JSON.stringify({ current, contexts: kept }, null, 1));
 }
 
 export async function currentContext(): Promise<{ name: string; context: Context }> {
@@ -73,8 +95,8 @@ export async function currentContext(): Promise<{ name: string; context: Context
 /** The broker's word for every document that was sent from here, a line each. */
 export const promisesFile = (): string => path.join(home.data, "promises.jsonl");
 
-export function clientOf({ url, pins, seed, party, account }: Context): MarketClient {
-  const client = new MarketClient(url, pins as MarketPins, identityOf(Buffer.from(seed, "hex"), party, account));
+export function clientOf({ url, pins, seed, party, account, scopes, leaseLabel }: Context): MarketClient {
+  const client = new MarketClient(url, pins, identityOf(Buffer.from(seed, "hex"), { party, account, scopes, leaseLabel }));
   client.onPromise = (promise) => {
     mkdirSync(home.data, { recursive: true, mode: 0o700 });
     appendFileSync(promisesFile(), `${JSON.stringify(promise)}\n`, { mode: 0o600 });
@@ -82,7 +104,19 @@ export function clientOf({ url, pins, seed, party, account }: Context): MarketCl
   return client;
 }
 
-export async function openClient(): Promise<{ client: MarketClient; context: Context }> {
-  const { context } = await currentContext();
+/** Why this context's key does not do what is wanted, in words; null where it does. */
+export function scopeProblem(name: string, { scopes, role }: Context, needs: readonly Scope[]): string | null {
+  const missing = needs.filter((scope) => !scopes.includes(scope));
+  if (missing.length === 0) return null;
+  const only = `this takes a key that may ${missing.join(" and ")}; the ${role} key of the context ${name} may only ${scopes.join(", ")}`;
+  const other = missing.includes("manage") ? "the root key can" : "the root key's owner can grant one: xeno token create --scopes …";
+  return `${only}. Use another context (xeno context use NAME); ${other}`;
+}
+
+/** `needs`: what the verb's key must be granted; said before anything is sent. */
+export async function openClient(...needs: Scope[]): Promise<{ client: MarketClient; context: Context }> {
+  const { name, context } = await currentContext();
+  const problem = scopeProblem(name, context, needs);
+  if (problem !== null) throw new UserError(problem);
   return { client: clientOf(context), context };
 }

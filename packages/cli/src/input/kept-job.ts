@@ -43,9 +43,8 @@ type Kept<T> = T & { blobFile(digest: string): string };
 
 async function readKept(jobHash: string): Promise<unknown> {
   const text = await readFile(path.join(folderOf(jobHash), "job.json"), "utf8").catch(() => {
-    throw new UserError(
-      `this machine did not keep the job (${jobHash.slice(0, 12)}): it was sent from another, is larger than ${mib(KEPT_BYTES_MAX / MIB)}, or is a machine that runs nowhere twice alike; re-execute where it was sent`,
-    );
+    const why = `it was sent from another, is larger than ${mib(KEPT_BYTES_MAX / MIB)}, or is a machine that runs nowhere twice alike`;
+    throw new UserError(`this machine did not keep the job (${jobHash.slice(0, 12)}): ${why}; re-execute where it was sent`);
   });
   return JSON.parse(text);
 }
@@ -69,8 +68,9 @@ export async function rebuildJob(jobHash: string): Promise<BuiltJob | BuiltVm> {
   const { spec, inputs } = vm ?? (await readKeptJob(jobHash));
   const named = "vm" in spec ? blobsOfVm(spec) : [spec.module, spec.stdin];
   const blobs = new Map<string, Blob>();
+  const sizeOf = (digest: string): number => blobs.get(digest)?.size ?? 0;
   for (const digest of new Set([...named, ...inputs.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []))]))
     blobs.set(digest, digest === PYTHON.digest ? runtimeBlob(PYTHON) : await fileBlob(blobFile(digest)));
-  if ("vm" in spec) return { kind: "vm", spec, jobHash, inputs, blobs, sizes: named.map((digest) => ({ digest, size: blobs.get(digest)!.size })) };
-  return { kind: "wasm", spec, jobHash, inputs, blobs, moduleSize: blobs.get(spec.module)!.size, stdinSize: blobs.get(spec.stdin)!.size, segment: null };
+  if ("vm" in spec) return { kind: "vm", spec, jobHash, inputs, blobs, sizes: named.map((digest) => ({ digest, size: sizeOf(digest) })) };
+  return { kind: "wasm", spec, jobHash, inputs, blobs, moduleSize: sizeOf(spec.module), stdinSize: sizeOf(spec.stdin), segment: null };
 }

@@ -1,14 +1,15 @@
 /** What people type on the command line, read strictly. */
-import { parseMib, parseMoney } from "@xenoservers/market";
-import type { Witness } from "@xenoservers/protocol";
+import { SCOPES, parseMib, parseMoney, type Scope } from "@xenoservers/market";
+import { zAccount, type Witness } from "@xenoservers/protocol";
 import { UserError } from "../output/ui.ts";
 
-const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
 
 export function parseDurationMs(text: string, option: string): number {
-  const match = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|min|h|d)$/.exec(text);
-  if (!match) throw new UserError(`${option} '${text}' is not a duration; write 90s, 10m, 2h or 1d`);
-  return Math.round(Number(match[1]) * UNITS[match[2]!]!);
+  const [, count, unit] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|min|h|d)$/.exec(text) ?? [];
+  const unitMs = UNITS[unit ?? ""];
+  if (count === undefined || unitMs === undefined) throw new UserError(`${option} '${text}' is not a duration; write 90s, 10m, 2h or 1d`);
+  return Math.round(Number(count) * unitMs);
 }
 
 export function parseAmount(text: string, option: string): bigint {
@@ -28,6 +29,16 @@ export function parseCount(text: string, option: string, most: number): number {
   return Number(text);
 }
 
+/** For `value`: a number up to so many. */
+export const countTo =
+  (most: number) =>
+  (text: string, option: string): number =>
+    parseCount(text, option, most);
+
+const PORT_MAX = 65_535;
+/** 0 is any free one. */
+export const parsePort = (text: string, option: string): number => (text === "0" ? 0 : parseCount(text, option, PORT_MAX));
+
 const FUEL_PER_GIGA = 1_000_000_000n;
 
 /** A whole number of giga-fuel (10^9), as fuel. */
@@ -35,9 +46,40 @@ export function parseGigaFuel(text: string, flag: string): bigint {
   return BigInt(parseCount(text, flag, 4_000_000_000)) * FUEL_PER_GIGA;
 }
 
+const BASIS_POINTS_MAX = 5_000;
+
+/** `2.5%` or `2.5`: a part of what is paid, in basis points. */
+export function parsePercent(text: string, option: string): number {
+  const [, whole, fraction = ""] = /^(\d{1,3})(?:\.(\d{1,2}))?\s*%?$/.exec(text.trim()) ?? [];
+  const points = whole === undefined ? Number.NaN : Number(whole) * 100 + Number(fraction.padEnd(2, "0"));
+  if (!(points <= BASIS_POINTS_MAX)) throw new UserError(`${option} '${text}' is not a part of what is paid; write 2.5%, at most 50%`);
+  return points;
+}
+
+/** A day or a moment, in UTC where no zone is said. */
+export function parseTime(text: string, option: string): number {
+  const [, day, time = "00:00", zone = "Z"] =
+    /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?)(Z|[+-]\d{2}:\d{2})?)?$/.exec(text.trim()) ?? [];
+  const at = day === undefined ? Number.NaN : Date.parse(`${day}T${time}${zone}`);
+  if (Number.isNaN(at)) throw new UserError(`${option} '${text}' is no time; write 2026-12-01 or 2026-12-01T14:30Z`);
+  return at;
+}
+
+const isScope = (text: string): text is Scope => SCOPES.some((scope) => scope === text);
+
+/** `read,spend`, or with bars as help shows them. */
+export function parseScopes(text: string, option: string): Scope[] {
+  const scopes = text.split(/[,|\s]+/).filter((each) => each !== "");
+  const wrong = scopes.find((each) => !isScope(each));
+  if (wrong !== undefined || scopes.length === 0) throw new UserError(`${option} '${wrong ?? text}' is no scope; there are ${SCOPES.join(", ")}`);
+  return [...new Set(scopes.filter(isScope))];
+}
+
+export const isAccount = (text: string): boolean => zAccount.safeParse(text).success;
+
 /** `NAME=KEY`, as `xeno witness` prints it. */
 export function parseWitness(text: string): Witness {
-  const match = /^([a-z0-9.-]{1,64})=([0-9a-f]{64})$/.exec(text);
-  if (!match) throw new UserError(`the witness '${text.slice(0, 100)}' must be NAME=KEY, as xeno witness prints it`);
-  return { name: match[1]!, key: match[2]! };
+  const [, name, key] = /^([a-z0-9.-]{1,64})=([0-9a-f]{64})$/.exec(text) ?? [];
+  if (name === undefined || key === undefined) throw new UserError(`the witness '${text.slice(0, 100)}' must be NAME=KEY, as xeno witness prints it`);
+  return { name, key };
 }

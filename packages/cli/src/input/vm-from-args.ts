@@ -1,4 +1,7 @@
-/** From the words after `xeno run` to a virtual machine: what boots, from which disks, with which seed for cloud-init, and what it may reach. */
+/**
+ * From the words after `xeno run` to a virtual machine: what boots, from which disks, with which seed for cloud-init, and what it may
+ * reach.
+ */
 import { randomUUID } from "node:crypto";
 import { access, open, readFile, stat } from "node:fs/promises";
 import path from "node:path";
@@ -195,7 +198,10 @@ async function kernelBoot(options: VmOptions, disk: number | null): Promise<Boot
   };
 }
 
-/** What a container engine would start: entrypoint and command of the image, the command replaced by what was typed. A file of this machine is brought along. */
+/**
+ * What a container engine would start: entrypoint and command of the image, the command replaced by what was typed. A file of this
+ * machine is brought along.
+ */
 async function commandOf(image: OciImage, args: string[], entrypoint: string | undefined): Promise<{ args: string[]; script: JobInput["mounts"] }> {
   const first = entrypoint === undefined ? image.entrypoint : [entrypoint];
   const file = args[0];

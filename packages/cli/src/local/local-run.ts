@@ -2,16 +2,23 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import type { EndReason } from "@xenoservers/market";
 import { ENGINE_VERSION } from "@xenoservers/guests";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { Wanted } from "@xenoservers/sdk";
-import { createWasmDriver } from "@xenoservers/xenoserver";
-import { writeResults } from "../output/deliver.ts";
+import { createWasmDriver, type GuestEnding } from "@xenoservers/xenoserver";
+import { exitCodeFor, writeResults } from "../output/deliver.ts";
 import { finishJob, type ParsedJob } from "../input/job-from-args.ts";
 import { home } from "../input/home.ts";
-import { EXIT, printJson, say } from "../output/ui.ts";
+import { printJson, say } from "../output/ui.ts";
 
-export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string | undefined, json: boolean): Promise<number> {
+/** As a server would call it: only time ends a guest from outside here. */
+function reasonOf(end: GuestEnding): EndReason {
+  if (end.kind !== "result") return "server-failed";
+  return end.reason === "stopped" ? "time-limit" : end.reason;
+}
+
+export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string | null, json: boolean): Promise<number> {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-local-"));
   const driver = await createWasmDriver({ folder, cache: path.join(home.data, "prepared"), poolSize: 0, inUse: [] });
   try {
@@ -49,17 +56,12 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
     const tree: InputEntry[] = end.kind === "result" ? end.tree : [];
     await writeResults(tree, (entry) => guest.readOutput(entry.digest, 0, entry.size), out, parsed.shared);
     await guest.dispose();
-    const reason = end.kind === "result" ? (end.reason === "stopped" ? "time-limit" : end.reason) : "server-failed";
-    if (json)
-      printJson({
-        local: true,
-        end: { reason, exitCode: end.kind === "result" ? end.exitCode : null, detail: end.detail },
-        stdout: Buffer.concat(output.stdout).toString(),
-        stderr: Buffer.concat(output.stderr).toString(),
-      });
+    const reason = reasonOf(end);
+    const exitCode = end.kind === "result" ? end.exitCode : null;
+    const text = (stream: "stdout" | "stderr"): string => Buffer.concat(output[stream]).toString();
+    if (json) printJson({ local: true, end: { reason, exitCode, detail: end.detail }, stdout: text("stdout"), stderr: text("stderr") });
     else if (reason !== "completed") say(`ended: ${reason} ${end.detail}`);
-    if (reason === "completed") return end.kind === "result" ? (end.exitCode ?? EXIT.xeno) : EXIT.xeno;
-    return reason === "time-limit" || reason === "fuel-limit" ? EXIT.limit : reason === "memory-limit" || reason === "output-limit" ? EXIT.killed : EXIT.xeno;
+    return exitCodeFor({ reason, exitCode });
   } finally {
     await driver.close();
     await rm(folder, { recursive: true, force: true });

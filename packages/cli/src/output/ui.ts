@@ -1,10 +1,10 @@
 /** How the command line speaks: results on stdout, progress and errors on stderr, `--json` for programs. */
 import { formatMoney } from "@xenoservers/market";
 import { ERROR_CODES, type Refusal } from "@xenoservers/protocol";
-import { RefusedError } from "@xenoservers/sdk";
 import Table from "cli-table3";
 
-export const EXIT = { limit: 124, xeno: 125, interrupted: 130, killed: 137 } as const;
+/** Beside a job's own: `broken`: the broker broke its signed word; `limit`: time, fuel or budget; `xeno`: this program or the market. */
+export const EXIT = { broken: 123, limit: 124, xeno: 125, interrupted: 130, killed: 137 } as const;
 
 /** An error whose message is for the person at the terminal, cause and next step included. */
 export class UserError extends Error {
@@ -71,30 +71,38 @@ export function table(head: string[], rows: (string | number)[][]): void {
 /** A size of memory or disk as people write it. */
 export const mib = (size: number): string => (size % 1024 === 0 ? `${size / 1024}G` : `${size}M`);
 
+/** Said in lines of their own, or in the code's own words. */
+const TOLD_APART: ReadonlySet<string> = new Set(["excluded", "explanation", "why"]);
+const EPOCH_MS = 1_000_000_000_000;
+
+function factText(key: string, value: Refusal["facts"][string]): string {
+  if (typeof value === "string" && key.endsWith("Nanos")) return `${key.slice(0, -"Nanos".length)} ${money(value)}`;
+  if (typeof value === "number" && value > EPOCH_MS) return `${key} ${when(value)}`;
+  return `${key} ${String(value)}`;
+}
+
 function factsText(facts: Refusal["facts"]): string {
   return Object.entries(facts)
-    .filter(([key]) => key !== "excluded" && key !== "explanation")
-    .map(([key, value]) => `${key} ${typeof value === "string" && key.endsWith("Nanos") ? money(value) : String(value)}`)
+    .filter(([key, value]) => !TOLD_APART.has(key) && value !== null)
+    .map(([key, value]) => factText(key, value))
     .join(", ");
 }
 
-export function describeRefusal(refusal: Refusal): string {
-  const { says } = ERROR_CODES[refusal.code];
-  const explanation = refusal.facts["explanation"];
-  const facts = factsText(refusal.facts);
-  return [`${refusal.code}: ${says}`, explanation ? `  ${String(explanation)}` : "", facts ? `  (${facts})` : ""].filter(Boolean).join("\n");
+/** A key that lacks what was asked of it: what it may do, and where another comes from. */
+function keyText({ facts }: Refusal): string {
+  const what = facts["kind"] === undefined ? "this" : `a document of kind ${String(facts["kind"])}`;
+  const may = typeof facts["scopes"] === "string" && facts["scopes"] !== "" ? ` may only ${facts["scopes"].replaceAll(" ", ", ")}` : " may not do it";
+  const lacks = `${what} takes another key: the ${String(facts["role"] ?? "")} key of this context${may}`;
+  return `key_not_allowed: ${lacks}\n  use another (xeno context use NAME), or have one granted: xeno token create --scopes …`;
 }
 
-/** Prints an error as `--json` or for people; returns the exit code. */
-export function reportError(error: unknown, json: boolean): number {
-  const refusal = error instanceof RefusedError ? error.refusal : null;
-  const message = refusal ? describeRefusal(refusal) : error instanceof Error ? error.message : String(error);
-  if (json) printJson({ error: refusal ? { code: refusal.code, ...refusal.facts, says: ERROR_CODES[refusal.code].says } : { code: "failed", says: message } });
-  else {
-    say(`${red("error")}: ${message}`);
-    if (!refusal && !(error instanceof UserError) && error instanceof Error && process.env["XENO_DEBUG"] !== undefined) say(dim(error.stack ?? ""));
-  }
-  return error instanceof UserError ? error.exitCode : EXIT.xeno;
+export function describeRefusal(refusal: Refusal): string {
+  if (refusal.code === "key_not_allowed") return keyText(refusal);
+  const { says } = ERROR_CODES[refusal.code];
+  const { explanation, why } = refusal.facts;
+  const facts = factsText(refusal.facts);
+  const lines = [explanation, why, facts && `(${facts})`].filter((line) => line !== undefined && line !== "");
+  return [`${refusal.code}: ${says}`, ...lines.map((line) => `  ${String(line)}`)].join("\n");
 }
 
 /** 5_500_000_000n → "5.50 Gfuel". */

@@ -1,6 +1,6 @@
 /**
- * `--audit`: after the owner has signed its result, chance decides whether the referee runs the job too. The owner cannot know; the rate leaves a
- * cheat no expected gain (market/src/audit.ts).
+ * `--audit`: after the owner has signed its result, chance decides whether the referee runs the job too. The owner cannot know; the rate
+ * leaves a cheat no expected gain (market/src/audit.ts).
  */
 import { randomInt } from "node:crypto";
 import { auditRate, stakeToLockNanos } from "@xenoservers/market";
@@ -43,14 +43,15 @@ export function auditQuote({ offer, quote }: Quoted, currency: string): string {
   const rate = auditRate(offer.record, holdNanos, stakeToLockNanos("replicated", holdNanos));
   const expected = (holdNanos * BigInt(Math.round(rate * 1_000))) / 1_000n;
   const runs = `${offer.record.audited} right audit${offer.record.audited === 1 ? "" : "s"} so far`;
-  return `audit    drawn with a chance of ${(rate * 100).toFixed(0)} % (${runs}) after the owner has signed; the referee's run costs at most about ${money(holdNanos, currency)}, ${money(expected, currency)} on average; a wrong result pays for it with the locked stake`;
+  const drawn = `drawn with a chance of ${(rate * 100).toFixed(0)} % (${runs}) after the owner has signed`;
+  const costs = `the referee's run costs at most about ${money(holdNanos, currency)}, ${money(expected, currency)} on average`;
+  return `audit    ${drawn}; ${costs}; a wrong result pays for it with the locked stake`;
 }
 
 export function auditLine({ rate, drawn, wrong }: Audit, currency: string): string {
   const chance = `${(rate * 100).toFixed(0)} %`;
   if (!drawn) return dim(`audit    not drawn (${chance})`);
   if (!wrong) return green(`audit    drawn (${chance}): the referee came to the same result`);
-  return red(
-    `audit    drawn (${chance}): the output above is WRONG: ${wrong.why}; ${money(wrong.refundNanos, currency)} and ${money(wrong.slashedNanos, currency)} of stake came to you`,
-  );
+  const back = `${money(wrong.refundNanos, currency)} and ${money(wrong.slashedNanos, currency)} of stake came to you`;
+  return red(`audit    drawn (${chance}): the output above is WRONG: ${wrong.why}; ${back}`);
 }

@@ -1,10 +1,13 @@
-/** A deterministic machine run again here, by the same QEMU: what an honest server must have signed. Who controls the inputs: the customer, whose job it is. */
+/**
+ * A deterministic machine run again here, by the same QEMU: what an honest server must have signed. Who controls the inputs: the
+ * customer, whose job it is.
+ */
 import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { openQemuHost } from "@xenoservers/guests";
-import { canonicalBytes, toHex, type Json } from "@xenoservers/protocol";
+import { canonicalBytes, toHex } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { ReExecuted } from "@xenoservers/verify";
 import { createVmDriver } from "@xenoservers/xenoserver";
@@ -53,7 +56,7 @@ export async function reExecuteVm({ spec, inputs, blobFile }: KeptVm & { blobFil
     await guest.dispose();
     return {
       ...{ engine: spec.engine, reason: end.reason, exitCode: end.reason === "completed" ? end.exitCode : null, fuel: end.fuel, memoryHash: end.memoryHash },
-      outputDigest: toHex(nodeCrypto.sha256(canonicalBytes(end.tree as unknown as Json))),
+      outputDigest: toHex(nodeCrypto.sha256(canonicalBytes(end.tree))),
       stdoutDigest: hash.digest("hex"),
       stderrDigest: createHash("sha256").digest("hex"),
     };

@@ -1,12 +1,12 @@
 /**
- * Runs a job again on this machine, in the same sandbox and engine as a xenoserver, and says what it comes to: what an honest server must have
- * signed. Who controls the inputs: the customer, whose job it is.
+ * Runs a job again on this machine, in the same sandbox and engine as a xenoserver, and says what it comes to: what an honest server must
+ * have signed. Who controls the inputs: the customer, whose job it is.
  */
 import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { canonicalBytes, endRootOf, toHex, type Json } from "@xenoservers/protocol";
+import { canonicalBytes, endRootOf, toHex } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { createWasmDriver, type GuestEnding, type RunningGuest } from "@xenoservers/xenoserver";
 import type { Trace } from "@xenoservers/sdk";
@@ -69,15 +69,15 @@ async function factsOf({ guest, end }: Ran, engine: string): Promise<ReExecuted>
     exitCode: end.reason === "completed" ? end.exitCode : null,
     fuel: end.fuel,
     memoryHash: end.memoryHash,
-    outputDigest: toHex(nodeCrypto.sha256(canonicalBytes(end.tree as unknown as Json))),
+    outputDigest: toHex(nodeCrypto.sha256(canonicalBytes(end.tree))),
     stdoutDigest: await digestOf("stdout"),
     stderrDigest: await digestOf("stderr"),
   };
 }
 
 /**
- * `stoppedAt`: the fuel at which the server's run was stopped from outside; null when it came to an end of its own. `step`: with checkpoints so far
- * apart, for verdicts over a segment.
+ * `stoppedAt`: the fuel at which the server's run was stopped from outside; null when it came to an end of its own. `step`: with
+ * checkpoints so far apart, for verdicts over a segment.
  */
 export async function reExecute(job: Again, stoppedAt: bigint | null, step: bigint | null = null): Promise<ReExecuted> {
   const ran = await runAgain(job, stoppedAt ?? BigInt(job.spec.fuelMax), step);

@@ -1,20 +1,14 @@
 /** `npm start`: a whole market on one machine, real in every part, told step by step; `--cheat NAME` with an owner who cheats. */
 import path from "node:path";
+import { ROLE_SCOPES } from "@xenoservers/market";
 import type { Wanted } from "@xenoservers/sdk";
-import { setStage, type Stage } from "../demo/stage.ts";
+import type { Person, Stage } from "../demo/stage.ts";
 import { disputeAndVerify, rentAndVerify, type Rental } from "../demo/story.ts";
 import { home, saveContext, writePrivate } from "../input/home.ts";
+import type { DemoInput } from "../input/verbs/about.ts";
 import { ownFolder } from "../local/local-socket.ts";
+import { untilTold } from "../local/until-told.ts";
 import { UserError, bold, dim, mib, money, print, printJson, say, shortId } from "../output/ui.ts";
-import { untilTold } from "./broker.ts";
-
-export interface DemoOptions {
-  once?: boolean;
-  json?: boolean;
-  data?: string;
-  port?: string;
-  cheat?: string;
-}
 
 const CREDIT = 10_000_000_000n;
 const STAKE = 1_000_000_000n;
@@ -36,66 +30,81 @@ const WANTED: Wanted = {
   label: "first job",
 };
 
-export async function demo(options: DemoOptions): Promise<void> {
-  const { CHEATS } = await import("@xenoservers/xenoserver");
-  if (options.cheat === "list") return Object.entries(CHEATS).forEach(([name, { says }]) => print(`${name.padEnd(16)} ${says}`));
-  const cheat = options.cheat === undefined ? null : CHEATS[options.cheat];
-  if (cheat === undefined) throw new UserError(`there is no cheat '${options.cheat}'; --cheat list names them`);
+type Cheats = (typeof import("@xenoservers/xenoserver"))["CHEATS"];
 
-  const folder = path.resolve(options.data ?? path.join(home.data, cheat === null ? "demo" : "demo-cheat"));
+export async function demo(input: DemoInput): Promise<void> {
+  const { CHEATS } = await import("@xenoservers/xenoserver");
+  const { cheat: name } = input;
+  if (name === "list") return Object.entries(CHEATS).forEach(([each, { says }]) => print(`${each.padEnd(16)} ${says}`));
+  const cheat = name === null ? null : CHEATS[name];
+  if (cheat === undefined) throw new UserError(`there is no cheat '${name}'; --cheat list names them`);
+
+  const folder = path.resolve(input.data ?? path.join(home.data, cheat === null ? "demo" : "demo-cheat"));
   say(bold("Xenoservers: a market for computers, all of it on this machine"));
   step(`data in ${folder}`);
   const facts: Record<string, unknown> = {};
   const lock = await ownFolder(folder, "this market", async () => facts);
-  const stage = await setStage(folder, options.port, step);
+  const { Stage: Set } = await import("../demo/stage.ts");
+  const stage = await Set.set(folder, input.port, step);
   facts["url"] = stage.url;
+  try {
+    await play(stage, folder, cheat, input);
+  } finally {
+    lock.close();
+    await stage.close();
+  }
+}
+
+async function play(stage: Stage, folder: string, cheat: Cheats[string] | null, { once, json }: DemoInput): Promise<void> {
   const olga = await stage.person("owner", "Olga, an owner", cheat === null ? 0n : CREDIT);
   const carl = await stage.person("customer", "Carl, a customer", CREDIT);
   step("Olga owns this machine; Carl has work and some credit");
-  const close = async (): Promise<void> => {
-    lock.close();
-    await stage.close();
-  };
-  const rental: Rental = { client: carl.client, wanted: WANTED, long: cheat?.long === true, quiet: options.json === true, step };
-  if (cheat !== null) rental.wanted = await setTrap(stage, olga, options.cheat!);
-  else {
-    const { server, test } = await stage.machine("server", olga.client);
-    const { offers } = await carl.client.read("offers", { query: {} });
-    step(
-      `Olga's xenoserver ${shortId(server.id)} is listed: score ${test.cpuScore}, ${test.resources.vcpu} vCPU, ${mib(test.resources.memoryMib)}; sandbox ${offers[0]?.sandbox ?? "?"}`,
-    );
-  }
-
+  const wanted = cheat === null ? await listMachine(stage, olga, carl) : await setTrap(stage, olga, cheat);
+  const rental: Rental = { client: carl.client, wanted, long: cheat?.long === true, quiet: json, step };
   process.env["XENO_HOME"] = folder; // from here on this process is Carl, whose files lie there too
   const outcome = await rentAndVerify(rental);
   const judged = cheat === null ? null : await disputeAndVerify(rental, outcome);
   const ok = judged === null ? outcome.ok : judged.convicted;
   const { receipt, lines } = judged ?? outcome;
   await writePrivate(path.join(folder, "receipts", `${outcome.lease}.json`), JSON.stringify(receipt));
-  const { party, account } = carl.client.identity;
-  await saveContext("demo", { url: stage.url, pins: stage.pins, currency: CURRENCY, party, account, role: "root", seed: carl.seed });
-  if (options.json)
-    printJson({ ok, lease: outcome.lease, url: stage.url, end: outcome.end, output: outcome.output, verification: lines, verdict: judged?.verdict ?? null });
-  if (options.once || !ok) {
-    process.exitCode = ok ? 0 : 1;
-    return close();
-  }
-  say();
-  say(`The market keeps serving at ${stage.url} until Ctrl-C. In another terminal you are Carl:`);
-  say(`  export XENO_HOME=${folder}`);
-  if (judged) say(`  npx xeno verify ${shortId(outcome.lease)}      npx xeno verify ${shortId(outcome.lease)} --tamper      npx xeno wallet`);
-  else say("  npx xeno run examples/hello.py      npx xeno ps --all      npx xeno wallet");
+  await keepCarl(stage, carl);
+  const { lease, end, output } = outcome;
+  if (json) printJson({ ok, lease, url: stage.url, end, output, verification: lines, verdict: judged?.verdict ?? null });
+  process.exitCode = ok ? 0 : 1;
+  if (once || !ok) return;
+  sayNext(stage, folder, judged === null ? null : lease);
   await untilTold();
   say("closing");
-  await close();
+}
+
+/** Whoever reads on is Carl. */
+async function keepCarl({ url, pins }: Stage, { client, seed }: Person): Promise<void> {
+  const { party, account } = client.identity;
+  const key = { role: "root" as const, scopes: [...ROLE_SCOPES.root], label: "Carl", leaseLabel: null, seed };
+  await saveContext("demo", { url, pins, currency: CURRENCY, party, account, ...key });
+}
+
+function sayNext({ url }: Stage, folder: string, judged: string | null): void {
+  say();
+  say(`The market keeps serving at ${url} until Ctrl-C. In another terminal you are Carl:`);
+  say(`  export XENO_HOME=${folder}`);
+  if (judged === null) say("  npx xeno run examples/hello.py      npx xeno ps --all      npx xeno wallet");
+  else say(`  npx xeno verify ${shortId(judged)}      npx xeno verify ${shortId(judged)} --tamper      npx xeno wallet`);
+}
+
+async function listMachine(stage: Stage, olga: Person, carl: Person): Promise<Wanted> {
+  const { server, test } = await stage.machine("server", olga.client);
+  const { offers } = await carl.client.read("offers", { query: {} });
+  const size = `${test.resources.vcpu} vCPU, ${mib(test.resources.memoryMib)}`;
+  step(`Olga's xenoserver ${shortId(server.id)} is listed: score ${test.cpuScore}, ${size}; sandbox ${offers[0]?.sandbox ?? "?"}`);
+  return WANTED;
 }
 
 /** Olga puts down her stake and cheats; the operator has a referee. Carl orders from Olga. */
-async function setTrap(stage: Stage, olga: Awaited<ReturnType<Stage["person"]>>, name: string): Promise<Wanted> {
-  const { CHEATS, cheatingDriver } = await import("@xenoservers/xenoserver");
-  const cheat = CHEATS[name]!;
-  const { client } = olga;
-  if (olga.isNew) await client.act("stake", { party: client.identity.party, amountNanos: STAKE.toString(), direction: "deposit", clientId: client.newId() });
+async function setTrap(stage: Stage, { client, isNew }: Person, cheat: Cheats[string]): Promise<Wanted> {
+  const { cheatingDriver } = await import("@xenoservers/xenoserver");
+  const { party } = client.identity;
+  if (isNew) await client.act("stake", { party, amountNanos: STAKE.toString(), direction: "deposit", clientId: client.newId() });
   const { server } = await stage.machine("server", client, (driver) => cheatingDriver(cheat, driver));
   step(`Olga has put down ${money(STAKE)} of stake; her xenoserver ${shortId(server.id)} ${cheat.says}`);
   const operators = await stage.person("referee", "the operator's machine", 0n);

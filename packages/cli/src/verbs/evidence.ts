@@ -1,14 +1,15 @@
 /**
- * `xeno evidence`: looks in checkpoints, receipts and documents for what contradicts itself, and in the broker's log for promises that were not kept, and
- * packs it into one file that convicts whoever signed it. Who controls the inputs: whoever handed over the files; the broker (its log).
+ * `xeno evidence`: looks in checkpoints, receipts and documents for what contradicts itself, and in the broker's log for promises that
+ * were not kept, and packs it into one file that convicts whoever signed it. Who controls the inputs: whoever handed over the files; the
+ * broker (its log).
  */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import {
   API,
+  leafHash,
   toBase64,
   toHex,
-  leafHash,
   verifyCheckpoint,
   zEnvelope,
   zPromise,
@@ -20,6 +21,7 @@ import {
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { findContradiction, packBrokenPromise, packContradiction, packFork } from "@xenoservers/verify";
 import { currentContext, promisesFile, writePrivate } from "../input/home.ts";
+import type { EvidenceInput } from "../input/verbs/proof.ts";
 import { UserError, print, say } from "../output/ui.ts";
 
 interface Found {
@@ -39,7 +41,7 @@ async function readFound(file: string): Promise<Found> {
     return { notes: [text], documents: [] };
   }
   const [receipt, envelope] = [zReceipt.safeParse(value), zEnvelope.safeParse(value)];
-  if (receipt.success) return { notes: [receipt.data.checkpoint], documents: receipt.data.documents.map((each) => each.envelope) };
+  if (receipt.success) return { notes: [receipt.data.checkpoint], documents: [...receipt.data.documents, ...receipt.data.leaves].map((each) => each.envelope) };
   return { notes: [], documents: envelope.success ? [envelope.data] : [] };
 }
 
@@ -54,21 +56,26 @@ function contradictionsIn(key: string, { notes, documents }: Found): Evidence | 
 }
 
 const BUNDLE = 256;
+const LENGTH_BYTES = 2;
+
+/** C2SP tlog-tiles: three digits a folder, all but the last marked. */
+function bundlePath(index: number, width: number): string {
+  const digits = String(index);
+  const padded = digits.padStart(Math.ceil(digits.length / 3) * 3, "0");
+  const name = padded.replaceAll(/(\d{3})(?=\d)/g, "x$1/");
+  return API.tile.path.replace(":level", "entries").replace("*", width === BUNDLE ? name : `${name}.p/${width}`);
+}
 
 /** Every leaf of the log of this size, as the broker serves them. */
 async function leavesOf(url: string, size: number): Promise<Uint8Array[]> {
   const leaves: Uint8Array[] = [];
   for (let from = 0; from < size; from += BUNDLE) {
-    const width = Math.min(BUNDLE, size - from);
-    const digits = String(from / BUNDLE).padStart(3, "0");
-    const groups = digits.padStart(Math.ceil(digits.length / 3) * 3, "0").match(/.{3}/g)!;
-    const name = groups.map((group, i) => (i < groups.length - 1 ? `x${group}` : group)).join("/");
-    const tile = API.tile.path.replace(":level", "entries").replace("*", width === BUNDLE ? name : `${name}.p/${width}`);
-    const bundle = new Uint8Array(await (await fetch(new URL(tile, url))).arrayBuffer());
-    for (let at = 0; at < bundle.length;) {
-      const length = bundle[at]! * 256 + bundle[at + 1]!;
-      leaves.push(bundle.slice(at + 2, at + 2 + length));
-      at += 2 + length;
+    const tile = bundlePath(from / BUNDLE, Math.min(BUNDLE, size - from));
+    const bundle = Buffer.from(await (await fetch(new URL(tile, url))).arrayBuffer());
+    for (let at = 0; at + LENGTH_BYTES <= bundle.length;) {
+      const end = at + LENGTH_BYTES + bundle.readUInt16BE(at);
+      leaves.push(bundle.subarray(at + LENGTH_BYTES, end));
+      at = end;
     }
   }
   return leaves;
@@ -101,7 +108,9 @@ async function brokenPromises(url: string, origin: string, key: string): Promise
   return null;
 }
 
-export async function evidence(files: readonly string[], { out, promises }: { out: string; promises?: boolean }): Promise<void> {
+const NOTHING = "these do not contradict each other: they are of different logs, leases or sizes, agree, or are not signed by one key";
+
+export async function evidence({ files, out, promises }: EvidenceInput): Promise<void> {
   const { context } = await currentContext();
   const { checkpoints } = context.pins.keys;
   if (files.length === 0 && !promises) throw new UserError("name the files to look in, or --promises");
@@ -109,10 +118,7 @@ export async function evidence(files: readonly string[], { out, promises }: { ou
   const found: Found = { notes: all.flatMap(({ notes }) => notes), documents: all.flatMap(({ documents }) => documents) };
   const packed = contradictionsIn(checkpoints, found) ?? (promises ? await brokenPromises(context.url, context.pins.origin, checkpoints) : null);
   if (!packed && files.length === 0) return say("no promise can be shown broken");
-  if (!packed)
-    throw new UserError(
-      `these do not contradict each other: they are of different logs, leases or sizes, agree, or are not signed by one key${promises ? "; nor can a promise be shown broken" : ""}`,
-    );
+  if (!packed) throw new UserError(promises ? `${NOTHING}; nor can a promise be shown broken` : NOTHING);
   await writePrivate(path.resolve(out), JSON.stringify(packed, null, 1));
   print(`${out} convicts whoever signed it: anyone can check it with xeno verify ${out}`);
 }

@@ -1,58 +1,64 @@
 /** `xeno login URL`: pins a market's keys and makes (or takes) an identity in it. */
 import { randomBytes } from "node:crypto";
 import { confirm, isCancel } from "@clack/prompts";
-import { MarketClient, RefusedError, fetchMarket, fingerprintOf, identityOf, pinsOf } from "@xenoservers/sdk";
+import { ROLE_SCOPES } from "@xenoservers/market";
+import { rootAccountOf } from "@xenoservers/protocol";
+import type { MarketInfo } from "@xenoservers/protocol/link";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { readContexts, saveContext, type Context } from "../input/home.ts";
-import { parseCiToken } from "../input/ci-token.ts";
+import { RefusedError, fetchMarket, fingerprintOf, identityOf, pinsOf, samePins } from "@xenoservers/sdk";
+import { parseCiToken, type CiToken } from "../input/ci-token.ts";
+import { clientOf, readContexts, saveContext, type Context } from "../input/home.ts";
 import { parseWitness } from "../input/parse.ts";
+import type { LoginInput } from "../input/verbs/login.ts";
 import { UserError, print, printJson, say } from "../output/ui.ts";
 
-export interface LoginOptions {
-  name?: string;
-  context?: string;
-  token?: string;
-  witness: string[];
-  yes?: boolean;
-  json?: boolean;
+/** Everything is checked against these keys from now on: a person compares them once. */
+async function confirmed(fingerprint: string, market: MarketInfo, ask: boolean): Promise<void> {
+  say(`market       ${market.origin}`);
+  say(`fingerprint  ${fingerprint}`);
+  say("Compare the fingerprint with what the operator published: everything is checked against these keys from now on.");
+  if (!ask || !process.stdin.isTTY) return;
+  const agreed = await confirm({ message: "Is it the same?" });
+  if (isCancel(agreed) || !agreed) throw new UserError("nothing was pinned");
 }
 
-export async function login(url: string | undefined, options: LoginOptions): Promise<void> {
-  const token = options.token === undefined ? null : parseCiToken(options.token);
-  const address = url ?? token?.url;
+export async function login(input: LoginInput): Promise<void> {
+  const token = input.token === null ? null : parseCiToken(input.token);
+  const address = input.url ?? token?.url;
   if (!address) throw new UserError("name the market: `xeno login URL`, or give --token");
   const market = await fetchMarket(address);
   const pins = pinsOf(market);
   const fingerprint = fingerprintOf(nodeCrypto, pins);
-  if (token && JSON.stringify(token.pins) !== JSON.stringify(pins)) throw new UserError("the broker shows other keys than the token pins; do not use it");
-  const name = options.context ?? market.origin.split("/")[0]!;
+  if (token && !samePins(token.pins, pins)) throw new UserError("the broker shows other keys than the token pins; do not use it");
+  const name = input.context ?? market.origin.split("/")[0] ?? "market";
   const earlier = (await readContexts()).contexts[name];
-  if (earlier && JSON.stringify(earlier.pins) !== JSON.stringify(pins))
+  if (earlier && !samePins(earlier.pins, pins))
     throw new UserError(`the context ${name} pins other keys for this name; compare fingerprints with the operator, then use --context OTHER`);
-  say(`market       ${market.origin}`);
-  say(`fingerprint  ${fingerprint}`);
-  say("Compare the fingerprint with what the operator published: everything is checked against these keys from now on.");
-  if (!token && !earlier && options.yes !== true && process.stdin.isTTY) {
-    const agreed = await confirm({ message: "Is it the same?" });
-    if (isCancel(agreed) || !agreed) throw new UserError("nothing was pinned");
-  }
-  let context: Context;
-  if (token) context = { url: address, pins, currency: market.currency, party: token.party, account: token.account, role: "ci", seed: token.seed };
-  else if (earlier) context = { ...earlier, url: address };
-  else context = await register(address, market.currency, pins, options.name ?? process.env["USER"] ?? "customer");
-  if (options.witness.length > 0) context.witnesses = options.witness.map(parseWitness);
+  await confirmed(fingerprint, market, !token && !earlier && !input.yes);
+  const context = await contextFor(address, market, token, earlier, input.name ?? process.env["USER"] ?? "customer");
+  if (input.witness.length > 0) context.witnesses = input.witness.map(parseWitness);
   await saveContext(name, context);
-  if (options.json) printJson({ context: name, party: context.party, account: context.account, fingerprint });
-  else print(`you are ${context.party} in ${name}`);
+  if (input.json) printJson({ context: name, party: context.party, account: context.account, scopes: context.scopes, fingerprint });
+  else print(`you are ${context.party} in ${name}${token ? `, with a ${context.role} key that may ${context.scopes.join(", ")}` : ""}`);
 }
 
-async function register(url: string, currency: string, pins: Context["pins"], name: string): Promise<Context> {
+async function contextFor(url: string, market: MarketInfo, token: CiToken | null, earlier: Context | undefined, name: string): Promise<Context> {
+  if (!token) return earlier ? { ...earlier, url } : register(url, market, name);
+  const { party, role, label, scopes, account, leaseLabel } = token.key;
+  const { currency } = market;
+  return { url, pins: token.pins, currency, party, account: account ?? rootAccountOf(party), role, scopes, label, leaseLabel, seed: token.seed };
+}
+
+/** A new party; the same key again is the same party. */
+async function register(url: string, market: MarketInfo, name: string): Promise<Context> {
   const seed = randomBytes(32);
-  const identity = identityOf(seed);
-  const client = new MarketClient(url, pins, identity);
-  const context: Context = { url, pins, currency, party: identity.party, account: identity.account, role: "root", seed: seed.toString("hex") };
+  const { party, account, signer } = identityOf(seed);
+  const context: Context = {
+    ...{ url, pins: pinsOf(market), currency: market.currency, party, account, role: "root", scopes: [...ROLE_SCOPES.root] },
+    ...{ label: name, leaseLabel: null, seed: seed.toString("hex") },
+  };
   try {
-    await client.act("party", { party: identity.party, name, rootKey: identity.signer.publicKey, recoveryKey: null });
+    await clientOf(context).act("party", { party, name, rootKey: signer.publicKey, recoveryKey: null });
   } catch (error) {
     if (!(error instanceof RefusedError) || error.refusal.code !== "id_reused") throw error;
   }

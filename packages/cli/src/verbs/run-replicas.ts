@@ -1,68 +1,75 @@
 /**
- * `xeno run --replicas K`: one order for the same job on servers of K different owners, drawn by the broker, who commit to their results before any
- * shows one. Nothing is shown before their signed results agree; where they differ the market's referee decides, and the output is that of a replica
- * that it bears out.
+ * `xeno run --replicas K`: one order for the same job on servers of K different owners, drawn by the broker, who commit to their results
+ * before any shows one. Nothing is shown before their signed results agree; where they differ the market's referee decides, and the
+ * output is that of a replica that it bears out. Each is receipted only once all that it signed is here.
  */
-import { parseDocumentOf, type Payload } from "@xenoservers/protocol";
+import { isComparable } from "@xenoservers/market";
+import { parseDocumentOf, type LeaseView, type Payload } from "@xenoservers/protocol";
 import {
-  LeaseSession,
-  RefusedError,
-  checkBound,
+  BrokenPurchaseOrder,
   disputeResults,
+  disputeTerms,
   fetchReceipt,
-  openLink,
-  quoteFor,
-  signOrder,
+  openSessions,
+  placeReplicas,
   type BoundOrder,
   type BuiltJob,
   type BuiltVm,
+  type LeaseSession,
   type MarketClient,
-  type Quoted,
-  type Wanted,
+  type SessionHandlers,
 } from "@xenoservers/sdk";
-import { isComparable, resultDifference } from "@xenoservers/verify";
-import { z } from "zod";
-import { exitCodeOf, fetchInto, keepReceipt } from "../output/deliver.ts";
-import type { SharedFolder } from "../input/job-from-args.ts";
+import { resultDifference } from "@xenoservers/verify";
 import { keepJob } from "../input/kept-job.ts";
-import { EXIT, UserError, dim, money, printJson, red, say, shortId } from "../output/ui.ts";
-import { endLine } from "./lease.ts";
+import type { Work } from "../input/work.ts";
+import { exitCodeOf, keepReceipt, writeResults } from "../output/deliver.ts";
+import { endLine } from "../output/lease-lines.ts";
+import { EXIT, UserError, dim, money, printJson, red, say, shortId, yellow } from "../output/ui.ts";
 
 const RECEIPT_WITHIN_MS = 10_000;
-/** In a quote; the broker draws among all that fit. */
-const OWNERS_SHOWN_MAX = 16;
 
 interface Replica {
   bound: BoundOrder;
   session: LeaseSession;
-  output: { stdout: Uint8Array[]; stderr: Uint8Array[] };
+  output: Record<"stdout" | "stderr", Uint8Array[]>;
 }
 
-/** The cheapest offer of each owner that fits, cheapest first; the broker draws among them. Throws RefusedError `no_match`. */
-export async function quoteReplicas(client: MarketClient, wanted: Wanted, count: number): Promise<Quoted[]> {
-  const quotes: Quoted[] = [await quoteFor(client, wanted)];
-  for (let owners = [quotes[0]!.offer.owner]; count > 1 && quotes.length < OWNERS_SHOWN_MAX; owners = quotes.map(({ offer }) => offer.owner)) {
-    const conditions = [...wanted.conditions, ...owners.map((owner) => ({ key: "owner", op: "!=" as const, value: owner }))];
-    const next = await quoteFor(client, { ...wanted, conditions }).catch((error: unknown) => {
-      if (error instanceof RefusedError && error.refusal.code === "no_match" && quotes.length >= count) return null;
-      throw error;
-    });
-    if (!next) break;
-    quotes.push(next);
-  }
-  return quotes;
+export interface ReplicaOptions {
+  out: string | null;
+  json: boolean;
+  quiet: boolean;
+  currency: string;
 }
 
-/** One order for all of them; each purchase order is checked like any other. */
-async function place(client: MarketClient, job: BuiltJob | BuiltVm, wanted: Wanted): Promise<BoundOrder[]> {
-  const order = signOrder(client, wanted, job.jobHash);
-  const answer = await client.submit(order.envelope);
-  if (!answer.ok) throw new RefusedError(answer);
-  const replicas = z.array(z.object({ purchaseOrder: z.unknown() })).parse(answer.answer["replicas"]);
-  const bound = replicas.map(({ purchaseOrder }) => checkBound(client, order.id, purchaseOrder));
-  if (new Set(bound.map(({ po }) => po.payload.owner)).size !== wanted.replicas)
-    throw new UserError("the broker did not draw as many different owners as were ordered");
-  return bound;
+/** Every file that is wanted is fetched from each before it is receipted; which of them are kept is decided when all have shown theirs. */
+const proving: NonNullable<SessionHandlers["onResult"]> = async ({ tree }, session) => {
+  for (const entry of tree) if (entry.kind === "file") await session.fetch(entry);
+};
+
+function startReplicas(client: MarketClient, bounds: readonly BoundOrder[], job: BuiltJob | BuiltVm, wantsFiles: boolean, quiet: boolean) {
+  const outputs = bounds.map((): Replica["output"] => ({ stdout: [], stderr: [] }));
+  const { sessions, close } = openSessions(client, bounds, job, (slot) => ({
+    onOutput: (stream, bytes) => void outputs[slot]?.[stream].push(bytes),
+    onState: (state) => void (!quiet && state.startsWith("problem") && say(yellow(`         replica ${slot + 1}: ${state}`))),
+    ...(wantsFiles ? { onResult: proving } : {}),
+  }));
+  const replicas = bounds.flatMap((bound, slot): Replica[] => {
+    const [session, output] = [sessions[slot], outputs[slot]];
+    return session && output ? [{ bound, session, output }] : [];
+  });
+  return { replicas, close };
+}
+
+/** Each until it is settled; a replica that the broker placed under another order ends the whole. */
+async function settledAll(replicas: readonly Replica[]): Promise<LeaseView[]> {
+  return Promise.all(
+    replicas.map(async ({ session }) => {
+      const ended = await Promise.race([session.settled(), session.failed]);
+      if (ended instanceof BrokenPurchaseOrder) throw ended;
+      if (ended instanceof Error) throw new UserError(ended.message);
+      return ended;
+    }),
+  );
 }
 
 async function manifestOf(client: MarketClient, lease: string): Promise<Payload<"result"> | null> {
@@ -72,95 +79,84 @@ async function manifestOf(client: MarketClient, lease: string): Promise<Payload<
   return parsed?.ok && isComparable(parsed.document.payload) ? parsed.document.payload : null;
 }
 
-export interface ReplicaOptions {
-  out?: string;
-  json: boolean;
-  quiet: boolean;
-  currency: string;
+export async function runReplicas(client: MarketClient, job: BuiltJob | BuiltVm, { shared, wanted }: Work, options: ReplicaOptions): Promise<void> {
+  const { out, json, quiet, currency } = options;
+  await keepJob(job);
+  const bounds = await placeReplicas(client, wanted, job.jobHash);
+  const { replicas, close } = startReplicas(client, bounds, job, out !== null || shared.length > 0, quiet);
+  try {
+    if (!quiet) for (const { po } of bounds) say(dim(`replica  ${shortId(po.id)} on ${shortId(po.payload.server)}`));
+    const ended = await settledAll(replicas);
+    const compared: Compared[] = [];
+    for (const [i, lease] of ended.entries()) {
+      const [replica, manifest] = [replicas[i], await manifestOf(client, lease.id)];
+      await keepReceipt(client, lease.id, 0);
+      if (!quiet) say(endLine(lease, currency));
+      if (replica && manifest) compared.push({ replica, lease, manifest });
+    }
+    const standing = await rightOnes(client, job, compared, replicas.length, options, wanted.budgetNanos);
+    const { replica, lease, tree } = await firstDelivered(standing);
+    await writeResults(tree, (entry) => replica.session.fetch(entry), out, shared);
+    process.exitCode = exitCodeOf(lease);
+    const { stdout, stderr } = replica.output;
+    const text = (parts: readonly Uint8Array[]): string => Buffer.concat(parts).toString();
+    if (json) return printJson({ leases: ended.map(({ id }) => id), lease: lease.id, end: lease.end, stdout: text(stdout), stderr: text(stderr) });
+    for (const bytes of stderr) process.stderr.write(bytes);
+    for (const bytes of stdout) process.stdout.write(bytes);
+  } finally {
+    close();
+  }
 }
 
-export async function runReplicas(
-  client: MarketClient,
-  job: BuiltJob | BuiltVm,
-  parsed: { shared: readonly SharedFolder[] },
-  wanted: Wanted,
-  { out, json, quiet, currency }: ReplicaOptions,
-): Promise<void> {
-  const replicas: Replica[] = [];
-  const link = openLink(client, {
-    onUp: () => replicas.forEach(({ session }) => session.hint()),
-    onEvent: (event) => replicas.forEach(({ session }) => session.hint(event)),
-  });
-  await keepJob(job);
-  try {
-    for (const bound of await place(client, job, wanted)) {
-      const output: Replica["output"] = { stdout: [], stderr: [] };
-      const session = new LeaseSession(client, bound, job, { onOutput: (stream, bytes) => void output[stream].push(bytes) }, link);
-      replicas.push({ bound, session, output });
-      if (!quiet) say(dim(`replica  ${shortId(bound.po.id)} on ${shortId(bound.po.payload.server)}`));
-    }
-    const ended = await Promise.all(replicas.map(({ session }) => session.settled()));
-    const manifests = await Promise.all(ended.map(({ id }) => manifestOf(client, id)));
-    for (const { id } of ended) await keepReceipt(client, id, 0);
-    if (!quiet) for (const lease of ended) say(endLine(lease, currency));
-    const standing = await rightOnes(client, job, replicas, manifests, { quiet, currency, budgetNanos: wanted.budgetNanos });
-    const right = await firstDelivered(replicas, standing);
-    const { session, output } = replicas[right]!;
-    await fetchInto(session, out, parsed.shared);
-    process.exitCode = exitCodeOf(ended[right]!);
-    if (json)
-      return printJson({
-        leases: ended.map(({ id }) => id),
-        lease: ended[right]!.id,
-        end: ended[right]!.end,
-        stdout: Buffer.concat(output.stdout).toString(),
-        stderr: Buffer.concat(output.stderr).toString(),
-      });
-    for (const bytes of output.stderr) process.stderr.write(bytes);
-    for (const bytes of output.stdout) process.stdout.write(bytes);
-  } finally {
-    for (const { session } of replicas) session.close();
-    link.stop();
-  }
+interface Compared {
+  replica: Replica;
+  lease: LeaseView;
+  manifest: Payload<"result">;
 }
 
 /** A server may sign the right digests and send other bytes: its session then has nothing delivered. */
-async function firstDelivered(replicas: readonly Replica[], standing: readonly number[]): Promise<number> {
-  for (const i of standing) if ((await replicas[i]!.session.delivered()) !== null) return i;
-  throw new UserError(
-    "no server delivered the output that it signed: nothing is shown; object with `xeno lease object`, or have it judged with `xeno dispute`",
-  );
+async function firstDelivered(standing: readonly Compared[]) {
+  for (const { replica, lease } of standing) {
+    const delivered = await replica.session.delivered();
+    if (delivered !== null) return { replica, lease, tree: delivered.tree };
+  }
+  throw new UserError("no server delivered the output that it signed: nothing is shown; object (`xeno lease object`), or have it judged (`xeno dispute`)");
 }
 
-/** The indexes of the replicas whose results stand. */
+/** Those whose results stand: all where they agree, those that the referee bears out where they differ. */
 async function rightOnes(
   client: MarketClient,
   job: BuiltJob | BuiltVm,
-  replicas: readonly Replica[],
-  manifests: readonly (Payload<"result"> | null)[],
-  { quiet, currency, budgetNanos }: { quiet: boolean; currency: string; budgetNanos: bigint },
-): Promise<number[]> {
-  const compared = manifests.flatMap((manifest, i) => (manifest ? [{ manifest, i }] : []));
-  if (compared.length < 2) {
-    process.exitCode = EXIT.xeno;
-    throw new UserError(`only ${compared.length} of ${manifests.length} replicas came to a result: nothing to compare; run it again`);
-  }
+  compared: readonly Compared[],
+  ordered: number,
+  { quiet, currency }: ReplicaOptions,
+  budgetNanos: bigint,
+): Promise<Compared[]> {
   const [first, ...others] = compared;
-  const difference = others.map(({ manifest }) => resultDifference(first!.manifest, manifest)).find((each) => each !== null);
+  if (!first || others.length === 0) {
+    process.exitCode = EXIT.xeno;
+    throw new UserError(`only ${compared.length} of ${ordered} replicas came to a result: nothing to compare; run it again`);
+  }
+  const difference = others.map(({ manifest }) => resultDifference(first.manifest, manifest)).find((each) => each !== null);
   if (difference === undefined) {
-    if (!quiet) say(`agreed   ${compared.length} owners signed the same output, ${first!.manifest.fuel} fuel and memory`);
-    return compared.map(({ i }) => i);
+    if (!quiet) say(`agreed   ${compared.length} owners signed the same output, ${first.manifest.fuel} fuel and memory`);
+    return [...compared];
   }
   say(red(`the replicas differ (${difference}): the market's referee runs the job`));
-  const leases = compared.map(({ i }) => replicas[i]!.bound.po.id);
-  const { verdicts, segment } = await disputeResults(client, leases, replicas[0]!.bound.order.payload, job, budgetNanos);
+  const leases = compared.map(({ lease }) => lease.id);
+  const { payload: order } = first.replica.bound.order;
+  const terms = await disputeTerms(client, leases, order, job, budgetNanos, false);
+  const deposits = terms.leases.reduce((sum, { depositNanos }) => sum + depositNanos, 0n);
+  const run = money(terms.referee.quote.holdNanos, currency);
+  say(`dispute  ${money(deposits, currency)} put down until it is decided; the referee's run costs at most ${run}`);
+  const { verdicts, segment } = await disputeResults(client, leases, order, job, budgetNanos);
   if (segment) say(`the referee ran segment ${segment.index} of ${segment.of}`);
-  for (const [lease, verdict] of verdicts)
-    if (verdict)
-      say(
-        `verdict  ${shortId(lease)}: ${verdict.why}; ${money(verdict.refundNanos, currency)} and ${money(verdict.slashedNanos, currency)} of stake came to you`,
-      );
-  const standing = compared.flatMap(({ i }) => (verdicts.get(replicas[i]!.bound.po.id) === null ? [i] : []));
+  for (const [lease, verdict] of verdicts) {
+    if (!verdict) continue;
+    const back = `${money(verdict.refundNanos, currency)} and ${money(verdict.slashedNanos, currency)} of stake came to you`;
+    say(`verdict  ${shortId(lease)}: ${verdict.why}; ${back}`);
+  }
+  const standing = compared.filter(({ lease }) => verdicts.get(lease.id) === null);
   if (standing.length === 0) throw new UserError("the referee bears out none of the replicas: no output is shown; their pay came back to you");
   return standing;
 }

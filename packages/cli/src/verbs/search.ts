@@ -1,34 +1,37 @@
 /** `xeno search`: what is on offer. */
-import { parseConditions } from "@xenoservers/market";
+import type { OfferView } from "@xenoservers/protocol";
+import type { MarketClient } from "@xenoservers/sdk";
+import { accountCalled } from "../input/account.ts";
 import { openClient } from "../input/home.ts";
-import { UserError, mib, money, print, printJson, say, shortId, table } from "../output/ui.ts";
+import { conditionsIn, type SearchInput } from "../input/verbs/search.ts";
+import { mib, money, print, printJson, say, shortId, table } from "../output/ui.ts";
 
-export interface SearchOptions {
-  order: "price" | "cost-per-work";
-  on: "mine" | "market";
-  explain?: boolean;
-  json?: boolean;
-  limit: string;
-}
-
-export async function search(words: string[], options: SearchOptions): Promise<void> {
-  const parsed = parseConditions(words.join(" "));
-  if (!parsed.ok) throw new UserError(`'${parsed.condition}': ${parsed.why}`);
+/** Sent with who asks, so that servers that serve only some are found by those. */
+export async function search({ conditions, order, on, account, explain, limit, json }: SearchInput): Promise<void> {
+  const q = conditions.join(" ");
+  conditionsIn(q, "");
   const { client, context } = await openClient();
-  const found = await client.read("offers", { query: { q: words.join(" "), order: options.order, on: options.on, limit: Number(options.limit) } });
-  if (options.json) return printJson(found);
+  const found = await client.read("offers", { query: { q, order, on, limit } });
+  if (json) return printJson(found);
   if (found.offers.length === 0) {
-    say(options.explain ? `no server fits: ${found.explanation}` : "no server fits; --explain says why");
+    say(explain ? `no server fits: ${found.explanation}` : "no server fits; --explain says why");
     process.exitCode = 1;
     return;
   }
   const { vcpu, memoryMib, diskMib } = found.resources;
   say(`prices for ${vcpu} vCPU, ${mib(memoryMib)} memory, ${mib(diskMib)} disk`);
+  offerTable(found.offers, context.currency);
+  const excluded = Object.entries(found.excluded).map(([why, count]) => `${why} ${count}`);
+  if (explain && excluded.length > 0) print(`left out: ${excluded.join(", ")}`);
+  if (account !== null) await sayLeft(client, account, context.currency);
+}
+
+function offerTable(offers: readonly OfferView[], currency: string): void {
   table(
     ["server", "price/h", "score", "free", "region", "sandbox", "record"],
-    found.offers.map((offer) => [
+    offers.map((offer) => [
       shortId(offer.server),
-      money(offer.priceNanosPerHour, context.currency),
+      money(offer.priceNanosPerHour, currency),
       offer.cpuScore,
       `${offer.free.vcpu} vCPU ${mib(offer.free.memoryMib)}`,
       offer.labels["region"] ?? "",
@@ -36,10 +39,11 @@ export async function search(words: string[], options: SearchOptions): Promise<v
       offer.record.leases === 0 ? "new" : `${offer.record.completed}/${offer.record.leases}`,
     ]),
   );
-  if (options.explain && Object.keys(found.excluded).length > 0)
-    print(
-      `left out: ${Object.entries(found.excluded)
-        .map(([why, count]) => `${why} ${count}`)
-        .join(", ")}`,
-    );
+}
+
+async function sayLeft(client: MarketClient, wanted: string, currency: string): Promise<void> {
+  const { accounts, balances } = await client.read("accounts");
+  const { name, limitNanos, spentNanos } = accountCalled(accounts, wanted);
+  const left = limitNanos === null ? BigInt(balances.available) : BigInt(limitNanos) - BigInt(spentNanos);
+  say(`the account ${name} may still spend ${money(left, currency)}`);
 }

@@ -1,4 +1,7 @@
-/** Pulls bytes by digest through a lease's channel: in parts, several under way, again after a lost link. Who controls the inputs: the server. */
+/**
+ * Pulls bytes by digest through a lease's channel: in parts, several under way, again after a lost link. Who controls the inputs: the
+ * server.
+ */
 import { createHash } from "node:crypto";
 import { concatBytes } from "@xenoservers/protocol";
 import { PART_BYTES_MAX, type Channel } from "@xenoservers/protocol/channel";

@@ -1,6 +1,7 @@
 /**
- * The customer's end of one lease while it runs: brings the job's bytes, follows output, takes the result and says so. A lost link never ends the job:
- * the session reconnects and goes on where it was. Who controls the inputs: the server (channel messages), the broker (events).
+ * The customer's end of one lease while it runs: brings the job's bytes, follows output, takes the result and says so. A lost link never
+ * ends the job: the session reconnects and goes on where it was. Who controls the inputs: the server (channel messages), the broker
+ * (events).
  */
 import type { Envelope, LeaseView, Verified } from "@xenoservers/protocol";
 import { initiateChannel, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
@@ -22,8 +23,8 @@ export interface SessionHandlers {
   /** Progress for people: waiting, preparing, running, ended, reconnecting, matched again, and problems in words. */
   onState?(state: string): void;
   /**
-   * Takes what is wanted of a result's files; only then does the customer say that it was delivered. Rejects with NotDelivered (as `fetch` does) where the
-   * bytes are not what was signed, with anything else where this side cannot take them.
+   * Takes what is wanted of a result's files; only then does the customer say that it was delivered. Rejects with NotDelivered (as
+   * `fetch` does) where the bytes are not what was signed, with anything else where this side cannot take them.
    */
   onResult?(delivered: Delivered, session: LeaseSession): Promise<void>;
 }
@@ -109,7 +110,9 @@ export class LeaseSession {
     return this.#bound.po.id;
   }
 
-  /** Resolves when the job will never start: a part of it cannot be had on this side, or the broker placed it under what was not ordered. */
+  /**
+   * Resolves when the job will never start: a part of it cannot be had on this side, or the broker placed it under what was not ordered.
+   */
   get failed(): Promise<Error> {
     return this.#failing.promise;
   }

@@ -1,6 +1,6 @@
 /**
- * Follows one lease at the broker until it is settled, or until nothing signed lets it go on: no customer waits for ever. A lease that lapsed is
- * followed to where its order was placed again. Who controls the inputs: the broker, every answer.
+ * Follows one lease at the broker until it is settled, or until nothing signed lets it go on: no customer waits for ever. A lease that
+ * lapsed is followed to where its order was placed again. Who controls the inputs: the broker, every answer.
  */
 import { unreachableAfterMs } from "@xenoservers/market";
 import { zLeaseView, type Envelope, type LeaseView, type Payload } from "@xenoservers/protocol";

@@ -1,6 +1,6 @@
 /**
- * The customer's hold on a running virtual machine, through the lease's channel: its console, connections to its ports, requests. A lost link ends
- * connections and requests under way; new ones go through the next channel. Who controls the inputs: the server, every message.
+ * The customer's hold on a running virtual machine, through the lease's channel: its console, connections to its ports, requests. A lost
+ * link ends connections and requests under way; new ones go through the next channel. Who controls the inputs: the server, every message.
  */
 import type { Duplex } from "node:stream";
 import { Tunnel, type Channel, type ChannelHeader, type VmRequest } from "@xenoservers/protocol/channel";

@@ -1,4 +1,7 @@
-/** A server's signed result as its customer takes it: right signer, lease and job, and the very bytes that were signed. Who controls the inputs: the server. */
+/**
+ * A server's signed result as its customer takes it: right signer, lease and job, and the very bytes that were signed. Who controls the
+ * inputs: the server.
+ */
 import { paysOnDelivery, type Scope } from "@xenoservers/market";
 import { canonicalBytes, toHex, verifyDocumentOf, type Payload, type Verified } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";

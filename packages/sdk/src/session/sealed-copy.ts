@@ -1,6 +1,6 @@
 /**
- * A result that waited for its customer: its server sealed all bytes to the order's channel key and left them with the broker. Every byte is checked
- * against what the server signed. Who controls the inputs: the broker (what it hands out), the server (what is in it).
+ * A result that waited for its customer: its server sealed all bytes to the order's channel key and left them with the broker. Every byte
+ * is checked against what the server signed. Who controls the inputs: the broker (what it hands out), the server (what is in it).
  */
 import { createHash } from "node:crypto";
 import { openSealed } from "@xenoservers/protocol/sealed";

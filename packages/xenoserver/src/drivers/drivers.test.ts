@@ -9,7 +9,6 @@ import { systemTimers } from "@xenoservers/protocol/link";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { printing } from "../../../../test/process/jobs.ts";
 import { preparedCache } from "../../../../test/shared.ts";
-import { until } from "../../../../test/until.ts";
 import { orderedFor } from "../testing/ordered.ts";
 import { digestOf } from "./checks.ts";
 import { driverContract } from "./driver-contract.ts";

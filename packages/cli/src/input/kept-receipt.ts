@@ -1,0 +1,52 @@
+/** Receipts that are saved here, or fetched to be. Who controls the inputs: whoever handed over a file; the broker. */
+import { readFile, readdir } from "node:fs/promises";
+import path from "node:path";
+import { cosignatureOf, zReceipt, type Receipt, type Witness } from "@xenoservers/protocol";
+import { nodeCrypto } from "@xenoservers/protocol/node";
+import { isLogged } from "@xenoservers/sdk";
+import { keepReceipt } from "../output/deliver.ts";
+import { UserError } from "../output/ui.ts";
+import { home, openClient } from "./home.ts";
+
+const jsonOf = (text: string, file: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new UserError(`${file} is no receipt: it is not JSON`);
+  }
+};
+
+/** Settled, in the log, and cosigned by all of these. */
+const isComplete = (receipt: Receipt): boolean => isLogged(receipt) && receipt.documents.some(({ kind }) => kind === "settlement");
+const isWitnessed = ({ checkpoint }: Receipt, witnesses: readonly Witness[]): boolean =>
+  witnesses.every((witness) => cosignatureOf(nodeCrypto, witness, checkpoint) !== null);
+
+/** By file, or by lease: saved here, or fetched. */
+export async function readReceipt(leaseOrFile: string, witnesses: readonly Witness[]): Promise<{ receipt: unknown; file: string }> {
+  const fromFile = await readFile(leaseOrFile, "utf8").catch(() => null);
+  if (fromFile !== null) return { receipt: jsonOf(fromFile, leaseOrFile), file: leaseOrFile };
+  if (!/^[0-9a-f]{4,64}$/.test(leaseOrFile)) throw new UserError(`there is no file ${leaseOrFile}, and it is no lease id`);
+  const saved = (await readdir(home.receipts).catch(() => [])).filter((name) => name.startsWith(leaseOrFile) && name.endsWith(".json"));
+  const [name, ...others] = saved;
+  if (others.length > 0) throw new UserError(`${leaseOrFile} fits more than one saved receipt; write more of its id`);
+  if (name !== undefined) {
+    const file = path.join(home.receipts, name);
+    const receipt = zReceipt.safeParse(jsonOf(await readFile(file, "utf8"), file)).data;
+    if (receipt && isComplete(receipt)) return { receipt: isWitnessed(receipt, witnesses) ? receipt : ((await fetchedAgain(receipt.lease)) ?? receipt), file };
+  }
+  const { client } = await openClient("read");
+  const lease = await client.read("lease", { params: { id: leaseOrFile } });
+  const file = await keepReceipt(client, lease.id);
+  return { receipt: jsonOf(await readFile(file, "utf8"), file), file };
+}
+
+/** The same receipt with what witnesses have cosigned since; null when the broker is not reached. */
+async function fetchedAgain(lease: string): Promise<unknown> {
+  try {
+    const { client } = await openClient("read");
+    const file = await keepReceipt(client, lease, 0);
+    return jsonOf(await readFile(file, "utf8"), file);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * Verbs as data: the words and options of each, and how every one of them is read, once, at the edge. What reaches a verb's code is typed
+ * and checked; the code itself is loaded when its verb is used. Who controls the inputs: whoever types.
+ */
+import { Command, Option as Flag } from "commander";
+
+/** One option, and how what was typed is read. */
+export interface Opt<T> {
+  flag: Flag;
+  read(raw: unknown): T;
+}
+
+/** One word behind the verb: `<one>`, `[maybe]` or `[rest...]`. */
+export interface Word<T> {
+  form: (name: string) => string;
+  read(raw: unknown, name: string): T;
+}
+
+type Parse<T> = (text: string, option: string) => T;
+
+const stringIn = (raw: unknown): string | null => (typeof raw === "string" ? raw : null);
+const stringsIn = (raw: unknown): string[] => (Array.isArray(raw) ? raw.map(String) : []);
+
+export const flag = (flags: string, says: string): Opt<boolean> => ({ flag: new Flag(flags, says), read: (raw) => raw === true });
+
+/** A value that may be left out. */
+export const value = <T>(flags: string, says: string, parse: Parse<T>): Opt<T | null> => {
+  const made = new Flag(flags, says);
+  return {
+    flag: made,
+    read(raw) {
+      const text = stringIn(raw);
+      return text === null ? null : parse(text, made.long ?? flags);
+    },
+  };
+};
+
+/** Said in help, never put in by commander: what is read is what was typed. */
+const withDefault = (says: string, otherwise: string): string => (otherwise === "" ? says : `${says} (default: ${otherwise})`.trim());
+
+/** A value with one that holds where nothing is said. */
+export const valueOr = <T>(flags: string, says: string, otherwise: string, parse: Parse<T>): Opt<T> => {
+  const made = new Flag(flags, withDefault(says, otherwise));
+  return { flag: made, read: (raw) => parse(stringIn(raw) ?? otherwise, made.long ?? flags) };
+};
+
+const asTyped = (text: string): string => text;
+export const text = (flags: string, says: string): Opt<string | null> => value(flags, says, asTyped);
+export const textOr = (flags: string, says: string, otherwise: string): Opt<string> => valueOr(flags, says, otherwise, asTyped);
+
+/** A value without which the verb is refused. */
+export const needed = (flags: string, says: string): Opt<string> => ({ flag: new Flag(flags, says).makeOptionMandatory(), read: String });
+
+/** One of these; commander refuses others. */
+export function choice<const C extends string>(flags: string, says: string, choices: readonly C[]): Opt<C | null> {
+  return { flag: new Flag(flags, says).choices(choices), read: (raw) => choices.find((each) => each === raw) ?? null };
+}
+export function choiceOr<const C extends string>(flags: string, says: string, choices: readonly C[], otherwise: NoInfer<C>): Opt<C> {
+  const made = new Flag(flags, withDefault(says, otherwise)).choices(choices);
+  return { flag: made, read: (raw) => choices.find((each) => each === raw) ?? otherwise };
+}
+
+/** May be given again and again. */
+export const many = (flags: string, says: string): Opt<string[]> => ({
+  flag: new Flag(flags, says).argParser((each: string, before: unknown) => [...stringsIn(before), each]),
+  read: stringsIn,
+});
+
+export const wordAs = <T>(parse: Parse<T>): Word<T> => ({ form: (name) => `<${name}>`, read: (raw, name) => parse(String(raw), name) });
+export const word: Word<string> = wordAs(asTyped);
+export const maybe: Word<string | null> = { form: (name) => `[${name}]`, read: stringIn };
+export const rest: Word<string[]> = { form: (name) => `[${name}...]`, read: stringsIn };
+export const words: Word<string[]> = { form: (name) => `<${name}...>`, read: stringsIn };
+
+type Words = Readonly<Record<string, Word<unknown>>>;
+type Opts = Readonly<Record<string, Opt<unknown>>>;
+type Read<R extends Words | Opts> = { [K in keyof R]: R[K] extends { read(...raw: never[]): infer V } ? V : never };
+
+/** What a verb takes: its words in order, and its options. */
+export interface Input<T> {
+  declare(command: Command): void;
+  /** What was typed, checked; throws UserError in words. */
+  read(command: Command): T;
+}
+export type InputOf<I> = I extends Input<infer T> ? T : never;
+
+export function inputOf<W extends Words, O extends Opts>(ordered: W, options: O): Input<Read<W> & Read<O>> {
+  return {
+    declare(command) {
+      for (const [name, { form }] of Object.entries(ordered)) command.argument(form(name));
+      for (const { flag: made } of Object.values(options)) command.addOption(made);
+    },
+    read(command) {
+      const given: Record<string, unknown> = command.opts();
+      const read: Record<string, unknown> = {};
+      for (const [i, [name, each]] of Object.entries(ordered).entries()) read[name] = each.read(command.processedArgs[i], name);
+      for (const [name, each] of Object.entries(options)) read[name] = each.read(given[each.flag.attributeName()]);
+      // one entry for each word and option, by its own reader
+      return read as Read<W> & Read<O>;
+    },
+  };
+}
+
+type Given<T> = { [K in keyof T as null extends T[K] ? never : K]: T[K] } & { [K in keyof T as null extends T[K] ? K : never]?: NonNullable<T[K]> };
+
+/** Leaves out what was not given, for whoever asks by absence. */
+export function given<T extends object>(all: T): Given<T> {
+  // the entries that are left are those of T that are not null
+  return Object.fromEntries(Object.entries(all).filter(([, each]) => each !== null)) as Given<T>;
+}
+
+/** `--json`, which most verbs take. */
+export const json = flag("--json", "one JSON object on stdout");
+export const data = text("--data <dir>", "folder of this program's data");
+
+interface VerbMore {
+  alias?: string;
+  /** What follows the words is another program's: its options are not read here. */
+  passThrough?: boolean;
+  unknown?: boolean;
+  sub?: readonly Verb[];
+}
+
+export interface Verb {
+  name: string;
+  declare(parent: Command): void;
+}
+
+/** A verb that does something. */
+export function verb<T>(name: string, says: string, input: Input<T>, run: (given: T) => Promise<void> | void, more: VerbMore = {}): Verb {
+  return {
+    name,
+    declare(parent) {
+      const command = parent.command(name).description(says);
+      if (more.alias !== undefined) command.alias(more.alias);
+      input.declare(command);
+      if (more.passThrough) command.passThroughOptions();
+      if (more.unknown) command.allowUnknownOption();
+      command.action(async () => run(input.read(command)));
+      for (const each of more.sub ?? []) each.declare(command);
+    },
+  };
+}
+
+/** A verb that only has others below it. */
+export function group(name: string, says: string, sub: readonly Verb[]): Verb {
+  return {
+    name,
+    declare(parent) {
+      const command = parent.command(name).description(says);
+      for (const each of sub) each.declare(command);
+    },
+  };
+}

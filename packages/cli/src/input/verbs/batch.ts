@@ -1,0 +1,14 @@
+import { parseAmount, parseDurationMs } from "../parse.ts";
+import { inputOf, json, text, valueOr, word, wordAs, type InputOf } from "../verb.ts";
+
+export const batchOpenInput = inputOf(
+  { budget: wordAs(parseAmount) },
+  {
+    expires: valueOr("--expires <duration>", "when what is left comes back", "1d", parseDurationMs),
+    account: text("--account <account>", "paid from this account"),
+    json,
+  },
+);
+export type BatchOpenInput = InputOf<typeof batchOpenInput>;
+export const batchCloseInput = inputOf({ batch: word }, { json });
+export type BatchCloseInput = InputOf<typeof batchCloseInput>;

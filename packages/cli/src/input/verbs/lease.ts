@@ -1,0 +1,46 @@
+import { parseAmount, parseDurationMs } from "../parse.ts";
+import { flag, inputOf, json, needed, text, valueOr, word, wordAs, type InputOf } from "../verb.ts";
+
+/** One lease by the first letters of its id. */
+export const leaseInput = inputOf({ lease: word }, { json });
+export type LeaseInput = InputOf<typeof leaseInput>;
+
+export const extendInput = inputOf({ lease: word, duration: wordAs(parseDurationMs) }, { json });
+export type ExtendInput = InputOf<typeof extendInput>;
+
+export const objectInput = inputOf(
+  { lease: word },
+  {
+    reason: needed("--reason <text>", "what is wrong with the settlement"),
+    expected: valueOr("--expected <amount>", "what you should have paid, or been paid for", "0", parseAmount),
+    yes: flag("-y, --yes", "do not ask about the deposit"),
+    json,
+  },
+);
+export type ObjectInput = InputOf<typeof objectInput>;
+
+export const disputeInput = inputOf(
+  { lease: word },
+  {
+    budget: valueOr("--budget <amount>", "at most this for the referee's run", "1.00", parseAmount),
+    yes: flag("-y, --yes", "do not ask about the deposit"),
+    json,
+  },
+);
+export type DisputeInput = InputOf<typeof disputeInput>;
+
+export const attachInput = inputOf({ lease: word }, { out: text("--out <dir>", "what the job leaves in /out comes here") });
+export type AttachInput = InputOf<typeof attachInput>;
+export const logsInput = inputOf({ lease: word }, { follow: flag("-f, --follow", "and what comes") });
+export type LogsInput = InputOf<typeof logsInput>;
+export const fetchInput = inputOf({ lease: word }, { out: needed("--out <dir>", "where to") });
+export type FetchInput = InputOf<typeof fetchInput>;
+export const resultInput = inputOf({ lease: word }, { out: text("--out <dir>", "what the job left in /out comes here"), json });
+export type ResultInput = InputOf<typeof resultInput>;
+
+export const psInput = inputOf({}, { all: flag("-a, --all", "ended ones too"), json });
+export type PsInput = InputOf<typeof psInput>;
+export const eventsInput = inputOf({}, { follow: flag("-f, --follow", "and what comes"), after: text("--after <cursor>", "from there on"), json });
+export type EventsInput = InputOf<typeof eventsInput>;
+export const exportInput = inputOf({ folder: word }, {});
+export type ExportInput = InputOf<typeof exportInput>;

@@ -1,0 +1,28 @@
+import { countTo, parseAmount, parseDurationMs } from "../parse.ts";
+import { inputOf, json, rest, text, valueOr, word, wordAs, words, type InputOf } from "../verb.ts";
+
+const FORKS_MAX = 64;
+
+export const forkInput = inputOf(
+  { lease: word, count: wordAs(countTo(FORKS_MAX)) },
+  {
+    budget: valueOr("--budget <amount>", "for each", "1.00", parseAmount),
+    maxTime: valueOr("--max-time <duration>", "for each", "1h", parseDurationMs),
+    json,
+  },
+);
+export type ForkInput = InputOf<typeof forkInput>;
+
+export const consoleInput = inputOf({ lease: word }, {});
+export type ConsoleInput = InputOf<typeof consoleInput>;
+export const execInput = inputOf({ lease: word, command: words }, { json });
+export type ExecInput = InputOf<typeof execInput>;
+export const copyInput = inputOf({ from: word, to: word }, {});
+export type CopyInput = InputOf<typeof copyInput>;
+export const forwardInput = inputOf({ lease: word, ports: word }, {});
+export type ForwardInput = InputOf<typeof forwardInput>;
+export const sshInput = inputOf(
+  { lease: word, args: rest },
+  { user: text("-l, --user <name>", "as this user"), identity: text("-i, --identity <file>", "with this key") },
+);
+export type SshInput = InputOf<typeof sshInput>;

@@ -1,0 +1,44 @@
+import { parseAmount, parsePercent, parsePort, parseTime, parseWitness } from "../parse.ts";
+import { choiceOr, data, flag, inputOf, json, needed, textOr, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
+
+export const brokerInput = inputOf(
+  {},
+  {
+    host: textOr("--host <address>", "listen on", "127.0.0.1"),
+    port: valueOr("--port <port>", "listen on", "7400", parsePort),
+    name: textOr("--name <name>", "of a new market", "market.local"),
+    ...{ json, data },
+  },
+);
+export type BrokerInput = InputOf<typeof brokerInput>;
+/** `broker backup` and `broker restore`. */
+export const brokerFileInput = inputOf({ file: word }, { data });
+export type BrokerFileInput = InputOf<typeof brokerFileInput>;
+export const brokerCheckInput = inputOf({}, { json, data });
+export type BrokerCheckInput = InputOf<typeof brokerCheckInput>;
+export const brokerOverviewInput = inputOf({ url: word }, { json, data });
+export type BrokerOverviewInput = InputOf<typeof brokerOverviewInput>;
+
+export const creditInput = inputOf(
+  { party: word, amount: wordAs(parseAmount) },
+  {
+    reference: textOr("--reference <text>", "", ""),
+    source: choiceOr("--source <source>", "", ["operator", "card", "bank"], "operator"),
+    data,
+  },
+);
+export type CreditInput = InputOf<typeof creditInput>;
+export const suspendInput = inputOf(
+  { party: word },
+  { reason: needed("--reason <text>", "said in the public log"), lift: flag("--lift", "let it back in"), data },
+);
+export type SuspendInput = InputOf<typeof suspendInput>;
+export const refereeInput = inputOf({ server: word }, { remove: flag("--remove", "no more"), data });
+export type RefereeInput = InputOf<typeof refereeInput>;
+export const feeInput = inputOf(
+  { part: wordAs(parsePercent) },
+  { from: value("--from <time>", "when it begins to hold; a rise needs 24 h of notice (default: as soon as it may)", parseTime), data },
+);
+export type FeeInput = InputOf<typeof feeInput>;
+export const brokerWitnessInput = inputOf({ witness: wordAs(parseWitness) }, { remove: flag("--remove", "no more"), data });
+export type BrokerWitnessInput = InputOf<typeof brokerWitnessInput>;

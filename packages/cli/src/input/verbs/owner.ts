@@ -1,0 +1,28 @@
+import { countTo, parseTime } from "../parse.ts";
+import { data, flag, inputOf, json, text, value, word, type InputOf } from "../verb.ts";
+
+export const serveInput = inputOf(
+  {},
+  {
+    enrol: text("--enrol <token>", "join with a token from `xeno token create --server`"),
+    enroll: text("--enroll <token>", "same"),
+    config: text("--config <file>", "xenoserver.toml"),
+    check: flag("--check", "show what strangers could reach; list nothing"),
+    install: flag("--install", "write a hardened systemd unit"),
+    ...{ json, data },
+  },
+);
+export type ServeInput = InputOf<typeof serveInput>;
+export const serverInput = inputOf({}, { json, data });
+export type ServerInput = InputOf<typeof serverInput>;
+export const serverStopInput = inputOf({}, { now: flag("--now", "end running leases at your cost"), json, data });
+export type ServerStopInput = InputOf<typeof serverStopInput>;
+export const abuseTraceInput = inputOf(
+  { address: word },
+  {
+    at: value("--at <time>", "when, as the complaint says it (ISO 8601)", parseTime),
+    fromPort: value("--from-port <port>", "of this machine, as the other side saw it", countTo(65_535)),
+    ...{ json, data },
+  },
+);
+export type AbuseTraceInput = InputOf<typeof abuseTraceInput>;

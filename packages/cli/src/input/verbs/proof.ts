@@ -1,0 +1,33 @@
+import { parseDurationMs } from "../parse.ts";
+import { flag, inputOf, json, rest, text, textOr, valueOr, word, type InputOf } from "../verb.ts";
+
+export const verifyInput = inputOf(
+  { leaseOrFile: word },
+  {
+    reExecute: flag("--re-execute", "run the job again here: proves the result right or wrong"),
+    tamper: flag("--tamper", "change one byte first, to see which check fails"),
+    json,
+  },
+);
+export type VerifyInput = InputOf<typeof verifyInput>;
+export const receiptShowInput = inputOf({ leaseOrFile: word }, { public: flag("--public", "exactly what outsiders see"), json });
+export type ReceiptShowInput = InputOf<typeof receiptShowInput>;
+
+export const witnessInput = inputOf(
+  { url: word },
+  {
+    name: textOr("--name <name>", "of this witness, in its signatures", "witness"),
+    data: text("--data <dir>", "where its key and memory live"),
+    every: valueOr("--every <duration>", "how often to look", "5s", parseDurationMs),
+    once: flag("--once", "look once and end"),
+  },
+);
+export type WitnessInput = InputOf<typeof witnessInput>;
+export const evidenceInput = inputOf(
+  { files: rest },
+  {
+    promises: flag("--promises", "look up every promise that the broker gave this machine in its log"),
+    out: textOr("--out <file>", "where it goes", "evidence.json"),
+  },
+);
+export type EvidenceInput = InputOf<typeof evidenceInput>;

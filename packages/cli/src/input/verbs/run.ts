@@ -1,0 +1,83 @@
+import { REPLICAS_MAX } from "@xenoservers/market";
+import { countTo, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "../parse.ts";
+import { choice, choiceOr, flag, inputOf, json, many, maybe, rest, text, textOr, value, valueOr, type InputOf } from "../verb.ts";
+import { conditionsIn } from "./search.ts";
+
+const what = { file: maybe, args: rest };
+
+/** What goes in, what it may cost, and where it may run. */
+const job = {
+  in: text("--in <dir>", "read-only at /in"),
+  out: text("--out <dir>", "what the job leaves in /out comes back here"),
+  dir: many("--dir <host::guest>", "copied in, changes copied back"),
+  env: many("--env <name=value>", "environment"),
+  stdin: flag("--stdin", "send standard input (read to its end first)"),
+  budget: valueOr("--budget <amount>", "most it may cost", "1.00", parseAmount),
+  maxPrice: value("--max-price <amount>", "most per hour", parseAmount),
+  maxFee: value("--max-fee <percent>", "most of it that may go to the broker (default: what it announces)", parsePercent),
+  maxTime: valueOr("--max-time <duration>", "longest run", "1h", parseDurationMs),
+  audit: flag("--audit", "chance decides, after the owner has signed, whether the referee runs the job too"),
+  replicas: valueOr(
+    "--replicas <count>",
+    "on servers of so many owners; shown when their signed results agree, else a referee decides",
+    "1",
+    countTo(REPLICAS_MAX),
+  ),
+  assurance: choiceOr(
+    "--assurance <class>",
+    "replicated: the owner's stake is locked against a wrong result",
+    ["isolated", "replicated", "deterministic-vm"],
+    "isolated",
+  ),
+  pay: choice("--pay <terms>", "default on-result; by-interval for machines", ["on-result", "by-interval"]),
+  on: choiceOr("--on <whose>", "your own machines, or the market's", ["mine", "market"], "market"),
+  where: valueOr("--where <conditions>", "as for search", "", (typed) => conditionsIn(typed, "--where ")),
+  cpu: textOr("--cpu <n>", "vCPUs", "1"),
+  mem: text("--mem <size>", "memory (default 512M)"),
+  disk: text("--disk <size>", "room for files (default 256M; of an image 2G, of a disk image its own size)"),
+  maxOutput: textOr("--max-output <size>", "of stdout and stderr", "64M"),
+  maxFuel: valueOr("--max-fuel <giga>", "stop the job after this much fuel, in 10^9 (about 0.1 s of one core each)", "100000", parseGigaFuel),
+  label: text("--label <text>", "shown by ps"),
+  account: text("--account <account>", "paid from this account"),
+  batch: text("--batch <id>", "draw on a batch's hold"),
+  quiet: flag("-q, --quiet", "only the job's own output"),
+  json,
+};
+
+/** Of virtual machines. */
+const machine = {
+  image: text("--image <ref>", "an OCI image: NAME:TAG, oci:DIR[:NAME] or archive:FILE; what follows -- runs in it"),
+  entrypoint: text("--entrypoint <program>", "in place of the image's own"),
+  vm: text("--vm <image>", "boot a disk image, a file or an address with --digest"),
+  format: choice("--format <format>", "of the disk image", ["qcow2", "raw"]),
+  digest: text("--digest <sha256>", "of an image that the server fetches by address"),
+  iso: text("--iso <file>", "an installer's medium"),
+  kernel: text("--kernel <file>", "boot a Linux kernel"),
+  initrd: text("--initrd <file>", "with this initial RAM disk"),
+  append: text("--append <words>", "the kernel's command line (default console=ttyS0)"),
+  machine: choice("--machine <type>", "default pc, of disk images q35", ["pc", "q35", "microvm"]),
+  uefi: flag("--uefi", "UEFI firmware in place of BIOS"),
+  tpm: flag("--tpm", "a TPM 2.0"),
+  windows: flag("--windows", "what Windows needs: q35, UEFI, TPM 2.0, SATA, e1000"),
+  hostname: text("--hostname <name>", "of the guest"),
+  user: text("--user <name>", "made by cloud-init; of an OCI image: run as"),
+  sshKey: text("--ssh-key <file>", "a public key that may log in (cloud-init)"),
+  userData: text("--user-data <file>", "cloud-init's, as it is"),
+  network: flag("--network", "a network card, for ssh and forward; nothing leads out"),
+  egress: textOr("--egress <names>", "names the guest may reach, or public; where the owner allows it", "none"),
+  egressMax: textOr("--egress-max <size>", "most it may send and receive", "1G"),
+  accel: choiceOr("--accel <how>", "any: servers that emulate machines in software too", ["kvm", "any"], "kvm"),
+};
+
+export const quoteInput = inputOf(what, { ...job, ...machine });
+/** What a run would be, whether or not it is one. */
+export type WorkInput = InputOf<typeof quoteInput>;
+
+export const runInput = inputOf(what, {
+  ...job,
+  ...machine,
+  detach: flag("-d, --detach", "return when it runs"),
+  dryRun: flag("--dry-run", "show the quote only"),
+  local: flag("--local", "here, without a market"),
+});
+export type RunInput = InputOf<typeof runInput>;

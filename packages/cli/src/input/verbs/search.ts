@@ -1,0 +1,24 @@
+import { parseConditions } from "@xenoservers/market";
+import { UserError } from "../../output/ui.ts";
+import { countTo } from "../parse.ts";
+import { choiceOr, flag, inputOf, json, rest, text, valueOr, type InputOf } from "../verb.ts";
+
+export const searchInput = inputOf(
+  { conditions: rest },
+  {
+    order: choiceOr("-o, --order <by>", "cheapest first, or by cost per benchmark point", ["price", "cost-per-work"], "price"),
+    on: choiceOr("--on <whose>", "your own machines, or the market's", ["mine", "market"], "market"),
+    account: text("--account <account>", "and what this account may still spend"),
+    explain: flag("--explain", "say what excluded the others"),
+    limit: valueOr("--limit <n>", "how many", "20", countTo(200)),
+    json,
+  },
+);
+export type SearchInput = InputOf<typeof searchInput>;
+
+/** The conditions as one text, checked; throws UserError. */
+export function conditionsIn(typed: string, where: string): NonNullable<Extract<ReturnType<typeof parseConditions>, { ok: true }>["conditions"]> {
+  const parsed = parseConditions(typed);
+  if (!parsed.ok) throw new UserError(`${where}'${parsed.condition}': ${parsed.why}`);
+  return parsed.conditions;
+}

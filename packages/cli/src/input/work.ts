@@ -1,0 +1,86 @@
+/** From what was typed after `xeno run` to what is wanted of the market, and to the job or machine that is to run. */
+import type { PaymentTerms } from "@xenoservers/market";
+import { PYTHON, type BuiltJob, type BuiltVm, type Quoted, type Wanted } from "@xenoservers/sdk";
+import { UserError } from "../output/ui.ts";
+import { finishJob, parseJob, type ParsedJob, type SharedFolder } from "./job-from-args.ts";
+import { parseCount, parseSizeMib } from "./parse.ts";
+import { given } from "./verb.ts";
+import type { WorkInput } from "./verbs/run.ts";
+import { asksForVm, parseVm, type ParsedVm, type VmOptions } from "./vm-from-args.ts";
+
+const WASM_MEMORY = "512M";
+const WASM_DISK = "256M";
+const WASM_VCPU_MAX = 1_024;
+
+/** What is to run, of either kind. */
+export interface Work {
+  wanted: Wanted;
+  shared: SharedFolder[];
+  says: string[];
+  build(offer: Pick<Quoted["offer"], "engine" | "vmEngine">): BuiltJob | BuiltVm;
+  /** For `--local`; null for a machine. */
+  module: ParsedJob | null;
+}
+
+function vmOptionsOf(input: WorkInput): VmOptions {
+  const { vm, format, digest, iso, kernel, initrd, append, image, entrypoint, machine, uefi, windows, tpm, hostname, user, sshKey, userData } = input;
+  const { network, egress, egressMax, accel } = input;
+  const boots = { vm, format, digest, iso, kernel, initrd, append, image, entrypoint, machine, uefi, windows, tpm };
+  return given({ ...boots, hostname, user, sshKey, userData, network, egress, egressMax, accel });
+}
+
+/** A machine is paid by interval: nothing proves its result, unless it is deterministic. */
+function termsOf({ pay, assurance }: WorkInput, isVm: boolean): PaymentTerms {
+  return pay ?? (isVm && assurance !== "deterministic-vm" ? "by-interval" : "on-result");
+}
+
+function wantedOf(input: WorkInput, machine: ParsedVm | null): Wanted {
+  const { assurance, replicas, audit, on, where, maxPrice, maxTime, maxFuel, maxFee, budget, batch, label } = input;
+  return {
+    resources: machine?.resources ?? {
+      vcpu: parseCount(input.cpu, "--cpu", WASM_VCPU_MAX),
+      memoryMib: parseSizeMib(input.mem ?? WASM_MEMORY, "--mem"),
+      diskMib: parseSizeMib(input.disk ?? WASM_DISK, "--disk"),
+    },
+    conditions: [...where],
+    terms: termsOf(input, machine !== null),
+    assurance: assurance !== "isolated" || (replicas === 1 && !audit) ? assurance : "replicated",
+    on,
+    maxPriceNanosPerHour: maxPrice,
+    durationMsMax: maxTime,
+    fuelMax: maxFuel,
+    budgetNanos: budget,
+    label: label ?? "",
+    ...given({ vm: machine?.vm ?? null, batch, feeBasisPointsMax: maxFee, replicas: replicas > 1 ? replicas : null }),
+  };
+}
+
+async function moduleOf(input: WorkInput, wanted: Wanted): Promise<ParsedJob> {
+  const { file, args, dir, env, maxOutput, stdin } = input;
+  if (file === null) throw new UserError("say what to run: a .wasm module, a .py script, the name of an image, or --vm, --kernel, --iso");
+  return parseJob({
+    ...{ file, args, dir, env, stdin },
+    memoryMib: wanted.resources.memoryMib,
+    diskMib: wanted.resources.diskMib,
+    outputMib: parseSizeMib(maxOutput, "--max-output"),
+    fuelMax: wanted.fuelMax,
+    ...given({ in: input.in }),
+  });
+}
+
+export async function workOf(input: WorkInput): Promise<Work> {
+  const { file, args, dir, env, cpu, mem, disk, maxOutput, assurance, replicas, audit } = input;
+  if (replicas > 1 && audit) throw new UserError("--audit is for one server; replicas are compared with each other");
+  const deterministic = assurance === "deterministic-vm";
+  const options = vmOptionsOf(input);
+  if (asksForVm(file ?? undefined, options)) {
+    const machine = await parseVm(file ?? undefined, args, options, { dir, env, cpu, maxOutput, deterministic, ...given({ in: input.in, mem, disk }) });
+    const wanted = wantedOf(input, machine);
+    return { wanted, shared: machine.shared, says: machine.says, build: ({ vmEngine }) => machine.build(vmEngine, wanted.fuelMax), module: null };
+  }
+  if (deterministic) throw new UserError("--assurance deterministic-vm is for machines: --kernel FILE --initrd FILE; a module is deterministic by itself");
+  const wanted = wantedOf(input, null);
+  const parsed = await moduleOf(input, wanted);
+  const says = parsed.isPython ? [`python   ${PYTHON.name}: ${PYTHON.lacks}`] : [];
+  return { wanted, shared: parsed.shared, says, build: ({ engine }) => finishJob(parsed, engine), module: parsed };
+}

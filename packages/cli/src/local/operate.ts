@@ -1,0 +1,37 @@
+/** The operator's own documents, signed with the key in the broker's folder. */
+import type { Kind, Payload } from "@xenoservers/protocol";
+import { MarketClient, RefusedError, fetchMarket, identityOf, pinsOf } from "@xenoservers/sdk";
+import { currentContext } from "../input/home.ts";
+import { UserError, print } from "../output/ui.ts";
+import { brokerFolder } from "./broker-folder.ts";
+
+/** Its key has no party: it signs what is the operator's alone. */
+async function operatorOf(data: string | null) {
+  const folder = brokerFolder(data);
+  const { loadBrokerKeys } = await import("@xenoservers/xenocorp");
+  const { operator, origin } = await loadBrokerKeys(`${folder}/broker-keys.json`, "");
+  if (!operator) throw new UserError(`the operator's key is not in ${folder}`);
+  return { operator, origin, folder };
+}
+
+const asOperator = (signer: Awaited<ReturnType<typeof operatorOf>>["operator"]) => ({ ...identityOf(new Uint8Array(32).fill(1)), signer });
+
+/** A client of the broker at this address, as its operator. */
+export async function operatorAt(url: string, data: string | null): Promise<MarketClient> {
+  const { operator } = await operatorOf(data);
+  return new MarketClient(url, pinsOf(await fetchMarket(url)), asOperator(operator));
+}
+
+/** A client of the current context's market, as its operator. */
+export async function operatorHere(data: string | null): Promise<MarketClient> {
+  const { context } = await currentContext();
+  const { operator, origin, folder } = await operatorOf(data);
+  if (origin !== context.pins.origin) throw new UserError(`the keys in ${folder} are of ${origin}, the current context is ${context.pins.origin}`);
+  return new MarketClient(context.url, context.pins, asOperator(operator));
+}
+
+export async function operate<K extends Kind>(client: MarketClient, kind: K, own: Omit<Payload<K>, "origin" | "seen">): Promise<void> {
+  const answer = await client.submit(client.sign(kind, own).envelope);
+  if (!answer.ok) throw new RefusedError(answer);
+  print("done");
+}

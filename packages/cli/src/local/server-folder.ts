@@ -1,0 +1,5 @@
+import path from "node:path";
+import { home } from "../input/home.ts";
+
+/** Where an owner's daemon keeps its data. */
+export const serverFolder = (data: string | null): string => path.resolve(data ?? path.join(home.data, "server"));

@@ -1,0 +1,36 @@
+/** A lease that runs or has ended, followed from here. */
+import { toHex, type LeaseView } from "@xenoservers/protocol";
+import { fetchBound, openSession, type BoundOrder, type LeaseSession, type MarketClient, type SessionHandlers, type Stream } from "@xenoservers/sdk";
+import { UserError, dim, say, shortId, yellow } from "./ui.ts";
+
+export interface Followed {
+  lease: LeaseView;
+  bound: BoundOrder;
+  session: LeaseSession;
+  close(): void;
+}
+
+/** Only the key that ordered it opens a lease's channel and what was sealed for it. */
+function channelProblem(client: MarketClient, { order, po }: BoundOrder): string | null {
+  if (order.payload.channelKey === toHex(client.identity.channelKey.publicKey)) return null;
+  const whose = order.payload.party === client.identity.party ? "another of your keys" : "another party";
+  return `lease ${shortId(po.id)} was ordered by ${whose}, and only that one can open its channel; use its context (xeno context ls)`;
+}
+
+/** Throws UserError where this key did not order it. */
+export async function follow(client: MarketClient, id: string, handlers: SessionHandlers, from?: Record<Stream, number>): Promise<Followed> {
+  const lease = await client.read("lease", { params: { id } });
+  const bound = await fetchBound(client, lease.id);
+  const problem = channelProblem(client, bound);
+  if (problem !== null) throw new UserError(problem);
+  return { lease, bound, ...openSession(client, bound, null, handlers, from) };
+}
+
+/** Output to where it belongs, troubles to stderr. */
+export const shownHere: SessionHandlers = {
+  onOutput: (stream, bytes) => void process[stream].write(bytes),
+  onState(state) {
+    if (state === "reconnecting") say(dim("reconnecting"));
+    if (state.startsWith("problem")) say(yellow(state));
+  },
+};

@@ -1,0 +1,27 @@
+/** A party's keys for people: what each may do, where, how much, until when. */
+import type { RouteReply } from "@xenoservers/protocol";
+import { money, shortId, table, when } from "./ui.ts";
+
+export type KeyView = RouteReply<"whoami">["keys"][number];
+
+const stateOf = ({ key, revokedAt, expiresAt }: KeyView, own: string): string => {
+  if (revokedAt !== null) return "revoked";
+  if (expiresAt !== null && expiresAt <= Date.now()) return "expired";
+  return key === own ? "this one" : "";
+};
+
+/** Where it acts: an account, a label, or everywhere. */
+const placeOf = ({ account, leaseLabel }: KeyView): string =>
+  [account === null ? "" : `account ${account.slice(0, 12)}`, leaseLabel === null ? "" : `label ${leaseLabel}`].filter((each) => each !== "").join(", ");
+
+export function keyTable(keys: readonly KeyView[], own: string, currency: string): void {
+  table(
+    ["key", "role", "label", "may", "only in", "per day", "expires", "state"],
+    keys.map((key) => [
+      ...[shortId(key.key), key.role, key.label, key.scopes.join(" "), placeOf(key)],
+      key.maxSpendPerDayNanos === null ? "" : money(key.maxSpendPerDayNanos, currency),
+      key.expiresAt === null ? "" : when(key.expiresAt),
+      stateOf(key, own),
+    ]),
+  );
+}

@@ -1,0 +1,30 @@
+/** Leases in words for people: how one ended, who is to blame, what it cost, what to do next. */
+import { TERMS, isLive } from "@xenoservers/market";
+import type { LeaseView } from "@xenoservers/protocol";
+import { duration, gigaFuel, green, money, red, shortId, yellow } from "./ui.ts";
+
+const STATE_SAYS: Partial<Record<LeaseView["state"], string>> = {
+  lapsed: "no server took it up in time; the money is back: run it again",
+  delivering: "its result waits until its bytes are here, or lie sealed with the broker",
+  committed: "its server has committed to a result and shows it once every replica has",
+};
+
+export const stateLine = ({ id, state }: LeaseView): string => `lease ${shortId(id)} is ${state}${STATE_SAYS[state] ? `: ${STATE_SAYS[state]}` : ""}`;
+
+/** Why it ended, who is to blame, what it cost: one line. */
+export function endLine(lease: LeaseView, currency: string): string {
+  const { end } = lease;
+  if (!end) return stateLine(lease);
+  const colour = end.reason === "completed" && end.exitCode === 0 ? green : end.blame === "nobody" ? yellow : red;
+  const how = end.reason === "completed" ? `exit ${end.exitCode}` : `${end.reason}: ${TERMS[end.reason].says}`;
+  const blame = end.blame === "nobody" ? "" : `  blame ${end.blame}`;
+  const used = lease.terms === "on-result" ? gigaFuel(BigInt(end.billableFuel)) : duration(end.billableMs);
+  return `${colour(how)}${blame}  ${money(end.dueNanos, currency)} for ${used}, ${money(end.refundNanos, currency)} back`;
+}
+
+export function nextCommand(lease: LeaseView): string {
+  const id = shortId(lease.id);
+  if (isLive(lease.state)) return `xeno attach ${id}`;
+  if (lease.end && TERMS[lease.end.reason].retryFree) return "run it again: this try cost what stands above and nothing more";
+  return lease.end ? `xeno verify ${id}` : "xeno ps";
+}

@@ -1,0 +1,95 @@
+/** A quote for people and programs: server, rate, hold, worst cost, what is trusted to whom, what is paid when. */
+import { ifServerVanishes, priceVectorOf, trustLine } from "@xenoservers/market";
+import type { MarketInfo } from "@xenoservers/protocol/link";
+import type { MarketClient, Quoted, Wanted } from "@xenoservers/sdk";
+import { worstLines } from "./terms-lines.ts";
+import { duration, gigaFuel, mib, money, say, shortId, when, yellow } from "./ui.ts";
+
+export interface Shown {
+  server: string;
+  ratePerHourNanos: string;
+  holdNanos: string;
+  worstNanos: string;
+  /** Null where this key may not look at the wallet. */
+  walletAfterNanos: string | null;
+  durationMsMax: number;
+  trust: string;
+  ifServerVanishes: string;
+  feeBasisPoints: number;
+}
+
+/** Of the machine: how it runs, how fast its one core is, what holds its neighbours off, what it may reach. */
+function machineLine({ accel, vmScore, cpuScore, limits }: Quoted["offer"], { egress, egressMibMax }: NonNullable<Wanted["vm"]>): string {
+  const how = accel === "kvm" ? "by hardware (KVM)" : yellow("EMULATED in software: slow");
+  const names = egress === "public" ? "public addresses" : [...egress].join(", ");
+  const reach = egress === "none" ? "no network out" : `out to ${names}, at most ${mib(egressMibMax)}`;
+  return `machine  ${how}, score ${vmScore} (the server itself ${cpuScore}); limits by ${limits}; ${reach}`;
+}
+
+/** The dearest that the broker could draw of these. */
+function holdOf(quotes: readonly Quoted[], replicas: number): bigint {
+  const dearest = quotes.map(({ quote }) => quote.holdNanos).sort((a, b) => (a < b ? 1 : -1));
+  return dearest.slice(0, replicas).reduce((sum, each) => sum + each, 0n);
+}
+
+const percent = (basisPoints: number): string => `${basisPoints / 100} %`;
+
+function feeLine({ feeBasisPoints, announcedFee }: MarketInfo): string {
+  const next = announcedFee ? `; ${percent(announcedFee.basisPoints)} from ${when(announcedFee.effectiveAt)}` : "";
+  return `fee      ${percent(feeBasisPoints)} of what you pay goes to the broker, out of the owner's part${next}`;
+}
+
+const bound = (is: boolean): string => (is ? " (what your budget pays for)" : "");
+
+function holdLine({ quote }: Quoted, wanted: Wanted, shown: Shown, currency: string): string {
+  const fuel = wanted.terms === "on-result" ? `${gigaFuel(quote.fuelMax)}${bound(quote.fuelBound === "budget")} and ` : "";
+  const time = `${duration(quote.durationMsMax)}${bound(quote.timeBound === "budget")}`;
+  return `hold     ${money(shown.holdNanos, currency)} for at most ${fuel}${time}; what is not used comes back`;
+}
+
+function worstLine({ worstNanos, walletAfterNanos }: Shown, currency: string): string {
+  const wallet = walletAfterNanos === null ? "" : `; wallet after that ${money(walletAfterNanos, currency)}`;
+  return `worst    ${money(worstNanos, currency)}${wallet}`;
+}
+
+/** Shows the first, what else the broker may draw, and what all of it can cost. */
+export async function showQuote(
+  client: MarketClient,
+  quotes: readonly [Quoted, ...Quoted[]],
+  wanted: Wanted,
+  currency: string,
+  quiet: boolean,
+): Promise<Shown> {
+  const market = await client.market();
+  const [first, ...more] = quotes;
+  const { offer, quote } = first;
+  const replicas = wanted.replicas ?? 1;
+  const holdNanos = holdOf(quotes, replicas);
+  const available = client.identity.scopes.includes("read") ? BigInt((await client.read("accounts")).balances.available) : null;
+  const shown: Shown = {
+    server: offer.server,
+    ratePerHourNanos: quote.ratePerHourNanos.toString(),
+    holdNanos: holdNanos.toString(),
+    worstNanos: holdNanos.toString(),
+    walletAfterNanos: available === null ? null : (available - holdNanos).toString(),
+    durationMsMax: quote.durationMsMax,
+    trust: trustLine(wanted.assurance, wanted.vm !== undefined),
+    ifServerVanishes: ifServerVanishes(wanted.terms),
+    feeBasisPoints: market.feeBasisPoints,
+  };
+  if (quiet) return shown;
+  const { vcpu, memoryMib, diskMib } = wanted.resources;
+  const size = `${vcpu} vCPU, ${mib(memoryMib)} memory, ${mib(diskMib)} disk`;
+  say(`server   ${shortId(offer.server)}  ${size}  ${money(shown.ratePerHourNanos, currency)}/h  sandbox ${offer.sandbox}`);
+  if (wanted.vm) say(machineLine(offer, wanted.vm));
+  for (const { offer: other } of more) say(`     or  ${shortId(other.server)} of another owner  ${money(other.priceNanosPerHour, currency)}/h`);
+  if (replicas > 1) say(`replicas ${replicas} of these ${quotes.length} owners, drawn by the broker; all of them in one hold`);
+  say(holdLine(first, wanted, shown, currency));
+  say(worstLine(shown, currency));
+  say(feeLine(market));
+  say(`trust    ${shown.trust}`);
+  say(`terms    ${wanted.terms}; if the server vanishes you pay ${shown.ifServerVanishes}`);
+  const worst = { terms: wanted.terms, holdNanos, cancellationNanos: quote.cancellationNanos, price: priceVectorOf(offer.price) };
+  for (const line of worstLines(worst, currency)) say(line);
+  return shown;
+}

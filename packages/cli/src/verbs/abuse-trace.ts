@@ -1,0 +1,36 @@
+/** `xeno abuse trace`: from a complaint to a lease, by the owner's own records of what its guests connected to. */
+import path from "node:path";
+import type { AbuseTraceInput } from "../input/verbs/owner.ts";
+import { serverFolder } from "../local/server-folder.ts";
+import { UserError, print, printJson, say, shortId, table, when } from "../output/ui.ts";
+
+/** Clocks of those who complain differ. */
+const SLACK_MS = 60_000;
+
+export function addressIn(text: string): { address: string; port: number | null } {
+  const [, address, port] = /^\[?([0-9a-f.:]+?)\]?(?::(\d{1,5}))?$/i.exec(text) ?? [];
+  if (address === undefined) throw new UserError(`'${text}' is no address; write 203.0.113.7 or 203.0.113.7:443`);
+  return { address, port: port === undefined ? null : Number(port) };
+}
+
+export async function abuseTrace({ address: typed, at, fromPort, data, json }: AbuseTraceInput): Promise<void> {
+  const { address, port } = addressIn(typed);
+  const { readEgressLog } = await import("@xenoservers/xenoserver");
+  const found = (await readEgressLog(path.join(serverFolder(data), "vm"))).filter(
+    (each) =>
+      each.address === address &&
+      (port === null || each.port === port) &&
+      (at === null || (each.at - SLACK_MS <= at && at <= each.endedAt + SLACK_MS)) &&
+      (fromPort === null || each.from === fromPort),
+  );
+  if (json) return printJson({ connections: found });
+  if (found.length === 0) return print("no guest of this machine connected there then");
+  table(
+    ["from", "until", "lease", "to", "name", "own port", "bytes"],
+    found.map((each) => [
+      ...[when(each.at), when(each.endedAt), shortId(each.lease), `${each.address}:${each.port}`],
+      ...[each.name ?? "", String(each.from), String(each.bytes)],
+    ]),
+  );
+  say("who stood behind a lease: its purchase order in this machine's folder names the customer's party; tell the operator of the market");
+}

@@ -1,0 +1,25 @@
+/** `xeno attach`: follows a lease to its end, wherever its output is by then: at its server, or sealed with the broker. */
+import { openClient } from "../input/home.ts";
+import type { AttachInput } from "../input/verbs/lease.ts";
+import { exitCodeWith, keepReceipt, taking } from "../output/deliver.ts";
+import { follow, shownHere } from "../output/follow.ts";
+import { endLine } from "../output/lease-lines.ts";
+import { UserError, say, shortId } from "../output/ui.ts";
+
+export async function attach({ lease: id, out }: AttachInput): Promise<void> {
+  const { client, context } = await openClient("read");
+  const { session, close } = await follow(client, id, { ...shownHere, onResult: taking(out, []) });
+  const left = new Promise<null>((resolve) => process.once("SIGINT", () => resolve(null)));
+  try {
+    const ended = await Promise.race([Promise.all([session.settled(), session.delivered()]), session.failed, left]);
+    if (ended === null) return say(`it runs on; follow it with: xeno attach ${shortId(session.lease)}`);
+    if (ended instanceof Error) throw ended.name === "BrokenPurchaseOrder" ? ended : new UserError(ended.message);
+    const [lease, delivered] = ended;
+    say(endLine(lease, context.currency));
+    await keepReceipt(client, lease.id, 0);
+    process.exitCode = exitCodeWith(lease, delivered);
+    if (lease.end?.result && !delivered) say(`its output cannot be had any more, or is not what the server signed: xeno dispute ${shortId(lease.id)}`);
+  } finally {
+    close();
+  }
+}

@@ -1,0 +1,18 @@
+/** `xeno batch open`: one hold that many leases draw on. */
+import { accountOf } from "../input/account.ts";
+import { openClient } from "../input/home.ts";
+import type { BatchOpenInput } from "../input/verbs/batch.ts";
+import { print, printJson } from "../output/ui.ts";
+
+export async function batchOpen({ budget, expires, account, json }: BatchOpenInput): Promise<void> {
+  const { client, context } = await openClient("spend");
+  const answer = await client.act("batch", {
+    party: context.party,
+    account: await accountOf(client, context, account),
+    budgetNanos: budget.toString(),
+    expiresAt: client.timers.now() + expires,
+    clientId: client.newId(),
+  });
+  if (json) printJson(answer);
+  else print(String(answer["batch"]));
+}

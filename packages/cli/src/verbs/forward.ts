@@ -1,0 +1,44 @@
+/** `xeno forward`: a port of this machine, or stdin and stdout, that lead to one of the guest's. */
+import { createServer } from "node:net";
+import { Duplex } from "node:stream";
+import { parseCount } from "../input/parse.ts";
+import type { ForwardInput } from "../input/verbs/machine.ts";
+import { hold, type Held } from "../machine/hold.ts";
+import { UserError, say, shortId } from "../output/ui.ts";
+
+const PORT_MAX = 65_535;
+
+export function portsIn(text: string): { local: number | "stdio"; guest: number } {
+  const [local, guest, ...more] = text.split(":");
+  if (local === undefined || guest === undefined || more.length > 0) throw new UserError(`'${text}' must be LOCAL:GUEST, such as 2222:22`);
+  return { local: local === "stdio" ? local : parseCount(local, "port", PORT_MAX), guest: parseCount(guest, "port", PORT_MAX) };
+}
+
+export async function forward({ lease, ports }: ForwardInput): Promise<void> {
+  const { local, guest } = portsIn(ports);
+  const held = await hold(lease, null);
+  try {
+    await (local === "stdio" ? joinStdio(held, guest) : listen(held, local, guest));
+  } finally {
+    held.close();
+  }
+}
+
+async function joinStdio({ session }: Held, guest: number): Promise<void> {
+  const stream = Duplex.from({ readable: process.stdin, writable: process.stdout });
+  const closed = new Promise<void>((resolve) => stream.once("close", resolve));
+  stream.on("error", (error) => say(error.message));
+  await session.machine.open(guest, stream);
+  await closed;
+}
+
+async function listen({ session, bound }: Held, port: number, guest: number): Promise<void> {
+  const server = createServer((socket) => {
+    socket.on("error", (error) => say(error.message));
+    void session.machine.open(guest, socket).catch((error: Error) => socket.destroy(error));
+  });
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen({ host: "127.0.0.1", port }, resolve));
+  say(`127.0.0.1:${port} leads to port ${guest} of ${shortId(bound.po.id)}; end with Ctrl-C`);
+  await Promise.race([session.settled().catch(() => null), new Promise((resolve) => process.once("SIGINT", resolve))]);
+  server.close();
+}

@@ -1,0 +1,46 @@
+/** `xeno lease pause`, `resume`, `reboot`, `snapshot`: the buttons of a machine. */
+import { zVmSpec } from "@xenoservers/protocol";
+import { z } from "zod";
+import type { LeaseInput } from "../input/verbs/lease.ts";
+import { hold, type Held } from "../machine/hold.ts";
+import { print, printJson, say } from "../output/ui.ts";
+
+type Button = "pause" | "resume" | "reboot";
+
+const DONE: Record<Button, string> = {
+  pause: "it stands still, stays reserved and is paid for; go on with: xeno lease resume",
+  resume: "it goes on",
+  reboot: "it starts again",
+};
+
+const zSnapshot = z.object({ snapshot: z.string().regex(/^[0-9a-f]{64}$/), spec: zVmSpec, until: z.number() });
+
+export async function takeSnapshot({ session }: Held): Promise<z.infer<typeof zSnapshot>> {
+  return zSnapshot.parse(await session.machine.ask("snapshot"));
+}
+
+async function holding(id: string, act: (held: Held) => Promise<void>): Promise<void> {
+  const held = await hold(id, null);
+  try {
+    await act(held);
+  } finally {
+    held.close();
+  }
+}
+
+export function leaseRequest({ lease, json }: LeaseInput, what: Button): Promise<void> {
+  return holding(lease, async ({ session, bound }) => {
+    await session.machine.ask(what);
+    if (json) printJson({ lease: bound.po.id, done: what });
+    else print(DONE[what]);
+  });
+}
+
+export function leaseSnapshot({ lease, json }: LeaseInput): Promise<void> {
+  return holding(lease, async (held) => {
+    const { snapshot, until } = await takeSnapshot(held);
+    if (json) return printJson({ lease: held.bound.po.id, snapshot, until });
+    print(snapshot);
+    say(`its memory and disk are kept on the server until ${new Date(until).toISOString().slice(0, 16)}Z`);
+  });
+}

@@ -1,0 +1,58 @@
+/**
+ * `xeno lease result`, `xeno fetch`: what a lease came to, from its server or from the copy that lies sealed with the broker; every byte
+ * is checked.
+ */
+import { holdsCapacity } from "@xenoservers/market";
+import type { Delivered, MarketClient, Stream } from "@xenoservers/sdk";
+import { openClient } from "../input/home.ts";
+import type { FetchInput, ResultInput } from "../input/verbs/lease.ts";
+import { filesIn, taking } from "../output/deliver.ts";
+import { follow, type Followed } from "../output/follow.ts";
+import { UserError, countOf, print, printJson, say, shortId, yellow } from "../output/ui.ts";
+
+interface Got {
+  followed: Followed;
+  delivered: Delivered;
+}
+
+/** Throws UserError where there is none yet, or none any more. */
+async function takeResult(client: MarketClient, id: string, out: string | null, onOutput: (stream: Stream, bytes: Uint8Array) => void): Promise<Got> {
+  const problems: string[] = [];
+  const onState = (state: string): void => void (state.startsWith("problem") && problems.push(state));
+  const followed = await follow(client, id, { onOutput, onState, onResult: taking(out, []) });
+  try {
+    const { lease, session } = followed;
+    if (holdsCapacity(lease.state))
+      throw new UserError(`lease ${shortId(lease.id)} is ${lease.state}: it has no result yet; follow it with: xeno attach ${shortId(lease.id)}`);
+    const delivered = await session.delivered();
+    if (delivered) return { followed, delivered };
+    const why = problems.at(-1) ?? "its server is not reached and nothing lies with the broker";
+    throw new UserError(`the result of ${shortId(lease.id)} cannot be had: ${why}`);
+  } finally {
+    followed.close();
+  }
+}
+
+const whence = ({ from }: Delivered): string => (from === "server" ? "its server" : "the copy sealed with the broker");
+
+export async function leaseResult({ lease: id, out, json }: ResultInput): Promise<void> {
+  const { client } = await openClient("read");
+  const output: Record<Stream, Uint8Array[]> = { stdout: [], stderr: [] };
+  const { followed, delivered } = await takeResult(client, id, out, (stream, bytes) => void output[stream].push(bytes));
+  const { result, tree, from } = delivered;
+  const [stdout, stderr] = [Buffer.concat(output.stdout), Buffer.concat(output.stderr)];
+  if (json) return printJson({ lease: followed.lease.id, result, from, tree, stdout: stdout.toString(), stderr: stderr.toString() });
+  process.stdout.write(stdout);
+  process.stderr.write(stderr);
+  say(`${result.reason}${result.exitCode === null ? "" : `, exit ${result.exitCode}`}; from ${whence(delivered)}, as the server signed it`);
+  if (result.detail !== "") say(result.detail);
+  const files = filesIn(tree);
+  if (out !== null) say(`${countOf(files, "file")} in ${out}`);
+  else if (files > 0) say(yellow(`${countOf(files, "file")} in /out: add --out DIR`));
+}
+
+export async function fetchFiles({ lease: id, out }: FetchInput): Promise<void> {
+  const { client } = await openClient("read");
+  const { delivered } = await takeResult(client, id, out, () => {});
+  print(`${countOf(filesIn(delivered.tree), "file")} in ${out}`);
+}

@@ -1,0 +1,55 @@
+/** `xeno lease show`: one lease, where it stands, and what can be done. */
+import type { LeaseView } from "@xenoservers/protocol";
+import { openClient } from "../input/home.ts";
+import type { LeaseInput } from "../input/verbs/lease.ts";
+import { endLine, nextCommand } from "../output/lease-lines.ts";
+import { bold, duration, money, print, printJson, shortId, when } from "../output/ui.ts";
+
+export async function leaseShow({ lease: id, json }: LeaseInput): Promise<void> {
+  const { client, context } = await openClient("read");
+  const lease = await client.read("lease", { params: { id } });
+  if (json) return printJson(lease);
+  for (const line of showLines(lease, context.currency)) print(line);
+}
+
+export function showLines(lease: LeaseView, currency: string): string[] {
+  const { id, state, label, server, terms, result, delivery, deadlineAt } = lease;
+  const opened = lease.openedAt === null ? "" : `, opened ${when(lease.openedAt)}`;
+  return [
+    `${bold(shortId(id))}  ${state}${label === "" ? "" : `  ${label}`}`,
+    `server   ${server}`,
+    `rate     ${money(lease.ratePerHourNanos, currency)}/h, terms ${terms}`,
+    `hold     ${money(lease.holdNanos, currency)} for at most ${duration(lease.durationMsMax)}`,
+    `issued   ${when(lease.issuedAt)}${opened}, used ${duration(lease.usedMs)}`,
+    ...(result && !lease.end ? [`result   ${result.reason}${result.exitCode === null ? "" : ` (${result.exitCode})`}, signed ${when(result.at)}`] : []),
+    ...(delivery ? [deliveryLine(delivery)] : []),
+    ...(deadlineAt !== null && !lease.end ? [`until    ${when(deadlineAt)}: then the broker acts by itself`] : []),
+    ...(lease.end ? [`end      ${endLine(lease, currency)}`] : []),
+    ...windowLines(lease),
+    ...doubtLines(lease, currency),
+    `next     ${nextCommand(lease)}`,
+  ];
+}
+
+const deliveryLine = ({ by, at }: NonNullable<LeaseView["delivery"]>): string =>
+  by === "customer" ? `bytes    receipted by its customer ${when(at)}` : `bytes    sealed with the broker since ${when(at)}: xeno lease result`;
+
+function windowLines({ id, state, end, deadlineAt }: LeaseView): string[] {
+  if (state !== "settled" || !end) return [];
+  const until = when(deadlineAt ?? end.windowEndsAt);
+  return [`window   doubts until ${until}: xeno lease object ${shortId(id)} --reason …, or xeno dispute ${shortId(id)}`];
+}
+
+function doubtLines({ state, objection, trace, deadlineAt }: LeaseView, currency: string): string[] {
+  if (state !== "disputed") return [];
+  const until = deadlineAt === null ? "" : ` until ${when(deadlineAt)}`;
+  const deposit = (nanos: string): string => `deposit ${money(nanos, currency)}`;
+  const by = objection ? `objected by the ${objection.by} ${when(objection.at)}: the operator rules${until}` : "";
+  const lines = objection ? [`${by}; ${deposit(objection.depositNanos)}`] : [];
+  if (!trace) return lines;
+  const brought = trace.deadlineAt === null ? "" : ` until ${when(trace.deadlineAt)}`;
+  const what = trace.answered
+    ? `the server has signed its states; the referee's segment can be brought${brought}`
+    : `the server has to sign its states${brought}`;
+  return [...lines, `doubted  ${what}; ${deposit(trace.depositNanos)}`];
+}

@@ -1,0 +1,34 @@
+/** `xeno receipt show`: what is in a receipt; with --public, what outsiders see of it. */
+import { KINDS, KIND_TABLE, zReceipt, type ReceiptDocument } from "@xenoservers/protocol";
+import { readReceipt } from "../input/kept-receipt.ts";
+import type { ReceiptShowInput } from "../input/verbs/proof.ts";
+import { UserError, printJson, say, shortId, table, when } from "../output/ui.ts";
+
+const isPublic = (kind: string): boolean => KINDS.some((each) => each === kind && KIND_TABLE[each].public);
+
+interface Row {
+  index: number | null;
+  at: number;
+  leaf: string;
+  kind?: string;
+  id?: string;
+}
+
+const rowOf = ({ kind, at, index, leaf, id }: ReceiptDocument, outside: boolean): Row => ({
+  ...{ index, at, leaf },
+  ...(!outside || isPublic(kind) ? { kind, id } : {}),
+});
+
+export async function receiptShow({ leaseOrFile, public: outside, json }: ReceiptShowInput): Promise<void> {
+  const { receipt: found, file } = await readReceipt(leaseOrFile, []);
+  const receipt = zReceipt.safeParse(found).data;
+  if (!receipt) throw new UserError(`${file} is no receipt`);
+  if (json && !outside) return printJson(receipt);
+  const rows = receipt.documents.map((document) => rowOf(document, outside));
+  if (json) return printJson(rows);
+  say(outside ? "what outsiders see of this lease in the public log:" : `lease ${shortId(receipt.lease)}, log of ${receipt.size} leaves`);
+  table(
+    ["leaf", "time", outside ? "commitment" : "document", "id"],
+    rows.map(({ index, at, leaf, kind, id }) => [index ?? "waiting", when(at), kind ?? leaf.slice(0, 32), id === undefined ? "" : shortId(id)]),
+  );
+}

@@ -1,0 +1,66 @@
+/**
+ * `xeno serve --check`: what strangers could reach, how strong the sandbox is, what is withheld, what it might earn: before anything is
+ * listed.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { costPerHourNanos } from "@xenoservers/market";
+import { home } from "../input/home.ts";
+import { mib, money, print, printJson, table } from "../output/ui.ts";
+
+export async function checkMachine(folder: string, configFile: string, json: boolean): Promise<void> {
+  const scratch = await mkdtemp(path.join(tmpdir(), "xeno-check-"));
+  try {
+    const report = await inspect(folder, configFile, scratch);
+    if (json) printJson(report.facts);
+    else for (const line of report.lines) line();
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+async function inspect(folder: string, configFile: string, scratch: string) {
+  const { openQemuHost } = await import("@xenoservers/guests");
+  const { capacityOf, createWasmDriver, priceOf, readServerConfig, selfTest } = await import("@xenoservers/xenoserver");
+  const config = await readServerConfig(configFile);
+  const driver = await createWasmDriver({ folder: scratch, cache: path.join(home.data, "prepared"), poolSize: 0, inUse: [] });
+  const qemu = config.vm.enabled ? await openQemuHost(path.join(home.data, "prepared")) : { ok: false as const, why: "vm.enabled is false in xenoserver.toml" };
+  const { sandbox } = driver;
+  const test = await selfTest(scratch, sandbox, qemu);
+  await driver.close();
+  const given = capacityOf(config, test.resources);
+  const perHour = costPerHourNanos("on-result", given, priceOf(config)) * BigInt(given.vcpu);
+  const strangersAllowed = sandbox.strength === "strong" || config.policy.allow_weak_sandbox;
+  const { cpuScore, resources: most, diskFreeMib, drivers } = test;
+  const facts = { folder, cpuScore, given, most, diskFreeMib, drivers, sandbox, strangersAllowed, earnsPerHourNanosAtFullUse: perHour.toString() };
+  const lines = [
+    () => print(`machine   score ${cpuScore}, could give ${most.vcpu} vCPU, ${mib(most.memoryMib)} memory; ${mib(diskFreeMib)} free on disk`),
+    () => print(`given     ${given.vcpu} vCPU, ${mib(given.memoryMib)} memory, ${mib(given.diskMib)} for files; the rest stays yours`),
+    () =>
+      table(
+        ["driver", "present", "note"],
+        drivers.map(({ name, present, reason }) => [name, present ? "yes" : "no", reason]),
+      ),
+    () => print(sandboxLine(sandbox)),
+    () => print(strangersLine(strangersAllowed, qemu.ok)),
+    () => print(networkLine(config.policy)),
+    () => print(`earning   at most ${money(perHour)} per hour when everything is rented all the time, before the broker's fee`),
+    () => print("nothing was listed"),
+  ];
+  return { facts, lines };
+}
+
+const sandboxLine = ({ strength, why }: { strength: string; why: string }): string =>
+  `sandbox   ${strength}${why === "" ? ": empty root, no network, no host processes, no capabilities" : `: ${why}`}`;
+
+function strangersLine(allowed: boolean, machines: boolean): string {
+  if (!allowed) return "strangers are refused: the sandbox is weak (policy.allow_weak_sandbox = true would change that)";
+  return `strangers can run WebAssembly in it${machines ? ", machines in boxes of their own," : ""} and reach nothing else of this machine`;
+}
+
+function networkLine({ egress, egress_ports: ports }: { egress: string; egress_ports: readonly number[] }): string {
+  const where = egress === "names" ? "the names in their orders" : "public addresses";
+  const guests = egress === "none" ? "guests have none" : `machines may reach ${where} on ports ${ports.join(", ")}, never private ones, never mail`;
+  return `network   ${guests}; the daemon only connects outward to the broker`;
+}

@@ -1,0 +1,47 @@
+/** `xeno server`: the xenoserver that runs here. */
+import { rename } from "node:fs/promises";
+import path from "node:path";
+import { z } from "zod";
+import type { ServerInput } from "../input/verbs/owner.ts";
+import { ask } from "../local/local-socket.ts";
+import { serverFolder } from "../local/server-folder.ts";
+import { UserError, duration, mib, print, printJson, say, shortId, table } from "../output/ui.ts";
+
+export type ServerCommand = "status" | "drain" | "stop" | "stop-now" | "retire";
+
+const STATUS_WITHIN_MS = 5_000;
+/** Guests of running leases end first. */
+const DRAINED_WITHIN_MS = 24 * 3_600_000;
+
+const zState = z.looseObject({
+  server: z.string(),
+  connected: z.boolean(),
+  draining: z.boolean(),
+  leases: z.array(
+    z.looseObject({ lease: z.string(), stage: z.string(), usedMs: z.number(), resources: z.looseObject({ vcpu: z.number(), memoryMib: z.number() }) }),
+  ),
+});
+
+export async function serverCommand({ data, json }: ServerInput, command: ServerCommand): Promise<void> {
+  const folder = serverFolder(data);
+  const answer = await ask(folder, { command }, command === "status" ? STATUS_WITHIN_MS : DRAINED_WITHIN_MS);
+  if (!answer) throw new UserError(`no xenoserver runs on ${folder}; start it with \`xeno serve\``);
+  if (answer["error"] !== undefined) throw new UserError(String(answer["error"]));
+  if (command === "retire") await retire(folder);
+  if (json) return printJson(answer);
+  const state = zState.safeParse(answer);
+  if (!state.success) return print(`the xenoserver of ${folder} is ${String(answer["state"] ?? "starting")}`);
+  const { server, connected, draining, leases } = state.data;
+  print(`${server}  ${connected ? "connected" : "not connected"}${draining ? ", draining" : ""}`);
+  if (leases.length === 0) return;
+  table(
+    ["lease", "stage", "used", "resources"],
+    leases.map(({ lease, stage, usedMs, resources }) => [shortId(lease), stage, duration(usedMs), `${resources.vcpu} vCPU ${mib(resources.memoryMib)}`]),
+  );
+}
+
+/** The machine leaves the market: its key is put aside, so that it cannot be listed again by accident. */
+async function retire(folder: string): Promise<void> {
+  await rename(path.join(folder, "server-identity.json"), path.join(folder, `server-identity.retired-${Date.now()}.json`));
+  say("retired; the owner can also revoke its key: xeno key revoke KEY");
+}

@@ -1,0 +1,33 @@
+/** `xeno ssh`: ssh through the lease's channel, which proves which machine it is: ssh need not know its key beforehand. */
+import { spawn } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { openClient } from "../input/home.ts";
+import type { SshInput } from "../input/verbs/machine.ts";
+import { UserError, shortId } from "../output/ui.ts";
+
+const SSH_FAILED = 255;
+const OPTIONS = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "ConnectTimeout=15"];
+
+const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
+
+export async function ssh({ lease: id, args, user, identity }: SshInput): Promise<void> {
+  const { client } = await openClient("read");
+  const lease = await client.read("lease", { params: { id } });
+  const folder = await mkdtemp(path.join(tmpdir(), "xeno-ssh-"));
+  const script = path.join(folder, "proxy");
+  const words = [process.execPath, path.resolve(import.meta.dirname, "../../bin/xeno.js"), "forward", lease.id, "stdio:22"];
+  await writeFile(script, `#!/bin/sh\nexec ${words.map(quoted).join(" ")}\n`, { mode: 0o700 });
+  try {
+    const options = [`ProxyCommand=${script}`, ...OPTIONS].flatMap((option) => ["-o", option]);
+    const more = [...(user === null ? [] : ["-l", user]), ...(identity === null ? [] : ["-i", identity])];
+    const child = spawn("ssh", [...options, ...more, `xeno-${shortId(lease.id)}`, ...args], { stdio: "inherit" });
+    process.exitCode = await new Promise<number>((resolve, reject) => {
+      child.once("error", () => reject(new UserError("ssh is not installed here")));
+      child.once("exit", (code) => resolve(code ?? SSH_FAILED));
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
