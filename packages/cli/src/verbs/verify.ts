@@ -97,7 +97,7 @@ export async function verify(leaseOrFile: string, { json, reExecute, tamper }: J
   const evidence = await evidenceIn(leaseOrFile);
   if (evidence !== null) {
     const known = await currentContext().catch(() => null); // evidence convicts on a machine that never saw the market, too
-    return showVerification(verifyEvidence(nodeCrypto, evidence, known?.context.pins.keys ?? null), leaseOrFile, json === true);
+    return showVerification(verifyEvidence(nodeCrypto, evidence, known?.context.pins ?? null), leaseOrFile, json === true);
   }
   const { context } = await currentContext();
   const { witnesses } = context;

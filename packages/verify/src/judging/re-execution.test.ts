@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import type { Payload } from "@xenoservers/protocol";
-import { resultProblem, wasRun, type ReExecuted } from "./re-execution.ts";
+import { wasRun } from "@xenoservers/market";
+import { resultProblem, type ReExecuted } from "./re-execution.ts";
 
 const own: ReExecuted = {
   engine: "e",
