@@ -8,6 +8,9 @@ const LEAF_CHARS_MAX = 200_000;
 /** 32 bytes each: a log up to this size is carried whole. */
 export const EVIDENCE_LEAVES_MAX = 200_000;
 
+/** A party's first document, and every grant, rotation and revocation on the way to one key. */
+const GRANTS_MAX = 256;
+
 export const EVIDENCE_FORMAT = "xenoservers-evidence-1";
 const base = { format: z.literal(EVIDENCE_FORMAT) };
 const zNote = z.string().max(NOTE_CHARS_MAX);
@@ -15,8 +18,8 @@ const zNote = z.string().max(NOTE_CHARS_MAX);
 export const zEvidence = z.discriminatedUnion("kind", [
   /** Two checkpoints of one log and size with different roots. `key`: the broker's log key. */
   z.strictObject({ ...base, kind: z.literal("fork"), key: zKey, first: zNote, second: zNote }),
-  /** Two documents of one signer, who may say only one of them. */
-  z.strictObject({ ...base, kind: z.literal("contradiction"), first: zEnvelope, second: zEnvelope }),
+  /** Two documents of one signer, who may say only one of them. `grants`: the public documents that give a party's key its role. */
+  z.strictObject({ ...base, kind: z.literal("contradiction"), first: zEnvelope, second: zEnvelope, grants: z.array(zEnvelope).max(GRANTS_MAX).default([]) }),
   /** Two leases opened for one slot of an order: purchase order and opening of each. */
   z.strictObject({ ...base, kind: z.literal("sold-twice"), documents: z.tuple([zEnvelope, zEnvelope, zEnvelope, zEnvelope]) }),
   /** A promised leaf that is not in the log before a leaf that was accepted after the promise had run out. */

@@ -64,7 +64,7 @@ async function reExecuteFor(receipt: unknown): Promise<ReExecuted> {
 async function verifyFile(file: string): Promise<Verification | null> {
   const value = await jsonIn(file);
   const known = await currentContext().catch(() => null); // it convicts on a machine that never saw the market, too
-  if (isEvidence(value)) return verifyEvidence(nodeCrypto, value, known?.context.pins.keys ?? null);
+  if (isEvidence(value)) return verifyEvidence(nodeCrypto, value, known?.context.pins ?? null);
   return verifyKept(value, known?.context.pins ?? null);
 }
 

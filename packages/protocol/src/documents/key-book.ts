@@ -6,7 +6,7 @@
 import { ROLE_SCOPES } from "@xenoservers/market";
 import type { Crypto } from "../crypto.ts";
 import { partyIdOf } from "../ids.ts";
-import { parseDocument, type SignedDocument } from "./envelope.ts";
+import { parseDocument, type AnyDocument, type SignedDocument } from "./envelope.ts";
 import { isOfKind, type KnownKey } from "./signer.ts";
 
 const KEYS_MAX = 50_000;
@@ -39,8 +39,12 @@ export class KeyBook {
    */
   learn(untrusted: unknown, at = 0): boolean {
     const parsed = parseDocument(this.#crypto, untrusted);
-    if (!parsed.ok || parsed.document.payload.origin !== this.#origin) return false;
-    const { document } = parsed;
+    return parsed.ok && this.learnDocument(parsed.document, at);
+  }
+
+  /** As `learn`, of a document whose signature was checked. */
+  learnDocument(document: AnyDocument, at = 0): boolean {
+    if (document.payload.origin !== this.#origin) return false;
     if (isOfKind(document, "party")) return this.#party(document);
     if (isOfKind(document, "key-grant")) return this.#grant(document, at);
     if (isOfKind(document, "key-rotate")) return this.#rotate(document, at);

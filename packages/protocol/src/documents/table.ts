@@ -70,8 +70,9 @@ export const KIND_TABLE: { readonly [K in Kind]: KindRow<K> } = {
   fee: { ...apart, ...nobody, signers: OPERATOR, public: true },
   referee: { ...apart, ...nobody, signers: OPERATOR, public: true },
   witness: { ...apart, ...nobody, signers: OPERATOR, public: true },
-  offer: { ...apart, ...owner, ...ofServer, signers: SERVER, public: true, once: (offer) => `${offer.server}/${offer.sequence}` },
-  "offer-withdrawal": { ...apart, ...owner, ...ofServer, signers: SERVER, public: true, once: (offer) => `${offer.server}/${offer.sequence}` },
+  // a server that lost its disk counts its offers anew: two of one sequence are no lie, and the one that was bound stands in the purchase order
+  offer: { ...apart, ...owner, ...ofServer, signers: SERVER, public: true },
+  "offer-withdrawal": { ...apart, ...owner, ...ofServer, signers: SERVER, public: true },
   batch: { ...apart, ...party, signers: by(CUSTOMER, "spend"), public: false, once: (batch) => `${batch.party}/${batch.clientId}` },
   "batch-close": { ...apart, ...party, signers: by(CUSTOMER, "control"), public: false },
   order: { ...ofLease, ...party, signers: by(CUSTOMER, "spend"), once: (order) => `${order.party}/${order.clientId}` },

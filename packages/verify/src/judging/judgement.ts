@@ -2,6 +2,7 @@
  * A referee's signed result over an accused server's: of the whole job, or of one segment between two states whose roots the accused signed. Broker,
  * customer and anyone with the verdict come to the same. All three documents are their signers' word; the referee's can be run again.
  */
+import { isComparable } from "@xenoservers/market";
 import { endRootOf, segmentHashOf, type Crypto, type Payload } from "@xenoservers/protocol";
 import { refereeProblem, resultDifference } from "./comparison.ts";
 
@@ -11,6 +12,7 @@ type Result = Payload<"result">;
 export type Judgement = { ok: true; difference: string | null } | { ok: false; why: string };
 
 export function judge(crypto: Crypto, accused: Result, ruling: Result, part: { trace: Payload<"trace"> | null; segment: number } | null): Judgement {
+  if (!isComparable(accused)) return { ok: false, why: `it ended with ${accused.reason}, which another machine need not come to` };
   if (part === null) {
     const unfit = refereeProblem(accused, ruling);
     return unfit === null ? { ok: true, difference: resultDifference(accused, ruling) } : { ok: false, why: unfit };
@@ -18,15 +20,20 @@ export function judge(crypto: Crypto, accused: Result, ruling: Result, part: { t
   const { trace, segment } = part;
   if (!trace) return { ok: false, why: "the server has signed no trace" };
   if (trace.detail !== "") return { ok: false, why: `the server could not trace the job: ${trace.detail}` }; // a failed host has not lied
+  if (segment > trace.roots.length + 1) return { ok: false, why: `the trace has ${trace.roots.length} checkpoints` };
+  return judgeSegment(crypto, accused, ruling, { trace, segment });
+}
+
+function judgeSegment(crypto: Crypto, accused: Result, ruling: Result, { trace, segment }: { trace: Payload<"trace">; segment: number }): Judgement {
   const { roots, step } = trace;
-  if (segment > roots.length + 1) return { ok: false, why: `the trace has ${roots.length} checkpoints` };
-  const from = segment === 1 ? null : roots[segment - 2]!;
+  // past the last checkpoint comes the job's end
+  const claimed = roots[segment - 1] ?? endRootOf(crypto, accused);
+  const from = roots[segment - 2] ?? null;
   if (ruling.jobHash !== segmentHashOf(crypto, trace.jobHash, { from, step, index: segment })) return { ok: false, why: "the referee ran another segment" };
   if (accused.engine !== ruling.engine) return { ok: false, why: `the engines differ: ${accused.engine} and ${ruling.engine}` };
   if (ruling.stateRoot === null) return { ok: false, why: `the referee's run ended with ${ruling.reason}` };
-  const last = segment === roots.length + 1;
-  const claimed = last ? endRootOf(crypto, accused) : roots[segment - 1]!;
   if (claimed === ruling.stateRoot) return { ok: true, difference: null };
-  const place = last ? `of its ending after checkpoint ${roots.length}` : `at checkpoint ${segment} of ${roots.length}`;
+  const isEnd = segment > roots.length;
+  const place = isEnd ? `of its ending after checkpoint ${roots.length}` : `at checkpoint ${segment} of ${roots.length}`;
   return { ok: true, difference: `${place} the server signed state ${claimed.slice(0, 12)}…, the referee came to ${ruling.stateRoot.slice(0, 12)}…` };
 }

@@ -1,0 +1,20 @@
+/** What the lease binds: the customer's order, the owner's offer, the operator's fee. Who controls the input: the broker. */
+import { formatMoney } from "@xenoservers/market";
+import { failed, firstWrong, proved, type Said } from "./line.ts";
+import type { Checking } from "./checking.ts";
+
+export function checkPurchase({ receipt, told, own }: Checking): Said {
+  const { begun } = told;
+  if (!begun || begun.document.id !== receipt.lease) return failed("it does not hold its own purchase order");
+  const { payload, order } = begun.fact.content;
+  const fee = told.announcedFee();
+  const isYours = own.customerKey === undefined || begun.document.payload.order.signatures[0].keyid === own.customerKey;
+  const wrong = firstWrong([
+    [isYours, "the order was signed by another key than yours"],
+    [told.orders.every((id) => id === order.id), "it holds another order than the one that was bound"],
+    [payload.feeBasisPoints === 0 || fee !== null, "the fee does not stand in the log before the purchase order: nobody could have known of it"],
+  ]);
+  if (wrong !== null) return failed(wrong);
+  const broker = payload.feeBasisPoints > 0 ? `, the announced fee of ${payload.feeBasisPoints / 100} % in it` : "";
+  return proved(`binds your order to the server's offer at its price; ${formatMoney(BigInt(payload.holdNanos))} held${broker}, terms ${payload.terms}`);
+}

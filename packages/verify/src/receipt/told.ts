@@ -1,0 +1,173 @@
+/**
+ * A receipt as the story that its log tells: in the log's order, keys get their roles, and each of the lease's documents is verified with what is known
+ * of its signer at that place and folded. A key says only what its grant allowed there: nothing before its grant, nothing after its revocation. What is
+ * missing is a failure, never a default. Who controls the inputs: whoever signed each document, and the broker for order and times.
+ */
+import { step, type Fact, type FactKind, type FactOf, type Lease } from "@xenoservers/market";
+import {
+  KeyBook,
+  ofAnyKind,
+  parseDocumentOf,
+  verifySigner,
+  type AnyVerified,
+  type Crypto,
+  type Kind,
+  type KnownKey,
+  type MarketPins,
+  type SignedDocument,
+} from "@xenoservers/protocol";
+import { factOf, type FactWorld } from "../facts/facts.ts";
+import { judgeVerdict, type JudgedVerdict } from "../judging/judged-verdict.ts";
+import type { Entry } from "./opened.ts";
+
+/** The lines of a verification that rest on the fold, in order; each rests on those before it. */
+export const CHECKS = ["purchase order", "opening", "use", "result", "bill", "dispute", "verdict"] as const;
+export type Check = (typeof CHECKS)[number];
+
+/** Where each kind of fact is spoken of. */
+const CHECK_OF: Readonly<Record<FactKind, Check>> = {
+  ...{ "purchase-order": "purchase order", acceptance: "opening", opening: "opening" },
+  ...{ claim: "use", "claim-receipt": "use", stop: "use", extension: "use", amendment: "use", gap: "use" },
+  ...{ commitment: "result", reveal: "result", result: "result", delivery: "result" },
+  ...{ closing: "bill", settlement: "bill", objection: "dispute", ruling: "dispute" },
+  ...{ "trace-request": "dispute", trace: "dispute", dispute: "dispute", verdict: "verdict" },
+};
+
+export interface Taken {
+  fact: Fact;
+  document: AnyVerified;
+  /** Its place among all of the receipt's documents. */
+  place: number;
+}
+
+/** Of a public document of the operator. */
+export interface Announced<K extends "fee" | "referee"> {
+  document: SignedDocument<K>;
+  place: number;
+  isLogged: boolean;
+}
+
+export class Told {
+  readonly #world: FactWorld;
+  readonly #book: KeyBook;
+  /** As far as the documents fold. */
+  lease: Lease | null = null;
+  begun: { fact: FactOf<"purchase-order">; document: SignedDocument<"purchase-order">; place: number } | null = null;
+  readonly taken: Taken[] = [];
+  readonly fees: Announced<"fee">[] = [];
+  readonly referees: Announced<"referee">[] = [];
+  /** The order's own document, where the receipt has it. */
+  readonly orders: string[] = [];
+  /** The first public document that is not signed by whoever may say it. */
+  wrongLeaf: string | null = null;
+  /** The first document that the lease does not take. Nothing after it is folded. */
+  broken: { check: Check; why: string } | null = null;
+  judged: JudgedVerdict | null = null;
+  /** Gaps that were logged before the lease began. */
+  readonly #gaps: FactOf<"gap">[] = [];
+
+  constructor(crypto: Crypto, market: MarketPins) {
+    this.#book = new KeyBook(crypto, market.origin);
+    // the book has learned only what the log has before: who was revoked there says nothing any more, whatever time the broker gives
+    const spoken = (key: KnownKey | null): KnownKey | null => (key && key.revokedAt !== null ? { ...key, revokedAt: 0 } : key);
+    this.#world = { crypto, market, keyOf: (keyid) => spoken(this.#book.keyOf(keyid)) };
+  }
+
+  get world(): FactWorld {
+    return this.#world;
+  }
+
+  factsOf<K extends FactKind>(kind: K): FactOf<K>[] {
+    return this.taken.flatMap(({ fact }) => (isFactOf(fact, kind) ? [fact] : []));
+  }
+
+  documentOf<K extends FactKind>(kind: K): Extract<AnyVerified, { kind: K }> | null {
+    for (const { document } of this.taken) if (isVerifiedOf(document, kind)) return document;
+    return null;
+  }
+
+  hear(entry: Entry, place: number): void {
+    const { document, at } = entry;
+    switch (document.kind) {
+      case "party":
+      case "key-grant":
+      case "key-rotate":
+      case "key-revoke":
+        if (!this.#book.learnDocument(document, at)) this.wrongLeaf ??= wrongLeaf(document.kind);
+        return;
+      case "fee":
+      case "referee":
+        return this.#announced(entry, place);
+      case "order":
+        this.orders.push(document.id);
+        return;
+      default:
+        if (this.broken === null) this.#fold(entry, place);
+    }
+  }
+
+  #announced({ document, at, index }: Entry, place: number): void {
+    const { crypto, market } = this.#world;
+    const verified = verifySigner(document, { crypto, market, key: null, at });
+    if (!verified.ok) this.wrongLeaf ??= wrongLeaf(document.kind);
+    else if (document.kind === "fee") this.fees.push({ document, place, isLogged: index !== null });
+    else if (document.kind === "referee") this.referees.push({ document, place, isLogged: index !== null });
+  }
+
+  #break(kind: Kind, why: string): void {
+    this.broken = { check: isFactKind(kind) ? CHECK_OF[kind] : "use", why };
+  }
+
+  #fold({ document, at }: Entry, place: number): void {
+    const { crypto, market, keyOf } = this.#world;
+    const verified = verifySigner(document, { crypto, market, key: keyOf(document.keyid), at });
+    if (!verified.ok) return this.#break(document.kind, `the ${document.kind} is not signed by a key that may say it here (${verified.code})`);
+    const spoken = ofAnyKind(verified.document);
+    const judged = spoken.kind === "verdict" ? judgeVerdict(this.#world, spoken, this.lease, this.documentOf("result")) : null;
+    const read = factOf(this.#world, spoken, at, judged ? { finding: judged.finding } : {});
+    this.judged = judged ?? this.judged;
+    if (read === null) return this.#break(document.kind, `the ${document.kind} is no fact of a lease`);
+    if (!read.ok) return this.#break(document.kind, `what the ${document.kind} embeds is not rightly signed (${read.code}${inside(read.facts["inside"])})`);
+    this.#take(read.fact, spoken, place);
+  }
+
+  #take(fact: Fact, document: AnyVerified, place: number): void {
+    if (fact.kind === "gap" && this.lease === null) return void this.#gaps.push(fact);
+    if (fact.kind === "gap" && (this.lease?.state === "final" || this.lease?.state === "lapsed")) return;
+    const next = step(this.lease, fact);
+    if (!next.ok) return this.#break(fact.kind, (fact.kind === "verdict" && this.judged?.why) || next.why);
+    this.lease = next.lease;
+    this.taken.push({ fact, document, place });
+    if (fact.kind === "purchase-order" && document.kind === "purchase-order") this.#begin(fact, document, place);
+  }
+
+  #begin(fact: FactOf<"purchase-order">, document: SignedDocument<"purchase-order">, place: number): void {
+    this.begun = { fact, document, place };
+    for (const gap of this.#gaps) {
+      const next = step(this.lease, gap);
+      if (!next.ok) return this.#break("gap", next.why);
+      this.lease = next.lease;
+    }
+  }
+
+  /** The fee that the purchase order embeds, where the log has it before. */
+  announcedFee(): Announced<"fee"> | null {
+    const { begun } = this;
+    const embedded = begun && begun.document.payload.fee !== null ? parseDocumentOf(this.#world.crypto, "fee", begun.document.payload.fee) : null;
+    if (!begun || !embedded?.ok) return null;
+    return this.fees.find(({ document, place, isLogged }) => document.id === embedded.document.id && isLogged && place < begun.place) ?? null;
+  }
+}
+
+const inside = (kind: unknown): string => (typeof kind === "string" ? ` in its ${kind}` : "");
+const wrongLeaf = (kind: Kind): string => `the ${kind} among the leaves is not signed by a key that may say it there`;
+const isFactKind = (kind: Kind): kind is FactKind => Object.hasOwn(CHECK_OF, kind);
+const isFactOf = <K extends FactKind>(fact: Fact, kind: K): fact is Extract<Fact, FactOf<K>> => fact.kind === kind;
+const isVerifiedOf = <K extends Kind>(document: AnyVerified, kind: K): document is Extract<AnyVerified, { kind: K }> => document.kind === kind;
+
+/** `entries` are in the log's order. */
+export function tell(crypto: Crypto, market: MarketPins, entries: readonly Entry[]): Told {
+  const told = new Told(crypto, market);
+  for (const [place, entry] of entries.entries()) told.hear(entry, place);
+  return told;
+}

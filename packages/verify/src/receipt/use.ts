@@ -1,0 +1,37 @@
+/** The opening, and what was used. Who controls the inputs: the server (acceptance, claims, result), the broker (opening, receipts), the customer (stops). */
+import { meteringOf, type Lease } from "@xenoservers/market";
+import { resultProblem } from "../judging/re-execution.ts";
+import type { Checking } from "./checking.ts";
+import { claimed, failed, proved, type Said } from "./line.ts";
+import type { Told } from "./told.ts";
+
+export function checkOpening(_: Checking, lease: Lease): Said {
+  if (lease.openingId === null) return claimed("the lease was never opened");
+  return proved("the server accepted in time and the broker opened the lease");
+}
+
+/** What the broker files together with what it answers; a receipt with only one of the two has lost the other. */
+function unanswered(told: Told): string | null {
+  const receipted = told.factsOf("claim-receipt").map(({ content }) => content.claim);
+  const claim = told.factsOf("claim").find(({ id }) => !receipted.includes(id));
+  if (claim) return `claim ${claim.content.sequence} has no receipt of the broker`;
+  const amended = told.factsOf("amendment").map(({ content }) => content.extension.id);
+  return told.factsOf("extension").every(({ id }) => amended.includes(id)) ? null : "an extension has no amendment of the broker";
+}
+
+export function checkUse({ told, own }: Checking, lease: Lease): Said {
+  const missing = unanswered(told);
+  if (missing !== null) return failed(missing);
+  const result = told.documentOf("result")?.payload ?? null;
+  if (meteringOf(lease.terms) === "fuel") {
+    const isRight = own.reExecuted !== undefined && result !== null && result.memoryHash !== null && resultProblem(result, own.reExecuted) === null;
+    const says = `${result?.fuel ?? 0} fuel by the server's result`;
+    return isRight ? proved(`${says}, and by running it again`) : claimed(`${says}; anyone with the job can recompute it`);
+  }
+  const claims = told.factsOf("claim").length;
+  const by = `${claims > 0 ? `${claims} chained claims and ` : ""}${result ? "result" : "word"}`;
+  const stopped = lease.stop ? `; stopped by its ${lease.stop.reason === "customer-stop" ? "customer" : "owner"}` : "";
+  return claimed(
+    `${result?.usedMs ?? lease.lastClaim?.usedMs ?? 0} ms used by the server's ${by}${stopped}; the bill cannot exceed the time between opening and end`,
+  );
+}

@@ -1,0 +1,349 @@
+/** One lease, said step by step as its honest parties would, with amounts worked out by `money.ts`. Every step's payload follows from what was said before. */
+import { DEFAULT_TIMINGS, EMPTY_BYTES_DIGEST, EMPTY_TREE_DIGEST, type EndReason } from "@xenoservers/market";
+import { endRootOf, segmentHashOf, type Payload } from "@xenoservers/protocol";
+import { judge } from "../judging/judgement.ts";
+import { grantOf, type Cast, type KeyName } from "./cast.ts";
+import { billed, extraHold, quoted, type Used } from "./money.ts";
+import type { Rng } from "./rng.ts";
+import { Script, digestOf, type Play, type Said } from "./script.ts";
+
+export interface Deal {
+  order?: Partial<Payload<"order">>;
+  offer?: Partial<Payload<"offer">>;
+  /** In basis points; null: none was announced. */
+  fee?: number | null;
+  orderBy?: KeyName;
+  slot?: number;
+  attempt?: number;
+}
+
+const FREE = { egress: "none", egressMibMax: 0 } as const;
+
+export class LeaseScript extends Script {
+  readonly deal: Deal;
+  readonly jobHash: string;
+
+  constructor(cast: Cast, rng: Rng, deal: Deal = {}) {
+    super(cast, rng);
+    this.deal = deal;
+    this.now += rng.below(1_000_000_000);
+    this.jobHash = digestOf(cast, `job ${rng.hex(8)}`);
+  }
+
+  after(ms: number): this {
+    this.now += ms;
+    return this;
+  }
+
+  /** Parties and keys, as the log has them long before. */
+  known(): this {
+    const { cast } = this;
+    const first = (party: string, by: KeyName, recovery: KeyName | null = null): void =>
+      this.say(by, "party", () => ({ party, name: by, rootKey: cast.key(by), recoveryKey: recovery && cast.key(recovery) }), { label: `party ${by}` });
+    const grant = (by: KeyName, party: string, key: KeyName, role: "device" | "ci" | "enrol" | "server"): void =>
+      this.say(by, "key-grant", () => grantOf(party, cast.key(key), role), { label: `grant ${key}` });
+    first(cast.customer, "customer", "recovery");
+    grant("customer", cast.customer, "device", "device");
+    this.say("customer", "key-grant", () => ({ ...grantOf(cast.customer, cast.key("ci"), "ci"), leaseLabel: "nightly" }), { label: "grant ci" });
+    first(cast.owner, "owner");
+    grant("owner", cast.owner, "enrol", "enrol");
+    grant("enrol", cast.owner, "server", "server");
+    first(cast.refereeOwner, "referee-owner");
+    grant("referee-owner", cast.refereeOwner, "referee", "server");
+    this.say("operator", "referee", () => ({ server: cast.referee, active: true, clientId: this.rng.hex(16) }));
+    if (this.deal.fee !== undefined && this.deal.fee !== null) {
+      const basisPoints = this.deal.fee;
+      this.say("operator", "fee", (_, at) => ({ basisPoints, effectiveAt: at, clientId: "ab".repeat(16) }));
+    }
+    return this.after(this.rng.between(1_000, 100_000));
+  }
+
+  /** The old root key is replaced: by itself, or by the recovery key, which says it twice. */
+  rotated(by: "customer" | "recovery" = "customer"): this {
+    const next = { party: this.cast.customer, newRootKey: this.cast.key("customer-2"), newRecoveryKey: null };
+    const size = (at: number) => ({ seen: { size: at, root: "00".repeat(32) } });
+    if (by === "recovery") this.say(by, "key-rotate", (_, at) => ({ ...next, ...size(at) }), { label: "announced" });
+    this.after(by === "recovery" ? 7 * 86_400_000 : 1_000);
+    this.say(by, "key-rotate", (_, at) => ({ ...next, ...size(at) }), { label: "rotated" });
+    return this.after(1_000);
+  }
+
+  #order(at: number): Said<"order"> {
+    const { rng, cast } = this;
+    const byFuel = rng.chance(0.6);
+    return {
+      ...{ party: cast.customer, account: cast.account, batch: null, clientId: rng.hex(16), jobHash: this.jobHash, segment: false, driver: "wasm" },
+      ...{ accel: "any", ...FREE, resources: { vcpu: rng.between(1, 2), memoryMib: 512, diskMib: 256 }, conditions: [{ key: "region", op: "=", value: "eu" }] },
+      ...{ assurance: "isolated", terms: byFuel ? "on-result" : "by-interval", on: "market", maxPriceNanosPerHour: null, durationMsMax: 3_600_000 },
+      ...{ fuelMax: "1000000000000", budgetNanos: "500000000", replicas: 1, expiresAt: at + 120_000, label: "nightly", feeBasisPointsMax: 500 },
+      ...{ timings: DEFAULT_TIMINGS, channelKey: "11".repeat(32) },
+      ...this.deal.order,
+    };
+  }
+
+  #offer(at: number): Said<"offer"> {
+    const { rng, cast } = this;
+    const price = {
+      ...{ vcpuNanosPerSecond: `${rng.between(1_000, 20_000)}`, memoryGibNanosPerSecond: `${rng.between(100, 2_000)}`, diskGibNanosPerSecond: "10" },
+      ...{ gigaFuelNanos: `${rng.between(100, 900)}`, egressGibNanos: `${rng.between(0, 10_000_000)}` },
+    };
+    return {
+      ...{ owner: cast.owner, server: cast.server, sequence: rng.between(1, 1_000), validUntil: at + 600_000 },
+      ...{ resources: { vcpu: 4, memoryMib: 8192, diskMib: 100_000 }, drivers: ["wasm", "qemu"], assurances: ["isolated", "replicated", "deterministic-vm"] },
+      ...{ labels: { region: "eu" }, price, maxLeaseMs: 86_400_000, cpuScore: 100, sandbox: "strong", accel: "kvm", vmScore: 90, limits: "cgroup2" },
+      ...{ egress: "public", fetches: true, vmEngine: "qemu-1", allowedParties: [], engine: "engine-1", feeBasisPointsMax: 500 },
+      ...{ timings: DEFAULT_TIMINGS, channelKey: "22".repeat(32) },
+      ...this.deal.offer,
+    };
+  }
+
+  /** Order, offer and purchase order. */
+  bound(): this {
+    const { deal } = this;
+    const order = this.#order(this.now);
+    const offer = this.#offer(this.now);
+    this.say(deal.orderBy ?? "device", "order", () => order);
+    this.say("server", "offer", () => offer, { isAside: true });
+    this.say("orders", "purchase-order", (play, at) => {
+      const [wanted, offered] = [play.of("order").document, play.of("offer").document];
+      const fee = play.has("fee") ? play.of("fee").document : null;
+      const { account, resources, terms, egressMibMax, timings } = wanted.payload;
+      const acceptBy = at + timings.acceptWithinMs;
+      return {
+        ...{ order: wanted.envelope, offer: offered.envelope, fee: fee?.envelope ?? null, orderId: wanted.id, offerId: offered.id },
+        ...{ slot: deal.slot ?? 0, attempt: deal.attempt ?? 1, customer: wanted.payload.party, account, owner: offered.payload.owner },
+        ...{ server: offered.payload.server, serverKey: offered.keyid, resources, price: offered.payload.price, terms, egressMibMax },
+        ...quoted(wanted.payload, offered.payload.price),
+        ...{ feeBasisPoints: fee?.payload.basisPoints ?? 0, timings, issuedAt: at, acceptBy, startBy: acceptBy + timings.startWithinMs },
+      };
+    });
+    return this;
+  }
+
+  accepted(): this {
+    this.after(this.rng.between(1, 4_000));
+    this.say("server", "acceptance", (play) => ({ lease: leaseIn(play), server: this.cast.server }));
+    return this;
+  }
+
+  opened(): this {
+    this.accepted();
+    this.say("orders", "opening", (play, at) => {
+      const { id: lease, payload } = play.of("purchase-order").document;
+      return { lease, order: payload.orderId, slot: payload.slot, acceptance: play.of("acceptance").document.id, at };
+    });
+    return this;
+  }
+
+  /** `usedMs`: in all; `incarnation`: of the server that says so. */
+  claimed(usedMs: number, egressBytes = 0, incarnation = 1): this {
+    this.after(10_000);
+    const sequence = this.parts.filter(({ kind }) => kind === "claim").length + 1;
+    const label = `claim ${sequence}`;
+    this.say("server", "claim", (play) => ({ lease: leaseIn(play), incarnation, sequence, usedMs, egressBytes, previous: lastClaimIn(play) }), { label });
+    this.say(
+      "receipts",
+      "claim-receipt",
+      (play, at) => ({ lease: leaseIn(play), claim: play.of("claim", label).document.id, sequence, usedMs, egressBytes, at }),
+      { label: `receipt ${sequence}` },
+    );
+    return this;
+  }
+
+  stopped(by: KeyName = "device"): this {
+    const party = by === "owner" ? this.cast.owner : this.cast.customer;
+    this.after(this.rng.between(1, 5_000)).say(by, "stop", (play) => ({ lease: leaseIn(play), party, reason: "enough" }));
+    return this;
+  }
+
+  extended(byMs: number): this {
+    this.after(this.rng.between(1, 5_000));
+    const n = this.parts.filter(({ kind }) => kind === "extension").length + 1;
+    this.say(
+      "device",
+      "extension",
+      (play) => {
+        const { durationMsMax, previous } = limitsIn(play);
+        return { lease: leaseIn(play), party: this.cast.customer, durationMsMax: durationMsMax + byMs, previous };
+      },
+      { label: `extension ${n}` },
+    );
+    this.say(
+      "orders",
+      "amendment",
+      (play, at) => {
+        const { envelope, payload } = play.of("extension", `extension ${n}`).document;
+        const { durationMsMax, holdNanos } = limitsIn(play);
+        const hold = BigInt(holdNanos) + extraHold(play.of("purchase-order").document.payload, durationMsMax, payload.durationMsMax);
+        return { lease: leaseIn(play), extension: envelope, durationMsMax: payload.durationMsMax, holdNanos: hold.toString(), previous: payload.previous, at };
+      },
+      { label: `amendment ${n}` },
+    );
+    return this;
+  }
+
+  /** What an honest run of the job comes to. */
+  get came() {
+    const { cast, jobHash } = this;
+    return {
+      ...{ memoryHash: digestOf(cast, `memory ${jobHash}`), outputDigest: digestOf(cast, `output ${jobHash}`) },
+      ...{ stdoutDigest: digestOf(cast, `stdout ${jobHash}`), stderrDigest: EMPTY_BYTES_DIGEST },
+    };
+  }
+
+  /** What a server states of it. */
+  manifest(over: Partial<Said<"result">> = {}): (play: Play) => Said<"result"> {
+    const nonce = this.rng.hex(32);
+    return (play) => ({
+      ...{ lease: leaseIn(play), server: this.cast.server, jobHash: this.jobHash, engine: "engine-1", reason: "completed", exitCode: 0 },
+      ...{ usedMs: 2_000, egressBytes: 0, lastClaim: lastClaimIn(play), fuel: "5000000000", ...this.came, stateRoot: null, nonce, detail: "" },
+      ...over,
+    });
+  }
+
+  /** A replica's: it has its result, and shows it once all have one. */
+  committed(over: Partial<Said<"result">> = {}): this {
+    this.say("server", "result", this.manifest(over), { isAside: true });
+    this.say("server", "commitment", (play) => ({ lease: leaseIn(play), server: this.cast.server, result: play.of("result").document.id }));
+    this.after(500).say("orders", "reveal", (play, at) => ({ lease: leaseIn(play), order: play.of("order").document.id, at }));
+    return this;
+  }
+
+  shown(): this {
+    this.after(100).say("server", "result", (play) => play.of("result").document.payload, { label: "shown" });
+    return this;
+  }
+
+  result(over: Partial<Said<"result">> = {}, { at }: { at?: number } = {}): this {
+    this.say("server", "result", this.manifest(over), at === undefined ? {} : { at });
+    return this;
+  }
+
+  delivered(by: "device" | "ci" | "customer" | "receipts" = "device"): this {
+    const sealed = by === "receipts" ? digestOf(this.cast, "sealed") : null;
+    this.say(by, "delivery", (play) => ({ lease: leaseIn(play), result: play.of("result").document.id, sealed }));
+    return this;
+  }
+
+  /** Closing and settlement; without a reason, the result's. */
+  over(reason: EndReason | null = null): this {
+    this.say("receipts", "closing", (play, at) => ({
+      ...{ lease: leaseIn(play), at, lastClaim: receiptedIn(play)?.id ?? null },
+      reason: reason ?? play.of("result").document.payload.reason,
+    }));
+    if (!this.parts.some(({ kind }) => kind === "opening")) return this;
+    this.say("receipts", "settlement", (play, at) => {
+      const { id: closing, payload } = play.of("closing").document;
+      const { money } = billed(usedIn(play, payload.reason, payload.at));
+      const { timings } = play.of("purchase-order").document.payload;
+      const result = resultIn(play)?.document.id ?? null;
+      return { lease: leaseIn(play), result, closing, reason: payload.reason, ...money, windowEndsAt: payload.at + timings.disputeWindowMs, at };
+    });
+    return this;
+  }
+
+  gap(ms: number): this {
+    const from = this.now + 1;
+    this.after(ms + 1).say("receipts", "gap", (_, at) => ({ from, to: at }));
+    return this;
+  }
+
+  traced(step: string): this {
+    this.say("device", "trace-request", (play) => ({ lease: leaseIn(play), party: this.cast.customer, step }));
+    return this;
+  }
+
+  /** The server's roots; `roots`: how many. */
+  traceOf(step: string, roots: number): this {
+    this.after(5_000).say("server", "trace", (play) => ({
+      ...{ lease: leaseIn(play), server: this.cast.server, request: play.of("trace-request").document.id, jobHash: this.jobHash, engine: "engine-1", step },
+      ...{ roots: Array.from({ length: roots }, (_, i) => this.stateRoot(i + 1)), detail: "" },
+    }));
+    return this;
+  }
+
+  stateRoot = (checkpoint: number): string => digestOf(this.cast, `state ${this.jobHash} ${checkpoint}`);
+
+  /** What the referee signs, in its own lease, for the whole job or for one segment of it. */
+  ruling(over: Partial<Said<"result">>, segment: number | null, step = "0"): this {
+    const { crypto, referee } = this.cast;
+    const said = this.manifest(over);
+    this.say(
+      "referee",
+      "result",
+      (play) => {
+        const mine = said(play);
+        const own = { ...mine, lease: digestOf(this.cast, `referee's ${this.jobHash}`), server: referee };
+        if (segment === null) return own;
+        const from = segment === 1 ? null : this.stateRoot(segment - 1);
+        return { ...own, jobHash: segmentHashOf(crypto, this.jobHash, { from, step, index: segment }), stateRoot: over.stateRoot ?? endRootOf(crypto, mine) };
+      },
+      { label: "theirs", isAside: true },
+    );
+    return this;
+  }
+
+  disputed(segment: number | null): this {
+    const refereeLease = digestOf(this.cast, `referee's ${this.jobHash}`);
+    this.say("device", "dispute", (play) => ({ lease: leaseIn(play), party: this.cast.customer, refereeLease, segment }));
+    return this;
+  }
+
+  convicted(segment: number | null): this {
+    this.say("receipts", "verdict", (play, at) => {
+      const { ownerNanos, feeNanos } = play.of("settlement").document.payload;
+      const { stakeNanos } = play.of("purchase-order").document.payload;
+      const part = segment === null ? null : { trace: play.of("trace").document.payload, segment };
+      const judgement = judge(this.cast.crypto, play.of("result").document.payload, play.of("result", "theirs").document.payload, part);
+      const why = judgement.ok ? (judgement.difference ?? "nothing") : judgement.why;
+      return {
+        ...{ lease: leaseIn(play), server: this.cast.server, owner: this.cast.owner, referee: this.cast.referee },
+        ...{ result: play.of("result").document.envelope, ruling: play.of("result", "theirs").document.envelope },
+        ...{ trace: segment === null ? null : play.of("trace").document.envelope, segment, why, at },
+        ...{ refundNanos: (BigInt(ownerNanos) + BigInt(feeNanos)).toString(), slashedNanos: stakeNanos },
+      };
+    });
+    return this;
+  }
+}
+
+export const NO_BYTES = { outputDigest: EMPTY_TREE_DIGEST, stdoutDigest: EMPTY_BYTES_DIGEST, stderrDigest: EMPTY_BYTES_DIGEST } as const;
+
+export const leaseIn = (play: Play): string => play.of("purchase-order").document.id;
+
+/** The last claim that the broker has receipted. */
+function receiptedIn(play: Play): { id: string; usedMs: number; egressBytes: number } | null {
+  const last = play.all("claim-receipt").at(-1)?.document.payload;
+  return last ? { id: last.claim, usedMs: last.usedMs, egressBytes: last.egressBytes } : null;
+}
+
+const lastClaimIn = (play: Play): string => receiptedIn(play)?.id ?? play.of("opening").document.id;
+
+function limitsIn(play: Play): { durationMsMax: number; holdNanos: string; previous: string } {
+  const po = play.of("purchase-order").document;
+  const last = play.all("amendment").at(-1)?.document;
+  return { durationMsMax: (last ?? po).payload.durationMsMax, holdNanos: (last ?? po).payload.holdNanos, previous: (last ?? po).id };
+}
+
+/** The result that the lease was told; a replica's only once it was shown. */
+export function resultIn(play: Play) {
+  const told = play.find("result");
+  if (play.find("shown")) return play.of("result", "shown");
+  return told && !told.isAside ? play.of("result") : null;
+}
+
+export function usedIn(play: Play, reason: EndReason, closedAt: number): Used {
+  const result = resultIn(play);
+  const stated = result?.document.payload.reason === reason ? result.document.payload : null;
+  const claim = receiptedIn(play);
+  const { durationMsMax, holdNanos } = limitsIn(play);
+  return {
+    ...{ po: play.of("purchase-order").document.payload, reason, durationMsMax, holdNanos, closedAt },
+    openedAt: play.has("opening") ? play.of("opening").at : null,
+    stoppedAt: play.has("stop") ? play.of("stop").at : null,
+    resultAt: result?.at ?? null,
+    usedMs: stated?.usedMs ?? claim?.usedMs ?? 0,
+    fuel: stated?.fuel ?? "0",
+    egressBytes: stated?.egressBytes ?? claim?.egressBytes ?? 0,
+  };
+}
