@@ -183,18 +183,19 @@ export async function lease(): Promise<Figure[]> {
 
 async function rentOnce(client: MarketClient, job: ReturnType<typeof buildJob>, link: ReturnType<typeof openLink>, sessions: Set<LeaseSession>): Promise<void> {
   const resources = { vcpu: 1, memoryMib: 64, diskMib: 1 };
-  let order = signOrder(client, wanted({ resources }), job.jobHash);
+  const market = await client.market();
+  let order = signOrder(client, market, wanted({ resources }), job.jobHash);
   let answer = await link.submit(order.envelope);
   while (!answer.ok && (answer.code === "no_match" || answer.code === "capacity_taken")) {
     await new Promise((resolve) => setTimeout(resolve, 15));
-    order = signOrder(client, wanted({ resources }), job.jobHash);
+    order = signOrder(client, market, wanted({ resources }), job.jobHash);
     answer = await link.submit(order.envelope);
   }
   if (!answer.ok) throw new Error(`${answer.code} ${JSON.stringify(answer.facts)}`);
   let output = "";
   const session = new LeaseSession(
     client,
-    checkBound(client, order.id, answer.answer["purchaseOrder"]),
+    checkBound(client, order, answer.answer["purchaseOrder"], answer.answer["grants"] as unknown[]),
     job,
     { onOutput: (_stream, bytes) => void (output += Buffer.from(bytes).toString()) },
     link,

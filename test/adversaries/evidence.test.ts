@@ -120,15 +120,16 @@ describe("two documents of one signer", () => {
 });
 
 describe("an order", () => {
-  it("cannot be denied by its customer, nor made up by the broker", () => {
-    const pins = { origin: h.origin, keys: { purchaseOrders: h.keys.purchaseOrders.publicKey, checkpoints: zero, receipts: zero } };
+  it("cannot be denied by its customer, nor made up by the broker", async () => {
+    const rows = await h.store.load("key", [customer.signer.publicKey, server.signer.publicKey]);
+    const world = { crypto: nodeCrypto, market: h.market, keyOf: (id: string) => rows.get(id)?.data ?? null };
     const sold = documents.find((envelope) => envelope.payloadType.includes(".purchase-order."))!;
-    const checked = checkPurchaseOrder(nodeCrypto, pins, sold);
+    const checked = checkPurchaseOrder(world, sold);
     expect(checked).toMatchObject({ ok: true, order: { keyid: customer.signer.publicKey } });
     const madeUp = signDocument(nodeCrypto, h.keys.purchaseOrders, "order", { ...of("order"), budgetNanos: "999" });
     const forged = { ...madeUp.envelope, signatures: [{ ...madeUp.envelope.signatures[0], keyid: customer.signer.publicKey }] as Envelope["signatures"] };
     const po = signDocument(nodeCrypto, h.keys.purchaseOrders, "purchase-order", { ...of("purchase-order"), order: forged, orderId: madeUp.id });
-    expect(checkPurchaseOrder(nodeCrypto, pins, po.envelope)).toMatchObject({ ok: false, why: expect.stringContaining("bad_signature") });
+    expect(checkPurchaseOrder(world, po.envelope)).toMatchObject({ ok: false, why: expect.stringContaining("bad_signature") });
   });
 });
 

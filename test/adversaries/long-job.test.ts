@@ -126,7 +126,7 @@ it.each([
 it("takes the pay, and no stake, of a server that does not answer", async () => {
   const silent = (driver: GuestDriver): GuestDriver => ({
     ...driver,
-    prepare: (job) => (job.checkpoints ? Promise.reject(new Error("not today")) : driver.prepare(job)),
+    prepare: (job) => (job.traceStep !== null ? Promise.reject(new Error("not today")) : driver.prepare(job)),
   });
   const { id, owner } = await serverOf("silent", silent);
   const job = longJob();

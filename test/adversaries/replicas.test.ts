@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { beforeEach, describe, expect, it } from "vitest";
 import { drawReplicas, type Candidate } from "@xenoservers/market";
-import { parseDocumentOf, toHex, type Payload } from "@xenoservers/protocol";
+import { KeyBook, parseDocumentOf, toHex, type Payload } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { Identity } from "@xenoservers/sdk";
 import { checkPurchaseOrder } from "@xenoservers/verify";
@@ -36,9 +36,10 @@ async function bound(replicas: number): Promise<Replica[]> {
   const order = ordered(replicas);
   const answer = await h.submit(order);
   expect(answer.code).toBeUndefined();
+  const book = new KeyBook(nodeCrypto, h.origin);
+  for (const grant of answer["grants"] as unknown[]) book.learn(grant);
   return (answer["replicas"] as { lease: string; purchaseOrder: unknown }[]).map(({ lease, purchaseOrder }) => {
-    const pins = { origin: h.origin, keys: { purchaseOrders: h.keys.purchaseOrders.publicKey, checkpoints: "", receipts: "" } };
-    const po = checkPurchaseOrder(nodeCrypto, pins, purchaseOrder);
+    const po = checkPurchaseOrder({ crypto: nodeCrypto, market: h.market, keyOf: book.keyOf }, purchaseOrder);
     if (!po.ok) throw new Error(po.why);
     return { lease, server: servers.find(({ id }) => id === po.po.payload.server)! };
   });
@@ -73,7 +74,7 @@ async function resultOf({ lease, server }: Replica, over: Partial<Payload<"resul
   });
 }
 const commit = ({ lease, server }: Replica, result: string) => h.act(server.signer, "commitment", { lease, server: server.id, result });
-const reveals = () => h.sent.flatMap(({ documents }) => documents).filter((envelope) => parseDocumentOf(nodeCrypto, "reveal", envelope).ok).length;
+const reveals = () => h.sent.flatMap(({ filed }) => filed).filter(({ envelope }) => parseDocumentOf(nodeCrypto, "reveal", envelope).ok).length;
 
 describe("the draw", () => {
   it("takes different owners, holds for all of them in one change, and is not the cheapest", async () => {

@@ -46,7 +46,7 @@ export class TestClock implements Timers {
         const prepared = await driver.prepare(job);
         return { ...prepared, begin: async () => follow(await prepared.begin()) };
       },
-      adopt: async (token) => follow(await driver.adopt(token)),
+      adopt: async (token, job) => follow(await driver.adopt(token, job)),
     };
   };
 

@@ -1,5 +1,5 @@
 /** Drivers of a test's server that stand still at one point until the test lets them go on, so that a test waits for events and never for time. */
-import type { GuestDriver, PreparedJob, RunningGuest } from "@xenoservers/xenoserver";
+import type { GuestDriver, GuestJob, RunningGuest } from "@xenoservers/xenoserver";
 
 /** A point that work comes to and where it waits. */
 export class Gate {
@@ -31,7 +31,7 @@ export const gated =
   (gates: Gates) =>
   (driver: GuestDriver): GuestDriver => ({
     ...driver,
-    async prepare(job: PreparedJob) {
+    async prepare(job: GuestJob) {
       const prepared = await driver.prepare(job);
       await gates.prepare?.pass();
       return {

@@ -1,6 +1,6 @@
 /** How jobs end by themselves, through the whole market: every reason with its money. Time passes where a test says so, and nowhere else. */
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import { LeaseSession, fetchBound, signOrder } from "@xenoservers/sdk";
+import { fetchBound, openSession, signOrder } from "@xenoservers/sdk";
 import { until } from "../until.ts";
 import { TestClock } from "./clock.ts";
 import { Gate, gated, type Gates } from "./gates.ts";
@@ -72,10 +72,10 @@ it("stops when the customer says so, and bills no more than until then", async (
   const run = await orderAndFollow(market.customer, loop, { terms: "by-interval" });
   await until(() => run.seen.stdout.includes("go"));
   await market.customer.act("stop", { lease: run.session.lease, party: market.customer.identity.party, reason: "enough" });
-  const { stopAt, openedAt } = await rowOf(run.session.lease);
+  const { stop, openedAt } = await rowOf(run.session.lease);
   const { files, lease } = await run.end();
   expect([files, lease.end]).toMatchObject([KEPT, { reason: "customer-stop", blame: "customer" }]);
-  expect(lease.end!.billableMs).toBeLessThanOrEqual(stopAt! - openedAt!);
+  expect(lease.end!.billableMs).toBeLessThanOrEqual((stop?.at ?? 0) - (openedAt ?? 0));
 });
 
 it("goes on without its customer, who finds everything later", async () => {
@@ -87,9 +87,8 @@ it("goes on without its customer, who finds everything later", async () => {
   begin.open();
   await until(async () => (await leaseOf(run.session.lease)).end !== null);
   let bytes = 0;
-  const later = new LeaseSession(market.customer, await fetchBound(market.customer, run.session.lease), null, {
-    onOutput: (_, part) => void (bytes += part.length),
-  });
+  const bound = await fetchBound(market.customer, run.session.lease);
+  const { session: later } = openSession(market.customer, bound, null, { onOutput: (_, part) => void (bytes += part.length) });
   const delivered = await later.delivered();
   expect(bytes).toBe(8);
   expect(delivered?.tree.map((entry) => entry.path)).toEqual(["out/kept"]);
@@ -99,7 +98,7 @@ it("goes on without its customer, who finds everything later", async () => {
 it("charges the cancellation minimum when the inputs never come, and frees the slot", async () => {
   const { customer } = market;
   const before = BigInt((await customer.read("accounts")).balances.available);
-  const order = signOrder(customer, wanted(), "ab".repeat(32));
+  const order = signOrder(customer, await customer.market(), wanted(), "ab".repeat(32));
   const answer = await customer.submit(order.envelope);
   const id = answer.ok ? String(answer.answer["lease"]) : "";
   await until(async () => (await rowOf(id)).state === "open");

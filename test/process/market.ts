@@ -9,12 +9,11 @@ import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { connectPipe } from "@xenoservers/protocol/websocket";
 import {
   MarketClient,
-  checkBound,
+  placeOrder,
   fetchMarket,
   identityOf,
   openLink,
   pinsOf,
-  signOrder,
   LeaseSession,
   type BuiltJob,
   type BuiltVm,
@@ -81,9 +80,9 @@ async function register(client: MarketClient, name: string): Promise<void> {
 async function enrolIn(at: string, of: MarketClient): Promise<void> {
   const seed = randomBytes(32);
   const { party } = of.identity;
-  const grant = { role: "enrol", label: "one machine", account: null, maxSpendPerDayNanos: null, expiresAt: null } as const;
-  await of.act("key-grant", { party, key: createSigner(seed).publicKey, ...grant });
-  await enrol(at, formatEnrolToken({ url: of.url, ...of.pins, party, seed: seed.toString("hex") }), "test");
+  const grant = { role: "enrol", label: "one machine", account: null, leaseLabel: null, maxSpendPerDayNanos: null, expiresAt: null } as const;
+  await of.act("key-grant", { party, key: createSigner(seed).publicKey, scopes: ["enrol"], ...grant });
+  await enrol(at, formatEnrolToken({ url: of.url, pins: of.pins, party, seed: seed.toString("hex") }), "test");
 }
 
 /** Resolves when it is listed. */
@@ -213,10 +212,7 @@ export const wanted = (over: Partial<Wanted> = {}): Wanted => ({
 
 /** Orders, follows and ends with what the customer got. */
 export async function orderAndFollow(client: MarketClient, job: BuiltJob | BuiltVm, over: Partial<Wanted> = {}) {
-  const order = signOrder(client, wanted(over), job.jobHash);
-  const answer = await client.submit(order.envelope);
-  if (!answer.ok) throw new Error(`${answer.code} ${JSON.stringify(answer.facts)}`);
-  const bound = checkBound(client, order.id, answer.answer["purchaseOrder"]);
+  const bound = await placeOrder(client, wanted(over), job.jobHash);
   const seen = { stdout: "", stderr: "", states: [] as string[] };
   let session: LeaseSession | null = null;
   const link = openLink(client, { onUp: () => session?.hint(), onEvent: (event) => session?.hint(event) });

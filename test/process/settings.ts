@@ -7,7 +7,9 @@ export const PATIENT: LeaseTimings = {
   startWithinMs: 600_000,
   claimIntervalMs: 10_000,
   graceMs: 1_800_000,
+  deliverWithinMs: 1_800_000,
   disputeWindowMs: 7_200_000,
+  ruleWithinMs: 86_400_000,
 };
 
 /** A server that is the same whatever else is installed here, and compiles nothing ahead for guests that may never come. */

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import { LeaseSession, checkBound, disputeResults, openLink, signOrder } from "@xenoservers/sdk";
+import { LeaseSession, placeReplicas, disputeResults, openLink } from "@xenoservers/sdk";
 import { parseDocumentOf } from "@xenoservers/protocol";
 import { resultDifference } from "@xenoservers/verify";
 import { orderAndFollow, wanted, type TestMarket } from "../process/market.ts";
@@ -62,17 +62,12 @@ machines("deterministic machines", () => {
     await market.operator("referee", { server: judge.server.id, active: true, clientId: market.owner.newId() });
     const machine = await job();
     const replicated = async () => {
-      const signed = signOrder(
+      const bounds = await placeReplicas(
         market.customer,
         wanted({
           ...wantedFor(machine, { ...order, replicas: 2, budgetNanos: 6_000_000_000n, conditions: [{ key: "server", op: "!=", value: judge.server.id }] }),
         }),
         machine.jobHash,
-      );
-      const answer = await market.customer.submit(signed.envelope);
-      if (!answer.ok) throw new Error(`${answer.code} ${JSON.stringify(answer.facts)}`);
-      const bounds = (answer.answer["replicas"] as { purchaseOrder: unknown }[]).map(({ purchaseOrder }) =>
-        checkBound(market.customer, signed.id, purchaseOrder),
       );
       const sessions: LeaseSession[] = [];
       const link = openLink(market.customer, {

@@ -16,4 +16,4 @@ export { capacityOf, isListedAt, parseServerConfig, priceOf, readServerConfig, t
 export { selfTest, type SelfTest } from "./host/self-test.ts";
 export { startDaemon, type Daemon, type DaemonOptions } from "./host/daemon.ts";
 export { enrol, readIdentity, type ServerIdentity } from "./host/machine-identity.ts";
-export { CHEATS, cheatingDriver, replayingDriver } from "./cheats.ts";
+export { CHEATS, cheatingDriver, replayingDriver, type Cheat } from "./cheats.ts";

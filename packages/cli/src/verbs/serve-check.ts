@@ -22,12 +22,12 @@ export async function checkMachine(folder: string, configFile: string, json: boo
 
 async function inspect(folder: string, configFile: string, scratch: string) {
   const { openQemuHost } = await import("@xenoservers/guests");
-  const { capacityOf, createWasmDriver, priceOf, readServerConfig, selfTest } = await import("@xenoservers/xenoserver");
+  const { capacityOf, createWasmDriver, priceOf, qemuState, readServerConfig, selfTest, wasmState } = await import("@xenoservers/xenoserver");
   const config = await readServerConfig(configFile);
   const driver = await createWasmDriver({ folder: scratch, cache: path.join(home.data, "prepared"), poolSize: 0, inUse: [] });
   const qemu = config.vm.enabled ? await openQemuHost(path.join(home.data, "prepared")) : { ok: false as const, why: "vm.enabled is false in xenoserver.toml" };
   const { sandbox } = driver;
-  const test = await selfTest(scratch, sandbox, qemu);
+  const test = await selfTest(scratch, [wasmState(sandbox), qemuState(qemu)]);
   await driver.close();
   const given = capacityOf(config, test.resources);
   const perHour = costPerHourNanos("on-result", given, priceOf(config)) * BigInt(given.vcpu);
