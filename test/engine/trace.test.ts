@@ -32,7 +32,11 @@ const shown = ({ ending, fuel, memoryHash, treeAt }: Finished, out: Uint8Array[]
   fuel,
   memory: memoryHash && Buffer.from(memoryHash).toString("hex"),
   out: Buffer.concat(out).toString("hex"),
-  tree: treeAt("/out").map((entry) => ({ ...entry, bytes: entry.kind === "file" ? Buffer.from(entry.bytes).toString("hex") : null })),
+  tree: [...treeAt("/out")].map((entry) => ({
+    path: entry.path,
+    kind: entry.kind,
+    bytes: entry.kind === "file" ? Buffer.concat([...entry.chunks()]).toString("hex") : null,
+  })),
 });
 
 /** Null where the module has no such build. */

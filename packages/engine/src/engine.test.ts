@@ -100,8 +100,8 @@ sys.exit(7)
     ]);
     expect(lines.filter((line) => line === "no error")).toEqual([]);
     expect(lines.at(-3)).toBe("5");
-    expect(result.treeAt("/out").map((entry) => entry.path)).toEqual(["a", "a/c", "d", "d/h2", "f.txt", "p"]);
-    expect(result.treeAt("/in")).toHaveLength(1);
+    expect([...result.treeAt("/out")].map((entry) => entry.path)).toEqual(["a", "a/c", "d", "d/h2", "f.txt", "p"]);
+    expect([...result.treeAt("/in")]).toHaveLength(1);
   });
 
   it("cannot see the host", () => {
@@ -128,7 +128,7 @@ sys.exit(7)
     });
     expect(result.ending).toEqual({ kind: "output-limit" });
     expect(result.stdout).toHaveLength(10_000);
-    expect(result.treeAt("/out").map((e) => e.path)).toEqual(["kept"]);
+    expect([...result.treeAt("/out")].map((e) => e.path)).toEqual(["kept"]);
   });
 
   it("answers ENOSPC when the disk is full", () => {
@@ -220,7 +220,7 @@ describe("endings", () => {
   it("runs without any disk, and gives no file room", async () => {
     const module = await compile('(module (memory (export "memory") 1) (func (export "_start")))');
     expect(run(module, { diskBytesMax: 0 }).ending).toEqual({ kind: "exit", code: 0 });
-    expect(run(module, { diskBytesMax: 0, mounts: [{ path: "/in", writable: false, entries: [] }] }).ending).toEqual({ kind: "output-limit" });
+    expect(run(module, { diskBytesMax: 0, mounts: [{ path: "/out", writable: true, entries: [] }] }).ending).toEqual({ kind: "exit", code: 0 });
   });
 
   it("answers EFAULT to wild pointers, EBADF to wild descriptors, ENOTSOCK to sockets", async () => {
