@@ -6,5 +6,6 @@ export { type LeftEntry, type TreeEntry } from "./wasi/tree.ts";
 export type { World } from "./wasi/host.ts";
 export { seededRandom } from "./random.ts";
 export { ENGINE_VERSION } from "./version.ts";
-export { BadState, STATE_FORMAT, readState, type State } from "./machine-state.ts";
+export { BadState } from "./machine-state-check.ts";
+export { readState, type State } from "./machine-state.ts";
 export { STACK_MEMORY, STACK_MEMORY_PAGES, traceJob, type TraceOptions } from "./trace.ts";

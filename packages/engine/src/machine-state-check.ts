@@ -3,7 +3,7 @@
  * Who controls the inputs: whoever hands the manifest over, every byte. Whatever is wrong with it is the state's fault, never the host's.
  */
 import type { Job } from "./machine.ts";
-import type { DescriptorRecord, NodeRecord, StateManifest } from "./machine-state.ts";
+import type { DescriptorRecord, NodeRecord, StateManifest } from "./state-manifest.ts";
 import { DIRECTORY_RIGHTS, FILETYPE, FILE_RIGHTS, STDIN_RIGHTS, STDOUT_RIGHTS } from "./wasi/abi.ts";
 import { listedCost, type Totals } from "./wasi/file-system.ts";
 import {

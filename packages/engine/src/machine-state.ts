@@ -8,6 +8,7 @@ import { pagesOf, type Job, type Machine, type Outputs, type Standing } from "./
 import { BadState, checkDescriptors, checkedTotals, isManifest, must } from "./machine-state-check.ts";
 import { ADDED } from "./rewrite/rewrite.ts";
 import { randomAt, type Random } from "./random.ts";
+import { STATE_FORMAT, type DescriptorRecord, type NodeRecord, type Phase, type StateManifest } from "./state-manifest.ts";
 import type { Descriptor } from "./wasi/descriptors.ts";
 import { setSize, wholeBytes, writeBytes } from "./wasi/file-bytes.ts";
 import { FileSystem } from "./wasi/file-system.ts";
@@ -15,52 +16,6 @@ import { encodeUtf8 } from "./wasi/guest-memory.ts";
 import { fileCapacity } from "./wasi/limits.ts";
 import { measure } from "./wasi/names.ts";
 import type { DirectoryNode, FileNode, Node } from "./wasi/nodes.ts";
-
-export { BadState } from "./machine-state-check.ts";
-
-export const STATE_FORMAT = "xeno-state-2";
-
-/** Which of the module's two entries the guest is in. */
-export type Phase = "start" | "main";
-
-export type NodeRecord = { ino: string; links: number; times: [string, string, string] } & (
-  | { kind: "file"; bytes: string; size: number }
-  | { kind: "link"; target: string }
-  | { kind: "directory"; entries: [string, string][]; parent: string | null; readOnly: boolean; own: boolean }
-);
-
-export type DescriptorRecord = { fd: number; rights: string; inheriting: string; flags: number } & (
-  | { kind: "file"; ino: string; offset: number }
-  | { kind: "directory"; ino: string; preopen: string | null; listing: [string, string, number][] | null }
-  | { kind: "input"; offset: number }
-  | { kind: "output"; stream: "stdout" | "stderr" }
-);
-
-export interface StateManifest {
-  format: typeof STATE_FORMAT;
-  /** Used so far; decimal. */
-  fuel: string;
-  /** What the engine's global says of it: that of the last call, entry or finished loop. */
-  noted: string;
-  phase: Phase;
-  refused: number;
-  /** Digest of each page of memory, "" for one of zeros. */
-  pages: string[];
-  /** Digest of the unwound call stack. */
-  stack: string;
-  /** Each mutable global that the module's author wrote, by its exported name. */
-  globals: [string, string][];
-  /** Digests of what was written so far. */
-  stdout: string;
-  stderr: string;
-  streamedBytes: number;
-  sleptNs: string;
-  random: string[];
-  nextIno: string;
-  root: string;
-  nodes: NodeRecord[];
-  descriptors: DescriptorRecord[];
-}
 
 export interface State {
   /** SHA-256 of the manifest, hex. */

@@ -4,7 +4,9 @@
  * Asyncify, whose exports unwind the guest's stack into a memory of their own and wind it up again.
  */
 import { Machine, type Finished, type Job } from "./machine.ts";
-import { BadState, StateTaker, randomOf, readState, restoreInstance, stackOf, standingOf, writtenBefore, type Phase, type State } from "./machine-state.ts";
+import { BadState } from "./machine-state-check.ts";
+import { StateTaker, randomOf, readState, restoreInstance, stackOf, standingOf, writtenBefore, type State } from "./machine-state.ts";
+import type { Phase } from "./state-manifest.ts";
 import { ADDED } from "./rewrite/rewrite.ts";
 
 /** What the instrumented module exports besides the engine's own. */
