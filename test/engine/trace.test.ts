@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import wabtInit from "wabt";
 import { statePiecesOf } from "@xenoservers/protocol";
-import { prepareModule, runJob, seededRandom, traceJob, type Finished, type Job, type State } from "@xenoservers/engine";
+import { fileEntry, prepareModule, runJob, seededRandom, traceJob, type Finished, type Job, type State } from "@xenoservers/engine";
 import { segment } from "../../packages/guests/src/worker/checkpoints.ts";
 import { instrument } from "../../packages/guests/src/worker/instrument.ts";
 import { generateModule } from "./generate.ts";
@@ -16,7 +16,7 @@ function jobOf(bytes: Uint8Array, out: Uint8Array[] = []): Job {
   return {
     module: new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>) as never,
     world: { args: ["job"], env: [], clockBaseNs: 0n, random: seededRandom(new Uint8Array(32).fill(7)) },
-    mounts: [{ path: "/out", writable: true, entries: [{ path: "there", kind: "file", bytes: new Uint8Array(10) }] }],
+    mounts: [{ path: "/out", writable: true, entries: [fileEntry("there", new Uint8Array(10))] }],
     stdin: new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]),
     fuelMax: FUEL,
     memoryPagesMax: 16,

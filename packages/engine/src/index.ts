@@ -1,8 +1,7 @@
 export { HostFailure, STACK_BYTES, TRAP_EXIT_CODE, WASI_MODULE, type Ending, type Finished, type Job, type Mount } from "./machine.ts";
 export { prepareModule, runJob } from "./run.ts";
-export { wholeBytes } from "./wasi/file-bytes.ts";
 export * as LIMITS from "./wasi/limits.ts";
-export { type LeftEntry, type TreeEntry } from "./wasi/tree.ts";
+export { fileEntry, type TreeEntry } from "./wasi/tree.ts";
 export type { World } from "./wasi/host.ts";
 export { seededRandom } from "./random.ts";
 export { ENGINE_VERSION } from "./version.ts";

@@ -13,13 +13,14 @@ import { GuestMemory } from "./wasi/guest-memory.ts";
 import type { World } from "./wasi/host.ts";
 import { pathCalls } from "./wasi/path-calls.ts";
 import { GuestExit, processCalls } from "./wasi/process-calls.ts";
-import { directoryAt, listed, type LeftEntry, type TreeEntry } from "./wasi/tree.ts";
+import { directoryAt, listed, type TreeEntry } from "./wasi/tree.ts";
 
 export interface Mount {
   /** Absolute guest path of plain names: `/in`, `/work/data`. */
   path: string;
   writable: boolean;
-  entries: readonly TreeEntry[];
+  /** Read once. */
+  entries: Iterable<TreeEntry>;
 }
 
 /** Where standard output and error go, limited. */
@@ -65,7 +66,7 @@ export interface Finished {
   /** Hash of the linear memory at the end (memory-hash.ts); null when it was stopped by the host or never started. */
   memoryHash: Uint8Array | null;
   /** The tree at a mount's path as the guest left it, parents first; made as it is read. */
-  treeAt(path: string): Iterable<LeftEntry>;
+  treeAt(path: string): Iterable<TreeEntry>;
 }
 
 export const WASI_MODULE = "wasi_snapshot_preview1";

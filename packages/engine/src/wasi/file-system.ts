@@ -291,8 +291,20 @@ export class FileSystem {
         if (there && there.kind !== "directory") throw new WasiError("EXIST");
         if (!there) this.makeDirectory(parent, name);
       } else if (entry.kind === "link") this.makeLink(parent, name, entry.target);
-      else if (this.write(this.makeFile(parent, name), 0, entry.bytes) < entry.bytes.length) throw new WasiError("NOSPC");
+      else this.#fill(this.makeFile(parent, name), entry);
     }
+  }
+
+  /** Throws WasiError where the bytes that come are not as many as were said. */
+  #fill(node: FileNode, { size, chunks }: Extract<TreeEntry, { kind: "file" }>): void {
+    this.resize(node, size);
+    let at = 0;
+    for (const chunk of chunks()) {
+      if (at + chunk.length > size) throw new WasiError("IO");
+      writeBytes(node, at, chunk);
+      at += chunk.length;
+    }
+    if (at < size) throw new WasiError("IO");
   }
 
   #directoryAt(under: DirectoryNode, parts: readonly string[]): DirectoryNode {

@@ -4,17 +4,13 @@ import { NAME_BYTES_MAX, PATH_BYTES_MAX } from "./limits.ts";
 import { utf8Length } from "./names.ts";
 import type { DirectoryNode, Node } from "./nodes.ts";
 
-/** One entry of a tree that is brought; paths are relative, without `.`, `..` or empty parts. */
+/** One entry of a tree; paths are relative, without `.`, `..` or empty parts. A file's bytes come piece by piece, each valid until the next is asked for. */
 export type TreeEntry =
-  | { path: string; kind: "file"; bytes: Uint8Array }
-  | { path: string; kind: "directory" }
-  | { path: string; kind: "link"; target: string };
-
-/** One entry of a tree that a guest left; a file's bytes come piece by piece, as views. */
-export type LeftEntry =
   | { path: string; kind: "file"; size: number; chunks(): Iterable<Uint8Array> }
   | { path: string; kind: "directory" }
   | { path: string; kind: "link"; target: string };
+
+export const fileEntry = (path: string, bytes: Uint8Array): TreeEntry => ({ path, kind: "file", size: bytes.length, chunks: () => [bytes] });
 
 export const isEntryPath = (path: string): boolean =>
   path.isWellFormed() &&
@@ -24,13 +20,13 @@ export const isEntryPath = (path: string): boolean =>
 
 const sortedNames = ({ entries }: DirectoryNode): string[] => [...entries.keys()].sort();
 
-function leftOf(path: string, node: Node): LeftEntry {
+function leftOf(path: string, node: Node): TreeEntry {
   if (node.kind === "file") return { path, kind: "file", size: node.size, chunks: () => chunksOf(node) };
   return node.kind === "link" ? { path, kind: "link", target: node.target.text } : { path, kind: "directory" };
 }
 
 /** Everything below a directory, parents first, each folder's names in order. */
-export function* listed(under: DirectoryNode): Generator<LeftEntry> {
+export function* listed(under: DirectoryNode): Generator<TreeEntry> {
   const open = [{ prefix: "", directory: under, names: sortedNames(under), next: 0 }];
   for (let at = open.at(-1); at; at = open.at(-1)) {
     const name = at.names[at.next++];

@@ -3,6 +3,7 @@ import {
   blobsOfVm,
   canonicalBytes,
   jobHashOf,
+  jobMisfit,
   segmentHashOf,
   toHex,
   vmJobHashOf,
@@ -32,7 +33,19 @@ export function neededBlobs({ spec, inputs, moduleSize, stdinSize, segment }: No
 const isPaidFor = ({ from, step, index }: Segment, fuelMax: string): boolean =>
   BigInt(step) > 0n && BigInt(step) <= BigInt(fuelMax) && (index === 1) === (from === null);
 
-/** Why the job is not the one that this lease is for, in words; null when it is. */
+/** Whether the job is the one that was ordered; a text in it that no order can have been signed over makes it another. */
+function isOrdered(crypto: Crypto, { jobHash, segment: isSegment }: Payload<"order">, { spec, inputs, segment }: Omit<JobHeader, "t">): boolean {
+  try {
+    const whole = jobHashOf(crypto, spec);
+    const ordered = segment ? segmentHashOf(crypto, whole, segment.segment) : whole;
+    return ordered === jobHash && isSegment === (segment !== null) && digestOf(crypto, inputs) === spec.inputs;
+  } catch (error) {
+    if (error instanceof TypeError) return false; // not well-formed
+    throw error;
+  }
+}
+
+/** Why the job is not the one that this lease is for, or cannot be run in it, in words; null when it can. */
 export function jobProblem(
   crypto: Crypto,
   driver: GuestDriver,
@@ -40,15 +53,12 @@ export function jobProblem(
   order: Payload<"order">,
   job: Omit<JobHeader, "t">,
 ): string | null {
-  const { spec, inputs, segment } = job;
-  const whole = jobHashOf(crypto, spec);
-  const ordered = segment ? segmentHashOf(crypto, whole, segment.segment) : whole;
+  const { spec, inputs, segment, stdinSize } = job;
+  if (!isOrdered(crypto, order, job)) return "the job is not the one that was ordered";
   const from = segment?.segment.from ?? null;
   const checks: [boolean, string][] = [
-    [ordered === order.jobHash && order.segment === (segment !== null), "the job is not the one that was ordered"],
     [segment === null || isPaidFor(segment.segment, fuelMax), "the lease does not pay for the fuel of this segment"],
     [from === null || segment!.pieces.some(({ digest }) => digest === from), "the state's manifest is missing"],
-    [digestOf(crypto, inputs) === spec.inputs, "the inputs are not the ones that were ordered"],
     [spec.engine === driver.engine, `this server's engine is ${driver.engine}`],
     [segment !== null || spec.fuelMax === order.fuelMax, "the job's fuel is not the order's"],
     [spec.memoryMibMax <= resources.memoryMib, "the job may use more memory than the lease has"],
@@ -58,7 +68,8 @@ export function jobProblem(
       "the inputs are larger than the lease",
     ],
   ];
-  return checks.find(([right]) => !right)?.[1] ?? null;
+  const wrong = checks.find(([right]) => !right)?.[1];
+  return wrong ?? jobMisfit({ spec, inputs, stdinSize, moduleSize: driver.hasRuntime(spec.module) ? 0 : job.moduleSize });
 }
 
 /** Every blob of a machine that has to come: not what this customer has sent before, nor what the server fetches itself. */
