@@ -1,7 +1,7 @@
 export { MarketClient, RefusedError, fetchMarket, type ReadName } from "./client.ts";
 export { openLink } from "./connect.ts";
 export { fingerprintOf, identityOf, pinsOf, type Identity } from "./identity.ts";
-export { buildJob, type BuiltJob, type JobInput } from "./job.ts";
+export { JobDoesNotFit, buildJob, type BuiltJob, type JobInput } from "./job.ts";
 export { checkBound, fetchBound, quoteFor, signOrder, type BoundOrder, type Quoted, type Wanted } from "./order.ts";
 export { LeaseSession, type Delivered, type SessionHandlers, type Stream } from "./lease-session.ts";
 export { firstDifference, segmentJob, type Trace } from "./segment.ts";
@@ -11,5 +11,6 @@ export { VM_OVERHEAD_MIB, buildVm, type BuiltVm, type VmInput } from "./vm.ts";
 export { openImage, type OciImage } from "./oci/image.ts";
 export { OciError } from "./oci/source.ts";
 export { parseReference } from "./oci/reference.ts";
+export { memoryMibAtStart } from "./module-memory.ts";
 export { PYTHON, runtimeBlob } from "./runtimes.ts";
 export { disputeResults, type Judged, type TraceHere } from "./dispute.ts";

@@ -4,7 +4,7 @@ export type { RunnerWorld } from "./lease/runner-world.ts";
 export type { GuestDriver, GuestEnding, GuestToken, PreparedJob, RunningGuest } from "./drivers/driver.ts";
 export { openJournal, type Journal, type LeaseRecord } from "./lease/journal.ts";
 export { RefusedImage, readEgressLog, createVmDriver, type VmDriver, type VmJob } from "./drivers/qemu/vm-driver.ts";
-export { createWasmDriver } from "./drivers/wasm/wasm-driver.ts";
+export { RefusedJob, createWasmDriver } from "./drivers/wasm/wasm-driver.ts";
 export { capacityOf, isListedAt, parseServerConfig, priceOf, readServerConfig, type ServerConfig } from "./host/config.ts";
 export { selfTest, type SelfTest } from "./host/self-test.ts";
 export { enrol, readIdentity, startDaemon, type Daemon, type DaemonOptions, type ServerIdentity } from "./host/daemon.ts";

@@ -71,7 +71,7 @@ function wantedOf(options: RunOptions, machine: ParsedVm | null): Wanted {
     resources: machine?.resources ?? {
       vcpu: parseCount(options.cpu, "--cpu", 1024),
       memoryMib: parseSizeMib(options.mem ?? WASM_MEMORY, "--mem"),
-      diskMib: parseSizeMib(options.disk ?? WASM_DISK, "--disk"),
+      diskMib: parseSizeMib(options.disk ?? WASM_DISK, "--disk", 0),
     },
     ...(machine ? { vm: machine.vm } : {}),
     conditions: conditions.conditions,

@@ -45,6 +45,8 @@ const zInputEntry = z.discriminatedUnion("kind", [
   z.strictObject({ path: zTreePath, kind: z.literal("link"), target: z.string().min(1).max(4096) }),
 ]);
 export type InputEntry = z.infer<typeof zInputEntry>;
+/** Of a job's inputs, or of what it left: takes every tree that the engine lets through. */
+export const zTree = z.array(zInputEntry).max(ENTRIES_MAX);
 
 const zMount = z.strictObject({
   path: z
@@ -57,7 +59,7 @@ const zMount = z.strictObject({
 export type ChannelMount = z.infer<typeof zMount>;
 
 /** Its canonical digest is `inputs` in the job's spec. */
-export const zInputTree = z.strictObject({ entries: z.array(zInputEntry).max(ENTRIES_MAX), mounts: z.array(zMount).max(64) });
+export const zInputTree = z.strictObject({ entries: zTree, mounts: z.array(zMount).max(64) });
 export type InputTree = z.infer<typeof zInputTree>;
 
 const zOffset = z.int().min(0).max(SIZE_MAX);
@@ -91,7 +93,7 @@ const zChannelHeader = z.discriminatedUnion("t", [
   z.strictObject({ t: z.literal("state"), state: z.enum(["waiting", "preparing", "running", "ended"]), usedMs: z.int().min(0) }),
   z.strictObject({ t: z.literal("output"), stream: z.enum(["stdout", "stderr"]), offset: zOffset }),
   z.strictObject({ t: z.literal("seen"), stdout: zOffset, stderr: zOffset }),
-  z.strictObject({ t: z.literal("ended"), result: zEnvelope, tree: z.array(zInputEntry).max(ENTRIES_MAX), stdoutSize: zOffset, stderrSize: zOffset }),
+  z.strictObject({ t: z.literal("ended"), result: zEnvelope, tree: zTree, stdoutSize: zOffset, stderrSize: zOffset }),
   z.strictObject({ t: z.literal("problem"), code: z.string().max(64), why: z.string().max(500) }),
 ]);
 /** Made here, never sent: a job came that this side cannot read. */

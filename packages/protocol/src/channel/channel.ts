@@ -140,6 +140,7 @@ export {
   TUNNEL_WINDOW_BYTES,
   VM_REQUESTS,
   zInputTree,
+  zTree,
   type VmRequest,
   type ChannelHeader,
   type ChannelMount,

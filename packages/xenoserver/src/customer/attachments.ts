@@ -7,7 +7,7 @@ import type { Pipe } from "@xenoservers/protocol/link";
 import type { RunningGuest } from "../drivers/driver.ts";
 import { Follower } from "./follower.ts";
 import type { LeaseRecord } from "../lease/journal.ts";
-import type { Transfer } from "./transfer.ts";
+import type { Transfer, TransferFailure } from "./transfer.ts";
 import { VmRequests, isVmHeader, type VmRequestsHost } from "./vm-requests.ts";
 
 export type VmJobHeader = Extract<ChannelHeader, { t: "vm" }>;
@@ -27,6 +27,8 @@ export interface AttachmentsHost {
   requests: VmRequestsHost;
   /** Every byte of the job is here. */
   jobIsHere(): Promise<void>;
+  /** The server's own disk does not take the job. */
+  cannotTake(why: string): Promise<void>;
   /** A part of an output file or of a state; null where there is no such thing. */
   read(digest: string, offset: number, length: number): Promise<Uint8Array | null>;
 }
@@ -127,9 +129,14 @@ export class Attachments {
     if ("problem" in taken) return this.#problem(attached, "result_mismatch", taken.problem);
     attached.transfer = taken.transfer;
     taken.transfer.finished
-      .then((failure) => (failure === null ? this.#host.jobIsHere() : this.#problem(attached, "result_mismatch", failure)))
+      .then((failure) => (failure === null ? this.#host.jobIsHere() : this.#notBrought(attached, failure)))
       .catch((error: unknown) => this.#failed(attached, error));
     await taken.transfer.start();
+  }
+
+  async #notBrought(attached: Attached, { by, why }: TransferFailure): Promise<void> {
+    this.#problem(attached, by === "host" ? "internal" : "result_mismatch", why);
+    if (by === "host") await this.#host.cannotTake(why);
   }
 
   /** Sends what is new on one channel and, when all of it was sent, how the guest ended. */

@@ -1,6 +1,7 @@
 /**
  * Pulls the bytes a job needs through the channel: several parts under way, resumable, each blob checked against its digest before anything uses
- * it. Who controls the inputs: the customer, every byte.
+ * it. What goes wrong says by whose doing: bytes that are not the right ones are the customer's, a disk that does not take them is the host's. Who
+ * controls the inputs: the customer, every byte.
  */
 import { PART_BYTES_MAX, type Channel } from "@xenoservers/protocol/channel";
 import type { Journal } from "../lease/journal.ts";
@@ -12,6 +13,11 @@ export interface NeededBlob {
   size: number;
 }
 
+export interface TransferFailure {
+  by: "customer" | "host";
+  why: string;
+}
+
 export class Transfer {
   readonly #journal: Journal;
   readonly #lease: string;
@@ -19,20 +25,42 @@ export class Transfer {
   readonly #queue: { digest: string; offset: number; length: number }[] = [];
   readonly #expected = new Map<string, number>();
   #underWay = 0;
-  #done!: (failure: string | null) => void;
+  #done!: (failure: TransferFailure | null) => void;
   /** Null when every blob is here and right; else what went wrong. */
-  readonly finished: Promise<string | null>;
+  readonly finished: Promise<TransferFailure | null>;
   readonly #needed: readonly NeededBlob[];
+  /** Whether one digest is named with two sizes: only one of them would be fetched, and counted. */
+  readonly #ambiguous: boolean;
 
   constructor(journal: Journal, lease: string, channel: Channel, needed: readonly NeededBlob[]) {
     this.#journal = journal;
     this.#lease = lease;
     this.#channel = channel;
     this.#needed = [...new Map(needed.map((blob) => [blob.digest, blob])).values()];
+    this.#ambiguous = new Set(needed.map(({ digest, size }) => `${digest}/${size}`)).size > this.#needed.length;
     this.finished = new Promise((resolve) => (this.#done = resolve));
   }
 
-  async start(): Promise<void> {
+  #fail(by: TransferFailure["by"], why: string): void {
+    this.#done({ by, why });
+  }
+
+  /** What a disk does not take ends the transfer as the host's doing. */
+  async #onDisk(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#fail("host", `the server could not keep what was sent: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
+  start(): Promise<void> {
+    if (!this.#ambiguous) return this.#onDisk(() => this.#begin());
+    this.#fail("customer", "the same bytes are named with two sizes");
+    return Promise.resolve();
+  }
+
+  async #begin(): Promise<void> {
     for (const { digest, size } of this.#needed) {
       const have = await this.#journal.blobSize(this.#lease, digest);
       if (have < 0 && size === 0) await this.#journal.writeBlob(this.#lease, digest, 0, new Uint8Array(0));
@@ -56,7 +84,7 @@ export class Transfer {
 
   async #check(): Promise<void> {
     for (const { digest } of this.#needed) {
-      if (!(await this.#journal.checkBlob(this.#lease, digest))) return this.#done(`the bytes of ${digest.slice(0, 12)} do not have that digest`);
+      if (!(await this.#journal.checkBlob(this.#lease, digest))) return this.#fail("customer", `the bytes of ${digest.slice(0, 12)} do not have that digest`);
     }
     this.#done(null);
   }
@@ -64,10 +92,12 @@ export class Transfer {
   async receive(digest: string, offset: number, bytes: Uint8Array): Promise<void> {
     const key = `${digest}/${offset}`;
     const length = this.#expected.get(key);
-    if (length === undefined || length !== bytes.length) return this.#done("bytes came that were not asked for");
+    if (length === undefined || length !== bytes.length) return this.#fail("customer", "bytes came that were not asked for");
     this.#expected.delete(key);
-    await this.#journal.writeBlob(this.#lease, digest, offset, bytes);
-    this.#underWay--;
-    await this.#ask();
+    await this.#onDisk(async () => {
+      await this.#journal.writeBlob(this.#lease, digest, offset, bytes);
+      this.#underWay--;
+      await this.#ask();
+    });
   }
 }

@@ -24,6 +24,7 @@ import type { RunnerWorld } from "./runner-world.ts";
 import { TraceAnswer } from "./trace-answer.ts";
 import { Transfer, type NeededBlob } from "../customer/transfer.ts";
 import { RefusedImage } from "../drivers/qemu/vm-driver.ts";
+import { RefusedJob } from "../drivers/wasm/wasm-driver.ts";
 
 /** Whether the time that was bought is over. */
 const limited = (reason: string): boolean => reason === "time-limit" || reason === "budget";
@@ -177,6 +178,9 @@ export class LeaseRunner {
         this.#complete = true;
         await this.#maybeStart();
       },
+      cannotTake: async (why) => {
+        if (record.stage === "open" && !this.#starting) await this.#finish({ reason: "server-failed", ...NOTHING_RAN, detail: why });
+      },
       read: (digest, offset, length) => this.#read(digest, offset, length),
     };
   }
@@ -240,6 +244,7 @@ export class LeaseRunner {
         return await this.#guest.dispose();
       }
     } catch (error) {
+      if (error instanceof RefusedJob) return this.#finish({ reason: "job-refused", ...NOTHING_RAN, detail: error.message });
       if (error instanceof RefusedImage) return this.#finish({ reason: "image-refused", ...NOTHING_RAN, detail: error.message });
       this.#world.log("the guest did not start", { lease: record.lease, error: String(error) });
       return this.#finish({ reason: "server-failed", ...NOTHING_RAN, detail: "the guest did not start" });
