@@ -3,8 +3,8 @@
  * fetched or run. It counts what the engine will count (engine/src/wasi/limits.ts, whose numbers it repeats: test/engine/limits.test.ts holds the two
  * together). Who controls the inputs: the customer, every byte.
  */
-import type { InputEntry, InputTree } from "./channel/channel-messages.ts";
-import type { JobSpec } from "./ids.ts";
+import { zInputTree, type InputEntry, type InputTree } from "./channel/channel-messages.ts";
+import { zJobSpec, type JobSpec } from "./ids.ts";
 
 const MIB = 1024 * 1024;
 const CHUNK_BYTES = MIB;
@@ -25,6 +25,8 @@ export const JOB_LIMITS = {
   argumentBytes: 2 * MIB,
   /** What standard output and error may take on the server's disk whatever else is ordered; more than memory and disk together never. */
   outputMibLeast: 64,
+  memoryMib: 4096,
+  diskMib: 65_536,
 } as const;
 
 export interface JobToFit {
@@ -114,7 +116,7 @@ class Placed {
     must(whole.bytes < JOB_LIMITS.pathBytes, () => `the path ${shown(path)} is longer than ${JOB_LIMITS.pathBytes} bytes`);
     this.cost.entries++;
     this.cost.treeBytes += JOB_LIMITS.treeEntryBytes + whole.escaped + target;
-    must(this.cost.entries <= JOB_LIMITS.entries, () => `more than ${JOB_LIMITS.entries} files, folders and links are brought; pack them into an archive`);
+    must(this.cost.entries <= JOB_LIMITS.entries, () => TOO_MANY);
     must(this.cost.treeBytes <= JOB_LIMITS.treeBytes, () => "the names of the files that are brought are too long in all; pack them into an archive");
     return JOB_LIMITS.entryBytes + JOB_LIMITS.textCost * name.bytes;
   }
@@ -168,6 +170,19 @@ function checkSizes({ spec, inputs, stdinSize, moduleSize }: JobToFit): void {
   for (const entry of inputs.entries) if (entry.kind === "file") same(entry.digest, entry.size);
 }
 
+/** What travels is read by these; the limits that people meet are said in words first. */
+function checkShape({ spec, inputs }: JobToFit): void {
+  const { memoryMibMax, diskMibMax } = spec;
+  must(memoryMibMax <= JOB_LIMITS.memoryMib, () => `WebAssembly has ${JOB_LIMITS.memoryMib} MiB of memory at most, not ${memoryMibMax}: order less (--mem)`);
+  must(diskMibMax <= JOB_LIMITS.diskMib, () => `a job's files can take ${JOB_LIMITS.diskMib} MiB at most, not ${diskMibMax}: order less (--disk)`);
+  must(inputs.entries.length <= JOB_LIMITS.entries, () => TOO_MANY);
+  for (const [what, parsed] of [["job", zJobSpec.safeParse(spec)] as const, ["files that are brought", zInputTree.safeParse(inputs)] as const]) {
+    const [issue] = parsed.error?.issues ?? [];
+    must(!issue, () => `the ${what} cannot be sent: ${issue?.path.join(".")}: ${issue?.message}`);
+  }
+}
+const TOO_MANY = `more than ${JOB_LIMITS.entries} files, folders and links are brought; pack them into an archive`;
+
 function checkArguments({ args, env }: JobSpec): void {
   const texts = [...args, ...env.map(([name, value]) => `${name}=${value}`)];
   must(
@@ -192,6 +207,7 @@ export function treeCost(inputs: InputTree): { ok: true; cost: TreeCost } | { ok
 
 function check(job: JobToFit): void {
   const { spec, inputs, stdinSize, moduleSize } = job;
+  checkShape(job);
   checkArguments(spec);
   checkSizes(job);
   must(moduleSize <= JOB_LIMITS.moduleBytes, () => `the module has ${mib(moduleSize)}; ${mib(JOB_LIMITS.moduleBytes)} are possible`);

@@ -75,18 +75,19 @@ export async function readTree(folder: string): Promise<SourceEntry[]> {
   return entries;
 }
 
+const parentOf = (at: string): string => at.slice(0, Math.max(0, at.lastIndexOf("/")));
+
 /** Makes the parents of `at` below `folder`; refuses to go through anything that is not a real folder. `real`: those that are known to be. */
 async function realParent(folder: string, at: string, real: Set<string>): Promise<void> {
-  const parent = at.slice(0, Math.max(0, at.lastIndexOf("/")));
-  if (real.has(parent)) return;
-  let current = folder;
-  for (const part of parent.split("/")) {
-    current = path.join(current, part);
+  const missing: string[] = [];
+  for (let above = parentOf(at); !real.has(above); above = parentOf(above)) missing.push(above);
+  for (const above of missing.reverse()) {
+    const current = path.join(folder, above);
     const found = await lstat(current).catch(absent);
     if (!found) await mkdir(current);
     else if (!found.isDirectory()) throw new Error(`the result wants to write through ${current}, which is no folder`);
+    real.add(above);
   }
-  real.add(parent);
 }
 
 /** Names and paths that are too long for this machine, with the folder that they are written to. */
