@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { openSync, readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { WASI } from "node:wasi";
-import { prepareModule, runJob, seededRandom } from "@xenoservers/engine";
+import { fileEntry, prepareModule, runJob, seededRandom } from "@xenoservers/engine";
 
 const [mode, file, rounds, folder, ...args] = process.argv.slice(2) as [string, string, string, string, ...string[]];
 const bytes = readFileSync(file);
@@ -30,7 +30,7 @@ function metered(module: WebAssembly.Module): number {
           writable: false,
           entries: readdirSync(folder)
             .filter((each) => each.endsWith(".py"))
-            .map((each) => ({ path: each, kind: "file", bytes: readFileSync(path.join(folder, each)) })),
+            .map((each) => fileEntry(each, readFileSync(path.join(folder, each)))),
         },
       ],
       stdin: new Uint8Array(),

@@ -39,13 +39,13 @@ function run(bytes: Uint8Array) {
     stdout: (chunk) => void (stdout += Buffer.from(chunk).toString()),
     stderr: (chunk) => void (stdout += Buffer.from(chunk).toString()),
   });
-  const [file] = finished.treeAt("/out");
+  const [file] = [...finished.treeAt("/out")];
   return {
     stdout,
     ending: finished.ending,
     fuel: finished.fuel,
     memory: Buffer.from(finished.memoryHash!).toString("hex"),
-    file: file?.kind === "file" ? Buffer.from(file.bytes).toString() : null,
+    file: file?.kind === "file" ? Buffer.concat([...file.chunks()]).toString() : null,
   };
 }
 

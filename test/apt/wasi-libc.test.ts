@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { prepareModule, runJob, seededRandom } from "@xenoservers/engine";
+import { fileEntry, prepareModule, runJob, seededRandom } from "@xenoservers/engine";
 
 const installed = existsSync("/usr/bin/clang") && existsSync("/usr/include/wasm32-wasi/stdio.h");
 if (!installed) console.warn("SKIPPED: clang and wasi-libc are not installed");
@@ -28,7 +28,7 @@ describe.skipIf(!installed)("programs compiled with Debian's clang and wasi-libc
           random: seededRandom(new Uint8Array(32)),
         },
         mounts: [
-          { path: "/in", writable: false, entries: [{ path: "given", kind: "file", bytes: encode("x") }] },
+          { path: "/in", writable: false, entries: [fileEntry("given", encode("x"))] },
           { path: "/out", writable: true, entries: [] },
         ],
         stdin: encode("s"),

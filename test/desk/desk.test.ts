@@ -98,7 +98,9 @@ describe("orders", () => {
     expect(
       await h.act(customer.signer, "credit", { party: customer.party, amountNanos: "1", source: "operator", reference: "", clientId: h.id() }),
     ).toMatchObject({ code: "operator_only" });
-    expect(await h.submit(h.sign(customer.signer, "opening", { lease: "00".repeat(32), order: "00".repeat(32), slot: 0, acceptance: "00".repeat(32), at: 1 }))).toMatchObject({
+    expect(
+      await h.submit(h.sign(customer.signer, "opening", { lease: "00".repeat(32), order: "00".repeat(32), slot: 0, acceptance: "00".repeat(32), at: 1 })),
+    ).toMatchObject({
       code: "key_not_allowed",
     });
   });

@@ -5,7 +5,17 @@ import { signDocument, toHex, serverIdOf, type AnyDocument, type Kind, type Mark
 import { channelKeyPair } from "@xenoservers/protocol/channel";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { identityOf, type Identity } from "@xenoservers/sdk";
-import { Desk, MARKET_DEFAULTS, OfferIndex, createMemoryStore, startEpoch, type BrokerKeys, type FiledEnvelope, type LeaseRow, type Store } from "@xenoservers/xenocorp/parts";
+import {
+  Desk,
+  MARKET_DEFAULTS,
+  OfferIndex,
+  createMemoryStore,
+  startEpoch,
+  type BrokerKeys,
+  type FiledEnvelope,
+  type LeaseRow,
+  type Store,
+} from "@xenoservers/xenocorp/parts";
 
 export type Signer = Identity["signer"];
 
@@ -179,7 +189,7 @@ export class Harness {
 
   /** Time goes by, and a broker hears all the while. */
   async pass(ms: number): Promise<void> {
-    for (const end = this.now + ms; this.now < end; ) {
+    for (const end = this.now + ms; this.now < end;) {
       this.now = Math.min(this.now + 1_000, end);
       await this.desk.hear();
     }

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import wabtInit from "wabt";
 import { statePiecesOf } from "@xenoservers/protocol";
-import { prepareModule, runJob, seededRandom, traceJob, type Finished, type Job, type State } from "@xenoservers/engine";
+import { fileEntry, prepareModule, runJob, seededRandom, traceJob, type Finished, type Job, type State } from "@xenoservers/engine";
 import { segment } from "../../packages/guests/src/worker/checkpoints.ts";
 import { instrument } from "../../packages/guests/src/worker/instrument.ts";
 import { generateModule } from "./generate.ts";
@@ -18,7 +18,7 @@ function jobOf(module: WebAssembly.Module, out: Uint8Array[] = []): Job {
   return {
     module: module as never,
     world: { args: ["job"], env: [], clockBaseNs: 0n, random: seededRandom(new Uint8Array(32).fill(7)) },
-    mounts: [{ path: "/out", writable: true, entries: [{ path: "there", kind: "file", bytes: new Uint8Array(10) }] }],
+    mounts: [{ path: "/out", writable: true, entries: [fileEntry("there", new Uint8Array(10))] }],
     stdin: new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]),
     fuelMax: FUEL,
     memoryPagesMax: 16,
@@ -34,7 +34,11 @@ const shown = ({ ending, fuel, memoryHash, treeAt }: Finished, out: Uint8Array[]
   fuel,
   memory: memoryHash && Buffer.from(memoryHash).toString("hex"),
   out: Buffer.concat(out).toString("hex"),
-  tree: treeAt("/out").map((entry) => ({ ...entry, bytes: entry.kind === "file" ? Buffer.from(entry.bytes).toString("hex") : null })),
+  tree: [...treeAt("/out")].map((entry) => ({
+    path: entry.path,
+    kind: entry.kind,
+    bytes: entry.kind === "file" ? Buffer.concat([...entry.chunks()]).toString("hex") : null,
+  })),
 });
 
 /** Null where the module has no such build. */

@@ -35,9 +35,11 @@ describe("the protocol document", () => {
 
   it("is cited by code only for rules that it has", () => {
     const known = new Set(rules.map(({ rule }) => rule));
-    const cited = ["packages", "test"].flatMap(sources).flatMap((file) =>
-      [...readFileSync(file, "utf8").matchAll(/\brules? ([A-Z]\d+)\b/g)].flatMap(([, rule = ""]) => (known.has(rule) ? [] : [`${file}: ${rule}`])),
-    );
+    const cited = ["packages", "test"]
+      .flatMap(sources)
+      .flatMap((file) =>
+        [...readFileSync(file, "utf8").matchAll(/\brules? ([A-Z]\d+)\b/g)].flatMap(([, rule = ""]) => (known.has(rule) ? [] : [`${file}: ${rule}`])),
+      );
     expect(cited).toEqual([]);
   });
 

@@ -4,65 +4,18 @@
  * Who controls the inputs of `readState`: whoever hands over the manifest; the root says whether it is the right one, never that it is true.
  */
 import { PAGE_BYTES, type Sha256 } from "./memory-hash.ts";
-import type { Machine, Outputs, Standing } from "./machine.ts";
+import { pagesOf, type Job, type Machine, type Outputs, type Standing } from "./machine.ts";
+import { BadState, checkDescriptors, checkedTotals, isManifest, must } from "./machine-state-check.ts";
 import { ADDED } from "./rewrite/rewrite.ts";
 import { randomAt, type Random } from "./random.ts";
+import { STATE_FORMAT, type DescriptorRecord, type NodeRecord, type Phase, type StateManifest } from "./state-manifest.ts";
 import type { Descriptor } from "./wasi/descriptors.ts";
-import { FileSystem, type DirectoryNode, type FileNode, type Node } from "./wasi/file-system.ts";
+import { setSize, wholeBytes, writeBytes } from "./wasi/file-bytes.ts";
+import { FileSystem } from "./wasi/file-system.ts";
 import { encodeUtf8 } from "./wasi/guest-memory.ts";
-
-export const STATE_FORMAT = "xeno-state-1";
-
-/** Which of the module's two entries the guest is in. */
-export type Phase = "start" | "main";
-
-interface NodeRecord {
-  ino: string;
-  kind: Node["kind"];
-  links: number;
-  times: [string, string, string];
-  bytes?: string;
-  size?: number;
-  capacity?: number;
-  target?: string;
-  entries?: [string, string][];
-  parent?: string | null;
-  readOnly?: boolean;
-}
-
-type DescriptorRecord = { fd: number; rights: string; inheriting: string; flags: number } & (
-  | { kind: "file"; ino: string; offset: number }
-  | { kind: "directory"; ino: string; preopen: string | null; listing: [string, string, number][] | null }
-  | { kind: "input"; offset: number }
-  | { kind: "output"; stream: "stdout" | "stderr" }
-);
-
-export interface StateManifest {
-  format: typeof STATE_FORMAT;
-  /** Used so far; decimal. */
-  fuel: string;
-  /** What the engine's global says of it: that of the last call, entry or finished loop. */
-  noted: string;
-  phase: Phase;
-  refused: number;
-  /** Digest of each page of memory, "" for one of zeros. */
-  pages: string[];
-  /** Digest of the unwound call stack. */
-  stack: string;
-  /** Each mutable global that the module's author wrote, by its exported name. */
-  globals: [string, string][];
-  /** Digests of what was written so far. */
-  stdout: string;
-  stderr: string;
-  streamedBytes: number;
-  sleptNs: string;
-  random: string[];
-  usedBytes: number;
-  nextIno: string;
-  root: string;
-  nodes: NodeRecord[];
-  descriptors: DescriptorRecord[];
-}
+import { fileCapacity } from "./wasi/limits.ts";
+import { measure } from "./wasi/names.ts";
+import type { DirectoryNode, FileNode, Node } from "./wasi/nodes.ts";
 
 export interface State {
   /** SHA-256 of the manifest, hex. */
@@ -119,16 +72,17 @@ export class StateTaker {
   }
 
   #node(node: Node): NodeRecord {
-    const { ino, kind, links, atimeNs, mtimeNs, ctimeNs } = node;
-    const record: NodeRecord = { ino: ino.toString(), kind, links, times: [atimeNs.toString(), mtimeNs.toString(), ctimeNs.toString()] };
-    if (node.kind === "link") return { ...record, target: node.target };
+    const { ino, links, atimeNs, mtimeNs, ctimeNs } = node;
+    const common = { ino: ino.toString(), links, times: [atimeNs.toString(), mtimeNs.toString(), ctimeNs.toString()] as [string, string, string] };
+    if (node.kind === "link") return { ...common, kind: "link", target: node.target.text };
     if (node.kind === "directory") {
+      const { parent, readOnly, own } = node;
       const entries = [...node.entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, child]): [string, string] => [name, child.ino.toString()]);
-      return { ...record, entries, parent: node.parent?.ino.toString() ?? null, readOnly: node.readOnly };
+      return { ...common, kind: "directory", entries, parent: parent?.ino.toString() ?? null, readOnly, own };
     }
     let known = this.#files.get(node);
-    if (known?.version !== node.version) this.#files.set(node, (known = { version: node.version, digest: this.#piece(node.bytes.subarray(0, node.size)) }));
-    return { ...record, bytes: known.digest, size: node.size, capacity: node.bytes.length };
+    if (known?.version !== node.version) this.#files.set(node, (known = { version: node.version, digest: this.#piece(wholeBytes(node)) }));
+    return { ...common, kind: "file", bytes: known.digest, size: node.size };
   }
 
   #descriptor(fd: number, descriptor: Descriptor): DescriptorRecord {
@@ -152,8 +106,11 @@ export class StateTaker {
     const machine = this.#machine;
     this.#pieces = new Map();
     const descriptors = [...machine.descriptors.entries()].sort(([a], [b]) => a - b);
-    const open = descriptors.flatMap(([, each]) => (each.kind === "file" || each.kind === "directory" ? [each.node] : []));
-    const files = machine.files.snapshot(open);
+    const { files } = machine;
+    const nodes = standingNodes(
+      files.root,
+      descriptors.map(([, each]) => each),
+    );
     const manifest: StateManifest = {
       format: STATE_FORMAT,
       fuel: fuel.toString(),
@@ -168,10 +125,9 @@ export class StateTaker {
       streamedBytes: machine.streamedBytes,
       sleptNs: machine.clock.sleptNs.toString(),
       random: machine.job.world.random.state().map(String),
-      usedBytes: files.usedBytes,
       nextIno: files.nextIno.toString(),
-      root: files.root.toString(),
-      nodes: [...files.nodes.values()].sort((a, b) => (a.ino < b.ino ? -1 : 1)).map((node) => this.#node(node)),
+      root: files.root.ino.toString(),
+      nodes: nodes.map((node) => this.#node(node)),
       descriptors: descriptors.map(([fd, descriptor]) => this.#descriptor(fd, descriptor)),
     };
     const bytes = encodeUtf8(JSON.stringify(manifest));
@@ -179,12 +135,33 @@ export class StateTaker {
   }
 }
 
-/** The state is not one that this job can be in. */
-export class BadState extends Error {}
+/** Everything that has a name or is held, by inode. */
+function standingNodes(root: DirectoryNode, descriptors: readonly Descriptor[]): Node[] {
+  const held = descriptors.flatMap((each) => (each.kind === "file" || each.kind === "directory" ? [each.node] : []));
+  const found = new Set<Node>();
+  const open: Node[] = [root, ...held];
+  for (let node = open.pop(); node; node = open.pop()) {
+    if (found.has(node)) continue;
+    found.add(node);
+    if (node.kind === "directory") for (const child of node.entries.values()) open.push(child);
+  }
+  return [...found].sort((a, b) => (a.ino < b.ino ? -1 : 1));
+}
 
-const must: (condition: unknown) => asserts condition = (condition) => {
-  if (!condition) throw new BadState("the state to go on from is not one of this job");
-};
+/** A piece of the right size. */
+function pieceOf(piece: ReadState["piece"], digest: string, isRight: (length: number) => boolean): Uint8Array {
+  const bytes = piece(digest);
+  must(isRight(bytes.length));
+  return bytes;
+}
+
+/** What was written before the state, and the call stack in it. Throws BadState. */
+export function writtenBefore({ manifest, piece }: ReadState): Record<"stdout" | "stderr", Uint8Array> {
+  const written = { stdout: piece(manifest.stdout), stderr: piece(manifest.stderr) };
+  must(written.stdout.length + written.stderr.length === manifest.streamedBytes);
+  return written;
+}
+export const stackOf = ({ manifest, piece }: ReadState, bytesMax: number): Uint8Array => pieceOf(piece, manifest.stack, (length) => length <= bytesMax);
 
 export interface ReadState {
   manifest: StateManifest;
@@ -193,40 +170,60 @@ export interface ReadState {
 
 /** Throws BadState where it is no manifest. */
 export function readState(manifest: Uint8Array, piece: (digest: string) => Uint8Array): ReadState {
+  let parsed: unknown = null;
   try {
-    const parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(manifest)) as StateManifest;
-    must(parsed.format === STATE_FORMAT && (parsed.phase === "start" || parsed.phase === "main") && Array.isArray(parsed.pages) && BigInt(parsed.fuel) > 0n);
-    return { manifest: parsed, piece };
+    parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(manifest));
   } catch {
-    throw new BadState("the state to go on from is not a state's manifest");
+    // it is no JSON
   }
+  if (!isManifest(parsed) || parsed.format !== STATE_FORMAT) throw new BadState("the state to go on from is not a state's manifest");
+  return { manifest: parsed, piece };
 }
 
-function restoreNodes({ manifest, piece }: ReadState): Map<bigint, Node> {
+function restoredNode(record: NodeRecord): Node {
+  const [atimeNs, mtimeNs, ctimeNs] = record.times.map(BigInt) as [bigint, bigint, bigint];
+  const common = { ino: BigInt(record.ino), links: record.links, opens: 0, atimeNs, mtimeNs, ctimeNs };
+  if (record.kind === "file") return { ...common, kind: "file", chunks: [], size: 0, version: 0 };
+  if (record.kind === "link") return { ...common, kind: "link", target: measure(record.target) };
+  const { readOnly, own } = record;
+  return { ...common, kind: "directory", entries: new Map(), parent: null, name: { bytes: 0, escaped: 0 }, readOnly, own };
+}
+
+function restoreEntries(directory: DirectoryNode, record: Extract<NodeRecord, { kind: "directory" }>, nodes: ReadonlyMap<bigint, Node>): void {
+  for (const [text, ino] of record.entries) {
+    const child = nodes.get(BigInt(ino));
+    must(child && !directory.entries.has(text));
+    directory.entries.set(text, child);
+    if (child.kind !== "directory") continue;
+    const { bytes, escaped } = measure(text);
+    child.name = { bytes, escaped };
+  }
+  const parent = record.parent === null ? null : nodes.get(BigInt(record.parent));
+  must(parent === null || parent?.kind === "directory");
+  directory.parent = parent;
+}
+
+/** The tree without what its files hold: that is fetched once it is known to fit. */
+function restoreNodes({ manifest }: ReadState): Map<bigint, Node> {
   const nodes = new Map<bigint, Node>();
-  for (const { ino, kind, links, times, bytes, size, capacity, target, readOnly } of manifest.nodes) {
-    const common = { ino: BigInt(ino), links, atimeNs: BigInt(times[0]), mtimeNs: BigInt(times[1]), ctimeNs: BigInt(times[2]) };
-    if (kind === "file") {
-      const content = piece(bytes!);
-      must(content.length === size! && capacity! >= size!);
-      const held = new Uint8Array(capacity!);
-      held.set(content);
-      nodes.set(common.ino, { ...common, kind, bytes: held, size: size!, version: 0 });
-    } else if (kind === "link") nodes.set(common.ino, { ...common, kind, target: target! });
-    else nodes.set(common.ino, { ...common, kind: "directory", entries: new Map(), parent: null, readOnly: readOnly === true });
+  for (const record of manifest.nodes) nodes.set(BigInt(record.ino), restoredNode(record));
+  for (const record of manifest.nodes) {
+    const node = nodes.get(BigInt(record.ino));
+    if (record.kind === "directory" && node?.kind === "directory") restoreEntries(node, record, nodes);
   }
-  for (const { ino, kind, entries, parent } of manifest.nodes) {
-    if (kind !== "directory") continue;
-    const node = nodes.get(BigInt(ino)) as DirectoryNode;
-    for (const [name, child] of entries!) {
-      must(nodes.has(BigInt(child)));
-      node.entries.set(name, nodes.get(BigInt(child))!);
-    }
-    const above = parent == null ? null : nodes.get(BigInt(parent));
-    must(above === null || above?.kind === "directory");
-    node.parent = above;
-  }
+  must([...nodes.keys()].every((ino) => ino < BigInt(manifest.nextIno)));
   return nodes;
+}
+
+function restoreFiles({ manifest, piece }: ReadState, nodes: ReadonlyMap<bigint, Node>, quotaBytes: number): void {
+  must(manifest.nodes.reduce((sum, record) => sum + (record.kind === "file" ? fileCapacity(record.size) : 0), 0) <= quotaBytes);
+  for (const record of manifest.nodes) {
+    const node = nodes.get(BigInt(record.ino));
+    if (record.kind !== "file" || node?.kind !== "file") continue;
+    const content = pieceOf(piece, record.bytes, (length) => length === record.size);
+    setSize(node, record.size);
+    writeBytes(node, 0, content);
+  }
 }
 
 function restoreDescriptor(record: DescriptorRecord, nodes: ReadonlyMap<bigint, Node>, stdin: Uint8Array, outputs: Outputs): Descriptor {
@@ -250,33 +247,37 @@ function restoreDescriptor(record: DescriptorRecord, nodes: ReadonlyMap<bigint, 
   }
 }
 
-/** What a Machine takes to stand where the state stood. */
-export function standingOf(state: ReadState, stdin: Uint8Array, quotaBytes: number): (nowNs: () => bigint, outputs: Outputs) => Standing {
+/** What a Machine takes to stand where the state stood. Throws BadState. */
+export function standingOf(state: ReadState, job: Job): (nowNs: () => bigint, outputs: Outputs) => Standing {
   return (nowNs, outputs) => {
     const { manifest } = state;
+    checkDescriptors(manifest.descriptors);
     const nodes = restoreNodes(state);
-    const root = BigInt(manifest.root);
-    must(nodes.get(root)?.kind === "directory");
-    const files = new FileSystem(quotaBytes, nowNs, { root, usedBytes: manifest.usedBytes, nextIno: BigInt(manifest.nextIno), nodes });
-    const descriptors = manifest.descriptors.map((record) => [record.fd, restoreDescriptor(record, nodes, stdin, outputs)] as const);
+    const root = nodes.get(BigInt(manifest.root));
+    must(root?.kind === "directory" && manifest.streamedBytes <= job.streamBytesMax);
+    restoreFiles(state, nodes, job.diskBytesMax);
+    const descriptors = manifest.descriptors.map((record) => [record.fd, restoreDescriptor(record, nodes, job.stdin, outputs)] as const);
+    for (const [, each] of descriptors) if (each.kind === "file" || each.kind === "directory") each.node.opens++;
+    const files = new FileSystem(job.diskBytesMax, nowNs, { ...checkedTotals(root, nodes, job), root, nextIno: BigInt(manifest.nextIno) });
     return { files, descriptors, sleptNs: BigInt(manifest.sleptNs), streamedBytes: manifest.streamedBytes };
   };
 }
 
 export const randomOf = ({ manifest }: ReadState): Random => randomAt(manifest.random.map(BigInt));
 
-/** Fills a fresh instance's memory and globals. */
+/** Fills a fresh instance's memory and globals. Throws BadState. */
 export function restoreInstance(machine: Machine, { manifest, piece }: ReadState): void {
   const added = machine.added!;
   const { memory } = added;
   const missing = manifest.pages.length - memory.buffer.byteLength / PAGE_BYTES;
-  must(missing >= 0 && manifest.pages.length <= machine.job.memoryPagesMax);
+  must(missing >= 0 && manifest.pages.length <= Math.min(machine.job.memoryPagesMax, pagesOf(machine.job.module).maximum));
+  must(manifest.phase === "main" || added[ADDED.start]);
   if (missing > 0) memory.grow(missing);
   const bytes = new Uint8Array(memory.buffer);
   for (const [i, digest] of manifest.pages.entries()) {
     const page = bytes.subarray(i * PAGE_BYTES, (i + 1) * PAGE_BYTES);
     if (digest === "") page.fill(0);
-    else page.set(piece(digest));
+    else page.set(pieceOf(piece, digest, (length) => length === PAGE_BYTES));
   }
   const names = globalNames(machine);
   must(names.length === manifest.globals.length && names.every((name, i) => name === manifest.globals[i]![0]));

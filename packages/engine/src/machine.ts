@@ -4,21 +4,23 @@
  */
 import { Clock } from "./clock.ts";
 import { memoryHash, PAGE_BYTES, type Sha256 } from "./memory-hash.ts";
-import { ADDED, ADDED_MODULE } from "./rewrite/rewrite.ts";
+import { ADDED, ADDED_MODULE, NOTES } from "./rewrite/rewrite.ts";
 import { ERRNO, WasiError } from "./wasi/abi.ts";
 import { descriptorCalls } from "./wasi/descriptor-calls.ts";
 import { Descriptors, type Descriptor } from "./wasi/descriptors.ts";
-import { FileSystem, type TreeEntry } from "./wasi/file-system.ts";
+import { FileSystem } from "./wasi/file-system.ts";
 import { GuestMemory } from "./wasi/guest-memory.ts";
 import type { World } from "./wasi/host.ts";
 import { pathCalls } from "./wasi/path-calls.ts";
 import { GuestExit, processCalls } from "./wasi/process-calls.ts";
+import { directoryAt, listed, type TreeEntry } from "./wasi/tree.ts";
 
 export interface Mount {
   /** Absolute guest path of plain names: `/in`, `/work/data`. */
   path: string;
   writable: boolean;
-  entries: readonly TreeEntry[];
+  /** Read once. */
+  entries: Iterable<TreeEntry>;
 }
 
 /** Where standard output and error go, limited. */
@@ -49,9 +51,11 @@ export type Ending =
   | { kind: "trap"; message: string }
   | { kind: "fuel-limit" }
   | { kind: "output-limit" }
-  /** It ended badly after its memory was not allowed to grow. */
-  | { kind: "memory-limit" }
+  /** It ended badly after its memory was not allowed to grow; with a message, it asks for more than it may have from the start, and nothing ran. */
+  | { kind: "memory-limit"; message?: string }
   | { kind: "malformed"; message: string }
+  /** Its inputs cannot be placed in the files that it was ordered with; nothing ran. */
+  | { kind: "refused"; message: string }
   /** The host interrupted it: where, is chance. Output and fuel are those of the last call, return or finished loop. */
   | { kind: "stopped" };
 
@@ -61,8 +65,8 @@ export interface Finished {
   fuel: bigint;
   /** Hash of the linear memory at the end (memory-hash.ts); null when it was stopped by the host or never started. */
   memoryHash: Uint8Array | null;
-  /** The tree at a mount's path as the guest left it. */
-  treeAt(path: string): TreeEntry[];
+  /** The tree at a mount's path as the guest left it, parents first; made as it is read. */
+  treeAt(path: string): Iterable<TreeEntry>;
 }
 
 export const WASI_MODULE = "wasi_snapshot_preview1";
@@ -104,7 +108,7 @@ export interface Standing {
 export class Machine {
   readonly job: Job;
   readonly memory = new GuestMemory();
-  readonly descriptors = new Descriptors();
+  readonly descriptors: Descriptors;
   readonly clock: Clock;
   readonly files: FileSystem;
   added: Added | null = null;
@@ -119,6 +123,7 @@ export class Machine {
     const standing = restore?.(nowNs, outputs);
     this.clock = new Clock(job.world.clockBaseNs, () => this.usedFuel, standing?.sleptNs);
     this.files = standing?.files ?? new FileSystem(job.diskBytesMax, nowNs);
+    this.descriptors = new Descriptors(this.files);
     this.streamedBytes = standing?.streamedBytes ?? 0;
     if (standing) for (const [fd, descriptor] of standing.descriptors) this.descriptors.place(fd, descriptor);
     else this.descriptors.addStandard(job.stdin, outputs.stdout, outputs.stderr);
@@ -140,16 +145,22 @@ export class Machine {
   /** Puts the job's inputs into the files; an ending where they do not fit. */
   mount(): Ending | null {
     const { files, descriptors, job } = this;
+    const nested = job.mounts.find(({ path }, i) => job.mounts.some((other, j) => i !== j && `${path}/`.startsWith(`${other.path}/`)));
+    if (nested) return { kind: "refused", message: `the mount ${nested.path} lies in another, or stands there twice` };
+    let at = "";
     try {
-      for (const mount of job.mounts) files.place(files.directoryAt(files.root, partsOf(mount.path)), mount.entries);
-      for (const mount of job.mounts) {
-        const node = files.directoryAt(files.root, partsOf(mount.path));
+      const places = job.mounts.map((mount) => ({ mount, node: files.mountAt(partsOf((at = mount.path))) }));
+      for (const { mount, node } of places) {
+        at = mount.path;
+        files.place(node, mount.entries);
+      }
+      for (const { mount, node } of places) {
         node.readOnly = !mount.writable;
         descriptors.addPreopen(mount.path, node, mount.writable);
       }
       return null;
     } catch (error) {
-      if (error instanceof WasiError) return { kind: "output-limit" };
+      if (error instanceof WasiError) return { kind: "refused", message: `what lies in ${at} does not fit the job's files: ${error.message}` };
       throw error;
     }
   }
@@ -164,12 +175,13 @@ export class Machine {
       throw new HostFailure("this host could not give the guest the memory it may have");
     };
     const own = checkpoint ? { [ADDED.fail]: fail, [ADDED.checkpoint]: checkpoint } : { [ADDED.fail]: fail };
+    const { initial } = pagesOf(job.module);
+    if (initial > job.memoryPagesMax) return { kind: "memory-limit", message: tooMuchMemory(initial, job.memoryPagesMax) }; // before any of it is there
     const instance = new WebAssembly.Instance(job.module, { [WASI_MODULE]: imports, [ADDED_MODULE]: own });
     const added = (this.added = instance.exports as unknown as Added);
     added[ADDED.fuel].value = job.fuelMax - 1n;
     added[ADDED.stack].value = STACK_BYTES;
     added[ADDED.pages].value = job.memoryPagesMax;
-    if (added.memory.buffer.byteLength / PAGE_BYTES > job.memoryPagesMax) return { kind: "memory-limit" }; // nobody hashes what may not be there
     memory.attach(added.memory);
     return null;
   }
@@ -185,7 +197,10 @@ export class Machine {
       ending,
       fuel: this.usedFuel,
       memoryHash: memory.all === null || ending.kind === "stopped" ? null : memoryHash(memory.all, job.sha256),
-      treeAt: (path) => files.list(files.directoryAt(files.root, partsOf(path))),
+      treeAt(path) {
+        const directory = directoryAt(files.root, partsOf(path));
+        return directory ? listed(directory) : [];
+      },
     };
   }
 
@@ -195,6 +210,17 @@ export class Machine {
     if (!ending) throw error;
     return this.finished(ending);
   }
+}
+
+const inMib = (pages: number): string => `${Math.ceil((pages * PAGE_BYTES) / (1024 * 1024))} MiB`;
+const tooMuchMemory = (pages: number, most: number): string => `the module needs ${inMib(pages)} of memory before it runs; ${inMib(most)} were ordered`;
+
+/** Pages that the module's memory begins with and may grow to, as the rewriter wrote them down. */
+export function pagesOf(module: WebAssembly.Module): { initial: number; maximum: number } {
+  const [notes] = WebAssembly.Module.customSections(module, NOTES);
+  if (!notes) throw new Error("the module was not made by this engine");
+  const view = new DataView(notes);
+  return { initial: view.getUint32(0, true), maximum: view.getUint32(4, true) };
 }
 
 /** Turns refusals into errno; whatever else escapes ends the guest. */
@@ -217,6 +243,8 @@ function endingOf(error: unknown, added: Added | null): Ending | null {
   if (error instanceof GuestExit) return wantedMemory && error.code !== 0 ? { kind: "memory-limit" } : { kind: "exit", code: error.code };
   if (error instanceof OutputLimit) return { kind: "output-limit" };
   if (error instanceof WebAssembly.LinkError) return { kind: "malformed", message: error.message };
+  // the engine's own limit comes first for every frame that it knows of; where a machine's frames are larger, this is the guest's recursion all the same
+  if (error instanceof RangeError && error.message.includes("call stack")) return { kind: "trap", message: "call stack exhausted" };
   if (!(error instanceof WebAssembly.RuntimeError)) return null;
   if (added !== null && added[ADDED.stack].value < 0) return { kind: "trap", message: "call stack exhausted" };
   if (added !== null && added[ADDED.fuel].value < 0n) return { kind: "fuel-limit" };

@@ -4,7 +4,9 @@
  * Asyncify, whose exports unwind the guest's stack into a memory of their own and wind it up again.
  */
 import { Machine, type Finished, type Job } from "./machine.ts";
-import { BadState, StateTaker, randomOf, readState, restoreInstance, standingOf, type Phase, type State } from "./machine-state.ts";
+import { BadState } from "./machine-state-check.ts";
+import { StateTaker, randomOf, readState, restoreInstance, stackOf, standingOf, writtenBefore, type State } from "./machine-state.ts";
+import type { Phase } from "./state-manifest.ts";
 import { ADDED } from "./rewrite/rewrite.ts";
 
 /** What the instrumented module exports besides the engine's own. */
@@ -67,12 +69,11 @@ export function traceJob(job: Job, { step, from, onCheckpoint }: TraceOptions): 
     stdout: (bytes) => (written.stdout.add(bytes), job.stdout(bytes)),
     stderr: (bytes) => (written.stderr.add(bytes), job.stderr(bytes)),
   };
-  const machine = new Machine(recorded, state ? standingOf(state, job.stdin, job.diskBytesMax) : undefined);
-  if (state)
-    for (const stream of ["stdout", "stderr"] as const) {
-      const before = state.piece(state.manifest[stream]);
-      if (before.length > 0) recorded[stream](before);
-    }
+  const machine = new Machine(recorded, state ? standingOf(state, job) : undefined);
+  if (state) {
+    const before = writtenBefore(state);
+    for (const stream of ["stdout", "stderr"] as const) if (before[stream].length > 0) recorded[stream](before[stream]);
+  }
   const unfit = state ? null : machine.mount();
   if (unfit) return machine.finished(unfit);
   try {
@@ -119,7 +120,7 @@ function drive(
     restoreInstance(machine, state);
     phase = state.manifest.phase;
     index = BigInt(state.manifest.fuel) / step + 1n;
-    const stack = state.piece(state.manifest.stack);
+    const stack = stackOf(state, STACK_MEMORY_PAGES * PAGE_BYTES - STACK_AT);
     clearStack();
     new Uint8Array(memory.buffer).set(stack, STACK_AT);
     header()[0] = STACK_AT + stack.length;

@@ -19,6 +19,7 @@ declare namespace WebAssembly {
     new (bytes: Uint8Array): Module;
     imports(module: Module): { module: string; name: string; kind: string }[];
     exports(module: Module): { name: string; kind: string }[];
+    customSections(module: Module, name: string): ArrayBuffer[];
   };
   const Instance: { new (module: Module, imports: Record<string, Record<string, unknown>>): Instance };
   class RuntimeError extends Error {}

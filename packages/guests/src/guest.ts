@@ -1,23 +1,39 @@
 /**
- * A running guest as the daemon sees it: follows the files in the worker's folder, stops it, and says how it ended. The daemon can be killed
+ * A running guest as the daemon sees it: follows the files in the worker's folder, stops it, and says how it ended, by cause. The daemon can be killed
  * and find it again by `adopt`. Who controls the inputs: everything in the folder is the guest's word; names and digests are checked by whoever
  * sends them on.
  */
 import { watch, type FSWatcher } from "node:fs";
-import { access, constants, open, readFile } from "node:fs/promises";
+import { access, constants, open, readFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { isAlive, signalWorker, type ProcessId, type TakenWorker } from "./pool.ts";
+import { isAlive, signalWorker, type Exit, type ProcessId, type TakenWorker } from "./pool.ts";
 import { WORKER_FILES, type WorkerResult } from "./worker/job.ts";
 
 const POLL_MS = 500;
-/** How long an interrupted guest may take to hand in what it has. */
+/** How long an interrupted guest may go on without a sign that it hands in what it has, and how long with one. */
 const KILL_AFTER_MS = 5_000;
+const HAND_IN_WITHIN_MS = 600_000;
 const INTERRUPT_EVERY_MS = 200;
 const BEGIN_WITHIN_MS = 20_000;
 const CHUNK_BYTES = 64 * 1024;
+/** Well above what the engine's limits let a worker write. */
 const RESULT_BYTES_MAX = 64 * 1024 * 1024;
 
-export type GuestEnd = { kind: "finished"; result: WorkerResult } | { kind: "host-failure"; detail: string };
+/**
+ * How a guest's process came to its end, by whose doing. `finished`: it handed in a result, which says the rest. `stopped`: the daemon was told to stop
+ * it, and it handed in nothing in time. `crashed`: the process broke by itself, in the platform's own code; whether the job or the host's machine brought
+ * that about, nobody can tell. `host-failure`: it was ended from outside, or could not do what the job's limits allow.
+ */
+export type GuestEnd =
+  | { kind: "finished"; result: WorkerResult }
+  | { kind: "stopped" }
+  | { kind: "crashed"; detail: string }
+  | { kind: "host-failure"; detail: string };
+
+/** Signals that a process gets for what it does itself; no SIGKILL, which is the kernel's or the owner's. */
+const CRASHES: readonly string[] = ["SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGTRAP", "SIGSYS"];
+const CRASH_LOG = /^(FATAL ERROR|# Fatal|#\s*$)|Fatal JavaScript/m;
+const LOG_SHOWN = 400;
 
 /** Reads a part of a regular file that a guest wrote; links are not followed. */
 export async function readGuestFile(file: string, offset: number, length: number): Promise<Uint8Array> {
@@ -40,19 +56,24 @@ export class Guest {
   readonly ended: Promise<GuestEnd>;
   #finish!: (end: GuestEnd) => void;
   #over = false;
+  #stopping = false;
+  #exit: Exit | null = null;
   #changed: () => void = () => {};
   readonly #watcher: FSWatcher;
   readonly #timer: NodeJS.Timeout;
   #checking = false;
   #again = false;
 
-  constructor(folder: string, id: ProcessId, exited: Promise<void> | null) {
+  constructor(folder: string, id: ProcessId, exited: Promise<Exit> | null) {
     this.folder = folder;
     this.id = id;
     this.ended = new Promise((resolve) => (this.#finish = resolve));
     this.#watcher = watch(folder, () => void this.#check());
     this.#timer = setInterval(() => void this.#check(), POLL_MS);
-    void exited?.then(() => this.#check());
+    void exited?.then((exit) => {
+      this.#exit = exit;
+      return this.#check();
+    });
     void this.#check();
   }
 
@@ -77,14 +98,20 @@ export class Guest {
       const alive = await isAlive(this.id);
       const result = await this.#result();
       if (result) this.#end({ kind: "finished", result });
-      else if (!alive)
-        this.#end({
-          kind: "host-failure",
-          detail: (await readFile(path.join(this.folder, WORKER_FILES.log), "utf8").catch(() => "")).slice(-400) || "the guest's process was killed",
-        });
+      else if (!alive) this.#end(await this.#withoutResult());
       this.#changed();
     } while (this.#again && !this.#over);
     this.#checking = false;
+  }
+
+  /** Why a process that is gone handed in nothing. */
+  async #withoutResult(): Promise<GuestEnd> {
+    if (this.#stopping || (await this.#has(WORKER_FILES.killed))) return { kind: "stopped" };
+    const log = await readFile(path.join(this.folder, WORKER_FILES.log), "utf8").catch(() => "");
+    const signal = this.#exit?.signal ?? "";
+    if (CRASHES.includes(signal) || CRASH_LOG.test(log))
+      return { kind: "crashed", detail: `the guest's process broke${signal && ` (${signal})`}: ${log.trim().slice(0, LOG_SHOWN) || "it said nothing"}` };
+    return { kind: "host-failure", detail: log.trim().slice(-LOG_SHOWN) || "the guest's process was killed" };
   }
 
   async #result(): Promise<WorkerResult | null> {
@@ -107,22 +134,42 @@ export class Guest {
   /** Interrupts the guest so that it hands in what it has; kills it when it does not. */
   async stop(): Promise<void> {
     const beginBy = Date.now() + BEGIN_WITHIN_MS;
-    let killAt: number | null = null;
+    let stopAt: { kill: number; last: number } | null = null;
+    let seen = await this.#aliveAt();
     const interrupt = async (): Promise<void> => {
       if (this.#over) return clearInterval(timer);
       // a process that is still starting would end with nothing
-      if (killAt === null && Date.now() < beginBy && !(await this.#hasBegun())) return;
-      killAt ??= Date.now() + KILL_AFTER_MS;
-      await signalWorker(this.id, Date.now() < killAt ? "SIGINT" : "SIGKILL");
+      if (stopAt === null && Date.now() < beginBy && !(await this.#hasBegun())) return;
+      this.#stopping = true;
+      stopAt ??= { kill: Date.now() + KILL_AFTER_MS, last: Date.now() + HAND_IN_WITHIN_MS };
+      const sign = await this.#aliveAt();
+      if (sign !== seen) stopAt.kill = Math.min(Date.now() + KILL_AFTER_MS, stopAt.last);
+      seen = sign;
+      await signalWorker(this.id, "SIGCONT");
+      if (Date.now() < stopAt.kill) return signalWorker(this.id, "SIGINT");
+      await writeFile(path.join(this.folder, WORKER_FILES.killed), ""); // a later daemon would not know who did it
+      await signalWorker(this.id, "SIGKILL");
     };
     // again and again: one that comes while the job is made ready is lost
     const timer = setInterval(() => void interrupt().catch(() => {}), INTERRUPT_EVERY_MS);
     await interrupt();
   }
 
+  /** When it last showed that it hands in what it has. */
+  #aliveAt(): Promise<number> {
+    return stat(path.join(this.folder, WORKER_FILES.alive)).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => 0,
+    );
+  }
+
   /** Whether it has taken up its job. */
   #hasBegun(): Promise<boolean> {
-    return access(path.join(this.folder, WORKER_FILES.stdout)).then(
+    return this.#has(WORKER_FILES.stdout);
+  }
+
+  #has(name: string): Promise<boolean> {
+    return access(path.join(this.folder, name)).then(
       () => true,
       () => false,
     );

@@ -69,7 +69,7 @@ const wat = async (text: string, over: Partial<WorkerJob> = {}) => {
 };
 const endOf = async (guest: Guest) => {
   const end = await guest.ended;
-  if (end.kind !== "finished") throw new Error(end.detail);
+  if (end.kind !== "finished") throw new Error(JSON.stringify(end));
   return end.result;
 };
 const stdout = (guest: Guest) => readFile(path.join(guest.folder, "stdout"), "utf8");

@@ -1,5 +1,5 @@
 export { GUEST_NODE_FLAGS, createSandbox, type Sandbox } from "./sandbox.ts";
-export { WorkerPool, isAlive, type Preload, type ProcessId, type TakenWorker } from "./pool.ts";
+export { WorkerPool, isAlive, type Exit, type Preload, type ProcessId, type TakenWorker } from "./pool.ts";
 export { ModuleCache } from "./module-cache.ts";
 export { Guest, adopt, followTaken, readGuestFile, type GuestEnd } from "./guest.ts";
 export { preparedRuntime, pythonRuntime, type Runtime } from "./runtimes.ts";

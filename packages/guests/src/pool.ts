@@ -40,6 +40,12 @@ export async function signalWorker(id: ProcessId, signal: "SIGINT" | "SIGKILL" |
   }
 }
 
+/** How a process ended: a code, or the signal that ended it. */
+export interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
 /** A module to compile while waiting: one that every worker sees, by its path there; or a file of this host, which the worker gets a copy of. */
 export type Preload = { path: string } | { file: string };
 
@@ -49,7 +55,7 @@ export interface TakenWorker {
   copy: string | null;
   id: ProcessId;
   hand(job: WorkerJob): void;
-  exited: Promise<void>;
+  exited: Promise<Exit>;
 }
 
 interface Waiting {
@@ -148,7 +154,11 @@ export class WorkerPool {
       throw new Error(
         `a guest process ended before its job came: ${(await readFile(path.join(folder, WORKER_FILES.log), "utf8").catch(() => "")).slice(-400)}`,
       );
-    const exited = new Promise<void>((resolve) => (child.exitCode === null && child.signalCode === null ? child.once("exit", () => resolve()) : resolve()));
+    const { exitCode, signalCode } = child;
+    const exited =
+      exitCode === null && signalCode === null
+        ? new Promise<Exit>((resolve) => child.once("exit", (code, signal) => resolve({ code, signal })))
+        : Promise.resolve({ code: exitCode, signal: signalCode });
     child.unref();
     return { folder, copy, id: { pid: child.pid!, startTicks }, hand: (job) => void child.stdin!.end(JSON.stringify(job)), exited };
   }

@@ -10,8 +10,11 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 
-/** What the guest's Node may use of its own heap; guest memory and files are counted on top. */
-const HEAP_MIB = 192;
+/**
+ * What the guest's Node may use of its own heap; guest memory and what files hold are counted on top. More than all that a guest can make it hold within
+ * the engine's limits of entries, names, listings and modules, together; a state with all of these is written as one text.
+ */
+const HEAP_MIB = { usual: 512, deep: 2_048 } as const;
 
 export interface Sandbox {
   strength: "strong" | "weak";
@@ -99,8 +102,13 @@ const DEEP_STACK_KIB = 15 * STACK_KIB;
 const SYSTEM_STACK_KIB = { usual: 16 * 1024, deep: DEEP_STACK_KIB + 8 * 1024 } as const;
 
 /** How a guest's Node is started: what benches of the engine use too. */
-const nodeFlags = (stackKib: number): string[] => [`--max-old-space-size=${HEAP_MIB}`, `--stack-size=${stackKib}`, ...INLINING, "--no-warnings"];
-export const GUEST_NODE_FLAGS = nodeFlags(STACK_KIB);
+const nodeFlags = (kind: keyof typeof HEAP_MIB): string[] => [
+  `--max-old-space-size=${HEAP_MIB[kind]}`,
+  `--stack-size=${kind === "deep" ? DEEP_STACK_KIB : STACK_KIB}`,
+  ...INLINING,
+  "--no-warnings",
+];
+export const GUEST_NODE_FLAGS = nodeFlags("usual");
 
 /**
  * Starts nothing. `root` is a folder that this call may empty and fill; with `inUse` guests of an earlier daemon live in it, so what is there
@@ -118,7 +126,7 @@ export async function createSandbox(root: string, runtimes: ReadonlyMap<string, 
       why: "",
       command: (folder, deep = false) => [
         ...[...UNSHARE, "--kill-child", "sh", "-c", ENTER, "sh", staged, folder],
-        ...[String(SYSTEM_STACK_KIB[deep ? "deep" : "usual"]), ...nodeFlags(deep ? DEEP_STACK_KIB : STACK_KIB)],
+        ...[String(SYSTEM_STACK_KIB[deep ? "deep" : "usual"]), ...nodeFlags(deep ? "deep" : "usual")],
       ],
       runtimePath: (name) => `/runtimes/${name}`,
     };

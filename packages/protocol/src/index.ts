@@ -9,6 +9,7 @@ export * from "./documents/envelope.ts";
 export * from "./documents/signer.ts";
 export * from "./documents/key-book.ts";
 export * from "./ids.ts";
+export * from "./job-fit.ts";
 export * from "./vm-spec.ts";
 export * from "./state.ts";
 export * from "./merkle.ts";

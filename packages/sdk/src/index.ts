@@ -2,7 +2,7 @@ export { MarketClient, RefusedError, fetchMarket, type ReadName } from "./client
 export { openLink } from "./connect.ts";
 export { pinsOf } from "@xenoservers/protocol/link";
 export { fingerprintOf, identityOf, samePins, type Delegation, type Identity } from "./identity.ts";
-export { buildJob, type BuiltJob, type JobInput } from "./job.ts";
+export { JobDoesNotFit, buildJob, type BuiltJob, type JobInput } from "./job.ts";
 export { quoteFor, signOrder, type Quoted, type Wanted } from "./order.ts";
 export { BrokenPurchaseOrder, checkBound, fetchBound, worldOf, type BoundOrder } from "./purchase-order.ts";
 export { placeOrder, placeReplicas } from "./placing.ts";
@@ -18,6 +18,7 @@ export { VM_OVERHEAD_MIB, buildVm, type BuiltVm, type VmInput } from "./vm.ts";
 export { openImage, type OciImage } from "./oci/image.ts";
 export { OciError } from "./oci/source.ts";
 export { parseReference } from "./oci/reference.ts";
+export { memoryMibAtStart } from "./module-memory.ts";
 export { PYTHON, runtimeBlob } from "./runtimes.ts";
 export { disputeResults, type Judged, type TraceHere } from "./dispute.ts";
 export { disputeTerms, type DisputeTerms, type DisputeWay, type DisputedLease } from "./dispute-terms.ts";

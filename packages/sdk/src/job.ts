@@ -1,7 +1,8 @@
 /** A job as its customer has it, turned into digests: what the order commits to and what travels in the channel. */
-import { canonicalBytes, jobHashOf, toHex, type JobSpec } from "@xenoservers/protocol";
+import { canonicalBytes, jobHashOf, jobMisfit, toHex, type JobSpec } from "@xenoservers/protocol";
 import type { ChannelMount, InputTree, SegmentInput } from "@xenoservers/protocol/channel";
 import { nodeCrypto } from "@xenoservers/protocol/node";
+import { PYTHON } from "./runtimes.ts";
 import type { Blob, SourceEntry } from "./tree.ts";
 
 export interface JobInput {
@@ -47,6 +48,12 @@ export function inputTreeOf(mounts: JobInput["mounts"], blobs: Map<string, Blob>
   return { entries, mounts: mounts.map(({ mount }) => mount) };
 }
 
+/** The job does not fit what would be ordered for it; the message names what to change. */
+export class JobDoesNotFit extends Error {
+  override name = "JobDoesNotFit";
+}
+
+/** Throws JobDoesNotFit: what its server would refuse is never ordered. */
 export function buildJob({ module, args, env, mounts, stdin, engine, memoryMibMax, diskMibMax, outputMibMax, fuelMax, ...begin }: JobInput): BuiltJob {
   const blobs = new Map<string, Blob>([
     [module.digest, module],
@@ -67,5 +74,7 @@ export function buildJob({ module, args, env, mounts, stdin, engine, memoryMibMa
     seed: toHex(begin.seed ?? nodeCrypto.randomBytes(32)),
     clockBaseMs: begin.clockBaseMs ?? Date.now(),
   };
+  const misfit = jobMisfit({ spec, inputs, stdinSize: stdin.size, moduleSize: module.digest === PYTHON.digest ? 0 : module.size });
+  if (misfit !== null) throw new JobDoesNotFit(misfit);
   return { kind: "wasm", spec, jobHash: jobHashOf(nodeCrypto, spec), inputs, blobs, moduleSize: module.size, stdinSize: stdin.size, segment: null };
 }

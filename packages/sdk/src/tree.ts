@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { lstat, mkdir, open, readdir, readlink, rm, rmdir, stat, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { JOB_LIMITS } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 
 export interface Blob {
@@ -47,15 +48,24 @@ export async function fileBlob(file: string): Promise<Blob> {
   };
 }
 
-/** A folder's content, sorted; links are kept as links. */
+/** What stands for bytes that are no text. */
+const NO_TEXT = "\ufffd";
+
+/** A folder's content, sorted; links are kept as links. Throws, in words, for what cannot travel. */
 export async function readTree(folder: string): Promise<SourceEntry[]> {
   const entries: SourceEntry[] = [];
+  async function mustBeText(name: string, file: string): Promise<void> {
+    if (name.includes(NO_TEXT) && !(await lstat(file).catch(() => null))) throw new Error(`the name of ${file} is no text in UTF-8; it cannot travel`);
+  }
   const walk = async (below: string): Promise<void> => {
     const names = await readdir(path.join(folder, below), { withFileTypes: true }).catch((cause: unknown) => {
       throw new Error(`cannot read the folder ${path.join(folder, below)}`, { cause });
     });
     for (const entry of names.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const at = below === "" ? entry.name : `${below}/${entry.name}`;
+      if (entries.length >= JOB_LIMITS.entries)
+        throw new Error(`${folder} holds more than ${JOB_LIMITS.entries} files, folders and links; pack them into an archive`);
+      await mustBeText(entry.name, path.join(folder, at));
       if (entry.isDirectory()) {
         entries.push({ path: at, kind: "directory" });
         await walk(at);
@@ -68,16 +78,32 @@ export async function readTree(folder: string): Promise<SourceEntry[]> {
   return entries;
 }
 
-/** Makes the parents of `at` below `folder`; refuses to go through anything that is not a real folder. */
-async function realParent(folder: string, at: string): Promise<void> {
-  let current = folder;
-  for (const part of at.split("/").slice(0, -1)) {
-    current = path.join(current, part);
-    const found = await lstat(current).catch(() => null);
+const parentOf = (at: string): string => at.slice(0, Math.max(0, at.lastIndexOf("/")));
+
+/** Makes the parents of `at` below `folder`; refuses to go through anything that is not a real folder. `real`: those that are known to be. */
+async function realParent(folder: string, at: string, real: Set<string>): Promise<void> {
+  const missing: string[] = [];
+  for (let above = parentOf(at); !real.has(above); above = parentOf(above)) missing.push(above);
+  for (const above of missing.reverse()) {
+    const current = path.join(folder, above);
+    const found = await lstat(current).catch(absent);
     if (!found) await mkdir(current);
     else if (!found.isDirectory()) throw new Error(`the result wants to write through ${current}, which is no folder`);
+    real.add(above);
   }
 }
+
+/** Names and paths that are too long for this machine, with the folder that they are written to. */
+const TOO_LONG: readonly string[] = ["ENAMETOOLONG", "EINVAL"];
+const isTooLong = (error: unknown): boolean => error instanceof Error && "code" in error && TOO_LONG.includes(String(error.code));
+/** Of a file system call that failed: nothing there, unless its name cannot even be asked for. */
+function absent(error: unknown): null {
+  if (isTooLong(error)) throw error;
+  return null;
+}
+/** A guest's name may hold anything; a terminal shows this. */
+const shown = (name: string): string => name.replaceAll(/\p{C}/gu, "?");
+
 
 /**
  * Whether a link leads to below its folder, whatever other such links it passes: it goes up no further than it lies deep, and never up
@@ -103,33 +129,53 @@ export async function writeTree(folder: string, entries: readonly InputEntry[], 
   await mkdir(folder, { recursive: true });
   const skipped: string[] = [];
   const known = new Map(before.map((entry) => [entry.path, entry]));
+  const real = new Set([""]);
   for (const entry of entries) {
-    const target = path.join(folder, entry.path);
     const earlier = known.get(entry.path);
     known.delete(entry.path);
-    await realParent(folder, entry.path);
-    const present = await lstat(target).catch(() => null);
-    if (entry.kind === "directory") {
-      if (!present) await mkdir(target);
-      else if (!present.isDirectory()) skipped.push(`${entry.path}: there is something else of that name`);
-    } else if (entry.kind === "link") {
-      if (earlier?.kind === "link" && earlier.target === entry.target) continue;
-      if (!staysInside(entry.path, entry.target)) skipped.push(`${entry.path}: a link that points outside`);
-      else {
-        if (present && !present.isDirectory()) await rm(target);
-        await symlink(entry.target, target).catch(() => skipped.push(`${entry.path}: there is something else of that name`));
-      }
-    } else {
-      if (earlier?.kind === "file" && earlier.blob.digest === entry.digest) continue;
-      if (present?.isSymbolicLink()) await rm(target);
-      if (present?.isDirectory()) skipped.push(`${entry.path}: there is a folder of that name`);
-      else await writeFile(target, await fetch(entry));
+    try {
+      await realParent(folder, entry.path, real);
+      const why = await writeEntry(path.join(folder, entry.path), entry, earlier, fetch);
+      if (why !== null) skipped.push(`${shown(entry.path)}: ${why}`);
+    } catch (error) {
+      if (!isTooLong(error)) throw error;
+      skipped.push(`${shown(entry.path.slice(0, 60))}...: its name is too long for this machine`);
     }
   }
+  await removeGone(folder, known);
+  return skipped;
+}
+
+/** Returns why it was skipped; null where it was not. */
+async function writeEntry(target: string, entry: InputEntry, earlier: SourceEntry | undefined, fetch: WriteTreeOptions["fetch"]): Promise<string | null> {
+  const present = await lstat(target).catch(absent);
+  const isFolder = present?.isDirectory() === true;
+  switch (entry.kind) {
+    case "directory":
+      if (!present) await mkdir(target);
+      return present && !isFolder ? OTHER : null;
+    case "link":
+      if (earlier?.kind === "link" && earlier.target === entry.target) return null;
+      if (!staysInside(entry.path, entry.target)) return "a link that points outside";
+      if (present && !isFolder) await rm(target);
+      return symlink(entry.target, target).then(
+        () => null,
+        () => OTHER,
+      );
+    case "file":
+      if (earlier?.kind === "file" && earlier.blob.digest === entry.digest) return null;
+      if (present?.isSymbolicLink()) await rm(target);
+      if (isFolder) return "there is a folder of that name";
+      await writeFile(target, await fetch(entry));
+      return null;
+  }
+}
+const OTHER = "there is something else of that name";
+
+async function removeGone(folder: string, known: ReadonlyMap<string, SourceEntry>): Promise<void> {
   for (const [gone, { kind }] of [...known].sort(([a], [b]) => (a < b ? 1 : -1))) {
     const target = path.join(folder, gone);
     if (kind === "directory") await rmdir(target).catch(() => {});
     else await rm(target, { force: true });
   }
-  return skipped;
 }

@@ -137,7 +137,8 @@ function auditByInterval(lease: AuditedLease, end: NonNullable<AuditedLease["end
 }
 
 /** From the opening to what ended the billing: a stop, a result, or the closing. */
-const openMsOf = ({ openedAt, stop, result }: AuditedLease, end: { at: number }): number => (openedAt === null ? 0 : (stop?.at ?? result?.at ?? end.at) - openedAt);
+const openMsOf = ({ openedAt, stop, result }: AuditedLease, end: { at: number }): number =>
+  openedAt === null ? 0 : (stop?.at ?? result?.at ?? end.at) - openedAt;
 
 /** After faults have stopped and time has passed: nothing may be left hanging. */
 export function auditQuiet({ balances, leases }: Snapshot): string | null {

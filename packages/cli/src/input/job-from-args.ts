@@ -1,7 +1,20 @@
 /** From the words after `xeno run` to a job: which module, which folders, which limits. */
 import { access } from "node:fs/promises";
 import path from "node:path";
-import { PYTHON, buildJob, bytesBlob, fileBlob, readTree, runtimeBlob, type BuiltJob, type JobInput, type SourceEntry } from "@xenoservers/sdk";
+import {
+  JobDoesNotFit,
+  PYTHON,
+  buildJob,
+  bytesBlob,
+  fileBlob,
+  memoryMibAtStart,
+  readTree,
+  runtimeBlob,
+  type Blob,
+  type BuiltJob,
+  type JobInput,
+  type SourceEntry,
+} from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
 
 export interface JobArgs {
@@ -69,11 +82,13 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
     shared.push({ host, guest, before });
     mounts.push({ mount: { path: guest, writable: true, keep: true }, entries: before });
   }
-  return {
+  const module = isPython ? runtimeBlob(PYTHON) : await fileBlob(file);
+  await assertMemory(module, options.memoryMib);
+  const parsed: ParsedJob = {
     isPython,
     shared,
     input: {
-      module: isPython ? runtimeBlob(PYTHON) : await fileBlob(file),
+      module,
       args: [...(isPython ? ["python", `/app/${name}`] : [name]), ...options.args],
       env: [...(isPython ? [["PYTHONDONTWRITEBYTECODE", "1"] as [string, string]] : []), ...options.env.map(envPair)],
       mounts,
@@ -84,6 +99,20 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
       fuelMax: options.fuelMax,
     },
   };
+  finishJob(parsed, ""); // what does not fit is said before anything is searched or signed
+  return parsed;
 }
 
-export const finishJob = (parsed: ParsedJob, engine: string): BuiltJob => buildJob({ ...parsed.input, engine });
+async function assertMemory(module: Blob, memoryMib: number): Promise<void> {
+  const least = module.digest === PYTHON.digest ? PYTHON.memoryMib : await memoryMibAtStart(module);
+  if (least > memoryMib) throw new UserError(`the module needs ${least} MiB of memory before it runs; ${memoryMib} MiB are ordered: order more (--mem)`);
+}
+
+/** Throws UserError where the job does not fit what is ordered. */
+export function finishJob(parsed: ParsedJob, engine: string): BuiltJob {
+  try {
+    return buildJob({ ...parsed.input, engine });
+  } catch (error) {
+    throw error instanceof JobDoesNotFit ? new UserError(error.message) : error;
+  }
+}

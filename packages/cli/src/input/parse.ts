@@ -18,9 +18,9 @@ export function parseAmount(text: string, option: string): bigint {
   return nanos;
 }
 
-export function parseSizeMib(text: string, option: string): number {
+export function parseSizeMib(text: string, option: string, least = 1): number {
   const size = parseMib(text);
-  if (size === null || size < 1) throw new UserError(`${option} '${text}' is not a size; write 512M or 2G`);
+  if (size === null || size < least) throw new UserError(`${option} '${text}' is not a size; write 512M or 2G`);
   return size;
 }
 

@@ -106,6 +106,11 @@ export class Writer {
     this.byte(value);
   }
 
+  /** Four bytes, the lowest first. */
+  fixed32(value: number): void {
+    for (let shift = 0; shift < 32; shift += 8) this.byte((value >>> shift) & 0xff);
+  }
+
   /** Signed LEB128 of a safe integer. */
   signed(value: number): void {
     for (;;) {

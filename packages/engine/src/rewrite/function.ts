@@ -17,6 +17,7 @@
 import { Reader, Refusal, type Writer } from "./binary.ts";
 import { EXACT, NEVER_NAN, isDirty, type FloatLocals } from "./float-locals.ts";
 import { Emitter, type Additions } from "./emitter.ts";
+import { assertWithin } from "./module-limits.ts";
 import type { FunctionType, ParsedModule, Span } from "./module.ts";
 import { NO_BLOCK_TYPE, OP } from "./op.ts";
 import { EXTERNREF, F32, F64, FUNCREF, I32, I64, PLAIN, SATURATING, SIMD, V128, type Operation } from "./opcodes.ts";
@@ -60,6 +61,8 @@ export class FunctionRewriter {
   #spLocal = -1;
   /** How many locals the function has besides those that the walk adds. */
   #declared = 0;
+  /** Of all functions so far. */
+  #localsInAll = 0;
   #labels: Label[] = [];
   /** Of the arguments and results of the largest call: they lie on the machine's stack, twice where a compiler copies them. */
   #callBytesMax = 0;
@@ -88,7 +91,7 @@ export class FunctionRewriter {
       this.#reader = new Reader(this.#module.bytes, codeAt, end);
     } else this.#floats = null;
     this.#walk(end);
-    this.#assemble(out);
+    this.#assemble(out, end);
   }
 
   #readLocals(reader: Reader): void {
@@ -101,6 +104,7 @@ export class FunctionRewriter {
       const count = reader.u32();
       const type = reader.byte();
       if (this.#out.locals.length + count > LOCALS_MAX) throw new Refusal("too many locals", at, "the module is malformed");
+      assertWithin("locals", (this.#localsInAll += count), at);
       for (let i = 0; i < count; i++) this.#out.locals.push(type);
     }
     this.#declared = this.#out.locals.length;
@@ -277,6 +281,7 @@ export class FunctionRewriter {
     this.#out.op(opcode);
     this.#out.body.signed(this.#add.blockType(params, results));
     const height = this.#stack.types.length - params.length;
+    assertWithin("blocks inside each other", this.#labels.length, this.#reader.at);
     this.#labels.push({ kind: opcode === OP.loop ? "loop" : opcode === OP.if ? "if" : "block", height, params, results, reached: false });
     if (opcode === OP.loop) {
       this.#out.checkLoop();
@@ -542,7 +547,7 @@ export class FunctionRewriter {
 
   /* ---- putting it together ---- */
 
-  #assemble(out: Writer): void {
+  #assemble(out: Writer, end: number): void {
     const frame = FRAME_BYTES_BASE + bytesOf(this.#out.locals) + this.#stack.bytesMax + 2 * (this.#callBytesMax + bytesOf(this.#type.results));
     const counted = this.#calls || frame > LEAF_FRAME_BYTES_MAX;
     if (counted) this.#checking.add(this.#index);
@@ -592,6 +597,8 @@ export class FunctionRewriter {
     // the walk has already written the block's own end; what follows is the way out
     this.#out.pushFuel();
     this.#out.op(OP.end);
+    if (this.#out.locals.length > LOCALS_MAX) throw new Refusal("too many locals", end, "the engine needs some of its own");
+    assertWithin("bytes of one function with its metering", head.length + this.#out.body.length, end);
     out.u32(head.length + this.#out.body.length);
     out.copy(head.view());
     out.copy(this.#out.body.view());

@@ -1,5 +1,6 @@
 /** The parts of a module that the rewriter looks into; everything else is copied as it stands. */
 import { Reader, Refusal } from "./binary.ts";
+import { assertWithin } from "./module-limits.ts";
 import { EXTERNREF, FUNCREF, V128 } from "./opcodes.ts";
 
 export interface FunctionType {
@@ -28,6 +29,8 @@ export interface ParsedExport {
   kind: number;
   index: number;
 }
+/** The exports that the engine looks at; no other is offered to anybody. */
+const isKnown = (name: string): boolean => name === "_start" || name === "memory" || name.startsWith("xeno.");
 export interface ParsedImport {
   names: Span;
   text: string;
@@ -45,6 +48,7 @@ export interface ParsedModule {
   memory: Limits | null;
   globals: ParsedGlobal[];
   exports: ParsedExport[];
+  exportsEnd: number;
   start: number | null;
   elements: Span | null;
   dataCount: number | null;
@@ -92,12 +96,15 @@ function valueType(reader: Reader): number {
 
 const typesOf = (reader: Reader): number[] => Array.from({ length: reader.u32() }, () => valueType(reader));
 
+/** Names that mean something here are shorter; of longer ones the beginning stands in messages. */
+const NAME_SHOWN_MAX = 100;
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
 function nameOf(reader: Reader): string {
   const length = reader.u32();
   const start = reader.skip(length);
-  let text = "";
-  for (let i = 0; i < length; i++) text += String.fromCharCode(reader.bytes[start + i]!);
-  return text;
+  const shown = decoder.decode(reader.bytes.subarray(start, start + Math.min(length, NAME_SHOWN_MAX)));
+  return length > NAME_SHOWN_MAX ? `${shown}...` : shown;
 }
 
 /** Skips a constant expression; the caller keeps its bytes. */
@@ -131,6 +138,7 @@ export function parseModule(bytes: Uint8Array): ParsedModule {
     memory: null,
     globals: [],
     exports: [],
+    exportsEnd: 0,
     start: null,
     elements: null,
     dataCount: null,
@@ -147,20 +155,26 @@ export function parseModule(bytes: Uint8Array): ParsedModule {
 }
 
 function readSection(module: ParsedModule, id: number, section: Reader, at: number): void {
-  const each = (read: () => void): void => {
-    for (let left = section.u32(); left > 0; left--) read();
+  const each = (read: () => void, what?: Parameters<typeof assertWithin>[0]): void => {
+    const count = section.u32();
+    if (what) assertWithin(what, count, at);
+    for (let left = count; left > 0; left--) read();
   };
   switch (id) {
     case 0:
       return;
-    case SECTION.type:
+    case SECTION.type: {
+      let values = 0;
       return each(() => {
         const start = section.at;
         const form = section.byte();
         if (form !== FUNCTION_TYPE) throw new Refusal(`type form 0x${form.toString(16)}`, start, "compile for wasm32-wasip1 without garbage collection");
-        module.types.push({ params: typesOf(section), results: typesOf(section) });
+        const type = { params: typesOf(section), results: typesOf(section) };
+        assertWithin("values in types", (values += type.params.length + type.results.length), start);
+        module.types.push(type);
         module.typeSpans.push({ start, end: section.at });
-      });
+      }, "types");
+    }
     case SECTION.import:
       return each(() => {
         const start = section.at;
@@ -169,9 +183,9 @@ function readSection(module: ParsedModule, id: number, section: Reader, at: numb
         const kind = section.byte();
         if (kind !== KIND.function) throw new Refusal(`import of ${text}`, start, "only functions of wasi_snapshot_preview1 are offered");
         module.imports.push({ names, text, type: section.u32() });
-      });
+      }, "imports");
     case SECTION.function:
-      return each(() => void module.functions.push(section.u32()));
+      return each(() => void module.functions.push(section.u32()), "functions");
     case SECTION.table:
       return each(() => {
         const type = valueType(section);
@@ -191,14 +205,15 @@ function readSection(module: ParsedModule, id: number, section: Reader, at: numb
         const from = section.at;
         skipConstant(section);
         module.globals.push({ type, mutable, init: { start: from, end: section.at } });
-      });
+      }, "globals");
     case SECTION.export:
       return each(() => {
         const start = section.at;
         const text = nameOf(section);
-        const name = { start, end: section.at };
-        module.exports.push({ name, text, kind: section.byte(), index: section.u32() });
-      });
+        const one = { name: { start, end: section.at }, text, kind: section.byte(), index: section.u32() };
+        if (isKnown(text)) module.exports.push(one);
+        module.exportsEnd = section.at;
+      }, "exports");
     case SECTION.start:
       module.start = section.u32();
       return;

@@ -7,10 +7,14 @@ import { Reader, Refusal, Writer } from "./binary.ts";
 import { FloatLocals } from "./float-locals.ts";
 import type { Additions } from "./emitter.ts";
 import { ADDED_PARAMS, FunctionRewriter } from "./function.ts";
-import { KIND, parseModule, type Limits, type ParsedModule, type Span } from "./module.ts";
+import { MODULE_BYTES_MAX, assertWithin } from "./module-limits.ts";
+import { KIND, parseModule, type Limits, type ParsedImport, type ParsedModule, type Span } from "./module.ts";
 import { F64, I32, I64 } from "./opcodes.ts";
+import { WASI_SIGNATURES } from "../wasi/signatures.ts";
 
 export const ADDED_MODULE = "xeno";
+/** A custom section that the rewriter adds: the pages that the memory begins with and may grow to, so that they are known before it is made. */
+export const NOTES = "xeno.notes";
 export const ADDED = {
   fail: "fail",
   fuel: "xeno.fuel",
@@ -39,6 +43,7 @@ const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00] as const;
  * guest can be taken down at every loop's head and entry of a function that calls: slower, and the same in everything else.
  */
 export function rewriteModule(bytes: Uint8Array, checkpoints = false): Uint8Array {
+  if (bytes.length > MODULE_BYTES_MAX) throw new Refusal(`module of ${bytes.length} bytes`, 0, `at most ${MODULE_BYTES_MAX} are offered`);
   const module = parseModule(bytes);
   checkInterface(module);
   // a float's NaN bits and a reference would not come through the host unchanged
@@ -109,6 +114,11 @@ export function rewriteModule(bytes: Uint8Array, checkpoints = false): Uint8Arra
   if (module.dataCount !== null) section(out, 12, (w) => w.u32(module.dataCount!));
   section(out, 10, (w) => w.copy(code.view()));
   if (module.data) section(out, 11, (w) => w.copy(bytes, module.data!.start, module.data!.end));
+  section(out, 0, (w) => {
+    w.name(NOTES);
+    w.fixed32(memory?.initial ?? 0);
+    w.fixed32(memory?.maximum ?? PAGES_MAX);
+  });
   return out.view().slice();
 }
 
@@ -117,15 +127,26 @@ const START = "_start";
 /** Some under the platform's own limit, since the rewriter adds to them. */
 const VALUES_MAX = 900;
 
+const LETTERS: Record<number, string> = { [I32]: "i", [I64]: "I" };
+const lettersOf = (types: readonly number[]): string => types.map((type) => LETTERS[type] ?? "?").join("");
+
+/** The host takes what an import's type says: values of another kind would fail in it, not in the guest. */
+function checkImport({ text, names, type }: ParsedImport, { types }: ParsedModule): void {
+  const offered = text.startsWith(WASI_PREFIX) ? WASI_SIGNATURES.get(text.slice(WASI_PREFIX.length)) : undefined;
+  if (!offered) throw new Refusal(`import of ${text}`, names.start, `only ${WASI_PREFIX}* is offered; build for wasm32-wasip1`);
+  const { params, results } = types[type]!;
+  if (lettersOf(params) !== offered.params || lettersOf(results) !== offered.results)
+    throw new Refusal(`import of ${text} as a function of another type`, names.start, "build for wasm32-wasip1");
+}
+
 /** What a job must import and export to be run. */
 function checkInterface(module: ParsedModule): void {
   const { types, imports, exports, start } = module;
-  const foreign = imports.find(({ text }) => !text.startsWith(WASI_PREFIX));
-  if (foreign) throw new Refusal(`import of ${foreign.text}`, foreign.names.start, `only ${WASI_PREFIX}* is offered; build for wasm32-wasip1`);
+  for (const each of imports) checkImport(each, module);
   const has = (name: string, kind: number): boolean => exports.some((each) => each.text === name && each.kind === kind);
   const tooMany = types.findIndex(({ params, results }) => Math.max(params.length, results.length) > VALUES_MAX);
   if (tooMany >= 0) throw new Refusal(`function type of over ${VALUES_MAX} values`, module.typeSpans[tooMany]!.start, "pass them in memory");
-  const end = exports.at(-1)?.name.end ?? 0;
+  const end = module.exportsEnd;
   if (!has("_start", KIND.function)) throw new Refusal("no exported _start function", end, "build a command, not a reactor");
   if (!has("memory", KIND.memory)) throw new Refusal("no exported memory", end, "export it as `memory`");
   const reserved = exports.find(({ text }) => text.startsWith(`${ADDED_MODULE}.`));
@@ -144,7 +165,10 @@ function rewriteCode(module: ParsedModule, additions: Additions, fail: number, e
   code.u32(module.functions.length + 1 + module.imports.length + entries.length);
   const rewriter = new FunctionRewriter(module, additions, new Writer(65_536), new Writer());
   const floats = new FloatLocals();
-  for (const [i, body] of module.bodies.entries()) rewriter.rewrite(module.imports.length + i, body, floats, code);
+  for (const [i, body] of module.bodies.entries()) {
+    rewriter.rewrite(module.imports.length + i, body, floats, code);
+    assertWithin("bytes with its metering", code.length, body.start);
+  }
   const body = new Writer();
   const write = (content: () => void): void => {
     body.clear();
@@ -358,6 +382,7 @@ function copyConstant(reader: Reader, w: Writer, additions: Additions): void {
 function copyElements(w: Writer, module: ParsedModule, span: Span, additions: Additions): void {
   const reader = new Reader(module.bytes, span.start, span.end);
   const segments = reader.u32();
+  let elements = 0;
   w.u32(segments);
   for (let segment = 0; segment < segments; segment++) {
     const flags = reader.u32();
@@ -369,6 +394,7 @@ function copyElements(w: Writer, module: ParsedModule, span: Span, additions: Ad
     }
     if (passive || explicit) w.byte(reader.byte());
     const count = reader.u32();
+    assertWithin("elements of tables", (elements += count), reader.at);
     w.u32(count);
     for (let i = 0; i < count; i++) {
       if (expressions) copyConstant(reader, w, additions);

@@ -1,9 +1,10 @@
 /** WASI calls on open descriptors (fd_*). */
 import { FDFLAGS, FILETYPE, FSTFLAGS, RIGHTS, WHENCE, WasiError } from "./abi.ts";
-import { filetypeOf, type OpenDirectory, type OpenFile } from "./descriptors.ts";
-import type { Node } from "./file-system.ts";
+import { filetypeOf, type Listed, type OpenDirectory, type OpenFile } from "./descriptors.ts";
 import { encodeUtf8 } from "./guest-memory.ts";
 import type { Host } from "./host.ts";
+import { workBytes } from "./limits.ts";
+import type { FileNode, Node } from "./nodes.ts";
 
 const DIRENT_BYTES = 24;
 
@@ -23,7 +24,7 @@ export function setFilestat({ memory }: Host, at: number, node: Node | null): vo
   if (!node) return;
   memory.setU64(at + 8, node.ino);
   memory.setU64(at + 24, BigInt(node.links));
-  memory.setU64(at + 32, BigInt(node.kind === "file" ? node.size : node.kind === "link" ? encodeUtf8(node.target).length : 0));
+  memory.setU64(at + 32, BigInt(node.kind === "file" ? node.size : node.kind === "link" ? node.target.bytes : 0));
   memory.setU64(at + 40, node.atimeNs);
   memory.setU64(at + 48, node.mtimeNs);
   memory.setU64(at + 56, node.ctimeNs);
@@ -74,7 +75,7 @@ export function descriptorCalls(host: Host) {
     if (descriptor.kind === "output") {
       if (offset !== null) throw new WasiError("SPIPE");
       for (const buffer of vectors) {
-        if (buffer.length > 0) descriptor.write(buffer.slice());
+        if (buffer.length > 0) descriptor.write(buffer);
         done += buffer.length;
       }
       return done;
@@ -83,12 +84,23 @@ export function descriptorCalls(host: Host) {
     if (descriptor.kind !== "file") throw new WasiError("BADF");
     let at = offset ?? ((descriptor.flags & FDFLAGS.APPEND) !== 0 ? descriptor.node.size : descriptor.offset);
     for (const buffer of vectors) {
-      files.write(descriptor.node, at, buffer);
-      at += buffer.length;
-      done += buffer.length;
+      const count = writePart(descriptor.node, at, buffer, done > 0);
+      at += count;
+      done += count;
+      if (count < buffer.length) break;
     }
     if (offset === null) descriptor.offset = at;
     return done;
+  }
+
+  /** A write that stops short has written something: only one that cannot begin is refused. */
+  function writePart(node: FileNode, at: number, buffer: Uint8Array, begun: boolean): number {
+    try {
+      return files.write(node, at, buffer);
+    } catch (error) {
+      if (begun && error instanceof WasiError) return 0;
+      throw error;
+    }
   }
 
   const nodeOf = (fd: number, rights: bigint): Node | null => {
@@ -96,14 +108,17 @@ export function descriptorCalls(host: Host) {
     return descriptor.kind === "file" || descriptor.kind === "directory" ? descriptor.node : null;
   };
 
-  function listing(directory: OpenDirectory, cookie: number) {
+  function listing(directory: OpenDirectory, cookie: number): readonly Listed[] {
     if (cookie === 0 || !directory.listing) {
       const { node } = directory;
-      directory.listing = [
+      memory.touched += workBytes(node.entries.size);
+      const all = [
         { name: ".", ino: node.ino, type: FILETYPE.DIRECTORY },
         { name: "..", ino: (directory.preopen === null ? (node.parent ?? node) : node).ino, type: FILETYPE.DIRECTORY },
         ...[...node.entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, child]) => ({ name, ino: child.ino, type: nodeType(child) })),
       ];
+      descriptors.keepListing(directory, all);
+      return all;
     }
     return directory.listing;
   }

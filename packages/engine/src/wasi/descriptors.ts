@@ -1,6 +1,17 @@
-/** The table of open files: what each descriptor is, where it stands, and which rights it carries (rights only ever shrink). */
+/**
+ * The table of open files: what each descriptor is, where it stands, and which rights it carries (rights only ever shrink). What a descriptor holds is
+ * told to the file system, for it counts as long as it is held.
+ */
 import { DIRECTORY_RIGHTS, FILETYPE, FILE_RIGHTS, STDIN_RIGHTS, STDOUT_RIGHTS, WasiError, withoutWriting } from "./abi.ts";
-import type { DirectoryNode, FileNode } from "./file-system.ts";
+import { DESCRIPTORS_MAX, LISTED_BYTES, LISTINGS_BYTES_MAX } from "./limits.ts";
+import { utf8Length } from "./names.ts";
+import type { DirectoryNode, FileNode, Node } from "./nodes.ts";
+
+export interface Listed {
+  name: string;
+  ino: bigint;
+  type: number;
+}
 
 interface Common {
   rights: bigint;
@@ -18,7 +29,7 @@ export interface OpenDirectory extends Common {
   /** The guest's path of a preopened directory. */
   preopen: string | null;
   /** The listing as it stood when reading began at cookie 0. */
-  listing: { name: string; ino: bigint; type: number }[] | null;
+  listing: readonly Listed[] | null;
 }
 export interface Input extends Common {
   kind: "input";
@@ -32,10 +43,23 @@ export interface Output extends Common {
 }
 export type Descriptor = OpenFile | OpenDirectory | Input | Output;
 
-const DESCRIPTORS_MAX = 4096;
+/** Whoever counts what is held. */
+interface Holder {
+  opened(node: Node): void;
+  closed(node: Node): void;
+}
+
+const listingBytes = (listing: readonly Listed[] | null): number => listing?.reduce((sum, { name }) => sum + LISTED_BYTES + utf8Length(name), 0) ?? 0;
+const held = (descriptor: Descriptor): Node | null => (descriptor.kind === "file" || descriptor.kind === "directory" ? descriptor.node : null);
 
 export class Descriptors {
   readonly #table = new Map<number, Descriptor>();
+  readonly #holder: Holder;
+  #listedBytes = 0;
+
+  constructor(holder: Holder) {
+    this.#holder = holder;
+  }
 
   addStandard(stdin: Uint8Array, stdout: (bytes: Uint8Array) => void, stderr: (bytes: Uint8Array) => void): void {
     this.#table.set(0, { kind: "input", bytes: stdin, offset: 0, rights: STDIN_RIGHTS, inheriting: 0n, flags: 0 });
@@ -54,18 +78,33 @@ export class Descriptors {
     return this.#table.entries();
   }
 
-  /** Of a guest that goes on from a checkpoint. */
+  /** Of a guest that goes on from a checkpoint; its nodes count already as held. */
   place(fd: number, descriptor: Descriptor): void {
     this.#table.set(fd, descriptor);
+    if (descriptor.kind === "directory") this.#listedBytes += listingBytes(descriptor.listing);
+  }
+
+  assertRoom(): void {
+    if (this.#table.size >= DESCRIPTORS_MAX) throw new WasiError("MFILE");
   }
 
   /** Takes the lowest free number. */
   add(descriptor: Descriptor): number {
-    if (this.#table.size >= DESCRIPTORS_MAX) throw new WasiError("MFILE");
+    this.assertRoom();
     let fd = 3;
     while (this.#table.has(fd)) fd++;
     this.#table.set(fd, descriptor);
+    const node = held(descriptor);
+    if (node) this.#holder.opened(node);
     return fd;
+  }
+
+  /** What the guest reads a folder from, in place of what it read from before. */
+  keepListing(directory: OpenDirectory, listing: readonly Listed[]): void {
+    const more = listingBytes(listing) - listingBytes(directory.listing);
+    if (this.#listedBytes + more > LISTINGS_BYTES_MAX) throw new WasiError("NOMEM");
+    this.#listedBytes += more;
+    directory.listing = listing;
   }
 
   get(fd: number, rights: bigint): Descriptor {
@@ -90,13 +129,19 @@ export class Descriptors {
   }
 
   close(fd: number): void {
-    if (!this.#table.delete(fd)) throw new WasiError("BADF");
+    const descriptor = this.#table.get(fd);
+    if (!descriptor) throw new WasiError("BADF");
+    this.#table.delete(fd);
+    const node = held(descriptor);
+    if (node) this.#holder.closed(node);
+    if (descriptor.kind === "directory") this.#listedBytes -= listingBytes(descriptor.listing);
   }
 
   renumber(from: number, to: number): void {
     const descriptor = this.get(from, 0n);
     this.get(to, 0n);
     if (from === to) return;
+    this.close(to);
     this.#table.set(to, descriptor);
     this.#table.delete(from);
   }

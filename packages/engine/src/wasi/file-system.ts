@@ -1,150 +1,222 @@
 /**
- * The guest's whole file system, in memory: an inode tree with a byte quota. It is made from a list of entries and can be listed again, which is
- * how inputs come in and outputs go out. Who controls the inputs: the customer (names, targets, contents), the guest (everything else).
+ * The guest's whole file system, in memory: an inode tree with the limits of limits.ts. It is made from a list of entries and can be listed again, which
+ * is how inputs come in and outputs go out. A call that is refused has changed nothing. Who controls the inputs: the customer (names, targets,
+ * contents), the guest (everything else).
  */
 import { WasiError } from "./abi.ts";
+import { readBytes, setSize, writeBytes } from "./file-bytes.ts";
+import {
+  ENTRIES_MAX,
+  ENTRY_BYTES,
+  FILE_BYTES_MAX,
+  HARD_LINKS_MAX,
+  NAME_BYTES_MAX,
+  NODE_BYTES,
+  PATH_BYTES_MAX,
+  TARGET_BYTES_MAX,
+  TEXT_COST,
+  TREE_BYTES_MAX,
+  TREE_ENTRY_BYTES,
+  fileCapacity,
+  sizeWithin,
+} from "./limits.ts";
+import { measure, type Measured } from "./names.ts";
+import { costOf, type DirectoryNode, type FileNode, type LinkNode, type Node } from "./nodes.ts";
+import { below, isEntryPath, type TreeEntry } from "./tree.ts";
 
-interface Times {
-  atimeNs: bigint;
-  mtimeNs: bigint;
-  ctimeNs: bigint;
-}
-interface Common extends Times {
-  ino: bigint;
-  links: number;
-}
-export interface FileNode extends Common {
-  kind: "file";
-  /** Capacity grows by doubling; `size` is what counts. */
-  bytes: Uint8Array;
-  size: number;
-  /** Changes with every change of its bytes. */
-  version: number;
-}
-export interface DirectoryNode extends Common {
-  kind: "directory";
-  entries: Map<string, Node>;
-  parent: DirectoryNode | null;
-  /** Inherited by everything below: a write anywhere in it is refused. */
-  readOnly: boolean;
-}
-export interface LinkNode extends Common {
-  kind: "link";
-  target: string;
-}
-export type Node = FileNode | DirectoryNode | LinkNode;
-
-/** One entry of a tree as it travels; paths are relative, without `.`, `..` or empty parts. */
-export type TreeEntry =
-  | { path: string; kind: "file"; bytes: Uint8Array }
-  | { path: string; kind: "directory" }
-  | { path: string; kind: "link"; target: string };
-
-export interface FilesSnapshot {
-  root: bigint;
+/** What a file system holds, of each of its limits. */
+export interface Totals {
   usedBytes: number;
+  entries: number;
+  treeBytes: number;
+}
+export interface FilesSnapshot extends Totals {
+  root: DirectoryNode;
   nextIno: bigint;
-  nodes: ReadonlyMap<bigint, Node>;
 }
 
-const NAME_BYTES_MAX = 255;
-/** Booked per inode, so that empty files cannot fill the memory. */
-const INODE_BYTES = 512;
+type Size = Omit<Measured, "text">;
+const NOTHING: Size = { bytes: 0, escaped: 0 };
+const nameCost = ({ bytes }: Size): number => ENTRY_BYTES + TEXT_COST * bytes;
 
-export const isEntryPath = (path: string): boolean =>
-  path.length > 0 &&
-  path.length <= 4096 &&
-  !path.includes("\0") &&
-  path.split("/").every((part) => part !== "" && part !== "." && part !== ".." && part.length <= NAME_BYTES_MAX);
+/** What an entry takes of the listed tree besides the path of its folder. */
+export const listedCost = (name: Size, node: Node | null): number => TREE_ENTRY_BYTES + name.escaped + (node?.kind === "link" ? node.target.escaped : 0);
 
 export class FileSystem {
   readonly root: DirectoryNode;
   readonly #now: () => bigint;
   readonly #quotaBytes: number;
-  /** The root directory is the engine's own and takes nothing from the quota. */
-  #usedBytes = -INODE_BYTES;
+  readonly #totals: Totals = { usedBytes: 0, entries: 0, treeBytes: 0 };
   #nextIno = 1n;
 
   /** `snapshot`: of a guest that goes on from a checkpoint. */
   constructor(quotaBytes: number, nowNs: () => bigint, snapshot?: FilesSnapshot) {
     this.#quotaBytes = quotaBytes;
     this.#now = nowNs;
-    this.root = snapshot
-      ? (snapshot.nodes.get(snapshot.root) as DirectoryNode)
-      : this.#node({ kind: "directory", entries: new Map(), parent: null, readOnly: false });
+    this.root = snapshot?.root ?? this.#directory(null, NOTHING, true);
     if (!snapshot) return;
-    this.#usedBytes = snapshot.usedBytes;
+    const { usedBytes, entries, treeBytes } = snapshot;
+    this.#totals = { usedBytes, entries, treeBytes };
     this.#nextIno = snapshot.nextIno;
   }
 
-  /** Everything that is reachable from the root or from `open`, by inode. */
-  snapshot(open: readonly Node[]): FilesSnapshot {
-    const nodes = new Map<bigint, Node>();
-    const visit = (node: Node): void => {
-      if (nodes.has(node.ino)) return;
-      nodes.set(node.ino, node);
-      if (node.kind !== "directory") return;
-      if (node.parent) visit(node.parent);
-      for (const child of node.entries.values()) visit(child);
-    };
-    for (const node of [this.root, ...open]) visit(node);
-    return { root: this.root.ino, usedBytes: this.#usedBytes, nextIno: this.#nextIno, nodes };
+  get totals(): Readonly<Totals> {
+    return this.#totals;
   }
 
-  #node<T extends object>(rest: T): T & Common {
-    this.#book(INODE_BYTES);
+  get nextIno(): bigint {
+    return this.#nextIno;
+  }
+
+  #common() {
     const now = this.#now();
-    return { ino: this.#nextIno++, links: 1, atimeNs: now, mtimeNs: now, ctimeNs: now, ...rest };
+    return { ino: this.#nextIno++, links: 1, opens: 0, atimeNs: now, mtimeNs: now, ctimeNs: now };
   }
 
-  #book(bytes: number): void {
-    if (this.#usedBytes + bytes > this.#quotaBytes) throw new WasiError("NOSPC");
-    this.#usedBytes += bytes;
+  #directory(parent: DirectoryNode | null, name: Size, own: boolean): DirectoryNode {
+    const { bytes, escaped } = name;
+    return { ...this.#common(), kind: "directory", entries: new Map(), parent, name: { bytes, escaped }, readOnly: false, own };
   }
 
-  get usedBytes(): number {
-    return this.#usedBytes;
+  #assertRoom(bytes: number): void {
+    if (bytes > 0 && this.#totals.usedBytes + bytes > this.#quotaBytes) throw new WasiError("NOSPC");
+  }
+
+  /** The path of what lies in a folder, up to its name; refuses a folder that must not be written to, or is in no tree any more. */
+  #above(directory: DirectoryNode): Size {
+    if (directory.links === 0) throw new WasiError("NOENT");
+    let bytes = 1;
+    let escaped = 0;
+    for (let at: DirectoryNode | null = directory; at; at = at.parent) {
+      if (at.readOnly) throw new WasiError("ROFS");
+      if (!at.parent) break;
+      bytes += at.name.bytes + 1;
+      escaped += at.name.escaped + 1;
+    }
+    return { bytes, escaped };
   }
 
   assertWritable(directory: DirectoryNode): void {
     for (let at: DirectoryNode | null = directory; at; at = at.parent) if (at.readOnly) throw new WasiError("ROFS");
   }
 
+  /** Whether a name may be given in a folder; what it, and its path, take. */
+  #mayEnter(parent: DirectoryNode, text: string): { name: Measured; above: Size } {
+    if (text === "" || text === "." || text === ".." || text.includes("/")) throw new WasiError("INVAL");
+    const name = measure(text);
+    if (name.bytes > NAME_BYTES_MAX) throw new WasiError("NAMETOOLONG");
+    const above = this.#above(parent);
+    if (above.bytes + name.bytes > PATH_BYTES_MAX) throw new WasiError("NAMETOOLONG");
+    return { name, above };
+  }
+
+  /** Puts a node, which is not in the tree yet or is a file with other names, under a name. `bytes`: what comes new with it. */
+  #enter(parent: DirectoryNode, text: string, bytes: number, target: number, make: (name: Measured) => Node): void {
+    const { name, above } = this.#mayEnter(parent, text);
+    if (parent.entries.has(text)) throw new WasiError("EXIST");
+    const totals = this.#totals;
+    const listed = above.escaped + listedCost(name, null) + target;
+    if (totals.entries >= ENTRIES_MAX || totals.treeBytes + listed > TREE_BYTES_MAX) throw new WasiError("NOSPC");
+    this.#assertRoom(bytes + nameCost(name));
+    const node = make(name);
+    totals.usedBytes += bytes + nameCost(name);
+    totals.entries++;
+    totals.treeBytes += listed;
+    parent.entries.set(name.text, node);
+    this.touch(parent);
+  }
+
   makeDirectory(parent: DirectoryNode, name: string): DirectoryNode {
-    const node = this.#node({ kind: "directory" as const, entries: new Map<string, Node>(), parent, readOnly: false });
-    this.link(parent, name, node);
-    return node;
+    let made: DirectoryNode | null = null;
+    this.#enter(parent, name, NODE_BYTES, 0, (size) => (made = this.#directory(parent, size, false)));
+    return made!;
   }
 
   makeFile(parent: DirectoryNode, name: string): FileNode {
-    const node = this.#node({ kind: "file" as const, bytes: new Uint8Array(0), size: 0, version: 0 });
-    this.link(parent, name, node);
-    return node;
+    let made: FileNode | null = null;
+    this.#enter(parent, name, NODE_BYTES, 0, () => (made = { ...this.#common(), kind: "file", chunks: [], size: 0, version: 0 }));
+    return made!;
   }
 
-  makeLink(parent: DirectoryNode, name: string, target: string): LinkNode {
-    const node = this.#node({ kind: "link" as const, target });
-    this.link(parent, name, node);
-    return node;
+  makeLink(parent: DirectoryNode, name: string, text: string): LinkNode {
+    if (text === "") throw new WasiError("NOENT");
+    if (text.includes("\0")) throw new WasiError("ILSEQ");
+    const target = measure(text);
+    if (target.bytes > TARGET_BYTES_MAX) throw new WasiError("NAMETOOLONG");
+    let made: LinkNode | null = null;
+    this.#enter(parent, name, NODE_BYTES + TEXT_COST * target.bytes, target.escaped, () => (made = { ...this.#common(), kind: "link", target }));
+    return made!;
   }
 
-  link(parent: DirectoryNode, name: string, node: Node): void {
-    this.assertWritable(parent);
-    if (name === "" || name === "." || name === ".." || name.includes("/")) throw new WasiError("INVAL");
-    if (name.length > NAME_BYTES_MAX) throw new WasiError("NAMETOOLONG");
-    if (parent.entries.has(name)) throw new WasiError("EXIST");
-    parent.entries.set(name, node);
-    this.touch(parent);
+  /** Another name for what is there. */
+  link(parent: DirectoryNode, name: string, node: FileNode | LinkNode): void {
+    if (node.links >= HARD_LINKS_MAX) throw new WasiError("MLINK");
+    if (node.links === 0) throw new WasiError("NOENT"); // held open alone
+    this.#enter(parent, name, 0, node.kind === "link" ? node.target.escaped : 0, () => node);
+    node.links++;
   }
 
-  unlink(parent: DirectoryNode, name: string): void {
-    this.assertWritable(parent);
-    const node = parent.entries.get(name);
+  unlink(parent: DirectoryNode, text: string): void {
+    const above = this.#above(parent);
+    const node = parent.entries.get(text);
     if (!node) throw new WasiError("NOENT");
-    parent.entries.delete(name);
+    const name = measure(text);
+    parent.entries.delete(text);
     this.touch(parent);
+    const totals = this.#totals;
+    totals.usedBytes -= nameCost(name);
+    totals.entries--;
+    totals.treeBytes -= above.escaped + listedCost(name, node);
     node.links--;
-    if (node.links === 0) this.#usedBytes -= INODE_BYTES + (node.kind === "file" ? node.bytes.length : 0);
+    if (node.links > 0) return;
+    if (node.kind === "directory") node.parent = null;
+    if (node.opens > 0) totals.entries++;
+    else totals.usedBytes -= costOf(node);
+  }
+
+  /** A descriptor holds it. */
+  opened(node: Node): void {
+    node.opens++;
+  }
+
+  /** A descriptor let go of it; what has no name either is gone. */
+  closed(node: Node): void {
+    node.opens--;
+    if (node.opens > 0 || node.links > 0) return;
+    this.#totals.entries--;
+    this.#totals.usedBytes -= costOf(node);
+  }
+
+  /**
+   * Gives an entry another name and folder, in place of what is there. The caller has seen to it that the kinds agree and no folder comes to lie in itself.
+   * Returns how many entries it had to look at.
+   */
+  move(from: { parent: DirectoryNode; name: string }, to: { parent: DirectoryNode; name: string }): number {
+    const before = this.#above(from.parent);
+    const { name, above } = this.#mayEnter(to.parent, to.name);
+    const node = from.parent.entries.get(from.name);
+    if (!node) throw new WasiError("NOENT");
+    const replaced = to.parent.entries.get(to.name) ?? null;
+    const old = measure(from.name);
+    const { count, reach } = node.kind === "directory" ? below(node) : { count: 0, reach: 0 };
+    if (above.bytes + name.bytes + reach > PATH_BYTES_MAX) throw new WasiError("NAMETOOLONG");
+    const longer = (above.escaped + name.escaped - before.escaped - old.escaped) * (count + 1);
+    const gone = replaced ? above.escaped + listedCost(name, replaced) : 0;
+    if (this.#totals.treeBytes + longer - gone > TREE_BYTES_MAX) throw new WasiError("NOSPC");
+    const freed = replaced ? nameCost(name) + (replaced.links === 1 && replaced.opens === 0 ? costOf(replaced) : 0) : 0;
+    this.#assertRoom(nameCost(name) - nameCost(old) - freed);
+    if (replaced) this.unlink(to.parent, to.name);
+    from.parent.entries.delete(from.name);
+    to.parent.entries.set(name.text, node);
+    this.#totals.usedBytes += nameCost(name) - nameCost(old);
+    this.#totals.treeBytes += longer;
+    if (node.kind === "directory") {
+      node.parent = to.parent;
+      node.name = { bytes: name.bytes, escaped: name.escaped };
+    }
+    this.touch(to.parent);
+    this.touch(from.parent);
+    return count;
   }
 
   touch(node: Node): void {
@@ -152,70 +224,96 @@ export class FileSystem {
   }
 
   read(node: FileNode, offset: number, into: Uint8Array): number {
-    const part = node.bytes.subarray(offset, Math.min(node.size, offset + into.length));
-    into.set(part);
+    return readBytes(node, offset, into);
+  }
+
+  /** Writes as much as there is room for; refuses where that is nothing. */
+  write(node: FileNode, offset: number, from: Uint8Array): number {
+    if (from.length === 0) return 0;
+    if (offset >= FILE_BYTES_MAX) throw new WasiError("FBIG");
+    const end = Math.min(offset + from.length, FILE_BYTES_MAX);
+    const reached = end <= node.size ? end : Math.max(node.size, Math.min(end, this.#sizeMax(node)));
+    if (reached <= offset) throw new WasiError("NOSPC");
+    const part = reached - offset < from.length ? from.subarray(0, reached - offset) : from;
+    if (reached > node.size) this.resize(node, reached);
+    else node.version++;
+    writeBytes(node, offset, part);
+    this.touch(node);
     return part.length;
   }
 
-  write(node: FileNode, offset: number, from: Uint8Array): number {
-    if (from.length === 0) return 0;
-    this.resize(node, Math.max(node.size, offset + from.length));
-    node.bytes.set(from, offset);
-    this.touch(node);
-    return from.length;
+  /** What a file can grow to. */
+  #sizeMax(node: FileNode): number {
+    return sizeWithin(this.#quotaBytes - this.#totals.usedBytes + fileCapacity(node.size));
   }
 
   /** Sets the size; new bytes are zero. */
   resize(node: FileNode, size: number): void {
-    if (!Number.isSafeInteger(size) || size < 0) throw new WasiError("FBIG");
+    if (size > FILE_BYTES_MAX) throw new WasiError("FBIG");
+    const more = fileCapacity(size) - fileCapacity(node.size);
+    this.#assertRoom(more);
+    setSize(node, size);
     node.version++;
-    if (size > node.bytes.length) {
-      const wanted = Math.max(size, Math.min(node.bytes.length * 2, node.bytes.length + 64 * 1024 * 1024));
-      const room = this.#quotaBytes - this.#usedBytes + node.bytes.length;
-      const capacity = size <= room ? Math.min(wanted, room) : size;
-      if (node.links > 0) this.#book(capacity - node.bytes.length);
-      const bytes = new Uint8Array(capacity);
-      bytes.set(node.bytes.subarray(0, node.size));
-      node.bytes = bytes;
-    } else if (size < node.size) node.bytes.fill(0, size, node.size);
-    node.size = size;
+    this.#totals.usedBytes += more;
   }
 
-  /** Puts a tree below a directory; missing parents are made. Throws WasiError for names that do not fit. */
-  place(below: DirectoryNode, entries: Iterable<TreeEntry>): void {
+  /** The folder at a mount's path, made where it is missing: the engine's own. */
+  mountAt(parts: readonly string[]): DirectoryNode {
+    let at = this.root;
+    for (const part of parts) {
+      const found = at.entries.get(part);
+      if (found && found.kind !== "directory") throw new WasiError("NOTDIR");
+      at = found ?? this.#ownDirectory(at, part);
+    }
+    return at;
+  }
+
+  #ownDirectory(parent: DirectoryNode, text: string): DirectoryNode {
+    const { name, above } = this.#mayEnter(parent, text);
+    if (this.#totals.entries >= ENTRIES_MAX) throw new WasiError("NOSPC");
+    const made = this.#directory(parent, name, true);
+    parent.entries.set(name.text, made);
+    this.#totals.entries++;
+    this.#totals.treeBytes += above.escaped + listedCost(name, null);
+    this.touch(parent);
+    return made;
+  }
+
+  /** Puts a tree below a directory; missing parents are made. Throws WasiError for what does not fit. */
+  place(under: DirectoryNode, entries: Iterable<TreeEntry>): void {
     for (const entry of entries) {
       if (!isEntryPath(entry.path)) throw new WasiError("INVAL");
       const parts = entry.path.split("/");
       const name = parts.pop()!;
-      const parent = this.directoryAt(below, parts);
+      const parent = this.#directoryAt(under, parts);
       if (entry.kind === "directory") {
-        if (!parent.entries.has(name)) this.makeDirectory(parent, name);
+        const there = parent.entries.get(name);
+        if (there && there.kind !== "directory") throw new WasiError("EXIST");
+        if (!there) this.makeDirectory(parent, name);
       } else if (entry.kind === "link") this.makeLink(parent, name, entry.target);
-      else this.write(this.makeFile(parent, name), 0, entry.bytes);
+      else this.#fill(this.makeFile(parent, name), entry);
     }
   }
 
-  /** The directory at a path of plain names, made where it is missing. */
-  directoryAt(below: DirectoryNode, parts: readonly string[]): DirectoryNode {
-    let at = below;
+  /** Throws WasiError where the bytes that come are not as many as were said. */
+  #fill(node: FileNode, { size, chunks }: Extract<TreeEntry, { kind: "file" }>): void {
+    this.resize(node, size);
+    let at = 0;
+    for (const chunk of chunks()) {
+      if (at + chunk.length > size) throw new WasiError("IO");
+      writeBytes(node, at, chunk);
+      at += chunk.length;
+    }
+    if (at < size) throw new WasiError("IO");
+  }
+
+  #directoryAt(under: DirectoryNode, parts: readonly string[]): DirectoryNode {
+    let at = under;
     for (const part of parts) {
       const next = at.entries.get(part) ?? this.makeDirectory(at, part);
       if (next.kind !== "directory") throw new WasiError("NOTDIR");
       at = next;
     }
     return at;
-  }
-
-  /** Everything below a directory, sorted by path, parents first. */
-  list(below: DirectoryNode, prefix = ""): TreeEntry[] {
-    const all: TreeEntry[] = [];
-    for (const name of [...below.entries.keys()].sort()) {
-      const node = below.entries.get(name)!;
-      const path = prefix + name;
-      if (node.kind === "file") all.push({ path, kind: "file", bytes: node.bytes.subarray(0, node.size) });
-      else if (node.kind === "link") all.push({ path, kind: "link", target: node.target });
-      else all.push({ path, kind: "directory" }, ...this.list(node, `${path}/`));
-    }
-    return all;
   }
 }

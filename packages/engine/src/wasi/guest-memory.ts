@@ -1,5 +1,6 @@
 /** Reads and writes the guest's linear memory. Every pointer is the guest's: out of bounds is EFAULT, never a host error. */
 import { WasiError } from "./abi.ts";
+import { VECTORS_MAX } from "./limits.ts";
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
@@ -41,7 +42,9 @@ export class GuestMemory {
     return new Uint8Array(buffer, start, size);
   }
 
-  text(pointer: number, length: number): string {
+  /** A path, or a link's target, of so many bytes at most. */
+  text(pointer: number, length: number, bytesMax: number): string {
+    if (length >>> 0 > bytesMax) throw new WasiError("NAMETOOLONG");
     try {
       return decoder.decode(this.bytes(pointer, length).slice());
     } catch (error) {
@@ -81,7 +84,7 @@ export class GuestMemory {
 
   /** The buffers of an iovec or ciovec array. */
   vectors(pointer: number, count: number): Uint8Array[] {
-    if (count >>> 0 > 1024) throw new WasiError("INVAL");
+    if (count >>> 0 > VECTORS_MAX) throw new WasiError("INVAL");
     return Array.from({ length: count >>> 0 }, (_, i) => this.bytes(this.u32(pointer + 8 * i), this.u32(pointer + 8 * i + 4)));
   }
 

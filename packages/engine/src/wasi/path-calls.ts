@@ -2,16 +2,20 @@
 import { DIRECTORY_RIGHTS, FDFLAGS, FILE_RIGHTS, LOOKUP_SYMLINK_FOLLOW, OFLAGS, RIGHTS, WasiError } from "./abi.ts";
 import { setFilestat, setTimes } from "./descriptor-calls.ts";
 import type { Descriptor } from "./descriptors.ts";
-import type { DirectoryNode, Node } from "./file-system.ts";
 import { encodeUtf8 } from "./guest-memory.ts";
 import type { Host } from "./host.ts";
+import { PATH_BYTES_MAX, TARGET_BYTES_MAX, workBytes } from "./limits.ts";
+import type { DirectoryNode, Node } from "./nodes.ts";
 import { mustExist, resolve, type Place } from "./path.ts";
 
 export function pathCalls(host: Host) {
   const { memory, descriptors, files } = host;
 
-  const place = (fd: number, rights: bigint, pointer: number, length: number, follow: boolean): Place =>
-    resolve(descriptors.directory(fd, rights).node, memory.text(pointer, length), follow);
+  function place(fd: number, rights: bigint, pointer: number, length: number, follow: boolean): Place {
+    const found = resolve(descriptors.directory(fd, rights).node, memory.text(pointer, length, PATH_BYTES_MAX), follow);
+    memory.touched += workBytes(found.steps);
+    return found;
+  }
   const follows = (flags: number): boolean => (flags & LOOKUP_SYMLINK_FOLLOW) !== 0;
 
   function named(where: Place): string {
@@ -50,7 +54,6 @@ export function pathCalls(host: Host) {
       if (where.node) throw new WasiError("EXIST");
       if (where.mustBeDirectory) throw new WasiError("NOENT");
       files.link(where.parent, named(where), node);
-      node.links++;
     },
     path_open(fd: number, dirflags: number, path: number, length: number, oflags: number, rights: bigint, inheriting: bigint, fdflags: number, at: number) {
       const directory = descriptors.directory(fd, RIGHTS.PATH_OPEN);
@@ -63,7 +66,8 @@ export function pathCalls(host: Host) {
       const inherited = BigInt.asUintN(64, inheriting) & directory.inheriting;
       const writes = (base & (RIGHTS.FD_WRITE | RIGHTS.FD_ALLOCATE | RIGHTS.FD_FILESTAT_SET_SIZE)) !== 0n;
       if (writes && (directory.inheriting & RIGHTS.FD_WRITE) === 0n) throw new WasiError("NOTCAPABLE");
-      const where = resolve(directory.node, memory.text(path, length), follows(dirflags));
+      descriptors.assertRoom();
+      const where = place(fd, RIGHTS.PATH_OPEN, path, length, follows(dirflags));
       let { node } = where;
       if (!node) {
         if (!has(OFLAGS.CREAT)) throw new WasiError("NOENT");
@@ -82,7 +86,7 @@ export function pathCalls(host: Host) {
     path_readlink(fd: number, path: number, length: number, buffer: number, size: number, usedAt: number) {
       const node = mustExist(place(fd, RIGHTS.PATH_READLINK, path, length, false));
       if (node.kind !== "link") throw new WasiError("INVAL");
-      const target = encodeUtf8(node.target).subarray(0, size >>> 0);
+      const target = encodeUtf8(node.target.text).subarray(0, size >>> 0);
       memory.bytes(buffer, target.length).set(target);
       memory.setU32(usedAt, target.length);
     },
@@ -106,16 +110,12 @@ export function pathCalls(host: Host) {
         if (node.kind === "directory" && to.node.kind !== "directory") throw new WasiError("NOTDIR");
         if (node.kind !== "directory" && to.node.kind === "directory") throw new WasiError("ISDIR");
         if (to.node.kind === "directory" && to.node.entries.size > 0) throw new WasiError("NOTEMPTY");
-        files.unlink(to.parent, named(to));
       }
-      files.link(to.parent, named(to), node);
-      node.links++;
-      files.unlink(from.parent, named(from));
-      if (node.kind === "directory") node.parent = to.parent;
+      memory.touched += workBytes(files.move({ parent: from.parent, name: named(from) }, { parent: to.parent, name: named(to) }));
     },
     path_symlink(target: number, targetLength: number, fd: number, path: number, length: number) {
       const where = place(fd, RIGHTS.PATH_SYMLINK, path, length, false);
-      const text = memory.text(target, targetLength);
+      const text = memory.text(target, targetLength, TARGET_BYTES_MAX);
       if (text === "") throw new WasiError("NOENT");
       if (text.startsWith("/")) throw new WasiError("PERM");
       if (where.node) throw new WasiError("EXIST");

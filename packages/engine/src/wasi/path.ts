@@ -3,9 +3,9 @@
  * only (WASI preview 1's sandboxing rules; after CloudABI).
  */
 import { WasiError } from "./abi.ts";
-import type { DirectoryNode, Node } from "./file-system.ts";
-
-const LINKS_MAX = 32;
+import { LINKS_FOLLOWED_MAX, NAME_BYTES_MAX } from "./limits.ts";
+import { utf8Length } from "./names.ts";
+import type { DirectoryNode, Node } from "./nodes.ts";
 
 export interface Place {
   parent: DirectoryNode;
@@ -14,7 +14,12 @@ export interface Place {
   node: Node | null;
   /** The path ended with a slash: only a directory will do. */
   mustBeDirectory: boolean;
+  /** Parts that were looked at. */
+  steps: number;
 }
+
+/** A unit of a string is three bytes at most. */
+const isTooLong = (name: string): boolean => name.length * 3 > NAME_BYTES_MAX && utf8Length(name) > NAME_BYTES_MAX;
 
 /** Resolves `path` below `base`. The last part is followed when it is a link and `follow` is set, or the path ends in a slash. */
 export function resolve(base: DirectoryNode, path: string, follow: boolean): Place {
@@ -22,37 +27,41 @@ export function resolve(base: DirectoryNode, path: string, follow: boolean): Pla
   if (path.startsWith("/")) throw new WasiError("PERM");
   if (path.includes("\0")) throw new WasiError("ILSEQ");
   let links = 0;
+  let steps = 0;
   const stack: DirectoryNode[] = [base];
   let mustBeDirectory = /(^|\/)\.{0,2}$/.test(path) && path !== "";
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
 
   while (parts.length > 0) {
     const part = parts.shift()!;
+    steps++;
     const directory = stack.at(-1)!;
     if (part === "..") {
       if (stack.length === 1) throw new WasiError("PERM");
       stack.pop();
       continue;
     }
+    if (isTooLong(part)) throw new WasiError("NAMETOOLONG");
     const node = directory.entries.get(part) ?? null;
     const last = parts.length === 0;
     if (node?.kind === "link" && (!last || follow || mustBeDirectory)) {
-      if (++links > LINKS_MAX) throw new WasiError("LOOP");
-      if (node.target.startsWith("/")) throw new WasiError("PERM");
-      if (last && /(^|\/)\.{0,2}$/.test(node.target)) mustBeDirectory = true;
-      parts.unshift(...node.target.split("/").filter((piece) => piece !== "" && piece !== "."));
+      if (++links > LINKS_FOLLOWED_MAX) throw new WasiError("LOOP");
+      const { text } = node.target;
+      if (text.startsWith("/")) throw new WasiError("PERM");
+      if (last && /(^|\/)\.{0,2}$/.test(text)) mustBeDirectory = true;
+      parts.unshift(...text.split("/").filter((piece) => piece !== "" && piece !== "."));
       continue;
     }
     if (last) {
       if (mustBeDirectory && node && node.kind !== "directory") throw new WasiError("NOTDIR");
-      return { parent: directory, name: part, node, mustBeDirectory };
+      return { parent: directory, name: part, node, mustBeDirectory, steps };
     }
     if (!node) throw new WasiError("NOENT");
     if (node.kind !== "directory") throw new WasiError("NOTDIR");
     stack.push(node);
   }
   const directory = stack.at(-1)!;
-  return { parent: directory, name: ".", node: directory, mustBeDirectory: true };
+  return { parent: directory, name: ".", node: directory, mustBeDirectory: true, steps };
 }
 
 export function mustExist(place: Place): Node {

@@ -21,10 +21,10 @@ const FEATURES =
   Features.TailCall |
   Features.ExtendedConst;
 
-/** Null where Binaryen cannot do it (reference-typed values across a call, tail calls). */
+/** Null where Binaryen cannot do it (reference-typed values across a call, tail calls, a module that it cannot read). */
 export function instrument(bytes: Uint8Array): Uint8Array | null {
-  const module = binaryen.readBinary(bytes);
   try {
+    const module = binaryen.readBinary(bytes);
     module.setFeatures(FEATURES);
     binaryen.setOptimizeLevel(1);
     binaryen.setShrinkLevel(0);
@@ -33,10 +33,10 @@ export function instrument(bytes: Uint8Array): Uint8Array | null {
     binaryen.setPassArgument("asyncify-secondary-memory-size", String(STACK_MEMORY_PAGES));
     module.runPasses(["asyncify"]);
     module.addMemoryExport(ADDED_MEMORY, STACK_MEMORY);
-    return module.emitBinary();
+    const instrumented = module.emitBinary();
+    module.dispose();
+    return instrumented;
   } catch {
     return null;
-  } finally {
-    module.dispose();
   }
 }

@@ -62,7 +62,8 @@ export interface WorkerJob {
 }
 
 export interface WorkerResult {
-  ending: "exit" | "trap" | "segment-end" | "fuel-limit" | "output-limit" | "memory-limit" | "malformed" | "stopped" | "timeout";
+  /** `refused`: what was brought does not fit what was ordered; nothing ran. */
+  ending: "exit" | "trap" | "segment-end" | "fuel-limit" | "output-limit" | "memory-limit" | "malformed" | "refused" | "stopped" | "timeout";
   exitCode: number | null;
   detail: string;
   /** Decimal integer; of a segment, what was used in it. */
@@ -92,4 +93,8 @@ export const WORKER_FILES = {
   out: "out",
   prepared: "prepared.wasm",
   log: "worker.log",
+  /** Written again and again while the guest's memory is hashed and its files are handed in: whoever stops it waits as long as that goes on. */
+  alive: "alive",
+  /** The daemon's: it ended the process because it had been told to stop it. */
+  killed: "killed",
 } as const;

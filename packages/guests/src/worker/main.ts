@@ -5,24 +5,37 @@
  * files readable: what was written so far still travels back.
  */
 import { createHash } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readFile as readFileOf, readFileSync, renameSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFile as readFileOf, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
 import vm from "node:vm";
-import { BadState, TRAP_EXIT_CODE, prepareModule, runJob, seededRandom, type Ending, type Finished, type Job, type TreeEntry } from "@xenoservers/engine";
+import { BadState, prepareModule, runJob, seededRandom, type Finished, type Job, type TreeEntry } from "@xenoservers/engine";
+import { piecesOf, readWhole, writeAll, writeFile } from "./files.ts";
 import { PRELOAD_VARIABLE, WORKER_FILES, type TreeManifestEntry, type WorkerJob, type WorkerResult } from "./job.ts";
+import { describe, handIn, kept, shortened } from "./result.ts";
 
 const FOLDER = process.argv[2] ?? "/w";
+const OUT = `${FOLDER}/${WORKER_FILES.out}`;
 const MIB = 1024 * 1024;
 const WASM_PAGES_PER_MIB = 16;
-const DETAIL_MAX = 400;
+/** The longest that the platform lets a script be limited to. */
+const TIMEOUT_MS_MAX = 2 ** 32 - 1;
+const ALIVE_EVERY_MS = 500;
 const WARM_UP_AFTER_MS = 150;
 /** Instrumenting takes about a second for every 50 KiB; a server has two minutes on top of the run itself. */
 const INSTRUMENTED_BYTES_MAX = 2 * MIB;
 const NO_CHECKPOINTS = "the module is too large, or of a kind, to be built with checkpoints";
 
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
-const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
-const blob = (digest: string): Uint8Array => readFileSync(`${FOLDER}/${WORKER_FILES.blobs}/${digest}`);
+const sha256 = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(bytes).digest();
+const blobFile = (digest: string): string => `${FOLDER}/${WORKER_FILES.blobs}/${digest}`;
+const blob = (digest: string): Uint8Array => readWhole(blobFile(digest));
+
+let aliveAt = 0;
+function alive(): void {
+  if (monotonicMs() - aliveAt < ALIVE_EVERY_MS) return;
+  aliveAt = monotonicMs();
+  writeFileSync(`${FOLDER}/${WORKER_FILES.alive}`, "");
+}
 
 process.on("SIGINT", () => {});
 process.on("SIGTERM", () => {});
@@ -33,7 +46,7 @@ const moduleOf = (bytes: Uint8Array): WebAssembly.Module => new WebAssembly.Modu
 /** A module that V8 refuses fails its own job, not whichever comes. */
 function compiledAhead(file: string): WebAssembly.Module | null {
   try {
-    return moduleOf(readFileSync(seen(file)));
+    return moduleOf(readWhole(seen(file)));
   } catch {
     return null;
   }
@@ -56,7 +69,7 @@ function warmUp(): void {
     memoryPagesMax: 1,
     diskBytesMax: MIB,
     streamBytesMax: 0,
-    sha256: (bytes) => createHash("sha256").update(bytes).digest(),
+    sha256,
     stdout: () => {},
     stderr: () => {},
   });
@@ -64,67 +77,84 @@ function warmUp(): void {
 
 /** A worker that is taken at once has no time for it, and a busy machine none to spare. */
 const warming = setTimeout(warmUp, WARM_UP_AFTER_MS);
-const line = await promisify(readFileOf)(0, "utf8");
+const job = await takenJob();
 clearTimeout(warming);
-if (line === "") process.exit(0); // the daemon ended before it had a job for this worker
-const job = JSON.parse(line) as WorkerJob;
 const streams = { stdout: openSync(`${FOLDER}/${WORKER_FILES.stdout}`, "a"), stderr: openSync(`${FOLDER}/${WORKER_FILES.stderr}`, "a") };
 
-function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
+async function takenJob(): Promise<WorkerJob> {
+  const line = await promisify(readFileOf)(0, "utf8");
+  if (line === "") process.exit(0); // the daemon ended before it had a job for this worker
+  return JSON.parse(line) as WorkerJob;
 }
 
-function entriesBelow(mount: string): TreeEntry[] {
+/** Read one after the other while they are placed. */
+function* entriesBelow(mount: string): Generator<TreeEntry> {
   const prefix = `${mount.slice(1)}/`;
-  return job.inputs
-    .filter((entry) => entry.path.startsWith(prefix))
-    .map((entry): TreeEntry => {
-      const path = entry.path.slice(prefix.length);
-      if (entry.kind === "file") return { path, kind: "file", bytes: blob(entry.digest!) };
-      return entry.kind === "link" ? { path, kind: "link", target: entry.target! } : { path, kind: "directory" };
-    });
+  for (const entry of job.inputs) {
+    if (!entry.path.startsWith(prefix)) continue;
+    const path = entry.path.slice(prefix.length);
+    if (entry.kind === "file") yield { path, kind: "file", size: entry.size ?? 0, chunks: () => piecesOf(blobFile(entry.digest ?? "")) };
+    else yield entry.kind === "link" ? { path, kind: "link", target: entry.target ?? "" } : { path, kind: "directory" };
+  }
 }
 
 type Compiled = { ok: true; module: WebAssembly.Module } | { ok: false; message: string };
 let made: Uint8Array | null = null;
 
+/** What the engine takes and the platform refuses: too large in one of its own limits. */
+function compiled(bytes: Uint8Array): Compiled {
+  try {
+    return { ok: true, module: moduleOf(bytes) };
+  } catch (error) {
+    if (error instanceof WebAssembly.CompileError) return { ok: false, message: `with its metering ${error.message}` };
+    throw error;
+  }
+}
+
 function compile(): Compiled {
   if (preloaded && job.prepared && job.modulePath === preloadPath) return { ok: true, module: preloaded };
-  const bytes = readFileSync(seen(job.modulePath)) as Uint8Array;
+  const bytes = readWhole(seen(job.modulePath));
   const prepared = job.prepared ? { ok: true as const, bytes } : prepareModule(bytes);
   if (!prepared.ok) return prepared;
   made = prepared.bytes;
-  return { ok: true, module: moduleOf(prepared.bytes) };
+  return compiled(prepared.bytes);
 }
 
-const NOTHING = { exitCode: null, fuel: "0", fuelInAll: "0", roots: null, stateRoot: null, memoryHash: null, tree: [] } as const;
-const malformed = (message: string): WorkerResult => ({
-  ...NOTHING,
-  ending: "malformed",
-  detail: message.slice(0, DETAIL_MAX),
-  endedMonotonicMs: monotonicMs(),
+/** A result without its tree, which is written last; and the tree. */
+interface Came {
+  result: Omit<WorkerResult, "tree">;
+  tree: Iterable<TreeManifestEntry>;
+}
+const NOTHING = { exitCode: null, fuel: "0", fuelInAll: "0", roots: null, stateRoot: null, memoryHash: null } as const;
+const malformed = (message: string): Came => ({
+  result: { ...NOTHING, ending: "malformed", detail: shortened(message), endedMonotonicMs: monotonicMs() },
   tree: [],
 });
 
-const engineJob = (module: WebAssembly.Module): Job => ({
-  module: module as never,
-  world: { args: job.args, env: job.env, clockBaseNs: BigInt(job.clockBaseMs) * 1_000_000n, random: seededRandom(Buffer.from(job.seed, "hex")) },
-  mounts: job.mounts.map(({ path, writable }) => ({ path, writable, entries: entriesBelow(path) })),
-  stdin: blob(job.stdin),
-  fuelMax: BigInt(job.fuelMax),
-  memoryPagesMax: job.memoryMibMax * WASM_PAGES_PER_MIB,
-  diskBytesMax: job.diskMibMax * MIB,
-  streamBytesMax: job.outputMibMax * MIB,
-  sha256: (bytes) => createHash("sha256").update(bytes).digest(),
-  stdout: (bytes) => writeAll(streams.stdout, bytes),
-  stderr: (bytes) => writeAll(streams.stderr, bytes),
-});
+function engineJob(module: WebAssembly.Module): Job {
+  const stdin = blob(job.stdin);
+  return {
+    module: module as never,
+    world: { args: job.args, env: job.env, clockBaseNs: BigInt(job.clockBaseMs) * 1_000_000n, random: seededRandom(Buffer.from(job.seed, "hex")) },
+    mounts: job.mounts.map(({ path, writable }) => ({ path, writable, entries: entriesBelow(path) })),
+    stdin,
+    fuelMax: BigInt(job.fuelMax),
+    memoryPagesMax: job.memoryMibMax * WASM_PAGES_PER_MIB,
+    // standard input lies in the same memory as the files
+    diskBytesMax: Math.max(0, job.diskMibMax * MIB - stdin.length),
+    streamBytesMax: job.outputMibMax * MIB,
+    // of a run with checkpoints nothing is handed in before its end: nobody waits for it
+    sha256: job.checkpoints === null ? (bytes) => (alive(), sha256(bytes)) : sha256,
+    stdout: (bytes) => writeAll(streams.stdout, bytes),
+    stderr: (bytes) => writeAll(streams.stderr, bytes),
+  };
+}
 
 /** Calls what may not end by itself; false where it was interrupted. */
 function interruptible(call: () => void, noteTimeout: () => void): boolean {
   try {
     (globalThis as { guestStart?: () => void }).guestStart = call;
-    new vm.Script("guestStart()").runInThisContext({ timeout: job.runMsMax, breakOnSigint: true });
+    new vm.Script("guestStart()").runInThisContext({ timeout: Math.min(job.runMsMax, TIMEOUT_MS_MAX), breakOnSigint: true });
     return true;
   } catch (error) {
     const code = (error as { code?: string }).code;
@@ -134,51 +164,42 @@ function interruptible(call: () => void, noteTimeout: () => void): boolean {
   }
 }
 
-function resultOf({ ending, fuel, memoryHash, treeAt }: Finished, interrupted: "stopped" | "timeout", from: bigint): WorkerResult {
-  const endedMonotonicMs = monotonicMs();
-  return {
+function cameOf({ ending, fuel, memoryHash, treeAt }: Finished, interrupted: "stopped" | "timeout", from: bigint): Came {
+  const result = {
     ...NOTHING,
     ...describe(ending, interrupted),
     fuel: (fuel - from).toString(),
     fuelInAll: fuel.toString(),
     memoryHash: memoryHash && Buffer.from(memoryHash).toString("hex"),
-    endedMonotonicMs,
-    tree: keep(treeAt),
+    endedMonotonicMs: monotonicMs(),
   };
+  const mounts = ending.kind === "refused" ? [] : job.mounts.filter((each) => each.keep).map(({ path }) => path);
+  return { result, tree: kept(mounts, treeAt, OUT, alive) };
 }
 
-function run(): WorkerResult {
-  const compiled = compile();
-  if (!compiled.ok) return malformed(compiled.message);
+function run(): Came {
+  const built = compile();
+  if (!built.ok) return malformed(built.message);
   let interrupted: "stopped" | "timeout" = "stopped";
-  const finished = runJob(engineJob(compiled.module), (start) => interruptible(start, () => (interrupted = "timeout")));
-  return resultOf(finished, interrupted, 0n);
+  const finished = runJob(engineJob(built.module), (start) => interruptible(start, () => (interrupted = "timeout")));
+  return cameOf(finished, interrupted, 0n);
 }
 
 /** The build with checkpoints is for disputes alone, and so is what makes it. */
-async function runWithCheckpoints(checkpoints: NonNullable<WorkerJob["checkpoints"]>): Promise<WorkerResult> {
+async function runWithCheckpoints(checkpoints: NonNullable<WorkerJob["checkpoints"]>): Promise<Came> {
   const { segment, trace } = await import("./checkpoints.ts");
-  const compiled = await buildWithCheckpoints();
-  if (!compiled.ok) return malformed(compiled.message);
-  const out = `${FOLDER}/${WORKER_FILES.out}`;
-  mkdirSync(out, { recursive: true });
+  const built = await buildWithCheckpoints();
+  if (!built.ok) return malformed(built.message);
   try {
     if (checkpoints.kind === "trace") {
-      const { finished, roots } = trace(engineJob(compiled.module), checkpoints, (digest, bytes) => writeFileSync(`${out}/${digest}`, bytes));
-      return { ...resultOf(finished, "stopped", 0n), roots };
+      const { finished, roots } = trace(engineJob(built.module), checkpoints, (digest, bytes) => writeFile(`${OUT}/${digest}`, [bytes]));
+      const came = cameOf(finished, "stopped", 0n);
+      return { ...came, result: { ...came.result, roots } };
     }
-    const { finished, stateRoot, fuel, from } = segment(engineJob(compiled.module), checkpoints, blob);
-    if (finished) return resultOf(finished, "stopped", from);
-    return {
-      ...NOTHING,
-      ending: "segment-end",
-      detail: "",
-      stateRoot,
-      fuel: (fuel - from).toString(),
-      fuelInAll: fuel.toString(),
-      endedMonotonicMs: monotonicMs(),
-      tree: [],
-    };
+    const { finished, stateRoot, fuel, from } = segment(engineJob(built.module), checkpoints, blob);
+    if (finished) return cameOf(finished, "stopped", from);
+    const used = { fuel: (fuel - from).toString(), fuelInAll: fuel.toString() };
+    return { result: { ...NOTHING, ...used, ending: "segment-end", detail: "", stateRoot, endedMonotonicMs: monotonicMs() }, tree: [] };
   } catch (error) {
     if (error instanceof BadState) return malformed(error.message);
     throw error;
@@ -187,52 +208,18 @@ async function runWithCheckpoints(checkpoints: NonNullable<WorkerJob["checkpoint
 
 async function buildWithCheckpoints(): Promise<Compiled> {
   if (job.prepared) return { ok: false, message: NO_CHECKPOINTS };
-  const prepared = prepareModule(readFileSync(seen(job.modulePath)), true);
+  const prepared = prepareModule(readWhole(seen(job.modulePath)), true);
   if (!prepared.ok) return prepared;
   if (prepared.bytes.length > INSTRUMENTED_BYTES_MAX) return { ok: false, message: NO_CHECKPOINTS };
   const { instrument } = await import("./instrument.ts");
   const bytes = instrument(prepared.bytes);
-  return bytes === null ? { ok: false, message: NO_CHECKPOINTS } : { ok: true, module: moduleOf(bytes) };
+  return bytes === null ? { ok: false, message: NO_CHECKPOINTS } : compiled(bytes);
 }
 
-function describe(ending: Ending, interrupted: "stopped" | "timeout"): Pick<WorkerResult, "ending" | "exitCode" | "detail"> {
-  switch (ending.kind) {
-    case "exit":
-      return { ending: "exit", exitCode: ending.code, detail: "" };
-    case "trap":
-      return { ending: "trap", exitCode: TRAP_EXIT_CODE, detail: ending.message.slice(0, DETAIL_MAX) };
-    case "malformed":
-      return { ending: "malformed", exitCode: null, detail: ending.message.slice(0, DETAIL_MAX) };
-    case "stopped":
-      return { ending: interrupted, exitCode: null, detail: "" };
-    case "fuel-limit":
-    case "output-limit":
-    case "memory-limit":
-      return { ending: ending.kind, exitCode: null, detail: "" };
-  }
-}
-
-/** Writes the kept trees as blobs and lists them. */
-function keep(treeAt: (path: string) => TreeEntry[]): TreeManifestEntry[] {
-  mkdirSync(`${FOLDER}/${WORKER_FILES.out}`, { recursive: true });
-  const tree: TreeManifestEntry[] = [];
-  for (const mount of job.mounts.filter((each) => each.keep)) {
-    for (const entry of treeAt(mount.path)) {
-      const path = `${mount.path.slice(1)}/${entry.path}`;
-      if (entry.kind === "file") {
-        const digest = digestOf(entry.bytes);
-        writeFileSync(`${FOLDER}/${WORKER_FILES.out}/${digest}`, entry.bytes);
-        tree.push({ path, kind: "file", digest, size: entry.bytes.length });
-      } else tree.push(entry.kind === "link" ? { path, kind: "link", target: entry.target } : { path, kind: "directory" });
-    }
-  }
-  return tree;
-}
-
-const result = job.checkpoints === null ? run() : await runWithCheckpoints(job.checkpoints);
-if (made && job.keepPrepared) writeFileSync(`${FOLDER}/${WORKER_FILES.prepared}`, made);
+mkdirSync(OUT, { recursive: true });
+const { result, tree } = job.checkpoints === null ? run() : await runWithCheckpoints(job.checkpoints);
+if (made && job.keepPrepared) writeFile(`${FOLDER}/${WORKER_FILES.prepared}`, [made]);
+handIn(`${FOLDER}/${WORKER_FILES.result}`, result, tree);
 closeSync(streams.stdout);
 closeSync(streams.stderr);
-writeFileSync(`${FOLDER}/${WORKER_FILES.result}.part`, JSON.stringify(result));
-renameSync(`${FOLDER}/${WORKER_FILES.result}.part`, `${FOLDER}/${WORKER_FILES.result}`);
 process.exit(0);

@@ -22,6 +22,12 @@ import { zJobSpec, zSegment } from "../ids.ts";
 import { zVmSpec } from "../vm-spec.ts";
 
 export const PART_BYTES_MAX = 1024 * 1024;
+/** Takes the largest job and the largest result that the engine's limits allow (test/engine/limits.test.ts). */
+export const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
+/** The engine's limit (engine/src/wasi/limits.ts). */
+const ENTRIES_MAX = 100_000;
+/** Of a state: a memory of 4 GiB, a file for each entry, the call stack, both streams, the manifest. */
+const PIECES_MAX = 65_536 + ENTRIES_MAX + 4;
 const SIZE_MAX = 64 * 1024 * 1024 * 1024;
 
 /** Relative, plain parts: nothing in it can leave the folder it is written to. */
@@ -40,6 +46,8 @@ const zInputEntry = z.discriminatedUnion("kind", [
   z.strictObject({ path: zTreePath, kind: z.literal("link"), target: z.string().min(1).max(4096) }),
 ]);
 export type InputEntry = z.infer<typeof zInputEntry>;
+/** Of a job's inputs, or of what it left: takes every tree that the engine lets through. */
+export const zTree = z.array(zInputEntry).max(ENTRIES_MAX);
 
 const zMount = z.strictObject({
   path: z
@@ -52,13 +60,13 @@ const zMount = z.strictObject({
 export type ChannelMount = z.infer<typeof zMount>;
 
 /** Its canonical digest is `inputs` in the job's spec. */
-export const zInputTree = z.strictObject({ entries: z.array(zInputEntry).max(100_000), mounts: z.array(zMount).max(64) });
+export const zInputTree = z.strictObject({ entries: zTree, mounts: z.array(zMount).max(64) });
 export type InputTree = z.infer<typeof zInputTree>;
 
 const zOffset = z.int().min(0).max(SIZE_MAX);
 
 /** The part of the job that is wanted, and the state's manifest and pieces to go on from. */
-const zSegmentInput = z.strictObject({ segment: zSegment, pieces: z.array(z.strictObject({ digest: zId, size: zOffset })).max(100_000) });
+const zSegmentInput = z.strictObject({ segment: zSegment, pieces: z.array(z.strictObject({ digest: zId, size: zOffset })).max(PIECES_MAX) });
 export type SegmentInput = z.infer<typeof zSegmentInput>;
 
 const zTunnelId = z
@@ -86,17 +94,37 @@ const zChannelHeader = z.discriminatedUnion("t", [
   z.strictObject({ t: z.literal("state"), state: z.enum(["waiting", "preparing", "running", "ended"]), usedMs: z.int().min(0) }),
   z.strictObject({ t: z.literal("output"), stream: z.enum(["stdout", "stderr"]), offset: zOffset }),
   z.strictObject({ t: z.literal("seen"), stdout: zOffset, stderr: zOffset }),
-  z.strictObject({ t: z.literal("ended"), result: zEnvelope, tree: z.array(zInputEntry).max(100_000), stdoutSize: zOffset, stderrSize: zOffset }),
+  z.strictObject({ t: z.literal("ended"), result: zEnvelope, tree: zTree, stdoutSize: zOffset, stderrSize: zOffset }),
   z.strictObject({ t: z.literal("delivered"), delivery: zEnvelope }),
   z.strictObject({ t: z.literal("problem"), code: z.string().max(64), why: z.string().max(500) }),
 ]);
-export type ChannelHeader = z.infer<typeof zChannelHeader>;
+/** Made here, never sent: a job came that this side cannot read. */
+export interface Unreadable {
+  t: "unreadable";
+  what: "job" | "vm";
+  /** In words, for whoever sent it. */
+  why: string;
+}
+export type ChannelHeader = z.infer<typeof zChannelHeader> | Unreadable;
 
+const WHY_MAX = 300;
+
+/** Null where it is no message at all. */
 export function parseChannelHeader(text: string): ChannelHeader | null {
+  let value: unknown;
   try {
-    const parsed = zChannelHeader.safeParse(JSON.parse(text));
-    return parsed.success ? parsed.data : null;
+    value = JSON.parse(text);
   } catch {
     return null;
   }
+  const parsed = zChannelHeader.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const what = typeof value === "object" && value !== null && "t" in value ? value.t : null;
+  if (what !== "job" && what !== "vm") return null;
+  const [issue] = parsed.error.issues;
+  return {
+    t: "unreadable",
+    what,
+    why: `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "it is malformed"}`.toWellFormed().slice(0, WHY_MAX).toWellFormed(),
+  };
 }

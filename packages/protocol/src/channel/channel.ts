@@ -8,7 +8,7 @@ import Cipher from "noise-handshake/cipher.js";
 import dh from "noise-handshake/dh.js";
 import { concatBytes, fromHex, parseUtf8, toHex, utf8 } from "../bytes.ts";
 import type { Pipe } from "../link/pipe.ts";
-import { parseChannelHeader, type ChannelHeader } from "./channel-messages.ts";
+import { MESSAGE_BYTES_MAX, parseChannelHeader, type ChannelHeader } from "./channel-messages.ts";
 
 export interface ChannelKeyPair {
   publicKey: Uint8Array;
@@ -19,7 +19,6 @@ export interface ChannelKeyPair {
 export const channelKeyPair = (secretKey?: Uint8Array): ChannelKeyPair => dh.generateKeyPair(secretKey ? Buffer.from(secretKey) : undefined);
 
 const PACKET_BYTES_MAX = 65_535 - 16 - 1;
-const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 const MORE = 1;
 const LAST = 0;
 
@@ -136,14 +135,17 @@ export function respondChannel(pipe: Pipe, own: ChannelKeyPair, customerKey: str
 
 export { Tunnel } from "./tunnel.ts";
 export {
+  MESSAGE_BYTES_MAX,
   PART_BYTES_MAX,
   TUNNEL_WINDOW_BYTES,
   VM_REQUESTS,
   zInputTree,
+  zTree,
   type VmRequest,
   type ChannelHeader,
   type ChannelMount,
   type InputEntry,
   type InputTree,
   type SegmentInput,
+  type Unreadable,
 } from "./channel-messages.ts";

@@ -10,7 +10,7 @@ import { bringsWork, type WorkHeader } from "../drivers/work.ts";
 import type { Taken } from "../lease/job-intake.ts";
 import type { SignedResult } from "../lease/journal.ts";
 import { Follower } from "./follower.ts";
-import type { Transfer } from "./transfer.ts";
+import type { Transfer, TransferFailure } from "./transfer.ts";
 import { VmRequests, isVmHeader, type VmRequestsHost } from "./vm-requests.ts";
 
 export interface AttachmentsHost {
@@ -25,7 +25,9 @@ export interface AttachmentsHost {
   /** Begins to fetch the work's bytes; null where nothing is to be fetched any more; in words, what is wrong with it. */
   takeJob(header: WorkHeader, channel: Channel): Promise<Taken>;
   /** A transfer is over: null when every byte is here, else what is wrong with them. */
-  jobCame(transfer: Transfer, failure: string | null): Promise<void>;
+  jobCame(transfer: Transfer, failure: TransferFailure | null): Promise<void>;
+  /** A job came that cannot be read. */
+  unreadable(why: string): void;
   requests: VmRequestsHost;
   /** The customer has said something: it is there, and takes what it is sent. */
   progress(): void;
@@ -109,6 +111,9 @@ export class Attachments {
     if (isVmHeader(header)) return attached.requests.receive(header, body);
     if (bringsWork(header)) return this.#receiveJob(attached, header);
     switch (header.t) {
+      case "unreadable":
+        this.#host.unreadable(header.why);
+        return this.#problem(attached, "bad_request", header.why);
       case "part":
         return attached.transfer?.receive(header.digest, header.offset, body);
       case "attach":
@@ -140,7 +145,7 @@ export class Attachments {
     attached.transfer = transfer;
     transfer.finished
       .then(async (failure) => {
-        if (failure !== null) this.#problem(attached, "result_mismatch", failure);
+        if (failure !== null) this.#problem(attached, failure.by === "host" ? "internal" : "result_mismatch", failure.why);
         await this.#host.jobCame(transfer, failure);
       })
       .catch((error: unknown) => this.#failed(attached, error));

@@ -11,6 +11,12 @@ const PARTS_UNDER_WAY_MAX = 8;
 /** The channel lets nothing be changed on the way: more tries than this bring nothing else. */
 const TRIES_MAX = 3;
 
+/** Bytes that are not the right ones are the customer's doing; a disk that does not take them is the host's. */
+export interface TransferFailure {
+  by: "customer" | "host";
+  why: string;
+}
+
 export class Transfer {
   readonly #journal: Journal;
   readonly #lease: string;
@@ -20,21 +26,39 @@ export class Transfer {
   #underWay = 0;
   #tries = 0;
   #abandoned = false;
-  #done: (failure: string | null) => void = () => {};
-  /** Null when every blob is here and right; else what is wrong with what came. */
-  readonly finished: Promise<string | null>;
+  #done: (failure: TransferFailure | null) => void = () => {};
+  /** Null when every blob is here and right; else what went wrong. */
+  readonly finished: Promise<TransferFailure | null>;
   readonly #needed: readonly NeededBlob[];
+  /** Whether one digest is named with two sizes: only one of them would be fetched, and counted. */
+  readonly #ambiguous: boolean;
 
   constructor(journal: Journal, lease: string, channel: Channel, needed: readonly NeededBlob[]) {
     this.#journal = journal;
     this.#lease = lease;
     this.#channel = channel;
     this.#needed = [...new Map(needed.map((blob) => [blob.digest, blob])).values()];
+    this.#ambiguous = new Set(needed.map(({ digest, size }) => `${digest}/${size}`)).size > this.#needed.length;
     this.finished = new Promise((resolve) => (this.#done = resolve));
   }
 
+  #fail(by: TransferFailure["by"], why: string): void {
+    this.#done({ by, why });
+  }
+
+  /** What a disk does not take ends the transfer as the host's doing. */
+  async #onDisk(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#fail("host", `the server could not keep what was sent: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
   start(): Promise<void> {
-    return this.#fetch(this.#needed);
+    if (!this.#ambiguous) return this.#onDisk(() => this.#fetch(this.#needed));
+    this.#fail("customer", "the same bytes are named with two sizes");
+    return Promise.resolve();
   }
 
   async #fetch(blobs: readonly NeededBlob[]): Promise<void> {
@@ -69,7 +93,7 @@ export class Transfer {
     const [first] = wrong;
     if (!first) return this.#done(null);
     if (this.#tries < TRIES_MAX) return this.#fetch(wrong);
-    this.#done(`the bytes that came for ${first.digest.slice(0, 12)} have another digest, each of ${TRIES_MAX} times`);
+    this.#fail("customer", `the bytes that came for ${first.digest.slice(0, 12)} have another digest, each of ${TRIES_MAX} times`);
   }
 
   async receive(digest: string, offset: number, bytes: Uint8Array): Promise<void> {
@@ -77,11 +101,13 @@ export class Transfer {
     const length = this.#expected.get(key);
     if (length === undefined || this.#abandoned) return; // not asked for: nothing is kept of it
     if (length !== bytes.length)
-      return this.#done(`a part of ${digest.slice(0, 12)} came that is shorter or longer than it was said to be`);
+      return this.#fail("customer", `a part of ${digest.slice(0, 12)} came that is shorter or longer than it was said to be`);
     this.#expected.delete(key);
-    await this.#journal.writeBlob(this.#lease, digest, offset, bytes);
-    this.#underWay--;
-    await this.#ask();
+    await this.#onDisk(async () => {
+      await this.#journal.writeBlob(this.#lease, digest, offset, bytes);
+      this.#underWay--;
+      await this.#ask();
+    });
   }
 
   /** Another one has begun: what still comes here is not for anybody. */

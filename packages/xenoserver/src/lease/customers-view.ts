@@ -54,6 +54,7 @@ export function customersView(ctx: LeaseContext, { clock, intake, guestRun, hand
     },
     takeJob: (header, channel) => intake.take(header, channel),
     jobCame: (transfer, failure) => intake.came(transfer, failure),
+    unreadable: (why) => intake.unreadable(why),
     progress: () => handingIn.progress(),
     delivered: (word) => handingIn.delivered(word),
   };

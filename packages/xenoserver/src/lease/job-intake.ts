@@ -5,7 +5,7 @@
  */
 import { startByOf } from "@xenoservers/market";
 import type { Channel } from "@xenoservers/protocol/channel";
-import { Transfer } from "../customer/transfer.ts";
+import { Transfer, type TransferFailure } from "../customer/transfer.ts";
 import { workOf, type WorkHeader } from "../drivers/work.ts";
 import type { LeaseClock } from "./lease-clock.ts";
 import type { LeaseContext } from "./lease-context.ts";
@@ -91,10 +91,17 @@ export class JobIntake {
     return { problem };
   }
 
+  /** What its customer brought cannot be read at all. */
+  unreadable(why: string): void {
+    const { is } = this.#ctx.stage();
+    if (is === "waiting" || is === "accepting") this.#refuse(why);
+  }
+
   /** How a transfer went: null when every byte is here; else what is wrong with them. */
-  async came(transfer: Transfer, failure: string | null): Promise<void> {
+  async came(transfer: Transfer, failure: TransferFailure | null): Promise<void> {
     if (transfer !== this.#transfer) return;
-    if (failure !== null) return void this.#refuse(failure);
+    if (failure?.by === "host") return this.#ctx.finish(withNothing("server-failed", failure.why));
+    if (failure) return void this.#refuse(failure.why);
     this.#complete = true;
     await this.#startIfComplete();
   }

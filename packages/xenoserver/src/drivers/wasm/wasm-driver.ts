@@ -1,5 +1,5 @@
 /** The driver for wasm jobs on `guests`: single-use sandboxed processes from a pool. */
-import { link, copyFile, rm, writeFile } from "node:fs/promises";
+import { link, copyFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import {
   ENGINE_VERSION,
@@ -19,9 +19,10 @@ import {
   type WorkerJob,
   type WorkerResult,
 } from "@xenoservers/guests";
-import { TRACE_ROOTS_MAX, zFuel, zId } from "@xenoservers/protocol";
-import type { InputEntry } from "@xenoservers/protocol/channel";
+import { TRACE_ROOTS_MAX, jobMisfit, zFuel, zId } from "@xenoservers/protocol";
+import { zTree } from "@xenoservers/protocol/channel";
 import type { GuestEnding, GuestToken, RunningGuest } from "../driver.ts";
+import { RefusedJob } from "../refused.ts";
 import type { ResultReasonName } from "../job.ts";
 import type { PreparedJob, WasmDriver } from "./wasm-job.ts";
 import { z } from "zod";
@@ -34,6 +35,7 @@ const REASONS: Record<WorkerResult["ending"], ResultReasonName> = {
   "output-limit": "output-limit",
   "memory-limit": "memory-limit",
   malformed: "module-malformed",
+  refused: "job-refused",
   stopped: "stopped",
   timeout: "stopped",
 };
@@ -44,7 +46,7 @@ const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_0
 
 /** What a guest process says of itself; one that says anything else has failed. */
 const zWorkerResult = z.object({
-  ending: z.enum(["exit", "trap", "segment-end", "fuel-limit", "output-limit", "memory-limit", "malformed", "stopped", "timeout"]),
+  ending: z.enum(["exit", "trap", "segment-end", "fuel-limit", "output-limit", "memory-limit", "malformed", "refused", "stopped", "timeout"]),
   exitCode: z.int().min(0).max(255).nullable(),
   detail: z.string().max(1_000),
   fuel: zFuel,
@@ -53,44 +55,42 @@ const zWorkerResult = z.object({
   roots: z.array(zId).max(TRACE_ROOTS_MAX).nullable(),
   stateRoot: zId.nullable(),
   endedMonotonicMs: z.number(),
-  tree: z
-    .array(
-      z.object({
-        path: z.string().max(4096),
-        kind: z.enum(["file", "directory", "link"]),
-        digest: z.string().optional(),
-        size: z.int().min(0).optional(),
-        target: z.string().min(1).max(4096).optional(),
-      }),
-    )
-    .max(100_000),
+  tree: zTree,
 });
 
-/** A guest's own list of what it left: only well-formed entries count. */
-function treeOf(result: z.infer<typeof zWorkerResult>): InputEntry[] {
-  return result.tree.flatMap(({ path: at, kind, digest, size, target }): InputEntry[] => {
-    if (kind === "file") return digest !== undefined && DIGEST.test(digest) && size !== undefined ? [{ path: at, kind, digest, size }] : [];
-    return kind === "link" ? (target === undefined ? [] : [{ path: at, kind, target }]) : [{ path: at, kind }];
-  });
+const hostFailure = (detail: string): GuestEnding => ({ kind: "host-failure", detail, endedMonotonicMs: monotonicMs() });
+
+/** An end of which nothing was handed in. */
+const withoutResult = (reason: ResultReasonName, detail: string): GuestEnding => ({
+  ...{ kind: "result", reason, detail, exitCode: null, fuel: 0n, fuelInAll: 0n, roots: null, stateRoot: null, memoryHash: null, tree: [] },
+  endedMonotonicMs: monotonicMs(),
+});
+
+/** By whose doing: only `host-failure` is what a host alone can bring about. */
+function endingOf(end: GuestEnd): GuestEnding {
+  switch (end.kind) {
+    case "host-failure":
+      return hostFailure(end.detail);
+    case "stopped":
+      return withoutResult("stopped", "it was stopped, and handed in nothing in time");
+    case "crashed":
+      return withoutResult("vm-crashed", end.detail);
+    case "finished":
+      return resultOf(end.result);
+  }
 }
 
-function endingOf(end: GuestEnd): GuestEnding {
-  if (end.kind === "host-failure") return { kind: "host-failure", detail: end.detail, endedMonotonicMs: monotonicMs() };
-  const said = zWorkerResult.safeParse(end.result);
-  if (!said.success) return { kind: "host-failure", detail: "the guest process handed in nonsense", endedMonotonicMs: monotonicMs() };
-  const { ending, exitCode, detail, fuel, fuelInAll, memoryHash, roots, stateRoot, endedMonotonicMs } = said.data;
+function resultOf(result: WorkerResult): GuestEnding {
+  const said = zWorkerResult.safeParse(result);
+  if (!said.success) return hostFailure("the guest process handed in nonsense");
+  const { ending, fuel, fuelInAll, endedMonotonicMs, ...rest } = said.data;
   return {
+    ...rest,
     kind: "result",
     reason: REASONS[ending],
-    exitCode,
-    detail,
     fuel: BigInt(fuel),
     fuelInAll: BigInt(fuelInAll),
-    roots,
-    stateRoot,
-    memoryHash,
     endedMonotonicMs: Math.min(endedMonotonicMs, monotonicMs()),
-    tree: treeOf(said.data),
   };
 }
 
@@ -113,6 +113,13 @@ function running(guest: Guest): RunningGuest {
 
 async function place(from: string, to: string): Promise<void> {
   await link(from, to).catch(() => copyFile(from, to));
+}
+
+/** Throws RefusedJob where the job does not fit what was ordered. `module`: the file that came with it or was kept; null for the server's own. */
+async function mustFit({ spec, inputs, blobFile }: PreparedJob, module: string | null): Promise<void> {
+  const sizeOf = async (file: string): Promise<number> => (await stat(file)).size;
+  const misfit = jobMisfit({ spec, inputs, stdinSize: await sizeOf(blobFile(spec.stdin)), moduleSize: module === null ? 0 : await sizeOf(module) });
+  if (misfit !== null) throw new RefusedJob(misfit);
 }
 
 /** What a trace may leave on disk: as much as the lease could. */
@@ -151,6 +158,7 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
       const { checkpoints } = job;
       const module = { customer: job.customer, digest: job.spec.module };
       const known = checkpoints || runtime ? null : modules.find(module);
+      await mustFit(job, runtime || known !== null ? null : job.blobFile(job.spec.module));
       if (!checkpoints) pool.expect(runtime ? { path: sandbox.runtimePath(runtime.name) } : known === null ? null : { file: known });
       const worker = checkpoints ? await pool.takeDeep() : await pool.take(known);
       const { copy } = worker;

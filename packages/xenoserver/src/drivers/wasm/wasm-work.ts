@@ -1,5 +1,5 @@
 /** A WebAssembly job, or one segment of it, against what was ordered. Who controls the inputs: the customer, every byte. */
-import { jobHashOf, segmentHashOf, type Crypto, type Segment } from "@xenoservers/protocol";
+import { jobHashOf, jobMisfit, segmentHashOf, type Crypto, type Payload, type Segment } from "@xenoservers/protocol";
 import { digestOf, firstProblem } from "../checks.ts";
 import type { NeededBlob, Ordered } from "../driver.ts";
 import type { WasmJob } from "../work.ts";
@@ -23,27 +23,37 @@ export function neededForJob(
 const isPaidFor = ({ from, step, index }: Segment, fuelMax: string): boolean =>
   BigInt(step) > 0n && BigInt(step) <= BigInt(fuelMax) && (index === 1) === (from === null);
 
-/** Why the job is not the one that this lease is for, in words; null when it is. */
+/** Whether the job is the one that was ordered; a text in it that no order can have been signed over makes it another. */
+function isOrdered(crypto: Crypto, { jobHash, segment: isSegment }: Payload<"order">, { spec, inputs, segment }: WasmJob): boolean {
+  try {
+    const whole = jobHashOf(crypto, spec);
+    const ordered = segment ? segmentHashOf(crypto, whole, segment.segment) : whole;
+    return ordered === jobHash && isSegment === (segment !== null) && digestOf(crypto, inputs) === spec.inputs;
+  } catch (error) {
+    if (error instanceof TypeError) return false; // not well-formed
+    throw error;
+  }
+}
+
+/** Why the job is not the one that this lease is for, or cannot be run in it, in words; null when it can. */
 export function jobProblem(
   crypto: Crypto,
   driver: Pick<WasmDriver, "engine" | "hasRuntime">,
   { po: { resources, fuelMax }, order }: Ordered,
   job: WasmJob,
 ): string | null {
-  const { spec, inputs, segment } = job;
-  const whole = jobHashOf(crypto, spec);
-  const ordered = segment ? segmentHashOf(crypto, whole, segment.segment) : whole;
+  const { spec, inputs, segment, stdinSize } = job;
+  if (!isOrdered(crypto, order, job)) return "the job is not the one that was ordered";
   const from = segment?.segment.from ?? null;
   const bytes = neededForJob(job, driver).reduce((sum, { size }) => sum + size, 0);
-  return firstProblem([
-    [ordered === order.jobHash && order.segment === (segment !== null), "the job is not the one that was ordered"],
+  const wrong = firstProblem([
     [segment === null || isPaidFor(segment.segment, fuelMax), "the lease does not pay for the fuel of this segment"],
     [from === null || segment?.pieces.some(({ digest }) => digest === from) === true, "the state's manifest is missing"],
-    [digestOf(crypto, inputs) === spec.inputs, "the inputs are not the ones that were ordered"],
     [spec.engine === driver.engine, `this server's engine is ${driver.engine}`],
     [segment !== null || spec.fuelMax === order.fuelMax, "the job's fuel is not the order's"],
     [spec.memoryMibMax <= resources.memoryMib, "the job may use more memory than the lease has"],
     [spec.diskMibMax <= resources.diskMib, "the job may use more disk than the lease has"],
     [bytes <= (resources.diskMib + resources.memoryMib) * MIB, "the inputs are larger than the lease"],
   ]);
+  return wrong ?? jobMisfit({ spec, inputs, stdinSize, moduleSize: driver.hasRuntime(spec.module) ? 0 : job.moduleSize });
 }

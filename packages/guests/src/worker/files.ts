@@ -1,0 +1,54 @@
+/** Files of the worker's folder, in pieces: one call of the platform takes two GiB at most, and what a guest may bring or leave is larger. */
+import { createHash } from "node:crypto";
+import { closeSync, fstatSync, openSync, readSync, renameSync, writeSync } from "node:fs";
+
+const PIECE_BYTES = 16 * 1024 * 1024;
+
+export function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, Math.min(PIECE_BYTES, bytes.length - at));
+}
+
+export function* piecesOf(file: string): Generator<Uint8Array> {
+  const fd = openSync(file, "r");
+  try {
+    const buffer = new Uint8Array(Math.min(PIECE_BYTES, fstatSync(fd).size));
+    for (let read = readSync(fd, buffer); read > 0; read = readSync(fd, buffer)) yield buffer.subarray(0, read);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+export function readWhole(file: string): Uint8Array {
+  const fd = openSync(file, "r");
+  try {
+    const bytes = new Uint8Array(fstatSync(fd).size);
+    let at = 0;
+    for (let read = 1; at < bytes.length && read > 0; at += read) read = readSync(fd, bytes, at, Math.min(PIECE_BYTES, bytes.length - at), null);
+    if (at < bytes.length) throw new Error(`${file} is shorter than it was`);
+    return bytes;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** SHA-256, hex. */
+export function digestOf(chunks: Iterable<Uint8Array>): string {
+  const hash = createHash("sha256");
+  for (const chunk of chunks) for (let at = 0; at < chunk.length; at += PIECE_BYTES) hash.update(chunk.subarray(at, at + PIECE_BYTES));
+  return hash.digest("hex");
+}
+
+export function writeFile(file: string, chunks: Iterable<Uint8Array>): void {
+  const fd = openSync(file, "w", 0o600);
+  try {
+    for (const chunk of chunks) writeAll(fd, chunk);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** There at once and whole, or not at all. */
+export function writeFileAtOnce(file: string, chunks: Iterable<Uint8Array>): void {
+  writeFile(`${file}.part`, chunks);
+  renameSync(`${file}.part`, file);
+}
