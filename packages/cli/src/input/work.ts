@@ -40,7 +40,7 @@ function wantedOf(input: WorkInput, machine: ParsedVm | null): Wanted {
     resources: machine?.resources ?? {
       vcpu: parseCount(input.cpu, "--cpu", WASM_VCPU_MAX),
       memoryMib: parseSizeMib(input.mem ?? WASM_MEMORY, "--mem"),
-      diskMib: parseSizeMib(input.disk ?? WASM_DISK, "--disk"),
+      diskMib: parseSizeMib(input.disk ?? WASM_DISK, "--disk", 0),
     },
     conditions: [...where],
     terms: termsOf(input, machine !== null),
