@@ -1,6 +1,6 @@
 /** What the lease binds: the customer's order, the owner's offer, the operator's fee. Who controls the input: the broker. */
 import { formatMoney } from "@xenoservers/market";
-import { failed, firstWrong, proved, type Said } from "./line.ts";
+import { claimed, failed, firstWrong, proved, type Said } from "./line.ts";
 import type { Checking } from "./checking.ts";
 
 export function checkPurchase({ receipt, told, own }: Checking): Said {
@@ -16,5 +16,6 @@ export function checkPurchase({ receipt, told, own }: Checking): Said {
   ]);
   if (wrong !== null) return failed(wrong);
   const broker = payload.feeBasisPoints > 0 ? `, the announced fee of ${payload.feeBasisPoints / 100} % in it` : "";
-  return proved(`binds your order to the server's offer at its price; ${formatMoney(BigInt(payload.holdNanos))} held${broker}, terms ${payload.terms}`);
+  const says = `binds your order to the server's offer at its price; ${formatMoney(BigInt(payload.holdNanos))} held${broker}, terms ${payload.terms}`;
+  return fee === null || fee.isLogged ? proved(says) : claimed(`${says}; the log has the fee not yet`);
 }

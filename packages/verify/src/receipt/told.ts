@@ -150,12 +150,12 @@ export class Told {
     }
   }
 
-  /** The fee that the purchase order embeds, where the log has it before. */
+  /** The fee that the purchase order embeds, where it was announced before. */
   announcedFee(): Announced<"fee"> | null {
     const { begun } = this;
     const embedded = begun && begun.document.payload.fee !== null ? parseDocumentOf(this.#world.crypto, "fee", begun.document.payload.fee) : null;
     if (!begun || !embedded?.ok) return null;
-    return this.fees.find(({ document, place, isLogged }) => document.id === embedded.document.id && isLogged && place < begun.place) ?? null;
+    return this.fees.find(({ document, place }) => document.id === embedded.document.id && place < begun.place) ?? null;
   }
 }
 

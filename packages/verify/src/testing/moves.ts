@@ -1,7 +1,8 @@
 /** A script as a forger plays it: part by part, each as it was or otherwise. */
-import type { KeyName } from "./cast.ts";
-import type { Rng } from "./rng.ts";
-import { Play, fileOf, type Edit, type Filed, type Part } from "./script.ts";
+import type { Receipt } from "@xenoservers/protocol";
+import { BROKER, type KeyName } from "./cast.ts";
+import { Rng } from "./rng.ts";
+import { Play, fileOf, receiptOf, type Edit, type Filed, type Part } from "./script.ts";
 import type { Story } from "./stories.ts";
 
 export interface Move {
@@ -34,4 +35,29 @@ function signed(play: Play, { part, by, at, edit }: Omit<Move, "foreign">) {
   } catch {
     return null;
   }
+}
+
+/** What a test changes in a story, by its parts' labels. */
+export interface Changes {
+  held?: readonly KeyName[];
+  edits?: Readonly<Record<string, Edit>>;
+  by?: Readonly<Record<string, KeyName>>;
+  at?: Readonly<Record<string, number>>;
+  drop?: readonly string[];
+  /** These come last. */
+  last?: readonly string[];
+}
+
+/** The receipt of a story in which somebody with these keys did so. */
+export function retold(story: Story, { held = BROKER, edits = {}, by = {}, at = {}, drop = [], last = [] }: Changes): Receipt {
+  const moves = movesOf(story).filter(({ part }) => !drop.includes(part.label));
+  for (const move of moves) {
+    const { label } = move.part;
+    move.edit = edits[label] ?? {};
+    move.by = by[label] ?? move.by;
+    move.at = at[label] ?? move.at;
+  }
+  const ordered = [...moves.filter(({ part }) => !last.includes(part.label)), ...moves.filter(({ part }) => last.includes(part.label))];
+  const play = replay(story, ordered, new Set(held), new Rng(1));
+  return receiptOf(story.cast, play.find("purchase-order")?.document.id ?? story.lease, play.filed);
 }

@@ -187,7 +187,7 @@ class Oracle {
   isOpeningTrue(): boolean {
     const [acceptance, opening, po] = [this.reading.one("acceptance"), this.reading.one("opening"), this.reading.one("purchase-order")];
     if (!acceptance || !opening || !po || acceptance.by !== "server" || opening.by !== "orders" || !this.#spoke(acceptance)) return false;
-    const away = this.reading.of("gap").reduce((sum, { payload }) => sum + payload.to - payload.from, 0);
+    const away = this.reading.of("gap").reduce((sum, { payload }) => sum + Math.max(0, payload.to - payload.from), 0);
     const isThis = [acceptance, opening].every(({ payload }) => payload.lease === this.asked.receipt.lease) && opening.payload.acceptance === acceptance.id;
     return isThis && po.place <= acceptance.place && acceptance.place <= opening.place && acceptance.at <= po.payload.acceptBy + away;
   }
