@@ -27,7 +27,11 @@ describe("races on Postgres", () => {
     const pool = await createTestDatabase();
     const a = createPostgresStore(pool);
     await a.commit([
-      change({ id: "fund", floors: [{ key: "source/x", floor: null }], transfers: [{ id: "f", debit: "source/x", credit: "s/vcpu", amount: 10n, short: null }] }),
+      change({
+        id: "fund",
+        floors: [{ key: "source/x", floor: null }],
+        transfers: [{ id: "f", debit: "source/x", credit: "s/vcpu", amount: 10n, short: null }],
+      }),
     ]);
     const tries = Array.from({ length: 40 }, (_, i) =>
       a.commit([change({ id: `take${i}`, transfers: [{ id: `take${i}`, debit: "s/vcpu", credit: `l${i % 3}/vcpu/leased`, amount: 1n, short: null }] })]),
