@@ -5,7 +5,18 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { DEFAULT_TIMINGS, ROLE_SCOPES, type KeyRole } from "@xenoservers/market";
-import { partyIdOf, refuse, rootAccountOf, serverIdOf, signDocument, toHex, type Kind, type Payload, type Refusal, type Signer } from "@xenoservers/protocol";
+import {
+  partyIdOf,
+  refuse,
+  rootAccountOf,
+  serverIdOf,
+  signDocument,
+  toHex,
+  type Kind,
+  type Payload,
+  type Refusal,
+  type Signer,
+} from "@xenoservers/protocol";
 import { LinkClient, systemTimers, type Pipe } from "@xenoservers/protocol/link";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { connectPipe } from "@xenoservers/protocol/websocket";
@@ -43,11 +54,20 @@ const sign = <K extends Kind>(signer: Signer, kind: K, payload: Omit<Payload<K>,
   signDocument(nodeCrypto, signer, kind, { origin: here.origin, seen: null, ...payload } as unknown as Payload<K>);
 
 async function post(broker: Broker, url: string, body: object): Promise<Record<string, unknown>> {
-  const response = await fetch(new URL(url, broker.url), { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  const response = await fetch(new URL(url, broker.url), {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
   return (await response.json()) as Record<string, unknown>;
 }
 
-async function act<K extends Kind>(broker: Broker, signer: Signer, kind: K, payload: Omit<Payload<K>, "origin" | "seen">): Promise<Record<string, unknown>> {
+async function act<K extends Kind>(
+  broker: Broker,
+  signer: Signer,
+  kind: K,
+  payload: Omit<Payload<K>, "origin" | "seen">,
+): Promise<Record<string, unknown>> {
   const answer = await post(broker, "/api/v1/documents", { envelope: sign(signer, kind, payload).envelope });
   expect(answer["error"]).toBeUndefined();
   return answer;
@@ -117,8 +137,23 @@ it("cuts links, channels, event streams and listings at the other broker", async
   const offered = await theirs.link.submit(
     sign(serverKey, "offer", {
       ...{ owner: owner.id, server, sequence: 1, validUntil: Date.now() + 600_000, resources: { vcpu: 4, memoryMib: 4096, diskMib: 4096 } },
-      ...{ drivers: ["wasm"], assurances: ["isolated"], labels: {}, maxLeaseMs: 3_600_000, cpuScore: 1, sandbox: "strong", accel: "none", vmScore: 0 },
-      price: { vcpuNanosPerSecond: "1000", memoryGibNanosPerSecond: "0", diskGibNanosPerSecond: "0", gigaFuelNanos: "600", egressGibNanos: "0" },
+      ...{
+        drivers: ["wasm"],
+        assurances: ["isolated"],
+        labels: {},
+        maxLeaseMs: 3_600_000,
+        cpuScore: 1,
+        sandbox: "strong",
+        accel: "none",
+        vmScore: 0,
+      },
+      price: {
+        vcpuNanosPerSecond: "1000",
+        memoryGibNanosPerSecond: "0",
+        diskGibNanosPerSecond: "0",
+        gigaFuelNanos: "600",
+        egressGibNanos: "0",
+      },
       ...{ limits: "process", fetches: false, vmEngine: "", egress: "none", allowedParties: [], engine: "e", feeBasisPointsMax: 0 },
       ...{ timings: DEFAULT_TIMINGS, channelKey: DIGEST },
     }).envelope,
@@ -127,9 +162,25 @@ it("cuts links, channels, event streams and listings at the other broker", async
   const own = await open(there, device, customer.id);
   const ordered = await own.link.submit(
     sign(device, "order", {
-      ...{ party: customer.id, account: customer.account, batch: null, clientId: newId(), jobHash: DIGEST, segment: false, driver: "wasm", accel: "any" },
+      ...{
+        party: customer.id,
+        account: customer.account,
+        batch: null,
+        clientId: newId(),
+        jobHash: DIGEST,
+        segment: false,
+        driver: "wasm",
+        accel: "any",
+      },
       ...{ egress: "none", egressMibMax: 0, resources: { vcpu: 1, memoryMib: 64, diskMib: 1 }, conditions: [], assurance: "isolated" },
-      ...{ terms: "by-interval", on: "market", maxPriceNanosPerHour: null, durationMsMax: 600_000, fuelMax: "1000000000000", budgetNanos: "10000000" },
+      ...{
+        terms: "by-interval",
+        on: "market",
+        maxPriceNanosPerHour: null,
+        durationMsMax: 600_000,
+        fuelMax: "1000000000000",
+        budgetNanos: "10000000",
+      },
       ...{ replicas: 1, expiresAt: Date.now() + 600_000, label: "", feeBasisPointsMax: 0, timings: DEFAULT_TIMINGS, channelKey: DIGEST },
     }).envelope,
   );

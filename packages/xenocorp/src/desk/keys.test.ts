@@ -103,9 +103,13 @@ describe("a grant", () => {
 
   it("by a token enrols one server, and nothing else", async () => {
     const token = await world.key(customer, "enrol");
-    expect(await world.act(token, "key-grant", world.grantOf(customer, newSigner().publicKey, "device"))).toMatchObject({ code: "key_not_allowed" });
+    expect(await world.act(token, "key-grant", world.grantOf(customer, newSigner().publicKey, "device"))).toMatchObject({
+      code: "key_not_allowed",
+    });
     expect((await world.act(token, "key-grant", world.grantOf(customer, newSigner().publicKey, "server")))["code"]).toBeUndefined();
-    expect(await world.act(token, "key-grant", world.grantOf(customer, newSigner().publicKey, "server"))).toMatchObject({ code: "key_revoked" });
+    expect(await world.act(token, "key-grant", world.grantOf(customer, newSigner().publicKey, "server"))).toMatchObject({
+      code: "key_revoked",
+    });
   });
 
   it("of a key that somebody else has already is refused, and a rotation's key is nobody else's meanwhile", async () => {
@@ -118,7 +122,9 @@ describe("a grant", () => {
     await world.must(stranger.root, "key-grant", world.grantOf(stranger, recovery.publicKey, "device"));
     const rotation = { party: id, newRootKey: next.publicKey, newRecoveryKey: null };
     await world.must(recovery, "key-rotate", rotation);
-    expect(await world.act(stranger.root, "key-grant", world.grantOf(stranger, next.publicKey, "device"))).toMatchObject({ code: "id_reused" });
+    expect(await world.act(stranger.root, "key-grant", world.grantOf(stranger, next.publicKey, "device"))).toMatchObject({
+      code: "id_reused",
+    });
     world.now += world.services.config.recoveryDelayMs;
     const again = world.sign(recovery, "key-rotate", rotation);
     expect((await world.desk.submit(again.envelope)).ok).toBe(true);
@@ -130,7 +136,8 @@ describe("a grant", () => {
     // whoever learns the new root's documents in order arrives at the same key
     const { envelope } = world.sign(next, "key-revoke", { party: id, key: recovery.publicKey, reason: "" });
     const book = new KeyBook(nodeCrypto, world.services.market.origin);
-    for (const document of await new Credentials(world.services).of([envelope])) expect(book.learn(document.envelope, document.at)).toBe(true);
+    for (const document of await new Credentials(world.services).of([envelope]))
+      expect(book.learn(document.envelope, document.at)).toBe(true);
     expect(book.keyOf(next.publicKey)).toMatchObject({ party: id, role: "root", revokedAt: null });
     expect(book.keyOf(root.publicKey)?.revokedAt).not.toBeNull();
   });
@@ -142,5 +149,6 @@ it("answers a repetition to whoever signed it, not to who signs the same words",
   const first = await world.must(customer.root, "order", order);
   expect(await world.act(customer.root, "order", order)).toEqual(first);
   const reading = await world.key(customer, "ci", { scopes: ["read"] });
-  for (const signer of [stranger.root, server.key, reading, newSigner()]) expect((await world.act(signer, "order", order))["salt"]).toBeUndefined();
+  for (const signer of [stranger.root, server.key, reading, newSigner()])
+    expect((await world.act(signer, "order", order))["salt"]).toBeUndefined();
 });

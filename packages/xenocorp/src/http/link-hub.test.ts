@@ -1,4 +1,7 @@
-/** Links: what a key has open ends with it, documents come with what gives their signers their roles, and nobody makes the broker keep more than it bounds. */
+/**
+ * Links: what a key has open ends with it, documents come with what gives their signers their roles, and nobody makes the broker keep more
+ * than it bounds.
+ */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { KeyBook, zEnvelope, type Signer } from "@xenoservers/protocol";
 import { channelMessage, type FromBroker } from "@xenoservers/protocol/link";
@@ -87,7 +90,11 @@ describe("a key that ends", () => {
   it("loses its link and its channels at once, and is heard no more", async () => {
     const device = await world.key(customer, "device");
     const { lease } = await world.lease(customer, server, {}, device);
-    const [theirs, own, others] = [await serverLink(), await new Far().login(device, customer.id), await new Far().login(customer.root, customer.id)];
+    const [theirs, own, others] = [
+      await serverLink(),
+      await new Far().login(device, customer.id),
+      await new Far().login(customer.root, customer.id),
+    ];
     const session = await channel(own, theirs, lease);
     await world.must(customer.root, "key-revoke", { party: customer.id, key: device.publicKey, reason: "" });
     expect((await own.hears("refused")).error["code"]).toBe("key_revoked");
@@ -176,7 +183,11 @@ describe("documents", () => {
 
   it("that are many come in pages, each lease of the first page whole", async () => {
     const LEASES = 120;
-    await world.must(server.key, "offer", world.offerOf(server, { sequence: 2, resources: { vcpu: LEASES, memoryMib: 65_536, diskMib: 65_536 } }));
+    await world.must(
+      server.key,
+      "offer",
+      world.offerOf(server, { sequence: 2, resources: { vcpu: LEASES, memoryMib: 65_536, diskMib: 65_536 } }),
+    );
     const leases: string[] = [];
     for (let i = 0; i < LEASES; i++) leases.push((await world.lease(customer, server)).lease);
     const link = await serverLink();
@@ -218,7 +229,11 @@ describe("whoever does not read, or asks too much", () => {
 
   it("logs in once on a link", async () => {
     const own = await new Far().login(customer.root, customer.id);
-    own.say({ t: "hello", protocol: 1, login: world.sign(customer.root, "login", { party: customer.id, challenge: "ab".repeat(32) }).envelope });
+    own.say({
+      t: "hello",
+      protocol: 1,
+      login: world.sign(customer.root, "login", { party: customer.id, challenge: "ab".repeat(32) }).envelope,
+    });
     await own.until(() => own.closed);
     expect(world.hub.counts.customers).toBe(0);
   });

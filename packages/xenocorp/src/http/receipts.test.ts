@@ -1,4 +1,6 @@
-/** A receipt carries the public leaves that its facts lean on: whoever learns them knows every signer's role without believing the broker. */
+/**
+ * A receipt carries the public leaves that its facts lean on: whoever learns them knows every signer's role without believing the broker.
+ */
 import { beforeEach, afterEach, expect, it } from "vitest";
 import {
   KIND_TABLE,
@@ -111,7 +113,17 @@ it("has what made the referee of a verdict one, and gives the referee's server i
   const result = world.sign(server.key, "result", await world.resultOf(lease, server)).envelope;
   const ruling = world.sign(referee.key, "result", await world.resultOf(lease, referee)).envelope;
   const { id, kind, envelope } = world.sign(world.services.keys.receipts, "verdict", {
-    ...{ lease, server: server.id, owner: server.owner.id, referee: referee.id, result, ruling, trace: null, segment: null, why: "differs" },
+    ...{
+      lease,
+      server: server.id,
+      owner: server.owner.id,
+      referee: referee.id,
+      result,
+      ruling,
+      trace: null,
+      segment: null,
+      why: "differs",
+    },
     ...{ refundNanos: "0", slashedNanos: "0", at: world.now },
   });
   const leaf = leafHashOf(nodeCrypto, { id, kind, envelope }, world.now, "");

@@ -1,11 +1,14 @@
-/** Keys do what their scope says and no more: every kind of document and every route, with every kind of key (rules K1 and K2). The tables stand in scopes.fixture.ts. */
+/**
+ * Keys do what their scope says and no more: every kind of document and every route, with every kind of key (rules K1 and K2). The tables
+ * stand in scopes.fixture.ts.
+ */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { DEFAULT_TIMINGS } from "@xenoservers/market";
-import { API, KINDS, type Envelope, type Kind, type Payload, type Route, type RouteName, type Signer } from "@xenoservers/protocol";
+import { API, KINDS, type Envelope, type Kind, type Route, type RouteName, type Signer } from "@xenoservers/protocol";
 import type { FromBroker, Pipe } from "@xenoservers/protocol/link";
 import { sequence } from "../log/sequencer.ts";
 import { CHANNELS, CODES, DOCUMENTS, KEYS, LINKS, ROUTES, SEEN, cellsOf, type Key } from "./scopes.fixture.ts";
-import { DIGEST, World, newId, newSigner, type Party, type Server } from "./world.fixture.ts";
+import { payloadsOf, type Subject } from "./payloads.fixture.ts";
+import { World, newId, newSigner, type Party, type Server } from "./world.fixture.ts";
 
 const LEASES = ["plain", "inA", "labelX", "both", "elsewhere"] as const;
 type LeaseName = (typeof LEASES)[number];
@@ -24,7 +27,11 @@ let sealed: { lease: string; order: string };
 async function makeKeys(): Promise<void> {
   const A = { account: accountA };
   const X = { leaseLabel: "x" };
-  const [expired, revoked, none] = [await world.key(customer, "ci", { expiresAt: world.now + 60_000 }), await world.key(customer, "ci"), newSigner()];
+  const [expired, revoked, none] = [
+    await world.key(customer, "ci", { expiresAt: world.now + 60_000 }),
+    await world.key(customer, "ci"),
+    newSigner(),
+  ];
   await world.must(customer.root, "key-revoke", { party: customer.id, key: revoked.publicKey, reason: "" });
   const owner = await world.party();
   server = await world.server(owner);
@@ -34,7 +41,16 @@ async function makeKeys(): Promise<void> {
     read: await world.key(customer, "ci", { scopes: ["read"] }),
     spend: await world.key(customer, "ci", { scopes: ["spend"] }),
     ...{ acct: await world.key(customer, "ci", A), label: await world.key(customer, "ci", X), enrol: await world.key(customer, "enrol") },
-    ...{ server: server.key, other: other.key, owner: owner.root, expired, revoked, stranger: stranger.root, operator: world.operator, none },
+    ...{
+      server: server.key,
+      other: other.key,
+      owner: owner.root,
+      expired,
+      revoked,
+      stranger: stranger.root,
+      operator: world.operator,
+      none,
+    },
   };
   leases = {
     plain: await world.lease(customer, server),
@@ -50,10 +66,19 @@ beforeAll(async () => {
   await world.start();
   customer = await world.party(1_000_000_000n);
   stranger = await world.party(1_000_000_000n);
-  const made = await world.must(customer.root, "account", { party: customer.id, parent: customer.account, name: "A", limitNanos: null, clientId: newId() });
+  const made = await world.must(customer.root, "account", {
+    party: customer.id,
+    parent: customer.account,
+    name: "A",
+    limitNanos: null,
+    clientId: newId(),
+  });
   accountA = String(made["account"]);
   await makeKeys();
-  const opened = await world.must(customer.root, "batch", { ...{ party: customer.id, account: customer.account, budgetNanos: "1" }, ...batchTerms() });
+  const opened = await world.must(customer.root, "batch", {
+    ...{ party: customer.id, account: customer.account, budgetNanos: "1" },
+    ...{ expiresAt: world.now + 600_000, clientId: newId() },
+  });
   batch = String(opened["batch"]);
   sealed = await world.lease(customer, server, { terms: "on-result" });
   world.now += 2_000;
@@ -62,87 +87,23 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-const batchTerms = () => ({ expiresAt: world.now + 600_000, clientId: newId() });
+const subject = (): Subject => ({
+  world,
+  customer,
+  server,
+  batch,
+  lease: leases.plain,
+  device: signers.device.publicKey,
+  revoked: signers.revoked.publicKey,
+});
 
 // --- documents --------------------------------------------------------------------------------------------------------------------------
-
-type Unsigned<K extends Kind> = Omit<Payload<K>, "origin" | "seen">;
-
-/** One of each kind about the customer, its plain lease and that lease's server, in itself right; some say what is known already, so that nothing changes. */
-function payloads(): { [K in Kind]: Unsigned<K> } {
-  const { lease, order } = leases.plain;
-  const at = world.now;
-  const envelope: Envelope = world.sign(newSigner(), "party", { party: customer.id, name: "p", rootKey: DIGEST, recoveryKey: null }).envelope;
-  const party = customer.id;
-  const ofServer = { lease, server: server.id };
-  const offer = { ...world.offerOf(server), sequence: 1 };
-  const { owner, resources, price } = offer;
-  const known = signers.device.publicKey;
-  const money = { amountNanos: "0", clientId: newId() };
-  const use = { usedMs: 0, egressBytes: 0 };
-  const result = { lease, jobHash: DIGEST, engine: "", reason: "completed", exitCode: 0, lastClaim: DIGEST, fuel: "0", memoryHash: null } as const;
-  const digests = { outputDigest: DIGEST, stdoutDigest: DIGEST, stderrDigest: DIGEST, stateRoot: null, nonce: DIGEST, detail: "" };
-  return {
-    party: { party, name: "p", rootKey: customer.root.publicKey, recoveryKey: null },
-    "key-grant": world.grantOf(customer, known, "server"),
-    "key-revoke": { party, key: signers.revoked.publicKey, reason: "" },
-    "key-rotate": { party, newRootKey: known, newRecoveryKey: null },
-    login: { party, challenge: DIGEST },
-    account: { party, parent: customer.account, name: "B", limitNanos: null, clientId: newId() },
-    "account-limit": { party, account: customer.account, limitNanos: null, clientId: newId() },
-    payout: { party, destination: "", ...money },
-    stake: { party, direction: "deposit", ...money },
-    credit: { party, source: "operator", reference: "", ...money },
-    suspension: { party, suspended: false, reason: "", clientId: newId() },
-    fee: { basisPoints: 0, effectiveAt: at, clientId: newId() },
-    ruling: { lease, ownerNanos: "0", reason: "" },
-    offer,
-    "offer-withdrawal": { owner, server: server.id, sequence: 1 },
-    batch: { party, account: customer.account, budgetNanos: "0", ...batchTerms() },
-    "batch-close": { party, batch },
-    order: world.orderOf(customer),
-    "purchase-order": {
-      ...{ order: envelope, offer: envelope, fee: null, orderId: order, offerId: DIGEST, slot: 0, attempt: 1, customer: party, account: customer.account },
-      ...{ owner, server: server.id, serverKey: server.key.publicKey, resources, price, terms: "by-interval", durationMsMax: 1, fuelMax: "1" },
-      ...{ egressMibMax: 0, timeBound: "budget", fuelBound: "budget", holdNanos: "0", cancellationNanos: "0", feeBasisPoints: 0, stakeNanos: "0" },
-      ...{ timings: DEFAULT_TIMINGS, issuedAt: at, acceptBy: at, startBy: at },
-    },
-    acceptance: ofServer,
-    opening: { lease, order, slot: 0, acceptance: DIGEST, at },
-    commitment: { ...ofServer, result: DIGEST },
-    reveal: { lease, order, at },
-    claim: { lease, incarnation: 1, sequence: 1, previous: DIGEST, ...use },
-    "claim-receipt": { lease, claim: DIGEST, sequence: 1, at, ...use },
-    stop: { lease, party, reason: "" },
-    extension: { lease, party, durationMsMax: 1, previous: DIGEST },
-    amendment: { lease, extension: envelope, durationMsMax: 1, holdNanos: "0", previous: DIGEST, at },
-    closing: { lease, reason: "completed", at, lastClaim: null },
-    result: { ...result, ...digests, ...use, server: server.id },
-    delivery: { lease, result: DIGEST, sealed: null },
-    settlement: {
-      ...{ lease, result: null, closing: DIGEST, reason: "completed", blame: "nobody", billableMs: 0, billableFuel: "0", billableEgressBytes: 0 },
-      ...{ dueNanos: "0", feeNanos: "0", ownerNanos: "0", refundNanos: "0", windowEndsAt: at, at },
-    },
-    objection: { lease, party, expectedDueNanos: "0", reason: "" },
-    gap: { from: 0, to: 1 },
-    referee: { server: server.id, active: false, clientId: newId() },
-    witness: { name: "w", key: DIGEST, active: false, clientId: newId() },
-    "trace-request": { lease, party, step: "1" },
-    trace: { ...ofServer, request: DIGEST, jobHash: DIGEST, engine: "", step: "1", roots: [], detail: "" },
-    dispute: { lease, party, refereeLease: lease, segment: null },
-    verdict: {
-      ...{ lease, server: server.id, owner, referee: server.id, result: envelope, ruling: envelope, trace: null, segment: null, why: "" },
-      ...{ refundNanos: "0", slashedNanos: "0", at },
-    },
-    epoch: { epoch: 1, previousOrigin: null, previousSize: 0, previousRoot: null, reason: "", at },
-  };
-}
 
 /** Whose it is, as far as a refusal says so; `+` for everything else. */
 const verdictOf = (code: unknown): string => Object.entries(CODES).find(([, known]) => known === code)?.[0] ?? "+";
 
 const of = <T extends { row: string }>(cells: readonly T[], row: string): T[] => cells.filter((cell) => cell.row === row);
-const signWith = <K extends Kind>(kind: K, key: Key): Envelope => world.sign(signers[key], kind, payloads()[kind]).envelope;
+const signWith = <K extends Kind>(kind: K, key: Key): Envelope => world.sign(signers[key], kind, payloadsOf(subject())[kind]).envelope;
 
 describe("every kind of document", () => {
   const cells = cellsOf(DOCUMENTS);
@@ -254,7 +215,8 @@ describe("a key sees of leases", () => {
   });
 
   it("no more of the party's money and keys than it is bound to", async () => {
-    const accounts = async (key: Key) => (await ask("accounts", key)).json<{ balances: Record<string, string>; accounts: { id: string }[] }>();
+    const accounts = async (key: Key) =>
+      (await ask("accounts", key)).json<{ balances: Record<string, string>; accounts: { id: string }[] }>();
     expect((await accounts("acct")).accounts.map(({ id }) => id)).toEqual([accountA]);
     expect((await accounts("acct")).balances).toMatchObject({ pending: "0", staked: "0", locked: "0" });
     expect((await accounts("server")).balances).toEqual({ available: "0", held: "0", pending: "0", staked: "0", locked: "0" });
@@ -302,7 +264,12 @@ async function linkOf(key: Key): Promise<Heard & { admitted: boolean; code: unkn
   const login = world.sign(signers[key], "login", { party: row?.party ?? customer.id, challenge }).envelope;
   say(JSON.stringify({ t: "hello", protocol: 1, login }));
   const answer = await next(({ t }) => t === "welcome" || t === "refused");
-  return { say: (message) => say(JSON.stringify(message)), next, admitted: answer.t === "welcome", code: answer.t === "refused" ? answer.error["code"] : null };
+  return {
+    say: (message) => say(JSON.stringify(message)),
+    next,
+    admitted: answer.t === "welcome",
+    code: answer.t === "refused" ? answer.error["code"] : null,
+  };
 }
 
 describe("on a link", () => {
@@ -317,7 +284,8 @@ describe("on a link", () => {
     const party = key === "stranger" ? stranger.id : key === "owner" ? server.owner.id : customer.id;
     for (const name of LEASES) world.hub.event({ party, kind: name, lease: leases[name].lease, data: {}, at: 1 });
     world.hub.event({ party, kind: "of-the-party", lease: null, data: {}, at: 1 });
-    const allowed = key === "spend" ? [] : key === "acct" ? ["inA", "both"] : key === "label" ? ["labelX", "both"] : [...LEASES, "of-the-party"];
+    const allowed =
+      key === "spend" ? [] : key === "acct" ? ["inA", "both"] : key === "label" ? ["labelX", "both"] : [...LEASES, "of-the-party"];
     // the last one that everybody who may read may see; whatever else was told stands before it
     world.hub.event({ party, kind: "end", lease: leases.both.lease, data: {}, at: 1 });
     link.say({ t: "ping" });
@@ -331,7 +299,11 @@ describe("on a link", () => {
   });
 
   it.each(cellsOf(CHANNELS))("$key opens a channel to $row: $cell", async ({ row, key, cell }) => {
-    const [byServer, byOther, link] = [await linkOf("server"), await linkOf("other"), await linkOf(key === "server" || key === "other" ? "none" : key)];
+    const [byServer, byOther, link] = [
+      await linkOf("server"),
+      await linkOf("other"),
+      await linkOf(key === "server" || key === "other" ? "none" : key),
+    ];
     const target = row === "elsewhere" ? byOther : byServer;
     const session = newId();
     if (!link.admitted) return expect(cell).toBe(".");
