@@ -1,6 +1,7 @@
 /**
- * Backup, restore and check of a market. A backup is one consistent snapshot of every table with the broker's keys, as gzipped JSON lines. A restored
- * market never continues its old log, which others may have seen further on: it starts the next epoch, whose first document names the log it follows.
+ * Backup, restore and check of a market. A backup is one consistent snapshot of every table with the broker's keys, as gzipped JSON lines.
+ * A restored market never continues its old log, which others may have seen further on: it starts the next epoch, whose first document
+ * names the log it follows.
  */
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";

@@ -1,8 +1,19 @@
 /**
- * Accounts and money that comes in or goes out: sub-accounts and limits, credit, payout, stake, batches that share one hold. A key spends inside its account
- * and label only, and no more in a day than it was given, whatever it draws on. Who controls the inputs: a party's keys, the operator (credit).
+ * Accounts and money that comes in or goes out: sub-accounts and limits, credit, payout, stake, batches that share one hold. A key spends
+ * inside its account and label only, and no more in a day than it was given, whatever it draws on. Who controls the inputs: a party's keys,
+ * the operator (credit).
  */
-import { allowanceKey, dayKey, invariant, moneyKey, type AllowanceKey, type Floor, type OutsideKey, type Shortfall, type Transfer } from "@xenoservers/market";
+import {
+  allowanceKey,
+  dayKey,
+  invariant,
+  moneyKey,
+  type AllowanceKey,
+  type Floor,
+  type OutsideKey,
+  type Shortfall,
+  type Transfer,
+} from "@xenoservers/market";
 import { refuse, rootAccountOf, subAccountOf, type Refusal, type Verified } from "@xenoservers/protocol";
 import type { AccountRow, Allowance, BatchRow, KeyRow, LeaseRow, Versioned } from "../store/store.ts";
 import { boundProblem, outsideOf, type PartyCaller } from "./caller.ts";
@@ -52,14 +63,16 @@ export async function purseFor(round: Round, { key, party }: PartyCaller, accoun
   if (outside) return outside;
   const chain = await chainOf(round, party.data.id, account);
   if (!chain) return refuse("not_found", { account });
-  const limited = chain.filter(({ limitNanos }) => limitNanos !== null).map(({ id }): Allowance => ({ of: { account: id }, balance: allowanceKey(id) }));
+  const limited = chain
+    .filter(({ limitNanos }) => limitNanos !== null)
+    .map(({ id }): Allowance => ({ of: { account: id }, balance: allowanceKey(id) }));
   const day = dayOf(key, round.at);
   return { ok: true, purse: rootAccountOf(party.data.id), allowances: [...limited, ...day.allowances], floors: day.floors };
 }
 
 /**
- * Leases of a batch draw on its one hold; its accounts' allowances were used up when it was opened, and the day of the key that opened it. What another
- * key draws counts against that key's day.
+ * Leases of a batch draw on its one hold; its accounts' allowances were used up when it was opened, and the day of the key that opened it.
+ * What another key draws counts against that key's day.
  */
 export async function batchPurse(round: Round, { key, party }: PartyCaller, id: string, account: string): Promise<PurseFound> {
   const batch = await round.get("batch", id);
@@ -72,15 +85,19 @@ export async function batchPurse(round: Round, { key, party }: PartyCaller, id: 
 }
 
 /** What more of a lease is paid from, and counts against: its own purse, and the day of whoever asks for more. */
-export function leasePurse(round: Round, caller: PartyCaller, { purse, account, label }: Pick<LeaseRow, "purse" | "account" | "label">): Promise<PurseFound> {
+export function leasePurse(
+  round: Round,
+  caller: PartyCaller,
+  { purse, account, label }: Pick<LeaseRow, "purse" | "account" | "label">,
+): Promise<PurseFound> {
   const outside = outsideOf(caller.key, { account, label });
   if (outside) return Promise.resolve(outside);
   return purse === rootAccountOf(caller.party.data.id) ? purseFor(round, caller, account) : batchPurse(round, caller, purse, account);
 }
 
 /**
- * The allowances that a lease gives back to after it was extended from `more`: those that both were charged to. One that was charged with a part gets
- * nothing back, because nobody could tell how much of a refund is its own, and no key may win back more than it used.
+ * The allowances that a lease gives back to after it was extended from `more`: those that both were charged to. One that was charged with a
+ * part gets nothing back, because nobody could tell how much of a refund is its own, and no key may win back more than it used.
  */
 export const allowancesAfter = (before: readonly Allowance[], more: readonly Allowance[]): Allowance[] =>
   before.filter(({ balance }) => more.some((other) => other.balance === balance));
@@ -90,7 +107,12 @@ export const noFunds = (account: string): Shortfall => ({ code: "insufficient_fu
 export const noStake = (account: string): Shortfall => ({ code: "insufficient_stake", account });
 
 /** The transfers that use up (or give back) allowances. */
-export function allowanceTransfers(idPrefix: string, allowances: readonly Allowance[], amount: bigint, direction: "use" | "give-back"): (Transfer | null)[] {
+export function allowanceTransfers(
+  idPrefix: string,
+  allowances: readonly Allowance[],
+  amount: bigint,
+  direction: "use" | "give-back",
+): (Transfer | null)[] {
   return allowances.map(({ of, balance }, i) =>
     direction === "use"
       ? transfer(`${idPrefix}/${i}`, balance, ALLOWANCE_SINK, amount, { code: "limit_reached", ...of })
@@ -106,7 +128,8 @@ export async function createAccount(round: Round, document: Verified<"account">,
   const chain = await chainOf(round, party, parent);
   if (!chain) return refuse("not_found", { account: parent });
   if (chain.length >= DEPTH_MAX) return refuse("limit_reached", { depth: DEPTH_MAX });
-  if ((await round.services.store.accountsOf(party)).length >= ACCOUNTS_PER_PARTY_MAX) return refuse("limit_reached", { accounts: ACCOUNTS_PER_PARTY_MAX });
+  if ((await round.services.store.accountsOf(party)).length >= ACCOUNTS_PER_PARTY_MAX)
+    return refuse("limit_reached", { accounts: ACCOUNTS_PER_PARTY_MAX });
   const id = subAccountOf(document.id);
   return planned(round, {
     id: document.id,
@@ -201,7 +224,13 @@ export async function openBatch(round: Round, document: Verified<"batch">, calle
     floors: [ALLOWANCE_FLOOR, ...purse.floors],
     puts: [{ kind: "batch", id: document.id, expect: 0, data }],
     transfers: [
-      transfer(`batch/${document.id}/open`, moneyKey(purse.purse, "available"), moneyKey(document.id, "available"), budget, noFunds(purse.purse)),
+      transfer(
+        `batch/${document.id}/open`,
+        moneyKey(purse.purse, "available"),
+        moneyKey(document.id, "available"),
+        budget,
+        noFunds(purse.purse),
+      ),
       ...allowanceTransfers(`batch/${document.id}/allowance`, purse.allowances, budget, "use"),
     ],
     events: [{ party, kind: "batch-opened", lease: null, data: { batch: document.id, budgetNanos } }],
@@ -224,8 +253,16 @@ async function moneyIn(round: Round, id: string): Promise<{ available: bigint; h
   return { available: books.get(available) ?? 0n, held: books.get(held) ?? 0n };
 }
 
-/** Closing gives back at once what no lease holds; what leases give back later is swept to the account by a timer. Without a document: it has expired. */
-export async function closeBatch(round: Round, id: string, document: Verified<"batch-close"> | null, caller: PartyCaller | null = null): Promise<Outcome> {
+/**
+ * Closing gives back at once what no lease holds; what leases give back later is swept to the account by a timer. Without a document: it
+ * has expired.
+ */
+export async function closeBatch(
+  round: Round,
+  id: string,
+  document: Verified<"batch-close"> | null,
+  caller: PartyCaller | null = null,
+): Promise<Outcome> {
   const batch = await round.get("batch", id);
   if (!batch || (document && batch.data.party !== document.payload.party)) return refuse("not_found", { batch: id });
   const outside = document && (caller ? outsideOf(caller.key, batch.data) : refuse("not_found", { batch: id }));
@@ -238,7 +275,14 @@ export async function closeBatch(round: Round, id: string, document: Verified<"b
     filed: document ? [{ document, parties: [party] }] : [],
     answer: { returnedNanos: available.toString() },
     floors: [ALLOWANCE_FLOOR],
-    puts: [{ kind: "batch", id, expect: batch.version, data: { ...batch.data, open: false, deadlineAt: held > 0n ? round.at + SWEEP_AFTER_MS : null } }],
+    puts: [
+      {
+        kind: "batch",
+        id,
+        expect: batch.version,
+        data: { ...batch.data, open: false, deadlineAt: held > 0n ? round.at + SWEEP_AFTER_MS : null },
+      },
+    ],
     transfers: giveBack("close", id, party, allowances, available),
     events: [{ party, kind: "batch-closed", lease: null, data: { batch: id, returnedNanos: available.toString() } }],
   });
@@ -257,6 +301,7 @@ export async function sweepBatch(round: Round, id: string): Promise<Outcome> {
     floors: [ALLOWANCE_FLOOR],
     puts: [{ kind: "batch", id, expect: batch.version, data: { ...batch.data, deadlineAt: held > 0n ? round.at + SWEEP_AFTER_MS : null } }],
     transfers: giveBack(step, id, party, allowances, available),
-    events: available > 0n ? [{ party, kind: "batch-returned", lease: null, data: { batch: id, returnedNanos: available.toString() } }] : [],
+    events:
+      available > 0n ? [{ party, kind: "batch-returned", lease: null, data: { batch: id, returnedNanos: available.toString() } }] : [],
   });
 }

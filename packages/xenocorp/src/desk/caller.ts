@@ -1,6 +1,7 @@
 /**
- * Who speaks: from a document's key to the party it may speak for. Every document passes here before its handler, which takes nothing less than a verified
- * one. The rules stand in the document table and `verifySigner`; this only looks up what the broker knows of the key. Who controls the inputs: anyone.
+ * Who speaks: from a document's key to the party it may speak for. Every document passes here before its handler, which takes nothing less
+ * than a verified one. The rules stand in the document table and `verifySigner`; this only looks up what the broker knows of the key. Who
+ * controls the inputs: anyone.
  */
 import { ROLE_SCOPES, invariant } from "@xenoservers/market";
 import { isOfKind, isPartysKind, refuse, verifySigner, type Refusal, type SignedDocument, type Verified } from "@xenoservers/protocol";
@@ -29,16 +30,25 @@ export async function identify(round: Round, document: SignedDocument): Promise<
 }
 
 /**
- * What the broker knows of the key. A rotation may be signed by the recovery key that the party named; that comes first, because anyone can have the same
- * key granted to a party of his own.
+ * What the broker knows of the key. A rotation may be signed by the recovery key that the party named; that comes first, because anyone can
+ * have the same key granted to a party of his own.
  */
 async function keyOf(round: Round, document: SignedDocument): Promise<KeyRow | null> {
   const party = isOfKind(document, "key-rotate") ? await round.get("party", document.payload.party) : null;
-  if (party?.data.recoveryKey !== document.keyid || party.data.rootKey === document.keyid) return (await round.get("key", document.keyid))?.data ?? null;
+  if (party?.data.recoveryKey !== document.keyid || party.data.rootKey === document.keyid)
+    return (await round.get("key", document.keyid))?.data ?? null;
   const { id, rootKey } = party.data;
   return {
     ...{ id: document.keyid, party: id, role: "root", scopes: ROLE_SCOPES.root, label: "recovery", account: null, leaseLabel: null },
-    ...{ maxSpendPerDayNanos: null, expiresAt: null, revokedAt: null, grant: document.id, announced: null, grantedBy: rootKey, revocation: null },
+    ...{
+      maxSpendPerDayNanos: null,
+      expiresAt: null,
+      revokedAt: null,
+      grant: document.id,
+      announced: null,
+      grantedBy: rootKey,
+      revocation: null,
+    },
   };
 }
 
@@ -50,13 +60,19 @@ export interface Place {
 
 /** Why a key has no business there; null where it does: one that is bound to an account or label acts only inside it. */
 export function outsideOf({ account, leaseLabel }: Pick<KeyRow, "account" | "leaseLabel">, place: Place): Refusal | null {
-  if (account !== null && account !== place.account) return refuse("key_not_allowed", { account: place.account, why: "the key acts in its own account only" });
-  if (leaseLabel !== null && leaseLabel !== place.label) return refuse("key_not_allowed", { label: leaseLabel, why: "the key acts under its own label only" });
+  if (account !== null && account !== place.account)
+    return refuse("key_not_allowed", { account: place.account, why: "the key acts in its own account only" });
+  if (leaseLabel !== null && leaseLabel !== place.label)
+    return refuse("key_not_allowed", { label: leaseLabel, why: "the key acts under its own label only" });
   return null;
 }
 
 /** The same for what concerns a party as a whole: its money outside leases, deposits, its accounts. */
-export function boundProblem({ account, leaseLabel, maxSpendPerDayNanos }: Pick<KeyRow, "account" | "leaseLabel" | "maxSpendPerDayNanos">): Refusal | null {
+export function boundProblem({
+  account,
+  leaseLabel,
+  maxSpendPerDayNanos,
+}: Pick<KeyRow, "account" | "leaseLabel" | "maxSpendPerDayNanos">): Refusal | null {
   if (account === null && leaseLabel === null && maxSpendPerDayNanos === null) return null;
   return refuse("key_not_allowed", { why: "this is the whole party's, and the key is bound to an account, a label or an amount per day" });
 }

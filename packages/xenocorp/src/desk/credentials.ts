@@ -1,7 +1,8 @@
 /**
- * The public documents that give keys their roles: a party's first document, its rotations, grants. Whoever gets a document from this broker gets these
- * with it, and need not believe the broker who signed it. Who controls the inputs: the envelopes were checked when they were filed; what stands inside
- * them is their signers'. Bounds: keys remembered here, rotations and grants on the way to a key (parties.ts), envelopes looked for inside one.
+ * The public documents that give keys their roles: a party's first document, its rotations, grants. Whoever gets a document from this
+ * broker gets these with it, and need not believe the broker who signed it. Who controls the inputs: the envelopes were checked when they
+ * were filed; what stands inside them is their signers'. Bounds: keys remembered here, rotations and grants on the way to a key
+ * (parties.ts), envelopes looked for inside one.
  */
 import { fromBase64, parseUtf8, zEnvelope, type Envelope } from "@xenoservers/protocol";
 import type { KeyRow, StoredDocument } from "../store/store.ts";

@@ -1,7 +1,7 @@
 /**
- * Parties and their keys: register, delegate, revoke, rotate, suspend. A key is given no more than its role may have and whoever gives it may give; what it
- * was used for ends with it. Who controls the inputs: whoever holds a party's root or recovery key, or an enrolment token; the operator (suspension).
- * Bounds: keys and rotations of one party.
+ * Parties and their keys: register, delegate, revoke, rotate, suspend. A key is given no more than its role may have and whoever gives it
+ * may give; what it was used for ends with it. Who controls the inputs: whoever holds a party's root or recovery key, or an enrolment
+ * token; the operator (suspension). Bounds: keys and rotations of one party.
  */
 import { EMPTY_RECORD, ROLE_SCOPES, invariant, type KeyRole } from "@xenoservers/market";
 import { partyIdOf, refuse, rootAccountOf, serverIdOf, type Payload, type Refusal, type Verified } from "@xenoservers/protocol";
@@ -39,7 +39,8 @@ const ended = (key: Versioned<KeyRow>, at: number, revocation: string): Put => (
 
 export async function registerParty(round: Round, document: Verified<"party">): Promise<Outcome> {
   const { party: id, name, rootKey, recoveryKey } = document.payload;
-  if (id !== partyIdOf(round.services.crypto, rootKey)) return refuse("bad_payload", { path: "party", why: "must be derived from rootKey" });
+  if (id !== partyIdOf(round.services.crypto, rootKey))
+    return refuse("bad_payload", { path: "party", why: "must be derived from rootKey" });
   if (await round.get("party", id)) return refuse("id_reused", { party: id });
   if (await round.get("key", rootKey)) return refuse("id_reused", { key: rootKey });
   const account = rootAccountOf(id);
@@ -60,9 +61,14 @@ export async function registerParty(round: Round, document: Verified<"party">): 
 }
 
 /** What is wrong with a grant by itself, and by who gives it. */
-function grantProblem({ role, scopes, account, leaseLabel, maxSpendPerDayNanos, expiresAt }: Payload<"key-grant">, by: KeyRow, at: number): Refusal | null {
+function grantProblem(
+  { role, scopes, account, leaseLabel, maxSpendPerDayNanos, expiresAt }: Payload<"key-grant">,
+  by: KeyRow,
+  at: number,
+): Refusal | null {
   const bad = (path: string, why: string): Refusal => refuse("bad_payload", { path, why });
-  if (!GIVES[by.role].includes(role)) return refuse("key_not_allowed", { kind: "key-grant", role: by.role, why: `a key of this role cannot give ${role}` });
+  if (!GIVES[by.role].includes(role))
+    return refuse("key_not_allowed", { kind: "key-grant", role: by.role, why: `a key of this role cannot give ${role}` });
   if (new Set(scopes).size < scopes.length) return bad("scopes", "must name each scope once");
   const beyond = scopes.find((scope) => !ROLE_SCOPES[role].includes(scope));
   if (beyond !== undefined) return bad("scopes", `a key of the role ${role} may not ${beyond}: at most ${ROLE_SCOPES[role].join(", ")}`);
@@ -81,7 +87,8 @@ export async function grantKey(round: Round, document: Verified<"key-grant">, { 
   if (problem) return problem;
   if (await round.get("key", id)) return refuse("id_reused", { key: id });
   if (account !== null && (await round.get("account", account))?.data.party !== party) return refuse("not_found", { account });
-  if ((await round.services.store.keysOf(party, round.at, 0)).length >= KEYS_PER_PARTY_MAX) return refuse("limit_reached", { keys: KEYS_PER_PARTY_MAX });
+  if ((await round.services.store.keysOf(party, round.at, 0)).length >= KEYS_PER_PARTY_MAX)
+    return refuse("limit_reached", { keys: KEYS_PER_PARTY_MAX });
   const data: KeyRow = {
     ...{ id, party, role, label, scopes, account, leaseLabel, maxSpendPerDayNanos, expiresAt },
     ...{ revokedAt: null, grant: document.id, announced: null, grantedBy: by.id, revocation: null },
@@ -112,7 +119,8 @@ export async function revokeKey(round: Round, document: Verified<"key-revoke">, 
   const { key: id, party, reason } = document.payload;
   const key = await round.get("key", id);
   if (!key || key.data.party !== party) return refuse("not_found", { key: id });
-  if (id === caller.party.data.rootKey) return refuse("key_not_allowed", { kind: "key-revoke", why: "the root key is replaced with `xeno key rotate`" });
+  if (id === caller.party.data.rootKey)
+    return refuse("key_not_allowed", { kind: "key-revoke", why: "the root key is replaced with `xeno key rotate`" });
   const { puts, events, effects } = await unlisting(round, key.data);
   return planned(round, {
     id: document.id,
@@ -126,7 +134,8 @@ export async function revokeKey(round: Round, document: Verified<"key-revoke">, 
 /** How many root keys a party has had, this one included. */
 async function rootsBefore(round: Round, rootKey: string): Promise<number> {
   let count = 0;
-  for (let at: string | null = rootKey; at !== null && count <= ROTATIONS_MAX; count++) at = (await round.get("key", at))?.data.grantedBy ?? null;
+  for (let at: string | null = rootKey; at !== null && count <= ROTATIONS_MAX; count++)
+    at = (await round.get("key", at))?.data.grantedBy ?? null;
   return count;
 }
 
@@ -141,7 +150,8 @@ export async function rotateKey(round: Round, document: Verified<"key-rotate">, 
   if ((await rootsBefore(round, rootKey)) > ROTATIONS_MAX) return refuse("limit_reached", { rotations: ROTATIONS_MAX });
   const byRecovery = document.keyid === recoveryKey && document.keyid !== rootKey;
   if (byRecovery && !reserved) return announceRotation(round, document, party);
-  if (byRecovery && pending && pending.effectiveAt > round.at) return refuse("wrong_state", { state: "rotation announced", effectiveAt: pending.effectiveAt });
+  if (byRecovery && pending && pending.effectiveAt > round.at)
+    return refuse("wrong_state", { state: "rotation announced", effectiveAt: pending.effectiveAt });
   const data: PartyRow = { ...party.data, rootKey: newRootKey, recoveryKey: newRecoveryKey, pendingRotation: null };
   const cut: Effect = { kind: "key-revoked", key: rootKey };
   return planned(round, {
@@ -151,7 +161,12 @@ export async function rotateKey(round: Round, document: Verified<"key-rotate">, 
     puts: [
       { kind: "party", id, expect: party.version, data },
       ended(old, round.at, document.id),
-      { kind: "key", id: newRootKey, expect: next?.version ?? 0, data: rootKeyRow(newRootKey, id, document.id, rootKey, next?.data.grant ?? null) },
+      {
+        kind: "key",
+        id: newRootKey,
+        expect: next?.version ?? 0,
+        data: rootKeyRow(newRootKey, id, document.id, rootKey, next?.data.grant ?? null),
+      },
     ],
     events: [{ party: id, kind: "key-rotated", lease: null, data: { newRootKey } }],
     effects: [cut],
@@ -162,7 +177,12 @@ export async function rotateKey(round: Round, document: Verified<"key-rotate">, 
 function announceRotation(round: Round, document: Verified<"key-rotate">, party: Versioned<PartyRow>): Outcome {
   const { party: id, newRootKey, newRecoveryKey } = document.payload;
   const effectiveAt = round.at + round.services.config.recoveryDelayMs;
-  const reserved: KeyRow = { ...rootKeyRow(newRootKey, id, document.id, party.data.rootKey), label: "announced", revokedAt: round.at, revocation: document.id };
+  const reserved: KeyRow = {
+    ...rootKeyRow(newRootKey, id, document.id, party.data.rootKey),
+    label: "announced",
+    revokedAt: round.at,
+    revocation: document.id,
+  };
   return planned(round, {
     id: document.id,
     filed: [{ document, parties: [id] }],

@@ -1,6 +1,6 @@
 /**
- * Channels between a lease's customer and its server: the broker passes their bytes on unread. Who controls the inputs: both ends, every byte. Bounds:
- * channels of one link, messages that come before a channel's lease is looked up, bytes that an end has not read.
+ * Channels between a lease's customer and its server: the broker passes their bytes on unread. Who controls the inputs: both ends, every
+ * byte. Bounds: channels of one link, messages that come before a channel's lease is looked up, bytes that an end has not read.
  */
 import { parseChannelMessage } from "@xenoservers/protocol/link";
 import type { Link } from "./link.ts";
@@ -58,7 +58,8 @@ export class Channels {
 
   close(session: string, by: Link, why: string): void {
     const ends = this.#routes.get(session);
-    if (ends && (ends.customer === by || ends.server === by)) this.#cut(session, ends, [ends.customer === by ? ends.server : ends.customer], why);
+    if (ends && (ends.customer === by || ends.server === by))
+      this.#cut(session, ends, [ends.customer === by ? ends.server : ends.customer], why);
   }
 
   #cut(session: string, { customer, server }: Ends, told: readonly Link[], why: string): void {

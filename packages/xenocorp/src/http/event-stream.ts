@@ -1,6 +1,7 @@
 /**
- * A party's events as server-sent events (WHATWG HTML section 9.2): durable, in order, from a cursor on; over when the key that asked for them ends.
- * Who controls the inputs: the holder of the session. Bounds: streams of one key, and what waits for a reader that does not read.
+ * A party's events as server-sent events (WHATWG HTML section 9.2): durable, in order, from a cursor on; over when the key that asked for
+ * them ends. Who controls the inputs: the holder of the session. Bounds: streams of one key, and what waits for a reader that does not
+ * read.
  */
 import type { FastifyReply } from "fastify";
 import { refuse } from "@xenoservers/protocol";
@@ -14,7 +15,8 @@ const PAGE = 200;
 export const STREAMS_PER_KEY_MAX = 32;
 const UNREAD_BYTES_MAX = 1024 * 1024;
 
-export const tooManyStreams = () => refuse("rate_limited", { retryAfterMs: 10_000, why: `a key has at most ${STREAMS_PER_KEY_MAX} streams and links` });
+export const tooManyStreams = () =>
+  refuse("rate_limited", { retryAfterMs: 10_000, why: `a key has at most ${STREAMS_PER_KEY_MAX} streams and links` });
 
 /** A pause that a reader who leaves ends. */
 function pause(ms: number, over: AbortSignal): Promise<void> {

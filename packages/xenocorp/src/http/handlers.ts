@@ -1,6 +1,6 @@
 /**
- * Handlers of HTTP routes, typed by the API table: each gets a session of the access that the route asks for and what its schemas parsed, and answers
- * with what its reply schema describes. A route without a handler does not compile.
+ * Handlers of HTTP routes, typed by the API table: each gets a session of the access that the route asks for and what its schemas parsed,
+ * and answers with what its reply schema describes. A route without a handler does not compile.
  */
 import type { API, RouteName, RouteParams, RouteQuery, RouteReply, Refusal } from "@xenoservers/protocol";
 import type { z } from "zod";

@@ -1,10 +1,18 @@
 /**
- * The broker's ends of all links: logs daemons and customers in, hands their documents to the desk, pushes what concerns them, and cuts what a key had open
- * when the key ends. Who controls the inputs: whoever connects, every byte. Bounds: links that have not logged in, links of one key, messages per second,
- * documents that wait for their answer; those of link.ts and channels.ts.
+ * The broker's ends of all links: logs daemons and customers in, hands their documents to the desk, pushes what concerns them, and cuts
+ * what a key had open when the key ends. Who controls the inputs: whoever connects, every byte. Bounds: links that have not logged in,
+ * links of one key, messages per second, documents that wait for their answer; those of link.ts and channels.ts.
  */
 import { KIND_TABLE, refusalBody, refuse, serverIdOf, toHex, type Refusal } from "@xenoservers/protocol";
-import { parseMessage, zToBroker, type Documents, type FromBroker, type MarketInfo, type Timers, type ToBroker } from "@xenoservers/protocol/link";
+import {
+  parseMessage,
+  zToBroker,
+  type Documents,
+  type FromBroker,
+  type MarketInfo,
+  type Timers,
+  type ToBroker,
+} from "@xenoservers/protocol/link";
 import type { Answer } from "../desk/desk.ts";
 import { credentialsOf } from "../desk/credentials.ts";
 import type { FiledEnvelope } from "../desk/outcome.ts";
@@ -34,7 +42,10 @@ export interface HubDesk {
 
 const charsOf = (filed: readonly FiledEnvelope[]): number => filed.reduce((sum, { envelope }) => sum + envelope.payload.length, 0);
 
-/** In pages of bounded size. The first, which is taken up in its own time, holds whole leases only: no lease begins there and goes on in another page. */
+/**
+ * In pages of bounded size. The first, which is taken up in its own time, holds whole leases only: no lease begins there and goes on in
+ * another page.
+ */
 function pagesOf(leases: readonly (readonly FiledEnvelope[])[]): FiledEnvelope[][] {
   const first: FiledEnvelope[] = [];
   const others: FiledEnvelope[][] = [];

@@ -1,6 +1,7 @@
 /**
- * The broker's end of one link: what was logged in on it, what it is told and in which order. Who controls the inputs: whoever connects. Bounds: what waits
- * to be looked up for it, what waits to be read by it; a link over either is closed, and whoever was at its other end connects again.
+ * The broker's end of one link: what was logged in on it, what it is told and in which order. Who controls the inputs: whoever connects.
+ * Bounds: what waits to be looked up for it, what waits to be read by it; a link over either is closed, and whoever was at its other end
+ * connects again.
  */
 import type { FromBroker, Pipe, Timers } from "@xenoservers/protocol/link";
 import type { PartySession } from "./sessions.ts";

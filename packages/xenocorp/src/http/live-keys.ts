@@ -1,6 +1,6 @@
 /**
- * What is open under each key, to be cut when the key ends: a revocation cuts at once, an expiry at its time. Who controls the inputs: whoever holds a key
- * opens things; its party's root key, and its grant, end it. Bounds: whoever opens something bounds how many there are.
+ * What is open under each key, to be cut when the key ends: a revocation cuts at once, an expiry at its time. Who controls the inputs:
+ * whoever holds a key opens things; its party's root key, and its grant, end it. Bounds: whoever opens something bounds how many there are.
  */
 import { refuse, type Refusal } from "@xenoservers/protocol";
 import type { Timers } from "@xenoservers/protocol/link";

@@ -25,7 +25,8 @@ const PENDING_SHOWN_MAX = 1_000;
 type Query = RouteQuery<"offers">;
 
 function offerView(candidate: Candidate, { terms }: Query, wanted: Resources, record: OwnerRecord): OfferView {
-  const { server, owner, offerId, resources, free, price, accel, vmScore, limits, egress, fetches, vmEngine, cpuScore, sandbox, engine } = candidate;
+  const { server, owner, offerId, resources, free, price, accel, vmScore, limits, egress, fetches, vmEngine, cpuScore, sandbox, engine } =
+    candidate;
   return {
     ...{ server, owner, offerId, resources, free, accel, vmScore, limits, egress, fetches, vmEngine, cpuScore, sandbox, engine },
     price: wirePriceOf(price),
@@ -57,7 +58,11 @@ export function createMarketReads(services: Services, market: () => Promise<Mark
       if (!parsed.ok) return refuse("bad_condition", { condition: parsed.condition, why: parsed.why });
       const { conditions } = parsed;
       const implied = impliedResources(conditions, DEFAULT_RESOURCES);
-      const resources = { vcpu: query.vcpu ?? implied.vcpu, memoryMib: query.memoryMib ?? implied.memoryMib, diskMib: query.diskMib ?? implied.diskMib };
+      const resources = {
+        vcpu: query.vcpu ?? implied.vcpu,
+        memoryMib: query.memoryMib ?? implied.memoryMib,
+        diskMib: query.diskMib ?? implied.diskMib,
+      };
       const { driver, accel, egress, assurance, terms, on, durationMs } = query;
       // who asks sees its own servers, and those that serve only some
       const customer = session?.by === "party" ? session.party : "";

@@ -1,6 +1,7 @@
 /**
- * What a party's key may read: who it is, its money, its leases, its events. Every handler shows what the key's account and label allow, and a server's key
- * only what the server itself runs; what is outside looks as if it were not there. Who controls the inputs: the holder of the session.
+ * What a party's key may read: who it is, its money, its leases, its events. Every handler shows what the key's account and label allow,
+ * and a server's key only what the server itself runs; what is outside looks as if it were not there. Who controls the inputs: the holder
+ * of the session.
  */
 import { allowanceKey, moneyKey } from "@xenoservers/market";
 import { refuse, rootAccountOf, type Balances, type Refusal } from "@xenoservers/protocol";
@@ -34,7 +35,11 @@ const balancesOf = (money: (bucket: keyof Balances) => bigint): Balances => ({
 const least = (amounts: readonly bigint[]): bigint => amounts.reduce((a, b) => (b < a ? b : a));
 
 /** The lease that an id or the beginning of one names, among those that the session may see. */
-export async function findLease({ store }: Services, session: PartySession, idOrPrefix: string): Promise<{ ok: true; lease: LeaseRow } | Refusal> {
+export async function findLease(
+  { store }: Services,
+  session: PartySession,
+  idOrPrefix: string,
+): Promise<{ ok: true; lease: LeaseRow } | Refusal> {
   const reader = readerOf(session);
   const ids = idOrPrefix.length === ID_CHARS ? [idOrPrefix] : await store.findLeases(reader, idOrPrefix);
   if (ids.length > 1) return refuse("conflict", { why: `${idOrPrefix} fits more than one lease; write more of its id` });
@@ -54,7 +59,13 @@ async function accountsOf({ store, now }: Services, session: PartySession) {
   const root = rootAccountOf(party);
   const money = (bucket: keyof Balances): bigint => books.get(moneyKey(root, bucket)) ?? 0n;
   const used = (of: string): bigint => -(books.get(of) ?? 0n);
-  const accounts = shown.map(({ id, parent, name, limitNanos }) => ({ id, parent, name, limitNanos, spentNanos: used(allowanceKey(id)).toString() }));
+  const accounts = shown.map(({ id, parent, name, limitNanos }) => ({
+    id,
+    parent,
+    name,
+    limitNanos,
+    spentNanos: used(allowanceKey(id)).toString(),
+  }));
   if (!isBound(reader)) return { balances: balancesOf(money), accounts };
   const limits = limitsAbove(all, key.account).map(({ id, limit }) => limit - used(allowanceKey(id)));
   const today = key.maxSpendPerDayNanos === null ? [] : [BigInt(key.maxSpendPerDayNanos) - used(day)];
@@ -93,7 +104,8 @@ export function createPartyReads(services: Services, receipts: Receipts): PartyR
         return refuse("key_not_allowed", { why: "the statement is of a whole account, and the key sees only a part of it" });
       // a bound key sees what was charged to its account's limit: the wallet is the whole party's
       const entries = await store.statement(key.account ?? rootAccountOf(party), query.limit);
-      const own = key.account === null ? entries : entries.filter(({ debit, credit }) => [debit, credit].includes(allowanceKey(key.account ?? "")));
+      const own =
+        key.account === null ? entries : entries.filter(({ debit, credit }) => [debit, credit].includes(allowanceKey(key.account ?? "")));
       return done({ entries: own.map(({ id, debit, credit, amount, at }) => ({ id, debit, credit, amountNanos: amount.toString(), at })) });
     },
     async leases({ session, query }) {

@@ -1,8 +1,18 @@
 /**
- * Receipts: everything that proves a lease offline. Its own documents, the public ones that its facts lean on (what gives every signer its role, what ended
- * a key, the fee, gaps, referees), and where each stands in the log. Who controls the inputs: whoever signed each document, verified when it was filed.
+ * Receipts: everything that proves a lease offline. Its own documents, the public ones that its facts lean on (what gives every signer its
+ * role, what ended a key, the fee, gaps, referees), and where each stands in the log. Who controls the inputs: whoever signed each
+ * document, verified when it was filed.
  */
-import { KIND_TABLE, isOfKind, parseDocument, verifyCheckpoint, type Envelope, type Kind, type Receipt, type ReceiptDocument } from "@xenoservers/protocol";
+import {
+  KIND_TABLE,
+  isOfKind,
+  parseDocument,
+  verifyCheckpoint,
+  type Envelope,
+  type Kind,
+  type Receipt,
+  type ReceiptDocument,
+} from "@xenoservers/protocol";
 import { z } from "zod";
 import { credentialsOf, type Credentials } from "../desk/credentials.ts";
 import type { Services } from "../desk/round.ts";
@@ -89,7 +99,10 @@ export class Receipts {
     });
   }
 
-  /** Where each document stands in the log: under the checkpoint that witnesses have cosigned, when that covers all of them, or else under the latest. */
+  /**
+   * Where each document stands in the log: under the checkpoint that witnesses have cosigned, when that covers all of them, or else under
+   * the latest.
+   */
   async #proofs(documents: readonly StoredDocument[]): Promise<{ checkpoint: string; size: number; proved: ReceiptDocument[] }> {
     const { store, crypto, keys } = this.#services;
     const [latest, cosigned] = await Promise.all([store.logHead(), cosignedHead(this.#services)]);

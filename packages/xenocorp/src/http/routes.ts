@@ -1,6 +1,6 @@
 /**
- * From an HTTP request to a route's handler and back: who asks, whether its key may, what it says, and whether the reply is what the API table promises.
- * Who controls the inputs: anyone, every byte. Bounds: transfers of bytes at once.
+ * From an HTTP request to a route's handler and back: who asks, whether its key may, what it says, and whether the reply is what the API
+ * table promises. Who controls the inputs: anyone, every byte. Bounds: transfers of bytes at once.
  */
 import { API, ERROR_CODES, refusalBody, refuse, type Refusal, type Route, type RouteName } from "@xenoservers/protocol";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
@@ -37,7 +37,10 @@ export function answerRefusal(request: FastifyRequest, reply: FastifyReply, refu
 }
 
 /** Of what Fastify itself refuses. */
-export function bodyRefusal({ code, statusCode, message }: { code?: string; statusCode?: number; message: string }, bytesMax: number): Refusal {
+export function bodyRefusal(
+  { code, statusCode, message }: { code?: string; statusCode?: number; message: string },
+  bytesMax: number,
+): Refusal {
   if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return refuse("body_too_large", { bytesMax });
   return (statusCode ?? 500) < 500 ? refuse("bad_request", { path: "body", why: message.slice(0, 200) }) : refuse("internal");
 }
@@ -145,8 +148,10 @@ export class Routes {
     if (refusal) return refusal;
     const parsed = parseRequest<N>(route, session, request);
     if (!parsed.ok) return parsed;
-    if (name === "events" && session?.by === "party" && request.headers.accept?.includes("text/event-stream")) return this.#stream(session, request, reply);
-    if (!this.#hasPlaceFor(route, session, reply)) return refuse("rate_limited", { retryAfterMs: 1_000, why: "too many results are on their way at once" });
+    if (name === "events" && session?.by === "party" && request.headers.accept?.includes("text/event-stream"))
+      return this.#stream(session, request, reply);
+    if (!this.#hasPlaceFor(route, session, reply))
+      return refuse("rate_limited", { retryAfterMs: 1_000, why: "too many results are on their way at once" });
     const handled = await this.#handlers[name](parsed.request);
     if (!handled.ok) return handled;
     return this.#send(name, route, reply, handled.reply);
@@ -179,7 +184,10 @@ export class Routes {
     const { live, store } = this.#parts;
     if (live.count(session.key.id) >= STREAMS_PER_KEY_MAX) return tooManyStreams();
     const last = request.headers["last-event-id"]?.toString();
-    const query = API.events.query.safeParse({ ...(typeof request.query === "object" ? request.query : {}), ...(last === undefined ? {} : { after: last }) });
+    const query = API.events.query.safeParse({
+      ...(typeof request.query === "object" ? request.query : {}),
+      ...(last === undefined ? {} : { after: last }),
+    });
     if (!query.success) return refuse("bad_request", { path: "last-event-id", why: "must be a cursor" });
     await streamEvents(reply, { store, live }, session, query.data.after ?? null);
     return null;

@@ -17,7 +17,16 @@ export const KEYS = [...OWN, "server", "other", "owner", "enrol", "expired", "re
 export type Key = (typeof KEYS)[number];
 
 export const CODES: Readonly<Record<string, string>> = {
-  ...{ k: "key_not_allowed", y: "not_yours", n: "not_found", o: "operator_only", t: "bad_token", x: "key_expired", v: "key_revoked", u: "unknown_key" },
+  ...{
+    k: "key_not_allowed",
+    y: "not_yours",
+    n: "not_found",
+    o: "operator_only",
+    t: "bad_token",
+    x: "key_expired",
+    v: "key_revoked",
+    u: "unknown_key",
+  },
 };
 
 /** Documents about the customer, its lease of no label in its own account, and that lease's server. */
@@ -99,7 +108,10 @@ export const LINKS = `
 link               +     +    +   +     +     +    +      +     +     +     k      x       v        +        k     u
 `;
 
-/** Which leases each key sees, and gets the events of: of the customer's own account, of account A, of the label x, of both, and a stranger's on the other server. */
+/**
+ * Which leases each key sees, and gets the events of: of the customer's own account, of account A, of the label x, of both, and a
+ * stranger's on the other server.
+ */
 export const SEEN = `
                   root device ci read spend acct label server other owner enrol expired revoked stranger operator none
 plain              +     +    +   +     .     .    .      +     .     +     .      .       .        .        .     .

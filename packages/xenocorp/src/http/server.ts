@@ -1,6 +1,7 @@
 /**
- * The HTTP face of the broker: every route comes from the API table; links are WebSockets at /api/v1/link. Who controls the inputs: anyone, every byte.
- * Bounds: requests by source address, bodies, callers remembered, transfers of sealed results at once, the time a request may take to arrive.
+ * The HTTP face of the broker: every route comes from the API table; links are WebSockets at /api/v1/link. Who controls the inputs: anyone,
+ * every byte. Bounds: requests by source address, bodies, callers remembered, transfers of sealed results at once, the time a request may
+ * take to arrive.
  */
 import { API, openApi, type RouteName } from "@xenoservers/protocol";
 import { systemTimers } from "@xenoservers/protocol/link";
@@ -63,16 +64,23 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
   // bytes are read by the handler, once it is known that their sender has some business here
   app.addContentTypeParser("application/octet-stream", (_request, payload, parsed) => parsed(null, payload));
 
-  const routes = new Routes({ ...reads, ...createWrites(desk, sessions) }, { sessions, live: hub.live, store: desk.services.store, logger, count, limited });
+  const routes = new Routes(
+    { ...reads, ...createWrites(desk, sessions) },
+    { sessions, live: hub.live, store: desk.services.store, logger, count, limited },
+  );
   for (const name of Object.keys(API).filter(isRouteName)) routes.register(app, name);
 
   app.setErrorHandler((error: { code?: string; statusCode?: number; message: string }, request, reply) => {
     return answerRefusal(request, reply, bodyRefusal(error, BODY_BYTES_MAX));
   });
-  app.setNotFoundHandler((request, reply) => answerRefusal(request, reply, refuse("not_found", { path: request.url.split("?")[0]?.slice(0, 200) ?? "" })));
+  app.setNotFoundHandler((request, reply) =>
+    answerRefusal(request, reply, refuse("not_found", { path: request.url.split("?")[0]?.slice(0, 200) ?? "" })),
+  );
   app.get("/api/openapi.json", () => openApi(parts.version));
   app.get("/healthz", () => ({ status: "alive" }));
-  app.get("/readyz", async (_request, reply) => ((await parts.ready()) ? { status: "ready" } : reply.code(503).send({ status: "not ready" })));
+  app.get("/readyz", async (_request, reply) =>
+    (await parts.ready()) ? { status: "ready" } : reply.code(503).send({ status: "not ready" }),
+  );
   app.get("/metrics", async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
   acceptLinks(app, hub, limited);
   await app.ready();

@@ -1,7 +1,7 @@
 /**
- * Who may read: a challenge is signed once, the answer is a short-lived token. Tokens are stateless (HMAC by the broker's secret over party, key
- * and expiry); the key is looked up at every use, so that one that was revoked or has expired reads nothing more. Who controls the inputs: anyone.
- * Bounds: challenges that wait for their answer.
+ * Who may read: a challenge is signed once, the answer is a short-lived token. Tokens are stateless (HMAC by the broker's secret over
+ * party, key and expiry); the key is looked up at every use, so that one that was revoked or has expired reads nothing more. Who controls
+ * the inputs: anyone. Bounds: challenges that wait for their answer.
  */
 import { equalBytes, fromHex, keyRefusal, parseDocumentOf, refuse, toHex, utf8, verifySigner, type Refusal } from "@xenoservers/protocol";
 import type { Services } from "../desk/round.ts";

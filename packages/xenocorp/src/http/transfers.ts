@@ -1,6 +1,6 @@
 /**
- * How many whole results are on their way through this broker's memory at once, in all and of one party. Who controls the inputs: a party with a lease;
- * whoever reads slowly keeps its place, and leaves the others theirs.
+ * How many whole results are on their way through this broker's memory at once, in all and of one party. Who controls the inputs: a party
+ * with a lease; whoever reads slowly keeps its place, and leaves the others theirs.
  */
 const TRANSFERS_MAX = 32;
 const TRANSFERS_PER_PARTY_MAX = 2;

@@ -1,7 +1,20 @@
-/** For tests: a broker on the in-memory store, spoken to over HTTP and links by every kind of key, with leases of several accounts, labels and servers. */
+/**
+ * For tests: a broker on the in-memory store, spoken to over HTTP and links by every kind of key, with leases of several accounts, labels
+ * and servers.
+ */
 import { randomBytes } from "node:crypto";
 import { DEFAULT_TIMINGS, EMPTY_BYTES_DIGEST, ROLE_SCOPES, invariant, type KeyRole, type Scope } from "@xenoservers/market";
-import { partyIdOf, rootAccountOf, serverIdOf, signDocument, toHex, type Kind, type MarketPins, type Payload, type Signer } from "@xenoservers/protocol";
+import {
+  partyIdOf,
+  rootAccountOf,
+  serverIdOf,
+  signDocument,
+  toHex,
+  type Kind,
+  type MarketPins,
+  type Payload,
+  type Signer,
+} from "@xenoservers/protocol";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { systemTimers } from "@xenoservers/protocol/link";
 import type { FastifyInstance } from "fastify";
@@ -133,7 +146,18 @@ export class World {
 
   grantOf(party: Party, key: string, role: Exclude<KeyRole, "root">, over: Given = {}) {
     const scopes: Scope[] = [...ROLE_SCOPES[role]];
-    return { party: party.id, key, role, label: role, scopes, account: null, leaseLabel: null, maxSpendPerDayNanos: null, expiresAt: null, ...over };
+    return {
+      party: party.id,
+      key,
+      role,
+      label: role,
+      scopes,
+      account: null,
+      leaseLabel: null,
+      maxSpendPerDayNanos: null,
+      expiresAt: null,
+      ...over,
+    };
   }
 
   async key(party: Party, role: Exclude<KeyRole, "root">, over: Given = {}): Promise<Signer> {
@@ -144,9 +168,30 @@ export class World {
 
   offerOf({ id, owner }: Server, over: Partial<Payload<"offer">> = {}): Omit<Payload<"offer">, "origin" | "seen"> {
     return {
-      ...{ owner: owner.id, server: id, sequence: 1, validUntil: this.now + 600_000, resources: { vcpu: 16, memoryMib: 8192, diskMib: 8192 } },
-      ...{ drivers: ["wasm"], assurances: ["isolated"], labels: {}, maxLeaseMs: 3_600_000, cpuScore: 1, sandbox: "strong", accel: "none", vmScore: 0 },
-      price: { vcpuNanosPerSecond: "1000", memoryGibNanosPerSecond: "0", diskGibNanosPerSecond: "0", gigaFuelNanos: "600", egressGibNanos: "0" },
+      ...{
+        owner: owner.id,
+        server: id,
+        sequence: 1,
+        validUntil: this.now + 600_000,
+        resources: { vcpu: 16, memoryMib: 8192, diskMib: 8192 },
+      },
+      ...{
+        drivers: ["wasm"],
+        assurances: ["isolated"],
+        labels: {},
+        maxLeaseMs: 3_600_000,
+        cpuScore: 1,
+        sandbox: "strong",
+        accel: "none",
+        vmScore: 0,
+      },
+      price: {
+        vcpuNanosPerSecond: "1000",
+        memoryGibNanosPerSecond: "0",
+        diskGibNanosPerSecond: "0",
+        gigaFuelNanos: "600",
+        egressGibNanos: "0",
+      },
       ...{ limits: "process", fetches: false, vmEngine: "", egress: "none", allowedParties: [], engine: "e", feeBasisPointsMax: 0 },
       ...{ timings: DEFAULT_TIMINGS, channelKey: DIGEST, ...over },
     };
@@ -169,15 +214,44 @@ export class World {
 
   orderOf(party: Party, over: Partial<Payload<"order">> = {}): Omit<Payload<"order">, "origin" | "seen"> {
     return {
-      ...{ party: party.id, account: party.account, batch: null, clientId: newId(), jobHash: DIGEST, segment: false, driver: "wasm", accel: "any" },
+      ...{
+        party: party.id,
+        account: party.account,
+        batch: null,
+        clientId: newId(),
+        jobHash: DIGEST,
+        segment: false,
+        driver: "wasm",
+        accel: "any",
+      },
       ...{ egress: "none", egressMibMax: 0, resources: { vcpu: 1, memoryMib: 64, diskMib: 1 }, conditions: [], assurance: "isolated" },
-      ...{ terms: "by-interval", on: "market", maxPriceNanosPerHour: null, durationMsMax: 60_000, fuelMax: "1000000000000", budgetNanos: "1000000" },
-      ...{ replicas: 1, expiresAt: this.now + 60_000, label: "", feeBasisPointsMax: 0, timings: DEFAULT_TIMINGS, channelKey: DIGEST, ...over },
+      ...{
+        terms: "by-interval",
+        on: "market",
+        maxPriceNanosPerHour: null,
+        durationMsMax: 60_000,
+        fuelMax: "1000000000000",
+        budgetNanos: "1000000",
+      },
+      ...{
+        replicas: 1,
+        expiresAt: this.now + 60_000,
+        label: "",
+        feeBasisPointsMax: 0,
+        timings: DEFAULT_TIMINGS,
+        channelKey: DIGEST,
+        ...over,
+      },
     };
   }
 
   /** An open lease on this server. */
-  async lease(party: Party, { id, key }: Server, over: Partial<Payload<"order">> = {}, signer = party.root): Promise<{ lease: string; order: string }> {
+  async lease(
+    party: Party,
+    { id, key }: Server,
+    over: Partial<Payload<"order">> = {},
+    signer = party.root,
+  ): Promise<{ lease: string; order: string }> {
     const conditions: Payload<"order">["conditions"] = [{ key: "server", op: "=", value: id }];
     const { lease, order } = await this.must(signer, "order", this.orderOf(party, { conditions, ...over }));
     await this.must(key, "acceptance", { lease: String(lease), server: id });

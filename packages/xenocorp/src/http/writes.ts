@@ -1,6 +1,7 @@
 /**
- * The routes that hand something in: signed documents, logins, cosignatures, sealed results. Who controls the inputs: anyone, every byte; documents speak
- * for themselves, by their signatures. Bounds: the size of sealed bytes by lease and all together, and how long they are kept.
+ * The routes that hand something in: signed documents, logins, cosignatures, sealed results. Who controls the inputs: anyone, every byte;
+ * documents speak for themselves, by their signatures. Bounds: the size of sealed bytes by lease and all together, and how long they are
+ * kept.
  */
 import { API, refusalBody, refuse, toHex, type Refusal } from "@xenoservers/protocol";
 import type { z } from "zod";
@@ -44,7 +45,8 @@ async function keep({ store, crypto, config, now }: Services, { id, state, timin
   const at = now();
   const until = at + timings.disputeWindowMs + KEPT_AFTER_WINDOW_MS;
   const digest = await store.putSealed({ lease: id, bytes, digest: toHex(crypto.sha256(bytes)), at, until }, config.sealedBytesMax);
-  if (digest === null) return refuse("limit_reached", { bytesMax: config.sealedBytesMax, why: "the broker keeps no more sealed results now" });
+  if (digest === null)
+    return refuse("limit_reached", { bytesMax: config.sealedBytesMax, why: "the broker keeps no more sealed results now" });
   return { ok: true, digest };
 }
 

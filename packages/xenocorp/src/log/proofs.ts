@@ -1,21 +1,24 @@
 /** Proofs for parties and tiles for everyone, read from the log's immutable nodes. Tiles: C2SP tlog-tiles, height 8. */
+import { invariant } from "@xenoservers/market";
 import { concatBytes, consistencyRefs, foldGroup, fromHex, inclusionRefs, toHex, type Crypto, type NodeRef } from "@xenoservers/protocol";
 import type { Store } from "../store/store.ts";
 
 const TILE_HEIGHT = 8;
 const TILE_WIDTH = 2 ** TILE_HEIGHT;
 
+function bytesOf(hash: string): Uint8Array {
+  const bytes = fromHex(hash);
+  invariant(bytes !== null, "a node of the log is a hash");
+  return bytes;
+}
+
 async function foldAll(store: Store, crypto: Crypto, groups: readonly NodeRef[][]): Promise<string[]> {
   const hashes = await store.logNodes(groups.flat());
   let at = 0;
-  return groups.map((group) =>
-    toHex(
-      foldGroup(
-        crypto,
-        group.map(() => fromHex(hashes[at++]!)!),
-      ),
-    ),
-  );
+  return groups.map((group) => {
+    const own = hashes.slice(at, (at += group.length));
+    return toHex(foldGroup(crypto, own.map(bytesOf)));
+  });
 }
 
 export interface InclusionProof {
@@ -41,5 +44,5 @@ export async function tile(store: Store, level: number, index: number, width: nu
   const from = index * TILE_WIDTH;
   if (width < 1 || width > TILE_WIDTH || from + width > covered) return null;
   const refs = Array.from({ length: width }, (_, i) => ({ level: level * TILE_HEIGHT, index: from + i }));
-  return concatBytes(...(await store.logNodes(refs)).map((hash) => fromHex(hash)!));
+  return concatBytes(...(await store.logNodes(refs)).map(bytesOf));
 }

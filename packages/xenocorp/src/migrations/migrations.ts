@@ -1,4 +1,7 @@
-/** The database's schema, in order: one SQL file each. A migration is never edited after release; each runs once, under an advisory lock, in one transaction. */
+/**
+ * The database's schema, in order: one SQL file each. A migration is never edited after release; each runs once, under an advisory lock, in
+ * one transaction.
+ */
 import { readFileSync } from "node:fs";
 
 export interface Migration {
@@ -8,4 +11,7 @@ export interface Migration {
 
 const NAMES = ["001-market", "002-commit", "003-hearing", "004-keys"] as const;
 
-export const MIGRATIONS: readonly Migration[] = NAMES.map((name) => ({ name, sql: readFileSync(new URL(`./${name}.sql`, import.meta.url), "utf8") }));
+export const MIGRATIONS: readonly Migration[] = NAMES.map((name) => ({
+  name,
+  sql: readFileSync(new URL(`./${name}.sql`, import.meta.url), "utf8"),
+}));

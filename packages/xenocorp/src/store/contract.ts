@@ -27,7 +27,13 @@ const document = (id: string, lease: string | null = null) => ({
   leaf: `leaf-${id}`,
 });
 
-export const reader = (party: string, over: Partial<Reader> = {}): Reader => ({ party, account: null, label: null, serverKey: null, ...over });
+export const reader = (party: string, over: Partial<Reader> = {}): Reader => ({
+  party,
+  account: null,
+  label: null,
+  serverKey: null,
+  ...over,
+});
 
 const key = (id: string, over: Partial<KeyRow> = {}): KeyRow => ({
   ...{ id, party: "p_1", role: "device", label: "d", scopes: ["read"], account: null, leaseLabel: null, maxSpendPerDayNanos: null },
@@ -72,13 +78,16 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
         "conflict",
       ]);
       expect((await store.load("setting", ["s"])).get("s")).toEqual({ version: 2, data: { id: "s", value: "v3" } });
-      expect((await store.commit([change({ id: "u1", uniques: ["k"] }), change({ id: "u2", uniques: ["k"] })])).map((r) => r.status)).toEqual([
-        "applied",
-        "id_reused",
-      ]);
+      expect(
+        (await store.commit([change({ id: "u1", uniques: ["k"] }), change({ id: "u2", uniques: ["k"] })])).map((r) => r.status),
+      ).toEqual(["applied", "id_reused"]);
       expect(
         await store.commit([
-          change({ id: "b1", documents: [document("d1")], transfers: [{ id: "t", debit: "poor/available", credit: "b/available", amount: 3n, short: null }] }),
+          change({
+            id: "b1",
+            documents: [document("d1")],
+            transfers: [{ id: "t", debit: "poor/available", credit: "b/available", amount: 3n, short: null }],
+          }),
         ]),
       ).toEqual([{ status: "below_floor", key: "poor/available", missing: 3n }]);
       expect(await store.document("d1")).toBeNull();
@@ -91,7 +100,9 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       const keys = ["a", "b", "c", "source"] as const;
       const of = (prefix: string, key: string): MoneyKey => moneyKey(prefix + key, "available");
       const transfers = fc.array(
-        fc.record({ debit: fc.constantFrom(...keys), credit: fc.constantFrom(...keys), amount: fc.bigInt(1n, 20n) }).filter((t) => t.debit !== t.credit),
+        fc
+          .record({ debit: fc.constantFrom(...keys), credit: fc.constantFrom(...keys), amount: fc.bigInt(1n, 20n) })
+          .filter((t) => t.debit !== t.credit),
         { minLength: 1, maxLength: 4 },
       );
       const floors = fc.array(fc.record({ key: fc.constantFrom("b", "c"), floor: fc.option(fc.bigInt(-30n, 0n)) }), { maxLength: 1 });
@@ -116,7 +127,9 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
           );
           const expected = changes.map((c) => model.apply(c.floors, c.transfers));
           const got = await store.commit(changes);
-          expect(got.map((r) => (r.status === "below_floor" ? { code: r.status, key: r.key, missing: r.missing } : null))).toEqual(expected);
+          expect(got.map((r) => (r.status === "below_floor" ? { code: r.status, key: r.key, missing: r.missing } : null))).toEqual(
+            expected,
+          );
           const balances = await store.balances([prefix]);
           for (const [key, row] of model.balances) expect(balances.get(key) ?? 0n).toBe(row.amount);
         }),
@@ -130,7 +143,17 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
         kind: "lease" as const,
         id,
         expect: 0,
-        data: { id, customer: "p_1", owner: "p_2", server: "s_1", state: "open", issuedAt: 1, holdNanos: "3", deadlineAt: 10, ...over } as never,
+        data: {
+          id,
+          customer: "p_1",
+          owner: "p_2",
+          server: "s_1",
+          state: "open",
+          issuedAt: 1,
+          holdNanos: "3",
+          deadlineAt: 10,
+          ...over,
+        } as never,
       });
       const event = (kind: string) => ({ party: "p_1", kind, lease: null, data: {}, at: 1 });
       await store.commit([
@@ -257,7 +280,9 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
 
     it("keeps the documents of a rare kind together", async () => {
       const store = await open();
-      await store.commit([change({ id: "c", documents: [{ ...document("r1"), kind: "referee" }, document("d1"), { ...document("r2"), kind: "referee" }] })]);
+      await store.commit([
+        change({ id: "c", documents: [{ ...document("r1"), kind: "referee" }, document("d1"), { ...document("r2"), kind: "referee" }] }),
+      ]);
       expect((await store.documentsOfKind("referee")).map(({ id }) => id)).toEqual(["r1", "r2"]);
     });
 

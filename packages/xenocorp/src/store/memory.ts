@@ -1,5 +1,7 @@
-/** The Store in memory: the deterministic twin used by the simulation. It passes the same contract suite as Postgres (store/contract.ts). */
-import { LIVE_STATES, Ledger } from "@xenoservers/market";
+/**
+ * The Store in memory: the deterministic twin used by the simulation. It passes the same contract suite as Postgres (store/contract.ts).
+ */
+import { LIVE_STATES, Ledger, invariant } from "@xenoservers/market";
 import type { Json } from "@xenoservers/protocol";
 import type {
   Change,
@@ -18,6 +20,11 @@ import type {
 import { isBound, sees, type Reader } from "./reader.ts";
 
 const LIVE: ReadonlySet<string> = new Set(LIVE_STATES);
+
+function there<T>(value: T | undefined, what: string): T {
+  invariant(value !== undefined, `${what} is missing`);
+  return value;
+}
 
 const endOf = ({ revokedAt, expiresAt }: KeyRow): number => Math.min(revokedAt ?? Infinity, expiresAt ?? Infinity);
 
@@ -90,7 +97,9 @@ export function createMemoryStore(clock: () => number): Store {
     commit: async (changes) => changes.map(apply),
     answerTo: async (id) => answers.get(id) ?? null,
     async balances(prefixes) {
-      return new Map([...ledger.balances].filter(([key]) => prefixes.some((prefix) => key.startsWith(prefix))).map(([key, row]) => [key, row.amount]));
+      return new Map(
+        [...ledger.balances].filter(([key]) => prefixes.some((prefix) => key.startsWith(prefix))).map(([key, row]) => [key, row.amount]),
+      );
     },
     async statement(account, limit) {
       return transfers
@@ -125,7 +134,7 @@ export function createMemoryStore(clock: () => number): Store {
     async due(kind, now, limit) {
       return [...rowsOf(kind)]
         .filter((row) => row.deadlineAt !== null && row.deadlineAt <= now)
-        .sort((a, b) => a.deadlineAt! - b.deadlineAt!)
+        .sort((a, b) => (a.deadlineAt ?? 0) - (b.deadlineAt ?? 0))
         .slice(0, limit)
         .map((row) => row.id);
     },
@@ -134,7 +143,9 @@ export function createMemoryStore(clock: () => number): Store {
     documentsOfKind: async (kind) => [...documents.values()].filter((document) => document.kind === kind),
     async events(reader, after, limit) {
       const from = Number(after ?? 0);
-      return events.filter((event) => event.party === reader.party && Number(event.cursor) > from && mayHear(reader, event)).slice(0, limit);
+      return events
+        .filter((event) => event.party === reader.party && Number(event.cursor) > from && mayHear(reader, event))
+        .slice(0, limit);
     },
     async putSealed(row, bytesMax) {
       const known = sealed.get(row.lease);
@@ -165,9 +176,9 @@ export function createMemoryStore(clock: () => number): Store {
       head = append.head;
       return true;
     },
-    logNodes: async (refs) => refs.map(({ level, index }) => nodes.get(`${level}/${index}`)!),
+    logNodes: async (refs) => refs.map(({ level, index }) => there(nodes.get(`${level}/${index}`), "a node of the log")),
     logIndexOf: async (leaf) => leafIndex.get(leaf) ?? null,
-    logEntries: async (from, to) => log.slice(from, to).map(({ documentId }) => documents.get(documentId)!),
+    logEntries: async (from, to) => log.slice(from, to).map(({ documentId }) => there(documents.get(documentId), "a document of the log")),
     async logStartEpoch(next) {
       head = next;
       pending = [...documents.values()];

@@ -27,10 +27,19 @@ describe("races on Postgres", () => {
     const pool = await createTestDatabase();
     const a = createPostgresStore(pool);
     await a.commit([
-      change({ id: "fund", floors: [{ key: "source/x", floor: null }], transfers: [{ id: "f", debit: "source/x", credit: "s/vcpu", amount: 10n, short: null }] }),
+      change({
+        id: "fund",
+        floors: [{ key: "source/x", floor: null }],
+        transfers: [{ id: "f", debit: "source/x", credit: "s/vcpu", amount: 10n, short: null }],
+      }),
     ]);
     const tries = Array.from({ length: 40 }, (_, i) =>
-      a.commit([change({ id: `take${i}`, transfers: [{ id: `take${i}`, debit: "s/vcpu", credit: `l${i % 3}/vcpu/leased`, amount: 1n, short: null }] })]),
+      a.commit([
+        change({
+          id: `take${i}`,
+          transfers: [{ id: `take${i}`, debit: "s/vcpu", credit: `l${i % 3}/vcpu/leased`, amount: 1n, short: null }],
+        }),
+      ]),
     );
     const results = (await Promise.all(tries)).flat().map((r) => r.status);
     expect(results.filter((s) => s === "applied")).toHaveLength(10);
@@ -52,7 +61,9 @@ describe("races on Postgres", () => {
       }
     })();
     await Promise.all(
-      Array.from({ length: 60 }, (_, i) => store.commit([change({ id: `e${i}`, events: [{ party: "p", kind: `k${i}`, lease: null, data: {}, at: i }] })])),
+      Array.from({ length: 60 }, (_, i) =>
+        store.commit([change({ id: `e${i}`, events: [{ party: "p", kind: `k${i}`, lease: null, data: {}, at: i }] })]),
+      ),
     );
     writing = false;
     await reading;

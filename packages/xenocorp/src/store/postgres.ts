@@ -1,8 +1,22 @@
-/** The Store on PostgreSQL (15 or later, no extension). All writing goes through the function commit_changes: one round trip, one commit. */
+/**
+ * The Store on PostgreSQL (15 or later, no extension). All writing goes through the function commit_changes: one round trip, one commit.
+ */
 import { LIVE_STATES, invariant } from "@xenoservers/market";
 import type { Envelope, Json, Kind } from "@xenoservers/protocol";
 import type { Pool } from "pg";
-import type { Change, CommitResult, Entities, EntityKind, LogAppend, LogHead, SealedRow, Store, StoredDocument, StoredEvent, Versioned } from "./store.ts";
+import type {
+  Change,
+  CommitResult,
+  Entities,
+  EntityKind,
+  LogAppend,
+  LogHead,
+  SealedRow,
+  Store,
+  StoredDocument,
+  StoredEvent,
+  Versioned,
+} from "./store.ts";
 import { isBound, type Reader } from "./reader.ts";
 
 const LIVE = `(${LIVE_STATES.map((state) => `'${state}'`).join(", ")})`;
@@ -10,12 +24,16 @@ const LIVE = `(${LIVE_STATES.map((state) => `'${state}'`).join(", ")})`;
 const sees = (account: string, label: string, serverKey: string): string => `(
   (${serverKey}::text is null and e.data->>'customer' = $1
     and (${account}::text is null or e.data->>'account' = ${account}) and (${label}::text is null or e.data->>'label' = ${label}))
-  or (e.data->>'owner' = $1 and ${account}::text is null and ${label}::text is null and (${serverKey}::text is null or e.data->>'serverKey' = ${serverKey})))`;
+  or (e.data->>'owner' = $1 and ${account}::text is null and ${label}::text is null
+    and (${serverKey}::text is null or e.data->>'serverKey' = ${serverKey})))`;
 const SEES = sees("$2", "$3", "$4");
 const readerValues = ({ party, account, label, serverKey }: Reader) => [party, account, label, serverKey];
 /** The same for the lease of an event `v`. */
 const EVENT_SEEN = `and exists (select 1 from entity e where e.kind = 'lease' and e.id = v.lease and ${sees("$5", "$6", "$7")})`;
-/** unique_violation, serialization_failure, deadlock_detected: another commit came first; trying again is safe because changes are conditional. */
+/**
+ * unique_violation, serialization_failure, deadlock_detected: another commit came first; trying again is safe because changes are
+ * conditional.
+ */
 const RETRYABLE = new Set(["23505", "40001", "40P01"]);
 const TRIES_MAX = 5;
 
@@ -32,11 +50,23 @@ interface DocumentRecord {
 const documentOf = (row: DocumentRecord): StoredDocument => ({ ...row, at: Number(row.at) });
 const DOCUMENT_COLUMNS = "d.id, d.kind, d.lease, d.parties, d.envelope, d.at, d.salt, d.leaf";
 
-const wire = (changes: readonly Change[]): string => JSON.stringify(changes, (_key, value: unknown) => (typeof value === "bigint" ? value.toString() : value));
+/** The row of a query that always has one. */
+function only<T>([row]: readonly T[]): T {
+  invariant(row !== undefined, "the query has a row");
+  return row;
+}
+
+const codeOf = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : "");
+
+const wire = (changes: readonly Change[]): string =>
+  JSON.stringify(changes, (_key, value: unknown) => (typeof value === "bigint" ? value.toString() : value));
 
 export function createPostgresStore(pool: Pool): Store {
   async function dataOf<K extends EntityKind>(kind: K, where: string, values: unknown[], tail = ""): Promise<Entities[K][]> {
-    const { rows } = await pool.query<{ data: Entities[K] }>(`select data from entity e where kind = '${kind}' and ${where} ${tail}`, values);
+    const { rows } = await pool.query<{ data: Entities[K] }>(
+      `select data from entity e where kind = '${kind}' and ${where} ${tail}`,
+      values,
+    );
     return rows.map((row) => row.data);
   }
 
@@ -48,13 +78,14 @@ export function createPostgresStore(pool: Pool): Store {
   return {
     async now() {
       const { rows } = await pool.query<{ now: string }>("select (extract(epoch from clock_timestamp()) * 1000)::bigint as now");
-      return Number(rows[0]!.now);
+      return Number(only(rows).now);
     },
     async beat(at) {
       const { rows } = await pool.query<{ before: string | null }>({
         name: "beat",
         text: `with before as (select at from hearing where one),
-                 now as (insert into hearing (one, at) values (true, $1) on conflict (one) do update set at = greatest(hearing.at, excluded.at))
+                 now as (insert into hearing (one, at) values (true, $1)
+                   on conflict (one) do update set at = greatest(hearing.at, excluded.at))
                select at as before from before`,
         values: [at],
       });
@@ -79,9 +110,11 @@ export function createPostgresStore(pool: Pool): Store {
             text: "select commit_changes($1::jsonb) as results",
             values: [wire(changes)],
           });
-          return rows[0]!.results.map((result) => (result.status === "below_floor" ? { ...result, missing: BigInt(result.missing) } : result));
+          return only(rows).results.map((result) =>
+            result.status === "below_floor" ? { ...result, missing: BigInt(result.missing) } : result,
+          );
         } catch (error) {
-          if (attempt >= TRIES_MAX || !RETRYABLE.has((error as { code?: string }).code ?? "")) throw error;
+          if (attempt >= TRIES_MAX || !RETRYABLE.has(codeOf(error))) throw error;
         }
       }
     },
@@ -98,17 +131,21 @@ export function createPostgresStore(pool: Pool): Store {
     },
     async statement(account, limit) {
       const { rows } = await pool.query<{ id: string; debit: string; credit: string; amount: string; at: Date }>(
-        "select id, debit, credit, amount, at from transfer where split_part(debit, '/', 1) = $1 or split_part(credit, '/', 1) = $1 order by seq desc limit $2",
+        `select id, debit, credit, amount, at from transfer
+         where split_part(debit, '/', 1) = $1 or split_part(credit, '/', 1) = $1 order by seq desc limit $2`,
         [account, limit],
       );
       return rows.map((row) => ({ ...row, amount: BigInt(row.amount), at: row.at.getTime() }));
     },
     async keysOf(party, at, endedMax) {
-      const good = "(data->>'revokedAt' is null or (data->>'revokedAt')::bigint > $2) and (data->>'expiresAt' is null or (data->>'expiresAt')::bigint > $2)";
+      const good = `(data->>'revokedAt' is null or (data->>'revokedAt')::bigint > $2)
+        and (data->>'expiresAt' is null or (data->>'expiresAt')::bigint > $2)`;
       const end = "least((data->>'revokedAt')::bigint, (data->>'expiresAt')::bigint)";
       const [live, ended] = await Promise.all([
         dataOf("key", `data->>'party' = $1 and ${good}`, [party, at]),
-        endedMax === 0 ? [] : dataOf("key", `data->>'party' = $1 and not (${good})`, [party, at, endedMax], `order by ${end} desc limit $3`),
+        endedMax === 0
+          ? []
+          : dataOf("key", `data->>'party' = $1 and not (${good})`, [party, at, endedMax], `order by ${end} desc limit $3`),
       ]);
       return [...live, ...ended];
     },
@@ -123,19 +160,23 @@ export function createPostgresStore(pool: Pool): Store {
         "order by (e.data->>'issuedAt')::bigint desc limit $5",
       ),
     leasesServerMustKnow: (server) =>
-      dataOf("lease", `data->>'server' = $1 and (data->>'state' in ${LIVE} or (data->>'state' = 'disputed' and data->'trace'->'document' = 'null'::jsonb))`, [
-        server,
-      ]),
+      dataOf(
+        "lease",
+        `data->>'server' = $1
+         and (data->>'state' in ${LIVE} or (data->>'state' = 'disputed' and data->'trace'->'document' = 'null'::jsonb))`,
+        [server],
+      ),
     async findLeases(reader, idPrefix) {
-      const { rows } = await pool.query<{ id: string }>(`select id from entity e where kind = 'lease' and starts_with(id, $5) and ${SEES} limit 3`, [
-        ...readerValues(reader),
-        idPrefix,
-      ]);
+      const { rows } = await pool.query<{ id: string }>(
+        `select id from entity e where kind = 'lease' and starts_with(id, $5) and ${SEES} limit 3`,
+        [...readerValues(reader), idPrefix],
+      );
       return rows.map((row) => row.id);
     },
     async due(kind, now, limit) {
       const { rows } = await pool.query<{ id: string }>(
-        "select id from entity where kind = $1 and data->>'deadlineAt' is not null and (data->>'deadlineAt')::bigint <= $2 order by (data->>'deadlineAt')::bigint limit $3",
+        `select id from entity where kind = $1 and data->>'deadlineAt' is not null and (data->>'deadlineAt')::bigint <= $2
+         order by (data->>'deadlineAt')::bigint limit $3`,
         [kind, now, limit],
       );
       return rows.map((row) => row.id);
@@ -145,7 +186,9 @@ export function createPostgresStore(pool: Pool): Store {
       return rows[0] ? documentOf(rows[0]) : null;
     },
     async documentsOf(lease) {
-      const { rows } = await pool.query<DocumentRecord>(`select ${DOCUMENT_COLUMNS} from document d where lease = $1 order by seq`, [lease]);
+      const { rows } = await pool.query<DocumentRecord>(`select ${DOCUMENT_COLUMNS} from document d where lease = $1 order by seq`, [
+        lease,
+      ]);
       return rows.map(documentOf);
     },
     async documentsOfKind(kind) {
@@ -165,7 +208,11 @@ export function createPostgresStore(pool: Pool): Store {
                order by xid, seq limit $4`,
         values: [reader.party, from[0], from[1], limit, ...(bound ? [reader.account, reader.label, reader.serverKey] : [])],
       });
-      return rows.map(({ xid: eventXid, seq: eventSeq, ...event }) => ({ ...event, at: Number(event.at), cursor: `${current}.${eventXid}.${eventSeq}` }));
+      return rows.map(({ xid: eventXid, seq: eventSeq, ...event }) => ({
+        ...event,
+        at: Number(event.at),
+        cursor: `${current}.${eventXid}.${eventSeq}`,
+      }));
     },
     async putSealed({ lease, bytes, digest, at, until }, bytesMax) {
       const { rows } = await pool.query<{ kept: string | null }>("select put_sealed($1, $2, $3, $4, $5, $6) as kept", [
@@ -189,7 +236,9 @@ export function createPostgresStore(pool: Pool): Store {
       return rowCount ?? 0;
     },
     async logHead() {
-      const { rows } = await pool.query<LogHead & { size: string }>("select epoch, size, root, checkpoint from log_head order by epoch desc limit 1");
+      const { rows } = await pool.query<LogHead & { size: string }>(
+        "select epoch, size, root, checkpoint from log_head order by epoch desc limit 1",
+      );
       return rows[0] ? { ...rows[0], size: Number(rows[0].size) } : null;
     },
     async logPending(limit) {
@@ -207,17 +256,20 @@ export function createPostgresStore(pool: Pool): Store {
                  update log_head set size = $3, root = $4, checkpoint = $5 where epoch = $1 and size = $2 returning 1
                ), leaves as (
                  insert into log_leaf (epoch, index, hash, document_id)
-                   select $1, $2::bigint + ord - 1, l->>'hash', l->>'documentId' from jsonb_array_elements($6::jsonb) with ordinality as ls(l, ord) where exists (select 1 from moved)
+                   select $1, $2::bigint + ord - 1, l->>'hash', l->>'documentId'
+                     from jsonb_array_elements($6::jsonb) with ordinality as ls(l, ord) where exists (select 1 from moved)
                ), nodes as (
                  insert into log_node (epoch, level, index, hash)
-                   select $1, (n->>'level')::int, (n->>'index')::bigint, n->>'hash' from jsonb_array_elements($7::jsonb) n where exists (select 1 from moved)
+                   select $1, (n->>'level')::int, (n->>'index')::bigint, n->>'hash'
+                     from jsonb_array_elements($7::jsonb) n where exists (select 1 from moved)
                ), taken as (
-                 delete from log_pending where document_id in (select l->>'documentId' from jsonb_array_elements($6::jsonb) l) and exists (select 1 from moved)
+                 delete from log_pending
+                   where document_id in (select l->>'documentId' from jsonb_array_elements($6::jsonb) l) and exists (select 1 from moved)
                )
                select exists (select 1 from moved) as moved`,
         values: [inEpoch, oldSize, head.size, head.root, head.checkpoint, JSON.stringify(leaves), JSON.stringify(nodes)],
       });
-      return rows[0]!.moved;
+      return only(rows).moved;
     },
     async logNodes(refs) {
       if (refs.length === 0) return [];
@@ -232,12 +284,16 @@ export function createPostgresStore(pool: Pool): Store {
       });
     },
     async logIndexOf(leaf) {
-      const { rows } = await pool.query<{ index: string }>("select index from log_leaf where hash = $1 and epoch = (select max(epoch) from log_head)", [leaf]);
+      const { rows } = await pool.query<{ index: string }>(
+        "select index from log_leaf where hash = $1 and epoch = (select max(epoch) from log_head)",
+        [leaf],
+      );
       return rows[0] ? Number(rows[0].index) : null;
     },
     async logEntries(from, to) {
       const { rows } = await pool.query<DocumentRecord>(
-        `select ${DOCUMENT_COLUMNS} from log_leaf l join document d on d.id = l.document_id where l.epoch = (select max(epoch) from log_head) and l.index >= $1 and l.index < $2 order by l.index`,
+        `select ${DOCUMENT_COLUMNS} from log_leaf l join document d on d.id = l.document_id
+         where l.epoch = (select max(epoch) from log_head) and l.index >= $1 and l.index < $2 order by l.index`,
         [from, to],
       );
       return rows.map(documentOf);
@@ -246,7 +302,12 @@ export function createPostgresStore(pool: Pool): Store {
       const client = await pool.connect();
       try {
         await client.query("begin");
-        await client.query("insert into log_head (epoch, size, root, checkpoint) values ($1, $2, $3, $4)", [head.epoch, head.size, head.root, head.checkpoint]);
+        await client.query("insert into log_head (epoch, size, root, checkpoint) values ($1, $2, $3, $4)", [
+          head.epoch,
+          head.size,
+          head.root,
+          head.checkpoint,
+        ]);
         await client.query("delete from log_pending");
         await client.query("insert into log_pending (document_id) select id from document order by seq");
         await client.query("commit");
@@ -261,11 +322,13 @@ export function createPostgresStore(pool: Pool): Store {
       const { rows } = await pool.query<{ balances: [string, string][]; sums: [string, string][]; live: string; held: string }>(`
         select (select coalesce(jsonb_agg(jsonb_build_array(key, amount::text)), '[]') from balance) as balances,
                (select coalesce(jsonb_agg(jsonb_build_array(key, total::text)), '[]') from (
-                  select key, sum(amount) as total from (select debit as key, -amount as amount from transfer union all select credit, amount from transfer) m group by key) s) as sums,
-               (select coalesce(sum((data->>'holdNanos')::bigint), 0)::text from entity where kind = 'lease' and data->>'state' in ${LIVE}) as live,
+                  select key, sum(amount) as total
+                    from (select debit as key, -amount as amount from transfer union all select credit, amount from transfer) m group by key) s) as sums,
+               (select coalesce(sum((data->>'holdNanos')::bigint), 0)::text from entity
+                  where kind = 'lease' and data->>'state' in ${LIVE}) as live,
                (select coalesce(sum(amount), 0)::text from balance where key like '%/held') as held`);
       const pairs = (list: [string, string][]) => new Map(list.map(([key, amount]) => [key, BigInt(amount)]));
-      const row = rows[0]!;
+      const row = only(rows);
       return { balances: pairs(row.balances), sums: pairs(row.sums), liveHolds: BigInt(row.live), held: BigInt(row.held) };
     },
     close: () => pool.end(),

@@ -1,6 +1,6 @@
 /**
- * Who looks, and what it may see of leases: one rule for both stores and for every read. Who controls the inputs: a key's grant fixes its account and
- * label; the caller's token or link says which key it is.
+ * Who looks, and what it may see of leases: one rule for both stores and for every read. Who controls the inputs: a key's grant fixes its
+ * account and label; the caller's token or link says which key it is.
  */
 
 export interface Reader {
@@ -34,4 +34,5 @@ export function sees(reader: Reader, lease: LeaseSides): boolean {
 }
 
 /** Whether the reader is on the side that ordered it, inside its account and label. */
-export const isCustomer = (reader: Reader, lease: LeaseSides): boolean => reader.serverKey === null && lease.customer === reader.party && sees(reader, lease);
+export const isCustomer = (reader: Reader, lease: LeaseSides): boolean =>
+  reader.serverKey === null && lease.customer === reader.party && sees(reader, lease);

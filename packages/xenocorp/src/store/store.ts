@@ -1,7 +1,8 @@
 /**
- * The Store port: what the desk needs of a database. All writing is one conditional commit of an array of changes; a change is data (what must
- * still be so, what is put, which money moves, which documents, leaves and events appear) and is applied whole or not at all. The lifecycle
- * rules stay in `market` and the desk; a store only compares and applies. docs/adr/0002 says why one commit instead of many methods.
+ * The Store port: what the desk needs of a database. All writing is one conditional commit of an array of changes; a change is data (what
+ * must still be so, what is put, which money moves, which documents, leaves and events appear) and is applied whole or not at all. The
+ * lifecycle rules stay in `market` and the desk; a store only compares and applies. docs/adr/0002 says why one commit instead of many
+ * methods.
  */
 import type { AllowanceKey, Floor, Lease, OwnerRecord, Transfer } from "@xenoservers/market";
 import type { Envelope, Json, Kind, KnownKey, Payload } from "@xenoservers/protocol";
@@ -229,12 +230,15 @@ export interface Store {
   /** All documents of a kind of which there are few, in the order of their filing. */
   documentsOfKind(kind: RareKind): Promise<StoredDocument[]>;
   /**
-   * Events for the reader after the cursor, oldest first; every committed event is seen exactly once by following cursors. A reader that is bound to an
-   * account or label, and a server, sees those of its leases only.
+   * Events for the reader after the cursor, oldest first; every committed event is seen exactly once by following cursors. A reader that is
+   * bound to an account or label, and a server, sees those of its leases only.
    */
   events(reader: Reader, after: string | null, limit: number): Promise<StoredEvent[]>;
 
-  /** Keeps sealed bytes unless the lease has some (the first stay) or all together would be over `bytesMax`. Returns the digest of what is kept now; null: full. */
+  /**
+   * Keeps sealed bytes unless the lease has some (the first stay) or all together would be over `bytesMax`. Returns the digest of what is
+   * kept now; null: full.
+   */
   putSealed(row: SealedRow, bytesMax: number): Promise<string | null>;
   getSealed(lease: string): Promise<SealedRow | null>;
   sealedDigest(lease: string): Promise<string | null>;

@@ -1,0 +1,240 @@
+/**
+ * Links: what a key has open ends with it, documents come with what gives their signers their roles, and nobody makes the broker keep more
+ * than it bounds.
+ */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { KeyBook, zEnvelope, type Signer } from "@xenoservers/protocol";
+import { channelMessage, type FromBroker } from "@xenoservers/protocol/link";
+import { nodeCrypto } from "@xenoservers/protocol/node";
+import type { LinkPipe } from "./link.ts";
+import { World, newId, newSigner, type Party, type Server } from "./world.fixture.ts";
+
+let world: World;
+let customer: Party;
+let server: Server;
+
+beforeEach(async () => {
+  world = new World();
+  await world.start();
+  customer = await world.party(1_000_000_000n);
+  server = await world.server(await world.party());
+});
+afterEach(() => world.close());
+
+/** The far end of a link, with all that it was sent. */
+class Far {
+  readonly heard: FromBroker[] = [];
+  readonly bytes: Uint8Array[] = [];
+  closed = false;
+  unread = 0;
+  #deliver: (message: string | Uint8Array) => void = () => {};
+  #waiting: (() => void)[] = [];
+
+  constructor() {
+    const pipe: LinkPipe = {
+      send: (message) => {
+        if (typeof message === "string") this.heard.push(JSON.parse(message) as FromBroker);
+        else this.bytes.push(message);
+        this.#wake();
+      },
+      close: () => {
+        this.closed = true;
+        this.#wake();
+      },
+      unreadBytes: () => this.unread,
+      onMessage: (handler) => void (this.#deliver = handler),
+      onClose: () => {},
+    };
+    world.hub.accept(pipe);
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  async until(so: () => boolean): Promise<void> {
+    while (!so()) await new Promise<void>((wake) => this.#waiting.push(wake));
+  }
+
+  async hears<T extends FromBroker["t"]>(t: T): Promise<Extract<FromBroker, { t: T }>> {
+    const isIt = (message: FromBroker): message is Extract<FromBroker, { t: T }> => message.t === t;
+    await this.until(() => this.heard.some(isIt));
+    const found = this.heard.findIndex(isIt);
+    const [message] = this.heard.splice(found, 1);
+    if (!message || !isIt(message)) throw new Error("unheard");
+    return message;
+  }
+
+  say(message: object | Uint8Array): void {
+    this.#deliver(message instanceof Uint8Array ? message : JSON.stringify(message));
+  }
+
+  async login(signer: Signer, party: string): Promise<this> {
+    const { challenge } = await this.hears("challenge");
+    this.say({ t: "hello", protocol: 1, login: world.sign(signer, "login", { party, challenge }).envelope });
+    await this.until(() => this.closed || this.heard.some(({ t }) => t === "welcome" || t === "refused"));
+    return this;
+  }
+}
+
+const serverLink = async (): Promise<Far> => new Far().login(server.key, server.owner.id);
+
+async function channel(from: Far, to: Far, lease: string): Promise<string> {
+  const session = newId();
+  from.say({ t: "channel-open", lease, session });
+  await to.hears("channel-open");
+  return session;
+}
+
+describe("a key that ends", () => {
+  it("loses its link and its channels at once, and is heard no more", async () => {
+    const device = await world.key(customer, "device");
+    const { lease } = await world.lease(customer, server, {}, device);
+    const [theirs, own, others] = [
+      await serverLink(),
+      await new Far().login(device, customer.id),
+      await new Far().login(customer.root, customer.id),
+    ];
+    const session = await channel(own, theirs, lease);
+    await world.must(customer.root, "key-revoke", { party: customer.id, key: device.publicKey, reason: "" });
+    expect((await own.hears("refused")).error["code"]).toBe("key_revoked");
+    expect(own.closed).toBe(true);
+    expect(await theirs.hears("channel-close")).toMatchObject({ session });
+    // its pipe may stay open for as long as its other end likes
+    own.say(channelMessage(session, Uint8Array.of(1)));
+    own.say({ t: "submit", ref: 1, envelope: {} });
+    own.say({ t: "ping" });
+    others.say({ t: "ping" });
+    await others.hears("pong");
+    expect(theirs.bytes).toEqual([]);
+    expect(own.heard.filter(({ t }) => t === "pong" || t === "answer")).toEqual([]);
+    expect(world.hub.counts).toEqual({ servers: 1, customers: 1, channels: 0 });
+  });
+
+  it("of a server is listed and matched no more; its lease goes on by the rules", async () => {
+    const { lease } = await world.lease(customer, server);
+    const link = await serverLink();
+    await world.must(server.owner.root, "key-revoke", { party: server.owner.id, key: server.key.publicKey, reason: "" });
+    expect(link.closed).toBe(true);
+    expect([...world.services.index.all()]).toEqual([]);
+    expect(await world.act(customer.root, "order", world.orderOf(customer))).toMatchObject({ code: "no_match" });
+    expect((await world.store.load("server", [server.id])).get(server.id)?.data).toMatchObject({ offer: null, offerId: null });
+    expect((await world.row(lease)).state).toBe("open");
+    await world.pass(120_000);
+    expect((await world.row(lease)).end).toMatchObject({ blame: "owner" });
+  });
+
+  it("is cut where another broker heard of it, too: also one that took long to commit", async () => {
+    const device = await world.key(customer, "device");
+    const link = await new Far().login(device, customer.id);
+    await world.hub.cutRevoked();
+    const key = (await world.store.load("key", [device.publicKey])).get(device.publicKey);
+    if (!key) throw new Error("no key");
+    const revokedAt = world.now;
+    world.now += 5_000;
+    await world.hub.cutRevoked();
+    expect(link.closed).toBe(false);
+    const data = { ...key.data, revokedAt };
+    await world.store.commit([
+      {
+        ...{ id: "elsewhere", answer: {}, uniques: [], floors: [], transfers: [], documents: [], events: [] },
+        puts: [{ kind: "key", id: data.id, expect: key.version, data }],
+      },
+    ]);
+    await world.hub.cutRevoked();
+    expect(link.closed).toBe(true);
+  });
+
+  it("by its own time is cut then", async () => {
+    const expiresAt = world.now + 50;
+    const device = await world.key(customer, "device", { expiresAt });
+    const link = await new Far().login(device, customer.id);
+    expect(link.closed).toBe(false);
+    world.now = expiresAt;
+    expect((await link.hears("refused")).error["code"]).toBe("key_expired");
+    expect(link.closed).toBe(true);
+  });
+
+  it("takes the old root key's links with it when it is rotated", async () => {
+    const link = await new Far().login(customer.root, customer.id);
+    await world.must(customer.root, "key-rotate", { party: customer.id, newRootKey: newSigner().publicKey, newRecoveryKey: null });
+    expect(link.closed).toBe(true);
+  });
+});
+
+describe("documents", () => {
+  it("come with the grants of their signers, pushed and when the server comes back", async () => {
+    const device = await world.key(customer, "device");
+    const link = await serverLink();
+    expect((await link.hears("welcome")).live).toEqual({ grants: [], filed: [] });
+    const { lease } = await world.lease(customer, server, {}, device);
+    const pushed = (await link.hears("documents")).documents;
+    await world.must(device, "stop", { lease, party: customer.id, reason: "" });
+    const stop = (await link.hears("documents")).documents;
+    const back = await serverLink();
+    expect(link.closed).toBe(true);
+    for (const { grants, filed } of [pushed, stop, (await back.hears("welcome")).live]) {
+      const book = new KeyBook(nodeCrypto, world.services.market.origin);
+      for (const grant of grants) expect(book.learn(grant)).toBe(true);
+      expect(book.keyOf(device.publicKey)).toMatchObject({ party: customer.id, role: "device" });
+      for (const { envelope, at } of filed) expect([zEnvelope.safeParse(envelope).success, at > 0]).toEqual([true, true]);
+    }
+  });
+
+  it("that are many come in pages, each lease of the first page whole", async () => {
+    const LEASES = 120;
+    await world.must(
+      server.key,
+      "offer",
+      world.offerOf(server, { sequence: 2, resources: { vcpu: LEASES, memoryMib: 65_536, diskMib: 65_536 } }),
+    );
+    const leases: string[] = [];
+    for (let i = 0; i < LEASES; i++) leases.push((await world.lease(customer, server)).lease);
+    const link = await serverLink();
+    const pages = [(await link.hears("welcome")).live];
+    const count = (): number => pages.reduce((sum, { filed }) => sum + filed.length, 0);
+    while (count() < 2 * LEASES) pages.push((await link.hears("documents")).documents);
+    expect(pages.length).toBeGreaterThan(1);
+    expect(pages.every((page) => JSON.stringify(page).length < 1024 * 1024)).toBe(true);
+    expect(pages[0]?.filed.length).toBeGreaterThan(2);
+    expect((pages[0]?.filed.length ?? 1) % 2).toBe(0);
+  });
+});
+
+describe("whoever does not read, or asks too much", () => {
+  it("loses the channel, and holds up nobody else", async () => {
+    const { lease } = await world.lease(customer, server);
+    const [theirs, own] = [await serverLink(), await new Far().login(customer.root, customer.id)];
+    const session = await channel(own, theirs, lease);
+    own.unread = 100 * 1024 * 1024;
+    theirs.say(channelMessage(session, Uint8Array.of(1)));
+    expect(await theirs.hears("channel-close")).toMatchObject({ session, why: "the other end does not read" });
+    expect([theirs.closed, world.hub.counts.channels]).toEqual([false, 0]);
+  });
+
+  it("loses the link when it does not read what the broker tells it", async () => {
+    const own = await new Far().login(customer.root, customer.id);
+    own.unread = 100 * 1024 * 1024;
+    world.hub.event({ party: customer.id, kind: "k", lease: null, data: {}, at: 1 });
+    expect(own.closed).toBe(true);
+  });
+
+  it("opens no more channels than a link may have, even while none is looked up yet", async () => {
+    const own = await new Far().login(customer.root, customer.id);
+    const asked = Array.from({ length: 300 }, () => own.say({ t: "channel-open", lease: "ab".repeat(32), session: newId() }));
+    await own.until(() => own.heard.filter(({ t }) => t === "channel-close").length === asked.length);
+    const refused = own.heard.filter((message) => message.t === "channel-close" && message.why === "too many channels");
+    expect(refused.length).toBe(300 - 128);
+  });
+
+  it("logs in once on a link", async () => {
+    const own = await new Far().login(customer.root, customer.id);
+    own.say({
+      t: "hello",
+      protocol: 1,
+      login: world.sign(customer.root, "login", { party: customer.id, challenge: "ab".repeat(32) }).envelope,
+    });
+    await own.until(() => own.closed);
+    expect(world.hub.counts.customers).toBe(0);
+  });
+});

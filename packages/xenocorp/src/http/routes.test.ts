@@ -1,0 +1,80 @@
+/** Routes: what a token that is sent changes, and that no reply leaves the broker that is not what the API promises. */
+import { afterEach, beforeEach, expect, it } from "vitest";
+import Fastify from "fastify";
+import { pino } from "pino";
+import type { OfferView, Signer } from "@xenoservers/protocol";
+import { createReads } from "./reads.ts";
+import { Routes } from "./routes.ts";
+import { World, newSigner, type Party } from "./world.fixture.ts";
+import { createWrites } from "./writes.ts";
+
+let world: World;
+let customer: Party;
+
+beforeEach(async () => {
+  world = new World();
+  await world.start();
+  customer = await world.party(1_000_000n);
+});
+afterEach(() => world.close());
+
+async function headersOf(signer: Signer): Promise<{ authorization: string }> {
+  const key = (await world.store.load("key", [signer.publicKey])).get(signer.publicKey)?.data;
+  if (!key) throw new Error("no such key");
+  return { authorization: `Bearer ${world.sessions.token({ by: "party", party: key.party, key }).token}` };
+}
+
+async function found(query: string, signer: Signer | null): Promise<string[]> {
+  const headers = signer ? await headersOf(signer) : {};
+  const response = await world.app.inject({ method: "GET", url: `/api/v1/offers?${query}`, headers });
+  return response.json<{ offers: OfferView[] }>().offers.map(({ server }) => server);
+}
+
+it("a search with a token finds one's own servers, and those that serve only some", async () => {
+  const own = await world.server(customer);
+  const forOne = await world.server(await world.party(), { allowedParties: [customer.id] });
+  const all = [own.id, forOne.id].toSorted();
+  const ci = await world.key(customer, "ci", { scopes: ["read"] });
+  expect((await found("", customer.root)).toSorted()).toEqual(all);
+  expect((await found("", ci)).toSorted()).toEqual(all);
+  expect(await found("on=mine", customer.root)).toEqual([own.id]);
+  expect(await found("", null)).toEqual([own.id]);
+  expect(await found("on=mine", null)).toEqual([]);
+});
+
+it("a token that is wrong is refused wherever it is sent", async () => {
+  const stranger = newSigner();
+  const headers = { authorization: `Bearer ${customer.id}.${stranger.publicKey}.99999999999999.${"00".repeat(32)}` };
+  for (const url of ["/api/v1/offers", "/api/v1/market", "/api/v1/leases"])
+    expect((await world.app.inject({ method: "GET", url, headers })).json()).toMatchObject({ error: { code: "bad_token" } });
+});
+
+it("a reply that is not what the API promises is the broker's failure, and says nothing more", async () => {
+  const logged: string[] = [];
+  const app = Fastify();
+  const reads = createReads(world.services, () => Promise.reject(new Error("unused")));
+  const wrong = { ...reads, market: async () => ({ ok: true as const, reply: { secret: "x" } as never }) };
+  new Routes(
+    { ...wrong, ...createWrites(world.desk, world.sessions) },
+    {
+      ...{ sessions: world.sessions, live: world.hub.live, store: world.store, count: () => {}, limited: () => false },
+      logger: pino({ level: "error" }, { write: (line: string) => void logged.push(line) }),
+    },
+  ).register(app, "market");
+  const response = await app.inject({ method: "GET", url: "/api/v1/market" });
+  expect(response.statusCode).toBe(500);
+  expect(response.json()).toMatchObject({ error: { code: "internal" } });
+  expect(response.payload).not.toContain("secret");
+  expect(logged.join("")).toContain("a reply is not what the API promises");
+});
+
+it("a body that is no JSON, of another type or too large is refused in words", async () => {
+  const post = async (payload: string, type: string) => {
+    const response = await world.app.inject({ method: "POST", url: "/api/v1/documents", headers: { "content-type": type }, payload });
+    return response.json<{ error: { code: string } }>().error.code;
+  };
+  expect(await post("{", "application/json")).toBe("bad_request");
+  expect(await post("bytes", "application/octet-stream")).toBe("bad_request");
+  expect(await post("text", "text/css")).toBe("bad_request");
+  expect(await post(JSON.stringify({ envelope: "x".repeat(300_000) }), "application/json")).toBe("body_too_large");
+});
