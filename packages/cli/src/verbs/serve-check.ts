@@ -22,12 +22,12 @@ export async function checkMachine(folder: string, configFile: string, json: boo
 
 async function inspect(folder: string, configFile: string, scratch: string) {
   const { openQemuHost } = await import("@xenoservers/guests");
-  const { capacityOf, createWasmDriver, priceOf, readServerConfig, selfTest } = await import("@xenoservers/xenoserver");
+  const { capacityOf, createWasmDriver, priceOf, qemuState, readServerConfig, selfTest, wasmState } = await import("@xenoservers/xenoserver");
   const config = await readServerConfig(configFile);
   const driver = await createWasmDriver({ folder: scratch, cache: path.join(home.data, "prepared"), poolSize: 0, inUse: [] });
   const qemu = config.vm.enabled ? await openQemuHost(path.join(home.data, "prepared")) : { ok: false as const, why: "vm.enabled is false in xenoserver.toml" };
   const { sandbox } = driver;
-  const test = await selfTest(scratch, sandbox, qemu);
+  const test = await selfTest(scratch, [wasmState(sandbox), qemuState(qemu)]);
   await driver.close();
   const given = capacityOf(config, test.resources);
   const perHour = costPerHourNanos("on-result", given, priceOf(config)) * BigInt(given.vcpu);
@@ -46,10 +46,17 @@ async function inspect(folder: string, configFile: string, scratch: string) {
     () => print(strangersLine(strangersAllowed, qemu.ok)),
     () => print(networkLine(config.policy)),
     () => print(`earning   at most ${money(perHour)} per hour when everything is rented all the time, before the broker's fee`),
+    () => print(feeLine(config.policy.fee_max_basis_points)),
     () => print("nothing was listed"),
   ];
   return { facts, lines };
 }
+
+/** The most of its pay that this owner leaves to the broker: signed in every offer. */
+const feeLine = (most: number | undefined): string =>
+  most === undefined
+    ? "fee       what the market takes or has announced (policy.fee_max_basis_points would bound it)"
+    : `fee       at most ${most / 100} % of it; a market that takes more gets no lease of this machine`;
 
 const sandboxLine = ({ strength, why }: { strength: string; why: string }): string =>
   `sandbox   ${strength}${why === "" ? ": empty root, no network, no host processes, no capabilities" : `: ${why}`}`;
