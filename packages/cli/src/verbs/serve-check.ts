@@ -46,10 +46,17 @@ async function inspect(folder: string, configFile: string, scratch: string) {
     () => print(strangersLine(strangersAllowed, qemu.ok)),
     () => print(networkLine(config.policy)),
     () => print(`earning   at most ${money(perHour)} per hour when everything is rented all the time, before the broker's fee`),
+    () => print(feeLine(config.policy.fee_max_basis_points)),
     () => print("nothing was listed"),
   ];
   return { facts, lines };
 }
+
+/** The most of its pay that this owner leaves to the broker: signed in every offer. */
+const feeLine = (most: number | undefined): string =>
+  most === undefined
+    ? "fee       what the market takes or has announced (policy.fee_max_basis_points would bound it)"
+    : `fee       at most ${most / 100} % of it; a market that takes more gets no lease of this machine`;
 
 const sandboxLine = ({ strength, why }: { strength: string; why: string }): string =>
   `sandbox   ${strength}${why === "" ? ": empty root, no network, no host processes, no capabilities" : `: ${why}`}`;

@@ -4,18 +4,16 @@ import { parseDocumentOf } from "@xenoservers/protocol";
 import { respondChannel, type Channel, type ChannelHeader, type InputEntry } from "@xenoservers/protocol/channel";
 import type { Pipe } from "@xenoservers/protocol/link";
 import { nodeCrypto } from "@xenoservers/protocol/node";
+import { sealResult } from "@xenoservers/protocol/sealed";
 import { canonicalBytes, toHex, utf8 } from "@xenoservers/protocol";
 import { Network, PaperMarket, Random, SimClock, type PaperServer } from "@xenoservers/testkit";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PaperClient } from "../../../../test/support/paper-client.ts";
 import { buildJob, type BuiltJob } from "../job.ts";
 import { placeOrder } from "../placing.ts";
 import { BrokenPurchaseOrder, type BoundOrder } from "../purchase-order.ts";
 import { bytesBlob } from "../tree.ts";
 import { LeaseSession, type SessionHandlers } from "./lease-session.ts";
-
-const opened = vi.hoisted(() => ({ copy: null as unknown }));
-vi.mock("@xenoservers/protocol/sealed", () => ({ openSealed: () => Promise.resolve(opened.copy) }));
 
 const SEED = new Uint8Array(32).fill(3);
 const START = 1_800_000_000_000;
@@ -247,9 +245,11 @@ describe("a lease session", () => {
 });
 
 describe("a result that lies sealed with the broker", () => {
-  const copy = (printed: string, file: Uint8Array) => ({ tree: TREE, stdout: utf8(printed), stderr: utf8(""), files: new Map([[digestOf(TREE), file]]) });
   const digestOf = ([entry]: readonly InputEntry[]): string => (entry?.kind === "file" ? entry.digest : "");
-  const sealed = (): void => {
+  const files = (file: Uint8Array): Map<string, Uint8Array> => new Map([[digestOf(TREE), file]]);
+
+  /** The server signed the one and sealed the other; `to`: the key that it is sealed to. */
+  async function seal(printed: string, tree: InputEntry[], file: Uint8Array, to = client.identity.channelKey.publicKey): Promise<void> {
     reachable = false;
     const digests = { stdoutDigest: shaOf("hello"), outputDigest: toHex(nodeCrypto.sha256(canonicalBytes(TREE))) };
     const { envelope, id } = market.result(server, bound.po.id, bound.order, digests);
@@ -257,34 +257,35 @@ describe("a result that lies sealed with the broker", () => {
     client.answers.receipt = () => ({
       ...{ format: "xenoservers-receipt-1", lease: bound.po.id, market: market.pins, documents: [stored], leaves: [], checkpoint: "", size: 2 },
     });
-    client.bytes = () => utf8("sealed");
+    const context = { lease: bound.po.id, result: id };
+    const bytes = await sealResult(toHex(to), context, { tree, files: files(file), stdout: utf8(printed), stderr: utf8("") });
+    client.bytes = () => bytes ?? utf8("");
     settle({ delivery: { by: "broker", at: START } }, { result: id });
-  };
+  }
 
   it("is fetched, opened and checked; its output goes on where it was", async () => {
-    sealed();
-    opened.copy = copy("hello", FILE);
+    await seal("hello", TREE, FILE);
     open({ onResult: fetchAll }, null);
-    const got = delivered();
-    await gone(10_000);
-    expect(await got).toMatchObject({ from: "broker" });
+    await until(() => output !== "");
+    expect(await session.delivered()).toMatchObject({ from: "broker" });
     expect(output).toBe("hello");
     expect(await session.fetch({ digest: digestOf(TREE), size: FILE.length })).toEqual(FILE);
   });
 
-  it.each<[string, unknown, RegExp]>([
-    ["prints something else", copy("hellO", FILE), /stdout is not what it signed/],
-    ["holds another file", copy("hello", utf8("a lie!")), /out\/f is not what the server signed/],
-    ["lacks a file", { ...copy("hello", FILE), files: new Map() }, /out\/f is not what the server signed/],
-  ])("is not shown where it %s", async (_, wrong, why) => {
-    sealed();
-    opened.copy = wrong;
+  it.each<[string, () => Promise<void>, RegExp]>([
+    ["prints something else", () => seal("hellO", TREE, FILE), /stdout is not what it signed/],
+    ["lists other files", () => seal("hello", [], FILE), /list of files is not the one that it signed/],
+    ["holds another file under that name", () => seal("hello", TREE, utf8("a lie!")), /not what a server seals/],
+    ["is sealed to another key", () => seal("hello", TREE, FILE, server.channelKey.publicKey), /is not for this key/],
+  ])("is not shown where it %s", async (_, act, why) => {
+    await act();
     open({}, null);
+    await until(() => states.some((state) => why.test(state)));
+    expect(states.join("\n")).toMatch(why);
     const got = delivered();
-    await gone(120_000);
+    await gone(120_000); // its server might still have it
     expect(await got).toBeNull();
     expect(output).toBe("");
-    expect(states.some((state) => why.test(state))).toBe(true);
   });
 });
 

@@ -1,0 +1,71 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { ROLE_SCOPES } from "@xenoservers/market";
+import { PaperMarket, Random } from "@xenoservers/testkit";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { clientOf, currentContext, dropContext, home, openClient, readContexts, saveContext, scopeProblem, writePrivate, type Context } from "./home.ts";
+
+const context: Context = {
+  ...{ url: "http://broker.example", pins: new PaperMarket(new Random(1)).pins, currency: "credits", party: `p_${"a".repeat(40)}` },
+  ...{ account: `a_${"a".repeat(40)}`, role: "root", scopes: [...ROLE_SCOPES.root], label: "me", leaseLabel: null, seed: "5".repeat(64) },
+};
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "xeno-home-"));
+  vi.stubEnv("XENO_HOME", folder);
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const modeOf = async (file: string): Promise<number> => (await stat(file)).mode & 0o777;
+
+it("keeps keys where only their owner reads, also where a file was open to others before", async () => {
+  await saveContext("one", context);
+  expect(await modeOf(home.contexts)).toBe(0o600);
+  expect(await modeOf(path.dirname(home.contexts))).toBe(0o700);
+  const open = path.join(folder, "open.json");
+  await writeFile(open, "x", { mode: 0o644 });
+  await writePrivate(open, "secret");
+  expect(await modeOf(open)).toBe(0o600);
+});
+
+it("adds, uses and drops contexts, and never loses the others", async () => {
+  await saveContext("one", context);
+  await saveContext("two", { ...context, label: "other" });
+  expect((await currentContext()).name).toBe("two");
+  await dropContext("two", "one");
+  expect(await readContexts()).toEqual({ current: "one", contexts: { one: context } });
+  vi.stubEnv("XENO_CONTEXT", "gone");
+  await expect(currentContext()).rejects.toThrow("no context is called gone; see `xeno context ls`");
+});
+
+it("says what to do where there is no market, or the file is damaged", async () => {
+  await expect(currentContext()).rejects.toThrow("no market yet: run `xeno login URL` first");
+  await writePrivate(home.contexts, "{");
+  await expect(readContexts()).rejects.toThrow(/is damaged; restore it from a backup/);
+  const { operatorKey: _, ...old } = context.pins;
+  await writePrivate(home.contexts, JSON.stringify({ current: "one", contexts: { one: { ...context, pins: old } } }));
+  await expect(readContexts()).rejects.toThrow(/is damaged \(contexts.one.pins.operatorKey\)/);
+});
+
+it("refuses before anything is sent what the key may not do, and says who could", async () => {
+  const reader: Context = { ...context, role: "ci", scopes: ["read"] };
+  await saveContext("ci", reader);
+  await expect(openClient("spend")).rejects.toThrow(/takes a key that may spend; the ci key of the context ci may only read.*xeno token create --scopes/);
+  await expect(openClient("read")).resolves.toMatchObject({ context: { scopes: ["read"] } });
+  expect(scopeProblem("ci", reader, ["manage"])).toContain("the root key can");
+  expect(scopeProblem("me", context, ["manage", "dispute"])).toBeNull();
+});
+
+it("makes a client that is what its key is, and writes down what the broker promises", async () => {
+  const client = clientOf({ ...context, scopes: ["read"], leaseLabel: "nightly" });
+  expect(client.identity).toMatchObject({ party: context.party, account: context.account, scopes: ["read"], leaseLabel: "nightly" });
+  client.onPromise({ origin: "o", leaf: "l", mergeBy: 1, keyid: "k", sig: "s" });
+  const file = path.join(folder, "data", "promises.jsonl");
+  expect(JSON.parse(await readFile(file, "utf8"))).toMatchObject({ mergeBy: 1 });
+  expect(await modeOf(file)).toBe(0o600);
+});

@@ -1,0 +1,74 @@
+import { Command } from "commander";
+import { describe, expect, it } from "vitest";
+import { UserError } from "../output/ui.ts";
+import { countTo, parseAmount } from "./parse.ts";
+import { choice, choiceOr, flag, given, inputOf, many, maybe, needed, rest, text, textOr, value, valueOr, verb, word, wordAs, type Input } from "./verb.ts";
+
+/** Reads these words as the verb's. */
+function read<T>(input: Input<T>, argv: string[]): T {
+  const command = new Command("verb").exitOverride().configureOutput({ writeErr: () => {} });
+  input.declare(command);
+  command.action(() => {});
+  command.parse(argv, { from: "user" });
+  return input.read(command);
+}
+
+const input = inputOf(
+  { file: word, count: wordAs(countTo(9)), more: rest },
+  {
+    json: flag("--json", ""),
+    out: text("--out <dir>", ""),
+    name: textOr("--name <name>", "", "nobody"),
+    budget: valueOr("--budget <amount>", "", "1.00", parseAmount),
+    maxPrice: value("--max-price <amount>", "", parseAmount),
+    env: many("--env <pair>", ""),
+    on: choiceOr("--on <whose>", "", ["mine", "market"], "market"),
+    pay: choice("--pay <terms>", "", ["on-result", "by-interval"]),
+  },
+);
+
+describe("a verb's input", () => {
+  it("is read by each part's own reader, with what holds where nothing is said", () => {
+    expect(read(input, ["f", "3"])).toEqual({
+      ...{ file: "f", count: 3, more: [], json: false, out: null, name: "nobody", budget: 1_000_000_000n, maxPrice: null, env: [], on: "market", pay: null },
+    });
+    const all = ["f", "3", "a", "b", "--json", "--out", "d", "--name", "n", "--budget", "0.5", "--max-price", "2", "--env", "A=1", "--env", "B=2"];
+    expect(read(input, [...all, "--on", "mine", "--pay", "by-interval"])).toEqual({
+      ...{ file: "f", count: 3, more: ["a", "b"], json: true, out: "d", name: "n", budget: 500_000_000n, maxPrice: 2_000_000_000n, env: ["A=1", "B=2"] },
+      ...{ on: "mine", pay: "by-interval" },
+    });
+  });
+
+  it("names the option, and what it should have been, where something cannot be read", () => {
+    expect(() => read(input, ["f", "3", "--budget", "much"])).toThrow(new UserError("--budget 'much' is not an amount; write 0.50"));
+    expect(() => read(input, ["f", "10"])).toThrow(new UserError("count '10' must be a number from 1 to 9"));
+    expect(() => read(input, ["f", "3", "--on", "theirs"])).toThrow(/Allowed choices are mine, market/);
+  });
+
+  it("refuses a verb without what it needs", () => {
+    const needing = inputOf({ file: maybe }, { reason: needed("--reason <text>", "") });
+    expect(() => read(needing, [])).toThrow(/required option '--reason <text>'/);
+    expect(read(needing, ["--reason", "why"])).toEqual({ file: null, reason: "why" });
+  });
+
+  it("begins anew each time: nothing of an earlier command line is left", () => {
+    expect(read(input, ["f", "3", "--env", "A=1"]).env).toEqual(["A=1"]);
+    expect(read(input, ["f", "3"]).env).toEqual([]);
+  });
+});
+
+it("runs a verb with what was read, and those below it", async () => {
+  const seen: unknown[] = [];
+  const below = verb("below", "", inputOf({ x: word }, {}), (got) => void seen.push(got));
+  const above = verb("above", "", inputOf({}, { json: flag("--json", "") }), (got) => void seen.push(got), { sub: [below], alias: "over" });
+  for (const argv of [["above", "--json"], ["over"], ["above", "below", "1"]]) {
+    const root = new Command().enablePositionalOptions().exitOverride();
+    above.declare(root);
+    await root.parseAsync(argv, { from: "user" });
+  }
+  expect(seen).toEqual([{ json: true }, { json: false }, { x: "1" }]);
+});
+
+it("leaves out what was not given, and keeps what is false or empty", () => {
+  expect(given({ a: null, b: false, c: "", d: 0 })).toEqual({ b: false, c: "", d: 0 });
+});

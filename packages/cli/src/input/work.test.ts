@@ -1,0 +1,58 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { Command } from "commander";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { quoteInput, type WorkInput } from "./verbs/run.ts";
+import { workOf } from "./work.ts";
+
+let folder: string;
+let module: string;
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "xeno-work-"));
+  module = path.join(folder, "job.wasm");
+  await writeFile(module, "not really");
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+/** What was typed after `xeno run`. */
+function typed(...argv: string[]): WorkInput {
+  const command = new Command().exitOverride().configureOutput({ writeErr: () => {} });
+  quoteInput.declare(command);
+  command.action(() => {});
+  command.parse(argv, { from: "user" });
+  return quoteInput.read(command);
+}
+
+describe("what is wanted of the market", () => {
+  it("is little where little was said", async () => {
+    const { wanted, module: parsed } = await workOf(typed(module));
+    expect(parsed).not.toBeNull();
+    expect(wanted).toEqual({
+      ...{ resources: { vcpu: 1, memoryMib: 512, diskMib: 256 }, conditions: [], terms: "on-result", assurance: "isolated", on: "market", label: "" },
+      ...{ maxPriceNanosPerHour: null, durationMsMax: 3_600_000, fuelMax: 10n ** 14n, budgetNanos: 10n ** 9n },
+    });
+  });
+
+  it("is what was said, and no more", async () => {
+    const limits = ["--budget", "0.5", "--max-price", "2", "--max-time", "10m", "--max-fuel", "7", "--max-fee", "2.5%", "--mem", "1G", "--cpu", "2"];
+    const { wanted } = await workOf(typed(module, ...limits, "--on", "mine", "--where", "region=eu", "--batch", "b", "--label", "l", "--replicas", "3"));
+    expect(wanted).toMatchObject({
+      ...{ budgetNanos: 500_000_000n, maxPriceNanosPerHour: 2_000_000_000n, durationMsMax: 600_000, fuelMax: 7_000_000_000n, feeBasisPointsMax: 250 },
+      ...{ resources: { vcpu: 2, memoryMib: 1_024 }, on: "mine", conditions: [{ key: "region", op: "=", value: "eu" }], batch: "b", label: "l" },
+      ...{ replicas: 3, assurance: "replicated" },
+    });
+  });
+
+  it.each<[string, string[], RegExp]>([
+    ["nothing to run", [], /say what to run/],
+    ["a file that is not there", ["gone.wasm"], /there is no file gone.wasm/],
+    ["an audit of replicas", ["x.wasm", "--replicas", "2", "--audit"], /--audit is for one server/],
+    ["a deterministic machine of a module", ["x.wasm", "--assurance", "deterministic-vm"], /a module is deterministic by itself/],
+    ["a condition that cannot be read", ["x.wasm", "--where", "cpu=>2"], /--where 'cpu=>2'/],
+    ["too many vCPUs", ["x.wasm", "--cpu", "2000"], /from 1 to 1024|there is no file/],
+  ])("is refused in words: %s", async (_, argv, why) => {
+    const words = argv.map((each) => (each === "x.wasm" ? module : each));
+    await expect((async () => workOf(typed(...words)))()).rejects.toThrow(why);
+  });
+});

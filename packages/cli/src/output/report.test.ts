@@ -1,0 +1,91 @@
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { refuse, type Refusal } from "@xenoservers/protocol";
+import { BrokenPurchaseOrder, RefusedError } from "@xenoservers/sdk";
+import { PaperMarket, Random } from "@xenoservers/testkit";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { saveContext } from "../input/home.ts";
+import { verifyKept } from "./broken-order.ts";
+import { reportError } from "./report.ts";
+import { EXIT, UserError, describeRefusal, duration, gigaFuel, mib, money } from "./ui.ts";
+
+describe("a refusal in words", () => {
+  it.each<[Refusal, RegExp]>([
+    [
+      refuse("key_not_allowed", { kind: "order", role: "ci", scopes: "read", why: "the key was not granted the scope that this needs" }),
+      /a document of kind order takes another key: the ci key of this context may only read\n.*xeno token create --scopes/,
+    ],
+    [refuse("key_not_allowed", { role: "ci", scopes: "spend control" }), /this takes another key: the ci key of this context may only spend, control/],
+    [refuse("key_not_allowed", { kind: "key-grant", role: "device" }), /the device key of this context may not do it/],
+    [refuse("no_match", { excluded: { offline: 1 }, explanation: "offline excluded 1" }), /no server meets the conditions now.*\n {2}offline excluded 1$/],
+    [refuse("no_referee", { why: "the referee cannot run this job now (no_match)" }), /nothing is frozen\n {2}the referee cannot run this job now/],
+    [refuse("insufficient_funds", { missingNanos: "5000000" }), /does not hold enough.*\n {2}\(missing 0\.0050 credits\)/],
+    [refuse("too_late", { windowEndsAt: 1_800_000_000_000 }), /\(windowEndsAt 2027-01-15 08:00:00\)/],
+    [refuse("key_expired", { key: "abc", expiresAt: 1_800_000_000_000 }), /create a new one with `xeno token create`/],
+  ])("%j", (refusal, says) => expect(describeRefusal(refusal)).toMatch(says));
+});
+
+describe("numbers for people", () => {
+  it("are short and exact", () => {
+    expect([money("1"), money(2_500_000_000n, "EUR"), mib(512), mib(2_048)]).toEqual(["0.000000001 credits", "2.5000 EUR", "512M", "2G"]);
+    expect([duration(5), duration(1_500), duration(61_000), duration(3_660_000)]).toEqual(["5 ms", "1.5 s", "1 min 1 s", "1 h 1 min"]);
+    expect([gigaFuel(5n), gigaFuel(5_500_000_000n), gigaFuel(10n ** 12n)]).toEqual(["5 fuel", "5.50 Gfuel", "1000 Gfuel"]);
+  });
+});
+
+describe("an error", () => {
+  let folder: string;
+  let said: { stdout: string; stderr: string };
+  beforeEach(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), "xeno-report-"));
+    vi.stubEnv("XENO_HOME", folder);
+    said = { stdout: "", stderr: "" };
+    for (const stream of ["stdout", "stderr"] as const)
+      vi.spyOn(process[stream], "write").mockImplementation((text) => {
+        said[stream] += String(text);
+        return true;
+      });
+  });
+  afterEach(async () => {
+    vi.unstubAllEnvs();
+    vi.restoreAllMocks();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it("ends with the code of its kind, in words on stderr or as JSON on stdout", async () => {
+    expect(await reportError(new UserError("do this instead"), false)).toBe(EXIT.xeno);
+    expect(said.stderr).toBe("error: do this instead\n");
+    expect(await reportError(new RefusedError(refuse("suspended", { reason: "fraud" })), true)).toBe(EXIT.xeno);
+    expect(JSON.parse(said.stdout)).toMatchObject({ error: { code: "suspended", reason: "fraud" } });
+    expect(await reportError(new Error("our own bug"), true)).toBe(EXIT.xeno);
+  });
+
+  it("of a broker that broke its word has a code of its own; what it signed is kept, and shows it to others", async () => {
+    const market = new PaperMarket(new Random(3));
+    const [customer, owner] = [market.party("carl"), market.party("olga")];
+    const server = market.server(owner);
+    const { pins } = market;
+    const { party, account } = customer;
+    const key = { role: "root" as const, scopes: ["read" as const], label: "", leaseLabel: null, seed: "5".repeat(64) };
+    await saveContext("m", { url: "http://b.example", pins, currency: "credits", party, account, ...key });
+    const order = market.order(customer, { conditions: [{ key: "region", op: "=", value: "eu" }] });
+    const po = market.purchaseOrder(order, server, market.offer(server, { labels: { region: "us" } }));
+    const grants = [...customer.grants, ...server.grants];
+    const error = new BrokenPurchaseOrder("the offer does not meet the order (region=eu)", po.envelope, grants);
+    expect(await reportError(error, false)).toBe(EXIT.broken);
+    expect(said.stderr).toMatch(
+      /is not what was ordered: the offer does not meet the order \(region=eu\); nothing of the job was sent\n {2}the lease was stopped; what it signed is kept: xeno verify /,
+    );
+    const [file] = await readdir(path.join(folder, "data", "evidence"));
+    const kept: unknown = JSON.parse(await readFile(path.join(folder, "data", "evidence", file ?? ""), "utf8"));
+    expect(verifyKept(kept, null)).toEqual({
+      ok: false,
+      lines: [{ status: "failed", check: "purchase order", says: "its broker signed what does not hold: the offer does not meet the order (region=eu)" }],
+    });
+    // an honest one in the same file accuses nobody
+    const right = market.purchaseOrder(order, server, market.offer(server, { labels: { region: "eu" } }));
+    expect(verifyKept({ ...(kept as object), purchaseOrder: right.envelope }, pins)?.ok).toBe(true);
+    expect(verifyKept({ hello: 1 }, pins)).toBeNull();
+  });
+});

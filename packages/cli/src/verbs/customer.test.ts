@@ -1,0 +1,218 @@
+/** A customer's verbs against a broker on paper, from the words that were typed to what is said and signed. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { ROLE_SCOPES } from "@xenoservers/market";
+import type { OfferView, SignedDocument } from "@xenoservers/protocol";
+import { PaperMarket, Random, type Own, type PaperParty, type PaperServer } from "@xenoservers/testkit";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { PaperBroker } from "../../../../test/support/paper-broker.ts";
+import { parseCiToken } from "../input/ci-token.ts";
+import { currentContext, saveContext, type Context } from "../input/home.ts";
+import { program } from "../main.ts";
+import { reportError } from "../output/report.ts";
+
+const SEED = new Uint8Array(32).fill(3);
+const ACCOUNT = `a_${"9".repeat(40)}`;
+
+let folder: string;
+let market: PaperMarket;
+let broker: PaperBroker;
+let carl: PaperParty;
+let server: PaperServer;
+let said: { stdout: string; stderr: string };
+
+const context = (over: Partial<Context> = {}): Context => ({
+  ...{ url: broker.url, pins: market.pins, currency: "credits", party: carl.party, account: carl.account, role: "root" },
+  ...{ scopes: [...ROLE_SCOPES.root], label: "carl", leaseLabel: null, seed: Buffer.from(SEED).toString("hex") },
+  ...over,
+});
+
+function offerView(of: Partial<Own<"offer">> = {}): OfferView {
+  const { payload, id } = market.offer(server, of);
+  const { resources, price, drivers, assurances, sandbox, engine, labels, validUntil, maxLeaseMs } = payload;
+  return {
+    ...{ server: server.id, owner: server.owner.party, offerId: id, resources, free: resources, price, priceNanosPerHour: "21600", drivers, assurances },
+    ...{ sandbox, engine, labels, validUntil, maxLeaseMs, accel: "none", vmScore: 0, limits: "cgroup2", egress: "none", fetches: false, vmEngine: "" },
+    ...{ cpuScore: 100, record: { leases: 0, completed: 0, ownerFailures: 0, convicted: 0, audited: 0 } },
+  };
+}
+
+/** Types these words; what is said is in `said`, the exit code comes back. */
+async function xeno(...argv: string[]): Promise<number> {
+  said = { stdout: "", stderr: "" };
+  process.exitCode = 0;
+  try {
+    await program().parseAsync(argv, { from: "user" });
+    return process.exitCode;
+  } catch (error) {
+    return reportError(error, argv.includes("--json"));
+  } finally {
+    process.exitCode = 0;
+  }
+}
+
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "xeno-customer-"));
+  vi.stubEnv("XENO_HOME", folder);
+  market = new PaperMarket(new Random(4), Date.now());
+  broker = await PaperBroker.start(market);
+  carl = market.party("carl", SEED);
+  server = market.server(market.party("olga"));
+  broker.offers = () => [offerView()];
+  broker.reads["/api/v1/accounts"] = () => ({
+    balances: { available: "5000000000", held: "0", pending: "0", staked: "0", locked: "0" },
+    accounts: [{ id: ACCOUNT, parent: carl.account, name: "ci", limitNanos: "2000000000", spentNanos: "500000000" }],
+  });
+  await writeFile(path.join(folder, "job.wasm"), "not really");
+  await saveContext("m", context());
+  for (const stream of ["stdout", "stderr"] as const)
+    vi.spyOn(process[stream], "write").mockImplementation((text) => {
+      said[stream] += String(text);
+      return true;
+    });
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+  broker.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const job = (): string => path.join(folder, "job.wasm");
+const kinds = (): string[] => broker.filed.map(({ kind }) => kind);
+const payloadOf = (kind: string): Record<string, unknown> => ({ ...broker.filed.find((each) => each.kind === kind)?.payload });
+
+describe("search", () => {
+  it("finds what serves only who asks: the broker is told who that is", async () => {
+    broker.offers = (caller) => (caller === carl.signer.publicKey ? [offerView({ allowedParties: [carl.party] })] : []);
+    expect(await xeno("search", "--on", "mine", "--account", "ci")).toBe(0);
+    expect(said.stdout).toContain(server.id.slice(0, 12));
+    expect(said.stderr).toContain("the account ci may still spend 1.5000 credits");
+  });
+
+  it("says why nothing fits where it is asked", async () => {
+    broker.offers = () => [];
+    expect(await xeno("search", "--explain")).toBe(1);
+    expect(said.stderr).toContain("no server fits: not-allowed excluded 1");
+  });
+});
+
+describe("run", () => {
+  it("shows what it costs at worst, by the market's terms, before anything is ordered", async () => {
+    expect(await xeno("quote", job(), "--account", "ci")).toBe(0);
+    expect(said.stderr).toMatch(/hold .*\nworst .*wallet after that .*\nfee {6}0 % of what you pay/);
+    expect(said.stderr).toMatch(/you pay {2}what was used, at most .*\nyou pay {2}nothing, when .*\ndoubts {3}an objection puts down/);
+    expect(kinds()).toEqual([]);
+  });
+
+  it("ends a lease that the broker bound under what was not ordered: its own code, in words, with the proof kept", async () => {
+    broker.answer = (document) => {
+      if (document.kind !== "order") return { ok: true, answer: {} };
+      const po = market.purchaseOrder(document as SignedDocument<"order">, server, market.offer(server, { labels: { region: "us" } }));
+      return { ok: true, answer: { lease: po.id, purchaseOrder: po.envelope, grants: [...carl.grants, ...server.grants] } };
+    };
+    expect(await xeno("run", job(), "--where", "region=eu", "--account", "ci")).toBe(123);
+    expect(said.stderr).toMatch(/is not what was ordered: the offer does not meet the order \(region=eu\); nothing of the job was sent/);
+    expect(kinds()).toEqual(["order", "stop"]);
+    expect(payloadOf("order")).toMatchObject({ account: ACCOUNT, feeBasisPointsMax: 0 });
+    const [, file = ""] = /xeno verify (\S+\.json)/.exec(said.stderr) ?? [];
+    expect(await xeno("verify", file)).toBe(1);
+    expect(said.stdout).toMatch(/FAILED .*purchase order .*does not hold/);
+  });
+
+  it("orders nothing where the broker keeps more than its customer allows", async () => {
+    market.announceFee(300);
+    expect(await xeno("run", job(), "--max-fee", "2.5%")).toBe(125);
+    expect(said.stderr).toContain("the broker keeps 3 % of what is paid, more than --max-fee 2.5 %: nothing was ordered");
+    expect(kinds()).toEqual([]);
+  });
+
+  it("says what a key lacks before anything is sent", async () => {
+    await saveContext("reader", context({ role: "ci", scopes: ["read"] }));
+    expect(await xeno("run", job())).toBe(125);
+    expect(said.stderr).toContain("takes a key that may spend; the ci key of the context reader may only read");
+    await saveContext("spender", context({ role: "ci", scopes: ["spend"] }));
+    expect(await xeno("run", job())).toBe(125);
+    expect(said.stderr).toMatch(/this key may order and not look: add --detach/);
+    expect(said.stderr).not.toContain("wallet after that");
+    expect(kinds()).toEqual([]);
+  });
+
+  it("orders under a key's own label and no other", async () => {
+    await saveContext("bound", context({ role: "ci", leaseLabel: "nightly" }));
+    broker.answer = () => ({ ok: false, code: "no_match", facts: {} });
+    expect(await xeno("run", job(), "--label", "other")).toBe(125);
+    expect(said.stderr).toContain("acts on leases labelled 'nightly' alone");
+    await xeno("run", job());
+    expect(payloadOf("order")).toMatchObject({ label: "nightly" });
+  });
+
+  it("passes on the broker's refusal in words", async () => {
+    broker.answer = () => ({ ok: false, code: "key_not_allowed", facts: { kind: "order", role: "ci", scopes: "read" } });
+    expect(await xeno("run", job())).toBe(125);
+    expect(said.stderr).toMatch(/a document of kind order takes another key: the ci key of this context may only read/);
+  });
+});
+
+describe("tokens", () => {
+  it("carry their bounds to whoever logs in with them", async () => {
+    expect(await xeno("token", "create", "--label", "nightly", "--account", "ci", "--lease-label", "n", "--max-per-day", "2.5", "--expires", "30d")).toBe(0);
+    expect(said.stderr).toMatch(/it may spend, control, read: at most 2\.5000 credits a day, in the account a_9+ alone, on leases labelled 'n' alone, until /);
+    expect(payloadOf("key-grant")).toMatchObject({
+      ...{ role: "ci", label: "nightly", scopes: ["spend", "control", "read"], account: ACCOUNT, leaseLabel: "n", maxSpendPerDayNanos: "2500000000" },
+    });
+    const token = said.stdout.trim();
+    expect(parseCiToken(token).pins).toEqual(market.pins);
+    expect(await xeno("login", "--token", token, "--context", "ci")).toBe(0);
+    expect(said.stdout).toMatch(/with a ci key that may spend, control, read/);
+    expect((await currentContext()).context).toMatchObject({ role: "ci", account: ACCOUNT, leaseLabel: "n", label: "nightly", party: carl.party });
+    // and it makes no other keys
+    expect(await xeno("token", "create", "--read-only")).toBe(125);
+    expect(said.stderr).toContain("takes a key that may manage");
+  });
+
+  it("of a market with other keys are not used", async () => {
+    await xeno("token", "create", "--read-only", "--label", "r");
+    const token = said.stdout.trim();
+    const other = await PaperBroker.start(new PaperMarket(new Random(5)));
+    expect(await xeno("login", other.url, "--token", token)).toBe(125);
+    expect(said.stderr).toContain("shows other keys than the token pins");
+    other.close();
+  });
+
+  it("are listed with what they may do, and revoked by their label", async () => {
+    const key = (label: string, over: object = {}) => ({
+      ...{ key: label.charCodeAt(0).toString(16).repeat(32), role: "ci", label, scopes: ["read"], account: ACCOUNT, leaseLabel: "n" },
+      ...{ maxSpendPerDayNanos: "1000000000", expiresAt: null, revokedAt: null, ...over },
+    });
+    broker.reads["/api/v1/whoami"] = () => ({
+      ...{ party: carl.party, name: "carl", account: carl.account, role: "root", suspended: false },
+      keys: [key("root", { role: "root" }), key("nightly"), key("old", { revokedAt: 1 })],
+    });
+    expect(await xeno("token", "list")).toBe(0);
+    expect(said.stdout).toMatch(/nightly +read +account a_9+, label n +1\.0000 credits/);
+    expect(said.stdout).not.toContain("old");
+    expect(await xeno("token", "revoke", "nightly", "--reason", "lost")).toBe(0);
+    expect(payloadOf("key-revoke")).toMatchObject({ key: key("nightly").key, reason: "lost" });
+    expect(said.stdout).toContain("(nightly) is revoked; what it had open is cut");
+  });
+});
+
+describe("accounts", () => {
+  it("are named by name wherever one is asked for", async () => {
+    broker.reads["/api/v1/statement"] = () => ({
+      entries: [
+        { id: "x", debit: `${ACCOUNT}/available`, credit: `${ACCOUNT}/held`, amountNanos: "7", at: 1 },
+        { id: "y", debit: `${carl.account}/available`, credit: `${carl.account}/held`, amountNanos: "8", at: 1 },
+      ],
+    });
+    expect(await xeno("wallet", "--account", "ci", "--csv")).toBe(0);
+    expect(said.stdout.trim().split("\n")).toHaveLength(2);
+    broker.answer = () => ({ ok: true, answer: { batch: "b1" } });
+    expect(await xeno("batch", "open", "1.00", "--account", "ci")).toBe(0);
+    expect(payloadOf("batch")).toMatchObject({ account: ACCOUNT, budgetNanos: "1000000000" });
+    expect(await xeno("wallet", "--account", "qa")).toBe(125);
+    expect(said.stderr).toContain("no account is called 'qa'; there are: ci");
+  });
+});
