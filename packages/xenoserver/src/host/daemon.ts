@@ -52,7 +52,17 @@ function listingOf(config: ServerConfig, test: SelfTest): Listing {
 }
 
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
-  const { folder, log, cache = path.join(folder, "prepared"), configFile, network, wrapDriver, onRefused, onState } = options;
+  const {
+    folder,
+    log,
+    cache = path.join(folder, "prepared"),
+    configFile,
+    network,
+    wrapDriver,
+    timers = systemTimers,
+    onRefused,
+    onState,
+  } = options;
   const identity = await readIdentity(folder);
   if (!identity)
     throw new Error("this machine is not enrolled; run `xeno serve --enrol TOKEN` with a token from `xeno token create --server`");
@@ -69,7 +79,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const signer = createSigner(Buffer.from(identity.seed, "hex"));
   const api = new HttpBrokerApi({ url, crypto: nodeCrypto, signer, origin: pins.origin, owner });
   const server = new XenoServer({
+<<<<<<< ours
     ...{ crypto: nodeCrypto, signer, timers: options.timers ?? systemTimers, journal, drivers, owner, log, retainMs: RETAIN_MS },
+=======
+    ...{ crypto: nodeCrypto, signer, timers, journal, drivers, owner, log, retainMs: RETAIN_MS },
+>>>>>>> theirs
     channelKey: channelKeyPair(Buffer.from(identity.channelSecret, "hex")),
     pins: () => pins,
     connect: options.connect ?? (() => connectPipe(url)),

@@ -11,6 +11,8 @@ import { objectToWrongSettlement } from "./objection.ts";
 
 /** An answer that explains a document comes within a moment of it. */
 const RECONCILE_MS = 2_000;
+/** A broker that does not show its log is asked again, so often. */
+const TRIES_MAX = 5;
 
 /** All of a receipt that is of the lease, and the public documents in it that give keys their roles. */
 function documentsOf({ documents, leaves }: Receipt): Documents {
@@ -45,24 +47,28 @@ export class Hearing {
     await this.#changed(before);
   }
 
-  async catchUp(): Promise<void> {
+  async catchUp(): Promise<boolean> {
     const { world, record, facts } = this.#ctx;
     const receipt = await world.receipt(record.lease).catch(() => null);
+    if (!receipt) return false;
     const before = facts.lease;
-    if (receipt && facts.rebuild(documentsOf(receipt))) await this.#obey(before);
+    if (facts.rebuild(documentsOf(receipt))) await this.#obey(before);
+    return true;
   }
 
   #reconcileSoon(): void {
     if (this.#reconciling) return;
     this.#reconciling = true;
-    this.#ctx.apart(this.#ctx.sleep(RECONCILE_MS).then(() => this.#reconcile()));
+    this.#ctx.apart(this.#reconcile().finally(() => (this.#reconciling = false)));
   }
 
   async #reconcile(): Promise<void> {
-    this.#reconciling = false;
     const { facts } = this.#ctx;
-    if (this.#ctx.stage().is === "released" || facts.held.length === 0) return;
-    await this.catchUp();
+    for (let tries = 0, shown = false; !shown && tries < TRIES_MAX; tries++) {
+      await this.#ctx.sleep(RECONCILE_MS * 2 ** tries);
+      if (this.#ctx.stage().is === "released" || facts.held.length === 0) return;
+      shown = await this.catchUp();
+    }
     for (const { fact, why } of facts.held) {
       this.#unexplained.add(fact.id);
       this.#ctx.log("a document does not follow", { kind: fact.kind, why });

@@ -25,8 +25,8 @@ export interface LeaseContext {
   log(what: string, facts?: Record<string, unknown>): void;
   /** What a submission was answered: folds it, and acts on what has changed. */
   took(filed: readonly LeaseRecord["facts"][number][]): Promise<void>;
-  /** Reads what the broker's log has, where what came does not fit together. */
-  catchUp(): Promise<void>;
+  /** Reads what the broker's log has, where what came does not fit together; false where it cannot be had. */
+  catchUp(): Promise<boolean>;
   /** Nothing runs any more, or will: the lease is ending, where it was not before. */
   finish(end: GuestEnd): Promise<void>;
   /** Signs the end of a lease that is ending, and hands it in. */

@@ -178,3 +178,25 @@ it("knows its customer's word for a result from everybody else's", async () => {
   expect(word(market.customer.signer, { result: "44".repeat(32) })).toBeNull();
   expect(word(market.customer.signer, { lease: "44".repeat(32) })).toBeNull();
 });
+
+it("knows a party's keys in whatever order their grants come, and what an old root key said stays said", async () => {
+  const { customer } = market;
+  const device = market.newParty(91);
+  const next = market.newParty(92);
+  const grant = market.grant(customer, device.signer.publicKey, "device");
+  const { party, signer } = customer;
+  const said = { party, newRootKey: next.signer.publicKey, newRecoveryKey: null };
+  const rotation = market.sign(signer, "key-rotate", said).envelope;
+  const { lease, told } = await aLease();
+  const record = { ...recordOf(lease), grants: [rotation, ...market.grants] };
+  const facts = factsOf(record);
+  // the stop is the old root key's, from before; of the key that it had granted the server hears later
+  facts.take({ grants: [grant], filed: told });
+  expect(facts.lease.stop?.reason).toBe("customer-stop");
+  const result = "33".repeat(32);
+  record.result = { id: result, envelope: record.acceptance, usedMs: 0, tree: [], stdoutSize: 0, stderrSize: 0 };
+  const word = (by: typeof signer) => facts.customersWord(market.sign(by, "delivery", { lease, result, sealed: null }).envelope);
+  expect(word(device.signer)).not.toBeNull();
+  expect(word(next.signer)).not.toBeNull();
+  expect(word(market.newParty(93).signer)).toBeNull();
+});

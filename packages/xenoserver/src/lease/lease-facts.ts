@@ -5,7 +5,14 @@
  * out of them. Who controls the inputs: the broker (documents, their order and log times), the customer (what it signs).
  */
 import { ROLE_SCOPES, invariant, refused, speaksAs, step, type Fact, type Lease, type LeaseRefusal } from "@xenoservers/market";
-import { KeyBook, verifyDocumentOf, type Envelope, type KnownKey, type Verified } from "@xenoservers/protocol";
+import {
+  KeyBook,
+  payloadType as payloadTypeOf,
+  verifyDocumentOf,
+  type Envelope,
+  type KnownKey,
+  type Verified,
+} from "@xenoservers/protocol";
 import type { Documents } from "@xenoservers/protocol/link";
 import { parseFact, type FactWorld } from "@xenoservers/verify";
 import type { Filed, LeaseRecord } from "./journal.ts";
@@ -28,16 +35,29 @@ const GRANTS_MAX = 1_000;
 /** So many facts stay where a late one can still be put between them. */
 const TAIL_MAX = 48;
 
+/** Grants come without their log times, and clocks differ: when a key has ended is the broker's to know, which files nothing after it. */
+const ENDED_AT_UNKNOWN = Number.MAX_SAFE_INTEGER;
+
+/** Learns grants in whatever order they come: what a key gave before it was rotated away is learned before the rotation. */
+function learnAll(book: KeyBook, grants: readonly Envelope[]): void {
+  const isRotation = ({ payloadType }: Envelope): boolean => payloadType === payloadTypeOf("key-rotate");
+  for (let left = [...grants]; ;) {
+    const given = left.filter((grant) => isRotation(grant) || !book.learn(grant, ENDED_AT_UNKNOWN));
+    const rotation = given.find((grant) => isRotation(grant) && book.learn(grant, ENDED_AT_UNKNOWN));
+    const rest = given.filter((grant) => grant !== rotation);
+    if (rest.length === left.length) return;
+    left = rest;
+  }
+}
+
 /** What is known of keys: by these grants and, of the server's own, by its enrolment. */
-export function factWorld({ crypto, signer, owner, pins, timers }: FactsWorld, grants: readonly Envelope[]): FactWorld {
+export function factWorld({ crypto, signer, owner, pins }: Omit<FactsWorld, "timers" | "log">, grants: readonly Envelope[]): FactWorld {
   const book = new KeyBook(crypto, pins().origin);
   const own: KnownKey = {
     ...{ id: signer.publicKey, party: owner, role: "server", scopes: ROLE_SCOPES.server },
     ...{ account: null, leaseLabel: null, expiresAt: null, revokedAt: null },
   };
-  // all as of now: which of two grants came first is not known here, and what was said before a revocation stays said
-  const now = timers.now();
-  for (const grant of grants) book.learn(grant, now);
+  learnAll(book, grants);
   return { crypto, market: pins(), keyOf: (keyid) => (keyid === own.id ? own : book.keyOf(keyid)) };
 }
 

@@ -140,7 +140,7 @@ export class LeaseRunner implements LeaseContext {
     return this.#hearing.take(documents);
   }
 
-  catchUp(): Promise<void> {
+  catchUp(): Promise<boolean> {
     return this.#hearing.catchUp();
   }
 
