@@ -5,8 +5,11 @@ import path from "node:path";
 import { openQemuHost } from "@xenoservers/guests";
 import { afterAll } from "vitest";
 import { buildVm, openImage } from "@xenoservers/sdk";
-import { createVmDriver, type GuestDriver, type PreparedJob, type VmJob } from "@xenoservers/xenoserver";
+import { nodeCrypto } from "@xenoservers/protocol/node";
+import { createVmDriver, machineGuests, type GuestDriver, type GuestJob, type Work } from "@xenoservers/xenoserver";
 import { driverContract, type ContractJobs } from "../../packages/xenoserver/src/drivers/driver-contract.ts";
+import { fakeJob } from "../../packages/xenoserver/src/testing/fake-customer.ts";
+import { orderedFor } from "../../packages/xenoserver/src/testing/ordered.ts";
 import { busyboxLayout, machines } from "./support.ts";
 
 let opened: Promise<{ driver: GuestDriver; jobs: ContractJobs }> | null = null;
@@ -30,8 +33,8 @@ async function open(): Promise<{ driver: GuestDriver; jobs: ContractJobs }> {
     log: () => {},
   });
   let last = 0;
-  const jobOf = (script: string): VmJob => {
-    const { spec, inputs } = buildVm({
+  const jobOf = (script: string): GuestJob => {
+    const { spec, inputs, sizes, jobHash } = buildVm({
       vm: { kind: "oci", image: image.digest.slice(7), layers, args: ["sh", "-c", script], env: [], workdir: "/", user: "root", hostname: "" },
       ...{
         machine: "pc",
@@ -49,29 +52,23 @@ async function open(): Promise<{ driver: GuestDriver; jobs: ContractJobs }> {
       mounts: [{ mount: { path: "/out", writable: true, keep: true }, entries: [] }],
     });
     const lease = (++last).toString(16).padStart(8, "0") + "d".repeat(56);
+    const work: Work = { kind: "machine", vm: { spec, inputs, blobs: sizes } };
+    const resources = { vcpu: 1, memoryMib: 448, diskMib: 64 };
     return {
-      ...{ lease, customer: `p_${"1".repeat(40)}`, spec, inputs, memoryMib: 448, deterministic: false },
-      egressMibMax: 0,
-      egressBytesUsed: 0,
-      fuelMax: 1n,
+      ...orderedFor({ jobHash, driver: "qemu", resources, fuelMax: "1" }),
+      ...{ lease, work, fuelMax: 1n, runMsMax: 600_000, egressBytesUsed: 0, traceStep: null },
       blobFile: (digest) => path.join(folder, digest),
     };
   };
-  const jobs = {
-    prints: async (text: string, exit: number, ms: number) =>
-      jobOf(`printf ${text}; printf ${text} > /out/file; sleep ${ms / 1_000}; exit ${exit}`) as unknown as PreparedJob,
+  const jobs: ContractJobs = {
+    foreign: { kind: "wasm", job: fakeJob(["run"]).job },
+    prints: async (text, exit, ms) => jobOf(`printf ${text}; printf ${text} > /out/file; sleep ${ms / 1_000}; exit ${exit}`),
   };
-  // the suite hands back what `jobs` made; how a guest is found again needs its job, too
-  let prepared: VmJob | null = null;
+  const guests = machineGuests(nodeCrypto, vms);
   const driver: GuestDriver = {
-    engine: vms.engine,
-    sandbox: { strength: "strong", why: "" },
-    hasRuntime: () => false,
-    prepare: (job) => vms.prepare((prepared = job as unknown as VmJob)),
-    adopt: (token) => vms.adopt(token, prepared!),
-    monotonicMs: () => Number(process.hrtime.bigint() / 1_000n) / 1_000,
+    ...guests,
     async close() {
-      await vms.close();
+      await guests.close();
       await rm(folder, { recursive: true, force: true });
     },
   };

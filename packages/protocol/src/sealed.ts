@@ -1,11 +1,12 @@
 /**
- * A result's bytes sealed for its customer, to be kept by a broker that cannot read them: HPKE (RFC 9180, base mode, DHKEM(X25519, HKDF-SHA256),
- * HKDF-SHA256, AES-128-GCM) to the channel key of the order, bound to the lease and the result.
+ * A result's bytes sealed for its customer, to be kept by a broker that cannot read them: HPKE (RFC 9180, base mode,
+ * DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-128-GCM) to the channel key of the order, bound to the lease and the result.
  *
- *   encapsulated key (32 bytes) │ ciphertext of: header's length (4 bytes, big-endian) │ header (canonical JSON) │ files │ stdout │ stderr
+ *   encapsulated key (32 bytes), then the ciphertext of:
+ *   header's length (4 bytes, big-endian), header (canonical JSON), files, stdout, stderr
  *
- * Files stand in the order in which their digests first occur in the header's tree, each digest once. Who controls the inputs: the server, every byte
- * that is opened: the digests that it signed in its result say whether they are the right ones.
+ * Files stand in the order in which their digests first occur in the header's tree, each digest once. Who controls the inputs: the
+ * server, every byte that is opened: the digests that it signed in its result say whether they are the right ones.
  */
 import { Aes128Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
 import { z } from "zod";
@@ -55,7 +56,11 @@ export function sealedSizeOf(tree: readonly InputEntry[], stdoutSize: number, st
 }
 
 /** `channelKey`: the order's, hex. Null where that is no key. */
-export async function sealResult(channelKey: string, context: SealContext, { tree, files, stdout, stderr }: ResultBytes): Promise<Uint8Array | null> {
+export async function sealResult(
+  channelKey: string,
+  context: SealContext,
+  { tree, files, stdout, stderr }: ResultBytes,
+): Promise<Uint8Array | null> {
   const key = fromHex(channelKey);
   if (key?.length !== KEY_BYTES) return null;
   const header = canonicalBytes({ tree, stdoutSize: stdout.length, stderrSize: stderr.length });
@@ -88,10 +93,15 @@ function parsePlain(crypto: Crypto, plain: Uint8Array): ResultBytes | null {
 }
 
 /**
- * What was sealed for this key; null where it was not, or is not well-formed. Files have the digests of their names; whoever opens it still compares the
- * tree and both streams with the digests in the signed result.
+ * What was sealed for this key; null where it was not, or is not well-formed. Files have the digests of their names; whoever opens it
+ * still compares the tree and both streams with the digests in the signed result.
  */
-export async function openSealed(crypto: Crypto, secretKey: Uint8Array, context: SealContext, sealed: Uint8Array): Promise<ResultBytes | null> {
+export async function openSealed(
+  crypto: Crypto,
+  secretKey: Uint8Array,
+  context: SealContext,
+  sealed: Uint8Array,
+): Promise<ResultBytes | null> {
   if (sealed.length < KEY_BYTES + TAG_BYTES) return null;
   try {
     const recipientKey = await suite.kem.deserializePrivateKey(secretKey);

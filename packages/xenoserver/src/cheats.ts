@@ -1,8 +1,9 @@
 /**
- * Owners who cheat, each in one way, through the public protocol: everything they send is well-formed and properly signed. For demonstrations
- * (`npm start -- --cheat NAME`) and tests. Each wraps an honest driver.
+ * Owners who cheat, each in one way, through the public protocol: everything they send is well-formed and properly signed. For
+ * demonstrations (`npm start -- --cheat NAME`) and tests. Each wraps an honest driver.
  */
-import type { GuestDriver, GuestEnding, PreparedJob, RunningGuest } from "./drivers/driver.ts";
+import type { GuestDriver, GuestEnding, GuestJob, RunningGuest } from "./drivers/driver.ts";
+import { RefusedJob } from "./drivers/refused.ts";
 
 type Result = Extract<GuestEnding, { kind: "result" }>;
 
@@ -10,14 +11,24 @@ export interface Cheat {
   says: string;
   /** Shows best on a job so long that it is judged by a segment. */
   long?: boolean;
-  prepare?(job: PreparedJob): PreparedJob;
-  ending?(ending: Result, job: PreparedJob): Result;
+  prepare?(job: GuestJob): GuestJob;
+  ending?(ending: Result, job: GuestJob): Result;
   stdout?(bytes: Uint8Array, offset: number): Uint8Array;
+  /** What is handed out of its files. */
+  output?(bytes: Uint8Array): Uint8Array;
 }
 
 const TRUNCATED_FUEL = 20_000_000n;
 const INFLATION = 3n;
 const MADE_UP = "42".repeat(32);
+
+/** The job with its randomness drawn from another seed. */
+function otherSeed(job: GuestJob): GuestJob {
+  if (job.work.kind !== "wasm") return job;
+  const { spec } = job.work.job;
+  const seed = spec.seed.replace(/^./, (digit) => (digit === "0" ? "1" : "0"));
+  return { ...job, work: { kind: "wasm", job: { ...job.work.job, spec: { ...spec, seed } } } };
+}
 
 export const CHEATS: Record<string, Cheat> = {
   "wrong-output": {
@@ -28,10 +39,23 @@ export const CHEATS: Record<string, Cheat> = {
     says: "returns the right output and bills three times the fuel",
     ending: (ending) => ({ ...ending, fuel: ending.fuel * INFLATION }),
   },
+  "inflated-fuel-at-once": {
+    says: "runs nothing, and right after the opening bills all the fuel that was ordered",
+    prepare: (job) => ({ ...job, fuelMax: 1n }),
+    ending: (ending, { fuelMax }) => ({
+      ...ending,
+      reason: "completed",
+      exitCode: 0,
+      fuel: fuelMax,
+      fuelInAll: fuelMax,
+      memoryHash: MADE_UP,
+    }),
+  },
   "truncated-run": {
     says: "stops the job early, says that it completed, and bills as if it had",
     prepare: (job) => ({ ...job, fuelMax: TRUNCATED_FUEL }),
-    ending: (ending) => (ending.reason === "fuel-limit" ? { ...ending, reason: "completed", exitCode: 0, fuel: ending.fuel * 100n } : ending),
+    ending: (ending) =>
+      ending.reason === "fuel-limit" ? { ...ending, reason: "completed", exitCode: 0, fuel: ending.fuel * 100n } : ending,
   },
   "wrong-state": {
     says: "computes right up to the middle, then goes its own way, and signs states that it made up",
@@ -44,16 +68,26 @@ export const CHEATS: Record<string, Cheat> = {
   },
   "other-seed": {
     says: "runs the job with another seed of randomness, and stands by every state of that run",
-    prepare: (job) => ({ ...job, spec: { ...job.spec, seed: job.spec.seed.replace(/^./, (digit) => (digit === "0" ? "1" : "0")) } }),
+    prepare: otherSeed,
   },
   "invented-result": {
     says: "runs nothing, and invents an ending",
     prepare: (job) => ({ ...job, fuelMax: 1n }),
     ending: (ending) => ({ ...ending, reason: "completed", exitCode: 0, fuel: 1_000_000_000n, memoryHash: MADE_UP }),
   },
+  "withhold-bytes": {
+    says: "signs the right digests, and never gives the files out",
+    output: () => new Uint8Array(0),
+  },
+  "blame-customer": {
+    says: "takes a good job, and says that it cannot be read",
+    prepare: () => {
+      throw new RefusedJob("this is no job that anybody could read");
+    },
+  },
 };
 
-function cheatingGuest(guest: RunningGuest, { ending, stdout }: Cheat, job: PreparedJob): RunningGuest {
+function cheatingGuest(guest: RunningGuest, { ending, stdout, output }: Cheat, job: GuestJob): RunningGuest {
   return {
     ...guest,
     ended: guest.ended.then((end) => (end.kind === "result" && ending ? ending(end, job) : end)),
@@ -61,10 +95,16 @@ function cheatingGuest(guest: RunningGuest, { ending, stdout }: Cheat, job: Prep
       const bytes = await guest.readStream(stream, offset);
       return stream === "stdout" && stdout ? stdout(bytes, offset) : bytes;
     },
+    readOutput: async (digest, offset, length) => {
+      const bytes = await guest.readOutput(digest, offset, length);
+      return output ? output(bytes) : bytes;
+    },
   };
 }
 
-/** Runs its first job honestly and hands that result in for every later one, without running them. Not in CHEATS: it takes two jobs to see. */
+/**
+ * Runs its first job honestly and hands that result in for every later one, without running them. Not in CHEATS: it takes two jobs to see.
+ */
 export function replayingDriver(driver: GuestDriver): GuestDriver {
   let first: RunningGuest | null = null;
   return {

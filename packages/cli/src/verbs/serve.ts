@@ -67,7 +67,7 @@ export async function serve(options: ServeOptions): Promise<void> {
 /** What strangers could reach, how strong the sandbox is, what is withheld, what it might earn: before anything is listed. */
 async function checkMachine(folder: string, configFile: string, json: boolean): Promise<void> {
   const { openQemuHost } = await import("@xenoservers/guests");
-  const { capacityOf, createWasmDriver, priceOf, readServerConfig, selfTest } = await import("@xenoservers/xenoserver");
+  const { capacityOf, createWasmDriver, priceOf, qemuState, readServerConfig, selfTest, wasmState } = await import("@xenoservers/xenoserver");
   const scratch = await mkdtemp(path.join(tmpdir(), "xeno-check-"));
   try {
     const config = await readServerConfig(configFile);
@@ -75,7 +75,7 @@ async function checkMachine(folder: string, configFile: string, json: boolean): 
     const qemu = config.vm.enabled
       ? await openQemuHost(path.join(home.data, "prepared"))
       : { ok: false as const, why: "vm.enabled is false in xenoserver.toml" };
-    const test = await selfTest(scratch, driver.sandbox, qemu);
+    const test = await selfTest(scratch, [wasmState(driver.sandbox), qemuState(qemu)]);
     await driver.close();
     const resources = capacityOf(config, test.resources);
     const perHour = costPerHourNanos("on-result", resources, priceOf(config)) * BigInt(resources.vcpu);

@@ -1,32 +1,36 @@
 /**
- * The channels of one lease: takes the job's bytes, sends output as it comes and how the guest ended, hands out files and states. Who controls the
- * inputs: the customer, every message.
+ * The channels of one lease: takes the job's bytes, sends output as it comes and how the guest ended, hands out files and states. Who
+ * controls the inputs: the customer, every message.
  */
 import { respondChannel, type Channel, type ChannelHeader, type ChannelKeyPair } from "@xenoservers/protocol/channel";
+import type { Envelope } from "@xenoservers/protocol";
 import type { Pipe } from "@xenoservers/protocol/link";
 import type { RunningGuest } from "../drivers/driver.ts";
+import { bringsWork, type WorkHeader } from "../drivers/work.ts";
+import type { Taken } from "../lease/job-intake.ts";
+import type { SignedResult } from "../lease/journal.ts";
 import { Follower } from "./follower.ts";
-import type { LeaseRecord } from "../lease/journal.ts";
 import type { Transfer } from "./transfer.ts";
 import { VmRequests, isVmHeader, type VmRequestsHost } from "./vm-requests.ts";
-
-export type VmJobHeader = Extract<ChannelHeader, { t: "vm" }>;
-export type JobHeader = Extract<ChannelHeader, { t: "job" }>;
 
 export interface AttachmentsHost {
   lease: string;
   channelKey: ChannelKeyPair;
   customerKey: string;
   guest(): RunningGuest | null;
-  result(): LeaseRecord["result"];
+  result(): SignedResult | null;
   state(): { state: "waiting" | "preparing" | "running" | "ended"; usedMs: number };
   /** Whether the customer may see what the guest wrote. */
   isShown(): boolean;
-  /** Begins to fetch the job's bytes; null where nothing is to be fetched any more; in words, what is wrong with it. */
-  takeJob(header: JobHeader | VmJobHeader, channel: Channel): Promise<{ transfer: Transfer } | { problem: string } | null>;
+  /** Begins to fetch the work's bytes; null where nothing is to be fetched any more; in words, what is wrong with it. */
+  takeJob(header: WorkHeader, channel: Channel): Promise<Taken>;
+  /** A transfer is over: null when every byte is here, else what is wrong with them. */
+  jobCame(transfer: Transfer, failure: string | null): Promise<void>;
   requests: VmRequestsHost;
-  /** Every byte of the job is here. */
-  jobIsHere(): Promise<void>;
+  /** The customer has said something: it is there, and takes what it is sent. */
+  progress(): void;
+  /** Its word that the result's bytes came; what is wrong with that, or null. */
+  delivered(word: Envelope): Promise<string | null>;
   /** A part of an output file or of a state; null where there is no such thing. */
   read(digest: string, offset: number, length: number): Promise<Uint8Array | null>;
 }
@@ -48,6 +52,10 @@ export class Attachments {
 
   constructor(host: AttachmentsHost) {
     this.#host = host;
+  }
+
+  get count(): number {
+    return this.#attached.size;
   }
 
   attach(pipe: Pipe): void {
@@ -92,16 +100,15 @@ export class Attachments {
   }
 
   #failed(attached: Attached, error: unknown): void {
-    this.#problem(attached, "internal", String((error as Error).message));
+    this.#problem(attached, "internal", error instanceof Error ? error.message : String(error));
   }
 
   async #receive(attached: Attached, header: ChannelHeader, body: Uint8Array): Promise<void> {
     const { channel } = attached;
+    this.#host.progress();
     if (isVmHeader(header)) return attached.requests.receive(header, body);
+    if (bringsWork(header)) return this.#receiveJob(attached, header);
     switch (header.t) {
-      case "job":
-      case "vm":
-        return this.#receiveJob(attached, header);
       case "part":
         return attached.transfer?.receive(header.digest, header.offset, body);
       case "attach":
@@ -116,20 +123,28 @@ export class Attachments {
         const part = await this.#host.read(digest, offset, length);
         return part === null ? this.#problem(attached, "not_found", "no such output") : channel.send({ t: "part", digest, offset }, part);
       }
+      case "delivered": {
+        const problem = await this.#host.delivered(header.delivery);
+        return problem === null ? undefined : this.#problem(attached, "result_mismatch", problem);
+      }
       default:
         return this.#problem(attached, "bad_request", `a ${header.t} message makes no sense here`);
     }
   }
 
-  async #receiveJob(attached: Attached, header: JobHeader | VmJobHeader): Promise<void> {
+  async #receiveJob(attached: Attached, header: WorkHeader): Promise<void> {
     const taken = await this.#host.takeJob(header, attached.channel);
     if (taken === null) return this.#pump(attached);
     if ("problem" in taken) return this.#problem(attached, "result_mismatch", taken.problem);
-    attached.transfer = taken.transfer;
-    taken.transfer.finished
-      .then((failure) => (failure === null ? this.#host.jobIsHere() : this.#problem(attached, "result_mismatch", failure)))
+    const { transfer } = taken;
+    attached.transfer = transfer;
+    transfer.finished
+      .then(async (failure) => {
+        if (failure !== null) this.#problem(attached, "result_mismatch", failure);
+        await this.#host.jobCame(transfer, failure);
+      })
       .catch((error: unknown) => this.#failed(attached, error));
-    await taken.transfer.start();
+    await transfer.start();
   }
 
   /** Sends what is new on one channel and, when all of it was sent, how the guest ended. */
@@ -142,6 +157,12 @@ export class Attachments {
     if (!result || attached.endedSent) return;
     if (attached.follower && !attached.follower.hasSent({ stdout: result.stdoutSize, stderr: result.stderrSize })) return;
     attached.endedSent = true;
-    attached.channel.send({ t: "ended", result: result.envelope, tree: result.tree, stdoutSize: result.stdoutSize, stderrSize: result.stderrSize });
+    attached.channel.send({
+      t: "ended",
+      result: result.envelope,
+      tree: result.tree,
+      stdoutSize: result.stdoutSize,
+      stderrSize: result.stderrSize,
+    });
   }
 }

@@ -22,7 +22,8 @@ export class Follower {
 
   /** Followed by a `pump`. */
   seen(at: Record<Stream, number>): void {
-    for (const stream of ["stdout", "stderr"] as const) this.#seen[stream] = Math.max(this.#seen[stream], Math.min(at[stream], this.#sent[stream]));
+    for (const stream of ["stdout", "stderr"] as const)
+      this.#seen[stream] = Math.max(this.#seen[stream], Math.min(at[stream], this.#sent[stream]));
   }
 
   /** Sends what is new; resolves when there is nothing more to send now. */

@@ -1,16 +1,15 @@
 /**
- * Pulls the bytes a job needs through the channel: several parts under way, resumable, each blob checked against its digest before anything uses
- * it. Who controls the inputs: the customer, every byte.
+ * Pulls the bytes a job needs through the channel: several parts under way, resumable, each blob checked against its digest before anything
+ * uses it. One that is wrong is asked for again; one that stays wrong is what its customer has. Who controls the inputs: the customer,
+ * every byte.
  */
 import { PART_BYTES_MAX, type Channel } from "@xenoservers/protocol/channel";
+import type { NeededBlob } from "../drivers/driver.ts";
 import type { Journal } from "../lease/journal.ts";
 
 const PARTS_UNDER_WAY_MAX = 8;
-
-export interface NeededBlob {
-  digest: string;
-  size: number;
-}
+/** The channel lets nothing be changed on the way: more tries than this bring nothing else. */
+const TRIES_MAX = 3;
 
 export class Transfer {
   readonly #journal: Journal;
@@ -19,8 +18,10 @@ export class Transfer {
   readonly #queue: { digest: string; offset: number; length: number }[] = [];
   readonly #expected = new Map<string, number>();
   #underWay = 0;
-  #done!: (failure: string | null) => void;
-  /** Null when every blob is here and right; else what went wrong. */
+  #tries = 0;
+  #abandoned = false;
+  #done: (failure: string | null) => void = () => {};
+  /** Null when every blob is here and right; else what is wrong with what came. */
   readonly finished: Promise<string | null>;
   readonly #needed: readonly NeededBlob[];
 
@@ -32,21 +33,25 @@ export class Transfer {
     this.finished = new Promise((resolve) => (this.#done = resolve));
   }
 
-  async start(): Promise<void> {
-    for (const { digest, size } of this.#needed) {
+  start(): Promise<void> {
+    return this.#fetch(this.#needed);
+  }
+
+  async #fetch(blobs: readonly NeededBlob[]): Promise<void> {
+    this.#tries++;
+    for (const { digest, size } of blobs) {
       const have = await this.#journal.blobSize(this.#lease, digest);
       if (have < 0 && size === 0) await this.#journal.writeBlob(this.#lease, digest, 0, new Uint8Array(0));
       // parts arrive in order on a channel, so what is there is a prefix; only whole parts are trusted to be complete
-      for (let offset = have === size ? size : Math.max(0, Math.floor(have / PART_BYTES_MAX) * PART_BYTES_MAX); offset < size; offset += PART_BYTES_MAX) {
+      const from = have === size ? size : Math.max(0, Math.floor(have / PART_BYTES_MAX) * PART_BYTES_MAX);
+      for (let offset = from; offset < size; offset += PART_BYTES_MAX)
         this.#queue.push({ digest, offset, length: Math.min(PART_BYTES_MAX, size - offset) });
-      }
     }
     await this.#ask();
   }
 
   async #ask(): Promise<void> {
-    while (this.#underWay < PARTS_UNDER_WAY_MAX && this.#queue.length > 0) {
-      const part = this.#queue.shift()!;
+    for (let part = this.#next(); part; part = this.#next()) {
       this.#underWay++;
       this.#expected.set(`${part.digest}/${part.offset}`, part.length);
       this.#channel.send({ t: "want", ...part });
@@ -54,20 +59,33 @@ export class Transfer {
     if (this.#underWay === 0) await this.#check();
   }
 
+  #next() {
+    return this.#underWay < PARTS_UNDER_WAY_MAX ? this.#queue.shift() : undefined;
+  }
+
   async #check(): Promise<void> {
-    for (const { digest } of this.#needed) {
-      if (!(await this.#journal.checkBlob(this.#lease, digest))) return this.#done(`the bytes of ${digest.slice(0, 12)} do not have that digest`);
-    }
-    this.#done(null);
+    const wrong: NeededBlob[] = [];
+    for (const blob of this.#needed) if (!(await this.#journal.checkBlob(this.#lease, blob.digest))) wrong.push(blob);
+    const [first] = wrong;
+    if (!first) return this.#done(null);
+    if (this.#tries < TRIES_MAX) return this.#fetch(wrong);
+    this.#done(`the bytes that came for ${first.digest.slice(0, 12)} have another digest, each of ${TRIES_MAX} times`);
   }
 
   async receive(digest: string, offset: number, bytes: Uint8Array): Promise<void> {
     const key = `${digest}/${offset}`;
     const length = this.#expected.get(key);
-    if (length === undefined || length !== bytes.length) return this.#done("bytes came that were not asked for");
+    if (length === undefined || this.#abandoned) return; // not asked for: nothing is kept of it
+    if (length !== bytes.length)
+      return this.#done(`a part of ${digest.slice(0, 12)} came that is shorter or longer than it was said to be`);
     this.#expected.delete(key);
     await this.#journal.writeBlob(this.#lease, digest, offset, bytes);
     this.#underWay--;
     await this.#ask();
+  }
+
+  /** Another one has begun: what still comes here is not for anybody. */
+  abandon(): void {
+    this.#abandoned = true;
   }
 }

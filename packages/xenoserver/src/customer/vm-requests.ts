@@ -1,10 +1,10 @@
 /**
- * What a customer asks of its running machine over one channel: typing, connections to its ports, its agent, pause, reboot, snapshot. Who controls
- * the inputs: the customer, every message.
+ * What a customer asks of its running guest over one channel, where that has a console: typing, connections to its ports, its agent, pause,
+ * reboot, snapshot. Who controls the inputs: the customer, every message.
  */
 import { Tunnel, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
 import { z } from "zod";
-import type { RunningGuest } from "../drivers/driver.ts";
+import type { Capabilities, GuestControls, RunningGuest } from "../drivers/driver.ts";
 
 const TUNNELS_MAX = 64;
 const REPLY_BYTES_MAX = 8 * 1024 * 1024;
@@ -12,6 +12,8 @@ const ASKS_UNDER_WAY_MAX = 16;
 const zAgentRequest = z.strictObject({ command: z.string().regex(/^guest-[a-z-]{1,60}$/), arguments: z.record(z.string(), z.unknown()) });
 
 export interface VmRequestsHost {
+  /** Of the lease's driver. */
+  capabilities: Pick<Capabilities, "console" | "snapshots">;
   guest(): RunningGuest | null;
   /** Stops the clock of the guest, not of the lease: the machine stays reserved. */
   pause(): Promise<void>;
@@ -19,7 +21,10 @@ export interface VmRequestsHost {
 }
 
 type VmHeader = Extract<ChannelHeader, { t: "input" | "open" | "data" | "taken" | "shut" | "ask" }>;
-export const isVmHeader = (header: ChannelHeader): header is VmHeader => ["input", "open", "data", "taken", "shut", "ask"].includes(header.t);
+export const isVmHeader = (header: ChannelHeader): header is VmHeader =>
+  ["input", "open", "data", "taken", "shut", "ask"].includes(header.t);
+
+const whyOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 export class VmRequests {
   readonly #channel: Channel;
@@ -49,7 +54,8 @@ export class VmRequests {
     }
   }
 
-  #controls() {
+  #controls(): GuestControls {
+    if (!this.#host.capabilities.console) throw new Error("what runs in this lease has no console, ports or agent");
     const controls = this.#host.guest()?.controls;
     if (!controls) throw new Error("no machine runs in this lease now");
     return controls;
@@ -70,14 +76,15 @@ export class VmRequests {
         ),
       );
     } catch (error) {
-      refuse((error as Error).message);
+      refuse(whyOf(error));
     }
   }
 
   async #ask({ id, what }: Extract<ChannelHeader, { t: "ask" }>, body: Uint8Array): Promise<void> {
     const answer = (ok: boolean, value: unknown): void => {
       const bytes = Buffer.from(JSON.stringify(value ?? null));
-      if (bytes.length > REPLY_BYTES_MAX) this.#channel.send({ t: "answer", id, ok: false }, Buffer.from(JSON.stringify({ why: "the answer is too large" })));
+      if (bytes.length > REPLY_BYTES_MAX)
+        this.#channel.send({ t: "answer", id, ok: false }, Buffer.from(JSON.stringify({ why: "the answer is too large" })));
       else this.#channel.send({ t: "answer", id, ok }, bytes);
     };
     if (this.#asks >= ASKS_UNDER_WAY_MAX) return answer(false, { why: "too many requests at once" });
@@ -85,7 +92,7 @@ export class VmRequests {
     try {
       answer(true, await this.#do(what, body));
     } catch (error) {
-      answer(false, { why: String((error as Error).message).slice(0, 400) });
+      answer(false, { why: whyOf(error).slice(0, 400) });
     } finally {
       this.#asks--;
     }
@@ -101,6 +108,7 @@ export class VmRequests {
       case "reboot":
         return controls.reboot();
       case "snapshot":
+        if (!this.#host.capabilities.snapshots) throw new Error("what runs in this lease cannot be kept as it is");
         return controls.snapshot();
       case "agent": {
         const request = zAgentRequest.safeParse(JSON.parse(Buffer.from(body).toString("utf8")));

@@ -1,11 +1,14 @@
 /** What every guest driver must do: the real one and the simulated one pass the same suite. */
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import type { GuestDriver, PreparedJob, RunningGuest } from "./driver.ts";
+import type { GuestDriver, GuestJob, RunningGuest } from "./driver.ts";
+import type { Work } from "./work.ts";
 
 export interface ContractJobs {
   /** Prints `text`, leaves it in /out, and ends with `exit` after at least `ms`. */
-  prints(text: string, exit: number, ms: number): Promise<PreparedJob>;
+  prints(text: string, exit: number, ms: number): Promise<GuestJob>;
+  /** Work of another driver. */
+  foreign: Work;
 }
 
 async function streamOf(guest: RunningGuest): Promise<string> {
@@ -26,67 +29,99 @@ async function speaks(guest: RunningGuest): Promise<void> {
   await spoken.promise;
 }
 
-export function driverContract(name: string, open: () => Promise<{ driver: GuestDriver; jobs: ContractJobs }>): void {
+type Open = () => Promise<{ driver: GuestDriver; jobs: ContractJobs }>;
+
+async function begin(open: Open, text: string, exit: number, ms: number) {
+  const { driver, jobs } = await open();
+  const job = await jobs.prints(text, exit, ms);
+  const prepared = await driver.prepare(job);
+  return { driver, job, guest: await prepared.begin(), token: prepared.token };
+}
+
+function runs(open: Open): void {
+  const start = (text: string, exit: number, ms: number) => begin(open, text, exit, ms);
+
+  it("runs to the end with output, files, exit code and a time of its clock", async () => {
+    const { driver, guest } = await start("hello", 3, 0);
+    const end = await guest.ended;
+    if (end.kind !== "result") throw new Error(end.detail);
+    expect(end).toMatchObject({ reason: "completed", exitCode: 3 });
+    expect(end.endedMonotonicMs).toBeLessThanOrEqual(driver.monotonicMs());
+    expect(await streamOf(guest)).toBe("hello");
+    const [file] = end.tree.filter(({ kind }) => kind === "file");
+    if (file?.kind !== "file") throw new Error("no file came back");
+    const bytes = await guest.readOutput(file.digest, 0, file.size);
+    expect(createHash("sha256").update(bytes).digest("hex")).toBe(file.digest);
+    expect(await guest.readOutput(file.digest, 2, 2)).toHaveLength(2);
+    expect(await guest.readOutput("00".repeat(32), 0, 10)).toHaveLength(0);
+    await guest.dispose();
+  });
+
+  it("stops with what there is", async () => {
+    const { guest } = await start("part", 0, 60_000);
+    await speaks(guest);
+    await guest.stop();
+    expect(await guest.ended).toMatchObject({ kind: "result", reason: "stopped", exitCode: null });
+    expect(await streamOf(guest)).toBe("part");
+    await guest.dispose();
+  });
+
+  it("says host failure when it is killed", async () => {
+    const { guest } = await start("x", 0, 60_000);
+    await guest.kill();
+    expect(await guest.ended).toMatchObject({ kind: "host-failure" });
+    await guest.dispose();
+  });
+
+  it("waits while paused, for as long as another takes from its beginning to its end, and goes on", async () => {
+    const { guest } = await start("p", 0, 300);
+    await guest.pause();
+    let over = false;
+    void guest.ended.then(() => (over = true));
+    const { guest: other } = await start("q", 0, 300);
+    expect(await other.ended).toMatchObject({ kind: "result", exitCode: 0 });
+    await other.dispose();
+    expect(over).toBe(false);
+    await guest.resume();
+    expect(await guest.ended).toMatchObject({ kind: "result", exitCode: 0 });
+    await guest.dispose();
+  });
+
+  it("is found again by its token", async () => {
+    const { driver, job, guest, token } = await start("found", 1, 300);
+    guest.release();
+    const again = await driver.adopt(JSON.parse(JSON.stringify(token)) as typeof token, job);
+    expect(await again.ended).toMatchObject({ kind: "result", exitCode: 1 });
+    expect(await streamOf(again)).toBe("found");
+    await again.dispose();
+  });
+}
+
+function decides(open: Open): void {
+  it("refuses in words what is not its own, and what was not ordered", async () => {
+    const { driver, jobs } = await open();
+    const { work, po, order } = await jobs.prints("x", 0, 0);
+    expect(driver.problemWith(work, { po, order })).toBeNull();
+    expect(driver.problemWith(jobs.foreign, { po, order })).toContain("was ordered, not");
+    expect(driver.problemWith(work, { po, order: { ...order, jobHash: "ff".repeat(32) } })).toContain("not the one that was ordered");
+    const small = { vcpu: 1, memoryMib: 1, diskMib: 0 };
+    expect(driver.problemWith(work, { po: { ...po, resources: small }, order })).toContain("memory");
+  });
+
+  it("does what it declares", async () => {
+    const { driver, guest } = await begin(open, "c", 0, 60_000);
+    expect(guest.controls ?? null).toEqual(driver.capabilities.console ? expect.anything() : null);
+    const { engine, vmEngine } = driver.offered();
+    expect([engine, vmEngine]).toContain(driver.engine);
+    expect(driver.assurances).toContain("isolated");
+    await guest.kill();
+    await guest.dispose();
+  });
+}
+
+export function driverContract(name: string, open: Open): void {
   describe(`driver contract: ${name}`, () => {
-    const start = async (text: string, exit: number, ms: number) => {
-      const { driver, jobs } = await open();
-      const prepared = await driver.prepare(await jobs.prints(text, exit, ms));
-      return { driver, guest: await prepared.begin(), token: prepared.token };
-    };
-
-    it("runs to the end with output, files, exit code and a time of its clock", async () => {
-      const { driver, guest } = await start("hello", 3, 0);
-      const end = await guest.ended;
-      if (end.kind !== "result") throw new Error(end.detail);
-      expect(end).toMatchObject({ reason: "completed", exitCode: 3 });
-      expect(end.endedMonotonicMs).toBeLessThanOrEqual(driver.monotonicMs());
-      expect(await streamOf(guest)).toBe("hello");
-      const [file] = end.tree.filter(({ kind }) => kind === "file");
-      if (file?.kind !== "file") throw new Error("no file came back");
-      const bytes = await guest.readOutput(file.digest, 0, file.size);
-      expect(createHash("sha256").update(bytes).digest("hex")).toBe(file.digest);
-      expect(await guest.readOutput(file.digest, 2, 2)).toHaveLength(2);
-      expect(await guest.readOutput("00".repeat(32), 0, 10)).toHaveLength(0);
-      await guest.dispose();
-    });
-
-    it("stops with what there is", async () => {
-      const { guest } = await start("part", 0, 60_000);
-      await speaks(guest);
-      await guest.stop();
-      expect(await guest.ended).toMatchObject({ kind: "result", reason: "stopped", exitCode: null });
-      expect(await streamOf(guest)).toBe("part");
-      await guest.dispose();
-    });
-
-    it("says host failure when it is killed", async () => {
-      const { guest } = await start("x", 0, 60_000);
-      await guest.kill();
-      expect(await guest.ended).toMatchObject({ kind: "host-failure" });
-      await guest.dispose();
-    });
-
-    it("waits while paused, for as long as another takes from its beginning to its end, and goes on", async () => {
-      const { guest } = await start("p", 0, 300);
-      await guest.pause();
-      let over = false;
-      void guest.ended.then(() => (over = true));
-      const { guest: other } = await start("q", 0, 300);
-      expect(await other.ended).toMatchObject({ kind: "result", exitCode: 0 });
-      await other.dispose();
-      expect(over).toBe(false);
-      await guest.resume();
-      expect(await guest.ended).toMatchObject({ kind: "result", exitCode: 0 });
-      await guest.dispose();
-    });
-
-    it("is found again by its token", async () => {
-      const { driver, guest, token } = await start("found", 1, 300);
-      guest.release();
-      const again = await driver.adopt(JSON.parse(JSON.stringify(token)) as typeof token);
-      expect(await again.ended).toMatchObject({ kind: "result", exitCode: 1 });
-      expect(await streamOf(again)).toBe("found");
-      await again.dispose();
-    });
+    runs(open);
+    decides(open);
   });
 }

@@ -1,21 +1,57 @@
-/** What the lease runner needs of whatever runs guests. The contract suite in driver-contract.ts holds for every driver, the simulated one too. */
+/**
+ * What a server needs of whatever runs guests: one contract, so that a driver is one folder. The suite in driver-contract.ts holds for
+ * every driver, the simulated one too. Nothing outside a driver's folder asks which driver it is: it asks for its capabilities, or the
+ * driver itself.
+ */
 import type { Duplex } from "node:stream";
-import type { Segment, VmSpec } from "@xenoservers/protocol";
-import type { InputEntry, InputTree } from "@xenoservers/protocol/channel";
-import type { JobSpec, ResultReasonName } from "./job.ts";
+import type { Assurance, Driver } from "@xenoservers/market";
+import type { Payload, VmSpec } from "@xenoservers/protocol";
+import type { InputEntry } from "@xenoservers/protocol/channel";
+import type { ResultReasonName } from "./job.ts";
+import type { Work } from "./work.ts";
 
-export interface PreparedJob {
+/** What its guests can do, and where they lie. */
+export interface Capabilities {
+  /** They can be typed at, connected to and asked (`controls`). */
+  console: boolean;
+  /** They may reach what the owner and the order allow. */
+  network: boolean;
+  /** Their customers can keep one as it runs, and start from it again. */
+  snapshots: boolean;
+  /** A job can be run again with the roots of its states, or one segment of it alone. */
+  checkpoints: boolean;
+  /** Images by address are fetched, where the owner allows it. */
+  images: boolean;
+  /** Their files lie in the host's memory. */
+  filesInMemory: boolean;
+}
+
+/** What the driver puts into its server's offer. */
+export type Offered = Partial<Pick<Payload<"offer">, "engine" | "sandbox" | "accel" | "vmScore" | "limits" | "vmEngine">>;
+
+/** What was ordered and bound: what work is held against. */
+export interface Ordered {
+  po: Payload<"purchase-order">;
+  order: Payload<"order">;
+}
+
+export interface NeededBlob {
+  digest: string;
+  size: number;
+}
+
+/** A guest to be made. */
+export interface GuestJob extends Ordered {
   lease: string;
-  /** Whose job it is: nothing that a guest leaves behind counts for others. */
-  customer: string;
-  spec: JobSpec;
-  inputs: InputTree;
-  /** The job's own limit, or less where the purchase order pays for less. */
+  work: Work;
+  /** Where the guest ends: the job's own limit, or less where the purchase order pays for less. */
   fuelMax: bigint;
   runMsMax: number;
-  /** For disputes, in the build with checkpoints: the whole job with the roots of its states, or one segment of it. Null for a plain run. */
-  checkpoints: { kind: "trace"; step: string } | (Segment & { kind: "segment"; pieces: readonly { digest: string }[] }) | null;
-  /** The host file that holds a blob whose digest was checked; null for a runtime the server has itself. */
+  /** Over its network before, where an earlier daemon ran it. */
+  egressBytesUsed: number;
+  /** For a dispute: run it again in the build with checkpoints, one after each so much fuel. */
+  traceStep: string | null;
+  /** The host file that holds a blob whose digest was checked. */
   blobFile(digest: string): string;
 }
 
@@ -60,11 +96,11 @@ export interface RunningGuest {
   dispose(): Promise<void>;
   /** Over the guest's network so far; absent where there is none. */
   egressBytes?(): number;
-  /** Of a virtual machine: what its customer can do with it while it runs. */
-  controls?: VmControls | null;
+  /** What its customer can do with it while it runs, where it has a console. */
+  controls?: GuestControls | null;
 }
 
-export interface VmControls {
+export interface GuestControls {
   /** Typed on the serial console. */
   input(bytes: Uint8Array): Promise<void>;
   /** A connection to a port of the guest. */
@@ -85,12 +121,23 @@ export interface PreparedGuest {
 }
 
 export interface GuestDriver {
+  /** As orders name it. */
+  readonly name: Driver;
+  /** What its results name as what they ran on. */
   readonly engine: string;
   readonly sandbox: { strength: "strong" | "weak"; why: string };
-  /** Whether the server itself has these bytes (an interpreter), so that nobody has to send them. */
-  hasRuntime(digest: string): boolean;
-  prepare(job: PreparedJob): Promise<PreparedGuest>;
-  adopt(token: GuestToken): Promise<RunningGuest>;
+  readonly capabilities: Capabilities;
+  readonly assurances: readonly Assurance[];
+  offered(): Offered;
+  /** Why the work is not what was ordered, cannot be read here or does not fit, in words for its customer; null when it can run. */
+  problemWith(work: Work, ordered: Ordered): string | null;
+  /** Every blob that has to come: not what the server has itself, nor what it fetches. */
+  neededBlobs(work: Work, ordered: Ordered): Promise<NeededBlob[]>;
+  /** Whether the work is one segment of a job: it ends where that does, and its state is what it came to. */
+  isSegment(work: Work): boolean;
+  /** Throws RefusedWork where the customer's bytes are at fault. */
+  prepare(job: GuestJob): Promise<PreparedGuest>;
+  adopt(token: GuestToken, job: GuestJob): Promise<RunningGuest>;
   monotonicMs(): number;
   close(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 /** xenoserver.toml: what the owner gives, to whom, at what price. Every key has a default; unknown keys are errors. */
 import { readFile } from "node:fs/promises";
 import { FUEL_PER_GUEST_SECOND, parseMib, parseMoney, type PriceVector, type Resources } from "@xenoservers/market";
-import { zParty } from "@xenoservers/protocol";
+import { zFeeBasisPoints, zParty } from "@xenoservers/protocol";
 import { parse } from "smol-toml";
 import { z } from "zod";
 
@@ -36,6 +36,11 @@ const zConfig = z.strictObject({
         .regex(/^\d{2}:\d{2}-\d{2}:\d{2}$/)
         .optional(),
       allow_weak_sandbox: z.boolean().default(false),
+      /**
+       * The most of what customers pay that may go to the broker, in hundredths of a percent; without it: what the market takes, or has
+       * announced.
+       */
+      fee_max_basis_points: zFeeBasisPoints.optional(),
       /** What virtual machines may reach where their orders say so too. */
       egress: z.enum(["none", "names", "public"]).default("none"),
       egress_ports: z.array(z.int().min(1).max(65_535)).max(64).default([80, 443]),
@@ -70,7 +75,10 @@ const PER_HOUR = 3_600n;
 /** In an hour of a guest's clock. */
 const GIGA_FUEL_PER_HOUR = (FUEL_PER_GUEST_SECOND * PER_HOUR) / 1_000_000_000n;
 
-/** Owners think in prices per hour; offers state nanos per second and per 10^9 fuel, rounded up so that the owner never earns less than asked. */
+/**
+ * Owners think in prices per hour; offers state nanos per second and per 10^9 fuel, rounded up so that the owner never earns less than
+ * asked.
+ */
 export function priceOf({ price }: ServerConfig): PriceVector {
   const perSecond = (hourly: bigint): bigint => (hourly + PER_HOUR - 1n) / PER_HOUR;
   return {

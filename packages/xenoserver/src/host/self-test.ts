@@ -2,8 +2,8 @@
 import { createHash } from "node:crypto";
 import { statfs } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
-import type { HostState } from "@xenoservers/guests";
 import type { Resources } from "@xenoservers/market";
+import type { DriverState } from "../drivers/state.ts";
 
 const MIB = 1024 * 1024;
 const BENCH_MS = 120;
@@ -12,12 +12,6 @@ const MEMORY_SHARE = 0.6;
 /** Guests' files live in memory (DESIGN section 4), so disk is given out of it too. */
 const DISK_SHARE = 0.2;
 
-export interface DriverState {
-  name: string;
-  present: boolean;
-  reason: string;
-}
-
 export interface SelfTest {
   /** One core's work in a fixed mix of hashing and integer loops; 1000 is about a server core of 2023. */
   cpuScore: number;
@@ -25,13 +19,6 @@ export interface SelfTest {
   resources: Resources;
   diskFreeMib: number;
   drivers: DriverState[];
-}
-
-function qemuState(qemu: HostState): DriverState {
-  if (!qemu.ok) return { name: "qemu", present: false, reason: `${qemu.why}; until then this machine offers WebAssembly only` };
-  const { accel, accelWhy, version, limits, stockWhy } = qemu.host;
-  const notes = [`QEMU ${version}, ${accel === "kvm" ? "KVM" : `emulated (${accelWhy})`}`, `limits by ${limits.kind}`, ...(stockWhy === "" ? [] : [stockWhy])];
-  return { name: "qemu", present: true, reason: notes.join("; ") };
 }
 
 function cpuScore(): number {
@@ -47,28 +34,26 @@ function cpuScore(): number {
   return Math.max(1, Math.round((rounds / (performance.now() - start)) * 25) + (mixed === 0 ? 1 : 0));
 }
 
-/** Of the free disk, for virtual machines. */
+/** Of the free disk, for guests whose disks lie on it. */
 const FREE_DISK_SHARE = 0.5;
 
 /** Disk of WebAssembly jobs, which lies in memory. */
 export const memoryDiskMib = (): number => Math.floor((totalmem() / MIB) * DISK_SHARE);
 
-export async function selfTest(folder: string, sandbox: { strength: string; why: string }, qemu: HostState): Promise<SelfTest> {
+/** `drivers`: as this machine was found to run them. */
+export async function selfTest(folder: string, drivers: readonly DriverState[]): Promise<SelfTest> {
   const disk = await statfs(folder);
   const diskFreeMib = Math.floor((disk.bavail * disk.bsize) / MIB);
   const memoryMib = Math.floor(totalmem() / MIB);
+  const usesHostDisk = drivers.some((driver) => driver.usesHostDisk);
   return {
     cpuScore: cpuScore(),
     resources: {
       vcpu: availableParallelism(),
       memoryMib: Math.floor(memoryMib * MEMORY_SHARE),
-      diskMib: qemu.ok ? Math.max(Math.floor(diskFreeMib * FREE_DISK_SHARE), memoryDiskMib()) : memoryDiskMib(),
+      diskMib: usesHostDisk ? Math.max(Math.floor(diskFreeMib * FREE_DISK_SHARE), memoryDiskMib()) : memoryDiskMib(),
     },
     diskFreeMib,
-    drivers: [
-      { name: "wasm", present: true, reason: sandbox.strength === "strong" ? "" : `sandbox is weak: ${sandbox.why}` },
-      qemuState(qemu),
-      { name: "xen", present: false, reason: "this version has no driver for it" },
-    ],
+    drivers: [...drivers, { name: "xen", present: false, usesHostDisk: false, reason: "this version has no driver for it" }],
   };
 }

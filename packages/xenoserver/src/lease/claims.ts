@@ -1,117 +1,138 @@
 /**
- * The usage claims of one lease: cumulative, chained, signed before they are sent, one under way at a time. The broker's receipts are also how the
- * server knows that it is still heard: silence longer than the grace pauses the guest. Who controls the inputs: the broker (its answers).
+ * The usage claims of one lease: cumulative, chained, signed before they are sent, one under way at a time. The broker's receipts are also
+ * how the server knows that it is still heard: silence longer than the grace pauses the guest. Who controls the inputs: the broker (its
+ * answers).
  */
-import { signDocument, type Payload } from "@xenoservers/protocol";
-import type { LeaseRecord, SignedClaim } from "./journal.ts";
-import type { RunnerWorld } from "./runner-world.ts";
+import { lastClaimOf } from "@xenoservers/market";
+import { signDocument } from "@xenoservers/protocol";
+import type { LinkAnswer } from "@xenoservers/protocol/link";
+import type { SignedClaim } from "./journal.ts";
+import type { LeaseContext } from "./lease-context.ts";
+import { STAGES } from "./stages.ts";
+import { filedBy, surely } from "./submitting.ts";
 
 export interface ClaimsHost {
   usedMs(): number;
   egressBytes(): number;
-  /** The guest's end is being handed in: no new claim is begun. */
-  isFinishing(): boolean;
-  isClosed(): boolean;
   /** The broker was not heard for the grace. */
-  silent(): void;
+  silent(unheardMs: number): void;
   heard(): Promise<void>;
-  /** The broker says that the lease is closed. */
-  closed(why: string): Promise<void>;
 }
 
+/** The broker takes no claim of this lease any more. */
 const CLOSED_CODES = ["wrong_state", "not_found"];
+/** What the broker heard last is not what this server remembers. */
 const LOST_CODES = ["claim_out_of_order", "claim_chain_broken", "claim_decreasing"];
 
 export class Claims {
-  readonly #world: RunnerWorld;
-  readonly #record: LeaseRecord;
-  readonly #po: Payload<"purchase-order">;
+  readonly #ctx: LeaseContext;
   readonly #host: ClaimsHost;
   #cancel: () => void = () => {};
+  #cancelSilence: (() => void) | null = null;
+  #receiptedAt: number;
   #underWay: Promise<void> = Promise.resolve();
 
-  constructor(world: RunnerWorld, record: LeaseRecord, po: Payload<"purchase-order">, host: ClaimsHost) {
-    this.#world = world;
-    this.#record = record;
-    this.#po = po;
+  constructor(ctx: LeaseContext, host: ClaimsHost) {
+    this.#ctx = ctx;
     this.#host = host;
+    this.#receiptedAt = ctx.world.timers.now();
   }
 
-  schedule(afterMs = this.#po.timings.claimIntervalMs): void {
+  schedule(afterMs = this.#ctx.po.timings.claimIntervalMs): void {
     this.#cancel();
-    if (this.#host.isFinishing() || this.#host.isClosed()) return;
-    this.#cancel = this.#world.timers.after(afterMs, () => {
-      this.#underWay = this.#claim().catch((error: unknown) => this.#world.log("a claim failed", { lease: this.#record.lease, error: String(error) }));
+    if (!this.#may) return;
+    this.#cancel = this.#ctx.world.timers.after(afterMs, () => {
+      this.#underWay = this.#claim().catch((error: unknown) => this.#ctx.log("a claim failed", { error: String(error) }));
     });
   }
 
   stop(): void {
     this.#cancel();
+    this.#heard();
+  }
+
+  get #may(): boolean {
+    return STAGES[this.#ctx.stage().is].claims;
+  }
+
+  /** Counts from the first claim that nobody has answered. */
+  #listen(): void {
+    const { timers } = this.#ctx.world;
+    this.#cancelSilence ??= timers.after(this.#ctx.po.timings.graceMs, () => this.#host.silent(timers.now() - this.#receiptedAt));
+  }
+
+  #heard(): void {
+    this.#cancelSilence?.();
+    this.#cancelSilence = null;
   }
 
   async #claim(): Promise<void> {
-    const record = this.#record;
-    if (this.#host.isClosed() || record.result || record.openingId === null) return;
+    if (!this.#may) return;
+    const { record, world } = this.#ctx;
     record.pendingClaim ??= this.#sign();
-    await this.#world.journal.save(record);
-    const heard = this.#world.timers.after(this.#po.timings.graceMs, () => this.#host.silent());
-    const answer = await this.#world.submit(record.pendingClaim.envelope);
-    heard();
-    if (this.#host.isClosed()) return;
-    if (answer.ok) {
-      const { envelope: _, ...claim } = record.pendingClaim;
-      record.lastClaim = claim;
-      record.pendingClaim = null;
-      await this.#world.journal.save(record);
+    const { envelope } = record.pendingClaim;
+    await this.#ctx.save();
+    this.#listen();
+    const answer = await world.submit(envelope);
+    if (this.#ctx.stage().is === "over" || this.#ctx.stage().is === "released") return;
+    const receipted = await this.#answered(record.pendingClaim, answer);
+    if (receipted) {
+      this.#heard();
+      this.#receiptedAt = world.timers.now();
       await this.#host.heard();
-    } else if (LOST_CODES.includes(answer.code)) await this.#goOnFrom(answer.facts);
-    else if (CLOSED_CODES.includes(answer.code)) return this.#host.closed(`the broker closed the lease (${answer.code})`);
+    }
     this.schedule();
   }
 
+  /** Whether the claim was receipted. */
+  async #answered({ id, envelope }: SignedClaim, answer: LinkAnswer): Promise<boolean> {
+    const { record, facts } = this.#ctx;
+    if (answer.ok) {
+      await this.#ctx.took(filedBy([envelope], answer.answer));
+      if (facts.lease.lastClaim?.id !== id) return false;
+      record.pendingClaim = null;
+      await this.#ctx.save();
+      return true;
+    }
+    if (LOST_CODES.includes(answer.code)) await this.#goOn();
+    else if (CLOSED_CODES.includes(answer.code)) {
+      await this.#ctx.catchUp();
+      await this.#ctx.over(`the broker closed the lease (${answer.code})`);
+    }
+    return false;
+  }
+
   #sign(): SignedClaim {
-    const { crypto, signer } = this.#world;
-    const record = this.#record;
-    const sequence = (record.lastClaim?.sequence ?? 0) + 1;
-    const usedMs = Math.max(record.lastClaim?.usedMs ?? 0, Math.min(this.#host.usedMs(), record.durationMsMax));
-    const egressBytes = Math.max(record.lastClaim?.egressBytes ?? 0, this.#host.egressBytes());
-    const { incarnation } = record;
-    const previous = record.lastClaim?.id ?? record.openingId!;
-    const document = signDocument(crypto, signer, "claim", {
-      origin: this.#po.origin,
-      seen: null,
-      lease: record.lease,
-      incarnation,
-      sequence,
-      usedMs,
-      egressBytes,
-      previous,
+    const { world, record, facts, po } = this.#ctx;
+    const { lease } = facts;
+    const last = lastClaimOf(lease);
+    const usedMs = Math.max(last.usedMs, Math.min(this.#host.usedMs(), lease.durationMsMax));
+    const egressBytes = Math.max(last.egressBytes, this.#host.egressBytes());
+    const { id, envelope } = signDocument(world.crypto, world.signer, "claim", {
+      ...{ origin: po.origin, seen: null, lease: record.lease, incarnation: record.incarnation, sequence: last.sequence + 1 },
+      ...{ usedMs, egressBytes, previous: last.id },
     });
-    return { id: document.id, incarnation, sequence, usedMs, egressBytes, envelope: document.envelope };
+    return { id, usedMs, envelope };
   }
 
   /** A server that lost its disk goes on from the last logged claim as a new incarnation. */
-  async #goOnFrom({ last, lastSequence, lastUsedMs, lastEgressBytes }: Record<string, unknown>): Promise<void> {
-    const record = this.#record;
-    if (typeof last !== "string" || typeof lastSequence !== "number" || typeof lastUsedMs !== "number" || typeof lastEgressBytes !== "number") return;
-    record.incarnation++;
-    record.lastClaim =
-      lastSequence === 0 ? null : { id: last, incarnation: record.incarnation, sequence: lastSequence, usedMs: lastUsedMs, egressBytes: lastEgressBytes };
+  async #goOn(): Promise<void> {
+    const { record } = this.#ctx;
+    await this.#ctx.catchUp();
+    record.incarnation = Math.max(record.incarnation, lastClaimOf(this.#ctx.facts.lease).incarnation) + 1;
     record.pendingClaim = null;
-    await this.#world.journal.save(record);
+    await this.#ctx.save();
   }
 
   /** A claim that was signed must be answered before a result may follow it. */
   async settled(): Promise<void> {
-    const record = this.#record;
+    const { record, world } = this.#ctx;
     await this.#underWay;
-    while (record.pendingClaim && !this.#host.isClosed()) {
-      const answer = await this.#world.submit(record.pendingClaim.envelope);
-      const { envelope: _, ...claim } = record.pendingClaim;
-      record.pendingClaim = null;
-      if (answer.ok) record.lastClaim = claim;
-      else if (CLOSED_CODES.includes(answer.code)) await this.#host.closed(`the broker closed the lease (${answer.code})`);
-      else await this.#goOnFrom(answer.facts);
+    while (record.pendingClaim && this.#ctx.stage().is === "ending") {
+      const pending = record.pendingClaim;
+      await this.#answered(pending, await surely(this.#ctx, () => world.submit(pending.envelope)));
+      // answered with something else than its receipt, or refused: it does not count
+      if (record.pendingClaim === pending) record.pendingClaim = null;
     }
   }
 }

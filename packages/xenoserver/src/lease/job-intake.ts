@@ -1,107 +1,101 @@
-/** What a customer brings, against what was ordered: a job, or one segment of it. Who controls the inputs: the customer, every byte. */
-import {
-  blobsOfVm,
-  canonicalBytes,
-  jobHashOf,
-  segmentHashOf,
-  toHex,
-  vmJobHashOf,
-  type Crypto,
-  type Json,
-  type Payload,
-  type Segment,
-} from "@xenoservers/protocol";
-import type { VmDriver } from "../drivers/qemu/vm-driver.ts";
-import type { JobHeader, VmJobHeader } from "../customer/attachments.ts";
-import type { GuestDriver } from "../drivers/driver.ts";
-import type { LeaseRecord } from "./journal.ts";
-import type { NeededBlob } from "../customer/transfer.ts";
+/**
+ * How a lease's work comes: what its customer brings is held against what was ordered, its bytes are pulled and checked. What cannot be
+ * read here or does not fit is refused at once and in words: the channel is its customer's alone, so nobody else can have brought it. Who
+ * controls the inputs: the customer, every byte.
+ */
+import { startByOf } from "@xenoservers/market";
+import type { Channel } from "@xenoservers/protocol/channel";
+import { Transfer } from "../customer/transfer.ts";
+import { workOf, type WorkHeader } from "../drivers/work.ts";
+import type { LeaseClock } from "./lease-clock.ts";
+import type { LeaseContext } from "./lease-context.ts";
+import { withNothing } from "./guest-end.ts";
 
-const MIB = 1024 * 1024;
+export type Taken = { transfer: Transfer } | { problem: string } | null;
 
-export const digestOf = (crypto: Crypto, value: unknown): string => toHex(crypto.sha256(canonicalBytes(value as Json)));
+export class JobIntake {
+  readonly #ctx: LeaseContext;
+  readonly #clock: LeaseClock;
+  readonly #start: () => Promise<void>;
+  /** Every blob of the work is here and right. */
+  #complete = false;
+  /** What is wrong with work that came before the lease was open. */
+  #refused: string | null = null;
+  /** The one that counts: a customer that comes again begins anew. */
+  #transfer: Transfer | null = null;
 
-/** Every blob that has to come; the server's own runtimes are here. */
-export function neededBlobs({ spec, inputs, moduleSize, stdinSize, segment }: NonNullable<LeaseRecord["job"]>, driver: GuestDriver): NeededBlob[] {
-  const files = inputs.entries.flatMap((entry): NeededBlob[] => (entry.kind === "file" ? [{ digest: entry.digest, size: entry.size }] : []));
-  const module = driver.hasRuntime(spec.module) ? [] : [{ digest: spec.module, size: moduleSize }];
-  return [...module, { digest: spec.stdin, size: stdinSize }, ...files, ...(segment?.pieces ?? [])];
-}
+  constructor(ctx: LeaseContext, clock: LeaseClock, start: () => Promise<void>) {
+    this.#ctx = ctx;
+    this.#clock = clock;
+    this.#start = start;
+  }
 
-/** One step of fuel, no more: the first segment begins with the job, every other from a state. */
-const isPaidFor = ({ from, step, index }: Segment, fuelMax: string): boolean =>
-  BigInt(step) > 0n && BigInt(step) <= BigInt(fuelMax) && (index === 1) === (from === null);
+  get #isWaiting(): boolean {
+    return this.#ctx.stage().is === "waiting";
+  }
 
-/** Why the job is not the one that this lease is for, in words; null when it is. */
-export function jobProblem(
-  crypto: Crypto,
-  driver: GuestDriver,
-  { resources, fuelMax }: Payload<"purchase-order">,
-  order: Payload<"order">,
-  job: Omit<JobHeader, "t">,
-): string | null {
-  const { spec, inputs, segment } = job;
-  const whole = jobHashOf(crypto, spec);
-  const ordered = segment ? segmentHashOf(crypto, whole, segment.segment) : whole;
-  const from = segment?.segment.from ?? null;
-  const checks: [boolean, string][] = [
-    [ordered === order.jobHash && order.segment === (segment !== null), "the job is not the one that was ordered"],
-    [segment === null || isPaidFor(segment.segment, fuelMax), "the lease does not pay for the fuel of this segment"],
-    [from === null || segment!.pieces.some(({ digest }) => digest === from), "the state's manifest is missing"],
-    [digestOf(crypto, inputs) === spec.inputs, "the inputs are not the ones that were ordered"],
-    [spec.engine === driver.engine, `this server's engine is ${driver.engine}`],
-    [segment !== null || spec.fuelMax === order.fuelMax, "the job's fuel is not the order's"],
-    [spec.memoryMibMax <= resources.memoryMib, "the job may use more memory than the lease has"],
-    [spec.diskMibMax <= resources.diskMib, "the job may use more disk than the lease has"],
-    [
-      neededBlobs(job, driver).reduce((sum, { size }) => sum + size, 0) <= (resources.diskMib + resources.memoryMib) * MIB,
-      "the inputs are larger than the lease",
-    ],
-  ];
-  return checks.find(([right]) => !right)?.[1] ?? null;
-}
+  /** The lease is open: starts when the bytes are here, else gives the customer until its last moment. */
+  async open(): Promise<void> {
+    if (this.#refused !== null) return void this.#refuse(this.#refused);
+    this.#awaitInputs();
+    await this.#startIfComplete();
+  }
 
-/** Every blob of a machine that has to come: not what this customer has sent before, nor what the server fetches itself. */
-export async function neededForVm({ spec, inputs, blobs }: NonNullable<LeaseRecord["vm"]>, customer: string, vms: VmDriver): Promise<NeededBlob[]> {
-  const sizes = new Map(blobs.map(({ digest, size }) => [digest, size]));
-  const needed: NeededBlob[] = inputs.entries.flatMap((entry): NeededBlob[] => (entry.kind === "file" ? [{ digest: entry.digest, size: entry.size }] : []));
-  for (const digest of new Set(blobsOfVm(spec))) if (!(await vms.hasBlob(customer, digest))) needed.push({ digest, size: sizes.get(digest) ?? 0 });
-  return needed;
-}
+  #awaitInputs(): void {
+    const { facts, world } = this.#ctx;
+    this.#clock.awaitUntil(startByOf(facts.lease), () => {
+      if (!this.#isWaiting) return;
+      // a broker that was away gives the customer as much more
+      if (world.timers.now() < startByOf(facts.lease)) this.#awaitInputs();
+      else this.#ctx.apart(this.#ctx.finish(withNothing("input-missing")));
+    });
+  }
 
-/** Why the machine is not the one that this lease is for, in words; null when it is. */
-export function vmProblem(
-  crypto: Crypto,
-  vms: VmDriver | null,
-  { resources, egressMibMax }: Payload<"purchase-order">,
-  order: Payload<"order">,
-  { spec, inputs, blobs }: Omit<VmJobHeader, "t">,
-): string | null {
-  const deterministic = order.assurance === "deterministic-vm";
-  const sent = new Set(blobs.map(({ digest }) => digest));
-  const checks: [boolean, string][] = [
-    [vms !== null && order.driver === "qemu", "this server runs no virtual machines"],
-    [vmJobHashOf(crypto, spec) === order.jobHash, "the machine is not the one that was ordered"],
-    [digestOf(crypto, inputs) === spec.inputs, "the inputs are not the ones that were ordered"],
-    [blobsOfVm(spec).every((digest) => sent.has(digest)), "the machine needs bytes that are not listed"],
-    [deterministic ? spec.engine === vms!.engine : spec.engine === null, `this server's QEMU is ${vms?.engine}`],
-    [
-      !deterministic || (spec.vm.kind === "kernel" && !spec.network && spec.vcpu === 1),
-      "a deterministic machine boots a kernel and a RAM disk on one vCPU, nothing else",
-    ],
-    [spec.fuelMax === order.fuelMax, "the machine's fuel is not the order's"],
-    [
-      JSON.stringify(spec.egress) === JSON.stringify(order.egress) && (spec.egress === "none" || (spec.network && egressMibMax > 0)),
-      "the machine's egress is not the order's",
-    ],
-    [spec.vcpu <= resources.vcpu, "the machine has more vCPUs than the lease"],
-    [spec.memoryMib + vms!.overheadMib <= resources.memoryMib, `the lease's memory must hold the guest's and ${vms?.overheadMib} MiB for QEMU itself`],
-    [spec.diskMib <= resources.diskMib, "the machine's disk is larger than the lease's"],
-    [
-      [...blobs, ...inputs.entries.flatMap((entry) => (entry.kind === "file" ? [entry] : []))].reduce((sum, { size }) => sum + size, 0) <=
-        (resources.diskMib + resources.memoryMib) * MIB,
-      "images and inputs are larger than the lease",
-    ],
-  ];
-  return checks.find(([right]) => !right)?.[1] ?? null;
+  /** As an earlier daemon left it. */
+  async resume(): Promise<void> {
+    this.#complete = await this.#blobsAreHere();
+    await this.open();
+  }
+
+  async #startIfComplete(): Promise<void> {
+    if (this.#complete && this.#isWaiting) await this.#start();
+  }
+
+  async #blobsAreHere(): Promise<boolean> {
+    const { record, driver, world, po, order } = this.#ctx;
+    const { work } = record;
+    if (!work) return false;
+    for (const { digest } of await driver.neededBlobs(work, { po, order }))
+      if (!(await world.journal.checkBlob(record.lease, digest))) return false;
+    return true;
+  }
+
+  /** Begins to fetch what a customer's header names; null where nothing is to be fetched any more. */
+  async take(header: WorkHeader, channel: Channel): Promise<Taken> {
+    const { record, driver, world, po, order } = this.#ctx;
+    const { is } = this.#ctx.stage();
+    if (is !== "waiting" && is !== "accepting") return null;
+    const work = workOf(header);
+    const problem = driver.problemWith(work, { po, order });
+    if (problem !== null) return this.#refuse(problem);
+    this.#transfer?.abandon();
+    // saved when the guest starts: before that, the customer brings it again
+    record.work = work;
+    const transfer = new Transfer(world.journal, record.lease, channel, await driver.neededBlobs(work, { po, order }));
+    return { transfer: (this.#transfer = transfer) };
+  }
+
+  #refuse(problem: string): Taken {
+    this.#refused = problem;
+    if (this.#isWaiting) this.#ctx.apart(this.#ctx.finish(withNothing("job-refused", problem)));
+    return { problem };
+  }
+
+  /** How a transfer went: null when every byte is here; else what is wrong with them. */
+  async came(transfer: Transfer, failure: string | null): Promise<void> {
+    if (transfer !== this.#transfer) return;
+    if (failure !== null) return void this.#refuse(failure);
+    this.#complete = true;
+    await this.#startIfComplete();
+  }
 }

@@ -26,10 +26,12 @@ export function createMemoryJournal(): Journal & { wipe(): void } {
       after.set(bytes, offset);
       blobs.set(`${lease}/${digest}`, after);
     },
-    checkBlob: async (lease, digest) =>
-      createHash("sha256")
-        .update(blobs.get(`${lease}/${digest}`) ?? "missing")
-        .digest("hex") === digest,
+    async checkBlob(lease, digest) {
+      const bytes = blobs.get(`${lease}/${digest}`);
+      const right = bytes !== undefined && createHash("sha256").update(bytes).digest("hex") === digest;
+      if (!right) blobs.delete(`${lease}/${digest}`);
+      return right;
+    },
     blobFile: (lease, digest) => `${lease}/${digest}`,
     nextOfferSequence: async () => ++sequence,
   };

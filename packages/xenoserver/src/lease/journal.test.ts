@@ -2,7 +2,8 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
-import { openJournal, type LeaseRecord } from "./journal.ts";
+import type { Envelope } from "@xenoservers/protocol";
+import { newRecord, openJournal } from "./journal.ts";
 
 it("takes a blob before the record was saved, and knows right bytes from wrong ones", async () => {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-journal-"));
@@ -20,15 +21,16 @@ it("takes a blob before the record was saved, and knows right bytes from wrong o
 it("saves one record at a time, the last state last, however many ask at once", async () => {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-journal-"));
   const journal = await openJournal(folder);
-  const record = { lease: "ab".repeat(32), durationMsMax: 0 } as LeaseRecord;
+  const acceptance = { payloadType: "", payload: "", signatures: [{ keyid: "", sig: "" }] } satisfies Envelope;
+  const record = newRecord({ lease: "ab".repeat(32), grants: [], facts: [], acceptance, incarnation: 0 });
   const saves: Promise<void>[] = [];
   for (let i = 1; i <= 50; i++) {
-    record.durationMsMax = i;
+    record.incarnation = i;
     saves.push(journal.save(record));
     if (i % 7 === 0) await Promise.resolve();
   }
   await Promise.all(saves);
-  expect(JSON.parse(await readFile(path.join(folder, "leases", record.lease, "lease.json"), "utf8"))).toMatchObject({ durationMsMax: 50 });
-  expect((await journal.load()).map(({ durationMsMax }) => durationMsMax)).toEqual([50]);
+  expect(JSON.parse(await readFile(path.join(folder, "leases", record.lease, "lease.json"), "utf8"))).toMatchObject({ incarnation: 50 });
+  expect((await journal.load()).map(({ incarnation }) => incarnation)).toEqual([50]);
   await rm(folder, { recursive: true });
 });

@@ -1,61 +1,78 @@
 /**
- * The server's memory of its leases: one folder each. What the server signs is written and synced before it is sent (PROTOCOL section 4), so that
- * a crash never makes it contradict itself.
+ * The server's memory of its leases: one folder each. What the server signs is written and synced before it is sent (PROTOCOL section 4),
+ * so that a crash never makes it contradict itself.
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import type { Envelope, JobSpec, VmSpec } from "@xenoservers/protocol";
-import type { InputEntry, InputTree, SegmentInput } from "@xenoservers/protocol/channel";
+import type { Lease } from "@xenoservers/market";
+import type { Envelope, Kind } from "@xenoservers/protocol";
+import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { GuestToken } from "../drivers/driver.ts";
-
-export type Stage = "accepting" | "open" | "running" | "ended" | "over";
+import type { Work } from "../drivers/work.ts";
 
 export interface SignedClaim {
   id: string;
-  incarnation: number;
-  sequence: number;
-  usedMs: number;
-  egressBytes: number;
   envelope: Envelope;
+  usedMs: number;
+}
+
+/** A document and when the broker's log took it. */
+export interface Filed {
+  envelope: Envelope;
+  at: number;
+}
+
+export type StopReason = "customer-stop" | "owner-stop" | "time-limit" | "budget";
+
+export interface SignedResult {
+  id: string;
+  envelope: Envelope;
+  usedMs: number;
+  tree: InputEntry[];
+  stdoutSize: number;
+  stderrSize: number;
 }
 
 export interface LeaseRecord {
   lease: string;
-  stage: Stage;
-  po: Envelope;
+  /** What gives the signers of its facts their roles. */
+  grants: Envelope[];
+  /** What the server has seen of the lease, its purchase order first; claims that later ones have overtaken are left out. */
+  facts: Filed[];
+  /** The lease as the first so many of these facts, and the claims among them, have made it; null: as none. */
+  base: { lease: Lease; facts: number } | null;
+  /** What was rightly signed and the lease does not take: evidence, where it never does. */
+  held: (Filed & { kind: Kind; why: string })[];
   acceptance: Envelope;
-  openingId: string | null;
-  /** Broker time of the opening. */
-  openedAt: number | null;
-  durationMsMax: number;
   incarnation: number;
-  /** The last claim the broker receipted; a later signed one waits in `pendingClaim`. */
-  lastClaim: Omit<SignedClaim, "envelope"> | null;
+  /** Signed, and not yet receipted. */
   pendingClaim: SignedClaim | null;
-  job: { spec: JobSpec; inputs: InputTree; moduleSize: number; stdinSize: number; segment: SegmentInput | null } | null;
-  /** A virtual machine, in place of `job`. */
-  vm: { spec: VmSpec; inputs: InputTree; blobs: { digest: string; size: number }[] } | null;
+  work: Work | null;
   guest: { token: GuestToken; startedMonotonicMs: number; pausedMs: number } | null;
   pausedByCustomer: boolean;
-  stop: "customer-stop" | "owner-stop" | "time-limit" | "budget" | null;
-  result: {
-    id: string;
-    envelope: Envelope;
-    usedMs: number;
-    egressBytes: number;
-    fuel: string;
-    tree: InputEntry[];
-    stdoutSize: number;
-    stderrSize: number;
-  } | null;
-  overAt: number | null;
-  /** Of a replica: the commitment to its result, and whether results may be shown. */
+  /** Why the guest was told to stop, or is not begun. */
+  stop: StopReason | null;
+  result: SignedResult | null;
+  /** Of a replica: the commitment to its result. */
   commitment: Envelope | null;
-  revealed: boolean;
+  /** The customer's word that it has the result's bytes. */
+  delivery: Envelope | null;
+  /** To a settlement that the lease's facts do not give. */
+  objection: Envelope | null;
   /** The customer doubts the result: what was asked for, what runs, and what was signed. */
   trace: { request: string; token: GuestToken | null; envelope: Envelope | null } | null;
+  overAt: number | null;
+}
+
+/** Of a lease whose purchase order has just come. */
+export function newRecord(accepted: Pick<LeaseRecord, "lease" | "grants" | "facts" | "acceptance" | "incarnation">): LeaseRecord {
+  return {
+    ...accepted,
+    ...{ base: null, held: [], pendingClaim: null, work: null, guest: null, pausedByCustomer: false, stop: null, result: null },
+    ...{ commitment: null, delivery: null, objection: null, trace: null, overAt: null },
+  };
 }
 
 export interface Journal {
@@ -134,7 +151,8 @@ export async function openJournal(folder: string): Promise<Journal> {
         () => -1,
       ),
     async writeBlob(lease, digest, offset, bytes) {
-      if (offset === 0) await mkdir(path.join(folderOf(lease), "blobs"), { recursive: true, mode: 0o700 }); // bytes can come before the first save is done
+      // bytes can come before the first save is done
+      if (offset === 0) await mkdir(path.join(folderOf(lease), "blobs"), { recursive: true, mode: 0o700 });
       const handle = await open(blobFile(lease, digest), offset === 0 ? "w" : "r+", 0o600);
       try {
         await handle.write(bytes, 0, bytes.length, offset);

@@ -1,35 +1,38 @@
-/** Whoever computes another bill objects inside the window (PROTOCOL section 4). Who controls the inputs: the broker (closing, settlement). */
-import { parseDocumentOf, signDocument, type Payload } from "@xenoservers/protocol";
-import { computeBill, settlementProblem } from "@xenoservers/verify";
-import type { LeaseRecord } from "./journal.ts";
-import type { RunnerWorld } from "./runner-world.ts";
+/**
+ * A settlement that the lease's facts do not give is never accepted: it is kept as evidence, and objected to inside the window (PROTOCOL
+ * section 4). Who controls the inputs: the broker (closing, settlement).
+ */
+import { closingReason, endOf, type FactOf, type Fact, type Lease, type LeaseEnd } from "@xenoservers/market";
+import { signDocument } from "@xenoservers/protocol";
+import type { LeaseContext } from "./lease-context.ts";
+import { surely } from "./submitting.ts";
 
-/** A stop's exact time and an extension's are the broker's, so those settlements are not compared. */
-export async function objectToWrongSettlement(
-  { crypto, signer, submit, log }: RunnerWorld,
-  record: LeaseRecord,
-  po: Payload<"purchase-order">,
-  { closing, settlement }: Record<string, unknown>,
-): Promise<void> {
-  const [closed, settled] = [parseDocumentOf(crypto, "closing", closing), parseDocumentOf(crypto, "settlement", settlement)];
-  const extended = record.durationMsMax !== po.durationMsMax;
-  if (!closed.ok || !settled.ok || extended || record.stop === "customer-stop" || record.stop === "owner-stop") return;
-  const { at: endedAt, reason } = closed.document.payload;
-  const { usedMs, fuel, egressBytes } = record.result!;
-  const own = computeBill({
-    po,
-    amendment: null,
-    reason,
-    openedAt: record.openedAt,
-    endedAt,
-    claimedMs: usedMs,
-    claimedFuel: BigInt(fuel),
-    claimedEgressBytes: BigInt(egressBytes),
+const REASON_MAX = 400;
+
+const isSettlement = (held: { fact: Fact; why: string }): held is { fact: FactOf<"settlement">; why: string } =>
+  held.fact.kind === "settlement";
+
+/** What the settlement should say. One that nothing but the broker's word ended is the broker's own failure. */
+function ownEnd(lease: Lease, { at, content }: FactOf<"settlement">): LeaseEnd {
+  const closing = lease.closing ?? { id: content.closing, reason: closingReason(lease, at) ?? "broker-failed", at };
+  return endOf(lease, closing);
+}
+
+/** Objects to a settlement that is held against the fold, once. */
+export async function objectToWrongSettlement(ctx: LeaseContext): Promise<void> {
+  const { world, record, facts, po } = ctx;
+  const wrong = facts.held.find(isSettlement);
+  if (!wrong || record.objection) return;
+  const { content } = wrong.fact;
+  const { dueNanos } = ownEnd(facts.lease, wrong.fact);
+  ctx.log("the settlement is wrong", { why: wrong.why, dueNanos: content.dueNanos, expectedDueNanos: dueNanos });
+  if (dueNanos === content.dueNanos) return; // an objection is about what is due
+  const { envelope } = signDocument(world.crypto, world.signer, "objection", {
+    ...{ origin: po.origin, seen: null, lease: record.lease, party: po.owner, expectedDueNanos: dueNanos },
+    reason: wrong.why.replaceAll(/\p{Cc}/gu, " ").slice(0, REASON_MAX),
   });
-  const problem = settlementProblem(own, settled.document.payload);
-  if (problem === null) return;
-  log("the settlement is wrong: objecting", { lease: record.lease, problem });
-  const objection = { origin: po.origin, seen: null, lease: record.lease, party: po.owner, expectedDueNanos: own.dueNanos.toString(), reason: problem };
-  const answer = await submit(signDocument(crypto, signer, "objection", objection).envelope);
-  if (!answer.ok) log("the objection was refused", { lease: record.lease, code: answer.code });
+  record.objection = envelope;
+  await ctx.save();
+  const answer = await surely(ctx, () => world.submit(envelope));
+  ctx.log(answer.ok ? "objected to the settlement" : "the objection was refused", answer.ok ? {} : { code: answer.code });
 }

@@ -1,24 +1,33 @@
-/** What a lease on this server works with: keys, clock, journal, driver, the broker. Handed in by the server. */
-import type { Crypto, Envelope, Signer } from "@xenoservers/protocol";
+/** What a lease on this server works with: keys, clock, journal, drivers, the broker. Handed in by the server. */
+import type { Crypto, Envelope, MarketPins, Receipt, Signer } from "@xenoservers/protocol";
 import type { ChannelKeyPair } from "@xenoservers/protocol/channel";
 import type { LinkAnswer, Timers } from "@xenoservers/protocol/link";
-import type { MarketPins } from "@xenoservers/verify";
-import type { GuestDriver } from "../drivers/driver.ts";
+import type { sealResult } from "@xenoservers/protocol/sealed";
+import type { Drivers } from "../drivers/registry.ts";
 import type { Journal } from "./journal.ts";
-import type { VmDriver } from "../drivers/qemu/vm-driver.ts";
 
-export interface RunnerWorld {
+/** What is asked of the broker beside the link. */
+export interface BrokerApi {
+  /** Hands in a result's sealed bytes. */
+  seal(lease: string, bytes: Uint8Array): Promise<LinkAnswer>;
+  /** All that the broker's log has of a lease; null where it cannot be had. */
+  receipt(lease: string): Promise<Receipt | null>;
+}
+
+export interface RunnerWorld extends BrokerApi {
   crypto: Crypto;
   signer: Signer;
   server: string;
+  owner: string;
   channelKey: ChannelKeyPair;
   pins(): MarketPins;
   timers: Timers;
   journal: Journal;
-  driver: GuestDriver;
-  /** Null where no virtual machine can run. */
-  vms: VmDriver | null;
-  submit(envelope: Envelope): Promise<LinkAnswer>;
+  drivers: Drivers;
+  /** A result goes with its customer's word that the bytes came, where there is one. */
+  submit(envelope: Envelope, delivery?: Envelope): Promise<LinkAnswer>;
+  /** Seals for the customer: the real thing, or what a simulation has in its place. */
+  encrypt: typeof sealResult;
   /** How long the results of a lease that is over stay here for its customer. */
   retainMs: number;
   log(what: string, facts: Record<string, unknown>): void;

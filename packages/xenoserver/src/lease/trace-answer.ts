@@ -1,102 +1,96 @@
 /**
- * A customer doubts the result of an ended lease: the job is run again with checkpoints, their roots are signed, and the states themselves wait to be
- * fetched. Idempotent: the same request gets the same signed answer. Who controls the inputs: the customer (the request), the guest (its roots).
+ * A customer doubts the result of an ended lease: the job is run again with checkpoints, their roots are signed, and the states themselves
+ * wait to be fetched. Idempotent: the same request gets the same signed answer. That the customer may ask, and for how many states, was the
+ * fold's to say. Who controls the inputs: the customer (the request), the guest (its roots).
  */
-import { traceRootsMax } from "@xenoservers/market";
-import { signDocument, type Payload, type SignedDocument } from "@xenoservers/protocol";
-import type { GuestEnding, RunningGuest } from "../drivers/driver.ts";
+import { signDocument, type Envelope } from "@xenoservers/protocol";
+import type { GuestEnding, GuestJob, RunningGuest } from "../drivers/driver.ts";
 import type { LeaseRecord } from "./journal.ts";
-import type { RunnerWorld } from "./runner-world.ts";
+import type { LeaseContext } from "./lease-context.ts";
+import { DETAIL_MAX } from "./guest-end.ts";
+import { filedBy, surely } from "./submitting.ts";
 
 const NO_CHECKPOINTS = "this job has no checkpoints";
 /** The longest a second run may take; the deadline of the market is shorter. */
 const RUN_MS_MAX = 7 * 86_400_000;
 
+type Trace = NonNullable<LeaseRecord["trace"]>;
+
 export class TraceAnswer {
-  readonly #world: RunnerWorld;
-  readonly #record: LeaseRecord;
-  readonly #po: Payload<"purchase-order">;
-  readonly #order: Pick<Payload<"order">, "party" | "jobHash">;
+  readonly #ctx: LeaseContext;
+  /** The lease's work as a guest to be made, for a trace. */
+  readonly #job: (step: string) => GuestJob | null;
   #busy = false;
   /** Its output folder holds the states. */
-  guest: RunningGuest | null = null;
+  #guest: RunningGuest | null = null;
 
-  constructor(world: RunnerWorld, record: LeaseRecord, po: Payload<"purchase-order">, order: Pick<Payload<"order">, "party" | "jobHash">) {
-    this.#order = order;
-    this.#world = world;
-    this.#record = record;
-    this.#po = po;
+  constructor(ctx: LeaseContext, job: (step: string) => GuestJob | null) {
+    this.#ctx = ctx;
+    this.#job = job;
   }
 
-  async give(request: SignedDocument<"trace-request">): Promise<void> {
-    const { job, result } = this.#record;
-    if (this.#busy || !job || !result || request.payload.lease !== this.#record.lease) return;
-    if (request.payload.party !== this.#order.party || !this.#mayAsk(BigInt(request.payload.step), BigInt(result.fuel))) return;
-    if (this.#record.trace !== null && this.#record.trace.request !== request.id) return;
+  /** Answers what the lease was asked for; nothing where nothing was. */
+  async give(): Promise<void> {
+    const { record, facts, world } = this.#ctx;
+    const asked = facts.lease.trace;
+    if (this.#busy || !asked || asked.document !== null) return;
     this.#busy = true;
     try {
-      this.#record.trace ??= { request: request.id, token: null, envelope: null };
-      this.#record.trace.envelope ??= await this.#signed(request, job);
-      await this.#world.journal.save(this.#record);
-      const answer = await this.#world.submit(this.#record.trace.envelope!);
-      this.#world.log("trace handed in", { lease: this.#record.lease, answer: answer.ok ? "taken" : answer.code });
+      if (record.trace?.request !== asked.request) record.trace = { request: asked.request, token: null, envelope: null };
+      const { trace } = record;
+      const envelope = (trace.envelope ??= await this.#signed(trace, asked.step));
+      await this.#ctx.save();
+      const answer = await surely(this.#ctx, () => world.submit(envelope));
+      this.#ctx.log("trace handed in", { answer: answer.ok ? "taken" : answer.code });
+      if (answer.ok) await this.#ctx.took(filedBy([envelope], answer.answer));
     } finally {
       this.#busy = false;
     }
   }
 
-  /** The market's own bound on checkpoints, whatever the broker lets through. */
-  #mayAsk(step: bigint, fuel: bigint): boolean {
-    return step > 0n && fuel / step <= BigInt(traceRootsMax(this.#po.resources.memoryMib));
-  }
-
-  async #signed(request: SignedDocument<"trace-request">, job: NonNullable<LeaseRecord["job"]>) {
-    const { crypto, signer, server, driver } = this.#world;
-    const { lease } = this.#record;
-    const { step } = request.payload;
-    const ending = await this.#run(step, job);
+  async #signed(trace: Trace, step: string): Promise<Envelope> {
+    const { world, record, order, po, driver } = this.#ctx;
+    const ending = await this.#run(trace, step);
     const roots = ending.kind === "result" ? ending.roots : null;
-    const trace = { lease, server, request: request.id, jobHash: this.#order.jobHash, engine: driver.engine, step, roots: roots ?? [] };
-    const detail = roots ? "" : (ending.detail || NO_CHECKPOINTS).replaceAll(/\p{Cc}/gu, " ").slice(0, 400);
-    return signDocument(crypto, signer, "trace", { origin: this.#po.origin, seen: null, ...trace, detail }).envelope;
+    const detail = roots ? "" : (ending.detail || NO_CHECKPOINTS).replaceAll(/\p{Cc}/gu, " ").slice(0, DETAIL_MAX);
+    return signDocument(world.crypto, world.signer, "trace", {
+      ...{ origin: po.origin, seen: null, lease: record.lease, server: world.server, request: trace.request, jobHash: order.jobHash },
+      ...{ engine: driver.engine, step, roots: roots ?? [], detail },
+    }).envelope;
   }
 
   /** Found again where an earlier daemon had begun it. */
-  async #run(step: string, { spec, inputs }: NonNullable<LeaseRecord["job"]>): Promise<GuestEnding> {
-    const { driver, journal } = this.#world;
-    const { lease } = this.#record;
-    const trace = this.#record.trace!;
-    if (trace.token) this.guest = await driver.adopt(trace.token);
+  async #run(trace: Trace, step: string): Promise<GuestEnding> {
+    const { driver } = this.#ctx;
+    const job = this.#job(step);
+    if (!job || !driver.capabilities.checkpoints)
+      return { kind: "host-failure", detail: NO_CHECKPOINTS, endedMonotonicMs: driver.monotonicMs() };
+    if (trace.token) this.#guest = await driver.adopt(trace.token, job);
     else {
-      const prepared = await driver.prepare({
-        lease,
-        customer: this.#order.party,
-        spec,
-        inputs,
-        fuelMax: BigInt(this.#po.fuelMax),
-        runMsMax: RUN_MS_MAX,
-        checkpoints: { kind: "trace", step },
-        blobFile: (digest) => journal.blobFile(lease, digest),
-      });
+      const prepared = await driver.prepare({ ...job, runMsMax: RUN_MS_MAX });
       trace.token = prepared.token;
-      await journal.save(this.#record);
-      this.guest = await prepared.begin();
+      await this.#ctx.save();
+      this.#guest = await prepared.begin();
     }
-    return this.guest.ended;
+    return this.#guest.ended;
+  }
+
+  async #found(): Promise<RunningGuest | null> {
+    const { trace } = this.#ctx.record;
+    const job = trace?.token ? this.#job("0") : null;
+    if (!this.#guest && trace?.token && job) this.#guest = await this.#ctx.driver.adopt(trace.token, job);
+    return this.#guest;
   }
 
   /** A piece of a state; empty when it is not here. */
   async read(digest: string, offset: number, length: number): Promise<Uint8Array> {
-    const { trace } = this.#record;
-    if (!trace?.envelope) return new Uint8Array(0);
-    if (!this.guest && trace.token) this.guest = await this.#world.driver.adopt(trace.token);
-    return (await this.guest?.readOutput(digest, offset, length)) ?? new Uint8Array(0);
+    const guest = this.#ctx.record.trace?.envelope ? await this.#found() : null;
+    return (await guest?.readOutput(digest, offset, length)) ?? new Uint8Array(0);
   }
 
   async dispose(): Promise<void> {
-    const { token } = this.#record.trace ?? {};
-    if (!this.guest && token) this.guest = await this.#world.driver.adopt(token);
-    await this.guest?.kill();
-    await this.guest?.dispose();
+    const guest = await this.#found();
+    await guest?.kill();
+    await guest?.dispose();
   }
 }

@@ -21,7 +21,8 @@ import {
   type MachineToken,
   type QemuHost,
 } from "@xenoservers/guests";
-import type { GuestEnding, GuestToken, PreparedGuest, RunningGuest, VmControls } from "../driver.ts";
+import type { GuestControls, GuestEnding, GuestToken, PreparedGuest, RunningGuest } from "../driver.ts";
+import { RefusedImage } from "../refused.ts";
 import { SnapshotStore } from "./vm-snapshots.ts";
 
 const MIB = 1024 * 1024;
@@ -44,11 +45,6 @@ export interface VmJob {
   egressBytesUsed: number;
   fuelMax: bigint;
   blobFile(digest: string): string;
-}
-
-/** The customer's bytes are at fault; the message is for the customer. */
-export class RefusedImage extends Error {
-  override name = "RefusedImage";
 }
 
 export interface VmDriver {
@@ -224,7 +220,7 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
       await control?.close();
       return killed ? { kind: "host-failure" as const, detail: "the machine was ended", endedMonotonicMs: monotonicMs() } : endingOf(ended, fuelMax);
     });
-    const controls: VmControls | null = control &&
+    const controls: GuestControls | null = control &&
       vm && {
         input: (bytes) => control.input(bytes),
         open: (port) => control.open(port),

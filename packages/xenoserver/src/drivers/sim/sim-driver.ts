@@ -1,20 +1,26 @@
 /**
- * A driver whose guests exist on a simulated clock only. It passes the same contract as the wasm driver (driver-contract.ts).
- * A job says in its arguments what it does: `run MS EXIT TEXT` prints TEXT and ends after MS; `fail MS` dies with its host.
+ * A driver whose guests exist on a simulated clock only. It passes the same contract as the others (driver-contract.ts), under the name of
+ * the one for WebAssembly. A job says in its arguments what it does: `run MS EXIT TEXT` prints TEXT and ends after MS; `fail MS` dies with
+ * its host; `refuse WHY` cannot be read.
  */
 import { createHash } from "node:crypto";
+import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { Timers } from "@xenoservers/protocol/link";
-import type { GuestDriver, GuestEnding, GuestToken, PreparedJob, RunningGuest } from "../driver.ts";
+import type { GuestDriver, GuestEnding, GuestToken, RunningGuest } from "../driver.ts";
+import { RefusedJob } from "../refused.ts";
+import { wasmGuests } from "../wasm/wasm-guests.ts";
+import type { PreparedJob, WasmDriver } from "../wasm/wasm-job.ts";
 
 const SIM_FUEL_PER_MS = 10_000_000n;
-/** A made-up engine takes nothing down. */
-const NO_CHECKPOINTS = { roots: null, stateRoot: null } as const;
 const SIM_MEMORY = "00".repeat(32);
+const NOTHING = new Uint8Array(0);
+
+type Result = Extract<GuestEnding, { kind: "result" }>;
 
 class SimGuest {
   readonly ended: Promise<GuestEnding>;
-  #end!: (ending: GuestEnding) => void;
+  #end: (ending: GuestEnding) => void = () => {};
   #over = false;
   #left: number;
   /** Until its own end, or that of its fuel. */
@@ -24,6 +30,7 @@ class SimGuest {
   readonly #timers: Timers;
   readonly #job: PreparedJob;
   readonly #changed = new Set<() => void>();
+  #paused = false;
   /** Time it really ran: what the owner gave. */
   ranMs = 0;
 
@@ -39,7 +46,7 @@ class SimGuest {
 
   /** A made-up engine: so much for each ms of the job, wherever it runs. */
   get fuel(): bigint {
-    const left = this.#over || this.paused ? this.#left : Math.max(0, this.#left - (this.#timers.now() - this.#since));
+    const left = this.#over || this.#paused ? this.#left : Math.max(0, this.#left - (this.#timers.now() - this.#since));
     return BigInt(this.#runsMs - left) * SIM_FUEL_PER_MS;
   }
 
@@ -48,7 +55,8 @@ class SimGuest {
   }
 
   get tree(): InputEntry[] {
-    return [{ path: "out/text", kind: "file", digest: createHash("sha256").update(this.text).digest("hex"), size: this.text.length }];
+    const digest = createHash("sha256").update(this.text).digest("hex");
+    return [{ path: "out/text", kind: "file", digest, size: this.text.length }];
   }
 
   #go(): void {
@@ -65,57 +73,46 @@ class SimGuest {
 
   #finish(): void {
     const [kind, ms, exit] = this.#job.spec.args;
-    if (this.#runsMs < Number(ms)) {
-      const endedMonotonicMs = this.#timers.now();
-      this.conclude({
-        kind: "result",
-        reason: "fuel-limit",
-        exitCode: null,
-        detail: "",
-        fuel: this.fuel,
-        memoryHash: SIM_MEMORY,
-        ...NO_CHECKPOINTS,
-        fuelInAll: this.fuel,
-        endedMonotonicMs,
-        tree: this.tree,
-      });
-    } else if (kind === "fail") this.conclude({ kind: "host-failure", detail: "it was told to fail", endedMonotonicMs: this.#timers.now() });
-    else
-      this.conclude({
-        kind: "result",
-        reason: "completed",
-        exitCode: Number(exit ?? 0),
-        detail: "",
-        fuel: this.fuel,
-        memoryHash: SIM_MEMORY,
-        ...NO_CHECKPOINTS,
-        fuelInAll: this.fuel,
-        endedMonotonicMs: this.#timers.now(),
-        tree: this.tree,
-      });
+    if (this.#runsMs < Number(ms)) this.conclude("fuel-limit");
+    else if (kind === "fail") this.fail("it was told to fail");
+    else this.conclude("completed", Number(exit ?? 0));
   }
 
-  conclude(ending: GuestEnding): void {
-    if (this.#over) return;
-    if (!this.paused) this.#account();
+  conclude(reason: Result["reason"], exitCode: number | null = null): void {
+    const { fuel, tree } = this;
+    // a made-up engine takes no states down
+    const ended = { kind: "result", reason, exitCode, detail: "" } as const;
+    const states = { roots: null, stateRoot: null, memoryHash: reason === "stopped" ? null : SIM_MEMORY };
+    if (!this.#over) this.#conclude({ ...ended, ...states, fuel, fuelInAll: fuel, tree, ...this.#now() });
+  }
+
+  fail(detail: string): void {
+    if (!this.#over) this.#conclude({ kind: "host-failure", detail, ...this.#now() });
+  }
+
+  #now = () => ({ endedMonotonicMs: this.#timers.now() });
+
+  #conclude(ending: GuestEnding): void {
+    if (!this.#paused) this.#account();
     this.#over = true;
     this.#cancel();
     this.#end(ending);
     for (const changed of this.#changed) changed();
   }
 
-  paused = false;
   pause(): void {
-    if (this.#over || this.paused) return;
-    this.paused = true;
+    if (this.#over || this.#paused) return;
+    this.#paused = true;
     this.#account();
     this.#cancel();
   }
+
   resume(): void {
-    if (this.#over || !this.paused) return;
-    this.paused = false;
+    if (this.#over || !this.#paused) return;
+    this.#paused = false;
     this.#go();
   }
+
   onChange(changed: () => void): void {
     this.#changed.add(changed);
   }
@@ -128,82 +125,73 @@ export interface SimDriver extends GuestDriver {
   loseGuests(): void;
 }
 
+const nothing = async (): Promise<void> => {};
+
+function goneGuest(token: GuestToken, endedMonotonicMs: number): RunningGuest {
+  const empty = async (): Promise<Uint8Array> => NOTHING;
+  return {
+    token,
+    ended: Promise.resolve({ kind: "host-failure", detail: "its process is gone", endedMonotonicMs }),
+    onChange: () => {},
+    ...{ readStream: empty, readOutput: empty, stop: nothing, pause: nothing, resume: nothing, kill: nothing, dispose: nothing },
+    release: () => {},
+  };
+}
+
+function runningGuest(token: GuestToken, guest: SimGuest): RunningGuest {
+  return {
+    token,
+    ended: guest.ended,
+    onChange: (changed) => guest.onChange(changed),
+    readStream: async (stream, offset) => (stream === "stdout" ? guest.text.subarray(offset) : NOTHING),
+    readOutput: async (digest, offset, length) =>
+      guest.tree.some((entry) => entry.kind === "file" && entry.digest === digest) ? guest.text.subarray(offset, offset + length) : NOTHING,
+    stop: async () => guest.conclude("stopped"),
+    pause: async () => guest.pause(),
+    resume: async () => guest.resume(),
+    kill: async () => guest.fail("its process was killed"),
+    release: () => {},
+    dispose: nothing,
+  };
+}
+
 export function createSimDriver(timers: Timers): SimDriver {
   const guests = new Map<number, { guest: SimGuest; lease: string }>();
   let made = 0;
 
-  function running(id: number): RunningGuest {
-    const { guest } = guests.get(id) ?? { guest: null };
-    const token: GuestToken = { id };
-    if (!guest) return { ...gone(token), ended: Promise.resolve({ kind: "host-failure", detail: "its process is gone", endedMonotonicMs: timers.now() }) };
-    return {
-      token,
-      ended: guest.ended,
-      onChange: (changed) => guest.onChange(changed),
-      readStream: async (stream, offset) => (stream === "stdout" ? guest.text.subarray(offset) : new Uint8Array(0)),
-      readOutput: async (digest, offset, length) =>
-        guest.tree.some((entry) => entry.kind === "file" && entry.digest === digest) ? guest.text.subarray(offset, offset + length) : new Uint8Array(0),
-      stop: async () =>
-        guest.conclude({
-          kind: "result",
-          reason: "stopped",
-          exitCode: null,
-          detail: "",
-          fuel: guest.fuel,
-          memoryHash: null,
-          ...NO_CHECKPOINTS,
-          fuelInAll: guest.fuel,
-          endedMonotonicMs: timers.now(),
-          tree: guest.tree,
-        }),
-      pause: async () => guest.pause(),
-      resume: async () => guest.resume(),
-      kill: async () => guest.conclude({ kind: "host-failure", detail: "its process was killed", endedMonotonicMs: timers.now() }),
-      release: () => {},
-      dispose: async () => {},
-    };
+  function found(id: number): RunningGuest {
+    const known = guests.get(id);
+    return known ? runningGuest({ id }, known.guest) : goneGuest({ id }, timers.now());
   }
 
-  const nothing = async (): Promise<void> => {};
-  function gone(token: GuestToken): Omit<RunningGuest, "ended"> {
-    const empty = async (): Promise<Uint8Array> => new Uint8Array(0);
-    return {
-      token,
-      onChange: () => {},
-      readStream: empty,
-      readOutput: empty,
-      stop: nothing,
-      pause: nothing,
-      resume: nothing,
-      kill: nothing,
-      release: () => {},
-      dispose: nothing,
-    };
-  }
-
-  return {
+  const engine: WasmDriver = {
     engine: "sim-1",
     sandbox: { strength: "strong", why: "" },
     hasRuntime: () => false,
     monotonicMs: () => timers.now(),
-    get ran() {
-      return new Map([...guests.values()].map(({ guest, lease }) => [lease, guest.ranMs]));
-    },
-    loseGuests() {
-      for (const { guest } of guests.values()) guest.conclude({ kind: "host-failure", detail: "the host went down", endedMonotonicMs: timers.now() });
-    },
     async prepare(job) {
+      const [kind, why] = job.spec.args;
+      if (kind === "refuse") throw new RefusedJob(why ?? "");
       const id = ++made;
       return {
         token: { id },
         async begin() {
           guests.set(id, { guest: new SimGuest(timers, job), lease: job.lease });
-          return running(id);
+          return found(id);
         },
         discard: nothing,
       };
     },
-    adopt: async (token) => running(Number(token["id"])),
+    adopt: async (token) => found(Number(token["id"])),
     close: nothing,
+  };
+  return {
+    ...wasmGuests(nodeCrypto, engine),
+    get ran() {
+      return new Map([...guests.values()].map(({ guest, lease }) => [lease, guest.ranMs]));
+    },
+    loseGuests() {
+      for (const { guest } of guests.values()) guest.fail("the host went down");
+    },
   };
 }

@@ -21,8 +21,9 @@ import {
 } from "@xenoservers/guests";
 import { TRACE_ROOTS_MAX, zFuel, zId } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
-import type { GuestDriver, GuestEnding, GuestToken, PreparedJob, RunningGuest } from "../driver.ts";
+import type { GuestEnding, GuestToken, RunningGuest } from "../driver.ts";
 import type { ResultReasonName } from "../job.ts";
+import type { PreparedJob, WasmDriver } from "./wasm-job.ts";
 import { z } from "zod";
 
 const REASONS: Record<WorkerResult["ending"], ResultReasonName> = {
@@ -131,7 +132,7 @@ export interface WasmDriverOptions {
   inUse: readonly string[];
 }
 
-export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmDriverOptions): Promise<GuestDriver> {
+export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmDriverOptions): Promise<WasmDriver> {
   const python = await pythonRuntime();
   const runtimes = new Map<string, Runtime>([[python.digest, python]]);
   const sandbox: Sandbox = await createSandbox(path.join(folder, "sandbox"), new Map([[python.name, await preparedRuntime(python, cache)]]), inUse.length > 0);

@@ -1,0 +1,66 @@
+/**
+ * Whether a purchase order is accepted. That it binds exactly what customer and owner signed, at the announced fee, within allowed parties,
+ * conditions, egress, hours of the offer and timings, is the fold's to say (`checkPurchaseOrder`); here stands what this server knows of
+ * itself. The first reason counts, in this order. Who controls the inputs: the broker (the purchase order), the customer (the order inside
+ * it).
+ */
+import { RESOURCE_KEYS, fitsWithin, type Driver, type Resources } from "@xenoservers/market";
+import type { Payload } from "@xenoservers/protocol";
+import type { Drivers } from "./drivers/registry.ts";
+import type { Listing } from "./listing.ts";
+
+/** A lease that takes room. */
+export interface Placed {
+  resources: Resources;
+  driver: Driver;
+}
+
+export interface Admission {
+  server: string;
+  serverKey: string;
+  owner: string;
+  now: number;
+  /** Offers that a purchase order may embed: the last one signed, and the one before it. */
+  offers: readonly string[];
+  /** The owner wants the machine listed now: its hours, and not draining. */
+  isListed: boolean;
+  listing: Listing;
+  drivers: Drivers;
+  placed: readonly Placed[];
+}
+
+interface Bound {
+  po: Payload<"purchase-order">;
+  order: Payload<"order">;
+}
+
+/** What the placed leases leave free. */
+function freeOf({ listing, placed }: Admission): Resources {
+  const free = { ...listing.resources };
+  for (const { resources } of placed) for (const key of RESOURCE_KEYS) free[key] -= resources[key];
+  return free;
+}
+
+/** What they leave of the memory in which guests' files lie. */
+function freeMemoryDisk({ listing, placed, drivers }: Admission): number {
+  const inMemory = placed.filter(({ driver }) => drivers.get(driver)?.capabilities.filesInMemory === true);
+  return inMemory.reduce((left, { resources }) => left - resources.diskMib, listing.memoryDiskMib);
+}
+
+/** Why this purchase order is not accepted, in words; null when it may be. */
+export function admissionProblem(admission: Admission, { po, order }: Bound): string | null {
+  const { server, serverKey, owner, now, offers, isListed, listing, drivers } = admission;
+  const driver = drivers.get(order.driver);
+  if (po.server !== server || po.serverKey !== serverKey || po.owner !== owner) return "it is for another server";
+  if (!offers.includes(po.offerId)) return "it embeds an offer that is not current";
+  if (!isListed) return "the server is not listed now";
+  if (po.acceptBy <= now) return "it came after its acceptBy";
+  if (!driver) return `no guest of the driver ${order.driver} can run here`;
+  const isStranger = po.customer !== owner;
+  if (isStranger && driver.sandbox.strength === "weak" && !listing.allowWeakSandbox) return "the sandbox is too weak for strangers";
+  if (isStranger && listing.allowedParties.length > 0 && !listing.allowedParties.includes(po.customer))
+    return "its customer is not served here";
+  if (order.egress !== "none" && !driver.capabilities.network) return `a guest of the driver ${order.driver} has no network`;
+  if (driver.capabilities.filesInMemory && po.resources.diskMib > freeMemoryDisk(admission)) return "the memory for files is taken";
+  return fitsWithin(po.resources, freeOf(admission)) ? null : "the capacity is taken";
+}

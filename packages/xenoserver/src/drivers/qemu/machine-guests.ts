@@ -1,0 +1,44 @@
+/** Virtual machines under the contract of all drivers. */
+import { invariant } from "@xenoservers/market";
+import type { Crypto } from "@xenoservers/protocol";
+import type { GuestDriver, GuestJob } from "../driver.ts";
+import type { MachineJob, Work } from "../work.ts";
+import { machineProblem, neededForMachine } from "./machine-work.ts";
+import type { VmDriver, VmJob } from "./vm-driver.ts";
+
+function machineOf(work: Work): MachineJob {
+  invariant(work.kind === "machine", "work of another kind was refused when it came");
+  return work.vm;
+}
+
+function vmJobOf({ lease, po, order, work, fuelMax, egressBytesUsed, blobFile }: GuestJob): VmJob {
+  const { spec, inputs } = machineOf(work);
+  return {
+    ...{ lease, customer: order.party, spec, inputs, fuelMax, egressBytesUsed, blobFile },
+    memoryMib: po.resources.memoryMib,
+    egressMibMax: po.egressMibMax,
+    deterministic: order.assurance === "deterministic-vm",
+  };
+}
+
+const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
+
+/** Machines run each in a box of its own; where there is none, no `VmDriver` is made. */
+export function machineGuests(crypto: Crypto, vms: VmDriver): GuestDriver {
+  return {
+    name: "qemu",
+    engine: vms.engine,
+    sandbox: { strength: "strong", why: "" },
+    capabilities: { console: true, network: true, snapshots: true, checkpoints: false, images: true, filesInMemory: false },
+    assurances: ["isolated", "deterministic-vm"],
+    offered: () => ({ accel: vms.accel, vmScore: vms.score, limits: vms.limits, vmEngine: vms.engine }),
+    problemWith: (work, ordered) =>
+      work.kind === "machine" ? machineProblem(crypto, vms, ordered, work.vm) : "a machine was ordered, not a WebAssembly job",
+    neededBlobs: (work, { order }) => neededForMachine(machineOf(work), order.party, vms),
+    isSegment: () => false,
+    prepare: (job) => vms.prepare(vmJobOf(job)),
+    adopt: (token, job) => vms.adopt(token, vmJobOf(job)),
+    monotonicMs,
+    close: () => vms.close(),
+  };
+}

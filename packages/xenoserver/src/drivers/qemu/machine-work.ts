@@ -1,0 +1,55 @@
+/** A virtual machine against what was ordered. Who controls the inputs: the customer, every byte. */
+import { blobsOfVm, vmJobHashOf, type Crypto } from "@xenoservers/protocol";
+import { digestOf, firstProblem } from "../checks.ts";
+import type { NeededBlob, Ordered } from "../driver.ts";
+import type { MachineJob } from "../work.ts";
+import type { VmDriver } from "./vm-driver.ts";
+
+const MIB = 1024 * 1024;
+
+const filesOf = ({ inputs }: MachineJob): NeededBlob[] =>
+  inputs.entries.flatMap((entry): NeededBlob[] => (entry.kind === "file" ? [{ digest: entry.digest, size: entry.size }] : []));
+
+/** Every blob of a machine that has to come: not what this customer has sent before, nor what the server fetches itself. */
+export async function neededForMachine(vm: MachineJob, customer: string, vms: Pick<VmDriver, "hasBlob">): Promise<NeededBlob[]> {
+  const sizes = new Map(vm.blobs.map(({ digest, size }) => [digest, size]));
+  const needed = filesOf(vm);
+  for (const digest of new Set(blobsOfVm(vm.spec)))
+    if (!(await vms.hasBlob(customer, digest))) needed.push({ digest, size: sizes.get(digest) ?? 0 });
+  return needed;
+}
+
+/** Why the machine is not the one that this lease is for, in words; null when it is. */
+export function machineProblem(
+  crypto: Crypto,
+  vms: Pick<VmDriver, "engine" | "overheadMib">,
+  { po: { resources, egressMibMax }, order }: Ordered,
+  vm: MachineJob,
+): string | null {
+  const { spec, inputs, blobs } = vm;
+  const deterministic = order.assurance === "deterministic-vm";
+  const sent = new Set(blobs.map(({ digest }) => digest));
+  const bytes = [...blobs, ...filesOf(vm)].reduce((sum, { size }) => sum + size, 0);
+  return firstProblem([
+    [vmJobHashOf(crypto, spec) === order.jobHash, "the machine is not the one that was ordered"],
+    [digestOf(crypto, inputs) === spec.inputs, "the inputs are not the ones that were ordered"],
+    [blobsOfVm(spec).every((digest) => sent.has(digest)), "the machine needs bytes that are not listed"],
+    [deterministic ? spec.engine === vms.engine : spec.engine === null, `this server's QEMU is ${vms.engine}`],
+    [
+      !deterministic || (spec.vm.kind === "kernel" && !spec.network && spec.vcpu === 1),
+      "a deterministic machine boots a kernel and a RAM disk on one vCPU, nothing else",
+    ],
+    [spec.fuelMax === order.fuelMax, "the machine's fuel is not the order's"],
+    [
+      JSON.stringify(spec.egress) === JSON.stringify(order.egress) && (spec.egress === "none" || (spec.network && egressMibMax > 0)),
+      "the machine's egress is not the order's",
+    ],
+    [spec.vcpu <= resources.vcpu, "the machine has more vCPUs than the lease"],
+    [
+      spec.memoryMib + vms.overheadMib <= resources.memoryMib,
+      `the lease's memory must hold the guest's and ${vms.overheadMib} MiB for QEMU itself`,
+    ],
+    [spec.diskMib <= resources.diskMib, "the machine's disk is larger than the lease's"],
+    [bytes <= (resources.diskMib + resources.memoryMib) * MIB, "images and inputs are larger than the lease"],
+  ]);
+}

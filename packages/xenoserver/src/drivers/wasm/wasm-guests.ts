@@ -1,0 +1,47 @@
+/** WebAssembly jobs under the contract of all drivers. */
+import type { Crypto } from "@xenoservers/protocol";
+import { invariant } from "@xenoservers/market";
+import type { GuestDriver, GuestJob } from "../driver.ts";
+import type { WasmJob, Work } from "../work.ts";
+import type { PreparedJob, WasmDriver } from "./wasm-job.ts";
+import { jobProblem, neededForJob } from "./wasm-work.ts";
+
+function jobOf(work: Work): WasmJob {
+  invariant(work.kind === "wasm", "work of another kind was refused when it came");
+  return work.job;
+}
+
+function checkpointsOf({ segment }: WasmJob, traceStep: string | null): PreparedJob["checkpoints"] {
+  if (traceStep !== null) return { kind: "trace", step: traceStep };
+  return segment && { kind: "segment", ...segment.segment, pieces: segment.pieces };
+}
+
+function preparedJobOf({ lease, order, work, fuelMax, runMsMax, traceStep, blobFile }: GuestJob): PreparedJob {
+  const job = jobOf(work);
+  const { spec, inputs, segment } = job;
+  return {
+    ...{ lease, customer: order.party, spec, inputs, runMsMax, blobFile },
+    // a segment ends by itself, or where its job does
+    fuelMax: segment && traceStep === null ? BigInt(spec.fuelMax) : fuelMax,
+    checkpoints: checkpointsOf(job, traceStep),
+  };
+}
+
+export function wasmGuests(crypto: Crypto, driver: WasmDriver): GuestDriver {
+  return {
+    name: "wasm",
+    engine: driver.engine,
+    sandbox: driver.sandbox,
+    capabilities: { console: false, network: false, snapshots: false, checkpoints: true, images: false, filesInMemory: true },
+    assurances: ["isolated", "replicated"],
+    offered: () => ({ engine: driver.engine, sandbox: driver.sandbox.strength }),
+    problemWith: (work, ordered) =>
+      work.kind === "wasm" ? jobProblem(crypto, driver, ordered, work.job) : "a WebAssembly job was ordered, not a machine",
+    neededBlobs: async (work) => neededForJob(jobOf(work), driver),
+    isSegment: (work) => work.kind === "wasm" && work.job.segment !== null,
+    prepare: (job) => driver.prepare(preparedJobOf(job)),
+    adopt: (token) => driver.adopt(token),
+    monotonicMs: () => driver.monotonicMs(),
+    close: () => driver.close(),
+  };
+}

@@ -1,0 +1,35 @@
+/**
+ * What the driver for WebAssembly is given, and what it gives: below the contract of all drivers, for whoever runs a job without a lease.
+ */
+import type { InputTree } from "@xenoservers/protocol/channel";
+import type { JobSpec, Segment } from "@xenoservers/protocol";
+import type { GuestToken, PreparedGuest, RunningGuest } from "../driver.ts";
+
+export interface PreparedJob {
+  lease: string;
+  /** Whose job it is: nothing that a guest leaves behind counts for others. */
+  customer: string;
+  spec: JobSpec;
+  inputs: InputTree;
+  /** The job's own limit, or less where the purchase order pays for less. */
+  fuelMax: bigint;
+  runMsMax: number;
+  /**
+   * For disputes, in the build with checkpoints: the whole job with the roots of its states, or one segment of it. Null for a plain run.
+   */
+  checkpoints: { kind: "trace"; step: string } | (Segment & { kind: "segment"; pieces: readonly { digest: string }[] }) | null;
+  /** The host file that holds a blob whose digest was checked; null for a runtime the server has itself. */
+  blobFile(digest: string): string;
+}
+
+export interface WasmDriver {
+  readonly engine: string;
+  readonly sandbox: { strength: "strong" | "weak"; why: string };
+  /** Whether the server itself has these bytes (an interpreter), so that nobody has to send them. */
+  hasRuntime(digest: string): boolean;
+  /** Throws RefusedWork where the customer's bytes are at fault. */
+  prepare(job: PreparedJob): Promise<PreparedGuest>;
+  adopt(token: GuestToken): Promise<RunningGuest>;
+  monotonicMs(): number;
+  close(): Promise<void>;
+}

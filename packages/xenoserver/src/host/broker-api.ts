@@ -1,0 +1,97 @@
+/**
+ * What a daemon asks of its broker over HTTP, with its server's own key: the market's terms, the log of a lease, room for sealed results.
+ */
+import { API, refuse, signDocument, zReceipt, type Crypto, type Receipt, type Signer } from "@xenoservers/protocol";
+import { toRefusal, zMarketInfo, type LinkAnswer, type MarketInfo } from "@xenoservers/protocol/link";
+import { z } from "zod";
+import type { BrokerApi } from "../lease/runner-world.ts";
+
+const WITHIN_MS = 30_000;
+const RENEW_BEFORE_MS = 60_000;
+
+export interface BrokerApiOptions {
+  url: string;
+  crypto: Crypto;
+  signer: Signer;
+  origin: string;
+  owner: string;
+}
+
+const zChallenge = API.challenge.reply;
+const zToken = API.token.reply;
+const zError = z.object({ error: z.record(z.string(), z.unknown()) });
+const zAnswer = z.record(z.string(), z.unknown());
+
+/** The answer, or the broker's refusal; no answer at all is one that may be asked for again. */
+async function answerOf(response: Promise<Response>): Promise<LinkAnswer> {
+  const reply = await response.catch(() => null);
+  const body: unknown = await reply?.json().catch(() => null);
+  if (!reply || (!reply.ok && !zError.safeParse(body).success)) return refuse("unavailable", { why: "the broker does not answer" });
+  if (!reply.ok) return toRefusal(zError.parse(body).error);
+  const answer = zAnswer.safeParse(body);
+  return answer.success ? { ok: true, answer: answer.data } : refuse("internal", { why: "the broker's answer cannot be read" });
+}
+
+export class HttpBrokerApi implements BrokerApi {
+  readonly #options: BrokerApiOptions;
+  #token: { value: string; expiresAt: number } | null = null;
+
+  constructor(options: BrokerApiOptions) {
+    this.#options = options;
+  }
+
+  #fetch(method: string, path: string, headers: Record<string, string> = {}, body: string | Uint8Array<ArrayBuffer> | null = null) {
+    return fetch(new URL(path, this.#options.url), { method, headers, body, signal: AbortSignal.timeout(WITHIN_MS) });
+  }
+
+  async #post(path: string, body: unknown): Promise<LinkAnswer> {
+    return answerOf(this.#fetch("POST", path, { "content-type": "application/json" }, JSON.stringify(body)));
+  }
+
+  /** Null where the broker gives none. */
+  async #authorization(): Promise<Record<string, string> | null> {
+    if (!this.#token || this.#token.expiresAt < Date.now() + RENEW_BEFORE_MS) this.#token = await this.#login();
+    return this.#token && { authorization: `Bearer ${this.#token.value}` };
+  }
+
+  async #login() {
+    const { crypto, signer, origin, owner } = this.#options;
+    const asked = await this.#post(API.challenge.path, {});
+    const challenge = asked.ok ? zChallenge.safeParse(asked.answer) : null;
+    if (!challenge?.success) return null;
+    const login = signDocument(crypto, signer, "login", { origin, seen: null, party: owner, challenge: challenge.data.challenge });
+    const given = await this.#post(API.token.path, { login: login.envelope });
+    const token = given.ok ? zToken.safeParse(given.answer) : null;
+    return token?.success ? { value: token.data.token, expiresAt: token.data.expiresAt } : null;
+  }
+
+  async #asServer(ask: (headers: Record<string, string>) => Promise<Response>): Promise<LinkAnswer> {
+    const authorization = await this.#authorization();
+    if (!authorization) return refuse("unavailable", { why: "the broker gives no token" });
+    const answer = await answerOf(ask(authorization));
+    if (answer.ok || answer.code !== "bad_token") return answer;
+    // the broker was started anew: its tokens are others
+    this.#token = null;
+    return refuse("unavailable", { why: "the token has expired" });
+  }
+
+  async market(): Promise<MarketInfo | null> {
+    const answer = await answerOf(this.#fetch("GET", API.market.path));
+    const market = answer.ok ? zMarketInfo.safeParse(answer.answer) : null;
+    return market?.success ? market.data : null;
+  }
+
+  async receipt(lease: string): Promise<Receipt | null> {
+    const answer = await this.#asServer((headers) => this.#fetch("GET", API.receipt.path.replace(":id", lease), headers));
+    const receipt = answer.ok ? zReceipt.safeParse(answer.answer) : null;
+    return receipt?.success ? receipt.data : null;
+  }
+
+  seal(lease: string, bytes: Uint8Array): Promise<LinkAnswer> {
+    const body = new Uint8Array(bytes);
+    const headers = { "content-type": "application/octet-stream" };
+    return this.#asServer((more) =>
+      this.#fetch(API.sealResult.method, API.sealResult.path.replace(":id", lease), { ...headers, ...more }, body),
+    );
+  }
+}

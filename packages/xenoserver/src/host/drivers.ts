@@ -1,0 +1,72 @@
+/** Every driver that this machine has, opened; what is missing stands in its state. A new driver is opened here. */
+import path from "node:path";
+import { measureVmScore, openQemuHost, type HostState, type QemuHost } from "@xenoservers/guests";
+import type { Crypto } from "@xenoservers/protocol";
+import type { GuestDriver } from "../drivers/driver.ts";
+import { machineGuests } from "../drivers/qemu/machine-guests.ts";
+import { qemuState } from "../drivers/qemu/machine-state.ts";
+import { createVmDriver, type VmDriver, type VmDriverOptions } from "../drivers/qemu/vm-driver.ts";
+import type { DriverState } from "../drivers/state.ts";
+import { createWasmDriver } from "../drivers/wasm/wasm-driver.ts";
+import { wasmGuests } from "../drivers/wasm/wasm-guests.ts";
+import { wasmState } from "../drivers/wasm/wasm-state.ts";
+import type { ServerConfig } from "./config.ts";
+
+export interface OpenDriversOptions {
+  crypto: Crypto;
+  folder: string;
+  /** Where rewritten runtimes are kept. */
+  cache: string;
+  config: ServerConfig;
+  /** Folders of guests that leases of an earlier daemon still use. */
+  inUse: readonly string[];
+  log: VmDriverOptions["log"];
+  /** Names and connections of machines beyond the gate, in place of this host's. */
+  network?: VmDriverOptions["network"];
+  /** What runs WebAssembly, in place of the machine's own driver: for demonstrations of cheating owners. */
+  wrapDriver?(driver: GuestDriver): GuestDriver;
+}
+
+export interface OpenDrivers {
+  drivers: readonly GuestDriver[];
+  states: readonly DriverState[];
+  /** Null where no virtual machine can run. */
+  vms: VmDriver | null;
+  /** Measures what takes a while; whether there was anything to measure. */
+  measure(cpuScore: number, signal: AbortSignal): Promise<boolean>;
+}
+
+const MBIT_BYTES = 125_000;
+
+function openVms(host: QemuHost, { folder, inUse, config: { policy, vm }, log, network }: OpenDriversOptions): Promise<VmDriver> {
+  return createVmDriver({
+    ...{ host, folder: path.join(folder, "vm"), inUse, log, fetchImages: policy.fetch_images, imageCacheGib: vm.image_cache_gib },
+    ...{ diskIops: vm.disk_iops, snapshots: vm.snapshots },
+    ...{ customerSnapshotsGib: vm.customer_snapshots_gib, customerSnapshotsHours: vm.customer_snapshots_hours },
+    egress: {
+      ports: policy.egress_ports,
+      allow: policy.egress_allow,
+      bytesPerSecondMax: policy.egress_mbit * MBIT_BYTES,
+      gibPerMonth: policy.egress_gib_month,
+    },
+    ...(network ? { network } : {}),
+  });
+}
+
+export async function openDrivers(options: OpenDriversOptions): Promise<OpenDrivers> {
+  const { crypto, folder, cache, config, inUse, wrapDriver } = options;
+  const wasm = await createWasmDriver({ folder, cache, poolSize: config.pool, inUse });
+  const own = wasmGuests(crypto, wasm);
+  const qemu: HostState = config.vm.enabled ? await openQemuHost(cache) : { ok: false, why: "vm.enabled is false in xenoserver.toml" };
+  const vms = qemu.ok ? await openVms(qemu.host, options) : null;
+  return {
+    drivers: [wrapDriver?.(own) ?? own, ...(vms ? [machineGuests(crypto, vms)] : [])],
+    states: [wasmState(wasm.sandbox), qemuState(qemu)],
+    vms,
+    async measure(cpuScore, signal) {
+      if (!qemu.ok || !vms) return false;
+      vms.score = (await measureVmScore(qemu.host, cache, cpuScore, signal)) ?? 0;
+      return true;
+    },
+  };
+}

@@ -1,0 +1,49 @@
+/** Who a machine is in its market: its own key and channel key, its owner's party, and the market's keys, pinned at enrolment. */
+import { randomBytes } from "node:crypto";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { API, parseEnrolToken, signDocument, zPins } from "@xenoservers/protocol";
+import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
+import { z } from "zod";
+
+const zHex32 = z.string().regex(/^[0-9a-f]{64}$/);
+const zIdentity = z.strictObject({ url: z.string(), pins: zPins, owner: z.string(), seed: zHex32, channelSecret: zHex32 });
+export type ServerIdentity = z.infer<typeof zIdentity>;
+
+const zRefused = z.object({ error: z.object({ code: z.string(), says: z.string() }) });
+const identityFile = (folder: string): string => path.join(folder, "server-identity.json");
+
+export async function readIdentity(folder: string): Promise<ServerIdentity | null> {
+  const text = await readFile(identityFile(folder), "utf8").catch(() => null);
+  return text === null ? null : zIdentity.parse(JSON.parse(text));
+}
+
+/** Makes this machine's own key and has the token's one-time key grant it. The machine never holds a key that can pay out. */
+export async function enrol(folder: string, tokenText: string, label: string): Promise<ServerIdentity> {
+  const token = parseEnrolToken(tokenText);
+  if (!token) throw new Error("this is not an enrolment token; make one with `xeno token create --server`");
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const seed = randomBytes(32);
+  const grant = signDocument(nodeCrypto, createSigner(Buffer.from(token.seed, "hex")), "key-grant", {
+    ...{ origin: token.pins.origin, seen: null, party: token.party, key: createSigner(seed).publicKey, role: "server", label },
+    ...{ scopes: ["serve", "dispute", "read"], account: null, leaseLabel: null, maxSpendPerDayNanos: null, expiresAt: null },
+  });
+  const { url, pins, party: owner } = token;
+  const identity: ServerIdentity = { url, pins, owner, seed: seed.toString("hex"), channelSecret: randomBytes(32).toString("hex") };
+  await writeFile(identityFile(folder), JSON.stringify(identity, null, 1), { mode: 0o600, flag: "wx" }).catch(
+    (cause: NodeJS.ErrnoException) => {
+      throw cause.code === "EEXIST" ? new Error(`this machine is enrolled already (${identityFile(folder)})`, { cause }) : cause;
+    },
+  );
+  const response = await fetch(new URL(API.submit.path, url), {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ envelope: grant.envelope }),
+  });
+  if (response.ok) return identity;
+  const refused = zRefused.safeParse(await response.json().catch(() => null));
+  await rm(identityFile(folder));
+  throw new Error(
+    `the broker refused the enrolment: ${refused.success ? `${refused.data.error.code}: ${refused.data.error.says}` : response.status}`,
+  );
+}

@@ -1,0 +1,153 @@
+/**
+ * The guest of a lease: made, begun, found again after a restart, stopped, and how it ended. A lease that ends while its guest is being
+ * made leaves nothing of it. Who controls the inputs: the guest (its ending and output), the customer (its work), the broker (stops, by way
+ * of the fold).
+ */
+import { TERMS, lastClaimOf } from "@xenoservers/market";
+import type { GuestEnding, GuestJob, RunningGuest } from "../drivers/driver.ts";
+import { endOfRefused } from "../drivers/refused.ts";
+import type { StopReason } from "./journal.ts";
+import type { LeaseClock } from "./lease-clock.ts";
+import type { LeaseContext } from "./lease-context.ts";
+import { DETAIL_MAX, withNothing, type GuestEnd } from "./guest-end.ts";
+
+/** Whether the time that was bought is over. */
+const limited = (reason: string): boolean => reason === "time-limit" || reason === "budget";
+
+/** A guest's clock may be behind the lease's: it is stopped by the lease's limit, not by this one. */
+const RUNS_LONGER = 2;
+
+export class GuestRun {
+  readonly #ctx: LeaseContext;
+  readonly #clock: LeaseClock;
+  readonly #host: { began(): void; changed(): void };
+  #guest: RunningGuest | null = null;
+
+  /** `changed`: it has written something. */
+  constructor(ctx: LeaseContext, clock: LeaseClock, host: { began(): void; changed(): void }) {
+    this.#ctx = ctx;
+    this.#clock = clock;
+    this.#host = host;
+  }
+
+  /** The one that runs, or whose output is still here. */
+  get guest(): RunningGuest | null {
+    return this.#guest;
+  }
+
+  get egressBytes(): number {
+    return this.#guest?.egressBytes?.() ?? 0;
+  }
+
+  /** What the drivers make a guest of; null before its work came. */
+  job(traceStep: string | null = null): GuestJob | null {
+    const { world, record, facts, po, order } = this.#ctx;
+    const { work } = record;
+    return (
+      work && {
+        ...{ lease: record.lease, po, order, work, traceStep, fuelMax: BigInt(po.fuelMax) },
+        runMsMax: Math.max(1, facts.lease.durationMsMax * RUNS_LONGER),
+        egressBytesUsed: lastClaimOf(facts.lease).egressBytes,
+        blobFile: (digest) => world.journal.blobFile(record.lease, digest),
+      }
+    );
+  }
+
+  /** Makes the guest and begins it, once its work is here. */
+  async start(): Promise<void> {
+    const { record, driver } = this.#ctx;
+    const job = this.job();
+    if (!job || !this.#ctx.move({ t: "job-here" })) return;
+    this.#clock.cancel();
+    try {
+      const prepared = await driver.prepare(job);
+      // stopped, closed or let go while it was made
+      if (!this.#ctx.move({ t: "prepared" })) return await prepared.discard();
+      record.guest = { token: prepared.token, startedMonotonicMs: driver.monotonicMs(), pausedMs: 0 };
+      await this.#ctx.save();
+      await this.#follow(await prepared.begin());
+    } catch (error) {
+      const { reason, detail } = endOfRefused(error);
+      this.#ctx.log("the guest did not start", { reason, error: String(error) });
+      await this.#ctx.finish(withNothing(reason, detail));
+    }
+  }
+
+  /** Finds the guest again that an earlier daemon began. */
+  async adopt(): Promise<void> {
+    const { record, driver } = this.#ctx;
+    const job = this.job();
+    if (!record.guest || !job) return;
+    const guest = await driver.adopt(record.guest.token, job);
+    if (record.result) this.#guest = guest;
+    else await this.#follow(guest);
+  }
+
+  async #follow(guest: RunningGuest): Promise<void> {
+    if (!this.#ctx.move({ t: "began", guest })) return this.#letGo(guest);
+    this.#guest = guest;
+    guest.onChange(() => this.#host.changed());
+    this.#host.began();
+    this.#clock.limit();
+    // what the lease was told while the guest was made
+    const { stop } = this.#ctx.record;
+    if (stop) await this.stop(stop);
+    this.#ctx.apart(guest.ended.then((ending) => this.#ctx.finish(this.#endOf(ending))));
+  }
+
+  /** It began too late: the daemon that comes next goes on with it, or nobody does. */
+  async #letGo(guest: RunningGuest): Promise<void> {
+    if (this.#ctx.stage().is === "released") return guest.release();
+    await guest.kill();
+    await guest.dispose();
+  }
+
+  /** Stops the guest; what it has so far is handed in under this reason. Before it runs, nothing is. */
+  async stop(reason: StopReason): Promise<void> {
+    const { record } = this.#ctx;
+    if (record.result) return;
+    record.stop ??= reason;
+    await this.#ctx.save();
+    if (!this.#ctx.move({ t: "stop" })) return;
+    const stage = this.#ctx.stage();
+    if (stage.is !== "stopping") return this.#ctx.ending(withNothing(record.stop));
+    await this.#clock.heard();
+    await stage.guest.stop();
+  }
+
+  #endOf(ending: GuestEnding): GuestEnd {
+    const { record, facts, driver } = this.#ctx;
+    const { stop, work, pendingClaim } = record;
+    const { durationMsMax, lastClaim, fuelBound } = facts.lease;
+    const used = Math.min(this.#clock.usedAt(ending.endedMonotonicMs), durationMsMax);
+    const usedMs = Math.max(used, lastClaim?.usedMs ?? 0, pendingClaim?.usedMs ?? 0);
+    const isSegment = work !== null && driver.isSegment(work);
+    const detail = ending.detail.slice(0, DETAIL_MAX);
+    if (ending.kind === "host-failure") {
+      // a run with checkpoints cannot be interrupted: who has it stopped gets nothing of it
+      if (isSegment && stop) return { ...withNothing(stop), usedMs: limited(stop) ? durationMsMax : usedMs };
+      return { ...withNothing("server-failed", detail), usedMs };
+    }
+    const reason = ending.reason === "stopped" ? (stop ?? "server-failed") : ending.reason;
+    if (!TERMS[reason].ran && reason !== "server-failed") return withNothing(reason, detail);
+    const { fuel, fuelInAll, memoryHash, stateRoot, tree } = ending;
+    return {
+      ...{ detail, fuel, fuelInAll, memoryHash, stateRoot, tree, egressBytes: this.egressBytes },
+      reason: reason === "fuel-limit" && !isSegment ? fuelBound : reason,
+      exitCode: reason === "completed" ? ending.exitCode : null,
+      usedMs: ending.reason === "stopped" && limited(reason) ? durationMsMax : usedMs,
+    };
+  }
+
+  async kill(): Promise<void> {
+    await this.#guest?.kill();
+  }
+
+  async dispose(): Promise<void> {
+    await this.#guest?.dispose();
+  }
+
+  release(): void {
+    this.#guest?.release();
+  }
+}

@@ -1,0 +1,236 @@
+/**
+ * The lease as the server itself folds it: every fact it has seen, verified by its signer's role and taken only where the fold takes it.
+ * What is rightly signed and not taken is held: it may have come before what it follows from; what never fits is evidence. Facts stand in
+ * the order of log time. Invariant: `record.facts`, folded on `record.base`, give `lease`; claims that later ones have overtaken are left
+ * out of them. Who controls the inputs: the broker (documents, their order and log times), the customer (what it signs).
+ */
+import { ROLE_SCOPES, invariant, refused, speaksAs, step, type Fact, type Lease, type LeaseRefusal } from "@xenoservers/market";
+import {
+  KeyBook,
+  payloadType as payloadTypeOf,
+  verifyDocumentOf,
+  type Envelope,
+  type KnownKey,
+  type Verified,
+} from "@xenoservers/protocol";
+import type { Documents } from "@xenoservers/protocol/link";
+import { parseFact, type FactWorld } from "@xenoservers/verify";
+import type { Filed, LeaseRecord } from "./journal.ts";
+import type { RunnerWorld } from "./runner-world.ts";
+
+type FactsWorld = Pick<RunnerWorld, "crypto" | "signer" | "owner" | "pins" | "timers" | "log">;
+
+interface Entry {
+  fact: Fact;
+  filed: Filed;
+}
+interface Held extends Entry {
+  why: string;
+  /** The word of a party that has none in this lease: that does not change with what comes later, and is no evidence. */
+  isNobodys: boolean;
+}
+
+const HELD_OF_A_KIND_MAX = 8;
+const GRANTS_MAX = 1_000;
+/** So many facts stay where a late one can still be put between them. */
+const TAIL_MAX = 48;
+
+/** Grants come without their log times, and clocks differ: when a key has ended is the broker's to know, which files nothing after it. */
+const ENDED_AT_UNKNOWN = Number.MAX_SAFE_INTEGER;
+
+/** Learns grants in whatever order they come: what a key gave before it was rotated away is learned before the rotation. */
+function learnAll(book: KeyBook, grants: readonly Envelope[]): void {
+  const isRotation = ({ payloadType }: Envelope): boolean => payloadType === payloadTypeOf("key-rotate");
+  for (let left = [...grants]; ;) {
+    const given = left.filter((grant) => isRotation(grant) || !book.learn(grant, ENDED_AT_UNKNOWN));
+    const rotation = given.find((grant) => isRotation(grant) && book.learn(grant, ENDED_AT_UNKNOWN));
+    const rest = given.filter((grant) => grant !== rotation);
+    if (rest.length === left.length) return;
+    left = rest;
+  }
+}
+
+/** What is known of keys: by these grants and, of the server's own, by its enrolment. */
+export function factWorld({ crypto, signer, owner, pins }: Omit<FactsWorld, "timers" | "log">, grants: readonly Envelope[]): FactWorld {
+  const book = new KeyBook(crypto, pins().origin);
+  const own: KnownKey = {
+    ...{ id: signer.publicKey, party: owner, role: "server", scopes: ROLE_SCOPES.server },
+    ...{ account: null, leaseLabel: null, expiresAt: null, revokedAt: null },
+  };
+  learnAll(book, grants);
+  return { crypto, market: pins(), keyOf: (keyid) => (keyid === own.id ? own : book.keyOf(keyid)) };
+}
+
+const heldFor = (entry: Entry, { code, why }: LeaseRefusal): Held => ({
+  ...entry,
+  why,
+  isNobodys: code === "not_yours" && entry.fact.signer.by === "party",
+});
+
+/** Takes in turn what the fold takes. */
+function foldOn(base: Lease | null, entries: readonly Entry[]): { lease: Lease | null; taken: Entry[]; refused: Held[] } {
+  let lease = base;
+  const taken: Entry[] = [];
+  const refused: Held[] = [];
+  for (const entry of entries) {
+    const next = step(lease, entry.fact);
+    if (next.ok) taken.push(entry);
+    else refused.push(heldFor(entry, next));
+    if (next.ok) lease = next.lease;
+  }
+  return { lease, taken, refused };
+}
+
+const idsOf = (entries: readonly Entry[]): Set<string> => new Set(entries.map(({ fact }) => fact.id));
+
+const isOf = (kinds: readonly Fact["kind"][]) => (entry: Entry) => kinds.includes(entry.fact.kind);
+const isClaim = isOf(["claim", "claim-receipt"]);
+
+/** In log time, and of one time as they were told; what began the lease first. */
+function inOrder<E extends Entry>(entries: readonly E[]): E[] {
+  const rank = ({ fact }: Entry): number => (fact.kind === "purchase-order" ? -1 : fact.at);
+  return entries.toSorted((a, b) => rank(a) - rank(b));
+}
+
+export class LeaseFacts {
+  readonly #world: FactsWorld;
+  readonly #record: LeaseRecord;
+  #facts: FactWorld;
+  #base: Lease | null;
+  /** Of the facts in `base`, what is kept. */
+  #kept: Entry[];
+  #tail: Entry[];
+  #held: Held[];
+  #lease: Lease;
+
+  constructor(world: FactsWorld, record: LeaseRecord) {
+    this.#world = world;
+    this.#record = record;
+    this.#facts = factWorld(world, record.grants);
+    const entries = record.facts.map((filed) => this.#parse(filed));
+    this.#base = record.base?.lease ?? null;
+    this.#kept = entries.slice(0, record.base?.facts ?? 0);
+    this.#tail = entries.slice(this.#kept.length);
+    this.#held = record.held.map((held) => ({ ...this.#parse(held), why: held.why, isNobodys: false }));
+    const { lease, refused } = foldOn(this.#base, this.#tail);
+    invariant(lease && refused.length === 0, `the journal of lease ${record.lease} is damaged: ${refused[0]?.why}`);
+    this.#lease = lease;
+  }
+
+  get lease(): Lease {
+    return this.#lease;
+  }
+
+  /** What was rightly signed and is not taken. */
+  get held(): readonly { fact: Fact; why: string }[] {
+    return this.#held;
+  }
+
+  #parse(filed: Filed): Entry {
+    const read = parseFact(this.#facts, filed.envelope, filed.at);
+    invariant(read?.ok, `the journal of lease ${this.#record.lease} is damaged`);
+    return { fact: read.fact, filed };
+  }
+
+  /** Takes what the fold takes. Returns whether the lease has changed. */
+  take({ grants, filed }: Documents): boolean {
+    this.#learn(grants);
+    const before = this.#lease;
+    for (const { envelope, at } of filed) this.#takeOne({ envelope, at });
+    this.#refold();
+    for (const { isNobodys, why } of this.#held) if (isNobodys) this.#disobey("not_yours", { why });
+    this.#held = this.#held.filter(({ isNobodys }) => !isNobodys);
+    this.#write();
+    return this.#lease !== before;
+  }
+
+  #learn(grants: readonly Envelope[]): void {
+    const known = new Set(this.#record.grants.map(({ signatures: [{ sig }] }) => sig));
+    const fresh = grants.filter(({ signatures: [{ sig }] }) => !known.has(sig));
+    if (fresh.length === 0 || known.size + fresh.length > GRANTS_MAX) return;
+    this.#record.grants = [...this.#record.grants, ...fresh];
+    this.#facts = factWorld(this.#world, this.#record.grants);
+  }
+
+  #read(filed: Filed): Entry | null {
+    const read = parseFact(this.#facts, filed.envelope, filed.at);
+    if (read?.ok) return { fact: read.fact, filed };
+    if (read) this.#disobey(read.code, read.facts);
+    return null;
+  }
+
+  #disobey(code: string, facts: Record<string, unknown>): void {
+    this.#world.log("a document was not obeyed", { lease: this.#record.lease, code, ...facts });
+  }
+
+  #takeOne(filed: Filed): void {
+    const entry = this.#read(filed);
+    if (entry === null || idsOf([...this.#kept, ...this.#tail, ...this.#held]).has(entry.fact.id)) return;
+    const isLast = this.#tail.every(({ fact }) => fact.at <= entry.fact.at);
+    const next = isLast ? step(this.#lease, entry.fact) : refused("conflict", "it is logged before what is known");
+    if (!next.ok) return this.#hold([heldFor(entry, next)]);
+    this.#lease = next.lease;
+    this.#tail.push(entry);
+    if (entry.fact.kind === "claim-receipt" && this.#tail.length > TAIL_MAX) this.#compact();
+  }
+
+  #hold(entries: readonly Held[]): void {
+    for (const entry of entries) if (this.#held.filter(isOf([entry.fact.kind])).length < HELD_OF_A_KIND_MAX) this.#held.push(entry);
+  }
+
+  /** What came before its time, in its place by log time. Whatever was taken stays taken: all of it stands in one log. */
+  #refold(): void {
+    while (this.#held.length > 0) {
+      const { lease, taken, refused: rest } = foldOn(this.#base, inOrder([...this.#tail, ...this.#held]));
+      const ids = idsOf(taken);
+      if (!lease || taken.length === this.#tail.length || !this.#tail.every(({ fact }) => ids.has(fact.id))) return;
+      [this.#lease, this.#tail, this.#held] = [lease, taken, rest];
+    }
+  }
+
+  /** Everything before the last claim becomes the base; claims that it has overtaken say nothing any more. */
+  #compact(): void {
+    const last = this.#tail.findLastIndex(isOf(["claim"]));
+    if (last <= 0) return;
+    this.#base = foldOn(this.#base, this.#tail.slice(0, last)).lease;
+    this.#kept = [...this.#kept, ...this.#tail.slice(0, last).filter((entry) => !isClaim(entry))];
+    this.#tail = this.#tail.slice(last);
+  }
+
+  #write(): void {
+    this.#record.facts = [...this.#kept, ...this.#tail].map(({ filed }) => filed);
+    this.#record.base = this.#base && { lease: this.#base, facts: this.#kept.length };
+    this.#record.held = this.#held.map(({ filed, fact: { kind }, why }) => ({ ...filed, kind, why }));
+  }
+
+  /**
+   * Folds anew from all that the broker's log has of the lease, and what is known here. Whatever was known must still be taken: a broker
+   * that leaves out what it said before changes nothing. Returns whether the lease has changed.
+   */
+  rebuild({ grants, filed }: Documents): boolean {
+    this.#learn(grants);
+    const known = [...this.#kept, ...this.#tail];
+    const told = filed.map(({ envelope, at }) => this.#read({ envelope, at })).filter((entry) => entry !== null);
+    const unique = new Map([...told, ...known, ...this.#held].map((entry) => [entry.fact.id, entry] as const));
+    const { lease, taken, refused: rest } = foldOn(null, inOrder([...unique.values()]));
+    const ids = idsOf(taken);
+    if (lease === null || !known.every(({ fact }) => ids.has(fact.id))) return false;
+    const before = this.#lease;
+    [this.#lease, this.#base, this.#kept, this.#tail, this.#held] = [lease, null, [], taken, []];
+    this.#hold(rest.filter(({ isNobodys }) => !isNobodys));
+    this.#refold();
+    this.#compact();
+    this.#write();
+    return JSON.stringify(before) !== JSON.stringify(this.#lease);
+  }
+
+  /** The customer's word that it has the result's bytes, rightly signed; null where it is not. */
+  customersWord(untrusted: unknown): Verified<"delivery"> | null {
+    const read = verifyDocumentOf("delivery", untrusted, { ...this.#facts, at: this.#world.timers.now() });
+    if (!read.ok) return null;
+    const { signer, payload } = read.document;
+    const right =
+      speaksAs(this.#lease, signer, "customer") && payload.lease === this.#lease.id && payload.result === this.#record.result?.id;
+    return right ? read.document : null;
+  }
+}

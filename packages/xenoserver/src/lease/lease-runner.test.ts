@@ -1,0 +1,203 @@
+/** What goes on at once: a lease that ends while its guest is made, a broker that is not heard, documents that overtake each other. */
+import { beforeEach, describe, expect, it } from "vitest";
+import { Random, SimClock } from "@xenoservers/testkit";
+import { isOfKind, type Kind, type Payload } from "@xenoservers/protocol";
+import type { GuestDriver, RunningGuest } from "../drivers/driver.ts";
+import { FakeCustomer, fakeJob, type FakeJob } from "../testing/fake-customer.ts";
+import { FakeMarket, TIMINGS } from "../testing/fake-market.ts";
+import { TestServer } from "../testing/test-server.ts";
+
+let clock: SimClock;
+let market: FakeMarket;
+let test: TestServer;
+/** Where the driver stands still until it is told to go on. */
+let slow: "prepare" | "begin" | null;
+let goOn: PromiseWithResolvers<void>;
+let arrived: boolean;
+let did: string[];
+
+function slowly(driver: GuestDriver): GuestDriver {
+  const wait = async (at: typeof slow): Promise<void> => {
+    if (at !== slow) return;
+    arrived = true;
+    await goOn.promise;
+  };
+  const watched = (guest: RunningGuest): RunningGuest => {
+    const told = (what: "stop" | "kill" | "dispose" | "pause" | "resume") => () => {
+      did.push(what);
+      return guest[what]();
+    };
+    const release = (): void => {
+      did.push("release");
+      guest.release();
+    };
+    const calls = { stop: told("stop"), kill: told("kill"), dispose: told("dispose"), pause: told("pause"), resume: told("resume") };
+    return { ...guest, ...calls, release };
+  };
+  return {
+    ...driver,
+    async prepare(job) {
+      const prepared = await driver.prepare(job);
+      await wait("prepare");
+      return {
+        ...prepared,
+        async discard() {
+          did.push("discard");
+          await prepared.discard();
+        },
+        async begin() {
+          const guest = watched(await prepared.begin());
+          did.push("begin");
+          await wait("begin");
+          return guest;
+        },
+      };
+    },
+  };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  await clock.runUntil(clock.now() + 3_600_000, condition);
+  expect(condition(), `${condition}\n${test.log.map((line) => JSON.stringify(line)).join("\n")}`).toBe(true);
+}
+const passing = (ms: number): Promise<void> => clock.runUntil(clock.now() + ms);
+const handedIn = <K extends Kind>(kind: K): Payload<K>[] => market.received.flatMap((each) => (isOfKind(each, kind) ? [each.payload] : []));
+
+beforeEach(async () => {
+  clock = new SimClock(1_800_000_000_000, new Random(1));
+  market = new FakeMarket(clock);
+  [slow, goOn, arrived, did] = [null, Promise.withResolvers(), false, []];
+  test = new TestServer(market, {}, slowly);
+  await test.server.start();
+  await until(() => handedIn("offer").length === 1);
+});
+
+async function begin(job: FakeJob, said: object = {}): Promise<string> {
+  const lease = market.place({ jobHash: job.jobHash, terms: "by-interval", ...said });
+  await until(() => test.stage(lease) !== undefined);
+  void new FakeCustomer(market, lease, job, "silent").attach();
+  return lease;
+}
+const customerStops = (lease: string): void => {
+  market.file(market.sign(market.customer.signer, "stop", { lease, party: market.customer.party, reason: "" }));
+};
+
+describe("a lease that ends while its guest is made", () => {
+  it.each(["prepare", "begin"] as const)("stopped during its %s, it is billed as stopped, and its guest does not go on", async (at) => {
+    slow = at;
+    const lease = await begin(fakeJob(["run", 600_000, 0, "x"]));
+    await until(() => arrived);
+    customerStops(lease);
+    if (at === "prepare") await until(() => market.lease(lease).state === "settled");
+    else await passing(1_000);
+    goOn.resolve();
+    await until(() => test.stage(lease) === "over");
+    expect(market.lease(lease).end).toMatchObject({ reason: "customer-stop" });
+    expect(did).toEqual(at === "prepare" ? ["discard"] : ["begin", "stop"]);
+  });
+
+  it.each(["prepare", "begin"] as const)("closed during its %s, it leaves nothing running", async (at) => {
+    slow = at;
+    const lease = await begin(fakeJob(["run", 600_000, 0, "x"]));
+    await until(() => arrived);
+    // the broker heard no claim of it
+    market.instead = ({ kind }) => (kind === "claim" ? { ok: false, code: "wrong_state", facts: {} } : null);
+    await until(() => test.stage(lease) === "over");
+    goOn.resolve();
+    await passing(1_000);
+    expect(did).toEqual(at === "prepare" ? ["discard"] : ["begin", "kill", "dispose"]);
+    expect(handedIn("result")).toEqual([]);
+  });
+
+  it.each(["prepare", "begin"] as const)("let go during its %s, its guest is discarded, or runs on for the next daemon", async (at) => {
+    slow = at;
+    const lease = await begin(fakeJob(["run", 10_000, 0, "x"]));
+    await until(() => arrived);
+    const closed = test.server.close();
+    goOn.resolve();
+    await passing(10);
+    await closed;
+    expect(did).toEqual(at === "prepare" ? ["discard"] : ["begin", "release"]);
+    slow = null;
+    await test.restart();
+    void new FakeCustomer(market, lease, fakeJob(["run", 10_000, 0, "x"])).attach();
+    await until(() => test.stage(lease) === "over");
+    expect(market.lease(lease).end?.reason).toBe("completed");
+  });
+});
+
+describe("a broker that is not heard", () => {
+  it("has the guest wait, and is not billed for the wait", async () => {
+    const lease = await begin(fakeJob(["run", 60_000, 0, "x"]), { durationMsMax: 120_000 });
+    await until(() => test.stage(lease) === "running");
+    await until(() => market.lease(lease).lastClaim !== null);
+    market.instead = ({ kind }) => (kind === "claim" ? { ok: false, code: "unavailable", facts: {} } : null);
+    await until(() => did.includes("pause"));
+    const pausedAt = clock.now();
+    const unheard = pausedAt - (market.lease(lease).heardAt ?? 0);
+    expect(unheard).toBeGreaterThanOrEqual(TIMINGS.graceMs);
+    expect(unheard).toBeLessThanOrEqual(TIMINGS.claimIntervalMs + TIMINGS.graceMs + 100);
+    await passing(100_000);
+    market.instead = () => null;
+    await until(() => did.includes("resume"));
+    await until(() => test.stage(lease) === "over");
+    expect(market.lease(lease).end).toMatchObject({ reason: "completed" });
+    expect(market.lease(lease).end?.billableMs).toBeLessThan(60_200);
+  });
+
+  it("gets the claim that was signed before it gets the result", async () => {
+    const lease = await begin(fakeJob(["run", 12_000, 0, "x"]));
+    await until(() => test.stage(lease) === "running");
+    let away = true;
+    market.instead = ({ kind }) => (away && kind === "claim" ? { ok: false, code: "unavailable", facts: {} } : null);
+    await until(() => test.stage(lease) === "ending");
+    await passing(2_000);
+    expect(handedIn("result")).toEqual([]);
+    away = false;
+    await until(() => test.stage(lease) === "over");
+    expect(handedIn("result")[0]?.lastClaim).toBe(market.lease(lease).lastClaim?.id);
+    expect(market.lease(lease).end).toMatchObject({ reason: "completed" });
+  });
+});
+
+describe("documents that overtake each other", () => {
+  it("stops by a stop that is told before the opening that it follows", async () => {
+    market.instead = (document) => {
+      if (!isOfKind(document, "acceptance")) return null;
+      market.instead = () => null;
+      const { lease } = document.payload;
+      const answer = market.submit(document.envelope);
+      // told at once, a moment after the opening was logged; the answer comes later
+      clock.after(1, () => customerStops(lease));
+      clock.after(500, () => market.answerLate(document.id, answer));
+      return market.LATER;
+    };
+    const lease = await begin(fakeJob(["run", 10_000, 0, "x"]));
+    await until(() => test.stage(lease) === "over");
+    expect(market.lease(lease).end).toMatchObject({ reason: "customer-stop", blame: "customer" });
+    expect(test.said("a document does not follow")).toEqual([]);
+  });
+
+  it("is ended by its owner's own command, also before it runs", async () => {
+    const lease = market.place({ jobHash: "11".repeat(32), terms: "by-interval" });
+    await until(() => test.stage(lease) === "waiting");
+    const stopped = test.server.stopNow();
+    await until(() => test.stage(lease) === "over");
+    await passing(200);
+    await stopped;
+    expect(market.lease(lease).end).toMatchObject({ reason: "owner-stop", ownerNanos: "0" });
+    expect(handedIn("offer-withdrawal")).toHaveLength(1);
+  });
+
+  it("has an answer for a doubt about its result: the roots, or that there are none", async () => {
+    const lease = await begin(fakeJob(["run", 1_000, 0, "x"]));
+    await until(() => market.lease(lease).state === "settled");
+    market.file(market.sign(market.customer.signer, "trace-request", { lease, party: market.customer.party, step: "1000000000" }));
+    await until(() => handedIn("trace").length === 1);
+    expect(handedIn("trace")[0]).toMatchObject({ roots: [], detail: expect.stringContaining("no checkpoints") });
+    await passing(100);
+    await test.restart();
+    await passing(5_000);
+    expect(handedIn("trace")).toHaveLength(1);
+  });
+});

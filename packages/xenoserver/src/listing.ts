@@ -1,0 +1,48 @@
+/** What an owner lists, and the offer that says so: terms that the owner has agreed to, in the market's timings and fee of now. */
+import type { LeaseTimings, PriceVector, Resources } from "@xenoservers/market";
+import { wirePriceOf } from "@xenoservers/market";
+import type { Payload } from "@xenoservers/protocol";
+import { feeToSign, type MarketInfo } from "@xenoservers/protocol/link";
+import { offeredByAll, type Drivers } from "./drivers/registry.ts";
+
+export interface Listing {
+  resources: Resources;
+  price: PriceVector;
+  labels: Record<string, string>;
+  maxLeaseMs: number;
+  cpuScore: number;
+  allowedParties: string[];
+  /** What guests may reach, at most. */
+  egress: "none" | "names" | "public";
+  /** Whether it fetches images from public addresses. */
+  fetches: boolean;
+  /** Disk that lies in memory: of guests whose files do. */
+  memoryDiskMib: number;
+  /** Strangers' jobs also where the sandbox is weak. */
+  allowWeakSandbox: boolean;
+  /** The most of its pay that the owner leaves to the broker; null: what the market takes, or has announced. */
+  feeBasisPointsMax: number | null;
+}
+
+/** What the owner agrees to of the market's own terms. */
+export interface MarketTerms {
+  feeBasisPointsMax: number;
+  timings: LeaseTimings;
+}
+
+export const termsOf = (market: MarketInfo, { feeBasisPointsMax }: Pick<Listing, "feeBasisPointsMax">): MarketTerms => ({
+  feeBasisPointsMax: feeBasisPointsMax ?? feeToSign(market),
+  timings: market.timings,
+});
+
+type OfOneOffer = Pick<Payload<"offer">, "origin" | "owner" | "server" | "sequence" | "validUntil" | "channelKey">;
+
+export function offerOf(listing: Listing, drivers: Drivers, terms: MarketTerms, own: OfOneOffer): Payload<"offer"> {
+  const { resources, labels, maxLeaseMs, cpuScore, allowedParties, price } = listing;
+  const { feeBasisPointsMax, timings } = terms;
+  return {
+    ...{ ...own, seen: null, resources, labels, maxLeaseMs, cpuScore, allowedParties, feeBasisPointsMax, timings },
+    ...offeredByAll(drivers, listing),
+    price: wirePriceOf(price),
+  };
+}

@@ -1,0 +1,393 @@
+/**
+ * A broker for this package's tests, made of market, protocol and verify alone: it folds what it is handed, signs what follows, and can be
+ * told to say anything else, with its own keys. It speaks the link's protocol over a pipe in this process, and keeps everything in memory.
+ */
+import { closingReason, endOf, invariant, quoteOn, stakeToLockNanos, step, type Lease, type LeaseTimings } from "@xenoservers/market";
+import {
+  KIND_TABLE,
+  KeyBook,
+  ofAnyKind,
+  parseDocument,
+  partyIdOf,
+  refuse,
+  refusalBody,
+  rootAccountOf,
+  signDocument,
+  toHex,
+  verifyDocument,
+  type AnyDocument,
+  type Envelope,
+  type Kind,
+  type MarketPins,
+  type Payload,
+  type Receipt,
+  type Signer,
+  type SignedDocument,
+  type Verified,
+} from "@xenoservers/protocol";
+import { channelKeyPair, type ChannelKeyPair } from "@xenoservers/protocol/channel";
+import { channelMessage, parseChannelMessage, type LinkAnswer, type MarketInfo, type Pipe, type Timers } from "@xenoservers/protocol/link";
+import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
+import { factOf, type FactWorld } from "@xenoservers/verify";
+import { z } from "zod";
+
+const crypto = nodeCrypto;
+export const TIMINGS: LeaseTimings = {
+  ...{ acceptWithinMs: 5_000, startWithinMs: 20_000, claimIntervalMs: 10_000, graceMs: 30_000, deliverWithinMs: 60_000 },
+  ...{ disputeWindowMs: 600_000, ruleWithinMs: 86_400_000 },
+};
+
+type Filed = { envelope: Envelope; at: number };
+/** What is signed without its market's name, which stands in every document. */
+type Said<K extends Kind> = Omit<Payload<K>, "origin" | "seen">;
+
+export interface FakeParty {
+  party: string;
+  signer: Signer;
+  channelKey: ChannelKeyPair;
+  grants: Envelope[];
+}
+
+const zSubmit = z.object({ t: z.literal("submit"), ref: z.int(), envelope: z.unknown(), delivery: z.unknown().optional() });
+
+export class FakeMarket {
+  readonly timers: Timers;
+  readonly origin = "test/market";
+  readonly keys = { purchaseOrders: this.#key(1), receipts: this.#key(2), checkpoints: this.#key(3) };
+  readonly operator = this.#key(4);
+  readonly pins: MarketPins;
+  readonly owner: FakeParty;
+  readonly customer: FakeParty;
+  readonly serverSigner = this.#key(7);
+  /** Everything that the server handed in, in order. */
+  readonly received: AnyDocument[] = [];
+  readonly leases = new Map<string, Lease>();
+  readonly log = new Map<string, Filed[]>();
+  readonly sealed = new Map<string, Uint8Array>();
+  info: MarketInfo;
+  /** Says something else than an honest broker would; null: what it would. */
+  instead: (document: AnyDocument) => LinkAnswer | null = () => null;
+  /** What `instead` says where the answer comes later, or never. */
+  readonly LATER: LinkAnswer = refuse("internal", { why: "later" });
+  /** Documents are pushed as they are filed; a broker that says nothing lets its server find out. */
+  pushes = true;
+  #toServer: (message: string | Uint8Array) => void = () => {};
+  readonly #refs = new Map<string, number>();
+  readonly #answers = new Map<string, LinkAnswer>();
+  readonly #channels = new Map<string, (bytes: Uint8Array) => void>();
+  #offer: SignedDocument<"offer"> | null = null;
+  #made = 0;
+
+  constructor(timers: Timers) {
+    this.timers = timers;
+    const publicKeys = {
+      purchaseOrders: this.keys.purchaseOrders.publicKey,
+      checkpoints: this.keys.checkpoints.publicKey,
+      receipts: this.keys.receipts.publicKey,
+    };
+    this.pins = { origin: this.origin, keys: publicKeys, operatorKey: this.operator.publicKey };
+    this.owner = this.newParty(5);
+    this.customer = this.newParty(6);
+    this.owner.grants.push(this.grant(this.owner, this.serverSigner.publicKey, "server"));
+    this.info = {
+      ...{ ...this.pins, currency: "test", epoch: 1, feeBasisPoints: 0, announcedFee: null, referees: [], witnesses: [] },
+      ...{ mergeDelayMs: 1_000, timings: TIMINGS, protocol: { min: 1, max: 1 }, now: timers.now() },
+    };
+  }
+
+  #key(seed: number): Signer {
+    return createSigner(new Uint8Array(32).fill(seed));
+  }
+
+  sign<K extends Kind>(signer: Signer, kind: K, said: Said<K>): SignedDocument<K> {
+    // every payload is what was said and the market's name
+    return signDocument(crypto, signer, kind, { origin: this.origin, seen: null, ...said } as unknown as Payload<K>);
+  }
+
+  newParty(seed: number): FakeParty {
+    const signer = this.#key(seed);
+    const party = partyIdOf(crypto, signer.publicKey);
+    const { envelope } = this.sign(signer, "party", { party, name: `party ${seed}`, rootKey: signer.publicKey, recoveryKey: null });
+    return { party, signer, channelKey: channelKeyPair(new Uint8Array(32).fill(seed)), grants: [envelope] };
+  }
+
+  grant({ party, signer }: FakeParty, key: string, role: "server" | "device"): Envelope {
+    const scopes = role === "server" ? (["serve", "dispute", "read"] as const) : (["spend", "control"] as const);
+    return this.sign(signer, "key-grant", {
+      ...{
+        party,
+        key,
+        role,
+        label: role,
+        scopes: [...scopes],
+        account: null,
+        leaseLabel: null,
+        maxSpendPerDayNanos: null,
+        expiresAt: null,
+      },
+    }).envelope;
+  }
+
+  get grants(): Envelope[] {
+    return [...this.owner.grants, ...this.customer.grants];
+  }
+
+  get world(): FactWorld {
+    const book = new KeyBook(crypto, this.origin);
+    for (const grant of this.grants) book.learn(grant, 0);
+    return { crypto, market: this.pins, keyOf: book.keyOf };
+  }
+
+  // --- the link -------------------------------------------------------------------------------------------------------------------
+
+  connect = async (): Promise<Pipe> => {
+    let deliver: (message: string | Uint8Array) => void = () => {};
+    this.#toServer = (message) => void this.timers.after(1, () => deliver(message));
+    const challenge = { t: "challenge", challenge: "00".repeat(32), market: { ...this.info, now: this.timers.now() } };
+    this.#toServer(JSON.stringify(challenge));
+    return {
+      send: (message) => void this.timers.after(1, () => this.#receive(message)),
+      close: () => {},
+      onMessage: (handler) => (deliver = handler),
+      onClose: () => {},
+    };
+  };
+
+  #send(message: object): void {
+    this.#toServer(JSON.stringify(message));
+  }
+
+  #receive(message: string | Uint8Array): void {
+    if (typeof message !== "string") {
+      const parsed = parseChannelMessage(message);
+      if (parsed) this.#channels.get(parsed.session)?.(parsed.bytes);
+      return;
+    }
+    const value: unknown = JSON.parse(message);
+    if (message.includes('"t":"hello"')) this.#send({ t: "welcome", party: this.owner.party, live: { grants: [], filed: [] } });
+    const submit = zSubmit.safeParse(value);
+    if (!submit.success) return;
+    const { ref, envelope, delivery } = submit.data;
+    const answer = this.submit(envelope, delivery);
+    const parsed = parseDocument(crypto, envelope);
+    if (parsed.ok) this.#refs.set(parsed.document.id, ref);
+    if (answer !== this.LATER) this.#reply(ref, answer);
+  }
+
+  /** Answers what `instead` put off. */
+  answerLate(document: string, answer: LinkAnswer): void {
+    this.#reply(this.#refs.get(document) ?? 0, answer);
+  }
+
+  #reply(ref: number, answer: LinkAnswer): void {
+    this.#send(answer.ok ? { t: "answer", ref, answer: answer.answer } : { t: "answer", ref, error: refusalBody(answer).error });
+  }
+
+  push(filed: readonly Filed[], grants: Envelope[] = this.grants): void {
+    this.#send({ t: "documents", documents: { grants, filed } });
+  }
+
+  /** The customer's end of a channel to the server. */
+  openChannel(lease: string): Pipe {
+    const session = (++this.#made).toString(16).padStart(32, "0");
+    let receive: (bytes: Uint8Array) => void = () => {};
+    let closed: () => void = () => {};
+    this.#channels.set(session, (bytes) => receive(bytes));
+    this.#send({ t: "channel-open", lease, session });
+    return {
+      send: (bytes) => void (typeof bytes !== "string" && this.#toServer(channelMessage(session, bytes))),
+      close: () => {
+        this.#send({ t: "channel-close", session, why: "" });
+        closed();
+      },
+      onMessage: (handler) => (receive = handler),
+      onClose: (handler) => (closed = handler),
+    };
+  }
+
+  // --- the desk -------------------------------------------------------------------------------------------------------------------
+
+  /** Signs as the broker, folds and files; the fold's refusal is this test's own mistake. */
+  issue<K extends Kind>(kind: K, said: Said<K>, at = this.timers.now()): Verified<K> {
+    const [rule] = KIND_TABLE[kind].signers;
+    const signer = rule?.by === "broker" && rule.key === "orders" ? this.keys.purchaseOrders : this.keys.receipts;
+    return this.file(this.sign(signer, kind, said), at);
+  }
+
+  /** Folds and files what somebody signed. */
+  file<K extends Kind>(document: SignedDocument<K>, at = this.timers.now()): Verified<K> {
+    const verified = this.#verified(document, at);
+    const refusal = this.#fold(verified, at);
+    invariant(refusal === null, `${document.kind}: ${refusal}`);
+    return verified;
+  }
+
+  #verified<K extends Kind>(document: SignedDocument<K>, at: number): Verified<K> {
+    const read = verifyDocument(document.envelope, { ...this.world, at });
+    invariant(read.ok, `${document.kind} is not rightly signed: ${read.ok ? "" : read.code}`);
+    return { ...read.document, ...document, signer: read.document.signer } as Verified<K>;
+  }
+
+  #fold(document: Verified, at: number): string | null {
+    const read = factOf(this.world, ofAnyKind(document), at);
+    if (!read?.ok) return "no fact";
+    const { fact } = read;
+    const id = fact.kind === "purchase-order" ? fact.id : "lease" in fact.content ? fact.content.lease : "";
+    const next = step(this.leases.get(id) ?? null, fact);
+    if (!next.ok) return `${next.code} ${next.why}`;
+    this.leases.set(id, next.lease);
+    const filed = { envelope: document.envelope, at };
+    this.log.set(id, [...(this.log.get(id) ?? []), filed]);
+    if (this.pushes && KIND_TABLE[document.kind].to.includes("server")) this.push([filed]);
+    return null;
+  }
+
+  /** A time in which this broker did not hear, for one of its leases. */
+  fileGap(id: string, gap: SignedDocument<"gap">): void {
+    const at = this.timers.now();
+    const read = factOf(this.world, ofAnyKind(this.#verified<Kind>(gap, at)), at);
+    invariant(read?.ok, "a gap is a fact");
+    const next = step(this.lease(id), read.fact);
+    invariant(next.ok, "a gap in the past is taken");
+    this.leases.set(id, next.lease);
+    this.push([{ envelope: gap.envelope, at }]);
+  }
+
+  documentId(envelope: Envelope): string {
+    const parsed = parseDocument(crypto, envelope);
+    invariant(parsed.ok, "it is a document");
+    return parsed.document.id;
+  }
+
+  lease(id: string): Lease {
+    const lease = this.leases.get(id);
+    invariant(lease, "there is such a lease");
+    return lease;
+  }
+
+  /** The same document again gets the same answer. */
+  submit(envelope: unknown, delivery?: unknown): LinkAnswer {
+    const parsed = parseDocument(crypto, envelope);
+    invariant(parsed.ok, `the server handed in nonsense: ${parsed.ok ? "" : JSON.stringify(parsed)}`);
+    const { document } = parsed;
+    this.received.push(document);
+    const instead = this.instead(document);
+    const known = instead ?? this.#answers.get(document.id);
+    if (known) return known;
+    const answer = this.#decide(document, delivery);
+    if (answer.ok) this.#answers.set(document.id, answer);
+    return answer;
+  }
+
+  #decide(document: AnyDocument, delivery: unknown): LinkAnswer {
+    const at = this.timers.now();
+    if (document.kind === "offer") this.#offer = document;
+    if (!("lease" in document.payload)) return { ok: true, answer: { id: document.id, at } };
+    const lease = this.lease(document.payload.lease);
+    const refusal = this.#fold(this.#verified<Kind>(document, at), at);
+    if (refusal !== null) return refuse(refusal.split(" ")[0] === "too_early" ? "too_early" : "wrong_state", { why: refusal });
+    return { ok: true, answer: { id: document.id, at, ...this.#answer(document, lease, delivery, at) } };
+  }
+
+  #answer(document: AnyDocument, { id, orderId, slot }: Lease, delivery: unknown, at: number): Record<string, unknown> {
+    if (document.kind === "acceptance")
+      return { opening: this.issue("opening", { lease: id, order: orderId, slot, acceptance: document.id, at }).envelope };
+    if (document.kind === "claim") {
+      const { sequence, usedMs, egressBytes } = document.payload;
+      return { receipt: this.issue("claim-receipt", { lease: id, claim: document.id, sequence, usedMs, egressBytes, at }).envelope };
+    }
+    if (document.kind !== "result" && document.kind !== "delivery") return {};
+    const word = delivery === undefined ? null : verifyDocument(delivery, { ...this.world, at });
+    if (word?.ok && this.lease(id).state === "delivering") this.#fold(word.document, at);
+    return this.settleIfOver(id);
+  }
+
+  /** Closes and settles, where the fold has a reason to. */
+  settleIfOver(id: string): { closing?: Envelope; settlement?: Envelope } {
+    const at = this.timers.now();
+    const reason = closingReason(this.lease(id), at);
+    if (reason === null) return {};
+    const closing = this.issue("closing", { lease: id, reason, at, lastClaim: this.lease(id).lastClaim?.id ?? null });
+    const closed = this.lease(id);
+    if (!closed.closing || closed.state !== "closed") return { closing: closing.envelope };
+    const end = endOf(closed, closed.closing);
+    const settlement = this.issue("settlement", { lease: id, result: closed.result?.id ?? null, closing: closing.id, ...end });
+    return { closing: closing.envelope, settlement: settlement.envelope };
+  }
+
+  // --- what a server asks for beside the link ---------------------------------------------------------------------------------------
+
+  seal = async (id: string, bytes: Uint8Array): Promise<LinkAnswer> => {
+    const { state, result } = this.lease(id);
+    if (state !== "delivering" || !result) return refuse("wrong_state", { state });
+    this.sealed.set(id, bytes);
+    const delivery = this.issue("delivery", { lease: id, result: result.id, sealed: toHex(crypto.sha256(bytes)) });
+    return { ok: true, answer: { id: delivery.id, at: this.timers.now(), ...this.settleIfOver(id) } };
+  };
+
+  receipt = async (id: string): Promise<Receipt | null> => {
+    const filed = this.log.get(id);
+    if (!filed) return null;
+    const entry = ({ envelope, at }: Filed) => {
+      const parsed = parseDocument(crypto, envelope);
+      invariant(parsed.ok, "what was filed is a document");
+      const { id: document, kind } = parsed.document;
+      return { kind, id: document, envelope, at, salt: "" as const, leaf: "00".repeat(32), index: null, proof: [] };
+    };
+    const leaves = this.grants.map((envelope) => entry({ envelope, at: 0 }));
+    return {
+      ...{ format: "xenoservers-receipt-1", lease: id, market: this.pins, documents: filed.map(entry), leaves },
+      ...{ checkpoint: "", size: 0 },
+    };
+  };
+
+  market = async (): Promise<MarketInfo> => this.info;
+
+  // --- the customer -----------------------------------------------------------------------------------------------------------------
+
+  get offer(): SignedDocument<"offer"> {
+    invariant(this.#offer, "the server has listed an offer");
+    return this.#offer;
+  }
+
+  order(said: Partial<Said<"order">> & { jobHash: string }, by: FakeParty = this.customer): SignedDocument<"order"> {
+    const { party, signer, channelKey } = by;
+    return this.sign(signer, "order", {
+      ...{ party, account: rootAccountOf(party), batch: null, clientId: (++this.#made).toString(16).padStart(32, "0"), segment: false },
+      ...{
+        driver: "wasm",
+        accel: "any",
+        egress: "none",
+        egressMibMax: 0,
+        resources: { vcpu: 1, memoryMib: 64, diskMib: 16 },
+        conditions: [],
+      },
+      ...{ assurance: "isolated", terms: "on-result", on: "market", maxPriceNanosPerHour: null, durationMsMax: 60_000 },
+      ...{ fuelMax: "1000000000000000", budgetNanos: "1000000000", replicas: 1, expiresAt: this.timers.now() + 60_000, label: "" },
+      ...{ feeBasisPointsMax: 500, timings: TIMINGS, channelKey: toHex(channelKey.publicKey) },
+      ...said,
+    });
+  }
+
+  /** What an honest broker would bind; a cheating one says something else in some of it. */
+  purchaseOrder(order: SignedDocument<"order">, said: Partial<Said<"purchase-order">> = {}, signer = this.keys.purchaseOrders) {
+    const { offer } = this;
+    const { party, account, resources, terms, egressMibMax, assurance, timings } = order.payload;
+    const { durationMsMax, fuelMax, timeBound, fuelBound, holdNanos, cancellationNanos } = quoteOn(order.payload, offer.payload);
+    const issuedAt = this.timers.now();
+    const acceptBy = issuedAt + timings.acceptWithinMs;
+    return this.sign(signer, "purchase-order", {
+      ...{ order: order.envelope, offer: offer.envelope, fee: null, orderId: order.id, offerId: offer.id, slot: 0, attempt: 1 },
+      ...{ customer: party, account, owner: offer.payload.owner, server: offer.payload.server, serverKey: offer.keyid, resources, terms },
+      ...{ price: offer.payload.price, durationMsMax, egressMibMax, timeBound, fuelBound, feeBasisPoints: 0, timings },
+      ...{ fuelMax: fuelMax.toString(), holdNanos: holdNanos.toString(), cancellationNanos: cancellationNanos.toString() },
+      ...{ stakeNanos: stakeToLockNanos(assurance, holdNanos).toString(), issuedAt, acceptBy, startBy: acceptBy + timings.startWithinMs },
+      ...said,
+    });
+  }
+
+  /** Orders and binds; the purchase order's id is the lease's. */
+  place(said: Partial<Said<"order">> & { jobHash: string }): string {
+    return this.file(this.purchaseOrder(this.order(said))).id;
+  }
+}
