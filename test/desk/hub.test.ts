@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { systemTimers, type Pipe } from "@xenoservers/protocol/link";
 import { LinkHub, Sessions } from "@xenoservers/xenocorp/parts";
+import { until } from "../until.ts";
 import { Harness } from "./harness.ts";
 
 function pipe() {
@@ -21,8 +22,7 @@ it("closes a link instead of falling over while the database is away", async () 
   const hub = new LinkHub(() => h.desk, new Sessions(h.desk.services), away, systemTimers);
   const first = pipe();
   hub.accept(first.end);
-  await new Promise((resolve) => setTimeout(resolve, 10));
-  expect(first.state.closed).toBe(true);
+  await until(() => first.state.closed);
 
   const customer = await h.party();
   const second = pipe();
@@ -33,10 +33,9 @@ it("closes a link instead of falling over while the database is away", async () 
     systemTimers,
   );
   challenge.accept(second.end);
-  await new Promise((resolve) => setTimeout(resolve, 10));
+  await until(() => second.state.sent.length > 0);
   const given = (JSON.parse(second.state.sent[0]!) as { challenge: string }).challenge;
   h.store.load = away;
   second.deliver(JSON.stringify({ t: "hello", protocol: 1, login: h.sign(customer.signer, "login", { party: customer.party, challenge: given }).envelope }));
-  await new Promise((resolve) => setTimeout(resolve, 10));
-  expect(second.state.closed).toBe(true);
+  await until(() => second.state.closed);
 });
