@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe } from "vitest";
 import { migrate } from "../../packages/xenocorp/src/migrations/migrate.ts";
 import { storeContract } from "../../packages/xenocorp/src/store/contract.ts";
 import { openPool } from "../../packages/xenocorp/src/store/pool.ts";
+import { until } from "../until.ts";
 import { createPostgresStore } from "../../packages/xenocorp/src/store/postgres.ts";
 
 const BIN = "/usr/lib/postgresql/15/bin";
@@ -39,15 +40,12 @@ describe.skipIf(!installed)("Debian's PostgreSQL 15", () => {
     ]);
     server = spawn(command!, args, { stdio: "ignore" });
     const admin = openPool({ host: folder, user: "xeno", database: "postgres", max: 1 });
-    for (let i = 0; ; i++) {
-      try {
-        await admin.query("select 1");
-        break;
-      } catch (error) {
-        if (i > 100) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      }
-    }
+    await until(() =>
+      admin.query("select 1").then(
+        () => true,
+        () => false,
+      ),
+    );
     pools.push(admin);
   });
   afterAll(async () => {

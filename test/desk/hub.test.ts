@@ -1,6 +1,7 @@
-import { expect, it } from "vitest";
-import { systemTimers, type Pipe } from "@xenoservers/protocol/link";
+import { it } from "vitest";
+import { systemTimers, type Pipe, type Timers } from "@xenoservers/protocol/link";
 import { LinkHub, Sessions } from "@xenoservers/xenocorp/parts";
+import { until } from "../until.ts";
 import { Harness } from "./harness.ts";
 
 function pipe() {
@@ -15,14 +16,16 @@ function pipe() {
   return { end, state, deliver: (text: string) => deliver(text) };
 }
 
+/** Nothing is closed by its time being over. */
+const timers: Timers = { ...systemTimers, after: () => () => {} };
+
 it("closes a link instead of falling over while the database is away", async () => {
   const h = await Harness.open();
   const away = () => Promise.reject(new Error("away"));
-  const hub = new LinkHub(() => h.desk, new Sessions(h.desk.services), away, systemTimers);
+  const hub = new LinkHub(() => h.desk, new Sessions(h.desk.services), away, timers);
   const first = pipe();
   hub.accept(first.end);
-  await new Promise((resolve) => setTimeout(resolve, 10));
-  expect(first.state.closed).toBe(true);
+  await until(() => first.state.closed);
 
   const customer = await h.party();
   const second = pipe();
@@ -30,13 +33,12 @@ it("closes a link instead of falling over while the database is away", async () 
     () => h.desk,
     new Sessions(h.desk.services),
     async () => ({}) as never,
-    systemTimers,
+    timers,
   );
   challenge.accept(second.end);
-  await new Promise((resolve) => setTimeout(resolve, 10));
+  await until(() => second.state.sent.length > 0);
   const given = (JSON.parse(second.state.sent[0]!) as { challenge: string }).challenge;
   h.store.load = away;
   second.deliver(JSON.stringify({ t: "hello", protocol: 1, login: h.sign(customer.signer, "login", { party: customer.party, challenge: given }).envelope }));
-  await new Promise((resolve) => setTimeout(resolve, 10));
-  expect(second.state.closed).toBe(true);
+  await until(() => second.state.closed);
 });

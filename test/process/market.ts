@@ -7,18 +7,7 @@ import { signDocument, formatEnrolToken, type Kind, type Payload } from "@xenose
 import type { Pipe, Timers } from "@xenoservers/protocol/link";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { connectPipe } from "@xenoservers/protocol/websocket";
-import {
-  MarketClient,
-  placeOrder,
-  fetchMarket,
-  identityOf,
-  openLink,
-  pinsOf,
-  LeaseSession,
-  type BuiltJob,
-  type BuiltVm,
-  type Wanted,
-} from "@xenoservers/sdk";
+import { MarketClient, placeOrder, fetchMarket, identityOf, openLink, pinsOf, LeaseSession, type BuiltJob, type BuiltVm, type Wanted } from "@xenoservers/sdk";
 import { startBroker, type Broker, type BrokerOptions } from "@xenoservers/xenocorp";
 import { enrol, startDaemon, type Daemon, type DaemonOptions } from "@xenoservers/xenoserver";
 import { placeDatabase, preparedCache } from "../shared.ts";

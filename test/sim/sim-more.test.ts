@@ -2,5 +2,5 @@ import { describe } from "vitest";
 import { simulateSeeds } from "./seeds.ts";
 
 describe("the simulated market, more seeds", () => {
-  simulateSeeds(200, 500, 50);
+  simulateSeeds(200, 300, 50);
 });

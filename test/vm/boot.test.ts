@@ -1,6 +1,6 @@
 /** Whole machines through the market: a kernel with a RAM disk, a program that is no Linux at all, UEFI, a TPM, and how machines end. */
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fileBlob } from "@xenoservers/sdk";
 import { orderAndFollow, until, type TestMarket } from "../process/market.ts";
@@ -79,9 +79,11 @@ machines("machines through the market", () => {
     const link = going.session.machine;
     await until(() => going.seen.stdout.includes("tick 3"));
     await link.ask("pause");
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    // it stands still: what it has printed is all there is, also after another machine has booted and ended
+    const log = path.join(market.folder, "server/vm/machines", going.session.lease.slice(0, 24), "box/console.log");
+    await until(async () => (await readFile(log, "utf8")).length === going.seen.stdout.length);
     const before = going.seen.stdout;
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await (await rent(await kernelMachine(await initrd("poweroff -f")))).end();
     expect(going.seen.stdout).toBe(before);
     await link.ask("resume");
     await until(() => going.seen.stdout.length > before.length);

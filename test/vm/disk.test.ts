@@ -23,8 +23,7 @@ machines("a Debian from its disk image", () => {
     const ran = await cli.xeno("run", "--vm", image, "--accel", "any", "--detach", "-q", ...words);
     if (ran.code !== 0) throw new Error(ran.stderr);
     lease = ran.stdout.trim();
-    const deadline = Date.now() + 240_000;
-    while ((await ssh("true")).code !== 0) if (Date.now() > deadline) throw new Error(`no ssh: ${(await cli.xeno("logs", lease)).stdout.slice(-2_000)}`);
+    await until(async () => (await ssh("true")).code === 0);
   });
   afterAll(async () => {
     await market.close();

@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { fileBlob, type VmInput } from "@xenoservers/sdk";
 import { layerDisk } from "../../packages/guests/src/qemu/oci/layers.ts";
-import { orderAndFollow, type TestMarket } from "../process/market.ts";
+import { orderAndFollow, until, type TestMarket } from "../process/market.ts";
 import { machine, machines, run, vmMarket, wantedFor, NO_BLOB } from "./support.ts";
 
 machines("images that attack", () => {
@@ -115,8 +115,7 @@ machines("images that attack", () => {
         const input = { digest: NO_BLOB, compression: "none" as const, file: at("random.tar"), bytesMax: mib * 1024 * 1024 };
         await expect(layerDisk(input, cache)).rejects.toThrow(`unpacks to more than ${mib} MiB`);
       }
-      await new Promise((resolve) => setTimeout(resolve, 200));
-      expect(await readdir(cache.folder)).toEqual([]);
+      await until(async () => (await readdir(cache.folder)).length === 0);
     } finally {
       process.off("uncaughtException", note);
     }
@@ -136,12 +135,12 @@ machines("images that attack", () => {
     const ordered = await machine({ vm: { kind: "disk", image: null, iso: null, seed: [] }, diskMib: 8 });
     const other = await machine({ vm: { kind: "disk", image: null, iso: null, seed: [] }, diskMib: 8, memoryMib: 4_096 });
     const going = await orderAndFollow(market.customer, { ...other, jobHash: ordered.jobHash }, wantedFor(ordered));
-    await expect.poll(() => going.seen.states.join(), { timeout: 10_000 }).toContain("not the one that was ordered");
+    await until(() => going.seen.states.join().includes("not the one that was ordered"));
     await market.customer.act("stop", { lease: going.session.lease, party: market.customer.identity.party, reason: "refused" });
     await going.end();
     const large = await machine({ vm: { kind: "disk", image: null, iso: null, seed: [] }, diskMib: 8, memoryMib: 4_096 });
     const greedy = await orderAndFollow(market.customer, large, wantedFor(ordered));
-    await expect.poll(() => greedy.seen.states.join(), { timeout: 10_000 }).toContain("memory must hold the guest's");
+    await until(() => greedy.seen.states.join().includes("memory must hold the guest's"));
     await market.customer.act("stop", { lease: greedy.session.lease, party: market.customer.identity.party, reason: "refused" });
     await greedy.end();
   });

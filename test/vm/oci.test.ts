@@ -7,6 +7,9 @@ import { until, type TestMarket } from "../process/market.ts";
 import { push, startRegistry, type TestRegistry } from "./registry.ts";
 import { busyboxLayout, cliHome, machines, run, vmMarket } from "./support.ts";
 
+/** Seconds that a guest's clock may differ from the host's. */
+const CLOCK_OFF_BY = 5;
+
 machines("OCI images", () => {
   let market: TestMarket;
   let cli: Awaited<ReturnType<typeof cliHome>>;
@@ -61,23 +64,28 @@ machines("OCI images", () => {
   it("starts from a snapshot the next time, with random numbers, clock and machine id of its own", async () => {
     const ask = "cat /etc/machine-id; head -c 16 /dev/urandom | xxd -p; date +%s; cat /proc/uptime";
     const quick = async () => {
+      const before = Math.floor(Date.now() / 1_000);
       const ran = await xeno("--user", "root", `oci:${layout}:box`, "--", "sh", "-c", ask);
       const [id, random, time] = ran.stdout.split("\n");
       const used = /for ([\d.]+) s,/.exec(ran.stderr)?.[1];
-      return { id, random, offBy: Math.abs(Date.now() / 1_000 - Number(time)), used: Number(used) };
+      return { id, random, time: Number(time), before, after: Math.ceil(Date.now() / 1_000), used: Number(used) };
     };
     const runs = [await quick(), await quick(), await quick()];
     expect(new Set(runs.map(({ id }) => id)).size).toBe(3);
     expect(new Set(runs.map(({ random }) => random)).size).toBe(3);
-    for (const { offBy } of runs) expect(offBy).toBeLessThan(5);
+    for (const { time, before, after } of runs) {
+      expect(time).toBeGreaterThanOrEqual(before - CLOCK_OFF_BY);
+      expect(time).toBeLessThanOrEqual(after + CLOCK_OFF_BY);
+    }
     const { readdir } = await import("node:fs/promises");
     expect((await readdir(path.join(market.folder, "server/vm/snapshots"))).length).toBeGreaterThan(0);
   });
 
   it("goes on in a fork as the job it was: its own output from there on, its own random numbers, its own end", async () => {
-    const script = "i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo tick $i; sleep 0.2; done; head -c 16 /dev/urandom | xxd -p; date +%s; exit 3";
+    const script = "i=0; while [ $i -lt 150 ]; do i=$((i+1)); echo tick $i; sleep 0.2; done; head -c 16 /dev/urandom | xxd -p; date +%s; exit 3";
     const lease = (await xeno("--detach", "-q", "--user", "root", `oci:${layout}:box`, "--", "sh", "-c", script)).stdout.trim();
     await until(async () => (await cli.xeno("logs", lease)).stdout.includes("tick 5\n"));
+    const before = Math.floor(Date.now() / 1_000);
     const forked = await cli.xeno("lease", "fork", lease, "1", "--json");
     expect(forked.code, `${forked.stdout}${forked.stderr} ${market.log.slice(-8).join("\n")}`).toBe(0);
     const [fork] = (JSON.parse(forked.stdout) as { leases: string[] }).leases;
@@ -89,10 +97,10 @@ machines("OCI images", () => {
     ]);
     const [first, second] = [(await cli.xeno("logs", lease)).stdout.trim().split("\n"), (await cli.xeno("logs", fork!)).stdout.trim().split("\n")];
     expect(first[0]).toBe("tick 1");
-    expect(second[0]).toMatch(/^tick ([6-9]|\d\d)$/);
-    expect(second.at(-3)).toBe("tick 40");
+    expect(second[0]).toMatch(/^tick ([6-9]|\d\d+)$/);
+    expect(second.at(-3)).toBe("tick 150");
     expect(second.at(-2)).not.toBe(first.at(-2));
-    expect(Math.abs(Date.now() / 1_000 - Number(second.at(-1)))).toBeLessThan(60);
+    expect(Number(second.at(-1))).toBeGreaterThanOrEqual(before - CLOCK_OFF_BY);
   });
 
   it("takes a private image with the password of its registry, an archive, and an entrypoint", async () => {
@@ -144,7 +152,7 @@ machines("OCI images", () => {
     await writeFile(layer, bytes);
     await rm(path.join(cli.home, "data/oci"), { recursive: true, force: true });
     const fresh = await cliHome(market);
-    const changed = await fresh.xeno("run", "--accel", "any", "--max-time", "30s", `oci:${bad}:box`, "--", "true");
+    const changed = await fresh.xeno("run", "--accel", "any", `oci:${bad}:box`, "--", "true");
     expect(changed.code).toBe(125);
     expect(changed.stderr).toContain("does not have the digest that its manifest states");
   });

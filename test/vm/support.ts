@@ -75,7 +75,7 @@ export function debianDisk(): Promise<string> {
   return once("debian.qcow2", async (part) => {
     const work = await mkdtemp(path.join(tmpdir(), "xeno-debian-"));
     try {
-      await run("bash", [path.join(import.meta.dirname, "debian-disk.sh"), work, part], { timeout: 900_000, maxBuffer: 64 * 1024 * 1024 });
+      await run("bash", [path.join(import.meta.dirname, "debian-disk.sh"), work, part], { maxBuffer: 64 * 1024 * 1024 });
     } finally {
       await rm(work, { recursive: true, force: true });
     }
@@ -210,7 +210,7 @@ export async function cliHome(
   await writeFile(path.join(home, "config/contexts.json"), JSON.stringify({ current: "test", contexts: { test: context } }), { mode: 0o600 });
   const program = path.resolve(import.meta.dirname, "../../packages/cli/bin/xeno.js");
   const xeno = (...args: string[]) =>
-    run(process.execPath, [program, ...args], { env: { ...process.env, XENO_HOME: home, NO_COLOR: "1" }, timeout: 300_000, maxBuffer: 64 * 1024 * 1024 }).then(
+    run(process.execPath, [program, ...args], { env: { ...process.env, XENO_HOME: home, NO_COLOR: "1" }, maxBuffer: 64 * 1024 * 1024 }).then(
       ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
       (error: { code: number; stdout: string; stderr: string }) => ({ code: error.code, stdout: error.stdout, stderr: error.stderr }),
     );
