@@ -79,11 +79,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const signer = createSigner(Buffer.from(identity.seed, "hex"));
   const api = new HttpBrokerApi({ url, crypto: nodeCrypto, signer, origin: pins.origin, owner });
   const server = new XenoServer({
-<<<<<<< ours
-    ...{ crypto: nodeCrypto, signer, timers: options.timers ?? systemTimers, journal, drivers, owner, log, retainMs: RETAIN_MS },
-=======
     ...{ crypto: nodeCrypto, signer, timers, journal, drivers, owner, log, retainMs: RETAIN_MS },
->>>>>>> theirs
     channelKey: channelKeyPair(Buffer.from(identity.channelSecret, "hex")),
     pins: () => pins,
     connect: options.connect ?? (() => connectPipe(url)),
