@@ -24,9 +24,12 @@ export function toHex(bytes: Uint8Array): string {
 export function fromHex(text: string): Uint8Array | null {
   if (text.length % 2 !== 0 || !/^[0-9a-f]*$/.test(text)) return null;
   const bytes = new Uint8Array(text.length / 2);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = (nibble(text.charCodeAt(2 * i)) << 4) | nibble(text.charCodeAt(2 * i + 1));
   return bytes;
 }
+
+/** Of a digit or a letter from a to f. */
+const nibble = (code: number): number => (code < 58 ? code - 48 : code - 87);
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const VALUE = new Int8Array(128).fill(-1);
@@ -47,20 +50,23 @@ export function toBase64(bytes: Uint8Array): string {
 export function fromBase64(text: string): Uint8Array | null {
   if (text.length % 4 !== 0) return null;
   const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
+  const letters = text.length - padding;
   const bytes = new Uint8Array((text.length / 4) * 3 - padding);
   let at = 0;
   for (let i = 0; i < text.length; i += 4) {
     let chunk = 0;
-    for (let j = 0; j < 4; j++) {
-      const code = text.charCodeAt(i + j);
-      const isPadding = code === 61 && i + j >= text.length - padding;
-      const value = isPadding ? 0 : code < 128 ? VALUE[code]! : -1;
+    for (let j = i; j < i + 4; j++) {
+      const code = text.charCodeAt(j);
+      const value = j >= letters ? 0 : code < 128 ? (VALUE[code] ?? -1) : -1;
       if (value < 0) return null;
       chunk = (chunk << 6) | value;
     }
-    for (let shift = 16; shift >= 0 && at < bytes.length; shift -= 8) bytes[at++] = (chunk >> shift) & 255;
+    for (let shift = 16; shift >= 0; shift -= 8)
+      if (at < bytes.length) bytes[at++] = (chunk >> shift) & 255;
+      // what the padding stands for must be nothing: one text per byte string
+      else if (((chunk >> shift) & 255) !== 0) return null;
   }
-  return toBase64(bytes) === text ? bytes : null;
+  return bytes;
 }
 
 export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
@@ -74,5 +80,7 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
 }
 
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
