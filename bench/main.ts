@@ -1,13 +1,14 @@
 /** `npm run bench -- [NAME]`: figures as JSON lines; exits 1 where a bar is missed. */
 import { dispute } from "./dispute.ts";
 import { engine } from "./engine.ts";
+import { forgeries } from "./forgeries.ts";
 import { kernels } from "./kernels.ts";
 import { lease } from "./lease.ts";
 import type { Figure } from "./lib/report.ts";
 import { start } from "./start.ts";
 import { vm } from "./vm.ts";
 
-const BENCHES: Record<string, () => Promise<Figure[]>> = { lease, kernels, engine, start, dispute, vm };
+const BENCHES: Record<string, () => Promise<Figure[]>> = { lease, kernels, engine, start, dispute, vm, forgeries };
 
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith("--"));
 const unknown = wanted.find((name) => !BENCHES[name]);

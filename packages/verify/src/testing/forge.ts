@@ -46,8 +46,9 @@ function oneChange(story: Story, other: Story, moves: Move[], held: ReadonlySet<
       return `edited ${edited.part.label}: ${JSON.stringify(edited.edit).slice(0, 120)}`;
     }
     case 2:
-      moves.splice(at, 1);
-      return `dropped ${label}`;
+      if (rng.chance(0.5)) moves.splice(at, 1);
+      else move.isHidden = true;
+      return `${move.isHidden ? "hid" : "dropped"} ${label}`;
     case 3: {
       const copy = { ...move, edit: rng.chance(0.5) ? againEdit(rng) : move.edit };
       moves.splice(rng.below(moves.length + 1), 0, copy);

@@ -134,6 +134,9 @@ class Oracle {
   #spoke({ by, place, at }: Pick<Read, "by" | "place" | "at">): boolean {
     const { story, held } = this.asked;
     if (by === null) return false;
+    const key = story.cast.key(by);
+    const isRevoked = this.reading.of("key-revoke").some((each) => each.payload.key === key && isCustomers(each.by) && each.place < place);
+    if (isRevoked) return false;
     return (NEEDS[by] ?? []).every((label) => {
       const grant = story.play.find(label);
       // a forger may word its own grants otherwise
@@ -192,8 +195,9 @@ class Oracle {
     return isThis && po.place <= acceptance.place && acceptance.place <= opening.place && acceptance.at <= po.payload.acceptBy + away;
   }
 
+  /** The first that the log has: a second one is no part of the lease. */
   get result(): Read<"result"> | null {
-    const result = this.reading.one("result");
+    const result = this.reading.of("result")[0] ?? null;
     return result?.by === "server" && result.payload.lease === this.asked.receipt.lease && this.#spoke(result) ? result : null;
   }
 
@@ -233,6 +237,7 @@ class Oracle {
     const { result, bound, asked } = this;
     const [settlement, closing, opening] = [this.reading.one("settlement"), this.reading.one("closing"), this.reading.one("opening")];
     const limits = this.#amended();
+    if (this.reading.one("result") === null) return false;
     if (!result || !bound || !settlement || !closing || !opening || !limits || settlement.by !== "receipts") return false;
     const { payload } = settlement;
     if (payload.lease !== asked.receipt.lease || payload.reason !== result.payload.reason || payload.result !== result.id || payload.closing !== closing.id)

@@ -39,6 +39,12 @@ const finished = (script: LeaseScript, stated: Stated = {}): LeaseScript => begu
 const rotated = (script: LeaseScript, by: "customer" | "recovery"): LeaseScript =>
   script.known().rotated(by).bound().opened().after(2_500).result().delivered().over();
 
+function revoked(script: LeaseScript): LeaseScript {
+  const { customer: party } = script.cast;
+  script.say("customer", "key-revoke", () => ({ party, key: script.cast.key("ci"), reason: "lost" }), { label: "revoked" });
+  return script;
+}
+
 function objected(script: LeaseScript, by: KeyName, expectedDueNanos: string): LeaseScript {
   const party = by === "owner" ? script.cast.owner : script.cast.customer;
   finished(script)
@@ -65,6 +71,11 @@ const DELIVERED: Readonly<Record<string, Plot>> = {
   "a machine that can be proved": { deal: withFee({ order: { terms: "on-result", driver: "qemu", assurance: "deterministic-vm" } }, 500), tell: finished },
   "on its second attempt": { deal: { ...BY_RESULT, attempt: 2 }, tell: finished },
   "ordered by a build machine": { deal: { ...BY_RESULT, orderBy: "ci" }, tell: finished },
+  "ordered by a build machine, whose key was revoked later": { deal: { ...BY_RESULT, orderBy: "ci" }, tell: (s) => revoked(finished(s).after(1_000)) },
+  "ordered by a build machine, whose key was revoked meanwhile": {
+    deal: { ...BY_RESULT, orderBy: "ci" },
+    tell: (s) => revoked(begun(s)).after(1_000).result().delivered("customer").over(),
+  },
   "ordered with a root key that replaced another": { deal: { ...BY_RESULT, orderBy: "customer-2" }, tell: (s) => rotated(s, "customer") },
   "ordered with a root key that the recovery key brought": { deal: { ...BY_RESULT, orderBy: "customer-2" }, tell: (s) => rotated(s, "recovery") },
   "extended in time, paid by result": { deal: BY_RESULT, tell: (s) => begun(s).extended(MINUTE).after(1_000).result().delivered().over() },

@@ -79,9 +79,12 @@ const SCHEMES: readonly Scheme[] = [
   (table) => {
     const fee = find(table, "fee");
     if (!fee) return null;
-    if (table.rng.chance(0.5)) fee.by = "orders";
-    else table.moves.push(...table.moves.splice(table.moves.indexOf(fee), 1));
-    return "the fee announced by the broker itself, or too late";
+    const late = { ...fee, at: table.moves.at(-1)?.at ?? fee.at };
+    const how = table.rng.pick(["by the broker itself", "too late", "nowhere"]);
+    if (how === "by the broker itself") fee.by = "orders";
+    else fee.isHidden = true;
+    if (how === "too late") table.moves.push(late);
+    return `the fee announced ${how}`;
   },
   (table) => {
     const po = find(table, "purchase-order");
@@ -138,12 +141,24 @@ const SCHEMES: readonly Scheme[] = [
     return `${order.part.label} signed by ${order.by}: ${JSON.stringify(order.edit)}`;
   },
   (table) => {
-    const label = table.rng.pick(["party customer", "grant device", "grant ci", "grant enrol", "grant server", "party owner", "rotated", "announced"]);
+    const label = table.rng.pick([
+      "party customer",
+      "grant device",
+      "grant ci",
+      "grant enrol",
+      "grant server",
+      "party owner",
+      "rotated",
+      "announced",
+      "revoked",
+    ]);
     const grant = find(table, label);
     if (!grant) return null;
-    table.moves.splice(table.moves.indexOf(grant), 1);
-    if (table.rng.chance(0.5)) table.moves.push({ ...grant, at: table.moves.at(-1)?.at ?? grant.at });
-    return `${label} after what it allows, or not at all`;
+    const at = table.moves.indexOf(grant);
+    table.moves.splice(at, 1);
+    const to = label === "revoked" ? table.rng.below(at + 1) : table.moves.length;
+    if (table.rng.chance(0.6)) table.moves.splice(to, 0, { ...grant, at: table.moves[to - 1]?.at ?? grant.at });
+    return `${label} at ${to}, or not at all`;
   },
   (table) => {
     if (!find(table, "settlement")) return null;
