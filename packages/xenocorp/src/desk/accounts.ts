@@ -20,7 +20,7 @@ import { boundProblem, outsideOf, type PartyCaller } from "./caller.ts";
 import { planned, transfer, type Outcome } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
-export const ALLOWANCE_SINK: OutsideKey = "sink/allowance";
+const ALLOWANCE_SINK: OutsideKey = "sink/allowance";
 export const BROKER_ACCOUNT = "xenocorp";
 const DAY_MS = 86_400_000;
 const DEPTH_MAX = 16;
@@ -44,7 +44,7 @@ export interface Purse {
   allowances: Allowance[];
   floors: Floor[];
 }
-export type PurseFound = ({ ok: true } & Purse) | Refusal;
+type PurseFound = ({ ok: true } & Purse) | Refusal;
 
 /** Where what a key spends on the day of `at` is kept. */
 export const dayKeyOf = ({ id }: KeyRow, at: number): AllowanceKey => dayKey(id, Math.floor(at / DAY_MS));

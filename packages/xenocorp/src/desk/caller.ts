@@ -15,7 +15,7 @@ export interface PartyCaller {
 }
 
 /** `caller` is null where the operator signed, or a party that is only being registered. */
-export type Identified = { ok: true; document: Verified; caller: PartyCaller | null } | Refusal;
+type Identified = { ok: true; document: Verified; caller: PartyCaller | null } | Refusal;
 
 export async function identify(round: Round, document: SignedDocument): Promise<Identified> {
   const { crypto, market } = round.services;

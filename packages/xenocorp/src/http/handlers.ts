@@ -14,13 +14,13 @@ export interface Upload {
   read(bytesMax: number): Promise<{ ok: true; bytes: Uint8Array } | Refusal>;
 }
 
-export type BodyOf<N extends RouteName> =
+type BodyOf<N extends RouteName> =
   RowOf<N> extends { rawBody: true } ? Upload : RowOf<N> extends { body: infer S extends z.ZodType } ? z.infer<S> : undefined;
 
-export type SessionOf<N extends RouteName> =
+type SessionOf<N extends RouteName> =
   RowOf<N> extends { access: "party" } ? PartySession : RowOf<N> extends { access: "operator" } ? OperatorSession : Session | null;
 
-export type ReplyOf<N extends RouteName> = RowOf<N> extends { raw: "bytes" } ? Uint8Array : RouteReply<N>;
+type ReplyOf<N extends RouteName> = RowOf<N> extends { raw: "bytes" } ? Uint8Array : RouteReply<N>;
 
 export interface Request<N extends RouteName> {
   session: SessionOf<N>;
@@ -30,7 +30,7 @@ export interface Request<N extends RouteName> {
 }
 
 export type Handled<N extends RouteName> = { ok: true; reply: ReplyOf<N> } | Refusal;
-export type Handler<N extends RouteName> = (request: Request<N>) => Promise<Handled<N>>;
+type Handler<N extends RouteName> = (request: Request<N>) => Promise<Handled<N>>;
 export type Handlers = { [N in RouteName]: Handler<N> };
 
 export const done = <R>(reply: R): { ok: true; reply: R } => ({ ok: true, reply });

@@ -35,7 +35,7 @@ const DOCUMENTS_CHARS_MAX = 400_000;
 const COMMIT_WITHIN_MS = 30_000;
 
 /** What the hub needs of the desk. */
-export interface HubDesk {
+interface HubDesk {
   readonly services: Services;
   submit(envelope: unknown, delivery?: unknown): Promise<Answer>;
 }

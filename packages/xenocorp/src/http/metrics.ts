@@ -1,7 +1,7 @@
 /** What the broker counts, for Prometheus. */
 import { Counter, Gauge, Registry, collectDefaultMetrics } from "prom-client";
 
-export interface Metrics {
+interface Metrics {
   registry: Registry;
   /** A request to a route, and the code of its outcome. */
   count(route: string, code: string): void;

@@ -17,7 +17,7 @@ import { Transfers } from "./transfers.ts";
 const TRANSFER_IDLE_MS = 60_000;
 const PARTS = ["params", "query", "body"] as const;
 
-export interface RouteParts {
+interface RouteParts {
   sessions: Sessions;
   live: LiveKeys;
   store: Store;

@@ -23,7 +23,7 @@ const LINK_MESSAGE_BYTES_MAX = 256 * 1024;
 const CALLERS_MAX = 50_000;
 const REQUEST_WITHIN_MS = 300_000;
 
-export interface HttpParts {
+interface HttpParts {
   desk: DeskDoor;
   reads: Reads;
   sessions: Sessions;

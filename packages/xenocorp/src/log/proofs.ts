@@ -21,7 +21,7 @@ async function foldAll(store: Store, crypto: Crypto, groups: readonly NodeRef[][
   });
 }
 
-export interface InclusionProof {
+interface InclusionProof {
   index: number;
   size: number;
   proof: string[];

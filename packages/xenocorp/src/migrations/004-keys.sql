@@ -33,3 +33,15 @@ begin
   return its_digest;
 end
 $$;
+
+-- `sees` of store/reader.ts: a customer sees what it ordered inside its account and label, an owner what its servers run, a server what it runs itself.
+create function lease_seen(lease jsonb, party text, account text, label text, server_key text)
+returns boolean language sql immutable parallel safe as $$
+  select (server_key is null and lease->>'customer' = party
+      and (account is null or lease->>'account' = account) and (label is null or lease->>'label' = label))
+    or (lease->>'owner' = party and account is null and label is null and (server_key is null or lease->>'serverKey' = server_key))
+$$;
+
+-- All states in which a server must know of a lease, `closed` too: an index that leaves one out serves no query that asks for it.
+drop index entity_lease_server;
+create index entity_lease_server on entity ((data->>'server')) where kind = 'lease' and data->>'state' not in ('settled', 'final', 'lapsed');

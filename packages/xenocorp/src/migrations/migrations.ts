@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 
-export interface Migration {
+interface Migration {
   name: string;
   sql: string;
 }

@@ -70,4 +70,23 @@ describe("races on Postgres", () => {
     expect(new Set(seen).size).toBe(60);
     expect(seen).toHaveLength(60);
   });
+
+  it("shows events in the order of their transactions' numbers, whatever their length, each once", async () => {
+    const pool = await createTestDatabase();
+    const store = createPostgresStore(pool);
+    const numbers = [9, 10, 99, 100, 200];
+    for (const xid of numbers)
+      await pool.query("insert into event (xid, party, kind, lease, data, at) values ($1::text::xid8, 'p', $1, null, '{}', 1)", [
+        String(xid),
+      ]);
+    const seen: string[] = [];
+    for (let cursor: string | null = null; ;) {
+      const [event] = await store.events(reader("p"), cursor, 1);
+      if (!event || seen.length > numbers.length) break;
+      seen.push(event.kind);
+      cursor = event.cursor;
+    }
+    expect(seen).toEqual(numbers.map(String));
+    expect((await store.events(reader("p"), null, 9)).map(({ kind }) => kind)).toEqual(numbers.map(String));
+  });
 });

@@ -94,7 +94,7 @@ export interface LeaseRow extends Lease {
   deadlineAt: number | null;
 }
 
-export interface SettingRow {
+interface SettingRow {
   id: string;
   value: Json;
 }
@@ -112,7 +112,7 @@ export interface Entities {
 export type EntityKind = keyof Entities;
 
 /** Kinds of which a market has so few that all of them are read at once. */
-export type RareKind = Extract<Kind, "referee">;
+type RareKind = Extract<Kind, "referee">;
 
 export interface Versioned<T> {
   version: number;
@@ -211,8 +211,8 @@ export interface Store {
 
   balances(prefixes: readonly string[]): Promise<Map<string, bigint>>;
   statement(account: string, limit: number): Promise<{ id: string; debit: string; credit: string; amount: bigint; at: number }[]>;
-  /** Those that are good at that time, and the latest so many of the others. */
-  keysOf(party: string, at: number, endedMax: number): Promise<KeyRow[]>;
+  /** Those that are good now, and the latest so many of the others. */
+  keysOf(party: string, now: number, endedMax: number): Promise<KeyRow[]>;
   /** Keys whose end is at `since` or later; whoever asks allows for changes that took long to commit. */
   keysRevokedSince(since: number): Promise<KeyRow[]>;
   accountsOf(party: string): Promise<AccountRow[]>;

@@ -1,0 +1,49 @@
+/** What is changed, and how it is read back. A change is applied whole or not at all, with the same results as the database gives. */
+import type { Change, CommitResult, Entities, EntityKind, Put, Store, Versioned } from "../store.ts";
+import type { Tables } from "./tables.ts";
+
+function put<K extends EntityKind>(tables: Tables, { kind, id, expect, data }: Put<K>): void {
+  const rows: Map<string, Versioned<Entities[K]>> = tables.rows[kind];
+  rows.set(id, { version: expect + 1, data: structuredClone(data) });
+}
+
+function apply(tables: Tables, change: Change): CommitResult {
+  const earlier = tables.answers.get(change.id);
+  if (earlier !== undefined) return { status: "replayed", answer: earlier };
+  for (const { kind, id, expect } of change.puts)
+    if ((tables.rows[kind].get(id)?.version ?? 0) !== expect) return { status: "conflict", what: `${kind} ${id}` };
+  const taken = change.uniques.find((key) => tables.uniques.has(key));
+  if (taken !== undefined) return { status: "id_reused", what: taken };
+  const refusal = tables.ledger.apply(change.floors, change.transfers);
+  if (refusal) return { status: "below_floor", key: refusal.key, missing: refusal.missing };
+  const at = tables.clock();
+  tables.answers.set(change.id, change.answer);
+  for (const row of change.puts) put(tables, row);
+  for (const key of change.uniques) tables.uniques.add(key);
+  for (const transfer of change.transfers) tables.transfers.push({ ...transfer, at });
+  for (const document of change.documents) {
+    tables.documents.set(document.id, document);
+    tables.pending.push(document);
+  }
+  for (const event of change.events) tables.events.push({ ...event, cursor: String(tables.events.length + 1) });
+  return { status: "applied", answer: change.answer };
+}
+
+export const memoryChanges = (tables: Tables): Pick<Store, "now" | "beat" | "load" | "commit" | "answerTo"> => ({
+  now: async () => tables.clock(),
+  async beat(at) {
+    const before = tables.lastBeat;
+    tables.lastBeat = Math.max(at, before ?? at);
+    return before;
+  },
+  async load<K extends EntityKind>(kind: K, ids: readonly string[]) {
+    const found = new Map<string, Versioned<Entities[K]>>();
+    for (const id of ids) {
+      const row = tables.rows[kind].get(id);
+      if (row) found.set(id, structuredClone(row));
+    }
+    return found;
+  },
+  commit: async (changes) => changes.map((change) => apply(tables, change)),
+  answerTo: async (id) => tables.answers.get(id) ?? null,
+});

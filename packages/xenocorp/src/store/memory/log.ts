@@ -1,0 +1,38 @@
+/** The log: appended on one condition only, and begun anew with an epoch. */
+import { invariant } from "@xenoservers/market";
+import type { LogAppend, Store } from "../store.ts";
+import type { Tables } from "./tables.ts";
+
+type Log = Pick<Store, "logHead" | "logPending" | "logAppend" | "logNodes" | "logIndexOf" | "logEntries" | "logStartEpoch">;
+
+function there<T>(value: T | undefined, what: string): T {
+  invariant(value !== undefined, `${what} is missing`);
+  return value;
+}
+
+function append(tables: Tables, { epoch, oldSize, leaves, nodes, head }: LogAppend): boolean {
+  if (tables.head?.epoch !== epoch || tables.head.size !== oldSize) return false;
+  for (const { hash, documentId } of leaves) {
+    tables.leafIndex.set(hash, tables.log.length);
+    tables.log.push({ hash, documentId });
+  }
+  for (const { level, index, hash } of nodes) tables.nodes.set(`${level}/${index}`, hash);
+  const appended = new Set(leaves.map((leaf) => leaf.documentId));
+  tables.pending = tables.pending.filter((document) => !appended.has(document.id));
+  tables.head = head;
+  return true;
+}
+
+export const memoryLog = (tables: Tables): Log => ({
+  logHead: async () => tables.head,
+  logPending: async (limit) => tables.pending.slice(0, limit),
+  logAppend: async (next) => append(tables, next),
+  logNodes: async (refs) => refs.map(({ level, index }) => there(tables.nodes.get(`${level}/${index}`), "a node of the log")),
+  logIndexOf: async (leaf) => tables.leafIndex.get(leaf) ?? null,
+  async logEntries(from, to) {
+    return tables.log.slice(from, to).map(({ documentId }) => there(tables.documents.get(documentId), "a document of the log"));
+  },
+  async logStartEpoch(head) {
+    Object.assign(tables, { head, pending: [...tables.documents.values()], log: [], nodes: new Map(), leafIndex: new Map() });
+  },
+});

@@ -1,0 +1,48 @@
+/** Rows found by what stands in them: keys, accounts, servers, leases, deadlines. */
+import { sees } from "../reader.ts";
+import type { KeyRow, Store } from "../store.ts";
+import { LIVE, type Tables } from "./tables.ts";
+
+const FOUND_MAX = 3;
+
+const endOf = ({ revokedAt, expiresAt }: KeyRow): number => Math.min(revokedAt ?? Infinity, expiresAt ?? Infinity);
+
+type Rows = Pick<
+  Store,
+  "keysOf" | "keysRevokedSince" | "accountsOf" | "servers" | "leasesOf" | "leasesServerMustKnow" | "findLeases" | "due"
+>;
+
+export const memoryRows = (tables: Tables): Rows => ({
+  async keysOf(party, at, endedMax) {
+    const own = tables.all("key").filter((key) => key.party === party);
+    const isOver = (key: KeyRow): boolean => key.revokedAt !== null || endOf(key) <= at;
+    const over = own.filter(isOver).sort((a, b) => endOf(b) - endOf(a));
+    return [...own.filter((key) => !isOver(key)), ...over.slice(0, endedMax)];
+  },
+  keysRevokedSince: async (since) => tables.all("key").filter(({ revokedAt }) => revokedAt !== null && revokedAt >= since),
+  accountsOf: async (party) => tables.all("account").filter((account) => account.party === party),
+  servers: async () => tables.all("server"),
+  async leasesOf(reader, live, limit) {
+    return tables
+      .all("lease")
+      .filter((lease) => sees(reader, lease) && (!live || LIVE.has(lease.state)))
+      .sort((a, b) => b.issuedAt - a.issuedAt)
+      .slice(0, limit);
+  },
+  async leasesServerMustKnow(server) {
+    const ofServer = tables.all("lease").filter((lease) => lease.server === server);
+    return ofServer.filter(({ state, trace }) => LIVE.has(state) || (state === "disputed" && trace?.document === null));
+  },
+  async findLeases(reader, idPrefix) {
+    const found = tables.all("lease").filter((lease) => sees(reader, lease) && lease.id.startsWith(idPrefix));
+    return found.slice(0, FOUND_MAX).map(({ id }) => id);
+  },
+  async due(kind, now, limit) {
+    const rows = tables.all(kind).map(({ id, deadlineAt }) => ({ id, at: deadlineAt ?? Infinity }));
+    return rows
+      .filter(({ at }) => at <= now)
+      .sort((a, b) => a.at - b.at)
+      .slice(0, limit)
+      .map(({ id }) => id);
+  },
+});

@@ -1,0 +1,39 @@
+/** What the store in memory keeps: the same tables as the database, as plain collections. */
+import { LIVE_STATES, Ledger } from "@xenoservers/market";
+import type { Json } from "@xenoservers/protocol";
+import type { Entities, EntityKind, LogHead, SealedRow, StoredDocument, StoredEvent, Versioned } from "../store.ts";
+
+/** States in which money is held. */
+export const LIVE: ReadonlySet<string> = new Set(LIVE_STATES);
+
+type Rows = { [K in EntityKind]: Map<string, Versioned<Entities[K]>> };
+
+export class Tables {
+  readonly clock: () => number;
+  readonly rows: Rows = {
+    ...{ party: new Map(), key: new Map(), account: new Map(), server: new Map() },
+    ...{ batch: new Map(), order: new Map(), lease: new Map(), setting: new Map() },
+  };
+  readonly ledger = new Ledger();
+  readonly answers = new Map<string, Json>();
+  readonly uniques = new Set<string>();
+  readonly transfers: { id: string; debit: string; credit: string; amount: bigint; at: number }[] = [];
+  readonly documents = new Map<string, StoredDocument>();
+  readonly events: StoredEvent[] = [];
+  readonly sealed = new Map<string, SealedRow>();
+  lastBeat: number | null = null;
+  pending: StoredDocument[] = [];
+  log: { hash: string; documentId: string }[] = [];
+  nodes = new Map<string, string>();
+  leafIndex = new Map<string, number>();
+  head: LogHead | null = null;
+
+  constructor(clock: () => number) {
+    this.clock = clock;
+  }
+
+  /** All rows of a kind, in the order in which they came. */
+  all<K extends EntityKind>(kind: K): Entities[K][] {
+    return [...this.rows[kind].values()].map(({ data }) => data);
+  }
+}

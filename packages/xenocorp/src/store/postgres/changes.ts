@@ -1,0 +1,64 @@
+/** What is changed, and how it is read back: all writing of the market goes through one function in the database. */
+import type { Json } from "@xenoservers/protocol";
+import type { Pool } from "pg";
+import type { Change, CommitResult, Entities, EntityKind, Store, Versioned } from "../store.ts";
+import { only, sqlOf } from "./sql.ts";
+
+const BEAT = { name: "beat", text: sqlOf("beat") };
+
+/**
+ * unique_violation, serialization_failure, deadlock_detected: another commit came first; trying again is safe because changes are
+ * conditional.
+ */
+const RETRYABLE = new Set(["23505", "40001", "40P01"]);
+const TRIES_MAX = 5;
+
+const codeOf = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : "");
+
+const wire = (changes: readonly Change[]): string =>
+  JSON.stringify(changes, (_key, value: unknown) => (typeof value === "bigint" ? value.toString() : value));
+
+export const postgresChanges = (pool: Pool): Pick<Store, "now" | "beat" | "load" | "commit" | "answerTo"> => ({
+  async now() {
+    const { rows } = await pool.query<{ now: string }>("select (extract(epoch from clock_timestamp()) * 1000)::bigint as now");
+    return Number(only(rows).now);
+  },
+  async beat(at) {
+    const { rows } = await pool.query<{ before: string | null }>({
+      ...BEAT,
+      values: [at],
+    });
+    return rows[0]?.before == null ? null : Number(rows[0].before);
+  },
+  async load<K extends EntityKind>(kind: K, ids: readonly string[]) {
+    const { rows } = await pool.query<{ id: string; version: number; data: Entities[K] }>({
+      name: "load",
+      text: "select id, version, data from entity where kind = $1 and id = any($2)",
+      values: [kind, ids],
+    });
+    return new Map<string, Versioned<Entities[K]>>(rows.map((row) => [row.id, { version: row.version, data: row.data }]));
+  },
+  async commit(changes) {
+    if (changes.length === 0) return [];
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const { rows } = await pool.query<{
+          results: (Exclude<CommitResult, { status: "below_floor" }> | { status: "below_floor"; key: string; missing: string })[];
+        }>({
+          name: "commit",
+          text: "select commit_changes($1::jsonb) as results",
+          values: [wire(changes)],
+        });
+        return only(rows).results.map((result) =>
+          result.status === "below_floor" ? { ...result, missing: BigInt(result.missing) } : result,
+        );
+      } catch (error) {
+        if (attempt >= TRIES_MAX || !RETRYABLE.has(codeOf(error))) throw error;
+      }
+    }
+  },
+  async answerTo(id) {
+    const { rows } = await pool.query<{ answer: Json }>("select answer from applied where id = $1", [id]);
+    return rows[0]?.answer ?? null;
+  },
+});

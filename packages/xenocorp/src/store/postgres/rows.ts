@@ -1,0 +1,38 @@
+/** Rows found by what stands in them: keys, accounts, servers, leases, deadlines. */
+import type { Pool } from "pg";
+import type { AccountRow, KeyRow, LeaseRow, ServerRow, Store } from "../store.ts";
+import { LIVE, readerValues, sqlOf } from "./sql.ts";
+
+const KEYS_GOOD = sqlOf("keys-good");
+const KEYS_ENDED = sqlOf("keys-ended");
+const KEYS_REVOKED = sqlOf("keys-revoked");
+const LEASES_SEEN = sqlOf("leases-seen");
+const LEASES_OF_SERVER = sqlOf("leases-of-server");
+const LEASES_FOUND = sqlOf("leases-found");
+const DUE = sqlOf("due");
+const FOUND_MAX = 3;
+
+type Rows = Pick<
+  Store,
+  "keysOf" | "keysRevokedSince" | "accountsOf" | "servers" | "leasesOf" | "leasesServerMustKnow" | "findLeases" | "due"
+>;
+
+export function postgresRows(pool: Pool): Rows {
+  const dataOf = async <T>(text: string, values: unknown[]): Promise<T[]> =>
+    (await pool.query<{ data: T }>(text, values)).rows.map(({ data }) => data);
+  const idsOf = async (text: string, values: unknown[]): Promise<string[]> =>
+    (await pool.query<{ id: string }>(text, values)).rows.map(({ id }) => id);
+  return {
+    async keysOf(party, at, endedMax) {
+      const ended = endedMax === 0 ? [] : dataOf<KeyRow>(KEYS_ENDED, [party, at, endedMax]);
+      return (await Promise.all([dataOf<KeyRow>(KEYS_GOOD, [party, at]), ended])).flat();
+    },
+    keysRevokedSince: (since) => dataOf<KeyRow>(KEYS_REVOKED, [since]),
+    accountsOf: (party) => dataOf<AccountRow>("select data from entity where kind = 'account' and data->>'party' = $1", [party]),
+    servers: () => dataOf<ServerRow>("select data from entity where kind = 'server'", []),
+    leasesOf: (reader, live, limit) => dataOf<LeaseRow>(LEASES_SEEN, [...readerValues(reader), live ? LIVE : null, limit]),
+    leasesServerMustKnow: (server) => dataOf<LeaseRow>(LEASES_OF_SERVER, [server, LIVE]),
+    findLeases: (reader, idPrefix) => idsOf(LEASES_FOUND, [...readerValues(reader), idPrefix, FOUND_MAX]),
+    due: (kind, now, limit) => idsOf(DUE, [kind, now, limit]),
+  };
+}
