@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { openSession, placeOrder, type BoundOrder, type BuiltJob, type BuiltVm, type Delivered, type LeaseSession, type MarketClient } from "@xenoservers/sdk";
 import type { LeaseView } from "@xenoservers/protocol";
 import { verifyReceipt } from "@xenoservers/verify";
+import { openClient } from "../input/home.ts";
 import { keepJob } from "../input/kept-job.ts";
 import type { RunInput } from "../input/verbs/run.ts";
 import { workOf } from "../input/work.ts";
@@ -24,14 +25,15 @@ export async function run(input: RunInput): Promise<void> {
     process.exitCode = await runLocally(work.module, work.wanted, input.out, input.json);
     return;
   }
+  const looks = (await openClient("spend")).client.identity.scopes.includes("read");
+  if (!looks && !input.detach && !input.dryRun)
+    throw new UserError("this key may order and not look: add --detach, or use a token with --scopes spend,control,read");
   const prepared = await prepare(input, work);
   if (input.dryRun) {
     if (input.json) printJson({ quote: prepared.shown });
     return;
   }
   const { client, context, quotes } = prepared;
-  if (!input.detach && !client.identity.scopes.includes("read"))
-    throw new UserError("this key may order and not look: add --detach, or use a token with --scopes spend,control,read");
   const job = work.build(quotes[0].offer);
   if (work.wanted.replicas === undefined) return runOnMarket(prepared, job, input);
   return runReplicas(client, job, work, { out: input.out, json: input.json, quiet, currency: context.currency });

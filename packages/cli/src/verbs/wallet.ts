@@ -40,10 +40,10 @@ function balanceTable({ available, held, pending, staked, locked }: RouteReply<"
     ["state", "amount", "meaning"],
     [
       ["available", money(available, currency), "can be spent or paid out"],
-      ["held", money(held, currency), "set aside for running leases, and put down for doubts"],
+      ["held", money(held, currency), "set aside for running leases"],
       ["pending", money(pending, currency), "earned, objections still possible"],
       ["staked", money(staked, currency), "backs one's own servers"],
-      ["locked", money(locked, currency), "staked for leases that can still be disputed"],
+      ["locked", money(locked, currency), "stake behind leases that can still be disputed, and deposits of doubts"],
     ],
   );
 }

@@ -244,6 +244,18 @@ describe("a lease session", () => {
   });
 });
 
+it("says once that the server is not reached, however often it tries", async () => {
+  reachable = false;
+  open();
+  await gone(10_000);
+  expect(states).toEqual(["reconnecting"]);
+  reachable = true;
+  await attached();
+  ends[0]!.channel.close();
+  await until(() => states.length === 2);
+  expect(states).toEqual(["reconnecting", "reconnecting"]);
+});
+
 describe("a result that lies sealed with the broker", () => {
   const digestOf = ([entry]: readonly InputEntry[]): string => (entry?.kind === "file" ? entry.digest : "");
   const files = (file: Uint8Array): Map<string, Uint8Array> => new Map([[digestOf(TREE), file]]);

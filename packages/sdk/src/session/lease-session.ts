@@ -62,6 +62,8 @@ export class LeaseSession {
   #bound: BoundOrder;
   #channel: Channel | null = null;
   #closed = false;
+  /** That the server is not reached was said, and has not changed since. */
+  #toldLost = false;
   #taking = false;
   #delivered: Delivered | null = null;
   /** Why this side could not take the result. */
@@ -150,7 +152,8 @@ export class LeaseSession {
       this.#channel = null;
       this.machine.lost();
       this.#fetches.lost();
-      if (!this.#closed && !this.#over) this.#handlers.onState?.("reconnecting");
+      if (!this.#closed && !this.#over && !this.#toldLost) this.#handlers.onState?.("reconnecting");
+      this.#toldLost = true;
     }
   }
 
@@ -161,6 +164,7 @@ export class LeaseSession {
     const closed = new Promise<void>((resolve) => channel.onClose(() => resolve()));
     if (this.#closed || po.id !== this.lease) return channel.close();
     this.#channel = channel;
+    this.#toldLost = false;
     let turn = Promise.resolve();
     channel.onMessage((header, body) => {
       turn = turn.then(() => this.#receive(channel, header, body)).catch(() => channel.close());
