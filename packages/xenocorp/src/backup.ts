@@ -9,12 +9,14 @@ import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createGzip } from "node:zlib";
-import { fromHex, leafHashOf, rootFrom, rootRefs, toHex, verifyCheckpoint } from "@xenoservers/protocol";
+import { leafHashOf, rootFrom, rootRefs, toHex, verifyCheckpoint } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { Pool, PoolClient } from "pg";
+import { z } from "zod";
 import { loadBrokerKeys } from "./broker-keys.ts";
 import { MARKET_DEFAULTS } from "./config.ts";
 import { booksProblems } from "./loops/books.ts";
+import { bytesOf } from "./log/proofs.ts";
 import { logOrigin, startEpoch } from "./log/sequencer.ts";
 import { openStore, type BrokerOptions } from "./main.ts";
 
@@ -24,6 +26,7 @@ const FORMAT = "xenoservers-backup-1";
 /** The old epochs' leaves and nodes are not carried over: the next epoch logs every document anew. */
 const TABLES = ["entity", "balance", "transfer", "applied", "unique_key", "document", "event", "sealed", "log_head"] as const;
 const PAGE = 1_000;
+const zHeader = z.object({ format: z.literal(FORMAT), keys: z.unknown() });
 /** A row of these holds as much as a page of another table. */
 const LARGE_ROWS: ReadonlySet<string> = new Set(["sealed"]);
 const pageOf = (table: string): number => (LARGE_ROWS.has(table) ? 1 : PAGE);
@@ -95,15 +98,15 @@ async function* linesOf(file: string): AsyncGenerator<string> {
     }
     await reading;
   } catch (cause) {
-    throw new Error(`${file} is no whole backup: ${(cause as Error).message}`, { cause });
+    throw new Error(`${file} is no whole backup: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
   if (rest.join("") !== "") throw new Error(`${file} is no whole backup: its last line is cut off`);
 }
 
 function headerOf(line: string, file: string): unknown {
   try {
-    const { format, keys } = JSON.parse(line) as { format: string; keys: unknown };
-    if (format === FORMAT) return keys;
+    const header = zHeader.safeParse(JSON.parse(line));
+    if (header.success) return header.data.keys;
   } catch {
     // no JSON at all
   }
@@ -133,8 +136,9 @@ export async function restore(place: Place, file: string): Promise<{ rows: numbe
           continue;
         }
         const tab = line.indexOf("\t");
-        const next = JSON.parse(line.slice(0, tab)) as (typeof TABLES)[number];
-        if (!TABLES.includes(next)) throw new Error(`${file} holds a table this version does not know: ${next}`);
+        const name: unknown = JSON.parse(line.slice(0, tab));
+        const next = TABLES.find((known) => known === name);
+        if (next === undefined) throw new Error(`${file} holds a table this version does not know: ${String(name)}`);
         if (next !== table || page.length >= pageOf(next)) await flush();
         table = next;
         page.push(line.slice(tab + 1));
@@ -158,7 +162,7 @@ export async function restore(place: Place, file: string): Promise<{ rows: numbe
     const previous = await store.logHead();
     const config = { ...MARKET_DEFAULTS, origin: loaded.origin, operatorKey: loaded.operator?.publicKey ?? "" };
     await startEpoch({ store, crypto: nodeCrypto, keys: loaded.keys, config, now: () => Date.now() }, previous, "restored from a backup");
-    return { rows: count, epoch: (await store.logHead())!.epoch };
+    return { rows: count, epoch: (await store.logHead())?.epoch ?? 0 };
   } finally {
     await close();
   }
@@ -183,15 +187,7 @@ export async function check(place: Place): Promise<{ balances: number; logSize: 
           if (leafHashOf(nodeCrypto, entry, entry.at, entry.salt) !== hashes[i]) problems.push(`leaf ${from + i} is not its document`);
       }
       const nodes = await store.logNodes(rootRefs(head.size));
-      if (
-        toHex(
-          rootFrom(
-            nodeCrypto,
-            head.size,
-            nodes.map((hash) => fromHex(hash)!),
-          ),
-        ) !== head.root
-      )
+      if (toHex(rootFrom(nodeCrypto, head.size, nodes.map(bytesOf))) !== head.root)
         problems.push("the log's root does not follow from its nodes");
     }
     return { balances: audit.balances.size, logSize: head?.size ?? 0, pending: (await store.logPending(1_000_000)).length, problems };

@@ -6,7 +6,8 @@ import type { Store } from "../store/store.ts";
 const TILE_HEIGHT = 8;
 const TILE_WIDTH = 2 ** TILE_HEIGHT;
 
-function bytesOf(hash: string): Uint8Array {
+/** Of a hash that stands in the log. */
+export function bytesOf(hash: string): Uint8Array {
   const bytes = fromHex(hash);
   invariant(bytes !== null, "a node of the log is a hash");
   return bytes;

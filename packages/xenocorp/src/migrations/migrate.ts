@@ -12,7 +12,8 @@ export async function migrate(pool: Pool): Promise<string[]> {
     await client.query("create table if not exists migration (name text primary key, at timestamptz not null default now())");
     const known = new Set((await client.query<{ name: string }>("select name from migration")).rows.map((row) => row.name));
     const foreign = [...known].filter((name) => !MIGRATIONS.some((migration) => migration.name === name));
-    if (foreign.length > 0) throw new Error(`the database was written by a newer xeno (migration ${foreign[0]}); upgrade with \`npm install -g xeno@latest\``);
+    if (foreign.length > 0)
+      throw new Error(`the database was written by a newer xeno (migration ${foreign[0]}); upgrade with \`npm install -g xeno@latest\``);
     for (const migration of MIGRATIONS) {
       if (known.has(migration.name)) continue;
       await client.query("begin");

@@ -1,6 +1,6 @@
 /**
- * A real PostgreSQL from the npm binaries, on a private Unix socket, no TCP. It ends with this process (parent-death signal), even on kill -9.
- * As root it runs in a user namespace, because postgres refuses to be root.
+ * A real PostgreSQL from the npm binaries, on a private Unix socket, no TCP. It ends with this process (parent-death signal), even on kill
+ * -9. As root it runs in a user namespace, because postgres refuses to be root.
  */
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -10,12 +10,16 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { Client } from "pg";
+import { z } from "zod";
 
 const run = promisify(execFile);
 const SOCKET_PATH_MAX = 90;
 const START_WITHIN_MS = 30_000;
 /** A database that ended by itself (a crash, a careless kill) comes back while its broker lives. */
 const RESTART_AFTER_MS = 250;
+
+const zLinks = z.array(z.object({ source: z.string(), target: z.string() }));
+type Command = [program: string, ...args: string[]];
 
 export interface EmbeddedPostgres {
   /** For `pg`: host is the socket's folder. */
@@ -32,11 +36,14 @@ async function nativeFolder(): Promise<string> {
     folder = path.resolve(import.meta.dirname, "../../../../node_modules", name, "native");
   }
   const list = await readFile(path.join(folder, "pg-symlinks.json"), "utf8").catch((cause: unknown) => {
-    throw new Error(`no PostgreSQL binaries for ${process.platform}-${process.arch} are installed; set DATABASE_URL to use a PostgreSQL of your own`, {
-      cause,
-    });
+    throw new Error(
+      `no PostgreSQL binaries for ${process.platform}-${process.arch} are installed; set DATABASE_URL to use a PostgreSQL of your own`,
+      {
+        cause,
+      },
+    );
   });
-  for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
+  for (const { source, target } of zLinks.parse(JSON.parse(list))) {
     const at = path.join(folder, "..", target);
     await symlink(path.basename(source), at).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "EEXIST")
@@ -46,7 +53,7 @@ async function nativeFolder(): Promise<string> {
   return folder;
 }
 
-const asOrdinaryUser = (command: string[]): string[] =>
+const asOrdinaryUser = (command: Command): Command =>
   process.getuid?.() === 0 ? ["unshare", "--user", "--map-user=65534", "--map-group=65534", "--", ...command] : command;
 
 const SETTINGS = {
@@ -62,7 +69,8 @@ export async function startEmbeddedPostgres(dataFolder: string): Promise<Embedde
   const native = await nativeFolder();
   const cluster = path.join(dataFolder, "postgres");
   let sockets = path.join(dataFolder, "run");
-  if (sockets.length > SOCKET_PATH_MAX) sockets = path.join(tmpdir(), `xeno-${createHash("sha256").update(dataFolder).digest("hex").slice(0, 16)}`);
+  if (sockets.length > SOCKET_PATH_MAX)
+    sockets = path.join(tmpdir(), `xeno-${createHash("sha256").update(dataFolder).digest("hex").slice(0, 16)}`);
   await mkdir(sockets, { recursive: true, mode: 0o700 });
   await chmod(sockets, 0o700);
   const initialised = await readFile(path.join(cluster, "PG_VERSION"), "utf8").catch(() => null);
@@ -82,7 +90,7 @@ export async function startEmbeddedPostgres(dataFolder: string): Promise<Embedde
       "--locale=C",
       "--no-instructions",
     ]);
-    await run(command!, args);
+    await run(command, args);
     await rm(markerOfHalf);
   }
   const settings = Object.entries(SETTINGS).flatMap(([key, value]) => ["-c", `${key}=${value}`]);
@@ -101,18 +109,18 @@ export async function startEmbeddedPostgres(dataFolder: string): Promise<Embedde
   ]);
   let log = "";
   let stopping = false;
-  let server: ChildProcess;
-  const launch = (): void => {
-    server = spawn(command!, args, { stdio: ["ignore", "ignore", "pipe"] });
-    server.stderr!.on("data", (chunk: Buffer) => (log = (log + chunk.toString()).slice(-4_000)));
-    server.once("exit", () => {
-      if (ready && !stopping) setTimeout(() => !stopping && launch(), RESTART_AFTER_MS);
-    });
-  };
   let ready = false;
-  launch();
+  const launch = (): ChildProcess => {
+    const launched = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"] });
+    launched.stderr.on("data", (chunk: Buffer) => (log = (log + chunk.toString()).slice(-4_000)));
+    launched.once("exit", () => {
+      if (ready && !stopping) setTimeout(() => !stopping && (server = launch()), RESTART_AFTER_MS);
+    });
+    return launched;
+  };
+  let server = launch();
   const connection = { host: sockets, user: "xeno", database: "postgres" };
-  await untilReady(server!, connection, () => log);
+  await untilReady(server, connection, () => log);
   ready = true;
   return {
     connection,

@@ -1,4 +1,6 @@
-/** The Store in memory: the deterministic twin used by the simulation. It passes the same contract suite as Postgres (store/contract.ts). */
+/**
+ * The Store in memory: the deterministic twin used by the simulation. It passes the same contract suite as Postgres (store/contract.ts).
+ */
 import { memoryBooks } from "./memory/books.ts";
 import { memoryChanges } from "./memory/changes.ts";
 import { memoryDocuments, memorySealed } from "./memory/documents.ts";

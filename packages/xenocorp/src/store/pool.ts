@@ -3,7 +3,8 @@ import { Pool, type PoolConfig } from "pg";
 
 /**
  * A pool that outlives its connections. A query on a broken connection rejects and the next one opens another; `pg` reports the same loss
- * once more as an `error` event, on the pool for idle connections and on the client for others, which nobody needs and which unheard ends the process.
+ * once more as an `error` event, on the pool for idle connections and on the client for others, which nobody needs and which unheard ends
+ * the process.
  */
 export function openPool(config: PoolConfig): Pool {
   const pool = new Pool(config);
