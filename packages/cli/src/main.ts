@@ -190,7 +190,7 @@ const EVERYONES: readonly Verb[] = [
   ),
 ];
 
-export const VERBS: readonly Verb[] = [...CUSTOMERS, ...LEASES, ...OWNERS, ...OPERATORS, ...EVERYONES];
+const VERBS: readonly Verb[] = [...CUSTOMERS, ...LEASES, ...OWNERS, ...OPERATORS, ...EVERYONES];
 
 export function program(): Command {
   const xeno = new Command("xeno")

@@ -13,7 +13,7 @@ import type { BuiltVm } from "./vm.ts";
 type Job = BuiltJob | BuiltVm;
 
 /** `parts`: servers sign the states of a second run and the referee runs one part. `whole`: it runs all of the job. */
-export type DisputeWay = "parts" | "whole";
+type DisputeWay = "parts" | "whole";
 
 export interface DisputeTerms {
   way: DisputeWay;
@@ -22,7 +22,7 @@ export interface DisputeTerms {
   leases: readonly DisputedLease[];
 }
 
-export interface DisputedLease {
+interface DisputedLease {
   view: LeaseView;
   result: Payload<"result">;
   /** Put down for it until it is decided; what was put down before is not asked for again. */

@@ -13,7 +13,7 @@ import { firstDifference, segmentJob, type Trace } from "./segment.ts";
 import { openSession } from "./session/open-session.ts";
 import type { BuiltVm } from "./vm.ts";
 
-export interface Judged {
+interface Judged {
   refereeLease: string;
   /** Of how many; null where the referee ran the whole job. */
   segment: { index: number; of: number; stateBytes: number } | null;

@@ -18,7 +18,7 @@ export interface Identity {
 }
 
 /** What a key is where it is not its party's first root key. */
-export type Delegation = Partial<Pick<Identity, "party" | "account" | "scopes" | "leaseLabel">>;
+type Delegation = Partial<Pick<Identity, "party" | "account" | "scopes" | "leaseLabel">>;
 
 /** An identity from a 32-byte seed. */
 export function identityOf(seed: Uint8Array, { party, account, scopes = ROLE_SCOPES.root, leaseLabel = null }: Delegation = {}): Identity {

@@ -104,7 +104,6 @@ function absent(error: unknown): null {
 /** A guest's name may hold anything; a terminal shows this. */
 const shown = (name: string): string => name.replaceAll(/\p{C}/gu, "?");
 
-
 /**
  * Whether a link leads to below its folder, whatever other such links it passes: it goes up no further than it lies deep, and never up
  * again after a name, which may be a link itself.

@@ -7,7 +7,7 @@ import { UserError } from "../output/ui.ts";
 export const zSeed = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** What its holder needs to know of a key that was granted. */
-export const zDelegated = z.strictObject({
+const zDelegated = z.strictObject({
   party: zParty,
   role: z.enum(["device", "ci"]),
   /** What it is for, as its owner called it. */
@@ -19,7 +19,6 @@ export const zDelegated = z.strictObject({
   leaseLabel: z.string().max(64).nullable(),
   expiresAt: z.int().nullable(),
 });
-export type Delegated = z.infer<typeof zDelegated>;
 
 const zCiToken = z.strictObject({ url: z.url({ protocol: /^https?$/ }), pins: zPins, seed: zSeed, key: zDelegated });
 export type CiToken = z.infer<typeof zCiToken>;

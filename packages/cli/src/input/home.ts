@@ -45,7 +45,7 @@ const zContext = z.strictObject({
 });
 export type Context = z.infer<typeof zContext>;
 const zContexts = z.strictObject({ current: z.string().nullable(), contexts: z.record(z.string(), zContext) });
-export type Contexts = z.infer<typeof zContexts>;
+type Contexts = z.infer<typeof zContexts>;
 
 /** Replaces a file at once, so that a crash leaves the old or the new one. */
 export async function writePrivate(file: string, text: string): Promise<void> {

@@ -5,13 +5,13 @@
 import { Command, Option as Flag } from "commander";
 
 /** One option, and how what was typed is read. */
-export interface Opt<T> {
+interface Opt<T> {
   flag: Flag;
   read(raw: unknown): T;
 }
 
 /** One word behind the verb: `<one>`, `[maybe]` or `[rest...]`. */
-export interface Word<T> {
+interface Word<T> {
   form: (name: string) => string;
   read(raw: unknown, name: string): T;
 }

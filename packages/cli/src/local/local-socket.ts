@@ -12,7 +12,7 @@ import { UserError } from "../output/ui.ts";
 
 const SOCKET_PATH_MAX = 100;
 
-export function socketPath(folder: string): string {
+function socketPath(folder: string): string {
   const direct = path.join(path.resolve(folder), "control.sock");
   return direct.length <= SOCKET_PATH_MAX
     ? direct

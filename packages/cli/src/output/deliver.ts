@@ -8,7 +8,7 @@ import { home, writePrivate } from "../input/home.ts";
 import type { SharedFolder } from "../input/job-from-args.ts";
 import { EXIT, say, yellow } from "./ui.ts";
 
-export const receiptFile = (lease: string): string => path.join(home.receipts, `${lease}.json`);
+const receiptFile = (lease: string): string => path.join(home.receipts, `${lease}.json`);
 
 export async function keepReceipt(client: MarketClient, lease: string, withinMs?: number): Promise<string> {
   const file = receiptFile(lease);

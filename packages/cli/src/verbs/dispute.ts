@@ -17,7 +17,7 @@ async function tracer(jobHash: string): Promise<TraceHere> {
 }
 
 /** Who judges, what is put down, and when it is lost. */
-export function disputeLines({ way, referee, leases }: DisputeTerms, currency: string): string[] {
+function disputeLines({ way, referee, leases }: DisputeTerms, currency: string): string[] {
   const deposit = leases.reduce((sum, { depositNanos }) => sum + depositNanos, 0n);
   const what = way === "parts" ? "the part of the job in which states differ" : "the whole job";
   const judge = `referee  ${shortId(referee.offer.server)} runs ${what}; that costs at most ${money(referee.quote.holdNanos, currency)}`;

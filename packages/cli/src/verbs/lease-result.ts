@@ -2,7 +2,7 @@
  * `xeno lease result`, `xeno fetch`: what a lease came to, from its server or from the copy that lies sealed with the broker; every byte
  * is checked.
  */
-import { holdsCapacity } from "@xenoservers/market";
+import { TERMS, holdsCapacity } from "@xenoservers/market";
 import type { Delivered, MarketClient, Stream } from "@xenoservers/sdk";
 import { openClient } from "../input/home.ts";
 import type { FetchInput, ResultInput } from "../input/verbs/lease.ts";
@@ -26,7 +26,8 @@ async function takeResult(client: MarketClient, id: string, out: string | null, 
       throw new UserError(`lease ${shortId(lease.id)} is ${lease.state}: it has no result yet; follow it with: xeno attach ${shortId(lease.id)}`);
     const delivered = await session.delivered();
     if (delivered) return { followed, delivered };
-    const why = problems.at(-1) ?? "its server is not reached and nothing lies with the broker";
+    const ended = lease.end ? `it ended ${lease.end.reason} (${TERMS[lease.end.reason].says}), and ` : "";
+    const why = problems.at(-1) ?? `${ended}nothing lies with the broker`;
     throw new UserError(`the result of ${shortId(lease.id)} cannot be had: ${why}`);
   } finally {
     followed.close();

@@ -34,7 +34,7 @@ interface Replica {
   output: Record<"stdout" | "stderr", Uint8Array[]>;
 }
 
-export interface ReplicaOptions {
+interface ReplicaOptions {
   out: string | null;
   json: boolean;
   quiet: boolean;

@@ -9,7 +9,7 @@ import type { RunInput } from "../input/verbs/run.ts";
 import { workOf } from "../input/work.ts";
 import { exitCodeWith, filesIn, keepReceipt, taking } from "../output/deliver.ts";
 import { onInterrupt } from "../output/interrupt.ts";
-import { endLine } from "../output/lease-lines.ts";
+import { endLine, nextCommand } from "../output/lease-lines.ts";
 import { EXIT, UserError, countOf, dim, print, printJson, red, say, shortId, yellow } from "../output/ui.ts";
 import { auditLine, auditResult, type Audit } from "../proof/audit.ts";
 import { prepare, type Prepared } from "./quote.ts";
@@ -126,8 +126,7 @@ async function conclude(prepared: Prepared, job: BuiltJob | BuiltVm, input: RunI
     say(endLine(lease, context.currency));
     if (detail !== "") say(`         ${detail}`);
   }
-  if (lease.end?.result && !delivered)
-    say(red(`         its output did not come as the server signed it: xeno lease result ${shortId(lease.id)}, or xeno dispute`));
+  if (lease.end?.result && !delivered) say(red(`         its output did not come as the server signed it; ${nextCommand(lease)}`));
   if (!quiet)
     showMore(lease, delivered, input, { audit, failed, currency: context.currency, reExecutes: work.wanted.assurance !== "isolated" || job.kind !== "vm" });
 }

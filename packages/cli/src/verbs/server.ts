@@ -7,7 +7,7 @@ import { ask } from "../local/local-socket.ts";
 import { serverFolder } from "../local/server-folder.ts";
 import { UserError, duration, mib, print, printJson, say, shortId, table } from "../output/ui.ts";
 
-export type ServerCommand = "status" | "drain" | "stop" | "stop-now" | "retire";
+type ServerCommand = "status" | "drain" | "stop" | "stop-now" | "retire";
 
 const STATUS_WITHIN_MS = 5_000;
 /** Guests of running leases end first. */

@@ -22,7 +22,7 @@ const WHOLE_BYTES_MAX = 1024 * 1024 * 1024;
 
 const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
-export interface FetchesHost {
+interface FetchesHost {
   timers: Timers;
   channel(): Channel | null;
   closed(): boolean;

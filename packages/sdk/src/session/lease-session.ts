@@ -30,7 +30,7 @@ export interface SessionHandlers {
 }
 
 /** What a session needs of a link. */
-export interface SessionLink {
+interface SessionLink {
   readonly up: boolean;
   openChannel(lease: string): Pipe;
 }

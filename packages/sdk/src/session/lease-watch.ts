@@ -20,7 +20,7 @@ const LAPSED_POLLS_MAX = 3;
 /** `at`: when this side heard of it. `stalled`: it should long have ended and has not, in words. */
 export type Outcome = { kind: "settled"; lease: LeaseView; at: number } | { kind: "stalled"; why: string };
 
-export interface WatchHost {
+interface WatchHost {
   client: MarketClient;
   alarm: Alarm;
   closed(): boolean;
@@ -34,7 +34,7 @@ export interface WatchHost {
 }
 
 /** When a lease has ended at the latest if every side is silent: by what was signed alone, in broker time. */
-export function endsBy({ startBy, timings }: Payload<"purchase-order">, durationMsMax: number): number {
+function endsBy({ startBy, timings }: Payload<"purchase-order">, durationMsMax: number): number {
   return startBy + durationMsMax + unreachableAfterMs(timings) + timings.graceMs + timings.deliverWithinMs;
 }
 

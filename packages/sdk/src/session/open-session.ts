@@ -31,7 +31,7 @@ export function openSessions(
   };
 }
 
-export interface OpenSession {
+interface OpenSession {
   session: LeaseSession;
   close(): void;
 }

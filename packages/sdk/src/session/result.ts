@@ -18,7 +18,7 @@ export interface Delivered {
   from: "server" | "broker";
 }
 
-export type CheckedResult = { ok: true; document: Verified<"result"> } | { ok: false; why: string };
+type CheckedResult = { ok: true; document: Verified<"result"> } | { ok: false; why: string };
 
 const wrong = (why: string): CheckedResult => ({ ok: false, why });
 

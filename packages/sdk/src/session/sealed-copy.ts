@@ -9,7 +9,7 @@ import { NotDelivered } from "./fetches.ts";
 import { bytesProblem, checkResult, type Delivered } from "./result.ts";
 import { STREAMS, Streams, type Stream } from "./streams.ts";
 
-export interface SealedCopy {
+interface SealedCopy {
   delivered: Delivered;
   streams: Record<Stream, Uint8Array>;
   files: ReadonlyMap<string, Uint8Array>;

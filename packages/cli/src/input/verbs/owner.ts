@@ -16,7 +16,6 @@ export type ServeInput = InputOf<typeof serveInput>;
 export const serverInput = inputOf({}, { json, data });
 export type ServerInput = InputOf<typeof serverInput>;
 export const serverStopInput = inputOf({}, { now: flag("--now", "end running leases at your cost"), json, data });
-export type ServerStopInput = InputOf<typeof serverStopInput>;
 export const abuseTraceInput = inputOf(
   { address: word },
   {
