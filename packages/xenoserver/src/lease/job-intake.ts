@@ -11,6 +11,8 @@ import type { LeaseClock } from "./lease-clock.ts";
 import type { LeaseContext } from "./lease-context.ts";
 import { withNothing } from "./guest-end.ts";
 
+const ASK_AGAIN_MS = 3_000;
+
 export type Taken = { transfer: Transfer } | { problem: string } | null;
 
 export class JobIntake {
@@ -41,14 +43,18 @@ export class JobIntake {
     await this.#startIfComplete();
   }
 
-  #awaitInputs(): void {
+  #awaitInputs(until = startByOf(this.#ctx.facts.lease)): void {
+    this.#clock.awaitUntil(until, () => this.#ctx.apart(this.#late()));
+  }
+
+  /** A broker that was away gives the customer as much more; its log says how much, once it is there again. */
+  async #late(): Promise<void> {
     const { facts, world } = this.#ctx;
-    this.#clock.awaitUntil(startByOf(facts.lease), () => {
-      if (!this.#isWaiting) return;
-      // a broker that was away gives the customer as much more
-      if (world.timers.now() < startByOf(facts.lease)) this.#awaitInputs();
-      else this.#ctx.apart(this.#ctx.finish(withNothing("input-missing")));
-    });
+    const known = await this.#ctx.catchUp();
+    if (!this.#isWaiting) return;
+    if (!known) this.#awaitInputs(world.timers.now() + ASK_AGAIN_MS);
+    else if (world.timers.now() < startByOf(facts.lease)) this.#awaitInputs();
+    else await this.#ctx.finish(withNothing("input-missing"));
   }
 
   /** As an earlier daemon left it. */
