@@ -1,7 +1,8 @@
 /**
- * What a signer may say only once (the document table says by what), and when two things it said contradict each other. What an honest signer may say
- * again never convicts: a server that lost its disk goes on under a new incarnation, a deterministic job comes to the same again, and what somebody has
- * seen of the log meanwhile is no statement at all. Who controls the inputs: anyone; the signatures decide.
+ * What a signer may say only once (the document table says by what), and when two things it said contradict each other. What an honest
+ * signer may say again never convicts: a server that lost its disk goes on under a new incarnation, a deterministic job comes to the
+ * same again, and what somebody has seen of the log meanwhile is no statement at all. Who controls the inputs: anyone; the signatures
+ * decide.
  */
 import { isComparable } from "@xenoservers/market";
 import {
@@ -28,7 +29,10 @@ function onlyOnce<K extends Kind>({ kind, payload }: SignedDocument<K>): string 
   return rowOf(kind).once?.(payload) ?? null;
 }
 
-/** Two honest runs of one job come to the same, wherever they ended by themselves; a host's failure or a stop is chance and no statement of the job. */
+/**
+ * Two honest runs of one job come to the same, wherever they ended by themselves; a host's failure or a stop is chance and no statement
+ * of the job.
+ */
 const resultsDiffer = (first: Payload<"result">, second: Payload<"result">): boolean =>
   isComparable(first) && isComparable(second) && resultDifference(first, second) !== null;
 
@@ -82,7 +86,10 @@ function maySay(crypto: Crypto, document: AnyDocument, known: KnownSigners | nul
   return known === null || verifySigner(document, { crypto, market: known.market, key: known.keyOf(keyid), at: 0 }).ok;
 }
 
-/** Null where both can be honest, or either is not signed by the key it names, or by one that may not say it. `known`: null where nothing is. */
+/**
+ * Null where both can be honest, or either is not signed by the key it names, or by one that may not say it. `known`: null where nothing
+ * is.
+ */
 export function contradictionIn(crypto: Crypto, first: unknown, second: unknown, known: KnownSigners | null = null): Contradiction | null {
   const [a, b] = [parseDocument(crypto, first), parseDocument(crypto, second)];
   if (!a.ok || !b.ok) return null;

@@ -1,7 +1,7 @@
 /**
- * Evidence that convicts a broker or a server on a machine that never saw the market: contradicting checkpoints, contradicting documents, one slot
- * opened twice, a promise not kept. It convicts a key; whose key that is, a machine knows by its pins or by the grants in the evidence. Who controls the
- * input: whoever hands over the file; the signatures decide.
+ * Evidence that convicts a broker or a server on a machine that never saw the market: contradicting checkpoints, contradicting
+ * documents, one slot opened twice, a promise not kept. It convicts a key; whose key that is, a machine knows by its pins or by the
+ * grants in the evidence. Who controls the input: whoever hands over the file; the signatures decide.
  */
 import {
   EVIDENCE_FORMAT,
@@ -22,7 +22,7 @@ import {
   type MarketPins,
 } from "@xenoservers/protocol";
 import { claimed, failed, proved, type Said, type Verification } from "../receipt/line.ts";
-import { contradictionIn, knownSigners, type Accused, type KnownSigners } from "./contradiction.ts";
+import { contradictionIn, knownSigners, type Accused, type Contradiction, type KnownSigners } from "./contradiction.ts";
 
 /** The two notes as evidence, or null where they do not contradict each other. */
 export function packFork(crypto: Crypto, key: string, first: string, second: string): EvidenceOf<"fork"> | null {
@@ -81,7 +81,7 @@ const unknownMarket = (origin: string): MarketPins => ({
 const isParty = (who: Accused): boolean => who === "server" || who === "customer";
 
 function contradicted(crypto: Crypto, { first, second, grants }: EvidenceOf<"contradiction">, pinned: MarketPins | null): Finding | null {
-  const found = contradictionIn(crypto, first, second);
+  const found: Contradiction | null = contradictionIn(crypto, first, second);
   if (!found) return null;
   const { signer: key, origin, kind, who } = found;
   const says = `signed two documents of kind ${kind} where there may be one: this ${who} cheats`;
@@ -137,7 +137,7 @@ function brokenPromise(crypto: Crypto, { key, promise, checkpoint, leaves, later
   return { key: promise.keyid, origin: promise.origin, as: "receipts", logKey: key, says };
 }
 
-/** The promise as evidence against this log; null while it is kept, or cannot be shown broken yet. `leaves`: the bytes of all its leaves. */
+/** The promise as evidence against this log; null while it is kept, or cannot be shown broken yet. `leaves`: the bytes of them all. */
 export function packBrokenPromise(
   crypto: Crypto,
   key: string,
@@ -162,9 +162,11 @@ function weighed({ key, origin, as, logKey, says }: Finding, pinned: MarketPins 
   const short = `the key ${key.slice(0, 16)}…`;
   if (!market) {
     // nothing here ties the log to who made the promise
-    return logKey === null ? proved(`${short} ${says}`) : claimed(`${short} ${says}; if the log of the key ${logKey.slice(0, 16)}… is its market's`);
+    const ifItsLog = `if the log of the key ${logKey?.slice(0, 16)}… is its market's`;
+    return logKey === null ? proved(`${short} ${says}`) : claimed(`${short} ${says}; ${ifItsLog}`);
   }
-  if (as === null) return proved(`${[...Object.values(market.keys), market.operatorKey].includes(key) ? "the market you are logged in to" : short} ${says}`);
+  const isMarkets = [...Object.values(market.keys), market.operatorKey].includes(key);
+  if (as === null) return proved(`${isMarkets ? "the market you are logged in to" : short} ${says}`);
   if (key !== market.keys[as]) return failed(`it proves nothing of the market you are logged in to: ${short} is not its key`);
   if (logKey !== null && logKey !== market.keys.checkpoints) return failed("it proves nothing: the log in it is not that of the market you are logged in to");
   return proved(`the market you are logged in to ${says}`);
@@ -173,7 +175,8 @@ function weighed({ key, origin, as, logKey, says }: Finding, pinned: MarketPins 
 /** `pinned`: the market that this machine knows, if any. */
 export function verifyEvidence(crypto: Crypto, untrusted: unknown, pinned: MarketPins | null): Verification {
   const parsed = zEvidence.safeParse(untrusted);
-  if (!parsed.success) return { ok: false, lines: [{ check: "file", ...failed(`this is not evidence: ${parsed.error.issues[0]?.path.join(".") ?? ""}`) }] };
+  const where = parsed.error?.issues[0]?.path.join(".") ?? "";
+  if (!parsed.success) return { ok: false, lines: [{ check: "file", ...failed(`this is not evidence: ${where}`) }] };
   const finding = findingOf(crypto, parsed.data, pinned);
   const said = finding ? weighed(finding, pinned) : failed(NOTHING);
   return { ok: said.status !== "failed", lines: [{ check: parsed.data.kind, ...said }] };

@@ -1,6 +1,7 @@
 /**
- * Documents into facts: what the fold reads of each. One place for all sides: the broker, a server, a customer's client and whoever verifies a receipt.
- * Who controls the inputs: whoever signed each document. `keyOf` says what is known of a party's key at the time the document was said.
+ * Documents into facts: what the fold reads of each. One place for all sides: the broker, a server, a customer's client and whoever
+ * verifies a receipt. Who controls the inputs: whoever signed each document. `keyOf` says what is known of a party's key at the time the
+ * document was said.
  */
 import type { Contents, Fact, FactKind, Finding, Speaker } from "@xenoservers/market";
 import {

@@ -1,6 +1,7 @@
 /**
- * A purchase order believed by nobody: server and customer each check for themselves that it binds exactly the order and the offer that were signed, by
- * keys that may sign them, at the offer's price and the announced fee, within the order's limits and conditions. Who controls the input: the broker.
+ * A purchase order believed by nobody: server and customer each check for themselves that it binds exactly the order and the offer that
+ * were signed, by keys that may sign them, at the offer's price and the announced fee, within the order's limits and conditions. Who
+ * controls the input: the broker.
  */
 import { step, type Lease } from "@xenoservers/market";
 import { verifyDocumentOf, type Verified } from "@xenoservers/protocol";

@@ -1,6 +1,6 @@
 /**
- * What the two signed results inside a verdict come to: whoever has the verdict and what its lease is made of comes to the same. Who controls the inputs:
- * the broker (the verdict), both servers (their results, the trace).
+ * What the two signed results inside a verdict come to: whoever has the verdict and what its lease is made of comes to the same. Who
+ * controls the inputs: the broker (the verdict), both servers (their results, the trace).
  */
 import type { Finding, Lease } from "@xenoservers/market";
 import { parseDocumentOf, serverIdOf, verifySigner, type SignedDocument, type Verified } from "@xenoservers/protocol";

@@ -1,6 +1,7 @@
 /**
- * A referee's signed result over an accused server's: of the whole job, or of one segment between two states whose roots the accused signed. Broker,
- * customer and anyone with the verdict come to the same. All three documents are their signers' word; the referee's can be run again.
+ * A referee's signed result over an accused server's: of the whole job, or of one segment between two states whose roots the accused
+ * signed. Broker, customer and anyone with the verdict come to the same. All three documents are their signers' word; the referee's can
+ * be run again.
  */
 import { isComparable } from "@xenoservers/market";
 import { endRootOf, segmentHashOf, type Crypto, type Payload } from "@xenoservers/protocol";
@@ -35,5 +36,6 @@ function judgeSegment(crypto: Crypto, accused: Result, ruling: Result, { trace, 
   if (claimed === ruling.stateRoot) return { ok: true, difference: null };
   const isEnd = segment > roots.length;
   const place = isEnd ? `of its ending after checkpoint ${roots.length}` : `at checkpoint ${segment} of ${roots.length}`;
-  return { ok: true, difference: `${place} the server signed state ${claimed.slice(0, 12)}…, the referee came to ${ruling.stateRoot.slice(0, 12)}…` };
+  const states = `signed state ${claimed.slice(0, 12)}…, the referee came to ${ruling.stateRoot.slice(0, 12)}…`;
+  return { ok: true, difference: `${place} the server ${states}` };
 }

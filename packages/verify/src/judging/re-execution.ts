@@ -1,6 +1,6 @@
 /**
- * A signed result against what running the same job again comes to. The engine is deterministic, so any difference convicts whoever signed the
- * result. Who controls the inputs: the server (the manifest); the re-execution is the verifier's own.
+ * A signed result against what running the same job again comes to. The engine is deterministic, so any difference convicts whoever
+ * signed the result. Who controls the inputs: the server (the manifest); the re-execution is the verifier's own.
  */
 import { TERMS, VM_FUEL_SLACK, wasRun } from "@xenoservers/market";
 import type { Payload } from "@xenoservers/protocol";

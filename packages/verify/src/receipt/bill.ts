@@ -1,7 +1,8 @@
 /**
- * The money: the settlement is the fold's own bill. Proved where all that it rests on was signed by whom it speaks of: the reason and the use by the
- * server, the delivery by the customer. What rests on the broker's word alone (that nobody was heard, that bytes lie sealed, a time that cut the bill)
- * stays claimed. Who controls the inputs: the broker (closing, settlement, times), the server (result, claims).
+ * The money: the settlement is the fold's own bill. Proved where all that it rests on was signed by whom it speaks of: the reason and
+ * the use by the server, the delivery by the customer. What rests on the broker's word alone (that nobody was heard, that bytes lie
+ * sealed, a time that cut the bill) stays claimed. Who controls the inputs: the broker (closing, settlement, times), the server (result,
+ * claims).
  */
 import { TERMS, formatMoney, meteringOf, type Lease } from "@xenoservers/market";
 import type { Checking } from "./checking.ts";

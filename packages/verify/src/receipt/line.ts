@@ -1,8 +1,8 @@
 /** What verifying says: short named lines in order, each proved, claimed or failed. */
 
 /**
- * Proved: follows from signatures of the party it speaks of, or from arithmetic on such documents. Claimed: one party's word. Failed: it does not hold,
- * or rests on what does not.
+ * Proved: follows from signatures of the party it speaks of, or from arithmetic on such documents. Claimed: one party's word. Failed: it
+ * does not hold, or rests on what does not.
  */
 export interface Line {
   status: "proved" | "claimed" | "failed";

@@ -1,6 +1,6 @@
 /**
- * Whether a receipt's documents are in the broker's log, each once, in the order of their times. Log facts stay claimed while too few witnesses have
- * cosigned the checkpoint. Who controls the inputs: the broker (checkpoint, proofs, times), witnesses (their lines).
+ * Whether a receipt's documents are in the broker's log, each once, in the order of their times. Log facts stay claimed while too few
+ * witnesses have cosigned the checkpoint. Who controls the inputs: the broker (checkpoint, proofs, times), witnesses (their lines).
  */
 import {
   cosignatureOf,
@@ -17,7 +17,10 @@ import {
 import { claimed, failed, firstWrong, proved, type Said } from "./line.ts";
 import type { Entry } from "./opened.ts";
 
-/** Changes that were made at once by several brokers may be logged in another order than they were timed, by so much. A lease's own never are. */
+/**
+ * Changes that were made at once by several brokers may be logged in another order than they were timed, by so much. A lease's own never
+ * are.
+ */
 const LOG_RACE_MS = 60_000;
 
 const NO_BYTES = new Uint8Array();
@@ -51,7 +54,8 @@ export function checkLog(crypto: Crypto, pins: MarketPins, receipt: Receipt, ent
   if (wrongOrder !== null) return failed(wrongOrder);
   const waiting = entries.filter(({ index }) => index === null);
   if (waiting.some(({ stored }) => stored.proof.length > 0)) return failed("a document without a place in the log has a proof of it");
-  if (waiting.length === entries.length && receipt.checkpoint === "" && receipt.size === 0) return claimed("the log is still empty: nothing is in it yet");
+  const isEmpty = waiting.length === entries.length && receipt.checkpoint === "" && receipt.size === 0;
+  if (isEmpty) return claimed("the log is still empty: nothing is in it yet");
   const checkpoint = verifyCheckpoint(crypto, pins.keys.checkpoints, receipt.checkpoint);
   if (!checkpoint) return failed("the checkpoint is not signed by the broker's pinned log key");
   const outside = entries.find((entry) => entry.index !== null && !isIncluded(crypto, checkpoint, entry));
@@ -62,7 +66,9 @@ export function checkLog(crypto: Crypto, pins: MarketPins, receipt: Receipt, ent
   if (wrong !== null) return failed(wrong);
   const rest = waiting.length > 0 ? `; ${waiting.length} not in the log yet` : "";
   const signed = witnesses.filter((witness) => cosignatureOf(crypto, witness, receipt.checkpoint) !== null).length;
-  const by = witnesses.length === 0 ? "no witness is pinned here" : `${signed} of ${witnesses.length} pinned witnesses cosigned this checkpoint`;
-  const says = `${entries.length - waiting.length} of ${entries.length} documents are in the log of ${checkpoint.size} leaves${rest}; ${by}`;
+  const cosigned = `${signed} of ${witnesses.length} pinned witnesses cosigned this checkpoint`;
+  const by = witnesses.length === 0 ? "no witness is pinned here" : cosigned;
+  const placed = `${entries.length - waiting.length} of ${entries.length} documents`;
+  const says = `${placed} are in the log of ${checkpoint.size} leaves${rest}; ${by}`;
   return witnesses.length > 0 && signed >= quorumOf(witnesses.length) && waiting.length === 0 ? proved(says) : claimed(says);
 }

@@ -1,6 +1,6 @@
 /**
- * A receipt's documents, opened: each is signed by the key that it names, is what the receipt calls it, and opens its leaf in the log. What a document
- * counts for is not asked here. Who controls the input: whoever hands over the file, every byte.
+ * A receipt's documents, opened: each is signed by the key that it names, is what the receipt calls it, and opens its leaf in the log.
+ * What a document counts for is not asked here. Who controls the input: whoever hands over the file, every byte.
  */
 import { FACT_KINDS } from "@xenoservers/market";
 import { KIND_TABLE, leafHashOf, parseDocument, type AnyDocument, type Crypto, type Kind, type Receipt, type ReceiptDocument } from "@xenoservers/protocol";
@@ -15,10 +15,14 @@ export interface Entry {
   isLeaf: boolean;
 }
 
-/** Public documents that facts of a lease lean on. A gap is a fact of every lease that it touches. */
-const LEAF_KINDS: readonly Kind[] = ["party", "key-grant", "key-rotate", "key-revoke", "fee", "gap", "referee"];
-/** What a lease's own documents are: its facts, and the order that its purchase order embeds. */
-const LEASE_KINDS: readonly Kind[] = [...FACT_KINDS.filter((kind) => kind !== "gap"), "order"];
+/**
+ * A lease's own documents are its facts, and the order that its purchase order embeds. A gap is a fact of every lease that it touches,
+ * and of none.
+ */
+const OWN_KINDS: readonly Kind[] = [...FACT_KINDS.filter((kind) => kind !== "gap"), "order"];
+const isOwn = (kind: Kind): boolean => OWN_KINDS.includes(kind);
+/** What a lease's facts lean on is public. */
+const mayBeLeaf = (kind: Kind): boolean => KIND_TABLE[kind].public && !isOwn(kind);
 
 export type Opened = { ok: true; entries: Entry[] } | { ok: false; why: string };
 
@@ -33,8 +37,8 @@ export function openDocuments(crypto: Crypto, receipt: Receipt): Opened {
       if (typeof opened === "string") return { ok: false, why: opened };
       entries.push(opened);
     }
-  if (new Set(entries.map(({ document }) => document.id)).size !== entries.length) return { ok: false, why: "a document stands twice in it" };
-  return { ok: true, entries };
+  const ids = new Set(entries.map(({ document }) => document.id));
+  return ids.size === entries.length ? { ok: true, entries } : { ok: false, why: "a document stands twice in it" };
 }
 
 function openOne(crypto: Crypto, stored: ReceiptDocument, isLeaf: boolean): Entry | string {
@@ -45,13 +49,15 @@ function openOne(crypto: Crypto, stored: ReceiptDocument, isLeaf: boolean): Entr
   if (document.id !== stored.id || document.kind !== stored.kind) return `the document ${stored.id.slice(0, 12)} is not what it is called`;
   const isPublic = KIND_TABLE[document.kind].public;
   const wrong = firstWrong([
-    [(isLeaf ? LEAF_KINDS : LEASE_KINDS).includes(document.kind), `the ${name} document has no place ${isLeaf ? "among the leaves" : "in a lease"}`],
+    [isLeaf || isOwn(document.kind), `the ${name} document has no place in a lease`],
+    [!isLeaf || mayBeLeaf(document.kind), `the ${name} document has no place among the leaves`],
     [isPublic === (stored.salt === ""), `the ${name} document ${isPublic ? "is public and has no salt" : "has no salt"}`],
     [stored.at > 0, `the ${name} document has no time`],
   ]);
   if (wrong !== null) return wrong;
+  const { at, index } = stored;
   if (leafHashOf(crypto, document, stored.at, stored.salt) !== stored.leaf) return `the ${name} document does not open its leaf in the log`;
-  return { document, stored, at: stored.at, index: stored.index, isLeaf };
+  return { document, stored, at, index, isLeaf };
 }
 
 /** As the log has them; what has no place yet comes last, by its time. */

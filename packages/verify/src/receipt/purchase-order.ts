@@ -12,10 +12,11 @@ export function checkPurchase({ receipt, told, own }: Checking): Said {
   const wrong = firstWrong([
     [isYours, "the order was signed by another key than yours"],
     [told.orders.every((id) => id === order.id), "it holds another order than the one that was bound"],
-    [payload.feeBasisPoints === 0 || fee !== null, "the fee does not stand in the log before the purchase order: nobody could have known of it"],
+    [payload.feeBasisPoints === 0 || fee !== null, "the fee was not announced in the log before the purchase order: nobody could have known of it"],
   ]);
   if (wrong !== null) return failed(wrong);
   const broker = payload.feeBasisPoints > 0 ? `, the announced fee of ${payload.feeBasisPoints / 100} % in it` : "";
-  const says = `binds your order to the server's offer at its price; ${formatMoney(BigInt(payload.holdNanos))} held${broker}, terms ${payload.terms}`;
+  const held = `${formatMoney(BigInt(payload.holdNanos))} held${broker}`;
+  const says = `binds your order to the server's offer at its price; ${held}, terms ${payload.terms}`;
   return fee === null || fee.isLogged ? proved(says) : claimed(`${says}; the log has the fee not yet`);
 }

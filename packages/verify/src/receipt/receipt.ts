@@ -1,7 +1,8 @@
 /**
- * Verifies a receipt offline, by folding it: short named checks in order, each line proved, claimed or failed. A line never says `proved` for money that
- * the fold of the signed documents does not give, whatever the broker adds, drops, reorders or signs again with all its keys. What stands below a
- * failed line rests on it and fails too. Who controls the input: whoever hands over the file, every byte.
+ * Verifies a receipt offline, by folding it: short named checks in order, each line proved, claimed or failed. A line never says
+ * `proved` for money that the fold of the signed documents does not give, whatever the broker adds, drops, reorders or signs again with
+ * all its keys. What stands below a failed line rests on it and fails too. Who controls the input: whoever hands over the file, every
+ * byte.
  */
 import type { Lease } from "@xenoservers/market";
 import { zReceipt, type Crypto, type MarketPins, type Receipt } from "@xenoservers/protocol";
@@ -47,8 +48,8 @@ function checkSignatures(entries: readonly Entry[], told: Told, { documents = []
 const SELDOM: readonly Check[] = ["dispute", "verdict"];
 
 /**
- * The lines that rest on the fold; where something of it fails, nothing after it is believed. A result that the verifier knows to be wrong is its server's
- * lie and breaks nothing: what followed from it follows still.
+ * The lines that rest on the fold; where something of it fails, nothing after it is believed. A result that the verifier knows to be
+ * wrong is its server's lie and breaks nothing: what followed from it follows still.
  */
 function foldedLines(checking: Checking, isSound: boolean): Line[] {
   const isLie = checking.told.broken?.check !== "result" && wrongResult(checking) !== null;
@@ -72,7 +73,8 @@ function saidOf(check: Check, checking: Checking): Said | null {
 export function verifyReceipt(crypto: Crypto, pins: MarketPins, untrusted: unknown, own: OwnFacts = {}): Verification {
   const only = (lines: Line[]): Verification => ({ ok: false, lines });
   const parsed = zReceipt.safeParse(untrusted);
-  if (!parsed.success) return only([{ check: "file", ...failed(`this is not a receipt: ${parsed.error.issues[0]?.path.join(".") ?? ""}`) }]);
+  const where = parsed.error?.issues[0]?.path.join(".") ?? "";
+  if (!parsed.success) return only([{ check: "file", ...failed(`this is not a receipt: ${where}`) }]);
   const receipt = parsed.data;
   const elsewhere = pinsProblem(receipt, pins);
   if (elsewhere !== null) return only([{ check: "file", ...failed(elsewhere) }]);

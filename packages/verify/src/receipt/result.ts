@@ -1,4 +1,7 @@
-/** What the job came to, and whether its customer has it. Who controls the inputs: the server (the manifest), the customer or the broker (the delivery). */
+/**
+ * What the job came to, and whether its customer has it. Who controls the inputs: the server (the manifest), the customer or the broker
+ * (the delivery).
+ */
 import { wasRun, type Lease } from "@xenoservers/market";
 import type { Payload } from "@xenoservers/protocol";
 import { resultProblem } from "../judging/re-execution.ts";
@@ -35,7 +38,8 @@ export function checkResult(checking: Checking, lease: Lease): Said {
   const ending = payload.exitCode === null ? payload.reason : `exit code ${payload.exitCode}`;
   const bytes = delivered(lease, own);
   if (own.reExecuted && wasRun(payload)) return proved(`${ending}: running the same job again gave the same: ${compared(payload)}${bytes}`);
-  return claimed(`the server signed ${ending} for exactly this job; under '${lease.assurance}' its correctness is the owner's word${bytes}`);
+  const whose = `under '${lease.assurance}' its correctness is the owner's word`;
+  return claimed(`the server signed ${ending} for exactly this job; ${whose}${bytes}`);
 }
 
 const compared = ({ memoryHash, fuel }: Payload<"result">): string =>

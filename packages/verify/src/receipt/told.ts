@@ -1,7 +1,8 @@
 /**
- * A receipt as the story that its log tells: in the log's order, keys get their roles, and each of the lease's documents is verified with what is known
- * of its signer at that place and folded. A key says only what its grant allowed there: nothing before its grant, nothing after its revocation. What is
- * missing is a failure, never a default. Who controls the inputs: whoever signed each document, and the broker for order and times.
+ * A receipt as the story that its log tells: in the log's order, keys get their roles, and each of the lease's documents is verified
+ * with what is known of its signer at that place and folded. A key says only what its grant allowed there: nothing before its grant,
+ * nothing after its revocation. What is missing is a failure, never a default. Who controls the inputs: whoever signed each document,
+ * and the broker for order and times.
  */
 import { step, type Fact, type FactKind, type FactOf, type Lease } from "@xenoservers/market";
 import {
@@ -16,7 +17,7 @@ import {
   type MarketPins,
   type SignedDocument,
 } from "@xenoservers/protocol";
-import { factOf, type FactWorld } from "../facts/facts.ts";
+import { factOf, type FactResult, type FactWorld } from "../facts/facts.ts";
 import { judgeVerdict, type JudgedVerdict } from "../judging/judged-verdict.ts";
 import type { Entry } from "./opened.ts";
 
@@ -41,7 +42,7 @@ export interface Taken {
 }
 
 /** Of a public document of the operator. */
-export interface Announced<K extends "fee" | "referee"> {
+interface Announced<K extends "fee" | "referee"> {
   document: SignedDocument<K>;
   place: number;
   isLogged: boolean;
@@ -102,7 +103,8 @@ export class Told {
         this.orders.push(document.id);
         return;
       default:
-        if (this.broken === null) this.#fold(entry, place);
+        if (!isFactKind(document.kind)) this.wrongLeaf ??= `nothing of a lease leans on a ${document.kind}`;
+        else if (this.broken === null) this.#fold(entry, place);
     }
   }
 
@@ -121,13 +123,14 @@ export class Told {
   #fold({ document, at }: Entry, place: number): void {
     const { crypto, market, keyOf } = this.#world;
     const verified = verifySigner(document, { crypto, market, key: keyOf(document.keyid), at });
-    if (!verified.ok) return this.#break(document.kind, `the ${document.kind} is not signed by a key that may say it here (${verified.code})`);
+    const { kind } = document;
+    if (!verified.ok) return this.#break(kind, `the ${kind} is not signed by a key that may say it here (${verified.code})`);
     const spoken = ofAnyKind(verified.document);
     const judged = spoken.kind === "verdict" ? judgeVerdict(this.#world, spoken, this.lease, this.documentOf("result")) : null;
-    const read = factOf(this.#world, spoken, at, judged ? { finding: judged.finding } : {});
+    const read: FactResult | null = factOf(this.#world, spoken, at, judged ? { finding: judged.finding } : {});
     this.judged = judged ?? this.judged;
-    if (read === null) return this.#break(document.kind, `the ${document.kind} is no fact of a lease`);
-    if (!read.ok) return this.#break(document.kind, `what the ${document.kind} embeds is not rightly signed (${read.code}${inside(read.facts["inside"])})`);
+    if (read === null) return this.#break(kind, `the ${kind} is no fact of a lease`);
+    if (!read.ok) return this.#break(kind, `what the ${kind} embeds is not rightly signed (${read.code}${inside(read.facts["inside"])})`);
     this.#take(read.fact, spoken, place);
   }
 
@@ -153,7 +156,8 @@ export class Told {
   /** The fee that the purchase order embeds, where it was announced before. */
   announcedFee(): Announced<"fee"> | null {
     const { begun } = this;
-    const embedded = begun && begun.document.payload.fee !== null ? parseDocumentOf(this.#world.crypto, "fee", begun.document.payload.fee) : null;
+    const envelope = begun?.document.payload.fee ?? null;
+    const embedded = envelope && parseDocumentOf(this.#world.crypto, "fee", envelope);
     if (!begun || !embedded?.ok) return null;
     return this.fees.find(({ document, place }) => document.id === embedded.document.id && place < begun.place) ?? null;
   }

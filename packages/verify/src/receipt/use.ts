@@ -1,4 +1,7 @@
-/** The opening, and what was used. Who controls the inputs: the server (acceptance, claims, result), the broker (opening, receipts), the customer (stops). */
+/**
+ * The opening, and what was used. Who controls the inputs: the server (acceptance, claims, result), the broker (opening, receipts), the
+ * customer (stops).
+ */
 import { meteringOf, type Lease } from "@xenoservers/market";
 import { resultProblem } from "../judging/re-execution.ts";
 import type { Checking } from "./checking.ts";
@@ -31,7 +34,6 @@ export function checkUse({ told, own }: Checking, lease: Lease): Said {
   const claims = told.factsOf("claim").length;
   const by = `${claims > 0 ? `${claims} chained claims and ` : ""}${result ? "result" : "word"}`;
   const stopped = lease.stop ? `; stopped by its ${lease.stop.reason === "customer-stop" ? "customer" : "owner"}` : "";
-  return claimed(
-    `${result?.usedMs ?? lease.lastClaim?.usedMs ?? 0} ms used by the server's ${by}${stopped}; the bill cannot exceed the time between opening and end`,
-  );
+  const usedMs = result?.usedMs ?? lease.lastClaim?.usedMs ?? 0;
+  return claimed(`${usedMs} ms used by the server's ${by}${stopped}; the bill cannot exceed the time between opening and end`);
 }

@@ -1,4 +1,7 @@
-/** Who plays in made-up markets: the keys of a broker, its operator, a customer, an owner, a referee and strangers, and where each key has its role from. */
+/**
+ * Who plays in made-up markets: the keys of a broker, its operator, a customer, an owner, a referee and strangers, and where each key
+ * has its role from.
+ */
 import { ROLE_SCOPES, type KeyRole } from "@xenoservers/market";
 import { partyIdOf, rootAccountOf, serverIdOf, utf8, type Crypto, type MarketPins, type Signer } from "@xenoservers/protocol";
 

@@ -1,4 +1,7 @@
-/** What anyone can do to a receipt's file, without any key: change bits and fields, take documents out, swap them, say that they wait for the log. */
+/**
+ * What anyone can do to a receipt's file, without any key: change bits and fields, take documents out, swap them, say that they wait for
+ * the log.
+ */
 import { KINDS, leafHashOf, zReceipt, type Receipt, type ReceiptDocument } from "@xenoservers/protocol";
 import type { Cast } from "./cast.ts";
 import type { Rng } from "./rng.ts";

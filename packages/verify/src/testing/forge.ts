@@ -1,6 +1,7 @@
 /**
- * Forgeries of real receipts, seeded: a broker with all its keys, alone or together with the server or the customer, who sign, drop, repeat, reorder, swap
- * and backdate what they like and show a log built for it; a server or a customer alone, who have no log; and anyone at all, who has the file.
+ * Forgeries of real receipts, seeded: a broker with all its keys, alone or together with the server or the customer, who sign, drop,
+ * repeat, reorder, swap and backdate what they like and show a log built for it; a server or a customer alone, who have no log; and
+ * anyone at all, who has the file.
  */
 import { leafHashOf, type Receipt, type ReceiptDocument } from "@xenoservers/protocol";
 import { BROKER, type Cast, type KeyName } from "./cast.ts";

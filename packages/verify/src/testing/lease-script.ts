@@ -1,4 +1,7 @@
-/** One lease, said step by step as its honest parties would, with amounts worked out by `money.ts`. Every step's payload follows from what was said before. */
+/**
+ * One lease, said step by step as its honest parties would, with amounts worked out by `money.ts`. Every step's payload follows from
+ * what was said before.
+ */
 import { DEFAULT_TIMINGS, EMPTY_BYTES_DIGEST, EMPTY_TREE_DIGEST, type EndReason } from "@xenoservers/market";
 import { endRootOf, segmentHashOf, type Payload } from "@xenoservers/protocol";
 import { judge } from "../judging/judgement.ts";

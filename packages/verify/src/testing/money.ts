@@ -1,6 +1,6 @@
 /**
- * The money of a lease worked out a second time, from PROTOCOL section 6, by other code than the market's: what a forged receipt may say at most. Only
- * what each reason pays is read from the terms' table.
+ * The money of a lease worked out a second time, from PROTOCOL section 6, by other code than the market's: what a forged receipt may say
+ * at most. Only what each reason pays is read from the terms' table.
  */
 import { TERMS } from "@xenoservers/market";
 import type { Payload } from "@xenoservers/protocol";

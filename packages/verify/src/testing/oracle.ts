@@ -1,6 +1,6 @@
 /**
- * What is true of a receipt, worked out a second time and by other code: which of the lines that say `proved` are false. It knows who holds which key,
- * what was honestly signed, and how money is counted (`money.ts`); it folds nothing.
+ * What is true of a receipt, worked out a second time and by other code: which of the lines that say `proved` are false. It knows who
+ * holds which key, what was honestly signed, and how money is counted (`money.ts`); it folds nothing.
  */
 import {
   KINDS,
@@ -266,7 +266,10 @@ class Oracle {
     return deliveries.length > 0 && deliveries.every((each) => isCustomers(each.by) && this.#spoke(each));
   }
 
-  /** Where both parties are honest, what they have signed gives one amount, unless one of their documents was left out and nobody misses it. */
+  /**
+   * Where both parties are honest, what they have signed gives one amount, unless one of their documents was left out and nobody misses
+   * it.
+   */
   #isHonest(dueNanos: string): boolean {
     const { held, own, story } = this.asked;
     if ([...CUSTOMER, ...OWNER].some((name) => held.has(name))) return true;

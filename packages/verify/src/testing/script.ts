@@ -1,6 +1,7 @@
 /**
- * A lease's documents as a script: who says what, when, resting on which others. Played honestly it gives a real receipt; played again with some keys
- * held by a forger, everything these keys sign follows from what was changed, and everything else stays as it was honestly signed.
+ * A lease's documents as a script: who says what, when, resting on which others. Played honestly it gives a real receipt; played again
+ * with some keys held by a forger, everything these keys sign follows from what was changed, and everything else stays as it was
+ * honestly signed.
  */
 import {
   KIND_TABLE,
