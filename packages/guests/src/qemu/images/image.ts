@@ -4,13 +4,13 @@
  */
 import { open, stat } from "node:fs/promises";
 
-export type ImageProblem = { ok: false; why: string };
+export type ImageProblem = { ok: false; fault: "bytes" | "limits"; why: string };
 export type CheckedImage = { ok: true; virtualBytes: bigint } | ImageProblem;
 
 const MIB = 1024 * 1024;
 const QCOW2_MAGIC = 0x514649fb;
 const SECTOR = 512;
-const refused = (why: string): ImageProblem => ({ ok: false, why });
+const refused = (why: string, fault: ImageProblem["fault"] = "bytes"): ImageProblem => ({ ok: false, fault, why });
 
 /** Bits of the header's incompatible features: 0 dirty, 1 corrupt, 2 external data file, 3 compression type, 4 extended L2 entries. */
 const FEATURE = { dirty: 1n, corrupt: 2n, externalData: 4n, compressionType: 8n, extendedL2: 16n } as const;
@@ -62,6 +62,7 @@ export async function checkImage(file: string, format: "qcow2" | "raw", diskMib:
   if (checked.virtualBytes > most)
     return refused(
       `the image is a disk of ${(checked.virtualBytes + BigInt(MIB) - 1n) / BigInt(MIB)} MiB, the lease has ${diskMib} MiB: order more with --disk`,
+      "limits",
     );
   return checked;
 }

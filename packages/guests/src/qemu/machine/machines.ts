@@ -4,7 +4,7 @@ import path from "node:path";
 import type { VmSpec } from "@xenoservers/protocol";
 import { removeCgroup, type Cgroup } from "./cgroup.ts";
 import { newToken } from "../oci/job-port.ts";
-import { layOut, refuseWhatIsMissing, type LayoutOptions, type MachineJob } from "./layout.ts";
+import { layOut, refuseWhatCannotBe, type LayoutOptions, type MachineJob } from "./layout.ts";
 import { Machine, type MachineToken } from "./machine.ts";
 import { planVm, type PlanInput } from "./plan.ts";
 import { loadState } from "./state.ts";
@@ -34,12 +34,12 @@ export class Machines {
     }
   }
 
-  /** Everything up to QEMU stopped before the first instruction. Throws ImageError where the customer's bytes are at fault. */
+  /** Everything up to QEMU stopped before the first instruction. Throws Refusal where it is not the host that is at fault. */
   async prepare(ordered: MachineJob): Promise<Machine> {
     const { host, folder: all } = this.options;
     const job = ordered.from ? { ...ordered, spec: { ...ordered.from.spec, outputMibMax: ordered.spec.outputMibMax, egress: ordered.spec.egress } } : ordered;
     const { spec, name, deterministic, from } = job;
-    refuseWhatIsMissing(spec, host);
+    refuseWhatCannotBe(job, host);
     const folder = path.join(all, name.slice(0, 24));
     await rm(folder, { recursive: true, force: true });
     await makeVmFolder(folder);
