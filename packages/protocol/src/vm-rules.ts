@@ -18,11 +18,19 @@ export const UEFI_MEMORY_MIB_MIN = 128;
 /** Files of a NoCloud seed, together. */
 export const SEED_BYTES_MAX = 8 * MIB;
 
+/** Names in one tree of inputs or of results, and the bytes that they take in a message: it must fit into one (channel.ts). */
+export const ENTRIES_MAX = 100_000;
+export const TREE_BYTES_MAX = 12 * MIB;
+
 const NAME_BYTES_MAX = 255;
 const PATH_BYTES_MAX = 4_000;
 const TARGET_BYTES_MAX = 4_095;
 const BLOCK_BYTES = 4_096;
 const INODE_BYTES = 256;
+/** What Linux takes as a program's arguments and environment: one string, and all of them with a pointer each (execve(2)). */
+const ARGUMENT_BYTES_MAX = 131_071;
+const ARGUMENTS_BYTES_MAX = 2 * MIB;
+const POINTER_BYTES = 8;
 const JOURNAL_BYTES_MIN = 4 * MIB;
 /** Where the guest's own system lies. */
 const TAKEN = ["/proc", "/sys", "/dev", "/.xeno"] as const;
@@ -36,8 +44,15 @@ const bytesOnDisk = (diskMib: number): number => diskMib * MIB - filesOnDisk(dis
 type Check = readonly [isRight: boolean, problem: string];
 const firstOf = (checks: readonly Check[]): string | null => checks.find(([isRight]) => !isRight)?.[1] ?? null;
 
-function ociProblem({ devices, diskMib, memoryMib }: VmSpec, layers: number): string | null {
+const bytesOf = (text: string): number => new TextEncoder().encode(text).length;
+
+function ociProblem({ devices, diskMib, memoryMib }: VmSpec, { layers: { length: layers }, args, env }: Extract<VmSpec["vm"], { kind: "oci" }>): string | null {
+  const strings = [...args, ...env].map(bytesOf);
   return firstOf([
+    [
+      strings.every((bytes) => bytes <= ARGUMENT_BYTES_MAX) && strings.reduce((sum, bytes) => sum + bytes + 1 + POINTER_BYTES, 0) <= ARGUMENTS_BYTES_MAX,
+      "arguments and environment are larger than a program can be given: bring them as a file with --in",
+    ],
     [layers <= LAYERS_MAX, `the image has ${layers} layers; servers take at most ${LAYERS_MAX}: build it with fewer (--squash)`],
     [devices === "virtio", "an OCI image runs on a machine with virtio devices, not with emulated ones"],
     [diskMib >= OCI_DISK_MIB_MIN, `an OCI image needs a disk of at least ${OCI_DISK_MIB_MIN} MiB, not ${diskMib}: order more with --disk`],
@@ -61,7 +76,7 @@ export function vmSpecProblem(spec: VmSpec): string | null {
     [egress === "none" || network, "a machine that may reach the network needs a network card: order --network with --egress"],
   ]);
   if (general !== null) return general;
-  if (vm.kind === "oci") return ociProblem(spec, vm.layers.length);
+  if (vm.kind === "oci") return ociProblem(spec, vm);
   if (vm.kind === "disk") {
     const names = new Set(vm.seed.map(({ name }) => name));
     return names.size === vm.seed.length ? null : "the seed for cloud-init has the same file twice";
@@ -74,8 +89,6 @@ export function imageSizeProblem(unpackedBytes: number, diskMib: number): string
   const mib = Math.ceil(unpackedBytes / MIB);
   return mib <= diskMib ? null : `the image unpacks to ${mib} MiB, more than the disk of ${diskMib} MiB: order --disk ${mib}M or more`;
 }
-
-const bytesOf = (text: string): number => new TextEncoder().encode(text).length;
 
 function nameProblem(path: string): string | null {
   return firstOf([
@@ -128,6 +141,10 @@ function sizesProblem({ entries }: InputTree, diskMib: number): string | null {
     bytes += Math.ceil(entry.size / BLOCK_BYTES) * BLOCK_BYTES;
   }
   return firstOf([
+    [
+      entries.length <= ENTRIES_MAX && bytesOf(JSON.stringify(entries)) <= TREE_BYTES_MAX,
+      `there are more inputs than can be named (${ENTRIES_MAX}): bring them as an archive`,
+    ],
     [
       bytes <= bytesOnDisk(diskMib),
       `the inputs take ${Math.ceil(bytes / MIB)} MiB, more than a disk of ${diskMib} MiB has room for: order more with --disk`,
