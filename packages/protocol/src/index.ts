@@ -7,6 +7,7 @@ export * from "./envelope.ts";
 export * from "./ids.ts";
 export * from "./vm-spec.ts";
 export * from "./vm-rules.ts";
+export * from "./disk-image.ts";
 export * from "./state.ts";
 export * from "./merkle.ts";
 export * from "./checkpoint.ts";

@@ -16,7 +16,7 @@ export const OCI_MEMORY_MIB_MIN = 96;
 /** What UEFI firmware needs to start anything. */
 export const UEFI_MEMORY_MIB_MIN = 128;
 /** Files of a NoCloud seed, together. */
-export const SEED_BYTES_MAX = 8 * MIB;
+const SEED_BYTES_MAX = 8 * MIB;
 
 /** Names in one tree of inputs or of results, and the bytes that they take in a message: it must fit into one (channel.ts). */
 export const ENTRIES_MAX = 100_000;
@@ -46,14 +46,19 @@ const firstOf = (checks: readonly Check[]): string | null => checks.find(([isRig
 
 const bytesOf = (text: string): number => new TextEncoder().encode(text).length;
 
-function ociProblem({ devices, diskMib, memoryMib }: VmSpec, { layers: { length: layers }, args, env }: Extract<VmSpec["vm"], { kind: "oci" }>): string | null {
+/** Why an image of so many layers cannot be started anywhere; null when it can. */
+export const layersProblem = (layers: number): string | null =>
+  layers <= LAYERS_MAX ? null : `the image has ${layers} layers; servers take at most ${LAYERS_MAX}: build it with fewer (--squash)`;
+
+function ociProblem({ devices, diskMib, memoryMib }: VmSpec, { layers, args, env }: Extract<VmSpec["vm"], { kind: "oci" }>): string | null {
   const strings = [...args, ...env].map(bytesOf);
+  const many = layersProblem(layers.length);
+  if (many !== null) return many;
   return firstOf([
     [
       strings.every((bytes) => bytes <= ARGUMENT_BYTES_MAX) && strings.reduce((sum, bytes) => sum + bytes + 1 + POINTER_BYTES, 0) <= ARGUMENTS_BYTES_MAX,
       "arguments and environment are larger than a program can be given: bring them as a file with --in",
     ],
-    [layers <= LAYERS_MAX, `the image has ${layers} layers; servers take at most ${LAYERS_MAX}: build it with fewer (--squash)`],
     [devices === "virtio", "an OCI image runs on a machine with virtio devices, not with emulated ones"],
     [diskMib >= OCI_DISK_MIB_MIN, `an OCI image needs a disk of at least ${OCI_DISK_MIB_MIN} MiB, not ${diskMib}: order more with --disk`],
     [memoryMib >= OCI_MEMORY_MIB_MIN, `an OCI image needs at least ${OCI_MEMORY_MIB_MIN} MiB of memory, not ${memoryMib}: order more with --mem`],
@@ -83,6 +88,16 @@ export function vmSpecProblem(spec: VmSpec): string | null {
   }
   return null;
 }
+
+/** Why a kernel and its RAM disk cannot be loaded into that memory, in words. */
+export function kernelSizeProblem(kernelBytes: number, initrdBytes: number, memoryMib: number): string | null {
+  const mib = Math.ceil((kernelBytes + initrdBytes) / MIB);
+  return mib < memoryMib ? null : `kernel and RAM disk take ${mib} MiB, and the memory is ${memoryMib} MiB: order more with --mem`;
+}
+
+/** Why the files of a seed for cloud-init cannot be given to a machine, in words. */
+export const seedProblem = (bytes: number): string | null =>
+  bytes <= SEED_BYTES_MAX ? null : `the files for cloud-init take more than ${SEED_BYTES_MAX / MIB} MiB: fetch what is large from inside the guest`;
 
 /** Why an image cannot be started with that disk, in words; `unpackedBytes`: of all layers together. */
 export function imageSizeProblem(unpackedBytes: number, diskMib: number): string | null {

@@ -7,7 +7,7 @@ export { LeaseSession, type Delivered, type SessionHandlers, type Stream } from 
 export { firstDifference, segmentJob, type Trace } from "./segment.ts";
 export { fetchReceipt } from "./receipt.ts";
 export { bytesBlob, fileBlob, readTree, writeTree, type Blob, type SourceEntry } from "./tree.ts";
-export { VM_OVERHEAD_MIB, buildVm, type BuiltVm, type VmInput } from "./vm.ts";
+export { VM_OVERHEAD_MIB, VmProblem, assembleVm, buildVm, type BuiltVm, type VmInput } from "./vm.ts";
 export { openImage, type OciImage } from "./oci/image.ts";
 export { OciError } from "./oci/source.ts";
 export { parseReference } from "./oci/reference.ts";

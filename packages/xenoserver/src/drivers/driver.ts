@@ -38,6 +38,17 @@ export type GuestEnding =
     }
   | { kind: "host-failure"; detail: string; endedMonotonicMs: number };
 
+/** Thrown by `prepare` where no guest ran and no failure of the host's is why: how the lease ends, in words for its customer. */
+export class RefusedGuest extends Error {
+  override name = "RefusedGuest";
+  readonly reason: "image-refused" | "job-refused" | "vm-crashed";
+
+  constructor(reason: RefusedGuest["reason"], words: string, options?: ErrorOptions) {
+    super(words, options);
+    this.reason = reason;
+  }
+}
+
 /** JSON that finds the guest again after the daemon was restarted. */
 export type GuestToken = { [key: string]: string | number };
 
@@ -89,6 +100,7 @@ export interface GuestDriver {
   readonly sandbox: { strength: "strong" | "weak"; why: string };
   /** Whether the server itself has these bytes (an interpreter), so that nobody has to send them. */
   hasRuntime(digest: string): boolean;
+  /** Throws RefusedGuest; every other error is a failure of the host's. */
   prepare(job: PreparedJob): Promise<PreparedGuest>;
   adopt(token: GuestToken): Promise<RunningGuest>;
   monotonicMs(): number;

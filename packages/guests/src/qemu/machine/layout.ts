@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { chmod, copyFile, link, mkdir, stat } from "node:fs/promises";
 import path from "node:path";
 import type { InputTree } from "@xenoservers/protocol/channel";
-import { SEED_BYTES_MAX, filesOnDisk, vmInputsProblem, vmSpecProblem, type VmSpec } from "@xenoservers/protocol";
+import { filesOnDisk, kernelSizeProblem, seedProblem, vmInputsProblem, vmSpecProblem, type VmSpec } from "@xenoservers/protocol";
 import { OWN_BOX, boxed, uidOf, type BoundFile } from "./box.ts";
 import type { Cache } from "../images/cache.ts";
 import { blankFormatted, blankOverlay, blankRaw, checkInside } from "../images/disks.ts";
@@ -54,10 +54,14 @@ export interface Laid {
   templateKey: string;
 }
 
+/** By a rule that the customer's side has, too (vm-rules.ts). */
+function refuseFor(problem: string | null): void {
+  if (problem !== null) throw new Refusal("job", problem);
+}
+
 /** Throws Refusal where the machine is none, or needs what this server has not. */
 export function refuseWhatCannotBe({ spec, inputs, from }: MachineJob, host: QemuHost): void {
-  const problem = vmSpecProblem(spec) ?? (from ? null : vmInputsProblem(spec, inputs));
-  if (problem !== null) throw new Refusal("job", problem);
+  refuseFor(vmSpecProblem(spec) ?? (from ? null : vmInputsProblem(spec, inputs)));
   if (spec.vm.kind === "oci" && !host.stock) throw new Refusal("job", `this server cannot boot OCI images (${host.stockWhy})`);
   if (spec.firmware === "uefi" && !host.uefi) throw new Refusal("job", "this server has no UEFI firmware (ovmf)");
   if (spec.tpm && !host.tpm) throw new Refusal("job", "this server has no software TPM (swtpm)");
@@ -128,7 +132,7 @@ async function layDisk(laying: Laying, vm: Boot<"disk">): Promise<void> {
   let bytes = 0;
   for (const { name, digest } of vm.seed) {
     bytes += (await stat(job.blobFile(digest))).size;
-    if (bytes > SEED_BYTES_MAX) throw new Refusal("bytes", `the seed for cloud-init is larger than ${SEED_BYTES_MAX / MIB} MiB`);
+    refuseFor(seedProblem(bytes));
     await copyFile(job.blobFile(digest), path.join(seed, name));
     await giveToBox(path.join(seed, name), uid);
   }
@@ -138,6 +142,8 @@ async function layDisk(laying: Laying, vm: Boot<"disk">): Promise<void> {
 
 async function layKernel(laying: Laying, vm: Boot<"kernel">): Promise<void> {
   const { job, planned } = laying;
+  const sizes = await Promise.all([vm.kernel, ...(vm.initrd === null ? [] : [vm.initrd])].map(async (digest) => (await stat(job.blobFile(digest))).size));
+  refuseFor(kernelSizeProblem(sizes[0] ?? 0, sizes[1] ?? 0, job.spec.memoryMib));
   planned.kernel = await laying.bind(job.blobFile(vm.kernel), "kernel");
   if (vm.initrd !== null) planned.initrd = await laying.bind(job.blobFile(vm.initrd), "initrd");
   if (job.spec.diskMib > 0 && !job.deterministic) await laying.blankDisk();

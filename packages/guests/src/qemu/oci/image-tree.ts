@@ -106,6 +106,8 @@ export class ImageTree {
     ...{ name: "", parent: null, inode: newFolder(), born: 0, changed: 0, children: new Map(), gone: new Map(), goneIn: 0 },
   };
   #group = 0;
+  /** What the hard links of the layer that is being applied led to before it. */
+  #before = new Map<TarEntry, Place | undefined>();
 
   get groupNow(): number {
     return this.#group;
@@ -128,9 +130,12 @@ export class ImageTree {
       else brings.push([parts, entry]);
       if (entry.kind === "directory") own.add(parts.join("/"));
     }
+    // an engine that goes through the archive in order may meet a link to a file before the whiteout that hides that one
+    this.#before = new Map(hides.length === 0 ? [] : brings.map(([, entry]) => [entry, entry.kind === "link" ? this.#target(entry) : undefined]));
     // whatever the order in the archive, whiteouts apply to lower layers alone
     for (const parts of hides) this.#hide(parts, own);
     for (const [parts, entry] of brings) this.#bring(parts, entry, layer);
+    this.#before.clear();
   }
 
   #hide(parts: string[], own: ReadonlySet<string>): void {
@@ -162,11 +167,16 @@ export class ImageTree {
     this.#put(parent, name, inode);
   }
 
-  #link(parent: Place, name: string, { name: said, target }: TarEntry): void {
+  /** What a hard link leads to. */
+  #target({ target }: TarEntry): Place | undefined {
     const parts = partsOf(target);
     const last = parts.pop();
-    const folder = this.#folder(parts, false);
-    const found = last === undefined ? undefined : folder?.children?.get(last);
+    return last === undefined ? undefined : this.#folder(parts, false)?.children?.get(last);
+  }
+
+  #link(parent: Place, name: string, entry: TarEntry): void {
+    const { name: said, target } = entry;
+    const found = this.#target(entry) ?? this.#before.get(entry);
     if (!found) throw wrong(`the hard link ${shown(said)} in a layer leads to ${shown(target)}, which is not in the image`);
     if (found.children) throw wrong(`the hard link ${shown(said)} in a layer leads to a folder`);
     if (parent.children?.get(name) === found) return; // GNU tar writes one where a file is named twice
