@@ -1,4 +1,4 @@
-import { Readable } from "node:stream";
+import { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
@@ -14,14 +14,13 @@ async function unpacked(bytes: Buffer, size: number): Promise<Buffer> {
   if (!through) throw new Error("not unpacked here");
   const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) => bytes.subarray(i * size, (i + 1) * size));
   const parts: Buffer[] = [];
-  await pipeline([
-    Readable.from(pieces),
-    ...through,
-    async function* (source: AsyncIterable<Buffer>) {
-      for await (const part of source) parts.push(part);
-      yield* [];
+  const taken = new Writable({
+    write(part: Buffer, _, done) {
+      parts.push(part);
+      done();
     },
-  ]);
+  });
+  await pipeline([Readable.from(pieces), ...through, taken]);
   return Buffer.concat(parts);
 }
 
