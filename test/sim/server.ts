@@ -64,6 +64,7 @@ export async function addServer(i: number, { broker, clock, network, random, cry
   const channelKey = channelKeyPair(random.bytes(32));
   let running: XenoServer | null = null;
   const start = (): void => {
+    if (running) return; // one daemon, however many faults overlap
     running = new XenoServer({
       ...{ crypto, signer, channelKey, timers: clock, journal, owner: owner.party, retainMs: 3_600_000, listing: listingOf(i) },
       pins: () => broker.pins,
@@ -78,7 +79,14 @@ export async function addServer(i: number, { broker, clock, network, random, cry
         await new Promise<void>((resolve) => clock.after(random.between(1, 200), resolve));
         return desk === broker.desk && desk ? desk.sealed(lease, "00".repeat(32)) : refuse("unavailable");
       },
-      receipt: async () => null,
+      async receipt(lease) {
+        const { reads, store } = broker;
+        const key = (await store.load("key", [signer.publicKey])).get(signer.publicKey)?.data;
+        if (!reads || !key) return null;
+        const session = { by: "party" as const, party: owner.party, key };
+        const answer = await reads.receipt({ session, params: { id: lease }, query: undefined, body: undefined });
+        return answer.ok ? answer.reply : null;
+      },
     });
     void running.start();
   };

@@ -2,13 +2,13 @@
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { PassThrough } from "node:stream";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Random } from "@xenoservers/testkit";
 import { checkImage } from "../../packages/guests/src/qemu/images/image.ts";
-import { readTree } from "../../packages/guests/src/qemu/oci/job-port.ts";
-import { ImageError, layerDisk } from "../../packages/guests/src/qemu/oci/layers.ts";
+import { imageDisks } from "../../packages/guests/src/qemu/oci/image-disks.ts";
+import { TooMuch, readTree } from "../../packages/guests/src/qemu/oci/returned-tree.ts";
+import { Refusal } from "../../packages/guests/src/qemu/refusal.ts";
 import { machines, run } from "./support.ts";
 
 /** A whole number below `n`. */
@@ -56,13 +56,15 @@ machines("damaged bytes", () => {
       const compression = i % 3 === 0 ? "gzip" : "none";
       await writeFile(file, damaged(compression === "gzip" ? gzipSync(archive) : archive, random));
       const cache = { folder: path.join(folder, `cache-${i}`), bytesMax: 1e9 };
-      const problem = await layerDisk({ digest: "0".repeat(64), compression, file, bytesMax: 1024 * 1024 }, cache).then(
+      const image = { layers: [{ digest: "0".repeat(64), file }], bytesMax: 1024 * 1024, entriesMax: 100, work: path.join(folder, "work") };
+      const problem = await imageDisks({ ...image, take: async () => {} }, cache).then(
         () => null,
         (error: unknown) => error,
       );
       if (problem === null) taken++;
-      else expect(problem, `case ${i}: ${String((problem as Error).stack)}`).toBeInstanceOf(ImageError);
-      expect((await readdir(cache.folder)).filter((name) => !name.endsWith(".sqfs"))).toEqual([]);
+      else expect(problem, `case ${i}: ${String((problem as Error).stack)}`).toBeInstanceOf(Refusal);
+      expect((await readdir(cache.folder).catch(() => [])).filter((name) => !/\.(sqfs|index|image)$/.test(name))).toEqual([]);
+      expect((await readdir(folder)).includes("work")).toBe(false);
     }
     expect(taken).toBeGreaterThan(5);
     expect(taken).toBeLessThan(390);
@@ -75,9 +77,9 @@ machines("damaged bytes", () => {
     for (let i = 0; i < 4_000; i++) {
       const into = path.join(folder, "out");
       await mkdir(into);
-      const source = new PassThrough();
-      source.end(damaged(archive, random));
-      const tree = await readTree(source, into).catch((error: unknown) => error as Error);
+      await writeFile(path.join(into, "archive"), damaged(archive, random));
+      const tree = await readTree(path.join(into, "archive"), into).catch((error: unknown) => error);
+      if (!Array.isArray(tree)) expect(tree instanceof Refusal || tree instanceof TooMuch, `case ${i}: ${String(tree)}`).toBe(true);
       if (Array.isArray(tree)) {
         taken++;
         for (const entry of tree) expect(entry.path.split("/").some((part) => ["", ".", ".."].includes(part))).toBe(false);

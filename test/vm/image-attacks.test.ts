@@ -5,7 +5,7 @@ import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { fileBlob, type VmInput } from "@xenoservers/sdk";
-import { layerDisk } from "../../packages/guests/src/qemu/oci/layers.ts";
+import { imageDisks } from "../../packages/guests/src/qemu/oci/image-disks.ts";
 import { orderAndFollow, until, type TestMarket } from "../process/market.ts";
 import { machine, machines, run, vmMarket, wantedFor, NO_BLOB } from "./support.ts";
 
@@ -112,8 +112,9 @@ machines("images that attack", () => {
       await run("sh", ["-c", `dd if=/dev/urandom of=${at("random")} bs=1M count=12 2>/dev/null && tar -C ${folder} -cf ${at("random.tar")} random`]);
       const cache = { folder: at("layers"), bytesMax: 1e9 };
       for (let mib = 1; mib <= 8; mib++) {
-        const input = { digest: NO_BLOB, compression: "none" as const, file: at("random.tar"), bytesMax: mib * 1024 * 1024 };
-        await expect(layerDisk(input, cache)).rejects.toThrow(`unpacks to more than ${mib} MiB`);
+        const layers = [{ digest: NO_BLOB, file: at("random.tar") }];
+        const image = { layers, bytesMax: mib * 1024 * 1024, entriesMax: 100, work: at("work"), take: async () => {} };
+        await expect(imageDisks(image, cache)).rejects.toThrow(`unpacks to more than ${mib} MiB`);
       }
       await until(async () => (await readdir(cache.folder)).length === 0);
     } finally {

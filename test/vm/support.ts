@@ -150,6 +150,34 @@ export async function busyboxLayout(folder: string): Promise<string> {
 
 const NO_BLOB = "0".repeat(64);
 
+export interface LayoutConfig {
+  mediaType?: string;
+  os?: string;
+  architecture?: string;
+  config?: Record<string, unknown>;
+}
+
+/** An OCI image layout of these layers, bottom first, as an image named `image`. */
+export async function layoutOf(layout: string, layers: readonly string[], config: LayoutConfig = {}): Promise<void> {
+  const { mediaType = "application/vnd.oci.image.layer.v1.tar", os = "linux", architecture = "amd64", ...rest } = config;
+  const blobs = path.join(layout, "blobs/sha256");
+  await mkdir(blobs, { recursive: true });
+  const put = async (bytes: Buffer, type: string): Promise<{ mediaType: string; digest: string; size: number }> => {
+    const digest = createHash("sha256").update(bytes).digest("hex");
+    await writeFile(path.join(blobs, digest), bytes);
+    return { mediaType: type, digest: `sha256:${digest}`, size: bytes.length };
+  };
+  const json = (value: unknown, type: string) => put(Buffer.from(JSON.stringify(value)), `application/vnd.oci.image.${type}.v1+json`);
+  const described = [];
+  for (const file of layers) described.push(await put(await readFile(file), mediaType));
+  const diffs = described.map(({ digest }) => digest);
+  const about = await json({ os, architecture, rootfs: { type: "layers", diff_ids: diffs }, config: {}, ...rest }, "config");
+  const manifest = await json({ schemaVersion: 2, config: about, layers: described }, "manifest");
+  const named = { ...manifest, annotations: { "org.opencontainers.image.ref.name": "image" } };
+  await writeFile(path.join(layout, "index.json"), JSON.stringify({ schemaVersion: 2, manifests: [named] }));
+  await writeFile(path.join(layout, "oci-layout"), JSON.stringify({ imageLayoutVersion: "1.0.0" }));
+}
+
 /** A machine; what is not said is a small one without disk or network. */
 export async function machine(over: Partial<VmInput> & Pick<VmInput, "vm">): Promise<BuiltVm> {
   return buildVm({

@@ -11,7 +11,7 @@ export { type MachineJob } from "./qemu/machine/layout.ts";
 export { Templates } from "./qemu/snapshots/templates.ts";
 export { type SnapshotSource } from "./qemu/snapshots/snapshot.ts";
 export { ImageStore } from "./qemu/images/images.ts";
-export { ImageError } from "./qemu/oci/layers.ts";
+export { Refusal, type Fault } from "./qemu/refusal.ts";
 export { QmpError } from "./qemu/machine/qmp.ts";
 export { Control } from "./qemu/machine/control.ts";
 export { Gate, MAIL_PORTS, type Connection } from "./qemu/network/gate.ts";

@@ -11,6 +11,8 @@ export * from "./documents/key-book.ts";
 export * from "./ids.ts";
 export * from "./job-fit.ts";
 export * from "./vm-spec.ts";
+export * from "./vm-rules.ts";
+export * from "./disk-image.ts";
 export * from "./state.ts";
 export * from "./merkle.ts";
 export * from "./checkpoint.ts";

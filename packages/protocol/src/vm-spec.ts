@@ -10,8 +10,8 @@ import { zEgress, zFuel, zId } from "./documents/parts.ts";
 
 export const MACHINES = ["pc", "q35", "microvm"] as const;
 export const IMAGE_FORMATS = ["qcow2", "raw"] as const;
-/** Layers of an OCI image; each is a disk of the guest. */
-export const LAYERS_MAX = 24;
+/** How many can be written down; how many a server takes says `vmSpecProblem` (vm-rules.ts), in words. */
+const LAYERS_WRITTEN_MAX = 1_024;
 
 const zText = z
   .string()
@@ -49,7 +49,7 @@ const zBoot = z.discriminatedUnion("kind", [
     layers: z
       .array(z.strictObject({ digest: zId, compression: z.enum(["none", "gzip", "zstd"]) }))
       .min(1)
-      .max(LAYERS_MAX),
+      .max(LAYERS_WRITTEN_MAX),
     args: z.array(zText).min(1).max(1024),
     env: z
       .array(

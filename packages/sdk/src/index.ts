@@ -14,7 +14,7 @@ export type { Stream } from "./session/streams.ts";
 export { firstDifference, segmentJob, type Trace } from "./segment.ts";
 export { fetchReceipt, isLogged } from "./receipt.ts";
 export { bytesBlob, fileBlob, readTree, writeTree, type Blob, type SourceEntry } from "./tree.ts";
-export { VM_OVERHEAD_MIB, buildVm, type BuiltVm, type VmInput } from "./vm.ts";
+export { VM_OVERHEAD_MIB, VmProblem, assembleVm, buildVm, type BuiltVm, type VmInput } from "./vm.ts";
 export { openImage, type OciImage } from "./oci/image.ts";
 export { OciError } from "./oci/source.ts";
 export { parseReference } from "./oci/reference.ts";

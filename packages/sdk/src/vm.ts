@@ -1,6 +1,6 @@
 /** A virtual machine as its customer has it, turned into digests: what the order commits to and what travels in the channel. */
-import { canonicalBytes, toHex, vmJobHashOf, type VmSpec } from "@xenoservers/protocol";
-import type { InputTree } from "@xenoservers/protocol/channel";
+import { canonicalBytes, toHex, vmInputsProblem, vmJobHashOf, vmSpecProblem, zVmSpec, type VmSpec } from "@xenoservers/protocol";
+import { zInputTree, type InputTree } from "@xenoservers/protocol/channel";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { inputTreeOf, type JobInput } from "./job.ts";
 import type { Blob } from "./tree.ts";
@@ -27,7 +27,22 @@ export interface BuiltVm {
   sizes: { digest: string; size: number }[];
 }
 
-export function buildVm({ mounts, blobs, fuelMax, seed, clockBaseMs, ...machine }: VmInput): BuiltVm {
+/** The machine is one that no server can run: in words, before anything is ordered. */
+export class VmProblem extends Error {
+  override name = "VmProblem";
+}
+
+/** Why no server can run the machine, in words that name what to change; null when servers can. */
+export function vmProblem({ spec, inputs }: Pick<BuiltVm, "spec" | "inputs">): string | null {
+  for (const written of [zVmSpec.safeParse(spec), zInputTree.safeParse(inputs)]) {
+    const issue = written.error?.issues[0];
+    if (issue) return `the machine cannot be ordered: ${issue.path.join(".")}: ${issue.message}`;
+  }
+  return vmSpecProblem(spec) ?? vmInputsProblem(spec, inputs);
+}
+
+/** A machine as it is said, whether or not a server can run it. */
+export function assembleVm({ mounts, blobs, fuelMax, seed, clockBaseMs, ...machine }: VmInput): BuiltVm {
   const all = new Map(blobs.map((blob) => [blob.digest, blob]));
   const inputs = inputTreeOf(mounts, all);
   const spec: VmSpec = {
@@ -38,4 +53,12 @@ export function buildVm({ mounts, blobs, fuelMax, seed, clockBaseMs, ...machine 
     clockBaseMs: clockBaseMs ?? Date.now(),
   };
   return { kind: "vm", spec, jobHash: vmJobHashOf(nodeCrypto, spec), inputs, blobs: all, sizes: blobs.map(({ digest, size }) => ({ digest, size })) };
+}
+
+/** Throws VmProblem. */
+export function buildVm(input: VmInput): BuiltVm {
+  const built = assembleVm(input);
+  const problem = vmProblem(built);
+  if (problem !== null) throw new VmProblem(problem);
+  return built;
 }

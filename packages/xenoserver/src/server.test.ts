@@ -458,16 +458,33 @@ describe("coming back", () => {
     expect(reasons()).toEqual(["server-failed"]);
   });
 
+  it("gives the customer as much more time as the broker was away, though nobody told it", async () => {
+    market.pushes = false;
+    const { id, envelope } = market.file(market.purchaseOrder(market.order({ jobHash: "11".repeat(32) })));
+    market.push([{ envelope, at: clock.now() }]);
+    await until(() => test.stage(id) === "waiting");
+    const { startBy } = market.lease(id);
+    const back = startBy + 5_000;
+    market.instead = () => (clock.now() < back ? { ok: false, code: "unavailable", facts: {} } : null);
+    const { receipt } = market;
+    market.receipt = async (lease) => (clock.now() < back ? null : receipt(lease));
+    await until(() => clock.now() >= back);
+    market.fileGap(id, market.sign(market.keys.receipts, "gap", { from: back - 30_000, to: back }));
+    await until(() => test.stage(id) === "over");
+    const [stated, ...others] = market.received.filter(({ kind }) => kind === "result");
+    expect(others).toEqual([]);
+    expect(stated).toBeDefined();
+    expect(market.lease(id).end).toMatchObject({ reason: "input-missing", blame: "customer" });
+    expect(market.lease(id).result?.at).toBeGreaterThanOrEqual(startBy + 25_000);
+  });
+
   it("loses nothing by a broker whose database is away for ten minutes", async () => {
     const { lease } = await ordered(fakeJob(["run", 20_000, 0, "x"]));
     await until(() => test.stage(lease) === "running");
     const back = clock.now() + 600_000;
     market.instead = () => (clock.now() < back ? { ok: false, code: "unavailable", facts: {} } : null);
     await until(() => clock.now() >= back);
-    const from = back - 590_000;
-    market.log.set(lease, market.log.get(lease) ?? []);
-    const gap = market.sign(market.keys.receipts, "gap", { from, to: back });
-    market.fileGap(lease, gap);
+    market.fileGap(lease, market.sign(market.keys.receipts, "gap", { from: back - 590_000, to: back }));
     await until(() => test.stage(lease) === "over");
     expect(market.lease(lease)).toMatchObject({ state: "settled", end: { reason: "completed", billableFuel: "200000000000" } });
   });

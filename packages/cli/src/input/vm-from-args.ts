@@ -5,10 +5,24 @@
 import { randomUUID } from "node:crypto";
 import { access, open, readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import type { Egress, VmBoot, VmSpec } from "@xenoservers/protocol";
+import {
+  IMAGE_HEADER_BYTES,
+  checkDiskImage,
+  diskImageProblem,
+  imageSizeProblem,
+  isQcow2,
+  kernelSizeProblem,
+  mibOf,
+  seedProblem,
+  type Egress,
+  type ImageFormat,
+  type VmBoot,
+  type VmSpec,
+} from "@xenoservers/protocol";
 import {
   OciError,
   VM_OVERHEAD_MIB,
+  VmProblem,
   buildVm,
   bytesBlob,
   fileBlob,
@@ -28,7 +42,7 @@ import { UserError, mib } from "../output/ui.ts";
 
 export interface VmOptions {
   vm?: string;
-  format?: "qcow2" | "raw";
+  format?: ImageFormat;
   digest?: string;
   iso?: string;
   kernel?: string;
@@ -78,22 +92,27 @@ export function asksForVm(file: string | undefined, options: VmOptions): boolean
 }
 
 const MIB = 1024 * 1024;
-const QCOW2_MAGIC = 0x514649fb;
 const VM_MEMORY_MIB = 512;
 const OCI_DISK_MIB = 2_048;
 const NO_INPUTS: JobInput["mounts"] = [];
 
-/** What kind of disk a file is, and how large, by its header; the server looks again. */
-async function diskFile(file: string, format: "qcow2" | "raw" | undefined): Promise<{ format: "qcow2" | "raw"; sizeMib: number }> {
+/** What kind of disk a file is, and how large, by its header, as the server will see it. `disk`: what was ordered for it. */
+async function diskFile(file: string, format: ImageFormat | undefined, disk: number | null): Promise<{ format: ImageFormat; sizeMib: number }> {
   const size = (await stat(file).catch(() => null))?.size;
   if (size === undefined) throw new UserError(`there is no file ${file}`);
   const handle = await open(file, "r");
-  const { buffer, bytesRead } = await handle.read(Buffer.alloc(32), 0, 32, 0);
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(IMAGE_HEADER_BYTES), 0, IMAGE_HEADER_BYTES, 0);
   await handle.close();
-  const isQcow2 = bytesRead === 32 && buffer.readUInt32BE(0) === QCOW2_MAGIC;
-  const kind = format ?? (isQcow2 ? "qcow2" : "raw");
-  const bytes = kind === "qcow2" && isQcow2 ? buffer.readBigUInt64BE(24) : BigInt(size);
-  return { format: kind, sizeMib: Number((bytes + BigInt(MIB) - 1n) / BigInt(MIB)) };
+  const header = buffer.subarray(0, bytesRead);
+  const kind = format ?? (isQcow2(header) ? "qcow2" : "raw");
+  const checked = disk === null ? checkDiskImage(header, BigInt(size), kind) : diskImageProblem(header, BigInt(size), kind, disk);
+  if (!checked.ok) throw new UserError(`${file}: ${checked.why}`);
+  return { format: kind, sizeMib: mibOf(checked.virtualBytes) };
+}
+
+/** By a rule that servers have, too. */
+function refuseFor(problem: string | null): void {
+  if (problem !== null) throw new UserError(problem);
 }
 
 const isUrl = (text: string): boolean => /^https?:\/\//.test(text);
@@ -159,7 +178,7 @@ async function diskBoot(options: VmOptions, disk: number | null): Promise<Boot> 
     image = { digest: digestOption(options.digest, "--vm"), format: options.format ?? "qcow2", url: options.vm };
     says.push(`image    ${options.vm} (sha256:${image.digest.slice(0, 12)}…), fetched by the server`);
   } else if (options.vm !== undefined) {
-    const { format, sizeMib } = await diskFile(options.vm, options.format);
+    const { format, sizeMib } = await diskFile(options.vm, options.format, disk);
     const blob = await fileBlob(options.vm);
     diskMib = Math.max(disk ?? 0, sizeMib);
     image = { digest: blob.digest, format, url: null };
@@ -178,17 +197,19 @@ async function diskBoot(options: VmOptions, disk: number | null): Promise<Boot> 
     says.push(`medium   ${path.basename(options.iso)} (sha256:${blob.digest.slice(0, 12)}…)`);
   }
   const seed = await seedFiles(options);
+  refuseFor(seedProblem(seed.reduce((sum, { blob }) => sum + blob.size, 0)));
   blobs.push(...seed.map(({ blob }) => blob));
   return { boot: { kind: "disk", image, iso, seed: seed.map(({ name, blob }) => ({ name, digest: blob.digest })) }, blobs, says, diskMib, mounts: NO_INPUTS };
 }
 
-async function kernelBoot(options: VmOptions, disk: number | null): Promise<Boot> {
+async function kernelBoot(options: VmOptions, memoryMib: number, disk: number | null): Promise<Boot> {
   const file = async (name: string, option: string): Promise<Blob> =>
     fileBlob(name).catch(() => {
       throw new UserError(`${option}: there is no file ${name}`);
     });
   const kernel = await file(options.kernel!, "--kernel");
   const initrd = options.initrd === undefined ? null : await file(options.initrd, "--initrd");
+  refuseFor(kernelSizeProblem(kernel.size, initrd?.size ?? 0, memoryMib));
   return {
     boot: { kind: "kernel", kernel: kernel.digest, initrd: initrd?.digest ?? null, append: options.append ?? "console=ttyS0" },
     blobs: [kernel, ...(initrd ? [initrd] : [])],
@@ -218,12 +239,19 @@ async function commandOf(image: OciImage, args: string[], entrypoint: string | u
   return { args: all, script: [] };
 }
 
+const inputBytes = (mounts: JobInput["mounts"]): number =>
+  mounts.flatMap(({ entries }) => entries).reduce((sum, entry) => sum + (entry.kind === "file" ? entry.blob.size : 0), 0);
+
 async function ociBoot(reference: string, args: string[], options: VmOptions, shared: SharedOptions, disk: number | null): Promise<Boot> {
   if (!/^(oci|archive):/.test(reference) && !parseReference(reference))
     throw new UserError(`${reference} is neither a .wasm module, a .py script, nor the name of an image`);
-  const image = await openImage(reference, path.join(home.data, "oci")).catch((error: unknown) => {
+  const said = (error: unknown): never => {
     throw error instanceof OciError ? new UserError(error.message) : error;
-  });
+  };
+  const image = await openImage(reference, path.join(home.data, "oci")).catch(said);
+  // brought here before a server waits for it and its time runs
+  const unpackedBytes = (await image.unpackedBytes().catch(said)) ?? 0;
+  if (disk !== null) refuseFor(imageSizeProblem(unpackedBytes, disk));
   const command = await commandOf(image, args, options.entrypoint);
   const mounts: JobInput["mounts"] = [...command.script];
   if (shared.in !== undefined) mounts.push({ mount: { path: "/in", writable: false, keep: false }, entries: await readTree(shared.in) });
@@ -243,13 +271,18 @@ async function ociBoot(reference: string, args: string[], options: VmOptions, sh
     },
     blobs: image.layers.map(({ blob }) => blob),
     says: [`image    ${image.name}@${image.digest}`, `runs     ${command.args.join(" ")}`],
-    diskMib: disk ?? OCI_DISK_MIB,
+    diskMib: disk ?? Math.max(OCI_DISK_MIB, Math.ceil(unpackedBytes / MIB)),
     mounts,
   };
 }
 
-async function bootOf(file: string | undefined, args: string[], options: VmOptions, shared: SharedOptions, disk: number | null): Promise<Boot> {
-  if (options.kernel !== undefined) return kernelBoot(options, disk);
+interface Room {
+  memoryMib: number;
+  disk: number | null;
+}
+
+async function bootOf(file: string | undefined, args: string[], options: VmOptions, shared: SharedOptions, { memoryMib, disk }: Room): Promise<Boot> {
+  if (options.kernel !== undefined) return kernelBoot(options, memoryMib, disk);
   if (options.vm !== undefined || options.iso !== undefined) return diskBoot(options, disk);
   const words = options.image === undefined ? args : [...(file === undefined ? [] : [file]), ...args];
   return ociBoot(options.image ?? file!, words, options, shared, disk);
@@ -257,13 +290,8 @@ async function bootOf(file: string | undefined, args: string[], options: VmOptio
 
 export async function parseVm(file: string | undefined, args: string[], options: VmOptions, shared: SharedOptions): Promise<ParsedVm> {
   const memoryMib = shared.mem === undefined ? VM_MEMORY_MIB : parseSizeMib(shared.mem, "--mem");
-  const { boot, blobs, says, diskMib, mounts } = await bootOf(
-    file,
-    args,
-    options,
-    shared,
-    shared.disk === undefined ? null : parseSizeMib(shared.disk, "--disk"),
-  );
+  const disk = shared.disk === undefined ? null : parseSizeMib(shared.disk, "--disk");
+  const { boot, blobs, says, mounts, ...least } = await bootOf(file, args, options, shared, { memoryMib, disk });
   if (boot.kind !== "oci" && (shared.in !== undefined || shared.env.length > 0 || shared.dir.length > 0))
     throw new UserError("--in, --dir and --env are for modules and OCI images: a machine of your own takes its inputs from its disks");
   const folders: SharedFolder[] = [];
@@ -274,6 +302,8 @@ export async function parseVm(file: string | undefined, args: string[], options:
     mounts.push({ mount: { path: guest, writable: true, keep: true }, entries: before });
   }
   if (shared.deterministic && boot.kind !== "kernel") throw new UserError("--assurance deterministic-vm boots a kernel: --kernel FILE --initrd FILE");
+  // unless it is said, the disk holds the image, and its inputs twice
+  const diskMib = boot.kind === "oci" && disk === null ? Math.max(least.diskMib, Math.ceil((2 * inputBytes(mounts)) / MIB)) : least.diskMib;
   const { egress, egressMibMax } = egressOf(options);
   const vcpu = parseCount(shared.cpu, "--cpu", 64);
   const windows = options.windows === true;
@@ -290,11 +320,19 @@ export async function parseVm(file: string | undefined, args: string[], options:
     network: options.network === true || egress !== "none" || options.sshKey !== undefined,
     egress,
   };
+  const build: ParsedVm["build"] = (vmEngine, fuelMax) => {
+    try {
+      return buildVm({ ...machine, engine: shared.deterministic ? vmEngine : null, mounts, blobs, fuelMax });
+    } catch (error) {
+      throw error instanceof VmProblem ? new UserError(error.message) : error;
+    }
+  };
+  build("any", 1n); // what no server can run is refused before anybody is asked for a price
   return {
     says,
     shared: folders,
     resources: { vcpu, memoryMib: memoryMib + VM_OVERHEAD_MIB[options.accel], diskMib },
     vm: { accel: options.accel, egress, egressMibMax },
-    build: (vmEngine, fuelMax) => buildVm({ ...machine, engine: shared.deterministic ? vmEngine : null, mounts, blobs, fuelMax }),
+    build,
   };
 }

@@ -1,11 +1,10 @@
 /**
- * An OCI image resolved: its digest, what it starts, and its layers as blobs that are fetched when they are first needed and kept on this machine.
- * Who controls the inputs: the registry or the archive, every byte: nothing counts that does not hash to what names it.
+ * An OCI image resolved: its digest, what it starts, and its layers, which are fetched when they are first needed and kept on this machine. What no
+ * server could start is refused here. Who controls the inputs: the registry or the archive, every byte.
  */
-import { access, mkdir, rename, rm } from "node:fs/promises";
-import path from "node:path";
+import { layersProblem } from "@xenoservers/protocol";
 import { z } from "zod";
-import { fileBlob, readAt, type Blob } from "../tree.ts";
+import { layerOf, lazyBlob, type OciLayer } from "./layer.ts";
 import { Layout, openArchive } from "./layout.ts";
 import { parseReference } from "./reference.ts";
 import { Registry } from "./registry.ts";
@@ -22,10 +21,7 @@ const zConfig = z.object({
   config: z.object({ Entrypoint: zStrings, Cmd: zStrings, Env: zStrings, WorkingDir: z.string().nullish(), User: z.string().nullish() }).nullish(),
 });
 
-export interface OciLayer {
-  blob: Blob;
-  compression: "none" | "gzip" | "zstd";
-}
+export type { OciLayer } from "./layer.ts";
 
 export interface OciImage {
   /** Of the manifest for this platform. */
@@ -36,9 +32,12 @@ export interface OciImage {
   workdir: string;
   user: string;
   layers: OciLayer[];
+  /** All layers together, which are brought here for it; null where this machine cannot tell. Throws OciError. */
+  unpackedBytes(): Promise<number | null>;
 }
 
 const PLATFORM = { os: "linux", architecture: "amd64" } as const;
+const INDEX_DEPTH_MAX = 3;
 const CONFIG_BYTES_MAX = 8 * 1024 * 1024;
 
 function parsed<T>(schema: z.ZodType<T>, bytes: Uint8Array, what: string): T {
@@ -61,56 +60,35 @@ function compressionOf(mediaType: string): OciLayer["compression"] {
   return found[1];
 }
 
-/** A layer that is brought to this machine when somebody first reads it. */
-function lazyBlob(source: OciSource, { digest, size }: z.infer<typeof zDescriptor>, cache: string): Blob {
-  const hex = digest.slice("sha256:".length);
-  const file = path.join(cache, hex);
-  const bring = async (): Promise<Blob> => {
-    const there = await access(file).then(
-      () => true,
-      () => false,
-    );
-    if (!there) {
-      await mkdir(cache, { recursive: true, mode: 0o700 });
-      const part = `${file}.${process.pid}.part`;
-      try {
-        await source.save(digest, size, part);
-        const { digest: found } = await fileBlob(part);
-        if (found !== hex) throw new OciError(`a layer of ${source.name} does not have the digest that its manifest states`);
-        await rename(part, file);
-      } finally {
-        await rm(part, { force: true });
-      }
-    }
-    return { digest: hex, size, read: readAt(file, size) };
-  };
-  let blob: Promise<Blob> | null = null;
-  return { digest: hex, size, read: async (offset, length) => (await (blob ??= bring())).read(offset, length) };
+const jsonOf = (bytes: Uint8Array, name: string): unknown => parsed(z.unknown(), bytes, `the manifest of ${name}`);
+
+/** The one for this platform. */
+function chosenFrom({ manifests }: z.infer<typeof zIndex>, name: string): string {
+  const fits = manifests.find(({ platform }) => platform?.os === PLATFORM.os && platform.architecture === PLATFORM.architecture);
+  const [first] = manifests;
+  const only = manifests.length === 1 && first && !first.platform ? first : undefined;
+  const chosen = fits ?? only;
+  if (chosen) return chosen.digest;
+  const has = [...new Set(manifests.flatMap(({ platform }) => (platform && platform.os !== "unknown" ? [`${platform.os}/${platform.architecture}`] : [])))];
+  throw new OciError(`${name} has no image for ${PLATFORM.os}/${PLATFORM.architecture}; it has ${has.join(", ") || "none at all"}`);
 }
 
-/** The manifest for this platform, from an index where there is one. */
+/** The manifest for this platform, from an index where there is one, or an index of indexes. */
 async function manifestOf(source: OciSource): Promise<{ digest: string; manifest: z.infer<typeof zManifest> }> {
-  const first = await source.manifest(null);
-  let { bytes } = first;
-  const index = zIndex.safeParse(JSON.parse(Buffer.from(bytes).toString("utf8")));
-  if (index.success) {
-    const fits = index.data.manifests.find(({ platform }) => platform?.os === PLATFORM.os && platform.architecture === PLATFORM.architecture);
-    const only = index.data.manifests.length === 1 && !index.data.manifests[0]!.platform ? index.data.manifests[0]! : undefined;
-    const chosen = fits ?? only;
-    if (!chosen) {
-      const has = [
-        ...new Set(index.data.manifests.flatMap(({ platform }) => (platform && platform.os !== "unknown" ? [`${platform.os}/${platform.architecture}`] : []))),
-      ];
-      throw new OciError(`${source.name} has no image for ${PLATFORM.os}/${PLATFORM.architecture}; it has ${has.join(", ") || "none at all"}`);
-    }
-    ({ bytes } = await source.manifest(chosen.digest));
+  let { bytes } = await source.manifest(null);
+  for (let depth = 0; depth < INDEX_DEPTH_MAX; depth++) {
+    const index = zIndex.safeParse(jsonOf(bytes, source.name));
+    if (!index.success) break;
+    ({ bytes } = await source.manifest(chosenFrom(index.data, source.name)));
   }
+  if (z.object({ schemaVersion: z.literal(1) }).safeParse(jsonOf(bytes, source.name)).success)
+    throw new OciError(`${source.name} is an image in Docker's first format, which registries have given up: push it anew`);
   return { digest: hashOf(bytes), manifest: parsed(zManifest, bytes, `the manifest of ${source.name}`) };
 }
 
 async function configOf(source: OciSource, { digest, size }: z.infer<typeof zDescriptor>, cache: string): Promise<z.infer<typeof zConfig>> {
   if (size > CONFIG_BYTES_MAX) throw new OciError(`the configuration of ${source.name} is larger than any is`);
-  const bytes = await lazyBlob(source, { digest, size, mediaType: "" }, cache).read(0, size);
+  const bytes = await lazyBlob(source, { digest, size }, cache).read(0, size);
   return parsed(zConfig, bytes, `the configuration of ${source.name}`);
 }
 
@@ -121,14 +99,27 @@ export async function resolveImage(source: OciSource, cache: string): Promise<Oc
   if ((os ?? PLATFORM.os) !== PLATFORM.os || (architecture ?? PLATFORM.architecture) !== PLATFORM.architecture)
     throw new OciError(`${source.name} is an image for ${os}/${architecture}; servers run ${PLATFORM.os}/${PLATFORM.architecture}`);
   if (manifest.layers.length === 0) throw new OciError(`${source.name} has no layers`);
+  const problem = layersProblem(manifest.layers.length);
+  if (problem !== null) throw new OciError(`${source.name}: ${problem}`);
+  const layers = manifest.layers.map((layer) => layerOf(source, layer, compressionOf(layer.mediaType), cache));
   return {
     digest,
     entrypoint: config?.Entrypoint ?? [],
     command: config?.Cmd ?? [],
-    env: config?.Env ?? [],
+    // engines pass over what sets nothing
+    env: (config?.Env ?? []).filter((each) => each.indexOf("=") > 0),
     workdir: config?.WorkingDir ?? "",
     user: config?.User ?? "",
-    layers: manifest.layers.map((layer) => ({ blob: lazyBlob(source, layer, cache), compression: compressionOf(layer.mediaType) })),
+    layers,
+    async unpackedBytes() {
+      let sum = 0;
+      for (const layer of layers) {
+        const bytes = await layer.unpackedBytes();
+        if (bytes === null) return null;
+        sum += bytes;
+      }
+      return sum;
+    },
   };
 }
 

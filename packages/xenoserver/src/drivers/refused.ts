@@ -7,10 +7,10 @@ import type { EndReason } from "@xenoservers/market";
 /** The message is for the customer. */
 export class RefusedWork extends Error {
   override name = "RefusedWork";
-  readonly reason: Extract<EndReason, "job-refused" | "image-refused">;
+  readonly reason: Extract<EndReason, "job-refused" | "image-refused" | "vm-crashed">;
 
-  constructor(reason: RefusedWork["reason"], message: string) {
-    super(message);
+  constructor(reason: RefusedWork["reason"], message: string, options?: ErrorOptions) {
+    super(message, options);
     this.reason = reason;
   }
 }

@@ -73,6 +73,7 @@ export class FakeMarket {
   pushes = true;
   #toServer: (message: string | Uint8Array) => void = () => {};
   readonly #refs = new Map<string, number>();
+  readonly #gaps: Filed[] = [];
   readonly #answers = new Map<string, LinkAnswer>();
   readonly #channels = new Map<string, (bytes: Uint8Array) => void>();
   #offer: SignedDocument<"offer"> | null = null;
@@ -250,7 +251,8 @@ export class FakeMarket {
     const next = step(this.lease(id), read.fact);
     invariant(next.ok, "a gap in the past is taken");
     this.leases.set(id, next.lease);
-    this.push([{ envelope: gap.envelope, at }]);
+    this.#gaps.push({ envelope: gap.envelope, at });
+    if (this.pushes) this.push([{ envelope: gap.envelope, at }]);
   }
 
   documentId(envelope: Envelope): string {
@@ -334,7 +336,7 @@ export class FakeMarket {
       const { id: document, kind } = parsed.document;
       return { kind, id: document, envelope, at, salt: "" as const, leaf: "00".repeat(32), index: null, proof: [] };
     };
-    const leaves = this.grants.map((envelope) => entry({ envelope, at: 0 }));
+    const leaves = [...this.grants.map((envelope) => ({ envelope, at: 0 })), ...this.#gaps].map(entry);
     return {
       ...{ format: "xenoservers-receipt-1", lease: id, market: this.pins, documents: filed.map(entry), leaves },
       ...{ checkpoint: "", size: 0 },

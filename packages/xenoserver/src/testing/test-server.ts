@@ -48,7 +48,7 @@ export class TestServer {
       listing: LISTING,
       listed: () => true,
       market: market.market,
-      receipt: market.receipt,
+      receipt: (lease) => market.receipt(lease),
       seal: market.seal,
       ...this.#options,
     });

@@ -12,7 +12,7 @@ import { get as httpsGet } from "node:https";
 import type { Socket } from "node:net";
 import path from "node:path";
 import { UNFINISHED, prune, touch } from "./cache.ts";
-import { ImageError } from "../oci/layers.ts";
+import { Refusal } from "../refusal.ts";
 import type { AddressRule } from "../network/addresses.ts";
 
 const REDIRECTS_MAX = 5;
@@ -30,6 +30,10 @@ export interface ImageStoreOptions {
   /** For tests: connections to public addresses. */
   dial?(address: string): Socket;
 }
+
+/** What fails in keeping bytes is this host's doing; what fails in getting them is that of whoever named the address. */
+const isOwnDisk = (error: unknown): boolean =>
+  error instanceof Error && "syscall" in error && ["open", "write", "chmod", "rename", "mkdir", "close"].includes(String(error.syscall));
 
 const folderName = (customer: string): string => createHash("sha256").update(customer).digest("hex").slice(0, 32);
 
@@ -71,7 +75,7 @@ export class ImageStore {
     await prune(this.#options.folder, this.#options.bytesMax);
   }
 
-  /** Fetched once, whoever asks meanwhile. Throws ImageError in words for the customer. */
+  /** Fetched once, whoever asks meanwhile. Throws Refusal in words for the customer. */
   fetch(url: string, digest: string, bytesMax: number): Promise<string> {
     const under = this.#fetching.get(digest) ?? this.#fetch(url, digest, bytesMax).finally(() => this.#fetching.delete(digest));
     this.#fetching.set(digest, under);
@@ -80,7 +84,7 @@ export class ImageStore {
 
   async #fetch(url: string, digest: string, bytesMax: number): Promise<string> {
     const { folder, isPublic } = this.#options;
-    if (!isPublic) throw new ImageError("this server's owner does not let it fetch images; send the file itself");
+    if (!isPublic) throw new Refusal("job", "this server's owner does not let it fetch images; send the file itself");
     await mkdir(path.join(folder, PUBLIC), { recursive: true, mode: 0o700 });
     const part = path.join(folder, PUBLIC, `${digest}.${process.hrtime.bigint()}${UNFINISHED}`);
     try {
@@ -91,7 +95,11 @@ export class ImageStore {
       try {
         for await (const chunk of response) {
           size += (chunk as Buffer).length;
-          if (size > bytesMax) throw new ImageError(`the image at that address is larger than the disk bought (${Math.floor(bytesMax / 1_048_576)} MiB)`);
+          if (size > bytesMax)
+            throw new Refusal(
+              "limits",
+              `the image at that address is larger than the disk that was ordered (${Math.floor(bytesMax / 1_048_576)} MiB): order more with --disk`,
+            );
           hash.update(chunk as Buffer);
           await handle.write(chunk as Buffer);
         }
@@ -99,27 +107,28 @@ export class ImageStore {
         await handle.close();
         response.destroy();
       }
-      if (hash.digest("hex") !== digest) throw new ImageError("what lies at that address does not have the digest that was ordered");
+      if (hash.digest("hex") !== digest) throw new Refusal("bytes", "what lies at that address does not have the digest that was ordered");
       await chmod(part, 0o444);
       await rename(part, this.#file(PUBLIC, digest));
       await prune(this.#options.folder, this.#options.bytesMax);
       return this.#file(PUBLIC, digest);
     } catch (cause) {
       await rm(part, { force: true });
-      throw cause instanceof ImageError ? cause : new ImageError(`the image could not be fetched: ${(cause as Error).message}`);
+      if (cause instanceof Refusal || isOwnDisk(cause)) throw cause;
+      throw new Refusal("bytes", `the image could not be fetched: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
     }
   }
 
   async #open(url: URL, isPublic: AddressRule, redirects: number): Promise<IncomingMessage> {
     const usual = PORTS[url.protocol];
     if (usual === undefined || (url.port !== "" && Number(url.port) !== usual) || url.username !== "" || url.password !== "")
-      throw new ImageError("images are fetched by http or https from their usual ports, without a password");
+      throw new Refusal("job", "images are fetched by http or https from their usual ports, without a password");
     const host = url.hostname.replace(/^\[|\]$/g, "");
     const found = await (this.#options.resolve?.(host) ?? lookup(host, { all: true }).then((all) => all.map(({ address }) => address))).catch(() => []);
     const address = found[0];
-    if (address === undefined) throw new ImageError(`the name ${host} is not known`);
+    if (address === undefined) throw new Refusal("bytes", `the name ${host} is not known`);
     // all of them: a name that also leads inside is no public name
-    if (!found.every(isPublic)) throw new ImageError(`${host} is not a public address`);
+    if (!found.every(isPublic)) throw new Refusal("bytes", `${host} is not a public address`);
     const get = url.protocol === "https:" ? httpsGet : httpGet;
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const family = address.includes(":") ? 6 : 4;
@@ -133,12 +142,12 @@ export class ImageStore {
     const status = response.statusCode ?? 0;
     if (status >= 300 && status < 400 && response.headers.location !== undefined) {
       response.destroy();
-      if (redirects >= REDIRECTS_MAX) throw new ImageError("the address leads from one to another without end");
+      if (redirects >= REDIRECTS_MAX) throw new Refusal("bytes", "the address leads from one to another without end");
       return this.#open(new URL(response.headers.location, url), isPublic, redirects + 1);
     }
     if (status !== 200) {
       response.destroy();
-      throw new ImageError(`the address answers ${status}`);
+      throw new Refusal("bytes", `the address answers ${status}`);
     }
     return response;
   }

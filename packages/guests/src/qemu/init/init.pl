@@ -5,8 +5,9 @@
 #   guest                         host
 #   "ready\n"            ──────▶            a snapshot may be taken here: nothing of any customer is in the guest yet
 #            ◀──────  u32 length, settings (NUL-separated KEY=VALUE), u64 length, tar of the inputs
-#   "started\n"          ──────▶
-#   token, exit code, size, tar of what is handed back   ──────▶   until the host says K
+#   "set\n", or "refused KIND WORDS\n"  ──────▶   nothing of the image has run yet: up to here the host believes what it is told
+#            ◀──────  G: the job begins, and with it whatever may be said here in its name
+#   token, exit code, pieces of a tar of what is handed back (u32 length each, 0 at the end), whether it is whole   ──────▶   until the host says K
 $ENV{PATH} = '/bin';
 my $page = 65536;
 
@@ -63,8 +64,8 @@ for (my $i = 0; exists $disk{"layer$i"}; $i++) {
 sh('mount', '-t', 'ext4', '-o', 'noatime', $disk{disk}, '/d') == 0 or fail('the disk does not mount');
 mkdir $_ for qw(/d/upper /d/work);
 sh('mount', '-t', 'overlay', '-o', 'lowerdir=' . join(':', @lower) . ',upperdir=/d/upper,workdir=/d/work', 'root', '/r') == 0 or fail('the root does not mount');
-mkdir "/r/$_" for qw(proc sys dev tmp etc out .xeno);
-chmod 01777, '/r/tmp';
+mkdir "/r/$_" for qw(proc sys dev etc .xeno);
+mkdir '/r/tmp' and chmod 01777, '/r/tmp';
 sh('mount', '-t', 'proc', 'proc', '/r/proc');
 sh('mount', '-t', 'sysfs', 'sysfs', '/r/sys');
 sh('mount', '-o', 'bind', '/dev', '/r/dev');
@@ -89,13 +90,15 @@ sub get {
 }
 sub put { my ($bytes) = @_; my $at = 0; while ($at < length $bytes) { my $n = syswrite($job, $bytes, length($bytes) - $at, $at); fail('the job port closed') unless $n; $at += $n } }
 
-spew('/r/etc/hosts', "127.0.0.1 localhost\n::1 localhost\n");
+# what lies in the image may be links that lead anywhere: they are followed inside of it, and what stands in the way is replaced
+sub inside { my ($do) = @_; my $pid = fork(); if ($pid == 0) { chroot '/r'; chdir '/'; $do->(); exit 0 } waitpid($pid, 0) }
+sub replace { my ($f, $t) = @_; unlink $f; spew($f, $t) }
+
 if (-e '/sys/class/net/eth0') {
   sh('ip', 'link', 'set', 'eth0', 'up');
   sh('ip', 'addr', 'add', '10.0.2.15/24', 'dev', 'eth0');
   sh('ip', 'route', 'add', 'default', 'via', '10.0.2.2');
-  unlink '/r/etc/resolv.conf';
-  spew('/r/etc/resolv.conf', "nameserver 10.0.2.3\n");
+  inside(sub { replace('/etc/resolv.conf', "nameserver 10.0.2.3\n") });
 }
 # the agent waits for its host's questions, which come only to leases
 my $agent = port('org.qemu.guest_agent.0');
@@ -106,12 +109,16 @@ if ($agent && fork() == 0) {
   exit 1;
 }
 
+my %to;
+for (['xeno.stdout'], ['xeno.stderr']) { open(my $h, '>', port($_->[0])) or fail("no port $_->[0]"); $to{$_->[0]} = $h }
+
 put("ready\n");
 my %job;
-my @args; my @env;
+my @args; my @env; my @mounts; my @keep;
+my %many = (arg => \@args, env => \@env, mount => \@mounts, keep => \@keep);
 for (split /\0/, get(unpack('N', get(4)))) {
   my ($key, $value) = split /=/, $_, 2;
-  if ($key eq 'arg') { push @args, $value } elsif ($key eq 'env') { push @env, $value } else { $job{$key} = $value }
+  if ($many{$key}) { push @{ $many{$key} }, $value } else { $job{$key} = $value }
 }
 # a guest that was resumed from a snapshot must not share random numbers, clock or name with its siblings
 sub renew {
@@ -124,61 +131,108 @@ sub renew {
   syscall(164, pack('qq', $time, 0), 0);    # settimeofday
 }
 renew(pack('H*', $job{entropy}), $job{time});
-my $id = $job{machine};
-spew('/r/etc/machine-id', "$id\n");
 spew('/proc/sys/kernel/hostname', $job{hostname});
-spew('/r/etc/hostname', "$job{hostname}\n");
-spew('/r/etc/hosts', "127.0.0.1 localhost $job{hostname}\n::1 localhost\n");
-unlink map { "/r/etc/ssh/$_" } grep { /^ssh_host_/ } names('/r/etc/ssh');
+inside(sub {
+  replace('/etc/machine-id', "$job{machine}\n");
+  replace('/etc/hostname', "$job{hostname}\n");
+  replace('/etc/hosts', "127.0.0.1 localhost $job{hostname}\n::1 localhost\n");
+  unlink map { "/etc/ssh/$_" } grep { /^ssh_host_/ } names('/etc/ssh');
+});
+
+# the host ends the machine
+sub refuse { my ($kind, $words) = @_; $words =~ s/[^\x20-\x7e]/?/g; put("refused $kind " . substr($words, 0, 300) . "\n"); sleep 1 while 1 }
+
+# a folder of the image, made where it is missing; links lead where they do inside of the image (as runc does it)
+sub place {
+  my ($path) = @_;
+  my @left = grep { $_ ne '' } split m{/}, $path;
+  my @at;
+  for (my $links = 0; @left;) {
+    my $part = shift @left;
+    if ($part eq '..') { pop @at; next }
+    my $full = join('/', '/r', @at, $part);
+    if (-l $full) {
+      refuse('job', "$path cannot be mounted: in the image it leads from link to link without end") if ++$links > 40;
+      my $target = readlink $full;
+      @at = () if $target =~ m{^/};
+      unshift @left, grep { $_ ne '' && $_ ne '.' } split m{/}, $target;
+      next;
+    }
+    if (!-e _) { mkdir $full, 0755 or refuse('job', "$path cannot be mounted: " . substr($full, 2) . ": $!") }
+    elsif (!-d _) { refuse('job', "$path cannot be mounted: " . substr($full, 2) . " in the image is no folder") }
+    push @at, $part;
+  }
+  return join('/', '/r', @at);
+}
+
+# inputs lie on the guest's own disk, apart from the image, and are mounted over it: what the image has at those places is hidden, as by volumes
+mkdir '/d/m';
 my ($high, $left) = unpack('NN', get(8));
 $left += $high << 32;
 if ($left > 0) {
-  open(my $tar, '|-', '/bin/busybox', 'tar', 'x', '-C', '/r') or fail('no tar');
+  my $pid = open(my $tar, '|-') // fail('no tar');
+  if ($pid == 0) { open(STDERR, '>', '/tar.said'); exec '/bin/busybox', 'tar', 'x', '-C', '/d/m'; exit 1 }
+  local $SIG{PIPE} = 'IGNORE';
   while ($left > 0) { my $part = get($left < $page ? $left : $page); print $tar $part; $left -= length $part }
-  close $tar;
+  if (!close $tar) {
+    my ($said) = reverse split /\n/, slurp('/tar.said');
+    refuse('limits', 'the inputs do not fit on the disk: order more with --disk') if slurp('/tar.said') =~ /No space left/;
+    refuse('job', "the inputs cannot be laid out: $said");
+  }
+}
+my @bound;
+for my $path (sort { length $a <=> length $b } @mounts) {
+  sh('mkdir', '-p', "/d/m$path");
+  next if grep { index("$path/", "$_/") == 0 } @bound;    # comes with the one above
+  push @bound, $path;
+  my $at = place($path);
+  sh('mount', '-o', 'bind', "/d/m$path", $at) == 0 or refuse('job', "$path cannot be mounted in this image");
 }
 
-# names in the image's own files, as container engines read them (OCI image spec, config.User)
-sub rows { my ($file) = @_; my @rows = map { [split /:/] } split /\n/, slurp("/r/etc/$file"); return @rows }
-my ($user, $group) = split /:/, ($job{user} eq '' ? '0' : $job{user});
-my ($uid, $gid, $home) = ($user, 0, '/');
-if ($user !~ /^\d+$/) { $uid = undef }
-for (rows('passwd')) { if ($_->[0] eq $user || (defined $uid && $_->[2] eq $uid)) { ($uid, $gid, $home) = @$_[2, 3, 5]; last } }
-if (defined $group && $group ne '') { $gid = $group; for (rows('group')) { $gid = $_->[2] if $_->[0] eq $group } }
-my %env = map { split /=/, $_, 2 } @env;
-$env{PATH} = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' unless exists $env{PATH};
-$env{HOME} = $home unless exists $env{HOME};
+# one letter of the host's: S, and it goes on from a snapshot of its customer's; G, and the job begins; else it asks for the answer, which comes at the end
+sub told { my ($letter) = @_; renew(get(64), unpack('Q>', get(8))) if $letter eq 'S'; return $letter }
+put("set\n");
+told(get(1));
 
 pipe(my $out_r, my $out_w); pipe(my $err_r, my $err_w);
-put("started\n");
 my $pid = fork();
 if ($pid == 0) {
   my $say = sub { syswrite($err_w, "$_[0]\n"); exit $_[1] };
   open(STDIN, '<', '/dev/null'); open(STDOUT, '>&', $out_w); open(STDERR, '>&', $err_w);
   close $job;
   chroot('/r') or $say->('no root', 125);
-  $say->("user $user is not in the image's /etc/passwd", 125) unless defined $uid && $uid =~ /^\d+$/ && $gid =~ /^\d+$/;
+  chdir '/';
+  # names in the image's own files, as container engines read them (OCI image spec, config.User)
+  my $rows = sub { my ($file) = @_; return -f $file ? map { [split /:/] } split /\n/, slurp($file) : () };
+  my ($user, $group) = split /:/, ($job{user} eq '' ? '0' : $job{user});
+  my ($uid, $gid, $home) = ($user =~ /^\d+$/ ? $user : undef, 0, '/');
+  for ($rows->('/etc/passwd')) { if ($_->[0] eq $user || (defined $uid && $_->[2] eq $uid)) { ($uid, $gid, $home) = @$_[2, 3, 5]; last } }
+  if (defined $group && $group ne '') { $gid = $group; for ($rows->('/etc/group')) { $gid = $_->[2] if $_->[0] eq $group } }
+  my %env = map { split /=/, $_, 2 } @env;
+  $env{PATH} = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' unless exists $env{PATH};
+  $env{HOME} = $home unless exists $env{HOME};
+  $say->("user $user is not in the image's /etc/passwd", 125) unless defined $uid && $uid =~ /^\d{1,10}$/;
+  $say->("group $gid is not in the image's /etc/group", 125) unless $gid =~ /^\d{1,10}$/;
   my $dir = $job{workdir} eq '' ? '/' : $job{workdir};
-  chdir $dir or do { my $at = ''; for (grep { $_ ne '' } split m{/}, $dir) { $at .= "/$_"; mkdir $at } chdir $dir or $say->("no directory $dir", 125) };
+  chdir $dir or do { my $at = ''; for (grep { $_ ne '' } split m{/}, $dir) { $at .= "/$_"; mkdir $at } chdir $dir or $say->("no directory $dir: $!", 125) };
   $) = "$gid $gid"; $( = $gid; $< = $uid; $> = $uid;
   $say->('the user cannot be taken', 125) if $> != $uid;
   %ENV = %env;
   my $program = $args[0];
-  if ($program !~ m{/}) { for (split /:/, $env{PATH}) { if (-x "$_/$program" && -f _) { $program = "$_/$program"; last } } }
+  if ($program !~ m{/}) {
+    my ($found) = grep { -f $_ && -x _ } map { ($_ eq '' ? '.' : $_) . "/$program" } split /:/, $env{PATH};
+    $program = $found // $say->("$args[0]: not found in \$PATH", 127);
+  }
   exec { $program } @args;
-  my $code = "$!" =~ /No such file/ ? 127 : 126;
-  $say->("$args[0]: $!", $code);
+  $say->("$args[0]: $!", $! == 2 || $! == 20 ? 127 : 126);    # ENOENT, ENOTDIR
 }
 close $out_w; close $err_w;
 
-my %to;
-for ([$out_r, 'xeno.stdout'], [$err_r, 'xeno.stderr']) { open(my $h, '>', port($_->[1])) or fail("no port $_->[1]"); $to{fileno $_->[0]} = [$_->[0], $h] }
+%to = (fileno $out_r, [$out_r, $to{'xeno.stdout'}], fileno $err_r, [$err_r, $to{'xeno.stderr'}]);
 # output ends when every program that holds it has: one that went to the background must not keep the job alive
 my $status; my $grace = 0;
 # a guest that waits sleeps: it is woken by output, or by the end of a child
 pipe(my $woken, my $wake);
-# one letter of the host's: S, and it goes on from a snapshot of its customer's; anything else asks for the answer, which comes at the end
-sub told { my ($letter) = @_; renew(get(64), unpack('Q>', get(8))) if $letter eq 'S'; return $letter }
 my $deaf = 0;
 $SIG{CHLD} = sub { syswrite($wake, '.') };
 while (%to) {
@@ -201,14 +255,22 @@ while (%to) {
 }
 until (defined $status) { my $gone = waitpid(-1, 0); $status = $? if $gone == $pid; last if $gone < 0 }
 my $code = ($status & 127) ? 128 + ($status & 127) : $status >> 8;
-sh('sync');
-my @keep = grep { -e "/r/$_" } map { s{^/}{}r } split /:/, $job{keep};
-my $size = 0;
-if (@keep) { sh('tar', 'c', '-C', '/r', '-f', '/d/.out', @keep); $size = -s '/d/.out' }
+# nothing of the job lives on while its files are read
+$SIG{CHLD} = 'DEFAULT';
+kill 'KILL', -1;
+for (1 .. 100) { last if waitpid(-1, 1) < 0; select(undef, undef, undef, 0.01) }
+my @back;
+for my $path (sort { length $a <=> length $b } @keep) { push @back, $path unless grep { index("$path/", "$_/") == 0 } @back }
 # a host that lost its daemon meanwhile asks again; the token shows it where an answer begins
 while (1) {
-  put("\n$job{token} $code $size\n");
-  if ($size) { open(my $h, '<', '/d/.out'); while (sysread($h, my $part, $page)) { put($part) } close $h }
+  put("\n$job{token} $code\n");
+  my $whole = 1;
+  if (@back) {
+    open(my $tar, '-|', '/bin/busybox', 'tar', 'c', '-C', '/d/m', '-f', '-', map { substr($_, 1) } @back) or fail('no tar');
+    while (my $n = sysread($tar, my $part, $page)) { put(pack('N', $n) . $part) }
+    $whole = close $tar;
+  }
+  put(pack('NC', 0, $whole ? 1 : 0));
   last if told(get(1)) eq 'K';
 }
 sh('poweroff', '-f');

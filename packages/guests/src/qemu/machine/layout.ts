@@ -3,21 +3,25 @@
  * (specification, images).
  */
 import { createHash } from "node:crypto";
-import { chmod, copyFile, link, mkdir } from "node:fs/promises";
+import { chmod, copyFile, link, mkdir, stat } from "node:fs/promises";
 import path from "node:path";
 import type { InputTree } from "@xenoservers/protocol/channel";
-import type { VmSpec } from "@xenoservers/protocol";
+import { filesOnDisk, kernelSizeProblem, seedProblem, vmInputsProblem, vmSpecProblem, type VmSpec } from "@xenoservers/protocol";
 import { OWN_BOX, boxed, uidOf, type BoundFile } from "./box.ts";
 import type { Cache } from "../images/cache.ts";
-import { OCI_DISK_MIB_MIN, blankFormatted, blankOverlay, blankRaw, checkInside } from "../images/disks.ts";
+import { blankFormatted, blankOverlay, blankRaw, checkInside } from "../images/disks.ts";
+import type { Stock } from "../images/stock.ts";
 import type { QemuHost } from "./host.ts";
 import { checkImage } from "../images/image.ts";
-import { ImageError, layerDisk } from "../oci/layers.ts";
+import { imageDisks } from "../oci/image-disks.ts";
+import { Refusal } from "../refusal.ts";
 import { VM_FILES, type PlanInput } from "./plan.ts";
 import type { SnapshotSource } from "../snapshots/snapshot.ts";
 import { boxPath, giveToBox } from "./vm.ts";
 
 const MIB = 1024 * 1024;
+/** Of an image, however large its disk: each takes memory of this process while the image is put together. */
+const ENTRIES_MAX = 1_000_000;
 /** Of a machine's folder: its links to images and layers. */
 export const HELD = "held";
 
@@ -50,104 +54,147 @@ export interface Laid {
   templateKey: string;
 }
 
-/** Throws ImageError where the machine needs what this server has not. */
-export function refuseWhatIsMissing(spec: VmSpec, host: QemuHost): void {
-  if (spec.vm.kind === "oci" && !host.stock) throw new ImageError(`this server cannot boot OCI images (${host.stockWhy})`);
-  if (spec.firmware === "uefi" && !host.uefi) throw new ImageError("this server has no UEFI firmware (ovmf)");
-  if (spec.tpm && !host.tpm) throw new ImageError("this server has no software TPM (swtpm)");
-  if (spec.machine === "microvm" && (spec.vm.kind !== "kernel" || spec.firmware === "uefi" || spec.tpm))
-    throw new ImageError("a microvm boots a kernel, without UEFI or TPM");
-  if (spec.devices === "emulated" && spec.machine === "microvm") throw new ImageError("a microvm has virtio devices only");
+/** By a rule that the customer's side has, too (vm-rules.ts). */
+function refuseFor(problem: string | null): void {
+  if (problem !== null) throw new Refusal("job", problem);
 }
 
-/** Throws ImageError where the customer's bytes are at fault. */
-export async function layOut(options: LayoutOptions, job: MachineJob, folder: string): Promise<Laid> {
-  const { host, cache, diskIopsMax, diskBytesPerSecondMax } = options;
-  const { spec, deterministic } = job;
-  const { vm } = spec;
-  const uid = uidOf(job.name);
-  await mkdir(path.join(folder, HELD), { mode: 0o700 });
-  const files: BoundFile[] = [];
-  const planned: PlanInput["files"] = {};
+/** Throws Refusal where the machine is none, or needs what this server has not. */
+export function refuseWhatCannotBe({ spec, inputs, from }: MachineJob, host: QemuHost): void {
+  refuseFor(vmSpecProblem(spec) ?? (from ? null : vmInputsProblem(spec, inputs)));
+  if (spec.vm.kind === "oci" && !host.stock) throw new Refusal("job", `this server cannot boot OCI images (${host.stockWhy})`);
+  if (spec.firmware === "uefi" && !host.uefi) throw new Refusal("job", "this server has no UEFI firmware (ovmf)");
+  if (spec.tpm && !host.tpm) throw new Refusal("job", "this server has no software TPM (swtpm)");
+}
+
+/** What the parts of a machine are put into. */
+class Laying {
+  readonly options: LayoutOptions;
+  readonly job: MachineJob;
+  readonly folder: string;
+  readonly uid: number;
+  readonly files: BoundFile[] = [];
+  readonly planned: PlanInput["files"] = {};
+
+  constructor(options: LayoutOptions, job: MachineJob, folder: string) {
+    this.options = options;
+    this.job = job;
+    this.folder = folder;
+    this.uid = uidOf(job.name);
+  }
+
   /** A file of the distribution, which everybody may read. */
-  const bindSystem = (host: string, name: string): string => {
-    files.push({ host, name });
+  bindSystem(host: string, name: string): string {
+    this.files.push({ host, name });
     return `/img/${name}`;
-  };
+  }
+
   /** A file that this program keeps, in folders that nobody else can enter: the machine's own link to it outlives the cache's. */
-  const bind = async (host: string, name: string): Promise<string> => {
+  async bind(host: string, name: string): Promise<string> {
     await chmod(host, 0o444);
-    const own = path.join(folder, HELD, name);
+    const own = path.join(this.folder, HELD, name);
     const held = await link(host, own).then(
       () => own,
       () => host, // on another file system
     );
-    return bindSystem(held, name);
-  };
-  const overlay = async (): Promise<void> => {
-    const disk = boxPath(folder, VM_FILES.disk);
-    await blankOverlay(cache, spec.diskMib, disk);
-    await giveToBox(disk, uid);
-  };
-  let key = "";
-  if (vm.kind === "disk") {
-    if (vm.image) {
-      const image = job.blobFile(vm.image.digest);
-      const checked = await checkImage(image, vm.image.format, spec.diskMib);
-      if (!checked.ok) throw new ImageError(checked.why);
-      planned.base = { path: await bind(image, "disk"), format: vm.image.format };
-      if (vm.image.format === "qcow2") await checkInBox(image, folder, uid);
-      await overlay();
-    } else if (spec.diskMib > 0) {
-      planned.base = { path: await bind(await blankRaw(cache, spec.diskMib), "disk"), format: "raw" };
-      await overlay();
-    }
-    if (vm.iso) planned.iso = await bind(job.blobFile(vm.iso.digest), "iso");
-    if (vm.seed.length > 0) {
-      const seed = boxPath(folder, "seed");
-      await mkdir(seed, { mode: 0o700 });
-      for (const { name, digest } of vm.seed) {
-        await copyFile(job.blobFile(digest), path.join(seed, name));
-        await giveToBox(path.join(seed, name), uid);
-      }
-      await giveToBox(seed, uid);
-      planned.seed = "/w/seed";
-    }
-  } else if (vm.kind === "kernel") {
-    planned.kernel = await bind(job.blobFile(vm.kernel), "kernel");
-    if (vm.initrd !== null) planned.initrd = await bind(job.blobFile(vm.initrd), "initrd");
-    if (spec.diskMib > 0 && !deterministic) {
-      planned.base = { path: await bind(await blankRaw(cache, spec.diskMib), "disk"), format: "raw" };
-      await overlay();
-    }
-  } else if (vm.kind === "oci") {
-    if (spec.diskMib < OCI_DISK_MIB_MIN) throw new ImageError(`an OCI image needs a disk of at least ${OCI_DISK_MIB_MIN} MiB`);
-    const stock = host.stock!;
-    planned.kernel = bindSystem(stock.kernel, "kernel");
-    planned.initrd = await bind(stock.initrd, "initrd");
-    planned.layers = [];
-    for (const [i, { digest, compression }] of vm.layers.entries()) {
-      const layer = await layerDisk({ digest, compression, file: job.blobFile(digest), bytesMax: spec.diskMib * MIB }, cache);
-      planned.layers.push(await bind(layer, `layer${i}`));
-    }
-    planned.base = { path: await bind(await blankFormatted(cache, spec.diskMib), "disk"), format: "raw" };
-    await overlay();
-    key = templateKeyOf(host, spec);
+    return this.bindSystem(held, name);
   }
-  if (spec.firmware === "uefi") {
-    planned.firmwareCode = bindSystem(host.uefi!.code, "code");
-    await copyFile(host.uefi!.vars, boxPath(folder, VM_FILES.vars));
+
+  async overlay(): Promise<void> {
+    const disk = boxPath(this.folder, VM_FILES.disk);
+    await blankOverlay(this.options.cache, this.job.spec.diskMib, disk);
+    await giveToBox(disk, this.uid);
+  }
+
+  async blankDisk(): Promise<void> {
+    this.planned.base = { path: await this.bind(await blankRaw(this.options.cache, this.job.spec.diskMib), "disk"), format: "raw" };
+    await this.overlay();
+  }
+}
+
+type Boot<K extends VmSpec["vm"]["kind"]> = Extract<VmSpec["vm"], { kind: K }>;
+
+async function layDisk(laying: Laying, vm: Boot<"disk">): Promise<void> {
+  const { job, folder, planned, uid } = laying;
+  const { spec } = job;
+  if (vm.image) {
+    const image = job.blobFile(vm.image.digest);
+    const checked = await checkImage(image, vm.image.format, spec.diskMib);
+    if (!checked.ok) throw new Refusal(checked.fault, checked.why);
+    planned.base = { path: await laying.bind(image, "disk"), format: vm.image.format };
+    if (vm.image.format === "qcow2") await checkInBox(image, folder, uid);
+    await laying.overlay();
+  } else if (spec.diskMib > 0) await laying.blankDisk();
+  if (vm.iso) planned.iso = await laying.bind(job.blobFile(vm.iso.digest), "iso");
+  if (vm.seed.length === 0) return;
+  const seed = boxPath(folder, "seed");
+  await mkdir(seed, { mode: 0o700 });
+  let bytes = 0;
+  for (const { name, digest } of vm.seed) {
+    bytes += (await stat(job.blobFile(digest))).size;
+    refuseFor(seedProblem(bytes));
+    await copyFile(job.blobFile(digest), path.join(seed, name));
+    await giveToBox(path.join(seed, name), uid);
+  }
+  await giveToBox(seed, uid);
+  planned.seed = "/w/seed";
+}
+
+async function layKernel(laying: Laying, vm: Boot<"kernel">): Promise<void> {
+  const { job, planned } = laying;
+  const sizes = await Promise.all([vm.kernel, ...(vm.initrd === null ? [] : [vm.initrd])].map(async (digest) => (await stat(job.blobFile(digest))).size));
+  refuseFor(kernelSizeProblem(sizes[0] ?? 0, sizes[1] ?? 0, job.spec.memoryMib));
+  planned.kernel = await laying.bind(job.blobFile(vm.kernel), "kernel");
+  if (vm.initrd !== null) planned.initrd = await laying.bind(job.blobFile(vm.initrd), "initrd");
+  if (job.spec.diskMib > 0 && !job.deterministic) await laying.blankDisk();
+}
+
+async function layOci(laying: Laying, vm: Boot<"oci">, stock: Stock): Promise<void> {
+  const { job, planned, folder, options } = laying;
+  const { diskMib } = job.spec;
+  planned.kernel = laying.bindSystem(stock.kernel, "kernel");
+  planned.initrd = await laying.bind(stock.initrd, "initrd");
+  const layers: string[] = (planned.layers = []);
+  const image = {
+    layers: vm.layers.map(({ digest }) => ({ digest, file: job.blobFile(digest) })),
+    ...{ bytesMax: diskMib * MIB, entriesMax: Math.min(filesOnDisk(diskMib), ENTRIES_MAX), work: path.join(folder, "layers") },
+  };
+  await imageDisks({ ...image, take: async (disk) => void layers.push(await laying.bind(disk, `layer${layers.length}`)) }, options.cache);
+  planned.base = { path: await laying.bind(await blankFormatted(options.cache, diskMib), "disk"), format: "raw" };
+  await laying.overlay();
+}
+
+async function layFirmware(laying: Laying): Promise<void> {
+  const { folder, planned, uid, options, job } = laying;
+  if (job.spec.firmware === "uefi") {
+    const { uefi } = options.host;
+    if (!uefi) throw new Error("there is no UEFI firmware here");
+    planned.firmwareCode = laying.bindSystem(uefi.code, "code");
+    await copyFile(uefi.vars, boxPath(folder, VM_FILES.vars));
     await giveToBox(boxPath(folder, VM_FILES.vars), uid);
   }
-  if (spec.tpm) {
+  if (job.spec.tpm) {
     await mkdir(boxPath(folder, "tpm"), { mode: 0o700 });
     await giveToBox(boxPath(folder, "tpm"), uid);
   }
+}
+
+/** Throws Refusal where the customer's bytes are at fault, or what was ordered is too small for them. */
+export async function layOut(options: LayoutOptions, job: MachineJob, folder: string): Promise<Laid> {
+  const { host, diskIopsMax, diskBytesPerSecondMax } = options;
+  const { spec, deterministic } = job;
+  const { vm } = spec;
+  await mkdir(path.join(folder, HELD), { mode: 0o700 });
+  const laying = new Laying(options, job, folder);
+  if (vm.kind === "disk") await layDisk(laying, vm);
+  else if (vm.kind === "kernel") await layKernel(laying, vm);
+  else if (vm.kind === "oci" && host.stock) await layOci(laying, vm, host.stock);
+  await layFirmware(laying);
   const plan: PlanInput = {
-    ...{ spec, accel: host.accel, files: planned, diskIopsMax, diskBytesPerSecondMax, restore: null, deterministic },
+    ...{ spec, accel: host.accel, files: laying.planned, diskIopsMax, diskBytesPerSecondMax, restore: null, deterministic },
     sharedMemory: deterministic ? `/w/${VM_FILES.memory}` : null,
   };
-  return { plan, files, oci: vm.kind === "oci", templateKey: key };
+  return { plan, files: laying.files, oci: vm.kind === "oci", templateKey: vm.kind === "oci" ? templateKeyOf(host, spec) : "" };
 }
 
 /** QEMU's own look at the image's tables; a box of its own, for QEMU's code reads a stranger's bytes there too. */

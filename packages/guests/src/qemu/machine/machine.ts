@@ -4,15 +4,14 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { readFile, rm, stat, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { PassThrough } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import type { InputEntry, InputTree } from "@xenoservers/protocol/channel";
-import { pack } from "tar-stream";
+import type { InputEntry } from "@xenoservers/protocol/channel";
 import { readGuestFile } from "../../guest.ts";
 import { JobPort, type OciEnd } from "../oci/job-port.ts";
-import { HELD, type Laid, type MachineJob } from "./layout.ts";
+import { TooMuch } from "../oci/returned-tree.ts";
+import { endOfGone } from "./gone.ts";
+import { HELD, type Laid } from "./layout.ts";
 import { VM_FILES } from "./plan.ts";
 import { instructionsOf, saveState } from "./state.ts";
 import { takeSnapshot } from "../snapshots/snapshot.ts";
@@ -21,14 +20,21 @@ import { boxPath, readVmStream, type Vm, type VmEnd, type VmStream } from "./vm.
 
 const MIB = 1024 * 1024;
 const JOB_PORT_MS = 20_000;
+/** What an archive takes beside the files in it. */
+const ARCHIVE_EXTRA_BYTES = 64 * MIB;
+/** How long what QEMU says last may be on its way. */
+const END_MS = 500;
+/** As of a container's first process where the job powers its machine off or starts it again (reboot(2): SIGINT, SIGHUP). */
+const POWER_OFF_CODE = 130;
+const RESET_CODE = 129;
 
+/** How a machine that had begun ended. Each kind has one who brought it about: see endingOf (vm-driver.ts). */
 export type MachineEnd =
-  | { kind: "job"; exitCode: number; tree: InputEntry[] }
+  | { kind: "job"; exitCode: number; tree: InputEntry[]; detail: string }
   | { kind: "deterministic"; instructions: bigint; memoryHash: string }
-  | Exclude<VmEnd, { kind: "crashed" }>
-  | { kind: "crashed"; detail: string }
-  /** Not there any more when a daemon looked for it: its host failed it. */
-  | { kind: "gone"; detail: string };
+  | VmEnd
+  /** Only this host can have done it. */
+  | { kind: "host"; detail: string };
 
 /** What finds the machine again. */
 export interface MachineToken {
@@ -45,51 +51,22 @@ export interface MachineToken {
   cgroup: string;
   cgroupKind: string;
   ociToken: string;
+  /** The host's, as it was started; absent in tokens of earlier versions. */
+  boot?: string;
   [key: string]: string | number;
 }
 
-/** Inputs as an archive, laid out as they lie below the guest's root. */
-function tarOf({ entries, mounts }: InputTree, blobFile: (digest: string) => string): PassThrough {
-  const out = new PassThrough();
-  const writer = pack();
-  pipeline(writer, out).catch(() => {}); // whoever reads it sees the error
-  void (async () => {
-    const made = new Set<string>();
-    const folder = (name: string): void => {
-      const parts = name.split("/");
-      for (let i = 1; i <= parts.length; i++) {
-        const at = parts.slice(0, i).join("/");
-        if (!made.has(at)) writer.entry({ name: at, type: "directory", mode: 0o755 });
-        made.add(at);
-      }
-    };
-    for (const { path: mount } of mounts) folder(mount.slice(1));
-    for (const entry of entries) {
-      const parent = entry.path.split("/").slice(0, -1).join("/");
-      if (parent !== "") folder(parent);
-      if (entry.kind === "directory") folder(entry.path);
-      else if (entry.kind === "link") writer.entry({ name: entry.path, type: "symlink", linkname: entry.target });
-      else {
-        const target = writer.entry({ name: entry.path, size: entry.size, mode: 0o755 });
-        target.on("error", () => {}); // the archive's own error says it
-        for await (const part of createReadStream(blobFile(entry.digest)))
-          if (!target.write(part)) await new Promise((resolve) => target.once("drain", resolve));
-        target.end();
-      }
-    }
-    writer.finalize();
-  })().catch((error: Error) => out.destroy(error));
-  return out;
-}
-
 interface Given {
-  job: MachineJob;
+  /** The job under way goes on from a snapshot. */
+  goesOn: boolean;
+  /** Of an image's guest that waits for its word to begin; null where it must be opened. */
+  port: JobPort | null;
   /** Null where an earlier daemon began it. */
   begunAs: { template: Template | null; templates: Templates | null; laid: Laid } | null;
 }
 
-/** How far a machine has come, for a daemon that finds it: begun, its init ready, its job given. */
-const PROGRESS = ["prepared", "begun", "ready", "given"] as const;
+/** How far a machine has come, for a daemon that finds it. */
+const PROGRESS = ["prepared", "begun"] as const;
 type Progress = (typeof PROGRESS)[number];
 
 export class Machine {
@@ -105,14 +82,15 @@ export class Machine {
     this.vm = vm;
     this.token = token;
     this.#given = given;
+    this.#port = given.port;
     this.ended = new Promise((resolve) => (this.#finish = resolve));
     if (!vm) {
       void this.#earlierEnd()
-        .catch((error: Error) => ({ kind: "gone" as const, detail: `how the machine ended cannot be read: ${error.message}` }))
+        .catch((error: Error) => ({ kind: "host" as const, detail: `how the machine ended cannot be read: ${error.message}` }))
         .then((end) => this.#finish(end));
       return;
     }
-    void vm.ended.then((end) => this.#vmEnded(end)).catch((error: Error) => this.#finish({ kind: "crashed", detail: error.message }));
+    void vm.ended.then((end) => this.#vmEnded(end)).catch((error: unknown) => this.#untold(error));
   }
 
   async #progress(): Promise<Progress> {
@@ -135,33 +113,64 @@ export class Machine {
   /** It ended while no daemon lived, or was told before. */
   async #earlierEnd(): Promise<MachineEnd> {
     const text = await readFile(this.#endFile, "utf8").catch(() => null);
-    if (text === null) return { kind: "gone", detail: "the machine is gone: its host was restarted, or somebody ended it while no daemon ran" };
+    if (text === null) return endOfGone(this.token);
     const end = JSON.parse(text) as OciEnd & { kind?: string; instructions?: string; memoryHash?: string };
     if (end.kind === "deterministic") return { kind: "deterministic", instructions: BigInt(end.instructions!), memoryHash: end.memoryHash! };
-    return { kind: "job", exitCode: end.exitCode, tree: end.tree };
+    return { kind: "job", exitCode: end.exitCode, tree: end.tree, detail: end.detail };
   }
 
+  /** The first instruction of a machine; of an image's guest, which has booted before, of its job. */
   async begin(): Promise<void> {
-    const { job, begunAs } = this.#given;
-    const goesOn = this.token.kind === "oci" && (job.from !== null || job.spec.vm.kind === "snapshot"); // or a later daemon begins it
-    await this.#came(goesOn ? "given" : begunAs?.template ? "ready" : "begun");
-    if (goesOn) {
-      this.#port = await this.#openPort();
-      this.#port.renew();
-    }
-    await this.vm!.begin();
-    this.#startJob();
+    const { vm } = this;
+    if (!vm) throw new Error("the machine has ended");
+    await this.#came("begun");
+    if (this.token.kind !== "oci") return this.#cont(vm);
+    const port = (this.#port ??= await this.#openPort());
+    if (this.#given.goesOn) {
+      port.renew();
+      await this.#cont(vm);
+    } else port.go();
+    this.#awaitJob(port);
+  }
+
+  /** A machine that dies of its first instructions has begun: how it ended says why. */
+  async #cont(vm: Vm): Promise<void> {
+    await vm.begin().catch(async (error: unknown) => {
+      const ended = await Promise.race([vm.ended, new Promise<null>((resolve) => setTimeout(() => resolve(null), END_MS))]);
+      if (!ended) throw error;
+    });
   }
 
   /** Takes it up where an earlier daemon left it. */
   async goOn(): Promise<void> {
     if (!this.vm) return;
     if ((await this.#progress()) === "prepared") return this.begin();
-    this.#startJob();
+    if (this.token.kind !== "oci") return;
+    void this.#openPort()
+      .then((port) => {
+        this.#port = port;
+        port.ask();
+        this.#awaitJob(port);
+      })
+      .catch((error: unknown) => this.#untold(error));
   }
 
-  #startJob(): void {
-    if (this.token.kind === "oci") void this.#runJob().catch((error: Error) => this.#finish({ kind: "crashed", detail: error.message }));
+  #awaitJob(port: JobPort): void {
+    void this.#takeEnd(port).catch((error: unknown) => (error instanceof TooMuch ? this.#overLimit(error.message) : this.#hostFailed(error)));
+  }
+
+  async #overLimit(detail: string): Promise<void> {
+    this.#finish({ kind: "output-limit", detail });
+    await this.#letGo();
+  }
+
+  #untold(error: unknown): void {
+    this.#finish({ kind: "crashed", detail: error instanceof Error ? error.message : String(error) });
+  }
+
+  /** What fails here on the machine's own word is typed where it is read; the rest are this host's own files. */
+  #hostFailed(error: unknown): void {
+    this.#finish({ kind: "host", detail: `what the machine left could not be kept: ${error instanceof Error ? error.message : String(error)}` });
   }
 
   async #openPort(): Promise<JobPort> {
@@ -175,27 +184,8 @@ export class Machine {
     }
   }
 
-  async #runJob(): Promise<void> {
-    const { job } = this.#given;
-    const { vm } = job.spec;
-    const port = (this.#port ??= await this.#openPort());
-    const progress = await this.#progress();
-    if (progress === "given") port.ask();
-    else if (vm.kind === "oci") {
-      if (progress !== "ready" && !(await port.ready())) return; // the machine's own end says why
-      await this.#came("ready");
-      const keep = job.inputs.mounts.filter((mount) => mount.keep).map((mount) => mount.path);
-      const tar = (): PassThrough => tarOf(job.inputs, job.blobFile);
-      let bytes = 0;
-      for await (const part of tar()) bytes += (part as Buffer).length;
-      await this.#came("given");
-      await port.give({ ...vm, hostname: vm.hostname === "" ? "xeno" : vm.hostname, keep }, this.token.ociToken, tar(), bytes);
-    }
-    await this.#takeEnd(port);
-  }
-
   async #takeEnd(port: JobPort): Promise<void> {
-    const end = await port.end(this.token.ociToken, this.#out, this.token.diskMib * MIB);
+    const end = await port.end(this.token.ociToken, this.#out, this.token.diskMib * MIB + ARCHIVE_EXTRA_BYTES);
     if (end === null) return;
     await writeFile(this.#endFile, JSON.stringify(end), { mode: 0o600 });
     port.thank();
@@ -221,31 +211,20 @@ export class Machine {
       return this.#finish(done);
     }
     if (end.kind === "shutdown" && this.token.kind === "oci") {
-      // between the guest's thanks and its power-off the job's end is on its way; a guest that powers itself down has no exit code
-      const told = await Promise.race([this.ended, new Promise<null>((resolve) => setTimeout(() => resolve(null), 500))]);
+      // between the guest's thanks and its power-off the job's end is on its way
+      const told = await Promise.race([this.ended, new Promise<null>((resolve) => setTimeout(() => resolve(null), END_MS))]);
       if (told) return;
       await this.#letGo();
-      return this.#finish({ kind: "crashed", detail: await this.#lastConsole() });
+      return this.#finish({ kind: "job", exitCode: end.isReset ? RESET_CODE : POWER_OFF_CODE, tree: [], detail: "the job ended its machine by itself" });
     }
     await this.#letGo();
     this.#finish(end);
   }
 
-  /** What the guest said last, where it gave up by itself. */
-  async #lastConsole(): Promise<string> {
-    const size = (await stat(boxPath(this.token.folder, VM_FILES.consoleLog)).catch(() => ({ size: 0 }))).size;
-    const text = Buffer.from((await this.vm?.read("console", Math.max(0, size - 2_000))) ?? []).toString("utf8");
-    const said = text
-      .split("\n")
-      .filter((line) => line.includes("xeno-init:"))
-      .at(-1);
-    return said?.trim() ?? "the guest powered down before its job ended";
-  }
-
   /** The guest stands still meanwhile. Throws where it has ended. */
   async snapshot(folder: string): Promise<void> {
     if (!this.vm) throw new Error("the machine has ended");
-    if (this.token.kind === "oci" && (await this.#progress()) !== "given") throw new Error("the image's job has not begun yet");
+    if (this.token.kind === "oci" && (await this.#progress()) !== "begun") throw new Error("the image's job has not begun yet");
     const { base, baseFormat } = this.token;
     await takeSnapshot(this.vm, folder, base === "" ? null : { file: base, format: baseFormat as "raw" });
   }

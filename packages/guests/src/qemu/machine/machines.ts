@@ -4,17 +4,45 @@ import path from "node:path";
 import type { VmSpec } from "@xenoservers/protocol";
 import { removeCgroup, type Cgroup } from "./cgroup.ts";
 import { newToken } from "../oci/job-port.ts";
-import { layOut, refuseWhatIsMissing, type LayoutOptions, type MachineJob } from "./layout.ts";
+import { startOci } from "../oci/start.ts";
+import { Refusal } from "../refusal.ts";
+import { bootOfHost } from "./gone.ts";
+import { layOut, refuseWhatCannotBe, type LayoutOptions, type MachineJob } from "./layout.ts";
 import { Machine, type MachineToken } from "./machine.ts";
 import { planVm, type PlanInput } from "./plan.ts";
 import { loadState } from "./state.ts";
 import type { Templates } from "../snapshots/templates.ts";
-import { followVm, launchVm, makeVmFolder, removeVm, type LaunchInput, type Vm, type VmHandle } from "./vm.ts";
+import { NotStarted, Vm, followVm, killVm, launchVm, makeVmFolder, removeVm, type LaunchInput, type VmHandle } from "./vm.ts";
 
 export interface MachinesOptions extends LayoutOptions {
   /** For the machines of leases. */
   folder: string;
   templates: Templates | null;
+}
+
+/** What of a machine is the customer's own: without it, the same machine must start. */
+function withoutFiles({ spec, files: { firmwareCode }, ...plan }: PlanInput): PlanInput {
+  const vm = { kind: "disk" as const, image: null, iso: null, seed: [] };
+  return { ...plan, spec: { ...spec, vm }, files: firmwareCode === undefined ? {} : { firmwareCode }, deterministic: false, sharedMemory: null };
+}
+
+/**
+ * QEMU itself says whether it takes a kernel, a RAM disk or an image. Where it starts twice not with the customer's files, and does without them, it is
+ * they that are at fault; else the host is. Throws Refusal in the first case.
+ */
+async function launched(launch: LaunchInput, plan: PlanInput, hasCustomersFiles: boolean): Promise<Vm> {
+  try {
+    return await launchVm(launch);
+  } catch (error) {
+    if (!(error instanceof NotStarted) || error.said === "" || !hasCustomersFiles || plan.spec.vm.kind === "oci") throw error;
+    const again = await launchVm(launch).catch((second: unknown) => second);
+    if (again instanceof Vm) return again;
+    const bare = withoutFiles(plan);
+    const control = await launchVm({ ...launch, args: planVm(bare), files: launch.files.filter(({ name }) => name === "code") }).catch(() => null);
+    if (!control) throw error;
+    await control.end();
+    throw new Refusal("bytes", `QEMU does not start with these files: ${error.said.slice(0, 200)}`);
+  }
 }
 
 export class Machines {
@@ -34,12 +62,12 @@ export class Machines {
     }
   }
 
-  /** Everything up to QEMU stopped before the first instruction. Throws ImageError where the customer's bytes are at fault. */
+  /** Everything up to the guest's first instruction; of an image's guest, up to that of its job. Throws Refusal where it is not the host that is at fault. */
   async prepare(ordered: MachineJob): Promise<Machine> {
     const { host, folder: all } = this.options;
     const job = ordered.from ? { ...ordered, spec: { ...ordered.from.spec, outputMibMax: ordered.spec.outputMibMax, egress: ordered.spec.egress } } : ordered;
     const { spec, name, deterministic, from } = job;
-    refuseWhatIsMissing(spec, host);
+    refuseWhatCannotBe(job, host);
     const folder = path.join(all, name.slice(0, 24));
     await rm(folder, { recursive: true, force: true });
     await makeVmFolder(folder);
@@ -76,9 +104,11 @@ export class Machines {
         fileMibMax: Math.max(spec.diskMib + 64 + Math.ceil(spec.diskMib / 64), spec.outputMibMax + 16, deterministic ? spec.memoryMib : 0),
         ...(template ? { descriptor: template.memoryFile } : {}),
       };
-      vm = await launchVm(launch);
+      vm = await launched(launch, input, template === null && from === null);
       if (template) await template.restore(vm);
       if (from) await loadState(vm, from.state);
+      const ociToken = from?.ociToken || newToken();
+      const port = laid.oci && !from ? await startOci(vm, job, ociToken, template !== null) : null;
       const token: MachineToken = {
         ...{ folder, pid: vm.handle.id.pid, startTicks: vm.handle.id.startTicks, outputMibMax: spec.outputMibMax, diskMib: spec.diskMib },
         uid: vm.uid,
@@ -87,9 +117,9 @@ export class Machines {
         kind: laid.oci ? "oci" : deterministic ? "deterministic" : "other",
         cgroup: (cgroup?.folders ?? []).join(" "),
         cgroupKind: cgroup?.kind ?? "",
-        ociToken: from?.ociToken || newToken(),
+        ...{ ociToken, boot: await bootOfHost() },
       };
-      return new Machine(vm, token, { job, begunAs: { template, templates: laid.oci ? this.options.templates : null, laid } });
+      return new Machine(vm, token, { goesOn: laid.oci && from !== null, port, begunAs: { template, templates: laid.oci ? this.options.templates : null, laid } });
     } catch (error) {
       await vm?.quit();
       if (cgroup) await removeCgroup(cgroup);
@@ -122,7 +152,8 @@ export class Machines {
       cgroup: token.cgroup === "" ? null : { kind: token.cgroupKind as "cgroup1", folders: token.cgroup.split(" ") },
     };
     const vm = await followVm(handle).catch(() => null);
-    const machine = new Machine(vm, token, { job, begunAs: null });
+    if (!vm) await killVm(handle); // one that lives and does not answer is of no use to anybody
+    const machine = new Machine(vm, token, { goesOn: job.spec.vm.kind === "snapshot", port: null, begunAs: null });
     await machine.goOn();
     return machine;
   }

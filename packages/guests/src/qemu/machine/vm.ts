@@ -18,12 +18,24 @@ import { VM_FILES } from "./plan.ts";
 import { openQmp, type JsonLines, type QmpEvent } from "./qmp.ts";
 
 export type VmEnd =
-  | { kind: "shutdown" }
+  /** By the guest; `isReset`: it wanted to start again. */
+  | { kind: "shutdown"; isReset: boolean }
   | { kind: "panic" }
-  | { kind: "output-limit" }
+  | { kind: "output-limit"; detail: string }
   | { kind: "stopped" }
   | { kind: "memory-limit" }
+  /** QEMU ended, and nobody can tell whether for the guest or for the host. */
   | { kind: "crashed"; detail: string };
+
+/** QEMU ended before it listened; `said` is empty where QEMU itself was not reached. */
+export class NotStarted extends Error {
+  override name = "NotStarted";
+  readonly said: string;
+  constructor(message: string, said: string, options: ErrorOptions) {
+    super(message, options);
+    this.said = said;
+  }
+}
 
 const POLL_MS = 250;
 const QMP_TIMEOUT_MS = 20_000;
@@ -70,7 +82,7 @@ export interface LaunchInput extends Omit<Box, "folder" | "uid"> {
   outputMibMax: number;
 }
 
-/** Starts QEMU, stopped before the guest's first instruction. Throws when it does not come up; nothing is left running then. */
+/** Starts QEMU, stopped before the guest's first instruction. Throws NotStarted when it does not come up; nothing is left running then. */
 export async function launchVm({ folder, name, args, outputMibMax, ...box }: LaunchInput): Promise<Vm> {
   const uid = uidOf(name);
   const inner = boxFolder(folder);
@@ -88,8 +100,10 @@ export async function launchVm({ folder, name, args, outputMibMax, ...box }: Lau
     return await followVm({ folder, id, uid, cgroup: box.cgroup, outputMibMax });
   } catch (cause) {
     await killGroup(id);
-    const said = (await readFile(path.join(folder, VM_FILES.log), "utf8").catch(() => "")).trim().split("\n").slice(-3).join(" / ");
-    throw new Error(`QEMU did not start: ${said || (cause as Error).message}`, { cause });
+    const lines = (await readFile(path.join(folder, VM_FILES.log), "utf8").catch(() => "")).trim().split("\n");
+    const said = lines.slice(-3).join(" / ");
+    const own = lines.findLast((line) => /^qemu(-system-x86_64)?: /.test(line)) ?? "";
+    throw new NotStarted(`QEMU did not start: ${said || (cause as Error).message}`, own.replace(/^qemu(-system-x86_64)?: /, ""), { cause });
   }
 }
 
@@ -120,6 +134,9 @@ async function killGroup(id: ProcessId): Promise<void> {
     if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }
+
+/** Ends a machine that nobody follows; what it left stays. */
+export const killVm = ({ id }: Pick<VmHandle, "id">): Promise<void> => killGroup(id);
 
 /** Takes up a machine that runs, of this daemon or an earlier one. Throws where it is gone. */
 export async function followVm(handle: VmHandle): Promise<Vm> {
@@ -160,7 +177,7 @@ export class Vm {
   /** What happened while nobody listened. */
   async lookAround(): Promise<void> {
     const { status } = (await this.#qmp.execute("query-status")) as { status: string };
-    if (status === "shutdown") this.#end({ kind: "shutdown" });
+    if (status === "shutdown") this.#end({ kind: "shutdown", isReset: false });
     if (status === "guest-panicked") this.#end({ kind: "panic" });
   }
 
@@ -174,26 +191,31 @@ export class Vm {
   }
 
   #event(event: QmpEvent): void {
-    if (event.event === "SHUTDOWN") this.#end(this.#stopping ? { kind: "stopped" } : { kind: "shutdown" });
+    if (event.event === "SHUTDOWN") this.#end(this.#stopping ? { kind: "stopped" } : { kind: "shutdown", isReset: event.data["reason"] === "guest-reset" });
     if (event.event === "GUEST_PANICKED") this.#end({ kind: "panic" });
     this.#changed();
+  }
+
+  async #saysTooMuch(): Promise<boolean> {
+    let size = 0;
+    for (const stream of ["console", "stdout", "stderr"] as const) size += await this.size(stream);
+    return size > this.handle.outputMibMax * MIB;
   }
 
   async #poll(): Promise<void> {
     if (this.#over) return;
     this.#changed();
-    let size = 0;
-    for (const stream of ["console", "stdout", "stderr"] as const) size += await this.size(stream);
-    if (size > this.handle.outputMibMax * MIB) {
-      await this.pause().catch(() => {});
-      this.#end({ kind: "output-limit" });
-    }
+    if (!(await this.#saysTooMuch())) return;
+    await this.pause().catch(() => {});
+    this.#end({ kind: "output-limit", detail: "" });
   }
 
   async #gone(): Promise<void> {
     if (this.#over) return;
     if (this.#stopping) return this.#end({ kind: "stopped" });
     if (this.handle.cgroup && (await wasOutOfMemory(this.handle.cgroup))) return this.#end({ kind: "memory-limit" });
+    // faster than anybody looked, up to the largest file that QEMU may write
+    if (await this.#saysTooMuch()) return this.#end({ kind: "output-limit", detail: "" });
     const said = (await readFile(path.join(this.folder, VM_FILES.log), "utf8").catch(() => "")).trim().split("\n").slice(-2).join(" / ");
     this.#end({ kind: "crashed", detail: said === "" ? "QEMU was killed" : said });
   }
@@ -238,12 +260,17 @@ export class Vm {
     this.#end({ kind: "stopped" });
   }
 
-  /** Ends the process; what the guest wrote stays in the folder. */
-  async quit(): Promise<void> {
+  /** Ends the process alone. */
+  async end(): Promise<void> {
     this.#over = true;
     this.#unwatch();
     await killGroup(this.handle.id);
     this.#qmp.close();
+  }
+
+  /** Ends the process and its share of the host; what the guest wrote stays in the folder. */
+  async quit(): Promise<void> {
+    await this.end();
     if (this.handle.cgroup) await removeCgroup(this.handle.cgroup);
   }
 

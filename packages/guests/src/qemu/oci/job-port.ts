@@ -1,17 +1,18 @@
 /**
- * The host's end of the port `xeno.job` of an OCI guest (init/init.pl): waits until it is ready, gives it its job, takes what it hands back. Can be
- * opened again after the daemon was killed. Who controls the inputs: the guest, every byte.
+ * The host's end of the port `xeno.job` of an OCI guest (init/init.pl): waits until it is ready, gives it its job, lets it begin, takes what it hands
+ * back. Can be opened again after the daemon was killed. Who controls the inputs: the host's own init until the job begins, the guest from then on,
+ * every byte.
  */
-import { createHash, randomBytes } from "node:crypto";
-import { createWriteStream } from "node:fs";
-import { mkdir, rename } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { mkdir, open } from "node:fs/promises";
 import type { Socket } from "node:net";
 import path from "node:path";
-import { PassThrough, Transform, type Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { InputEntry } from "@xenoservers/protocol/channel";
-import { extract } from "tar-stream";
 import { connectSocket } from "../machine/qmp.ts";
+import { Refusal, type Fault } from "../refusal.ts";
+import { TooMuch, readTree } from "./returned-tree.ts";
 
 export interface OciJob {
   args: readonly string[];
@@ -19,8 +20,8 @@ export interface OciJob {
   workdir: string;
   user: string;
   hostname: string;
-  /** Paths that are handed back. */
-  keep: readonly string[];
+  /** Where inputs are put, and what of it is handed back. */
+  mounts: readonly { path: string; keep: boolean }[];
 }
 
 /** Known before the job is sent, so that a later daemon finds the guest's answer again. */
@@ -35,20 +36,26 @@ function settings(job: OciJob, token: string): Buffer {
     ["hostname", job.hostname],
     ["workdir", job.workdir],
     ["user", job.user],
-    ["keep", job.keep.join(":")],
+    ...job.mounts.map(({ path: at }): [string, string] => ["mount", at]),
+    ...job.mounts.filter(({ keep }) => keep).map(({ path: at }): [string, string] => ["keep", at]),
     ...job.args.map((arg): [string, string] => ["arg", arg]),
     ...job.env.map((each): [string, string] => ["env", each]),
   ];
   return Buffer.from(pairs.map(([key, value]) => `${key}=${value}`).join("\0"));
 }
 
-const READY = "ready\n";
-const TREE_ENTRIES_MAX = 100_000;
+const PIECE_BYTES_MAX = 1024 * 1024;
 
+/** How the job ended, and what it hands back. */
 export interface OciEnd {
   exitCode: number;
   tree: InputEntry[];
+  /** In words, where not everything came back; empty where it did. */
+  detail: string;
 }
+
+/** Whether the job may begin; `refused` says why it cannot, and whose doing that is. */
+export type OciAnswer = { kind: "set" } | { kind: "refused"; fault: Fault; words: string };
 
 /** Reads a socket in pieces of known size. */
 class Reader {
@@ -87,19 +94,42 @@ class Reader {
     return part;
   }
 
-  /** Whatever comes up to and with `marker` and the end of its line; null when closed. */
-  async lineWith(marker: string): Promise<string | null> {
+  /** Exactly so many; null when it is closed before. */
+  async all(count: number): Promise<Buffer | null> {
+    const parts: Buffer[] = [];
+    for (let left = count; left > 0;) {
+      const part = await this.some(left);
+      if (part === null) return null;
+      parts.push(part);
+      left -= part.length;
+    }
+    return Buffer.concat(parts);
+  }
+
+  /** The next line that `isIt` takes, from where it says on; null when closed. */
+  async line(find: (line: string) => string | null): Promise<string | null> {
     let line = "";
     for (;;) {
-      const byte = await this.some(1);
-      if (byte === null) return null;
-      if (byte[0] !== 10) line = (line + String.fromCharCode(byte[0]!)).slice(-200);
-      else if (line.includes(marker)) return line.slice(line.indexOf(marker));
-      else line = "";
+      const part = await this.some(LINE_BYTES_MAX);
+      if (part === null) return null;
+      const end = part.indexOf(10);
+      line = (line + part.toString("latin1", 0, end < 0 ? part.length : end)).slice(-LINE_BYTES_MAX);
+      if (end < 0) continue;
+      this.#back(part.subarray(end + 1));
+      const found = find(line);
+      if (found !== null) return found;
+      line = "";
     }
+  }
+
+  #back(rest: Buffer): void {
+    if (rest.length === 0) return;
+    this.#chunks.unshift(rest);
+    this.#size += rest.length;
   }
 }
 
+const LINE_BYTES_MAX = 512;
 export class JobPort {
   readonly #socket: Socket;
   readonly #reader: Reader;
@@ -113,9 +143,9 @@ export class JobPort {
     return new JobPort(await connectSocket(file));
   }
 
-  /** Whether the guest came so far; false when it went away. */
-  async ready(): Promise<boolean> {
-    return (await this.#reader.lineWith(READY.trim())) !== null;
+  /** That the guest came so far; null when it went away. */
+  ready(): Promise<string | null> {
+    return this.#reader.line((line) => (line.endsWith("ready") ? line : null));
   }
 
   async give(job: OciJob, token: string, tar: Readable, tarBytes: number): Promise<void> {
@@ -130,6 +160,20 @@ export class JobPort {
     });
   }
 
+  /** What the init says to what it was given, before anything of the image has run; null when the guest went away. */
+  async answer(): Promise<OciAnswer | null> {
+    const line = await this.#reader.line((each) => (each === "set" || each.startsWith("refused ") ? each : null));
+    if (line === null) return null;
+    if (line === "set") return { kind: "set" };
+    const [, kind, ...words] = line.split(" ");
+    return { kind: "refused", fault: kind === "limits" ? "limits" : "job", words: words.join(" ") };
+  }
+
+  /** The job begins. */
+  go(): void {
+    this.#socket.write("G");
+  }
+
   /** To a guest that goes on from a snapshot: random numbers and the time, before it does anything else. */
   renew(): void {
     const time = Buffer.alloc(8);
@@ -142,17 +186,45 @@ export class JobPort {
     this.#socket.write("A");
   }
 
-  /** How the job ended; its files go into `folder` by digest. Null when the guest went away before. Throws where what it sends is nonsense. */
+  /**
+   * How the job ended; its files go into `folder` by digest. Null when the guest went away before. Throws TooMuch where it hands back more than may
+   * be. What makes no sense is skipped like anything else that a guest says before its answer.
+   */
   async end(token: string, folder: string, bytesMax: number): Promise<OciEnd | null> {
-    const line = await this.#reader.lineWith(token);
+    const answer = new RegExp(`^${token} (\\d{1,3})$`);
+    const line = await this.#reader.line((each) => (answer.test(each) ? each : null));
     if (line === null) return null;
-    const match = /^[0-9a-f]{32} (\d{1,3}) (\d{1,15})$/.exec(line);
-    if (!match || Number(match[1]) > 255) throw new Error("the guest's last message makes no sense");
-    const size = Number(match[2]);
-    if (size > bytesMax) throw new Error("the guest hands back more than its disk can hold");
-    const tree = size === 0 ? [] : await this.#files(size, folder);
-    if (tree === null) return null;
-    return { exitCode: Number(match[1]), tree };
+    const exitCode = Number(answer.exec(line)?.[1]);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const archive = path.join(folder, "archive");
+    const whole = await this.#save(archive, bytesMax);
+    if (whole === null) return null;
+    const tree = await readTree(archive, folder).catch((error: unknown) => {
+      if (error instanceof Refusal) return null; // the guest's own init writes another: the job has taken its place
+      throw error;
+    });
+    return { exitCode: exitCode & 255, tree: tree ?? [], detail: whole && tree ? "" : "not everything could be handed back" };
+  }
+
+  /** Whether the guest says that it is whole; null when it went away. */
+  async #save(archive: string, bytesMax: number): Promise<boolean | null> {
+    const out = await open(archive, "w", 0o600);
+    try {
+      for (let sum = 0; ;) {
+        const length = (await this.#reader.all(4))?.readUInt32BE(0);
+        if (length === undefined) return null;
+        if (length === 0) return (await this.#reader.all(1))?.readUInt8(0) === 1;
+        if (length > PIECE_BYTES_MAX || (sum += length) > bytesMax) throw new TooMuch("the job hands back more than its disk holds");
+        for (let left = length; left > 0;) {
+          const part = await this.#reader.some(left);
+          if (part === null) return null;
+          await out.writeFile(part);
+          left -= part.length;
+        }
+      }
+    } finally {
+      await out.close();
+    }
   }
 
   /** The host has it all. */
@@ -160,74 +232,7 @@ export class JobPort {
     this.#socket.write("K");
   }
 
-  async #files(size: number, folder: string): Promise<InputEntry[] | null> {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    const source = new PassThrough();
-    const reading = readTree(source, folder);
-    reading.catch(() => {});
-    for (let left = size; left > 0;) {
-      const part = await this.#reader.some(Math.min(left, 1024 * 1024));
-      if (part === null) {
-        source.destroy(new Error("the guest went away"));
-        return null;
-      }
-      left -= part.length;
-      if (!source.write(part)) await Promise.race([new Promise<void>((resolve) => source.once("drain", resolve)), reading]);
-    }
-    source.end();
-    return reading;
-  }
-
   close(): void {
     this.#socket.destroy();
   }
-}
-
-const plainName = (name: string): string | null => {
-  const parts = name.replace(/\/+$/, "").split("/");
-  return parts.every((part) => part !== "" && part !== "." && part !== ".." && !part.includes("\0")) ? parts.join("/") : null;
-};
-
-/** A stranger's archive as entries, files kept by digest; what cannot travel (devices, odd names) is left out. */
-export async function readTree(source: Readable, folder: string): Promise<InputEntry[]> {
-  const entries = new Map<string, InputEntry>();
-  const reader = extract();
-  let number = 0;
-  reader.on("entry", (header, stream, next) => {
-    stream.on("error", () => {}); // the reader's own error says it
-    const name = plainName(header.name);
-    const skip = (): void => void stream.on("end", next).resume();
-    if (name === null || name.length > 4096 || entries.size >= TREE_ENTRIES_MAX) return skip();
-    if (header.type === "directory") entries.set(name, { path: name, kind: "directory" });
-    else if (header.type === "symlink" && header.linkname) entries.set(name, { path: name, kind: "link", target: header.linkname.slice(0, 4096) });
-    else if (header.type === "link" && header.linkname) {
-      const first = entries.get(plainName(header.linkname) ?? "");
-      if (first?.kind === "file") entries.set(name, { ...first, path: name });
-    } else if (header.type === "file") {
-      const part = path.join(folder, `part-${++number}`);
-      return void keep(stream, part, folder).then(({ digest, size }) => {
-        entries.set(name, { path: name, kind: "file", digest, size });
-        next();
-      }, next);
-    }
-    return skip();
-  });
-  await pipeline(source, reader);
-  return [...entries.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
-}
-
-async function keep(stream: Readable, part: string, folder: string): Promise<{ digest: string; size: number }> {
-  const hash = createHash("sha256");
-  let size = 0;
-  const hashed = new Transform({
-    transform(chunk: Buffer, _, done) {
-      hash.update(chunk);
-      size += chunk.length;
-      done(null, chunk);
-    },
-  });
-  await pipeline(stream, hashed, createWriteStream(part, { mode: 0o600 }));
-  const digest = hash.digest("hex");
-  await rename(part, path.join(folder, digest));
-  return { digest, size };
 }

@@ -125,8 +125,8 @@ export class Templates {
       vm = await launchVm({ ...OWN_BOX, folder, name: BUILDER, args, files, kvm, ...sizes });
       await vm.begin();
       const port = await JobPort.open(boxPath(folder, VM_FILES.job));
-      const ready = await Promise.race([port.ready(), new Promise<false>((resolve) => setTimeout(() => resolve(false), READY_MS))]);
-      if (!ready) throw new Error("the guest did not get ready");
+      const ready = await Promise.race([port.ready(), new Promise<null>((resolve) => setTimeout(() => resolve(null), READY_MS))]);
+      if (ready === null) throw new Error("the guest did not get ready");
       await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
       await vm.pause();
       port.close();

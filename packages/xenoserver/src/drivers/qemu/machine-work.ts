@@ -1,5 +1,5 @@
 /** A virtual machine against what was ordered. Who controls the inputs: the customer, every byte. */
-import { blobsOfVm, vmJobHashOf, type Crypto } from "@xenoservers/protocol";
+import { blobsOfVm, vmInputsProblem, vmJobHashOf, vmSpecProblem, type Crypto } from "@xenoservers/protocol";
 import { digestOf, firstProblem } from "../checks.ts";
 import type { NeededBlob, Ordered } from "../driver.ts";
 import type { MachineJob } from "../work.ts";
@@ -30,7 +30,7 @@ export function machineProblem(
   const deterministic = order.assurance === "deterministic-vm";
   const sent = new Set(blobs.map(({ digest }) => digest));
   const bytes = [...blobs, ...filesOf(vm)].reduce((sum, { size }) => sum + size, 0);
-  return firstProblem([
+  const wrong = firstProblem([
     [vmJobHashOf(crypto, spec) === order.jobHash, "the machine is not the one that was ordered"],
     [digestOf(crypto, inputs) === spec.inputs, "the inputs are not the ones that were ordered"],
     [blobsOfVm(spec).every((digest) => sent.has(digest)), "the machine needs bytes that are not listed"],
@@ -52,4 +52,5 @@ export function machineProblem(
     [spec.diskMib <= resources.diskMib, "the machine's disk is larger than the lease's"],
     [bytes <= (resources.diskMib + resources.memoryMib) * MIB, "images and inputs are larger than the lease"],
   ]);
+  return wrong ?? vmSpecProblem(spec) ?? vmInputsProblem(spec, inputs);
 }

@@ -1,36 +1,30 @@
 /** The driver for virtual machines on `guests`: images, egress and control of each lease's machine. */
-import { appendFile, mkdir, readFile } from "node:fs/promises";
+import { access, appendFile, mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
-import { FUEL_PER_GUEST_SECOND, minNanos } from "@xenoservers/market";
 import { blobsOfVm, type Egress, type VmSpec } from "@xenoservers/protocol";
 import type { InputTree } from "@xenoservers/protocol/channel";
 import {
   Control,
   Gate,
-  ImageError,
   ImageStore,
   Machines,
-  NANOSECONDS_PER_INSTRUCTION,
+  Refusal,
   Templates,
   parseRanges,
   overheadMib,
   publicAddresses,
   type Connection,
   type Machine,
-  type MachineEnd,
   type MachineToken,
   type QemuHost,
 } from "@xenoservers/guests";
 import type { GuestControls, GuestEnding, GuestToken, PreparedGuest, RunningGuest } from "../driver.ts";
-import { RefusedImage } from "../refused.ts";
+import { endingOf, refusedOr } from "./vm-ends.ts";
 import { SnapshotStore } from "./vm-snapshots.ts";
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
 const HOUR_MS = 3_600_000;
-const NANOSECONDS_PER_SECOND = 1_000_000_000n;
-/** Of the guest's clock, as for every deterministic job. */
-const FUEL_PER_INSTRUCTION = (FUEL_PER_GUEST_SECOND * NANOSECONDS_PER_INSTRUCTION) / NANOSECONDS_PER_SECOND;
 
 export interface VmJob {
   lease: string;
@@ -57,7 +51,7 @@ export interface VmDriver {
   readonly overheadMib: number;
   /** Whether the server has this customer's image already. */
   hasBlob(customer: string, digest: string): Promise<boolean>;
-  /** Throws RefusedImage. */
+  /** Throws RefusedWork; every other error is a failure of the host's. */
   prepare(job: VmJob): Promise<PreparedGuest>;
   adopt(token: GuestToken, job: VmJob): Promise<RunningGuest>;
   close(): Promise<void>;
@@ -82,29 +76,6 @@ export interface VmDriverOptions {
 }
 
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
-const ENDED: Record<
-  Exclude<MachineEnd["kind"], "job" | "deterministic" | "gone">,
-  { reason: Extract<GuestEnding, { kind: "result" }>["reason"]; exitCode: number | null; detail: string }
-> = {
-  shutdown: { reason: "completed", exitCode: 0, detail: "" },
-  panic: { reason: "guest-panic", exitCode: null, detail: "" },
-  "output-limit": { reason: "output-limit", exitCode: null, detail: "" },
-  stopped: { reason: "stopped", exitCode: null, detail: "" },
-  "memory-limit": { reason: "memory-limit", exitCode: null, detail: "the kernel ended QEMU: it and the guest needed more than the lease's memory" },
-  crashed: { reason: "vm-crashed", exitCode: null, detail: "" },
-};
-
-function endingOf(end: MachineEnd, fuelMax: bigint): GuestEnding {
-  const none = { fuel: 0n, fuelInAll: 0n, memoryHash: null, roots: null, stateRoot: null, endedMonotonicMs: monotonicMs(), tree: [], detail: "" };
-  if (end.kind === "gone") return { kind: "host-failure", detail: end.detail, endedMonotonicMs: monotonicMs() };
-  if (end.kind === "job") return { kind: "result", ...none, reason: "completed", exitCode: end.exitCode, tree: end.tree };
-  if (end.kind === "deterministic") {
-    // the limit bounds the bill alone: two honest servers need not agree on the last instruction (VM_FUEL_SLACK)
-    const fuel = minNanos(end.instructions * FUEL_PER_INSTRUCTION, fuelMax);
-    return { kind: "result", ...none, fuel, fuelInAll: fuel, memoryHash: end.memoryHash, reason: "completed", exitCode: 0 };
-  }
-  return { kind: "result", ...none, ...ENDED[end.kind], ...(end.kind === "crashed" ? { detail: end.detail } : {}) };
-}
 
 /** A machine that goes on from a snapshot is the one that it was taken of; the lease pays for no less. */
 function snapshotProblem(ordered: VmSpec, taken: VmSpec): string | null {
@@ -218,7 +189,7 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
     const end = machine.ended.then(async (ended) => {
       await shut(gate);
       await control?.close();
-      return killed ? { kind: "host-failure" as const, detail: "the machine was ended", endedMonotonicMs: monotonicMs() } : endingOf(ended, fuelMax);
+      return killed ? { kind: "host-failure" as const, detail: "the machine was ended", endedMonotonicMs: monotonicMs() } : endingOf(ended, fuelMax, monotonicMs());
     });
     const controls: GuestControls | null = control &&
       vm && {
@@ -229,7 +200,7 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
           if (machine.token.kind === "oci") throw new Error("an image's job runs once: order it again");
           await control.reboot();
         },
-        snapshot: () => kept.take(machine, { customer, spec, lease: job.lease }),
+        snapshot: async () => kept.take(machine, { customer, spec, lease: job.lease, blobs: await blobsOf(job) }),
       };
     return {
       token: machine.token,
@@ -256,22 +227,44 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
   }
 
   /** Where each of the job's blobs lies: with the lease, or kept from before; images at an address are fetched. */
-  async function find(job: VmJob, spec: VmSpec): Promise<(digest: string) => string> {
-    const { customer } = job;
+  async function find({ customer, spec, blobFile }: VmJob): Promise<(digest: string) => string> {
     const found = new Map<string, string>();
     const { vm } = spec;
-    const mine = new Set(blobsOfVm(spec));
-    for (const digest of mine) {
+    for (const digest of new Set(blobsOfVm(spec))) {
       const before = await images.find(customer, digest);
-      if (before === null && spec !== job.spec) throw new ImageError("this server has let go of the image that the snapshot began with");
-      if (before === null) await images.keep(customer, digest, job.blobFile(digest));
-      found.set(digest, before ?? job.blobFile(digest));
+      if (before === null) await images.keep(customer, digest, blobFile(digest));
+      found.set(digest, before ?? blobFile(digest));
     }
     if (vm.kind === "disk")
       for (const each of [vm.image, vm.iso])
         if (each && each.url !== null)
           found.set(each.digest, (await images.find(customer, each.digest)) ?? (await images.fetch(each.url, each.digest, spec.diskMib * MIB)));
-    return (digest) => found.get(digest) ?? job.blobFile(digest);
+    return (digest) => found.get(digest) ?? blobFile(digest);
+  }
+
+  /** What a snapshot of a job's machine needs to begin again, whatever becomes of the cache. Throws, in words, where some of it is gone. */
+  async function blobsOf({ customer, spec, blobFile }: VmJob): Promise<Map<string, string>> {
+    const from = spec.vm.kind === "snapshot" ? await kept.find(customer, spec.vm.snapshot) : null;
+    const { vm } = from?.spec ?? spec;
+    const digests = new Set(blobsOfVm(from?.spec ?? spec));
+    if (vm.kind === "disk") for (const each of [vm.image, vm.iso]) if (each) digests.add(each.digest);
+    const found = new Map<string, string>();
+    for (const digest of digests) {
+      const file = (await from?.blob(digest)) ?? (await images.find(customer, digest)) ?? blobFile(digest);
+      const isThere = await access(file).then(
+        () => true,
+        () => false,
+      );
+      if (!isThere) throw new Error("this server has let go of the image that the machine began with: order it anew, and take the snapshot at once");
+      found.set(digest, file);
+    }
+    return found;
+  }
+
+  /** Blobs of the machine that a snapshot was taken of lie with it, or where they were found then. */
+  async function findKept(job: VmJob): Promise<(digest: string) => string> {
+    const files = await blobsOf(job);
+    return (digest) => files.get(digest) ?? job.blobFile(digest);
   }
 
   return {
@@ -285,10 +278,10 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
       try {
         const { lease, customer, spec, inputs, memoryMib, deterministic } = job;
         const from = spec.vm.kind === "snapshot" ? await kept.find(customer, spec.vm.snapshot) : null;
-        if (spec.vm.kind === "snapshot" && !from) throw new ImageError("this server does not have that snapshot of yours");
+        if (spec.vm.kind === "snapshot" && !from) throw new Refusal("job", "this server does not have that snapshot of yours, or not any more");
         const problem = from && snapshotProblem(spec, from.spec);
-        if (problem) throw new ImageError(problem);
-        const blobFile = await find(job, from?.spec ?? spec);
+        if (problem) throw new Refusal("job", problem);
+        const blobFile = await (from ? findKept(job) : find(job));
         const machine = await machines.prepare({ name: lease, customer, spec, inputs, memoryMib, deterministic, blobFile, from });
         return {
           token: machine.token as GuestToken,
@@ -305,7 +298,7 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
           discard: () => machine.dispose(),
         };
       } catch (error) {
-        throw error instanceof ImageError ? new RefusedImage(error.message) : error;
+        throw refusedOr(error);
       }
     },
     async adopt(token, job) {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { MachineToken } from "@xenoservers/guests";
@@ -27,7 +27,7 @@ describe("customers' snapshots", () => {
   let folder: string;
   let now = 1_000_000;
   const open = (mib: number) => new SnapshotStore(folder, { bytesMax: mib * MIB, keepMs: 60_000, now: () => now });
-  const of = (customer: string) => ({ customer, spec, lease: NONE });
+  const of = (customer: string) => ({ customer, spec, lease: NONE, blobs: new Map<string, string>() });
   beforeEach(async () => {
     folder = await mkdtemp(path.join(tmpdir(), "xeno-kept-"));
   });
@@ -59,6 +59,17 @@ describe("customers' snapshots", () => {
     const store = open(300);
     const taken = await Promise.allSettled(Array.from({ length: 4 }, () => store.take(machineOf(100 * MIB), of(ANNA))));
     expect(taken.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+  });
+
+  it("keep what their machine began with, whatever becomes of it elsewhere", async () => {
+    const image = path.join(folder, "image");
+    await writeFile(image, "bytes of an image");
+    const store = new SnapshotStore(path.join(folder, "kept"), { bytesMax: 1_024 * MIB, keepMs: 60_000, now: () => now });
+    const { snapshot } = await store.take(machineOf(1), { ...of(ANNA), blobs: new Map([[NONE, image]]) });
+    await rm(image);
+    const found = await store.find(ANNA, snapshot);
+    expect(await readFile((await found?.blob(NONE)) ?? "", "utf8")).toBe("bytes of an image");
+    expect(await found?.blob("1".repeat(64))).toBeNull();
   });
 
   it("leave nothing behind where they were cut short", async () => {

@@ -3,7 +3,7 @@
  * them, for that customer alone, in the room and for the time that its owner gives them. Who controls the inputs: the customer, the guest.
  */
 import { randomBytes } from "node:crypto";
-import { access, mkdir, readFile, readdir, rm, stat, statfs, writeFile } from "node:fs/promises";
+import { access, copyFile, link, mkdir, readFile, readdir, rm, stat, statfs, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Machine, SnapshotSource } from "@xenoservers/guests";
 import { zVmSpec, type VmSpec } from "@xenoservers/protocol";
@@ -17,6 +17,7 @@ const LEFT_FREE_BYTES = GIB;
 /** What one customer may have of the room for all. */
 const SHARE = 0.5;
 const ABOUT = "snapshot.json";
+const BLOBS = "blobs";
 
 type Source = Pick<Machine, "snapshot" | "token">;
 
@@ -24,6 +25,13 @@ export interface SnapshotOf {
   customer: string;
   spec: VmSpec;
   lease: string;
+  /** What the machine began with, by digest: it stays with the snapshot. */
+  blobs: ReadonlyMap<string, string>;
+}
+
+export interface KeptSnapshot extends SnapshotSource {
+  /** A blob that the machine began with; null where it was not kept. */
+  blob(digest: string): Promise<string | null>;
 }
 
 export interface TakenSnapshot {
@@ -43,10 +51,17 @@ export interface SnapshotRules {
 const zAbout = z.object({ customer: z.string(), lease: z.string(), spec: zVmSpec, ociToken: z.string(), until: z.number() });
 const gib = (bytes: number): string => `${Math.max(0, Math.floor((bytes / GIB) * 10) / 10)} GiB`;
 
+/** Of a file that others hold too, its share. */
+const bytesOf = (file: string): Promise<number> =>
+  stat(file).then(
+    ({ blocks, nlink }) => (blocks * BLOCK_BYTES) / nlink,
+    () => 0,
+  );
+
 async function bytesIn(folder: string): Promise<number> {
   let sum = 0;
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []))
-    if (entry.isFile()) sum += (await stat(path.join(entry.parentPath, entry.name)).catch(() => ({ blocks: 0 }))).blocks * BLOCK_BYTES;
+    if (entry.isFile()) sum += await bytesOf(path.join(entry.parentPath, entry.name));
   return sum;
 }
 
@@ -68,7 +83,7 @@ export class SnapshotStore {
     return taken;
   }
 
-  async #take(machine: Source, { customer, spec: ordered, lease }: SnapshotOf): Promise<TakenSnapshot> {
+  async #take(machine: Source, { customer, spec: ordered, lease, blobs }: SnapshotOf): Promise<TakenSnapshot> {
     // of a machine that began with a snapshot itself, that one's
     const spec = ordered.vm.kind === "snapshot" ? (await this.find(customer, ordered.vm.snapshot))?.spec : ordered;
     if (!spec) throw new Error("the snapshot that this machine began with is gone");
@@ -80,6 +95,11 @@ export class SnapshotStore {
     const folder = path.join(own, snapshot);
     const until = this.#rules.now() + this.#rules.keepMs;
     await machine.snapshot(folder);
+    await mkdir(path.join(folder, BLOBS), { mode: 0o700 });
+    for (const [digest, file] of blobs) {
+      const own = path.join(folder, BLOBS, digest);
+      await link(file, own).catch(() => copyFile(file, own)); // on another file system
+    }
     const { kind, ociToken } = machine.token;
     await writeFile(path.join(folder, ABOUT), JSON.stringify({ customer, lease, spec, ociToken: kind === "oci" ? ociToken : "", until }), { mode: 0o600 });
     return { snapshot, spec, until };
@@ -118,16 +138,20 @@ export class SnapshotStore {
   }
 
   /** Null where this customer has no such snapshot here, or its time is over. */
-  async find(customer: string, snapshot: string): Promise<SnapshotSource | null> {
+  async find(customer: string, snapshot: string): Promise<KeptSnapshot | null> {
     if (!/^[0-9a-f]{64}$/.test(snapshot) || !/^p_[0-9a-f]{40}$/.test(customer)) return null;
     const about = await this.#about(customer, snapshot);
     if (!about) return null;
     const folder = path.join(this.#folder, customer, snapshot);
     const disk = path.join(folder, "disk.qcow2");
-    const hasDisk = await access(disk).then(
-      () => true,
-      () => false,
-    );
-    return { spec: about.spec, ociToken: about.ociToken, state: path.join(folder, "state"), disk: hasDisk ? disk : null };
+    const there = (file: string): Promise<string | null> =>
+      access(file).then(
+        () => file,
+        () => null,
+      );
+    return {
+      ...{ spec: about.spec, ociToken: about.ociToken, state: path.join(folder, "state"), disk: await there(disk) },
+      blob: (digest) => there(path.join(folder, BLOBS, digest)),
+    };
   }
 }

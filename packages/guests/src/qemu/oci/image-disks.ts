@@ -1,0 +1,269 @@
+/**
+ * The layers of an OCI image as read-only disks of a guest, bottom first. Nothing is unpacked on the host: archives are read by memory-safe code
+ * (tar-read.ts), put together as container engines do (image-tree.ts), and written as squashfs in a box. An image of few layers has a disk for each,
+ * which other images share; one of many has several layers in each. Everything that a stranger's bytes can be is looked at here, so that what fails
+ * after that is the host's. Who controls the inputs: the customer, every byte of a layer.
+ */
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import { access, mkdir, open, readFile, rename, rm, writeFile, type FileHandle } from "node:fs/promises";
+import path from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { cached, touch, type Cache } from "../images/cache.ts";
+import { OWN_BOX, boxed, uidOf } from "../machine/box.ts";
+import { giveToBox, makeVmFolder } from "../machine/vm.ts";
+import { Refusal } from "../refusal.ts";
+import { packingOfFile, unpack } from "./decompress.ts";
+import { ImageTree } from "./image-tree.ts";
+import { archiveOf, contentOf, type DiskContent } from "./overlay-disk.ts";
+import { readTar, type TarEntry } from "./tar-read.ts";
+
+const MIB = 1024 * 1024;
+const TIMEOUT_MS = 10 * 60_000;
+/** Of the box that writes a file system; it is no lease's. */
+const BUILDER = "00000001";
+/** Each is a device of the guest, and takes memory of its kernel. */
+const DISKS_MAX = 16;
+const LAYERS_IN_A_DISK = 8;
+/** Squashfs has one table of owners and groups. */
+const IDS_MAX = 65_535;
+/** Changes where other disks come of the same layers. */
+const FORM = 2;
+
+export interface Layer {
+  digest: string;
+  /** The host file with the layer's bytes, digest checked. */
+  file: string;
+}
+
+export interface ImageInput {
+  layers: readonly Layer[];
+  /** What the image may unpack to, and how many files it may hold, all layers together. */
+  bytesMax: number;
+  entriesMax: number;
+  /** Of this machine alone, for what is only needed meanwhile; does not exist. */
+  work: string;
+  /** Takes a disk into use, before the cache may let go of it. */
+  take(file: string): Promise<void>;
+}
+
+/** Layers, by their indexes, that lie on one disk. */
+export function groupsOf(layers: number): number[][] {
+  const size = layers <= DISKS_MAX ? 1 : LAYERS_IN_A_DISK;
+  return Array.from({ length: Math.ceil(layers / size) }, (_, i) => Array.from({ length: Math.min(size, layers - i * size) }, (__, k) => i * size + k));
+}
+
+const tooLarge = ({ bytesMax }: ImageInput): Refusal =>
+  new Refusal("limits", `the image unpacks to more than ${Math.floor(bytesMax / MIB)} MiB, the disk that was ordered: order more with --disk`);
+const tooMany = ({ entriesMax, bytesMax }: ImageInput): Refusal =>
+  new Refusal(
+    "limits",
+    `the image holds more than ${entriesMax} files, the room of a disk of ${Math.floor(bytesMax / MIB)} MiB: order more with --disk`,
+  );
+
+/** What was found in one layer. */
+interface Index {
+  /** Unpacked, holes of files included. */
+  bytes: number;
+  entries: TarEntry[];
+}
+
+/** The layers' archives, each unpacked at most once. */
+class Archives {
+  readonly #input: ImageInput;
+  readonly #open = new Map<number, FileHandle>();
+
+  constructor(input: ImageInput) {
+    this.#input = input;
+  }
+
+  /** Throws Refusal where it is damaged or larger than `bytesMax`. */
+  async at(index: number, bytesMax = Number.MAX_SAFE_INTEGER): Promise<FileHandle> {
+    const before = this.#open.get(index);
+    if (before) return before;
+    const { file } = this.#layer(index);
+    const packing = await packingOfFile(file);
+    const archive = packing === "none" ? file : path.join(this.#input.work, `layer${index}`);
+    if (packing !== "none") await unpack(file, packing, createWriteStream(archive, { mode: 0o600 }), bytesMax, () => tooLarge(this.#input));
+    const handle = await open(archive, "r");
+    this.#open.set(index, handle);
+    return handle;
+  }
+
+  #layer(index: number): Layer {
+    const layer = this.#input.layers[index];
+    if (!layer) throw new Error(`an image has no layer ${index}`);
+    return layer;
+  }
+
+  /** Those that a disk takes data from. */
+  async all(indexes: Iterable<number>): Promise<Map<number, FileHandle>> {
+    const found = new Map<number, FileHandle>();
+    for (const index of indexes) found.set(index, await this.at(index));
+    return found;
+  }
+
+  async close(): Promise<void> {
+    for (const handle of this.#open.values()) await handle.close();
+  }
+}
+
+async function read(archive: FileHandle, input: ImageInput, left: { bytes: number; entries: number }): Promise<Index> {
+  const { size } = await archive.stat();
+  if (size > left.bytes) throw tooLarge(input);
+  const entries: TarEntry[] = [];
+  let bytes = size;
+  let count = 0;
+  for await (const entry of readTar(archive, size)) {
+    entries.push(entry);
+    count += Math.max(1, entry.pieces.length);
+    bytes += entry.size - entry.pieces.reduce((sum, { length }) => sum + length, 0);
+    if (count > left.entries) throw tooMany(input);
+    if (bytes > left.bytes) throw tooLarge(input);
+  }
+  return { bytes, entries };
+}
+
+const weightOf = ({ entries }: Index): number => entries.reduce((sum, { pieces }) => sum + Math.max(1, pieces.length), 0);
+
+/** Every layer's entries, from before where they were read before. */
+async function indexes(input: ImageInput, archives: Archives, cache: Cache): Promise<Index[]> {
+  const left = { bytes: input.bytesMax, entries: input.entriesMax };
+  const found: Index[] = [];
+  for (const [i, { digest }] of input.layers.entries()) {
+    let fresh: Index | null = null;
+    const file = await cached(cache, `${digest}.index`, async (part) => {
+      fresh = await read(await archives.at(i, left.bytes), input, left);
+      await writeFile(part, JSON.stringify(fresh), { mode: 0o600 });
+    });
+    const index = fresh ?? (JSON.parse(await readFile(file, "utf8")) as Index);
+    left.bytes -= index.bytes;
+    left.entries -= weightOf(index);
+    if (left.bytes < 0) throw tooLarge(input);
+    if (left.entries < 0) throw tooMany(input);
+    found.push(index);
+  }
+  return found;
+}
+
+/** What the guest needs of its root before anything of the image runs (init/init.pl mounts them), as runc wants it. */
+function checkRoot(tree: ImageTree): void {
+  for (const name of ["proc", "sys", "dev", ".xeno"]) {
+    const place = tree.find(name);
+    if (place && !place.children) throw new Refusal("bytes", `the image has a /${name} that is no folder: it cannot be started`);
+  }
+  for (const name of ["etc", "tmp"])
+    if (tree.find(name) && !tree.leadsToFolder(name)) throw new Refusal("bytes", `the image has an /${name} that is no folder: it cannot be started`);
+}
+
+function checkOwners({ items }: DiskContent): void {
+  const ids = new Set(items.flatMap(({ inode }) => (inode ? [inode.uid, inode.gid] : [])));
+  if (ids.size > IDS_MAX) throw new Refusal("bytes", `the image has files of more than ${IDS_MAX} owners and groups`);
+}
+
+/** Where the host's own disk is full it is the host's failure; else the bytes may have found a fault of the program. */
+function writerFailed(code: number | null, said: string): Error {
+  const last = said.trim().split("\n").at(-1) ?? "";
+  if (code !== null && (!said.includes("FATAL ERROR") || /space|write/i.test(said))) return new Error(`a layer's disk could not be written: ${last}`);
+  return new Refusal("untold", `a layer could not be made into a disk: ${last === "" ? "the program that writes it was ended" : last.slice(0, 200)}`);
+}
+
+const rootOf = ({ root }: DiskContent): string[] => [
+  ...["-mkfs-time", "0", "-root-time", "0"],
+  ...["-root-uid", String(root.uid), "-root-gid", String(root.gid), "-root-mode", `0${root.mode.toString(8)}`],
+];
+
+async function writeDisk(content: DiskContent, archives: Archives, input: ImageInput, part: string): Promise<void> {
+  const folder = path.join(input.work, "writer");
+  await rm(folder, { recursive: true, force: true });
+  await makeVmFolder(folder);
+  const box = path.join(folder, "box");
+  const uid = uidOf(BUILDER);
+  await giveToBox(box, uid);
+  const words = ["sqfstar", "-comp", "lz4", "-no-progress", "-quiet", ...rootOf(content), "/w/disk"];
+  const [program = "", ...args] = await boxed({ ...OWN_BOX, folder: box, fileMibMax: Math.ceil(input.bytesMax / MIB) * 2 + 64, uid }, words);
+  const from = Readable.from(archiveOf(content, await archives.all(content.layers)));
+  const child = spawn(program, args, { stdio: ["pipe", "ignore", "pipe"], timeout: TIMEOUT_MS, detached: true });
+  child.stdin.on("error", () => {}); // also after the pipeline has let go of it: what was under way to a program that ended
+  let said = "";
+  child.stderr.on("data", (bytes: Buffer) => (said = (said + bytes.toString()).slice(-2_000)));
+  const ended = new Promise<number | null>((resolve, reject) => child.once("close", resolve).once("error", reject));
+  ended.catch(() => {}); // waited for below
+  await pipeline(from, child.stdin).catch((error: NodeJS.ErrnoException) => {
+    if (error.syscall === "write" || error.code === "ERR_STREAM_PREMATURE_CLOSE") return; // the program ended: its own end says why
+    child.kill("SIGKILL");
+    throw error;
+  });
+  const code = await ended;
+  if (code !== 0) throw writerFailed(code, said);
+  await rename(path.join(box, "disk"), part);
+}
+
+const isThere = (file: string): Promise<boolean> =>
+  access(file).then(
+    () => true,
+    () => false,
+  );
+
+/** What was made of an image before. */
+interface Made {
+  bytes: number;
+  entries: number;
+  disks: string[];
+}
+
+/** Whether all of it is there and taken. */
+async function isMade(file: string, input: ImageInput, cache: Cache): Promise<boolean> {
+  const text = await readFile(file, "utf8").catch(() => null);
+  if (text === null) return false;
+  const { bytes, entries, disks } = JSON.parse(text) as Made;
+  if (bytes > input.bytesMax) throw tooLarge(input);
+  if (entries > input.entriesMax) throw tooMany(input);
+  const files = disks.map((name) => path.join(cache.folder, name));
+  for (const each of files) if (!(await isThere(each))) return false;
+  await Promise.all([file, ...files].map(touch));
+  for (const each of files) await input.take(each);
+  return true;
+}
+
+async function make(input: ImageInput, cache: Cache, archives: Archives): Promise<Made> {
+  const found = await indexes(input, archives, cache);
+  const digests = input.layers.map(({ digest }) => digest);
+  const tree = new ImageTree();
+  const disks: string[] = [];
+  for (const group of groupsOf(input.layers.length)) {
+    tree.group();
+    for (const layer of group) tree.apply(found[layer]?.entries ?? [], layer);
+    const content = contentOf(tree, digests);
+    if (content.items.length === 0 && disks.length > 0) continue; // nothing changed
+    checkOwners(content);
+    const file = await cached(cache, `${content.digest}.sqfs`, (part) => writeDisk(content, archives, input, part));
+    await input.take(file);
+    disks.push(path.basename(file));
+  }
+  checkRoot(tree);
+  return {
+    disks,
+    bytes: found.reduce((sum, { bytes }) => sum + bytes, 0),
+    entries: found.reduce((sum, index) => sum + weightOf(index), 0),
+  };
+}
+
+/** Takes the image's disks, bottom first; they are built once and kept. Throws Refusal where the image is at fault, or too large for what was ordered. */
+export async function imageDisks(input: ImageInput, cache: Cache): Promise<void> {
+  const key = createHash("sha256").update(JSON.stringify([FORM, input.layers.map(({ digest }) => digest)]));
+  const about = path.join(cache.folder, `${key.digest("hex")}.image`);
+  if (await isMade(about, input, cache)) return;
+  const archives = new Archives(input);
+  await mkdir(input.work, { recursive: true, mode: 0o700 });
+  try {
+    const made = await make(input, cache, archives);
+    await rm(about, { force: true });
+    await cached(cache, path.basename(about), (part) => writeFile(part, JSON.stringify(made), { mode: 0o600 }));
+  } finally {
+    await archives.close();
+    await rm(input.work, { recursive: true, force: true });
+  }
+}

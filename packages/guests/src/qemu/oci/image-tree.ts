@@ -1,0 +1,266 @@
+/**
+ * The tree that an image's layers make, one applied after the other as container engines do it (OCI image spec, layer.md; containerd archive/tar.go):
+ * whiteouts hide what lower layers have and nothing else, a path through a link leads where the link does, never out of the image, folders that a
+ * layer does not list keep what they are, hard links may lead into lower layers. What changed since `group()` is what an overlay disk must hold. Who
+ * controls the inputs: the customer, every entry.
+ */
+import { Refusal } from "../refusal.ts";
+import { shown, type Piece, type TarEntry } from "./tar-read.ts";
+
+export interface Inode {
+  kind: Exclude<TarEntry["kind"], "link">;
+  mode: number;
+  uid: number;
+  gid: number;
+  mtime: number;
+  xattrs: TarEntry["xattrs"];
+  target: string;
+  major: number;
+  minor: number;
+  size: number;
+  /** Where a file's data lies. */
+  layer: number;
+  pieces: Piece[];
+  /** Where it stands, once that is in more than one place; some may be gone. And the last group in which it got another. */
+  places: Place[] | null;
+  linkedIn: number;
+}
+
+/** A name in a folder. */
+export interface Place {
+  readonly name: string;
+  readonly parent: Place | null;
+  inode: Inode;
+  /** The group of layers that brought it, and the last that changed it or anything below. */
+  born: number;
+  changed: number;
+  children: Map<string, Place> | null;
+  /** Names that lower groups have and this one (`goneIn`) does not have any more, or has anew; whether they were folders. */
+  gone: Map<string, boolean>;
+  goneIn: number;
+}
+
+const WHITEOUT = ".wh.";
+const OPAQUE = ".wh..wh..opq";
+/** Beside whiteouts, AUFS keeps notes of its own under such names. */
+const AUFS = ".wh..wh.";
+/** As the kernel follows (path_resolution(7)). */
+const LINKS_MAX = 40;
+const NAME_BYTES_MAX = 255;
+const PATH_BYTES_MAX = 4_095;
+const ID_MAX = 2 ** 32 - 2;
+const TIME_MAX = 2 ** 32 - 1;
+const MAJOR_MAX = 4_095;
+const MINOR_MAX = 1_048_575;
+/** xattr(7), and what a file's attributes may take together in the disk's file system. */
+const XATTR_NAME_MAX = 255;
+const XATTR_BYTES_MAX = 65_536;
+
+const wrong = (why: string): Refusal => new Refusal("bytes", why);
+
+/** An entry's name as plain parts from the root on. Throws Refusal where it leads outside. */
+export function partsOf(name: string): string[] {
+  const parts: string[] = [];
+  for (const part of name.split("/")) {
+    if (part === "" || part === ".") continue;
+    if (part !== "..") parts.push(part);
+    else if (parts.pop() === undefined) throw wrong(`a layer holds the path ${shown(name)}, which leads outside`);
+  }
+  if (name.length > PATH_BYTES_MAX || name.includes("\0") || parts.some((part) => part.length > NAME_BYTES_MAX))
+    throw wrong(`a layer holds a name that is longer than file systems have, or no name: ${shown(name)}`);
+  return parts;
+}
+
+/** Of AUFS's own notes, and of what lies below a whiteout. */
+const saysNothing = (parts: readonly string[]): boolean =>
+  parts.some((part, i) => part.startsWith(WHITEOUT) && (i < parts.length - 1 || (part.startsWith(AUFS) && part !== OPAQUE)));
+
+/** Attributes that a disk can hold; those by which overlays know their own would be taken for ours. */
+function kept(xattrs: TarEntry["xattrs"]): TarEntry["xattrs"] {
+  const found = xattrs.filter(([name]) => /^(user|trusted|security)\../.test(name) && !name.startsWith("trusted.overlay."));
+  if (found.some(([name]) => name.length > XATTR_NAME_MAX) || found.reduce((sum, [name, value]) => sum + name.length + value.length, 0) > XATTR_BYTES_MAX)
+    throw wrong("a layer holds extended attributes that are larger than file systems have");
+  return found;
+}
+
+const newFolder = (): Inode => ({
+  ...{ kind: "directory", mode: 0o755, uid: 0, gid: 0, mtime: 0, xattrs: [], target: "", major: 0, minor: 0, size: 0, layer: 0, pieces: [] },
+  ...{ places: null, linkedIn: 0 },
+});
+
+function inodeOf(entry: TarEntry, layer: number): Inode {
+  const { kind, name, mode, uid, gid, mtime, target, major, minor, size, pieces } = entry;
+  if (kind === "link") throw new Error("a hard link is no file of its own");
+  if (uid < 0 || gid < 0 || uid > ID_MAX || gid > ID_MAX) throw wrong(`the owner of ${shown(name)} in a layer is none that a system knows`);
+  if (kind === "symlink" && (target === "" || target.length > PATH_BYTES_MAX || target.includes("\0")))
+    throw wrong(`the link ${shown(name)} in a layer leads to nothing that can be a path`);
+  if (major < 0 || minor < 0 || major > MAJOR_MAX || minor > MINOR_MAX) throw wrong(`the device ${shown(name)} in a layer has a number that is none`);
+  return {
+    ...{ kind, mode, uid, gid, target, major, minor, size, layer, pieces, xattrs: kept(entry.xattrs), places: null, linkedIn: 0 },
+    mtime: Math.min(Math.max(0, mtime), TIME_MAX),
+  };
+}
+
+export class ImageTree {
+  readonly root: Place = {
+    ...{ name: "", parent: null, inode: newFolder(), born: 0, changed: 0, children: new Map(), gone: new Map(), goneIn: 0 },
+  };
+  #group = 0;
+  /** What the hard links of the layer that is being applied led to before it. */
+  #before = new Map<TarEntry, Place | undefined>();
+
+  get groupNow(): number {
+    return this.#group;
+  }
+
+  /** From here on changes count anew. */
+  group(): void {
+    this.#group++;
+  }
+
+  /** One layer on top of those before. */
+  apply(entries: readonly TarEntry[], layer: number): void {
+    const own = new Set<string>();
+    const hides: string[][] = [];
+    const brings: [string[], TarEntry][] = [];
+    for (const entry of entries) {
+      const parts = partsOf(entry.name);
+      if (saysNothing(parts)) continue;
+      if (parts.at(-1)?.startsWith(WHITEOUT)) hides.push(parts);
+      else brings.push([parts, entry]);
+      if (entry.kind === "directory") own.add(parts.join("/"));
+    }
+    // an engine that goes through the archive in order may meet a link to a file before the whiteout that hides that one
+    this.#before = new Map(hides.length === 0 ? [] : brings.map(([, entry]) => [entry, entry.kind === "link" ? this.#target(entry) : undefined]));
+    // whatever the order in the archive, whiteouts apply to lower layers alone
+    for (const parts of hides) this.#hide(parts, own);
+    for (const [parts, entry] of brings) this.#bring(parts, entry, layer);
+    this.#before.clear();
+  }
+
+  #hide(parts: string[], own: ReadonlySet<string>): void {
+    const last = parts.at(-1) ?? "";
+    const parent = this.#folder(parts.slice(0, -1), false, own);
+    if (!parent?.children) return;
+    if (last === OPAQUE) for (const name of [...parent.children.keys()]) this.#remove(parent, name);
+    else this.#remove(parent, last.slice(WHITEOUT.length));
+  }
+
+  #bring(parts: string[], entry: TarEntry, layer: number): void {
+    const name = parts.at(-1);
+    if (name === undefined) {
+      if (entry.kind !== "directory") throw wrong("a layer makes the root something that is no folder");
+      this.root.inode = inodeOf(entry, layer);
+      return this.#touch(this.root);
+    }
+    const parent = this.#folder(parts.slice(0, -1), true);
+    if (!parent) throw wrong(`a layer puts ${shown(entry.name)} below something that is no folder`);
+    const there = parent.children?.get(name);
+    if (entry.kind === "link") return this.#link(parent, name, entry);
+    // overlays take such a device for a whiteout, whoever made it
+    if (entry.kind === "character" && entry.major === 0 && entry.minor === 0) return this.#remove(parent, name);
+    const inode = inodeOf(entry, layer);
+    if (there && there.children !== null && inode.kind === "directory") {
+      there.inode = inode;
+      return this.#touch(there);
+    }
+    this.#put(parent, name, inode);
+  }
+
+  /** What a hard link leads to. */
+  #target({ target }: TarEntry): Place | undefined {
+    const parts = partsOf(target);
+    const last = parts.pop();
+    return last === undefined ? undefined : this.#folder(parts, false)?.children?.get(last);
+  }
+
+  #link(parent: Place, name: string, entry: TarEntry): void {
+    const { name: said, target } = entry;
+    const found = this.#target(entry) ?? this.#before.get(entry);
+    if (!found) throw wrong(`the hard link ${shown(said)} in a layer leads to ${shown(target)}, which is not in the image`);
+    if (found.children) throw wrong(`the hard link ${shown(said)} in a layer leads to a folder`);
+    if (parent.children?.get(name) === found) return; // GNU tar writes one where a file is named twice
+    const { inode } = found;
+    const place = this.#put(parent, name, inode);
+    inode.places ??= [found];
+    // a file of a lower disk gets no more names there: where it gets another, all that it has come along
+    if (inode.linkedIn !== this.#group) for (const each of inode.places) if (isThere(each)) this.#touch(each);
+    inode.linkedIn = this.#group;
+    inode.places.push(place);
+  }
+
+  #put(parent: Place, name: string, inode: Inode): Place {
+    this.#remove(parent, name);
+    const place: Place = {
+      ...{ name, parent, inode, born: this.#group, changed: 0, children: inode.kind === "directory" ? new Map() : null, gone: NOTHING_GONE, goneIn: 0 },
+    };
+    parent.children?.set(name, place);
+    this.#touch(place);
+    return place;
+  }
+
+  #remove(parent: Place, name: string): void {
+    const there = parent.children?.get(name);
+    if (!there) return;
+    parent.children?.delete(name);
+    if (there.born < this.#group) {
+      if (parent.goneIn !== this.#group) parent.gone = new Map();
+      parent.goneIn = this.#group;
+      parent.gone.set(name, there.children !== null);
+    }
+    this.#touch(parent);
+  }
+
+  #touch(place: Place): void {
+    for (let at: Place | null = place; at && at.changed !== this.#group; at = at.parent) at.changed = this.#group;
+  }
+
+  /** The folder at a path, through links; null where there is none, or something else. `own`: folders that are no links, whatever lies below. */
+  #folder(path: readonly string[], make: boolean, own?: ReadonlySet<string>): Place | null {
+    let at = this.root;
+    const left = [...path].reverse();
+    const literal: string[] = [];
+    for (let links = 0, part = left.pop(); part !== undefined; part = left.pop()) {
+      if (part === "..") {
+        at = at.parent ?? at;
+        continue;
+      }
+      literal.push(part);
+      let next = at.children?.get(part);
+      if (!next && make) next = this.#put(at, part, newFolder());
+      if (!next) return null;
+      if (next.children) at = next;
+      else if (next.inode.kind !== "symlink" || (links === 0 && own?.has(literal.join("/")))) return null;
+      else {
+        if (++links > LINKS_MAX) throw wrong(`a layer holds a path that leads from link to link without end: ${shown(path.join("/"))}`);
+        const { target } = next.inode;
+        if (target.startsWith("/")) at = this.root;
+        left.push(...target.split("/").filter((each) => each !== "" && each !== ".").reverse());
+      }
+    }
+    return at;
+  }
+
+  /** What stands at a plain path itself, links not followed. */
+  find(path: string): Place | undefined {
+    let at: Place | undefined = this.root;
+    for (const part of partsOf(path)) at = at?.children?.get(part);
+    return at;
+  }
+
+  leadsToFolder(path: string): boolean {
+    return this.#folder(partsOf(path), false) !== null;
+  }
+}
+
+const NOTHING_GONE: Map<string, boolean> = new Map();
+
+/** Whether it can still be reached from the root. */
+export function isThere(place: Place): boolean {
+  let at = place;
+  while (at.parent) {
+    if (at.parent.children?.get(at.name) !== at) return false;
+    at = at.parent;
+  }
+  return true;
+}

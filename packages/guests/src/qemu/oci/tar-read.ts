@@ -1,0 +1,327 @@
+/**
+ * What a tar archive holds, read by its headers: V7, ustar, pax, GNU (long names, sparse files) and star, as GNU tar, bsdtar and Go's archive/tar write
+ * them (POSIX pax; tar(5) of libarchive). Data is not read, only found. Names and attributes keep their bytes: a character here is one byte. Who
+ * controls the inputs: the customer, every byte.
+ */
+import type { FileHandle } from "node:fs/promises";
+import { Refusal } from "../refusal.ts";
+
+export type TarKind = "file" | "link" | "symlink" | "character" | "block" | "directory" | "fifo";
+
+/** A piece of a file: `length` bytes that lie at `from` in the archive and belong at `at` in the file; what no piece covers is zeros. */
+export interface Piece {
+  at: number;
+  from: number;
+  length: number;
+}
+
+export interface TarEntry {
+  name: string;
+  kind: TarKind;
+  mode: number;
+  uid: number;
+  gid: number;
+  mtime: number;
+  /** Of links. */
+  target: string;
+  major: number;
+  minor: number;
+  /** Of a file, holes included. */
+  size: number;
+  pieces: Piece[];
+  xattrs: [name: string, value: string][];
+}
+
+const BLOCK = 512;
+const ZEROS = Buffer.alloc(BLOCK);
+const WINDOW_BYTES = 1024 * 1024;
+/** As Go's reader, which container engines use, bounds a long name or extended header. */
+const SPECIAL_BYTES_MAX = 1024 * 1024;
+const SPARSE_PIECES_MAX = 100_000;
+
+const damaged = (why: string): Refusal => new Refusal("bytes", `a layer is damaged: ${why}`);
+/** What is in question may not be text. */
+export const shown = (name: string): string => Buffer.from(name.slice(0, 200), "latin1").toString("utf8").replace(/\p{C}/gu, "?").slice(0, 100);
+
+/** Reads a file in large pieces, from any place on. */
+class Window {
+  readonly #file: FileHandle;
+  readonly size: number;
+  #start = 0;
+  #bytes: Buffer = Buffer.alloc(0);
+
+  constructor(file: FileHandle, size: number) {
+    this.#file = file;
+    this.size = size;
+  }
+
+  /** Exactly so many bytes; they are good until the next call. Throws where the archive ends before. */
+  async at(offset: number, length: number): Promise<Buffer> {
+    const from = offset - this.#start;
+    if (from >= 0 && from + length <= this.#bytes.length) return this.#bytes.subarray(from, from + length);
+    if (offset + length > this.size) throw damaged("it is cut off");
+    const wanted = Buffer.alloc(Math.min(Math.max(length, WINDOW_BYTES), this.size - offset));
+    let got = 0;
+    while (got < wanted.length) {
+      const { bytesRead } = await this.#file.read(wanted, got, wanted.length - got, offset + got);
+      if (bytesRead === 0) throw new Error("an archive became shorter while it was read");
+      got += bytesRead;
+    }
+    this.#start = offset;
+    this.#bytes = wanted;
+    return wanted.subarray(0, length);
+  }
+}
+
+function text(header: Buffer, from: number, length: number): string {
+  const field = header.subarray(from, from + length);
+  const end = field.indexOf(0);
+  return field.toString("latin1", 0, end < 0 ? length : end);
+}
+
+/** Octal, or GNU's base 256. */
+function number(header: Buffer, from: number, length: number, what: string): number {
+  const first = header.readUInt8(from);
+  if (first & 0x80) {
+    let value = first & 0x40 ? -1n : 0n;
+    value = (value << 6n) | BigInt(first & 0x3f);
+    for (let i = 1; i < length; i++) value = (value << 8n) | BigInt(header.readUInt8(from + i));
+    if (value > BigInt(Number.MAX_SAFE_INTEGER) || value < -BigInt(Number.MAX_SAFE_INTEGER)) throw damaged(`an entry's ${what} makes no sense`);
+    return Number(value);
+  }
+  const digits = text(header, from, length).trim();
+  if (digits === "") return 0;
+  if (!/^[0-7]+$/.test(digits)) throw damaged(`an entry's ${what} is no number`);
+  return Number.parseInt(digits, 8);
+}
+
+/** The sum is of unsigned bytes; old programs took signed ones. */
+function sumIsRight(header: Buffer): boolean {
+  const said = number(header, 148, 8, "checksum");
+  let unsigned = 0;
+  let signed = 0;
+  for (let i = 0; i < BLOCK; i++) {
+    const byte = i >= 148 && i < 156 ? 32 : (header[i] ?? 0);
+    unsigned += byte;
+    signed += byte < 128 ? byte : byte - 256;
+  }
+  return said === unsigned || said === signed;
+}
+
+/** Of an extended header: `LENGTH KEY=VALUE\n` each. Keys may come more than once (GNU's first form of sparse files). */
+function records(bytes: Buffer): [key: string, value: string][] {
+  const found: [string, string][] = [];
+  for (let at = 0; at < bytes.length;) {
+    const space = bytes.indexOf(32, at);
+    const length = Number(bytes.toString("latin1", at, Math.max(at, space)));
+    const equals = bytes.indexOf(61, space + 1);
+    const end = at + length - 1;
+    if (space < 0 || !Number.isInteger(length) || equals < 0 || equals > end || end >= bytes.length || bytes.readUInt8(end) !== 10)
+      throw damaged("an extended header makes no sense");
+    found.push([bytes.toString("latin1", space + 1, equals), bytes.toString("latin1", equals + 1, end)]);
+    at = end + 1;
+  }
+  return found;
+}
+
+const KINDS: Readonly<Record<string, TarKind>> = {
+  "\0": "file",
+  "0": "file",
+  "1": "link",
+  "2": "symlink",
+  "3": "character",
+  "4": "block",
+  "5": "directory",
+  "6": "fifo",
+  "7": "file",
+  D: "directory",
+  S: "file",
+};
+
+/** What the headers before an entry said of it. */
+interface Said {
+  path?: string;
+  link?: string;
+  pax: Map<string, string>;
+  xattrs: [string, string][];
+  /** Offsets and lengths of GNU.sparse.offset and .numbytes. */
+  sparse: number[];
+}
+
+const SCHILY = "SCHILY.xattr.";
+const LIBARCHIVE = "LIBARCHIVE.xattr.";
+
+function take(said: Said, bytes: Buffer): void {
+  const libarchive: [string, string][] = [];
+  for (const [key, value] of records(bytes)) {
+    if (key === "GNU.sparse.offset" || key === "GNU.sparse.numbytes") said.sparse.push(whole(value));
+    else if (key.startsWith(SCHILY)) said.xattrs.push([key.slice(SCHILY.length), value]);
+    else if (key.startsWith(LIBARCHIVE)) libarchive.push([unescape(key.slice(LIBARCHIVE.length)), Buffer.from(value, "base64").toString("latin1")]);
+    else said.pax.set(key, value);
+  }
+  // libarchive writes both forms of each attribute
+  const known = new Set(said.xattrs.map(([name]) => name));
+  said.xattrs.push(...libarchive.filter(([name]) => !known.has(name)));
+}
+
+/** libarchive writes names of attributes as in addresses, byte by byte. */
+const unescape = (name: string): string => name.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+
+function whole(value: string): number {
+  if (!/^\d{1,16}$/.test(value) || Number(value) > Number.MAX_SAFE_INTEGER) throw damaged("an extended header holds something that is no number");
+  return Number(value);
+}
+
+/** Pieces as offsets and lengths in the file, one after the other in the archive from `from` on. */
+function pieces(map: readonly number[], from: number, stored: number, size: number): Piece[] {
+  if (map.length % 2 !== 0) throw damaged("the map of a sparse file makes no sense");
+  const found: Piece[] = [];
+  let end = 0;
+  let sum = 0;
+  for (let i = 0; i < map.length; i += 2) {
+    const [at = 0, length = 0] = map.slice(i, i + 2);
+    if (at < end || at + length > size) throw damaged("the map of a sparse file makes no sense");
+    if (length > 0) found.push({ at, from: from + sum, length });
+    end = at + length;
+    sum += length;
+  }
+  if (sum !== stored) throw damaged("the map of a sparse file does not fit its data");
+  return found;
+}
+
+const padded = (size: number): number => Math.ceil(size / BLOCK) * BLOCK;
+
+interface Raw {
+  header: Buffer;
+  type: string;
+  /** Of the data that follows the header. */
+  size: number;
+  /** Where the data begins. */
+  data: number;
+}
+
+/** GNU's old form: four pieces in the header, more in blocks that follow it. */
+async function oldSparse(window: Window, raw: Raw): Promise<{ size: number; pieces: Piece[]; next: number }> {
+  const map: number[] = [];
+  const add = (block: Buffer, count: number, from: number): void => {
+    for (let i = 0; i < count && block.readUInt8(from + 24 * i + 12) !== 0; i++)
+      map.push(number(block, from + 24 * i, 12, "map"), number(block, from + 24 * i + 12, 12, "map"));
+  };
+  add(raw.header, 4, 386);
+  const size = number(raw.header, 483, 12, "size");
+  let at = raw.data;
+  for (let more = raw.header.readUInt8(482) !== 0; more; at += BLOCK) {
+    const block = await window.at(at, BLOCK);
+    add(block, 21, 0);
+    more = block.readUInt8(504) !== 0;
+    if (map.length > 2 * SPARSE_PIECES_MAX) throw damaged("a sparse file has more pieces than are read here");
+  }
+  return { size, pieces: pieces(map, at, raw.size, size), next: at + padded(raw.size) };
+}
+
+/** GNU's form 1.0: the map stands before the data, as decimal numbers in lines. */
+async function mapInData(window: Window, raw: Raw): Promise<{ map: number[]; bytes: number }> {
+  const map: number[] = [];
+  let line = "";
+  let wanted = -1;
+  for (let at = raw.data; at < raw.data + raw.size; at += BLOCK) {
+    for (const byte of await window.at(at, BLOCK)) {
+      if (byte !== 10) {
+        line += String.fromCharCode(byte);
+        continue;
+      }
+      if (wanted < 0) wanted = 2 * whole(line);
+      else map.push(whole(line));
+      line = "";
+      if (wanted > 2 * SPARSE_PIECES_MAX) throw damaged("a sparse file has more pieces than are read here");
+      if (map.length === wanted) return { map, bytes: at + BLOCK - raw.data };
+    }
+  }
+  throw damaged("the map of a sparse file is cut off");
+}
+
+async function fileOf(window: Window, raw: Raw, { pax, sparse }: Said): Promise<{ size: number; pieces: Piece[]; next: number }> {
+  const next = raw.data + padded(raw.size);
+  if (raw.type === "S") return oldSparse(window, raw);
+  const real = pax.get("GNU.sparse.realsize") ?? pax.get("GNU.sparse.size");
+  if (pax.get("GNU.sparse.major") === "1") {
+    const size = whole(real ?? "");
+    const { map, bytes } = await mapInData(window, raw);
+    return { size, pieces: pieces(map, raw.data + bytes, raw.size - bytes, size), next };
+  }
+  const inHeader = pax.get("GNU.sparse.map");
+  if (real !== undefined && (inHeader !== undefined || sparse.length > 0)) {
+    const size = whole(real);
+    return { size, pieces: pieces(inHeader === undefined ? sparse : inHeader.split(",").map(whole), raw.data, raw.size, size), next };
+  }
+  return { size: raw.size, pieces: raw.size === 0 ? [] : [{ at: 0, from: raw.data, length: raw.size }], next };
+}
+
+/** The name as far as it stands in the header itself. */
+function nameIn(header: Buffer): string {
+  const name = text(header, 0, 100);
+  if (header.toString("latin1", 257, 263) !== "ustar\0") return name;
+  const isStar = header.toString("latin1", 508, 512) === "tar\0";
+  const prefix = text(header, 345, isStar ? 131 : 155);
+  return prefix === "" ? name : `${prefix}/${name}`;
+}
+
+/** Of people and times; a value that pax states counts. */
+function stated(value: string | undefined, header: number): number {
+  if (value === undefined || value === "") return header;
+  if (!/^-?\d{1,15}(\.\d*)?$/.test(value)) throw damaged("an extended header holds something that is no number");
+  return Math.floor(Number(value));
+}
+
+async function entryOf(window: Window, raw: Raw, said: Said): Promise<{ entry: TarEntry; next: number }> {
+  const { header, type } = raw;
+  const { pax } = said;
+  const name = pax.get("GNU.sparse.name") || pax.get("path") || said.path || nameIn(header);
+  const found = KINDS[type];
+  if (found === undefined) throw new Refusal("bytes", `a layer holds an entry of the kind '${shown(type)}', which is not known here: ${shown(name)}`);
+  const kind = found === "file" && name.endsWith("/") ? "directory" : found;
+  // of other entries the size is a hint, or that of the file that a link leads to; only GNU's listing of a folder has data
+  const data = kind === "file" ? await fileOf(window, raw, said) : { size: 0, pieces: [], next: raw.data + (type === "D" ? padded(raw.size) : 0) };
+  const isDevice = kind === "character" || kind === "block";
+  const entry: TarEntry = {
+    ...{ name, kind, size: data.size, pieces: data.pieces, xattrs: said.xattrs },
+    mode: number(header, 100, 8, "mode") & 0o7777,
+    uid: stated(pax.get("uid"), number(header, 108, 8, "owner")),
+    gid: stated(pax.get("gid"), number(header, 116, 8, "group")),
+    mtime: stated(pax.get("mtime"), number(header, 136, 12, "time")),
+    target: kind === "link" || kind === "symlink" ? pax.get("linkpath") || said.link || text(header, 157, 100) : "",
+    major: isDevice ? number(header, 329, 8, "device") : 0,
+    minor: isDevice ? number(header, 337, 8, "device") : 0,
+  };
+  return { entry, next: data.next };
+}
+
+/** Every entry, in the archive's order. Throws Refusal where the archive is damaged. */
+export async function* readTar(file: FileHandle, size: number): AsyncGenerator<TarEntry> {
+  const window = new Window(file, size);
+  let said: Said = { pax: new Map(), xattrs: [], sparse: [] };
+  for (let at = 0; at < size;) {
+    const header = Buffer.from(await window.at(at, BLOCK));
+    if (header.equals(ZEROS)) return;
+    if (!sumIsRight(header)) throw damaged("an entry's checksum is wrong");
+    const type = header.toString("latin1", 156, 157);
+    const stored = said.pax.get("size");
+    const raw: Raw = { header, type, size: stored === undefined ? number(header, 124, 12, "size") : whole(stored), data: at + BLOCK };
+    if (raw.size < 0) throw damaged("an entry's size is below zero");
+    if (type === "L" || type === "K" || type === "x" || type === "X" || type === "g" || type === "V") {
+      if (raw.size > SPECIAL_BYTES_MAX) throw damaged("a header is larger than any is");
+      const bytes = Buffer.from(await window.at(raw.data, raw.size));
+      if (type === "L") said.path = text(bytes, 0, bytes.length);
+      else if (type === "K") said.link = text(bytes, 0, bytes.length);
+      else if (type === "x" || type === "X") take(said, bytes); // what is said of the whole archive (g) or is its label (V) says nothing of files
+      at = raw.data + padded(raw.size);
+      continue;
+    }
+    const { entry, next } = await entryOf(window, raw, said);
+    if (next > padded(size)) throw damaged("it is cut off");
+    for (const { from, length } of entry.pieces) if (from + length > size) throw damaged("it is cut off");
+    yield entry;
+    said = { pax: new Map(), xattrs: [], sparse: [] };
+    at = next;
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * One layer of an image: brought to this machine when somebody first reads it, and kept; what it unpacks to is counted then. Who controls the inputs:
+ * the registry or the archive, every byte: nothing counts that does not hash to what names it.
+ */
+import { createReadStream } from "node:fs";
+import { access, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { PACKING_BYTES, isDamage, packingOf, unpackers, type Packing } from "@xenoservers/protocol/unpack";
+import { fileBlob, readAt, type Blob } from "../tree.ts";
+import { OciError, type OciSource } from "./source.ts";
+
+export interface OciLayer {
+  blob: Blob;
+  compression: Packing;
+  /** Null where this machine cannot tell: the server will. Throws OciError where the bytes are no layer. */
+  unpackedBytes(): Promise<number | null>;
+}
+
+export interface Descriptor {
+  digest: string;
+  size: number;
+}
+
+const isThere = (file: string): Promise<boolean> =>
+  access(file).then(
+    () => true,
+    () => false,
+  );
+
+const hexOf = (digest: string): string => digest.slice("sha256:".length);
+
+/** The blob's file in `cache`, its digest checked. */
+async function bring(source: OciSource, { digest, size }: Descriptor, cache: string): Promise<string> {
+  const file = path.join(cache, hexOf(digest));
+  if (await isThere(file)) return file;
+  await mkdir(cache, { recursive: true, mode: 0o700 });
+  const part = `${file}.${process.pid}.part`;
+  try {
+    await source.save(digest, size, part);
+    const { digest: found } = await fileBlob(part);
+    if (found !== hexOf(digest)) throw new OciError(`a layer of ${source.name} does not have the digest that its manifest states`);
+    await rename(part, file);
+    return file;
+  } finally {
+    await rm(part, { force: true });
+  }
+}
+
+/** A blob that is brought to this machine when somebody first reads it. */
+export function lazyBlob(source: OciSource, descriptor: Descriptor, cache: string): Blob {
+  let file: Promise<string> | null = null;
+  const { digest, size } = descriptor;
+  return { digest: hexOf(digest), size, read: async (offset, length) => readAt(await (file ??= bring(source, descriptor, cache)), size)(offset, length) };
+}
+
+async function startOf(file: string): Promise<Uint8Array> {
+  const handle = await open(file, "r");
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(PACKING_BYTES), 0, PACKING_BYTES, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function measured(file: string, source: OciSource): Promise<number | null> {
+  const found = packingOf(await startOf(file));
+  if (!found.ok) throw new OciError(`${source.name}: ${found.why}`);
+  const through = unpackers(found.packing);
+  if (!through) return null;
+  let bytes = 0;
+  const count = new Writable({
+    write(chunk: Buffer, _, done) {
+      bytes += chunk.length;
+      done();
+    },
+  });
+  await pipeline([createReadStream(file), ...through, count]).catch((cause: unknown) => {
+    throw isDamage(cause) ? new OciError(`a layer of ${source.name} is damaged: ${cause.message}`, { cause }) : cause;
+  });
+  return bytes;
+}
+
+const UNPACKED = ".unpacked";
+
+export function layerOf(source: OciSource, descriptor: Descriptor, compression: Packing, cache: string): OciLayer {
+  return {
+    ...{ blob: lazyBlob(source, descriptor, cache), compression },
+    async unpackedBytes() {
+      const note = path.join(cache, `${hexOf(descriptor.digest)}${UNPACKED}`);
+      const known = await readFile(note, "utf8").catch(() => null);
+      if (known !== null && /^\d+$/.test(known)) return Number(known);
+      const bytes = await measured(await bring(source, descriptor, cache), source);
+      if (bytes !== null) await writeFile(note, String(bytes), { mode: 0o600 });
+      return bytes;
+    },
+  };
+}
