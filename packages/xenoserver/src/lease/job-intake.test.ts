@@ -52,3 +52,34 @@ it("signs no state where a segment could not be begun, so that it convicts nobod
   expect(root("completed")).not.toBeNull();
   expect(root("module-malformed")).toBeNull();
 });
+
+const stdin = "11".repeat(32);
+function wholeProblem(over: Partial<JobSpec>, brought: LeaseRecord["job"] extends infer J ? Partial<NonNullable<J>> : never = {}): string | null {
+  const tree = brought.inputs ?? inputs;
+  const changed = { ...spec, stdin, inputs: toHex(nodeCrypto.sha256(canonicalBytes(tree as unknown as Json))), ...over };
+  const po = { resources: { vcpu: 1, memoryMib: 16, diskMib: 16 }, fuelMax: spec.fuelMax } as Payload<"purchase-order">;
+  const order = { jobHash: jobHashOf(nodeCrypto, changed), segment: false, fuelMax: spec.fuelMax } as Payload<"order">;
+  return jobProblem(nodeCrypto, driver, po, order, { inputs: tree, moduleSize: 0, stdinSize: 0, segment: null, ...brought, spec: changed });
+}
+
+it("takes what its customer was told fits, and says in words what does not", () => {
+  const mounts = [{ path: "/in", writable: false, keep: false }];
+  const file = (at: string, size: number) => ({ path: at, kind: "file" as const, digest: "22".repeat(32), size });
+  expect(wholeProblem({})).toBeNull();
+  expect(wholeProblem({ diskMibMax: 0 })).toBeNull();
+  expect(wholeProblem({ diskMibMax: 0 }, { inputs: { entries: [file("in/a", 1)], mounts } })).toContain("--disk");
+  expect(wholeProblem({ diskMibMax: 1 }, { stdinSize: 2 ** 21 })).toContain("--disk");
+  expect(wholeProblem({}, { inputs: { entries: [file("in/a", 0), file("in/b", 2 ** 20)], mounts } })).toContain("two sizes");
+  expect(wholeProblem({}, { inputs: { entries: [file("elsewhere/a", 0)], mounts } })).toContain("no folder");
+  expect(wholeProblem({ outputMibMax: 65 })).toContain("--max-output");
+  expect(wholeProblem({ memoryMibMax: 17 })).toContain("more memory than the lease");
+});
+
+it("refuses a text that no order can have been signed over, and does not stumble", () => {
+  const po = { resources: { vcpu: 1, memoryMib: 16, diskMib: 16 }, fuelMax: spec.fuelMax } as Payload<"purchase-order">;
+  const order = { jobHash: zero, segment: false, fuelMax: spec.fuelMax } as Payload<"order">;
+  const bad = { ...spec, args: ["\ud800"] };
+  expect(jobProblem(nodeCrypto, driver, po, order, { spec: bad, inputs, moduleSize: 0, stdinSize: 0, segment: null })).toContain(
+    "not the one that was ordered",
+  );
+});

@@ -57,7 +57,12 @@ export class TraceAnswer {
     const ending = await this.#run(step, job);
     const roots = ending.kind === "result" ? ending.roots : null;
     const trace = { lease, server, request: request.id, jobHash: this.#order.jobHash, engine: driver.engine, step, roots: roots ?? [] };
-    const detail = roots ? "" : (ending.detail || NO_CHECKPOINTS).replaceAll(/\p{Cc}/gu, " ").slice(0, 400);
+    const detail = roots
+      ? ""
+      : (ending.detail || NO_CHECKPOINTS)
+          .replaceAll(/\p{Cc}/gu, " ")
+          .slice(0, 400)
+          .toWellFormed();
     return signDocument(crypto, signer, "trace", { origin: this.#po.origin, seen: null, ...trace, detail }).envelope;
   }
 
