@@ -102,13 +102,14 @@ export class GuestCalls {
     this.close(fd);
     return written;
   }
-  /** Every name that reading a folder gives, in parts of so many bytes. */
+  /** Every name that reading a folder gives, in parts of so many bytes; in words where it gives none. */
   names(fd: number, bufferBytes: number): string[] | string {
     const names: string[] = [];
     for (let cookie = 0n; ;) {
       const errno = this.call("fd_readdir", fd, TEXT_AT, bufferBytes, cookie, RESULT_AT);
       if (errno !== "SUCCESS") return errno;
       const used = this.result;
+      const before = cookie;
       let at = TEXT_AT;
       while (at + 24 <= TEXT_AT + used) {
         const length = this.#memory.u32(at + 16);
@@ -118,6 +119,7 @@ export class GuestCalls {
         at += 24 + length;
       }
       if (used < bufferBytes) return names;
+      if (cookie === before) return "the buffer holds no entry";
     }
   }
 

@@ -150,6 +150,24 @@ export const HOSTILE = {
         put(w, F64, END);
       },
     }),
+  /** Many locals, and many places where two ways meet. */
+  joins: (count = 20_000) =>
+    module({
+      body: (w) => {
+        const locals = 2_000;
+        w.u32(1);
+        w.u32(locals);
+        put(w, I32);
+        times(count, (i) => {
+          put(w, 0x20);
+          w.u32(i % locals);
+          put(w, 0x04, 0x40, 0x41, 1, 0x21);
+          w.u32((i * 7) % locals);
+          put(w, END);
+        });
+        put(w, END);
+      },
+    }),
   /** 4 GiB from the start, and a byte in each page. */
   memory: () =>
     module({

@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import wabtInit from "wabt";
 import { statePiecesOf } from "@xenoservers/protocol";
-import { fileEntry, prepareModule, runJob, seededRandom, traceJob, type Finished, type Job, type State } from "@xenoservers/engine";
+import { BadState, fileEntry, prepareModule, runJob, seededRandom, traceJob, type Finished, type Job, type State } from "@xenoservers/engine";
+import { Random } from "../../packages/testkit/src/random.ts";
 import { segment } from "../../packages/guests/src/worker/checkpoints.ts";
 import { instrument } from "../../packages/guests/src/worker/instrument.ts";
 import { generateModule } from "./generate.ts";
@@ -123,6 +124,76 @@ describe("a job taken down at checkpoints", () => {
     }
   });
 
+  it("is refused in words, or runs, whatever is put in place of any part of a state; nothing else happens", async () => {
+    const { bytes } = await everything();
+    const build = built(bytes)!;
+    const { states, pieces } = traced(build, 2_000n);
+    const text = Buffer.from(states[3]!.state.manifest).toString();
+    const odd = [null, -1, 2 ** 40, "", "x", "99999999999999999999999999", "/", [], [[]], {}, "00".repeat(32), true, "-5"];
+    const known = [...pieces.keys()].slice(0, 2);
+    let [refused, ran] = [0, 0];
+    for (const at of placesIn(JSON.parse(text)))
+      for (const value of [...odd, ...known]) {
+        const changed = JSON.parse(text) as unknown;
+        put(changed, at, value);
+        const from = { manifest: Buffer.from(JSON.stringify(changed)), piece: (digest: string) => pieceOr(pieces, digest) };
+        try {
+          traceJob({ ...jobOf(build), fuelMax: 60_000n }, { step: 50_000n, from, onCheckpoint: () => false });
+          ran++;
+        } catch (error) {
+          expect(error, `${at.join(".")} = ${JSON.stringify(value)}: ${String((error as Error).stack)}`).toBeInstanceOf(BadState);
+          refused++;
+        }
+      }
+    expect(refused).toBeGreaterThan(ran);
+    expect(ran).toBeGreaterThan(20);
+  });
+
+  it("comes to some end, or is refused, whatever its call stack was made into", async () => {
+    const { bytes } = await everything();
+    const build = built(bytes)!;
+    const { states, pieces } = traced(build, 2_000n);
+    const { manifest } = states[5]!.state;
+    const { stack } = JSON.parse(Buffer.from(manifest).toString()) as { stack: string };
+    const random = new Random(5);
+    for (let i = 0; i < 100; i++) {
+      const forged = pieces.get(stack)!.slice();
+      for (let left = random.between(1, 8); left > 0; left--) forged[random.between(0, forged.length - 1)] = random.chance(0.5) ? 255 : random.between(0, 255);
+      const from = { manifest, piece: (digest: string) => (digest === stack ? forged : pieces.get(digest)!) };
+      try {
+        traceJob({ ...jobOf(build), fuelMax: 60_000n }, { step: 50_000n, from, onCheckpoint: () => false });
+      } catch (error) {
+        expect(error).toBeInstanceOf(BadState);
+      }
+    }
+  });
+
+  it.each([
+    [
+      "a folder in itself",
+      (nodes: StateNode[]) => void nodes.find(({ entries }) => entries)!.entries!.push(["loop", nodes.find(({ entries }) => entries)!.ino]),
+    ],
+    [
+      "a folder under two names",
+      (nodes: StateNode[]) => {
+        const [root, out] = nodes.filter(({ entries }) => entries) as [StateNode, StateNode];
+        root.entries!.push(["again", out.ino]);
+      },
+    ],
+    ["folders that take nothing", (nodes: StateNode[]) => void (nodes.find(({ own }) => own === true)!.own = false)],
+    ["a file that is larger than the disk", (nodes: StateNode[]) => void (nodes.find(({ size }) => size !== undefined)!.size = 2 ** 36)],
+    ["more names than there are", (nodes: StateNode[]) => void (nodes.find(({ size }) => size !== undefined)!.links = 2)],
+    ["a name with a slash", (nodes: StateNode[]) => void (nodes.find(({ entries }) => entries?.some(([name]) => name === "there"))!.entries![0]![0] = "../x")],
+  ])("is refused with %s", async (_what, change) => {
+    const { bytes } = await everything();
+    const build = built(bytes)!;
+    const { states, pieces } = traced(build, 2_000n);
+    const manifest = JSON.parse(Buffer.from(states[3]!.state.manifest).toString()) as { nodes: StateNode[] };
+    change(manifest.nodes);
+    const from = { manifest: Buffer.from(JSON.stringify(manifest)), piece: (digest: string) => pieces.get(digest)! };
+    expect(() => traceJob(jobOf(build), { step: 2_000n, from, onCheckpoint: () => true })).toThrow(BadState);
+  });
+
   it("goes on as a segment from its own beginning alone, with all of the state", async () => {
     const { bytes } = await everything();
     const build = built(bytes)!;
@@ -149,6 +220,30 @@ describe("a job taken down at checkpoints", () => {
     expect(prepareModule(module, true)).toMatchObject({ ok: false, message: expect.stringContaining("no checkpoints") });
   });
 });
+
+interface StateNode {
+  ino: string;
+  links: number;
+  entries?: [string, string][];
+  own?: boolean;
+  size?: number;
+}
+
+/** A piece that is not here is one of another size. */
+const pieceOr = (pieces: ReadonlyMap<string, Uint8Array>, digest: string): Uint8Array => pieces.get(digest) ?? new Uint8Array(7);
+
+/** The way to each value in it, lists up to their third entry. */
+function placesIn(value: unknown, at: (string | number)[] = []): (string | number)[][] {
+  if (typeof value !== "object" || value === null) return [at];
+  const keys = Array.isArray(value) ? [...value.keys()].slice(0, 3) : Object.keys(value);
+  return [...(at.length > 0 ? [at] : []), ...keys.flatMap((key) => placesIn((value as Record<string | number, unknown>)[key], [...at, key]))];
+}
+
+function put(into: unknown, at: readonly (string | number)[], value: unknown): void {
+  let one = into as Record<string | number, unknown>;
+  for (const key of at.slice(0, -1)) one = one[key] as Record<string | number, unknown>;
+  one[at.at(-1)!] = value;
+}
 
 /** A module that recurses, reads and writes files, draws random bytes, asks for the time and prints. */
 async function everything() {

@@ -109,7 +109,7 @@ except OSError as e: print(e.errno)`;
 });
 
 describe("a module that would have its host keep too much", () => {
-  it.each(["wideTypes", "mutableGlobals", "imports", "functions", "nestedBlocks", "calls", "elements", "locals"] as const)(
+  it.each(["wideTypes", "mutableGlobals", "imports", "functions", "nestedBlocks", "calls", "elements", "locals", "joins"] as const)(
     "is refused in words: %s",
     async (what) => {
       expect(await resultOf(await module(HOSTILE[what]()))).toMatchObject({ ending: "malformed", detail: expect.stringContaining("are offered") });

@@ -63,6 +63,8 @@ export class FunctionRewriter {
   #declared = 0;
   /** Of all functions so far. */
   #localsInAll = 0;
+  /** Locals and operands at the head of each block so far. */
+  #keptOver = 0;
   #labels: Label[] = [];
   /** Of the arguments and results of the largest call: they lie on the machine's stack, twice where a compiler copies them. */
   #callBytesMax = 0;
@@ -123,6 +125,7 @@ export class FunctionRewriter {
     this.#callBytesMax = 0;
     this.#calls = false;
     this.#loopEnded = false;
+    this.#keptOver = 0;
     this.#labels = [{ kind: "block", height: 0, params: [], results: this.#type.results, reached: false }];
     while (this.#labels.length > 0) {
       if (this.#reader.at >= end) throw new Refusal("unexpected end", end, "the module is truncated");
@@ -282,6 +285,8 @@ export class FunctionRewriter {
     this.#out.body.signed(this.#add.blockType(params, results));
     const height = this.#stack.types.length - params.length;
     assertWithin("blocks inside each other", this.#labels.length, this.#reader.at);
+    this.#keptOver += this.#out.locals.length + height;
+    assertWithin("values to keep over the blocks of one function", this.#keptOver, this.#reader.at);
     this.#labels.push({ kind: opcode === OP.loop ? "loop" : opcode === OP.if ? "if" : "block", height, params, results, reached: false });
     if (opcode === OP.loop) {
       this.#out.checkLoop();

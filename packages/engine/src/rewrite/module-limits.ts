@@ -19,6 +19,8 @@ export const MODULE_LIMITS = {
   /** Of all functions together. */
   locals: 16_000_000,
   "blocks inside each other": 100_000,
+  /** Locals and operands at the head of each block of a function, added up: so many does the platform's compiler keep, at about 30 bytes. */
+  "values to keep over the blocks of one function": 32_000_000,
   "bytes of one function with its metering": 7_654_321,
   "bytes with its metering": 512 * 1024 * 1024,
 } as const;

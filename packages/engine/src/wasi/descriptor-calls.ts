@@ -16,6 +16,12 @@ function safeOffset(value: bigint): number {
   return Number(value);
 }
 
+/** A file's size, or where it is written: one that is too large is refused as such. */
+function safeSize(value: bigint): number {
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new WasiError("FBIG");
+  return safeOffset(value);
+}
+
 /** Writes a filestat; `null` is a standard stream. */
 export function setFilestat({ memory }: Host, at: number, node: Node | null): void {
   memory.bytes(at, 64).fill(0);
@@ -131,7 +137,7 @@ export function descriptorCalls(host: Host) {
     fd_allocate(fd: number, offset: bigint, length: bigint) {
       const { node } = descriptors.file(fd, RIGHTS.FD_ALLOCATE);
       if (length <= 0n) throw new WasiError("INVAL");
-      const end = safeOffset(offset) + safeOffset(length);
+      const end = safeSize(offset) + safeSize(length);
       if (end > node.size) files.resize(node, end);
     },
     fd_close: (fd: number) => descriptors.close(fd),
@@ -159,7 +165,7 @@ export function descriptorCalls(host: Host) {
       descriptor.inheriting = inherited;
     },
     fd_filestat_get: (fd: number, at: number) => setFilestat(host, at, nodeOf(fd, RIGHTS.FD_FILESTAT_GET)),
-    fd_filestat_set_size: (fd: number, size: bigint) => files.resize(descriptors.file(fd, RIGHTS.FD_FILESTAT_SET_SIZE).node, safeOffset(size)),
+    fd_filestat_set_size: (fd: number, size: bigint) => files.resize(descriptors.file(fd, RIGHTS.FD_FILESTAT_SET_SIZE).node, safeSize(size)),
     fd_filestat_set_times(fd: number, atim: bigint, mtim: bigint, flags: number) {
       const node = nodeOf(fd, RIGHTS.FD_FILESTAT_SET_TIMES);
       if (node) setTimes(host, node, atim, mtim, flags);
@@ -169,7 +175,7 @@ export function descriptorCalls(host: Host) {
       memory.setU32(at, readInto(fd, memory.vectors(vectors, count), safeOffset(offset))),
     fd_write: (fd: number, vectors: number, count: number, at: number) => memory.setU32(at, writeFrom(fd, memory.vectors(vectors, count), null)),
     fd_pwrite: (fd: number, vectors: number, count: number, offset: bigint, at: number) =>
-      memory.setU32(at, writeFrom(fd, memory.vectors(vectors, count), safeOffset(offset))),
+      memory.setU32(at, writeFrom(fd, memory.vectors(vectors, count), safeSize(offset))),
     fd_prestat_get(fd: number, at: number) {
       const descriptor = descriptors.get(fd, 0n);
       if (descriptor.kind !== "directory" || descriptor.preopen === null) throw new WasiError("BADF");

@@ -11,8 +11,8 @@ import { mustExist, resolve, type Place } from "./path.ts";
 export function pathCalls(host: Host) {
   const { memory, descriptors, files } = host;
 
-  function place(fd: number, rights: bigint, pointer: number, length: number, follow: boolean): Place {
-    const found = resolve(descriptors.directory(fd, rights).node, memory.text(pointer, length, PATH_BYTES_MAX), follow);
+  function place(fd: number, rights: bigint, pointer: number, length: number, follow: boolean, shown = (path: string): string => path): Place {
+    const found = resolve(descriptors.directory(fd, rights).node, shown(memory.text(pointer, length, PATH_BYTES_MAX)), follow);
     memory.touched += workBytes(found.steps);
     return found;
   }
@@ -36,7 +36,8 @@ export function pathCalls(host: Host) {
 
   return {
     path_create_directory(fd: number, path: number, length: number) {
-      const where = place(fd, RIGHTS.PATH_CREATE_DIRECTORY, path, length, false);
+      // what is there already is there, whatever it is: a slash asks for no folder here
+      const where = place(fd, RIGHTS.PATH_CREATE_DIRECTORY, path, length, false, (text) => text.replace(/(?<=[^/])\/+$/, ""));
       if (where.node) throw new WasiError("EXIST");
       files.makeDirectory(where.parent, named(where));
     },

@@ -113,8 +113,8 @@ const ROWS = {
   },
   "vm-crashed": {
     ...fromOutside,
-    ...{ cause: "untold", blame: "nobody", driver: "qemu", record: "not-counted", retryFree: true, pay: intervalOnly },
-    says: "the virtual machine itself crashed; whose doing it was cannot be told",
+    ...{ cause: "untold", blame: "nobody", record: "not-counted", retryFree: true, pay: intervalOnly },
+    says: "the machine or the process that ran the job crashed by itself; whose doing it was cannot be told",
   },
   "customer-stop": { ...fromOutside, shell: "interrupted", cause: "customer", blame: "customer", pay: bothUsed, says: "the customer stopped it" },
   "owner-stop": {

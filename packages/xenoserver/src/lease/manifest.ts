@@ -29,7 +29,10 @@ export function signResult(
     fuel: fuel.toString(),
     stateRoot: end.stateRoot ?? endRoot,
     nonce: toHex(crypto.randomBytes(32)),
-    detail: detail.replaceAll(/\p{Cc}/gu, " ").slice(0, DETAIL_MAX),
+    detail: detail
+      .replaceAll(/\p{Cc}/gu, " ")
+      .slice(0, DETAIL_MAX)
+      .toWellFormed(),
   });
 }
 

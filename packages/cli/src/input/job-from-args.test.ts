@@ -1,0 +1,47 @@
+/** What `xeno run` refuses before it asks anybody: in words that name the option to change. */
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import wabtInit from "wabt";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { parseJob, type JobArgs } from "./job-from-args.ts";
+import { parseSizeMib } from "./parse.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "xeno-args-"));
+  const text = '(module (memory (export "memory") 4096) (func (export "_start")))';
+  await writeFile(path.join(folder, "big.wasm"), new Uint8Array((await wabtInit()).parseWat("t.wat", text).toBinary({}).buffer));
+  await writeFile(path.join(folder, "job.py"), "print('hello')");
+  await mkdir(path.join(folder, "in"));
+  await writeFile(path.join(folder, "in", "data"), new Uint8Array(3 << 20));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const parse = (file: string, over: Partial<JobArgs> = {}) =>
+  parseJob({ file: path.join(folder, file), args: [], dir: [], env: [], memoryMib: 512, diskMib: 256, outputMib: 64, fuelMax: 10n ** 12n, ...over });
+const at = (name: string) => path.join(folder, name);
+
+it("takes what fits", async () => {
+  await expect(parse("job.py")).resolves.toMatchObject({ isPython: true });
+  await expect(parse("big.wasm", { diskMib: 0 })).resolves.toBeDefined();
+  await expect(parse("job.py", { in: at("in"), diskMib: 4 })).resolves.toBeDefined();
+});
+
+it("says before anything is searched or signed what to change", async () => {
+  await expect(parse("job.py", { in: at("in"), diskMib: 2 })).rejects.toThrow("--disk");
+  await expect(parse("job.py", { diskMib: 0 })).rejects.toThrow("--disk");
+  await expect(parse("big.wasm", { memoryMib: 64 })).rejects.toThrow(
+    "the module needs 256 MiB of memory before it runs; 64 MiB are ordered: order more (--mem)",
+  );
+  await expect(parse("job.py", { memoryMib: 8 })).rejects.toThrow("--mem");
+  await expect(parse("job.py", { memoryMib: 8_192 })).rejects.toThrow("--mem");
+  await expect(parse("job.py", { outputMib: 4_096 })).rejects.toThrow("--max-output");
+  await expect(parse("job.py", { dir: [`${at("in")}::/out/more`] })).rejects.toThrow("/out/more lies inside /out");
+  await expect(parse("job.py", { dir: [`${at("in")}::/${"é".repeat(200)}`] })).rejects.toThrow("255 bytes");
+});
+
+it("reads no size as none, where none makes sense", () => {
+  expect(parseSizeMib("0", "--disk", 0)).toBe(0);
+  expect(() => parseSizeMib("0", "--mem")).toThrow("is not a size");
+});

@@ -1,0 +1,60 @@
+/** Whose doing it is where a job's bytes do not come to lie on the server. */
+import { createHash } from "node:crypto";
+import { expect, it } from "vitest";
+import type { Channel, ChannelHeader } from "@xenoservers/protocol/channel";
+import type { Journal } from "../lease/journal.ts";
+import { Transfer, type NeededBlob } from "./transfer.ts";
+
+const bytes = new Uint8Array(100).fill(7);
+const digest = createHash("sha256").update(bytes).digest("hex");
+
+function transfer(needed: NeededBlob[], journal: Partial<Journal> = {}) {
+  const sent: ChannelHeader[] = [];
+  const held = new Map<string, Uint8Array>();
+  const inMemory: Partial<Journal> = {
+    blobSize: async (_lease, name) => held.get(name)?.length ?? -1,
+    writeBlob: async (_lease, name, _offset, part) => void held.set(name, part),
+    checkBlob: async (_lease, name) => createHash("sha256").update(held.get(name)!).digest("hex") === name,
+  };
+  const channel = { send: (header: ChannelHeader) => void sent.push(header) } as unknown as Channel;
+  return { sent, one: new Transfer({ ...inMemory, ...journal } as Journal, "lease", channel, needed) };
+}
+
+it("is nobody's where every byte comes and is right", async () => {
+  const { sent, one } = transfer([
+    { digest, size: 100 },
+    { digest, size: 100 },
+  ]);
+  await one.start();
+  expect(sent).toEqual([{ t: "want", digest, offset: 0, length: 100 }]);
+  await one.receive(digest, 0, bytes);
+  expect(await one.finished).toBeNull();
+});
+
+it("is the customer's where bytes are not the right ones, or one digest is named with two sizes", async () => {
+  const wrong = transfer([{ digest, size: 100 }]);
+  await wrong.one.start();
+  await wrong.one.receive(digest, 0, new Uint8Array(100));
+  expect(await wrong.one.finished).toMatchObject({ by: "customer", why: expect.stringContaining("digest") });
+  const short = transfer([{ digest, size: 100 }]);
+  await short.one.start();
+  await short.one.receive(digest, 0, bytes.subarray(1));
+  expect(await short.one.finished).toMatchObject({ by: "customer" });
+  const two = transfer([
+    { digest, size: 0 },
+    { digest, size: 100 },
+  ]);
+  await two.one.start();
+  expect(await two.one.finished).toMatchObject({ by: "customer", why: expect.stringContaining("two sizes") });
+  expect(two.sent).toEqual([]);
+});
+
+it("is the host's where its disk does not take them", async () => {
+  const full = () => Promise.reject(new Error("ENOSPC: no space left on device"));
+  for (const journal of [{ writeBlob: full }, { blobSize: full }]) {
+    const { one } = transfer([{ digest, size: 100 }], journal);
+    await one.start();
+    await one.receive(digest, 0, bytes).catch(() => {});
+    expect(await one.finished).toMatchObject({ by: "host", why: expect.stringContaining("ENOSPC") });
+  }
+});

