@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import { expect, it } from "vitest";
 import type { Channel, ChannelHeader } from "@xenoservers/protocol/channel";
 import type { Journal } from "../lease/journal.ts";
-import { Transfer, type NeededBlob } from "./transfer.ts";
+import type { NeededBlob } from "../drivers/driver.ts";
+import { Transfer } from "./transfer.ts";
 
 const bytes = new Uint8Array(100).fill(7);
 const digest = createHash("sha256").update(bytes).digest("hex");

@@ -8,11 +8,12 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { JobSpec } from "@xenoservers/protocol";
 import type { InputTree } from "@xenoservers/protocol/channel";
 import { HOSTILE } from "../../../../../test/engine/hostile-modules.ts";
-import type { GuestDriver } from "../driver.ts";
-import { RefusedJob, createWasmDriver } from "./wasm-driver.ts";
+import { RefusedJob } from "../refused.ts";
+import { createWasmDriver } from "./wasm-driver.ts";
+import type { WasmDriver } from "./wasm-job.ts";
 
 let folder: string;
-let driver: GuestDriver;
+let driver: WasmDriver;
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "xeno-wasm-driver-"));
   driver = await createWasmDriver({ folder, cache: path.join(folder, "prepared"), poolSize: 1, inUse: [] });
