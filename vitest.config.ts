@@ -2,7 +2,15 @@ import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** What takes longest, first, so that no worker is left alone with it at the end. */
-const LONGEST = ["sim.test.ts", "sim-more.test.ts", "long-job.test.ts", "kill.test.ts", "wrong-result.test.ts", "replicas.test.ts", "determinism.test.ts"];
+const LONGEST = [
+  "sim.test.ts",
+  "sim-more.test.ts",
+  "long-job.test.ts",
+  "kill.test.ts",
+  "wrong-result.test.ts",
+  "replicas.test.ts",
+  "determinism.test.ts",
+];
 const place = ({ moduleId }: TestSpecification): number => {
   const at = LONGEST.findIndex((name) => moduleId.endsWith(`/${name}`));
   return at < 0 ? LONGEST.length : at;

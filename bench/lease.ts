@@ -12,7 +12,18 @@ import { promisify } from "node:util";
 import wabtInit from "wabt";
 import { ENGINE_VERSION } from "@xenoservers/guests";
 import type { LinkEvent } from "@xenoservers/protocol/link";
-import { LeaseSession, MarketClient, buildJob, bytesBlob, checkBound, fetchMarket, identityOf, openLink, pinsOf, signOrder } from "@xenoservers/sdk";
+import {
+  LeaseSession,
+  MarketClient,
+  buildJob,
+  bytesBlob,
+  checkBound,
+  fetchMarket,
+  identityOf,
+  openLink,
+  pinsOf,
+  signOrder,
+} from "@xenoservers/sdk";
 import { until, wanted } from "../test/process/market.ts";
 import { quantile, report, type Figure } from "./lib/report.ts";
 
@@ -53,7 +64,8 @@ async function many(total: number, atOnce: number, work: () => Promise<unknown>)
   return { each, totalMs };
 }
 
-const residentMib = async (pid: number): Promise<number> => Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, "utf8"))![1]) / 1024;
+const residentMib = async (pid: number): Promise<number> =>
+  Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, "utf8"))![1]) / 1024;
 
 /** A market in processes of its own, as operators and owners run it. */
 async function startProcesses(folder: string) {
@@ -90,7 +102,12 @@ async function startProcesses(folder: string) {
     async customer(): Promise<MarketClient> {
       const pins = pinsOf(await fetchMarket(url));
       const client = new MarketClient(url, pins, identityOf(randomBytes(32)));
-      await client.act("party", { party: client.identity.party, name: "bench", rootKey: client.identity.signer.publicKey, recoveryKey: null });
+      await client.act("party", {
+        party: client.identity.party,
+        name: "bench",
+        rootKey: client.identity.signer.publicKey,
+        recoveryKey: null,
+      });
       await xeno("owner", "broker", "credit", client.identity.party, "100", "--data", path.join(folder, "broker"));
       return client;
     },
@@ -181,7 +198,12 @@ export async function lease(): Promise<Figure[]> {
   return figures;
 }
 
-async function rentOnce(client: MarketClient, job: ReturnType<typeof buildJob>, link: ReturnType<typeof openLink>, sessions: Set<LeaseSession>): Promise<void> {
+async function rentOnce(
+  client: MarketClient,
+  job: ReturnType<typeof buildJob>,
+  link: ReturnType<typeof openLink>,
+  sessions: Set<LeaseSession>,
+): Promise<void> {
   const resources = { vcpu: 1, memoryMib: 64, diskMib: 1 };
   const market = await client.market();
   let order = signOrder(client, market, wanted({ resources }), job.jobHash);
@@ -204,5 +226,6 @@ async function rentOnce(client: MarketClient, job: ReturnType<typeof buildJob>, 
   const [settled] = await Promise.all([session.settled(), session.delivered()]);
   sessions.delete(session);
   session.close();
-  if (output !== "hello\n" || settled.end?.reason !== "completed") throw new Error(`a lease ended with ${settled.end?.reason} and ${JSON.stringify(output)}`);
+  if (output !== "hello\n" || settled.end?.reason !== "completed")
+    throw new Error(`a lease ended with ${settled.end?.reason} and ${JSON.stringify(output)}`);
 }

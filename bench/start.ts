@@ -86,8 +86,20 @@ export async function start(): Promise<Figure[]> {
     pool.expect({ path: pythonJob.modulePath });
     const [hosted, hostedPeer] = [await onWaiting(pythonJob, [script]), await fresh(python.file, folder, "/app/hello.py")];
     return [
-      report("empty job on a waiting guest, handed over → result", empty, "ms", { peer: "fresh node with node:wasi", peerValue: emptyPeer }, 0.2),
-      report("Python hello on a waiting guest, handed over → result", hosted, "ms", { peer: "fresh node with node:wasi", peerValue: hostedPeer }, null),
+      report(
+        "empty job on a waiting guest, handed over → result",
+        empty,
+        "ms",
+        { peer: "fresh node with node:wasi", peerValue: emptyPeer },
+        0.2,
+      ),
+      report(
+        "Python hello on a waiting guest, handed over → result",
+        hosted,
+        "ms",
+        { peer: "fresh node with node:wasi", peerValue: hostedPeer },
+        null,
+      ),
     ];
   } finally {
     await pool.close();

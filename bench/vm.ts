@@ -129,14 +129,24 @@ async function coldStart(host: QemuHost, folder: string, kernel: string): Promis
   const virsh = await openVirsh({ accel: host.accel, kernel, initrd, memoryMib: MEMORY_MIB });
   const market = await startMarket({}, "[vm]\nsnapshots = 0\n");
   try {
-    await until(async () => (await market.customer.read("offers", { query: { driver: "qemu" } })).offers.some(({ vmScore }) => vmScore > 0));
+    await until(async () =>
+      (await market.customer.read("offers", { query: { driver: "qemu" } })).offers.some(({ vmScore }) => vmScore > 0),
+    );
     const blobs = [await fileBlob(kernel), await fileBlob(initrd)];
     const through = async (): Promise<number> => {
       const { inputs: _i, fuelMax: _f, seed: _s, clockBaseMs: _c, ...machine } = kernelSpec(blobs[0]!.digest, blobs[1]!.digest);
       const job = buildVm({ ...machine, fuelMax: 1n, mounts: [], blobs });
       const begun = performance.now();
-      const over = { resources: { vcpu: 1, memoryMib: MEMORY_MIB + VM_OVERHEAD_MIB.any, diskMib: 0 }, terms: "by-interval" as const, fuelMax: 1n };
-      const bound = await placeOrder(market.customer, wanted({ ...over, vm: { accel: "any", egress: "none", egressMibMax: 0 } }), job.jobHash);
+      const over = {
+        resources: { vcpu: 1, memoryMib: MEMORY_MIB + VM_OVERHEAD_MIB.any, diskMib: 0 },
+        terms: "by-interval" as const,
+        fuelMax: 1n,
+      };
+      const bound = await placeOrder(
+        market.customer,
+        wanted({ ...over, vm: { accel: "any", egress: "none", egressMibMax: 0 } }),
+        job.jobHash,
+      );
       let text = "";
       const ready = Promise.withResolvers<number>();
       let session: LeaseSession | null = null;
@@ -280,7 +290,13 @@ async function snapshots(host: QemuHost, folder: string): Promise<Figure[]> {
         { peer: "the same guest booted", peerValue: coldMs },
         null,
       ),
-      report(`memory of each of ${GUESTS} live guests of one image`, each + keeperMib, "MiB", { peer: "a booted one (PSS)", peerValue: coldMib }, 1 / 7),
+      report(
+        `memory of each of ${GUESTS} live guests of one image`,
+        each + keeperMib,
+        "MiB",
+        { peer: "a booted one (PSS)", peerValue: coldMib },
+        1 / 7,
+      ),
     ];
   } finally {
     for (const machine of live) await machine.dispose();
@@ -328,7 +344,8 @@ async function work(host: QemuHost, folder: string, kernel: string): Promise<Fig
     while (tookAll(await read()).length < after + count) await new Promise((resolve) => setTimeout(resolve, 500));
     return quantile(tookAll(await read()).slice(after, after + count), 0.5);
   };
-  const console = async (machine: Machine): Promise<string> => readFile(boxPath(machine.token.folder, "console.log"), "utf8").catch(() => "");
+  const console = async (machine: Machine): Promise<string> =>
+    readFile(boxPath(machine.token.folder, "console.log"), "utf8").catch(() => "");
   const boxedTimes: number[] = [];
   const rawTimes: number[] = [];
   for (let i = 0; i < 5; i++) {
@@ -353,7 +370,13 @@ async function work(host: QemuHost, folder: string, kernel: string): Promise<Fig
   await machine.dispose();
   await neighbour.dispose();
   return [
-    report("guest's own CPU work in the box", quantile(boxedTimes, 0.5) * 1_000, "ms", { peer: "raw QEMU", peerValue: quantile(rawTimes, 0.5) * 1_000 }, 1.02),
+    report(
+      "guest's own CPU work in the box",
+      quantile(boxedTimes, 0.5) * 1_000,
+      "ms",
+      { peer: "raw QEMU", peerValue: quantile(rawTimes, 0.5) * 1_000 },
+      1.02,
+    ),
     report("guest's own CPU work beside a busy neighbour", shared * 1_000, "ms", { peer: "alone", peerValue: alone * 1_000 }, 1.04),
   ];
 }
@@ -394,7 +417,11 @@ export async function vm(): Promise<Figure[]> {
   }
   try {
     const { host } = state;
-    return [...(await coldStart(host, folder, found.kernel)), ...(await snapshots(host, folder)), ...(await work(host, folder, found.kernel))];
+    return [
+      ...(await coldStart(host, folder, found.kernel)),
+      ...(await snapshots(host, folder)),
+      ...(await work(host, folder, found.kernel)),
+    ];
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

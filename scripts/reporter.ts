@@ -15,7 +15,10 @@ const relative = (module: TestModule): string => path.relative(process.cwd(), mo
 const told = (error: { message?: string; stack?: string }): string => error.stack ?? error.message ?? String(error);
 
 export default class TallyReporter implements Reporter {
-  onTestRunEnd(modules: Parameters<NonNullable<Reporter["onTestRunEnd"]>>[0], errors: Parameters<NonNullable<Reporter["onTestRunEnd"]>>[1]): void {
+  onTestRunEnd(
+    modules: Parameters<NonNullable<Reporter["onTestRunEnd"]>>[0],
+    errors: Parameters<NonNullable<Reporter["onTestRunEnd"]>>[1],
+  ): void {
     const report: SuiteReport = { passed: 0, failed: 0, skipped: 0, failures: [] };
     const fail = (text: string): void => {
       report.failed++;

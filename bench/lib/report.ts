@@ -26,7 +26,13 @@ function commit(): string {
 
 const round = (value: number): number => Number(value.toPrecision(4));
 
-export function report(name: string, value: number, unit: string, against: { peer: string; peerValue: number } | null, bar: number | null): Figure {
+export function report(
+  name: string,
+  value: number,
+  unit: string,
+  against: { peer: string; peerValue: number } | null,
+  bar: number | null,
+): Figure {
   const ratio = against ? round(value / against.peerValue) : null;
   const measured = ratio ?? value;
   const figure: Figure = {

@@ -10,7 +10,13 @@ const bytes = readFileSync(file);
 const name = path.basename(file);
 
 function plain(module: WebAssembly.Module): number {
-  const wasi = new WASI({ version: "preview1", args: [name, ...args], preopens: { "/app": folder }, stdout: openSync("/dev/null", "w"), returnOnExit: true });
+  const wasi = new WASI({
+    version: "preview1",
+    args: [name, ...args],
+    preopens: { "/app": folder },
+    stdout: openSync("/dev/null", "w"),
+    returnOnExit: true,
+  });
   const instance = new WebAssembly.Instance(module, wasi.getImportObject() as never);
   const start = performance.now();
   wasi.start(instance);
@@ -52,7 +58,8 @@ function metered(module: WebAssembly.Module): number {
       return true;
     },
   );
-  if (finished.ending.kind !== "exit" || finished.ending.code !== 0) throw new Error(`${file} ended with ${JSON.stringify(finished.ending)}`);
+  if (finished.ending.kind !== "exit" || finished.ending.code !== 0)
+    throw new Error(`${file} ended with ${JSON.stringify(finished.ending)}`);
   fuel = finished.fuel;
   return took;
 }

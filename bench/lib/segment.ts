@@ -51,5 +51,9 @@ const trace = best(() =>
   }),
 );
 const { manifest } = states[Math.floor(Number(segments) / 2)]!;
-const one = best(() => traceJob(job(traced), { step, from: { manifest, piece: (digest) => pieces.get(digest)! }, onCheckpoint: () => false }));
-console.log(JSON.stringify({ wholeMs: whole.ms, traceMs: trace.ms, segmentMs: one.ms, buildMs: build.ms, fuel: whole.value.fuel.toString() }));
+const one = best(() =>
+  traceJob(job(traced), { step, from: { manifest, piece: (digest) => pieces.get(digest)! }, onCheckpoint: () => false }),
+);
+console.log(
+  JSON.stringify({ wholeMs: whole.ms, traceMs: trace.ms, segmentMs: one.ms, buildMs: build.ms, fuel: whole.value.fuel.toString() }),
+);

@@ -17,7 +17,11 @@ export interface Virsh {
   close(): Promise<void>;
 }
 
-const xml = (folder: string, accel: "kvm" | "tcg", memoryMib: number): string => `<domain type="${accel === "kvm" ? "kvm" : "qemu"}"><name>${DOMAIN}</name>
+const xml = (
+  folder: string,
+  accel: "kvm" | "tcg",
+  memoryMib: number,
+): string => `<domain type="${accel === "kvm" ? "kvm" : "qemu"}"><name>${DOMAIN}</name>
 <memory unit="MiB">${memoryMib}</memory><vcpu>1</vcpu>
 <os><type arch="x86_64" machine="pc">hvm</type><kernel>${folder}/kernel</kernel><initrd>${folder}/initrd</initrd><cmdline>console=ttyS0 quiet</cmdline></os>
 <features><acpi/></features><cpu mode="maximum"/>

@@ -17,7 +17,14 @@ import {
   type Payload,
 } from "@xenoservers/protocol";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
-import { checkPurchaseOrder, contradictionIn, findContradiction, packBrokenPromise, packContradiction, verifyEvidence } from "@xenoservers/verify";
+import {
+  checkPurchaseOrder,
+  contradictionIn,
+  findContradiction,
+  packBrokenPromise,
+  packContradiction,
+  verifyEvidence,
+} from "@xenoservers/verify";
 import { Harness, type ServerParty } from "../desk/harness.ts";
 import type { Identity } from "@xenoservers/sdk";
 
@@ -34,7 +41,14 @@ beforeEach(async () => {
   server = await h.server();
   lease = (await h.submit(h.order(customer)))["lease"] as string;
   await h.accept(server, lease);
-  await h.act(server.signer, "claim", { lease, incarnation: 5, sequence: 1, usedMs: 0, egressBytes: 0, previous: (await h.lease(lease)).openingId! });
+  await h.act(server.signer, "claim", {
+    lease,
+    incarnation: 5,
+    sequence: 1,
+    usedMs: 0,
+    egressBytes: 0,
+    previous: (await h.lease(lease)).openingId!,
+  });
   documents = (await h.store.documentsOf(lease)).map(({ envelope }) => envelope);
 });
 
@@ -45,7 +59,12 @@ const of = <K extends Kind>(kind: K): Payload<K> => {
   }
   throw new Error(`no ${kind}`);
 };
-const signer = { broker: () => h.keys.purchaseOrders, receipts: () => h.keys.receipts, server: () => server.signer, customer: () => customer.signer };
+const signer = {
+  broker: () => h.keys.purchaseOrders,
+  receipts: () => h.keys.receipts,
+  server: () => server.signer,
+  customer: () => customer.signer,
+};
 const again = <K extends Kind>(by: keyof typeof signer, kind: K, over: Partial<Payload<K>>): Envelope =>
   signDocument(nodeCrypto, signer[by](), kind, { ...of(kind), ...over } as Payload<K>).envelope;
 const convicts = (evidence: unknown): boolean => verifyEvidence(nodeCrypto, structuredClone(evidence), null).ok;
@@ -75,7 +94,10 @@ describe("two documents of one signer", () => {
     const evidence = packContradiction(...pair!);
     expect(convicts(evidence)).toBe(true);
     const changed = structuredClone(evidence);
-    changed.second.payload = changed.second.payload.replace(/^(.{20})(.)/, (_all, head: string, letter: string) => head + (letter === "A" ? "B" : "A"));
+    changed.second.payload = changed.second.payload.replace(
+      /^(.{20})(.)/,
+      (_all, head: string, letter: string) => head + (letter === "A" ? "B" : "A"),
+    );
     expect(convicts(changed)).toBe(false);
     expect(convicts(packContradiction(pair![0], pair![0]))).toBe(false);
   });
@@ -102,7 +124,8 @@ describe("two documents of one signer", () => {
       nonce: zero,
       detail: "",
     };
-    const sign = (over: Partial<Payload<"result">>): Envelope => signDocument(nodeCrypto, server.signer, "result", { ...result, ...over }).envelope;
+    const sign = (over: Partial<Payload<"result">>): Envelope =>
+      signDocument(nodeCrypto, server.signer, "result", { ...result, ...over }).envelope;
     expect(findContradiction(nodeCrypto, [sign({}), sign({ nonce: toHex(randomBytes(32)), usedMs: 7 })])).toBeNull();
     expect(findContradiction(nodeCrypto, [sign({}), sign({ stdoutDigest: "11".repeat(32) })])).not.toBeNull();
   });
@@ -127,18 +150,24 @@ describe("an order", () => {
     const checked = checkPurchaseOrder(world, sold);
     expect(checked).toMatchObject({ ok: true, order: { keyid: customer.signer.publicKey } });
     const madeUp = signDocument(nodeCrypto, h.keys.purchaseOrders, "order", { ...of("order"), budgetNanos: "999" });
-    const forged = { ...madeUp.envelope, signatures: [{ ...madeUp.envelope.signatures[0], keyid: customer.signer.publicKey }] as Envelope["signatures"] };
-    const po = signDocument(nodeCrypto, h.keys.purchaseOrders, "purchase-order", { ...of("purchase-order"), order: forged, orderId: madeUp.id });
+    const forged = {
+      ...madeUp.envelope,
+      signatures: [{ ...madeUp.envelope.signatures[0], keyid: customer.signer.publicKey }] as Envelope["signatures"],
+    };
+    const po = signDocument(nodeCrypto, h.keys.purchaseOrders, "purchase-order", {
+      ...of("purchase-order"),
+      order: forged,
+      orderId: madeUp.id,
+    });
     expect(checkPurchaseOrder(world, po.envelope)).toMatchObject({ ok: false, why: expect.stringContaining("bad_signature") });
   });
 });
 
 describe("one slot opened twice", () => {
   it("convicts the broker by both purchase orders and openings", () => {
-    const [po, opening] = (["purchase-order", "opening"] as const).map((kind) => documents.find((envelope) => envelope.payloadType.includes(`.${kind}.`))!) as [
-      Envelope,
-      Envelope,
-    ];
+    const [po, opening] = (["purchase-order", "opening"] as const).map((kind) =>
+      documents.find((envelope) => envelope.payloadType.includes(`.${kind}.`))!,
+    ) as [Envelope, Envelope];
     const second = signDocument(nodeCrypto, h.keys.purchaseOrders, "purchase-order", { ...of("purchase-order"), attempt: 2 });
     const secondOpening = signDocument(nodeCrypto, h.keys.purchaseOrders, "opening", { ...of("opening"), lease: second.id }).envelope;
     const evidence = { format: EVIDENCE_FORMAT, kind: "sold-twice", documents: [po, opening, second.envelope, secondOpening] };
@@ -167,7 +196,8 @@ describe("a promise", () => {
     });
   const mine = leaf(1_000, "mine");
   const promise = signPromise(receipts, origin, hash(mine), 1_500);
-  const pack = (leaves: Uint8Array[], given = promise) => packBrokenPromise(nodeCrypto, checkpoints.publicKey, given, noteOf(leaves), leaves, toBase64);
+  const pack = (leaves: Uint8Array[], given = promise) =>
+    packBrokenPromise(nodeCrypto, checkpoints.publicKey, given, noteOf(leaves), leaves, toBase64);
 
   it("that was kept, or whose time is not over in the log, convicts nobody", () => {
     expect(pack([leaf(900, "a"), mine, leaf(2_000, "b")])).toBeNull();

@@ -103,11 +103,21 @@ it.each([
   const most = Math.max(...[right, wrong].map(({ lease }) => Number(lease.end!.billableFuel)));
   const step = traceStep(BigInt(most), wrong.order.resources.memoryMib).toString();
   await market.customer.act("trace-request", { lease: wrong.lease.id, party: market.customer.identity.party, step }); // a dispute that broke off
-  const { segment, verdicts, refereeLease } = await disputeResults(market.customer, [wrong.lease.id, right.lease.id], wrong.order, job, BUDGET);
+  const { segment, verdicts, refereeLease } = await disputeResults(
+    market.customer,
+    [wrong.lease.id, right.lease.id],
+    wrong.order,
+    job,
+    BUDGET,
+  );
   expect(segment?.index, name).toBe(expected);
   expect(segment!.of).toBeGreaterThan(100);
   expect(verdicts.get(right.lease.id)).toBeNull();
-  expect(verdicts.get(wrong.lease.id)).toMatchObject({ owner: cheat.owner.identity.party, segment: expected, slashedNanos: wrong.lease.holdNanos });
+  expect(verdicts.get(wrong.lease.id)).toMatchObject({
+    owner: cheat.owner.identity.party,
+    segment: expected,
+    slashedNanos: wrong.lease.holdNanos,
+  });
   const judged = (await market.customer.read("lease", { params: { id: refereeLease } })).end!;
   expect(judged).toMatchObject({ reason: "segment-end", blame: "nobody" });
   expect(BigInt(judged.billableFuel) * 50n).toBeLessThan(BigInt(right.lease.end!.billableFuel));
@@ -117,7 +127,9 @@ it.each([
   if (!ruling.ok) throw new Error("no ruling");
   const own = { ...ruling.document.payload, fuel: 0n, rootAt: () => ruling.document.payload.stateRoot };
   const verdictLine = (reExecuted?: typeof own) =>
-    verifyReceipt(nodeCrypto, market.customer.pins, receipt, reExecuted ? { reExecuted } : {}).lines.find(({ check }) => check === "verdict");
+    verifyReceipt(nodeCrypto, market.customer.pins, receipt, reExecuted ? { reExecuted } : {}).lines.find(
+      ({ check }) => check === "verdict",
+    );
   expect(verdictLine()).toMatchObject({ status: "claimed" });
   expect(verdictLine(own)).toMatchObject({ status: "proved" });
   expect(verdictLine({ ...own, rootAt: () => "77".repeat(32) })).toMatchObject({ status: "failed" });
@@ -152,11 +164,11 @@ it("takes the pay, and no stake, of a server that does not answer", async () => 
   await market.broker.desk.runTimers();
   expect((await market.customer.read("lease", { params: { id: lease.id } })).state).toBe("final");
   expect(await balanceOf(party, "available")).toBe(before + BigInt(lease.end!.dueNanos));
-  expect([await balanceOf(party, "locked"), await balanceOf(owner.identity.party, "staked"), await balanceOf(owner.identity.party, "available")]).toEqual([
-    lockedBefore,
-    STAKE,
-    STAKE,
-  ]);
+  expect([
+    await balanceOf(party, "locked"),
+    await balanceOf(owner.identity.party, "staked"),
+    await balanceOf(owner.identity.party, "available"),
+  ]).toEqual([lockedBefore, STAKE, STAKE]);
 });
 
 it("refuses a state as the result of a whole job", async () => {
@@ -168,7 +180,10 @@ it("refuses a state as the result of a whole job", async () => {
         ...prepared,
         async begin() {
           const guest = await prepared.begin();
-          return { ...guest, ended: guest.ended.then((end) => (end.kind === "result" ? { ...end, reason: "segment-end", stateRoot: "66".repeat(32) } : end)) };
+          return {
+            ...guest,
+            ended: guest.ended.then((end) => (end.kind === "result" ? { ...end, reason: "segment-end", stateRoot: "66".repeat(32) } : end)),
+          };
         },
       };
     },

@@ -22,7 +22,13 @@ beforeEach(async () => {
 });
 
 async function stake(owner: Identity): Promise<void> {
-  await h.act(h.operator, "credit", { party: owner.party, amountNanos: STAKE.toString(), source: "operator", reference: "", clientId: h.id() });
+  await h.act(h.operator, "credit", {
+    party: owner.party,
+    amountNanos: STAKE.toString(),
+    source: "operator",
+    reference: "",
+    clientId: h.id(),
+  });
   await h.act(owner.signer, "stake", { party: owner.party, amountNanos: STAKE.toString(), direction: "deposit", clientId: h.id() });
 }
 const ordered = (replicas: number, over: Partial<Payload<"order">> = {}) =>
@@ -74,7 +80,8 @@ async function resultOf({ lease, server }: Replica, over: Partial<Payload<"resul
   });
 }
 const commit = ({ lease, server }: Replica, result: string) => h.act(server.signer, "commitment", { lease, server: server.id, result });
-const reveals = () => h.sent.flatMap(({ filed }) => filed).filter(({ envelope }) => parseDocumentOf(nodeCrypto, "reveal", envelope).ok).length;
+const reveals = () =>
+  h.sent.flatMap(({ filed }) => filed).filter(({ envelope }) => parseDocumentOf(nodeCrypto, "reveal", envelope).ok).length;
 
 describe("the draw", () => {
   it("takes different owners, holds for all of them in one change, and is not the cheapest", async () => {
@@ -98,7 +105,8 @@ describe("the draw", () => {
     const candidate = (owner: string, server: string): Candidate => ({ owner, server }) as Candidate;
     const all = [candidate("sybil", "s1"), candidate("sybil", "s2"), candidate("sybil", "s3"), candidate("a", "s4"), candidate("b", "s5")];
     const taken: Record<string, number> = {};
-    for (let i = 0; i < 3_000; i++) for (const { owner } of drawReplicas(all, 1, () => (i % 997) / 997)!) taken[owner] = (taken[owner] ?? 0) + 1;
+    for (let i = 0; i < 3_000; i++)
+      for (const { owner } of drawReplicas(all, 1, () => (i % 997) / 997)!) taken[owner] = (taken[owner] ?? 0) + 1;
     expect(Math.abs(taken["sybil"]! - 1_000)).toBeLessThan(30);
     expect(drawReplicas(all, 4, () => 0)).toBeNull();
   });

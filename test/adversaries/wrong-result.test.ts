@@ -76,7 +76,11 @@ it.each(Object.keys(CHEATS))("convicts an owner of %s: pay back, stake to the cu
   expect(verdict).toMatchObject({ owner: party, referee, slashedNanos: lease.holdNanos, refundNanos: lease.end!.dueNanos });
   const cost = BigInt((await market.customer.read("lease", { params: { id: refereeLease } })).end!.dueNanos);
   expect(await balanceOf(market.customer.identity.party, "available")).toBe(before + BigInt(lease.end!.dueNanos) + locked - cost);
-  expect([await balanceOf(party, "locked"), await balanceOf(party, "pending"), await balanceOf(party, "staked")]).toEqual([0n, 0n, STAKE - locked]);
+  expect([await balanceOf(party, "locked"), await balanceOf(party, "pending"), await balanceOf(party, "staked")]).toEqual([
+    0n,
+    0n,
+    STAKE - locked,
+  ]);
   expect((await market.broker.store.load("party", [party])).get(party)!.data.record).toMatchObject({ leases: 1, convicted: 1 });
 
   const ruling = parseDocumentOf(nodeCrypto, "result", verdict!.ruling);
@@ -103,7 +107,9 @@ it("does not notice two owners who agree on one lie by comparing them, and convi
   const pair = await Promise.all(
     ["one", "another"].map(async (name) => {
       const owner = await stakedOwner(`colluding ${name}`);
-      const { server } = await market.addServer(`colluding ${name}`, owner, { wrapDriver: (driver) => cheatingDriver(CHEATS["wrong-output"]!, driver) });
+      const { server } = await market.addServer(`colluding ${name}`, owner, {
+        wrapDriver: (driver) => cheatingDriver(CHEATS["wrong-output"]!, driver),
+      });
       return { owner, server };
     }),
   );
@@ -138,7 +144,11 @@ it("leaves an honest owner its pay when a customer disputes falsely, who bears t
   expect(await balanceOf(party, "staked")).toBe(STAKE);
   expect(await balanceOf(party, "available")).toBe(STAKE + BigInt(lease.end!.ownerNanos));
   expect(BigInt((await market.customer.read("lease", { params: { id: refereeLease } })).end!.dueNanos)).toBeGreaterThan(0n);
-  expect((await market.broker.store.load("party", [party])).get(party)!.data.record).toMatchObject({ convicted: 0, audited: 1, completed: 1 });
+  expect((await market.broker.store.load("party", [party])).get(party)!.data.record).toMatchObject({
+    convicted: 0,
+    audited: 1,
+    completed: 1,
+  });
 });
 
 it("refuses a dispute that proves nothing", async () => {
@@ -147,7 +157,10 @@ it("refuses a dispute that proves nothing", async () => {
   const first = await rent(server.id);
   const second = await rent(server.id);
   const dispute = (lease: string, refereeLease: string, by = market.customer): Promise<Record<string, unknown>> =>
-    by.act("dispute", { lease, party: by.identity.party, refereeLease, segment: null } satisfies Omit<Payload<"dispute">, "origin" | "seen">);
+    by.act("dispute", { lease, party: by.identity.party, refereeLease, segment: null } satisfies Omit<
+      Payload<"dispute">,
+      "origin" | "seen"
+    >);
   const code = (refusal: string) => ({ refusal: { code: refusal } });
   await expect(dispute(first.lease.id, second.lease.id)).rejects.toMatchObject(code("not_comparable"));
   await expect(dispute(first.lease.id, first.lease.id)).rejects.toMatchObject(code("not_comparable"));

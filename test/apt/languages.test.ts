@@ -15,7 +15,15 @@ const languages = [
     name: "C++ with iostreams and maps (clang, libc++)",
     installed: existsSync("/usr/bin/clang++") && existsSync("/usr/include/wasm32-wasi/c++/v1/iostream"),
     build: (target: string) =>
-      execFileSync("clang++", ["--target=wasm32-wasi", "-O2", "-fno-exceptions", "-std=c++17", path.join(HERE, "cc/words.cc"), "-o", target]),
+      execFileSync("clang++", [
+        "--target=wasm32-wasi",
+        "-O2",
+        "-fno-exceptions",
+        "-std=c++17",
+        path.join(HERE, "cc/words.cc"),
+        "-o",
+        target,
+      ]),
   },
   {
     name: "Rust with its standard library (rustc)",

@@ -20,11 +20,22 @@ describe.skipIf(!installed)("Debian's PostgreSQL 15", () => {
   let server: ChildProcess;
   const pools: Pool[] = [];
   let databases = 0;
-  const asUser = (command: string[]) => (process.getuid?.() === 0 ? ["unshare", "--user", "--map-user=65534", "--map-group=65534", "--", ...command] : command);
+  const asUser = (command: string[]) =>
+    process.getuid?.() === 0 ? ["unshare", "--user", "--map-user=65534", "--map-group=65534", "--", ...command] : command;
 
   beforeAll(async () => {
     folder = mkdtempSync(path.join(tmpdir(), "xeno-pg15-"));
-    const [initdb, ...initArgs] = asUser([`${BIN}/initdb`, "-D", path.join(folder, "data"), "-U", "xeno", "--auth=trust", "-E", "UTF8", "--locale=C"]);
+    const [initdb, ...initArgs] = asUser([
+      `${BIN}/initdb`,
+      "-D",
+      path.join(folder, "data"),
+      "-U",
+      "xeno",
+      "--auth=trust",
+      "-E",
+      "UTF8",
+      "--locale=C",
+    ]);
     execFileSync(initdb!, initArgs);
     const [command, ...args] = asUser([
       "setpriv",

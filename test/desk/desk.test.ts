@@ -60,7 +60,9 @@ describe("orders", () => {
   });
 
   it("sells the last slot once", async () => {
-    const answers = await Promise.all([1, 2, 3].map(() => h.submit(h.order(customer, { resources: { vcpu: 2, memoryMib: 64, diskMib: 1 } }))));
+    const answers = await Promise.all(
+      [1, 2, 3].map(() => h.submit(h.order(customer, { resources: { vcpu: 2, memoryMib: 64, diskMib: 1 } }))),
+    );
     expect(answers.filter(({ code }) => code === undefined)).toHaveLength(1);
     for (const { code } of answers) expect([undefined, "no_match", "capacity_taken"]).toContain(code);
     expect(await h.balance(`${server.id}/vcpu`)).toBe(0n);
@@ -89,17 +91,27 @@ describe("orders", () => {
 
   it("refuses documents for another market, by unknown keys, and for other parties", async () => {
     const other = await h.party();
-    expect(await h.submit(h.sign(customer.signer, "stop", { lease: "00".repeat(32), party: customer.party, reason: "" }, "elsewhere"))).toMatchObject({
+    expect(
+      await h.submit(h.sign(customer.signer, "stop", { lease: "00".repeat(32), party: customer.party, reason: "" }, "elsewhere")),
+    ).toMatchObject({
       code: "wrong_origin",
     });
     expect(await h.submit(h.order(customer, {}, createSigner(randomBytes(32))))).toMatchObject({ code: "unknown_key" });
     expect(await h.submit(h.order(customer, {}, other.signer))).toMatchObject({ code: "not_yours" });
     expect(await h.submit(h.order(customer, {}, server.signer))).toMatchObject({ code: "key_not_allowed" });
     expect(
-      await h.act(customer.signer, "credit", { party: customer.party, amountNanos: "1", source: "operator", reference: "", clientId: h.id() }),
+      await h.act(customer.signer, "credit", {
+        party: customer.party,
+        amountNanos: "1",
+        source: "operator",
+        reference: "",
+        clientId: h.id(),
+      }),
     ).toMatchObject({ code: "operator_only" });
     expect(
-      await h.submit(h.sign(customer.signer, "opening", { lease: "00".repeat(32), order: "00".repeat(32), slot: 0, acceptance: "00".repeat(32), at: 1 })),
+      await h.submit(
+        h.sign(customer.signer, "opening", { lease: "00".repeat(32), order: "00".repeat(32), slot: 0, acceptance: "00".repeat(32), at: 1 }),
+      ),
     ).toMatchObject({
       code: "key_not_allowed",
     });
@@ -109,7 +121,13 @@ describe("orders", () => {
 describe("acceptance", () => {
   it("is too late after a re-match: the order has moved on with a higher attempt", async () => {
     const second = await h.server({
-      price: { vcpuNanosPerSecond: "2000", memoryGibNanosPerSecond: "0", diskGibNanosPerSecond: "0", gigaFuelNanos: "1200", egressGibNanos: "0" },
+      price: {
+        vcpuNanosPerSecond: "2000",
+        memoryGibNanosPerSecond: "0",
+        diskGibNanosPerSecond: "0",
+        gigaFuelNanos: "1200",
+        egressGibNanos: "0",
+      },
     });
     const lease = await bind();
     expect((await h.lease(lease)).server).toBe(server.id);
@@ -188,7 +206,14 @@ describe("a lease", () => {
   it("ends by silence at the owner's blame: by interval what was receipted, on result nothing", async () => {
     const lease = await open();
     await h.pass(5_000);
-    await h.act(server.signer, "claim", { lease, incarnation: 1, sequence: 1, usedMs: 4_000, egressBytes: 0, previous: (await h.lease(lease)).openingId! });
+    await h.act(server.signer, "claim", {
+      lease,
+      incarnation: 1,
+      sequence: 1,
+      usedMs: 4_000,
+      egressBytes: 0,
+      previous: (await h.lease(lease)).openingId!,
+    });
     await h.later(44_000);
     expect((await h.lease(lease)).end).toMatchObject({ reason: "server-unreachable", blame: "owner", dueNanos: "4000" });
     const other = await open({ terms: "on-result" });
@@ -220,7 +245,8 @@ describe("a lease", () => {
 
   it("can be extended within the offer, and never by forging the chain", async () => {
     const lease = await open();
-    const extend = (durationMsMax: number, previous = lease) => h.act(customer.signer, "extension", { lease, party: customer.party, durationMsMax, previous });
+    const extend = (durationMsMax: number, previous = lease) =>
+      h.act(customer.signer, "extension", { lease, party: customer.party, durationMsMax, previous });
     expect(await extend(30_000)).toMatchObject({ code: "bad_payload" });
     expect(await extend(90_000, "00".repeat(32))).toMatchObject({ code: "conflict" });
     expect(await extend(90_000)).toMatchObject({ durationMsMax: 90_000, holdNanos: "90000" });
@@ -233,7 +259,9 @@ describe("a lease", () => {
     await h.pass(3_000);
     await h.submit(await result(lease, { usedMs: 2_000 }));
     const stranger = await h.party();
-    expect(await h.act(stranger.signer, "objection", { lease, party: stranger.party, expectedDueNanos: "0", reason: "" })).toMatchObject({ code: "not_found" });
+    expect(await h.act(stranger.signer, "objection", { lease, party: stranger.party, expectedDueNanos: "0", reason: "" })).toMatchObject({
+      code: "not_found",
+    });
     await h.act(customer.signer, "objection", { lease, party: customer.party, expectedDueNanos: "0", reason: "wrong" });
     await h.later(120_000);
     expect(await available(server.owner)).toBe(0n);
@@ -252,9 +280,11 @@ describe("keys and parties", () => {
     expect((await h.submit(h.order(customer, {}, device))).code).toBeUndefined();
     await h.act(customer.signer, "key-revoke", { party: customer.party, key: device.publicKey, reason: "" });
     expect(await h.submit(h.order(customer, {}, device))).toMatchObject({ code: "key_revoked" });
-    expect(await h.act(customer.signer, "key-revoke", { party: customer.party, key: customer.signer.publicKey, reason: "" })).toMatchObject({
-      code: "key_not_allowed",
-    });
+    expect(await h.act(customer.signer, "key-revoke", { party: customer.party, key: customer.signer.publicKey, reason: "" })).toMatchObject(
+      {
+        code: "key_not_allowed",
+      },
+    );
   });
 
   it("rotates the root key: the old one is worth nothing, the party stays", async () => {
@@ -276,7 +306,9 @@ describe("keys and parties", () => {
     await h.pass(8 * 86_400_000);
     const again = await h.act(recovery, "key-rotate", { party: me.party, newRootKey: root.publicKey, newRecoveryKey: recovery.publicKey });
     expect(again["effectiveAt"]).toBe(h.now);
-    expect(await h.act(me.signer, "account", { party: me.party, parent: me.account, name: "x", limitNanos: null, clientId: h.id() })).toMatchObject({
+    expect(
+      await h.act(me.signer, "account", { party: me.party, parent: me.account, name: "x", limitNanos: null, clientId: h.id() }),
+    ).toMatchObject({
       code: "key_revoked",
     });
   });
@@ -308,7 +340,9 @@ describe("keys and parties", () => {
     await h.act(h.operator, "suspension", { party: customer.party, suspended: true, reason: "fraud", clientId: h.id() });
     expect(await h.submit(h.order(customer))).toMatchObject({ code: "suspended", reason: "fraud" });
     expect(await h.submit(server.offer({ sequence: 2 }))).toMatchObject({ code: "suspended" });
-    expect(await h.act(server.owner.signer, "payout", { party: server.owner.party, amountNanos: "1", destination: "", clientId: h.id() })).toMatchObject({
+    expect(
+      await h.act(server.owner.signer, "payout", { party: server.owner.party, amountNanos: "1", destination: "", clientId: h.id() }),
+    ).toMatchObject({
       code: "suspended",
     });
     await h.pass(2_000);
@@ -319,11 +353,17 @@ describe("keys and parties", () => {
 describe("accounts", () => {
   it("enforces limits at each node and gives allowance back with refunds", async () => {
     const team = (
-      await h.act(customer.signer, "account", { party: customer.party, parent: customer.account, name: "team", limitNanos: "100000", clientId: h.id() })
+      await h.act(customer.signer, "account", {
+        party: customer.party,
+        parent: customer.account,
+        name: "team",
+        limitNanos: "100000",
+        clientId: h.id(),
+      })
     )["account"] as string;
-    const member = (await h.act(customer.signer, "account", { party: customer.party, parent: team, name: "member", limitNanos: null, clientId: h.id() }))[
-      "account"
-    ] as string;
+    const member = (
+      await h.act(customer.signer, "account", { party: customer.party, parent: team, name: "member", limitNanos: null, clientId: h.id() })
+    )["account"] as string;
     const lease = await open({ account: member });
     expect(await h.submit(h.order(customer, { account: member }))).toMatchObject({ code: "limit_reached", account: team });
     await h.pass(2_000);
@@ -354,10 +394,22 @@ describe("accounts", () => {
 
   it("returns what a lease gives back after its batch was closed", async () => {
     const team = (
-      await h.act(customer.signer, "account", { party: customer.party, parent: customer.account, name: "t", limitNanos: "200000", clientId: h.id() })
+      await h.act(customer.signer, "account", {
+        party: customer.party,
+        parent: customer.account,
+        name: "t",
+        limitNanos: "200000",
+        clientId: h.id(),
+      })
     )["account"] as string;
     const batch = (
-      await h.act(customer.signer, "batch", { party: customer.party, account: team, budgetNanos: "100000", expiresAt: h.now + 100_000, clientId: h.id() })
+      await h.act(customer.signer, "batch", {
+        party: customer.party,
+        account: team,
+        budgetNanos: "100000",
+        expiresAt: h.now + 100_000,
+        clientId: h.id(),
+      })
     )["batch"] as string;
     const lease = await open({ batch, account: team });
     expect(await h.act(customer.signer, "batch-close", { party: customer.party, batch })).toMatchObject({ returnedNanos: "40000" });
@@ -375,7 +427,9 @@ describe("offers", () => {
   it("takes higher sequences only, and never shrinks below what is leased", async () => {
     expect(await h.submit(server.offer({ validUntil: h.now + 1 }))).toMatchObject({ code: "stale_sequence" });
     await open({ resources: { vcpu: 2, memoryMib: 64, diskMib: 1 } });
-    expect(await h.submit(server.offer({ sequence: 2, resources: { vcpu: 1, memoryMib: 1024, diskMib: 1024 } }))).toMatchObject({ code: "capacity_taken" });
+    expect(await h.submit(server.offer({ sequence: 2, resources: { vcpu: 1, memoryMib: 1024, diskMib: 1024 } }))).toMatchObject({
+      code: "capacity_taken",
+    });
     expect((await h.submit(server.offer({ sequence: 3, resources: { vcpu: 4, memoryMib: 1024, diskMib: 1024 } }))).code).toBeUndefined();
     expect(await h.balance(`${server.id}/vcpu`)).toBe(2n);
   });

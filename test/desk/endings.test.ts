@@ -48,7 +48,11 @@ describe("pay follows delivery", () => {
     const delivery = h.sign(customer.signer, "delivery", { lease, result: result.id, sealed: null });
     const answer = await h.desk.submit(result.envelope, delivery.envelope);
     expect(answer.ok && answer.answer["settlement"]).toBeDefined();
-    expect(await h.lease(lease)).toMatchObject({ state: "settled", delivery: { by: "customer" }, end: { dueNanos: "0", reason: "completed" } });
+    expect(await h.lease(lease)).toMatchObject({
+      state: "settled",
+      delivery: { by: "customer" },
+      end: { dueNanos: "0", reason: "completed" },
+    });
 
     const other = await open(onResult);
     await h.pass(1_000);
@@ -203,6 +207,9 @@ describe("the fee", () => {
     const fresh = { expiresAt: h.now + 60_000 };
     expect(await h.submit(h.order(customer, fresh))).toMatchObject({ code: "stale_terms", feeBasisPoints: 5_000 });
     await h.submit(server.offer({ sequence: 2, validUntil: h.now + 600_000 }));
-    expect(await h.submit(h.order(customer, { ...fresh, feeBasisPointsMax: 5_000 }))).toMatchObject({ code: "no_match", excluded: { terms: 1 } });
+    expect(await h.submit(h.order(customer, { ...fresh, feeBasisPointsMax: 5_000 }))).toMatchObject({
+      code: "no_match",
+      excluded: { terms: 1 },
+    });
   });
 });

@@ -1,7 +1,16 @@
 /** A desk on the in-memory store with a clock set by hand, a few parties and a listed server: for tests of single rules. */
 import { randomBytes } from "node:crypto";
 import { DEFAULT_TIMINGS, ROLE_SCOPES } from "@xenoservers/market";
-import { signDocument, toHex, serverIdOf, type AnyDocument, type Kind, type MarketPins, type Payload, type SignedDocument } from "@xenoservers/protocol";
+import {
+  signDocument,
+  toHex,
+  serverIdOf,
+  type AnyDocument,
+  type Kind,
+  type MarketPins,
+  type Payload,
+  type SignedDocument,
+} from "@xenoservers/protocol";
 import { channelKeyPair } from "@xenoservers/protocol/channel";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { identityOf, type Identity } from "@xenoservers/sdk";
@@ -125,7 +134,13 @@ export class Harness {
         drivers: ["wasm"],
         assurances: ["isolated"],
         labels: {},
-        price: { vcpuNanosPerSecond: "1000", memoryGibNanosPerSecond: "0", diskGibNanosPerSecond: "0", gigaFuelNanos: "600", egressGibNanos: "0" },
+        price: {
+          vcpuNanosPerSecond: "1000",
+          memoryGibNanosPerSecond: "0",
+          diskGibNanosPerSecond: "0",
+          gigaFuelNanos: "600",
+          egressGibNanos: "0",
+        },
         maxLeaseMs: 3_600_000,
         cpuScore: 1,
         sandbox: "strong",

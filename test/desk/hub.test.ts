@@ -39,6 +39,12 @@ it("closes a link instead of falling over while the database is away", async () 
   await until(() => second.state.sent.length > 0);
   const given = (JSON.parse(second.state.sent[0]!) as { challenge: string }).challenge;
   h.store.load = away;
-  second.deliver(JSON.stringify({ t: "hello", protocol: 1, login: h.sign(customer.signer, "login", { party: customer.party, challenge: given }).envelope }));
+  second.deliver(
+    JSON.stringify({
+      t: "hello",
+      protocol: 1,
+      login: h.sign(customer.signer, "login", { party: customer.party, challenge: given }).envelope,
+    }),
+  );
   await until(() => second.state.closed);
 });

@@ -23,8 +23,19 @@ const money = (who: Identity, bucket: string) => h.balance(`${who.account}/${buc
 
 async function staked(): Promise<ServerParty> {
   const made = await h.server({ assurances: ["isolated", "replicated"] });
-  await h.act(h.operator, "credit", { party: made.owner.party, amountNanos: STAKE.toString(), source: "operator", reference: "", clientId: h.id() });
-  await h.act(made.owner.signer, "stake", { party: made.owner.party, amountNanos: STAKE.toString(), direction: "deposit", clientId: h.id() });
+  await h.act(h.operator, "credit", {
+    party: made.owner.party,
+    amountNanos: STAKE.toString(),
+    source: "operator",
+    reference: "",
+    clientId: h.id(),
+  });
+  await h.act(made.owner.signer, "stake", {
+    party: made.owner.party,
+    amountNanos: STAKE.toString(),
+    direction: "deposit",
+    clientId: h.id(),
+  });
   return made;
 }
 
@@ -70,9 +81,20 @@ beforeEach(async () => {
 
 const ask = (step = STEP, by = customer) => h.act(by.signer, "trace-request", { lease, party: by.party, step: step.toString() });
 const trace = (over: Partial<Payload<"trace">> = {}, by = server) =>
-  h.sign(by.signer, "trace", { lease, server: by.id, request: "", jobHash: JOB, engine: "e", step: STEP.toString(), roots: [], detail: "", ...over });
+  h.sign(by.signer, "trace", {
+    lease,
+    server: by.id,
+    request: "",
+    jobHash: JOB,
+    engine: "e",
+    step: STEP.toString(),
+    roots: [],
+    detail: "",
+    ...over,
+  });
 const roots = ["11", "22", "33"].map((byte) => byte.repeat(32));
-const dispute = (refereeLease: string, segment: number | null) => h.act(customer.signer, "dispute", { lease, party: customer.party, refereeLease, segment });
+const dispute = (refereeLease: string, segment: number | null) =>
+  h.act(customer.signer, "dispute", { lease, party: customer.party, refereeLease, segment });
 const segmentRun = (index: number, from: string | null, stateRoot: string | null, over: Partial<Payload<"result">> = {}) =>
   ended(
     referee,
@@ -109,13 +131,19 @@ describe("time", () => {
     await h.later(traceWithinMs(FUEL, 64) + 1);
     const { state, end } = await h.lease(lease);
     expect([state, await money(customer, "available")]).toEqual(["final", before + BigInt(end!.dueNanos)]);
-    expect([await money(server.owner, "staked"), await money(server.owner, "available"), await money(customer, "locked")]).toEqual([STAKE, 0n, 0n]);
+    expect([await money(server.owner, "staked"), await money(server.owner, "available"), await money(customer, "locked")]).toEqual([
+      STAKE,
+      0n,
+      0n,
+    ]);
   });
 
   it("costs a customer that does not follow up (it may withhold the inputs from the referee) its deposit", async () => {
     const request = (await ask())["id"] as string;
     expect((await h.submit(trace({ request, roots }))).code).toBeUndefined();
-    const { document } = await ended(referee, {}, { reason: "input-missing", exitCode: null, fuel: "0", memoryHash: null }).catch(() => ({ document: null }));
+    const { document } = await ended(referee, {}, { reason: "input-missing", exitCode: null, fuel: "0", memoryHash: null }).catch(() => ({
+      document: null,
+    }));
     expect(document).toBeNull(); // the referee waits until startBy before it may say so
     await h.later(traceWithinMs(FUEL, 64) + 1);
     const { dueNanos } = (await h.lease(lease)).end!;
@@ -145,7 +173,11 @@ describe("a segment", () => {
   it.each([
     ["the first, from the beginning", 1, () => segmentRun(1, null, "99".repeat(32))],
     ["one in the middle", 3, () => segmentRun(3, roots[1]!, "99".repeat(32))],
-    ["the last, where the job ended otherwise", 4, () => segmentRun(4, roots[2]!, "99".repeat(32), { reason: "completed", exitCode: 0, memoryHash: zero })],
+    [
+      "the last, where the job ended otherwise",
+      4,
+      () => segmentRun(4, roots[2]!, "99".repeat(32), { reason: "completed", exitCode: 0, memoryHash: zero }),
+    ],
   ])("convicts by %s", async (_name, index, run) => {
     await traced();
     const { id } = await run();
@@ -160,7 +192,11 @@ describe("a segment", () => {
     await traced();
     const { id } = await segmentRun(2, roots[0]!, roots[1]!);
     expect(await dispute(id, 2)).toMatchObject({ code: "result_agrees" });
-    const last = await segmentRun(4, roots[2]!, endRootOf(nodeCrypto, result.payload), { reason: "completed", exitCode: 0, memoryHash: zero });
+    const last = await segmentRun(4, roots[2]!, endRootOf(nodeCrypto, result.payload), {
+      reason: "completed",
+      exitCode: 0,
+      memoryHash: zero,
+    });
     expect(await dispute(last.id, 4)).toMatchObject({ code: "result_agrees" });
   });
 

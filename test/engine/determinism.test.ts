@@ -35,7 +35,11 @@ describe("determinism", () => {
     const recursion = path.join(import.meta.dirname, "run-recursion.ts");
     const reference = await linesOf(LIFTOFF, recursion, []);
     expect(reference.filter((line) => !line.includes("call stack exhausted"))).toEqual([]);
-    for (const flags of [TURBOFAN, [], ["--no-liftoff", "--wasm-inlining-max-size=2000", "--wasm-inlining-budget=20000", "--wasm-inlining-factor=20"]])
+    for (const flags of [
+      TURBOFAN,
+      [],
+      ["--no-liftoff", "--wasm-inlining-max-size=2000", "--wasm-inlining-budget=20000", "--wasm-inlining-factor=20"],
+    ])
       expect(await linesOf(flags, recursion, [])).toEqual(reference);
   });
 

@@ -3,7 +3,19 @@
  * The same seed gives the same bytes. Their memory at the end holds what they computed, so that its hash shows any difference.
  */
 import { Writer } from "../../packages/engine/src/rewrite/binary.ts";
-import { F32, F64, FUNCREF, I32, I64, IMMEDIATE, PLAIN, SATURATING, SIMD, V128, type Operation } from "../../packages/engine/src/rewrite/opcodes.ts";
+import {
+  F32,
+  F64,
+  FUNCREF,
+  I32,
+  I64,
+  IMMEDIATE,
+  PLAIN,
+  SATURATING,
+  SIMD,
+  V128,
+  type Operation,
+} from "../../packages/engine/src/rewrite/opcodes.ts";
 import { Random } from "../../packages/testkit/src/random.ts";
 
 const VALUE_TYPES = [I32, I64, F32, F64, V128] as const;
@@ -37,11 +49,16 @@ const lanesOf = (name: string): number => {
   return 16 / widthOf(name);
 };
 
-const F32_BITS = [0x7fc00000, 0xffc00000, 0x7f800001, 0xff812345, 0x7f800000, 0xff800000, 0, 0x80000000, 0x3f800000, 0x00000001, 0xc1200000];
-const F64_TOPS = [0x7ff80000, 0xfff80000, 0x7ff00001, 0xfff12345, 0x7ff00000, 0xfff00000, 0, 0x80000000, 0x3ff00000, 0x00000001, 0xc0240000];
+const F32_BITS = [
+  0x7fc00000, 0xffc00000, 0x7f800001, 0xff812345, 0x7f800000, 0xff800000, 0, 0x80000000, 0x3f800000, 0x00000001, 0xc1200000,
+];
+const F64_TOPS = [
+  0x7ff80000, 0xfff80000, 0x7ff00001, 0xfff12345, 0x7ff00000, 0xfff00000, 0, 0x80000000, 0x3ff00000, 0x00000001, 0xc0240000,
+];
 
 /** Checkpoints hold integers only. */
-const globalsOf = (still: boolean): readonly number[] => (still ? GLOBALS.map((type) => (type === F32 ? I32 : type === F64 ? I64 : type)) : GLOBALS);
+const globalsOf = (still: boolean): readonly number[] =>
+  still ? GLOBALS.map((type) => (type === F32 ? I32 : type === F64 ? I64 : type)) : GLOBALS;
 
 class Body {
   readonly out = new Writer();

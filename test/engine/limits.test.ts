@@ -126,7 +126,11 @@ async function carry(guest: GuestCalls) {
   );
   const text = await readFile(at, "utf8");
   const tree = zTree.parse((JSON.parse(text) as { tree: unknown }).tree);
-  const envelope = { payloadType: "x".repeat(100), payload: "x".repeat(10_000), signatures: [{ keyid: "00".repeat(32), sig: "0".repeat(88) }] };
+  const envelope = {
+    payloadType: "x".repeat(100),
+    payload: "x".repeat(10_000),
+    signatures: [{ keyid: "00".repeat(32), sig: "0".repeat(88) }],
+  };
   const message = JSON.stringify({ t: "ended", result: envelope, tree, stdoutSize: 0, stderrSize: 0 });
   expect(Buffer.byteLength(text)).toBeLessThan(LIMITS.TREE_BYTES_MAX + 1_000);
   expect(Buffer.byteLength(message)).toBeLessThan(MESSAGE_BYTES_MAX);
@@ -143,9 +147,12 @@ describe("what a guest leaves", () => {
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 25 }), async (steps) => {
         const guest = new GuestCalls(4 * MIB);
         for (const one of steps) take(guest, one);
-        expect(checkedTotals(guest.files.root, nodesOf(guest), { mounts: [{ path: "/out", writable: true, entries: [] }], diskBytesMax: 4 * MIB })).toEqual(
-          guest.files.totals,
-        );
+        expect(
+          checkedTotals(guest.files.root, nodesOf(guest), {
+            mounts: [{ path: "/out", writable: true, entries: [] }],
+            diskBytesMax: 4 * MIB,
+          }),
+        ).toEqual(guest.files.totals);
         const { tree, skipped, home } = await carry(guest);
         expect(new Set(tree.map((entry) => entry.path)).size).toBe(tree.length);
         entries += tree.length;
@@ -234,17 +241,32 @@ describe("a job before it is ordered", () => {
   it.each([
     [
       "larger than its disk",
-      fits({ diskMibMax: 1 }, { entries: [{ path: "in/a", kind: "file", digest: "cc".repeat(32), size: 2 * MIB }], mounts: [mount("/in")] }),
+      fits(
+        { diskMibMax: 1 },
+        { entries: [{ path: "in/a", kind: "file", digest: "cc".repeat(32), size: 2 * MIB }], mounts: [mount("/in")] },
+      ),
       /--disk/,
     ],
     ["with standard input larger than its disk", fits({ diskMibMax: 1 }, undefined, { stdinSize: 2 * MIB, moduleSize: 1 }), /--disk/],
-    ["with any file and no disk", fits({ diskMibMax: 0 }, { entries: [{ path: "in/a", kind: "directory" }], mounts: [mount("/in")] }), /--disk/],
+    [
+      "with any file and no disk",
+      fits({ diskMibMax: 0 }, { entries: [{ path: "in/a", kind: "directory" }], mounts: [mount("/in")] }),
+      /--disk/,
+    ],
     ["with a module larger than memory and disk", fits({}, undefined, { stdinSize: 0, moduleSize: 33 * MIB }), /--mem/],
-    ["with a module larger than any", fits({ memoryMibMax: 4096 }, undefined, { stdinSize: 0, moduleSize: MODULE_BYTES_MAX + 1 }), /128 MiB are possible/],
+    [
+      "with a module larger than any",
+      fits({ memoryMibMax: 4096 }, undefined, { stdinSize: 0, moduleSize: MODULE_BYTES_MAX + 1 }),
+      /128 MiB are possible/,
+    ],
     ["with more memory than WebAssembly has", fits({ memoryMibMax: 8192 }), /--mem/],
     ["with more disk than a job can have", fits({ diskMibMax: 70_000 }), /--disk/],
     ["with more output than is ordered otherwise", fits({ outputMibMax: 1_000 }), /--max-output/],
-    ["with a name of 256 bytes", fits({}, { entries: [{ path: `in/${"é".repeat(128)}`, kind: "directory" }], mounts: [mount("/in")] }), /255 bytes/],
+    [
+      "with a name of 256 bytes",
+      fits({}, { entries: [{ path: `in/${"é".repeat(128)}`, kind: "directory" }], mounts: [mount("/in")] }),
+      /255 bytes/,
+    ],
     ["with a mount inside a mount", fits({}, { entries: [], mounts: [mount("/in"), mount("/in/data")] }), /lies inside \/in/],
     [
       "with a mount inside a file",
@@ -268,7 +290,13 @@ describe("a job before it is ordered", () => {
     ],
     [
       "with the same bytes under two sizes",
-      fits({}, { entries: [0, 1].map((size) => ({ path: `in/${size}`, kind: "file" as const, digest: "cc".repeat(32), size })), mounts: [mount("/in")] }),
+      fits(
+        {},
+        {
+          entries: [0, 1].map((size) => ({ path: `in/${size}`, kind: "file" as const, digest: "cc".repeat(32), size })),
+          mounts: [mount("/in")],
+        },
+      ),
       /two sizes/,
     ],
     ["with an argument that is no text", fits({ args: ["\ud800"] }), /no text/],
@@ -289,7 +317,8 @@ describe("a job before it is ordered", () => {
     const pieces = (65_536 + JOB_LIMITS.entries + 4) * piece;
     // each byte of an argument is six at most in JSON, each name of the environment stands in brackets
     const texts = JOB_LIMITS.argumentBytes * 6 + 2 * 1_024 * 10;
-    const entries = JOB_LIMITS.entries * (JSON.stringify({ path: "", kind: "file", digest: "00".repeat(32), size: JOB_LIMITS.fileBytes }).length + 1);
+    const entries =
+      JOB_LIMITS.entries * (JSON.stringify({ path: "", kind: "file", digest: "00".repeat(32), size: JOB_LIMITS.fileBytes }).length + 1);
     expect(entries).toBeLessThan(JOB_LIMITS.entries * JOB_LIMITS.treeEntryBytes);
     expect(names + pieces + texts + 100_000).toBeLessThan(MESSAGE_BYTES_MAX);
     expect(zJobSpec.safeParse(spec).success).toBe(true);

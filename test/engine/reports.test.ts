@@ -20,7 +20,11 @@ function python(source: string): string {
     module: module as never,
     world: { args: ["python", "/app/main.py"], env: [["TMPDIR", "/tmp"]], clockBaseNs: 0n, random: seededRandom(new Uint8Array(32)) },
     mounts: [
-      { path: "/app", writable: false, entries: [fileEntry("main.py", new TextEncoder().encode(`import os\nos.chdir('/out')\n${source}`))] },
+      {
+        path: "/app",
+        writable: false,
+        entries: [fileEntry("main.py", new TextEncoder().encode(`import os\nos.chdir('/out')\n${source}`))],
+      },
       { path: "/out", writable: true, entries: [] },
       { path: "/tmp", writable: true, entries: [] },
     ],
@@ -120,13 +124,13 @@ describe("reports of others, tried here", () => {
       "NOTDIR",
       "NOTDIR",
     ]);
-    expect([guest.rename("missing/", "x"), guest.rename("f", "new/"), guest.mkdir("f/"), guest.mkdir("made/"), guest.symlink("x", "new/")]).toEqual([
-      "NOENT",
-      "NOTDIR",
-      "EXIST",
-      "SUCCESS",
-      "NOENT",
-    ]);
+    expect([
+      guest.rename("missing/", "x"),
+      guest.rename("f", "new/"),
+      guest.mkdir("f/"),
+      guest.mkdir("made/"),
+      guest.symlink("x", "new/"),
+    ]).toEqual(["NOENT", "NOTDIR", "EXIST", "SUCCESS", "NOENT"]);
     expect(guest.open("new/")).toBe("ISDIR");
     expect(guest.rename("d/", "e/")).toBe("SUCCESS");
   });

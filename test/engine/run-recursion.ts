@@ -21,7 +21,9 @@ const SHAPES: Record<string, { args?: string; results?: number; code: string }> 
     code: `(func $f (param ${times(40, () => "f64")}) (result f64) ${times(40, (i) => `(f64.mul (local.get ${i}) (f64.const 1.1))`)} (call $f) (f64.add (local.get 3)))`,
   },
   indirect: { code: "(type $t (func)) (table 1 funcref) (elem (i32.const 0) $f) (func $f (call_indirect (type $t) (i32.const 0)))" },
-  "in a loop": { code: "(func $f (local i32) (loop (call $f) (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 3)))))" },
+  "in a loop": {
+    code: "(func $f (local i32) (loop (call $f) (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 3)))))",
+  },
 };
 
 const wabt = await wabtInit();

@@ -3,7 +3,17 @@ import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import wabtInit from "wabt";
 import { statePiecesOf } from "@xenoservers/protocol";
-import { BadState, fileEntry, prepareModule, runJob, seededRandom, traceJob, type Finished, type Job, type State } from "@xenoservers/engine";
+import {
+  BadState,
+  fileEntry,
+  prepareModule,
+  runJob,
+  seededRandom,
+  traceJob,
+  type Finished,
+  type Job,
+  type State,
+} from "@xenoservers/engine";
 import { Random } from "../../packages/testkit/src/random.ts";
 import { segment } from "../../packages/guests/src/worker/checkpoints.ts";
 import { instrument } from "../../packages/guests/src/worker/instrument.ts";
@@ -158,7 +168,8 @@ describe("a job taken down at checkpoints", () => {
     const random = new Random(5);
     for (let i = 0; i < 100; i++) {
       const forged = pieces.get(stack)!.slice();
-      for (let left = random.between(1, 8); left > 0; left--) forged[random.between(0, forged.length - 1)] = random.chance(0.5) ? 255 : random.between(0, 255);
+      for (let left = random.between(1, 8); left > 0; left--)
+        forged[random.between(0, forged.length - 1)] = random.chance(0.5) ? 255 : random.between(0, 255);
       const from = { manifest, piece: (digest: string) => (digest === stack ? forged : pieces.get(digest)!) };
       try {
         traceJob({ ...jobOf(build), fuelMax: 60_000n }, { step: 50_000n, from, onCheckpoint: () => false });
@@ -183,7 +194,10 @@ describe("a job taken down at checkpoints", () => {
     ["folders that take nothing", (nodes: StateNode[]) => void (nodes.find(({ own }) => own === true)!.own = false)],
     ["a file that is larger than the disk", (nodes: StateNode[]) => void (nodes.find(({ size }) => size !== undefined)!.size = 2 ** 36)],
     ["more names than there are", (nodes: StateNode[]) => void (nodes.find(({ size }) => size !== undefined)!.links = 2)],
-    ["a name with a slash", (nodes: StateNode[]) => void (nodes.find(({ entries }) => entries?.some(([name]) => name === "there"))!.entries![0]![0] = "../x")],
+    [
+      "a name with a slash",
+      (nodes: StateNode[]) => void (nodes.find(({ entries }) => entries?.some(([name]) => name === "there"))!.entries![0]![0] = "../x"),
+    ],
   ])("is refused with %s", async (_what, change) => {
     const { bytes } = await everything();
     const build = built(bytes)!;
@@ -214,7 +228,8 @@ describe("a job taken down at checkpoints", () => {
 
   it("has no such build where a table changes", async () => {
     const wabt = await wabtInit();
-    const text = '(module (memory (export "memory") 1) (table 1 funcref) (func (export "_start") (table.set (i32.const 0) (ref.null func))))';
+    const text =
+      '(module (memory (export "memory") 1) (table 1 funcref) (func (export "_start") (table.set (i32.const 0) (ref.null func))))';
     const module = Buffer.from(wabt.parseWat("t.wat", text, { reference_types: true }).toBinary({}).buffer);
     expect(prepareModule(module)).toMatchObject({ ok: true });
     expect(prepareModule(module, true)).toMatchObject({ ok: false, message: expect.stringContaining("no checkpoints") });
@@ -236,7 +251,10 @@ const pieceOr = (pieces: ReadonlyMap<string, Uint8Array>, digest: string): Uint8
 function placesIn(value: unknown, at: (string | number)[] = []): (string | number)[][] {
   if (typeof value !== "object" || value === null) return [at];
   const keys = Array.isArray(value) ? [...value.keys()].slice(0, 3) : Object.keys(value);
-  return [...(at.length > 0 ? [at] : []), ...keys.flatMap((key) => placesIn((value as Record<string | number, unknown>)[key], [...at, key]))];
+  return [
+    ...(at.length > 0 ? [at] : []),
+    ...keys.flatMap((key) => placesIn((value as Record<string | number, unknown>)[key], [...at, key])),
+  ];
 }
 
 function put(into: unknown, at: readonly (string | number)[], value: unknown): void {

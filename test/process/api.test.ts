@@ -64,7 +64,9 @@ describe("bad input", () => {
     expect(await post(JSON.stringify({ envelope: "x".repeat(300_000) }))).toMatchObject({ status: 413, code: "body_too_large" });
     expect((await (await fetch(at("/api/v1/offers?q=cpus%3E2"))).json()) as object).toMatchObject({ error: { code: "bad_condition" } });
     expect((await (await fetch(at("/nowhere"))).json()) as object).toMatchObject({ error: { code: "not_found" } });
-    expect((await (await fetch(at("/api/v1/offers?limit=0"))).json()) as object).toMatchObject({ error: { code: "bad_request", path: "query.limit" } });
+    expect((await (await fetch(at("/api/v1/offers?limit=0"))).json()) as object).toMatchObject({
+      error: { code: "bad_request", path: "query.limit" },
+    });
   });
   it("answers many documents each for itself", async () => {
     const good = market.customer.sign("account", {
@@ -104,7 +106,8 @@ describe("what everyone can read", () => {
     expect(await (await fetch(at("/metrics"))).text()).toContain("xeno_broker_requests_total");
   });
   it("lets anyone check the log: tiles, entries, inclusion, consistency", async () => {
-    const read = async () => verifyCheckpoint(nodeCrypto, market.customer.pins.keys.checkpoints, await (await fetch(at("/log/checkpoint"))).text())!;
+    const read = async () =>
+      verifyCheckpoint(nodeCrypto, market.customer.pins.keys.checkpoints, await (await fetch(at("/log/checkpoint"))).text())!;
     await until(async () => (await read()).size >= 5);
     const checkpoint = await read();
     const bundle = new Uint8Array(await (await fetch(at(`/log/tile/entries/000.p/${checkpoint.size}`))).arrayBuffer());
@@ -116,7 +119,9 @@ describe("what everyone can read", () => {
     }
     const tile = new Uint8Array(await (await fetch(at(`/log/tile/0/000.p/${checkpoint.size}`))).arrayBuffer());
     expect(toHex(tile)).toBe(hashes.join(""));
-    const { proof } = (await (await fetch(at(`/api/v1/log/inclusion?leaf=${hashes[2]}&size=${checkpoint.size}`))).json()) as { proof: string[] };
+    const { proof } = (await (await fetch(at(`/api/v1/log/inclusion?leaf=${hashes[2]}&size=${checkpoint.size}`))).json()) as {
+      proof: string[];
+    };
     expect(
       verifyInclusion(
         nodeCrypto,
@@ -130,7 +135,9 @@ describe("what everyone can read", () => {
     await market.newParty("another");
     await until(async () => (await read()).size > checkpoint.size);
     const later = await read();
-    const consistency = (await (await fetch(at(`/api/v1/log/consistency?from=${checkpoint.size}&to=${later.size}`))).json()) as { proof: string[] };
+    const consistency = (await (await fetch(at(`/api/v1/log/consistency?from=${checkpoint.size}&to=${later.size}`))).json()) as {
+      proof: string[];
+    };
     expect(consistency.proof).toHaveLength(consistencyRefs(checkpoint.size, later.size).length);
     expect(
       verifyConsistency(

@@ -48,11 +48,14 @@ async function meanwhile(label: string, happens: () => Promise<void>, then = asy
 async function completed(label: string, done: { code: number | null; stdout: string; stderr: string }): Promise<void> {
   expect(done, done.stderr).toMatchObject({ code: 7, stdout: "begin\nend\n" });
   const { leases } = JSON.parse(await ok("customer", ["ps", "--all", "--json"])) as { leases: { label: string; end: object | null }[] };
-  expect(leases.filter((lease) => lease.label === label).map(({ end }) => end)).toMatchObject([{ reason: "completed", exitCode: 7, blame: "nobody" }]);
+  expect(leases.filter((lease) => lease.label === label).map(({ end }) => end)).toMatchObject([
+    { reason: "completed", exitCode: 7, blame: "nobody" },
+  ]);
   const wallet = JSON.parse(await ok("customer", ["wallet", "--json"])) as { balances: { held: string } };
   expect(wallet.balances.held).toBe("0");
 }
-const postmaster = async () => Number((await readFile(path.join(folder, "broker", "postgres", "postmaster.pid"), "utf8").catch(() => "")).split("\n")[0]);
+const postmaster = async () =>
+  Number((await readFile(path.join(folder, "broker", "postgres", "postmaster.pid"), "utf8").catch(() => "")).split("\n")[0]);
 
 describe("killed without warning", () => {
   it("a xenoserver mid-job: its guest runs on, is found again, and the job completes", () =>
@@ -97,12 +100,17 @@ describe("killed without warning", () => {
     const whole = await readFile(path.join(folder, "market.backup"));
     for (const part of [whole.subarray(0, whole.length - 20), whole.subarray(0, 30), Buffer.from("no backup")]) {
       await writeFile(path.join(folder, "cut.backup"), part);
-      const refused = await xeno("operator", ["broker", "restore", path.join(folder, "cut.backup"), "--data", path.join(folder, "broker")]).done;
+      const refused = await xeno("operator", ["broker", "restore", path.join(folder, "cut.backup"), "--data", path.join(folder, "broker")])
+        .done;
       expect(refused, refused.stderr).toMatchObject({ code: 125 });
       expect(refused.stderr).toContain("is no whole backup");
     }
-    expect(await ok("operator", ["broker", "restore", path.join(folder, "market.backup"), "--data", path.join(folder, "broker")])).toContain("epoch 2");
-    expect((await xeno("operator", ["broker", "restore", path.join(folder, "market.backup"), "--data", path.join(folder, "broker")]).done).code).toBe(125);
+    expect(
+      await ok("operator", ["broker", "restore", path.join(folder, "market.backup"), "--data", path.join(folder, "broker")]),
+    ).toContain("epoch 2");
+    expect(
+      (await xeno("operator", ["broker", "restore", path.join(folder, "market.backup"), "--data", path.join(folder, "broker")]).done).code,
+    ).toBe(125);
     broker = await programs.startBrokerByHand();
     expect(JSON.parse(await ok("customer", ["wallet", "--json"]))).toMatchObject({ balances: before.balances });
     await rm(path.join(folder, "customer", "receipts"), { recursive: true });

@@ -18,7 +18,11 @@ it("rents, runs, pays and verifies", async () => {
     await pythonJob("import sys\nprint('hello')\nprint('err', file=sys.stderr)\nopen('/out/a.txt','w').write('A' * 100000)\nsys.exit(5)"),
   );
   const end = await run.end();
-  expect(end).toMatchObject({ stdout: "hello\n", stderr: "err\n", lease: { state: "settled", end: { reason: "completed", exitCode: 5, blame: "nobody" } } });
+  expect(end).toMatchObject({
+    stdout: "hello\n",
+    stderr: "err\n",
+    lease: { state: "settled", end: { reason: "completed", exitCode: 5, blame: "nobody" } },
+  });
   expect(end.files["out/a.txt"]).toBe("A".repeat(100_000));
   const receipt = await fetchReceipt(customer, end.lease.id);
   const verified = verifyReceipt(customer.crypto, customer.pins, receipt, { customerKey: customer.identity.signer.publicKey });
@@ -62,7 +66,10 @@ async function tampered(customer: TestMarket["customer"], receipt: Receipt): Pro
     ).toContain("signatures");
     expect(
       failing(
-        (copy) => void (of(copy, kind).envelope.signatures[0].sig = of(copy, "order").envelope.signatures[0].sig.replace(/^./, (c) => (c === "A" ? "B" : "A"))),
+        (copy) =>
+          void (of(copy, kind).envelope.signatures[0].sig = of(copy, "order").envelope.signatures[0].sig.replace(/^./, (c) =>
+            c === "A" ? "B" : "A",
+          )),
       ),
       `${kind} with another signature`,
     ).toContain("signatures");

@@ -50,7 +50,10 @@ it("ends at the time limit and where the budget pays for no more time, with what
   await pass(20 * MINUTE_MS); // less than the grace
   const [timed, budgeted] = await Promise.all(runs.map((run) => run.end()));
   const stopped = { stdout: "go\n", files: KEPT };
-  expect(timed).toMatchObject({ ...stopped, lease: { end: { reason: "time-limit", blame: "customer", billableMs: 10 * MINUTE_MS, exitCode: null } } });
+  expect(timed).toMatchObject({
+    ...stopped,
+    lease: { end: { reason: "time-limit", blame: "customer", billableMs: 10 * MINUTE_MS, exitCode: null } },
+  });
   expect(budgeted).toMatchObject({ ...stopped, lease: { end: { reason: "budget", blame: "customer", exitCode: null } } });
   const { end, durationMsMax, holdNanos } = budgeted!.lease;
   expect(durationMsMax).toBeLessThan(20 * MINUTE_MS);

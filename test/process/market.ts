@@ -7,7 +7,18 @@ import { signDocument, formatEnrolToken, type Kind, type Payload } from "@xenose
 import type { Pipe, Timers } from "@xenoservers/protocol/link";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { connectPipe } from "@xenoservers/protocol/websocket";
-import { MarketClient, placeOrder, fetchMarket, identityOf, openLink, pinsOf, LeaseSession, type BuiltJob, type BuiltVm, type Wanted } from "@xenoservers/sdk";
+import {
+  MarketClient,
+  placeOrder,
+  fetchMarket,
+  identityOf,
+  openLink,
+  pinsOf,
+  LeaseSession,
+  type BuiltJob,
+  type BuiltVm,
+  type Wanted,
+} from "@xenoservers/sdk";
 import { startBroker, type Broker, type BrokerOptions } from "@xenoservers/xenocorp";
 import { enrol, startDaemon, type Daemon, type DaemonOptions } from "@xenoservers/xenoserver";
 import { placeDatabase, preparedCache } from "../shared.ts";
@@ -56,7 +67,9 @@ const operatorOf =
   (broker: () => Broker): Operator =>
   async (kind, payload) => {
     const { origin, loaded, desk } = broker();
-    const document = signDocument(nodeCrypto, loaded.operator!, kind, { origin, seen: null, ...payload } as unknown as Payload<typeof kind>);
+    const document = signDocument(nodeCrypto, loaded.operator!, kind, { origin, seen: null, ...payload } as unknown as Payload<
+      typeof kind
+    >);
     const answer = await desk.submit(document.envelope);
     if (!answer.ok) throw new Error(`${answer.code} ${JSON.stringify(answer.facts)}`);
   };
@@ -69,7 +82,14 @@ async function register(client: MarketClient, name: string): Promise<void> {
 async function enrolIn(at: string, of: MarketClient): Promise<void> {
   const seed = randomBytes(32);
   const { party } = of.identity;
-  const grant = { role: "enrol", label: "one machine", account: null, leaseLabel: null, maxSpendPerDayNanos: null, expiresAt: null } as const;
+  const grant = {
+    role: "enrol",
+    label: "one machine",
+    account: null,
+    leaseLabel: null,
+    maxSpendPerDayNanos: null,
+    expiresAt: null,
+  } as const;
   await of.act("key-grant", { party, key: createSigner(seed).publicKey, scopes: ["enrol"], ...grant });
   await enrol(at, formatEnrolToken({ url: of.url, pins: of.pins, party, seed: seed.toString("hex") }), "test");
 }
@@ -154,7 +174,14 @@ export async function startMarket({ timers, wrapDriver, ...options }: MarketOpti
     async addServer(name, of, { toml = WASM_ALONE, ...more } = {}) {
       const at = path.join(folder, name);
       await enrolIn(at, of);
-      const daemon = await serve(toml, { folder: at, configFile: `${at}.toml`, cache, connect: () => connectPipe(url), log: () => {}, ...more });
+      const daemon = await serve(toml, {
+        folder: at,
+        configFile: `${at}.toml`,
+        cache,
+        connect: () => connectPipe(url),
+        log: () => {},
+        ...more,
+      });
       others.push(daemon);
       return daemon;
     },
@@ -218,7 +245,8 @@ export async function orderAndFollow(client: MarketClient, job: BuiltJob | Built
     async end() {
       const [lease, delivered] = await Promise.all([session.settled(), session.delivered()]);
       const files: Record<string, string> = {};
-      for (const entry of delivered?.tree ?? []) if (entry.kind === "file") files[entry.path] = Buffer.from(await session.fetch(entry)).toString();
+      for (const entry of delivered?.tree ?? [])
+        if (entry.kind === "file") files[entry.path] = Buffer.from(await session.fetch(entry)).toString();
       session.close();
       link.stop();
       return { lease, delivered, files, ...seen };

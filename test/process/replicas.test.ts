@@ -26,7 +26,9 @@ interface Done {
 const xeno = (...args: string[]): Promise<Done> =>
   new Promise((resolve) => {
     const env = { ...process.env, XENO_HOME: path.join(market.folder, "customer") };
-    execFile(process.execPath, [CLI, ...args], { env }, (error, stdout, stderr) => resolve({ code: error ? Number(error.code) : 0, stdout, stderr }));
+    execFile(process.execPath, [CLI, ...args], { env }, (error, stdout, stderr) =>
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
+    );
   });
 
 /** Undefined where a damaged file is no JSON any more. */
@@ -84,7 +86,10 @@ it("has the referee decide when they differ, shows the right output and moves th
 
 it("says which instruction a module may not hold, where, and what avoids it", async () => {
   const file = path.join(market.folder, "threads.wasm");
-  await writeFile(file, Buffer.from("0061736d0100000001040160000003020100050401030102071302066d656d6f72790200065f737461727400000a040102000b", "hex"));
+  await writeFile(
+    file,
+    Buffer.from("0061736d0100000001040160000003020100050401030102071302066d656d6f72790200065f737461727400000a040102000b", "hex"),
+  );
   const { code, stderr } = await xeno("run", file);
   expect(code).toBe(125);
   expect(stderr).toMatch(/module-malformed.*\n.*shared memory at offset 0x[0-9a-f]+: .*without -pthread/);

@@ -19,7 +19,9 @@ let pinned: string;
 const xeno = (who: string, ...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
   new Promise((resolve) => {
     const env = { ...process.env, XENO_HOME: path.join(market.folder, who) };
-    execFile(process.execPath, [CLI, ...args], { env }, (error, stdout, stderr) => resolve({ code: error ? Number(error.code) : 0, stdout, stderr }));
+    execFile(process.execPath, [CLI, ...args], { env }, (error, stdout, stderr) =>
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
+    );
   });
 const look = (url = market.broker.url) => xeno("witness", "witness", url, "--once", "--name", "w1");
 const logLine = async (lease: string): Promise<{ status: string; says: string }> => {
@@ -50,7 +52,9 @@ beforeAll(async () => {
   pinned = first.stdout.trim();
   expect(first.stderr).toContain("no witness of this market");
   await market.operator("witness", { name: "w1", key: pinned.split("=")[1]!, active: true, clientId: "ab".repeat(16) });
-  expect((await xeno("customer", "login", market.broker.url, "--yes", "--name", "c", "--context", "test", "--witness", pinned)).code).toBe(0);
+  expect((await xeno("customer", "login", market.broker.url, "--yes", "--name", "c", "--context", "test", "--witness", pinned)).code).toBe(
+    0,
+  );
   const { party } = JSON.parse((await xeno("customer", "whoami", "--json")).stdout) as { party: string };
   await market.operator("credit", { party, amountNanos: "10000000000", source: "operator", reference: "test", clientId: "cd".repeat(16) });
 });
@@ -69,7 +73,9 @@ it("turns log facts from claimed to proved once the pinned witness has cosigned"
 
 it("refuses another log of the same size, and keeps what convicts the broker anywhere", async () => {
   await look();
-  const { logs } = JSON.parse(await readFile(path.join(market.folder, "witness/data/witness/witness.json"), "utf8")) as { logs: Record<string, string> };
+  const { logs } = JSON.parse(await readFile(path.join(market.folder, "witness/data/witness/witness.json"), "utf8")) as {
+    logs: Record<string, string>;
+  };
   const last = verifyCheckpoint(nodeCrypto, market.broker.loaded.keys.checkpoints.publicKey, Object.values(logs)[0]!)!;
   const server = await twoFaced(forged({ size: last.size, root: "13".repeat(32) }));
   const { code, stderr } = await look(urlOf(server));
@@ -101,11 +107,18 @@ it("packs two contradicting checkpoints from anywhere, and nothing else", async 
   const { keys } = market.broker.loaded;
   const note = await (await fetch(new URL("/log/checkpoint", market.broker.url))).text();
   const honest = verifyCheckpoint(nodeCrypto, keys.checkpoints.publicKey, note)!;
-  const files = { honest: path.join(market.folder, "a.txt"), other: path.join(market.folder, "b.txt"), out: path.join(market.folder, "e.json") };
+  const files = {
+    honest: path.join(market.folder, "a.txt"),
+    other: path.join(market.folder, "b.txt"),
+    out: path.join(market.folder, "e.json"),
+  };
   await writeFile(files.honest, note);
   await writeFile(files.other, forged({ root: "55".repeat(32) })(honest));
   expect((await xeno("customer", "evidence", files.honest, files.honest, "--out", files.out)).code).toBe(125);
-  expect(await xeno("customer", "evidence", "--promises")).toMatchObject({ code: 0, stderr: expect.stringContaining("no promise can be shown broken") });
+  expect(await xeno("customer", "evidence", "--promises")).toMatchObject({
+    code: 0,
+    stderr: expect.stringContaining("no promise can be shown broken"),
+  });
   expect((await xeno("customer", "evidence", files.honest, files.other, "--out", files.out)).code).toBe(0);
   expect((await xeno("nobody", "verify", files.out)).code).toBe(0);
 });

@@ -30,7 +30,8 @@ const sources = (folder: string): string[] =>
   readdirSync(folder, { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile() && /(?<!\.test)\.ts$/.test(entry.name) && !entry.parentPath.includes(".tsbuild"))
     .map((entry) => path.join(entry.parentPath, entry.name));
-const importsOf = (text: string) => [...text.matchAll(/(?:^|\n)\s*(?:import|export)\s+(?:type\s+)?(?:[^"';]*?\sfrom\s+)?"([^"]+)"/g)].map((match) => match[1]!);
+const importsOf = (text: string) =>
+  [...text.matchAll(/(?:^|\n)\s*(?:import|export)\s+(?:type\s+)?(?:[^"';]*?\sfrom\s+)?"([^"]+)"/g)].map((match) => match[1]!);
 const dynamicImportsOf = (text: string) => [...text.matchAll(/import\("([^"]+)"\)/g)].map((match) => match[1]!);
 
 describe("imports", () => {
@@ -86,7 +87,10 @@ describe("imports", () => {
 
 /** What the project's own lint says of a folder that holds the project's own settings. */
 function lint(folder: string): { exitCode: number | null; codes: string[] } {
-  const { status, stdout } = spawnSync(path.resolve("node_modules/.bin/oxlint"), ["--deny-warnings", "--format=json"], { cwd: folder, encoding: "utf8" });
+  const { status, stdout } = spawnSync(path.resolve("node_modules/.bin/oxlint"), ["--deny-warnings", "--format=json"], {
+    cwd: folder,
+    encoding: "utf8",
+  });
   const { diagnostics } = JSON.parse(stdout) as { diagnostics: { code: string }[] };
   return { exitCode: status, codes: diagnostics.map(({ code }) => code) };
 }

@@ -25,7 +25,11 @@ const LAWFUL: Lawful[] = [
   aTimer("test/until.ts", 1, "between two looks at a condition"),
   { rule: "a comparison with the time", file: "test/until.ts", times: 1, why: "so that what hangs says what it waited for" },
   aTimer("test/process/clock.ts", 1, "a clock for the programs of a market; tests move it on"),
-  aTimer("test/vm/hostile.test.ts", 2, "a hostile guest gets some seconds to do its worst; less of it is proved on a slow machine, and nothing false"),
+  aTimer(
+    "test/vm/hostile.test.ts",
+    2,
+    "a hostile guest gets some seconds to do its worst; less of it is proved on a slow machine, and nothing false",
+  ),
   aTimer("test/vm/kill.test.ts", 1, "a machine gets a second to end wrongly; less is proved on a slow machine, and nothing false"),
   {
     rule: "a guest's time in seconds",
@@ -48,18 +52,24 @@ const tests = [
 function waitsIn(file: string, text: string): { rule: string; at: string }[] {
   const rules = Object.entries(RULES);
   if (file.startsWith("test/process/")) rules.push(["a guest's time in seconds", SHORT_RUN]);
-  return text.split("\n").flatMap((line, i) => rules.flatMap(([rule, pattern]) => (pattern.test(line) ? [{ rule, at: `${file}:${i + 1}` }] : [])));
+  return text
+    .split("\n")
+    .flatMap((line, i) => rules.flatMap(([rule, pattern]) => (pattern.test(line) ? [{ rule, at: `${file}:${i + 1}` }] : [])));
 }
 
 it("is waited for in no test, but where it is said why", () => {
   const found = tests.flatMap((file) => waitsIn(file, readFileSync(file, "utf8")).map((wait) => ({ ...wait, file })));
-  const isLawful = ({ rule, file }: { rule: string; file: string }): boolean => LAWFUL.some((each) => each.rule === rule && each.file === file);
+  const isLawful = ({ rule, file }: { rule: string; file: string }): boolean =>
+    LAWFUL.some((each) => each.rule === rule && each.file === file);
   expect(
     found.filter((wait) => !isLawful(wait)).map(({ rule, at }) => `${at} has ${rule}`),
     "wait for an event or a condition (test/until.ts), or say in this file why a wait is lawful",
   ).toEqual([]);
   for (const { rule, file, times, why } of LAWFUL)
-    expect(found.filter((wait) => wait.rule === rule && wait.file === file).length, `${file} (${why}): how often ${rule} stands there`).toBe(times);
+    expect(
+      found.filter((wait) => wait.rule === rule && wait.file === file).length,
+      `${file} (${why}): how often ${rule} stands there`,
+    ).toBe(times);
 });
 
 it.each([

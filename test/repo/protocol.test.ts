@@ -38,7 +38,9 @@ describe("the protocol document", () => {
     const cited = ["packages", "test"]
       .flatMap(sources)
       .flatMap((file) =>
-        [...readFileSync(file, "utf8").matchAll(/\brules? ([A-Z]\d+)\b/g)].flatMap(([, rule = ""]) => (known.has(rule) ? [] : [`${file}: ${rule}`])),
+        [...readFileSync(file, "utf8").matchAll(/\brules? ([A-Z]\d+)\b/g)].flatMap(([, rule = ""]) =>
+          known.has(rule) ? [] : [`${file}: ${rule}`],
+        ),
       );
     expect(cited).toEqual([]);
   });

@@ -16,7 +16,8 @@ const filesBelow = (folder: string, ends: RegExp): string[] =>
     .filter((entry) => entry.isFile() && ends.test(entry.name) && !/node_modules|\.tsbuild/.test(entry.parentPath))
     .map((entry) => path.join(entry.parentPath, entry.name));
 const isTest = (file: string): boolean => /\.test\.ts$|contract\.ts$|fixture\.ts$|\/testing\//.test(file);
-const sourcesOf = (name: string): string[] => filesBelow(`packages/${name}/src`, /\.tsx?$/).filter((file) => !isTest(file) && !file.endsWith(".d.ts"));
+const sourcesOf = (name: string): string[] =>
+  filesBelow(`packages/${name}/src`, /\.tsx?$/).filter((file) => !isTest(file) && !file.endsWith(".d.ts"));
 const read = (file: string): string => readFileSync(file, "utf8");
 const allSources = packages.flatMap(sourcesOf);
 
@@ -31,7 +32,8 @@ function bare(text: string): string {
 /** Length in lines of every function with a body of its own, by matching braces from where one begins. */
 function longFunctions(file: string): string[] {
   const text = bare(read(file)).replace(/`(?:[^`\\]|\\.)*`/g, (literal) => literal.replace(/[^\n]/g, " "));
-  const begins = /(?:function\s*\*?\s*(\w+)[^{;]*|(?:^|\n)  (?:static |async |get |set |override |private )*(#?\w+)(?:<[^>(]*>)?\([^{;]*\)[^{;=]*)\{/g;
+  const begins =
+    /(?:function\s*\*?\s*(\w+)[^{;]*|(?:^|\n)  (?:static |async |get |set |override |private )*(#?\w+)(?:<[^>(]*>)?\([^{;]*\)[^{;=]*)\{/g;
   return [...text.matchAll(begins)].flatMap((match) => {
     const start = match.index + match[0].length;
     let depth = 1;
@@ -81,17 +83,25 @@ describe("tidy", () => {
     const users = [...allSources, ...["packages", "test", "bench", "scripts"].flatMap((folder) => filesBelow(folder, /\.tsx?$/))];
     const texts = new Map([...new Set(users)].map((file) => [file, read(file)]));
     const dead = allSources.flatMap((file) =>
-      [...read(file).matchAll(/^export (?:declare )?(?:async )?(?:const|let|function\*?|class|interface|type) (\w+)/gm)].flatMap(([, name = ""]) => {
-        const word = new RegExp(`\\b${name}\\b`);
-        const elsewhere = [...texts].some(([other, text]) => other !== file && !other.endsWith("/index.ts") && word.test(text));
-        return elsewhere ? [] : [`${file}: ${name}`];
-      }),
+      [...read(file).matchAll(/^export (?:declare )?(?:async )?(?:const|let|function\*?|class|interface|type) (\w+)/gm)].flatMap(
+        ([, name = ""]) => {
+          const word = new RegExp(`\\b${name}\\b`);
+          const elsewhere = [...texts].some(([other, text]) => other !== file && !other.endsWith("/index.ts") && word.test(text));
+          return elsewhere ? [] : [`${file}: ${name}`];
+        },
+      ),
     );
     expect(dead).toEqual([]);
   });
 
   it("has no dead link in its documents", () => {
-    const documents = [...filesBelow("docs", /\.md$/), "README.md", "CONTRIBUTING.md", "CHANGELOG.md", ...packages.map((name) => `packages/${name}/README.md`)];
+    const documents = [
+      ...filesBelow("docs", /\.md$/),
+      "README.md",
+      "CONTRIBUTING.md",
+      "CHANGELOG.md",
+      ...packages.map((name) => `packages/${name}/README.md`),
+    ];
     const dead = documents.flatMap((file) =>
       [...read(file).matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)].flatMap(([, target = ""]) =>
         /^[a-z]+:/.test(target) || existsSync(path.join(path.dirname(file), target)) ? [] : [`${file}: ${target}`],
@@ -101,7 +111,12 @@ describe("tidy", () => {
   });
 
   it("lists end reasons and kinds of documents in their tables only", () => {
-    const tables = ["packages/market/src/lease/terms.ts", "packages/market/src/lease/facts.ts", "packages/protocol/src/documents", "packages/verify/src/facts"];
+    const tables = [
+      "packages/market/src/lease/terms.ts",
+      "packages/market/src/lease/facts.ts",
+      "packages/protocol/src/documents",
+      "packages/verify/src/facts",
+    ];
     const listing = (words: readonly string[], text: string): boolean =>
       [...text.matchAll(/\[((?:\s*"[a-z-]+",?){3,}\s*)\]/g)].some(
         ([, inside = ""]) => [...inside.matchAll(/"([a-z-]+)"/g)].filter(([, word = ""]) => words.includes(word)).length >= 3,

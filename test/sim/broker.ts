@@ -54,7 +54,11 @@ export class SimBroker {
   constructor(options: SimBrokerOptions) {
     const { random, seed, clock } = options;
     this.#options = options;
-    const [purchaseOrders, checkpoints, receipts] = [createSigner(random.bytes(32)), createSigner(random.bytes(32)), createSigner(random.bytes(32))];
+    const [purchaseOrders, checkpoints, receipts] = [
+      createSigner(random.bytes(32)),
+      createSigner(random.bytes(32)),
+      createSigner(random.bytes(32)),
+    ];
     this.#keys = { purchaseOrders, checkpoints, receipts, secret: random.bytes(32) };
     this.operator = createSigner(random.bytes(32));
     this.config = { ...MARKET_DEFAULTS, origin: `sim/${seed}`, operatorKey: this.operator.publicKey };
@@ -87,7 +91,15 @@ export class SimBroker {
     const { clock, crypto, network } = this.#options;
     const mine = ++this.#incarnation;
     const index = new OfferIndex();
-    const services: Services = { store: this.store, crypto, keys: this.#keys, config: this.config, market: this.pins, index, now: () => clock.now() };
+    const services: Services = {
+      store: this.store,
+      crypto,
+      keys: this.#keys,
+      config: this.config,
+      market: this.pins,
+      index,
+      now: () => clock.now(),
+    };
     if ((await this.store.logHead()) === null) await startEpoch(services, null, "simulated");
     await index.refresh(this.store);
     const market = () => describeMarket(services);
@@ -118,7 +130,11 @@ export class SimBroker {
 
   /** Signs and submits at the broker itself; refused as unavailable while it is down. */
   async act<K extends Kind>(signer: Signer, kind: K, payload: Omit<Payload<K>, "origin" | "seen">): Promise<LinkAnswer> {
-    const document = signDocument(this.#options.crypto, signer, kind, { origin: this.pins.origin, seen: null, ...payload } as unknown as Payload<K>);
+    const document = signDocument(this.#options.crypto, signer, kind, {
+      origin: this.pins.origin,
+      seen: null,
+      ...payload,
+    } as unknown as Payload<K>);
     return this.desk?.submit(document.envelope) ?? refuse("unavailable");
   }
 

@@ -80,7 +80,13 @@ class SimClient extends MarketClient {
     const route = API[name];
     const query = "query" in route ? route.query.parse({ ...Reflect.get(request, "query") }) : {};
     const session = { by: "party", party: this.identity.party, key };
-    const answer: { ok: true; reply: unknown } | ({ ok: false } & RefusedError["refusal"]) = await handler({ session, params: {}, body: undefined, ...request, query });
+    const answer: { ok: true; reply: unknown } | ({ ok: false } & RefusedError["refusal"]) = await handler({
+      session,
+      params: {},
+      body: undefined,
+      ...request,
+      query,
+    });
     if (!answer.ok) throw new RefusedError(answer);
     return answer.reply;
   }
@@ -167,7 +173,11 @@ export class SimCustomer {
     const answer = await this.#link.submit(document.envelope);
     trace(`order ${kind}${replicas > 1 ? ", two replicas" : ""}: ${answer.ok ? "bound" : answer.code}`);
     if (!answer.ok) return;
-    const { purchaseOrder, replicas: slots, grants } = answer.answer as {
+    const {
+      purchaseOrder,
+      replicas: slots,
+      grants,
+    } = answer.answer as {
       purchaseOrder: unknown;
       replicas?: { purchaseOrder: unknown }[];
       grants: unknown[];

@@ -2,11 +2,14 @@
 import { parseArgs } from "node:util";
 import { simulate } from "./market.ts";
 
-const { values } = parseArgs({ options: { seeds: { type: "string", default: "1000" }, from: { type: "string", default: "0" }, seed: { type: "string" } } });
+const { values } = parseArgs({
+  options: { seeds: { type: "string", default: "1000" }, from: { type: "string", default: "0" }, seed: { type: "string" } },
+});
 
 if (values.seed !== undefined) {
   const { problem, leases } = await simulate({ seed: Number(values.seed), trace: (line) => console.log(line) });
-  for (const lease of leases) console.log(lease.id.slice(0, 12), lease.state, lease.terms, lease.end?.reason ?? "", lease.end?.dueNanos ?? "");
+  for (const lease of leases)
+    console.log(lease.id.slice(0, 12), lease.state, lease.terms, lease.end?.reason ?? "", lease.end?.dueNanos ?? "");
   console.log(problem ?? "nothing wrong");
   process.exitCode = problem ? 1 : 0;
 } else {

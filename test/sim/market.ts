@@ -85,7 +85,8 @@ function ownersLoss({ config }: SimBroker, leases: readonly LeaseRow[], servers:
     const ran = servers.map(({ driver }) => driver.ran.get(lease.id)).find((ms) => ms !== undefined) ?? 0;
     if (lease.terms !== "by-interval" || !lease.end || ["server-failed", "owner-stop"].includes(lease.end.reason)) continue;
     const lossMs = Math.min(ran, lease.durationMsMax) - lease.end.billableMs;
-    if (lossMs > most) return `the owner of lease ${lease.id.slice(0, 12)} (${lease.end.reason}) worked ${ran} ms and was paid for ${lease.end.billableMs}`;
+    if (lossMs > most)
+      return `the owner of lease ${lease.id.slice(0, 12)} (${lease.end.reason}) worked ${ran} ms and was paid for ${lease.end.billableMs}`;
   }
   return null;
 }
@@ -111,7 +112,8 @@ export async function simulate({ seed, sabotage, trace = () => {} }: SimOptions)
   const serverIds = servers.filter((_, i) => i !== REFEREE).map(({ id }) => id);
 
   const customers: SimCustomer[] = [];
-  for (let i = 0; i < CUSTOMERS; i++) customers.push(await SimCustomer.join(i, { broker, clock, network, random, crypto, serverIds, trace: told }));
+  for (let i = 0; i < CUSTOMERS; i++)
+    customers.push(await SimCustomer.join(i, { broker, clock, network, random, crypto, serverIds, trace: told }));
   plan({ broker, clock, network, random, servers, customers, trace: told });
   clock.after(RULE_MS, () => void ruleAll(broker));
 

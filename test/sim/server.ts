@@ -98,4 +98,3 @@ export async function addServer(i: number, { broker, clock, network, random, cry
     },
   };
 }
-

@@ -31,8 +31,12 @@ describe("the simulated market", () => {
     "a customer who pays for a failed server": (change) => {
       for (const put of change.puts) {
         if (put.kind !== "lease") continue;
-        const lease = put.data as { end: { reason: string; dueNanos: string; refundNanos: string; ownerNanos: string } | null; holdNanos: string };
-        if (lease.end?.reason === "server-failed") Object.assign(lease.end, { dueNanos: lease.holdNanos, ownerNanos: lease.holdNanos, refundNanos: "0" });
+        const lease = put.data as {
+          end: { reason: string; dueNanos: string; refundNanos: string; ownerNanos: string } | null;
+          holdNanos: string;
+        };
+        if (lease.end?.reason === "server-failed")
+          Object.assign(lease.end, { dueNanos: lease.holdNanos, ownerNanos: lease.holdNanos, refundNanos: "0" });
       }
     },
   };

@@ -4,7 +4,17 @@
  */
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { API, leafHashOf, parseDocument, parseDocumentOf, refuse, refusalBody, signPromise, type AnyDocument, type OfferView } from "@xenoservers/protocol";
+import {
+  API,
+  leafHashOf,
+  parseDocument,
+  parseDocumentOf,
+  refuse,
+  refusalBody,
+  signPromise,
+  type AnyDocument,
+  type OfferView,
+} from "@xenoservers/protocol";
 import type { LinkAnswer } from "@xenoservers/protocol/link";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { PaperMarket } from "@xenoservers/testkit";
@@ -32,7 +42,9 @@ export class PaperBroker {
   private constructor(market: PaperMarket) {
     this.market = market;
     this.#server = createServer((request, response) => {
-      void this.#reply(request).then(([status, body]) => response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body)));
+      void this.#reply(request).then(([status, body]) =>
+        response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body)),
+      );
     });
   }
 
@@ -67,7 +79,12 @@ export class PaperBroker {
   #found(caller: string | null) {
     const offers = this.offers(caller);
     const excluded = offers.length === 0 ? { "not-allowed": 1 } : {};
-    return { offers, resources: { vcpu: 1, memoryMib: 512, diskMib: 256 }, excluded, explanation: offers.length === 0 ? "not-allowed excluded 1" : "" };
+    return {
+      offers,
+      resources: { vcpu: 1, memoryMib: 512, diskMib: 256 },
+      excluded,
+      explanation: offers.length === 0 ? "not-allowed excluded 1" : "",
+    };
   }
 
   #submit(untrusted: unknown): Reply {

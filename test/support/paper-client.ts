@@ -5,7 +5,9 @@ import { MarketClient, RefusedError, identityOf, type ReadName } from "@xenoserv
 import { parseDocument, type AnyDocument } from "@xenoservers/protocol";
 import type { PaperMarket } from "@xenoservers/testkit";
 
-export type Answers = { [N in ReadName]?: (request: { params?: Record<string, string>; query?: Record<string, unknown> }) => RouteReply<N> };
+export type Answers = {
+  [N in ReadName]?: (request: { params?: Record<string, string>; query?: Record<string, unknown> }) => RouteReply<N>;
+};
 
 export class PaperClient extends MarketClient {
   override readonly timers: Timers;

@@ -60,7 +60,10 @@ machines("machines through the market", () => {
   });
 
   it("boots a microvm", async () => {
-    const job = await kernelMachine(await initrd("echo micro; reboot -f", []), { machine: "microvm", append: "console=ttyS0 quiet panic=-1 reboot=t" });
+    const job = await kernelMachine(await initrd("echo micro; reboot -f", []), {
+      machine: "microvm",
+      append: "console=ttyS0 quiet panic=-1 reboot=t",
+    });
     const going = await rent(job);
     await until(() => going.seen.stdout.includes("micro"));
   });

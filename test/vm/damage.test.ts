@@ -23,7 +23,8 @@ function damaged(bytes: Buffer, random: Random): Buffer {
     const at = below(random, copy.length);
     return Buffer.concat([copy.subarray(0, at), copy.subarray(below(random, copy.length))]);
   }
-  for (let i = 0; i <= below(random, 6); i++) copy[below(random, Math.min(copy.length, kind === 2 ? 4_096 : copy.length))] = below(random, 256);
+  for (let i = 0; i <= below(random, 6); i++)
+    copy[below(random, Math.min(copy.length, kind === 2 ? 4_096 : copy.length))] = below(random, 256);
   return copy;
 }
 
@@ -82,7 +83,12 @@ machines("damaged bytes", () => {
       if (!Array.isArray(tree)) expect(tree instanceof Refusal || tree instanceof TooMuch, `case ${i}: ${String(tree)}`).toBe(true);
       if (Array.isArray(tree)) {
         taken++;
-        for (const entry of tree) expect(String(entry.path).split("/").some((part: string) => ["", ".", ".."].includes(part))).toBe(false);
+        for (const entry of tree)
+          expect(
+            String(entry.path)
+              .split("/")
+              .some((part: string) => ["", ".", ".."].includes(part)),
+          ).toBe(false);
         const digests = new Set(tree.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : [])));
         for (const name of await readdir(into)) expect(name).toMatch(/^[0-9a-f]{64}$/);
         for (const digest of digests) expect(await readdir(into)).toContain(digest);

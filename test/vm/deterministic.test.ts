@@ -23,7 +23,12 @@ machines("deterministic machines", () => {
       reference: "t",
       clientId: market.owner.newId(),
     });
-    await market.owner.act("stake", { party: market.owner.identity.party, amountNanos: "10000000000", direction: "deposit", clientId: market.owner.newId() });
+    await market.owner.act("stake", {
+      party: market.owner.identity.party,
+      amountNanos: "10000000000",
+      direction: "deposit",
+      clientId: market.owner.newId(),
+    });
     const { offers } = await market.customer.read("offers", { query: { driver: "qemu" } });
     engine = offers[0]!.vmEngine;
   });
@@ -65,7 +70,12 @@ machines("deterministic machines", () => {
       const bounds = await placeReplicas(
         market.customer,
         wanted({
-          ...wantedFor(machine, { ...order, replicas: 2, budgetNanos: 6_000_000_000n, conditions: [{ key: "server", op: "!=", value: judge.server.id }] }),
+          ...wantedFor(machine, {
+            ...order,
+            replicas: 2,
+            budgetNanos: 6_000_000_000n,
+            conditions: [{ key: "server", op: "!=", value: judge.server.id }],
+          }),
         }),
         machine.jobHash,
       );
@@ -110,8 +120,28 @@ machines("deterministic machines", () => {
     const cli = await cliHome(market);
     const ramdisk = path.join(market.folder, "ramdisk");
     await writeFile(ramdisk, await initrd(SCRIPT));
-    const words = ["--kernel", await kernel(), "--initrd", ramdisk, "--append", "console=ttyS0 quiet panic=-1", "--mem", "96M", "--accel", "any"];
-    const ran = await cli.xeno("run", "--assurance", "deterministic-vm", "--budget", "3", "--where", `server=${market.daemon.server.id}`, ...words);
+    const words = [
+      "--kernel",
+      await kernel(),
+      "--initrd",
+      ramdisk,
+      "--append",
+      "console=ttyS0 quiet panic=-1",
+      "--mem",
+      "96M",
+      "--accel",
+      "any",
+    ];
+    const ran = await cli.xeno(
+      "run",
+      "--assurance",
+      "deterministic-vm",
+      "--budget",
+      "3",
+      "--where",
+      `server=${market.daemon.server.id}`,
+      ...words,
+    );
     expect(ran.code, ran.stderr).toBe(0);
     expect(ran.stdout).toContain("computed");
     const lease = /lease {4}([0-9a-f]{12})/.exec(ran.stderr)![1]!;

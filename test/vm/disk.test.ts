@@ -19,7 +19,18 @@ machines("a Debian from its disk image", () => {
     market = await vmMarket();
     cli = await cliHome(market);
     await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", path.join(folder, "key")]);
-    const words = ["--ssh-key", path.join(folder, "key.pub"), "--user", "carl", "--hostname", "rented", "--mem", "512M", "--max-time", "30m"];
+    const words = [
+      "--ssh-key",
+      path.join(folder, "key.pub"),
+      "--user",
+      "carl",
+      "--hostname",
+      "rented",
+      "--mem",
+      "512M",
+      "--max-time",
+      "30m",
+    ];
     const ran = await cli.xeno("run", "--vm", image, "--accel", "any", "--detach", "-q", ...words);
     if (ran.code !== 0) throw new Error(ran.stderr);
     lease = ran.stdout.trim();
@@ -60,10 +71,14 @@ machines("a Debian from its disk image", () => {
 
   it("forwards a port of this machine to one of the guest's", async () => {
     const program = path.resolve(import.meta.dirname, "../../packages/cli/bin/xeno.js");
-    const forward = spawn(process.execPath, [program, "forward", lease, "22022:22"], { env: { ...process.env, XENO_HOME: cli.home }, stdio: "ignore" });
+    const forward = spawn(process.execPath, [program, "forward", lease, "22022:22"], {
+      env: { ...process.env, XENO_HOME: cli.home },
+      stdio: "ignore",
+    });
     try {
       await until(
-        async () => (await run("bash", ["-c", "exec 3<>/dev/tcp/127.0.0.1/22022; head -c 7 <&3"]).catch(() => ({ stdout: "" }))).stdout === "SSH-2.0",
+        async () =>
+          (await run("bash", ["-c", "exec 3<>/dev/tcp/127.0.0.1/22022; head -c 7 <&3"]).catch(() => ({ stdout: "" }))).stdout === "SSH-2.0",
       );
     } finally {
       forward.kill("SIGINT");
@@ -96,6 +111,10 @@ machines("a Debian from its disk image", () => {
     for (const pid of await qemus(market.folder)) process.kill(-pid, "SIGKILL");
     market.daemon = await market.startServer();
     await until(async () => (await cli.client.read("lease", { params: { id: lease } })).end !== null);
-    expect((await cli.client.read("lease", { params: { id: lease } })).end).toMatchObject({ reason: "server-failed", blame: "owner", dueNanos: "0" });
+    expect((await cli.client.read("lease", { params: { id: lease } })).end).toMatchObject({
+      reason: "server-failed",
+      blame: "owner",
+      dueNanos: "0",
+    });
   });
 });

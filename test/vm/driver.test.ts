@@ -35,7 +35,16 @@ async function open(): Promise<{ driver: GuestDriver; jobs: ContractJobs }> {
   let last = 0;
   const jobOf = (script: string): GuestJob => {
     const { spec, inputs, sizes, jobHash } = buildVm({
-      vm: { kind: "oci", image: image.digest.slice(7), layers, args: ["sh", "-c", script], env: [], workdir: "/", user: "root", hostname: "" },
+      vm: {
+        kind: "oci",
+        image: image.digest.slice(7),
+        layers,
+        args: ["sh", "-c", script],
+        env: [],
+        workdir: "/",
+        user: "root",
+        hostname: "",
+      },
       ...{
         machine: "pc",
         firmware: "bios",

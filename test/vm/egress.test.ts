@@ -12,7 +12,11 @@ import { busyboxLayout, cliHome, machines, run, stopAll, vmMarket, wantedFor } f
 
 const TOML = '[capacity]\nvcpu = 2\n[policy]\nmax_lease_hours = 1\negress = "public"\n[price]\negress_gib = "1.0"\n';
 /** Documentation addresses stand for public ones: the test's own list of what is public says so. */
-const PLACES: Record<string, string> = { "allowed.example": "93.184.216.34", "other.example": "93.184.216.35", "inside.example": "10.1.2.3" };
+const PLACES: Record<string, string> = {
+  "allowed.example": "93.184.216.34",
+  "other.example": "93.184.216.35",
+  "inside.example": "10.1.2.3",
+};
 
 machines("egress", () => {
   let market: TestMarket;
@@ -26,7 +30,9 @@ machines("egress", () => {
     market = await vmMarket(TOML);
     web = createServer((socket) => {
       socket.on("error", () => {});
-      socket.once("data", (asked: Buffer) => socket.end(`HTTP/1.0 200 OK\r\n\r\n${asked.includes("/big") ? "x".repeat(3_000_000) : "from outside\n"}`));
+      socket.once("data", (asked: Buffer) =>
+        socket.end(`HTTP/1.0 200 OK\r\n\r\n${asked.includes("/big") ? "x".repeat(3_000_000) : "from outside\n"}`),
+      );
     });
     await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
     // beyond the gate stands the test's own Internet, on loopback
@@ -61,8 +67,28 @@ machines("egress", () => {
     const image = await openImage(`oci:${layout}:box`, path.join(folder, "cache"));
     const layers = image.layers.map(({ blob, compression }) => ({ digest: blob.digest, compression }));
     const job = buildVm({
-      vm: { kind: "oci", image: image.digest.slice(7), layers, args: ["sh", "-c", script], env: [], workdir: "/", user: "root", hostname: "" },
-      ...{ machine: "pc", firmware: "bios", devices: "virtio", tpm: false, vcpu: 1, memoryMib: 192, diskMib: 64, outputMibMax: 8, network: true, egress },
+      vm: {
+        kind: "oci",
+        image: image.digest.slice(7),
+        layers,
+        args: ["sh", "-c", script],
+        env: [],
+        workdir: "/",
+        user: "root",
+        hostname: "",
+      },
+      ...{
+        machine: "pc",
+        firmware: "bios",
+        devices: "virtio",
+        tpm: false,
+        vcpu: 1,
+        memoryMib: 192,
+        diskMib: 64,
+        outputMibMax: 8,
+        network: true,
+        egress,
+      },
       ...{ engine: null, fuelMax: 10n ** 15n, mounts: [], blobs: image.layers.map(({ blob }) => blob) },
     });
     const vm = { accel: "any" as const, egress, egressMibMax: egress === "none" ? 0 : egressMibMax };
@@ -71,9 +97,10 @@ machines("egress", () => {
   const fetchOf = (host: string): string => `echo "${host}: $(timeout 8 wget -q -O - http://${host}/ 2>&1 | head -c 60)"`;
 
   it("by name: the order's names and nothing else, billed by its bytes", async () => {
-    const going = await guest(`${fetchOf("allowed.example")}; ${fetchOf("other.example")}; ${fetchOf("93.184.216.35")}; ${fetchOf("sub.allowed.example")}`, [
-      "allowed.example",
-    ]);
+    const going = await guest(
+      `${fetchOf("allowed.example")}; ${fetchOf("other.example")}; ${fetchOf("93.184.216.35")}; ${fetchOf("sub.allowed.example")}`,
+      ["allowed.example"],
+    );
     const end = await going.end();
     expect(end.stdout).toContain("allowed.example: from outside");
     expect(end.stdout.match(/from outside/g)).toHaveLength(1);
@@ -85,7 +112,9 @@ machines("egress", () => {
   it("public: any public address, no private one even by a public name, and no mail", async () => {
     dialled.length = 0;
     const mail = 'echo "mail: $(echo | timeout 5 nc -w 3 93.184.216.34 25 2>&1 | head -c 40)"';
-    const end = await (await guest(`${fetchOf("93.184.216.35")}; ${fetchOf("inside.example")}; ${fetchOf("10.1.2.3")}; ${mail}`, "public")).end();
+    const end = await (
+      await guest(`${fetchOf("93.184.216.35")}; ${fetchOf("inside.example")}; ${fetchOf("10.1.2.3")}; ${mail}`, "public")
+    ).end();
     expect(end.stdout).toContain("93.184.216.35: from outside");
     expect(end.stdout.match(/from outside/g)).toHaveLength(1);
     expect(dialled).toEqual(["93.184.216.35:80"]);
@@ -111,13 +140,23 @@ machines("egress", () => {
     const { lease, stdout } = await going.end();
     expect(stdout, `${JSON.stringify(lease.end)} ${market.log.slice(-6).join(" ")}`).toContain("from outside");
     await until(async () =>
-      (await cli.xeno("abuse", "trace", "93.184.216.34:80", "--data", path.join(market.folder, "server"))).stdout.includes(lease.id.slice(0, 12)),
+      (await cli.xeno("abuse", "trace", "93.184.216.34:80", "--data", path.join(market.folder, "server"))).stdout.includes(
+        lease.id.slice(0, 12),
+      ),
     );
     const now = new Date().toISOString();
     const traced = await cli.xeno("abuse", "trace", "93.184.216.34", "--at", now, "--data", path.join(market.folder, "server"), "--json");
     const { connections } = JSON.parse(traced.stdout) as { connections: { lease: string; name: string; bytes: number }[] };
     expect(connections.at(-1)).toMatchObject({ lease: lease.id, name: "allowed.example" });
-    const before = await cli.xeno("abuse", "trace", "93.184.216.34", "--at", "2020-01-01T00:00:00Z", "--data", path.join(market.folder, "server"));
+    const before = await cli.xeno(
+      "abuse",
+      "trace",
+      "93.184.216.34",
+      "--at",
+      "2020-01-01T00:00:00Z",
+      "--data",
+      path.join(market.folder, "server"),
+    );
     expect(before.stdout).toContain("no guest of this machine");
     expect((await run("stat", ["-c", "%a", path.join(market.folder, "server/vm/egress.jsonl")])).stdout.trim()).toBe("600");
   });

@@ -32,7 +32,10 @@ machines("how machines end", () => {
       const first = await bench.layer("mkdir -p usr/lib data; ln -s usr/lib lib; chmod 1777 data; echo first > data/a");
       const second = await bench.layer("mkdir -p lib data; echo x > lib/x; echo b > data/b", "tar -cf ../out.tar lib/x data/b");
       // names the file below, and brings nothing of it
-      const third = await bench.layer("mkdir data; echo first > data/a; ln data/a data/c", "tar -cf ../out.tar data/a data/c; tar --delete -f ../out.tar data/a");
+      const third = await bench.layer(
+        "mkdir data; echo first > data/a; ln data/a data/c",
+        "tar -cf ../out.tar data/a data/c; tar --delete -f ../out.tar data/a",
+      );
       const script = "ls -l /data/a /data/c | awk '{print $2}' | tr '\\n' ' '; cat /data/c /lib/x; stat -c %a /data; stat -c %F /lib";
       const came = await sh(script, [first, second, third]);
       expect(came).toMatchObject({ ...completed(0), stdout: "2 2 first\nx\n1777\nsymbolic link\n" });
@@ -40,8 +43,12 @@ machines("how machines end", () => {
 
     it("127 layers, each of which takes away and brings", async () => {
       const layers: string[] = [];
-      for (let i = 1; i < 127; i++) layers.push(await bench.layer(`mkdir -p n/${i}; echo ${i} > n/last; echo ${i} > n/${i}/f; touch n/.wh.${i - 2}`));
-      const came = await sh("cat /n/last; ls /n | tr '\\n' ' '; cat /n/125/f; grep -c squashfs /proc/mounts; free -m | awk 'NR==2 {print $2 > 100}'", layers);
+      for (let i = 1; i < 127; i++)
+        layers.push(await bench.layer(`mkdir -p n/${i}; echo ${i} > n/last; echo ${i} > n/${i}/f; touch n/.wh.${i - 2}`));
+      const came = await sh(
+        "cat /n/last; ls /n | tr '\\n' ' '; cat /n/125/f; grep -c squashfs /proc/mounts; free -m | awk 'NR==2 {print $2 > 100}'",
+        layers,
+      );
       expect(came).toMatchObject({ ...completed(0), stdout: "126\n125 126 last 125\n16\n1\n" });
     });
 
@@ -50,7 +57,10 @@ machines("how machines end", () => {
         "cp /bin/busybox cap; setcap cap_net_raw=ep cap; truncate -s 3M holes; printf end >> holes; mknod null c 1 3; touch mine; chown 4000000000:77 mine; setfattr -n user.a -v b mine",
         "bsdtar --format=pax --xattrs -cf ../out.tar .",
       );
-      const came = await sh("stat -c %s:%u:%g /holes /mine; tail -c 3 /holes; echo; echo x > /null; stat -c %F /null; getfattr --help >/dev/null 2>&1; cat /proc/mounts >/dev/null", [made]);
+      const came = await sh(
+        "stat -c %s:%u:%g /holes /mine; tail -c 3 /holes; echo; echo x > /null; stat -c %F /null; getfattr --help >/dev/null 2>&1; cat /proc/mounts >/dev/null",
+        [made],
+      );
       expect(came).toMatchObject({ ...completed(0), stdout: "3145731:0:0\n0:4000000000:77\nend\ncharacter special file\n" });
     });
 
@@ -58,10 +68,22 @@ machines("how machines end", () => {
       const image = await bench.layer("mkdir -p srv/in var/real; echo image > srv/in/old; ln -s /var/real out; ln -s ../../../../var link");
       const tree: InputTree = {
         entries: [await input("srv/in/new", "from the order\n"), { path: "srv/in/link", kind: "link", target: "/etc/passwd" }],
-        mounts: [...TREE_OF_OUT.mounts, { path: "/srv/in", writable: false, keep: false }, { path: "/link/made/deep", writable: true, keep: false }],
+        mounts: [
+          ...TREE_OF_OUT.mounts,
+          { path: "/srv/in", writable: false, keep: false },
+          { path: "/link/made/deep", writable: true, keep: false },
+        ],
       };
-      const came = await sh("ls /srv/in; cat /srv/in/new; cat /srv/in/link | head -c 4; ls -d /var/made/deep; echo kept > /var/real/f; mkdir /out/d; ln -s f /out/l", [image], { tree });
-      expect(came).toMatchObject({ ...completed(0), stdout: "link\nnew\nfrom the order\nroot/var/made/deep\n", files: { "out/f": "kept\n" } });
+      const came = await sh(
+        "ls /srv/in; cat /srv/in/new; cat /srv/in/link | head -c 4; ls -d /var/made/deep; echo kept > /var/real/f; mkdir /out/d; ln -s f /out/l",
+        [image],
+        { tree },
+      );
+      expect(came).toMatchObject({
+        ...completed(0),
+        stdout: "link\nnew\nfrom the order\nroot/var/made/deep\n",
+        files: { "out/f": "kept\n" },
+      });
       expect("ended" in came && came.ended.kind === "result" && came.ended.tree.map(({ path: at, kind }) => `${at} ${kind}`)).toEqual([
         ...["out directory", "out/d directory", "out/f file", "out/l link"],
       ]);
@@ -86,7 +108,10 @@ machines("how machines end", () => {
 
     it("a program for another machine", async () => {
       const other = await bench.layer("printf '\\177ELF\\2\\1\\1' > arm; head -c 60 /dev/zero >> arm; chmod 755 arm");
-      expect(await bench.run({ vm: bench.image([box, other], ["/arm"]) })).toMatchObject({ ...completed(126), stderr: expect.stringContaining("Exec format") });
+      expect(await bench.run({ vm: bench.image([box, other], ["/arm"]) })).toMatchObject({
+        ...completed(126),
+        stderr: expect.stringContaining("Exec format"),
+      });
     });
 
     it("a job that powers its machine off, starts it again, is killed, or panics its kernel", async () => {
@@ -98,7 +123,8 @@ machines("how machines end", () => {
 
     it("a job that takes its init's place and lies hands back nothing, and is not free of charge", async () => {
       // the port of the init, bound anew: whatever comes through it after the job began is the job's word
-      const lie = "cd /sys/bus/virtio/drivers/virtio_console; d=$(ls -d virtio*); echo $d > unbind; echo $d > bind; sleep 1; for p in /dev/vport*; do (echo; echo refused job words; echo set; yes) > $p & done; sleep 3; poweroff -f";
+      const lie =
+        "cd /sys/bus/virtio/drivers/virtio_console; d=$(ls -d virtio*); echo $d > unbind; echo $d > bind; sleep 1; for p in /dev/vport*; do (echo; echo refused job words; echo set; yes) > $p & done; sleep 3; poweroff -f";
       const came = await sh(lie);
       expect(came).toMatchObject({ ended: { kind: "result", reason: expect.stringMatching(/^(completed|guest-panic)$/), tree: [] } });
     });
@@ -106,14 +132,19 @@ machines("how machines end", () => {
 
   describe("what a job leaves", () => {
     it("comes back though the disk is full, whatever still runs", async () => {
-      const came = await sh("echo a > /out/a; (while :; do echo x >> /out/b; done) & dd if=/dev/zero of=/fill bs=1M 2>/dev/null; exit 4", [], { tree: TREE_OF_OUT });
+      const came = await sh(
+        "echo a > /out/a; (while :; do echo x >> /out/b; done) & dd if=/dev/zero of=/fill bs=1M 2>/dev/null; exit 4",
+        [],
+        { tree: TREE_OF_OUT },
+      );
       expect(came).toMatchObject({ ...completed(4), files: { "out/a": "a\n" } });
     });
 
     it("ends the lease at the customer's limit where it is more than can come back", async () => {
       const limit = (detail: string) => ({ ended: { kind: "result", reason: "output-limit", detail: expect.stringContaining(detail) } });
       expect(await sh("truncate -s 900G /out/holes", [], { tree: TREE_OF_OUT })).toMatchObject(limit("more than its disk holds"));
-      const many = "cd /out; mkdir d; cd d; seq 1 100002 | xargs -n 5000 touch 2>/dev/null; i=0; while ln ../d/1 l$i 2>/dev/null && [ $i -lt 9 ]; do i=$((i+1)); done; ls | wc -l";
+      const many =
+        "cd /out; mkdir d; cd d; seq 1 100002 | xargs -n 5000 touch 2>/dev/null; i=0; while ln ../d/1 l$i 2>/dev/null && [ $i -lt 9 ]; do i=$((i+1)); done; ls | wc -l";
       expect(await sh(many, [], { tree: TREE_OF_OUT, diskMib: 512 })).toMatchObject(limit("more files than a result can name"));
       const deep = "cd /out; for i in $(seq 1 40); do n=$(printf 'd%.0s' $(seq 1 200)); mkdir $n; cd $n; done; echo x > f";
       expect(await sh(deep, [], { tree: TREE_OF_OUT })).toMatchObject(limit("deeper than a result can name"));
@@ -133,8 +164,13 @@ machines("how machines end", () => {
     });
 
     it("inputs that do not fit on the disk, by bytes and by number", async () => {
-      const large = { entries: [await input("in/large", Buffer.alloc(80 * 1024 * 1024, 1))], mounts: [{ path: "/in", writable: false, keep: false }] };
-      expect(await sh("true", [], { tree: large })).toMatchObject(refusedAs("job-refused", "the inputs take 80 MiB, more than a disk of 64 MiB"));
+      const large = {
+        entries: [await input("in/large", Buffer.alloc(80 * 1024 * 1024, 1))],
+        mounts: [{ path: "/in", writable: false, keep: false }],
+      };
+      expect(await sh("true", [], { tree: large })).toMatchObject(
+        refusedAs("job-refused", "the inputs take 80 MiB, more than a disk of 64 MiB"),
+      );
       // just what the rules let through, and the file system does not
       const tight = { ...large, entries: [await input("in/large", Buffer.alloc(56 * 1024 * 1024, 1))] };
       expect(await sh("true", [], { tree: tight })).toMatchObject(refusedAs("job-refused", "the inputs do not fit on the disk"));
@@ -146,9 +182,14 @@ machines("how machines end", () => {
       ["/etc is a file", "rm -rf etc; echo x > etc; touch .wh.etc", "the image has an /etc that is no folder"],
       ["a hard link leads out of the image", "echo x > a; ln a b", "leads to ../../etc/shadow, which"],
     ])("an image: %s", async (_, script, words) => {
-      const pack = words.includes("shadow") ? "tar --transform 'flags=h;s,^\\./a$,../../etc/shadow,' -cPf ../out.tar ./a ./b" : "tar -cf ../out.tar .";
+      const pack = words.includes("shadow")
+        ? "tar --transform 'flags=h;s,^\\./a$,../../etc/shadow,' -cPf ../out.tar ./a ./b"
+        : "tar -cf ../out.tar .";
       const came = await bench.run({ vm: bench.image([await bench.layer(script, pack)], ["true"]) });
-      expect(came).toMatchObject({ refused: "image-refused", words: expect.stringMatching(words.includes("shadow") ? /leads outside/ : words) });
+      expect(came).toMatchObject({
+        refused: "image-refused",
+        words: expect.stringMatching(words.includes("shadow") ? /leads outside/ : words),
+      });
     });
 
     it("bytes that are no layer, or more than was ordered", async () => {
@@ -163,7 +204,9 @@ machines("how machines end", () => {
       const bomb = await bench.layer("truncate -s 3G bomb", "tar -cSf t bomb; zstd -q --ultra -19 t -o ../out.tar; rm t");
       expect(await bench.run({ vm: bench.image([bomb], ["true"]) })).toMatchObject(refusedAs("job-refused", "unpacks to more than 64 MiB"));
       const zeros = await bench.layer("head -c 300M /dev/zero > bomb", "tar -cf - bomb | zstd -q -o ../out.tar");
-      expect(await bench.run({ vm: bench.image([zeros], ["true"]) })).toMatchObject(refusedAs("job-refused", "unpacks to more than 64 MiB"));
+      expect(await bench.run({ vm: bench.image([zeros], ["true"]) })).toMatchObject(
+        refusedAs("job-refused", "unpacks to more than 64 MiB"),
+      );
       const many = await bench.layer("seq 1 20000 | xargs touch");
       expect(await bench.run({ vm: bench.image([many], ["true"]) })).toMatchObject(refusedAs("job-refused", "more than 16384 files"));
       const far = await bench.layer("head -c 1M /dev/urandom > f", "tar -cf - f | zstd -q --ultra -22 --long=31 -o ../out.tar");
@@ -171,7 +214,14 @@ machines("how machines end", () => {
     });
 
     it("more layers, less memory or a smaller disk than any image runs with", async () => {
-      expect(await bench.run({ vm: bench.image(Array.from({ length: 200 }, () => box), ["true"]) })).toMatchObject(refusedAs("job-refused", "200 layers"));
+      expect(
+        await bench.run({
+          vm: bench.image(
+            Array.from({ length: 200 }, () => box),
+            ["true"],
+          ),
+        }),
+      ).toMatchObject(refusedAs("job-refused", "200 layers"));
       expect(await sh("true", [], { memoryMib: 64 })).toMatchObject(refusedAs("job-refused", "--mem"));
       expect(await sh("true", [], { diskMib: 8 })).toMatchObject(refusedAs("job-refused", "--disk"));
       expect(await sh("true", [], { devices: "emulated" })).toMatchObject(refusedAs("job-refused", "virtio"));
@@ -186,27 +236,45 @@ machines("how machines end", () => {
       const real = await bench.blob(await kernel());
       const huge = path.join(bench.folder, "huge");
       await run("truncate", ["-s", "300M", huge]);
-      expect(await bench.run(boot({ kernel: real, initrd: await bench.blob(huge) }))).toMatchObject(refusedAs("image-refused", "initrd is too large"));
+      expect(await bench.run(boot({ kernel: real, initrd: await bench.blob(huge) }))).toMatchObject(
+        refusedAs("image-refused", "initrd is too large"),
+      );
       const empty = path.join(bench.folder, "empty");
       await writeFile(empty, "");
       expect(await bench.run(boot({ kernel: await bench.blob(empty) }))).toMatchObject(refusedAs("image-refused", "QEMU"));
       await mkdir(path.join(bench.folder, "q"), { recursive: true });
       const backed = path.join(bench.folder, "q/backed.qcow2");
       await run("qemu-img", ["create", "-q", "-f", "qcow2", "-b", "/etc/passwd", "-F", "raw", backed, "1M"]);
-      const disk = (image: string, format: "raw" | "qcow2") => ({ vm: { kind: "disk" as const, image: { digest: image, format, url: null }, iso: null, seed: [] } });
+      const disk = (image: string, format: "raw" | "qcow2") => ({
+        vm: { kind: "disk" as const, image: { digest: image, format, url: null }, iso: null, seed: [] },
+      });
       expect(await bench.run(disk(await bench.blob(backed), "qcow2"))).toMatchObject(refusedAs("image-refused", "backing file"));
       expect(await bench.run(disk(digest, "qcow2"))).toMatchObject(refusedAs("image-refused", "not a qcow2"));
-      expect(await bench.run({ ...disk(await bench.blob(huge), "raw"), diskMib: 100 })).toMatchObject(refusedAs("job-refused", "order more with --disk"));
-      const seed = { kind: "disk" as const, image: null, iso: null, seed: [{ name: "user-data" as const, digest: await bench.blob(huge) }] };
+      expect(await bench.run({ ...disk(await bench.blob(huge), "raw"), diskMib: 100 })).toMatchObject(
+        refusedAs("job-refused", "order more with --disk"),
+      );
+      const seed = {
+        kind: "disk" as const,
+        image: null,
+        iso: null,
+        seed: [{ name: "user-data" as const, digest: await bench.blob(huge) }],
+      };
       expect(await bench.run({ vm: seed })).toMatchObject(refusedAs("image-refused", "the seed for cloud-init is larger"));
-      expect(await bench.run({ vm: { kind: "snapshot", snapshot: "ab".repeat(32) } })).toMatchObject(refusedAs("job-refused", "does not have that snapshot"));
+      expect(await bench.run({ vm: { kind: "snapshot", snapshot: "ab".repeat(32) } })).toMatchObject(
+        refusedAs("job-refused", "does not have that snapshot"),
+      );
     });
   });
 
   it("an initrd that panics, and memory too small for a kernel, are the guest's own end", async () => {
     const ramdisk = path.join(bench.folder, "panics");
     await writeFile(ramdisk, await initrd("exit 1"));
-    const vm = { kind: "kernel" as const, kernel: await bench.blob(await kernel()), initrd: await bench.blob(ramdisk), append: "console=ttyS0 panic=-1" };
+    const vm = {
+      kind: "kernel" as const,
+      kernel: await bench.blob(await kernel()),
+      initrd: await bench.blob(ramdisk),
+      append: "console=ttyS0 panic=-1",
+    };
     expect(await bench.run({ vm, diskMib: 0 })).toMatchObject({ ended: { kind: "result", reason: "guest-panic" } });
   });
 });

@@ -22,14 +22,24 @@ machines("a hostile guest", () => {
     await market.close();
     await rm(folder, { recursive: true, force: true });
   });
-  const rent = async (job: Awaited<ReturnType<typeof kernelMachine>>, over = {}) => orderAndFollow(market.customer, job, wantedFor(job, over));
+  const rent = async (job: Awaited<ReturnType<typeof kernelMachine>>, over = {}) =>
+    orderAndFollow(market.customer, job, wantedFor(job, over));
 
   /** A command as root of a BusyBox image. */
   async function box(script: string, over: Partial<VmInput> = {}) {
     const image = await openImage(`oci:${layout}:box`, path.join(folder, "cache"));
     const layers = image.layers.map(({ blob, compression }) => ({ digest: blob.digest, compression }));
     return buildVm({
-      vm: { kind: "oci", image: image.digest.slice(7), layers, args: ["sh", "-c", script], env: [], workdir: "/", user: "root", hostname: "" },
+      vm: {
+        kind: "oci",
+        image: image.digest.slice(7),
+        layers,
+        args: ["sh", "-c", script],
+        env: [],
+        workdir: "/",
+        user: "root",
+        hostname: "",
+      },
       ...{
         machine: "pc",
         firmware: "bios",
@@ -55,7 +65,9 @@ machines("a hostile guest", () => {
       .map((line) => line.split(":"));
     const of = (controller: string): string => {
       const [, , at] = lines.find(([, names]) => names!.split(",").includes(controller)) ?? lines.find(([id]) => id === "0")!;
-      return lines.some(([, names]) => names!.split(",").includes(controller)) ? `/sys/fs/cgroup/${controller}${at}` : `/sys/fs/cgroup${at}`;
+      return lines.some(([, names]) => names!.split(",").includes(controller))
+        ? `/sys/fs/cgroup/${controller}${at}`
+        : `/sys/fs/cgroup${at}`;
     };
     return { cpu: of("cpu"), memory: of("memory"), pids: of("pids") };
   };
@@ -76,7 +88,9 @@ machines("a hostile guest", () => {
     const going = await rent(await box("echo begun; dd if=/dev/zero of=/dev/null bs=1G count=1 2>&1; echo survived; sleep 600"));
     await until(() => going.seen.stdout.includes("survived"));
     const { memory } = await cgroupOf();
-    const limit = Number(await readFile(path.join(memory, "memory.limit_in_bytes"), "utf8").catch(() => readFile(path.join(memory, "memory.max"), "utf8")));
+    const limit = Number(
+      await readFile(path.join(memory, "memory.limit_in_bytes"), "utf8").catch(() => readFile(path.join(memory, "memory.max"), "utf8")),
+    );
     expect(limit).toBe(384 * 1024 * 1024);
     const peak = Number(await readFile(path.join(memory, "memory.max_usage_in_bytes"), "utf8").catch(() => "0"));
     expect(peak).toBeLessThanOrEqual(limit);
@@ -108,7 +122,9 @@ machines("a hostile guest", () => {
     const loud = await (await rent(await box("yes a-long-line-of-output-that-goes-on-and-on"))).end();
     expect(loud.lease.end).toMatchObject({ reason: "output-limit", blame: "customer" });
     expect(loud.stdout.length).toBeLessThan(64 * 1024 * 1024);
-    const console = await (await rent(await kernelMachine(await initrd("while :; do cat /proc/kallsyms; done"), { outputMibMax: 1 }))).end();
+    const console = await (
+      await rent(await kernelMachine(await initrd("while :; do cat /proc/kallsyms; done"), { outputMibMax: 1 }))
+    ).end();
     expect(console.lease.end).toMatchObject({ reason: "output-limit" });
   });
 

@@ -109,7 +109,10 @@ machines("images that attack", () => {
     const note = (error: unknown): void => void late.push(error);
     process.on("uncaughtException", note);
     try {
-      await run("sh", ["-c", `dd if=/dev/urandom of=${at("random")} bs=1M count=12 2>/dev/null && tar -C ${folder} -cf ${at("random.tar")} random`]);
+      await run("sh", [
+        "-c",
+        `dd if=/dev/urandom of=${at("random")} bs=1M count=12 2>/dev/null && tar -C ${folder} -cf ${at("random.tar")} random`,
+      ]);
       const cache = { folder: at("layers"), bytesMax: 1e9 };
       for (let mib = 1; mib <= 8; mib++) {
         const layers = [{ digest: NO_BLOB, file: at("random.tar") }];

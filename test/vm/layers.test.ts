@@ -30,10 +30,24 @@ interface Limits {
 }
 
 /** The disks of an image whose layers are these files, bottom first. */
-async function disksOf(files: readonly string[], { bytesMax = 1e9, entriesMax = 100_000 }: Limits = {}, cache = fresh()): Promise<string[]> {
-  const layers = await Promise.all(files.map(async (file) => ({ file, digest: createHash("sha256").update(await readFile(file)).digest("hex") })));
+async function disksOf(
+  files: readonly string[],
+  { bytesMax = 1e9, entriesMax = 100_000 }: Limits = {},
+  cache = fresh(),
+): Promise<string[]> {
+  const layers = await Promise.all(
+    files.map(async (file) => ({
+      file,
+      digest: createHash("sha256")
+        .update(await readFile(file))
+        .digest("hex"),
+    })),
+  );
   const disks: string[] = [];
-  await imageDisks({ layers, bytesMax, entriesMax, work: fresh(), take: async (disk) => void disks.push(disk) }, { folder: cache, bytesMax: 1e10 });
+  await imageDisks(
+    { layers, bytesMax, entriesMax, work: fresh(), take: async (disk) => void disks.push(disk) },
+    { folder: cache, bytesMax: 1e10 },
+  );
   return disks;
 }
 
@@ -102,14 +116,30 @@ const FORMATS: readonly [name: string, lacks: readonly string[], command: string
   ["GNU tar, pax sparse 1.0", [], "tar --format=pax -S --sparse-version=1.0 -cf out.tar -C root ."],
   ["GNU tar, with a label and every name twice", [], "tar --format=gnu -V label -cf out.tar -C root . ."],
   ["GNU tar, ustar", ["plain/long-link", "deep"], "tar --format=ustar --exclude=./plain/long-link --exclude=./deep -cf out.tar -C root ."],
-  ["GNU tar, v7", ["plain/long-link", "plain/fifo", "deep"], "tar --format=v7 --exclude=./plain/long-link --exclude=./plain/fifo --exclude=./deep -cf out.tar -C root ."],
+  [
+    "GNU tar, v7",
+    ["plain/long-link", "plain/fifo", "deep"],
+    "tar --format=v7 --exclude=./plain/long-link --exclude=./plain/fifo --exclude=./deep -cf out.tar -C root .",
+  ],
   ["bsdtar, pax", [], "bsdtar --format=pax -cf out.tar -C root ."],
   ["bsdtar, gnutar", [], "bsdtar --format=gnutar -cf out.tar -C root ."],
-  ["bsdtar, ustar", ["plain/long-link", "deep"], "bsdtar --format=ustar --exclude=./plain/long-link --exclude=./deep -cf out.tar -C root ."],
-  ["Python's tarfile", [], "python3 -c 'import tarfile; t = tarfile.open(\"out.tar\", \"w\"); t.add(\"root\", \".\"); t.close()'"],
+  [
+    "bsdtar, ustar",
+    ["plain/long-link", "deep"],
+    "bsdtar --format=ustar --exclude=./plain/long-link --exclude=./deep -cf out.tar -C root .",
+  ],
+  ["Python's tarfile", [], 'python3 -c \'import tarfile; t = tarfile.open("out.tar", "w"); t.add("root", "."); t.close()\''],
   ["GNU tar, packed by gzip in two members", [], "tar -cf t -C root .; { head -c 200000 t | gzip; tail -c +200001 t | gzip; } > out.tar"],
-  ["GNU tar, packed by zstd in three frames", [], "tar -cf t -C root .; { head -c 99999 t | zstd; printf 'P*M\\x18\\x03\\0\\0\\0abc'; tail -c +100000 t | head -c 1 | zstd; tail -c +100001 t | zstd --ultra -20; } > out.tar"],
-  ["GNU tar, with nothing after the last entry", [], "tar -cf t -C root .; head -c $(tar -tRf t | sed -n 's/^block \\([0-9]*\\): \\*\\* Block of NULs.*/\\1/p' | awk '{print $1 * 512}') t > out.tar"],
+  [
+    "GNU tar, packed by zstd in three frames",
+    [],
+    "tar -cf t -C root .; { head -c 99999 t | zstd; printf 'P*M\\x18\\x03\\0\\0\\0abc'; tail -c +100000 t | head -c 1 | zstd; tail -c +100001 t | zstd --ultra -20; } > out.tar",
+  ],
+  [
+    "GNU tar, with nothing after the last entry",
+    [],
+    "tar -cf t -C root .; head -c $(tar -tRf t | sed -n 's/^block \\([0-9]*\\): \\*\\* Block of NULs.*/\\1/p' | awk '{print $1 * 512}') t > out.tar",
+  ],
 ];
 
 const FOLDERS = ["a", "b", "c"] as const;
@@ -128,7 +158,8 @@ function randomLayer(random: Random, files: string[]): Buffer {
     const at = (isFolder ? below(1) : [...below(0), one(LEAVES)]).join("/");
     const hides = kind > 10;
     // engines disagree about a name that one layer both hides and brings
-    if ([...taken].some((each) => hides && (each === at || each.startsWith(`${at}/`) || at.startsWith(`${each}/`))) || taken.has(`-${at}`)) continue;
+    if ([...taken].some((each) => hides && (each === at || each.startsWith(`${at}/`) || at.startsWith(`${each}/`))) || taken.has(`-${at}`))
+      continue;
     taken.add(hides ? `-${at}` : at);
     const text = `${at} ${random.between(0, 99)}`;
     if (kind < 4) parts.push(tarHeader({ ...none, name: at, type: "5", mode: one([0o755, 0o700, 0o1777]) }));
@@ -141,7 +172,8 @@ function randomLayer(random: Random, files: string[]): Buffer {
       const target = below(1).join("/");
       parts.push(tarHeader({ ...none, name: place, type: "2", mode: 0o777, target: one([target, `/${target}`, `../${target}`]) }));
     } else if (kind < 11 && files.length > 0) parts.push(tarHeader({ ...none, name: at, type: "1", mode: 0o644, target: one(files) }));
-    else if (kind === 11) parts.push(tarHeader({ ...none, name: path.join(path.dirname(at), `.wh.${path.basename(at)}`), type: "0", mode: 0o644 }));
+    else if (kind === 11)
+      parts.push(tarHeader({ ...none, name: path.join(path.dirname(at), `.wh.${path.basename(at)}`), type: "0", mode: 0o644 }));
     else if (kind === 12) parts.push(tarHeader({ ...none, name: `${path.dirname(at)}/.wh.${path.basename(at)}`, type: "0", mode: 0o644 }));
     else if (kind === 13) parts.push(tarHeader({ ...none, name: `${at}/.wh..wh..opq`, type: "0", mode: 0o644 }));
   }

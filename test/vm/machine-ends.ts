@@ -42,7 +42,8 @@ export interface EndsBench {
 }
 
 /** BusyBox with its names, as a layer's root. */
-export const BUSYBOX = "mkdir -p bin etc tmp; cp /bin/busybox bin; for n in $(bin/busybox --list | grep -vx busybox); do ln -s busybox bin/$n; done; echo root:x:0:0::/root:/bin/sh > etc/passwd";
+export const BUSYBOX =
+  "mkdir -p bin etc tmp; cp /bin/busybox bin; for n in $(bin/busybox --list | grep -vx busybox); do ln -s busybox bin/$n; done; echo root:x:0:0::/root:/bin/sh > etc/passwd";
 
 export async function openEnds(): Promise<EndsBench> {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-ends-"));
@@ -52,14 +53,24 @@ export async function openEnds(): Promise<EndsBench> {
     host: state.host,
     folder: path.join(folder, "vm"),
     egress: { ports: [], allow: [], bytesPerSecondMax: 1, gibPerMonth: 0 },
-    ...{ fetchImages: false, imageCacheGib: 2, diskIops: 5_000, inUse: [], snapshots: 0, customerSnapshotsGib: 1, customerSnapshotsHours: 1 },
+    ...{
+      fetchImages: false,
+      imageCacheGib: 2,
+      diskIops: 5_000,
+      inUse: [],
+      snapshots: 0,
+      customerSnapshotsGib: 1,
+      customerSnapshotsHours: 1,
+    },
     log: () => {},
   });
   const blobs = path.join(folder, "blobs");
   await mkdir(blobs);
   let last = 0;
   const blob = async (file: string): Promise<string> => {
-    const digest = createHash("sha256").update(await readFile(file)).digest("hex");
+    const digest = createHash("sha256")
+      .update(await readFile(file))
+      .digest("hex");
     await copyFile(file, path.join(blobs, digest));
     return digest;
   };
@@ -108,7 +119,8 @@ export async function openEnds(): Promise<EndsBench> {
       const ended = await guest.ended;
       const files: Record<string, string> = {};
       for (const entry of ended.kind === "result" ? ended.tree : [])
-        if (entry.kind === "file") files[entry.path] = Buffer.from(await guest.readOutput(entry.digest, 0, Math.min(entry.size, 1_000))).toString();
+        if (entry.kind === "file")
+          files[entry.path] = Buffer.from(await guest.readOutput(entry.digest, 0, Math.min(entry.size, 1_000))).toString();
       const came = { ended, stdout: await textOf("stdout"), stderr: await textOf("stderr"), files };
       await guest.dispose();
       return came;

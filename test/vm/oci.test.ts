@@ -42,7 +42,9 @@ machines("OCI images", () => {
     const ran = await xeno("--out", out, "--env", "FROM_ORDER=too", `${registry.host}/box`, "--", "sh", "-c", script);
     expect(ran.stderr).toContain(digest);
     expect(ran.stderr).toContain("nothing proves what an ordinary machine did");
-    expect(ran.stdout.split("\n")).toEqual(expect.arrayContaining(["to stdout", "33", "/srv", "FROM_IMAGE=yes", "FROM_ORDER=too", "kept", "new"]));
+    expect(ran.stdout.split("\n")).toEqual(
+      expect.arrayContaining(["to stdout", "33", "/srv", "FROM_IMAGE=yes", "FROM_ORDER=too", "kept", "new"]),
+    );
     expect(ran.stdout).not.toContain("gone");
     expect(ran.stderr).toContain("to stderr");
     expect(ran.code).toBe(9);
@@ -82,7 +84,8 @@ machines("OCI images", () => {
   });
 
   it("goes on in a fork as the job it was: its own output from there on, its own random numbers, its own end", async () => {
-    const script = "i=0; while [ $i -lt 150 ]; do i=$((i+1)); echo tick $i; sleep 0.2; done; head -c 16 /dev/urandom | xxd -p; date +%s; exit 3";
+    const script =
+      "i=0; while [ $i -lt 150 ]; do i=$((i+1)); echo tick $i; sleep 0.2; done; head -c 16 /dev/urandom | xxd -p; date +%s; exit 3";
     const lease = (await xeno("--detach", "-q", "--user", "root", `oci:${layout}:box`, "--", "sh", "-c", script)).stdout.trim();
     await until(async () => (await cli.xeno("logs", lease)).stdout.includes("tick 5\n"));
     const before = Math.floor(Date.now() / 1_000);
@@ -95,7 +98,10 @@ machines("OCI images", () => {
       { reason: "completed", exitCode: 3 },
       { reason: "completed", exitCode: 3 },
     ]);
-    const [first, second] = [(await cli.xeno("logs", lease)).stdout.trim().split("\n"), (await cli.xeno("logs", fork!)).stdout.trim().split("\n")];
+    const [first, second] = [
+      (await cli.xeno("logs", lease)).stdout.trim().split("\n"),
+      (await cli.xeno("logs", fork!)).stdout.trim().split("\n"),
+    ];
     expect(first[0]).toBe("tick 1");
     expect(second[0]).toMatch(/^tick ([6-9]|\d\d+)$/);
     expect(second.at(-3)).toBe("tick 150");

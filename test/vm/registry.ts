@@ -55,7 +55,9 @@ export async function push(
   change: (manifest: string) => string = (text) => text,
 ): Promise<string> {
   const headers = authorization === null ? {} : { authorization };
-  const index = JSON.parse(await readFile(path.join(layout, "index.json"), "utf8")) as { manifests: { digest: string; annotations: Record<string, string> }[] };
+  const index = JSON.parse(await readFile(path.join(layout, "index.json"), "utf8")) as {
+    manifests: { digest: string; annotations: Record<string, string> }[];
+  };
   const { digest } = index.manifests.find(({ annotations }) => annotations["org.opencontainers.image.ref.name"] === tag)!;
   const blob = (of: string): Promise<Buffer> => readFile(path.join(layout, "blobs/sha256", of.slice(7)));
   const manifest = (await blob(digest)).toString();
@@ -64,7 +66,11 @@ export async function push(
     const begun = await fetch(`http://${host}/v2/${name}/blobs/uploads/`, { method: "POST", headers });
     const location = new URL(begun.headers.get("location")!, `http://${host}`);
     location.searchParams.set("digest", each.digest);
-    const put = await fetch(location, { method: "PUT", headers: { ...headers, "content-type": "application/octet-stream" }, body: await blob(each.digest) });
+    const put = await fetch(location, {
+      method: "PUT",
+      headers: { ...headers, "content-type": "application/octet-stream" },
+      body: await blob(each.digest),
+    });
     if (!put.ok) throw new Error(`the registry answers ${put.status}`);
   }
   const text = change(manifest);

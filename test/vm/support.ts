@@ -8,7 +8,16 @@ import { promisify } from "node:util";
 import { describe } from "vitest";
 import { findKernel } from "@xenoservers/guests";
 import type { MarketClient } from "@xenoservers/sdk";
-import { MarketClient as Client, VM_OVERHEAD_MIB, buildVm, fileBlob, identityOf, type BuiltVm, type VmInput, type Wanted } from "@xenoservers/sdk";
+import {
+  MarketClient as Client,
+  VM_OVERHEAD_MIB,
+  buildVm,
+  fileBlob,
+  identityOf,
+  type BuiltVm,
+  type VmInput,
+  type Wanted,
+} from "@xenoservers/sdk";
 import { cpio, MODE } from "../../packages/guests/src/qemu/images/cpio.ts";
 import { startMarket, until, type TestMarket } from "../process/market.ts";
 
@@ -62,7 +71,9 @@ export async function initrd(script: string, modules: readonly string[] = []): P
   return cpio([
     { path: "init", mode: MODE.program, data: Buffer.from(`${head}${script}\n`) },
     { path: "bin/busybox", mode: MODE.program, data: await readFile("/bin/busybox") },
-    ...(await Promise.all(order.map(async (file) => ({ path: path.basename(file), mode: MODE.file, data: await readFile(path.join(base, file)) })))),
+    ...(await Promise.all(
+      order.map(async (file) => ({ path: path.basename(file), mode: MODE.file, data: await readFile(path.join(base, file)) })),
+    )),
     { path: "order", mode: MODE.file, data: Buffer.from(order.map((file) => path.basename(file)).join("\n")) },
   ]);
 }
@@ -181,7 +192,18 @@ export async function layoutOf(layout: string, layers: readonly string[], config
 /** A machine; what is not said is a small one without disk or network. */
 export async function machine(over: Partial<VmInput> & Pick<VmInput, "vm">): Promise<BuiltVm> {
   return buildVm({
-    ...{ machine: "pc", firmware: "bios", devices: "virtio", tpm: false, vcpu: 1, memoryMib: 192, diskMib: 0, outputMibMax: 4, network: false, egress: "none" },
+    ...{
+      machine: "pc",
+      firmware: "bios",
+      devices: "virtio",
+      tpm: false,
+      vcpu: 1,
+      memoryMib: 192,
+      diskMib: 0,
+      outputMibMax: 4,
+      network: false,
+      egress: "none",
+    },
     ...{ engine: null, fuelMax: 10n ** 15n, mounts: [], blobs: [] },
     ...over,
   });
@@ -235,10 +257,15 @@ export async function cliHome(
   const home = path.join(market.folder, `home-${createHash("sha256").update(seed).digest("hex").slice(0, 8)}`);
   await mkdir(path.join(home, "config"), { recursive: true });
   const context = { url, pins, currency: "credits", party, account, role: "root", seed: seed.toString("hex") };
-  await writeFile(path.join(home, "config/contexts.json"), JSON.stringify({ current: "test", contexts: { test: context } }), { mode: 0o600 });
+  await writeFile(path.join(home, "config/contexts.json"), JSON.stringify({ current: "test", contexts: { test: context } }), {
+    mode: 0o600,
+  });
   const program = path.resolve(import.meta.dirname, "../../packages/cli/bin/xeno.js");
   const xeno = (...args: string[]) =>
-    run(process.execPath, [program, ...args], { env: { ...process.env, XENO_HOME: home, NO_COLOR: "1" }, maxBuffer: 64 * 1024 * 1024 }).then(
+    run(process.execPath, [program, ...args], {
+      env: { ...process.env, XENO_HOME: home, NO_COLOR: "1" },
+      maxBuffer: 64 * 1024 * 1024,
+    }).then(
       ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
       (error: { code: number; stdout: string; stderr: string }) => ({ code: error.code, stdout: error.stdout, stderr: error.stderr }),
     );
@@ -261,7 +288,10 @@ export { NO_BLOB };
 /** Ends what a test left running, so that the next finds the server free. */
 export async function stopAll({ customer }: TestMarket): Promise<void> {
   const live = async () =>
-    (await customer.read("leases", { query: { live: "true", limit: 50 } })).leases.filter(({ customer: party }) => party === customer.identity.party);
-  for (const { id } of await live()) await customer.act("stop", { lease: id, party: customer.identity.party, reason: "the test is over" }).catch(() => {});
+    (await customer.read("leases", { query: { live: "true", limit: 50 } })).leases.filter(
+      ({ customer: party }) => party === customer.identity.party,
+    );
+  for (const { id } of await live())
+    await customer.act("stop", { lease: id, party: customer.identity.party, reason: "the test is over" }).catch(() => {});
   await until(async () => (await live()).length === 0);
 }

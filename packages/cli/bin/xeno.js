@@ -27,9 +27,13 @@ if (runsTypeScript) {
 } else {
   const node = bundledNode();
   if (!node) {
-    console.error(`xeno needs Node 22.18 or later; this is ${process.versions.node} and no newer one came with the package (npm ci --include=optional)`);
+    console.error(
+      `xeno needs Node 22.18 or later; this is ${process.versions.node} and no newer one came with the package (npm ci --include=optional)`,
+    );
     process.exit(125);
   }
-  const child = spawnSync(node, ["--disable-warning=ExperimentalWarning", fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: "inherit" });
+  const child = spawnSync(node, ["--disable-warning=ExperimentalWarning", fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+    stdio: "inherit",
+  });
   process.exit(child.status ?? 125);
 }

@@ -41,26 +41,40 @@ import { reportError } from "./output/report.ts";
 import { EXIT } from "./output/ui.ts";
 
 const CUSTOMERS: readonly Verb[] = [
-  verb("login", "pin a market's keys and get an identity in it", loginInput, async (given) => (await import("./verbs/login.ts")).login(given)),
+  verb("login", "pin a market's keys and get an identity in it", loginInput, async (given) =>
+    (await import("./verbs/login.ts")).login(given),
+  ),
   group("context", "markets known here", [
-    verb("ls", "and as whom", contextListInput, async (given) => (await import("./verbs/context.ts")).contextList(given), { alias: "list" }),
+    verb("ls", "and as whom", contextListInput, async (given) => (await import("./verbs/context.ts")).contextList(given), {
+      alias: "list",
+    }),
     verb("use", "from now on", contextUseInput, async (given) => (await import("./verbs/context.ts")).contextUse(given)),
   ]),
   verb("whoami", "party and keys", whoamiInput, async (given) => (await import("./verbs/whoami.ts")).whoami(given)),
   group("key", "keys of one's party", [
     verb("add", "a key for another device", keyAddInput, async (given) => (await import("./verbs/key-add.ts")).keyAdd(given)),
     verb("rotate", "replace the root key", keyRotateInput, async (given) => (await import("./verbs/key-rotate.ts")).keyRotate(given)),
-    verb("revoke", "by the first letters of its id, or its label", keyRevokeInput, async (given) => (await import("./verbs/key-revoke.ts")).keyRevoke(given)),
+    verb("revoke", "by the first letters of its id, or its label", keyRevokeInput, async (given) =>
+      (await import("./verbs/key-revoke.ts")).keyRevoke(given),
+    ),
     verb("backup", "all of them into a file", keyBackupInput, async (given) => (await import("./verbs/key-backup.ts")).keyBackup(given)),
   ]),
   group("token", "delegated keys", [
-    verb("create", "a key with its bounds", tokenCreateInput, async (given) => (await import("./verbs/token-create.ts")).tokenCreate(given)),
-    verb("list", "what was delegated", tokenListInput, async (given) => (await import("./verbs/token-list.ts")).tokenList(given), { alias: "ls" }),
-    verb("revoke", "by the first letters of its id, or its label", keyRevokeInput, async (given) => (await import("./verbs/key-revoke.ts")).keyRevoke(given)),
+    verb("create", "a key with its bounds", tokenCreateInput, async (given) =>
+      (await import("./verbs/token-create.ts")).tokenCreate(given),
+    ),
+    verb("list", "what was delegated", tokenListInput, async (given) => (await import("./verbs/token-list.ts")).tokenList(given), {
+      alias: "ls",
+    }),
+    verb("revoke", "by the first letters of its id, or its label", keyRevokeInput, async (given) =>
+      (await import("./verbs/key-revoke.ts")).keyRevoke(given),
+    ),
   ]),
   verb("wallet", "balances and statement", walletInput, async (given) => (await import("./verbs/wallet.ts")).wallet(given)),
   group("limits", "spend limits", [
-    verb("set", "account is an id, a name or 'main'; amount or 'none'", limitsInput, async (given) => (await import("./verbs/limits.ts")).limitsSet(given)),
+    verb("set", "account is an id, a name or 'main'; amount or 'none'", limitsInput, async (given) =>
+      (await import("./verbs/limits.ts")).limitsSet(given),
+    ),
   ]),
   verb(
     "stake",
@@ -69,9 +83,13 @@ const CUSTOMERS: readonly Verb[] = [
     async (given) => (await import("./verbs/stake.ts")).stake(given),
   ),
   group("account", "sub-accounts", [
-    verb("create", "with a limit of its own", accountCreateInput, async (given) => (await import("./verbs/account-create.ts")).accountCreate(given)),
+    verb("create", "with a limit of its own", accountCreateInput, async (given) =>
+      (await import("./verbs/account-create.ts")).accountCreate(given),
+    ),
   ]),
-  verb("search", "servers on offer: 'cpu>=2 mem>=4G region=eu price<0.05'", searchInput, async (given) => (await import("./verbs/search.ts")).search(given)),
+  verb("search", "servers on offer: 'cpu>=2 mem>=4G region=eu price<0.05'", searchInput, async (given) =>
+    (await import("./verbs/search.ts")).search(given),
+  ),
   verb("run", "run a .wasm module, a .py script, an OCI image or a whole machine on a rented computer", runInput, async (given) =>
     (await import("./verbs/run.ts")).run(given),
   ),
@@ -81,7 +99,9 @@ const CUSTOMERS: readonly Verb[] = [
     verb("close", "", batchCloseInput, async (given) => (await import("./verbs/batch-close.ts")).batchClose(given)),
   ]),
   verb("attach", "follow a running job to its end", attachInput, async (given) => (await import("./verbs/attach.ts")).attach(given)),
-  verb("fetch", "bring the files a job left in /out", fetchInput, async (given) => (await import("./verbs/lease-result.ts")).fetchFiles(given)),
+  verb("fetch", "bring the files a job left in /out", fetchInput, async (given) =>
+    (await import("./verbs/lease-result.ts")).fetchFiles(given),
+  ),
   verb("ps", "running leases and what they cost", psInput, async (given) => (await import("./verbs/ps.ts")).ps(given), { alias: "ls" }),
   verb("logs", "a job's output", logsInput, async (given) => (await import("./verbs/logs.ts")).logs(given)),
   verb("events", "what happened, durably", eventsInput, async (given) => (await import("./verbs/events.ts")).events(given)),
@@ -103,7 +123,9 @@ const LEASES: readonly Verb[] = [
       (await import("./verbs/lease-request.ts")).leaseRequest(given, "pause"),
     ),
     verb("resume", "", leaseInput, async (given) => (await import("./verbs/lease-request.ts")).leaseRequest(given, "resume")),
-    verb("reboot", "as by the reset button", leaseInput, async (given) => (await import("./verbs/lease-request.ts")).leaseRequest(given, "reboot")),
+    verb("reboot", "as by the reset button", leaseInput, async (given) =>
+      (await import("./verbs/lease-request.ts")).leaseRequest(given, "reboot"),
+    ),
     verb("snapshot", "keep the machine's memory and disk on its server; yours alone", leaseInput, async (given) =>
       (await import("./verbs/lease-request.ts")).leaseSnapshot(given),
     ),
@@ -111,13 +133,26 @@ const LEASES: readonly Verb[] = [
       (await import("./verbs/lease-fork.ts")).leaseFork(given),
     ),
   ]),
-  verb("console", "the machine's serial console; Ctrl-] leaves it", consoleInput, async (given) => (await import("./verbs/console.ts")).consoleOf(given)),
-  verb("exec", "run a program in the machine (its guest agent does it)", execInput, async (given) => (await import("./verbs/exec.ts")).execIn(given), {
-    passThrough: true,
-  }),
-  verb("cp", "copy one file: LEASE:/path here, or here LEASE:/path", copyInput, async (given) => (await import("./verbs/cp.ts")).copy(given)),
-  verb("forward", "LOCAL:GUEST: a port of this machine that leads to one of the guest's; stdio:GUEST for stdin and stdout", forwardInput, async (given) =>
-    (await import("./verbs/forward.ts")).forward(given),
+  verb("console", "the machine's serial console; Ctrl-] leaves it", consoleInput, async (given) =>
+    (await import("./verbs/console.ts")).consoleOf(given),
+  ),
+  verb(
+    "exec",
+    "run a program in the machine (its guest agent does it)",
+    execInput,
+    async (given) => (await import("./verbs/exec.ts")).execIn(given),
+    {
+      passThrough: true,
+    },
+  ),
+  verb("cp", "copy one file: LEASE:/path here, or here LEASE:/path", copyInput, async (given) =>
+    (await import("./verbs/cp.ts")).copy(given),
+  ),
+  verb(
+    "forward",
+    "LOCAL:GUEST: a port of this machine that leads to one of the guest's; stdio:GUEST for stdin and stdout",
+    forwardInput,
+    async (given) => (await import("./verbs/forward.ts")).forward(given),
   ),
   verb("ssh", "ssh into the machine; what follows goes to ssh", sshInput, async (given) => (await import("./verbs/ssh.ts")).ssh(given), {
     passThrough: true,
@@ -127,8 +162,11 @@ const LEASES: readonly Verb[] = [
   verb("verify", "check a receipt offline: each line proved, claimed or failed", verifyInput, async (given) =>
     (await import("./verbs/verify.ts")).verify(given),
   ),
-  verb("dispute", "have the market's referee run the job again; a wrong result costs its owner the pay and the locked stake", disputeInput, async (given) =>
-    (await import("./verbs/dispute.ts")).dispute(given),
+  verb(
+    "dispute",
+    "have the market's referee run the job again; a wrong result costs its owner the pay and the locked stake",
+    disputeInput,
+    async (given) => (await import("./verbs/dispute.ts")).dispute(given),
   ),
   group("receipt", "receipts", [
     verb("show", "what is in one", receiptShowInput, async (given) => (await import("./verbs/receipt-show.ts")).receiptShow(given)),
@@ -143,7 +181,9 @@ const OWNERS: readonly Verb[] = [
     verb("stop", "drain and end; guests of running leases first", serverStopInput, async (given) =>
       (await import("./verbs/server.ts")).serverCommand(given, given.now ? "stop-now" : "stop"),
     ),
-    verb("retire", "drain, end, and leave the market", serverInput, async (given) => (await import("./verbs/server.ts")).serverCommand(given, "retire")),
+    verb("retire", "drain, end, and leave the market", serverInput, async (given) =>
+      (await import("./verbs/server.ts")).serverCommand(given, "retire"),
+    ),
   ]),
   group("abuse", "complaints about what came from this machine", [
     verb("trace", "which lease was behind a connection to ADDRESS[:PORT]", abuseTraceInput, async (given) =>
@@ -159,12 +199,18 @@ const OPERATORS: readonly Verb[] = [
       verb("restore", "into an empty market; the log starts a new epoch", brokerFileInput, async (given) =>
         (await import("./verbs/broker-data.ts")).brokerRestore(given),
       ),
-      verb("check", "recompute books and log", brokerCheckInput, async (given) => (await import("./verbs/broker-data.ts")).brokerCheck(given)),
+      verb("check", "recompute books and log", brokerCheckInput, async (given) =>
+        (await import("./verbs/broker-data.ts")).brokerCheck(given),
+      ),
       verb("overview", "", brokerOverviewInput, async (given) => (await import("./verbs/broker-overview.ts")).brokerOverview(given)),
       verb("credit", "", creditInput, async (given) => (await import("./verbs/broker-acts.ts")).brokerCredit(given)),
       verb("suspend", "", suspendInput, async (given) => (await import("./verbs/broker-acts.ts")).brokerSuspend(given)),
-      verb("referee", "its results decide disputes", refereeInput, async (given) => (await import("./verbs/broker-acts.ts")).brokerReferee(given)),
-      verb("fee", "announce what the broker keeps: 2.5%", feeInput, async (given) => (await import("./verbs/broker-fee.ts")).brokerFee(given)),
+      verb("referee", "its results decide disputes", refereeInput, async (given) =>
+        (await import("./verbs/broker-acts.ts")).brokerReferee(given),
+      ),
+      verb("fee", "announce what the broker keeps: 2.5%", feeInput, async (given) =>
+        (await import("./verbs/broker-fee.ts")).brokerFee(given),
+      ),
       verb("witness", "NAME=KEY may cosign checkpoints here", brokerWitnessInput, async (given) =>
         (await import("./verbs/broker-acts.ts")).brokerWitness(given),
       ),
@@ -182,7 +228,9 @@ const EVERYONES: readonly Verb[] = [
     evidenceInput,
     async (given) => (await import("./verbs/evidence.ts")).evidence(given),
   ),
-  verb("demo", "a whole market on this machine: list, rent, run, pay, verify", demoInput, async (given) => (await import("./verbs/demo.ts")).demo(given)),
+  verb("demo", "a whole market on this machine: list, rent, run, pay, verify", demoInput, async (given) =>
+    (await import("./verbs/demo.ts")).demo(given),
+  ),
   verb("doctor", "what is wrong here, and what to do", doctorInput, async (given) => (await import("./verbs/doctor.ts")).doctor(given)),
   verb("version", "versions", versionInput, async (given) => (await import("./verbs/version.ts")).version(given)),
   verb("completion", 'for bash: eval "$(xeno completion)"', completionInput, async () =>

@@ -117,7 +117,10 @@ sys.exit(7)
     const source = "import random, os\nprint(random.random(), os.urandom(8), hash('x'))";
     const [first, second] = [script(source), script(source)];
     expect(first.stdout).toBe(second.stdout);
-    expect([first.fuel, Buffer.from(first.memoryHash!).toString("hex")]).toEqual([second.fuel, Buffer.from(second.memoryHash!).toString("hex")]);
+    expect([first.fuel, Buffer.from(first.memoryHash!).toString("hex")]).toEqual([
+      second.fuel,
+      Buffer.from(second.memoryHash!).toString("hex"),
+    ]);
     expect(first.fuel).toBeGreaterThan(10_000_000n);
   });
 
@@ -170,7 +173,11 @@ describe("endings", () => {
       { kind: "exit", code: 44 },
     ],
     ["a trap", '(module (memory (export "memory") 1) (func (export "_start") unreachable))', { kind: "trap", message: "unreachable" }],
-    ["endless recursion", '(module (memory (export "memory") 1) (func $f (export "_start") call $f))', { kind: "trap", message: "call stack exhausted" }],
+    [
+      "endless recursion",
+      '(module (memory (export "memory") 1) (func $f (export "_start") call $f))',
+      { kind: "trap", message: "call stack exhausted" },
+    ],
     ["the fuel limit", '(module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))', { kind: "fuel-limit" }],
     [
       "the memory limit",
@@ -220,7 +227,10 @@ describe("endings", () => {
   it("runs without any disk, and gives no file room", async () => {
     const module = await compile('(module (memory (export "memory") 1) (func (export "_start")))');
     expect(run(module, { diskBytesMax: 0 }).ending).toEqual({ kind: "exit", code: 0 });
-    expect(run(module, { diskBytesMax: 0, mounts: [{ path: "/out", writable: true, entries: [] }] }).ending).toEqual({ kind: "exit", code: 0 });
+    expect(run(module, { diskBytesMax: 0, mounts: [{ path: "/out", writable: true, entries: [] }] }).ending).toEqual({
+      kind: "exit",
+      code: 0,
+    });
   });
 
   it("answers EFAULT to wild pointers, EBADF to wild descriptors, ENOTSOCK to sockets", async () => {

@@ -31,7 +31,8 @@ export const must: (condition: unknown) => asserts condition = (condition) => {
 };
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
-const isCount = (value: unknown, most = Number.MAX_SAFE_INTEGER): value is number => Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) <= most;
+const isCount = (value: unknown, most = Number.MAX_SAFE_INTEGER): value is number =>
+  Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) <= most;
 const isText = (value: unknown): value is string => typeof value === "string" && value.isWellFormed();
 const isDecimal = (value: unknown): value is string => typeof value === "string" && /^\d{1,30}$/.test(value);
 const isInteger = (value: unknown): value is string => typeof value === "string" && /^-?\d{1,30}$/.test(value);
@@ -76,7 +77,9 @@ function isDescriptor(value: unknown): boolean {
   if (kind === "input") return isCount(value["offset"]);
   if (kind === "output") return value["stream"] === "stdout" || value["stream"] === "stderr";
   return (
-    isDecimal(value["ino"]) && (value["preopen"] === null || isText(value["preopen"])) && (value["listing"] === null || isList(value["listing"], isListed))
+    isDecimal(value["ino"]) &&
+    (value["preopen"] === null || isText(value["preopen"])) &&
+    (value["listing"] === null || isList(value["listing"], isListed))
   );
 }
 
@@ -166,6 +169,7 @@ export function checkedTotals(root: DirectoryNode, nodes: ReadonlyMap<bigint, No
 /** Whether the descriptors are no more than a guest can hold. */
 export function checkDescriptors(records: readonly DescriptorRecord[]): void {
   let listed = 0;
-  for (const record of records) if (record.kind === "directory") for (const [name] of record.listing ?? []) listed += LISTED_BYTES + utf8Length(name);
+  for (const record of records)
+    if (record.kind === "directory") for (const [name] of record.listing ?? []) listed += LISTED_BYTES + utf8Length(name);
   must(records.length <= DESCRIPTORS_MAX && listed <= LISTINGS_BYTES_MAX);
 }

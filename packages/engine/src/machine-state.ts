@@ -73,11 +73,17 @@ export class StateTaker {
 
   #node(node: Node): NodeRecord {
     const { ino, links, atimeNs, mtimeNs, ctimeNs } = node;
-    const common = { ino: ino.toString(), links, times: [atimeNs.toString(), mtimeNs.toString(), ctimeNs.toString()] as [string, string, string] };
+    const common = {
+      ino: ino.toString(),
+      links,
+      times: [atimeNs.toString(), mtimeNs.toString(), ctimeNs.toString()] as [string, string, string],
+    };
     if (node.kind === "link") return { ...common, kind: "link", target: node.target.text };
     if (node.kind === "directory") {
       const { parent, readOnly, own } = node;
-      const entries = [...node.entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, child]): [string, string] => [name, child.ino.toString()]);
+      const entries = [...node.entries]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([name, child]): [string, string] => [name, child.ino.toString()]);
       return { ...common, kind: "directory", entries, parent: parent?.ino.toString() ?? null, readOnly, own };
     }
     let known = this.#files.get(node);
@@ -161,7 +167,8 @@ export function writtenBefore({ manifest, piece }: ReadState): Record<"stdout" |
   must(written.stdout.length + written.stderr.length === manifest.streamedBytes);
   return written;
 }
-export const stackOf = ({ manifest, piece }: ReadState, bytesMax: number): Uint8Array => pieceOf(piece, manifest.stack, (length) => length <= bytesMax);
+export const stackOf = ({ manifest, piece }: ReadState, bytesMax: number): Uint8Array =>
+  pieceOf(piece, manifest.stack, (length) => length <= bytesMax);
 
 export interface ReadState {
   manifest: StateManifest;
@@ -189,7 +196,11 @@ function restoredNode(record: NodeRecord): Node {
   return { ...common, kind: "directory", entries: new Map(), parent: null, name: { bytes: 0, escaped: 0 }, readOnly, own };
 }
 
-function restoreEntries(directory: DirectoryNode, record: Extract<NodeRecord, { kind: "directory" }>, nodes: ReadonlyMap<bigint, Node>): void {
+function restoreEntries(
+  directory: DirectoryNode,
+  record: Extract<NodeRecord, { kind: "directory" }>,
+  nodes: ReadonlyMap<bigint, Node>,
+): void {
   for (const [text, ino] of record.entries) {
     const child = nodes.get(BigInt(ino));
     must(child && !directory.entries.has(text));

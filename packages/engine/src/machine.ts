@@ -160,7 +160,8 @@ export class Machine {
       }
       return null;
     } catch (error) {
-      if (error instanceof WasiError) return { kind: "refused", message: `what lies in ${at} does not fit the job's files: ${error.message}` };
+      if (error instanceof WasiError)
+        return { kind: "refused", message: `what lies in ${at} does not fit the job's files: ${error.message}` };
       throw error;
     }
   }
@@ -170,7 +171,9 @@ export class Machine {
     const { memory, descriptors, files, clock, job } = this;
     const host = { memory, descriptors, files, world: job.world, clock };
     const calls = { ...processCalls(host), ...descriptorCalls(host), ...pathCalls(host) };
-    const imports = Object.fromEntries(Object.entries(calls).map(([name, call]) => [name, guarded(call as (...args: never[]) => void, () => this.#charge())]));
+    const imports = Object.fromEntries(
+      Object.entries(calls).map(([name, call]) => [name, guarded(call as (...args: never[]) => void, () => this.#charge())]),
+    );
     const fail = (): never => {
       throw new HostFailure("this host could not give the guest the memory it may have");
     };
@@ -213,7 +216,8 @@ export class Machine {
 }
 
 const inMib = (pages: number): string => `${Math.ceil((pages * PAGE_BYTES) / (1024 * 1024))} MiB`;
-const tooMuchMemory = (pages: number, most: number): string => `the module needs ${inMib(pages)} of memory before it runs; ${inMib(most)} were ordered`;
+const tooMuchMemory = (pages: number, most: number): string =>
+  `the module needs ${inMib(pages)} of memory before it runs; ${inMib(most)} were ordered`;
 
 /** Pages that the module's memory begins with and may grow to, as the rewriter wrote them down. */
 export function pagesOf(module: WebAssembly.Module): { initial: number; maximum: number } {

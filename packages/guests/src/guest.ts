@@ -110,7 +110,10 @@ export class Guest {
     const log = await readFile(path.join(this.folder, WORKER_FILES.log), "utf8").catch(() => "");
     const signal = this.#exit?.signal ?? "";
     if (CRASHES.includes(signal) || CRASH_LOG.test(log))
-      return { kind: "crashed", detail: `the guest's process broke${signal && ` (${signal})`}: ${log.trim().slice(0, LOG_SHOWN) || "it said nothing"}` };
+      return {
+        kind: "crashed",
+        detail: `the guest's process broke${signal && ` (${signal})`}: ${log.trim().slice(0, LOG_SHOWN) || "it said nothing"}`,
+      };
     return { kind: "host-failure", detail: log.trim().slice(-LOG_SHOWN) || "the guest's process was killed" };
   }
 

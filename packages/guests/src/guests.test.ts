@@ -5,7 +5,17 @@ import path from "node:path";
 import wabtInit from "wabt";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { preparedCache } from "../../../test/shared.ts";
-import { WorkerPool, adopt, createSandbox, followTaken, preparedRuntime, pythonRuntime, type Guest, type Sandbox, type WorkerJob } from "./index.ts";
+import {
+  WorkerPool,
+  adopt,
+  createSandbox,
+  followTaken,
+  preparedRuntime,
+  pythonRuntime,
+  type Guest,
+  type Sandbox,
+  type WorkerJob,
+} from "./index.ts";
 
 let folder: string;
 let sandbox: Sandbox;
@@ -14,7 +24,10 @@ let pool: WorkerPool;
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "xeno-guests-"));
   const python = await pythonRuntime();
-  sandbox = await createSandbox(path.join(folder, "sandbox"), new Map([[python.name, await preparedRuntime(python, await preparedCache(folder))]]));
+  sandbox = await createSandbox(
+    path.join(folder, "sandbox"),
+    new Map([[python.name, await preparedRuntime(python, await preparedCache(folder))]]),
+  );
   pool = new WorkerPool(sandbox, path.join(folder, "pool"), 2);
   await pool.open();
 });
@@ -90,7 +103,11 @@ describe("a guest process", () => {
 
   it("runs a job and hands in its files", async () => {
     const guest = await python("open('/out/a.txt','w').write('A'); print('hi'); import sys; sys.exit(3)");
-    expect(await endOf(guest)).toMatchObject({ ending: "exit", exitCode: 3, tree: [{ path: "out/a.txt", kind: "file", size: 1, digest: digest("A") }] });
+    expect(await endOf(guest)).toMatchObject({
+      ending: "exit",
+      exitCode: 3,
+      tree: [{ path: "out/a.txt", kind: "file", size: 1, digest: digest("A") }],
+    });
     expect(await stdout(guest)).toBe("hi\n");
     expect(await readFile(path.join(guest.folder, "out", digest("A")), "utf8")).toBe("A");
   });
@@ -106,9 +123,12 @@ describe("a guest process", () => {
     const [timeout, output, memory, declared, malformed] = await Promise.all([
       wat('(module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))', { runMsMax: 200 }).then(endOf),
       python("while True: print('x' * 4096)").then(endOf),
-      wat('(module (memory (export "memory") 1) (func (export "_start") (loop (br_if 0 (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable))', {
-        memoryMibMax: 64,
-      }).then(endOf),
+      wat(
+        '(module (memory (export "memory") 1) (func (export "_start") (loop (br_if 0 (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable))',
+        {
+          memoryMibMax: 64,
+        },
+      ).then(endOf),
       wat('(module (memory (export "memory") 4096) (func (export "_start")))', { memoryMibMax: 64 }).then(endOf),
       start({ modulePath: `/w/blobs/${digest("not wasm")}` }, ["not wasm"]).then(endOf),
     ]);
@@ -151,7 +171,9 @@ describe("the sandbox", () => {
       t('pid',()=>process.pid);t('spawn',()=>require('child_process').spawnSync('/bin/sh').error.code);
       const s=require('net').connect(80,'127.0.0.1');s.on('error',e=>{r.connect=e.code;console.log(JSON.stringify(r))});s.on('connect',()=>{r.connect='yes';console.log(JSON.stringify(r))});`;
     const [command, ...args] = sandbox.command(at);
-    const script = args.map((arg) => (arg.includes("exec /bin/setpriv") ? arg.replace('/bin/node "$@" /app/worker/main.js /w', '/bin/node "$@"') : arg));
+    const script = args.map((arg) =>
+      arg.includes("exec /bin/setpriv") ? arg.replace('/bin/node "$@" /app/worker/main.js /w', '/bin/node "$@"') : arg,
+    );
     const { stdout: seen } = await promisify(execFile)(command!, [...script, "-e", probe], { env: {} });
     expect(JSON.parse(seen)).toEqual({
       root: ["app", "bin", "lib", "lib64", "old", "proc", "runtimes", "w"],

@@ -9,7 +9,17 @@ import path from "node:path";
 import wabtInit from "wabt";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { HOSTILE } from "../../../test/engine/hostile-modules.ts";
-import { WORKER_FILES, WorkerPool, adopt, createSandbox, followTaken, preparedRuntime, pythonRuntime, type Sandbox, type WorkerJob } from "./index.ts";
+import {
+  WORKER_FILES,
+  WorkerPool,
+  adopt,
+  createSandbox,
+  followTaken,
+  preparedRuntime,
+  pythonRuntime,
+  type Sandbox,
+  type WorkerJob,
+} from "./index.ts";
 
 const MIB = 1024 * 1024;
 let folder: string;
@@ -34,7 +44,15 @@ async function start(over: Partial<WorkerJob>, blobs: (Uint8Array | string)[] = 
   const worker = await pool.take();
   for (const blob of ["", ...blobs]) await writeFile(path.join(worker.folder, WORKER_FILES.blobs, digest(blob)), blob);
   worker.hand({
-    ...{ modulePath: sandbox.runtimePath("python.wasm"), prepared: !over.modulePath, keepPrepared: false, args: ["job"], env: [], inputs: [], mounts: [] },
+    ...{
+      modulePath: sandbox.runtimePath("python.wasm"),
+      prepared: !over.modulePath,
+      keepPrepared: false,
+      args: ["job"],
+      env: [],
+      inputs: [],
+      mounts: [],
+    },
     ...{ stdin: digest(""), seed: "00".repeat(32), clockBaseMs: 0, memoryMibMax: 64, diskMibMax: 64, outputMibMax: 1 },
     ...{ fuelMax: "1000000000000000", runMsMax: 600_000, checkpoints: null },
     ...over,
@@ -112,7 +130,10 @@ describe("a module that would have its host keep too much", () => {
   it.each(["wideTypes", "mutableGlobals", "imports", "functions", "nestedBlocks", "calls", "elements", "locals", "joins"] as const)(
     "is refused in words: %s",
     async (what) => {
-      expect(await resultOf(await module(HOSTILE[what]()))).toMatchObject({ ending: "malformed", detail: expect.stringContaining("are offered") });
+      expect(await resultOf(await module(HOSTILE[what]()))).toMatchObject({
+        ending: "malformed",
+        detail: expect.stringContaining("are offered"),
+      });
     },
   );
 
@@ -135,7 +156,10 @@ describe("a module that would have its host keep too much", () => {
     ["(result i32)", "fd_nothing", ""],
   ])("is refused where it imports a function as %s: %s", async (type, name, args) => {
     const text = `(module (import "wasi_snapshot_preview1" "${name}" (func $f ${type})) (memory (export "memory") 1) (func (export "_start") (drop (call $f ${args}))))`;
-    expect(await resultOf(await wat(text))).toMatchObject({ ending: "malformed", detail: expect.stringContaining(`import of wasi_snapshot_preview1.${name}`) });
+    expect(await resultOf(await wat(text))).toMatchObject({
+      ending: "malformed",
+      detail: expect.stringContaining(`import of wasi_snapshot_preview1.${name}`),
+    });
   });
 
   it("says what is wrong without half a character, however long its names are", async () => {
@@ -156,11 +180,20 @@ describe("a module that would have its host keep too much", () => {
 describe("inputs and limits of an order", () => {
   const file = (at: string, content: string, size = content.length) => ({ path: at, kind: "file" as const, digest: digest(content), size });
   it.each([
-    ["larger than their disk", { diskMibMax: 1, inputs: [file("in/a", "x".repeat(2 * MIB))], mounts: [{ path: "/in", writable: false, keep: true }] }],
+    [
+      "larger than their disk",
+      { diskMibMax: 1, inputs: [file("in/a", "x".repeat(2 * MIB))], mounts: [{ path: "/in", writable: false, keep: true }] },
+    ],
     ["of another size than was said", { inputs: [file("in/a", "abc", 1)], mounts: [{ path: "/in", writable: false, keep: true }] }],
-    ["in a place that is taken", { inputs: [file("in/a", "abc"), file("in/a", "abc")], mounts: [{ path: "/in", writable: false, keep: true }] }],
+    [
+      "in a place that is taken",
+      { inputs: [file("in/a", "abc"), file("in/a", "abc")], mounts: [{ path: "/in", writable: false, keep: true }] },
+    ],
     ["in a file", { inputs: [file("in/a", "abc"), file("in/a/b", "abc")], mounts: [{ path: "/in", writable: false, keep: true }] }],
-    ["with names that are too long", { inputs: [file(`in/${"é".repeat(128)}`, "abc")], mounts: [{ path: "/in", writable: false, keep: true }] }],
+    [
+      "with names that are too long",
+      { inputs: [file(`in/${"é".repeat(128)}`, "abc")], mounts: [{ path: "/in", writable: false, keep: true }] },
+    ],
     [
       "mounted in each other",
       {

@@ -3,7 +3,15 @@ export { WorkerPool, isAlive, type Exit, type Preload, type ProcessId, type Take
 export { ModuleCache } from "./module-cache.ts";
 export { Guest, adopt, followTaken, readGuestFile, type GuestEnd } from "./guest.ts";
 export { preparedRuntime, pythonRuntime, type Runtime } from "./runtimes.ts";
-export { WORKER_FILES, type SegmentJob, type TraceJob, type TreeManifestEntry, type WorkerJob, type WorkerMount, type WorkerResult } from "./worker/job.ts";
+export {
+  WORKER_FILES,
+  type SegmentJob,
+  type TraceJob,
+  type TreeManifestEntry,
+  type WorkerJob,
+  type WorkerMount,
+  type WorkerResult,
+} from "./worker/job.ts";
 export { ENGINE_VERSION } from "@xenoservers/engine";
 export { Machines } from "./qemu/machine/machines.ts";
 export { type Machine, type MachineEnd, type MachineToken } from "./qemu/machine/machine.ts";

@@ -100,7 +100,8 @@ export class WorkerPool {
   async open(inUse: readonly string[] = []): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     const kept = new Set(inUse.map((folder) => path.basename(folder)));
-    for (const name of await readdir(this.#folder)) if (!kept.has(name)) await rm(path.join(this.#folder, name), { recursive: true, force: true });
+    for (const name of await readdir(this.#folder))
+      if (!kept.has(name)) await rm(path.join(this.#folder, name), { recursive: true, force: true });
     this.#fill();
   }
 

@@ -39,7 +39,10 @@ async function copyStripped(from: string, to: string): Promise<void> {
     else if (entry.name.endsWith(".js")) await copyFile(path.join(from, entry.name), path.join(to, entry.name));
     else if (/(?<!\.test|\.d)\.ts$/.test(entry.name)) {
       const source = module.stripTypeScriptTypes(await readFile(path.join(from, entry.name), "utf8"));
-      await writeFile(path.join(to, entry.name.replace(/\.ts$/, ".js")), source.replace(/((?:from\s+|import\()")([^"]+)\.ts"/g, '$1$2.js"'));
+      await writeFile(
+        path.join(to, entry.name.replace(/\.ts$/, ".js")),
+        source.replace(/((?:from\s+|import\()")([^"]+)\.ts"/g, '$1$2.js"'),
+      );
     }
   }
 }
@@ -52,7 +55,8 @@ async function place(from: string, to: string): Promise<void> {
 /** Lays out the guest's root: engine and worker as plain JavaScript, libraries, runtimes, empty mount points. */
 async function stageRoot(root: string, node: string, runtimes: ReadonlyMap<string, string>): Promise<void> {
   await rm(root, { recursive: true, force: true });
-  for (const folder of ["bin", "w", "old", "runtimes", "app/node_modules/@xenoservers/engine"]) await mkdir(path.join(root, folder), { recursive: true });
+  for (const folder of ["bin", "w", "old", "runtimes", "app/node_modules/@xenoservers/engine"])
+    await mkdir(path.join(root, folder), { recursive: true });
   const engine = path.resolve(import.meta.dirname, "../../engine");
   await copyStripped(path.join(engine, "src"), path.join(root, "app/node_modules/@xenoservers/engine/src"));
   await writeFile(path.join(root, "app/node_modules/@xenoservers/engine/package.json"), '{"type":"module","exports":"./src/index.js"}');
@@ -70,7 +74,8 @@ async function stageRoot(root: string, node: string, runtimes: ReadonlyMap<strin
   for (const [name, file] of runtimes) await place(file, path.join(root, "runtimes", name));
   const binaryen = path.dirname(createRequire(import.meta.url).resolve("binaryen"));
   await mkdir(path.join(root, "app/node_modules/binaryen"), { recursive: true });
-  for (const file of ["index.js", "package.json"]) await copyFile(path.join(binaryen, file), path.join(root, "app/node_modules/binaryen", file));
+  for (const file of ["index.js", "package.json"])
+    await copyFile(path.join(binaryen, file), path.join(root, "app/node_modules/binaryen", file));
 }
 
 /**
@@ -95,7 +100,12 @@ const UNSHARE = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--
 /** More than the engine's own limit on a guest's stack, less than the system's default of 8 MiB (and than what is asked for below): a guest always meets the engine's limit first. */
 const STACK_KIB = 6 * 1024;
 /** Rewritten functions are larger; with V8's defaults fewer of them would be inlined than of the originals. */
-const INLINING = ["--wasm-inlining-max-size=2000", "--wasm-inlining-budget=20000", "--wasm-inlining-factor=20", "--wasm-inlining-min-budget=500"] as const;
+const INLINING = [
+  "--wasm-inlining-max-size=2000",
+  "--wasm-inlining-budget=20000",
+  "--wasm-inlining-factor=20",
+  "--wasm-inlining-min-budget=500",
+] as const;
 
 /** A build with checkpoints has frames many times as large. */
 const DEEP_STACK_KIB = 15 * STACK_KIB;
@@ -153,7 +163,9 @@ export async function createSandbox(root: string, runtimes: ReadonlyMap<string, 
 /** Whether namespaces can be made here; null or the reason why not. */
 async function probe(): Promise<string | null> {
   try {
-    await run(UNSHARE[0], [...UNSHARE.slice(1), "sh", "-c", "mount -t tmpfs none /tmp && setpriv --version >/dev/null"], { timeout: 10_000 });
+    await run(UNSHARE[0], [...UNSHARE.slice(1), "sh", "-c", "mount -t tmpfs none /tmp && setpriv --version >/dev/null"], {
+      timeout: 10_000,
+    });
     return null;
   } catch (error) {
     return `this kernel does not let ${process.getuid?.() === 0 ? "root" : "this user"} make namespaces: ${

@@ -4,7 +4,8 @@ export const ASSURANCES = ["isolated", "replicated", "deterministic-vm"] as cons
 export type Assurance = (typeof ASSURANCES)[number];
 
 const TRUST_LINES: Record<Assurance, string> = {
-  isolated: "Owner CAN read your data and CAN alter the result; running the job again (xeno verify --re-execute) shows it, and a referee takes the pay back",
+  isolated:
+    "Owner CAN read your data and CAN alter the result; running the job again (xeno verify --re-execute) shows it, and a referee takes the pay back",
   replicated:
     "Owner CAN read your data; an altered result, shown by replicas that differ or by running the job again, costs the owner the stake locked for this lease",
   "deterministic-vm":

@@ -2,7 +2,16 @@ import { describe, expect, it } from "vitest";
 import { checkConditions, formatCondition, impliedResources, meets, parseConditions, parseMib, type Subject } from "./condition.ts";
 
 const subject: Subject = {
-  ...{ vcpu: 4, memoryMib: 8192, diskMib: 10_000, priceNanosPerHour: 36_000_000n, cpuScore: 100, vmScore: 90, accel: "kvm", limits: "cgroup2" },
+  ...{
+    vcpu: 4,
+    memoryMib: 8192,
+    diskMib: 10_000,
+    priceNanosPerHour: 36_000_000n,
+    cpuScore: 100,
+    vmScore: 90,
+    accel: "kvm",
+    limits: "cgroup2",
+  },
   ...{ driver: ["wasm", "qemu"], assurance: ["isolated"], sandbox: "strong", owner: "p_owner", server: "s_1", labels: { region: "eu" } },
 };
 const met = (text: string): boolean => {
@@ -24,7 +33,11 @@ describe("conditions", () => {
 
   it("read sizes and imply resources", () => {
     const parsed = parseConditions("cpu>=2 mem>=4G,region=eu price<0.05");
-    expect(parsed.ok && impliedResources(parsed.conditions, { vcpu: 1, memoryMib: 512, diskMib: 1024 })).toEqual({ vcpu: 2, memoryMib: 4096, diskMib: 1024 });
+    expect(parsed.ok && impliedResources(parsed.conditions, { vcpu: 1, memoryMib: 512, diskMib: 1024 })).toEqual({
+      vcpu: 2,
+      memoryMib: 4096,
+      diskMib: 1024,
+    });
     expect(parsed.ok && checkConditions(parsed.conditions)).toBeNull();
     expect([parseMib("1.5G"), parseMib("512"), parseMib("1T"), parseMib("x")]).toEqual([1536, 512, 1_048_576, null]);
   });

@@ -65,7 +65,8 @@ const READINGS: Record<string, Reading> = {
 /** Keys every market knows; `region` and `label.NAME` read the owner's labels. */
 export const CONDITION_KEYS = [...Object.keys(READINGS), "region", "label.NAME"];
 
-const labelName = (key: string): string | null => (key === "region" ? "region" : /^label\.[a-z0-9-]{1,32}$/.test(key) ? key.slice("label.".length) : null);
+const labelName = (key: string): string | null =>
+  key === "region" ? "region" : /^label\.[a-z0-9-]{1,32}$/.test(key) ? key.slice("label.".length) : null;
 
 export type ConditionRefusal = { ok: false; code: "bad_condition"; condition: string; why: string };
 export type ParsedConditions = { ok: true; conditions: Condition[] } | ConditionRefusal;
@@ -93,7 +94,8 @@ export function parseConditions(text: string): ParsedConditions {
   const conditions: Condition[] = [];
   for (const word of text.split(/[\s,]+/).filter(Boolean)) {
     const match = /^([A-Za-z0-9._-]+?)(<=|>=|!=|<|>|=)(.+)$/.exec(word);
-    if (!match) return { ok: false, code: "bad_condition", condition: word, why: "write KEY, one of < <= = != >= >, and a value, without blanks" };
+    if (!match)
+      return { ok: false, code: "bad_condition", condition: word, why: "write KEY, one of < <= = != >= >, and a value, without blanks" };
     conditions.push({ key: match[1]!.toLowerCase(), op: match[2] as Operator, value: match[3]! });
   }
   return checkConditions(conditions) ?? { ok: true, conditions };
@@ -133,7 +135,12 @@ export function meets(subject: Subject, condition: Condition): boolean {
     return wanted !== null && compare(subject.priceNanosPerHour, op, wanted);
   }
   const label = labelName(key);
-  const values = reading?.kind === "set" ? reading.value(subject) : label !== null && Object.hasOwn(subject.labels, label) ? [subject.labels[label]!] : [];
+  const values =
+    reading?.kind === "set"
+      ? reading.value(subject)
+      : label !== null && Object.hasOwn(subject.labels, label)
+        ? [subject.labels[label]!]
+        : [];
   return op === "=" ? values.includes(value) : !values.includes(value);
 }
 
@@ -143,5 +150,9 @@ export function impliedResources(conditions: readonly Condition[], fallback: { v
     conditions
       .filter((c) => c.key === key && (c.op === ">=" || c.op === ">" || c.op === "="))
       .reduce((most, c) => Math.max(most, (key === "cpu" ? count(c.value) : parseMib(c.value)) ?? 0), 0) || otherwise;
-  return { vcpu: Math.ceil(least("cpu", fallback.vcpu)), memoryMib: least("mem", fallback.memoryMib), diskMib: least("disk", fallback.diskMib) };
+  return {
+    vcpu: Math.ceil(least("cpu", fallback.vcpu)),
+    memoryMib: least("mem", fallback.memoryMib),
+    diskMib: least("disk", fallback.diskMib),
+  };
 }

@@ -32,7 +32,11 @@ export function traceStep(fuel: bigint, memoryMib: number): bigint {
 
 /** How long a server may take to run the job again with checkpoints; log time. */
 export function traceWithinMs(fuel: bigint, memoryMib: number): number {
-  return ANSWER_BASE_MS + Number((SLOWER_THAN_GUEST_CLOCK * 1_000n * fuel) / FUEL_PER_GUEST_SECOND) + traceRootsMax(memoryMib) * memoryMib * HASH_MS_PER_MIB;
+  return (
+    ANSWER_BASE_MS +
+    Number((SLOWER_THAN_GUEST_CLOCK * 1_000n * fuel) / FUEL_PER_GUEST_SECOND) +
+    traceRootsMax(memoryMib) * memoryMib * HASH_MS_PER_MIB
+  );
 }
 
 /** After the roots are there: for the referee's run of one segment, and for the customer to bring it. */

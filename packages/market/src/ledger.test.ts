@@ -24,7 +24,12 @@ describe("the books", () => {
     const ledger = new Ledger();
     const there: Moved = { id: "1", debit: "a/available", credit: "b/available", amount: 5n };
     expect(ledger.apply([], [there, { id: "2", debit: "b/available", credit: "a/available", amount: 5n }])).toBeNull();
-    expect(ledger.apply([{ key: "c/allowance", floor: -3n }], [{ id: "3", debit: "c/allowance", credit: "sink/x", amount: 3n }])).toBeNull();
-    expect(ledger.apply([], [{ id: "4", debit: "c/allowance", credit: "sink/x", amount: 1n }])).toMatchObject({ key: "c/allowance", missing: 1n });
+    expect(
+      ledger.apply([{ key: "c/allowance", floor: -3n }], [{ id: "3", debit: "c/allowance", credit: "sink/x", amount: 3n }]),
+    ).toBeNull();
+    expect(ledger.apply([], [{ id: "4", debit: "c/allowance", credit: "sink/x", amount: 1n }])).toMatchObject({
+      key: "c/allowance",
+      missing: 1n,
+    });
   });
 });

@@ -2,16 +2,47 @@ import { describe, expect, it } from "vitest";
 import { DEFAULT_TIMINGS } from "./lease/timings.ts";
 import { explainExclusions, exclusionOf, match, type Candidate, type Wish } from "./matching.ts";
 
-const price = { vcpuNanosPerSecond: 10_000n, memoryGibNanosPerSecond: 1_000n, diskGibNanosPerSecond: 10n, gigaFuelNanos: 600n, egressGibNanos: 0n };
+const price = {
+  vcpuNanosPerSecond: 10_000n,
+  memoryGibNanosPerSecond: 1_000n,
+  diskGibNanosPerSecond: 10n,
+  gigaFuelNanos: 600n,
+  egressGibNanos: 0n,
+};
 const candidate = (over: Partial<Candidate> = {}): Candidate => ({
   ...{ offerId: "o", owner: "p_owner", server: "s_1", resources: { vcpu: 4, memoryMib: 8192, diskMib: 10_000 } },
   ...{ free: { vcpu: 4, memoryMib: 8192, diskMib: 10_000 }, price, drivers: ["wasm"], assurances: ["isolated"], labels: { region: "eu" } },
-  ...{ sandbox: "strong", engine: "e", vmEngine: "", accel: "none", vmScore: 0, limits: "process", egress: "none", fetches: false, cpuScore: 100 },
-  ...{ validUntil: 1e15, maxLeaseMs: 1e9, feeBasisPointsMax: 0, timings: DEFAULT_TIMINGS, online: true, suspended: false, allowedParties: [] },
+  ...{
+    sandbox: "strong",
+    engine: "e",
+    vmEngine: "",
+    accel: "none",
+    vmScore: 0,
+    limits: "process",
+    egress: "none",
+    fetches: false,
+    cpuScore: 100,
+  },
+  ...{
+    validUntil: 1e15,
+    maxLeaseMs: 1e9,
+    feeBasisPointsMax: 0,
+    timings: DEFAULT_TIMINGS,
+    online: true,
+    suspended: false,
+    allowedParties: [],
+  },
   ...over,
 });
 const wish = (over: Partial<Wish> = {}): Wish => ({
-  ...{ customer: "p_c", resources: { vcpu: 1, memoryMib: 512, diskMib: 1024 }, driver: "wasm", accel: "any", egress: "none", terms: "by-interval" },
+  ...{
+    customer: "p_c",
+    resources: { vcpu: 1, memoryMib: 512, diskMib: 1024 },
+    driver: "wasm",
+    accel: "any",
+    egress: "none",
+    terms: "by-interval",
+  },
   ...{ assurance: "isolated", conditions: [], on: "market", maxPriceNanosPerHour: null, durationMs: 1000 },
   ...over,
 });

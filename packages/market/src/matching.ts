@@ -99,7 +99,8 @@ export function exclusionOf(candidate: Candidate, wish: Wish, now: number): Excl
   if (candidate.validUntil <= now) return "expired";
   if (candidate.suspended) return "suspended";
   if (wish.on === "mine" && candidate.owner !== wish.customer) return "not-yours";
-  if (candidate.allowedParties.length > 0 && !candidate.allowedParties.includes(wish.customer) && candidate.owner !== wish.customer) return "not-allowed";
+  if (candidate.allowedParties.length > 0 && !candidate.allowedParties.includes(wish.customer) && candidate.owner !== wish.customer)
+    return "not-allowed";
   if (!candidate.drivers.includes(wish.driver)) return "driver";
   if (wish.driver === "qemu" && wish.accel === "kvm" && candidate.accel !== "kvm") return "emulated";
   if (EGRESS_RANK[wish.egress]! > (EGRESS_RANK[candidate.egress] ?? 0)) return "egress";
@@ -115,7 +116,10 @@ export function exclusionOf(candidate: Candidate, wish: Wish, now: number): Excl
 export type Ordering = "price" | "cost-per-work";
 
 /** Integer comparison of price, or of price per benchmark point; ties go by server id so that every broker sees the same order. */
-export function compareCandidates(ordering: Ordering, { terms, resources }: Pick<Wish, "terms" | "resources">): (a: Candidate, b: Candidate) => number {
+export function compareCandidates(
+  ordering: Ordering,
+  { terms, resources }: Pick<Wish, "terms" | "resources">,
+): (a: Candidate, b: Candidate) => number {
   return (a, b) => {
     const costA = costPerHourNanos(terms, resources, a.price) * (ordering === "cost-per-work" ? BigInt(Math.max(1, b.cpuScore)) : 1n);
     const costB = costPerHourNanos(terms, resources, b.price) * (ordering === "cost-per-work" ? BigInt(Math.max(1, a.cpuScore)) : 1n);

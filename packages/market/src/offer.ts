@@ -11,10 +11,27 @@ export interface Standing {
 }
 
 export function candidateOf(offerId: string, offer: OfferContent, standing: Standing): Candidate {
-  const { owner, server, resources, drivers, assurances, labels, sandbox, engine, vmEngine, accel, vmScore, limits, egress, fetches } = offer;
+  const { owner, server, resources, drivers, assurances, labels, sandbox, engine, vmEngine, accel, vmScore, limits, egress, fetches } =
+    offer;
   const { cpuScore, validUntil, maxLeaseMs, allowedParties, price, feeBasisPointsMax, timings } = offer;
   return {
-    ...{ offerId, owner, server, resources, drivers, assurances, labels, sandbox, engine, vmEngine, accel, vmScore, limits, egress, fetches },
+    ...{
+      offerId,
+      owner,
+      server,
+      resources,
+      drivers,
+      assurances,
+      labels,
+      sandbox,
+      engine,
+      vmEngine,
+      accel,
+      vmScore,
+      limits,
+      egress,
+      fetches,
+    },
     ...{ cpuScore, validUntil, maxLeaseMs, allowedParties, feeBasisPointsMax, timings },
     ...standing,
     price: priceVectorOf(price),

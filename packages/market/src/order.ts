@@ -25,7 +25,8 @@ export function orderProblem(order: OrderContent): { path: string; why: string }
   if (vm ? assurance === "replicated" : proved) return { path: "assurance", why: `the driver ${driver} does not give ${assurance}` };
   if (vm && !proved && terms === "on-result")
     return { path: "terms", why: "a virtual machine is paid by interval unless it is deterministic: nothing proves its result" };
-  if ((egress !== "none" || egressMibMax > 0) && (!vm || proved)) return { path: "egress", why: "only an ordinary virtual machine has a network" };
+  if ((egress !== "none" || egressMibMax > 0) && (!vm || proved))
+    return { path: "egress", why: "only an ordinary virtual machine has a network" };
   if (replicas > 1 && (terms !== "on-result" || !isDeterministic(assurance) || segment))
     return { path: "replicas", why: "replicas need the terms on-result and a deterministic job" };
   return null;

@@ -4,9 +4,23 @@ import { fuelCostNanos } from "./fuel.ts";
 import { quote, type QuoteInput } from "./quote.ts";
 import { affordableMs, costNanos, egressCostNanos } from "./resources.ts";
 
-const price = { vcpuNanosPerSecond: 10_000n, memoryGibNanosPerSecond: 1_000n, diskGibNanosPerSecond: 10n, gigaFuelNanos: 600n, egressGibNanos: 0n };
+const price = {
+  vcpuNanosPerSecond: 10_000n,
+  memoryGibNanosPerSecond: 1_000n,
+  diskGibNanosPerSecond: 10n,
+  gigaFuelNanos: 600n,
+  egressGibNanos: 0n,
+};
 const resources = { vcpu: 1, memoryMib: 512, diskMib: 1024 };
-const wanted: QuoteInput = { terms: "by-interval", resources, price, budgetNanos: 1_000_000n, durationMsMax: 3_600_000, fuelMax: 5n, egressMibMax: 0 };
+const wanted: QuoteInput = {
+  terms: "by-interval",
+  resources,
+  price,
+  budgetNanos: 1_000_000n,
+  durationMsMax: 3_600_000,
+  fuelMax: 5n,
+  egressMibMax: 0,
+};
 
 describe("a quote", () => {
   it("is the time that the budget pays for", () => {
@@ -18,12 +32,21 @@ describe("a quote", () => {
 
   it("is the fuel that the budget pays for, whatever the time", () => {
     const q = quote({ ...wanted, terms: "on-result", budgetNanos: 1_000n, fuelMax: 10n ** 12n });
-    expect(q).toMatchObject({ timeBound: "time-limit", fuelBound: "budget", durationMsMax: 3_600_000, fuelMax: 1_666_666_666n, holdNanos: 999n });
+    expect(q).toMatchObject({
+      timeBound: "time-limit",
+      fuelBound: "budget",
+      durationMsMax: 3_600_000,
+      fuelMax: 1_666_666_666n,
+      holdNanos: 999n,
+    });
   });
 
   it("of what costs nothing holds nothing", () => {
     const free = { ...price, gigaFuelNanos: 0n };
-    expect(quote({ ...wanted, terms: "on-result", price: free, budgetNanos: 0n, durationMsMax: 1, fuelMax: 7n })).toMatchObject({ fuelMax: 7n, holdNanos: 0n });
+    expect(quote({ ...wanted, terms: "on-result", price: free, budgetNanos: 0n, durationMsMax: 1, fuelMax: 7n })).toMatchObject({
+      fuelMax: 7n,
+      holdNanos: 0n,
+    });
   });
 
   it("never holds more than the budget, egress included, and keeps room for all of the egress first", () => {

@@ -62,8 +62,16 @@ export function speaksAs(lease: LeaseParties, signer: Speaker, role: LeaseRole):
     case "server":
       return signer.by === "party" && signer.key === lease.serverKey && signer.party === lease.owner && signer.scopes.includes("serve");
     case "customer":
-      return signer.by === "party" && signer.party === lease.customer && signer.role !== "server" && signer.role !== "enrol" && isInside(signer, lease);
+      return (
+        signer.by === "party" &&
+        signer.party === lease.customer &&
+        signer.role !== "server" &&
+        signer.role !== "enrol" &&
+        isInside(signer, lease)
+      );
     case "owner":
-      return signer.by === "party" && signer.party === lease.owner && signer.role !== "enrol" && signer.account === null && signer.label === null;
+      return (
+        signer.by === "party" && signer.party === lease.owner && signer.role !== "enrol" && signer.account === null && signer.label === null
+      );
   }
 }

@@ -238,7 +238,14 @@ export const API = {
     access: "party",
     scope: "read",
     summary: "The caller's party and keys",
-    reply: z.object({ party: zParty, name: z.string(), account: zAccount, role: z.string(), suspended: z.boolean(), keys: z.array(zKeyView) }),
+    reply: z.object({
+      party: zParty,
+      name: z.string(),
+      account: zAccount,
+      role: z.string(),
+      suspended: z.boolean(),
+      keys: z.array(zKeyView),
+    }),
     refusals: READ,
   },
   accounts: {
@@ -249,7 +256,15 @@ export const API = {
     summary: "The caller's accounts: tree, limits, what is left of them, and the money by state",
     reply: z.object({
       balances: zBalances,
-      accounts: z.array(z.object({ id: zAccount, parent: zAccount.nullable(), name: z.string(), limitNanos: z.string().nullable(), spentNanos: z.string() })),
+      accounts: z.array(
+        z.object({
+          id: zAccount,
+          parent: zAccount.nullable(),
+          name: z.string(),
+          limitNanos: z.string().nullable(),
+          spentNanos: z.string(),
+        }),
+      ),
     }),
     refusals: READ,
   },
@@ -260,7 +275,9 @@ export const API = {
     scope: "read",
     summary: "Movements of the caller's money, newest first",
     query: z.object({ limit: zLimit }),
-    reply: z.object({ entries: z.array(z.object({ id: z.string(), debit: z.string(), credit: z.string(), amountNanos: z.string(), at: zTimeMs })) }),
+    reply: z.object({
+      entries: z.array(z.object({ id: z.string(), debit: z.string(), credit: z.string(), amountNanos: z.string(), at: zTimeMs })),
+    }),
     refusals: READ,
   },
   offers: {
@@ -284,7 +301,12 @@ export const API = {
       egress: z.enum(["none", "names", "public"]).default("none"),
       limit: z.coerce.number().int().min(1).max(200).default(20),
     }),
-    reply: z.object({ offers: z.array(zOfferView), resources: zResources, excluded: z.record(z.string(), z.int()), explanation: z.string() }),
+    reply: z.object({
+      offers: z.array(zOfferView),
+      resources: zResources,
+      excluded: z.record(z.string(), z.int()),
+      explanation: z.string(),
+    }),
     refusals: ["bad_request", "bad_condition", "rate_limited"],
   },
   leases: {

@@ -36,7 +36,11 @@ export function verifyCheckpoint(crypto: Crypto, publicKey: string, note: string
     const at = line.lastIndexOf(" ");
     if (line.slice(2, at) !== checkpoint.origin) continue;
     const bytes = fromBase64(line.slice(at + 1));
-    if (bytes?.length === 68 && equalBytes(bytes.subarray(0, 4), expectedHash) && crypto.verify(publicKey, utf8(bodyOf(checkpoint)), bytes.subarray(4)))
+    if (
+      bytes?.length === 68 &&
+      equalBytes(bytes.subarray(0, 4), expectedHash) &&
+      crypto.verify(publicKey, utf8(bodyOf(checkpoint)), bytes.subarray(4))
+    )
       return checkpoint;
   }
   return null;

@@ -43,7 +43,8 @@ export function cosignatureOf(crypto: Crypto, witness: Witness, note: string): {
   for (const line of note.slice(body.length + 1).split("\n")) {
     if (!line.startsWith(`\u2014 ${witness.name} `)) continue;
     const bytes = fromBase64(line.slice(line.lastIndexOf(" ") + 1));
-    if (bytes?.length !== KEY_HASH_BYTES + TIME_BYTES + SIGNATURE_BYTES || !equalBytes(bytes.subarray(0, KEY_HASH_BYTES), expected)) continue;
+    if (bytes?.length !== KEY_HASH_BYTES + TIME_BYTES + SIGNATURE_BYTES || !equalBytes(bytes.subarray(0, KEY_HASH_BYTES), expected))
+      continue;
     const seconds = Number(new DataView(bytes.buffer, bytes.byteOffset + KEY_HASH_BYTES, TIME_BYTES).getBigUint64(0));
     if (Number.isSafeInteger(seconds) && crypto.verify(witness.key, message(body, seconds), bytes.subarray(KEY_HASH_BYTES + TIME_BYTES)))
       return { line: `${line}\n`, seconds };

@@ -44,7 +44,8 @@ function checkQcow2(header: Uint8Array, fileBytes: bigint): CheckedImage {
   if (version === 3) {
     if (header.length < 104) return refused("the image is cut off inside its header");
     const features = view.getBigUint64(72);
-    if (features & FEATURE.externalData) return refused("the image keeps its data in another file; flatten it first: qemu-img convert -O qcow2 IMAGE FLAT");
+    if (features & FEATURE.externalData)
+      return refused("the image keeps its data in another file; flatten it first: qemu-img convert -O qcow2 IMAGE FLAT");
     if (features & FEATURE.corrupt) return refused("the image is marked corrupt; repair it first: qemu-img check -r all IMAGE");
     if (features & ~KNOWN_FEATURES) return refused("the image uses features of qcow2 that are not known here");
   }
@@ -64,5 +65,8 @@ export const mibOf = (bytes: bigint): number => Number((bytes + BigInt(MIB) - 1n
 export function diskImageProblem(header: Uint8Array, fileBytes: bigint, format: ImageFormat, diskMib: number): CheckedImage {
   const checked = checkDiskImage(header, fileBytes, format);
   if (!checked.ok || mibOf(checked.virtualBytes) <= diskMib) return checked;
-  return refused(`the image is a disk of ${mibOf(checked.virtualBytes)} MiB, the lease has ${diskMib} MiB: order more with --disk`, "limits");
+  return refused(
+    `the image is a disk of ${mibOf(checked.virtualBytes)} MiB, the lease has ${diskMib} MiB: order more with --disk`,
+    "limits",
+  );
 }

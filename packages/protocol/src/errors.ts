@@ -87,4 +87,5 @@ export function refusalBody(refusal: Refusal) {
 }
 
 /** A lease's refusal of a fact, as the market's answer. */
-export const refuseFact = ({ code, why, facts }: LeaseRefusal, more: Refusal["facts"] = {}): Refusal => refuse(code, { ...more, ...facts, why });
+export const refuseFact = ({ code, why, facts }: LeaseRefusal, more: Refusal["facts"] = {}): Refusal =>
+  refuse(code, { ...more, ...facts, why });

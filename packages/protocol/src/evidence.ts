@@ -19,7 +19,13 @@ export const zEvidence = z.discriminatedUnion("kind", [
   /** Two checkpoints of one log and size with different roots. `key`: the broker's log key. */
   z.strictObject({ ...base, kind: z.literal("fork"), key: zKey, first: zNote, second: zNote }),
   /** Two documents of one signer, who may say only one of them. `grants`: the public documents that give a party's key its role. */
-  z.strictObject({ ...base, kind: z.literal("contradiction"), first: zEnvelope, second: zEnvelope, grants: z.array(zEnvelope).max(GRANTS_MAX).default([]) }),
+  z.strictObject({
+    ...base,
+    kind: z.literal("contradiction"),
+    first: zEnvelope,
+    second: zEnvelope,
+    grants: z.array(zEnvelope).max(GRANTS_MAX).default([]),
+  }),
   /** Two leases opened for one slot of an order: purchase order and opening of each. */
   z.strictObject({ ...base, kind: z.literal("sold-twice"), documents: z.tuple([zEnvelope, zEnvelope, zEnvelope, zEnvelope]) }),
   /** A promised leaf that is not in the log before a leaf that was accepted after the promise had run out. */

@@ -57,7 +57,9 @@ export const segmentHashOf = (crypto: Crypto, jobHash: string, { from, step, ind
 export function endRootOf(crypto: Crypto, end: JobEnd): string {
   const { reason, exitCode, fuel, memoryHash, outputDigest, stdoutDigest, stderrDigest } = end;
   const ending = reason === "budget" ? "fuel-limit" : reason;
-  return toHex(crypto.sha256(canonicalBytes({ end: ending, exitCode, fuel: fuel.toString(), memoryHash, outputDigest, stdoutDigest, stderrDigest })));
+  return toHex(
+    crypto.sha256(canonicalBytes({ end: ending, exitCode, fuel: fuel.toString(), memoryHash, outputDigest, stdoutDigest, stderrDigest })),
+  );
 }
 
 export interface JobEnd {

@@ -100,7 +100,10 @@ class Placed {
       const parts = mount.split("/");
       for (let i = 1; i <= parts.length; i++) {
         const above = parts.slice(0, i).join("/");
-        must(i === parts.length || !this.#mounts.has(above), () => `the folder /${shown(mount)} lies inside /${shown(above)}; give it another place`);
+        must(
+          i === parts.length || !this.#mounts.has(above),
+          () => `the folder /${shown(mount)} lies inside /${shown(above)}; give it another place`,
+        );
         if (this.#own.has(above)) continue;
         this.#own.add(above);
         this.#count(above, 0);
@@ -112,12 +115,18 @@ class Placed {
   #count(path: string, target: number): number {
     const name = textOf(path.slice(path.lastIndexOf("/") + 1));
     const whole = textOf(path);
-    must(name.bytes <= JOB_LIMITS.nameBytes, () => `the name ${shown(path.slice(path.lastIndexOf("/") + 1))} is longer than ${JOB_LIMITS.nameBytes} bytes`);
+    must(
+      name.bytes <= JOB_LIMITS.nameBytes,
+      () => `the name ${shown(path.slice(path.lastIndexOf("/") + 1))} is longer than ${JOB_LIMITS.nameBytes} bytes`,
+    );
     must(whole.bytes < JOB_LIMITS.pathBytes, () => `the path ${shown(path)} is longer than ${JOB_LIMITS.pathBytes} bytes`);
     this.cost.entries++;
     this.cost.treeBytes += JOB_LIMITS.treeEntryBytes + whole.escaped + target;
     must(this.cost.entries <= JOB_LIMITS.entries, () => TOO_MANY);
-    must(this.cost.treeBytes <= JOB_LIMITS.treeBytes, () => "the names of the files that are brought are too long in all; pack them into an archive");
+    must(
+      this.cost.treeBytes <= JOB_LIMITS.treeBytes,
+      () => "the names of the files that are brought are too long in all; pack them into an archive",
+    );
     return JOB_LIMITS.entryBytes + JOB_LIMITS.textCost * name.bytes;
   }
 
@@ -154,7 +163,10 @@ class Placed {
     if (there !== undefined) return;
     const target = kind === "link" ? textOf(entry.target) : { bytes: 0, escaped: 0 };
     must(target.bytes <= JOB_LIMITS.targetBytes, () => `the link ${shown(path)} points to more than ${JOB_LIMITS.targetBytes} bytes`);
-    must(kind !== "file" || entry.size <= JOB_LIMITS.fileBytes, () => `the file ${shown(path)} is larger than ${mib(JOB_LIMITS.fileBytes)}`);
+    must(
+      kind !== "file" || entry.size <= JOB_LIMITS.fileBytes,
+      () => `the file ${shown(path)} is larger than ${mib(JOB_LIMITS.fileBytes)}`,
+    );
     this.#add(path, kind, kind === "file" ? fileCost(entry.size) : JOB_LIMITS.textCost * target.bytes, target.escaped);
   }
 }
@@ -173,10 +185,19 @@ function checkSizes({ spec, inputs, stdinSize, moduleSize }: JobToFit): void {
 /** What travels is read by these; the limits that people meet are said in words first. */
 function checkShape({ spec, inputs }: JobToFit): void {
   const { memoryMibMax, diskMibMax } = spec;
-  must(memoryMibMax <= JOB_LIMITS.memoryMib, () => `WebAssembly has ${JOB_LIMITS.memoryMib} MiB of memory at most, not ${memoryMibMax}: order less (--mem)`);
-  must(diskMibMax <= JOB_LIMITS.diskMib, () => `a job's files can take ${JOB_LIMITS.diskMib} MiB at most, not ${diskMibMax}: order less (--disk)`);
+  must(
+    memoryMibMax <= JOB_LIMITS.memoryMib,
+    () => `WebAssembly has ${JOB_LIMITS.memoryMib} MiB of memory at most, not ${memoryMibMax}: order less (--mem)`,
+  );
+  must(
+    diskMibMax <= JOB_LIMITS.diskMib,
+    () => `a job's files can take ${JOB_LIMITS.diskMib} MiB at most, not ${diskMibMax}: order less (--disk)`,
+  );
   must(inputs.entries.length <= JOB_LIMITS.entries, () => TOO_MANY);
-  for (const [what, parsed] of [["job", zJobSpec.safeParse(spec)] as const, ["files that are brought", zInputTree.safeParse(inputs)] as const]) {
+  for (const [what, parsed] of [
+    ["job", zJobSpec.safeParse(spec)] as const,
+    ["files that are brought", zInputTree.safeParse(inputs)] as const,
+  ]) {
     const [issue] = parsed.error?.issues ?? [];
     must(!issue, () => `the ${what} cannot be sent: ${issue?.path.join(".")}: ${issue?.message}`);
   }
@@ -190,7 +211,10 @@ function checkArguments({ args, env }: JobSpec): void {
     () => "an argument or a variable of the environment is no text",
   );
   const bytes = texts.reduce((sum, text) => sum + textOf(text).bytes + 1, 0);
-  must(bytes <= JOB_LIMITS.argumentBytes, () => `arguments and environment take ${bytes} bytes; ${JOB_LIMITS.argumentBytes} are possible: bring a file`);
+  must(
+    bytes <= JOB_LIMITS.argumentBytes,
+    () => `arguments and environment take ${bytes} bytes; ${JOB_LIMITS.argumentBytes} are possible: bring a file`,
+  );
 }
 
 /** What the inputs take in the engine's files, or in words why they cannot be. */
@@ -215,9 +239,15 @@ function check(job: JobToFit): void {
   must(tree.ok, () => (tree.ok ? "" : tree.why));
   const disk = spec.diskMibMax * MIB;
   const files = tree.cost.usedBytes + stdinSize;
-  must(files <= disk, () => `files, their names and standard input take ${mib(files)} of the ${spec.diskMibMax} MiB of disk: order more (--disk)`);
+  must(
+    files <= disk,
+    () => `files, their names and standard input take ${mib(files)} of the ${spec.diskMibMax} MiB of disk: order more (--disk)`,
+  );
   const room = spec.memoryMibMax * MIB + disk - files;
-  must(moduleSize <= room, () => `the module has ${mib(moduleSize)}; the memory and what is left of the disk are less: order more (--mem or --disk)`);
+  must(
+    moduleSize <= room,
+    () => `the module has ${mib(moduleSize)}; the memory and what is left of the disk are less: order more (--mem or --disk)`,
+  );
   const output = Math.max(JOB_LIMITS.outputMibLeast, spec.memoryMibMax + spec.diskMibMax);
   must(
     spec.outputMibMax <= output,

@@ -26,7 +26,8 @@ export const leafHashOf = (crypto: Crypto, document: { id: string; kind: Kind; e
 export const zPromise = z.strictObject({ origin: z.string(), leaf: zId, mergeBy: z.int(), keyid: zKey, sig: z.string() });
 export type Promised = z.infer<typeof zPromise>;
 
-const promiseText = (origin: string, leaf: string, mergeBy: number): Uint8Array => utf8(`xenoservers promise\n${origin}\n${leaf}\n${mergeBy}\n`);
+const promiseText = (origin: string, leaf: string, mergeBy: number): Uint8Array =>
+  utf8(`xenoservers promise\n${origin}\n${leaf}\n${mergeBy}\n`);
 
 export function signPromise(signer: Signer, origin: string, leaf: string, mergeBy: number): Promised {
   return { origin, leaf, mergeBy, keyid: signer.publicKey, sig: toHex(signer.sign(promiseText(origin, leaf, mergeBy))) };
@@ -34,5 +35,9 @@ export function signPromise(signer: Signer, origin: string, leaf: string, mergeB
 
 export function verifyPromise(crypto: Crypto, receiptKey: string, promise: Promised): boolean {
   const signature = fromHex(promise.sig);
-  return promise.keyid === receiptKey && signature !== null && crypto.verify(receiptKey, promiseText(promise.origin, promise.leaf, promise.mergeBy), signature);
+  return (
+    promise.keyid === receiptKey &&
+    signature !== null &&
+    crypto.verify(receiptKey, promiseText(promise.origin, promise.leaf, promise.mergeBy), signature)
+  );
 }

@@ -99,7 +99,14 @@ export function consistencyRefs(oldSize: number, size: number): NodeRef[][] {
 export const foldGroup = fold;
 
 /** RFC 9162 section 2.1.3.2. */
-export function verifyInclusion(crypto: Crypto, leaf: Uint8Array, index: number, size: number, proof: readonly Uint8Array[], root: Uint8Array): boolean {
+export function verifyInclusion(
+  crypto: Crypto,
+  leaf: Uint8Array,
+  index: number,
+  size: number,
+  proof: readonly Uint8Array[],
+  root: Uint8Array,
+): boolean {
   if (!Number.isSafeInteger(index) || index < 0 || index >= size) return false;
   let fn = index;
   let sn = size - 1;
@@ -120,7 +127,14 @@ export function verifyInclusion(crypto: Crypto, leaf: Uint8Array, index: number,
 }
 
 /** RFC 9162 section 2.1.4.2. */
-export function verifyConsistency(crypto: Crypto, oldSize: number, oldRoot: Uint8Array, size: number, root: Uint8Array, proof: readonly Uint8Array[]): boolean {
+export function verifyConsistency(
+  crypto: Crypto,
+  oldSize: number,
+  oldRoot: Uint8Array,
+  size: number,
+  root: Uint8Array,
+  proof: readonly Uint8Array[],
+): boolean {
   if (oldSize > size || oldSize < 0) return false;
   if (oldSize === size) return proof.length === 0 && equalBytes(oldRoot, root);
   if (oldSize === 0) return proof.length === 0;

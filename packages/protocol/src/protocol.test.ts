@@ -31,7 +31,10 @@ describe("canonical JSON", () => {
 describe("documents", () => {
   it("signs and parses; one changed byte anywhere is refused", () => {
     const document = p.signDocument(crypto, signer, "stop", stop);
-    expect(p.parseDocument(crypto, structuredClone(document.envelope))).toMatchObject({ ok: true, document: { id: document.id, kind: "stop" } });
+    expect(p.parseDocument(crypto, structuredClone(document.envelope))).toMatchObject({
+      ok: true,
+      document: { id: document.id, kind: "stop" },
+    });
     const text = JSON.stringify(document.envelope);
     fc.assert(
       fc.property(fc.nat(text.length - 1), fc.integer({ min: 33, max: 126 }), (at, code) => {
@@ -77,7 +80,10 @@ describe("Merkle tree", () => {
     for (let i = 0; i < size; i++) {
       nodes.set(`0/${i}`, p.leafHash(crypto, p.utf8(`leaf ${i}`)));
       for (let level = 0, index = i; index % 2 === 1; level++, index = (index - 1) / 2)
-        nodes.set(`${level + 1}/${(index - 1) / 2}`, p.nodeHash(crypto, nodes.get(`${level}/${index - 1}`)!, nodes.get(`${level}/${index}`)!));
+        nodes.set(
+          `${level + 1}/${(index - 1) / 2}`,
+          p.nodeHash(crypto, nodes.get(`${level}/${index - 1}`)!, nodes.get(`${level}/${index}`)!),
+        );
     }
     return (refs: p.NodeRef[]) => refs.map((ref) => nodes.get(`${ref.level}/${ref.index}`)!);
   };
@@ -89,7 +95,9 @@ describe("Merkle tree", () => {
       return p.nodeHash(crypto, mth(leaves.slice(0, k)), mth(leaves.slice(k)));
     };
     for (const size of sizes)
-      expect(p.rootFrom(crypto, size, build(size)(p.rootRefs(size)))).toEqual(mth(Array.from({ length: size }, (_, i) => p.utf8(`leaf ${i}`))));
+      expect(p.rootFrom(crypto, size, build(size)(p.rootRefs(size)))).toEqual(
+        mth(Array.from({ length: size }, (_, i) => p.utf8(`leaf ${i}`))),
+      );
   });
   it("proves every inclusion and consistency, and no wrong one", () => {
     const read = build(21);

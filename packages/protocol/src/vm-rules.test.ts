@@ -1,14 +1,43 @@
 import { describe, expect, it } from "vitest";
 import type { InputTree } from "./channel/channel-messages.ts";
-import { ENTRIES_MAX, filesOnDisk, imageSizeProblem, kernelSizeProblem, layersProblem, seedProblem, vmInputsProblem, vmSpecProblem } from "./vm-rules.ts";
+import {
+  ENTRIES_MAX,
+  filesOnDisk,
+  imageSizeProblem,
+  kernelSizeProblem,
+  layersProblem,
+  seedProblem,
+  vmInputsProblem,
+  vmSpecProblem,
+} from "./vm-rules.ts";
 import type { VmSpec } from "./vm-spec.ts";
 
 const NONE = "0".repeat(64);
 const OCI: VmSpec["vm"] = {
-  ...{ kind: "oci", image: NONE, layers: [{ digest: NONE, compression: "none" }], args: ["true"], env: [], workdir: "", user: "", hostname: "" },
+  ...{
+    kind: "oci",
+    image: NONE,
+    layers: [{ digest: NONE, compression: "none" }],
+    args: ["true"],
+    env: [],
+    workdir: "",
+    user: "",
+    hostname: "",
+  },
 };
 const spec = (over: Partial<VmSpec> = {}): VmSpec => ({
-  ...{ vm: OCI, machine: "pc", firmware: "bios", devices: "virtio", tpm: false, vcpu: 1, memoryMib: 192, diskMib: 64, outputMibMax: 4, network: false },
+  ...{
+    vm: OCI,
+    machine: "pc",
+    firmware: "bios",
+    devices: "virtio",
+    tpm: false,
+    vcpu: 1,
+    memoryMib: 192,
+    diskMib: 64,
+    outputMibMax: 4,
+    network: false,
+  },
   ...{ egress: "none", inputs: NONE, engine: null, fuelMax: "1", seed: NONE, clockBaseMs: 0, ...over },
 });
 const kernel: VmSpec["vm"] = { kind: "kernel", kernel: NONE, initrd: null, append: "" };
@@ -22,8 +51,12 @@ describe("a machine", () => {
   it("that servers run is one", () => {
     expect(vmSpecProblem(spec())).toBeNull();
     expect(vmSpecProblem(spec({ vm: kernel, machine: "microvm", diskMib: 0, memoryMib: 32 }))).toBeNull();
-    expect(vmSpecProblem(spec({ vm: disk, machine: "q35", firmware: "uefi", devices: "emulated", tpm: true, memoryMib: 2_048 }))).toBeNull();
-    expect(vmSpecProblem(spec({ vm: { ...OCI, layers: Array.from({ length: 127 }, () => ({ digest: NONE, compression: "gzip" as const })) } }))).toBeNull();
+    expect(
+      vmSpecProblem(spec({ vm: disk, machine: "q35", firmware: "uefi", devices: "emulated", tpm: true, memoryMib: 2_048 })),
+    ).toBeNull();
+    expect(
+      vmSpecProblem(spec({ vm: { ...OCI, layers: Array.from({ length: 127 }, () => ({ digest: NONE, compression: "gzip" as const })) } })),
+    ).toBeNull();
   });
 
   it.each([
@@ -39,14 +72,27 @@ describe("a machine", () => {
     [{ vm: { ...OCI, layers: Array.from({ length: 200 }, () => ({ digest: NONE, compression: "none" as const })) } }, "200 layers"],
     [{ vm: { ...OCI, args: ["x".repeat(131_072)] } }, "--in"],
     [{ vm: { ...OCI, env: Array.from({ length: 1_000 }, (_, i) => `A${i}=${"é".repeat(1_100)}`) } }, "--in"],
-    [{ vm: { ...disk, seed: [{ name: "user-data" as const, digest: NONE }, { name: "user-data" as const, digest: NONE }] } }, "the same file twice"],
+    [
+      {
+        vm: {
+          ...disk,
+          seed: [
+            { name: "user-data" as const, digest: NONE },
+            { name: "user-data" as const, digest: NONE },
+          ],
+        },
+      },
+      "the same file twice",
+    ],
   ])("that none runs is refused in words that name what to change: %j", (over, words) => {
     expect(vmSpecProblem(spec(over))).toContain(words);
   });
 
   it("has room for an image, a kernel and a seed, or says how much is needed", () => {
     expect(imageSizeProblem(64 * 1_048_576, 64)).toBeNull();
-    expect(imageSizeProblem(64 * 1_048_576 + 1, 64)).toBe("the image unpacks to 65 MiB, more than the disk of 64 MiB: order --disk 65M or more");
+    expect(imageSizeProblem(64 * 1_048_576 + 1, 64)).toBe(
+      "the image unpacks to 65 MiB, more than the disk of 64 MiB: order --disk 65M or more",
+    );
     expect(layersProblem(128)).toBeNull();
     expect(layersProblem(129)).toContain("129 layers");
     expect(kernelSizeProblem(10_000_000, 100_000_000, 128)).toBeNull();
@@ -65,7 +111,15 @@ describe("inputs", () => {
     expect(problemOf([{ path: "in/d", kind: "directory" }, file("in/d/f"), { path: "in/l", kind: "link", target: "d/f" }])).toBeNull();
     expect(problemOf([file("in/a"), file("in/b")])).toBeNull();
     expect(problemOf([file("in/deep/not/listed")])).toBeNull();
-    expect(problemOf([file("a/b/f")], [{ ...out, path: "/a/b" }, { ...out, path: "/a" }])).toBeNull();
+    expect(
+      problemOf(
+        [file("a/b/f")],
+        [
+          { ...out, path: "/a/b" },
+          { ...out, path: "/a" },
+        ],
+      ),
+    ).toBeNull();
     expect(vmInputsProblem({ vm: kernel, diskMib: 0 }, { entries: [], mounts: [] })).toBeNull();
   });
 

@@ -56,12 +56,16 @@ function ociProblem({ devices, diskMib, memoryMib }: VmSpec, { layers, args, env
   if (many !== null) return many;
   return firstOf([
     [
-      strings.every((bytes) => bytes <= ARGUMENT_BYTES_MAX) && strings.reduce((sum, bytes) => sum + bytes + 1 + POINTER_BYTES, 0) <= ARGUMENTS_BYTES_MAX,
+      strings.every((bytes) => bytes <= ARGUMENT_BYTES_MAX) &&
+        strings.reduce((sum, bytes) => sum + bytes + 1 + POINTER_BYTES, 0) <= ARGUMENTS_BYTES_MAX,
       "arguments and environment are larger than a program can be given: bring them as a file with --in",
     ],
     [devices === "virtio", "an OCI image runs on a machine with virtio devices, not with emulated ones"],
     [diskMib >= OCI_DISK_MIB_MIN, `an OCI image needs a disk of at least ${OCI_DISK_MIB_MIN} MiB, not ${diskMib}: order more with --disk`],
-    [memoryMib >= OCI_MEMORY_MIB_MIN, `an OCI image needs at least ${OCI_MEMORY_MIB_MIN} MiB of memory, not ${memoryMib}: order more with --mem`],
+    [
+      memoryMib >= OCI_MEMORY_MIB_MIN,
+      `an OCI image needs at least ${OCI_MEMORY_MIB_MIN} MiB of memory, not ${memoryMib}: order more with --mem`,
+    ],
   ]);
 }
 
@@ -97,7 +101,9 @@ export function kernelSizeProblem(kernelBytes: number, initrdBytes: number, memo
 
 /** Why the files of a seed for cloud-init cannot be given to a machine, in words. */
 export const seedProblem = (bytes: number): string | null =>
-  bytes <= SEED_BYTES_MAX ? null : `the files for cloud-init take more than ${SEED_BYTES_MAX / MIB} MiB: fetch what is large from inside the guest`;
+  bytes <= SEED_BYTES_MAX
+    ? null
+    : `the files for cloud-init take more than ${SEED_BYTES_MAX / MIB} MiB: fetch what is large from inside the guest`;
 
 /** Why an image cannot be started with that disk, in words; `unpackedBytes`: of all layers together. */
 export function imageSizeProblem(unpackedBytes: number, diskMib: number): string | null {
@@ -108,7 +114,10 @@ export function imageSizeProblem(unpackedBytes: number, diskMib: number): string
 function nameProblem(path: string): string | null {
   return firstOf([
     [path.isWellFormed(), "an input's name is no text"],
-    [path.split("/").every((part) => bytesOf(part) <= NAME_BYTES_MAX), `an input has a name of more than ${NAME_BYTES_MAX} bytes: ${path.slice(0, 80)}…`],
+    [
+      path.split("/").every((part) => bytesOf(part) <= NAME_BYTES_MAX),
+      `an input has a name of more than ${NAME_BYTES_MAX} bytes: ${path.slice(0, 80)}…`,
+    ],
     [bytesOf(path) <= PATH_BYTES_MAX, `an input lies deeper than a path may be long: ${path.slice(0, 80)}…`],
   ]);
 }
@@ -151,7 +160,8 @@ function sizesProblem({ entries }: InputTree, diskMib: number): string | null {
   for (const entry of entries) {
     if (entry.kind === "directory") bytes += BLOCK_BYTES;
     if (entry.kind !== "file") continue;
-    if ((sizes.get(entry.digest) ?? entry.size) !== entry.size) return `the input ${entry.path} has another size than another input of the same digest`;
+    if ((sizes.get(entry.digest) ?? entry.size) !== entry.size)
+      return `the input ${entry.path} has another size than another input of the same digest`;
     sizes.set(entry.digest, entry.size);
     bytes += Math.ceil(entry.size / BLOCK_BYTES) * BLOCK_BYTES;
   }
@@ -175,7 +185,8 @@ function sizesProblem({ entries }: InputTree, diskMib: number): string | null {
 export function vmInputsProblem({ vm, diskMib }: Pick<VmSpec, "vm" | "diskMib">, inputs: InputTree): string | null {
   const { entries, mounts } = inputs;
   // a fork's inputs came with the machine that its snapshot was taken of
-  if (vm.kind !== "oci") return entries.length + mounts.length === 0 ? null : "only OCI images take inputs: a machine of your own has its disks";
+  if (vm.kind !== "oci")
+    return entries.length + mounts.length === 0 ? null : "only OCI images take inputs: a machine of your own has its disks";
   const mounted = mountsProblem(inputs);
   if (mounted !== null) return mounted;
   const known = new Map<string, string>();

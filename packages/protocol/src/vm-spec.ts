@@ -102,7 +102,10 @@ export const vmJobHashOf = (crypto: Crypto, spec: VmSpec): string => toHex(crypt
 export function blobsOfVm({ vm }: VmSpec): string[] {
   switch (vm.kind) {
     case "disk":
-      return [...[vm.image, vm.iso].flatMap((each) => (each && each.url === null ? [each.digest] : [])), ...vm.seed.map(({ digest }) => digest)];
+      return [
+        ...[vm.image, vm.iso].flatMap((each) => (each && each.url === null ? [each.digest] : [])),
+        ...vm.seed.map(({ digest }) => digest),
+      ];
     case "kernel":
       return [vm.kernel, ...(vm.initrd === null ? [] : [vm.initrd])];
     case "oci":

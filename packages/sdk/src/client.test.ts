@@ -70,7 +70,9 @@ it("asks again while the broker is busy, and gives up with the broker's own word
   ];
   expect(await client.read("offers")).toEqual(OFFERS);
   answers[API.whoami.path] = [[403, { error: { code: "key_not_allowed", says: "…", role: "ci", scopes: "spend" } }]];
-  await expect(client.read("whoami")).rejects.toMatchObject({ refusal: { code: "key_not_allowed", facts: { role: "ci", scopes: "spend" } } });
+  await expect(client.read("whoami")).rejects.toMatchObject({
+    refusal: { code: "key_not_allowed", facts: { role: "ci", scopes: "spend" } },
+  });
 });
 
 it("takes no answer that is not what the API says", async () => {

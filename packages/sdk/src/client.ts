@@ -25,7 +25,16 @@ import {
   type RouteReply,
   type SignedDocument,
 } from "@xenoservers/protocol";
-import { pinsOf, systemTimers, toRefusal, zMarketInfo, type LinkAnswer, type MarketInfo, type Pipe, type Timers } from "@xenoservers/protocol/link";
+import {
+  pinsOf,
+  systemTimers,
+  toRefusal,
+  zMarketInfo,
+  type LinkAnswer,
+  type MarketInfo,
+  type Pipe,
+  type Timers,
+} from "@xenoservers/protocol/link";
 import { connectPipe } from "@xenoservers/protocol/websocket";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { z } from "zod";
@@ -152,7 +161,8 @@ export class MarketClient {
   #checkPromise(envelope: Envelope, { promise, at, salt }: Record<string, unknown>): void {
     const promised = zPromise.safeParse(promise);
     const document = parseDocument(this.crypto, envelope);
-    const leaf = document.ok && typeof at === "number" && typeof salt === "string" ? leafHashOf(this.crypto, document.document, at, salt) : null;
+    const leaf =
+      document.ok && typeof at === "number" && typeof salt === "string" ? leafHashOf(this.crypto, document.document, at, salt) : null;
     if (
       !promised.success ||
       promised.data.leaf !== leaf ||
@@ -168,7 +178,8 @@ export class MarketClient {
     const route: Route = API[name];
     const response = await this.#get(name, request);
     const reply = route.reply.safeParse(route.raw === "text" ? await response.text() : await response.json().catch(() => null));
-    if (!reply.success) throw new Error(`the broker's answer (${name}) is not what its API says, at '${reply.error.issues[0]?.path.join(".") ?? ""}'`);
+    if (!reply.success)
+      throw new Error(`the broker's answer (${name}) is not what its API says, at '${reply.error.issues[0]?.path.join(".") ?? ""}'`);
     // parsed by that very route's schema
     return reply.data as RouteReply<N>;
   }
@@ -228,7 +239,10 @@ export class MarketClient {
   #fetch(method: string, path: string, body: unknown, token: string | null): Promise<Response> {
     return fetch(new URL(path, this.url), {
       method,
-      headers: { ...(body === null ? {} : { "content-type": "application/json" }), ...(token === null ? {} : { authorization: `Bearer ${token}` }) },
+      headers: {
+        ...(body === null ? {} : { "content-type": "application/json" }),
+        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      },
       body: body === null ? null : JSON.stringify(body),
       signal: AbortSignal.timeout(30_000),
     });

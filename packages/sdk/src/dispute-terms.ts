@@ -3,7 +3,14 @@
  * can be compared, and what is put down. Who controls the inputs: the broker (views of leases and offers), the market's operator (who is
  * a referee).
  */
-import { SEGMENT_DISPUTE_FUEL_MIN, disputeDepositNanos, isComparable, minNanos, objectionDepositNanos, priceVectorOf } from "@xenoservers/market";
+import {
+  SEGMENT_DISPUTE_FUEL_MIN,
+  disputeDepositNanos,
+  isComparable,
+  minNanos,
+  objectionDepositNanos,
+  priceVectorOf,
+} from "@xenoservers/market";
 import { parseDocumentOf, refuse, type LeaseView, type Payload, type ReceiptDocument, type Refusal } from "@xenoservers/protocol";
 import { RefusedError, type MarketClient } from "./client.ts";
 import type { BuiltJob } from "./job.ts";
@@ -54,7 +61,13 @@ export function refereeOrder(order: Payload<"order">, referee: string, budgetNan
 }
 
 /** The first referee that is of none of these owners and has room for the job now. Throws RefusedError. */
-async function findReferee(client: MarketClient, order: Payload<"order">, job: Job, budgetNanos: bigint, owners: ReadonlySet<string>): Promise<Quoted> {
+async function findReferee(
+  client: MarketClient,
+  order: Payload<"order">,
+  job: Job,
+  budgetNanos: bigint,
+  owners: ReadonlySet<string>,
+): Promise<Quoted> {
   const { referees } = await client.market(true);
   let last: Refusal = refuse("no_referee");
   for (const referee of referees) {
@@ -71,7 +84,11 @@ async function findReferee(client: MarketClient, order: Payload<"order">, job: J
 }
 
 /** Of these documents, the one of a kind that a lease has once. */
-export function documentIn<K extends "result" | "trace">(client: MarketClient, documents: readonly ReceiptDocument[], wanted: K): Payload<K> | null {
+export function documentIn<K extends "result" | "trace">(
+  client: MarketClient,
+  documents: readonly ReceiptDocument[],
+  wanted: K,
+): Payload<K> | null {
   const stored = documents.find(({ kind }) => kind === wanted);
   const parsed = stored && parseDocumentOf(client.crypto, wanted, stored.envelope);
   return parsed?.ok ? parsed.document.payload : null;
@@ -80,7 +97,8 @@ export function documentIn<K extends "result" | "trace">(client: MarketClient, d
 function stateProblem({ id, state, end, deadlineAt }: LeaseView, result: Payload<"result"> | null, now: number): Refusal | null {
   if (state !== "settled" && state !== "disputed") return refuse("wrong_state", { lease: id, state });
   const windowEndsAt = deadlineAt ?? end?.windowEndsAt ?? 0;
-  if (state === "settled" && now > windowEndsAt) return refuse("too_late", { lease: id, windowEndsAt, why: "the window for doubts is over" });
+  if (state === "settled" && now > windowEndsAt)
+    return refuse("too_late", { lease: id, windowEndsAt, why: "the window for doubts is over" });
   if (!result || !isComparable(result)) return refuse("not_comparable", { lease: id, why: "it did not end by itself with a result" });
   return null;
 }

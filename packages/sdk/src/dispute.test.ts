@@ -27,7 +27,9 @@ let lease: string;
 
 function receiptOf(id: string): Receipt {
   const result = results.get(id);
-  const stored = result ? [{ kind: "result", id: result.id, envelope: result.envelope, at: START, salt: "" as const, leaf: id, index: 1, proof: [] }] : [];
+  const stored = result
+    ? [{ kind: "result", id: result.id, envelope: result.envelope, at: START, salt: "" as const, leaf: id, index: 1, proof: [] }]
+    : [];
   return { format: "xenoservers-receipt-1", lease: id, market: market.pins, documents: stored, leaves: [], checkpoint: "", size: 1 };
 }
 
@@ -35,8 +37,31 @@ function offerView(of: PaperServer): OfferView {
   const { payload, id } = market.offer(of);
   const { resources, price, drivers, assurances, sandbox, engine, labels, validUntil, maxLeaseMs } = payload;
   return {
-    ...{ server: of.id, owner: of.owner.party, offerId: id, resources, free: resources, price, priceNanosPerHour: "1", drivers, assurances, sandbox, engine },
-    ...{ labels, validUntil, maxLeaseMs, accel: "none", vmScore: 0, limits: "cgroup2", egress: "none", fetches: false, vmEngine: "", cpuScore: 100 },
+    ...{
+      server: of.id,
+      owner: of.owner.party,
+      offerId: id,
+      resources,
+      free: resources,
+      price,
+      priceNanosPerHour: "1",
+      drivers,
+      assurances,
+      sandbox,
+      engine,
+    },
+    ...{
+      labels,
+      validUntil,
+      maxLeaseMs,
+      accel: "none",
+      vmScore: 0,
+      limits: "cgroup2",
+      egress: "none",
+      fetches: false,
+      vmEngine: "",
+      cpuScore: 100,
+    },
     record: { leases: 0, completed: 0, ownerFailures: 0, convicted: 0, audited: 0 },
   };
 }
@@ -90,7 +115,13 @@ describe("before anything is frozen", () => {
     ["the market has no referee", () => (client.answers.market = () => market.info), "no_referee"],
     [
       "the only referee is the accused owner's",
-      () => (client.answers.offers = () => ({ offers: [offerView(server)], resources: order.payload.resources, excluded: {}, explanation: "" })),
+      () =>
+        (client.answers.offers = () => ({
+          offers: [offerView(server)],
+          resources: order.payload.resources,
+          excluded: {},
+          explanation: "",
+        })),
       "no_referee",
     ],
     [
@@ -129,7 +160,15 @@ function broker(verdict: "wrong" | "right"): void {
     if (verdict === "right") return refuse("result_agrees");
     const [accused, ruling] = [results.get(lease)!, results.get(refereeLease)!];
     const signed = market.sign(market.receipts, "verdict", {
-      ...{ lease, server: server.id, owner: server.owner.party, referee: referee.id, result: accused.envelope, ruling: ruling.envelope, trace: null },
+      ...{
+        lease,
+        server: server.id,
+        owner: server.owner.party,
+        referee: referee.id,
+        result: accused.envelope,
+        ruling: ruling.envelope,
+        trace: null,
+      },
       ...{ segment: null, why: "stdout differs", refundNanos: "600", slashedNanos: "0", at: START },
     });
     return { ok: true, answer: { verdict: signed.envelope } };
@@ -145,7 +184,11 @@ describe("a dispute over a short job", () => {
     expect(client.kinds().filter((kind) => kind !== "login")).toEqual(["objection", "order", "dispute"]);
     expect(client.submitted[0]?.payload).toMatchObject({ lease, expectedDueNanos: "0" });
     // the referee gets the very same job, and its customer's own limits
-    expect(client.submitted[1]?.payload).toMatchObject({ jobHash: job.jobHash, conditions: [{ key: "server", value: referee.id }], budgetNanos: "1000000000" });
+    expect(client.submitted[1]?.payload).toMatchObject({
+      jobHash: job.jobHash,
+      conditions: [{ key: "server", value: referee.id }],
+      budgetNanos: "1000000000",
+    });
   });
 
   it("ends without a verdict where the referee agrees", async () => {

@@ -41,7 +41,12 @@ async function freeze({ client, terms }: Case): Promise<void> {
   for (const { view } of terms.leases) {
     const { id, state, end } = await client.read("lease", { params: { id: view.id } });
     if (state !== "settled" || !end || end.dueNanos === "0") continue;
-    await client.act("objection", { lease: id, party: client.identity.party, expectedDueNanos: "0", reason: "the result is before a referee" });
+    await client.act("objection", {
+      lease: id,
+      party: client.identity.party,
+      expectedDueNanos: "0",
+      reason: "the result is before a referee",
+    });
   }
 }
 
@@ -105,7 +110,9 @@ async function disputeSegment(doubted: Case, job: BuiltJob, here: TraceHere | un
   const { client, order, terms } = doubted;
   const most = terms.leases.map(({ result }) => BigInt(result.fuel)).reduce((a, b) => (a > b ? a : b));
   const step = traceStep(most, order.resources.memoryMib);
-  const asked = await Promise.all(terms.leases.map(async ({ view: { id } }) => ({ lease: id, trace: await askForTrace(client, id, step) })));
+  const asked = await Promise.all(
+    terms.leases.map(async ({ view: { id } }) => ({ lease: id, trace: await askForTrace(client, id, step) })),
+  );
   const answered = asked.flatMap(({ lease, trace }) => (trace && trace.detail === "" ? [{ lease, roots: trace.roots }] : []));
   if (answered.length === 0) return null;
   const servers = await Promise.all(answered.map(({ lease, roots }) => openTrace(client, lease, roots)));

@@ -29,7 +29,13 @@ export function identityOf(seed: Uint8Array, { party, account, scopes = ROLE_SCO
 }
 
 /** Everything that is pinned, in one order. */
-const pinnedOf = ({ origin, keys, operatorKey }: MarketPins): string[] => [origin, keys.purchaseOrders, keys.checkpoints, keys.receipts, operatorKey];
+const pinnedOf = ({ origin, keys, operatorKey }: MarketPins): string[] => [
+  origin,
+  keys.purchaseOrders,
+  keys.checkpoints,
+  keys.receipts,
+  operatorKey,
+];
 
 export const samePins = (one: MarketPins, other: MarketPins): boolean => pinnedOf(one).join("\n") === pinnedOf(other).join("\n");
 

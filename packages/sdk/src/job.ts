@@ -54,7 +54,19 @@ export class JobDoesNotFit extends Error {
 }
 
 /** Throws JobDoesNotFit: what its server would refuse is never ordered. */
-export function buildJob({ module, args, env, mounts, stdin, engine, memoryMibMax, diskMibMax, outputMibMax, fuelMax, ...begin }: JobInput): BuiltJob {
+export function buildJob({
+  module,
+  args,
+  env,
+  mounts,
+  stdin,
+  engine,
+  memoryMibMax,
+  diskMibMax,
+  outputMibMax,
+  fuelMax,
+  ...begin
+}: JobInput): BuiltJob {
   const blobs = new Map<string, Blob>([
     [module.digest, module],
     [stdin.digest, stdin],
@@ -76,5 +88,14 @@ export function buildJob({ module, args, env, mounts, stdin, engine, memoryMibMa
   };
   const misfit = jobMisfit({ spec, inputs, stdinSize: stdin.size, moduleSize: module.digest === PYTHON.digest ? 0 : module.size });
   if (misfit !== null) throw new JobDoesNotFit(misfit);
-  return { kind: "wasm", spec, jobHash: jobHashOf(nodeCrypto, spec), inputs, blobs, moduleSize: module.size, stdinSize: stdin.size, segment: null };
+  return {
+    kind: "wasm",
+    spec,
+    jobHash: jobHashOf(nodeCrypto, spec),
+    inputs,
+    blobs,
+    moduleSize: module.size,
+    stdinSize: stdin.size,
+    segment: null,
+  };
 }

@@ -23,17 +23,35 @@ const client = new PaperClient(market, systemTimers, new Uint8Array(32).fill(1))
 it("signs the timings and the fee that the market announces, the higher of two", () => {
   const announced = { ...market.info, feeBasisPoints: 200, announcedFee: { basisPoints: 300, effectiveAt: 1 } };
   const { payload } = signOrder(client, announced, wanted, "a".repeat(64));
-  expect(payload).toMatchObject({ feeBasisPointsMax: 300, timings: announced.timings, on: "mine", driver: "wasm", account: client.identity.account });
+  expect(payload).toMatchObject({
+    feeBasisPointsMax: 300,
+    timings: announced.timings,
+    on: "mine",
+    driver: "wasm",
+    account: client.identity.account,
+  });
   expect(payload.expiresAt - client.timers.now()).toBeLessThanOrEqual(ORDER_VALID_MS);
 });
 
 it("signs no more than its customer's own limit of the fee, and the account that was named", () => {
   const account = `a_${"c".repeat(40)}`;
-  const { payload } = signOrder(client, { ...market.info, feeBasisPoints: 200 }, { ...wanted, feeBasisPointsMax: 100, account }, "a".repeat(64));
+  const { payload } = signOrder(
+    client,
+    { ...market.info, feeBasisPoints: 200 },
+    { ...wanted, feeBasisPointsMax: 100, account },
+    "a".repeat(64),
+  );
   expect(payload).toMatchObject({ feeBasisPointsMax: 100, account });
 });
 
 it("refuses in words where no server fits", async () => {
-  client.answers.offers = () => ({ offers: [], resources: wanted.resources, excluded: { "not-allowed": 1 }, explanation: "not-allowed excluded 1" });
-  await expect(quoteFor(client, wanted)).rejects.toMatchObject({ refusal: { code: "no_match", facts: { explanation: "not-allowed excluded 1" } } });
+  client.answers.offers = () => ({
+    offers: [],
+    resources: wanted.resources,
+    excluded: { "not-allowed": 1 },
+    explanation: "not-allowed excluded 1",
+  });
+  await expect(quoteFor(client, wanted)).rejects.toMatchObject({
+    refusal: { code: "no_match", facts: { explanation: "not-allowed excluded 1" } },
+  });
 });

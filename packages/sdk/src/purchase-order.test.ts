@@ -52,7 +52,10 @@ function answerWith({ offer, po, order = (signed) => signed, grants }: Cheat): v
     if (document.kind !== "order") return { ok: true, answer: {} };
     const bound = order(document as SignedDocument<"order">);
     const signed = market.purchaseOrder(bound, server, market.offer(server, { labels: { region: "eu" }, ...offer }), po);
-    return { ok: true, answer: { lease: signed.id, purchaseOrder: signed.envelope, grants: grants ?? [...customer.grants, ...server.grants] } };
+    return {
+      ok: true,
+      answer: { lease: signed.id, purchaseOrder: signed.envelope, grants: grants ?? [...customer.grants, ...server.grants] },
+    };
   };
 }
 
@@ -82,7 +85,13 @@ describe("a purchase order", () => {
     "that holds more than time and price give": [{ po: { holdNanos: "999999999" } }, /hold does not follow/],
     "by an old offer": [{ offer: { validUntil: 1 } }, /offer had expired/],
     "dated long before it was ordered": [
-      { po: { issuedAt: 5, acceptBy: 5 + DEFAULT_TIMINGS.acceptWithinMs, startBy: 5 + DEFAULT_TIMINGS.acceptWithinMs + DEFAULT_TIMINGS.startWithinMs } },
+      {
+        po: {
+          issuedAt: 5,
+          acceptBy: 5 + DEFAULT_TIMINGS.acceptWithinMs,
+          startBy: 5 + DEFAULT_TIMINGS.acceptWithinMs + DEFAULT_TIMINGS.startWithinMs,
+        },
+      },
       /dated long before/,
     ],
     "for another of the customer's orders": [
@@ -118,7 +127,8 @@ describe("placing an order", () => {
     let refused = 0;
     answerWith({});
     const right = client.onSubmit;
-    client.onSubmit = (document) => (document.kind === "order" && refused++ === 0 ? { ok: false, code: "stale_terms", facts: {} } : right(document));
+    client.onSubmit = (document) =>
+      document.kind === "order" && refused++ === 0 ? { ok: false, code: "stale_terms", facts: {} } : right(document);
     await placeOrder(client, wanted, JOB);
     expect(client.kinds()).toEqual(["order", "order"]);
     client.onSubmit = () => ({ ok: false, code: "stale_terms", facts: {} });

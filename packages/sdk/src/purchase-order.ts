@@ -39,7 +39,12 @@ export function worldOf(client: Pick<MarketClient, "crypto" | "pins">, grants: r
 }
 
 /** A purchase order for an order that was just signed here; throws BrokenPurchaseOrder. */
-export function checkBound(client: MarketClient, order: SignedDocument<"order">, purchaseOrder: unknown, grants: readonly unknown[]): BoundOrder {
+export function checkBound(
+  client: MarketClient,
+  order: SignedDocument<"order">,
+  purchaseOrder: unknown,
+  grants: readonly unknown[],
+): BoundOrder {
   const broken = (why: string): BrokenPurchaseOrder => new BrokenPurchaseOrder(why, purchaseOrder, grants);
   const world = worldOf(
     client,
@@ -62,6 +67,7 @@ export async function fetchBound(client: MarketClient, lease: string, orderId?: 
   const grants = leaves.map(({ envelope }) => envelope);
   const checked = checkPurchaseOrder(world, purchaseOrder);
   if (!checked.ok) throw new BrokenPurchaseOrder(checked.why, purchaseOrder, grants);
-  if (orderId !== undefined && checked.order.id !== orderId) throw new BrokenPurchaseOrder("it embeds another order", purchaseOrder, grants);
+  if (orderId !== undefined && checked.order.id !== orderId)
+    throw new BrokenPurchaseOrder("it embeds another order", purchaseOrder, grants);
   return { ...checked, world };
 }

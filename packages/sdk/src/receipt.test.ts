@@ -16,7 +16,15 @@ function receipt(documents: (number | null)[], leaves: (number | null)[]): Recei
     return { kind: "fee", id: ID, envelope, at: 0, salt: "" as const, leaf: ID, index, proof: [] };
   };
   const { pins } = market;
-  return { format: "xenoservers-receipt-1", lease: ID, market: pins, documents: documents.map(stored), leaves: leaves.map(stored), checkpoint: "", size: 9 };
+  return {
+    format: "xenoservers-receipt-1",
+    lease: ID,
+    market: pins,
+    documents: documents.map(stored),
+    leaves: leaves.map(stored),
+    checkpoint: "",
+    size: 9,
+  };
 }
 
 it("waits until every document and every leaf that it leans on stands in the log", async () => {

@@ -43,7 +43,13 @@ async function stateOf(root: string, sources: readonly Trace[]): Promise<Map<str
 }
 
 /** The job as a referee gets it: the same, from that state on. */
-export async function segmentJob(job: BuiltJob, roots: readonly string[], step: bigint, index: number, sources: readonly Trace[]): Promise<BuiltJob> {
+export async function segmentJob(
+  job: BuiltJob,
+  roots: readonly string[],
+  step: bigint,
+  index: number,
+  sources: readonly Trace[],
+): Promise<BuiltJob> {
   const from = index === 1 ? null : (roots[index - 2] ?? null);
   if (index > 1 && from === null) throw new Error(`nobody has a state at checkpoint ${index - 1}`);
   const state = from === null ? new Map<string, Uint8Array>() : await stateOf(from, sources);

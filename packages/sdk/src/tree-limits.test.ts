@@ -17,7 +17,11 @@ describe("a tree that came back", () => {
   it("is written as far as this machine's paths go; the rest is named", async () => {
     const home = path.join(await fresh(), "h".repeat(200));
     const deep = Array.from({ length: 16 }, (_, i) => Array.from({ length: i + 1 }, () => "d".repeat(250)).join("/"));
-    const entries: InputEntry[] = [...deep.map((at): InputEntry => ({ path: at, kind: "directory" })), file(`${deep.at(-1)}/f`), file("last")];
+    const entries: InputEntry[] = [
+      ...deep.map((at): InputEntry => ({ path: at, kind: "directory" })),
+      file(`${deep.at(-1)}/f`),
+      file("last"),
+    ];
     const skipped = await writeTree(home, entries, { fetch });
     expect(skipped.length).toBeGreaterThan(0);
     for (const line of skipped) expect(line).toContain("too long");

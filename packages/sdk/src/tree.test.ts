@@ -26,7 +26,12 @@ it("brings a folder there and back: files, empty folders, links as links", async
   await writeFile(path.join(source, "sub/one"), "one");
   await symlink("one", path.join(source, "sub/alias"));
   const entries = await readTree(source);
-  expect(entries.map(({ path: at, kind }) => `${kind} ${at}`)).toEqual(["directory sub", "link sub/alias", "directory sub/empty", "file sub/one"]);
+  expect(entries.map(({ path: at, kind }) => `${kind} ${at}`)).toEqual([
+    "directory sub",
+    "link sub/alias",
+    "directory sub/empty",
+    "file sub/one",
+  ]);
   const one = file("sub/one", "one");
   expect(entries.at(-1)).toMatchObject({ blob: one.kind === "file" ? { digest: one.digest, size: 3 } : {} });
   const sent = entries.map((entry) => (entry.kind === "file" ? one : entry));

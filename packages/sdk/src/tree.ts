@@ -14,7 +14,10 @@ export interface Blob {
   size: number;
   read(offset: number, length: number): Promise<Uint8Array>;
 }
-export type SourceEntry = { path: string; kind: "file"; blob: Blob } | { path: string; kind: "directory" } | { path: string; kind: "link"; target: string };
+export type SourceEntry =
+  | { path: string; kind: "file"; blob: Blob }
+  | { path: string; kind: "directory" }
+  | { path: string; kind: "link"; target: string };
 
 export function bytesBlob(bytes: Uint8Array): Blob {
   return {
@@ -55,7 +58,8 @@ const NO_TEXT = "\ufffd";
 export async function readTree(folder: string): Promise<SourceEntry[]> {
   const entries: SourceEntry[] = [];
   async function mustBeText(name: string, file: string): Promise<void> {
-    if (name.includes(NO_TEXT) && !(await lstat(file).catch(() => null))) throw new Error(`the name of ${file} is no text in UTF-8; it cannot travel`);
+    if (name.includes(NO_TEXT) && !(await lstat(file).catch(() => null)))
+      throw new Error(`the name of ${file} is no text in UTF-8; it cannot travel`);
   }
   const walk = async (below: string): Promise<void> => {
     const names = await readdir(path.join(folder, below), { withFileTypes: true }).catch((cause: unknown) => {
@@ -124,7 +128,11 @@ export interface WriteTreeOptions {
 }
 
 /** Writes a tree below a folder; returns what was skipped, in words. */
-export async function writeTree(folder: string, entries: readonly InputEntry[], { fetch, before = [] }: WriteTreeOptions): Promise<string[]> {
+export async function writeTree(
+  folder: string,
+  entries: readonly InputEntry[],
+  { fetch, before = [] }: WriteTreeOptions,
+): Promise<string[]> {
   await mkdir(folder, { recursive: true });
   const skipped: string[] = [];
   const known = new Map(before.map((entry) => [entry.path, entry]));
@@ -146,7 +154,12 @@ export async function writeTree(folder: string, entries: readonly InputEntry[], 
 }
 
 /** Returns why it was skipped; null where it was not. */
-async function writeEntry(target: string, entry: InputEntry, earlier: SourceEntry | undefined, fetch: WriteTreeOptions["fetch"]): Promise<string | null> {
+async function writeEntry(
+  target: string,
+  entry: InputEntry,
+  earlier: SourceEntry | undefined,
+  fetch: WriteTreeOptions["fetch"],
+): Promise<string | null> {
   const present = await lstat(target).catch(absent);
   const isFolder = present?.isDirectory() === true;
   switch (entry.kind) {

@@ -52,7 +52,14 @@ export function assembleVm({ mounts, blobs, fuelMax, seed, clockBaseMs, ...machi
     seed: toHex(seed ?? nodeCrypto.randomBytes(32)),
     clockBaseMs: clockBaseMs ?? Date.now(),
   };
-  return { kind: "vm", spec, jobHash: vmJobHashOf(nodeCrypto, spec), inputs, blobs: all, sizes: blobs.map(({ digest, size }) => ({ digest, size })) };
+  return {
+    kind: "vm",
+    spec,
+    jobHash: vmJobHashOf(nodeCrypto, spec),
+    inputs,
+    blobs: all,
+    sizes: blobs.map(({ digest, size }) => ({ digest, size })),
+  };
 }
 
 /** Throws VmProblem. */

@@ -14,7 +14,13 @@ export interface AuditedLease {
   server: string;
   terms: string;
   resources: { vcpu: number; memoryMib: number; diskMib: number };
-  price: { vcpuNanosPerSecond: string; memoryGibNanosPerSecond: string; diskGibNanosPerSecond: string; gigaFuelNanos: string; egressGibNanos: string };
+  price: {
+    vcpuNanosPerSecond: string;
+    memoryGibNanosPerSecond: string;
+    diskGibNanosPerSecond: string;
+    gigaFuelNanos: string;
+    egressGibNanos: string;
+  };
   fuelMax: string;
   egressMibMax: number;
   holdNanos: string;
@@ -27,7 +33,16 @@ export interface AuditedLease {
   cancellationNanos: string;
   objection: Deposit | null;
   trace: Deposit | null;
-  end: { reason: string; blame: string; at: number; dueNanos: string; feeNanos: string; ownerNanos: string; refundNanos: string; billableFuel: string } | null;
+  end: {
+    reason: string;
+    blame: string;
+    at: number;
+    dueNanos: string;
+    feeNanos: string;
+    ownerNanos: string;
+    refundNanos: string;
+    billableFuel: string;
+  } | null;
   final: { ownerNanos: string; feeNanos: string; backNanos: string; deposits: readonly { nanos: string }[] } | null;
 }
 
@@ -113,7 +128,8 @@ function auditEnd(lease: AuditedLease, end: NonNullable<AuditedLease["end"]>): s
   if (lease.final && BigInt(lease.final.ownerNanos) + BigInt(lease.final.feeNanos) + BigInt(lease.final.backNanos) !== due)
     return "what the owner, the broker and the customer got in the end is not what was due";
   if (UNPAID_ALWAYS.includes(end.reason) && due > 0n) return `the customer paid ${due} for nothing that reached it`;
-  if (UNUSED_SLOT.includes(end.reason)) return due > BigInt(lease.cancellationNanos) ? "more than the cancellation minimum for an unused slot" : null;
+  if (UNUSED_SLOT.includes(end.reason))
+    return due > BigInt(lease.cancellationNanos) ? "more than the cancellation minimum for an unused slot" : null;
   return lease.terms === "on-result" ? auditOnResult(lease, end, due) : auditByInterval(lease, end, due);
 }
 
@@ -124,7 +140,8 @@ function auditOnResult(lease: AuditedLease, end: NonNullable<AuditedLease["end"]
   if (fuel > BigInt(lease.fuelMax)) return `${fuel} fuel was billed, at most ${lease.fuelMax} ordered`;
   const ranMs = BigInt(openMsOf(lease, end));
   if (fuel > ranMs * FUEL_PER_MS) return `${fuel} fuel was billed for ${ranMs} ms`;
-  if (["time-limit", "customer-stop"].includes(end.reason) && fuel > ranMs * CLOCK_FUEL_PER_MS) return `${fuel} fuel was billed for ${ranMs} ms`;
+  if (["time-limit", "customer-stop"].includes(end.reason) && fuel > ranMs * CLOCK_FUEL_PER_MS)
+    return `${fuel} fuel was billed for ${ranMs} ms`;
   const price = (fuel * BigInt(lease.price.gigaFuelNanos)) / 10n ** 9n;
   const owed = price < BigInt(lease.holdNanos) ? price : BigInt(lease.holdNanos);
   return due === owed ? null : `${due} is due for ${fuel} fuel, which costs ${price}`;

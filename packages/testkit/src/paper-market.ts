@@ -3,7 +3,15 @@
  * from the others. Tests of whoever checks documents begin with these and change what they like: nothing here runs, and nothing is
  * checked.
  */
-import { DEFAULT_TIMINGS, EMPTY_BYTES_DIGEST, EMPTY_TREE_DIGEST, ROLE_SCOPES, quoteOn, stakeToLockNanos, type KeyRole } from "@xenoservers/market";
+import {
+  DEFAULT_TIMINGS,
+  EMPTY_BYTES_DIGEST,
+  EMPTY_TREE_DIGEST,
+  ROLE_SCOPES,
+  quoteOn,
+  stakeToLockNanos,
+  type KeyRole,
+} from "@xenoservers/market";
 import {
   partyIdOf,
   rootAccountOf,
@@ -84,7 +92,14 @@ export class PaperMarket {
   get info(): MarketInfo {
     return {
       ...this.pins,
-      ...{ currency: "credits", epoch: 1, feeBasisPoints: this.fee?.payload.basisPoints ?? 0, announcedFee: null, referees: [], witnesses: [] },
+      ...{
+        currency: "credits",
+        epoch: 1,
+        feeBasisPoints: this.fee?.payload.basisPoints ?? 0,
+        announcedFee: null,
+        referees: [],
+        witnesses: [],
+      },
       ...{ mergeDelayMs: 1_000, timings: DEFAULT_TIMINGS, protocol: { min: 1, max: 1 }, now: this.now },
     };
   }
@@ -109,7 +124,8 @@ export class PaperMarket {
   grant(to: PaperParty, key: string, role: Exclude<KeyRole, "root">, over: Partial<Own<"key-grant">> = {}): Envelope {
     const { party } = to;
     const bounds = { account: null, leaseLabel: null, maxSpendPerDayNanos: null, expiresAt: null };
-    return this.sign(to.signer, "key-grant", { party, key, role, label: role, scopes: [...ROLE_SCOPES[role]], ...bounds, ...over }).envelope;
+    return this.sign(to.signer, "key-grant", { party, key, role, label: role, scopes: [...ROLE_SCOPES[role]], ...bounds, ...over })
+      .envelope;
   }
 
   server(owner: PaperParty): PaperServer {
@@ -121,9 +137,22 @@ export class PaperMarket {
   offer(server: PaperServer, over: Partial<Own<"offer">> = {}): SignedDocument<"offer"> {
     return this.sign(server.signer, "offer", {
       ...{ owner: server.owner.party, server: server.id, sequence: 1, validUntil: this.now + 600_000 },
-      ...{ resources: { vcpu: 4, memoryMib: 4_096, diskMib: 4_096 }, drivers: ["wasm"], assurances: ["isolated", "replicated"], labels: {} },
+      ...{
+        resources: { vcpu: 4, memoryMib: 4_096, diskMib: 4_096 },
+        drivers: ["wasm"],
+        assurances: ["isolated", "replicated"],
+        labels: {},
+      },
       ...{ price: PAPER_PRICE, maxLeaseMs: 3_600_000, cpuScore: 100, sandbox: "strong", accel: "none", vmScore: 0, limits: "cgroup2" },
-      ...{ egress: "none", fetches: false, vmEngine: "", allowedParties: [], engine: "paper-1", feeBasisPointsMax: 5_000, timings: DEFAULT_TIMINGS },
+      ...{
+        egress: "none",
+        fetches: false,
+        vmEngine: "",
+        allowedParties: [],
+        engine: "paper-1",
+        feeBasisPointsMax: 5_000,
+        timings: DEFAULT_TIMINGS,
+      },
       channelKey: toHex(server.channelKey.publicKey),
       ...over,
     });
@@ -131,10 +160,38 @@ export class PaperMarket {
 
   order(customer: PaperParty, over: Partial<Own<"order">> = {}): SignedDocument<"order"> {
     return this.sign(customer.signer, "order", {
-      ...{ party: customer.party, account: customer.account, batch: null, clientId: toHex(this.random.bytes(16)), jobHash: this.id(), segment: false },
-      ...{ driver: "wasm", accel: "any", egress: "none", egressMibMax: 0, resources: { vcpu: 1, memoryMib: 256, diskMib: 64 }, conditions: [] },
-      ...{ assurance: "isolated", terms: "on-result", on: "market", maxPriceNanosPerHour: null, durationMsMax: 60_000, fuelMax: "1000000000000" },
-      ...{ budgetNanos: "1000000000", replicas: 1, expiresAt: this.now + 600_000, label: "", feeBasisPointsMax: 5_000, timings: DEFAULT_TIMINGS },
+      ...{
+        party: customer.party,
+        account: customer.account,
+        batch: null,
+        clientId: toHex(this.random.bytes(16)),
+        jobHash: this.id(),
+        segment: false,
+      },
+      ...{
+        driver: "wasm",
+        accel: "any",
+        egress: "none",
+        egressMibMax: 0,
+        resources: { vcpu: 1, memoryMib: 256, diskMib: 64 },
+        conditions: [],
+      },
+      ...{
+        assurance: "isolated",
+        terms: "on-result",
+        on: "market",
+        maxPriceNanosPerHour: null,
+        durationMsMax: 60_000,
+        fuelMax: "1000000000000",
+      },
+      ...{
+        budgetNanos: "1000000000",
+        replicas: 1,
+        expiresAt: this.now + 600_000,
+        label: "",
+        feeBasisPointsMax: 5_000,
+        timings: DEFAULT_TIMINGS,
+      },
       channelKey: toHex(channelKeyPair(this.random.bytes(32)).publicKey),
       ...over,
     });
@@ -151,9 +208,32 @@ export class PaperMarket {
     const quoted = quoteOn(order.payload, offer.payload);
     const acceptBy = this.now + timings.acceptWithinMs;
     return this.sign(this.orders, "purchase-order", {
-      ...{ order: order.envelope, offer: offer.envelope, fee: this.fee?.envelope ?? null, orderId: order.id, offerId: offer.id, slot: 0, attempt: 1 },
-      ...{ customer, account, owner: server.owner.party, server: server.id, serverKey: server.signer.publicKey, resources, price: offer.payload.price, terms },
-      ...{ durationMsMax: quoted.durationMsMax, fuelMax: quoted.fuelMax.toString(), egressMibMax, timeBound: quoted.timeBound, fuelBound: quoted.fuelBound },
+      ...{
+        order: order.envelope,
+        offer: offer.envelope,
+        fee: this.fee?.envelope ?? null,
+        orderId: order.id,
+        offerId: offer.id,
+        slot: 0,
+        attempt: 1,
+      },
+      ...{
+        customer,
+        account,
+        owner: server.owner.party,
+        server: server.id,
+        serverKey: server.signer.publicKey,
+        resources,
+        price: offer.payload.price,
+        terms,
+      },
+      ...{
+        durationMsMax: quoted.durationMsMax,
+        fuelMax: quoted.fuelMax.toString(),
+        egressMibMax,
+        timeBound: quoted.timeBound,
+        fuelBound: quoted.fuelBound,
+      },
       ...{ holdNanos: quoted.holdNanos.toString(), cancellationNanos: quoted.cancellationNanos.toString() },
       ...{ feeBasisPoints: this.fee?.payload.basisPoints ?? 0, stakeNanos: stakeToLockNanos(assurance, quoted.holdNanos).toString() },
       ...{ timings, issuedAt: this.now, acceptBy, startBy: acceptBy + timings.startWithinMs },
@@ -164,7 +244,16 @@ export class PaperMarket {
   /** A server's result for a lease; of a job that wrote nothing unless `over` says so. */
   result(server: PaperServer, lease: string, order: SignedDocument<"order">, over: Partial<Own<"result">> = {}): SignedDocument<"result"> {
     return this.sign(server.signer, "result", {
-      ...{ lease, server: server.id, jobHash: order.payload.jobHash, engine: "paper-1", reason: "completed", exitCode: 0, usedMs: 100, egressBytes: 0 },
+      ...{
+        lease,
+        server: server.id,
+        jobHash: order.payload.jobHash,
+        engine: "paper-1",
+        reason: "completed",
+        exitCode: 0,
+        usedMs: 100,
+        egressBytes: 0,
+      },
       ...{ lastClaim: lease, fuel: "1000", memoryHash: this.id(), outputDigest: EMPTY_TREE_DIGEST, stdoutDigest: EMPTY_BYTES_DIGEST },
       ...{ stderrDigest: EMPTY_BYTES_DIGEST, stateRoot: null, nonce: this.id(), detail: "" },
       ...over,
@@ -175,7 +264,22 @@ export class PaperMarket {
   view(po: SignedDocument<"purchase-order">, over: Partial<LeaseView> = {}): LeaseView {
     const { orderId, attempt, customer, owner, server, terms, resources, price, durationMsMax, fuelMax, holdNanos, issuedAt } = po.payload;
     return {
-      ...{ id: po.id, orderId, attempt, state: "open", customer, owner, server, label: "", terms, resources, price, durationMsMax, fuelMax, holdNanos },
+      ...{
+        id: po.id,
+        orderId,
+        attempt,
+        state: "open",
+        customer,
+        owner,
+        server,
+        label: "",
+        terms,
+        resources,
+        price,
+        durationMsMax,
+        fuelMax,
+        holdNanos,
+      },
       ...{ ratePerHourNanos: "0", issuedAt, openedAt: issuedAt, usedMs: 0, lastAmendment: null, trace: null, result: null, delivery: null },
       ...{ objection: null, deadlineAt: null, end: null },
       ...over,

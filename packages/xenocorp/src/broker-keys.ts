@@ -7,7 +7,14 @@ import { z } from "zod";
 import type { BrokerKeys } from "./config.ts";
 
 const zSeed = z.string().regex(/^[0-9a-f]{64}$/);
-const zFile = z.strictObject({ origin: z.string(), purchaseOrders: zSeed, checkpoints: zSeed, receipts: zSeed, secret: zSeed, operator: zSeed.nullable() });
+const zFile = z.strictObject({
+  origin: z.string(),
+  purchaseOrders: zSeed,
+  checkpoints: zSeed,
+  receipts: zSeed,
+  secret: zSeed,
+  operator: zSeed.nullable(),
+});
 
 export interface LoadedKeys {
   origin: string;

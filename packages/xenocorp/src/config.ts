@@ -18,7 +18,13 @@ export interface MarketConfig {
 }
 
 export const MARKET_DEFAULTS = {
-  ...{ currency: "credits", timings: DEFAULT_TIMINGS, mergeDelayMs: 10_000, recoveryDelayMs: 7 * 86_400_000, sealedBytesMax: 4 * 1024 ** 3 },
+  ...{
+    currency: "credits",
+    timings: DEFAULT_TIMINGS,
+    mergeDelayMs: 10_000,
+    recoveryDelayMs: 7 * 86_400_000,
+    sealedBytesMax: 4 * 1024 ** 3,
+  },
 } as const;
 
 /** The broker's separate keys (PROTOCOL section 2). */

@@ -107,7 +107,12 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const logger = options.logger ?? pino({ level: "silent" });
   const { store, close: closeStore } = await openStore(options);
   const loaded = await loadBrokerKeys(path.join(options.dataFolder, "broker-keys.json"), options.name ?? "market.local");
-  const config: MarketConfig = { ...MARKET_DEFAULTS, ...options.market, origin: loaded.origin, operatorKey: loaded.operator?.publicKey ?? "0".repeat(64) };
+  const config: MarketConfig = {
+    ...MARKET_DEFAULTS,
+    ...options.market,
+    origin: loaded.origin,
+    operatorKey: loaded.operator?.publicKey ?? "0".repeat(64),
+  };
   const clock: BrokerClock = options.now ? { now: options.now, sync: async () => {} } : await databaseClock(store);
   const index = new OfferIndex();
   const publicKeys = {
@@ -123,7 +128,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const sessions = new Sessions(services);
   const market = (): Promise<MarketInfo> => describeMarket(services);
   const hub = new LinkHub(() => desk, sessions, market, systemTimers);
-  const failed = (what: string) => (error: unknown) => logger.error({ error: error instanceof Error ? error.message : String(error) }, what);
+  const failed = (what: string) => (error: unknown) =>
+    logger.error({ error: error instanceof Error ? error.message : String(error) }, what);
   const sequencer = startLoop(SEQUENCER_PAUSE_MS, () => sequence(services), failed("the log's sequencer failed"));
   const desk = new Desk(services, {
     toServer: (server, filed) => hub.toServer(server, filed),

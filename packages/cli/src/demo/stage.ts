@@ -61,7 +61,12 @@ export class Stage {
   }
 
   static async set(folder: string, port: number | null, step: (what: string) => void): Promise<Stage> {
-    const broker = await startBroker({ dataFolder: path.join(folder, "broker"), port: await portFor(port), name: "demo.local", progress: step });
+    const broker = await startBroker({
+      dataFolder: path.join(folder, "broker"),
+      port: await portFor(port),
+      name: "demo.local",
+      progress: step,
+    });
     const { operator } = broker.loaded;
     if (!operator) throw new UserError(`the operator's key is not in ${folder}`);
     const pins = pinsOf(await fetchMarket(broker.url));
@@ -87,7 +92,12 @@ export class Stage {
     const client = new MarketClient(this.url, this.pins, identityOf(Buffer.from(seed, "hex")));
     const isNew = await register(client, title);
     if (isNew && creditNanos > 0n) {
-      const credit = { party: client.identity.party, amountNanos: creditNanos.toString(), source: "operator" as const, reference: "welcome" };
+      const credit = {
+        party: client.identity.party,
+        amountNanos: creditNanos.toString(),
+        source: "operator" as const,
+        reference: "welcome",
+      };
       await this.operator("credit", { ...credit, clientId: client.newId() });
     }
     return { client, seed, isNew };

@@ -42,7 +42,9 @@ function showLines(lines: readonly Line[]): void {
 async function order({ client, wanted, long, step }: Rental): Promise<{ job: BuiltJob; bound: BoundOrder }> {
   const { file, args } = long ? LONG : SHORT;
   const { offer, quote } = await quoteFor(client, wanted);
-  step(`Carl wants 1 vCPU and 512M: ${money(quote.ratePerHourNanos)}/h, ${money(quote.holdNanos)} held for at most ${gigaFuel(quote.fuelMax)}`);
+  step(
+    `Carl wants 1 vCPU and 512M: ${money(quote.ratePerHourNanos)}/h, ${money(quote.holdNanos)} held for at most ${gigaFuel(quote.fuelMax)}`,
+  );
   step(trustLine(wanted.assurance, false));
   step(`if the server vanishes he pays ${ifServerVanishes(wanted.terms)}`);
   const limits = { memoryMib: 512, diskMib: wanted.resources.diskMib, outputMib: 16, fuelMax: wanted.fuelMax };
@@ -54,7 +56,11 @@ async function order({ client, wanted, long, step }: Rental): Promise<{ job: Bui
 }
 
 /** Follows the lease to its end; what the guest printed is shown as it comes. */
-async function follow({ client, long, quiet, step }: Rental, bound: BoundOrder, job: BuiltJob): Promise<{ lease: LeaseView; output: string }> {
+async function follow(
+  { client, long, quiet, step }: Rental,
+  bound: BoundOrder,
+  job: BuiltJob,
+): Promise<{ lease: LeaseView; output: string }> {
   let output = "";
   const { session, close } = openSession(client, bound, job, {
     onOutput(_stream, bytes) {
@@ -62,7 +68,8 @@ async function follow({ client, long, quiet, step }: Rental, bound: BoundOrder, 
       output += text;
       if (!quiet) process.stderr.write(text.replaceAll(/^(?=.)/gm, "         | "));
     },
-    onState: (state) => void (state === "running" && step(`the guest runs: ${(long ? LONG : SHORT).runs}, in an empty root without network`)),
+    onState: (state) =>
+      void (state === "running" && step(`the guest runs: ${(long ? LONG : SHORT).runs}, in an empty root without network`)),
   });
   try {
     const [lease, delivered] = await Promise.all([session.settled(), session.delivered()]);
@@ -103,11 +110,14 @@ export async function disputeAndVerify({ client, long, step }: Rental, { lease, 
   const before = BigInt((await client.read("accounts")).balances.available);
   const { reExecute, traceHere } = await import("../proof/re-execute.ts");
   const kept = await readKeptJob(job.jobHash);
-  const { verdicts, segment, refereeLease } = await disputeResults(client, [lease], of, job, BigInt(of.budgetNanos), (apart) => traceHere(kept, apart));
+  const { verdicts, segment, refereeLease } = await disputeResults(client, [lease], of, job, BigInt(of.budgetNanos), (apart) =>
+    traceHere(kept, apart),
+  );
   const verdict = verdicts.get(lease);
   if (!verdict) throw new Error("the referee came to the same result: nobody cheated");
   const cost = (await client.read("lease", { params: { id: refereeLease } })).end?.dueNanos ?? "0";
-  if (segment) step(`their states part in segment ${segment.index} of ${segment.of}: the referee ran that one alone, from a state that both signed`);
+  if (segment)
+    step(`their states part in segment ${segment.index} of ${segment.of}: the referee ran that one alone, from a state that both signed`);
   else step("the referee ran the whole job");
   step(`verdict: ${verdict.why}`);
   const gained = BigInt((await client.read("accounts")).balances.available) - before;

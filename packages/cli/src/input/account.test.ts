@@ -1,8 +1,18 @@
 import { expect, it } from "vitest";
 import { accountCalled, type AccountView } from "./account.ts";
 
-const account = (id: string, name: string, parent: string | null = null): AccountView => ({ id, name, parent, limitNanos: null, spentNanos: "0" });
-const [main, ci, cd] = [account(`a_${"1".repeat(40)}`, "main"), account(`a_ab${"2".repeat(38)}`, "ci"), account(`a_ab${"3".repeat(38)}`, "cd")];
+const account = (id: string, name: string, parent: string | null = null): AccountView => ({
+  id,
+  name,
+  parent,
+  limitNanos: null,
+  spentNanos: "0",
+});
+const [main, ci, cd] = [
+  account(`a_${"1".repeat(40)}`, "main"),
+  account(`a_ab${"2".repeat(38)}`, "ci"),
+  account(`a_ab${"3".repeat(38)}`, "cd"),
+];
 const all = [main, ci, cd];
 
 it("finds an account by name, by id, and by the first letters of its id", () => {

@@ -20,7 +20,15 @@ it("carries everything that its holder needs, the market's pins with its operato
 it.each<[string, string, RegExp]>([
   ["nonsense", "hello", /this is not a token; make one with `xeno token create`/],
   ["a cut token", formatCiToken(token).slice(0, -20), /this is not a token/],
-  ["a token without its bounds", `xeno-ci-${Buffer.from(JSON.stringify({ ...token, key: undefined })).toString("base64url")}`, /this is not a token/],
-  ["a token with more than it should hold", `xeno-ci-${Buffer.from(JSON.stringify({ ...token, more: 1 })).toString("base64url")}`, /this is not a token/],
+  [
+    "a token without its bounds",
+    `xeno-ci-${Buffer.from(JSON.stringify({ ...token, key: undefined })).toString("base64url")}`,
+    /this is not a token/,
+  ],
+  [
+    "a token with more than it should hold",
+    `xeno-ci-${Buffer.from(JSON.stringify({ ...token, more: 1 })).toString("base64url")}`,
+    /this is not a token/,
+  ],
   ["a machine's token", "xeno-enrol-abc", /xeno serve --enrol/],
 ])("refuses %s in words", (_, text, why) => expect(() => parseCiToken(text)).toThrow(why));

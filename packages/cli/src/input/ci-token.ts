@@ -28,7 +28,8 @@ export const formatCiToken = (token: CiToken): string => PREFIX + Buffer.from(JS
 
 export function parseCiToken(text: string): CiToken {
   try {
-    if (text.startsWith(PREFIX)) return zCiToken.parse(JSON.parse(Buffer.from(text.slice(PREFIX.length).trim(), "base64url").toString("utf8")));
+    if (text.startsWith(PREFIX))
+      return zCiToken.parse(JSON.parse(Buffer.from(text.slice(PREFIX.length).trim(), "base64url").toString("utf8")));
   } catch {
     // said below
   }

@@ -4,7 +4,18 @@ import path from "node:path";
 import { ROLE_SCOPES } from "@xenoservers/market";
 import { PaperMarket, Random } from "@xenoservers/testkit";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { clientOf, currentContext, dropContext, home, openClient, readContexts, saveContext, scopeProblem, writePrivate, type Context } from "./home.ts";
+import {
+  clientOf,
+  currentContext,
+  dropContext,
+  home,
+  openClient,
+  readContexts,
+  saveContext,
+  scopeProblem,
+  writePrivate,
+  type Context,
+} from "./home.ts";
 
 const context: Context = {
   ...{ url: "http://broker.example", pins: new PaperMarket(new Random(1)).pins, currency: "credits", party: `p_${"a".repeat(40)}` },
@@ -55,7 +66,9 @@ it("says what to do where there is no market, or the file is damaged", async () 
 it("refuses before anything is sent what the key may not do, and says who could", async () => {
   const reader: Context = { ...context, role: "ci", scopes: ["read"] };
   await saveContext("ci", reader);
-  await expect(openClient("spend")).rejects.toThrow(/takes a key that may spend; the ci key of the context ci may only read.*xeno token create --scopes/);
+  await expect(openClient("spend")).rejects.toThrow(
+    /takes a key that may spend; the ci key of the context ci may only read.*xeno token create --scopes/,
+  );
   await expect(openClient("read")).resolves.toMatchObject({ context: { scopes: ["read"] } });
   expect(scopeProblem("ci", reader, ["manage"])).toContain("the root key can");
   expect(scopeProblem("me", context, ["manage", "dispute"])).toBeNull();

@@ -68,7 +68,9 @@ export async function readContexts(file = home.contexts): Promise<Contexts> {
   const parsed = parseContexts(text);
   if (parsed.success) return parsed.data;
   const at = parsed.error.issues[0]?.path.join(".") ?? "";
-  throw new UserError(`${file} is damaged${at === "" ? "" : ` (${at})`}; restore it from a backup (\`xeno key backup\`), or put it aside and log in again`);
+  throw new UserError(
+    `${file} is damaged${at === "" ? "" : ` (${at})`}; restore it from a backup (\`xeno key backup\`), or put it aside and log in again`,
+  );
 }
 
 export async function saveContext(name: string, context: Context, file = home.contexts): Promise<void> {
@@ -88,7 +90,9 @@ export async function currentContext(): Promise<{ name: string; context: Context
   const name = process.env["XENO_CONTEXT"] ?? current;
   const context = name === null ? undefined : contexts[name];
   if (name === null || !context)
-    throw new UserError(name === null ? "no market yet: run `xeno login URL` first" : `no context is called ${name}; see \`xeno context ls\``);
+    throw new UserError(
+      name === null ? "no market yet: run `xeno login URL` first" : `no context is called ${name}; see \`xeno context ls\``,
+    );
   return { name, context };
 }
 

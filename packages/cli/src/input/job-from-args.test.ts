@@ -19,7 +19,17 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const parse = (file: string, over: Partial<JobArgs> = {}) =>
-  parseJob({ file: path.join(folder, file), args: [], dir: [], env: [], memoryMib: 512, diskMib: 256, outputMib: 64, fuelMax: 10n ** 12n, ...over });
+  parseJob({
+    file: path.join(folder, file),
+    args: [],
+    dir: [],
+    env: [],
+    memoryMib: 512,
+    diskMib: 256,
+    outputMib: 64,
+    fuelMax: 10n ** 12n,
+    ...over,
+  });
 const at = (name: string) => path.join(folder, name);
 
 it("takes what fits", async () => {

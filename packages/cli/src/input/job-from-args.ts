@@ -58,7 +58,8 @@ export function envPair(text: string): [string, string] {
 export function sharedFolder(text: string): { host: string; guest: string } {
   const at = text.indexOf("::");
   const guest = at < 0 ? "" : text.slice(at + 2);
-  if (at < 1 || !/^(\/[^/\0]+)+$/.test(guest) || /\/\.{1,2}(\/|$)/.test(guest)) throw new UserError(`--dir '${text}' must be HOST::/guest/path`);
+  if (at < 1 || !/^(\/[^/\0]+)+$/.test(guest) || /\/\.{1,2}(\/|$)/.test(guest))
+    throw new UserError(`--dir '${text}' must be HOST::/guest/path`);
   if (["/in", "/out", "/app", "/tmp"].includes(guest)) throw new UserError(`--dir: ${guest} is taken; use another guest path`);
   return { host: text.slice(0, at), guest };
 }
@@ -72,9 +73,16 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
   });
   const name = path.basename(file);
   const mounts: JobInput["mounts"] = [];
-  if (isPython) mounts.push({ mount: { path: "/app", writable: false, keep: false }, entries: [{ path: name, kind: "file", blob: await fileBlob(file) }] });
+  if (isPython)
+    mounts.push({
+      mount: { path: "/app", writable: false, keep: false },
+      entries: [{ path: name, kind: "file", blob: await fileBlob(file) }],
+    });
   if (options.in !== undefined) mounts.push({ mount: { path: "/in", writable: false, keep: false }, entries: await readTree(options.in) });
-  mounts.push({ mount: { path: "/out", writable: true, keep: true }, entries: [] }, { mount: { path: "/tmp", writable: true, keep: false }, entries: [] });
+  mounts.push(
+    { mount: { path: "/out", writable: true, keep: true }, entries: [] },
+    { mount: { path: "/tmp", writable: true, keep: false }, entries: [] },
+  );
   const shared: SharedFolder[] = [];
   for (const text of options.dir) {
     const { host, guest } = sharedFolder(text);
@@ -105,7 +113,8 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
 
 async function assertMemory(module: Blob, memoryMib: number): Promise<void> {
   const least = module.digest === PYTHON.digest ? PYTHON.memoryMib : await memoryMibAtStart(module);
-  if (least > memoryMib) throw new UserError(`the module needs ${least} MiB of memory before it runs; ${memoryMib} MiB are ordered: order more (--mem)`);
+  if (least > memoryMib)
+    throw new UserError(`the module needs ${least} MiB of memory before it runs; ${memoryMib} MiB are ordered: order more (--mem)`);
 }
 
 /** Throws UserError where the job does not fit what is ordered. */

@@ -32,7 +32,8 @@ export async function readReceipt(leaseOrFile: string, witnesses: readonly Witne
   if (name !== undefined) {
     const file = path.join(home.receipts, name);
     const receipt = zReceipt.safeParse(jsonOf(await readFile(file, "utf8"), file)).data;
-    if (receipt && isComplete(receipt)) return { receipt: isWitnessed(receipt, witnesses) ? receipt : ((await fetchedAgain(receipt.lease)) ?? receipt), file };
+    if (receipt && isComplete(receipt))
+      return { receipt: isWitnessed(receipt, witnesses) ? receipt : ((await fetchedAgain(receipt.lease)) ?? receipt), file };
   }
   const { client } = await openClient("read");
   const lease = await client.read("lease", { params: { id: leaseOrFile } });

@@ -25,7 +25,8 @@ export function parseSizeMib(text: string, option: string, least = 1): number {
 }
 
 export function parseCount(text: string, option: string, most: number): number {
-  if (!/^\d{1,10}$/.test(text) || Number(text) < 1 || Number(text) > most) throw new UserError(`${option} '${text}' must be a number from 1 to ${most}`);
+  if (!/^\d{1,10}$/.test(text) || Number(text) < 1 || Number(text) > most)
+    throw new UserError(`${option} '${text}' must be a number from 1 to ${most}`);
   return Number(text);
 }
 
@@ -71,7 +72,8 @@ const isScope = (text: string): text is Scope => SCOPES.some((scope) => scope ==
 export function parseScopes(text: string, option: string): Scope[] {
   const scopes = text.split(/[,|\s]+/).filter((each) => each !== "");
   const wrong = scopes.find((each) => !isScope(each));
-  if (wrong !== undefined || scopes.length === 0) throw new UserError(`${option} '${wrong ?? text}' is no scope; there are ${SCOPES.join(", ")}`);
+  if (wrong !== undefined || scopes.length === 0)
+    throw new UserError(`${option} '${wrong ?? text}' is no scope; there are ${SCOPES.join(", ")}`);
   return [...new Set(scopes.filter(isScope))];
 }
 
@@ -80,6 +82,7 @@ export const isAccount = (text: string): boolean => zAccount.safeParse(text).suc
 /** `NAME=KEY`, as `xeno witness` prints it. */
 export function parseWitness(text: string): Witness {
   const [, name, key] = /^([a-z0-9.-]{1,64})=([0-9a-f]{64})$/.exec(text) ?? [];
-  if (name === undefined || key === undefined) throw new UserError(`the witness '${text.slice(0, 100)}' must be NAME=KEY, as xeno witness prints it`);
+  if (name === undefined || key === undefined)
+    throw new UserError(`the witness '${text.slice(0, 100)}' must be NAME=KEY, as xeno witness prints it`);
   return { name, key };
 }

@@ -2,7 +2,25 @@ import { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { UserError } from "../output/ui.ts";
 import { countTo, parseAmount } from "./parse.ts";
-import { choice, choiceOr, flag, given, inputOf, many, maybe, needed, rest, text, textOr, value, valueOr, verb, word, wordAs, type Input } from "./verb.ts";
+import {
+  choice,
+  choiceOr,
+  flag,
+  given,
+  inputOf,
+  many,
+  maybe,
+  needed,
+  rest,
+  text,
+  textOr,
+  value,
+  valueOr,
+  verb,
+  word,
+  wordAs,
+  type Input,
+} from "./verb.ts";
 
 /** Reads these words as the verb's. */
 function read<T>(input: Input<T>, argv: string[]): T {
@@ -30,11 +48,51 @@ const input = inputOf(
 describe("a verb's input", () => {
   it("is read by each part's own reader, with what holds where nothing is said", () => {
     expect(read(input, ["f", "3"])).toEqual({
-      ...{ file: "f", count: 3, more: [], json: false, out: null, name: "nobody", budget: 1_000_000_000n, maxPrice: null, env: [], on: "market", pay: null },
+      ...{
+        file: "f",
+        count: 3,
+        more: [],
+        json: false,
+        out: null,
+        name: "nobody",
+        budget: 1_000_000_000n,
+        maxPrice: null,
+        env: [],
+        on: "market",
+        pay: null,
+      },
     });
-    const all = ["f", "3", "a", "b", "--json", "--out", "d", "--name", "n", "--budget", "0.5", "--max-price", "2", "--env", "A=1", "--env", "B=2"];
+    const all = [
+      "f",
+      "3",
+      "a",
+      "b",
+      "--json",
+      "--out",
+      "d",
+      "--name",
+      "n",
+      "--budget",
+      "0.5",
+      "--max-price",
+      "2",
+      "--env",
+      "A=1",
+      "--env",
+      "B=2",
+    ];
     expect(read(input, [...all, "--on", "mine", "--pay", "by-interval"])).toEqual({
-      ...{ file: "f", count: 3, more: ["a", "b"], json: true, out: "d", name: "n", budget: 500_000_000n, maxPrice: 2_000_000_000n, env: ["A=1", "B=2"] },
+      ...{
+        file: "f",
+        count: 3,
+        more: ["a", "b"],
+        json: true,
+        out: "d",
+        name: "n",
+        budget: 500_000_000n,
+        maxPrice: 2_000_000_000n,
+        env: ["A=1", "B=2"],
+      },
       ...{ on: "mine", pay: "by-interval" },
     });
   });

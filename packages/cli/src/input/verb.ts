@@ -101,7 +101,9 @@ export function inputOf<W extends Words, O extends Opts>(ordered: W, options: O)
   };
 }
 
-type Given<T> = { [K in keyof T as null extends T[K] ? never : K]: T[K] } & { [K in keyof T as null extends T[K] ? K : never]?: NonNullable<T[K]> };
+type Given<T> = { [K in keyof T as null extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as null extends T[K] ? K : never]?: NonNullable<T[K]>;
+};
 
 /** Leaves out what was not given, for whoever asks by absence. */
 export function given<T extends object>(all: T): Given<T> {

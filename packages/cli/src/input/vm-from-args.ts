@@ -97,7 +97,11 @@ const OCI_DISK_MIB = 2_048;
 const NO_INPUTS: JobInput["mounts"] = [];
 
 /** What kind of disk a file is, and how large, by its header, as the server will see it. `disk`: what was ordered for it. */
-async function diskFile(file: string, format: ImageFormat | undefined, disk: number | null): Promise<{ format: ImageFormat; sizeMib: number }> {
+async function diskFile(
+  file: string,
+  format: ImageFormat | undefined,
+  disk: number | null,
+): Promise<{ format: ImageFormat; sizeMib: number }> {
   const size = (await stat(file).catch(() => null))?.size;
   if (size === undefined) throw new UserError(`there is no file ${file}`);
   const handle = await open(file, "r");
@@ -126,11 +130,13 @@ function digestOption(digest: string | undefined, option: string): string {
 async function seedFiles(options: VmOptions): Promise<{ name: "user-data" | "meta-data"; blob: Blob }[]> {
   const { hostname, user, sshKey, userData } = options;
   if ([hostname, user, sshKey, userData].every((each) => each === undefined)) return [];
-  if (userData !== undefined && user !== undefined) throw new UserError("--user and --user-data exclude each other: name the user in your file");
+  if (userData !== undefined && user !== undefined)
+    throw new UserError("--user and --user-data exclude each other: name the user in your file");
   const key = sshKey === undefined ? null : (await readFile(sshKey, "utf8").catch(() => null))?.trim();
   if (sshKey !== undefined && (key === null || key === undefined)) throw new UserError(`there is no file ${sshKey}`);
   if (key?.includes("PRIVATE KEY")) throw new UserError(`${sshKey} is a private key: give the public one, ${sshKey}.pub`);
-  if (hostname !== undefined && !/^[a-z0-9-]{1,63}$/.test(hostname)) throw new UserError(`--hostname '${hostname}' must be letters, digits and dashes`);
+  if (hostname !== undefined && !/^[a-z0-9-]{1,63}$/.test(hostname))
+    throw new UserError(`--hostname '${hostname}' must be letters, digits and dashes`);
   if (user !== undefined && !/^[a-z_][a-z0-9_-]{0,31}$/.test(user)) throw new UserError(`--user '${user}' is no user name`);
   const lines = ["#cloud-config"];
   if (user !== undefined) {
@@ -199,7 +205,13 @@ async function diskBoot(options: VmOptions, disk: number | null): Promise<Boot> 
   const seed = await seedFiles(options);
   refuseFor(seedProblem(seed.reduce((sum, { blob }) => sum + blob.size, 0)));
   blobs.push(...seed.map(({ blob }) => blob));
-  return { boot: { kind: "disk", image, iso, seed: seed.map(({ name, blob }) => ({ name, digest: blob.digest })) }, blobs, says, diskMib, mounts: NO_INPUTS };
+  return {
+    boot: { kind: "disk", image, iso, seed: seed.map(({ name, blob }) => ({ name, digest: blob.digest })) },
+    blobs,
+    says,
+    diskMib,
+    mounts: NO_INPUTS,
+  };
 }
 
 async function kernelBoot(options: VmOptions, memoryMib: number, disk: number | null): Promise<Boot> {
@@ -223,7 +235,11 @@ async function kernelBoot(options: VmOptions, memoryMib: number, disk: number | 
  * What a container engine would start: entrypoint and command of the image, the command replaced by what was typed. A file of this
  * machine is brought along.
  */
-async function commandOf(image: OciImage, args: string[], entrypoint: string | undefined): Promise<{ args: string[]; script: JobInput["mounts"] }> {
+async function commandOf(
+  image: OciImage,
+  args: string[],
+  entrypoint: string | undefined,
+): Promise<{ args: string[]; script: JobInput["mounts"] }> {
   const first = entrypoint === undefined ? image.entrypoint : [entrypoint];
   const file = args[0];
   const isScript = file !== undefined && /\.[a-z0-9]+$/i.test(file) && (await stat(file).catch(() => null))?.isFile() === true;
@@ -281,7 +297,13 @@ interface Room {
   disk: number | null;
 }
 
-async function bootOf(file: string | undefined, args: string[], options: VmOptions, shared: SharedOptions, { memoryMib, disk }: Room): Promise<Boot> {
+async function bootOf(
+  file: string | undefined,
+  args: string[],
+  options: VmOptions,
+  shared: SharedOptions,
+  { memoryMib, disk }: Room,
+): Promise<Boot> {
   if (options.kernel !== undefined) return kernelBoot(options, memoryMib, disk);
   if (options.vm !== undefined || options.iso !== undefined) return diskBoot(options, disk);
   const words = options.image === undefined ? args : [...(file === undefined ? [] : [file]), ...args];
@@ -301,7 +323,8 @@ export async function parseVm(file: string | undefined, args: string[], options:
     folders.push({ host, guest, before });
     mounts.push({ mount: { path: guest, writable: true, keep: true }, entries: before });
   }
-  if (shared.deterministic && boot.kind !== "kernel") throw new UserError("--assurance deterministic-vm boots a kernel: --kernel FILE --initrd FILE");
+  if (shared.deterministic && boot.kind !== "kernel")
+    throw new UserError("--assurance deterministic-vm boots a kernel: --kernel FILE --initrd FILE");
   // unless it is said, the disk holds the image, and its inputs twice
   const diskMib = boot.kind === "oci" && disk === null ? Math.max(least.diskMib, Math.ceil((2 * inputBytes(mounts)) / MIB)) : least.diskMib;
   const { egress, egressMibMax } = egressOf(options);

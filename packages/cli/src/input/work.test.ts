@@ -29,17 +29,53 @@ describe("what is wanted of the market", () => {
     const { wanted, module: parsed } = await workOf(typed(module));
     expect(parsed).not.toBeNull();
     expect(wanted).toEqual({
-      ...{ resources: { vcpu: 1, memoryMib: 512, diskMib: 256 }, conditions: [], terms: "on-result", assurance: "isolated", on: "market", label: "" },
+      ...{
+        resources: { vcpu: 1, memoryMib: 512, diskMib: 256 },
+        conditions: [],
+        terms: "on-result",
+        assurance: "isolated",
+        on: "market",
+        label: "",
+      },
       ...{ maxPriceNanosPerHour: null, durationMsMax: 3_600_000, fuelMax: 10n ** 14n, budgetNanos: 10n ** 9n },
     });
   });
 
   it("is what was said, and no more", async () => {
-    const limits = ["--budget", "0.5", "--max-price", "2", "--max-time", "10m", "--max-fuel", "7", "--max-fee", "2.5%", "--mem", "1G", "--cpu", "2"];
-    const { wanted } = await workOf(typed(module, ...limits, "--on", "mine", "--where", "region=eu", "--batch", "b", "--label", "l", "--replicas", "3"));
+    const limits = [
+      "--budget",
+      "0.5",
+      "--max-price",
+      "2",
+      "--max-time",
+      "10m",
+      "--max-fuel",
+      "7",
+      "--max-fee",
+      "2.5%",
+      "--mem",
+      "1G",
+      "--cpu",
+      "2",
+    ];
+    const { wanted } = await workOf(
+      typed(module, ...limits, "--on", "mine", "--where", "region=eu", "--batch", "b", "--label", "l", "--replicas", "3"),
+    );
     expect(wanted).toMatchObject({
-      ...{ budgetNanos: 500_000_000n, maxPriceNanosPerHour: 2_000_000_000n, durationMsMax: 600_000, fuelMax: 7_000_000_000n, feeBasisPointsMax: 250 },
-      ...{ resources: { vcpu: 2, memoryMib: 1_024 }, on: "mine", conditions: [{ key: "region", op: "=", value: "eu" }], batch: "b", label: "l" },
+      ...{
+        budgetNanos: 500_000_000n,
+        maxPriceNanosPerHour: 2_000_000_000n,
+        durationMsMax: 600_000,
+        fuelMax: 7_000_000_000n,
+        feeBasisPointsMax: 250,
+      },
+      ...{
+        resources: { vcpu: 2, memoryMib: 1_024 },
+        on: "mine",
+        conditions: [{ key: "region", op: "=", value: "eu" }],
+        batch: "b",
+        label: "l",
+      },
       ...{ replicas: 3, assurance: "replicated" },
     });
   });

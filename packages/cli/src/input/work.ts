@@ -23,7 +23,25 @@ export interface Work {
 }
 
 function vmOptionsOf(input: WorkInput): VmOptions {
-  const { vm, format, digest, iso, kernel, initrd, append, image, entrypoint, machine, uefi, windows, tpm, hostname, user, sshKey, userData } = input;
+  const {
+    vm,
+    format,
+    digest,
+    iso,
+    kernel,
+    initrd,
+    append,
+    image,
+    entrypoint,
+    machine,
+    uefi,
+    windows,
+    tpm,
+    hostname,
+    user,
+    sshKey,
+    userData,
+  } = input;
   const { network, egress, egressMax, accel } = input;
   const boots = { vm, format, digest, iso, kernel, initrd, append, image, entrypoint, machine, uefi, windows, tpm };
   return given({ ...boots, hostname, user, sshKey, userData, network, egress, egressMax, accel });
@@ -74,11 +92,25 @@ export async function workOf(input: WorkInput): Promise<Work> {
   const deterministic = assurance === "deterministic-vm";
   const options = vmOptionsOf(input);
   if (asksForVm(file ?? undefined, options)) {
-    const machine = await parseVm(file ?? undefined, args, options, { dir, env, cpu, maxOutput, deterministic, ...given({ in: input.in, mem, disk }) });
+    const machine = await parseVm(file ?? undefined, args, options, {
+      dir,
+      env,
+      cpu,
+      maxOutput,
+      deterministic,
+      ...given({ in: input.in, mem, disk }),
+    });
     const wanted = wantedOf(input, machine);
-    return { wanted, shared: machine.shared, says: machine.says, build: ({ vmEngine }) => machine.build(vmEngine, wanted.fuelMax), module: null };
+    return {
+      wanted,
+      shared: machine.shared,
+      says: machine.says,
+      build: ({ vmEngine }) => machine.build(vmEngine, wanted.fuelMax),
+      module: null,
+    };
   }
-  if (deterministic) throw new UserError("--assurance deterministic-vm is for machines: --kernel FILE --initrd FILE; a module is deterministic by itself");
+  if (deterministic)
+    throw new UserError("--assurance deterministic-vm is for machines: --kernel FILE --initrd FILE; a module is deterministic by itself");
   const wanted = wantedOf(input, null);
   const parsed = await moduleOf(input, wanted);
   const says = parsed.isPython ? [`python   ${PYTHON.name}: ${PYTHON.lacks}`] : [];

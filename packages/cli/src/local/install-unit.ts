@@ -43,5 +43,9 @@ export async function installUnit(folder: string, configFile: string): Promise<v
   const file = root ? "/etc/systemd/system/xenoserver.service" : path.join(folder, "xenoserver.service");
   await writeFile(file, text);
   print(file);
-  say(root ? "start it with: systemctl daemon-reload && systemctl enable --now xenoserver" : "not root: copy it to /etc/systemd/system/ and enable it there");
+  say(
+    root
+      ? "start it with: systemctl daemon-reload && systemctl enable --now xenoserver"
+      : "not root: copy it to /etc/systemd/system/ and enable it there",
+  );
 }

@@ -23,7 +23,8 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
   const driver = await createWasmDriver({ folder, cache: path.join(home.data, "prepared"), poolSize: 0, inUse: [] });
   try {
     const job = finishJob(parsed, ENGINE_VERSION);
-    for (const [digest, blob] of job.blobs) if (!driver.hasRuntime(digest)) await writeFile(path.join(folder, digest), await blob.read(0, blob.size));
+    for (const [digest, blob] of job.blobs)
+      if (!driver.hasRuntime(digest)) await writeFile(path.join(folder, digest), await blob.read(0, blob.size));
     const prepared = await driver.prepare({
       lease: "local",
       customer: "local",
@@ -39,7 +40,11 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
     const output = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
     const pump = async (): Promise<void> => {
       for (const stream of ["stdout", "stderr"] as const) {
-        for (let bytes = await guest.readStream(stream, read[stream]); bytes.length > 0; bytes = await guest.readStream(stream, read[stream])) {
+        for (
+          let bytes = await guest.readStream(stream, read[stream]);
+          bytes.length > 0;
+          bytes = await guest.readStream(stream, read[stream])
+        ) {
           read[stream] += bytes.length;
           if (json) output[stream].push(bytes);
           else process[stream].write(bytes);

@@ -29,7 +29,9 @@ export function ask(folder: string, request: { [key: string]: unknown }, withinM
     const socket = connect(socketPath(folder));
     let text = "";
     socket.setTimeout(withinMs, () => socket.destroy(new UserError(`the program of ${folder} does not answer`)));
-    socket.on("error", (error: NodeJS.ErrnoException) => (error.code === "ENOENT" || error.code === "ECONNREFUSED" ? resolve(null) : reject(error)));
+    socket.on("error", (error: NodeJS.ErrnoException) =>
+      error.code === "ENOENT" || error.code === "ECONNREFUSED" ? resolve(null) : reject(error),
+    );
     socket.on("connect", () => socket.write(`${JSON.stringify(request)}\n`));
     socket.on("data", (chunk: Buffer) => (text += chunk.toString()));
     socket.on("end", () => {

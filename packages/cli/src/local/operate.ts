@@ -26,7 +26,8 @@ export async function operatorAt(url: string, data: string | null): Promise<Mark
 export async function operatorHere(data: string | null): Promise<MarketClient> {
   const { context } = await currentContext();
   const { operator, origin, folder } = await operatorOf(data);
-  if (origin !== context.pins.origin) throw new UserError(`the keys in ${folder} are of ${origin}, the current context is ${context.pins.origin}`);
+  if (origin !== context.pins.origin)
+    throw new UserError(`the keys in ${folder} are of ${origin}, the current context is ${context.pins.origin}`);
   return new MarketClient(context.url, context.pins, asOperator(operator));
 }
 

@@ -41,6 +41,8 @@ export function verifyKept(untrusted: unknown, pinned: MarketPins | null): Verif
     kept.data.grants.map((envelope) => ({ envelope })),
   );
   const checked = checkPurchaseOrder(world, kept.data.purchaseOrder);
-  const says = checked.ok ? "it follows from the order, the offer and the fee that it embeds" : `its broker signed what does not hold: ${checked.why}`;
+  const says = checked.ok
+    ? "it follows from the order, the offer and the fee that it embeds"
+    : `its broker signed what does not hold: ${checked.why}`;
   return { ok: checked.ok, lines: [{ status: checked.ok ? "proved" : "failed", check: "purchase order", says }] };
 }

@@ -3,7 +3,15 @@ import path from "node:path";
 import { TERMS, type EndReason, type TermsRow } from "@xenoservers/market";
 import type { LeaseView } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
-import { fetchReceipt, writeTree, type Delivered, type MarketClient, type SessionHandlers, type SourceEntry, type TreeFile } from "@xenoservers/sdk";
+import {
+  fetchReceipt,
+  writeTree,
+  type Delivered,
+  type MarketClient,
+  type SessionHandlers,
+  type SourceEntry,
+  type TreeFile,
+} from "@xenoservers/sdk";
 import { home, writePrivate } from "../input/home.ts";
 import type { SharedFolder } from "../input/job-from-args.ts";
 import { EXIT, say, yellow } from "./ui.ts";

@@ -1,6 +1,14 @@
 /** A lease that runs or has ended, followed from here. */
 import { toHex, type LeaseView } from "@xenoservers/protocol";
-import { fetchBound, openSession, type BoundOrder, type LeaseSession, type MarketClient, type SessionHandlers, type Stream } from "@xenoservers/sdk";
+import {
+  fetchBound,
+  openSession,
+  type BoundOrder,
+  type LeaseSession,
+  type MarketClient,
+  type SessionHandlers,
+  type Stream,
+} from "@xenoservers/sdk";
 import { UserError, dim, say, shortId, yellow } from "./ui.ts";
 
 export interface Followed {
@@ -18,7 +26,12 @@ function channelProblem(client: MarketClient, { order, po }: BoundOrder): string
 }
 
 /** Throws UserError where this key did not order it. */
-export async function follow(client: MarketClient, id: string, handlers: SessionHandlers, from?: Record<Stream, number>): Promise<Followed> {
+export async function follow(
+  client: MarketClient,
+  id: string,
+  handlers: SessionHandlers,
+  from?: Record<Stream, number>,
+): Promise<Followed> {
   const lease = await client.read("lease", { params: { id } });
   const bound = await fetchBound(client, lease.id);
   const problem = channelProblem(client, bound);

@@ -12,7 +12,9 @@ const stateOf = ({ key, revokedAt, expiresAt }: KeyView, own: string): string =>
 
 /** Where it acts: an account, a label, or everywhere. */
 const placeOf = ({ account, leaseLabel }: KeyView): string =>
-  [account === null ? "" : `account ${account.slice(0, 12)}`, leaseLabel === null ? "" : `label ${leaseLabel}`].filter((each) => each !== "").join(", ");
+  [account === null ? "" : `account ${account.slice(0, 12)}`, leaseLabel === null ? "" : `label ${leaseLabel}`]
+    .filter((each) => each !== "")
+    .join(", ");
 
 export function keyTable(keys: readonly KeyView[], own: string, currency: string): void {
   table(

@@ -7,7 +7,8 @@ const market = new PaperMarket(new Random(1));
 const server = market.server(market.party("olga"));
 const po = market.purchaseOrder(market.order(market.party("carl")), server, market.offer(server));
 const view = (over: Parameters<PaperMarket["view"]>[1] = {}) => market.view(po, over);
-const settled = (over: Parameters<PaperMarket["end"]>[1]) => view({ state: "settled", end: market.end(po, over), deadlineAt: market.now + 60_000 });
+const settled = (over: Parameters<PaperMarket["end"]>[1]) =>
+  view({ state: "settled", end: market.end(po, over), deadlineAt: market.now + 60_000 });
 
 it("says how it ended, who is to blame, what it cost", () => {
   expect(endLine(settled({ exitCode: 0, dueNanos: "2000000", refundNanos: "1" }), "credits")).toMatch(
@@ -32,11 +33,21 @@ it("names the next thing to do", () => {
 });
 
 it("shows the deadline of what waits, the bytes' place, the window and its verbs", () => {
-  const waiting = showLines(view({ state: "delivering", result: { id: po.id, reason: "completed", exitCode: 0, at: 1 }, deadlineAt: market.now }), "credits");
+  const waiting = showLines(
+    view({ state: "delivering", result: { id: po.id, reason: "completed", exitCode: 0, at: 1 }, deadlineAt: market.now }),
+    "credits",
+  );
   expect(waiting.join("\n")).toMatch(/result {3}completed \(0\), signed .*\nuntil {4}\d{4}-\d\d-\d\d .*: then the broker acts by itself/);
   const over = showLines({ ...settled({}), delivery: { by: "broker", at: 1 } }, "credits").join("\n");
   expect(over).toMatch(/sealed with the broker.*xeno lease result/);
   expect(over).toMatch(/window {3}doubts until .*: xeno lease object .* --reason …, or xeno dispute/);
-  const disputed = view({ state: "disputed", end: market.end(po), deadlineAt: market.now, objection: { by: "owner", depositNanos: "60", at: 1 } });
-  expect(showLines(disputed, "credits").join("\n")).toMatch(/objected by the owner .*: the operator rules until .*; deposit 0\.00000006 credits/);
+  const disputed = view({
+    state: "disputed",
+    end: market.end(po),
+    deadlineAt: market.now,
+    objection: { by: "owner", depositNanos: "60", at: 1 },
+  });
+  expect(showLines(disputed, "credits").join("\n")).toMatch(
+    /objected by the owner .*: the operator rules until .*; deposit 0\.00000006 credits/,
+  );
 });

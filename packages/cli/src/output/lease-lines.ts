@@ -9,7 +9,8 @@ const STATE_SAYS: Partial<Record<LeaseView["state"], string>> = {
   committed: "its server has committed to a result and shows it once every replica has",
 };
 
-export const stateLine = ({ id, state }: LeaseView): string => `lease ${shortId(id)} is ${state}${STATE_SAYS[state] ? `: ${STATE_SAYS[state]}` : ""}`;
+export const stateLine = ({ id, state }: LeaseView): string =>
+  `lease ${shortId(id)} is ${state}${STATE_SAYS[state] ? `: ${STATE_SAYS[state]}` : ""}`;
 
 /** Why it ended, who is to blame, what it cost: one line. */
 export function endLine(lease: LeaseView, currency: string): string {

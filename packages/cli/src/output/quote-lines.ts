@@ -82,7 +82,8 @@ export async function showQuote(
   const size = `${vcpu} vCPU, ${mib(memoryMib)} memory, ${mib(diskMib)} disk`;
   say(`server   ${shortId(offer.server)}  ${size}  ${money(shown.ratePerHourNanos, currency)}/h  sandbox ${offer.sandbox}`);
   if (wanted.vm) say(machineLine(offer, wanted.vm));
-  for (const { offer: other } of more) say(`     or  ${shortId(other.server)} of another owner  ${money(other.priceNanosPerHour, currency)}/h`);
+  for (const { offer: other } of more)
+    say(`     or  ${shortId(other.server)} of another owner  ${money(other.priceNanosPerHour, currency)}/h`);
   if (replicas > 1) say(`replicas ${replicas} of these ${quotes.length} owners, drawn by the broker; all of them in one hold`);
   say(holdLine(first, wanted, shown, currency));
   say(worstLine(shown, currency));

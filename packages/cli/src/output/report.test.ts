@@ -16,10 +16,19 @@ describe("a refusal in words", () => {
       refuse("key_not_allowed", { kind: "order", role: "ci", scopes: "read", why: "the key was not granted the scope that this needs" }),
       /a document of kind order takes another key: the ci key of this context may only read\n.*xeno token create --scopes/,
     ],
-    [refuse("key_not_allowed", { role: "ci", scopes: "spend control" }), /this takes another key: the ci key of this context may only spend, control/],
+    [
+      refuse("key_not_allowed", { role: "ci", scopes: "spend control" }),
+      /this takes another key: the ci key of this context may only spend, control/,
+    ],
     [refuse("key_not_allowed", { kind: "key-grant", role: "device" }), /the device key of this context may not do it/],
-    [refuse("no_match", { excluded: { offline: 1 }, explanation: "offline excluded 1" }), /no server meets the conditions now.*\n {2}offline excluded 1$/],
-    [refuse("no_referee", { why: "the referee cannot run this job now (no_match)" }), /nothing is frozen\n {2}the referee cannot run this job now/],
+    [
+      refuse("no_match", { excluded: { offline: 1 }, explanation: "offline excluded 1" }),
+      /no server meets the conditions now.*\n {2}offline excluded 1$/,
+    ],
+    [
+      refuse("no_referee", { why: "the referee cannot run this job now (no_match)" }),
+      /nothing is frozen\n {2}the referee cannot run this job now/,
+    ],
     [refuse("insufficient_funds", { missingNanos: "5000000" }), /does not hold enough.*\n {2}\(missing 0\.0050 credits\)/],
     [refuse("too_late", { windowEndsAt: 1_800_000_000_000 }), /\(windowEndsAt 2027-01-15 08:00:00\)/],
     [refuse("key_expired", { key: "abc", expiresAt: 1_800_000_000_000 }), /create a new one with `xeno token create`/],
@@ -81,7 +90,13 @@ describe("an error", () => {
     const kept: unknown = JSON.parse(await readFile(path.join(folder, "data", "evidence", file ?? ""), "utf8"));
     expect(verifyKept(kept, null)).toEqual({
       ok: false,
-      lines: [{ status: "failed", check: "purchase order", says: "its broker signed what does not hold: the offer does not meet the order (region=eu)" }],
+      lines: [
+        {
+          status: "failed",
+          check: "purchase order",
+          says: "its broker signed what does not hold: the offer does not meet the order (region=eu)",
+        },
+      ],
     });
     // an honest one in the same file accuses nobody
     const right = market.purchaseOrder(order, server, market.offer(server, { labels: { region: "eu" } }));

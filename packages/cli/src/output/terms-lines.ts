@@ -1,5 +1,13 @@
 /** What a lease can cost at worst and when, read off the market's terms: nothing here knows a reason by name. */
-import { TERMS, disputeDepositNanos, objectionDepositNanos, type Cause, type Pay, type PaymentTerms, type PriceVector } from "@xenoservers/market";
+import {
+  TERMS,
+  disputeDepositNanos,
+  objectionDepositNanos,
+  type Cause,
+  type Pay,
+  type PaymentTerms,
+  type PriceVector,
+} from "@xenoservers/market";
 import { money } from "./ui.ts";
 
 const CAUSE_SAYS: Record<Cause, string> = {

@@ -91,7 +91,8 @@ function factsText(facts: Refusal["facts"]): string {
 /** A key that lacks what was asked of it: what it may do, and where another comes from. */
 function keyText({ facts }: Refusal): string {
   const what = facts["kind"] === undefined ? "this" : `a document of kind ${String(facts["kind"])}`;
-  const may = typeof facts["scopes"] === "string" && facts["scopes"] !== "" ? ` may only ${facts["scopes"].replaceAll(" ", ", ")}` : " may not do it";
+  const may =
+    typeof facts["scopes"] === "string" && facts["scopes"] !== "" ? ` may only ${facts["scopes"].replaceAll(" ", ", ")}` : " may not do it";
   const lacks = `${what} takes another key: the ${String(facts["role"] ?? "")} key of this context${may}`;
   return `key_not_allowed: ${lacks}\n  use another (xeno context use NAME), or have one granted: xeno token create --scopes …`;
 }

@@ -5,7 +5,15 @@
 import { randomInt } from "node:crypto";
 import { auditRate, stakeToLockNanos } from "@xenoservers/market";
 import type { LeaseView } from "@xenoservers/protocol";
-import { disputeResults, type BoundOrder, type BuiltJob, type BuiltVm, type MarketClient, type Quoted, type Wanted } from "@xenoservers/sdk";
+import {
+  disputeResults,
+  type BoundOrder,
+  type BuiltJob,
+  type BuiltVm,
+  type MarketClient,
+  type Quoted,
+  type Wanted,
+} from "@xenoservers/sdk";
 import { green, money, red, dim } from "../output/ui.ts";
 
 const DRAWS = 2 ** 32;
@@ -32,7 +40,11 @@ export async function auditResult(
   if (randomInt(DRAWS - 1) / DRAWS >= rate) return { rate, drawn: false, wrong: null };
   const { verdicts } = await disputeResults(client, [lease.id], order.payload, job, wanted.budgetNanos);
   const verdict = verdicts.get(lease.id) ?? null;
-  return { rate, drawn: true, wrong: verdict && { why: verdict.why, refundNanos: verdict.refundNanos, slashedNanos: verdict.slashedNanos } };
+  return {
+    rate,
+    drawn: true,
+    wrong: verdict && { why: verdict.why, refundNanos: verdict.refundNanos, slashedNanos: verdict.slashedNanos },
+  };
 }
 
 const NOBODY = { leases: 0, completed: 0, ownerFailures: 0, convicted: 0, audited: 0 };

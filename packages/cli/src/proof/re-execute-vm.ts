@@ -17,7 +17,10 @@ import { UserError } from "../output/ui.ts";
 
 const MEMORY_EXTRA_MIB = 512;
 
-export async function reExecuteVm({ spec, inputs, blobFile }: KeptVm & { blobFile(digest: string): string }, stopped: boolean): Promise<ReExecuted> {
+export async function reExecuteVm(
+  { spec, inputs, blobFile }: KeptVm & { blobFile(digest: string): string },
+  stopped: boolean,
+): Promise<ReExecuted> {
   if (stopped) throw new UserError("the machine was stopped from outside: where it stood then cannot be found again");
   const state = await openQemuHost(path.join(home.data, "prepared"));
   if (!state.ok) throw new UserError(`a machine cannot be run again here: ${state.why}`);
@@ -42,7 +45,14 @@ export async function reExecuteVm({ spec, inputs, blobFile }: KeptVm & { blobFil
   });
   try {
     const customer = `p_${"0".repeat(40)}`;
-    const job = { lease: toHex(nodeCrypto.randomBytes(32)), customer, spec, inputs, memoryMib: spec.memoryMib + MEMORY_EXTRA_MIB, deterministic: true };
+    const job = {
+      lease: toHex(nodeCrypto.randomBytes(32)),
+      customer,
+      spec,
+      inputs,
+      memoryMib: spec.memoryMib + MEMORY_EXTRA_MIB,
+      deterministic: true,
+    };
     const prepared = await driver.prepare({ ...job, egressMibMax: 0, egressBytesUsed: 0, fuelMax: BigInt(spec.fuelMax), blobFile });
     const guest = await prepared.begin();
     const end = await guest.ended;
@@ -55,7 +65,13 @@ export async function reExecuteVm({ spec, inputs, blobFile }: KeptVm & { blobFil
     }
     await guest.dispose();
     return {
-      ...{ engine: spec.engine, reason: end.reason, exitCode: end.reason === "completed" ? end.exitCode : null, fuel: end.fuel, memoryHash: end.memoryHash },
+      ...{
+        engine: spec.engine,
+        reason: end.reason,
+        exitCode: end.reason === "completed" ? end.exitCode : null,
+        fuel: end.fuel,
+        memoryHash: end.memoryHash,
+      },
       outputDigest: toHex(nodeCrypto.sha256(canonicalBytes(end.tree))),
       stdoutDigest: hash.digest("hex"),
       stderrDigest: createHash("sha256").digest("hex"),

@@ -42,7 +42,16 @@ async function runAgain({ spec, inputs, blobFile }: Again, fuelMax: bigint, step
         `the job ran on engine ${spec.engine}, this xeno has ${driver.engine}: install the version that the result names (xeno version --all)`,
       );
     const checkpoints = step === null ? null : { kind: "trace" as const, step: step.toString() };
-    const prepared = await driver.prepare({ lease: "again", customer: "local", spec, inputs, fuelMax, runMsMax: RUN_MS_MAX, checkpoints, blobFile });
+    const prepared = await driver.prepare({
+      lease: "again",
+      customer: "local",
+      spec,
+      inputs,
+      fuelMax,
+      runMsMax: RUN_MS_MAX,
+      checkpoints,
+      blobFile,
+    });
     const guest = await prepared.begin();
     const end = await guest.ended;
     if (end.kind === "host-failure") throw new Error(`this machine could not run it: ${end.detail}`);

@@ -18,7 +18,8 @@ export async function attach({ lease: id, out }: AttachInput): Promise<void> {
     say(endLine(lease, context.currency));
     await keepReceipt(client, lease.id, 0);
     process.exitCode = exitCodeWith(lease, delivered);
-    if (lease.end?.result && !delivered) say(`its output cannot be had any more, or is not what the server signed: xeno dispute ${shortId(lease.id)}`);
+    if (lease.end?.result && !delivered)
+      say(`its output cannot be had any more, or is not what the server signed: xeno dispute ${shortId(lease.id)}`);
   } finally {
     close();
   }

@@ -32,8 +32,30 @@ function offerView(of: Partial<Own<"offer">> = {}): OfferView {
   const { payload, id } = market.offer(server, of);
   const { resources, price, drivers, assurances, sandbox, engine, labels, validUntil, maxLeaseMs } = payload;
   return {
-    ...{ server: server.id, owner: server.owner.party, offerId: id, resources, free: resources, price, priceNanosPerHour: "21600", drivers, assurances },
-    ...{ sandbox, engine, labels, validUntil, maxLeaseMs, accel: "none", vmScore: 0, limits: "cgroup2", egress: "none", fetches: false, vmEngine: "" },
+    ...{
+      server: server.id,
+      owner: server.owner.party,
+      offerId: id,
+      resources,
+      free: resources,
+      price,
+      priceNanosPerHour: "21600",
+      drivers,
+      assurances,
+    },
+    ...{
+      sandbox,
+      engine,
+      labels,
+      validUntil,
+      maxLeaseMs,
+      accel: "none",
+      vmScore: 0,
+      limits: "cgroup2",
+      egress: "none",
+      fetches: false,
+      vmEngine: "",
+    },
     ...{ cpuScore: 100, record: { leases: 0, completed: 0, ownerFailures: 0, convicted: 0, audited: 0 } },
   };
 }
@@ -157,16 +179,46 @@ describe("run", () => {
 
 describe("tokens", () => {
   it("carry their bounds to whoever logs in with them", async () => {
-    expect(await xeno("token", "create", "--label", "nightly", "--account", "ci", "--lease-label", "n", "--max-per-day", "2.5", "--expires", "30d")).toBe(0);
-    expect(said.stderr).toMatch(/it may spend, control, read: at most 2\.5000 credits a day, in the account a_9+ alone, on leases labelled 'n' alone, until /);
+    expect(
+      await xeno(
+        "token",
+        "create",
+        "--label",
+        "nightly",
+        "--account",
+        "ci",
+        "--lease-label",
+        "n",
+        "--max-per-day",
+        "2.5",
+        "--expires",
+        "30d",
+      ),
+    ).toBe(0);
+    expect(said.stderr).toMatch(
+      /it may spend, control, read: at most 2\.5000 credits a day, in the account a_9+ alone, on leases labelled 'n' alone, until /,
+    );
     expect(payloadOf("key-grant")).toMatchObject({
-      ...{ role: "ci", label: "nightly", scopes: ["spend", "control", "read"], account: ACCOUNT, leaseLabel: "n", maxSpendPerDayNanos: "2500000000" },
+      ...{
+        role: "ci",
+        label: "nightly",
+        scopes: ["spend", "control", "read"],
+        account: ACCOUNT,
+        leaseLabel: "n",
+        maxSpendPerDayNanos: "2500000000",
+      },
     });
     const token = said.stdout.trim();
     expect(parseCiToken(token).pins).toEqual(market.pins);
     expect(await xeno("login", "--token", token, "--context", "ci")).toBe(0);
     expect(said.stdout).toMatch(/with a ci key that may spend, control, read/);
-    expect((await currentContext()).context).toMatchObject({ role: "ci", account: ACCOUNT, leaseLabel: "n", label: "nightly", party: carl.party });
+    expect((await currentContext()).context).toMatchObject({
+      role: "ci",
+      account: ACCOUNT,
+      leaseLabel: "n",
+      label: "nightly",
+      party: carl.party,
+    });
     // and it makes no other keys
     expect(await xeno("token", "create", "--read-only")).toBe(125);
     expect(said.stderr).toContain("takes a key that may manage");

@@ -25,7 +25,11 @@ function disputeLines({ way, referee, leases }: DisputeTerms, currency: string):
     way === "parts"
       ? "it comes back where the result was wrong or the server shows no states; else the owner gets it"
       : "it comes back with the referee's word, whatever that is; the owner's pay is frozen until then";
-  return [judge, `deposit  ${money(deposit, currency)}: ${back}`, "outcome  a wrong result costs its owner the pay and the locked stake, which come to you"];
+  return [
+    judge,
+    `deposit  ${money(deposit, currency)}: ${back}`,
+    "outcome  a wrong result costs its owner the pay and the locked stake, which come to you",
+  ];
 }
 
 export async function dispute({ lease: id, budget, yes, json }: DisputeInput): Promise<void> {
@@ -45,6 +49,8 @@ export async function dispute({ lease: id, budget, yes, json }: DisputeInput): P
   if (segment) say(`the referee ran segment ${segment.index} of ${segment.of}`);
   if (!verdict) return print("the referee came to the same result: the owner keeps its pay, and you paid for the referee's run");
   print(`proved: ${verdict.why}`);
-  print(`${money(verdict.refundNanos, context.currency)} came back, and ${money(verdict.slashedNanos, context.currency)} of the owner's stake`);
+  print(
+    `${money(verdict.refundNanos, context.currency)} came back, and ${money(verdict.slashedNanos, context.currency)} of the owner's stake`,
+  );
   say(`check it: xeno verify ${shortId(lease.id)} --re-execute`);
 }

@@ -45,7 +45,10 @@ async function hostFindings(): Promise<Finding[]> {
   const node = { ok: major >= NODE_MIN, what: `Node ${process.versions.node}`, next: "install Node 22 or later" };
   if (process.platform !== "linux") return [node];
   const limit = await readFile("/proc/sys/user/max_user_namespaces", "utf8").catch(() => "0");
-  return [node, { ok: Number(limit) > 0, what: "user namespaces (needed to serve, not to rent)", next: "sysctl user.max_user_namespaces=15000" }];
+  return [
+    node,
+    { ok: Number(limit) > 0, what: "user namespaces (needed to serve, not to rent)", next: "sysctl user.max_user_namespaces=15000" },
+  ];
 }
 
 export async function doctor({ json }: DoctorInput): Promise<void> {

@@ -41,7 +41,11 @@ async function readFound(file: string): Promise<Found> {
     return { notes: [text], documents: [] };
   }
   const [receipt, envelope] = [zReceipt.safeParse(value), zEnvelope.safeParse(value)];
-  if (receipt.success) return { notes: [receipt.data.checkpoint], documents: [...receipt.data.documents, ...receipt.data.leaves].map((each) => each.envelope) };
+  if (receipt.success)
+    return {
+      notes: [receipt.data.checkpoint],
+      documents: [...receipt.data.documents, ...receipt.data.leaves].map((each) => each.envelope),
+    };
   return { notes: [], documents: envelope.success ? [envelope.data] : [] };
 }
 
@@ -116,7 +120,8 @@ export async function evidence({ files, out, promises }: EvidenceInput): Promise
   if (files.length === 0 && !promises) throw new UserError("name the files to look in, or --promises");
   const all = await Promise.all(files.map(readFound));
   const found: Found = { notes: all.flatMap(({ notes }) => notes), documents: all.flatMap(({ documents }) => documents) };
-  const packed = contradictionsIn(checkpoints, found) ?? (promises ? await brokenPromises(context.url, context.pins.origin, checkpoints) : null);
+  const packed =
+    contradictionsIn(checkpoints, found) ?? (promises ? await brokenPromises(context.url, context.pins.origin, checkpoints) : null);
   if (!packed && files.length === 0) return say("no promise can be shown broken");
   if (!packed) throw new UserError(promises ? `${NOTHING}; nor can a promise be shown broken` : NOTHING);
   await writePrivate(path.resolve(out), JSON.stringify(packed, null, 1));

@@ -14,7 +14,8 @@ export async function exportAll({ folder }: ExportInput): Promise<void> {
     client.read("statement", { query: { limit: 1000 } }),
     client.read("leases", { query: { limit: 1000 } }),
   ]);
-  const put = (name: string, value: unknown): Promise<void> => writeFile(path.join(folder, name), JSON.stringify(value, null, 1), { mode: 0o600 });
+  const put = (name: string, value: unknown): Promise<void> =>
+    writeFile(path.join(folder, name), JSON.stringify(value, null, 1), { mode: 0o600 });
   await Promise.all([put("party.json", me), put("accounts.json", accounts), put("statement.json", statement), put("leases.json", leases)]);
   for (const lease of leases) await put(`receipt-${lease.id}.json`, await client.read("receipt", { params: { id: lease.id } }));
   await put("checkpoint.json", { checkpoint: await client.read("checkpoint") });

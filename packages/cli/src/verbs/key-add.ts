@@ -12,7 +12,15 @@ export async function keyAdd({ label, json }: KeyAddInput): Promise<void> {
   const seed = randomBytes(32);
   const key = createSigner(seed).publicKey;
   const { party } = client.identity;
-  const granted = { party, role: "device" as const, label, scopes: [...ROLE_SCOPES.device], account: null, leaseLabel: null, expiresAt: null };
+  const granted = {
+    party,
+    role: "device" as const,
+    label,
+    scopes: [...ROLE_SCOPES.device],
+    account: null,
+    leaseLabel: null,
+    expiresAt: null,
+  };
   await client.act("key-grant", { ...granted, key, maxSpendPerDayNanos: null });
   const token = formatCiToken({ url: context.url, pins: context.pins, seed: seed.toString("hex"), key: granted });
   if (json) return printJson({ key, token });

@@ -9,9 +9,12 @@ export function keyCalled(keys: readonly KeyView[], wanted: string): KeyView {
   const standing = keys.filter(({ revokedAt }) => revokedAt === null);
   const byId = standing.filter(({ key }) => key.startsWith(wanted));
   const [found, ...others] = byId.length > 0 ? byId : standing.filter(({ label }) => label === wanted);
-  if (!found) throw new UserError(`no key that stands starts with '${wanted}' or is called so; see \`xeno token list\` and \`xeno whoami\``);
+  if (!found)
+    throw new UserError(`no key that stands starts with '${wanted}' or is called so; see \`xeno token list\` and \`xeno whoami\``);
   if (others.length > 0)
-    throw new UserError(`'${wanted}' is more than one key (${[found, ...others].map(({ key }) => shortId(key)).join(", ")}); write more of its id`);
+    throw new UserError(
+      `'${wanted}' is more than one key (${[found, ...others].map(({ key }) => shortId(key)).join(", ")}); write more of its id`,
+    );
   return found;
 }
 

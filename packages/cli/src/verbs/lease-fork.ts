@@ -15,7 +15,14 @@ const READY_MS = 60_000;
 function wantedOf({ bound }: Held, { maxTime, budget }: ForkInput): Wanted {
   const { payload: order } = bound.order;
   return {
-    ...{ resources: order.resources, terms: order.terms, assurance: order.assurance, on: order.on, maxPriceNanosPerHour: null, label: order.label },
+    ...{
+      resources: order.resources,
+      terms: order.terms,
+      assurance: order.assurance,
+      on: order.on,
+      maxPriceNanosPerHour: null,
+      label: order.label,
+    },
     conditions: [{ key: "server", op: "=", value: bound.po.payload.server }],
     durationMsMax: maxTime,
     fuelMax: BigInt(order.fuelMax),

@@ -13,11 +13,13 @@ import { UserError, duration, money, print, printJson, say, shortId, when } from
 /** Why nobody would rule on it, in words; null where the operator would. */
 export function objectionProblem(lease: LeaseView, expectedNanos: bigint, now: number): string | null {
   const { id, state, end, objection, holdNanos, deadlineAt } = lease;
-  if (!end || (state !== "settled" && state !== "disputed")) return `lease ${shortId(id)} is ${state}: there is no settlement that can be objected to now`;
+  if (!end || (state !== "settled" && state !== "disputed"))
+    return `lease ${shortId(id)} is ${state}: there is no settlement that can be objected to now`;
   if (objection) return `the ${objection.by} has objected already; the operator rules once`;
   if (state === "settled" && now > (deadlineAt ?? end.windowEndsAt)) return `the window for objections ended ${when(end.windowEndsAt)}`;
   if (expectedNanos > BigInt(holdNanos)) return `nobody can owe more than was held (${money(holdNanos)})`;
-  if (expectedNanos === BigInt(end.dueNanos)) return "the settlement says just that: there is nothing to object to; say what is right with --expected AMOUNT";
+  if (expectedNanos === BigInt(end.dueNanos))
+    return "the settlement says just that: there is nothing to object to; say what is right with --expected AMOUNT";
   return null;
 }
 
@@ -27,7 +29,10 @@ export function objectionTerms(lease: LeaseView, expectedNanos: bigint, { timing
   const deposit = objectionDepositNanos(due, expectedNanos.toString());
   const said = `the settlement says ${money(due, currency)}, you say ${money(expectedNanos, currency)}`;
   const back = `it comes back where the operator bears you out, or does not rule within ${duration(timings.ruleWithinMs)}`;
-  return [`object   ${said}; the owner's pay is frozen until the operator rules`, `deposit  ${money(deposit, currency)}: ${back}; else the other side gets it`];
+  return [
+    `object   ${said}; the owner's pay is frozen until the operator rules`,
+    `deposit  ${money(deposit, currency)}: ${back}; else the other side gets it`,
+  ];
 }
 
 export async function leaseObject({ lease: id, reason, expected, yes, json }: ObjectInput): Promise<void> {

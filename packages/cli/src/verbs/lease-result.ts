@@ -16,14 +16,21 @@ interface Got {
 }
 
 /** Throws UserError where there is none yet, or none any more. */
-async function takeResult(client: MarketClient, id: string, out: string | null, onOutput: (stream: Stream, bytes: Uint8Array) => void): Promise<Got> {
+async function takeResult(
+  client: MarketClient,
+  id: string,
+  out: string | null,
+  onOutput: (stream: Stream, bytes: Uint8Array) => void,
+): Promise<Got> {
   const problems: string[] = [];
   const onState = (state: string): void => void (state.startsWith("problem") && problems.push(state));
   const followed = await follow(client, id, { onOutput, onState, onResult: taking(out, []) });
   try {
     const { lease, session } = followed;
     if (holdsCapacity(lease.state))
-      throw new UserError(`lease ${shortId(lease.id)} is ${lease.state}: it has no result yet; follow it with: xeno attach ${shortId(lease.id)}`);
+      throw new UserError(
+        `lease ${shortId(lease.id)} is ${lease.state}: it has no result yet; follow it with: xeno attach ${shortId(lease.id)}`,
+      );
     const delivered = await session.delivered();
     if (delivered) return { followed, delivered };
     const ended = lease.end ? `it ended ${lease.end.reason} (${TERMS[lease.end.reason].says}), and ` : "";

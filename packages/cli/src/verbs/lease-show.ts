@@ -21,7 +21,9 @@ export function showLines(lease: LeaseView, currency: string): string[] {
     `rate     ${money(lease.ratePerHourNanos, currency)}/h, terms ${terms}`,
     `hold     ${money(lease.holdNanos, currency)} for at most ${duration(lease.durationMsMax)}`,
     `issued   ${when(lease.issuedAt)}${opened}, used ${duration(lease.usedMs)}`,
-    ...(result && !lease.end ? [`result   ${result.reason}${result.exitCode === null ? "" : ` (${result.exitCode})`}, signed ${when(result.at)}`] : []),
+    ...(result && !lease.end
+      ? [`result   ${result.reason}${result.exitCode === null ? "" : ` (${result.exitCode})`}, signed ${when(result.at)}`]
+      : []),
     ...(delivery ? [deliveryLine(delivery)] : []),
     ...(deadlineAt !== null && !lease.end ? [`until    ${when(deadlineAt)}: then the broker acts by itself`] : []),
     ...(lease.end ? [`end      ${endLine(lease, currency)}`] : []),
@@ -32,7 +34,9 @@ export function showLines(lease: LeaseView, currency: string): string[] {
 }
 
 const deliveryLine = ({ by, at }: NonNullable<LeaseView["delivery"]>): string =>
-  by === "customer" ? `bytes    receipted by its customer ${when(at)}` : `bytes    sealed with the broker since ${when(at)}: xeno lease result`;
+  by === "customer"
+    ? `bytes    receipted by its customer ${when(at)}`
+    : `bytes    sealed with the broker since ${when(at)}: xeno lease result`;
 
 function windowLines({ id, state, end, deadlineAt }: LeaseView): string[] {
   if (state !== "settled" || !end) return [];

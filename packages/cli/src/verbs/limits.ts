@@ -7,6 +7,11 @@ import { money, print } from "../output/ui.ts";
 export async function limitsSet({ account: wanted, amount }: LimitsInput): Promise<void> {
   const { client, context } = await openClient("manage");
   const account = await accountOf(client, context, wanted);
-  await client.act("account-limit", { party: client.identity.party, account, limitNanos: amount?.toString() ?? null, clientId: client.newId() });
+  await client.act("account-limit", {
+    party: client.identity.party,
+    account,
+    limitNanos: amount?.toString() ?? null,
+    clientId: client.newId(),
+  });
   print(`${account} may spend ${amount === null ? "without a limit" : money(amount, context.currency)} in all`);
 }

@@ -33,7 +33,9 @@ export async function login(input: LoginInput): Promise<void> {
   const name = input.context ?? market.origin.split("/")[0] ?? "market";
   const earlier = (await readContexts()).contexts[name];
   if (earlier && !samePins(earlier.pins, pins))
-    throw new UserError(`the context ${name} pins other keys for this name; compare fingerprints with the operator, then use --context OTHER`);
+    throw new UserError(
+      `the context ${name} pins other keys for this name; compare fingerprints with the operator, then use --context OTHER`,
+    );
   await confirmed(fingerprint, market, !token && !earlier && !input.yes);
   const context = await contextFor(address, market, token, earlier, input.name ?? process.env["USER"] ?? "customer");
   if (input.witness.length > 0) context.witnesses = input.witness.map(parseWitness);
@@ -42,11 +44,28 @@ export async function login(input: LoginInput): Promise<void> {
   else print(`you are ${context.party} in ${name}${token ? `, with a ${context.role} key that may ${context.scopes.join(", ")}` : ""}`);
 }
 
-async function contextFor(url: string, market: MarketInfo, token: CiToken | null, earlier: Context | undefined, name: string): Promise<Context> {
+async function contextFor(
+  url: string,
+  market: MarketInfo,
+  token: CiToken | null,
+  earlier: Context | undefined,
+  name: string,
+): Promise<Context> {
   if (!token) return earlier ? { ...earlier, url } : register(url, market, name);
   const { party, role, label, scopes, account, leaseLabel } = token.key;
   const { currency } = market;
-  return { url, pins: token.pins, currency, party, account: account ?? rootAccountOf(party), role, scopes, label, leaseLabel, seed: token.seed };
+  return {
+    url,
+    pins: token.pins,
+    currency,
+    party,
+    account: account ?? rootAccountOf(party),
+    role,
+    scopes,
+    label,
+    leaseLabel,
+    seed: token.seed,
+  };
 }
 
 /** A new party; the same key again is the same party. */

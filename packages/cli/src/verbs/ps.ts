@@ -16,10 +16,18 @@ export async function ps({ all, json }: PsInput): Promise<void> {
   table(
     ["lease", "as", "state", "server", "per hour", "used", "label", "ended"],
     leases.map((lease) => [
-      ...[shortId(lease.id), mine(lease) ? "customer" : "owner", lease.state, shortId(lease.server), money(lease.ratePerHourNanos, context.currency)],
+      ...[
+        shortId(lease.id),
+        mine(lease) ? "customer" : "owner",
+        lease.state,
+        shortId(lease.server),
+        money(lease.ratePerHourNanos, context.currency),
+      ],
       ...[duration(lease.usedMs), lease.label, endOf(lease)],
     ]),
   );
-  const rate = leases.filter((lease) => mine(lease) && isLive(lease.state)).reduce((sum, lease) => sum + BigInt(lease.ratePerHourNanos), 0n);
+  const rate = leases
+    .filter((lease) => mine(lease) && isLive(lease.state))
+    .reduce((sum, lease) => sum + BigInt(lease.ratePerHourNanos), 0n);
   say(`running leases cost you ${money(rate, context.currency)} per hour in all`);
 }

@@ -37,7 +37,9 @@ function labelOf({ label }: WorkInput, { leaseLabel }: Context): string {
 async function checkFee(client: MarketClient, { feeBasisPointsMax }: Wanted): Promise<void> {
   const { feeBasisPoints } = await client.market();
   if (feeBasisPointsMax !== undefined && feeBasisPoints > feeBasisPointsMax)
-    throw new UserError(`the broker keeps ${feeBasisPoints / 100} % of what is paid, more than --max-fee ${feeBasisPointsMax / 100} %: nothing was ordered`);
+    throw new UserError(
+      `the broker keeps ${feeBasisPoints / 100} % of what is paid, more than --max-fee ${feeBasisPointsMax / 100} %: nothing was ordered`,
+    );
 }
 
 export interface Prepared {

@@ -29,6 +29,11 @@ export async function receiptShow({ leaseOrFile, public: outside, json }: Receip
   say(outside ? "what outsiders see of this lease in the public log:" : `lease ${shortId(receipt.lease)}, log of ${receipt.size} leaves`);
   table(
     ["leaf", "time", outside ? "commitment" : "document", "id"],
-    rows.map(({ index, at, leaf, kind, id }) => [index ?? "waiting", when(at), kind ?? leaf.slice(0, 32), id === undefined ? "" : shortId(id)]),
+    rows.map(({ index, at, leaf, kind, id }) => [
+      index ?? "waiting",
+      when(at),
+      kind ?? leaf.slice(0, 32),
+      id === undefined ? "" : shortId(id),
+    ]),
   );
 }

@@ -79,7 +79,12 @@ async function manifestOf(client: MarketClient, lease: string): Promise<Payload<
   return parsed?.ok && isComparable(parsed.document.payload) ? parsed.document.payload : null;
 }
 
-export async function runReplicas(client: MarketClient, job: BuiltJob | BuiltVm, { shared, wanted }: Work, options: ReplicaOptions): Promise<void> {
+export async function runReplicas(
+  client: MarketClient,
+  job: BuiltJob | BuiltVm,
+  { shared, wanted }: Work,
+  options: ReplicaOptions,
+): Promise<void> {
   const { out, json, quiet, currency } = options;
   await keepJob(job);
   const bounds = await placeReplicas(client, wanted, job.jobHash);
@@ -100,7 +105,8 @@ export async function runReplicas(client: MarketClient, job: BuiltJob | BuiltVm,
     process.exitCode = exitCodeOf(lease);
     const { stdout, stderr } = replica.output;
     const text = (parts: readonly Uint8Array[]): string => Buffer.concat(parts).toString();
-    if (json) return printJson({ leases: ended.map(({ id }) => id), lease: lease.id, end: lease.end, stdout: text(stdout), stderr: text(stderr) });
+    if (json)
+      return printJson({ leases: ended.map(({ id }) => id), lease: lease.id, end: lease.end, stdout: text(stdout), stderr: text(stderr) });
     for (const bytes of stderr) process.stderr.write(bytes);
     for (const bytes of stdout) process.stdout.write(bytes);
   } finally {
@@ -120,7 +126,9 @@ async function firstDelivered(standing: readonly Compared[]) {
     const delivered = await replica.session.delivered();
     if (delivered !== null) return { replica, lease, tree: delivered.tree };
   }
-  throw new UserError("no server delivered the output that it signed: nothing is shown; object (`xeno lease object`), or have it judged (`xeno dispute`)");
+  throw new UserError(
+    "no server delivered the output that it signed: nothing is shown; object (`xeno lease object`), or have it judged (`xeno dispute`)",
+  );
 }
 
 /** Those whose results stand: all where they agree, those that the referee bears out where they differ. */
@@ -157,6 +165,7 @@ async function rightOnes(
     say(`verdict  ${shortId(lease)}: ${verdict.why}; ${back}`);
   }
   const standing = compared.filter(({ lease }) => verdicts.get(lease.id) === null);
-  if (standing.length === 0) throw new UserError("the referee bears out none of the replicas: no output is shown; their pay came back to you");
+  if (standing.length === 0)
+    throw new UserError("the referee bears out none of the replicas: no output is shown; their pay came back to you");
   return standing;
 }

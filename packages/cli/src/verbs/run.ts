@@ -1,6 +1,15 @@
 /** `xeno run`: quote, order, send, follow, fetch, pay. Progress on stderr, the job's own output on stdout and stderr. */
 import { readFile } from "node:fs/promises";
-import { openSession, placeOrder, type BoundOrder, type BuiltJob, type BuiltVm, type Delivered, type LeaseSession, type MarketClient } from "@xenoservers/sdk";
+import {
+  openSession,
+  placeOrder,
+  type BoundOrder,
+  type BuiltJob,
+  type BuiltVm,
+  type Delivered,
+  type LeaseSession,
+  type MarketClient,
+} from "@xenoservers/sdk";
 import type { LeaseView } from "@xenoservers/protocol";
 import { verifyReceipt } from "@xenoservers/verify";
 import { openClient } from "../input/home.ts";
@@ -53,7 +62,8 @@ async function order({ client, work }: Prepared, job: BuiltJob | BuiltVm, input:
   const quiet = input.quiet || input.json;
   const bound = await placeOrder(client, work.wanted, job.jobHash);
   if (!quiet) say(dim(`lease    ${shortId(bound.po.id)}`));
-  if (!quiet && job.kind === "vm" && job.spec.vm.kind !== "oci") say(dim(`         console below; type into it with: xeno console ${shortId(bound.po.id)}`));
+  if (!quiet && job.kind === "vm" && job.spec.vm.kind !== "oci")
+    say(dim(`         console below; type into it with: xeno console ${shortId(bound.po.id)}`));
   await keepJob(job);
   const output: Running["output"] = { stdout: [], stderr: [] };
   const { promise: started, resolve: start } = Promise.withResolvers<void>();
@@ -64,7 +74,8 @@ async function order({ client, work }: Prepared, job: BuiltJob | BuiltVm, input:
     },
     onState(state) {
       if (state === "running" || state === "ended") start();
-      if (!quiet && (state.startsWith("problem") || state === "reconnecting" || state === "matched again")) say(yellow(`         ${state}`));
+      if (!quiet && (state.startsWith("problem") || state === "reconnecting" || state === "matched again"))
+        say(yellow(`         ${state}`));
     },
     ...(input.detach ? {} : { onResult: taking(input.out, work.shared) }),
   });
@@ -98,7 +109,9 @@ async function runOnMarket(prepared: Prepared, job: BuiltJob | BuiltVm, input: R
   const left = await Promise.race([ended, interrupted.left, session.failed]).catch((error: Error) => {
     close();
     const id = shortId(session.lease);
-    throw new UserError(`${error.message}; the lease is ${id}: xeno lease show ${id}, and its result, while it is kept: xeno lease result ${id} --out DIR`);
+    throw new UserError(
+      `${error.message}; the lease is ${id}: xeno lease show ${id}, and its result, while it is kept: xeno lease result ${id} --out DIR`,
+    );
   });
   interrupted.done();
   if (left instanceof Error) return giveUp(running, left);
@@ -111,7 +124,14 @@ async function runOnMarket(prepared: Prepared, job: BuiltJob | BuiltVm, input: R
 }
 
 /** What it came to: exit code, bill, receipt, and what to do where something is not right. */
-async function conclude(prepared: Prepared, job: BuiltJob | BuiltVm, input: RunInput, running: Running, lease: LeaseView, delivered: Delivered | null) {
+async function conclude(
+  prepared: Prepared,
+  job: BuiltJob | BuiltVm,
+  input: RunInput,
+  running: Running,
+  lease: LeaseView,
+  delivered: Delivered | null,
+) {
   const { client, context, work } = prepared;
   const quiet = input.quiet || input.json;
   const failed = await checkReceipt(client, lease.id);
@@ -121,14 +141,27 @@ async function conclude(prepared: Prepared, job: BuiltJob | BuiltVm, input: RunI
   const detail = delivered?.result.detail ?? "";
   const text = (stream: "stdout" | "stderr"): string => Buffer.concat(running.output[stream]).toString();
   if (input.json)
-    return printJson({ lease: lease.id, end: lease.end, detail, audit, delivered: delivered?.from ?? null, stdout: text("stdout"), stderr: text("stderr") });
+    return printJson({
+      lease: lease.id,
+      end: lease.end,
+      detail,
+      audit,
+      delivered: delivered?.from ?? null,
+      stdout: text("stdout"),
+      stderr: text("stderr"),
+    });
   if (!quiet || lease.end?.reason !== "completed") {
     say(endLine(lease, context.currency));
     if (detail !== "") say(`         ${detail}`);
   }
   if (lease.end?.result && !delivered) say(red(`         its output did not come as the server signed it; ${nextCommand(lease)}`));
   if (!quiet)
-    showMore(lease, delivered, input, { audit, failed, currency: context.currency, reExecutes: work.wanted.assurance !== "isolated" || job.kind !== "vm" });
+    showMore(lease, delivered, input, {
+      audit,
+      failed,
+      currency: context.currency,
+      reExecutes: work.wanted.assurance !== "isolated" || job.kind !== "vm",
+    });
 }
 
 interface More {

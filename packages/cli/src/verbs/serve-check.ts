@@ -22,10 +22,13 @@ export async function checkMachine(folder: string, configFile: string, json: boo
 
 async function inspect(folder: string, configFile: string, scratch: string) {
   const { openQemuHost } = await import("@xenoservers/guests");
-  const { capacityOf, createWasmDriver, priceOf, qemuState, readServerConfig, selfTest, wasmState } = await import("@xenoservers/xenoserver");
+  const { capacityOf, createWasmDriver, priceOf, qemuState, readServerConfig, selfTest, wasmState } =
+    await import("@xenoservers/xenoserver");
   const config = await readServerConfig(configFile);
   const driver = await createWasmDriver({ folder: scratch, cache: path.join(home.data, "prepared"), poolSize: 0, inUse: [] });
-  const qemu = config.vm.enabled ? await openQemuHost(path.join(home.data, "prepared")) : { ok: false as const, why: "vm.enabled is false in xenoserver.toml" };
+  const qemu = config.vm.enabled
+    ? await openQemuHost(path.join(home.data, "prepared"))
+    : { ok: false as const, why: "vm.enabled is false in xenoserver.toml" };
   const { sandbox } = driver;
   const test = await selfTest(scratch, [wasmState(sandbox), qemuState(qemu)]);
   await driver.close();
@@ -33,9 +36,20 @@ async function inspect(folder: string, configFile: string, scratch: string) {
   const perHour = costPerHourNanos("on-result", given, priceOf(config)) * BigInt(given.vcpu);
   const strangersAllowed = sandbox.strength === "strong" || config.policy.allow_weak_sandbox;
   const { cpuScore, resources: most, diskFreeMib, drivers } = test;
-  const facts = { folder, cpuScore, given, most, diskFreeMib, drivers, sandbox, strangersAllowed, earnsPerHourNanosAtFullUse: perHour.toString() };
+  const facts = {
+    folder,
+    cpuScore,
+    given,
+    most,
+    diskFreeMib,
+    drivers,
+    sandbox,
+    strangersAllowed,
+    earnsPerHourNanosAtFullUse: perHour.toString(),
+  };
   const lines = [
-    () => print(`machine   score ${cpuScore}, could give ${most.vcpu} vCPU, ${mib(most.memoryMib)} memory; ${mib(diskFreeMib)} free on disk`),
+    () =>
+      print(`machine   score ${cpuScore}, could give ${most.vcpu} vCPU, ${mib(most.memoryMib)} memory; ${mib(diskFreeMib)} free on disk`),
     () => print(`given     ${given.vcpu} vCPU, ${mib(given.memoryMib)} memory, ${mib(given.diskMib)} for files; the rest stays yours`),
     () =>
       table(
@@ -68,6 +82,7 @@ function strangersLine(allowed: boolean, machines: boolean): string {
 
 function networkLine({ egress, egress_ports: ports }: { egress: string; egress_ports: readonly number[] }): string {
   const where = egress === "names" ? "the names in their orders" : "public addresses";
-  const guests = egress === "none" ? "guests have none" : `machines may reach ${where} on ports ${ports.join(", ")}, never private ones, never mail`;
+  const guests =
+    egress === "none" ? "guests have none" : `machines may reach ${where} on ports ${ports.join(", ")}, never private ones, never mail`;
   return `network   ${guests}; the daemon only connects outward to the broker`;
 }

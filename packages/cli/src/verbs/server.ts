@@ -18,7 +18,12 @@ const zState = z.looseObject({
   connected: z.boolean(),
   draining: z.boolean(),
   leases: z.array(
-    z.looseObject({ lease: z.string(), stage: z.string(), usedMs: z.number(), resources: z.looseObject({ vcpu: z.number(), memoryMib: z.number() }) }),
+    z.looseObject({
+      lease: z.string(),
+      stage: z.string(),
+      usedMs: z.number(),
+      resources: z.looseObject({ vcpu: z.number(), memoryMib: z.number() }),
+    }),
   ),
 });
 
@@ -36,7 +41,12 @@ export async function serverCommand({ data, json }: ServerInput, command: Server
   if (leases.length === 0) return;
   table(
     ["lease", "stage", "used", "resources"],
-    leases.map(({ lease, stage, usedMs, resources }) => [shortId(lease), stage, duration(usedMs), `${resources.vcpu} vCPU ${mib(resources.memoryMib)}`]),
+    leases.map(({ lease, stage, usedMs, resources }) => [
+      shortId(lease),
+      stage,
+      duration(usedMs),
+      `${resources.vcpu} vCPU ${mib(resources.memoryMib)}`,
+    ]),
   );
 }
 

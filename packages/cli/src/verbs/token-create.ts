@@ -28,7 +28,8 @@ export async function tokenCreate(input: TokenCreateInput): Promise<void> {
   print(token);
 }
 
-const expiresAtOf = (client: MarketClient, { expires }: TokenCreateInput): number | null => (expires === null ? null : client.timers.now() + expires);
+const expiresAtOf = (client: MarketClient, { expires }: TokenCreateInput): number | null =>
+  expires === null ? null : client.timers.now() + expires;
 
 interface Bounds {
   scopes: readonly string[];
@@ -51,7 +52,9 @@ function boundsText({ scopes, account, leaseLabel, expiresAt }: Bounds, maxPerDa
 async function enrolToken(input: TokenCreateInput): Promise<void> {
   const { label, scopes, readOnly, spendOnly, account, leaseLabel, maxPerDay, json } = input;
   if (readOnly || spendOnly || [scopes, account, leaseLabel, maxPerDay].some((each) => each !== null))
-    throw new UserError("--server makes a token that enrols one machine and does nothing else: leave out scopes, account, label and spending");
+    throw new UserError(
+      "--server makes a token that enrols one machine and does nothing else: leave out scopes, account, label and spending",
+    );
   const { client, context } = await openClient("manage");
   const seed = randomBytes(32);
   const key = createSigner(seed).publicKey;

@@ -13,6 +13,7 @@ export async function tokenList({ all, json }: TokenListInput): Promise<void> {
   const standing = keys.filter(({ revokedAt, expiresAt }) => revokedAt === null && (expiresAt === null || expiresAt > now));
   const shown = (all ? keys : standing).filter(({ role }) => DELEGATED.includes(role));
   if (json) return printJson({ tokens: shown });
-  if (shown.length === 0) return say(`no token stands${all ? "" : " (--all shows revoked and expired ones)"}; make one with: xeno token create`);
+  if (shown.length === 0)
+    return say(`no token stands${all ? "" : " (--all shows revoked and expired ones)"}; make one with: xeno token create`);
   keyTable(shown, client.identity.signer.publicKey, context.currency);
 }

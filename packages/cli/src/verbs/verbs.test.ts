@@ -33,7 +33,8 @@ describe("the list of verbs", () => {
 });
 
 describe("token create", () => {
-  const asked = (over: Partial<Parameters<typeof scopesOf>[0]>) => scopesOf({ scopes: null, readOnly: false, spendOnly: false, maxPerDay: null, ...over });
+  const asked = (over: Partial<Parameters<typeof scopesOf>[0]>) =>
+    scopesOf({ scopes: null, readOnly: false, spendOnly: false, maxPerDay: null, ...over });
 
   it("grants what was said, or what running jobs takes", () => {
     expect(asked({ maxPerDay: 1n })).toEqual(["spend", "control", "read"]);
@@ -53,7 +54,17 @@ describe("token create", () => {
 
 describe("key revoke", () => {
   const key = (id: string, label: string, revokedAt: number | null = null): KeyView => ({
-    ...{ key: id.padEnd(64, "0"), role: "ci", label, scopes: ["read"], account: null, leaseLabel: null, maxSpendPerDayNanos: null, expiresAt: null, revokedAt },
+    ...{
+      key: id.padEnd(64, "0"),
+      role: "ci",
+      label,
+      scopes: ["read"],
+      account: null,
+      leaseLabel: null,
+      maxSpendPerDayNanos: null,
+      expiresAt: null,
+      revokedAt,
+    },
   });
   const keys = [key("aa1", "ci"), key("aa2", "nightly"), key("bb1", "old", 1), key("cc1", "ci")];
 
@@ -97,7 +108,11 @@ describe("lease object", () => {
     ["the window is over", [settled, 0n, market.now + 61_000], /the window for objections ended/],
     ["it says what the settlement says", [settled, 1_000n, market.now], /say what is right with --expected/],
     ["more than was held is claimed", [settled, 10n ** 12n, market.now], /nobody can owe more than was held/],
-    ["somebody objected before", [{ ...settled, objection: { by: "owner", depositNanos: "1", at: 1 } }, 0n, market.now], /the owner has objected already/],
+    [
+      "somebody objected before",
+      [{ ...settled, objection: { by: "owner", depositNanos: "1", at: 1 } }, 0n, market.now],
+      /the owner has objected already/,
+    ],
   ])("is refused before anything is frozen where %s", (_, given, why) => expect(objectionProblem(...given)).toMatch(why));
 
   it("says the deposit and when it is lost", () => {

@@ -20,7 +20,10 @@ const touches =
 
 export async function wallet({ csv, limit, account, json }: WalletInput): Promise<void> {
   const { client, context } = await openClient("read");
-  const [{ balances, accounts }, { entries }] = await Promise.all([client.read("accounts"), client.read("statement", { query: { limit } })]);
+  const [{ balances, accounts }, { entries }] = await Promise.all([
+    client.read("accounts"),
+    client.read("statement", { query: { limit } }),
+  ]);
   const chosen = account === null ? null : accountsBelow(accounts, accountCalled(accounts, account));
   const shown = chosen ?? accounts.filter(({ limitNanos }) => limitNanos !== null);
   const moved = chosen ? entries.filter(touches(chosen.map(({ id }) => id))) : entries;
@@ -50,7 +53,8 @@ function balanceTable({ available, held, pending, staked, locked }: RouteReply<"
 
 function accountTable(accounts: readonly AccountView[], currency: string): void {
   if (accounts.length === 0) return;
-  const left = ({ limitNanos, spentNanos }: AccountView): string => (limitNanos === null ? "" : money(BigInt(limitNanos) - BigInt(spentNanos), currency));
+  const left = ({ limitNanos, spentNanos }: AccountView): string =>
+    limitNanos === null ? "" : money(BigInt(limitNanos) - BigInt(spentNanos), currency);
   table(
     ["account", "name", "spent", "limit", "left"],
     accounts.map((each) => {

@@ -5,7 +5,17 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
-import { API, cosign, fromHex, verifyCheckpoint, verifyConsistency, type Checkpoint, type Evidence, type MarketPins, type Signer } from "@xenoservers/protocol";
+import {
+  API,
+  cosign,
+  fromHex,
+  verifyCheckpoint,
+  verifyConsistency,
+  type Checkpoint,
+  type Evidence,
+  type MarketPins,
+  type Signer,
+} from "@xenoservers/protocol";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { fetchMarket, fingerprintOf, pinsOf } from "@xenoservers/sdk";
 import { packFork } from "@xenoservers/verify";
@@ -33,7 +43,8 @@ async function loadState(file: string, pins: MarketPins): Promise<State> {
     return state;
   }
   const state = zState.parse(JSON.parse(text));
-  if (state.logKey !== pins.keys.checkpoints) throw new UserError(`the broker shows another log key than the one this witness watches (${file})`);
+  if (state.logKey !== pins.keys.checkpoints)
+    throw new UserError(`the broker shows another log key than the one this witness watches (${file})`);
   return state;
 }
 
@@ -104,7 +115,9 @@ async function look(self: Witness): Promise<void> {
   if (seen.kind === "refused") {
     const proof = path.join(path.dirname(file), `fork-${checkpoint.size}.json`);
     await writePrivate(proof, JSON.stringify(seen.evidence ?? { first: state.logs[checkpoint.origin], second: note }, null, 1));
-    throw new UserError(red(`NOT cosigned: ${seen.why}; both checkpoints are in ${proof}${seen.evidence ? ": show it with `xeno verify`" : ""}`));
+    throw new UserError(
+      red(`NOT cosigned: ${seen.why}; both checkpoints are in ${proof}${seen.evidence ? ": show it with `xeno verify`" : ""}`),
+    );
   }
   if (seen.kind === "extends") {
     state.logs[checkpoint.origin] = note;

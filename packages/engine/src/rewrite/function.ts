@@ -143,7 +143,8 @@ export class FunctionRewriter {
         break;
       }
     if (deepest < 0) return;
-    for (let i = top - 1; i > deepest; i--) this.#out.op(OP.localSet, this.#out.local(`spill${top - i}/${this.#stack.types[i]!}`, this.#stack.types[i]!));
+    for (let i = top - 1; i > deepest; i--)
+      this.#out.op(OP.localSet, this.#out.local(`spill${top - i}/${this.#stack.types[i]!}`, this.#stack.types[i]!));
     for (let i = deepest; i < top; i++) {
       if (i > deepest) this.#out.op(OP.localGet, this.#out.local(`spill${top - i}/${this.#stack.types[i]!}`, this.#stack.types[i]!));
       if (isDirty(this.#stack.dirty[i]!) && i < top - above) {
@@ -219,7 +220,8 @@ export class FunctionRewriter {
     skipImmediate(this.#reader, operation);
     const { params, float } = operation;
     const count = params.length;
-    if (count === 2 && operation.result === 0 && isDirty(this.#stack.dirty.at(-1)!) && params[1] !== V128) return this.#storeFloat(operation, at);
+    if (count === 2 && operation.result === 0 && isDirty(this.#stack.dirty.at(-1)!) && params[1] !== V128)
+      return this.#storeFloat(operation, at);
     const base = this.#stack.types.length - count;
     if (float === "sees") this.#canonical(count);
     else if (params[0] === V128) {
@@ -230,7 +232,8 @@ export class FunctionRewriter {
     this.#stack.popMany(count);
     if (operation.result !== 0) {
       const made = operation.result === V128 ? operation.lanes : operation.result;
-      const plain = count > 0 && (operation.result === F32 || operation.result === F64) && operation.name.includes(".convert") ? NEVER_NAN : EXACT;
+      const plain =
+        count > 0 && (operation.result === F32 || operation.result === F64) && operation.name.includes(".convert") ? NEVER_NAN : EXACT;
       this.#stack.push(operation.result, float === "arith" ? made : float === "keeps" ? first : plain);
     }
     this.#out.pending += operation.cost;
@@ -526,7 +529,8 @@ export class FunctionRewriter {
         break;
       case OP.refNull: {
         const type = reader.byte();
-        if (type !== FUNCREF && type !== EXTERNREF) throw new Refusal(`reference type 0x${type.toString(16)}`, at, "compile for wasm32-wasip1");
+        if (type !== FUNCREF && type !== EXTERNREF)
+          throw new Refusal(`reference type 0x${type.toString(16)}`, at, "compile for wasm32-wasip1");
         this.#stack.push(type);
         break;
       }
@@ -547,13 +551,15 @@ export class FunctionRewriter {
 
   /** What a table holds and which segments were dropped cannot be read from outside, so no checkpoint could hold it. */
   #mustBeStill(at: number): void {
-    if (this.#add.checkpoint) throw new Refusal("an instruction that changes a table or drops a segment", at, "such a job has no checkpoints");
+    if (this.#add.checkpoint)
+      throw new Refusal("an instruction that changes a table or drops a segment", at, "such a job has no checkpoints");
   }
 
   /* ---- putting it together ---- */
 
   #assemble(out: Writer, end: number): void {
-    const frame = FRAME_BYTES_BASE + bytesOf(this.#out.locals) + this.#stack.bytesMax + 2 * (this.#callBytesMax + bytesOf(this.#type.results));
+    const frame =
+      FRAME_BYTES_BASE + bytesOf(this.#out.locals) + this.#stack.bytesMax + 2 * (this.#callBytesMax + bytesOf(this.#type.results));
     const counted = this.#calls || frame > LEAF_FRAME_BYTES_MAX;
     if (counted) this.#checking.add(this.#index);
     const head = this.#head;

@@ -168,7 +168,8 @@ function readSection(module: ParsedModule, id: number, section: Reader, at: numb
       return each(() => {
         const start = section.at;
         const form = section.byte();
-        if (form !== FUNCTION_TYPE) throw new Refusal(`type form 0x${form.toString(16)}`, start, "compile for wasm32-wasip1 without garbage collection");
+        if (form !== FUNCTION_TYPE)
+          throw new Refusal(`type form 0x${form.toString(16)}`, start, "compile for wasm32-wasip1 without garbage collection");
         const type = { params: typesOf(section), results: typesOf(section) };
         assertWithin("values in types", (values += type.params.length + type.results.length), start);
         module.types.push(type);
@@ -201,7 +202,8 @@ function readSection(module: ParsedModule, id: number, section: Reader, at: numb
         const start = section.at;
         const type = valueType(section);
         const mutable = section.byte() === 1;
-        if (mutable && type === V128) throw new Refusal("mutable v128 global", start, "the state of a job could not be shown; keep vectors in memory");
+        if (mutable && type === V128)
+          throw new Refusal("mutable v128 global", start, "the state of a job could not be shown; keep vectors in memory");
         const from = section.at;
         skipConstant(section);
         module.globals.push({ type, mutable, init: { start: from, end: section.at } });

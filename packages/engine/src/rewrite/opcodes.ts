@@ -147,7 +147,14 @@ export const SATURATING: readonly Operation[] = ["f:i", "f:i", "F:i", "F:i", "f:
 export const SIMD: (Operation | undefined)[] = [];
 
 /** Integer and bitwise operations on v128 see bits whatever made them. */
-function simd(from: number, signature: string, names: string, float: FloatEffect = "sees", immediate: Immediate = IMMEDIATE.none, lanes = 0): void {
+function simd(
+  from: number,
+  signature: string,
+  names: string,
+  float: FloatEffect = "sees",
+  immediate: Immediate = IMMEDIATE.none,
+  lanes = 0,
+): void {
   for (const [i, name] of names.split(" ").entries()) SIMD[from + i] = operation(name, signature, immediate, float, lanes);
 }
 
@@ -241,12 +248,17 @@ simd(254, "v:v", "f64x2.convert_low_i32x4_s f64x2.convert_low_i32x4_u");
 /** Why an opcode that V8 knows is not allowed, and what avoids it. */
 export function refusedOpcode(opcode: number, sub: number): [what: string, advice: string] {
   const hex = (value: number): string => `0x${value.toString(16)}`;
-  if (opcode === 0xfe) return [`atomic instruction 0xfe ${hex(sub)}`, "threads are not deterministic; compile without -pthread and -matomics"];
+  if (opcode === 0xfe)
+    return [`atomic instruction 0xfe ${hex(sub)}`, "threads are not deterministic; compile without -pthread and -matomics"];
   if (opcode === 0xfd && sub >= 0x100)
     return [`relaxed SIMD instruction 0xfd ${hex(sub)}`, "its result differs between machines; compile with -mno-relaxed-simd"];
   if ([0x06, 0x07, 0x08, 0x09, 0x0a, 0x18, 0x19, 0x1f].includes(opcode))
-    return [`exception instruction ${hex(opcode)}`, "handlers could catch the host's own stop; compile with -fno-exceptions (Rust: panic=abort)"];
-  if (opcode === 0xfb) return [`garbage-collection instruction 0xfb ${hex(sub)}`, "only linear memory is offered; compile for wasm32-wasip1"];
+    return [
+      `exception instruction ${hex(opcode)}`,
+      "handlers could catch the host's own stop; compile with -fno-exceptions (Rust: panic=abort)",
+    ];
+  if (opcode === 0xfb)
+    return [`garbage-collection instruction 0xfb ${hex(sub)}`, "only linear memory is offered; compile for wasm32-wasip1"];
   if (opcode === 0x14 || opcode === 0x15 || (opcode >= 0xd3 && opcode <= 0xd6))
     return [`typed function reference instruction ${hex(opcode)}`, "compile for wasm32-wasip1 without -mgc"];
   return [`instruction ${hex(opcode)}${opcode >= 0xfc ? ` ${hex(sub)}` : ""}`, "this engine does not know it; compile for wasm32-wasip1"];

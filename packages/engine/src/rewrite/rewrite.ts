@@ -97,7 +97,8 @@ export function rewriteModule(bytes: Uint8Array, checkpoints = false): Uint8Arra
     section(out, 4, (w) => {
       w.u32(module.tables.length);
       for (const { type, limits } of module.tables) {
-        if (limits.initial > TABLE_ENTRIES_MAX) throw new Refusal(`table of ${limits.initial} entries`, 0, `at most ${TABLE_ENTRIES_MAX} are offered`);
+        if (limits.initial > TABLE_ENTRIES_MAX)
+          throw new Refusal(`table of ${limits.initial} entries`, 0, `at most ${TABLE_ENTRIES_MAX} are offered`);
         w.byte(type);
         writeLimits(w, { initial: limits.initial, maximum: Math.min(limits.maximum ?? TABLE_ENTRIES_MAX, TABLE_ENTRIES_MAX) });
       }
@@ -145,7 +146,8 @@ function checkInterface(module: ParsedModule): void {
   for (const each of imports) checkImport(each, module);
   const has = (name: string, kind: number): boolean => exports.some((each) => each.text === name && each.kind === kind);
   const tooMany = types.findIndex(({ params, results }) => Math.max(params.length, results.length) > VALUES_MAX);
-  if (tooMany >= 0) throw new Refusal(`function type of over ${VALUES_MAX} values`, module.typeSpans[tooMany]!.start, "pass them in memory");
+  if (tooMany >= 0)
+    throw new Refusal(`function type of over ${VALUES_MAX} values`, module.typeSpans[tooMany]!.start, "pass them in memory");
   const end = module.exportsEnd;
   if (!has("_start", KIND.function)) throw new Refusal("no exported _start function", end, "build a command, not a reactor");
   if (!has("memory", KIND.memory)) throw new Refusal("no exported memory", end, "export it as `memory`");
@@ -177,7 +179,8 @@ function rewriteCode(module: ParsedModule, additions: Additions, fail: number, e
     code.copy(body.view());
   };
   write(() => writeGrow(body, module.memory, additions, fail));
-  for (const [index, { type }] of module.imports.entries()) write(() => writeCallOut(body, index, module.types[type]!.params.length, additions));
+  for (const [index, { type }] of module.imports.entries())
+    write(() => writeCallOut(body, index, module.types[type]!.params.length, additions));
   for (const index of entries) write(() => writeCallIn(body, index, additions));
   return code;
 }

@@ -165,15 +165,18 @@ export function descriptorCalls(host: Host) {
       descriptor.inheriting = inherited;
     },
     fd_filestat_get: (fd: number, at: number) => setFilestat(host, at, nodeOf(fd, RIGHTS.FD_FILESTAT_GET)),
-    fd_filestat_set_size: (fd: number, size: bigint) => files.resize(descriptors.file(fd, RIGHTS.FD_FILESTAT_SET_SIZE).node, safeSize(size)),
+    fd_filestat_set_size: (fd: number, size: bigint) =>
+      files.resize(descriptors.file(fd, RIGHTS.FD_FILESTAT_SET_SIZE).node, safeSize(size)),
     fd_filestat_set_times(fd: number, atim: bigint, mtim: bigint, flags: number) {
       const node = nodeOf(fd, RIGHTS.FD_FILESTAT_SET_TIMES);
       if (node) setTimes(host, node, atim, mtim, flags);
     },
-    fd_read: (fd: number, vectors: number, count: number, at: number) => memory.setU32(at, readInto(fd, memory.vectors(vectors, count), null)),
+    fd_read: (fd: number, vectors: number, count: number, at: number) =>
+      memory.setU32(at, readInto(fd, memory.vectors(vectors, count), null)),
     fd_pread: (fd: number, vectors: number, count: number, offset: bigint, at: number) =>
       memory.setU32(at, readInto(fd, memory.vectors(vectors, count), safeOffset(offset))),
-    fd_write: (fd: number, vectors: number, count: number, at: number) => memory.setU32(at, writeFrom(fd, memory.vectors(vectors, count), null)),
+    fd_write: (fd: number, vectors: number, count: number, at: number) =>
+      memory.setU32(at, writeFrom(fd, memory.vectors(vectors, count), null)),
     fd_pwrite: (fd: number, vectors: number, count: number, offset: bigint, at: number) =>
       memory.setU32(at, writeFrom(fd, memory.vectors(vectors, count), safeSize(offset))),
     fd_prestat_get(fd: number, at: number) {

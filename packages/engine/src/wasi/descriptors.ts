@@ -49,8 +49,10 @@ interface Holder {
   closed(node: Node): void;
 }
 
-const listingBytes = (listing: readonly Listed[] | null): number => listing?.reduce((sum, { name }) => sum + LISTED_BYTES + utf8Length(name), 0) ?? 0;
-const held = (descriptor: Descriptor): Node | null => (descriptor.kind === "file" || descriptor.kind === "directory" ? descriptor.node : null);
+const listingBytes = (listing: readonly Listed[] | null): number =>
+  listing?.reduce((sum, { name }) => sum + LISTED_BYTES + utf8Length(name), 0) ?? 0;
+const held = (descriptor: Descriptor): Node | null =>
+  descriptor.kind === "file" || descriptor.kind === "directory" ? descriptor.node : null;
 
 export class Descriptors {
   readonly #table = new Map<number, Descriptor>();
@@ -148,5 +150,9 @@ export class Descriptors {
 }
 
 export function filetypeOf(descriptor: Descriptor): number {
-  return descriptor.kind === "file" ? FILETYPE.REGULAR_FILE : descriptor.kind === "directory" ? FILETYPE.DIRECTORY : FILETYPE.CHARACTER_DEVICE;
+  return descriptor.kind === "file"
+    ? FILETYPE.REGULAR_FILE
+    : descriptor.kind === "directory"
+      ? FILETYPE.DIRECTORY
+      : FILETYPE.CHARACTER_DEVICE;
 }

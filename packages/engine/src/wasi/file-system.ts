@@ -40,7 +40,8 @@ const NOTHING: Size = { bytes: 0, escaped: 0 };
 const nameCost = ({ bytes }: Size): number => ENTRY_BYTES + TEXT_COST * bytes;
 
 /** What an entry takes of the listed tree besides the path of its folder. */
-export const listedCost = (name: Size, node: Node | null): number => TREE_ENTRY_BYTES + name.escaped + (node?.kind === "link" ? node.target.escaped : 0);
+export const listedCost = (name: Size, node: Node | null): number =>
+  TREE_ENTRY_BYTES + name.escaped + (node?.kind === "link" ? node.target.escaped : 0);
 
 export class FileSystem {
   readonly root: DirectoryNode;
@@ -144,7 +145,13 @@ export class FileSystem {
     const target = measure(text);
     if (target.bytes > TARGET_BYTES_MAX) throw new WasiError("NAMETOOLONG");
     let made: LinkNode | null = null;
-    this.#enter(parent, name, NODE_BYTES + TEXT_COST * target.bytes, target.escaped, () => (made = { ...this.#common(), kind: "link", target }));
+    this.#enter(
+      parent,
+      name,
+      NODE_BYTES + TEXT_COST * target.bytes,
+      target.escaped,
+      () => (made = { ...this.#common(), kind: "link", target }),
+    );
     return made!;
   }
 

@@ -87,12 +87,21 @@ describe("entries", () => {
     guest.mkdir("d");
     guest.file("f");
     for (left -= 2; left > 0; left--)
-      expect(left % 3 === 0 ? guest.link("f", `h${left}`) : left % 3 === 1 ? guest.symlink("f", `s${left}`) : guest.mkdir(`d/${left}`)).toBe("SUCCESS");
-    expect([guest.file("x"), guest.mkdir("x"), guest.symlink("f", "x"), guest.link("f", "x")]).toEqual(["NOSPC", "NOSPC", "NOSPC", "NOSPC"]);
+      expect(
+        left % 3 === 0 ? guest.link("f", `h${left}`) : left % 3 === 1 ? guest.symlink("f", `s${left}`) : guest.mkdir(`d/${left}`),
+      ).toBe("SUCCESS");
+    expect([guest.file("x"), guest.mkdir("x"), guest.symlink("f", "x"), guest.link("f", "x")]).toEqual([
+      "NOSPC",
+      "NOSPC",
+      "NOSPC",
+      "NOSPC",
+    ]);
     expect(guest.rename("s4", "renamed")).toBe("SUCCESS");
     expect(guest.unlink("renamed")).toBe("SUCCESS");
     expect(guest.file("x")).toBe(0);
-    expect(guest.names(guest.open(".", 0, guest.out, 1n << 14n) as number, 100_000)).toHaveLength(2 + 2 + Math.floor((ENTRIES_MAX - 3) / 3) * 2 + 1);
+    expect(guest.names(guest.open(".", 0, guest.out, 1n << 14n) as number, 100_000)).toHaveLength(
+      2 + 2 + Math.floor((ENTRIES_MAX - 3) / 3) * 2 + 1,
+    );
   });
 
   it("count as long as a descriptor holds them, and so do their bytes", () => {
@@ -142,12 +151,12 @@ describe("bytes", () => {
     expect(guest.write(fd, 1, BigInt(8 * MIB))).toBe("NOSPC");
     expect(guest.resize(fd, BigInt(FILE_BYTES_MAX) + 1n)).toBe("FBIG");
     expect(guest.write(fd, 1, BigInt(FILE_BYTES_MAX))).toBe("FBIG");
-    expect([guest.resize(fd, 1n << 62n), guest.resize(fd, -1n), guest.call("fd_allocate", fd, 1n << 62n, 1n), guest.write(fd, 1, 1n << 62n)]).toEqual([
-      "FBIG",
-      "INVAL",
-      "FBIG",
-      "FBIG",
-    ]);
+    expect([
+      guest.resize(fd, 1n << 62n),
+      guest.resize(fd, -1n),
+      guest.call("fd_allocate", fd, 1n << 62n, 1n),
+      guest.write(fd, 1, 1n << 62n),
+    ]).toEqual(["FBIG", "INVAL", "FBIG", "FBIG"]);
     expect(guest.resize(fd, 0n)).toBe("SUCCESS");
     for (let i = 0; i < 10; i++) {
       expect(guest.write(fd, 3 * MIB, 0n)).toBe(3 * MIB);

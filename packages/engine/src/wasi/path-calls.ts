@@ -11,7 +11,14 @@ import { mustExist, resolve, type Place } from "./path.ts";
 export function pathCalls(host: Host) {
   const { memory, descriptors, files } = host;
 
-  function place(fd: number, rights: bigint, pointer: number, length: number, follow: boolean, shown = (path: string): string => path): Place {
+  function place(
+    fd: number,
+    rights: bigint,
+    pointer: number,
+    length: number,
+    follow: boolean,
+    shown = (path: string): string => path,
+  ): Place {
     const found = resolve(descriptors.directory(fd, rights).node, shown(memory.text(pointer, length, PATH_BYTES_MAX)), follow);
     memory.touched += workBytes(found.steps);
     return found;
@@ -25,7 +32,8 @@ export function pathCalls(host: Host) {
 
   function openDescriptor(node: Node, rights: bigint, inheriting: bigint, flags: number): Descriptor {
     if (node.kind === "link") throw new WasiError("LOOP");
-    if (node.kind === "directory") return { kind: "directory", node, preopen: null, listing: null, rights: rights & DIRECTORY_RIGHTS, inheriting, flags };
+    if (node.kind === "directory")
+      return { kind: "directory", node, preopen: null, listing: null, rights: rights & DIRECTORY_RIGHTS, inheriting, flags };
     return { kind: "file", node, offset: 0, rights: rights & FILE_RIGHTS, inheriting: 0n, flags };
   }
 
@@ -56,7 +64,17 @@ export function pathCalls(host: Host) {
       if (where.mustBeDirectory) throw new WasiError("NOENT");
       files.link(where.parent, named(where), node);
     },
-    path_open(fd: number, dirflags: number, path: number, length: number, oflags: number, rights: bigint, inheriting: bigint, fdflags: number, at: number) {
+    path_open(
+      fd: number,
+      dirflags: number,
+      path: number,
+      length: number,
+      oflags: number,
+      rights: bigint,
+      inheriting: bigint,
+      fdflags: number,
+      at: number,
+    ) {
       const directory = descriptors.directory(fd, RIGHTS.PATH_OPEN);
       const has = (flag: number): boolean => (oflags & flag) !== 0;
       if (has(OFLAGS.CREAT) && (directory.rights & RIGHTS.PATH_CREATE_FILE) === 0n) throw new WasiError("NOTCAPABLE");

@@ -83,7 +83,8 @@ export function processCalls({ memory, descriptors, world, clock: time }: Host) 
       if (ready.length === 0) {
         const waitNs = clocks.reduce((least, clock) => (clock.waitNs < least ? clock.waitNs : least), clocks[0]!.waitNs);
         time.sleep(waitNs);
-        for (const clock of clocks) if (clock.waitNs <= waitNs) ready.push({ userdata: clock.userdata, errno: 0, type: EVENT_CLOCK, bytes: 0n, flags: 0 });
+        for (const clock of clocks)
+          if (clock.waitNs <= waitNs) ready.push({ userdata: clock.userdata, errno: 0, type: EVENT_CLOCK, bytes: 0n, flags: 0 });
       }
       for (const [i, event] of ready.entries()) {
         const at = output + EVENT_BYTES * i;

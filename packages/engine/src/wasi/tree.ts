@@ -10,7 +10,12 @@ export type TreeEntry =
   | { path: string; kind: "directory" }
   | { path: string; kind: "link"; target: string };
 
-export const fileEntry = (path: string, bytes: Uint8Array): TreeEntry => ({ path, kind: "file", size: bytes.length, chunks: () => [bytes] });
+export const fileEntry = (path: string, bytes: Uint8Array): TreeEntry => ({
+  path,
+  kind: "file",
+  size: bytes.length,
+  chunks: () => [bytes],
+});
 
 export const isEntryPath = (path: string): boolean =>
   path.isWellFormed() &&

@@ -3,7 +3,11 @@ import { BadState, readState, traceJob, type Finished, type Job } from "@xenoser
 import type { SegmentJob, TraceJob } from "./job.ts";
 
 /** `keep` gets the states' manifests and pieces by digest, as long as they are not more than the job allows. */
-export function trace(job: Job, { step, keepBytesMax }: TraceJob, keep: (digest: string, bytes: Uint8Array) => void): { finished: Finished; roots: string[] } {
+export function trace(
+  job: Job,
+  { step, keepBytesMax }: TraceJob,
+  keep: (digest: string, bytes: Uint8Array) => void,
+): { finished: Finished; roots: string[] } {
   const roots: string[] = [];
   let keptBytes = 0;
   const finished = traceJob(job, {

@@ -23,7 +23,8 @@ export function readWhole(file: string): Uint8Array {
   try {
     const bytes = new Uint8Array(fstatSync(fd).size);
     let at = 0;
-    for (let read = 1; at < bytes.length && read > 0; at += read) read = readSync(fd, bytes, at, Math.min(PIECE_BYTES, bytes.length - at), null);
+    for (let read = 1; at < bytes.length && read > 0; at += read)
+      read = readSync(fd, bytes, at, Math.min(PIECE_BYTES, bytes.length - at), null);
     if (at < bytes.length) throw new Error(`${file} is shorter than it was`);
     return bytes;
   } finally {

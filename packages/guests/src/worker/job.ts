@@ -63,7 +63,17 @@ export interface WorkerJob {
 
 export interface WorkerResult {
   /** `refused`: what was brought does not fit what was ordered; nothing ran. */
-  ending: "exit" | "trap" | "segment-end" | "fuel-limit" | "output-limit" | "memory-limit" | "malformed" | "refused" | "stopped" | "timeout";
+  ending:
+    | "exit"
+    | "trap"
+    | "segment-end"
+    | "fuel-limit"
+    | "output-limit"
+    | "memory-limit"
+    | "malformed"
+    | "refused"
+    | "stopped"
+    | "timeout";
   exitCode: number | null;
   detail: string;
   /** Decimal integer; of a segment, what was used in it. */

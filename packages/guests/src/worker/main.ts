@@ -41,7 +41,10 @@ process.on("SIGINT", () => {});
 process.on("SIGTERM", () => {});
 
 /** `(module (memory (export "memory") 1) (func (export "_start")))` */
-const EMPTY_MODULE = Buffer.from("0061736d01000000010401600000030201000503010001071302066d656d6f72790200065f737461727400000a040102000b", "hex");
+const EMPTY_MODULE = Buffer.from(
+  "0061736d01000000010401600000030201000503010001071302066d656d6f72790200065f737461727400000a040102000b",
+  "hex",
+);
 const moduleOf = (bytes: Uint8Array): WebAssembly.Module => new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
 /** A module that V8 refuses fails its own job, not whichever comes. */
 function compiledAhead(file: string): WebAssembly.Module | null {
@@ -135,7 +138,12 @@ function engineJob(module: WebAssembly.Module): Job {
   const stdin = blob(job.stdin);
   return {
     module: module as never,
-    world: { args: job.args, env: job.env, clockBaseNs: BigInt(job.clockBaseMs) * 1_000_000n, random: seededRandom(Buffer.from(job.seed, "hex")) },
+    world: {
+      args: job.args,
+      env: job.env,
+      clockBaseNs: BigInt(job.clockBaseMs) * 1_000_000n,
+      random: seededRandom(Buffer.from(job.seed, "hex")),
+    },
     mounts: job.mounts.map(({ path, writable }) => ({ path, writable, entries: entriesBelow(path) })),
     stdin,
     fuelMax: BigInt(job.fuelMax),

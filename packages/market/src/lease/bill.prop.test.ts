@@ -7,11 +7,25 @@ import { settle, billOf, type BillInput } from "./bill.ts";
 import { END_REASONS, PAYMENT_TERMS, TERMS } from "./terms.ts";
 import { claimed, ended, opened, told } from "./lease.fixture.ts";
 
-const price = { vcpuNanosPerSecond: 10_000n, memoryGibNanosPerSecond: 1_000n, diskGibNanosPerSecond: 10n, gigaFuelNanos: 600n, egressGibNanos: 1_000_000n };
+const price = {
+  vcpuNanosPerSecond: 10_000n,
+  memoryGibNanosPerSecond: 1_000n,
+  diskGibNanosPerSecond: 10n,
+  gigaFuelNanos: 600n,
+  egressGibNanos: 1_000_000n,
+};
 const resources = { vcpu: 1, memoryMib: 512, diskMib: 1024 };
 const input: BillInput = {
   ...{ reason: "completed", terms: "by-interval", resources, price, holdNanos: 10_000_000n, feeBasisPoints: 500, durationMsMax: 60_000 },
-  ...{ fuelMax: 10n ** 12n, claimedMs: 1500, claimedFuel: 5_500_000_000n, claimedEgressBytes: 0n, egressMibMax: 0, openMs: 2000, cancellationNanos: 7n },
+  ...{
+    fuelMax: 10n ** 12n,
+    claimedMs: 1500,
+    claimedFuel: 5_500_000_000n,
+    claimedEgressBytes: 0n,
+    egressMibMax: 0,
+    openMs: 2000,
+    cancellationNanos: 7n,
+  },
 };
 
 const any = fc.record({
@@ -34,7 +48,8 @@ describe("settlement", () => {
         const bill = settle({ ...input, ...over });
         expect(bill.feeNanos + bill.ownerNanos + bill.refundNanos).toBe(over.holdNanos);
         expect(bill.feeNanos + bill.ownerNanos).toBe(bill.dueNanos);
-        for (const part of [bill.ownerNanos, bill.feeNanos, bill.refundNanos, bill.billableFuel, bill.billableEgressBytes]) expect(part >= 0n).toBe(true);
+        for (const part of [bill.ownerNanos, bill.feeNanos, bill.refundNanos, bill.billableFuel, bill.billableEgressBytes])
+          expect(part >= 0n).toBe(true);
         expect(bill.billableMs).toBeGreaterThanOrEqual(0);
         const pay = TERMS[over.reason].pay[over.terms];
         if (pay === "nothing") expect(bill.dueNanos).toBe(0n);
@@ -51,7 +66,9 @@ describe("settlement", () => {
         expect(bill.billableMs).toBeLessThanOrEqual(Math.max(0, Math.min(over.claimedMs, over.openMs, input.durationMsMax)));
         expect(bill.billableFuel <= over.claimedFuel && bill.billableFuel <= input.fuelMax).toBe(true);
         expect(bill.billableFuel * 1_000n <= FUEL_PER_HOST_SECOND_MAX * BigInt(Math.max(0, over.openMs))).toBe(true);
-        expect(bill.billableEgressBytes <= over.claimedEgressBytes && bill.billableEgressBytes <= BigInt(over.egressMibMax) << 20n).toBe(true);
+        expect(bill.billableEgressBytes <= over.claimedEgressBytes && bill.billableEgressBytes <= BigInt(over.egressMibMax) << 20n).toBe(
+          true,
+        );
       }),
     );
   });

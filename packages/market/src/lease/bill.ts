@@ -63,8 +63,10 @@ export function settle(input: BillInput): Bill {
   const billableMs = pay === "used" ? Math.max(0, Math.min(input.claimedMs, input.openMs, input.durationMsMax)) : 0;
   const billableFuel = pay === "used" ? minNanos(input.claimedFuel, mostFuel(input, billableMs)) : 0n;
   const billableEgressBytes = pay === "used" ? minNanos(input.claimedEgressBytes, egressBytesMax(input.egressMibMax)) : 0n;
-  const used = meteringOf(input.terms) === "fuel" ? fuelCostNanos(input.price, billableFuel) : costNanos(input.resources, input.price, billableMs);
-  const wanted = pay === "used" ? used + egressCostNanos(input.price, billableEgressBytes) : pay === "cancellation" ? input.cancellationNanos : 0n;
+  const used =
+    meteringOf(input.terms) === "fuel" ? fuelCostNanos(input.price, billableFuel) : costNanos(input.resources, input.price, billableMs);
+  const wanted =
+    pay === "used" ? used + egressCostNanos(input.price, billableEgressBytes) : pay === "cancellation" ? input.cancellationNanos : 0n;
   const dueNanos = minNanos(wanted, input.holdNanos);
   const feeNanos = (dueNanos * BigInt(input.feeBasisPoints)) / BASIS_POINTS;
   return {

@@ -53,9 +53,9 @@ describe("a purchase order", () => {
 
   it.each(TIMING_KEYS)("holds both signers to the timing %s that each has signed", (key) => {
     const other = { ...DEFAULT_TIMINGS, [key]: DEFAULT_TIMINGS[key] + 1 };
-    expect(problem({ order: { timings: other }, po: { timings: DEFAULT_TIMINGS, acceptBy: ISSUED_AT + 5_000, startBy: ISSUED_AT + 65_000 } })).toContain(
-      "customer",
-    );
+    expect(
+      problem({ order: { timings: other }, po: { timings: DEFAULT_TIMINGS, acceptBy: ISSUED_AT + 5_000, startBy: ISSUED_AT + 65_000 } }),
+    ).toContain("customer");
     expect(problem({ offer: { timings: other } })).toContain("owner");
   });
 

@@ -66,14 +66,20 @@ function frozenProblem(
     [samePrice(po.price, offered.price), "the price is not the offer's"],
     [po.terms === wanted.terms, "the terms are not the order's"],
     [po.durationMsMax <= offered.maxLeaseMs, "it runs longer than the offer allows"],
-    [po.durationMsMax === expected.durationMsMax && po.timeBound === expected.timeBound, "the longest time does not follow from budget and price"],
+    [
+      po.durationMsMax === expected.durationMsMax && po.timeBound === expected.timeBound,
+      "the longest time does not follow from budget and price",
+    ],
     [BigInt(po.fuelMax) === expected.fuelMax && po.fuelBound === expected.fuelBound, "the most fuel does not follow from budget and price"],
     [po.durationMsMax >= 1 && BigInt(po.fuelMax) >= 1n, "the budget does not pay for any work"],
     [po.egressMibMax === wanted.egressMibMax, "the most egress is not the order's"],
     [BigInt(po.holdNanos) === expected.holdNanos, "the hold does not follow from time and price"],
     [BigInt(po.cancellationNanos) === expected.cancellationNanos, "the cancellation minimum does not follow from the price"],
     [BigInt(po.holdNanos) <= BigInt(wanted.budgetNanos), "the hold is over the order's budget"],
-    [BigInt(po.stakeNanos) === stakeToLockNanos(wanted.assurance, expected.holdNanos), "the locked stake does not follow from the assurance"],
+    [
+      BigInt(po.stakeNanos) === stakeToLockNanos(wanted.assurance, expected.holdNanos),
+      "the locked stake does not follow from the assurance",
+    ],
   ]);
 }
 

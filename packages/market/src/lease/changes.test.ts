@@ -7,7 +7,9 @@ import type { Speaker } from "../roles.ts";
 const VM = { order: { terms: "by-interval" } } as const;
 const lease = opened(VM);
 const payload = { lease: lease.id, durationMsMax: lease.durationMsMax + 60_000, previous: lease.id };
-const signedBy = (signer: Speaker, over: Partial<typeof payload> = {}) => ({ extension: { id: "extension", signer, payload: { ...payload, ...over } } });
+const signedBy = (signer: Speaker, over: Partial<typeof payload> = {}) => ({
+  extension: { id: "extension", signer, payload: { ...payload, ...over } },
+});
 
 describe("an amendment", () => {
   it("raises time and hold by what its customer has signed", () => {

@@ -40,7 +40,8 @@ export function amend(lease: Lease, { id, content }: FactOf<"amendment">): Step 
   const { extension, durationMsMax, holdNanos, previous } = content;
   if (extension.payload.lease !== lease.id || !speaksAs(lease, extension.signer, "customer"))
     return refused("not_yours", "the extension inside the amendment is not its customer's");
-  if (extension.signer.by === "party" && !extension.signer.scopes.includes("spend")) return refused("not_yours", "the extension's key may not spend");
+  if (extension.signer.by === "party" && !extension.signer.scopes.includes("spend"))
+    return refused("not_yours", "the extension's key may not spend");
   const wrong = extensionProblem(lease, extension.payload);
   if (wrong) return wrong;
   if (durationMsMax !== extension.payload.durationMsMax || previous !== extension.payload.previous)

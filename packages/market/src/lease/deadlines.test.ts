@@ -136,18 +136,23 @@ describe("a dispute's deadline", () => {
     const doubted = told(settled(), "trace-request");
     expect(quietEnd(doubted, dueAt(doubted))?.final).toMatchObject({ ownerNanos: "0", why: expect.stringContaining("did not answer") });
     const answered = told(doubted, "trace");
-    expect(quietEnd(answered, dueAt(answered))?.final).toMatchObject({ ownerNanos: answered.end?.ownerNanos, why: expect.stringContaining("follow up") });
+    expect(quietEnd(answered, dueAt(answered))?.final).toMatchObject({
+      ownerNanos: answered.end?.ownerNanos,
+      why: expect.stringContaining("follow up"),
+    });
   });
 
   it("closes the door to whatever comes after it", () => {
     const lease = settled();
     const after = { at: dueAt(lease) + 1 };
     expect(dueAt(lease)).toBe((lease.end?.at ?? 0) + disputeWindowMs);
-    for (const kind of ["objection", "trace-request", "dispute", "verdict"] as const) expect(refusalOf(lease, kind, after)?.code, kind).toBe("too_late");
+    for (const kind of ["objection", "trace-request", "dispute", "verdict"] as const)
+      expect(refusalOf(lease, kind, after)?.code, kind).toBe("too_late");
     const objected = told(lease, "objection");
     expect(refusalOf(objected, "ruling", { at: dueAt(objected) + 1 })?.code).toBe("too_late");
     const doubted = told(lease, "trace-request");
-    for (const kind of ["trace", "verdict"] as const) expect(refusalOf(doubted, kind, { at: dueAt(doubted) + 1 })?.code, kind).toBe("too_late");
+    for (const kind of ["trace", "verdict"] as const)
+      expect(refusalOf(doubted, kind, { at: dueAt(doubted) + 1 })?.code, kind).toBe("too_late");
     expect(deadlineOf(told(doubted, "verdict"))).toBeNull();
   });
 });

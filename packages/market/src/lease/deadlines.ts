@@ -34,7 +34,9 @@ function traceDeadline(lease: Lease): number | null {
 
 function disputeDeadline(lease: Lease): number | null {
   const { objection } = lease;
-  const deadlines = [traceDeadline(lease), objection && stretched(objection.at, lease.timings.ruleWithinMs, lease.gaps)].filter((at) => at !== null);
+  const deadlines = [traceDeadline(lease), objection && stretched(objection.at, lease.timings.ruleWithinMs, lease.gaps)].filter(
+    (at) => at !== null,
+  );
   return deadlines.length === 0 ? null : Math.max(...deadlines);
 }
 
@@ -54,7 +56,9 @@ export function deadlineOf(lease: Lease): number | null {
     case "committed":
       return null;
     case "revealed":
-      return lease.commitment && lease.commitment.revealedAt !== null ? stretched(lease.commitment.revealedAt, timings.graceMs, gaps) : null;
+      return lease.commitment && lease.commitment.revealedAt !== null
+        ? stretched(lease.commitment.revealedAt, timings.graceMs, gaps)
+        : null;
     case "delivering":
       return lease.result && stretched(lease.result.at, timings.deliverWithinMs, gaps);
     case "settled":

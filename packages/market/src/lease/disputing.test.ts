@@ -27,7 +27,9 @@ describe("an objection", () => {
   it("is stopped before it freezes anything", () => {
     const lease = settled();
     expect(refusalOf(lease, "objection", { content: { expectedDueNanos: end(lease).dueNanos } })?.code).toBe("bad_payload");
-    expect(refusalOf(lease, "objection", { content: { expectedDueNanos: (BigInt(lease.holdNanos) + 1n).toString() } })?.code).toBe("bad_payload");
+    expect(refusalOf(lease, "objection", { content: { expectedDueNanos: (BigInt(lease.holdNanos) + 1n).toString() } })?.code).toBe(
+      "bad_payload",
+    );
     expect(refusalOf(told(lease, "objection"), "objection", asOwner)?.code).toBe("wrong_state");
     expect(refusalOf(opened(), "objection")?.code).toBe("wrong_state");
   });
@@ -37,7 +39,11 @@ describe("an objection", () => {
     const { ownerNanos, feeNanos } = end(objected);
     expect(conserves(told(objected, "ruling")).deposits).toMatchObject([{ from: "customer", to: "customer" }]);
     expect(conserves(told(objected, "ruling", { content: { ownerNanos: "1000" } })).deposits).toMatchObject([{ to: "customer" }]);
-    expect(conserves(told(objected, "ruling", { content: { ownerNanos } }))).toMatchObject({ feeNanos, backNanos: "0", deposits: [{ to: "owner" }] });
+    expect(conserves(told(objected, "ruling", { content: { ownerNanos } }))).toMatchObject({
+      feeNanos,
+      backNanos: "0",
+      deposits: [{ to: "owner" }],
+    });
     const owners = told(settled(FEE), "objection", asOwner);
     expect(conserves(told(owners, "ruling", { content: { ownerNanos } })).deposits).toMatchObject([{ from: "owner", to: "owner" }]);
     expect(conserves(told(owners, "ruling")).deposits).toMatchObject([{ from: "owner", to: "customer" }]);
@@ -45,7 +51,9 @@ describe("an objection", () => {
 
   it("is ruled on within what is pending, and only where there is one", () => {
     const objected = told(settled(), "objection");
-    expect(refusalOf(objected, "ruling", { content: { ownerNanos: (BigInt(end(objected).ownerNanos) + 1n).toString() } })?.code).toBe("bad_payload");
+    expect(refusalOf(objected, "ruling", { content: { ownerNanos: (BigInt(end(objected).ownerNanos) + 1n).toString() } })?.code).toBe(
+      "bad_payload",
+    );
     expect(refusalOf(told(settled(), "trace-request"), "ruling")?.code).toBe("wrong_state");
   });
 });
@@ -65,7 +73,8 @@ describe("a doubt", () => {
   it("of an ordinary machine proves nothing: it runs differently each time", () => {
     const vm = { order: { driver: "qemu", terms: "by-interval" } } as const;
     const machine = told(told(told(opened(vm), "result"), "closing"), "settlement");
-    for (const kind of ["trace-request", "dispute", "verdict"] as const) expect(refusalOf(machine, kind)?.code, kind).toBe("not_comparable");
+    for (const kind of ["trace-request", "dispute", "verdict"] as const)
+      expect(refusalOf(machine, kind)?.code, kind).toBe("not_comparable");
     const proved = { order: { ...vm.order, assurance: "deterministic-vm", terms: "on-result" } } as const;
     expect(refusalOf(settled(proved), "trace-request")).toBeNull();
   });
@@ -82,7 +91,13 @@ describe("a verdict", () => {
 
   it("gives everything back and takes the stake, only for a proven lie", () => {
     const money = conserves(told(told(lease, "dispute"), "verdict"));
-    expect(money).toMatchObject({ ownerNanos: "0", feeNanos: "0", backNanos: end(lease).dueNanos, stakeTo: "customer", judgement: "wrong" });
+    expect(money).toMatchObject({
+      ownerNanos: "0",
+      feeNanos: "0",
+      backNanos: end(lease).dueNanos,
+      stakeTo: "customer",
+      judgement: "wrong",
+    });
     for (const finding of ["agrees", "unknown", "not-comparable"] as const)
       expect(refusalOf(lease, "verdict", { content: { finding } })?.code).toBe("not_comparable");
     expect(refusalOf(lease, "verdict", { content: { refundNanos: "1" } })?.code).toBe("bill_mismatch");
@@ -93,7 +108,11 @@ describe("a verdict", () => {
     const agrees = { content: { finding: "agrees" } } as const;
     expect(refusalOf(lease, "dispute", agrees)?.code).toBe("result_agrees");
     const asked = told(lease, "trace-request");
-    expect(conserves(told(asked, "dispute", agrees))).toMatchObject({ judgement: "right", stakeTo: "owner", deposits: [{ of: "trace", to: "owner" }] });
+    expect(conserves(told(asked, "dispute", agrees))).toMatchObject({
+      judgement: "right",
+      stakeTo: "owner",
+      deposits: [{ of: "trace", to: "owner" }],
+    });
     expect(refusalOf(asked, "dispute", { content: { finding: "agrees", whole: false } })?.code).toBe("result_agrees");
     expect(refusalOf(lease, "dispute", { content: { finding: "not-comparable" } })?.code).toBe("not_comparable");
     expect(told(lease, "dispute", { content: { finding: "unknown" } }).state).toBe("settled");

@@ -26,7 +26,9 @@ const inWindow = (lease: Lease, at: number): LeaseRefusal | null => {
 /** Why no other server's result can say anything of this lease's; null where it can. */
 function incomparable({ result, driver, assurance }: Lease): LeaseRefusal | null {
   if (!result || !isComparable(result)) return refused("not_comparable", "it did not end by itself with a result");
-  return driver === "wasm" || isDeterministic(assurance) ? null : refused("not_comparable", "an ordinary machine runs differently each time");
+  return driver === "wasm" || isDeterministic(assurance)
+    ? null
+    : refused("not_comparable", "an ordinary machine runs differently each time");
 }
 
 const TENTH = 10n;
@@ -41,7 +43,8 @@ export function object(lease: Lease, { at, signer, content }: FactOf<"objection"
   const end = endOfLease(lease);
   const { expectedDueNanos } = content;
   const asCustomer = speaksAs(lease, signer, "customer");
-  if (!asCustomer && !speaksAs(lease, signer, "owner")) return refused("not_yours", "the objection is neither its customer's nor its owner's");
+  if (!asCustomer && !speaksAs(lease, signer, "owner"))
+    return refused("not_yours", "the objection is neither its customer's nor its owner's");
   const wrong =
     inWindow(lease, at) ??
     firstRefused("wrong_state", [[lease.objection === null, "it was objected to before"]]) ??
@@ -66,7 +69,10 @@ interface Conclusion {
 }
 
 /** How the money of a settled lease goes when the owner keeps `ownerNanos` of its pay: the broker's fee shrinks with it. */
-function concluded(lease: Lease, { ownerNanos, judgement = "none", stakeTo = "owner", traceTo = "customer", objectionTo, why }: Conclusion): Step {
+function concluded(
+  lease: Lease,
+  { ownerNanos, judgement = "none", stakeTo = "owner", traceTo = "customer", objectionTo, why }: Conclusion,
+): Step {
   const end = endOfLease(lease);
   const [pendingOwner, pendingFee] = [BigInt(end.ownerNanos), BigInt(end.feeNanos)];
   const feeNanos = pendingOwner === 0n ? pendingFee : (pendingFee * ownerNanos) / pendingOwner;
@@ -106,9 +112,14 @@ export function requestTrace(lease: Lease, { id, at, content }: FactOf<"trace-re
   const unfit = incomparable(lease);
   if (unfit) return unfit;
   const [step, fuel, most] = [BigInt(content.step), BigInt(result?.fuel ?? 0), traceRootsMax(resources.memoryMib)];
-  if (step < 1n || fuel / step > BigInt(most)) return refused("bad_payload", `must make at most ${most} checkpoints of ${fuel} fuel`, { path: "step" });
+  if (step < 1n || fuel / step > BigInt(most))
+    return refused("bad_payload", `must make at most ${most} checkpoints of ${fuel} fuel`, { path: "step" });
   const depositNanos = disputeDepositNanos(BigInt(end.dueNanos), priceVectorOf(price)).toString();
-  return taken({ ...lease, state: "disputed", trace: { request: id, step: content.step, at, depositNanos, document: null, answeredAt: null } });
+  return taken({
+    ...lease,
+    state: "disputed",
+    trace: { request: id, step: content.step, at, depositNanos, document: null, answeredAt: null },
+  });
 }
 
 export function answerTrace(lease: Lease, { id, at, content }: FactOf<"trace">): Step {
@@ -139,7 +150,12 @@ export function dispute(lease: Lease, { at, content }: FactOf<"dispute">): Step 
     case "agrees":
       // one right segment says nothing of the others, so it ends nothing
       if (lease.state === "settled" || !content.whole) return refused("result_agrees", "the referee came to the same result");
-      return concluded(lease, { ownerNanos: BigInt(endOfLease(lease).ownerNanos), judgement: "right", traceTo: "owner", why: "the referee agrees" });
+      return concluded(lease, {
+        ownerNanos: BigInt(endOfLease(lease).ownerNanos),
+        judgement: "right",
+        traceTo: "owner",
+        why: "the referee agrees",
+      });
   }
 }
 
@@ -150,13 +166,20 @@ export function convict(lease: Lease, { at, content }: FactOf<"verdict">): Step 
   if (unfit) return unfit;
   if (content.finding !== "differs") return refused("not_comparable", "the two results in the verdict do not convict its server");
   const back = BigInt(end.ownerNanos) + BigInt(end.feeNanos);
-  if (BigInt(content.refundNanos) !== back) return refused("bill_mismatch", `the verdict gives back ${content.refundNanos}, ${back} was paid`);
+  if (BigInt(content.refundNanos) !== back)
+    return refused("bill_mismatch", `the verdict gives back ${content.refundNanos}, ${back} was paid`);
   if (content.slashedNanos !== lease.stakeNanos) return refused("bill_mismatch", "the stake that is taken is not the one that was locked");
   return concludedByVerdict(lease);
 }
 
 function concludedByVerdict(lease: Lease): Step {
-  const step = concluded(lease, { ownerNanos: 0n, judgement: "wrong", stakeTo: "customer", objectionTo: "customer", why: "the referee proved it wrong" });
+  const step = concluded(lease, {
+    ownerNanos: 0n,
+    judgement: "wrong",
+    stakeTo: "customer",
+    objectionTo: "customer",
+    why: "the referee proved it wrong",
+  });
   if (!step.ok || !step.lease.final) return step;
   // nothing of a lie's price stays with the broker, also where the owner's part was nothing
   const { end } = step.lease;
@@ -173,7 +196,11 @@ export function quietEnd(lease: Lease, at: number): Lease | null {
   if (!lease.end || deadline === null || at < deadline || (lease.state !== "settled" && lease.state !== "disputed")) return null;
   const earned = BigInt(lease.end.ownerNanos);
   const unanswered = lease.trace !== null && lease.trace.document === null;
-  const why = unanswered ? "the server did not answer in time" : lease.trace ? "its customer did not follow up" : "nobody objected in time, or was ruled on";
+  const why = unanswered
+    ? "the server did not answer in time"
+    : lease.trace
+      ? "its customer did not follow up"
+      : "nobody objected in time, or was ruled on";
   const step = concluded(lease, { ownerNanos: unanswered ? 0n : earned, traceTo: unanswered ? "customer" : "owner", why });
   return step.ok ? step.lease : null;
 }

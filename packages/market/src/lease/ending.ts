@@ -28,7 +28,8 @@ function reasonProblem(lease: Lease, { reason, usedMs, fuel, exitCode }: ResultC
   if (row.statedBy !== "server") return `a server does not state ${reason}`;
   if (row.driver !== null && row.driver !== lease.driver) return `a guest of the driver ${lease.driver} does not end with ${reason}`;
   if (exitCode !== null && !row.exitCode) return `${reason} has no exit code`;
-  if (!row.ran && row.cause !== "host" && (usedMs > 0 || fuel !== "0")) return `${reason} means that nothing ran: nothing can have been used`;
+  if (!row.ran && row.cause !== "host" && (usedMs > 0 || fuel !== "0"))
+    return `${reason} means that nothing ran: nothing can have been used`;
   if (reason === "segment-end" && !lease.segment) return "a whole job was ordered, not a segment";
   if (reason === "customer-stop" && lease.stop?.reason !== reason) return "its customer did not stop it";
   return limitProblem(lease, reason, usedMs, BigInt(fuel));
@@ -50,7 +51,8 @@ function limitProblem(lease: Lease, reason: EndReason, usedMs: number, fuel: big
 function commitmentProblem(lease: Lease, { id, content }: FactOf<"result">): LeaseRefusal | null {
   if (lease.replicas === 1) return null;
   if (!isComparable(content)) return lease.commitment === null ? null : refused("result_mismatch", "another result was committed to");
-  if (lease.state !== "revealed") return refused("wrong_state", "results are shown after every replica has committed", { state: lease.state });
+  if (lease.state !== "revealed")
+    return refused("wrong_state", "results are shown after every replica has committed", { state: lease.state });
   return lease.commitment?.result === id ? null : refused("result_mismatch", "it is not the result that was committed to");
 }
 
@@ -73,13 +75,16 @@ export function result(lease: Lease, fact: FactOf<"result">): Step {
       [content.jobHash === lease.jobHash, "jobHash is not the order's"],
       [content.lastClaim === last.id, "lastClaim is not the last receipted claim or the opening"],
     ]) ??
-    firstRefused("claim_decreasing", [[usedMs >= last.usedMs && egressBytes >= last.egressBytes, "less is stated than was claimed before"]]) ??
+    firstRefused("claim_decreasing", [
+      [usedMs >= last.usedMs && egressBytes >= last.egressBytes, "less is stated than was claimed before"],
+    ]) ??
     commitmentProblem(lease, fact);
   if (wrong) return wrong;
   const why = reasonProblem(lease, content);
   if (why !== null) return refused("result_mismatch", why);
   const startBy = startByOf(lease);
-  if (reason === "input-missing" && at < startBy) return refused("too_early", "its customer still has time to deliver the inputs", { startBy });
+  if (reason === "input-missing" && at < startBy)
+    return refused("too_early", "its customer still has time to deliver the inputs", { startBy });
   const state = paysOnDelivery(lease, content) ? "delivering" : "ended";
   return taken({ ...lease, state, openClaim: null, heardAt: at, result: { id, at, reason, exitCode, usedMs, egressBytes, fuel, engine } });
 }
@@ -87,8 +92,10 @@ export function result(lease: Lease, fact: FactOf<"result">): Step {
 /** The customer says that it has the bytes, or the broker that they lie sealed with it. */
 export function deliver(lease: Lease, { at, signer, content }: FactOf<"delivery">): Step {
   const asCustomer = speaksAs(lease, signer, "customer");
-  if (!asCustomer && !speaksAs(lease, signer, "broker-receipts")) return refused("not_yours", "the delivery is signed by neither its customer nor the broker");
+  if (!asCustomer && !speaksAs(lease, signer, "broker-receipts"))
+    return refused("not_yours", "the delivery is signed by neither its customer nor the broker");
   if (content.result !== lease.result?.id) return refused("conflict", "the delivery is of another result");
-  if (asCustomer !== (content.sealed === null)) return refused("bad_payload", "a customer has the bytes, the broker has them sealed", { path: "sealed" });
+  if (asCustomer !== (content.sealed === null))
+    return refused("bad_payload", "a customer has the bytes, the broker has them sealed", { path: "sealed" });
   return taken({ ...lease, state: "ended", delivery: { by: asCustomer ? "customer" : "broker", at } });
 }

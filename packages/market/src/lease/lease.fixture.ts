@@ -44,18 +44,46 @@ export const SPEAKERS: Readonly<Record<LeaseRole, Speaker>> = {
 export const orderOf = (over: Partial<OrderContent> = {}): OrderContent => ({
   ...{ origin: ORIGIN, party: "customer", account: "a", label: "", jobHash: DIGEST, segment: false, driver: "wasm", accel: "any" },
   ...{ egress: "none", egressMibMax: 0, resources: { vcpu: 1, memoryMib: 512, diskMib: 1024 }, conditions: [], assurance: "isolated" },
-  ...{ terms: "on-result", on: "market", maxPriceNanosPerHour: null, durationMsMax: 3_600_000, fuelMax: "1000000000000", budgetNanos: "100000000" },
+  ...{
+    terms: "on-result",
+    on: "market",
+    maxPriceNanosPerHour: null,
+    durationMsMax: 3_600_000,
+    fuelMax: "1000000000000",
+    budgetNanos: "100000000",
+  },
   ...{ replicas: 1, expiresAt: ISSUED_AT + 60_000, feeBasisPointsMax: 500, timings: DEFAULT_TIMINGS },
   ...over,
 });
 
 export const offerOf = (over: Partial<OfferContent> = {}): OfferContent => ({
-  ...{ origin: ORIGIN, owner: "owner", server: "server", validUntil: ISSUED_AT + 60_000, resources: { vcpu: 4, memoryMib: 8192, diskMib: 10_000 } },
+  ...{
+    origin: ORIGIN,
+    owner: "owner",
+    server: "server",
+    validUntil: ISSUED_AT + 60_000,
+    resources: { vcpu: 4, memoryMib: 8192, diskMib: 10_000 },
+  },
   ...{ drivers: ["wasm", "qemu"], assurances: ["isolated", "replicated", "deterministic-vm"], labels: { region: "eu" } },
   price: {
-    ...{ vcpuNanosPerSecond: "10000", memoryGibNanosPerSecond: "1000", diskGibNanosPerSecond: "10", gigaFuelNanos: "600", egressGibNanos: "0" },
+    ...{
+      vcpuNanosPerSecond: "10000",
+      memoryGibNanosPerSecond: "1000",
+      diskGibNanosPerSecond: "10",
+      gigaFuelNanos: "600",
+      egressGibNanos: "0",
+    },
   },
-  ...{ maxLeaseMs: 86_400_000, cpuScore: 100, sandbox: "strong", accel: "kvm", vmScore: 100, limits: "cgroup2", egress: "public", fetches: true },
+  ...{
+    maxLeaseMs: 86_400_000,
+    cpuScore: 100,
+    sandbox: "strong",
+    accel: "kvm",
+    vmScore: 100,
+    limits: "cgroup2",
+    egress: "public",
+    fetches: true,
+  },
   ...{ vmEngine: "", allowedParties: [], engine: "e", feeBasisPointsMax: 500, timings: DEFAULT_TIMINGS },
   ...over,
 });
@@ -64,10 +92,30 @@ export function purchaseOrderOf(order: OrderContent, offer: OfferContent, over: 
   const { holdNanos, fuelMax, cancellationNanos, durationMsMax, timeBound, fuelBound } = quoteOn(order, offer);
   const acceptBy = ISSUED_AT + order.timings.acceptWithinMs;
   return {
-    ...{ origin: ORIGIN, orderId: "order", offerId: "offer", slot: 0, attempt: 1, customer: order.party, account: order.account, owner: offer.owner },
-    ...{ server: offer.server, serverKey: "owner/server", resources: order.resources, price: offer.price, terms: order.terms, durationMsMax },
+    ...{
+      origin: ORIGIN,
+      orderId: "order",
+      offerId: "offer",
+      slot: 0,
+      attempt: 1,
+      customer: order.party,
+      account: order.account,
+      owner: offer.owner,
+    },
+    ...{
+      server: offer.server,
+      serverKey: "owner/server",
+      resources: order.resources,
+      price: offer.price,
+      terms: order.terms,
+      durationMsMax,
+    },
     ...{ fuelMax: fuelMax.toString(), egressMibMax: order.egressMibMax, timeBound, fuelBound, holdNanos: holdNanos.toString() },
-    ...{ cancellationNanos: cancellationNanos.toString(), feeBasisPoints: 0, stakeNanos: stakeToLockNanos(order.assurance, holdNanos).toString() },
+    ...{
+      cancellationNanos: cancellationNanos.toString(),
+      feeBasisPoints: 0,
+      stakeNanos: stakeToLockNanos(order.assurance, holdNanos).toString(),
+    },
     ...{ timings: order.timings, issuedAt: ISSUED_AT, acceptBy, startBy: acceptBy + order.timings.startWithinMs },
     ...over,
   };
@@ -83,7 +131,14 @@ export interface Terms {
 }
 
 /** The fact that begins a lease of these terms. */
-export function beginning({ order, offer, po, fee = null, orderSigner = CUSTOMER, offerSigner = SERVER }: Terms = {}): FactOf<"purchase-order"> {
+export function beginning({
+  order,
+  offer,
+  po,
+  fee = null,
+  orderSigner = CUSTOMER,
+  offerSigner = SERVER,
+}: Terms = {}): FactOf<"purchase-order"> {
   const wanted = orderOf(order);
   const offered = offerOf(offer);
   const content: Contents["purchase-order"] = {
@@ -98,8 +153,22 @@ export function beginning({ order, offer, po, fee = null, orderSigner = CUSTOMER
 type LaterKind = Exclude<FactKind, "purchase-order">;
 
 const resultOf = (lease: Lease): ResultContent => ({
-  ...{ lease: lease.id, server: lease.server, jobHash: lease.jobHash, engine: "e", reason: "completed", exitCode: 0, usedMs: lastClaimOf(lease).usedMs },
-  ...{ egressBytes: lastClaimOf(lease).egressBytes, lastClaim: lastClaimOf(lease).id, fuel: "5000000000", memoryHash: DIGEST, outputDigest: DIGEST },
+  ...{
+    lease: lease.id,
+    server: lease.server,
+    jobHash: lease.jobHash,
+    engine: "e",
+    reason: "completed",
+    exitCode: 0,
+    usedMs: lastClaimOf(lease).usedMs,
+  },
+  ...{
+    egressBytes: lastClaimOf(lease).egressBytes,
+    lastClaim: lastClaimOf(lease).id,
+    fuel: "5000000000",
+    memoryHash: DIGEST,
+    outputDigest: DIGEST,
+  },
   ...{ stdoutDigest: EMPTY_BYTES_DIGEST, stderrDigest: EMPTY_BYTES_DIGEST, stateRoot: null },
 });
 
@@ -116,7 +185,11 @@ const RIGHT: { [K in LaterKind]: (lease: Lease, at: number) => Contents[K] } = {
     return { lease: id, claim, sequence, usedMs, egressBytes, at };
   },
   stop: ({ id, customer }) => ({ lease: id, party: customer }),
-  extension: ({ id, durationMsMax, lastAmendment }) => ({ lease: id, durationMsMax: durationMsMax + 60_000, previous: lastAmendment ?? id }),
+  extension: ({ id, durationMsMax, lastAmendment }) => ({
+    lease: id,
+    durationMsMax: durationMsMax + 60_000,
+    previous: lastAmendment ?? id,
+  }),
   amendment: (lease) => {
     const payload = { lease: lease.id, durationMsMax: lease.durationMsMax + 60_000, previous: lease.lastAmendment ?? lease.id };
     const holdNanos = (BigInt(lease.holdNanos) + extensionNanos(lease, payload.durationMsMax)).toString();
@@ -143,12 +216,25 @@ const RIGHT: { [K in LaterKind]: (lease: Lease, at: number) => Contents[K] } = {
   }),
   dispute: ({ id }) => ({ lease: id, finding: "differs", whole: true }),
   verdict: ({ id, end, stakeNanos }) => ({
-    ...{ lease: id, finding: "differs", refundNanos: (BigInt(end?.ownerNanos ?? 0) + BigInt(end?.feeNanos ?? 0)).toString(), slashedNanos: stakeNanos },
+    ...{
+      lease: id,
+      finding: "differs",
+      refundNanos: (BigInt(end?.ownerNanos ?? 0) + BigInt(end?.feeNanos ?? 0)).toString(),
+      slashedNanos: stakeNanos,
+    },
   }),
 };
 
 const SIGNERS: Readonly<Record<LaterKind, Speaker>> = {
-  ...{ acceptance: SERVER, opening: ORDERS, claim: SERVER, "claim-receipt": RECEIPTS, stop: CUSTOMER, extension: CUSTOMER, amendment: ORDERS },
+  ...{
+    acceptance: SERVER,
+    opening: ORDERS,
+    claim: SERVER,
+    "claim-receipt": RECEIPTS,
+    stop: CUSTOMER,
+    extension: CUSTOMER,
+    amendment: ORDERS,
+  },
   ...{ commitment: SERVER, reveal: ORDERS, result: SERVER, delivery: CUSTOMER, closing: RECEIPTS, settlement: RECEIPTS, gap: RECEIPTS },
   ...{ objection: CUSTOMER, ruling: OPERATOR, "trace-request": CUSTOMER, trace: SERVER, dispute: CUSTOMER, verdict: RECEIPTS },
 };

@@ -16,10 +16,36 @@ export function bind({ id, at, content }: FactOf<"purchase-order">): Step {
   const { durationMsMax, fuelMax, egressMibMax, timeBound, fuelBound, holdNanos, cancellationNanos, stakeNanos, feeBasisPoints } = po;
   const { timings, issuedAt, acceptBy, startBy } = po;
   const lease: Lease = {
-    ...{ id, state: "bound", orderId, offerId, slot, attempt, replicas, customer, account, label, owner, server, serverKey, jobHash, segment },
+    ...{
+      id,
+      state: "bound",
+      orderId,
+      offerId,
+      slot,
+      attempt,
+      replicas,
+      customer,
+      account,
+      label,
+      owner,
+      server,
+      serverKey,
+      jobHash,
+      segment,
+    },
     ...{ driver, assurance, egress, resources, price, terms, durationMsMax, maxLeaseMs: offer.payload.maxLeaseMs, fuelMax, egressMibMax },
     ...{ timeBound, fuelBound, holdNanos, cancellationNanos, stakeNanos, feeBasisPoints, timings, issuedAt, acceptBy, startBy },
-    ...{ gaps: [], toldAt: at, acceptance: null, openedAt: null, openingId: null, heardAt: issuedAt, lastClaim: null, openClaim: null, lastAmendment: null },
+    ...{
+      gaps: [],
+      toldAt: at,
+      acceptance: null,
+      openedAt: null,
+      openingId: null,
+      heardAt: issuedAt,
+      lastClaim: null,
+      openClaim: null,
+      lastAmendment: null,
+    },
     ...{ stop: null, commitment: null, result: null, delivery: null, closing: null, end: null, objection: null, trace: null, final: null },
   };
   return taken(lease);

@@ -30,7 +30,12 @@ export interface LeaseRefusal {
 
 export type Step = { ok: true; lease: Lease } | LeaseRefusal;
 
-export const refused = (code: LeaseRefusalCode, why: string, facts: LeaseRefusal["facts"] = {}): LeaseRefusal => ({ ok: false, code, why, facts });
+export const refused = (code: LeaseRefusalCode, why: string, facts: LeaseRefusal["facts"] = {}): LeaseRefusal => ({
+  ok: false,
+  code,
+  why,
+  facts,
+});
 export const taken = (lease: Lease): Step => ({ ok: true, lease });
 
 /** The first of these checks that fails, as a refusal; null when all hold. */

@@ -98,7 +98,8 @@ describe("a fact's signer", () => {
     const lease = hearing(kind);
     for (const role of ROLES) {
       const refusal = refusalOf(lease, kind, { signer: SPEAKERS[role], at: late(lease) });
-      if (!FACTS[kind].roles.some((each) => speaksAs(lease, SPEAKERS[role], each))) expect(refusal, role).toMatchObject({ code: "not_yours" });
+      if (!FACTS[kind].roles.some((each) => speaksAs(lease, SPEAKERS[role], each)))
+        expect(refusal, role).toMatchObject({ code: "not_yours" });
     }
     expect(refusalOf(lease, kind, { signer: STRANGER })?.code).toBe("not_yours");
     expect(refusalOf(lease, kind, { signer: { by: "broker", key: "checkpoints" } })?.code).toBe("not_yours");
@@ -117,7 +118,8 @@ describe("a fact's signer", () => {
 
   it("is the very server of the lease, not another of its owner's", () => {
     const other = partySpeaker("owner", "server", { key: "owner/another" });
-    for (const kind of ["claim", "result", "commitment"] as const) expect(refusalOf(opened(), kind, { signer: other })?.code).toBe("not_yours");
+    for (const kind of ["claim", "result", "commitment"] as const)
+      expect(refusalOf(opened(), kind, { signer: other })?.code).toBe("not_yours");
     const tired = partySpeaker("owner", "server", { scopes: ["read"] });
     expect(refusalOf(opened(), "claim", { signer: tired })?.code).toBe("not_yours");
   });
@@ -161,7 +163,12 @@ describe("a lease", () => {
     expect(fold(facts)).toMatchObject({ ok: true, lease: { state: "delivering" } });
     const [first, second, third, fourth] = facts;
     if (!first || !second || !third || !fourth) throw new Error("four facts");
-    expect(fold([first, third, second, fourth])).toMatchObject({ ok: false, at: 1, refusal: { code: "wrong_state" }, lease: { state: "bound" } });
+    expect(fold([first, third, second, fourth])).toMatchObject({
+      ok: false,
+      at: 1,
+      refusal: { code: "wrong_state" },
+      lease: { state: "bound" },
+    });
     expect(fold([first, second, fourth])).toMatchObject({ ok: false, at: 2 });
     expect(fold([])).toMatchObject({ ok: false, lease: null });
   });

@@ -58,9 +58,11 @@ function take<K extends LaterKind>(lease: Lease, fact: FactOf<K>): Step {
   if (!row.roles.some((role) => speaksAs(lease, fact.signer, role)))
     return refused("not_yours", `the ${fact.kind} is not signed by ${row.roles.join(" or ")} of this lease`);
   if ("lease" in fact.content && fact.content.lease !== lease.id) return refused("not_yours", `the ${fact.kind} is of another lease`);
-  if (!row.in.includes(lease.state)) return refused("wrong_state", `a lease that is ${lease.state} takes no ${fact.kind}`, { state: lease.state });
+  if (!row.in.includes(lease.state))
+    return refused("wrong_state", `a lease that is ${lease.state} takes no ${fact.kind}`, { state: lease.state });
   // a gap is told when a broker is back: later than all that was heard before it, whenever it is folded in
-  if (fact.at < lease.toldAt && fact.kind !== "gap") return refused("conflict", `the ${fact.kind} is logged before what it follows`, { toldAt: lease.toldAt });
+  if (fact.at < lease.toldAt && fact.kind !== "gap")
+    return refused("conflict", `the ${fact.kind} is logged before what it follows`, { toldAt: lease.toldAt });
   const next = row.take(lease, fact);
   return next.ok ? taken({ ...next.lease, toldAt: Math.max(lease.toldAt, fact.at) }) : next;
 }

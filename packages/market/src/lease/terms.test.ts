@@ -31,7 +31,9 @@ describe("terms", () => {
 
   it("lets a server state what it knows, and the broker what nobody said", () => {
     expect(RESULT_REASONS.every((reason) => TERMS[reason].statedBy === "server")).toBe(true);
-    expect(END_REASONS.filter((reason) => !RESULT_REASONS.includes(reason)).every((reason) => TERMS[reason].statedBy === "broker")).toBe(true);
+    expect(END_REASONS.filter((reason) => !RESULT_REASONS.includes(reason)).every((reason) => TERMS[reason].statedBy === "broker")).toBe(
+      true,
+    );
     expect(["completed", "constructor", "Completed"].map(isEndReason)).toEqual([true, false, false]);
   });
 

@@ -53,7 +53,16 @@ const atLimit = { cause: "customer-limits", blame: "customer", pay: bothUsed, sh
 const killed = { ...atLimit, shell: "killed" } as const;
 
 /** The guest ran and ended by itself, alike on every server. */
-const alike = { statedBy: "server", comparable: true, ran: true, byChance: false, exitCode: false, driver: null, record: "kept", retryFree: false } as const;
+const alike = {
+  statedBy: "server",
+  comparable: true,
+  ran: true,
+  byChance: false,
+  exitCode: false,
+  driver: null,
+  record: "kept",
+  retryFree: false,
+} as const;
 const byItself = { ...alike, ...byMarket } as const;
 /** The guest ran and was ended from outside. */
 const fromOutside = { ...byItself, comparable: false, byChance: true } as const;
@@ -116,7 +125,14 @@ const ROWS = {
     ...{ cause: "untold", blame: "nobody", record: "not-counted", retryFree: true, pay: intervalOnly },
     says: "the machine or the process that ran the job crashed by itself; whose doing it was cannot be told",
   },
-  "customer-stop": { ...fromOutside, shell: "interrupted", cause: "customer", blame: "customer", pay: bothUsed, says: "the customer stopped it" },
+  "customer-stop": {
+    ...fromOutside,
+    shell: "interrupted",
+    cause: "customer",
+    blame: "customer",
+    pay: bothUsed,
+    says: "the customer stopped it",
+  },
   "owner-stop": {
     ...fromOutside,
     ...{ cause: "owner", blame: "owner", record: "failed", retryFree: true, pay: intervalOnly },
@@ -127,7 +143,13 @@ const ROWS = {
     ...{ cause: "host", blame: "owner", record: "failed", retryFree: true, pay: nothing },
     says: "the server failed; a host's failure is never a result",
   },
-  "server-unreachable": { ...ownersSilence, ran: true, byChance: true, pay: intervalOnly, says: "the server was not heard from for longer than the grace" },
+  "server-unreachable": {
+    ...ownersSilence,
+    ran: true,
+    byChance: true,
+    pay: intervalOnly,
+    says: "the server was not heard from for longer than the grace",
+  },
   "not-accepted": { ...ownersSilence, record: "not-counted", pay: nothing, says: "the server did not accept in time" },
   "not-started": { ...ownersSilence, pay: nothing, says: "the server did not start in time" },
   "not-revealed": { ...ownersSilence, pay: nothing, says: "the server committed to a result and did not show it" },

@@ -50,7 +50,12 @@ export function claim(lease: Lease, { id, at, content }: FactOf<"claim">): Step 
 export function receiptClaim(lease: Lease, { at, content }: FactOf<"claim-receipt">): Step {
   const { openClaim } = lease;
   if (!openClaim || content.claim !== openClaim.id) return refused("conflict", "the receipt is for no claim that waits for one");
-  if (content.sequence !== openClaim.sequence || content.usedMs !== openClaim.usedMs || content.egressBytes !== openClaim.egressBytes || content.at !== at)
+  if (
+    content.sequence !== openClaim.sequence ||
+    content.usedMs !== openClaim.usedMs ||
+    content.egressBytes !== openClaim.egressBytes ||
+    content.at !== at
+  )
     return refused("conflict", "the receipt says something else than its claim");
   return taken({ ...lease, lastClaim: openClaim, openClaim: null, heardAt: lease.state === "open" ? at : lease.heardAt });
 }

@@ -66,7 +66,10 @@ export type InputTree = z.infer<typeof zInputTree>;
 const zOffset = z.int().min(0).max(SIZE_MAX);
 
 /** The part of the job that is wanted, and the state's manifest and pieces to go on from. */
-const zSegmentInput = z.strictObject({ segment: zSegment, pieces: z.array(z.strictObject({ digest: zId, size: zOffset })).max(PIECES_MAX) });
+const zSegmentInput = z.strictObject({
+  segment: zSegment,
+  pieces: z.array(z.strictObject({ digest: zId, size: zOffset })).max(PIECES_MAX),
+});
 export type SegmentInput = z.infer<typeof zSegmentInput>;
 
 const zTunnelId = z
@@ -79,8 +82,20 @@ export const VM_REQUESTS = ["pause", "resume", "reboot", "snapshot", "agent"] as
 export type VmRequest = (typeof VM_REQUESTS)[number];
 
 const zChannelHeader = z.discriminatedUnion("t", [
-  z.strictObject({ t: z.literal("job"), spec: zJobSpec, inputs: zInputTree, moduleSize: zOffset, stdinSize: zOffset, segment: zSegmentInput.nullable() }),
-  z.strictObject({ t: z.literal("vm"), spec: zVmSpec, inputs: zInputTree, blobs: z.array(z.strictObject({ digest: zId, size: zOffset })).max(100_000) }),
+  z.strictObject({
+    t: z.literal("job"),
+    spec: zJobSpec,
+    inputs: zInputTree,
+    moduleSize: zOffset,
+    stdinSize: zOffset,
+    segment: zSegmentInput.nullable(),
+  }),
+  z.strictObject({
+    t: z.literal("vm"),
+    spec: zVmSpec,
+    inputs: zInputTree,
+    blobs: z.array(z.strictObject({ digest: zId, size: zOffset })).max(100_000),
+  }),
   z.strictObject({ t: z.literal("input") }),
   z.strictObject({ t: z.literal("open"), id: zTunnelId, port: z.int().min(1).max(65_535) }),
   z.strictObject({ t: z.literal("data"), id: zTunnelId }),

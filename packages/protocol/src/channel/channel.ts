@@ -16,7 +16,8 @@ export interface ChannelKeyPair {
 }
 
 /** An X25519 key pair; from a secret or fresh. */
-export const channelKeyPair = (secretKey?: Uint8Array): ChannelKeyPair => dh.generateKeyPair(secretKey ? Buffer.from(secretKey) : undefined);
+export const channelKeyPair = (secretKey?: Uint8Array): ChannelKeyPair =>
+  dh.generateKeyPair(secretKey ? Buffer.from(secretKey) : undefined);
 
 const PACKET_BYTES_MAX = 65_535 - 16 - 1;
 const MORE = 1;
@@ -54,7 +55,9 @@ class SecureChannel implements Channel {
     const message = concatBytes(length, head, body);
     for (let at = 0; at < message.length; at += PACKET_BYTES_MAX) {
       const last = at + PACKET_BYTES_MAX >= message.length;
-      this.#pipe.send(this.#out.encrypt(Buffer.from(concatBytes(new Uint8Array([last ? LAST : MORE]), message.subarray(at, at + PACKET_BYTES_MAX)))));
+      this.#pipe.send(
+        this.#out.encrypt(Buffer.from(concatBytes(new Uint8Array([last ? LAST : MORE]), message.subarray(at, at + PACKET_BYTES_MAX)))),
+      );
     }
   }
 
@@ -118,7 +121,13 @@ export function initiateChannel(pipe: Pipe, own: ChannelKeyPair, serverKey: stri
 }
 
 /** The server's end: answers only to `customerKey`; anyone else is cut off without a word. */
-export function respondChannel(pipe: Pipe, own: ChannelKeyPair, customerKey: string, purchaseOrderId: string, ready: (channel: Channel) => void): void {
+export function respondChannel(
+  pipe: Pipe,
+  own: ChannelKeyPair,
+  customerKey: string,
+  purchaseOrderId: string,
+  ready: (channel: Channel) => void,
+): void {
   const noise = new Noise("IK", false, own);
   noise.initialise(Buffer.from(fromHex(purchaseOrderId)!));
   pipe.onMessage((message) => {

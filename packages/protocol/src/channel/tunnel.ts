@@ -28,7 +28,8 @@ export class Tunnel {
   }
 
   #forward(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length; at += PIECE_BYTES_MAX) this.#send({ t: "data", id: this.#id }, bytes.subarray(at, at + PIECE_BYTES_MAX));
+    for (let at = 0; at < bytes.length; at += PIECE_BYTES_MAX)
+      this.#send({ t: "data", id: this.#id }, bytes.subarray(at, at + PIECE_BYTES_MAX));
     this.#ahead += bytes.length;
     if (this.#ahead >= TUNNEL_WINDOW_BYTES) this.#stream.pause();
   }

@@ -33,7 +33,11 @@ export function signDocument<K extends Kind>(crypto: Crypto, signer: Signer, kin
   const bytes = canonicalBytes(parsed as Json);
   const type = payloadType(kind);
   const encoding = preAuthEncoding(type, bytes);
-  const envelope: Envelope = { payloadType: type, payload: toBase64(bytes), signatures: [{ keyid: signer.publicKey, sig: toBase64(signer.sign(encoding)) }] };
+  const envelope: Envelope = {
+    payloadType: type,
+    payload: toBase64(bytes),
+    signatures: [{ keyid: signer.publicKey, sig: toBase64(signer.sign(encoding)) }],
+  };
   return { id: toHex(crypto.sha256(encoding)), kind, payload: parsed, keyid: signer.publicKey, envelope };
 }
 
@@ -44,7 +48,8 @@ type ParseResult<T> = { ok: true; document: T } | Refusal;
 /** Untrusted value → a document whose signature is right for the key it names, or the first thing wrong with it. */
 export function parseDocument(crypto: Crypto, untrusted: unknown): ParseResult<AnyDocument> {
   const envelope = zEnvelope.safeParse(untrusted);
-  if (!envelope.success) return refuse("bad_envelope", { path: envelope.error.issues[0]?.path.join(".") ?? "", why: envelope.error.issues[0]?.message ?? "" });
+  if (!envelope.success)
+    return refuse("bad_envelope", { path: envelope.error.issues[0]?.path.join(".") ?? "", why: envelope.error.issues[0]?.message ?? "" });
   const { payloadType: type, payload, signatures } = envelope.data;
   const kind = kindOfType.get(type);
   if (!kind) return refuse("unknown_kind", { payloadType: type.slice(0, 100) });

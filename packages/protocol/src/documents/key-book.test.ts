@@ -25,11 +25,21 @@ const first = (recoveryKey: string | null = null) =>
 const grant = (by = root, key = device, over: Partial<Payload<"key-grant">> & { role?: Exclude<KeyRole, "root"> } = {}) => {
   const role = over.role ?? "device";
   const free = { label: "k", account: null, leaseLabel: null, maxSpendPerDayNanos: null, expiresAt: null };
-  return signDocument(crypto, by, "key-grant", { ...base, party, key: key.publicKey, scopes: [...ROLE_SCOPES[role]], ...free, ...over, role }).envelope;
+  return signDocument(crypto, by, "key-grant", {
+    ...base,
+    party,
+    key: key.publicKey,
+    scopes: [...ROLE_SCOPES[role]],
+    ...free,
+    ...over,
+    role,
+  }).envelope;
 };
 const rotate = (by: typeof root, to: typeof root, newRecoveryKey: string | null = null, size = 0) =>
-  signDocument(crypto, by, "key-rotate", { origin, seen: { size, root: "00".repeat(32) }, party, newRootKey: to.publicKey, newRecoveryKey }).envelope;
-const revoke = (by: typeof root, key: typeof root) => signDocument(crypto, by, "key-revoke", { ...base, party, key: key.publicKey, reason: "lost" }).envelope;
+  signDocument(crypto, by, "key-rotate", { origin, seen: { size, root: "00".repeat(32) }, party, newRootKey: to.publicKey, newRecoveryKey })
+    .envelope;
+const revoke = (by: typeof root, key: typeof root) =>
+  signDocument(crypto, by, "key-revoke", { ...base, party, key: key.publicKey, reason: "lost" }).envelope;
 
 let book: KeyBook;
 beforeEach(() => {
@@ -38,7 +48,13 @@ beforeEach(() => {
 
 describe("a party's keys", () => {
   it("begin with the root key that its id is made of, and with no other", () => {
-    const madeUp = signDocument(crypto, thief, "party", { ...base, party, name: "p", rootKey: thief.publicKey, recoveryKey: null }).envelope;
+    const madeUp = signDocument(crypto, thief, "party", {
+      ...base,
+      party,
+      name: "p",
+      rootKey: thief.publicKey,
+      recoveryKey: null,
+    }).envelope;
     expect(book.learn(madeUp, 1)).toBe(false);
     expect(book.learn(grant(), 1)).toBe(false);
     expect(book.learn(first(), 1)).toBe(true);

@@ -60,7 +60,16 @@ export class KeyBook {
   }
 
   #root(party: string, id: string): boolean {
-    return this.#know({ id, party, role: "root", scopes: ROLE_SCOPES.root, account: null, leaseLabel: null, expiresAt: null, revokedAt: null });
+    return this.#know({
+      id,
+      party,
+      role: "root",
+      scopes: ROLE_SCOPES.root,
+      account: null,
+      leaseLabel: null,
+      expiresAt: null,
+      revokedAt: null,
+    });
   }
 
   #party({ keyid, payload }: SignedDocument<"party">): boolean {

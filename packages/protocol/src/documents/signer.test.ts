@@ -17,7 +17,16 @@ const market: MarketPins = {
 };
 const party = partyIdOf(nodeCrypto, someone.publicKey);
 const known = (over: Partial<KnownKey> = {}): KnownKey => ({
-  ...{ id: someone.publicKey, party, role: "root", scopes: ROLE_SCOPES.root, account: null, leaseLabel: null, expiresAt: null, revokedAt: null },
+  ...{
+    id: someone.publicKey,
+    party,
+    role: "root",
+    scopes: ROLE_SCOPES.root,
+    account: null,
+    leaseLabel: null,
+    expiresAt: null,
+    revokedAt: null,
+  },
   ...over,
 });
 const stop = (over: object = {}, signer = someone) =>
@@ -44,7 +53,8 @@ describe("a signature counts for what its role may say", () => {
 
   it("lets a server's key speak for its own server only", () => {
     const key = known({ role: "server", scopes: ROLE_SCOPES.server });
-    const accept = (server: string) => signDocument(nodeCrypto, someone, "acceptance", { origin: "m", seen: null, lease: "00".repeat(32), server });
+    const accept = (server: string) =>
+      signDocument(nodeCrypto, someone, "acceptance", { origin: "m", seen: null, lease: "00".repeat(32), server });
     const own = serverIdOf(nodeCrypto, someone.publicKey);
     expect(verifySigner(accept(own), { crypto: nodeCrypto, market, key, at: 1 })).toMatchObject({ ok: true });
     const other = serverIdOf(nodeCrypto, operator.publicKey);
@@ -64,7 +74,8 @@ describe("the document table", () => {
     for (const kind of KINDS)
       for (const rule of KIND_TABLE[kind].signers) {
         const { scope } = rule.by === "party" ? rule : { scope: null };
-        if (rule.by === "party" && scope !== null) for (const role of rule.roles) expect(ROLE_SCOPES[role], `${kind} ${role}`).toContain(scope);
+        if (rule.by === "party" && scope !== null)
+          for (const role of rule.roles) expect(ROLE_SCOPES[role], `${kind} ${role}`).toContain(scope);
       }
   });
 

@@ -45,7 +45,11 @@ export interface SignerFacts {
 
 export type SignerResult<K extends Kind> = { ok: true; document: Verified<K> } | Refusal;
 
-const BROKER_KEYS: Readonly<Record<BrokerKey, keyof MarketPins["keys"]>> = { orders: "purchaseOrders", receipts: "receipts", checkpoints: "checkpoints" };
+const BROKER_KEYS: Readonly<Record<BrokerKey, keyof MarketPins["keys"]>> = {
+  orders: "purchaseOrders",
+  receipts: "receipts",
+  checkpoints: "checkpoints",
+};
 
 function pinnedSpeaker(rules: readonly SignerRule[], keyid: string, market: MarketPins): Speaker | null {
   for (const rule of rules) {
@@ -64,7 +68,10 @@ export function keyRefusal(key: KnownKey | null, at: number): Refusal | null {
 }
 
 /** Precedence of refusals: known, not revoked, not expired, role, scope, speaks for itself, is that server. */
-function partySpeaker<K extends Kind>(document: SignedDocument<K>, { crypto, key, at }: SignerFacts): { ok: true; signer: Speaker } | Refusal {
+function partySpeaker<K extends Kind>(
+  document: SignedDocument<K>,
+  { crypto, key, at }: SignerFacts,
+): { ok: true; signer: Speaker } | Refusal {
   const { kind, payload } = document;
   const row = rowOf(kind);
   const gone = keyRefusal(key, at);
@@ -73,7 +80,12 @@ function partySpeaker<K extends Kind>(document: SignedDocument<K>, { crypto, key
   const roles = row.signers.filter((rule) => rule.by === "party" && rule.roles.includes(key.role));
   if (roles.length === 0) return refuse("key_not_allowed", { kind, role: key.role });
   if (!roles.some((rule) => rule.by === "party" && (rule.scope === null || key.scopes.includes(rule.scope))))
-    return refuse("key_not_allowed", { kind, role: key.role, scopes: key.scopes.join(" "), why: "the key was not granted the scope that this needs" });
+    return refuse("key_not_allowed", {
+      kind,
+      role: key.role,
+      scopes: key.scopes.join(" "),
+      why: "the key was not granted the scope that this needs",
+    });
   const speaksFor = row.speaksFor(payload);
   if (speaksFor !== null && speaksFor !== key.party) return refuse("not_yours", { party: speaksFor });
   const server = row.server?.(payload) ?? null;
@@ -99,8 +111,12 @@ function speakerOf<K extends Kind>(document: SignedDocument<K>, facts: SignerFac
 
 /** A party's first document is signed by the root key that it names. */
 function selfSpeaker({ keyid, payload }: SignedDocument): { ok: true; signer: Speaker } | Refusal {
-  if (!("rootKey" in payload) || payload.rootKey !== keyid) return refuse("not_yours", { why: "a party's first document is signed by its own root key" });
-  return { ok: true, signer: { by: "party", party: payload.party, key: keyid, role: "root", scopes: ["manage"], account: null, label: null } };
+  if (!("rootKey" in payload) || payload.rootKey !== keyid)
+    return refuse("not_yours", { why: "a party's first document is signed by its own root key" });
+  return {
+    ok: true,
+    signer: { by: "party", party: payload.party, key: keyid, role: "root", scopes: ["manage"], account: null, label: null },
+  };
 }
 
 /** The only maker of verified documents. */
@@ -112,7 +128,10 @@ export function verifySigner<K extends Kind>(document: SignedDocument<K>, facts:
 }
 
 /** Untrusted bytes → a verified document of any kind. `keyOf` says what is known of a party's key. */
-export function verifyDocument(untrusted: unknown, facts: Omit<SignerFacts, "key"> & { keyOf(keyid: string): KnownKey | null }): SignerResult<Kind> {
+export function verifyDocument(
+  untrusted: unknown,
+  facts: Omit<SignerFacts, "key"> & { keyOf(keyid: string): KnownKey | null },
+): SignerResult<Kind> {
   const parsed = parseDocument(facts.crypto, untrusted);
   return parsed.ok ? verifySigner(parsed.document, { ...facts, key: facts.keyOf(parsed.document.keyid) }) : parsed;
 }

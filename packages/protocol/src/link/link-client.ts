@@ -222,7 +222,8 @@ export class LinkClient {
   #hello(challenge: string, market: MarketInfo): void {
     this.#market = market;
     const { min, max } = market.protocol;
-    if (PROTOCOL_VERSION < min || PROTOCOL_VERSION > max) return this.#refused(refuse("protocol_version", { ours: PROTOCOL_VERSION, min, max }));
+    if (PROTOCOL_VERSION < min || PROTOCOL_VERSION > max)
+      return this.#refused(refuse("protocol_version", { ours: PROTOCOL_VERSION, min, max }));
     try {
       this.#send({ t: "hello", protocol: PROTOCOL_VERSION, login: this.#options.login(challenge, market) });
     } catch (error) {

@@ -63,7 +63,10 @@ export const zFromBroker = z.discriminatedUnion("t", [
   z.strictObject({ t: z.literal("refused"), error: zFacts }),
   z.strictObject({ t: z.literal("answer"), ref: z.int(), answer: zFacts.optional(), error: zFacts.optional() }),
   z.strictObject({ t: z.literal("documents"), documents: zDocuments }),
-  z.strictObject({ t: z.literal("event"), event: z.strictObject({ kind: z.string(), lease: z.string().nullable(), data: zFacts, at: z.int() }) }),
+  z.strictObject({
+    t: z.literal("event"),
+    event: z.strictObject({ kind: z.string(), lease: z.string().nullable(), data: zFacts, at: z.int() }),
+  }),
   z.strictObject({ t: z.literal("channel-open"), lease: zId, session: zSession }),
   z.strictObject({ t: z.literal("channel-close"), session: zSession, why: z.string() }),
   z.strictObject({ t: z.literal("pong") }),

@@ -22,7 +22,9 @@ export function connectPipe(url: string): Promise<Pipe> {
 function pipeOf(socket: WebSocket): Pipe {
   const early: (string | Uint8Array)[] = [];
   let deliver = (message: string | Uint8Array): void => void early.push(message);
-  socket.on("message", (data: Buffer, binary: boolean) => deliver(binary ? new Uint8Array(data.buffer, data.byteOffset, data.length) : data.toString("utf8")));
+  socket.on("message", (data: Buffer, binary: boolean) =>
+    deliver(binary ? new Uint8Array(data.buffer, data.byteOffset, data.length) : data.toString("utf8")),
+  );
   return {
     send: (message) => {
       if (socket.readyState === WebSocket.OPEN) socket.send(message);

@@ -35,7 +35,9 @@ it("unpacks whatever frames or members a file is made of, and however it comes i
   await fc.assert(
     fc.asyncProperty(files, fc.integer({ min: 1, max: 5_000 }), async (frames, size) => {
       const whole = Buffer.concat(frames.map(({ packed }) => packed));
-      expect((await unpacked(whole, Math.max(size, Math.ceil(whole.length / 200)))).equals(Buffer.concat(frames.map(({ bytes }) => bytes)))).toBe(true);
+      expect(
+        (await unpacked(whole, Math.max(size, Math.ceil(whole.length / 200)))).equals(Buffer.concat(frames.map(({ bytes }) => bytes))),
+      ).toBe(true);
     }),
     { numRuns: 200, seed: 5 },
   );
@@ -54,6 +56,10 @@ it("knows by the first bytes what a layer is packed with, whatever its type says
   expect(packingOf(gzipSync(""))).toEqual({ ok: true, packing: "gzip" });
   expect(packingOf(zstdCompressSync(""))).toEqual({ ok: true, packing: "zstd" });
   expect(packingOf(SKIPPED)).toEqual({ ok: true, packing: "zstd" });
-  for (const [start, name] of [["425a6839", "bzip2"], ["fd377a585a00", "xz"], ["504b0304", "zip"]] as const)
+  for (const [start, name] of [
+    ["425a6839", "bzip2"],
+    ["fd377a585a00", "xz"],
+    ["504b0304", "zip"],
+  ] as const)
     expect(packingOf(Buffer.from(start, "hex"))).toMatchObject({ ok: false, why: expect.stringContaining(name) });
 });

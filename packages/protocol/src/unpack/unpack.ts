@@ -40,4 +40,5 @@ export function unpackers(packing: Packing): Transform[] | null {
 }
 
 /** Whether an error is what zlib or zstd say of the bytes they read. */
-export const isDamage = (error: unknown): error is Error => error instanceof Error && "code" in error && /^(Z_|ZSTD_|ERR_ZLIB)/.test(String(error.code));
+export const isDamage = (error: unknown): error is Error =>
+  error instanceof Error && "code" in error && /^(Z_|ZSTD_|ERR_ZLIB)/.test(String(error.code));

@@ -11,7 +11,7 @@ type State =
   | { at: "header" }
   | { at: "block"; hasChecksum: boolean }
   /** So many bytes of the frame to be passed on; then that state. */
-  | { at: "bytes"; left: number; then: State }
+  | { at: "bytes"; left: number; next: State }
   | { at: "end" };
 
 const HEADER: State = { at: "header" };
@@ -57,8 +57,8 @@ export class ZstdFrames extends Transform {
     switch (state.at) {
       case "bytes": {
         const now = Math.min(state.left, bytes.length);
-        this.#state = now < state.left ? { ...state, left: state.left - now } : state.then;
-        pass(now, now === state.left && state.then.at === "header");
+        this.#state = now < state.left ? { ...state, left: state.left - now } : state.next;
+        pass(now, now === state.left && state.next.at === "header");
         return true;
       }
       case "block": {
@@ -66,20 +66,20 @@ export class ZstdFrames extends Transform {
         const header = bytes.readUIntLE(0, 3);
         const size = ((header >> 1) & 3) === 1 ? 1 : header >> 3;
         const isLast = (header & 1) === 1;
-        this.#state = { at: "bytes", left: 3 + size + (isLast && state.hasChecksum ? 4 : 0), then: isLast ? HEADER : state };
+        this.#state = { at: "bytes", left: 3 + size + (isLast && state.hasChecksum ? 4 : 0), next: isLast ? HEADER : state };
         return true;
       }
       case "header": {
         if (bytes.length < 8) return false;
         if (bytes.readUInt32LE(0) >>> 4 === SKIPPABLE) {
-          this.#state = { at: "bytes", left: 8 + bytes.readUInt32LE(4), then: HEADER };
+          this.#state = { at: "bytes", left: 8 + bytes.readUInt32LE(4), next: HEADER };
           return true;
         }
         // what is no frame is for the decompressor to refuse
         if (bytes.readUInt32LE(0) !== MAGIC) this.#state = { at: "end" };
         else {
           const { length, hasChecksum } = headerOf(bytes);
-          this.#state = { at: "bytes", left: length, then: { at: "block", hasChecksum } };
+          this.#state = { at: "bytes", left: length, next: { at: "block", hasChecksum } };
         }
         return true;
       }

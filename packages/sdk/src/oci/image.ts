@@ -12,13 +12,17 @@ import { OciError, hashOf, type OciSource } from "./source.ts";
 
 const zDigest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
 const zDescriptor = z.object({ mediaType: z.string().max(200).default(""), digest: zDigest, size: z.int().min(0) });
-const zIndex = z.object({ manifests: z.array(zDescriptor.extend({ platform: z.object({ os: z.string(), architecture: z.string() }).optional() })).max(1_000) });
+const zIndex = z.object({
+  manifests: z.array(zDescriptor.extend({ platform: z.object({ os: z.string(), architecture: z.string() }).optional() })).max(1_000),
+});
 const zManifest = z.object({ config: zDescriptor, layers: z.array(zDescriptor).max(1_000) });
 const zStrings = z.array(z.string()).nullish();
 const zConfig = z.object({
   architecture: z.string().optional(),
   os: z.string().optional(),
-  config: z.object({ Entrypoint: zStrings, Cmd: zStrings, Env: zStrings, WorkingDir: z.string().nullish(), User: z.string().nullish() }).nullish(),
+  config: z
+    .object({ Entrypoint: zStrings, Cmd: zStrings, Env: zStrings, WorkingDir: z.string().nullish(), User: z.string().nullish() })
+    .nullish(),
 });
 
 export type { OciLayer } from "./layer.ts";
@@ -69,7 +73,11 @@ function chosenFrom({ manifests }: z.infer<typeof zIndex>, name: string): string
   const only = manifests.length === 1 && first && !first.platform ? first : undefined;
   const chosen = fits ?? only;
   if (chosen) return chosen.digest;
-  const has = [...new Set(manifests.flatMap(({ platform }) => (platform && platform.os !== "unknown" ? [`${platform.os}/${platform.architecture}`] : [])))];
+  const has = [
+    ...new Set(
+      manifests.flatMap(({ platform }) => (platform && platform.os !== "unknown" ? [`${platform.os}/${platform.architecture}`] : [])),
+    ),
+  ];
   throw new OciError(`${name} has no image for ${PLATFORM.os}/${PLATFORM.architecture}; it has ${has.join(", ") || "none at all"}`);
 }
 

@@ -52,7 +52,11 @@ async function bring(source: OciSource, { digest, size }: Descriptor, cache: str
 export function lazyBlob(source: OciSource, descriptor: Descriptor, cache: string): Blob {
   let file: Promise<string> | null = null;
   const { digest, size } = descriptor;
-  return { digest: hexOf(digest), size, read: async (offset, length) => readAt(await (file ??= bring(source, descriptor, cache)), size)(offset, length) };
+  return {
+    digest: hexOf(digest),
+    size,
+    read: async (offset, length) => readAt(await (file ??= bring(source, descriptor, cache)), size)(offset, length),
+  };
 }
 
 async function startOf(file: string): Promise<Uint8Array> {

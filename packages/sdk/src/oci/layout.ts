@@ -36,9 +36,13 @@ export class Layout implements OciSource {
       throw new OciError(`${this.name} is no OCI image layout: it has no index.json`);
     });
     const { manifests = [] } = JSON.parse(text) as Index;
-    const named = this.#tag === null ? manifests : manifests.filter(({ annotations }) => annotations?.["org.opencontainers.image.ref.name"] === this.#tag);
+    const named =
+      this.#tag === null
+        ? manifests
+        : manifests.filter(({ annotations }) => annotations?.["org.opencontainers.image.ref.name"] === this.#tag);
     const [first] = named;
-    if (!first || !isDigest(first.digest)) throw new OciError(`${this.name} holds no image${this.#tag === null ? "" : ` named ${this.#tag}`}`);
+    if (!first || !isDigest(first.digest))
+      throw new OciError(`${this.name} holds no image${this.#tag === null ? "" : ` named ${this.#tag}`}`);
     if (named.length > 1 && this.#tag === null) throw new OciError(`${this.name} holds ${named.length} images: say which, as oci:DIR:NAME`);
     return { mediaType: first.mediaType ?? "", bytes: await this.#read(first.digest) };
   }
@@ -72,16 +76,19 @@ export async function openArchive(file: string): Promise<{ source: OciSource; do
     reader.on("entry", (header, stream, next) => {
       stream.on("error", () => {}); // the reader's own error says it
       const name = header.name.replace(/^\.\//, "");
-      if (header.type !== "file" || !/^(index\.json|oci-layout|blobs\/sha256\/[0-9a-f]{64})$/.test(name)) return void stream.on("end", next).resume();
+      if (header.type !== "file" || !/^(index\.json|oci-layout|blobs\/sha256\/[0-9a-f]{64})$/.test(name))
+        return void stream.on("end", next).resume();
       const target = path.join(folder, name);
       void mkdir(path.dirname(target), { recursive: true })
         .then(() => pipeline(stream, createWriteStream(target, { mode: 0o600 })))
         .then(() => next(), next);
     });
     const source = createReadStream(file);
-    await (buffer.readUInt16BE(0) === GZIP ? pipeline(source, createGunzip(), reader) : pipeline(source, reader)).catch((cause: unknown) => {
-      throw new OciError(`${file} is no archive of an OCI image (${(cause as Error).message})`);
-    });
+    await (buffer.readUInt16BE(0) === GZIP ? pipeline(source, createGunzip(), reader) : pipeline(source, reader)).catch(
+      (cause: unknown) => {
+        throw new OciError(`${file} is no archive of an OCI image (${(cause as Error).message})`);
+      },
+    );
     return { source: new Layout(folder, null), done };
   } catch (error) {
     await done();

@@ -11,7 +11,9 @@ const DEFAULT_REGISTRY = "registry-1.docker.io";
 /** Null where the text is no such name. */
 export function parseReference(text: string): Reference | null {
   const match =
-    /^(?:([a-zA-Z0-9.-]+(?::\d{1,5})?)\/)?([a-z0-9]+(?:[._/-]+[a-z0-9]+)*)(?::([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(text);
+    /^(?:([a-zA-Z0-9.-]+(?::\d{1,5})?)\/)?([a-z0-9]+(?:[._/-]+[a-z0-9]+)*)(?::([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(
+      text,
+    );
   if (!match) return null;
   let [, host, repository] = match;
   // only something with a dot or a port, or localhost, is a host; "library/python" is a repository

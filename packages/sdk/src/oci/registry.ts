@@ -25,7 +25,10 @@ const BLOB_TIMEOUT_MS = 30 * 60_000;
 async function credentialsFor(registry: string): Promise<string | null> {
   const { XENO_REGISTRY_USER: user, XENO_REGISTRY_PASSWORD: password } = process.env;
   if (user !== undefined && password !== undefined) return Buffer.from(`${user}:${password}`).toString("base64");
-  const files = [process.env["REGISTRY_AUTH_FILE"], path.join(process.env["DOCKER_CONFIG"] ?? path.join(homedir(), ".docker"), "config.json")];
+  const files = [
+    process.env["REGISTRY_AUTH_FILE"],
+    path.join(process.env["DOCKER_CONFIG"] ?? path.join(homedir(), ".docker"), "config.json"),
+  ];
   for (const file of files) {
     const text = file === undefined ? null : await readFile(file, "utf8").catch(() => null);
     if (text === null) continue;
@@ -93,7 +96,8 @@ export class Registry implements OciSource {
       throw new OciError(`${this.#reference.registry} asks for a way to log in that is not known here`);
     const url = new URL(realm);
     // a password is only ever shown to the registry's own kind of place: never over plain http to another machine
-    if (url.protocol !== "https:" && registryUrl(url.host) !== url.origin) throw new OciError(`${this.#reference.registry} asks to log in without encryption`);
+    if (url.protocol !== "https:" && registryUrl(url.host) !== url.origin)
+      throw new OciError(`${this.#reference.registry} asks to log in without encryption`);
     if (service !== undefined) url.searchParams.set("service", service);
     url.searchParams.set("scope", scope ?? `repository:${this.#reference.repository}:pull`);
     const response = await fetch(url, {

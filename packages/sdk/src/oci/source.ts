@@ -14,7 +14,8 @@ export const hashOf = (bytes: Uint8Array): string => `sha256:${createHash("sha25
 
 /** Throws OciError where bytes that were asked for by digest are others. */
 export function checkDigest(bytes: Uint8Array, digest: string, name: string): Uint8Array {
-  if (hashOf(bytes) !== digest) throw new OciError(`what ${name} gives for ${digest.slice(0, 19)} has another digest: it is damaged or was changed`);
+  if (hashOf(bytes) !== digest)
+    throw new OciError(`what ${name} gives for ${digest.slice(0, 19)} has another digest: it is damaged or was changed`);
   return bytes;
 }
 

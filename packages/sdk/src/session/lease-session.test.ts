@@ -267,7 +267,15 @@ describe("a result that lies sealed with the broker", () => {
     const { envelope, id } = market.result(server, bound.po.id, bound.order, digests);
     const stored = { kind: "result", id, envelope, at: START, salt: "" as const, leaf: id, index: 1, proof: [] };
     client.answers.receipt = () => ({
-      ...{ format: "xenoservers-receipt-1", lease: bound.po.id, market: market.pins, documents: [stored], leaves: [], checkpoint: "", size: 2 },
+      ...{
+        format: "xenoservers-receipt-1",
+        lease: bound.po.id,
+        market: market.pins,
+        documents: [stored],
+        leaves: [],
+        checkpoint: "",
+        size: 2,
+      },
     });
     const context = { lease: bound.po.id, result: id };
     const bytes = await sealResult(toHex(to), context, { tree, files: files(file), stdout: utf8(printed), stderr: utf8("") });

@@ -90,8 +90,13 @@ export class LeaseWatch {
       this.#stall(STALLED_AFTER_MS, `the lease should have ended, and the broker lets it stand as '${lease.state}'`);
     } catch (error) {
       if (error instanceof BrokenPurchaseOrder) return broken(error);
-      if (error instanceof RefusedError && error.refusal.code === "not_found") this.outcome = { kind: "stalled", why: "the broker does not know the lease" };
-      else this.#stall(AWAY_AFTER_MS, `the lease should have ended, and the broker has not answered for ${minutesOf(client.brokerNow() - this.#heardAt)}`);
+      if (error instanceof RefusedError && error.refusal.code === "not_found")
+        this.outcome = { kind: "stalled", why: "the broker does not know the lease" };
+      else
+        this.#stall(
+          AWAY_AFTER_MS,
+          `the lease should have ended, and the broker has not answered for ${minutesOf(client.brokerNow() - this.#heardAt)}`,
+        );
     }
   }
 

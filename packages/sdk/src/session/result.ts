@@ -33,7 +33,12 @@ export function checkResult({ po, order, world }: BoundOrder, untrusted: unknown
 }
 
 /** What of the bytes is not what the result says; null when all that is here is. */
-export function bytesProblem(client: MarketClient, result: Payload<"result">, tree: readonly InputEntry[], streams: Streams): string | null {
+export function bytesProblem(
+  client: MarketClient,
+  result: Payload<"result">,
+  tree: readonly InputEntry[],
+  streams: Streams,
+): string | null {
   if (toHex(client.crypto.sha256(canonicalBytes(tree))) !== result.outputDigest) return "the list of files is not the one that it signed";
   const stream = streams.difference(result);
   return stream === null ? null : `${stream} is not what it signed`;
@@ -42,7 +47,11 @@ export function bytesProblem(client: MarketClient, result: Payload<"result">, tr
 const RECEIPTS: readonly Scope[] = ["control", "spend"];
 
 /** The customer's signed word that it has what was signed; null where none is asked for, or this key may not give it. */
-export function wordOf(client: MarketClient, { order, po }: BoundOrder, { id, payload }: Verified<"result">): Verified<"result">["envelope"] | null {
+export function wordOf(
+  client: MarketClient,
+  { order, po }: BoundOrder,
+  { id, payload }: Verified<"result">,
+): Verified<"result">["envelope"] | null {
   const may = RECEIPTS.some((scope) => client.identity.scopes.includes(scope));
   if (!may || !paysOnDelivery(order.payload, payload)) return null;
   return client.sign("delivery", { lease: po.id, result: id, sealed: null }).envelope;

@@ -95,14 +95,24 @@ export function contradictionIn(crypto: Crypto, first: unknown, second: unknown,
   if (!a.ok || !b.ok) return null;
   const [one, other] = [a.document, b.document];
   const key = onlyOnce(one);
-  if (key === null || one.kind !== other.kind || one.keyid !== other.keyid || key !== onlyOnce(other) || one.payload.origin !== other.payload.origin)
+  if (
+    key === null ||
+    one.kind !== other.kind ||
+    one.keyid !== other.keyid ||
+    key !== onlyOnce(other) ||
+    one.payload.origin !== other.payload.origin
+  )
     return null;
   if (!differs(one, other) || !maySay(crypto, one, known) || !maySay(crypto, other, known)) return null;
   return { signer: one.keyid, kind: one.kind, who: whoSigns(one.kind), origin: one.payload.origin };
 }
 
 /** The first two of these documents that contradict each other. */
-export function findContradiction(crypto: Crypto, documents: readonly Envelope[], known: KnownSigners | null = null): [Envelope, Envelope] | null {
+export function findContradiction(
+  crypto: Crypto,
+  documents: readonly Envelope[],
+  known: KnownSigners | null = null,
+): [Envelope, Envelope] | null {
   for (const [i, first] of documents.entries())
     for (const second of documents.slice(i + 1)) if (contradictionIn(crypto, first, second, known)) return [first, second];
   return null;

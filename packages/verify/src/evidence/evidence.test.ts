@@ -30,7 +30,10 @@ describe("a contradiction", () => {
   const lie = (by: Signer = signers.server) => signDocument(crypto, by, "claim", { ...claim.payload, usedMs: 5 }).envelope;
   const opening = play.of("opening").document;
   const openings = (by: Signer) =>
-    [signDocument(crypto, by, "opening", opening.payload).envelope, signDocument(crypto, by, "opening", { ...opening.payload, at: 5 }).envelope] as const;
+    [
+      signDocument(crypto, by, "opening", opening.payload).envelope,
+      signDocument(crypto, by, "opening", { ...opening.payload, at: 5 }).envelope,
+    ] as const;
 
   it("convicts a server's key, and names its owner where the grants are in it", () => {
     expect(line(packContradiction(claim.envelope, lie()))).toMatchObject({ status: "proved", check: "contradiction" });
@@ -46,9 +49,16 @@ describe("a contradiction", () => {
       status: "proved",
       says: expect.stringContaining("the market you are logged in to"),
     });
-    for (const by of [signers.receipts, signers.stranger, signers.server]) expect(line(packContradiction(...openings(by)))).toMatchObject({ status: "failed" });
-    expect(line(packContradiction(...openings(signers.orders)), null)).toMatchObject({ status: "proved", says: expect.stringMatching(/^the key /) });
-    expect(line(packContradiction(...openings(signers.orders)), elsewhere)).toMatchObject({ status: "proved", says: expect.stringMatching(/^the key /) });
+    for (const by of [signers.receipts, signers.stranger, signers.server])
+      expect(line(packContradiction(...openings(by)))).toMatchObject({ status: "failed" });
+    expect(line(packContradiction(...openings(signers.orders)), null)).toMatchObject({
+      status: "proved",
+      says: expect.stringMatching(/^the key /),
+    });
+    expect(line(packContradiction(...openings(signers.orders)), elsewhere)).toMatchObject({
+      status: "proved",
+      says: expect.stringMatching(/^the key /),
+    });
   });
 
   it("is read from a file that is evidence, and from no other", () => {
@@ -77,20 +87,34 @@ describe("one slot opened twice", () => {
     expect(line(pack(second(signers.orders), signers.orders, "ab".repeat(32)))).toMatchObject({ status: "failed" });
     expect(line(pack(second(signers.orders, { slot: 1 })))).toMatchObject({ status: "failed" });
     expect(line(pack(po))).toMatchObject({ status: "failed" });
-    expect(line(pack(second(signers.orders)), { ...pins, keys: { ...pins.keys, purchaseOrders: "ab".repeat(32) } })).toMatchObject({ status: "failed" });
+    expect(line(pack(second(signers.orders)), { ...pins, keys: { ...pins.keys, purchaseOrders: "ab".repeat(32) } })).toMatchObject({
+      status: "failed",
+    });
   });
 });
 
 describe("a fork", () => {
-  const note = (by: Signer, root: string, origin = `${pins.origin}/log/1`) => signCheckpoint(crypto, by, { origin, size: 9, root: root.repeat(32) });
-  const fork = (by: Signer) => ({ format: EVIDENCE_FORMAT, kind: "fork", key: by.publicKey, first: note(by, "aa"), second: note(by, "bb") });
+  const note = (by: Signer, root: string, origin = `${pins.origin}/log/1`) =>
+    signCheckpoint(crypto, by, { origin, size: 9, root: root.repeat(32) });
+  const fork = (by: Signer) => ({
+    format: EVIDENCE_FORMAT,
+    kind: "fork",
+    key: by.publicKey,
+    first: note(by, "aa"),
+    second: note(by, "bb"),
+  });
 
   it("convicts the log's key, and no market whose key it is not", () => {
-    expect(line(fork(signers.checkpoints))).toMatchObject({ status: "proved", says: expect.stringContaining("the market you are logged in to") });
+    expect(line(fork(signers.checkpoints))).toMatchObject({
+      status: "proved",
+      says: expect.stringContaining("the market you are logged in to"),
+    });
     expect(line(fork(signers.stranger))).toMatchObject({ status: "failed", says: expect.stringContaining("is not its key") });
     expect(line(fork(signers.stranger), null)).toMatchObject({ status: "proved" });
     expect(packFork(crypto, cast.key("checkpoints"), note(signers.checkpoints, "aa"), note(signers.checkpoints, "aa"))).toBeNull();
-    expect(packFork(crypto, cast.key("checkpoints"), note(signers.checkpoints, "aa"), note(signers.checkpoints, "bb", "x/log/1"))).toBeNull();
+    expect(
+      packFork(crypto, cast.key("checkpoints"), note(signers.checkpoints, "aa"), note(signers.checkpoints, "bb", "x/log/1")),
+    ).toBeNull();
     expect(packFork(crypto, cast.key("checkpoints"), note(signers.checkpoints, "aa"), note(signers.stranger, "bb"))).toBeNull();
   });
 });
@@ -124,7 +148,11 @@ describe("a promise", () => {
   ])("%s convicts the broker", (_, leaves) => {
     const evidence = pack(leaves);
     expect(line(evidence)).toMatchObject({ status: "proved", says: expect.stringContaining("the market you are logged in to promised") });
-    for (const over of [{ leaves: evidence?.leaves.slice(1) }, { promise: { ...promise, mergeBy: 1 } }, { later: { ...evidence?.later, index: 0 } }])
+    for (const over of [
+      { leaves: evidence?.leaves.slice(1) },
+      { promise: { ...promise, mergeBy: 1 } },
+      { later: { ...evidence?.later, index: 0 } },
+    ])
       expect(line({ ...evidence, ...over })).toMatchObject({ status: "failed" });
   });
 

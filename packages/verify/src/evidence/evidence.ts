@@ -104,10 +104,18 @@ function soldTwice(crypto: Crypto, documents: EvidenceOf<"sold-twice">["document
   const [po, other] = [one.document, two.document];
   const key = po.keyid;
   const isOneSlot = po.id !== other.id && po.payload.orderId === other.payload.orderId && po.payload.slot === other.payload.slot;
-  const isOneSigner = [po, other, open.document, openToo.document].every(({ keyid, payload }) => keyid === key && payload.origin === po.payload.origin);
+  const isOneSigner = [po, other, open.document, openToo.document].every(
+    ({ keyid, payload }) => keyid === key && payload.origin === po.payload.origin,
+  );
   const isOpened = open.document.payload.lease === po.id && openToo.document.payload.lease === other.id;
   if (!isOneSlot || !isOneSigner || !isOpened) return null;
-  return { key, origin: po.payload.origin, as: "purchaseOrders", logKey: null, says: "opened two leases for one slot of an order: its broker cheats" };
+  return {
+    key,
+    origin: po.payload.origin,
+    as: "purchaseOrders",
+    logKey: null,
+    says: "opened two leases for one slot of an order: its broker cheats",
+  };
 }
 
 /** When the broker accepted the document behind a leaf, by the leaf's own bytes. */
@@ -151,7 +159,15 @@ export function packBrokenPromise(
   if (!leaf) return null;
   const hashes = leaves.map((each) => toHex(leafHash(crypto, each)));
   const later = { index, leaf: encode(leaf) };
-  const evidence: EvidenceOf<"broken-promise"> = { format: EVIDENCE_FORMAT, kind: "broken-promise", key, promise, checkpoint, leaves: hashes, later };
+  const evidence: EvidenceOf<"broken-promise"> = {
+    format: EVIDENCE_FORMAT,
+    kind: "broken-promise",
+    key,
+    promise,
+    checkpoint,
+    leaves: hashes,
+    later,
+  };
   return brokenPromise(crypto, evidence) ? evidence : null;
 }
 
@@ -168,7 +184,8 @@ function weighed({ key, origin, as, logKey, says }: Finding, pinned: MarketPins 
   const isMarkets = [...Object.values(market.keys), market.operatorKey].includes(key);
   if (as === null) return proved(`${isMarkets ? "the market you are logged in to" : short} ${says}`);
   if (key !== market.keys[as]) return failed(`it proves nothing of the market you are logged in to: ${short} is not its key`);
-  if (logKey !== null && logKey !== market.keys.checkpoints) return failed("it proves nothing: the log in it is not that of the market you are logged in to");
+  if (logKey !== null && logKey !== market.keys.checkpoints)
+    return failed("it proves nothing: the log in it is not that of the market you are logged in to");
   return proved(`the market you are logged in to ${says}`);
 }
 

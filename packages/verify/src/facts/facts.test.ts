@@ -88,6 +88,8 @@ describe("a purchase order", () => {
     expect(why({}, { fee: "orders" })).toContain("operator_only in its fee");
     expect(why({}, { order: "owner" }, [...BROKER, "owner"])).toContain("not_yours in its order");
     expect(checkPurchaseOrder(worldOf(story), { nonsense: true })).toMatchObject({ ok: false });
-    expect(checkPurchaseOrder({ ...worldOf(story), keyOf: () => null }, story.play.of("purchase-order").document.envelope)).toMatchObject({ ok: false });
+    expect(checkPurchaseOrder({ ...worldOf(story), keyOf: () => null }, story.play.of("purchase-order").document.envelope)).toMatchObject({
+      ok: false,
+    });
   });
 });

@@ -43,7 +43,10 @@ function embedded<K extends "order" | "offer" | "fee" | "extension">(world: Fact
   return inner.ok ? { ok: true as const, document: inner.document } : refuse(inner.code, { ...inner.facts, inside: kind });
 }
 
-function purchaseOrderContent(world: FactWorld, { payload }: Verified<"purchase-order">): { ok: true; content: Contents["purchase-order"] } | Refusal {
+function purchaseOrderContent(
+  world: FactWorld,
+  { payload }: Verified<"purchase-order">,
+): { ok: true; content: Contents["purchase-order"] } | Refusal {
   const order = embedded(world, "order", payload.order, payload.issuedAt);
   if (!order.ok) return order;
   const offer = embedded(world, "offer", payload.offer, payload.issuedAt);
@@ -63,7 +66,11 @@ function purchaseOrderContent(world: FactWorld, { payload }: Verified<"purchase-
   };
 }
 
-function amendmentContent(world: FactWorld, { payload }: Verified<"amendment">, at: number): { ok: true; content: Contents["amendment"] } | Refusal {
+function amendmentContent(
+  world: FactWorld,
+  { payload }: Verified<"amendment">,
+  at: number,
+): { ok: true; content: Contents["amendment"] } | Refusal {
   const extension = embedded(world, "extension", payload.extension, at);
   if (!extension.ok) return extension;
   const { id, signer, payload: wanted } = extension.document;

@@ -19,7 +19,8 @@ export function checkPurchaseOrder(world: FactWorld, untrusted: unknown): Checke
   const po = read.document;
   const at = po.payload.issuedAt;
   const fact = factOf(world, po, at);
-  if (fact === null || !fact.ok) return wrong(`what it embeds is not rightly signed (${fact ? fact.code : "no fact"}${inside(fact?.facts)})`);
+  if (fact === null || !fact.ok)
+    return wrong(`what it embeds is not rightly signed (${fact ? fact.code : "no fact"}${inside(fact?.facts)})`);
   const bound = step(null, fact.fact);
   if (!bound.ok) return wrong(bound.why);
   const order = verifyDocumentOf("order", po.payload.order, { ...world, at });

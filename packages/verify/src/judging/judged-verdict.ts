@@ -15,7 +15,12 @@ export type JudgedVerdict =
 const cannot = (why: string): JudgedVerdict => ({ finding: "not-comparable", why });
 
 /** Why the referee's result is not one that may decide over this lease; null when it is. */
-function rulingProblem({ crypto, market, keyOf }: FactWorld, verdict: Verified<"verdict">, ruling: SignedDocument<"result">, lease: Lease): string | null {
+function rulingProblem(
+  { crypto, market, keyOf }: FactWorld,
+  verdict: Verified<"verdict">,
+  ruling: SignedDocument<"result">,
+  lease: Lease,
+): string | null {
   const { referee, server, owner } = verdict.payload;
   const key = keyOf(ruling.keyid);
   const checks: readonly (readonly [right: boolean, why: string])[] = [
@@ -29,7 +34,12 @@ function rulingProblem({ crypto, market, keyOf }: FactWorld, verdict: Verified<"
 }
 
 /** `accused`: the lease's own result; `lease`: as it was folded so far. */
-export function judgeVerdict(world: FactWorld, verdict: Verified<"verdict">, lease: Lease | null, accused: Verified<"result"> | null): JudgedVerdict {
+export function judgeVerdict(
+  world: FactWorld,
+  verdict: Verified<"verdict">,
+  lease: Lease | null,
+  accused: Verified<"result"> | null,
+): JudgedVerdict {
   const { payload } = verdict;
   const [stated, ruling] = [payload.result, payload.ruling].map((envelope) => parseDocumentOf(world.crypto, "result", envelope));
   if (!stated?.ok || !ruling?.ok) return cannot("the verdict does not hold two signed results");

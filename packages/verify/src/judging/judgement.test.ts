@@ -17,7 +17,14 @@ describe("a whole job", () => {
 
   it("is borne out by the same, whenever it ran, and by nothing else", () => {
     expect(whole({ usedMs: 9, nonce: OTHER, lease: OTHER })).toEqual({ ok: true, difference: null });
-    for (const over of [{ fuel: "1" }, { exitCode: 1 }, { memoryHash: OTHER }, { stdoutDigest: OTHER }, { stderrDigest: OTHER }, { outputDigest: OTHER }])
+    for (const over of [
+      { fuel: "1" },
+      { exitCode: 1 },
+      { memoryHash: OTHER },
+      { stdoutDigest: OTHER },
+      { stderrDigest: OTHER },
+      { outputDigest: OTHER },
+    ])
       expect(whole(over)).toMatchObject({ ok: true, difference: expect.stringContaining("the server signed") });
   });
 
@@ -48,7 +55,11 @@ describe("one segment", () => {
     judge(
       crypto,
       result,
-      other({ jobHash: segmentHashOf(crypto, trace.jobHash, { from: from(segment), step: trace.step, index: segment }), stateRoot, ...over }),
+      other({
+        jobHash: segmentHashOf(crypto, trace.jobHash, { from: from(segment), step: trace.step, index: segment }),
+        stateRoot,
+        ...over,
+      }),
       {
         trace,
         segment,

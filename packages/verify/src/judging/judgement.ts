@@ -12,7 +12,12 @@ type Result = Payload<"result">;
 /** `difference`: where the accused is wrong, in words; null where the referee bears it out. */
 export type Judgement = { ok: true; difference: string | null } | { ok: false; why: string };
 
-export function judge(crypto: Crypto, accused: Result, ruling: Result, part: { trace: Payload<"trace"> | null; segment: number } | null): Judgement {
+export function judge(
+  crypto: Crypto,
+  accused: Result,
+  ruling: Result,
+  part: { trace: Payload<"trace"> | null; segment: number } | null,
+): Judgement {
   if (!isComparable(accused)) return { ok: false, why: `it ended with ${accused.reason}, which another machine need not come to` };
   if (part === null) {
     const unfit = refereeProblem(accused, ruling);
@@ -25,12 +30,18 @@ export function judge(crypto: Crypto, accused: Result, ruling: Result, part: { t
   return judgeSegment(crypto, accused, ruling, { trace, segment });
 }
 
-function judgeSegment(crypto: Crypto, accused: Result, ruling: Result, { trace, segment }: { trace: Payload<"trace">; segment: number }): Judgement {
+function judgeSegment(
+  crypto: Crypto,
+  accused: Result,
+  ruling: Result,
+  { trace, segment }: { trace: Payload<"trace">; segment: number },
+): Judgement {
   const { roots, step } = trace;
   // past the last checkpoint comes the job's end
   const claimed = roots[segment - 1] ?? endRootOf(crypto, accused);
   const from = roots[segment - 2] ?? null;
-  if (ruling.jobHash !== segmentHashOf(crypto, trace.jobHash, { from, step, index: segment })) return { ok: false, why: "the referee ran another segment" };
+  if (ruling.jobHash !== segmentHashOf(crypto, trace.jobHash, { from, step, index: segment }))
+    return { ok: false, why: "the referee ran another segment" };
   if (accused.engine !== ruling.engine) return { ok: false, why: `the engines differ: ${accused.engine} and ${ruling.engine}` };
   if (ruling.stateRoot === null) return { ok: false, why: `the referee's run ended with ${ruling.reason}` };
   if (claimed === ruling.stateRoot) return { ok: true, difference: null };

@@ -55,4 +55,5 @@ function agreedFuel({ engine, fuel }: Payload<"result">, own: ReExecuted): strin
 
 const VM_ENGINE = "qemu-";
 
-const short = (value: unknown): string => (value === null ? "none" : String(value).length > 24 ? `${String(value).slice(0, 12)}…` : String(value));
+const short = (value: unknown): string =>
+  value === null ? "none" : String(value).length > 24 ? `${String(value).slice(0, 12)}…` : String(value);

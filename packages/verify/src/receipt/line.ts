@@ -23,4 +23,5 @@ export const claimed = (says: string): Said => ({ status: "claimed", says });
 export const failed = (says: string): Said => ({ status: "failed", says });
 
 /** The first of these that is not so, as what is wrong; null when all are. */
-export const firstWrong = (checks: readonly (readonly [right: boolean, why: string])[]): string | null => checks.find(([right]) => !right)?.[1] ?? null;
+export const firstWrong = (checks: readonly (readonly [right: boolean, why: string])[]): string | null =>
+  checks.find(([right]) => !right)?.[1] ?? null;

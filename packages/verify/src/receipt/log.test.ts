@@ -10,7 +10,8 @@ import { verifyReceipt, type OwnFacts } from "./receipt.ts";
 const story = storyOf({ crypto, createSigner }, "completed by interval", 5);
 const { cast } = story;
 const honest = receiptOf(cast, story.lease, story.play.filed);
-const logLine = (receipt: Receipt, own: OwnFacts = {}) => verifyReceipt(crypto, cast.pins, receipt, own).lines.find(({ check }) => check === "log");
+const logLine = (receipt: Receipt, own: OwnFacts = {}) =>
+  verifyReceipt(crypto, cast.pins, receipt, own).lines.find(({ check }) => check === "log");
 const change = (at: number, over: Partial<Receipt["documents"][number]>): Receipt => ({
   ...honest,
   documents: honest.documents.map((each, i) => (i === at ? { ...each, ...over } : each)),
@@ -29,8 +30,12 @@ describe("the log", () => {
   it("proves what its times have cut only with witnesses", () => {
     const stopped = storyOf({ crypto, createSigner }, "a machine, stopped by its customer", 5);
     const receipt = receiptOf(stopped.cast, stopped.lease, stopped.play.filed);
-    const signed = { ...receipt, checkpoint: receipt.checkpoint + cosign(crypto, stopped.cast.signers.witness, "one", receipt.checkpoint, 1) };
-    const bill = (own: OwnFacts) => verifyReceipt(crypto, stopped.cast.pins, signed, own).lines.find(({ check }) => check === "bill")?.status;
+    const signed = {
+      ...receipt,
+      checkpoint: receipt.checkpoint + cosign(crypto, stopped.cast.signers.witness, "one", receipt.checkpoint, 1),
+    };
+    const bill = (own: OwnFacts) =>
+      verifyReceipt(crypto, stopped.cast.pins, signed, own).lines.find(({ check }) => check === "bill")?.status;
     expect(bill({})).toBe("claimed");
     expect(bill({ witnesses: [{ name: "one", key: stopped.cast.key("witness") }] })).toBe("proved");
   });
@@ -47,7 +52,10 @@ describe("the log", () => {
     expect(logLine(none)).toMatchObject({ status: "claimed", says: expect.stringContaining("still empty") });
     const { ok, lines } = verifyReceipt(crypto, cast.pins, none);
     expect(ok).toBe(true);
-    expect(lines.find(({ check }) => check === "purchase order")).toMatchObject({ status: "claimed", says: expect.stringContaining("the fee not yet") });
+    expect(lines.find(({ check }) => check === "purchase order")).toMatchObject({
+      status: "claimed",
+      says: expect.stringContaining("the fee not yet"),
+    });
     expect(logLine({ ...honest, checkpoint: "", size: 0 })).toMatchObject({ status: "failed" });
   });
 
@@ -55,7 +63,10 @@ describe("the log", () => {
     const [first, second] = honest.documents;
     expect(logLine(change(0, { index: second?.index ?? 0 }))?.status).toBe("failed");
     expect(logLine(change(0, { index: (first?.index ?? 0) + 1 }))?.status).toBe("failed");
-    expect(logLine(change(honest.documents.length - 1, { index: null }))).toMatchObject({ status: "failed", says: expect.stringContaining("has a proof") });
+    expect(logLine(change(honest.documents.length - 1, { index: null }))).toMatchObject({
+      status: "failed",
+      says: expect.stringContaining("has a proof"),
+    });
     expect(logLine(change(0, { proof: second?.proof ?? [] }))?.status).toBe("failed");
     expect(logLine(change(0, { index: 9_999 }))?.status).toBe("failed");
     expect(logLine({ ...honest, size: honest.size + 1 })?.status).toBe("failed");
@@ -73,16 +84,26 @@ describe("the log", () => {
 });
 
 describe("a document", () => {
-  const signatures = (receipt: Receipt) => verifyReceipt(crypto, cast.pins, receipt).lines.find(({ check }) => check === "signatures")?.status;
+  const signatures = (receipt: Receipt) =>
+    verifyReceipt(crypto, cast.pins, receipt).lines.find(({ check }) => check === "signatures")?.status;
 
   it("opens its leaf as it is, and stands once", () => {
     expect(signatures(honest)).toBe("proved");
     const other = honest.documents[1];
-    for (const [key, value] of Object.entries({ at: 5, salt: "ab".repeat(32), leaf: "ab".repeat(32), id: other?.id, kind: "stop", envelope: other?.envelope }))
+    for (const [key, value] of Object.entries({
+      at: 5,
+      salt: "ab".repeat(32),
+      leaf: "ab".repeat(32),
+      id: other?.id,
+      kind: "stop",
+      envelope: other?.envelope,
+    }))
       expect(signatures(change(0, { [key]: value })), key).toBe("failed");
     expect(signatures(change(0, { salt: "" }))).toBe("failed");
     expect(signatures({ ...honest, documents: [...honest.documents, ...honest.documents.slice(0, 1)] })).toBe("failed");
     expect(signatures({ ...honest, documents: [...honest.documents, ...honest.leaves.slice(0, 1)] })).toBe("failed");
-    expect(signatures({ ...honest, documents: honest.documents.slice(1), leaves: [...honest.leaves, ...honest.documents.slice(0, 1)] })).toBe("failed");
+    expect(
+      signatures({ ...honest, documents: honest.documents.slice(1), leaves: [...honest.leaves, ...honest.documents.slice(0, 1)] }),
+    ).toBe("failed");
   });
 });

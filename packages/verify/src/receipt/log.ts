@@ -27,7 +27,9 @@ const NO_BYTES = new Uint8Array();
 
 function isIncluded(crypto: Crypto, { root, size }: Checkpoint, { stored }: Entry): boolean {
   const proof = stored.proof.map((hash) => fromHex(hash) ?? NO_BYTES);
-  return stored.index !== null && verifyInclusion(crypto, fromHex(stored.leaf) ?? NO_BYTES, stored.index, size, proof, fromHex(root) ?? NO_BYTES);
+  return (
+    stored.index !== null && verifyInclusion(crypto, fromHex(stored.leaf) ?? NO_BYTES, stored.index, size, proof, fromHex(root) ?? NO_BYTES)
+  );
 }
 
 /** Whether times never go back; `entries` are in the log's order. */
@@ -49,7 +51,13 @@ function orderProblem(entries: readonly Entry[]): string | null {
 }
 
 /** `entries` are in the log's order. */
-export function checkLog(crypto: Crypto, pins: MarketPins, receipt: Receipt, entries: readonly Entry[], witnesses: readonly Witness[]): Said {
+export function checkLog(
+  crypto: Crypto,
+  pins: MarketPins,
+  receipt: Receipt,
+  entries: readonly Entry[],
+  witnesses: readonly Witness[],
+): Said {
   const wrongOrder = orderProblem(entries);
   if (wrongOrder !== null) return failed(wrongOrder);
   const waiting = entries.filter(({ index }) => index === null);

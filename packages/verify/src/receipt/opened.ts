@@ -3,7 +3,16 @@
  * What a document counts for is not asked here. Who controls the input: whoever hands over the file, every byte.
  */
 import { FACT_KINDS } from "@xenoservers/market";
-import { KIND_TABLE, leafHashOf, parseDocument, type AnyDocument, type Crypto, type Kind, type Receipt, type ReceiptDocument } from "@xenoservers/protocol";
+import {
+  KIND_TABLE,
+  leafHashOf,
+  parseDocument,
+  type AnyDocument,
+  type Crypto,
+  type Kind,
+  type Receipt,
+  type ReceiptDocument,
+} from "@xenoservers/protocol";
 import { firstWrong } from "./line.ts";
 
 /** One document of a receipt with its place in the log; `index` is null while it has none. */

@@ -12,7 +12,10 @@ export function checkPurchase({ receipt, told, own }: Checking): Said {
   const wrong = firstWrong([
     [isYours, "the order was signed by another key than yours"],
     [told.orders.every((id) => id === order.id), "it holds another order than the one that was bound"],
-    [payload.feeBasisPoints === 0 || fee !== null, "the fee was not announced in the log before the purchase order: nobody could have known of it"],
+    [
+      payload.feeBasisPoints === 0 || fee !== null,
+      "the fee was not announced in the log before the purchase order: nobody could have known of it",
+    ],
   ]);
   if (wrong !== null) return failed(wrong);
   const broker = payload.feeBasisPoints > 0 ? `, the announced fee of ${payload.feeBasisPoints / 100} % in it` : "";

@@ -34,47 +34,73 @@ const BY_TIME: Deal = { order: { terms: "by-interval" } };
 describe("found by trying", () => {
   it("a lease closed as completed whose server signed server-failed, and the reverse", () => {
     const failed = retold(story("its server failed"), { edits: { closing: { reason: "completed" } } });
-    expect(statuses(failed)).toMatchObject({ bill: "failed", ok: false, says: { bill: expect.stringContaining("its documents say server-failed") } });
+    expect(statuses(failed)).toMatchObject({
+      bill: "failed",
+      ok: false,
+      says: { bill: expect.stringContaining("its documents say server-failed") },
+    });
     const completed = retold(story("completed, delivered to its customer"), { edits: { closing: { reason: "server-failed" } } });
     expect(statuses(completed)).toMatchObject({ bill: "failed", says: { bill: expect.stringContaining("its documents say completed") } });
   });
 
   it("an amendment whose extension no known key has signed", () => {
     const name = "extended twice, to its longest time";
-    const by = (key: KeyName) => statuses(retold(story(name), { held: ["orders", "receipts", "checkpoints", key], by: { "extension 1": key } }));
-    for (const key of ["stranger", "orders", "stranger-server"] as const) expect(by(key)).toMatchObject({ use: "failed", bill: "failed", ok: false });
+    const by = (key: KeyName) =>
+      statuses(retold(story(name), { held: ["orders", "receipts", "checkpoints", key], by: { "extension 1": key } }));
+    for (const key of ["stranger", "orders", "stranger-server"] as const)
+      expect(by(key)).toMatchObject({ use: "failed", bill: "failed", ok: false });
     const embedded = made(BY_TIME, (s) => {
       s.known().bound().opened().extended(60_000);
       for (const part of s.parts) if (part.kind === "extension") [part.by, part.isAside] = ["stranger", true];
       return s.after(100).result().over();
     });
-    expect(statuses(embedded)).toMatchObject({ use: "failed", bill: "failed", says: { use: expect.stringContaining("unknown_key in its extension") } });
+    expect(statuses(embedded)).toMatchObject({
+      use: "failed",
+      bill: "failed",
+      says: { use: expect.stringContaining("unknown_key in its extension") },
+    });
   });
 
   it("an order for region=eu on an offer us", () => {
-    const receipt = made({ ...BY_RESULT, offer: { labels: { region: "us" } } }, (s) => s.known().bound().opened().after(2_500).result().delivered().over());
-    expect(statuses(receipt)).toMatchObject({ "purchase order": "failed", bill: "failed", says: { "purchase order": expect.stringContaining("region=eu") } });
+    const receipt = made({ ...BY_RESULT, offer: { labels: { region: "us" } } }, (s) =>
+      s.known().bound().opened().after(2_500).result().delivered().over(),
+    );
+    expect(statuses(receipt)).toMatchObject({
+      "purchase order": "failed",
+      bill: "failed",
+      says: { "purchase order": expect.stringContaining("region=eu") },
+    });
   });
 
   it("a fee of 50 % that nobody announced", () => {
     const name = "completed, delivered to its customer";
     for (const edit of [{ feeBasisPoints: 5_000 }, { feeBasisPoints: 5_000, fee: null }])
-      expect(statuses(retold(story(name), { edits: { "purchase-order": edit } }))).toMatchObject({ "purchase order": "failed", bill: "failed" });
+      expect(statuses(retold(story(name), { edits: { "purchase-order": edit } }))).toMatchObject({
+        "purchase order": "failed",
+        bill: "failed",
+      });
     expect(statuses(retold(story(name), { by: { fee: "orders" } }))).toMatchObject({ signatures: "failed", "purchase order": "failed" });
     expect(statuses(retold(story(name), { held: [], drop: ["fee"] }))).toMatchObject({ "purchase order": "failed" });
     const late = retold(story(name), { held: [], last: ["fee"], at: { fee: story(name).play.of("settlement").at } });
-    expect(statuses(late)).toMatchObject({ "purchase order": "failed", says: { "purchase order": expect.stringContaining("nobody could have known") } });
+    expect(statuses(late)).toMatchObject({
+      "purchase order": "failed",
+      says: { "purchase order": expect.stringContaining("nobody could have known") },
+    });
   });
 
   it("a stranger's job on a server with allowed parties", () => {
     const receipt = made({ ...BY_RESULT, offer: { allowedParties: [cast.stranger] } }, (s) =>
       s.known().bound().opened().after(2_500).result().delivered().over(),
     );
-    expect(statuses(receipt)).toMatchObject({ "purchase order": "failed", says: { "purchase order": expect.stringContaining("not-allowed") } });
+    expect(statuses(receipt)).toMatchObject({
+      "purchase order": "failed",
+      says: { "purchase order": expect.stringContaining("not-allowed") },
+    });
   });
 
   it("a stop by a stranger's key, known in the market or not", () => {
-    const stop = (s: LeaseScript) => s.stopped("stranger").after(100).result({ reason: "customer-stop", exitCode: null, memoryHash: null }).over();
+    const stop = (s: LeaseScript) =>
+      s.stopped("stranger").after(100).result({ reason: "customer-stop", exitCode: null, memoryHash: null }).over();
     const unknown = made(BY_TIME, (s) => stop(s.known().bound().opened()));
     expect(statuses(unknown)).toMatchObject({ use: "failed", bill: "failed", says: { use: expect.stringContaining("unknown_key") } });
     const known = made(BY_TIME, (s) => {
@@ -124,11 +150,19 @@ describe("a receipt", () => {
     expect(bill("completed by interval")).toBe("proved");
     expect(bill("its server failed")).toBe("proved");
     expect(bill("inputs that never came")).toBe("proved");
-    for (const name of ["its server was not heard any more", "never started", "never accepted", "completed, never delivered", "the broker was away too long"])
+    for (const name of [
+      "its server was not heard any more",
+      "never started",
+      "never accepted",
+      "completed, never delivered",
+      "the broker was away too long",
+    ])
       expect(bill(name), name).toBe("claimed");
     expect(bill("completed, sealed with the broker")).toBe("claimed");
     const sealed = story("completed, sealed with the broker");
-    expect(bill("completed, sealed with the broker", { outputDigest: sealed.play.of("result").document.payload.outputDigest })).toBe("proved");
+    expect(bill("completed, sealed with the broker", { outputDigest: sealed.play.of("result").document.payload.outputDigest })).toBe(
+      "proved",
+    );
     expect(bill("a machine, stopped by its customer")).toBe("claimed");
   });
 
@@ -159,13 +193,17 @@ describe("a receipt", () => {
       ["closing", "bill"],
     ])
       expect(statuses(retold(told, { held: [], drop: [label ?? ""] })), label).toMatchObject({ [check ?? ""]: "failed", ok: false });
-    expect(statuses(retold(story("completed, delivered to its customer"), { held: [], drop: ["delivery"] }))).toMatchObject({ bill: "failed" });
+    expect(statuses(retold(story("completed, delivered to its customer"), { held: [], drop: ["delivery"] }))).toMatchObject({
+      bill: "failed",
+    });
     expect(statuses(retold(told, { held: [], drop: ["settlement"] }))).toMatchObject({ bill: "failed" });
   });
 
   it("of another market, or no receipt at all, is none", () => {
     const receipt = retold(story("completed by interval"), {});
-    expect(verifyReceipt(crypto, { ...cast.pins, operatorKey: "00".repeat(32) }, receipt).lines).toMatchObject([{ check: "file", status: "failed" }]);
+    expect(verifyReceipt(crypto, { ...cast.pins, operatorKey: "00".repeat(32) }, receipt).lines).toMatchObject([
+      { check: "file", status: "failed" },
+    ]);
     expect(verifyReceipt(crypto, { ...cast.pins, origin: "another" }, receipt).ok).toBe(false);
     expect(verifyReceipt(crypto, cast.pins, { nonsense: true }).lines).toMatchObject([{ check: "file", status: "failed" }]);
   });

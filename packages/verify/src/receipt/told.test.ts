@@ -25,7 +25,8 @@ const revoked = (script: LeaseScript, key: KeyName, label = `revoked ${key}`): L
   script.say("customer", "key-revoke", () => ({ party: cast.customer, key: cast.key(key), reason: "lost" }), { label });
   return script;
 };
-const ended = (script: LeaseScript): LeaseScript => script.after(100).result({ reason: "customer-stop", exitCode: null, memoryHash: null }).over();
+const ended = (script: LeaseScript): LeaseScript =>
+  script.after(100).result({ reason: "customer-stop", exitCode: null, memoryHash: null }).over();
 
 describe("a key", () => {
   const story = storyOf({ crypto, createSigner }, "completed, delivered to its customer", 3);
@@ -61,7 +62,9 @@ describe("a key", () => {
   });
 
   it("that was revoked before the purchase order has ordered nothing", () => {
-    expect(failing(made(BY_TIME, (s) => revoked(s.known(), "device").bound().opened()))).toEqual([expect.stringContaining("key_revoked in its order")]);
+    expect(failing(made(BY_TIME, (s) => revoked(s.known(), "device").bound().opened()))).toEqual([
+      expect.stringContaining("key_revoked in its order"),
+    ]);
   });
 
   it("acts only inside its label", () => {
@@ -85,13 +88,16 @@ describe("what leans on nothing", () => {
     const extra = (kind: "batch" | "account") =>
       made(BY_TIME, (s) => {
         const { customer: party, account } = cast;
-        if (kind === "batch") s.known().say("customer", "batch", () => ({ party, account, budgetNanos: "1", expiresAt: 1, clientId: "ab".repeat(16) }));
-        else s.known().say("customer", "account", () => ({ party, parent: account, name: "x", limitNanos: null, clientId: "ab".repeat(16) }));
+        if (kind === "batch")
+          s.known().say("customer", "batch", () => ({ party, account, budgetNanos: "1", expiresAt: 1, clientId: "ab".repeat(16) }));
+        else
+          s.known().say("customer", "account", () => ({ party, parent: account, name: "x", limitNanos: null, clientId: "ab".repeat(16) }));
         return s.bound().opened();
       });
     expect(failing(extra("batch"))).toEqual([expect.stringContaining("has no place in a lease")]);
     expect(failing(extra("account"))).toEqual([expect.stringContaining("has no place in a lease")]);
-    const play = (label: string) => new LeaseScript(cast, new Rng(3), { order: { ...BY_TIME.order, label } }).known().bound().opened().play();
+    const play = (label: string) =>
+      new LeaseScript(cast, new Rng(3), { order: { ...BY_TIME.order, label } }).known().bound().opened().play();
     const [one, two] = [play("x"), play("y")];
     const withAnother = (label: string) => {
       const another = two.find(label);

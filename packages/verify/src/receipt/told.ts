@@ -167,7 +167,8 @@ const inside = (kind: unknown): string => (typeof kind === "string" ? ` in its $
 const wrongLeaf = (kind: Kind): string => `the ${kind} among the leaves is not signed by a key that may say it there`;
 const isFactKind = (kind: Kind): kind is FactKind => Object.hasOwn(CHECK_OF, kind);
 const isFactOf = <K extends FactKind>(fact: Fact, kind: K): fact is Extract<Fact, FactOf<K>> => fact.kind === kind;
-const isVerifiedOf = <K extends Kind>(document: AnyVerified, kind: K): document is Extract<AnyVerified, { kind: K }> => document.kind === kind;
+const isVerifiedOf = <K extends Kind>(document: AnyVerified, kind: K): document is Extract<AnyVerified, { kind: K }> =>
+  document.kind === kind;
 
 /** `entries` are in the log's order. */
 export function tell(crypto: Crypto, market: MarketPins, entries: readonly Entry[]): Told {

@@ -27,7 +27,8 @@ export function checkUse({ told, own }: Checking, lease: Lease): Said {
   if (missing !== null) return failed(missing);
   const result = told.documentOf("result")?.payload ?? null;
   if (meteringOf(lease.terms) === "fuel") {
-    const isRight = own.reExecuted !== undefined && result !== null && result.memoryHash !== null && resultProblem(result, own.reExecuted) === null;
+    const isRight =
+      own.reExecuted !== undefined && result !== null && result.memoryHash !== null && resultProblem(result, own.reExecuted) === null;
     const says = `${result?.fuel ?? 0} fuel by the server's result`;
     return isRight ? proved(`${says}, and by running it again`) : claimed(`${says}; anyone with the job can recompute it`);
   }

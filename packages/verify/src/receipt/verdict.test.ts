@@ -10,7 +10,10 @@ const story = (name: string) => storyOf({ crypto, createSigner }, name, 11);
 const linesOf = (name: string, changes: Changes = {}, own: OwnFacts = {}) => {
   const { cast } = story(name);
   return Object.fromEntries(
-    verifyReceipt(crypto, cast.pins, retold(story(name), changes), own).lines.map(({ check, status, says }) => [check, `${status}: ${says}`]),
+    verifyReceipt(crypto, cast.pins, retold(story(name), changes), own).lines.map(({ check, status, says }) => [
+      check,
+      `${status}: ${says}`,
+    ]),
   );
 };
 const again = (name: string): OwnFacts => {
@@ -31,7 +34,9 @@ describe("a verdict", () => {
 
   it("says where the operator has not named its referee, and fails where it had dismissed it", () => {
     expect(linesOf(LIES[0] ?? "", { held: [], drop: ["referee"] })["verdict"]).toMatch(/^claimed: .*is a referee is the broker's word$/);
-    expect(linesOf(LIES[0] ?? "", { held: ["operator"], edits: { referee: { active: false } } })["verdict"]).toMatch(/^failed: .*dismissed/);
+    expect(linesOf(LIES[0] ?? "", { held: ["operator"], edits: { referee: { active: false } } })["verdict"]).toMatch(
+      /^failed: .*dismissed/,
+    );
   });
 
   it.each([
@@ -54,7 +59,9 @@ describe("a verdict", () => {
     const name = LIES[1] ?? "";
     expect(linesOf(name, { edits: { verdict: { trace: null } } })["verdict"]).toMatch(/^failed: /);
     expect(linesOf(name, { edits: { verdict: { segment: 4 } } })["verdict"]).toMatch(/^failed: /);
-    expect(linesOf(name, { held: [...BROKER, "server"], edits: { trace: { detail: "the disk was full" } } })["verdict"]).toMatch(/^failed: .*could not trace/);
+    expect(linesOf(name, { held: [...BROKER, "server"], edits: { trace: { detail: "the disk was full" } } })["verdict"]).toMatch(
+      /^failed: .*could not trace/,
+    );
   });
 
   it("against the referee that is wrong itself fails", () => {
@@ -68,10 +75,14 @@ describe("a verdict", () => {
 
 describe("a dispute", () => {
   it("says who objected, and what the operator ruled", () => {
-    expect(linesOf("objected to, and ruled on")["dispute"]).toMatch(/^proved: its customer objected: .*the operator ruled: the owner keeps 0.000000007/);
+    expect(linesOf("objected to, and ruled on")["dispute"]).toMatch(
+      /^proved: its customer objected: .*the operator ruled: the owner keeps 0.000000007/,
+    );
     expect(linesOf("objected to by its owner")["dispute"]).toMatch(/^claimed: its owner objected/);
     for (const by of ["receipts", "device"] satisfies KeyName[])
-      expect(linesOf("objected to, and ruled on", { held: [by], by: { ruling: by } })["dispute"]).toMatch(/^failed: the ruling is not signed/);
+      expect(linesOf("objected to, and ruled on", { held: [by], by: { ruling: by } })["dispute"]).toMatch(
+        /^failed: the ruling is not signed/,
+      );
   });
 
   it("says what was doubted and what was shown", () => {

@@ -16,11 +16,13 @@ function remember<V>(known: Map<string, V>, key: string, make: () => V): V {
 export function cached({ crypto, createSigner }: Tools): Tools {
   const checked = new Map<string, boolean>();
   const signatures = new Map<string, Uint8Array>();
-  const name = (key: string, ...parts: readonly Uint8Array[]): string => toHex(crypto.sha256(concatBytes(fromHex(key) ?? new Uint8Array(), ...parts)));
+  const name = (key: string, ...parts: readonly Uint8Array[]): string =>
+    toHex(crypto.sha256(concatBytes(fromHex(key) ?? new Uint8Array(), ...parts)));
   return {
     crypto: {
       ...crypto,
-      verify: (key, message, signature) => remember(checked, `${key} ${name(key, message, signature)}`, () => crypto.verify(key, message, signature)),
+      verify: (key, message, signature) =>
+        remember(checked, `${key} ${name(key, message, signature)}`, () => crypto.verify(key, message, signature)),
     },
     createSigner(seed): Signer {
       const signer = createSigner(seed);

@@ -64,5 +64,15 @@ export class Cast {
 
 /** A grant of everything that the role may. */
 export const grantOf = (party: string, key: string, role: Exclude<KeyRole, "root">) => ({
-  ...{ party, key, role, label: role, scopes: [...ROLE_SCOPES[role]], account: null, leaseLabel: null, maxSpendPerDayNanos: null, expiresAt: null },
+  ...{
+    party,
+    key,
+    role,
+    label: role,
+    scopes: [...ROLE_SCOPES[role]],
+    account: null,
+    leaseLabel: null,
+    maxSpendPerDayNanos: null,
+    expiresAt: null,
+  },
 });

@@ -18,7 +18,9 @@ function oneLetter(receipt: Receipt, rng: Rng): Receipt | null {
   const text = JSON.stringify(receipt);
   const at = rng.below(text.length);
   const changed =
-    text.slice(0, at) + String.fromCharCode(rng.chance(0.5) ? text.charCodeAt(at) ^ (1 << rng.below(6)) : rng.between(32, 126)) + text.slice(at + 1);
+    text.slice(0, at) +
+    String.fromCharCode(rng.chance(0.5) ? text.charCodeAt(at) ^ (1 << rng.below(6)) : rng.between(32, 126)) +
+    text.slice(at + 1);
   try {
     const parsed = zReceipt.safeParse(JSON.parse(changed));
     return parsed.success ? parsed.data : null;
@@ -92,7 +94,11 @@ export function corrupt(cast: Cast, honest: Receipt, rng: Rng): Corrupted {
     case 7: {
       const market = {
         ...receipt.market,
-        ...rng.pick([{ origin: "another/market" }, { operatorKey: rng.hex(32) }, { keys: { ...receipt.market.keys, receipts: rng.hex(32) } }]),
+        ...rng.pick([
+          { origin: "another/market" },
+          { operatorKey: rng.hex(32) },
+          { keys: { ...receipt.market.keys, receipts: rng.hex(32) } },
+        ]),
       };
       return { receipt: { ...receipt, market }, did: "named another market" };
     }

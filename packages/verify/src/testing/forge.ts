@@ -85,7 +85,9 @@ function oneChange(story: Story, other: Story, moves: Move[], held: ReadonlySet<
 function intoHonest(cast: Cast, honest: Receipt, play: Play, rng: Rng): Receipt {
   const stored = (each: Filed): ReceiptDocument => {
     const { document, at, isLeaf } = each;
-    const before = (isLeaf ? honest.leaves : honest.documents).find(({ kind, id }) => id === document.id || (kind === document.kind && rng.chance(0.5)));
+    const before = (isLeaf ? honest.leaves : honest.documents).find(
+      ({ kind, id }) => id === document.id || (kind === document.kind && rng.chance(0.5)),
+    );
     if (before?.id === document.id && before.at === at) return before;
     const salt = before?.salt ?? each.salt;
     const leaf = leafHashOf(cast.crypto, document, at, salt);
@@ -93,7 +95,11 @@ function intoHonest(cast: Cast, honest: Receipt, play: Play, rng: Rng): Receipt 
     return { kind: document.kind, id: document.id, envelope: document.envelope, at, salt, leaf, ...place };
   };
   const shown = play.filed.filter(({ isAside }) => !isAside);
-  return { ...honest, documents: shown.filter(({ isLeaf }) => !isLeaf).map(stored), leaves: shown.filter(({ isLeaf }) => isLeaf).map(stored) };
+  return {
+    ...honest,
+    documents: shown.filter(({ isLeaf }) => !isLeaf).map(stored),
+    leaves: shown.filter(({ isLeaf }) => isLeaf).map(stored),
+  };
 }
 
 /** `other`: a lease of the same parties. */
@@ -108,7 +114,8 @@ export function forge(story: Story, other: Story, honest: Receipt, rng: Rng): Fo
   const moves = movesOf(story);
   const did: string[] = [];
   if (rng.chance(0.5)) did.push(schemeFor(story, moves, held, rng));
-  for (let changes = did.length === 0 ? rng.between(1, 3) : rng.below(3); changes > 0; changes--) did.push(oneChange(story, other, moves, held, rng));
+  for (let changes = did.length === 0 ? rng.between(1, 3) : rng.below(3); changes > 0; changes--)
+    did.push(oneChange(story, other, moves, held, rng));
   const play = replay(story, moves, held, rng);
   const lease = play.find("purchase-order")?.document.id ?? story.lease;
   if (!hasLog) return { receipt: intoHonest(story.cast, honest, play, rng), held, did };

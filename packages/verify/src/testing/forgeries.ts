@@ -61,7 +61,9 @@ function honestReceipts(story: Story, rng: Rng): Receipt[] {
   const shuffled = { ...receipt, documents: [...receipt.documents].reverse(), leaves: [...receipt.leaves].reverse() };
   const placed = whole.findIndex(({ document }) => document.kind === "purchase-order");
   // the broker files what it answers together with what it answers to: a receipt is cut between two such changes
-  const cuts = whole.flatMap(({ document, at }, i) => (i > placed && whole[i + 1]?.at !== at && document.kind !== "extension" ? [i + 1] : []));
+  const cuts = whole.flatMap(({ document, at }, i) =>
+    i > placed && whole[i + 1]?.at !== at && document.kind !== "extension" ? [i + 1] : [],
+  );
   const parts = cuts.map((end) => receiptOf(story.cast, story.lease, whole.slice(0, end), { seed: end }));
   return [receipt, shuffled, receiptOf(story.cast, story.lease, waiting), ...parts];
 }
@@ -95,5 +97,8 @@ function oneForgery(tally: Tally, story: Story, other: Story, honest: Receipt, r
   const lie = firstLie({ story, receipt, own, held, honest }, lines);
   tally.forgeries++;
   if (ok) tally.unharmed++;
-  if (lie) tally.lies.push(`${story.name}; ${[...held].join(" ") || "anyone"} ${did.join(", ")}; ${Object.keys(own).join(" ")}: ${lie.check}: ${lie.says}`);
+  if (lie)
+    tally.lies.push(
+      `${story.name}; ${[...held].join(" ") || "anyone"} ${did.join(", ")}; ${Object.keys(own).join(" ")}: ${lie.check}: ${lie.says}`,
+    );
 }

@@ -42,12 +42,16 @@ export class LeaseScript extends Script {
   known(): this {
     const { cast } = this;
     const first = (party: string, by: KeyName, recovery: KeyName | null = null): void =>
-      this.say(by, "party", () => ({ party, name: by, rootKey: cast.key(by), recoveryKey: recovery && cast.key(recovery) }), { label: `party ${by}` });
+      this.say(by, "party", () => ({ party, name: by, rootKey: cast.key(by), recoveryKey: recovery && cast.key(recovery) }), {
+        label: `party ${by}`,
+      });
     const grant = (by: KeyName, party: string, key: KeyName, role: "device" | "ci" | "enrol" | "server"): void =>
       this.say(by, "key-grant", () => grantOf(party, cast.key(key), role), { label: `grant ${key}` });
     first(cast.customer, "customer", "recovery");
     grant("customer", cast.customer, "device", "device");
-    this.say("customer", "key-grant", () => ({ ...grantOf(cast.customer, cast.key("ci"), "ci"), leaseLabel: "nightly" }), { label: "grant ci" });
+    this.say("customer", "key-grant", () => ({ ...grantOf(cast.customer, cast.key("ci"), "ci"), leaseLabel: "nightly" }), {
+      label: "grant ci",
+    });
     first(cast.owner, "owner");
     grant("owner", cast.owner, "enrol", "enrol");
     grant("enrol", cast.owner, "server", "server");
@@ -75,10 +79,36 @@ export class LeaseScript extends Script {
     const { rng, cast } = this;
     const byFuel = rng.chance(0.6);
     return {
-      ...{ party: cast.customer, account: cast.account, batch: null, clientId: rng.hex(16), jobHash: this.jobHash, segment: false, driver: "wasm" },
-      ...{ accel: "any", ...FREE, resources: { vcpu: rng.between(1, 2), memoryMib: 512, diskMib: 256 }, conditions: [{ key: "region", op: "=", value: "eu" }] },
-      ...{ assurance: "isolated", terms: byFuel ? "on-result" : "by-interval", on: "market", maxPriceNanosPerHour: null, durationMsMax: 3_600_000 },
-      ...{ fuelMax: "1000000000000", budgetNanos: "500000000", replicas: 1, expiresAt: at + 120_000, label: "nightly", feeBasisPointsMax: 500 },
+      ...{
+        party: cast.customer,
+        account: cast.account,
+        batch: null,
+        clientId: rng.hex(16),
+        jobHash: this.jobHash,
+        segment: false,
+        driver: "wasm",
+      },
+      ...{
+        accel: "any",
+        ...FREE,
+        resources: { vcpu: rng.between(1, 2), memoryMib: 512, diskMib: 256 },
+        conditions: [{ key: "region", op: "=", value: "eu" }],
+      },
+      ...{
+        assurance: "isolated",
+        terms: byFuel ? "on-result" : "by-interval",
+        on: "market",
+        maxPriceNanosPerHour: null,
+        durationMsMax: 3_600_000,
+      },
+      ...{
+        fuelMax: "1000000000000",
+        budgetNanos: "500000000",
+        replicas: 1,
+        expiresAt: at + 120_000,
+        label: "nightly",
+        feeBasisPointsMax: 500,
+      },
       ...{ timings: DEFAULT_TIMINGS, channelKey: "11".repeat(32) },
       ...this.deal.order,
     };
@@ -87,13 +117,30 @@ export class LeaseScript extends Script {
   #offer(at: number): Said<"offer"> {
     const { rng, cast } = this;
     const price = {
-      ...{ vcpuNanosPerSecond: `${rng.between(1_000, 20_000)}`, memoryGibNanosPerSecond: `${rng.between(100, 2_000)}`, diskGibNanosPerSecond: "10" },
+      ...{
+        vcpuNanosPerSecond: `${rng.between(1_000, 20_000)}`,
+        memoryGibNanosPerSecond: `${rng.between(100, 2_000)}`,
+        diskGibNanosPerSecond: "10",
+      },
       ...{ gigaFuelNanos: `${rng.between(100, 900)}`, egressGibNanos: `${rng.between(0, 10_000_000)}` },
     };
     return {
       ...{ owner: cast.owner, server: cast.server, sequence: rng.between(1, 1_000), validUntil: at + 600_000 },
-      ...{ resources: { vcpu: 4, memoryMib: 8192, diskMib: 100_000 }, drivers: ["wasm", "qemu"], assurances: ["isolated", "replicated", "deterministic-vm"] },
-      ...{ labels: { region: "eu" }, price, maxLeaseMs: 86_400_000, cpuScore: 100, sandbox: "strong", accel: "kvm", vmScore: 90, limits: "cgroup2" },
+      ...{
+        resources: { vcpu: 4, memoryMib: 8192, diskMib: 100_000 },
+        drivers: ["wasm", "qemu"],
+        assurances: ["isolated", "replicated", "deterministic-vm"],
+      },
+      ...{
+        labels: { region: "eu" },
+        price,
+        maxLeaseMs: 86_400_000,
+        cpuScore: 100,
+        sandbox: "strong",
+        accel: "kvm",
+        vmScore: 90,
+        limits: "cgroup2",
+      },
       ...{ egress: "public", fetches: true, vmEngine: "qemu-1", allowedParties: [], engine: "engine-1", feeBasisPointsMax: 500 },
       ...{ timings: DEFAULT_TIMINGS, channelKey: "22".repeat(32) },
       ...this.deal.offer,
@@ -143,7 +190,12 @@ export class LeaseScript extends Script {
     this.after(10_000);
     const sequence = this.parts.filter(({ kind }) => kind === "claim").length + 1;
     const label = `claim ${sequence}`;
-    this.say("server", "claim", (play) => ({ lease: leaseIn(play), incarnation, sequence, usedMs, egressBytes, previous: lastClaimIn(play) }), { label });
+    this.say(
+      "server",
+      "claim",
+      (play) => ({ lease: leaseIn(play), incarnation, sequence, usedMs, egressBytes, previous: lastClaimIn(play) }),
+      { label },
+    );
     this.say(
       "receipts",
       "claim-receipt",
@@ -178,7 +230,14 @@ export class LeaseScript extends Script {
         const { envelope, payload } = play.of("extension", `extension ${n}`).document;
         const { durationMsMax, holdNanos } = limitsIn(play);
         const hold = BigInt(holdNanos) + extraHold(play.of("purchase-order").document.payload, durationMsMax, payload.durationMsMax);
-        return { lease: leaseIn(play), extension: envelope, durationMsMax: payload.durationMsMax, holdNanos: hold.toString(), previous: payload.previous, at };
+        return {
+          lease: leaseIn(play),
+          extension: envelope,
+          durationMsMax: payload.durationMsMax,
+          holdNanos: hold.toString(),
+          previous: payload.previous,
+          at,
+        };
       },
       { label: `amendment ${n}` },
     );
@@ -199,7 +258,16 @@ export class LeaseScript extends Script {
     const nonce = this.rng.hex(32);
     return (play) => ({
       ...{ lease: leaseIn(play), server: this.cast.server, jobHash: this.jobHash, engine: "engine-1", reason: "completed", exitCode: 0 },
-      ...{ usedMs: 2_000, egressBytes: 0, lastClaim: lastClaimIn(play), fuel: "5000000000", ...this.came, stateRoot: null, nonce, detail: "" },
+      ...{
+        usedMs: 2_000,
+        egressBytes: 0,
+        lastClaim: lastClaimIn(play),
+        fuel: "5000000000",
+        ...this.came,
+        stateRoot: null,
+        nonce,
+        detail: "",
+      },
       ...over,
     });
   }
@@ -240,7 +308,15 @@ export class LeaseScript extends Script {
       const { money } = billed(usedIn(play, payload.reason, payload.at));
       const { timings } = play.of("purchase-order").document.payload;
       const result = resultIn(play)?.document.id ?? null;
-      return { lease: leaseIn(play), result, closing, reason: payload.reason, ...money, windowEndsAt: payload.at + timings.disputeWindowMs, at };
+      return {
+        lease: leaseIn(play),
+        result,
+        closing,
+        reason: payload.reason,
+        ...money,
+        windowEndsAt: payload.at + timings.disputeWindowMs,
+        at,
+      };
     });
     return this;
   }
@@ -259,7 +335,14 @@ export class LeaseScript extends Script {
   /** The server's roots; `roots`: how many. */
   traceOf(step: string, roots: number): this {
     this.after(5_000).say("server", "trace", (play) => ({
-      ...{ lease: leaseIn(play), server: this.cast.server, request: play.of("trace-request").document.id, jobHash: this.jobHash, engine: "engine-1", step },
+      ...{
+        lease: leaseIn(play),
+        server: this.cast.server,
+        request: play.of("trace-request").document.id,
+        jobHash: this.jobHash,
+        engine: "engine-1",
+        step,
+      },
       ...{ roots: Array.from({ length: roots }, (_, i) => this.stateRoot(i + 1)), detail: "" },
     }));
     return this;
@@ -279,7 +362,11 @@ export class LeaseScript extends Script {
         const own = { ...mine, lease: digestOf(this.cast, `referee's ${this.jobHash}`), server: referee };
         if (segment === null) return own;
         const from = segment === 1 ? null : this.stateRoot(segment - 1);
-        return { ...own, jobHash: segmentHashOf(crypto, this.jobHash, { from, step, index: segment }), stateRoot: over.stateRoot ?? endRootOf(crypto, mine) };
+        return {
+          ...own,
+          jobHash: segmentHashOf(crypto, this.jobHash, { from, step, index: segment }),
+          stateRoot: over.stateRoot ?? endRootOf(crypto, mine),
+        };
       },
       { label: "theirs", isAside: true },
     );

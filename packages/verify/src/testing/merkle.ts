@@ -30,7 +30,9 @@ export function smallLog(crypto: Crypto, leaves: readonly Uint8Array[]): SmallLo
   const proof = (index: number, start: number, end: number): string[] => {
     if (end - start === 1) return [];
     const middle = start + split(end - start);
-    return index < middle ? [...proof(index, start, middle), toHex(hash(middle, end))] : [...proof(index, middle, end), toHex(hash(start, middle))];
+    return index < middle
+      ? [...proof(index, start, middle), toHex(hash(middle, end))]
+      : [...proof(index, middle, end), toHex(hash(start, middle))];
   };
   const size = leaves.length;
   return { size, root: toHex(size === 0 ? crypto.sha256(new Uint8Array()) : hash(0, size)), proofOf: (index) => proof(index, 0, size) };

@@ -83,7 +83,13 @@ export function billed({ po, reason, durationMsMax, holdNanos, openedAt, stopped
   const fee = (due * BigInt(po.feeBasisPoints)) / 10_000n;
   return {
     money: {
-      ...{ billableMs: ms, billableFuel: burnt.toString(), billableEgressBytes: Number(sent), dueNanos: due.toString(), feeNanos: fee.toString() },
+      ...{
+        billableMs: ms,
+        billableFuel: burnt.toString(),
+        billableEgressBytes: Number(sent),
+        dueNanos: due.toString(),
+        feeNanos: fee.toString(),
+      },
       ...{ ownerNanos: (due - fee).toString(), refundNanos: (BigInt(holdNanos) - due).toString(), blame: row.blame },
     },
     isCut: pay === "used" && (po.terms === "on-result" ? burnt < wantedFuel : ms < wantedMs),

@@ -73,7 +73,10 @@ class Reading {
     this.cast = cast;
     const stored = [...receipt.documents, ...receipt.leaves];
     this.all = stored.flatMap((each) => this.read(each.envelope, each) ?? []).sort((a, b) => a.place - b.place || a.at - b.at);
-    this.isWhole = this.all.length === stored.length && stored.every((each) => this.#opens(each)) && new Set(stored.map(({ id }) => id)).size === stored.length;
+    this.isWhole =
+      this.all.length === stored.length &&
+      stored.every((each) => this.#opens(each)) &&
+      new Set(stored.map(({ id }) => id)).size === stored.length;
   }
 
   read(envelope: Envelope, stored: Pick<ReceiptDocument, "at" | "index">): Read | null {
@@ -84,7 +87,9 @@ class Reading {
   #opens(stored: ReceiptDocument): boolean {
     const read = this.read(stored.envelope, stored);
     if (!read || read.by === null || read.id !== stored.id || read.kind !== stored.kind) return false;
-    return leafHashOf(this.cast.crypto, { id: read.id, kind: read.kind, envelope: stored.envelope }, stored.at, stored.salt) === stored.leaf;
+    return (
+      leafHashOf(this.cast.crypto, { id: read.id, kind: read.kind, envelope: stored.envelope }, stored.at, stored.salt) === stored.leaf
+    );
   }
 
   of<K extends Kind>(kind: K): Read<K>[] {
@@ -168,7 +173,8 @@ class Oracle {
     const same = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other);
     const fees = this.reading.of("fee").filter((fee) => fee.by === "operator" && fee.isLogged && fee.place < po.place);
     const isFeeTrue =
-      payload.feeBasisPoints === 0 || fees.some((fee) => fee.payload.basisPoints === payload.feeBasisPoints && fee.payload.effectiveAt <= po.at);
+      payload.feeBasisPoints === 0 ||
+      fees.some((fee) => fee.payload.basisPoints === payload.feeBasisPoints && fee.payload.effectiveAt <= po.at);
     const [wanted, offered] = [order.payload, offer.payload];
     const region = wanted.conditions.find(({ key }) => key === "region");
     return [
@@ -176,7 +182,10 @@ class Oracle {
       Object.entries(quoted(wanted, offered.price)).every(([key, value]) => payload[key as keyof typeof payload] === value),
       same([payload.price, payload.timings], [offered.price, offered.timings]) && same(payload.timings, wanted.timings),
       same([payload.terms, payload.resources, payload.egressMibMax], [wanted.terms, wanted.resources, wanted.egressMibMax]),
-      same([payload.customer, payload.account, payload.owner, payload.server], [wanted.party, wanted.account, offered.owner, offered.server]),
+      same(
+        [payload.customer, payload.account, payload.owner, payload.server],
+        [wanted.party, wanted.account, offered.owner, offered.server],
+      ),
       payload.orderId === order.id && payload.offerId === offer.id && payload.slot < wanted.replicas,
       region === undefined || offered.labels["region"] === region.value,
       offered.allowedParties.length === 0 || offered.allowedParties.includes(wanted.party) || offered.owner === wanted.party,
@@ -191,7 +200,9 @@ class Oracle {
     const [acceptance, opening, po] = [this.reading.one("acceptance"), this.reading.one("opening"), this.reading.one("purchase-order")];
     if (!acceptance || !opening || !po || acceptance.by !== "server" || opening.by !== "orders" || !this.#spoke(acceptance)) return false;
     const away = this.reading.of("gap").reduce((sum, { payload }) => sum + Math.max(0, payload.to - payload.from), 0);
-    const isThis = [acceptance, opening].every(({ payload }) => payload.lease === this.asked.receipt.lease) && opening.payload.acceptance === acceptance.id;
+    const isThis =
+      [acceptance, opening].every(({ payload }) => payload.lease === this.asked.receipt.lease) &&
+      opening.payload.acceptance === acceptance.id;
     return isThis && po.place <= acceptance.place && acceptance.place <= opening.place && acceptance.at <= po.payload.acceptBy + away;
   }
 
@@ -205,11 +216,18 @@ class Oracle {
   isResultTrue(): boolean {
     const { result, bound } = this;
     const { truth } = this.asked.story;
-    if (!result || !truth || !bound || result.payload.jobHash !== bound.order.payload.jobHash || this.asked.own.reExecuted === undefined) return false;
+    if (!result || !truth || !bound || result.payload.jobHash !== bound.order.payload.jobHash || this.asked.own.reExecuted === undefined)
+      return false;
     const stated = result.payload;
-    const streams = stated.outputDigest === truth.outputDigest && stated.stdoutDigest === truth.stdoutDigest && stated.stderrDigest === truth.stderrDigest;
+    const streams =
+      stated.outputDigest === truth.outputDigest &&
+      stated.stdoutDigest === truth.stdoutDigest &&
+      stated.stderrDigest === truth.stderrDigest;
     const isOutside = stated.memoryHash === null && stated.reason !== "module-malformed";
-    return streams && (isOutside || (stated.memoryHash === truth.memoryHash && BigInt(stated.fuel) === truth.fuel && stated.reason === truth.reason));
+    return (
+      streams &&
+      (isOutside || (stated.memoryHash === truth.memoryHash && BigInt(stated.fuel) === truth.fuel && stated.reason === truth.reason))
+    );
   }
 
   #amended(): { durationMsMax: number; holdNanos: string } | null {
@@ -219,7 +237,8 @@ class Oracle {
     for (const amendment of this.reading.of("amendment")) {
       const extension = this.#embedded("extension", amendment.payload.extension, amendment);
       if (!extension || amendment.by !== "orders" || !isCustomers(extension.by) || !this.#spoke(extension)) return null;
-      if (extension.payload.lease !== this.asked.receipt.lease || extension.payload.durationMsMax !== amendment.payload.durationMsMax) return null;
+      if (extension.payload.lease !== this.asked.receipt.lease || extension.payload.durationMsMax !== amendment.payload.durationMsMax)
+        return null;
       last = amendment.payload;
     }
     return last;
@@ -229,7 +248,11 @@ class Oracle {
   #honestDue(): string | null {
     const { play } = this.asked.story;
     const settlement = play.find("settlement") && play.of("settlement").document.payload;
-    const result = play.find("shown") ? play.of("result", "shown") : play.find("result") && !play.find("result")?.isAside ? play.of("result") : null;
+    const result = play.find("shown")
+      ? play.of("result", "shown")
+      : play.find("result") && !play.find("result")?.isAside
+        ? play.of("result")
+        : null;
     return settlement && settlement.reason === result?.document.payload.reason ? settlement.dueNanos : null;
   }
 
@@ -240,7 +263,12 @@ class Oracle {
     if (this.reading.one("result") === null) return false;
     if (!result || !bound || !settlement || !closing || !opening || !limits || settlement.by !== "receipts") return false;
     const { payload } = settlement;
-    if (payload.lease !== asked.receipt.lease || payload.reason !== result.payload.reason || payload.result !== result.id || payload.closing !== closing.id)
+    if (
+      payload.lease !== asked.receipt.lease ||
+      payload.reason !== result.payload.reason ||
+      payload.result !== result.id ||
+      payload.closing !== closing.id
+    )
       return false;
     const stop = this.reading.of("stop").find(({ payload: { lease } }) => lease === asked.receipt.lease) ?? null;
     if (stop && !(isCustomers(stop.by) || isOwners(stop.by))) return false;
@@ -251,7 +279,9 @@ class Oracle {
     });
     const isCounted = Object.entries(money).every(([key, value]) => payload[key as keyof typeof money] === value);
     const isPaid = payload.dueNanos !== "0" && money.billableMs + Number(money.billableFuel) > 0;
-    return isCounted && this.#isDelivered(result, isPaid) && ((!isCut && !(stop && isPaid)) || isLogProved) && this.#isHonest(payload.dueNanos);
+    return (
+      isCounted && this.#isDelivered(result, isPaid) && ((!isCut && !(stop && isPaid)) || isLogProved) && this.#isHonest(payload.dueNanos)
+    );
   }
 
   #isDelivered(result: Read<"result">, isPaid: boolean): boolean {
@@ -259,7 +289,8 @@ class Oracle {
     const terms = this.bound?.po.payload.terms;
     const empty = story.cast.crypto.sha256(new Uint8Array());
     const hasBytes =
-      result.payload.stdoutDigest !== toHex(empty) || result.payload.outputDigest !== "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945";
+      result.payload.stdoutDigest !== toHex(empty) ||
+      result.payload.outputDigest !== "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945";
     if (terms !== "on-result" || !isPaid || !hasBytes) return true;
     if (own.outputDigest === result.payload.outputDigest) return true;
     const deliveries = this.reading.of("delivery").filter(({ payload }) => payload.result === result.id);
@@ -286,7 +317,10 @@ class Oracle {
     const { receipt, honest } = this.asked;
     const name = ({ id, at, salt, index, leaf }: ReceiptDocument): string => `${id} ${at} ${salt} ${index} ${leaf}`;
     const known = new Set([...honest.documents, ...honest.leaves].map(name));
-    return receipt.checkpoint === honest.checkpoint && [...receipt.documents, ...receipt.leaves].every((each) => each.index !== null && known.has(name(each)));
+    return (
+      receipt.checkpoint === honest.checkpoint &&
+      [...receipt.documents, ...receipt.leaves].every((each) => each.index !== null && known.has(name(each)))
+    );
   }
 
   isVerdictTrue(): boolean {
@@ -295,7 +329,9 @@ class Oracle {
     const { truth } = this.asked.story;
     if (!verdict || verdict.by !== "receipts" || !result || !truth || this.asked.own.reExecuted === undefined) return false;
     return (
-      result.payload.stdoutDigest !== truth.stdoutDigest || result.payload.memoryHash !== truth.memoryHash || result.payload.fuel !== truth.fuel.toString()
+      result.payload.stdoutDigest !== truth.stdoutDigest ||
+      result.payload.memoryHash !== truth.memoryHash ||
+      result.payload.fuel !== truth.fuel.toString()
     );
   }
 

@@ -61,25 +61,40 @@ function ruled(script: LeaseScript, ownerNanos: string): LeaseScript {
 const DELIVERED: Readonly<Record<string, Plot>> = {
   "completed, delivered to its customer": { deal: withFee(BY_RESULT, 500), tell: finished },
   "completed, delivered later": { deal: BY_RESULT, tell: (s) => begun(s).result().after(20_000).delivered("ci").over() },
-  "completed, sealed with the broker": { deal: withFee(BY_RESULT, 100), tell: (s) => begun(s).result().after(5_000).delivered("receipts").over() },
+  "completed, sealed with the broker": {
+    deal: withFee(BY_RESULT, 100),
+    tell: (s) => begun(s).result().after(5_000).delivered("receipts").over(),
+  },
   "completed without bytes": { deal: BY_RESULT, tell: (s) => begun(s).result(NO_BYTES).over() },
   "completed, never delivered": { deal: BY_RESULT, tell: (s) => begun(s).result().after(MINUTE).over("not-delivered") },
   "a segment for a referee": {
     deal: { order: { terms: "on-result", segment: true } },
     tell: (s) => finished(s, { ...OUTSIDE, reason: "segment-end", stateRoot: s.stateRoot(2) }),
   },
-  "a machine that can be proved": { deal: withFee({ order: { terms: "on-result", driver: "qemu", assurance: "deterministic-vm" } }, 500), tell: finished },
+  "a machine that can be proved": {
+    deal: withFee({ order: { terms: "on-result", driver: "qemu", assurance: "deterministic-vm" } }, 500),
+    tell: finished,
+  },
   "on its second attempt": { deal: { ...BY_RESULT, attempt: 2 }, tell: finished },
   "ordered by a build machine": { deal: { ...BY_RESULT, orderBy: "ci" }, tell: finished },
-  "ordered by a build machine, whose key was revoked later": { deal: { ...BY_RESULT, orderBy: "ci" }, tell: (s) => revoked(finished(s).after(1_000)) },
+  "ordered by a build machine, whose key was revoked later": {
+    deal: { ...BY_RESULT, orderBy: "ci" },
+    tell: (s) => revoked(finished(s).after(1_000)),
+  },
   "ordered by a build machine, whose key was revoked meanwhile": {
     deal: { ...BY_RESULT, orderBy: "ci" },
     tell: (s) => revoked(begun(s)).after(1_000).result().delivered("customer").over(),
   },
   "ordered with a root key that replaced another": { deal: { ...BY_RESULT, orderBy: "customer-2" }, tell: (s) => rotated(s, "customer") },
-  "ordered with a root key that the recovery key brought": { deal: { ...BY_RESULT, orderBy: "customer-2" }, tell: (s) => rotated(s, "recovery") },
+  "ordered with a root key that the recovery key brought": {
+    deal: { ...BY_RESULT, orderBy: "customer-2" },
+    tell: (s) => rotated(s, "recovery"),
+  },
   "extended in time, paid by result": { deal: BY_RESULT, tell: (s) => begun(s).extended(MINUTE).after(1_000).result().delivered().over() },
-  "a replica that showed what it had committed to": { deal: withFee(REPLICATED, 500), tell: (s) => begun(s).committed().shown().delivered().over() },
+  "a replica that showed what it had committed to": {
+    deal: withFee(REPLICATED, 500),
+    tell: (s) => begun(s).committed().shown().delivered().over(),
+  },
 };
 
 const MEASURED: Readonly<Record<string, Plot>> = {
@@ -89,7 +104,8 @@ const MEASURED: Readonly<Record<string, Plot>> = {
   },
   "completed, its server lost its disk": {
     deal: BY_TIME,
-    tell: (s) => begun(s).claimed(9_000).claimed(9_500, 0, 1_700_000).claimed(19_000, 0, 1_700_000).after(1_000).result({ usedMs: 20_000 }).over(),
+    tell: (s) =>
+      begun(s).claimed(9_000).claimed(9_500, 0, 1_700_000).claimed(19_000, 0, 1_700_000).after(1_000).result({ usedMs: 20_000 }).over(),
   },
   "a machine, stopped by its customer": {
     deal: withFee(MACHINE, 300),
@@ -132,7 +148,10 @@ const MEASURED: Readonly<Record<string, Plot>> = {
     deal: BY_TIME,
     tell: (s) => begun(s).claimed(9_000).gap(LONG).claimed(19_000).after(500).result({ usedMs: 20_000 }).over(),
   },
-  "accepted late, in a gap": { deal: BY_RESULT, tell: (s) => s.known().bound().gap(8_000).opened().after(2_500).result().delivered().over() },
+  "accepted late, in a gap": {
+    deal: BY_RESULT,
+    tell: (s) => s.known().bound().gap(8_000).opened().after(2_500).result().delivered().over(),
+  },
 };
 
 const UNPAID: Readonly<Record<string, Plot>> = {
@@ -183,15 +202,30 @@ const UNPAID: Readonly<Record<string, Plot>> = {
 };
 
 const SILENT: Readonly<Record<string, Plot>> = {
-  "stopped, and no result came, by interval": { deal: BY_TIME, tell: (s) => begun(s).claimed(9_000).stopped().after(30_000).over("customer-stop") },
-  "stopped, and no result came, on result": { deal: BY_RESULT, tell: (s) => begun(s).claimed(9_000).stopped().after(30_000).over("server-unreachable") },
-  "its server was not heard any more": { deal: BY_TIME, tell: (s) => begun(s).claimed(9_000).claimed(19_000).after(LONG).over("server-unreachable") },
-  "its server was not heard any more, on result": { deal: BY_RESULT, tell: (s) => begun(s).claimed(9_000).after(LONG).over("server-unreachable") },
+  "stopped, and no result came, by interval": {
+    deal: BY_TIME,
+    tell: (s) => begun(s).claimed(9_000).stopped().after(30_000).over("customer-stop"),
+  },
+  "stopped, and no result came, on result": {
+    deal: BY_RESULT,
+    tell: (s) => begun(s).claimed(9_000).stopped().after(30_000).over("server-unreachable"),
+  },
+  "its server was not heard any more": {
+    deal: BY_TIME,
+    tell: (s) => begun(s).claimed(9_000).claimed(19_000).after(LONG).over("server-unreachable"),
+  },
+  "its server was not heard any more, on result": {
+    deal: BY_RESULT,
+    tell: (s) => begun(s).claimed(9_000).after(LONG).over("server-unreachable"),
+  },
   "never started": { deal: BY_RESULT, tell: (s) => begun(s).after(LONG).over("not-started") },
   "never accepted": { deal: {}, tell: (s) => s.known().bound().after(5_000).over("not-accepted") },
   "stopped before it was opened": { deal: {}, tell: (s) => s.known().bound().stopped() },
   "a replica that did not show its result": { deal: REPLICATED, tell: (s) => begun(s).committed().after(30_000).over("not-revealed") },
-  "the broker was away too long": { deal: BY_TIME, tell: (s) => begun(s).claimed(9_000).after(1_000).gap(LONG).after(LONG).over("broker-failed") },
+  "the broker was away too long": {
+    deal: BY_TIME,
+    tell: (s) => begun(s).claimed(9_000).after(1_000).gap(LONG).after(LONG).over("broker-failed"),
+  },
 };
 
 const DISPUTED: Readonly<Record<string, Plot>> = {
@@ -242,7 +276,11 @@ const DISPUTED: Readonly<Record<string, Plot>> = {
 const STATED: Readonly<Record<string, [reason: EndReason & Payload<"result">["reason"], deal: Deal, stated: Stated]>> = {
   "its time was up": ["time-limit", { order: { terms: "on-result", durationMsMax: 2_000 } }, { ...OUTSIDE, usedMs: 2_001 }],
   "its fuel was up": ["fuel-limit", { order: { terms: "on-result", fuelMax: "6000000000" } }, { exitCode: null, fuel: "6000000000" }],
-  "its budget was up": ["budget", { order: { terms: "on-result", budgetNanos: "900" }, offer: { price: CHEAP } }, { exitCode: null, fuel: "9000000000" }],
+  "its budget was up": [
+    "budget",
+    { order: { terms: "on-result", budgetNanos: "900" }, offer: { price: CHEAP } },
+    { exitCode: null, fuel: "9000000000" },
+  ],
   "its memory was up": ["memory-limit", BY_RESULT, { exitCode: null }],
   "its output was up": ["output-limit", BY_TIME, { exitCode: null }],
   "it was no module": ["module-malformed", BY_RESULT, { exitCode: null, fuel: "0", usedMs: 1, memoryHash: null }],

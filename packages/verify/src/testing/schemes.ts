@@ -40,7 +40,15 @@ const before = ({ moves }: Table, labels: readonly string[]): number => {
 };
 
 const ENDS = ["stop", "commitment", "result", "shown", "delivery", "closing", "objection", "trace-request", "dispute"];
-const SILENCES: readonly EndReason[] = ["server-unreachable", "not-started", "not-delivered", "not-revealed", "customer-stop", "broker-failed", "not-accepted"];
+const SILENCES: readonly EndReason[] = [
+  "server-unreachable",
+  "not-started",
+  "not-delivered",
+  "not-revealed",
+  "customer-stop",
+  "broker-failed",
+  "not-accepted",
+];
 
 const SCHEMES: readonly Scheme[] = [
   (table) => {
@@ -54,7 +62,9 @@ const SCHEMES: readonly Scheme[] = [
   (table) => {
     const closing = find(table, "closing");
     if (!closing) return null;
-    closing.edit = { reason: table.rng.pick(["completed", "server-failed", "customer-stop", "input-missing", "time-limit", "owner-stop", ...SILENCES]) };
+    closing.edit = {
+      reason: table.rng.pick(["completed", "server-failed", "customer-stop", "input-missing", "time-limit", "owner-stop", ...SILENCES]),
+    };
     return `closed as ${JSON.stringify(closing.edit)}`;
   },
   (table) => {
@@ -108,7 +118,11 @@ const SCHEMES: readonly Scheme[] = [
   },
   (table) => {
     if (!find(table, "opening")) return null;
-    goOn(table, (script) => script.stopped(table.rng.pick(["device", "owner"])), before(table, ["result", "commitment", "stop", "closing"]));
+    goOn(
+      table,
+      (script) => script.stopped(table.rng.pick(["device", "owner"])),
+      before(table, ["result", "commitment", "stop", "closing"]),
+    );
     const stop = table.moves.find(({ part }) => part.kind === "stop");
     if (stop) stop.by = table.rng.pick([...table.held]);
     return `a stop signed by ${stop?.by}`;
@@ -175,7 +189,9 @@ const SCHEMES: readonly Scheme[] = [
   },
   (table) => {
     if (!find(table, "objection")) return null;
-    goOn(table, (script) => script.say("receipts", "ruling", (play) => ({ lease: play.of("purchase-order").document.id, ownerNanos: "0", reason: "so" })));
+    goOn(table, (script) =>
+      script.say("receipts", "ruling", (play) => ({ lease: play.of("purchase-order").document.id, ownerNanos: "0", reason: "so" })),
+    );
     return "the broker ruled by itself";
   },
   (table) => {

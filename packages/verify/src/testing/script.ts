@@ -73,7 +73,8 @@ export class Play {
   }
 }
 
-export const isOfKind = <K extends Kind>(document: AnyDocument, kind: K): document is Extract<AnyDocument, { kind: K }> => document.kind === kind;
+export const isOfKind = <K extends Kind>(document: AnyDocument, kind: K): document is Extract<AnyDocument, { kind: K }> =>
+  document.kind === kind;
 
 export class Script {
   readonly cast: Cast;

@@ -33,7 +33,12 @@ export interface Outbox {
   keyRevoked(key: string): void;
 }
 
-type Task = { plan: (round: Round) => Promise<Outcome | null>; done: (answer: Answer | null) => void; failed: (error: unknown) => void; tries: number };
+type Task = {
+  plan: (round: Round) => Promise<Outcome | null>;
+  done: (answer: Answer | null) => void;
+  failed: (error: unknown) => void;
+  tries: number;
+};
 
 const TRIES_MAX = 20;
 const BATCH_MAX = 256;
@@ -217,7 +222,11 @@ async function plan(round: Round, document: AnyDocument, delivery: SignedDocumen
   const { store } = round.services;
   const [earlier, filed] = await Promise.all([store.answerTo(document.id), store.document(document.id)]);
   if (earlier === null || filed?.envelope.signatures[0].keyid !== document.keyid) return outcome;
-  return { ok: true, change: { id: document.id, answer: earlier, uniques: [], puts: [], floors: [], transfers: [], documents: [], events: [] }, effects: [] };
+  return {
+    ok: true,
+    change: { id: document.id, answer: earlier, uniques: [], puts: [], floors: [], transfers: [], documents: [], events: [] },
+    effects: [],
+  };
 }
 
 /** Asks for the rows that the handler will surely want, so that they come in one turn. */

@@ -27,11 +27,17 @@ export async function nameReferee(round: Round, document: Verified<"referee">): 
     id: document.id,
     filed: [{ document, parties: [] }],
     uniques: [`operator/${clientId}`],
-    puts: [{ kind: "setting", id: REFEREES, expect: row?.version ?? 0, data: { id: REFEREES, value: active ? [...others, server] : others } }],
+    puts: [
+      { kind: "setting", id: REFEREES, expect: row?.version ?? 0, data: { id: REFEREES, value: active ? [...others, server] : others } },
+    ],
   });
 }
 
-async function stored<K extends "result" | "trace">(round: Round, kind: K, id: string | null | undefined): Promise<SignedDocument<K> | null> {
+async function stored<K extends "result" | "trace">(
+  round: Round,
+  kind: K,
+  id: string | null | undefined,
+): Promise<SignedDocument<K> | null> {
   const document = id ? await round.services.store.document(id) : null;
   const parsed = document && parseDocumentOf(round.services.crypto, kind, document.envelope);
   return parsed?.ok ? parsed.document : null;
@@ -59,7 +65,8 @@ async function proofOf(round: Round, lease: LeaseRow, judged: LeaseRow, segment:
     stored(round, "result", judged.result?.id),
     segment === null ? null : stored(round, "trace", lease.trace?.document),
   ]);
-  if (!result || !isComparable(result.payload)) return refuse("not_comparable", { lease: lease.id, why: "it did not end by itself with a result" });
+  if (!result || !isComparable(result.payload))
+    return refuse("not_comparable", { lease: lease.id, why: "it did not end by itself with a result" });
   if (!ruling) return refuse("not_comparable", { refereeLease: judged.id, why: "the referee's lease has no result" });
   const part = segment === null ? null : { trace: trace?.payload ?? null, segment };
   const judgement = judge(round.services.crypto, result.payload, ruling.payload, part);
@@ -93,13 +100,26 @@ export async function openDispute(round: Round, document: Verified<"dispute">): 
 }
 
 /** The pay goes back, the stake that was locked for the lease goes to its customer, and the owner's record says so for good. */
-function convict(change: LeaseChange, judged: LeaseRow, segment: number | null, { result, ruling, trace, difference }: Proof & { difference: string }) {
+function convict(
+  change: LeaseChange,
+  judged: LeaseRow,
+  segment: number | null,
+  { result, ruling, trace, difference }: Proof & { difference: string },
+) {
   const { id, server, owner, end, stakeNanos } = change.lease;
   const refundNanos = (BigInt(end?.ownerNanos ?? 0) + BigInt(end?.feeNanos ?? 0)).toString();
   return change.issue(
     "verdict",
     {
-      ...{ lease: id, server, owner, referee: judged.server, result: result.envelope, ruling: ruling.envelope, trace: trace?.envelope ?? null },
+      ...{
+        lease: id,
+        server,
+        owner,
+        referee: judged.server,
+        result: result.envelope,
+        ruling: ruling.envelope,
+        trace: trace?.envelope ?? null,
+      },
       ...{ segment, why: difference, refundNanos, slashedNanos: stakeNanos, at: change.at },
     },
     { finding: "differs" },

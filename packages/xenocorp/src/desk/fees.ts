@@ -20,7 +20,8 @@ export async function feesOf(round: Round): Promise<AnnouncedFee[]> {
 }
 
 /** In force at a time; null: the broker keeps nothing. */
-export const feeAt = (fees: readonly AnnouncedFee[], at: number): AnnouncedFee | null => fees.findLast(({ effectiveAt }) => effectiveAt <= at) ?? null;
+export const feeAt = (fees: readonly AnnouncedFee[], at: number): AnnouncedFee | null =>
+  fees.findLast(({ effectiveAt }) => effectiveAt <= at) ?? null;
 
 /** The first fee of a market binds nobody yet, and a lower one harms nobody: both may hold at once. */
 export async function announceFee(round: Round, document: Verified<"fee">): Promise<Outcome> {
@@ -30,7 +31,8 @@ export async function announceFee(round: Round, document: Verified<"fee">): Prom
   const last = known.at(-1);
   const needsNotice = last !== undefined && basisPoints > last.basisPoints;
   const earliest = Math.max(needsNotice ? round.at + FEE_NOTICE_MS : 0, last?.effectiveAt ?? 0);
-  if (effectiveAt < earliest) return refuse("too_early", { why: "a higher fee is announced a day before it holds, and none before the last one", earliest });
+  if (effectiveAt < earliest)
+    return refuse("too_early", { why: "a higher fee is announced a day before it holds, and none before the last one", earliest });
   const value = [
     ...known.filter((fee) => fee === feeAt(known, round.at) || fee.effectiveAt > round.at),
     { basisPoints, effectiveAt, envelope: document.envelope },

@@ -129,7 +129,9 @@ export class LeaseChange {
     const freed = holdsCapacity(this.#before.data.state) && !holdsCapacity(this.lease.state);
     return [
       ...(freed ? [{ kind: "index-free", server, resources, sign: 1 } as const] : []),
-      ...(filed.length > 0 ? [{ kind: "to-server", server, filed: filed.map(({ document: { envelope } }) => ({ envelope, at: this.at })) } as const] : []),
+      ...(filed.length > 0
+        ? [{ kind: "to-server", server, filed: filed.map(({ document: { envelope } }) => ({ envelope, at: this.at })) } as const]
+        : []),
     ];
   }
 
@@ -168,6 +170,17 @@ export function overEvents(lease: LeaseRow, view: Json): Plan["events"] {
   const { end } = lease;
   if (!end) return bothParties(lease).map((party) => ({ party, kind: "lease-lapsed", lease: lease.id, data: { order: lease.orderId } }));
   const { reason, blame, billableMs, billableFuel, dueNanos, feeNanos, ownerNanos, refundNanos } = end;
-  const data = { reason, blame, exitCode: lease.result?.exitCode ?? null, billableMs, billableFuel, dueNanos, feeNanos, ownerNanos, refundNanos, lease: view };
+  const data = {
+    reason,
+    blame,
+    exitCode: lease.result?.exitCode ?? null,
+    billableMs,
+    billableFuel,
+    dueNanos,
+    feeNanos,
+    ownerNanos,
+    refundNanos,
+    lease: view,
+  };
   return bothParties(lease).map((party) => ({ party, kind: "lease-settled", lease: lease.id, data }));
 }

@@ -23,7 +23,12 @@ const by = <K extends Kind>(handler: ByParty<K>, round: Round, document: Verifie
   caller ? handler(round, document, caller) : notAParty();
 
 /** `delivery`: with a result, its customer's word. Null: the kind is the broker's own. */
-export function handle(round: Round, document: AnyVerified, caller: PartyCaller | null, delivery: Verified<"delivery"> | null): Promise<Outcome> | null {
+export function handle(
+  round: Round,
+  document: AnyVerified,
+  caller: PartyCaller | null,
+  delivery: Verified<"delivery"> | null,
+): Promise<Outcome> | null {
   switch (document.kind) {
     case "party":
       return parties.registerParty(round, document);

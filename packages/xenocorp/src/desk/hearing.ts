@@ -37,7 +37,9 @@ export async function fileGap(round: Round, heardAt: number): Promise<Outcome | 
   const to = round.at;
   if (to - from < GAP_MIN_MS) return null;
   const document = issue(round, "gap", { from, to });
-  const value: Json = [...known, { id: document.id, from, to }].slice(-GAPS_MAX).map(({ id, from: since, to: until }) => ({ id, from: since, to: until }));
+  const value: Json = [...known, { id: document.id, from, to }]
+    .slice(-GAPS_MAX)
+    .map(({ id, from: since, to: until }) => ({ id, from: since, to: until }));
   return planned(round, {
     id: document.id,
     filed: [{ document, parties: [] }],

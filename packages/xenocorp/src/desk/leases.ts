@@ -21,7 +21,12 @@ const ofCaller =
   (lease: LeaseRow): boolean =>
     key.role === "server" ? lease.serverKey === key.id : bothParties(lease).includes(party.data.id);
 
-async function changeOf(round: Round, id: string, caller: PartyCaller, embedded: readonly string[] = []): Promise<{ ok: true; change: LeaseChange } | Refusal> {
+async function changeOf(
+  round: Round,
+  id: string,
+  caller: PartyCaller,
+  embedded: readonly string[] = [],
+): Promise<{ ok: true; change: LeaseChange } | Refusal> {
   const found = await findLease(round, id, ofCaller(caller));
   return found.ok ? { ok: true, change: await LeaseChange.of(round, found.lease, embedded) } : found;
 }
@@ -94,7 +99,9 @@ export async function extendLease(round: Round, document: Verified<"extension">,
 function settled(change: LeaseChange, id: string, told: { kind: string; data: { [key: string]: Json } }): Promise<Outcome> {
   const over = change.settleIfOver();
   const { customer, id: lease, result } = change.lease;
-  const events = over ? overEvents(change.lease, asJson(leaseView(change.row))) : [{ party: customer, kind: told.kind, lease, data: told.data }];
+  const events = over
+    ? overEvents(change.lease, asJson(leaseView(change.row)))
+    : [{ party: customer, kind: told.kind, lease, data: told.data }];
   const answer = over?.settlement
     ? { closing: envelopeJson(over.closing.envelope), settlement: envelopeJson(over.settlement.envelope) }
     : { deliverBy: change.row.deadlineAt, result: result?.id ?? null };
@@ -102,7 +109,12 @@ function settled(change: LeaseChange, id: string, told: { kind: string; data: { 
 }
 
 /** A result, with its customer's word that the bytes are there where the server has it already. */
-export async function receiveResult(round: Round, document: Verified<"result">, caller: PartyCaller, delivery: Verified<"delivery"> | null): Promise<Outcome> {
+export async function receiveResult(
+  round: Round,
+  document: Verified<"result">,
+  caller: PartyCaller,
+  delivery: Verified<"delivery"> | null,
+): Promise<Outcome> {
   const found = await changeOf(round, document.payload.lease, caller);
   if (!found.ok) return found;
   const { change } = found;
@@ -147,7 +159,12 @@ export async function object(round: Round, document: Verified<"objection">, call
   return change.planned({
     id: document.id,
     answer: { depositNanos, ruleBy: change.row.deadlineAt },
-    events: bothParties(change.lease).map((to) => ({ party: to, kind: "lease-disputed", lease: id, data: { by: party, reason, expectedDueNanos } })),
+    events: bothParties(change.lease).map((to) => ({
+      party: to,
+      kind: "lease-disputed",
+      lease: id,
+      data: { by: party, reason, expectedDueNanos },
+    })),
   });
 }
 
@@ -163,7 +180,12 @@ export async function rule(round: Round, document: Verified<"ruling">): Promise<
 export function finalEvents(lease: LeaseRow, facts: { [key: string]: string }) {
   const { final } = lease;
   if (!final) return [];
-  return bothParties(lease).map((party) => ({ party, kind: "lease-final", lease: lease.id, data: { ownerNanos: final.ownerNanos, why: final.why, ...facts } }));
+  return bothParties(lease).map((party) => ({
+    party,
+    kind: "lease-final",
+    lease: lease.id,
+    data: { ownerNanos: final.ownerNanos, why: final.why, ...facts },
+  }));
 }
 
 /** A silence that a deadline has made an end: the broker says so, and the money follows. */

@@ -10,7 +10,11 @@ const zServers = z.array(z.string());
 
 export async function describeMarket(services: Services): Promise<MarketInfo> {
   const { store, config, market, now } = services;
-  const [settings, head, witnesses] = await Promise.all([store.load("setting", ["fees", "referees"]), store.logHead(), witnessesOf(services)]);
+  const [settings, head, witnesses] = await Promise.all([
+    store.load("setting", ["fees", "referees"]),
+    store.logHead(),
+    witnessesOf(services),
+  ]);
   const at = now();
   const fees = readFees(settings.get("fees")?.data.value);
   const next = fees.find(({ effectiveAt }) => effectiveAt > at);

@@ -15,7 +15,9 @@ export function capacityTransfers(lease: string, server: string, resources: Reso
     const free = capacityKey(server, key, "free");
     const leased = capacityKey(server, key, "leased");
     const amount = BigInt(resources[key]);
-    return direction === "reserve" ? transfer(`${lease}/reserve/${key}`, free, leased, amount, { code: "capacity_taken", server }) : transfer(`${lease}/release/${key}`, leased, free, amount);
+    return direction === "reserve"
+      ? transfer(`${lease}/reserve/${key}`, free, leased, amount, { code: "capacity_taken", server })
+      : transfer(`${lease}/release/${key}`, leased, free, amount);
   });
 }
 
@@ -82,7 +84,13 @@ function finalMoney(lease: LeaseRow, final: FinalMoney): Transfers {
 
 const depositMoney = (lease: LeaseRow, side: "customer" | "owner", of: "trace" | "objection", nanos: string): Transfer | null => {
   const account = rootAccountOf(side === "customer" ? lease.customer : lease.owner);
-  return transfer(`${lease.id}/deposit/${of}`, moneyKey(account, "available"), moneyKey(account, "locked"), BigInt(nanos), noFunds(account));
+  return transfer(
+    `${lease.id}/deposit/${of}`,
+    moneyKey(account, "available"),
+    moneyKey(account, "locked"),
+    BigInt(nanos),
+    noFunds(account),
+  );
 };
 
 function extendedMoney(before: LeaseRow, after: LeaseRow, drawn: readonly Allowance[]): Transfers {
@@ -98,7 +106,9 @@ export function moneyBetween(before: LeaseRow, after: LeaseRow, drawn: readonly 
   const { trace, objection, final } = after;
   return [
     ...(after.lastAmendment !== before.lastAmendment ? extendedMoney(before, after, drawn) : []),
-    ...(holdsCapacity(before.state) && !holdsCapacity(after.state) ? capacityTransfers(after.id, after.server, after.resources, "release") : []),
+    ...(holdsCapacity(before.state) && !holdsCapacity(after.state)
+      ? capacityTransfers(after.id, after.server, after.resources, "release")
+      : []),
     ...(after.state === "lapsed" && before.state !== "lapsed" ? lapsedMoney(after) : []),
     ...(after.end && !before.end ? settledMoney(after) : []),
     objection && !before.objection ? depositMoney(after, objection.by, "objection", objection.depositNanos) : null,

@@ -49,7 +49,8 @@ export class OfferIndex {
 
   move(server: string, resources: Resources, sign: 1 | -1): void {
     const candidate = this.#candidates.get(server);
-    if (candidate) for (const key of RESOURCE_KEYS) candidate.free = { ...candidate.free, [key]: candidate.free[key] + sign * resources[key] };
+    if (candidate)
+      for (const key of RESOURCE_KEYS) candidate.free = { ...candidate.free, [key]: candidate.free[key] + sign * resources[key] };
   }
 
   setOnline(server: string, online: boolean): void {

@@ -11,7 +11,8 @@ const CAPACITY_SOURCE: OutsideKey = "source/capacity";
 export async function listOffer(round: Round, document: Verified<"offer">, caller: PartyCaller): Promise<Outcome> {
   const { server: id, owner, sequence, validUntil, resources } = document.payload;
   if (caller.party.data.suspended) return refuse("suspended", { reason: caller.party.data.suspensionReason });
-  if (caller.key.role !== "server") return refuse("key_not_allowed", { kind: "offer", role: caller.key.role, why: "the server itself signs its offers" });
+  if (caller.key.role !== "server")
+    return refuse("key_not_allowed", { kind: "offer", role: caller.key.role, why: "the server itself signs its offers" });
   if (validUntil <= round.at) return refuse("expired", { validUntil });
   const server = await round.get("server", id);
   if (server && server.data.sequence >= sequence) return refuse("stale_sequence", { sequence, known: server.data.sequence });
@@ -25,7 +26,9 @@ export async function listOffer(round: Round, document: Verified<"offer">, calle
     transfers: RESOURCE_KEYS.map((key) => {
       const more = BigInt(resources[key]) - before[key];
       const free = capacityKey(id, key, "free");
-      return more >= 0n ? transfer(`${document.id}/${key}`, CAPACITY_SOURCE, free, more) : transfer(`${document.id}/${key}`, free, CAPACITY_SOURCE, -more, { code: "capacity_taken", server: id });
+      return more >= 0n
+        ? transfer(`${document.id}/${key}`, CAPACITY_SOURCE, free, more)
+        : transfer(`${document.id}/${key}`, free, CAPACITY_SOURCE, -more, { code: "capacity_taken", server: id });
     }),
     events: [{ party: owner, kind: "offer-listed", lease: null, data: { server: id, sequence } }],
     effects: [
@@ -38,7 +41,8 @@ export async function listOffer(round: Round, document: Verified<"offer">, calle
 /** What the books hold for the server, free or leased. */
 async function listedCapacity(round: Round, server: string): Promise<Record<keyof Resources, bigint>> {
   const books = await round.services.store.balances([`${server}/`]);
-  const of = (key: keyof Resources) => (books.get(capacityKey(server, key, "free")) ?? 0n) + (books.get(capacityKey(server, key, "leased")) ?? 0n);
+  const of = (key: keyof Resources) =>
+    (books.get(capacityKey(server, key, "free")) ?? 0n) + (books.get(capacityKey(server, key, "leased")) ?? 0n);
   return { vcpu: of("vcpu"), memoryMib: of("memoryMib"), diskMib: of("diskMib") };
 }
 

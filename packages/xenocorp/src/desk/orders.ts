@@ -27,7 +27,6 @@ import {
   toHex,
   utf8,
   type Envelope,
-  type Json,
   type Refusal,
   type SignedDocument,
 } from "@xenoservers/protocol";
@@ -55,7 +54,9 @@ export async function placeOrder(round: Round, document: Verified<"order">, call
   const { key } = caller;
   if (key.leaseLabel !== null && key.leaseLabel !== order.label)
     return refuse("key_not_allowed", { label: key.leaseLabel, why: "the key orders under its own label only" });
-  const purse = await (order.batch === null ? purseFor(round, caller, order.account) : batchPurse(round, caller, order.batch, order.account));
+  const purse = await (order.batch === null
+    ? purseFor(round, caller, order.account)
+    : batchPurse(round, caller, order.batch, order.account));
   if (!purse.ok) return purse;
   return bind(round, document, purse, { attempt: 1, triedServers: [], previous: null });
 }
@@ -77,7 +78,10 @@ export async function bind(round: Round, document: SignedDocument<"order">, purs
   const fee = feeAt(await feesOf(round), at);
   const basisPoints = fee?.basisPoints ?? 0;
   if (!sameTimings(order.timings, services.config.timings) || order.feeBasisPointsMax < basisPoints)
-    return refuse("stale_terms", { feeBasisPoints: basisPoints, why: "the market's timings or fee have changed since its customer read them" });
+    return refuse("stale_terms", {
+      feeBasisPoints: basisPoints,
+      why: "the market's timings or fee have changed since its customer read them",
+    });
   const chosen = await choose(round, document, attempt, basisPoints);
   if (!chosen.ok) return chosen;
   const slots: Slot[] = [];
@@ -98,7 +102,12 @@ export async function bind(round: Round, document: SignedDocument<"order">, purs
 type Chosen = { ok: true; drawn: Candidate[] } | Refusal;
 
 /** The servers that the order goes to: the cheapest that fits, or one of each of several owners by chance. */
-async function choose(round: Round, { id, payload: order }: SignedDocument<"order">, { triedServers }: Attempt, fee: number): Promise<Chosen> {
+async function choose(
+  round: Round,
+  { id, payload: order }: SignedDocument<"order">,
+  { triedServers }: Attempt,
+  fee: number,
+): Promise<Chosen> {
   const { services, at } = round;
   const { replicas } = order;
   const { matches, excluded } = match(services.index.all(), wishOf(order), at);
@@ -110,7 +119,10 @@ async function choose(round: Round, { id, payload: order }: SignedDocument<"orde
   if (drawn.length > 0) return { ok: true, drawn };
   if (fresh.length > staked.length) excluded["stake"] = fresh.length - staked.length;
   if (staked.length > 0) excluded["owners"] = staked.length;
-  const owners = replicas === 1 ? "" : `; ${replicas} replicas take ${replicas} owners, each with a server that fits and stake for the order's worst cost`;
+  const owners =
+    replicas === 1
+      ? ""
+      : `; ${replicas} replicas take ${replicas} owners, each with a server that fits and stake for the order's worst cost`;
   return refuse("no_match", { excluded, explanation: explainExclusions(excluded) + owners });
 }
 
@@ -169,7 +181,10 @@ async function slotFor(round: Round, document: SignedDocument<"order">, choice: 
   if (!offer || server?.data.offerId !== candidate.offerId) return refuse("capacity_taken", { server: candidate.server });
   const quoted = quoteOn(document.payload, { price: wirePriceOf(candidate.price) });
   if (quoted.durationMsMax < 1 || quoted.fuelMax < 1n)
-    return refuse("insufficient_funds", { budgetNanos: document.payload.budgetNanos, why: "the budget does not pay for any work of this server" });
+    return refuse("insufficient_funds", {
+      budgetNanos: document.payload.budgetNanos,
+      why: "the budget does not pay for any work of this server",
+    });
   const po = purchaseOrderFor(round, document, choice, { offer: offer.envelope, serverKey: server.data.key });
   const fact = factOf(await worldOf(round, [document.keyid, server.data.key]), ofAnyKind(po), round.at);
   if (!fact?.ok) return refuse("capacity_taken", { server: candidate.server, why: "its key says nothing any more" });
@@ -187,7 +202,9 @@ function purchaseOrderFor(
   const { at, services } = round;
   const order = document.payload;
   const { timings } = services.config;
-  const { durationMsMax, fuelMax, timeBound, fuelBound, holdNanos, cancellationNanos } = quoteOn(order, { price: wirePriceOf(candidate.price) });
+  const { durationMsMax, fuelMax, timeBound, fuelBound, holdNanos, cancellationNanos } = quoteOn(order, {
+    price: wirePriceOf(candidate.price),
+  });
   const acceptBy = at + timings.acceptWithinMs;
   return issue(round, "purchase-order", {
     ...{ order: document.envelope, offer, fee: fee?.envelope ?? null, orderId: document.id, offerId: candidate.offerId, slot, attempt },

@@ -66,7 +66,8 @@ export interface Plan {
   effects?: readonly Effect[];
 }
 
-export const saltOf = (services: Services, documentId: string): string => toHex(services.crypto.hmacSha256(services.keys.secret, utf8(`salt ${documentId}`)));
+export const saltOf = (services: Services, documentId: string): string =>
+  toHex(services.crypto.hmacSha256(services.keys.secret, utf8(`salt ${documentId}`)));
 
 function store(services: Services, at: number, { document, lease, parties }: Filed): StoredDocument {
   const { id, kind, envelope } = document;
@@ -84,7 +85,13 @@ function store(services: Services, at: number, { document, lease, parties }: Fil
 }
 
 /** A transfer, or null for nothing to move. `short`: what falling short of it means; null where the money was set aside before. */
-export function transfer(id: string, debit: BalanceKey, credit: BalanceKey, amount: bigint, short: Shortfall | null = null): Transfer | null {
+export function transfer(
+  id: string,
+  debit: BalanceKey,
+  credit: BalanceKey,
+  amount: bigint,
+  short: Shortfall | null = null,
+): Transfer | null {
   return amount > 0n ? { id, debit, credit, amount, short } : null;
 }
 
@@ -96,7 +103,12 @@ export function planned(round: Round, plan: Plan): Planned {
   const first = documents[0];
   const promise = first ? signPromise(keys.receipts, config.origin, first.leaf, first.at + config.mergeDelayMs) : null;
   const events = (plan.events ?? []).map((event) => ({ ...event, at }));
-  const answer = { id: plan.id, at: first?.at ?? at, ...(promise && first ? { promise, salt: first.salt } : {}), ...plan.answer } as unknown as Json;
+  const answer = {
+    id: plan.id,
+    at: first?.at ?? at,
+    ...(promise && first ? { promise, salt: first.salt } : {}),
+    ...plan.answer,
+  } as unknown as Json;
   return {
     ok: true,
     change: {
@@ -132,7 +144,12 @@ export function issue<K extends Kind>(round: Round, kind: K, payload: Omit<Paylo
   const rule = rowOf(kind).signers.find((signer) => signer.by === "broker");
   invariant(rule?.by === "broker", `the broker does not sign a ${kind}`);
   const full = { origin: config.origin, seen: null, ...payload } as unknown as Payload<K>;
-  const issued = verifySigner(signDocument(crypto, keys[BROKER_SIGNERS[rule.key]], kind, full), { crypto, market, key: null, at: round.at });
+  const issued = verifySigner(signDocument(crypto, keys[BROKER_SIGNERS[rule.key]], kind, full), {
+    crypto,
+    market,
+    key: null,
+    at: round.at,
+  });
   invariant(issued.ok, `the broker's own ${kind} is not its own`);
   return issued.document;
 }

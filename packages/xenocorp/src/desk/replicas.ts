@@ -11,7 +11,8 @@ import { planned, type Effect, type Filed, type Outcome } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
 /** Whether a replica may still come to a result that it has not committed to. */
-const stillWorks = ({ state }: LeaseRow): boolean => isLive(state) && !["committed", "revealed", "delivering", "ended", "closed"].includes(state);
+const stillWorks = ({ state }: LeaseRow): boolean =>
+  isLive(state) && !["committed", "revealed", "delivering", "ended", "closed"].includes(state);
 
 /** The changes of the other replicas of an order; null while one of them still works. */
 async function siblingsDone(round: Round, { siblings }: LeaseRow): Promise<LeaseChange[] | null> {
@@ -38,7 +39,10 @@ const together = (changes: readonly LeaseChange[]): Revealed => ({
 });
 
 /** A committed replica waits for its siblings, and is looked at until they are done. */
-const waiting = (round: Round, change: LeaseChange): Put => ({ ...change.put, data: { ...change.row, deadlineAt: round.at + REVEAL_CHECK_MS } });
+const waiting = (round: Round, change: LeaseChange): Put => ({
+  ...change.put,
+  data: { ...change.row, deadlineAt: round.at + REVEAL_CHECK_MS },
+});
 
 export async function commitResult(round: Round, document: Verified<"commitment">, caller: PartyCaller): Promise<Outcome> {
   const { lease: id } = document.payload;

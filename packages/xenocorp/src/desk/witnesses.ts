@@ -16,7 +16,12 @@ export async function nameWitness(round: Round, document: Verified<"witness">): 
     filed: [{ document, parties: [] }],
     uniques: [`operator/${clientId}`],
     puts: [
-      { kind: "setting", id: WITNESSES, expect: row?.version ?? 0, data: { id: WITNESSES, value: (active ? [...others, { name, key }] : others) as never } },
+      {
+        kind: "setting",
+        id: WITNESSES,
+        expect: row?.version ?? 0,
+        data: { id: WITNESSES, value: (active ? [...others, { name, key }] : others) as never },
+      },
     ],
   });
 }

@@ -37,7 +37,8 @@ export async function acceptCosignature(desk: LogDesk, note: string): Promise<{ 
   if (!checkpoint || checkpoint.origin !== current?.origin || checkpoint.size > current.size)
     return refuse("bad_signature", { why: "this broker did not sign that checkpoint" });
   const witnesses = await witnessesOf(desk);
-  if (!witnesses.some((witness) => cosignatureOf(crypto, witness, note))) return refuse("key_not_allowed", { why: "no witness of this market cosigned it" });
+  if (!witnesses.some((witness) => cosignatureOf(crypto, witness, note)))
+    return refuse("key_not_allowed", { why: "no witness of this market cosigned it" });
   const row = (await store.load("setting", [COSIGNED])).get(COSIGNED);
   const before = row?.data.value as Cosigned | undefined;
   const known = before?.origin === checkpoint.origin ? before : null;

@@ -2,7 +2,18 @@
  * The log's sequencer: takes accepted documents that are visible, gives them dense indexes, extends the Merkle tree, and commits size and root
  * conditionally on the old size before the signed checkpoint is shown to anyone. One at a time: losing the condition means another one works.
  */
-import { fromHex, leafBytes, leafHashOf, nodeHash, rootFrom, rootRefs, signCheckpoint, signDocument, toHex, type Crypto } from "@xenoservers/protocol";
+import {
+  fromHex,
+  leafBytes,
+  leafHashOf,
+  nodeHash,
+  rootFrom,
+  rootRefs,
+  signCheckpoint,
+  signDocument,
+  toHex,
+  type Crypto,
+} from "@xenoservers/protocol";
 import type { BrokerKeys, MarketConfig } from "../config.ts";
 import type { LogHead, Store, StoredDocument } from "../store/store.ts";
 
@@ -19,7 +30,12 @@ export interface LogDesk {
 export const logOrigin = (marketOrigin: string, epoch: number): string => `${marketOrigin}/log/${epoch}`;
 
 function headOf({ crypto, keys, config }: LogDesk, epoch: number, size: number, root: string): LogHead {
-  return { epoch, size, root, checkpoint: signCheckpoint(crypto, keys.checkpoints, { origin: logOrigin(config.origin, epoch), size, root }) };
+  return {
+    epoch,
+    size,
+    root,
+    checkpoint: signCheckpoint(crypto, keys.checkpoints, { origin: logOrigin(config.origin, epoch), size, root }),
+  };
 }
 
 /** Starts the first epoch of a new market, or the next one after a restore; the epoch document says which log it follows. */
@@ -82,9 +98,16 @@ export async function sequence(desk: LogDesk): Promise<number> {
     ),
   );
   const leaves = pending.map(({ id, leaf }) => ({ documentId: id, hash: leaf }));
-  const appended = await store.logAppend({ epoch: head.epoch, oldSize: head.size, leaves, nodes, head: headOf(desk, head.epoch, size, root) });
+  const appended = await store.logAppend({
+    epoch: head.epoch,
+    oldSize: head.size,
+    leaves,
+    nodes,
+    head: headOf(desk, head.epoch, size, root),
+  });
   return appended ? pending.length : 0;
 }
 
 /** The bytes that stand in the log for a stored document. */
-export const publishedLeaf = (crypto: Crypto, document: StoredDocument): Uint8Array => leafBytes(crypto, document, document.at, document.salt);
+export const publishedLeaf = (crypto: Crypto, document: StoredDocument): Uint8Array =>
+  leafBytes(crypto, document, document.at, document.salt);

@@ -52,7 +52,12 @@ export class TraceAnswer {
     const { world, record, order, po, driver } = this.#ctx;
     const ending = await this.#run(trace, step);
     const roots = ending.kind === "result" ? ending.roots : null;
-    const detail = roots ? "" : (ending.detail || NO_CHECKPOINTS).replaceAll(/\p{Cc}/gu, " ").slice(0, DETAIL_MAX).toWellFormed();
+    const detail = roots
+      ? ""
+      : (ending.detail || NO_CHECKPOINTS)
+          .replaceAll(/\p{Cc}/gu, " ")
+          .slice(0, DETAIL_MAX)
+          .toWellFormed();
     return signDocument(world.crypto, world.signer, "trace", {
       ...{ origin: po.origin, seen: null, lease: record.lease, server: world.server, request: trace.request, jobHash: order.jobHash },
       ...{ engine: driver.engine, step, roots: roots ?? [], detail },

@@ -40,7 +40,10 @@ export type ResultInput = InputOf<typeof resultInput>;
 
 export const psInput = inputOf({}, { all: flag("-a, --all", "ended ones too"), json });
 export type PsInput = InputOf<typeof psInput>;
-export const eventsInput = inputOf({}, { follow: flag("-f, --follow", "and what comes"), after: text("--after <cursor>", "from there on"), json });
+export const eventsInput = inputOf(
+  {},
+  { follow: flag("-f, --follow", "and what comes"), after: text("--after <cursor>", "from there on"), json },
+);
 export type EventsInput = InputOf<typeof eventsInput>;
 export const exportInput = inputOf({ folder: word }, {});
 export type ExportInput = InputOf<typeof exportInput>;

@@ -36,7 +36,12 @@ const job = {
   mem: text("--mem <size>", "memory (default 512M)"),
   disk: text("--disk <size>", "room for files (default 256M; of an image 2G, of a disk image its own size)"),
   maxOutput: textOr("--max-output <size>", "of stdout and stderr", "64M"),
-  maxFuel: valueOr("--max-fuel <giga>", "stop the job after this much fuel, in 10^9 (about 0.1 s of one core each)", "100000", parseGigaFuel),
+  maxFuel: valueOr(
+    "--max-fuel <giga>",
+    "stop the job after this much fuel, in 10^9 (about 0.1 s of one core each)",
+    "100000",
+    parseGigaFuel,
+  ),
   label: text("--label <text>", "shown by ps"),
   account: text("--account <account>", "paid from this account"),
   batch: text("--batch <id>", "draw on a batch's hold"),

@@ -17,7 +17,10 @@ export const searchInput = inputOf(
 export type SearchInput = InputOf<typeof searchInput>;
 
 /** The conditions as one text, checked; throws UserError. */
-export function conditionsIn(typed: string, where: string): NonNullable<Extract<ReturnType<typeof parseConditions>, { ok: true }>["conditions"]> {
+export function conditionsIn(
+  typed: string,
+  where: string,
+): NonNullable<Extract<ReturnType<typeof parseConditions>, { ok: true }>["conditions"]> {
   const parsed = parseConditions(typed);
   if (!parsed.ok) throw new UserError(`${where}'${parsed.condition}': ${parsed.why}`);
   return parsed.conditions;

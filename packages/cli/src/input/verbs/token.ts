@@ -26,12 +26,20 @@ export type TokenCreateInput = InputOf<typeof tokenCreateInput>;
 const USUAL: readonly Scope[] = ["spend", "control", "read"];
 
 /** What a token may do by its options; throws UserError where they exclude each other. */
-export function scopesOf({ scopes, readOnly, spendOnly, maxPerDay }: Pick<TokenCreateInput, "scopes" | "readOnly" | "spendOnly" | "maxPerDay">): Scope[] {
-  if ([scopes !== null, readOnly, spendOnly].filter(Boolean).length > 1) throw new UserError("--scopes, --read-only and --spend-only exclude each other");
+export function scopesOf({
+  scopes,
+  readOnly,
+  spendOnly,
+  maxPerDay,
+}: Pick<TokenCreateInput, "scopes" | "readOnly" | "spendOnly" | "maxPerDay">): Scope[] {
+  if ([scopes !== null, readOnly, spendOnly].filter(Boolean).length > 1)
+    throw new UserError("--scopes, --read-only and --spend-only exclude each other");
   const wanted = scopes ?? (readOnly ? (["read"] as const) : spendOnly ? (["spend"] as const) : USUAL);
   const above = wanted.filter((scope) => !FOR_TOKENS.includes(scope));
   if (above.length > 0)
-    throw new UserError(`a token cannot ${above.join(", ")}: that is the root key's or a machine's; it may be granted ${FOR_TOKENS.join(", ")}`);
+    throw new UserError(
+      `a token cannot ${above.join(", ")}: that is the root key's or a machine's; it may be granted ${FOR_TOKENS.join(", ")}`,
+    );
   if (wanted.includes("spend") && maxPerDay === null) throw new UserError("say how much it may spend per day: --max-per-day 2.50");
   if (!wanted.includes("spend") && maxPerDay !== null) throw new UserError("--max-per-day is for tokens that may spend");
   return [...wanted];

@@ -39,7 +39,18 @@ export function blankFormatted(cache: Cache, diskMib: number): Promise<string> {
     await handle.truncate(diskMib * MIB);
     await handle.close();
     const sizes = ["-b", "4096", "-I", "256", "-N", String(filesOnDisk(diskMib))];
-    const words = ["-q", "-F", "-t", "ext4", "-m", "0", "-O", "^metadata_csum_seed", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard"];
+    const words = [
+      "-q",
+      "-F",
+      "-t",
+      "ext4",
+      "-m",
+      "0",
+      "-O",
+      "^metadata_csum_seed",
+      "-E",
+      "lazy_itable_init=1,lazy_journal_init=1,nodiscard",
+    ];
     await run("mke2fs", [...words, ...sizes, part], {
       env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
     });
@@ -59,7 +70,11 @@ export async function flatten({ box, uid, base, to }: { box: string; uid: number
   const layered = JSON.stringify({
     driver: "qcow2",
     file: { driver: "file", filename: `/w/${VM_FILES.disk}`, locking: "off" },
-    backing: { driver: base.format, ...(base.format === "qcow2" ? { backing: null } : {}), file: { driver: "file", filename: "/img/disk", locking: "off" } },
+    backing: {
+      driver: base.format,
+      ...(base.format === "qcow2" ? { backing: null } : {}),
+      file: { driver: "file", filename: "/img/disk", locking: "off" },
+    },
   });
   const fileMibMax = Math.ceil(Number(checked.virtualBytes) / MIB) + 64;
   const [program, ...args] = await boxed({ ...OWN_BOX, folder: box, files: [{ host: base.file, name: "disk" }], fileMibMax, uid }, [

@@ -124,7 +124,9 @@ export class ImageStore {
     if (usual === undefined || (url.port !== "" && Number(url.port) !== usual) || url.username !== "" || url.password !== "")
       throw new Refusal("job", "images are fetched by http or https from their usual ports, without a password");
     const host = url.hostname.replace(/^\[|\]$/g, "");
-    const found = await (this.#options.resolve?.(host) ?? lookup(host, { all: true }).then((all) => all.map(({ address }) => address))).catch(() => []);
+    const found = await (
+      this.#options.resolve?.(host) ?? lookup(host, { all: true }).then((all) => all.map(({ address }) => address))
+    ).catch(() => []);
     const address = found[0];
     if (address === undefined) throw new Refusal("bytes", `the name ${host} is not known`);
     // all of them: a name that also leads inside is no public name

@@ -21,7 +21,17 @@ export interface Stock {
 }
 
 /** In the order in which they are loaded after those they need. */
-const MODULES = ["virtio_pci", "virtio_mmio", "virtio_blk", "virtio_console", "virtio_net", "virtio-rng", "squashfs", "overlay", "pvpanic-mmio"] as const;
+const MODULES = [
+  "virtio_pci",
+  "virtio_mmio",
+  "virtio_blk",
+  "virtio_console",
+  "virtio_net",
+  "virtio-rng",
+  "squashfs",
+  "overlay",
+  "pvpanic-mmio",
+] as const;
 
 const there = (file: string): Promise<boolean> =>
   access(file).then(
@@ -35,7 +45,8 @@ export async function findKernel(): Promise<{ kernel: string; version: string } 
   const versions = names.flatMap((name) => (name.startsWith("vmlinuz-") ? [name.slice("vmlinuz-".length)] : []));
   const rank = (version: string): number => (version.includes("cloud") ? 1 : 0);
   versions.sort((a, b) => rank(b) - rank(a) || b.localeCompare(a, "en", { numeric: true }));
-  for (const version of versions) if (await there(`/lib/modules/${version}/modules.dep`)) return { kernel: `/boot/vmlinuz-${version}`, version };
+  for (const version of versions)
+    if (await there(`/lib/modules/${version}/modules.dep`)) return { kernel: `/boot/vmlinuz-${version}`, version };
   return null;
 }
 
@@ -54,7 +65,8 @@ async function modules(version: string): Promise<CpioEntry[]> {
     if (file !== undefined) add(file); // one that is missing is built into the kernel
   }
   const entries: CpioEntry[] = [];
-  for (const file of order) entries.push({ path: `modules/${path.basename(file)}`, mode: MODE.file, data: await readFile(path.join(base, file)) });
+  for (const file of order)
+    entries.push({ path: `modules/${path.basename(file)}`, mode: MODE.file, data: await readFile(path.join(base, file)) });
   entries.push({ path: "modules/order", mode: MODE.file, data: Buffer.from(`${order.map((file) => path.basename(file)).join("\n")}\n`) });
   return entries;
 }
@@ -66,7 +78,11 @@ async function program(file: string, at: string, libraryFolder: string | null): 
   for (const [, library] of stdout.matchAll(/(?:=> )?(\/\S+) \(0x/g)) {
     const name = path.basename(library!);
     const inside =
-      libraryFolder === null ? library!.slice(1) : name.startsWith("ld-linux") ? `${path.dirname(libraryFolder)}/ld.so` : `${libraryFolder}/${name}`;
+      libraryFolder === null
+        ? library!.slice(1)
+        : name.startsWith("ld-linux")
+          ? `${path.dirname(libraryFolder)}/ld.so`
+          : `${libraryFolder}/${name}`;
     entries.push({ path: inside, mode: MODE.program, data: await readFile(await realpath(library!)) });
   }
   return entries;

@@ -48,7 +48,9 @@ export class Control {
 
   async #forward(port: number): Promise<number> {
     const from = FORWARD_FROM + port;
-    const said = (await this.#vm.qmp("human-monitor-command", { "command-line": `hostfwd_add net tcp:127.0.0.1:${from % 65_536}-:${port}` })) as string;
+    const said = (await this.#vm.qmp("human-monitor-command", {
+      "command-line": `hostfwd_add net tcp:127.0.0.1:${from % 65_536}-:${port}`,
+    })) as string;
     if (said.trim() !== "" && !/already|could not set up/i.test(said)) throw new QmpError(said.trim().slice(0, 200));
     this.#forwards.set(port, from % 65_536);
     return from % 65_536;

@@ -57,7 +57,18 @@ async function which(program: string): Promise<string | null> {
 /** A small machine that boots the stock kernel. */
 const NO_DIGEST = "0".repeat(64);
 const probeSpec = (append: string): VmSpec => ({
-  ...{ machine: "pc", firmware: "bios", devices: "virtio", tpm: false, vcpu: 1, memoryMib: 256, diskMib: 0, outputMibMax: 1, network: false, egress: "none" },
+  ...{
+    machine: "pc",
+    firmware: "bios",
+    devices: "virtio",
+    tpm: false,
+    vcpu: 1,
+    memoryMib: 256,
+    diskMib: 0,
+    outputMibMax: 1,
+    network: false,
+    egress: "none",
+  },
   vm: { kind: "kernel", kernel: NO_DIGEST, initrd: null, append },
   ...{ inputs: NO_DIGEST, engine: null, fuelMax: "0", seed: NO_DIGEST, clockBaseMs: 0 },
 });
@@ -69,7 +80,8 @@ async function scratchFolder(cache: string): Promise<string> {
   await mkdir(cache, { recursive: true, mode: 0o700 });
   for (const name of await readdir(cache)) {
     const pid = name.startsWith(SCRATCH) ? name.slice(SCRATCH.length).split("-")[0] : undefined;
-    if (pid !== undefined && !(await can(`/proc/${pid}`, constants.F_OK))) await rm(path.join(cache, name), { recursive: true, force: true });
+    if (pid !== undefined && !(await can(`/proc/${pid}`, constants.F_OK)))
+      await rm(path.join(cache, name), { recursive: true, force: true });
   }
   return mkdtemp(path.join(cache, `${SCRATCH}${process.pid}-`));
 }
@@ -122,7 +134,8 @@ async function engineOf(qemu: string, version: string): Promise<string> {
 export async function openQemuHost(cache: string): Promise<HostState> {
   if (process.arch !== "x64") return { ok: false, why: `virtual machines need an x86-64 host, this is ${process.arch}` };
   const qemu = await which("qemu-system-x86_64");
-  if (qemu === null || (await which("qemu-img")) === null) return { ok: false, why: "QEMU is not installed: apt install qemu-system-x86 qemu-utils" };
+  if (qemu === null || (await which("qemu-img")) === null)
+    return { ok: false, why: "QEMU is not installed: apt install qemu-system-x86 qemu-utils" };
   const scratch = await scratchFolder(cache);
   try {
     const box = await boxProblem(path.join(scratch, "box"));
@@ -195,7 +208,10 @@ async function benchRatio(host: QemuHost, stock: Stock, cache: string, signal: A
   try {
     await vm.begin();
     const late = AbortSignal.any([signal, AbortSignal.timeout(BENCH_MS)]);
-    await Promise.race([vm.ended, new Promise((resolve) => (late.aborted ? resolve(null) : late.addEventListener("abort", resolve, { once: true })))]);
+    await Promise.race([
+      vm.ended,
+      new Promise((resolve) => (late.aborted ? resolve(null) : late.addEventListener("abort", resolve, { once: true }))),
+    ]);
     if (signal.aborted) return null;
     const said = /xeno-bench (\d+)/.exec(Buffer.from(await vm.read("console", 0)).toString());
     if (!said) throw new Error("the guest that measures speed did not say how fast it was");

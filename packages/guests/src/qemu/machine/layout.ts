@@ -142,7 +142,9 @@ async function layDisk(laying: Laying, vm: Boot<"disk">): Promise<void> {
 
 async function layKernel(laying: Laying, vm: Boot<"kernel">): Promise<void> {
   const { job, planned } = laying;
-  const sizes = await Promise.all([vm.kernel, ...(vm.initrd === null ? [] : [vm.initrd])].map(async (digest) => (await stat(job.blobFile(digest))).size));
+  const sizes = await Promise.all(
+    [vm.kernel, ...(vm.initrd === null ? [] : [vm.initrd])].map(async (digest) => (await stat(job.blobFile(digest))).size),
+  );
   refuseFor(kernelSizeProblem(sizes[0] ?? 0, sizes[1] ?? 0, job.spec.memoryMib));
   planned.kernel = await laying.bind(job.blobFile(vm.kernel), "kernel");
   if (vm.initrd !== null) planned.initrd = await laying.bind(job.blobFile(vm.initrd), "initrd");
@@ -201,9 +203,19 @@ export async function layOut(options: LayoutOptions, job: MachineJob, folder: st
 async function checkInBox(image: string, folder: string, uid: number): Promise<void> {
   const box = path.join(folder, "box");
   await giveToBox(box, uid);
-  const description = JSON.stringify({ driver: "qcow2", backing: null, "read-only": true, file: { driver: "file", filename: "/img/disk", locking: "off" } });
+  const description = JSON.stringify({
+    driver: "qcow2",
+    backing: null,
+    "read-only": true,
+    file: { driver: "file", filename: "/img/disk", locking: "off" },
+  });
   await checkInside(
-    await boxed({ ...OWN_BOX, folder: box, files: [{ host: image, name: "disk" }], fileMibMax: 1, uid }, ["qemu-img", "check", "-q", `json:${description}`]),
+    await boxed({ ...OWN_BOX, folder: box, files: [{ host: image, name: "disk" }], fileMibMax: 1, uid }, [
+      "qemu-img",
+      "check",
+      "-q",
+      `json:${description}`,
+    ]),
   );
 }
 

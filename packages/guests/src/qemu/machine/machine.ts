@@ -115,7 +115,8 @@ export class Machine {
     const text = await readFile(this.#endFile, "utf8").catch(() => null);
     if (text === null) return endOfGone(this.token);
     const end = JSON.parse(text) as OciEnd & { kind?: string; instructions?: string; memoryHash?: string };
-    if (end.kind === "deterministic") return { kind: "deterministic", instructions: BigInt(end.instructions!), memoryHash: end.memoryHash! };
+    if (end.kind === "deterministic")
+      return { kind: "deterministic", instructions: BigInt(end.instructions!), memoryHash: end.memoryHash! };
     return { kind: "job", exitCode: end.exitCode, tree: end.tree, detail: end.detail };
   }
 
@@ -156,7 +157,9 @@ export class Machine {
   }
 
   #awaitJob(port: JobPort): void {
-    void this.#takeEnd(port).catch((error: unknown) => (error instanceof TooMuch ? this.#overLimit(error.message) : this.#hostFailed(error)));
+    void this.#takeEnd(port).catch((error: unknown) =>
+      error instanceof TooMuch ? this.#overLimit(error.message) : this.#hostFailed(error),
+    );
   }
 
   async #overLimit(detail: string): Promise<void> {
@@ -170,7 +173,10 @@ export class Machine {
 
   /** What fails here on the machine's own word is typed where it is read; the rest are this host's own files. */
   #hostFailed(error: unknown): void {
-    this.#finish({ kind: "host", detail: `what the machine left could not be kept: ${error instanceof Error ? error.message : String(error)}` });
+    this.#finish({
+      kind: "host",
+      detail: `what the machine left could not be kept: ${error instanceof Error ? error.message : String(error)}`,
+    });
   }
 
   async #openPort(): Promise<JobPort> {
@@ -215,7 +221,12 @@ export class Machine {
       const told = await Promise.race([this.ended, new Promise<null>((resolve) => setTimeout(() => resolve(null), END_MS))]);
       if (told) return;
       await this.#letGo();
-      return this.#finish({ kind: "job", exitCode: end.isReset ? RESET_CODE : POWER_OFF_CODE, tree: [], detail: "the job ended its machine by itself" });
+      return this.#finish({
+        kind: "job",
+        exitCode: end.isReset ? RESET_CODE : POWER_OFF_CODE,
+        tree: [],
+        detail: "the job ended its machine by itself",
+      });
     }
     await this.#letGo();
     this.#finish(end);
@@ -232,7 +243,8 @@ export class Machine {
   /** The process, and what was sold for the time it ran: disk and memory. What it printed and handed back stays. */
   async #letGo({ images }: { images: boolean } = { images: true }): Promise<void> {
     await this.vm!.quit();
-    for (const name of [`box/${VM_FILES.disk}`, `box/${VM_FILES.memory}`, "base.qcow2", ...(images ? [HELD] : [])]) await this.#remove(name);
+    for (const name of [`box/${VM_FILES.disk}`, `box/${VM_FILES.memory}`, "base.qcow2", ...(images ? [HELD] : [])])
+      await this.#remove(name);
   }
 
   #remove(name: string): Promise<void> {

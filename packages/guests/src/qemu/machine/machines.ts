@@ -23,7 +23,13 @@ export interface MachinesOptions extends LayoutOptions {
 /** What of a machine is the customer's own: without it, the same machine must start. */
 function withoutFiles({ spec, files: { firmwareCode }, ...plan }: PlanInput): PlanInput {
   const vm = { kind: "disk" as const, image: null, iso: null, seed: [] };
-  return { ...plan, spec: { ...spec, vm }, files: firmwareCode === undefined ? {} : { firmwareCode }, deterministic: false, sharedMemory: null };
+  return {
+    ...plan,
+    spec: { ...spec, vm },
+    files: firmwareCode === undefined ? {} : { firmwareCode },
+    deterministic: false,
+    sharedMemory: null,
+  };
 }
 
 /**
@@ -38,7 +44,9 @@ async function launched(launch: LaunchInput, plan: PlanInput, hasCustomersFiles:
     const again = await launchVm(launch).catch((second: unknown) => second);
     if (again instanceof Vm) return again;
     const bare = withoutFiles(plan);
-    const control = await launchVm({ ...launch, args: planVm(bare), files: launch.files.filter(({ name }) => name === "code") }).catch(() => null);
+    const control = await launchVm({ ...launch, args: planVm(bare), files: launch.files.filter(({ name }) => name === "code") }).catch(
+      () => null,
+    );
     if (!control) throw error;
     await control.end();
     throw new Refusal("bytes", `QEMU does not start with these files: ${error.said.slice(0, 200)}`);
@@ -65,7 +73,9 @@ export class Machines {
   /** Everything up to the guest's first instruction; of an image's guest, up to that of its job. Throws Refusal where it is not the host that is at fault. */
   async prepare(ordered: MachineJob): Promise<Machine> {
     const { host, folder: all } = this.options;
-    const job = ordered.from ? { ...ordered, spec: { ...ordered.from.spec, outputMibMax: ordered.spec.outputMibMax, egress: ordered.spec.egress } } : ordered;
+    const job = ordered.from
+      ? { ...ordered, spec: { ...ordered.from.spec, outputMibMax: ordered.spec.outputMibMax, egress: ordered.spec.egress } }
+      : ordered;
     const { spec, name, deterministic, from } = job;
     refuseWhatCannotBe(job, host);
     const folder = path.join(all, name.slice(0, 24));
@@ -88,7 +98,8 @@ export class Machines {
         input.files = { ...input.files, base: { path: "/img/disk", format: "qcow2" } };
       }
       // QEMU copies the whole kernel into every machine's memory, to start it again after a reset
-      if (laid.oci && (template || from)) files = files.map((file) => (file.name === "kernel" ? { ...file, host: host.stock!.kernelHead } : file));
+      if (laid.oci && (template || from))
+        files = files.map((file) => (file.name === "kernel" ? { ...file, host: host.stock!.kernelHead } : file));
       const launch: LaunchInput = {
         ...{
           folder,
@@ -119,7 +130,11 @@ export class Machines {
         cgroupKind: cgroup?.kind ?? "",
         ...{ ociToken, boot: await bootOfHost() },
       };
-      return new Machine(vm, token, { goesOn: laid.oci && from !== null, port, begunAs: { template, templates: laid.oci ? this.options.templates : null, laid } });
+      return new Machine(vm, token, {
+        goesOn: laid.oci && from !== null,
+        port,
+        begunAs: { template, templates: laid.oci ? this.options.templates : null, laid },
+      });
     } catch (error) {
       await vm?.quit();
       if (cgroup) await removeCgroup(cgroup);
@@ -136,7 +151,16 @@ export class Machines {
     try {
       const laid = await layOut(
         this.options,
-        { name: "00000003", customer: "", spec, inputs: { entries: [], mounts: [] }, memoryMib: spec.memoryMib, deterministic: false, from: null, blobFile },
+        {
+          name: "00000003",
+          customer: "",
+          spec,
+          inputs: { entries: [], mounts: [] },
+          memoryMib: spec.memoryMib,
+          deterministic: false,
+          from: null,
+          blobFile,
+        },
         folder,
       );
       await templates?.build(laid.templateKey, { ...laid, kvm: host.accel === "kvm" });

@@ -162,7 +162,12 @@ const socketChardev = (id: string, name: string): string[] => ["-chardev", `sock
 function ports({ spec }: PlanInput): string[] {
   const bus = spec.machine === "microvm" ? "virtio-serial-device" : "virtio-serial-pci";
   const port = (name: string, chardev: string): string[] => ["-device", `virtserialport,bus=ports.0,chardev=${chardev},name=${name}`];
-  const args = ["-device", `${bus},id=ports,max_ports=8`, ...socketChardev("agent", VM_FILES.agent), ...port("org.qemu.guest_agent.0", "agent")];
+  const args = [
+    "-device",
+    `${bus},id=ports,max_ports=8`,
+    ...socketChardev("agent", VM_FILES.agent),
+    ...port("org.qemu.guest_agent.0", "agent"),
+  ];
   if (spec.vm.kind !== "oci") return args;
   args.push(...socketChardev("job", VM_FILES.job), ...port("xeno.job", "job"));
   for (const stream of ["stdout", "stderr"] as const) args.push(...fileChardev(stream, OUT[stream]), ...port(`xeno.${stream}`, stream));
@@ -219,7 +224,10 @@ function machineArgs(input: PlanInput): string[] {
   const { spec, accel, files } = input;
   const { vm } = spec;
   const args = [
-    ...["-machine", `${MACHINE[spec.machine]}${serialFirmware(spec)},memory-backend=ram${spec.firmware === "uefi" ? ",pflash0=code,pflash1=vars" : ""}`],
+    ...[
+      "-machine",
+      `${MACHINE[spec.machine]}${serialFirmware(spec)},memory-backend=ram${spec.firmware === "uefi" ? ",pflash0=code,pflash1=vars" : ""}`,
+    ],
     ...(accel === "kvm" ? ["-accel", "kvm", "-cpu", "host"] : ["-accel", `tcg,tb-size=${TRANSLATION_MIB}`, "-cpu", "max"]),
     ...["-smp", `${spec.vcpu}`],
     ...memory(input),
@@ -230,15 +238,29 @@ function machineArgs(input: PlanInput): string[] {
       ...option("-blockdev", { driver: "raw", "node-name": "vars", file: { driver: "file", filename: at(VM_FILES.vars) } }),
     );
   if (vm.kind === "kernel") args.push("-kernel", files.kernel!, ...(files.initrd ? ["-initrd", files.initrd] : []), "-append", vm.append);
-  if (vm.kind === "oci") args.push("-kernel", files.kernel!, "-initrd", files.initrd!, "-append", "console=ttyS0 quiet panic=-1 random.trust_cpu=on");
+  if (vm.kind === "oci")
+    args.push("-kernel", files.kernel!, "-initrd", files.initrd!, "-append", "console=ttyS0 quiet panic=-1 random.trust_cpu=on");
   args.push(...disks(input), ...ports(input), ...network(input));
-  args.push("-chardev", `socket,id=console,path=${at(VM_FILES.console)},server=on,wait=off,logfile=${OUT.console},logappend=on`, "-serial", "chardev:console");
+  args.push(
+    "-chardev",
+    `socket,id=console,path=${at(VM_FILES.console)},server=on,wait=off,logfile=${OUT.console},logappend=on`,
+    "-serial",
+    "chardev:console",
+  );
   if (spec.machine !== "microvm") {
     args.push("-vga", vm.kind === "disk" ? "std" : "none", "-device", "pvpanic", "-device", "virtio-rng-pci,max-bytes=65536,period=1000");
     // another number in every machine that begins with a snapshot: kernels that know it renew their random pool (QEMU docs/specs/vmgenid)
     args.push("-device", "vmgenid,guid=auto");
   }
-  if (spec.tpm) args.push("-chardev", `socket,id=tpm,path=${at(VM_FILES.tpm)}`, "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-tis,tpmdev=tpm0");
+  if (spec.tpm)
+    args.push(
+      "-chardev",
+      `socket,id=tpm,path=${at(VM_FILES.tpm)}`,
+      "-tpmdev",
+      "emulator,id=tpm0,chardev=tpm",
+      "-device",
+      "tpm-tis,tpmdev=tpm0",
+    );
   return args;
 }
 
@@ -249,7 +271,10 @@ export function planVm(input: PlanInput): string[] {
     ...["-qmp", `unix:${at(VM_FILES.qmp)},server=on,wait=off`],
     ...(input.deterministic ? deterministicArgs(input) : machineArgs(input)),
     // an OCI guest's job is given once: started again, it would wait for one for ever
-    ...["-action", `reboot=${input.deterministic || input.spec.vm.kind === "oci" ? "shutdown" : "reset"},shutdown=pause,panic=pause,watchdog=none`],
+    ...[
+      "-action",
+      `reboot=${input.deterministic || input.spec.vm.kind === "oci" ? "shutdown" : "reset"},shutdown=pause,panic=pause,watchdog=none`,
+    ],
     ...["-S", ...(input.restore === null ? [] : ["-incoming", "defer"])],
   ];
 }

@@ -78,9 +78,11 @@ export class JsonLines {
       return;
     }
     if (typeof value !== "object" || value === null) return;
-    if (typeof value["event"] === "string") return this.onEvent({ event: value["event"], data: (value["data"] ?? {}) as Record<string, unknown> });
+    if (typeof value["event"] === "string")
+      return this.onEvent({ event: value["event"], data: (value["data"] ?? {}) as Record<string, unknown> });
     if ("return" in value) this.#waiting.shift()?.resolve(value["return"]);
-    else if ("error" in value) this.#waiting.shift()?.reject(new QmpError(String((value["error"] as { desc?: unknown }).desc ?? "refused").slice(0, 300)));
+    else if ("error" in value)
+      this.#waiting.shift()?.reject(new QmpError(String((value["error"] as { desc?: unknown }).desc ?? "refused").slice(0, 300)));
   }
 
   /** Rejects with QmpError: what the other side says, or that it is gone. */

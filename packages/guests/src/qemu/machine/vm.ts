@@ -89,7 +89,12 @@ export async function launchVm({ folder, name, args, outputMibMax, ...box }: Lau
   await giveToBox(inner, uid);
   const [program, ...rest] = await boxed({ ...box, folder: inner, uid }, ["qemu-system-x86_64", ...args]);
   const log = openSync(path.join(folder, VM_FILES.log), "a", 0o600);
-  const child = spawn(program!, rest, { detached: true, stdio: ["ignore", log, log], env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" }, cwd: "/" });
+  const child = spawn(program!, rest, {
+    detached: true,
+    stdio: ["ignore", log, log],
+    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+    cwd: "/",
+  });
   closeSync(log);
   await new Promise<void>((resolve, reject) => child.once("spawn", resolve).once("error", reject));
   child.unref();
@@ -191,7 +196,8 @@ export class Vm {
   }
 
   #event(event: QmpEvent): void {
-    if (event.event === "SHUTDOWN") this.#end(this.#stopping ? { kind: "stopped" } : { kind: "shutdown", isReset: event.data["reason"] === "guest-reset" });
+    if (event.event === "SHUTDOWN")
+      this.#end(this.#stopping ? { kind: "stopped" } : { kind: "shutdown", isReset: event.data["reason"] === "guest-reset" });
     if (event.event === "GUEST_PANICKED") this.#end({ kind: "panic" });
     this.#changed();
   }

@@ -32,7 +32,8 @@ function listOf(ranges: readonly string[]): BlockList {
 
 /** The owner's exceptions, such as a mirror on the local network; throws where one is no range. */
 export function parseRanges(ranges: readonly string[]): BlockList {
-  for (const range of ranges) if (!/^[0-9a-f.:]+\/\d{1,3}$/i.test(range)) throw new Error(`'${range}' is not a range of addresses such as 10.1.0.0/16`);
+  for (const range of ranges)
+    if (!/^[0-9a-f.:]+\/\d{1,3}$/i.test(range)) throw new Error(`'${range}' is not a range of addresses such as 10.1.0.0/16`);
   return listOf(ranges);
 }
 

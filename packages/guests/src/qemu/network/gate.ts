@@ -93,7 +93,9 @@ export class Gate {
 
   /** Names for people's sake are answered only as far as the order allows; only addresses that a guest may reach are told. */
   async #question(bytes: Buffer, from: { address: string; port: number }): Promise<void> {
-    const reply = await answerQuestion(bytes, async (name, wanted) => (wanted ? this.#addressesOf(name) : this.#nameAllowed(name) ? [] : null));
+    const reply = await answerQuestion(bytes, async (name, wanted) =>
+      wanted ? this.#addressesOf(name) : this.#nameAllowed(name) ? [] : null,
+    );
     if (reply) this.#datagrams?.send(reply, from.port, from.address, () => {});
   }
 
@@ -106,7 +108,9 @@ export class Gate {
   async #addressesOf(name: string): Promise<string[] | null> {
     if (!this.#nameAllowed(name)) return null;
     const { resolve, isPublic } = this.#options;
-    const found = await (resolve?.(name) ?? lookup(name, { all: true, family: 4 }).then((all) => all.map(({ address }) => address))).catch(() => []);
+    const found = await (resolve?.(name) ?? lookup(name, { all: true, family: 4 }).then((all) => all.map(({ address }) => address))).catch(
+      () => [],
+    );
     const addresses = found.filter(isPublic).slice(0, 8);
     for (const address of addresses) {
       if (this.#names.size >= NAMES_MAX) this.#names.delete(this.#names.keys().next().value!);
@@ -136,7 +140,9 @@ export class Gate {
     outside.on("error", () => inside.resetAndDestroy());
     outside.once("timeout", end);
     try {
-      await new Promise<void>((resolve, reject) => outside.once("connect", resolve).once("close", () => reject(new Error("not connected"))));
+      await new Promise<void>((resolve, reject) =>
+        outside.once("connect", resolve).once("close", () => reject(new Error("not connected"))),
+      );
       outside.setTimeout(0);
       from = outside.localPort ?? 0;
       inside.resume();

@@ -15,7 +15,12 @@ export interface HelperReply {
 }
 
 /** The types know handles of a parent only; a child passes them alike. */
-const send = process.send!.bind(process) as (message: HelperReply, handle: Server | Socket | Datagrams | undefined, options: object, sent: () => void) => void;
+const send = process.send!.bind(process) as (
+  message: HelperReply,
+  handle: Server | Socket | Datagrams | undefined,
+  options: object,
+  sent: () => void,
+) => void;
 /** What was handed over is the daemon's alone: two that listen would share the connections. */
 const reply = (id: number, error: string | null, handle?: Server | Socket | Datagrams): void =>
   send({ id, error }, handle, {}, () => {

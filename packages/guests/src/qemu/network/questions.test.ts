@@ -4,7 +4,8 @@ import { expect, it } from "vitest";
 import { answerQuestion } from "./questions.ts";
 
 const ask = (name: string, type: "A" | "AAAA" = "A"): Buffer => packet.encode({ type: "query", id: 7, questions: [{ name, type }] });
-const places = async (name: string, wanted: boolean): Promise<string[] | null> => (name === "a.example" ? (wanted ? ["8.8.8.8"] : []) : null);
+const places = async (name: string, wanted: boolean): Promise<string[] | null> =>
+  name === "a.example" ? (wanted ? ["8.8.8.8"] : []) : null;
 
 it("tells the address of a name that is allowed, and refuses the rest", async () => {
   const told = packet.decode((await answerQuestion(ask("A.Example"), places))!);

@@ -5,7 +5,10 @@ const TTL_S = 60;
 const REFUSED = 5;
 
 /** The answer to send back; null where the bytes are no question. `addressesOf` says null for a name that is not allowed. Never throws. */
-export async function answerQuestion(bytes: Buffer, addressesOf: (name: string, wanted: boolean) => Promise<string[] | null>): Promise<Buffer | null> {
+export async function answerQuestion(
+  bytes: Buffer,
+  addressesOf: (name: string, wanted: boolean) => Promise<string[] | null>,
+): Promise<Buffer | null> {
   try {
     const query = packet.decode(bytes);
     const question = query.questions?.[0];

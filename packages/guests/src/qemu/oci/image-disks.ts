@@ -52,11 +52,16 @@ export interface ImageInput {
 /** Layers, by their indexes, that lie on one disk. */
 export function groupsOf(layers: number): number[][] {
   const size = layers <= DISKS_MAX ? 1 : LAYERS_IN_A_DISK;
-  return Array.from({ length: Math.ceil(layers / size) }, (_, i) => Array.from({ length: Math.min(size, layers - i * size) }, (__, k) => i * size + k));
+  return Array.from({ length: Math.ceil(layers / size) }, (_, i) =>
+    Array.from({ length: Math.min(size, layers - i * size) }, (__, k) => i * size + k),
+  );
 }
 
 const tooLarge = ({ bytesMax }: ImageInput): Refusal =>
-  new Refusal("limits", `the image unpacks to more than ${Math.floor(bytesMax / MIB)} MiB, the disk that was ordered: order more with --disk`);
+  new Refusal(
+    "limits",
+    `the image unpacks to more than ${Math.floor(bytesMax / MIB)} MiB, the disk that was ordered: order more with --disk`,
+  );
 const tooMany = ({ entriesMax, bytesMax }: ImageInput): Refusal =>
   new Refusal(
     "limits",
@@ -155,7 +160,8 @@ function checkRoot(tree: ImageTree): void {
     if (place && !place.children) throw new Refusal("bytes", `the image has a /${name} that is no folder: it cannot be started`);
   }
   for (const name of ["etc", "tmp"])
-    if (tree.find(name) && !tree.leadsToFolder(name)) throw new Refusal("bytes", `the image has an /${name} that is no folder: it cannot be started`);
+    if (tree.find(name) && !tree.leadsToFolder(name))
+      throw new Refusal("bytes", `the image has an /${name} that is no folder: it cannot be started`);
 }
 
 function checkOwners({ items }: DiskContent): void {
@@ -166,8 +172,12 @@ function checkOwners({ items }: DiskContent): void {
 /** Where the host's own disk is full it is the host's failure; else the bytes may have found a fault of the program. */
 function writerFailed(code: number | null, said: string): Error {
   const last = said.trim().split("\n").at(-1) ?? "";
-  if (code !== null && (!said.includes("FATAL ERROR") || /space|write/i.test(said))) return new Error(`a layer's disk could not be written: ${last}`);
-  return new Refusal("untold", `a layer could not be made into a disk: ${last === "" ? "the program that writes it was ended" : last.slice(0, 200)}`);
+  if (code !== null && (!said.includes("FATAL ERROR") || /space|write/i.test(said)))
+    return new Error(`a layer's disk could not be written: ${last}`);
+  return new Refusal(
+    "untold",
+    `a layer could not be made into a disk: ${last === "" ? "the program that writes it was ended" : last.slice(0, 200)}`,
+  );
 }
 
 const rootOf = ({ root }: DiskContent): string[] => [
@@ -183,7 +193,10 @@ async function writeDisk(content: DiskContent, archives: Archives, input: ImageI
   const uid = uidOf(BUILDER);
   await giveToBox(box, uid);
   const words = ["sqfstar", "-comp", "lz4", "-no-progress", "-quiet", ...rootOf(content), "/w/disk"];
-  const [program = "", ...args] = await boxed({ ...OWN_BOX, folder: box, fileMibMax: Math.ceil(input.bytesMax / MIB) * 2 + 64, uid }, words);
+  const [program = "", ...args] = await boxed(
+    { ...OWN_BOX, folder: box, fileMibMax: Math.ceil(input.bytesMax / MIB) * 2 + 64, uid },
+    words,
+  );
   const from = Readable.from(archiveOf(content, await archives.all(content.layers)));
   const child = spawn(program, args, { stdio: ["pipe", "ignore", "pipe"], timeout: TIMEOUT_MS, detached: true });
   child.stdin.on("error", () => {}); // also after the pipeline has let go of it: what was under way to a program that ended

@@ -74,7 +74,13 @@ describe("layers make a tree", () => {
     expect(made(["a/", "a/up -> ../../../../b"], ["a/up/x=1"])).toEqual(["a/", "a/up -> ../../../../b", "b/", "b/x=1"]);
     expect(made(["abs -> /etc"], ["abs/x=1"])).toEqual(["abs -> /etc", "etc/", "etc/x=1"]);
     // a folder of that name takes the link's place, as in every engine
-    expect(made(["usr/lib/", "usr/lib/a=1", "lib -> usr/lib"], ["lib/", "lib/x=1"])).toEqual(["lib/", "lib/x=1", "usr/", "usr/lib/", "usr/lib/a=1"]);
+    expect(made(["usr/lib/", "usr/lib/a=1", "lib -> usr/lib"], ["lib/", "lib/x=1"])).toEqual([
+      "lib/",
+      "lib/x=1",
+      "usr/",
+      "usr/lib/",
+      "usr/lib/a=1",
+    ]);
   });
 });
 
@@ -151,14 +157,28 @@ it("refuses what cannot be in a file system", () => {
   expect(refused([`${"n".repeat(256)}=1`])).toContain("longer than file systems have");
   expect(refused([`${"a/".repeat(2_100)}b=1`])).toContain("longer than file systems have");
   expect(refused([`l -> ${"x".repeat(4_096)}`])).toContain("leads to nothing that can be a path");
-  const of = (over: Partial<TarEntry>): (() => ImageTree) => () => treeOf([entry({ name: "x", kind: "file", ...over })]);
+  const of =
+    (over: Partial<TarEntry>): (() => ImageTree) =>
+    () =>
+      treeOf([entry({ name: "x", kind: "file", ...over })]);
   expect(of({ uid: -1 })).toThrow("the owner of x");
   expect(of({ kind: "block", major: 5_000 })).toThrow("a number that is none");
   expect(of({ xattrs: [["user.a", "v".repeat(70_000)]] })).toThrow("extended attributes");
 });
 
 it("leaves out what would be taken for the overlay's own", () => {
-  const tree = treeOf([entry({ name: "d", kind: "directory", xattrs: [["trusted.overlay.opaque", "y"], ["trusted.overlay.redirect", "/x"], ["user.a", "b"], ["system.posix_acl_access", "c"]] })]);
+  const tree = treeOf([
+    entry({
+      name: "d",
+      kind: "directory",
+      xattrs: [
+        ["trusted.overlay.opaque", "y"],
+        ["trusted.overlay.redirect", "/x"],
+        ["user.a", "b"],
+        ["system.posix_acl_access", "c"],
+      ],
+    }),
+  ]);
   expect(tree.find("d")?.inode.xattrs).toEqual([["user.a", "b"]]);
   // a device with the number of a whiteout is one, as the kernel sees it
   expect(listing(treeOf(layerOf("a=1"), [entry({ name: "a", kind: "character" })]))).toEqual([]);
@@ -167,7 +187,10 @@ it("leaves out what would be taken for the overlay's own", () => {
 describe("a disk of an overlay", () => {
   /** The last layer's disk: whiteouts as `-a`, opaque folders as `a/!`. */
   const disk = (...layers: string[][]): string[] =>
-    contentOf(treeOf(...layers.map((words) => layerOf(...words))), layers.map((_, i) => String(i))).items.map(({ path, inode, link, isOpaque }) =>
+    contentOf(
+      treeOf(...layers.map((words) => layerOf(...words))),
+      layers.map((_, i) => String(i)),
+    ).items.map(({ path, inode, link, isOpaque }) =>
       inode ? `${path}${inode.kind === "directory" ? "/" : link === null ? "" : ` => ${link}`}${isOpaque ? "!" : ""}` : `-${path}`,
     );
 
@@ -255,7 +278,14 @@ describe("disks on top of each other", () => {
             if (error instanceof Refusal) return;
             throw error;
           }
-          if (i % together === together - 1 || i === layers.length - 1) shown = shownWith(shown, contentOf(tree, layers.map((_, k) => String(k))));
+          if (i % together === together - 1 || i === layers.length - 1)
+            shown = shownWith(
+              shown,
+              contentOf(
+                tree,
+                layers.map((_, k) => String(k)),
+              ),
+            );
         }
         taken++;
         expect([...shown.values()].map(({ line }) => line).sort()).toEqual(linesOf(tree));

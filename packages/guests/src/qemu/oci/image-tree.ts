@@ -78,13 +78,29 @@ const saysNothing = (parts: readonly string[]): boolean =>
 /** Attributes that a disk can hold; those by which overlays know their own would be taken for ours. */
 function kept(xattrs: TarEntry["xattrs"]): TarEntry["xattrs"] {
   const found = xattrs.filter(([name]) => /^(user|trusted|security)\../.test(name) && !name.startsWith("trusted.overlay."));
-  if (found.some(([name]) => name.length > XATTR_NAME_MAX) || found.reduce((sum, [name, value]) => sum + name.length + value.length, 0) > XATTR_BYTES_MAX)
+  if (
+    found.some(([name]) => name.length > XATTR_NAME_MAX) ||
+    found.reduce((sum, [name, value]) => sum + name.length + value.length, 0) > XATTR_BYTES_MAX
+  )
     throw wrong("a layer holds extended attributes that are larger than file systems have");
   return found;
 }
 
 const newFolder = (): Inode => ({
-  ...{ kind: "directory", mode: 0o755, uid: 0, gid: 0, mtime: 0, xattrs: [], target: "", major: 0, minor: 0, size: 0, layer: 0, pieces: [] },
+  ...{
+    kind: "directory",
+    mode: 0o755,
+    uid: 0,
+    gid: 0,
+    mtime: 0,
+    xattrs: [],
+    target: "",
+    major: 0,
+    minor: 0,
+    size: 0,
+    layer: 0,
+    pieces: [],
+  },
   ...{ places: null, linkedIn: 0 },
 });
 
@@ -94,7 +110,8 @@ function inodeOf(entry: TarEntry, layer: number): Inode {
   if (uid < 0 || gid < 0 || uid > ID_MAX || gid > ID_MAX) throw wrong(`the owner of ${shown(name)} in a layer is none that a system knows`);
   if (kind === "symlink" && (target === "" || target.length > PATH_BYTES_MAX || target.includes("\0")))
     throw wrong(`the link ${shown(name)} in a layer leads to nothing that can be a path`);
-  if (major < 0 || minor < 0 || major > MAJOR_MAX || minor > MINOR_MAX) throw wrong(`the device ${shown(name)} in a layer has a number that is none`);
+  if (major < 0 || minor < 0 || major > MAJOR_MAX || minor > MINOR_MAX)
+    throw wrong(`the device ${shown(name)} in a layer has a number that is none`);
   return {
     ...{ kind, mode, uid, gid, target, major, minor, size, layer, pieces, xattrs: kept(entry.xattrs), places: null, linkedIn: 0 },
     mtime: Math.min(Math.max(0, mtime), TIME_MAX),
@@ -131,7 +148,9 @@ export class ImageTree {
       if (entry.kind === "directory") own.add(parts.join("/"));
     }
     // an engine that goes through the archive in order may meet a link to a file before the whiteout that hides that one
-    this.#before = new Map(hides.length === 0 ? [] : brings.map(([, entry]) => [entry, entry.kind === "link" ? this.#target(entry) : undefined]));
+    this.#before = new Map(
+      hides.length === 0 ? [] : brings.map(([, entry]) => [entry, entry.kind === "link" ? this.#target(entry) : undefined]),
+    );
     // whatever the order in the archive, whiteouts apply to lower layers alone
     for (const parts of hides) this.#hide(parts, own);
     for (const [parts, entry] of brings) this.#bring(parts, entry, layer);
@@ -192,7 +211,16 @@ export class ImageTree {
   #put(parent: Place, name: string, inode: Inode): Place {
     this.#remove(parent, name);
     const place: Place = {
-      ...{ name, parent, inode, born: this.#group, changed: 0, children: inode.kind === "directory" ? new Map() : null, gone: NOTHING_GONE, goneIn: 0 },
+      ...{
+        name,
+        parent,
+        inode,
+        born: this.#group,
+        changed: 0,
+        children: inode.kind === "directory" ? new Map() : null,
+        gone: NOTHING_GONE,
+        goneIn: 0,
+      },
     };
     parent.children?.set(name, place);
     this.#touch(place);
@@ -235,7 +263,12 @@ export class ImageTree {
         if (++links > LINKS_MAX) throw wrong(`a layer holds a path that leads from link to link without end: ${shown(path.join("/"))}`);
         const { target } = next.inode;
         if (target.startsWith("/")) at = this.root;
-        left.push(...target.split("/").filter((each) => each !== "" && each !== ".").reverse());
+        left.push(
+          ...target
+            .split("/")
+            .filter((each) => each !== "" && each !== ".")
+            .reverse(),
+        );
       }
     }
     return at;

@@ -30,7 +30,8 @@ export function tarOf({ entries, mounts }: InputTree, blobFile: (digest: string)
         const file = blobFile(entry.digest);
         const target = writer.entry({ name: entry.path, size: (await stat(file)).size, mode: 0o755 });
         target.on("error", () => {}); // the archive's own error says it
-        for await (const part of createReadStream(file)) if (!target.write(part)) await new Promise((resolve) => target.once("drain", resolve));
+        for await (const part of createReadStream(file))
+          if (!target.write(part)) await new Promise((resolve) => target.once("drain", resolve));
         target.end();
       }
     }

@@ -59,7 +59,9 @@ export function contentOf(tree: ImageTree, layerDigests: readonly string[]): Dis
     }
     folders.push(...below.reverse());
   }
-  files.sort((a, b) => a.inode.layer - b.inode.layer || (a.inode.pieces[0]?.from ?? 0) - (b.inode.pieces[0]?.from ?? 0) || byName(a.path, b.path));
+  files.sort(
+    (a, b) => a.inode.layer - b.inode.layer || (a.inode.pieces[0]?.from ?? 0) - (b.inode.pieces[0]?.from ?? 0) || byName(a.path, b.path),
+  );
   const written = new Map<Inode, string>();
   for (const { path, inode } of files) {
     items.push({ path, inode, link: written.get(inode) ?? null, isOpaque: false });

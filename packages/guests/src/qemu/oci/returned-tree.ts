@@ -86,7 +86,8 @@ async function entriesOf(file: FileHandle, folder: string): Promise<InputEntry[]
     if (found.kind === "file" && entry.kind === "file") left -= entry.size;
     entries.set(found.path, found);
     characters += JSON.stringify(found).length;
-    if (entries.size > ENTRIES_MAX || characters > TREE_BYTES_MAX) throw new TooMuch(`the job leaves more files than a result can name (${ENTRIES_MAX})`);
+    if (entries.size > ENTRIES_MAX || characters > TREE_BYTES_MAX)
+      throw new TooMuch(`the job leaves more files than a result can name (${ENTRIES_MAX})`);
   }
   return [...entries.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }

@@ -44,7 +44,12 @@ async function begunWith(vm: Vm, port: JobPort, job: MachineJob, token: string, 
   let bytes = 0;
   for await (const part of tarOf(inputs, blobFile)) bytes += Buffer.byteLength(part);
   const { hostname } = spec.vm;
-  const given = port.give({ ...spec.vm, hostname: hostname === "" ? "xeno" : hostname, mounts: inputs.mounts }, token, tarOf(inputs, blobFile), bytes);
+  const given = port.give(
+    { ...spec.vm, hostname: hostname === "" ? "xeno" : hostname, mounts: inputs.mounts },
+    token,
+    tarOf(inputs, blobFile),
+    bytes,
+  );
   const answered = given.then(() => port.answer());
   answered.catch(() => {}); // waited for with the machine's end
   const answer = await reached(vm, answered, READY_MS + bytes / INPUT_BYTES_PER_MS);

@@ -41,7 +41,8 @@ const SPARSE_PIECES_MAX = 100_000;
 
 const damaged = (why: string): Refusal => new Refusal("bytes", `a layer is damaged: ${why}`);
 /** What is in question may not be text. */
-export const shown = (name: string): string => Buffer.from(name.slice(0, 200), "latin1").toString("utf8").replace(/\p{C}/gu, "?").slice(0, 100);
+export const shown = (name: string): string =>
+  Buffer.from(name.slice(0, 200), "latin1").toString("utf8").replace(/\p{C}/gu, "?").slice(0, 100);
 
 /** Reads a file in large pieces, from any place on. */
 class Window {
@@ -86,7 +87,8 @@ function number(header: Buffer, from: number, length: number, what: string): num
     let value = first & 0x40 ? -1n : 0n;
     value = (value << 6n) | BigInt(first & 0x3f);
     for (let i = 1; i < length; i++) value = (value << 8n) | BigInt(header.readUInt8(from + i));
-    if (value > BigInt(Number.MAX_SAFE_INTEGER) || value < -BigInt(Number.MAX_SAFE_INTEGER)) throw damaged(`an entry's ${what} makes no sense`);
+    if (value > BigInt(Number.MAX_SAFE_INTEGER) || value < -BigInt(Number.MAX_SAFE_INTEGER))
+      throw damaged(`an entry's ${what} makes no sense`);
     return Number(value);
   }
   const digits = text(header, from, length).trim();
@@ -156,7 +158,8 @@ function take(said: Said, bytes: Buffer): void {
   for (const [key, value] of records(bytes)) {
     if (key === "GNU.sparse.offset" || key === "GNU.sparse.numbytes") said.sparse.push(whole(value));
     else if (key.startsWith(SCHILY)) said.xattrs.push([key.slice(SCHILY.length), value]);
-    else if (key.startsWith(LIBARCHIVE)) libarchive.push([unescape(key.slice(LIBARCHIVE.length)), Buffer.from(value, "base64").toString("latin1")]);
+    else if (key.startsWith(LIBARCHIVE))
+      libarchive.push([unescape(key.slice(LIBARCHIVE.length)), Buffer.from(value, "base64").toString("latin1")]);
     else said.pax.set(key, value);
   }
   // libarchive writes both forms of each attribute
@@ -165,10 +168,12 @@ function take(said: Said, bytes: Buffer): void {
 }
 
 /** libarchive writes names of attributes as in addresses, byte by byte. */
-const unescape = (name: string): string => name.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+const unescape = (name: string): string =>
+  name.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 
 function whole(value: string): number {
-  if (!/^\d{1,16}$/.test(value) || Number(value) > Number.MAX_SAFE_INTEGER) throw damaged("an extended header holds something that is no number");
+  if (!/^\d{1,16}$/.test(value) || Number(value) > Number.MAX_SAFE_INTEGER)
+    throw damaged("an extended header holds something that is no number");
   return Number(value);
 }
 
@@ -278,10 +283,12 @@ async function entryOf(window: Window, raw: Raw, said: Said): Promise<{ entry: T
   const { pax } = said;
   const name = pax.get("GNU.sparse.name") || pax.get("path") || said.path || nameIn(header);
   const found = KINDS[type];
-  if (found === undefined) throw new Refusal("bytes", `a layer holds an entry of the kind '${shown(type)}', which is not known here: ${shown(name)}`);
+  if (found === undefined)
+    throw new Refusal("bytes", `a layer holds an entry of the kind '${shown(type)}', which is not known here: ${shown(name)}`);
   const kind = found === "file" && name.endsWith("/") ? "directory" : found;
   // of other entries the size is a hint, or that of the file that a link leads to; only GNU's listing of a folder has data
-  const data = kind === "file" ? await fileOf(window, raw, said) : { size: 0, pieces: [], next: raw.data + (type === "D" ? padded(raw.size) : 0) };
+  const data =
+    kind === "file" ? await fileOf(window, raw, said) : { size: 0, pieces: [], next: raw.data + (type === "D" ? padded(raw.size) : 0) };
   const isDevice = kind === "character" || kind === "block";
   const entry: TarEntry = {
     ...{ name, kind, size: data.size, pieces: data.pieces, xattrs: said.xattrs },

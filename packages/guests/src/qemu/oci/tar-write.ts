@@ -25,7 +25,18 @@ export const padding = (size: number): number => (BLOCK - (size % BLOCK)) % BLOC
 
 const octal = (value: number, length: number): string => `${value.toString(8).padStart(length - 1, "0")}\0`;
 
-function block({ name, type, mode, uid, gid, mtime, target, major, minor, size }: Omit<TarHeader, "type" | "xattrs"> & { type: string }): Buffer {
+function block({
+  name,
+  type,
+  mode,
+  uid,
+  gid,
+  mtime,
+  target,
+  major,
+  minor,
+  size,
+}: Omit<TarHeader, "type" | "xattrs"> & { type: string }): Buffer {
   const header = Buffer.alloc(BLOCK);
   header.write(name.slice(0, NAME_BYTES), 0, "latin1");
   header.write(octal(mode, 8) + octal(Math.min(uid, OCTAL_MAX), 8) + octal(Math.min(gid, OCTAL_MAX), 8), 100, "latin1");

@@ -45,7 +45,11 @@ export interface TemplateSource {
 const BUILDER = "00000003";
 
 async function keep(memory: string): Promise<Kept> {
-  const child = spawn("perl", [path.join(import.meta.dirname, "../init/keeper.pl"), memory], { detached: true, stdio: ["ignore", "pipe", "pipe"], cwd: "/" });
+  const child = spawn("perl", [path.join(import.meta.dirname, "../init/keeper.pl"), memory], {
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+    cwd: "/",
+  });
   let said = "";
   child.stderr.on("data", (bytes: Buffer) => (said += bytes.toString()));
   const descriptor = await new Promise<number>((resolve, reject) => {
@@ -150,7 +154,9 @@ export class Templates {
 
   async #prune(): Promise<void> {
     const names = (await readdir(this.#folder)).filter((name) => !name.startsWith("building-"));
-    const used = await Promise.all(names.map(async (name) => ({ name, at: (await stat(path.join(this.#folder, name, "kept.json"))).mtimeMs })));
+    const used = await Promise.all(
+      names.map(async (name) => ({ name, at: (await stat(path.join(this.#folder, name, "kept.json"))).mtimeMs })),
+    );
     used.sort((a, b) => b.at - a.at);
     for (const { name } of used.slice(this.#most)) await this.#remove(name);
   }

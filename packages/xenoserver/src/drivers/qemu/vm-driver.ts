@@ -79,7 +79,9 @@ const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_0
 
 /** A machine that goes on from a snapshot is the one that it was taken of; the lease pays for no less. */
 function snapshotProblem(ordered: VmSpec, taken: VmSpec): string | null {
-  const same = (["machine", "firmware", "devices", "tpm", "vcpu", "memoryMib", "diskMib", "network"] as const).every((key) => ordered[key] === taken[key]);
+  const same = (["machine", "firmware", "devices", "tpm", "vcpu", "memoryMib", "diskMib", "network"] as const).every(
+    (key) => ordered[key] === taken[key],
+  );
   return same && taken.vm.kind !== "snapshot" ? null : "the machine that was ordered is not the one that the snapshot was taken of";
 }
 
@@ -100,7 +102,8 @@ class EgressLog {
 
   async open(): Promise<void> {
     this.#month = month(Date.now());
-    for (const { endedAt, bytes } of await readEgressLog(path.dirname(this.#file))) if (month(endedAt) === this.#month) this.#bytes += bytes;
+    for (const { endedAt, bytes } of await readEgressLog(path.dirname(this.#file)))
+      if (month(endedAt) === this.#month) this.#bytes += bytes;
   }
 
   record(connection: Connection): void {
@@ -111,7 +114,9 @@ class EgressLog {
     this.#bytes += connection.bytes;
     this.#written = this.#written
       .then(() => appendFile(this.#file, `${JSON.stringify(connection)}\n`, { mode: 0o600 }))
-      .catch((error: Error) => this.#log("a guest's connection could not be written down", { lease: connection.lease, error: error.message }));
+      .catch((error: Error) =>
+        this.#log("a guest's connection could not be written down", { lease: connection.lease, error: error.message }),
+      );
   }
 
   /** Everything that was recorded is written. */
@@ -189,7 +194,9 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
     const end = machine.ended.then(async (ended) => {
       await shut(gate);
       await control?.close();
-      return killed ? { kind: "host-failure" as const, detail: "the machine was ended", endedMonotonicMs: monotonicMs() } : endingOf(ended, fuelMax, monotonicMs());
+      return killed
+        ? { kind: "host-failure" as const, detail: "the machine was ended", endedMonotonicMs: monotonicMs() }
+        : endingOf(ended, fuelMax, monotonicMs());
     });
     const controls: GuestControls | null = control &&
       vm && {
@@ -206,8 +213,10 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
       token: machine.token,
       ended: end,
       onChange: (changed) => vm?.onChange(changed),
-      readStream: (stream, offset) => machine.read(merged ? "console" : stream, merged && stream === "stderr" ? Number.MAX_SAFE_INTEGER : offset),
-      readOutput: (digest, offset, length) => (/^[0-9a-f]{64}$/.test(digest) ? machine.readOutput(digest, offset, length) : Promise.resolve(new Uint8Array(0))),
+      readStream: (stream, offset) =>
+        machine.read(merged ? "console" : stream, merged && stream === "stderr" ? Number.MAX_SAFE_INTEGER : offset),
+      readOutput: (digest, offset, length) =>
+        /^[0-9a-f]{64}$/.test(digest) ? machine.readOutput(digest, offset, length) : Promise.resolve(new Uint8Array(0)),
       stop: () => machine.stop(),
       pause: () => vm!.pause(),
       resume: () => vm!.begin(),
@@ -238,7 +247,10 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
     if (vm.kind === "disk")
       for (const each of [vm.image, vm.iso])
         if (each && each.url !== null)
-          found.set(each.digest, (await images.find(customer, each.digest)) ?? (await images.fetch(each.url, each.digest, spec.diskMib * MIB)));
+          found.set(
+            each.digest,
+            (await images.find(customer, each.digest)) ?? (await images.fetch(each.url, each.digest, spec.diskMib * MIB)),
+          );
     return (digest) => found.get(digest) ?? blobFile(digest);
   }
 
@@ -255,7 +267,8 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
         () => true,
         () => false,
       );
-      if (!isThere) throw new Error("this server has let go of the image that the machine began with: order it anew, and take the snapshot at once");
+      if (!isThere)
+        throw new Error("this server has let go of the image that the machine began with: order it anew, and take the snapshot at once");
       found.set(digest, file);
     }
     return found;
@@ -278,7 +291,8 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
       try {
         const { lease, customer, spec, inputs, memoryMib, deterministic } = job;
         const from = spec.vm.kind === "snapshot" ? await kept.find(customer, spec.vm.snapshot) : null;
-        if (spec.vm.kind === "snapshot" && !from) throw new Refusal("job", "this server does not have that snapshot of yours, or not any more");
+        if (spec.vm.kind === "snapshot" && !from)
+          throw new Refusal("job", "this server does not have that snapshot of yours, or not any more");
         const problem = from && snapshotProblem(spec, from.spec);
         if (problem) throw new Refusal("job", problem);
         const blobFile = await (from ? findKept(job) : find(job));
@@ -303,7 +317,16 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
     },
     async adopt(token, job) {
       const { lease, customer, spec, inputs, memoryMib, deterministic, blobFile } = job;
-      const machine = await machines.adopt(token as MachineToken, { name: lease, customer, spec, inputs, memoryMib, deterministic, blobFile, from: null });
+      const machine = await machines.adopt(token as MachineToken, {
+        name: lease,
+        customer,
+        spec,
+        inputs,
+        memoryMib,
+        deterministic,
+        blobFile,
+        from: null,
+      });
       return running(machine, job, gateFor(job));
     },
     async close() {

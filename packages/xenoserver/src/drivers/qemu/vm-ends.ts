@@ -19,7 +19,11 @@ const ENDED: Record<Simple, Pick<Result, "reason" | "exitCode" | "detail">> = {
   panic: { reason: "guest-panic", exitCode: null, detail: "" },
   "output-limit": { reason: "output-limit", exitCode: null, detail: "" },
   stopped: { reason: "stopped", exitCode: null, detail: "" },
-  "memory-limit": { reason: "memory-limit", exitCode: null, detail: "the kernel ended QEMU: it and the guest needed more than the lease's memory" },
+  "memory-limit": {
+    reason: "memory-limit",
+    exitCode: null,
+    detail: "the kernel ended QEMU: it and the guest needed more than the lease's memory",
+  },
   crashed: { reason: "vm-crashed", exitCode: null, detail: "" },
 };
 
@@ -42,7 +46,12 @@ export function endingOf(end: MachineEnd, fuelMax: bigint, endedMonotonicMs: num
   }
 }
 
-const REASONS: Record<Fault, RefusedWork["reason"]> = { bytes: "image-refused", limits: "job-refused", job: "job-refused", untold: "vm-crashed" };
+const REASONS: Record<Fault, RefusedWork["reason"]> = {
+  bytes: "image-refused",
+  limits: "job-refused",
+  job: "job-refused",
+  untold: "vm-crashed",
+};
 
 /** What `prepare` throws: a refusal with its reason; everything else is the host's failure and stays what it is. */
 export const refusedOr = (error: unknown): unknown =>

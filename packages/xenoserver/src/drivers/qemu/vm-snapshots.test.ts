@@ -11,7 +11,18 @@ const NONE = "0".repeat(64);
 const [ANNA, BERT] = [`p_${"a".repeat(40)}`, `p_${"b".repeat(40)}`] as const;
 const spec: VmSpec = {
   vm: { kind: "kernel", kernel: NONE, initrd: null, append: "" },
-  ...{ machine: "pc", firmware: "bios", devices: "virtio", tpm: false, vcpu: 1, memoryMib: 128, diskMib: 0, outputMibMax: 1, network: false, egress: "none" },
+  ...{
+    machine: "pc",
+    firmware: "bios",
+    devices: "virtio",
+    tpm: false,
+    vcpu: 1,
+    memoryMib: 128,
+    diskMib: 0,
+    outputMibMax: 1,
+    network: false,
+    egress: "none",
+  },
   ...{ inputs: NONE, engine: null, fuelMax: "1", seed: NONE, clockBaseMs: 0 },
 };
 /** A machine whose memory fills that much of the disk. */

@@ -101,22 +101,31 @@ export class SnapshotStore {
       await link(file, own).catch(() => copyFile(file, own)); // on another file system
     }
     const { kind, ociToken } = machine.token;
-    await writeFile(path.join(folder, ABOUT), JSON.stringify({ customer, lease, spec, ociToken: kind === "oci" ? ociToken : "", until }), { mode: 0o600 });
+    await writeFile(path.join(folder, ABOUT), JSON.stringify({ customer, lease, spec, ociToken: kind === "oci" ? ociToken : "", until }), {
+      mode: 0o600,
+    });
     return { snapshot, spec, until };
   }
 
   async #needRoom(bytes: number, own: string): Promise<void> {
     const { bytesMax } = this.#rules;
     const { bavail, bsize } = await statfs(this.#folder);
-    const left = Math.min(bytesMax - (await bytesIn(this.#folder)), bytesMax * SHARE - (await bytesIn(own)), bavail * bsize - LEFT_FREE_BYTES);
+    const left = Math.min(
+      bytesMax - (await bytesIn(this.#folder)),
+      bytesMax * SHARE - (await bytesIn(own)),
+      bavail * bsize - LEFT_FREE_BYTES,
+    );
     if (bytes > left)
-      throw new Error(`no room for a snapshot: the machine's memory and disk may need ${gib(bytes)}, this server has ${gib(left)} left for yours`);
+      throw new Error(
+        `no room for a snapshot: the machine's memory and disk may need ${gib(bytes)}, this server has ${gib(left)} left for yours`,
+      );
   }
 
   async #removeOld(): Promise<void> {
     for (const customer of await readdir(this.#folder).catch(() => []))
       for (const name of await readdir(path.join(this.#folder, customer)).catch(() => []))
-        if ((await this.#about(customer, name)) === null) await rm(path.join(this.#folder, customer, name), { recursive: true, force: true });
+        if ((await this.#about(customer, name)) === null)
+          await rm(path.join(this.#folder, customer, name), { recursive: true, force: true });
   }
 
   /** Removes those whose time is over, and what was left half done. Idempotent. */

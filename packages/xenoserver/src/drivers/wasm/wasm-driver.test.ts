@@ -48,7 +48,12 @@ async function endOf(...args: Parameters<typeof prepare>) {
 }
 
 it.each([
-  ["files without a disk", { diskMibMax: 0 }, { entries: [{ path: "in/a", kind: "file" as const, digest: digest("abc"), size: 3 }], mounts: [IN] }, /--disk/],
+  [
+    "files without a disk",
+    { diskMibMax: 0 },
+    { entries: [{ path: "in/a", kind: "file" as const, digest: digest("abc"), size: 3 }], mounts: [IN] },
+    /--disk/,
+  ],
   ["mounts in each other", {}, { entries: [], mounts: [OUT, { ...OUT, path: "/out/more" }] }, /lies inside/],
   ["more output than anything else", { outputMibMax: 4_000 }, { entries: [], mounts: [] }, /--max-output/],
 ])("refuses a job that does not fit before anything of it is there: %s", async (_what, over, inputs, words) => {
@@ -68,7 +73,10 @@ it("runs a job without a disk", async () => {
 
 it("says memory-limit in words where a module needs more than was ordered, and module-malformed where it is too much of anything else", async () => {
   expect(await endOf(HOSTILE.memory())).toMatchObject({ reason: "memory-limit", detail: expect.stringContaining("64 MiB were ordered") });
-  expect(await endOf(HOSTILE.mutableGlobals(100_000))).toMatchObject({ reason: "module-malformed", detail: expect.stringContaining("globals") });
+  expect(await endOf(HOSTILE.mutableGlobals(100_000))).toMatchObject({
+    reason: "module-malformed",
+    detail: expect.stringContaining("globals"),
+  });
 });
 
 it("says stopped, with nothing, where it was stopped before it could run", async () => {

@@ -46,7 +46,18 @@ const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_0
 
 /** What a guest process says of itself; one that says anything else has failed. */
 const zWorkerResult = z.object({
-  ending: z.enum(["exit", "trap", "segment-end", "fuel-limit", "output-limit", "memory-limit", "malformed", "refused", "stopped", "timeout"]),
+  ending: z.enum([
+    "exit",
+    "trap",
+    "segment-end",
+    "fuel-limit",
+    "output-limit",
+    "memory-limit",
+    "malformed",
+    "refused",
+    "stopped",
+    "timeout",
+  ]),
   exitCode: z.int().min(0).max(255).nullable(),
   detail: z.string().max(1_000),
   fuel: zFuel,
@@ -101,7 +112,9 @@ function running(guest: Guest): RunningGuest {
     onChange: (changed) => guest.onChange(changed),
     readStream: (stream, offset) => guest.read(stream, offset),
     readOutput: (digest, offset, length) =>
-      DIGEST.test(digest) ? readGuestFile(path.join(guest.folder, WORKER_FILES.out, digest), offset, length) : Promise.resolve(new Uint8Array(0)),
+      DIGEST.test(digest)
+        ? readGuestFile(path.join(guest.folder, WORKER_FILES.out, digest), offset, length)
+        : Promise.resolve(new Uint8Array(0)),
     stop: () => guest.stop(),
     pause: () => guest.signal("SIGSTOP"),
     resume: () => guest.signal("SIGCONT"),
@@ -118,12 +131,20 @@ async function place(from: string, to: string): Promise<void> {
 /** Throws RefusedJob where the job does not fit what was ordered. `module`: the file that came with it or was kept; null for the server's own. */
 async function mustFit({ spec, inputs, blobFile }: PreparedJob, module: string | null): Promise<void> {
   const sizeOf = async (file: string): Promise<number> => (await stat(file)).size;
-  const misfit = jobMisfit({ spec, inputs, stdinSize: await sizeOf(blobFile(spec.stdin)), moduleSize: module === null ? 0 : await sizeOf(module) });
+  const misfit = jobMisfit({
+    spec,
+    inputs,
+    stdinSize: await sizeOf(blobFile(spec.stdin)),
+    moduleSize: module === null ? 0 : await sizeOf(module),
+  });
   if (misfit !== null) throw new RefusedJob(misfit);
 }
 
 /** What a trace may leave on disk: as much as the lease could. */
-function checkpointsOf(checkpoints: PreparedJob["checkpoints"], { memoryMibMax, diskMibMax }: PreparedJob["spec"]): WorkerJob["checkpoints"] {
+function checkpointsOf(
+  checkpoints: PreparedJob["checkpoints"],
+  { memoryMibMax, diskMibMax }: PreparedJob["spec"],
+): WorkerJob["checkpoints"] {
   if (checkpoints === null) return null;
   if (checkpoints.kind === "trace") return { ...checkpoints, keepBytesMax: (memoryMibMax + diskMibMax) * MIB };
   const { kind, from, step, index } = checkpoints;
@@ -142,7 +163,11 @@ export interface WasmDriverOptions {
 export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmDriverOptions): Promise<WasmDriver> {
   const python = await pythonRuntime();
   const runtimes = new Map<string, Runtime>([[python.digest, python]]);
-  const sandbox: Sandbox = await createSandbox(path.join(folder, "sandbox"), new Map([[python.name, await preparedRuntime(python, cache)]]), inUse.length > 0);
+  const sandbox: Sandbox = await createSandbox(
+    path.join(folder, "sandbox"),
+    new Map([[python.name, await preparedRuntime(python, cache)]]),
+    inUse.length > 0,
+  );
   const modules = new ModuleCache(path.join(folder, "modules"));
   await modules.open();
   const pool = new WorkerPool(sandbox, path.join(folder, "workers"), poolSize);
