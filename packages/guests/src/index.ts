@@ -14,7 +14,8 @@ export {
 } from "./worker/job.ts";
 export { ENGINE_VERSION } from "@xenoservers/engine";
 export { Machines } from "./qemu/machine/machines.ts";
-export { type Machine, type MachineEnd, type MachineToken } from "./qemu/machine/machine.ts";
+export type { Machine } from "./qemu/machine/machine.ts";
+export type { MachineEnd, MachineToken } from "./qemu/machine/machine-end.ts";
 export { type MachineJob } from "./qemu/machine/layout.ts";
 export { Templates } from "./qemu/snapshots/templates.ts";
 export { type SnapshotSource } from "./qemu/snapshots/snapshot.ts";

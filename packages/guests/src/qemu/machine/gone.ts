@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { wasOutOfMemory, type LimitsKind } from "./cgroup.ts";
-import type { MachineEnd, MachineToken } from "./machine.ts";
+import type { MachineEnd, MachineToken } from "./machine-end.ts";
 import { VM_FILES } from "./plan.ts";
 
 /** Another one each time the host starts. */

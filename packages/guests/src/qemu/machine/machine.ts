@@ -6,10 +6,10 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import type { InputEntry } from "@xenoservers/protocol/channel";
 import { readGuestFile } from "../../guest.ts";
 import { JobPort, type OciEnd } from "../oci/job-port.ts";
 import { TooMuch } from "../oci/returned-tree.ts";
+import type { MachineEnd, MachineToken } from "./machine-end.ts";
 import { endOfGone } from "./gone.ts";
 import { HELD, type Laid } from "./layout.ts";
 import { VM_FILES } from "./plan.ts";
@@ -27,34 +27,6 @@ const END_MS = 500;
 /** As of a container's first process where the job powers its machine off or starts it again (reboot(2): SIGINT, SIGHUP). */
 const POWER_OFF_CODE = 130;
 const RESET_CODE = 129;
-
-/** How a machine that had begun ended. Each kind has one who brought it about: see endingOf (vm-driver.ts). */
-export type MachineEnd =
-  | { kind: "job"; exitCode: number; tree: InputEntry[]; detail: string }
-  | { kind: "deterministic"; instructions: bigint; memoryHash: string }
-  | VmEnd
-  /** Only this host can have done it. */
-  | { kind: "host"; detail: string };
-
-/** What finds the machine again. */
-export interface MachineToken {
-  folder: string;
-  pid: number;
-  startTicks: string;
-  kind: "oci" | "deterministic" | "other";
-  outputMibMax: number;
-  diskMib: number;
-  uid: number;
-  /** What lies under its disk; empty where it has none. */
-  base: string;
-  baseFormat: string;
-  cgroup: string;
-  cgroupKind: string;
-  ociToken: string;
-  /** The host's, as it was started; absent in tokens of earlier versions. */
-  boot?: string;
-  [key: string]: string | number;
-}
 
 interface Given {
   /** The job under way goes on from a snapshot. */

@@ -42,7 +42,7 @@ function block({
   header.write(octal(mode, 8) + octal(Math.min(uid, OCTAL_MAX), 8) + octal(Math.min(gid, OCTAL_MAX), 8), 100, "latin1");
   header.write(octal(Math.min(size, SIZE_MAX), 12) + octal(mtime, 12) + " ".repeat(8) + type, 124, "latin1");
   header.write(target.slice(0, NAME_BYTES), 157, "latin1");
-  header.write("ustar\0" + "00", 257, "latin1");
+  header.write("ustar\x0000", 257, "latin1");
   header.write(octal(major, 8) + octal(minor, 8), 329, "latin1");
   const sum = header.reduce((all, byte) => all + byte, 0);
   header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");

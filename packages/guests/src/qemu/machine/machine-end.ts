@@ -1,0 +1,31 @@
+/** How a machine ended, and what finds one again. */
+import type { InputEntry } from "@xenoservers/protocol/channel";
+import type { VmEnd } from "./vm.ts";
+
+/** How a machine that had begun ended. Each kind has one who brought it about: see endingOf (vm-driver.ts). */
+export type MachineEnd =
+  | { kind: "job"; exitCode: number; tree: InputEntry[]; detail: string }
+  | { kind: "deterministic"; instructions: bigint; memoryHash: string }
+  | VmEnd
+  /** Only this host can have done it. */
+  | { kind: "host"; detail: string };
+
+/** What finds the machine again. */
+export interface MachineToken {
+  folder: string;
+  pid: number;
+  startTicks: string;
+  kind: "oci" | "deterministic" | "other";
+  outputMibMax: number;
+  diskMib: number;
+  uid: number;
+  /** What lies under its disk; empty where it has none. */
+  base: string;
+  baseFormat: string;
+  cgroup: string;
+  cgroupKind: string;
+  ociToken: string;
+  /** The host's, as it was started; absent in tokens of earlier versions. */
+  boot?: string;
+  [key: string]: string | number;
+}

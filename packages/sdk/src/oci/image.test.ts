@@ -1,0 +1,127 @@
+/** Images as registries and archives give them: what no server could start is refused here, and what is unusual is read. */
+import { createHash } from "node:crypto";
+import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { gzipSync, zstdCompressSync } from "node:zlib";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { resolveImage } from "./image.ts";
+import { OciError, type OciSource } from "./source.ts";
+
+const LAYER = "application/vnd.oci.image.layer.v1.tar";
+let cache: string;
+let saved: string[];
+beforeEach(async () => {
+  cache = await mkdtemp(path.join(tmpdir(), "xeno-oci-unit-"));
+  saved = [];
+});
+afterEach(() => rm(cache, { recursive: true, force: true }));
+
+class Memory implements OciSource {
+  readonly name = "test/image";
+  readonly #blobs = new Map<string, Buffer>();
+  top = "";
+
+  put(bytes: Buffer): { digest: string; size: number } {
+    const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+    this.#blobs.set(digest, bytes);
+    return { digest, size: bytes.length };
+  }
+  putJson(value: unknown): { digest: string; size: number } {
+    const put = this.put(Buffer.from(JSON.stringify(value)));
+    this.top = put.digest;
+    return put;
+  }
+  async manifest(version: string | null): Promise<{ mediaType: string; bytes: Uint8Array }> {
+    return { mediaType: "", bytes: this.#blobs.get(version ?? this.top) ?? Buffer.alloc(0) };
+  }
+  async save(digest: string, _: number, file: string): Promise<void> {
+    saved.push(digest);
+    await writeFile(file, this.#blobs.get(digest) ?? "");
+  }
+}
+
+/** An image of these layers: bytes, and the type that its manifest says they have. */
+function imageOf(layers: readonly [bytes: Buffer, mediaType: string][], config: object = {}): Memory {
+  const source = new Memory();
+  const about = source.putJson({ os: "linux", architecture: "amd64", config });
+  const described = layers.map(([bytes, mediaType]) => ({ ...source.put(bytes), mediaType }));
+  source.putJson({ schemaVersion: 2, config: { ...about, mediaType: "" }, layers: described });
+  return source;
+}
+const said = (source: OciSource): Promise<string> =>
+  resolveImage(source, cache).then(
+    () => "taken",
+    (error: unknown) => (error instanceof OciError ? error.message : `not an OciError: ${String(error)}`),
+  );
+
+it("counts what layers unpack to, whatever their types say, once", async () => {
+  const skipped = Buffer.from("502a4d1801000000ff", "hex");
+  const source = imageOf([
+    [Buffer.alloc(1_000), LAYER],
+    [Buffer.concat([gzipSync(Buffer.alloc(2_000)), gzipSync(Buffer.alloc(30))]), `${LAYER}+gzip`],
+    [Buffer.concat([skipped, zstdCompressSync(Buffer.alloc(4_000)), zstdCompressSync(Buffer.alloc(5))]), `${LAYER}+gzip`],
+  ]);
+  expect(await (await resolveImage(source, cache)).unpackedBytes()).toBe(7_035);
+  const before = saved.length;
+  for (const name of await readdir(cache)) if (!name.endsWith(".unpacked")) await rm(path.join(cache, name));
+  expect(await (await resolveImage(source, cache)).unpackedBytes()).toBe(7_035);
+  // the configuration alone was brought anew
+  expect(saved.length - before).toBe(1);
+});
+
+it("says what is wrong with a layer's bytes", async () => {
+  const of = async (bytes: Buffer): Promise<string> => {
+    const image = await resolveImage(imageOf([[bytes, LAYER]]), cache);
+    return image.unpackedBytes().then(String, (error: unknown) => (error instanceof OciError ? error.message : String(error)));
+  };
+  expect(await of(Buffer.from("425a683931415926", "hex"))).toContain("packed with bzip2");
+  expect(await of(gzipSync("text").subarray(0, -6))).toContain("a layer of test/image is damaged");
+});
+
+it("takes only what can be started, and says why not", async () => {
+  const layers = (count: number): [Buffer, string][] => Array.from({ length: count }, (_, i) => [Buffer.from(`layer ${i}`), LAYER]);
+  expect(await said(imageOf(layers(127)))).toBe("taken");
+  expect(await said(imageOf(layers(200)))).toContain("200 layers; servers take at most 128");
+  expect(await said(imageOf([[Buffer.alloc(1), "application/vnd.oci.image.layer.v1.tar+gzip+encrypted"]]))).toContain("is not known here");
+  expect(await said(imageOf([[Buffer.alloc(1), "application/vnd.cncf.helm.chart.content.v1.tar+bzip2"]]))).toContain("is not known here");
+  expect(await said(imageOf([]))).toContain("has no layers");
+  const arm = new Memory();
+  const config = arm.putJson({ os: "linux", architecture: "arm64" });
+  arm.putJson({ schemaVersion: 2, config: { ...config, mediaType: "" }, layers: [{ ...arm.put(Buffer.alloc(1)), mediaType: LAYER }] });
+  expect(await said(arm)).toContain("linux/arm64; servers run linux/amd64");
+  const first = new Memory();
+  first.putJson({ schemaVersion: 1, name: "old", fsLayers: [] });
+  expect(await said(first)).toContain("Docker's first format");
+  const none = new Memory();
+  none.top = none.put(Buffer.from("<html>not found</html>")).digest;
+  expect(await said(none)).toContain("the manifest of test/image is damaged");
+});
+
+it("finds the image in an index of indexes, beside attestations", async () => {
+  const source = imageOf([[Buffer.from("layer"), LAYER]]);
+  const image = { digest: source.top, size: 1 };
+  const inner = source.putJson({
+    manifests: [
+      { ...image, platform: { os: "unknown", architecture: "unknown" } },
+      { ...image, platform: { os: "linux", architecture: "amd64" } },
+    ],
+  });
+  source.putJson({ manifests: [inner] });
+  expect((await resolveImage(source, cache)).digest).toBe(image.digest);
+  source.putJson({ manifests: [{ ...image, platform: { os: "windows", architecture: "amd64" } }] });
+  expect(await said(source)).toContain("it has windows/amd64");
+});
+
+it("passes over environment that sets nothing, as engines do", async () => {
+  const { env } = await resolveImage(imageOf([[Buffer.from("l"), LAYER]], { Env: ["A=1", "NOTHING", "=x", "B="] }), cache);
+  expect(env).toEqual(["A=1", "B="]);
+});
+
+it("keeps nothing that does not hash to its name", async () => {
+  const source = imageOf([[Buffer.from("layer"), LAYER]]);
+  source.save = async (_, __, file) => writeFile(file, "something else");
+  await expect(resolveImage(source, cache)).rejects.toThrow("does not have the digest");
+  expect(await readdir(cache)).toEqual([]);
+  expect(await readFile(cache).catch(() => "a folder")).toBe("a folder");
+});
