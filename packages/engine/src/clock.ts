@@ -1,6 +1,6 @@
 /**
- * The guest's time: a function of the fuel it has used, so that it is the same on every machine. Sleeping moves it and takes no time; a guest
- * that waits holds nobody's computer.
+ * The guest's time: a function of the fuel it has used, so that it is the same on every machine. Sleeping moves it and takes no time; a
+ * guest that waits holds nobody's computer.
  */
 
 /** About what one core of a current machine does: the virtual clock runs roughly as fast as a real one while the guest computes. */

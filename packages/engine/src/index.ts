@@ -1,4 +1,4 @@
-export { HostFailure, STACK_BYTES, TRAP_EXIT_CODE, WASI_MODULE, type Ending, type Finished, type Job, type Mount } from "./machine.ts";
+export { HostFailure, TRAP_EXIT_CODE, type Ending, type Finished, type Job } from "./machine.ts";
 export { prepareModule, runJob } from "./run.ts";
 export * as LIMITS from "./wasi/limits.ts";
 export { fileEntry, type TreeEntry } from "./wasi/tree.ts";
@@ -7,4 +7,4 @@ export { seededRandom } from "./random.ts";
 export { ENGINE_VERSION } from "./version.ts";
 export { BadState } from "./machine-state-check.ts";
 export { readState, type State } from "./machine-state.ts";
-export { STACK_MEMORY, STACK_MEMORY_PAGES, traceJob, type TraceOptions } from "./trace.ts";
+export { STACK_MEMORY, STACK_MEMORY_PAGES, traceJob } from "./trace.ts";

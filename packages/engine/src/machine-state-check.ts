@@ -1,6 +1,7 @@
 /**
- * Whether what was handed over as a state's manifest is one that a guest can have been in: shapes first, then the tree, its descriptors and what they take.
- * Who controls the inputs: whoever hands the manifest over, every byte. Whatever is wrong with it is the state's fault, never the host's.
+ * Whether what was handed over as a state's manifest is one that a guest can have been in: shapes first, then the tree, its descriptors
+ * and what they take. Who controls the inputs: whoever hands the manifest over, every byte. Whatever is wrong with it is the state's
+ * fault, never the host's.
  */
 import type { Job } from "./machine.ts";
 import type { DescriptorRecord, NodeRecord, StateManifest } from "./state-manifest.ts";
@@ -111,7 +112,9 @@ export function isManifest(value: unknown): value is StateManifest {
   );
 }
 
-/** Walks the tree from its root: each folder once, each name within its limits. Adds up what it takes, and counts the names of each node. */
+/**
+ * Walks the tree from its root: each folder once, each name within its limits. Adds up what it takes, and counts the names of each node.
+ */
 function walk(root: DirectoryNode): { totals: Totals; names: Map<Node, number> } {
   const totals: Totals = { usedBytes: 0, entries: 0, treeBytes: 0 };
   const names = new Map<Node, number>([[root, 1]]);
@@ -152,7 +155,10 @@ function checkOwn(root: DirectoryNode, nodes: Iterable<Node>, mounts: Job["mount
   for (const node of nodes) must(node.kind !== "directory" || (node.own === own.has(node) && node.readOnly === readOnly.has(node)));
 }
 
-/** What the tree takes; throws BadState where it is none, does not fit the job, or its nodes are not exactly those that have a name or are held. */
+/**
+ * What the tree takes; throws BadState where it is none, does not fit the job, or its nodes are not exactly those that have a name or are
+ * held.
+ */
 export function checkedTotals(root: DirectoryNode, nodes: ReadonlyMap<bigint, Node>, job: Pick<Job, "mounts" | "diskBytesMax">): Totals {
   const { totals, names } = walk(root);
   for (const node of nodes.values()) {

@@ -1,7 +1,8 @@
 /**
- * A guest taken down at a checkpoint: everything that its further run depends on, as one text (the manifest) that names pieces by their digests.
- * The state's root is the digest of the manifest, so whoever has root and pieces can set the guest up again, and nobody can change either.
- * Who controls the inputs of `readState`: whoever hands over the manifest; the root says whether it is the right one, never that it is true.
+ * A guest taken down at a checkpoint: everything that its further run depends on, as one text (the manifest) that names pieces by their
+ * digests. The state's root is the digest of the manifest, so whoever has root and pieces can set the guest up again, and nobody can
+ * change either. Who controls the inputs of `readState`: whoever hands over the manifest; the root says whether it is the right one,
+ * never that it is true.
  */
 import { PAGE_BYTES, type Sha256 } from "./memory-hash.ts";
 import { pagesOf, type Job, type Machine, type Outputs, type Standing } from "./machine.ts";
@@ -170,7 +171,7 @@ export function writtenBefore({ manifest, piece }: ReadState): Record<"stdout" |
 export const stackOf = ({ manifest, piece }: ReadState, bytesMax: number): Uint8Array =>
   pieceOf(piece, manifest.stack, (length) => length <= bytesMax);
 
-export interface ReadState {
+interface ReadState {
   manifest: StateManifest;
   piece(digest: string): Uint8Array;
 }

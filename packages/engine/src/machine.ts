@@ -1,6 +1,6 @@
 /**
- * One guest set up and ready to be called: files, descriptors, clock, the module's instance with the engine's state in its globals. Everything a
- * guest does ends in an Ending; only the host's own failures are thrown.
+ * One guest set up and ready to be called: files, descriptors, clock, the module's instance with the engine's state in its globals.
+ * Everything a guest does ends in an Ending; only the host's own failures are thrown.
  */
 import { Clock } from "./clock.ts";
 import { memoryHash, PAGE_BYTES, type Sha256 } from "./memory-hash.ts";
@@ -15,7 +15,7 @@ import { pathCalls } from "./wasi/path-calls.ts";
 import { GuestExit, processCalls } from "./wasi/process-calls.ts";
 import { directoryAt, listed, type TreeEntry } from "./wasi/tree.ts";
 
-export interface Mount {
+interface Mount {
   /** Absolute guest path of plain names: `/in`, `/work/data`. */
   path: string;
   writable: boolean;
@@ -51,7 +51,10 @@ export type Ending =
   | { kind: "trap"; message: string }
   | { kind: "fuel-limit" }
   | { kind: "output-limit" }
-  /** It ended badly after its memory was not allowed to grow; with a message, it asks for more than it may have from the start, and nothing ran. */
+  /**
+   * It ended badly after its memory was not allowed to grow; with a message, it asks for more than it may have from the start, and
+   * nothing ran.
+   */
   | { kind: "memory-limit"; message?: string }
   | { kind: "malformed"; message: string }
   /** Its inputs cannot be placed in the files that it was ordered with; nothing ran. */
@@ -69,11 +72,11 @@ export interface Finished {
   treeAt(path: string): Iterable<TreeEntry>;
 }
 
-export const WASI_MODULE = "wasi_snapshot_preview1";
+const WASI_MODULE = "wasi_snapshot_preview1";
 /** Exit code of a trapped guest, as shells show SIGABRT. */
 export const TRAP_EXIT_CODE = 134;
 /** Calls count on the machine's stack by the bytes of their frames (rewrite/function.ts); the host must give more than this. */
-export const STACK_BYTES = 4 * 1024 * 1024;
+const STACK_BYTES = 4 * 1024 * 1024;
 
 const CALL_FUEL = 200n;
 const CALL_BYTES_PER_FUEL = 8;
@@ -85,7 +88,7 @@ export class HostFailure extends Error {}
 const partsOf = (path: string): string[] => path.split("/").filter(Boolean);
 
 /** The globals that the rewriter added. */
-export interface Added {
+interface Added {
   [ADDED.fuel]: { value: bigint };
   [ADDED.stack]: { value: number };
   [ADDED.pages]: { value: number };
@@ -247,7 +250,8 @@ function endingOf(error: unknown, added: Added | null): Ending | null {
   if (error instanceof GuestExit) return wantedMemory && error.code !== 0 ? { kind: "memory-limit" } : { kind: "exit", code: error.code };
   if (error instanceof OutputLimit) return { kind: "output-limit" };
   if (error instanceof WebAssembly.LinkError) return { kind: "malformed", message: error.message };
-  // the engine's own limit comes first for every frame that it knows of; where a machine's frames are larger, this is the guest's recursion all the same
+  // the engine's own limit comes first for every frame that it knows of; where a machine's frames are larger, this is the guest's
+  // recursion all the same
   if (error instanceof RangeError && error.message.includes("call stack")) return { kind: "trap", message: "call stack exhausted" };
   if (!(error instanceof WebAssembly.RuntimeError)) return null;
   if (added !== null && added[ADDED.stack].value < 0) return { kind: "trap", message: "call stack exhausted" };

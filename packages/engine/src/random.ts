@@ -1,4 +1,6 @@
-/** The guest's randomness: xoshiro256** (Blackman, Vigna 2018) from a 32-byte seed, so that the same job draws the same bytes everywhere. */
+/**
+ * The guest's randomness: xoshiro256** (Blackman, Vigna 2018) from a 32-byte seed, so that the same job draws the same bytes everywhere.
+ */
 export interface Random {
   fill(into: Uint8Array): void;
   /** Four 64-bit words: what the next bytes follow from. */

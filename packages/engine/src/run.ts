@@ -1,14 +1,14 @@
 /**
- * Runs one WASI command module: bytes in, bytes out. The same job gives the same output, fuel and memory hash on every run and machine. How the
- * guest is called is handed in (`invoke`), so that a host can interrupt it.
+ * Runs one WASI command module: bytes in, bytes out. The same job gives the same output, fuel and memory hash on every run and machine.
+ * How the guest is called is handed in (`invoke`), so that a host can interrupt it.
  */
 import { Machine, type Finished, type Job } from "./machine.ts";
 import { Refusal } from "./rewrite/binary.ts";
 import { ADDED, rewriteModule } from "./rewrite/rewrite.ts";
 
 /**
- * Makes a customer's module into one that `runJob` runs (with `checkpoints`: that, instrumented, `traceJob` runs), or says what is wrong with it. Pure:
- * the same bytes give the same bytes.
+ * Makes a customer's module into one that `runJob` runs (with `checkpoints`: that, instrumented, `traceJob` runs), or says what is wrong
+ * with it. Pure: the same bytes give the same bytes.
  */
 export function prepareModule(bytes: Uint8Array, checkpoints = false): { ok: true; bytes: Uint8Array } | { ok: false; message: string } {
   if (!WebAssembly.validate(bytes)) return { ok: false, message: `it is not valid WebAssembly${whyInvalid(bytes)}` };
@@ -30,8 +30,8 @@ function whyInvalid(bytes: Uint8Array): string {
 }
 
 /**
- * Runs the job to its end. `invoke` calls `start` and says whether it came to its end (false: the host interrupted it). Throws HostFailure, or
- * the host's own errors.
+ * Runs the job to its end. `invoke` calls `start` and says whether it came to its end (false: the host interrupted it). Throws
+ * HostFailure, or the host's own errors.
  */
 export function runJob(job: Job, invoke: (start: () => void) => boolean = (start) => (start(), true)): Finished {
   const machine = new Machine(job);

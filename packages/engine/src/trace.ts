@@ -1,7 +1,7 @@
 /**
- * Runs a job in its build with checkpoints: the guest is taken down each time it has used so much more fuel, and its state shown; or set up from
- * such a state and run on from there. Same output, fuel and memory as runJob. The build is `prepareModule(bytes, true)`, instrumented by Binaryen's
- * Asyncify, whose exports unwind the guest's stack into a memory of their own and wind it up again.
+ * Runs a job in its build with checkpoints: the guest is taken down each time it has used so much more fuel, and its state shown; or set
+ * up from such a state and run on from there. Same output, fuel and memory as runJob. The build is `prepareModule(bytes, true)`,
+ * instrumented by Binaryen's Asyncify, whose exports unwind the guest's stack into a memory of their own and wind it up again.
  */
 import { Machine, type Finished, type Job } from "./machine.ts";
 import { BadState } from "./machine-state-check.ts";
@@ -30,7 +30,7 @@ const STACK_AT = 32;
 const UNWINDING = 1;
 const REWINDING = 2;
 
-export interface TraceOptions {
+interface TraceOptions {
   /** Fuel between two checkpoints. */
   step: bigint;
   /** The state to go on from; null for the job's beginning. */
@@ -57,8 +57,8 @@ class Recorder {
 }
 
 /**
- * Null when `onCheckpoint` ended it. Output before the state that it goes on from is handed out too. Throws BadState, HostFailure and the host's
- * own errors.
+ * Null when `onCheckpoint` ended it. Output before the state that it goes on from is handed out too. Throws BadState, HostFailure and the
+ * host's own errors.
  */
 export function traceJob(job: Job, { step, from, onCheckpoint }: TraceOptions): Finished | null {
   const written = { stdout: new Recorder(), stderr: new Recorder() };

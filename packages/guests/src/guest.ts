@@ -1,7 +1,7 @@
 /**
- * A running guest as the daemon sees it: follows the files in the worker's folder, stops it, and says how it ended, by cause. The daemon can be killed
- * and find it again by `adopt`. Who controls the inputs: everything in the folder is the guest's word; names and digests are checked by whoever
- * sends them on.
+ * A running guest as the daemon sees it: follows the files in the worker's folder, stops it, and says how it ended, by cause. The daemon
+ * can be killed and find it again by `adopt`. Who controls the inputs: everything in the folder is the guest's word; names and digests
+ * are checked by whoever sends them on.
  */
 import { watch, type FSWatcher } from "node:fs";
 import { access, constants, open, readFile, stat, writeFile } from "node:fs/promises";
@@ -20,9 +20,10 @@ const CHUNK_BYTES = 64 * 1024;
 const RESULT_BYTES_MAX = 64 * 1024 * 1024;
 
 /**
- * How a guest's process came to its end, by whose doing. `finished`: it handed in a result, which says the rest. `stopped`: the daemon was told to stop
- * it, and it handed in nothing in time. `crashed`: the process broke by itself, in the platform's own code; whether the job or the host's machine brought
- * that about, nobody can tell. `host-failure`: it was ended from outside, or could not do what the job's limits allow.
+ * How a guest's process came to its end, by whose doing. `finished`: it handed in a result, which says the rest. `stopped`: the daemon
+ * was told to stop it, and it handed in nothing in time. `crashed`: the process broke by itself, in the platform's own code; whether the
+ * job or the host's machine brought that about, nobody can tell. `host-failure`: it was ended from outside, or could not do what the
+ * job's limits allow.
  */
 export type GuestEnd =
   | { kind: "finished"; result: WorkerResult }

@@ -1,6 +1,6 @@
 /**
- * What a customer can bring about in a real worker ends with the customer's own reason, never as the host's failure: modules, inputs, limits, arguments, files
- * that are left. And what only a host can do stays the host's.
+ * What a customer can bring about in a real worker ends with the customer's own reason, never as the host's failure: modules, inputs,
+ * limits, arguments, files that are left. And what only a host can do stays the host's.
  */
 import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";

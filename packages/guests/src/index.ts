@@ -1,17 +1,9 @@
 export { GUEST_NODE_FLAGS, createSandbox, type Sandbox } from "./sandbox.ts";
-export { WorkerPool, isAlive, type Exit, type Preload, type ProcessId, type TakenWorker } from "./pool.ts";
+export { WorkerPool, isAlive, type Exit, type ProcessId, type TakenWorker } from "./pool.ts";
 export { ModuleCache } from "./module-cache.ts";
 export { Guest, adopt, followTaken, readGuestFile, type GuestEnd } from "./guest.ts";
 export { preparedRuntime, pythonRuntime, type Runtime } from "./runtimes.ts";
-export {
-  WORKER_FILES,
-  type SegmentJob,
-  type TraceJob,
-  type TreeManifestEntry,
-  type WorkerJob,
-  type WorkerMount,
-  type WorkerResult,
-} from "./worker/job.ts";
+export { WORKER_FILES, type SegmentJob, type TraceJob, type TreeManifestEntry, type WorkerJob, type WorkerResult } from "./worker/job.ts";
 export { ENGINE_VERSION } from "@xenoservers/engine";
 export { Machines } from "./qemu/machine/machines.ts";
 export type { Machine } from "./qemu/machine/machine.ts";
@@ -23,7 +15,7 @@ export { ImageStore } from "./qemu/images/images.ts";
 export { Refusal, type Fault } from "./qemu/refusal.ts";
 export { QmpError } from "./qemu/machine/qmp.ts";
 export { Control } from "./qemu/machine/control.ts";
-export { Gate, MAIL_PORTS, type Connection } from "./qemu/network/gate.ts";
+export { Gate, type Connection } from "./qemu/network/gate.ts";
 export { parseRanges, publicAddresses, type AddressRule } from "./qemu/network/addresses.ts";
 export { findKernel } from "./qemu/images/stock.ts";
 export { measureVmScore, openQemuHost, overheadMib, type HostState, type QemuHost } from "./qemu/machine/host.ts";

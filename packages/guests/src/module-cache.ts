@@ -1,6 +1,7 @@
 /**
- * Customers' modules as the engine made them, so that a known job starts without being rewritten and waiting workers can compile it ahead. Kept by
- * customer and digest: what a guest process leaves here counts for its own customer only, as does everything else that it says. Workers get copies.
+ * Customers' modules as the engine made them, so that a known job starts without being rewritten and waiting workers can compile it
+ * ahead. Kept by customer and digest: what a guest process leaves here counts for its own customer only, as does everything else that it
+ * says. Workers get copies.
  */
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -10,7 +11,7 @@ import { WORKER_FILES } from "./worker/job.ts";
 const MODULES_MAX = 32;
 const MODULE_BYTES_MAX = 32 * 1024 * 1024;
 
-export interface KnownModule {
+interface KnownModule {
   customer: string;
   digest: string;
 }

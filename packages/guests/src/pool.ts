@@ -1,5 +1,6 @@
 /**
- * Single-use workers, started ahead. A worker is a detached process with a folder of its own, which stays its guest's until the lease is over.
+ * Single-use workers, started ahead. A worker is a detached process with a folder of its own, which stays its guest's until the lease is
+ * over.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
@@ -46,8 +47,11 @@ export interface Exit {
   signal: NodeJS.Signals | null;
 }
 
-/** A module to compile while waiting: one that every worker sees, by its path there; or a file of this host, which the worker gets a copy of. */
-export type Preload = { path: string } | { file: string };
+/**
+ * A module to compile while waiting: one that every worker sees, by its path there; or a file of this host, which the worker gets a copy
+ * of.
+ */
+type Preload = { path: string } | { file: string };
 
 export interface TakenWorker {
   folder: string;

@@ -11,8 +11,8 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 
 /**
- * What the guest's Node may use of its own heap; guest memory and what files hold are counted on top. More than all that a guest can make it hold within
- * the engine's limits of entries, names, listings and modules, together; a state with all of these is written as one text.
+ * What the guest's Node may use of its own heap; guest memory and what files hold are counted on top. More than all that a guest can make
+ * it hold within the engine's limits of entries, names, listings and modules, together; a state with all of these is written as one text.
  */
 const HEAP_MIB = { usual: 512, deep: 2_048 } as const;
 
@@ -79,7 +79,8 @@ async function stageRoot(root: string, node: string, runtimes: ReadonlyMap<strin
 }
 
 /**
- * Runs as root of a fresh user namespace: builds the mount tree from $1 (staged root) and $2 (the worker's folder), enters it, lets go of the old one, drops every capability for good and becomes the worker. A host path never passes through the shell's parser.
+ * Runs as root of a fresh user namespace: builds the mount tree from $1 (staged root) and $2 (the worker's folder), enters it, lets go of
+ * the old one, drops every capability for good and becomes the worker. A host path never passes through the shell's parser.
  */
 const ENTER = `
 set -e
@@ -97,7 +98,10 @@ exec /bin/setpriv --bounding-set=-all --inh-caps=-all --ambient-caps=-all --no-n
 /** New namespaces of every kind a guest could look through. */
 const UNSHARE = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork"] as const;
 
-/** More than the engine's own limit on a guest's stack, less than the system's default of 8 MiB (and than what is asked for below): a guest always meets the engine's limit first. */
+/**
+ * More than the engine's own limit on a guest's stack, less than the system's default of 8 MiB (and than what is asked for below): a
+ * guest always meets the engine's limit first.
+ */
 const STACK_KIB = 6 * 1024;
 /** Rewritten functions are larger; with V8's defaults fewer of them would be inlined than of the originals. */
 const INLINING = [
@@ -121,8 +125,8 @@ const nodeFlags = (kind: keyof typeof HEAP_MIB): string[] => [
 export const GUEST_NODE_FLAGS = nodeFlags("usual");
 
 /**
- * Starts nothing. `root` is a folder that this call may empty and fill; with `inUse` guests of an earlier daemon live in it, so what is there
- * is kept.
+ * Starts nothing. `root` is a folder that this call may empty and fill; with `inUse` guests of an earlier daemon live in it, so what is
+ * there is kept.
  */
 export async function createSandbox(root: string, runtimes: ReadonlyMap<string, string>, inUse = false): Promise<Sandbox> {
   const node = await realpath(process.execPath);

@@ -23,8 +23,8 @@ export function trustLine(assurance: Assurance, isMachine: boolean): string {
 }
 
 /**
- * Stake that a lease locks until nobody can dispute it any more: as much again as its worst cost where results can be proved wrong, nothing under `isolated`,
- * where a proved lie costs the pay and the record.
+ * Stake that a lease locks until nobody can dispute it any more: as much again as its worst cost where results can be proved wrong,
+ * nothing under `isolated`, where a proved lie costs the pay and the record.
  */
 export function stakeToLockNanos(assurance: Assurance, worstCostNanos: bigint): bigint {
   switch (assurance) {

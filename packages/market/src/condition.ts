@@ -1,6 +1,6 @@
 /**
- * Conditions on servers: what a customer types (`cpu>=2 mem>=4G region=eu price<0.05`) and what an order carries. One meaning in both places.
- * Who controls the inputs: the customer (conditions), the owner (the offer's labels).
+ * Conditions on servers: what a customer types (`cpu>=2 mem>=4G region=eu price<0.05`) and what an order carries. One meaning in both
+ * places. Who controls the inputs: the customer (conditions), the owner (the offer's labels).
  */
 import { parseMoney } from "./money.ts";
 
@@ -63,13 +63,13 @@ const READINGS: Record<string, Reading> = {
 };
 
 /** Keys every market knows; `region` and `label.NAME` read the owner's labels. */
-export const CONDITION_KEYS = [...Object.keys(READINGS), "region", "label.NAME"];
+const CONDITION_KEYS = [...Object.keys(READINGS), "region", "label.NAME"];
 
 const labelName = (key: string): string | null =>
   key === "region" ? "region" : /^label\.[a-z0-9-]{1,32}$/.test(key) ? key.slice("label.".length) : null;
 
-export type ConditionRefusal = { ok: false; code: "bad_condition"; condition: string; why: string };
-export type ParsedConditions = { ok: true; conditions: Condition[] } | ConditionRefusal;
+type ConditionRefusal = { ok: false; code: "bad_condition"; condition: string; why: string };
+type ParsedConditions = { ok: true; conditions: Condition[] } | ConditionRefusal;
 
 function problemWith({ key, op, value }: Condition): string | null {
   const reading = READINGS[key];

@@ -1,11 +1,11 @@
 /**
- * Fuel: what a deterministic job has used, counted by the engine and the same on every machine, so that anyone can recompute a bill by running the
- * job again. On result a wasm lease is billed by it; by interval, where nothing is proved until the end, by time.
+ * Fuel: what a deterministic job has used, counted by the engine and the same on every machine, so that anyone can recompute a bill by
+ * running the job again. On result a wasm lease is billed by it; by interval, where nothing is proved until the end, by time.
  */
 import type { PriceVector } from "./resources.ts";
 import type { PaymentTerms } from "./lease/terms.ts";
 
-export type Metering = "fuel" | "time";
+type Metering = "fuel" | "time";
 
 export function meteringOf(terms: PaymentTerms): Metering {
   return terms === "on-result" ? "fuel" : "time";
@@ -14,14 +14,17 @@ export function meteringOf(terms: PaymentTerms): Metering {
 const GIGA = 1_000_000_000n;
 /** A guest's clock goes by its fuel at this rate (engine/src/clock.ts). */
 export const FUEL_PER_GUEST_SECOND = 10n * GIGA;
-/** Faster than any machine burns fuel: twice the guest's own clock. A bill never exceeds it over the broker's time between opening and result. */
+/**
+ * Faster than any machine burns fuel: twice the guest's own clock. A bill never exceeds it over the broker's time between opening and
+ * result.
+ */
 export const FUEL_PER_HOST_SECOND_MAX = 2n * FUEL_PER_GUEST_SECOND;
 /** More than any job can use in a lifetime. */
 export const FUEL_MAX = 1n << 62n;
 
 /**
- * Two honest runs of one deterministic machine may state fuel so far apart: one that powers itself down goes on for a moment until QEMU notices. About
- * two seconds of the guest's clock, and the most that an owner can add to such a bill unseen.
+ * Two honest runs of one deterministic machine may state fuel so far apart: one that powers itself down goes on for a moment until QEMU
+ * notices. About two seconds of the guest's clock, and the most that an owner can add to such a bill unseen.
  */
 export const VM_FUEL_SLACK = 2n * FUEL_PER_GUEST_SECOND;
 

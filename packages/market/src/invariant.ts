@@ -1,5 +1,5 @@
 /** Our own bugs stop the operation; they are never a way to answer a caller's mistake. */
-export class InvariantError extends Error {
+class InvariantError extends Error {
   override name = "InvariantError";
 }
 

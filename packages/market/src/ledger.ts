@@ -11,10 +11,10 @@
 
 import type { Resources } from "./resources.ts";
 
-export type MoneyBucket = "available" | "held" | "pending" | "staked" | "locked";
+type MoneyBucket = "available" | "held" | "pending" | "staked" | "locked";
 export type MoneyKey = `${string}/${MoneyBucket}`;
 export type AllowanceKey = `${string}/allowance` | `${string}/day/${number}`;
-export type CapacityKey = `${string}/${keyof Resources}` | `${string}/${keyof Resources}/leased`;
+type CapacityKey = `${string}/${keyof Resources}` | `${string}/${keyof Resources}/leased`;
 /** Of the outside: what comes in or goes out. */
 export type OutsideKey = `source/${string}` | `sink/${string}`;
 export type BalanceKey = MoneyKey | AllowanceKey | CapacityKey | OutsideKey;
@@ -44,9 +44,9 @@ export interface Floor {
 
 type Moved = Omit<Transfer, "short">;
 
-export type LedgerRefusal = { code: "below_floor"; key: string; missing: bigint };
+type LedgerRefusal = { code: "below_floor"; key: string; missing: bigint };
 
-export interface BalanceRow {
+interface BalanceRow {
   amount: bigint;
   floor: bigint | null;
 }

@@ -58,7 +58,7 @@ export interface Wish {
   durationMs: number;
 }
 
-export type Exclusion =
+type Exclusion =
   | "offline"
   | "expired"
   | "suspended"
@@ -113,10 +113,10 @@ export function exclusionOf(candidate: Candidate, wish: Wish, now: number): Excl
   return null;
 }
 
-export type Ordering = "price" | "cost-per-work";
+type Ordering = "price" | "cost-per-work";
 
 /** Integer comparison of price, or of price per benchmark point; ties go by server id so that every broker sees the same order. */
-export function compareCandidates(
+function compareCandidates(
   ordering: Ordering,
   { terms, resources }: Pick<Wish, "terms" | "resources">,
 ): (a: Candidate, b: Candidate) => number {
@@ -127,7 +127,7 @@ export function compareCandidates(
   };
 }
 
-export interface Matching {
+interface Matching {
   matches: Candidate[];
   /** How many servers each condition excluded. */
   excluded: Record<string, number>;

@@ -3,7 +3,7 @@
  * Invariant: no floating point ever touches an amount. Who controls the inputs: anyone (wire strings, CLI flags).
  */
 
-export const NANOS_PER_UNIT = 1_000_000_000n;
+const NANOS_PER_UNIT = 1_000_000_000n;
 
 /** Largest amount the books accept, so that sums of millions of rows stay inside a signed 64-bit integer. */
 export const NANOS_MAX = 1_000_000_000_000_000n;

@@ -1,4 +1,7 @@
-/** An offer as matching and binding read it: one reading of what an owner signed, for the broker's index, for search and for whoever checks a purchase order. */
+/**
+ * An offer as matching and binding read it: one reading of what an owner signed, for the broker's index, for search and for whoever
+ * checks a purchase order.
+ */
 import type { OfferContent } from "./lease/facts.ts";
 import type { Candidate } from "./matching.ts";
 import { priceVectorOf, type Resources } from "./resources.ts";

@@ -1,4 +1,7 @@
-/** What a lease on a given offer would cost at most: shown before the start, frozen in the purchase order. Pure; the broker and the customer compute the same. */
+/**
+ * What a lease on a given offer would cost at most: shown before the start, frozen in the purchase order. Pure; the broker and the
+ * customer compute the same.
+ */
 import { FUEL_PER_GUEST_SECOND, affordableFuel, fuelCostNanos, meteringOf } from "./fuel.ts";
 import { affordableMs, costNanos, egressBytesMax, egressCostNanos, type PriceVector, type Resources } from "./resources.ts";
 import type { PaymentTerms } from "./lease/terms.ts";

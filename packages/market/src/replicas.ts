@@ -1,6 +1,6 @@
 /**
- * Replicas: one job on servers of several owners. The broker draws them, so that no customer and no owner chooses; each commits to its result before any
- * shows one, so that none can sign what another found (PROTOCOL section 9).
+ * Replicas: one job on servers of several owners. The broker draws them, so that no customer and no owner chooses; each commits to its
+ * result before any shows one, so that none can sign what another found (PROTOCOL section 9).
  */
 import type { Candidate } from "./matching.ts";
 
@@ -13,8 +13,8 @@ export const REVEAL_CHECK_MS = 1_000;
 export const replicaBudget = (budgetNanos: bigint, replicas: number): bigint => budgetNanos / BigInt(replicas);
 
 /**
- * One server each of `count` different owners: each owner's cheapest (the first of it), owners by chance. Null where there are fewer owners.
- * `draw(i)` is the i-th number of a source that nobody but the broker knows, in [0, 1).
+ * One server each of `count` different owners: each owner's cheapest (the first of it), owners by chance. Null where there are fewer
+ * owners. `draw(i)` is the i-th number of a source that nobody but the broker knows, in [0, 1).
  */
 export function drawReplicas(byPrice: readonly Candidate[], count: number, draw: (i: number) => number): Candidate[] | null {
   const left = [...new Map([...byPrice].reverse().map((candidate) => [candidate.owner, candidate])).values()].reverse();

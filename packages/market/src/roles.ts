@@ -1,11 +1,15 @@
-/** Who speaks: the roles of keys and what a signer is to a lease. A signature counts for what its signer's role may say, and for nothing else. */
+/**
+ * Who speaks: the roles of keys and what a signer is to a lease. A signature counts for what its signer's role may say, and for nothing
+ * else.
+ */
 
 export const KEY_ROLES = ["root", "device", "ci", "enrol", "server"] as const;
 export type KeyRole = (typeof KEY_ROLES)[number];
 
 /**
- * What a key may be used for. `serve`: a server's own words. `enrol`: to enrol one server. `manage`: keys, accounts, money out. `spend`: orders and what
- * makes them cost more. `control`: to end what runs, to receipt what came. `dispute`: objections and doubts, which cost deposits. `read`: to look.
+ * What a key may be used for. `serve`: a server's own words. `enrol`: to enrol one server. `manage`: keys, accounts, money out. `spend`:
+ * orders and what makes them cost more. `control`: to end what runs, to receipt what came. `dispute`: objections and doubts, which cost
+ * deposits. `read`: to look.
  */
 export const SCOPES = ["manage", "spend", "control", "dispute", "read", "serve", "enrol"] as const;
 export type Scope = (typeof SCOPES)[number];
@@ -38,7 +42,7 @@ export type Speaker =
 /** What a signer can be to a lease. */
 export type LeaseRole = "customer" | "owner" | "server" | "operator" | "broker-orders" | "broker-receipts";
 
-export interface LeaseParties {
+interface LeaseParties {
   customer: string;
   account: string;
   label: string;

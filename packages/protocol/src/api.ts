@@ -1,6 +1,6 @@
 /**
- * The whole HTTP API as one table: routes, OpenAPI, the typed client and the authorisation test are all read from it. Everything that changes
- * something is a signed document (POST /documents); the rest reads.
+ * The whole HTTP API as one table: routes, OpenAPI, the typed client and the authorisation test are all read from it. Everything that
+ * changes something is a signed document (POST /documents); the rest reads.
  */
 import { ASSURANCES, DRIVERS, END_REASONS, LEASE_STATES, PAYMENT_TERMS, SCOPES, type Scope } from "@xenoservers/market";
 import { z } from "zod";
@@ -10,7 +10,7 @@ import { zPromise } from "./leaf.ts";
 import { zMarketInfo } from "./link/messages.ts";
 
 /** `party`: a session token of any party; the handler shows it only what is its own. `operator`: a token of the operator's key. */
-export type Access = "public" | "party" | "operator";
+type Access = "public" | "party" | "operator";
 
 export interface Route {
   method: "GET" | "POST" | "PUT";
@@ -82,7 +82,7 @@ export const zLeaseView = z.object({
 });
 export type LeaseView = z.infer<typeof zLeaseView>;
 
-export const zReceiptDocument = z.object({
+const zReceiptDocument = z.object({
   kind: z.string(),
   id: zId,
   envelope: zEnvelope,
@@ -105,7 +105,7 @@ export const zReceipt = z.object({
 export type Receipt = z.infer<typeof zReceipt>;
 export type ReceiptDocument = z.infer<typeof zReceiptDocument>;
 
-export const zOfferView = z.object({
+const zOfferView = z.object({
   server: zServer,
   owner: zParty,
   offerId: zId,
@@ -131,10 +131,10 @@ export const zOfferView = z.object({
 });
 export type OfferView = z.infer<typeof zOfferView>;
 
-export const zBalances = z.object({ available: zNanos, held: zNanos, pending: zNanos, staked: zNanos, locked: zNanos });
+const zBalances = z.object({ available: zNanos, held: zNanos, pending: zNanos, staked: zNanos, locked: zNanos });
 export type Balances = z.infer<typeof zBalances>;
 
-export const zStoredEvent = z.object({ cursor: z.string(), kind: z.string(), lease: zId.nullable(), data: z.unknown(), at: zTimeMs });
+const zStoredEvent = z.object({ cursor: z.string(), kind: z.string(), lease: zId.nullable(), data: z.unknown(), at: zTimeMs });
 export type EventView = z.infer<typeof zStoredEvent>;
 
 const zKeyView = z.object({

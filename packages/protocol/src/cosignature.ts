@@ -1,6 +1,6 @@
 /**
- * Witness cosignatures on checkpoints: C2SP tlog-cosignature v1, as lines of the same signed note. A witness signs only what extends what it has
- * signed before. Who controls the inputs of verify: whoever hands over the note.
+ * Witness cosignatures on checkpoints: C2SP tlog-cosignature v1, as lines of the same signed note. A witness signs only what extends what
+ * it has signed before. Who controls the inputs of verify: whoever hands over the note.
  */
 import { concatBytes, equalBytes, fromBase64, fromHex, toBase64, utf8 } from "./bytes.ts";
 import type { Crypto, Signer } from "./crypto.ts";

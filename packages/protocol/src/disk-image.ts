@@ -1,10 +1,11 @@
 /**
- * Disk images that strangers send, by their headers alone. QEMU's formats can name other files of the host (backing files, external data files): such
- * an image is refused before QEMU sees it (QEMU docs/interop/qcow2), and before it is ordered. Pure. Who controls the inputs: the customer, every byte.
+ * Disk images that strangers send, by their headers alone. QEMU's formats can name other files of the host (backing files, external data
+ * files): such an image is refused before QEMU sees it (QEMU docs/interop/qcow2), and before it is ordered. Pure. Who controls the
+ * inputs: the customer, every byte.
  */
 
 /** `bytes`: the image is at fault; `limits`: what was ordered is too small for it. */
-export type ImageProblem = { ok: false; fault: "bytes" | "limits"; why: string };
+type ImageProblem = { ok: false; fault: "bytes" | "limits"; why: string };
 export type CheckedImage = { ok: true; virtualBytes: bigint } | ImageProblem;
 export type ImageFormat = "qcow2" | "raw";
 

@@ -1,6 +1,6 @@
 /**
- * What an owner hands to a machine so that it may join as a server of theirs: the market's address and keys to pin, the owner's party, and the
- * seed of a one-time key that may grant one server key and nothing else. A secret until used.
+ * What an owner hands to a machine so that it may join as a server of theirs: the market's address and keys to pin, the owner's party,
+ * and the seed of a one-time key that may grant one server key and nothing else. A secret until used.
  */
 import { z } from "zod";
 import { parseUtf8, utf8, fromBase64, toBase64 } from "./bytes.ts";
@@ -12,7 +12,7 @@ const zEnrolToken = z.strictObject({
   party: zParty,
   seed: z.string().regex(/^[0-9a-f]{64}$/),
 });
-export type EnrolToken = z.infer<typeof zEnrolToken>;
+type EnrolToken = z.infer<typeof zEnrolToken>;
 
 const PREFIX = "xeno-enrol-";
 

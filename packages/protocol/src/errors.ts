@@ -2,7 +2,7 @@
 
 import type { LeaseRefusal } from "@xenoservers/market";
 
-export type RefusalBlame = "customer" | "owner" | "broker" | "caller" | "unknown";
+type RefusalBlame = "customer" | "owner" | "broker" | "caller" | "unknown";
 
 interface CodeRow {
   status: number;

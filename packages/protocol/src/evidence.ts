@@ -1,4 +1,7 @@
-/** Evidence files: what convicts a party by signatures alone, on a machine that never saw the market. Who controls the input: whoever hands over the file. */
+/**
+ * Evidence files: what convicts a party by signatures alone, on a machine that never saw the market. Who controls the input: whoever
+ * hands over the file.
+ */
 import { z } from "zod";
 import { zEnvelope, zId, zKey } from "./documents/parts.ts";
 import { zPromise } from "./leaf.ts";
@@ -6,7 +9,7 @@ import { zPromise } from "./leaf.ts";
 const NOTE_CHARS_MAX = 4_000;
 const LEAF_CHARS_MAX = 200_000;
 /** 32 bytes each: a log up to this size is carried whole. */
-export const EVIDENCE_LEAVES_MAX = 200_000;
+const EVIDENCE_LEAVES_MAX = 200_000;
 
 /** A party's first document, and every grant, rotation and revocation on the way to one key. */
 const GRANTS_MAX = 256;

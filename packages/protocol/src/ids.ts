@@ -37,8 +37,8 @@ export const zJobSpec = z.strictObject({
 export type JobSpec = z.infer<typeof zJobSpec>;
 
 /**
- * One part of a job that a referee runs alone: from the state with the root `from` (null: the job's beginning) to the checkpoint `index`, the first
- * at which index * step fuel was used in all. Its hash stands in the order of the referee's lease in place of the job's.
+ * One part of a job that a referee runs alone: from the state with the root `from` (null: the job's beginning) to the checkpoint `index`,
+ * the first at which index * step fuel was used in all. Its hash stands in the order of the referee's lease in place of the job's.
  */
 export const zSegment = z.strictObject({
   from: zId.nullable(),
@@ -62,7 +62,7 @@ export function endRootOf(crypto: Crypto, end: JobEnd): string {
   );
 }
 
-export interface JobEnd {
+interface JobEnd {
   reason: string;
   exitCode: number | null;
   /** Used in all. */

@@ -1,7 +1,7 @@
 /**
- * Whether a WebAssembly job fits what is ordered for it: one rule, asked by its customer before it signs an order and by the server before anything is
- * fetched or run. It counts what the engine will count (engine/src/wasi/limits.ts, whose numbers it repeats: test/engine/limits.test.ts holds the two
- * together). Who controls the inputs: the customer, every byte.
+ * Whether a WebAssembly job fits what is ordered for it: one rule, asked by its customer before it signs an order and by the server
+ * before anything is fetched or run. It counts what the engine will count (engine/src/wasi/limits.ts, whose numbers it repeats:
+ * test/engine/limits.test.ts holds the two together). Who controls the inputs: the customer, every byte.
  */
 import { zInputTree, type InputEntry, type InputTree } from "./channel/channel-messages.ts";
 import { zJobSpec, type JobSpec } from "./ids.ts";
@@ -29,7 +29,7 @@ export const JOB_LIMITS = {
   diskMib: 65_536,
 } as const;
 
-export interface JobToFit {
+interface JobToFit {
   spec: JobSpec;
   inputs: InputTree;
   stdinSize: number;
@@ -75,7 +75,7 @@ function must(condition: boolean, why: () => string): asserts condition {
   if (!condition) throw new Misfit(why());
 }
 
-export interface TreeCost {
+interface TreeCost {
   usedBytes: number;
   entries: number;
   treeBytes: number;

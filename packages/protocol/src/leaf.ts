@@ -1,6 +1,6 @@
 /**
- * What a document looks like in the public log: public kinds stand there whole, everything else as a salted commitment that only its parties
- * can open (PROTOCOL section 7).
+ * What a document looks like in the public log: public kinds stand there whole, everything else as a salted commitment that only its
+ * parties can open (PROTOCOL section 7).
  */
 import { canonicalBytes, type Json } from "./canonical.ts";
 import { concatBytes, fromHex, toHex, utf8 } from "./bytes.ts";

@@ -1,6 +1,6 @@
 /**
- * The log's Merkle tree (RFC 6962 section 2). Complete subtrees are addressed by (level, index): level 0 are leaf hashes. Proofs are built from
- * such nodes only, so any store of immutable nodes will do. Who controls the inputs of verify…: the broker.
+ * The log's Merkle tree (RFC 6962 section 2). Complete subtrees are addressed by (level, index): level 0 are leaf hashes. Proofs are
+ * built from such nodes only, so any store of immutable nodes will do. Who controls the inputs of verify…: the broker.
  */
 import { concatBytes, equalBytes } from "./bytes.ts";
 import type { Crypto } from "./crypto.ts";

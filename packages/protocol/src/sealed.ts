@@ -23,7 +23,7 @@ const TAG_BYTES = 16;
 const LENGTH_BYTES = 4;
 
 /** What the seal is bound to: bytes of one result are never taken for those of another. */
-export interface SealContext {
+interface SealContext {
   lease: string;
   result: string;
 }

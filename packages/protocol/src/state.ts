@@ -1,6 +1,6 @@
 /**
- * The manifest of a job's state at a checkpoint, as far as those who carry it need to read it: which pieces belong to it. The engine writes it
- * (engine/src/machine-state.ts). Who controls the input: the server; the root that it signed says whether it is the right one.
+ * The manifest of a job's state at a checkpoint, as far as those who carry it need to read it: which pieces belong to it. The engine
+ * writes it (engine/src/machine-state.ts). Who controls the input: the server; the root that it signed says whether it is the right one.
  */
 import { parseUtf8 } from "./bytes.ts";
 import { zId } from "./documents/parts.ts";

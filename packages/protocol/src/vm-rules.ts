@@ -1,20 +1,20 @@
 /**
- * What a virtual machine's specification and inputs must be for any server to run them: looked at by the customer's side before anything is ordered,
- * and by the server before anything is started. Each answer is a sentence that names what to change. Pure; sizes are those of the guest's own disk
- * (ext4, made by the server to `filesOnDisk`). Who controls the inputs: the customer, every field.
+ * What a virtual machine's specification and inputs must be for any server to run them: looked at by the customer's side before anything
+ * is ordered, and by the server before anything is started. Each answer is a sentence that names what to change. Pure; sizes are those of
+ * the guest's own disk (ext4, made by the server to `filesOnDisk`). Who controls the inputs: the customer, every field.
  */
 import type { InputTree } from "./channel/channel-messages.ts";
 import type { VmSpec } from "./vm-spec.ts";
 
 const MIB = 1024 * 1024;
 /** As many layers as Docker's storage takes in an image, and one more. */
-export const LAYERS_MAX = 128;
+const LAYERS_MAX = 128;
 /** The smallest disk on which the file system of an OCI guest fits. */
-export const OCI_DISK_MIB_MIN = 16;
+const OCI_DISK_MIB_MIN = 16;
 /** What the guest's kernel and init need before a job begins. */
-export const OCI_MEMORY_MIB_MIN = 96;
+const OCI_MEMORY_MIB_MIN = 96;
 /** What UEFI firmware needs to start anything. */
-export const UEFI_MEMORY_MIB_MIN = 128;
+const UEFI_MEMORY_MIB_MIN = 128;
 /** Files of a NoCloud seed, together. */
 const SEED_BYTES_MAX = 8 * MIB;
 

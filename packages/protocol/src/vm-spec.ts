@@ -1,6 +1,6 @@
 /**
- * What a virtual machine's job is, in digests: what boots, on which machine, with which disks, and what it may reach. Its hash stands in the order
- * (PROTOCOL section 5); bytes and names travel in the channel. Who controls the inputs: the customer, every field.
+ * What a virtual machine's job is, in digests: what boots, on which machine, with which disks, and what it may reach. Its hash stands in
+ * the order (PROTOCOL section 5); bytes and names travel in the channel. Who controls the inputs: the customer, every field.
  */
 import { z } from "zod";
 import { canonicalBytes, type Json } from "./canonical.ts";
@@ -8,8 +8,8 @@ import { toHex } from "./bytes.ts";
 import type { Crypto } from "./crypto.ts";
 import { zEgress, zFuel, zId } from "./documents/parts.ts";
 
-export const MACHINES = ["pc", "q35", "microvm"] as const;
-export const IMAGE_FORMATS = ["qcow2", "raw"] as const;
+const MACHINES = ["pc", "q35", "microvm"] as const;
+const IMAGE_FORMATS = ["qcow2", "raw"] as const;
 /** How many can be written down; how many a server takes says `vmSpecProblem` (vm-rules.ts), in words. */
 const LAYERS_WRITTEN_MAX = 1_024;
 

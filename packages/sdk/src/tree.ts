@@ -84,7 +84,9 @@ export async function readTree(folder: string): Promise<SourceEntry[]> {
 
 const parentOf = (at: string): string => at.slice(0, Math.max(0, at.lastIndexOf("/")));
 
-/** Makes the parents of `at` below `folder`; refuses to go through anything that is not a real folder. `real`: those that are known to be. */
+/**
+ * Makes the parents of `at` below `folder`; refuses to go through anything that is not a real folder. `real`: those that are known to be.
+ */
 async function realParent(folder: string, at: string, real: Set<string>): Promise<void> {
   const missing: string[] = [];
   for (let above = parentOf(at); !real.has(above); above = parentOf(above)) missing.push(above);
@@ -120,7 +122,7 @@ function staysInside(at: string, target: string): boolean {
   return (ups < 0 ? parts.length : ups) <= at.split("/").length - 1 && !names.includes("..");
 }
 
-export interface WriteTreeOptions {
+interface WriteTreeOptions {
   /** Reads a file's bytes, digest checked. */
   fetch(entry: Extract<InputEntry, { kind: "file" }>): Promise<Uint8Array>;
   /** What was sent: entries that did not change are left alone, those that are gone are removed. */

@@ -33,7 +33,7 @@ export class VmProblem extends Error {
 }
 
 /** Why no server can run the machine, in words that name what to change; null when servers can. */
-export function vmProblem({ spec, inputs }: Pick<BuiltVm, "spec" | "inputs">): string | null {
+function vmProblem({ spec, inputs }: Pick<BuiltVm, "spec" | "inputs">): string | null {
   for (const written of [zVmSpec.safeParse(spec), zInputTree.safeParse(inputs)]) {
     const issue = written.error?.issues[0];
     if (issue) return `the machine cannot be ordered: ${issue.path.join(".")}: ${issue.message}`;

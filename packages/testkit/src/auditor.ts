@@ -1,12 +1,12 @@
 /**
- * Looks at the books and leases after every commit and says what is wrong. It shares no code with what it audits: amounts, floors, rates and
- * losses are worked out here again from PROTOCOL sections 6 and 10.
+ * Looks at the books and leases after every commit and says what is wrong. It shares no code with what it audits: amounts, floors, rates
+ * and losses are worked out here again from PROTOCOL sections 6 and 10.
  */
 interface Deposit {
   depositNanos: string;
 }
 
-export interface AuditedLease {
+interface AuditedLease {
   id: string;
   state: string;
   customer: string;

@@ -1,5 +1,5 @@
 export { SimClock } from "./clock.ts";
 export { Random } from "./random.ts";
-export { Network, type Faults } from "./network.ts";
-export { audit, auditQuiet, type AuditedLease, type Snapshot } from "./auditor.ts";
+export { Network } from "./network.ts";
+export { audit, auditQuiet, type Snapshot } from "./auditor.ts";
 export { PAPER_PRICE, PaperMarket, type Own, type PaperParty, type PaperServer } from "./paper-market.ts";

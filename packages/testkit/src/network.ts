@@ -1,12 +1,12 @@
 /**
- * A seeded network of message pipes: every message is delayed, text may be doubled or overtake other text, a pipe may be cut at any time (what is
- * under way is lost), and a host may be unreachable for a while. Channel bytes keep their order, as on any stream.
+ * A seeded network of message pipes: every message is delayed, text may be doubled or overtake other text, a pipe may be cut at any time
+ * (what is under way is lost), and a host may be unreachable for a while. Channel bytes keep their order, as on any stream.
  */
 import type { Pipe } from "@xenoservers/protocol/link";
 import type { SimClock } from "./clock.ts";
 import type { Random } from "./random.ts";
 
-export interface Faults {
+interface Faults {
   doubled: number;
   overtaken: number;
 }

@@ -24,7 +24,7 @@ import { openPool } from "./store/pool.ts";
 import { createPostgresStore } from "./store/postgres.ts";
 import type { Store } from "./store/store.ts";
 
-export const VERSION = "0.1.0";
+const VERSION = "0.1.0";
 
 export interface BrokerOptions {
   /** Keys and, when embedded, the database live here. */
@@ -59,7 +59,7 @@ const INDEX_PAUSE_MS = 5_000;
 const REVOCATIONS_PAUSE_MS = 300;
 const SEALED_PAUSE_MS = 60_000;
 
-export interface OpenedStore {
+interface OpenedStore {
   store: Store;
   pool: Pool;
   close(): Promise<void>;

@@ -65,7 +65,7 @@ export interface VmOptions {
 }
 
 /** Options that both kinds of job share. */
-export interface SharedOptions {
+interface SharedOptions {
   in?: string;
   dir: string[];
   env: string[];

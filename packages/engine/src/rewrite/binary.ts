@@ -1,4 +1,7 @@
-/** Reading and writing the WebAssembly binary format. Who controls the bytes: the customer; the engine validates a module before it is read here. */
+/**
+ * Reading and writing the WebAssembly binary format. Who controls the bytes: the customer; the engine validates a module before it is
+ * read here.
+ */
 
 /** The module cannot be made deterministic and metered, or is malformed: what, where, and which compiler flag avoids it. */
 export class Refusal extends Error {

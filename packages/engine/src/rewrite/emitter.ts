@@ -110,7 +110,10 @@ export class Emitter {
     this.op(OP.globalGet, this.#add.fuelGlobal);
     this.op(OP.localSet, this.fuelLocal);
   }
-  /** Traps when the counter is below zero; only then is it handed over here. A call on this cold path would cost every iteration its registers. */
+  /**
+   * Traps when the counter is below zero; only then is it handed over here. A call on this cold path would cost every iteration its
+   * registers.
+   */
   checkFuel(): void {
     this.op(OP.localGet, this.fuelLocal);
     this.i64(0);
@@ -135,7 +138,9 @@ export class Emitter {
     this.#loopCheck = null;
   }
 
-  /** The guest can be taken down and set up again here. The global stays as it is: a trap later on must say the same as in the fast build. */
+  /**
+   * The guest can be taken down and set up again here. The global stays as it is: a trap later on must say the same as in the fast build.
+   */
   pass(into: Writer, { call, nextGlobal }: { call: number; nextGlobal: number }): void {
     const op = (opcode: number, index?: number): void => {
       into.byte(opcode);

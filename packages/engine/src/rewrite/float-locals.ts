@@ -1,6 +1,7 @@
 /**
- * Which locals may hold NaNs with unknown bits. A local that arithmetic alone writes stays as it is and is fixed where its bits are seen; one that
- * also takes loaded or passed bits, which must survive unchanged, is fixed at each write by arithmetic. Flow-insensitive, to a fixpoint.
+ * Which locals may hold NaNs with unknown bits. A local that arithmetic alone writes stays as it is and is fixed where its bits are seen;
+ * one that also takes loaded or passed bits, which must survive unchanged, is fixed at each write by arithmetic. Flow-insensitive, to a
+ * fixpoint.
  */
 import { F32, F64, V128 } from "./opcodes.ts";
 

@@ -1,6 +1,6 @@
 /**
- * Rewrites one function: counts fuel, bounds the stack, fixes the bits of NaNs. Fuel and stack come in as two more parameters, what is left of the
- * fuel goes out as one more result. The shape of what it emits:
+ * Rewrites one function: counts fuel, bounds the stack, fixes the bits of NaNs. Fuel and stack come in as two more parameters, what is
+ * left of the fuel goes out as one more result. The shape of what it emits:
  *
  *   sp = stack - frame; fuel = f               only where it calls, or the frame is large
  *   f < 0 or sp < 0 ⇒ trap
@@ -11,8 +11,9 @@
  *   end
  *   f
  *
- * The global `fuel` is what the host sees: exact at every call of the host, at the entry of every function that calls and after every loop; what
- * ran since is not in it when a guest traps. Code that cannot be reached (after br, return, unreachable, up to the next end or else) is left out.
+ * The global `fuel` is what the host sees: exact at every call of the host, at the entry of every function that calls and after every
+ * loop; what ran since is not in it when a guest traps. Code that cannot be reached (after br, return, unreachable, up to the next end or
+ * else) is left out.
  */
 import { Reader, Refusal, type Writer } from "./binary.ts";
 import { EXACT, NEVER_NAN, isDirty, type FloatLocals } from "./float-locals.ts";
@@ -42,7 +43,10 @@ interface Label {
   reached: boolean;
 }
 
-/** What every function takes besides its own parameters: the fuel that is left, which it also returns last, and the bytes of stack that are left. */
+/**
+ * What every function takes besides its own parameters: the fuel that is left, which it also returns last, and the bytes of stack that
+ * are left.
+ */
 export const ADDED_PARAMS = [I64, I32] as const;
 const isTailCall = (opcode: number): boolean => opcode === OP.returnCall || opcode === OP.returnCallIndirect;
 const isFloat = (type: number): boolean => type === F32 || type === F64 || type === V128;

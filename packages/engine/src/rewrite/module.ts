@@ -7,7 +7,7 @@ export interface FunctionType {
   params: readonly number[];
   results: readonly number[];
 }
-export interface GlobalType {
+interface GlobalType {
   type: number;
   mutable: boolean;
 }
@@ -20,10 +20,10 @@ export interface Span {
   start: number;
   end: number;
 }
-export interface ParsedGlobal extends GlobalType {
+interface ParsedGlobal extends GlobalType {
   init: Span;
 }
-export interface ParsedExport {
+interface ParsedExport {
   name: Span;
   text: string;
   kind: number;

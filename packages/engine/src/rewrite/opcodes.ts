@@ -1,6 +1,6 @@
 /**
- * The opcodes that may run, with their types, what follows them in the byte stream, and what they do to the bits of floats. An opcode that is not
- * in these tables is refused. Source: WebAssembly core specification 2.0, appendix "Index of Instructions".
+ * The opcodes that may run, with their types, what follows them in the byte stream, and what they do to the bits of floats. An opcode
+ * that is not in these tables is refused. Source: WebAssembly core specification 2.0, appendix "Index of Instructions".
  */
 
 /** Value types by their byte in the binary format. */
@@ -14,14 +14,14 @@ export const EXTERNREF = 0x6f;
 
 /** What follows the opcode. */
 export const IMMEDIATE = { none: 0, memory: 1, lane: 2, memoryLane: 3, bytes16: 4 } as const;
-export type Immediate = (typeof IMMEDIATE)[keyof typeof IMMEDIATE];
+type Immediate = (typeof IMMEDIATE)[keyof typeof IMMEDIATE];
 
 /**
  * What an operation does to floats. NaNs made by arithmetic have bits that V8 does not fix ("dirty"):
- * `none`: no float, or it looks at values and not at bits; `arith`: its result may be such a NaN; `keeps`: moves the bits of its first operand;
- * `sees`: lets the program observe bits, so its operands must be canonical first.
+ * `none`: no float, or it looks at values and not at bits; `arith`: its result may be such a NaN; `keeps`: moves the bits of its first
+ * operand; `sees`: lets the program observe bits, so its operands must be canonical first.
  */
-export type FloatEffect = "none" | "arith" | "keeps" | "sees";
+type FloatEffect = "none" | "arith" | "keeps" | "sees";
 
 export interface Operation {
   name: string;

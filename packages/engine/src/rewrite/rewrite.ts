@@ -1,7 +1,9 @@
 /**
  * Makes a WASI module deterministic and metered: bytes in, bytes out, a pure function. What is added:
- * import `xeno.fail` (the host could not grow the memory; in a build with checkpoints also `xeno.checkpoint`, called with what is left of the fuel once that is less than the exported global `xeno.next`); exports `xeno.fuel` (i64: what is left), `xeno.stack` (i32: bytes left), `xeno.pages` (i32: the memory's
- * limit), `xeno.refused` (i32: 1 once that limit was met), `xeno.gN` (each mutable global, for the state hash) and `xeno.start` (the start function, which no longer runs by itself).
+ * import `xeno.fail` (the host could not grow the memory; in a build with checkpoints also `xeno.checkpoint`, called with what is left of
+ * the fuel once that is less than the exported global `xeno.next`); exports `xeno.fuel` (i64: what is left), `xeno.stack` (i32: bytes
+ * left), `xeno.pages` (i32: the memory's limit), `xeno.refused` (i32: 1 once that limit was met), `xeno.gN` (each mutable global, for the
+ * state hash) and `xeno.start` (the start function, which no longer runs by itself).
  */
 import { Reader, Refusal, Writer } from "./binary.ts";
 import { FloatLocals } from "./float-locals.ts";
@@ -13,7 +15,10 @@ import { F64, I32, I64 } from "./opcodes.ts";
 import { WASI_SIGNATURES } from "../wasi/signatures.ts";
 
 export const ADDED_MODULE = "xeno";
-/** A custom section that the rewriter adds: the pages that the memory begins with and may grow to, so that they are known before it is made. */
+/**
+ * A custom section that the rewriter adds: the pages that the memory begins with and may grow to, so that they are known before it is
+ * made.
+ */
 export const NOTES = "xeno.notes";
 export const ADDED = {
   fail: "fail",
@@ -27,7 +32,9 @@ export const ADDED = {
   global: "xeno.g",
 } as const;
 
-/** A table without a maximum of its own may grow to this; past it `table.grow` fails everywhere alike. Tables lie in the host's own heap. */
+/**
+ * A table without a maximum of its own may grow to this; past it `table.grow` fails everywhere alike. Tables lie in the host's own heap.
+ */
 const TABLE_ENTRIES_MAX = 200_000;
 const TABLES_MAX = 4;
 const PAGES_MAX = 65_536;
@@ -39,8 +46,9 @@ const isNumeric = (type: number): boolean => type >= F64;
 const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00] as const;
 
 /**
- * Throws Refusal where the module may not run. `bytes` must be a module that the platform accepts (WebAssembly.validate). With `checkpoints` the
- * guest can be taken down at every loop's head and entry of a function that calls: slower, and the same in everything else.
+ * Throws Refusal where the module may not run. `bytes` must be a module that the platform accepts (WebAssembly.validate). With
+ * `checkpoints` the guest can be taken down at every loop's head and entry of a function that calls: slower, and the same in everything
+ * else.
  */
 export function rewriteModule(bytes: Uint8Array, checkpoints = false): Uint8Array {
   if (bytes.length > MODULE_BYTES_MAX) throw new Refusal(`module of ${bytes.length} bytes`, 0, `at most ${MODULE_BYTES_MAX} are offered`);
@@ -186,8 +194,8 @@ function rewriteCode(module: ParsedModule, additions: Additions, fail: number, e
 }
 
 /**
- * Stands for an imported function: the host finds the counter in its global, and takes its price off there. A guest without fuel does not call out, so
- * that a run up to the fuel of any call has handed out what had been by then, and no more.
+ * Stands for an imported function: the host finds the counter in its global, and takes its price off there. A guest without fuel does not
+ * call out, so that a run up to the fuel of any call has handed out what had been by then, and no more.
  */
 function writeCallOut(w: Writer, index: number, params: number, { fuelGlobal }: Additions): void {
   w.byte(0);
@@ -224,8 +232,8 @@ function writeCallIn(w: Writer, index: number, { fuelGlobal, stackGlobal, functi
 }
 
 /**
- * (delta) → old size or -1. Fails by the job's limit and the module's own maximum alone; a host that cannot give what both allow ends the job as
- * the host's failure.
+ * (delta) → old size or -1. Fails by the job's limit and the module's own maximum alone; a host that cannot give what both allow ends the
+ * job as the host's failure.
  */
 function writeGrow(w: Writer, memory: Limits | null, { fuelGlobal, stackGlobal }: Additions, fail: number): void {
   const pagesGlobal = stackGlobal + 1;

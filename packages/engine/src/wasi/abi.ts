@@ -66,7 +66,7 @@ export const RIGHTS = {
 } as const;
 
 const union = (...rights: bigint[]): bigint => rights.reduce((all, right) => all | right, 0n);
-export const ALL_RIGHTS = (1n << 30n) - 1n;
+const ALL_RIGHTS = (1n << 30n) - 1n;
 const WRITING = union(
   RIGHTS.FD_WRITE,
   RIGHTS.FD_ALLOCATE,

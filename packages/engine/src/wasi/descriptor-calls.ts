@@ -8,7 +8,7 @@ import type { FileNode, Node } from "./nodes.ts";
 
 const DIRENT_BYTES = 24;
 
-export const nodeType = (node: Node): number =>
+const nodeType = (node: Node): number =>
   node.kind === "file" ? FILETYPE.REGULAR_FILE : node.kind === "directory" ? FILETYPE.DIRECTORY : FILETYPE.SYMBOLIC_LINK;
 
 function safeOffset(value: bigint): number {

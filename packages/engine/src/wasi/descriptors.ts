@@ -1,6 +1,6 @@
 /**
- * The table of open files: what each descriptor is, where it stands, and which rights it carries (rights only ever shrink). What a descriptor holds is
- * told to the file system, for it counts as long as it is held.
+ * The table of open files: what each descriptor is, where it stands, and which rights it carries (rights only ever shrink). What a
+ * descriptor holds is told to the file system, for it counts as long as it is held.
  */
 import { DIRECTORY_RIGHTS, FILETYPE, FILE_RIGHTS, STDIN_RIGHTS, STDOUT_RIGHTS, WasiError, withoutWriting } from "./abi.ts";
 import { DESCRIPTORS_MAX, LISTED_BYTES, LISTINGS_BYTES_MAX } from "./limits.ts";

@@ -1,7 +1,7 @@
 /**
- * The guest's whole file system, in memory: an inode tree with the limits of limits.ts. It is made from a list of entries and can be listed again, which
- * is how inputs come in and outputs go out. A call that is refused has changed nothing. Who controls the inputs: the customer (names, targets,
- * contents), the guest (everything else).
+ * The guest's whole file system, in memory: an inode tree with the limits of limits.ts. It is made from a list of entries and can be
+ * listed again, which is how inputs come in and outputs go out. A call that is refused has changed nothing. Who controls the inputs: the
+ * customer (names, targets, contents), the guest (everything else).
  */
 import { WasiError } from "./abi.ts";
 import { readBytes, setSize, writeBytes } from "./file-bytes.ts";
@@ -30,7 +30,7 @@ export interface Totals {
   entries: number;
   treeBytes: number;
 }
-export interface FilesSnapshot extends Totals {
+interface FilesSnapshot extends Totals {
   root: DirectoryNode;
   nextIno: bigint;
 }
@@ -195,8 +195,8 @@ export class FileSystem {
   }
 
   /**
-   * Gives an entry another name and folder, in place of what is there. The caller has seen to it that the kinds agree and no folder comes to lie in itself.
-   * Returns how many entries it had to look at.
+   * Gives an entry another name and folder, in place of what is there. The caller has seen to it that the kinds agree and no folder comes
+   * to lie in itself. Returns how many entries it had to look at.
    */
   move(from: { parent: DirectoryNode; name: string }, to: { parent: DirectoryNode; name: string }): number {
     const before = this.#above(from.parent);

@@ -1,7 +1,8 @@
 /**
- * Every limit of a guest's file system and descriptors, and what each thing in it takes of the disk that was ordered. A guest meets them at its own
- * calls, as on Linux; nothing behind the engine (the worker's result, the channel's schemas, the customer's tree reader) may be narrower than they are
- * (test/engine/limits.test.ts). protocol/src/job-fit.ts repeats the ones that a customer meets before it orders.
+ * Every limit of a guest's file system and descriptors, and what each thing in it takes of the disk that was ordered. A guest meets them
+ * at its own calls, as on Linux; nothing behind the engine (the worker's result, the channel's schemas, the customer's tree reader) may
+ * be narrower than they are (test/engine/limits.test.ts). protocol/src/job-fit.ts repeats the ones that a customer meets before it
+ * orders.
  *
  *   what                                        at most                                  what the guest is told
  *   a name                                      255 bytes (NAME_MAX)                     ENAMETOOLONG
@@ -19,9 +20,9 @@
  *   buffers in one read or write                1024 (IOV_MAX)                           EINVAL
  *   standard output and error                   what was ordered                         the job ends, `output-limit`
  *
- * What is counted is what the host's memory holds, from above: a file's bytes in the pieces that they lie in (holes too), every node, every name and
- * link target. A file without a name counts until its last descriptor is closed. The folders at and above a mount's path are the engine's own and cost
- * nothing, so that a job without any disk runs, and is told ENOSPC where it writes.
+ * What is counted is what the host's memory holds, from above: a file's bytes in the pieces that they lie in (holes too), every node,
+ * every name and link target. A file without a name counts until its last descriptor is closed. The folders at and above a mount's path
+ * are the engine's own and cost nothing, so that a job without any disk runs, and is told ENOSPC where it writes.
  */
 
 export const NAME_BYTES_MAX = 255;
@@ -34,7 +35,10 @@ export const FILE_BYTES_MAX = 64 * 1024 ** 3;
 export const DESCRIPTORS_MAX = 4096;
 export const VECTORS_MAX = 1024;
 
-/** Of the tree as JSON, the form in which it leaves the worker and travels: names as they are escaped there, and so much more for each entry. */
+/**
+ * Of the tree as JSON, the form in which it leaves the worker and travels: names as they are escaped there, and so much more for each
+ * entry.
+ */
 export const TREE_BYTES_MAX = 32 * 1024 * 1024;
 export const TREE_ENTRY_BYTES = 128;
 

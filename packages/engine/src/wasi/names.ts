@@ -1,4 +1,7 @@
-/** Names and link targets as they are kept: what each takes in bytes, here and in JSON. Who controls the inputs: the customer and the guest, every byte. */
+/**
+ * Names and link targets as they are kept: what each takes in bytes, here and in JSON. Who controls the inputs: the customer and the
+ * guest, every byte.
+ */
 import { encodeUtf8 } from "./guest-memory.ts";
 
 export interface Measured {

@@ -1,6 +1,6 @@
 /**
- * What each WASI function takes and returns (preview 1), as WebAssembly types: a module that imports one as anything else is refused, for its calls
- * would hand the host values of another kind. i: i32, I: i64.
+ * What each WASI function takes and returns (preview 1), as WebAssembly types: a module that imports one as anything else is refused, for
+ * its calls would hand the host values of another kind. i: i32, I: i64.
  */
 const RETURNS_ERRNO = {
   args_get: "ii",

@@ -4,7 +4,10 @@ import { NAME_BYTES_MAX, PATH_BYTES_MAX } from "./limits.ts";
 import { utf8Length } from "./names.ts";
 import type { DirectoryNode, Node } from "./nodes.ts";
 
-/** One entry of a tree; paths are relative, without `.`, `..` or empty parts. A file's bytes come piece by piece, each valid until the next is asked for. */
+/**
+ * One entry of a tree; paths are relative, without `.`, `..` or empty parts. A file's bytes come piece by piece, each valid until the
+ * next is asked for.
+ */
 export type TreeEntry =
   | { path: string; kind: "file"; size: number; chunks(): Iterable<Uint8Array> }
   | { path: string; kind: "directory" }

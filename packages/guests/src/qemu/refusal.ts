@@ -1,14 +1,15 @@
 /**
- * Whose doing it was that a machine does not start, or does not go on. A fault of the customer's is a `Refusal` with words for the customer; whatever is
- * thrown without that type is the host's own failure. Nothing here decides who pays: the driver turns a fault into the reason of the lease's end.
+ * Whose doing it was that a machine does not start, or does not go on. A fault of the customer's is a `Refusal` with words for the
+ * customer; whatever is thrown without that type is the host's own failure. Nothing here decides who pays: the driver turns a fault into
+ * the reason of the lease's end.
  */
 
 /**
- * `bytes`: an image or another file of the customer's cannot be what it is said to be. `limits`: what was ordered is too small for it. `job`: the
- * specification asks for what no machine, or this server, can be. `untold`: the customer or the host, and nobody can tell which.
+ * `bytes`: an image or another file of the customer's cannot be what it is said to be. `limits`: what was ordered is too small for it.
+ * `job`: the specification asks for what no machine, or this server, can be. `untold`: the customer or the host, and nobody can tell
+ * which.
  */
 export type Fault = "bytes" | "limits" | "job" | "untold";
-export const FAULTS = ["bytes", "limits", "job", "untold"] as const satisfies readonly Fault[];
 
 export class Refusal extends Error {
   override name = "Refusal";

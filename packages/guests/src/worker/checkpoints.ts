@@ -27,7 +27,7 @@ export function trace(
   return { finished, roots };
 }
 
-export interface SegmentEnd {
+interface SegmentEnd {
   /** How the job ended inside the segment; null when it reached the segment's end. */
   finished: Finished | null;
   stateRoot: string | null;
@@ -36,7 +36,9 @@ export interface SegmentEnd {
   from: bigint;
 }
 
-/** Throws BadState where `from` is no state of this job from which one step leads to the end of the segment, or a piece of it is not here. */
+/**
+ * Throws BadState where `from` is no state of this job from which one step leads to the end of the segment, or a piece of it is not here.
+ */
 export function segment(job: Job, { from: root, step, index }: SegmentJob, blob: (digest: string) => Uint8Array): SegmentEnd {
   const piece = (digest: string): Uint8Array => {
     try {

@@ -1,4 +1,6 @@
-/** Files of the worker's folder, in pieces: one call of the platform takes two GiB at most, and what a guest may bring or leave is larger. */
+/**
+ * Files of the worker's folder, in pieces: one call of the platform takes two GiB at most, and what a guest may bring or leave is larger.
+ */
 import { createHash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readSync, renameSync, writeSync } from "node:fs";
 

@@ -1,6 +1,6 @@
 /**
- * Instruments a module with checkpoints so that its call stack can be unwound and wound up again: Binaryen's Asyncify, with a memory of its own for
- * the stack. Deterministic: the same bytes give the same bytes with the same version, which stands in every trace.
+ * Instruments a module with checkpoints so that its call stack can be unwound and wound up again: Binaryen's Asyncify, with a memory of
+ * its own for the stack. Deterministic: the same bytes give the same bytes with the same version, which stands in every trace.
  */
 import binaryen from "binaryen";
 import { STACK_MEMORY, STACK_MEMORY_PAGES } from "@xenoservers/engine";

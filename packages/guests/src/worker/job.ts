@@ -10,7 +10,7 @@ export interface TreeManifestEntry {
   target?: string;
 }
 
-export interface WorkerMount {
+interface WorkerMount {
   path: string;
   writable: boolean;
   /** Whether what is left there travels back. */
@@ -103,7 +103,10 @@ export const WORKER_FILES = {
   out: "out",
   prepared: "prepared.wasm",
   log: "worker.log",
-  /** Written again and again while the guest's memory is hashed and its files are handed in: whoever stops it waits as long as that goes on. */
+  /**
+   * Written again and again while the guest's memory is hashed and its files are handed in: whoever stops it waits as long as that goes
+   * on.
+   */
   alive: "alive",
   /** The daemon's: it ended the process because it had been told to stop it. */
   killed: "killed",

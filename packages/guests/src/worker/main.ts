@@ -1,8 +1,8 @@
 /**
  * A single-use guest process: waits for one job on stdin, runs it in the engine, leaves its output as files in its folder, ends.
- * It runs in an empty root without network. Standard output is written to a file as it comes, so that it survives this process and the daemon.
- * The guest runs under node:vm so that SIGINT (the daemon's stop) and the backstop timeout interrupt even a tight loop and leave the in-memory
- * files readable: what was written so far still travels back.
+ * It runs in an empty root without network. Standard output is written to a file as it comes, so that it survives this process and the
+ * daemon. The guest runs under node:vm so that SIGINT (the daemon's stop) and the backstop timeout interrupt even a tight loop and leave
+ * the in-memory files readable: what was written so far still travels back.
  */
 import { createHash } from "node:crypto";
 import { closeSync, mkdirSync, openSync, readFile as readFileOf, writeFileSync } from "node:fs";

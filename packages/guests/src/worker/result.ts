@@ -1,6 +1,7 @@
 /**
- * What a worker hands in, written as it is read from the guest's files: never as one text, which a large tree could not be. What it can hold is bounded by
- * the engine's limits (engine/src/wasi/limits.ts), and what reads it takes all of that. Who controls the inputs: the guest (names, targets, contents).
+ * What a worker hands in, written as it is read from the guest's files: never as one text, which a large tree could not be. What it can
+ * hold is bounded by the engine's limits (engine/src/wasi/limits.ts), and what reads it takes all of that. Who controls the inputs: the
+ * guest (names, targets, contents).
  */
 import { TRAP_EXIT_CODE, type Ending, type TreeEntry } from "@xenoservers/engine";
 import { digestOf, writeFile, writeFileAtOnce } from "./files.ts";

@@ -1,6 +1,7 @@
 /**
  * The bill: one pure function of the folded lease. Broker, owner and customer each compute it and must agree (PROTOCOL section 4).
- * Who controls the inputs: the server controls `claimedMs`, `claimedFuel` and `claimedEgressBytes`, the broker the times; the purchase order bounds both.
+ * Who controls the inputs: the server controls `claimedMs`, `claimedFuel` and `claimedEgressBytes`, the broker the times; the purchase
+ * order bounds both.
  */
 import { FUEL_PER_GUEST_SECOND, FUEL_PER_HOST_SECOND_MAX, fuelCostNanos, meteringOf } from "../fuel.ts";
 import { minNanos } from "../money.ts";
@@ -49,8 +50,8 @@ export interface Bill {
 const BASIS_POINTS = 10_000n;
 
 /**
- * The most fuel that is billed: what was ordered, and no more than a machine can burn between opening and end by the broker's clock. What a run that was
- * stopped from outside used is the server's word alone: no more than the guest's own clock had time for.
+ * The most fuel that is billed: what was ordered, and no more than a machine can burn between opening and end by the broker's clock. What
+ * a run that was stopped from outside used is the server's word alone: no more than the guest's own clock had time for.
  */
 function mostFuel({ reason, fuelMax, openMs }: BillInput, billableMs: number): bigint {
   const [perSecond, ms] = TERMS[reason].byChance ? [FUEL_PER_GUEST_SECOND, billableMs] : [FUEL_PER_HOST_SECOND_MAX, Math.max(0, openMs)];

@@ -1,7 +1,7 @@
 /**
- * A purchase order is believed by nobody: what it says must follow from the order that its customer signed, the offer that its owner signed and the fee
- * that the operator announced. Broker, server, customer and verifier ask this one function. Who controls the inputs: the broker (the purchase order),
- * the customer (the order), the owner (the offer), the operator (the fee).
+ * A purchase order is believed by nobody: what it says must follow from the order that its customer signed, the offer that its owner
+ * signed and the fee that the operator announced. Broker, server, customer and verifier ask this one function. Who controls the inputs:
+ * the broker (the purchase order), the customer (the order), the owner (the offer), the operator (the fee).
  */
 import { stakeToLockNanos } from "../assurance.ts";
 import { exclusionOf } from "../matching.ts";
@@ -105,7 +105,7 @@ function feeProblem(po: PurchaseOrderContent, { order, offer, fee }: Contents["p
 }
 
 /** Why order and offer do not go together, by what their signers wrote alone; null when they do. */
-export function fitProblem(order: OrderContent, offer: OfferContent, at: number): string | null {
+function fitProblem(order: OrderContent, offer: OfferContent, at: number): string | null {
   const why = exclusionOf(offeredCandidate("", offer), wishOf(order), at);
   return why === null ? null : `the offer does not meet the order (${why})`;
 }

@@ -1,6 +1,6 @@
 /**
- * When silence ends something. Every deadline is a time since a fact, in log time, and stretches by each gap in which no broker was there to hear:
- * the judge's absence is nobody's silence (PROTOCOL section 3).
+ * When silence ends something. Every deadline is a time since a fact, in log time, and stretches by each gap in which no broker was there
+ * to hear: the judge's absence is nobody's silence (PROTOCOL section 3).
  */
 import { disputeWithinMs, traceWithinMs } from "../dispute.ts";
 import { invariant } from "../invariant.ts";

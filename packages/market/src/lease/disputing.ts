@@ -1,6 +1,7 @@
 /**
- * After the settlement: objections and doubts, and how each comes to an end. Whatever could stop one is checked before anything is frozen; each costs
- * a deposit in proportion and has a deadline. Nothing here judges a result: `finding` is what comparing two signed results came to (verify/judging).
+ * After the settlement: objections and doubts, and how each comes to an end. Whatever could stop one is checked before anything is
+ * frozen; each costs a deposit in proportion and has a deadline. Nothing here judges a result: `finding` is what comparing two signed
+ * results came to (verify/judging).
  */
 import { isDeterministic } from "../assurance.ts";
 import { disputeDepositNanos, traceRootsMax } from "../dispute.ts";
@@ -188,8 +189,8 @@ function concludedByVerdict(lease: Lease): Step {
 }
 
 /**
- * What the passing of a deadline makes of a settled or disputed lease; null while it has not passed. The server's silence forfeits its pay, the customer's
- * leaves the owner what it earned and the deposit; the operator's leaves everything as the settlement says.
+ * What the passing of a deadline makes of a settled or disputed lease; null while it has not passed. The server's silence forfeits its
+ * pay, the customer's leaves the owner what it earned and the deposit; the operator's leaves everything as the settlement says.
  */
 export function quietEnd(lease: Lease, at: number): Lease | null {
   const deadline = deadlineOf(lease);

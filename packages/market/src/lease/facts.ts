@@ -1,7 +1,8 @@
 /**
- * The facts of a lease: what its documents say, who signed each, and when the broker's log took it (PROTOCOL section 4). A lease is what these make of
- * it and nothing else. Contents are the documents' payloads as far as the rules read them: amounts are decimal strings of nanos, times ms since 1970
- * in log time, ids lowercase hex. Who controls the inputs: whoever signed each; `signer` and `at` were found by whoever verified the signatures.
+ * The facts of a lease: what its documents say, who signed each, and when the broker's log took it (PROTOCOL section 4). A lease is what
+ * these make of it and nothing else. Contents are the documents' payloads as far as the rules read them: amounts are decimal strings of
+ * nanos, times ms since 1970 in log time, ids lowercase hex. Who controls the inputs: whoever signed each; `signer` and `at` were found
+ * by whoever verified the signatures.
  */
 import type { Condition } from "../condition.ts";
 import type { Driver, PriceVector, Resources } from "../resources.ts";
@@ -96,7 +97,7 @@ export interface PurchaseOrderContent {
 }
 
 /** The operator's announcement of what the broker keeps; null: it keeps nothing. */
-export type FeeContent = { basisPoints: number; effectiveAt: number } | null;
+type FeeContent = { basisPoints: number; effectiveAt: number } | null;
 
 export interface ResultContent {
   lease: string;
@@ -132,7 +133,10 @@ export interface SettlementContent {
   windowEndsAt: number;
 }
 
-/** What a comparison of two signed results came to: the own finding of whoever folds, never a party's word; `unknown` where it lacks one of them. */
+/**
+ * What a comparison of two signed results came to: the own finding of whoever folds, never a party's word; `unknown` where it lacks one
+ * of them.
+ */
 export type Finding = "differs" | "agrees" | "not-comparable" | "unknown";
 
 /** What each kind of fact says. */

@@ -1,13 +1,15 @@
 /**
- * A folded lease: what its facts so far make of it. Plain data, so that it can be stored and compared; `step.ts` is the only maker of the next one.
+ * A folded lease: what its facts so far make of it. Plain data, so that it can be stored and compared; `step.ts` is the only maker of the
+ * next one.
  *
  *   purchase-order      acceptance        opening              result, paid without bytes or delivered        closing         settlement
- *  ──────────▶ bound ─────────▶ accepted ─────▶ open ──────────────────────────────────────────▶ ended ─────▶ closed ─────▶ settled ──▶ final
+ * ──────────▶ bound ─────────▶ accepted ─────▶ open ──────────────────────────────────────────▶ ended ─────▶ closed ─────▶ settled ──▶
+ * final
  *                │                              │ │ │  stop                    delivery           ▲  ▲           ▲              │        ▲
  *                │ stop, or closing             │ │ └───────▶ stopping ──result──▶ delivering ───┘  │           │   objection, │        │
  *                │ not-accepted                 │ │ commitment   │                     │ (late)     │           │   trace-     ▼        │
  *                ▼                              │ └──▶ committed ─▶ revealed ─ result ─┼────────────┘           │   request  disputed ──┘
- *              lapsed                           │        (reveal)      │ (late)         │                        │           ruling, verdict,
+ * lapsed                           │        (reveal)      │ (late)         │                        │           ruling, verdict,
  *                                               └── silence ───────────┴────────────────┴── closing ─────────────┘           nobody moves
  */
 import type { Driver, Resources } from "../resources.ts";
@@ -47,7 +49,7 @@ export interface LastClaim {
   egressBytes: number;
 }
 
-export interface LeaseResult {
+interface LeaseResult {
   id: string;
   at: number;
   reason: EndReason;

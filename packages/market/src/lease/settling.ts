@@ -43,7 +43,7 @@ export function endOf(lease: Lease, closing: NonNullable<Lease["closing"]>): Lea
 }
 
 /** Where a settlement differs from the fold's own, in words; null when it does not. */
-export function settlementProblem(own: LeaseEnd, stated: SettlementContent): string | null {
+function settlementProblem(own: LeaseEnd, stated: SettlementContent): string | null {
   const pairs: readonly (readonly [what: string, own: string | number, stated: string | number])[] = [
     ["reason", own.reason, stated.reason],
     ["blame", own.blame, stated.blame],

@@ -1,7 +1,8 @@
 /**
- * The fold: `step(lease, fact)` is total over states and facts, pure, and the only place of lifecycle rules (PROTOCOL section 4). Broker, server,
- * customer and verifier run it and must agree. A fact is taken when its signer has a role that may say it, the lease is in a state that hears it, and
- * its own rule takes it; everything else is a refusal with its code. Who controls the inputs: whoever signed each fact.
+ * The fold: `step(lease, fact)` is total over states and facts, pure, and the only place of lifecycle rules (PROTOCOL section 4). Broker,
+ * server, customer and verifier run it and must agree. A fact is taken when its signer has a role that may say it, the lease is in a
+ * state that hears it, and its own rule takes it; everything else is a refusal with its code. Who controls the inputs: whoever signed
+ * each fact.
  */
 import { speaksAs, type LeaseRole } from "../roles.ts";
 import { amend, extend, gap, stop } from "./changes.ts";

@@ -13,8 +13,8 @@ export const BLAMES = ["customer", "owner", "broker", "nobody"] as const satisfi
 export type Pay = "used" | "cancellation" | "nothing";
 
 /**
- * What brought the end about: the job by itself, the bytes its customer sent, the limits its customer set, a party's own word, the host, the broker;
- * or `untold`, where nobody can tell whose doing it was.
+ * What brought the end about: the job by itself, the bytes its customer sent, the limits its customer set, a party's own word, the host,
+ * the broker; or `untold`, where nobody can tell whose doing it was.
  */
 export type Cause = "job" | "customer-bytes" | "customer-limits" | "customer" | "owner" | "host" | "broker" | "untold";
 
@@ -180,7 +180,10 @@ export const RESULT_REASONS: NonEmpty = listed(names.filter((reason) => ROWS[rea
 /** Whether two honest servers always agree on this end. */
 export const isComparable = ({ reason }: { reason: EndReason }): boolean => TERMS[reason].comparable;
 
-/** Whether a guest ran at all: only then is there something to compare. One that was stopped before it did anything looks like one that never began. */
+/**
+ * Whether a guest ran at all: only then is there something to compare. One that was stopped before it did anything looks like one that
+ * never began.
+ */
 export function wasRun({ reason, fuel }: { reason: EndReason; fuel: string }): boolean {
   return TERMS[reason].ran && !(TERMS[reason].byChance && fuel === "0");
 }

@@ -1,24 +1,24 @@
 /**
- * Usage claims: cumulative, hash-chained, signed by the server. A claim is unproved; it can only ever lower what the broker's own clock allows.
- * Who controls the inputs: the owner (every field of a claim).
+ * Usage claims: cumulative, hash-chained, signed by the server. A claim is unproved; it can only ever lower what the broker's own clock
+ * allows. Who controls the inputs: the owner (every field of a claim).
  */
 import type { FactOf } from "./facts.ts";
 import type { LastClaim, Lease } from "./lease.ts";
 import { refused, taken, type LeaseRefusalCode, type Step } from "./refusal.ts";
 
-export interface Claim extends LastClaim {
+interface Claim extends LastClaim {
   /** Id of the last claim, or of the opening for the first one. */
   previous: string;
 }
 
-export type ClaimRefusal = Extract<LeaseRefusalCode, "claim_out_of_order" | "claim_decreasing" | "claim_chain_broken" | "claim_too_early">;
+type ClaimRefusal = Extract<LeaseRefusalCode, "claim_out_of_order" | "claim_decreasing" | "claim_chain_broken" | "claim_too_early">;
 
 /** More use than log time has passed, by so much, is two clocks' difference. */
 const CLOCK_SLACK_MS = 1_000;
 
 /**
- * Checks one claim against the last receipted one. A server that lost its disk raises `incarnation` and goes on from the last logged claim, so
- * an honest crash never looks like a contradiction (PROTOCOL section 4). `elapsedMs` is log time since the opening.
+ * Checks one claim against the last receipted one. A server that lost its disk raises `incarnation` and goes on from the last logged
+ * claim, so an honest crash never looks like a contradiction (PROTOCOL section 4). `elapsedMs` is log time since the opening.
  */
 export function checkClaim(last: LastClaim, claim: Claim, elapsedMs: number): ClaimRefusal | null {
   const sameIncarnation = claim.incarnation === last.incarnation && claim.sequence === last.sequence + 1;

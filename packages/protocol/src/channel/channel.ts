@@ -1,6 +1,6 @@
 /**
- * The end-to-end channel of a lease: Noise IK (noiseprotocol.org, revision 34) between the keys inside the embedded order and offer, prologue =
- * the purchase order's id. The broker only passes ciphertext. Messages are a JSON header and a body, cut into Noise packets.
+ * The end-to-end channel of a lease: Noise IK (noiseprotocol.org, revision 34) between the keys inside the embedded order and offer,
+ * prologue = the purchase order's id. The broker only passes ciphertext. Messages are a JSON header and a body, cut into Noise packets.
  * Who controls the inputs: whoever holds the other static key; before the handshake ends, anyone.
  */
 import Noise from "noise-handshake";

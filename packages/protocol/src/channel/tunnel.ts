@@ -1,6 +1,6 @@
 /**
- * Byte streams inside a channel: a connection to a guest's port. Each side sends at most a window ahead of what the other has used. Who controls the
- * inputs: the other end of the channel.
+ * Byte streams inside a channel: a connection to a guest's port. Each side sends at most a window ahead of what the other has used. Who
+ * controls the inputs: the other end of the channel.
  */
 import type { Duplex } from "node:stream";
 import { TUNNEL_WINDOW_BYTES, type ChannelHeader } from "./channel-messages.ts";

@@ -1,7 +1,7 @@
 /**
  * DSSE envelopes (secure-systems-lab/dsse, protocol.md) with exactly one Ed25519 signature. A document's id is SHA-256 over its
- * pre-authentication encoding, so the id fixes kind, version and payload, and a second signature over the same payload is the same document.
- * Who controls the inputs: anyone on the network, every byte.
+ * pre-authentication encoding, so the id fixes kind, version and payload, and a second signature over the same payload is the same
+ * document. Who controls the inputs: anyone on the network, every byte.
  */
 import { canonicalBytes, parseCanonical, type Json } from "../canonical.ts";
 import { concatBytes, fromBase64, toBase64, toHex, utf8 } from "../bytes.ts";

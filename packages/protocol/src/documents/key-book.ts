@@ -1,7 +1,8 @@
 /**
- * What a party's key may do, learned from the public documents that give it its role: a party's own first document, grants by its root key or by an
- * enrolment token, rotations, revocations. A party's id follows from its first root key, so nobody needs to believe whoever hands these over.
- * Who controls the inputs: anyone; only what is signed by the right key is learned. Revocation is known only as far as it was handed over.
+ * What a party's key may do, learned from the public documents that give it its role: a party's own first document, grants by its root
+ * key or by an enrolment token, rotations, revocations. A party's id follows from its first root key, so nobody needs to believe whoever
+ * hands these over. Who controls the inputs: anyone; only what is signed by the right key is learned. Revocation is known only as far as
+ * it was handed over.
  */
 import { ROLE_SCOPES } from "@xenoservers/market";
 import type { Crypto } from "../crypto.ts";
@@ -34,8 +35,9 @@ export class KeyBook {
   keyOf = (keyid: string): KnownKey | null => this.#keys.get(keyid) ?? null;
 
   /**
-   * Learns what a document says; false where it is not rightly signed. `at`: when it was logged. Whoever gives times gives the log's order too: what
-   * stands after a revocation counts no more. Without a time nothing is known of the order, and only what a key never could say is passed over.
+   * Learns what a document says; false where it is not rightly signed. `at`: when it was logged. Whoever gives times gives the log's
+   * order too: what stands after a revocation counts no more. Without a time nothing is known of the order, and only what a key never
+   * could say is passed over.
    */
   learn(untrusted: unknown, at = 0): boolean {
     const parsed = parseDocument(this.#crypto, untrusted);

@@ -1,6 +1,7 @@
 /**
- * The schema of every signed document, one per kind. Amounts are decimal strings of nanos; times are ms since 1970 in broker time unless the name says
- * otherwise. Every payload names the market's origin, and the last log size and root its signer has seen. `table.ts` says what each kind counts for.
+ * The schema of every signed document, one per kind. Amounts are decimal strings of nanos; times are ms since 1970 in broker time unless
+ * the name says otherwise. Every payload names the market's origin, and the last log size and root its signer has seen. `table.ts` says
+ * what each kind counts for.
  */
 import { ASSURANCES, BLAMES, DRIVERS, END_REASONS, REPLICAS_MAX, RESULT_REASONS, SCOPES } from "@xenoservers/market";
 import { z } from "zod";
@@ -216,7 +217,10 @@ export const SCHEMAS = {
     usedMs: zMs,
     egressBytes: zBytes,
     lastClaim: zId,
-    /** What the job used, exact and the same on every server; a stop from outside counts up to the guest's last call, return or finished loop. */
+    /**
+     * What the job used, exact and the same on every server; a stop from outside counts up to the guest's last call, return or finished
+     * loop.
+     */
     fuel: zFuel,
     /** Hash of the guest's memory at its end; null when it was stopped from outside or did not start. */
     memoryHash: zId.nullable(),
@@ -263,7 +267,10 @@ export const SCHEMAS = {
     jobHash: zId,
     engine: z.string().max(64),
     step: zFuel,
-    /** Of the state at each checkpoint: the first at which so many steps of fuel were used. Empty when the job has no build with checkpoints. */
+    /**
+     * Of the state at each checkpoint: the first at which so many steps of fuel were used. Empty when the job has no build with
+     * checkpoints.
+     */
     roots: z.array(zId).max(TRACE_ROOTS_MAX),
     detail: zText,
   }),

@@ -1,7 +1,7 @@
 /**
- * Who may say what: one function turns a signed document into a verified one, by the document table and what is known of its key. Whoever acts on a
- * document takes it as `Verified`, which nothing else makes. Who controls the inputs: anyone (the document); the market's keys are pinned and what is
- * known of a party's key comes from grants (`key-book.ts`) or the broker's own books.
+ * Who may say what: one function turns a signed document into a verified one, by the document table and what is known of its key. Whoever
+ * acts on a document takes it as `Verified`, which nothing else makes. Who controls the inputs: anyone (the document); the market's keys
+ * are pinned and what is known of a party's key comes from grants (`key-book.ts`) or the broker's own books.
  */
 import type { KeyRole, Scope, Speaker } from "@xenoservers/market";
 import type { Crypto } from "../crypto.ts";
@@ -34,7 +34,7 @@ export interface Verified<K extends Kind = Kind> extends SignedDocument<K> {
 }
 export type AnyVerified = { [K in Kind]: Verified<K> }[Kind];
 
-export interface SignerFacts {
+interface SignerFacts {
   crypto: Crypto;
   market: MarketPins;
   /** Of the key that signed; null where it is no party's. */
@@ -43,7 +43,7 @@ export interface SignerFacts {
   at: number;
 }
 
-export type SignerResult<K extends Kind> = { ok: true; document: Verified<K> } | Refusal;
+type SignerResult<K extends Kind> = { ok: true; document: Verified<K> } | Refusal;
 
 const BROKER_KEYS: Readonly<Record<BrokerKey, keyof MarketPins["keys"]>> = {
   orders: "purchaseOrders",

@@ -1,7 +1,7 @@
 /**
- * The document table: for every kind who may sign it, for whom it speaks, what scope its key needs, whether it stands in the log for everyone to read,
- * by what it may be said only once, to whom it goes, and whether a side that reconnects needs it. Total: a kind without a column does not compile, and
- * nobody obeys a document for its kind alone (PROTOCOL section 1).
+ * The document table: for every kind who may sign it, for whom it speaks, what scope its key needs, whether it stands in the log for
+ * everyone to read, by what it may be said only once, to whom it goes, and whether a side that reconnects needs it. Total: a kind without
+ * a column does not compile, and nobody obeys a document for its kind alone (PROTOCOL section 1).
  */
 import type { KeyRole, Scope } from "@xenoservers/market";
 import { SCHEMAS, type Kind, type Payload } from "./schemas.ts";
@@ -17,7 +17,7 @@ export type SignerRule =
   | { by: "operator" }
   | { by: "broker"; key: BrokerKey };
 
-export interface KindRow<K extends Kind> {
+interface KindRow<K extends Kind> {
   version: 1;
   signers: readonly SignerRule[];
   /** The party that the document speaks for, whose key must have signed it; null: whoever signed. */
@@ -70,7 +70,8 @@ export const KIND_TABLE: { readonly [K in Kind]: KindRow<K> } = {
   fee: { ...apart, ...nobody, signers: OPERATOR, public: true },
   referee: { ...apart, ...nobody, signers: OPERATOR, public: true },
   witness: { ...apart, ...nobody, signers: OPERATOR, public: true },
-  // a server that lost its disk counts its offers anew: two of one sequence are no lie, and the one that was bound stands in the purchase order
+  // a server that lost its disk counts its offers anew: two of one sequence are no lie, and the one that was bound stands in the purchase
+  // order
   offer: { ...apart, ...owner, ...ofServer, signers: SERVER, public: true },
   "offer-withdrawal": { ...apart, ...owner, ...ofServer, signers: SERVER, public: true },
   batch: { ...apart, ...party, signers: by(CUSTOMER, "spend"), public: false, once: (batch) => `${batch.party}/${batch.clientId}` },

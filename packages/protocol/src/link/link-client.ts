@@ -1,6 +1,6 @@
 /**
- * The outward link of a daemon or a customer: logs in by signing the broker's challenge, reconnects with growing, jittered waits, re-sends byte
- * for byte what was not answered, and carries channels. Nothing that the broker says here is believed without a signature.
+ * The outward link of a daemon or a customer: logs in by signing the broker's challenge, reconnects with growing, jittered waits,
+ * re-sends byte for byte what was not answered, and carries channels. Nothing that the broker says here is believed without a signature.
  */
 import { toHex } from "../bytes.ts";
 import type { Crypto } from "../crypto.ts";
@@ -83,7 +83,10 @@ export class LinkClient {
     this.#pending.clear();
   }
 
-  /** Sends a signed document, a result with its customer's word that it was delivered where there is one; answered once, after any number of reconnects. */
+  /**
+   * Sends a signed document, a result with its customer's word that it was delivered where there is one; answered once, after any number
+   * of reconnects.
+   */
   submit(envelope: Envelope, delivery?: Envelope): Promise<LinkAnswer> {
     if (this.#stopped) return Promise.resolve(refuse("unavailable", { why: "the link was closed" }));
     return new Promise((done) => {

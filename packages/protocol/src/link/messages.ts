@@ -1,14 +1,14 @@
 /**
- * What crosses the link between the broker and a daemon or customer, as JSON text. Binary messages are channel bytes: 16 bytes of session, then
- * the ciphertext, which the broker passes on unread. Who controls the inputs: the other end, every byte.
+ * What crosses the link between the broker and a daemon or customer, as JSON text. Binary messages are channel bytes: 16 bytes of
+ * session, then the ciphertext, which the broker passes on unread. Who controls the inputs: the other end, every byte.
  */
 import { z } from "zod";
 import { concatBytes, fromHex, parseUtf8, toHex } from "../bytes.ts";
 import { zEnvelope, zId, zKey, zParty, zServer, zTimings, type MarketPins } from "../documents/parts.ts";
 
 export const PROTOCOL_VERSION = 1;
-export const SESSION_BYTES = 16;
-export const CHANNEL_MESSAGE_BYTES_MAX = 70_000;
+const SESSION_BYTES = 16;
+const CHANNEL_MESSAGE_BYTES_MAX = 70_000;
 
 const zSession = z.string().regex(/^[0-9a-f]{32}$/);
 const zFacts = z.record(z.string(), z.unknown());
@@ -41,7 +41,7 @@ export const pinsOf = ({ origin, keys, operatorKey }: MarketInfo): MarketPins =>
 export const feeToSign = ({ feeBasisPoints, announcedFee }: MarketInfo): number => Math.max(feeBasisPoints, announcedFee?.basisPoints ?? 0);
 
 /** Documents with their log times, and the public documents that give their signers' keys their roles. */
-export const zDocuments = z.strictObject({
+const zDocuments = z.strictObject({
   grants: z.array(zEnvelope),
   filed: z.array(z.strictObject({ envelope: zEnvelope, at: z.int() })),
 });

@@ -1,6 +1,6 @@
 /**
- * Layers of images as the archives they are, for both who sends and who takes them. What a layer is packed with is read off its first bytes, as
- * container engines do: names of types are often wrong. Who controls the inputs: the customer, a registry: every byte.
+ * Layers of images as the archives they are, for both who sends and who takes them. What a layer is packed with is read off its first
+ * bytes, as container engines do: names of types are often wrong. Who controls the inputs: the customer, a registry: every byte.
  */
 import type { Transform } from "node:stream";
 import zlib from "node:zlib";

@@ -1,6 +1,7 @@
 /**
- * Cuts a zstd stream between its frames (RFC 8878): Node's decompressor ends with the first frame and drops what comes in the same piece after it, so
- * that of a file with several frames (zstd:chunked, pzstd) only the first would be read. Who controls the inputs: the customer, every byte.
+ * Cuts a zstd stream between its frames (RFC 8878): Node's decompressor ends with the first frame and drops what comes in the same piece
+ * after it, so that of a file with several frames (zstd:chunked, pzstd) only the first would be read. Who controls the inputs: the
+ * customer, every byte.
  */
 import { Transform } from "node:stream";
 

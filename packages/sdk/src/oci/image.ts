@@ -1,6 +1,6 @@
 /**
- * An OCI image resolved: its digest, what it starts, and its layers, which are fetched when they are first needed and kept on this machine. What no
- * server could start is refused here. Who controls the inputs: the registry or the archive, every byte.
+ * An OCI image resolved: its digest, what it starts, and its layers, which are fetched when they are first needed and kept on this
+ * machine. What no server could start is refused here. Who controls the inputs: the registry or the archive, every byte.
  */
 import { layersProblem } from "@xenoservers/protocol";
 import { z } from "zod";

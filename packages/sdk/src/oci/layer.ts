@@ -1,6 +1,6 @@
 /**
- * One layer of an image: brought to this machine when somebody first reads it, and kept; what it unpacks to is counted then. Who controls the inputs:
- * the registry or the archive, every byte: nothing counts that does not hash to what names it.
+ * One layer of an image: brought to this machine when somebody first reads it, and kept; what it unpacks to is counted then. Who controls
+ * the inputs: the registry or the archive, every byte: nothing counts that does not hash to what names it.
  */
 import { createReadStream } from "node:fs";
 import { access, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";

@@ -1,4 +1,7 @@
-/** Images on this machine: an OCI image layout in a folder (image-spec, image-layout.md), or in a tar archive, or what `docker save` writes. */
+/**
+ * Images on this machine: an OCI image layout in a folder (image-spec, image-layout.md), or in a tar archive, or what `docker save`
+ * writes.
+ */
 import { copyFile, mkdir, mkdtemp, open, readFile, rm, stat } from "node:fs/promises";
 import { createReadStream, createWriteStream } from "node:fs";
 import { tmpdir } from "node:os";

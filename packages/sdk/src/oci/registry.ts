@@ -1,6 +1,6 @@
 /**
- * Images from a registry by the OCI distribution protocol (opencontainers/distribution-spec 1.1), with token authentication as registries do it
- * (distribution/docs/spec/auth/token). Who controls the inputs: the registry, every byte.
+ * Images from a registry by the OCI distribution protocol (opencontainers/distribution-spec 1.1), with token authentication as registries
+ * do it (distribution/docs/spec/auth/token). Who controls the inputs: the registry, every byte.
  */
 import { createWriteStream } from "node:fs";
 import { readFile } from "node:fs/promises";

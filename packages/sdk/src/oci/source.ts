@@ -1,4 +1,7 @@
-/** Where the parts of an OCI image come from: a registry, a layout folder, an archive. Bytes are checked against their digests whoever gives them. */
+/**
+ * Where the parts of an OCI image come from: a registry, a layout folder, an archive. Bytes are checked against their digests whoever
+ * gives them.
+ */
 import { createHash } from "node:crypto";
 
 export interface OciSource {

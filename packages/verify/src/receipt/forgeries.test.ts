@@ -1,4 +1,7 @@
-/** Thousands of forgeries of every kind of end: none says `proved` and lies, and no honest receipt is refused. `npm run bench -- forgeries` plays 100,000. */
+/**
+ * Thousands of forgeries of every kind of end: none says `proved` and lies, and no honest receipt is refused. `npm run bench --
+ * forgeries` plays 100,000.
+ */
 import { createSigner, nodeCrypto as crypto } from "@xenoservers/protocol/node";
 import { expect, it } from "vitest";
 import { playForgeries } from "../testing/forgeries.ts";

@@ -26,7 +26,7 @@ import * as timers from "./timers.ts";
 export type Answer = { ok: true; answer: { [key: string]: Json } } | Refusal;
 
 /** How the desk reaches whoever is connected to this broker. Losing a message is harmless: it can be read again from the store. */
-export interface Outbox {
+interface Outbox {
   toServer(server: string, filed: readonly FiledEnvelope[]): void;
   event(event: MarketEvent): void;
   /** Whatever this key had open is to be cut. */
@@ -76,8 +76,8 @@ export class Desk {
   }
 
   /**
-   * Says that this broker hears; where none did for a while, files the gap before anything else is done. Every batch and every round of timers asks for it:
-   * a deadline that ran while nobody heard has not passed.
+   * Says that this broker hears; where none did for a while, files the gap before anything else is done. Every batch and every round of
+   * timers asks for it: a deadline that ran while nobody heard has not passed.
    */
   hear(): Promise<void> {
     this.#hearing ??= this.#hear().finally(() => (this.#hearing = null));
@@ -218,7 +218,8 @@ async function plan(round: Round, document: AnyDocument, delivery: SignedDocumen
   const confirmed = delivered?.ok && isOfKind(delivered.document, "delivery") ? delivered.document : null;
   const outcome = identified.ok ? await handle(round, ofAnyKind(identified.document), identified.caller, confirmed) : identified;
   if (outcome === null || outcome.ok) return outcome;
-  // a repetition is planned on a state that it changed itself; whoever signed it then is answered as then. The same words of another are another's
+  // a repetition is planned on a state that it changed itself; whoever signed it then is answered as then. The same words of another are
+  // another's
   const { store } = round.services;
   const [earlier, filed] = await Promise.all([store.answerTo(document.id), store.document(document.id)]);
   if (earlier === null || filed?.envelope.signatures[0].keyid !== document.keyid) return outcome;

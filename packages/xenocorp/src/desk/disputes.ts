@@ -1,7 +1,8 @@
 /**
- * Disputes over results: a customer who doubts a result has the same job run by a referee, an ordinary xenoserver that the operator named, and
- * brings that lease; of a long job, the one part in which the server's signed states go wrong. The signed manifests decide; the broker runs nothing.
- * Who controls the inputs: the customer (which leases), both servers (their manifests), the operator (who is a referee).
+ * Disputes over results: a customer who doubts a result has the same job run by a referee, an ordinary xenoserver that the operator
+ * named, and brings that lease; of a long job, the one part in which the server's signed states go wrong. The signed manifests decide;
+ * the broker runs nothing. Who controls the inputs: the customer (which leases), both servers (their manifests), the operator (who is a
+ * referee).
  */
 import { isComparable, speaksAs, type Finding } from "@xenoservers/market";
 import { parseDocumentOf, refuse, type Refusal, type SignedDocument, type Verified } from "@xenoservers/protocol";

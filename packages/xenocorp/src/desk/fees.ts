@@ -1,6 +1,6 @@
 /**
- * What the broker keeps of what customers pay. A fee is announced in the log before it holds; a rise needs notice, so that nobody is bound by one that it
- * could not have seen. Who controls the input: the operator.
+ * What the broker keeps of what customers pay. A fee is announced in the log before it holds; a rise needs notice, so that nobody is
+ * bound by one that it could not have seen. Who controls the input: the operator.
  */
 import { FEE_NOTICE_MS } from "@xenoservers/market";
 import { refuse, zEnvelope, type Json, type Verified } from "@xenoservers/protocol";

@@ -1,6 +1,7 @@
 /**
- * One change of one lease: the broker folds the documents that come, adds its own that follow from them, and lets the books follow the fold. Handlers
- * decide nothing about a lease's life: `market/lease` does. Who controls the inputs: whoever signed each document, verified before it comes here.
+ * One change of one lease: the broker folds the documents that come, adds its own that follow from them, and lets the books follow the
+ * fold. Handlers decide nothing about a lease's life: `market/lease` does. Who controls the inputs: whoever signed each document,
+ * verified before it comes here.
  */
 import { deadlineOf, endOf, holdsCapacity, invariant, recordAfter, step, closingReason, type Lease } from "@xenoservers/market";
 import {

@@ -1,4 +1,7 @@
-/** One line per kind of document: who at the desk acts on it. Total: a kind without a line does not compile, and the broker's own are nobody's to hand in. */
+/**
+ * One line per kind of document: who at the desk acts on it. Total: a kind without a line does not compile, and the broker's own are
+ * nobody's to hand in.
+ */
 import { refuse, type AnyVerified, type Kind, type Refusal, type Verified } from "@xenoservers/protocol";
 import * as accounts from "./accounts.ts";
 import type { PartyCaller } from "./caller.ts";

@@ -1,7 +1,7 @@
 /**
- * Whether a broker was there to hear. Every broker says so about once a second; whoever finds that none did for longer than a moment files the gap before
- * anything else is done, and every deadline that ran in it stretches by as much (PROTOCOL section 3). Who controls the inputs: nobody but the clock and
- * the database.
+ * Whether a broker was there to hear. Every broker says so about once a second; whoever finds that none did for longer than a moment
+ * files the gap before anything else is done, and every deadline that ran in it stretches by as much (PROTOCOL section 3). Who controls
+ * the inputs: nobody but the clock and the database.
  */
 import { gap as foldGap, invariant, type Lease } from "@xenoservers/market";
 import type { Json } from "@xenoservers/protocol";
@@ -15,7 +15,7 @@ const BEAT_EVERY_MS = 1_000;
 const GAPS_MAX = 1_000;
 const GAPS = "gaps";
 
-export interface KnownGap {
+interface KnownGap {
   id: string;
   from: number;
   to: number;

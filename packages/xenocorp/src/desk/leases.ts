@@ -1,7 +1,7 @@
 /**
- * The steps of a lease after its purchase order, as documents come in: each is folded, and the broker adds what follows from it. Which step is allowed
- * when, and who is paid what, stands in market/lease. Who controls the inputs: the server (acceptance, claim, result), the customer (stop, extension,
- * delivery, objection), the operator (ruling).
+ * The steps of a lease after its purchase order, as documents come in: each is folded, and the broker adds what follows from it. Which
+ * step is allowed when, and who is paid what, stands in market/lease. Who controls the inputs: the server (acceptance, claim, result),
+ * the customer (stop, extension, delivery, objection), the operator (ruling).
  */
 import { extensionNanos } from "@xenoservers/market";
 import { refuse, type Json, type Refusal, type Verified } from "@xenoservers/protocol";

@@ -1,6 +1,6 @@
 /**
- * The books follow the fold: which money and capacity moves when a lease becomes another. Every id derives from the lease and the step, so that doing it
- * twice is doing it once. Nothing here decides amounts: they stand in the folded lease.
+ * The books follow the fold: which money and capacity moves when a lease becomes another. Every id derives from the lease and the step,
+ * so that doing it twice is doing it once. Nothing here decides amounts: they stand in the folded lease.
  */
 import { RESOURCE_KEYS, capacityKey, holdsCapacity, moneyKey, type FinalMoney, type Resources, type Transfer } from "@xenoservers/market";
 import { rootAccountOf } from "@xenoservers/protocol";
@@ -10,7 +10,7 @@ import { transfer } from "./outcome.ts";
 
 type Transfers = (Transfer | null)[];
 
-export function capacityTransfers(lease: string, server: string, resources: Resources, direction: "reserve" | "release"): Transfers {
+function capacityTransfers(lease: string, server: string, resources: Resources, direction: "reserve" | "release"): Transfers {
   return RESOURCE_KEYS.map((key) => {
     const free = capacityKey(server, key, "free");
     const leased = capacityKey(server, key, "leased");

@@ -61,7 +61,7 @@ export async function placeOrder(round: Round, document: Verified<"order">, call
   return bind(round, document, purse, { attempt: 1, triedServers: [], previous: null });
 }
 
-export interface Attempt {
+interface Attempt {
   attempt: number;
   triedServers: readonly string[];
   /** The order's row and what an earlier attempt gives back in the same change. */
@@ -219,7 +219,7 @@ function purchaseOrderFor(
 }
 
 /** An order's row; of one with replicas, each slot has its own. */
-export const orderRowId = (orderId: string, slot: number): string => (slot === 0 ? orderId : `${orderId}/${slot}`);
+const orderRowId = (orderId: string, slot: number): string => (slot === 0 ? orderId : `${orderId}/${slot}`);
 
 function bindTo(
   round: Round,

@@ -66,7 +66,7 @@ export interface Plan {
   effects?: readonly Effect[];
 }
 
-export const saltOf = (services: Services, documentId: string): string =>
+const saltOf = (services: Services, documentId: string): string =>
   toHex(services.crypto.hmacSha256(services.keys.secret, utf8(`salt ${documentId}`)));
 
 function store(services: Services, at: number, { document, lease, parties }: Filed): StoredDocument {

@@ -1,6 +1,6 @@
 /**
- * Replicas of one order: each commits to its result before any is shown. Results may be shown once every replica has committed or ended. Who controls the
- * inputs: the servers (commitments); the siblings are the broker's own record.
+ * Replicas of one order: each commits to its result before any is shown. Results may be shown once every replica has committed or ended.
+ * Who controls the inputs: the servers (commitments); the siblings are the broker's own record.
  */
 import { REVEAL_CHECK_MS, isLive } from "@xenoservers/market";
 import { refuse, type Verified } from "@xenoservers/protocol";

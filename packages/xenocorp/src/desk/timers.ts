@@ -1,4 +1,7 @@
-/** What happens when nobody says anything: the broker's timers. Any replica may run them; each step is conditional on the state it was set for. */
+/**
+ * What happens when nobody says anything: the broker's timers. Any replica may run them; each step is conditional on the state it was set
+ * for.
+ */
 import { deadlineOf, quietEnd } from "@xenoservers/market";
 import type { LeaseRow, Versioned } from "../store/store.ts";
 import { closeBatch, sweepBatch } from "./accounts.ts";

@@ -1,6 +1,7 @@
 /**
- * Long jobs whose result is doubted: the server is asked for the roots of its states at checkpoints, inside a deadline in log time. Silence forfeits
- * the pay; only a proven lie takes stake. Who controls the inputs: the customer (request, step), the server (roots, every one of them).
+ * Long jobs whose result is doubted: the server is asked for the roots of its states at checkpoints, inside a deadline in log time.
+ * Silence forfeits the pay; only a proven lie takes stake. Who controls the inputs: the customer (request, step), the server (roots,
+ * every one of them).
  */
 import { refuse, type Verified } from "@xenoservers/protocol";
 import { boundProblem, type PartyCaller } from "./caller.ts";

@@ -1,4 +1,7 @@
-/** The latest checkpoint that witnesses have cosigned. Who controls the inputs: anyone may post a note; only the operator's witnesses count. */
+/**
+ * The latest checkpoint that witnesses have cosigned. Who controls the inputs: anyone may post a note; only the operator's witnesses
+ * count.
+ */
 import { cosignatureOf, refuse, verifyCheckpoint, type Checkpoint, type Refusal, type Witness } from "@xenoservers/protocol";
 import type { LogDesk } from "./sequencer.ts";
 
@@ -28,7 +31,10 @@ function merge({ crypto, keys }: LogDesk, witnesses: readonly Witness[], checkpo
   return verifyCheckpoint(crypto, keys.checkpoints.publicKey, note) ? note : first!;
 }
 
-/** Takes a cosigned note. Refused: `bad_signature` when the broker did not sign the checkpoint, `key_not_allowed` when no witness of the market did. */
+/**
+ * Takes a cosigned note. Refused: `bad_signature` when the broker did not sign the checkpoint, `key_not_allowed` when no witness of the
+ * market did.
+ */
 export async function acceptCosignature(desk: LogDesk, note: string): Promise<{ size: number } | Refusal> {
   const { store, crypto, keys } = desk;
   const checkpoint = verifyCheckpoint(crypto, keys.checkpoints.publicKey, note);

@@ -1,6 +1,7 @@
 /**
- * The log's sequencer: takes accepted documents that are visible, gives them dense indexes, extends the Merkle tree, and commits size and root
- * conditionally on the old size before the signed checkpoint is shown to anyone. One at a time: losing the condition means another one works.
+ * The log's sequencer: takes accepted documents that are visible, gives them dense indexes, extends the Merkle tree, and commits size and
+ * root conditionally on the old size before the signed checkpoint is shown to anyone. One at a time: losing the condition means another
+ * one works.
  */
 import {
   fromHex,

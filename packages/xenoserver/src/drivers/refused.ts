@@ -23,14 +23,6 @@ export class RefusedJob extends RefusedWork {
   }
 }
 
-/** The image cannot be started. */
-export class RefusedImage extends RefusedWork {
-  override name = "RefusedImage";
-  constructor(message: string) {
-    super("image-refused", message);
-  }
-}
-
 /** Why a guest that could not be made ends its lease, and what its customer is told of it. */
 export function endOfRefused(error: unknown): { reason: RefusedWork["reason"] | "server-failed"; detail: string } {
   if (error instanceof RefusedWork) return { reason: error.reason, detail: error.message };

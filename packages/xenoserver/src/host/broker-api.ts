@@ -9,7 +9,7 @@ import type { BrokerApi } from "../lease/runner-world.ts";
 const WITHIN_MS = 30_000;
 const RENEW_BEFORE_MS = 60_000;
 
-export interface BrokerApiOptions {
+interface BrokerApiOptions {
   url: string;
   crypto: Crypto;
   signer: Signer;

@@ -98,7 +98,7 @@ export function capacityOf({ capacity }: ServerConfig, most: Resources): Resourc
   };
 }
 
-export function parseServerConfig(text: string, file: string): ServerConfig {
+function parseServerConfig(text: string, file: string): ServerConfig {
   let value: unknown;
   try {
     value = parse(text);

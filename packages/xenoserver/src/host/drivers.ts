@@ -27,7 +27,7 @@ export interface OpenDriversOptions {
   wrapDriver?(driver: GuestDriver): GuestDriver;
 }
 
-export interface OpenDrivers {
+interface OpenDrivers {
   drivers: readonly GuestDriver[];
   states: readonly DriverState[];
   /** Null where no virtual machine can run. */

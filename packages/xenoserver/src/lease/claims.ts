@@ -11,7 +11,7 @@ import type { LeaseContext } from "./lease-context.ts";
 import { STAGES } from "./stages.ts";
 import { filedBy, surely } from "./submitting.ts";
 
-export interface ClaimsHost {
+interface ClaimsHost {
   usedMs(): number;
   egressBytes(): number;
   /** The broker was not heard for the grace. */

@@ -8,7 +8,7 @@ import type { LeaseContext } from "./lease-context.ts";
 import { STAGES } from "./stages.ts";
 import type { TraceAnswer } from "./trace-answer.ts";
 
-export interface LeaseParts {
+interface LeaseParts {
   clock: LeaseClock;
   intake: JobIntake;
   guestRun: GuestRun;

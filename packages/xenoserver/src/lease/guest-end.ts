@@ -2,7 +2,7 @@
 import type { Payload } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 
-export interface GuestSummary {
+interface GuestSummary {
   exitCode: number | null;
   detail: string;
   fuel: bigint;

@@ -17,7 +17,7 @@ import type { GuestEnd } from "./guest-end.ts";
 import { signCommitment, signResult } from "./manifest.ts";
 import { filedBy, surely } from "./submitting.ts";
 
-export interface HandingInHost {
+interface HandingInHost {
   guest(): RunningGuest | null;
   claims: Pick<Claims, "settled">;
   /** The result may be seen: it is sent on every channel. */

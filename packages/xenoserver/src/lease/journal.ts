@@ -102,7 +102,7 @@ async function writeSynced(file: string, text: string): Promise<void> {
   await rename(part, file);
 }
 
-export async function digestOfFile(file: string): Promise<string> {
+async function digestOfFile(file: string): Promise<string> {
   const hash = createHash("sha256");
   for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
   return hash.digest("hex");

@@ -14,8 +14,8 @@ export async function touch(file: string): Promise<void> {
 }
 
 /**
- * Removes the least recently used files below `folder` until the rest takes at most `bytesMax` of the disk. Machines hold a link of their own to
- * what they use; what was used within `spareMs` stays, for its machine may not have linked it yet. Idempotent.
+ * Removes the least recently used files below `folder` until the rest takes at most `bytesMax` of the disk. Machines hold a link of their
+ * own to what they use; what was used within `spareMs` stays, for its machine may not have linked it yet. Idempotent.
  */
 export async function prune(folder: string, bytesMax: number, spareMs = 0): Promise<void> {
   const before = Date.now() - spareMs;

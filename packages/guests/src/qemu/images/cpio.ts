@@ -1,4 +1,7 @@
-/** Archives for initial RAM disks: cpio "newc" (Linux Documentation/driver-api/early-userspace/buffer-format). The same entries give the same bytes. */
+/**
+ * Archives for initial RAM disks: cpio "newc" (Linux Documentation/driver-api/early-userspace/buffer-format). The same entries give the
+ * same bytes.
+ */
 const ALIGN = 4;
 
 export interface CpioEntry {

@@ -32,7 +32,10 @@ export function blankRaw(cache: Cache, diskMib: number): Promise<string> {
   });
 }
 
-/** A sparse raw disk with an empty ext4; read-only, under overlays. Blocks and files are as vm-rules.ts counts them, whatever the distribution's own. */
+/**
+ * A sparse raw disk with an empty ext4; read-only, under overlays. Blocks and files are as vm-rules.ts counts them, whatever the
+ * distribution's own.
+ */
 export function blankFormatted(cache: Cache, diskMib: number): Promise<string> {
   return cached(cache, `ext4-4k-${diskMib}.raw`, async (part) => {
     const handle = await open(part, "w");

@@ -1,4 +1,7 @@
-/** A stranger's disk image on this host, looked at by its header (protocol's disk-image.ts). Who controls the inputs: the customer, every byte. */
+/**
+ * A stranger's disk image on this host, looked at by its header (protocol's disk-image.ts). Who controls the inputs: the customer, every
+ * byte.
+ */
 import { open, stat } from "node:fs/promises";
 import { IMAGE_HEADER_BYTES, diskImageProblem, type CheckedImage, type ImageFormat } from "@xenoservers/protocol";
 

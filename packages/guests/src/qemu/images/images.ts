@@ -1,8 +1,8 @@
 /**
- * Images kept on the server by digest, so that nobody sends or fetches one twice: each customer's own, and those that were fetched from public
- * addresses, which are anybody's. An address that a customer names must not become a way into the owner's network: only public addresses, pinned
- * after the name was resolved, for every redirect anew (OWASP, Server-Side Request Forgery). Who controls the inputs: the customer (address, digest),
- * the other server (redirects, bytes).
+ * Images kept on the server by digest, so that nobody sends or fetches one twice: each customer's own, and those that were fetched from
+ * public addresses, which are anybody's. An address that a customer names must not become a way into the owner's network: only public
+ * addresses, pinned after the name was resolved, for every redirect anew (OWASP, Server-Side Request Forgery). Who controls the inputs:
+ * the customer (address, digest), the other server (redirects, bytes).
  */
 import { createHash } from "node:crypto";
 import { lookup } from "node:dns/promises";
@@ -20,7 +20,7 @@ const IDLE_MS = 30_000;
 const PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
 const PUBLIC = "public";
 
-export interface ImageStoreOptions {
+interface ImageStoreOptions {
   folder: string;
   /** All kept images together; the least used go first. */
   bytesMax: number;

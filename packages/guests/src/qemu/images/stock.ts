@@ -1,6 +1,6 @@
 /**
- * What the server itself boots guests made from OCI images with: the distribution's cloud kernel, and an initial RAM disk of Perl, BusyBox and the
- * QEMU guest agent, all from the distribution's packages, around init/init.pl.
+ * What the server itself boots guests made from OCI images with: the distribution's cloud kernel, and an initial RAM disk of Perl,
+ * BusyBox and the QEMU guest agent, all from the distribution's packages, around init/init.pl.
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -113,7 +113,10 @@ async function kept(file: string, bytes: Uint8Array): Promise<string> {
   return file;
 }
 
-/** More than a kernel's real-mode part, which is all that QEMU looks at before it starts a guest (Linux Documentation/x86/boot, setup_sects). */
+/**
+ * More than a kernel's real-mode part, which is all that QEMU looks at before it starts a guest (Linux Documentation/x86/boot,
+ * setup_sects).
+ */
 const KERNEL_HEAD_BYTES = 64 * 1024;
 
 /** Builds the RAM disk once and keeps it in `cache`. Null where something is missing (stockProblem says what). */

@@ -1,6 +1,6 @@
 /**
- * The QEMU guest agent of a machine (QEMU docs/interop/qemu-ga): one request at a time. Who controls the inputs: the guest, every byte of an answer;
- * answers are handed to the lease's customer and never acted on.
+ * The QEMU guest agent of a machine (QEMU docs/interop/qemu-ga): one request at a time. Who controls the inputs: the guest, every byte of
+ * an answer; answers are handed to the lease's customer and never acted on.
  */
 import { randomInt } from "node:crypto";
 import { JsonLines, QmpError, connectSocket } from "./qmp.ts";

@@ -1,7 +1,8 @@
 /**
- * Where QEMU lives: a root of its own with the distribution's programs read-only, the lease's folder, and the image files it was given; no network
- * but its own loopback, no other processes, no capabilities, no new privileges. As root it runs under a user id that owns nothing else; without root,
- * in a user namespace. Built with util-linux alone. Who controls the inputs: the owner's daemon; QEMU itself is taken to be the guest's.
+ * Where QEMU lives: a root of its own with the distribution's programs read-only, the lease's folder, and the image files it was given;
+ * no network but its own loopback, no other processes, no capabilities, no new privileges. As root it runs under a user id that owns
+ * nothing else; without root, in a user namespace. Built with util-linux alone. Who controls the inputs: the owner's daemon; QEMU itself
+ * is taken to be the guest's.
  */
 import { execFile } from "node:child_process";
 import { mkdir, readFile } from "node:fs/promises";
@@ -46,9 +47,9 @@ export const OWN_BOX = { files: [], kvm: false, tpm: false, cgroup: null, outliv
 export const uidOf = (id: string): number => UID_BASE + (Number.parseInt(id.slice(0, 8), 16) % UID_COUNT);
 
 /**
- * $1 lease folder, $2 kvm or -, $3 tpm or -, $4 largest file in 512-byte blocks, $5 words for setpriv, then pairs of host file and name, `--`, the
- * command. Host paths never pass through the shell's parser. The parent-death signal of unshare's --kill-child is lost when the user changes
- * (prctl(2), PR_SET_PDEATHSIG): setpriv sets it again.
+ * $1 lease folder, $2 kvm or -, $3 tpm or -, $4 largest file in 512-byte blocks, $5 words for setpriv, then pairs of host file and name,
+ * `--`, the command. Host paths never pass through the shell's parser. The parent-death signal of unshare's --kill-child is lost when the
+ * user changes (prctl(2), PR_SET_PDEATHSIG): setpriv sets it again.
  */
 const ENTER = `
 set -e

@@ -1,7 +1,7 @@
 /**
- * The share of the machine that a lease's virtual machine is held to: control groups version 2 where this process's own group is delegated, else
- * version 1, else only what a process can be held to. A guarantee by weight, a ceiling of the reserved vCPUs and a part of one more for QEMU's own
- * threads, a hard limit on memory (QEMU's own included), and on processes.
+ * The share of the machine that a lease's virtual machine is held to: control groups version 2 where this process's own group is
+ * delegated, else version 1, else only what a process can be held to. A guarantee by weight, a ceiling of the reserved vCPUs and a part
+ * of one more for QEMU's own threads, a hard limit on memory (QEMU's own included), and on processes.
  */
 import { mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -14,7 +14,7 @@ export interface Cgroup {
   folders: string[];
 }
 
-export interface Share {
+interface Share {
   vcpu: number;
   memoryMib: number;
 }
@@ -121,12 +121,6 @@ export async function findLimits(): Promise<Limits> {
 export async function wasOutOfMemory({ kind, folders }: Cgroup): Promise<boolean> {
   const text = kind === "cgroup2" ? await read(folders[0]!, "memory.events") : await read(folders[1]!, "memory.oom_control");
   return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0) > 0;
-}
-
-/** Processor time used by everything in it, QEMU's own threads included, in ms. */
-export async function cpuMs({ kind, folders }: Cgroup): Promise<number> {
-  if (kind === "cgroup2") return Number(/^usage_usec (\d+)$/m.exec(await read(folders[0]!, "cpu.stat"))?.[1] ?? 0) / 1_000;
-  return Number(await read(path.join(MOUNT, "cpuacct", path.relative(path.join(MOUNT, "cpu"), folders[0]!)), "cpuacct.usage")) / 1e6;
 }
 
 const read = (folder: string, name: string): Promise<string> => readFile(path.join(folder, name), "utf8").catch(() => "");

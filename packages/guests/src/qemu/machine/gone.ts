@@ -1,4 +1,7 @@
-/** How a machine ended that is gone, and of which nothing was written down: it ended while no daemon ran. Who controls the inputs: the host. */
+/**
+ * How a machine ended that is gone, and of which nothing was written down: it ended while no daemon ran. Who controls the inputs: the
+ * host.
+ */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { wasOutOfMemory, type LimitsKind } from "./cgroup.ts";

@@ -1,6 +1,6 @@
 /**
- * What this machine can do with virtual machines: tried, not believed. Every part says in words what is missing and how to install it. Who controls
- * the inputs: the owner's machine.
+ * What this machine can do with virtual machines: tried, not believed. Every part says in words what is missing and how to install it.
+ * Who controls the inputs: the owner's machine.
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -174,8 +174,8 @@ async function benchOutside(): Promise<number> {
 }
 
 /**
- * The speed of one core inside a guest, by the same work in a guest and outside; `outside` is the machine's own score. Kept in `cache` per QEMU,
- * kernel and acceleration. 0 where there is nothing to boot; null where `signal` called it off.
+ * The speed of one core inside a guest, by the same work in a guest and outside; `outside` is the machine's own score. Kept in `cache`
+ * per QEMU, kernel and acceleration. 0 where there is nothing to boot; null where `signal` called it off.
  */
 export async function measureVmScore(host: QemuHost, cache: string, outside: number, signal: AbortSignal): Promise<number | null> {
   const { stock } = host;

@@ -1,6 +1,6 @@
 /**
- * A lease's machine from its first instruction to its end: of an OCI guest the job is handed over and taken back, of a deterministic one memory and
- * instructions are read. Who controls the inputs: the guest, and QEMU, which is taken to be the guest's.
+ * A lease's machine from its first instruction to its end: of an OCI guest the job is handed over and taken back, of a deterministic one
+ * memory and instructions are read. Who controls the inputs: the guest, and QEMU, which is taken to be the guest's.
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";

@@ -1,4 +1,7 @@
-/** The machines of one server: made for leases, found again after a restart. Who controls the inputs: the customer (specification, images). */
+/**
+ * The machines of one server: made for leases, found again after a restart. Who controls the inputs: the customer (specification,
+ * images).
+ */
 import { copyFile, link, mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import type { VmSpec } from "@xenoservers/protocol";
@@ -15,7 +18,7 @@ import { loadState } from "./state.ts";
 import type { Templates } from "../snapshots/templates.ts";
 import { NotStarted, Vm, followVm, killVm, launchVm, makeVmFolder, removeVm, type LaunchInput, type VmHandle } from "./vm.ts";
 
-export interface MachinesOptions extends LayoutOptions {
+interface MachinesOptions extends LayoutOptions {
   /** For the machines of leases. */
   folder: string;
   templates: Templates | null;
@@ -34,8 +37,8 @@ function withoutFiles({ spec, files: { firmwareCode }, ...plan }: PlanInput): Pl
 }
 
 /**
- * QEMU itself says whether it takes a kernel, a RAM disk or an image. Where it starts twice not with the customer's files, and does without them, it is
- * they that are at fault; else the host is. Throws Refusal in the first case.
+ * QEMU itself says whether it takes a kernel, a RAM disk or an image. Where it starts twice not with the customer's files, and does
+ * without them, it is they that are at fault; else the host is. Throws Refusal in the first case.
  */
 async function launched(launch: LaunchInput, plan: PlanInput, hasCustomersFiles: boolean): Promise<Vm> {
   try {
@@ -71,7 +74,10 @@ export class Machines {
     }
   }
 
-  /** Everything up to the guest's first instruction; of an image's guest, up to that of its job. Throws Refusal where it is not the host that is at fault. */
+  /**
+   * Everything up to the guest's first instruction; of an image's guest, up to that of its job. Throws Refusal where it is not the host
+   * that is at fault.
+   */
   async prepare(ordered: MachineJob): Promise<Machine> {
     const { host, folder: all } = this.options;
     const job = ordered.from

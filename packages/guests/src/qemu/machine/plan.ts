@@ -1,7 +1,7 @@
 /**
- * From a machine's specification to QEMU's command line. Pure: the plan is data, others act on it. Every path is one inside the box (box.ts); nothing
- * of the customer's text becomes an option: names are fixed, the kernel's command line is one argument. Who controls the inputs: the customer (the
- * specification), the owner (limits, acceleration).
+ * From a machine's specification to QEMU's command line. Pure: the plan is data, others act on it. Every path is one inside the box
+ * (box.ts); nothing of the customer's text becomes an option: names are fixed, the kernel's command line is one argument. Who controls
+ * the inputs: the customer (the specification), the owner (limits, acceleration).
  */
 import type { VmSpec } from "@xenoservers/protocol";
 

@@ -1,6 +1,6 @@
 /**
- * QEMU's control protocol (QMP, docs/interop/qmp-spec) and the guest agent's (qemu-ga, the same lines without greeting), each on a socket in the
- * lease's folder. Who controls the inputs: QEMU, which is taken to be the guest's: answers are data, never commands.
+ * QEMU's control protocol (QMP, docs/interop/qmp-spec) and the guest agent's (qemu-ga, the same lines without greeting), each on a socket
+ * in the lease's folder. Who controls the inputs: QEMU, which is taken to be the guest's: answers are data, never commands.
  */
 import { lstat, open } from "node:fs/promises";
 import { connect, type Socket } from "node:net";

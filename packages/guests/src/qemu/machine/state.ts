@@ -1,4 +1,7 @@
-/** A stopped machine's state as a stream (QEMU docs/devel/migration), and what of it is read here. Who controls the inputs: QEMU, taken to be the guest's. */
+/**
+ * A stopped machine's state as a stream (QEMU docs/devel/migration), and what of it is read here. Who controls the inputs: QEMU, taken to
+ * be the guest's.
+ */
 import { createReadStream } from "node:fs";
 import { rm } from "node:fs/promises";
 import { createServer } from "node:net";

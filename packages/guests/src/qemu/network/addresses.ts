@@ -1,4 +1,7 @@
-/** Addresses no guest may reach and no image may be fetched from: the owner's own networks, and whatever is not the public Internet (IANA special registries). */
+/**
+ * Addresses no guest may reach and no image may be fetched from: the owner's own networks, and whatever is not the public Internet (IANA
+ * special registries).
+ */
 import { BlockList, isIPv4, isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
 
@@ -39,7 +42,9 @@ export function parseRanges(ranges: readonly string[]): BlockList {
 
 export type AddressRule = (address: string) => boolean;
 
-/** Whether an address is public: not special, not this machine's own, or among the owner's exceptions. Anything that is no address is not. */
+/**
+ * Whether an address is public: not special, not this machine's own, or among the owner's exceptions. Anything that is no address is not.
+ */
 export function publicAddresses(exceptions: BlockList = new BlockList()): AddressRule {
   // apart: a check of an IPv4 address also looks at IPv6 ranges, where it counts as mapped
   const special = { ipv4: listOf(SPECIAL_4), ipv6: listOf(SPECIAL_6) };

@@ -1,7 +1,8 @@
 /**
- * A machine's only way out. Inside its namespace every address is local: connections to the ports that the owner allows are accepted here, judged by
- * the address they were for, and joined to a connection from outside; names are answered here too. Bytes are counted and bounded, mail is never let
- * out, every connection is written down for its owner. Who controls the inputs: the guest (addresses, names, bytes), the name servers' answers.
+ * A machine's only way out. Inside its namespace every address is local: connections to the ports that the owner allows are accepted
+ * here, judged by the address they were for, and joined to a connection from outside; names are answered here too. Bytes are counted and
+ * bounded, mail is never let out, every connection is written down for its owner. Who controls the inputs: the guest (addresses, names,
+ * bytes), the name servers' answers.
  */
 import { lookup } from "node:dns/promises";
 import type { Socket as Datagrams } from "node:dgram";
@@ -14,7 +15,7 @@ import type { NetNamespace } from "./namespace.ts";
 import { answerQuestion } from "./questions.ts";
 
 /** Never, whatever owner or order say: mail from strangers' guests ruins the owner's address. */
-export const MAIL_PORTS: readonly number[] = [25, 465, 587, 2525];
+const MAIL_PORTS: readonly number[] = [25, 465, 587, 2525];
 const CONNECTIONS_MAX = 256;
 /** How long a guest may use an address after it asked for its name. */
 const NAME_KEPT_MS = 3_600_000;
@@ -33,7 +34,7 @@ export interface Connection {
   endedAt: number;
 }
 
-export interface GateOptions {
+interface GateOptions {
   lease: string;
   egress: Egress;
   ports: readonly number[];

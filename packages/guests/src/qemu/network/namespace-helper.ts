@@ -1,6 +1,6 @@
 /**
- * Runs inside a machine's network namespace and hands sockets made there to the daemon: a socket belongs to the namespace it was made in, whoever
- * holds it. Ends with the daemon.
+ * Runs inside a machine's network namespace and hands sockets made there to the daemon: a socket belongs to the namespace it was made in,
+ * whoever holds it. Ends with the daemon.
  */
 import { createSocket, type Socket as Datagrams } from "node:dgram";
 import { createServer, connect, type Server, type Socket } from "node:net";

@@ -1,4 +1,7 @@
-/** A guest's questions for names (DNS, RFC 1035), answered for addresses of version 4. Who controls the inputs: the guest, every byte of a question. */
+/**
+ * A guest's questions for names (DNS, RFC 1035), answered for addresses of version 4. Who controls the inputs: the guest, every byte of a
+ * question.
+ */
 import packet from "dns-packet";
 
 const TTL_S = 60;

@@ -1,8 +1,8 @@
 /**
- * The layers of an OCI image as read-only disks of a guest, bottom first. Nothing is unpacked on the host: archives are read by memory-safe code
- * (tar-read.ts), put together as container engines do (image-tree.ts), and written as squashfs in a box. An image of few layers has a disk for each,
- * which other images share; one of many has several layers in each. Everything that a stranger's bytes can be is looked at here, so that what fails
- * after that is the host's. Who controls the inputs: the customer, every byte of a layer.
+ * The layers of an OCI image as read-only disks of a guest, bottom first. Nothing is unpacked on the host: archives are read by
+ * memory-safe code (tar-read.ts), put together as container engines do (image-tree.ts), and written as squashfs in a box. An image of few
+ * layers has a disk for each, which other images share; one of many has several layers in each. Everything that a stranger's bytes can be
+ * is looked at here, so that what fails after that is the host's. Who controls the inputs: the customer, every byte of a layer.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -32,13 +32,13 @@ const IDS_MAX = 65_535;
 /** Changes where other disks come of the same layers. */
 const FORM = 2;
 
-export interface Layer {
+interface Layer {
   digest: string;
   /** The host file with the layer's bytes, digest checked. */
   file: string;
 }
 
-export interface ImageInput {
+interface ImageInput {
   layers: readonly Layer[];
   /** What the image may unpack to, and how many files it may hold, all layers together. */
   bytesMax: number;
@@ -50,7 +50,7 @@ export interface ImageInput {
 }
 
 /** Layers, by their indexes, that lie on one disk. */
-export function groupsOf(layers: number): number[][] {
+function groupsOf(layers: number): number[][] {
   const size = layers <= DISKS_MAX ? 1 : LAYERS_IN_A_DISK;
   return Array.from({ length: Math.ceil(layers / size) }, (_, i) =>
     Array.from({ length: Math.min(size, layers - i * size) }, (__, k) => i * size + k),
@@ -264,7 +264,10 @@ async function make(input: ImageInput, cache: Cache, archives: Archives): Promis
   };
 }
 
-/** Takes the image's disks, bottom first; they are built once and kept. Throws Refusal where the image is at fault, or too large for what was ordered. */
+/**
+ * Takes the image's disks, bottom first; they are built once and kept. Throws Refusal where the image is at fault, or too large for what
+ * was ordered.
+ */
 export async function imageDisks(input: ImageInput, cache: Cache): Promise<void> {
   const key = createHash("sha256").update(JSON.stringify([FORM, input.layers.map(({ digest }) => digest)]));
   const about = path.join(cache.folder, `${key.digest("hex")}.image`);

@@ -1,8 +1,8 @@
 /**
- * The tree that an image's layers make, one applied after the other as container engines do it (OCI image spec, layer.md; containerd archive/tar.go):
- * whiteouts hide what lower layers have and nothing else, a path through a link leads where the link does, never out of the image, folders that a
- * layer does not list keep what they are, hard links may lead into lower layers. What changed since `group()` is what an overlay disk must hold. Who
- * controls the inputs: the customer, every entry.
+ * The tree that an image's layers make, one applied after the other as container engines do it (OCI image spec, layer.md; containerd
+ * archive/tar.go): whiteouts hide what lower layers have and nothing else, a path through a link leads where the link does, never out of
+ * the image, folders that a layer does not list keep what they are, hard links may lead into lower layers. What changed since `group()`
+ * is what an overlay disk must hold. Who controls the inputs: the customer, every entry.
  */
 import { Refusal } from "../refusal.ts";
 import { shown, type Piece, type TarEntry } from "./tar-read.ts";
@@ -243,7 +243,10 @@ export class ImageTree {
     for (let at: Place | null = place; at && at.changed !== this.#group; at = at.parent) at.changed = this.#group;
   }
 
-  /** The folder at a path, through links; null where there is none, or something else. `own`: folders that are no links, whatever lies below. */
+  /**
+   * The folder at a path, through links; null where there is none, or something else. `own`: folders that are no links, whatever lies
+   * below.
+   */
   #folder(path: readonly string[], make: boolean, own?: ReadonlySet<string>): Place | null {
     let at = this.root;
     const left = [...path].reverse();

@@ -1,4 +1,7 @@
-/** A job's inputs as an archive, laid out as they lie below the guest's root. Who controls the inputs: the customer (names, bytes; vm-rules.ts). */
+/**
+ * A job's inputs as an archive, laid out as they lie below the guest's root. Who controls the inputs: the customer (names, bytes;
+ * vm-rules.ts).
+ */
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { PassThrough } from "node:stream";

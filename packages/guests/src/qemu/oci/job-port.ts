@@ -1,7 +1,7 @@
 /**
- * The host's end of the port `xeno.job` of an OCI guest (init/init.pl): waits until it is ready, gives it its job, lets it begin, takes what it hands
- * back. Can be opened again after the daemon was killed. Who controls the inputs: the host's own init until the job begins, the guest from then on,
- * every byte.
+ * The host's end of the port `xeno.job` of an OCI guest (init/init.pl): waits until it is ready, gives it its job, lets it begin, takes
+ * what it hands back. Can be opened again after the daemon was killed. Who controls the inputs: the host's own init until the job begins,
+ * the guest from then on, every byte.
  */
 import { randomBytes } from "node:crypto";
 import { mkdir, open } from "node:fs/promises";
@@ -14,7 +14,7 @@ import { connectSocket } from "../machine/qmp.ts";
 import { Refusal, type Fault } from "../refusal.ts";
 import { TooMuch, readTree } from "./returned-tree.ts";
 
-export interface OciJob {
+interface OciJob {
   args: readonly string[];
   env: readonly string[];
   workdir: string;
@@ -55,7 +55,7 @@ export interface OciEnd {
 }
 
 /** Whether the job may begin; `refused` says why it cannot, and whose doing that is. */
-export type OciAnswer = { kind: "set" } | { kind: "refused"; fault: Fault; words: string };
+type OciAnswer = { kind: "set" } | { kind: "refused"; fault: Fault; words: string };
 
 /** Reads a socket in pieces of known size. */
 class Reader {
@@ -187,8 +187,8 @@ export class JobPort {
   }
 
   /**
-   * How the job ended; its files go into `folder` by digest. Null when the guest went away before. Throws TooMuch where it hands back more than may
-   * be. What makes no sense is skipped like anything else that a guest says before its answer.
+   * How the job ended; its files go into `folder` by digest. Null when the guest went away before. Throws TooMuch where it hands back
+   * more than may be. What makes no sense is skipped like anything else that a guest says before its answer.
    */
   async end(token: string, folder: string, bytesMax: number): Promise<OciEnd | null> {
     const answer = new RegExp(`^${token} (\\d{1,3})$`);

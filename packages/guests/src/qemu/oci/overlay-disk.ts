@@ -1,6 +1,7 @@
 /**
- * What one read-only disk of an overlay holds: everything that changed in a tree since its last group of layers, with whiteouts and opaque folders as
- * overlayfs has them (kernel Documentation/filesystems/overlayfs). The same changes give the same bytes. Who controls the inputs: the customer.
+ * What one read-only disk of an overlay holds: everything that changed in a tree since its last group of layers, with whiteouts and
+ * opaque folders as overlayfs has them (kernel Documentation/filesystems/overlayfs). The same changes give the same bytes. Who controls
+ * the inputs: the customer.
  */
 import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";

@@ -1,6 +1,6 @@
 /**
- * What a guest hands back, from its archive to entries with files kept by digest. What cannot travel (devices, odd names) is left out; what is more
- * than a result may hold is refused as a whole. Who controls the inputs: the guest, every byte.
+ * What a guest hands back, from its archive to entries with files kept by digest. What cannot travel (devices, odd names) is left out;
+ * what is more than a result may hold is refused as a whole. Who controls the inputs: the guest, every byte.
  */
 import { createHash } from "node:crypto";
 import { open, rename, rm, type FileHandle } from "node:fs/promises";
@@ -62,7 +62,10 @@ async function keep(entry: TarEntry, archive: FileHandle, folder: string): Promi
   return digest;
 }
 
-/** Those of the entries in `archive` that can travel, their files in `folder`. Throws TooMuch, or Refusal for what is no archive; it is gone afterwards. */
+/**
+ * Those of the entries in `archive` that can travel, their files in `folder`. Throws TooMuch, or Refusal for what is no archive; it is
+ * gone afterwards.
+ */
 export async function readTree(archive: string, folder: string): Promise<InputEntry[]> {
   const file = await open(archive, "r");
   try {

@@ -1,6 +1,7 @@
 /**
- * An OCI guest up to where its job can begin: booted, its inputs laid out, everything that was asked for found to be possible. Nothing of the image has
- * run until then, so what the guest says is its init's word. Who controls the inputs: the customer (job, inputs); the guest is the host's own here.
+ * An OCI guest up to where its job can begin: booted, its inputs laid out, everything that was asked for found to be possible. Nothing of
+ * the image has run until then, so what the guest says is its init's word. Who controls the inputs: the customer (job, inputs); the guest
+ * is the host's own here.
  */
 import type { MachineJob } from "../machine/layout.ts";
 import { VM_FILES } from "../machine/plan.ts";
@@ -24,7 +25,10 @@ async function lastWords(vm: Vm): Promise<string> {
   return lines.findLast((line) => line.includes("xeno-init:"))?.trim() ?? "the guest ended before its job began";
 }
 
-/** What a step comes to. Throws Refusal where the machine ends before, or it takes longer than any does: whose doing that is cannot be told. */
+/**
+ * What a step comes to. Throws Refusal where the machine ends before, or it takes longer than any does: whose doing that is cannot be
+ * told.
+ */
 async function reached<T>(vm: Vm, step: Promise<T | null>, ms: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<null>((resolve) => (timer = setTimeout(() => resolve(null), ms)));

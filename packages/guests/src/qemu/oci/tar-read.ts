@@ -1,12 +1,12 @@
 /**
- * What a tar archive holds, read by its headers: V7, ustar, pax, GNU (long names, sparse files) and star, as GNU tar, bsdtar and Go's archive/tar write
- * them (POSIX pax; tar(5) of libarchive). Data is not read, only found. Names and attributes keep their bytes: a character here is one byte. Who
- * controls the inputs: the customer, every byte.
+ * What a tar archive holds, read by its headers: V7, ustar, pax, GNU (long names, sparse files) and star, as GNU tar, bsdtar and Go's
+ * archive/tar write them (POSIX pax; tar(5) of libarchive). Data is not read, only found. Names and attributes keep their bytes: a
+ * character here is one byte. Who controls the inputs: the customer, every byte.
  */
 import type { FileHandle } from "node:fs/promises";
 import { Refusal } from "../refusal.ts";
 
-export type TarKind = "file" | "link" | "symlink" | "character" | "block" | "directory" | "fifo";
+type TarKind = "file" | "link" | "symlink" | "character" | "block" | "directory" | "fifo";
 
 /** A piece of a file: `length` bytes that lie at `from` in the archive and belong at `at` in the file; what no piece covers is zeros. */
 export interface Piece {

@@ -1,4 +1,6 @@
-/** A running machine's memory, devices and disk at one moment, and a machine that goes on from there. Who controls the inputs: the guest. */
+/**
+ * A running machine's memory, devices and disk at one moment, and a machine that goes on from there. Who controls the inputs: the guest.
+ */
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import type { VmSpec } from "@xenoservers/protocol";

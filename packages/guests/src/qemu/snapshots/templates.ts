@@ -1,8 +1,9 @@
 /**
- * Booted guests kept to start others from: an OCI guest up to the moment it waits for its job, before anything of any customer is in it. Its memory
- * lies in a sealed memory file held by a process of its own (init/keeper.pl) and is mapped copy-on-write by every guest that starts from it; its disk
- * is read-only below each guest's own overlay. What a guest must not share with its siblings (random numbers, clock, machine id, host keys) is renewed
- * by its init before the job begins. Who controls the inputs: images are customers' bytes, of which nothing ran yet; the rest is the host's own.
+ * Booted guests kept to start others from: an OCI guest up to the moment it waits for its job, before anything of any customer is in it.
+ * Its memory lies in a sealed memory file held by a process of its own (init/keeper.pl) and is mapped copy-on-write by every guest that
+ * starts from it; its disk is read-only below each guest's own overlay. What a guest must not share with its siblings (random numbers,
+ * clock, machine id, host keys) is renewed by its init before the job begins. Who controls the inputs: images are customers' bytes, of
+ * which nothing ran yet; the rest is the host's own.
  */
 import { execFile, spawn } from "node:child_process";
 import { mkdir, readFile, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
@@ -35,7 +36,7 @@ interface Kept {
   descriptor: number;
 }
 
-export interface TemplateSource {
+interface TemplateSource {
   plan: PlanInput;
   files: readonly BoundFile[];
   kvm: boolean;

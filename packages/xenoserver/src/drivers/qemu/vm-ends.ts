@@ -1,6 +1,6 @@
 /**
- * Whose doing it was that a machine ended or never began, as the reason that its lease ends with. Both tables are total: a new kind of end does not
- * compile until somebody has decided. What a guest or its customer can bring about is never the host's failure. Pure.
+ * Whose doing it was that a machine ended or never began, as the reason that its lease ends with. Both tables are total: a new kind of
+ * end does not compile until somebody has decided. What a guest or its customer can bring about is never the host's failure. Pure.
  */
 import { FUEL_PER_GUEST_SECOND, minNanos } from "@xenoservers/market";
 import { NANOSECONDS_PER_INSTRUCTION, Refusal, type Fault, type MachineEnd } from "@xenoservers/guests";

@@ -1,6 +1,7 @@
 /**
- * A customer's own snapshots of running machines: memory and devices as QEMU streams them, and the disk as it was. They stay on the server that took
- * them, for that customer alone, in the room and for the time that its owner gives them. Who controls the inputs: the customer, the guest.
+ * A customer's own snapshots of running machines: memory and devices as QEMU streams them, and the disk as it was. They stay on the
+ * server that took them, for that customer alone, in the room and for the time that its owner gives them. Who controls the inputs: the
+ * customer, the guest.
  */
 import { randomBytes } from "node:crypto";
 import { access, copyFile, link, mkdir, readFile, readdir, rm, stat, statfs, writeFile } from "node:fs/promises";
@@ -21,7 +22,7 @@ const BLOBS = "blobs";
 
 type Source = Pick<Machine, "snapshot" | "token">;
 
-export interface SnapshotOf {
+interface SnapshotOf {
   customer: string;
   spec: VmSpec;
   lease: string;
@@ -29,19 +30,19 @@ export interface SnapshotOf {
   blobs: ReadonlyMap<string, string>;
 }
 
-export interface KeptSnapshot extends SnapshotSource {
+interface KeptSnapshot extends SnapshotSource {
   /** A blob that the machine began with; null where it was not kept. */
   blob(digest: string): Promise<string | null>;
 }
 
-export interface TakenSnapshot {
+interface TakenSnapshot {
   snapshot: string;
   spec: VmSpec;
   /** When it is removed. */
   until: number;
 }
 
-export interface SnapshotRules {
+interface SnapshotRules {
   /** For all of them together. */
   bytesMax: number;
   keepMs: number;

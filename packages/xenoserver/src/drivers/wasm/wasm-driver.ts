@@ -128,7 +128,10 @@ async function place(from: string, to: string): Promise<void> {
   await link(from, to).catch(() => copyFile(from, to));
 }
 
-/** Throws RefusedJob where the job does not fit what was ordered. `module`: the file that came with it or was kept; null for the server's own. */
+/**
+ * Throws RefusedJob where the job does not fit what was ordered. `module`: the file that came with it or was kept; null for the server's
+ * own.
+ */
 async function mustFit({ spec, inputs, blobFile }: PreparedJob, module: string | null): Promise<void> {
   const sizeOf = async (file: string): Promise<number> => (await stat(file)).size;
   const misfit = jobMisfit({
@@ -151,7 +154,7 @@ function checkpointsOf(
   return { kind, from, step, index };
 }
 
-export interface WasmDriverOptions {
+interface WasmDriverOptions {
   folder: string;
   /** Where rewritten runtimes are kept from one start to the next. */
   cache: string;
