@@ -148,7 +148,10 @@ it("takes the pay, and no stake, of a server that does not answer", async () => 
   await market.customer.act("trace-request", { lease: lease.id, party, step: BigInt(lease.end!.billableFuel).toString() });
   expect(await balanceOf(party, "locked")).toBeGreaterThan(lockedBefore + BigInt(lease.end!.dueNanos));
   const row = (await market.broker.store.load("lease", [lease.id])).get(lease.id)!;
-  const due = { ...row.data, deadlineAt: 1 };
+  const asked = row.data.trace;
+  if (!asked) throw new Error("no trace was asked for");
+  // a request of a day ago: its deadline has passed, and no gap stretches it
+  const due = { ...row.data, trace: { ...asked, at: asked.at - 86_400_000 }, deadlineAt: 1 };
   await market.broker.store.commit([
     {
       id: "time passes",

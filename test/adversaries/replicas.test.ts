@@ -80,6 +80,8 @@ async function resultOf({ lease, server }: Replica, over: Partial<Payload<"resul
   });
 }
 const commit = ({ lease, server }: Replica, result: string) => h.act(server.signer, "commitment", { lease, server: server.id, result });
+/** The customer has the bytes of its result, and says so. */
+const receive = ({ lease }: Replica, result: string) => h.act(customer.signer, "delivery", { lease, result, sealed: null });
 const reveals = () =>
   h.sent.flatMap(({ filed }) => filed).filter(({ envelope }) => parseDocumentOf(nodeCrypto, "reveal", envelope).ok).length;
 
@@ -124,6 +126,7 @@ describe("commit before reveal", () => {
     expect(reveals()).toBe(2);
     expect((await h.submit(first)).code).toBeUndefined();
     expect((await h.submit(second)).code).toBeUndefined();
+    expect((await receive(a, first.id)).code).toBeUndefined();
     expect((await h.lease(a.lease)).end).toMatchObject({ reason: "completed" });
   });
 
@@ -144,6 +147,7 @@ describe("commit before reveal", () => {
     await commit(honest, right.id);
     await commit(hider, (await resultOf(hider)).id);
     await h.submit(right);
+    expect((await receive(honest, right.id)).code).toBeUndefined();
     const before = await h.balance(`${customer.account}/available`);
     const { holdNanos } = await h.lease(hider.lease);
     await h.later(60_000);

@@ -61,7 +61,10 @@ const linesOf = async (lease: string, reExecuted?: ReExecuted) => {
   return Object.fromEntries(lines.map(({ check, status, says }) => [check, `${status}: ${says}`]));
 };
 
-it.each(Object.keys(CHEATS))("convicts an owner of %s: pay back, stake to the customer, record marked", async (name) => {
+/** Who hands nothing over, or says that the job is bad, is never paid: there is no result of theirs that a referee could judge. */
+const UNPAID = ["withhold-bytes", "blame-customer"];
+
+it.each(Object.keys(CHEATS).filter((name) => !UNPAID.includes(name)))("convicts an owner of %s: pay back, stake to the customer, record marked", async (name) => {
   const owner = await stakedOwner(name);
   const { server } = await market.addServer(name, owner, { wrapDriver: (driver) => cheatingDriver(CHEATS[name]!, driver) });
   const { job, lease, order } = await rent(server.id);
@@ -171,5 +174,5 @@ it("refuses a dispute that proves nothing", async () => {
 it("does not lease a server whose owner has not the stake that the order locks", async () => {
   const owner = await market.newParty("poor");
   const { server } = await market.addServer("poor", owner);
-  await expect(rent(server.id)).rejects.toThrow(/no_match.*stake/);
+  await expect(rent(server.id)).rejects.toMatchObject({ refusal: { code: "no_match", facts: { excluded: { stake: 1 } } } });
 });

@@ -22,6 +22,7 @@ import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { connectPipe } from "@xenoservers/protocol/websocket";
 import { startBroker, type Broker } from "@xenoservers/xenocorp";
 import { startEmbeddedPostgres, type EmbeddedPostgres } from "../../packages/xenocorp/src/store/embedded.ts";
+import { until } from "../until.ts";
 
 const newSigner = (): Signer => createSigner(randomBytes(32));
 const newId = (): string => toHex(randomBytes(16));
@@ -120,11 +121,6 @@ async function token(broker: Broker, signer: Signer, of: string): Promise<string
 
 const listed = async (broker: Broker): Promise<unknown[]> =>
   ((await (await fetch(new URL("/api/v1/offers", broker.url))).json()) as { offers: unknown[] }).offers;
-
-/** Asks until it is so: the test's own time limit is the only one. */
-async function until(so: () => Promise<boolean>): Promise<void> {
-  while (!(await so())) await new Promise((resolve) => setTimeout(resolve, 20));
-}
 
 it("cuts links, channels, event streams and listings at the other broker", async () => {
   const [customer, owner] = [await party(), await party()];
