@@ -14,7 +14,7 @@ const tell = (name: string): Story => storyOf({ crypto, createSigner }, name, 23
 /** A world that was told, without times, what the log has of keys. */
 const worldOf = ({ cast, play }: Story): FactWorld => {
   const book = new KeyBook(crypto, cast.pins.origin);
-  for (const { document, isLeaf } of play.filed) if (isLeaf) book.learn(document.envelope);
+  for (const { document, isLeaf } of play.filed) if (isLeaf && document.kind !== "key-revoke") book.learn(document.envelope);
   return { crypto, market: cast.pins, keyOf: book.keyOf };
 };
 const isFact = (kind: string): boolean => FACT_KINDS.some((each) => each === kind);
