@@ -3,7 +3,7 @@ import { createSigner, nodeCrypto as crypto } from "@xenoservers/protocol/node";
 import { EMPTY_TREE_DIGEST } from "@xenoservers/market";
 import type { Receipt } from "@xenoservers/protocol";
 import { describe, expect, it } from "vitest";
-import { Cast, type KeyName } from "../testing/cast.ts";
+import { BROKER, Cast, type KeyName } from "../testing/cast.ts";
 import { LeaseScript, leaseIn, type Deal } from "../testing/lease-script.ts";
 import { retold } from "../testing/moves.ts";
 import { Rng } from "../testing/rng.ts";
@@ -164,6 +164,15 @@ describe("a receipt", () => {
       "proved",
     );
     expect(bill("a machine, stopped by its customer")).toBe("claimed");
+  });
+
+  it("says nothing of fuel by running a job again that the server says never ran", () => {
+    const told = story("completed, delivered to its customer");
+    const own = told.truth ? { reExecuted: told.truth } : {};
+    const held = ["server", ...BROKER] as const;
+    const failed = retold(told, { held, edits: { result: { reason: "server-failed", exitCode: null } }, drop: ["delivery"] });
+    expect(statuses(retold(told, {}), own)).toMatchObject({ use: "proved", result: "proved" });
+    expect(statuses(failed, own)).toMatchObject({ use: "claimed", result: "claimed", bill: "proved" });
   });
 
   it("lacks nothing that its verifier holds", () => {

@@ -2,7 +2,7 @@
  * The opening, and what was used. Who controls the inputs: the server (acceptance, claims, result), the broker (opening, receipts), the
  * customer (stops).
  */
-import { meteringOf, type Lease } from "@xenoservers/market";
+import { meteringOf, wasRun, type Lease } from "@xenoservers/market";
 import { resultProblem } from "../judging/re-execution.ts";
 import type { Checking } from "./checking.ts";
 import { claimed, failed, proved, type Said } from "./line.ts";
@@ -27,8 +27,9 @@ export function checkUse({ told, own }: Checking, lease: Lease): Said {
   if (missing !== null) return failed(missing);
   const result = told.documentOf("result")?.payload ?? null;
   if (meteringOf(lease.terms) === "fuel") {
-    const isRight =
-      own.reExecuted !== undefined && result !== null && result.memoryHash !== null && resultProblem(result, own.reExecuted) === null;
+    // what was stopped at a moment of chance, or never ran, has no fuel that running it again could bear out
+    const isExact = result !== null && wasRun(result) && result.memoryHash !== null;
+    const isRight = isExact && own.reExecuted !== undefined && resultProblem(result, own.reExecuted) === null;
     const says = `${result?.fuel ?? 0} fuel by the server's result`;
     return isRight ? proved(`${says}, and by running it again`) : claimed(`${says}; anyone with the job can recompute it`);
   }

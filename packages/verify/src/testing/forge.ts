@@ -27,6 +27,7 @@ const FORGERS: readonly (readonly KeyName[])[] = [
     [...BROKER, "server", "owner", "enrol"],
     [...BROKER, "customer", "device", "ci"],
     [...BROKER, "referee"],
+    [...BROKER, "referee-owner"],
   ],
   ...[["server"], ["customer", "device", "ci"], ["stranger", "stranger-server"]],
 ] as const;

@@ -18,7 +18,7 @@ import {
 import type { OwnFacts } from "../receipt/checking.ts";
 import type { Line } from "../receipt/line.ts";
 import { CUSTOMER, OWNER, type Cast, type KeyName } from "./cast.ts";
-import { billed, quoted } from "./money.ts";
+import { billed, extraHold, quoted } from "./money.ts";
 import type { Story } from "./stories.ts";
 
 /** A document of the receipt as the oracle reads it; `by`: null where the signature is not that key's. */
@@ -96,6 +96,11 @@ class Reading {
     return this.all.filter((each): each is Read<K> => each.kind === kind);
   }
 
+  /** The lease's purchase order: any other is no part of it. */
+  purchaseOrder(lease: string): Read<"purchase-order"> | null {
+    return this.of("purchase-order").find(({ id }) => id === lease) ?? null;
+  }
+
   /** The only one of its kind; null where there is none, or several. */
   one<K extends Kind>(kind: K): Read<K> | null {
     const found = this.of(kind);
@@ -158,7 +163,7 @@ class Oracle {
 
   /** The purchase order with what it embeds, where all three are signed by whom they must be. */
   get bound() {
-    const po = this.reading.one("purchase-order");
+    const po = this.reading.purchaseOrder(this.asked.receipt.lease);
     const order = po && this.#embedded("order", po.payload.order, po);
     const offer = po && this.#embedded("offer", po.payload.offer, po);
     if (!po || !order || !offer || po.by !== "orders" || po.id !== this.asked.receipt.lease) return null;
@@ -178,6 +183,8 @@ class Oracle {
     const [wanted, offered] = [order.payload, offer.payload];
     const region = wanted.conditions.find(({ key }) => key === "region");
     return [
+      // a build machine's key was granted for one label
+      order.by !== "ci" || wanted.label === "nightly",
       isFeeTrue && payload.feeBasisPoints <= Math.min(wanted.feeBasisPointsMax, offered.feeBasisPointsMax),
       Object.entries(quoted(wanted, offered.price)).every(([key, value]) => payload[key as keyof typeof payload] === value),
       same([payload.price, payload.timings], [offered.price, offered.timings]) && same(payload.timings, wanted.timings),
@@ -197,7 +204,11 @@ class Oracle {
   }
 
   isOpeningTrue(): boolean {
-    const [acceptance, opening, po] = [this.reading.one("acceptance"), this.reading.one("opening"), this.reading.one("purchase-order")];
+    const [acceptance, opening, po] = [
+      this.reading.one("acceptance"),
+      this.reading.one("opening"),
+      this.reading.purchaseOrder(this.asked.receipt.lease),
+    ];
     if (!acceptance || !opening || !po || acceptance.by !== "server" || opening.by !== "orders" || !this.#spoke(acceptance)) return false;
     const away = this.reading.of("gap").reduce((sum, { payload }) => sum + Math.max(0, payload.to - payload.from), 0);
     const isThis =
@@ -231,7 +242,7 @@ class Oracle {
   }
 
   #amended(): { durationMsMax: number; holdNanos: string } | null {
-    const po = this.reading.one("purchase-order");
+    const po = this.reading.purchaseOrder(this.asked.receipt.lease);
     if (!po) return null;
     let last: { durationMsMax: number; holdNanos: string } = po.payload;
     for (const amendment of this.reading.of("amendment")) {
@@ -239,6 +250,8 @@ class Oracle {
       if (!extension || amendment.by !== "orders" || !isCustomers(extension.by) || !this.#spoke(extension)) return null;
       if (extension.payload.lease !== this.asked.receipt.lease || extension.payload.durationMsMax !== amendment.payload.durationMsMax)
         return null;
+      const hold = BigInt(last.holdNanos) + extraHold(po.payload, last.durationMsMax, amendment.payload.durationMsMax);
+      if (hold.toString() !== amendment.payload.holdNanos) return null;
       last = amendment.payload;
     }
     return last;
@@ -307,9 +320,10 @@ class Oracle {
     const due = this.#honestDue();
     const isLeftOut = ["stop", "extension 1", "extension 2"].some((label) => {
       const said = story.play.find(label);
-      return said !== null && !this.reading.all.some(({ id }) => id === said.document.id);
+      const isShown = this.reading.all.some(({ id }) => id === said?.document.id);
+      return said !== null && !isShown && !own.documents?.includes(said.document.id);
     });
-    return due !== null && (due === dueNanos || (isLeftOut && own.documents === undefined));
+    return due !== null && (due === dueNanos || isLeftOut);
   }
 
   /** Whether the log's line is: everything in it is as it was when it was cosigned. */

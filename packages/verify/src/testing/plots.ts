@@ -114,6 +114,14 @@ const MEASURED: Readonly<Record<string, Plot>> = {
       return s.result({ ...OUTSIDE, reason: "customer-stop", usedMs: 21_000, egressBytes: 6_000_000 }).over();
     },
   },
+  "stopped by its customer just before it ended": {
+    deal: BY_TIME,
+    tell: (s) => begun(s).claimed(9_000).stopped().after(8_000).result({ usedMs: 18_500 }).over(),
+  },
+  "more fuel than there was time for": {
+    deal: withFee(BY_RESULT, 500),
+    tell: (s) => s.known().bound().opened().after(3).result({ fuel: "900000000000" }).delivered().over(),
+  },
   "a machine that ended by itself": {
     deal: MACHINE,
     tell: (s) => begun(s).claimed(9_000, 2_000).after(500).result({ usedMs: 9_500, egressBytes: 2_000 }).over(),

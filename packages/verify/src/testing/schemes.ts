@@ -124,8 +124,10 @@ const SCHEMES: readonly Scheme[] = [
       before(table, ["result", "commitment", "stop", "closing"]),
     );
     const stop = table.moves.find(({ part }) => part.kind === "stop");
-    if (stop) stop.by = table.rng.pick([...table.held]);
-    return `a stop signed by ${stop?.by}`;
+    if (!stop) return null;
+    stop.by = table.rng.pick([...table.held]);
+    if (stop.by === "referee-owner") stop.edit = { party: table.story.cast.refereeOwner };
+    return `a stop signed by ${stop.by}`;
   },
   (table) => {
     const settlement = find(table, "settlement");
@@ -150,6 +152,7 @@ const SCHEMES: readonly Scheme[] = [
       { terms: "by-interval" },
       { labels: { region: "us" } },
       { allowedParties: [table.story.cast.stranger] },
+      { label: "daily" },
       {},
     ]);
     return `${order.part.label} signed by ${order.by}: ${JSON.stringify(order.edit)}`;
@@ -220,6 +223,21 @@ const SCHEMES: readonly Scheme[] = [
     const dropped = table.moves.filter(({ part }) => [label, numbered, label.replace("claim", "receipt")].includes(part.label));
     for (const move of dropped) table.moves.splice(table.moves.indexOf(move), 1);
     return dropped.length === 0 ? null : `${label} was never heard`;
+  },
+  (table) => {
+    const revoked = find(table, "revoked");
+    if (!revoked) return null;
+    table.moves.splice(table.moves.indexOf(revoked), 1);
+    const to = before(table, [table.rng.pick(["order", "purchase-order", "acceptance"])]);
+    const at = table.rng.chance(0.5) ? (table.moves[to - 1]?.at ?? revoked.at) : revoked.at;
+    table.moves.splice(to, 0, { ...revoked, at });
+    return "a key revoked before it ordered";
+  },
+  (table) => {
+    const order = find(table, "order");
+    if (!order || !table.held.has("ci")) return null;
+    [order.by, order.edit] = ["ci", { label: table.rng.pick(["daily", "nightly", ""]) }];
+    return `ordered by a build machine: ${JSON.stringify(order.edit)}`;
   },
   (table) => {
     const gap = before(table, table.rng.pick([["acceptance"], ["result"], ["closing"]]));
