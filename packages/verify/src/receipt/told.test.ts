@@ -11,6 +11,7 @@ import { storyOf } from "../testing/stories.ts";
 import { verifyReceipt } from "./receipt.ts";
 
 const cast = new Cast({ crypto, createSigner }, 3);
+const LONG = 90_000;
 const BY_TIME: Deal = { order: { terms: "by-interval" } };
 
 const failing = (receipt: Receipt): string[] =>
@@ -106,6 +107,18 @@ describe("what leans on nothing", () => {
     expect(failing(withAnother("order"))).toEqual([expect.stringContaining("another order")]);
     expect(failing(withAnother("acceptance"))).toEqual([expect.stringContaining("another lease")]);
     expect(failing(withAnother("purchase-order"))).toEqual([expect.stringContaining("one purchase order")]);
+  });
+
+  it("what comes after the first that is not taken is not believed, of whatever it speaks", () => {
+    const twice = made({ order: { terms: "on-result" } }, (s) => {
+      s.known().bound().opened().after(2_500).result().delivered().over().after(1_000).traced("1");
+      return s.after(LONG).over("server-unreachable");
+    });
+    const { lines } = verifyReceipt(crypto, cast.pins, twice);
+    expect(lines.find(({ check }) => check === "bill")).toMatchObject({
+      status: "failed",
+      says: expect.stringContaining("a closing comes after"),
+    });
   });
 
   it("a gap before the lease, or after its end, changes nothing", () => {

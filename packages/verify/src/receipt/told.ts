@@ -105,6 +105,7 @@ export class Told {
       default:
         if (!isFactKind(document.kind)) this.wrongLeaf ??= `nothing of a lease leans on a ${document.kind}`;
         else if (this.broken === null) this.#fold(entry, place);
+        else this.#unheard(document.kind, this.broken);
     }
   }
 
@@ -114,6 +115,13 @@ export class Told {
     if (!verified.ok) this.wrongLeaf ??= wrongLeaf(document.kind);
     else if (document.kind === "fee") this.fees.push({ document, place, isLogged: index !== null });
     else if (document.kind === "referee") this.referees.push({ document, place, isLogged: index !== null });
+  }
+
+  /** What comes after the break is not folded: what it speaks of is not believed either. */
+  #unheard(kind: FactKind, { check, why }: { check: Check; why: string }): void {
+    const spoken = CHECK_OF[kind];
+    if (CHECKS.indexOf(spoken) < CHECKS.indexOf(check))
+      this.broken = { check: spoken, why: `a ${kind} comes after what the lease does not take: ${why}` };
   }
 
   #break(kind: Kind, why: string): void {
