@@ -18,6 +18,7 @@ import {
 import type { OwnFacts } from "../receipt/checking.ts";
 import type { Line } from "../receipt/line.ts";
 import { CUSTOMER, OWNER, type Cast, type KeyName } from "./cast.ts";
+import { resultIn, usedIn } from "./lease-script.ts";
 import { billed, extraHold, quoted } from "./money.ts";
 import type { Story } from "./stories.ts";
 
@@ -261,11 +262,7 @@ class Oracle {
   #honestDue(): string | null {
     const { play } = this.asked.story;
     const settlement = play.find("settlement") && play.of("settlement").document.payload;
-    const result = play.find("shown")
-      ? play.of("result", "shown")
-      : play.find("result") && !play.find("result")?.isAside
-        ? play.of("result")
-        : null;
+    const result = resultIn(play);
     return settlement && settlement.reason === result?.document.payload.reason ? settlement.dueNanos : null;
   }
 
@@ -310,6 +307,13 @@ class Oracle {
     return deliveries.length > 0 && deliveries.every((each) => isCustomers(each.by) && this.#spoke(each));
   }
 
+  /** Whether the server of the story stated more than the log's times allowed, where nobody had stopped it. */
+  #isOverstated(): boolean {
+    const { play } = this.asked.story;
+    if (!play.has("settlement") || play.has("stop") || !resultIn(play)) return false;
+    return billed(usedIn(play, play.of("settlement").document.payload.reason, play.of("closing").at)).isCut;
+  }
+
   /**
    * Where both parties are honest, what they have signed gives one amount, unless one of their documents was left out and nobody misses
    * it.
@@ -318,6 +322,8 @@ class Oracle {
     const { held, own, story } = this.asked;
     if ([...CUSTOMER, ...OWNER].some((name) => held.has(name))) return true;
     const due = this.#honestDue();
+    // who states more than there was time for is not honest: that there was no more time is the broker's word, and what it states is its own
+    if (this.#isOverstated()) return true;
     const isLeftOut = ["stop", "extension 1", "extension 2"].some((label) => {
       const said = story.play.find(label);
       const isShown = this.reading.all.some(({ id }) => id === said?.document.id);
