@@ -18,7 +18,7 @@ import {
   type MachineToken,
   type QemuHost,
 } from "@xenoservers/guests";
-import type { GuestControls, GuestEnding, GuestToken, PreparedGuest, RunningGuest } from "../driver.ts";
+import type { GuestControls, GuestToken, PreparedGuest, RunningGuest } from "../driver.ts";
 import { endingOf, refusedOr } from "./vm-ends.ts";
 import { SnapshotStore } from "./vm-snapshots.ts";
 
