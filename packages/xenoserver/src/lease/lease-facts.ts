@@ -7,14 +7,16 @@
 import { ROLE_SCOPES, invariant, refused, speaksAs, step, type Fact, type Lease, type LeaseRefusal } from "@xenoservers/market";
 import {
   KeyBook,
+  ofAnyKind,
   payloadType as payloadTypeOf,
+  verifyDocument,
   verifyDocumentOf,
   type Envelope,
   type KnownKey,
   type Verified,
 } from "@xenoservers/protocol";
 import type { Documents } from "@xenoservers/protocol/link";
-import { parseFact, type FactWorld } from "@xenoservers/verify";
+import { factOf, judgeVerdict, type FactResult, type FactWorld } from "@xenoservers/verify";
 import type { Filed, LeaseRecord } from "./journal.ts";
 import type { RunnerWorld } from "./runner-world.ts";
 
@@ -107,14 +109,20 @@ export class LeaseFacts {
     this.#world = world;
     this.#record = record;
     this.#facts = factWorld(world, record.grants);
-    const entries = record.facts.map((filed) => this.#parse(filed));
     this.#base = record.base?.lease ?? null;
-    this.#kept = entries.slice(0, record.base?.facts ?? 0);
-    this.#tail = entries.slice(this.#kept.length);
-    this.#held = record.held.map((held) => ({ ...this.#parse(held), why: held.why, isNobodys: false }));
-    const { lease, refused } = foldOn(this.#base, this.#tail);
-    invariant(lease && refused.length === 0, `the journal of lease ${record.lease} is damaged: ${refused[0]?.why}`);
+    this.#kept = record.facts.slice(0, record.base?.facts ?? 0).map((filed) => this.#parse(filed, null));
+    this.#tail = [];
+    let lease = this.#base;
+    for (const filed of record.facts.slice(this.#kept.length)) {
+      const entry = this.#parse(filed, lease);
+      const next = step(lease, entry.fact);
+      invariant(next.ok, `the journal of lease ${record.lease} is damaged: ${next.ok ? "" : next.why}`);
+      this.#tail.push(entry);
+      lease = next.lease;
+    }
+    invariant(lease, `the journal of lease ${record.lease} has no facts`);
     this.#lease = lease;
+    this.#held = record.held.map((held) => ({ ...this.#parse(held, this.#lease), why: held.why, isNobodys: false }));
   }
 
   get lease(): Lease {
@@ -126,8 +134,19 @@ export class LeaseFacts {
     return this.#held;
   }
 
-  #parse(filed: Filed): Entry {
-    const read = parseFact(this.#facts, filed.envelope, filed.at);
+  /** A document as a fact of the lease as it stands: what the two results in a verdict come to is this server's own finding. */
+  #factOf({ envelope, at }: Filed, lease: Lease | null): FactResult | null {
+    const parsed = verifyDocument(envelope, { ...this.#facts, at });
+    if (!parsed.ok) return parsed;
+    const document = ofAnyKind(parsed.document);
+    if (document.kind !== "verdict") return factOf(this.#facts, document, at);
+    const own = verifyDocumentOf("result", this.#record.result?.envelope, { ...this.#facts, at });
+    const { finding } = judgeVerdict(this.#facts, document, lease, own.ok ? own.document : null);
+    return factOf(this.#facts, document, at, { finding });
+  }
+
+  #parse(filed: Filed, lease: Lease | null): Entry {
+    const read = this.#factOf(filed, lease);
     invariant(read?.ok, `the journal of lease ${this.#record.lease} is damaged`);
     return { fact: read.fact, filed };
   }
@@ -153,7 +172,7 @@ export class LeaseFacts {
   }
 
   #read(filed: Filed): Entry | null {
-    const read = parseFact(this.#facts, filed.envelope, filed.at);
+    const read = this.#factOf(filed, this.#lease);
     if (read?.ok) return { fact: read.fact, filed };
     if (read) this.#disobey(read.code, read.facts);
     return null;

@@ -1,9 +1,11 @@
 /** What goes on at once: a lease that ends while its guest is made, a broker that is not heard, documents that overtake each other. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { Random, SimClock } from "@xenoservers/testkit";
-import { isOfKind, type Kind, type Payload } from "@xenoservers/protocol";
+import { isOfKind, serverIdOf, type Kind, type Payload } from "@xenoservers/protocol";
+import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
+import { judge } from "@xenoservers/verify";
 import type { GuestDriver, RunningGuest } from "../drivers/driver.ts";
-import { FakeCustomer, fakeJob, type FakeJob } from "../testing/fake-customer.ts";
+import { FakeCustomer, fakeJob, type FakeJob, type Manner } from "../testing/fake-customer.ts";
 import { FakeMarket, TIMINGS } from "../testing/fake-market.ts";
 import { TestServer } from "../testing/test-server.ts";
 
@@ -72,10 +74,10 @@ beforeEach(async () => {
   await until(() => handedIn("offer").length === 1);
 });
 
-async function begin(job: FakeJob, said: object = {}): Promise<string> {
+async function begin(job: FakeJob, said: object = {}, manner: Manner = "silent"): Promise<string> {
   const lease = market.place({ jobHash: job.jobHash, terms: "by-interval", ...said });
   await until(() => test.stage(lease) !== undefined);
-  void new FakeCustomer(market, lease, job, "silent").attach();
+  void new FakeCustomer(market, lease, job, manner).attach();
   return lease;
 }
 const customerStops = (lease: string): void => {
@@ -199,5 +201,37 @@ describe("documents that overtake each other", () => {
     await test.restart();
     await passing(5_000);
     expect(handedIn("trace")).toHaveLength(1);
+  });
+
+  it("finds for itself what the results in a verdict come to, and keeps one that does not follow", async () => {
+    const lease = await begin(fakeJob(["run", 1_000, 0, "x"]), { terms: "on-result", assurance: "replicated" }, "signs");
+    await until(() => market.lease(lease).state === "settled");
+    const own = market.received.find((each) => isOfKind(each, "result"));
+    if (!own || !isOfKind(own, "result")) throw new Error("no result");
+    const referee = market.newParty(95);
+    const key = createSigner(new Uint8Array(32).fill(96));
+    referee.grants.push(market.grant(referee, key.publicKey, "server"));
+    const verdictOver = (said: object) => {
+      const server = serverIdOf(nodeCrypto, key.publicKey);
+      const ruling = market.sign(key, "result", { ...own.payload, lease: "77".repeat(32), server, ...said });
+      const judged = judge(nodeCrypto, own.payload, ruling.payload, null);
+      const { end, stakeNanos, server: accused, owner } = market.lease(lease);
+      const refundNanos = String(BigInt(end?.ownerNanos ?? 0) + BigInt(end?.feeNanos ?? 0));
+      const why = judged.ok ? (judged.difference ?? "") : "";
+      const about = { lease, server: accused, owner, referee: server, result: own.envelope, ruling: ruling.envelope, trace: null };
+      const document = market.sign(market.keys.receipts, "verdict", {
+        ...{ ...about, segment: null, why, refundNanos, slashedNanos: stakeNanos, at: clock.now() },
+      });
+      market.push([{ envelope: document.envelope, at: clock.now() }], [...market.grants, ...referee.grants]);
+    };
+    verdictOver({});
+    await passing(10_000);
+    expect((await test.record(lease))?.held.map(({ kind }) => kind)).toEqual(["verdict"]);
+    verdictOver({ exitCode: 7 });
+    await passing(10_000);
+    const record = await test.record(lease);
+    expect(record?.facts).toHaveLength((market.log.get(lease)?.length ?? 0) + 1);
+    await test.restart();
+    expect(test.stage(lease)).toBe("over");
   });
 });
