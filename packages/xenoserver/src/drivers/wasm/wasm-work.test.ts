@@ -1,9 +1,10 @@
 /** What a cheating customer may bring where a referee's segment was ordered, and what is refused of any job. */
 import { expect, it } from "vitest";
-import { jobHashOf, segmentHashOf, type Segment } from "@xenoservers/protocol";
+import { canonicalBytes, jobHashOf, segmentHashOf, toHex, type JobSpec, type Json, type Segment } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { fakeJob } from "../../testing/fake-customer.ts";
 import { orderedFor } from "../../testing/ordered.ts";
+import type { WasmJob } from "../work.ts";
 import { jobProblem, neededForJob } from "./wasm-work.ts";
 
 const driver = { engine: "sim-1", hasRuntime: () => false };
@@ -31,4 +32,30 @@ it("asks for every blob that is not here, each at the size that was said", () =>
   const entries = [{ path: "a", kind: "file" as const, digest: "22".repeat(32), size: 5 }];
   const needed = neededForJob({ ...job, inputs: { entries, mounts: [] } }, driver);
   expect(needed.map(({ size }) => size)).toEqual([6, 0, 5]);
+});
+
+function wholeProblem(over: Partial<JobSpec>, brought: Partial<WasmJob> = {}): string | null {
+  const job = { ...fake.job, ...brought, segment: null };
+  const inputs = toHex(nodeCrypto.sha256(canonicalBytes(job.inputs as unknown as Json)));
+  const spec = { ...fake.job.spec, stdin: "33".repeat(32), inputs, ...over };
+  const ordered = orderedFor({ jobHash: jobHashOf(nodeCrypto, spec), segment: false, fuelMax: spec.fuelMax });
+  return jobProblem(nodeCrypto, driver, ordered, { ...job, spec });
+}
+
+it("takes what its customer was told fits, and says in words what does not", () => {
+  const mounts = [{ path: "/in", writable: false, keep: false }];
+  const file = (at: string, size: number) => ({ path: at, kind: "file" as const, digest: "22".repeat(32), size });
+  expect(wholeProblem({})).toBeNull();
+  expect(wholeProblem({ diskMibMax: 0 })).toBeNull();
+  expect(wholeProblem({ diskMibMax: 0 }, { inputs: { entries: [file("in/a", 1)], mounts } })).toContain("--disk");
+  expect(wholeProblem({ diskMibMax: 1 }, { stdinSize: 2 ** 21 })).toContain("--disk");
+  expect(wholeProblem({}, { inputs: { entries: [file("in/a", 0), file("in/b", 1_024)], mounts } })).toContain("two sizes");
+  expect(wholeProblem({}, { inputs: { entries: [file("elsewhere/a", 0)], mounts } })).toContain("no folder");
+  expect(wholeProblem({ outputMibMax: 65_000 })).toContain("--max-output");
+  expect(wholeProblem({ memoryMibMax: 4_096 })).toContain("more memory than the lease");
+});
+
+it("refuses a text that no order can have been signed over, and does not stumble", () => {
+  const spec = { ...fake.job.spec, args: ["\ud800"] };
+  expect(jobProblem(nodeCrypto, driver, orderedFor({ jobHash: "00".repeat(32) }), { ...fake.job, spec })).toContain("not the one that was ordered");
 });
