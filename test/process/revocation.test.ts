@@ -173,7 +173,7 @@ it("cuts links, channels, event streams and listings at the other broker", async
         terms: "by-interval",
         on: "market",
         maxPriceNanosPerHour: null,
-        durationMsMax: 600_000,
+        durationMsMax: 3_600_000,
         fuelMax: "1000000000000",
         budgetNanos: "10000000",
       },
