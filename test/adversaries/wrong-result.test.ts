@@ -67,36 +67,39 @@ const linesOf = async (lease: string, reExecuted?: ReExecuted) => {
  */
 const UNPAID = ["withhold-bytes", "blame-customer"];
 
-it.each(Object.keys(CHEATS).filter((name) => !UNPAID.includes(name)))("convicts an owner of %s: pay back, stake to the customer, record marked", async (name) => {
-  const owner = await stakedOwner(name);
-  const { server } = await market.addServer(name, owner, { wrapDriver: (driver) => cheatingDriver(CHEATS[name]!, driver) });
-  const { job, lease, order } = await rent(server.id);
-  expect(lease.end).toMatchObject({ reason: "completed", exitCode: 0 });
-  const { party } = owner.identity;
-  const locked = await balanceOf(party, "locked");
-  expect([locked, await balanceOf(party, "staked")]).toEqual([BigInt(lease.holdNanos), STAKE - BigInt(lease.holdNanos)]);
-  const before = await balanceOf(market.customer.identity.party, "available");
+it.each(Object.keys(CHEATS).filter((name) => !UNPAID.includes(name)))(
+  "convicts an owner of %s: pay back, stake to the customer, record marked",
+  async (name) => {
+    const owner = await stakedOwner(name);
+    const { server } = await market.addServer(name, owner, { wrapDriver: (driver) => cheatingDriver(CHEATS[name]!, driver) });
+    const { job, lease, order } = await rent(server.id);
+    expect(lease.end).toMatchObject({ reason: "completed", exitCode: 0 });
+    const { party } = owner.identity;
+    const locked = await balanceOf(party, "locked");
+    expect([locked, await balanceOf(party, "staked")]).toEqual([BigInt(lease.holdNanos), STAKE - BigInt(lease.holdNanos)]);
+    const before = await balanceOf(market.customer.identity.party, "available");
 
-  const { verdicts, refereeLease } = await disputeResults(market.customer, [lease.id], order, job, BUDGET);
-  const verdict = verdicts.get(lease.id);
-  expect(verdict).toMatchObject({ owner: party, referee, slashedNanos: lease.holdNanos, refundNanos: lease.end!.dueNanos });
-  const cost = BigInt((await market.customer.read("lease", { params: { id: refereeLease } })).end!.dueNanos);
-  expect(await balanceOf(market.customer.identity.party, "available")).toBe(before + BigInt(lease.end!.dueNanos) + locked - cost);
-  expect([await balanceOf(party, "locked"), await balanceOf(party, "pending"), await balanceOf(party, "staked")]).toEqual([
-    0n,
-    0n,
-    STAKE - locked,
-  ]);
-  expect((await market.broker.store.load("party", [party])).get(party)!.data.record).toMatchObject({ leases: 1, convicted: 1 });
+    const { verdicts, refereeLease } = await disputeResults(market.customer, [lease.id], order, job, BUDGET);
+    const verdict = verdicts.get(lease.id);
+    expect(verdict).toMatchObject({ owner: party, referee, slashedNanos: lease.holdNanos, refundNanos: lease.end!.dueNanos });
+    const cost = BigInt((await market.customer.read("lease", { params: { id: refereeLease } })).end!.dueNanos);
+    expect(await balanceOf(market.customer.identity.party, "available")).toBe(before + BigInt(lease.end!.dueNanos) + locked - cost);
+    expect([await balanceOf(party, "locked"), await balanceOf(party, "pending"), await balanceOf(party, "staked")]).toEqual([
+      0n,
+      0n,
+      STAKE - locked,
+    ]);
+    expect((await market.broker.store.load("party", [party])).get(party)!.data.record).toMatchObject({ leases: 1, convicted: 1 });
 
-  const ruling = parseDocumentOf(nodeCrypto, "result", verdict!.ruling);
-  if (!ruling.ok) throw new Error("no ruling");
-  const alone = await linesOf(lease.id);
-  expect(alone["verdict"]).toMatch(/^claimed: the server signed .* the referee's word/);
-  const again = await linesOf(lease.id, { ...ruling.document.payload, fuel: BigInt(ruling.document.payload.fuel) });
-  expect(again["verdict"]).toMatch(/^proved: /);
-  expect(again["result"]).toMatch(/^failed: the server signed /);
-});
+    const ruling = parseDocumentOf(nodeCrypto, "result", verdict!.ruling);
+    if (!ruling.ok) throw new Error("no ruling");
+    const alone = await linesOf(lease.id);
+    expect(alone["verdict"]).toMatch(/^claimed: the server signed .* the referee's word/);
+    const again = await linesOf(lease.id, { ...ruling.document.payload, fuel: BigInt(ruling.document.payload.fuel) });
+    expect(again["verdict"]).toMatch(/^proved: /);
+    expect(again["result"]).toMatch(/^failed: the server signed /);
+  },
+);
 
 it("pays nothing to an owner who says that a good job is bad", async () => {
   const owner = await stakedOwner("blames");

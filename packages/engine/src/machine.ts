@@ -182,7 +182,8 @@ export class Machine {
     };
     const own = checkpoint ? { [ADDED.fail]: fail, [ADDED.checkpoint]: checkpoint } : { [ADDED.fail]: fail };
     const { initial } = pagesOf(job.module);
-    if (initial > job.memoryPagesMax) return { kind: "memory-limit", message: tooMuchMemory(initial, job.memoryPagesMax) }; // before any of it is there
+    // before any of it is there
+    if (initial > job.memoryPagesMax) return { kind: "memory-limit", message: tooMuchMemory(initial, job.memoryPagesMax) };
     const instance = new WebAssembly.Instance(job.module, { [WASI_MODULE]: imports, [ADDED_MODULE]: own });
     const added = (this.added = instance.exports as unknown as Added);
     added[ADDED.fuel].value = job.fuelMax - 1n;

@@ -38,7 +38,8 @@ const LOG_SHOWN = 400;
 
 /** Reads a part of a regular file that a guest wrote; links are not followed. */
 export async function readGuestFile(file: string, offset: number, length: number): Promise<Uint8Array> {
-  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(() => null); // absent, or no plain file any more
+  // null: absent, or no plain file any more
+  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(() => null);
   if (!handle) return new Uint8Array(0);
   try {
     const stat = await handle.stat();

@@ -155,10 +155,10 @@ export class WorkerPool {
 
   async #taken({ child, folder, copy }: Waiting): Promise<TakenWorker> {
     const startTicks = await startTicksOf(child.pid!);
-    if (startTicks === null)
-      throw new Error(
-        `a guest process ended before its job came: ${(await readFile(path.join(folder, WORKER_FILES.log), "utf8").catch(() => "")).slice(-400)}`,
-      );
+    if (startTicks === null) {
+      const log = await readFile(path.join(folder, WORKER_FILES.log), "utf8").catch(() => "");
+      throw new Error(`a guest process ended before its job came: ${log.slice(-400)}`);
+    }
     const { exitCode, signalCode } = child;
     const exited =
       exitCode === null && signalCode === null

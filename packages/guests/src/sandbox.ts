@@ -89,7 +89,9 @@ mount -o bind,nosuid,nodev,noexec "$2" "$1/w"
 cd "$1"
 pivot_root . old
 cd /
-LD_LIBRARY_PATH=/old/lib/x86_64-linux-gnu:/old/usr/lib/x86_64-linux-gnu:/old/lib/aarch64-linux-gnu:/old/usr/lib/aarch64-linux-gnu:/old/lib64:/old/usr/lib64 /old/bin/umount -l /old
+libraries=/old/lib64:/old/usr/lib64
+for machine in x86_64 aarch64; do libraries=/old/lib/$machine-linux-gnu:/old/usr/lib/$machine-linux-gnu:$libraries; done
+LD_LIBRARY_PATH=$libraries /old/bin/umount -l /old
 ulimit -s "$3" 2>/dev/null || true
 shift 3
 exec /bin/setpriv --bounding-set=-all --inh-caps=-all --ambient-caps=-all --no-new-privs /bin/node "$@" /app/worker/main.js /w

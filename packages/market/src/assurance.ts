@@ -5,18 +5,22 @@ export type Assurance = (typeof ASSURANCES)[number];
 
 const TRUST_LINES: Record<Assurance, string> = {
   isolated:
-    "Owner CAN read your data and CAN alter the result; running the job again (xeno verify --re-execute) shows it, and a referee takes the pay back",
+    "Owner CAN read your data and CAN alter the result; " +
+    "running the job again (xeno verify --re-execute) shows it, and a referee takes the pay back",
   replicated:
-    "Owner CAN read your data; an altered result, shown by replicas that differ or by running the job again, costs the owner the stake locked for this lease",
+    "Owner CAN read your data; " +
+    "an altered result, shown by replicas that differ or by running the job again, costs the owner the stake locked for this lease",
   "deterministic-vm":
-    "Owner CAN read your data; the machine runs instruction by instruction alike everywhere (slowly), so an altered result, shown by replicas or by running it again, costs the owner the stake locked for this lease",
+    "Owner CAN read your data; the machine runs instruction by instruction alike everywhere (slowly), " +
+    "so an altered result, shown by replicas or by running it again, costs the owner the stake locked for this lease",
 };
 
 /** Whether two honest servers give the same result, so that it can be compared, judged and drawn for replicas. */
 export const isDeterministic = (assurance: Assurance): boolean => assurance !== "isolated";
 
 const MACHINE_TRUST_LINE =
-  "Owner CAN read your data and CAN alter what the machine does; nothing proves what an ordinary machine did (--assurance deterministic-vm does)";
+  "Owner CAN read your data and CAN alter what the machine does; " +
+  "nothing proves what an ordinary machine did (--assurance deterministic-vm does)";
 
 export function trustLine(assurance: Assurance, isMachine: boolean): string {
   return isMachine && assurance === "isolated" ? MACHINE_TRUST_LINE : TRUST_LINES[assurance];

@@ -345,7 +345,8 @@ export const API = {
     access: "party",
     scope: "serve",
     summary:
-      "A result's bytes, sealed for its customer, kept by the broker until they are fetched or their time is over; settles a lease that waits for delivery",
+      "A result's bytes, sealed for its customer, kept by the broker until they are fetched or their time is over; " +
+      "settles a lease that waits for delivery",
     params: z.object({ id: zId }),
     rawBody: true,
     reply: zAnswer,

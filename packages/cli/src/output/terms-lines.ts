@@ -53,6 +53,6 @@ export function worstLines({ terms, holdNanos, cancellationNanos, price }: Worst
   const lines = pays.flatMap(([pay, says]) => (listed(pay, terms) === "" ? [] : [`you pay  ${says}, when ${listed(pay, terms)}`]));
   const objection = objectionDepositNanos(holdNanos.toString(), "0");
   const doubt = disputeDepositNanos(holdNanos, price);
-  const deposits = `an objection puts down ${money(objection, currency)} at most, a dispute ${money(doubt, currency)} and the referee's run`;
-  return [...lines, `doubts   ${deposits}; lost only where you are wrong or do not follow up`];
+  const deposits = `an objection puts down ${money(objection, currency)} at most, a dispute ${money(doubt, currency)}`;
+  return [...lines, `doubts   ${deposits} and the referee's run; lost only where you are wrong or do not follow up`];
 }

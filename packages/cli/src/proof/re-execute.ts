@@ -39,7 +39,8 @@ async function runAgain({ spec, inputs, blobFile }: Again, fuelMax: bigint, step
   try {
     if (driver.engine !== spec.engine)
       throw new UserError(
-        `the job ran on engine ${spec.engine}, this xeno has ${driver.engine}: install the version that the result names (xeno version --all)`,
+        `the job ran on engine ${spec.engine}, this xeno has ${driver.engine}: ` +
+          "install the version that the result names (xeno version --all)",
       );
     const checkpoints = step === null ? null : { kind: "trace" as const, step: step.toString() };
     const prepared = await driver.prepare({

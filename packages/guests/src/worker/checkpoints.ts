@@ -50,7 +50,8 @@ export function segment(job: Job, { from: root, step, index }: SegmentJob, blob:
   const manifest = root === null ? null : piece(root);
   const from = manifest ? BigInt(readState(manifest, piece).manifest.fuel) : 0n;
   if (from < BigInt(index - 1) * BigInt(step)) throw new BadState("the state to go on from is of an earlier segment");
-  if (manifest && from >= BigInt(index) * BigInt(step)) return { finished: null, stateRoot: root, fuel: from, from }; // one long step took both at once
+  // one long step took both at once
+  if (manifest && from >= BigInt(index) * BigInt(step)) return { finished: null, stateRoot: root, fuel: from, from };
   const reached = { root: null as string | null, fuel: 0n };
   const finished = traceJob(job, {
     step: BigInt(step),

@@ -35,10 +35,8 @@ function reasonProblem(lease: Lease, { reason, usedMs, fuel, exitCode }: ResultC
   return limitProblem(lease, reason, usedMs, BigInt(fuel));
 }
 
-const LIMITS: readonly EndReason[] = ["time-limit", "fuel-limit", "budget"];
-
 function limitProblem(lease: Lease, reason: EndReason, usedMs: number, fuel: bigint): string | null {
-  if (!LIMITS.includes(reason)) return null;
+  if (!TERMS[reason].usedUp) return null;
   const timeIsUp = reason === lease.timeBound && usedMs >= lease.durationMsMax;
   const fuelIsUp = reason === lease.fuelBound && fuel >= BigInt(lease.fuelMax);
   // a segment ends where its job does, whose limit is not this lease's

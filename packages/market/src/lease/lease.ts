@@ -2,15 +2,17 @@
  * A folded lease: what its facts so far make of it. Plain data, so that it can be stored and compared; `step.ts` is the only maker of the
  * next one.
  *
- *   purchase-order      acceptance        opening              result, paid without bytes or delivered        closing         settlement
- * ──────────▶ bound ─────────▶ accepted ─────▶ open ──────────────────────────────────────────▶ ended ─────▶ closed ─────▶ settled ──▶
- * final
- *                │                              │ │ │  stop                    delivery           ▲  ▲           ▲              │        ▲
- *                │ stop, or closing             │ │ └───────▶ stopping ──result──▶ delivering ───┘  │           │   objection, │        │
- *                │ not-accepted                 │ │ commitment   │                     │ (late)     │           │   trace-     ▼        │
- *                ▼                              │ └──▶ committed ─▶ revealed ─ result ─┼────────────┘           │   request  disputed ──┘
- * lapsed                           │        (reveal)      │ (late)         │                        │           ruling, verdict,
- *                                               └── silence ───────────┴────────────────┴── closing ─────────────┘           nobody moves
+ *   purchase-order ──▶ bound ──acceptance──▶ accepted ──opening──▶ open
+ *                        bound ──stop, or closing not-accepted──▶ lapsed
+ *
+ *   open ─┬─ result, paid without bytes or delivered ──────────────────────────────▶ ended
+ *         ├─ result, without its delivery ──▶ delivering ── delivery ──────────────▶ ended
+ *         ├─ stop ──▶ stopping ── result, as from open; late: by the log's times
+ *         └─ commitment ──▶ committed ──reveal──▶ revealed ── result, as from open
+ *
+ *   ended ──closing──▶ closed ──settlement──▶ settled ──nobody moves──────────────▶ final
+ *   open, stopping, revealed, delivering ── closing, for silence ──▶ closed
+ *   settled ── objection, trace-request ──▶ disputed ── ruling, verdict, nobody moves ──▶ final
  */
 import type { Driver, Resources } from "../resources.ts";
 import type { Assurance } from "../assurance.ts";

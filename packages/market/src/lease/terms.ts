@@ -29,6 +29,8 @@ export interface TermsRow {
   ran: boolean;
   /** It ends the run at a moment that is chance: what was used can be bounded by time, not recomputed. */
   byChance: boolean;
+  /** It says that the time, the fuel or the money of the order is used up, which the fold can measure. */
+  usedUp: boolean;
   /** The result carries the exit code of the guest's own program. */
   exitCode: boolean;
   /** Which driver alone can end so; null: every one. */
@@ -49,8 +51,8 @@ const nothing = { "on-result": "nothing", "by-interval": "nothing" } as const;
 const intervalOnly = { "on-result": "nothing", "by-interval": "used" } as const;
 const cancellation = { "on-result": "cancellation", "by-interval": "cancellation" } as const;
 const byMarket = { shell: "market" } as const;
-const atLimit = { cause: "customer-limits", blame: "customer", pay: bothUsed, shell: "limit" } as const;
-const killed = { ...atLimit, shell: "killed" } as const;
+const atLimit = { cause: "customer-limits", blame: "customer", pay: bothUsed, shell: "limit", usedUp: true } as const;
+const killed = { ...atLimit, shell: "killed", usedUp: false } as const;
 
 /** The guest ran and ended by itself, alike on every server. */
 const alike = {
@@ -58,6 +60,7 @@ const alike = {
   comparable: true,
   ran: true,
   byChance: false,
+  usedUp: false,
   exitCode: false,
   driver: null,
   record: "kept",
@@ -77,6 +80,7 @@ const ownersSilence = {
   comparable: false,
   ran: false,
   byChance: false,
+  usedUp: false,
   exitCode: false,
   driver: null,
   record: "failed",

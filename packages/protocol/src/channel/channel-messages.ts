@@ -9,12 +9,12 @@
  *   seen {stdout, stderr} ──────────────▶  (window)
  *              ◀───────── ended {result, tree}
  *   want … part …  the other way round, for the outputs
- *   delivered {delivery} ───────────────▶  signed once every byte is there and right: the server hands it in with its result
+ *   delivered {delivery} ───────────────▶  signed once every byte is there and right: handed in with the result
  *
  * Of a virtual machine the job is `vm`; while it runs also:
  *   input + bytes                what a person types on the serial console
- * open {id, port}              a connection to a port of the guest; data {id} + bytes both ways, taken {id, bytes} as they are used, shut
- * {id}
+ *   open {id, port}              a connection to a port of the guest; data {id} + bytes both ways,
+ *                                taken {id, bytes} as they are used, shut {id}
  *   ask {id, what} + JSON        pause, resume, reboot, snapshot, or a request to the guest agent; answered by answer {id, ok} + JSON
  */
 import { z } from "zod";

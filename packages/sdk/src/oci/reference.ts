@@ -8,22 +8,21 @@ export interface Reference {
 
 const DEFAULT_REGISTRY = "registry-1.docker.io";
 
+const HOST = /(?<host>[a-zA-Z0-9.-]+(?::\d{1,5})?)\//;
+const REPOSITORY = /(?<repository>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)/;
+const VERSION = /(?::(?<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?<digest>sha256:[0-9a-f]{64}))?/;
+const NAME = new RegExp(`^(?:${HOST.source})?${REPOSITORY.source}${VERSION.source}$`);
+
 /** Null where the text is no such name. */
 export function parseReference(text: string): Reference | null {
-  const match =
-    /^(?:([a-zA-Z0-9.-]+(?::\d{1,5})?)\/)?([a-z0-9]+(?:[._/-]+[a-z0-9]+)*)(?::([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(
-      text,
-    );
-  if (!match) return null;
-  let [, host, repository] = match;
+  const { host, repository, tag, digest } = NAME.exec(text)?.groups ?? {};
+  if (repository === undefined) return null;
+  const version = digest ?? tag ?? "latest";
   // only something with a dot or a port, or localhost, is a host; "library/python" is a repository
-  if (host !== undefined && !/[.:]/.test(host) && host !== "localhost") {
-    repository = `${host}/${repository}`;
-    host = undefined;
-  }
-  if (host === "docker.io") host = undefined;
-  if (host === undefined && !repository!.includes("/")) repository = `library/${repository}`;
-  return { registry: host ?? DEFAULT_REGISTRY, repository: repository!, version: match[4] ?? match[3] ?? "latest" };
+  const isHost = host !== undefined && (/[.:]/.test(host) || host === "localhost");
+  const [registry, name] = isHost ? [host, repository] : [undefined, host === undefined ? repository : `${host}/${repository}`];
+  if (registry !== undefined && registry !== "docker.io") return { registry, repository: name, version };
+  return { registry: DEFAULT_REGISTRY, repository: name.includes("/") ? name : `library/${name}`, version };
 }
 
 /** As docker does: plain http is for this machine's own registries only. */

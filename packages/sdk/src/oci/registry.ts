@@ -112,7 +112,8 @@ export class Registry implements OciSource {
 
   #denied(): OciError {
     return new OciError(
-      `${this.name} is not there, or not for you: log in with \`docker login ${this.#reference.registry}\`, or set XENO_REGISTRY_USER and XENO_REGISTRY_PASSWORD`,
+      `${this.name} is not there, or not for you: log in with \`docker login ${this.#reference.registry}\`, ` +
+        "or set XENO_REGISTRY_USER and XENO_REGISTRY_PASSWORD",
     );
   }
 

@@ -5,8 +5,8 @@
  *   accepting ─opened─▶ waiting ─job-here─▶ preparing ─prepared─▶ beginning ─began─▶ running ─stop─▶ stopping
  *                          │ stop, finished    │ stop, finished      │ finished         │ finished     │ finished
  *                          ▼                   ▼                     ▼                  ▼              ▼
- *                        ending ───────────────────────────── signed ─────────────────────▶ ended ─handed-in─▶ delivering
- *                          └── committed (a replica's result, not shown) ──▶ committed ─revealed──┘
+ *                        ending ─────────────────── signed ─────────────────▶ ended ─handed-in─▶ delivering
+ *                          └── committed (a replica's, not shown) ──▶ committed ─revealed──┘
  *
  * `over` ends every stage: settled, closed, lapsed, refused. `released` is for a daemon that goes away: guests run on, and the next one
  * takes the lease up from its journal. An event that a stage ignores has come too late or twice; whoever raised it cleans up what it

@@ -98,7 +98,8 @@ export class ImageStore {
           if (size > bytesMax)
             throw new Refusal(
               "limits",
-              `the image at that address is larger than the disk that was ordered (${Math.floor(bytesMax / 1_048_576)} MiB): order more with --disk`,
+              `the image at that address is larger than the disk that was ordered (${Math.floor(bytesMax / 1_048_576)} MiB): ` +
+                "order more with --disk",
             );
           hash.update(chunk as Buffer);
           await handle.write(chunk as Buffer);

@@ -53,7 +53,9 @@ export const uidOf = (id: string): number => UID_BASE + (Number.parseInt(id.slic
  */
 const ENTER = `
 set -e
-folder=$1; kvm=$2; tpm=$3; blocks=$4; free="$5 --bounding-set=-all --inh-caps=-all --ambient-caps=-all --no-new-privs --pdeathsig KILL"; shift 5
+folder=$1; kvm=$2; tpm=$3; blocks=$4
+free="$5 --bounding-set=-all --inh-caps=-all --ambient-caps=-all --no-new-privs --pdeathsig KILL"
+shift 5
 root=$folder/root
 mount -t tmpfs -o size=256k,mode=755,nosuid tmpfs "$root"
 cd "$root"
@@ -78,7 +80,9 @@ mount -o remount,ro / 2>/dev/null || true
 ulimit -c 0
 ulimit -f "$blocks"
 umask 077
-if [ "$tpm" = tpm ]; then setpriv $free swtpm socket --tpm2 --tpmstate dir=/w/tpm --ctrl type=unixio,path=/w/tpm.sock --log file=/w/tpm.log --daemon; fi
+if [ "$tpm" = tpm ]; then
+  setpriv $free swtpm socket --tpm2 --tpmstate dir=/w/tpm --ctrl type=unixio,path=/w/tpm.sock --log file=/w/tpm.log --daemon
+fi
 exec setpriv $free "$@"
 `;
 

@@ -320,7 +320,8 @@ export async function* readTar(file: FileHandle, size: number): AsyncGenerator<T
       const bytes = Buffer.from(await window.at(raw.data, raw.size));
       if (type === "L") said.path = text(bytes, 0, bytes.length);
       else if (type === "K") said.link = text(bytes, 0, bytes.length);
-      else if (type === "x" || type === "X") take(said, bytes); // what is said of the whole archive (g) or is its label (V) says nothing of files
+      // what is said of the whole archive (g) or is its label (V) says nothing of files
+      else if (type === "x" || type === "X") take(said, bytes);
       at = raw.data + padded(raw.size);
       continue;
     }

@@ -46,18 +46,7 @@ const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_0
 
 /** What a guest process says of itself; one that says anything else has failed. */
 const zWorkerResult = z.object({
-  ending: z.enum([
-    "exit",
-    "trap",
-    "segment-end",
-    "fuel-limit",
-    "output-limit",
-    "memory-limit",
-    "malformed",
-    "refused",
-    "stopped",
-    "timeout",
-  ]),
+  ending: z.string().refine((ending): ending is WorkerResult["ending"] => Object.hasOwn(REASONS, ending)),
   exitCode: z.int().min(0).max(255).nullable(),
   detail: z.string().max(1_000),
   fuel: zFuel,
@@ -231,7 +220,8 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
         async begin() {
           const guest = followTaken(worker);
           worker.hand(workerJob);
-          if (workerJob.keepPrepared) void guest.ended.then(() => modules.keep(module, worker.folder)).catch(() => {}); // the next job tries again
+          // where it is not kept, the next job tries again
+          if (workerJob.keepPrepared) void guest.ended.then(() => modules.keep(module, worker.folder)).catch(() => {});
           return running(guest);
         },
         discard,

@@ -57,5 +57,7 @@ it("takes what its customer was told fits, and says in words what does not", () 
 
 it("refuses a text that no order can have been signed over, and does not stumble", () => {
   const spec = { ...fake.job.spec, args: ["\ud800"] };
-  expect(jobProblem(nodeCrypto, driver, orderedFor({ jobHash: "00".repeat(32) }), { ...fake.job, spec })).toContain("not the one that was ordered");
+  expect(jobProblem(nodeCrypto, driver, orderedFor({ jobHash: "00".repeat(32) }), { ...fake.job, spec })).toContain(
+    "not the one that was ordered",
+  );
 });
