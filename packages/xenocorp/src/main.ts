@@ -15,7 +15,7 @@ import { createReads } from "./http/reads.ts";
 import { createHttpServer } from "./http/server.ts";
 import { Sessions } from "./http/sessions.ts";
 import { booksProblems } from "./loops/books.ts";
-import { startLoop } from "./loops/loop.ts";
+import { startLoop, type Loop } from "./loops/loop.ts";
 import { describeMarket } from "./desk/market-info.ts";
 import { sequence, startEpoch } from "./log/sequencer.ts";
 import { migrate } from "./migrations/migrate.ts";
@@ -103,6 +103,34 @@ async function databaseClock(store: Store): Promise<BrokerClock> {
   return { sync, now: () => (last = Math.max(last, Math.floor(performance.now() + offset))) };
 }
 
+interface Looped {
+  desk: Desk;
+  hub: LinkHub;
+  clock: BrokerClock;
+  logger: Logger;
+}
+
+/** What a broker does without being asked, each in its own rhythm. */
+function startLoops(services: Services, { desk, hub, clock, logger }: Looped): Loop[] {
+  const { store, index } = services;
+  const failed = (what: string) => (error: unknown) =>
+    logger.error({ error: error instanceof Error ? error.message : String(error) }, what);
+  const auditBooks = async (): Promise<number> => {
+    const problems = booksProblems(await store.audit());
+    if (problems.length > 0) logger.fatal({ problems }, "the books do not balance");
+    return 0;
+  };
+  return [
+    startLoop(SEQUENCER_PAUSE_MS, () => sequence(services), failed("the log's sequencer failed")),
+    startLoop(TIMER_PAUSE_MS, () => desk.runTimers(), failed("the timers failed")),
+    startLoop(CLOCK_PAUSE_MS, async () => (await clock.sync(), 0), failed("the database's clock cannot be read")),
+    startLoop(INDEX_PAUSE_MS, async () => (await index.refresh(store), 0), failed("the offers cannot be read")),
+    startLoop(REVOCATIONS_PAUSE_MS, () => hub.cutRevoked(), failed("revoked keys cannot be read")),
+    startLoop(SEALED_PAUSE_MS, async () => (await store.dropSealed(clock.now()), 0), failed("sealed results cannot be dropped")),
+    startLoop(BOOKS_PAUSE_MS, auditBooks, failed("the books cannot be read")),
+  ];
+}
+
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const logger = options.logger ?? pino({ level: "silent" });
   const { store, close: closeStore } = await openStore(options);
@@ -128,31 +156,12 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const sessions = new Sessions(services);
   const market = (): Promise<MarketInfo> => describeMarket(services);
   const hub = new LinkHub(() => desk, sessions, market, systemTimers);
-  const failed = (what: string) => (error: unknown) =>
-    logger.error({ error: error instanceof Error ? error.message : String(error) }, what);
-  const sequencer = startLoop(SEQUENCER_PAUSE_MS, () => sequence(services), failed("the log's sequencer failed"));
   const desk = new Desk(services, {
     toServer: (server, filed) => hub.toServer(server, filed),
     event: (event) => hub.event(event),
     keyRevoked: (key) => hub.keyRevoked(key),
   });
-  const loops = [
-    sequencer,
-    startLoop(TIMER_PAUSE_MS, () => desk.runTimers(), failed("the timers failed")),
-    startLoop(CLOCK_PAUSE_MS, async () => (await clock.sync(), 0), failed("the database's clock cannot be read")),
-    startLoop(INDEX_PAUSE_MS, async () => (await index.refresh(store), 0), failed("the offers cannot be read")),
-    startLoop(REVOCATIONS_PAUSE_MS, () => hub.cutRevoked(), failed("revoked keys cannot be read")),
-    startLoop(SEALED_PAUSE_MS, async () => (await store.dropSealed(clock.now()), 0), failed("sealed results cannot be dropped")),
-    startLoop(
-      BOOKS_PAUSE_MS,
-      async () => {
-        const problems = booksProblems(await store.audit());
-        if (problems.length > 0) logger.fatal({ problems }, "the books do not balance");
-        return 0;
-      },
-      failed("the books cannot be read"),
-    ),
-  ];
+  const loops = startLoops(services, { desk, hub, clock, logger });
   // before anyone is heard: what ran while no broker was there is not late
   await desk.hear();
   const app = await createHttpServer({

@@ -134,8 +134,9 @@ export async function resolveImage(source: OciSource, cache: string): Promise<Oc
 /** `oci:DIR[:NAME]`, `archive:FILE`, or a name in a registry. */
 export async function openImage(text: string, cache: string): Promise<OciImage & { name: string }> {
   if (text.startsWith("oci:")) {
-    const [, folder, tag] = /^oci:(.+?)(?::([\w.-]+))?$/.exec(text)!;
-    return { ...(await resolveImage(new Layout(folder!, tag ?? null), cache)), name: text };
+    const [, folder, tag] = /^oci:(.+?)(?::([\w.-]+))?$/.exec(text) ?? [];
+    if (folder === undefined) throw new OciError(`${text} names no folder: write oci:DIR or oci:DIR:NAME`);
+    return { ...(await resolveImage(new Layout(folder, tag ?? null), cache)), name: text };
   }
   if (text.startsWith("archive:")) {
     const { source, done } = await openArchive(text.slice("archive:".length));

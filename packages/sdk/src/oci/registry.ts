@@ -8,6 +8,7 @@ import { homedir } from "node:os";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { z } from "zod";
 import { registryUrl, type Reference } from "./reference.ts";
 import { OciError, checkDigest, type OciSource } from "./source.ts";
 
@@ -22,6 +23,11 @@ const TIMEOUT_MS = 30_000;
 const BLOB_TIMEOUT_MS = 30 * 60_000;
 
 /** `docker login`'s and `podman login`'s files; null where there is nothing for this registry. */
+/** What of a file of `docker login` is read. */
+const zLogins = z.object({ auths: z.record(z.string(), z.object({ auth: z.string().optional() }).catch({})).optional() });
+/** A token server's answer: registries name it one way or the other. */
+const zToken = z.object({ token: z.string().optional(), access_token: z.string().optional() });
+
 async function credentialsFor(registry: string): Promise<string | null> {
   const { XENO_REGISTRY_USER: user, XENO_REGISTRY_PASSWORD: password } = process.env;
   if (user !== undefined && password !== undefined) return Buffer.from(`${user}:${password}`).toString("base64");
@@ -32,12 +38,15 @@ async function credentialsFor(registry: string): Promise<string | null> {
   for (const file of files) {
     const text = file === undefined ? null : await readFile(file, "utf8").catch(() => null);
     if (text === null) continue;
+    let config: unknown;
     try {
-      const auth = (JSON.parse(text) as { auths?: Record<string, { auth?: string }> }).auths?.[registry]?.auth;
-      if (auth !== undefined) return auth;
+      config = JSON.parse(text);
     } catch {
       throw new OciError(`${file} is not JSON`);
     }
+    const { data } = zLogins.safeParse(config);
+    const auth = data?.auths?.[registry]?.auth;
+    if (auth !== undefined) return auth;
   }
   return null;
 }
@@ -48,10 +57,10 @@ interface Challenge {
 }
 
 function challengeOf(header: string | null): Challenge | null {
-  const match = /^(\w+)\s+(.*)$/.exec(header ?? "");
-  if (!match) return null;
-  const params = Object.fromEntries([...match[2]!.matchAll(/(\w+)="([^"]*)"/g)].map(([, key, value]) => [key!.toLowerCase(), value!]));
-  return { scheme: match[1]!.toLowerCase(), params };
+  const [, scheme, rest] = /^(\w+)\s+(.*)$/.exec(header ?? "") ?? [];
+  if (scheme === undefined || rest === undefined) return null;
+  const params = Object.fromEntries([...rest.matchAll(/(\w+)="([^"]*)"/g)].map(([, key = "", value = ""]) => [key.toLowerCase(), value]));
+  return { scheme: scheme.toLowerCase(), params };
 }
 
 export class Registry implements OciSource {
@@ -72,7 +81,8 @@ export class Registry implements OciSource {
         headers: { ...headers, ...(this.#authorization === null ? {} : { authorization: this.#authorization }) },
         signal: AbortSignal.timeout(timeoutMs),
       }).catch((cause: unknown) => {
-        const why = String(((cause as Error).cause as Error | undefined)?.message ?? (cause as Error).message);
+        const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
+        const why = inner instanceof Error ? inner.message : String(inner);
         throw new OciError(`the registry ${this.#reference.registry} cannot be reached (${why}); check its name, and your connection`);
       });
     let response = await ask();
@@ -104,8 +114,8 @@ export class Registry implements OciSource {
       headers: credentials === null ? {} : { authorization: `Basic ${credentials}` },
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-    const body = (await response.json().catch(() => ({}))) as { token?: string; access_token?: string };
-    const token = body.token ?? body.access_token;
+    const { data } = zToken.safeParse(await response.json().catch(() => ({})));
+    const token = data?.token ?? data?.access_token;
     if (!response.ok || token === undefined) throw this.#denied();
     return `Bearer ${token}`;
   }
@@ -131,7 +141,7 @@ export class Registry implements OciSource {
     const bytes = new Uint8Array(await response.arrayBuffer());
     if (bytes.length > MANIFEST_BYTES_MAX) throw new OciError(`the manifest of ${this.name} is larger than any is`);
     if (wanted.startsWith("sha256:")) checkDigest(bytes, wanted, this.name);
-    return { mediaType: (response.headers.get("content-type") ?? "").split(";")[0]!.trim(), bytes };
+    return { mediaType: (response.headers.get("content-type") ?? "").replace(/;.*/s, "").trim(), bytes };
   }
 
   async save(digest: string, size: number, file: string): Promise<void> {

@@ -5,7 +5,6 @@
 import { invariant } from "@xenoservers/market";
 import {
   isOfKind,
-  ofAnyKind,
   refuse,
   parseDocument,
   parseDocumentOf,
@@ -216,7 +215,7 @@ async function plan(round: Round, document: AnyDocument, delivery: SignedDocumen
   prefetch(round, document);
   const [identified, delivered] = await Promise.all([identify(round, document), delivery && identify(round, delivery)]);
   const confirmed = delivered?.ok && isOfKind(delivered.document, "delivery") ? delivered.document : null;
-  const outcome = identified.ok ? await handle(round, ofAnyKind(identified.document), identified.caller, confirmed) : identified;
+  const outcome = identified.ok ? await handle(round, identified.document, { caller: identified.caller, delivery: confirmed }) : identified;
   if (outcome === null || outcome.ok) return outcome;
   // a repetition is planned on a state that it changed itself; whoever signed it then is answered as then. The same words of another are
   // another's

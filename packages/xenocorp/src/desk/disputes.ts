@@ -7,6 +7,7 @@
 import { isComparable, speaksAs, type Finding } from "@xenoservers/market";
 import { parseDocumentOf, refuse, type Refusal, type SignedDocument, type Verified } from "@xenoservers/protocol";
 import { judge } from "@xenoservers/verify";
+import { readSetting } from "../store/settings.ts";
 import type { LeaseRow } from "../store/store.ts";
 import { LeaseChange, findLease } from "./folding.ts";
 import { finalEvents } from "./leases.ts";
@@ -16,7 +17,7 @@ import type { Round } from "./round.ts";
 const REFEREES = "referees";
 
 export async function refereesOf(round: Round): Promise<string[]> {
-  return ((await round.get("setting", REFEREES))?.data.value as string[] | undefined) ?? [];
+  return readSetting("referees", await round.get("setting", REFEREES));
 }
 
 export async function nameReferee(round: Round, document: Verified<"referee">): Promise<Outcome> {

@@ -5,6 +5,7 @@
  */
 import { gap as foldGap, invariant, type Lease } from "@xenoservers/market";
 import type { Json } from "@xenoservers/protocol";
+import { readSetting, type Setting } from "../store/settings.ts";
 import { issue, planned, type Outcome } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
@@ -15,18 +16,14 @@ const BEAT_EVERY_MS = 1_000;
 const GAPS_MAX = 1_000;
 const GAPS = "gaps";
 
-interface KnownGap {
-  id: string;
-  from: number;
-  to: number;
-}
+type KnownGap = Setting<"gaps">[number];
 
 /** Whether it is time to say again that this broker hears. `beatAt`: when it last did, in broker time. */
 export const isBeatDue = (beatAt: number | null, now: number): boolean => beatAt === null || now - beatAt >= BEAT_EVERY_MS;
 
 export async function gapsOf(round: Round): Promise<readonly KnownGap[]> {
   const row = await round.get("setting", GAPS);
-  return (row?.data.value as KnownGap[] | undefined) ?? [];
+  return readSetting("gaps", row);
 }
 
 /** Files the gap between when a broker last heard and now; null where another broker was first. */

@@ -4,9 +4,7 @@ import { PROTOCOL_RANGE } from "../config.ts";
 import { witnessesOf } from "../log/cosigned.ts";
 import { feeAt, readFees } from "./fees.ts";
 import type { Services } from "./round.ts";
-import { z } from "zod";
-
-const zServers = z.array(z.string());
+import { readSetting } from "../store/settings.ts";
 
 export async function describeMarket(services: Services): Promise<MarketInfo> {
   const { store, config, market, now } = services;
@@ -24,7 +22,7 @@ export async function describeMarket(services: Services): Promise<MarketInfo> {
     epoch: head?.epoch ?? 1,
     feeBasisPoints: feeAt(fees, at)?.basisPoints ?? 0,
     announcedFee: next ? { basisPoints: next.basisPoints, effectiveAt: next.effectiveAt } : null,
-    referees: zServers.parse(settings.get("referees")?.data.value ?? []),
+    referees: readSetting("referees", settings.get("referees")),
     witnesses,
     mergeDelayMs: config.mergeDelayMs,
     timings: config.timings,

@@ -1,6 +1,7 @@
 /** Witnesses of the log: whom the operator names. Who counts for a customer is what it pinned itself. */
-import { refuse, type Verified, type Witness } from "@xenoservers/protocol";
+import { refuse, type Verified } from "@xenoservers/protocol";
 import { WITNESSES } from "../log/cosigned.ts";
+import { readSetting } from "../store/settings.ts";
 import { planned, type Outcome } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
@@ -9,7 +10,7 @@ const WITNESSES_MAX = 16;
 export async function nameWitness(round: Round, document: Verified<"witness">): Promise<Outcome> {
   const { name, key, active, clientId } = document.payload;
   const row = await round.get("setting", WITNESSES);
-  const others = ((row?.data.value as Witness[] | undefined) ?? []).filter((witness) => witness.key !== key && witness.name !== name);
+  const others = readSetting("witnesses", row).filter((witness) => witness.key !== key && witness.name !== name);
   if (active && others.length >= WITNESSES_MAX) return refuse("limit_reached", { witnesses: WITNESSES_MAX });
   return planned(round, {
     id: document.id,
@@ -20,7 +21,7 @@ export async function nameWitness(round: Round, document: Verified<"witness">): 
         kind: "setting",
         id: WITNESSES,
         expect: row?.version ?? 0,
-        data: { id: WITNESSES, value: (active ? [...others, { name, key }] : others) as never },
+        data: { id: WITNESSES, value: active ? [...others, { name, key }] : others },
       },
     ],
   });

@@ -13,14 +13,12 @@ import {
   type Receipt,
   type ReceiptDocument,
 } from "@xenoservers/protocol";
-import { z } from "zod";
 import { credentialsOf, type Credentials } from "../desk/credentials.ts";
 import type { Services } from "../desk/round.ts";
 import { cosignedHead } from "../log/cosigned.ts";
 import { inclusionProof } from "../log/proofs.ts";
+import { readSetting } from "../store/settings.ts";
 import type { LeaseRow, StoredDocument } from "../store/store.ts";
-
-const zGaps = z.array(z.object({ id: z.string(), from: z.int(), to: z.int() }));
 
 export class Receipts {
   readonly #services: Services;
@@ -80,7 +78,7 @@ export class Receipts {
 
   /** The gaps that the lease has lived through: each stretches its deadlines. One that is over lives through no more. */
   async #gapsOf({ issuedAt, state, gaps: lived }: LeaseRow): Promise<StoredDocument[]> {
-    const all = zGaps.parse((await this.#services.store.load("setting", ["gaps"])).get("gaps")?.data.value ?? []);
+    const all = readSetting("gaps", (await this.#services.store.load("setting", ["gaps"])).get("gaps"));
     const over = state === "final" || state === "lapsed";
     return this.#stored(all.filter(({ from, to }) => (over ? lived.some((gap) => gap.from === from) : to > issuedAt)).map(({ id }) => id));
   }

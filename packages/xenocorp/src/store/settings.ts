@@ -1,0 +1,21 @@
+/**
+ * What a market has one of and that is no table of its own: rows of kind `setting`, each read by its shape and empty where it is absent.
+ */
+import { z } from "zod";
+
+const SHAPES = {
+  witnesses: z.array(z.object({ name: z.string(), key: z.string() })).default([]),
+  referees: z.array(z.string()).default([]),
+  /** In which no broker heard; log times in milliseconds. */
+  gaps: z.array(z.object({ id: z.string(), from: z.number(), to: z.number() })).default([]),
+  /** The newest checkpoint that a witness has cosigned. */
+  cosigned: z.object({ origin: z.string(), size: z.number(), note: z.string() }).nullable().default(null),
+};
+
+type SettingName = keyof typeof SHAPES;
+export type Setting<N extends SettingName> = z.output<(typeof SHAPES)[N]>;
+
+/** The value of a row, as the store gave it; throws a ZodError where the database holds something else. */
+export function readSetting<N extends SettingName>(name: N, row: { data: { value: unknown } } | null | undefined): Setting<N> {
+  return SHAPES[name].parse(row?.data.value) as Setting<N>;
+}
