@@ -110,6 +110,17 @@ describe("tidy", () => {
     expect(dead).toEqual([]);
   });
 
+  it("names no file in its documents that is not there", () => {
+    const documents = [...filesBelow("docs", /\.md$/), "README.md", "CONTRIBUTING.md"];
+    const files = ["packages", "test", "bench", "scripts"].flatMap((folder) => filesBelow(folder, /\.tsx?$/));
+    const missing = documents.flatMap((document) =>
+      [...read(document).matchAll(/`([\w./-]+\.tsx?)`/g)].flatMap(([, name = ""]) =>
+        files.some((file) => file === name || file.endsWith(`/${name}`)) ? [] : [`${document}: ${name}`],
+      ),
+    );
+    expect(missing).toEqual([]);
+  });
+
   it("lists end reasons and kinds of documents in their tables only", () => {
     const tables = [
       "packages/market/src/lease/terms.ts",
