@@ -7,7 +7,7 @@ import { nodeCrypto } from "@xenoservers/protocol/node";
 import { resultDifference, verifyReceipt, type ReExecuted } from "@xenoservers/verify";
 import { CHEATS, cheatingDriver, replayingDriver } from "@xenoservers/xenoserver";
 import { mixing, moduleJob, saying } from "../process/jobs.ts";
-import { orderAndFollow, startMarket, type TestMarket } from "../process/market.ts";
+import { orderAndFollow, slotMinimumOf, startMarket, type TestMarket } from "../process/market.ts";
 
 const STAKE = 1_000_000_000n;
 const FUEL = 1_000_000_000_000n;
@@ -62,12 +62,12 @@ const linesOf = async (lease: string, reExecuted?: ReExecuted) => {
 };
 
 /**
- * There is no result of theirs that a referee could judge, so they are paid nothing and lose no stake: who blames the job, below; who
+ * There is no result of theirs that a referee could judge, so they are not paid for work and lose no stake: who blames the job, below; who
  * keeps the bytes back, in packages/xenoserver/src/server.test.ts, where time can pass.
  */
-const UNPAID = ["withhold-bytes", "blame-customer"];
+const NOT_JUDGED = ["withhold-bytes", "blame-customer"];
 
-it.each(Object.keys(CHEATS).filter((name) => !UNPAID.includes(name)))(
+it.each(Object.keys(CHEATS).filter((name) => !NOT_JUDGED.includes(name)))(
   "convicts an owner of %s: pay back, stake to the customer, record marked",
   async (name) => {
     const owner = await stakedOwner(name);
@@ -101,14 +101,16 @@ it.each(Object.keys(CHEATS).filter((name) => !UNPAID.includes(name)))(
   },
 );
 
-it("pays nothing to an owner who says that a good job is bad", async () => {
+it("pays an owner who says that a good job is bad the slot's minimum and no more", async () => {
   const owner = await stakedOwner("blames");
   const { server } = await market.addServer("blames", owner, {
     wrapDriver: (driver) => cheatingDriver(CHEATS["blame-customer"]!, driver),
   });
   const { lease } = await rent(server.id);
-  expect(lease.end).toMatchObject({ reason: "job-refused", dueNanos: "0", ownerNanos: "0", feeNanos: "0" });
-  expect(await balanceOf(owner.identity.party, "pending")).toBe(0n);
+  const minimum = await slotMinimumOf(market.customer, lease.id);
+  expect(lease.end).toMatchObject({ reason: "job-refused", dueNanos: minimum });
+  // a second of a guest's clock, as every refusal by the rules costs: less than the work is worth that the owner did not do
+  expect(BigInt(minimum) * 10n).toBeLessThan(BigInt(lease.holdNanos));
 });
 
 it("convicts an owner who hands in an earlier job's result again", async () => {

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { signDocument, formatEnrolToken, type Kind, type Payload } from "@xenoservers/protocol";
+import { signDocument, formatEnrolToken, parseDocumentOf, type Kind, type Payload } from "@xenoservers/protocol";
 import type { Pipe, Timers } from "@xenoservers/protocol/link";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { connectPipe } from "@xenoservers/protocol/websocket";
@@ -11,6 +11,7 @@ import {
   MarketClient,
   placeOrder,
   fetchMarket,
+  fetchReceipt,
   identityOf,
   openLink,
   pinsOf,
@@ -225,6 +226,15 @@ export const wanted = (over: Partial<Wanted> = {}): Wanted => ({
   label: "",
   ...over,
 });
+
+/** What its purchase order says that a reserved slot costs though nothing ran, in nano-credits. */
+export async function slotMinimumOf(client: MarketClient, lease: string): Promise<string> {
+  const { documents } = await fetchReceipt(client, lease, 10_000);
+  const stored = documents.find(({ kind }) => kind === "purchase-order");
+  const order = stored && parseDocumentOf(nodeCrypto, "purchase-order", stored.envelope);
+  if (!order?.ok) throw new Error(`lease ${lease} has no purchase order`);
+  return order.document.payload.cancellationNanos;
+}
 
 /** Orders, follows and ends with what the customer got. */
 export async function orderAndFollow(client: MarketClient, job: BuiltJob | BuiltVm, over: Partial<Wanted> = {}) {

@@ -46,10 +46,10 @@ machines("how machines end", () => {
       for (let i = 1; i < 127; i++)
         layers.push(await bench.layer(`mkdir -p n/${i}; echo ${i} > n/last; echo ${i} > n/${i}/f; touch n/.wh.${i - 2}`));
       const came = await sh(
-        "cat /n/last; ls /n | tr '\\n' ' '; cat /n/125/f; grep -c squashfs /proc/mounts; free -m | awk 'NR==2 {print $2 > 100}'",
+        "cat /n/last; ls /n | tr '\\n' ' '; cat /n/125/f; ls /sys/block | grep -c ^vd; free -m | awk 'NR==2 {print ($2 > 100)}'",
         layers,
       );
-      expect(came).toMatchObject({ ...completed(0), stdout: "126\n125 126 last 125\n16\n1\n" });
+      expect(came).toMatchObject({ ...completed(0), stdout: "126\n125 126 last 125\n17\n1\n" });
     });
 
     it("attributes of files, owners by number, sparse files, devices", async () => {
@@ -209,8 +209,13 @@ machines("how machines end", () => {
       );
       const many = await bench.layer("seq 1 20000 | xargs touch");
       expect(await bench.run({ vm: bench.image([many], ["true"]) })).toMatchObject(refusedAs("job-refused", "more than 16384 files"));
-      const far = await bench.layer("head -c 1M /dev/urandom > f", "tar -cf - f | zstd -q --ultra -22 --long=31 -o ../out.tar");
-      expect(await bench.run({ vm: bench.image([far], ["true"]), diskMib: 16 })).toMatchObject({ ...completed(127) });
+      // how far back zstd may refer costs its reader memory: as far as the format's readers must allow is fine, 2 GiB is not
+      const far = (log: number) =>
+        bench.layer("head -c 1M /dev/urandom > f", `tar -cf - f | zstd -q --ultra -22 --long=${log} -o ../out.tar`);
+      expect(await bench.run({ vm: bench.image([await far(27)], ["true"]), diskMib: 16 })).toMatchObject({ ...completed(127) });
+      expect(await bench.run({ vm: bench.image([await far(31)], ["true"]), diskMib: 16 })).toMatchObject(
+        refusedAs("image-refused", "too much memory"),
+      );
     });
 
     it("more layers, less memory or a smaller disk than any image runs with", async () => {

@@ -1,12 +1,13 @@
-/** Images that attack: each is refused with its reason, and the money comes back. */
+/** Images that attack: each is refused with its reason, at the price of the slot's minimum. */
 import { mkdtemp, readdir, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { fileBlob, type VmInput } from "@xenoservers/sdk";
+import type { LeaseView } from "@xenoservers/protocol";
 import { imageDisks } from "../../packages/guests/src/qemu/oci/image-disks.ts";
-import { orderAndFollow, until, type TestMarket } from "../process/market.ts";
+import { orderAndFollow, slotMinimumOf, until, type TestMarket } from "../process/market.ts";
 import { machine, machines, run, vmMarket, wantedFor, NO_BLOB } from "./support.ts";
 
 machines("images that attack", () => {
@@ -21,8 +22,13 @@ machines("images that attack", () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  async function refusalOf(file: string, over: Partial<VmInput> & { format?: "qcow2" | "raw" } = {}): Promise<string> {
-    const { format = "qcow2", ...rest } = over;
+  type Refused = "image-refused" | "job-refused";
+  /** Nothing ran, and what it costs is the slot's minimum. */
+  async function refusedAs(reason: Refused, { id, end }: LeaseView): Promise<void> {
+    expect(end).toMatchObject({ reason, billableMs: 0, dueNanos: await slotMinimumOf(market.customer, id) });
+  }
+  async function refusalOf(file: string, over: Partial<VmInput> & { format?: "qcow2" | "raw"; reason?: Refused } = {}): Promise<string> {
+    const { format = "qcow2", reason = "image-refused", ...rest } = over;
     const blob = await fileBlob(file);
     const job = await machine({
       vm: { kind: "disk", image: { digest: blob.digest, format, url: null }, iso: null, seed: [] },
@@ -31,7 +37,7 @@ machines("images that attack", () => {
       ...rest,
     });
     const end = await (await orderAndFollow(market.customer, job, wantedFor(job))).end();
-    expect(end.lease.end).toMatchObject({ reason: "image-refused", dueNanos: "0", billableMs: 0 });
+    await refusedAs(reason, end.lease);
     return end.delivered!.result.detail;
   }
   const at = (name: string): string => path.join(folder, name);
@@ -47,7 +53,7 @@ machines("images that attack", () => {
   it("refuses a disk larger than the one that was bought, however small its file", async () => {
     await run("qemu-img", ["create", "-q", "-f", "qcow2", at("bomb.qcow2"), "1T"]);
     expect((await stat(at("bomb.qcow2"))).size).toBeLessThan(2_000_000);
-    expect(await refusalOf(at("bomb.qcow2"))).toContain("order more with --disk");
+    expect(await refusalOf(at("bomb.qcow2"), { reason: "job-refused" })).toContain("order more with --disk");
   });
   it("refuses damage: a cut off image, tables outside the file, overlapping tables", async () => {
     await run("qemu-img", ["create", "-q", "-f", "qcow2", at("cut.qcow2"), "32M"]);
@@ -79,7 +85,7 @@ machines("images that attack", () => {
     expect(await refusalOf(at("text"))).toContain("not a qcow2 image");
   });
   it("refuses layers that unpack beyond the disk, are damaged, or lead outside", async () => {
-    const layer = async (bytes: Buffer, compression: "gzip" | "none"): Promise<string> => {
+    const layer = async (reason: Refused, bytes: Buffer, compression: "gzip" | "none"): Promise<string> => {
       const file = at(`layer-${bytes.length}`);
       await writeFile(file, bytes);
       const blob = await fileBlob(file);
@@ -95,14 +101,14 @@ machines("images that attack", () => {
       };
       const job = await machine({ vm, diskMib: 32, blobs: [blob] });
       const end = await (await orderAndFollow(market.customer, job, wantedFor(job))).end();
-      expect(end.lease.end).toMatchObject({ reason: "image-refused", dueNanos: "0" });
+      await refusedAs(reason, end.lease);
       return end.delivered!.result.detail;
     };
-    expect(await layer(gzipSync(Buffer.alloc(256 * 1024 * 1024)), "gzip")).toContain("unpacks to more than 32 MiB");
-    expect(await layer(Buffer.alloc(4_096, 0x41), "none")).toContain("damaged");
+    expect(await layer("job-refused", gzipSync(Buffer.alloc(256 * 1024 * 1024)), "gzip")).toContain("unpacks to more than 32 MiB");
+    expect(await layer("image-refused", Buffer.alloc(4_096, 0x41), "none")).toContain("damaged");
     await run("sh", ["-c", `cd ${folder} && touch x && tar -cPf ${at("outside.tar")} --transform 's,x,../../outside,' x`]);
     const { readFile } = await import("node:fs/promises");
-    expect(await layer(await readFile(at("outside.tar")), "none")).toContain("leads outside");
+    expect(await layer("image-refused", await readFile(at("outside.tar")), "none")).toContain("leads outside");
   });
   it("ends a layer's writer amid its data, and feels nothing of it", async () => {
     const late: unknown[] = [];
@@ -132,7 +138,7 @@ machines("images that attack", () => {
       diskMib: 64,
     });
     const end = await (await orderAndFollow(market.customer, job, wantedFor(job))).end();
-    expect(end.lease.end).toMatchObject({ reason: "image-refused" });
+    await refusedAs("job-refused", end.lease);
     expect(end.delivered!.result.detail).toContain("does not let it fetch images");
   });
   it("takes only what was ordered: another machine, more memory or egress than the order", async () => {

@@ -19,6 +19,7 @@ import {
   type Wanted,
 } from "@xenoservers/sdk";
 import { cpio, MODE } from "../../packages/guests/src/qemu/images/cpio.ts";
+import { saveContext } from "../../packages/cli/src/input/home.ts";
 import { startMarket, until, type TestMarket } from "../process/market.ts";
 
 export const run = promisify(execFile);
@@ -251,15 +252,13 @@ export async function cliHome(
   const seed = randomBytes(32);
   const { pins, url } = market.customer;
   const client = new Client(url, pins, identityOf(seed));
-  const { party, account, signer } = client.identity;
+  const { party, account, scopes, leaseLabel, signer } = client.identity;
   await client.act("party", { party, name: "cli", rootKey: signer.publicKey, recoveryKey: null });
   await market.operator("credit", { party, amountNanos: credit, source: "operator", reference: "test", clientId: client.newId() });
   const home = path.join(market.folder, `home-${createHash("sha256").update(seed).digest("hex").slice(0, 8)}`);
   await mkdir(path.join(home, "config"), { recursive: true });
-  const context = { url, pins, currency: "credits", party, account, role: "root", seed: seed.toString("hex") };
-  await writeFile(path.join(home, "config/contexts.json"), JSON.stringify({ current: "test", contexts: { test: context } }), {
-    mode: 0o600,
-  });
+  const key = { role: "root" as const, scopes: [...scopes], label: "cli", leaseLabel, seed: seed.toString("hex") };
+  await saveContext("test", { url, pins, currency: "credits", party, account, ...key }, path.join(home, "config/contexts.json"));
   const program = path.resolve(import.meta.dirname, "../../packages/cli/bin/xeno.js");
   const xeno = (...args: string[]) =>
     run(process.execPath, [program, ...args], {

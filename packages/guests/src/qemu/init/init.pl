@@ -217,13 +217,15 @@ if ($pid == 0) {
   chdir $dir or do { my $at = ''; for (grep { $_ ne '' } split m{/}, $dir) { $at .= "/$_"; mkdir $at } chdir $dir or $say->("no directory $dir: $!", 125) };
   $) = "$gid $gid"; $( = $gid; $< = $uid; $> = $uid;
   $say->('the user cannot be taken', 125) if $> != $uid;
-  %ENV = %env;
   my $program = $args[0];
   if ($program !~ m{/}) {
     my ($found) = grep { -f $_ && -x _ } map { ($_ eq '' ? '.' : $_) . "/$program" } split /:/, $env{PATH};
     $program = $found // $say->("$args[0]: not found in \$PATH", 127);
   }
-  exec { $program } @args;
+  # execve itself: Perl's exec gives to a shell what is no program
+  my @pairs = map { "$_=$env{$_}" } keys %env;
+  my ($argv, $environ) = map { pack('p*', @$_) . pack('Q', 0) } (\@args, \@pairs);
+  syscall(59, $program, $argv, $environ);
   $say->("$args[0]: $!", $! == 2 || $! == 20 ? 127 : 126);    # ENOENT, ENOTDIR
 }
 close $out_w; close $err_w;
