@@ -6,7 +6,10 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { copyFile, mkdir, readFile, readdir, rm } from "node:fs/promises";
 import path from "node:path";
+import type { Writable } from "node:stream";
+import { isRecord } from "./json.ts";
 import type { Sandbox } from "./sandbox.ts";
+import { codeOf } from "./thrown.ts";
 import { PRELOAD_VARIABLE, WORKER_FILES, type WorkerJob } from "./worker/job.ts";
 
 /** How a process is found again after the daemon was restarted: a pid alone may have been given to another. */
@@ -16,11 +19,24 @@ export interface ProcessId {
   startTicks: string;
 }
 
+export const isProcessId = (value: unknown): value is ProcessId =>
+  isRecord(value) && typeof value["pid"] === "number" && typeof value["startTicks"] === "string";
+
+/** Waits until a process runs. Throws where it cannot. */
+export async function spawned(child: ChildProcess): Promise<number> {
+  await new Promise<void>((resolve, reject) => child.once("spawn", resolve).once("error", reject));
+  if (child.pid === undefined) throw new Error("a process was started without an id");
+  return child.pid;
+}
+
 export async function startTicksOf(pid: number): Promise<string | null> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => null);
   if (stat === null) return null;
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields[0] === "Z" ? null : fields[19]!;
+  if (fields[0] === "Z") return null;
+  const startTicks = fields[19];
+  if (startTicks === undefined) throw new Error(`/proc/${pid}/stat does not say when the process began`);
+  return startTicks;
 }
 
 export const isAlive = async ({ pid, startTicks }: ProcessId): Promise<boolean> => (await startTicksOf(pid)) === startTicks;
@@ -37,7 +53,7 @@ export async function signalWorker(id: ProcessId, signal: "SIGINT" | "SIGKILL" |
     process.kill(await innermost(id.pid), signal);
     if (signal === "SIGKILL") process.kill(id.pid, signal);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    if (codeOf(error) !== "ESRCH") throw error;
   }
 }
 
@@ -64,6 +80,8 @@ export interface TakenWorker {
 
 interface Waiting {
   child: ChildProcess;
+  pid: number;
+  stdin: Writable;
   folder: string;
   copy: string | null;
 }
@@ -125,16 +143,18 @@ export class WorkerPool {
     const preloadPath = preload && "path" in preload ? preload.path : copy;
     const [command, ...args] = this.#sandbox.command(folder, deep);
     const log = openSync(path.join(folder, WORKER_FILES.log), "w", 0o600);
-    const child = spawn(command!, args, {
+    const child = spawn(command, args, {
       detached: true,
       stdio: ["pipe", log, log],
       env: preloadPath === null ? {} : { [PRELOAD_VARIABLE]: preloadPath },
       cwd: "/",
     });
     closeSync(log);
-    child.stdin!.on("error", () => {});
-    await new Promise<void>((resolve, reject) => child.once("spawn", resolve).once("error", reject));
-    return { child, folder, copy };
+    const { stdin } = child;
+    stdin?.on("error", () => {});
+    const pid = await spawned(child);
+    if (!stdin) throw new Error("a guest process was started without standard input");
+    return { child, pid, stdin, folder, copy };
   }
 
   /** Takes a waiting worker, with a copy of this file if it is still there; another is started in its place. */
@@ -153,8 +173,8 @@ export class WorkerPool {
     return this.#taken(await this.#start(true));
   }
 
-  async #taken({ child, folder, copy }: Waiting): Promise<TakenWorker> {
-    const startTicks = await startTicksOf(child.pid!);
+  async #taken({ child, pid, stdin, folder, copy }: Waiting): Promise<TakenWorker> {
+    const startTicks = await startTicksOf(pid);
     if (startTicks === null) {
       const log = await readFile(path.join(folder, WORKER_FILES.log), "utf8").catch(() => "");
       throw new Error(`a guest process ended before its job came: ${log.slice(-400)}`);
@@ -165,7 +185,7 @@ export class WorkerPool {
         ? new Promise<Exit>((resolve) => child.once("exit", (code, signal) => resolve({ code, signal })))
         : Promise.resolve({ code: exitCode, signal: signalCode });
     child.unref();
-    return { folder, copy, id: { pid: child.pid!, startTicks }, hand: (job) => void child.stdin!.end(JSON.stringify(job)), exited };
+    return { folder, copy, id: { pid, startTicks }, hand: (job) => void stdin.end(JSON.stringify(job)), exited };
   }
 
   async close(): Promise<void> {
@@ -173,9 +193,9 @@ export class WorkerPool {
     const waiting = await Promise.allSettled(this.#waiting.splice(0));
     for (const one of waiting) {
       if (one.status === "rejected") continue;
-      const { child, folder } = one.value;
-      const startTicks = await startTicksOf(child.pid!);
-      if (startTicks !== null) await signalWorker({ pid: child.pid!, startTicks }, "SIGKILL");
+      const { pid, folder } = one.value;
+      const startTicks = await startTicksOf(pid);
+      if (startTicks !== null) await signalWorker({ pid, startTicks }, "SIGKILL");
       await rm(folder, { recursive: true, force: true });
     }
   }

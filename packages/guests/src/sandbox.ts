@@ -7,6 +7,8 @@ import { copyFile, link, mkdir, readFile, readdir, realpath, rm, symlink, writeF
 import module, { createRequire } from "node:module";
 import path from "node:path";
 import { promisify } from "node:util";
+import type { Command } from "./command.ts";
+import { firstLineOf } from "./thrown.ts";
 
 const run = promisify(execFile);
 
@@ -21,7 +23,7 @@ export interface Sandbox {
   /** Why it is weak. */
   why: string;
   /** The command that starts a worker on a folder of the host; `deep`: with the stack that a build with checkpoints needs. */
-  command(folder: string, deep?: boolean): string[];
+  command(folder: string, deep?: boolean): Command;
   /** Where a named runtime lies as the worker sees it. */
   runtimePath(name: string): string;
 }
@@ -29,7 +31,7 @@ export interface Sandbox {
 /** Shared libraries a program loads, by the path the loader looks for. */
 async function librariesOf(program: string): Promise<string[]> {
   const { stdout } = await run("ldd", [program]);
-  return [...stdout.matchAll(/(?:=> )?(\/\S+) \(0x/g)].map((match) => match[1]!);
+  return [...stdout.matchAll(/(?:=> )?(\/\S+) \(0x/g)].map(([, library = ""]) => library);
 }
 
 async function copyStripped(from: string, to: string): Promise<void> {
@@ -141,7 +143,8 @@ export async function createSandbox(root: string, runtimes: ReadonlyMap<string, 
       strength: "strong",
       why: "",
       command: (folder, deep = false) => [
-        ...[...UNSHARE, "--kill-child", "sh", "-c", ENTER, "sh", staged, folder],
+        ...UNSHARE,
+        ...["--kill-child", "sh", "-c", ENTER, "sh", staged, folder],
         ...[String(SYSTEM_STACK_KIB[deep ? "deep" : "usual"]), ...nodeFlags(deep ? "deep" : "usual")],
       ],
       runtimePath: (name) => `/runtimes/${name}`,
@@ -174,10 +177,6 @@ async function probe(): Promise<string | null> {
     });
     return null;
   } catch (error) {
-    return `this kernel does not let ${process.getuid?.() === 0 ? "root" : "this user"} make namespaces: ${
-      String((error as { stderr?: string }).stderr ?? error)
-        .trim()
-        .split("\n")[0]
-    }`;
+    return `this kernel does not let ${process.getuid?.() === 0 ? "root" : "this user"} make namespaces: ${firstLineOf(error)}`;
   }
 }

@@ -6,7 +6,9 @@ export type { GuestDriver, GuestEnding, GuestJob, GuestToken, RunningGuest } fro
 export type { Work } from "./drivers/work.ts";
 export { RefusedJob } from "./drivers/refused.ts";
 export { openJournal, type Journal, type LeaseRecord } from "./lease/journal.ts";
-export { readEgressLog, createVmDriver, type VmDriver, type VmJob } from "./drivers/qemu/vm-driver.ts";
+export { readEgressLog } from "./drivers/qemu/egress-log.ts";
+export { createVmDriver, type VmDriver } from "./drivers/qemu/vm-driver.ts";
+export type { VmJob } from "./drivers/qemu/vm-job.ts";
 export { machineGuests } from "./drivers/qemu/machine-guests.ts";
 export { qemuState } from "./drivers/qemu/machine-state.ts";
 export { createWasmDriver } from "./drivers/wasm/wasm-driver.ts";

@@ -52,7 +52,7 @@ export function segment(job: Job, { from: root, step, index }: SegmentJob, blob:
   if (from < BigInt(index - 1) * BigInt(step)) throw new BadState("the state to go on from is of an earlier segment");
   // one long step took both at once
   if (manifest && from >= BigInt(index) * BigInt(step)) return { finished: null, stateRoot: root, fuel: from, from };
-  const reached = { root: null as string | null, fuel: 0n };
+  const reached: { root: string | null; fuel: bigint } = { root: null, fuel: 0n };
   const finished = traceJob(job, {
     step: BigInt(step),
     from: manifest && { manifest, piece },

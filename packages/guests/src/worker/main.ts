@@ -45,7 +45,7 @@ const EMPTY_MODULE = Buffer.from(
   "0061736d01000000010401600000030201000503010001071302066d656d6f72790200065f737461727400000a040102000b",
   "hex",
 );
-const moduleOf = (bytes: Uint8Array): WebAssembly.Module => new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
+const moduleOf = (bytes: Uint8Array): WebAssembly.Module => new WebAssembly.Module(bytes);
 /** A module that V8 refuses fails its own job, not whichever comes. */
 function compiledAhead(file: string): WebAssembly.Module | null {
   try {
@@ -64,7 +64,7 @@ function warmUp(): void {
   const prepared = prepareModule(EMPTY_MODULE);
   if (!prepared.ok) throw new Error(prepared.message);
   runJob({
-    module: moduleOf(prepared.bytes) as never,
+    module: moduleOf(prepared.bytes),
     world: { args: [], env: [], clockBaseNs: 0n, random: seededRandom(new Uint8Array(32)) },
     mounts: [],
     stdin: new Uint8Array(),
@@ -137,7 +137,7 @@ const malformed = (message: string): Came => ({
 function engineJob(module: WebAssembly.Module): Job {
   const stdin = blob(job.stdin);
   return {
-    module: module as never,
+    module,
     world: {
       args: job.args,
       env: job.env,
@@ -161,11 +161,11 @@ function engineJob(module: WebAssembly.Module): Job {
 /** Calls what may not end by itself; false where it was interrupted. */
 function interruptible(call: () => void, noteTimeout: () => void): boolean {
   try {
-    (globalThis as { guestStart?: () => void }).guestStart = call;
+    Object.assign(globalThis, { guestStart: call });
     new vm.Script("guestStart()").runInThisContext({ timeout: Math.min(job.runMsMax, TIMEOUT_MS_MAX), breakOnSigint: true });
     return true;
   } catch (error) {
-    const code = (error as { code?: string }).code;
+    const code = error instanceof Error && "code" in error ? error.code : null;
     if (code === "ERR_SCRIPT_EXECUTION_TIMEOUT") noteTimeout();
     else if (code !== "ERR_SCRIPT_EXECUTION_INTERRUPTED") throw error;
     return false;

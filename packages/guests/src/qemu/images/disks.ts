@@ -4,6 +4,7 @@ import { chmod, copyFile, open, rename } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { filesOnDisk } from "@xenoservers/protocol";
+import type { Command } from "../../command.ts";
 import { OWN_BOX, boxed } from "../machine/box.ts";
 import { cached, type Cache } from "./cache.ts";
 import { checkImage } from "./image.ts";
@@ -89,7 +90,7 @@ export async function flatten({ box, uid, base, to }: { box: string; uid: number
     `json:${layered}`,
     "/w/flat.qcow2",
   ]);
-  await run(program!, args, { timeout: 600_000 });
+  await run(program, args, { timeout: 600_000 });
   await rename(path.join(box, "flat.qcow2"), to);
   await chmod(to, 0o444);
 }
@@ -106,8 +107,8 @@ const DAMAGE = 2;
 const LEAKS = 3;
 
 /** QEMU's own check of an image, run where QEMU runs. Throws Refusal where it finds damage, or comes to no end. */
-export async function checkInside(command: readonly string[]): Promise<void> {
-  const [program = "", ...args] = command;
+export async function checkInside(command: Command): Promise<void> {
+  const [program, ...args] = command;
   await run(program, args, { timeout: CHECK_MS, killSignal: "SIGKILL" }).catch((error: Error & Said) => {
     if (error.code === LEAKS) return;
     const said = `${error.stdout ?? ""}\n${error.stderr ?? ""}`.trim().split("\n").at(-1) ?? "";

@@ -9,7 +9,7 @@ import { lookup } from "node:dns/promises";
 import { access, chmod, copyFile, link, mkdir, open, rename, rm } from "node:fs/promises";
 import { get as httpGet, type IncomingMessage } from "node:http";
 import { get as httpsGet } from "node:https";
-import type { Socket } from "node:net";
+import type { LookupFunction, Socket } from "node:net";
 import path from "node:path";
 import { UNFINISHED, prune, touch } from "./cache.ts";
 import { Refusal } from "../refusal.ts";
@@ -94,15 +94,16 @@ export class ImageStore {
       let size = 0;
       try {
         for await (const chunk of response) {
-          size += (chunk as Buffer).length;
+          if (!Buffer.isBuffer(chunk)) throw new Error("an answer came as something else than bytes");
+          size += chunk.length;
           if (size > bytesMax)
             throw new Refusal(
               "limits",
               `the image at that address is larger than the disk that was ordered (${Math.floor(bytesMax / 1_048_576)} MiB): ` +
                 "order more with --disk",
             );
-          hash.update(chunk as Buffer);
-          await handle.write(chunk as Buffer);
+          hash.update(chunk);
+          await handle.write(chunk);
         }
       } finally {
         await handle.close();
@@ -135,11 +136,10 @@ export class ImageStore {
     const get = url.protocol === "https:" ? httpsGet : httpGet;
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const family = address.includes(":") ? 6 : 4;
-      const pinned = (_: string, options: { all?: boolean }, done: (error: null, address: unknown, family?: number) => void): void =>
-        options.all ? done(null, [{ address, family }]) : done(null, address, family);
+      const pinned: LookupFunction = (_, options, done) => (options.all ? done(null, [{ address, family }]) : done(null, address, family));
       const { dial } = this.#options;
       const through = dial ? { createConnection: () => dial(address) } : { agent: false as const };
-      const request = get(url, { lookup: pinned as never, timeout: IDLE_MS, ...through }, resolve);
+      const request = get(url, { lookup: pinned, timeout: IDLE_MS, ...through }, resolve);
       request.once("timeout", () => request.destroy(new Error("no answer in time"))).once("error", reject);
     });
     const status = response.statusCode ?? 0;

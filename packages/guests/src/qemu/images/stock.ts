@@ -50,10 +50,17 @@ export async function findKernel(): Promise<{ kernel: string; version: string } 
   return null;
 }
 
+/** A line of modules.dep: a module, and those that it needs. */
+function needsOf(line: string): [file: string, needs: string[]] {
+  const [file = "", needs] = line.split(":");
+  if (needs === undefined) throw new Error(`modules.dep has a line without a colon: ${line}`);
+  return [file, needs.trim().split(" ").filter(Boolean)];
+}
+
 async function modules(version: string): Promise<CpioEntry[]> {
   const base = `/lib/modules/${version}`;
   const lines = (await readFile(path.join(base, "modules.dep"), "utf8")).trim().split("\n");
-  const needs = new Map(lines.map((line) => [line.split(":")[0]!, line.split(":")[1]!.trim().split(" ").filter(Boolean)] as const));
+  const needs = new Map(lines.map(needsOf));
   const fileOf = (name: string): string | undefined => [...needs.keys()].find((file) => path.basename(file).startsWith(`${name}.ko`));
   const order: string[] = [];
   const add = (file: string): void => {
@@ -75,15 +82,15 @@ async function modules(version: string): Promise<CpioEntry[]> {
 async function program(file: string, at: string, libraryFolder: string | null): Promise<CpioEntry[]> {
   const entries: CpioEntry[] = [{ path: at, mode: MODE.program, data: await readFile(await realpath(file)) }];
   const { stdout } = await run("ldd", [file]).catch(() => ({ stdout: "" }));
-  for (const [, library] of stdout.matchAll(/(?:=> )?(\/\S+) \(0x/g)) {
-    const name = path.basename(library!);
+  for (const [, library = ""] of stdout.matchAll(/(?:=> )?(\/\S+) \(0x/g)) {
+    const name = path.basename(library);
     const inside =
       libraryFolder === null
-        ? library!.slice(1)
+        ? library.slice(1)
         : name.startsWith("ld-linux")
           ? `${path.dirname(libraryFolder)}/ld.so`
           : `${libraryFolder}/${name}`;
-    entries.push({ path: inside, mode: MODE.program, data: await readFile(await realpath(library!)) });
+    entries.push({ path: inside, mode: MODE.program, data: await readFile(await realpath(library)) });
   }
   return entries;
 }

@@ -8,6 +8,8 @@ import { execFile } from "node:child_process";
 import { mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
+import type { Command } from "../../command.ts";
+import { firstLineOf } from "../../thrown.ts";
 import type { Cgroup } from "./cgroup.ts";
 
 const run = promisify(execFile);
@@ -105,7 +107,7 @@ async function dropWords(uid: number, kvm: boolean): Promise<string> {
 }
 
 /** The command that runs a program in the box. */
-export async function boxed(box: Box, command: readonly string[]): Promise<string[]> {
+export async function boxed(box: Box, command: readonly string[]): Promise<Command> {
   const inner = [
     ...["unshare", ...(isRoot() ? [] : ["--user", "--map-root-user"]), ...NAMESPACES, "sh", "-c", ENTER, "sh", box.folder],
     ...[box.kvm ? "kvm" : "-", box.tpm ? "tpm" : "-", String(box.fileMibMax * 2_048), await dropWords(box.uid, box.kvm)],
@@ -126,14 +128,13 @@ export async function boxProblem(folder: string): Promise<string | null> {
   try {
     await mkdir(path.join(folder, "root"), { recursive: true });
     const [program, ...args] = await boxed({ ...OWN_BOX, folder, fileMibMax: 1, uid: UID_BASE }, ["true"]);
-    await run(program!, args, { timeout: 10_000 });
+    await run(program, args, { timeout: 10_000 });
     return null;
   } catch (error) {
-    return `no box for machines can be made here: ${
-      String((error as { stderr?: string }).stderr ?? error)
-        .trim()
-        .split("\n")[0]
-    }; without root the kernel must allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, or run as root)`;
+    return (
+      `no box for machines can be made here: ${firstLineOf(error)}; ` +
+      "without root the kernel must allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, or run as root)"
+    );
   }
 }
 

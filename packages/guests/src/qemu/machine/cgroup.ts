@@ -5,13 +5,20 @@
  */
 import { mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { isRecord } from "../../json.ts";
+import { messageOf } from "../../thrown.ts";
 
-export type LimitsKind = "cgroup2" | "cgroup1" | "process";
+type LimitsKind = "cgroup2" | "cgroup1" | "process";
 
-export interface Cgroup {
-  kind: LimitsKind;
-  /** One in version 2, one for each controller in version 1. */
-  folders: string[];
+/** One folder in version 2, one for each controller in version 1. */
+export type Cgroup = { kind: "cgroup2"; folders: [string] } | { kind: "cgroup1"; folders: [cpu: string, memory: string, pids: string] };
+
+/** Whether it is one, as it was written down. */
+export function isCgroup(value: unknown): value is Cgroup {
+  if (!isRecord(value)) return false;
+  const { kind, folders } = value;
+  const count = kind === "cgroup2" ? 1 : kind === "cgroup1" ? 3 : null;
+  return Array.isArray(folders) && folders.length === count && folders.every((folder) => typeof folder === "string");
 }
 
 interface Share {
@@ -25,7 +32,7 @@ const PERIOD_US = 100_000;
 const QUOTA_EXTRA_US = 25_000;
 const PROCESSES_MAX = 128;
 const MOUNT = "/sys/fs/cgroup";
-const V1_CONTROLLERS = ["cpu", "memory", "pids"] as const;
+type Controller1 = "cpu" | "memory" | "pids";
 
 const put = (folder: string, name: string, value: string | number): Promise<void> => writeFile(path.join(folder, name), String(value));
 
@@ -34,9 +41,10 @@ async function ownGroups(): Promise<Map<string, string>> {
   const text = await readFile("/proc/self/cgroup", "utf8").catch(() => "");
   const groups = new Map<string, string>();
   for (const line of text.trim().split("\n")) {
-    const [id, controllers, at] = line.split(":");
-    if (id === "0") groups.set("", at!);
-    else for (const controller of (controllers ?? "").split(",")) groups.set(controller, at!);
+    const [id, controllers = "", at] = line.split(":");
+    if (at === undefined) continue;
+    if (id === "0") groups.set("", at);
+    else for (const controller of controllers.split(",")) groups.set(controller, at);
   }
   return groups;
 }
@@ -71,16 +79,16 @@ async function create2(base: string, name: string, { vcpu, memoryMib }: Share): 
   return { kind: "cgroup2", folders: [folder] };
 }
 
-async function create1(bases: readonly string[], name: string, { vcpu, memoryMib }: Share): Promise<Cgroup> {
-  const folders = bases.map((base) => path.join(base, `xeno-${name}`));
-  const [cpu, memory, pids] = folders as [string, string, string];
-  for (const folder of folders) await mkdir(folder, { recursive: true });
+async function create1(baseOf: (controller: Controller1) => string, name: string, { vcpu, memoryMib }: Share): Promise<Cgroup> {
+  const at = (controller: Controller1): string => path.join(baseOf(controller), `xeno-${name}`);
+  const [cpu, memory, pids] = [at("cpu"), at("memory"), at("pids")];
+  for (const folder of [cpu, memory, pids]) await mkdir(folder, { recursive: true });
   await put(cpu, "cpu.shares", 1_024 * vcpu);
   await put(cpu, "cpu.cfs_period_us", PERIOD_US);
   await put(cpu, "cpu.cfs_quota_us", vcpu * PERIOD_US + QUOTA_EXTRA_US);
   await put(memory, "memory.limit_in_bytes", memoryMib * MIB);
   await put(pids, "pids.max", PROCESSES_MAX);
-  return { kind: "cgroup1", folders };
+  return { kind: "cgroup1", folders: [cpu, memory, pids] };
 }
 
 /** Finds the strongest limits that really work here, by making and removing a group. */
@@ -100,8 +108,8 @@ export async function findLimits(): Promise<Limits> {
     [
       "cgroup1",
       async () => {
-        const bases = V1_CONTROLLERS.map((controller) => path.join(MOUNT, controller, groups.get(controller) ?? "/"));
-        return (name, wanted) => create1(bases, name, wanted);
+        const baseOf = (controller: Controller1): string => path.join(MOUNT, controller, groups.get(controller) ?? "/");
+        return (name, wanted) => create1(baseOf, name, wanted);
       },
     ],
   ];
@@ -111,7 +119,7 @@ export async function findLimits(): Promise<Limits> {
       await removeCgroup(await create(trial, share));
       return { kind, why: reasons.join("; "), create };
     } catch (error) {
-      reasons.push(`${kind}: ${(error as Error).message.split("\n")[0]}`);
+      reasons.push(`${kind}: ${messageOf(error).split("\n")[0]}`);
     }
   }
   return { kind: "process", why: reasons.join("; "), create: async () => null };
@@ -119,7 +127,7 @@ export async function findLimits(): Promise<Limits> {
 
 /** Whether the kernel killed a process of it for memory. */
 export async function wasOutOfMemory({ kind, folders }: Cgroup): Promise<boolean> {
-  const text = kind === "cgroup2" ? await read(folders[0]!, "memory.events") : await read(folders[1]!, "memory.oom_control");
+  const text = kind === "cgroup2" ? await read(folders[0], "memory.events") : await read(folders[1], "memory.oom_control");
   return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0) > 0;
 }
 

@@ -48,9 +48,10 @@ export class Control {
 
   async #forward(port: number): Promise<number> {
     const from = FORWARD_FROM + port;
-    const said = (await this.#vm.qmp("human-monitor-command", {
+    const said = await this.#vm.qmp("human-monitor-command", {
       "command-line": `hostfwd_add net tcp:127.0.0.1:${from % 65_536}-:${port}`,
-    })) as string;
+    });
+    if (typeof said !== "string") throw new QmpError("QEMU's monitor does not answer in words");
     if (said.trim() !== "" && !/already|could not set up/i.test(said)) throw new QmpError(said.trim().slice(0, 200));
     this.#forwards.set(port, from % 65_536);
     return from % 65_536;

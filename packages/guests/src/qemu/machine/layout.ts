@@ -223,7 +223,8 @@ async function checkInBox(image: string, folder: string, uid: number): Promise<v
 function templateKeyOf({ stock, version, accel }: QemuHost, spec: VmSpec): string {
   if (spec.vm.kind !== "oci") return "";
   const { machine, vcpu, memoryMib, diskMib, network, egress } = spec;
-  const shape = [stock!.digest, version, accel, machine, vcpu, memoryMib, diskMib, network, egress === "none"];
+  if (!stock) throw new Error("this server boots no OCI images");
+  const shape = [stock.digest, version, accel, machine, vcpu, memoryMib, diskMib, network, egress === "none"];
   return createHash("sha256")
     .update(JSON.stringify([...shape, spec.vm.layers]))
     .digest("hex");

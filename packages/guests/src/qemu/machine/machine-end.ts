@@ -1,8 +1,10 @@
 /** How a machine ended, and what finds one again. */
 import type { InputEntry } from "@xenoservers/protocol/channel";
+import type { Base } from "../images/disks.ts";
+import { isCgroup, type Cgroup } from "./cgroup.ts";
 import type { VmEnd } from "./vm.ts";
 
-/** How a machine that had begun ended. Each kind has one who brought it about: see endingOf (vm-driver.ts). */
+/** How a machine that had begun ended. Each kind has one who brought it about: see endingOf (vm-ends.ts). */
 export type MachineEnd =
   | { kind: "job"; exitCode: number; tree: InputEntry[]; detail: string }
   | { kind: "deterministic"; instructions: bigint; memoryHash: string }
@@ -21,11 +23,17 @@ export interface MachineToken {
   uid: number;
   /** What lies under its disk; empty where it has none. */
   base: string;
-  baseFormat: string;
+  baseFormat: Base["format"] | "";
   cgroup: string;
   cgroupKind: string;
   ociToken: string;
   /** The host's, as it was started; absent in tokens of earlier versions. */
   boot?: string;
   [key: string]: string | number;
+}
+
+/** Null where the machine is held by none. */
+export function cgroupOf({ cgroup, cgroupKind }: MachineToken): Cgroup | null {
+  const named: unknown = { kind: cgroupKind, folders: cgroup.split(" ") };
+  return isCgroup(named) ? named : null;
 }

@@ -7,7 +7,8 @@ import { createReadStream } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { readGuestFile } from "../../guest.ts";
-import { JobPort, type OciEnd } from "../oci/job-port.ts";
+import { messageOf } from "../../thrown.ts";
+import { JobPort } from "../oci/job-port.ts";
 import { TooMuch } from "../oci/returned-tree.ts";
 import type { MachineEnd, MachineToken } from "./machine-end.ts";
 import { endOfGone } from "./gone.ts";
@@ -17,6 +18,7 @@ import { instructionsOf, saveState } from "./state.ts";
 import { takeSnapshot } from "../snapshots/snapshot.ts";
 import type { Template, Templates } from "../snapshots/templates.ts";
 import { boxPath, readVmStream, type Vm, type VmEnd, type VmStream } from "./vm.ts";
+import { readEnd, writeEnd } from "./written-end.ts";
 
 const MIB = 1024 * 1024;
 const JOB_PORT_MS = 20_000;
@@ -35,6 +37,13 @@ interface Given {
   port: JobPort | null;
   /** Null where an earlier daemon began it. */
   begunAs: { template: Template | null; templates: Templates | null; laid: Laid } | null;
+}
+
+/** SHA-256, hex. */
+async function hashOf(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const part of createReadStream(file)) hash.update(part);
+  return hash.digest("hex");
 }
 
 /** How far a machine has come, for a daemon that finds it. */
@@ -62,7 +71,7 @@ export class Machine {
         .then((end) => this.#finish(end));
       return;
     }
-    void vm.ended.then((end) => this.#vmEnded(end)).catch((error: unknown) => this.#untold(error));
+    void vm.ended.then((end) => this.#vmEnded(vm, end)).catch((error: unknown) => this.#untold(error));
   }
 
   async #progress(): Promise<Progress> {
@@ -78,18 +87,9 @@ export class Machine {
     return path.join(this.token.folder, "out");
   }
 
-  get #endFile(): string {
-    return path.join(this.token.folder, "end.json");
-  }
-
   /** It ended while no daemon lived, or was told before. */
   async #earlierEnd(): Promise<MachineEnd> {
-    const text = await readFile(this.#endFile, "utf8").catch(() => null);
-    if (text === null) return endOfGone(this.token);
-    const end = JSON.parse(text) as OciEnd & { kind?: string; instructions?: string; memoryHash?: string };
-    if (end.kind === "deterministic")
-      return { kind: "deterministic", instructions: BigInt(end.instructions!), memoryHash: end.memoryHash! };
-    return { kind: "job", exitCode: end.exitCode, tree: end.tree, detail: end.detail };
+    return (await readEnd(this.token.folder)) ?? endOfGone(this.token);
   }
 
   /** The first instruction of a machine; of an image's guest, which has booted before, of its job. */
@@ -140,14 +140,14 @@ export class Machine {
   }
 
   #untold(error: unknown): void {
-    this.#finish({ kind: "crashed", detail: error instanceof Error ? error.message : String(error) });
+    this.#finish({ kind: "crashed", detail: messageOf(error) });
   }
 
   /** What fails here on the machine's own word is typed where it is read; the rest are this host's own files. */
   #hostFailed(error: unknown): void {
     this.#finish({
       kind: "host",
-      detail: `what the machine left could not be kept: ${error instanceof Error ? error.message : String(error)}`,
+      detail: `what the machine left could not be kept: ${messageOf(error)}`,
     });
   }
 
@@ -165,26 +165,25 @@ export class Machine {
   async #takeEnd(port: JobPort): Promise<void> {
     const end = await port.end(this.token.ociToken, this.#out, this.token.diskMib * MIB + ARCHIVE_EXTRA_BYTES);
     if (end === null) return;
-    await writeFile(this.#endFile, JSON.stringify(end), { mode: 0o600 });
+    await writeEnd(this.token.folder, end);
     port.thank();
     this.#finish({ kind: "job", ...end });
     const { begunAs } = this.#given;
-    const templates = begunAs && !begunAs.template ? begunAs.templates : null; // the first of its kind: the next starts from a snapshot
+    const first = begunAs?.template ? null : begunAs; // the first of its kind: the next starts from a snapshot
+    const templates = first?.templates ?? null;
     await this.#letGo({ images: templates === null });
-    if (!templates) return;
-    await templates.build(begunAs!.laid.templateKey, { ...begunAs!.laid, kvm: begunAs!.laid.plan.accel === "kvm" });
+    if (!first || !templates) return;
+    await templates.build(first.laid.templateKey, { ...first.laid, kvm: first.laid.plan.accel === "kvm" });
     await this.#remove(HELD);
   }
 
-  async #vmEnded(end: VmEnd): Promise<void> {
-    const vm = this.vm!;
+  async #vmEnded(vm: Vm, end: VmEnd): Promise<void> {
     if (this.#released) return;
     if (end.kind === "shutdown" && this.token.kind === "deterministic") {
-      const memory = createHash("sha256");
-      for await (const part of createReadStream(boxPath(this.token.folder, VM_FILES.memory))) memory.update(part as Buffer);
+      const memoryHash = await hashOf(boxPath(this.token.folder, VM_FILES.memory));
       const instructions = instructionsOf(await saveState(vm));
-      const done = { kind: "deterministic" as const, instructions, memoryHash: memory.digest("hex") };
-      await writeFile(this.#endFile, JSON.stringify({ ...done, instructions: instructions.toString() }), { mode: 0o600 });
+      const done = { kind: "deterministic" as const, instructions, memoryHash };
+      await writeEnd(this.token.folder, done);
       await this.#letGo();
       return this.#finish(done);
     }
@@ -209,12 +208,12 @@ export class Machine {
     if (!this.vm) throw new Error("the machine has ended");
     if (this.token.kind === "oci" && (await this.#progress()) !== "begun") throw new Error("the image's job has not begun yet");
     const { base, baseFormat } = this.token;
-    await takeSnapshot(this.vm, folder, base === "" ? null : { file: base, format: baseFormat as "raw" });
+    await takeSnapshot(this.vm, folder, base === "" || baseFormat === "" ? null : { file: base, format: baseFormat });
   }
 
   /** The process, and what was sold for the time it ran: disk and memory. What it printed and handed back stays. */
   async #letGo({ images }: { images: boolean } = { images: true }): Promise<void> {
-    await this.vm!.quit();
+    await this.vm?.quit();
     for (const name of [`box/${VM_FILES.disk}`, `box/${VM_FILES.memory}`, "base.qcow2", ...(images ? [HELD] : [])])
       await this.#remove(name);
   }

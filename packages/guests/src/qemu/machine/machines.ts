@@ -5,17 +5,20 @@
 import { copyFile, link, mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import type { VmSpec } from "@xenoservers/protocol";
+import type { BoundFile } from "./box.ts";
 import { removeCgroup, type Cgroup } from "./cgroup.ts";
 import { newToken } from "../oci/job-port.ts";
 import { startOci } from "../oci/start.ts";
 import { Refusal } from "../refusal.ts";
 import { bootOfHost } from "./gone.ts";
-import { layOut, refuseWhatCannotBe, type LayoutOptions, type MachineJob } from "./layout.ts";
+import type { QemuHost } from "./host.ts";
+import { layOut, refuseWhatCannotBe, type Laid, type LayoutOptions, type MachineJob } from "./layout.ts";
 import { Machine } from "./machine.ts";
-import type { MachineToken } from "./machine-end.ts";
+import { cgroupOf, type MachineToken } from "./machine-end.ts";
 import { planVm, type PlanInput } from "./plan.ts";
 import { loadState } from "./state.ts";
-import type { Templates } from "../snapshots/templates.ts";
+import type { SnapshotSource } from "../snapshots/snapshot.ts";
+import type { Template, Templates } from "../snapshots/templates.ts";
 import { NotStarted, Vm, followVm, killVm, launchVm, makeVmFolder, removeVm, type LaunchInput, type VmHandle } from "./vm.ts";
 
 interface MachinesOptions extends LayoutOptions {
@@ -57,6 +60,73 @@ async function launched(launch: LaunchInput, plan: PlanInput, hasCustomersFiles:
   }
 }
 
+/** What a machine begins with in place of a first boot; null where it has none. */
+interface Earlier {
+  template: Template | null;
+  from: SnapshotSource | null;
+}
+
+/** A plan as it is carried out, and the files that QEMU gets for it. */
+interface Start {
+  plan: PlanInput;
+  files: readonly BoundFile[];
+}
+
+async function startOf({ plan: laid, files, oci }: Laid, { template, from }: Earlier, folder: string, { stock }: QemuHost): Promise<Start> {
+  const plan: PlanInput = { ...laid, restore: template ? { memory: "/proc/self/fd/9" } : from ? "stream" : null };
+  // QEMU copies the whole kernel into every machine's memory, to start it again after a reset
+  const headAlone = oci && stock && (template || from) ? stock.kernelHead : null;
+  const taken = files.map((file) => (file.name === "kernel" && headAlone !== null ? { ...file, host: headAlone } : file));
+  const disk = template?.disk ?? from?.disk ?? null;
+  if (disk === null) return { plan, files: taken };
+  // a snapshot may be dropped while machines live that began with it
+  const own = path.join(folder, "base.qcow2");
+  await link(disk, own).catch(() => copyFile(disk, own));
+  return {
+    plan: { ...plan, files: { ...plan.files, base: { path: "/img/disk", format: "qcow2" } } },
+    files: [...taken.filter((file) => file.name !== "disk"), { host: own, name: "disk" }],
+  };
+}
+
+interface Place extends Pick<Earlier, "template"> {
+  folder: string;
+  cgroup: Cgroup | null;
+  host: QemuHost;
+}
+
+function launchOf(
+  { name, spec, deterministic }: MachineJob,
+  { plan, files }: Start,
+  { folder, cgroup, host, template }: Place,
+): LaunchInput {
+  const { diskMib, outputMibMax } = spec;
+  return {
+    ...{ folder, name, args: planVm(plan), files, cgroup, outputMibMax },
+    kvm: host.accel === "kvm" && !deterministic,
+    tpm: spec.tpm,
+    outlives: true,
+    fileMibMax: Math.max(diskMib + 64 + Math.ceil(diskMib / 64), outputMibMax + 16, deterministic ? spec.memoryMib : 0),
+    ...(template ? { descriptor: template.memoryFile } : {}),
+  };
+}
+
+async function tokenOf(
+  { handle, uid }: Vm,
+  { outputMibMax, diskMib }: VmSpec,
+  { plan, files }: Start,
+  of: Pick<MachineToken, "kind" | "ociToken">,
+): Promise<MachineToken> {
+  const { folder, id, cgroup } = handle;
+  return {
+    ...{ folder, pid: id.pid, startTicks: id.startTicks, outputMibMax, diskMib, uid },
+    base: files.find((file) => file.name === "disk")?.host ?? "",
+    baseFormat: plan.files.base?.format ?? "",
+    cgroup: (cgroup?.folders ?? []).join(" "),
+    cgroupKind: cgroup?.kind ?? "",
+    ...{ kind: of.kind, ociToken: of.ociToken, boot: await bootOfHost() },
+  };
+}
+
 export class Machines {
   readonly options: MachinesOptions;
 
@@ -79,11 +149,11 @@ export class Machines {
    * that is at fault.
    */
   async prepare(ordered: MachineJob): Promise<Machine> {
-    const { host, folder: all } = this.options;
+    const { host, folder: all, templates } = this.options;
     const job = ordered.from
       ? { ...ordered, spec: { ...ordered.from.spec, outputMibMax: ordered.spec.outputMibMax, egress: ordered.spec.egress } }
       : ordered;
-    const { spec, name, deterministic, from } = job;
+    const { spec, name, from } = job;
     refuseWhatCannotBe(job, host);
     const folder = path.join(all, name.slice(0, 24));
     await rm(folder, { recursive: true, force: true });
@@ -92,55 +162,19 @@ export class Machines {
     let vm: Vm | null = null;
     try {
       const laid = await layOut(this.options, job, folder);
-      const template = laid.oci && !from && this.options.templates ? await this.options.templates.find(laid.templateKey) : null;
+      const template = laid.oci && !from && templates ? await templates.find(laid.templateKey) : null;
       cgroup = await host.limits.create(name.slice(0, 24), { vcpu: spec.vcpu, memoryMib: job.memoryMib });
-      const input: PlanInput = { ...laid.plan, restore: template ? { memory: "/proc/self/fd/9" } : from ? "stream" : null };
-      let { files } = laid;
-      const disk = template?.disk ?? from?.disk ?? null;
-      if (disk !== null) {
-        // a snapshot may be dropped while machines live that began with it
-        const own = path.join(folder, "base.qcow2");
-        await link(disk, own).catch(() => copyFile(disk, own));
-        files = [...laid.files.filter((file) => file.name !== "disk"), { host: own, name: "disk" }];
-        input.files = { ...input.files, base: { path: "/img/disk", format: "qcow2" } };
-      }
-      // QEMU copies the whole kernel into every machine's memory, to start it again after a reset
-      if (laid.oci && (template || from))
-        files = files.map((file) => (file.name === "kernel" ? { ...file, host: host.stock!.kernelHead } : file));
-      const launch: LaunchInput = {
-        ...{
-          folder,
-          name,
-          args: planVm(input),
-          kvm: host.accel === "kvm" && !deterministic,
-          tpm: spec.tpm,
-          cgroup,
-          outlives: true,
-          outputMibMax: spec.outputMibMax,
-        },
-        files,
-        fileMibMax: Math.max(spec.diskMib + 64 + Math.ceil(spec.diskMib / 64), spec.outputMibMax + 16, deterministic ? spec.memoryMib : 0),
-        ...(template ? { descriptor: template.memoryFile } : {}),
-      };
-      vm = await launched(launch, input, template === null && from === null);
+      const start = await startOf(laid, { template, from }, folder, host);
+      vm = await launched(launchOf(job, start, { folder, cgroup, host, template }), start.plan, template === null && from === null);
       if (template) await template.restore(vm);
       if (from) await loadState(vm, from.state);
       const ociToken = from?.ociToken || newToken();
       const port = laid.oci && !from ? await startOci(vm, job, ociToken, template !== null) : null;
-      const token: MachineToken = {
-        ...{ folder, pid: vm.handle.id.pid, startTicks: vm.handle.id.startTicks, outputMibMax: spec.outputMibMax, diskMib: spec.diskMib },
-        uid: vm.uid,
-        base: files.find((file) => file.name === "disk")?.host ?? "",
-        baseFormat: input.files.base?.format ?? "",
-        kind: laid.oci ? "oci" : deterministic ? "deterministic" : "other",
-        cgroup: (cgroup?.folders ?? []).join(" "),
-        cgroupKind: cgroup?.kind ?? "",
-        ...{ ociToken, boot: await bootOfHost() },
-      };
-      return new Machine(vm, token, {
+      const kind = laid.oci ? "oci" : job.deterministic ? "deterministic" : "other";
+      return new Machine(vm, await tokenOf(vm, job.spec, start, { kind, ociToken }), {
         goesOn: laid.oci && from !== null,
         port,
-        begunAs: { template, templates: laid.oci ? this.options.templates : null, laid },
+        begunAs: { template, templates: laid.oci ? templates : null, laid },
       });
     } catch (error) {
       await vm?.quit();
@@ -180,7 +214,7 @@ export class Machines {
   async adopt(token: MachineToken, job: MachineJob): Promise<Machine> {
     const handle: VmHandle = {
       ...{ folder: token.folder, id: { pid: token.pid, startTicks: token.startTicks }, uid: token.uid, outputMibMax: token.outputMibMax },
-      cgroup: token.cgroup === "" ? null : { kind: token.cgroupKind as "cgroup1", folders: token.cgroup.split(" ") },
+      cgroup: cgroupOf(token),
     };
     const vm = await followVm(handle).catch(() => null);
     if (!vm) await killVm(handle); // one that lives and does not answer is of no use to anybody

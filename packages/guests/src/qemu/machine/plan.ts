@@ -187,7 +187,7 @@ function network({ spec }: PlanInput): string[] {
   ];
 }
 
-function memory({ spec, restore, sharedMemory }: PlanInput): string[] {
+function memory({ spec, restore, sharedMemory }: Pick<PlanInput, "spec" | "restore" | "sharedMemory">): string[] {
   const size = spec.memoryMib * 1024 * 1024;
   const backend: Json =
     restore !== null && restore !== "stream"
@@ -196,6 +196,13 @@ function memory({ spec, restore, sharedMemory }: PlanInput): string[] {
         ? { "qom-type": "memory-backend-ram", id: "ram", size, prealloc: false }
         : { "qom-type": "memory-backend-file", id: "ram", size, "mem-path": sharedMemory, share: true, prealloc: false };
   return [...option("-object", backend), "-m", `${spec.memoryMib}M`];
+}
+
+/** A file that this kind of machine cannot be without. */
+function needed(files: PlanInput["files"], name: "kernel" | "initrd" | "firmwareCode"): string {
+  const file = files[name];
+  if (file === undefined) throw new Error(`a machine was laid out without its ${name}`);
+  return file;
 }
 
 /** A whole machine whose every instruction, clock and random number follows from its inputs (DESIGN section 4). */
@@ -213,8 +220,8 @@ function deterministicArgs({ spec, files, sharedMemory }: PlanInput): string[] {
       "-seed",
       String(Number.parseInt(spec.seed.slice(0, 8), 16)),
     ],
-    ...memory({ spec, files, sharedMemory, restore: null } as PlanInput),
-    ...["-kernel", files.kernel!, ...(files.initrd ? ["-initrd", files.initrd] : []), "-append", vm.append],
+    ...memory({ spec, sharedMemory, restore: null }),
+    ...["-kernel", needed(files, "kernel"), ...(files.initrd ? ["-initrd", files.initrd] : []), "-append", vm.append],
     ...["-chardev", `file,id=console,path=${OUT.stdout}`, "-serial", "chardev:console", "-nic", "none", "-vga", "none"],
     ...["-device", "pvpanic"],
   ];
@@ -234,12 +241,15 @@ function machineArgs(input: PlanInput): string[] {
   ];
   if (spec.firmware === "uefi")
     args.push(
-      ...readOnly("code", files.firmwareCode!, "raw"),
+      ...readOnly("code", needed(files, "firmwareCode"), "raw"),
       ...option("-blockdev", { driver: "raw", "node-name": "vars", file: { driver: "file", filename: at(VM_FILES.vars) } }),
     );
-  if (vm.kind === "kernel") args.push("-kernel", files.kernel!, ...(files.initrd ? ["-initrd", files.initrd] : []), "-append", vm.append);
-  if (vm.kind === "oci")
-    args.push("-kernel", files.kernel!, "-initrd", files.initrd!, "-append", "console=ttyS0 quiet panic=-1 random.trust_cpu=on");
+  if (vm.kind === "kernel")
+    args.push("-kernel", needed(files, "kernel"), ...(files.initrd ? ["-initrd", files.initrd] : []), "-append", vm.append);
+  if (vm.kind === "oci") {
+    args.push("-kernel", needed(files, "kernel"), "-initrd", needed(files, "initrd"));
+    args.push("-append", "console=ttyS0 quiet panic=-1 random.trust_cpu=on");
+  }
   args.push(...disks(input), ...ports(input), ...network(input));
   args.push(
     "-chardev",

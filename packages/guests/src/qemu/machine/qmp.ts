@@ -5,6 +5,7 @@
 import { lstat, open } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import path from "node:path";
+import { isRecord } from "../../json.ts";
 
 const LINE_BYTES_MAX = 24 * 1024 * 1024;
 
@@ -71,18 +72,20 @@ export class JsonLines {
   }
 
   #line(line: string): void {
-    let value: Record<string, unknown>;
+    let value: unknown;
     try {
-      value = JSON.parse(line) as Record<string, unknown>;
+      value = JSON.parse(line);
     } catch {
       return;
     }
-    if (typeof value !== "object" || value === null) return;
-    if (typeof value["event"] === "string")
-      return this.onEvent({ event: value["event"], data: (value["data"] ?? {}) as Record<string, unknown> });
+    if (!isRecord(value)) return;
+    const { event, data, error } = value;
+    if (typeof event === "string") return this.onEvent({ event, data: isRecord(data) ? data : {} });
     if ("return" in value) this.#waiting.shift()?.resolve(value["return"]);
-    else if ("error" in value)
-      this.#waiting.shift()?.reject(new QmpError(String((value["error"] as { desc?: unknown }).desc ?? "refused").slice(0, 300)));
+    else if ("error" in value) {
+      const said = isRecord(error) && typeof error["desc"] === "string" ? error["desc"] : "refused";
+      this.#waiting.shift()?.reject(new QmpError(said.slice(0, 300)));
+    }
   }
 
   /** Rejects with QmpError: what the other side says, or that it is gone. */

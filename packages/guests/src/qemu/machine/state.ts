@@ -6,18 +6,22 @@ import { createReadStream } from "node:fs";
 import { rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { pipeline } from "node:stream/promises";
+import { isRecord } from "../../json.ts";
 import { giveToBox, boxPath, type Vm } from "./vm.ts";
 import { VM_FILES } from "./plan.ts";
-import { connectSocket } from "./qmp.ts";
+import { QmpError, connectSocket } from "./qmp.ts";
 
 const POLL_MS = 5;
 const TIMEOUT_MS = 10 * 60_000;
 
 async function migrated(vm: Vm): Promise<void> {
   for (const deadline = Date.now() + TIMEOUT_MS; ;) {
-    const { status, "error-desc": why } = (await vm.qmp("query-migrate")) as { status?: string; "error-desc"?: string };
+    const answer = await vm.qmp("query-migrate");
+    if (!isRecord(answer)) throw new QmpError("QEMU does not say how far the machine's state has come");
+    const { status, "error-desc": why } = answer;
     if (status === "completed") return;
-    if (status === "failed" || status === "cancelled") throw new Error(`the machine's state could not be moved: ${why ?? status}`);
+    if (status === "failed" || status === "cancelled")
+      throw new Error(`the machine's state could not be moved: ${typeof why === "string" ? why : status}`);
     if (Date.now() > deadline) throw new Error("the machine's state took too long");
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }

@@ -11,11 +11,13 @@ import { closeSync, openSync, watch, type FSWatcher } from "node:fs";
 import { chown, lstat, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { readGuestFile } from "../../guest.ts";
-import { isAlive, startTicksOf, type ProcessId } from "../../pool.ts";
+import { isRecord, parseOwn } from "../../json.ts";
+import { isAlive, isProcessId, spawned, startTicksOf, type ProcessId } from "../../pool.ts";
+import { codeOf, messageOf } from "../../thrown.ts";
 import { boxed, uidOf, type Box } from "./box.ts";
-import { removeCgroup, wasOutOfMemory, type Cgroup } from "./cgroup.ts";
+import { isCgroup, removeCgroup, wasOutOfMemory, type Cgroup } from "./cgroup.ts";
 import { VM_FILES } from "./plan.ts";
-import { openQmp, type JsonLines, type QmpEvent } from "./qmp.ts";
+import { QmpError, openQmp, type JsonLines, type QmpEvent } from "./qmp.ts";
 
 export type VmEnd =
   /** By the guest; `isReset`: it wanted to start again. */
@@ -89,17 +91,16 @@ export async function launchVm({ folder, name, args, outputMibMax, ...box }: Lau
   await giveToBox(inner, uid);
   const [program, ...rest] = await boxed({ ...box, folder: inner, uid }, ["qemu-system-x86_64", ...args]);
   const log = openSync(path.join(folder, VM_FILES.log), "a", 0o600);
-  const child = spawn(program!, rest, {
+  const child = spawn(program, rest, {
     detached: true,
     stdio: ["ignore", log, log],
     env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
     cwd: "/",
   });
   closeSync(log);
-  await new Promise<void>((resolve, reject) => child.once("spawn", resolve).once("error", reject));
+  const pid = await spawned(child);
   child.unref();
-  const startTicks = await startTicksOf(child.pid!);
-  const id = { pid: child.pid!, startTicks: startTicks ?? "gone" };
+  const id = { pid, startTicks: (await startTicksOf(pid)) ?? "gone" };
   await writeFile(path.join(folder, PROCESS), JSON.stringify({ id, cgroup: box.cgroup } satisfies Left), { mode: 0o600 });
   try {
     return await followVm({ folder, id, uid, cgroup: box.cgroup, outputMibMax });
@@ -108,7 +109,7 @@ export async function launchVm({ folder, name, args, outputMibMax, ...box }: Lau
     const lines = (await readFile(path.join(folder, VM_FILES.log), "utf8").catch(() => "")).trim().split("\n");
     const said = lines.slice(-3).join(" / ");
     const own = lines.findLast((line) => /^qemu(-system-x86_64)?: /.test(line)) ?? "";
-    throw new NotStarted(`QEMU did not start: ${said || (cause as Error).message}`, own.replace(/^qemu(-system-x86_64)?: /, ""), { cause });
+    throw new NotStarted(`QEMU did not start: ${said || messageOf(cause)}`, own.replace(/^qemu(-system-x86_64)?: /, ""), { cause });
   }
 }
 
@@ -119,11 +120,14 @@ interface Left {
   cgroup: Cgroup | null;
 }
 
+const isLeft = (value: unknown): value is Left =>
+  isRecord(value) && isProcessId(value["id"]) && (value["cgroup"] === null || isCgroup(value["cgroup"]));
+
 /** Ends and removes a machine that no lease knows: its daemon was killed before it had written down what it made. */
 export async function removeVm(folder: string): Promise<void> {
   const text = await readFile(path.join(folder, PROCESS), "utf8").catch(() => null);
   if (text !== null) {
-    const { id, cgroup } = JSON.parse(text) as Left;
+    const { id, cgroup } = parseOwn(path.join(folder, PROCESS), text, isLeft);
     await killGroup(id);
     if (cgroup) await removeCgroup(cgroup);
   }
@@ -136,7 +140,7 @@ async function killGroup(id: ProcessId): Promise<void> {
   try {
     process.kill(-id.pid, "SIGKILL");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    if (codeOf(error) !== "ESRCH") throw error;
   }
 }
 
@@ -181,7 +185,9 @@ export class Vm {
 
   /** What happened while nobody listened. */
   async lookAround(): Promise<void> {
-    const { status } = (await this.#qmp.execute("query-status")) as { status: string };
+    const answer = await this.#qmp.execute("query-status");
+    if (!isRecord(answer)) throw new QmpError("QEMU does not say how the machine is");
+    const { status } = answer;
     if (status === "shutdown") this.#end({ kind: "shutdown", isReset: false });
     if (status === "guest-panicked") this.#end({ kind: "panic" });
   }

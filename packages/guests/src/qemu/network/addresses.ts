@@ -27,7 +27,7 @@ const SPECIAL_6 = [
 function listOf(ranges: readonly string[]): BlockList {
   const list = new BlockList();
   for (const range of ranges) {
-    const [address, bits] = range.split("/") as [string, string];
+    const [address = "", bits] = range.split("/");
     list.addSubnet(address, Number(bits), isIPv6(address) ? "ipv6" : "ipv4");
   }
   return list;

@@ -114,7 +114,8 @@ export class Gate {
     );
     const addresses = found.filter(isPublic).slice(0, 8);
     for (const address of addresses) {
-      if (this.#names.size >= NAMES_MAX) this.#names.delete(this.#names.keys().next().value!);
+      const [oldest] = this.#names.keys();
+      if (this.#names.size >= NAMES_MAX && oldest !== undefined) this.#names.delete(oldest);
       this.#names.set(address, { name, until: Date.now() + NAME_KEPT_MS });
     }
     return addresses;

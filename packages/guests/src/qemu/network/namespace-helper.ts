@@ -14,16 +14,12 @@ export interface HelperReply {
   error: string | null;
 }
 
-/** The types know handles of a parent only; a child passes them alike. */
-const send = process.send!.bind(process) as (
-  message: HelperReply,
-  handle: Server | Socket | Datagrams | undefined,
-  options: object,
-  sent: () => void,
-) => void;
+const send = process.send?.bind(process);
+if (!send) throw new Error("the helper has no daemon to hand sockets to");
+
 /** What was handed over is the daemon's alone: two that listen would share the connections. */
 const reply = (id: number, error: string | null, handle?: Server | Socket | Datagrams): void =>
-  send({ id, error }, handle, {}, () => {
+  void send({ id, error } satisfies HelperReply, handle, {}, () => {
     if (handle && !("write" in handle)) handle.close();
   });
 

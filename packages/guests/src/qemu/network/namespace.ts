@@ -1,7 +1,7 @@
 /** Sockets inside a machine's network namespace, for the daemon outside of it. */
 import { spawn, type ChildProcess } from "node:child_process";
-import type { Socket as Datagrams } from "node:dgram";
-import type { Server, Socket } from "node:net";
+import { Socket as Datagrams } from "node:dgram";
+import { Server, Socket } from "node:net";
 import path from "node:path";
 import { innermostOf } from "../machine/box.ts";
 import type { HelperReply, HelperRequest } from "./namespace-helper.ts";
@@ -9,6 +9,9 @@ import type { HelperReply, HelperRequest } from "./namespace-helper.ts";
 const TIMEOUT_MS = 10_000;
 
 type Wanted = HelperRequest extends infer R ? (R extends HelperRequest ? Omit<R, "id"> : never) : never;
+
+/** One that was closed while it was handed over does not arrive. */
+const notHanded = (): Error => new Error("the machine's network did not hand over the socket");
 
 export class NetNamespace {
   readonly #pid: number;
@@ -57,17 +60,23 @@ export class NetNamespace {
   }
 
   /** Accepts connections to that port of any address. */
-  listen(port: number): Promise<Server> {
-    return this.#ask({ kind: "listen", port }) as Promise<Server>;
+  async listen(port: number): Promise<Server> {
+    const handle = await this.#ask({ kind: "listen", port });
+    if (!(handle instanceof Server)) throw notHanded();
+    return handle;
   }
 
-  datagrams(port: number): Promise<Datagrams> {
-    return this.#ask({ kind: "datagrams", port }) as Promise<Datagrams>;
+  async datagrams(port: number): Promise<Datagrams> {
+    const handle = await this.#ask({ kind: "datagrams", port });
+    if (!(handle instanceof Datagrams)) throw notHanded();
+    return handle;
   }
 
   /** To a port of the namespace's own loopback. */
-  connect(port: number): Promise<Socket> {
-    return this.#ask({ kind: "connect", port }) as Promise<Socket>;
+  async connect(port: number): Promise<Socket> {
+    const handle = await this.#ask({ kind: "connect", port });
+    if (!(handle instanceof Socket)) throw notHanded();
+    return handle;
   }
 
   /** Sockets that were handed out live on. */

@@ -11,6 +11,7 @@ import { access, mkdir, open, readFile, rename, rm, writeFile, type FileHandle }
 import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { isRecord, parseOwn } from "../../json.ts";
 import { cached, touch, type Cache } from "../images/cache.ts";
 import { OWN_BOX, boxed, uidOf } from "../machine/box.ts";
 import { giveToBox, makeVmFolder } from "../machine/vm.ts";
@@ -193,10 +194,7 @@ async function writeDisk(content: DiskContent, archives: Archives, input: ImageI
   const uid = uidOf(BUILDER);
   await giveToBox(box, uid);
   const words = ["sqfstar", "-comp", "lz4", "-no-progress", "-quiet", ...rootOf(content), "/w/disk"];
-  const [program = "", ...args] = await boxed(
-    { ...OWN_BOX, folder: box, fileMibMax: Math.ceil(input.bytesMax / MIB) * 2 + 64, uid },
-    words,
-  );
+  const [program, ...args] = await boxed({ ...OWN_BOX, folder: box, fileMibMax: Math.ceil(input.bytesMax / MIB) * 2 + 64, uid }, words);
   const from = Readable.from(archiveOf(content, await archives.all(content.layers)));
   const child = spawn(program, args, { stdio: ["pipe", "ignore", "pipe"], timeout: TIMEOUT_MS, detached: true });
   child.stdin.on("error", () => {}); // also after the pipeline has let go of it: what was under way to a program that ended
@@ -227,11 +225,18 @@ interface Made {
   disks: string[];
 }
 
+const isMade = (value: unknown): value is Made =>
+  isRecord(value) &&
+  typeof value["bytes"] === "number" &&
+  typeof value["entries"] === "number" &&
+  Array.isArray(value["disks"]) &&
+  value["disks"].every((name) => typeof name === "string");
+
 /** Whether all of it is there and taken. */
-async function isMade(file: string, input: ImageInput, cache: Cache): Promise<boolean> {
+async function isThereWhole(file: string, input: ImageInput, cache: Cache): Promise<boolean> {
   const text = await readFile(file, "utf8").catch(() => null);
   if (text === null) return false;
-  const { bytes, entries, disks } = JSON.parse(text) as Made;
+  const { bytes, entries, disks } = parseOwn(file, text, isMade);
   if (bytes > input.bytesMax) throw tooLarge(input);
   if (entries > input.entriesMax) throw tooMany(input);
   const files = disks.map((name) => path.join(cache.folder, name));
@@ -271,7 +276,7 @@ async function make(input: ImageInput, cache: Cache, archives: Archives): Promis
 export async function imageDisks(input: ImageInput, cache: Cache): Promise<void> {
   const key = createHash("sha256").update(JSON.stringify([FORM, input.layers.map(({ digest }) => digest)]));
   const about = path.join(cache.folder, `${key.digest("hex")}.image`);
-  if (await isMade(about, input, cache)) return;
+  if (await isThereWhole(about, input, cache)) return;
   const archives = new Archives(input);
   await mkdir(input.work, { recursive: true, mode: 0o700 });
   try {

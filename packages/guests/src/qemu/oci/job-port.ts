@@ -86,7 +86,8 @@ class Reader {
       if (this.#closed) return null;
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
-    const all = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
+    const [first, ...more] = this.#chunks;
+    const all = first && more.length === 0 ? first : Buffer.concat(this.#chunks);
     const part = all.subarray(0, most);
     this.#chunks = part.length === all.length ? [] : [all.subarray(part.length)];
     this.#size = all.length - part.length;

@@ -9,9 +9,10 @@ import { execFile, spawn } from "node:child_process";
 import { mkdir, readFile, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
-import { isAlive, startTicksOf, type ProcessId } from "../../pool.ts";
+import { isRecord, parseOwn } from "../../json.ts";
+import { isAlive, isProcessId, startTicksOf, type ProcessId } from "../../pool.ts";
 import { OWN_BOX, uidOf, type BoundFile } from "../machine/box.ts";
-import { flatten } from "../images/disks.ts";
+import { flatten, type Base } from "../images/disks.ts";
 import { JobPort } from "../oci/job-port.ts";
 import { VM_FILES, planVm, type PlanInput } from "../machine/plan.ts";
 import { ignoreSharedMemory, loadState, saveState } from "../machine/state.ts";
@@ -36,6 +37,9 @@ interface Kept {
   descriptor: number;
 }
 
+const isKept = (value: unknown): value is Kept =>
+  isRecord(value) && isProcessId(value["keeper"]) && typeof value["descriptor"] === "number";
+
 interface TemplateSource {
   plan: PlanInput;
   files: readonly BoundFile[];
@@ -58,7 +62,15 @@ async function keep(memory: string): Promise<Kept> {
     child.once("exit", () => reject(new Error(`the snapshot's memory cannot be kept: ${said.trim()}`)));
   });
   child.unref();
-  return { keeper: { pid: child.pid!, startTicks: (await startTicksOf(child.pid!)) ?? "gone" }, descriptor };
+  if (child.pid === undefined) throw new Error("the snapshot's keeper did not start");
+  return { keeper: { pid: child.pid, startTicks: (await startTicksOf(child.pid)) ?? "gone" }, descriptor };
+}
+
+/** What lies under the guest's disk. */
+function baseOf(plan: PlanInput, files: readonly BoundFile[]): Base {
+  const disk = files.find(({ name }) => name === "disk");
+  if (!disk || !plan.files.base) throw new Error("a guest to start others from has no disk");
+  return { file: disk.host, format: plan.files.base.format };
 }
 
 export class Templates {
@@ -82,9 +94,10 @@ export class Templates {
   }
 
   async #kept(key: string): Promise<Kept | null> {
-    const text = await readFile(path.join(this.#folder, key, "kept.json"), "utf8").catch(() => null);
+    const file = path.join(this.#folder, key, "kept.json");
+    const text = await readFile(file, "utf8").catch(() => null);
     if (text === null) return null;
-    const kept = JSON.parse(text) as Kept;
+    const kept = parseOwn(file, text, isKept);
     return (await isAlive(kept.keeper)) ? kept : null;
   }
 
@@ -138,8 +151,11 @@ export class Templates {
       const state = await saveState(vm);
       await vm.quit();
       await writeFile(path.join(folder, VM_FILES.state), state, { mode: 0o600 });
-      const base = { file: files.find(({ name }) => name === "disk")!.host, format: plan.files.base!.format };
-      await flatten({ box: path.join(folder, "box"), uid: uidOf(BUILDER), base, to: path.join(folder, "disk.qcow2") });
+      await flatten({
+        ...{ box: path.join(folder, "box"), uid: uidOf(BUILDER) },
+        base: baseOf(plan, files),
+        to: path.join(folder, "disk.qcow2"),
+      });
       const kept = await keep(boxPath(folder, VM_FILES.memory));
       await rm(path.join(folder, "box"), { recursive: true, force: true });
       await writeFile(path.join(folder, "kept.json"), JSON.stringify(kept), { mode: 0o600 });

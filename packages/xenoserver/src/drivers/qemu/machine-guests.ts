@@ -4,7 +4,8 @@ import type { Crypto } from "@xenoservers/protocol";
 import type { GuestDriver, GuestJob } from "../driver.ts";
 import type { MachineJob, Work } from "../work.ts";
 import { machineProblem, neededForMachine } from "./machine-work.ts";
-import type { VmDriver, VmJob } from "./vm-driver.ts";
+import type { VmDriver } from "./vm-driver.ts";
+import type { VmJob } from "./vm-job.ts";
 
 function machineOf(work: Work): MachineJob {
   invariant(work.kind === "machine", "work of another kind was refused when it came");

@@ -1,0 +1,90 @@
+/** A lease's machine under the contract of all guests. Who controls the inputs: the customer, by what is asked of it; the guest. */
+import { Control, type Gate, type Machine } from "@xenoservers/guests";
+import type { GuestControls, GuestEnding, RunningGuest } from "../driver.ts";
+import type { VmBlobs } from "./vm-blobs.ts";
+import { endingOf } from "./vm-ends.ts";
+import type { Gates } from "./vm-gates.ts";
+import type { VmJob } from "./vm-job.ts";
+import type { SnapshotStore } from "./vm-snapshots.ts";
+
+/** What the machines of one server share. */
+interface Shared {
+  gates: Gates;
+  blobs: VmBlobs;
+  kept: SnapshotStore;
+}
+
+const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
+
+function controlsOf(machine: Machine, control: Control, job: VmJob, { blobs, kept }: Shared): GuestControls {
+  return {
+    input: (bytes) => control.input(bytes),
+    open: (port) => control.open(port),
+    agent: (command, args) => control.agent.ask(command, args),
+    async reboot() {
+      if (machine.token.kind === "oci") throw new Error("an image's job runs once: order it again");
+      await control.reboot();
+    },
+    async snapshot() {
+      const { customer, spec, lease } = job;
+      return kept.take(machine, { customer, spec, lease, blobs: await blobs.of(job) });
+    },
+  };
+}
+
+/** Output of a machine, and how it is held: what does not ask who it is for. */
+function handlesOf(
+  machine: Machine,
+): Pick<RunningGuest, "onChange" | "readStream" | "readOutput" | "stop" | "pause" | "resume" | "dispose"> {
+  const { vm, token } = machine;
+  const merged = token.kind === "other";
+  return {
+    onChange: (changed) => vm?.onChange(changed),
+    readStream: (stream, offset) =>
+      machine.read(merged ? "console" : stream, merged && stream === "stderr" ? Number.MAX_SAFE_INTEGER : offset),
+    readOutput: (digest, offset, length) =>
+      /^[0-9a-f]{64}$/.test(digest) ? machine.readOutput(digest, offset, length) : Promise.resolve(new Uint8Array(0)),
+    stop: () => machine.stop(),
+    async pause() {
+      if (!vm) throw new Error("the machine has ended");
+      await vm.pause();
+    },
+    async resume() {
+      if (!vm) throw new Error("the machine has ended");
+      await vm.begin();
+    },
+    dispose: () => machine.dispose(),
+  };
+}
+
+/** Follows a machine, and lets it reach through its gate what it may; the gate is shut when it ends. */
+export async function runningGuest(machine: Machine, job: VmJob, gate: Gate | null, shared: Shared): Promise<RunningGuest> {
+  const { vm } = machine;
+  const { gates } = shared;
+  const control = vm ? new Control(vm, job.spec.network) : null;
+  if (gate && control) await gate.start(control.namespace);
+  let killed = false;
+  const ended = machine.ended.then(async (end): Promise<GuestEnding> => {
+    await gates.shut(gate);
+    await control?.close();
+    return killed
+      ? { kind: "host-failure", detail: "the machine was ended", endedMonotonicMs: monotonicMs() }
+      : endingOf(end, job.fuelMax, monotonicMs());
+  });
+  return {
+    ...handlesOf(machine),
+    token: machine.token,
+    ended,
+    async kill() {
+      killed = true;
+      await vm?.kill();
+    },
+    release() {
+      void gates.shut(gate);
+      control?.close().catch(() => {});
+      machine.release();
+    },
+    egressBytes: () => gate?.bytes ?? 0,
+    controls: control && controlsOf(machine, control, job, shared),
+  };
+}

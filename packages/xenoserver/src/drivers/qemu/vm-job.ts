@@ -1,0 +1,18 @@
+/** What a lease's machine is to be, and what it may use. */
+import type { VmSpec } from "@xenoservers/protocol";
+import type { InputTree } from "@xenoservers/protocol/channel";
+
+export interface VmJob {
+  lease: string;
+  customer: string;
+  spec: VmSpec;
+  inputs: InputTree;
+  /** What the lease has, QEMU's own part included. */
+  memoryMib: number;
+  deterministic: boolean;
+  egressMibMax: number;
+  /** Used before, where an earlier daemon ran it. */
+  egressBytesUsed: number;
+  fuelMax: bigint;
+  blobFile(digest: string): string;
+}
