@@ -103,7 +103,7 @@ machines("machines through the market", () => {
     expect(end.lease.end).toMatchObject({ reason: "completed" });
   });
 
-  it("leaves what it printed to its customer, also when it was gone after its host was down", async () => {
+  it("leaves what it printed to its customer, also when it was gone while no daemon ran", async () => {
     const cli = await cliHome(market);
     const ramdisk = path.join(market.folder, "printing");
     await writeFile(ramdisk, await initrd("echo printed before; sleep 600"));

@@ -4,6 +4,8 @@ import {
   ENTRIES_MAX,
   filesOnDisk,
   imageSizeProblem,
+  KERNEL_HEAD_BYTES,
+  kernelProblem,
   kernelSizeProblem,
   layersProblem,
   seedProblem,
@@ -99,6 +101,15 @@ describe("a machine", () => {
     expect(kernelSizeProblem(10_000_000, 200_000_000, 128)).toContain("201 MiB");
     expect(seedProblem(1_000)).toBeNull();
     expect(seedProblem(9_000_000)).toContain("cloud-init");
+  });
+
+  it("knows a kernel by its first bytes: Linux, ELF and multiboot, each where its header may lie, and nothing else", () => {
+    const head = (at: number, ...bytes: number[]) => Uint8Array.from({ length: KERNEL_HEAD_BYTES }, (_, i) => bytes[i - at] ?? 0);
+    const [hdrs, elf, multiboot] = [Buffer.from("HdrS"), Buffer.from("\x7fELF"), Buffer.from("02b0ad1b", "hex")];
+    for (const kernel of [head(0x202, ...hdrs), head(0, ...elf), head(0, ...multiboot), head(8_188, ...multiboot)])
+      expect(kernelProblem(kernel)).toBeNull();
+    const none = [new Uint8Array(), Buffer.from("this is no kernel\n".repeat(500)), head(0x200, ...hdrs), head(4, ...elf)];
+    for (const other of [...none, head(6, ...multiboot), hdrs]) expect(kernelProblem(other)).toContain("neither a Linux bzImage");
   });
 
   it("holds as many files as the file system of its disk", () => {

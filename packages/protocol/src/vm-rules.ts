@@ -99,6 +99,25 @@ export function kernelSizeProblem(kernelBytes: number, initrdBytes: number, memo
   return mib < memoryMib ? null : `kernel and RAM disk take ${mib} MiB, and the memory is ${memoryMib} MiB: order more with --mem`;
 }
 
+/** As much of a kernel's file as `kernelProblem` needs: the multiboot specification (3.1) puts its header there. */
+export const KERNEL_HEAD_BYTES = 8_192;
+const ELF_MAGIC = 0x7f_45_4c_46;
+const MULTIBOOT_MAGIC = 0x1b_ad_b0_02;
+/** "HdrS" at 0x202: the Linux/x86 boot protocol since 2.0. */
+const LINUX_MAGIC = { at: 0x202, value: 0x48_64_72_53 };
+
+/**
+ * Why that is no kernel, by its first bytes. QEMU takes whatever is none of these for a Linux of before 1995 and runs its bytes, which
+ * never ends.
+ */
+export function kernelProblem(head: Uint8Array): string | null {
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+  const has = (at: number, value: number): boolean => at + 4 <= head.length && view.getUint32(at) === value;
+  if (has(0, ELF_MAGIC) || has(LINUX_MAGIC.at, LINUX_MAGIC.value)) return null;
+  for (let at = 0; at + 4 <= head.length; at += 4) if (view.getUint32(at, true) === MULTIBOOT_MAGIC) return null;
+  return "the kernel is none: neither a Linux bzImage, nor ELF, nor multiboot";
+}
+
 /** Why the files of a seed for cloud-init cannot be given to a machine, in words. */
 export const seedProblem = (bytes: number): string | null =>
   bytes <= SEED_BYTES_MAX

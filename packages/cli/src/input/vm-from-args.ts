@@ -11,6 +11,8 @@ import {
   diskImageProblem,
   imageSizeProblem,
   isQcow2,
+  KERNEL_HEAD_BYTES,
+  kernelProblem,
   kernelSizeProblem,
   mibOf,
   seedProblem,
@@ -221,6 +223,7 @@ async function kernelBoot(options: VmOptions, memoryMib: number, disk: number | 
     });
   const kernel = await file(options.kernel!, "--kernel");
   const initrd = options.initrd === undefined ? null : await file(options.initrd, "--initrd");
+  refuseFor(kernelProblem(await kernel.read(0, Math.min(kernel.size, KERNEL_HEAD_BYTES))));
   refuseFor(kernelSizeProblem(kernel.size, initrd?.size ?? 0, memoryMib));
   return {
     boot: { kind: "kernel", kernel: kernel.digest, initrd: initrd?.digest ?? null, append: options.append ?? "console=ttyS0" },

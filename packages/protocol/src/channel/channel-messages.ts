@@ -6,6 +6,7 @@
  *              ◀───────── want {digest, offset, length}   (until all bytes are there and hash right)
  *   part {digest, offset} + bytes ──────▶
  *              ◀───────── state {running}; output {stream, offset} + bytes …
+ *   attach {stdout, stderr} ────────────▶  (what it has already) answered by output and, when that was all there is so far, state
  *   seen {stdout, stderr} ──────────────▶  (window)
  *              ◀───────── ended {result, tree}
  *   want … part …  the other way round, for the outputs

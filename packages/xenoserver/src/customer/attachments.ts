@@ -119,7 +119,9 @@ export class Attachments {
       case "attach":
         attached.from = { stdout: header.stdout, stderr: header.stderr };
         attached.follower = null;
-        return this.#pump(attached);
+        await this.#pump(attached);
+        // tells whoever only looks that this was all there is so far
+        return channel.send({ t: "state", ...this.#host.state() });
       case "seen":
         attached.follower?.seen(header);
         return this.#pump(attached);

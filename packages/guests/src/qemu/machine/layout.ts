@@ -3,10 +3,19 @@
  * (specification, images).
  */
 import { createHash } from "node:crypto";
-import { chmod, copyFile, link, mkdir, stat } from "node:fs/promises";
+import { chmod, copyFile, link, mkdir, open, stat } from "node:fs/promises";
 import path from "node:path";
 import type { InputTree } from "@xenoservers/protocol/channel";
-import { filesOnDisk, kernelSizeProblem, seedProblem, vmInputsProblem, vmSpecProblem, type VmSpec } from "@xenoservers/protocol";
+import {
+  KERNEL_HEAD_BYTES,
+  filesOnDisk,
+  kernelProblem,
+  kernelSizeProblem,
+  seedProblem,
+  vmInputsProblem,
+  vmSpecProblem,
+  type VmSpec,
+} from "@xenoservers/protocol";
 import { OWN_BOX, boxed, uidOf, type BoundFile } from "./box.ts";
 import type { Cache } from "../images/cache.ts";
 import { blankFormatted, blankOverlay, blankRaw, checkInside } from "../images/disks.ts";
@@ -140,12 +149,24 @@ async function layDisk(laying: Laying, vm: Boot<"disk">): Promise<void> {
   planned.seed = "/w/seed";
 }
 
+async function headOf(file: string): Promise<Uint8Array> {
+  const handle = await open(file, "r");
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(KERNEL_HEAD_BYTES), 0, KERNEL_HEAD_BYTES, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
+
 async function layKernel(laying: Laying, vm: Boot<"kernel">): Promise<void> {
   const { job, planned } = laying;
   const sizes = await Promise.all(
     [vm.kernel, ...(vm.initrd === null ? [] : [vm.initrd])].map(async (digest) => (await stat(job.blobFile(digest))).size),
   );
   refuseFor(kernelSizeProblem(sizes[0] ?? 0, sizes[1] ?? 0, job.spec.memoryMib));
+  const notOne = kernelProblem(await headOf(job.blobFile(vm.kernel)));
+  if (notOne !== null) throw new Refusal("bytes", notOne);
   planned.kernel = await laying.bind(job.blobFile(vm.kernel), "kernel");
   if (vm.initrd !== null) planned.initrd = await laying.bind(job.blobFile(vm.initrd), "initrd");
   if (job.spec.diskMib > 0 && !job.deterministic) await laying.blankDisk();
