@@ -12,6 +12,8 @@ import { zMarketInfo } from "./link/messages.ts";
 /** `party`: a session token of any party; the handler shows it only what is its own. `operator`: a token of the operator's key. */
 type Access = "public" | "party" | "operator";
 
+type Fields = Readonly<Record<string, z.ZodType>>;
+
 export interface Route {
   method: "GET" | "POST" | "PUT";
   path: string;
@@ -19,8 +21,8 @@ export interface Route {
   /** What a party's key must be granted for it; null where the route asks for no key. */
   scope: Scope | null;
   summary: string;
-  params?: z.ZodObject;
-  query?: z.ZodObject;
+  params?: z.ZodObject<Fields>;
+  query?: z.ZodObject<Fields>;
   body?: z.ZodType;
   reply: z.ZodType;
   /** text/plain or bytes instead of JSON. */
@@ -472,13 +474,13 @@ export type RouteReply<N extends RouteName> = TypeOf<(typeof API)[N]["reply"]>;
 export function openApi(version: string): unknown {
   const schema = (type: z.ZodType): unknown => z.toJSONSchema(type, { io: "input", unrepresentable: "any" });
   const paths: Record<string, Record<string, unknown>> = {};
-  for (const [name, route] of Object.entries(API) as [RouteName, Route][]) {
+  for (const [name, route] of Object.entries<Route>(API)) {
     const parameters = (["params", "query"] as const).flatMap((where) =>
       Object.entries(route[where]?.shape ?? {}).map(([key, type]) => ({
         name: key,
         in: where === "params" ? "path" : "query",
-        required: where === "params" || !(type as z.ZodType).safeParse(undefined).success,
-        schema: schema(type as z.ZodType),
+        required: where === "params" || !type.safeParse(undefined).success,
+        schema: schema(type),
       })),
     );
     const content = route.raw

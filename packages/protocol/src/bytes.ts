@@ -28,6 +28,13 @@ export function fromHex(text: string): Uint8Array | null {
   return bytes;
 }
 
+/** As fromHex, of text that was checked before; throws where it is no hex. */
+export function bytesOfHex(text: string): Uint8Array {
+  const bytes = fromHex(text);
+  if (!bytes) throw new TypeError("must be lowercase hex");
+  return bytes;
+}
+
 /** Of a digit or a letter from a to f. */
 const nibble = (code: number): number => (code < 58 ? code - 48 : code - 87);
 
@@ -39,10 +46,11 @@ for (let i = 0; i < 64; i++) VALUE[ALPHABET.charCodeAt(i)] = i;
 export function toBase64(bytes: Uint8Array): string {
   let text = "";
   for (let i = 0; i < bytes.length; i += 3) {
-    const chunk = (bytes[i]! << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0);
-    text += ALPHABET[chunk >> 18]! + ALPHABET[(chunk >> 12) & 63]!;
-    text += i + 1 < bytes.length ? ALPHABET[(chunk >> 6) & 63]! : "=";
-    text += i + 2 < bytes.length ? ALPHABET[chunk & 63]! : "=";
+    const chunk = ((bytes[i] ?? 0) << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0);
+    text += ALPHABET[chunk >> 18];
+    text += ALPHABET[(chunk >> 12) & 63];
+    text += i + 1 < bytes.length ? ALPHABET[(chunk >> 6) & 63] : "=";
+    text += i + 2 < bytes.length ? ALPHABET[chunk & 63] : "=";
   }
   return text;
 }

@@ -16,13 +16,18 @@ export function canonicalText(value: Json): string {
     if (!Number.isSafeInteger(value) || Object.is(value, -0)) throw new TypeError(`only safe integers can be encoded, not ${value}`);
     return String(value);
   }
-  if (Array.isArray(value)) return `[${value.map(canonicalText).join(",")}]`;
-  const object = value as { readonly [key: string]: Json };
-  const members = Object.keys(object)
-    .sort()
-    .map((key) => `${JSON.stringify(key)}:${canonicalText(object[key]!)}`);
-  return `{${members.join(",")}}`;
+  if (isArray(value)) return `[${value.map(canonicalText).join(",")}]`;
+  let members = "";
+  for (const key of Object.keys(value).sort()) {
+    const member = value[key];
+    if (member === undefined) throw new TypeError(`${key} has no value that can be encoded`);
+    if (members !== "") members += ",";
+    members += `${JSON.stringify(key)}:${canonicalText(member)}`;
+  }
+  return `{${members}}`;
 }
+
+const isArray = (value: Json): value is readonly Json[] => Array.isArray(value);
 
 export const canonicalBytes = (value: Json): Uint8Array => utf8(canonicalText(value));
 
@@ -31,7 +36,7 @@ export function parseCanonical(bytes: Uint8Array): Json | null {
   const text = parseUtf8(bytes);
   if (text === null) return null;
   try {
-    const value = JSON.parse(text) as Json;
+    const value: Json = JSON.parse(text);
     return equalBytes(canonicalBytes(value), bytes) ? value : null;
   } catch {
     return null;

@@ -1,5 +1,5 @@
 /** Checkpoints: C2SP tlog-checkpoint bodies in C2SP signed-note form. Who controls the inputs of parse/verify: the broker. */
-import { concatBytes, equalBytes, fromBase64, fromHex, toBase64, toHex, utf8 } from "./bytes.ts";
+import { bytesOfHex, concatBytes, equalBytes, fromBase64, fromHex, toBase64, toHex, utf8 } from "./bytes.ts";
 import type { Crypto, Signer } from "./crypto.ts";
 
 export interface Checkpoint {
@@ -13,10 +13,10 @@ export interface Checkpoint {
 const ED25519 = 1;
 
 function keyHash(crypto: Crypto, name: string, publicKey: string): Uint8Array {
-  return crypto.sha256(concatBytes(utf8(`${name}\n`), new Uint8Array([ED25519]), fromHex(publicKey)!)).subarray(0, 4);
+  return crypto.sha256(concatBytes(utf8(`${name}\n`), new Uint8Array([ED25519]), bytesOfHex(publicKey))).subarray(0, 4);
 }
 
-const bodyOf = ({ origin, size, root }: Checkpoint): string => `${origin}\n${size}\n${toBase64(fromHex(root)!)}\n`;
+const bodyOf = ({ origin, size, root }: Checkpoint): string => `${origin}\n${size}\n${toBase64(bytesOfHex(root))}\n`;
 
 export function signCheckpoint(crypto: Crypto, signer: Signer, checkpoint: Checkpoint): string {
   const body = bodyOf(checkpoint);
@@ -28,13 +28,14 @@ export function signCheckpoint(crypto: Crypto, signer: Signer, checkpoint: Check
 export function verifyCheckpoint(crypto: Crypto, publicKey: string, note: string): Checkpoint | null {
   const match = /^([^\n]{1,200})\n(0|[1-9]\d{0,15})\n([A-Za-z0-9+/=]{44})\n\n((?:\u2014 [^\n]+\n)+)$/.exec(note);
   if (!match || fromHex(publicKey)?.length !== 32) return null;
-  const root = fromBase64(match[3]!);
+  const [, origin = "", size, rootText = "", signatures = ""] = match;
+  const root = fromBase64(rootText);
   if (!root || root.length !== 32) return null;
-  const checkpoint: Checkpoint = { origin: match[1]!, size: Number(match[2]), root: toHex(root) };
-  const expectedHash = keyHash(crypto, checkpoint.origin, publicKey);
-  for (const line of match[4]!.trimEnd().split("\n")) {
+  const checkpoint: Checkpoint = { origin, size: Number(size), root: toHex(root) };
+  const expectedHash = keyHash(crypto, origin, publicKey);
+  for (const line of signatures.trimEnd().split("\n")) {
     const at = line.lastIndexOf(" ");
-    if (line.slice(2, at) !== checkpoint.origin) continue;
+    if (line.slice(2, at) !== origin) continue;
     const bytes = fromBase64(line.slice(at + 1));
     if (
       bytes?.length === 68 &&

@@ -2,7 +2,7 @@
  * Witness cosignatures on checkpoints: C2SP tlog-cosignature v1, as lines of the same signed note. A witness signs only what extends what
  * it has signed before. Who controls the inputs of verify: whoever hands over the note.
  */
-import { concatBytes, equalBytes, fromBase64, fromHex, toBase64, utf8 } from "./bytes.ts";
+import { bytesOfHex, concatBytes, equalBytes, fromBase64, toBase64, utf8 } from "./bytes.ts";
 import type { Crypto, Signer } from "./crypto.ts";
 
 export interface Witness {
@@ -18,7 +18,7 @@ const KEY_HASH_BYTES = 4;
 const SIGNATURE_BYTES = 64;
 
 function keyHash(crypto: Crypto, { name, key }: Witness): Uint8Array {
-  return crypto.sha256(concatBytes(utf8(`${name}\n`), new Uint8Array([COSIGNATURE_V1]), fromHex(key)!)).subarray(0, KEY_HASH_BYTES);
+  return crypto.sha256(concatBytes(utf8(`${name}\n`), new Uint8Array([COSIGNATURE_V1]), bytesOfHex(key))).subarray(0, KEY_HASH_BYTES);
 }
 
 /** The note's text up to and with the line end before the empty line. */

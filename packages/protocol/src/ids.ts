@@ -1,15 +1,14 @@
 /** How stable ids come from keys and documents. */
-import { concatBytes, toHex, utf8 } from "./bytes.ts";
-import { canonicalBytes, type Json } from "./canonical.ts";
+import { bytesOfHex, concatBytes, toHex, utf8 } from "./bytes.ts";
+import { canonicalBytes } from "./canonical.ts";
 import type { Crypto } from "./crypto.ts";
 import { z } from "zod";
-import { fromHex } from "./bytes.ts";
 import { TRACE_ROOTS_MAX, zFuel, zId } from "./documents/parts.ts";
 
 const ID_HEX = 40;
 
 const derive = (crypto: Crypto, prefix: string, hex: string): string =>
-  `${prefix}_${toHex(crypto.sha256(concatBytes(utf8(`xenoservers ${prefix} `), fromHex(hex)!))).slice(0, ID_HEX)}`;
+  `${prefix}_${toHex(crypto.sha256(concatBytes(utf8(`xenoservers ${prefix} `), bytesOfHex(hex)))).slice(0, ID_HEX)}`;
 
 /** A party keeps the id of its first root key for life. */
 export const partyIdOf = (crypto: Crypto, firstRootKey: string): string => derive(crypto, "p", firstRootKey);
@@ -73,4 +72,4 @@ interface JobEnd {
   stderrDigest: string;
 }
 
-export const jobHashOf = (crypto: Crypto, spec: JobSpec): string => toHex(crypto.sha256(canonicalBytes(spec as unknown as Json)));
+export const jobHashOf = (crypto: Crypto, spec: JobSpec): string => toHex(crypto.sha256(canonicalBytes(spec)));

@@ -2,8 +2,8 @@
  * What a document looks like in the public log: public kinds stand there whole, everything else as a salted commitment that only its
  * parties can open (PROTOCOL section 7).
  */
-import { canonicalBytes, type Json } from "./canonical.ts";
-import { concatBytes, fromHex, toHex, utf8 } from "./bytes.ts";
+import { canonicalBytes } from "./canonical.ts";
+import { bytesOfHex, concatBytes, fromHex, toHex, utf8 } from "./bytes.ts";
 import type { Crypto, Signer } from "./crypto.ts";
 import { KIND_TABLE } from "./documents/table.ts";
 import type { Envelope } from "./documents/parts.ts";
@@ -14,8 +14,8 @@ import { zId, zKey } from "./documents/parts.ts";
 
 /** The bytes of a leaf. `at` is the broker's time of acceptance; `salt` is 32 bytes of hex. */
 export function leafBytes(crypto: Crypto, document: { id: string; kind: Kind; envelope: Envelope }, at: number, salt: string): Uint8Array {
-  if (KIND_TABLE[document.kind].public) return canonicalBytes({ at, document: document.envelope as unknown as Json });
-  const commitment = toHex(crypto.sha256(concatBytes(utf8("xenoservers commitment "), fromHex(salt)!, fromHex(document.id)!)));
+  if (KIND_TABLE[document.kind].public) return canonicalBytes({ at, document: document.envelope });
+  const commitment = toHex(crypto.sha256(concatBytes(utf8("xenoservers commitment "), bytesOfHex(salt), bytesOfHex(document.id))));
   return canonicalBytes({ at, commitment });
 }
 

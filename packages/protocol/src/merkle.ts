@@ -49,13 +49,22 @@ export function rootFrom(crypto: Crypto, size: number, nodes: readonly Uint8Arra
 
 /** The root of a tree from the hashes of all its leaves (RFC 6962, section 2.1). */
 export function rootOfLeaves(crypto: Crypto, leaves: readonly Uint8Array[]): Uint8Array {
-  if (leaves.length === 0) return crypto.sha256(new Uint8Array());
   let level = leaves;
-  while (level.length > 1)
-    level = Array.from({ length: Math.ceil(level.length / 2) }, (_, i) =>
-      2 * i + 1 < level.length ? nodeHash(crypto, level[2 * i]!, level[2 * i + 1]!) : level[2 * i]!,
-    );
-  return level[0]!;
+  while (level.length > 1) level = levelAbove(crypto, level);
+  const [root] = level;
+  return root ?? crypto.sha256(new Uint8Array());
+}
+
+/** Each pair's hash; one that is left over stands for itself. */
+function levelAbove(crypto: Crypto, level: readonly Uint8Array[]): Uint8Array[] {
+  const above: Uint8Array[] = [];
+  let left: Uint8Array | null = null;
+  for (const hash of level) {
+    if (left) above.push(nodeHash(crypto, left, hash));
+    left = left ? null : hash;
+  }
+  if (left) above.push(left);
+  return above;
 }
 
 /** Each proof hash is the fold of one group of nodes. */
@@ -138,18 +147,17 @@ export function verifyConsistency(
   if (oldSize > size || oldSize < 0) return false;
   if (oldSize === size) return proof.length === 0 && equalBytes(oldRoot, root);
   if (oldSize === 0) return proof.length === 0;
-  const path = [...proof];
-  if (Number.isInteger(Math.log2(oldSize))) path.unshift(oldRoot);
-  if (path.length === 0) return false;
+  const [first, ...path] = Number.isInteger(Math.log2(oldSize)) ? [oldRoot, ...proof] : proof;
+  if (!first) return false;
   let fn = oldSize - 1;
   let sn = size - 1;
   while (fn % 2 === 1) {
     fn = Math.floor(fn / 2);
     sn = Math.floor(sn / 2);
   }
-  let fr = path[0]!;
-  let sr = path[0]!;
-  for (const hash of path.slice(1)) {
+  let fr = first;
+  let sr = first;
+  for (const hash of path) {
     if (sn === 0) return false;
     if (fn % 2 === 1 || fn === sn) {
       fr = nodeHash(crypto, hash, fr);

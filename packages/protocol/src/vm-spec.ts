@@ -3,7 +3,7 @@
  * the order (PROTOCOL section 5); bytes and names travel in the channel. Who controls the inputs: the customer, every field.
  */
 import { z } from "zod";
-import { canonicalBytes, type Json } from "./canonical.ts";
+import { canonicalBytes } from "./canonical.ts";
 import { toHex } from "./bytes.ts";
 import type { Crypto } from "./crypto.ts";
 import { zEgress, zFuel, zId } from "./documents/parts.ts";
@@ -96,7 +96,7 @@ export const zVmSpec = z.strictObject({
 export type VmSpec = z.infer<typeof zVmSpec>;
 export type VmBoot = VmSpec["vm"];
 
-export const vmJobHashOf = (crypto: Crypto, spec: VmSpec): string => toHex(crypto.sha256(canonicalBytes(spec as unknown as Json)));
+export const vmJobHashOf = (crypto: Crypto, spec: VmSpec): string => toHex(crypto.sha256(canonicalBytes(spec)));
 
 /** Digests of every blob that a machine needs, but for images that the server is to fetch itself. */
 export function blobsOfVm({ vm }: VmSpec): string[] {

@@ -92,16 +92,16 @@ export function audit({ balances, leases }: Snapshot): string | null {
   const holds = live.reduce((sum, lease) => sum + BigInt(lease.holdNanos), 0n);
   if (held !== holds) return `${held} is held, ${live.length} live leases hold ${holds}`;
 
-  const unreleased = leases.filter(({ state }) => state === "settled" || state === "disputed");
+  const unreleased = leases.filter(({ state }) => state === "settled" || state === "disputed").map(endOf);
   const pending = sumWhere(balances, (key) => key.endsWith("/pending"));
-  const earned = unreleased.reduce((sum, { end }) => sum + BigInt(end!.ownerNanos) + BigInt(end!.feeNanos), 0n);
+  const earned = unreleased.reduce((sum, { ownerNanos, feeNanos }) => sum + BigInt(ownerNanos) + BigInt(feeNanos), 0n);
   if (pending !== earned) return `${pending} is pending, settled leases earned ${earned}`;
 
   const locked = sumWhere(balances, (key) => key.endsWith("/locked"));
   const atStake = leases.filter(({ state }) => !OVER.includes(state)).reduce((sum, lease) => sum + lockedFor(lease), 0n);
   if (locked !== atStake) return `${locked} is locked, stakes and deposits come to ${atStake}`;
 
-  const servers = new Set([...balances.keys()].flatMap((key) => (key.startsWith("s_") ? [key.split("/")[0]!] : [])));
+  const servers = new Set([...balances.keys()].flatMap((key) => (key.startsWith("s_") ? key.split("/").slice(0, 1) : [])));
   for (const server of servers) {
     for (const resource of RESOURCES) {
       const leased = balances.get(`${server}/${resource}/leased`) ?? 0n;
@@ -112,16 +112,24 @@ export function audit({ balances, leases }: Snapshot): string | null {
     }
   }
   for (const lease of leases) {
-    const wrong = lease.end && auditEnd(lease, lease.end);
-    if (wrong) return `lease ${lease.id.slice(0, 12)} (${lease.terms}, ${lease.end!.reason}): ${wrong}`;
+    if (!lease.end) continue;
+    const wrong = auditEnd(lease, lease.end);
+    if (wrong) return `lease ${lease.id.slice(0, 12)} (${lease.terms}, ${lease.end.reason}): ${wrong}`;
   }
   return null;
+}
+
+type End = NonNullable<AuditedLease["end"]>;
+
+function endOf({ id, state, end }: AuditedLease): End {
+  if (!end) throw new Error(`lease ${id.slice(0, 12)} is ${state} without an end`);
+  return end;
 }
 
 const lockedFor = ({ stakeNanos, objection, trace }: AuditedLease): bigint =>
   BigInt(stakeNanos) + BigInt(objection?.depositNanos ?? 0) + BigInt(trace?.depositNanos ?? 0);
 
-function auditEnd(lease: AuditedLease, end: NonNullable<AuditedLease["end"]>): string | null {
+function auditEnd(lease: AuditedLease, end: End): string | null {
   const due = BigInt(end.dueNanos);
   if (due + BigInt(end.refundNanos) !== BigInt(lease.holdNanos)) return "due and refund are not the hold";
   if (BigInt(end.feeNanos) + BigInt(end.ownerNanos) !== due) return "fee and owner's part are not what is due";
@@ -133,7 +141,7 @@ function auditEnd(lease: AuditedLease, end: NonNullable<AuditedLease["end"]>): s
   return lease.terms === "on-result" ? auditOnResult(lease, end, due) : auditByInterval(lease, end, due);
 }
 
-function auditOnResult(lease: AuditedLease, end: NonNullable<AuditedLease["end"]>, due: bigint): string | null {
+function auditOnResult(lease: AuditedLease, end: End, due: bigint): string | null {
   if ((OWNERS_FAULT.includes(end.reason) || end.blame === "broker") && due > 0n) return `the customer paid ${due} without a result`;
   if (due > 0n && lease.result?.reason !== end.reason) return `the customer paid ${due} for ${end.reason}, which no result states`;
   const fuel = BigInt(end.billableFuel);
@@ -147,7 +155,7 @@ function auditOnResult(lease: AuditedLease, end: NonNullable<AuditedLease["end"]
   return due === owed ? null : `${due} is due for ${fuel} fuel, which costs ${price}`;
 }
 
-function auditByInterval(lease: AuditedLease, end: NonNullable<AuditedLease["end"]>, due: bigint): string | null {
+function auditByInterval(lease: AuditedLease, end: End, due: bigint): string | null {
   const openMs = openMsOf(lease, end);
   const most = atMost(lease, Math.min(openMs, lease.durationMsMax)) + egressAtMost(lease);
   return due > most ? `${due} is due for at most ${openMs} ms and ${lease.egressMibMax} MiB, which cost ${most}` : null;

@@ -33,8 +33,8 @@ export class SimClock implements Timers {
     let high = this.#queue.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      const other = this.#queue[middle]!;
-      if (other.at < event.at || (other.at === event.at && other.order < event.order)) low = middle + 1;
+      const other = this.#queue[middle];
+      if (other && isBefore(other, event)) low = middle + 1;
       else high = middle;
     }
     this.#queue.splice(low, 0, event);
@@ -62,6 +62,8 @@ export class SimClock implements Timers {
     this.#now = Math.max(this.#now, end);
   }
 }
+
+const isBefore = (one: Event, other: Event): boolean => one.at < other.at || (one.at === other.at && one.order < other.order);
 
 /** A turn of the real event loop: all chains of settled promises have run to their end. */
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

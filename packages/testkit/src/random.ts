@@ -24,7 +24,9 @@ export class Random {
   }
 
   pick<T>(from: readonly T[]): T {
-    return from[this.between(0, from.length - 1)]!;
+    const picked = from[this.between(0, from.length - 1)];
+    if (picked === undefined) throw new Error("there is nothing to pick from");
+    return picked;
   }
 
   bytes(length: number): Uint8Array {

@@ -6,7 +6,7 @@
 import Noise from "noise-handshake";
 import Cipher from "noise-handshake/cipher.js";
 import dh from "noise-handshake/dh.js";
-import { concatBytes, fromHex, parseUtf8, toHex, utf8 } from "../bytes.ts";
+import { bytesOfHex, concatBytes, parseUtf8, toHex, utf8 } from "../bytes.ts";
 import type { Pipe } from "../link/pipe.ts";
 import { MESSAGE_BYTES_MAX, parseChannelHeader, type ChannelHeader } from "./channel-messages.ts";
 
@@ -101,15 +101,21 @@ class SecureChannel implements Channel {
   }
 }
 
+/** Throws where a text comes instead of a handshake's packet. */
+function handshakeOf(message: string | Uint8Array): Buffer {
+  if (typeof message === "string") throw new Error("a text message before the handshake");
+  return Buffer.from(message);
+}
+
 /** The customer's end. Rejects when the pipe closes first or the answer is not by `serverKey`. */
 export function initiateChannel(pipe: Pipe, own: ChannelKeyPair, serverKey: string, purchaseOrderId: string): Promise<Channel> {
   return new Promise((resolve, reject) => {
     const noise = new Noise("IK", true, own);
-    noise.initialise(Buffer.from(fromHex(purchaseOrderId)!), Buffer.from(fromHex(serverKey)!));
+    noise.initialise(Buffer.from(bytesOfHex(purchaseOrderId)), Buffer.from(bytesOfHex(serverKey)));
     pipe.onClose(() => reject(new Error("the channel was closed before it was ready")));
     pipe.onMessage((message) => {
       try {
-        noise.recv(Buffer.from(message as Uint8Array));
+        noise.recv(handshakeOf(message));
         resolve(new SecureChannel(pipe, noise));
       } catch (cause) {
         pipe.close();
@@ -129,10 +135,10 @@ export function respondChannel(
   ready: (channel: Channel) => void,
 ): void {
   const noise = new Noise("IK", false, own);
-  noise.initialise(Buffer.from(fromHex(purchaseOrderId)!));
+  noise.initialise(Buffer.from(bytesOfHex(purchaseOrderId)));
   pipe.onMessage((message) => {
     try {
-      noise.recv(Buffer.from(message as Uint8Array));
+      noise.recv(handshakeOf(message));
       if (toHex(noise.rs) !== customerKey) throw new Error("not the order's key");
       pipe.send(noise.send());
       ready(new SecureChannel(pipe, noise));

@@ -3,7 +3,7 @@
  * pre-authentication encoding, so the id fixes kind, version and payload, and a second signature over the same payload is the same
  * document. Who controls the inputs: anyone on the network, every byte.
  */
-import { canonicalBytes, parseCanonical, type Json } from "../canonical.ts";
+import { canonicalBytes, parseCanonical } from "../canonical.ts";
 import { concatBytes, fromBase64, toBase64, toHex, utf8 } from "../bytes.ts";
 import type { Crypto, Signer } from "../crypto.ts";
 import { ENVELOPE_PAYLOAD_BYTES_MAX, zEnvelope, type Envelope } from "./parts.ts";
@@ -25,12 +25,18 @@ export interface SignedDocument<K extends Kind = Kind> {
   envelope: Envelope;
 }
 
-/** A document of any one kind, narrowed by `kind`. */
-export type AnyDocument = { [K in Kind]: SignedDocument<K> }[Kind];
+/** A document of one of these kinds, narrowed by `kind`. */
+type DocumentOf<K extends Kind> = { [P in K]: SignedDocument<P> }[K];
+export type AnyDocument = DocumentOf<Kind>;
+
+/** Narrows a document to one kind. */
+export function isOfKind<K extends Kind>(document: { kind: Kind }, kind: K): document is SignedDocument<K> {
+  return document.kind === kind;
+}
 
 export function signDocument<K extends Kind>(crypto: Crypto, signer: Signer, kind: K, payload: Payload<K>): SignedDocument<K> {
-  const parsed = schemaOf(kind).parse(payload) as Payload<K>;
-  const bytes = canonicalBytes(parsed as Json);
+  const parsed = schemaOf(kind).parse(payload);
+  const bytes = canonicalBytes(parsed);
   const type = payloadType(kind);
   const encoding = preAuthEncoding(type, bytes);
   const envelope: Envelope = {
@@ -61,20 +67,25 @@ export function parseDocument(crypto: Crypto, untrusted: unknown): ParseResult<A
   if (value === null) return refuse("not_canonical", { kind });
   const parsed = schemaOf(kind).safeParse(value);
   if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    const unknown = issue.code === "unrecognized_keys" ? issue.keys : [];
-    return refuse("bad_payload", { kind, path: [...issue.path, ...unknown].join("."), why: issue.message });
+    const [issue] = parsed.error.issues;
+    const unknown = issue?.code === "unrecognized_keys" ? issue.keys : [];
+    return refuse("bad_payload", { kind, path: [...(issue?.path ?? []), ...unknown].join("."), why: issue?.message ?? "" });
   }
   const encoding = preAuthEncoding(type, bytes);
   if (!crypto.verify(signatures[0].keyid, encoding, signature)) return refuse("bad_signature", { kind });
-  const document = { id: toHex(crypto.sha256(encoding)), kind, payload: parsed.data, keyid: signatures[0].keyid, envelope: envelope.data };
-  return { ok: true, document: document as AnyDocument };
+  const document = documentOf(kind, toHex(crypto.sha256(encoding)), parsed.data, signatures[0].keyid, envelope.data);
+  return { ok: true, document };
+}
+
+/** A payload that its kind's schema gave, as a document of that kind. */
+function documentOf<K extends Kind>(kind: K, id: string, payload: Payload<K>, keyid: string, envelope: Envelope): DocumentOf<K> {
+  return { id, kind, payload, keyid, envelope };
 }
 
 /** As parseDocument, and of one kind. */
 export function parseDocumentOf<K extends Kind>(crypto: Crypto, kind: K, untrusted: unknown): ParseResult<SignedDocument<K>> {
   const parsed = parseDocument(crypto, untrusted);
   if (!parsed.ok) return parsed;
-  if (parsed.document.kind !== kind) return refuse("unknown_kind", { expected: kind, got: parsed.document.kind });
-  return { ok: true, document: parsed.document as unknown as SignedDocument<K> };
+  const { document } = parsed;
+  return isOfKind(document, kind) ? { ok: true, document } : refuse("unknown_kind", { expected: kind, got: document.kind });
 }

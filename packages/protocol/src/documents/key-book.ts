@@ -7,8 +7,8 @@
 import { ROLE_SCOPES } from "@xenoservers/market";
 import type { Crypto } from "../crypto.ts";
 import { partyIdOf } from "../ids.ts";
-import { parseDocument, type AnyDocument, type SignedDocument } from "./envelope.ts";
-import { isOfKind, type KnownKey } from "./signer.ts";
+import { isOfKind, parseDocument, type AnyDocument, type SignedDocument } from "./envelope.ts";
+import type { KnownKey } from "./signer.ts";
 
 const KEYS_MAX = 50_000;
 

@@ -306,4 +306,5 @@ export const SCHEMAS = {
 } as const;
 
 export type Kind = keyof typeof SCHEMAS;
-export type Payload<K extends Kind> = z.infer<(typeof SCHEMAS)[K]>;
+type Payloads = { [K in Kind]: z.infer<(typeof SCHEMAS)[K]> };
+export type Payload<K extends Kind> = Payloads[K];

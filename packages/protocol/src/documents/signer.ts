@@ -148,8 +148,3 @@ export function verifyDocumentOf<K extends Kind>(
 
 /** A verified document whose kind is not known yet, for a switch over all kinds. */
 export const ofAnyKind = (document: Verified): AnyVerified => document as AnyVerified;
-
-/** Narrows a document to one kind. */
-export function isOfKind<K extends Kind>(document: { kind: Kind }, kind: K): document is SignedDocument<K> {
-  return document.kind === kind;
-}

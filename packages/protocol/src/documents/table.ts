@@ -4,6 +4,7 @@
  * a column does not compile, and nobody obeys a document for its kind alone (PROTOCOL section 1).
  */
 import type { KeyRole, Scope } from "@xenoservers/market";
+import type { z } from "zod";
 import { SCHEMAS, type Kind, type Payload } from "./schemas.ts";
 
 export type BrokerKey = "orders" | "receipts" | "checkpoints";
@@ -113,7 +114,8 @@ export const KIND_TABLE: { readonly [K in Kind]: KindRow<K> } = {
 const isKind = (text: string): text is Kind => Object.hasOwn(SCHEMAS, text);
 export const KINDS: readonly Kind[] = Object.keys(SCHEMAS).filter(isKind);
 
-export const schemaOf = <K extends Kind>(kind: K): (typeof SCHEMAS)[K] => SCHEMAS[kind];
+const PAYLOADS: { readonly [K in Kind]: z.ZodType<Payload<K>> } = SCHEMAS;
+export const schemaOf = <K extends Kind>(kind: K): z.ZodType<Payload<K>> => PAYLOADS[kind];
 export const rowOf = <K extends Kind>(kind: K): KindRow<K> => KIND_TABLE[kind];
 
 /** The version of a kind stands in its payload type (`application/vnd.xenoservers.KIND.vN+json`). */

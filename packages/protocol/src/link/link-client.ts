@@ -193,12 +193,14 @@ export class LinkClient {
     switch (message.t) {
       case "challenge":
         return this.#hello(message.challenge, message.market);
-      case "welcome":
+      case "welcome": {
+        const market = this.#market;
+        if (!market) return; // Nobody is welcome before the challenge.
         this.#up = true;
         this.#waitMs = WAIT_FIRST_MS;
         for (const submission of this.#pending.values()) this.#sendSubmission(submission);
-        options.onUp?.(message.live, this.#market!);
-        return;
+        return options.onUp?.(message.live, market);
+      }
       case "refused":
         return this.#refused(toRefusal(message.error));
       case "answer": {
@@ -230,7 +232,7 @@ export class LinkClient {
     try {
       this.#send({ t: "hello", protocol: PROTOCOL_VERSION, login: this.#options.login(challenge, market) });
     } catch (error) {
-      this.#refused(refuse("wrong_origin", { why: (error as Error).message }));
+      this.#refused(refuse("wrong_origin", { why: error instanceof Error ? error.message : String(error) }));
     }
   }
 

@@ -3,7 +3,7 @@
  * session, then the ciphertext, which the broker passes on unread. Who controls the inputs: the other end, every byte.
  */
 import { z } from "zod";
-import { concatBytes, fromHex, parseUtf8, toHex } from "../bytes.ts";
+import { bytesOfHex, concatBytes, parseUtf8, toHex } from "../bytes.ts";
 import { zEnvelope, zId, zKey, zParty, zServer, zTimings, type MarketPins } from "../documents/parts.ts";
 
 export const PROTOCOL_VERSION = 1;
@@ -82,7 +82,7 @@ export function parseMessage<T>(schema: z.ZodType<T>, text: string | Uint8Array)
   }
 }
 
-export const channelMessage = (session: string, bytes: Uint8Array): Uint8Array => concatBytes(fromHex(session)!, bytes);
+export const channelMessage = (session: string, bytes: Uint8Array): Uint8Array => concatBytes(bytesOfHex(session), bytes);
 
 export function parseChannelMessage(message: Uint8Array): { session: string; bytes: Uint8Array } | null {
   if (message.length <= SESSION_BYTES || message.length > CHANNEL_MESSAGE_BYTES_MAX) return null;
