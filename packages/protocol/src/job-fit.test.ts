@@ -62,7 +62,7 @@ describe("a job fits", () => {
     ["with a path of 4094 bytes", { entries: [file(`in/${"d/".repeat(2_045)}f`)] }],
     ["with a link to 4095 bytes", { entries: [link("in/l", "t".repeat(4_095))] }],
     ["with equals signs in arguments and values", { spec: { args: ["--a=b"], env: [["A", "b=c"]] } }],
-    ["with 32 MiB of names and targets", { entries: linksOf(JOB_LIMITS.treeBytes), spec: { diskMibMax: 128 } }],
+    ["with 32 MiB of names and targets", { entries: linksOf(32 * MIB), spec: { diskMibMax: 128 } }],
     ["with 2 MiB of arguments", { spec: { args: args(2 * MIB), env: [] } }],
     ["with a module of 128 MiB", { moduleSize: 128 * MIB, spec: { memoryMibMax: 128 } }],
     ["with a module as large as memory and disk", { moduleSize: 32 * MIB }],
@@ -182,7 +182,7 @@ describe("a job fits no order", () => {
     ["a folder above its own", { mounts: [mount("/in/..")] }, /^the files that are brought cannot be sent: mounts\.0\.path: ./],
     [
       "a file larger than any",
-      { entries: [file("in/a", JOB_LIMITS.fileBytes + 1)] },
+      { entries: [file("in/a", 65_536 * MIB + 1)] },
       /^the files that are brought cannot be sent: entries\.0\.size: ./,
     ],
   ])("%s cannot be sent", (_what, brought, words) => {
@@ -251,7 +251,7 @@ describe("what is brought", () => {
     ["a link in place of a folder that is needed", { entries: [file("in/a/b"), link("in/a", "b")] }, "in/a is brought twice"],
     ["what a terminal would obey", { entries: [file("in/\u001b[2J"), file("in/\u001b[2J")] }, "in/?[2J is brought twice"],
     ["more than can be listed", { entries: many(100_001, (i) => folder(`in/${i}`)) }, tooMany],
-    ["names and targets over 32 MiB", { entries: linksOf(JOB_LIMITS.treeBytes + 1) }, tooLong],
+    ["names and targets over 32 MiB", { entries: linksOf(32 * MIB + 1) }, tooLong],
   ])("is refused in words: %s", (_what, brought, words) => {
     expect(why(brought)).toBe(words);
   });
@@ -310,12 +310,12 @@ describe("what is brought", () => {
   });
 
   it("may hold a file as large as any", () => {
-    const tree = treeCost({ entries: [file("in/a", JOB_LIMITS.fileBytes)], mounts: [mount("/in")] });
-    expect(tree.ok && tree.cost.usedBytes).toBe(JOB_LIMITS.fileBytes + JOB_LIMITS.nodeBytes + JOB_LIMITS.entryBytes + JOB_LIMITS.textCost);
+    const tree = treeCost({ entries: [file("in/a", 65_536 * MIB)], mounts: [mount("/in")] });
+    expect(tree.ok && tree.cost.usedBytes).toBe(65_536 * MIB + JOB_LIMITS.nodeBytes + JOB_LIMITS.entryBytes + JOB_LIMITS.textCost);
   });
 
   it("holds no file larger than any, whoever asks", () => {
-    const cost = treeCost({ entries: [file("in/a", JOB_LIMITS.fileBytes + 1)], mounts: [mount("/in")] });
+    const cost = treeCost({ entries: [file("in/a", 65_536 * MIB + 1)], mounts: [mount("/in")] });
     expect(cost).toEqual({ ok: false, why: "the file in/a is larger than 65536 MiB" });
   });
 
