@@ -2,11 +2,10 @@
 import { seededRandom } from "@xenoservers/engine";
 import { Clock } from "../../packages/engine/src/clock.ts";
 import { ERRNO, WasiError } from "../../packages/engine/src/wasi/abi.ts";
-import { descriptorCalls } from "../../packages/engine/src/wasi/descriptor-calls.ts";
+import { wasiCalls } from "../../packages/engine/src/wasi/calls.ts";
 import { Descriptors } from "../../packages/engine/src/wasi/descriptors.ts";
 import { FileSystem } from "../../packages/engine/src/wasi/file-system.ts";
 import { GuestMemory } from "../../packages/engine/src/wasi/guest-memory.ts";
-import { pathCalls } from "../../packages/engine/src/wasi/path-calls.ts";
 import { directoryAt, listed } from "../../packages/engine/src/wasi/tree.ts";
 
 const ALL = (1n << 30n) - 1n;
@@ -30,7 +29,7 @@ export class GuestCalls {
     this.#memory.attach(new WebAssembly.Memory({ initial: 64 }) as never);
     const world = { args: [], env: [], clockBaseNs: 0n, random: seededRandom(new Uint8Array(32)) };
     const host = { memory: this.#memory, descriptors: this.descriptors, files: this.files, world, clock: new Clock(0n, () => 0n) };
-    this.#calls = { ...descriptorCalls(host), ...pathCalls(host) };
+    this.#calls = wasiCalls(host);
     for (const path of mounts) this.descriptors.addPreopen(path, this.files.mountAt(path.split("/").filter(Boolean)), true);
   }
 

@@ -7,7 +7,7 @@
 import { PAGE_BYTES, type Sha256 } from "./memory-hash.ts";
 import { pagesOf, type Job, type Machine, type Outputs, type Standing } from "./machine.ts";
 import { BadState, checkDescriptors, checkedTotals, isManifest, must } from "./machine-state-check.ts";
-import { ADDED } from "./rewrite/rewrite.ts";
+import { ADDED } from "./rewrite/added.ts";
 import { randomAt, type Random } from "./random.ts";
 import { STATE_FORMAT, type DescriptorRecord, type NodeRecord, type Phase, type StateManifest } from "./state-manifest.ts";
 import type { Descriptor } from "./wasi/descriptors.ts";

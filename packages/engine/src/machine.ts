@@ -4,15 +4,14 @@
  */
 import { Clock } from "./clock.ts";
 import { memoryHash, PAGE_BYTES, type Sha256 } from "./memory-hash.ts";
-import { ADDED, ADDED_MODULE, NOTES } from "./rewrite/rewrite.ts";
+import { ADDED, ADDED_MODULE, NOTES } from "./rewrite/added.ts";
 import { ERRNO, WasiError } from "./wasi/abi.ts";
-import { descriptorCalls } from "./wasi/descriptor-calls.ts";
+import { wasiCalls } from "./wasi/calls.ts";
 import { Descriptors, type Descriptor } from "./wasi/descriptors.ts";
 import { FileSystem } from "./wasi/file-system.ts";
 import { GuestMemory } from "./wasi/guest-memory.ts";
 import type { World } from "./wasi/host.ts";
-import { pathCalls } from "./wasi/path-calls.ts";
-import { GuestExit, processCalls } from "./wasi/process-calls.ts";
+import { GuestExit } from "./wasi/process-calls.ts";
 import { directoryAt, listed, type TreeEntry } from "./wasi/tree.ts";
 
 interface Mount {
@@ -75,7 +74,7 @@ export interface Finished {
 const WASI_MODULE = "wasi_snapshot_preview1";
 /** Exit code of a trapped guest, as shells show SIGABRT. */
 export const TRAP_EXIT_CODE = 134;
-/** Calls count on the machine's stack by the bytes of their frames (rewrite/function.ts); the host must give more than this. */
+/** Calls count on the machine's stack by the bytes of their frames (rewrite/prologue.ts); the host must give more than this. */
 const STACK_BYTES = 4 * 1024 * 1024;
 
 const CALL_FUEL = 200n;
@@ -172,8 +171,7 @@ export class Machine {
   /** Makes the instance; an ending where the module does not fit the job. Throws LinkError and the host's own errors. */
   instantiate(checkpoint?: (leftFuel: bigint) => void): Ending | null {
     const { memory, descriptors, files, clock, job } = this;
-    const host = { memory, descriptors, files, world: job.world, clock };
-    const calls = { ...processCalls(host), ...descriptorCalls(host), ...pathCalls(host) };
+    const calls = wasiCalls({ memory, descriptors, files, world: job.world, clock });
     const imports = Object.fromEntries(
       Object.entries(calls).map(([name, call]) => [name, guarded(call as (...args: never[]) => void, () => this.#charge())]),
     );

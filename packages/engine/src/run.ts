@@ -3,8 +3,9 @@
  * How the guest is called is handed in (`invoke`), so that a host can interrupt it.
  */
 import { Machine, type Finished, type Job } from "./machine.ts";
+import { ADDED } from "./rewrite/added.ts";
 import { Refusal } from "./rewrite/binary.ts";
-import { ADDED, rewriteModule } from "./rewrite/rewrite.ts";
+import { rewriteModule } from "./rewrite/rewrite.ts";
 
 /**
  * Makes a customer's module into one that `runJob` runs (with `checkpoints`: that, instrumented, `traceJob` runs), or says what is wrong

@@ -7,7 +7,7 @@ import { Machine, type Finished, type Job } from "./machine.ts";
 import { BadState } from "./machine-state-check.ts";
 import { StateTaker, randomOf, readState, restoreInstance, stackOf, standingOf, writtenBefore, type State } from "./machine-state.ts";
 import type { Phase } from "./state-manifest.ts";
-import { ADDED } from "./rewrite/rewrite.ts";
+import { ADDED } from "./rewrite/added.ts";
 
 /** What the instrumented module exports besides the engine's own. */
 interface Unwinding {

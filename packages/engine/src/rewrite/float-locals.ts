@@ -3,7 +3,7 @@
  * one that also takes loaded or passed bits, which must survive unchanged, is fixed at each write by arithmetic. Flow-insensitive, to a
  * fixpoint.
  */
-import { F32, F64, V128 } from "./opcodes.ts";
+import { isFloat } from "./opcodes.ts";
 
 /** What is known of a float's bits besides a type (F32, F64), which stands for "arithmetic made it": they are what the program wrote. */
 export const EXACT = 0;
@@ -15,7 +15,6 @@ export const isDirty = (mark: number): boolean => mark > NEVER_NAN;
 const FROM_LOCAL = 256;
 
 export class FloatLocals {
-  declared = 0;
   #types: readonly number[] = [];
   /** Lane type that arithmetic wrote, 0 for none, -1 for both. */
   #arith: number[] = [];
@@ -24,7 +23,6 @@ export class FloatLocals {
   #analysing = false;
 
   begin(types: readonly number[], paramCount: number): void {
-    this.declared = types.length;
     this.#types = types.slice();
     this.#arith = types.map(() => 0);
     this.#exact = types.map((_, i) => i < paramCount);
@@ -61,16 +59,11 @@ export class FloatLocals {
 
   /** What a read of the local gives. */
   dirtyOf(index: number): number {
-    if (this.#analysing) return this.#isFloat(index) ? FROM_LOCAL + index : 0;
+    if (this.#analysing) return isFloat(this.#types[index]!) ? FROM_LOCAL + index : 0;
     return this.mustBeCanonical(index) ? 0 : this.#arith[index]!;
   }
 
   mustBeCanonical(index: number): boolean {
     return !this.#analysing && (this.#exact[index]! || this.#arith[index] === -1);
-  }
-
-  #isFloat(index: number): boolean {
-    const type = this.#types[index];
-    return type === F32 || type === F64 || type === V128;
   }
 }

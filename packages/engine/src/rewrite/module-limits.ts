@@ -7,6 +7,9 @@ import { Refusal } from "./binary.ts";
 
 export const MODULE_BYTES_MAX = 128 * 1024 * 1024;
 
+/** Of one function, its parameters and those that the engine adds included: as many as the platform takes. */
+export const LOCALS_MAX = 50_000;
+
 const MODULE_LIMITS = {
   types: 100_000,
   /** Parameters and results of all types together. */

@@ -57,7 +57,8 @@ export interface ParsedModule {
 }
 
 export const KIND = { function: 0, table: 1, memory: 2, global: 3 } as const;
-const SECTION = {
+export const SECTION = {
+  custom: 0,
   type: 1,
   import: 2,
   function: 3,
@@ -71,7 +72,7 @@ const SECTION = {
   data: 11,
   dataCount: 12,
   tag: 13,
-};
+} as const;
 const HEADER_BYTES = 8;
 const FUNCTION_TYPE = 0x60;
 const LIMITS_MAXIMUM = 1;
@@ -125,6 +126,10 @@ function skipConstant(reader: Reader): void {
   }
 }
 
+export function typeOfFunction({ imports, functions, types }: ParsedModule, index: number): FunctionType {
+  return types[index < imports.length ? imports[index]!.type : functions[index - imports.length]!]!;
+}
+
 /** Reads a module that the platform has validated. Throws Refusal for what may not run. */
 export function parseModule(bytes: Uint8Array): ParsedModule {
   const reader = new Reader(bytes, HEADER_BYTES);
@@ -155,67 +160,28 @@ export function parseModule(bytes: Uint8Array): ParsedModule {
 }
 
 function readSection(module: ParsedModule, id: number, section: Reader, at: number): void {
-  const each = (read: () => void, what?: Parameters<typeof assertWithin>[0]): void => {
+  const counted = (what: Parameters<typeof assertWithin>[0]): number => {
     const count = section.u32();
-    if (what) assertWithin(what, count, at);
-    for (let left = count; left > 0; left--) read();
+    assertWithin(what, count, at);
+    return count;
   };
   switch (id) {
-    case 0:
+    case SECTION.custom:
       return;
-    case SECTION.type: {
-      let values = 0;
-      return each(() => {
-        const start = section.at;
-        const form = section.byte();
-        if (form !== FUNCTION_TYPE)
-          throw new Refusal(`type form 0x${form.toString(16)}`, start, "compile for wasm32-wasip1 without garbage collection");
-        const type = { params: typesOf(section), results: typesOf(section) };
-        assertWithin("values in types", (values += type.params.length + type.results.length), start);
-        module.types.push(type);
-        module.typeSpans.push({ start, end: section.at });
-      }, "types");
-    }
+    case SECTION.type:
+      return readTypes(module, section, counted("types"));
     case SECTION.import:
-      return each(() => {
-        const start = section.at;
-        const text = `${nameOf(section)}.${nameOf(section)}`;
-        const names = { start, end: section.at };
-        const kind = section.byte();
-        if (kind !== KIND.function) throw new Refusal(`import of ${text}`, start, "only functions of wasi_snapshot_preview1 are offered");
-        module.imports.push({ names, text, type: section.u32() });
-      }, "imports");
+      return each(counted("imports"), () => module.imports.push(importOf(section)));
     case SECTION.function:
-      return each(() => void module.functions.push(section.u32()), "functions");
+      return each(counted("functions"), () => module.functions.push(section.u32()));
     case SECTION.table:
-      return each(() => {
-        const type = valueType(section);
-        module.tables.push({ type, limits: limitsOf(section) });
-      });
+      return each(section.u32(), () => module.tables.push({ type: valueType(section), limits: limitsOf(section) }));
     case SECTION.memory:
-      return each(() => {
-        if (module.memory) throw new Refusal("second memory", section.at, "compile without -mmultimemory");
-        module.memory = limitsOf(section);
-      });
+      return each(section.u32(), () => readMemory(module, section));
     case SECTION.global:
-      return each(() => {
-        const start = section.at;
-        const type = valueType(section);
-        const mutable = section.byte() === 1;
-        if (mutable && type === V128)
-          throw new Refusal("mutable v128 global", start, "the state of a job could not be shown; keep vectors in memory");
-        const from = section.at;
-        skipConstant(section);
-        module.globals.push({ type, mutable, init: { start: from, end: section.at } });
-      }, "globals");
+      return each(counted("globals"), () => module.globals.push(globalOf(section)));
     case SECTION.export:
-      return each(() => {
-        const start = section.at;
-        const text = nameOf(section);
-        const one = { name: { start, end: section.at }, text, kind: section.byte(), index: section.u32() };
-        if (isKnown(text)) module.exports.push(one);
-        module.exportsEnd = section.at;
-      }, "exports");
+      return each(counted("exports"), () => readExport(module, section));
     case SECTION.start:
       module.start = section.u32();
       return;
@@ -226,11 +192,7 @@ function readSection(module: ParsedModule, id: number, section: Reader, at: numb
       module.dataCount = section.u32();
       return;
     case SECTION.code:
-      return each(() => {
-        const length = section.u32();
-        const start = section.skip(length);
-        module.bodies.push({ start, end: start + length });
-      });
+      return each(section.u32(), () => module.bodies.push(bodyOf(section)));
     case SECTION.data:
       module.data = { start: section.at, end: section.end };
       return;
@@ -239,4 +201,61 @@ function readSection(module: ParsedModule, id: number, section: Reader, at: numb
     default:
       throw new Refusal(`section ${id}`, at, "this engine does not know it; compile for wasm32-wasip1");
   }
+}
+
+function each(count: number, read: () => void): void {
+  for (let left = count; left > 0; left--) read();
+}
+
+function readTypes(module: ParsedModule, section: Reader, count: number): void {
+  let values = 0;
+  for (let left = count; left > 0; left--) {
+    const start = section.at;
+    const form = section.byte();
+    if (form !== FUNCTION_TYPE)
+      throw new Refusal(`type form 0x${form.toString(16)}`, start, "compile for wasm32-wasip1 without garbage collection");
+    const type = { params: typesOf(section), results: typesOf(section) };
+    assertWithin("values in types", (values += type.params.length + type.results.length), start);
+    module.types.push(type);
+    module.typeSpans.push({ start, end: section.at });
+  }
+}
+
+function importOf(section: Reader): ParsedImport {
+  const start = section.at;
+  const text = `${nameOf(section)}.${nameOf(section)}`;
+  const names = { start, end: section.at };
+  const kind = section.byte();
+  if (kind !== KIND.function) throw new Refusal(`import of ${text}`, start, "only functions of wasi_snapshot_preview1 are offered");
+  return { names, text, type: section.u32() };
+}
+
+function readMemory(module: ParsedModule, section: Reader): void {
+  if (module.memory) throw new Refusal("second memory", section.at, "compile without -mmultimemory");
+  module.memory = limitsOf(section);
+}
+
+function globalOf(section: Reader): ParsedGlobal {
+  const start = section.at;
+  const type = valueType(section);
+  const mutable = section.byte() === 1;
+  if (mutable && type === V128)
+    throw new Refusal("mutable v128 global", start, "the state of a job could not be shown; keep vectors in memory");
+  const from = section.at;
+  skipConstant(section);
+  return { type, mutable, init: { start: from, end: section.at } };
+}
+
+function readExport(module: ParsedModule, section: Reader): void {
+  const start = section.at;
+  const text = nameOf(section);
+  const one = { name: { start, end: section.at }, text, kind: section.byte(), index: section.u32() };
+  if (isKnown(text)) module.exports.push(one);
+  module.exportsEnd = section.at;
+}
+
+function bodyOf(section: Reader): Span {
+  const length = section.u32();
+  const start = section.skip(length);
+  return { start, end: start + length };
 }

@@ -11,6 +11,7 @@ export const F64 = 0x7c;
 export const V128 = 0x7b;
 export const FUNCREF = 0x70;
 export const EXTERNREF = 0x6f;
+export const isFloat = (type: number): boolean => type === F32 || type === F64 || type === V128;
 
 /** What follows the opcode. */
 export const IMMEDIATE = { none: 0, memory: 1, lane: 2, memoryLane: 3, bytes16: 4 } as const;
@@ -134,7 +135,7 @@ plain(0xbf, "I:F", "f64.reinterpret_i64");
 plain(0xc0, "i:i", "i32.extend8_s i32.extend16_s");
 plain(0xc2, "I:I", "i64.extend8_s i64.extend16_s i64.extend32_s");
 
-/** Saturating conversions: 0xfc 0 to 7. The bulk operations after them are control of their own. */
+/** Saturating conversions: 0xfc 0 to 7. */
 export const SATURATING: readonly Operation[] = ["f:i", "f:i", "F:i", "F:i", "f:I", "f:I", "F:I", "F:I"].map((signature, i) =>
   operation(
     `${signature.endsWith("i") ? "i32" : "i64"}.trunc_sat_${signature.startsWith("f") ? "f32" : "f64"}_${i % 2 === 0 ? "s" : "u"}`,
@@ -142,6 +143,34 @@ export const SATURATING: readonly Operation[] = ["f:i", "f:i", "F:i", "F:i", "f:
     IMMEDIATE.none,
   ),
 );
+
+interface BulkOperation {
+  /** Indexes behind the opcode. */
+  immediates: number;
+  operands: number;
+  /** What its last operand counts, where its work depends on that. */
+  counts?: "bytes" | "entries";
+  /** Whether it gives an i32. */
+  gives?: boolean;
+  /** Whether it changes a table or drops a segment. */
+  changesTables?: boolean;
+}
+
+/**
+ * Behind 0xfc: memory.init, data.drop, memory.copy, memory.fill, table.init, elem.drop, table.copy, table.grow, table.size, table.fill.
+ */
+export const BULK: Readonly<Record<number, BulkOperation>> = {
+  8: { immediates: 2, operands: 3, counts: "bytes" },
+  9: { immediates: 1, operands: 0, changesTables: true },
+  10: { immediates: 2, operands: 3, counts: "bytes" },
+  11: { immediates: 1, operands: 3, counts: "bytes" },
+  12: { immediates: 2, operands: 3, counts: "entries", changesTables: true },
+  13: { immediates: 1, operands: 0, changesTables: true },
+  14: { immediates: 2, operands: 3, counts: "entries", changesTables: true },
+  15: { immediates: 1, operands: 2, counts: "entries", gives: true, changesTables: true },
+  16: { immediates: 1, operands: 0, gives: true },
+  17: { immediates: 1, operands: 3, counts: "entries", changesTables: true },
+};
 
 /** Operations behind 0xfd. */
 export const SIMD: (Operation | undefined)[] = [];

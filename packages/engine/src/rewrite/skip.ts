@@ -1,7 +1,7 @@
 /** Skipping instructions without looking at their types: immediates, and code that cannot be reached. */
 import { Refusal, type Reader } from "./binary.ts";
 import { OP } from "./op.ts";
-import { IMMEDIATE, PLAIN, SIMD, refusedOpcode, type Operation } from "./opcodes.ts";
+import { BULK, IMMEDIATE, PLAIN, SATURATING, SIMD, refusedOpcode, type Operation } from "./opcodes.ts";
 
 export function refusal(opcode: number, sub: number, at: number): Refusal {
   const [what, advice] = refusedOpcode(opcode, sub);
@@ -88,9 +88,10 @@ function skipOne(reader: Reader, opcode: number, at: number): void {
       return reader.skipLeb();
     case OP.miscellaneous: {
       const sub = reader.u32();
-      if (sub > 17) throw refusal(opcode, sub, at);
-      if (sub >= 8) reader.skipLeb();
-      if (sub === 8 || sub === 10 || sub === 12 || sub === 14) reader.skipLeb();
+      if (SATURATING[sub]) return;
+      const bulk = BULK[sub];
+      if (!bulk) throw refusal(opcode, sub, at);
+      for (let i = 0; i < bulk.immediates; i++) reader.skipLeb();
       return;
     }
     case OP.simd: {

@@ -18,7 +18,7 @@ interface Common {
   inheriting: bigint;
   flags: number;
 }
-export interface OpenFile extends Common {
+interface OpenFile extends Common {
   kind: "file";
   node: FileNode;
   offset: number;

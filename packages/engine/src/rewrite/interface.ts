@@ -1,0 +1,49 @@
+/** What a job must import and export to be run, and what it may not hold to be taken down and set up again. */
+import { ADDED_MODULE } from "./added.ts";
+import { Refusal } from "./binary.ts";
+import { KIND, typeOfFunction, type ParsedImport, type ParsedModule } from "./module.ts";
+import { I32, I64 } from "./opcodes.ts";
+import { WASI_SIGNATURES } from "../wasi/signatures.ts";
+
+const WASI_PREFIX = "wasi_snapshot_preview1.";
+export const START = "_start";
+/** Some under the platform's own limit, since the rewriter adds to them. */
+const VALUES_MAX = 900;
+
+const LETTERS: Record<number, string> = { [I32]: "i", [I64]: "I" };
+const lettersOf = (types: readonly number[]): string => types.map((type) => LETTERS[type] ?? "?").join("");
+
+/** The host takes what an import's type says: values of another kind would fail in it, not in the guest. */
+function checkImport({ text, names, type }: ParsedImport, { types }: ParsedModule): void {
+  const offered = text.startsWith(WASI_PREFIX) ? WASI_SIGNATURES.get(text.slice(WASI_PREFIX.length)) : undefined;
+  if (!offered) throw new Refusal(`import of ${text}`, names.start, `only ${WASI_PREFIX}* is offered; build for wasm32-wasip1`);
+  const { params, results } = types[type]!;
+  if (lettersOf(params) !== offered.params || lettersOf(results) !== offered.results)
+    throw new Refusal(`import of ${text} as a function of another type`, names.start, "build for wasm32-wasip1");
+}
+
+export function checkInterface(module: ParsedModule): void {
+  const { types, imports, exports, start } = module;
+  for (const each of imports) checkImport(each, module);
+  const has = (name: string, kind: number): boolean => exports.some((each) => each.text === name && each.kind === kind);
+  const tooMany = types.findIndex(({ params, results }) => Math.max(params.length, results.length) > VALUES_MAX);
+  if (tooMany >= 0)
+    throw new Refusal(`function type of over ${VALUES_MAX} values`, module.typeSpans[tooMany]!.start, "pass them in memory");
+  const end = module.exportsEnd;
+  if (!has(START, KIND.function)) throw new Refusal("no exported _start function", end, "build a command, not a reactor");
+  if (!has("memory", KIND.memory)) throw new Refusal("no exported memory", end, "export it as `memory`");
+  const reserved = exports.find(({ text }) => text.startsWith(`${ADDED_MODULE}.`));
+  if (reserved) throw new Refusal(`export ${reserved.text}`, reserved.name.start, "names that begin with xeno. are the engine's own");
+  if (start !== null && start < imports.length) throw new Refusal("imported start function", end, "start a function of the module's own");
+  const { params, results } = typeOfFunction(module, startOf(module));
+  if (params.length + results.length > 0) throw new Refusal("_start that takes or returns values", end, "a command's _start does neither");
+}
+
+export const startOf = ({ exports }: ParsedModule): number =>
+  exports.find(({ text, kind }) => text === START && kind === KIND.function)!.index;
+
+/** A float's NaN bits and a reference would not come through the host unchanged. */
+export function checkState({ globals }: ParsedModule): void {
+  const hidden = globals.find(({ mutable, type }) => mutable && type !== I32 && type !== I64);
+  if (hidden) throw new Refusal("a mutable global that is no integer", hidden.init.start, "such a job has no checkpoints");
+}

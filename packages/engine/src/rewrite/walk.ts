@@ -1,0 +1,118 @@
+/** Where the rewriter stands in a function: what it reads, what it writes, and what it knows of the values and labels there. */
+import { Reader, Refusal } from "./binary.ts";
+import type { Additions, Emitter } from "./emitter.ts";
+import { isDirty, type FloatLocals } from "./float-locals.ts";
+import { typeOfFunction, type FunctionType, type ParsedModule } from "./module.ts";
+import { OP } from "./op.ts";
+import { I32, I64 } from "./opcodes.ts";
+import { Operands } from "./operands.ts";
+
+interface Label {
+  kind: "block" | "loop" | "if" | "else";
+  height: number;
+  params: readonly number[];
+  results: readonly number[];
+  /** Whether anything branches to its end. */
+  reached: boolean;
+}
+
+/**
+ * What every function takes besides its own parameters: the fuel that is left, which it also returns last, and the bytes of stack that
+ * are left.
+ */
+export const ADDED_PARAMS = [I64, I32] as const;
+
+export class Walk {
+  readonly module: ParsedModule;
+  readonly add: Additions;
+  readonly out: Emitter;
+  readonly stack = new Operands();
+  /** Functions written so far that check the fuel at their entry, by their index in the original. */
+  readonly checking = new Set<number>();
+  /** The function's own. */
+  index = 0;
+  type: FunctionType = { params: [], results: [] };
+  paramCount = 0;
+  /** Null where no local is a float. */
+  floats: FloatLocals | null = null;
+  reader: Reader;
+  labels: Label[] = [];
+  /** The bytes of stack that are left below the function's own frame. */
+  spLocal = -1;
+  /** Locals and operands at the head of each block so far. */
+  keptOver = 0;
+  /** Of the arguments and results of the largest call: they lie on the machine's stack, twice where a compiler copies them. */
+  callBytesMax = 0;
+  calls = false;
+  /** A loop's end was the last that was written of the ends of blocks. */
+  loopEnded = false;
+
+  constructor(module: ParsedModule, additions: Additions, out: Emitter) {
+    this.module = module;
+    this.add = additions;
+    this.out = out;
+    this.reader = new Reader(module.bytes);
+  }
+
+  /** Turns to the function with this index. */
+  enter(index: number): void {
+    this.index = index;
+    this.type = typeOfFunction(this.module, index);
+    this.paramCount = this.type.params.length;
+    this.out.locals = [...this.type.params, ...ADDED_PARAMS];
+    this.out.fuelLocal = this.paramCount;
+  }
+
+  /** Begins at the first instruction with nothing written, and with so many locals. */
+  begin(reader: Reader, locals: number): void {
+    this.reader = reader;
+    this.out.clear(locals);
+    this.stack.clear();
+    this.spLocal = this.out.locals.push(I32) - 1;
+    this.callBytesMax = 0;
+    this.calls = false;
+    this.loopEnded = false;
+    this.keptOver = 0;
+    this.labels = [{ kind: "block", height: 0, params: [], results: this.type.results, reached: false }];
+  }
+
+  /** Copies the original bytes of an instruction from `at` up to where the reader stands. */
+  copy(at: number): void {
+    this.out.body.copy(this.module.bytes, at, this.reader.at);
+  }
+
+  /** The same for one unit of fuel. */
+  keep(at: number): void {
+    this.out.pending++;
+    this.copy(at);
+  }
+
+  /** Makes the bits of the topmost `count` values known; `above` values lie over them and stay as they are. */
+  canonical(count: number, above = 0): void {
+    const { dirty } = this.stack;
+    const end = dirty.length - above;
+    for (let i = end - count; i < end; i++) if (isDirty(dirty[i]!)) return this.#canonicalBetween(i, end);
+  }
+
+  /** What lies over `deepest`, the first that must be fixed, waits in locals meanwhile. */
+  #canonicalBetween(deepest: number, end: number): void {
+    const { out } = this;
+    const { types, dirty } = this.stack;
+    const top = types.length;
+    const spill = (i: number): number => out.local(`spill${top - i}/${types[i]!}`, types[i]!);
+    for (let i = top - 1; i > deepest; i--) out.op(OP.localSet, spill(i));
+    for (let i = deepest; i < top; i++) {
+      if (i > deepest) out.op(OP.localGet, spill(i));
+      if (isDirty(dirty[i]!) && i < end) {
+        out.canonicalTop(types[i]!, dirty[i]!);
+        dirty[i] = 0;
+      }
+    }
+  }
+
+  /** What a table holds and which segments were dropped cannot be read from outside, so no checkpoint could hold it. */
+  mustBeStill(at: number): void {
+    if (this.add.checkpoint)
+      throw new Refusal("an instruction that changes a table or drops a segment", at, "such a job has no checkpoints");
+  }
+}

@@ -1,0 +1,31 @@
+/** What the guest reads and sets about a node: its kind, size and times, as a filestat. */
+import { FILETYPE, FSTFLAGS, WasiError } from "./abi.ts";
+import type { Host } from "./host.ts";
+import type { Node } from "./nodes.ts";
+
+export const nodeType = (node: Node): number =>
+  node.kind === "file" ? FILETYPE.REGULAR_FILE : node.kind === "directory" ? FILETYPE.DIRECTORY : FILETYPE.SYMBOLIC_LINK;
+
+/** Writes a filestat; `null` is a standard stream. */
+export function setFilestat({ memory }: Host, at: number, node: Node | null): void {
+  memory.bytes(at, 64).fill(0);
+  memory.setU8(at + 16, node ? nodeType(node) : FILETYPE.CHARACTER_DEVICE);
+  memory.setU64(at + 24, 1n);
+  if (!node) return;
+  memory.setU64(at + 8, node.ino);
+  memory.setU64(at + 24, BigInt(node.links));
+  memory.setU64(at + 32, BigInt(node.kind === "file" ? node.size : node.kind === "link" ? node.target.bytes : 0));
+  memory.setU64(at + 40, node.atimeNs);
+  memory.setU64(at + 48, node.mtimeNs);
+  memory.setU64(at + 56, node.ctimeNs);
+}
+
+export function setTimes({ clock }: Host, node: Node, atim: bigint, mtim: bigint, flags: number): void {
+  const has = (flag: number): boolean => (flags & flag) !== 0;
+  if ((has(FSTFLAGS.ATIM) && has(FSTFLAGS.ATIM_NOW)) || (has(FSTFLAGS.MTIM) && has(FSTFLAGS.MTIM_NOW))) throw new WasiError("INVAL");
+  if (has(FSTFLAGS.ATIM)) node.atimeNs = BigInt.asUintN(64, atim);
+  if (has(FSTFLAGS.ATIM_NOW)) node.atimeNs = clock.realtimeNs();
+  if (has(FSTFLAGS.MTIM)) node.mtimeNs = BigInt.asUintN(64, mtim);
+  if (has(FSTFLAGS.MTIM_NOW)) node.mtimeNs = clock.realtimeNs();
+  node.ctimeNs = clock.realtimeNs();
+}
