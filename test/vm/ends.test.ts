@@ -173,6 +173,78 @@ machines("how machines end", () => {
         refusedAs("job-refused", "the inputs take 80 MiB, more than a disk of 64 MiB"),
       );
       // just what the rules let through, and the file system does not
+      const tight = { ...large, entries: [await input("in/large", Buffer.alloc(56 * 1024 * 1024, 1))] };
+      expect(await sh("true", [], { tree: tight })).toMatchObject(refusedAs("job-refused", "the inputs do not fit on the disk"));
+    });
+
+    it.each([
+      ["/proc is a file", "echo x > proc", "the image has a /proc that is no folder"],
+      ["/dev leads elsewhere", "ln -s /bin dev", "the image has a /dev that is no folder"],
+      ["/etc is a file", "rm -rf etc; echo x > etc; touch .wh.etc", "the image has an /etc that is no folder"],
+      ["a hard link leads out of the image", "echo x > a; ln a b", "leads to ../../etc/shadow, which"],
+    ])("an image: %s", async (_, script, words) => {
+      const pack = words.includes("shadow")
+        ? "tar --transform 'flags=h;s,^\\./a$,../../etc/shadow,' -cPf ../out.tar ./a ./b"
+        : "tar -cf ../out.tar .";
+      const came = await bench.run({ vm: bench.image([await bench.layer(script, pack)], ["true"]) });
+      expect(came).toMatchObject({
+        refused: "image-refused",
+        words: expect.stringMatching(words.includes("shadow") ? /leads outside/ : words),
+      });
+    });
+
+    it("bytes that are no layer, or more than was ordered", async () => {
+      const file = path.join(bench.folder, "bad");
+      const of = async (bytes: Buffer, over = {}): Promise<Came> => {
+        await writeFile(file, bytes);
+        return bench.run({ vm: bench.image([await bench.blob(file)], ["true"]), ...over });
+      };
+      expect(await of(Buffer.alloc(4_096, 0x41))).toMatchObject(refusedAs("image-refused", "checksum"));
+      expect(await of(Buffer.from("425a68393141592653590000", "hex"))).toMatchObject(refusedAs("image-refused", "bzip2"));
+      expect(await of(Buffer.from("1f8b0800000000000003deadbeef", "hex"))).toMatchObject(refusedAs("image-refused", "gzip says"));
+      const bomb = await bench.layer("truncate -s 3G bomb", "tar -cSf t bomb; zstd -q --ultra -19 t -o ../out.tar; rm t");
+      expect(await bench.run({ vm: bench.image([bomb], ["true"]) })).toMatchObject(refusedAs("job-refused", "unpacks to more than 64 MiB"));
+      const zeros = await bench.layer("head -c 300M /dev/zero > bomb", "tar -cf - bomb | zstd -q -o ../out.tar");
+      expect(await bench.run({ vm: bench.image([zeros], ["true"]) })).toMatchObject(
+        refusedAs("job-refused", "unpacks to more than 64 MiB"),
+      );
+      const many = await bench.layer("seq 1 20000 | xargs touch");
+      expect(await bench.run({ vm: bench.image([many], ["true"]) })).toMatchObject(refusedAs("job-refused", "more than 16384 files"));
+      // how far back zstd may refer costs its reader memory: as far as the format's readers must allow is fine, 2 GiB is not
+      const far = (log: number) =>
+        bench.layer("head -c 1M /dev/urandom > f", `tar -cf - f | zstd -q --ultra -22 --long=${log} -o ../out.tar`);
+      expect(await bench.run({ vm: bench.image([await far(27)], ["true"]), diskMib: 16 })).toMatchObject({ ...completed(127) });
+      expect(await bench.run({ vm: bench.image([await far(31)], ["true"]), diskMib: 16 })).toMatchObject(
+        refusedAs("image-refused", "too much memory"),
+      );
+    });
+
+    it("more layers, less memory or a smaller disk than any image runs with", async () => {
+      expect(
+        await bench.run({
+          vm: bench.image(
+            Array.from({ length: 200 }, () => box),
+            ["true"],
+          ),
+        }),
+      ).toMatchObject(refusedAs("job-refused", "200 layers"));
+      expect(await sh("true", [], { memoryMib: 64 })).toMatchObject(refusedAs("job-refused", "--mem"));
+      expect(await sh("true", [], { diskMib: 8 })).toMatchObject(refusedAs("job-refused", "--disk"));
+      expect(await sh("true", [], { devices: "emulated" })).toMatchObject(refusedAs("job-refused", "virtio"));
+    });
+
+    it("a kernel that is no kernel, a RAM disk larger than memory, a disk that is none", async () => {
+      const text = path.join(bench.folder, "text");
+      await writeFile(text, "this is no kernel\n".repeat(5_000));
+      const digest = await bench.blob(text);
+      const boot = (over: object) => ({ vm: { kind: "kernel" as const, kernel: digest, initrd: null, append: "", ...over } });
+      expect(await bench.run(boot({}))).toMatchObject(refusedAs("image-refused", "neither a Linux bzImage"));
+      const real = await bench.blob(await kernel());
+      const huge = path.join(bench.folder, "huge");
+      await run("truncate", ["-s", "300M", huge]);
+      expect(await bench.run(boot({ kernel: real, initrd: await bench.blob(huge) }))).toMatchObject(
+        refusedAs("job-refused", "order more with --mem"),
+      );
       const empty = path.join(bench.folder, "empty");
       await writeFile(empty, "");
       expect(await bench.run(boot({ kernel: await bench.blob(empty) }))).toMatchObject(
