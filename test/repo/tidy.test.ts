@@ -29,22 +29,31 @@ function bare(text: string): string {
     .replace(/"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'/g, '""');
 }
 
-/** Length in lines of every function with a body of its own, by matching braces from where one begins. */
+/** Where the bracket that opens at `at` is closed. */
+function closing(text: string, at: number): number {
+  const opens = text[at];
+  const closes = opens === "(" ? ")" : "}";
+  let depth = 0;
+  for (let i = at; i < text.length; i++) {
+    if (text[i] === opens) depth++;
+    else if (text[i] === closes && --depth === 0) return i;
+  }
+  return text.length;
+}
+
+/** Length in lines of every function with a body of its own: declared, a method, or an arrow with a name. */
 function longFunctions(file: string): string[] {
   const text = bare(read(file)).replace(/`(?:[^`\\]|\\.)*`/g, (literal) => literal.replace(/[^\n]/g, " "));
   const begins =
-    /(?:function\s*\*?\s*(\w+)[^{;]*|(?:^|\n)  (?:static |async |get |set |override |private )*(#?\w+)(?:<[^>(]*>)?\([^{;]*\)[^{;=]*)\{/g;
+    /function\s*\*?\s*(\w+)(?:<[^>(]*>)?\(|(?:^|\n) +(?:static |async |get |set |override |private |\*)*(#?\w+)(?:<[^>(]*>)?\(|(?:const |^ +|\n +)(\w+)(?: =|:) (?:async )?(?:<[^>(]*>)?\(/g;
   return [...text.matchAll(begins)].flatMap((match) => {
-    const start = match.index + match[0].length;
-    let depth = 1;
-    let at = start;
-    while (depth > 0 && at < text.length) {
-      if (text[at] === "{") depth++;
-      if (text[at] === "}") depth--;
-      at++;
-    }
-    const lines = text.slice(match.index, at).trim().split("\n").length;
-    return lines > FUNCTION_LINES_MAX ? [`${file} ${match[1] ?? match[2]}: ${lines} lines`] : [];
+    // parameters may hold braces, and so may the type of what is returned; the body's brace ends its line
+    const parameters = closing(text, match.index + match[0].length - 1);
+    const head = /^\)[^;]*?\{\n/.exec(text.slice(parameters, parameters + 600));
+    if (!head || /\n\s*(?:const|let|return|if)\b/.test(head[0])) return [];
+    const end = closing(text, parameters + head[0].length - 2);
+    const lines = text.slice(match.index, end).trim().split("\n").length;
+    return lines > FUNCTION_LINES_MAX ? [`${file} ${match[1] ?? match[2] ?? match[3]}: ${lines} lines`] : [];
   });
 }
 

@@ -190,7 +190,7 @@ export interface FactOf<K extends FactKind> {
 }
 export type Fact = { [K in FactKind]: FactOf<K> }[FactKind];
 
-export const FACT_KINDS = Object.keys({
+const ALL_KINDS = {
   "purchase-order": 0,
   acceptance: 0,
   opening: 0,
@@ -212,4 +212,6 @@ export const FACT_KINDS = Object.keys({
   trace: 0,
   dispute: 0,
   verdict: 0,
-} satisfies Record<FactKind, 0>) as FactKind[];
+} satisfies Record<FactKind, 0>;
+export const isFactKind = (kind: string): kind is FactKind => Object.hasOwn(ALL_KINDS, kind);
+export const FACT_KINDS = Object.keys(ALL_KINDS).filter(isFactKind);

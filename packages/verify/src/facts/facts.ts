@@ -3,7 +3,7 @@
  * verifies a receipt. Who controls the inputs: whoever signed each document. `keyOf` says what is known of a party's key at the time the
  * document was said.
  */
-import type { Contents, Fact, FactKind, Finding, Speaker } from "@xenoservers/market";
+import { isFactKind, type Contents, type Fact, type FactKind, type Finding, type Speaker } from "@xenoservers/market";
 import {
   ofAnyKind,
   refuse,
@@ -84,8 +84,15 @@ const made = <K extends FactKind>(document: Verified, kind: K, at: number, conte
   return { ok: true, fact: { kind, id, signer, at, content } as Fact };
 };
 
+type OfLease = Extract<AnyVerified, { kind: FactKind }>;
+const isOfLease = (document: AnyVerified): document is OfLease => isFactKind(document.kind);
+
 /** The fact that a verified document is for its lease; null where its kind is none. `at`: when the log took it. */
 export function factOf(world: FactWorld, document: AnyVerified, at: number, { finding = "unknown" }: Findings = {}): FactResult | null {
+  return isOfLease(document) ? factOfLease(world, document, at, finding) : null;
+}
+
+function factOfLease(world: FactWorld, document: OfLease, at: number, finding: Finding): FactResult {
   switch (document.kind) {
     case "purchase-order": {
       const read = purchaseOrderContent(world, document);
@@ -137,27 +144,6 @@ export function factOf(world: FactWorld, document: AnyVerified, at: number, { fi
       return made(document, document.kind, at, document.payload);
     case "trace":
       return made(document, document.kind, at, document.payload);
-    case "party":
-    case "key-grant":
-    case "key-revoke":
-    case "key-rotate":
-    case "login":
-    case "account":
-    case "account-limit":
-    case "payout":
-    case "stake":
-    case "credit":
-    case "suspension":
-    case "fee":
-    case "referee":
-    case "witness":
-    case "offer":
-    case "offer-withdrawal":
-    case "batch":
-    case "batch-close":
-    case "order":
-    case "epoch":
-      return null;
   }
 }
 

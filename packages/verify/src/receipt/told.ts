@@ -4,7 +4,7 @@
  * nothing after its revocation. What is missing is a failure, never a default. Who controls the inputs: whoever signed each document,
  * and the broker for order and times.
  */
-import { step, type Fact, type FactKind, type FactOf, type Lease } from "@xenoservers/market";
+import { isFactKind, step, type Fact, type FactKind, type FactOf, type Lease } from "@xenoservers/market";
 import {
   KeyBook,
   ofAnyKind,
@@ -173,7 +173,6 @@ export class Told {
 
 const inside = (kind: unknown): string => (typeof kind === "string" ? ` in its ${kind}` : "");
 const wrongLeaf = (kind: Kind): string => `the ${kind} among the leaves is not signed by a key that may say it there`;
-const isFactKind = (kind: Kind): kind is FactKind => Object.hasOwn(CHECK_OF, kind);
 const isFactOf = <K extends FactKind>(fact: Fact, kind: K): fact is Extract<Fact, FactOf<K>> => fact.kind === kind;
 const isVerifiedOf = <K extends Kind>(document: AnyVerified, kind: K): document is Extract<AnyVerified, { kind: K }> =>
   document.kind === kind;

@@ -79,13 +79,57 @@ const readOnly = (node: string, path: string, format: "qcow2" | "raw"): string[]
     file: { driver: "file", filename: path, locking: "off" },
   });
 
-function disks({ spec, files, diskIopsMax, diskBytesPerSecondMax }: PlanInput): string[] {
+/** The disk's format, and how fast it may be read and written: bursts of four seconds' worth. */
+function throttled({ diskIopsMax, diskBytesPerSecondMax }: PlanInput): string[] {
+  const limits = {
+    "iops-total": diskIopsMax,
+    "iops-total-max": diskIopsMax * 4,
+    "bps-total": diskBytesPerSecondMax,
+    "bps-total-max": diskBytesPerSecondMax * 4,
+  };
+  const file = { driver: "file", filename: at(VM_FILES.disk), discard: "unmap" };
+  const overlay = { driver: "qcow2", "node-name": "overlay", backing: "base", discard: "unmap", "detect-zeroes": "unmap", file };
+  return [
+    ...option("-object", { "qom-type": "throttle-group", id: "limits", limits }),
+    ...option("-blockdev", { driver: "throttle", "node-name": "disk", "throttle-group": "limits", file: overlay }),
+  ];
+}
+
+function medium({ machine, devices }: VmSpec, iso: string): string[] {
+  const emulated = devices === "emulated";
+  return [
+    ...readOnly("iso", iso, "raw"),
+    ...option("-device", {
+      driver: machine === "q35" || emulated ? "ide-cd" : "virtio-blk-pci",
+      drive: "iso",
+      id: "dev-iso",
+      bootindex: 2,
+      ...(machine === "q35" ? { bus: "ide.2" } : emulated ? { bus: "ide.1" } : {}),
+    }),
+  ];
+}
+
+/** A folder for cloud-init, shown as a file system of its own. */
+function seedDisk({ machine, devices }: VmSpec, dir: string, driver: string): string[] {
+  const file = { driver: "vvfat", dir, label: "CIDATA", floppy: false, rw: false };
+  const device = { drive: "seed", id: "dev-seed", serial: "seed" };
+  return [
+    ...option("-blockdev", { driver: "raw", "node-name": "seed", "read-only": true, file }),
+    ...option(
+      "-device",
+      devices === "emulated" ? { driver: "ide-hd", ...device, bus: machine === "q35" ? "ide.3" : "ide.1" } : { driver, ...device },
+    ),
+  ];
+}
+
+function disks(input: PlanInput): string[] {
+  const { spec, files } = input;
   const args: string[] = [];
   const emulated = spec.devices === "emulated";
   const busOf = spec.machine === "microvm" ? "virtio-blk-device" : "virtio-blk-pci";
   const device = (node: string, serial: string, boot?: number): string[] =>
     option("-device", {
-      driver: emulated ? (spec.machine === "q35" ? "ide-hd" : "ide-hd") : busOf,
+      driver: emulated ? "ide-hd" : busOf,
       drive: node,
       id: `dev-${serial}`,
       serial,
@@ -93,65 +137,9 @@ function disks({ spec, files, diskIopsMax, diskBytesPerSecondMax }: PlanInput): 
       ...(emulated ? { bus: `ide.${serial === "disk" ? 0 : 1}` } : {}),
     });
   files.layers?.forEach((path, i) => args.push(...readOnly(`layer${i}`, path, "raw"), ...device(`layer${i}`, `layer${i}`)));
-  if (files.base) {
-    args.push(...readOnly("base", files.base.path, files.base.format));
-    args.push(
-      ...option("-object", {
-        "qom-type": "throttle-group",
-        id: "limits",
-        limits: {
-          "iops-total": diskIopsMax,
-          "iops-total-max": diskIopsMax * 4,
-          "bps-total": diskBytesPerSecondMax,
-          "bps-total-max": diskBytesPerSecondMax * 4,
-        },
-      }),
-      ...option("-blockdev", {
-        driver: "throttle",
-        "node-name": "disk",
-        "throttle-group": "limits",
-        file: {
-          driver: "qcow2",
-          "node-name": "overlay",
-          backing: "base",
-          discard: "unmap",
-          "detect-zeroes": "unmap",
-          file: { driver: "file", filename: at(VM_FILES.disk), discard: "unmap" },
-        },
-      }),
-      ...device("disk", "disk", 1),
-    );
-  }
-  if (files.iso) {
-    args.push(...readOnly("iso", files.iso, "raw"));
-    args.push(
-      ...option("-device", {
-        driver: spec.machine === "q35" || emulated ? "ide-cd" : "virtio-blk-pci",
-        drive: "iso",
-        id: "dev-iso",
-        bootindex: 2,
-        ...(spec.machine === "q35" ? { bus: "ide.2" } : emulated ? { bus: "ide.1" } : {}),
-      }),
-    );
-  }
-  if (files.seed) {
-    args.push(
-      ...option("-blockdev", {
-        driver: "raw",
-        "node-name": "seed",
-        "read-only": true,
-        file: { driver: "vvfat", dir: files.seed, label: "CIDATA", floppy: false, rw: false },
-      }),
-    );
-    args.push(
-      ...option(
-        "-device",
-        emulated
-          ? { driver: "ide-hd", drive: "seed", id: "dev-seed", serial: "seed", bus: spec.machine === "q35" ? "ide.3" : "ide.1" }
-          : { driver: busOf, drive: "seed", id: "dev-seed", serial: "seed" },
-      ),
-    );
-  }
+  if (files.base) args.push(...readOnly("base", files.base.path, files.base.format), ...throttled(input), ...device("disk", "disk", 1));
+  if (files.iso) args.push(...medium(spec, files.iso));
+  if (files.seed) args.push(...seedDisk(spec, files.seed, busOf));
   return args;
 }
 

@@ -143,6 +143,27 @@ function checkpointsOf(
   return { kind, from, step, index };
 }
 
+/** What a guest process is told of its job; `module`: where the module lies, and in what form. */
+const workerJobOf = (
+  { spec, inputs, fuelMax, runMsMax, checkpoints }: PreparedJob,
+  module: Pick<WorkerJob, "modulePath" | "prepared" | "keepPrepared">,
+): WorkerJob => ({
+  ...module,
+  args: spec.args,
+  env: spec.env,
+  inputs: inputs.entries,
+  mounts: inputs.mounts,
+  stdin: spec.stdin,
+  seed: spec.seed,
+  clockBaseMs: spec.clockBaseMs,
+  memoryMibMax: spec.memoryMibMax,
+  diskMibMax: spec.diskMibMax,
+  outputMibMax: spec.outputMibMax,
+  fuelMax: fuelMax.toString(),
+  runMsMax,
+  checkpoints: checkpointsOf(checkpoints, spec),
+});
+
 interface WasmDriverOptions {
   folder: string;
   /** Where rewritten runtimes are kept from one start to the next. */
@@ -195,24 +216,11 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
         await discard();
         throw error;
       }
-      const workerJob: WorkerJob = {
+      const workerJob = workerJobOf(job, {
         modulePath: runtime ? sandbox.runtimePath(runtime.name) : (copy ?? `${WORKER_FILES.blobs}/${job.spec.module}`),
         prepared: runtime !== undefined || copy !== null,
         keepPrepared: known === null && !runtime && !checkpoints,
-        args: job.spec.args,
-        env: job.spec.env,
-        inputs: job.inputs.entries,
-        mounts: job.inputs.mounts,
-        stdin: job.spec.stdin,
-        seed: job.spec.seed,
-        clockBaseMs: job.spec.clockBaseMs,
-        memoryMibMax: job.spec.memoryMibMax,
-        diskMibMax: job.spec.diskMibMax,
-        outputMibMax: job.spec.outputMibMax,
-        fuelMax: job.fuelMax.toString(),
-        runMsMax: job.runMsMax,
-        checkpoints: checkpointsOf(checkpoints, job.spec),
-      };
+      });
       await writeFile(path.join(worker.folder, "lease"), job.lease);
       const token: GuestToken = { folder: worker.folder, pid: worker.id.pid, startTicks: worker.id.startTicks };
       return {
