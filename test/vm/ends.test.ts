@@ -267,7 +267,7 @@ machines("how machines end", () => {
         iso: null,
         seed: [{ name: "user-data" as const, digest: await bench.blob(huge) }],
       };
-      expect(await bench.run({ vm: seed })).toMatchObject(refusedAs("image-refused", "the seed for cloud-init is larger"));
+      expect(await bench.run({ vm: seed })).toMatchObject(refusedAs("job-refused", "the files for cloud-init take more than 8 MiB"));
       expect(await bench.run({ vm: { kind: "snapshot", snapshot: "ab".repeat(32) } })).toMatchObject(
         refusedAs("job-refused", "does not have that snapshot"),
       );

@@ -1,6 +1,7 @@
 /** Deadlines in log time: what silence makes of a lease, and that the judge's absence is nobody's silence. */
 import { describe, expect, it } from "vitest";
 import fc from "fast-check";
+import { FUEL_MAX, FUEL_PER_HOST_SECOND_MAX } from "../fuel.ts";
 import { acceptByOf, deadlineOf, dueAt, silenceReason, startByOf, stretched } from "./deadlines.ts";
 import { quietEnd } from "./disputing.ts";
 import { closingReason } from "./settling.ts";
@@ -140,6 +141,20 @@ describe("a dispute's deadline", () => {
       ownerNanos: answered.end?.ownerNanos,
       why: expect.stringContaining("follow up"),
     });
+  });
+
+  it("goes by the fuel there was time for, whatever a result states", () => {
+    const stating = (fuel: bigint): Lease => {
+      const lease = opened({ order: { fuelMax: FUEL_MAX.toString() } });
+      const result = told(lease, "result", { at: ISSUED_AT + 2_000, content: { fuel: fuel.toString() } });
+      return told(told(told(told(result, "delivery"), "closing"), "settlement"), "trace-request", {
+        content: { step: FUEL_MAX.toString() },
+      });
+    };
+    const [most, lie] = [stating(2n * FUEL_PER_HOST_SECOND_MAX), stating(FUEL_MAX)];
+    expect(BigInt(lie.result?.fuel ?? 0)).toBe(FUEL_MAX);
+    expect(dueAt(lie)).toBe(dueAt(most));
+    expect(dueAt(told(lie, "trace")) - dueAt(told(most, "trace"))).toBe(0);
   });
 
   it("closes the door to whatever comes after it", () => {

@@ -22,10 +22,11 @@ export const acceptByOf = (lease: Lease): number => afterIssue(lease, lease.acce
 /** Until then the job's bytes may come. */
 export const startByOf = (lease: Lease): number => afterIssue(lease, lease.startBy);
 
+/** By the fuel that is billed, which the broker's clock bounds: what a result states may be any number. */
 function traceDeadline(lease: Lease): number | null {
-  const { trace, result, gaps } = lease;
-  if (!trace || !result) return null;
-  const fuel = BigInt(result.fuel);
+  const { trace, end, gaps } = lease;
+  if (!trace || !end) return null;
+  const fuel = BigInt(end.billableFuel);
   const { memoryMib } = lease.resources;
   return trace.answeredAt === null
     ? stretched(trace.at, traceWithinMs(fuel, memoryMib), gaps)

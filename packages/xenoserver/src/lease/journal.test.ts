@@ -34,3 +34,12 @@ it("saves one record at a time, the last state last, however many ask at once", 
   expect((await journal.load()).map(({ incarnation }) => incarnation)).toEqual([50]);
   await rm(folder, { recursive: true });
 });
+
+it("gives each offer a number of its own, however many ask at once, and goes on after a restart", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "xeno-journal-"));
+  const journal = await openJournal(folder);
+  const numbers = await Promise.all(Array.from({ length: 20 }, () => journal.nextOfferSequence()));
+  expect(numbers).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+  expect(await (await openJournal(folder)).nextOfferSequence()).toBe(21);
+  await rm(folder, { recursive: true });
+});

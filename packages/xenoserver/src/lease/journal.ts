@@ -116,6 +116,8 @@ export async function openJournal(folder: string): Promise<Journal> {
   const sequenceFile = path.join(folder, "offer-sequence");
   /** Per lease: the save under way and, after it, one more that carries everything changed meanwhile. */
   const saves = new Map<string, { running: Promise<void>; next: Promise<void> | null }>();
+  /** One after the other: two offers of one number would be two words about one thing. */
+  let lastSequence: Promise<unknown> = Promise.resolve();
 
   async function write(record: LeaseRecord): Promise<void> {
     await mkdir(path.join(folderOf(record.lease), "blobs"), { recursive: true, mode: 0o700 });
@@ -166,10 +168,14 @@ export async function openJournal(folder: string): Promise<Journal> {
       return right;
     },
     blobFile,
-    async nextOfferSequence() {
-      const next = Number((await readFile(sequenceFile, "utf8").catch(() => "0")).trim()) + 1;
-      await writeSynced(sequenceFile, String(next));
-      return next;
+    nextOfferSequence() {
+      const taken = lastSequence.then(async () => {
+        const next = Number((await readFile(sequenceFile, "utf8").catch(() => "0")).trim()) + 1;
+        await writeSynced(sequenceFile, String(next));
+        return next;
+      });
+      lastSequence = taken.catch(() => {});
+      return taken;
     },
   };
 }
