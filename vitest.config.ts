@@ -10,6 +10,9 @@ const LONGEST = [
   "wrong-result.test.ts",
   "replicas.test.ts",
   "determinism.test.ts",
+  "hostile.test.ts",
+  "process/limits.test.ts",
+  "forgeries.test.ts",
 ];
 const place = ({ moduleId }: TestSpecification): number => {
   const at = LONGEST.findIndex((name) => moduleId.endsWith(`/${name}`));
@@ -33,7 +36,7 @@ export default defineConfig({
     testTimeout: 900_000,
     hookTimeout: 900_000,
     teardownTimeout: 60_000,
-    maxWorkers: 2,
+    maxWorkers: 3,
     pool: "forks",
     // as in a guest's process: the engine's own stack limit must be met before V8's
     execArgv: ["--stack-size=6144"],
