@@ -25,20 +25,37 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
+/** Documents, rules and what is built of them: no process, database or file is shared, so that one worker can take one file after another. */
+const UNITS = [
+  "packages/{market,protocol,verify,sdk,testkit,cli}/**/*.test.ts",
+  "packages/xenocorp/src/{desk,http,log}/**/*.test.ts",
+  "test/desk/**/*.test.ts",
+];
+// what needs Debian's packages has configurations of its own
+const ELSEWHERE = ["**/node_modules/**", "**/.tsbuild/**", "test/{vm,apt}/**"];
+
 export default defineConfig({
   test: {
-    include: ["packages/**/*.test.ts", "test/**/*.test.ts"],
-    // what needs Debian's packages has configurations of its own
-    exclude: ["**/node_modules/**", "**/.tsbuild/**", "test/{vm,apt}/**"],
     globalSetup: ["test/shared.ts"],
     sequence: { sequencer: LongestFirst },
     // only what hangs meets these: no test depends on how fast a machine is
     testTimeout: 900_000,
     hookTimeout: 900_000,
     teardownTimeout: 60_000,
-    maxWorkers: 3,
+    maxWorkers: 2,
     pool: "forks",
     // as in a guest's process: the engine's own stack limit must be met before V8's
     execArgv: ["--stack-size=6144"],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "markets",
+          include: ["packages/**/*.test.ts", "test/**/*.test.ts"],
+          exclude: [...ELSEWHERE, ...UNITS],
+        },
+      },
+      { extends: true, test: { name: "units", include: UNITS, exclude: ELSEWHERE, isolate: false } },
+    ],
   },
 });

@@ -113,8 +113,16 @@ function headerOf(line: string, file: string): unknown {
   throw new Error(`${file} is not a backup of a market`);
 }
 
+/** Before anything is made for it. Throws where the file is damaged, cut off, or no backup. */
+async function mustBeWhole(file: string): Promise<void> {
+  let lines = 0;
+  for await (const line of linesOf(file)) if (lines++ === 0) headerOf(line, file);
+  if (lines === 0) throw new Error(`${file} is no whole backup: it is empty`);
+}
+
 /** Into an empty market only; all of it, or nothing. */
 export async function restore(place: Place, file: string): Promise<{ rows: number; epoch: number }> {
+  await mustBeWhole(file);
   const { pool, store, close } = await openStore(place);
   try {
     if ((await store.logHead()) !== null) throw new Error("this market is not empty; restore into a new folder or database");
@@ -144,7 +152,6 @@ export async function restore(place: Place, file: string): Promise<{ rows: numbe
         page.push(line.slice(tab + 1));
       }
       await flush();
-      if (keys === null) throw new Error(`${file} is no whole backup: it is empty`);
       for (const name of ["transfer", "document", "event"])
         await client.query(`select setval(pg_get_serial_sequence('${name}', 'seq'), (select coalesce(max(seq), 0) + 1 from ${name}))`);
       await mkdir(place.dataFolder, { recursive: true, mode: 0o700 });
