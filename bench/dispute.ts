@@ -68,8 +68,8 @@ async function alone(): Promise<Figure[]> {
   const peer = { peer: "the job, plain", peerValue: wholeMs! };
   return [
     report("dispute: one segment of 256, state restored, run and hashed", segmentMs!, "ms", peer, REFEREE_SHARE_BAR),
-    report("dispute: the job with 256 checkpoints", traceMs!, "ms", peer, null),
-    report("dispute: building the module with checkpoints", buildMs!, "ms", peer, null),
+    report("dispute: the job with 256 breakpoints", traceMs!, "ms", peer, null),
+    report("dispute: building the module with breakpoints", buildMs!, "ms", peer, null),
   ];
 }
 

@@ -62,7 +62,7 @@ export async function start(): Promise<Figure[]> {
         outputMibMax: 1,
         fuelMax: "1000000000000",
         runMsMax: 60_000,
-        checkpoints: null,
+        breakpoints: null,
         keepPrepared: false,
         ...job,
       });

@@ -43,7 +43,7 @@ const trace = best(() =>
   traceJob(job(traced), {
     step,
     from: null,
-    onCheckpoint(_, state) {
+    onBreakpoint(_, state) {
       states.push(state);
       for (const [digest, piece] of state.pieces) pieces.set(digest, piece);
       return true;
@@ -52,7 +52,7 @@ const trace = best(() =>
 );
 const { manifest } = states[Math.floor(Number(segments) / 2)]!;
 const one = best(() =>
-  traceJob(job(traced), { step, from: { manifest, piece: (digest) => pieces.get(digest)! }, onCheckpoint: () => false }),
+  traceJob(job(traced), { step, from: { manifest, piece: (digest) => pieces.get(digest)! }, onBreakpoint: () => false }),
 );
 console.log(
   JSON.stringify({ wholeMs: whole.ms, traceMs: trace.ms, segmentMs: one.ms, buildMs: build.ms, fuel: whole.value.fuel.toString() }),

@@ -115,7 +115,7 @@ describe("asking for a trace", () => {
     expect(h.sent.at(-1)).toMatchObject({ server: server.id });
   });
 
-  it("is refused to others, for too many checkpoints, and when the window is over", async () => {
+  it("is refused to others, for too many breakpoints, and when the window is over", async () => {
     expect(await ask(STEP, await h.party(1n))).toMatchObject({ code: "not_found" });
     expect(await ask(1n)).toMatchObject({ code: "bad_payload", path: "step" });
     expect(await ask(0n)).toMatchObject({ code: "bad_payload", path: "step" });
@@ -217,7 +217,7 @@ describe("a segment", () => {
     expect(await dispute(other.id, 2)).toMatchObject({ code: "not_comparable", why: expect.stringContaining("another segment") });
     const right = await segmentRun(2, roots[0]!, "99".repeat(32));
     expect(await dispute(right.id, 3)).toMatchObject({ code: "not_comparable" });
-    expect(await dispute(right.id, 9)).toMatchObject({ code: "not_comparable", why: expect.stringContaining("3 checkpoints") });
+    expect(await dispute(right.id, 9)).toMatchObject({ code: "not_comparable", why: expect.stringContaining("3 breakpoints") });
     expect(await dispute(right.id, null)).toMatchObject({ code: "not_comparable" });
     await h.act(h.operator, "referee", { server: referee.id, active: false, clientId: h.id() });
     expect(await dispute(right.id, 2)).toMatchObject({ code: "not_comparable", why: expect.stringContaining("not a referee") });

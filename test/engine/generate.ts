@@ -56,7 +56,7 @@ const F64_TOPS = [
   0x7ff80000, 0xfff80000, 0x7ff00001, 0xfff12345, 0x7ff00000, 0xfff00000, 0, 0x80000000, 0x3ff00000, 0x00000001, 0xc0240000,
 ];
 
-/** Checkpoints hold integers only. */
+/** Breakpoints hold integers only. */
 const globalsOf = (still: boolean): readonly number[] =>
   still ? GLOBALS.map((type) => (type === F32 ? I32 : type === F64 ? I64 : type)) : GLOBALS;
 
@@ -361,7 +361,7 @@ function section(out: Writer, id: number, fill: (writer: Writer) => void): void 
   out.copy(content.view());
 }
 
-/** `still`: no float globals and no change of tables, so that a build with checkpoints can be made.
+/** `still`: no float globals and no change of tables, so that a build with breakpoints can be made.
  * Types: 0 = [] → [], 1 = (f64 i64) → (f64 i64) for blocks, 2 = (f32 i64) → (f64 i64) for functions. Function 0 is `_start`. */
 export function generateModule(seed: number, still = false): Uint8Array {
   const random = new Random(seed);

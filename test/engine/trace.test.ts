@@ -1,4 +1,4 @@
-/** The build with checkpoints: the same in everything as the fast one, taken down and set up again anywhere. */
+/** The build with breakpoints: the same in everything as the fast one, taken down and set up again anywhere. */
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import wabtInit from "wabt";
@@ -15,7 +15,7 @@ import {
   type State,
 } from "@xenoservers/engine";
 import { Random } from "../../packages/testkit/src/random.ts";
-import { segment } from "../../packages/guests/src/worker/checkpoints.ts";
+import { segment } from "../../packages/guests/src/worker/breakpoints.ts";
 import { instrument } from "../../packages/guests/src/worker/instrument.ts";
 import { generateModule } from "./generate.ts";
 
@@ -63,12 +63,12 @@ function traced(build: WebAssembly.Module, step: bigint) {
   const out: Uint8Array[] = [];
   const states: { index: bigint; state: State }[] = [];
   const pieces = new Map<string, Uint8Array>();
-  const onCheckpoint = (index: bigint, state: State): boolean => {
+  const onBreakpoint = (index: bigint, state: State): boolean => {
     states.push({ index, state });
     for (const [digest, bytes] of state.pieces) pieces.set(digest, bytes);
     return true;
   };
-  const finished = traceJob(jobOf(build, out), { step, from: null, onCheckpoint })!;
+  const finished = traceJob(jobOf(build, out), { step, from: null, onBreakpoint })!;
   return { result: shown(finished, out), states, pieces };
 }
 
@@ -80,17 +80,17 @@ function checkSegments(build: WebAssembly.Module, step: bigint, { result, states
     const next = states[i + 1];
     if (next && next.state.root !== state.root) {
       let root = "";
-      expect(traceJob(jobOf(build), { step, from, onCheckpoint: (_, reached) => ((root = reached.root), false) })).toBeNull();
+      expect(traceJob(jobOf(build), { step, from, onBreakpoint: (_, reached) => ((root = reached.root), false) })).toBeNull();
       expect(root).toBe(next.state.root);
     }
     const out: Uint8Array[] = [];
-    expect(shown(traceJob(jobOf(build, out), { step, from, onCheckpoint: () => true })!, out)).toEqual(result);
+    expect(shown(traceJob(jobOf(build, out), { step, from, onBreakpoint: () => true })!, out)).toEqual(result);
   }
 }
 
-describe("a job taken down at checkpoints", () => {
+describe("a job taken down at breakpoints", () => {
   it("comes to the same as without, from every state on, for generated modules", () => {
-    let [compared, checkpoints] = [0, 0];
+    let [compared, breakpoints] = [0, 0];
     for (let seed = 1; seed <= MODULES; seed++) {
       const module = generateModule(seed, true);
       const [fast, build] = [prepareModule(module), built(module)];
@@ -102,10 +102,10 @@ describe("a job taken down at checkpoints", () => {
       expect(trace.result, `seed ${seed}`).toEqual(reference);
       checkSegments(build, step, trace);
       compared++;
-      checkpoints += trace.states.length;
+      breakpoints += trace.states.length;
     }
     expect(compared).toBeGreaterThan(10);
-    expect(checkpoints).toBeGreaterThan(20);
+    expect(breakpoints).toBeGreaterThan(20);
   });
 
   it("keeps files, descriptors, randomness, clock, standard streams and a deep stack", async () => {
@@ -130,7 +130,7 @@ describe("a job taken down at checkpoints", () => {
     ];
     for (const changed of tries) {
       const from = { manifest: Buffer.from(changed), piece: (digest: string) => pieces.get(digest)! };
-      expect(() => traceJob(jobOf(build), { step: 2_000n, from, onCheckpoint: () => true }), changed.slice(0, 30)).toThrow(/state/);
+      expect(() => traceJob(jobOf(build), { step: 2_000n, from, onBreakpoint: () => true }), changed.slice(0, 30)).toThrow(/state/);
     }
   });
 
@@ -148,7 +148,7 @@ describe("a job taken down at checkpoints", () => {
         put(changed, at, value);
         const from = { manifest: Buffer.from(JSON.stringify(changed)), piece: (digest: string) => pieceOr(pieces, digest) };
         try {
-          traceJob({ ...jobOf(build), fuelMax: 60_000n }, { step: 50_000n, from, onCheckpoint: () => false });
+          traceJob({ ...jobOf(build), fuelMax: 60_000n }, { step: 50_000n, from, onBreakpoint: () => false });
           ran++;
         } catch (error) {
           expect(error, `${at.join(".")} = ${JSON.stringify(value)}: ${String((error as Error).stack)}`).toBeInstanceOf(BadState);
@@ -172,7 +172,7 @@ describe("a job taken down at checkpoints", () => {
         forged[random.between(0, forged.length - 1)] = random.chance(0.5) ? 255 : random.between(0, 255);
       const from = { manifest, piece: (digest: string) => (digest === stack ? forged : pieces.get(digest)!) };
       try {
-        traceJob({ ...jobOf(build), fuelMax: 60_000n }, { step: 50_000n, from, onCheckpoint: () => false });
+        traceJob({ ...jobOf(build), fuelMax: 60_000n }, { step: 50_000n, from, onBreakpoint: () => false });
       } catch (error) {
         expect(error).toBeInstanceOf(BadState);
       }
@@ -205,7 +205,7 @@ describe("a job taken down at checkpoints", () => {
     const manifest = JSON.parse(Buffer.from(states[3]!.state.manifest).toString()) as { nodes: StateNode[] };
     change(manifest.nodes);
     const from = { manifest: Buffer.from(JSON.stringify(manifest)), piece: (digest: string) => pieces.get(digest)! };
-    expect(() => traceJob(jobOf(build), { step: 2_000n, from, onCheckpoint: () => true })).toThrow(BadState);
+    expect(() => traceJob(jobOf(build), { step: 2_000n, from, onBreakpoint: () => true })).toThrow(BadState);
   });
 
   it("goes on as a segment from its own beginning alone, with all of the state", async () => {
@@ -232,7 +232,7 @@ describe("a job taken down at checkpoints", () => {
       '(module (memory (export "memory") 1) (table 1 funcref) (func (export "_start") (table.set (i32.const 0) (ref.null func))))';
     const module = Buffer.from(wabt.parseWat("t.wat", text, { reference_types: true }).toBinary({}).buffer);
     expect(prepareModule(module)).toMatchObject({ ok: true });
-    expect(prepareModule(module, true)).toMatchObject({ ok: false, message: expect.stringContaining("no checkpoints") });
+    expect(prepareModule(module, true)).toMatchObject({ ok: false, message: expect.stringContaining("no breakpoints") });
   });
 });
 

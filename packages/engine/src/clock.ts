@@ -11,7 +11,7 @@ export class Clock {
   readonly #usedFuel: () => bigint;
   #sleptNs: bigint;
 
-  /** `sleptNs`: of a guest that goes on from a checkpoint. */
+  /** `sleptNs`: of a guest that goes on from a breakpoint. */
   constructor(baseNs: bigint, usedFuel: () => bigint, sleptNs = 0n) {
     this.#sleptNs = sleptNs;
     this.#baseNs = baseNs;

@@ -1,5 +1,5 @@
 /**
- * A guest taken down at a checkpoint: everything that its further run depends on, as one text (the manifest) that names pieces by their
+ * A guest taken down at a breakpoint: everything that its further run depends on, as one text (the manifest) that names pieces by their
  * digests. The state's root is the digest of the manifest, so whoever has root and pieces can set the guest up again, and nobody can
  * change either. Who controls the inputs of `readState`: whoever hands over the manifest; the root says whether it is the right one,
  * never that it is true.

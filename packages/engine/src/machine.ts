@@ -92,14 +92,14 @@ interface Added {
   [ADDED.stack]: { value: number };
   [ADDED.pages]: { value: number };
   [ADDED.refused]: { value: number };
-  /** In a build with checkpoints: below so much fuel the next one is due. */
+  /** In a build with breakpoints: below so much fuel the next one is due. */
   [ADDED.next]?: { value: bigint };
   [ADDED.start]?: () => void;
   _start: () => void;
   memory: WebAssembly.Memory;
 }
 
-/** What a guest that goes on from a checkpoint has outside its instance. */
+/** What a guest that goes on from a breakpoint has outside its instance. */
 export interface Standing {
   files: FileSystem;
   descriptors: readonly (readonly [number, Descriptor])[];
@@ -117,7 +117,7 @@ export class Machine {
   /** What standard output and error have taken together. */
   streamedBytes: number;
 
-  /** `restore` makes what a checkpoint holds; it gets the clock and the ways out that a fresh guest would have. */
+  /** `restore` makes what a breakpoint holds; it gets the clock and the ways out that a fresh guest would have. */
   constructor(job: Job, restore?: (nowNs: () => bigint, outputs: Outputs) => Standing) {
     this.job = job;
     const nowNs = (): bigint => this.clock.realtimeNs();
@@ -169,7 +169,7 @@ export class Machine {
   }
 
   /** Makes the instance; an ending where the module does not fit the job. Throws LinkError and the host's own errors. */
-  instantiate(checkpoint?: (leftFuel: bigint) => void): Ending | null {
+  instantiate(breakpoint?: (leftFuel: bigint) => void): Ending | null {
     const { memory, descriptors, files, clock, job } = this;
     const calls = wasiCalls({ memory, descriptors, files, world: job.world, clock });
     const imports = Object.fromEntries(
@@ -178,7 +178,7 @@ export class Machine {
     const fail = (): never => {
       throw new HostFailure("this host could not give the guest the memory it may have");
     };
-    const own = checkpoint ? { [ADDED.fail]: fail, [ADDED.checkpoint]: checkpoint } : { [ADDED.fail]: fail };
+    const own = breakpoint ? { [ADDED.fail]: fail, [ADDED.breakpoint]: breakpoint } : { [ADDED.fail]: fail };
     const { initial } = pagesOf(job.module);
     // before any of it is there
     if (initial > job.memoryPagesMax) return { kind: "memory-limit", message: tooMuchMemory(initial, job.memoryPagesMax) };

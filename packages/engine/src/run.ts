@@ -8,13 +8,13 @@ import { Refusal } from "./rewrite/binary.ts";
 import { rewriteModule } from "./rewrite/rewrite.ts";
 
 /**
- * Makes a customer's module into one that `runJob` runs (with `checkpoints`: that, instrumented, `traceJob` runs), or says what is wrong
+ * Makes a customer's module into one that `runJob` runs (with `breakpoints`: that, instrumented, `traceJob` runs), or says what is wrong
  * with it. Pure: the same bytes give the same bytes.
  */
-export function prepareModule(bytes: Uint8Array, checkpoints = false): { ok: true; bytes: Uint8Array } | { ok: false; message: string } {
+export function prepareModule(bytes: Uint8Array, breakpoints = false): { ok: true; bytes: Uint8Array } | { ok: false; message: string } {
   if (!WebAssembly.validate(bytes)) return { ok: false, message: `it is not valid WebAssembly${whyInvalid(bytes)}` };
   try {
-    return { ok: true, bytes: rewriteModule(bytes, checkpoints) };
+    return { ok: true, bytes: rewriteModule(bytes, breakpoints) };
   } catch (error) {
     if (error instanceof Refusal) return { ok: false, message: error.message };
     throw error;

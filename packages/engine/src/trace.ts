@@ -1,5 +1,5 @@
 /**
- * Runs a job in its build with checkpoints: the guest is taken down each time it has used so much more fuel, and its state shown; or set
+ * Runs a job in its build with breakpoints: the guest is taken down each time it has used so much more fuel, and its state shown; or set
  * up from such a state and run on from there. Same output, fuel and memory as runJob. The build is `prepareModule(bytes, true)`,
  * instrumented by Binaryen's Asyncify, whose exports unwind the guest's stack into a memory of their own and wind it up again.
  */
@@ -31,12 +31,12 @@ const UNWINDING = 1;
 const REWINDING = 2;
 
 interface TraceOptions {
-  /** Fuel between two checkpoints. */
+  /** Fuel between two breakpoints. */
   step: bigint;
   /** The state to go on from; null for the job's beginning. */
   from: { manifest: Uint8Array; piece(digest: string): Uint8Array } | null;
-  /** Called at checkpoint `index`, the first at which at least `index * step` fuel was used; false ends the run there. */
-  onCheckpoint(index: bigint, state: State): boolean;
+  /** Called at breakpoint `index`, the first at which at least `index * step` fuel was used; false ends the run there. */
+  onBreakpoint(index: bigint, state: State): boolean;
 }
 
 class Recorder {
@@ -57,10 +57,10 @@ class Recorder {
 }
 
 /**
- * Null when `onCheckpoint` ended it. Output before the state that it goes on from is handed out too. Throws BadState, HostFailure and the
+ * Null when `onBreakpoint` ended it. Output before the state that it goes on from is handed out too. Throws BadState, HostFailure and the
  * host's own errors.
  */
-export function traceJob(job: Job, { step, from, onCheckpoint }: TraceOptions): Finished | null {
+export function traceJob(job: Job, { step, from, onBreakpoint }: TraceOptions): Finished | null {
   const written = { stdout: new Recorder(), stderr: new Recorder() };
   const state = from && readState(from.manifest, from.piece);
   const recorded: Job = {
@@ -82,7 +82,7 @@ export function traceJob(job: Job, { step, from, onCheckpoint }: TraceOptions): 
       state,
       step,
       (fuel, phase, stack, taker) => taker.take(fuel, phase, stack, { stdout: written.stdout.bytes, stderr: written.stderr.bytes }),
-      onCheckpoint,
+      onBreakpoint,
     );
   } catch (error) {
     if (error instanceof BadState) throw error;
@@ -95,7 +95,7 @@ function drive(
   state: ReturnType<typeof readState> | null,
   step: bigint,
   take: (fuel: bigint, phase: Phase, stack: Uint8Array, taker: StateTaker) => State,
-  onCheckpoint: TraceOptions["onCheckpoint"],
+  onBreakpoint: TraceOptions["onBreakpoint"],
 ): Finished | null {
   const unwinding = (): Unwinding => machine.added as unknown as Unwinding;
   let usedFuel = 0n;
@@ -139,7 +139,7 @@ function drive(
     }
     unwinding().asyncify_stop_unwind();
     const taken = take(usedFuel, phase, new Uint8Array(memory.buffer).slice(STACK_AT, header()[0]), taker);
-    for (; index * step <= taken.fuel; index++) if (!onCheckpoint(index, taken)) return null;
+    for (; index * step <= taken.fuel; index++) if (!onBreakpoint(index, taken)) return null;
     rewind = true;
   }
 }

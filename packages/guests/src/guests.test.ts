@@ -57,7 +57,7 @@ async function start(over: Partial<WorkerJob>, blobs: (Uint8Array | string)[] = 
     outputMibMax: 1,
     fuelMax: "1000000000000000",
     runMsMax: 3_600_000,
-    checkpoints: null,
+    breakpoints: null,
     keepPrepared: false,
     ...over,
   });

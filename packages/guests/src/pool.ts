@@ -168,7 +168,7 @@ export class WorkerPool {
     return this.#taken({ ...waiting, copy: file === null ? null : await copied(file, folder) });
   }
 
-  /** A worker of its own for a build with checkpoints; none of them wait, for they are needed in disputes alone. */
+  /** A worker of its own for a build with breakpoints; none of them wait, for they are needed in disputes alone. */
   async takeDeep(): Promise<TakenWorker> {
     return this.#taken(await this.#start(true));
   }

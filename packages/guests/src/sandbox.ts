@@ -22,7 +22,7 @@ export interface Sandbox {
   strength: "strong" | "weak";
   /** Why it is weak. */
   why: string;
-  /** The command that starts a worker on a folder of the host; `deep`: with the stack that a build with checkpoints needs. */
+  /** The command that starts a worker on a folder of the host; `deep`: with the stack that a build with breakpoints needs. */
   command(folder: string, deep?: boolean): Command;
   /** Where a named runtime lies as the worker sees it. */
   runtimePath(name: string): string;
@@ -115,7 +115,7 @@ const INLINING = [
   "--wasm-inlining-min-budget=500",
 ] as const;
 
-/** A build with checkpoints has frames many times as large. */
+/** A build with breakpoints has frames many times as large. */
 const DEEP_STACK_KIB = 15 * STACK_KIB;
 const SYSTEM_STACK_KIB = { usual: 16 * 1024, deep: DEEP_STACK_KIB + 8 * 1024 } as const;
 

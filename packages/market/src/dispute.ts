@@ -13,11 +13,11 @@ const HASHED_MIB_MAX = 32_768;
 
 /** Whatever the job, for building it anew and for the way. */
 const ANSWER_BASE_MS = 120_000;
-/** A run with checkpoints on a busy machine, beside what the guest's own clock says. */
+/** A run with breakpoints on a busy machine, beside what the guest's own clock says. */
 const SLOWER_THAN_GUEST_CLOCK = 10n;
 /** Hashing on a busy machine. */
 const HASH_MS_PER_MIB = 4;
-/** Of the guest's clock: what building the module with checkpoints costs a server at most. */
+/** Of the guest's clock: what building the module with breakpoints costs a server at most. */
 const BUILD_SECONDS = 60n;
 
 /** How many states of a job with so much memory a server has to show. */
@@ -25,12 +25,12 @@ export function traceRootsMax(memoryMib: number): number {
   return Math.max(ROOTS_MIN, Math.min(ROOTS_MAX, Math.floor(HASHED_MIB_MAX / memoryMib)));
 }
 
-/** Fuel between two checkpoints. */
+/** Fuel between two breakpoints. */
 export function traceStep(fuel: bigint, memoryMib: number): bigint {
   return fuel / BigInt(traceRootsMax(memoryMib)) + 1n;
 }
 
-/** How long a server may take to run the job again with checkpoints; log time. */
+/** How long a server may take to run the job again with breakpoints; log time. */
 export function traceWithinMs(fuel: bigint, memoryMib: number): number {
   return (
     ANSWER_BASE_MS +

@@ -36,7 +36,7 @@ export const zJobSpec = z.strictObject({
 export type JobSpec = z.infer<typeof zJobSpec>;
 
 /**
- * One part of a job that a referee runs alone: from the state with the root `from` (null: the job's beginning) to the checkpoint `index`,
+ * One part of a job that a referee runs alone: from the state with the root `from` (null: the job's beginning) to the breakpoint `index`,
  * the first at which index * step fuel was used in all. Its hash stands in the order of the referee's lease in place of the job's.
  */
 export const zSegment = z.strictObject({

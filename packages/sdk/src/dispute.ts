@@ -1,6 +1,6 @@
 /**
  * A result that its customer doubts, before a referee. A short job is run again whole on the referee's server. Of a long one the servers
- * sign the roots of their states at checkpoints, and the referee runs only the segment in which these part.
+ * sign the roots of their states at breakpoints, and the referee runs only the segment in which these part.
  */
 import { traceStep } from "@xenoservers/market";
 import { segmentHashOf, verifyDocumentOf, type Payload } from "@xenoservers/protocol";
@@ -21,7 +21,7 @@ interface Judged {
   verdicts: Map<string, Payload<"verdict"> | null>;
 }
 
-/** Runs the job here with checkpoints, so far apart. */
+/** Runs the job here with breakpoints, so far apart. */
 export type TraceHere = (step: bigint) => Promise<Trace>;
 
 /** One dispute: who doubts what, and before whom. */

@@ -32,7 +32,7 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
       inputs: job.inputs,
       fuelMax: BigInt(job.spec.fuelMax),
       runMsMax: wanted.durationMsMax,
-      checkpoints: null,
+      breakpoints: null,
       blobFile: (digest) => path.join(folder, digest),
     });
     const guest = await prepared.begin();

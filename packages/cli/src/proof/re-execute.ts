@@ -42,7 +42,7 @@ async function runAgain({ spec, inputs, blobFile }: Again, fuelMax: bigint, step
         `the job ran on engine ${spec.engine}, this xeno has ${driver.engine}: ` +
           "install the version that the result names (xeno version --all)",
       );
-    const checkpoints = step === null ? null : { kind: "trace" as const, step: step.toString() };
+    const breakpoints = step === null ? null : { kind: "trace" as const, step: step.toString() };
     const prepared = await driver.prepare({
       lease: "again",
       customer: "local",
@@ -50,7 +50,7 @@ async function runAgain({ spec, inputs, blobFile }: Again, fuelMax: bigint, step
       inputs,
       fuelMax,
       runMsMax: RUN_MS_MAX,
-      checkpoints,
+      breakpoints,
       blobFile,
     });
     const guest = await prepared.begin();
@@ -87,7 +87,7 @@ async function factsOf({ guest, end }: Ran, engine: string): Promise<ReExecuted>
 
 /**
  * `stoppedAt`: the fuel at which the server's run was stopped from outside; null when it came to an end of its own. `step`: with
- * checkpoints so far apart, for verdicts over a segment.
+ * breakpoints so far apart, for verdicts over a segment.
  */
 export async function reExecute(job: Again, stoppedAt: bigint | null, step: bigint | null = null): Promise<ReExecuted> {
   const ran = await runAgain(job, stoppedAt ?? BigInt(job.spec.fuelMax), step);
@@ -102,7 +102,7 @@ export async function reExecute(job: Again, stoppedAt: bigint | null, step: bigi
   }
 }
 
-/** The job's states as they are on this machine. Throws UserError where it has no build with checkpoints. */
+/** The job's states as they are on this machine. Throws UserError where it has no build with breakpoints. */
 export async function traceHere(job: Again, step: bigint): Promise<Trace> {
   const { guest, end, close } = await runAgain(job, BigInt(job.spec.fuelMax), step);
   if (!end.roots) {

@@ -14,7 +14,7 @@ export const ADDED = {
   pages: "xeno.pages",
   refused: "xeno.refused",
   start: "xeno.start",
-  checkpoint: "checkpoint",
+  breakpoint: "breakpoint",
   next: "xeno.next",
   global: "xeno.g",
 } as const;

@@ -9,8 +9,8 @@ export interface Additions {
   stackGlobal: number;
   /** memory.grow within the job's limit. */
   grow: number;
-  /** In a build with checkpoints: what is called with the counter once it has sunk below the global. */
-  checkpoint: { call: number; nextGlobal: number } | null;
+  /** In a build with breakpoints: what is called with the counter once it has sunk below the global. */
+  breakpoint: { call: number; nextGlobal: number } | null;
   /** Index after the additions of a defined function, or of the function that stands for an imported one. */
   functionIndex(index: number): number;
   /** A block's type as the binary format writes it. */
@@ -122,7 +122,7 @@ export class Emitter {
     this.noteFuel();
     this.op(OP.unreachable);
     this.op(OP.end);
-    if (this.#add.checkpoint) this.pass(this.body, this.#add.checkpoint);
+    if (this.#add.breakpoint) this.pass(this.body, this.#add.breakpoint);
   }
 
   /** The same at the head of a loop. */

@@ -45,5 +45,5 @@ export const startOf = ({ exports }: ParsedModule): number =>
 /** A float's NaN bits and a reference would not come through the host unchanged. */
 export function checkState({ globals }: ParsedModule): void {
   const hidden = globals.find(({ mutable, type }) => mutable && type !== I32 && type !== I64);
-  if (hidden) throw new Refusal("a mutable global that is no integer", hidden.init.start, "such a job has no checkpoints");
+  if (hidden) throw new Refusal("a mutable global that is no integer", hidden.init.start, "such a job has no breakpoints");
 }

@@ -75,5 +75,5 @@ function writeEntry(head: Writer, { out, add, spLocal }: Walk, frame: number): v
   op(OP.globalSet, add.stackGlobal);
   op(OP.unreachable);
   op(OP.end);
-  if (add.checkpoint) out.pass(head, add.checkpoint);
+  if (add.breakpoint) out.pass(head, add.breakpoint);
 }

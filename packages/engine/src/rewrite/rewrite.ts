@@ -1,6 +1,6 @@
 /**
  * Makes a WASI module deterministic and metered: bytes in, bytes out, a pure function. What is added:
- * import `xeno.fail` (the host could not grow the memory; in a build with checkpoints also `xeno.checkpoint`, called with what is left of
+ * import `xeno.fail` (the host could not grow the memory; in a build with breakpoints also `xeno.breakpoint`, called with what is left of
  * the fuel once that is less than the exported global `xeno.next`); exports `xeno.fuel` (i64: what is left), `xeno.stack` (i32: bytes
  * left), `xeno.pages` (i32: the memory's limit), `xeno.refused` (i32: 1 once that limit was met), `xeno.gN` (each mutable global, for the
  * state hash) and `xeno.start` (the start function, which no longer runs by itself).
@@ -21,7 +21,7 @@ import { TypeTable } from "./type-table.ts";
 const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00] as const;
 
 /**
- * Where everything lies. Functions: the module's imports, `xeno.fail` and perhaps `xeno.checkpoint`, the module's own, the memory's growth,
+ * Where everything lies. Functions: the module's imports, `xeno.fail` and perhaps `xeno.breakpoint`, the module's own, the memory's growth,
  * one for each import, one for each entry. Globals: the module's own, then the added ones.
  */
 interface Layout {
@@ -36,30 +36,30 @@ interface Layout {
 
 /**
  * Throws Refusal where the module may not run. `bytes` must be a module that the platform accepts (WebAssembly.validate). With
- * `checkpoints` the guest can be taken down at every loop's head and entry of a function that calls: slower, and the same in everything
+ * `breakpoints` the guest can be taken down at every loop's head and entry of a function that calls: slower, and the same in everything
  * else.
  */
-export function rewriteModule(bytes: Uint8Array, checkpoints = false): Uint8Array {
+export function rewriteModule(bytes: Uint8Array, breakpoints = false): Uint8Array {
   if (bytes.length > MODULE_BYTES_MAX) throw new Refusal(`module of ${bytes.length} bytes`, 0, `at most ${MODULE_BYTES_MAX} are offered`);
   const module = parseModule(bytes);
   checkInterface(module);
-  if (checkpoints) checkState(module);
+  if (breakpoints) checkState(module);
   const types = new TypeTable(module);
-  const layout = layOut(module, types, checkpoints);
+  const layout = layOut(module, types, breakpoints);
   const code = rewriteCode(module, layout);
   return putTogether(module, layout, types, code);
 }
 
-function layOut(module: ParsedModule, types: TypeTable, checkpoints: boolean): Layout {
+function layOut(module: ParsedModule, types: TypeTable, breakpoints: boolean): Layout {
   const { imports, functions, globals, start } = module;
   const fail = imports.length;
-  const importsAdded = checkpoints ? 2 : 1;
+  const importsAdded = breakpoints ? 2 : 1;
   const grow = imports.length + importsAdded + functions.length;
   const additions: Additions = {
     fuelGlobal: globals.length,
     stackGlobal: globals.length + 1,
     grow,
-    checkpoint: checkpoints ? { call: fail + 1, nextGlobal: globals.length + ADDED_GLOBALS.length } : null,
+    breakpoint: breakpoints ? { call: fail + 1, nextGlobal: globals.length + ADDED_GLOBALS.length } : null,
     functionIndex: (index) => (index < imports.length ? grow + 1 + index : index + importsAdded),
     blockType: (params, results) => types.blockType(params, results),
   };
@@ -116,7 +116,7 @@ function writeSignatures(out: Writer, module: ParsedModule, { additions, entries
   const nothing = types.index([], []);
   const grow = types.index([I32], [I32]);
   const added: [name: string, type: number][] = [[ADDED.fail, nothing]];
-  if (additions.checkpoint) added.push([ADDED.checkpoint, types.index([I64], [])]);
+  if (additions.breakpoint) added.push([ADDED.breakpoint, types.index([I64], [])]);
   const importTypes = imports.map(({ type }) => types.own(type));
   section(out, SECTION.type, (w) => types.write(w));
   section(out, SECTION.import, (w) => writeImports(w, module, importTypes, added));

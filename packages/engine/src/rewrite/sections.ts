@@ -61,7 +61,7 @@ function writeLimits(w: Writer, { initial, maximum }: Limits): void {
 }
 
 export function writeGlobals(w: Writer, module: ParsedModule, additions: Additions): void {
-  const added = additions.checkpoint ? [...ADDED_GLOBALS, I64] : ADDED_GLOBALS;
+  const added = additions.breakpoint ? [...ADDED_GLOBALS, I64] : ADDED_GLOBALS;
   w.u32(module.globals.length + added.length);
   for (const { type, mutable, init } of module.globals) {
     w.byte(type);
@@ -81,7 +81,7 @@ export function writeGlobals(w: Writer, module: ParsedModule, additions: Additio
 export function writeExports(
   w: Writer,
   module: ParsedModule,
-  { fuelGlobal, stackGlobal, checkpoint }: Additions,
+  { fuelGlobal, stackGlobal, breakpoint }: Additions,
   firstEntry: number,
 ): void {
   const state = module.globals.flatMap(({ mutable, type }, i) => (mutable && isNumeric(type) ? [i] : []));
@@ -94,7 +94,7 @@ export function writeExports(
     [ADDED.refused, KIND.global, stackGlobal + 2],
     ...state.map((index): [string, number, number] => [`${ADDED.global}${index}`, KIND.global, index]),
   ];
-  if (checkpoint) all.push([ADDED.next, KIND.global, checkpoint.nextGlobal]);
+  if (breakpoint) all.push([ADDED.next, KIND.global, breakpoint.nextGlobal]);
   if (module.start !== null) all.push([ADDED.start, KIND.function, firstEntry + 1]);
   w.u32(all.length);
   for (const [name, kind, index] of all) {

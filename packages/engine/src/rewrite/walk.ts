@@ -110,9 +110,9 @@ export class Walk {
     }
   }
 
-  /** What a table holds and which segments were dropped cannot be read from outside, so no checkpoint could hold it. */
+  /** What a table holds and which segments were dropped cannot be read from outside, so no breakpoint could hold it. */
   mustBeStill(at: number): void {
-    if (this.add.checkpoint)
-      throw new Refusal("an instruction that changes a table or drops a segment", at, "such a job has no checkpoints");
+    if (this.add.breakpoint)
+      throw new Refusal("an instruction that changes a table or drops a segment", at, "such a job has no breakpoints");
   }
 }

@@ -80,7 +80,7 @@ export class Descriptors {
     return this.#table.entries();
   }
 
-  /** Of a guest that goes on from a checkpoint; its nodes count already as held. */
+  /** Of a guest that goes on from a breakpoint; its nodes count already as held. */
   place(fd: number, descriptor: Descriptor): void {
     this.#table.set(fd, descriptor);
     if (descriptor.kind === "directory") this.#listedBytes += listingBytes(descriptor.listing);

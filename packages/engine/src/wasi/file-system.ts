@@ -50,7 +50,7 @@ export class FileSystem {
   readonly #totals: Totals = { usedBytes: 0, entries: 0, treeBytes: 0 };
   #nextIno = 1n;
 
-  /** `snapshot`: of a guest that goes on from a checkpoint. */
+  /** `snapshot`: of a guest that goes on from a breakpoint. */
   constructor(quotaBytes: number, nowNs: () => bigint, snapshot?: FilesSnapshot) {
     this.#quotaBytes = quotaBytes;
     this.#now = nowNs;

@@ -1,5 +1,5 @@
 /**
- * Instruments a module with checkpoints so that its call stack can be unwound and wound up again: Binaryen's Asyncify, with a memory of
+ * Instruments a module with breakpoints so that its call stack can be unwound and wound up again: Binaryen's Asyncify, with a memory of
  * its own for the stack. Deterministic: the same bytes give the same bytes with the same version, which stands in every trace.
  */
 import binaryen from "binaryen";
@@ -28,7 +28,7 @@ export function instrument(bytes: Uint8Array): Uint8Array | null {
     module.setFeatures(FEATURES);
     binaryen.setOptimizeLevel(1);
     binaryen.setShrinkLevel(0);
-    binaryen.setPassArgument("asyncify-imports", "xeno.checkpoint");
+    binaryen.setPassArgument("asyncify-imports", "xeno.breakpoint");
     binaryen.setPassArgument("asyncify-in-secondary-memory", "true");
     binaryen.setPassArgument("asyncify-secondary-memory-size", String(STACK_MEMORY_PAGES));
     module.runPasses(["asyncify"]);

@@ -17,7 +17,7 @@ interface WorkerMount {
   keep: boolean;
 }
 
-/** Shows the root of the state at each checkpoint, and leaves the states themselves in the out folder as long as there is room. */
+/** Shows the root of the state at each breakpoint, and leaves the states themselves in the out folder as long as there is room. */
 export interface TraceJob {
   kind: "trace";
   /** Decimal integer. */
@@ -25,7 +25,7 @@ export interface TraceJob {
   keepBytesMax: number;
 }
 
-/** Runs from one checkpoint to another. */
+/** Runs from one breakpoint to another. */
 export interface SegmentJob {
   kind: "segment";
   /** Digest of the state's manifest, a blob like the pieces that it names; null for the job's beginning. */
@@ -55,8 +55,8 @@ export interface WorkerJob {
   outputMibMax: number;
   /** Decimal integer. */
   fuelMax: string;
-  /** Null for a plain run. Both others use the build with checkpoints. */
-  checkpoints: TraceJob | SegmentJob | null;
+  /** Null for a plain run. Both others use the build with breakpoints. */
+  breakpoints: TraceJob | SegmentJob | null;
   /** A backstop when the daemon is gone: the longest the owner ever lets a guest run. */
   runMsMax: number;
 }
@@ -80,7 +80,7 @@ export interface WorkerResult {
   fuel: string;
   /** Of the job up to here; decimal integer. */
   fuelInAll: string;
-  /** Of a trace: the state's root at each checkpoint. Null where the job has no build with checkpoints. */
+  /** Of a trace: the state's root at each breakpoint. Null where the job has no build with breakpoints. */
   roots: string[] | null;
   /** Of a segment that reached its end: the state's root there. */
   stateRoot: string | null;

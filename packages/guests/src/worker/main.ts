@@ -23,7 +23,7 @@ const ALIVE_EVERY_MS = 500;
 const WARM_UP_AFTER_MS = 150;
 /** Instrumenting takes about a second for every 50 KiB; a server has two minutes on top of the run itself. */
 const INSTRUMENTED_BYTES_MAX = 2 * MIB;
-const NO_CHECKPOINTS = "the module is too large, or of a kind, to be built with checkpoints";
+const NO_BREAKPOINTS = "the module is too large, or of a kind, to be built with breakpoints";
 
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
 const sha256 = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(bytes).digest();
@@ -151,8 +151,8 @@ function engineJob(module: WebAssembly.Module): Job {
     // standard input lies in the same memory as the files
     diskBytesMax: Math.max(0, job.diskMibMax * MIB - stdin.length),
     streamBytesMax: job.outputMibMax * MIB,
-    // of a run with checkpoints nothing is handed in before its end: nobody waits for it
-    sha256: job.checkpoints === null ? (bytes) => (alive(), sha256(bytes)) : sha256,
+    // of a run with breakpoints nothing is handed in before its end: nobody waits for it
+    sha256: job.breakpoints === null ? (bytes) => (alive(), sha256(bytes)) : sha256,
     stdout: (bytes) => writeAll(streams.stdout, bytes),
     stderr: (bytes) => writeAll(streams.stderr, bytes),
   };
@@ -193,18 +193,18 @@ function run(): Came {
   return cameOf(finished, interrupted, 0n);
 }
 
-/** The build with checkpoints is for disputes alone, and so is what makes it. */
-async function runWithCheckpoints(checkpoints: NonNullable<WorkerJob["checkpoints"]>): Promise<Came> {
-  const { segment, trace } = await import("./checkpoints.ts");
-  const built = await buildWithCheckpoints();
+/** The build with breakpoints is for disputes alone, and so is what makes it. */
+async function runWithBreakpoints(breakpoints: NonNullable<WorkerJob["breakpoints"]>): Promise<Came> {
+  const { segment, trace } = await import("./breakpoints.ts");
+  const built = await buildWithBreakpoints();
   if (!built.ok) return malformed(built.message);
   try {
-    if (checkpoints.kind === "trace") {
-      const { finished, roots } = trace(engineJob(built.module), checkpoints, (digest, bytes) => writeFile(`${OUT}/${digest}`, [bytes]));
+    if (breakpoints.kind === "trace") {
+      const { finished, roots } = trace(engineJob(built.module), breakpoints, (digest, bytes) => writeFile(`${OUT}/${digest}`, [bytes]));
       const came = cameOf(finished, "stopped", 0n);
       return { ...came, result: { ...came.result, roots } };
     }
-    const { finished, stateRoot, fuel, from } = segment(engineJob(built.module), checkpoints, blob);
+    const { finished, stateRoot, fuel, from } = segment(engineJob(built.module), breakpoints, blob);
     if (finished) return cameOf(finished, "stopped", from);
     const used = { fuel: (fuel - from).toString(), fuelInAll: fuel.toString() };
     return { result: { ...NOTHING, ...used, ending: "segment-end", detail: "", stateRoot, endedMonotonicMs: monotonicMs() }, tree: [] };
@@ -214,18 +214,18 @@ async function runWithCheckpoints(checkpoints: NonNullable<WorkerJob["checkpoint
   }
 }
 
-async function buildWithCheckpoints(): Promise<Compiled> {
-  if (job.prepared) return { ok: false, message: NO_CHECKPOINTS };
+async function buildWithBreakpoints(): Promise<Compiled> {
+  if (job.prepared) return { ok: false, message: NO_BREAKPOINTS };
   const prepared = prepareModule(readWhole(seen(job.modulePath)), true);
   if (!prepared.ok) return prepared;
-  if (prepared.bytes.length > INSTRUMENTED_BYTES_MAX) return { ok: false, message: NO_CHECKPOINTS };
+  if (prepared.bytes.length > INSTRUMENTED_BYTES_MAX) return { ok: false, message: NO_BREAKPOINTS };
   const { instrument } = await import("./instrument.ts");
   const bytes = instrument(prepared.bytes);
-  return bytes === null ? { ok: false, message: NO_CHECKPOINTS } : compiled(bytes);
+  return bytes === null ? { ok: false, message: NO_BREAKPOINTS } : compiled(bytes);
 }
 
 mkdirSync(OUT, { recursive: true });
-const { result, tree } = job.checkpoints === null ? run() : await runWithCheckpoints(job.checkpoints);
+const { result, tree } = job.breakpoints === null ? run() : await runWithBreakpoints(job.breakpoints);
 if (made && job.keepPrepared) writeFile(`${FOLDER}/${WORKER_FILES.prepared}`, [made]);
 handIn(`${FOLDER}/${WORKER_FILES.result}`, result, tree);
 closeSync(streams.stdout);

@@ -103,7 +103,7 @@ export function rule(lease: Lease, { at, content }: FactOf<"ruling">): Step {
   return concluded(lease, { ownerNanos, objectionTo: borneOut ? objection.by : other, why: "the operator has ruled" });
 }
 
-/** The customer doubts a long job's result: its server is to run it again with checkpoints and sign their roots. */
+/** The customer doubts a long job's result: its server is to run it again with breakpoints and sign their roots. */
 export function requestTrace(lease: Lease, { id, at, content }: FactOf<"trace-request">): Step {
   const { result, trace, price, resources } = lease;
   const end = endOfLease(lease);
@@ -114,7 +114,7 @@ export function requestTrace(lease: Lease, { id, at, content }: FactOf<"trace-re
   if (unfit) return unfit;
   const [step, fuel, most] = [BigInt(content.step), BigInt(result?.fuel ?? 0), traceRootsMax(resources.memoryMib)];
   if (step < 1n || fuel / step > BigInt(most))
-    return refused("bad_payload", `must make at most ${most} checkpoints of ${fuel} fuel`, { path: "step" });
+    return refused("bad_payload", `must make at most ${most} breakpoints of ${fuel} fuel`, { path: "step" });
   const depositNanos = disputeDepositNanos(BigInt(end.dueNanos), priceVectorOf(price)).toString();
   return taken({
     ...lease,

@@ -257,7 +257,7 @@ export const SCHEMAS = {
   gap: z.strictObject({ ...base, from: zTime, to: zTime }),
   referee: z.strictObject({ ...base, server: zServer, active: z.boolean(), clientId: hex(16) }),
   witness: z.strictObject({ ...base, name: z.string().regex(/^[a-z0-9.-]{1,64}$/), key: zKey, active: z.boolean(), clientId: hex(16) }),
-  /** The customer doubts a long job's result: its server is to run it again with checkpoints and sign their roots. */
+  /** The customer doubts a long job's result: its server is to run it again with breakpoints and sign their roots. */
   "trace-request": z.strictObject({ ...base, lease: zId, party: zParty, step: zFuel }),
   trace: z.strictObject({
     ...base,
@@ -268,8 +268,8 @@ export const SCHEMAS = {
     engine: z.string().max(64),
     step: zFuel,
     /**
-     * Of the state at each checkpoint: the first at which so many steps of fuel were used. Empty when the job has no build with
-     * checkpoints.
+     * Of the state at each breakpoint: the first at which so many steps of fuel were used. Empty when the job has no build with
+     * breakpoints.
      */
     roots: z.array(zId).max(TRACE_ROOTS_MAX),
     detail: zText,

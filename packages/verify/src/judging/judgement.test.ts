@@ -69,17 +69,17 @@ describe("one segment", () => {
   it("is compared with the root that the server signed, and the last with its result", () => {
     for (const segment of [1, 2, 3, 4]) {
       expect(ran(segment, trace.roots[segment - 1] ?? null)).toEqual({ ok: true, difference: null });
-      expect(ran(segment, OTHER)).toMatchObject({ difference: expect.stringContaining(`at checkpoint ${segment} of 4`) });
+      expect(ran(segment, OTHER)).toMatchObject({ difference: expect.stringContaining(`at breakpoint ${segment} of 4`) });
     }
     expect(ran(5, endRootOf(crypto, result))).toEqual({ ok: true, difference: null });
-    expect(ran(5, OTHER)).toMatchObject({ difference: expect.stringContaining("of its ending after checkpoint 4") });
+    expect(ran(5, OTHER)).toMatchObject({ difference: expect.stringContaining("of its ending after breakpoint 4") });
   });
 
   it("decides nothing where it is another, has no state, or there is no trace", () => {
     expect(ran(2, OTHER, { jobHash: OTHER })).toMatchObject({ ok: false, why: "the referee ran another segment" });
     expect(ran(2, null)).toMatchObject({ ok: false });
     expect(ran(2, OTHER, { engine: "engine-2" })).toMatchObject({ ok: false });
-    expect(ran(6, OTHER)).toMatchObject({ ok: false, why: "the trace has 4 checkpoints" });
+    expect(ran(6, OTHER)).toMatchObject({ ok: false, why: "the trace has 4 breakpoints" });
     expect(judge(crypto, result, result, { trace: null, segment: 1 })).toMatchObject({ ok: false, why: "the server has signed no trace" });
     expect(judge(crypto, result, result, { trace: { ...trace, detail: "the disk was full" }, segment: 1 })).toMatchObject({ ok: false });
   });

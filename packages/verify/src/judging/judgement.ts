@@ -26,7 +26,7 @@ export function judge(
   const { trace, segment } = part;
   if (!trace) return { ok: false, why: "the server has signed no trace" };
   if (trace.detail !== "") return { ok: false, why: `the server could not trace the job: ${trace.detail}` }; // a failed host has not lied
-  if (segment > trace.roots.length + 1) return { ok: false, why: `the trace has ${trace.roots.length} checkpoints` };
+  if (segment > trace.roots.length + 1) return { ok: false, why: `the trace has ${trace.roots.length} breakpoints` };
   return judgeSegment(crypto, accused, ruling, { trace, segment });
 }
 
@@ -37,7 +37,7 @@ function judgeSegment(
   { trace, segment }: { trace: Payload<"trace">; segment: number },
 ): Judgement {
   const { roots, step } = trace;
-  // past the last checkpoint comes the job's end
+  // past the last breakpoint comes the job's end
   const claimed = roots[segment - 1] ?? endRootOf(crypto, accused);
   const from = roots[segment - 2] ?? null;
   if (ruling.jobHash !== segmentHashOf(crypto, trace.jobHash, { from, step, index: segment }))
@@ -46,7 +46,7 @@ function judgeSegment(
   if (ruling.stateRoot === null) return { ok: false, why: `the referee's run ended with ${ruling.reason}` };
   if (claimed === ruling.stateRoot) return { ok: true, difference: null };
   const isEnd = segment > roots.length;
-  const place = isEnd ? `of its ending after checkpoint ${roots.length}` : `at checkpoint ${segment} of ${roots.length}`;
+  const place = isEnd ? `of its ending after breakpoint ${roots.length}` : `at breakpoint ${segment} of ${roots.length}`;
   const states = `signed state ${claimed.slice(0, 12)}…, the referee came to ${ruling.stateRoot.slice(0, 12)}…`;
   return { ok: true, difference: `${place} the server ${states}` };
 }

@@ -14,7 +14,7 @@ export interface ReExecuted {
   outputDigest: string;
   stdoutDigest: string;
   stderrDigest: string;
-  /** Root at the end of a segment of the trace, where the job was run again with checkpoints; null past the last. */
+  /** Root at the end of a segment of the trace, where the job was run again with breakpoints; null past the last. */
   rootAt?(segment: number): string | null;
 }
 

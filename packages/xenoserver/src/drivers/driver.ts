@@ -19,7 +19,7 @@ export interface Capabilities {
   /** Their customers can keep one as it runs, and start from it again. */
   snapshots: boolean;
   /** A job can be run again with the roots of its states, or one segment of it alone. */
-  checkpoints: boolean;
+  breakpoints: boolean;
   /** Images by address are fetched, where the owner allows it. */
   images: boolean;
   /** Their files lie in the host's memory. */
@@ -49,7 +49,7 @@ export interface GuestJob extends Ordered {
   runMsMax: number;
   /** Over its network before, where an earlier daemon ran it. */
   egressBytesUsed: number;
-  /** For a dispute: run it again in the build with checkpoints, one after each so much fuel. */
+  /** For a dispute: run it again in the build with breakpoints, one after each so much fuel. */
   traceStep: string | null;
   /** The host file that holds a blob whose digest was checked. */
   blobFile(digest: string): string;
@@ -65,7 +65,7 @@ export type GuestEnding =
       /** Of the job up to here; `fuel` is that of this run, which is less for a segment. */
       fuelInAll: bigint;
       memoryHash: string | null;
-      /** Of a trace; null where the job has no build with checkpoints. */
+      /** Of a trace; null where the job has no build with breakpoints. */
       roots: string[] | null;
       /** Of a segment that reached its end. */
       stateRoot: string | null;

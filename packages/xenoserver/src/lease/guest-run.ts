@@ -124,7 +124,7 @@ export class GuestRun {
     const isSegment = work !== null && driver.isSegment(work);
     const detail = ending.detail.slice(0, DETAIL_MAX);
     if (ending.kind === "host-failure") {
-      // a run with checkpoints cannot be interrupted: who has it stopped gets nothing of it
+      // a run with breakpoints cannot be interrupted: who has it stopped gets nothing of it
       if (isSegment && stop) return { ...withNothing(stop), usedMs: limited(stop) ? durationMsMax : usedMs };
       return { ...withNothing("server-failed", detail), usedMs };
     }

@@ -196,7 +196,7 @@ describe("documents that overtake each other", () => {
     await until(() => market.lease(lease).state === "settled");
     market.file(market.sign(market.customer.signer, "trace-request", { lease, party: market.customer.party, step: "1000000000" }));
     await until(() => handedIn("trace").length === 1);
-    expect(handedIn("trace")[0]).toMatchObject({ roots: [], detail: expect.stringContaining("no checkpoints") });
+    expect(handedIn("trace")[0]).toMatchObject({ roots: [], detail: expect.stringContaining("no breakpoints") });
     await passing(100);
     await test.restart();
     await passing(5_000);

@@ -1,5 +1,5 @@
 /**
- * A customer doubts the result of an ended lease: the job is run again with checkpoints, their roots are signed, and the states themselves
+ * A customer doubts the result of an ended lease: the job is run again with breakpoints, their roots are signed, and the states themselves
  * wait to be fetched. Idempotent: the same request gets the same signed answer. That the customer may ask, and for how many states, was the
  * fold's to say. Who controls the inputs: the customer (the request), the guest (its roots).
  */
@@ -10,7 +10,7 @@ import type { LeaseContext } from "./lease-context.ts";
 import { DETAIL_MAX } from "./guest-end.ts";
 import { filedBy, surely } from "./submitting.ts";
 
-const NO_CHECKPOINTS = "this job has no checkpoints";
+const NO_BREAKPOINTS = "this job has no breakpoints";
 /** The longest a second run may take; the deadline of the market is shorter. */
 const RUN_MS_MAX = 7 * 86_400_000;
 
@@ -54,7 +54,7 @@ export class TraceAnswer {
     const roots = ending.kind === "result" ? ending.roots : null;
     const detail = roots
       ? ""
-      : (ending.detail || NO_CHECKPOINTS)
+      : (ending.detail || NO_BREAKPOINTS)
           .replaceAll(/\p{Cc}/gu, " ")
           .slice(0, DETAIL_MAX)
           .toWellFormed();
@@ -68,8 +68,8 @@ export class TraceAnswer {
   async #run(trace: Trace, step: string): Promise<GuestEnding> {
     const { driver } = this.#ctx;
     const job = this.#job(step);
-    if (!job || !driver.capabilities.checkpoints)
-      return { kind: "host-failure", detail: NO_CHECKPOINTS, endedMonotonicMs: driver.monotonicMs() };
+    if (!job || !driver.capabilities.breakpoints)
+      return { kind: "host-failure", detail: NO_BREAKPOINTS, endedMonotonicMs: driver.monotonicMs() };
     if (trace.token) this.#guest = await driver.adopt(trace.token, job);
     else {
       const prepared = await driver.prepare({ ...job, runMsMax: RUN_MS_MAX });

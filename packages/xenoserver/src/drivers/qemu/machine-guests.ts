@@ -30,7 +30,7 @@ export function machineGuests(crypto: Crypto, vms: VmDriver): GuestDriver {
     name: "qemu",
     engine: vms.engine,
     sandbox: { strength: "strong", why: "" },
-    capabilities: { console: true, network: true, snapshots: true, checkpoints: false, images: true, filesInMemory: false },
+    capabilities: { console: true, network: true, snapshots: true, breakpoints: false, images: true, filesInMemory: false },
     assurances: ["isolated", "deterministic-vm"],
     offered: () => ({ accel: vms.accel, vmScore: vms.score, limits: vms.limits, vmEngine: vms.engine }),
     problemWith: (work, ordered) =>

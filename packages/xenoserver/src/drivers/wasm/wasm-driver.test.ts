@@ -37,7 +37,7 @@ async function prepare(module: Uint8Array | string, over: Partial<JobSpec> = {},
     ...{ memoryMibMax: 64, diskMibMax: 16, outputMibMax: 1, fuelMax: "1000000000000", seed: "00".repeat(32), clockBaseMs: 0 },
     ...over,
   };
-  const job = { lease: "00".repeat(32), customer: "p_1", spec, inputs, fuelMax: 10n ** 12n, runMsMax: 600_000, checkpoints: null };
+  const job = { lease: "00".repeat(32), customer: "p_1", spec, inputs, fuelMax: 10n ** 12n, runMsMax: 600_000, breakpoints: null };
   return driver.prepare({ ...job, blobFile: (name) => path.join(folder, name) });
 }
 async function endOf(...args: Parameters<typeof prepare>) {

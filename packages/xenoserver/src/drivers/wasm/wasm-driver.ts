@@ -133,19 +133,19 @@ async function mustFit({ spec, inputs, blobFile }: PreparedJob, module: string |
 }
 
 /** What a trace may leave on disk: as much as the lease could. */
-function checkpointsOf(
-  checkpoints: PreparedJob["checkpoints"],
+function breakpointsOf(
+  breakpoints: PreparedJob["breakpoints"],
   { memoryMibMax, diskMibMax }: PreparedJob["spec"],
-): WorkerJob["checkpoints"] {
-  if (checkpoints === null) return null;
-  if (checkpoints.kind === "trace") return { ...checkpoints, keepBytesMax: (memoryMibMax + diskMibMax) * MIB };
-  const { kind, from, step, index } = checkpoints;
+): WorkerJob["breakpoints"] {
+  if (breakpoints === null) return null;
+  if (breakpoints.kind === "trace") return { ...breakpoints, keepBytesMax: (memoryMibMax + diskMibMax) * MIB };
+  const { kind, from, step, index } = breakpoints;
   return { kind, from, step, index };
 }
 
 /** What a guest process is told of its job; `module`: where the module lies, and in what form. */
 const workerJobOf = (
-  { spec, inputs, fuelMax, runMsMax, checkpoints }: PreparedJob,
+  { spec, inputs, fuelMax, runMsMax, breakpoints }: PreparedJob,
   module: Pick<WorkerJob, "modulePath" | "prepared" | "keepPrepared">,
 ): WorkerJob => ({
   ...module,
@@ -161,7 +161,7 @@ const workerJobOf = (
   outputMibMax: spec.outputMibMax,
   fuelMax: fuelMax.toString(),
   runMsMax,
-  checkpoints: checkpointsOf(checkpoints, spec),
+  breakpoints: breakpointsOf(breakpoints, spec),
 });
 
 interface WasmDriverOptions {
@@ -193,17 +193,17 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
     monotonicMs,
     async prepare(job: PreparedJob) {
       const runtime = runtimes.get(job.spec.module);
-      const { checkpoints } = job;
+      const { breakpoints } = job;
       const module = { customer: job.customer, digest: job.spec.module };
-      const known = checkpoints || runtime ? null : modules.find(module);
+      const known = breakpoints || runtime ? null : modules.find(module);
       await mustFit(job, runtime || known !== null ? null : job.blobFile(job.spec.module));
-      if (!checkpoints) pool.expect(runtime ? { path: sandbox.runtimePath(runtime.name) } : known === null ? null : { file: known });
-      const worker = checkpoints ? await pool.takeDeep() : await pool.take(known);
+      if (!breakpoints) pool.expect(runtime ? { path: sandbox.runtimePath(runtime.name) } : known === null ? null : { file: known });
+      const worker = breakpoints ? await pool.takeDeep() : await pool.take(known);
       const { copy } = worker;
       const inside = (digest: string): string => path.join(worker.folder, WORKER_FILES.blobs, digest);
       const files = new Set([job.spec.stdin, ...job.inputs.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []))]);
       if (!runtime && copy === null) files.add(job.spec.module);
-      if (checkpoints?.kind === "segment") for (const { digest } of checkpoints.pieces) files.add(digest);
+      if (breakpoints?.kind === "segment") for (const { digest } of breakpoints.pieces) files.add(digest);
       const discard = async (): Promise<void> => {
         const guest = followTaken(worker);
         await guest.kill();
@@ -219,7 +219,7 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
       const workerJob = workerJobOf(job, {
         modulePath: runtime ? sandbox.runtimePath(runtime.name) : (copy ?? `${WORKER_FILES.blobs}/${job.spec.module}`),
         prepared: runtime !== undefined || copy !== null,
-        keepPrepared: known === null && !runtime && !checkpoints,
+        keepPrepared: known === null && !runtime && !breakpoints,
       });
       await writeFile(path.join(worker.folder, "lease"), job.lease);
       const token: GuestToken = { folder: worker.folder, pid: worker.id.pid, startTicks: worker.id.startTicks };

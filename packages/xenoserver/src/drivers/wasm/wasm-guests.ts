@@ -11,7 +11,7 @@ function jobOf(work: Work): WasmJob {
   return work.job;
 }
 
-function checkpointsOf({ segment }: WasmJob, traceStep: string | null): PreparedJob["checkpoints"] {
+function breakpointsOf({ segment }: WasmJob, traceStep: string | null): PreparedJob["breakpoints"] {
   if (traceStep !== null) return { kind: "trace", step: traceStep };
   return segment && { kind: "segment", ...segment.segment, pieces: segment.pieces };
 }
@@ -23,7 +23,7 @@ function preparedJobOf({ lease, order, work, fuelMax, runMsMax, traceStep, blobF
     ...{ lease, customer: order.party, spec, inputs, runMsMax, blobFile },
     // a segment ends by itself, or where its job does
     fuelMax: segment && traceStep === null ? BigInt(spec.fuelMax) : fuelMax,
-    checkpoints: checkpointsOf(job, traceStep),
+    breakpoints: breakpointsOf(job, traceStep),
   };
 }
 
@@ -32,7 +32,7 @@ export function wasmGuests(crypto: Crypto, driver: WasmDriver): GuestDriver {
     name: "wasm",
     engine: driver.engine,
     sandbox: driver.sandbox,
-    capabilities: { console: false, network: false, snapshots: false, checkpoints: true, images: false, filesInMemory: true },
+    capabilities: { console: false, network: false, snapshots: false, breakpoints: true, images: false, filesInMemory: true },
     assurances: ["isolated", "replicated"],
     offered: () => ({ engine: driver.engine, sandbox: driver.sandbox.strength }),
     problemWith: (work, ordered) =>

@@ -15,9 +15,9 @@ export interface PreparedJob {
   fuelMax: bigint;
   runMsMax: number;
   /**
-   * For disputes, in the build with checkpoints: the whole job with the roots of its states, or one segment of it. Null for a plain run.
+   * For disputes, in the build with breakpoints: the whole job with the roots of its states, or one segment of it. Null for a plain run.
    */
-  checkpoints: { kind: "trace"; step: string } | (Segment & { kind: "segment"; pieces: readonly { digest: string }[] }) | null;
+  breakpoints: { kind: "trace"; step: string } | (Segment & { kind: "segment"; pieces: readonly { digest: string }[] }) | null;
   /** The host file that holds a blob whose digest was checked; null for a runtime the server has itself. */
   blobFile(digest: string): string;
 }

@@ -1,4 +1,4 @@
-/** Runs of a job's build with checkpoints: all of it, showing the states' roots; or one segment, from a state that was handed in. */
+/** Runs of a job's build with breakpoints: all of it, showing the states' roots; or one segment, from a state that was handed in. */
 import { BadState, readState, traceJob, type Finished, type Job } from "@xenoservers/engine";
 import type { SegmentJob, TraceJob } from "./job.ts";
 
@@ -13,7 +13,7 @@ export function trace(
   const finished = traceJob(job, {
     step: BigInt(step),
     from: null,
-    onCheckpoint(_index, { root, manifest, pieces }) {
+    onBreakpoint(_index, { root, manifest, pieces }) {
       if (roots.at(-1) !== root)
         for (const [digest, bytes] of [[root, manifest] as const, ...pieces]) {
           keptBytes += bytes.length;
@@ -56,7 +56,7 @@ export function segment(job: Job, { from: root, step, index }: SegmentJob, blob:
   const finished = traceJob(job, {
     step: BigInt(step),
     from: manifest && { manifest, piece },
-    onCheckpoint(at, state) {
+    onBreakpoint(at, state) {
       if (at < BigInt(index)) return true;
       Object.assign(reached, { root: state.root, fuel: state.fuel });
       return false;
