@@ -9,16 +9,15 @@ import { attach } from "./attach.ts";
 /** The server says where a lease stands when it is attached to, and again when it has sent what there is so far. */
 const STATES_OF_AN_ANSWER = 2;
 const isState = (told: string): boolean => ["waiting", "preparing", "running", "ended"].includes(told);
-/** Of a guest that still runs: what is on its way, beyond what is sent ahead at once, has come when nothing came for so long. */
-const QUIET_MS = 1_000;
+const LOOK_AGAIN_MS = 50;
+/** Without a byte or a word of the server. */
 const ANSWER_WAIT_MS = 60_000;
 
 export async function logs({ lease: id, follow: keep }: LogsInput): Promise<void> {
   if (keep) return attach({ lease: id, out: null });
   const { client } = await openClient("read");
   const now = () => client.timers.now();
-  const askedAt = now();
-  let heardAt = askedAt;
+  let heardAt = now();
   let states = 0;
   const { lease, session, close } = await follow(client, id, {
     onOutput(stream, bytes) {
@@ -34,12 +33,11 @@ export async function logs({ lease: id, follow: keep }: LogsInput): Promise<void
   let over = false;
   const delivered = session.delivered().finally(() => (over = true));
   delivered.catch(() => {}); // who only looks at what is there so far does not take a result
-  const isAnswered = () => states >= STATES_OF_AN_ANSWER && now() - heardAt >= QUIET_MS;
+  const isAnswered = () => states >= STATES_OF_AN_ANSWER;
   try {
     if (holdsCapacity(lease.state)) {
-      while (!over && !isAnswered() && now() - askedAt < ANSWER_WAIT_MS) await client.sleep(QUIET_MS / 10);
-      if (!over && states < STATES_OF_AN_ANSWER)
-        throw new UserError(`the server of ${shortId(lease.id)} does not answer now; try again later`);
+      while (!over && !isAnswered() && now() - heardAt < ANSWER_WAIT_MS) await client.sleep(LOOK_AGAIN_MS);
+      if (!over && !isAnswered()) throw new UserError(`the server of ${shortId(lease.id)} does not answer now; try again later`);
     } else if ((await delivered) === null)
       throw new UserError(`the output of ${shortId(lease.id)} cannot be had: its server keeps it no more and nothing lies with the broker`);
   } finally {

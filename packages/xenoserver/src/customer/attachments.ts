@@ -42,6 +42,8 @@ interface Attached {
   follower: Follower | null;
   transfer: Transfer | null;
   from: { stdout: number; stderr: number };
+  /** Whether all that there was when it attached was sent, and said to be all. */
+  isAnswered: boolean;
   endedSent: boolean;
   requests: VmRequests;
 }
@@ -68,6 +70,7 @@ export class Attachments {
         follower: null,
         transfer: null,
         from: { stdout: 0, stderr: 0 },
+        isAnswered: true,
         endedSent: false,
         requests: new VmRequests(channel, this.#host.requests),
       };
@@ -119,9 +122,8 @@ export class Attachments {
       case "attach":
         attached.from = { stdout: header.stdout, stderr: header.stderr };
         attached.follower = null;
-        await this.#pump(attached);
-        // tells whoever only looks that this was all there is so far
-        return channel.send({ t: "state", ...this.#host.state() });
+        attached.isAnswered = false;
+        return this.#pump(attached);
       case "seen":
         attached.follower?.seen(header);
         return this.#pump(attached);
@@ -156,7 +158,13 @@ export class Attachments {
 
   /** Sends what is new on one channel and, when all of it was sent, how the guest ended. */
   async #pump(attached: Attached): Promise<void> {
-    if (!this.#host.isShown()) return;
+    if (this.#host.isShown()) await this.#show(attached);
+    if (attached.isAnswered || attached.follower?.isAhead === false) return;
+    attached.isAnswered = true;
+    attached.channel.send({ t: "state", ...this.#host.state() });
+  }
+
+  async #show(attached: Attached): Promise<void> {
     const guest = this.#host.guest();
     if (!attached.follower && guest) attached.follower = new Follower(attached.channel, guest, attached.from);
     await attached.follower?.pump();

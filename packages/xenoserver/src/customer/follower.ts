@@ -12,12 +12,18 @@ export class Follower {
   readonly #seen: Record<Stream, number>;
   #pumping: Promise<void> | null = null;
   #again = false;
+  #isAhead = false;
 
   constructor(channel: Channel, guest: RunningGuest, from: Record<Stream, number>) {
     this.#channel = channel;
     this.#guest = guest;
     this.#sent = { ...from };
     this.#seen = { ...from };
+  }
+
+  /** Whether it once had sent all there was. */
+  get isAhead(): boolean {
+    return this.#isAhead;
   }
 
   /** Followed by a `pump`. */
@@ -36,15 +42,20 @@ export class Follower {
   async #run(): Promise<void> {
     while (this.#again) {
       this.#again = false;
-      for (const stream of ["stdout", "stderr"] as const) {
-        while (this.#sent[stream] - this.#seen[stream] < WINDOW_BYTES) {
-          const bytes = await this.#guest.readStream(stream, this.#sent[stream]);
-          if (bytes.length === 0) break;
-          this.#channel.send({ t: "output", stream, offset: this.#sent[stream] }, bytes);
-          this.#sent[stream] += bytes.length;
-        }
-      }
+      const isAll = [await this.#sendOf("stdout"), await this.#sendOf("stderr")];
+      this.#isAhead ||= isAll.every(Boolean);
     }
+  }
+
+  /** Whether it was all there is; false where the window is full. */
+  async #sendOf(stream: Stream): Promise<boolean> {
+    while (this.#sent[stream] - this.#seen[stream] < WINDOW_BYTES) {
+      const bytes = await this.#guest.readStream(stream, this.#sent[stream]);
+      if (bytes.length === 0) return true;
+      this.#channel.send({ t: "output", stream, offset: this.#sent[stream] }, bytes);
+      this.#sent[stream] += bytes.length;
+    }
+    return false;
   }
 
   /** Whether everything up to these sizes was sent. */
