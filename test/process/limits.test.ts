@@ -90,6 +90,22 @@ it("stops when the customer says so, and bills no more than until then", async (
   expect(lease.end!.billableMs).toBeLessThanOrEqual((stop?.at ?? 0) - (openedAt ?? 0));
 });
 
+it("shows whoever looks later what was written so far, and says when that was all", async () => {
+  const { customer } = market;
+  const run = await orderAndFollow(customer, moduleJob(await endless()));
+  await until(() => run.seen.stdout.includes("go"));
+  let seen = "";
+  const all = Promise.withResolvers<string>();
+  const { session: later } = openSession(customer, await fetchBound(customer, run.session.lease), null, {
+    onOutput: (_, part) => void (seen += Buffer.from(part).toString()),
+    onShown: () => all.resolve(seen),
+  });
+  expect(await all.promise).toBe("go\n");
+  later.close();
+  await customer.act("stop", { lease: run.session.lease, party: customer.identity.party, reason: "enough" });
+  expect((await run.end()).lease.end?.reason).toBe("customer-stop");
+});
+
 it("goes on without its customer, who finds everything later", async () => {
   const begin = (gates.begin = new Gate());
   const run = await orderAndFollow(market.customer, moduleJob(await mixing(1_000_000)));

@@ -6,9 +6,6 @@ import { follow, shownHere } from "../output/follow.ts";
 import { UserError, shortId } from "../output/ui.ts";
 import { attach } from "./attach.ts";
 
-/** The server says where a lease stands when it is attached to, and again when it has sent what there is so far. */
-const STATES_OF_AN_ANSWER = 2;
-const isState = (told: string): boolean => ["waiting", "preparing", "running", "ended"].includes(told);
 const LOOK_AGAIN_MS = 50;
 /** Without a byte or a word of the server. */
 const ANSWER_WAIT_MS = 60_000;
@@ -18,26 +15,22 @@ export async function logs({ lease: id, follow: keep }: LogsInput): Promise<void
   const { client } = await openClient("read");
   const now = () => client.timers.now();
   let heardAt = now();
-  let states = 0;
+  let isShown = false;
   const { lease, session, close } = await follow(client, id, {
+    ...shownHere,
     onOutput(stream, bytes) {
       heardAt = now();
       process[stream].write(bytes);
     },
-    onState(state) {
-      shownHere.onState?.(state);
-      if (state === "reconnecting") states = 0;
-      else if (isState(state)) states++;
-    },
+    onShown: () => void (isShown = true),
   });
   let over = false;
   const delivered = session.delivered().finally(() => (over = true));
   delivered.catch(() => {}); // who only looks at what is there so far does not take a result
-  const isAnswered = () => states >= STATES_OF_AN_ANSWER;
   try {
     if (holdsCapacity(lease.state)) {
-      while (!over && !isAnswered() && now() - heardAt < ANSWER_WAIT_MS) await client.sleep(LOOK_AGAIN_MS);
-      if (!over && !isAnswered()) throw new UserError(`the server of ${shortId(lease.id)} does not answer now; try again later`);
+      while (!over && !isShown && now() - heardAt < ANSWER_WAIT_MS) await client.sleep(LOOK_AGAIN_MS);
+      if (!over && !isShown) throw new UserError(`the server of ${shortId(lease.id)} does not answer now; try again later`);
     } else if ((await delivered) === null)
       throw new UserError(`the output of ${shortId(lease.id)} cannot be had: its server keeps it no more and nothing lies with the broker`);
   } finally {

@@ -6,7 +6,7 @@
  *              ◀───────── want {digest, offset, length}   (until all bytes are there and hash right)
  *   part {digest, offset} + bytes ──────▶
  *              ◀───────── state {running}; output {stream, offset} + bytes …
- *   attach {stdout, stderr} ────────────▶  (what it has already) answered by output and, when that was all there is so far, state
+ *   attach {stdout, stderr} ────────────▶  (what it has already) answered by output and, when that was all there is so far, shown
  *   seen {stdout, stderr} ──────────────▶  (window)
  *              ◀───────── ended {result, tree}
  *   want … part …  the other way round, for the outputs
@@ -109,6 +109,7 @@ const zChannelHeader = z.discriminatedUnion("t", [
   z.strictObject({ t: z.literal("want"), digest: zId, offset: zOffset, length: z.int().min(1).max(PART_BYTES_MAX) }),
   z.strictObject({ t: z.literal("part"), digest: zId, offset: zOffset }),
   z.strictObject({ t: z.literal("state"), state: z.enum(["waiting", "preparing", "running", "ended"]), usedMs: z.int().min(0) }),
+  z.strictObject({ t: z.literal("shown") }),
   z.strictObject({ t: z.literal("output"), stream: z.enum(["stdout", "stderr"]), offset: zOffset }),
   z.strictObject({ t: z.literal("seen"), stdout: zOffset, stderr: zOffset }),
   z.strictObject({ t: z.literal("ended"), result: zEnvelope, tree: zTree, stdoutSize: zOffset, stderrSize: zOffset }),

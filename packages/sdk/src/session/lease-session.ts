@@ -20,6 +20,8 @@ import { STREAMS, Streams, type Stream } from "./streams.ts";
 
 export interface SessionHandlers {
   onOutput?(stream: Stream, bytes: Uint8Array): void;
+  /** What was written so far, from where this side began to follow, has all come. */
+  onShown?(): void;
   /** Progress for people: waiting, preparing, running, ended, reconnecting, matched again, and problems in words. */
   onState?(state: string): void;
   /**
@@ -194,6 +196,8 @@ export class LeaseSession {
       }
       case "state":
         return this.#handlers.onState?.(header.state);
+      case "shown":
+        return this.#handlers.onShown?.();
       case "output":
         if (this.#output(header.stream, header.offset, body)) channel.send({ t: "seen", ...this.#streams.received });
         return;

@@ -161,7 +161,7 @@ export class Attachments {
     if (this.#host.isShown()) await this.#show(attached);
     if (attached.isAnswered || attached.follower?.isAhead === false) return;
     attached.isAnswered = true;
-    attached.channel.send({ t: "state", ...this.#host.state() });
+    attached.channel.send({ t: "shown" });
   }
 
   async #show(attached: Attached): Promise<void> {
