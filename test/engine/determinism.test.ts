@@ -1,15 +1,17 @@
-/** The engine's promise on generated modules: nothing that V8 may do differently shows in a result. `npm run bench -- determinism` does more of them. */
+/** The engine's promise on generated modules: nothing that V8 may do differently shows in a result. `npm run bench -- engine` does more of them. */
 import { execFile } from "node:child_process";
 import path from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { prepareModule } from "@xenoservers/engine";
 import { Random } from "../../packages/testkit/src/random.ts";
+import { cases } from "../thorough.ts";
 import { generateModule } from "./generate.ts";
 import { mutate } from "./mutate.ts";
 
 const script = path.join(import.meta.dirname, "run-generated.ts");
-const MODULES = 60;
+const MODULES = cases(60, 150);
+const DAMAGED = cases(1_000, 2_000);
 const LIFTOFF = ["--liftoff-only"];
 const TURBOFAN = ["--no-liftoff", "--no-wasm-tier-up"];
 
@@ -54,7 +56,7 @@ describe("determinism", () => {
   it("refuses damaged modules in words, and never makes one that the platform rejects", () => {
     const random = new Random(7);
     let accepted = 0;
-    for (let i = 0; i < 1_000; i++) {
+    for (let i = 0; i < DAMAGED; i++) {
       const prepared = prepareModule(mutate(generateModule(1 + (i % 40)), random));
       if (!prepared.ok) expect(prepared.message).not.toBe("");
       else {

@@ -17,9 +17,10 @@ import {
 import { Random } from "../../packages/testkit/src/random.ts";
 import { segment } from "../../packages/guests/src/worker/breakpoints.ts";
 import { instrument } from "../../packages/guests/src/worker/instrument.ts";
+import { cases } from "../thorough.ts";
 import { generateModule } from "./generate.ts";
 
-const MODULES = 12;
+const MODULES = cases(12, 25);
 const FUEL = 400_000n;
 const sha256 = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(bytes).digest();
 

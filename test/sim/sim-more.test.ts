@@ -1,6 +1,7 @@
 import { describe } from "vitest";
+import { cases } from "../thorough.ts";
 import { simulateSeeds } from "./seeds.ts";
 
 describe("the simulated market, more seeds", () => {
-  simulateSeeds(200, 300, 50);
+  simulateSeeds(200, cases(300, 600), 50);
 });
