@@ -144,14 +144,12 @@ machines("images that attack", () => {
   it("takes only what was ordered: another machine, more memory or egress than the order", async () => {
     const ordered = await machine({ vm: { kind: "disk", image: null, iso: null, seed: [] }, diskMib: 8 });
     const other = await machine({ vm: { kind: "disk", image: null, iso: null, seed: [] }, diskMib: 8, memoryMib: 4_096 });
-    const going = await orderAndFollow(market.customer, { ...other, jobHash: ordered.jobHash }, wantedFor(ordered));
-    await until(() => going.seen.states.join().includes("not the one that was ordered"));
-    await market.customer.act("stop", { lease: going.session.lease, party: market.customer.identity.party, reason: "refused" });
-    await going.end();
+    const end = await (await orderAndFollow(market.customer, { ...other, jobHash: ordered.jobHash }, wantedFor(ordered))).end();
+    await refusedAs("job-refused", end.lease);
+    expect(end.delivered!.result.detail).toContain("not the one that was ordered");
     const large = await machine({ vm: { kind: "disk", image: null, iso: null, seed: [] }, diskMib: 8, memoryMib: 4_096 });
-    const greedy = await orderAndFollow(market.customer, large, wantedFor(ordered));
-    await until(() => greedy.seen.states.join().includes("memory must hold the guest's"));
-    await market.customer.act("stop", { lease: greedy.session.lease, party: market.customer.identity.party, reason: "refused" });
-    await greedy.end();
+    const greedy = await (await orderAndFollow(market.customer, large, wantedFor(ordered))).end();
+    await refusedAs("job-refused", greedy.lease);
+    expect(greedy.delivered!.result.detail).toContain("memory must hold the guest's");
   });
 });
