@@ -95,7 +95,7 @@ machines("OCI images", () => {
     const [fork] = (JSON.parse(forked.stdout) as { leases: string[] }).leases;
     for (const id of [lease, fork!]) {
       await until(async () => (await cli.xeno("logs", id)).stdout.includes("tick"));
-      expect(await cli.xeno("exec", id, "--", "touch", "/end")).toMatchObject({ code: 0, stderr: "" });
+      await cli.xeno("exec", id, "--", "touch", "/end"); // its machine may be gone before the answer came
     }
     const ended = async (id: string) => (await cli.client.read("lease", { params: { id } })).end;
     await until(async () => (await ended(lease)) !== null && (await ended(fork!)) !== null);
