@@ -113,22 +113,22 @@ function headerOf(line: string, file: string): unknown {
   throw new Error(`${file} is not a backup of a market`);
 }
 
-/** Before anything is made for it. Throws where the file is damaged, cut off, or no backup. */
-async function mustBeWhole(file: string): Promise<void> {
-  let lines = 0;
-  for await (const line of linesOf(file)) if (lines++ === 0) headerOf(line, file);
-  if (lines === 0) throw new Error(`${file} is no whole backup: it is empty`);
+/** The broker's keys in a backup that is whole. Throws where the file is damaged, cut off, or no backup. */
+async function keysOfWhole(file: string): Promise<unknown> {
+  let header: { keys: unknown } | null = null;
+  for await (const line of linesOf(file)) header ??= { keys: headerOf(line, file) };
+  if (header === null) throw new Error(`${file} is no whole backup: it is empty`);
+  return header.keys;
 }
 
 /** Into an empty market only; all of it, or nothing. */
 export async function restore(place: Place, file: string): Promise<{ rows: number; epoch: number }> {
-  await mustBeWhole(file);
+  const keys = await keysOfWhole(file); // before anything is made for it
   const { pool, store, close } = await openStore(place);
   try {
     if ((await store.logHead()) !== null) throw new Error("this market is not empty; restore into a new folder or database");
     const keysFile = path.join(place.dataFolder, "broker-keys.json");
     let count = -1;
-    let keys: unknown = null;
     let table: (typeof TABLES)[number] | null = null;
     let page: string[] = [];
     const client = await pool.connect();
@@ -139,10 +139,7 @@ export async function restore(place: Place, file: string): Promise<{ rows: numbe
         page = [];
       };
       for await (const line of linesOf(file)) {
-        if (count++ < 0) {
-          keys = headerOf(line, file);
-          continue;
-        }
+        if (count++ < 0) continue; // the header
         const tab = line.indexOf("\t");
         const name: unknown = JSON.parse(line.slice(0, tab));
         const next = TABLES.find((known) => known === name);
