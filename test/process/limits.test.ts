@@ -64,8 +64,11 @@ it("ends at the time limit and where the budget pays for no more time, with what
 
 it("ends where the budget pays for no more fuel, however long that took", async () => {
   const { lease, stdout, files } = await (await orderAndFollow(market.customer, moduleJob(await endless()), { budgetNanos: 600n })).end();
-  expect([stdout, files]).toEqual(["go\n", KEPT]);
-  expect(lease.end).toMatchObject({ reason: "budget", blame: "customer", exitCode: null, billableFuel: lease.fuelMax });
+  expect([lease.end, stdout, files]).toMatchObject([
+    { reason: "budget", blame: "customer", exitCode: null, billableFuel: lease.fuelMax },
+    "go\n",
+    KEPT,
+  ]);
   expect(BigInt(lease.end!.dueNanos)).toBeLessThanOrEqual(600n);
 });
 

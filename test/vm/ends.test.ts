@@ -141,6 +141,14 @@ machines("how machines end", () => {
       expect(came).toMatchObject({ ...completed(4), files: { "out/a": "a\n" } });
     });
 
+    it("ends with its first program, whatever still talks, and loses nothing of what that had said", async () => {
+      expect(await sh("(yes & yes >&2 &) ; exit 3")).toMatchObject(completed(3));
+      expect(await sh("sleep 1000 & seq 1 20000; exit 5")).toMatchObject({
+        ...completed(5),
+        stdout: expect.stringMatching(/\n19999\n20000\n$/),
+      });
+    });
+
     it("ends the lease at the customer's limit where it is more than can come back", async () => {
       const limit = (detail: string) => ({ ended: { kind: "result", reason: "output-limit", detail: expect.stringContaining(detail) } });
       expect(await sh("truncate -s 900G /out/holes", [], { tree: TREE_OF_OUT })).toMatchObject(limit("more than its disk holds"));

@@ -20,7 +20,7 @@ export interface Admission {
   serverKey: string;
   owner: string;
   now: number;
-  /** Offers that a purchase order may embed: the last one signed, and the one before it. */
+  /** Its own offers that a purchase order may embed. */
   offers: readonly string[];
   /** The owner wants the machine listed now: its hours, and not draining. */
   isListed: boolean;

@@ -15,6 +15,7 @@ import { factWorld } from "./lease/lease-facts.ts";
 import { LeaseRunner } from "./lease/lease-runner.ts";
 import type { RunnerWorld } from "./lease/runner-world.ts";
 import { offerOf, termsOf, type Listing, type MarketTerms } from "./listing.ts";
+import { OwnOffers } from "./own-offers.ts";
 
 export interface ServerOptions extends Omit<RunnerWorld, "submit" | "over" | "server" | "drivers" | "encrypt"> {
   drivers: readonly GuestDriver[];
@@ -47,8 +48,7 @@ export class XenoServer {
   readonly #world: RunnerWorld;
   readonly #link: LinkClient;
   readonly #runners = new Map<string, LeaseRunner>();
-  /** Offers a purchase order may embed: the current one and the one before it. */
-  #offers: string[] = [];
+  readonly #offers = new OwnOffers();
   /** What the market asks for, as it was last heard. */
   #terms: MarketTerms | null = null;
   #cancelRenewal: () => void = () => {};
@@ -90,8 +90,8 @@ export class XenoServer {
   }
 
   /** Signs the offer anew: something of it has changed. */
-  async relist(): Promise<void> {
-    if (this.#link.up) await this.#renew();
+  relist(): Promise<void> {
+    return this.#renew();
   }
 
   /** Takes up the leases of an earlier daemon, then connects. */
@@ -139,8 +139,9 @@ export class XenoServer {
 
   // --- offers ---------------------------------------------------------------------------------------------------------------------------
 
-  /** Lists in the market's terms of now: what it has announced meanwhile is agreed to with the next offer. */
+  /** Lists in the market's terms of now: what it has announced meanwhile is agreed to with the next offer. A link that comes up lists by itself. */
   async #renew(): Promise<void> {
+    if (!this.#link.up) return;
     const market = await this.#options.market().catch(() => null);
     if (market && samePins(pinsOf(market), this.#options.pins())) this.#terms = termsOf(market, this.#options.listing);
     await this.#list();
@@ -160,9 +161,13 @@ export class XenoServer {
     const validUntil = timers.now() + OFFER_VALID_MS;
     const of = { ...own, validUntil, channelKey: toHex(channelKey.publicKey) };
     const offer = signDocument(crypto, signer, "offer", offerOf(listing, this.#world.drivers, this.#terms, of));
-    this.#offers = [offer.id, ...this.#offers].slice(0, 2);
+    this.#offers.signed(offer.id, validUntil);
     const answer = await this.#link.submit(offer.envelope);
-    if (answer.ok) return log("listed", { sequence });
+    if (answer.ok) {
+      this.#offers.taken(offer.id);
+      return log("listed", { sequence });
+    }
+    this.#offers.refused(offer.id);
     log("the offer was refused", { code: answer.code, ...answer.facts });
   }
 
@@ -193,9 +198,10 @@ export class XenoServer {
     const { po, order } = checked;
     if (this.#runners.has(po.id)) return;
     const placed = [...this.#runners.values()].filter(({ holdsCapacity }) => holdsCapacity);
+    const now = timers.now();
     const why = admissionProblem(
       {
-        ...{ server: this.id, serverKey: signer.publicKey, owner, now: timers.now(), offers: this.#offers, listing },
+        ...{ server: this.id, serverKey: signer.publicKey, owner, now, offers: this.#offers.binding(now), listing },
         isListed: !this.#draining && this.#options.listed(),
         drivers: this.#world.drivers,
         placed: placed.map(({ resources, driver }) => ({ resources, driver: driver.name })),

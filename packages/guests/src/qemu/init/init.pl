@@ -83,12 +83,15 @@ sub get {
   my $got = '';
   while (length $got < $want) {
     my $n = sysread($job, $got, $want - length $got, length $got);
+    next if !defined $n && $! == 4;    # EINTR: a child ended
     fail("the job port cannot be read: $!") unless defined $n;
     select(undef, undef, undef, 0.02) if $n == 0;
   }
   return $got;
 }
-sub put { my ($bytes) = @_; my $at = 0; while ($at < length $bytes) { my $n = syswrite($job, $bytes, length($bytes) - $at, $at); fail('the job port closed') unless $n; $at += $n } }
+# whether all of it was written; the end of a child interrupts nothing (EINTR)
+sub out { my ($to, $bytes) = @_; my $at = 0; while ($at < length $bytes) { my $n = syswrite($to, $bytes, length($bytes) - $at, $at); if ($n) { $at += $n } elsif ($! != 4) { return 0 } } return 1 }
+sub put { out($job, $_[0]) or fail('the job port closed') }
 
 # what lies in the image may be links that lead anywhere: they are followed inside of it, and what stands in the way is replaced
 sub inside { my ($do) = @_; my $pid = fork(); if ($pid == 0) { chroot '/r'; chdir '/'; $do->(); exit 0 } waitpid($pid, 0) }
@@ -231,33 +234,34 @@ if ($pid == 0) {
 close $out_w; close $err_w;
 
 %to = (fileno $out_r, [$out_r, $to{'xeno.stdout'}], fileno $err_r, [$err_r, $to{'xeno.stderr'}]);
-# output ends when every program that holds it has: one that went to the background must not keep the job alive
-my $status; my $grace = 0;
+my $status;
 # a guest that waits sleeps: it is woken by output, or by the end of a child
 pipe(my $woken, my $wake);
 my $deaf = 0;
 $SIG{CHLD} = sub { syswrite($wake, '.') };
+# when its first program ends the job has ended, as in container engines: the rest of it is killed at once, and what it had written is read to its end
+sub reap { while ((my $gone = waitpid(-1, 1)) > 0) { if ($gone == $pid) { $status = $?; kill 'KILL', -1 } } }
 while (%to) {
-  while ((my $gone = waitpid(-1, 1)) > 0) { $status = $? if $gone == $pid }
+  reap();
   my $bits = ''; vec($bits, $_, 1) = 1 for keys %to, fileno $woken, $deaf ? () : fileno $job;
-  my $n = select(my $ready = $bits, undef, undef, defined $status ? 0.05 : $deaf ? 1 : undef);
+  my $n = select(my $ready = $bits, undef, undef, $deaf ? 1 : defined $status ? 5 : undef);
+  next if $n < 0;    # the end of a child: its bits say nothing
+  last if $n == 0 && !$deaf && defined $status;    # who holds the output cannot be killed: it is frozen
   $deaf = 0;
-  if ($n > 0 && vec($ready, fileno $job, 1)) {
-    $n--;
+  if (vec($ready, fileno $job, 1)) {
     if (sysread($job, my $letter, 1)) { told($letter) } else { $deaf = 1 }    # no daemon is connected: it reads as ended
   }
-  if ($n > 0 && vec($ready, fileno $woken, 1)) { sysread($woken, my $dots, $page); $n-- }
+  sysread($woken, my $dots, $page) if vec($ready, fileno $woken, 1);
   for my $fd (keys %to) {
-    next unless $n > 0 && vec($ready, $fd, 1);
+    next unless vec($ready, $fd, 1);
     my $read = sysread($to{$fd}[0], my $bytes, $page);
-    if (!$read) { delete $to{$fd}; next }
-    for (my $at = 0; $at < $read;) { my $w = syswrite($to{$fd}[1], $bytes, $read - $at, $at); last unless $w; $at += $w }
+    if ($read) { out($to{$fd}[1], $bytes) }
+    elsif (defined $read || $! != 4) { delete $to{$fd} }
   }
-  if (defined $status && $n <= 0 && ++$grace > 1) { last }
 }
 until (defined $status) { my $gone = waitpid(-1, 0); $status = $? if $gone == $pid; last if $gone < 0 }
 my $code = ($status & 127) ? 128 + ($status & 127) : $status >> 8;
-# nothing of the job lives on while its files are read
+# nothing of the job lives on while its files are read, though it let go of its output
 $SIG{CHLD} = 'DEFAULT';
 kill 'KILL', -1;
 for (1 .. 100) { last if waitpid(-1, 1) < 0; select(undef, undef, undef, 0.01) }
