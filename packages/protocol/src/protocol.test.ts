@@ -6,6 +6,19 @@ import { createSigner, nodeCrypto as crypto } from "./node-crypto.ts";
 const signer = createSigner(new Uint8Array(32).fill(7));
 const stop = { origin: "m", seen: null, lease: "0".repeat(64), party: `p_${"1".repeat(40)}`, reason: "done" };
 
+it("a signature that was right stays so for its own key and message alone", () => {
+  const [one, other] = [createSigner(new Uint8Array(32).fill(1)), createSigner(new Uint8Array(32).fill(2))];
+  const [message, another] = [p.utf8("a message"), p.utf8("another one")];
+  const signature = one.sign(message);
+  const wrong = Uint8Array.from(signature, (byte, i) => (i === 63 ? byte ^ 1 : byte));
+  for (let round = 0; round < 2; round++) {
+    expect(crypto.verify(one.publicKey, message, signature)).toBe(true);
+    expect(crypto.verify(one.publicKey, another, signature)).toBe(false);
+    expect(crypto.verify(other.publicKey, message, signature)).toBe(false);
+    expect(crypto.verify(one.publicKey, message, wrong)).toBe(false);
+  }
+});
+
 describe("bytes", () => {
   it("round-trips base64 and hex, and refuses other spellings", () => {
     fc.assert(

@@ -139,7 +139,7 @@ export class XenoServer {
 
   // --- offers ---------------------------------------------------------------------------------------------------------------------------
 
-  /** Lists in the market's terms of now: what it has announced meanwhile is agreed to with the next offer. A link that comes up lists by itself. */
+  /** Lists in the market's terms of now: what it has announced meanwhile is agreed to with the next offer. A link that comes up lists. */
   async #renew(): Promise<void> {
     if (!this.#link.up) return;
     const market = await this.#options.market().catch(() => null);
