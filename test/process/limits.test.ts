@@ -126,6 +126,36 @@ it("goes on without its customer, who finds everything later", async () => {
   later.close();
 });
 
+it("is paid for a large result that nobody fetched: it lies in parts with the broker, and the server may go away", async () => {
+  const begin = (gates.begin = new Gate());
+  const source =
+    "b = bytes(range(256)) * (20 << 12); open('/out/large', 'wb').write(b); open('/out/small', 'wb').write(b[:9]); print(len(b))";
+  const run = await orderAndFollow(market.customer, await pythonJob(source));
+  await begin.arrived;
+  gates.begin = null;
+  run.session.close();
+  begin.open();
+  const { lease } = run.session;
+  await until(async () => (await leaseOf(lease)).end !== null);
+  expect(await leaseOf(lease)).toMatchObject({ end: { reason: "completed", exitCode: 0 }, delivery: { by: "broker" } });
+  expect(BigInt((await leaseOf(lease)).end?.ownerNanos ?? 0)).toBeGreaterThan(0n);
+  expect(await market.broker.store.sealedDigests(lease)).toHaveLength(2);
+  await market.cutLink();
+  let printed = "";
+  const bound = await fetchBound(market.customer, lease);
+  const { session: later } = openSession(market.customer, bound, null, {
+    onOutput: (_, part) => void (printed += String(Buffer.from(part))),
+  });
+  const delivered = await later.delivered();
+  expect([delivered?.from, printed]).toEqual(["broker", "20971520\n"]);
+  const files = (delivered?.tree ?? []).flatMap((entry) => (entry.kind === "file" ? [entry] : []));
+  const [large, little] = await Promise.all(files.map((file) => later.fetch(file)));
+  expect(large).toHaveLength(20 << 20);
+  expect(large?.subarray(0, 9)).toEqual(little);
+  later.close();
+  await market.restoreLink();
+});
+
 it("charges the cancellation minimum when the inputs never come, and frees the slot", async () => {
   const { customer } = market;
   const before = BigInt((await customer.read("accounts")).balances.available);

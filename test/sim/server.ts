@@ -47,7 +47,9 @@ const listingOf = (i: number) => ({
 });
 
 /** What a real seal would be, without its cost: the simulation looks at who has what, not at ciphers. */
-const unsealed = async (): Promise<Uint8Array> => new Uint8Array(64);
+async function* unsealed(): AsyncGenerator<Uint8Array> {
+  yield new Uint8Array(64);
+}
 
 export async function addServer(i: number, { broker, clock, network, random, crypto, cheat, trace }: SimServerOptions): Promise<SimServer> {
   const owner = await broker.party(`owner ${i}`, STAKE);
@@ -74,7 +76,8 @@ export async function addServer(i: number, { broker, clock, network, random, cry
       listed: () => true,
       market: async () => broker.services && describeMarket(broker.services),
       encrypt: unsealed,
-      async seal(lease) {
+      sealPart: async () => ({ ok: true, answer: {} }),
+      async sealed(lease) {
         const { desk } = broker;
         await new Promise<void>((resolve) => clock.after(random.between(1, 200), resolve));
         return desk === broker.desk && desk ? desk.sealed(lease, "00".repeat(32)) : refuse("unavailable");

@@ -8,6 +8,7 @@ import { zAccount, zEnvelope, zFuel, zId, zKey, zNanos, zParty, zPins, zPrice, z
 import type { ErrorCode } from "./errors.ts";
 import { zPromise } from "./leaf.ts";
 import { zMarketInfo } from "./link/messages.ts";
+import { SEALED_PARTS_MAX } from "./result-fit.ts";
 
 /** `party`: a session token of any party; the handler shows it only what is its own. `operator`: a token of the operator's key. */
 type Access = "public" | "party" | "operator";
@@ -34,6 +35,11 @@ export interface Route {
 
 const zTimeMs = z.int();
 const zLimit = z.coerce.number().int().min(1).max(1000).default(100);
+const zPart = z.coerce
+  .number()
+  .int()
+  .min(0)
+  .max(SEALED_PARTS_MAX - 1);
 const zFlag = z.enum(["true", "false"]).default("false");
 
 export const zLeaseView = z.object({
@@ -341,26 +347,35 @@ export const API = {
     reply: zReceipt,
     refusals: [...READ, "not_found", "conflict"],
   },
-  sealResult: {
+  sealPart: {
     method: "PUT",
+    path: "/api/v1/leases/:id/sealed/:part",
+    access: "party",
+    scope: "serve",
+    summary: "A part of a result's bytes, sealed for its customer, of a lease that waits for delivery; kept until its time is over",
+    params: z.object({ id: zId, part: zPart }),
+    rawBody: true,
+    reply: z.object({ digest: zId }),
+    refusals: [...READ, "not_found", "wrong_state", "body_too_large", "limit_reached"],
+  },
+  sealResult: {
+    method: "POST",
     path: "/api/v1/leases/:id/sealed",
     access: "party",
     scope: "serve",
-    summary:
-      "A result's bytes, sealed for its customer, kept by the broker until they are fetched or their time is over; " +
-      "settles a lease that waits for delivery",
+    summary: "So many parts are all of a sealed result: settles a lease that waits for delivery",
     params: z.object({ id: zId }),
-    rawBody: true,
+    body: z.object({ parts: z.int().min(1).max(SEALED_PARTS_MAX) }),
     reply: zAnswer,
-    refusals: [...READ, "not_found", "wrong_state", "body_too_large", "limit_reached", "conflict"],
+    refusals: [...READ, "not_found", "wrong_state", "conflict"],
   },
   sealed: {
     method: "GET",
-    path: "/api/v1/leases/:id/sealed",
+    path: "/api/v1/leases/:id/sealed/:part",
     access: "party",
     scope: "read",
-    summary: "The sealed bytes of a result that waited for its customer",
-    params: z.object({ id: zId }),
+    summary: "A part of the sealed bytes of a result that waited for its customer",
+    params: z.object({ id: zId, part: zPart }),
     raw: "bytes",
     reply: z.string(),
     refusals: [...READ, "not_found"],

@@ -10,6 +10,7 @@ export * from "./documents/signer.ts";
 export * from "./documents/key-book.ts";
 export * from "./ids.ts";
 export * from "./job-fit.ts";
+export * from "./result-fit.ts";
 export * from "./vm-spec.ts";
 export * from "./vm-rules.ts";
 export * from "./disk-image.ts";

@@ -5,6 +5,7 @@
  */
 import { zInputTree, type InputEntry, type InputTree } from "./channel/channel-messages.ts";
 import { zJobSpec, type JobSpec } from "./ids.ts";
+import { STREAM_MIB_MAX } from "./result-fit.ts";
 
 const MIB = 1024 * 1024;
 const CHUNK_BYTES = MIB;
@@ -247,6 +248,10 @@ function check(job: JobToFit): void {
   must(
     moduleSize <= room,
     () => `the module has ${mib(moduleSize)}; the memory and what is left of the disk are less: order more (--mem or --disk)`,
+  );
+  must(
+    spec.outputMibMax <= STREAM_MIB_MAX,
+    () => `at most ${STREAM_MIB_MAX} MiB of each stream come back, not ${spec.outputMibMax}: order less (--max-output)`,
   );
   const output = Math.max(JOB_LIMITS.outputMibLeast, spec.memoryMibMax + spec.diskMibMax);
   must(

@@ -1,9 +1,11 @@
 import { Aes128Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
 import { fromHex, toHex, utf8 } from "./bytes.ts";
 import { expect, it } from "vitest";
+import { collected } from "@xenoservers/testkit";
 import { channelKeyPair, type InputEntry } from "./channel/channel.ts";
 import { nodeCrypto } from "./node-crypto.ts";
-import { SEALED_BYTES_MAX, openSealed, sealResult, sealedSizeOf, type ResultBytes } from "./sealed.ts";
+import { SEALED_PART_BYTES_MAX, SEAL_BYTES } from "./result-fit.ts";
+import { filesOf, openSealed, sealResult, type ResultBytes } from "./sealed.ts";
 
 const bytes = (hex: string): Uint8Array => fromHex(hex) ?? new Uint8Array(0);
 const digestOf = (text: string): string => toHex(nodeCrypto.sha256(utf8(text)));
@@ -36,10 +38,20 @@ it("opens the standard's own ciphertext", async () => {
   expect(Buffer.from(plain).toString()).toBe("Beauty is truth, truth beauty");
 });
 
-it("gives the customer every byte back, and is as large as it was said to be", async () => {
-  const sealed = await sealResult(toHex(customer.publicKey), context, result);
-  expect(sealed).toHaveLength(sealedSizeOf(tree, 7, 1));
-  const opened = await openSealed(nodeCrypto, customer.secretKey, context, sealed ?? new Uint8Array(0));
+const keyHex = toHex(customer.publicKey);
+
+async function sealedParts(key: string, { tree, files, stdout, stderr }: ResultBytes): Promise<Uint8Array[]> {
+  async function* bytes(): AsyncGenerator<Uint8Array> {
+    for (const digest of filesOf(tree).keys()) yield files.get(digest) ?? new Uint8Array(0);
+    yield* [stdout.subarray(0, 3), stdout.subarray(3), stderr];
+  }
+  return collected(sealResult(key, context, { tree, stdoutSize: stdout.length, stderrSize: stderr.length }, bytes()));
+}
+const openParts = (parts: readonly Uint8Array[], key = customer.secretKey, to = context): Promise<ResultBytes | null> =>
+  openSealed(nodeCrypto, key, to, async (part) => parts[part] ?? new Uint8Array(0));
+
+it("gives the customer every byte back", async () => {
+  const opened = await openParts(await sealedParts(keyHex, result));
   expect(opened?.tree).toEqual(tree);
   expect([...(opened?.files ?? [])].map(([digest, part]) => [digest, Buffer.from(part).toString()])).toEqual([
     [digestOf("one"), "one"],
@@ -50,36 +62,52 @@ it("gives the customer every byte back, and is as large as it was said to be", a
 });
 
 it("opens for nobody else, for no other lease or result, and not after a byte was changed", async () => {
-  const sealed = (await sealResult(toHex(customer.publicKey), context, result)) ?? new Uint8Array(0);
-  const open = (key: Uint8Array, to = context, what = sealed) => openSealed(nodeCrypto, key, to, what);
-  expect(await open(channelKeyPair().secretKey)).toBeNull();
-  expect(await open(customer.secretKey, { ...context, lease: "cc".repeat(32) })).toBeNull();
-  expect(await open(customer.secretKey, { ...context, result: "cc".repeat(32) })).toBeNull();
+  const parts = await sealedParts(keyHex, result);
+  const [sealed = new Uint8Array(0)] = parts;
+  expect(await openParts(parts, channelKeyPair().secretKey)).toBeNull();
+  expect(await openParts(parts, customer.secretKey, { ...context, lease: "cc".repeat(32) })).toBeNull();
+  expect(await openParts(parts, customer.secretKey, { ...context, result: "cc".repeat(32) })).toBeNull();
   for (let at = 0; at < sealed.length; at += 37) {
-    expect(
-      await open(
-        customer.secretKey,
-        context,
-        sealed.map((byte, i) => (i === at ? byte ^ 1 : byte)),
-      ),
-    ).toBeNull();
-    expect(await open(customer.secretKey, context, sealed.slice(0, at))).toBeNull();
+    expect(await openParts([sealed.map((byte, i) => (i === at ? byte ^ 1 : byte))])).toBeNull();
+    expect(await openParts([sealed.slice(0, at)])).toBeNull();
   }
 });
 
 it("refuses what a cheating server seals: another file's bytes, missing bytes, no header", async () => {
-  const open = async (what: ResultBytes) =>
-    openSealed(nodeCrypto, customer.secretKey, context, (await sealResult(toHex(customer.publicKey), context, what)) ?? new Uint8Array(0));
+  const open = async (what: ResultBytes) => openParts(await sealedParts(keyHex, what));
   expect(await open({ ...result, files: new Map([...result.files, [digestOf("second"), utf8("SECOND")]]) })).toBeNull();
   expect(await open({ ...result, files: new Map() })).toBeNull();
   expect(await open({ ...result, tree: [{ path: "../x", kind: "directory" }] })).toBeNull();
-  expect(await sealResult("no key", context, result)).toBeNull();
+  expect(await sealedParts("no key", result)).toEqual([]);
 });
 
-it("seals as much as a broker keeps", async () => {
-  const stdout = new Uint8Array(SEALED_BYTES_MAX - sealedSizeOf([], 16_000_000, 0) + 16_000_000).fill(7);
-  const sealed = await sealResult(toHex(customer.publicKey), context, { tree: [], files: new Map(), stdout, stderr: new Uint8Array(0) });
-  expect(sealed).toHaveLength(SEALED_BYTES_MAX);
-  const opened = await openSealed(nodeCrypto, customer.secretKey, context, sealed ?? new Uint8Array(0));
-  expect(opened?.stdout.length).toBe(stdout.length);
+/** Three parts, the last of them as short as can be. */
+async function threeParts(): Promise<{ stdout: Uint8Array; parts: Uint8Array[] }> {
+  const empty = { tree: [], files: new Map(), stderr: new Uint8Array(0) };
+  const whole = 2 * (SEALED_PART_BYTES_MAX - SEAL_BYTES) + 1;
+  const header = 4 + JSON.stringify({ stderrSize: 0, stdoutSize: whole, tree: [] }).length;
+  const stdout = new Uint8Array(whole - header).map((_, i) => i >> 8);
+  return { stdout, parts: await sealedParts(keyHex, { ...empty, stdout }) };
+}
+
+it("seals what is large in parts, and takes them in their order and whole alone", async () => {
+  const { stdout, parts } = await threeParts();
+  expect(parts.map(({ length }) => length)).toEqual([SEALED_PART_BYTES_MAX, SEALED_PART_BYTES_MAX, SEAL_BYTES + 1]);
+  const opened = await openParts(parts);
+  expect(Buffer.compare(opened?.stdout ?? new Uint8Array(0), stdout)).toBe(0);
+  const [one, two, three] = parts as [Uint8Array, Uint8Array, Uint8Array];
+  for (const wrong of [
+    [one, two],
+    [two, one, three],
+    [one, one, three],
+    [one, three, two],
+    [one, two, two],
+    [one, three],
+  ])
+    expect(await openParts(wrong)).toBeNull();
+});
+
+it("tells a broker that does not hand a part out from a server that sealed something else", async () => {
+  const gone = () => Promise.reject(new Error("not found"));
+  await expect(openSealed(nodeCrypto, customer.secretKey, context, gone)).rejects.toThrow("not found");
 });

@@ -1,12 +1,13 @@
 /**
- * A result's bytes sealed for its customer, to be kept by a broker that cannot read them: HPKE (RFC 9180, base mode,
- * DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-128-GCM) to the channel key of the order, bound to the lease and the result.
+ * A result's bytes sealed for its customer, to be kept by a broker that cannot read them. What is sealed:
  *
- *   encapsulated key (32 bytes), then the ciphertext of:
  *   header's length (4 bytes, big-endian), header (canonical JSON), files, stdout, stderr
  *
- * Files stand in the order in which their digests first occur in the header's tree, each digest once. Who controls the inputs: the
- * server, every byte that is opened: the digests that it signed in its result say whether they are the right ones.
+ * Files stand in the order in which their digests first occur in the header's tree, each digest once. It is cut into parts of one size,
+ * the last as long as what is left; each part is an encapsulated key (32 bytes) and a ciphertext of its own: HPKE (RFC 9180, base mode,
+ * DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-128-GCM) to the channel key of the order, bound to the lease, the result and the part's
+ * place. Who controls the inputs: the server, every byte that is opened: the digests that it signed in its result say whether they are
+ * the right ones.
  */
 import { Aes128Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
 import { z } from "zod";
@@ -14,18 +15,23 @@ import { concatBytes, fromHex, toHex, utf8 } from "./bytes.ts";
 import { canonicalBytes, parseCanonical } from "./canonical.ts";
 import { zInputTree, type InputEntry } from "./channel/channel-messages.ts";
 import type { Crypto } from "./crypto.ts";
-
-/** What a broker keeps for one lease. */
-export const SEALED_BYTES_MAX = 16 * 1024 * 1024;
+import { RESULT_BYTES_MAX, SEALED_PART_BYTES_MAX, SEAL_BYTES } from "./result-fit.ts";
 
 const KEY_BYTES = 32;
-const TAG_BYTES = 16;
 const LENGTH_BYTES = 4;
+const PART_BYTES = SEALED_PART_BYTES_MAX - SEAL_BYTES;
 
 /** What the seal is bound to: bytes of one result are never taken for those of another. */
 interface SealContext {
   lease: string;
   result: string;
+}
+
+/** What a result consists of. */
+export interface ResultShape {
+  tree: readonly InputEntry[];
+  stdoutSize: number;
+  stderrSize: number;
 }
 
 export interface ResultBytes {
@@ -36,78 +42,154 @@ export interface ResultBytes {
   stderr: Uint8Array;
 }
 
-const zSize = z.int().min(0).max(SEALED_BYTES_MAX);
+const zSize = z.int().min(0).max(RESULT_BYTES_MAX);
 const zHeader = z.strictObject({ tree: zInputTree.shape.entries, stdoutSize: zSize, stderrSize: zSize });
-const zFiles = z.map(z.string(), zSize);
 
 const suite = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes128Gcm() });
-const infoOf = ({ lease, result }: SealContext): Uint8Array => utf8(`xenoservers sealed result\n${lease}\n${result}\n`);
+const infoOf = ({ lease, result }: SealContext, part: number): Uint8Array =>
+  utf8(`xenoservers sealed result\n${lease}\n${result}\n${part}\n`);
 
 /** The size of each distinct file of a tree, in the order in which they are sealed. */
 export function filesOf(tree: readonly InputEntry[]): Map<string, number> {
   return new Map(tree.flatMap((entry) => (entry.kind === "file" ? [[entry.digest, entry.size] as const] : [])));
 }
 
-/** How many bytes a result comes to when it is sealed. */
-export function sealedSizeOf(tree: readonly InputEntry[], stdoutSize: number, stderrSize: number): number {
-  const header = canonicalBytes({ tree, stdoutSize, stderrSize }).length;
-  const files = filesOf(tree).values();
-  return KEY_BYTES + TAG_BYTES + LENGTH_BYTES + header + stdoutSize + stderrSize + files.reduce((sum, size) => sum + size, 0);
-}
+/** Gathers pieces of any size and gives them out in parts. */
+class Parts {
+  #part: Uint8Array = new Uint8Array(PART_BYTES);
+  #length = 0;
 
-/** `channelKey`: the order's, hex. Null where that is no key. */
-export async function sealResult(
-  channelKey: string,
-  context: SealContext,
-  { tree, files, stdout, stderr }: ResultBytes,
-): Promise<Uint8Array | null> {
-  const key = fromHex(channelKey);
-  if (key?.length !== KEY_BYTES) return null;
-  const header = canonicalBytes({ tree, stdoutSize: stdout.length, stderrSize: stderr.length });
-  const length = new Uint8Array(LENGTH_BYTES);
-  new DataView(length.buffer).setUint32(0, header.length);
-  const parts = filesOf(tree)
-    .keys()
-    .map((digest) => files.get(digest) ?? new Uint8Array(0));
-  const plain = concatBytes(length, header, ...parts, stdout, stderr);
-  const recipientPublicKey = await suite.kem.deserializePublicKey(key);
-  const { enc, ct } = await suite.seal({ recipientPublicKey, info: infoOf(context) }, plain);
-  return concatBytes(new Uint8Array(enc), new Uint8Array(ct));
-}
+  *take(piece: Uint8Array): Generator<Uint8Array> {
+    for (let at = 0; at < piece.length;) {
+      const fits = piece.subarray(at, at + PART_BYTES - this.#length);
+      this.#part.set(fits, this.#length);
+      this.#length += fits.length;
+      at += fits.length;
+      if (this.#length === PART_BYTES) yield this.rest();
+    }
+  }
 
-/** Cuts what was sealed into its parts; null where sizes do not add up or a file has another digest than its name. */
-function parsePlain(crypto: Crypto, plain: Uint8Array): ResultBytes | null {
-  if (plain.length < LENGTH_BYTES) return null;
-  let at = LENGTH_BYTES + new DataView(plain.buffer, plain.byteOffset).getUint32(0);
-  if (at > plain.length) return null;
-  const header = zHeader.safeParse(parseCanonical(plain.subarray(LENGTH_BYTES, at)));
-  if (!header.success) return null;
-  const { tree, stdoutSize, stderrSize } = header.data;
-  const sizes = zFiles.safeParse(filesOf(tree));
-  if (!sizes.success) return null;
-  const next = (size: number): Uint8Array => plain.subarray(at, (at += size));
-  const files = new Map([...sizes.data].map(([digest, size]) => [digest, next(size)] as const));
-  const [stdout, stderr] = [next(stdoutSize), next(stderrSize)];
-  if (at !== plain.length) return null;
-  return [...files].every(([digest, bytes]) => toHex(crypto.sha256(bytes)) === digest) ? { tree, files, stdout, stderr } : null;
+  rest(): Uint8Array {
+    const part = this.#part.subarray(0, this.#length);
+    [this.#part, this.#length] = [new Uint8Array(PART_BYTES), 0];
+    return part;
+  }
+
+  get isEmpty(): boolean {
+    return this.#length === 0;
+  }
 }
 
 /**
- * What was sealed for this key; null where it was not, or is not well-formed. Files have the digests of their names; whoever opens it
- * still compares the tree and both streams with the digests in the signed result.
+ * The sealed parts of a result, one after the other. `bytes`: each distinct file of the tree in its order, then stdout and stderr, in
+ * pieces of any size. `channelKey`: the order's, hex; yields nothing where that is no key.
+ */
+export async function* sealResult(
+  channelKey: string,
+  context: SealContext,
+  { tree, stdoutSize, stderrSize }: ResultShape,
+  bytes: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  const key = fromHex(channelKey);
+  if (key?.length !== KEY_BYTES) return;
+  const recipientPublicKey = await suite.kem.deserializePublicKey(key);
+  let count = 0;
+  const sealed = async (plain: Uint8Array): Promise<Uint8Array> => {
+    const { enc, ct } = await suite.seal({ recipientPublicKey, info: infoOf(context, count++) }, plain);
+    return concatBytes(new Uint8Array(enc), new Uint8Array(ct));
+  };
+  const header = canonicalBytes({ tree, stdoutSize, stderrSize });
+  const length = new Uint8Array(LENGTH_BYTES);
+  new DataView(length.buffer).setUint32(0, header.length);
+  const parts = new Parts();
+  for (const piece of [length, header]) for (const part of parts.take(piece)) yield sealed(part);
+  for await (const piece of bytes) for (const part of parts.take(piece)) yield sealed(part);
+  if (!parts.isEmpty) yield sealed(parts.rest());
+}
+
+/** What a server sealed is not well-formed, or not for this key. */
+class NotSealed extends Error {}
+
+/** Reads on from part to part as they are asked for. */
+class PlainReader {
+  readonly #open: (part: number) => Promise<Uint8Array>;
+  #next = 0;
+  #part: Uint8Array = new Uint8Array(0);
+  #at = 0;
+
+  constructor(open: (part: number) => Promise<Uint8Array>) {
+    this.#open = open;
+  }
+
+  async take(size: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(size);
+    for (let at = 0; at < size;) {
+      if (this.#at === this.#part.length) await this.#turn();
+      const piece = this.#part.subarray(this.#at, this.#at + size - at);
+      bytes.set(piece, at);
+      at += piece.length;
+      this.#at += piece.length;
+    }
+    return bytes;
+  }
+
+  /** Only the last part may be short. */
+  async #turn(): Promise<void> {
+    if (this.#next > 0 && this.#part.length < PART_BYTES) throw new NotSealed();
+    [this.#part, this.#at] = [await this.#open(this.#next++), 0];
+    if (this.#part.length === 0) throw new NotSealed();
+  }
+
+  get isAtEnd(): boolean {
+    return this.#at === this.#part.length;
+  }
+}
+
+async function readPlain(crypto: Crypto, plain: PlainReader): Promise<ResultBytes> {
+  const length = new DataView((await plain.take(LENGTH_BYTES)).buffer).getUint32(0);
+  if (length > RESULT_BYTES_MAX) throw new NotSealed();
+  const header = zHeader.safeParse(parseCanonical(await plain.take(length)));
+  if (!header.success) throw new NotSealed();
+  const { tree, stdoutSize, stderrSize } = header.data;
+  const sizes = filesOf(tree);
+  const whole = sizes.values().reduce((sum, size) => sum + size, length + stdoutSize + stderrSize);
+  if (whole > RESULT_BYTES_MAX) throw new NotSealed();
+  const files = new Map<string, Uint8Array>();
+  for (const [digest, size] of sizes) {
+    const bytes = await plain.take(size);
+    if (toHex(crypto.sha256(bytes)) !== digest) throw new NotSealed();
+    files.set(digest, bytes);
+  }
+  const [stdout, stderr] = [await plain.take(stdoutSize), await plain.take(stderrSize)];
+  if (!plain.isAtEnd) throw new NotSealed();
+  return { tree, files, stdout, stderr };
+}
+
+/**
+ * What was sealed for this key; null where it was not, or is not well-formed. `part` fetches them one after the other, and what it throws
+ * goes through. Files have the digests of their names; whoever opens it still compares the tree and both streams with the digests in the
+ * signed result.
  */
 export async function openSealed(
   crypto: Crypto,
   secretKey: Uint8Array,
   context: SealContext,
-  sealed: Uint8Array,
+  part: (part: number) => Promise<Uint8Array>,
 ): Promise<ResultBytes | null> {
-  if (sealed.length < KEY_BYTES + TAG_BYTES) return null;
+  const recipientKey = await suite.kem.deserializePrivateKey(secretKey);
+  const open = async (which: number): Promise<Uint8Array> => {
+    const sealed = await part(which);
+    if (sealed.length < SEAL_BYTES || sealed.length > SEALED_PART_BYTES_MAX) throw new NotSealed();
+    const opening = { recipientKey, enc: sealed.slice(0, KEY_BYTES), info: infoOf(context, which) };
+    return suite.open(opening, sealed.slice(KEY_BYTES)).then(
+      (plain) => new Uint8Array(plain),
+      () => Promise.reject(new NotSealed()),
+    );
+  };
   try {
-    const recipientKey = await suite.kem.deserializePrivateKey(secretKey);
-    const opening = { recipientKey, enc: sealed.slice(0, KEY_BYTES), info: infoOf(context) };
-    return parsePlain(crypto, new Uint8Array(await suite.open(opening, sealed.slice(KEY_BYTES))));
-  } catch {
-    return null;
+    return await readPlain(crypto, new PlainReader(open));
+  } catch (error) {
+    if (error instanceof NotSealed) return null;
+    throw error;
   }
 }

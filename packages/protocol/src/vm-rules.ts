@@ -4,6 +4,7 @@
  * the guest's own disk (ext4, made by the server to `filesOnDisk`). Who controls the inputs: the customer, every field.
  */
 import type { InputTree } from "./channel/channel-messages.ts";
+import { STREAM_MIB_MAX } from "./result-fit.ts";
 import type { VmSpec } from "./vm-spec.ts";
 
 const MIB = 1024 * 1024;
@@ -71,7 +72,7 @@ function ociProblem({ devices, diskMib, memoryMib }: VmSpec, { layers, args, env
 
 /** Why no server can run such a machine, in words; null when servers can. */
 export function vmSpecProblem(spec: VmSpec): string | null {
-  const { vm, machine, firmware, devices, tpm, memoryMib, network, egress } = spec;
+  const { vm, machine, firmware, devices, tpm, memoryMib, outputMibMax, network, egress, engine } = spec;
   const isMicro = machine === "microvm";
   const general = firstOf([
     [!isMicro || vm.kind === "kernel" || vm.kind === "snapshot", "a microvm boots a kernel: order --machine pc or q35 for anything else"],
@@ -81,6 +82,10 @@ export function vmSpecProblem(spec: VmSpec): string | null {
     [
       firmware === "bios" || memoryMib >= UEFI_MEMORY_MIB_MIN,
       `UEFI firmware needs at least ${UEFI_MEMORY_MIB_MIN} MiB of memory, not ${memoryMib}: order more with --mem`,
+    ],
+    [
+      engine === null || outputMibMax <= STREAM_MIB_MAX,
+      `of a deterministic machine at most ${STREAM_MIB_MAX} MiB of console come back, not ${outputMibMax}: order less (--max-output)`,
     ],
     [egress === "none" || network, "a machine that may reach the network needs a network card: order --network with --egress"],
   ]);

@@ -51,7 +51,10 @@ export class RefusedError extends Error {
 }
 
 type BytesName = "tile" | "sealed";
-export type ReadName = Exclude<RouteName, "submit" | "submitMany" | "challenge" | "token" | "cosign" | "sealResult" | BytesName>;
+export type ReadName = Exclude<
+  RouteName,
+  "submit" | "submitMany" | "challenge" | "token" | "cosign" | "sealPart" | "sealResult" | BytesName
+>;
 interface ReadRequest<N extends RouteName> {
   params?: RouteParams<N>;
   query?: RouteQueryInput<N>;

@@ -1,3 +1,4 @@
+export { collected } from "./collected.ts";
 export { SimClock } from "./clock.ts";
 export { Random } from "./random.ts";
 export { Network } from "./network.ts";

@@ -7,6 +7,7 @@ import { backup, check, restore } from "./backup.ts";
 import { openStore, startBroker } from "./main.ts";
 
 const BYTES = Buffer.alloc(3_000_000, "sealed ");
+const ROW = { bytes: BYTES, at: 1, until: 2 };
 
 let folder: string;
 beforeAll(async () => {
@@ -18,7 +19,8 @@ it("restores what was kept, in a new epoch", async () => {
   const [from, to, file] = [path.join(folder, "from"), path.join(folder, "to"), path.join(folder, "market.backup")];
   const broker = await startBroker({ dataFolder: from });
   for (const lease of ["l1", "l2"])
-    expect(await broker.store.putSealed({ lease, bytes: BYTES, digest: lease, at: 1, until: 2 }, BYTES.length * 2)).toBe(lease);
+    for (const part of [0, 1])
+      expect(await broker.store.putSealed({ ...ROW, lease, part, owner: lease, digest: lease }, BYTES.length * 8)).toBe(lease);
   await broker.close();
   await backup({ dataFolder: from }, file);
   const whole = await readFile(file);
@@ -27,6 +29,6 @@ it("restores what was kept, in a new epoch", async () => {
   expect(await restore({ dataFolder: to }, file)).toMatchObject({ epoch: 2 });
   expect((await check({ dataFolder: to })).problems).toEqual([]);
   const { store, close } = await openStore({ dataFolder: to });
-  for (const lease of ["l1", "l2"]) expect(BYTES.equals((await store.getSealed(lease))?.bytes ?? new Uint8Array())).toBe(true);
+  for (const lease of ["l1", "l2"]) expect(BYTES.equals((await store.getSealed(lease, 1))?.bytes ?? new Uint8Array())).toBe(true);
   await close();
 });

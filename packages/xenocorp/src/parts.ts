@@ -6,7 +6,7 @@ export { LinkHub } from "./http/link-hub.ts";
 export { createReads, type Reads } from "./http/reads.ts";
 export { Sessions, type PartySession, type Session } from "./http/sessions.ts";
 export { createHttpServer } from "./http/server.ts";
-export { createWrites, SEALED_BYTES_MAX } from "./http/writes.ts";
+export { createWrites } from "./http/writes.ts";
 export type { Handlers, Upload } from "./http/handlers.ts";
 export { Credentials } from "./desk/credentials.ts";
 export { sequence, startEpoch } from "./log/sequencer.ts";

@@ -1,5 +1,6 @@
 export { XenoServer, type ServerOptions } from "./server.ts";
 export type { Listing } from "./listing.ts";
+export { handedBack } from "./lease/guest-end.ts";
 export { LeaseRunner } from "./lease/lease-runner.ts";
 export type { BrokerApi, RunnerWorld } from "./lease/runner-world.ts";
 export type { GuestDriver, GuestEnding, GuestJob, GuestToken, RunningGuest } from "./drivers/driver.ts";

@@ -1,10 +1,10 @@
 /** A lease on a real server against a broker and a customer of this package's own, honest and not, on a simulated clock. */
 import { beforeEach, describe, expect, it } from "vitest";
-import { Random, SimClock } from "@xenoservers/testkit";
+import { Random, SimClock, collected } from "@xenoservers/testkit";
 import { FUEL_PER_HOST_SECOND_MAX, TERMS, type EndReason } from "@xenoservers/market";
 import { isOfKind, parseDocumentOf, type Kind, type Payload } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { openSealed, sealResult } from "@xenoservers/protocol/sealed";
+import { openSealed, sealResult, type ResultShape } from "@xenoservers/protocol/sealed";
 import { CHEATS, cheatingDriver } from "./cheats.ts";
 import { FakeCustomer, fakeJob, type FakeJob, type Manner } from "./testing/fake-customer.ts";
 import { FakeMarket, TIMINGS } from "./testing/fake-market.ts";
@@ -268,11 +268,11 @@ const NONE = new Uint8Array(0);
 
 describe("pay follows delivery", () => {
   it("seals at once for a customer that is not attached, and for no other", async () => {
-    let sealing: Parameters<typeof sealResult> | null = null;
+    const sealing: { key: string; context: Parameters<typeof sealResult>[1]; shape: ResultShape; pieces: Uint8Array[] }[] = [];
     await test.server.close();
-    const encrypt: typeof sealResult = async (...what) => {
-      sealing = what;
-      return new Uint8Array(64);
+    const encrypt: typeof sealResult = async function* (key, context, shape, bytes) {
+      sealing.push({ key, context, shape, pieces: await collected(bytes) });
+      yield new Uint8Array(64);
     };
     test = new TestServer(market, { encrypt });
     await test.server.start();
@@ -284,17 +284,18 @@ describe("pay follows delivery", () => {
     expect(market.lease(lease)).toMatchObject({ delivery: { by: "broker" }, end: { reason: "completed" } });
     expect(market.lease(lease).delivery?.at).toBeLessThan((market.lease(lease).result?.at ?? 0) + 100);
     // real ciphers take their time by another clock than the market's
-    const what: Parameters<typeof sealResult> = sealing ?? [
-      "",
-      { lease: "", result: "" },
-      { tree: [], files: new Map(), stdout: NONE, stderr: NONE },
-    ];
-    const sealed = (await sealResult(...what)) ?? NONE;
-    const { secretKey } = market.customer.channelKey;
-    const bytes = await openSealed(nodeCrypto, secretKey, { lease, result: market.lease(lease).result?.id ?? "" }, sealed);
+    const [what] = sealing;
+    if (!what) throw new Error("nothing was sealed");
+    async function* again(): AsyncGenerator<Uint8Array> {
+      yield* what?.pieces ?? [];
+    }
+    const parts = await collected(sealResult(what.key, what.context, what.shape, again()));
+    const open = (key: Uint8Array, result: string) => openSealed(nodeCrypto, key, { lease, result }, async (part) => parts[part] ?? NONE);
+    const result = market.lease(lease).result?.id ?? "";
+    const bytes = await open(market.customer.channelKey.secretKey, result);
     expect(Buffer.from(bytes?.stdout ?? []).toString()).toBe("for later");
     expect(bytes?.files.size).toBe(1);
-    expect(await openSealed(nodeCrypto, market.owner.channelKey.secretKey, what[1], sealed)).toBeNull();
+    expect(await open(market.owner.channelKey.secretKey, result)).toBeNull();
   });
 
   it("waits for an attached one that says nothing, but not for long", async () => {
@@ -324,7 +325,7 @@ describe("pay follows delivery", () => {
 
   it("hands in a word that comes late, while the broker still waits", async () => {
     await test.server.close();
-    test = new TestServer(market, { encrypt: async () => null }); // nothing can be sealed here
+    test = new TestServer(market, { encrypt: async function* () {} }); // nothing can be sealed here
     await test.server.start();
     await until(() => handedIn("offer").length === 2);
     const { lease, customer } = await ordered(fakeJob(["run", 1_000, 0, "x"]), "silent");

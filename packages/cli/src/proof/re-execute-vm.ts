@@ -10,7 +10,7 @@ import { openQemuHost } from "@xenoservers/guests";
 import { canonicalBytes, toHex } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { ReExecuted } from "@xenoservers/verify";
-import { createVmDriver } from "@xenoservers/xenoserver";
+import { createVmDriver, handedBack } from "@xenoservers/xenoserver";
 import { home } from "../input/home.ts";
 import type { KeptVm } from "../input/kept-job.ts";
 import { UserError } from "../output/ui.ts";
@@ -64,15 +64,16 @@ export async function reExecuteVm(
       size += bytes.length;
     }
     await guest.dispose();
+    const back = handedBack(end, { stdoutSize: size, stderrSize: 0 });
     return {
       ...{
         engine: spec.engine,
-        reason: end.reason,
-        exitCode: end.reason === "completed" ? end.exitCode : null,
+        reason: back.reason,
+        exitCode: back.reason === "completed" ? back.exitCode : null,
         fuel: end.fuel,
         memoryHash: end.memoryHash,
       },
-      outputDigest: toHex(nodeCrypto.sha256(canonicalBytes(end.tree))),
+      outputDigest: toHex(nodeCrypto.sha256(canonicalBytes(back.tree))),
       stdoutDigest: hash.digest("hex"),
       stderrDigest: createHash("sha256").digest("hex"),
     };

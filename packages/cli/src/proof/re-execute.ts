@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { canonicalBytes, endRootOf, toHex } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { createWasmDriver, type GuestEnding, type RunningGuest } from "@xenoservers/xenoserver";
+import { createWasmDriver, handedBack, type GuestEnding, type RunningGuest } from "@xenoservers/xenoserver";
 import type { Trace } from "@xenoservers/sdk";
 import type { ReExecuted } from "@xenoservers/verify";
 import { home } from "../input/home.ts";
@@ -64,24 +64,26 @@ async function runAgain({ spec, inputs, blobFile }: Again, fuelMax: bigint, step
 }
 
 async function factsOf({ guest, end }: Ran, engine: string): Promise<ReExecuted> {
-  const digestOf = async (stream: "stdout" | "stderr"): Promise<string> => {
+  const digestOf = async (stream: "stdout" | "stderr"): Promise<{ size: number; digest: string }> => {
     const hash = createHash("sha256");
     let size = 0;
     for (let bytes = await guest.readStream(stream, 0); bytes.length > 0; bytes = await guest.readStream(stream, size)) {
       hash.update(bytes);
       size += bytes.length;
     }
-    return hash.digest("hex");
+    return { size, digest: hash.digest("hex") };
   };
+  const [stdout, stderr] = [await digestOf("stdout"), await digestOf("stderr")];
+  const back = handedBack(end, { stdoutSize: stdout.size, stderrSize: stderr.size });
   return {
     engine,
-    reason: end.reason,
-    exitCode: end.reason === "completed" ? end.exitCode : null,
+    reason: back.reason,
+    exitCode: back.reason === "completed" ? back.exitCode : null,
     fuel: end.fuel,
     memoryHash: end.memoryHash,
-    outputDigest: toHex(nodeCrypto.sha256(canonicalBytes(end.tree))),
-    stdoutDigest: await digestOf("stdout"),
-    stderrDigest: await digestOf("stderr"),
+    outputDigest: toHex(nodeCrypto.sha256(canonicalBytes(back.tree))),
+    stdoutDigest: stdout.digest,
+    stderrDigest: stderr.digest,
   };
 }
 

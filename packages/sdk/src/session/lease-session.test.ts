@@ -4,9 +4,9 @@ import { parseDocumentOf } from "@xenoservers/protocol";
 import { respondChannel, type Channel, type ChannelHeader, type InputEntry } from "@xenoservers/protocol/channel";
 import type { Pipe } from "@xenoservers/protocol/link";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { sealResult } from "@xenoservers/protocol/sealed";
+import { filesOf, sealResult } from "@xenoservers/protocol/sealed";
 import { canonicalBytes, toHex, utf8 } from "@xenoservers/protocol";
-import { Network, PaperMarket, Random, SimClock, type PaperServer } from "@xenoservers/testkit";
+import { Network, PaperMarket, Random, SimClock, collected, type PaperServer } from "@xenoservers/testkit";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PaperClient } from "../../../../test/support/paper-client.ts";
 import { buildJob, type BuiltJob } from "../job.ts";
@@ -278,8 +278,13 @@ describe("a result that lies sealed with the broker", () => {
       },
     });
     const context = { lease: bound.po.id, result: id };
-    const bytes = await sealResult(toHex(to), context, { tree, files: files(file), stdout: utf8(printed), stderr: utf8("") });
-    client.bytes = () => bytes ?? utf8("");
+    async function* bytes(): AsyncGenerator<Uint8Array> {
+      for (const digest of filesOf(tree).keys()) yield files(file).get(digest) ?? utf8("");
+      yield utf8(printed);
+    }
+    const shape = { tree, stdoutSize: printed.length, stderrSize: 0 };
+    const [part = utf8("")] = await collected(sealResult(toHex(to), context, shape, bytes()));
+    client.bytes = () => part;
     settle({ delivery: { by: "broker", at: START } }, { result: id });
   }
 

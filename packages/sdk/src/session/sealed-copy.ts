@@ -21,9 +21,11 @@ export async function fetchSealed(client: MarketClient, bound: BoundOrder): Prom
   const checked = checkResult(bound, documents.find(({ kind }) => kind === "result")?.envelope);
   if (!checked.ok) throw new NotDelivered(`the server's result is not right: ${checked.why}`);
   const { payload } = checked.document;
-  const sealed = await client.readBytes("sealed", { params: { id: bound.po.id } });
-  const context = { lease: bound.po.id, result: checked.document.id };
-  const opened = await openSealed(client.crypto, client.identity.channelKey.secretKey, context, sealed);
+  const { id } = bound.po;
+  const context = { lease: id, result: checked.document.id };
+  const opened = await openSealed(client.crypto, client.identity.channelKey.secretKey, context, (part) =>
+    client.readBytes("sealed", { params: { id, part } }),
+  );
   if (!opened) throw new NotDelivered("the copy that lies with the broker is not for this key, or not what a server seals");
   const { tree, stdout, stderr, files } = opened;
   const streams = new Streams({ stdout: 0, stderr: 0 });

@@ -131,7 +131,7 @@ export function createPartyReads(services: Services, receipts: Receipts): PartyR
     },
     async sealed({ session, params }) {
       const lease = (await store.load("lease", [params.id])).get(params.id)?.data;
-      const kept = lease && isCustomer(readerOf(session), lease) ? await store.getSealed(lease.id) : null;
+      const kept = lease && isCustomer(readerOf(session), lease) ? await store.getSealed(lease.id, params.part) : null;
       return kept ? done(kept.bytes) : refuse("not_found", { lease: params.id });
     },
   };

@@ -7,7 +7,7 @@ import { createMarketReads } from "./market-reads.ts";
 import { createPartyReads } from "./party-reads.ts";
 import { Receipts } from "./receipts.ts";
 
-export type Reads = Omit<Handlers, "submit" | "submitMany" | "challenge" | "token" | "cosign" | "sealResult">;
+export type Reads = Omit<Handlers, "submit" | "submitMany" | "challenge" | "token" | "cosign" | "sealPart" | "sealResult">;
 
 export const createReads = (services: Services, market: () => Promise<MarketInfo>): Reads => ({
   ...createMarketReads(services, market),

@@ -98,6 +98,7 @@ lease              +     +    +   +     k     n    n      +     n     +     k   
 receipt            +     +    +   +     k     n    n      +     n     +     k      x       v        n        k     t
 order              +     +    +   +     k     n    n      n     n     n     k      x       v        n        k     t
 sealed             +     +    +   +     k     n    n      n     n     n     k      x       v        n        k     t
+sealPart           k     k    k   k     k     k    k      +     n     k     k      x       v        k        k     t
 sealResult         k     k    k   k     k     k    k      +     n     k     k      x       v        k        k     t
 overview           o     o    o   o     o     o    o      o     o     o     o      x       v        o        +     t
 `;

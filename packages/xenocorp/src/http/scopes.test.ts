@@ -132,13 +132,13 @@ async function tokenOf(key: Key): Promise<string | null> {
 
 const PATHS: Partial<Record<RouteName, string>> = { tile: "/log/tile/0/000.p/1", consistency: "/api/v1/log/consistency?from=0&to=0" };
 const BODIES: Partial<Record<RouteName, object>> = {
-  ...{ submit: { envelope: {} }, submitMany: { envelopes: [{}] }, token: { login: {} }, cosign: { note: "" } },
+  ...{ submit: { envelope: {} }, submitMany: { envelopes: [{}] }, token: { login: {} }, cosign: { note: "" }, sealResult: { parts: 1 } },
 };
 
 async function ask(name: RouteName, key: Key, id = sealed.lease) {
   const route: Route = API[name];
   const token = await tokenOf(key);
-  const path = PATHS[name] ?? route.path.replace(":id", id);
+  const path = PATHS[name] ?? route.path.replace(":id", id).replace(":part", "0");
   const body = route.rawBody ? Buffer.from("sealed bytes") : BODIES[name];
   const type = route.rawBody ? { "content-type": "application/octet-stream" } : {};
   const headers = { ...type, ...(token === null ? {} : { authorization: `Bearer ${token}` }) };
@@ -152,7 +152,7 @@ describe("every route", () => {
   const names = Object.keys(API).filter((name): name is RouteName => Object.hasOwn(API, name));
 
   beforeAll(async () => {
-    expect((await ask("sealResult", "server")).statusCode).toBe(200);
+    for (const name of ["sealPart", "sealResult"] as const) expect((await ask(name, "server")).statusCode).toBe(200);
     await sequence(world.services);
     const [first] = await world.store.logEntries(0, 1);
     PATHS.inclusion = `${API.inclusion.path}?leaf=${first?.leaf}&size=1`;

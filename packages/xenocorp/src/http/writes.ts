@@ -3,7 +3,7 @@
  * documents speak for themselves, by their signatures. Bounds: the size of sealed bytes by lease and all together, and how long they are
  * kept.
  */
-import { API, refusalBody, refuse, toHex, type Refusal } from "@xenoservers/protocol";
+import { API, SEALED_PART_BYTES_MAX, refusalBody, refuse, sealedDigestOf, toHex, type Refusal } from "@xenoservers/protocol";
 import type { z } from "zod";
 import type { Answer } from "../desk/desk.ts";
 import type { Services } from "../desk/round.ts";
@@ -12,8 +12,6 @@ import { done, type Handled, type Handlers, type Request, type Upload } from "./
 import type { LeaseRow } from "../store/store.ts";
 import type { Sessions } from "./sessions.ts";
 
-/** Of one lease: what is larger is fetched while its server is there. */
-export const SEALED_BYTES_MAX = 16 * 1024 * 1024;
 /** How much longer than its dispute window a sealed result is kept. */
 const KEPT_AFTER_WINDOW_MS = 24 * 3_600_000;
 
@@ -24,7 +22,7 @@ export interface DeskDoor {
   sealed(lease: string, digest: string): Promise<Answer>;
 }
 
-type Writes = Pick<Handlers, "submit" | "submitMany" | "challenge" | "token" | "cosign" | "sealResult">;
+type Writes = Pick<Handlers, "submit" | "submitMany" | "challenge" | "token" | "cosign" | "sealPart" | "sealResult">;
 type Answered = Extract<Answer, { ok: true }>["answer"];
 
 /** Every answer of the desk names the document and its time. */
@@ -35,18 +33,23 @@ function answerOf({ answer }: { answer: Answered }) {
 
 type Kept = { ok: true; digest: string } | Refusal;
 
-/** Takes the bytes of a lease that waits for its delivery. The first stay. */
-async function keep({ store, crypto, config, now }: Services, { id, state, timings }: LeaseRow, body: Upload): Promise<Kept> {
+/** Takes a part of the bytes of a lease that waits for its delivery. The first stay. */
+async function keep({ store, crypto, config, now }: Services, lease: LeaseRow, part: number, body: Upload): Promise<Kept> {
+  const { id, owner, state, timings } = lease;
   if (state !== "delivering") return refuse("wrong_state", { lease: id, state });
-  const upload = await body.read(SEALED_BYTES_MAX);
+  const upload = await body.read(SEALED_PART_BYTES_MAX);
   if (!upload.ok) return upload;
   const { bytes } = upload;
   if (bytes.length === 0) return refuse("bad_request", { path: "body", why: "there are no bytes" });
   const at = now();
   const until = at + timings.disputeWindowMs + KEPT_AFTER_WINDOW_MS;
-  const digest = await store.putSealed({ lease: id, bytes, digest: toHex(crypto.sha256(bytes)), at, until }, config.sealedBytesMax);
+  const row = { lease: id, part, owner, bytes, digest: toHex(crypto.sha256(bytes)), at, until };
+  const digest = await store.putSealed(row, config.sealedBytesMax);
   if (digest === null)
-    return refuse("limit_reached", { bytesMax: config.sealedBytesMax, why: "the broker keeps no more sealed results now" });
+    return refuse("limit_reached", {
+      bytesMax: config.sealedBytesMax,
+      why: "the broker keeps no more sealed results now, or of this owner",
+    });
   return { ok: true, digest };
 }
 
@@ -57,17 +60,34 @@ async function earlierAnswer({ store }: Services, lease: string): Promise<z.infe
   return earlier.success ? earlier.data : null;
 }
 
-/** A server hands in a result's bytes, sealed for its customer: the broker keeps them, and says so in its own document. */
-async function sealResult(desk: DeskDoor, { session, params, body }: Request<"sealResult">): Promise<Handled<"sealResult">> {
-  const { store } = desk.services;
+/** The lease, where it runs on the server that asks. */
+async function leaseOf({ store }: Services, { session, params }: Request<"sealPart" | "sealResult">): Promise<LeaseRow | null> {
   const lease = (await store.load("lease", [params.id])).get(params.id)?.data;
-  if (!lease || lease.serverKey !== session.key.id) return refuse("not_found", { lease: params.id });
-  const known = await store.sealedDigest(lease.id);
-  const kept: Kept = known === null ? await keep(desk.services, lease, body) : { ok: true, digest: known };
-  if (!kept.ok) return kept;
-  const answer = await desk.sealed(lease.id, kept.digest);
+  return lease && lease.serverKey === session.key.id ? lease : null;
+}
+
+/** A server hands in a part of a result's bytes, sealed for its customer. */
+async function sealPart({ services }: DeskDoor, request: Request<"sealPart">): Promise<Handled<"sealPart">> {
+  const { params, body } = request;
+  const lease = await leaseOf(services, request);
+  if (!lease) return refuse("not_found", { lease: params.id });
+  const known = (await services.store.sealedDigests(lease.id))[params.part];
+  const kept: Kept = known === undefined ? await keep(services, lease, params.part, body) : { ok: true, digest: known };
+  return kept.ok ? done({ digest: kept.digest }) : kept;
+}
+
+/** All parts are here: the broker says so in its own document. */
+async function sealResult(desk: DeskDoor, request: Request<"sealResult">): Promise<Handled<"sealResult">> {
+  const { services } = desk;
+  const { params, body } = request;
+  const lease = await leaseOf(services, request);
+  if (!lease) return refuse("not_found", { lease: params.id });
+  const digests = await services.store.sealedDigests(lease.id);
+  const isWaiting = lease.state === "delivering";
+  if (isWaiting && digests.length !== body.parts) return refuse("conflict", { parts: body.parts, kept: digests.length });
+  const answer = await desk.sealed(lease.id, sealedDigestOf(services.crypto, digests));
   if (answer.ok) return done(answerOf(answer));
-  const earlier = answer.code === "wrong_state" ? await earlierAnswer(desk.services, lease.id) : null;
+  const earlier = answer.code === "wrong_state" ? await earlierAnswer(services, lease.id) : null;
   return earlier ? done(earlier) : answer;
 }
 
@@ -92,6 +112,7 @@ export function createWrites(desk: DeskDoor, sessions: Sessions): Writes {
       const accepted = await acceptCosignature(desk.services, body.note);
       return "code" in accepted ? accepted : done(accepted);
     },
+    sealPart: (request) => sealPart(desk, request),
     sealResult: (request) => sealResult(desk, request),
   };
 }

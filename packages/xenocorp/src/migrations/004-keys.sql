@@ -5,31 +5,39 @@ create index document_rare on document (seq) where kind = 'referee';
 
 -- Results sealed for their customers. Ciphertext does not get smaller by compression.
 create table sealed (
-  lease text primary key,
+  lease text not null,
+  part int not null,
+  owner text not null,
   bytes bytea not null,
   size bigint not null,
   digest text not null,
   at bigint not null,
-  until bigint not null
+  until bigint not null,
+  primary key (lease, part)
 );
 alter table sealed alter column bytes set storage external;
 create index sealed_until on sealed (until);
 
--- The first bytes of a lease stay. All together stay below the bound, however many brokers write at once. Null: full.
-create function put_sealed(of_lease text, given bytea, its_digest text, given_at bigint, keep_until bigint, bytes_max bigint)
+-- The first bytes of a part stay. All together stay below the bound, and those of one owner's leases below theirs, however many
+-- brokers write at once. Null: full.
+create function put_sealed(
+  of_lease text, its_part int, its_owner text, given bytea, its_digest text, given_at bigint, keep_until bigint, bytes_max bigint, owner_max bigint
+)
 returns text language plpgsql as $$
 declare
   known text;
 begin
   perform pg_advisory_xact_lock(7302004);
-  select digest into known from sealed where lease = of_lease;
+  select digest into known from sealed where lease = of_lease and part = its_part;
   if found then
     return known;
   end if;
-  if (select coalesce(sum(size), 0) from sealed) + octet_length(given) > bytes_max then
+  if (select coalesce(sum(size), 0) from sealed) + octet_length(given) > bytes_max
+    or (select coalesce(sum(size), 0) from sealed where owner = its_owner) + octet_length(given) > owner_max then
     return null;
   end if;
-  insert into sealed (lease, bytes, size, digest, at, until) values (of_lease, given, octet_length(given), its_digest, given_at, keep_until);
+  insert into sealed (lease, part, owner, bytes, size, digest, at, until)
+    values (of_lease, its_part, its_owner, given, octet_length(given), its_digest, given_at, keep_until);
   return its_digest;
 end
 $$;

@@ -3,7 +3,7 @@ import { Ledger, moneyKey, type MoneyKey } from "@xenoservers/market";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Reader } from "./reader.ts";
-import type { Change, KeyRow, SealedRow, Store } from "./store.ts";
+import { SEALED_OWNER_SHARE, type Change, type KeyRow, type SealedRow, type Store } from "./store.ts";
 
 export const change = (over: Partial<Change> & { id: string }): Change => ({
   answer: { id: over.id },
@@ -41,7 +41,7 @@ const key = (id: string, over: Partial<KeyRow> = {}): KeyRow => ({
 });
 
 const sealed = (lease: string, over: Partial<SealedRow> = {}): SealedRow => ({
-  lease,
+  ...{ lease, part: 0, owner: `owner-of-${lease}` },
   bytes: Uint8Array.of(1, 0, 255),
   digest: `of-${lease}`,
   at: 5,
@@ -286,26 +286,41 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       expect((await store.documentsOfKind("referee")).map(({ id }) => id)).toEqual(["r1", "r2"]);
     });
 
-    it("keeps sealed bytes, the first of a lease, up to a bound and until their time", async () => {
+    it("keeps sealed parts, the first bytes of each, up to a bound and until their time", async () => {
       const store = await open();
-      expect(await store.putSealed(sealed("l1"), 8)).toBe("of-l1");
-      expect(await store.putSealed(sealed("l1", { digest: "other", bytes: Uint8Array.of(9) }), 8)).toBe("of-l1");
-      expect(await store.putSealed(sealed("l2", { until: 20 }), 8)).toBe("of-l2");
-      expect(await store.putSealed(sealed("l3"), 8)).toBeNull();
-      expect(await store.getSealed("l3")).toBeNull();
-      const kept = await store.getSealed("l1");
-      expect({ ...kept, bytes: [...(kept?.bytes ?? [])] }).toEqual({ lease: "l1", bytes: [1, 0, 255], digest: "of-l1", at: 5, until: 10 });
-      expect(await store.sealedDigest("l2")).toBe("of-l2");
+      const most = 3 * SEALED_OWNER_SHARE - 1;
+      expect(await store.putSealed(sealed("l1", { owner: "o1", bytes: Uint8Array.of(1, 0) }), most)).toBe("of-l1");
+      expect(await store.putSealed(sealed("l1", { digest: "other", bytes: Uint8Array.of(9) }), most)).toBe("of-l1");
+      expect(await store.putSealed(sealed("l2", { bytes: Uint8Array.of(7), until: 20 }), most)).toBe("of-l2");
+      const kept = await store.getSealed("l1", 0);
+      const row = { lease: "l1", part: 0, owner: "o1", bytes: [1, 0], digest: "of-l1", at: 5, until: 10 };
+      expect({ ...kept, bytes: [...(kept?.bytes ?? [])] }).toEqual(row);
+      expect(await store.getSealed("l1", 1)).toBeNull();
+      expect(await store.sealedDigests("l2")).toEqual(["of-l2"]);
       expect(await store.dropSealed(9)).toBe(0);
       expect(await store.dropSealed(10)).toBe(1);
-      expect(await store.sealedDigest("l1")).toBeNull();
-      expect(await store.putSealed(sealed("l3"), 8)).toBe("of-l3");
+      expect(await store.sealedDigests("l1")).toEqual([]);
+      expect(await store.putSealed(sealed("l1", { digest: "anew", bytes: Uint8Array.of(1) }), most)).toBe("anew");
     });
 
-    it("never keeps more sealed bytes than the bound, however many come at once", async () => {
+    it("names the sealed parts of a lease in their order, up to where one is missing", async () => {
       const store = await open();
-      const kept = await Promise.all(Array.from({ length: 12 }, (_, i) => store.putSealed(sealed(`l${i}`), 15)));
-      expect(kept.filter((digest) => digest !== null)).toHaveLength(5);
+      const put = (part: number) => store.putSealed(sealed("l1", { part, digest: `part ${part}` }), 1_000);
+      for (const part of [0, 3, 1, 10]) await put(part);
+      await store.putSealed(sealed("l2", { part: 2 }), 1_000);
+      expect(await store.sealedDigests("l1")).toEqual(["part 0", "part 1"]);
+      expect(await store.sealedDigests("l2")).toEqual([]);
+      await put(2);
+      expect(await store.sealedDigests("l1")).toEqual(["part 0", "part 1", "part 2", "part 3"]);
+      expect(await store.dropSealed(10)).toBe(6);
+    });
+
+    it("never keeps more sealed bytes than the bound, nor more of one owner than its share, however many come at once", async () => {
+      const store = await open();
+      const all = await Promise.all(Array.from({ length: 12 }, (_, i) => store.putSealed(sealed(`l${i}`), 15)));
+      expect(all.filter((digest) => digest !== null)).toHaveLength(5);
+      const ofOne = await Promise.all(Array.from({ length: 12 }, (_, i) => store.putSealed(sealed(`m${i}`, { owner: "one" }), 36)));
+      expect(ofOne.filter((digest) => digest !== null)).toHaveLength(3);
     });
   });
 }

@@ -172,16 +172,27 @@ export type CommitResult =
   | { status: "id_reused"; what: string }
   | { status: "below_floor"; key: string; missing: bigint };
 
-/** A result's bytes, sealed for its customer: the broker cannot read them. */
+/** A part of a result's bytes, sealed for its customer: the broker cannot read them. */
 export interface SealedRow {
   lease: string;
+  /** From 0. */
+  part: number;
+  /** Of the server that sealed it. */
+  owner: string;
   bytes: Uint8Array;
-  /** SHA-256 of the bytes, as the delivery document names it. */
+  /** SHA-256 of the bytes. */
   digest: string;
   at: number;
   /** When they may be dropped. */
   until: number;
 }
+
+/** How much of all sealed bytes those of one owner's leases may be. */
+export const SEALED_OWNER_SHARE = 4;
+
+/** The digests of parts, ordered, up to where one is missing. */
+export const inARow = (rows: readonly { part: number; digest: string }[]): string[] =>
+  rows.filter(({ part }, i) => part === i).map(({ digest }) => digest);
 
 export interface LogHead {
   epoch: number;
@@ -236,12 +247,13 @@ export interface Store {
   events(reader: Reader, after: string | null, limit: number): Promise<StoredEvent[]>;
 
   /**
-   * Keeps sealed bytes unless the lease has some (the first stay) or all together would be over `bytesMax`. Returns the digest of what is
-   * kept now; null: full.
+   * Keeps a sealed part unless it is here (the first bytes stay), all together would be over `bytesMax`, or those of one owner over a
+   * quarter of that. Returns the digest of what is kept now; null: full.
    */
   putSealed(row: SealedRow, bytesMax: number): Promise<string | null>;
-  getSealed(lease: string): Promise<SealedRow | null>;
-  sealedDigest(lease: string): Promise<string | null>;
+  getSealed(lease: string, part: number): Promise<SealedRow | null>;
+  /** Of the parts from the first to where one is missing. */
+  sealedDigests(lease: string): Promise<string[]>;
   /** Drops what may be dropped by then; returns how many. */
   dropSealed(before: number): Promise<number>;
 

@@ -7,6 +7,8 @@ import { z } from "zod";
 import type { BrokerApi } from "../lease/runner-world.ts";
 
 const WITHIN_MS = 30_000;
+/** A part is large and an owner's line may be slow: the broker itself waits as long. */
+const PART_WITHIN_MS = 300_000;
 const RENEW_BEFORE_MS = 60_000;
 
 interface BrokerApiOptions {
@@ -40,8 +42,14 @@ export class HttpBrokerApi implements BrokerApi {
     this.#options = options;
   }
 
-  #fetch(method: string, path: string, headers: Record<string, string> = {}, body: string | Uint8Array<ArrayBuffer> | null = null) {
-    return fetch(new URL(path, this.#options.url), { method, headers, body, signal: AbortSignal.timeout(WITHIN_MS) });
+  #fetch(
+    method: string,
+    path: string,
+    headers: Record<string, string> = {},
+    body: string | Uint8Array<ArrayBuffer> | null = null,
+    withinMs = WITHIN_MS,
+  ) {
+    return fetch(new URL(path, this.#options.url), { method, headers, body, signal: AbortSignal.timeout(withinMs) });
   }
 
   async #post(path: string, body: unknown): Promise<LinkAnswer> {
@@ -87,11 +95,15 @@ export class HttpBrokerApi implements BrokerApi {
     return receipt?.success ? receipt.data : null;
   }
 
-  seal(lease: string, bytes: Uint8Array): Promise<LinkAnswer> {
-    const body = new Uint8Array(bytes);
+  sealPart(lease: string, part: number, bytes: Uint8Array): Promise<LinkAnswer> {
+    const path = API.sealPart.path.replace(":id", lease).replace(":part", String(part));
     const headers = { "content-type": "application/octet-stream" };
-    return this.#asServer((more) =>
-      this.#fetch(API.sealResult.method, API.sealResult.path.replace(":id", lease), { ...headers, ...more }, body),
-    );
+    return this.#asServer((more) => this.#fetch(API.sealPart.method, path, { ...headers, ...more }, new Uint8Array(bytes), PART_WITHIN_MS));
+  }
+
+  sealed(lease: string, parts: number): Promise<LinkAnswer> {
+    const path = API.sealResult.path.replace(":id", lease);
+    const headers = { "content-type": "application/json" };
+    return this.#asServer((more) => this.#fetch(API.sealResult.method, path, { ...headers, ...more }, JSON.stringify({ parts })));
   }
 }

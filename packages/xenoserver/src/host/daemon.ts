@@ -87,7 +87,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     listed: () => isListedAt(config, new Date()),
     market: () => api.market(),
     receipt: (lease) => api.receipt(lease),
-    seal: (lease, bytes) => api.seal(lease, bytes),
+    sealPart: (lease, part, bytes) => api.sealPart(lease, part, bytes),
+    sealed: (lease, parts) => api.sealed(lease, parts),
     ...(onRefused ? { onRefused } : {}),
     ...(onState ? { onState } : {}),
   });

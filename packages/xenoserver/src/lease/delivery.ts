@@ -5,9 +5,8 @@
  */
 import { deadlineOf } from "@xenoservers/market";
 import type { Envelope } from "@xenoservers/protocol";
-import { SEALED_BYTES_MAX, filesOf, sealedSizeOf, type ResultBytes } from "@xenoservers/protocol/sealed";
+import { filesOf, type ResultShape } from "@xenoservers/protocol/sealed";
 import type { RunningGuest } from "../drivers/driver.ts";
-import type { SignedResult } from "./journal.ts";
 import type { LeaseContext } from "./lease-context.ts";
 
 /** An attached customer that takes no byte for so long is not waited for. */
@@ -66,36 +65,26 @@ export class CustomersWord {
   }
 }
 
-async function wholeOf(size: number, read: (offset: number) => Promise<Uint8Array>): Promise<Uint8Array | null> {
-  const bytes = new Uint8Array(size);
-  for (let at = 0; at < size;) {
-    const part = (await read(at)).subarray(0, size - at);
-    if (part.length === 0) return null;
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
-}
-
 const READ_BYTES = 1024 * 1024;
 
-/** Every byte of a result, where they are all still here and a broker would keep as many. */
-export async function bytesOf(
-  guest: Pick<RunningGuest, "readOutput" | "readStream"> | null,
-  result: SignedResult,
-): Promise<{ ok: true; bytes: ResultBytes } | { ok: false; why: string }> {
-  const { tree, stdoutSize, stderrSize } = result;
-  const size = sealedSizeOf(tree, stdoutSize, stderrSize);
-  if (size > SEALED_BYTES_MAX)
-    return { ok: false, why: `its ${size} bytes are more than the broker keeps: only its customer can fetch them` };
-  const stream = (name: "stdout" | "stderr", length: number) =>
-    wholeOf(length, async (offset) => (await guest?.readStream(name, offset)) ?? new Uint8Array(0));
-  const [stdout, stderr] = [await stream("stdout", stdoutSize), await stream("stderr", stderrSize)];
-  const files = new Map<string, Uint8Array>();
-  for (const [digest, length] of filesOf(tree)) {
-    const file = await wholeOf(length, async (offset) => (await guest?.readOutput(digest, offset, READ_BYTES)) ?? new Uint8Array(0));
-    if (file) files.set(digest, file);
+/** Bytes of a result that its guest has not any more. */
+export class BytesGone extends Error {}
+
+async function* piecesOf(size: number, read: (offset: number) => Promise<Uint8Array | undefined>): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < size;) {
+    const piece = (await read(at))?.subarray(0, size - at);
+    if (!piece || piece.length === 0) throw new BytesGone("not all of its bytes are here");
+    yield piece;
+    at += piece.length;
   }
-  if (!stdout || !stderr || files.size < filesOf(tree).size) return { ok: false, why: "not all of its bytes are here" };
-  return { ok: true, bytes: { tree, files, stdout, stderr } };
+}
+
+/** Every byte of a result as it is sealed: files in the order of the tree, then the streams. Throws BytesGone. */
+export async function* bytesOf(
+  guest: Pick<RunningGuest, "readOutput" | "readStream"> | null,
+  { tree, stdoutSize, stderrSize }: ResultShape,
+): AsyncGenerator<Uint8Array> {
+  for (const [digest, size] of filesOf(tree)) yield* piecesOf(size, async (offset) => guest?.readOutput(digest, offset, READ_BYTES));
+  yield* piecesOf(stdoutSize, async (offset) => guest?.readStream("stdout", offset));
+  yield* piecesOf(stderrSize, async (offset) => guest?.readStream("stderr", offset));
 }

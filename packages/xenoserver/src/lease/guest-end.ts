@@ -1,5 +1,5 @@
 /** How a guest ended, as its result will state it. */
-import type { Payload } from "@xenoservers/protocol";
+import { filesProblem, type Payload } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 
 interface GuestSummary {
@@ -23,6 +23,20 @@ const NO_SUMMARY: GuestSummary = {
 };
 
 export const DETAIL_MAX = 400;
+
+/**
+ * What comes back of a job that runs alike everywhere: all of it, or nothing of its files where they are more than comes back. One that
+ * ended by itself has then met a limit; it is the same for whoever runs it again.
+ */
+export function handedBack<E extends Pick<GuestEnd, "exitCode" | "tree" | "detail"> & { reason: string }>(
+  end: E,
+  sizes: { stdoutSize: number; stderrSize: number },
+): E {
+  const detail = filesProblem(end.tree, sizes);
+  if (detail === null) return end;
+  const limited = end.reason === "completed" ? { reason: "output-limit" as const, exitCode: null } : {};
+  return { ...end, ...limited, detail, tree: [] };
+}
 
 /** The end of a guest that never ran, or left nothing. */
 export const withNothing = (reason: GuestEnd["reason"], detail = ""): GuestEnd => ({ ...NO_SUMMARY, reason, detail });

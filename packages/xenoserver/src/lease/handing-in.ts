@@ -3,17 +3,17 @@
  * replica it is committed to first, and shown once every replica has. Who controls the inputs: the broker (answers), the customer (its
  * word).
  */
-import { isComparable, step } from "@xenoservers/market";
+import { isComparable, runsAlike, step } from "@xenoservers/market";
 import { toHex, type Envelope } from "@xenoservers/protocol";
 import type { LinkAnswer } from "@xenoservers/protocol/link";
 import { parseFact } from "@xenoservers/verify";
 import type { RunningGuest } from "../drivers/driver.ts";
 import type { Claims } from "./claims.ts";
-import { CustomersWord, bytesOf } from "./delivery.ts";
+import { BytesGone, CustomersWord, bytesOf } from "./delivery.ts";
 import type { SignedResult } from "./journal.ts";
 import type { LeaseContext } from "./lease-context.ts";
 import { factWorld } from "./lease-facts.ts";
-import type { GuestEnd } from "./guest-end.ts";
+import { handedBack, type GuestEnd } from "./guest-end.ts";
 import { signCommitment, signResult } from "./manifest.ts";
 import { filedBy, surely } from "./submitting.ts";
 
@@ -43,15 +43,17 @@ export class HandingIn {
   }
 
   /** Signs the result of a lease that is ending. What is signed is saved before anybody sees it. */
-  async sign(end: GuestEnd): Promise<void> {
+  async sign(ended: GuestEnd): Promise<void> {
     const { record, order } = this.#ctx;
     const [stdout, stderr] = [await this.#streamDigest("stdout"), await this.#streamDigest("stderr")];
+    const sizes = { stdoutSize: stdout.size, stderrSize: stderr.size };
+    const end = runsAlike(order) ? handedBack(ended, sizes) : ended;
     await this.#host.claims.settled();
     if (this.#ctx.stage().is !== "ending") return;
     const document = signResult(this.#ctx, end, { stdoutDigest: stdout.digest, stderrDigest: stderr.digest });
     const { usedMs } = document.payload;
     const { tree } = end;
-    record.result = { id: document.id, envelope: document.envelope, usedMs, tree, stdoutSize: stdout.size, stderrSize: stderr.size };
+    record.result = { id: document.id, envelope: document.envelope, usedMs, tree, ...sizes };
     if (order.replicas > 1 && isComparable(end)) record.commitment = signCommitment(this.#ctx, document).envelope;
     await this.#ctx.save();
     if (this.#ctx.move({ t: record.commitment ? "committed" : "signed" })) await this.goOn();
@@ -161,12 +163,24 @@ export class HandingIn {
 
   async #seal(result: SignedResult): Promise<void> {
     const { world, record, order } = this.#ctx;
-    const read = await bytesOf(this.#host.guest(), result);
-    if (!read.ok) return this.#ctx.log("the result could not be sealed", { why: read.why });
-    const sealed = await world.encrypt(order.channelKey, { lease: record.lease, result: result.id }, read.bytes);
-    if (!sealed) return this.#ctx.log("the result could not be sealed", { why: "the order's channel key is none" });
-    const isWanted = (): boolean => this.#ctx.stage().is === "delivering";
-    const answer = await surely(this.#ctx, async () => (isWanted() ? world.seal(record.lease, sealed) : { ok: true, answer: {} }));
+    const { lease } = record;
+    // the customer's word may come in between
+    const asked = (ask: () => Promise<LinkAnswer>): Promise<LinkAnswer> =>
+      surely(this.#ctx, async () => (this.#ctx.stage().is === "delivering" ? ask() : { ok: true, answer: {} }));
+    let parts = 0;
+    try {
+      const bytes = bytesOf(this.#host.guest(), result);
+      for await (const part of world.encrypt(order.channelKey, { lease, result: result.id }, result, bytes)) {
+        const kept = await asked(() => world.sealPart(lease, parts, part));
+        if (!kept.ok) return this.#ctx.log("the sealed result was refused", { code: kept.code, part: parts });
+        parts++;
+      }
+    } catch (error) {
+      if (error instanceof BytesGone) return this.#ctx.log("the result could not be sealed", { why: error.message });
+      throw error;
+    }
+    if (parts === 0) return this.#ctx.log("the result could not be sealed", { why: "the order's channel key is none" });
+    const answer = await asked(() => world.sealed(lease, parts));
     if (!answer.ok) return this.#ctx.log("the sealed result was refused", { code: answer.code });
     await this.#ctx.took(filedBy([], answer.answer));
   }

@@ -8,8 +8,10 @@ import type { Journal } from "./journal.ts";
 
 /** What is asked of the broker beside the link. */
 export interface BrokerApi {
-  /** Hands in a result's sealed bytes. */
-  seal(lease: string, bytes: Uint8Array): Promise<LinkAnswer>;
+  /** Hands in one part of a result's sealed bytes; the first that the broker took stays. */
+  sealPart(lease: string, part: number, bytes: Uint8Array): Promise<LinkAnswer>;
+  /** So many parts are all of them: the lease is delivered. */
+  sealed(lease: string, parts: number): Promise<LinkAnswer>;
   /** All that the broker's log has of a lease; null where it cannot be had. */
   receipt(lease: string): Promise<Receipt | null>;
 }

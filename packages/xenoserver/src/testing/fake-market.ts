@@ -13,6 +13,7 @@ import {
   refusalBody,
   rootAccountOf,
   signDocument,
+  sealedDigestOf,
   toHex,
   verifyDocument,
   type AnyDocument,
@@ -63,7 +64,7 @@ export class FakeMarket {
   readonly received: AnyDocument[] = [];
   readonly leases = new Map<string, Lease>();
   readonly log = new Map<string, Filed[]>();
-  readonly sealed = new Map<string, Uint8Array>();
+  readonly sealed = new Map<string, Uint8Array[]>();
   info: MarketInfo;
   /** Says something else than an honest broker would; null: what it would. */
   instead: (document: AnyDocument) => LinkAnswer | null = () => null;
@@ -319,11 +320,22 @@ export class FakeMarket {
 
   // --- what a server asks for beside the link ---------------------------------------------------------------------------------------
 
-  seal = async (id: string, bytes: Uint8Array): Promise<LinkAnswer> => {
+  sealPart = async (id: string, part: number, bytes: Uint8Array): Promise<LinkAnswer> => {
+    const { state } = this.lease(id);
+    if (state !== "delivering") return refuse("wrong_state", { state });
+    const parts = this.sealed.get(id) ?? [];
+    if (part <= parts.length) parts[part] ??= bytes;
+    this.sealed.set(id, parts);
+    return { ok: true, answer: { digest: toHex(crypto.sha256(bytes)) } };
+  };
+
+  sealedWhole = async (id: string, count: number): Promise<LinkAnswer> => {
     const { state, result } = this.lease(id);
     if (state !== "delivering" || !result) return refuse("wrong_state", { state });
-    this.sealed.set(id, bytes);
-    const delivery = this.issue("delivery", { lease: id, result: result.id, sealed: toHex(crypto.sha256(bytes)) });
+    const parts = this.sealed.get(id) ?? [];
+    if (parts.length !== count) return refuse("conflict", { parts: count, kept: parts.length });
+    const digests = parts.map((part) => toHex(crypto.sha256(part)));
+    const delivery = this.issue("delivery", { lease: id, result: result.id, sealed: sealedDigestOf(crypto, digests) });
     return { ok: true, answer: { id: delivery.id, at: this.timers.now(), ...this.settleIfOver(id) } };
   };
 

@@ -1,6 +1,6 @@
 /** Documents, events, and results that lie sealed for their customers. */
 import { isBound, sees, type Reader } from "../reader.ts";
-import type { Store, StoredEvent } from "../store.ts";
+import { SEALED_OWNER_SHARE, inARow, type SealedRow, type Store, type StoredEvent } from "../store.ts";
 import type { Tables } from "./tables.ts";
 
 /** A bound reader hears of its leases only. */
@@ -21,20 +21,25 @@ export const memoryDocuments = (tables: Tables): Pick<Store, "document" | "docum
   },
 });
 
-export const memorySealed = ({ sealed }: Tables): Pick<Store, "putSealed" | "getSealed" | "sealedDigest" | "dropSealed"> => ({
+const keyOf = ({ lease, part }: Pick<SealedRow, "lease" | "part">): string => `${lease} ${part}`;
+
+export const memorySealed = ({ sealed }: Tables): Pick<Store, "putSealed" | "getSealed" | "sealedDigests" | "dropSealed"> => ({
   async putSealed(row, bytesMax) {
-    const known = sealed.get(row.lease);
+    const known = sealed.get(keyOf(row));
     if (known) return known.digest;
-    const kept = [...sealed.values()].reduce((sum, { bytes }) => sum + bytes.length, 0);
-    if (kept + row.bytes.length > bytesMax) return null;
-    sealed.set(row.lease, { ...row, bytes: Uint8Array.from(row.bytes) });
+    const kept = (rows: readonly SealedRow[]): number => rows.reduce((sum, { bytes }) => sum + bytes.length, row.bytes.length);
+    const all = [...sealed.values()];
+    const ofOwner = all.filter(({ owner }) => owner === row.owner);
+    if (kept(all) > bytesMax || kept(ofOwner) > Math.floor(bytesMax / SEALED_OWNER_SHARE)) return null;
+    sealed.set(keyOf(row), { ...row, bytes: Uint8Array.from(row.bytes) });
     return row.digest;
   },
-  getSealed: async (lease) => sealed.get(lease) ?? null,
-  sealedDigest: async (lease) => sealed.get(lease)?.digest ?? null,
+  getSealed: async (lease, part) => sealed.get(keyOf({ lease, part })) ?? null,
+  sealedDigests: async (lease) =>
+    inARow([...sealed.values()].filter((row) => row.lease === lease).sort((one, other) => one.part - other.part)),
   async dropSealed(before) {
     const over = [...sealed.values()].filter(({ until }) => until <= before);
-    for (const { lease } of over) sealed.delete(lease);
+    for (const row of over) sealed.delete(keyOf(row));
     return over.length;
   },
 });
