@@ -22,8 +22,9 @@ const MACHINE_TRUST_LINE =
   "Owner CAN read your data and CAN alter what the machine does; " +
   "nothing proves what an ordinary machine did (--assurance deterministic-vm does)";
 
-export function trustLine(assurance: Assurance, isMachine: boolean): string {
-  return isMachine && assurance === "isolated" ? MACHINE_TRUST_LINE : TRUST_LINES[assurance];
+/** `isAlike`: every honest server gives the same result. */
+export function trustLine(assurance: Assurance, isAlike: boolean): string {
+  return assurance === "isolated" && !isAlike ? MACHINE_TRUST_LINE : TRUST_LINES[assurance];
 }
 
 /**
