@@ -7,7 +7,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Machines, Templates, findKernel, openQemuHost, overheadMib, type Machine, type QemuHost } from "@xenoservers/guests";
-import { LeaseSession, VM_OVERHEAD_MIB, buildVm, placeOrder, fileBlob, openLink } from "@xenoservers/sdk";
+import { LeaseSession, VM_DRIVER, VM_OVERHEAD_MIB, buildVm, placeOrder, fileBlob, openLink } from "@xenoservers/sdk";
 import type { VmSpec } from "@xenoservers/protocol";
 import { pack } from "tar-stream";
 import { MODE, cpio } from "../packages/guests/src/qemu/images/cpio.ts";
@@ -142,11 +142,7 @@ async function coldStart(host: QemuHost, folder: string, kernel: string): Promis
         terms: "by-interval" as const,
         fuelMax: 1n,
       };
-      const bound = await placeOrder(
-        market.customer,
-        wanted({ ...over, vm: { accel: "any", egress: "none", egressMibMax: 0 } }),
-        job.jobHash,
-      );
+      const bound = await placeOrder(market.customer, wanted({ ...over, driver: VM_DRIVER }), job.jobHash);
       let text = "";
       const ready = Promise.withResolvers<number>();
       let session: LeaseSession | null = null;

@@ -16,8 +16,7 @@ import {
   openLink,
   pinsOf,
   LeaseSession,
-  type BuiltJob,
-  type BuiltVm,
+  type BuiltWork,
   type Wanted,
 } from "@xenoservers/sdk";
 import { startBroker, type Broker, type BrokerOptions } from "@xenoservers/xenocorp";
@@ -237,7 +236,7 @@ export async function slotMinimumOf(client: MarketClient, lease: string): Promis
 }
 
 /** Orders, follows and ends with what the customer got. */
-export async function orderAndFollow(client: MarketClient, job: BuiltJob | BuiltVm, over: Partial<Wanted> = {}) {
+export async function orderAndFollow(client: MarketClient, job: BuiltWork, over: Partial<Wanted> = {}) {
   const bound = await placeOrder(client, wanted(over), job.jobHash);
   const seen = { stdout: "", stderr: "", states: [] as string[] };
   let session: LeaseSession | null = null;

@@ -91,8 +91,8 @@ machines("egress", () => {
       },
       ...{ engine: null, fuelMax: 10n ** 15n, mounts: [], blobs: image.layers.map(({ blob }) => blob) },
     });
-    const vm = { accel: "any" as const, egress, egressMibMax: egress === "none" ? 0 : egressMibMax };
-    return orderAndFollow(market.customer, job, wantedFor(job, { vm, budgetNanos: 3_000_000_000n }));
+    const most = egress === "none" ? 0 : egressMibMax;
+    return orderAndFollow(market.customer, job, wantedFor(job, { egress, egressMibMax: most, budgetNanos: 3_000_000_000n }));
   }
   const fetchOf = (host: string): string => `echo "${host}: $(timeout 8 wget -q -O - http://${host}/ 2>&1 | head -c 60)"`;
 

@@ -10,6 +10,7 @@ import { findKernel } from "@xenoservers/guests";
 import type { MarketClient } from "@xenoservers/sdk";
 import {
   MarketClient as Client,
+  VM_DRIVER,
   VM_OVERHEAD_MIB,
   buildVm,
   fileBlob,
@@ -221,7 +222,7 @@ export async function kernelMachine(ramdisk: Buffer, over: Partial<VmInput> & { 
 export const wantedFor = ({ spec }: BuiltVm, over: Partial<Wanted> = {}): Partial<Wanted> => ({
   resources: { vcpu: spec.vcpu, memoryMib: spec.memoryMib + VM_OVERHEAD_MIB.any, diskMib: spec.diskMib },
   terms: "by-interval",
-  vm: { accel: "any", egress: spec.egress, egressMibMax: spec.egress === "none" ? 0 : 64 },
+  ...{ driver: VM_DRIVER, egress: spec.egress, egressMibMax: spec.egress === "none" ? 0 : 64 },
   fuelMax: BigInt(spec.fuelMax),
   durationMsMax: 600_000,
   ...over,

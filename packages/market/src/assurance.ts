@@ -1,5 +1,4 @@
 /** How a job is protected against the owner (DESIGN section 4), what the customer is told about it, and the stake it needs. */
-import type { Driver } from "./resources.ts";
 
 export const ASSURANCES = ["isolated", "replicated", "deterministic-vm"] as const;
 export type Assurance = (typeof ASSURANCES)[number];
@@ -19,16 +18,13 @@ const TRUST_LINES: Record<Assurance, string> = {
 /** Whether two honest servers give the same result, so that it can be compared, judged and drawn for replicas. */
 export const isDeterministic = (assurance: Assurance): boolean => assurance !== "isolated";
 
-/** Whether two honest servers give the same result of such an order, wherever its time goes. */
-export const runsAlike = ({ driver, assurance }: { driver: Driver; assurance: Assurance }): boolean =>
-  driver === "wasm" || isDeterministic(assurance);
-
 const MACHINE_TRUST_LINE =
   "Owner CAN read your data and CAN alter what the machine does; " +
   "nothing proves what an ordinary machine did (--assurance deterministic-vm does)";
 
-export function trustLine(assurance: Assurance, isMachine: boolean): string {
-  return isMachine && assurance === "isolated" ? MACHINE_TRUST_LINE : TRUST_LINES[assurance];
+/** `isAlike`: every honest server gives the same result. */
+export function trustLine(assurance: Assurance, isAlike: boolean): string {
+  return assurance === "isolated" && !isAlike ? MACHINE_TRUST_LINE : TRUST_LINES[assurance];
 }
 
 /**

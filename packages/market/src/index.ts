@@ -2,6 +2,7 @@ export * from "./money.ts";
 export * from "./invariant.ts";
 export * from "./digests.ts";
 export * from "./resources.ts";
+export * from "./drivers.ts";
 export * from "./roles.ts";
 export * from "./lease/terms.ts";
 export * from "./lease/timings.ts";

@@ -4,8 +4,9 @@
  * Who controls the inputs: owners (offers), the customer (the wish). The free capacity is the broker's own.
  */
 import { meets, type Condition, type Subject } from "./condition.ts";
+import { DRIVERS, type Driver } from "./drivers.ts";
 import { costPerHourNanos } from "./quote.ts";
-import { fitsWithin, type Driver, type PriceVector, type Resources } from "./resources.ts";
+import { fitsWithin, type PriceVector, type Resources } from "./resources.ts";
 import type { PaymentTerms } from "./lease/terms.ts";
 import type { LeaseTimings } from "./lease/timings.ts";
 
@@ -45,7 +46,7 @@ export interface Wish {
   customer: string;
   resources: Resources;
   driver: Driver;
-  /** Of a virtual machine: only by hardware, or emulated too. */
+  /** Of a driver that hardware makes fast: only by hardware, or emulated too. */
   accel: "kvm" | "any";
   /** What the guest may reach: nothing, names, anything public. */
   egress: "none" | "names" | "public";
@@ -102,7 +103,7 @@ export function exclusionOf(candidate: Candidate, wish: Wish, now: number): Excl
   if (candidate.allowedParties.length > 0 && !candidate.allowedParties.includes(wish.customer) && candidate.owner !== wish.customer)
     return "not-allowed";
   if (!candidate.drivers.includes(wish.driver)) return "driver";
-  if (wish.driver === "qemu" && wish.accel === "kvm" && candidate.accel !== "kvm") return "emulated";
+  if (DRIVERS[wish.driver].can.acceleration && wish.accel === "kvm" && candidate.accel !== "kvm") return "emulated";
   if (EGRESS_RANK[wish.egress]! > (EGRESS_RANK[candidate.egress] ?? 0)) return "egress";
   if (!candidate.assurances.includes(wish.assurance)) return "assurance";
   if (wish.durationMs > candidate.maxLeaseMs) return "duration";

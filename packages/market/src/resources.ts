@@ -7,10 +7,6 @@ export interface Resources {
 
 export const RESOURCE_KEYS = ["vcpu", "memoryMib", "diskMib"] as const satisfies readonly (keyof Resources)[];
 
-/** What runs guests: the deterministic engine, or virtual machines under QEMU. */
-export const DRIVERS = ["wasm", "qemu"] as const;
-export type Driver = (typeof DRIVERS)[number];
-
 export function fitsWithin(wanted: Resources, available: Resources): boolean {
   return RESOURCE_KEYS.every((key) => wanted[key] <= available[key]);
 }

@@ -2,7 +2,16 @@
  * The whole HTTP API as one table: routes, OpenAPI, the typed client and the authorisation test are all read from it. Everything that
  * changes something is a signed document (POST /documents); the rest reads.
  */
-import { ASSURANCES, DRIVERS, END_REASONS, LEASE_STATES, PAYMENT_TERMS, SCOPES, type Scope } from "@xenoservers/market";
+import {
+  ASSURANCES,
+  DEFAULT_DRIVER,
+  DRIVER_NAMES,
+  END_REASONS,
+  LEASE_STATES,
+  PAYMENT_TERMS,
+  SCOPES,
+  type Scope,
+} from "@xenoservers/market";
 import { z } from "zod";
 import { zAccount, zEnvelope, zFuel, zId, zKey, zNanos, zParty, zPins, zPrice, zResources, zServer, zTerms } from "./documents/parts.ts";
 import type { ErrorCode } from "./errors.ts";
@@ -304,7 +313,7 @@ export const API = {
       durationMs: z.coerce.number().int().min(0).default(0),
       terms: zTerms.default("on-result"),
       assurance: z.enum(ASSURANCES).default("isolated"),
-      driver: z.enum(DRIVERS).default("wasm"),
+      driver: z.enum(DRIVER_NAMES).default(DEFAULT_DRIVER),
       accel: z.enum(["kvm", "any"]).default("any"),
       egress: z.enum(["none", "names", "public"]).default("none"),
       limit: z.coerce.number().int().min(1).max(200).default(20),

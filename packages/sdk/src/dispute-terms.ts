@@ -4,6 +4,7 @@
  * a referee).
  */
 import {
+  DRIVERS,
   SEGMENT_DISPUTE_FUEL_MIN,
   disputeDepositNanos,
   isComparable,
@@ -12,12 +13,9 @@ import {
   priceVectorOf,
 } from "@xenoservers/market";
 import { parseDocumentOf, refuse, type LeaseView, type Payload, type ReceiptDocument, type Refusal } from "@xenoservers/protocol";
+import { hasBreakpoints, type BuiltWork } from "./built.ts";
 import { RefusedError, type MarketClient } from "./client.ts";
-import type { BuiltJob } from "./job.ts";
 import { quoteFor, type Quoted, type Wanted } from "./order.ts";
-import type { BuiltVm } from "./vm.ts";
-
-type Job = BuiltJob | BuiltVm;
 
 /** `parts`: servers sign the states of a second run and the referee runs one part. `whole`: it runs all of the job. */
 type DisputeWay = "parts" | "whole";
@@ -40,14 +38,15 @@ interface DisputedLease {
 const BUILD_MS = 120_000;
 
 /** The order for the referee's run: the same limits, on that one server; of a segment, no more than its own fuel. */
-export function refereeOrder(order: Payload<"order">, referee: string, budgetNanos: bigint, job: Job): Wanted {
+export function refereeOrder(order: Payload<"order">, referee: string, budgetNanos: bigint, job: BuiltWork): Wanted {
   const fuelMax = BigInt(order.fuelMax);
-  const segment = job.kind === "wasm" ? job.segment : null;
+  const { driver, segment } = job;
+  const { alikeUnder, can } = DRIVERS[driver];
   return {
     resources: order.resources,
     conditions: [{ key: "server", op: "=", value: referee }],
     terms: "on-result",
-    assurance: job.kind === "vm" ? "deterministic-vm" : "isolated",
+    assurance: alikeUnder[0],
     on: "market",
     maxPriceNanosPerHour: null,
     durationMsMax: segment ? order.durationMsMax + BUILD_MS : order.durationMsMax,
@@ -56,7 +55,8 @@ export function refereeOrder(order: Payload<"order">, referee: string, budgetNan
     label: order.label,
     account: order.account,
     segment: segment !== null,
-    ...(job.kind === "vm" ? { vm: { accel: order.accel, egress: "none", egressMibMax: 0 } } : {}),
+    driver,
+    accel: can.acceleration ? order.accel : "any",
   };
 }
 
@@ -64,7 +64,7 @@ export function refereeOrder(order: Payload<"order">, referee: string, budgetNan
 async function findReferee(
   client: MarketClient,
   order: Payload<"order">,
-  job: Job,
+  job: BuiltWork,
   budgetNanos: bigint,
   owners: ReadonlySet<string>,
 ): Promise<Quoted> {
@@ -111,9 +111,9 @@ function depositOf(view: LeaseView, way: DisputeWay): bigint {
 }
 
 /** Whether a part of the job is enough: it is long, and there are states to compare. */
-function wayOf(job: Job, results: readonly Payload<"result">[], tracesHere: boolean): DisputeWay {
+function wayOf(job: BuiltWork, results: readonly Payload<"result">[], tracesHere: boolean): DisputeWay {
   const long = results.every(({ fuel }) => BigInt(fuel) >= SEGMENT_DISPUTE_FUEL_MIN);
-  return job.kind === "wasm" && long && (results.length > 1 || tracesHere) ? "parts" : "whole";
+  return hasBreakpoints(job) && long && (results.length > 1 || tracesHere) ? "parts" : "whole";
 }
 
 /** Throws RefusedError with the first thing that stands in the way; nothing is frozen yet. */
@@ -121,7 +121,7 @@ export async function disputeTerms(
   client: MarketClient,
   leases: readonly string[],
   order: Payload<"order">,
-  job: Job,
+  job: BuiltWork,
   budgetNanos: bigint,
   tracesHere: boolean,
 ): Promise<DisputeTerms> {

@@ -4,6 +4,7 @@
  */
 import { traceStep } from "@xenoservers/market";
 import { segmentHashOf, verifyDocumentOf, type Payload } from "@xenoservers/protocol";
+import { hasBreakpoints, type BuiltWork } from "./built.ts";
 import { RefusedError, type MarketClient } from "./client.ts";
 import { disputeTerms, documentIn, refereeOrder, type DisputeTerms } from "./dispute-terms.ts";
 import type { BuiltJob } from "./job.ts";
@@ -11,7 +12,6 @@ import { placeOrder } from "./placing.ts";
 import { fetchBound } from "./purchase-order.ts";
 import { firstDifference, segmentJob, type Trace } from "./segment.ts";
 import { openSession } from "./session/open-session.ts";
-import type { BuiltVm } from "./vm.ts";
 
 interface Judged {
   refereeLease: string;
@@ -28,7 +28,7 @@ export type TraceHere = (step: bigint) => Promise<Trace>;
 interface Case {
   client: MarketClient;
   order: Payload<"order">;
-  job: BuiltJob | BuiltVm;
+  job: BuiltWork;
   budgetNanos: bigint;
   terms: DisputeTerms;
 }
@@ -51,8 +51,8 @@ async function freeze({ client, terms }: Case): Promise<void> {
 }
 
 /** The referee's lease, once it is settled. */
-async function refereeRun({ client, order, budgetNanos, terms }: Case, job: BuiltJob | BuiltVm): Promise<string> {
-  const segment = job.kind === "wasm" ? job.segment : null;
+async function refereeRun({ client, order, budgetNanos, terms }: Case, job: BuiltWork): Promise<string> {
+  const { segment } = job;
   const jobHash = segment ? segmentHashOf(client.crypto, job.jobHash, segment.segment) : job.jobHash;
   const bound = await placeOrder(client, refereeOrder(order, terms.referee.offer.server, budgetNanos, job), jobHash);
   const { session, close } = openSession(client, bound, job, {});
@@ -147,13 +147,13 @@ export async function disputeResults(
   client: MarketClient,
   leases: readonly string[],
   order: Payload<"order">,
-  job: BuiltJob | BuiltVm,
+  job: BuiltWork,
   budgetNanos: bigint,
   here?: TraceHere,
 ): Promise<Judged> {
   const terms = await disputeTerms(client, leases, order, job, budgetNanos, here !== undefined);
   const doubted: Case = { client, order, job, budgetNanos, terms };
-  if (terms.way === "parts" && job.kind === "wasm") {
+  if (terms.way === "parts" && hasBreakpoints(job)) {
     const judged = await disputeSegment(doubted, job, here);
     if (judged) return judged;
   }

@@ -1,6 +1,7 @@
 /** A job as its customer has it, turned into digests: what the order commits to and what travels in the channel. */
+import type { Driver } from "@xenoservers/market";
 import { canonicalBytes, jobHashOf, jobMisfit, toHex, type JobSpec } from "@xenoservers/protocol";
-import type { ChannelMount, InputTree, SegmentInput } from "@xenoservers/protocol/channel";
+import type { ChannelHeader, ChannelMount, InputTree, SegmentInput } from "@xenoservers/protocol/channel";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { PYTHON } from "./runtimes.ts";
 import type { Blob, SourceEntry } from "./tree.ts";
@@ -21,8 +22,10 @@ export interface JobInput {
   clockBaseMs?: number;
 }
 
-export interface BuiltJob {
-  kind: "wasm";
+/** What runs it. */
+const DRIVER = "wasm" satisfies Driver;
+
+interface JobParts {
   spec: JobSpec;
   jobHash: string;
   inputs: InputTree;
@@ -31,6 +34,17 @@ export interface BuiltJob {
   stdinSize: number;
   /** Set where a referee is to run only this part; its pieces are among the blobs. */
   segment: SegmentInput | null;
+}
+
+export interface BuiltJob extends JobParts {
+  driver: typeof DRIVER;
+  /** How it travels in the channel. */
+  message: ChannelHeader;
+}
+
+export function builtJob(parts: JobParts): BuiltJob {
+  const { spec, inputs, moduleSize, stdinSize, segment } = parts;
+  return { ...parts, driver: DRIVER, message: { t: "job", spec, inputs, moduleSize, stdinSize, segment } };
 }
 
 /** Mounted folders as one tree of digests; their files' bytes join `blobs`. */
@@ -88,14 +102,6 @@ export function buildJob({
   };
   const misfit = jobMisfit({ spec, inputs, stdinSize: stdin.size, moduleSize: module.digest === PYTHON.digest ? 0 : module.size });
   if (misfit !== null) throw new JobDoesNotFit(misfit);
-  return {
-    kind: "wasm",
-    spec,
-    jobHash: jobHashOf(nodeCrypto, spec),
-    inputs,
-    blobs,
-    moduleSize: module.size,
-    stdinSize: stdin.size,
-    segment: null,
-  };
+  const jobHash = jobHashOf(nodeCrypto, spec);
+  return builtJob({ spec, jobHash, inputs, blobs, moduleSize: module.size, stdinSize: stdin.size, segment: null });
 }

@@ -1,5 +1,6 @@
 /** From what a customer wants to a quote and a signed order. */
 import {
+  DEFAULT_DRIVER,
   priceVectorOf,
   quote,
   replicaBudget,
@@ -26,8 +27,13 @@ export interface Wanted {
   fuelMax: bigint;
   budgetNanos: bigint;
   label: string;
-  /** A virtual machine, and what it may reach. */
-  vm?: { accel: "kvm" | "any"; egress: Egress; egressMibMax: number };
+  /** What runs it; absent: what runs orders that name no driver. */
+  driver?: Driver;
+  /** Only by hardware, or emulated too; absent: either. */
+  accel?: "kvm" | "any";
+  /** What it may reach, and how much may cross its network; absent: nothing. */
+  egress?: Egress;
+  egressMibMax?: number;
   batch?: string;
   account?: string;
   /** One segment of a job for a referee, not a job. */
@@ -38,12 +44,9 @@ export interface Wanted {
   feeBasisPointsMax?: number;
 }
 
-const driverOf = ({ vm }: Wanted): Driver => (vm ? "qemu" : "wasm");
+export const driverOf = ({ driver }: Pick<Wanted, "driver">): Driver => driver ?? DEFAULT_DRIVER;
 
-function egressClassOf({ vm }: Wanted): "none" | "names" | "public" {
-  if (!vm) return "none";
-  return typeof vm.egress === "string" ? vm.egress : "names";
-}
+const egressClassOf = ({ egress = "none" }: Wanted): "none" | "names" | "public" => (typeof egress === "string" ? egress : "names");
 
 /** An order is for now: a broker that is slower than this binds nothing any more. */
 export const ORDER_VALID_MS = 10 * 60_000;
@@ -67,7 +70,7 @@ export async function quoteFor(client: MarketClient, wanted: Wanted): Promise<Qu
       terms,
       assurance: wanted.assurance,
       driver: driverOf(wanted),
-      accel: wanted.vm?.accel ?? "any",
+      accel: wanted.accel ?? "any",
       egress: egressClassOf(wanted),
       limit: 1,
     },
@@ -83,7 +86,7 @@ export async function quoteFor(client: MarketClient, wanted: Wanted): Promise<Qu
       budgetNanos: replicaBudget(budgetNanos, wanted.replicas ?? 1),
       durationMsMax,
       fuelMax,
-      egressMibMax: wanted.vm?.egressMibMax ?? 0,
+      egressMibMax: wanted.egressMibMax ?? 0,
     }),
   };
 }
@@ -98,9 +101,9 @@ export function signOrder(client: MarketClient, market: MarketInfo, wanted: Want
     jobHash,
     segment: wanted.segment ?? false,
     driver: driverOf(wanted),
-    accel: wanted.vm?.accel ?? "any",
-    egress: wanted.vm?.egress ?? "none",
-    egressMibMax: wanted.vm?.egressMibMax ?? 0,
+    accel: wanted.accel ?? "any",
+    egress: wanted.egress ?? "none",
+    egressMibMax: wanted.egressMibMax ?? 0,
     resources: wanted.resources,
     conditions: wanted.conditions,
     assurance: wanted.assurance,

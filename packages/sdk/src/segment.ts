@@ -3,7 +3,7 @@
  * word; the state is only that whose digest both signed.
  */
 import { statePiecesOf } from "@xenoservers/protocol";
-import type { BuiltJob } from "./job.ts";
+import { builtJob, type BuiltJob } from "./job.ts";
 import { bytesBlob } from "./tree.ts";
 
 /** Of one job: the roots, and the states behind them by digest. */
@@ -56,5 +56,5 @@ export async function segmentJob(
   const blobs = new Map(job.blobs);
   for (const [digest, bytes] of state) blobs.set(digest, bytesBlob(bytes));
   const pieces = [...state].map(([digest, { length }]) => ({ digest, size: length }));
-  return { ...job, blobs, segment: { segment: { from, step: step.toString(), index }, pieces } };
+  return builtJob({ ...job, blobs, segment: { segment: { from, step: step.toString(), index }, pieces } });
 }

@@ -1,9 +1,13 @@
 /** A virtual machine as its customer has it, turned into digests: what the order commits to and what travels in the channel. */
+import type { Driver } from "@xenoservers/market";
 import { canonicalBytes, toHex, vmInputsProblem, vmJobHashOf, vmSpecProblem, zVmSpec, type VmSpec } from "@xenoservers/protocol";
-import { zInputTree, type InputTree } from "@xenoservers/protocol/channel";
+import { zInputTree, type ChannelHeader, type InputTree } from "@xenoservers/protocol/channel";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { inputTreeOf, type JobInput } from "./job.ts";
 import type { Blob } from "./tree.ts";
+
+/** What runs it. */
+export const VM_DRIVER = "qemu" satisfies Driver;
 
 /** What QEMU itself takes of a lease's memory, at most; the lease orders it beside the guest's own. */
 export const VM_OVERHEAD_MIB = { kvm: 64, any: 192 } as const;
@@ -17,14 +21,26 @@ export interface VmInput extends Omit<VmSpec, "inputs" | "seed" | "clockBaseMs" 
   clockBaseMs?: number;
 }
 
-export interface BuiltVm {
-  kind: "vm";
+interface VmParts {
   spec: VmSpec;
   jobHash: string;
   inputs: InputTree;
   blobs: Map<string, Blob>;
   /** Of those that the specification names, inputs apart. */
   sizes: { digest: string; size: number }[];
+}
+
+export interface BuiltVm extends VmParts {
+  driver: typeof VM_DRIVER;
+  /** It has no part that could be run alone. */
+  segment: null;
+  /** How it travels in the channel. */
+  message: ChannelHeader;
+}
+
+export function builtVm(parts: VmParts): BuiltVm {
+  const { spec, inputs, sizes } = parts;
+  return { ...parts, driver: VM_DRIVER, segment: null, message: { t: "vm", spec, inputs, blobs: sizes } };
 }
 
 /** The machine is one that no server can run: in words, before anything is ordered. */
@@ -52,14 +68,8 @@ export function assembleVm({ mounts, blobs, fuelMax, seed, clockBaseMs, ...machi
     seed: toHex(seed ?? nodeCrypto.randomBytes(32)),
     clockBaseMs: clockBaseMs ?? Date.now(),
   };
-  return {
-    kind: "vm",
-    spec,
-    jobHash: vmJobHashOf(nodeCrypto, spec),
-    inputs,
-    blobs: all,
-    sizes: blobs.map(({ digest, size }) => ({ digest, size })),
-  };
+  const sizes = blobs.map(({ digest, size }) => ({ digest, size }));
+  return builtVm({ spec, jobHash: vmJobHashOf(nodeCrypto, spec), inputs, blobs: all, sizes });
 }
 
 /** Throws VmProblem. */

@@ -4,6 +4,7 @@
  * checked.
  */
 import {
+  DEFAULT_DRIVER,
   DEFAULT_TIMINGS,
   EMPTY_BYTES_DIGEST,
   EMPTY_TREE_DIGEST,
@@ -139,7 +140,7 @@ export class PaperMarket {
       ...{ owner: server.owner.party, server: server.id, sequence: 1, validUntil: this.now + 600_000 },
       ...{
         resources: { vcpu: 4, memoryMib: 4_096, diskMib: 4_096 },
-        drivers: ["wasm"],
+        drivers: [DEFAULT_DRIVER],
         assurances: ["isolated", "replicated"],
         labels: {},
       },
@@ -169,7 +170,7 @@ export class PaperMarket {
         segment: false,
       },
       ...{
-        driver: "wasm",
+        driver: DEFAULT_DRIVER,
         accel: "any",
         egress: "none",
         egressMibMax: 0,

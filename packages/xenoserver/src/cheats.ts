@@ -4,6 +4,7 @@
  */
 import type { GuestDriver, GuestEnding, GuestJob, RunningGuest } from "./drivers/driver.ts";
 import { RefusedJob } from "./drivers/refused.ts";
+import { reseeded } from "./drivers/wasm/reseeded.ts";
 
 type Result = Extract<GuestEnding, { kind: "result" }>;
 
@@ -21,14 +22,6 @@ export interface Cheat {
 const TRUNCATED_FUEL = 20_000_000n;
 const INFLATION = 3n;
 const MADE_UP = "42".repeat(32);
-
-/** The job with its randomness drawn from another seed. */
-function otherSeed(job: GuestJob): GuestJob {
-  if (job.work.kind !== "wasm") return job;
-  const { spec } = job.work.job;
-  const seed = spec.seed.replace(/^./, (digit) => (digit === "0" ? "1" : "0"));
-  return { ...job, work: { kind: "wasm", job: { ...job.work.job, spec: { ...spec, seed } } } };
-}
 
 export const CHEATS: Record<string, Cheat> = {
   "wrong-output": {
@@ -68,7 +61,7 @@ export const CHEATS: Record<string, Cheat> = {
   },
   "other-seed": {
     says: "runs the job with another seed of randomness, and stands by every state of that run",
-    prepare: otherSeed,
+    prepare: (job) => ({ ...job, work: reseeded(job.work) }),
   },
   "invented-result": {
     says: "runs nothing, and invents an ending",

@@ -1,9 +1,10 @@
 /** What happens on the stage: a lease from quote to verification, and a dispute where its owner cheats. */
 import path from "node:path";
-import { ifServerVanishes, trustLine } from "@xenoservers/market";
+import { ifServerVanishes, runsAlike, trustLine } from "@xenoservers/market";
 import { parseDocumentOf, type LeaseView } from "@xenoservers/protocol";
 import {
   disputeResults,
+  driverOf,
   fetchReceipt,
   openSession,
   placeOrder,
@@ -45,7 +46,7 @@ async function order({ client, wanted, long, step }: Rental): Promise<{ job: Bui
   step(
     `Carl wants 1 vCPU and 512M: ${money(quote.ratePerHourNanos)}/h, ${money(quote.holdNanos)} held for at most ${gigaFuel(quote.fuelMax)}`,
   );
-  step(trustLine(wanted.assurance, false));
+  step(trustLine(wanted.assurance, runsAlike(driverOf(wanted), wanted.assurance)));
   step(`if the server vanishes he pays ${ifServerVanishes(wanted.terms)}`);
   const limits = { memoryMib: 512, diskMib: wanted.resources.diskMib, outputMib: 16, fuelMax: wanted.fuelMax };
   const job = finishJob(await parseJob({ file, args: [...args], dir: [], env: [], ...limits }), offer.engine);

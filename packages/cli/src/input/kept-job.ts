@@ -3,7 +3,7 @@ import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { blobsOfVm, zJobSpec, zVmSpec } from "@xenoservers/protocol";
 import { zInputTree } from "@xenoservers/protocol/channel";
-import { PYTHON, fileBlob, runtimeBlob, type Blob, type BuiltJob, type BuiltVm } from "@xenoservers/sdk";
+import { PYTHON, builtJob, builtVm, fileBlob, runtimeBlob, type Blob, type BuiltWork } from "@xenoservers/sdk";
 import { z } from "zod";
 import { home, writePrivate } from "./home.ts";
 import { UserError, mib } from "../output/ui.ts";
@@ -21,9 +21,9 @@ const folderOf = (jobHash: string): string => path.join(home.data, "jobs", jobHa
 const blobFolder = (): string => path.join(home.data, "blobs");
 
 /** Idempotent; blobs that several jobs share are kept once. Of machines, those that can be run again. */
-export async function keepJob(job: BuiltJob | BuiltVm): Promise<void> {
+export async function keepJob(job: BuiltWork): Promise<void> {
   const { jobHash, spec, inputs, blobs } = job;
-  if (job.kind === "vm" && job.spec.engine === null) return;
+  if (job.spec.engine === null) return;
   const own = [...blobs.values()].filter(({ digest }) => digest !== PYTHON.digest);
   if (own.reduce((sum, { size }) => sum + size, 0) > KEPT_BYTES_MAX) return;
   await mkdir(blobFolder(), { recursive: true, mode: 0o700 });
@@ -63,7 +63,7 @@ export async function readKeptVm(jobHash: string): Promise<Kept<KeptVm> | null> 
 }
 
 /** The kept job as it was sent. */
-export async function rebuildJob(jobHash: string): Promise<BuiltJob | BuiltVm> {
+export async function rebuildJob(jobHash: string): Promise<BuiltWork> {
   const vm = await readKeptVm(jobHash);
   const { spec, inputs } = vm ?? (await readKeptJob(jobHash));
   const named = "vm" in spec ? blobsOfVm(spec) : [spec.module, spec.stdin];
@@ -71,6 +71,6 @@ export async function rebuildJob(jobHash: string): Promise<BuiltJob | BuiltVm> {
   const sizeOf = (digest: string): number => blobs.get(digest)?.size ?? 0;
   for (const digest of new Set([...named, ...inputs.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []))]))
     blobs.set(digest, digest === PYTHON.digest ? runtimeBlob(PYTHON) : await fileBlob(blobFile(digest)));
-  if ("vm" in spec) return { kind: "vm", spec, jobHash, inputs, blobs, sizes: named.map((digest) => ({ digest, size: sizeOf(digest) })) };
-  return { kind: "wasm", spec, jobHash, inputs, blobs, moduleSize: sizeOf(spec.module), stdinSize: sizeOf(spec.stdin), segment: null };
+  if ("vm" in spec) return builtVm({ spec, jobHash, inputs, blobs, sizes: named.map((digest) => ({ digest, size: sizeOf(digest) })) });
+  return builtJob({ spec, jobHash, inputs, blobs, moduleSize: sizeOf(spec.module), stdinSize: sizeOf(spec.stdin), segment: null });
 }

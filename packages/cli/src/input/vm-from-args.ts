@@ -23,6 +23,7 @@ import {
 } from "@xenoservers/protocol";
 import {
   OciError,
+  VM_DRIVER,
   VM_OVERHEAD_MIB,
   VmProblem,
   buildVm,
@@ -82,8 +83,10 @@ export interface ParsedVm {
   /** What the machine is, for people. */
   says: string[];
   resources: Wanted["resources"];
-  vm: NonNullable<Wanted["vm"]>;
+  ordered: Pick<Wanted, "driver" | "accel" | "egress" | "egressMibMax">;
   shared: SharedFolder[];
+  /** What it prints is its console, not the output of a program. */
+  showsConsole: boolean;
   build(vmEngine: string, fuelMax: bigint): BuiltVm;
 }
 
@@ -358,7 +361,8 @@ export async function parseVm(file: string | undefined, args: string[], options:
     says,
     shared: folders,
     resources: { vcpu, memoryMib: memoryMib + VM_OVERHEAD_MIB[options.accel], diskMib },
-    vm: { accel: options.accel, egress, egressMibMax },
+    ordered: { driver: VM_DRIVER, accel: options.accel, egress, egressMibMax },
+    showsConsole: boot.kind !== "oci",
     build,
   };
 }

@@ -1,6 +1,6 @@
 /** From what was typed after `xeno run` to what is wanted of the market, and to the job or machine that is to run. */
-import type { PaymentTerms } from "@xenoservers/market";
-import { PYTHON, type BuiltJob, type BuiltVm, type Quoted, type Wanted } from "@xenoservers/sdk";
+import { usualTerms } from "@xenoservers/market";
+import { PYTHON, driverOf, type BuiltWork, type Quoted, type Wanted } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
 import { finishJob, parseJob, type ParsedJob, type SharedFolder } from "./job-from-args.ts";
 import { parseCount, parseSizeMib } from "./parse.ts";
@@ -17,7 +17,9 @@ export interface Work {
   wanted: Wanted;
   shared: SharedFolder[];
   says: string[];
-  build(offer: Pick<Quoted["offer"], "engine" | "vmEngine">): BuiltJob | BuiltVm;
+  build(offer: Pick<Quoted["offer"], "engine" | "vmEngine">): BuiltWork;
+  /** What it prints is a console that can be typed into. */
+  showsConsole: boolean;
   /** For `--local`; null for a machine. */
   module: ParsedJob | null;
 }
@@ -47,21 +49,18 @@ function vmOptionsOf(input: WorkInput): VmOptions {
   return given({ ...boots, hostname, user, sshKey, userData, network, egress, egressMax, accel });
 }
 
-/** A machine is paid by interval: nothing proves its result, unless it is deterministic. */
-function termsOf({ pay, assurance }: WorkInput, isVm: boolean): PaymentTerms {
-  return pay ?? (isVm && assurance !== "deterministic-vm" ? "by-interval" : "on-result");
-}
-
 function wantedOf(input: WorkInput, machine: ParsedVm | null): Wanted {
-  const { assurance, replicas, audit, on, where, maxPrice, maxTime, maxFuel, maxFee, budget, batch, label } = input;
+  const { pay, assurance, replicas, audit, on, where, maxPrice, maxTime, maxFuel, maxFee, budget, batch, label } = input;
+  const ordered = machine?.ordered ?? {};
   return {
+    ...ordered,
     resources: machine?.resources ?? {
       vcpu: parseCount(input.cpu, "--cpu", WASM_VCPU_MAX),
       memoryMib: parseSizeMib(input.mem ?? WASM_MEMORY, "--mem"),
       diskMib: parseSizeMib(input.disk ?? WASM_DISK, "--disk", 0),
     },
     conditions: [...where],
-    terms: termsOf(input, machine !== null),
+    terms: pay ?? usualTerms(driverOf(ordered), assurance),
     assurance: assurance !== "isolated" || (replicas === 1 && !audit) ? assurance : "replicated",
     on,
     maxPriceNanosPerHour: maxPrice,
@@ -69,7 +68,7 @@ function wantedOf(input: WorkInput, machine: ParsedVm | null): Wanted {
     fuelMax: maxFuel,
     budgetNanos: budget,
     label: label ?? "",
-    ...given({ vm: machine?.vm ?? null, batch, feeBasisPointsMax: maxFee, replicas: replicas > 1 ? replicas : null }),
+    ...given({ batch, feeBasisPointsMax: maxFee, replicas: replicas > 1 ? replicas : null }),
   };
 }
 
@@ -106,6 +105,7 @@ export async function workOf(input: WorkInput): Promise<Work> {
       shared: machine.shared,
       says: machine.says,
       build: ({ vmEngine }) => machine.build(vmEngine, wanted.fuelMax),
+      showsConsole: machine.showsConsole,
       module: null,
     };
   }
@@ -114,5 +114,5 @@ export async function workOf(input: WorkInput): Promise<Work> {
   const wanted = wantedOf(input, null);
   const parsed = await moduleOf(input, wanted);
   const says = parsed.isPython ? [`python   ${PYTHON.name}: ${PYTHON.lacks}`] : [];
-  return { wanted, shared: parsed.shared, says, build: ({ engine }) => finishJob(parsed, engine), module: parsed };
+  return { wanted, shared: parsed.shared, says, build: ({ engine }) => finishJob(parsed, engine), showsConsole: false, module: parsed };
 }

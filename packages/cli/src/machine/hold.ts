@@ -1,5 +1,5 @@
 /** A hold on a machine that runs: its console, ports and agent, through the lease's channel. */
-import { holdsCapacity } from "@xenoservers/market";
+import { DRIVERS, holdsCapacity } from "@xenoservers/market";
 import type { BoundOrder, LeaseSession, MarketClient } from "@xenoservers/sdk";
 import { openClient } from "../input/home.ts";
 import { follow } from "../output/follow.ts";
@@ -20,11 +20,12 @@ export async function hold(id: string, onOutput: ((bytes: Uint8Array) => void) |
   const { client } = await openClient("read");
   const from = onOutput ? undefined : { stdout: NO_OUTPUT, stderr: NO_OUTPUT };
   const { lease, bound, session, close } = await follow(client, id, onOutput ? { onOutput: (_, bytes) => onOutput(bytes) } : {}, from);
+  const { can, guest } = DRIVERS[bound.order.payload.driver];
   const problem = !holdsCapacity(lease.state)
     ? `lease ${shortId(lease.id)} has ended`
-    : bound.order.payload.driver !== "qemu"
-      ? `lease ${shortId(lease.id)} runs a WebAssembly job, not a machine`
-      : null;
+    : can.console
+      ? null
+      : `lease ${shortId(lease.id)} runs ${guest}, not a machine`;
   if (problem === null) return { client, bound, session, close };
   close();
   throw new UserError(problem);

@@ -1,7 +1,7 @@
 /** A quote for people and programs: server, rate, hold, worst cost, what is trusted to whom, what is paid when. */
-import { ifServerVanishes, priceVectorOf, trustLine } from "@xenoservers/market";
+import { DRIVERS, ifServerVanishes, priceVectorOf, runsAlike, trustLine } from "@xenoservers/market";
 import type { MarketInfo } from "@xenoservers/protocol/link";
-import type { MarketClient, Quoted, Wanted } from "@xenoservers/sdk";
+import { driverOf, type MarketClient, type Quoted, type Wanted } from "@xenoservers/sdk";
 import { worstLines } from "./terms-lines.ts";
 import { duration, gigaFuel, mib, money, say, shortId, when, yellow } from "./ui.ts";
 
@@ -19,7 +19,7 @@ export interface Shown {
 }
 
 /** Of the machine: how it runs, how fast its one core is, what holds its neighbours off, what it may reach. */
-function machineLine({ accel, vmScore, cpuScore, limits }: Quoted["offer"], { egress, egressMibMax }: NonNullable<Wanted["vm"]>): string {
+function machineLine({ accel, vmScore, cpuScore, limits }: Quoted["offer"], { egress = "none", egressMibMax = 0 }: Wanted): string {
   const how = accel === "kvm" ? "by hardware (KVM)" : yellow("EMULATED in software: slow");
   const names = egress === "public" ? "public addresses" : [...egress].join(", ");
   const reach = egress === "none" ? "no network out" : `out to ${names}, at most ${mib(egressMibMax)}`;
@@ -63,6 +63,7 @@ export async function showQuote(
   const market = await client.market();
   const [first, ...more] = quotes;
   const { offer, quote } = first;
+  const driver = driverOf(wanted);
   const replicas = wanted.replicas ?? 1;
   const holdNanos = holdOf(quotes, replicas);
   const available = client.identity.scopes.includes("read") ? BigInt((await client.read("accounts")).balances.available) : null;
@@ -73,7 +74,7 @@ export async function showQuote(
     worstNanos: holdNanos.toString(),
     walletAfterNanos: available === null ? null : (available - holdNanos).toString(),
     durationMsMax: quote.durationMsMax,
-    trust: trustLine(wanted.assurance, wanted.vm !== undefined),
+    trust: trustLine(wanted.assurance, runsAlike(driver, wanted.assurance)),
     ifServerVanishes: ifServerVanishes(wanted.terms),
     feeBasisPoints: market.feeBasisPoints,
   };
@@ -81,7 +82,7 @@ export async function showQuote(
   const { vcpu, memoryMib, diskMib } = wanted.resources;
   const size = `${vcpu} vCPU, ${mib(memoryMib)} memory, ${mib(diskMib)} disk`;
   say(`server   ${shortId(offer.server)}  ${size}  ${money(shown.ratePerHourNanos, currency)}/h  sandbox ${offer.sandbox}`);
-  if (wanted.vm) say(machineLine(offer, wanted.vm));
+  if (DRIVERS[driver].can.acceleration) say(machineLine(offer, wanted));
   for (const { offer: other } of more)
     say(`     or  ${shortId(other.server)} of another owner  ${money(other.priceNanosPerHour, currency)}/h`);
   if (replicas > 1) say(`replicas ${replicas} of these ${quotes.length} owners, drawn by the broker; all of them in one hold`);

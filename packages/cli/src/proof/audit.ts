@@ -5,15 +5,7 @@
 import { randomInt } from "node:crypto";
 import { auditRate, stakeToLockNanos } from "@xenoservers/market";
 import type { LeaseView } from "@xenoservers/protocol";
-import {
-  disputeResults,
-  type BoundOrder,
-  type BuiltJob,
-  type BuiltVm,
-  type MarketClient,
-  type Quoted,
-  type Wanted,
-} from "@xenoservers/sdk";
+import { disputeResults, type BoundOrder, type BuiltWork, type MarketClient, type Quoted, type Wanted } from "@xenoservers/sdk";
 import { green, money, red, dim } from "../output/ui.ts";
 
 const DRAWS = 2 ** 32;
@@ -30,7 +22,7 @@ export async function auditResult(
   client: MarketClient,
   { order, po }: BoundOrder,
   lease: LeaseView,
-  job: BuiltJob | BuiltVm,
+  job: BuiltWork,
   wanted: Wanted,
 ): Promise<Audit | null> {
   if (!lease.end || lease.end.reason !== "completed") return null;

@@ -2,6 +2,7 @@
  * `xeno dispute`: a doubted result before the market's referee. What it takes is said first, and nothing is frozen before a referee can
  * judge.
  */
+import { DRIVERS } from "@xenoservers/market";
 import { disputeResults, disputeTerms, fetchBound, type DisputeTerms, type TraceHere } from "@xenoservers/sdk";
 import { openClient } from "../input/home.ts";
 import { readKeptJob, rebuildJob } from "../input/kept-job.ts";
@@ -37,7 +38,7 @@ export async function dispute({ lease: id, budget, yes, json }: DisputeInput): P
   const lease = await client.read("lease", { params: { id } });
   const { order } = await fetchBound(client, lease.id);
   const job = await rebuildJob(order.payload.jobHash);
-  const here = job.kind === "vm" ? undefined : await tracer(order.payload.jobHash);
+  const here = DRIVERS[job.driver].can.breakpoints ? await tracer(order.payload.jobHash) : undefined;
   const terms = await disputeTerms(client, [lease.id], order.payload, job, budget, here !== undefined);
   if (!json) for (const line of disputeLines(terms, context.currency)) say(line);
   await agree("Put the deposit down and ask the referee?", yes || json);

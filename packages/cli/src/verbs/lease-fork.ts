@@ -3,7 +3,16 @@
  * any other.
  */
 import { canonicalBytes, toHex, vmJobHashOf, type VmSpec } from "@xenoservers/protocol";
-import { RefusedError, openSession, placeOrder, type BoundOrder, type BuiltVm, type MarketClient, type Wanted } from "@xenoservers/sdk";
+import {
+  RefusedError,
+  builtVm,
+  openSession,
+  placeOrder,
+  type BoundOrder,
+  type BuiltVm,
+  type MarketClient,
+  type Wanted,
+} from "@xenoservers/sdk";
 import { openClient } from "../input/home.ts";
 import type { ForkInput } from "../input/verbs/machine.ts";
 import { hold, type Held } from "../machine/hold.ts";
@@ -28,7 +37,7 @@ function wantedOf({ bound }: Held, { maxTime, budget }: ForkInput): Wanted {
     fuelMax: BigInt(order.fuelMax),
     budgetNanos: budget,
     account: order.account,
-    vm: { accel: order.accel, egress: order.egress, egressMibMax: order.egressMibMax },
+    ...{ driver: order.driver, accel: order.accel, egress: order.egress, egressMibMax: order.egressMibMax },
   };
 }
 
@@ -64,7 +73,7 @@ function forkOf(client: MarketClient, of: VmSpec, snapshot: string, fuelMax: str
     ...{ ...of, vm: { kind: "snapshot", snapshot }, fuelMax, seed: toHex(client.crypto.randomBytes(32)) },
     inputs: toHex(client.crypto.sha256(canonicalBytes(inputs))),
   };
-  return { kind: "vm", spec, jobHash: vmJobHashOf(client.crypto, spec), inputs, blobs: new Map(), sizes: [] };
+  return builtVm({ spec, jobHash: vmJobHashOf(client.crypto, spec), inputs, blobs: new Map(), sizes: [] });
 }
 
 async function untilRunning(client: MarketClient, bound: BoundOrder, job: BuiltVm): Promise<void> {

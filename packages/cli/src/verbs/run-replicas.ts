@@ -13,8 +13,7 @@ import {
   openSessions,
   placeReplicas,
   type BoundOrder,
-  type BuiltJob,
-  type BuiltVm,
+  type BuiltWork,
   type LeaseSession,
   type MarketClient,
   type SessionHandlers,
@@ -46,7 +45,7 @@ const proving: NonNullable<SessionHandlers["onResult"]> = async ({ tree }, sessi
   for (const entry of tree) if (entry.kind === "file") await session.fetch(entry);
 };
 
-function startReplicas(client: MarketClient, bounds: readonly BoundOrder[], job: BuiltJob | BuiltVm, wantsFiles: boolean, quiet: boolean) {
+function startReplicas(client: MarketClient, bounds: readonly BoundOrder[], job: BuiltWork, wantsFiles: boolean, quiet: boolean) {
   const outputs = bounds.map((): Replica["output"] => ({ stdout: [], stderr: [] }));
   const { sessions, close } = openSessions(client, bounds, job, (slot) => ({
     onOutput: (stream, bytes) => void outputs[slot]?.[stream].push(bytes),
@@ -79,12 +78,7 @@ async function manifestOf(client: MarketClient, lease: string): Promise<Payload<
   return parsed?.ok && isComparable(parsed.document.payload) ? parsed.document.payload : null;
 }
 
-export async function runReplicas(
-  client: MarketClient,
-  job: BuiltJob | BuiltVm,
-  { shared, wanted }: Work,
-  options: ReplicaOptions,
-): Promise<void> {
+export async function runReplicas(client: MarketClient, job: BuiltWork, { shared, wanted }: Work, options: ReplicaOptions): Promise<void> {
   const { out, json, quiet, currency } = options;
   await keepJob(job);
   const bounds = await placeReplicas(client, wanted, job.jobHash);
@@ -134,7 +128,7 @@ async function firstDelivered(standing: readonly Compared[]) {
 /** Those whose results stand: all where they agree, those that the referee bears out where they differ. */
 async function rightOnes(
   client: MarketClient,
-  job: BuiltJob | BuiltVm,
+  job: BuiltWork,
   compared: readonly Compared[],
   ordered: number,
   { quiet, currency }: ReplicaOptions,

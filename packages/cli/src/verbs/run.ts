@@ -1,11 +1,11 @@
 /** `xeno run`: quote, order, send, follow, fetch, pay. Progress on stderr, the job's own output on stdout and stderr. */
 import { readFile } from "node:fs/promises";
+import { runsAlike } from "@xenoservers/market";
 import {
   openSession,
   placeOrder,
   type BoundOrder,
-  type BuiltJob,
-  type BuiltVm,
+  type BuiltWork,
   type Delivered,
   type LeaseSession,
   type MarketClient,
@@ -58,12 +58,11 @@ interface Running {
   close(): void;
 }
 
-async function order({ client, work }: Prepared, job: BuiltJob | BuiltVm, input: RunInput): Promise<Running> {
+async function order({ client, work }: Prepared, job: BuiltWork, input: RunInput): Promise<Running> {
   const quiet = input.quiet || input.json;
   const bound = await placeOrder(client, work.wanted, job.jobHash);
   if (!quiet) say(dim(`lease    ${shortId(bound.po.id)}`));
-  if (!quiet && job.kind === "vm" && job.spec.vm.kind !== "oci")
-    say(dim(`         console below; type into it with: xeno console ${shortId(bound.po.id)}`));
+  if (!quiet && work.showsConsole) say(dim(`         console below; type into it with: xeno console ${shortId(bound.po.id)}`));
   await keepJob(job);
   const output: Running["output"] = { stdout: [], stderr: [] };
   const { promise: started, resolve: start } = Promise.withResolvers<void>();
@@ -100,7 +99,7 @@ async function detach(running: Running, json: boolean): Promise<void> {
   say(`it runs on; follow it with: xeno attach ${shortId(session.lease)}`);
 }
 
-async function runOnMarket(prepared: Prepared, job: BuiltJob | BuiltVm, input: RunInput): Promise<void> {
+async function runOnMarket(prepared: Prepared, job: BuiltWork, input: RunInput): Promise<void> {
   const running = await order(prepared, job, input);
   if (input.detach) return detach(running, input.json);
   const { client, session, close } = running;
@@ -126,7 +125,7 @@ async function runOnMarket(prepared: Prepared, job: BuiltJob | BuiltVm, input: R
 /** What it came to: exit code, bill, receipt, and what to do where something is not right. */
 async function conclude(
   prepared: Prepared,
-  job: BuiltJob | BuiltVm,
+  job: BuiltWork,
   input: RunInput,
   running: Running,
   lease: LeaseView,
@@ -160,7 +159,7 @@ async function conclude(
       audit,
       failed,
       currency: context.currency,
-      reExecutes: work.wanted.assurance !== "isolated" || job.kind !== "vm",
+      reExecutes: runsAlike(job.driver, work.wanted.assurance),
     });
 }
 

@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { costPerHourNanos } from "@xenoservers/market";
+import { DRIVERS, costPerHourNanos, isDriver } from "@xenoservers/market";
 import { home } from "../input/home.ts";
 import { mib, money, print, printJson, table } from "../output/ui.ts";
 
@@ -21,21 +21,15 @@ export async function checkMachine(folder: string, configFile: string, json: boo
 }
 
 async function inspect(folder: string, configFile: string, scratch: string) {
-  const { openQemuHost } = await import("@xenoservers/guests");
-  const { capacityOf, createWasmDriver, priceOf, qemuState, readServerConfig, selfTest, wasmState } =
-    await import("@xenoservers/xenoserver");
+  const { capacityOf, inspectDrivers, priceOf, readServerConfig, selfTest } = await import("@xenoservers/xenoserver");
   const config = await readServerConfig(configFile);
-  const driver = await createWasmDriver({ folder: scratch, cache: path.join(home.data, "prepared"), poolSize: 0, inUse: [] });
-  const qemu = config.vm.enabled
-    ? await openQemuHost(path.join(home.data, "prepared"))
-    : { ok: false as const, why: "vm.enabled is false in xenoserver.toml" };
-  const { sandbox } = driver;
-  const test = await selfTest(scratch, [wasmState(sandbox), qemuState(qemu)]);
-  await driver.close();
+  const { sandbox, states } = await inspectDrivers({ folder: scratch, cache: path.join(home.data, "prepared"), config });
+  const test = await selfTest(scratch, states);
   const given = capacityOf(config, test.resources);
   const perHour = costPerHourNanos("on-result", given, priceOf(config)) * BigInt(given.vcpu);
   const strangersAllowed = sandbox.strength === "strong" || config.policy.allow_weak_sandbox;
   const { cpuScore, resources: most, diskFreeMib, drivers } = test;
+  const machines = drivers.some(({ name, present }) => present && isDriver(name) && DRIVERS[name].can.boots);
   const facts = {
     folder,
     cpuScore,
@@ -57,7 +51,7 @@ async function inspect(folder: string, configFile: string, scratch: string) {
         drivers.map(({ name, present, reason }) => [name, present ? "yes" : "no", reason]),
       ),
     () => print(sandboxLine(sandbox)),
-    () => print(strangersLine(strangersAllowed, qemu.ok)),
+    () => print(strangersLine(strangersAllowed, machines)),
     () => print(networkLine(config.policy)),
     () => print(`earning   at most ${money(perHour)} per hour when everything is rented all the time, before the broker's fee`),
     () => print(feeLine(config.policy.fee_max_basis_points)),

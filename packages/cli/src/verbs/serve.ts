@@ -1,6 +1,7 @@
 /** `xeno serve`: an owner's machine. */
 import { hostname } from "node:os";
 import path from "node:path";
+import { DRIVERS, isDriver } from "@xenoservers/market";
 import { pino } from "pino";
 import type { ServeInput } from "../input/verbs/owner.ts";
 import { installUnit } from "../local/install-unit.ts";
@@ -48,8 +49,10 @@ async function runDaemon({ startDaemon }: Program, folder: string, configFile: s
     },
   });
   print(json ? JSON.stringify({ server: daemon.server.id }) : `${daemon.server.id} serves ${daemon.identity.url}`);
-  const machines = daemon.test.drivers.find(({ name }) => name === "qemu");
-  if (machines) say(`machines: ${machines.present ? "" : "none. "}${machines.reason}`);
+  for (const { name, present, reason } of daemon.test.drivers) {
+    const announcedAs = isDriver(name) ? DRIVERS[name].announcedAs : null;
+    if (announcedAs !== null) say(`${announcedAs}: ${present ? "" : "none. "}${reason}`);
+  }
   const how = await Promise.race([untilTold(), told.promise]);
   await drain(daemon, how);
   lock.close();

@@ -3,8 +3,8 @@
  * frozen; each costs a deposit in proportion and has a deadline. Nothing here judges a result: `finding` is what comparing two signed
  * results came to (verify/judging).
  */
-import { runsAlike } from "../assurance.ts";
 import { disputeDepositNanos, traceRootsMax } from "../dispute.ts";
+import { runsAlike } from "../drivers.ts";
 import { invariant } from "../invariant.ts";
 import { priceVectorOf } from "../resources.ts";
 import { speaksAs } from "../roles.ts";
@@ -27,7 +27,7 @@ const inWindow = (lease: Lease, at: number): LeaseRefusal | null => {
 /** Why no other server's result can say anything of this lease's; null where it can. */
 function incomparable({ result, driver, assurance }: Lease): LeaseRefusal | null {
   if (!result || !isComparable(result)) return refused("not_comparable", "it did not end by itself with a result");
-  return runsAlike({ driver, assurance }) ? null : refused("not_comparable", "an ordinary machine runs differently each time");
+  return runsAlike(driver, assurance) ? null : refused("not_comparable", "an ordinary machine runs differently each time");
 }
 
 const TENTH = 10n;

@@ -26,7 +26,7 @@ describe("a result", () => {
     for (const reason of ["server-unreachable", "not-accepted", "not-delivered", "broker-failed"] as const)
       expect(refusal({ reason, exitCode: null })?.code, reason).toBe("result_mismatch");
     for (const reason of RESULT_REASONS)
-      if (TERMS[reason].driver === "qemu") expect(refusal({ reason, exitCode: null, fuel: "0" })?.code, reason).toBe("result_mismatch");
+      if (TERMS[reason].takes === "boots") expect(refusal({ reason, exitCode: null, fuel: "0" })?.code, reason).toBe("result_mismatch");
     expect(refusal({ reason: "module-malformed", exitCode: null }, opened(VM))?.code).toBe("result_mismatch");
     expect(refusal({ reason: "guest-panic", exitCode: null }, opened(VM))).toBeNull();
   });

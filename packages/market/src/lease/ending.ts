@@ -1,5 +1,6 @@
 /** How a guest's end becomes a result: commitment and reveal of replicas, the result manifest, the delivery of its bytes. */
 import { EMPTY_BYTES_DIGEST, EMPTY_TREE_DIGEST } from "../digests.ts";
+import { DRIVERS } from "../drivers.ts";
 import { startByOf } from "./deadlines.ts";
 import type { FactOf, ResultContent } from "./facts.ts";
 import type { Lease } from "./lease.ts";
@@ -26,7 +27,8 @@ export function reveal(lease: Lease, { at, content }: FactOf<"reveal">): Step {
 function reasonProblem(lease: Lease, { reason, usedMs, fuel, exitCode }: ResultContent): string | null {
   const row = TERMS[reason];
   if (row.statedBy !== "server") return `a server does not state ${reason}`;
-  if (row.driver !== null && row.driver !== lease.driver) return `a guest of the driver ${lease.driver} does not end with ${reason}`;
+  if (row.takes !== null && !DRIVERS[lease.driver].can[row.takes])
+    return `a guest of the driver ${lease.driver} does not end with ${reason}`;
   if (exitCode !== null && !row.exitCode) return `${reason} has no exit code`;
   if (!row.ran && row.cause !== "host" && (usedMs > 0 || fuel !== "0"))
     return `${reason} means that nothing ran: nothing can have been used`;

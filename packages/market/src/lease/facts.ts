@@ -5,7 +5,8 @@
  * by whoever verified the signatures.
  */
 import type { Condition } from "../condition.ts";
-import type { Driver, PriceVector, Resources } from "../resources.ts";
+import type { Driver } from "../drivers.ts";
+import type { PriceVector, Resources } from "../resources.ts";
 import type { Speaker } from "../roles.ts";
 import type { Assurance } from "../assurance.ts";
 import type { LeaseTimings } from "./timings.ts";

@@ -14,7 +14,8 @@
  *   open, stopping, revealed, delivering ── closing, for silence ──▶ closed
  *   settled ── objection, trace-request ──▶ disputed ── ruling, verdict, nobody moves ──▶ final
  */
-import type { Driver, Resources } from "../resources.ts";
+import type { Driver } from "../drivers.ts";
+import type { Resources } from "../resources.ts";
 import type { Assurance } from "../assurance.ts";
 import type { Egress, WirePrice } from "./facts.ts";
 import type { Blame, EndReason, PaymentTerms } from "./terms.ts";

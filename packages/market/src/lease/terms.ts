@@ -2,6 +2,7 @@
  * The terms' table: every way a lease can end, with all that any part of the market needs to know of it. Nothing else lists reasons.
  * Total over EndReason x PaymentTerms, so that a new reason does not compile until somebody has decided who pays (PROTOCOL section 6).
  */
+import type { DriverAbilities } from "../drivers.ts";
 
 export type PaymentTerms = "on-result" | "by-interval";
 export const PAYMENT_TERMS = ["on-result", "by-interval"] as const satisfies readonly PaymentTerms[];
@@ -33,8 +34,8 @@ export interface TermsRow {
   usedUp: boolean;
   /** The result carries the exit code of the guest's own program. */
   exitCode: boolean;
-  /** Which driver alone can end so; null: every one. */
-  driver: "wasm" | "qemu" | null;
+  /** What a driver must be able to for a guest to end so; null: nothing. */
+  takes: keyof DriverAbilities | null;
   /** What it counts as in the owner's record. */
   record: "kept" | "failed" | "not-counted";
   /** Whether the same order may be run again without the customer having paid for this try. */
@@ -62,7 +63,7 @@ const alike = {
   byChance: false,
   usedUp: false,
   exitCode: false,
-  driver: null,
+  takes: null,
   record: "kept",
   retryFree: false,
 } as const;
@@ -82,7 +83,7 @@ const ownersSilence = {
   byChance: false,
   usedUp: false,
   exitCode: false,
-  driver: null,
+  takes: null,
   record: "failed",
   retryFree: true,
 } as const;
@@ -91,7 +92,7 @@ const ROWS = {
   completed: { ...byItself, shell: "own", cause: "job", blame: "nobody", exitCode: true, pay: bothUsed, says: "the job ran to its end" },
   "segment-end": {
     ...byItself,
-    ...{ cause: "job", blame: "nobody", comparable: false, driver: "wasm", pay: bothUsed },
+    ...{ cause: "job", blame: "nobody", comparable: false, takes: "breakpoints", pay: bothUsed },
     says: "the part of the job that was asked for ran to its end",
   },
   "time-limit": { ...fromOutside, ...atLimit, says: "the job reached the order's maximum time" },
@@ -101,12 +102,12 @@ const ROWS = {
   "output-limit": { ...byItself, ...killed, says: "the job wrote more output than was ordered" },
   "module-malformed": {
     ...byItself,
-    ...{ cause: "customer-bytes", blame: "customer", driver: "wasm", pay: bothUsed },
+    ...{ cause: "customer-bytes", blame: "customer", takes: "modules", pay: bothUsed },
     says: "the module is not valid WebAssembly for this engine",
   },
   "image-refused": {
     ...neverRan,
-    ...{ cause: "customer-bytes", blame: "customer", driver: "qemu", pay: cancellation },
+    ...{ cause: "customer-bytes", blame: "customer", takes: "boots", pay: cancellation },
     says: "the image cannot be started; nothing ran, and the reserved slot costs its minimum",
   },
   "job-refused": {
@@ -121,7 +122,7 @@ const ROWS = {
   },
   "guest-panic": {
     ...byItself,
-    ...{ cause: "job", blame: "customer", comparable: false, driver: "qemu", pay: bothUsed, shell: "killed" },
+    ...{ cause: "job", blame: "customer", comparable: false, takes: "boots", pay: bothUsed, shell: "killed" },
     says: "the guest's own system panicked",
   },
   "vm-crashed": {

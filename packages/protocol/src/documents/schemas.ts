@@ -3,7 +3,7 @@
  * the name says otherwise. Every payload names the market's origin, and the last log size and root its signer has seen. `table.ts` says
  * what each kind counts for.
  */
-import { ASSURANCES, BLAMES, DRIVERS, END_REASONS, REPLICAS_MAX, RESULT_REASONS, SCOPES } from "@xenoservers/market";
+import { ASSURANCES, BLAMES, DRIVER_NAMES, END_REASONS, REPLICAS_MAX, RESULT_REASONS, SCOPES } from "@xenoservers/market";
 import { z } from "zod";
 import {
   TRACE_ROOTS_MAX,
@@ -83,7 +83,7 @@ export const SCHEMAS = {
     sequence: z.int().min(1),
     validUntil: zTime,
     resources: zResources,
-    drivers: z.array(z.enum(DRIVERS)).min(1).max(4),
+    drivers: z.array(z.enum(DRIVER_NAMES)).min(1).max(4),
     assurances: z.array(z.enum(ASSURANCES)).min(1).max(4),
     labels: zLabels,
     price: zPrice,
@@ -120,7 +120,7 @@ export const SCHEMAS = {
     jobHash: zId,
     /** The job hash is that of one segment of a job (ids.ts): only then may its result be a state. */
     segment: z.boolean(),
-    driver: z.enum(DRIVERS),
+    driver: z.enum(DRIVER_NAMES),
     /** Of a virtual machine: only by hardware, or emulated too. */
     accel: z.enum(["kvm", "any"]),
     egress: zEgress,

@@ -6,10 +6,9 @@
 import type { Envelope, LeaseView, Verified } from "@xenoservers/protocol";
 import { initiateChannel, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
 import type { LinkEvent, Pipe, Timers } from "@xenoservers/protocol/link";
+import type { BuiltWork } from "../built.ts";
 import { RefusedError, type MarketClient } from "../client.ts";
-import type { BuiltJob } from "../job.ts";
 import type { BoundOrder, BrokenPurchaseOrder } from "../purchase-order.ts";
-import type { BuiltVm } from "../vm.ts";
 import { Alarm } from "./alarm.ts";
 import { Fetches, NotDelivered } from "./fetches.ts";
 import { LeaseWatch } from "./lease-watch.ts";
@@ -42,16 +41,10 @@ const POLL_MS = 1_000;
 /** How long after the settlement the result itself is waited for; it stays at the server longer. */
 const RESULT_WAIT_MS = 60_000;
 
-function jobMessage(job: BuiltJob | BuiltVm): ChannelHeader {
-  if (job.kind === "vm") return { t: "vm", spec: job.spec, inputs: job.inputs, blobs: job.sizes };
-  const { spec, inputs, moduleSize, stdinSize, segment } = job;
-  return { t: "job", spec, inputs, moduleSize, stdinSize, segment };
-}
-
 export class LeaseSession {
   readonly #client: MarketClient;
   readonly #timers: Timers;
-  readonly #job: BuiltJob | BuiltVm | null;
+  readonly #job: BuiltWork | null;
   readonly #handlers: SessionHandlers;
   readonly #link: SessionLink;
   readonly #alarm: Alarm;
@@ -78,7 +71,7 @@ export class LeaseSession {
   constructor(
     client: MarketClient,
     bound: BoundOrder,
-    job: BuiltJob | BuiltVm | null,
+    job: BuiltWork | null,
     handlers: SessionHandlers,
     link: SessionLink,
     from: Record<Stream, number> = { stdout: 0, stderr: 0 },
@@ -171,7 +164,7 @@ export class LeaseSession {
     channel.onMessage((header, body) => {
       turn = turn.then(() => this.#receive(channel, header, body)).catch(() => channel.close());
     });
-    if (this.#job && !this.#delivered) channel.send(jobMessage(this.#job));
+    if (this.#job && !this.#delivered) channel.send(this.#job.message);
     channel.send({ t: "attach", ...this.#streams.received });
     await closed;
   }

@@ -1,10 +1,9 @@
 /** Sessions on a link of their own: one lease, or the replicas of one order. */
 import { invariant } from "@xenoservers/market";
-import type { BuiltJob } from "../job.ts";
+import type { BuiltWork } from "../built.ts";
 import type { MarketClient } from "../client.ts";
 import { openLink } from "../connect.ts";
 import type { BoundOrder } from "../purchase-order.ts";
-import type { BuiltVm } from "../vm.ts";
 import { LeaseSession, type SessionHandlers } from "./lease-session.ts";
 import type { Stream } from "./streams.ts";
 
@@ -12,7 +11,7 @@ import type { Stream } from "./streams.ts";
 export function openSessions(
   client: MarketClient,
   bounds: readonly BoundOrder[],
-  job: BuiltJob | BuiltVm | null,
+  job: BuiltWork | null,
   handlersOf: (slot: number) => SessionHandlers,
   from?: Record<Stream, number>,
 ): { sessions: readonly LeaseSession[]; close(): void } {
@@ -39,7 +38,7 @@ interface OpenSession {
 export function openSession(
   client: MarketClient,
   bound: BoundOrder,
-  job: BuiltJob | BuiltVm | null,
+  job: BuiltWork | null,
   handlers: SessionHandlers,
   from?: Record<Stream, number>,
 ): OpenSession {

@@ -1,25 +1,19 @@
 /**
  * What a server needs of whatever runs guests: one contract, so that a driver is one folder. The suite in driver-contract.ts holds for
- * every driver, the simulated one too. Nothing outside a driver's folder asks which driver it is: it asks for its capabilities, or the
- * driver itself.
+ * every driver, the simulated one too. Nothing outside a driver's folder asks which driver it is: it asks for its capabilities, the
+ * market's table of drivers, or the driver itself.
  */
 import type { Duplex } from "node:stream";
-import type { Assurance, Driver } from "@xenoservers/market";
+import type { Assurance, Driver, DriverAbilities } from "@xenoservers/market";
 import type { Payload, VmSpec } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { ResultReasonName } from "./job.ts";
 import type { Work } from "./work.ts";
 
-/** What its guests can do, and where they lie. */
-export interface Capabilities {
-  /** They can be typed at, connected to and asked (`controls`). */
-  console: boolean;
-  /** They may reach what the owner and the order allow. */
-  network: boolean;
+/** What its guests can do here, and where they lie; what the market knows of them is as its table says. */
+export interface Capabilities extends Pick<DriverAbilities, "console" | "network" | "breakpoints"> {
   /** Their customers can keep one as it runs, and start from it again. */
   snapshots: boolean;
-  /** A job can be run again with the roots of its states, or one segment of it alone. */
-  breakpoints: boolean;
   /** Images by address are fetched, where the owner allows it. */
   images: boolean;
   /** Their files lie in the host's memory. */

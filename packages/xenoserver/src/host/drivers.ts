@@ -53,11 +53,22 @@ function openVms(host: QemuHost, { folder, inUse, config: { policy, vm }, log, n
   });
 }
 
+const qemuHost = async ({ vm }: ServerConfig, cache: string): Promise<HostState> =>
+  vm.enabled ? openQemuHost(cache) : { ok: false, why: "vm.enabled is false in xenoserver.toml" };
+
+/** What this machine would offer, for its owner to see: nothing stays open. */
+export async function inspectDrivers({ folder, cache, config }: Pick<OpenDriversOptions, "folder" | "cache" | "config">) {
+  const { sandbox, close } = await createWasmDriver({ folder, cache, poolSize: 0, inUse: [] });
+  await close();
+  const states: readonly DriverState[] = [wasmState(sandbox), qemuState(await qemuHost(config, cache))];
+  return { sandbox, states };
+}
+
 export async function openDrivers(options: OpenDriversOptions): Promise<OpenDrivers> {
   const { crypto, folder, cache, config, inUse, wrapDriver } = options;
   const wasm = await createWasmDriver({ folder, cache, poolSize: config.pool, inUse });
   const own = wasmGuests(crypto, wasm);
-  const qemu: HostState = config.vm.enabled ? await openQemuHost(cache) : { ok: false, why: "vm.enabled is false in xenoserver.toml" };
+  const qemu = await qemuHost(config, cache);
   const vms = qemu.ok ? await openVms(qemu.host, options) : null;
   return {
     drivers: [wrapDriver?.(own) ?? own, ...(vms ? [machineGuests(crypto, vms)] : [])],

@@ -47,7 +47,7 @@ export class HandingIn {
     const { record, order } = this.#ctx;
     const [stdout, stderr] = [await this.#streamDigest("stdout"), await this.#streamDigest("stderr")];
     const sizes = { stdoutSize: stdout.size, stderrSize: stderr.size };
-    const end = runsAlike(order) ? handedBack(ended, sizes) : ended;
+    const end = runsAlike(order.driver, order.assurance) ? handedBack(ended, sizes) : ended;
     await this.#host.claims.settled();
     if (this.#ctx.stage().is !== "ending") return;
     const document = signResult(this.#ctx, end, { stdoutDigest: stdout.digest, stderrDigest: stderr.digest });

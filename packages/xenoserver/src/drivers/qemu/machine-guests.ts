@@ -1,5 +1,5 @@
 /** Virtual machines under the contract of all drivers. */
-import { invariant } from "@xenoservers/market";
+import { DRIVERS, invariant } from "@xenoservers/market";
 import type { Crypto } from "@xenoservers/protocol";
 import type { GuestDriver, GuestJob } from "../driver.ts";
 import type { MachineJob, Work } from "../work.ts";
@@ -26,12 +26,16 @@ const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_0
 
 /** Machines run each in a box of its own; where there is none, no `VmDriver` is made. */
 export function machineGuests(crypto: Crypto, vms: VmDriver): GuestDriver {
+  const {
+    assurances,
+    can: { console, network, breakpoints },
+  } = DRIVERS.qemu;
   return {
     name: "qemu",
     engine: vms.engine,
     sandbox: { strength: "strong", why: "" },
-    capabilities: { console: true, network: true, snapshots: true, breakpoints: false, images: true, filesInMemory: false },
-    assurances: ["isolated", "deterministic-vm"],
+    capabilities: { console, network, breakpoints, snapshots: true, images: true, filesInMemory: false },
+    assurances,
     offered: () => ({ accel: vms.accel, vmScore: vms.score, limits: vms.limits, vmEngine: vms.engine }),
     problemWith: (work, ordered) =>
       work.kind === "machine" ? machineProblem(crypto, vms, ordered, work.vm) : "a machine was ordered, not a WebAssembly job",

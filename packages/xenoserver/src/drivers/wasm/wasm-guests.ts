@@ -1,6 +1,6 @@
 /** WebAssembly jobs under the contract of all drivers. */
 import type { Crypto } from "@xenoservers/protocol";
-import { invariant } from "@xenoservers/market";
+import { DRIVERS, invariant } from "@xenoservers/market";
 import type { GuestDriver, GuestJob } from "../driver.ts";
 import type { WasmJob, Work } from "../work.ts";
 import type { PreparedJob, WasmDriver } from "./wasm-job.ts";
@@ -28,12 +28,16 @@ function preparedJobOf({ lease, order, work, fuelMax, runMsMax, traceStep, blobF
 }
 
 export function wasmGuests(crypto: Crypto, driver: WasmDriver): GuestDriver {
+  const {
+    assurances,
+    can: { console, network, breakpoints },
+  } = DRIVERS.wasm;
   return {
     name: "wasm",
     engine: driver.engine,
     sandbox: driver.sandbox,
-    capabilities: { console: false, network: false, snapshots: false, breakpoints: true, images: false, filesInMemory: true },
-    assurances: ["isolated", "replicated"],
+    capabilities: { console, network, breakpoints, snapshots: false, images: false, filesInMemory: true },
+    assurances,
     offered: () => ({ engine: driver.engine, sandbox: driver.sandbox.strength }),
     problemWith: (work, ordered) =>
       work.kind === "wasm" ? jobProblem(crypto, driver, ordered, work.job) : "a WebAssembly job was ordered, not a machine",

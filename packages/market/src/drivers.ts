@@ -1,0 +1,67 @@
+/**
+ * The drivers' table: what runs guests of one sort, with all that the market, the wire and the customer's side need to know of each.
+ * Nothing else asks which driver it is: it asks what that driver can, so that a new one is a row here and a folder of the server's.
+ */
+import type { Assurance } from "./assurance.ts";
+
+/** What a driver's guests can do, or be asked for. */
+export interface DriverAbilities {
+  /** They can be typed at, connected to and asked while they run. */
+  console: boolean;
+  /** They may reach what the owner and the order allow, where they need not run alike everywhere. */
+  network: boolean;
+  /** A job can be run again with the roots of its states, or one segment of it alone. */
+  breakpoints: boolean;
+  /** The host's hardware makes them fast, and an order may ask for that. */
+  acceleration: boolean;
+  /** They are one module, which can be malformed by itself. */
+  modules: boolean;
+  /** They boot a system of their own from an image, and both can fail. */
+  boots: boolean;
+}
+
+interface DriverFacts {
+  /** One guest, in words. */
+  guest: string;
+  /** How a server calls such guests when it starts and says whether it has them; null where every server has. */
+  announcedAs: string | null;
+  can: DriverAbilities;
+  assurances: readonly Assurance[];
+  /** Under which of them two honest servers give the same result; the first is what a referee runs the job under. */
+  alikeUnder: readonly [Assurance, ...Assurance[]];
+}
+
+const ROWS = {
+  /** The deterministic engine. */
+  wasm: {
+    guest: "a WebAssembly job",
+    announcedAs: null,
+    can: { console: false, network: false, breakpoints: true, acceleration: false, modules: true, boots: false },
+    assurances: ["isolated", "replicated"],
+    alikeUnder: ["isolated", "replicated"],
+  },
+  /** Virtual machines under QEMU. */
+  qemu: {
+    guest: "a virtual machine",
+    announcedAs: "machines",
+    can: { console: true, network: true, breakpoints: false, acceleration: true, modules: false, boots: true },
+    assurances: ["isolated", "deterministic-vm"],
+    alikeUnder: ["deterministic-vm"],
+  },
+} as const satisfies Record<string, DriverFacts>;
+
+export type Driver = keyof typeof ROWS;
+export const DRIVERS: Readonly<Record<Driver, DriverFacts>> = ROWS;
+
+/** What an order or a search is for where it names no driver. */
+export const DEFAULT_DRIVER = "wasm" satisfies Driver;
+
+export const isDriver = (text: string): text is Driver => Object.hasOwn(ROWS, text);
+const listed = ([first, ...others]: readonly Driver[]): [Driver, ...Driver[]] => [first ?? DEFAULT_DRIVER, ...others];
+export const DRIVER_NAMES = listed(Object.keys(ROWS).filter(isDriver));
+
+/** The drivers that have an ability. */
+export type DriverThatCan<A extends keyof DriverAbilities> = { [D in Driver]: (typeof ROWS)[D]["can"][A] extends true ? D : never }[Driver];
+
+/** Whether two honest servers give the same result, so that another's can say something of it. */
+export const runsAlike = (driver: Driver, assurance: Assurance): boolean => DRIVERS[driver].alikeUnder.includes(assurance);
