@@ -4,9 +4,10 @@ import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { CHEATS, cheatingDriver } from "@xenoservers/xenoserver";
+import { zReceipt } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { verifyReceipt } from "@xenoservers/verify";
-import { saying } from "./jobs.ts";
+import { endless, saying } from "./jobs.ts";
 import { startMarket, type TestMarket } from "./market.ts";
 
 const CLI = path.resolve("packages/cli/bin/xeno.js");
@@ -125,4 +126,26 @@ it("proves a result by running it again, and notices a changed byte", async () =
   expect(changed.code).toBe(1);
   expect(changed.stdout).toContain("FAILED");
   expect(changed.stderr).toMatch(/byte \d+ changed from/);
+});
+
+it("misses what its customer signed where a receipt leaves it out", async () => {
+  const job = path.join(market.folder, "endless.wasm");
+  await writeFile(job, await endless());
+  const lease = (await xeno("run", job, "--detach", "--where", `owner=${owners["honest"]}`)).stdout.trim();
+  expect((await xeno("lease", "stop", lease)).code).toBe(0);
+  const whole = await xeno("verify", lease);
+  expect(whole, whole.stdout).toMatchObject({ code: 0 });
+  const home = path.join(market.folder, "customer");
+  const receipt = zReceipt.parse(JSON.parse(await readFile(path.join(home, "receipts", `${lease}.json`), "utf8")));
+  const kinds = ["order", "stop"];
+  expect(receipt.documents.map(({ kind }) => kind)).toEqual(expect.arrayContaining(kinds));
+  for (const left of kinds) {
+    const file = path.join(market.folder, `without-${left}.json`);
+    await writeFile(file, JSON.stringify({ ...receipt, documents: receipt.documents.filter(({ kind }) => kind !== left) }));
+    const { code, stdout, stderr } = await xeno("verify", file);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/FAILED +signatures +it lacks a document of this lease that you hold/);
+    expect(stdout).not.toMatch(/proved +bill/);
+    expect(stderr).toMatch(new RegExp(`it lacks your ${left} [0-9a-f]{12}, which the broker took\n`));
+  }
 });

@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { API } from "@xenoservers/protocol";
+import { API, leafHashOf, parseDocument, signPromise } from "@xenoservers/protocol";
 import type { Timers } from "@xenoservers/protocol/link";
+import { nodeCrypto } from "@xenoservers/protocol/node";
 import { PaperMarket, Random } from "@xenoservers/testkit";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { MarketClient, RefusedError, fetchMarket } from "./client.ts";
@@ -93,4 +94,20 @@ it("trusts no answer to a document without the broker's promise for it", async (
   const document = client.sign("stop", { lease: "a".repeat(64), party: client.identity.party, reason: "" });
   answers[API.submit.path] = [[200, { id: document.id, at: 1, salt: "b".repeat(64) }]];
   await expect(client.submit(document.envelope)).rejects.toThrow(/promise for this document is not right/);
+});
+
+it("tells of each document that was taken, and of none that was refused", async () => {
+  const told: unknown[] = [];
+  client.onFiled = ({ document, at, answer }) => told.push([document.id, at, answer["reason"]]);
+  const { id, envelope } = client.sign("stop", { lease: "a".repeat(64), party: client.identity.party, reason: "" });
+  answers[API.submit.path] = [[409, { error: { code: "wrong_state" } }]];
+  expect(await client.submit(envelope)).toMatchObject({ code: "wrong_state" });
+  expect(told).toEqual([]);
+  const parsed = parseDocument(nodeCrypto, envelope);
+  if (!parsed.ok) throw new Error(parsed.code);
+  const salt = "b".repeat(64);
+  const promise = signPromise(market.receipts, market.origin, leafHashOf(nodeCrypto, parsed.document, 7, salt), 1_007);
+  answers[API.submit.path] = [[200, { id, at: 7, salt, promise, reason: "customer-stop" }]];
+  expect(await client.submit(envelope)).toMatchObject({ ok: true });
+  expect(told).toEqual([[id, 7, "customer-stop"]]);
 });

@@ -11,6 +11,8 @@ import {
   toHex,
   verifyPromise,
   zPromise,
+  zTime,
+  type AnyDocument,
   type Crypto,
   type Envelope,
   type Kind,
@@ -50,6 +52,14 @@ export class RefusedError extends Error {
   }
 }
 
+/** A document that the broker took at its time `at`: what it answered, and its promise, which was checked. */
+export interface Filed {
+  document: AnyDocument;
+  at: number;
+  promise: Promised;
+  answer: Record<string, unknown>;
+}
+
 type BytesName = "tile" | "sealed";
 export type ReadName = Exclude<
   RouteName,
@@ -70,6 +80,7 @@ const MARKET_FRESH_MS = 30_000;
 
 const zRefused = z.looseObject({ error: z.record(z.string(), z.unknown()) });
 const zAnswer = z.record(z.string(), z.unknown());
+const zTaken = z.looseObject({ promise: zPromise, at: zTime, salt: z.string() });
 
 async function refusalIn(response: Response): Promise<Refusal> {
   const body = zRefused.safeParse(await response.json().catch(() => null));
@@ -93,8 +104,8 @@ export class MarketClient {
   readonly identity: Identity;
   readonly crypto: Crypto = nodeCrypto;
   readonly timers: Timers = systemTimers;
-  /** Called with each checked promise: whoever keeps it can show later that it was not kept. */
-  onPromise: (promise: Promised) => void = () => {};
+  /** Called with each document that was taken: whoever keeps it, and its promise, can show later that the broker left it out. */
+  onFiled: (filed: Filed) => void = () => {};
   #token: { value: string; expiresAt: number } | null = null;
   #market: { info: MarketInfo; readAt: number } | null = null;
 
@@ -151,7 +162,7 @@ export class MarketClient {
       const response = await this.#fetch("POST", API.submit.path, { envelope }, null).catch(() => null);
       if (response?.ok) {
         const answer = zAnswer.parse(await response.json());
-        this.#checkPromise(envelope, answer);
+        this.onFiled(this.#checkPromise(envelope, answer));
         return { ok: true, answer };
       }
       const refusal = response ? await refusalIn(response) : refuse("unavailable", { why: `no answer from ${this.url}` });
@@ -161,20 +172,19 @@ export class MarketClient {
   }
 
   /** The broker's promise must be for this document and by its pinned key: it is evidence if the leaf never comes. */
-  #checkPromise(envelope: Envelope, { promise, at, salt }: Record<string, unknown>): void {
-    const promised = zPromise.safeParse(promise);
-    const document = parseDocument(this.crypto, envelope);
-    const leaf =
-      document.ok && typeof at === "number" && typeof salt === "string" ? leafHashOf(this.crypto, document.document, at, salt) : null;
+  #checkPromise(envelope: Envelope, answer: Record<string, unknown>): Filed {
+    const taken = zTaken.safeParse(answer).data;
+    const parsed = parseDocument(this.crypto, envelope);
     if (
-      !promised.success ||
-      promised.data.leaf !== leaf ||
-      promised.data.origin !== this.pins.origin ||
-      !verifyPromise(this.crypto, this.pins.keys.receipts, promised.data)
+      !taken ||
+      !parsed.ok ||
+      taken.promise.leaf !== leafHashOf(this.crypto, parsed.document, taken.at, taken.salt) ||
+      taken.promise.origin !== this.pins.origin ||
+      !verifyPromise(this.crypto, this.pins.keys.receipts, taken.promise)
     ) {
       throw new Error("the broker's promise for this document is not right; keep what it answered and do not trust it");
     }
-    this.onPromise(promised.data);
+    return { document: parsed.document, at: taken.at, promise: taken.promise, answer };
   }
 
   async read<N extends ReadName>(name: N, request: ReadRequest<N> = {}): Promise<RouteReply<N>> {

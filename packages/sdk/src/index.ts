@@ -1,4 +1,4 @@
-export { MarketClient, RefusedError, fetchMarket, type ReadName } from "./client.ts";
+export { MarketClient, RefusedError, fetchMarket, type Filed, type ReadName } from "./client.ts";
 export { openLink } from "./connect.ts";
 export { pinsOf } from "@xenoservers/protocol/link";
 export { fingerprintOf, identityOf, samePins, type Identity } from "./identity.ts";

@@ -43,3 +43,8 @@ it("gives what there is when that takes too long", async () => {
   await clock.runUntil(clock.now() + 10_000);
   expect((await got).documents[0]?.index).toBeNull();
 });
+
+it("takes no receipt of another lease", async () => {
+  client.answers.receipt = () => receipt([1], []);
+  await expect(fetchReceipt(client, "b".repeat(64))).rejects.toThrow(/receipt of another lease/);
+});

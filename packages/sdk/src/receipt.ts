@@ -11,6 +11,7 @@ export const isLogged = ({ documents, leaves }: Receipt): boolean => [...documen
 export async function fetchReceipt(client: MarketClient, lease: string, withinMs = 5_000): Promise<Receipt> {
   for (const deadline = client.timers.now() + withinMs; ;) {
     const receipt = await client.read("receipt", { params: { id: lease } });
+    if (receipt.lease !== lease) throw new Error("the broker's answer is the receipt of another lease");
     if (isLogged(receipt) || client.timers.now() > deadline) return receipt;
     await client.sleep(POLL_MS);
   }

@@ -4,11 +4,12 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { KEY_ROLES, SCOPES, type Scope } from "@xenoservers/market";
 import { zAccount, zParty, zPins } from "@xenoservers/protocol";
-import { MarketClient, identityOf } from "@xenoservers/sdk";
+import { MarketClient, identityOf, type Filed } from "@xenoservers/sdk";
 import envPaths from "env-paths";
 import { z } from "zod";
-import { UserError } from "../output/ui.ts";
+import { UserError, say, yellow } from "../output/ui.ts";
 import { zSeed } from "./ci-token.ts";
+import { keepDocument } from "./kept-documents.ts";
 
 const standard = envPaths("xeno", { suffix: "" });
 const own = (name: string, otherwise: string): string => (process.env["XENO_HOME"] ? path.join(process.env["XENO_HOME"], name) : otherwise);
@@ -99,12 +100,21 @@ export async function currentContext(): Promise<{ name: string; context: Context
 /** The broker's word for every document that was sent from here, a line each. */
 export const promisesFile = (): string => path.join(home.data, "promises.jsonl");
 
+/** A full disk undoes nothing that the broker took: whoever sent it goes on. */
+function keepFiled(filed: Filed): void {
+  try {
+    mkdirSync(home.data, { recursive: true, mode: 0o700 });
+    appendFileSync(promisesFile(), `${JSON.stringify(filed.promise)}\n`, { mode: 0o600 });
+    keepDocument(home.data, filed);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    say(yellow(`the broker took the ${filed.document.kind}; it could not be kept here, so no check will miss it: ${why}`));
+  }
+}
+
 export function clientOf({ url, pins, seed, party, account, scopes, leaseLabel }: Context): MarketClient {
   const client = new MarketClient(url, pins, identityOf(Buffer.from(seed, "hex"), { party, account, scopes, leaseLabel }));
-  client.onPromise = (promise) => {
-    mkdirSync(home.data, { recursive: true, mode: 0o700 });
-    appendFileSync(promisesFile(), `${JSON.stringify(promise)}\n`, { mode: 0o600 });
-  };
+  client.onFiled = keepFiled;
   return client;
 }
 

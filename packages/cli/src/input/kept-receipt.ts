@@ -7,6 +7,7 @@ import { isLogged } from "@xenoservers/sdk";
 import { keepReceipt } from "../output/deliver.ts";
 import { UserError } from "../output/ui.ts";
 import { home, openClient } from "./home.ts";
+import { keptDocuments, missingIn } from "./kept-documents.ts";
 
 const jsonOf = (text: string, file: string): unknown => {
   try {
@@ -21,6 +22,10 @@ const isComplete = (receipt: Receipt): boolean => isLogged(receipt) && receipt.d
 const isWitnessed = ({ checkpoint }: Receipt, witnesses: readonly Witness[]): boolean =>
   witnesses.every((witness) => cosignatureOf(nodeCrypto, witness, checkpoint) !== null);
 
+/** It lacks nothing that its customer sent since, or that the broker left out of it. */
+const isWhole = async (receipt: Receipt): Promise<boolean> =>
+  missingIn(receipt, await keptDocuments(home.data, receipt.market.origin, receipt.lease)).length === 0;
+
 /** By file, or by lease: saved here, or fetched. */
 export async function readReceipt(leaseOrFile: string, witnesses: readonly Witness[]): Promise<{ receipt: unknown; file: string }> {
   const fromFile = await readFile(leaseOrFile, "utf8").catch(() => null);
@@ -32,8 +37,10 @@ export async function readReceipt(leaseOrFile: string, witnesses: readonly Witne
   if (name !== undefined) {
     const file = path.join(home.receipts, name);
     const receipt = zReceipt.safeParse(jsonOf(await readFile(file, "utf8"), file)).data;
-    if (receipt && isComplete(receipt))
-      return { receipt: isWitnessed(receipt, witnesses) ? receipt : ((await fetchedAgain(receipt.lease)) ?? receipt), file };
+    if (receipt && isComplete(receipt)) {
+      const isCurrent = isWitnessed(receipt, witnesses) && (await isWhole(receipt));
+      return { receipt: isCurrent ? receipt : ((await fetchedAgain(receipt.lease)) ?? receipt), file };
+    }
   }
   const { client } = await openClient("read");
   const lease = await client.read("lease", { params: { id: leaseOrFile } });
@@ -41,7 +48,7 @@ export async function readReceipt(leaseOrFile: string, witnesses: readonly Witne
   return { receipt: jsonOf(await readFile(file, "utf8"), file), file };
 }
 
-/** The same receipt with what witnesses have cosigned since; null when the broker is not reached. */
+/** The same receipt with what was signed since; null when the broker is not reached. */
 async function fetchedAgain(lease: string): Promise<unknown> {
   try {
     const { client } = await openClient("read");

@@ -12,7 +12,8 @@ import {
 } from "@xenoservers/sdk";
 import type { LeaseView } from "@xenoservers/protocol";
 import { verifyReceipt } from "@xenoservers/verify";
-import { openClient } from "../input/home.ts";
+import { home, openClient } from "../input/home.ts";
+import { keptDocuments } from "../input/kept-documents.ts";
 import { keepJob } from "../input/kept-job.ts";
 import type { RunInput } from "../input/verbs/run.ts";
 import { workOf } from "../input/work.ts";
@@ -183,6 +184,7 @@ function showMore({ id }: LeaseView, delivered: Delivered | null, { out }: RunIn
 /** Keeps the receipt and checks it at once: purchase order, result and bill; returns what is wrong, in words. */
 async function checkReceipt(client: MarketClient, lease: string): Promise<string[]> {
   const receipt: unknown = JSON.parse(await readFile(await keepReceipt(client, lease, 0), "utf8"));
-  const { lines } = verifyReceipt(client.crypto, client.pins, receipt, { customerKey: client.identity.signer.publicKey });
+  const documents = (await keptDocuments(home.data, client.pins.origin, lease)).map(({ id }) => id);
+  const { lines } = verifyReceipt(client.crypto, client.pins, receipt, { customerKey: client.identity.signer.publicKey, documents });
   return lines.filter(({ status }) => status === "failed").map(({ check, says }) => `${check}: ${says}`);
 }

@@ -6,12 +6,13 @@ import { wasRun } from "@xenoservers/market";
 import { parseDocumentOf, zReceipt } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { isEvidence, stoppedAt, verifyEvidence, verifyReceipt, type ReExecuted, type Verification } from "@xenoservers/verify";
-import { currentContext } from "../input/home.ts";
+import { currentContext, home } from "../input/home.ts";
+import { keptDocuments, missingIn } from "../input/kept-documents.ts";
 import { readKeptJob, readKeptVm } from "../input/kept-job.ts";
 import { readReceipt } from "../input/kept-receipt.ts";
 import type { VerifyInput } from "../input/verbs/proof.ts";
 import { verifyKept } from "../output/broken-order.ts";
-import { UserError, green, print, printJson, red, say, yellow } from "../output/ui.ts";
+import { UserError, green, print, printJson, red, say, shortId, yellow } from "../output/ui.ts";
 
 const MARKS = { proved: green("proved "), claimed: yellow("claimed"), failed: red("FAILED ") };
 
@@ -60,6 +61,19 @@ async function reExecuteFor(receipt: unknown): Promise<ReExecuted> {
   return reExecute(await readKeptJob(payload.jobHash), stoppedAt(payload), trace?.ok ? BigInt(trace.document.payload.step) : null);
 }
 
+/** What was signed on this machine about the receipt's lease, and in words what of it the receipt lacks. */
+async function ownDocuments(untrusted: unknown, origin: string): Promise<{ documents: string[]; says: string[] }> {
+  const receipt = zReceipt.safeParse(untrusted).data;
+  if (!receipt) return { documents: [], says: [] };
+  const kept = await keptDocuments(home.data, origin, receipt.lease);
+  const lastAt = Math.max(...receipt.documents.map(({ at }) => at));
+  const says = missingIn(receipt, kept).map(({ id, kind, at }) => {
+    const older = at > lastAt ? `; where this file is from before, \`xeno verify ${shortId(receipt.lease)}\` has a newer one` : "";
+    return `it lacks your ${kind} ${shortId(id)}, which the broker took${older}`;
+  });
+  return { documents: kept.map(({ id }) => id), says };
+}
+
 /** Of a file that is no receipt, and needs no market to be checked; null where it is another. */
 async function verifyFile(file: string): Promise<Verification | null> {
   const value = await jsonIn(file);
@@ -77,8 +91,9 @@ export async function verify({ leaseOrFile, json, reExecute, tamper }: VerifyInp
   const { receipt: found, file } = await readReceipt(leaseOrFile, witnesses ?? []);
   const { receipt, says } = tamper ? tampered(found) : { receipt: found, says: "" };
   const reExecuted = reExecute ? { reExecuted: await reExecuteFor(receipt) } : {};
-  const verification = verifyReceipt(nodeCrypto, context.pins, receipt, { ...reExecuted, ...(witnesses ? { witnesses } : {}) });
-  if (says !== "") say(says);
+  const { documents, says: lacks } = await ownDocuments(receipt, context.pins.origin);
+  const verification = verifyReceipt(nodeCrypto, context.pins, receipt, { ...reExecuted, ...(witnesses ? { witnesses } : {}), documents });
+  for (const line of [says, ...lacks]) if (line !== "") say(line);
   showVerification(verification, file, json);
 }
 
