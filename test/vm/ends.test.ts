@@ -149,6 +149,14 @@ machines("how machines end", () => {
       });
     });
 
+    it("ends with what its first program says, though that lets go of its output and sends its init signals without end", async () => {
+      const storm = "for j in 1 2 3 4; do (i=0; while [ $i -lt 20000 ]; do kill -CHLD 1; i=$((i+1)); done) & done; wait";
+      expect(await sh(`exec >/dev/null 2>&1; ${storm}; echo kept > /out/a; exit 9`, [], { vcpu: 2, tree: TREE_OF_OUT })).toMatchObject({
+        ...completed(9),
+        files: { "out/a": "kept\n" },
+      });
+    });
+
     it("ends the lease at the customer's limit where it is more than can come back", async () => {
       const limit = (detail: string) => ({ ended: { kind: "result", reason: "output-limit", detail: expect.stringContaining(detail) } });
       expect(await sh("truncate -s 900G /out/holes", [], { tree: TREE_OF_OUT })).toMatchObject(limit("more than its disk holds"));

@@ -37,6 +37,7 @@ import { quoteInput, runInput } from "./input/verbs/run.ts";
 import { searchInput } from "./input/verbs/search.ts";
 import { tokenCreateInput, tokenListInput } from "./input/verbs/token.ts";
 import { group, verb, type Verb } from "./input/verb.ts";
+import { leave } from "./output/leave.ts";
 import { reportError } from "./output/report.ts";
 import { EXIT } from "./output/ui.ts";
 
@@ -263,5 +264,5 @@ export async function main(argv: string[]): Promise<void> {
     if (error instanceof CommanderError) return;
   }
   // links, pools and embedded programs are closed by their verbs; what a library keeps open must not keep a shell waiting
-  setImmediate(() => process.exit());
+  await leave();
 }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import wabtInit from "wabt";
@@ -34,6 +34,21 @@ beforeAll(async () => {
 afterAll(async () => {
   await pool.close();
   await rm(folder, { recursive: true, force: true });
+});
+
+it("stages what guests run by what it is: an older one stays while guests may live in it, and runs nothing new", async () => {
+  const parent = path.join(folder, "staged");
+  const rootOf = ({ command }: Sandbox): string => path.basename(command("/w").find((word) => word.includes("/root-")) ?? "");
+  const [first, second] = [path.join(folder, "one"), path.join(folder, "two")];
+  for (const file of [first, second]) await writeFile(file, "a runtime");
+  const old = rootOf(await createSandbox(parent, new Map([["a.wasm", first]])));
+  await mkdir(path.join(parent, "stage-left-by-a-crash"));
+  const same = rootOf(await createSandbox(parent, new Map([["a.wasm", first]]), true));
+  const other = rootOf(await createSandbox(parent, new Map([["a.wasm", second]]), true));
+  expect([same === old, other === old]).toEqual([true, false]);
+  expect((await readdir(parent)).sort()).toEqual([old, other, "stage-left-by-a-crash"].sort());
+  await createSandbox(parent, new Map([["a.wasm", second]]));
+  expect(await readdir(parent)).toEqual([other]);
 });
 
 const digest = (bytes: Uint8Array | string) => createHash("sha256").update(bytes).digest("hex");

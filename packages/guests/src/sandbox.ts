@@ -3,13 +3,13 @@
  * processes, no capabilities. Built with util-linux alone (unshare, mount, pivot_root, setpriv), as root or not.
  */
 import { execFile } from "node:child_process";
-import { copyFile, link, mkdir, realpath, rm, symlink, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { copyFile, link, mkdir, mkdtemp, readFile, readdir, realpath, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { promisify } from "node:util";
-import { buildSync } from "esbuild";
 import type { Command } from "./command.ts";
-import { firstLineOf } from "./thrown.ts";
+import { codeOf, firstLineOf } from "./thrown.ts";
 
 const run = promisify(execFile);
 
@@ -35,13 +35,15 @@ async function librariesOf(program: string): Promise<string[]> {
   return [...stdout.matchAll(/(?:=> )?(\/\S+) \(0x/g)].map(([, library = ""]) => library);
 }
 
-/** Worker and engine as one plain file, what few jobs need beside it: a guest loads it in a third of the time of a file per module. */
-function bundleWorker(app: string): void {
-  buildSync({
-    entryPoints: { main: path.join(import.meta.dirname, "worker/main.ts") },
-    outdir: path.join(app, "worker"),
-    ...{ bundle: true, splitting: true, format: "esm", platform: "node", target: "node24", charset: "utf8", logLevel: "silent" },
-    external: ["binaryen"],
+const BUNDLE_WITHIN_MS = 120_000;
+
+/** Worker and engine, as few files; see `bundle-worker.ts`. Throws where it cannot be made: without it no guest runs at all. */
+async function bundleWorker(outdir: string): Promise<void> {
+  const args = ["--no-warnings", path.join(import.meta.dirname, "bundle-worker.ts"), outdir];
+  const options = { cwd: import.meta.dirname, timeout: BUNDLE_WITHIN_MS, killSignal: "SIGKILL" } as const;
+  await run(process.execPath, args, options).catch((error: Error & { stderr?: string }) => {
+    const said = (error.stderr ?? "").split("\n").find((line) => /Error/.test(line)) ?? firstLineOf(error);
+    throw new Error(`the program that guests run in cannot be put together (were packages left out by npm ci?): ${said.trim()}`);
   });
 }
 
@@ -50,13 +52,20 @@ async function place(from: string, to: string): Promise<void> {
   await link(from, to).catch(() => copyFile(from, to));
 }
 
-/** Lays out the guest's root: engine and worker as plain JavaScript, libraries, runtimes, empty mount points. */
-async function stageRoot(root: string, node: string, runtimes: ReadonlyMap<string, string>): Promise<void> {
-  await rm(root, { recursive: true, force: true });
-  for (const folder of ["bin", "w", "old", "runtimes", "app/node_modules/binaryen"])
-    await mkdir(path.join(root, folder), { recursive: true });
-  bundleWorker(path.join(root, "app"));
+/** Everything that a guest loads: the engine and worker, binaryen, runtimes. */
+async function stageApp(root: string, runtimes: ReadonlyMap<string, string>): Promise<void> {
+  for (const folder of ["runtimes", "app/node_modules/binaryen"]) await mkdir(path.join(root, folder), { recursive: true });
+  await bundleWorker(path.join(root, "app/worker"));
   await writeFile(path.join(root, "app/package.json"), '{"type":"module"}');
+  for (const [name, file] of runtimes) await place(file, path.join(root, "runtimes", name));
+  const binaryen = path.dirname(createRequire(import.meta.url).resolve("binaryen"));
+  for (const file of ["index.js", "package.json"])
+    await copyFile(path.join(binaryen, file), path.join(root, "app/node_modules/binaryen", file));
+}
+
+/** What a root of its own needs beside: Node, the program that drops rights, their libraries, empty mount points. */
+async function stageSystem(root: string, node: string): Promise<void> {
+  for (const folder of ["bin", "w", "old"]) await mkdir(path.join(root, folder), { recursive: true });
   await place(node, path.join(root, "bin/node"));
   await symlink("old/proc", path.join(root, "proc")); // umount needs it once; it dangles afterwards
   for (const program of [node, (await run("sh", ["-c", "command -v setpriv"])).stdout.trim()]) {
@@ -66,10 +75,43 @@ async function stageRoot(root: string, node: string, runtimes: ReadonlyMap<strin
     }
     if (program !== node) await copyFile(program, path.join(root, "bin/setpriv"));
   }
-  for (const [name, file] of runtimes) await place(file, path.join(root, "runtimes", name));
-  const binaryen = path.dirname(createRequire(import.meta.url).resolve("binaryen"));
-  for (const file of ["index.js", "package.json"])
-    await copyFile(path.join(binaryen, file), path.join(root, "app/node_modules/binaryen", file));
+}
+
+const ROOT = "root-";
+
+/** By all that decides what a guest runs: a daemon of another version never runs what an earlier one left. */
+async function nameOf(root: string, node: string, runtimes: ReadonlyMap<string, string>): Promise<string> {
+  const hash = createHash("sha256").update(JSON.stringify([process.version, node, ENTER, [...runtimes]]));
+  const worker = path.join(root, "app/worker");
+  for (const name of (await readdir(worker)).sort()) hash.update(`${name}\n`).update(await readFile(path.join(worker, name)));
+  return `${ROOT}${hash.digest("hex").slice(0, 16)}`;
+}
+
+interface Staged {
+  root: string;
+  /** Why it is no root that a guest can be shut in; null where it is. */
+  problem: string | null;
+}
+
+/** Lays out the guest's root in `parent`, whole or not at all. */
+async function stageRoot(parent: string, node: string, runtimes: ReadonlyMap<string, string>): Promise<Staged> {
+  const made = await mkdtemp(path.join(parent, "stage-"));
+  try {
+    await stageApp(made, runtimes);
+    const problem = await stageSystem(made, node).then(
+      () => null,
+      (error: Error) => error.message,
+    );
+    const name = await nameOf(made, node, runtimes);
+    const root = path.join(parent, problem === null ? name : `${name}-weak`);
+    // one that is there is the same, and guests may live in it
+    await rename(made, root).catch((error: unknown) => {
+      if (!["ENOTEMPTY", "EEXIST"].includes(codeOf(error) ?? "")) throw error;
+    });
+    return { root, problem };
+  } finally {
+    await rm(made, { recursive: true, force: true });
+  }
 }
 
 /**
@@ -121,15 +163,17 @@ const nodeFlags = (kind: keyof typeof HEAP_MIB): string[] => [
 export const GUEST_NODE_FLAGS = nodeFlags("usual");
 
 /**
- * Starts nothing. `root` is a folder that this call may empty and fill; with `inUse` guests of an earlier daemon live in it, so what is
- * there is kept.
+ * Starts nothing. `parent` is a folder of its own: what other versions of this program left there is removed, unless guests of an earlier
+ * daemon may live in it (`inUse`). Throws where the program that guests run in cannot be put together.
  */
-export async function createSandbox(root: string, runtimes: ReadonlyMap<string, string>, inUse = false): Promise<Sandbox> {
+export async function createSandbox(parent: string, runtimes: ReadonlyMap<string, string>, inUse = false): Promise<Sandbox> {
   const node = await realpath(process.execPath);
-  await mkdir(root, { recursive: true });
-  const staged = path.join(await realpath(root), "root");
-  const stage = inUse ? Promise.resolve() : stageRoot(staged, node, runtimes);
-  const problem = await stage.then(probe, (error: Error) => error.message);
+  await mkdir(parent, { recursive: true });
+  const whole = await realpath(parent);
+  const { root: staged, problem: unstaged } = await stageRoot(whole, node, runtimes);
+  const others = (await readdir(whole)).filter((name) => name !== path.basename(staged));
+  if (!inUse) for (const name of others) await rm(path.join(whole, name), { recursive: true, force: true });
+  const problem = unstaged ?? (await probe());
   if (problem === null) {
     return {
       strength: "strong",

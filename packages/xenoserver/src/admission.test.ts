@@ -14,7 +14,7 @@ const bound: Ordered = {
   po: { ...ordered.po, acceptBy: 10, owner: "o", server: "s", serverKey: "k", customer: "c", offerId: "1" },
 };
 const admission: Admission = {
-  ...{ server: "s", serverKey: "k", owner: "o", now: 9, offers: ["2", "1"], isListed: true, listing: LISTING, placed: [] },
+  ...{ server: "s", serverKey: "k", owner: "o", now: 9, isBinding: true, isListed: true, listing: LISTING, placed: [] },
   drivers: driversByName([sim]),
 };
 const weak = driversByName([{ ...sim, sandbox: { strength: "weak", why: "" } }]);
@@ -25,7 +25,6 @@ const why = (over: Partial<Admission> = {}, po: Partial<Ordered["po"]> = {}, ord
 
 it("accepts what the owner has listed", () => {
   expect(why()).toBeNull();
-  expect(why({}, { offerId: "2" })).toBeNull();
   expect(why({ placed: [placed(512, 32)] })).toBeNull();
 });
 
@@ -33,7 +32,7 @@ it.each([
   ["another server's", why({}, { server: "t" }), "another server"],
   ["another key's", why({}, { serverKey: "l" }), "another server"],
   ["another owner's", why({}, { owner: "p" }), "another server"],
-  ["an offer that is not current", why({}, { offerId: "3" }), "not current"],
+  ["an offer that is not current", why({ isBinding: false }), "not current"],
   ["outside the owner's hours, or while it drains", why({ isListed: false }), "not listed"],
   ["late", why({ now: 10 }), "acceptBy"],
   ["without the driver", why({}, {}, { driver: "qemu" }), "driver qemu"],

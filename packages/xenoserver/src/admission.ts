@@ -20,8 +20,8 @@ export interface Admission {
   serverKey: string;
   owner: string;
   now: number;
-  /** Its own offers that a purchase order may embed. */
-  offers: readonly string[];
+  /** Whether the offer that is embedded binds it still. */
+  isBinding: boolean;
   /** The owner wants the machine listed now: its hours, and not draining. */
   isListed: boolean;
   listing: Listing;
@@ -49,10 +49,10 @@ function freeMemoryDisk({ listing, placed, drivers }: Admission): number {
 
 /** Why this purchase order is not accepted, in words; null when it may be. */
 export function admissionProblem(admission: Admission, { po, order }: Bound): string | null {
-  const { server, serverKey, owner, now, offers, isListed, listing, drivers } = admission;
+  const { server, serverKey, owner, now, isBinding, isListed, listing, drivers } = admission;
   const driver = drivers.get(order.driver);
   if (po.server !== server || po.serverKey !== serverKey || po.owner !== owner) return "it is for another server";
-  if (!offers.includes(po.offerId)) return "it embeds an offer that is not current";
+  if (!isBinding) return "it embeds an offer that is not current";
   if (!isListed) return "the server is not listed now";
   if (po.acceptBy <= now) return "it came after its acceptBy";
   if (!driver) return `no guest of the driver ${order.driver} can run here`;

@@ -1,34 +1,39 @@
-import { expect, it } from "vitest";
+import { beforeEach, expect, it } from "vitest";
 import { OwnOffers } from "./own-offers.ts";
 
-function signedOffers(...ids: string[]): OwnOffers {
-  const offers = new OwnOffers();
-  for (const [i, id] of ids.entries()) offers.signed(id, 100 + i);
-  return offers;
-}
+let offers: OwnOffers;
+beforeEach(() => (offers = new OwnOffers()));
+/** Of the numbers 1 to 12, those that bind. */
+const binding = (now = 0): number[] =>
+  Array.from({ length: 12 }, (_, i) => i + 1).filter((sequence) => offers.binds({ sequence, validUntil: 100 }, now));
 
-it("binds the last two that the broker took, and what it has not answered", () => {
-  const offers = signedOffers("a", "b", "c", "d");
-  expect(offers.binding(0)).toEqual(["a", "b", "c", "d"]);
-  offers.taken("a");
-  expect(offers.binding(0)).toEqual(["a", "b", "c", "d"]);
-  offers.taken("b");
-  offers.taken("c");
-  expect(offers.binding(0)).toEqual(["b", "c", "d"]);
-  offers.taken("d");
-  expect(offers.binding(0)).toEqual(["c", "d"]);
+it("binds the last two that the broker took, and what was signed since", () => {
+  expect(binding()).toEqual([]);
+  offers.signed(9);
+  offers.taken(9);
+  offers.taken(10);
+  expect(binding()).toEqual([9, 10, 11, 12]);
+  offers.taken(12);
+  expect(binding()).toEqual([10, 11, 12]);
 });
 
-it("a refused offer binds nobody, and makes no taken one old", () => {
-  const offers = signedOffers("a", "b", "c");
-  offers.taken("a");
-  offers.refused("b");
-  offers.refused("c");
-  expect(offers.binding(0)).toEqual(["a"]);
+it("a daemon that has just started is bound by the last two of the one before", () => {
+  offers.signed(7);
+  expect(binding()[0]).toBe(5);
+  offers.taken(7);
+  expect(binding()[0]).toBe(5);
+  offers.taken(8);
+  expect(binding()[0]).toBe(7);
+});
+
+it("an answer that comes late makes nothing older bind", () => {
+  offers.signed(9);
+  for (const sequence of [9, 11, 10]) offers.taken(sequence);
+  expect(binding()).toEqual([9, 10, 11, 12]);
 });
 
 it("an offer that has run out binds nobody", () => {
-  const offers = signedOffers("a", "b");
-  expect(offers.binding(101)).toEqual(["b"]);
-  expect(offers.binding(102)).toEqual([]);
+  offers.signed(9);
+  expect(binding(100)[0]).toBe(7);
+  expect(binding(101)).toEqual([]);
 });

@@ -1,37 +1,29 @@
 /**
- * Which of its own offers a server is bound by. The broker may bind the last one that it took, and, where a purchase order was under way
- * meanwhile, the one before; what it has not answered yet it may have taken. An offer that has run out binds nobody.
+ * Which of its own offers a server is bound by, by their numbers: the last that the broker took and, where a purchase order was under way
+ * meanwhile, the one that it took before; what was signed later it may have taken too. A daemon that has just started is bound by the last
+ * two of the one before. An offer that has run out binds nobody.
  */
-interface Signed {
-  id: string;
-  validUntil: number;
-  taken: boolean;
-}
+import type { Payload } from "@xenoservers/protocol";
 
-const TAKEN_KEPT = 2;
+const OF_EARLIER_DAEMON = 2;
 
 export class OwnOffers {
-  /** The newest last. */
-  #signed: Signed[] = [];
+  /** The first that still binds; null before anything is signed. */
+  #floor: number | null = null;
+  #taken: number | null = null;
 
-  signed(id: string, validUntil: number): void {
-    this.#signed.push({ id, validUntil, taken: false });
+  signed(sequence: number): void {
+    this.#floor ??= sequence - OF_EARLIER_DAEMON;
   }
 
-  /** The broker took it: what it took before the one before is over. */
-  taken(id: string): void {
-    this.#signed = this.#signed.map((offer) => (offer.id === id ? { ...offer, taken: true } : offer));
-    const oldest = this.#signed.filter(({ taken }) => taken).at(-TAKEN_KEPT);
-    if (oldest) this.#signed = this.#signed.slice(this.#signed.indexOf(oldest));
+  taken(sequence: number): void {
+    if (this.#taken !== null && sequence <= this.#taken) return;
+    this.#floor = this.#taken ?? this.#floor;
+    this.#taken = sequence;
   }
 
-  refused(id: string): void {
-    this.#signed = this.#signed.filter((offer) => offer.id !== id);
-  }
-
-  /** Those that a purchase order may embed at that time. */
-  binding(now: number): string[] {
-    this.#signed = this.#signed.filter(({ validUntil }) => validUntil >= now);
-    return this.#signed.map(({ id }) => id);
+  /** Whether a purchase order may embed this offer, which this server signed, at that time. */
+  binds({ sequence, validUntil }: Pick<Payload<"offer">, "sequence" | "validUntil">, now: number): boolean {
+    return this.#floor !== null && sequence >= this.#floor && validUntil >= now;
   }
 }

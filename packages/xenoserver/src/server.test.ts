@@ -266,6 +266,51 @@ describe("a settlement that is wrong", () => {
 
 const NONE = new Uint8Array(0);
 
+describe("its own offers bind it", () => {
+  const isOffer = ({ kind }: { kind: Kind }): boolean => kind === "offer";
+
+  it("though the broker was not sure whether it took the last one", async () => {
+    market.instead = (document) => {
+      if (isOfKind(document, "offer")) market.bind(document);
+      return { ok: false, code: "unavailable", facts: {} };
+    };
+    void test.server.relist();
+    await until(() => handedIn("offer").length === 2);
+    await passing(100);
+    market.instead = () => null;
+    const { lease } = await ordered(fakeJob(["run", 1_000, 0, "x"]));
+    await until(() => test.stage(lease) === "over");
+    expect(test.said("a purchase order was refused")).toEqual([]);
+  });
+
+  it("though the daemon was started again since", async () => {
+    market.instead = (document) => (isOffer(document) ? { ok: false, code: "unavailable", facts: {} } : null);
+    await test.restart();
+    await until(() => handedIn("offer").length > 1);
+    market.instead = () => null;
+    const { lease } = await ordered(fakeJob(["run", 1_000, 0, "x"]));
+    await until(() => test.stage(lease) === "over");
+  });
+
+  it("and one at a time waits for its answer, however often the link falls", async () => {
+    market.instead = (document) => (isOffer(document) ? market.LATER : null);
+    for (let i = 0; i < 20; i++) void test.server.relist();
+    await passing(1_000);
+    expect(handedIn("offer").length).toBe(2);
+    market.instead = () => null;
+  });
+
+  it("and it counts on from what the broker has seen", async () => {
+    market.instead = (document) => (isOffer(document) ? { ok: false, code: "stale_sequence", facts: { sequence: 2, known: 41 } } : null);
+    void test.server.relist();
+    await until(() => handedIn("offer").length === 2);
+    await passing(100);
+    market.instead = () => null;
+    await until(() => handedIn("offer").length > 2);
+    expect(handedIn("offer").map(({ sequence }) => sequence)).toEqual([1, 2, 42]);
+  });
+});
+
 describe("pay follows delivery", () => {
   it("seals at once for a customer that is not attached, and for no other", async () => {
     const sealing: { key: string; context: Parameters<typeof sealResult>[1]; shape: ResultShape; pieces: Uint8Array[] }[] = [];

@@ -33,6 +33,8 @@ export interface ServerOptions extends Omit<RunnerWorld, "submit" | "over" | "se
 
 const OFFER_VALID_MS = 15 * 60_000;
 const OFFER_RENEW_MS = 5 * 60_000;
+/** An offer that was refused is tried again sooner. */
+const REFUSED_WAIT_MS = 15_000;
 const IDLE_CHECK_MS = 100;
 
 const samePins = (one: MarketPins, other: MarketPins): boolean =>
@@ -49,6 +51,11 @@ export class XenoServer {
   readonly #link: LinkClient;
   readonly #runners = new Map<string, LeaseRunner>();
   readonly #offers = new OwnOffers();
+  /** The offer that waits for its answer, and whether another has to follow it. */
+  #listing: Promise<void> | null = null;
+  #hasChanged = false;
+  /** The highest number of an offer that the broker says it has. */
+  #sequenceKnown = 0;
   /** What the market asks for, as it was last heard. */
   #terms: MarketTerms | null = null;
   #cancelRenewal: () => void = () => {};
@@ -147,12 +154,31 @@ export class XenoServer {
     await this.#list();
   }
 
-  async #list(): Promise<void> {
+  /** One at a time: while the broker has not answered, there is one offer that it may have taken, and not a queue of them. */
+  #list(): Promise<void> {
+    this.#hasChanged = true;
+    this.#listing ??= this.#listChanges().finally(() => (this.#listing = null));
+    return this.#listing;
+  }
+
+  async #listChanges(): Promise<void> {
+    while (this.#hasChanged) {
+      this.#hasChanged = false;
+      await this.#listOnce();
+    }
+  }
+
+  #renewAfter(ms: number): void {
+    this.#cancelRenewal();
+    this.#cancelRenewal = this.#options.timers.after(ms, () => this.#apart(null, this.#renew()));
+  }
+
+  async #listOnce(): Promise<void> {
     this.#cancelRenewal();
     if (this.#stopped || !this.#terms) return;
-    this.#cancelRenewal = this.#options.timers.after(OFFER_RENEW_MS, () => this.#apart(null, this.#renew()));
+    this.#renewAfter(OFFER_RENEW_MS);
     const { crypto, signer, listing, owner, journal, channelKey, timers, log } = this.#options;
-    const sequence = await journal.nextOfferSequence();
+    const sequence = await journal.nextOfferSequence(this.#sequenceKnown);
     const own = { origin: this.#options.pins().origin, owner, server: this.id, sequence };
     if (this.#draining || !this.#options.listed()) {
       await this.#link.submit(signDocument(crypto, signer, "offer-withdrawal", { ...own, seen: null }).envelope);
@@ -161,13 +187,16 @@ export class XenoServer {
     const validUntil = timers.now() + OFFER_VALID_MS;
     const of = { ...own, validUntil, channelKey: toHex(channelKey.publicKey) };
     const offer = signDocument(crypto, signer, "offer", offerOf(listing, this.#world.drivers, this.#terms, of));
-    this.#offers.signed(offer.id, validUntil);
+    this.#offers.signed(sequence);
     const answer = await this.#link.submit(offer.envelope);
     if (answer.ok) {
-      this.#offers.taken(offer.id);
+      this.#offers.taken(sequence);
       return log("listed", { sequence });
     }
-    this.#offers.refused(offer.id);
+    // a server whose journal is from a backup counts on from what the broker has seen
+    const { known } = answer.facts;
+    if (typeof known === "number") this.#sequenceKnown = Math.max(this.#sequenceKnown, known);
+    if (!this.#stopped) this.#renewAfter(REFUSED_WAIT_MS);
     log("the offer was refused", { code: answer.code, ...answer.facts });
   }
 
@@ -195,13 +224,13 @@ export class XenoServer {
     const { crypto, signer, owner, listing, timers, journal, log } = this.#options;
     const checked = checkPurchaseOrder(factWorld(this.#world, grants), envelope);
     if (!checked.ok) return log("a purchase order was refused", { why: checked.why });
-    const { po, order } = checked;
+    const { po, order, offer } = checked;
     if (this.#runners.has(po.id)) return;
     const placed = [...this.#runners.values()].filter(({ holdsCapacity }) => holdsCapacity);
     const now = timers.now();
     const why = admissionProblem(
       {
-        ...{ server: this.id, serverKey: signer.publicKey, owner, now, offers: this.#offers.binding(now), listing },
+        ...{ server: this.id, serverKey: signer.publicKey, owner, now, isBinding: this.#offers.binds(offer.payload, now), listing },
         isListed: !this.#draining && this.#options.listed(),
         drivers: this.#world.drivers,
         placed: placed.map(({ resources, driver }) => ({ resources, driver: driver.name })),

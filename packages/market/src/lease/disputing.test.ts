@@ -2,7 +2,8 @@
 import { describe, expect, it } from "vitest";
 import type { FinalMoney, Lease } from "./lease.ts";
 import { objectionDepositNanos } from "./disputing.ts";
-import { ISSUED_AT, OWNER, opened, refusalOf, settled, told, type Terms } from "./lease.fixture.ts";
+import { deadlineOf } from "./deadlines.ts";
+import { ISSUED_AT, OWNER, delivering, opened, refusalOf, settled, told, type Terms } from "./lease.fixture.ts";
 
 const FEE: Terms = { fee: { basisPoints: 500, effectiveAt: ISSUED_AT } };
 const REPLICATED: Terms = { ...FEE, order: { assurance: "replicated" } };
@@ -68,6 +69,15 @@ describe("a doubt", () => {
     expect(refusalOf(lease, "trace-request", { content: { step: "1" } })?.code).toBe("bad_payload");
     const failed = told(told(told(opened(), "result", { content: { reason: "server-failed", exitCode: null } }), "closing"), "settlement");
     for (const kind of ["trace-request", "dispute", "verdict"] as const) expect(refusalOf(failed, kind)?.code, kind).toBe("not_comparable");
+  });
+
+  it("about a result that was never delivered costs its server no second run: nothing is paid for it", () => {
+    const waiting = delivering();
+    const at = deadlineOf(waiting) ?? 0;
+    const unpaid = told(told(waiting, "closing", { at, content: { reason: "not-delivered" } }), "settlement", { at });
+    expect(unpaid.end).toMatchObject({ reason: "not-delivered", dueNanos: "0" });
+    for (const kind of ["trace-request", "dispute", "verdict"] as const)
+      expect(refusalOf(unpaid, kind, { at })?.code, kind).toBe("not_comparable");
   });
 
   it("of an ordinary machine proves nothing: it runs differently each time", () => {

@@ -25,8 +25,9 @@ const inWindow = (lease: Lease, at: number): LeaseRefusal | null => {
 };
 
 /** Why no other server's result can say anything of this lease's; null where it can. */
-function incomparable({ result, driver, assurance }: Lease): LeaseRefusal | null {
+function incomparable({ result, end, driver, assurance }: Lease): LeaseRefusal | null {
   if (!result || !isComparable(result)) return refused("not_comparable", "it did not end by itself with a result");
+  if (end && !isComparable(end)) return refused("not_comparable", "nothing is paid for it: its bytes were not delivered");
   return runsAlike(driver, assurance) ? null : refused("not_comparable", "an ordinary machine runs differently each time");
 }
 

@@ -197,13 +197,13 @@ export class LinkClient {
         const market = this.#market;
         if (!market) return; // Nobody is welcome before the challenge.
         this.#up = true;
-        this.#waitMs = WAIT_FIRST_MS;
         for (const submission of this.#pending.values()) this.#sendSubmission(submission);
         return options.onUp?.(message.live, market);
       }
       case "refused":
         return this.#refused(toRefusal(message.error));
       case "answer": {
+        this.#waitMs = WAIT_FIRST_MS;
         const submission = this.#pending.get(message.ref);
         if (!submission) return;
         this.#pending.delete(message.ref);
@@ -221,6 +221,8 @@ export class LinkClient {
         this.#channels.delete(message.session);
         return;
       case "pong":
+        // a broker that falls whenever it has welcomed somebody is not asked ever sooner
+        this.#waitMs = WAIT_FIRST_MS;
     }
   }
 

@@ -42,6 +42,7 @@ interface Attached {
   follower: Follower | null;
   transfer: Transfer | null;
   from: { stdout: number; stderr: number };
+  hasAttached: boolean;
   /** Whether all that there was when it attached was sent, and said to be all. */
   isAnswered: boolean;
   endedSent: boolean;
@@ -70,6 +71,7 @@ export class Attachments {
         follower: null,
         transfer: null,
         from: { stdout: 0, stderr: 0 },
+        hasAttached: false,
         isAnswered: true,
         endedSent: false,
         requests: new VmRequests(channel, this.#host.requests),
@@ -120,6 +122,9 @@ export class Attachments {
       case "part":
         return attached.transfer?.receive(header.digest, header.offset, body);
       case "attach":
+        // whoever could begin again would be sent the window again, unread
+        if (attached.hasAttached) return this.#problem(attached, "bad_request", "this channel follows the output already: open another");
+        attached.hasAttached = true;
         attached.from = { stdout: header.stdout, stderr: header.stderr };
         attached.follower = null;
         attached.isAnswered = false;

@@ -33,6 +33,6 @@ export function createMemoryJournal(): Journal & { wipe(): void } {
       return right;
     },
     blobFile: (lease, digest) => `${lease}/${digest}`,
-    nextOfferSequence: async () => ++sequence,
+    nextOfferSequence: async (after = 0) => (sequence = Math.max(sequence, after) + 1),
   };
 }

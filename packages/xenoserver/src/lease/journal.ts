@@ -86,8 +86,8 @@ export interface Journal {
   /** Whether the blob's bytes hash to its name; a wrong one is removed. */
   checkBlob(lease: string, digest: string): Promise<boolean>;
   blobFile(lease: string, digest: string): string;
-  /** Sequence of the last offer signed; survives restarts. */
-  nextOfferSequence(): Promise<number>;
+  /** The number of the next offer to sign, above all before it and above `after`; survives restarts. */
+  nextOfferSequence(after?: number): Promise<number>;
 }
 
 async function writeSynced(file: string, text: string): Promise<void> {
@@ -168,9 +168,9 @@ export async function openJournal(folder: string): Promise<Journal> {
       return right;
     },
     blobFile,
-    nextOfferSequence() {
+    nextOfferSequence(after = 0) {
       const taken = lastSequence.then(async () => {
-        const next = Number((await readFile(sequenceFile, "utf8").catch(() => "0")).trim()) + 1;
+        const next = Math.max(Number((await readFile(sequenceFile, "utf8").catch(() => "0")).trim()), after) + 1;
         await writeSynced(sequenceFile, String(next));
         return next;
       });

@@ -282,9 +282,14 @@ export class FakeMarket {
     return answer;
   }
 
+  /** Purchase orders embed this one from now on. */
+  bind(offer: SignedDocument<"offer">): void {
+    this.#offer = offer;
+  }
+
   #decide(document: AnyDocument, delivery: unknown): LinkAnswer {
     const at = this.timers.now();
-    if (document.kind === "offer") this.#offer = document;
+    if (document.kind === "offer") this.bind(document);
     if (!("lease" in document.payload)) return { ok: true, answer: { id: document.id, at } };
     const lease = this.lease(document.payload.lease);
     const refusal = this.#fold(this.#verified<Kind>(document, at), at);

@@ -83,18 +83,17 @@ sub get {
   my $got = '';
   while (length $got < $want) {
     my $n = sysread($job, $got, $want - length $got, length $got);
-    next if !defined $n && $! == 4;    # EINTR: a child ended
     fail("the job port cannot be read: $!") unless defined $n;
     select(undef, undef, undef, 0.02) if $n == 0;
   }
   return $got;
 }
-# whether all of it was written; the end of a child interrupts nothing (EINTR)
-sub out { my ($to, $bytes) = @_; my $at = 0; while ($at < length $bytes) { my $n = syswrite($to, $bytes, length($bytes) - $at, $at); if ($n) { $at += $n } elsif ($! != 4) { return 0 } } return 1 }
+# whether all of it was written
+sub out { my ($to, $bytes) = @_; my $at = 0; while ($at < length $bytes) { my $n = syswrite($to, $bytes, length($bytes) - $at, $at); return 0 unless $n; $at += $n } return 1 }
 sub put { out($job, $_[0]) or fail('the job port closed') }
 
 # what lies in the image may be links that lead anywhere: they are followed inside of it, and what stands in the way is replaced
-sub inside { my ($do) = @_; my $pid = fork(); if ($pid == 0) { chroot '/r'; chdir '/'; $do->(); exit 0 } waitpid($pid, 0) }
+sub inside { my ($do) = @_; my $pid = fork() // fail("no process can be made: $!"); if ($pid == 0) { chroot '/r'; chdir '/'; $do->(); exit 0 } waitpid($pid, 0) }
 sub replace { my ($f, $t) = @_; unlink $f; spew($f, $t) }
 
 if (-e '/sys/class/net/eth0') {
@@ -197,12 +196,19 @@ sub told { my ($letter) = @_; renew(get(64), unpack('Q>', get(8))) if $letter eq
 put("set\n");
 told(get(1));
 
+# the end of a child is read like everything else (signalfd(2)): it interrupts nothing, and a job that sends signals by the thousand is one event
+my $chld = pack('Q', 1 << 16);
+syscall(14, 0, $chld, 0, 8) == 0 or fail("signals cannot be blocked: $!");    # rt_sigprocmask, SIG_BLOCK
+my $signals = syscall(289, -1, $chld, 8, 04000);                                # signalfd4, SFD_NONBLOCK
+open(my $ended, '<&=', $signals) or fail("no signalfd: $!");
+
 pipe(my $out_r, my $out_w); pipe(my $err_r, my $err_w);
-my $pid = fork();
+my $pid = fork() // fail("no process can be made: $!");
 if ($pid == 0) {
   my $say = sub { syswrite($err_w, "$_[0]\n"); exit $_[1] };
   open(STDIN, '<', '/dev/null'); open(STDOUT, '>&', $out_w); open(STDERR, '>&', $err_w);
   close $job;
+  syscall(14, 1, $chld, 0, 8);    # rt_sigprocmask, SIG_UNBLOCK
   chroot('/r') or $say->('no root', 125);
   chdir '/';
   # names in the image's own files, as container engines read them (OCI image spec, config.User)
@@ -235,34 +241,28 @@ close $out_w; close $err_w;
 
 %to = (fileno $out_r, [$out_r, $to{'xeno.stdout'}], fileno $err_r, [$err_r, $to{'xeno.stderr'}]);
 my $status;
-# a guest that waits sleeps: it is woken by output, or by the end of a child
-pipe(my $woken, my $wake);
 my $deaf = 0;
-$SIG{CHLD} = sub { syswrite($wake, '.') };
-# when its first program ends the job has ended, as in container engines: the rest of it is killed at once, and what it had written is read to its end
-sub reap { while ((my $gone = waitpid(-1, 1)) > 0) { if ($gone == $pid) { $status = $?; kill 'KILL', -1 } } }
-while (%to) {
-  reap();
-  my $bits = ''; vec($bits, $_, 1) = 1 for keys %to, fileno $woken, $deaf ? () : fileno $job;
+# a guest that waits sleeps. When its first program ends the job has ended, as in container engines: the rest of it is killed at once, and what it
+# had written is read to its end
+while (%to || !defined $status) {
+  while ((my $gone = waitpid(-1, 1)) > 0) { if ($gone == $pid) { $status = $?; kill 'KILL', -1 } }
+  last if defined $status && !%to;
+  my $bits = ''; vec($bits, $_, 1) = 1 for keys %to, $signals, $deaf ? () : fileno $job;
   my $n = select(my $ready = $bits, undef, undef, $deaf ? 1 : defined $status ? 5 : undef);
-  next if $n < 0;    # the end of a child: its bits say nothing
   last if $n == 0 && !$deaf && defined $status;    # who holds the output cannot be killed: it is frozen
   $deaf = 0;
+  next if $n <= 0;
   if (vec($ready, fileno $job, 1)) {
     if (sysread($job, my $letter, 1)) { told($letter) } else { $deaf = 1 }    # no daemon is connected: it reads as ended
   }
-  sysread($woken, my $dots, $page) if vec($ready, fileno $woken, 1);
+  sysread($ended, my $which, 128) if vec($ready, $signals, 1);
   for my $fd (keys %to) {
     next unless vec($ready, $fd, 1);
-    my $read = sysread($to{$fd}[0], my $bytes, $page);
-    if ($read) { out($to{$fd}[1], $bytes) }
-    elsif (defined $read || $! != 4) { delete $to{$fd} }
+    if (sysread($to{$fd}[0], my $bytes, $page)) { out($to{$fd}[1], $bytes) } else { delete $to{$fd} }
   }
 }
-until (defined $status) { my $gone = waitpid(-1, 0); $status = $? if $gone == $pid; last if $gone < 0 }
 my $code = ($status & 127) ? 128 + ($status & 127) : $status >> 8;
 # nothing of the job lives on while its files are read, though it let go of its output
-$SIG{CHLD} = 'DEFAULT';
 kill 'KILL', -1;
 for (1 .. 100) { last if waitpid(-1, 1) < 0; select(undef, undef, undef, 0.01) }
 my @back;
