@@ -34,6 +34,8 @@ const LONG = `(module
     (i32.store (i32.const 0) (i32.const 65536)) (i32.store (i32.const 4) (i32.const 8))
     (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))`;
 
+/** The same of a moment's work. */
+const short = (): Promise<Uint8Array> => assembled(LONG.replace("300000000", "3000000"));
 const longJob = (): BuiltJob => moduleJob(module, { mounts: [], fuelMax: FUEL });
 
 async function serverOf(name: string, wrapDriver?: (driver: GuestDriver) => GuestDriver) {
@@ -43,12 +45,12 @@ async function serverOf(name: string, wrapDriver?: (driver: GuestDriver) => Gues
   return { id: server.id, owner, server };
 }
 
-async function rent(server: string, job: BuiltJob) {
+async function rent(server: string, job: BuiltJob, budgetNanos = BUDGET) {
   const run = await orderAndFollow(market.customer, job, {
     conditions: [{ key: "server", op: "=", value: server }],
     assurance: "replicated",
     fuelMax: FUEL,
-    budgetNanos: BUDGET,
+    budgetNanos,
   });
   const { lease } = await run.end();
   const receipt = await fetchReceipt(market.customer, lease.id, 10_000);
@@ -133,6 +135,28 @@ it.each([
   expect(verdictLine()).toMatchObject({ status: "claimed" });
   expect(verdictLine(own)).toMatchObject({ status: "proved" });
   expect(verdictLine({ ...own, rootAt: () => "77".repeat(32) })).toMatchObject({ status: "failed" });
+});
+
+it("has the same states whatever budget paid for the run: no order can be made to convict an honest server", async () => {
+  const { id } = await serverOf("the same");
+  const job = moduleJob(await short(), { mounts: [], fuelMax: FUEL });
+  const { party } = market.customer.identity;
+  const rootsOf = async (budgetNanos: bigint): Promise<string[]> => {
+    const { lease } = await rent(id, job, budgetNanos);
+    const step = (BigInt(lease.end!.billableFuel) / 20n).toString();
+    await market.customer.act("trace-request", { lease: lease.id, party, step });
+    let roots: string[] = [];
+    await until(async () => {
+      const { documents } = await fetchReceipt(market.customer, lease.id, 10_000);
+      const trace = parseDocumentOf(nodeCrypto, "trace", documents.find(({ kind }) => kind === "trace")?.envelope);
+      if (trace.ok) ({ roots } = trace.document.payload);
+      return trace.ok;
+    });
+    return roots;
+  };
+  const ample = await rootsOf(BUDGET);
+  expect(ample.length).toBeGreaterThan(15);
+  expect(await rootsOf(1_000n)).toEqual(ample);
 });
 
 it("takes the pay, and no stake, of a server that does not answer", async () => {

@@ -21,8 +21,8 @@ function preparedJobOf({ lease, order, work, fuelMax, runMsMax, traceStep, blobF
   const { spec, inputs, segment } = job;
   return {
     ...{ lease, customer: order.party, spec, inputs, runMsMax, blobFile },
-    // a segment ends by itself, or where its job does
-    fuelMax: segment && traceStep === null ? BigInt(spec.fuelMax) : fuelMax,
+    // what is left of the fuel lies inside the states: a segment and a second run have the job's own, whatever was paid for
+    fuelMax: segment || traceStep !== null ? BigInt(spec.fuelMax) : fuelMax,
     breakpoints: breakpointsOf(job, traceStep),
   };
 }
