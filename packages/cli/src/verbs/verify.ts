@@ -92,7 +92,12 @@ export async function verify({ leaseOrFile, json, reExecute, tamper }: VerifyInp
   const { receipt, says } = tamper ? tampered(found) : { receipt: found, says: "" };
   const reExecuted = reExecute ? { reExecuted: await reExecuteFor(receipt) } : {};
   const { documents, says: lacks } = await ownDocuments(receipt, context.pins.origin);
-  const verification = verifyReceipt(nodeCrypto, context.pins, receipt, { ...reExecuted, ...(witnesses ? { witnesses } : {}), documents });
+  const verification = verifyReceipt(nodeCrypto, context.pins, receipt, {
+    ...reExecuted,
+    ...(witnesses ? { witnesses } : {}),
+    documents,
+    party: context.party,
+  });
   for (const line of [says, ...lacks]) if (line !== "") say(line);
   showVerification(verification, file, json);
 }

@@ -6,6 +6,8 @@ import type { Told } from "./told.ts";
 export interface OwnFacts {
   /** The verifier's own order key: a receipt for somebody else's order is then a failure. */
   customerKey?: string;
+  /** Who the verifier is: an order of another party is then said to be that party's. */
+  party?: string;
   /** What the verifier received, to compare with the result manifest. */
   outputDigest?: string;
   /** Whose cosignatures count; log facts are proved when more than half of them signed. */

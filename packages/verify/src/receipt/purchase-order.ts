@@ -3,6 +3,8 @@ import { formatMoney } from "@xenoservers/market";
 import { claimed, failed, firstWrong, proved, type Said } from "./line.ts";
 import type { Checking } from "./checking.ts";
 
+const PARTY_SHOWN = 12;
+
 export function checkPurchase({ receipt, told, own }: Checking): Said {
   const { begun } = told;
   if (!begun || begun.document.id !== receipt.lease) return failed("it does not hold its own purchase order");
@@ -20,6 +22,8 @@ export function checkPurchase({ receipt, told, own }: Checking): Said {
   if (wrong !== null) return failed(wrong);
   const broker = payload.feeBasisPoints > 0 ? `, the announced fee of ${payload.feeBasisPoints / 100} % in it` : "";
   const held = `${formatMoney(BigInt(payload.holdNanos))} held${broker}`;
-  const says = `binds your order to the server's offer at its price; ${held}, terms ${payload.terms}`;
+  const isOwn = own.party === undefined ? own.customerKey !== undefined : own.party === order.payload.party;
+  const whose = isOwn ? "your order" : `the order of ${order.payload.party.slice(0, PARTY_SHOWN)}`;
+  const says = `binds ${whose} to the server's offer at its price; ${held}, terms ${payload.terms}`;
   return fee === null || fee.isLogged ? proved(says) : claimed(`${says}; the log has the fee not yet`);
 }

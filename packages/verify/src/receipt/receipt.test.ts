@@ -186,6 +186,11 @@ describe("a receipt", () => {
     const told = story("completed, delivered to its customer");
     expect(statuses(retold(told, {}), { customerKey: cast.key("device") }).ok).toBe(true);
     expect(statuses(retold(told, {}), { customerKey: cast.key("customer") })).toMatchObject({ "purchase order": "failed" });
+    const whose = (own: OwnFacts) => statuses(retold(told, {}), own).says["purchase order"];
+    const { party } = told.play.of("order").document.payload as { party: string };
+    expect(whose({ party })).toContain("binds your order");
+    expect(whose({ party: `p_${"0".repeat(40)}` })).toContain(`binds the order of ${party.slice(0, 12)}`);
+    expect(whose({})).toContain(`binds the order of ${party.slice(0, 12)}`);
     expect(statuses(retold(told, {}), { outputDigest: EMPTY_TREE_DIGEST })).toMatchObject({ result: "failed", bill: "claimed" });
   });
 
