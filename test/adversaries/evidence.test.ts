@@ -209,10 +209,15 @@ describe("a promise", () => {
     ["that was merged after later documents", [leaf(900, "a"), leaf(2_000, "b"), mine]],
   ])("%s convicts the broker", (_name, leaves) => {
     const evidence = pack(leaves)!;
-    expect(convicts(evidence)).toBe(true);
-    expect(convicts({ ...evidence, leaves: evidence.leaves.slice(1) })).toBe(false);
-    expect(convicts({ ...evidence, promise: { ...promise, mergeBy: 1 } })).toBe(false);
-    expect(convicts({ ...evidence, later: { ...evidence.later, index: 0 } })).toBe(false);
+    const { publicKey } = checkpoints;
+    const keys = { purchaseOrders: receipts.publicKey, checkpoints: publicKey, receipts: receipts.publicKey };
+    const isConvicted = (what: unknown) => verifyEvidence(nodeCrypto, what, { origin, keys, operatorKey: publicKey }).ok;
+    expect(isConvicted(evidence)).toBe(true);
+    // whoever does not know the market cannot know that the log is its
+    expect(convicts(evidence)).toBe(false);
+    expect(isConvicted({ ...evidence, leaves: evidence.leaves.slice(1) })).toBe(false);
+    expect(isConvicted({ ...evidence, promise: { ...promise, mergeBy: 1 } })).toBe(false);
+    expect(isConvicted({ ...evidence, later: { ...evidence.later, index: 0 } })).toBe(false);
     expect(pack(leaves, signPromise(createSigner(randomBytes(32)), "another/market", promise.leaf, 1_500))).toBeNull();
   });
 });

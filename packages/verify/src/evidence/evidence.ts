@@ -189,12 +189,12 @@ function weighed({ key, origin, as, logKey, says }: Finding, pinned: MarketPins 
   return proved(`the market you are logged in to ${says}`);
 }
 
-/** `pinned`: the market that this machine knows, if any. */
+/** `pinned`: the market that this machine knows, if any. What hangs on a claim, such as whose log it is, convicts nobody. */
 export function verifyEvidence(crypto: Crypto, untrusted: unknown, pinned: MarketPins | null): Verification {
   const parsed = zEvidence.safeParse(untrusted);
   const where = parsed.error?.issues[0]?.path.join(".") ?? "";
   if (!parsed.success) return { ok: false, lines: [{ check: "file", ...failed(`this is not evidence: ${where}`) }] };
   const finding = findingOf(crypto, parsed.data, pinned);
   const said = finding ? weighed(finding, pinned) : failed(NOTHING);
-  return { ok: said.status !== "failed", lines: [{ check: parsed.data.kind, ...said }] };
+  return { ok: said.status === "proved", lines: [{ check: parsed.data.kind, ...said }] };
 }
