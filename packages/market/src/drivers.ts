@@ -27,6 +27,8 @@ interface DriverFacts {
   announcedAs: string | null;
   can: DriverAbilities;
   assurances: readonly Assurance[];
+  /** The field of an offer that names the engine its guests run under. */
+  engineIn: "engine" | "vmEngine";
   /** Under which of them two honest servers give the same result; the first is what a referee runs the job under. */
   alikeUnder: readonly [Assurance, ...Assurance[]];
 }
@@ -38,6 +40,7 @@ const ROWS = {
     announcedAs: null,
     can: { console: false, network: false, breakpoints: true, acceleration: false, modules: true, boots: false },
     assurances: ["isolated", "replicated"],
+    engineIn: "engine",
     alikeUnder: ["isolated", "replicated"],
   },
   /** Virtual machines under QEMU. */
@@ -46,6 +49,7 @@ const ROWS = {
     announcedAs: "machines",
     can: { console: true, network: true, breakpoints: false, acceleration: true, modules: false, boots: true },
     assurances: ["isolated", "deterministic-vm"],
+    engineIn: "vmEngine",
     alikeUnder: ["deterministic-vm"],
   },
 } as const satisfies Record<string, DriverFacts>;

@@ -31,6 +31,15 @@ describe("a result", () => {
     expect(refusal({ reason: "guest-panic", exitCode: null }, opened(VM))).toBeNull();
   });
 
+  it("that another's is compared with was run by the engine that the offer names", () => {
+    expect(refusal({ engine: "none" })?.code).toBe("result_mismatch");
+    const alike: Terms = { order: { ...VM.order, assurance: "deterministic-vm", terms: "on-result" } };
+    expect(refusal({ engine: "none" }, opened(alike))?.code).toBe("result_mismatch");
+    // an ordinary machine may outlive an upgrade of what runs it, and who ran nothing is paid nothing for it
+    expect(refusal({ engine: "none" }, opened(VM))).toBeNull();
+    expect(refusal({ engine: "none", reason: "server-failed", exitCode: null, fuel: "0" })).toBeNull();
+  });
+
   it("has an exit code only where a guest's program gave one", () => {
     expect(refusal({ reason: "server-failed", exitCode: 1 })?.code).toBe("result_mismatch");
     expect(refusal({ reason: "server-failed", exitCode: null, fuel: "0" })).toBeNull();

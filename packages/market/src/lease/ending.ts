@@ -1,6 +1,6 @@
 /** How a guest's end becomes a result: commitment and reveal of replicas, the result manifest, the delivery of its bytes. */
 import { EMPTY_BYTES_DIGEST, EMPTY_TREE_DIGEST } from "../digests.ts";
-import { DRIVERS } from "../drivers.ts";
+import { DRIVERS, runsAlike } from "../drivers.ts";
 import { startByOf } from "./deadlines.ts";
 import type { FactOf, ResultContent } from "./facts.ts";
 import type { Lease } from "./lease.ts";
@@ -65,6 +65,10 @@ export function hasBytes({ outputDigest, stdoutDigest, stderrDigest }: ResultCon
 export const paysOnDelivery = (lease: Pick<Lease, "terms">, content: ResultContent): boolean =>
   lease.terms === "on-result" && TERMS[content.reason].pay[lease.terms] === "used" && hasBytes(content);
 
+/** What another server's result is to be compared with, and is paid for, was run by the engine that was bound. */
+const isUnderItsEngine = ({ driver, assurance, terms, engine }: Lease, content: ResultContent): boolean =>
+  content.engine === engine || !runsAlike(driver, assurance) || TERMS[content.reason].pay[terms] !== "used";
+
 export function result(lease: Lease, fact: FactOf<"result">): Step {
   const { id, at, content } = fact;
   const { reason, exitCode, usedMs, egressBytes, fuel, engine } = content;
@@ -73,6 +77,7 @@ export function result(lease: Lease, fact: FactOf<"result">): Step {
     firstRefused("not_yours", [[content.server === lease.server, "the result is another server's"]]) ??
     firstRefused("result_mismatch", [
       [content.jobHash === lease.jobHash, "jobHash is not the order's"],
+      [isUnderItsEngine(lease, content), `engine is not ${lease.engine}, which the offer names`],
       [content.lastClaim === last.id, "lastClaim is not the last receipted claim or the opening"],
     ]) ??
     firstRefused("claim_decreasing", [

@@ -84,7 +84,7 @@ export const offerOf = (over: Partial<OfferContent> = {}): OfferContent => ({
     egress: "public",
     fetches: true,
   },
-  ...{ vmEngine: "", allowedParties: [], engine: "e", feeBasisPointsMax: 500, timings: DEFAULT_TIMINGS },
+  ...{ vmEngine: "e", allowedParties: [], engine: "e", feeBasisPointsMax: 500, timings: DEFAULT_TIMINGS },
   ...over,
 });
 

@@ -109,6 +109,8 @@ export interface Lease {
   jobHash: string;
   segment: boolean;
   driver: Driver;
+  /** Of the offer: what runs alike runs alike under this one. */
+  engine: string;
   assurance: Assurance;
   egress: Egress;
   resources: Resources;

@@ -1,4 +1,5 @@
 /** From purchase order to open lease. */
+import { DRIVERS } from "../drivers.ts";
 import { bindingProblem } from "./binding.ts";
 import { acceptByOf } from "./deadlines.ts";
 import type { FactOf } from "./facts.ts";
@@ -33,7 +34,19 @@ export function bind({ id, at, content }: FactOf<"purchase-order">): Step {
       jobHash,
       segment,
     },
-    ...{ driver, assurance, egress, resources, price, terms, durationMsMax, maxLeaseMs: offer.payload.maxLeaseMs, fuelMax, egressMibMax },
+    ...{
+      driver,
+      engine: offer.payload[DRIVERS[driver].engineIn],
+      assurance,
+      egress,
+      resources,
+      price,
+      terms,
+      durationMsMax,
+      maxLeaseMs: offer.payload.maxLeaseMs,
+      fuelMax,
+      egressMibMax,
+    },
     ...{ timeBound, fuelBound, holdNanos, cancellationNanos, stakeNanos, feeBasisPoints, timings, issuedAt, acceptBy, startBy },
     ...{
       gaps: [],

@@ -141,7 +141,7 @@ export class LeaseScript extends Script {
         vmScore: 90,
         limits: "cgroup2",
       },
-      ...{ egress: "public", fetches: true, vmEngine: "qemu-1", allowedParties: [], engine: "engine-1", feeBasisPointsMax: 500 },
+      ...{ egress: "public", fetches: true, vmEngine: "engine-1", allowedParties: [], engine: "engine-1", feeBasisPointsMax: 500 },
       ...{ timings: DEFAULT_TIMINGS, channelKey: "22".repeat(32) },
       ...this.deal.offer,
     };
