@@ -163,8 +163,11 @@ export class Attachments {
 
   /** Sends what is new on one channel and, when all of it was sent, how the guest ended. */
   async #pump(attached: Attached): Promise<void> {
-    if (this.#host.isShown()) await this.#show(attached);
-    if (attached.isAnswered || attached.follower?.isAhead === false) return;
+    const isShown = this.#host.isShown();
+    if (isShown) await this.#show(attached);
+    // a daemon that has just started may not have found its guest yet
+    const isBehind = attached.follower ? !attached.follower.isAhead : isShown && this.#host.state().state === "running";
+    if (attached.isAnswered || isBehind) return;
     attached.isAnswered = true;
     attached.channel.send({ t: "shown" });
   }

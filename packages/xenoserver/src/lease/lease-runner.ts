@@ -65,7 +65,10 @@ export class LeaseRunner implements LeaseContext {
     this.#stage = resumed(record, this.facts.lease);
     this.#clock = new LeaseClock(this, (reason) => this.apart(this.stop(reason)));
     this.#guestRun = new GuestRun(this, this.#clock, {
-      began: () => this.#attachments.sendState(),
+      began: () => {
+        this.#attachments.sendState();
+        this.#attachments.pump();
+      },
       changed: () => this.#attachments.pump(),
     });
     this.#claims = new Claims(this, {
