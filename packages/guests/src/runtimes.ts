@@ -1,9 +1,10 @@
 /** Interpreters that every xenoserver has, so that customers need not send them: known by digest, like any module. */
-import { createHash } from "node:crypto";
-import { access, mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { createHash, randomUUID } from "node:crypto";
+import { access, mkdir, readFile, rename } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { ENGINE_VERSION, prepareModule } from "@xenoservers/engine";
+import { ENGINE_VERSION } from "@xenoservers/engine";
+import { runScript } from "./script.ts";
 
 export interface Runtime {
   name: string;
@@ -30,10 +31,11 @@ export async function preparedRuntime({ name, file, digest }: Runtime, cache: st
     () => false,
   );
   if (there) return target;
-  const prepared = prepareModule(await readFile(file));
-  if (!prepared.ok) throw new Error(`the runtime ${name} cannot be run: ${prepared.message}`);
   await mkdir(cache, { recursive: true, mode: 0o700 });
-  await writeFile(`${target}.${process.pid}.part`, prepared.bytes);
-  await rename(`${target}.${process.pid}.part`, target);
+  const part = `${target}.${randomUUID()}.part`;
+  await runScript("prepare-runtime.ts", file, part).catch((error: Error) => {
+    throw new Error(`the runtime ${name} cannot be made ready: ${error.message}`);
+  });
+  await rename(part, target);
   return target;
 }

@@ -9,6 +9,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { promisify } from "node:util";
 import type { Command } from "./command.ts";
+import { runScript } from "./script.ts";
 import { codeOf, firstLineOf } from "./thrown.ts";
 
 const run = promisify(execFile);
@@ -35,15 +36,10 @@ async function librariesOf(program: string): Promise<string[]> {
   return [...stdout.matchAll(/(?:=> )?(\/\S+) \(0x/g)].map(([, library = ""]) => library);
 }
 
-const BUNDLE_WITHIN_MS = 120_000;
-
-/** Worker and engine, as few files; see `bundle-worker.ts`. Throws where it cannot be made: without it no guest runs at all. */
+/** Worker and engine, as few files. Throws where they cannot be made: without them no guest runs at all. */
 async function bundleWorker(outdir: string): Promise<void> {
-  const args = ["--no-warnings", path.join(import.meta.dirname, "bundle-worker.ts"), outdir];
-  const options = { cwd: import.meta.dirname, timeout: BUNDLE_WITHIN_MS, killSignal: "SIGKILL" } as const;
-  await run(process.execPath, args, options).catch((error: Error & { stderr?: string }) => {
-    const said = (error.stderr ?? "").split("\n").find((line) => /Error/.test(line)) ?? firstLineOf(error);
-    throw new Error(`the program that guests run in cannot be put together (were packages left out by npm ci?): ${said.trim()}`);
+  await runScript("bundle-worker.ts", outdir).catch((error: Error) => {
+    throw new Error(`the program that guests run in cannot be put together (were packages left out by npm ci?): ${error.message}`);
   });
 }
 
