@@ -35,6 +35,9 @@ export const readerOf = ({ party, key }: PartySession): Reader => ({
   serverKey: key.role === "server" ? key.id : null,
 });
 
+/** The time to judge a key by that is used now: one that was revoked by a clock ahead of this one is revoked. */
+const asOf = (key: KeyRow | null, now: number): number => Math.max(now, key?.revokedAt ?? now);
+
 export class Sessions {
   readonly #services: Services;
   readonly #challenges = new Map<string, number>();
@@ -64,7 +67,7 @@ export class Sessions {
     if (expected === null ? !this.#use(payload.challenge) : payload.challenge !== expected)
       return refuse("bad_token", { why: "the challenge is unknown or used" });
     const key = await this.#keyOf(keyid);
-    const verified = verifySigner(parsed.document, { crypto, market, key, at: now() });
+    const verified = verifySigner(parsed.document, { crypto, market, key, at: asOf(key, now()) });
     if (!verified.ok) return verified;
     const { signer } = verified.document;
     if (signer.by === "operator") return { ok: true, session: { by: "operator", party: payload.party } };
@@ -102,7 +105,7 @@ export class Sessions {
     if (!(Number(expiresAt) > now)) return refuse("bad_token", { why: "expired" });
     if (keyid === OPERATOR) return { ok: true, session: { by: "operator", party } };
     const key = await this.#keyOf(keyid);
-    const gone = keyRefusal(key, now);
+    const gone = keyRefusal(key, asOf(key, now));
     if (gone) return gone;
     return key ? { ok: true, session: { by: "party", party: key.party, key } } : refuse("unknown_key");
   }
