@@ -10,7 +10,7 @@ import { generateModule } from "./generate.ts";
 import { mutate } from "./mutate.ts";
 
 const script = path.join(import.meta.dirname, "run-generated.ts");
-const MODULES = cases(60, 150);
+const MODULES = cases(50, 150);
 const DAMAGED = cases(1_000, 2_000);
 const LIFTOFF = ["--liftoff-only"];
 const TURBOFAN = ["--no-liftoff", "--no-wasm-tier-up"];

@@ -3,5 +3,5 @@ import { cases } from "../thorough.ts";
 import { simulateSeeds } from "./seeds.ts";
 
 describe("the simulated market, more seeds", () => {
-  simulateSeeds(200, cases(300, 600), 50);
+  simulateSeeds(200, cases(250, 600), 50);
 });
