@@ -93,6 +93,7 @@ const ROOT = "root-";
 async function nameOf(root: string, node: string, runtimes: ReadonlyMap<string, string>): Promise<string> {
   const hash = createHash("sha256").update(JSON.stringify([process.version, node, ENTER, [...runtimes]]));
   const worker = path.join(root, "app/worker");
+  hash.update(await readFile(path.join(root, "app/node_modules/binaryen/package.json")));
   for (const name of (await readdir(worker)).sort()) hash.update(`${name}\n`).update(await readFile(path.join(worker, name)));
   return `${ROOT}${hash.digest("hex").slice(0, 16)}`;
 }

@@ -107,6 +107,18 @@ it("seals what is large in parts, and takes them in their order and whole alone"
     expect(await openParts(wrong)).toBeNull();
 });
 
+it("reads no list of files that is longer than any can be", async () => {
+  const asked: number[] = [];
+  const length = (bytes: number): Uint8Array => Uint8Array.of(bytes >>> 24, bytes >>> 16, bytes >>> 8, bytes);
+  const suite = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes128Gcm() });
+  const recipientPublicKey = await suite.kem.deserializePublicKey(customer.publicKey);
+  const info = utf8(`xenoservers sealed result\n${context.lease}\n${context.result}\n0\n`);
+  const { enc, ct } = await suite.seal({ recipientPublicKey, info }, length(512 * 1024 * 1024));
+  const lying = Buffer.concat([new Uint8Array(enc), new Uint8Array(ct)]);
+  const opened = await openSealed(nodeCrypto, customer.secretKey, context, async (part) => (asked.push(part), lying));
+  expect([opened, asked]).toEqual([null, [0]]);
+});
+
 it("tells a broker that does not hand a part out from a server that sealed something else", async () => {
   const gone = () => Promise.reject(new Error("not found"));
   await expect(openSealed(nodeCrypto, customer.secretKey, context, gone)).rejects.toThrow("not found");

@@ -15,10 +15,13 @@ import { concatBytes, fromHex, toHex, utf8 } from "./bytes.ts";
 import { canonicalBytes, parseCanonical } from "./canonical.ts";
 import { zInputTree, type InputEntry } from "./channel/channel-messages.ts";
 import type { Crypto } from "./crypto.ts";
+import { JOB_LIMITS } from "./job-fit.ts";
 import { RESULT_BYTES_MAX, SEALED_PART_BYTES_MAX, SEAL_BYTES } from "./result-fit.ts";
 
 const KEY_BYTES = 32;
 const LENGTH_BYTES = 4;
+/** Twice what the longest list of files takes: a server must not make its customer read a text of a gigabyte. */
+const HEADER_BYTES_MAX = 2 * JOB_LIMITS.treeBytes;
 const PART_BYTES = SEALED_PART_BYTES_MAX - SEAL_BYTES;
 
 /** What the seal is bound to: bytes of one result are never taken for those of another. */
@@ -147,7 +150,7 @@ class PlainReader {
 
 async function readPlain(crypto: Crypto, plain: PlainReader): Promise<ResultBytes> {
   const length = new DataView((await plain.take(LENGTH_BYTES)).buffer).getUint32(0);
-  if (length > RESULT_BYTES_MAX) throw new NotSealed();
+  if (length > HEADER_BYTES_MAX) throw new NotSealed();
   const header = zHeader.safeParse(parseCanonical(await plain.take(length)));
   if (!header.success) throw new NotSealed();
   const { tree, stdoutSize, stderrSize } = header.data;

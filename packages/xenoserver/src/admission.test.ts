@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { wirePriceOf } from "@xenoservers/market";
 import { systemTimers } from "@xenoservers/protocol/link";
 import { admissionProblem, type Admission } from "./admission.ts";
 import { createSimDriver } from "./drivers/sim/sim-driver.ts";
@@ -11,7 +12,16 @@ const sim = createSimDriver(systemTimers);
 const ordered = orderedFor({ jobHash: "11".repeat(32), resources: { vcpu: 1, memoryMib: 512, diskMib: 32 } });
 const bound: Ordered = {
   ...ordered,
-  po: { ...ordered.po, acceptBy: 10, owner: "o", server: "s", serverKey: "k", customer: "c", offerId: "1" },
+  po: {
+    ...ordered.po,
+    price: wirePriceOf(LISTING.price),
+    acceptBy: 10,
+    owner: "o",
+    server: "s",
+    serverKey: "k",
+    customer: "c",
+    offerId: "1",
+  },
 };
 const admission: Admission = {
   ...{ server: "s", serverKey: "k", owner: "o", now: 9, isBinding: true, isListed: true, listing: LISTING, placed: [] },
@@ -33,6 +43,7 @@ it.each([
   ["another key's", why({}, { serverKey: "l" }), "another server"],
   ["another owner's", why({}, { owner: "p" }), "another server"],
   ["an offer that is not current", why({ isBinding: false }), "not current"],
+  ["at a price of before", why({ listing: { ...LISTING, price: { ...LISTING.price, gigaFuelNanos: 601n } } }), "price"],
   ["outside the owner's hours, or while it drains", why({ isListed: false }), "not listed"],
   ["late", why({ now: 10 }), "acceptBy"],
   ["without the driver", why({}, {}, { driver: "qemu" }), "driver qemu"],

@@ -4,7 +4,8 @@
  * itself. The first reason counts, in this order. Who controls the inputs: the broker (the purchase order), the customer (the order inside
  * it).
  */
-import { RESOURCE_KEYS, fitsWithin, type Driver, type Resources } from "@xenoservers/market";
+import { isDeepStrictEqual } from "node:util";
+import { RESOURCE_KEYS, fitsWithin, wirePriceOf, type Driver, type Resources } from "@xenoservers/market";
 import type { Payload } from "@xenoservers/protocol";
 import type { Drivers } from "./drivers/registry.ts";
 import type { Listing } from "./listing.ts";
@@ -53,6 +54,8 @@ export function admissionProblem(admission: Admission, { po, order }: Bound): st
   const driver = drivers.get(order.driver);
   if (po.server !== server || po.serverKey !== serverKey || po.owner !== owner) return "it is for another server";
   if (!isBinding) return "it embeds an offer that is not current";
+  // an owner that has started its daemon with another price is not held to the one before
+  if (!isDeepStrictEqual(po.price, wirePriceOf(listing.price))) return "its price is not the one that is listed now";
   if (!isListed) return "the server is not listed now";
   if (po.acceptBy <= now) return "it came after its acceptBy";
   if (!driver) return `no guest of the driver ${order.driver} can run here`;
