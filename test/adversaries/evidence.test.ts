@@ -115,6 +115,7 @@ describe("two documents of one signer", () => {
       usedMs: 1,
       egressBytes: 0,
       lastClaim: zero,
+      fuelMax: "1000000000000",
       fuel: "1",
       memoryHash: zero,
       outputDigest: zero,

@@ -68,6 +68,7 @@ async function resultOf({ lease, server }: Replica, over: Partial<Payload<"resul
     usedMs: 0,
     egressBytes: 0,
     lastClaim: row.openingId!,
+    fuelMax: row.fuelMax,
     fuel: "1000000",
     memoryHash: zero,
     outputDigest: zero,

@@ -37,6 +37,7 @@ const result = async (lease: string, over: object = {}) => {
     usedMs: 1_000,
     egressBytes: 0,
     lastClaim: row.lastClaim?.id ?? row.openingId!,
+    fuelMax: row.fuelMax,
     fuel: "1000000",
     memoryHash: "00".repeat(32),
     outputDigest: "00".repeat(32),

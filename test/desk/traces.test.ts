@@ -56,6 +56,7 @@ async function ended(on: ServerParty, order: Partial<Payload<"order">>, over: Pa
     usedMs: 0,
     egressBytes: 0,
     lastClaim: row.openingId!,
+    fuelMax: row.fuelMax,
     fuel: FUEL.toString(),
     memoryHash: zero,
     outputDigest: zero,

@@ -75,6 +75,9 @@ export const saying = (text: string): Promise<Uint8Array> => withHelpers(text, "
 /** Leaves /out/kept, prints `go`, and works until it is ended. */
 export const endless = (): Promise<Uint8Array> => withHelpers("go\n", "(call $keep) (call $print) (loop $work (br $work))");
 
+/** Leaves /out/kept, prints `go`, and calls out without end. */
+export const drawing = (): Promise<Uint8Array> => withHelpers("go\n", "(call $keep) (call $print) (loop $more (call $draw) (br $more))");
+
 /** Leaves /out/kept, prints `go` and then prints on until it is ended. */
 export const talkative = (): Promise<Uint8Array> => withHelpers("go\n".repeat(1_000), "(call $keep) (loop $more (call $print) (br $more))");
 

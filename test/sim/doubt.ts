@@ -1,7 +1,7 @@
 /** A simulated customer that does not take results on trust: compares replicas, audits a single one, and disputes. Production code of the SDK. */
 import { parseDocumentOf, type Payload } from "@xenoservers/protocol";
 import { RefusedError, disputeResults, type BuiltJob, type LeaseSession, type MarketClient } from "@xenoservers/sdk";
-import { isComparable } from "@xenoservers/market";
+import { isAlike } from "@xenoservers/market";
 import { resultDifference } from "@xenoservers/verify";
 
 const REFEREE_BUDGET = 100_000_000n;
@@ -10,7 +10,7 @@ async function resultOf(client: MarketClient, lease: string): Promise<Payload<"r
   const { documents } = await client.read("receipt", { params: { id: lease } });
   const stored = documents.find(({ kind }) => kind === "result");
   const parsed = stored && parseDocumentOf(client.crypto, "result", stored.envelope);
-  return parsed?.ok && isComparable(parsed.document.payload) ? parsed.document.payload : null;
+  return parsed?.ok && isAlike(parsed.document.payload) ? parsed.document.payload : null;
 }
 
 /** Never throws: a customer that cannot reach the market, or is refused, gives up. */

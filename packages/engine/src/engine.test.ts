@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import vm from "node:vm";
 import wabtInit from "wabt";
 import { beforeAll, describe, expect, it } from "vitest";
 import { fileEntry, prepareModule, runJob, seededRandom, type Job, type TreeEntry } from "./index.ts";
@@ -17,7 +18,7 @@ const prepare = (module: Uint8Array) => {
   return new WebAssembly.Module(prepared.bytes as Uint8Array<ArrayBuffer>);
 };
 
-function run(module: WebAssembly.Module, over: Partial<Job> & { args?: string[] } = {}) {
+function run(module: WebAssembly.Module, over: Partial<Job> & { args?: string[] } = {}, invoke?: (start: () => void) => boolean) {
   const out: Uint8Array[] = [];
   const err: Uint8Array[] = [];
   const world = {
@@ -26,7 +27,7 @@ function run(module: WebAssembly.Module, over: Partial<Job> & { args?: string[] 
     clockBaseNs: 1_000_000_000_000_000_000n,
     random: seededRandom(new Uint8Array(32).fill(3)),
   };
-  const finished = runJob({
+  const job: Job = {
     module: module as never,
     world,
     mounts: [],
@@ -39,7 +40,8 @@ function run(module: WebAssembly.Module, over: Partial<Job> & { args?: string[] 
     stdout: (b) => void out.push(b.slice()),
     stderr: (b) => void err.push(b.slice()),
     ...over,
-  });
+  };
+  const finished = runJob(job, invoke);
   return { ...finished, stdout: text(out), stderr: text(err) };
 }
 
@@ -164,6 +166,41 @@ describe("endings", () => {
     });
     for (const [i, fuel] of fuels.entries())
       expect(run(module, { fuelMax: fuel })).toMatchObject({ ending: { kind: "fuel-limit" }, stdout: "x".repeat(i + 1) });
+  });
+
+  describe("from outside", () => {
+    const printing = compile(`(module
+      (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+      (memory (export "memory") 1) (data (i32.const 0) "\\10\\00\\00\\00\\01\\00\\00\\00") (data (i32.const 16) "x")
+      (func (export "_start") (local $i i32)
+        (loop $more
+          (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+          (br_if $more (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 50))))))`);
+
+    it("come before the next call, and a run with that fuel for a limit comes to the same", async () => {
+      const module = await printing;
+      for (const calls of [1, 2, 7, 49]) {
+        let asked = 0;
+        const stopped = run(module, { isStopped: () => asked++ === calls });
+        expect(stopped).toMatchObject({ ending: { kind: "stopped" }, memoryHash: null, stdout: "x".repeat(calls) });
+        const again = run(module, { fuelMax: stopped.fuel });
+        expect(again).toMatchObject({ ending: { kind: "fuel-limit" }, fuel: stopped.fuel, stdout: stopped.stdout });
+      }
+    });
+
+    it("inside a call leave nothing that could be shown: it is half done", async () => {
+      const interrupted = (start: () => void): boolean => {
+        Object.assign(globalThis, { guestStart: start });
+        expect(() => new vm.Script("guestStart()").runInThisContext({ timeout: 20 })).toThrow("timed out");
+        return false;
+      };
+      const hanging = {
+        stdout: () => {
+          for (;;);
+        },
+      };
+      expect(run(await printing, hanging, interrupted)).toMatchObject({ ending: { kind: "stopped" }, fuel: 0n, memoryHash: null });
+    });
   });
 
   it.each([

@@ -40,6 +40,8 @@ export interface Job {
   /** Bytes that standard output and error may take together. */
   streamBytesMax: number;
   sha256: Sha256;
+  /** Asked before each call of the guest's: true ends it there, with nothing half done. Only the host knows when. */
+  isStopped?(): boolean;
   stdout(bytes: Uint8Array): void;
   stderr(bytes: Uint8Array): void;
 }
@@ -58,12 +60,18 @@ export type Ending =
   | { kind: "malformed"; message: string }
   /** Its inputs cannot be placed in the files that it was ordered with; nothing ran. */
   | { kind: "refused"; message: string }
-  /** The host interrupted it: where, is chance. Output and fuel are those of the last call, return or finished loop. */
+  /**
+   * The host stopped it: where, is chance. Output and fuel are those of the last call, return or finished loop, and a run with that fuel
+   * for a limit comes to the same output.
+   */
   | { kind: "stopped" };
 
 export interface Finished {
   ending: Ending;
-  /** Exact at every call, return and finished loop; a trap or a stop does not count what ran since. 0 when it never started. */
+  /**
+   * Exact at every call, return and finished loop; a trap or a stop does not count what ran since. 0 when it never started, and when it
+   * was interrupted inside a call of its own: what that left half done is no other run's.
+   */
   fuel: bigint;
   /** Hash of the linear memory at the end (memory-hash.ts); null when it was stopped by the host or never started. */
   memoryHash: Uint8Array | null;
@@ -81,6 +89,7 @@ const CALL_FUEL = 200n;
 const CALL_BYTES_PER_FUEL = 8;
 
 class OutputLimit extends Error {}
+class Stopped extends Error {}
 /** Not a result: the host could not do what the job's limits allow. */
 export class HostFailure extends Error {}
 
@@ -116,6 +125,7 @@ export class Machine {
   added: Added | null = null;
   /** What standard output and error have taken together. */
   streamedBytes: number;
+  #calling = false;
 
   /** `restore` makes what a breakpoint holds; it gets the clock and the ways out that a fresh guest would have. */
   constructor(job: Job, restore?: (nowNs: () => bigint, outputs: Outputs) => Standing) {
@@ -173,7 +183,7 @@ export class Machine {
     const { memory, descriptors, files, clock, job } = this;
     const calls = wasiCalls({ memory, descriptors, files, world: job.world, clock });
     const imports = Object.fromEntries(
-      Object.entries(calls).map(([name, call]) => [name, guarded(call as (...args: never[]) => void, () => this.#charge())]),
+      Object.entries(calls).map(([name, call]) => [name, this.#guarded(call as (...args: never[]) => void)]),
     );
     const fail = (): never => {
       throw new HostFailure("this host could not give the guest the memory it may have");
@@ -191,16 +201,34 @@ export class Machine {
     return null;
   }
 
+  /** Turns refusals into errno; whatever else escapes ends the guest. */
+  #guarded(call: (...args: never[]) => void): (...args: never[]) => number {
+    return (...args) => {
+      if (this.job.isStopped?.() === true) throw new Stopped("stopped");
+      this.#calling = true;
+      try {
+        call(...args);
+        return ERRNO.SUCCESS;
+      } catch (error) {
+        if (error instanceof WasiError) return error.errno;
+        throw error;
+      } finally {
+        this.#charge();
+      }
+    };
+  }
+
   #charge(): void {
     this.added![ADDED.fuel].value -= CALL_FUEL + BigInt(Math.ceil(this.memory.touched / CALL_BYTES_PER_FUEL));
     this.memory.touched = 0;
+    this.#calling = false;
   }
 
   finished(ending: Ending): Finished {
     const { files, memory, job } = this;
     return {
       ending,
-      fuel: this.usedFuel,
+      fuel: ending.kind === "stopped" && this.#calling ? 0n : this.usedFuel,
       memoryHash: memory.all === null || ending.kind === "stopped" ? null : memoryHash(memory.all, job.sha256),
       treeAt(path) {
         const directory = directoryAt(files.root, partsOf(path));
@@ -229,24 +257,10 @@ export function pagesOf(module: WebAssembly.Module): { initial: number; maximum:
   return { initial: view.getUint32(0, true), maximum: view.getUint32(4, true) };
 }
 
-/** Turns refusals into errno; whatever else escapes ends the guest. */
-function guarded(call: (...args: never[]) => void, charge: () => void): (...args: never[]) => number {
-  return (...args) => {
-    try {
-      call(...args);
-      return ERRNO.SUCCESS;
-    } catch (error) {
-      if (error instanceof WasiError) return error.errno;
-      throw error;
-    } finally {
-      charge();
-    }
-  };
-}
-
 function endingOf(error: unknown, added: Added | null): Ending | null {
   const wantedMemory = added !== null && added[ADDED.refused].value !== 0;
   if (error instanceof GuestExit) return wantedMemory && error.code !== 0 ? { kind: "memory-limit" } : { kind: "exit", code: error.code };
+  if (error instanceof Stopped) return { kind: "stopped" };
   if (error instanceof OutputLimit) return { kind: "output-limit" };
   if (error instanceof WebAssembly.LinkError) return { kind: "malformed", message: error.message };
   // the engine's own limit comes first for every frame that it knows of; where a machine's frames are larger, this is the guest's

@@ -7,7 +7,7 @@ import { watch, type FSWatcher } from "node:fs";
 import { access, constants, open, readFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { isAlive, signalWorker, type Exit, type ProcessId, type TakenWorker } from "./pool.ts";
-import { WORKER_FILES, type WorkerResult } from "./worker/job.ts";
+import { STOP_WITHIN_MS, WORKER_FILES, type WorkerResult } from "./worker/job.ts";
 
 const POLL_MS = 500;
 /** How long an interrupted guest may go on without a sign that it hands in what it has, and how long with one. */
@@ -136,21 +136,27 @@ export class Guest {
     this.#finish(end);
   }
 
-  /** Interrupts the guest so that it hands in what it has; kills it when it does not. */
+  /** Has the guest end before its next call and hand in what it has; interrupts one that makes none, and kills it when it hands in nothing. */
   async stop(): Promise<void> {
     const beginBy = Date.now() + BEGIN_WITHIN_MS;
-    let stopAt: { kill: number; last: number } | null = null;
+    let stopAt: { interrupt: number; kill: number; last: number } | null = null;
     let seen = await this.#aliveAt();
     const interrupt = async (): Promise<void> => {
       if (this.#over) return clearInterval(timer);
       // a process that is still starting would end with nothing
       if (stopAt === null && Date.now() < beginBy && !(await this.#hasBegun())) return;
       this.#stopping = true;
-      stopAt ??= { kill: Date.now() + KILL_AFTER_MS, last: Date.now() + HAND_IN_WITHIN_MS };
+      if (stopAt === null) await writeFile(path.join(this.folder, WORKER_FILES.stop), "");
+      stopAt ??= {
+        interrupt: Date.now() + STOP_WITHIN_MS,
+        kill: Date.now() + KILL_AFTER_MS,
+        last: Date.now() + HAND_IN_WITHIN_MS,
+      };
       const sign = await this.#aliveAt();
       if (sign !== seen) stopAt.kill = Math.min(Date.now() + KILL_AFTER_MS, stopAt.last);
       seen = sign;
       await signalWorker(this.id, "SIGCONT");
+      if (Date.now() < stopAt.interrupt) return;
       if (Date.now() < stopAt.kill) return signalWorker(this.id, "SIGINT");
       await writeFile(path.join(this.folder, WORKER_FILES.killed), ""); // a later daemon would not know who did it
       await signalWorker(this.id, "SIGKILL");

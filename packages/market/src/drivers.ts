@@ -16,6 +16,8 @@ export interface DriverAbilities {
   acceleration: boolean;
   /** They are one module, which can be malformed by itself. */
   modules: boolean;
+  /** Their limits of fuel, memory and output are the engine's own, and end them at the same place everywhere. */
+  exactLimits: boolean;
   /** They boot a system of their own from an image, and both can fail. */
   boots: boolean;
 }
@@ -38,7 +40,7 @@ const ROWS = {
   wasm: {
     guest: "a WebAssembly job",
     announcedAs: null,
-    can: { console: false, network: false, breakpoints: true, acceleration: false, modules: true, boots: false },
+    can: { console: false, network: false, breakpoints: true, acceleration: false, modules: true, exactLimits: true, boots: false },
     assurances: ["isolated", "replicated"],
     engineIn: "engine",
     alikeUnder: ["isolated", "replicated"],
@@ -47,7 +49,7 @@ const ROWS = {
   qemu: {
     guest: "a virtual machine",
     announcedAs: "machines",
-    can: { console: true, network: true, breakpoints: false, acceleration: true, modules: false, boots: true },
+    can: { console: true, network: true, breakpoints: false, acceleration: true, modules: false, exactLimits: false, boots: true },
     assurances: ["isolated", "deterministic-vm"],
     engineIn: "vmEngine",
     alikeUnder: ["deterministic-vm"],

@@ -5,6 +5,7 @@ export * from "./resources.ts";
 export * from "./drivers.ts";
 export * from "./roles.ts";
 export * from "./lease/terms.ts";
+export * from "./lease/proofs.ts";
 export * from "./lease/timings.ts";
 export * from "./lease/facts.ts";
 export * from "./lease/lease.ts";

@@ -7,10 +7,11 @@ import {
   DRIVERS,
   SEGMENT_DISPUTE_FUEL_MIN,
   disputeDepositNanos,
-  isComparable,
+  fuelToRun,
   minNanos,
   objectionDepositNanos,
   priceVectorOf,
+  proofOf,
 } from "@xenoservers/market";
 import { parseDocumentOf, refuse, type LeaseView, type Payload, type ReceiptDocument, type Refusal } from "@xenoservers/protocol";
 import { hasBreakpoints, type BuiltWork } from "./built.ts";
@@ -25,6 +26,8 @@ export interface DisputeTerms {
   /** The referee's own offer, and what its run costs at most. */
   referee: Quoted;
   leases: readonly DisputedLease[];
+  /** The order that the referee's run is for: to where the doubted ones ended, and no further. */
+  order: Payload<"order">;
 }
 
 interface DisputedLease {
@@ -94,12 +97,25 @@ export function documentIn<K extends "result" | "trace">(
   return parsed?.ok ? parsed.document.payload : null;
 }
 
+/** The fuel up to which a referee has to run the job; null: to its own end. Throws RefusedError where one run cannot judge them all. */
+function upToFuel(order: Payload<"order">, found: readonly { view: LeaseView; result: Payload<"result"> }[]): bigint | null {
+  const ends = found.map(({ view, result }) => {
+    const proof = proofOf(order, result);
+    if (proof !== null) return fuelToRun(proof, result);
+    throw new RefusedError(refuse("not_comparable", { lease: view.id, why: `running the job again shows nothing of ${result.reason}` }));
+  });
+  // what came to its own end comes to it under a limit that another reached, too
+  const [first = null, ...others] = new Set(ends.filter((end) => end !== null));
+  if (others.length === 0) return first;
+  throw new RefusedError(refuse("not_comparable", { why: "they did not end at the same place: dispute each alone" }));
+}
+
 function stateProblem({ id, state, end, deadlineAt }: LeaseView, result: Payload<"result"> | null, now: number): Refusal | null {
   if (state !== "settled" && state !== "disputed") return refuse("wrong_state", { lease: id, state });
   const windowEndsAt = deadlineAt ?? end?.windowEndsAt ?? 0;
   if (state === "settled" && now > windowEndsAt)
     return refuse("too_late", { lease: id, windowEndsAt, why: "the window for doubts is over" });
-  if (!result || !isComparable(result)) return refuse("not_comparable", { lease: id, why: "it did not end by itself with a result" });
+  if (!result) return refuse("not_comparable", { lease: id, why: "it ended without a result" });
   return null;
 }
 
@@ -133,12 +149,11 @@ export async function disputeTerms(
     if (problem || !result) throw new RefusedError(problem ?? refuse("not_comparable", { lease: view.id }));
     return { view, result };
   });
+  const upTo = upToFuel(order, found);
+  const limited = upTo === null ? order : { ...order, fuelMax: upTo.toString() };
   const owners = new Set(views.map(({ owner }) => owner));
-  const referee = await findReferee(client, order, job, budgetNanos, owners);
-  const way = wayOf(
-    job,
-    found.map(({ result }) => result),
-    tracesHere,
-  );
-  return { way, referee, leases: found.map(({ view, result }) => ({ view, result, depositNanos: depositOf(view, way) })) };
+  const referee = await findReferee(client, limited, job, budgetNanos, owners);
+  const results = found.map(({ result }) => result);
+  const way = upTo === null ? wayOf(job, results, tracesHere) : "whole";
+  return { way, referee, order: limited, leases: found.map(({ view, result }) => ({ view, result, depositNanos: depositOf(view, way) })) };
 }

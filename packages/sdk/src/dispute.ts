@@ -51,10 +51,10 @@ async function freeze({ client, terms }: Case): Promise<void> {
 }
 
 /** The referee's lease, once it is settled. */
-async function refereeRun({ client, order, budgetNanos, terms }: Case, job: BuiltWork): Promise<string> {
+async function refereeRun({ client, budgetNanos, terms }: Case, job: BuiltWork): Promise<string> {
   const { segment } = job;
   const jobHash = segment ? segmentHashOf(client.crypto, job.jobHash, segment.segment) : job.jobHash;
-  const bound = await placeOrder(client, refereeOrder(order, terms.referee.offer.server, budgetNanos, job), jobHash);
+  const bound = await placeOrder(client, refereeOrder(terms.order, terms.referee.offer.server, budgetNanos, job), jobHash);
   const { session, close } = openSession(client, bound, job, {});
   try {
     const ended = await Promise.race([session.settled(), session.failed]);

@@ -255,7 +255,14 @@ export class PaperMarket {
         usedMs: 100,
         egressBytes: 0,
       },
-      ...{ lastClaim: lease, fuel: "1000", memoryHash: this.id(), outputDigest: EMPTY_TREE_DIGEST, stdoutDigest: EMPTY_BYTES_DIGEST },
+      ...{
+        lastClaim: lease,
+        fuel: "1000",
+        fuelMax: order.payload.fuelMax,
+        memoryHash: this.id(),
+        outputDigest: EMPTY_TREE_DIGEST,
+        stdoutDigest: EMPTY_BYTES_DIGEST,
+      },
       ...{ stderrDigest: EMPTY_BYTES_DIGEST, stateRoot: null, nonce: this.id(), detail: "" },
       ...over,
     });

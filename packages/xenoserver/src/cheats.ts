@@ -68,6 +68,23 @@ export const CHEATS: Record<string, Cheat> = {
     prepare: (job) => ({ ...job, fuelMax: 1n }),
     ending: (ending) => ({ ...ending, reason: "completed", exitCode: 0, fuel: 1_000_000_000n, memoryHash: MADE_UP }),
   },
+  "out-of-fuel": {
+    says: "runs nothing, and says that the job used up all its fuel",
+    prepare: (job) => ({ ...job, fuelMax: 1n }),
+    ending: (ending, { fuelMax }) => ({ ...ending, reason: "fuel-limit", exitCode: null, fuel: fuelMax, fuelInAll: fuelMax }),
+  },
+  "out-of-memory": {
+    says: "runs nothing, and says that the job used all its fuel before it wanted more memory than was ordered",
+    prepare: (job) => ({ ...job, fuelMax: 1n }),
+    ending: (ending, { fuelMax }) => ({
+      ...ending,
+      reason: "memory-limit",
+      exitCode: null,
+      fuel: fuelMax,
+      fuelInAll: fuelMax,
+      memoryHash: MADE_UP,
+    }),
+  },
   "withhold-bytes": {
     says: "signs the right digests, and never gives the files out",
     output: () => new Uint8Array(0),

@@ -3,7 +3,7 @@
  * before any shows one. Nothing is shown before their signed results agree; where they differ the market's referee decides, and the
  * output is that of a replica that it bears out. Each is receipted only once all that it signed is here.
  */
-import { isComparable } from "@xenoservers/market";
+import { isAlike } from "@xenoservers/market";
 import { parseDocumentOf, type LeaseView, type Payload } from "@xenoservers/protocol";
 import {
   BrokenPurchaseOrder,
@@ -75,7 +75,7 @@ async function manifestOf(client: MarketClient, lease: string): Promise<Payload<
   const { documents } = await fetchReceipt(client, lease, RECEIPT_WITHIN_MS);
   const stored = documents.find(({ kind }) => kind === "result");
   const parsed = stored && parseDocumentOf(client.crypto, "result", stored.envelope);
-  return parsed?.ok && isComparable(parsed.document.payload) ? parsed.document.payload : null;
+  return parsed?.ok && isAlike(parsed.document.payload) ? parsed.document.payload : null;
 }
 
 export async function runReplicas(client: MarketClient, job: BuiltWork, { shared, wanted }: Work, options: ReplicaOptions): Promise<void> {

@@ -94,6 +94,9 @@ export interface WorkerResult {
 /** Names a prepared module that the worker compiles while it waits. */
 export const PRELOAD_VARIABLE = "XENO_PRELOAD";
 
+/** A guest that calls out ends by itself so soon after it is told to; only one that does not is interrupted. */
+export const STOP_WITHIN_MS = 400;
+
 /** File names in a worker's folder, seen as /w from inside. */
 export const WORKER_FILES = {
   stdout: "stdout",
@@ -108,6 +111,8 @@ export const WORKER_FILES = {
    * on.
    */
   alive: "alive",
+  /** The daemon's: the guest is to end before its next call. */
+  stop: "stop",
   /** The daemon's: it ended the process because it had been told to stop it. */
   killed: "killed",
 } as const;

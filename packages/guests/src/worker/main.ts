@@ -1,16 +1,16 @@
 /**
  * A single-use guest process: waits for one job on stdin, runs it in the engine, leaves its output as files in its folder, ends.
  * It runs in an empty root without network. Standard output is written to a file as it comes, so that it survives this process and the
- * daemon. The guest runs under node:vm so that SIGINT (the daemon's stop) and the backstop timeout interrupt even a tight loop and leave
- * the in-memory files readable: what was written so far still travels back.
+ * daemon. A guest that is stopped, or whose time is over, ends before its next call; it runs under node:vm so that SIGINT and the backstop
+ * timeout interrupt even a tight loop. Either way the in-memory files are readable: what was written so far still travels back.
  */
 import { createHash } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readFile as readFileOf, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFile as readFileOf, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
 import vm from "node:vm";
 import { BadState, prepareModule, runJob, seededRandom, type Finished, type Job, type TreeEntry } from "@xenoservers/engine";
 import { piecesOf, readWhole, writeAll, writeFile } from "./files.ts";
-import { PRELOAD_VARIABLE, WORKER_FILES, type TreeManifestEntry, type WorkerJob, type WorkerResult } from "./job.ts";
+import { PRELOAD_VARIABLE, STOP_WITHIN_MS, WORKER_FILES, type TreeManifestEntry, type WorkerJob, type WorkerResult } from "./job.ts";
 import { describe, handIn, kept, shortened } from "./result.ts";
 
 const FOLDER = process.argv[2] ?? "/w";
@@ -20,6 +20,7 @@ const WASM_PAGES_PER_MIB = 16;
 /** The longest that the platform lets a script be limited to. */
 const TIMEOUT_MS_MAX = 2 ** 32 - 1;
 const ALIVE_EVERY_MS = 500;
+const LOOK_EVERY_MS = 50;
 const WARM_UP_AFTER_MS = 150;
 /** Instrumenting takes about a second for every 50 KiB; a server has two minutes on top of the run itself. */
 const INSTRUMENTED_BYTES_MAX = 2 * MIB;
@@ -158,17 +159,34 @@ function engineJob(module: WebAssembly.Module): Job {
   };
 }
 
-/** Calls what may not end by itself; false where it was interrupted. */
-function interruptible(call: () => void, noteTimeout: () => void): boolean {
-  try {
-    Object.assign(globalThis, { guestStart: call });
-    new vm.Script("guestStart()").runInThisContext({ timeout: Math.min(job.runMsMax, TIMEOUT_MS_MAX), breakOnSigint: true });
-    return true;
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : null;
-    if (code === "ERR_SCRIPT_EXECUTION_TIMEOUT") noteTimeout();
-    else if (code !== "ERR_SCRIPT_EXECUTION_INTERRUPTED") throw error;
-    return false;
+/** Who ended a guest from outside: the daemon, or the clock. */
+class Outside {
+  readonly #endsAt = monotonicMs() + job.runMsMax;
+  #lookedAt = 0;
+  by: "stopped" | "timeout" = "stopped";
+
+  /** Looks now and then, so that a guest that calls often pays little for it. */
+  isStopped(): boolean {
+    const now = monotonicMs();
+    if (now - this.#lookedAt < LOOK_EVERY_MS) return false;
+    this.#lookedAt = now;
+    if (now >= this.#endsAt) this.by = "timeout";
+    return this.by === "timeout" || existsSync(`${FOLDER}/${WORKER_FILES.stop}`);
+  }
+
+  /** Calls what may not end by itself; false where it was interrupted. */
+  interruptible(call: () => void): boolean {
+    try {
+      Object.assign(globalThis, { guestStart: call });
+      const timeout = Math.min(job.runMsMax + STOP_WITHIN_MS, TIMEOUT_MS_MAX);
+      new vm.Script("guestStart()").runInThisContext({ timeout, breakOnSigint: true });
+      return true;
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? error.code : null;
+      if (code === "ERR_SCRIPT_EXECUTION_TIMEOUT") this.by = "timeout";
+      else if (code !== "ERR_SCRIPT_EXECUTION_INTERRUPTED") throw error;
+      return false;
+    }
   }
 }
 
@@ -188,9 +206,10 @@ function cameOf({ ending, fuel, memoryHash, treeAt }: Finished, interrupted: "st
 function run(): Came {
   const built = compile();
   if (!built.ok) return malformed(built.message);
-  let interrupted: "stopped" | "timeout" = "stopped";
-  const finished = runJob(engineJob(built.module), (start) => interruptible(start, () => (interrupted = "timeout")));
-  return cameOf(finished, interrupted, 0n);
+  const outside = new Outside();
+  const guest: Job = { ...engineJob(built.module), isStopped: () => outside.isStopped() };
+  const finished = runJob(guest, (start) => outside.interruptible(start));
+  return cameOf(finished, outside.by, 0n);
 }
 
 /** The build with breakpoints is for disputes alone, and so is what makes it. */

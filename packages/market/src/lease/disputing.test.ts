@@ -1,5 +1,6 @@
 /** After the settlement: what each end of a doubt or an objection does with the money, and what stops one before it freezes anything. */
 import { describe, expect, it } from "vitest";
+import type { ResultContent } from "./facts.ts";
 import type { FinalMoney, Lease } from "./lease.ts";
 import { objectionDepositNanos } from "./disputing.ts";
 import { deadlineOf } from "./deadlines.ts";
@@ -86,7 +87,31 @@ describe("a doubt", () => {
     for (const kind of ["trace-request", "dispute", "verdict"] as const)
       expect(refusalOf(machine, kind)?.code, kind).toBe("not_comparable");
     const proved = { order: { ...vm.order, assurance: "deterministic-vm", terms: "on-result" } } as const;
-    expect(refusalOf(settled(proved), "trace-request")).toBeNull();
+    // a whole machine is run again whole
+    expect(refusalOf(settled(proved), "dispute")).toBeNull();
+    expect(refusalOf(settled(proved), "trace-request")?.code).toBe("not_comparable");
+  });
+
+  it("about what was ended before its own end is a referee's to run, not to be shown in states", () => {
+    const ended = (content: Partial<ResultContent>, terms: Terms = {}) => {
+      const order = { ...REPLICATED.order, fuelMax: "7000000000", ...terms.order };
+      const lease = opened({ ...REPLICATED, ...terms, order });
+      const result = { ...content, exitCode: null };
+      return told(told(told(told(lease, "result", { content: result }), "delivery"), "closing"), "settlement");
+    };
+    const atLimit = ended({ reason: "fuel-limit", fuel: "7000000000" });
+    expect(refusalOf(atLimit, "dispute")).toBeNull();
+    expect(refusalOf(atLimit, "verdict")).toBeNull();
+    expect(refusalOf(atLimit, "trace-request")?.code).toBe("not_comparable");
+    const lease = opened({ ...REPLICATED, order: { ...REPLICATED.order } });
+    const stopped = { reason: "customer-stop", exitCode: null } as const;
+    const stop = (fuel: string) =>
+      told(told(told(told(told(lease, "stop"), "result", { content: { ...stopped, fuel } }), "delivery"), "closing"), "settlement");
+    expect(refusalOf(stop("5"), "dispute")).toBeNull();
+    expect(refusalOf(stop("5"), "trace-request")?.code).toBe("not_comparable");
+    // one that had done nothing has nothing to show, and is paid nothing
+    expect(stop("0").end?.dueNanos).toBe("0");
+    expect(refusalOf(stop("0"), "dispute")?.code).toBe("not_comparable");
   });
 
   it("is answered as it was asked, once", () => {

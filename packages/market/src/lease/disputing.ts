@@ -4,7 +4,7 @@
  * results came to (verify/judging).
  */
 import { disputeDepositNanos, traceRootsMax } from "../dispute.ts";
-import { runsAlike } from "../drivers.ts";
+import { DRIVERS, runsAlike } from "../drivers.ts";
 import { invariant } from "../invariant.ts";
 import { priceVectorOf } from "../resources.ts";
 import { speaksAs } from "../roles.ts";
@@ -12,7 +12,8 @@ import { deadlineOf } from "./deadlines.ts";
 import type { FactOf } from "./facts.ts";
 import type { FinalMoney, Lease, LeaseEnd } from "./lease.ts";
 import { firstRefused, refused, taken, type LeaseRefusal, type Step } from "./refusal.ts";
-import { isComparable } from "./terms.ts";
+import { proofOf } from "./proofs.ts";
+import { TERMS } from "./terms.ts";
 
 function endOfLease({ end }: Lease): LeaseEnd {
   invariant(end !== null, "only a settled lease can be disputed");
@@ -25,10 +26,26 @@ const inWindow = (lease: Lease, at: number): LeaseRefusal | null => {
 };
 
 /** Why no other server's result can say anything of this lease's; null where it can. */
-function incomparable({ result, end, driver, assurance }: Lease): LeaseRefusal | null {
-  if (!result || !isComparable(result)) return refused("not_comparable", "it did not end by itself with a result");
-  if (end && !isComparable(end)) return refused("not_comparable", "nothing is paid for it: its bytes were not delivered");
-  return runsAlike(driver, assurance) ? null : refused("not_comparable", "an ordinary machine runs differently each time");
+function incomparable(lease: Lease): LeaseRefusal | null {
+  const { result, end, driver, assurance, fuelMax } = lease;
+  if (!result) return refused("not_comparable", "it ended without a result");
+  if (!runsAlike(driver, assurance)) return refused("not_comparable", "an ordinary machine runs differently each time");
+  if (proofOf(lease, { ...result, fuelMax }) === null)
+    return refused("not_comparable", `running the job again shows nothing of ${result.reason}`);
+  if (end && TERMS[end.reason].proof === null) return refused("not_comparable", "nothing is paid for it: its bytes were not delivered");
+  return null;
+}
+
+/** Breakpoints show the run of a whole job that came to its own end; what was ended before is run again up to there. */
+function untraceable(lease: Lease): LeaseRefusal | null {
+  const { result, segment, fuelMax } = lease;
+  const unfit = incomparable(lease);
+  if (unfit) return unfit;
+  if (!DRIVERS[lease.driver].can.breakpoints)
+    return refused("not_comparable", `${DRIVERS[lease.driver].guest} has no breakpoints: a referee runs all of it`);
+  return result && !segment && proofOf(lease, { ...result, fuelMax }) === "own-end"
+    ? null
+    : refused("not_comparable", "the job did not come to its own end: a referee runs it to where it was ended");
 }
 
 const TENTH = 10n;
@@ -109,7 +126,7 @@ export function requestTrace(lease: Lease, { id, at, content }: FactOf<"trace-re
   const late = inWindow(lease, at);
   if (late) return late;
   if (trace) return refused("wrong_state", "the server was asked already");
-  const unfit = incomparable(lease);
+  const unfit = untraceable(lease);
   if (unfit) return unfit;
   const [step, fuel, most] = [BigInt(content.step), BigInt(result?.fuel ?? 0), traceRootsMax(resources.memoryMib)];
   if (step < 1n || fuel / step > BigInt(most))

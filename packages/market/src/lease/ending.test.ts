@@ -40,6 +40,21 @@ describe("a result", () => {
     expect(refusal({ engine: "none", reason: "server-failed", exitCode: null, fuel: "0" })).toBeNull();
   });
 
+  it("ran under the limit that was bound, and a module that cannot be read burned nothing", () => {
+    expect(refusal({ fuelMax: "1" })?.code).toBe("result_mismatch");
+    const malformed = { reason: "module-malformed", exitCode: null } as const;
+    expect(refusal({ ...malformed, fuel: "0" })).toBeNull();
+    expect(refusal({ ...malformed, fuel: "1" })?.code).toBe("result_mismatch");
+  });
+
+  it("of a machine never ends by its fuel, which only bounds its bill", () => {
+    const machine = opened({ order: { driver: "qemu", assurance: "deterministic-vm", terms: "on-result", budgetNanos: "1000" } });
+    const all = { exitCode: null, fuel: machine.fuelMax };
+    expect(machine.fuelBound).toBe("budget");
+    for (const reason of ["budget", "fuel-limit"] as const)
+      expect(refusal({ ...all, reason }, machine)?.code, reason).toBe("result_mismatch");
+  });
+
   it("has an exit code only where a guest's program gave one", () => {
     expect(refusal({ reason: "server-failed", exitCode: 1 })?.code).toBe("result_mismatch");
     expect(refusal({ reason: "server-failed", exitCode: null, fuel: "0" })).toBeNull();
@@ -115,6 +130,15 @@ describe("replicas", () => {
     const failed = { id, content: { reason: "server-failed", exitCode: null } } as const;
     expect(refusalOf(lease, "result", failed)).toBeNull();
     expect(refusalOf(revealed, "result", failed)?.code).toBe("result_mismatch");
+  });
+
+  it("commit however they ended, where they are paid for what can be run again", () => {
+    const stopping = told(lease, "stop");
+    const stopped = { id, content: { reason: "customer-stop", exitCode: null, fuel: "5" } } as const;
+    expect(refusalOf(stopping, "result", stopped)?.code).toBe("wrong_state");
+    expect(refusalOf(told(told(stopping, "commitment"), "reveal"), "result", stopped)).toBeNull();
+    // nothing was done, and nothing is paid
+    expect(refusalOf(stopping, "result", { id, content: { ...stopped.content, fuel: "0" } })).toBeNull();
   });
 
   it("commit once, and only replicas commit", () => {

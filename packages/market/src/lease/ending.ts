@@ -6,7 +6,8 @@ import type { FactOf, ResultContent } from "./facts.ts";
 import type { Lease } from "./lease.ts";
 import { firstRefused, refused, taken, type LeaseRefusal, type Step } from "./refusal.ts";
 import { speaksAs } from "../roles.ts";
-import { TERMS, isComparable, type EndReason } from "./terms.ts";
+import { proofOf } from "./proofs.ts";
+import { TERMS, type EndReason } from "./terms.ts";
 import { lastClaimOf } from "./use.ts";
 
 /** A replica has its result: the id of the result document, whose nonce hides it until it is shown. */
@@ -32,6 +33,7 @@ function reasonProblem(lease: Lease, { reason, usedMs, fuel, exitCode }: ResultC
   if (exitCode !== null && !row.exitCode) return `${reason} has no exit code`;
   if (!row.ran && row.cause !== "host" && (usedMs > 0 || fuel !== "0"))
     return `${reason} means that nothing ran: nothing can have been used`;
+  if (reason === "module-malformed" && fuel !== "0") return "a module that cannot be read burns no fuel";
   if (reason === "segment-end" && !lease.segment) return "a whole job was ordered, not a segment";
   if (reason === "customer-stop" && lease.stop?.reason !== reason) return "its customer did not stop it";
   return limitProblem(lease, reason, usedMs, BigInt(fuel));
@@ -40,17 +42,22 @@ function reasonProblem(lease: Lease, { reason, usedMs, fuel, exitCode }: ResultC
 function limitProblem(lease: Lease, reason: EndReason, usedMs: number, fuel: bigint): string | null {
   if (!TERMS[reason].usedUp) return null;
   const timeIsUp = reason === lease.timeBound && usedMs >= lease.durationMsMax;
-  const fuelIsUp = reason === lease.fuelBound && fuel >= BigInt(lease.fuelMax);
+  const fuelIsUp = reason === lease.fuelBound && fuel >= BigInt(lease.fuelMax) && DRIVERS[lease.driver].can.exactLimits;
   // a segment ends where its job does, whose limit is not this lease's
   const segmentsOwnLimit = lease.segment && reason === "fuel-limit";
   if (timeIsUp || fuelIsUp || segmentsOwnLimit) return null;
   return `neither ${lease.durationMsMax} ms (${lease.timeBound}) nor ${lease.fuelMax} fuel (${lease.fuelBound}) were used up`;
 }
 
+/** A paid result that can be run again is committed to before any replica's is shown, however it ended. */
+export const bindsReplica = (lease: Pick<Lease, "driver" | "assurance" | "terms" | "replicas">, content: ResultContent): boolean =>
+  lease.replicas > 1 && TERMS[content.reason].pay[lease.terms] === "used" && proofOf(lease, content) !== null;
+
 /** A replica shows what it committed to, after all have; its host's failure is no result, and must be told before. */
 function commitmentProblem(lease: Lease, { id, content }: FactOf<"result">): LeaseRefusal | null {
   if (lease.replicas === 1) return null;
-  if (!isComparable(content)) return lease.commitment === null ? null : refused("result_mismatch", "another result was committed to");
+  if (!bindsReplica(lease, content))
+    return lease.commitment === null ? null : refused("result_mismatch", "another result was committed to");
   if (lease.state !== "revealed")
     return refused("wrong_state", "results are shown after every replica has committed", { state: lease.state });
   return lease.commitment?.result === id ? null : refused("result_mismatch", "it is not the result that was committed to");
@@ -78,6 +85,7 @@ export function result(lease: Lease, fact: FactOf<"result">): Step {
     firstRefused("result_mismatch", [
       [content.jobHash === lease.jobHash, "jobHash is not the order's"],
       [isUnderItsEngine(lease, content), `engine is not ${lease.engine}, which the offer names`],
+      [content.fuelMax === lease.fuelMax, `it ran under ${content.fuelMax} fuel, ${lease.fuelMax} were ordered`],
       [content.lastClaim === last.id, "lastClaim is not the last receipted claim or the opening"],
     ]) ??
     firstRefused("claim_decreasing", [

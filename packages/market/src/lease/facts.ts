@@ -111,6 +111,8 @@ export interface ResultContent {
   egressBytes: number;
   lastClaim: string;
   fuel: string;
+  /** Under which limit it ran. */
+  fuelMax: string;
   memoryHash: string | null;
   outputDigest: string;
   stdoutDigest: string;

@@ -165,6 +165,7 @@ const resultOf = (lease: Lease): ResultContent => ({
   ...{
     egressBytes: lastClaimOf(lease).egressBytes,
     lastClaim: lastClaimOf(lease).id,
+    fuelMax: lease.fuelMax,
     fuel: "5000000000",
     memoryHash: DIGEST,
     outputDigest: DIGEST,

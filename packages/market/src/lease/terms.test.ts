@@ -1,6 +1,6 @@
 /** The terms' table: what its rows must have to do with each other. */
 import { describe, expect, it } from "vitest";
-import { BLAMES, END_REASONS, PAYMENT_TERMS, RESULT_REASONS, TERMS, ifServerVanishes, isComparable, isEndReason, wasRun } from "./terms.ts";
+import { BLAMES, END_REASONS, PAYMENT_TERMS, RESULT_REASONS, TERMS, ifServerVanishes, isEndReason, wasRun } from "./terms.ts";
 
 describe("terms", () => {
   it.each(END_REASONS)("%s is paid by its cause", (reason) => {
@@ -20,11 +20,11 @@ describe("terms", () => {
     expect(row.says.length).toBeGreaterThan(10);
   });
 
-  it.each(END_REASONS)("%s is compared only where a guest ran to its own end", (reason) => {
+  it.each(END_REASONS)("%s is shown by running it again only where a guest ran", (reason) => {
     const row = TERMS[reason];
-    if (row.comparable) expect([row.ran, row.byChance, row.statedBy]).toEqual([true, false, "server"]);
-    if (row.exitCode) expect(row.comparable).toBe(true);
-    expect(isComparable({ reason })).toBe(row.comparable);
+    if (row.proof !== null) expect([row.ran, row.statedBy]).toEqual([true, "server"]);
+    if (row.proof !== null) expect(row.byChance).toBe(row.proof === "stated-fuel");
+    if (row.exitCode) expect(row.proof).toBe("own-end");
     expect(wasRun({ reason, fuel: "1" })).toBe(row.ran);
     if (row.byChance) expect(wasRun({ reason, fuel: "0" })).toBe(false);
   });

@@ -19,13 +19,22 @@ export type Pay = "used" | "cancellation" | "nothing";
  */
 export type Cause = "job" | "customer-bytes" | "customer-limits" | "customer" | "owner" | "host" | "broker" | "untold";
 
+/**
+ * Running the job again shows what it came to by itself; what it came to under the same fuel limit; or what it had written by the fuel
+ * that its server states, where somebody stopped it.
+ */
+export type Proof = "own-end" | "fuel-limit" | "stated-fuel";
+
 export interface TermsRow {
   /** Who states it: the server in its result manifest, or the broker in its closing, where nothing was heard. */
   statedBy: "server" | "broker";
   cause: Cause;
   blame: Blame;
-  /** Two honest servers always agree on it, so that results with it can be compared. */
-  comparable: boolean;
+  /**
+   * How running the job again shows it, where the job runs alike; `either-limit`: of fuel, or of time, which is
+   * chance; null: it shows nothing (proofs.ts).
+   */
+  proof: Proof | "either-limit" | null;
   /** A guest ran. */
   ran: boolean;
   /** It ends the run at a moment that is chance: what was used can be bounded by time, not recomputed. */
@@ -58,7 +67,7 @@ const killed = { ...atLimit, shell: "killed", usedUp: false } as const;
 /** The guest ran and ended by itself, alike on every server. */
 const alike = {
   statedBy: "server",
-  comparable: true,
+  proof: "own-end",
   ran: true,
   byChance: false,
   usedUp: false,
@@ -69,16 +78,16 @@ const alike = {
 } as const;
 const byItself = { ...alike, ...byMarket } as const;
 /** The guest ran and was ended from outside. */
-const fromOutside = { ...byItself, comparable: false, byChance: true } as const;
+const fromOutside = { ...byItself, proof: "stated-fuel", byChance: true } as const;
 /** The server took the lease and no guest ever ran. */
-const neverRan = { ...byItself, comparable: false, ran: false, record: "not-counted" } as const;
+const neverRan = { ...byItself, proof: null, ran: false, record: "not-counted" } as const;
 /** The broker found silence where an owner's server should have spoken. */
 const ownersSilence = {
   ...byMarket,
   statedBy: "broker",
   cause: "host",
   blame: "owner",
-  comparable: false,
+  proof: null,
   ran: false,
   byChance: false,
   usedUp: false,
@@ -92,12 +101,18 @@ const ROWS = {
   completed: { ...byItself, shell: "own", cause: "job", blame: "nobody", exitCode: true, pay: bothUsed, says: "the job ran to its end" },
   "segment-end": {
     ...byItself,
-    ...{ cause: "job", blame: "nobody", comparable: false, takes: "breakpoints", pay: bothUsed },
+    ...{ cause: "job", blame: "nobody", takes: "breakpoints", pay: bothUsed },
     says: "the part of the job that was asked for ran to its end",
   },
   "time-limit": { ...fromOutside, ...atLimit, says: "the job reached the order's maximum time" },
-  "fuel-limit": { ...byItself, ...atLimit, says: "the job used all the fuel its customer allowed it" },
-  budget: { ...byItself, ...atLimit, comparable: false, says: "the budget was used up" },
+  "fuel-limit": {
+    ...byItself,
+    ...atLimit,
+    proof: "fuel-limit",
+    takes: "exactLimits",
+    says: "the job used all the fuel its customer allowed it",
+  },
+  budget: { ...byItself, ...atLimit, proof: "either-limit", says: "the budget was used up" },
   "memory-limit": { ...byItself, ...killed, says: "the job needed more memory than was ordered" },
   "output-limit": { ...byItself, ...killed, says: "the job wrote more output than was ordered" },
   "module-malformed": {
@@ -122,12 +137,12 @@ const ROWS = {
   },
   "guest-panic": {
     ...byItself,
-    ...{ cause: "job", blame: "customer", comparable: false, takes: "boots", pay: bothUsed, shell: "killed" },
+    ...{ cause: "job", blame: "customer", takes: "boots", pay: bothUsed, shell: "killed" },
     says: "the guest's own system panicked",
   },
   "vm-crashed": {
     ...fromOutside,
-    ...{ cause: "untold", blame: "nobody", record: "not-counted", retryFree: true, pay: intervalOnly },
+    ...{ cause: "untold", blame: "nobody", proof: null, record: "not-counted", retryFree: true, pay: intervalOnly },
     says: "the machine or the process that ran the job crashed by itself; whose doing it was cannot be told",
   },
   "customer-stop": {
@@ -181,9 +196,6 @@ const listed = ([first, ...others]: readonly EndReason[]): NonEmpty => [first ??
 export const END_REASONS: NonEmpty = listed(names);
 /** Reasons a server may state in a result manifest; every other reason is the broker's to find. */
 export const RESULT_REASONS: NonEmpty = listed(names.filter((reason) => ROWS[reason].statedBy === "server"));
-
-/** Whether two honest servers always agree on this end. */
-export const isComparable = ({ reason }: { reason: EndReason }): boolean => TERMS[reason].comparable;
 
 /**
  * Whether a guest ran at all: only then is there something to compare. One that was stopped before it did anything looks like one that

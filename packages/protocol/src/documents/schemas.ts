@@ -222,6 +222,8 @@ export const SCHEMAS = {
      * loop.
      */
     fuel: zFuel,
+    /** The limit under which it ran: its purchase order's. */
+    fuelMax: zFuel,
     /** Hash of the guest's memory at its end; null when it was stopped from outside or did not start. */
     memoryHash: zId.nullable(),
     outputDigest: zId,

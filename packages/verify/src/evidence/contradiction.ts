@@ -4,7 +4,7 @@
  * same again, and what somebody has seen of the log meanwhile is no statement at all. Who controls the inputs: anyone; the signatures
  * decide.
  */
-import { isComparable } from "@xenoservers/market";
+import { isAlike } from "@xenoservers/market";
 import {
   KeyBook,
   canonicalText,
@@ -34,7 +34,7 @@ function onlyOnce<K extends Kind>({ kind, payload }: SignedDocument<K>): string 
  * of the job.
  */
 const resultsDiffer = (first: Payload<"result">, second: Payload<"result">): boolean =>
-  isComparable(first) && isComparable(second) && resultDifference(first, second) !== null;
+  isAlike(first) && isAlike(second) && resultDifference(first, second) !== null;
 
 /** A server that could not trace the job may have been able to later. */
 const tracesDiffer = (first: Payload<"trace">, second: Payload<"trace">): boolean =>

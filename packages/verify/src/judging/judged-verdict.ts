@@ -51,7 +51,7 @@ export function judgeVerdict(
   if (trace && (!trace.ok || trace.document.id !== lease.trace?.document))
     return cannot("the trace in the verdict is not the one that the server signed for this lease");
   const part = payload.segment === null ? null : { trace: trace?.ok ? trace.document.payload : null, segment: payload.segment };
-  const judgement = judge(world.crypto, accused.payload, ruling.document.payload, part);
+  const judgement = judge(world.crypto, accused.payload, ruling.document.payload, lease, part);
   if (!judgement.ok) return cannot(judgement.why);
   const { difference } = judgement;
   if (difference === null) return { finding: "agrees", why: "the referee came to the same result" };

@@ -11,9 +11,11 @@ const result = play.of("result").document.payload;
 const trace = play.of("trace").document.payload;
 const other = (over: Partial<Payload<"result">>): Payload<"result"> => ({ ...result, ...over });
 const OTHER = "ab".repeat(32);
+const UNDER = { driver: "wasm", assurance: "replicated" } as const;
+const MACHINE = { driver: "qemu", assurance: "deterministic-vm" } as const;
 
 describe("a whole job", () => {
-  const whole = (over: Partial<Payload<"result">>, accused = result) => judge(crypto, accused, other(over), null);
+  const whole = (over: Partial<Payload<"result">>, accused = result) => judge(crypto, accused, other(over), UNDER, null);
 
   it("is borne out by the same, whenever it ran, and by nothing else", () => {
     expect(whole({ usedMs: 9, nonce: OTHER, lease: OTHER })).toEqual({ ok: true, difference: null });
@@ -29,20 +31,56 @@ describe("a whole job", () => {
   });
 
   it("is decided by nothing that another machine need not come to", () => {
-    for (const reason of ["server-failed", "customer-stop", "time-limit", "budget", "vm-crashed"] as const) {
+    for (const reason of ["server-failed", "vm-crashed", "job-refused"] as const) {
       expect(whole({ reason, exitCode: null }).ok, reason).toBe(false);
       // nor is whoever was stopped accused by a run that went to its end
       expect(whole({ stdoutDigest: OTHER }, other({ reason, exitCode: null })).ok, reason).toBe(false);
     }
     expect(whole({ jobHash: OTHER }).ok).toBe(false);
     expect(whole({ engine: "engine-2" }).ok).toBe(false);
-    expect(refereeProblem(result, other({ engine: "engine-2" }))).toContain("the engines differ");
+    expect(refereeProblem(result, other({ engine: "engine-2" }), UNDER)).toContain("the engines differ");
     expect(resultDifference(result, result)).toBeNull();
+  });
+
+  const cut = (over: Partial<Payload<"result">>) => other({ exitCode: null, memoryHash: null, ...over });
+
+  it("that was stopped is run again up to there: what it had written by then, and that it got so far", () => {
+    const stopped = cut({ reason: "customer-stop", fuel: "500" });
+    const upTo = (over: Partial<Payload<"result">>) =>
+      judge(crypto, stopped, cut({ reason: "fuel-limit", fuel: "510", fuelMax: "500", ...over }), UNDER, null);
+    expect(upTo({})).toEqual({ ok: true, difference: null });
+    expect(upTo({ reason: "budget", memoryHash: OTHER })).toEqual({ ok: true, difference: null });
+    expect(upTo({ stdoutDigest: OTHER })).toMatchObject({ difference: expect.stringContaining("standard output") });
+    expect(upTo({ reason: "completed", exitCode: 0, fuel: "499" })).toMatchObject({ difference: expect.stringContaining("fuel 500") });
+    expect(upTo({ reason: "completed", exitCode: 0, fuel: "500" })).toEqual({ ok: true, difference: null });
+    // under another limit it would have written less, or more
+    for (const fuelMax of ["499", "501", result.fuelMax])
+      expect(upTo({ fuelMax })).toMatchObject({ ok: false, why: expect.stringContaining("up to") });
+    expect(upTo({ reason: "customer-stop" }).ok).toBe(false);
+    expect(judge(crypto, { ...stopped, fuel: "0" }, stopped, UNDER, null).ok).toBe(false);
+  });
+
+  it("that used up its budget is run again under the same limit, and is compared whole", () => {
+    const spent = cut({ reason: "budget", fuel: "505", fuelMax: "500", memoryHash: OTHER });
+    const again = (over: Partial<Payload<"result">>) => judge(crypto, spent, { ...spent, reason: "fuel-limit", ...over }, UNDER, null);
+    expect(again({})).toEqual({ ok: true, difference: null });
+    for (const over of [{ fuel: "506" }, { memoryHash: result.memoryHash }, { outputDigest: OTHER }])
+      expect(again(over)).toMatchObject({ ok: true, difference: expect.stringContaining("the server signed") });
+    expect(again({ reason: "completed", exitCode: 0, fuel: "400" })).toMatchObject({ difference: expect.stringContaining("ending") });
+    expect(again({ fuelMax: "600" }).ok).toBe(false);
+  });
+
+  it("that came to its own end is not convicted by a run that was given less", () => {
+    const less = cut({ reason: "fuel-limit", fuel: "10", fuelMax: "10" });
+    expect(judge(crypto, result, less, UNDER, null)).toMatchObject({ ok: false, why: expect.stringContaining("up to 10") });
+    expect(judge(crypto, result, { ...less, fuelMax: result.fuelMax, fuel: result.fuelMax }, UNDER, null)).toMatchObject({
+      difference: expect.stringContaining("ending"),
+    });
   });
 
   it("of a machine is the same within what its end may burn", () => {
     const machine = other({ engine: "qemu-1", fuel: "30000000000" });
-    const apart = (fuel: string) => judge(crypto, machine, { ...machine, fuel }, null);
+    const apart = (fuel: string) => judge(crypto, machine, { ...machine, fuel }, MACHINE, null);
     expect(apart("30000000001")).toEqual({ ok: true, difference: null });
     expect(apart("50000000000")).toEqual({ ok: true, difference: null });
     expect(apart("50000000001")).toMatchObject({ difference: expect.stringContaining("fuel") });
@@ -60,6 +98,7 @@ describe("one segment", () => {
         stateRoot,
         ...over,
       }),
+      UNDER,
       {
         trace,
         segment,
@@ -80,7 +119,12 @@ describe("one segment", () => {
     expect(ran(2, null)).toMatchObject({ ok: false });
     expect(ran(2, OTHER, { engine: "engine-2" })).toMatchObject({ ok: false });
     expect(ran(6, OTHER)).toMatchObject({ ok: false, why: "the trace has 4 breakpoints" });
-    expect(judge(crypto, result, result, { trace: null, segment: 1 })).toMatchObject({ ok: false, why: "the server has signed no trace" });
-    expect(judge(crypto, result, result, { trace: { ...trace, detail: "the disk was full" }, segment: 1 })).toMatchObject({ ok: false });
+    expect(judge(crypto, result, result, UNDER, { trace: null, segment: 1 })).toMatchObject({
+      ok: false,
+      why: "the server has signed no trace",
+    });
+    expect(judge(crypto, result, result, UNDER, { trace: { ...trace, detail: "the disk was full" }, segment: 1 })).toMatchObject({
+      ok: false,
+    });
   });
 });

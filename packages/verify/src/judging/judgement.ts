@@ -3,9 +3,9 @@
  * signed. Broker, customer and anyone with the verdict come to the same. All three documents are their signers' word; the referee's can
  * be run again.
  */
-import { isComparable } from "@xenoservers/market";
+import { proofOf } from "@xenoservers/market";
 import { endRootOf, segmentHashOf, type Crypto, type Payload } from "@xenoservers/protocol";
-import { refereeProblem, resultDifference } from "./comparison.ts";
+import { refereeProblem, resultDifference, type Under } from "./comparison.ts";
 
 type Result = Payload<"result">;
 
@@ -16,13 +16,14 @@ export function judge(
   crypto: Crypto,
   accused: Result,
   ruling: Result,
+  under: Under,
   part: { trace: Payload<"trace"> | null; segment: number } | null,
 ): Judgement {
-  if (!isComparable(accused)) return { ok: false, why: `it ended with ${accused.reason}, which another machine need not come to` };
   if (part === null) {
-    const unfit = refereeProblem(accused, ruling);
+    const unfit = refereeProblem(accused, ruling, under);
     return unfit === null ? { ok: true, difference: resultDifference(accused, ruling) } : { ok: false, why: unfit };
   }
+  if (proofOf(under, accused) !== "own-end") return { ok: false, why: `it ended with ${accused.reason}: no segment shows where` };
   const { trace, segment } = part;
   if (!trace) return { ok: false, why: "the server has signed no trace" };
   if (trace.detail !== "") return { ok: false, why: `the server could not trace the job: ${trace.detail}` }; // a failed host has not lied

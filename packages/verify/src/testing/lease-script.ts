@@ -21,6 +21,8 @@ export interface Deal {
 }
 
 const FREE = { egress: "none", egressMibMax: 0 } as const;
+/** The script's jobs run alike. */
+const UNDER = { driver: "wasm", assurance: "isolated" } as const;
 
 export class LeaseScript extends Script {
   readonly deal: Deal;
@@ -262,6 +264,7 @@ export class LeaseScript extends Script {
         usedMs: 2_000,
         egressBytes: 0,
         lastClaim: lastClaimIn(play),
+        fuelMax: play.of("purchase-order").document.payload.fuelMax,
         fuel: "5000000000",
         ...this.came,
         stateRoot: null,
@@ -384,7 +387,13 @@ export class LeaseScript extends Script {
       const { ownerNanos, feeNanos } = play.of("settlement").document.payload;
       const { stakeNanos } = play.of("purchase-order").document.payload;
       const part = segment === null ? null : { trace: play.of("trace").document.payload, segment };
-      const judgement = judge(this.cast.crypto, play.of("result").document.payload, play.of("result", "theirs").document.payload, part);
+      const judgement = judge(
+        this.cast.crypto,
+        play.of("result").document.payload,
+        play.of("result", "theirs").document.payload,
+        UNDER,
+        part,
+      );
       const why = judgement.ok ? (judgement.difference ?? "nothing") : judgement.why;
       return {
         ...{ lease: leaseIn(play), server: this.cast.server, owner: this.cast.owner, referee: this.cast.referee },

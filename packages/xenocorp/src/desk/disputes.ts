@@ -4,7 +4,7 @@
  * the broker runs nothing. Who controls the inputs: the customer (which leases), both servers (their manifests), the operator (who is a
  * referee).
  */
-import { isComparable, speaksAs, type Finding } from "@xenoservers/market";
+import { speaksAs, type Finding } from "@xenoservers/market";
 import { parseDocumentOf, refuse, type Refusal, type SignedDocument, type Verified } from "@xenoservers/protocol";
 import { judge } from "@xenoservers/verify";
 import { readSetting } from "../store/settings.ts";
@@ -67,11 +67,10 @@ async function proofOf(round: Round, lease: LeaseRow, judged: LeaseRow, segment:
     stored(round, "result", judged.result?.id),
     segment === null ? null : stored(round, "trace", lease.trace?.document),
   ]);
-  if (!result || !isComparable(result.payload))
-    return refuse("not_comparable", { lease: lease.id, why: "it did not end by itself with a result" });
+  if (!result) return refuse("not_comparable", { lease: lease.id, why: "it ended without a result" });
   if (!ruling) return refuse("not_comparable", { refereeLease: judged.id, why: "the referee's lease has no result" });
   const part = segment === null ? null : { trace: trace?.payload ?? null, segment };
-  const judgement = judge(round.services.crypto, result.payload, ruling.payload, part);
+  const judgement = judge(round.services.crypto, result.payload, ruling.payload, lease, part);
   if (!judgement.ok) return refuse("not_comparable", { refereeLease: judged.id, why: judgement.why });
   return { ok: true, result, ruling, trace, difference: judgement.difference };
 }

@@ -111,7 +111,7 @@ export function payloadsOf({ world, customer, server, batch, lease: plain, devic
     extension: { lease, party, durationMsMax: 1, previous: DIGEST },
     amendment: { lease, extension: envelope, durationMsMax: 1, holdNanos: "0", previous: DIGEST, at },
     closing: { lease, reason: "completed", at, lastClaim: null },
-    result: { ...result, ...digests, ...use, server: server.id },
+    result: { ...result, ...digests, ...use, server: server.id, fuelMax: "1" },
     delivery: { lease, result: DIGEST, sealed: null },
     settlement: {
       ...{

@@ -269,7 +269,13 @@ export class World {
     const row = await this.row(lease);
     return {
       ...{ lease, server: server.id, jobHash: DIGEST, engine: "e", reason: "completed", exitCode: 0, usedMs: 1_000, egressBytes: 0 },
-      ...{ lastClaim: row.lastClaim?.id ?? row.openingId ?? "", fuel: "1000000", memoryHash: DIGEST, outputDigest: DIGEST },
+      ...{
+        lastClaim: row.lastClaim?.id ?? row.openingId ?? "",
+        fuel: "1000000",
+        fuelMax: row.fuelMax,
+        memoryHash: DIGEST,
+        outputDigest: DIGEST,
+      },
       ...{ stdoutDigest: EMPTY_BYTES_DIGEST, stderrDigest: EMPTY_BYTES_DIGEST, stateRoot: null, nonce: DIGEST, detail: "" },
     };
   }

@@ -3,7 +3,7 @@
  * replica it is committed to first, and shown once every replica has. Who controls the inputs: the broker (answers), the customer (its
  * word).
  */
-import { isComparable, runsAlike, step } from "@xenoservers/market";
+import { bindsReplica, runsAlike, step } from "@xenoservers/market";
 import { toHex, type Envelope } from "@xenoservers/protocol";
 import type { LinkAnswer } from "@xenoservers/protocol/link";
 import { parseFact } from "@xenoservers/verify";
@@ -54,7 +54,7 @@ export class HandingIn {
     const { usedMs } = document.payload;
     const { tree } = end;
     record.result = { id: document.id, envelope: document.envelope, usedMs, tree, ...sizes };
-    if (order.replicas > 1 && isComparable(end)) record.commitment = signCommitment(this.#ctx, document).envelope;
+    if (bindsReplica(this.#ctx.facts.lease, document.payload)) record.commitment = signCommitment(this.#ctx, document).envelope;
     await this.#ctx.save();
     if (this.#ctx.move({ t: record.commitment ? "committed" : "signed" })) await this.goOn();
   }

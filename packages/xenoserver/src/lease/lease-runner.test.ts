@@ -214,7 +214,7 @@ describe("documents that overtake each other", () => {
     const verdictOver = (said: object) => {
       const server = serverIdOf(nodeCrypto, key.publicKey);
       const ruling = market.sign(key, "result", { ...own.payload, lease: "77".repeat(32), server, ...said });
-      const judged = judge(nodeCrypto, own.payload, ruling.payload, null);
+      const judged = judge(nodeCrypto, own.payload, ruling.payload, market.lease(lease), null);
       const { end, stakeNanos, server: accused, owner } = market.lease(lease);
       const refundNanos = String(BigInt(end?.ownerNanos ?? 0) + BigInt(end?.feeNanos ?? 0));
       const why = judged.ok ? (judged.difference ?? "") : "";

@@ -50,7 +50,7 @@ export function jobProblem(
     [segment === null || isPaidFor(segment.segment, fuelMax), "the lease does not pay for the fuel of this segment"],
     [from === null || segment?.pieces.some(({ digest }) => digest === from) === true, "the state's manifest is missing"],
     [spec.engine === driver.engine, `this server's engine is ${driver.engine}`],
-    [segment !== null || spec.fuelMax === order.fuelMax, "the job's fuel is not the order's"],
+    [segment !== null || BigInt(order.fuelMax) <= BigInt(spec.fuelMax), "more fuel is ordered than the job may use"],
     [spec.memoryMibMax <= resources.memoryMib, "the job may use more memory than the lease has"],
     [spec.diskMibMax <= resources.diskMib, "the job may use more disk than the lease has"],
     [bytes <= (resources.diskMib + resources.memoryMib) * MIB, "the inputs are larger than the lease"],
