@@ -17,7 +17,7 @@ type Ended = Pick<ResultContent, "reason" | "fuel" | "fuelMax">;
  * What keeps what is paid within what is so: that anybody can run it again; receipted claims within the broker's clock; the broker's
  * clock, by what a machine can burn in it; the order's cancellation minimum; or nothing is paid.
  */
-export type PayBound = "re-execution" | "claims" | "broker-clock" | "minimum" | "unpaid";
+type PayBound = "re-execution" | "claims" | "broker-clock" | "minimum" | "unpaid";
 
 interface EndingRow {
   statedBy: "server" | "broker";
