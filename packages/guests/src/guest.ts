@@ -136,7 +136,7 @@ export class Guest {
     this.#finish(end);
   }
 
-  /** Has the guest end before its next call and hand in what it has; one that makes none is interrupted, one that hands in nothing killed. */
+  /** Has the guest end before its next call and hand in what it has; interrupts one that makes none, kills one that hands in nothing. */
   async stop(): Promise<void> {
     const beginBy = Date.now() + BEGIN_WITHIN_MS;
     let stopAt: { interrupt: number; kill: number; last: number } | null = null;
