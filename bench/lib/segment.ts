@@ -2,7 +2,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { prepareModule, runJob, seededRandom, traceJob, type Job, type State } from "@xenoservers/engine";
-import { instrument } from "../../packages/guests/src/worker/instrument.ts";
 
 const [file, segments, rounds] = process.argv.slice(2) as [string, string, string];
 const bytes = readFileSync(file);
@@ -31,10 +30,9 @@ function best<T>(work: () => T): { ms: number; value: T } {
 }
 
 const fast = prepareModule(bytes);
-const checked = prepareModule(bytes, true);
-if (!fast.ok || !checked.ok) throw new Error("the module is refused");
-const build = best(() => instrument(checked.bytes)!);
-const [plain, traced] = [moduleOf(fast.bytes), moduleOf(build.value)];
+const build = best(() => prepareModule(bytes, true));
+if (!fast.ok || !build.value.ok) throw new Error("the module is refused");
+const [plain, traced] = [moduleOf(fast.bytes), moduleOf(build.value.bytes)];
 const whole = best(() => runJob(job(plain)));
 const step = whole.value.fuel / BigInt(segments) + 1n;
 const pieces = new Map<string, Uint8Array>();

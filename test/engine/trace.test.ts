@@ -16,7 +16,6 @@ import {
 } from "@xenoservers/engine";
 import { Random } from "../../packages/testkit/src/random.ts";
 import { segment } from "../../packages/guests/src/worker/breakpoints.ts";
-import { instrument } from "../../packages/guests/src/worker/instrument.ts";
 import { cases } from "../thorough.ts";
 import { generateModule } from "./generate.ts";
 
@@ -56,8 +55,7 @@ const shown = ({ ending, fuel, memoryHash, treeAt }: Finished, out: Uint8Array[]
 /** Null where the module has no such build. */
 function built(module: Uint8Array): WebAssembly.Module | null {
   const prepared = prepareModule(module, true);
-  const bytes = prepared.ok ? instrument(prepared.bytes) : null;
-  return bytes && compiled(bytes);
+  return prepared.ok ? compiled(prepared.bytes) : null;
 }
 
 function traced(build: WebAssembly.Module, step: bigint) {

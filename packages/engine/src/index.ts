@@ -7,4 +7,4 @@ export { seededRandom } from "./random.ts";
 export { ENGINE_VERSION } from "./version.ts";
 export { BadState } from "./machine-state-check.ts";
 export { readState, type State } from "./machine-state.ts";
-export { STACK_MEMORY, STACK_MEMORY_PAGES, traceJob } from "./trace.ts";
+export { traceJob } from "./trace.ts";

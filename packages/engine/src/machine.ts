@@ -101,11 +101,20 @@ interface Added {
   [ADDED.stack]: { value: number };
   [ADDED.pages]: { value: number };
   [ADDED.refused]: { value: number };
-  /** In a build with breakpoints: below so much fuel the next one is due. */
-  [ADDED.next]?: { value: bigint };
   [ADDED.start]?: () => void;
   _start: () => void;
   memory: WebAssembly.Memory;
+}
+
+/** What a build with breakpoints has besides. */
+export interface AddedForBreakpoints extends Added {
+  /** Below so much fuel the next one is due. */
+  [ADDED.next]: { value: bigint };
+  /** STATE: what is being done to the call stack. */
+  [ADDED.state]: { value: number };
+  /** Bytes of `unwound` that frames take. */
+  [ADDED.top]: { value: number };
+  [ADDED.unwound]: WebAssembly.Memory;
 }
 
 /** What a guest that goes on from a breakpoint has outside its instance. */
@@ -178,8 +187,11 @@ export class Machine {
     }
   }
 
-  /** Makes the instance; an ending where the module does not fit the job. Throws LinkError and the host's own errors. */
-  instantiate(breakpoint?: (leftFuel: bigint) => void): Ending | null {
+  /**
+   * Makes the instance; an ending where the module does not fit the job. `breakpoint` takes what is left of the fuel and says what to go on
+   * with. Throws LinkError and the host's own errors.
+   */
+  instantiate(breakpoint?: (leftFuel: bigint) => bigint): Ending | null {
     const { memory, descriptors, files, clock, job } = this;
     const calls = wasiCalls({ memory, descriptors, files, world: job.world, clock });
     const imports = Object.fromEntries(

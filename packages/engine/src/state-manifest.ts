@@ -1,6 +1,6 @@
 /** A state's manifest as it is written: everything that a guest's further run depends on, with its pieces named by their digests. */
 
-export const STATE_FORMAT = "xeno-state-2";
+export const STATE_FORMAT = "xeno-state-3";
 
 /** Which of the module's two entries the guest is in. */
 export type Phase = "start" | "main";

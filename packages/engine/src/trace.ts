@@ -1,34 +1,13 @@
 /**
  * Runs a job in its build with breakpoints: the guest is taken down each time it has used so much more fuel, and its state shown; or set
- * up from such a state and run on from there. Same output, fuel and memory as runJob. The build is `prepareModule(bytes, true)`,
- * instrumented by Binaryen's Asyncify, whose exports unwind the guest's stack into a memory of their own and wind it up again.
+ * up from such a state and run on from there. Same output, fuel and memory as runJob. The build is `prepareModule(bytes, true)`, which
+ * takes the call stack down into a memory of its own and winds it up again (rewrite/pauses.ts).
  */
-import { Machine, type Finished, type Job } from "./machine.ts";
-import { BadState } from "./machine-state-check.ts";
+import { Machine, type AddedForBreakpoints, type Finished, type Job } from "./machine.ts";
+import { BadState, must } from "./machine-state-check.ts";
 import { StateTaker, randomOf, readState, restoreInstance, stackOf, standingOf, writtenBefore, type State } from "./machine-state.ts";
 import type { Phase } from "./state-manifest.ts";
-import { ADDED } from "./rewrite/added.ts";
-
-/** What the instrumented module exports besides the engine's own. */
-interface Unwinding {
-  asyncify_start_unwind(at: number): void;
-  asyncify_stop_unwind(): void;
-  asyncify_start_rewind(at: number): void;
-  asyncify_stop_rewind(): void;
-  asyncify_get_state(): number;
-  [STACK_MEMORY]: WebAssembly.Memory;
-}
-
-/** Name under which the memory that takes the unwound stack must be exported. */
-export const STACK_MEMORY = "xeno.unwound";
-/** Pages of that memory: many times what the engine's own limit on the stack allows a guest. */
-export const STACK_MEMORY_PAGES = 1024;
-const PAGE_BYTES = 65_536;
-/** Two words, where the stack stands and where it ends, come before the stack itself. */
-const HEADER_AT = 16;
-const STACK_AT = 32;
-const UNWINDING = 1;
-const REWINDING = 2;
+import { ADDED, STATE, WINDING_UP_FUEL } from "./rewrite/added.ts";
 
 interface TraceOptions {
   /** Fuel between two breakpoints. */
@@ -76,70 +55,125 @@ export function traceJob(job: Job, { step, from, onBreakpoint }: TraceOptions): 
   }
   const unfit = state ? null : machine.mount();
   if (unfit) return machine.finished(unfit);
+  const stack = new Stack(machine);
   try {
-    return drive(
+    return drive({
       machine,
+      stack,
       state,
       step,
-      (fuel, phase, stack, taker) => taker.take(fuel, phase, stack, { stdout: written.stdout.bytes, stderr: written.stderr.bytes }),
+      take: (fuel, phase, frames, taker) => taker.take(fuel, phase, frames, { stdout: written.stdout.bytes, stderr: written.stderr.bytes }),
       onBreakpoint,
-    );
+    });
   } catch (error) {
     if (error instanceof BadState) throw error;
+    // the frames that were handed in do not lead to a breakpoint
+    must(machine.added === null || !stack.windingUp);
     return machine.ended(error);
   }
 }
 
-function drive(
-  machine: Machine,
-  state: ReturnType<typeof readState> | null,
-  step: bigint,
-  take: (fuel: bigint, phase: Phase, stack: Uint8Array, taker: StateTaker) => State,
-  onBreakpoint: TraceOptions["onBreakpoint"],
-): Finished | null {
-  const unwinding = (): Unwinding => machine.added as unknown as Unwinding;
-  let usedFuel = 0n;
-  const refused = machine.instantiate((leftFuel) => {
-    const { asyncify_get_state, asyncify_stop_rewind, asyncify_start_unwind } = unwinding();
-    if (asyncify_get_state() === REWINDING) asyncify_stop_rewind();
-    else {
-      usedFuel = machine.job.fuelMax - 1n - leftFuel;
-      asyncify_start_unwind(HEADER_AT);
+/** The instance of a build with breakpoints, whose call stack is taken down at one and wound up again. */
+class Stack {
+  readonly #machine: Machine;
+  /** At the last breakpoint: used, and what the engine's global says is left. */
+  usedFuel = 0n;
+  #notedLeft = 0n;
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  get #added(): AddedForBreakpoints {
+    return this.#machine.added as AddedForBreakpoints;
+  }
+  get #frames(): Uint8Array {
+    return new Uint8Array(this.#added[ADDED.unwound].buffer);
+  }
+  get windingUp(): boolean {
+    return this.#added[ADDED.state].value === STATE.windingUp;
+  }
+  get takenDown(): boolean {
+    return this.#added[ADDED.state].value === STATE.takingDown;
+  }
+
+  /** What the guest calls when it has used so much. Nothing of a job's limit is in what it keeps: it gets what is left anew. */
+  readonly breakpoint = (leftFuel: bigint): bigint => {
+    const added = this.#added;
+    if (this.windingUp) {
+      must(added[ADDED.top].value === 0);
+      added[ADDED.state].value = STATE.running;
+      added[ADDED.fuel].value = this.#notedLeft;
+      return this.#machine.job.fuelMax - 1n - this.usedFuel;
     }
-  });
+    if (leftFuel < 0n) return leftFuel; // it has reached its limit, and ends at the next check
+    this.usedFuel = this.#machine.job.fuelMax - 1n - leftFuel;
+    this.#notedLeft = added[ADDED.fuel].value;
+    added[ADDED.state].value = STATE.takingDown;
+    return leftFuel;
+  };
+
+  /** The next breakpoint is the first check at which so much was used. */
+  breakAt(usedFuel: bigint): void {
+    const left = this.#machine.job.fuelMax - usedFuel;
+    this.#added[ADDED.next].value = left < 0n ? 0n : left;
+  }
+
+  /** The frames, once the guest has come out of its entry. */
+  taken(): Uint8Array {
+    this.#added[ADDED.fuel].value = this.#notedLeft;
+    return this.#frames.slice(0, this.#added[ADDED.top].value);
+  }
+
+  /** Goes on where it was taken down. */
+  windUp(): void {
+    this.#added[ADDED.state].value = STATE.windingUp;
+    this.#added[ADDED.fuel].value = WINDING_UP_FUEL;
+  }
+
+  /** Puts the frames of another run in place. Throws BadState. */
+  restore(state: ReturnType<typeof readState>): void {
+    this.usedFuel = BigInt(state.manifest.fuel);
+    this.#notedLeft = this.#added[ADDED.fuel].value;
+    const frames = stackOf(state, this.#frames.length);
+    this.#frames.set(frames);
+    this.#added[ADDED.top].value = frames.length;
+  }
+}
+
+interface Drive {
+  machine: Machine;
+  stack: Stack;
+  state: ReturnType<typeof readState> | null;
+  step: bigint;
+  take(fuel: bigint, phase: Phase, stack: Uint8Array, taker: StateTaker): State;
+  onBreakpoint: TraceOptions["onBreakpoint"];
+}
+
+function drive({ machine, stack, state, step, take, onBreakpoint }: Drive): Finished | null {
+  const refused = machine.instantiate(stack.breakpoint);
   if (refused) return machine.finished(refused);
   const added = machine.added!;
-  const memory = unwinding()[STACK_MEMORY];
-  const header = (): Uint32Array => new Uint32Array(memory.buffer, HEADER_AT, 2);
-  const clearStack = (): void => header().set([STACK_AT, STACK_MEMORY_PAGES * PAGE_BYTES]);
   const taker = new StateTaker(machine);
   let index = 1n;
   let phase: Phase = added[ADDED.start] ? "start" : "main";
-  let rewind = false;
   if (state) {
     restoreInstance(machine, state);
+    stack.restore(state);
+    stack.windUp();
     phase = state.manifest.phase;
     index = BigInt(state.manifest.fuel) / step + 1n;
-    const stack = stackOf(state, STACK_MEMORY_PAGES * PAGE_BYTES - STACK_AT);
-    clearStack();
-    new Uint8Array(memory.buffer).set(stack, STACK_AT);
-    header()[0] = STACK_AT + stack.length;
-    rewind = true;
-  } else clearStack();
+  }
   for (;;) {
-    // the counter sinks below this at the first check with at least index * step used
-    added[ADDED.next]!.value = machine.job.fuelMax - index * step;
-    if (rewind) unwinding().asyncify_start_rewind(HEADER_AT);
+    stack.breakAt(index * step);
     if (phase === "start") added[ADDED.start]!();
     else added._start();
-    if (unwinding().asyncify_get_state() !== UNWINDING) {
-      if (phase === "main") return machine.finished({ kind: "exit", code: 0 });
-      [phase, rewind] = ["main", false];
-      continue;
-    }
-    unwinding().asyncify_stop_unwind();
-    const taken = take(usedFuel, phase, new Uint8Array(memory.buffer).slice(STACK_AT, header()[0]), taker);
-    for (; index * step <= taken.fuel; index++) if (!onBreakpoint(index, taken)) return null;
-    rewind = true;
+    must(!stack.windingUp);
+    if (stack.takenDown) {
+      const taken = take(stack.usedFuel, phase, stack.taken(), taker);
+      for (; index * step <= taken.fuel; index++) if (!onBreakpoint(index, taken)) return null;
+      stack.windUp();
+    } else if (phase === "main") return machine.finished({ kind: "exit", code: 0 });
+    else phase = "main";
   }
 }

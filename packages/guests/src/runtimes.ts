@@ -23,6 +23,16 @@ export async function pythonRuntime(): Promise<Runtime> {
   };
 }
 
+/** Name of the runtime as it was before the engine rewrote it, from which a build with breakpoints is made. */
+export const originalOf = ({ name }: Runtime): string => `original-${name}`;
+
+/** What guests find of the runtime, by name. */
+export const runtimeFiles = async (runtime: Runtime, cache: string): Promise<Map<string, string>> =>
+  new Map([
+    [runtime.name, await preparedRuntime(runtime, cache)],
+    [originalOf(runtime), runtime.file],
+  ]);
+
 /** The runtime as the engine runs it: rewritten once per engine version, kept in `cache`. Returns the file. */
 export async function preparedRuntime({ name, file, digest }: Runtime, cache: string): Promise<string> {
   const target = path.join(cache, `${digest}-${ENGINE_VERSION}.wasm`);

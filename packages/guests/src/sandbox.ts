@@ -38,7 +38,7 @@ async function librariesOf(program: string): Promise<string[]> {
 const BUNDLE_WITHIN_MS = 120_000;
 const BUNDLE = [
   ...["main=worker/main.ts", "--bundle", "--splitting", "--format=esm", "--platform=node", "--target=node24", "--charset=utf8"],
-  ...["--external:binaryen", "--log-level=error"],
+  "--log-level=error",
 ] as const;
 
 /**
@@ -62,15 +62,12 @@ async function place(from: string, to: string): Promise<void> {
   await link(from, to).catch(() => copyFile(from, to));
 }
 
-/** Everything that a guest loads: the engine and worker, binaryen, runtimes. */
+/** Everything that a guest loads: the engine and worker, runtimes. */
 async function stageApp(root: string, runtimes: ReadonlyMap<string, string>): Promise<void> {
-  for (const folder of ["runtimes", "app/node_modules/binaryen"]) await mkdir(path.join(root, folder), { recursive: true });
+  await mkdir(path.join(root, "runtimes"), { recursive: true });
   await bundleWorker(path.join(root, "app/worker"));
   await writeFile(path.join(root, "app/package.json"), '{"type":"module"}');
   for (const [name, file] of runtimes) await place(file, path.join(root, "runtimes", name));
-  const binaryen = path.dirname(createRequire(import.meta.url).resolve("binaryen"));
-  for (const file of ["index.js", "package.json"])
-    await place(path.join(binaryen, file), path.join(root, "app/node_modules/binaryen", file));
 }
 
 /** What a root of its own needs beside: Node, the program that drops rights, their libraries, empty mount points. */
@@ -93,7 +90,6 @@ const ROOT = "root-";
 async function nameOf(root: string, node: string, runtimes: ReadonlyMap<string, string>): Promise<string> {
   const hash = createHash("sha256").update(JSON.stringify([process.version, node, ENTER, [...runtimes]]));
   const worker = path.join(root, "app/worker");
-  hash.update(await readFile(path.join(root, "app/node_modules/binaryen/package.json")));
   for (const name of (await readdir(worker)).sort()) hash.update(`${name}\n`).update(await readFile(path.join(worker, name)));
   return `${ROOT}${hash.digest("hex").slice(0, 16)}`;
 }

@@ -2,6 +2,7 @@
 import type { Writer } from "./binary.ts";
 import { PAGES_MAX } from "./added.ts";
 import type { Additions } from "./emitter.ts";
+import { aroundEntry, type FloatGlobal } from "./frames.ts";
 import type { Limits } from "./module.ts";
 import { I32 } from "./opcodes.ts";
 
@@ -32,17 +33,20 @@ export function writeCallOut(w: Writer, index: number, params: number, { fuelGlo
   w.byte(0x0b);
 }
 
-/** What the host calls: fuel and stack from their globals, and what is left of the fuel back. */
-export function writeCallIn(w: Writer, index: number, { fuelGlobal, stackGlobal, functionIndex }: Additions): void {
+/** What the host calls: fuel and stack from their globals, and what is left of the fuel back. `floats`: the globals that hold any. */
+export function writeCallIn(w: Writer, index: number, additions: Additions, floats: readonly FloatGlobal[]): void {
+  const { fuelGlobal, stackGlobal, functionIndex } = additions;
   w.byte(0);
-  w.byte(0x23);
-  w.u32(fuelGlobal);
-  w.byte(0x23);
-  w.u32(stackGlobal);
-  w.byte(0x10);
-  w.u32(functionIndex(index));
-  w.byte(0x24);
-  w.u32(fuelGlobal);
+  aroundEntry(w, additions, floats, () => {
+    w.byte(0x23);
+    w.u32(fuelGlobal);
+    w.byte(0x23);
+    w.u32(stackGlobal);
+    w.byte(0x10);
+    w.u32(functionIndex(index));
+    w.byte(0x24);
+    w.u32(fuelGlobal);
+  });
   w.byte(0x0b);
 }
 

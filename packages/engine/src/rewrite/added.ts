@@ -16,10 +16,21 @@ export const ADDED = {
   start: "xeno.start",
   breakpoint: "breakpoint",
   next: "xeno.next",
+  state: "xeno.state",
+  top: "xeno.top",
+  unwound: "xeno.unwound",
   global: "xeno.g",
 } as const;
 
 /** Types of fuel, stack, pages, refused. */
 export const ADDED_GLOBALS = [I64, I32, I32, I32] as const;
+/** In a build with breakpoints, behind those: the counter below which the next breakpoint is due, the state, the end of the stack of frames. */
+export const BREAKPOINT_GLOBALS = [I64, I32, I32] as const;
+/** What the state says of the call stack; no other value is written. */
+export const STATE = { running: 0, takingDown: 1, windingUp: 2 } as const;
+/** The counter while the call stack is wound up again: below zero whatever functions take off it on the way. */
+export const WINDING_UP_FUEL = -(2n ** 62n);
+/** Of the memory for frames: many times what the engine's own limit on the stack allows a guest. */
+export const UNWOUND_PAGES = 1024;
 /** Of any memory, where neither its module nor the job says less. */
 export const PAGES_MAX = 65_536;

@@ -77,6 +77,8 @@ export class Reader {
   }
 }
 
+const SHORT_BYTES = 24;
+
 export class Writer {
   #bytes: Uint8Array;
   #length = 0;
@@ -144,7 +146,9 @@ export class Writer {
 
   copy(bytes: Uint8Array, start = 0, end = bytes.length): void {
     this.#room(end - start);
-    this.#bytes.set(bytes.subarray(start, end), this.#length);
+    // an instruction is done before a view of it would be made
+    if (end - start < SHORT_BYTES) for (let i = start; i < end; i++) this.#bytes[this.#length + i - start] = bytes[i]!;
+    else this.#bytes.set(bytes.subarray(start, end), this.#length);
     this.#length += end - start;
   }
 

@@ -10,29 +10,38 @@ const isTailCall = (opcode: number): boolean => opcode === OP.returnCall || opco
 
 /** call and return_call. */
 export function call(walk: Walk, opcode: number): void {
+  const { at } = walk.reader;
   const index = walk.reader.u32();
   const type = typeOfFunction(walk.module, index);
   walk.canonical(type.params.length);
+  const pauses = walk.pauses?.isSite(index) ? walk.pauses : null;
+  if (isTailCall(opcode)) walk.mustReturn(at);
+  pauses?.beforeCall(type.params.length, []);
   handOver(walk, opcode);
   if (index === walk.index || walk.checking.has(index)) walk.out.calledChecking();
   walk.out.op(opcode, walk.add.functionIndex(index));
   takeResults(walk, opcode, type, type.params.length);
+  pauses?.afterCall(type.results.length);
 }
 
 /** call_indirect and return_call_indirect. */
 export function callIndirect(walk: Walk, opcode: number): void {
   const { reader, out } = walk;
+  const { at } = reader;
   const typeIndex = reader.u32();
   const table = reader.u32();
   const type = walk.module.types[typeIndex]!;
   walk.canonical(type.params.length, 1);
   const entry = out.local("entry", I32);
   out.op(OP.localSet, entry);
+  if (isTailCall(opcode)) walk.mustReturn(at);
+  walk.pauses?.beforeCall(type.params.length, [entry]);
   handOver(walk, opcode);
   out.op(OP.localGet, entry);
   out.op(opcode, typeIndex);
   out.body.u32(table);
   takeResults(walk, opcode, type, type.params.length + 1);
+  walk.pauses?.afterCall(type.results.length);
 }
 
 /** The last two arguments of every call. A tail call gives up the caller's own frame. */

@@ -26,6 +26,7 @@ export function enterBlock(walk: Walk, opcode: number): void {
     out.endRun();
   }
   if (opcode === OP.if) stack.pop();
+  walk.pauses?.beforeBlock(params.length, opcode === OP.if);
   out.op(opcode);
   out.body.signed(walk.add.blockType(params, results));
   const height = stack.types.length - params.length;
@@ -33,8 +34,10 @@ export function enterBlock(walk: Walk, opcode: number): void {
   walk.keptOver += out.locals.length + height;
   assertWithin("values to keep over the blocks of one function", walk.keptOver, walk.reader.at);
   walk.labels.push({ kind: opcode === OP.loop ? "loop" : opcode === OP.if ? "if" : "block", height, params, results, reached: false });
+  walk.pauses?.openBlock(height);
   if (opcode === OP.loop) {
-    out.checkLoop();
+    // a build with breakpoints has it beside its own
+    if (!walk.pauses) out.checkLoop();
     out.pending = 1;
   }
 }
@@ -53,6 +56,7 @@ export function elseOfBlock(walk: Walk, live: boolean): void {
   label.kind = "else";
   stack.cutTo(label.height);
   for (const type of label.params) stack.push(type);
+  walk.pauses?.otherArm();
   out.pending = 0;
 }
 
@@ -70,6 +74,7 @@ export function endBlock(walk: Walk, live: boolean): void {
   stack.cutTo(label.height);
   for (const [i, type] of label.results.entries()) stack.push(type, carried?.[i] ?? 0);
   out.op(OP.end);
+  walk.pauses?.closeBlock(label.results.length);
   if (label.kind === "loop" || (label.reached && walk.loopEnded)) out.noteFuel();
   walk.loopEnded = label.kind === "loop";
 }
@@ -101,7 +106,7 @@ export function branch(walk: Walk, depth: number): void {
   walk.out.pending++;
   walk.canonical(carriedTo(walk, depth).length);
   walk.out.charge();
-  walk.out.op(OP.br, depth);
+  walk.out.op(OP.br, walk.pauses?.depth(depth) ?? depth);
   leaveOutDead(walk);
 }
 
@@ -112,18 +117,26 @@ export function branchIf(walk: Walk): void {
   walk.out.charge();
   walk.out.endRun();
   walk.stack.pop();
-  walk.out.op(OP.brIf, depth);
+  walk.out.op(OP.brIf, walk.pauses?.depth(depth) ?? depth);
 }
 
 export function branchTable(walk: Walk): void {
-  const { reader, out } = walk;
+  const { reader, out, pauses } = walk;
   const at = reader.at;
   let carried: readonly number[] = [];
-  for (let left = reader.u32() + 1; left > 0; left--) carried = carriedTo(walk, reader.u32());
+  const depths: number[] = [];
+  for (let left = reader.u32() + 1; left > 0; left--) {
+    const depth = reader.u32();
+    carried = carriedTo(walk, depth);
+    if (pauses) depths.push(pauses.depth(depth));
+  }
   out.pending++;
   walk.canonical(carried.length, 1);
   out.charge();
   out.op(OP.brTable);
-  walk.copy(at);
+  if (pauses) {
+    out.body.u32(depths.length - 1);
+    for (const depth of depths) out.body.u32(depth);
+  } else walk.copy(at);
   leaveOutDead(walk);
 }

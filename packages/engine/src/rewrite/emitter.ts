@@ -2,6 +2,19 @@
 import type { Writer } from "./binary.ts";
 import { NO_BLOCK_TYPE, OP, SIMD_OP } from "./op.ts";
 import { F32, V128 } from "./opcodes.ts";
+import { bytesOf } from "./operands.ts";
+
+/** Of a build with breakpoints. */
+export interface Breakpoints {
+  /** What is called with the counter once it has sunk below the global `next`; gives the counter to go on with. */
+  call: number;
+  nextGlobal: number;
+  /** Whether the call stack is being taken down or wound up again (added.ts), and where the stack of frames ends. */
+  stateGlobal: number;
+  topGlobal: number;
+  /** Whether the function with this index, counted as in the original, may meet a breakpoint. */
+  mayStop(index: number): boolean;
+}
 
 /** Where the rewriter put its own functions and globals. */
 export interface Additions {
@@ -9,8 +22,8 @@ export interface Additions {
   stackGlobal: number;
   /** memory.grow within the job's limit. */
   grow: number;
-  /** In a build with breakpoints: what is called with the counter once it has sunk below the global. */
-  breakpoint: { call: number; nextGlobal: number } | null;
+  /** Null in the fast build. */
+  breakpoint: Breakpoints | null;
   /** Index after the additions of a defined function, or of the function that stands for an imported one. */
   functionIndex(index: number): number;
   /** A block's type as the binary format writes it. */
@@ -25,6 +38,8 @@ export class Emitter {
   fuelLocal = 0;
   /** Fuel of what was written since the counter was last brought up to date. */
   pending = 0;
+  /** Of the locals that only a build with breakpoints has: they count in no frame, so that both builds meet the limit at the same call. */
+  spareBytes = 0;
   readonly #scratch = new Map<string, number>();
   /** The charge of the straight run that is being written: what follows in the same run is added to it. Null after a branch or a join. */
   #run: { constAt: number; cost: number } | null = null;
@@ -42,6 +57,7 @@ export class Emitter {
     this.#scratch.clear();
     this.body.clear();
     this.pending = 0;
+    this.spareBytes = 0;
     this.endRun();
   }
 
@@ -55,6 +71,14 @@ export class Emitter {
   local(name: string, type: number): number {
     let index = this.#scratch.get(name);
     if (index === undefined) this.#scratch.set(name, (index = this.locals.push(type) - 1));
+    return index;
+  }
+
+  /** The same, of a build with breakpoints alone. */
+  spare(name: string, type: number): number {
+    const before = this.locals.length;
+    const index = this.local(name, type);
+    if (index === before) this.spareBytes += bytesOf([type]);
     return index;
   }
 
@@ -122,7 +146,6 @@ export class Emitter {
     this.noteFuel();
     this.op(OP.unreachable);
     this.op(OP.end);
-    if (this.#add.breakpoint) this.pass(this.body, this.#add.breakpoint);
   }
 
   /** The same at the head of a loop. */
@@ -136,23 +159,6 @@ export class Emitter {
   calledChecking(): void {
     if (this.#loopCheck) this.body.fill(this.#loopCheck.from, this.#loopCheck.to, OP.nop);
     this.#loopCheck = null;
-  }
-
-  /**
-   * The guest can be taken down and set up again here. The global stays as it is: a trap later on must say the same as in the fast build.
-   */
-  pass(into: Writer, { call, nextGlobal }: { call: number; nextGlobal: number }): void {
-    const op = (opcode: number, index?: number): void => {
-      into.byte(opcode);
-      if (index !== undefined) into.u32(index);
-    };
-    op(OP.localGet, this.fuelLocal);
-    op(OP.globalGet, nextGlobal);
-    op(OP.i64LtS);
-    op(OP.if, NO_BLOCK_TYPE);
-    op(OP.localGet, this.fuelLocal);
-    op(OP.call, call);
-    op(OP.end);
   }
 
   /** Replaces a NaN on top of the stack by the canonical one, all of whose bits are set; in vectors, lane by lane as x | (x != x). */
@@ -171,6 +177,23 @@ export class Emitter {
     this.op(OP.localSet, scratch);
     this.op(OP.end);
     this.op(OP.localGet, scratch);
+  }
+
+  /** The same for what a local holds. */
+  canonicalLocal(local: number, type: number, lanes: number): void {
+    this.op(OP.localGet, local);
+    this.op(OP.localGet, local);
+    if (type === V128) {
+      this.op(OP.localGet, local);
+      this.op(OP.simd, lanes === F32 ? SIMD_OP.f32x4Ne : SIMD_OP.f64x2Ne);
+      this.op(OP.simd, SIMD_OP.or);
+      return this.op(OP.localSet, local);
+    }
+    this.op(type === F32 ? OP.f32Ne : OP.f64Ne);
+    this.op(OP.if, NO_BLOCK_TYPE);
+    this.canonicalNaN(type);
+    this.op(OP.localSet, local);
+    this.op(OP.end);
   }
 
   canonicalNaN(type: number): void {

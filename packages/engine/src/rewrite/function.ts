@@ -40,10 +40,11 @@ export class FunctionRewriter {
   }
 
   /** Rewrites the function with this index and body into `out`, size first. */
-  rewrite(index: number, { start, end }: Span, floats: FloatLocals, out: Writer): void {
+  rewrite(index: number, span: Span, floats: FloatLocals, out: Writer): void {
     const walk = this.#walk;
     const { bytes } = walk.module;
-    walk.enter(index);
+    const { start, end } = span;
+    walk.enter(index, span);
     const reader = new Reader(bytes, start, end);
     this.#readLocals(reader);
     const { locals } = walk.out;

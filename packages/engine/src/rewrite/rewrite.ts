@@ -8,14 +8,24 @@
 import { ADDED, ADDED_GLOBALS } from "./added.ts";
 import { writeCallIn, writeCallOut, writeGrow } from "./added-functions.ts";
 import { Refusal, Writer } from "./binary.ts";
-import type { Additions } from "./emitter.ts";
+import type { Additions, Breakpoints } from "./emitter.ts";
 import { FloatLocals } from "./float-locals.ts";
 import { FunctionRewriter } from "./function.ts";
 import { checkInterface, checkState, startOf } from "./interface.ts";
 import { MODULE_BYTES_MAX, assertWithin } from "./module-limits.ts";
+import { breakpointsIn } from "./sites.ts";
 import { SECTION, parseModule, type ParsedModule } from "./module.ts";
-import { I32, I64 } from "./opcodes.ts";
-import { assertTables, copyElements, writeExports, writeGlobals, writeImports, writeMemory, writeNotes, writeTables } from "./sections.ts";
+import { I32, I64, isFloat } from "./opcodes.ts";
+import {
+  assertTables,
+  copyElements,
+  writeExports,
+  writeGlobals,
+  writeImports,
+  writeMemories,
+  writeNotes,
+  writeTables,
+} from "./sections.ts";
 import { TypeTable } from "./type-table.ts";
 
 const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00] as const;
@@ -59,7 +69,7 @@ function layOut(module: ParsedModule, types: TypeTable, breakpoints: boolean): L
     fuelGlobal: globals.length,
     stackGlobal: globals.length + 1,
     grow,
-    breakpoint: breakpoints ? { call: fail + 1, nextGlobal: globals.length + ADDED_GLOBALS.length } : null,
+    breakpoint: breakpoints ? breakpointsOf(module, fail + 1) : null,
     functionIndex: (index) => (index < imports.length ? grow + 1 + index : index + importsAdded),
     blockType: (params, results) => types.blockType(params, results),
   };
@@ -67,13 +77,21 @@ function layOut(module: ParsedModule, types: TypeTable, breakpoints: boolean): L
   return { additions, fail, entries, firstEntry: grow + 1 + imports.length };
 }
 
+function breakpointsOf(module: ParsedModule, call: number): Breakpoints {
+  const nextGlobal = module.globals.length + ADDED_GLOBALS.length;
+  const stops = breakpointsIn(module);
+  const { length } = module.imports;
+  const mayStop = (index: number): boolean => index >= length && stops[index - length]!;
+  return { call, nextGlobal, stateGlobal: nextGlobal + 1, topGlobal: nextGlobal + 2, mayStop };
+}
+
 function rewriteCode(module: ParsedModule, { additions, fail, entries }: Layout): Writer {
   const code = new Writer(module.bytes.length * 2);
   code.u32(module.functions.length + 1 + module.imports.length + entries.length);
   const rewriter = new FunctionRewriter(module, additions, new Writer(65_536), new Writer());
-  const floats = new FloatLocals();
+  const locals = new FloatLocals();
   for (const [i, body] of module.bodies.entries()) {
-    rewriter.rewrite(module.imports.length + i, body, floats, code);
+    rewriter.rewrite(module.imports.length + i, body, locals, code);
     assertWithin("bytes with its metering", code.length, body.start);
   }
   const body = new Writer();
@@ -86,7 +104,8 @@ function rewriteCode(module: ParsedModule, { additions, fail, entries }: Layout)
   write(() => writeGrow(body, module.memory, additions, fail));
   for (const [index, { type }] of module.imports.entries())
     write(() => writeCallOut(body, index, module.types[type]!.params.length, additions));
-  for (const index of entries) write(() => writeCallIn(body, index, additions));
+  const floats = module.globals.flatMap(({ mutable, type }, i) => (mutable && isFloat(type) ? [[i, type] as const] : []));
+  for (const index of entries) write(() => writeCallIn(body, index, additions, floats));
   return code;
 }
 
@@ -99,7 +118,7 @@ function putTogether(module: ParsedModule, layout: Layout, types: TypeTable, cod
   writeSignatures(out, module, layout, types);
   assertTables(tables);
   if (tables.length > 0) section(out, SECTION.table, (w) => writeTables(w, tables));
-  if (memory) section(out, SECTION.memory, (w) => writeMemory(w, memory));
+  if (memory) section(out, SECTION.memory, (w) => writeMemories(w, memory, additions.breakpoint !== null));
   section(out, SECTION.global, (w) => writeGlobals(w, module, additions));
   section(out, SECTION.export, (w) => writeExports(w, module, additions, layout.firstEntry));
   if (elements) section(out, SECTION.element, (w) => copyElements(w, bytes, elements, additions));
@@ -116,7 +135,7 @@ function writeSignatures(out: Writer, module: ParsedModule, { additions, entries
   const nothing = types.index([], []);
   const grow = types.index([I32], [I32]);
   const added: [name: string, type: number][] = [[ADDED.fail, nothing]];
-  if (additions.breakpoint) added.push([ADDED.breakpoint, types.index([I64], [])]);
+  if (additions.breakpoint) added.push([ADDED.breakpoint, types.index([I64], [I64])]);
   const importTypes = imports.map(({ type }) => types.own(type));
   section(out, SECTION.type, (w) => types.write(w));
   section(out, SECTION.import, (w) => writeImports(w, module, importTypes, added));

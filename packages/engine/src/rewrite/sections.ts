@@ -1,18 +1,18 @@
 /** The sections of a rewritten module that are more than copies. */
-import { ADDED, ADDED_GLOBALS, ADDED_MODULE, NOTES, PAGES_MAX } from "./added.ts";
+import { ADDED, ADDED_GLOBALS, ADDED_MODULE, BREAKPOINT_GLOBALS, NOTES, PAGES_MAX, UNWOUND_PAGES } from "./added.ts";
 import { Reader, Refusal, type Writer } from "./binary.ts";
 import type { Additions } from "./emitter.ts";
 import { START } from "./interface.ts";
 import { assertWithin } from "./module-limits.ts";
 import { KIND, type Limits, type ParsedModule, type Span } from "./module.ts";
-import { F64, I64 } from "./opcodes.ts";
+import { I32, I64 } from "./opcodes.ts";
 
 /**
  * A table without a maximum of its own may grow to this; past it `table.grow` fails everywhere alike. Tables lie in the host's own heap.
  */
 const TABLE_ENTRIES_MAX = 200_000;
 const TABLES_MAX = 4;
-const isNumeric = (type: number): boolean => type >= F64;
+const isInteger = (type: number): boolean => type === I32 || type === I64;
 
 /** The module's own imports first, so that they keep their indexes. */
 export function writeImports(
@@ -49,9 +49,11 @@ export function writeTables(w: Writer, tables: ParsedModule["tables"]): void {
   }
 }
 
-export function writeMemory(w: Writer, memory: Limits): void {
-  w.u32(1);
+/** `frames`: and one for the frames of a call stack that is taken down. */
+export function writeMemories(w: Writer, memory: Limits, frames: boolean): void {
+  w.u32(frames ? 2 : 1);
   writeLimits(w, memory);
+  if (frames) writeLimits(w, { initial: UNWOUND_PAGES, maximum: UNWOUND_PAGES });
 }
 
 function writeLimits(w: Writer, { initial, maximum }: Limits): void {
@@ -61,7 +63,7 @@ function writeLimits(w: Writer, { initial, maximum }: Limits): void {
 }
 
 export function writeGlobals(w: Writer, module: ParsedModule, additions: Additions): void {
-  const added = additions.breakpoint ? [...ADDED_GLOBALS, I64] : ADDED_GLOBALS;
+  const added = additions.breakpoint ? [...ADDED_GLOBALS, ...BREAKPOINT_GLOBALS] : ADDED_GLOBALS;
   w.u32(module.globals.length + added.length);
   for (const { type, mutable, init } of module.globals) {
     w.byte(type);
@@ -84,7 +86,7 @@ export function writeExports(
   { fuelGlobal, stackGlobal, breakpoint }: Additions,
   firstEntry: number,
 ): void {
-  const state = module.globals.flatMap(({ mutable, type }, i) => (mutable && isNumeric(type) ? [i] : []));
+  const state = module.globals.flatMap(({ mutable, type }, i) => (mutable && isInteger(type) ? [i] : []));
   const all: [name: string, kind: number, index: number][] = [
     [START, KIND.function, firstEntry],
     ["memory", KIND.memory, 0],
@@ -94,7 +96,13 @@ export function writeExports(
     [ADDED.refused, KIND.global, stackGlobal + 2],
     ...state.map((index): [string, number, number] => [`${ADDED.global}${index}`, KIND.global, index]),
   ];
-  if (breakpoint) all.push([ADDED.next, KIND.global, breakpoint.nextGlobal]);
+  if (breakpoint)
+    all.push(
+      [ADDED.next, KIND.global, breakpoint.nextGlobal],
+      [ADDED.state, KIND.global, breakpoint.stateGlobal],
+      [ADDED.top, KIND.global, breakpoint.topGlobal],
+      [ADDED.unwound, KIND.memory, 1],
+    );
   if (module.start !== null) all.push([ADDED.start, KIND.function, firstEntry + 1]);
   w.u32(all.length);
   for (const [name, kind, index] of all) {

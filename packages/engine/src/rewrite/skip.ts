@@ -40,7 +40,7 @@ export function skipDead(reader: Reader): "end" | "else" {
   }
 }
 
-function skipOne(reader: Reader, opcode: number, at: number): void {
+export function skipOne(reader: Reader, opcode: number, at: number): void {
   const plain = PLAIN[opcode];
   if (plain) return skipImmediate(reader, plain);
   switch (opcode) {

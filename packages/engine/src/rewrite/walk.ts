@@ -2,10 +2,12 @@
 import { Reader, Refusal } from "./binary.ts";
 import type { Additions, Emitter } from "./emitter.ts";
 import { isDirty, type FloatLocals } from "./float-locals.ts";
-import { typeOfFunction, type FunctionType, type ParsedModule } from "./module.ts";
+import { typeOfFunction, type FunctionType, type ParsedModule, type Span } from "./module.ts";
 import { OP } from "./op.ts";
 import { I32, I64 } from "./opcodes.ts";
 import { Operands } from "./operands.ts";
+import { Pauses } from "./pauses.ts";
+import { planSites, type Sequence } from "./sites.ts";
 
 interface Label {
   kind: "block" | "loop" | "if" | "else";
@@ -35,6 +37,8 @@ export class Walk {
   paramCount = 0;
   /** Null where no local is a float. */
   floats: FloatLocals | null = null;
+  /** Of a function that can be taken down. */
+  pauses: Pauses | null = null;
   reader: Reader;
   labels: Label[] = [];
   /** The bytes of stack that are left below the function's own frame. */
@@ -46,21 +50,26 @@ export class Walk {
   calls = false;
   /** A loop's end was the last that was written of the ends of blocks. */
   loopEnded = false;
+  #plan: readonly Sequence[] = [];
+  readonly #pauses: Pauses | null;
 
   constructor(module: ParsedModule, additions: Additions, out: Emitter) {
     this.module = module;
     this.add = additions;
     this.out = out;
+    this.#pauses = additions.breakpoint && new Pauses(out, this.stack, additions.breakpoint);
     this.reader = new Reader(module.bytes);
   }
 
-  /** Turns to the function with this index. */
-  enter(index: number): void {
+  /** Turns to the function with this index and body. */
+  enter(index: number, body: Span): void {
     this.index = index;
     this.type = typeOfFunction(this.module, index);
     this.paramCount = this.type.params.length;
     this.out.locals = [...this.type.params, ...ADDED_PARAMS];
     this.out.fuelLocal = this.paramCount;
+    this.pauses = this.#pauses?.isSite(index) ? this.#pauses : null;
+    if (this.pauses) this.#plan = planSites(this.module.bytes, body, (called) => this.pauses!.isSite(called));
   }
 
   /** Begins at the first instruction with nothing written, and with so many locals. */
@@ -74,6 +83,10 @@ export class Walk {
     this.loopEnded = false;
     this.keptOver = 0;
     this.labels = [{ kind: "block", height: 0, params: [], results: this.type.results, reached: false }];
+    const own = Array.from({ length: locals }, (_, i) => i).filter(
+      (i) => i < this.paramCount || i >= this.paramCount + ADDED_PARAMS.length,
+    );
+    this.pauses?.begin(this.#plan, own, reader.at);
   }
 
   /** Copies the original bytes of an instruction from `at` up to where the reader stands. */
@@ -112,7 +125,15 @@ export class Walk {
 
   /** What a table holds and which segments were dropped cannot be read from outside, so no breakpoint could hold it. */
   mustBeStill(at: number): void {
-    if (this.add.breakpoint)
-      throw new Refusal("an instruction that changes a table or drops a segment", at, "such a job has no breakpoints");
+    this.#refuseWithBreakpoints("an instruction that changes a table or drops a segment", at);
+  }
+
+  /** A function that gave up its frame would not be on the stack that is wound up again. */
+  mustReturn(at: number): void {
+    this.#refuseWithBreakpoints("a tail call", at);
+  }
+
+  #refuseWithBreakpoints(what: string, at: number): void {
+    if (this.add.breakpoint) throw new Refusal(what, at, "such a job has no breakpoints");
   }
 }

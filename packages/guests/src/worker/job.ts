@@ -37,7 +37,7 @@ export interface SegmentJob {
 export interface WorkerJob {
   /** As the worker sees it: `/runtimes/NAME.wasm`, or below its own folder, as `blobs/DIGEST`. */
   modulePath: string;
-  /** Whether the module is one that `prepareModule` made: the server's own runtimes are. */
+  /** Whether the module is one that `prepareModule` made, without breakpoints: the server's own runtimes are. */
   prepared: boolean;
   /** Leave the module as `prepareModule` made it in the folder, for later jobs of the same module. */
   keepPrepared: boolean;

@@ -22,9 +22,6 @@ const TIMEOUT_MS_MAX = 2 ** 32 - 1;
 const ALIVE_EVERY_MS = 500;
 const LOOK_EVERY_MS = 50;
 const WARM_UP_AFTER_MS = 150;
-/** Instrumenting takes about a second for every 50 KiB; a server has two minutes on top of the run itself. */
-const INSTRUMENTED_BYTES_MAX = 2 * MIB;
-const NO_BREAKPOINTS = "the module is too large, or of a kind, to be built with breakpoints";
 
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
 const sha256 = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(bytes).digest();
@@ -115,10 +112,10 @@ function compiled(bytes: Uint8Array): Compiled {
   }
 }
 
-function compile(): Compiled {
+function compile(breakpoints: boolean): Compiled {
   if (preloaded && job.prepared && job.modulePath === preloadPath) return { ok: true, module: preloaded };
   const bytes = readWhole(seen(job.modulePath));
-  const prepared = job.prepared ? { ok: true as const, bytes } : prepareModule(bytes);
+  const prepared = job.prepared ? { ok: true as const, bytes } : prepareModule(bytes, breakpoints);
   if (!prepared.ok) return prepared;
   made = prepared.bytes;
   return compiled(prepared.bytes);
@@ -204,7 +201,7 @@ function cameOf({ ending, fuel, memoryHash, treeAt }: Finished, interrupted: "st
 }
 
 function run(): Came {
-  const built = compile();
+  const built = compile(false);
   if (!built.ok) return malformed(built.message);
   const outside = new Outside();
   const guest: Job = { ...engineJob(built.module), isStopped: () => outside.isStopped() };
@@ -212,10 +209,10 @@ function run(): Came {
   return cameOf(finished, outside.by, 0n);
 }
 
-/** The build with breakpoints is for disputes alone, and so is what makes it. */
+/** For disputes alone. */
 async function runWithBreakpoints(breakpoints: NonNullable<WorkerJob["breakpoints"]>): Promise<Came> {
   const { segment, trace } = await import("./breakpoints.ts");
-  const built = await buildWithBreakpoints();
+  const built = compile(true);
   if (!built.ok) return malformed(built.message);
   try {
     if (breakpoints.kind === "trace") {
@@ -231,16 +228,6 @@ async function runWithBreakpoints(breakpoints: NonNullable<WorkerJob["breakpoint
     if (error instanceof BadState) return malformed(error.message);
     throw error;
   }
-}
-
-async function buildWithBreakpoints(): Promise<Compiled> {
-  if (job.prepared) return { ok: false, message: NO_BREAKPOINTS };
-  const prepared = prepareModule(readWhole(seen(job.modulePath)), true);
-  if (!prepared.ok) return prepared;
-  if (prepared.bytes.length > INSTRUMENTED_BYTES_MAX) return { ok: false, message: NO_BREAKPOINTS };
-  const { instrument } = await import("./instrument.ts");
-  const bytes = instrument(prepared.bytes);
-  return bytes === null ? { ok: false, message: NO_BREAKPOINTS } : compiled(bytes);
 }
 
 mkdirSync(OUT, { recursive: true });

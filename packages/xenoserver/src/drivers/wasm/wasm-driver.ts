@@ -9,9 +9,10 @@ import {
   adopt,
   createSandbox,
   followTaken,
-  preparedRuntime,
+  originalOf,
   pythonRuntime,
   readGuestFile,
+  runtimeFiles,
   type Guest,
   type GuestEnd,
   type Runtime,
@@ -176,11 +177,7 @@ interface WasmDriverOptions {
 export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmDriverOptions): Promise<WasmDriver> {
   const python = await pythonRuntime();
   const runtimes = new Map<string, Runtime>([[python.digest, python]]);
-  const sandbox: Sandbox = await createSandbox(
-    path.join(folder, "sandbox"),
-    new Map([[python.name, await preparedRuntime(python, cache)]]),
-    inUse.length > 0,
-  );
+  const sandbox: Sandbox = await createSandbox(path.join(folder, "sandbox"), await runtimeFiles(python, cache), inUse.length > 0);
   const modules = new ModuleCache(path.join(folder, "modules"));
   await modules.open();
   const pool = new WorkerPool(sandbox, path.join(folder, "workers"), poolSize);
@@ -217,8 +214,10 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
         throw error;
       }
       const workerJob = workerJobOf(job, {
-        modulePath: runtime ? sandbox.runtimePath(runtime.name) : (copy ?? `${WORKER_FILES.blobs}/${job.spec.module}`),
-        prepared: runtime !== undefined || copy !== null,
+        modulePath: runtime
+          ? sandbox.runtimePath(breakpoints ? originalOf(runtime) : runtime.name)
+          : (copy ?? `${WORKER_FILES.blobs}/${job.spec.module}`),
+        prepared: (runtime !== undefined && !breakpoints) || copy !== null,
         keepPrepared: known === null && !runtime && !breakpoints,
       });
       await writeFile(path.join(worker.folder, "lease"), job.lease);
