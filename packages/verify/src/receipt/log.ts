@@ -72,7 +72,8 @@ export function checkLog(
     [outside === undefined, `the ${outside?.document.kind} document's proof does not lead to the checkpoint's root`],
   ]);
   if (wrong !== null) return failed(wrong);
-  const rest = waiting.length > 0 ? `; ${waiting.length} not in the log yet` : "";
+  const kinds = [...new Set(waiting.map(({ document }) => document.kind))].join(", ");
+  const rest = waiting.length > 0 ? `; ${waiting.length} not in the log yet: ${kinds}` : "";
   const signed = witnesses.filter((witness) => cosignatureOf(crypto, witness, receipt.checkpoint) !== null).length;
   const cosigned = `${signed} of ${witnesses.length} pinned witnesses cosigned this checkpoint`;
   const by = witnesses.length === 0 ? "no witness is pinned here" : cosigned;
