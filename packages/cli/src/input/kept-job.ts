@@ -1,5 +1,5 @@
 /** The jobs a customer sent, kept on this machine so that it can run them again and compare: `xeno verify LEASE --re-execute`. */
-import { access, mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { blobsOfVm, canonicalBytes, toHex, zJobSpec, zVmSpec, type Json } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
@@ -30,11 +30,11 @@ export async function keepJob(job: BuiltWork): Promise<void> {
   await mkdir(blobFolder(), { recursive: true, mode: 0o700 });
   for (const { digest, size, read } of own) {
     const file = path.join(blobFolder(), digest);
-    const there = await access(file).then(
-      () => true,
-      () => false,
-    );
-    if (!there) await writeFile(file, await read(0, size), { mode: 0o600 });
+    const kept = await stat(file).catch(() => null);
+    if (kept?.size === size) continue;
+    // half of a file would come to another result
+    await writeFile(`${file}.part`, await read(0, size), { mode: 0o600 });
+    await rename(`${file}.part`, file);
   }
   await mkdir(folderOf(jobHash), { recursive: true, mode: 0o700 });
   await writePrivate(path.join(folderOf(jobHash), "job.json"), JSON.stringify({ spec, inputs }));
@@ -80,7 +80,8 @@ async function assertItsOwn({ spec, inputs }: { spec: Spec; inputs: Inputs }, jo
 
 /** A WebAssembly job; throws UserError for a machine, and where what is kept is another job. */
 export async function readKeptJob(jobHash: string): Promise<Kept<KeptJob>> {
-  const kept = zKeptJob.parse(await readKept(jobHash));
+  const kept = zKeptJob.safeParse(await readKept(jobHash)).data;
+  if (!kept) throw new UserError(`${folderOf(jobHash)} holds no job that this xeno can read: nothing was run`, EXIT.mismatch);
   await assertItsOwn(kept, jobHash);
   return { ...kept, blobFile };
 }

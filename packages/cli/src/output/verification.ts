@@ -29,13 +29,12 @@ function ends(texts: readonly string[]): string[] {
 const row = (label: string, text: string): string => `${INDENT}${dim(label.padEnd(LABEL_WIDTH))} ${text}`;
 const rows = (label: string, texts: readonly string[]): string[] => texts.map((text, i) => row(i === 0 ? label : "", text));
 
-const ROLE_KINDS: readonly string[] = ["party", "key-grant", "key-rotate"];
 /** These speak of every document of the file. */
 const OF_ALL: readonly string[] = ["signatures", "log"];
 
 function explained({ check, rules, documents, computed }: ReceiptLine): string[] {
-  const facts = documents.filter(({ kind }) => !ROLE_KINDS.includes(kind));
-  const roles = documents.filter(({ kind }) => ROLE_KINDS.includes(kind));
+  const facts = documents.filter(({ grant }) => !grant);
+  const roles = documents.filter(({ grant }) => grant);
   const all = OF_ALL.includes(check);
   return [
     row("rules", `${rules.join(", ")} of docs/protocol.md`),

@@ -50,7 +50,7 @@ async function reExecuteFor(pins: MarketPins, receipt: unknown): Promise<OwnRun 
   const asked = jobToRun(nodeCrypto, pins, receipt);
   if (!asked.ok && !asked.isBroken) throw new UserError(`${asked.why}: leave out --re-execute`);
   if (!asked.ok) {
-    say(`nothing was run again: ${asked.why}`);
+    say("nothing was run again, for the receipt does not hold");
     return null;
   }
   const { jobHash, stoppedAt, step } = asked;

@@ -49,8 +49,9 @@ function ofPurchase({ told }: Checking, lease: Lease): Sum[] {
 }
 
 function sizes({ resources: { vcpu, memoryMib, diskMib }, price }: Lease): string {
-  const prices = `${money(price.vcpuNanosPerSecond)}, ${money(price.memoryGibNanosPerSecond)} a GiB, ${money(price.diskGibNanosPerSecond)} a GiB`;
-  return `${vcpu} vCPU, ${memoryMib} MiB memory, ${diskMib} MiB disk at ${prices} and second`;
+  const memory = `${memoryMib} MiB memory at ${money(price.memoryGibNanosPerSecond)} a GiB`;
+  const disk = `${diskMib} MiB disk at ${money(price.diskGibNanosPerSecond)} a GiB`;
+  return `(${vcpu} vCPU at ${money(price.vcpuNanosPerSecond)}, ${memory}, ${disk}) a second`;
 }
 
 function ofOpening({ told }: Checking, lease: Lease): Sum[] {

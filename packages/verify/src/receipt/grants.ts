@@ -35,7 +35,7 @@ export class Grants {
   learn({ document, index }: Entry, by: string): void {
     const given = givenBy(document);
     if (given === null) return;
-    const rest: Rest = { kind: document.kind, id: document.id, by, index };
+    const rest: Rest = { kind: document.kind, id: document.id, by, index, grant: true };
     this.#byKey.set(given.key, [...(this.#byKey.get(given.key) ?? []), { rest, granter: document.keyid, party: given.party }]);
     if (document.kind === "party" && !this.#first.has(given.party)) this.#first.set(given.party, rest);
   }
@@ -54,6 +54,6 @@ export class Grants {
       }
     };
     add(key);
-    return rests.size > 0 ? [...rests.values()] : [{ kind: "key-grant", id: null, by: `of ${key.slice(0, 12)}`, index: null }];
+    return rests.size > 0 ? [...rests.values()] : [{ kind: "key-grant", id: null, by: `of ${key.slice(0, 12)}`, index: null, grant: true }];
   }
 }

@@ -9,7 +9,7 @@ import { inLogOrder, openDocuments } from "./opened.ts";
 import { tell } from "./told.ts";
 
 /** `stoppedAt`: the fuel at which its run was stopped from outside; null: it ended by itself. `step`: of the trace in its verdict. */
-export type JobToRun =
+type JobToRun =
   | { ok: true; lease: string; jobHash: string; stoppedAt: bigint | null; step: bigint | null }
   | { ok: false; why: string; isBroken: boolean };
 

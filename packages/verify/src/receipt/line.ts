@@ -25,6 +25,8 @@ export interface Rest {
   by: string;
   /** Its place in the log; null: it has none there. */
   index: number | null;
+  /** Whether it is there to give a signer its role. */
+  grant: boolean;
 }
 
 /** One number of a line: what it is of, and how it was come by. */

@@ -74,7 +74,9 @@ export function checkLog(
   if (wrong !== null) return failed(wrong);
   const kinds = [...new Set(waiting.map(({ document }) => document.kind))].join(", ");
   const rest = waiting.length > 0 ? `; ${waiting.length} not in the log yet: ${kinds}` : "";
-  const signed = witnesses.filter((witness) => cosignatureOf(crypto, witness, receipt.checkpoint) !== null).length;
+  // one key under two names is one witness
+  const keys = witnesses.filter((witness) => cosignatureOf(crypto, witness, receipt.checkpoint) !== null).map(({ key }) => key);
+  const signed = new Set(keys).size;
   const cosigned = `${signed} of ${witnesses.length} pinned witnesses cosigned this checkpoint`;
   const by = witnesses.length === 0 ? "no witness is pinned here" : cosigned;
   const placed = `${entries.length - waiting.length} of ${entries.length} documents`;

@@ -54,7 +54,7 @@ const head = (check: "file" | "signatures" | "log", said: Said, documents: reado
 
 /** What every document is to the lines that ask no more of it than its signature and its place. */
 const asSigned = (entries: readonly Entry[]): Rest[] =>
-  entries.map(({ document: { kind, id, keyid }, index }) => ({ kind, id, by: `key ${keyid.slice(0, 12)}`, index }));
+  entries.map(({ document: { kind, id, keyid }, index }) => ({ kind, id, by: `key ${keyid.slice(0, 12)}`, index, grant: false }));
 
 /**
  * The lines that rest on the fold; where something of it fails, nothing after it is believed. A result that the verifier knows to be

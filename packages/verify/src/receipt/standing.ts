@@ -30,7 +30,13 @@ function keysInside({ kind, payload }: AnyVerified): string[] {
 export function restsOf(check: Check, told: Told): Rest[] {
   const kinds = factsOfLine(check);
   const taken = told.taken.filter(({ fact }) => kinds.includes(fact.kind));
-  const rests = taken.map(({ fact: { kind, id, signer }, index }): Rest => ({ kind, id, by: roleIn(told.lease, signer), index }));
+  const rests = taken.map(({ fact: { kind, id, signer }, index }): Rest => ({
+    kind,
+    id,
+    by: roleIn(told.lease, signer),
+    index,
+    grant: false,
+  }));
   // what only computes it here has its signers told where it is spoken of
   const spoken = taken.filter(({ fact }) => CHECK_OF[fact.kind] === check);
   const keys = spoken.flatMap(({ fact: { signer }, document }) => [
@@ -55,7 +61,7 @@ const once = (rests: readonly Rest[]): Rest[] => {
 
 function announcedFor(told: Told): Rest[] {
   const fee = told.announcedFee();
-  return fee ? [{ kind: "fee", id: fee.document.id, by: "operator", index: fee.index }] : [];
+  return fee ? [{ kind: "fee", id: fee.document.id, by: "operator", index: fee.index, grant: false }] : [];
 }
 
 /** What the operator said last of the verdict's referee. */
@@ -63,7 +69,7 @@ function refereeFor(told: Told): Rest[] {
   const verdict = told.documentOf("verdict");
   if (!verdict) return [];
   const named = told.namedReferee(verdict.payload.referee);
-  return [{ kind: "referee", id: named?.document.id ?? null, by: "operator", index: named?.index ?? null }];
+  return [{ kind: "referee", id: named?.document.id ?? null, by: "operator", index: named?.index ?? null, grant: false }];
 }
 
 const KINDS_SHOWN = 4;

@@ -91,7 +91,7 @@ export class Told {
       case "referee":
         return this.#announced(entry, place);
       case "order":
-        this.orders.push({ kind: document.kind, id: document.id, by: "customer", index });
+        this.orders.push({ kind: document.kind, id: document.id, by: "customer", index, grant: false });
         return;
       default:
         if (!isFactKind(document.kind)) this.wrongLeaf ??= `nothing of a lease leans on a ${document.kind}`;
