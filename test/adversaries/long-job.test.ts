@@ -132,7 +132,8 @@ it.each(LIES.slice(0, cases(1, LIES.length)))(
     const receipt = await fetchReceipt(market.customer, wrong.lease.id, 10_000);
     const ruling = parseDocumentOf(nodeCrypto, "result", verdicts.get(wrong.lease.id)!.ruling);
     if (!ruling.ok) throw new Error("no ruling");
-    const own = { ...ruling.document.payload, fuel: 0n, rootAt: () => ruling.document.payload.stateRoot };
+    const { stateRoot } = ruling.document.payload;
+    const own = { ...ruling.document.payload, jobHash: wrong.order.jobHash, fuel: 0n, rootAt: () => stateRoot };
     const verdictLine = (reExecuted?: typeof own) =>
       verifyReceipt(nodeCrypto, market.customer.pins, receipt, reExecuted ? { reExecuted } : {}).lines.find(
         ({ check }) => check === "verdict",

@@ -4,7 +4,7 @@ import { parseDocumentOf, rootAccountOf, type Payload } from "@xenoservers/proto
 import { moneyKey } from "@xenoservers/market";
 import { disputeResults, fetchReceipt, type MarketClient } from "@xenoservers/sdk";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { resultDifference, verifyReceipt, type ReExecuted } from "@xenoservers/verify";
+import { resultDifference, verifyReceipt, type OwnRun } from "@xenoservers/verify";
 import { CHEATS, cheatingDriver, replayingDriver } from "@xenoservers/xenoserver";
 import { cases } from "../thorough.ts";
 import { drawing, endless, mixing, moduleJob, saying } from "../process/jobs.ts";
@@ -61,7 +61,7 @@ async function orderOf(lease: string): Promise<Payload<"order">> {
   return order.document.payload;
 }
 
-const linesOf = async (lease: string, reExecuted?: ReExecuted) => {
+const linesOf = async (lease: string, reExecuted?: OwnRun) => {
   const receipt = await fetchReceipt(market.customer, lease, 10_000);
   const { lines } = verifyReceipt(nodeCrypto, market.customer.pins, receipt, reExecuted ? { reExecuted } : {});
   return Object.fromEntries(lines.map(({ check, status, says }) => [check, `${status}: ${says}`]));

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { FACTS, LEASE_STATES } from "@xenoservers/market";
+import { RULES } from "@xenoservers/verify";
 
 const FILE = "docs/protocol.md";
 const text = readFileSync(FILE, "utf8");
@@ -43,6 +44,11 @@ describe("the protocol document", () => {
         ),
       );
     expect(cited).toEqual([]);
+  });
+
+  it.each(Object.entries(RULES))("has the rules by which a receipt's line is checked: %s", (_, named) => {
+    expect(named.length).toBeGreaterThan(0);
+    expect(named.filter((rule) => !rules.some((each) => each.rule === rule))).toEqual([]);
   });
 
   it("has the code's table of states and facts", () => {

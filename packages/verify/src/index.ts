@@ -1,7 +1,10 @@
 export { factOf, parseFact, type FactResult, type FactWorld, type Findings } from "./facts/facts.ts";
 export { checkPurchaseOrder, type CheckedPurchaseOrder } from "./facts/purchase-order.ts";
-export { verifyReceipt, type Line, type OwnFacts, type Verification } from "./receipt/receipt.ts";
-export { resultProblem, stoppedAt, type ReExecuted } from "./judging/re-execution.ts";
+export { verifyReceipt, type Line, type OwnFacts, type OwnRun, type ReceiptLine } from "./receipt/receipt.ts";
+export { type ReceiptVerification, type Verification } from "./receipt/receipt.ts";
+export { jobToRun } from "./receipt/job-to-run.ts";
+export { RULES } from "./receipt/lines.ts";
+export { resultProblem, type ReExecuted } from "./judging/re-execution.ts";
 export { judge, type Judgement } from "./judging/judgement.ts";
 export { judgeVerdict, type JudgedVerdict } from "./judging/judged-verdict.ts";
 export { refereeProblem, resultDifference } from "./judging/comparison.ts";

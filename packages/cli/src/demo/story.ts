@@ -17,7 +17,8 @@ import {
 import { verifyReceipt, type Line } from "@xenoservers/verify";
 import { finishJob, parseJob } from "../input/job-from-args.ts";
 import { keepJob, readKeptJob } from "../input/kept-job.ts";
-import { gigaFuel, green, money, red, say, shortId, yellow } from "../output/ui.ts";
+import { gigaFuel, money, say, shortId } from "../output/ui.ts";
+import { lineText } from "../output/verification.ts";
 
 const EXAMPLES = path.resolve(import.meta.dirname, "../../../../examples");
 const SHORT = { file: path.join(EXAMPLES, "primes.py"), args: ["20000"], runs: "Python 3.12 on WASI" };
@@ -33,11 +34,12 @@ export interface Rental {
   step(what: string): void;
 }
 
-const LINE_MARKS = { proved: green("proved "), claimed: yellow("claimed"), failed: red("FAILED ") };
-
 function showLines(lines: readonly Line[]): void {
-  for (const { status, check, says } of lines) say(`         ${LINE_MARKS[status]} ${check.padEnd(14)} ${says}`);
+  for (const line of lines) say(`         ${lineText(line)}`);
 }
+
+/** Who Carl is, to whoever verifies for him. */
+const ownOf = ({ identity }: MarketClient) => ({ customerKey: identity.signer.publicKey, party: identity.party });
 
 /** From quote to a purchase order that both sides have checked. */
 async function order({ client, wanted, long, step }: Rental): Promise<{ job: BuiltJob; bound: BoundOrder }> {
@@ -95,7 +97,7 @@ export async function rentAndVerify(rental: Rental) {
   step("Carl runs the same job again himself, to compare it with what Olga signed");
   const { reExecute } = await import("../proof/re-execute.ts");
   const reExecuted = await reExecute(await readKeptJob(job.jobHash), null);
-  const { ok, lines } = verifyReceipt(client.crypto, client.pins, receipt, { customerKey: client.identity.signer.publicKey, reExecuted });
+  const { ok, lines } = verifyReceipt(client.crypto, client.pins, receipt, { ...ownOf(client), reExecuted });
   step("verified offline, from the receipt, the pinned keys and that run alone:");
   showLines(lines);
   const right = ok && end.reason === "completed" && end.exitCode === 0;
@@ -126,7 +128,7 @@ export async function disputeAndVerify({ client, long, step }: Rental, { lease, 
   step(`${back}; the referee's run cost him ${money(cost)}: in all ${money(gained)}`);
   const receipt = await fetchReceipt(client, lease, 10_000);
   const own = segment ? await reExecute(kept, null, await stepOf(client, lease)) : reExecuted;
-  const { lines } = verifyReceipt(client.crypto, client.pins, receipt, { customerKey: client.identity.signer.publicKey, reExecuted: own });
+  const { lines } = verifyReceipt(client.crypto, client.pins, receipt, { ...ownOf(client), reExecuted: own });
   step("the receipt, with the verdict in it, verified offline:");
   showLines(lines);
   const convicted = lines.some(({ check, status }) => check === "verdict" && status === "proved");

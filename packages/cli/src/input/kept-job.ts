@@ -1,12 +1,13 @@
 /** The jobs a customer sent, kept on this machine so that it can run them again and compare: `xeno verify LEASE --re-execute`. */
-import { access, mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { blobsOfVm, zJobSpec, zVmSpec } from "@xenoservers/protocol";
+import { blobsOfVm, canonicalBytes, toHex, zJobSpec, zVmSpec, type Json } from "@xenoservers/protocol";
+import { nodeCrypto } from "@xenoservers/protocol/node";
 import { zInputTree } from "@xenoservers/protocol/channel";
 import { PYTHON, builtJob, builtVm, fileBlob, runtimeBlob, type Blob, type BuiltWork } from "@xenoservers/sdk";
 import { z } from "zod";
 import { home, writePrivate } from "./home.ts";
-import { UserError, mib } from "../output/ui.ts";
+import { EXIT, UserError, mib, shortId } from "../output/ui.ts";
 
 /** Larger jobs are not kept: their files would be copied on every run. */
 const KEPT_BYTES_MAX = 256 * 1024 * 1024;
@@ -29,11 +30,11 @@ export async function keepJob(job: BuiltWork): Promise<void> {
   await mkdir(blobFolder(), { recursive: true, mode: 0o700 });
   for (const { digest, size, read } of own) {
     const file = path.join(blobFolder(), digest);
-    const there = await access(file).then(
-      () => true,
-      () => false,
-    );
-    if (!there) await writeFile(file, await read(0, size), { mode: 0o600 });
+    const kept = await stat(file).catch(() => null);
+    if (kept?.size === size) continue;
+    // half of a file would come to another result
+    await writeFile(`${file}.part`, await read(0, size), { mode: 0o600 });
+    await rename(`${file}.part`, file);
   }
   await mkdir(folderOf(jobHash), { recursive: true, mode: 0o700 });
   await writePrivate(path.join(folderOf(jobHash), "job.json"), JSON.stringify({ spec, inputs }));
@@ -44,22 +45,53 @@ type Kept<T> = T & { blobFile(digest: string): string };
 async function readKept(jobHash: string): Promise<unknown> {
   const text = await readFile(path.join(folderOf(jobHash), "job.json"), "utf8").catch(() => {
     const why = `it was sent from another, is larger than ${mib(KEPT_BYTES_MAX / MIB)}, or is a machine that runs nowhere twice alike`;
-    throw new UserError(`this machine did not keep the job (${jobHash.slice(0, 12)}): ${why}; re-execute where it was sent`);
+    throw new UserError(`this machine did not keep the job (${shortId(jobHash)}): ${why}; re-execute where it was sent`, EXIT.mismatch);
   });
   return JSON.parse(text);
 }
 
 const blobFile = (digest: string): string => path.join(blobFolder(), digest);
 
-/** A WebAssembly job; throws UserError for a machine. */
-export async function readKeptJob(jobHash: string): Promise<Kept<KeptJob>> {
-  return { ...zKeptJob.parse(await readKept(jobHash)), blobFile };
+const digestOf = (value: Json): string => toHex(nodeCrypto.sha256(canonicalBytes(value)));
+
+type Spec = KeptJob["spec"] | KeptVm["spec"];
+type Inputs = KeptJob["inputs"];
+
+/** The digests of every file of the job: what its specification names, and its inputs. */
+const filesOf = (spec: Spec, { entries }: Inputs): ReadonlySet<string> =>
+  new Set([
+    ...("vm" in spec ? blobsOfVm(spec) : [spec.module, spec.stdin]),
+    ...entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : [])),
+  ]);
+
+/** Nothing of another job is run in its place: it would come to something else, and speak against whoever ran the right one. */
+async function assertItsOwn({ spec, inputs }: { spec: Spec; inputs: Inputs }, jobHash: string): Promise<void> {
+  const refuse = (what: string): never => {
+    throw new UserError(`${what}: nothing was run. Re-execute where the job was sent`, EXIT.mismatch);
+  };
+  const found = digestOf(spec);
+  if (found !== jobHash) refuse(`job ${shortId(jobHash)} was ordered, and ${folderOf(jobHash)} holds another (${shortId(found)})`);
+  if (digestOf(inputs) !== spec.inputs) refuse(`the list of files in ${folderOf(jobHash)} is not the one of job ${shortId(jobHash)}`);
+  for (const digest of filesOf(spec, inputs)) {
+    const blob = digest === PYTHON.digest ? null : await fileBlob(blobFile(digest)).catch(() => null);
+    if (blob && blob.digest !== digest) refuse(`${blobFile(digest)} is not the file of job ${shortId(jobHash)} any more`);
+  }
 }
 
-/** A deterministic machine; null where the job is of the other kind. */
+/** A WebAssembly job; throws UserError for a machine, and where what is kept is another job. */
+export async function readKeptJob(jobHash: string): Promise<Kept<KeptJob>> {
+  const kept = zKeptJob.safeParse(await readKept(jobHash)).data;
+  if (!kept) throw new UserError(`${folderOf(jobHash)} holds no job that this xeno can read: nothing was run`, EXIT.mismatch);
+  await assertItsOwn(kept, jobHash);
+  return { ...kept, blobFile };
+}
+
+/** A deterministic machine; null where the job is of the other kind. Throws UserError where what is kept is another job. */
 export async function readKeptVm(jobHash: string): Promise<Kept<KeptVm> | null> {
-  const kept = zKeptVm.safeParse(await readKept(jobHash));
-  return kept.success ? { ...kept.data, blobFile } : null;
+  const kept = zKeptVm.safeParse(await readKept(jobHash)).data;
+  if (!kept) return null;
+  await assertItsOwn(kept, jobHash);
+  return { ...kept, blobFile };
 }
 
 /** The kept job as it was sent. */
@@ -69,7 +101,7 @@ export async function rebuildJob(jobHash: string): Promise<BuiltWork> {
   const named = "vm" in spec ? blobsOfVm(spec) : [spec.module, spec.stdin];
   const blobs = new Map<string, Blob>();
   const sizeOf = (digest: string): number => blobs.get(digest)?.size ?? 0;
-  for (const digest of new Set([...named, ...inputs.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []))]))
+  for (const digest of filesOf(spec, inputs))
     blobs.set(digest, digest === PYTHON.digest ? runtimeBlob(PYTHON) : await fileBlob(blobFile(digest)));
   if ("vm" in spec) return builtVm({ spec, jobHash, inputs, blobs, sizes: named.map((digest) => ({ digest, size: sizeOf(digest) })) });
   return builtJob({ spec, jobHash, inputs, blobs, moduleSize: sizeOf(spec.module), stdinSize: sizeOf(spec.stdin), segment: null });

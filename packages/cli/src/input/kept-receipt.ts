@@ -5,7 +5,7 @@ import { cosignatureOf, zReceipt, type Receipt, type Witness } from "@xenoserver
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { isLogged } from "@xenoservers/sdk";
 import { keepReceipt } from "../output/deliver.ts";
-import { UserError } from "../output/ui.ts";
+import { EXIT, UserError, shortId } from "../output/ui.ts";
 import { home, openClient } from "./home.ts";
 import { keptDocuments, missingIn } from "./kept-documents.ts";
 
@@ -26,6 +26,11 @@ const isWitnessed = ({ checkpoint }: Receipt, witnesses: readonly Witness[]): bo
 const isWhole = async (receipt: Receipt): Promise<boolean> =>
   missingIn(receipt, await keptDocuments(home.data, receipt.market.origin, receipt.lease)).length === 0;
 
+/** Throws UserError where another lease's receipt came than was asked for: it might hold, and would say nothing of the one asked for. */
+function assertAsked(lease: string, asked: string, where: string): void {
+  if (!lease.startsWith(asked)) throw new UserError(`${where} is of lease ${shortId(lease)}, not of ${shortId(asked)}`, EXIT.mismatch);
+}
+
 /** By file, or by lease: saved here, or fetched. */
 export async function readReceipt(leaseOrFile: string, witnesses: readonly Witness[]): Promise<{ receipt: unknown; file: string }> {
   const fromFile = await readFile(leaseOrFile, "utf8").catch(() => null);
@@ -37,6 +42,7 @@ export async function readReceipt(leaseOrFile: string, witnesses: readonly Witne
   if (name !== undefined) {
     const file = path.join(home.receipts, name);
     const receipt = zReceipt.safeParse(jsonOf(await readFile(file, "utf8"), file)).data;
+    if (receipt) assertAsked(receipt.lease, name.slice(0, -".json".length), file);
     if (receipt && isComplete(receipt)) {
       const isCurrent = isWitnessed(receipt, witnesses) && (await isWhole(receipt));
       return { receipt: isCurrent ? receipt : ((await fetchedAgain(receipt.lease)) ?? receipt), file };
@@ -44,6 +50,7 @@ export async function readReceipt(leaseOrFile: string, witnesses: readonly Witne
   }
   const { client } = await openClient("read");
   const lease = await client.read("lease", { params: { id: leaseOrFile } });
+  assertAsked(lease.id, leaseOrFile, "the broker's answer");
   const file = await keepReceipt(client, lease.id);
   return { receipt: jsonOf(await readFile(file, "utf8"), file), file };
 }

@@ -3,8 +3,11 @@ import { formatMoney } from "@xenoservers/market";
 import { ERROR_CODES, type Refusal } from "@xenoservers/protocol";
 import Table from "cli-table3";
 
-/** Beside a job's own: `broken`: the broker broke its signed word; `limit`: time, fuel or budget; `xeno`: this program or the market. */
-export const EXIT = { broken: 123, limit: 124, xeno: 125, interrupted: 130, killed: 137 } as const;
+/**
+ * Beside a job's own: `mismatch`: what is at hand is of another lease or job than was asked for; `broken`: the broker broke its signed
+ * word; `limit`: time, fuel or budget; `xeno`: this program or the market.
+ */
+export const EXIT = { mismatch: 2, broken: 123, limit: 124, xeno: 125, interrupted: 130, killed: 137 } as const;
 
 /** An error whose message is for the person at the terminal, cause and next step included. */
 export class UserError extends Error {

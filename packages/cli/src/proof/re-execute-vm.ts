@@ -7,9 +7,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { openQemuHost } from "@xenoservers/guests";
-import { canonicalBytes, toHex } from "@xenoservers/protocol";
+import { canonicalBytes, toHex, vmJobHashOf } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import type { ReExecuted } from "@xenoservers/verify";
+import type { OwnRun } from "@xenoservers/verify";
 import { createVmDriver, handedBack } from "@xenoservers/xenoserver";
 import { home } from "../input/home.ts";
 import type { KeptVm } from "../input/kept-job.ts";
@@ -20,7 +20,7 @@ const MEMORY_EXTRA_MIB = 512;
 export async function reExecuteVm(
   { spec, inputs, blobFile }: KeptVm & { blobFile(digest: string): string },
   stopped: boolean,
-): Promise<ReExecuted> {
+): Promise<OwnRun> {
   if (stopped) throw new UserError("the machine was stopped from outside: where it stood then cannot be found again");
   const state = await openQemuHost(path.join(home.data, "prepared"));
   if (!state.ok) throw new UserError(`a machine cannot be run again here: ${state.why}`);
@@ -67,6 +67,7 @@ export async function reExecuteVm(
     const back = handedBack(end, { stdoutSize: size, stderrSize: 0 });
     return {
       ...{
+        jobHash: vmJobHashOf(nodeCrypto, spec),
         engine: spec.engine,
         reason: back.reason,
         exitCode: back.reason === "completed" ? back.exitCode : null,

@@ -6,11 +6,11 @@ import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { canonicalBytes, endRootOf, toHex } from "@xenoservers/protocol";
+import { canonicalBytes, endRootOf, jobHashOf, toHex } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { createWasmDriver, handedBack, type GuestEnding, type RunningGuest } from "@xenoservers/xenoserver";
 import type { Trace } from "@xenoservers/sdk";
-import type { ReExecuted } from "@xenoservers/verify";
+import type { OwnRun } from "@xenoservers/verify";
 import { home } from "../input/home.ts";
 import type { KeptJob } from "../input/kept-job.ts";
 import { UserError } from "../output/ui.ts";
@@ -63,7 +63,7 @@ async function runAgain({ spec, inputs, blobFile }: Again, fuelMax: bigint, step
   }
 }
 
-async function factsOf({ guest, end }: Ran, engine: string): Promise<ReExecuted> {
+async function factsOf({ guest, end }: Ran, spec: KeptJob["spec"]): Promise<OwnRun> {
   const digestOf = async (stream: "stdout" | "stderr"): Promise<{ size: number; digest: string }> => {
     const hash = createHash("sha256");
     let size = 0;
@@ -76,7 +76,8 @@ async function factsOf({ guest, end }: Ran, engine: string): Promise<ReExecuted>
   const [stdout, stderr] = [await digestOf("stdout"), await digestOf("stderr")];
   const back = handedBack(end, { stdoutSize: stdout.size, stderrSize: stderr.size });
   return {
-    engine,
+    jobHash: jobHashOf(nodeCrypto, spec),
+    engine: spec.engine,
     reason: back.reason,
     exitCode: back.reason === "completed" ? back.exitCode : null,
     fuel: end.fuel,
@@ -91,10 +92,10 @@ async function factsOf({ guest, end }: Ran, engine: string): Promise<ReExecuted>
  * `stoppedAt`: the fuel at which the server's run was stopped from outside; null when it came to an end of its own. `step`: with
  * breakpoints so far apart, for verdicts over a segment.
  */
-export async function reExecute(job: Again, stoppedAt: bigint | null, step: bigint | null = null): Promise<ReExecuted> {
+export async function reExecute(job: Again, stoppedAt: bigint | null, step: bigint | null = null): Promise<OwnRun> {
   const ran = await runAgain(job, stoppedAt ?? BigInt(job.spec.fuelMax), step);
   try {
-    const facts = await factsOf(ran, job.spec.engine);
+    const facts = await factsOf(ran, job.spec);
     const { roots } = ran.end;
     if (!roots) return facts;
     const all = [...roots, endRootOf(nodeCrypto, facts)];

@@ -185,6 +185,7 @@ function showMore({ id }: LeaseView, delivered: Delivered | null, { out }: RunIn
 async function checkReceipt(client: MarketClient, lease: string): Promise<string[]> {
   const receipt: unknown = JSON.parse(await readFile(await keepReceipt(client, lease, 0), "utf8"));
   const documents = (await keptDocuments(home.data, client.pins.origin, lease)).map(({ id }) => id);
-  const { lines } = verifyReceipt(client.crypto, client.pins, receipt, { customerKey: client.identity.signer.publicKey, documents });
+  const { signer, party } = client.identity;
+  const { lines } = verifyReceipt(client.crypto, client.pins, receipt, { customerKey: signer.publicKey, party, documents });
   return lines.filter(({ status }) => status === "failed").map(({ check, says }) => `${check}: ${says}`);
 }

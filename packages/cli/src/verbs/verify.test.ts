@@ -1,17 +1,22 @@
 /** What a customer signed, against receipts from which its broker, with all its keys, leaves it out: by the verbs themselves. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { ROLE_SCOPES } from "@xenoservers/market";
 import { cosign, refuse, toHex, utf8, type Receipt } from "@xenoservers/protocol";
 import { createSigner, nodeCrypto as crypto } from "@xenoservers/protocol/node";
+import { buildJob, bytesBlob } from "@xenoservers/sdk";
 import { PaperMarket, Random } from "@xenoservers/testkit";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { PaperBroker } from "../../../../test/support/paper-broker.ts";
-import { BROKER } from "../../../verify/src/testing/cast.ts";
+import { BROKER, Cast } from "../../../verify/src/testing/cast.ts";
+import { LeaseScript, leaseIn } from "../../../verify/src/testing/lease-script.ts";
 import { retold, type Changes } from "../../../verify/src/testing/moves.ts";
+import { Rng } from "../../../verify/src/testing/rng.ts";
+import { receiptOf } from "../../../verify/src/testing/script.ts";
 import { storyOf, type Story } from "../../../verify/src/testing/stories.ts";
-import { saveContext } from "../input/home.ts";
+import { home, saveContext } from "../input/home.ts";
+import { keepJob } from "../input/kept-job.ts";
 import { program } from "../main.ts";
 import { reportError } from "../output/report.ts";
 
@@ -37,6 +42,15 @@ async function xeno(...argv: string[]): Promise<number> {
   }
 }
 
+async function logInAs(party: string, key: string): Promise<void> {
+  const { pins, account } = told("completed by interval").cast;
+  await saveContext("m", {
+    ...{ url: broker.url, pins, currency: "credits", party, account, role: "device" },
+    ...{ scopes: [...ROLE_SCOPES.device], label: "", leaseLabel: null, seed: toHex(crypto.sha256(utf8("device 7"))) },
+    witnesses: [{ name: "one", key }],
+  });
+}
+
 /** The broker of the stories, and their customer's device as the context. */
 beforeEach(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "xeno-verify-"));
@@ -45,11 +59,7 @@ beforeEach(async () => {
   const { orders, receipts, checkpoints, operator, witness } = cast.signers;
   market = Object.assign(new PaperMarket(new Random(4), Date.now(), cast.pins.origin), { orders, receipts, checkpoints, operator });
   broker = await PaperBroker.start(market);
-  await saveContext("m", {
-    ...{ url: broker.url, pins: cast.pins, currency: "credits", party: cast.customer, account: cast.account, role: "device" },
-    ...{ scopes: [...ROLE_SCOPES.device], label: "", leaseLabel: null, seed: toHex(crypto.sha256(utf8("device 7"))) },
-    witnesses: [{ name: "one", key: witness.publicKey }],
-  });
+  await logInAs(cast.customer, witness.publicKey);
   for (const stream of ["stdout", "stderr"] as const)
     vi.spyOn(process[stream], "write").mockImplementation((text) => {
       said[stream] += String(text);
@@ -77,10 +87,10 @@ const witnessed = (story: Story, changes: Changes): Receipt => {
   return { ...receipt, checkpoint: receipt.checkpoint + cosign(crypto, story.cast.signers.witness, "one", receipt.checkpoint, 1) };
 };
 
-async function verify(receipt: Receipt): Promise<number> {
+async function verify(receipt: Receipt, ...options: string[]): Promise<number> {
   const file = path.join(folder, "receipt.json");
   await writeFile(file, JSON.stringify(receipt));
-  return xeno("verify", file);
+  return xeno("verify", file, ...options);
 }
 
 it("misses an accepted stop that a receipt leaves out, though all else in it holds", async () => {
@@ -123,4 +133,146 @@ it("fetches a saved receipt again when something was sent since, and says so whe
   shown = witnessed(story, BY_HAND);
   expect(await xeno("verify", lease)).toBe(0);
   expect(said.stdout).toMatch(/proved +bill/);
+});
+
+it("says whose a receipt is: yours, or a stranger's", async () => {
+  const story = told("completed by interval");
+  const { customer, owner, stranger, server } = story.cast;
+  expect(await verify(witnessed(story, {}))).toBe(0);
+  expect(said.stdout).toMatch(/proved +purchase order binds your order to p_/);
+  await logInAs(stranger, story.cast.key("witness"));
+  expect(await verify(witnessed(story, {}), "--explain")).toBe(0);
+  expect(said.stdout).toContain(`binds ${customer.slice(0, 12)}…'s order, which is not yours,`);
+  expect(said.stdout).not.toMatch(/your (order|offer)|\(you\)/);
+  for (const id of [customer, `${owner}, server ${server}`]) expect(said.stdout).toContain(id);
+});
+
+it("explains each line: its documents, rules and numbers; --json has the same", async () => {
+  const story = told("completed by interval");
+  const receipt = witnessed(story, {});
+  expect(await verify(receipt, "--explain")).toBe(0);
+  const { id } = story.play.of("settlement").document;
+  const { index } = receipt.documents.find((stored) => stored.id === id) ?? {};
+  expect(said.stdout).toMatch(new RegExp(`settlement +${id.slice(0, 12)} +by broker-receipts, leaf ${index}\n`));
+  expect(said.stdout).toMatch(/rules +L10, L11, M2, M3, B1 of docs\/protocol\.md/);
+  expect(said.stdout).toMatch(/work +0\.\d+ +21000 ms × \([12] vCPU at 0\.\d+, 512 MiB memory at 0\.\d+ a GiB, /);
+  expect(said.stdout).toMatch(/fee +0\.\d+ +due × 250 \/ 10000, rounded down/);
+  const plain = await verify(receipt);
+  expect(plain).toBe(0);
+  expect(said.stdout).not.toMatch(/rules|leaf/);
+  expect(await verify(receipt, "--json")).toBe(0);
+  const { lines, whose } = JSON.parse(said.stdout) as { lines: Record<string, unknown>[]; whose: unknown };
+  expect(whose).toMatchObject({ customer: story.cast.customer, yours: { order: true, offer: false } });
+  const bill = lines.find(({ check }) => check === "bill");
+  expect(bill).toMatchObject({ status: "proved", rules: ["L10", "L11", "M2", "M3", "B1"] });
+  expect(bill?.["documents"]).toContainEqual({ kind: "settlement", id, by: "broker-receipts", index, grant: false });
+  expect(bill?.["computed"]).toContainEqual(expect.objectContaining({ what: "fee", how: "due × 250 / 10000, rounded down" }));
+});
+
+it("shows of many documents the ends, and what is outside the log as such", async () => {
+  const cast = new Cast({ crypto, createSigner }, 7);
+  const script = new LeaseScript(cast, new Rng(7), { order: { terms: "by-interval" } }).known().bound().opened();
+  for (let n = 1; n <= 6; n++) script.claimed(n * 9_000);
+  const play = script.after(500).result({ usedMs: 54_500 }).over().play();
+  const filed = play.filed.map((each) => ({ ...each, isPending: each.label === "settlement" }));
+  expect(await verify(receiptOf(cast, leaseIn(play), filed), "--explain")).toBe(0);
+  expect(said.stdout).toMatch(/claimed +bill +.*of what it rests on 1 outside the log \(settlement\)/);
+  expect(said.stdout).toMatch(/settlement +[0-9a-f]{12} +by broker-receipts, outside the log/);
+  expect(said.stdout).toMatch(/… \d+ more/);
+  expect(said.stdout).toMatch(/claim 6 +54000 ms/);
+  expect(said.stdout).toMatch(/is wrong: \d+ lines proved; \d+ claimed: one party's word, or resting on what the log does not hold/);
+});
+
+it("takes no receipt of another lease for the one that was asked for", async () => {
+  const [one, other] = [told("completed by interval"), told("a machine, stopped by its customer")];
+  await mkdir(home.receipts, { recursive: true });
+  const file = path.join(home.receipts, `${one.lease}.json`);
+  await writeFile(file, JSON.stringify(witnessed(other, {})));
+  expect(await xeno("verify", one.lease.slice(0, 12))).toBe(2);
+  expect(said.stderr).toContain(`is of lease ${other.lease.slice(0, 12)}, not of ${one.lease.slice(0, 12)}`);
+  expect(said.stdout).toBe("");
+  await rm(file);
+  const { document } = other.play.of("purchase-order");
+  broker.reads[`/api/v1/leases/${one.lease.slice(0, 12)}`] = () => market.view(document, { state: "settled", end: market.end(document) });
+  broker.reads[`/api/v1/leases/${other.lease}/receipt`] = () => witnessed(other, {});
+  expect(await xeno("verify", one.lease.slice(0, 12))).toBe(2);
+  expect(said.stderr).toContain("the broker's answer is of lease");
+  expect(await readdir(home.receipts)).toEqual([]);
+});
+
+describe("--re-execute", () => {
+  const module = Buffer.from("a module");
+  const job = (name: string) =>
+    buildJob({
+      ...{ module: bytesBlob(module), args: [name], env: [], mounts: [], stdin: bytesBlob(new Uint8Array()), engine: "engine-1" },
+      ...{ memoryMibMax: 64, diskMibMax: 64, outputMibMax: 16, fuelMax: 1_000_000_000n, seed: new Uint8Array(32), clockBaseMs: 1 },
+    });
+  const folderOf = (jobHash: string) => path.join(home.data, "jobs", jobHash);
+  /** A receipt of a lease of this job, of which the context's customer ordered it. */
+  const receiptFor = ({ jobHash }: { jobHash: string }): Receipt => {
+    const cast = new Cast({ crypto, createSigner }, 7);
+    const script = new LeaseScript(cast, new Rng(7), { order: { terms: "on-result", jobHash } }).known().bound().opened().after(2_500);
+    const play = script.result({ jobHash }).delivered().over().play();
+    return receiptOf(cast, leaseIn(play), play.filed);
+  };
+  const refuses = async (receipt: Receipt, why: RegExp): Promise<void> => {
+    expect(await verify(receipt, "--re-execute")).toBe(2);
+    expect(said.stderr).toMatch(why);
+    // nothing is said of the owner
+    expect(said.stdout).toBe("");
+  };
+
+  it("refuses a receipt of a job that was not kept here", async () => {
+    await keepJob(job("mine"));
+    await refuses(receiptFor(job("a stranger's")), /this machine did not keep the job/);
+  });
+
+  it("refuses a kept job that is another than the one that was ordered", async () => {
+    const [ordered, other] = [job("one"), job("two")];
+    await keepJob(other);
+    await rename(folderOf(other.jobHash), folderOf(ordered.jobHash));
+    const [is, was] = [other, ordered].map(({ jobHash }) => jobHash.slice(0, 12));
+    await refuses(receiptFor(ordered), new RegExp(`job ${was} was ordered, and .* holds another \\(${is}\\): nothing was run`));
+  });
+
+  it("refuses files of another job, and a list of other files", async () => {
+    const ordered = job("one");
+    await keepJob(ordered);
+    const file = path.join(folderOf(ordered.jobHash), "job.json");
+    const kept = JSON.parse(await readFile(file, "utf8")) as { inputs: { entries: unknown[] } };
+    const entries = [...kept.inputs.entries, { kind: "file", path: "x", digest: "ab".repeat(32), size: 1 }];
+    await writeFile(file, JSON.stringify({ ...kept, inputs: { ...kept.inputs, entries } }));
+    await refuses(receiptFor(ordered), /the list of files .* is not the one of job/);
+    await writeFile(file, JSON.stringify(kept));
+    await writeFile(path.join(home.data, "blobs", bytesBlob(module).digest), "another module");
+    await refuses(receiptFor(ordered), /is not the file of job [0-9a-f]{12} any more/);
+    await writeFile(file, "{}");
+    await refuses(receiptFor(ordered), /holds no job that this xeno can read/);
+  });
+
+  it("keeps whole files: one that broke off is written again", async () => {
+    const blob = path.join(home.data, "blobs", bytesBlob(module).digest);
+    await mkdir(path.dirname(blob), { recursive: true });
+    await writeFile(blob, module.subarray(0, 3));
+    await keepJob(job("one"));
+    expect(await readFile(blob)).toEqual(module);
+  });
+
+  it("runs nothing for a receipt that does not hold, whatever result stands in it", async () => {
+    const [mine, other] = [job("mine"), job("two")];
+    await keepJob(other);
+    const [receipt, foreign] = [receiptFor(mine), receiptFor(other)];
+    const results = foreign.documents.filter(({ kind }) => kind === "result").map((stored) => ({ ...stored, index: null, proof: [] }));
+    const swapped = { ...receipt, documents: [...results, ...receipt.documents.filter(({ kind }) => kind !== "result")] };
+    expect(await verify(swapped, "--re-execute")).toBe(1);
+    expect(said.stderr).toContain("nothing was run again, for the receipt does not hold");
+    expect(said.stdout).toMatch(/FAILED +result +.*is of another lease/);
+  });
+
+  it("has nothing to run where there is no result, or the job never ran", async () => {
+    for (const name of ["its server was not heard any more", "inputs that never came"]) {
+      expect(await verify(witnessed(told(name), {}), "--re-execute"), name).toBe(125);
+      expect(said.stderr).toContain("leave out --re-execute");
+    }
+  });
 });

@@ -2,19 +2,17 @@
 import { randomInt } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
-import { wasRun } from "@xenoservers/market";
-import { parseDocumentOf, zReceipt } from "@xenoservers/protocol";
+import { zReceipt, type MarketPins } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { isEvidence, stoppedAt, verifyEvidence, verifyReceipt, type ReExecuted, type Verification } from "@xenoservers/verify";
+import { isEvidence, jobToRun, verifyEvidence, verifyReceipt, type OwnRun, type Verification } from "@xenoservers/verify";
 import { currentContext, home } from "../input/home.ts";
 import { keptDocuments, missingIn } from "../input/kept-documents.ts";
 import { readKeptJob, readKeptVm } from "../input/kept-job.ts";
 import { readReceipt } from "../input/kept-receipt.ts";
 import type { VerifyInput } from "../input/verbs/proof.ts";
 import { verifyKept } from "../output/broken-order.ts";
-import { UserError, green, print, printJson, red, say, shortId, yellow } from "../output/ui.ts";
-
-const MARKS = { proved: green("proved "), claimed: yellow("claimed"), failed: red("FAILED ") };
+import { UserError, say, shortId } from "../output/ui.ts";
+import { showVerification } from "../output/verification.ts";
 
 /** What a file holds; null where it is no JSON or there is none. */
 async function jsonIn(file: string): Promise<unknown> {
@@ -44,21 +42,22 @@ function tampered(receipt: unknown): { receipt: unknown; says: string } {
   }
 }
 
-/** The job kept on this machine, run again as far as the server says it ran. */
-async function reExecuteFor(receipt: unknown): Promise<ReExecuted> {
-  const documents = zReceipt.safeParse(receipt).data?.documents ?? [];
-  const result = documents.find(({ kind }) => kind === "result");
-  const parsed = result && parseDocumentOf(nodeCrypto, "result", result.envelope);
-  if (!parsed?.ok) throw new UserError("the receipt holds no result to compare with");
-  const { payload } = parsed.document;
-  if (!wasRun(payload)) throw new UserError(`the job did not run (${payload.reason}): there is nothing to compare; leave out --re-execute`);
-  const vm = await readKeptVm(payload.jobHash);
-  if (vm) return (await import("../proof/re-execute-vm.ts")).reExecuteVm(vm, stoppedAt(payload) !== null);
-  const verdict = documents.find(({ kind }) => kind === "verdict");
-  const judged = verdict && parseDocumentOf(nodeCrypto, "verdict", verdict.envelope);
-  const trace = judged?.ok && judged.document.payload.trace ? parseDocumentOf(nodeCrypto, "trace", judged.document.payload.trace) : null;
+/**
+ * The job kept on this machine, run again as far as the server says it ran. Null, with a word on stderr, where the receipt does not hold:
+ * what is wrong with it is then said by its lines. Throws UserError where there is no such job, and where what is kept is another.
+ */
+async function reExecuteFor(pins: MarketPins, receipt: unknown): Promise<OwnRun | null> {
+  const asked = jobToRun(nodeCrypto, pins, receipt);
+  if (!asked.ok && !asked.isBroken) throw new UserError(`${asked.why}: leave out --re-execute`);
+  if (!asked.ok) {
+    say("nothing was run again, for the receipt does not hold");
+    return null;
+  }
+  const { jobHash, stoppedAt, step } = asked;
+  const vm = await readKeptVm(jobHash);
+  if (vm) return (await import("../proof/re-execute-vm.ts")).reExecuteVm(vm, stoppedAt !== null);
   const { reExecute } = await import("../proof/re-execute.ts");
-  return reExecute(await readKeptJob(payload.jobHash), stoppedAt(payload), trace?.ok ? BigInt(trace.document.payload.step) : null);
+  return reExecute(await readKeptJob(jobHash), stoppedAt, step);
 }
 
 /** What was signed on this machine about the receipt's lease, and in words what of it the receipt lacks. */
@@ -83,28 +82,20 @@ async function verifyFile(file: string): Promise<Verification | null> {
 }
 
 /** Offline once the receipt is saved here. */
-export async function verify({ leaseOrFile, json, reExecute, tamper }: VerifyInput): Promise<void> {
+export async function verify({ leaseOrFile, json, reExecute, tamper, explain }: VerifyInput): Promise<void> {
   const verified = await verifyFile(leaseOrFile);
-  if (verified) return showVerification(verified, leaseOrFile, json);
+  if (verified) return showVerification(verified, leaseOrFile, { json, explain });
   const { context } = await currentContext();
-  const { witnesses } = context;
+  const { witnesses, pins, party } = context;
   const { receipt: found, file } = await readReceipt(leaseOrFile, witnesses ?? []);
   const { receipt, says } = tamper ? tampered(found) : { receipt: found, says: "" };
-  const reExecuted = reExecute ? { reExecuted: await reExecuteFor(receipt) } : {};
-  const { documents, says: lacks } = await ownDocuments(receipt, context.pins.origin);
-  const verification = verifyReceipt(nodeCrypto, context.pins, receipt, {
-    ...reExecuted,
+  const reExecuted = reExecute ? await reExecuteFor(pins, receipt) : null;
+  const { documents, says: lacks } = await ownDocuments(receipt, pins.origin);
+  const verification = verifyReceipt(nodeCrypto, pins, receipt, {
+    ...(reExecuted ? { reExecuted } : {}),
     ...(witnesses ? { witnesses } : {}),
-    documents,
-    party: context.party,
+    ...{ documents, party },
   });
   for (const line of [says, ...lacks]) if (line !== "") say(line);
-  showVerification(verification, file, json);
-}
-
-function showVerification({ ok, lines }: Verification, file: string, json: boolean): void {
-  if (!ok) process.exitCode = 1;
-  if (json) return printJson({ ok, lines, file });
-  for (const { status, check, says } of lines) print(`${MARKS[status]}  ${check.padEnd(14)} ${says}`);
-  print(ok ? `nothing in ${file} is wrong; 'claimed' lines are one party's word` : `${file} does NOT hold: see the failed line`);
+  showVerification(verification, file, { json, explain });
 }

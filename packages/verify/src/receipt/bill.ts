@@ -8,6 +8,7 @@ import { TERMS, formatMoney, meteringOf, type Lease } from "@xenoservers/market"
 import type { Checking } from "./checking.ts";
 import { claimed, failed, proved, type Said } from "./line.ts";
 import { wrongResult } from "./result.ts";
+import { unclaimed } from "./use.ts";
 
 function unsettled(lease: Lease): Said {
   if (lease.state === "lapsed") return claimed("it lapsed before it was opened: nothing is due");
@@ -34,6 +35,8 @@ function onlyOnesWord(checking: Checking, lease: Lease, end: NonNullable<Lease["
     return row.blame === "broker" ? "it is the broker's own failure" : "that nothing else was heard is the broker's word";
   if (row.pay[lease.terms] !== "used") return null;
   if (lease.delivery?.by === "broker" && own.outputDigest === undefined) return "that its bytes lie sealed is the broker's word";
+  const hole = unclaimed(checking, lease);
+  if (hole !== null) return hole;
   const byTimes = lease.stop !== null || isCut(lease, end);
   return byTimes && !isLogProved ? "how much time it could use follows from the log's times" : null;
 }

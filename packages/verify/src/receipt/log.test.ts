@@ -54,7 +54,7 @@ describe("the log", () => {
     expect(ok).toBe(true);
     expect(lines.find(({ check }) => check === "purchase order")).toMatchObject({
       status: "claimed",
-      says: expect.stringContaining("the fee not yet"),
+      says: expect.stringMatching(/outside the log \(fee, order, /),
     });
     expect(logLine({ ...honest, checkpoint: "", size: 0 })).toMatchObject({ status: "failed" });
   });

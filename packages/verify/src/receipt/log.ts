@@ -72,8 +72,11 @@ export function checkLog(
     [outside === undefined, `the ${outside?.document.kind} document's proof does not lead to the checkpoint's root`],
   ]);
   if (wrong !== null) return failed(wrong);
-  const rest = waiting.length > 0 ? `; ${waiting.length} not in the log yet` : "";
-  const signed = witnesses.filter((witness) => cosignatureOf(crypto, witness, receipt.checkpoint) !== null).length;
+  const kinds = [...new Set(waiting.map(({ document }) => document.kind))].join(", ");
+  const rest = waiting.length > 0 ? `; ${waiting.length} not in the log yet: ${kinds}` : "";
+  // one key under two names is one witness
+  const keys = witnesses.filter((witness) => cosignatureOf(crypto, witness, receipt.checkpoint) !== null).map(({ key }) => key);
+  const signed = new Set(keys).size;
   const cosigned = `${signed} of ${witnesses.length} pinned witnesses cosigned this checkpoint`;
   const by = witnesses.length === 0 ? "no witness is pinned here" : cosigned;
   const placed = `${entries.length - waiting.length} of ${entries.length} documents`;

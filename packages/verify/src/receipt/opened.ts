@@ -69,10 +69,26 @@ function openOne(crypto: Crypto, stored: ReceiptDocument, isLeaf: boolean): Entr
   return { document, stored, at, index, isLeaf };
 }
 
-/** As the log has them; what has no place yet comes last, by its time. */
+/** In which order kinds come that were said at one moment. */
+const AT_ONCE: readonly Kind[] = ["party", "key-rotate", "key-grant", "key-revoke", "fee", "referee", "order", ...FACT_KINDS];
+
+/** Whether `one` comes after `other` by what they say themselves. */
+function isLater(one: Entry, other: Entry): boolean {
+  const rank = ({ document }: Entry): number => AT_ONCE.indexOf(document.kind);
+  return one.at > other.at || (one.at === other.at && rank(one) > rank(other));
+}
+
+/**
+ * As the log has them. What has no place there stands where its time and kind would put it, by the word of whoever hands it over: nothing
+ * that rests on it is proved.
+ */
 export function inLogOrder(entries: readonly Entry[]): Entry[] {
-  const last = Number.MAX_SAFE_INTEGER;
-  const place = ({ index }: Entry): number => index ?? last;
-  const unplaced = (a: Entry, b: Entry): number => a.at - b.at || Number(b.isLeaf) - Number(a.isLeaf);
-  return [...entries].sort((a, b) => place(a) - place(b) || (a.index === null ? unplaced(a, b) : 0));
+  const ordered = entries.filter(({ index }) => index !== null).sort((a, b) => (a.index ?? 0) - (b.index ?? 0));
+  const waiting = entries.filter(({ index }) => index === null).sort((a, b) => Number(isLater(a, b)) - Number(isLater(b, a)));
+  for (const entry of waiting) {
+    // other brokers' leaves may be timed by a little otherwise than they were logged: a lease's own documents never are
+    const next = ordered.findIndex((each) => (entry.isLeaf || !each.isLeaf) && isLater(each, entry));
+    ordered.splice(next < 0 ? ordered.length : next, 0, entry);
+  }
+  return ordered;
 }

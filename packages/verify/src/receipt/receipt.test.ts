@@ -187,10 +187,14 @@ describe("a receipt", () => {
     expect(statuses(retold(told, {}), { customerKey: cast.key("device") }).ok).toBe(true);
     expect(statuses(retold(told, {}), { customerKey: cast.key("customer") })).toMatchObject({ "purchase order": "failed" });
     const whose = (own: OwnFacts) => statuses(retold(told, {}), own).says["purchase order"];
-    const { party } = told.play.of("order").document.payload as { party: string };
-    expect(whose({ party })).toContain("binds your order");
-    expect(whose({ party: `p_${"0".repeat(40)}` })).toContain(`binds the order of ${party.slice(0, 12)}`);
-    expect(whose({})).toContain(`binds the order of ${party.slice(0, 12)}`);
+    const [theirs, offered] = [`${cast.customer.slice(0, 12)}…'s order`, `to ${cast.owner.slice(0, 12)}…'s offer`];
+    expect(whose({ party: cast.customer })).toContain(`binds your order ${offered}`);
+    expect(whose({ party: cast.stranger })).toContain(`binds ${theirs}, which is not yours, ${offered}`);
+    expect(whose({ party: cast.owner })).toContain(`binds ${theirs} to your offer`);
+    expect(whose({})).toContain(`binds ${theirs} ${offered}`);
+    expect(whose({ customerKey: cast.key("device") })).toContain(`binds ${theirs}, signed with your key, ${offered}`);
+    // what is shown is short: the whole id decides
+    expect(whose({ party: `${cast.customer.slice(0, 12)}${"0".repeat(30)}` })).toContain(`binds ${theirs}, which is not yours,`);
     expect(statuses(retold(told, {}), { outputDigest: EMPTY_TREE_DIGEST })).toMatchObject({ result: "failed", bill: "claimed" });
   });
 

@@ -5,7 +5,7 @@
 import { wasRun, type Lease } from "@xenoservers/market";
 import type { Payload } from "@xenoservers/protocol";
 import { resultProblem } from "../judging/re-execution.ts";
-import type { Checking, OwnFacts } from "./checking.ts";
+import { ownRun, type Checking, type OwnFacts } from "./checking.ts";
 import { claimed, failed, proved, type Said } from "./line.ts";
 
 /** By whose word the bytes are delivered; null where nothing had to be, or nobody says so. */
@@ -22,11 +22,13 @@ function delivered(lease: Lease, { outputDigest }: OwnFacts): string {
 }
 
 /** What the verifier itself knows better than the manifest, in words; null where nothing. */
-export function wrongResult({ told, own }: Checking): string | null {
+export function wrongResult(checking: Checking): string | null {
+  const { told, own } = checking;
   const payload = told.documentOf("result")?.payload;
   if (!payload) return null;
   if (own.outputDigest !== undefined && own.outputDigest !== payload.outputDigest) return "what was received is not what the server signed";
-  return own.reExecuted && wasRun(payload) ? resultProblem(payload, own.reExecuted) : null;
+  const run = ownRun(checking);
+  return run && wasRun(payload) ? resultProblem(payload, run) : null;
 }
 
 export function checkResult(checking: Checking, lease: Lease): Said {
@@ -37,9 +39,11 @@ export function checkResult(checking: Checking, lease: Lease): Said {
   if (wrong !== null) return failed(wrong);
   const ending = payload.exitCode === null ? payload.reason : `exit code ${payload.exitCode}`;
   const bytes = delivered(lease, own);
-  if (own.reExecuted && wasRun(payload)) return proved(`${ending}: running the same job again gave the same: ${compared(payload)}${bytes}`);
+  if (ownRun(checking) && wasRun(payload))
+    return proved(`${ending}: running the same job again gave the same: ${compared(payload)}${bytes}`);
+  const elsewhere = own.reExecuted && !ownRun(checking) ? "; what was run here is another job and says nothing of this one" : "";
   const whose = `under '${lease.assurance}' its correctness is the owner's word`;
-  return claimed(`the server signed ${ending} for exactly this job; ${whose}${bytes}`);
+  return claimed(`the server signed ${ending} for exactly this job; ${whose}${bytes}${elsewhere}`);
 }
 
 const compared = ({ memoryHash, fuel }: Payload<"result">): string =>

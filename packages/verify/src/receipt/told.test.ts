@@ -26,6 +26,7 @@ const revoked = (script: LeaseScript, key: KeyName, label = `revoked ${key}`): L
   script.say("customer", "key-revoke", () => ({ party: cast.customer, key: cast.key(key), reason: "lost" }), { label });
   return script;
 };
+const stoppedBy = (key: KeyName): LeaseScript => new LeaseScript(cast, new Rng(3), BY_TIME).known().bound().opened().stopped(key);
 const ended = (script: LeaseScript): LeaseScript =>
   script.after(100).result({ reason: "customer-stop", exitCode: null, memoryHash: null }).over();
 
@@ -60,6 +61,31 @@ describe("a key", () => {
       return ended(s.stopped("ci"));
     });
     expect(failing(backdated)).toEqual([expect.stringContaining("key_revoked")]);
+  });
+
+  it("that was ended anywhere says nothing that has no place in the log, whatever time it is given", () => {
+    const play = ended(revoked(stoppedBy("ci"), "ci")).play();
+    const { at } = play.of("opening");
+    const unplaced = (...labels: string[]) =>
+      receiptOf(
+        cast,
+        leaseIn(play),
+        play.filed.map((each) => (labels.includes(each.label) ? { ...each, isPending: true, at: Math.min(each.at, at + 1) } : each)),
+      );
+    expect(failing(unplaced())).toEqual([]);
+    expect(failing(unplaced("settlement"))).not.toContainEqual(expect.stringContaining("key_revoked"));
+    expect(failing(unplaced("stop"))).toEqual([
+      expect.stringContaining("use: the stop is not signed by a key that may say it here (key_revoked)"),
+    ]);
+    const stolen = made(BY_TIME, (s) => {
+      s.known().say("customer", "key-grant", () => grantOf(cast.customer, cast.key("stranger"), "device"), { label: "grant stranger" });
+      return s.rotated().bound().opened();
+    });
+    const granted = stolen.leaves.map((stored) =>
+      stored.id === stolen.leaves.filter(({ kind }) => kind === "key-grant").at(-1)?.id ? { ...stored, index: null, proof: [] } : stored,
+    );
+    expect(failing(stolen)).toEqual([]);
+    expect(failing({ ...stolen, leaves: granted })).toEqual([expect.stringContaining("signatures: the key-grant among the leaves")]);
   });
 
   it("that was revoked before the purchase order has ordered nothing", () => {

@@ -19,38 +19,33 @@ import {
 } from "@xenoservers/protocol";
 import { factOf, type FactResult, type FactWorld } from "../facts/facts.ts";
 import { judgeVerdict, type JudgedVerdict } from "../judging/judged-verdict.ts";
+import { Grants } from "./grants.ts";
+import type { Rest } from "./line.ts";
+import { CHECKS, CHECK_OF, type Check } from "./lines.ts";
 import type { Entry } from "./opened.ts";
-
-/** The lines of a verification that rest on the fold, in order; each rests on those before it. */
-export const CHECKS = ["purchase order", "opening", "use", "result", "bill", "dispute", "verdict"] as const;
-export type Check = (typeof CHECKS)[number];
-
-/** Where each kind of fact is spoken of. */
-const CHECK_OF: Readonly<Record<FactKind, Check>> = {
-  ...{ "purchase-order": "purchase order", acceptance: "opening", opening: "opening" },
-  ...{ claim: "use", "claim-receipt": "use", stop: "use", extension: "use", amendment: "use", gap: "use" },
-  ...{ commitment: "result", reveal: "result", result: "result", delivery: "result" },
-  ...{ closing: "bill", settlement: "bill", objection: "dispute", ruling: "dispute" },
-  ...{ "trace-request": "dispute", trace: "dispute", dispute: "dispute", verdict: "verdict" },
-};
 
 export interface Taken {
   fact: Fact;
   document: AnyVerified;
   /** Its place among all of the receipt's documents. */
   place: number;
+  /** In the log; null: it is not there. */
+  index: number | null;
 }
 
 /** Of a public document of the operator. */
 interface Announced<K extends "fee" | "referee"> {
   document: SignedDocument<K>;
   place: number;
-  isLogged: boolean;
+  index: number | null;
 }
 
 export class Told {
   readonly #world: FactWorld;
   readonly #book: KeyBook;
+  /** As the log leaves it: what has no place there may have been said after all of it. */
+  readonly #last: KeyBook;
+  readonly #grants = new Grants();
   /** As far as the documents fold. */
   lease: Lease | null = null;
   begun: { fact: FactOf<"purchase-order">; document: SignedDocument<"purchase-order">; place: number } | null = null;
@@ -58,7 +53,7 @@ export class Told {
   readonly fees: Announced<"fee">[] = [];
   readonly referees: Announced<"referee">[] = [];
   /** The order's own document, where the receipt has it. */
-  readonly orders: string[] = [];
+  readonly orders: Rest[] = [];
   /** The first public document that is not signed by whoever may say it. */
   wrongLeaf: string | null = null;
   /** The first document that the lease does not take. Nothing after it is folded. */
@@ -67,15 +62,12 @@ export class Told {
   /** Gaps that were logged before the lease began. */
   readonly #gaps: FactOf<"gap">[] = [];
 
-  constructor(crypto: Crypto, market: MarketPins) {
+  constructor(crypto: Crypto, market: MarketPins, last: KeyBook) {
     this.#book = new KeyBook(crypto, market.origin);
+    this.#last = last;
     // the book has learned only what the log has before: who was revoked there says nothing any more, whatever time the broker gives
-    const spoken = (key: KnownKey | null): KnownKey | null => (key && key.revokedAt !== null ? { ...key, revokedAt: 0 } : key);
+    const spoken = (key: KnownKey | null): KnownKey | null => ended(key, key !== null && key.revokedAt !== null);
     this.#world = { crypto, market, keyOf: (keyid) => spoken(this.#book.keyOf(keyid)) };
-  }
-
-  get world(): FactWorld {
-    return this.#world;
   }
 
   factsOf<K extends FactKind>(kind: K): FactOf<K>[] {
@@ -88,19 +80,18 @@ export class Told {
   }
 
   hear(entry: Entry, place: number): void {
-    const { document, at } = entry;
+    const { document, index } = entry;
     switch (document.kind) {
       case "party":
       case "key-grant":
       case "key-rotate":
       case "key-revoke":
-        if (!this.#book.learnDocument(document, at)) this.wrongLeaf ??= wrongLeaf(document.kind);
-        return;
+        return this.#learn(entry);
       case "fee":
       case "referee":
         return this.#announced(entry, place);
       case "order":
-        this.orders.push(document.id);
+        this.orders.push({ kind: document.kind, id: document.id, by: "customer", index, grant: false });
         return;
       default:
         if (!isFactKind(document.kind)) this.wrongLeaf ??= `nothing of a lease leans on a ${document.kind}`;
@@ -109,12 +100,30 @@ export class Told {
     }
   }
 
+  #learn(entry: Entry): void {
+    const { document, at, index } = entry;
+    const isEnded = index === null && this.#isEnded(document.keyid);
+    if (isEnded || !this.#book.learnDocument(document, at)) this.wrongLeaf ??= wrongLeaf(document.kind);
+    else this.#grants.learn(entry, this.#book.keyOf(document.keyid)?.role ?? "recovery");
+  }
+
+  #isEnded = (keyid: string): boolean => (this.#last.keyOf(keyid)?.revokedAt ?? null) !== null;
+
+  /** What is known of the signers of a document: a key that was ended anywhere signs nothing that has no place in the log. */
+  #worldOf(index: number | null): FactWorld {
+    const { keyOf } = this.#world;
+    return index !== null ? this.#world : { ...this.#world, keyOf: (keyid) => ended(keyOf(keyid), this.#isEnded(keyid)) };
+  }
+
+  /** The documents that gave this key its role. */
+  grantsOf = (key: string): Rest[] => this.#grants.of(key);
+
   #announced({ document, at, index }: Entry, place: number): void {
     const { crypto, market } = this.#world;
     const verified = verifySigner(document, { crypto, market, key: null, at });
     if (!verified.ok) this.wrongLeaf ??= wrongLeaf(document.kind);
-    else if (document.kind === "fee") this.fees.push({ document, place, isLogged: index !== null });
-    else if (document.kind === "referee") this.referees.push({ document, place, isLogged: index !== null });
+    else if (document.kind === "fee") this.fees.push({ document, place, index });
+    else if (document.kind === "referee") this.referees.push({ document, place, index });
   }
 
   /** What comes after the break is not folded: what it speaks of is not believed either. */
@@ -128,27 +137,29 @@ export class Told {
     this.broken = { check: isFactKind(kind) ? CHECK_OF[kind] : "use", why };
   }
 
-  #fold({ document, at }: Entry, place: number): void {
-    const { crypto, market, keyOf } = this.#world;
-    const verified = verifySigner(document, { crypto, market, key: keyOf(document.keyid), at });
+  #fold({ document, at, index }: Entry, place: number): void {
+    const world = this.#worldOf(index);
+    const verified = verifySigner(document, { ...world, key: world.keyOf(document.keyid), at });
     const { kind } = document;
-    if (!verified.ok) return this.#break(kind, `the ${kind} is not signed by a key that may say it here (${verified.code})`);
+    if (!verified.ok) return this.#break(kind, `the ${kind} is not signed by a key that may say it here (${coded(verified.code)})`);
     const spoken = ofAnyKind(verified.document);
-    const judged = spoken.kind === "verdict" ? judgeVerdict(this.#world, spoken, this.lease, this.documentOf("result")) : null;
-    const read: FactResult | null = factOf(this.#world, spoken, at, judged ? { finding: judged.finding } : {});
+    const judged = spoken.kind === "verdict" ? judgeVerdict(world, spoken, this.lease, this.documentOf("result")) : null;
+    const read: FactResult | null = factOf(world, spoken, at, judged ? { finding: judged.finding } : {});
     this.judged = judged ?? this.judged;
     if (read === null) return this.#break(kind, `the ${kind} is no fact of a lease`);
-    if (!read.ok) return this.#break(kind, `what the ${kind} embeds is not rightly signed (${read.code}${inside(read.facts["inside"])})`);
-    this.#take(read.fact, spoken, place);
+    if (!read.ok)
+      return this.#break(kind, `what the ${kind} embeds is not rightly signed (${coded(read.code, inside(read.facts["inside"]))})`);
+    this.#take({ fact: read.fact, document: spoken, place, index });
   }
 
-  #take(fact: Fact, document: AnyVerified, place: number): void {
+  #take(heard: Taken): void {
+    const { fact, document, place } = heard;
     if (fact.kind === "gap" && this.lease === null) return void this.#gaps.push(fact);
     if (fact.kind === "gap" && (this.lease?.state === "final" || this.lease?.state === "lapsed")) return;
     const next = step(this.lease, fact);
     if (!next.ok) return this.#break(fact.kind, (fact.kind === "verdict" && this.judged?.why) || next.why);
     this.lease = next.lease;
-    this.taken.push({ fact, document, place });
+    this.taken.push(heard);
     if (fact.kind === "purchase-order" && document.kind === "purchase-order") this.#begin(fact, document, place);
   }
 
@@ -161,6 +172,12 @@ export class Told {
     }
   }
 
+  /** What the operator said last of a referee before the verdict; null where the receipt has nothing of it. */
+  namedReferee(referee: string): Announced<"referee"> | null {
+    const at = this.taken.find(({ fact }) => fact.kind === "verdict")?.place ?? 0;
+    return this.referees.findLast(({ document, place }) => document.payload.server === referee && place < at) ?? null;
+  }
+
   /** The fee that the purchase order embeds, where it was announced before. */
   announcedFee(): Announced<"fee"> | null {
     const { begun } = this;
@@ -171,6 +188,10 @@ export class Told {
   }
 }
 
+const ended = (key: KnownKey | null, isEnded: boolean): KnownKey | null => (key && isEnded ? { ...key, revokedAt: 0 } : key);
+/** A refusal of a signer's key; one that is unknown may have lost its grant. */
+const coded = (code: string, where = ""): string =>
+  code === "unknown_key" ? `${code}${where}: no document here gives it a role` : `${code}${where}`;
 const inside = (kind: unknown): string => (typeof kind === "string" ? ` in its ${kind}` : "");
 const wrongLeaf = (kind: Kind): string => `the ${kind} among the leaves is not signed by a key that may say it there`;
 const isFactOf = <K extends FactKind>(fact: Fact, kind: K): fact is Extract<Fact, FactOf<K>> => fact.kind === kind;
@@ -179,7 +200,9 @@ const isVerifiedOf = <K extends Kind>(document: AnyVerified, kind: K): document 
 
 /** `entries` are in the log's order. */
 export function tell(crypto: Crypto, market: MarketPins, entries: readonly Entry[]): Told {
-  const told = new Told(crypto, market);
+  const last = new KeyBook(crypto, market.origin);
+  for (const { document, at } of entries) last.learnDocument(document, at);
+  const told = new Told(crypto, market, last);
   for (const [place, entry] of entries.entries()) told.hear(entry, place);
   return told;
 }

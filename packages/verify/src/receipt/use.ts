@@ -4,7 +4,7 @@
  */
 import { meteringOf, wasRun, type Lease } from "@xenoservers/market";
 import { resultProblem } from "../judging/re-execution.ts";
-import type { Checking } from "./checking.ts";
+import { ownRun, type Checking } from "./checking.ts";
 import { claimed, failed, proved, type Said } from "./line.ts";
 import type { Told } from "./told.ts";
 
@@ -22,14 +22,29 @@ function unanswered(told: Told): string | null {
   return told.factsOf("extension").every(({ id }) => amended.includes(id)) ? null : "an extension has no amendment of the broker";
 }
 
-export function checkUse({ told, own }: Checking, lease: Lease): Said {
+/** A claim may come late by half of its interval, as on a busy machine. */
+const LATE = 1.5;
+
+/** Use that no claim was made of in time, where time is paid: nobody but its server speaks for it. Null where the claims cover it. */
+export function unclaimed({ told }: Checking, { terms, result, timings, gaps }: Lease): string | null {
+  if (meteringOf(terms) === "fuel" || !result) return null;
+  const said = [...told.factsOf("claim-receipt").map(({ content }) => content.usedMs), result.usedMs];
+  const most = Math.max(...said.map((ms, i) => ms - (said[i - 1] ?? 0)));
+  const away = gaps.reduce((ms, { from, to }) => ms + to - from, 0);
+  const { claimIntervalMs } = timings;
+  return most > LATE * claimIntervalMs + away ? `no claim speaks for ${most} ms of it, and one is due every ${claimIntervalMs} ms` : null;
+}
+
+export function checkUse(checking: Checking, lease: Lease): Said {
+  const { told } = checking;
   const missing = unanswered(told);
   if (missing !== null) return failed(missing);
   const result = told.documentOf("result")?.payload ?? null;
   if (meteringOf(lease.terms) === "fuel") {
     // what was stopped at a moment of chance, or never ran, has no fuel that running it again could bear out
     const isExact = result !== null && wasRun(result) && result.memoryHash !== null;
-    const isRight = isExact && own.reExecuted !== undefined && resultProblem(result, own.reExecuted) === null;
+    const run = ownRun(checking);
+    const isRight = isExact && run !== null && resultProblem(result, run) === null;
     const says = `${result?.fuel ?? 0} fuel by the server's result`;
     return isRight ? proved(`${says}, and by running it again`) : claimed(`${says}; anyone with the job can recompute it`);
   }
@@ -37,5 +52,7 @@ export function checkUse({ told, own }: Checking, lease: Lease): Said {
   const by = `${claims > 0 ? `${claims} chained claims and ` : ""}${result ? "result" : "word"}`;
   const stopped = lease.stop ? `; stopped by its ${lease.stop.reason === "customer-stop" ? "customer" : "owner"}` : "";
   const usedMs = result?.usedMs ?? lease.lastClaim?.usedMs ?? 0;
-  return claimed(`${usedMs} ms used by the server's ${by}${stopped}; the bill cannot exceed the time between opening and end`);
+  const hole = unclaimed(checking, lease);
+  const alone = hole === null ? "" : `; ${hole}`;
+  return claimed(`${usedMs} ms used by the server's ${by}${stopped}${alone}; the bill cannot exceed the time between opening and end`);
 }

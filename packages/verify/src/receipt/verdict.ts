@@ -5,37 +5,31 @@
  */
 import { formatMoney, type Lease } from "@xenoservers/market";
 import { resultProblem } from "../judging/re-execution.ts";
-import type { Checking } from "./checking.ts";
+import { ownRun, type Checking } from "./checking.ts";
 import { claimed, failed, proved, type Said } from "./line.ts";
-
-/** What the operator has said of the referee before the verdict; null where the receipt has nothing of it. */
-function isReferee({ told }: Checking, referee: string): boolean | null {
-  const at = told.taken.find(({ fact }) => fact.kind === "verdict")?.place ?? 0;
-  const said = told.referees.filter(({ document, place, isLogged }) => document.payload.server === referee && isLogged && place < at);
-  return said.at(-1)?.document.payload.active ?? null;
-}
 
 /** Null where there is no verdict. */
 export function checkVerdict(checking: Checking, lease: Lease): Said | null {
-  const { told, own } = checking;
+  const { told } = checking;
   const payload = told.documentOf("verdict")?.payload;
   const { judged } = told;
   if (!payload || judged?.finding !== "differs") return null;
-  const named = isReferee(checking, payload.referee);
-  if (named === false) return failed("the operator had dismissed this referee");
+  const named = told.namedReferee(payload.referee);
+  if (named?.document.payload.active === false) return failed("the operator had dismissed this referee");
   const [back, slashed] = [BigInt(lease.final?.backNanos ?? 0), BigInt(payload.slashedNanos)].map((nanos) => formatMoney(nanos));
   const effect = `${back} came back, ${slashed} of stake was taken`;
   const whose = named === null ? "; that the server is a referee is the broker's word" : "";
   const then = `${effect}${whose}`;
   const untilYou = (what: string): Said => claimed(`${judged.difference}; the referee's word until you run ${what} again; ${then}`);
-  if (!own.reExecuted) return untilYou("it");
+  const run = ownRun(checking);
+  if (!run) return untilYou("it");
   if (payload.segment !== null) {
-    const right = own.reExecuted.rootAt?.(payload.segment) ?? null;
+    const right = run.rootAt?.(payload.segment) ?? null;
     if (right === null) return untilYou("that segment");
     const gives = `running it again gives state ${right.slice(0, 12)}…`;
     if (right !== judged.ruling.payload.stateRoot) return failed(`the referee itself is wrong: ${gives}`);
   } else {
-    const wrong = resultProblem(judged.ruling.payload, own.reExecuted);
+    const wrong = resultProblem(judged.ruling.payload, run);
     if (wrong !== null) return failed(`the referee itself is wrong: ${wrong}`);
   }
   return proved(`${judged.difference}: running it again agrees with the referee; ${effect}`);

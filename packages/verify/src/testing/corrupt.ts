@@ -68,6 +68,52 @@ function otherField(rng: Rng, stored: ReceiptDocument, other: ReceiptDocument): 
   }
 }
 
+const CHAIN: readonly string[] = ["claim", "claim-receipt"];
+const ROLES: readonly string[] = ["party", "key-grant", "key-rotate"];
+
+/** Leaves some of these kinds out, or all; null where there are none. */
+function without(list: readonly ReceiptDocument[], kinds: readonly string[], rng: Rng): ReceiptDocument[] | null {
+  const share = rng.pick([0.3, 0.7, 1]);
+  const left = list.filter(({ kind }) => !kinds.includes(kind) || !rng.chance(share));
+  return left.length === list.length ? null : left;
+}
+
+/** One or some of its documents are outside the log, says whoever hands it over. */
+function outside(receipt: Receipt, rng: Rng): Receipt {
+  const share = rng.pick([0.05, 0.2]);
+  const some = (list: readonly ReceiptDocument[]): ReceiptDocument[] =>
+    list.map((stored) => (rng.chance(share) ? { ...stored, index: null, proof: [] } : stored));
+  return { ...receipt, documents: some(receipt.documents), leaves: some(receipt.leaves) };
+}
+
+/** Documents of another lease among its own. */
+export function mixed(receipt: Receipt, other: Receipt, rng: Rng): Receipt {
+  const taken = Array.from({ length: rng.between(1, 3) }, () => rng.pick(other.documents)).map((stored) =>
+    rng.chance(0.5) ? { ...stored, index: null, proof: [] } : stored,
+  );
+  const documents = rng.chance(0.5) ? [...receipt.documents, ...taken] : [...taken, ...receipt.documents];
+  const replaced = documents.filter(
+    (stored) => taken.includes(stored) || !rng.chance(0.3) || !taken.some(({ kind }) => kind === stored.kind),
+  );
+  return { ...receipt, documents: replaced };
+}
+
+/** What is left out, or said to be outside the log: anyone who has the file can do it. */
+function lessened(receipt: Receipt, rng: Rng): Corrupted {
+  switch (rng.below(3)) {
+    case 0: {
+      const documents = without(receipt.documents, CHAIN, rng);
+      return { receipt: documents ? { ...receipt, documents } : receipt, did: "left claims out" };
+    }
+    case 1: {
+      const leaves = without(receipt.leaves, ROLES, rng);
+      return { receipt: leaves ? { ...receipt, leaves } : receipt, did: "left grants out" };
+    }
+    default:
+      return { receipt: outside(receipt, rng), did: "said that some are outside the log" };
+  }
+}
+
 export function corrupt(cast: Cast, honest: Receipt, rng: Rng): Corrupted {
   const receipt: Receipt = { ...honest, documents: [...honest.documents], leaves: [...honest.leaves] };
   const list = listOf(rng, receipt);
@@ -75,7 +121,11 @@ export function corrupt(cast: Cast, honest: Receipt, rng: Rng): Corrupted {
   const stored = list[at];
   const other = rng.pick(receipt.documents);
   if (!stored) return { receipt, did: "nothing" };
-  switch (rng.below(9)) {
+  switch (rng.below(12)) {
+    case 9:
+    case 10:
+    case 11:
+      return lessened(receipt, rng);
     case 0:
     case 1:
     case 2:

@@ -6,7 +6,7 @@
 import { leafHashOf, type Receipt, type ReceiptDocument } from "@xenoservers/protocol";
 import { BROKER, type Cast, type KeyName } from "./cast.ts";
 import { againEdit, anyEdit } from "./edits.ts";
-import { corrupt } from "./corrupt.ts";
+import { corrupt, mixed } from "./corrupt.ts";
 import { movesOf, replay, type Move } from "./moves.ts";
 import type { Rng } from "./rng.ts";
 import { receiptOf, type Filed, type Play } from "./script.ts";
@@ -105,7 +105,11 @@ function intoHonest(cast: Cast, honest: Receipt, play: Play, rng: Rng): Receipt 
 
 /** `other`: a lease of the same parties. */
 export function forge(story: Story, other: Story, honest: Receipt, rng: Rng): Forgery {
-  if (rng.chance(0.15)) {
+  if (rng.chance(0.05)) {
+    const theirs = receiptOf(other.cast, other.lease, other.play.filed, { seed: rng.below(1_000) });
+    return { receipt: mixed(honest, theirs, rng), held: new Set(), did: [`mixed in documents of another lease (${other.name})`] };
+  }
+  if (rng.chance(0.2)) {
     const { receipt, did } = corrupt(story.cast, honest, rng);
     return { receipt, held: new Set(), did: [did] };
   }

@@ -41,6 +41,7 @@ function ownFacts(story: Story, rng: Rng): OwnFacts {
     ...(rng.chance(0.3) && story.truth ? { reExecuted: story.truth } : {}),
     ...(rng.chance(0.1) && stated && play.has("delivery") ? { outputDigest: stated.outputDigest } : {}),
     ...(rng.chance(0.2) ? { customerKey: play.of("order").document.keyid } : {}),
+    ...(rng.chance(0.5) ? { party: rng.pick([cast.customer, cast.owner, cast.stranger]) } : {}),
     ...(rng.chance(0.3) ? { witnesses: [{ name: WITNESS, key: cast.key("witness") }] } : {}),
   };
 }
@@ -51,6 +52,12 @@ function refusal(story: Story, receipt: Receipt, own: OwnFacts): string | null {
   const isLie = story.truth !== null && story.name.startsWith("a lie") && own.reExecuted !== undefined;
   const failed = lines.find(({ status, check }) => status === "failed" && !(isLie && check === "result"));
   return failed ? `${story.name}: ${failed.check}: ${failed.says}` : null;
+}
+
+/** A run of the story's job, or, which must not matter, of another. */
+function someRun({ truth }: Story, rng: Rng): OwnFacts {
+  if (!truth || rng.chance(0.5)) return {};
+  return { reExecuted: rng.chance(0.7) ? truth : { ...truth, jobHash: rng.hex(32), stdoutDigest: rng.hex(32), fuel: 1n } };
 }
 
 /** Also as it stood at some moment before its end, with the last of it still on the way to the log, and in any order in the file. */
@@ -80,7 +87,7 @@ export function playForgeries(tools: Tools, { count, seed }: { count: number; se
       const other = storyOf(quick, rng.pick(STORY_NAMES), chance);
       tally.stories++;
       for (const receipt of honestReceipts(story, rng)) {
-        const wrong = refusal(story, receipt, rng.chance(0.5) && story.truth ? { reExecuted: story.truth } : {});
+        const wrong = refusal(story, receipt, someRun(story, rng));
         if (wrong !== null) tally.refused.push(wrong);
         tally.honest++;
       }

@@ -2,6 +2,7 @@
  * What is true of a receipt, worked out a second time and by other code: which of the lines that say `proved` are false. It knows who
  * holds which key, what was honestly signed, and how money is counted (`money.ts`); it folds nothing.
  */
+import { TERMS } from "@xenoservers/market";
 import {
   KINDS,
   fromBase64,
@@ -130,7 +131,19 @@ const NEEDS: Readonly<Partial<Record<KeyName, readonly string[]>>> = {
   ci: ["party customer", "grant ci"],
   owner: ["party owner"],
   server: ["party owner", "grant enrol", "grant server"],
+  referee: ["party referee-owner", "grant referee"],
 };
+
+/** By line: the documents that it rests on beside those of the lines before it. */
+const RESTS: readonly (readonly [check: string, kinds: readonly Kind[]])[] = [
+  ["purchase order", ["purchase-order", "order"]],
+  ["opening", ["acceptance", "opening"]],
+  ["use", ["claim", "claim-receipt", "stop", "extension", "amendment"]],
+  ["result", ["commitment", "reveal", "result", "delivery"]],
+  ["bill", ["closing", "settlement"]],
+  ["dispute", ["objection", "ruling", "trace-request", "trace", "dispute"]],
+  ["verdict", ["verdict"]],
+];
 
 class Oracle {
   readonly asked: Asked;
@@ -153,7 +166,9 @@ class Oracle {
       // a forger may word its own grants otherwise
       const gives = (each: Read): boolean =>
         each.id === grant?.document.id || (each.kind === grant?.document.kind && each.by === grant.by && held.has(grant.by));
-      return this.reading.all.some((each) => gives(each) && (each.place < place || (each.place === place && each.at <= at)));
+      return this.reading.all.some(
+        (each) => gives(each) && each.isLogged && (each.place < place || (each.place === place && each.at <= at)),
+      );
     });
   }
 
@@ -283,6 +298,7 @@ class Oracle {
     const stop = this.reading.of("stop").find(({ payload: { lease } }) => lease === asked.receipt.lease) ?? null;
     if (stop && !(isCustomers(stop.by) || isOwners(stop.by))) return false;
     const { usedMs, fuel, egressBytes, reason } = result.payload;
+    if (!this.#isClaimed(result)) return false;
     const { money, isCut } = billed({
       ...{ po: bound.po.payload, reason, ...limits, usedMs, fuel, egressBytes, closedAt: closing.at },
       ...{ openedAt: opening.at, stoppedAt: stop?.at ?? null, resultAt: result.at },
@@ -292,6 +308,20 @@ class Oracle {
     return (
       isCounted && this.#isDelivered(result, isPaid) && ((!isCut && !(stop && isPaid)) || isLogProved) && this.#isHonest(payload.dueNanos)
     );
+  }
+
+  /** Whether claims speak for all the time that is paid: one at least every interval, late by half of one at most. */
+  #isClaimed({ payload: { usedMs, reason } }: Read<"result">): boolean {
+    const { bound } = this;
+    if (bound?.po.payload.terms !== "by-interval" || TERMS[reason].pay["by-interval"] !== "used") return true;
+    const away = this.reading.of("gap").reduce((ms, { payload }) => ms + Math.max(0, payload.to - payload.from), 0);
+    const most = 1.5 * bound.po.payload.timings.claimIntervalMs + away;
+    let before = 0;
+    for (const ms of [...this.reading.of("claim-receipt").map(({ payload }) => payload.usedMs), usedMs]) {
+      if (ms - before > most) return false;
+      before = ms;
+    }
+    return true;
   }
 
   #isDelivered(result: Read<"result">, isPaid: boolean): boolean {
@@ -347,7 +377,10 @@ class Oracle {
     const verdict = this.reading.one("verdict");
     const { result } = this;
     const { truth } = this.asked.story;
-    if (!verdict || verdict.by !== "receipts" || !result || !truth || this.asked.own.reExecuted === undefined) return false;
+    const ruling = verdict && this.#embedded("result", verdict.payload.ruling, verdict);
+    const named = this.reading.of("referee").filter(({ by, isLogged }) => by === "operator" && isLogged);
+    if (!ruling || !this.#spoke(ruling) || !named.some(({ payload }) => payload.server === verdict.payload.referee)) return false;
+    if (verdict.by !== "receipts" || !result || !truth || this.asked.own.reExecuted === undefined) return false;
     return (
       result.payload.stdoutDigest !== truth.stdoutDigest ||
       result.payload.memoryHash !== truth.memoryHash ||
@@ -364,7 +397,22 @@ class Oracle {
     );
   }
 
+  /** Whether all that the line rests on is in the log. */
+  #isLogged(check: string): boolean {
+    const last = RESTS.findIndex(([name]) => name === check);
+    const kinds = RESTS.slice(0, last + 1).flatMap(([, each]) => each);
+    return this.reading.all.every(({ kind, isLogged }) => isLogged || !kinds.includes(kind));
+  }
+
+  /** "your order" is said to its customer alone. */
+  isYours(): boolean {
+    const po = this.reading.purchaseOrder(this.asked.receipt.lease);
+    const order = po && this.#embedded("order", po.payload.order, po);
+    return order !== null && isCustomers(order.by) && this.asked.own.party === order.payload.party;
+  }
+
   isTrue(check: string, isLogProved: boolean): boolean {
+    if (!this.#isLogged(check)) return false;
     switch (check) {
       case "file":
         return this.isFileTrue();
@@ -391,11 +439,13 @@ class Oracle {
   }
 }
 
-/** The first line that says `proved` and is not so; null where there is none. */
+/** The first line that says `proved`, or "your order", and is not so; null where there is none. */
 export function firstLie(asked: Asked, lines: readonly Line[]): Line | null {
   const proved = lines.filter(({ status }) => status === "proved");
-  if (proved.length === 0) return null;
+  const yours = lines.find(({ says }) => says.includes("your order"));
+  if (proved.length === 0 && !yours) return null;
   const oracle = new Oracle(asked);
+  if (yours && !oracle.isYours()) return yours;
   const isLogProved = proved.some(({ check }) => check === "log");
   return proved.find(({ check }) => !oracle.isTrue(check, isLogProved)) ?? null;
 }

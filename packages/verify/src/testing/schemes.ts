@@ -225,6 +225,12 @@ const SCHEMES: readonly Scheme[] = [
     return dropped.length === 0 ? null : `${label} was never heard`;
   },
   (table) => {
+    const kept = table.moves.filter(({ part }) => !/^(claim|receipt) \d/.test(part.label));
+    if (kept.length === table.moves.length) return null;
+    table.moves.splice(0, table.moves.length, ...kept);
+    return "no claim was ever made";
+  },
+  (table) => {
     const revoked = find(table, "revoked");
     if (!revoked) return null;
     table.moves.splice(table.moves.indexOf(revoked), 1);

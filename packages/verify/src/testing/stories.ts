@@ -1,6 +1,6 @@
 /** Real receipts of every plot: what its honest parties signed, and what is true of it. */
 import { endRootOf } from "@xenoservers/protocol";
-import type { ReExecuted } from "../judging/re-execution.ts";
+import type { OwnRun } from "../receipt/checking.ts";
 import { Cast, type Tools } from "./cast.ts";
 import { LeaseScript, leaseIn, resultIn } from "./lease-script.ts";
 import { PLOTS } from "./plots.ts";
@@ -15,17 +15,17 @@ export interface Story {
   play: Play;
   lease: string;
   /** What running the job again comes to; null where there is nothing to run. */
-  truth: ReExecuted | null;
+  truth: OwnRun | null;
 }
 
-function truthOf(script: LeaseScript, play: Play, lie: object): ReExecuted | null {
+function truthOf(script: LeaseScript, play: Play, lie: object): OwnRun | null {
   const stated = resultIn(play)?.document.payload;
   if (!stated) return null;
   const honest = Object.fromEntries(Object.entries(script.came).filter(([key]) => Object.hasOwn(lie, key)));
   const { engine, reason, exitCode, fuel, memoryHash, outputDigest, stdoutDigest, stderrDigest } = { ...stated, ...honest };
   const own = { engine, reason, exitCode, fuel: BigInt(fuel), memoryHash, outputDigest, stdoutDigest, stderrDigest };
   const ruling = play.find("theirs") ? play.of("result", "theirs").document.payload.stateRoot : null;
-  return { ...own, rootAt: () => ruling ?? endRootOf(script.cast.crypto, own) };
+  return { ...own, jobHash: script.jobHash, rootAt: () => ruling ?? endRootOf(script.cast.crypto, own) };
 }
 
 export function storyOf(tools: Tools, name: string, seed: number): Story {

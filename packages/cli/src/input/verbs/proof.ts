@@ -5,6 +5,7 @@ export const verifyInput = inputOf(
   { leaseOrFile: word },
   {
     reExecute: flag("--re-execute", "run the job again here: proves the result right or wrong"),
+    explain: flag("--explain", "per line: the documents it rests on, the rules, the numbers"),
     tamper: flag("--tamper", "change one byte first, to see which check fails"),
     json,
   },
