@@ -6,7 +6,7 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
-import { AUDIT_RATE_FLOOR } from "@xenoservers/market";
+import { AUDIT_PPM_FLOOR } from "@xenoservers/market";
 import { TRACE_ROOTS_MAX, parseDocumentOf, type Payload } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { bytesBlob, disputeResults, fetchReceipt, type BuiltJob } from "@xenoservers/sdk";
@@ -114,8 +114,8 @@ export async function dispute(): Promise<Figure[]> {
     const time = { peer: "the job's time", peerValue: whole.usedMs };
     const refereeMs = (await resultOf(market, audit.refereeLease)).usedMs;
     figures.push(
-      report("audit at the floor rate, expected price", AUDIT_RATE_FLOOR * Number(audited.dueNanos), "nanos", price, AUDIT_OVERHEAD_BAR),
-      report("audit at the floor rate, expected time", AUDIT_RATE_FLOOR * refereeMs, "ms", time, AUDIT_OVERHEAD_BAR),
+      report("audit at the floor rate, expected price", AUDIT_PPM_FLOOR * Number(audited.dueNanos), "nanos", price, AUDIT_OVERHEAD_BAR),
+      report("audit at the floor rate, expected time", AUDIT_PPM_FLOOR * refereeMs, "ms", time, AUDIT_OVERHEAD_BAR),
     );
   } finally {
     await market.close();

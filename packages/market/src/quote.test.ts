@@ -20,6 +20,7 @@ const wanted: QuoteInput = {
   durationMsMax: 3_600_000,
   fuelMax: 5n,
   egressMibMax: 0,
+  isAudited: false,
 };
 
 describe("a quote", () => {

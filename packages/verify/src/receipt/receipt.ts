@@ -6,6 +6,7 @@
  */
 import type { Lease } from "@xenoservers/market";
 import { zReceipt, type Crypto, type MarketPins, type Receipt } from "@xenoservers/protocol";
+import { checkAudit } from "./audit.ts";
 import { checkBill } from "./bill.ts";
 import type { Checking, OwnFacts } from "./checking.ts";
 import { failed, firstWrong, proved, type Line, type Said, type Verification } from "./line.ts";
@@ -23,7 +24,7 @@ export type { Line, Verification } from "./line.ts";
 /** Null: there is nothing to say of it in this receipt. */
 const RUN: Readonly<Record<Check, (checking: Checking, lease: Lease) => Said | null>> = {
   ...{ "purchase order": checkPurchase, opening: checkOpening, use: checkUse, result: checkResult, bill: checkBill },
-  ...{ dispute: checkDispute, verdict: checkVerdict },
+  ...{ dispute: checkDispute, verdict: checkVerdict, audit: checkAudit },
 };
 
 function pinsProblem({ market }: Receipt, pins: MarketPins): string | null {
@@ -45,7 +46,7 @@ function checkSignatures(entries: readonly Entry[], told: Told, { documents = []
 }
 
 /** Lines of what seldom is: they stand only where there is something of it to say. */
-const SELDOM: readonly Check[] = ["dispute", "verdict"];
+const SELDOM: readonly Check[] = ["dispute", "verdict", "audit"];
 
 /**
  * The lines that rest on the fold; where something of it fails, nothing after it is believed. A result that the verifier knows to be

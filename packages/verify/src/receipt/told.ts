@@ -22,7 +22,7 @@ import { judgeVerdict, type JudgedVerdict } from "../judging/judged-verdict.ts";
 import type { Entry } from "./opened.ts";
 
 /** The lines of a verification that rest on the fold, in order; each rests on those before it. */
-export const CHECKS = ["purchase order", "opening", "use", "result", "bill", "dispute", "verdict"] as const;
+export const CHECKS = ["purchase order", "opening", "use", "result", "bill", "dispute", "verdict", "audit"] as const;
 export type Check = (typeof CHECKS)[number];
 
 /** Where each kind of fact is spoken of. */
@@ -41,8 +41,8 @@ export interface Taken {
   place: number;
 }
 
-/** Of a public document of the operator. */
-interface Announced<K extends "fee" | "referee"> {
+/** Of a public document of the operator or the broker. */
+interface Announced<K extends "fee" | "referee" | "audit-round" | "audit-reveal"> {
   document: SignedDocument<K>;
   place: number;
   isLogged: boolean;
@@ -57,6 +57,8 @@ export class Told {
   readonly taken: Taken[] = [];
   readonly fees: Announced<"fee">[] = [];
   readonly referees: Announced<"referee">[] = [];
+  readonly auditRounds: Announced<"audit-round">[] = [];
+  readonly auditReveals: Announced<"audit-reveal">[] = [];
   /** The order's own document, where the receipt has it. */
   readonly orders: string[] = [];
   /** The first public document that is not signed by whoever may say it. */
@@ -98,6 +100,8 @@ export class Told {
         return;
       case "fee":
       case "referee":
+      case "audit-round":
+      case "audit-reveal":
         return this.#announced(entry, place);
       case "order":
         this.orders.push(document.id);
@@ -115,6 +119,8 @@ export class Told {
     if (!verified.ok) this.wrongLeaf ??= wrongLeaf(document.kind);
     else if (document.kind === "fee") this.fees.push({ document, place, isLogged: index !== null });
     else if (document.kind === "referee") this.referees.push({ document, place, isLogged: index !== null });
+    else if (document.kind === "audit-round") this.auditRounds.push({ document, place, isLogged: index !== null });
+    else if (document.kind === "audit-reveal") this.auditReveals.push({ document, place, isLogged: index !== null });
   }
 
   /** What comes after the break is not folded: what it speaks of is not believed either. */
