@@ -31,6 +31,13 @@ describe("a quote", () => {
     expect(costNanos(resources, price, affordableMs(resources, price, 1_000_000n) + 1) >= 1_000_000n).toBe(true);
   });
 
+  it("holds as much again for a referee's run, within the budget, and comes back to the lease alone where there is none", () => {
+    const plain = quote({ ...wanted, terms: "on-result", budgetNanos: 10_000n, fuelMax: 10n ** 10n });
+    const audited = quote({ ...wanted, terms: "on-result", budgetNanos: 10_000n, fuelMax: 10n ** 10n, isAudited: true });
+    expect(plain).toMatchObject({ workNanos: 6_000n, auditReserveNanos: 0n, holdNanos: 6_000n, fuelBound: "fuel-limit" });
+    expect(audited).toMatchObject({ workNanos: 4_999n, auditReserveNanos: 4_999n, holdNanos: 9_998n, fuelBound: "budget" });
+  });
+
   it("is the fuel that the budget pays for, whatever the time", () => {
     const q = quote({ ...wanted, terms: "on-result", budgetNanos: 1_000n, fuelMax: 10n ** 12n });
     expect(q).toMatchObject({

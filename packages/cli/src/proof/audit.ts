@@ -59,7 +59,7 @@ export async function followUp(
 
 const percent = (ppm: number): string => `${Number(((ppm * 100) / PPM).toFixed(2))} %`;
 
-/** Before the job: how likely it is, what is held for it, and what it costs on average. The referee is taken to cost as much as this server. */
+/** Before the job: how likely it is, what is held for it, what it costs on average. The referee is taken to cost as much as this server. */
 export function auditQuote({ offer, quote }: Quoted, wanted: Wanted, currency: string): string | null {
   if (!isAuditedRun(wanted)) {
     const could = isAudited({ ...wanted, driver: driverOf(wanted), assurance: "replicated", replicas: 1, segment: false });
@@ -69,9 +69,10 @@ export function auditQuote({ offer, quote }: Quoted, wanted: Wanted, currency: s
   const rate = recordPpm(offer.record.audited);
   const expected = (quote.auditReserveNanos * BigInt(rate)) / PPM_WIDE;
   const runs = `${countOf(offer.record.audited, "right audit")} so far`;
-  const drawn = `drawn with a chance of ${percent(rate)} (${runs}) after the owner has signed, more where little stake stands beside the price`;
-  const reserve = `reserve ${money(quote.auditReserveNanos, currency)}, expected cost ${money(expected, currency)} at most`;
-  return `audit    ${drawn}; ${reserve}; a wrong result pays for it with the locked stake`;
+  const more = "more where the price comes near the stake";
+  const drawn = `drawn with a chance of ${percent(rate)} (${runs}) after the owner has signed, ${more}`;
+  const held = `reserve ${money(quote.auditReserveNanos, currency)}, expected cost ${money(expected, currency)} at most`;
+  return `audit    ${drawn}; ${held}; a wrong result pays for it with the locked stake`;
 }
 
 export function auditLine({ ratePpm, drawn, undone, wrong }: Audit, lease: string, currency: string): string {

@@ -18,7 +18,7 @@ export const auditRevealRow = (auditRound: string): string => `auditReveal/${aud
 
 type KnownRound = Setting<"auditRounds">[number];
 /** What the broker keeps of the round in which a result was logged. */
-export type LoggedRound = Pick<KnownRound, "id" | "round" | "from">;
+type LoggedRound = Pick<KnownRound, "id" | "round" | "from">;
 
 const secretOf = ({ crypto, keys }: Services, { round, from }: Pick<LoggedRound, "round" | "from">): Uint8Array =>
   crypto.hmacSha256(keys.secret, utf8(`audit ${round} ${from}`));
@@ -54,10 +54,12 @@ function opened(round: Round, last: KnownRound | undefined, epoch: string): { kn
   return { known: { id: document.id, ...next, until, to: null, epoch }, filed: { document, parties: [] } };
 }
 
-/** Shown a merge delay after its end: by then every result that was logged in it is in the log before its secret. */
+/** A merge delay after its end: by then every result that was logged in a round is in the log before its secret. */
+const showAt = ({ config }: Services, to: number): number => to + config.mergeDelayMs;
+
 function shown(round: Round, { id, round: number, from, to }: KnownRound): { filed: Filed; put: Put } | null {
   const { services, at } = round;
-  if (to === null || at < to + services.config.mergeDelayMs) return null;
+  if (to === null || at < showAt(services, to)) return null;
   const secret = toHex(secretOf(services, { round: number, from }));
   const document = issue(round, "audit-reveal", { auditRound: id, round: number, secret, to });
   const row = auditRevealRow(id);
@@ -82,4 +84,10 @@ export async function turnAuditRounds(round: Round): Promise<Outcome | null> {
     filed: [...reveals.map(({ filed }) => filed), ...(next ? [next.filed] : [])],
     puts: [{ kind: "setting", id: ROUNDS, expect: row?.version ?? 0, data: { id: ROUNDS, value } }, ...reveals.map(({ put }) => put)],
   });
+}
+
+/** When there is next something to do, if no other broker does it before. */
+export async function nextAuditTurn(round: Round): Promise<number> {
+  const rounds = await auditRoundsOf(round);
+  return Math.min(...rounds.map(({ until, to }) => (to === null ? until : showAt(round.services, to))));
 }

@@ -15,7 +15,7 @@ import {
 } from "@xenoservers/protocol";
 import type { CommitResult, MarketEvent } from "../store/store.ts";
 import { identify } from "./caller.ts";
-import { turnAuditRounds } from "./audit-rounds.ts";
+import { nextAuditTurn, turnAuditRounds } from "./audit-rounds.ts";
 import { GAP_MIN_MS, fileGap, isBeatDue } from "./hearing.ts";
 import { handle } from "./handlers.ts";
 import { sealedHere } from "./leases.ts";
@@ -52,6 +52,8 @@ export class Desk {
   /** When this broker last said that it hears, in broker time. */
   #beatAt: number | null = null;
   #hearing: Promise<void> | null = null;
+  /** When rounds of audits are to be looked at again, in broker time. */
+  #turnAt = 0;
 
   constructor(services: Services, outbox: Outbox) {
     this.services = services;
@@ -89,8 +91,14 @@ export class Desk {
     if (!isBeatDue(this.#beatAt, now)) return;
     const before = await this.services.store.beat(now);
     if (before !== null && now - before >= GAP_MIN_MS) await this.#fileOnce((round) => fileGap(round, before));
-    await this.#fileOnce(turnAuditRounds);
+    await this.#turnRounds(now);
     this.#beatAt = now;
+  }
+
+  async #turnRounds(now: number): Promise<void> {
+    if (now < this.#turnAt) return;
+    await this.#fileOnce(turnAuditRounds);
+    this.#turnAt = await nextAuditTurn(new Round(this.services));
   }
 
   /** What whichever broker is first says of its own. */

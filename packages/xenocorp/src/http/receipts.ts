@@ -1,7 +1,7 @@
 /**
- * Receipts: everything that proves a lease offline. Its own documents, the public ones that its facts lean on (what gives every signer its
- * role, what ended a key, the fee, gaps, referees, the round of its audit), and where each stands in the log. Who controls the inputs: whoever signed each
- * document, verified when it was filed.
+ * Receipts: everything that proves a lease offline. Its own documents, the public ones that its facts lean on (what gives every signer
+ * its role, what ended a key, the fee, gaps, referees, the round of its audit), and where each stands in the log. Who controls the inputs:
+ * whoever signed each document, verified when it was filed.
  */
 import {
   KIND_TABLE,
