@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { AUDIT_PPM_FLOOR, PPM, drawPpm, isAudited, isDrawnFor, recordPpm, statedDrawProblem } from "./audit.ts";
+import { AUDIT_PPM_FLOOR, PPM, drawPpm, holdsReserve, isAudited, isDrawnFor, recordPpm, statedDrawProblem } from "./audit.ts";
 import { isDrawn } from "./audit-draw.ts";
 import { RESULT_REASONS } from "./lease/terms.ts";
 
@@ -22,18 +22,13 @@ describe("audits", () => {
     );
   });
 
-  it("are of orders that stake stands behind and that nothing else compares", () => {
-    const order = { driver: "wasm", assurance: "replicated", terms: "on-result", replicas: 1, segment: false } as const;
+  it("are of orders that stake stands behind and that another run can show wrong; what that costs is held once for all replicas", () => {
+    const order = { driver: "wasm", assurance: "replicated", terms: "on-result", segment: false } as const;
     expect(isAudited(order)).toBe(true);
     expect(isAudited({ ...order, driver: "qemu", assurance: "deterministic-vm" })).toBe(true);
-    for (const other of [
-      { assurance: "isolated" },
-      { terms: "by-interval" },
-      { replicas: 2 },
-      { segment: true },
-      { driver: "qemu" },
-    ] as const)
+    for (const other of [{ assurance: "isolated" }, { terms: "by-interval" }, { segment: true }, { driver: "qemu" }] as const)
       expect(isAudited({ ...order, ...other }), JSON.stringify(other)).toBe(false);
+    expect([0, 1, 2].map((slot) => holdsReserve(order, slot))).toEqual([true, false, false]);
   });
 
   it("are of every end that another run can be compared with, not only of what ran to its end", () => {

@@ -22,16 +22,18 @@ interface AuditedOrder {
   driver: Driver;
   assurance: Assurance;
   terms: PaymentTerms;
-  replicas: number;
   segment: boolean;
 }
 
 /**
- * Whether results of such an order are audited: another run can show them wrong, stake stands behind them, and nothing else compares
- * them. Replicas compare each other; a segment is a referee's own work.
+ * Whether results of such an order are audited: another run can show them wrong, and stake stands behind them. A segment is a referee's
+ * own work. Replicas are audited too: owners that are one person agree on any lie.
  */
-export const isAudited = ({ driver, assurance, terms, replicas, segment }: AuditedOrder): boolean =>
-  isDeterministic(assurance) && runsAlike(driver, assurance) && terms === "on-result" && replicas === 1 && !segment;
+export const isAudited = ({ driver, assurance, terms, segment }: AuditedOrder): boolean =>
+  isDeterministic(assurance) && runsAlike(driver, assurance) && terms === "on-result" && !segment;
+
+/** Each replica of an order is drawn by itself, and one run of the referee judges them all: it is held for with the first of them. */
+export const holdsReserve = (order: AuditedOrder, slot: number): boolean => slot === 0 && isAudited(order);
 
 const ceilDiv = (amount: bigint, by: bigint): bigint => (amount + by - 1n) / by;
 

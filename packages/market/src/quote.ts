@@ -10,13 +10,14 @@ export interface QuoteInput {
   terms: PaymentTerms;
   resources: Resources;
   price: PriceVector;
+  /** For the lease itself. */
   budgetNanos: bigint;
   durationMsMax: number;
   fuelMax: bigint;
   /** Held for in full, before time or fuel. */
   egressMibMax: number;
-  /** Whether its result may be drawn for an audit: what another run of it costs is held too. */
-  isAudited: boolean;
+  /** Whether what a referee's run of it costs is held too. */
+  holdsReserve: boolean;
 }
 
 export interface Quote {
@@ -48,13 +49,9 @@ export function costPerHourNanos(terms: PaymentTerms, resources: Resources, pric
   return meteringOf(terms) === "fuel" ? fuelCostNanos(price, FUEL_PER_GUEST_SECOND * HOUR_SECONDS) : costNanos(resources, price, HOUR_MS);
 }
 
-/** The budget pays for the lease, and for the referee's run of it where there may be one. */
-const shareOf = (budgetNanos: bigint, isAudited: boolean): bigint => (isAudited ? budgetNanos / 2n : budgetNanos);
-
-export function quote({ terms, resources, price, budgetNanos, durationMsMax, fuelMax, egressMibMax, isAudited }: QuoteInput): Quote {
+export function quote({ terms, resources, price, budgetNanos, durationMsMax, fuelMax, egressMibMax, holdsReserve }: QuoteInput): Quote {
   const egressNanos = egressCostNanos(price, egressBytesMax(egressMibMax));
-  const share = shareOf(budgetNanos, isAudited);
-  const left = share > egressNanos ? share - egressNanos : 0n;
+  const left = budgetNanos > egressNanos ? budgetNanos - egressNanos : 0n;
   const byFuel = meteringOf(terms) === "fuel";
   const time = byFuel ? Number.MAX_SAFE_INTEGER : affordableMs(resources, price, left);
   const fuel = byFuel ? affordableFuel(price, left) : fuelMax;
@@ -69,8 +66,8 @@ export function quote({ terms, resources, price, budgetNanos, durationMsMax, fue
     timeBound: time < durationMsMax ? "budget" : "time-limit",
     fuelBound: fuel < fuelMax ? "budget" : "fuel-limit",
     workNanos,
-    auditReserveNanos: isAudited ? workNanos : 0n,
-    holdNanos: isAudited ? 2n * workNanos : workNanos,
+    auditReserveNanos: holdsReserve ? workNanos : 0n,
+    holdNanos: holdsReserve ? 2n * workNanos : workNanos,
     cancellationNanos: cancellation < workNanos ? cancellation : workNanos,
   };
 }

@@ -50,8 +50,8 @@ export const driverOf = ({ driver }: Pick<Wanted, "driver">): Driver => driver ?
 const SALT_BYTES = 32;
 
 /** Whether results of what is wanted are drawn for audits. */
-export const isAuditedRun = ({ assurance, terms, replicas = 1, segment = false, ...wanted }: Wanted): boolean =>
-  isAudited({ driver: driverOf(wanted), assurance, terms, replicas, segment });
+export const isAuditedRun = ({ assurance, terms, segment = false, ...wanted }: Wanted): boolean =>
+  isAudited({ driver: driverOf(wanted), assurance, terms, segment });
 
 const egressClassOf = ({ egress = "none" }: Wanted): "none" | "names" | "public" => (typeof egress === "string" ? egress : "names");
 
@@ -90,11 +90,11 @@ export async function quoteFor(client: MarketClient, wanted: Wanted): Promise<Qu
       terms,
       resources,
       price: priceVectorOf(offer.price),
-      budgetNanos: replicaBudget(budgetNanos, wanted.replicas ?? 1),
+      budgetNanos: replicaBudget(budgetNanos, wanted.replicas ?? 1, isAuditedRun(wanted)),
       durationMsMax,
       fuelMax,
       egressMibMax: wanted.egressMibMax ?? 0,
-      isAudited: isAuditedRun(wanted),
+      holdsReserve: isAuditedRun(wanted),
     }),
   };
 }

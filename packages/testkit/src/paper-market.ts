@@ -208,7 +208,8 @@ export class PaperMarket {
     over: Partial<Own<"purchase-order">> = {},
   ): SignedDocument<"purchase-order"> {
     const { party: customer, account, resources, terms, egressMibMax, assurance, timings } = order.payload;
-    const quoted = quoteOn(order.payload, offer.payload);
+    const { slot = 0 } = over;
+    const quoted = quoteOn(order.payload, offer.payload, slot);
     const acceptBy = this.now + timings.acceptWithinMs;
     return this.sign(this.orders, "purchase-order", {
       ...{

@@ -62,7 +62,7 @@ const percent = (ppm: number): string => `${Number(((ppm * 100) / PPM).toFixed(2
 /** Before the job: how likely it is, what is held for it, what it costs on average. The referee is taken to cost as much as this server. */
 export function auditQuote({ offer, quote }: Quoted, wanted: Wanted, currency: string): string | null {
   if (!isAuditedRun(wanted)) {
-    const could = isAudited({ ...wanted, driver: driverOf(wanted), assurance: "replicated", replicas: 1, segment: false });
+    const could = isAudited({ ...wanted, driver: driverOf(wanted), assurance: "replicated", segment: false });
     const isBare = wanted.assurance === "isolated" && runsAlike(driverOf(wanted), wanted.assurance) && could;
     return isBare ? "audit    none: under 'isolated' no stake is locked that a lie could cost; --audit is for servers with stake" : null;
   }

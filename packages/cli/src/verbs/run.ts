@@ -46,7 +46,10 @@ export async function run(input: RunInput): Promise<void> {
   const { client, context, quotes } = prepared;
   const job = work.build(quotes[0].offer);
   if (work.wanted.replicas === undefined) return runOnMarket(prepared, job, input);
-  return runReplicas(client, job, work, { out: input.out, json: input.json, quiet, currency: context.currency });
+  return runReplicas(client, job, work, {
+    ...{ out: input.out, json: input.json, noAudit: input.noAudit, quiet },
+    currency: context.currency,
+  });
 }
 
 interface Running {

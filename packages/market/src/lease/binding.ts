@@ -4,7 +4,7 @@
  * the broker (the purchase order), the customer (the order), the owner (the offer), the operator (the fee).
  */
 import { stakeToLockNanos } from "../assurance.ts";
-import { isAudited, recordPpm } from "../audit.ts";
+import { holdsReserve, isAudited, recordPpm } from "../audit.ts";
 import { exclusionOf } from "../matching.ts";
 import { offeredCandidate } from "../offer.ts";
 import { orderProblem, wishOf } from "../order.ts";
@@ -22,14 +22,14 @@ const PRICE_KEYS = ["vcpuNanosPerSecond", "memoryGibNanosPerSecond", "diskGibNan
 const samePrice = (one: WirePrice, other: WirePrice): boolean => PRICE_KEYS.every((key) => one[key] === other[key]);
 
 /** What a lease of this order on this offer costs at most, and what bounds it. */
-export function quoteOn(order: OrderContent, offer: Pick<OfferContent, "price">) {
+export function quoteOn(order: OrderContent, offer: Pick<OfferContent, "price">, slot: number) {
   const { terms, resources, durationMsMax, egressMibMax } = order;
   return quote({
     ...{ terms, resources, durationMsMax, egressMibMax },
     price: priceVectorOf(offer.price),
-    budgetNanos: replicaBudget(BigInt(order.budgetNanos), order.replicas),
+    budgetNanos: replicaBudget(BigInt(order.budgetNanos), order.replicas, isAudited(order)),
     fuelMax: BigInt(order.fuelMax),
-    isAudited: isAudited(order),
+    holdsReserve: holdsReserve(order, slot),
   });
 }
 
@@ -58,7 +58,7 @@ function frozenProblem(
   offer: { payload: OfferContent; id: string },
 ): string | null {
   const offered = offer.payload;
-  const expected = quoteOn(wanted, offered);
+  const expected = quoteOn(wanted, offered, po.slot);
   return firstWrong([
     [po.orderId === orderId, "orderId is not the embedded order's"],
     [po.offerId === offer.id, "offerId is not the embedded offer's"],

@@ -90,7 +90,8 @@ export const offerOf = (over: Partial<OfferContent> = {}): OfferContent => ({
 });
 
 export function purchaseOrderOf(order: OrderContent, offer: OfferContent, over: Partial<PurchaseOrderContent> = {}): PurchaseOrderContent {
-  const quoted = quoteOn(order, offer);
+  const { slot = 0 } = over;
+  const quoted = quoteOn(order, offer, slot);
   const { holdNanos, workNanos, fuelMax, cancellationNanos, durationMsMax, timeBound, fuelBound } = quoted;
   const acceptBy = ISSUED_AT + order.timings.acceptWithinMs;
   return {

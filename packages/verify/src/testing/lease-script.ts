@@ -198,7 +198,7 @@ export class LeaseScript extends Script {
         ...{ order: wanted.envelope, offer: offered.envelope, fee: fee?.envelope ?? null, orderId: wanted.id, offerId: offered.id },
         ...{ slot: deal.slot ?? 0, attempt: deal.attempt ?? 1, customer: wanted.payload.party, account, owner: offered.payload.owner },
         ...{ server: offered.payload.server, serverKey: offered.keyid, resources, price: offered.payload.price, terms, egressMibMax },
-        ...quoted(wanted.payload, offered.payload.price, deal.auditedBefore),
+        ...quoted(wanted.payload, offered.payload.price, deal.slot ?? 0, deal.auditedBefore),
         ...{ feeBasisPoints: fee?.payload.basisPoints ?? 0, timings, issuedAt: at, acceptBy, startBy: acceptBy + timings.startWithinMs },
       };
     });

@@ -23,10 +23,11 @@ const egressCosts = (price: Price, bytes: bigint): bigint => (bytes * BigInt(pri
 const MOST_FUEL = 1n << 62n;
 
 /** What a purchase order must say of money, time and fuel. */
-export function quoted(order: Payload<"order">, price: Price, auditedBefore = 0) {
+export function quoted(order: Payload<"order">, price: Price, slot: number, auditedBefore = 0) {
   const byFuel = order.terms === "on-result";
-  const isAudited = order.assurance !== "isolated" && byFuel && order.replicas === 1 && !order.segment;
-  const share = BigInt(order.budgetNanos) / (isAudited ? 2n : BigInt(order.replicas));
+  const mayBeAudited = order.assurance !== "isolated" && byFuel && !order.segment;
+  const share = BigInt(order.budgetNanos) / BigInt(order.replicas + (mayBeAudited ? 1 : 0));
+  const reserve = (work: bigint): bigint => (mayBeAudited && slot === 0 ? work : 0n);
   const egress = egressCosts(price, BigInt(order.egressMibMax) << 20n);
   const left = share > egress ? share - egress : 0n;
   const perMs = rate(order.resources, price);
@@ -36,17 +37,17 @@ export function quoted(order: Payload<"order">, price: Price, auditedBefore = 0)
   const ms = least(BigInt(order.durationMsMax), paidMs);
   const fuel = least(BigInt(order.fuelMax), paidFuel);
   const hold = (byFuel ? fuelCosts(price, fuel) : timeCosts(order.resources, price, ms)) + egress;
-  const slot = byFuel ? fuelCosts(price, 10_000_000_000n) : timeCosts(order.resources, price, 1_000n);
+  const second = byFuel ? fuelCosts(price, 10_000_000_000n) : timeCosts(order.resources, price, 1_000n);
   return {
     durationMsMax: Number(ms),
     fuelMax: fuel.toString(),
     timeBound: paidMs < BigInt(order.durationMsMax) ? ("budget" as const) : ("time-limit" as const),
     fuelBound: paidFuel < BigInt(order.fuelMax) ? ("budget" as const) : ("fuel-limit" as const),
-    holdNanos: (isAudited ? 2n * hold : hold).toString(),
-    auditReserveNanos: (isAudited ? hold : 0n).toString(),
-    cancellationNanos: least(slot, hold).toString(),
+    holdNanos: (hold + reserve(hold)).toString(),
+    auditReserveNanos: reserve(hold).toString(),
+    cancellationNanos: least(second, hold).toString(),
     stakeNanos: (order.assurance === "isolated" ? 0n : hold).toString(),
-    ...{ auditedBefore, auditPpm: isAudited ? Math.max(10_000, Math.ceil(4_000_000 / (4 + auditedBefore))) : 0 },
+    ...{ auditedBefore, auditPpm: mayBeAudited ? Math.max(10_000, Math.ceil(4_000_000 / (4 + auditedBefore))) : 0 },
   };
 }
 

@@ -187,7 +187,7 @@ class Oracle {
       // a build machine's key was granted for one label
       order.by !== "ci" || wanted.label === "nightly",
       isFeeTrue && payload.feeBasisPoints <= Math.min(wanted.feeBasisPointsMax, offered.feeBasisPointsMax),
-      Object.entries(quoted(wanted, offered.price, payload.auditedBefore)).every(
+      Object.entries(quoted(wanted, offered.price, payload.slot, payload.auditedBefore)).every(
         ([key, value]) => payload[key as keyof typeof payload] === value,
       ),
       same([payload.price, payload.timings], [offered.price, offered.timings]) && same(payload.timings, wanted.timings),

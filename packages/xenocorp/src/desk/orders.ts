@@ -156,7 +156,7 @@ async function withStake(round: Round, order: Order, candidates: readonly Candid
   const keyOf = ({ owner }: Candidate): string => moneyKey(rootAccountOf(owner), "staked");
   const books = await round.services.store.balances([...new Set(candidates.map(keyOf))]);
   return candidates.filter((candidate) => {
-    const { workNanos } = quoteOn(order, { price: wirePriceOf(candidate.price) });
+    const { workNanos } = quoteOn(order, { price: wirePriceOf(candidate.price) }, 0);
     return (books.get(keyOf(candidate)) ?? 0n) >= stakeToLockNanos(order.assurance, workNanos);
   });
 }
@@ -184,7 +184,7 @@ async function slotFor(round: Round, document: SignedDocument<"order">, choice: 
     round.get("party", candidate.owner),
   ]);
   if (!offer || server?.data.offerId !== candidate.offerId) return refuse("capacity_taken", { server: candidate.server });
-  const quoted = quoteOn(document.payload, { price: wirePriceOf(candidate.price) });
+  const quoted = quoteOn(document.payload, { price: wirePriceOf(candidate.price) }, choice.slot);
   if (quoted.durationMsMax < 1 || quoted.fuelMax < 1n)
     return refuse("insufficient_funds", {
       budgetNanos: document.payload.budgetNanos,
@@ -211,7 +211,7 @@ function purchaseOrderFor(
   const { at, services } = round;
   const order = document.payload;
   const { timings } = services.config;
-  const quoted = quoteOn(order, { price: wirePriceOf(candidate.price) });
+  const quoted = quoteOn(order, { price: wirePriceOf(candidate.price) }, slot);
   const { durationMsMax, fuelMax, timeBound, fuelBound, holdNanos, workNanos, cancellationNanos } = quoted;
   const acceptBy = at + timings.acceptWithinMs;
   return issue(round, "purchase-order", {

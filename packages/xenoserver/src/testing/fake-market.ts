@@ -405,7 +405,8 @@ export class FakeMarket {
   purchaseOrder(order: SignedDocument<"order">, said: Partial<Said<"purchase-order">> = {}, signer = this.keys.purchaseOrders) {
     const { offer } = this;
     const { party, account, resources, terms, egressMibMax, assurance, timings } = order.payload;
-    const quoted = quoteOn(order.payload, offer.payload);
+    const { slot = 0 } = said;
+    const quoted = quoteOn(order.payload, offer.payload, slot);
     const { durationMsMax, fuelMax, timeBound, fuelBound, holdNanos, cancellationNanos } = quoted;
     const issuedAt = this.timers.now();
     const acceptBy = issuedAt + timings.acceptWithinMs;
