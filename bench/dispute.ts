@@ -1,12 +1,12 @@
 /**
- * A dispute over a job of 1e10 fuel, on a real market: rounds, bytes exchanged, and how much of the job the referee runs. And what `--audit` at its
- * floor rate costs on average.
+ * A dispute over a job of 1e10 fuel, on a real market: rounds, bytes exchanged, and how much of the job the referee runs. And what audits cost
+ * on average, of an owner with a record and of one with a short one.
  */
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
-import { AUDIT_RATE_FLOOR } from "@xenoservers/market";
+import { AUDIT_PPM_FLOOR, PPM, recordPpm } from "@xenoservers/market";
 import { TRACE_ROOTS_MAX, parseDocumentOf, type Payload } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { bytesBlob, disputeResults, fetchReceipt, type BuiltJob } from "@xenoservers/sdk";
@@ -20,7 +20,11 @@ const STAKE = "1000000000";
 /** 9e9 fuel. */
 const MODULE = path.resolve("examples/mix.wasm");
 const REFEREE_SHARE_BAR = 0.05;
-const AUDIT_OVERHEAD_BAR = 0.1;
+const AUDIT_FLOOR = AUDIT_PPM_FLOOR / PPM;
+const AUDIT_FLOOR_BAR = 0.01;
+/** Right audits of an owner of whom one in ten is audited. */
+const SHORT_RECORD = 36;
+const SHORT_RECORD_BAR = 0.1;
 const ROUNDS = 5;
 
 async function serverOf(market: TestMarket, name: string, cheat?: string): Promise<string> {
@@ -111,11 +115,16 @@ export async function dispute(): Promise<Figure[]> {
     const audit = await disputeResults(market.customer, [(await rent(market, honest, job)).lease.id], right.order, job, BUDGET);
     const audited = (await market.customer.read("lease", { params: { id: audit.refereeLease } })).end!;
     const price = { peer: "the job's price", peerValue: Number(right.lease.end!.dueNanos) };
+    const work = { peer: "the job's", peerValue: Number(whole.fuel) };
     const time = { peer: "the job's time", peerValue: whole.usedMs };
-    const refereeMs = (await resultOf(market, audit.refereeLease)).usedMs;
+    const refereed = await resultOf(market, audit.refereeLease);
+    const due = Number(audited.dueNanos);
+    const shortRecord = recordPpm(SHORT_RECORD) / PPM;
     figures.push(
-      report("audit at the floor rate, expected price", AUDIT_RATE_FLOOR * Number(audited.dueNanos), "nanos", price, AUDIT_OVERHEAD_BAR),
-      report("audit at the floor rate, expected time", AUDIT_RATE_FLOOR * refereeMs, "ms", time, AUDIT_OVERHEAD_BAR),
+      report("audits of an owner with a record, expected price", AUDIT_FLOOR * due, "nanos", price, AUDIT_FLOOR_BAR),
+      report("audits of an owner with a record, expected work", AUDIT_FLOOR * Number(refereed.fuel), "fuel", work, AUDIT_FLOOR_BAR),
+      report("audits of an owner with a record, expected time", AUDIT_FLOOR * refereed.usedMs, "ms", time, null),
+      report("audits of an owner with 36 right ones, expected price", shortRecord * due, "nanos", price, SHORT_RECORD_BAR),
     );
   } finally {
     await market.close();

@@ -1,4 +1,5 @@
 /** `npm run bench -- [NAME]`: figures as JSON lines; exits 1 where a bar is missed. */
+import { collusion } from "./collusion.ts";
 import { dispute } from "./dispute.ts";
 import { engine } from "./engine.ts";
 import { forgeries } from "./forgeries.ts";
@@ -8,7 +9,7 @@ import type { Figure } from "./lib/report.ts";
 import { start } from "./start.ts";
 import { vm } from "./vm.ts";
 
-const BENCHES: Record<string, () => Promise<Figure[]>> = { lease, kernels, engine, start, dispute, vm, forgeries };
+const BENCHES: Record<string, () => Promise<Figure[]>> = { lease, kernels, engine, start, dispute, vm, forgeries, collusion };
 
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith("--"));
 const unknown = wanted.find((name) => !BENCHES[name]);

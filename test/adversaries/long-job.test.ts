@@ -123,12 +123,12 @@ it.each(LIES.slice(0, cases(1, LIES.length)))(
     expect(verdicts.get(wrong.lease.id)).toMatchObject({
       owner: cheat.owner.identity.party,
       segment: expected,
-      slashedNanos: wrong.lease.holdNanos,
+      slashedNanos: wrong.lease.stakeNanos,
     });
     const judged = (await market.customer.read("lease", { params: { id: refereeLease } })).end!;
     expect(judged).toMatchObject({ reason: "segment-end", blame: "nobody" });
     expect(BigInt(judged.billableFuel) * 50n).toBeLessThan(BigInt(right.lease.end!.billableFuel));
-    expect(await balanceOf(cheat.owner.identity.party, "staked")).toBe(STAKE - BigInt(wrong.lease.holdNanos));
+    expect(await balanceOf(cheat.owner.identity.party, "staked")).toBe(STAKE - BigInt(wrong.lease.stakeNanos));
     const receipt = await fetchReceipt(market.customer, wrong.lease.id, 10_000);
     const ruling = parseDocumentOf(nodeCrypto, "result", verdicts.get(wrong.lease.id)!.ruling);
     if (!ruling.ok) throw new Error("no ruling");

@@ -90,9 +90,13 @@ describe("the draw", () => {
   it("takes different owners, holds for all of them in one change, and is not the cheapest", async () => {
     const replicas = await bound(3);
     expect(new Set(replicas.map(({ server }) => server.owner.party)).size).toBe(3);
-    const holds = await Promise.all(replicas.map(async ({ lease }) => BigInt((await h.lease(lease)).holdNanos)));
-    expect(await h.balance(`${customer.account}/held`)).toBe(holds.reduce((a, b) => a + b));
-    expect(holds.every((hold) => hold <= 1_000_000n)).toBe(true);
+    const leases = await Promise.all(replicas.map(({ lease }) => h.lease(lease)));
+    const held = leases.reduce((sum, { holdNanos }) => sum + BigInt(holdNanos), 0n);
+    expect(await h.balance(`${customer.account}/held`)).toBe(held);
+    expect(held <= 3_000_000n).toBe(true);
+    // each is drawn for by itself, and one run of the referee is held for
+    expect(leases.map(({ auditPpm }) => auditPpm)).toEqual([1_000_000, 1_000_000, 1_000_000]);
+    expect(leases.map(({ auditReserveNanos, stakeNanos }) => auditReserveNanos === stakeNanos)).toEqual([true, false, false]);
     expect(await h.submit(ordered(5))).toMatchObject({ code: "no_match", excluded: { owners: 4 } });
     expect(await h.submit(ordered(2, { assurance: "isolated" }))).toMatchObject({ code: "bad_payload", path: "replicas" });
   });

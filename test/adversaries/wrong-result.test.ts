@@ -90,12 +90,12 @@ it.each(Object.keys(CHEATS).filter((name) => !LEFT_OUT.includes(name)))(
     expect(lease.end).toMatchObject(ENDED[name] ?? { reason: "completed", exitCode: 0 });
     const { party } = owner.identity;
     const locked = await balanceOf(party, "locked");
-    expect([locked, await balanceOf(party, "staked")]).toEqual([BigInt(lease.holdNanos), STAKE - BigInt(lease.holdNanos)]);
+    expect([locked, await balanceOf(party, "staked")]).toEqual([BigInt(lease.stakeNanos), STAKE - BigInt(lease.stakeNanos)]);
     const before = await balanceOf(market.customer.identity.party, "available");
 
     const { verdicts, refereeLease } = await disputeResults(market.customer, [lease.id], order, job, BUDGET);
     const verdict = verdicts.get(lease.id);
-    expect(verdict).toMatchObject({ owner: party, referee, slashedNanos: lease.holdNanos, refundNanos: lease.end!.dueNanos });
+    expect(verdict).toMatchObject({ owner: party, referee, slashedNanos: lease.stakeNanos, refundNanos: lease.end!.dueNanos });
     const cost = BigInt((await market.customer.read("lease", { params: { id: refereeLease } })).end!.dueNanos);
     expect(await balanceOf(market.customer.identity.party, "available")).toBe(before + BigInt(lease.end!.dueNanos) + locked - cost);
     expect([await balanceOf(party, "locked"), await balanceOf(party, "pending"), await balanceOf(party, "staked")]).toEqual([

@@ -187,6 +187,7 @@ export class Harness {
       replicas: 1,
       expiresAt: this.now + 60_000,
       label: "",
+      auditSalt: "5a".repeat(32),
       feeBasisPointsMax: 1_000,
       timings: DEFAULT_TIMINGS,
       channelKey: toHex(customer.channelKey.publicKey),

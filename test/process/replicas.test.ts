@@ -101,10 +101,10 @@ it("audits after the owner has signed: every job of a newcomer, and a cheat is c
   // a program that costs something: what is free is nobody's to freeze, and its audits build no record
   const onNewcomer = async () => {
     const { stdout } = await xeno("run", PYTHON, "--audit", "--json", "--where", `owner=${owners["newcomer"]}`);
-    return (JSON.parse(stdout) as { audit: { rate: number; drawn: boolean; wrong: unknown } }).audit;
+    return (JSON.parse(stdout) as { audit: { ratePpm: number; drawn: boolean; undone: string | null; wrong: unknown } }).audit;
   };
-  expect(await onNewcomer()).toEqual({ rate: 1, drawn: true, wrong: null });
-  expect((await onNewcomer()).rate).toBeLessThan(1);
+  expect(await onNewcomer()).toEqual({ ratePpm: 1_000_000, drawn: true, undone: null, wrong: null });
+  expect((await onNewcomer()).ratePpm).toBeLessThan(1_000_000);
   const wrong = await xeno("run", HELLO, "--audit", "--where", `owner=${owners["cheat"]}`);
   expect(wrong.stderr).toMatch(/audit .*the output above is WRONG/);
   expect(wrong.code).toBe(125);

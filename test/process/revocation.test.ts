@@ -177,7 +177,8 @@ it("cuts links, channels, event streams and listings at the other broker", async
         fuelMax: "1000000000000",
         budgetNanos: "10000000",
       },
-      ...{ replicas: 1, expiresAt: Date.now() + 600_000, label: "", feeBasisPointsMax: 0, timings: DEFAULT_TIMINGS, channelKey: DIGEST },
+      ...{ replicas: 1, expiresAt: Date.now() + 600_000, label: "", feeBasisPointsMax: 0, timings: DEFAULT_TIMINGS },
+      ...{ channelKey: DIGEST, auditSalt: DIGEST },
     }).envelope,
   );
   const lease = String(ordered.ok ? ordered.answer["lease"] : ordered.code);

@@ -6,6 +6,7 @@ import { contextListInput, contextUseInput } from "./input/verbs/context.ts";
 import { keyAddInput, keyBackupInput, keyRevokeInput, keyRotateInput, whoamiInput } from "./input/verbs/key.ts";
 import {
   attachInput,
+  auditInput,
   disputeInput,
   eventsInput,
   exportInput,
@@ -168,6 +169,9 @@ const LEASES: readonly Verb[] = [
     "have the market's referee run the job again; a wrong result costs its owner the pay and the locked stake",
     disputeInput,
     async (given) => (await import("./verbs/dispute.ts")).dispute(given),
+  ),
+  verb("audit", "have the referee run what the log drew of your results, of these leases or of all", auditInput, async (given) =>
+    (await import("./verbs/audit.ts")).audit(given),
   ),
   group("receipt", "receipts", [
     verb("show", "what is in one", receiptShowInput, async (given) => (await import("./verbs/receipt-show.ts")).receiptShow(given)),

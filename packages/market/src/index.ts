@@ -29,5 +29,6 @@ export * from "./fuel.ts";
 export * from "./quote.ts";
 export * from "./record.ts";
 export * from "./audit.ts";
+export * from "./audit-draw.ts";
 export * from "./dispute.ts";
 export * from "./replicas.ts";

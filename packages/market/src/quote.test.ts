@@ -20,6 +20,7 @@ const wanted: QuoteInput = {
   durationMsMax: 3_600_000,
   fuelMax: 5n,
   egressMibMax: 0,
+  holdsReserve: false,
 };
 
 describe("a quote", () => {
@@ -28,6 +29,13 @@ describe("a quote", () => {
     expect([q.timeBound, q.fuelBound, q.fuelMax]).toEqual(["budget", "fuel-limit", 5n]);
     expect(q.holdNanos <= 1_000_000n).toBe(true);
     expect(costNanos(resources, price, affordableMs(resources, price, 1_000_000n) + 1) >= 1_000_000n).toBe(true);
+  });
+
+  it("holds as much again for a referee's run, beside what its budget pays for", () => {
+    const plain = quote({ ...wanted, terms: "on-result", budgetNanos: 10_000n, fuelMax: 10n ** 10n });
+    const audited = quote({ ...wanted, terms: "on-result", budgetNanos: 5_000n, fuelMax: 10n ** 10n, holdsReserve: true });
+    expect(plain).toMatchObject({ workNanos: 6_000n, auditReserveNanos: 0n, holdNanos: 6_000n, fuelBound: "fuel-limit" });
+    expect(audited).toMatchObject({ workNanos: 4_999n, auditReserveNanos: 4_999n, holdNanos: 9_998n, fuelBound: "budget" });
   });
 
   it("is the fuel that the budget pays for, whatever the time", () => {

@@ -10,11 +10,14 @@ export interface QuoteInput {
   terms: PaymentTerms;
   resources: Resources;
   price: PriceVector;
+  /** For the lease itself. */
   budgetNanos: bigint;
   durationMsMax: number;
   fuelMax: bigint;
   /** Held for in full, before time or fuel. */
   egressMibMax: number;
+  /** Whether what a referee's run of it costs is held too. */
+  holdsReserve: boolean;
 }
 
 export interface Quote {
@@ -27,7 +30,11 @@ export interface Quote {
   timeBound: "time-limit" | "budget";
   /** What using up the fuel is called. */
   fuelBound: "fuel-limit" | "budget";
-  /** Worst cost, held in full before the start. */
+  /** What the lease itself costs at most. */
+  workNanos: bigint;
+  /** What a referee's run of all of it costs at most at this price. */
+  auditReserveNanos: bigint;
+  /** Both, held in full before the start. */
   holdNanos: bigint;
   cancellationNanos: bigint;
 }
@@ -42,7 +49,7 @@ export function costPerHourNanos(terms: PaymentTerms, resources: Resources, pric
   return meteringOf(terms) === "fuel" ? fuelCostNanos(price, FUEL_PER_GUEST_SECOND * HOUR_SECONDS) : costNanos(resources, price, HOUR_MS);
 }
 
-export function quote({ terms, resources, price, budgetNanos, durationMsMax, fuelMax, egressMibMax }: QuoteInput): Quote {
+export function quote({ terms, resources, price, budgetNanos, durationMsMax, fuelMax, egressMibMax, holdsReserve }: QuoteInput): Quote {
   const egressNanos = egressCostNanos(price, egressBytesMax(egressMibMax));
   const left = budgetNanos > egressNanos ? budgetNanos - egressNanos : 0n;
   const byFuel = meteringOf(terms) === "fuel";
@@ -50,7 +57,7 @@ export function quote({ terms, resources, price, budgetNanos, durationMsMax, fue
   const fuel = byFuel ? affordableFuel(price, left) : fuelMax;
   const boundedMs = Math.min(durationMsMax, time);
   const boundedFuel = fuel < fuelMax ? fuel : fuelMax;
-  const holdNanos = (byFuel ? fuelCostNanos(price, boundedFuel) : costNanos(resources, price, boundedMs)) + egressNanos;
+  const workNanos = (byFuel ? fuelCostNanos(price, boundedFuel) : costNanos(resources, price, boundedMs)) + egressNanos;
   const cancellation = byFuel ? fuelCostNanos(price, FUEL_PER_GUEST_SECOND) : costNanos(resources, price, CANCELLATION_MS);
   return {
     ratePerHourNanos: costPerHourNanos(terms, resources, price),
@@ -58,7 +65,9 @@ export function quote({ terms, resources, price, budgetNanos, durationMsMax, fue
     fuelMax: boundedFuel,
     timeBound: time < durationMsMax ? "budget" : "time-limit",
     fuelBound: fuel < fuelMax ? "budget" : "fuel-limit",
-    holdNanos,
-    cancellationNanos: cancellation < holdNanos ? cancellation : holdNanos,
+    workNanos,
+    auditReserveNanos: holdsReserve ? workNanos : 0n,
+    holdNanos: holdsReserve ? 2n * workNanos : workNanos,
+    cancellationNanos: cancellation < workNanos ? cancellation : workNanos,
   };
 }

@@ -7,7 +7,7 @@ export interface OwnerRecord {
   ownerFailures: number;
   /** Results that a referee proved wrong. */
   convicted: number;
-  /** Results that a referee found right. */
+  /** Results that were drawn for an audit and that a referee found right, since the last one that was proved wrong. */
   audited: number;
 }
 
@@ -16,12 +16,22 @@ export type Judgement = "none" | "right" | "wrong";
 
 export const EMPTY_RECORD: OwnerRecord = { leases: 0, completed: 0, ownerFailures: 0, convicted: 0, audited: 0 };
 
-export function recordAfter(record: OwnerRecord, reason: EndReason, judgement: Judgement): OwnerRecord {
+/** Only what the log drew improves a record: nobody makes itself one by asking for audits. */
+function auditedAfter(before: number, audited: boolean | null, judgement: Judgement): number {
+  if (judgement === "wrong") return 0;
+  return before + (judgement === "right" && audited === true ? 1 : 0);
+}
+
+export function recordAfter(
+  record: OwnerRecord,
+  { reason, audited }: { reason: EndReason; audited: boolean | null },
+  judgement: Judgement,
+): OwnerRecord {
   return {
     leases: record.leases + 1,
     completed: record.completed + (TERMS[reason].record === "kept" ? 1 : 0),
     ownerFailures: record.ownerFailures + (TERMS[reason].record === "failed" ? 1 : 0),
     convicted: record.convicted + (judgement === "wrong" ? 1 : 0),
-    audited: record.audited + (judgement === "right" ? 1 : 0),
+    audited: auditedAfter(record.audited, audited, judgement),
   };
 }

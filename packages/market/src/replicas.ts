@@ -9,8 +9,9 @@ export const REPLICAS_MAX = 7;
 /** How often the broker looks whether all replicas of an order have committed or ended. */
 export const REVEAL_CHECK_MS = 1_000;
 
-/** What one replica may cost, of a budget for all. */
-export const replicaBudget = (budgetNanos: bigint, replicas: number): bigint => budgetNanos / BigInt(replicas);
+/** What one replica may cost, of a budget for all of them and for the referee's run where there may be one. */
+export const replicaBudget = (budgetNanos: bigint, replicas: number, isAudited: boolean): bigint =>
+  budgetNanos / BigInt(replicas + (isAudited ? 1 : 0));
 
 /**
  * One server each of `count` different owners: each owner's cheapest (the first of it), owners by chance. Null where there are fewer

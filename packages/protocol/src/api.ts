@@ -66,6 +66,9 @@ export const zLeaseView = z.object({
   durationMsMax: z.int(),
   fuelMax: zFuel,
   holdNanos: zNanos,
+  /** How often such a result is audited by its owner's record, in parts per million; 0: never. */
+  auditPpm: z.int(),
+  stakeNanos: zNanos,
   ratePerHourNanos: zNanos,
   issuedAt: zTimeMs,
   openedAt: zTimeMs.nullable(),
@@ -94,6 +97,8 @@ export const zLeaseView = z.object({
       exitCode: z.int().nullable(),
       result: zId.nullable(),
       windowEndsAt: zTimeMs,
+      audited: z.boolean().nullable(),
+      auditRound: zId.nullable(),
     })
     .nullable(),
 });

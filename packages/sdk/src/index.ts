@@ -4,7 +4,7 @@ export { pinsOf } from "@xenoservers/protocol/link";
 export { fingerprintOf, identityOf, samePins, type Identity } from "./identity.ts";
 export type { BuiltWork } from "./built.ts";
 export { JobDoesNotFit, buildJob, builtJob, type BuiltJob, type JobInput } from "./job.ts";
-export { driverOf, quoteFor, signOrder, type Quoted, type Wanted } from "./order.ts";
+export { driverOf, isAuditedRun, quoteFor, signOrder, type Quoted, type Wanted } from "./order.ts";
 export { BrokenPurchaseOrder, checkBound, fetchBound, worldOf, type BoundOrder } from "./purchase-order.ts";
 export { placeOrder, placeReplicas } from "./placing.ts";
 export { LeaseSession, type SessionHandlers } from "./session/lease-session.ts";

@@ -1,6 +1,7 @@
 /** From what a customer wants to a quote and a signed order. */
 import {
   DEFAULT_DRIVER,
+  isAudited,
   priceVectorOf,
   quote,
   replicaBudget,
@@ -46,6 +47,12 @@ export interface Wanted {
 
 export const driverOf = ({ driver }: Pick<Wanted, "driver">): Driver => driver ?? DEFAULT_DRIVER;
 
+const SALT_BYTES = 32;
+
+/** Whether results of what is wanted are drawn for audits. */
+export const isAuditedRun = ({ assurance, terms, segment = false, ...wanted }: Wanted): boolean =>
+  isAudited({ driver: driverOf(wanted), assurance, terms, segment });
+
 const egressClassOf = ({ egress = "none" }: Wanted): "none" | "names" | "public" => (typeof egress === "string" ? egress : "names");
 
 /** An order is for now: a broker that is slower than this binds nothing any more. */
@@ -83,10 +90,11 @@ export async function quoteFor(client: MarketClient, wanted: Wanted): Promise<Qu
       terms,
       resources,
       price: priceVectorOf(offer.price),
-      budgetNanos: replicaBudget(budgetNanos, wanted.replicas ?? 1),
+      budgetNanos: replicaBudget(budgetNanos, wanted.replicas ?? 1, isAuditedRun(wanted)),
       durationMsMax,
       fuelMax,
       egressMibMax: wanted.egressMibMax ?? 0,
+      holdsReserve: isAuditedRun(wanted),
     }),
   };
 }
@@ -119,5 +127,6 @@ export function signOrder(client: MarketClient, market: MarketInfo, wanted: Want
     feeBasisPointsMax: wanted.feeBasisPointsMax ?? feeToSign(market),
     timings: market.timings,
     channelKey: toHex(client.identity.channelKey.publicKey),
+    auditSalt: toHex(client.crypto.randomBytes(SALT_BYTES)),
   });
 }

@@ -4,6 +4,7 @@
  * checked.
  */
 import {
+  auditPpmOf,
   DEFAULT_DRIVER,
   DEFAULT_TIMINGS,
   EMPTY_BYTES_DIGEST,
@@ -194,6 +195,7 @@ export class PaperMarket {
         timings: DEFAULT_TIMINGS,
       },
       channelKey: toHex(channelKeyPair(this.random.bytes(32)).publicKey),
+      auditSalt: this.id(),
       ...over,
     });
   }
@@ -206,7 +208,8 @@ export class PaperMarket {
     over: Partial<Own<"purchase-order">> = {},
   ): SignedDocument<"purchase-order"> {
     const { party: customer, account, resources, terms, egressMibMax, assurance, timings } = order.payload;
-    const quoted = quoteOn(order.payload, offer.payload);
+    const { slot = 0 } = over;
+    const quoted = quoteOn(order.payload, offer.payload, slot);
     const acceptBy = this.now + timings.acceptWithinMs;
     return this.sign(this.orders, "purchase-order", {
       ...{
@@ -236,7 +239,8 @@ export class PaperMarket {
         fuelBound: quoted.fuelBound,
       },
       ...{ holdNanos: quoted.holdNanos.toString(), cancellationNanos: quoted.cancellationNanos.toString() },
-      ...{ feeBasisPoints: this.fee?.payload.basisPoints ?? 0, stakeNanos: stakeToLockNanos(assurance, quoted.holdNanos).toString() },
+      ...{ feeBasisPoints: this.fee?.payload.basisPoints ?? 0, stakeNanos: stakeToLockNanos(assurance, quoted.workNanos).toString() },
+      ...{ auditedBefore: 0, auditPpm: auditPpmOf(order.payload, 0), auditReserveNanos: quoted.auditReserveNanos.toString() },
       ...{ timings, issuedAt: this.now, acceptBy, startBy: acceptBy + timings.startWithinMs },
       ...over,
     });
@@ -271,6 +275,7 @@ export class PaperMarket {
   /** A lease as the broker shows it to its customer. */
   view(po: SignedDocument<"purchase-order">, over: Partial<LeaseView> = {}): LeaseView {
     const { orderId, attempt, customer, owner, server, terms, resources, price, durationMsMax, fuelMax, holdNanos, issuedAt } = po.payload;
+    const { auditPpm, stakeNanos } = po.payload;
     return {
       ...{
         id: po.id,
@@ -289,7 +294,7 @@ export class PaperMarket {
         holdNanos,
       },
       ...{ ratePerHourNanos: "0", issuedAt, openedAt: issuedAt, usedMs: 0, lastAmendment: null, trace: null, result: null, delivery: null },
-      ...{ objection: null, deadlineAt: null, end: null },
+      ...{ objection: null, deadlineAt: null, end: null, auditPpm, stakeNanos },
       ...over,
     };
   }
@@ -300,6 +305,7 @@ export class PaperMarket {
       ...{ reason: "completed", blame: "nobody", at: this.now, billableMs: 0, billableFuel: payload.fuelMax, billableEgressBytes: 0 },
       ...{ dueNanos: payload.holdNanos, feeNanos: "0", ownerNanos: payload.holdNanos, refundNanos: "0", exitCode: 0, result: this.id() },
       windowEndsAt: this.now + payload.timings.disputeWindowMs,
+      ...{ audited: null, auditRound: null },
       ...over,
     };
   }

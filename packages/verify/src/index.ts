@@ -7,6 +7,7 @@ export { RULES } from "./receipt/lines.ts";
 export { resultProblem, type ReExecuted } from "./judging/re-execution.ts";
 export { judge, type Judgement } from "./judging/judgement.ts";
 export { judgeVerdict, type JudgedVerdict } from "./judging/judged-verdict.ts";
+export { auditMac, wasDrawn } from "./judging/audit-draw.ts";
 export { refereeProblem, resultDifference } from "./judging/comparison.ts";
 export { contradictionIn, findContradiction, knownSigners, type Contradiction, type KnownSigners } from "./evidence/contradiction.ts";
 export { isEvidence, packBrokenPromise, packContradiction, packFork, verifyEvidence } from "./evidence/evidence.ts";

@@ -13,6 +13,8 @@ export interface MarketConfig {
   mergeDelayMs: number;
   /** How long a rotation by the recovery key stands in public before it counts. */
   recoveryDelayMs: number;
+  /** How long one secret draws audits, before it is shown. */
+  auditRoundMs: number;
   /** How much of sealed results the broker keeps in all. */
   sealedBytesMax: number;
 }
@@ -23,6 +25,7 @@ export const MARKET_DEFAULTS = {
     timings: DEFAULT_TIMINGS,
     mergeDelayMs: 10_000,
     recoveryDelayMs: 7 * 86_400_000,
+    auditRoundMs: 3_600_000,
     sealedBytesMax: 4 * 1024 ** 3,
   },
 } as const;

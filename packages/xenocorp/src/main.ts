@@ -34,7 +34,7 @@ export interface BrokerOptions {
   host?: string;
   port?: number;
   name?: string;
-  market?: Partial<Pick<MarketConfig, "currency" | "timings" | "mergeDelayMs" | "recoveryDelayMs">>;
+  market?: Partial<Pick<MarketConfig, "currency" | "timings" | "mergeDelayMs" | "recoveryDelayMs" | "auditRoundMs">>;
   requestsPerSecond?: number;
   /** In place of the database's clock. */
   now?: () => number;

@@ -1,7 +1,7 @@
 /** A lease on a real server against a broker and a customer of this package's own, honest and not, on a simulated clock. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { Random, SimClock, collected } from "@xenoservers/testkit";
-import { FUEL_PER_HOST_SECOND_MAX, TERMS, type EndReason } from "@xenoservers/market";
+import { NOT_AUDITED, FUEL_PER_HOST_SECOND_MAX, TERMS, type EndReason } from "@xenoservers/market";
 import { isOfKind, parseDocumentOf, type Kind, type Payload } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { openSealed, sealResult, type ResultShape } from "@xenoservers/protocol/sealed";
@@ -210,6 +210,7 @@ describe("a settlement that is wrong", () => {
       });
       const { blame } = TERMS[stated];
       const settlement = market.sign(market.keys.receipts, "settlement", {
+        ...NOT_AUDITED,
         ...{
           lease,
           result: document.id,

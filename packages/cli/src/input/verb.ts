@@ -23,6 +23,12 @@ const stringsIn = (raw: unknown): string[] => (Array.isArray(raw) ? raw.map(Stri
 
 export const flag = (flags: string, says: string): Opt<boolean> => ({ flag: new Flag(flags, says), read: (raw) => raw === true });
 
+/** The other side of a flag of the same name, declared before it: true where it was typed. */
+export const negation = (flags: `--no-${string}`, says: string): Opt<boolean> => ({
+  flag: new Flag(flags, says),
+  read: (raw) => raw === false,
+});
+
 /** A value that may be left out. */
 export const value = <T>(flags: string, says: string, parse: Parse<T>): Opt<T | null> => {
   const made = new Flag(flags, says);

@@ -86,8 +86,9 @@ async function moduleOf(input: WorkInput, wanted: Wanted): Promise<ParsedJob> {
 }
 
 export async function workOf(input: WorkInput): Promise<Work> {
-  const { file, args, dir, env, cpu, mem, disk, maxOutput, assurance, replicas, audit } = input;
+  const { file, args, dir, env, cpu, mem, disk, maxOutput, assurance, replicas, audit, pay } = input;
   if (replicas > 1 && audit) throw new UserError("--audit is for one server; replicas are compared with each other");
+  if (pay === "by-interval" && audit) throw new UserError("--audit is for jobs that are paid on result");
   const deterministic = assurance === "deterministic-vm";
   const options = vmOptionsOf(input);
   if (asksForVm(file ?? undefined, options)) {

@@ -26,10 +26,13 @@ function machineLine({ accel, vmScore, cpuScore, limits }: Quoted["offer"], { eg
   return `machine  ${how}, score ${vmScore} (the server itself ${cpuScore}); limits by ${limits}; ${reach}`;
 }
 
-/** The dearest that the broker could draw of these. */
+const dearestFirst = (all: readonly bigint[]): bigint[] => [...all].sort((a, b) => (a < b ? 1 : -1));
+
+/** The dearest that the broker could draw of these, with what is kept for one audit of them all. */
 function holdOf(quotes: readonly Quoted[], replicas: number): bigint {
-  const dearest = quotes.map(({ quote }) => quote.holdNanos).sort((a, b) => (a < b ? 1 : -1));
-  return dearest.slice(0, replicas).reduce((sum, each) => sum + each, 0n);
+  const [reserve = 0n] = dearestFirst(quotes.map(({ quote }) => quote.auditReserveNanos));
+  const works = dearestFirst(quotes.map(({ quote }) => quote.workNanos));
+  return works.slice(0, replicas).reduce((sum, each) => sum + each, reserve);
 }
 
 const percent = (basisPoints: number): string => `${basisPoints / 100} %`;

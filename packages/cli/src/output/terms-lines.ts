@@ -36,7 +36,7 @@ const listed = (pay: Pay, terms: PaymentTerms): string =>
     .map((cause) => CAUSE_SAYS[cause])
     .join("; ");
 
-export interface Worst {
+interface Worst {
   terms: PaymentTerms;
   holdNanos: bigint;
   cancellationNanos: bigint;

@@ -1,61 +1,89 @@
 /**
- * `--audit`: after the owner has signed its result, chance decides whether the referee runs the job too. The owner cannot know; the rate
- * leaves a cheat no expected gain (market/src/audit.ts).
+ * Audits: after the owner has signed its result, the log's round decides whether the referee runs the job too. The settlement says so; the
+ * customer's client follows it up. The rate leaves a cheat no expected gain (market/src/audit.ts).
  */
-import { randomInt } from "node:crypto";
-import { auditRate, stakeToLockNanos } from "@xenoservers/market";
-import type { LeaseView } from "@xenoservers/protocol";
-import { disputeResults, type BoundOrder, type BuiltWork, type MarketClient, type Quoted, type Wanted } from "@xenoservers/sdk";
-import { green, money, red, dim } from "../output/ui.ts";
+import { PPM, drawPpm, isAudited, recordPpm, runsAlike } from "@xenoservers/market";
+import type { LeaseView, Payload } from "@xenoservers/protocol";
+import {
+  RefusedError,
+  disputeResults,
+  driverOf,
+  isAuditedRun,
+  type BuiltWork,
+  type MarketClient,
+  type Quoted,
+  type Wanted,
+} from "@xenoservers/sdk";
+import { countOf, dim, green, money, red, shortId, yellow } from "../output/ui.ts";
 
-const DRAWS = 2 ** 32;
+const PPM_WIDE = BigInt(PPM);
 
 export interface Audit {
-  rate: number;
+  /** In parts per million. */
+  ratePpm: number;
   drawn: boolean;
+  /** Why a drawn audit was not done; null where it was, or nothing was drawn. */
+  undone: string | null;
   /** Of a drawn audit: what the referee found; null when the result was right. */
   wrong: { why: string; refundNanos: string; slashedNanos: string } | null;
 }
 
-/** Only results that follow from the job alone can be audited; others end without one. */
-export async function auditResult(
+/** What the broker says of the draw; null where the lease is not over, or its result cannot be audited. */
+export function drawnAudit({ auditPpm, stakeNanos, end }: LeaseView): Audit | null {
+  if (!end || end.audited === null) return null;
+  return { ratePpm: drawPpm(auditPpm, BigInt(end.dueNanos), BigInt(stakeNanos)), drawn: end.audited, undone: null, wrong: null };
+}
+
+/** Whether a lease of this customer was drawn, and nobody has followed it up while there is time. */
+export const isAuditDue = ({ customer, state, end }: LeaseView, party: string): boolean =>
+  customer === party && state === "settled" && end?.audited === true;
+
+/** Has the referee run the job of a drawn lease. Where that cannot be done now, the audit says why. */
+export async function followUp(
   client: MarketClient,
-  { order, po }: BoundOrder,
-  lease: LeaseView,
-  job: BuiltWork,
-  wanted: Wanted,
-): Promise<Audit | null> {
-  if (!lease.end || lease.end.reason !== "completed") return null;
-  const { offers } = await client.read("offers", { query: { q: `server=${lease.server}` } });
-  const record = offers[0]?.record;
-  const rate = auditRate(record ?? NOBODY, BigInt(lease.end.dueNanos), BigInt(po.payload.stakeNanos));
-  if (randomInt(DRAWS - 1) / DRAWS >= rate) return { rate, drawn: false, wrong: null };
-  const { verdicts } = await disputeResults(client, [lease.id], order.payload, job, wanted.budgetNanos);
-  const verdict = verdicts.get(lease.id) ?? null;
-  return {
-    rate,
-    drawn: true,
-    wrong: verdict && { why: verdict.why, refundNanos: verdict.refundNanos, slashedNanos: verdict.slashedNanos },
-  };
+  drawn: Audit,
+  lease: string,
+  { order, job, budgetNanos }: { order: Payload<"order">; job: BuiltWork; budgetNanos: bigint },
+): Promise<Audit> {
+  try {
+    const { verdicts } = await disputeResults(client, [lease], order, job, budgetNanos);
+    const verdict = verdicts.get(lease) ?? null;
+    const { why = "", refundNanos = "0", slashedNanos = "0" } = verdict ?? {};
+    return { ...drawn, wrong: verdict && { why, refundNanos, slashedNanos } };
+  } catch (error) {
+    if (!(error instanceof RefusedError)) throw error;
+    const { why = error.refusal.code } = error.refusal.facts;
+    return { ...drawn, undone: String(why) };
+  }
 }
 
-const NOBODY = { leases: 0, completed: 0, ownerFailures: 0, convicted: 0, audited: 0 };
+const percent = (ppm: number): string => `${Number(((ppm * 100) / PPM).toFixed(2))} %`;
 
-/** Before the job: how likely it is, and what it costs at most and on average. The referee is taken to cost as much as this server. */
-export function auditQuote({ offer, quote }: Quoted, currency: string): string {
-  const { holdNanos } = quote;
-  const rate = auditRate(offer.record, holdNanos, stakeToLockNanos("replicated", holdNanos));
-  const expected = (holdNanos * BigInt(Math.round(rate * 1_000))) / 1_000n;
-  const runs = `${offer.record.audited} right audit${offer.record.audited === 1 ? "" : "s"} so far`;
-  const drawn = `drawn with a chance of ${(rate * 100).toFixed(0)} % (${runs}) after the owner has signed`;
-  const costs = `the referee's run costs at most about ${money(holdNanos, currency)}, ${money(expected, currency)} on average`;
-  return `audit    ${drawn}; ${costs}; a wrong result pays for it with the locked stake`;
+/** Before the job: how likely it is, what is held for it, what it costs on average. The referee is taken to cost as much as this server. */
+export function auditQuote({ offer, quote }: Quoted, wanted: Wanted, currency: string): string | null {
+  if (!isAuditedRun(wanted)) {
+    const could = isAudited({ ...wanted, driver: driverOf(wanted), assurance: "replicated", segment: false });
+    const isBare = wanted.assurance === "isolated" && runsAlike(driverOf(wanted), wanted.assurance) && could;
+    return isBare ? "audit    none: under 'isolated' no stake is locked that a lie could cost; --audit is for servers with stake" : null;
+  }
+  const rate = recordPpm(offer.record.audited);
+  const expected = (quote.auditReserveNanos * BigInt(rate)) / PPM_WIDE;
+  const runs = `${countOf(offer.record.audited, "right audit")} so far`;
+  const more = "more where the price comes near the stake";
+  const drawn = `drawn with a chance of ${percent(rate)} (${runs}) after the owner has signed, ${more}`;
+  const held = `reserve ${money(quote.auditReserveNanos, currency)}, expected cost ${money(expected, currency)} at most`;
+  return `audit    ${drawn}; ${held}; a wrong result pays for it with the locked stake`;
 }
 
-export function auditLine({ rate, drawn, wrong }: Audit, currency: string): string {
-  const chance = `${(rate * 100).toFixed(0)} %`;
+export function auditLine({ ratePpm, drawn, undone, wrong }: Audit, lease: string, currency: string): string {
+  const chance = percent(ratePpm);
   if (!drawn) return dim(`audit    not drawn (${chance})`);
+  if (undone !== null) return yellow(`audit    drawn (${chance}), and not done: ${undone}; while it is due: xeno audit ${shortId(lease)}`);
   if (!wrong) return green(`audit    drawn (${chance}): the referee came to the same result`);
   const back = `${money(wrong.refundNanos, currency)} and ${money(wrong.slashedNanos, currency)} of stake came to you`;
   return red(`audit    drawn (${chance}): the output above is WRONG: ${wrong.why}; ${back}`);
 }
+
+/** Of leases that nobody waited for. */
+export const dueLine = (leases: readonly LeaseView[]): string =>
+  yellow(`${countOf(leases.length, "result")} drawn for an audit: have the referee run ${leases.length === 1 ? "it" : "them"}: xeno audit`);

@@ -8,6 +8,7 @@ import { openClient } from "../input/home.ts";
 import type { FetchInput, ResultInput } from "../input/verbs/lease.ts";
 import { filesIn, taking } from "../output/deliver.ts";
 import { follow, type Followed } from "../output/follow.ts";
+import { dueLine, isAuditDue } from "../proof/audit.ts";
 import { UserError, countOf, print, printJson, say, shortId, yellow } from "../output/ui.ts";
 
 interface Got {
@@ -54,6 +55,7 @@ export async function leaseResult({ lease: id, out, json }: ResultInput): Promis
   process.stderr.write(stderr);
   say(`${result.reason}${result.exitCode === null ? "" : `, exit ${result.exitCode}`}; from ${whence(delivered)}, as the server signed it`);
   if (result.detail !== "") say(result.detail);
+  if (isAuditDue(followed.lease, client.identity.party)) say(dueLine([followed.lease]));
   const files = filesIn(tree);
   if (out !== null) say(`${countOf(files, "file")} in ${out}`);
   else if (files > 0) say(yellow(`${countOf(files, "file")} in /out: add --out DIR`));

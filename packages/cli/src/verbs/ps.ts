@@ -3,6 +3,8 @@ import { isLive } from "@xenoservers/market";
 import type { LeaseView } from "@xenoservers/protocol";
 import { openClient } from "../input/home.ts";
 import type { PsInput } from "../input/verbs/lease.ts";
+import { dueLine } from "../proof/audit.ts";
+import { dueAudits } from "./audit.ts";
 import { duration, money, printJson, say, shortId, table } from "../output/ui.ts";
 
 const LEASES_SHOWN_MAX = 200;
@@ -29,5 +31,7 @@ export async function ps({ all, json }: PsInput): Promise<void> {
   const rate = leases
     .filter((lease) => mine(lease) && isLive(lease.state))
     .reduce((sum, lease) => sum + BigInt(lease.ratePerHourNanos), 0n);
+  const due = await dueAudits(client);
+  if (due.length > 0) say(dueLine(due));
   say(`running leases cost you ${money(rate, context.currency)} per hour in all`);
 }

@@ -58,7 +58,8 @@ export async function prepare(input: WorkInput, work: Work): Promise<Prepared> {
   await checkFee(client, work.wanted);
   const quotes = await quotesFor(client, work.wanted);
   const shown = await showQuote(client, quotes, work.wanted, context.currency, quiet);
-  if (input.audit && !quiet) say(auditQuote(quotes[0], context.currency));
+  const audit = auditQuote(quotes[0], work.wanted, context.currency);
+  if (audit !== null && !quiet) say(audit);
   return { client, context, work, quotes, shown };
 }
 

@@ -7,6 +7,7 @@ import { isAlike } from "@xenoservers/market";
 import { parseDocumentOf, type LeaseView, type Payload } from "@xenoservers/protocol";
 import {
   BrokenPurchaseOrder,
+  RefusedError,
   disputeResults,
   disputeTerms,
   fetchReceipt,
@@ -38,6 +39,8 @@ interface ReplicaOptions {
   json: boolean;
   quiet: boolean;
   currency: string;
+  /** A drawn audit is left to later. */
+  noAudit: boolean;
 }
 
 /** Every file that is wanted is fetched from each before it is receipted; which of them are kept is decided when all have shown theirs. */
@@ -93,7 +96,9 @@ export async function runReplicas(client: MarketClient, job: BuiltWork, { shared
       if (!quiet) say(endLine(lease, currency));
       if (replica && manifest) compared.push({ replica, lease, manifest });
     }
-    const standing = await rightOnes(client, job, compared, replicas.length, options, wanted.budgetNanos);
+    // one run of the referee judges them all
+    const isDrawn = !options.noAudit && ended.some(({ end }) => end?.audited === true);
+    const standing = await rightOnes(client, job, compared, { ...options, ordered: replicas.length, isDrawn }, wanted.budgetNanos);
     const { replica, lease, tree } = await firstDelivered(standing);
     await writeResults(tree, (entry) => replica.session.fetch(entry), out, shared);
     process.exitCode = exitCodeOf(lease);
@@ -130,8 +135,7 @@ async function rightOnes(
   client: MarketClient,
   job: BuiltWork,
   compared: readonly Compared[],
-  ordered: number,
-  { quiet, currency }: ReplicaOptions,
+  { quiet, currency, ordered, isDrawn }: ReplicaOptions & { ordered: number; isDrawn: boolean },
   budgetNanos: bigint,
 ): Promise<Compared[]> {
   const [first, ...others] = compared;
@@ -142,17 +146,36 @@ async function rightOnes(
   const difference = others.map(({ manifest }) => resultDifference(first.manifest, manifest)).find((each) => each !== null);
   if (difference === undefined) {
     if (!quiet) say(`agreed   ${compared.length} owners signed the same output, ${first.manifest.fuel} fuel and memory`);
-    return [...compared];
+    if (!isDrawn) return [...compared];
+    if (!quiet) say("audit    drawn: owners that are one person would agree on a lie; the market's referee runs the job");
+    return judged(client, job, compared, { quiet, currency }, budgetNanos).catch((error: unknown) => {
+      if (!(error instanceof RefusedError)) throw error;
+      say(yellow(`audit    drawn, and not done: ${error.message}`));
+      return [...compared];
+    });
   }
   say(red(`the replicas differ (${difference}): the market's referee runs the job`));
+  return judged(client, job, compared, { quiet, currency }, budgetNanos);
+}
+
+/** Those that the referee bears out. */
+async function judged(
+  client: MarketClient,
+  job: BuiltWork,
+  compared: readonly Compared[],
+  { quiet, currency }: Pick<ReplicaOptions, "quiet" | "currency">,
+  budgetNanos: bigint,
+): Promise<Compared[]> {
+  const [first] = compared;
+  if (!first) return [];
   const leases = compared.map(({ lease }) => lease.id);
   const { payload: order } = first.replica.bound.order;
   const terms = await disputeTerms(client, leases, order, job, budgetNanos, false);
   const deposits = terms.leases.reduce((sum, { depositNanos }) => sum + depositNanos, 0n);
   const run = money(terms.referee.quote.holdNanos, currency);
-  say(`dispute  ${money(deposits, currency)} put down until it is decided; the referee's run costs at most ${run}`);
+  if (!quiet) say(`dispute  ${money(deposits, currency)} put down until it is decided; the referee's run costs at most ${run}`);
   const { verdicts, segment } = await disputeResults(client, leases, order, job, budgetNanos);
-  if (segment) say(`the referee ran segment ${segment.index} of ${segment.of}`);
+  if (segment && !quiet) say(`the referee ran segment ${segment.index} of ${segment.of}`);
   for (const [lease, verdict] of verdicts) {
     if (!verdict) continue;
     const back = `${money(verdict.refundNanos, currency)} and ${money(verdict.slashedNanos, currency)} of stake came to you`;

@@ -21,7 +21,7 @@ import { exitCodeWith, filesIn, keepReceipt, taking } from "../output/deliver.ts
 import { onInterrupt } from "../output/interrupt.ts";
 import { endLine, nextCommand } from "../output/lease-lines.ts";
 import { EXIT, UserError, countOf, dim, print, printJson, red, say, shortId, yellow } from "../output/ui.ts";
-import { auditLine, auditResult, type Audit } from "../proof/audit.ts";
+import { auditLine, drawnAudit, followUp, type Audit } from "../proof/audit.ts";
 import { prepare, type Prepared } from "./quote.ts";
 import { runReplicas } from "./run-replicas.ts";
 
@@ -46,7 +46,10 @@ export async function run(input: RunInput): Promise<void> {
   const { client, context, quotes } = prepared;
   const job = work.build(quotes[0].offer);
   if (work.wanted.replicas === undefined) return runOnMarket(prepared, job, input);
-  return runReplicas(client, job, work, { out: input.out, json: input.json, quiet, currency: context.currency });
+  return runReplicas(client, job, work, {
+    ...{ out: input.out, json: input.json, noAudit: input.noAudit, quiet },
+    currency: context.currency,
+  });
 }
 
 interface Running {
@@ -123,6 +126,20 @@ async function runOnMarket(prepared: Prepared, job: BuiltWork, input: RunInput):
   await conclude(prepared, job, input, running, ...left);
 }
 
+/** What the log drew, followed up at once unless that is left to later. */
+async function audited(
+  { client, work }: Prepared,
+  job: BuiltWork,
+  { noAudit }: RunInput,
+  { order: { payload } }: BoundOrder,
+  lease: LeaseView,
+) {
+  const drawn = drawnAudit(lease);
+  if (!drawn?.drawn) return drawn;
+  if (noAudit) return { ...drawn, undone: "it was left to later" };
+  return followUp(client, drawn, lease.id, { order: payload, job, budgetNanos: work.wanted.budgetNanos });
+}
+
 /** What it came to: exit code, bill, receipt, and what to do where something is not right. */
 async function conclude(
   prepared: Prepared,
@@ -136,7 +153,7 @@ async function conclude(
   const quiet = input.quiet || input.json;
   const failed = await checkReceipt(client, lease.id);
   process.exitCode = exitCodeWith(lease, delivered);
-  const audit = input.audit ? await auditResult(client, running.bound, lease, job, work.wanted) : null;
+  const audit = await audited(prepared, job, input, running.bound, lease);
   if (audit?.wrong) process.exitCode = EXIT.xeno;
   const detail = delivered?.result.detail ?? "";
   const text = (stream: "stdout" | "stderr"): string => Buffer.concat(running.output[stream]).toString();
@@ -174,7 +191,7 @@ interface More {
 function showMore({ id }: LeaseView, delivered: Delivered | null, { out }: RunInput, { audit, failed, currency, reExecutes }: More): void {
   const lease = shortId(id);
   const files = out === null ? filesIn(delivered?.tree ?? []) : 0;
-  if (audit) say(auditLine(audit, currency));
+  if (audit) say(auditLine(audit, id, currency));
   for (const line of failed) say(red(`         the receipt does not hold: ${line}`));
   if (files > 0) say(`         ${countOf(files, "file")} in /out at the server: xeno fetch ${lease} --out DIR`);
   const again = reExecutes ? `   run it again here and compare: xeno verify ${lease} --re-execute` : "";

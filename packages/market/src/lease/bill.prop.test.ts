@@ -16,7 +16,16 @@ const price = {
 };
 const resources = { vcpu: 1, memoryMib: 512, diskMib: 1024 };
 const input: BillInput = {
-  ...{ reason: "completed", terms: "by-interval", resources, price, holdNanos: 10_000_000n, feeBasisPoints: 500, durationMsMax: 60_000 },
+  ...{
+    reason: "completed",
+    terms: "by-interval",
+    resources,
+    price,
+    holdNanos: 10_000_000n,
+    auditReserveNanos: 0n,
+    feeBasisPoints: 500,
+    durationMsMax: 60_000,
+  },
   ...{
     fuelMax: 10n ** 12n,
     claimedMs: 1500,

@@ -15,6 +15,8 @@ export interface BillInput {
   resources: Resources;
   price: PriceVector;
   holdNanos: bigint;
+  /** Of the hold, what pays for nothing of the lease itself. */
+  auditReserveNanos: bigint;
   feeBasisPoints: number;
   durationMsMax: number;
   fuelMax: bigint;
@@ -68,7 +70,7 @@ export function settle(input: BillInput): Bill {
     meteringOf(input.terms) === "fuel" ? fuelCostNanos(input.price, billableFuel) : costNanos(input.resources, input.price, billableMs);
   const wanted =
     pay === "used" ? used + egressCostNanos(input.price, billableEgressBytes) : pay === "cancellation" ? input.cancellationNanos : 0n;
-  const dueNanos = minNanos(wanted, input.holdNanos);
+  const dueNanos = minNanos(wanted, input.holdNanos - input.auditReserveNanos);
   const feeNanos = (dueNanos * BigInt(input.feeBasisPoints)) / BASIS_POINTS;
   return {
     reason: input.reason,
@@ -96,6 +98,7 @@ export function billOf(lease: Lease, closing: { reason: EndReason; at: number })
     resources: lease.resources,
     price: priceVectorOf(lease.price),
     holdNanos: BigInt(lease.holdNanos),
+    auditReserveNanos: BigInt(lease.auditReserveNanos),
     feeBasisPoints: lease.feeBasisPoints,
     durationMsMax: lease.durationMsMax,
     fuelMax: BigInt(lease.fuelMax),

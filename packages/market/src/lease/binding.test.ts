@@ -42,6 +42,9 @@ describe("a purchase order", () => {
     ["cancellationNanos", "99999"],
     ["feeBasisPoints", 1],
     ["stakeNanos", "1"],
+    ["auditPpm", 1],
+    ["auditedBefore", -1],
+    ["auditReserveNanos", "1"],
     ["acceptBy", ISSUED_AT + 1],
     ["startBy", ISSUED_AT + 1],
     ["issuedAt", ISSUED_AT + 60_000],
@@ -49,6 +52,25 @@ describe("a purchase order", () => {
     ["timings", { ...DEFAULT_TIMINGS, graceMs: 1 }],
   ] satisfies [keyof PurchaseOrderContent, unknown][])("with another %s (%s) binds nobody", (key, value) => {
     expect(po({ [key]: value })).not.toBeNull();
+  });
+
+  it("holds the work and the whole of a referee's run, where results are audited, at the rate of the stated record", () => {
+    const audited = { assurance: "replicated" } as const;
+    const { payload } = beginning({ order: audited }).content;
+    expect(problem({ order: audited })).toBeNull();
+    expect(payload).toMatchObject({ auditPpm: 1_000_000, auditReserveNanos: payload.stakeNanos });
+    expect(BigInt(payload.holdNanos)).toBe(2n * BigInt(payload.auditReserveNanos));
+    expect(problem({ order: audited, po: { auditedBefore: 396, auditPpm: 10_000 } })).toBeNull();
+    const wrong: [Partial<PurchaseOrderContent>, string][] = [
+      [{ auditedBefore: 396 }, "rate of audits"],
+      [{ auditPpm: 0 }, "rate of audits"],
+      [{ auditPpm: 10_000 }, "rate of audits"],
+      [{ auditReserveNanos: "0" }, "held for an audit"],
+      [{ holdNanos: payload.auditReserveNanos }, "hold does not follow"],
+      [{ stakeNanos: payload.holdNanos }, "locked stake"],
+    ];
+    for (const [over, why] of wrong) expect(problem({ order: audited, po: over })).toContain(why);
+    expect(problem({ order: { ...audited, budgetNanos: payload.auditReserveNanos } })).toBeNull();
   });
 
   it.each(TIMING_KEYS)("holds both signers to the timing %s that each has signed", (key) => {

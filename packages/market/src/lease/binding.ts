@@ -4,6 +4,7 @@
  * the broker (the purchase order), the customer (the order), the owner (the offer), the operator (the fee).
  */
 import { stakeToLockNanos } from "../assurance.ts";
+import { holdsReserve, isAudited, recordPpm } from "../audit.ts";
 import { exclusionOf } from "../matching.ts";
 import { offeredCandidate } from "../offer.ts";
 import { orderProblem, wishOf } from "../order.ts";
@@ -21,15 +22,19 @@ const PRICE_KEYS = ["vcpuNanosPerSecond", "memoryGibNanosPerSecond", "diskGibNan
 const samePrice = (one: WirePrice, other: WirePrice): boolean => PRICE_KEYS.every((key) => one[key] === other[key]);
 
 /** What a lease of this order on this offer costs at most, and what bounds it. */
-export function quoteOn(order: OrderContent, offer: Pick<OfferContent, "price">) {
+export function quoteOn(order: OrderContent, offer: Pick<OfferContent, "price">, slot: number) {
   const { terms, resources, durationMsMax, egressMibMax } = order;
   return quote({
     ...{ terms, resources, durationMsMax, egressMibMax },
     price: priceVectorOf(offer.price),
-    budgetNanos: replicaBudget(BigInt(order.budgetNanos), order.replicas),
+    budgetNanos: replicaBudget(BigInt(order.budgetNanos), order.replicas, isAudited(order)),
     fuelMax: BigInt(order.fuelMax),
+    holdsReserve: holdsReserve(order, slot),
   });
 }
+
+/** How often results of this order are audited, by what the broker says of the owner's record; 0: never. */
+export const auditPpmOf = (order: OrderContent, auditedBefore: number): number => (isAudited(order) ? recordPpm(auditedBefore) : 0);
 
 /** Who signed order and offer, and for whom. */
 function signersProblem({ payload: po, order, offer, serverOfKey }: Contents["purchase-order"]): string | null {
@@ -53,7 +58,7 @@ function frozenProblem(
   offer: { payload: OfferContent; id: string },
 ): string | null {
   const offered = offer.payload;
-  const expected = quoteOn(wanted, offered);
+  const expected = quoteOn(wanted, offered, po.slot);
   return firstWrong([
     [po.orderId === orderId, "orderId is not the embedded order's"],
     [po.offerId === offer.id, "offerId is not the embedded offer's"],
@@ -77,8 +82,13 @@ function frozenProblem(
     [BigInt(po.cancellationNanos) === expected.cancellationNanos, "the cancellation minimum does not follow from the price"],
     [BigInt(po.holdNanos) <= BigInt(wanted.budgetNanos), "the hold is over the order's budget"],
     [
-      BigInt(po.stakeNanos) === stakeToLockNanos(wanted.assurance, expected.holdNanos),
+      BigInt(po.stakeNanos) === stakeToLockNanos(wanted.assurance, expected.workNanos),
       "the locked stake does not follow from the assurance",
+    ],
+    [BigInt(po.auditReserveNanos) === expected.auditReserveNanos, "what is held for an audit does not follow from time and price"],
+    [
+      po.auditedBefore >= 0 && po.auditPpm === auditPpmOf(wanted, po.auditedBefore),
+      "the rate of audits does not follow from what is said of the owner's record",
     ],
   ]);
 }

@@ -40,6 +40,8 @@ export interface OrderContent {
   /** The most of what it pays that may go to the broker. */
   feeBasisPointsMax: number;
   timings: LeaseTimings;
+  /** Random: what its results are drawn for audits by, with the secret of the round. */
+  auditSalt: string;
 }
 
 export interface OfferContent {
@@ -91,6 +93,12 @@ export interface PurchaseOrderContent {
   cancellationNanos: string;
   feeBasisPoints: number;
   stakeNanos: string;
+  /** Right audits of the owner so far: the broker's word. */
+  auditedBefore: number;
+  /** How often such a result is audited by that record, in parts per million; 0: never. */
+  auditPpm: number;
+  /** Of the hold, what is kept for a referee's run. */
+  auditReserveNanos: string;
   timings: LeaseTimings;
   issuedAt: number;
   acceptBy: number;
@@ -134,6 +142,10 @@ export interface SettlementContent {
   ownerNanos: string;
   refundNanos: string;
   windowEndsAt: number;
+  /** Whether the result was drawn for an audit; null: it cannot be. */
+  audited: boolean | null;
+  /** The document of the round that it was drawn in; null: none was open. */
+  auditRound: string | null;
 }
 
 /**

@@ -2,7 +2,7 @@
 import { EMPTY_BYTES_DIGEST } from "../digests.ts";
 import { invariant } from "../invariant.ts";
 import { ROLE_SCOPES, type KeyRole, type LeaseRole, type Speaker } from "../roles.ts";
-import { quoteOn } from "./binding.ts";
+import { auditPpmOf, quoteOn } from "./binding.ts";
 import { extensionNanos } from "./changes.ts";
 import { deadlineOf, dueAt, silenceReason } from "./deadlines.ts";
 import type { Contents, Fact, FactKind, FactOf, OfferContent, OrderContent, PurchaseOrderContent, ResultContent } from "./facts.ts";
@@ -14,6 +14,7 @@ import { lastClaimOf } from "./use.ts";
 import { quietEnd } from "./disputing.ts";
 import { DEFAULT_TIMINGS } from "./timings.ts";
 import { stakeToLockNanos } from "../assurance.ts";
+import { NOT_AUDITED, isDrawnFor } from "../audit.ts";
 
 export const ISSUED_AT = 1_000_000;
 export const ORIGIN = "test/market";
@@ -52,7 +53,7 @@ export const orderOf = (over: Partial<OrderContent> = {}): OrderContent => ({
     fuelMax: "1000000000000",
     budgetNanos: "100000000",
   },
-  ...{ replicas: 1, expiresAt: ISSUED_AT + 60_000, feeBasisPointsMax: 500, timings: DEFAULT_TIMINGS },
+  ...{ replicas: 1, expiresAt: ISSUED_AT + 60_000, feeBasisPointsMax: 500, timings: DEFAULT_TIMINGS, auditSalt: DIGEST },
   ...over,
 });
 
@@ -89,7 +90,9 @@ export const offerOf = (over: Partial<OfferContent> = {}): OfferContent => ({
 });
 
 export function purchaseOrderOf(order: OrderContent, offer: OfferContent, over: Partial<PurchaseOrderContent> = {}): PurchaseOrderContent {
-  const { holdNanos, fuelMax, cancellationNanos, durationMsMax, timeBound, fuelBound } = quoteOn(order, offer);
+  const { slot = 0 } = over;
+  const quoted = quoteOn(order, offer, slot);
+  const { holdNanos, workNanos, fuelMax, cancellationNanos, durationMsMax, timeBound, fuelBound } = quoted;
   const acceptBy = ISSUED_AT + order.timings.acceptWithinMs;
   return {
     ...{
@@ -114,8 +117,9 @@ export function purchaseOrderOf(order: OrderContent, offer: OfferContent, over: 
     ...{
       cancellationNanos: cancellationNanos.toString(),
       feeBasisPoints: 0,
-      stakeNanos: stakeToLockNanos(order.assurance, holdNanos).toString(),
+      stakeNanos: stakeToLockNanos(order.assurance, workNanos).toString(),
     },
+    ...{ auditedBefore: 0, auditPpm: auditPpmOf(order, 0), auditReserveNanos: quoted.auditReserveNanos.toString() },
     ...{ timings: order.timings, issuedAt: ISSUED_AT, acceptBy, startBy: acceptBy + order.timings.startWithinMs },
     ...over,
   };
@@ -206,7 +210,8 @@ const RIGHT: { [K in LaterKind]: (lease: Lease, at: number) => Contents[K] } = {
   }),
   settlement: (lease, at) => {
     const closing = lease.closing ?? { id: "closing", reason: "completed", at };
-    return { lease: lease.id, result: lease.result?.id ?? null, closing: closing.id, ...endOf(lease, closing) };
+    const draw = isDrawnFor(lease, closing.reason) ? { audited: true, auditRound: "round" } : NOT_AUDITED;
+    return { lease: lease.id, result: lease.result?.id ?? null, closing: closing.id, ...endOf(lease, closing, draw) };
   },
   gap: (_, at) => ({ from: at - 20, to: at - 10 }),
   objection: ({ id }) => ({ lease: id, expectedDueNanos: "1" }),

@@ -76,6 +76,10 @@ export interface LeaseEnd {
   ownerNanos: string;
   refundNanos: string;
   windowEndsAt: number;
+  /** Whether the result was drawn for an audit; null: it cannot be. */
+  audited: boolean | null;
+  /** The document of the round that it was drawn in; null: none was open. */
+  auditRound: string | null;
 }
 
 /** How the money of a settled lease went in the end. */
@@ -126,6 +130,11 @@ export interface Lease {
   holdNanos: string;
   cancellationNanos: string;
   stakeNanos: string;
+  auditSalt: string;
+  /** How often its result is audited by its owner's record, in parts per million; 0: never. */
+  auditPpm: number;
+  /** Of the hold, what is kept for a referee's run. */
+  auditReserveNanos: string;
   feeBasisPoints: number;
   timings: LeaseTimings;
   issuedAt: number;

@@ -12,10 +12,10 @@ export function bind({ id, at, content }: FactOf<"purchase-order">): Step {
   if (why !== null) return refused("po_mismatch", why);
   const { payload: po, order, offer } = content;
   if (po.issuedAt !== at) return refused("po_mismatch", "the purchase order's time is not the log's");
-  const { replicas, label, jobHash, segment, driver, assurance, egress } = order.payload;
+  const { replicas, label, jobHash, segment, driver, assurance, egress, auditSalt } = order.payload;
   const { orderId, offerId, slot, attempt, customer, account, owner, server, serverKey, resources, price, terms } = po;
   const { durationMsMax, fuelMax, egressMibMax, timeBound, fuelBound, holdNanos, cancellationNanos, stakeNanos, feeBasisPoints } = po;
-  const { timings, issuedAt, acceptBy, startBy } = po;
+  const { timings, issuedAt, acceptBy, startBy, auditPpm, auditReserveNanos } = po;
   const lease: Lease = {
     ...{
       id,
@@ -48,6 +48,7 @@ export function bind({ id, at, content }: FactOf<"purchase-order">): Step {
       egressMibMax,
     },
     ...{ timeBound, fuelBound, holdNanos, cancellationNanos, stakeNanos, feeBasisPoints, timings, issuedAt, acceptBy, startBy },
+    ...{ auditSalt, auditPpm, auditReserveNanos },
     ...{
       gaps: [],
       toldAt: at,

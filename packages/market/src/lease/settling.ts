@@ -1,4 +1,5 @@
 /** Closing and settlement: the reason is the fold's own, the money is the fold's own bill. */
+import { statedDrawProblem, type StatedDraw } from "../audit.ts";
 import { billOf, type Bill } from "./bill.ts";
 import { deadlineOf, silenceReason, stretched } from "./deadlines.ts";
 import type { FactOf, SettlementContent } from "./facts.ts";
@@ -24,8 +25,8 @@ export function close(lease: Lease, { id, at, content }: FactOf<"closing">): Ste
   return taken({ ...lease, state: lease.openedAt === null ? "lapsed" : "closed", openClaim: null, closing });
 }
 
-/** What the settlement of a closed lease must say, money as decimal nanos. */
-export function endOf(lease: Lease, closing: NonNullable<Lease["closing"]>): LeaseEnd {
+/** What the settlement of a closed lease must say, money as decimal nanos, of which the draw is its broker's word until its round ends. */
+export function endOf(lease: Lease, closing: NonNullable<Lease["closing"]>, { audited, auditRound }: StatedDraw): LeaseEnd {
   const bill: Bill = billOf(lease, closing);
   return {
     reason: closing.reason,
@@ -39,6 +40,7 @@ export function endOf(lease: Lease, closing: NonNullable<Lease["closing"]>): Lea
     ownerNanos: bill.ownerNanos.toString(),
     refundNanos: bill.refundNanos.toString(),
     windowEndsAt: stretched(closing.at, lease.timings.disputeWindowMs, []),
+    ...{ audited, auditRound },
   };
 }
 
@@ -64,7 +66,9 @@ export function settleLease(lease: Lease, { content }: FactOf<"settlement">): St
   if (!lease.closing) return refused("wrong_state", "nothing is settled before the closing");
   if (content.closing !== lease.closing.id) return refused("conflict", "the settlement is of another closing");
   if (content.result !== (lease.result?.id ?? null)) return refused("conflict", "the settlement names another result");
-  const end = endOf(lease, lease.closing);
+  const end = endOf(lease, lease.closing, content);
   const wrong = settlementProblem(end, content);
+  const draw = statedDrawProblem(lease, lease.closing.reason, content);
+  if (draw !== null) return refused("bill_mismatch", `the settlement is wrong: audited is ${content.audited}, ${draw}`);
   return wrong === null ? taken({ ...lease, state: "settled", end }) : refused("bill_mismatch", `the settlement is wrong: ${wrong}`);
 }

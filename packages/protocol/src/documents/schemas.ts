@@ -3,7 +3,7 @@
  * the name says otherwise. Every payload names the market's origin, and the last log size and root its signer has seen. `table.ts` says
  * what each kind counts for.
  */
-import { ASSURANCES, BLAMES, DRIVER_NAMES, END_REASONS, REPLICAS_MAX, RESULT_REASONS, SCOPES } from "@xenoservers/market";
+import { ASSURANCES, BLAMES, DRIVER_NAMES, END_REASONS, PPM, REPLICAS_MAX, RESULT_REASONS, SCOPES } from "@xenoservers/market";
 import { z } from "zod";
 import {
   TRACE_ROOTS_MAX,
@@ -144,6 +144,8 @@ export const SCHEMAS = {
     feeBasisPointsMax: zFeeBasisPoints,
     timings: zTimings,
     channelKey: zKey,
+    /** Random: what its results are drawn for audits by, with the secret of the round in which each was logged. */
+    auditSalt: hex(32),
   }),
   "purchase-order": z.strictObject({
     ...base,
@@ -172,6 +174,12 @@ export const SCHEMAS = {
     cancellationNanos: zNanos,
     feeBasisPoints: zFeeBasisPoints,
     stakeNanos: zNanos,
+    /** Right audits of the owner so far, by the broker's word. */
+    auditedBefore: z.int().min(0),
+    /** How often such a result is audited by that record, in parts per million; 0: never. */
+    auditPpm: z.int().min(0).max(PPM),
+    /** Of the hold, what is kept for a referee's run. */
+    auditReserveNanos: zNanos,
     timings: zTimings,
     issuedAt: zTime,
     acceptBy: zTime,
@@ -252,8 +260,26 @@ export const SCHEMAS = {
     ownerNanos: zNanos,
     refundNanos: zNanos,
     windowEndsAt: zTime,
+    /** Whether the result was drawn for an audit; null: it cannot be. */
+    audited: z.boolean().nullable(),
+    /** The document of the round that it was drawn in; null: none was open. */
+    auditRound: zId.nullable(),
     at: zTime,
   }),
+  /** The secret by which results are drawn for audits from now on is fixed. `until`: when it is to be shown, as planned. */
+  "audit-round": z.strictObject({
+    ...base,
+    /** Of the log: a restored broker counts its rounds on from its backup. */
+    epoch: z.string().max(64),
+    round: z.int().min(1),
+    /** SHA-256 of the secret. */
+    commitment: zId,
+    from: zTime,
+    until: zTime,
+    previous: zId.nullable(),
+  }),
+  /** `to`: when the round ended; what was logged later was drawn in another. */
+  "audit-reveal": z.strictObject({ ...base, auditRound: zId, round: z.int().min(1), secret: hex(32), to: zTime }),
   objection: z.strictObject({ ...base, lease: zId, party: zParty, expectedDueNanos: zNanos, reason: zText }),
   /** A time in which no broker was there to hear: every deadline that ran in it is longer by as much. */
   gap: z.strictObject({ ...base, from: zTime, to: zTime }),

@@ -102,6 +102,15 @@ export const KIND_TABLE: { readonly [K in Kind]: KindRow<K> } = {
   delivery: { ...ofLease, ...nobody, ...toServer, signers: [...by(CUSTOMER, "control"), ...by(CUSTOMER, "spend"), ...broker("receipts")] },
   settlement: { ...ofLease, ...nobody, ...toServer, signers: broker("receipts"), once: byLease },
   gap: { ...apart, ...nobody, signers: broker("receipts"), public: true, once: (gap) => `${gap.origin}/${gap.from}` },
+  // another secret than the one that was fixed convicts nobody twice, and a restored broker ends the round of its backup again
+  "audit-round": {
+    ...apart,
+    ...nobody,
+    signers: broker("receipts"),
+    public: true,
+    once: ({ origin, epoch, round }) => `${origin}/${epoch}/${round}`,
+  },
+  "audit-reveal": { ...apart, ...nobody, signers: broker("receipts"), public: true },
   objection: { ...ofLease, ...party, signers: by([...PEOPLE, "server"], "dispute") },
   ruling: { ...ofLease, ...nobody, signers: OPERATOR, once: byLease },
   "trace-request": { ...ofLease, ...party, ...liveAtServer, signers: by(PEOPLE, "dispute") },

@@ -50,6 +50,7 @@ const LIES: { [K in Kind]?: Partial<Payload<K>> } = {
   closing: { at: 5 },
   result: { stdoutDigest: NEVER },
   settlement: { dueNanos: "5" },
+  "audit-round": { commitment: NEVER },
   gap: { to: 5_000_000_000_000 },
   ruling: { ownerNanos: "8" },
   trace: { roots: [NEVER] },

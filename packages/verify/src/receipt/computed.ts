@@ -5,6 +5,7 @@
 import {
   TERMS,
   costNanos,
+  drawPpm,
   egressCostNanos,
   formatMoney,
   fuelCostNanos,
@@ -171,8 +172,20 @@ function ofVerdict({ told }: Checking, lease: Lease): Sum[] {
   ];
 }
 
+function ofAudit(_: Checking, { end, auditPpm, stakeNanos }: Lease): Sum[] {
+  if (!end || end.audited === null) return [];
+  const byStake = `${money(end.dueNanos)} due against ${money(stakeNanos)} of stake`;
+  return [
+    sum(
+      "rate",
+      `${drawPpm(auditPpm, BigInt(end.dueNanos), BigInt(stakeNanos))} in a million`,
+      `${auditPpm} by the owner's record; ${byStake}`,
+    ),
+  ];
+}
+
 /** By line. */
 export const COMPUTED: Readonly<Record<Check, (checking: Checking, lease: Lease) => Sum[]>> = {
   ...{ "purchase order": ofPurchase, opening: ofOpening, use: ofUse, result: ofResult, bill: ofBill },
-  ...{ dispute: ofDispute, verdict: ofVerdict },
+  ...{ dispute: ofDispute, verdict: ofVerdict, audit: ofAudit },
 };

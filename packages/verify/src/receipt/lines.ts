@@ -5,7 +5,7 @@
 import { FACT_KINDS, type FactKind } from "@xenoservers/market";
 
 /** The lines that rest on the fold, in order; each rests on those before it. */
-export const CHECKS = ["purchase order", "opening", "use", "result", "bill", "dispute", "verdict"] as const;
+export const CHECKS = ["purchase order", "opening", "use", "result", "bill", "dispute", "verdict", "audit"] as const;
 export type Check = (typeof CHECKS)[number];
 
 /** Where each kind of fact is spoken of. */
@@ -32,7 +32,7 @@ export const factsOfLine = (check: Check): readonly FactKind[] => [
 ];
 
 /** Lines of what seldom is: they stand only where there is something of it to say. */
-export const SELDOM: readonly Check[] = ["dispute", "verdict"];
+export const SELDOM: readonly Check[] = ["dispute", "verdict", "audit"];
 
 /** By numbers of docs/protocol.md; rule V2 holds for each from the purchase order on. */
 export const RULES: Readonly<Record<Check | "file" | "signatures" | "log", readonly string[]>> = {
@@ -46,4 +46,5 @@ export const RULES: Readonly<Record<Check | "file" | "signatures" | "log", reado
   bill: ["L10", "L11", "M2", "M3", "B1"],
   dispute: ["M5", "M6"],
   verdict: ["M6", "V4"],
+  audit: ["A1", "A2", "A3", "A5"],
 };

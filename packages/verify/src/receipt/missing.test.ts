@@ -120,6 +120,7 @@ describe("a document outside the log", () => {
     bill: ["closing", "settlement"],
     dispute: ["objection", "ruling", "trace-request", "trace", "dispute"],
     verdict: ["verdict", "referee"],
+    audit: ["audit-round", "audit-reveal"],
   } as const satisfies Partial<Record<Check, readonly string[]>>;
 
   it.each([PAID, TIMED, LIE, "objected to, and ruled on", "extended twice, to its longest time"])(

@@ -6,6 +6,7 @@
  */
 import type { Lease } from "@xenoservers/market";
 import { zReceipt, type Crypto, type MarketPins, type Receipt } from "@xenoservers/protocol";
+import { checkAudit } from "./audit.ts";
 import { checkBill } from "./bill.ts";
 import type { Checking, OwnFacts } from "./checking.ts";
 import { COMPUTED } from "./computed.ts";
@@ -27,7 +28,7 @@ export type { Line, ReceiptLine, ReceiptVerification, Verification } from "./lin
 /** Null: there is nothing to say of it in this receipt. */
 const RUN: Readonly<Record<Check, (checking: Checking, lease: Lease) => Said | null>> = {
   ...{ "purchase order": checkPurchase, opening: checkOpening, use: checkUse, result: checkResult, bill: checkBill },
-  ...{ dispute: checkDispute, verdict: checkVerdict },
+  ...{ dispute: checkDispute, verdict: checkVerdict, audit: checkAudit },
 };
 
 function pinsProblem({ market }: Receipt, pins: MarketPins): string | null {

@@ -46,6 +46,7 @@ export function restsOf(check: Check, told: Told): Rest[] {
   rests.push(...[...new Set(keys)].flatMap((key) => told.grantsOf(key)));
   if (check === "purchase order") rests.push(...told.orders, ...announcedFor(told));
   if (check === "verdict") rests.push(...refereeFor(told));
+  if (check === "audit") rests.push(...roundFor(told));
   return once(rests);
 }
 
@@ -70,6 +71,14 @@ function refereeFor(told: Told): Rest[] {
   if (!verdict) return [];
   const named = told.namedReferee(verdict.payload.referee);
   return [{ kind: "referee", id: named?.document.id ?? null, by: "operator", index: named?.index ?? null, grant: false }];
+}
+
+/** The round in which the result was drawn, and its secret where that was shown. */
+function roundFor({ lease, auditRounds, auditReveals }: Told): Rest[] {
+  const drawnIn = lease?.end?.auditRound ?? null;
+  const opened = auditRounds.filter(({ document }) => document.id === drawnIn);
+  const shown = auditReveals.filter(({ document }) => document.payload.auditRound === drawnIn);
+  return [...opened, ...shown].map(({ document: { kind, id }, index }) => ({ kind, id, by: "broker-receipts", index, grant: false }));
 }
 
 const KINDS_SHOWN = 4;

@@ -33,15 +33,15 @@ export interface Taken {
   index: number | null;
 }
 
-/** Of a public document of the operator. */
-interface Announced<K extends "fee" | "referee"> {
+/** Of a public document of the operator or the broker. */
+interface Announced<K extends "fee" | "referee" | "audit-round" | "audit-reveal"> {
   document: SignedDocument<K>;
   place: number;
   index: number | null;
 }
 
 export class Told {
-  readonly #world: FactWorld;
+  readonly world: FactWorld;
   readonly #book: KeyBook;
   /** As the log leaves it: what has no place there may have been said after all of it. */
   readonly #last: KeyBook;
@@ -52,6 +52,8 @@ export class Told {
   readonly taken: Taken[] = [];
   readonly fees: Announced<"fee">[] = [];
   readonly referees: Announced<"referee">[] = [];
+  readonly auditRounds: Announced<"audit-round">[] = [];
+  readonly auditReveals: Announced<"audit-reveal">[] = [];
   /** The order's own document, where the receipt has it. */
   readonly orders: Rest[] = [];
   /** The first public document that is not signed by whoever may say it. */
@@ -67,7 +69,7 @@ export class Told {
     this.#last = last;
     // the book has learned only what the log has before: who was revoked there says nothing any more, whatever time the broker gives
     const spoken = (key: KnownKey | null): KnownKey | null => ended(key, key !== null && key.revokedAt !== null);
-    this.#world = { crypto, market, keyOf: (keyid) => spoken(this.#book.keyOf(keyid)) };
+    this.world = { crypto, market, keyOf: (keyid) => spoken(this.#book.keyOf(keyid)) };
   }
 
   factsOf<K extends FactKind>(kind: K): FactOf<K>[] {
@@ -89,6 +91,8 @@ export class Told {
         return this.#learn(entry);
       case "fee":
       case "referee":
+      case "audit-round":
+      case "audit-reveal":
         return this.#announced(entry, place);
       case "order":
         this.orders.push({ kind: document.kind, id: document.id, by: "customer", index, grant: false });
@@ -111,19 +115,21 @@ export class Told {
 
   /** What is known of the signers of a document: a key that was ended anywhere signs nothing that has no place in the log. */
   #worldOf(index: number | null): FactWorld {
-    const { keyOf } = this.#world;
-    return index !== null ? this.#world : { ...this.#world, keyOf: (keyid) => ended(keyOf(keyid), this.#isEnded(keyid)) };
+    const { keyOf } = this.world;
+    return index !== null ? this.world : { ...this.world, keyOf: (keyid) => ended(keyOf(keyid), this.#isEnded(keyid)) };
   }
 
   /** The documents that gave this key its role. */
   grantsOf = (key: string): Rest[] => this.#grants.of(key);
 
   #announced({ document, at, index }: Entry, place: number): void {
-    const { crypto, market } = this.#world;
+    const { crypto, market } = this.world;
     const verified = verifySigner(document, { crypto, market, key: null, at });
     if (!verified.ok) this.wrongLeaf ??= wrongLeaf(document.kind);
     else if (document.kind === "fee") this.fees.push({ document, place, index });
     else if (document.kind === "referee") this.referees.push({ document, place, index });
+    else if (document.kind === "audit-round") this.auditRounds.push({ document, place, index });
+    else if (document.kind === "audit-reveal") this.auditReveals.push({ document, place, index });
   }
 
   /** What comes after the break is not folded: what it speaks of is not believed either. */
@@ -182,7 +188,7 @@ export class Told {
   announcedFee(): Announced<"fee"> | null {
     const { begun } = this;
     const envelope = begun?.document.payload.fee ?? null;
-    const embedded = envelope && parseDocumentOf(this.#world.crypto, "fee", envelope);
+    const embedded = envelope && parseDocumentOf(this.world.crypto, "fee", envelope);
     if (!begun || !embedded?.ok) return null;
     return this.fees.find(({ document, place }) => document.id === embedded.document.id && place < begun.place) ?? null;
   }

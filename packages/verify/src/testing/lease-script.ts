@@ -2,11 +2,11 @@
  * One lease, said step by step as its honest parties would, with amounts worked out by `money.ts`. Every step's payload follows from
  * what was said before.
  */
-import { DEFAULT_TIMINGS, EMPTY_BYTES_DIGEST, EMPTY_TREE_DIGEST, type EndReason } from "@xenoservers/market";
-import { endRootOf, segmentHashOf, type Payload } from "@xenoservers/protocol";
+import { DEFAULT_TIMINGS, EMPTY_BYTES_DIGEST, EMPTY_TREE_DIGEST, proofOf, type EndReason } from "@xenoservers/market";
+import { endRootOf, fromHex, segmentHashOf, toHex, type Payload } from "@xenoservers/protocol";
 import { judge } from "../judging/judgement.ts";
 import { grantOf, type Cast, type KeyName } from "./cast.ts";
-import { billed, extraHold, quoted, type Used } from "./money.ts";
+import { billed, extraHold, isDrawnBy, quoted, type Used } from "./money.ts";
 import type { Rng } from "./rng.ts";
 import { Script, digestOf, type Play, type Said } from "./script.ts";
 
@@ -18,7 +18,11 @@ export interface Deal {
   orderBy?: KeyName;
   slot?: number;
   attempt?: number;
+  /** Right audits of the owner before. */
+  auditedBefore?: number;
 }
+
+const bytesOf = (hash: string): Uint8Array => fromHex(hash) ?? new Uint8Array();
 
 const FREE = { egress: "none", egressMibMax: 0 } as const;
 /** The script's jobs run alike. */
@@ -64,7 +68,39 @@ export class LeaseScript extends Script {
       const basisPoints = this.deal.fee;
       this.say("operator", "fee", (_, at) => ({ basisPoints, effectiveAt: at, clientId: "ab".repeat(16) }));
     }
+    this.after(this.rng.between(1_000, 100_000));
+    return this.deal.order?.assurance === undefined ? this : this.auditRound();
+  }
+
+  get #auditSecret(): string {
+    return digestOf(this.cast, `audits ${this.jobHash}`);
+  }
+
+  auditRound(): this {
+    const commitment = toHex(this.cast.crypto.sha256(bytesOf(this.#auditSecret)));
+    this.say("receipts", "audit-round", (_, at) => ({
+      ...{ epoch: "1", round: 1, commitment, from: at, until: at + 3_600_000, previous: null },
+    }));
     return this.after(this.rng.between(1_000, 100_000));
+  }
+
+  /** The round of its audit is over. */
+  auditShown(): this {
+    this.after(this.rng.between(1_000, 3_600_000));
+    const secret = this.#auditSecret;
+    this.say("receipts", "audit-reveal", (play, at) => ({ auditRound: play.of("audit-round").document.id, round: 1, secret, to: at }));
+    return this;
+  }
+
+  /** What its broker says of the draw. */
+  #drawn(play: Play, reason: EndReason, dueNanos: string): Pick<Said<"settlement">, "audited" | "auditRound"> {
+    const { payload: po, id } = play.of("purchase-order").document;
+    const result = resultIn(play)?.document.payload;
+    const shown = result && result.reason === reason && proofOf(UNDER, result) !== null;
+    if (po.auditPpm === 0 || !shown) return { audited: null, auditRound: null };
+    const { auditSalt } = play.of("order").document.payload;
+    const mac = this.cast.crypto.hmacSha256(bytesOf(this.#auditSecret), bytesOf(id + auditSalt));
+    return { audited: isDrawnBy(mac, po, dueNanos), auditRound: play.of("audit-round").document.id };
   }
 
   /** The old root key is replaced: by itself, or by the recovery key, which says it twice. */
@@ -111,7 +147,7 @@ export class LeaseScript extends Script {
         label: "nightly",
         feeBasisPointsMax: 500,
       },
-      ...{ timings: DEFAULT_TIMINGS, channelKey: "11".repeat(32) },
+      ...{ timings: DEFAULT_TIMINGS, channelKey: "11".repeat(32), auditSalt: rng.hex(32) },
       ...this.deal.order,
     };
   }
@@ -165,7 +201,7 @@ export class LeaseScript extends Script {
         ...{ order: wanted.envelope, offer: offered.envelope, fee: fee?.envelope ?? null, orderId: wanted.id, offerId: offered.id },
         ...{ slot: deal.slot ?? 0, attempt: deal.attempt ?? 1, customer: wanted.payload.party, account, owner: offered.payload.owner },
         ...{ server: offered.payload.server, serverKey: offered.keyid, resources, price: offered.payload.price, terms, egressMibMax },
-        ...quoted(wanted.payload, offered.payload.price),
+        ...quoted(wanted.payload, offered.payload.price, deal.slot ?? 0, deal.auditedBefore),
         ...{ feeBasisPoints: fee?.payload.basisPoints ?? 0, timings, issuedAt: at, acceptBy, startBy: acceptBy + timings.startWithinMs },
       };
     });
@@ -317,6 +353,7 @@ export class LeaseScript extends Script {
         closing,
         reason: payload.reason,
         ...money,
+        ...this.#drawn(play, payload.reason, money.dueNanos),
         windowEndsAt: payload.at + timings.disputeWindowMs,
         at,
       };

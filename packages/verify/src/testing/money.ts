@@ -23,9 +23,11 @@ const egressCosts = (price: Price, bytes: bigint): bigint => (bytes * BigInt(pri
 const MOST_FUEL = 1n << 62n;
 
 /** What a purchase order must say of money, time and fuel. */
-export function quoted(order: Payload<"order">, price: Price) {
+export function quoted(order: Payload<"order">, price: Price, slot: number, auditedBefore = 0) {
   const byFuel = order.terms === "on-result";
-  const share = BigInt(order.budgetNanos) / BigInt(order.replicas);
+  const mayBeAudited = order.assurance !== "isolated" && byFuel && !order.segment;
+  const share = BigInt(order.budgetNanos) / BigInt(order.replicas + (mayBeAudited ? 1 : 0));
+  const reserve = (work: bigint): bigint => (mayBeAudited && slot === 0 ? work : 0n);
   const egress = egressCosts(price, BigInt(order.egressMibMax) << 20n);
   const left = share > egress ? share - egress : 0n;
   const perMs = rate(order.resources, price);
@@ -35,16 +37,28 @@ export function quoted(order: Payload<"order">, price: Price) {
   const ms = least(BigInt(order.durationMsMax), paidMs);
   const fuel = least(BigInt(order.fuelMax), paidFuel);
   const hold = (byFuel ? fuelCosts(price, fuel) : timeCosts(order.resources, price, ms)) + egress;
-  const slot = byFuel ? fuelCosts(price, 10_000_000_000n) : timeCosts(order.resources, price, 1_000n);
+  const second = byFuel ? fuelCosts(price, 10_000_000_000n) : timeCosts(order.resources, price, 1_000n);
   return {
     durationMsMax: Number(ms),
     fuelMax: fuel.toString(),
     timeBound: paidMs < BigInt(order.durationMsMax) ? ("budget" as const) : ("time-limit" as const),
     fuelBound: paidFuel < BigInt(order.fuelMax) ? ("budget" as const) : ("fuel-limit" as const),
-    holdNanos: hold.toString(),
-    cancellationNanos: least(slot, hold).toString(),
+    holdNanos: (hold + reserve(hold)).toString(),
+    auditReserveNanos: reserve(hold).toString(),
+    cancellationNanos: least(second, hold).toString(),
     stakeNanos: (order.assurance === "isolated" ? 0n : hold).toString(),
+    ...{ auditedBefore, auditPpm: mayBeAudited ? Math.max(10_000, Math.ceil(4_000_000 / (4 + auditedBefore))) : 0 },
   };
+}
+
+/** Whether the number that these bytes begin with is below the rate of a lease of which so much is due. */
+export function isDrawnBy(mac: Uint8Array, po: Payload<"purchase-order">, dueNanos: string): boolean {
+  const due = BigInt(dueNanos);
+  const all = 10n * (due + BigInt(po.stakeNanos));
+  const byStake = all === 0n ? 0n : (11_000_000n * due + all - 1n) / all;
+  const rate = byStake > BigInt(po.auditPpm) ? byStake : BigInt(po.auditPpm);
+  const drawn = new DataView(mac.buffer, mac.byteOffset).getBigUint64(0);
+  return drawn * 1_000_000n < rate * 2n ** 64n;
 }
 
 /** What an extension holds more. */
@@ -79,7 +93,7 @@ export function billed({ po, reason, durationMsMax, holdNanos, openedAt, stopped
   const sent = pay === "used" ? least(BigInt(egressBytes), BigInt(po.egressMibMax) << 20n) : 0n;
   const work = po.terms === "on-result" ? fuelCosts(po.price, burnt) : timeCosts(po.resources, po.price, BigInt(ms));
   const wanted = pay === "used" ? work + egressCosts(po.price, sent) : pay === "cancellation" ? BigInt(po.cancellationNanos) : 0n;
-  const due = least(wanted, BigInt(holdNanos));
+  const due = least(wanted, BigInt(holdNanos) - BigInt(po.auditReserveNanos));
   const fee = (due * BigInt(po.feeBasisPoints)) / 10_000n;
   return {
     money: {

@@ -202,7 +202,9 @@ class Oracle {
       // a build machine's key was granted for one label
       order.by !== "ci" || wanted.label === "nightly",
       isFeeTrue && payload.feeBasisPoints <= Math.min(wanted.feeBasisPointsMax, offered.feeBasisPointsMax),
-      Object.entries(quoted(wanted, offered.price)).every(([key, value]) => payload[key as keyof typeof payload] === value),
+      Object.entries(quoted(wanted, offered.price, payload.slot, payload.auditedBefore)).every(
+        ([key, value]) => payload[key as keyof typeof payload] === value,
+      ),
       same([payload.price, payload.timings], [offered.price, offered.timings]) && same(payload.timings, wanted.timings),
       same([payload.terms, payload.resources, payload.egressMibMax], [wanted.terms, wanted.resources, wanted.egressMibMax]),
       same(
@@ -388,6 +390,14 @@ class Oracle {
     );
   }
 
+  /** A log that was cosigned has the round and the settlement that the honest broker signed, which drew by the secret that it had fixed. */
+  isAuditTrue(): boolean {
+    const { play } = this.asked.story;
+    const settlement = this.reading.one("settlement");
+    const honest = play.find("settlement") && play.of("settlement").document.payload;
+    return this.isLogTrue() && honest !== null && honest.audited !== null && settlement?.payload.audited === honest.audited;
+  }
+
   isFileTrue(): boolean {
     const { receipt, story } = this.asked;
     const { origin, keys, operatorKey } = story.cast.pins;
@@ -433,6 +443,8 @@ class Oracle {
         return this.reading.of("ruling").some(({ by, payload }) => by === "operator" && payload.lease === this.asked.receipt.lease);
       case "verdict":
         return this.isVerdictTrue();
+      case "audit":
+        return this.isAuditTrue();
       default:
         return false;
     }

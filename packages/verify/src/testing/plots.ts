@@ -19,6 +19,7 @@ const BY_TIME: Deal = { order: { terms: "by-interval" } };
 const MACHINE: Deal = { order: { terms: "by-interval", driver: "qemu", egress: "public", egressMibMax: 64 } };
 const REPLICATED: Deal = { order: { terms: "on-result", assurance: "replicated", replicas: 2 }, slot: 1 };
 const STAKED: Deal = { order: { terms: "on-result", assurance: "replicated" } };
+const TRUSTED: Deal = { ...STAKED, auditedBefore: 10_000 };
 const withFee = (deal: Deal, fee: number): Deal => ({ ...deal, fee });
 
 const NOTHING: Stated = { usedMs: 0, fuel: "0", exitCode: null, memoryHash: null, ...NO_BYTES };
@@ -91,6 +92,9 @@ const DELIVERED: Readonly<Record<string, Plot>> = {
     tell: (s) => rotated(s, "recovery"),
   },
   "extended in time, paid by result": { deal: BY_RESULT, tell: (s) => begun(s).extended(MINUTE).after(1_000).result().delivered().over() },
+  "audited, its round not over yet": { deal: TRUSTED, tell: finished },
+  "audited, its round over": { deal: TRUSTED, tell: (s) => finished(s).auditShown() },
+  "of a newcomer, audited, its round over": { deal: STAKED, tell: (s) => begun(s).result(NO_BYTES).over().auditShown() },
   "a replica that showed what it had committed to": {
     deal: withFee(REPLICATED, 500),
     tell: (s) => begun(s).committed().shown().delivered().over(),

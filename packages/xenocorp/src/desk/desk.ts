@@ -15,6 +15,7 @@ import {
 } from "@xenoservers/protocol";
 import type { CommitResult, MarketEvent } from "../store/store.ts";
 import { identify } from "./caller.ts";
+import { nextAuditTurn, turnAuditRounds } from "./audit-rounds.ts";
 import { GAP_MIN_MS, fileGap, isBeatDue } from "./hearing.ts";
 import { handle } from "./handlers.ts";
 import { sealedHere } from "./leases.ts";
@@ -51,6 +52,8 @@ export class Desk {
   /** When this broker last said that it hears, in broker time. */
   #beatAt: number | null = null;
   #hearing: Promise<void> | null = null;
+  /** When rounds of audits are to be looked at again, in broker time. */
+  #turnAt = 0;
 
   constructor(services: Services, outbox: Outbox) {
     this.services = services;
@@ -75,8 +78,8 @@ export class Desk {
   }
 
   /**
-   * Says that this broker hears; where none did for a while, files the gap before anything else is done. Every batch and every round of
-   * timers asks for it: a deadline that ran while nobody heard has not passed.
+   * Says that this broker hears; where none did for a while, files the gap before anything else is done, and turns the rounds of audits.
+   * Every batch and every round of timers asks for it: a deadline that ran while nobody heard has not passed.
    */
   hear(): Promise<void> {
     this.#hearing ??= this.#hear().finally(() => (this.#hearing = null));
@@ -87,13 +90,21 @@ export class Desk {
     const now = this.services.now();
     if (!isBeatDue(this.#beatAt, now)) return;
     const before = await this.services.store.beat(now);
-    if (before !== null && now - before >= GAP_MIN_MS) await this.#fileGap(before);
+    if (before !== null && now - before >= GAP_MIN_MS) await this.#fileOnce((round) => fileGap(round, before));
+    await this.#turnRounds(now);
     this.#beatAt = now;
   }
 
-  async #fileGap(heardAt: number): Promise<void> {
+  async #turnRounds(now: number): Promise<void> {
+    if (now < this.#turnAt) return;
+    await this.#fileOnce(turnAuditRounds);
+    this.#turnAt = await nextAuditTurn(new Round(this.services));
+  }
+
+  /** What whichever broker is first says of its own. */
+  async #fileOnce(plan: (round: Round) => Promise<Outcome | null>): Promise<void> {
     for (let tries = 0; tries < TRIES_MAX; tries++) {
-      const outcome = await fileGap(new Round(this.services), heardAt);
+      const outcome = await plan(new Round(this.services));
       if (outcome === null || !outcome.ok) return;
       const [result] = await this.services.store.commit([outcome.change]);
       if (result?.status !== "conflict") return;

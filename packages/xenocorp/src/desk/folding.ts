@@ -3,7 +3,7 @@
  * fold. Handlers decide nothing about a lease's life: `market/lease` does. Who controls the inputs: whoever signed each document,
  * verified before it comes here.
  */
-import { deadlineOf, endOf, holdsCapacity, invariant, recordAfter, step, closingReason, type Lease } from "@xenoservers/market";
+import { billOf, deadlineOf, endOf, holdsCapacity, invariant, recordAfter, step, closingReason, type Lease } from "@xenoservers/market";
 import {
   KIND_TABLE,
   ofAnyKind,
@@ -20,6 +20,7 @@ import {
 import { factOf, type FactWorld, type Findings } from "@xenoservers/verify";
 import type { LeaseRow, Put, Versioned } from "../store/store.ts";
 import { ALLOWANCE_FLOOR, allowancesAfter, type Purse } from "./accounts.ts";
+import { auditRoundAt, auditRoundsOf, drawFor } from "./audit-rounds.ts";
 import { gapsOf, withGaps } from "./hearing.ts";
 import { moneyBetween } from "./money.ts";
 import { issue, planned, type Effect, type Filed, type Outcome, type Plan } from "./outcome.ts";
@@ -37,28 +38,36 @@ export async function worldOf(round: Round, keyids: readonly string[]): Promise<
 
 type Change = Omit<Plan, "filed" | "transfers" | "floors" | "puts" | "effects"> & { puts?: readonly Put[]; effects?: readonly Effect[] };
 
+/** What the log has beside the lease's own documents. */
+interface Known {
+  world: FactWorld;
+  rounds: Awaited<ReturnType<typeof auditRoundsOf>>;
+}
+
 export class LeaseChange {
   readonly #round: Round;
   readonly #before: Versioned<LeaseRow>;
   readonly #world: FactWorld;
+  readonly #rounds: Known["rounds"];
   readonly #filed: Filed[] = [];
   #drawn: Purse | null = null;
   /** Log time of this change: never before what the lease was last told. */
   readonly at: number;
   lease: LeaseRow;
 
-  private constructor(round: Round, before: Versioned<LeaseRow>, lease: LeaseRow, world: FactWorld) {
+  private constructor(round: Round, before: Versioned<LeaseRow>, lease: LeaseRow, { world, rounds }: Known) {
     this.#round = round;
     this.#before = before;
     this.#world = world;
+    this.#rounds = rounds;
     this.lease = lease;
     this.at = Math.max(round.at, lease.toldAt);
   }
 
   /** `keyids`: of documents that are embedded in those to be taken. */
   static async of(round: Round, found: Versioned<LeaseRow>, keyids: readonly string[] = []): Promise<LeaseChange> {
-    const [gaps, world] = await Promise.all([gapsOf(round), worldOf(round, keyids)]);
-    return new LeaseChange(round, found, withGaps(found.data, gaps), world);
+    const [gaps, world, rounds] = await Promise.all([gapsOf(round), worldOf(round, keyids), auditRoundsOf(round)]);
+    return new LeaseChange(round, found, withGaps(found.data, gaps), { world, rounds });
   }
 
   #fold(document: AnyVerified, findings: Findings): Refusal | null {
@@ -68,6 +77,7 @@ export class LeaseChange {
     const next = step(this.lease, read.fact);
     if (!next.ok) return refuseFact(next, { lease: this.lease.id });
     this.lease = { ...this.lease, ...next.lease };
+    if (document.kind === "result") this.lease = { ...this.lease, auditRound: auditRoundAt(this.#rounds, this.at) };
     this.#filed.push({ document, lease: this.lease.id, parties: bothParties(this.lease), at: this.at });
     return null;
   }
@@ -98,7 +108,8 @@ export class LeaseChange {
     const { id } = this.lease;
     const closing = this.issue("closing", { lease: id, reason, at: this.at, lastClaim: this.lease.lastClaim?.id ?? null });
     if (this.lease.state !== "closed" || !this.lease.closing) return { closing, settlement: null };
-    const { at, ...end } = endOf(this.lease, this.lease.closing);
+    const draw = drawFor(this.#round.services, this.lease, reason, billOf(this.lease, this.lease.closing).dueNanos);
+    const { at, ...end } = endOf(this.lease, this.lease.closing, draw);
     const settlement = this.issue("settlement", { lease: id, result: this.lease.result?.id ?? null, closing: closing.id, ...end, at });
     return { closing, settlement };
   }
@@ -153,7 +164,7 @@ export class LeaseChange {
     if (!final || this.#before.data.final || !end) return [];
     const party = await this.#round.get("party", owner);
     invariant(party !== null, "the owner of a lease is a party");
-    const record = recordAfter(party.data.record, end.reason, final.judgement);
+    const record = recordAfter(party.data.record, end, final.judgement);
     return [{ kind: "party", id: owner, expect: party.version, data: { ...party.data, record } }];
   }
 }

@@ -78,6 +78,8 @@ const HANDLERS: { readonly [K in Kind]: Handler<K> | null } = {
   closing: null,
   settlement: null,
   gap: null,
+  "audit-round": null,
+  "audit-reveal": null,
   verdict: null,
   epoch: null,
 };

@@ -9,7 +9,7 @@ export function leaseView(lease: LeaseRow): LeaseView {
   const result = lease.result && { id: lease.result.id, reason: lease.result.reason, exitCode: lease.result.exitCode, at: lease.result.at };
   return {
     ...{ id, orderId, attempt, state, customer, owner, server, label, terms, resources, price, durationMsMax, fuelMax, holdNanos },
-    ...{ issuedAt, openedAt, lastAmendment, result, delivery, deadlineAt },
+    ...{ issuedAt, openedAt, lastAmendment, result, delivery, deadlineAt, auditPpm: lease.auditPpm, stakeNanos: lease.stakeNanos },
     objection: objection && { by: objection.by, depositNanos: objection.depositNanos, at: objection.at },
     trace: trace && { depositNanos: trace.depositNanos, answered: trace.document !== null, deadlineAt },
     end: lease.end && { ...lease.end, exitCode: result?.exitCode ?? null, result: result?.id ?? null },

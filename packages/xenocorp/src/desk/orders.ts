@@ -3,6 +3,7 @@
  * Who controls the inputs: the customer (the order), owners (their offers). Nothing here is paid; it is only held.
  */
 import {
+  auditPpmOf,
   deadlineOf,
   drawReplicas,
   explainExclusions,
@@ -155,8 +156,8 @@ async function withStake(round: Round, order: Order, candidates: readonly Candid
   const keyOf = ({ owner }: Candidate): string => moneyKey(rootAccountOf(owner), "staked");
   const books = await round.services.store.balances([...new Set(candidates.map(keyOf))]);
   return candidates.filter((candidate) => {
-    const { holdNanos } = quoteOn(order, { price: wirePriceOf(candidate.price) });
-    return (books.get(keyOf(candidate)) ?? 0n) >= stakeToLockNanos(order.assurance, holdNanos);
+    const { workNanos } = quoteOn(order, { price: wirePriceOf(candidate.price) }, 0);
+    return (books.get(keyOf(candidate)) ?? 0n) >= stakeToLockNanos(order.assurance, workNanos);
   });
 }
 
@@ -177,15 +178,23 @@ interface Choice {
 /** Freezes everything that the lease will be settled by; the fold itself says whether it follows. */
 async function slotFor(round: Round, document: SignedDocument<"order">, choice: Choice): Promise<Slot | Refusal> {
   const { candidate } = choice;
-  const [offer, server] = await Promise.all([round.services.store.document(candidate.offerId), round.get("server", candidate.server)]);
+  const [offer, server, owner] = await Promise.all([
+    round.services.store.document(candidate.offerId),
+    round.get("server", candidate.server),
+    round.get("party", candidate.owner),
+  ]);
   if (!offer || server?.data.offerId !== candidate.offerId) return refuse("capacity_taken", { server: candidate.server });
-  const quoted = quoteOn(document.payload, { price: wirePriceOf(candidate.price) });
+  const quoted = quoteOn(document.payload, { price: wirePriceOf(candidate.price) }, choice.slot);
   if (quoted.durationMsMax < 1 || quoted.fuelMax < 1n)
     return refuse("insufficient_funds", {
       budgetNanos: document.payload.budgetNanos,
       why: "the budget does not pay for any work of this server",
     });
-  const po = purchaseOrderFor(round, document, choice, { offer: offer.envelope, serverKey: server.data.key });
+  const po = purchaseOrderFor(round, document, choice, {
+    offer: offer.envelope,
+    serverKey: server.data.key,
+    auditedBefore: owner?.data.record.audited ?? 0,
+  });
   const fact = factOf(await worldOf(round, [document.keyid, server.data.key]), ofAnyKind(po), round.at);
   if (!fact?.ok) return refuse("capacity_taken", { server: candidate.server, why: "its key says nothing any more" });
   const bound = step(null, fact.fact);
@@ -197,14 +206,13 @@ function purchaseOrderFor(
   round: Round,
   document: SignedDocument<"order">,
   { candidate, slot, attempt, fee }: Choice,
-  { offer, serverKey }: { offer: Envelope; serverKey: string },
+  { offer, serverKey, auditedBefore }: { offer: Envelope; serverKey: string; auditedBefore: number },
 ): Verified<"purchase-order"> {
   const { at, services } = round;
   const order = document.payload;
   const { timings } = services.config;
-  const { durationMsMax, fuelMax, timeBound, fuelBound, holdNanos, cancellationNanos } = quoteOn(order, {
-    price: wirePriceOf(candidate.price),
-  });
+  const quoted = quoteOn(order, { price: wirePriceOf(candidate.price) }, slot);
+  const { durationMsMax, fuelMax, timeBound, fuelBound, holdNanos, workNanos, cancellationNanos } = quoted;
   const acceptBy = at + timings.acceptWithinMs;
   return issue(round, "purchase-order", {
     ...{ order: document.envelope, offer, fee: fee?.envelope ?? null, orderId: document.id, offerId: candidate.offerId, slot, attempt },
@@ -213,7 +221,8 @@ function purchaseOrderFor(
     ...{ fuelMax: fuelMax.toString(), egressMibMax: order.egressMibMax, holdNanos: holdNanos.toString() },
     cancellationNanos: cancellationNanos.toString(),
     feeBasisPoints: fee?.basisPoints ?? 0,
-    stakeNanos: stakeToLockNanos(order.assurance, holdNanos).toString(),
+    stakeNanos: stakeToLockNanos(order.assurance, workNanos).toString(),
+    ...{ auditedBefore, auditPpm: auditPpmOf(order, auditedBefore), auditReserveNanos: quoted.auditReserveNanos.toString() },
     ...{ timings, issuedAt: at, acceptBy, startBy: acceptBy + timings.startWithinMs },
   });
 }
@@ -229,7 +238,7 @@ function bindTo(
   { attempt, triedServers, previous, siblings, grants }: Attempt & { siblings: string[]; grants: readonly Envelope[] },
 ): Planned {
   const { id: leaseId, slot, customer, owner, server, resources, holdNanos } = bound;
-  const lease: LeaseRow = { ...bound, siblings, purse, allowances, deadlineAt: deadlineOf(bound) };
+  const lease: LeaseRow = { ...bound, siblings, auditRound: null, purse, allowances, deadlineAt: deadlineOf(bound) };
   const id = orderRowId(document.id, slot);
   const row: OrderRow = { id, customer, lease: leaseId, attempt, triedServers: [...triedServers, server], deadlineAt: null };
   return planned(round, {

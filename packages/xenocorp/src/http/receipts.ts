@@ -1,7 +1,7 @@
 /**
- * Receipts: everything that proves a lease offline. Its own documents, the public ones that its facts lean on (what gives every signer its
- * role, what ended a key, the fee, gaps, referees), and where each stands in the log. Who controls the inputs: whoever signed each
- * document, verified when it was filed.
+ * Receipts: everything that proves a lease offline. Its own documents, the public ones that its facts lean on (what gives every signer
+ * its role, what ended a key, the fee, gaps, referees, the round of its audit), and where each stands in the log. Who controls the inputs:
+ * whoever signed each document, verified when it was filed.
  */
 import {
   KIND_TABLE,
@@ -13,6 +13,7 @@ import {
   type Receipt,
   type ReceiptDocument,
 } from "@xenoservers/protocol";
+import { auditRevealRow } from "../desk/audit-rounds.ts";
 import { credentialsOf, type Credentials } from "../desk/credentials.ts";
 import type { Services } from "../desk/round.ts";
 import { cosignedHead } from "../log/cosigned.ts";
@@ -51,6 +52,7 @@ export class Receipts {
       this.#credentials.withEnds(documents.map(({ envelope }) => envelope)),
       this.#feesOf(documents),
       this.#gapsOf(lease),
+      this.#auditOf(lease),
       this.#refereesOf(documents),
     ]);
     const known = new Set(documents.map(({ id }) => id));
@@ -81,6 +83,14 @@ export class Receipts {
     const all = readSetting("gaps", (await this.#services.store.load("setting", ["gaps"])).get("gaps"));
     const over = state === "final" || state === "lapsed";
     return this.#stored(all.filter(({ from, to }) => (over ? lived.some((gap) => gap.from === from) : to > issuedAt)).map(({ id }) => id));
+  }
+
+  /** The round that its result was drawn in, and the secret of it once it is shown. */
+  async #auditOf({ end }: LeaseRow): Promise<StoredDocument[]> {
+    if (!end?.auditRound) return [];
+    const id = auditRevealRow(end.auditRound);
+    const reveal = readSetting("auditReveal", (await this.#services.store.load("setting", [id])).get(id));
+    return this.#stored([end.auditRound, ...(reveal === null ? [] : [reveal])]);
   }
 
   /** What made the servers referees whose results stand in a verdict. */

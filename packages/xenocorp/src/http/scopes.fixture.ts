@@ -71,6 +71,8 @@ amendment          k     k    k   k     k     k    k      k     k     k     k   
 closing            k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
 settlement         k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
 gap                k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
+audit-round        k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
+audit-reveal       k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
 verdict            k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
 epoch              k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
 `;

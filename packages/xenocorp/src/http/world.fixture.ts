@@ -240,6 +240,7 @@ export class World {
         feeBasisPointsMax: 0,
         timings: DEFAULT_TIMINGS,
         channelKey: DIGEST,
+        auditSalt: DIGEST,
         ...over,
       },
     };

@@ -8,6 +8,14 @@ const SHAPES = {
   referees: z.array(z.string()).default([]),
   /** In which no broker heard; log times in milliseconds. */
   gaps: z.array(z.object({ id: z.string(), from: z.number(), to: z.number() })).default([]),
+  /** Rounds of audits that are open or not shown yet, in their order; log times in milliseconds, `to` null while it is open. */
+  auditRounds: z
+    .array(
+      z.object({ id: z.string(), round: z.number(), from: z.number(), until: z.number(), to: z.number().nullable(), epoch: z.string() }),
+    )
+    .default([]),
+  /** Of one round: the document that shows its secret. */
+  auditReveal: z.string().nullable().default(null),
   /** The newest checkpoint that a witness has cosigned. */
   cosigned: z.object({ origin: z.string(), size: z.number(), note: z.string() }).nullable().default(null),
 };

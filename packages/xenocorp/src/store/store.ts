@@ -87,6 +87,8 @@ export interface OrderRow {
 export interface LeaseRow extends Lease {
   /** The leases of the other replicas of its order. */
   siblings: string[];
+  /** The round of audits in which its result was logged; null: it has none, or no round was open. */
+  auditRound: { id: string; round: number; from: number } | null;
   /** Where the money comes from: the customer's root account or a batch. */
   purse: string;
   allowances: Allowance[];

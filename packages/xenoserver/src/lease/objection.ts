@@ -15,7 +15,7 @@ const isSettlement = (held: { fact: Fact; why: string }): held is { fact: FactOf
 /** What the settlement should say. One that nothing but the broker's word ended is the broker's own failure. */
 function ownEnd(lease: Lease, { at, content }: FactOf<"settlement">): LeaseEnd {
   const closing = lease.closing ?? { id: content.closing, reason: closingReason(lease, at) ?? "broker-failed", at };
-  return endOf(lease, closing);
+  return endOf(lease, closing, content);
 }
 
 /** Objects to a settlement that is held against the fold, once. */

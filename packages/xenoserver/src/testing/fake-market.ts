@@ -2,7 +2,19 @@
  * A broker for this package's tests, made of market, protocol and verify alone: it folds what it is handed, signs what follows, and can be
  * told to say anything else, with its own keys. It speaks the link's protocol over a pipe in this process, and keeps everything in memory.
  */
-import { closingReason, endOf, invariant, quoteOn, stakeToLockNanos, step, type Lease, type LeaseTimings } from "@xenoservers/market";
+import {
+  NOT_AUDITED,
+  auditPpmOf,
+  closingReason,
+  endOf,
+  invariant,
+  isDrawnFor,
+  quoteOn,
+  stakeToLockNanos,
+  step,
+  type Lease,
+  type LeaseTimings,
+} from "@xenoservers/market";
 import {
   KIND_TABLE,
   KeyBook,
@@ -318,7 +330,8 @@ export class FakeMarket {
     const closing = this.issue("closing", { lease: id, reason, at, lastClaim: this.lease(id).lastClaim?.id ?? null });
     const closed = this.lease(id);
     if (!closed.closing || closed.state !== "closed") return { closing: closing.envelope };
-    const end = endOf(closed, closed.closing);
+    const draw = isDrawnFor(closed, closed.closing.reason) ? { audited: true, auditRound: null } : NOT_AUDITED;
+    const end = endOf(closed, closed.closing, draw);
     const settlement = this.issue("settlement", { lease: id, result: closed.result?.id ?? null, closing: closing.id, ...end });
     return { closing: closing.envelope, settlement: settlement.envelope };
   }
@@ -383,7 +396,7 @@ export class FakeMarket {
       },
       ...{ assurance: "isolated", terms: "on-result", on: "market", maxPriceNanosPerHour: null, durationMsMax: 60_000 },
       ...{ fuelMax: "1000000000000000", budgetNanos: "1000000000", replicas: 1, expiresAt: this.timers.now() + 60_000, label: "" },
-      ...{ feeBasisPointsMax: 500, timings: TIMINGS, channelKey: toHex(channelKey.publicKey) },
+      ...{ feeBasisPointsMax: 500, timings: TIMINGS, channelKey: toHex(channelKey.publicKey), auditSalt: "5a".repeat(32) },
       ...said,
     });
   }
@@ -392,7 +405,9 @@ export class FakeMarket {
   purchaseOrder(order: SignedDocument<"order">, said: Partial<Said<"purchase-order">> = {}, signer = this.keys.purchaseOrders) {
     const { offer } = this;
     const { party, account, resources, terms, egressMibMax, assurance, timings } = order.payload;
-    const { durationMsMax, fuelMax, timeBound, fuelBound, holdNanos, cancellationNanos } = quoteOn(order.payload, offer.payload);
+    const { slot = 0 } = said;
+    const quoted = quoteOn(order.payload, offer.payload, slot);
+    const { durationMsMax, fuelMax, timeBound, fuelBound, holdNanos, cancellationNanos } = quoted;
     const issuedAt = this.timers.now();
     const acceptBy = issuedAt + timings.acceptWithinMs;
     return this.sign(signer, "purchase-order", {
@@ -400,7 +415,13 @@ export class FakeMarket {
       ...{ customer: party, account, owner: offer.payload.owner, server: offer.payload.server, serverKey: offer.keyid, resources, terms },
       ...{ price: offer.payload.price, durationMsMax, egressMibMax, timeBound, fuelBound, feeBasisPoints: 0, timings },
       ...{ fuelMax: fuelMax.toString(), holdNanos: holdNanos.toString(), cancellationNanos: cancellationNanos.toString() },
-      ...{ stakeNanos: stakeToLockNanos(assurance, holdNanos).toString(), issuedAt, acceptBy, startBy: acceptBy + timings.startWithinMs },
+      ...{ auditedBefore: 0, auditPpm: auditPpmOf(order.payload, 0), auditReserveNanos: quoted.auditReserveNanos.toString() },
+      ...{
+        stakeNanos: stakeToLockNanos(assurance, quoted.workNanos).toString(),
+        issuedAt,
+        acceptBy,
+        startBy: acceptBy + timings.startWithinMs,
+      },
       ...said,
     });
   }

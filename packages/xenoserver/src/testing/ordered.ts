@@ -22,14 +22,14 @@ export function orderedFor(said: Said): Ordered {
   const order: Payload<"order"> = {
     ...{ ...common, party, batch: null, clientId: "00".repeat(16), segment: false, driver: "wasm", accel: "any", egress: "none" },
     ...{ conditions: [], assurance: "isolated", on: "market", maxPriceNanosPerHour: null, budgetNanos: "1", replicas: 1, expiresAt: 0 },
-    ...{ label: "", feeBasisPointsMax: 0, channelKey: zero, resources, fuelMax, egressMibMax },
+    ...{ label: "", feeBasisPointsMax: 0, channelKey: zero, auditSalt: zero, resources, fuelMax, egressMibMax },
     ...said,
   };
   const po: Payload<"purchase-order"> = {
     ...{ ...common, order: NO_ENVELOPE, offer: NO_ENVELOPE, fee: null, orderId: zero, offerId: zero, slot: 0, attempt: 1 },
     ...{ customer: party, owner: party, server: `s_${"1".repeat(40)}`, serverKey: zero, resources, price: FREE, fuelMax, egressMibMax },
     ...{ timeBound: "time-limit", fuelBound: "fuel-limit", holdNanos: "0", cancellationNanos: "0", feeBasisPoints: 0, stakeNanos: "0" },
-    ...{ issuedAt: 0, acceptBy: 0, startBy: 0 },
+    ...{ auditedBefore: 0, auditPpm: 0, auditReserveNanos: "0", issuedAt: 0, acceptBy: 0, startBy: 0 },
   };
   return { po, order };
 }

@@ -1,5 +1,5 @@
 import { parseAmount, parseDurationMs } from "../parse.ts";
-import { flag, inputOf, json, needed, text, valueOr, word, wordAs, type InputOf } from "../verb.ts";
+import { flag, inputOf, json, needed, rest, text, valueOr, word, wordAs, type InputOf } from "../verb.ts";
 
 /** One lease by the first letters of its id. */
 export const leaseInput = inputOf({ lease: word }, { json });
@@ -18,6 +18,9 @@ export const objectInput = inputOf(
   },
 );
 export type ObjectInput = InputOf<typeof objectInput>;
+
+export const auditInput = inputOf({ leases: rest }, { json });
+export type AuditInput = InputOf<typeof auditInput>;
 
 export const disputeInput = inputOf(
   { lease: word },

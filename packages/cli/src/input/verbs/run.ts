@@ -1,6 +1,6 @@
 import { REPLICAS_MAX } from "@xenoservers/market";
 import { countTo, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "../parse.ts";
-import { choice, choiceOr, flag, inputOf, json, many, maybe, rest, text, textOr, value, valueOr, type InputOf } from "../verb.ts";
+import { choice, choiceOr, flag, inputOf, json, many, maybe, negation, rest, text, textOr, value, valueOr, type InputOf } from "../verb.ts";
 import { conditionsIn } from "./search.ts";
 
 const what = { file: maybe, args: rest };
@@ -16,7 +16,8 @@ const job = {
   maxPrice: value("--max-price <amount>", "most per hour", parseAmount),
   maxFee: value("--max-fee <percent>", "most of it that may go to the broker (default: what it announces)", parsePercent),
   maxTime: valueOr("--max-time <duration>", "longest run", "1h", parseDurationMs),
-  audit: flag("--audit", "chance decides, after the owner has signed, whether the referee runs the job too"),
+  audit: flag("--audit", "the same as --assurance replicated: on a server with stake, and the log draws whether the referee runs it too"),
+  noAudit: negation("--no-audit", "leave a drawn audit to a later xeno audit"),
   replicas: valueOr(
     "--replicas <count>",
     "on servers of so many owners; shown when their signed results agree, else a referee decides",
