@@ -3,6 +3,7 @@ export { checkPurchaseOrder, type CheckedPurchaseOrder } from "./facts/purchase-
 export { verifyReceipt, type Line, type OwnFacts, type Verification } from "./receipt/receipt.ts";
 export { resultProblem, stoppedAt, type ReExecuted } from "./judging/re-execution.ts";
 export { judge, type Judgement } from "./judging/judgement.ts";
+export { judgeAppeal, judgeReferees, judgeReview } from "./judging/judged-review.ts";
 export { judgeVerdict, type JudgedVerdict } from "./judging/judged-verdict.ts";
 export { refereeProblem, resultDifference } from "./judging/comparison.ts";
 export { contradictionIn, findContradiction, knownSigners, type Contradiction, type KnownSigners } from "./evidence/contradiction.ts";

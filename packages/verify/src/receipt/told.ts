@@ -4,11 +4,12 @@
  * nothing after its revocation. What is missing is a failure, never a default. Who controls the inputs: whoever signed each document,
  * and the broker for order and times.
  */
-import { isFactKind, step, type Fact, type FactKind, type FactOf, type Lease } from "@xenoservers/market";
+import { isFactKind, step, type Fact, type FactKind, type FactOf, type Finding, type Lease } from "@xenoservers/market";
 import {
   KeyBook,
   ofAnyKind,
   parseDocumentOf,
+  serverIdOf,
   verifySigner,
   type AnyVerified,
   type Crypto,
@@ -18,6 +19,7 @@ import {
   type SignedDocument,
 } from "@xenoservers/protocol";
 import { factOf, type FactResult, type FactWorld } from "../facts/facts.ts";
+import { judgeReview } from "../judging/judged-review.ts";
 import { judgeVerdict, type JudgedVerdict } from "../judging/judged-verdict.ts";
 import type { Entry } from "./opened.ts";
 
@@ -31,7 +33,8 @@ const CHECK_OF: Readonly<Record<FactKind, Check>> = {
   ...{ claim: "use", "claim-receipt": "use", stop: "use", extension: "use", amendment: "use", gap: "use" },
   ...{ commitment: "result", reveal: "result", result: "result", delivery: "result" },
   ...{ closing: "bill", settlement: "bill", objection: "dispute", ruling: "dispute" },
-  ...{ "trace-request": "dispute", trace: "dispute", dispute: "dispute", verdict: "verdict" },
+  ...{ "trace-request": "dispute", trace: "dispute", dispute: "dispute", draw: "dispute" },
+  ...{ verdict: "verdict", appeal: "verdict", review: "verdict" },
 };
 
 export interface Taken {
@@ -45,6 +48,7 @@ export interface Taken {
 interface Announced<K extends "fee" | "referee"> {
   document: SignedDocument<K>;
   place: number;
+  at: number;
   isLogged: boolean;
 }
 
@@ -64,6 +68,8 @@ export class Told {
   /** The first document that the lease does not take. Nothing after it is folded. */
   broken: { check: Check; why: string } | null = null;
   judged: JudgedVerdict | null = null;
+  reviewed: { finding: Finding; why: string | null } | null = null;
+  readonly #owners = new Map<string, string>();
   /** Gaps that were logged before the lease began. */
   readonly #gaps: FactOf<"gap">[] = [];
 
@@ -95,6 +101,8 @@ export class Told {
       case "key-rotate":
       case "key-revoke":
         if (!this.#book.learnDocument(document, at)) this.wrongLeaf ??= wrongLeaf(document.kind);
+        else if (document.kind === "key-grant" && document.payload.role === "server")
+          this.#owners.set(serverIdOf(this.#world.crypto, document.payload.key), document.payload.party);
         return;
       case "fee":
       case "referee":
@@ -113,8 +121,13 @@ export class Told {
     const { crypto, market } = this.#world;
     const verified = verifySigner(document, { crypto, market, key: null, at });
     if (!verified.ok) this.wrongLeaf ??= wrongLeaf(document.kind);
-    else if (document.kind === "fee") this.fees.push({ document, place, isLogged: index !== null });
-    else if (document.kind === "referee") this.referees.push({ document, place, isLogged: index !== null });
+    else if (document.kind === "fee") this.fees.push({ document, place, at, isLogged: index !== null });
+    else if (document.kind === "referee") this.referees.push({ document, place, at, isLogged: index !== null });
+  }
+
+  /** Whose server it is, by the grants of the receipt. */
+  ownerOf(server: string): string | null {
+    return this.#owners.get(server) ?? null;
   }
 
   /** What comes after the break is not folded: what it speaks of is not believed either. */
@@ -135,8 +148,12 @@ export class Told {
     if (!verified.ok) return this.#break(kind, `the ${kind} is not signed by a key that may say it here (${verified.code})`);
     const spoken = ofAnyKind(verified.document);
     const judged = spoken.kind === "verdict" ? judgeVerdict(this.#world, spoken, this.lease, this.documentOf("result")) : null;
-    const read: FactResult | null = factOf(this.#world, spoken, at, judged ? { finding: judged.finding } : {});
     this.judged = judged ?? this.judged;
+    const reviewed =
+      spoken.kind === "review" ? judgeReview(this.#world, spoken, this.lease, this.documentOf("result"), this.documentOf("verdict")) : null;
+    this.reviewed = reviewed ?? this.reviewed;
+    const found = judged ?? reviewed;
+    const read: FactResult | null = factOf(this.#world, spoken, at, found ? { finding: found.finding } : {});
     if (read === null) return this.#break(kind, `the ${kind} is no fact of a lease`);
     if (!read.ok) return this.#break(kind, `what the ${kind} embeds is not rightly signed (${read.code}${inside(read.facts["inside"])})`);
     this.#take(read.fact, spoken, place);
@@ -146,7 +163,8 @@ export class Told {
     if (fact.kind === "gap" && this.lease === null) return void this.#gaps.push(fact);
     if (fact.kind === "gap" && (this.lease?.state === "final" || this.lease?.state === "lapsed")) return;
     const next = step(this.lease, fact);
-    if (!next.ok) return this.#break(fact.kind, (fact.kind === "verdict" && this.judged?.why) || next.why);
+    const found = fact.kind === "verdict" ? this.judged : fact.kind === "review" ? this.reviewed : null;
+    if (!next.ok) return this.#break(fact.kind, found?.why ?? next.why);
     this.lease = next.lease;
     this.taken.push({ fact, document, place });
     if (fact.kind === "purchase-order" && document.kind === "purchase-order") this.#begin(fact, document, place);
