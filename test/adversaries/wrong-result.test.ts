@@ -1,7 +1,7 @@
 /** Owners who return wrong results, each in one way, on a real market with a referee: found, blamed, and the money right. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { parseDocumentOf, rootAccountOf, type Payload } from "@xenoservers/protocol";
-import { moneyKey } from "@xenoservers/market";
+import { moneyKey, objectionDepositNanos } from "@xenoservers/market";
 import { disputeResults, fetchReceipt, type MarketClient } from "@xenoservers/sdk";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { resultDifference, verifyReceipt, type ReExecuted } from "@xenoservers/verify";
@@ -164,7 +164,8 @@ it("leaves an honest owner its pay when a customer disputes falsely, who bears t
   expect(verdict).toBeNull();
   const { party } = owner.identity;
   expect(await balanceOf(party, "staked")).toBe(STAKE);
-  expect(await balanceOf(party, "available")).toBe(STAKE + BigInt(lease.end!.ownerNanos));
+  const { dueNanos, ownerNanos } = lease.end!;
+  expect(await balanceOf(party, "available")).toBe(STAKE + BigInt(ownerNanos) + objectionDepositNanos(dueNanos, "0"));
   expect(BigInt((await market.customer.read("lease", { params: { id: refereeLease } })).end!.dueNanos)).toBeGreaterThan(0n);
   expect((await market.broker.store.load("party", [party])).get(party)!.data.record).toMatchObject({
     convicted: 0,

@@ -72,10 +72,10 @@ const POLL_MS = 200;
 /** The server's signed roots; null when it did not answer in time, which costs it its pay, or was asked for others or for none. */
 async function traceFor({ client }: Case, lease: string, step: bigint): Promise<Payload<"trace"> | null> {
   for (;;) {
+    const { state, trace } = await client.read("lease", { params: { id: lease } });
     const { documents } = await client.read("receipt", { params: { id: lease } });
     const answered = documentIn(client, documents, "trace");
     if (answered) return answered.step === step.toString() ? answered : null;
-    const { state, trace } = await client.read("lease", { params: { id: lease } });
     if (state === "final" || trace?.answered) return null;
     await client.sleep(POLL_MS);
   }

@@ -56,6 +56,6 @@ export function auditLine({ rate, drawn, wrong }: Audit, currency: string): stri
   const chance = `${(rate * 100).toFixed(0)} %`;
   if (!drawn) return dim(`audit    not drawn (${chance})`);
   if (!wrong) return green(`audit    drawn (${chance}): the referee came to the same result`);
-  const back = `${money(wrong.refundNanos, currency)} and ${money(wrong.slashedNanos, currency)} of stake came to you`;
+  const back = `${money(wrong.refundNanos, currency)} and ${money(wrong.slashedNanos, currency)} of stake is locked for you`;
   return red(`audit    drawn (${chance}): the output above is WRONG: ${wrong.why}; ${back}`);
 }
