@@ -171,6 +171,7 @@ export class Harness {
       clientId: this.id(),
       jobHash: "ab".repeat(32),
       segment: false,
+      judges: null,
       driver: "wasm",
       accel: "any",
       egress: "none",

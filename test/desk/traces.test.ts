@@ -1,16 +1,15 @@
 /** The moves of a long dispute at the desk: who is late, who withholds, who asks for what does not exist; and who bears the cost. */
 import { beforeEach, describe, expect, it } from "vitest";
-import { traceWithinMs } from "@xenoservers/market";
+import { disputeWithinMs, traceWithinMs } from "@xenoservers/market";
 import { endRootOf, segmentHashOf, type Payload, type SignedDocument } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { Identity } from "@xenoservers/sdk";
 import { Harness, type ServerParty } from "./harness.ts";
+import { DIGEST, FUEL, STAKE, ended, stakedServer } from "./judged.ts";
 
-const STAKE = 1_000_000_000n;
-const FUEL = 10_000_000_000n;
 const STEP = FUEL / 4n + 1n;
 const JOB = "ab".repeat(32);
-const zero = "00".repeat(32);
+const zero = DIGEST;
 
 let h: Harness;
 let customer: Identity;
@@ -21,66 +20,16 @@ let result: SignedDocument<"result">;
 
 const money = (who: Identity, bucket: string) => h.balance(`${who.account}/${bucket}`);
 
-async function staked(): Promise<ServerParty> {
-  const made = await h.server({ assurances: ["isolated", "replicated"] });
-  await h.act(h.operator, "credit", {
-    party: made.owner.party,
-    amountNanos: STAKE.toString(),
-    source: "operator",
-    reference: "",
-    clientId: h.id(),
-  });
-  await h.act(made.owner.signer, "stake", {
-    party: made.owner.party,
-    amountNanos: STAKE.toString(),
-    direction: "deposit",
-    clientId: h.id(),
-  });
-  return made;
-}
-
-/** A lease of the job (or segment) on that server, ended with this result. */
-async function ended(on: ServerParty, order: Partial<Payload<"order">>, over: Partial<Payload<"result">>) {
-  const conditions = [{ key: "server", op: "=" as const, value: on.id }];
-  const id = (await h.submit(h.order(customer, { terms: "on-result", conditions, ...order })))["lease"] as string;
-  await h.accept(on, id);
-  await h.pass(1_000);
-  const row = await h.lease(id);
-  const document = h.sign(on.signer, "result", {
-    lease: id,
-    server: on.id,
-    jobHash: row.jobHash,
-    engine: "e",
-    reason: "completed",
-    exitCode: 0,
-    usedMs: 0,
-    egressBytes: 0,
-    lastClaim: row.openingId!,
-    fuelMax: row.fuelMax,
-    fuel: FUEL.toString(),
-    memoryHash: zero,
-    outputDigest: zero,
-    stdoutDigest: zero,
-    stderrDigest: zero,
-    stateRoot: null,
-    nonce: zero,
-    detail: "",
-    ...over,
-  });
-  expect((await h.submit(document)).code).toBeUndefined();
-  await h.act(customer.signer, "delivery", { lease: id, result: document.id, sealed: null });
-  return { id, document };
-}
-
 beforeEach(async () => {
   h = await Harness.open();
   customer = await h.party(1_000_000_000n);
-  [server, referee] = [await staked(), await staked()];
+  [server, referee] = [await stakedServer(h), await stakedServer(h)];
   await h.act(h.operator, "referee", { server: referee.id, active: true, clientId: h.id() });
-  ({ id: lease, document: result } = await ended(server, { assurance: "replicated" }, {}));
+  ({ id: lease, document: result } = await ended(h, customer, server, { assurance: "replicated" }, {}));
 });
 
-const ask = (step = STEP, by = customer) => h.act(by.signer, "trace-request", { lease, party: by.party, step: step.toString() });
+const ask = (step: bigint | null = STEP, by = customer) =>
+  h.act(by.signer, "trace-request", { lease, party: by.party, step: step?.toString() ?? null });
 const trace = (over: Partial<Payload<"trace">> = {}, by = server) =>
   h.sign(by.signer, "trace", {
     lease,
@@ -98,8 +47,15 @@ const dispute = (refereeLease: string, segment: number | null) =>
   h.act(customer.signer, "dispute", { lease, party: customer.party, refereeLease, segment });
 const segmentRun = (index: number, from: string | null, stateRoot: string | null, over: Partial<Payload<"result">> = {}) =>
   ended(
+    h,
+    customer,
     referee,
-    { segment: true, jobHash: segmentHashOf(nodeCrypto, JOB, { from, step: STEP.toString(), index }), fuelMax: STEP.toString() },
+    {
+      judges: lease,
+      segment: true,
+      jobHash: segmentHashOf(nodeCrypto, JOB, { from, step: STEP.toString(), index }),
+      fuelMax: STEP.toString(),
+    },
     { reason: "segment-end", exitCode: null, memoryHash: null, fuel: "7", stateRoot, ...over },
   );
 
@@ -108,7 +64,12 @@ describe("asking for a trace", () => {
     const before = await money(customer, "available");
     const answer = await ask();
     const due = BigInt((await h.lease(lease)).end!.dueNanos) + 600n * 600n;
-    expect(answer).toMatchObject({ depositNanos: due.toString(), answerBy: h.now + traceWithinMs(FUEL, 64) });
+    expect(answer).toMatchObject({
+      depositNanos: due.toString(),
+      answerBy: h.now + traceWithinMs(FUEL, 64),
+      referee: referee.id,
+      round: 1,
+    });
     expect([await money(customer, "available"), await money(customer, "locked")]).toEqual([before - due, due]);
     expect((await h.lease(lease)).state).toBe("disputed");
     expect(await ask()).toEqual(answer);
@@ -142,11 +103,9 @@ describe("time", () => {
   it("costs a customer that does not follow up (it may withhold the inputs from the referee) its deposit", async () => {
     const request = (await ask())["id"] as string;
     expect((await h.submit(trace({ request, roots }))).code).toBeUndefined();
-    const { document } = await ended(referee, {}, { reason: "input-missing", exitCode: null, fuel: "0", memoryHash: null }).catch(() => ({
-      document: null,
-    }));
-    expect(document).toBeNull(); // the referee waits until startBy before it may say so
-    await h.later(traceWithinMs(FUEL, 64) + 1);
+    const nothing = { reason: "input-missing", exitCode: null, fuel: "0", memoryHash: null } as const;
+    await ended(h, customer, referee, { judges: lease }, nothing, 66_000); // the referee waits until startBy before it may say so
+    await h.later(disputeWithinMs(FUEL, 64) + 1);
     const { dueNanos } = (await h.lease(lease)).end!;
     expect(await money(server.owner, "available")).toBe(BigInt(dueNanos) * 2n + 600n * 600n);
     expect([await money(server.owner, "staked"), await money(customer, "locked")]).toEqual([STAKE, 0n]);
@@ -185,8 +144,15 @@ describe("a segment", () => {
     const answer = await dispute(id, index);
     expect(answer["verdict"]).toBeDefined();
     const { stakeNanos } = await h.lease(lease);
-    expect(await money(server.owner, "staked")).toBe(STAKE - BigInt(stakeNanos));
+    expect([await money(server.owner, "staked"), await money(server.owner, "locked")]).toEqual([
+      STAKE - BigInt(stakeNanos),
+      BigInt(stakeNanos),
+    ]);
     expect(await money(customer, "locked")).toBe(0n);
+    const before = await money(customer, "available");
+    await h.later(60_001); // nobody appeals
+    expect(await money(customer, "available")).toBe(before + BigInt(stakeNanos));
+    expect(await h.lease(lease)).toMatchObject({ state: "final", final: { stakeTo: "customer", judgement: "wrong" } });
   });
 
   it("that agrees convicts nobody", async () => {
@@ -209,10 +175,6 @@ describe("a segment", () => {
   });
 
   it("is not judged from another state, as another index, by no referee, or without a trace", async () => {
-    expect(await dispute((await segmentRun(1, null, "99".repeat(32))).id, 1)).toMatchObject({
-      code: "not_comparable",
-      why: expect.stringContaining("no trace"),
-    });
     await traced();
     const other = await segmentRun(2, "77".repeat(32), "99".repeat(32));
     expect(await dispute(other.id, 2)).toMatchObject({ code: "not_comparable", why: expect.stringContaining("another segment") });
@@ -221,6 +183,6 @@ describe("a segment", () => {
     expect(await dispute(right.id, 9)).toMatchObject({ code: "not_comparable", why: expect.stringContaining("3 breakpoints") });
     expect(await dispute(right.id, null)).toMatchObject({ code: "not_comparable" });
     await h.act(h.operator, "referee", { server: referee.id, active: false, clientId: h.id() });
-    expect(await dispute(right.id, 2)).toMatchObject({ code: "not_comparable", why: expect.stringContaining("not a referee") });
+    expect(await dispute(right.id, 2)).toMatchObject({ code: "not_drawn", why: expect.stringContaining("dismissed") });
   });
 });

@@ -165,6 +165,7 @@ it("cuts links, channels, event streams and listings at the other broker", async
         clientId: newId(),
         jobHash: DIGEST,
         segment: false,
+        judges: null,
         driver: "wasm",
         accel: "any",
       },

@@ -12,6 +12,7 @@ import {
   exportInput,
   extendInput,
   fetchInput,
+  appealInput,
   leaseInput,
   logsInput,
   objectInput,
@@ -121,6 +122,9 @@ const LEASES: readonly Verb[] = [
     verb("object", "to a settlement, inside its window: a deposit, and the operator rules", objectInput, async (given) =>
       (await import("./verbs/lease-object.ts")).leaseObject(given),
     ),
+    verb("appeal", "against a verdict on a lease of your xenoserver: a second referee is drawn", appealInput, async (given) =>
+      (await import("./verbs/lease-appeal.ts")).leaseAppeal(given),
+    ),
     verb("pause", "the machine stands still; it stays reserved and is paid for", leaseInput, async (given) =>
       (await import("./verbs/lease-request.ts")).leaseRequest(given, "pause"),
     ),
@@ -166,7 +170,7 @@ const LEASES: readonly Verb[] = [
   ),
   verb(
     "dispute",
-    "have the market's referee run the job again; a wrong result costs its owner the pay and the locked stake",
+    "have a referee that is drawn run the job again; a wrong result costs its owner the pay and the locked stake",
     disputeInput,
     async (given) => (await import("./verbs/dispute.ts")).dispute(given),
   ),

@@ -39,13 +39,21 @@ export function traceWithinMs(fuel: bigint, memoryMib: number): number {
   );
 }
 
-/** After the roots are there: for the referee's run of one segment, and for the customer to bring it. */
+/** What is brought later than halfway leaves the referee too little time. */
+const HALVES = 2;
+
+/** From the draw, or the roots: to have the referee run the job or a segment of it, and to bring what it came to; log time. */
 export function disputeWithinMs(fuel: bigint, memoryMib: number): number {
-  return traceWithinMs(fuel, memoryMib);
+  return HALVES * traceWithinMs(fuel, memoryMib);
+}
+
+/** From the same moment: to order the referee's run. So much is left for the run that its silence is its own. */
+export function judgeWithinMs(fuel: bigint, memoryMib: number): number {
+  return disputeWithinMs(fuel, memoryMib) / HALVES;
 }
 
 /**
- * What a customer puts down to have a server run its job again: as much as the job cost, and a minute's work for building it. The owner
+ * What a customer puts down to have a server run its job again with breakpoints: as much as the job cost, and a minute's work for building it. The owner
  * keeps it where the server was right, so that nobody burns another's machine for nothing.
  */
 export function disputeDepositNanos(dueNanos: bigint, price: PriceVector): bigint {

@@ -30,6 +30,7 @@ const candidate = (over: Partial<Candidate> = {}): Candidate => ({
     timings: DEFAULT_TIMINGS,
     online: true,
     suspended: false,
+    isReferee: false,
     allowedParties: [],
   },
   ...over,
@@ -37,6 +38,7 @@ const candidate = (over: Partial<Candidate> = {}): Candidate => ({
 const wish = (over: Partial<Wish> = {}): Wish => ({
   ...{
     customer: "p_c",
+    isJudging: false,
     resources: { vcpu: 1, memoryMib: 512, diskMib: 1024 },
     driver: "wasm",
     accel: "any",

@@ -38,12 +38,16 @@ export interface Candidate {
   /** The server's link to the broker is up. */
   online: boolean;
   suspended: boolean;
+  /** The operator has named it a referee: its room is for judging. */
+  isReferee: boolean;
   /** Parties this server serves; empty = anyone. */
   allowedParties: readonly string[];
 }
 
 export interface Wish {
   customer: string;
+  /** A referee's run: only then a referee takes it. */
+  isJudging: boolean;
   resources: Resources;
   driver: Driver;
   /** Of a driver that hardware makes fast: only by hardware, or emulated too. */
@@ -63,6 +67,7 @@ type Exclusion =
   | "offline"
   | "expired"
   | "suspended"
+  | "referee"
   | "not-yours"
   | "not-allowed"
   | "driver"
@@ -99,6 +104,7 @@ export function exclusionOf(candidate: Candidate, wish: Wish, now: number): Excl
   if (!candidate.online) return "offline";
   if (candidate.validUntil <= now) return "expired";
   if (candidate.suspended) return "suspended";
+  if (candidate.isReferee && !wish.isJudging) return "referee";
   if (wish.on === "mine" && candidate.owner !== wish.customer) return "not-yours";
   if (candidate.allowedParties.length > 0 && !candidate.allowedParties.includes(wish.customer) && candidate.owner !== wish.customer)
     return "not-allowed";

@@ -11,6 +11,7 @@ export interface Standing {
   free: Resources;
   online: boolean;
   suspended: boolean;
+  isReferee: boolean;
 }
 
 export function candidateOf(offerId: string, offer: OfferContent, standing: Standing): Candidate {
@@ -43,4 +44,4 @@ export function candidateOf(offerId: string, offer: OfferContent, standing: Stan
 
 /** The candidate as its signed offer alone shows it: nothing of the broker's word in it. */
 export const offeredCandidate = (offerId: string, offer: OfferContent): Candidate =>
-  candidateOf(offerId, offer, { free: offer.resources, online: true, suspended: false });
+  candidateOf(offerId, offer, { free: offer.resources, online: true, suspended: false, isReferee: false });

@@ -11,6 +11,7 @@ export function wishOf(order: OrderContent): Wish {
   return {
     ...{ resources, driver, accel, assurance, terms, conditions, on },
     customer: order.party,
+    isJudging: order.judges !== null,
     egress: typeof egress === "string" ? egress : "names",
     maxPriceNanosPerHour: maxPriceNanosPerHour === null ? null : BigInt(maxPriceNanosPerHour),
     durationMs: order.durationMsMax,
@@ -23,7 +24,7 @@ export const usualTerms = (driver: Driver, assurance: Assurance): PaymentTerms =
 
 /** What is wrong with an order by itself, and where; null when nothing is. */
 export function orderProblem(order: OrderContent): { path: string; why: string } | null {
-  const { driver, assurance, terms, egress, egressMibMax, replicas, segment } = order;
+  const { driver, assurance, terms, on, egress, egressMibMax, replicas, segment, judges } = order;
   const { assurances, can } = DRIVERS[driver];
   const proved = runsAlike(driver, assurance);
   const bad = checkConditions(order.conditions);
@@ -35,5 +36,7 @@ export function orderProblem(order: OrderContent): { path: string; why: string }
     return { path: "egress", why: "only an ordinary virtual machine has a network" };
   if (replicas > 1 && (terms !== "on-result" || !isDeterministic(assurance) || segment))
     return { path: "replicas", why: "replicas need the terms on-result and a deterministic job" };
+  if (judges !== null && (terms !== "on-result" || replicas > 1 || on !== "market" || !proved))
+    return { path: "judges", why: "a referee runs one replica of a job that runs alike everywhere, on result" };
   return null;
 }

@@ -16,6 +16,13 @@ export type Judgement = "none" | "right" | "wrong";
 
 export const EMPTY_RECORD: OwnerRecord = { leases: 0, completed: 0, ownerFailures: 0, convicted: 0, audited: 0 };
 
+/** A verdict was overturned: what it counted against its owner counts for it. */
+export const recordCorrected = (record: OwnerRecord): OwnerRecord => ({
+  ...record,
+  convicted: record.convicted - 1,
+  audited: record.audited + 1,
+});
+
 /** Only what the log drew improves a record: nobody makes itself one by asking for audits. */
 function auditedAfter(before: number, audited: boolean | null, judgement: Judgement): number {
   if (judgement === "wrong") return 0;

@@ -39,6 +39,12 @@ export const wirePriceOf = (price: PriceVector): { [K in keyof PriceVector]: str
 
 export const sameResources = (one: Resources, other: Resources): boolean => RESOURCE_KEYS.every((key) => one[key] === other[key]);
 
+export const plus = (one: Resources, other: Resources): Resources => ({
+  vcpu: one.vcpu + other.vcpu,
+  memoryMib: one.memoryMib + other.memoryMib,
+  diskMib: one.diskMib + other.diskMib,
+});
+
 const MIB_PER_GIB = 1024n;
 
 /** Rate times 1024, in nanos per second: kept whole so that rounding happens once per lease. */

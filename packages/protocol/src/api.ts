@@ -74,8 +74,14 @@ export const zLeaseView = z.object({
   openedAt: zTimeMs.nullable(),
   usedMs: z.int(),
   lastAmendment: zId.nullable(),
-  /** The server was asked to run the job again with checkpoints. */
+  /** Its result is doubted; `answered`: its server owes no states for it. */
   trace: z.object({ depositNanos: zNanos, answered: z.boolean(), deadlineAt: zTimeMs.nullable() }).nullable(),
+  /** The seed by which its referees are drawn. */
+  settlement: zId.nullable(),
+  /** The lease whose result it judges. */
+  judges: zId.nullable(),
+  /** Whose turn it is to judge; `by`: until then the run may be ordered. */
+  draw: z.object({ round: z.int(), referee: zServer, candidates: z.array(zServer), by: zTimeMs.nullable() }).nullable(),
   result: z.object({ id: zId, reason: z.enum(END_REASONS), exitCode: z.int().nullable(), at: zTimeMs }).nullable(),
   /** By whose word the result's bytes are delivered; null while they are not. */
   delivery: z.object({ by: z.enum(["customer", "broker"]), at: zTimeMs }).nullable(),
@@ -321,6 +327,8 @@ export const API = {
       driver: z.enum(DRIVER_NAMES).default(DEFAULT_DRIVER),
       accel: z.enum(["kvm", "any"]).default("any"),
       egress: z.enum(["none", "names", "public"]).default("none"),
+      /** For a referee's run: referees take nothing else. */
+      judges: zFlag,
       limit: z.coerce.number().int().min(1).max(200).default(20),
     }),
     reply: z.object({

@@ -1,5 +1,5 @@
 /**
- * What doubting a result takes, before anything is frozen: a referee that can run the job, a lease whose window is open, a result that
+ * What doubting a result takes, before anything is frozen: referees that can run the job, a lease whose window is open, a result that
  * can be compared, and what is put down. Who controls the inputs: the broker (views of leases and offers), the market's operator (who is
  * a referee).
  */
@@ -12,6 +12,7 @@ import {
   objectionDepositNanos,
   priceVectorOf,
   proofOf,
+  type Assurance,
 } from "@xenoservers/market";
 import { parseDocumentOf, refuse, type LeaseView, type Payload, type ReceiptDocument, type Refusal } from "@xenoservers/protocol";
 import { hasBreakpoints, type BuiltWork } from "./built.ts";
@@ -23,8 +24,10 @@ type DisputeWay = "parts" | "whole";
 
 export interface DisputeTerms {
   way: DisputeWay;
-  /** The referee's own offer, and what its run costs at most. */
+  /** Of the referees that may be drawn and have room now: the dearest one's offer, and what its run costs at most. */
   referee: Quoted;
+  /** So many may be drawn; the settlement of each lease says whose turn it is. */
+  referees: number;
   leases: readonly DisputedLease[];
   /** The order that the referee's run is for: to where the doubted ones ended, and no further. */
   order: Payload<"order">;
@@ -40,16 +43,31 @@ interface DisputedLease {
 /** Building a large module with checkpoints comes before the segment is run. */
 const BUILD_MS = 120_000;
 
+interface RefereeOrder {
+  /** Of the doubted lease. */
+  order: Payload<"order">;
+  referee: string;
+  budgetNanos: bigint;
+  job: BuiltWork;
+  judges: string;
+  assurance: Assurance;
+}
+
+/** What a referee runs the job under: with stake, where the job was ordered so and the referee has some, else as everyone can. */
+export function refereeAssurances({ driver, assurance }: Payload<"order">): readonly Assurance[] {
+  const [plain] = DRIVERS[driver].alikeUnder;
+  return DRIVERS[driver].alikeUnder.includes(assurance) && assurance !== plain ? [assurance, plain] : [plain];
+}
+
 /** The order for the referee's run: the same limits, on that one server; of a segment, no more than its own fuel. */
-export function refereeOrder(order: Payload<"order">, referee: string, budgetNanos: bigint, job: BuiltWork): Wanted {
+export function refereeOrder({ order, referee, budgetNanos, job, judges, assurance }: RefereeOrder): Wanted {
   const fuelMax = BigInt(order.fuelMax);
   const { driver, segment } = job;
-  const { alikeUnder, can } = DRIVERS[driver];
   return {
     resources: order.resources,
     conditions: [{ key: "server", op: "=", value: referee }],
     terms: "on-result",
-    assurance: alikeUnder[0],
+    assurance,
     on: "market",
     maxPriceNanosPerHour: null,
     durationMsMax: segment ? order.durationMsMax + BUILD_MS : order.durationMsMax,
@@ -58,32 +76,42 @@ export function refereeOrder(order: Payload<"order">, referee: string, budgetNan
     label: order.label,
     account: order.account,
     segment: segment !== null,
+    judges,
     driver,
-    accel: can.acceleration ? order.accel : "any",
+    accel: DRIVERS[driver].can.acceleration ? order.accel : "any",
   };
 }
 
-/** The first referee that is of none of these owners and has room for the job now. Throws RefusedError. */
-async function findReferee(
+/** The offer of one referee for the job; null where it cannot run it now. */
+async function offerOfReferee(client: MarketClient, of: Omit<RefereeOrder, "assurance">): Promise<Quoted | RefusedError> {
+  try {
+    const [plain] = DRIVERS[of.order.driver].alikeUnder;
+    return await quoteFor(client, refereeOrder({ ...of, assurance: plain }));
+  } catch (error) {
+    if (!(error instanceof RefusedError)) throw error;
+    return error;
+  }
+}
+
+/** The referees that are of none of these parties and have room for the job now, the dearest first. Throws RefusedError. */
+async function findReferees(
   client: MarketClient,
-  order: Payload<"order">,
-  job: BuiltWork,
-  budgetNanos: bigint,
-  owners: ReadonlySet<string>,
-): Promise<Quoted> {
+  of: Omit<RefereeOrder, "assurance" | "referee">,
+  parties: ReadonlySet<string>,
+): Promise<Quoted[]> {
   const { referees } = await client.market(true);
+  const found: Quoted[] = [];
   let last: Refusal = refuse("no_referee");
   for (const referee of referees) {
-    try {
-      const found = await quoteFor(client, refereeOrder(order, referee, budgetNanos, job));
-      if (!owners.has(found.offer.owner)) return found;
-      last = refuse("no_referee", { why: "the market's referee is the accused owner's own: nobody judges itself" });
-    } catch (error) {
-      if (!(error instanceof RefusedError)) throw error;
-      last = refuse("no_referee", { why: `the referee ${referee.slice(0, 12)} cannot run this job now (${error.refusal.code})` });
-    }
+    const offered = await offerOfReferee(client, { ...of, referee });
+    if (offered instanceof RefusedError)
+      last = refuse("no_referee", { why: `the referee ${referee.slice(0, 12)} cannot run this job now (${offered.refusal.code})` });
+    else if (parties.has(offered.offer.owner))
+      last = refuse("no_referee", { why: "the market's referee is a party's own: nobody judges itself" });
+    else found.push(offered);
   }
-  throw new RefusedError(last);
+  if (found.length === 0) throw new RefusedError(last);
+  return found.sort((a, b) => (a.quote.holdNanos > b.quote.holdNanos ? -1 : 1));
 }
 
 /** Of these documents, the one of a kind that a lease has once. */
@@ -122,8 +150,8 @@ function stateProblem({ id, state, end, deadlineAt }: LeaseView, result: Payload
 /** What is put down to have a server show its states, or to freeze its pay while a referee works. */
 function depositOf(view: LeaseView, way: DisputeWay): bigint {
   const due = view.end?.dueNanos ?? "0";
-  if (way === "parts") return view.trace ? 0n : disputeDepositNanos(BigInt(due), priceVectorOf(view.price));
-  return view.state === "disputed" || due === "0" ? 0n : objectionDepositNanos(due, "0");
+  if (view.trace) return 0n;
+  return way === "parts" ? disputeDepositNanos(BigInt(due), priceVectorOf(view.price)) : objectionDepositNanos(due, "0");
 }
 
 /** Whether a part of the job is enough: it is long, and there are states to compare. */
@@ -149,11 +177,15 @@ export async function disputeTerms(
     if (problem || !result) throw new RefusedError(problem ?? refuse("not_comparable", { lease: view.id }));
     return { view, result };
   });
+  const parties = new Set([...views.map(({ owner }) => owner), client.identity.party]);
   const upTo = upToFuel(order, found);
   const limited = upTo === null ? order : { ...order, fuelMax: upTo.toString() };
-  const owners = new Set(views.map(({ owner }) => owner));
-  const referee = await findReferee(client, limited, job, budgetNanos, owners);
+  const [dearest, ...others] = await findReferees(client, { order: limited, job, budgetNanos, judges: leases[0] ?? "" }, parties);
+  if (!dearest) throw new RefusedError(refuse("no_referee"));
   const results = found.map(({ result }) => result);
   const way = upTo === null ? wayOf(job, results, tracesHere) : "whole";
-  return { way, referee, order: limited, leases: found.map(({ view, result }) => ({ view, result, depositNanos: depositOf(view, way) })) };
+  return {
+    ...{ way, referee: dearest, referees: 1 + others.length, order: limited },
+    leases: found.map(({ view, result }) => ({ view, result, depositNanos: depositOf(view, way) })),
+  };
 }

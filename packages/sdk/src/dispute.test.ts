@@ -1,5 +1,6 @@
-import { objectionDepositNanos } from "@xenoservers/market";
+import { drawReferee, objectionDepositNanos } from "@xenoservers/market";
 import { refuse, type LeaseView, type OfferView, type Receipt, type SignedDocument } from "@xenoservers/protocol";
+import type { LinkAnswer } from "@xenoservers/protocol/link";
 import { PAPER_PRICE, PaperMarket, Random, SimClock, type Own, type PaperParty, type PaperServer } from "@xenoservers/testkit";
 import { beforeEach, describe, expect, it } from "vitest";
 import { PaperClient } from "../../../test/support/paper-client.ts";
@@ -145,47 +146,88 @@ describe("before anything is frozen", () => {
   };
 });
 
-/** The broker of the rest of the story: binds the referee's order, whose lease is settled at once, and judges by `verdict`. */
-function broker(verdict: "wrong" | "right"): void {
-  client.onSubmit = (document) => {
-    if (document.kind === "order") {
-      const signed = document as SignedDocument<"order">;
-      const po = market.purchaseOrder(signed, referee, market.offer(referee));
-      views.set(po.id, market.view(po, { state: "settled", end: market.end(po) }));
-      results.set(po.id, market.result(referee, po.id, signed));
-      return { ok: true, answer: { purchaseOrder: po.envelope, grants: [...customer.grants, ...referee.grants] } };
-    }
-    if (document.kind !== "dispute") return { ok: true, answer: {} };
-    const { refereeLease } = document.payload as Own<"dispute">;
+const SETTLEMENT = "5".repeat(64);
+/** How the referee of each run ends it. */
+let runs: { reason: "completed" | "server-failed" }[];
+
+const viewOf = (id: string): LeaseView => {
+  const view = views.get(id);
+  if (!view) throw new Error("no such lease");
+  return view;
+};
+
+/** Whose turn it is after those that have failed. */
+function turnOf(candidates: readonly string[], round: number): { referee: string; round: number } {
+  return { referee: drawReferee(SETTLEMENT, candidates, round) ?? "nobody", round };
+}
+
+/** The broker of the rest of the story: draws a referee, binds its order, whose lease is settled at once, and judges by `verdict`. */
+function broker(verdict: "wrong" | "right", servers: readonly PaperServer[] = [referee]): void {
+  const candidates = servers.map(({ id }) => id).toSorted();
+  let round = 1;
+  const doubted = (): LinkAnswer => {
+    const draw = { ...turnOf(candidates, round), candidates, by: null };
+    views.set(lease, {
+      ...viewOf(lease),
+      state: "disputed",
+      settlement: SETTLEMENT,
+      draw,
+      trace: { depositNanos: "60", answered: true, deadlineAt: null },
+    });
+    return { ok: true, answer: {} };
+  };
+  const ordered = (signed: SignedDocument<"order">): LinkAnswer => {
+    const turn = turnOf(candidates, round);
+    const on = servers.find(({ id }) => id === turn.referee);
+    if (!on || signed.payload.conditions[0]?.value !== turn.referee) return refuse("not_drawn", { lease, ...turn });
+    const { reason } = runs.shift() ?? { reason: "completed" };
+    const po = market.purchaseOrder(signed, on, market.offer(on));
+    views.set(
+      po.id,
+      market.view(po, { state: "settled", end: market.end(po, { reason, blame: reason === "completed" ? "nobody" : "owner" }) }),
+    );
+    results.set(po.id, market.result(on, po.id, signed));
+    if (reason !== "completed") round++;
+    return { ok: true, answer: { purchaseOrder: po.envelope, grants: [...customer.grants, ...on.grants] } };
+  };
+  const judged = ({ refereeLease }: Own<"dispute">): LinkAnswer => {
     if (verdict === "right") return refuse("result_agrees");
     const [accused, ruling] = [results.get(lease)!, results.get(refereeLease)!];
+    const about = { lease, server: server.id, owner: server.owner.party, referee: ruling.payload.server, round, slashedTo: customer.party };
     const signed = market.sign(market.receipts, "verdict", {
-      ...{
-        lease,
-        server: server.id,
-        owner: server.owner.party,
-        referee: referee.id,
-        result: accused.envelope,
-        ruling: ruling.envelope,
-        trace: null,
-      },
+      ...{ ...about, result: accused.envelope, ruling: ruling.envelope, trace: null },
       ...{ segment: null, why: "stdout differs", refundNanos: "600", slashedNanos: "0", at: START },
     });
     return { ok: true, answer: { verdict: signed.envelope } };
   };
+  client.onSubmit = (document) => {
+    if (document.kind === "trace-request") return doubted();
+    if (document.kind === "order") return ordered(document as SignedDocument<"order">);
+    return document.kind === "dispute" ? judged(document.payload) : { ok: true, answer: {} };
+  };
 }
 
+const judgedIn = async (seconds = 30): Promise<Awaited<ReturnType<typeof disputeResults>>> => {
+  const judged = disputeResults(client, [lease], order.payload, job, BUDGET);
+  judged.catch(() => {}); // it is awaited below
+  await clock.runUntil(market.now + seconds * 1_000);
+  return judged;
+};
+
 describe("a dispute over a short job", () => {
-  it("freezes the pay, has the referee run all of it, and brings back the verdict", async () => {
+  beforeEach(() => (runs = []));
+
+  it("freezes the pay, has the drawn referee run all of it, and brings back the verdict", async () => {
     broker("wrong");
-    const judged = disputeResults(client, [lease], order.payload, job, BUDGET);
-    await clock.runUntil(START + 30_000);
-    expect((await judged).verdicts.get(lease)).toMatchObject({ why: "stdout differs" });
-    expect(client.kinds().filter((kind) => kind !== "login")).toEqual(["objection", "order", "dispute"]);
-    expect(client.submitted[0]?.payload).toMatchObject({ lease, expectedDueNanos: "0" });
+    const judged = await judgedIn();
+    expect(judged.verdicts.get(lease)).toMatchObject({ why: "stdout differs" });
+    expect(judged.runs.get(lease)).toMatchObject({ referee: referee.id, round: 1, passed: [] });
+    expect(client.kinds().filter((kind) => kind !== "login")).toEqual(["trace-request", "order", "dispute"]);
+    expect(client.submitted[0]?.payload).toMatchObject({ lease, step: null });
     // the referee gets the very same job, and its customer's own limits
     expect(client.submitted[1]?.payload).toMatchObject({
       jobHash: job.jobHash,
+      judges: lease,
       conditions: [{ key: "server", value: referee.id }],
       budgetNanos: "1000000000",
     });
@@ -193,18 +235,45 @@ describe("a dispute over a short job", () => {
 
   it("ends without a verdict where the referee agrees", async () => {
     broker("right");
-    const judged = disputeResults(client, [lease], order.payload, job, BUDGET);
-    await clock.runUntil(START + 30_000);
-    expect((await judged).verdicts.get(lease)).toBeNull();
+    expect((await judgedIn()).verdicts.get(lease)).toBeNull();
   });
 
-  it("freezes nothing where nothing was paid", async () => {
+  it("puts nothing down where nothing was paid", async () => {
     lease = settled({}, { dueNanos: "0" });
     expect((await terms()).leases[0]?.depositNanos).toBe(0n);
-    broker("right");
-    void disputeResults(client, [lease], order.payload, job, BUDGET);
-    await clock.runUntil(START + 30_000);
-    expect(client.kinds()).not.toContain("objection");
+  });
+
+  it("goes on to the next referee where one fails, and says so", async () => {
+    const other = market.server(market.party("another operator"));
+    broker("wrong", [referee, other]);
+    runs = [{ reason: "server-failed" }];
+    const judged = await judgedIn();
+    const ids = [referee.id, other.id].toSorted();
+    const first = drawReferee(SETTLEMENT, ids, 1);
+    expect(judged.runs.get(lease)).toMatchObject({
+      referee: drawReferee(SETTLEMENT, ids, 2),
+      round: 2,
+      passed: [{ referee: first, why: "its run ended with server-failed" }],
+    });
+  });
+
+  it("orders nothing from a referee that the broker has chosen by itself", async () => {
+    broker("wrong");
+    const right = client.onSubmit;
+    client.onSubmit = (document) => {
+      const answer = right(document);
+      const view = viewOf(lease);
+      if (view.draw)
+        views.set(lease, {
+          ...view,
+          draw: { ...view.draw, candidates: [...view.draw.candidates, server.id].toSorted(), referee: server.id },
+        });
+      return answer;
+    };
+    const ids = [referee.id, server.id].toSorted();
+    expect(drawReferee(SETTLEMENT, ids, 1)).toBe(referee.id);
+    expect(await judgedIn().catch((error: unknown) => error)).toMatchObject({ message: expect.stringContaining("was not drawn") });
+    expect(client.kinds()).not.toContain("order");
   });
 
   it("takes no verdict that the broker's key for them has not signed", async () => {
@@ -214,9 +283,7 @@ describe("a dispute over a short job", () => {
       const answer = right(document);
       return document.kind === "dispute" ? { ok: true, answer: { verdict: results.get(lease)!.envelope } } : answer;
     };
-    const judged = disputeResults(client, [lease], order.payload, job, BUDGET).catch((error: unknown) => error);
-    await clock.runUntil(START + 30_000);
-    expect(await judged).toMatchObject({ message: "the broker's verdict is not valid" });
+    expect(await judgedIn().catch((error: unknown) => error)).toMatchObject({ message: "the broker's verdict is not valid" });
   });
 });
 

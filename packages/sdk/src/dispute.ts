@@ -3,18 +3,21 @@
  * sign the roots of their states at breakpoints, and the referee runs only the segment in which these part.
  */
 import { traceStep } from "@xenoservers/market";
-import { segmentHashOf, verifyDocumentOf, type Payload } from "@xenoservers/protocol";
+import { verifyDocumentOf, type Payload } from "@xenoservers/protocol";
 import { hasBreakpoints, type BuiltWork } from "./built.ts";
 import { RefusedError, type MarketClient } from "./client.ts";
-import { disputeTerms, documentIn, refereeOrder, type DisputeTerms } from "./dispute-terms.ts";
+import { refereeRun, type RefereeRun } from "./dispute-run.ts";
+import { disputeTerms, documentIn, type DisputeTerms } from "./dispute-terms.ts";
 import type { BuiltJob } from "./job.ts";
-import { placeOrder } from "./placing.ts";
 import { fetchBound } from "./purchase-order.ts";
 import { firstDifference, segmentJob, type Trace } from "./segment.ts";
 import { openSession } from "./session/open-session.ts";
 
 interface Judged {
+  /** Of the first lease. */
   refereeLease: string;
+  /** By lease: who judged it, and in which round. */
+  runs: Map<string, RefereeRun>;
   /** Of how many; null where the referee ran the whole job. */
   segment: { index: number; of: number; stateBytes: number } | null;
   /** By lease: the verdict, or null where the referee came to the same result. */
@@ -33,36 +36,11 @@ interface Case {
   terms: DisputeTerms;
 }
 
-/**
- * Freezes the owners' pay while the referee works, so that the window cannot run out meanwhile; where nothing is paid there is nothing to
- * freeze.
- */
-async function freeze({ client, terms }: Case): Promise<void> {
-  for (const { view } of terms.leases) {
-    const { id, state, end } = await client.read("lease", { params: { id: view.id } });
-    if (state !== "settled" || !end || end.dueNanos === "0") continue;
-    await client.act("objection", {
-      lease: id,
-      party: client.identity.party,
-      expectedDueNanos: "0",
-      reason: "the result is before a referee",
-    });
-  }
-}
-
-/** The referee's lease, once it is settled. */
-async function refereeRun({ client, budgetNanos, terms }: Case, job: BuiltWork): Promise<string> {
-  const { segment } = job;
-  const jobHash = segment ? segmentHashOf(client.crypto, job.jobHash, segment.segment) : job.jobHash;
-  const bound = await placeOrder(client, refereeOrder(terms.order, terms.referee.offer.server, budgetNanos, job), jobHash);
-  const { session, close } = openSession(client, bound, job, {});
-  try {
-    const ended = await Promise.race([session.settled(), session.failed]);
-    if (ended instanceof Error) throw ended;
-    return ended.id;
-  } finally {
-    close();
-  }
+/** Puts the deposit down: a referee is drawn, room is kept on it, and the pay waits. What was doubted before is not doubted again. */
+async function doubt({ client }: Case, lease: string, step: bigint | null): Promise<void> {
+  const { trace, state } = await client.read("lease", { params: { id: lease } });
+  if (trace || state === "final") return;
+  await client.act("trace-request", { lease, party: client.identity.party, step: step?.toString() ?? null });
 }
 
 async function judge({ client }: Case, lease: string, refereeLease: string, segment: number | null): Promise<Payload<"verdict"> | null> {
@@ -77,24 +55,28 @@ async function judge({ client }: Case, lease: string, refereeLease: string, segm
   return verdict.document.payload;
 }
 
-async function judgeAll(doubted: Case, leases: readonly string[], refereeLease: string, segment: Judged["segment"]): Promise<Judged> {
-  const verdicts: Judged["verdicts"] = new Map();
-  for (const lease of leases) verdicts.set(lease, await judge(doubted, lease, refereeLease, segment?.index ?? null));
-  return { refereeLease, segment, verdicts };
+/** Each lease by the referee that its own settlement draws. */
+async function judgeAll(doubted: Case, leases: readonly string[], job: BuiltWork, segment: Judged["segment"]): Promise<Judged> {
+  const { client, order, budgetNanos } = doubted;
+  const [verdicts, runs]: [Judged["verdicts"], Judged["runs"]] = [new Map(), new Map()];
+  for (const lease of leases) {
+    const run = await refereeRun(client, { lease, order, job, budgetNanos });
+    runs.set(lease, run);
+    verdicts.set(lease, await judge(doubted, lease, run.refereeLease, segment?.index ?? null));
+  }
+  return { refereeLease: [...runs.values()][0]?.refereeLease ?? "", runs, segment, verdicts };
 }
 
 const POLL_MS = 200;
 
-/** The server's signed roots, asked for once; null when it did not answer in time, which costs it its pay, or was asked for others. */
-async function askForTrace(client: MarketClient, lease: string, step: bigint): Promise<Payload<"trace"> | null> {
-  const { end, state, trace } = await client.read("lease", { params: { id: lease } });
-  if (!end || state === "final") return null;
-  if (!trace) await client.act("trace-request", { lease, party: client.identity.party, step: step.toString() });
+/** The server's signed roots; null when it did not answer in time, which costs it its pay, or was asked for others or for none. */
+async function traceFor({ client }: Case, lease: string, step: bigint): Promise<Payload<"trace"> | null> {
   for (;;) {
+    const { state, trace } = await client.read("lease", { params: { id: lease } });
     const { documents } = await client.read("receipt", { params: { id: lease } });
     const answered = documentIn(client, documents, "trace");
     if (answered) return answered.step === step.toString() ? answered : null;
-    if ((await client.read("lease", { params: { id: lease } })).state === "final") return null;
+    if (state === "final" || trace?.answered) return null;
     await client.sleep(POLL_MS);
   }
 }
@@ -110,9 +92,8 @@ async function disputeSegment(doubted: Case, job: BuiltJob, here: TraceHere | un
   const { client, order, terms } = doubted;
   const most = terms.leases.map(({ result }) => BigInt(result.fuel)).reduce((a, b) => (a > b ? a : b));
   const step = traceStep(most, order.resources.memoryMib);
-  const asked = await Promise.all(
-    terms.leases.map(async ({ view: { id } }) => ({ lease: id, trace: await askForTrace(client, id, step) })),
-  );
+  for (const { view } of terms.leases) await doubt(doubted, view.id, step);
+  const asked = await Promise.all(terms.leases.map(async ({ view: { id } }) => ({ lease: id, trace: await traceFor(doubted, id, step) })));
   const answered = asked.flatMap(({ lease, trace }) => (trace && trace.detail === "" ? [{ lease, roots: trace.roots }] : []));
   if (answered.length === 0) return null;
   const servers = await Promise.all(answered.map(({ lease, roots }) => openTrace(client, lease, roots)));
@@ -123,13 +104,12 @@ async function disputeSegment(doubted: Case, job: BuiltJob, here: TraceHere | un
     if (!first || others.length === 0) return null;
     const index = Math.min(...others.map(({ roots }) => firstDifference(first.roots, roots)));
     const part = await segmentJob(job, first.roots, step, index, sources);
-    const refereeLease = await refereeRun(doubted, part);
     const of = Math.max(...sources.map(({ roots }) => roots.length)) + 1;
     const stateBytes = (part.segment?.pieces ?? []).reduce((sum, { size }) => sum + size, 0);
     return await judgeAll(
       doubted,
       answered.map(({ lease }) => lease),
-      refereeLease,
+      part,
       { index, of, stateBytes },
     );
   } finally {
@@ -138,10 +118,10 @@ async function disputeSegment(doubted: Case, job: BuiltJob, here: TraceHere | un
 }
 
 /**
- * Leases of one job whose results are doubted: their pay is frozen, the referee runs the job (of a long one the segment in which the
- * servers' states part from each other's, or from those found `here`) once, and its result decides over each. Costs the referee's price
- * and the deposits of `disputeTerms`, which it checks again; on conviction the deposits come back and the locked stake pays for the rest.
- * Throws RefusedError.
+ * Leases of one job whose results are doubted: their pay is frozen, and for each the referee that is drawn for it runs the job (of a long
+ * one the segment in which the servers' states part from each other's, or from those found `here`). Costs the referees' price and the
+ * deposits of `disputeTerms`, which it checks again; on conviction the pay and the deposits come back at once, and the locked stake
+ * follows when its owner may not appeal any more. Throws RefusedError.
  */
 export async function disputeResults(
   client: MarketClient,
@@ -157,6 +137,8 @@ export async function disputeResults(
     const judged = await disputeSegment(doubted, job, here);
     if (judged) return judged;
   }
-  await freeze(doubted);
-  return judgeAll(doubted, leases, await refereeRun(doubted, job), null);
+  for (const lease of leases) await doubt(doubted, lease, null);
+  const open = await Promise.all(leases.map((id) => client.read("lease", { params: { id } })));
+  const judged = open.filter(({ state }) => state === "disputed").map(({ id }) => id);
+  return judgeAll(doubted, judged, job, null);
 }

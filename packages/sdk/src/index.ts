@@ -22,4 +22,6 @@ export { parseReference } from "./oci/reference.ts";
 export { memoryMibAtStart } from "./module-memory.ts";
 export { PYTHON, runtimeBlob } from "./runtimes.ts";
 export { disputeResults, type TraceHere } from "./dispute.ts";
+export { appealVerdict } from "./dispute-appeal.ts";
+export type { RefereeRun } from "./dispute-run.ts";
 export { disputeTerms, type DisputeTerms } from "./dispute-terms.ts";

@@ -39,6 +39,8 @@ export interface Wanted {
   account?: string;
   /** One segment of a job for a referee, not a job. */
   segment?: boolean;
+  /** The lease whose result it judges, on the referee that was drawn; absent: none. */
+  judges?: string;
   /** On servers of so many owners, drawn by the broker; the budget is for all of them. */
   replicas?: number;
   /** The most of what is paid that may go to the broker; absent: what the market has announced. */
@@ -79,6 +81,7 @@ export async function quoteFor(client: MarketClient, wanted: Wanted): Promise<Qu
       driver: driverOf(wanted),
       accel: wanted.accel ?? "any",
       egress: egressClassOf(wanted),
+      judges: wanted.judges === undefined ? "false" : "true",
       limit: 1,
     },
   });
@@ -108,6 +111,7 @@ export function signOrder(client: MarketClient, market: MarketInfo, wanted: Want
     clientId: client.newId(),
     jobHash,
     segment: wanted.segment ?? false,
+    judges: wanted.judges ?? null,
     driver: driverOf(wanted),
     accel: wanted.accel ?? "any",
     egress: wanted.egress ?? "none",

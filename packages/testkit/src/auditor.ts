@@ -33,6 +33,8 @@ interface AuditedLease {
   cancellationNanos: string;
   objection: Deposit | null;
   trace: Deposit | null;
+  /** The server on which room is kept for its referee. */
+  seat: string | null;
   end: {
     reason: string;
     blame: string;
@@ -106,7 +108,10 @@ export function audit({ balances, leases }: Snapshot): string | null {
     for (const resource of RESOURCES) {
       const leased = balances.get(`${server}/${resource}/leased`) ?? 0n;
       const used = leases
-        .filter((lease) => lease.server === server && PLACED.includes(lease.state))
+        .flatMap((lease) => [
+          ...(lease.server === server && PLACED.includes(lease.state) ? [lease] : []),
+          ...(lease.seat === server ? [lease] : []),
+        ])
         .reduce((sum, lease) => sum + BigInt(lease.resources[resource]), 0n);
       if (leased !== used) return `${server} has ${leased} ${resource} leased in the books, live leases use ${used}`;
     }
@@ -126,8 +131,9 @@ function endOf({ id, state, end }: AuditedLease): End {
   return end;
 }
 
-const lockedFor = ({ stakeNanos, objection, trace }: AuditedLease): bigint =>
-  BigInt(stakeNanos) + BigInt(objection?.depositNanos ?? 0) + BigInt(trace?.depositNanos ?? 0);
+/** Who is convicted has had its deposits sorted out, and may still appeal for its stake. */
+const lockedFor = ({ state, stakeNanos, objection, trace }: AuditedLease): bigint =>
+  state === "convicted" ? BigInt(stakeNanos) : BigInt(stakeNanos) + BigInt(objection?.depositNanos ?? 0) + BigInt(trace?.depositNanos ?? 0);
 
 function auditEnd(lease: AuditedLease, end: End): string | null {
   const due = BigInt(end.dueNanos);

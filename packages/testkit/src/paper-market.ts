@@ -169,6 +169,7 @@ export class PaperMarket {
         clientId: toHex(this.random.bytes(16)),
         jobHash: this.id(),
         segment: false,
+        judges: null,
       },
       ...{
         driver: DEFAULT_DRIVER,
@@ -294,6 +295,7 @@ export class PaperMarket {
         holdNanos,
       },
       ...{ ratePerHourNanos: "0", issuedAt, openedAt: issuedAt, usedMs: 0, lastAmendment: null, trace: null, result: null, delivery: null },
+      ...{ settlement: null, judges: null, draw: null },
       ...{ objection: null, deadlineAt: null, end: null, auditPpm, stakeNanos },
       ...over,
     };

@@ -6,6 +6,7 @@ export { jobToRun } from "./receipt/job-to-run.ts";
 export { RULES } from "./receipt/lines.ts";
 export { resultProblem, type ReExecuted } from "./judging/re-execution.ts";
 export { judge, type Judgement } from "./judging/judgement.ts";
+export { judgeAppeal, judgeReferees, judgeReview } from "./judging/judged-review.ts";
 export { judgeVerdict, type JudgedVerdict } from "./judging/judged-verdict.ts";
 export { auditMac, wasDrawn } from "./judging/audit-draw.ts";
 export { refereeProblem, resultDifference } from "./judging/comparison.ts";

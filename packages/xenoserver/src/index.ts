@@ -6,6 +6,7 @@ export type { BrokerApi, RunnerWorld } from "./lease/runner-world.ts";
 export type { GuestDriver, GuestEnding, GuestJob, GuestToken, RunningGuest } from "./drivers/driver.ts";
 export type { Work } from "./drivers/work.ts";
 export { RefusedJob } from "./drivers/refused.ts";
+export { readKeptWork } from "./lease/kept-work.ts";
 export { openJournal, type Journal, type LeaseRecord } from "./lease/journal.ts";
 export { readEgressLog } from "./drivers/qemu/egress-log.ts";
 export { createVmDriver, type VmDriver } from "./drivers/qemu/vm-driver.ts";

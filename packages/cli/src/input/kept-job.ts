@@ -40,7 +40,7 @@ export async function keepJob(job: BuiltWork): Promise<void> {
   await writePrivate(path.join(folderOf(jobHash), "job.json"), JSON.stringify({ spec, inputs }));
 }
 
-type Kept<T> = T & { blobFile(digest: string): string };
+export type Kept<T> = T & { blobFile(digest: string): string };
 
 async function readKept(jobHash: string): Promise<unknown> {
   const text = await readFile(path.join(folderOf(jobHash), "job.json"), "utf8").catch(() => {
@@ -96,13 +96,16 @@ export async function readKeptVm(jobHash: string): Promise<Kept<KeptVm> | null> 
 
 /** The kept job as it was sent. */
 export async function rebuildJob(jobHash: string): Promise<BuiltWork> {
-  const vm = await readKeptVm(jobHash);
-  const { spec, inputs } = vm ?? (await readKeptJob(jobHash));
+  return rebuilt((await readKeptVm(jobHash)) ?? (await readKeptJob(jobHash)), jobHash);
+}
+
+/** The same from wherever it is kept. */
+export async function rebuilt({ spec, inputs, blobFile: fileOf }: Kept<KeptJob> | Kept<KeptVm>, jobHash: string): Promise<BuiltWork> {
   const named = "vm" in spec ? blobsOfVm(spec) : [spec.module, spec.stdin];
   const blobs = new Map<string, Blob>();
   const sizeOf = (digest: string): number => blobs.get(digest)?.size ?? 0;
   for (const digest of filesOf(spec, inputs))
-    blobs.set(digest, digest === PYTHON.digest ? runtimeBlob(PYTHON) : await fileBlob(blobFile(digest)));
+    blobs.set(digest, digest === PYTHON.digest ? runtimeBlob(PYTHON) : await fileBlob(fileOf(digest)));
   if ("vm" in spec) return builtVm({ spec, jobHash, inputs, blobs, sizes: named.map((digest) => ({ digest, size: sizeOf(digest) })) });
   return builtJob({ spec, jobHash, inputs, blobs, moduleSize: sizeOf(spec.module), stdinSize: sizeOf(spec.stdin), segment: null });
 }

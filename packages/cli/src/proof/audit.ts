@@ -80,7 +80,7 @@ export function auditLine({ ratePpm, drawn, undone, wrong }: Audit, lease: strin
   if (!drawn) return dim(`audit    not drawn (${chance})`);
   if (undone !== null) return yellow(`audit    drawn (${chance}), and not done: ${undone}; while it is due: xeno audit ${shortId(lease)}`);
   if (!wrong) return green(`audit    drawn (${chance}): the referee came to the same result`);
-  const back = `${money(wrong.refundNanos, currency)} and ${money(wrong.slashedNanos, currency)} of stake came to you`;
+  const back = `${money(wrong.refundNanos, currency)} and ${money(wrong.slashedNanos, currency)} of stake is locked for you`;
   return red(`audit    drawn (${chance}): the output above is WRONG: ${wrong.why}; ${back}`);
 }
 

@@ -3,7 +3,7 @@
  * judge.
  */
 import { DRIVERS } from "@xenoservers/market";
-import { disputeResults, disputeTerms, fetchBound, type DisputeTerms, type TraceHere } from "@xenoservers/sdk";
+import { disputeResults, disputeTerms, fetchBound, type DisputeTerms, type RefereeRun, type TraceHere } from "@xenoservers/sdk";
 import { openClient } from "../input/home.ts";
 import { readKeptJob, rebuildJob } from "../input/kept-job.ts";
 import type { DisputeInput } from "../input/verbs/lease.ts";
@@ -17,20 +17,27 @@ async function tracer(jobHash: string): Promise<TraceHere> {
   return (step) => traceHere(kept, step);
 }
 
-/** Who judges, what is put down, and when it is lost. */
-function disputeLines({ way, referee, leases }: DisputeTerms, currency: string): string[] {
+/** Who may judge, what is put down, and when it is lost. */
+function disputeLines({ way, referee, referees, leases }: DisputeTerms, currency: string): string[] {
   const deposit = leases.reduce((sum, { depositNanos }) => sum + depositNanos, 0n);
   const what = way === "parts" ? "the part of the job in which states differ" : "the whole job";
-  const judge = `referee  ${shortId(referee.offer.server)} runs ${what}; that costs at most ${money(referee.quote.holdNanos, currency)}`;
-  const back =
-    way === "parts"
-      ? "it comes back where the result was wrong or the server shows no states; else the owner gets it"
-      : "it comes back with the referee's word, whatever that is; the owner's pay is frozen until then";
+  const who = referees === 1 ? shortId(referee.offer.server) : `one of ${referees}, drawn by the lease's settlement,`;
+  const judge = `referee  ${who} runs ${what}; that costs at most ${money(referee.quote.holdNanos, currency)}`;
+  const shown = way === "parts" ? " or the server shows no states" : "";
+  const back = `it comes back where the result was wrong${shown}, or no referee is left; else the owner gets it`;
   return [
     judge,
     `deposit  ${money(deposit, currency)}: ${back}`,
-    "outcome  a wrong result costs its owner the pay and the locked stake, which come to you",
+    "outcome  a wrong result costs its owner the pay, which comes back at once, and the locked stake, which comes when no appeal can",
   ];
+}
+
+/** Who judged, in which round, and why not who would have come before. */
+function refereeLines(runs: ReadonlyMap<string, RefereeRun>): string[] {
+  return [...runs.values()].flatMap(({ referee, round, passed }) => [
+    ...passed.map((before) => `referee  ${shortId(before.referee)} was drawn before: ${before.why}`),
+    `referee  ${shortId(referee)} was drawn in round ${round} and ran it`,
+  ]);
 }
 
 export async function dispute({ lease: id, budget, yes, json }: DisputeInput): Promise<void> {
@@ -42,16 +49,17 @@ export async function dispute({ lease: id, budget, yes, json }: DisputeInput): P
   const terms = await disputeTerms(client, [lease.id], order.payload, job, budget, here !== undefined);
   if (!json) for (const line of disputeLines(terms, context.currency)) say(line);
   await agree("Put the deposit down and ask the referee?", yes || json);
-  const { refereeLease, segment, verdicts } = await disputeResults(client, [lease.id], order.payload, job, budget, here);
+  const { refereeLease, runs, segment, verdicts } = await disputeResults(client, [lease.id], order.payload, job, budget, here);
   const verdict = verdicts.get(lease.id) ?? null;
   await keepReceipt(client, lease.id);
   if (!verdict) process.exitCode = 1;
-  if (json) return printJson({ lease: lease.id, refereeLease, segment, verdict });
+  if (json) return printJson({ lease: lease.id, refereeLease, run: runs.get(lease.id) ?? null, segment, verdict });
+  for (const line of refereeLines(runs)) say(line);
   if (segment) say(`the referee ran segment ${segment.index} of ${segment.of}`);
+  if (!runs.has(lease.id)) return print("nothing was left to judge: the doubt is over (xeno lease show)");
   if (!verdict) return print("the referee came to the same result: the owner keeps its pay, and you paid for the referee's run");
   print(`proved: ${verdict.why}`);
-  print(
-    `${money(verdict.refundNanos, context.currency)} came back, and ${money(verdict.slashedNanos, context.currency)} of the owner's stake`,
-  );
+  const stake = `${money(verdict.slashedNanos, context.currency)} of the owner's stake is locked for you until it may not appeal any more`;
+  print(`${money(verdict.refundNanos, context.currency)} came back; ${stake}`);
   say(`check it: xeno verify ${shortId(lease.id)} --re-execute`);
 }

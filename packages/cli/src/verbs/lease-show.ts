@@ -44,7 +44,19 @@ function windowLines({ id, state, end, deadlineAt }: LeaseView): string[] {
   return [`window   doubts until ${until}: xeno lease object ${shortId(id)} --reason …, or xeno dispute ${shortId(id)}`];
 }
 
-function doubtLines({ state, objection, trace, deadlineAt }: LeaseView, currency: string): string[] {
+/** Who is to judge, and until when its run may be ordered. */
+const drawLines = ({ draw }: LeaseView): string[] =>
+  draw ? [`referee  ${shortId(draw.referee)}, drawn in round ${draw.round} of ${draw.candidates.length}`] : [];
+
+function doubtLines(lease: LeaseView, currency: string): string[] {
+  const { id, state, objection, trace, deadlineAt } = lease;
+  if (state === "convicted") {
+    const by = deadlineAt === null ? "" : ` until ${when(deadlineAt)}`;
+    return [
+      `verdict  wrong; its pay is back, its stake waits${by} for its owner's appeal: xeno lease appeal ${shortId(id)}`,
+      ...drawLines(lease),
+    ];
+  }
   if (state !== "disputed") return [];
   const until = deadlineAt === null ? "" : ` until ${when(deadlineAt)}`;
   const deposit = (nanos: string): string => `deposit ${money(nanos, currency)}`;
@@ -52,8 +64,6 @@ function doubtLines({ state, objection, trace, deadlineAt }: LeaseView, currency
   const lines = objection ? [`${by}; ${deposit(objection.depositNanos)}`] : [];
   if (!trace) return lines;
   const brought = trace.deadlineAt === null ? "" : ` until ${when(trace.deadlineAt)}`;
-  const what = trace.answered
-    ? `the server has signed its states; the referee's segment can be brought${brought}`
-    : `the server has to sign its states${brought}`;
-  return [...lines, `doubted  ${what}; ${deposit(trace.depositNanos)}`];
+  const what = trace.answered ? `what the referee comes to can be brought${brought}` : `the server has to sign its states${brought}`;
+  return [...lines, `doubted  ${what}; ${deposit(trace.depositNanos)}`, ...drawLines(lease)];
 }

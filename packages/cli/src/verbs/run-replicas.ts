@@ -173,12 +173,12 @@ async function judged(
   const terms = await disputeTerms(client, leases, order, job, budgetNanos, false);
   const deposits = terms.leases.reduce((sum, { depositNanos }) => sum + depositNanos, 0n);
   const run = money(terms.referee.quote.holdNanos, currency);
-  if (!quiet) say(`dispute  ${money(deposits, currency)} put down until it is decided; the referee's run costs at most ${run}`);
+  if (!quiet) say(`dispute  ${money(deposits, currency)} put down until it is decided; a referee's run of each costs at most ${run}`);
   const { verdicts, segment } = await disputeResults(client, leases, order, job, budgetNanos);
   if (segment && !quiet) say(`the referee ran segment ${segment.index} of ${segment.of}`);
   for (const [lease, verdict] of verdicts) {
     if (!verdict) continue;
-    const back = `${money(verdict.refundNanos, currency)} and ${money(verdict.slashedNanos, currency)} of stake came to you`;
+    const back = `${money(verdict.refundNanos, currency)} came back, ${money(verdict.slashedNanos, currency)} of stake is locked for you`;
     say(`verdict  ${shortId(lease)}: ${verdict.why}; ${back}`);
   }
   const standing = compared.filter(({ lease }) => verdicts.get(lease.id) === null);

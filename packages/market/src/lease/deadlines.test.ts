@@ -99,7 +99,15 @@ describe("a gap in which no broker heard", () => {
     expect(acceptByOf(lease)).toBe(ISSUED_AT + acceptWithinMs + 60);
     expect(startByOf(lease)).toBe(ISSUED_AT + acceptWithinMs + startWithinMs + 60);
     expect(refusalOf(lease, "acceptance", { at: ISSUED_AT + acceptWithinMs + 60 })).toBeNull();
-    for (const make of [IN_STATE.open, IN_STATE.stopping, IN_STATE.revealed, IN_STATE.delivering, IN_STATE.settled, IN_STATE.disputed]) {
+    for (const make of [
+      IN_STATE.open,
+      IN_STATE.stopping,
+      IN_STATE.revealed,
+      IN_STATE.delivering,
+      IN_STATE.settled,
+      IN_STATE.disputed,
+      IN_STATE.convicted,
+    ]) {
       const before = make();
       const after = away(before, before.toldAt + 10, before.toldAt + 610);
       expect(dueAt(after), before.state).toBe(dueAt(before) + 600);
@@ -168,6 +176,8 @@ describe("a dispute's deadline", () => {
     const doubted = told(lease, "trace-request");
     for (const kind of ["trace", "verdict"] as const)
       expect(refusalOf(doubted, kind, { at: dueAt(doubted) + 1 })?.code, kind).toBe("too_late");
-    expect(deadlineOf(told(doubted, "verdict"))).toBeNull();
+    const convicted = IN_STATE.convicted();
+    expect(dueAt(convicted)).toBe(convicted.toldAt + disputeWindowMs);
+    expect(deadlineOf(quietEnd(convicted, dueAt(convicted)) ?? convicted)).toBeNull();
   });
 });

@@ -2,7 +2,7 @@
  * When silence ends something. Every deadline is a time since a fact, in log time, and stretches by each gap in which no broker was there
  * to hear: the judge's absence is nobody's silence (PROTOCOL section 3).
  */
-import { disputeWithinMs, traceWithinMs } from "../dispute.ts";
+import { disputeWithinMs, judgeWithinMs, traceWithinMs } from "../dispute.ts";
 import { invariant } from "../invariant.ts";
 import type { Gap, Lease } from "./lease.ts";
 import type { EndReason } from "./terms.ts";
@@ -22,15 +22,41 @@ export const acceptByOf = (lease: Lease): number => afterIssue(lease, lease.acce
 /** Until then the job's bytes may come. */
 export const startByOf = (lease: Lease): number => afterIssue(lease, lease.startBy);
 
+/** Whether its server still owes the states that it was asked for. */
+export const owesTrace = ({ trace }: Lease): boolean => trace !== null && trace.step !== null && trace.document === null;
+
+/** Whether a referee was drawn for an appeal against the verdict. */
+export const isAppealed = ({ draw, verdict }: Lease): boolean => draw !== null && verdict !== null && draw.round > verdict.round;
+
+/** Since when a referee could run the job; null where there is nothing for it to judge yet. */
+function judgeableSince(lease: Lease): number | null {
+  const { trace, draw } = lease;
+  if (lease.state === "convicted") return isAppealed(lease) && draw ? draw.at : null;
+  return trace && !owesTrace(lease) ? Math.max(trace.answeredAt ?? trace.at, draw?.at ?? 0) : null;
+}
+
 /** By the fuel that is billed, which the broker's clock bounds: what a result states may be any number. */
-function traceDeadline(lease: Lease): number | null {
-  const { trace, end, gaps } = lease;
-  if (!trace || !end) return null;
-  const fuel = BigInt(end.billableFuel);
-  const { memoryMib } = lease.resources;
-  return trace.answeredAt === null
-    ? stretched(trace.at, traceWithinMs(fuel, memoryMib), gaps)
-    : stretched(trace.answeredAt, disputeWithinMs(fuel, memoryMib), gaps);
+function sinceThen(
+  { end, resources, gaps }: Lease,
+  since: number | null | undefined,
+  within: (fuel: bigint, memoryMib: number) => number,
+): number | null {
+  return typeof since === "number" && end ? stretched(since, within(BigInt(end.billableFuel), resources.memoryMib), gaps) : null;
+}
+
+const traceDeadline = (lease: Lease): number | null =>
+  owesTrace(lease) ? sinceThen(lease, lease.trace?.at, traceWithinMs) : sinceThen(lease, judgeableSince(lease), disputeWithinMs);
+
+/** Until then the verdict may be appealed against, or a second referee be heard. */
+function convictedDeadline(lease: Lease): number | null {
+  const { verdict, timings, gaps } = lease;
+  return traceDeadline(lease) ?? (verdict && stretched(verdict.at, timings.disputeWindowMs, gaps));
+}
+
+/** Until then the drawn referee's run may be ordered. */
+export function judgeBy(lease: Lease): number | null {
+  const by = sinceThen(lease, judgeableSince(lease), judgeWithinMs);
+  return by ?? (lease.state === "convicted" ? convictedDeadline(lease) : null);
 }
 
 function disputeDeadline(lease: Lease): number | null {
@@ -66,6 +92,8 @@ export function deadlineOf(lease: Lease): number | null {
       return lease.end && stretched(lease.end.at, timings.disputeWindowMs, gaps);
     case "disputed":
       return disputeDeadline(lease);
+    case "convicted":
+      return convictedDeadline(lease);
     case "ended":
     case "closed":
     case "final":
@@ -100,6 +128,7 @@ export function silenceReason(lease: Lease): EndReason | null {
     case "closed":
     case "settled":
     case "disputed":
+    case "convicted":
     case "final":
     case "lapsed":
       return null;

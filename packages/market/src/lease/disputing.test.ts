@@ -2,9 +2,23 @@
 import { describe, expect, it } from "vitest";
 import type { ResultContent } from "./facts.ts";
 import type { FinalMoney, Lease } from "./lease.ts";
-import { objectionDepositNanos } from "./disputing.ts";
+import { drawReferee } from "../referees.ts";
+import { objectionDepositNanos, quietEnd } from "./disputing.ts";
 import { deadlineOf } from "./deadlines.ts";
-import { ISSUED_AT, OWNER, delivering, opened, refusalOf, settled, told, type Terms } from "./lease.fixture.ts";
+import {
+  DIGEST,
+  ISSUED_AT,
+  OWNER,
+  REFEREES,
+  appealed,
+  delivering,
+  judgeable,
+  opened,
+  refusalOf,
+  settled,
+  told,
+  type Terms,
+} from "./lease.fixture.ts";
 
 const FEE: Terms = { fee: { basisPoints: 500, effectiveAt: ISSUED_AT } };
 const REPLICATED: Terms = { ...FEE, order: { assurance: "replicated" } };
@@ -121,35 +135,127 @@ describe("a doubt", () => {
   });
 });
 
-describe("a verdict", () => {
+describe("a doubt about the whole", () => {
   const lease = settled(REPLICATED);
+  const asked = told(lease, "trace-request", { content: { step: null } });
 
-  it("gives everything back and takes the stake, only for a proven lie", () => {
+  it("costs a tenth, asks the server for nothing, and waits for the referee", () => {
+    expect(asked.trace?.depositNanos).toBe(objectionDepositNanos(end(lease).dueNanos, "0").toString());
+    expect(refusalOf(asked, "trace", { content: { step: "1" } })?.code).toBe("wrong_state");
+    expect(deadlineOf(asked)).not.toBeNull();
+    expect(refusalOf(asked, "dispute")?.code).toBe("wrong_state");
+  });
+
+  it("is never about a referee's own run", () => {
+    const judging = settled({ order: { ...REPLICATED.order, judges: "another lease" } });
+    expect(refusalOf(judging, "trace-request", { content: { step: null } })).toMatchObject({ code: "not_comparable" });
+  });
+});
+
+describe("a draw", () => {
+  const asked = told(settled(REPLICATED), "trace-request", { content: { step: null } });
+
+  it("is the one that follows from the settlement, of the same candidates, one round after the other", () => {
+    expect(refusalOf(settled(), "draw")?.code).toBe("wrong_state");
+    expect(refusalOf(asked, "draw", { content: { referee: "r9" } })?.code).toBe("not_drawn");
+    expect(refusalOf(asked, "draw", { content: { candidates: ["r2", "r1"] } })?.code).toBe("not_drawn");
+    expect(refusalOf(asked, "draw", { content: { candidates: ["r1", "r1"] } })?.code).toBe("not_drawn");
+    expect(refusalOf(asked, "draw", { content: { round: REFEREES.length + 2, referee: null } })?.code).toBe("not_drawn");
+    const once = told(asked, "draw");
+    expect(refusalOf(once, "draw", { content: { round: 1, referee: once.draw?.referee ?? "" } })?.code).toBe("not_drawn");
+    const fewer = { candidates: ["r1"], referee: drawReferee(DIGEST, ["r1"], 2) };
+    expect(refusalOf(once, "draw", { content: fewer })?.code).toBe("not_drawn");
+    expect(told(once, "draw").draw).toMatchObject({ round: 2, at: once.toldAt + 1 });
+  });
+
+  it("gives the next referee its own time, and ends the doubt where nobody is left: as the settlement says", () => {
+    const first = told(asked, "draw");
+    const second = told(first, "draw", { at: (deadlineOf(first) ?? 0) - 1 });
+    expect(deadlineOf(second)).toBeGreaterThan(deadlineOf(first) ?? 0);
+    const nobody = told(told(second, "draw"), "draw");
+    expect(conserves(nobody)).toMatchObject({
+      ...{ ownerNanos: end(asked).ownerNanos, judgement: "none", stakeTo: "owner", why: "no referee is left to judge it" },
+      deposits: [{ of: "trace", from: "customer", to: "customer" }],
+    });
+  });
+});
+
+describe("a verdict", () => {
+  const lease = judgeable(REPLICATED);
+
+  it("gives everything back and locks the stake, only for a proven lie, by whoever was drawn", () => {
     const money = conserves(told(told(lease, "dispute"), "verdict"));
     expect(money).toMatchObject({
       ownerNanos: "0",
       feeNanos: "0",
       backNanos: end(lease).dueNanos,
-      stakeTo: "customer",
+      stakeTo: "locked",
       judgement: "wrong",
     });
     for (const finding of ["agrees", "unknown", "not-comparable"] as const)
       expect(refusalOf(lease, "verdict", { content: { finding } })?.code).toBe("not_comparable");
     expect(refusalOf(lease, "verdict", { content: { refundNanos: "1" } })?.code).toBe("bill_mismatch");
     expect(refusalOf(lease, "verdict", { content: { slashedNanos: "0" } })?.code).toBe("bill_mismatch");
+    expect(refusalOf(lease, "verdict", { content: { slashedTo: "another" } })?.code).toBe("bill_mismatch");
+    for (const content of [{ referee: "r9" }, { round: 2 }, { round: null }])
+      expect(refusalOf(lease, "verdict", { content })?.code).toBe("not_drawn");
+    expect(refusalOf(settled(REPLICATED), "verdict")?.code).toBe("not_drawn");
+    expect(refusalOf(told(told(settled(REPLICATED), "trace-request"), "draw"), "verdict")?.code).toBe("not_drawn");
   });
 
   it("that agrees ends what was under way, and frees nobody of a doubt that was not raised", () => {
     const agrees = { content: { finding: "agrees" } } as const;
-    expect(refusalOf(lease, "dispute", agrees)?.code).toBe("result_agrees");
-    const asked = told(lease, "trace-request");
-    expect(conserves(told(asked, "dispute", agrees))).toMatchObject({
+    expect(refusalOf(settled(REPLICATED), "dispute", agrees)?.code).toBe("wrong_state");
+    expect(conserves(told(lease, "dispute", agrees))).toMatchObject({
       judgement: "right",
       stakeTo: "owner",
       deposits: [{ of: "trace", to: "owner" }],
     });
-    expect(refusalOf(asked, "dispute", { content: { finding: "agrees", whole: false } })?.code).toBe("result_agrees");
+    expect(refusalOf(lease, "dispute", { content: { finding: "agrees", whole: false } })?.code).toBe("result_agrees");
     expect(refusalOf(lease, "dispute", { content: { finding: "not-comparable" } })?.code).toBe("not_comparable");
-    expect(told(lease, "dispute", { content: { finding: "unknown" } }).state).toBe("settled");
+    expect(told(lease, "dispute", { content: { finding: "unknown" } }).state).toBe("disputed");
+  });
+
+  it("on a referee's own run is for good, whenever it is found: its stake goes to whom it convicted", () => {
+    const judging = settled({ order: { ...REPLICATED.order, judges: "another lease" } });
+    const late = { at: (deadlineOf(judging) ?? 0) + 1_000_000 };
+    const content = { round: null, referee: "r2", slashedTo: "the wronged owner" };
+    expect(told(judging, "verdict", { ...late, content })).toMatchObject({
+      state: "final",
+      final: { ownerNanos: "0", stakeTo: "wronged", wronged: "the wronged owner", judgement: "wrong" },
+    });
+    expect(refusalOf(judging, "verdict", { content: { ...content, finding: "agrees" } })?.code).toBe("not_comparable");
+  });
+});
+
+describe("an appeal", () => {
+  const convicted = told(judgeable(REPLICATED), "verdict");
+
+  it("takes a second referee, and time for it: else the verdict stands", () => {
+    expect(deadlineOf(convicted)).toBe((convicted.verdict?.at ?? 0) + convicted.timings.disputeWindowMs);
+    expect(refusalOf(convicted, "appeal")?.code).toBe("wrong_state");
+    expect(refusalOf(convicted, "review")?.code).toBe("not_drawn");
+    const stands = quietEnd(convicted, deadlineOf(convicted) ?? 0);
+    expect(stands?.final).toMatchObject({ stakeTo: "customer", judgement: "wrong" });
+    const second = appealed(REPLICATED);
+    expect(deadlineOf(second)).toBeGreaterThan(deadlineOf(convicted) ?? 0);
+    expect(quietEnd(second, (deadlineOf(second) ?? 0) - 1)).toBeNull();
+    expect(refusalOf(second, "appeal", { at: (deadlineOf(second) ?? 0) + 1 })?.code).toBe("too_late");
+    expect(refusalOf(second, "review", { at: (deadlineOf(second) ?? 0) + 1 })?.code).toBe("too_late");
+  });
+
+  it("gives the stake back where the second referee bears the server out, and to its customer where it does not", () => {
+    const second = told(appealed(REPLICATED), "appeal");
+    expect(conserves(told(second, "review"))).toMatchObject({ stakeTo: "owner", judgement: "right", ownerNanos: "0" });
+    const differs = { content: { finding: "differs" } } as const;
+    expect(conserves(told(second, "review", differs))).toMatchObject({ stakeTo: "customer", judgement: "wrong" });
+    for (const finding of ["unknown", "not-comparable"] as const)
+      expect(refusalOf(second, "review", { content: { finding } })?.code).toBe("not_comparable");
+    for (const content of [{ round: 1 }, { referee: "r9" }]) expect(refusalOf(second, "review", { content })?.code).toBe("not_drawn");
+  });
+
+  it("leaves the verdict where no other referee is left", () => {
+    const nobody = told(told(appealed(REPLICATED), "draw"), "draw");
+    expect(nobody.final).toMatchObject({ stakeTo: "customer", why: expect.stringContaining("no other is left") });
   });
 });

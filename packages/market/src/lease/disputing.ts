@@ -8,19 +8,19 @@ import { DRIVERS, runsAlike } from "../drivers.ts";
 import { invariant } from "../invariant.ts";
 import { priceVectorOf } from "../resources.ts";
 import { speaksAs } from "../roles.ts";
-import { deadlineOf } from "./deadlines.ts";
+import { deadlineOf, owesTrace } from "./deadlines.ts";
 import type { FactOf } from "./facts.ts";
 import type { FinalMoney, Lease, LeaseEnd } from "./lease.ts";
 import { firstRefused, refused, taken, type LeaseRefusal, type Step } from "./refusal.ts";
 import { proofOf } from "./proofs.ts";
 import { TERMS } from "./terms.ts";
 
-function endOfLease({ end }: Lease): LeaseEnd {
+export function endOfLease({ end }: Lease): LeaseEnd {
   invariant(end !== null, "only a settled lease can be disputed");
   return end;
 }
 
-const inWindow = (lease: Lease, at: number): LeaseRefusal | null => {
+export const inWindow = (lease: Lease, at: number): LeaseRefusal | null => {
   const deadline = deadlineOf(lease);
   return deadline !== null && at > deadline ? refused("too_late", "the window is over", { windowEndsAt: deadline }) : null;
 };
@@ -82,13 +82,14 @@ interface Conclusion {
   traceTo?: "customer" | "owner";
   /** Who gets what an objector put down; absent: it comes back. */
   objectionTo?: "customer" | "owner";
+  wronged?: string;
   why: string;
 }
 
 /** How the money of a settled lease goes when the owner keeps `ownerNanos` of its pay: the broker's fee shrinks with it. */
-function concluded(
+export function concluded(
   lease: Lease,
-  { ownerNanos, judgement = "none", stakeTo = "owner", traceTo = "customer", objectionTo, why }: Conclusion,
+  { ownerNanos, judgement = "none", stakeTo = "owner", traceTo = "customer", objectionTo, wronged, why }: Conclusion,
 ): Step {
   const end = endOfLease(lease);
   const [pendingOwner, pendingFee] = [BigInt(end.ownerNanos), BigInt(end.feeNanos)];
@@ -101,7 +102,7 @@ function concluded(
     ownerNanos: ownerNanos.toString(),
     feeNanos: feeNanos.toString(),
     backNanos: (pendingOwner - ownerNanos + (pendingFee - feeNanos)).toString(),
-    ...{ deposits, stakeTo, judgement, why },
+    ...{ deposits, stakeTo, wronged: wronged ?? null, judgement, why },
   };
   return taken({ ...lease, state: "final", final });
 }
@@ -119,31 +120,41 @@ export function rule(lease: Lease, { at, content }: FactOf<"ruling">): Step {
   return concluded(lease, { ownerNanos, objectionTo: borneOut ? objection.by : other, why: "the operator has ruled" });
 }
 
-/** The customer doubts a long job's result: its server is to run it again with breakpoints and sign their roots. */
+/** What a doubt costs until it is decided: where the server runs the job again, as much as that may cost it. */
+function doubtDepositNanos({ price }: Lease, { dueNanos }: LeaseEnd, step: string | null): string {
+  if (step === null) return objectionDepositNanos(dueNanos, "0").toString();
+  return disputeDepositNanos(BigInt(dueNanos), priceVectorOf(price)).toString();
+}
+
+/** Why a server cannot be asked for states so far apart; null where it can, or is not asked. */
+function stepProblem({ result, resources }: Lease, step: string | null): LeaseRefusal | null {
+  const [fuel, most] = [BigInt(result?.fuel ?? 0), traceRootsMax(resources.memoryMib)];
+  if (step === null || (BigInt(step) >= 1n && fuel / BigInt(step) <= BigInt(most))) return null;
+  return refused("bad_payload", `must make at most ${most} breakpoints of ${fuel} fuel`, { path: "step" });
+}
+
+/**
+ * The customer doubts the result: a referee is to run the job, of a long one a segment, for which its server runs it again with
+ * breakpoints and signs their roots. A referee's own run is judged by an appeal alone: doubts about doubts would have no end.
+ */
 export function requestTrace(lease: Lease, { id, at, content }: FactOf<"trace-request">): Step {
-  const { result, trace, price, resources } = lease;
-  const end = endOfLease(lease);
+  const { trace } = lease;
   const late = inWindow(lease, at);
   if (late) return late;
-  if (trace) return refused("wrong_state", "the server was asked already");
-  const unfit = untraceable(lease);
+  if (trace) return refused("wrong_state", "it was doubted before");
+  if (lease.judges !== null) return refused("not_comparable", "a referee's run is judged by an appeal alone");
+  const { step } = content;
+  const unfit = (step === null ? incomparable(lease) : untraceable(lease)) ?? stepProblem(lease, step);
   if (unfit) return unfit;
-  const [step, fuel, most] = [BigInt(content.step), BigInt(result?.fuel ?? 0), traceRootsMax(resources.memoryMib)];
-  if (step < 1n || fuel / step > BigInt(most))
-    return refused("bad_payload", `must make at most ${most} breakpoints of ${fuel} fuel`, { path: "step" });
-  const depositNanos = disputeDepositNanos(BigInt(end.dueNanos), priceVectorOf(price)).toString();
-  return taken({
-    ...lease,
-    state: "disputed",
-    trace: { request: id, step: content.step, at, depositNanos, document: null, answeredAt: null },
-  });
+  const depositNanos = doubtDepositNanos(lease, endOfLease(lease), step);
+  return taken({ ...lease, state: "disputed", trace: { request: id, step, at, depositNanos, document: null, answeredAt: null } });
 }
 
 export function answerTrace(lease: Lease, { id, at, content }: FactOf<"trace">): Step {
   const { trace, result } = lease;
   const late = inWindow(lease, at);
   if (late) return late;
-  if (!trace || trace.document !== null) return refused("wrong_state", "no trace was asked for, or it was given");
+  if (!trace || !owesTrace(lease)) return refused("wrong_state", "no trace was asked for, or it was given");
   const asked =
     content.server === lease.server &&
     content.request === trace.request &&
@@ -158,6 +169,7 @@ export function answerTrace(lease: Lease, { id, at, content }: FactOf<"trace">):
 export function dispute(lease: Lease, { at, content }: FactOf<"dispute">): Step {
   const unfit = inWindow(lease, at) ?? incomparable(lease);
   if (unfit) return unfit;
+  if (!lease.draw || owesTrace(lease)) return refused("wrong_state", "there is nothing for a referee to judge yet");
   switch (content.finding) {
     case "not-comparable":
       return refused("not_comparable", "the two results cannot decide a dispute");
@@ -166,7 +178,7 @@ export function dispute(lease: Lease, { at, content }: FactOf<"dispute">): Step 
       return taken(lease);
     case "agrees":
       // one right segment says nothing of the others, so it ends nothing
-      if (lease.state === "settled" || !content.whole) return refused("result_agrees", "the referee came to the same result");
+      if (!content.whole) return refused("result_agrees", "the referee came to the same result");
       return concluded(lease, {
         ownerNanos: BigInt(endOfLease(lease).ownerNanos),
         judgement: "right",
@@ -176,27 +188,45 @@ export function dispute(lease: Lease, { at, content }: FactOf<"dispute">): Step 
   }
 }
 
-/** Only a proven lie takes stake: the pay goes back, and what was locked for the lease goes to its customer. */
-export function convict(lease: Lease, { at, content }: FactOf<"verdict">): Step {
+/** What a verdict must say of the money, whoever it is about. */
+function verdictProblem(lease: Lease, { content }: FactOf<"verdict">): LeaseRefusal | null {
   const end = endOfLease(lease);
-  const unfit = inWindow(lease, at) ?? incomparable(lease);
-  if (unfit) return unfit;
   if (content.finding !== "differs") return refused("not_comparable", "the two results in the verdict do not convict its server");
   const back = BigInt(end.ownerNanos) + BigInt(end.feeNanos);
   if (BigInt(content.refundNanos) !== back)
     return refused("bill_mismatch", `the verdict gives back ${content.refundNanos}, ${back} was paid`);
   if (content.slashedNanos !== lease.stakeNanos) return refused("bill_mismatch", "the stake that is taken is not the one that was locked");
-  return concludedByVerdict(lease);
+  return null;
 }
 
-function concludedByVerdict(lease: Lease): Step {
-  const step = concluded(lease, {
-    ownerNanos: 0n,
-    judgement: "wrong",
-    stakeTo: "customer",
-    objectionTo: "customer",
-    why: "the referee proved it wrong",
-  });
+/**
+ * Only a proven lie takes stake: the pay goes back, and what was locked for the lease goes to its customer once its owner may not appeal
+ * any more. Who judges is drawn. A judging lease that a later referee contradicts is convicted for good, however long that took: its stake
+ * goes to whom it had convicted.
+ */
+export function convict(lease: Lease, fact: FactOf<"verdict">): Step {
+  const { id, at, content } = fact;
+  const { draw, judges, customer } = lease;
+  if (judges !== null) {
+    const wrong = verdictProblem(lease, fact);
+    return wrong ?? concludedByVerdict(lease, { stakeTo: "wronged", wronged: content.slashedTo, why: "a second referee proved it wrong" });
+  }
+  const unfit = inWindow(lease, at) ?? incomparable(lease);
+  if (unfit) return unfit;
+  if (!draw || owesTrace(lease) || draw.round !== content.round || draw.referee !== content.referee)
+    return refused("not_drawn", "its referee is not the one that was drawn", {
+      round: draw?.round ?? null,
+      referee: draw?.referee ?? null,
+    });
+  const wrong = verdictProblem(lease, fact);
+  if (wrong) return wrong;
+  if (content.slashedTo !== customer) return refused("bill_mismatch", "the stake does not go to its customer");
+  const step = concludedByVerdict(lease, { stakeTo: "locked", why: "the referee proved it wrong" });
+  return step.ok ? taken({ ...step.lease, state: "convicted", verdict: { id, round: draw.round, at } }) : step;
+}
+
+function concludedByVerdict(lease: Lease, how: Pick<Conclusion, "stakeTo" | "wronged" | "why">): Step {
+  const step = concluded(lease, { ownerNanos: 0n, judgement: "wrong", objectionTo: "customer", ...how });
   if (!step.ok || !step.lease.final) return step;
   // nothing of a lie's price stays with the broker, also where the owner's part was nothing
   const { end } = step.lease;
@@ -204,15 +234,22 @@ function concludedByVerdict(lease: Lease): Step {
   return taken({ ...step.lease, final: { ...step.lease.final, feeNanos: "0", backNanos } });
 }
 
+/** A verdict that nobody may appeal against any more. */
+export const standing = (lease: Lease, why: string): Lease | null =>
+  lease.final && { ...lease, state: "final", final: { ...lease.final, stakeTo: "customer", why } };
+
 /**
- * What the passing of a deadline makes of a settled or disputed lease; null while it has not passed. The server's silence forfeits its
- * pay, the customer's leaves the owner what it earned and the deposit; the operator's leaves everything as the settlement says.
+ * What the passing of a deadline makes of a settled, disputed or convicted lease; null while it has not passed. The server's silence
+ * forfeits its pay, the customer's leaves the owner what it earned and the deposit; the operator's leaves everything as the settlement
+ * says; that of who was convicted lets the verdict stand.
  */
 export function quietEnd(lease: Lease, at: number): Lease | null {
   const deadline = deadlineOf(lease);
-  if (!lease.end || deadline === null || at < deadline || (lease.state !== "settled" && lease.state !== "disputed")) return null;
+  if (!lease.end || deadline === null || at < deadline) return null;
+  if (lease.state === "convicted") return standing(lease, "the referee proved it wrong, and nobody has shown otherwise in time");
+  if (lease.state !== "settled" && lease.state !== "disputed") return null;
   const earned = BigInt(lease.end.ownerNanos);
-  const unanswered = lease.trace !== null && lease.trace.document === null;
+  const unanswered = owesTrace(lease);
   const why = unanswered
     ? "the server did not answer in time"
     : lease.trace

@@ -22,6 +22,8 @@ export interface OrderContent {
   label: string;
   jobHash: string;
   segment: boolean;
+  /** The lease whose result it judges; null: none. */
+  judges: string | null;
   driver: Driver;
   accel: "kvm" | "any";
   egress: Egress;
@@ -187,10 +189,24 @@ export interface Contents {
   gap: { from: number; to: number };
   objection: { lease: string; expectedDueNanos: string };
   ruling: { lease: string; ownerNanos: string };
-  "trace-request": { lease: string; step: string };
+  "trace-request": { lease: string; step: string | null };
   trace: { lease: string; server: string; request: string; jobHash: string; engine: string; step: string };
   dispute: { lease: string; finding: Finding; whole: boolean };
-  verdict: { lease: string; finding: Finding; refundNanos: string; slashedNanos: string };
+  draw: { lease: string; round: number; referee: string | null; candidates: readonly string[] };
+  verdict: {
+    lease: string;
+    finding: Finding;
+    /** Of a judging lease, which a later referee's result contradicts: null, nobody was drawn for it. */
+    round: number | null;
+    referee: string;
+    refundNanos: string;
+    slashedNanos: string;
+    /** Who gets the stake. */
+    slashedTo: string;
+  };
+  appeal: { lease: string };
+  /** What a second referee came to: `agrees` with the convicted server, or `differs` from it too. */
+  review: { lease: string; finding: Finding; round: number; referee: string };
 }
 
 export type FactKind = keyof Contents;
@@ -226,7 +242,10 @@ const ALL_KINDS = {
   "trace-request": 0,
   trace: 0,
   dispute: 0,
+  draw: 0,
   verdict: 0,
+  appeal: 0,
+  review: 0,
 } satisfies Record<FactKind, 0>;
 export const isFactKind = (kind: string): kind is FactKind => Object.hasOwn(ALL_KINDS, kind);
 export const FACT_KINDS = Object.keys(ALL_KINDS).filter(isFactKind);

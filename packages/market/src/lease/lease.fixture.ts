@@ -1,5 +1,6 @@
 /** For tests: a lease of each state, told fact by fact as its parties would, and a right fact of each kind for it. */
 import { EMPTY_BYTES_DIGEST } from "../digests.ts";
+import { drawReferee } from "../referees.ts";
 import { invariant } from "../invariant.ts";
 import { ROLE_SCOPES, type KeyRole, type LeaseRole, type Speaker } from "../roles.ts";
 import { auditPpmOf, quoteOn } from "./binding.ts";
@@ -18,6 +19,8 @@ import { NOT_AUDITED, isDrawnFor } from "../audit.ts";
 
 export const ISSUED_AT = 1_000_000;
 export const ORIGIN = "test/market";
+/** In the order of the log. */
+export const REFEREES = ["r1", "r2", "r3"] as const;
 export const DIGEST = "ab".repeat(32);
 
 export const partySpeaker = (party: string, role: KeyRole, over: Partial<Extract<Speaker, { by: "party" }>> = {}): Speaker => ({
@@ -43,7 +46,17 @@ export const SPEAKERS: Readonly<Record<LeaseRole, Speaker>> = {
 };
 
 export const orderOf = (over: Partial<OrderContent> = {}): OrderContent => ({
-  ...{ origin: ORIGIN, party: "customer", account: "a", label: "", jobHash: DIGEST, segment: false, driver: "wasm", accel: "any" },
+  ...{
+    origin: ORIGIN,
+    party: "customer",
+    account: "a",
+    label: "",
+    jobHash: DIGEST,
+    segment: false,
+    judges: null,
+    driver: "wasm",
+    accel: "any",
+  },
   ...{ egress: "none", egressMibMax: 0, resources: { vcpu: 1, memoryMib: 512, diskMib: 1024 }, conditions: [], assurance: "isolated" },
   ...{
     terms: "on-result",
@@ -221,10 +234,19 @@ const RIGHT: { [K in LaterKind]: (lease: Lease, at: number) => Contents[K] } = {
     ...{ lease: id, server, request: trace?.request ?? "request", jobHash, engine: result?.engine ?? "e", step: trace?.step ?? "1" },
   }),
   dispute: ({ id }) => ({ lease: id, finding: "differs", whole: true }),
-  verdict: ({ id, end, stakeNanos }) => ({
+  draw: ({ id, draw, settlement }) => {
+    const [candidates, round] = [[...REFEREES], (draw?.round ?? 0) + 1];
+    return { lease: id, round, candidates, referee: drawReferee(settlement ?? "0", candidates, round) };
+  },
+  appeal: ({ id }) => ({ lease: id }),
+  review: ({ id, draw }) => ({ lease: id, finding: "agrees", round: draw?.round ?? 1, referee: draw?.referee ?? "nobody" }),
+  verdict: ({ id, customer, draw, end, stakeNanos }) => ({
     ...{
       lease: id,
       finding: "differs",
+      round: draw?.round ?? 1,
+      referee: draw?.referee ?? "nobody",
+      slashedTo: customer,
       refundNanos: (BigInt(end?.ownerNanos ?? 0) + BigInt(end?.feeNanos ?? 0)).toString(),
       slashedNanos: stakeNanos,
     },
@@ -243,6 +265,7 @@ const SIGNERS: Readonly<Record<LaterKind, Speaker>> = {
   },
   ...{ commitment: SERVER, reveal: ORDERS, result: SERVER, delivery: CUSTOMER, closing: RECEIPTS, settlement: RECEIPTS, gap: RECEIPTS },
   ...{ objection: CUSTOMER, ruling: OPERATOR, "trace-request": CUSTOMER, trace: SERVER, dispute: CUSTOMER, verdict: RECEIPTS },
+  ...{ draw: RECEIPTS, appeal: OWNER, review: RECEIPTS },
 };
 
 interface Over<K extends LaterKind> {
@@ -256,7 +279,7 @@ interface Over<K extends LaterKind> {
 export function factFor<K extends LaterKind>(
   lease: Lease,
   kind: K,
-  { at = lease.toldAt + 1, signer = SIGNERS[kind], id = kind, content }: Over<K> = {},
+  { at = lease.toldAt + 1, signer = SIGNERS[kind], id = kind === "settlement" ? DIGEST : kind, content }: Over<K> = {},
 ): FactOf<K> {
   return { kind, id, signer, at, content: { ...RIGHT[kind](lease, at), ...content } };
 }
@@ -293,6 +316,12 @@ export const delivering = (terms: Terms = {}): Lease => told(opened(terms), "res
 export const ended = (terms: Terms = {}): Lease => told(delivering(terms), "delivery");
 export const settled = (terms: Terms = {}): Lease => told(told(ended(terms), "closing"), "settlement");
 
+/** Doubted as a whole: the first referee is drawn, and its result may be brought. */
+export const judgeable = (terms: Terms = {}): Lease => told(told(settled(terms), "trace-request", { content: { step: null } }), "draw");
+
+/** Convicted, and a second referee is drawn. */
+export const appealed = (terms: Terms = {}): Lease => told(told(judgeable(terms), "verdict"), "draw");
+
 export const REPLICAS: Terms = { order: { replicas: 2, assurance: "replicated" } };
 
 /** A lease in each state. */
@@ -307,7 +336,8 @@ export const IN_STATE: Readonly<Record<LeaseState, () => Lease>> = {
   ended: () => ended(),
   closed: () => told(ended(), "closing"),
   settled: () => settled(),
-  disputed: () => told(settled(), "trace-request"),
+  disputed: () => judgeable(),
+  convicted: () => told(judgeable(), "verdict"),
   final: () => {
     const lease = settled();
     const end = quietEnd(lease, dueAt(lease));

@@ -12,7 +12,8 @@
  *
  *   ended ──closing──▶ closed ──settlement──▶ settled ──nobody moves──────────────▶ final
  *   open, stopping, revealed, delivering ── closing, for silence ──▶ closed
- *   settled ── objection, trace-request ──▶ disputed ── ruling, verdict, nobody moves ──▶ final
+ *   settled ── objection, trace-request ──▶ disputed ── ruling, nobody moves, no referee is left ──▶ final
+ *   disputed ── verdict ──▶ convicted ── review of an appeal, nobody moves ──▶ final
  */
 import type { Driver } from "../drivers.ts";
 import type { Resources } from "../resources.ts";
@@ -33,6 +34,7 @@ export const LEASE_STATES = [
   "closed",
   "settled",
   "disputed",
+  "convicted",
   "final",
   "lapsed",
 ] as const;
@@ -90,7 +92,10 @@ export interface FinalMoney {
   backNanos: string;
   /** Whose deposit goes where: of a doubt or an objection. */
   deposits: readonly { from: "customer" | "owner"; to: "customer" | "owner"; nanos: string; of: "trace" | "objection" }[];
-  stakeTo: "owner" | "customer";
+  /** `locked`: that is open while its owner may appeal. `wronged`: who was convicted by it. */
+  stakeTo: "owner" | "customer" | "locked" | "wronged";
+  /** The party that a wrong judgement has cost its pay. */
+  wronged: string | null;
   judgement: "none" | "right" | "wrong";
   why: string;
 }
@@ -112,6 +117,8 @@ export interface Lease {
   serverKey: string;
   jobHash: string;
   segment: boolean;
+  /** The lease whose result it is to judge, as its referee. */
+  judges: string | null;
   driver: Driver;
   /** Of the offer: what runs alike runs alike under this one. */
   engine: string;
@@ -157,10 +164,22 @@ export interface Lease {
   result: LeaseResult | null;
   delivery: { by: "customer" | "broker"; at: number } | null;
   closing: { id: string; reason: EndReason; at: number } | null;
+  /** The id of its settlement: the seed by which its referees are drawn. */
+  settlement: string | null;
   end: LeaseEnd | null;
   objection: { by: "customer" | "owner"; at: number; depositNanos: string; expectedDueNanos: string } | null;
-  /** A doubted result whose server was asked to run the job again with checkpoints. */
-  trace: { request: string; step: string; at: number; depositNanos: string; document: string | null; answeredAt: number | null } | null;
+  /** A doubted result. `step`: its server was asked to run the job again with checkpoints; null: a referee runs all of it. */
+  trace: {
+    request: string;
+    step: string | null;
+    at: number;
+    depositNanos: string;
+    document: string | null;
+    answeredAt: number | null;
+  } | null;
+  /** Whose turn it is to judge. */
+  draw: { id: string; round: number; referee: string; candidates: readonly string[]; at: number } | null;
+  verdict: { id: string; round: number; at: number } | null;
   final: FinalMoney | null;
 }
 

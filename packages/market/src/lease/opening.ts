@@ -12,7 +12,7 @@ export function bind({ id, at, content }: FactOf<"purchase-order">): Step {
   if (why !== null) return refused("po_mismatch", why);
   const { payload: po, order, offer } = content;
   if (po.issuedAt !== at) return refused("po_mismatch", "the purchase order's time is not the log's");
-  const { replicas, label, jobHash, segment, driver, assurance, egress, auditSalt } = order.payload;
+  const { replicas, label, jobHash, segment, judges, driver, assurance, egress, auditSalt } = order.payload;
   const { orderId, offerId, slot, attempt, customer, account, owner, server, serverKey, resources, price, terms } = po;
   const { durationMsMax, fuelMax, egressMibMax, timeBound, fuelBound, holdNanos, cancellationNanos, stakeNanos, feeBasisPoints } = po;
   const { timings, issuedAt, acceptBy, startBy, auditPpm, auditReserveNanos } = po;
@@ -33,6 +33,7 @@ export function bind({ id, at, content }: FactOf<"purchase-order">): Step {
       serverKey,
       jobHash,
       segment,
+      judges,
     },
     ...{
       driver,
@@ -60,7 +61,8 @@ export function bind({ id, at, content }: FactOf<"purchase-order">): Step {
       openClaim: null,
       lastAmendment: null,
     },
-    ...{ stop: null, commitment: null, result: null, delivery: null, closing: null, end: null, objection: null, trace: null, final: null },
+    ...{ stop: null, commitment: null, result: null, delivery: null, closing: null, settlement: null, end: null },
+    ...{ objection: null, trace: null, draw: null, verdict: null, final: null },
   };
   return taken(lease);
 }

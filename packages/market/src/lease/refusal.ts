@@ -12,6 +12,7 @@ export const LEASE_REFUSALS = [
   "result_mismatch",
   "bill_mismatch",
   "not_comparable",
+  "not_drawn",
   "result_agrees",
   "claim_out_of_order",
   "claim_decreasing",

@@ -62,7 +62,7 @@ function settlementProblem(own: LeaseEnd, stated: SettlementContent): string | n
   return wrong ? `${wrong[0]} is ${wrong[2]}, computed ${wrong[1]}` : null;
 }
 
-export function settleLease(lease: Lease, { content }: FactOf<"settlement">): Step {
+export function settleLease(lease: Lease, { id, content }: FactOf<"settlement">): Step {
   if (!lease.closing) return refused("wrong_state", "nothing is settled before the closing");
   if (content.closing !== lease.closing.id) return refused("conflict", "the settlement is of another closing");
   if (content.result !== (lease.result?.id ?? null)) return refused("conflict", "the settlement names another result");
@@ -70,5 +70,7 @@ export function settleLease(lease: Lease, { content }: FactOf<"settlement">): St
   const wrong = settlementProblem(end, content);
   const draw = statedDrawProblem(lease, lease.closing.reason, content);
   if (draw !== null) return refused("bill_mismatch", `the settlement is wrong: audited is ${content.audited}, ${draw}`);
-  return wrong === null ? taken({ ...lease, state: "settled", end }) : refused("bill_mismatch", `the settlement is wrong: ${wrong}`);
+  return wrong === null
+    ? taken({ ...lease, state: "settled", settlement: id, end })
+    : refused("bill_mismatch", `the settlement is wrong: ${wrong}`);
 }

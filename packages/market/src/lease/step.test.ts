@@ -16,6 +16,7 @@ import {
   SPEAKERS,
   STRANGER,
   accepted,
+  appealed,
   beginning,
   bound,
   delivering,
@@ -59,7 +60,10 @@ describe("every state and every kind of fact", () => {
   });
 
   it.each(LATER)("%s is taken in some state", (kind) => {
-    const leases = [...LEASE_STATES.map(inState), opened(REPLICAS), told(opened(), "claim"), told(settled(), "objection")];
+    const leases = [
+      ...[...LEASE_STATES.map(inState), opened(REPLICAS), told(opened(), "claim"), told(settled(), "objection")],
+      ...[told(settled(), "trace-request"), appealed()],
+    ];
     expect(leases.some((lease) => [lease.toldAt + 1, late(lease)].some((at) => tell(lease, kind, { at }).ok))).toBe(true);
   });
 

@@ -6,6 +6,7 @@
  */
 import { speaksAs, type LeaseRole } from "../roles.ts";
 import { amend, extend, gap, stop } from "./changes.ts";
+import { appeal, draw, review } from "./appealing.ts";
 import { answerTrace, convict, dispute, object, requestTrace, rule } from "./disputing.ts";
 import { commit, deliver, result, reveal } from "./ending.ts";
 import type { Fact, FactKind, FactOf } from "./facts.ts";
@@ -48,8 +49,11 @@ export const FACTS: { [K in Exclude<FactKind, "purchase-order">]: Row<K> } = {
   ruling: { roles: ["operator"], in: ["disputed"], take: rule },
   "trace-request": { roles: ["customer"], in: WINDOW, take: requestTrace },
   trace: { roles: ["server"], in: ["disputed"], take: answerTrace },
+  draw: { roles: ["broker-receipts"], in: ["disputed", "convicted"], take: draw },
   dispute: { roles: ["customer"], in: WINDOW, take: dispute },
   verdict: { roles: ["broker-receipts"], in: WINDOW, take: convict },
+  appeal: { roles: ["owner"], in: ["convicted"], take: appeal },
+  review: { roles: ["broker-receipts"], in: ["convicted"], take: review },
 };
 
 type LaterKind = Exclude<FactKind, "purchase-order">;

@@ -3,7 +3,7 @@
  * the name says otherwise. Every payload names the market's origin, and the last log size and root its signer has seen. `table.ts` says
  * what each kind counts for.
  */
-import { ASSURANCES, BLAMES, DRIVER_NAMES, END_REASONS, PPM, REPLICAS_MAX, RESULT_REASONS, SCOPES } from "@xenoservers/market";
+import { ASSURANCES, BLAMES, DRIVER_NAMES, END_REASONS, PPM, REFEREES_MAX, REPLICAS_MAX, RESULT_REASONS, SCOPES } from "@xenoservers/market";
 import { z } from "zod";
 import {
   TRACE_ROOTS_MAX,
@@ -120,6 +120,8 @@ export const SCHEMAS = {
     jobHash: zId,
     /** The job hash is that of one segment of a job (ids.ts): only then may its result be a state. */
     segment: z.boolean(),
+    /** The lease whose result it is to judge, on the referee that was drawn; null: none. */
+    judges: zId.nullable(),
     driver: z.enum(DRIVER_NAMES),
     /** Of a virtual machine: only by hardware, or emulated too. */
     accel: z.enum(["kvm", "any"]),
@@ -285,8 +287,11 @@ export const SCHEMAS = {
   gap: z.strictObject({ ...base, from: zTime, to: zTime }),
   referee: z.strictObject({ ...base, server: zServer, active: z.boolean(), clientId: hex(16) }),
   witness: z.strictObject({ ...base, name: z.string().regex(/^[a-z0-9.-]{1,64}$/), key: zKey, active: z.boolean(), clientId: hex(16) }),
-  /** The customer doubts a long job's result: its server is to run it again with breakpoints and sign their roots. */
-  "trace-request": z.strictObject({ ...base, lease: zId, party: zParty, step: zFuel }),
+  /**
+   * The customer doubts a result. `step`: its server is to run the job again with breakpoints so far apart and sign their roots; null: a
+   * referee runs all of it.
+   */
+  "trace-request": z.strictObject({ ...base, lease: zId, party: zParty, step: zFuel.nullable() }),
   trace: z.strictObject({
     ...base,
     lease: zId,
@@ -304,12 +309,26 @@ export const SCHEMAS = {
   }),
   /** `segment`: the referee ran that part of the job alone; null: all of it. */
   dispute: z.strictObject({ ...base, lease: zId, party: zParty, refereeLease: zId, segment: z.int().min(1).nullable() }),
+  /** Who judges in this round; null: nobody is left. It follows from the settlement's id and the candidates (market's referees.ts). */
+  draw: z.strictObject({
+    ...base,
+    lease: zId,
+    round: z.int().min(1),
+    referee: zServer.nullable(),
+    /** Who were referees when the lease was settled, without the parties' own; sorted. */
+    candidates: z.array(zServer).max(REFEREES_MAX),
+    /** Whose turn is over, or did not come, since the last draw, and why. */
+    passed: z.array(z.strictObject({ referee: zServer, why: zText })).max(REFEREES_MAX),
+    at: zTime,
+  }),
   verdict: z.strictObject({
     ...base,
     lease: zId,
     server: zServer,
     owner: zParty,
     referee: zServer,
+    /** In which the referee was drawn; null: its result contradicts that of a judging lease. */
+    round: z.int().min(1).nullable(),
     /** What the server signed. */
     result: zEnvelope,
     /** What the referee signed for the same job. */
@@ -320,6 +339,25 @@ export const SCHEMAS = {
     why: zText,
     refundNanos: zNanos,
     slashedNanos: zNanos,
+    /** Who gets the stake, where the verdict stands. */
+    slashedTo: zParty,
+    at: zTime,
+  }),
+  /** The convicted owner brings what a second referee came to. */
+  appeal: z.strictObject({ ...base, lease: zId, party: zParty, refereeLease: zId }),
+  /** What the appeal has come to. */
+  review: z.strictObject({
+    ...base,
+    lease: zId,
+    server: zServer,
+    owner: zParty,
+    referee: zServer,
+    round: z.int().min(1),
+    verdict: zId,
+    /** What the second referee signed for the same job, or the same segment of it. */
+    ruling: zEnvelope,
+    overturned: z.boolean(),
+    why: zText,
     at: zTime,
   }),
   epoch: z.strictObject({

@@ -116,7 +116,10 @@ export const KIND_TABLE: { readonly [K in Kind]: KindRow<K> } = {
   "trace-request": { ...ofLease, ...party, ...liveAtServer, signers: by(PEOPLE, "dispute") },
   trace: { ...ofLease, ...nobody, ...ofServer, signers: SERVER, once: (trace) => trace.request },
   dispute: { ...ofLease, ...party, signers: by(CUSTOMER, "dispute") },
+  draw: { ...ofLease, ...nobody, ...toServer, signers: broker("receipts"), once: (draw) => `${draw.lease}/${draw.round}` },
   verdict: { ...ofLease, ...nobody, ...toServer, signers: broker("receipts"), public: true, once: byLease },
+  appeal: { ...ofLease, ...party, signers: by([...PEOPLE, "server"], "dispute") },
+  review: { ...ofLease, ...nobody, ...toServer, signers: broker("receipts"), public: true, once: byLease },
   epoch: { ...apart, ...nobody, signers: broker("receipts"), public: true, once: (epoch) => `${epoch.origin}/${epoch.epoch}` },
 };
 

@@ -14,6 +14,7 @@ const STORIES = [
   "the broker was away too long",
   "a lie, shown by one segment",
   "objected to, and ruled on",
+  "convicted by a referee that is wrong, and borne out by another",
 ].map(tell);
 const [first] = STORIES;
 if (!first) throw new Error("no story");
@@ -54,7 +55,9 @@ const LIES: { [K in Kind]?: Partial<Payload<K>> } = {
   gap: { to: 5_000_000_000_000 },
   ruling: { ownerNanos: "8" },
   trace: { roots: [NEVER] },
+  draw: { referee: null },
   verdict: { why: "another" },
+  review: { overturned: false },
 };
 const once = (Object.keys(LIES) as Kind[]).filter((kind) => KIND_TABLE[kind].once !== null);
 

@@ -39,7 +39,8 @@ describe("a document", () => {
     let lease = null;
     for (const { document, at, isAside } of story.play.filed) {
       const isGap = document.kind === "gap";
-      if (isAside || !isFact(document.kind) || document.kind === "verdict" || (isGap && lease === null)) continue;
+      if (isAside || !isFact(document.kind) || ["verdict", "appeal", "review"].includes(document.kind) || (isGap && lease === null))
+        continue;
       const read = parseFact(worldOf(story), document.envelope, at);
       expect(read, document.kind).toMatchObject({ ok: true });
       if (!read?.ok) return;

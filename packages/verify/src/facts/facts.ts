@@ -26,7 +26,7 @@ export interface FactWorld {
 
 /** What whoever folds has found by itself. */
 export interface Findings {
-  /** Of the two results that a dispute or verdict is about; `unknown` where one of them is not at hand. */
+  /** Of the two results that a dispute, verdict or review is about; `unknown` where one of them is not at hand. */
   finding?: Finding;
 }
 
@@ -107,9 +107,17 @@ function factOfLease(world: FactWorld, document: OfLease, at: number, finding: F
       return made(document, "dispute", at, { lease, finding, whole: segment === null });
     }
     case "verdict": {
-      const { lease, refundNanos, slashedNanos } = document.payload;
-      return made(document, "verdict", at, { lease, finding, refundNanos, slashedNanos });
+      const { lease, round, referee, refundNanos, slashedNanos, slashedTo } = document.payload;
+      return made(document, "verdict", at, { lease, finding, round, referee, refundNanos, slashedNanos, slashedTo });
     }
+    case "review": {
+      const { lease, round, referee } = document.payload;
+      return made(document, "review", at, { lease, finding, round, referee });
+    }
+    case "draw":
+      return made(document, document.kind, at, document.payload);
+    case "appeal":
+      return made(document, document.kind, at, document.payload);
     case "acceptance":
       return made(document, document.kind, at, document.payload);
     case "opening":

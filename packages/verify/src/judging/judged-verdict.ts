@@ -3,9 +3,11 @@
  * controls the inputs: the broker (the verdict), both servers (their results, the trace).
  */
 import type { Finding, Lease } from "@xenoservers/market";
-import { parseDocumentOf, serverIdOf, verifySigner, type SignedDocument, type Verified } from "@xenoservers/protocol";
+import { parseDocumentOf, type Payload, type SignedDocument, type Verified } from "@xenoservers/protocol";
 import type { FactWorld } from "../facts/facts.ts";
-import { judge } from "./judgement.ts";
+import { judgeReferees } from "./judged-review.ts";
+import { judge, type Judgement } from "./judgement.ts";
+import { rulingProblem } from "./ruling-problem.ts";
 
 /** What the results inside a verdict come to; `why`: why they do not convict, `ruling`: the referee's result where they do. */
 export type JudgedVerdict =
@@ -14,23 +16,22 @@ export type JudgedVerdict =
 
 const cannot = (why: string): JudgedVerdict => ({ finding: "not-comparable", why });
 
-/** Why the referee's result is not one that may decide over this lease; null when it is. */
-function rulingProblem(
-  { crypto, market, keyOf }: FactWorld,
-  verdict: Verified<"verdict">,
-  ruling: SignedDocument<"result">,
+/** By the whole job or one segment of it; of a lease that judged itself, by a later referee's result of the same run. */
+function judgementOf(
+  { crypto }: FactWorld,
+  { payload }: Verified<"verdict">,
   lease: Lease,
-): string | null {
-  const { referee, server, owner } = verdict.payload;
-  const key = keyOf(ruling.keyid);
-  const checks: readonly (readonly [right: boolean, why: string])[] = [
-    [server === lease.server && owner === lease.owner, "the verdict is about another server"],
-    [serverIdOf(crypto, ruling.keyid) === referee && ruling.payload.server === referee, "the ruling is not signed by the referee it names"],
-    [ruling.payload.origin === market.origin, "the ruling is of another market"],
-    [referee !== lease.server && key?.party !== lease.owner, "a referee does not judge its own owner"],
-    [key === null || verifySigner(ruling, { crypto, market, key, at: 0 }).ok, "the referee's key is no server's"],
-  ];
-  return checks.find(([right]) => !right)?.[1] ?? null;
+  accused: Payload<"result">,
+  ruling: Payload<"result">,
+): Judgement {
+  if (lease.judges !== null) return judgeReferees(accused, ruling);
+  const none = (why: string): Judgement => ({ ok: false, why });
+  const trace = payload.trace === null ? null : parseDocumentOf(crypto, "trace", payload.trace);
+  if ((payload.segment === null) !== (trace === null)) return none("a trace belongs to a verdict about one segment, and to no other");
+  if (trace && (!trace.ok || trace.document.id !== lease.trace?.document))
+    return none("the trace in the verdict is not the one that the server signed for this lease");
+  const part = payload.segment === null ? null : { trace: trace?.ok ? trace.document.payload : null, segment: payload.segment };
+  return judge(crypto, accused, ruling, lease, part);
 }
 
 /** `accused`: the lease's own result; `lease`: as it was folded so far. */
@@ -44,14 +45,9 @@ export function judgeVerdict(
   const [stated, ruling] = [payload.result, payload.ruling].map((envelope) => parseDocumentOf(world.crypto, "result", envelope));
   if (!stated?.ok || !ruling?.ok) return cannot("the verdict does not hold two signed results");
   if (!lease || !accused || stated.document.id !== accused.id) return cannot("the verdict judges another result than this lease's");
-  const wrong = rulingProblem(world, verdict, ruling.document, lease);
+  const wrong = rulingProblem(world, payload, ruling.document, lease);
   if (wrong !== null) return cannot(wrong);
-  const trace = payload.trace === null ? null : parseDocumentOf(world.crypto, "trace", payload.trace);
-  if ((payload.segment === null) !== (trace === null)) return cannot("a trace belongs to a verdict about one segment, and to no other");
-  if (trace && (!trace.ok || trace.document.id !== lease.trace?.document))
-    return cannot("the trace in the verdict is not the one that the server signed for this lease");
-  const part = payload.segment === null ? null : { trace: trace?.ok ? trace.document.payload : null, segment: payload.segment };
-  const judgement = judge(world.crypto, accused.payload, ruling.document.payload, lease, part);
+  const judgement = judgementOf(world, verdict, lease, accused.payload, ruling.document.payload);
   if (!judgement.ok) return cannot(judgement.why);
   const { difference } = judgement;
   if (difference === null) return { finding: "agrees", why: "the referee came to the same result" };

@@ -4,11 +4,12 @@
  * nothing after its revocation. What is missing is a failure, never a default. Who controls the inputs: whoever signed each document,
  * and the broker for order and times.
  */
-import { isFactKind, step, type Fact, type FactKind, type FactOf, type Lease } from "@xenoservers/market";
+import { isFactKind, step, type Fact, type FactKind, type FactOf, type Finding, type Lease } from "@xenoservers/market";
 import {
   KeyBook,
   ofAnyKind,
   parseDocumentOf,
+  serverIdOf,
   verifySigner,
   type AnyVerified,
   type Crypto,
@@ -18,6 +19,7 @@ import {
   type SignedDocument,
 } from "@xenoservers/protocol";
 import { factOf, type FactResult, type FactWorld } from "../facts/facts.ts";
+import { judgeReview } from "../judging/judged-review.ts";
 import { judgeVerdict, type JudgedVerdict } from "../judging/judged-verdict.ts";
 import { Grants } from "./grants.ts";
 import type { Rest } from "./line.ts";
@@ -38,6 +40,7 @@ interface Announced<K extends "fee" | "referee" | "audit-round" | "audit-reveal"
   document: SignedDocument<K>;
   place: number;
   index: number | null;
+  at: number;
 }
 
 export class Told {
@@ -61,6 +64,8 @@ export class Told {
   /** The first document that the lease does not take. Nothing after it is folded. */
   broken: { check: Check; why: string } | null = null;
   judged: JudgedVerdict | null = null;
+  reviewed: { finding: Finding; why: string | null } | null = null;
+  readonly #owners = new Map<string, string>();
   /** Gaps that were logged before the lease began. */
   readonly #gaps: FactOf<"gap">[] = [];
 
@@ -126,10 +131,15 @@ export class Told {
     const { crypto, market } = this.world;
     const verified = verifySigner(document, { crypto, market, key: null, at });
     if (!verified.ok) this.wrongLeaf ??= wrongLeaf(document.kind);
-    else if (document.kind === "fee") this.fees.push({ document, place, index });
-    else if (document.kind === "referee") this.referees.push({ document, place, index });
-    else if (document.kind === "audit-round") this.auditRounds.push({ document, place, index });
-    else if (document.kind === "audit-reveal") this.auditReveals.push({ document, place, index });
+    else if (document.kind === "fee") this.fees.push({ document, place, index, at });
+    else if (document.kind === "referee") this.referees.push({ document, place, index, at });
+    else if (document.kind === "audit-round") this.auditRounds.push({ document, place, index, at });
+    else if (document.kind === "audit-reveal") this.auditReveals.push({ document, place, index, at });
+  }
+
+  /** Whose server it is, by the grants of the receipt. */
+  ownerOf(server: string): string | null {
+    return this.#owners.get(server) ?? null;
   }
 
   /** What comes after the break is not folded: what it speaks of is not believed either. */
@@ -150,8 +160,12 @@ export class Told {
     if (!verified.ok) return this.#break(kind, `the ${kind} is not signed by a key that may say it here (${coded(verified.code)})`);
     const spoken = ofAnyKind(verified.document);
     const judged = spoken.kind === "verdict" ? judgeVerdict(world, spoken, this.lease, this.documentOf("result")) : null;
-    const read: FactResult | null = factOf(world, spoken, at, judged ? { finding: judged.finding } : {});
     this.judged = judged ?? this.judged;
+    const reviewed =
+      spoken.kind === "review" ? judgeReview(this.#world, spoken, this.lease, this.documentOf("result"), this.documentOf("verdict")) : null;
+    this.reviewed = reviewed ?? this.reviewed;
+    const found = judged ?? reviewed;
+    const read: FactResult | null = factOf(this.#world, spoken, at, found ? { finding: found.finding } : {});
     if (read === null) return this.#break(kind, `the ${kind} is no fact of a lease`);
     if (!read.ok)
       return this.#break(kind, `what the ${kind} embeds is not rightly signed (${coded(read.code, inside(read.facts["inside"]))})`);
@@ -163,7 +177,8 @@ export class Told {
     if (fact.kind === "gap" && this.lease === null) return void this.#gaps.push(fact);
     if (fact.kind === "gap" && (this.lease?.state === "final" || this.lease?.state === "lapsed")) return;
     const next = step(this.lease, fact);
-    if (!next.ok) return this.#break(fact.kind, (fact.kind === "verdict" && this.judged?.why) || next.why);
+    const found = fact.kind === "verdict" ? this.judged : fact.kind === "review" ? this.reviewed : null;
+    if (!next.ok) return this.#break(fact.kind, found?.why ?? next.why);
     this.lease = next.lease;
     this.taken.push(heard);
     if (fact.kind === "purchase-order" && document.kind === "purchase-order") this.#begin(fact, document, place);

@@ -73,6 +73,46 @@ describe("a verdict", () => {
   });
 });
 
+describe("who judges", () => {
+  const { cast } = story(LIES[0] ?? "");
+
+  it("is drawn from those that the log gives, and from no others", () => {
+    const none = linesOf(LIES[0] ?? "", { edits: { draw: { candidates: [], referee: null } } });
+    expect(none["verdict"] ?? none["dispute"]).toMatch(/^failed: /);
+    const chosen = { candidates: [cast.strangerServer], referee: cast.strangerServer };
+    const edits = { draw: chosen, verdict: { referee: cast.strangerServer } };
+    const lines = linesOf(LIES[0] ?? "", { held: [...BROKER, "stranger-server"], by: { theirs: "stranger-server" }, edits });
+    expect(lines["verdict"]).toMatch(/^failed: /);
+    const later = linesOf("a lie, shown by two referees", { drop: ["second referee"] });
+    expect(later["verdict"]).toMatch(/^failed: its referee was not drawn from those that the log gives/);
+  });
+});
+
+describe("an appeal", () => {
+  const OVERTURNED = "convicted by a referee that is wrong, and borne out by another";
+  const STANDS = "a lie, shown by two referees";
+
+  it("that a second referee bears out overturns the verdict, which running the job again proves", () => {
+    expect(linesOf(OVERTURNED)["verdict"]).toMatch(/^claimed: .*given back; overturned/);
+    expect(linesOf(OVERTURNED, {}, again(OVERTURNED))["verdict"]).toMatch(/^proved: the first referee was wrong/);
+    expect(linesOf(STANDS, {}, again(STANDS))["verdict"]).toMatch(/^proved: .*taken; a second referee does not bear the server out/);
+  });
+
+  it.each([
+    ["that says the contrary of its results", { edits: { review: { overturned: false } } }],
+    ["of another verdict", { edits: { review: { verdict: "ab".repeat(32) } } }],
+    ["in the round of the first", { edits: { review: { round: 1 } } }],
+    ["whose result another key signed", { held: [...BROKER, "stranger-server"], by: { "second ruling": "stranger-server" } }],
+    [
+      "whose result is another job's",
+      { held: [...BROKER, "referee", "referee-2"], edits: { "second ruling": { jobHash: "ab".repeat(32) } } },
+    ],
+    ["after its window", { at: { review: 1_900_000_000_000 } }],
+  ] satisfies [string, Changes][])("%s overturns nothing", (_, changes) => {
+    expect(linesOf(OVERTURNED, changes)["verdict"]).toMatch(/^failed: /);
+  });
+});
+
 describe("a dispute", () => {
   it("says who objected, and what the operator ruled", () => {
     expect(linesOf("objected to, and ruled on")["dispute"]).toMatch(

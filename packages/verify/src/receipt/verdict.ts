@@ -3,17 +3,56 @@
  * which of them is right, by running it again. Who controls the inputs: the broker (the verdict), both servers (their results), the
  * operator (ruling, referees).
  */
-import { formatMoney, type Lease } from "@xenoservers/market";
+import { formatMoney, impartial, refereesAt, type Lease } from "@xenoservers/market";
+import type { Payload } from "@xenoservers/protocol";
 import { resultProblem } from "../judging/re-execution.ts";
 import { ownRun, type Checking } from "./checking.ts";
 import { claimed, failed, proved, type Said } from "./line.ts";
 
+<<<<<<< HEAD
+=======
+/** What the operator has said of the referee before the verdict; null where the receipt has nothing of it. */
+function isReferee({ told }: Checking, referee: string): boolean | null {
+  const at = told.taken.find(({ fact }) => fact.kind === "verdict")?.place ?? 0;
+  const said = told.referees.filter(({ document, place, isLogged }) => document.payload.server === referee && isLogged && place < at);
+  return said.at(-1)?.document.payload.active ?? null;
+}
+
+/** Whether the candidates are those that the log gives; null where the receipt has no referee's naming. */
+function isDrawnFromLog({ told }: Checking, { draw, end, owner, customer }: Lease): boolean | null {
+  const named = told.referees.filter(({ isLogged }) => isLogged);
+  if (named.length === 0 || !draw || !end) return null;
+  const statements = named.map(({ document: { payload }, at }) => ({ server: payload.server, active: payload.active, at }));
+  const own = impartial(refereesAt(statements, end.at), (server) => told.ownerOf(server), { owner, customer });
+  return own.join() === draw.candidates.join();
+}
+
+/** Why the verdict is no verdict, whatever its results come to; null where nothing of the log speaks against it. */
+function drawnProblem(checking: Checking, lease: Lease, { round, referee }: Payload<"verdict">): string | null {
+  if (round === null) return null;
+  if (isReferee(checking, referee) === false) return "the operator had dismissed this referee";
+  const isDrawn = isDrawnFromLog(checking, lease);
+  return isDrawn === false ? "its referee was not drawn from those that the log gives" : null;
+}
+
+const STAKE_WAS = { locked: "locked", owner: "given back", customer: "taken", wronged: "taken" } as const;
+
+/** What became of the verdict, where its owner has appealed. */
+const appealed = ({ told }: Checking): string =>
+  told.reviewed?.finding === "agrees"
+    ? "; overturned: a second referee bears the server out"
+    : told.reviewed?.finding === "differs"
+      ? "; a second referee does not bear the server out either"
+      : "";
+
+>>>>>>> 5a7a1a40ee5e4e7a5703b920b64ca5ccbe941f59
 /** Null where there is no verdict. */
 export function checkVerdict(checking: Checking, lease: Lease): Said | null {
   const { told } = checking;
   const payload = told.documentOf("verdict")?.payload;
   const { judged } = told;
   if (!payload || judged?.finding !== "differs") return null;
+<<<<<<< HEAD
   const named = told.namedReferee(payload.referee);
   if (named?.document.payload.active === false) return failed("the operator had dismissed this referee");
   const [back, slashed] = [BigInt(lease.final?.backNanos ?? 0), BigInt(payload.slashedNanos)].map((nanos) => formatMoney(nanos));
@@ -23,15 +62,35 @@ export function checkVerdict(checking: Checking, lease: Lease): Said | null {
   const untilYou = (what: string): Said => claimed(`${judged.difference}; the referee's word until you run ${what} again; ${then}`);
   const run = ownRun(checking);
   if (!run) return untilYou("it");
+=======
+  const problem = drawnProblem(checking, lease, payload);
+  if (problem !== null) return failed(problem);
+  const [back, slashed] = [BigInt(lease.final?.backNanos ?? 0), BigInt(payload.slashedNanos)].map((nanos) => formatMoney(nanos));
+  const effect = `${back} came back, ${slashed} of stake was ${STAKE_WAS[lease.final?.stakeTo ?? "locked"]}${appealed(checking)}`;
+  const whose = isReferee(checking, payload.referee) === null ? "; that the server is a referee is the broker's word" : "";
+  const untilYou = (what: string): Said =>
+    claimed(`${judged.difference}; the referee's word until you run ${what} again; ${effect}${whose}`);
+  const isOverturned = told.reviewed?.finding === "agrees";
+  if (!own.reExecuted) return untilYou("it");
+  let wrong: string | null;
+>>>>>>> 5a7a1a40ee5e4e7a5703b920b64ca5ccbe941f59
   if (payload.segment !== null) {
     const right = run.rootAt?.(payload.segment) ?? null;
     if (right === null) return untilYou("that segment");
+<<<<<<< HEAD
     const gives = `running it again gives state ${right.slice(0, 12)}…`;
     if (right !== judged.ruling.payload.stateRoot) return failed(`the referee itself is wrong: ${gives}`);
   } else {
     const wrong = resultProblem(judged.ruling.payload, run);
     if (wrong !== null) return failed(`the referee itself is wrong: ${wrong}`);
   }
+=======
+    wrong = right === judged.ruling.payload.stateRoot ? null : `running it again gives state ${right.slice(0, 12)}…`;
+  } else wrong = resultProblem(judged.ruling.payload, own.reExecuted);
+  if (wrong === null && isOverturned) return failed("the verdict was right, and a second referee that is wrong has overturned it");
+  if (wrong !== null && isOverturned) return proved(`the first referee was wrong: ${wrong}; ${effect}`);
+  if (wrong !== null) return failed(`the referee itself is wrong: ${wrong}`);
+>>>>>>> 5a7a1a40ee5e4e7a5703b920b64ca5ccbe941f59
   return proved(`${judged.difference}: running it again agrees with the referee; ${effect}`);
 }
 
@@ -41,7 +100,9 @@ export function checkDispute({ told }: Checking, lease: Lease): Said | null {
   const says: string[] = [];
   if (objection) says.push(`its ${objection.by} objected: ${formatMoney(BigInt(objection.expectedDueNanos))} would be due`);
   const shown = trace?.document === null ? "not shown its states" : "signed its states";
-  if (trace) says.push(`its customer doubted the result; the server has ${shown}`);
+  if (trace) says.push(`its customer doubted the result${trace.step === null ? "" : `; the server has ${shown}`}`);
+  for (const { round, referee } of told.factsOf("draw").map(({ content }) => content))
+    says.push(referee === null ? "no referee was left" : `referee ${referee.slice(0, 12)} was drawn in round ${round}`);
   if (told.factsOf("dispute").length > 0) says.push("its customer brought a referee's result");
   if (told.factsOf("ruling").length > 0 && final) {
     const money = `the owner keeps ${formatMoney(BigInt(final.ownerNanos))}, ${formatMoney(BigInt(final.backNanos))} goes back`;

@@ -8,7 +8,7 @@ import { partyIdOf, rootAccountOf, serverIdOf, utf8, type Crypto, type MarketPin
 export const KEY_NAMES = [
   ...(["orders", "receipts", "checkpoints", "operator", "witness"] as const),
   ...(["customer", "customer-2", "recovery", "device", "ci"] as const),
-  ...(["owner", "enrol", "server", "referee-owner", "referee", "stranger", "stranger-server"] as const),
+  ...(["owner", "enrol", "server", "referee-owner", "referee", "referee-2", "stranger", "stranger-server"] as const),
 ] as const;
 export type KeyName = (typeof KEY_NAMES)[number];
 
@@ -32,6 +32,7 @@ export class Cast {
   readonly account: string;
   readonly server: string;
   readonly referee: string;
+  readonly referee2: string;
   readonly strangerServer: string;
 
   constructor({ crypto, createSigner }: Tools, seed: number) {
@@ -50,6 +51,7 @@ export class Cast {
     this.account = rootAccountOf(this.customer);
     this.server = serverIdOf(crypto, key("server"));
     this.referee = serverIdOf(crypto, key("referee"));
+    this.referee2 = serverIdOf(crypto, key("referee-2"));
     this.strangerServer = serverIdOf(crypto, key("stranger-server"));
   }
 

@@ -2,7 +2,7 @@
  * One lease, said step by step as its honest parties would, with amounts worked out by `money.ts`. Every step's payload follows from
  * what was said before.
  */
-import { DEFAULT_TIMINGS, EMPTY_BYTES_DIGEST, EMPTY_TREE_DIGEST, proofOf, type EndReason } from "@xenoservers/market";
+import { DEFAULT_TIMINGS, EMPTY_BYTES_DIGEST, EMPTY_TREE_DIGEST, drawReferee, proofOf, type EndReason } from "@xenoservers/market";
 import { endRootOf, fromHex, segmentHashOf, toHex, type Payload } from "@xenoservers/protocol";
 import { judge } from "../judging/judgement.ts";
 import { grantOf, type Cast, type KeyName } from "./cast.ts";
@@ -20,6 +20,8 @@ export interface Deal {
   attempt?: number;
   /** Right audits of the owner before. */
   auditedBefore?: number;
+  /** How many referees the operator has named; absent: one. */
+  referees?: 1 | 2;
 }
 
 const bytesOf = (hash: string): Uint8Array => fromHex(hash) ?? new Uint8Array();
@@ -64,6 +66,12 @@ export class LeaseScript extends Script {
     first(cast.refereeOwner, "referee-owner");
     grant("referee-owner", cast.refereeOwner, "referee", "server");
     this.say("operator", "referee", () => ({ server: cast.referee, active: true, clientId: this.rng.hex(16) }));
+    if (this.deal.referees === 2) {
+      grant("referee-owner", cast.refereeOwner, "referee-2", "server");
+      this.say("operator", "referee", () => ({ server: cast.referee2, active: true, clientId: "cd".repeat(16) }), {
+        label: "second referee",
+      });
+    }
     if (this.deal.fee !== undefined && this.deal.fee !== null) {
       const basisPoints = this.deal.fee;
       this.say("operator", "fee", (_, at) => ({ basisPoints, effectiveAt: at, clientId: "ab".repeat(16) }));
@@ -124,6 +132,7 @@ export class LeaseScript extends Script {
         clientId: rng.hex(16),
         jobHash: this.jobHash,
         segment: false,
+        judges: null,
         driver: "wasm",
       },
       ...{
@@ -391,11 +400,13 @@ export class LeaseScript extends Script {
   stateRoot = (checkpoint: number): string => digestOf(this.cast, `state ${this.jobHash} ${checkpoint}`);
 
   /** What the referee signs, in its own lease, for the whole job or for one segment of it. */
-  ruling(over: Partial<Said<"result">>, segment: number | null, step = "0"): this {
-    const { crypto, referee } = this.cast;
+  ruling(over: Partial<Said<"result">>, segment: number | null, step = "0", round: 1 | 2 = 1): this {
+    const { crypto } = this.cast;
     const said = this.manifest(over);
+    const by = this.judge(round);
+    const referee = this.#serverOf(by);
     this.say(
-      "referee",
+      by,
       "result",
       (play) => {
         const mine = said(play);
@@ -408,8 +419,56 @@ export class LeaseScript extends Script {
           stateRoot: over.stateRoot ?? endRootOf(crypto, mine),
         };
       },
-      { label: "theirs", isAside: true },
+      { label: round === 1 ? "theirs" : "second ruling", isAside: true },
     );
+    return this;
+  }
+
+  #serverOf = (by: KeyName): string => (by === "referee-2" ? this.cast.referee2 : this.cast.referee);
+
+  /** Whose turn it is in this round: of two, as the settlement's id has it. */
+  judge(round: 1 | 2): "referee" | "referee-2" {
+    if (this.deal.referees !== 2) return "referee";
+    const seed = this.play().of("settlement").document.id;
+    return drawReferee(seed, this.#candidates, round) === this.cast.referee ? "referee" : "referee-2";
+  }
+
+  get #candidates(): string[] {
+    const { referee, referee2 } = this.cast;
+    return this.deal.referees === 2 ? [referee, referee2].toSorted() : [referee];
+  }
+
+  /** Whose turn it is to judge; where nobody was asked for states, the customer doubts the whole. */
+  drawn(round: 1 | 2 = 1): this {
+    const [candidates, label] = [this.#candidates, round === 1 ? "draw" : "second draw"];
+    if (!this.parts.some(({ kind }) => kind === "trace-request"))
+      this.say("device", "trace-request", (play) => ({ lease: leaseIn(play), party: this.cast.customer, step: null }));
+    this.say(
+      "receipts",
+      "draw",
+      (play, at) => {
+        const referee = drawReferee(play.of("settlement").document.id, candidates, round);
+        return { lease: leaseIn(play), round, referee, candidates, passed: [], at };
+      },
+      { label },
+    );
+    return this;
+  }
+
+  /** A second referee is drawn, and comes to what `over` says; the verdict is overturned where that is what the server signed. */
+  appealed(over: Partial<Said<"result">>): this {
+    this.drawn(2).ruling(over, null, "0", 2).after(500);
+    const refereeLease = digestOf(this.cast, `referee's ${this.jobHash}`);
+    const referee = this.#serverOf(this.judge(2));
+    this.say("owner", "appeal", (play) => ({ lease: leaseIn(play), party: this.cast.owner, refereeLease }));
+    this.say("receipts", "review", (play, at) => {
+      const ruling = play.of("result", "second ruling").document;
+      const verdict = play.of("verdict").document;
+      const judgement = judge(this.cast.crypto, play.of("result").document.payload, ruling.payload, null);
+      const overturned = judgement.ok && judgement.difference === null;
+      const about = { lease: leaseIn(play), server: this.cast.server, owner: this.cast.owner, referee, round: 2, verdict: verdict.id };
+      return { ...about, ruling: ruling.envelope, overturned, why: "what a second referee came to", at };
+    });
     return this;
   }
 
@@ -420,6 +479,7 @@ export class LeaseScript extends Script {
   }
 
   convicted(segment: number | null): this {
+    const referee = this.#serverOf(this.judge(1));
     this.say("receipts", "verdict", (play, at) => {
       const { ownerNanos, feeNanos } = play.of("settlement").document.payload;
       const { stakeNanos } = play.of("purchase-order").document.payload;
@@ -433,10 +493,10 @@ export class LeaseScript extends Script {
       );
       const why = judgement.ok ? (judgement.difference ?? "nothing") : judgement.why;
       return {
-        ...{ lease: leaseIn(play), server: this.cast.server, owner: this.cast.owner, referee: this.cast.referee },
+        ...{ lease: leaseIn(play), server: this.cast.server, owner: this.cast.owner, referee, round: 1 },
         ...{ result: play.of("result").document.envelope, ruling: play.of("result", "theirs").document.envelope },
         ...{ trace: segment === null ? null : play.of("trace").document.envelope, segment, why, at },
-        ...{ refundNanos: (BigInt(ownerNanos) + BigInt(feeNanos)).toString(), slashedNanos: stakeNanos },
+        ...{ refundNanos: (BigInt(ownerNanos) + BigInt(feeNanos)).toString(), slashedNanos: stakeNanos, slashedTo: this.cast.customer },
       };
     });
     return this;

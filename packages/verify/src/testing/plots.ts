@@ -251,10 +251,38 @@ const DISPUTED: Readonly<Record<string, Plot>> = {
     tell: (s) =>
       finished(s, { stdoutDigest: "77".repeat(32) })
         .after(1_000)
+        .drawn()
         .ruling({}, null)
         .after(500)
         .disputed(null)
         .convicted(null),
+  },
+  "convicted by a referee that is wrong, and borne out by another": {
+    deal: { ...withFee(STAKED, 500), referees: 2 },
+    tell: (s) =>
+      finished(s)
+        .after(1_000)
+        .drawn()
+        .ruling({ stdoutDigest: "77".repeat(32) }, null)
+        .after(500)
+        .disputed(null)
+        .convicted(null)
+        .after(1_000)
+        .appealed({}),
+  },
+  "a lie, shown by two referees": {
+    deal: { ...STAKED, referees: 2 },
+    lie: { stdoutDigest: "77".repeat(32) },
+    tell: (s) =>
+      finished(s, { stdoutDigest: "77".repeat(32) })
+        .after(1_000)
+        .drawn()
+        .ruling({}, null)
+        .after(500)
+        .disputed(null)
+        .convicted(null)
+        .after(1_000)
+        .appealed({}),
   },
   "a lie, shown by one segment": {
     deal: STAKED,
@@ -265,6 +293,7 @@ const DISPUTED: Readonly<Record<string, Plot>> = {
         .traced(STEP)
         .traceOf(STEP, 4);
       return s
+        .drawn()
         .ruling({ stateRoot: "99".repeat(32) }, 3, STEP)
         .after(500)
         .disputed(3)
@@ -279,7 +308,7 @@ const DISPUTED: Readonly<Record<string, Plot>> = {
         .after(1_000)
         .traced(STEP)
         .traceOf(STEP, 4);
-      return s.ruling({}, 5, STEP).after(500).disputed(5).convicted(5);
+      return s.drawn().ruling({}, 5, STEP).after(500).disputed(5).convicted(5);
     },
   },
 };

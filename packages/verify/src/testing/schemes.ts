@@ -183,6 +183,7 @@ const SCHEMES: readonly Scheme[] = [
     goOn(table, (script) =>
       script
         .after(1_000)
+        .drawn()
         .ruling({ stdoutDigest: "31".repeat(32) }, null)
         .disputed(null)
         .convicted(null),

@@ -3,6 +3,7 @@
  * with some keys held by a forger, everything these keys sign follows from what was changed, and everything else stays as it was
  * honestly signed.
  */
+import { isFactKind } from "@xenoservers/market";
 import {
   KIND_TABLE,
   leafHashOf,
@@ -97,7 +98,7 @@ export class Script {
     const { crypto, pins, signers } = this.cast;
     this.now = Math.max(this.now, at);
     this.parts.push({
-      ...{ label, kind, by, at, isAside, isLeaf: kind === "gap" || (KIND_TABLE[kind].public && kind !== "verdict") },
+      ...{ label, kind, by, at, isAside, isLeaf: kind === "gap" || (KIND_TABLE[kind].public && !isFactKind(kind)) },
       make: (play, signer, time, edit) => {
         const said = { origin: pins.origin, seen: null, ...payload(play, time), ...edit } as unknown as Payload<K>;
         return signDocument(crypto, signers[signer], kind, said) as unknown as AnyDocument;

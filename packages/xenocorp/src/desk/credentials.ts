@@ -71,6 +71,11 @@ export class Credentials {
     return inOrder((await this.#chains(this.#partysSigners(envelopes))).flatMap(({ documents }) => documents));
   }
 
+  /** The documents that make these keys what they are. */
+  async ofKeys(keyids: readonly string[]): Promise<StoredDocument[]> {
+    return inOrder((await this.#chains(keyids)).flatMap(({ documents }) => documents));
+  }
+
   /** As `of`, with the documents that ended any of these keys. */
   async withEnds(envelopes: readonly Envelope[]): Promise<StoredDocument[]> {
     const keys = this.#partysSigners(envelopes);

@@ -216,6 +216,8 @@ export class Desk {
         return index.refreshFree(store, [effect.server]);
       case "index-suspended":
         return index.setSuspended(effect.party, effect.suspended);
+      case "index-referee":
+        return index.setReferee(effect.server, effect.isReferee);
       case "key-revoked":
         return this.#outbox.keyRevoked(effect.key);
     }

@@ -3,7 +3,19 @@
  * fold. Handlers decide nothing about a lease's life: `market/lease` does. Who controls the inputs: whoever signed each document,
  * verified before it comes here.
  */
-import { billOf, deadlineOf, endOf, holdsCapacity, invariant, recordAfter, step, closingReason, type Lease } from "@xenoservers/market";
+import {
+  billOf,
+  deadlineOf,
+  endOf,
+  holdsCapacity,
+  invariant,
+  recordAfter,
+  recordCorrected,
+  step,
+  closingReason,
+  type Lease,
+  type Resources,
+} from "@xenoservers/market";
 import {
   KIND_TABLE,
   ofAnyKind,
@@ -36,7 +48,12 @@ export async function worldOf(round: Round, keyids: readonly string[]): Promise<
   return { crypto, market, keyOf: (id) => keys.get(id) ?? null };
 }
 
-type Change = Omit<Plan, "filed" | "transfers" | "floors" | "puts" | "effects"> & { puts?: readonly Put[]; effects?: readonly Effect[] };
+type Change = Omit<Plan, "filed" | "transfers" | "floors" | "puts" | "effects"> & {
+  puts?: readonly Put[];
+  effects?: readonly Effect[];
+  /** When a timer looks at it again, where that is not the fold's deadline. */
+  lookAt?: number;
+};
 
 /** What the log has beside the lease's own documents. */
 interface Known {
@@ -76,7 +93,7 @@ export class LeaseChange {
     if (!read.ok) return read;
     const next = step(this.lease, read.fact);
     if (!next.ok) return refuseFact(next, { lease: this.lease.id });
-    this.lease = { ...this.lease, ...next.lease };
+    this.become(next.lease);
     if (document.kind === "result") this.lease = { ...this.lease, auditRound: auditRoundAt(this.#rounds, this.at) };
     this.#filed.push({ document, lease: this.lease.id, parties: bothParties(this.lease), at: this.at });
     return null;
@@ -114,9 +131,20 @@ export class LeaseChange {
     return { closing, settlement };
   }
 
-  /** What a deadline made of a settled or disputed lease. */
+  /** What a fact or a deadline made of it. Room for a referee is kept only while one is to judge. */
   become(lease: Lease): void {
-    this.lease = { ...this.lease, ...lease };
+    const seat = lease.state === "disputed" ? this.lease.seat : null;
+    this.lease = { ...this.lease, ...lease, seat };
+  }
+
+  /** Room for its referee's run, or none any more. */
+  seatOn(server: string | null): void {
+    this.lease = { ...this.lease, seat: server };
+  }
+
+  /** Which lease was ordered to judge it, or has convicted it. */
+  judgedBy(by: Partial<LeaseRow["judgedBy"]>): void {
+    this.lease = { ...this.lease, judgedBy: { ...this.lease.judgedBy, ...by } };
   }
 
   get row(): LeaseRow {
@@ -125,6 +153,12 @@ export class LeaseChange {
 
   get put(): Put {
     return { kind: "lease", id: this.lease.id, expect: this.#before.version, data: this.row };
+  }
+
+  /** The room that this change gives back on a referee's server. */
+  get freed(): Resources | null {
+    const { seat, resources } = this.#before.data;
+    return seat !== null && seat !== this.lease.seat ? resources : null;
   }
 
   get filed(): readonly Filed[] {
@@ -139,7 +173,10 @@ export class LeaseChange {
     const { server, resources } = this.lease;
     const filed = this.#filed.filter(({ document }) => KIND_TABLE[document.kind].to.includes("server"));
     const freed = holdsCapacity(this.#before.data.state) && !holdsCapacity(this.lease.state);
+    const [seat, seated] = [this.#before.data.seat, this.lease.seat];
     return [
+      ...(seat !== null && seat !== seated ? [{ kind: "index-free", server: seat, resources, sign: 1 } as const] : []),
+      ...(seated !== null && seat !== seated ? [{ kind: "index-free", server: seated, resources, sign: -1 } as const] : []),
       ...(freed ? [{ kind: "index-free", server, resources, sign: 1 } as const] : []),
       ...(filed.length > 0
         ? [{ kind: "to-server", server, filed: filed.map(({ document: { envelope } }) => ({ envelope, at: this.at })) } as const]
@@ -148,11 +185,12 @@ export class LeaseChange {
   }
 
   /** The change as a whole: row, books, documents, and the owner's record where the lease is over for good. */
-  async planned({ puts = [], effects = [], ...change }: Change): Promise<Outcome> {
+  async planned({ puts = [], effects = [], lookAt, ...change }: Change): Promise<Outcome> {
+    const put = lookAt === undefined ? this.put : { ...this.put, data: { ...this.row, deadlineAt: lookAt } };
     return planned(this.#round, {
       ...change,
       filed: this.#filed,
-      puts: [this.put, ...(await this.#record()), ...puts],
+      puts: [put, ...(await this.#record()), ...puts],
       floors: [ALLOWANCE_FLOOR, ...(this.#drawn?.floors ?? [])],
       transfers: this.transfers,
       effects: [...this.effects, ...effects],
@@ -161,10 +199,12 @@ export class LeaseChange {
 
   async #record(): Promise<Put[]> {
     const { final, end, owner } = this.lease;
-    if (!final || this.#before.data.final || !end) return [];
+    const before = this.#before.data.final;
+    const isCorrected = before?.judgement === "wrong" && final?.judgement === "right";
+    if (!final || !end || (before && !isCorrected)) return [];
     const party = await this.#round.get("party", owner);
     invariant(party !== null, "the owner of a lease is a party");
-    const record = recordAfter(party.data.record, end, final.judgement);
+    const record = isCorrected ? recordCorrected(party.data.record) : recordAfter(party.data.record, end, final.judgement);
     return [{ kind: "party", id: owner, expect: party.version, data: { ...party.data, record } }];
   }
 }

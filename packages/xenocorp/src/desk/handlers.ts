@@ -15,6 +15,7 @@ import * as parties from "./parties.ts";
 import { commitResult } from "./replicas.ts";
 import type { Round } from "./round.ts";
 import * as traces from "./traces.ts";
+import { nameReferee } from "./referees.ts";
 import { nameWitness } from "./witnesses.ts";
 
 /** Who handed a document in; `delivery`: with a result, its customer's word. */
@@ -64,11 +65,12 @@ const HANDLERS: { readonly [K in Kind]: Handler<K> | null } = {
   extension: byParty(leases.extendLease),
   objection: byParty(leases.object),
   ruling: leases.rule,
-  referee: disputes.nameReferee,
+  referee: nameReferee,
   witness: nameWitness,
   "trace-request": byParty(traces.requestTrace),
   trace: byParty(traces.receiveTrace),
   dispute: disputes.openDispute,
+  appeal: disputes.openAppeal,
   login: null,
   "purchase-order": null,
   opening: null,
@@ -80,7 +82,9 @@ const HANDLERS: { readonly [K in Kind]: Handler<K> | null } = {
   gap: null,
   "audit-round": null,
   "audit-reveal": null,
+  draw: null,
   verdict: null,
+  review: null,
   epoch: null,
 };
 

@@ -1,4 +1,5 @@
 /** What a market tells everyone of itself: origin, keys to pin, timings, fee in force and announced, referees, witnesses. */
+import { refereesAt } from "@xenoservers/market";
 import type { MarketInfo } from "@xenoservers/protocol/link";
 import { PROTOCOL_RANGE } from "../config.ts";
 import { witnessesOf } from "../log/cosigned.ts";
@@ -22,7 +23,7 @@ export async function describeMarket(services: Services): Promise<MarketInfo> {
     epoch: head?.epoch ?? 1,
     feeBasisPoints: feeAt(fees, at)?.basisPoints ?? 0,
     announcedFee: next ? { basisPoints: next.basisPoints, effectiveAt: next.effectiveAt } : null,
-    referees: readSetting("referees", settings.get("referees")),
+    referees: refereesAt(readSetting("referees", settings.get("referees")), Number.MAX_SAFE_INTEGER),
     witnesses,
     mergeDelayMs: config.mergeDelayMs,
     timings: config.timings,

@@ -10,25 +10,37 @@ import { transfer } from "./outcome.ts";
 
 type Transfers = (Transfer | null)[];
 
-function capacityTransfers(lease: string, server: string, resources: Resources, direction: "reserve" | "release"): Transfers {
+/** `step`: what the room is for; it is taken once and given back once. */
+function capacityTransfers(step: string, server: string, resources: Resources, direction: "reserve" | "release"): Transfers {
   return RESOURCE_KEYS.map((key) => {
     const free = capacityKey(server, key, "free");
     const leased = capacityKey(server, key, "leased");
     const amount = BigInt(resources[key]);
     return direction === "reserve"
-      ? transfer(`${lease}/reserve/${key}`, free, leased, amount, { code: "capacity_taken", server })
-      : transfer(`${lease}/release/${key}`, leased, free, amount);
+      ? transfer(`${step}/reserve/${key}`, free, leased, amount, { code: "capacity_taken", server })
+      : transfer(`${step}/release/${key}`, leased, free, amount);
   });
 }
 
 const allowanceBack = (lease: LeaseRow, step: string, amount: bigint): Transfers =>
   allowanceTransfers(`${lease.id}/${step}`, lease.allowances, amount, "give-back");
 
-const stakeTo = (lease: LeaseRow, to: FinalMoney["stakeTo"]): Transfer | null => {
-  const target = to === "owner" ? moneyKey(rootAccountOf(lease.owner), "staked") : moneyKey(rootAccountOf(lease.customer), "available");
-  const step = to === "owner" ? "stake-back" : "slash";
-  return transfer(`${lease.id}/${step}`, moneyKey(rootAccountOf(lease.owner), "locked"), target, BigInt(lease.stakeNanos));
-};
+function stakeTo(lease: LeaseRow, { stakeTo: to, wronged }: Pick<FinalMoney, "stakeTo" | "wronged">): Transfer | null {
+  const locked = moneyKey(rootAccountOf(lease.owner), "locked");
+  const amount = BigInt(lease.stakeNanos);
+  switch (to) {
+    case "locked":
+      return null;
+    case "owner":
+      return transfer(`${lease.id}/stake-back`, locked, moneyKey(rootAccountOf(lease.owner), "staked"), amount);
+    case "customer":
+      return transfer(`${lease.id}/slash`, locked, moneyKey(rootAccountOf(lease.customer), "available"), amount);
+    case "wronged":
+      return transfer(`${lease.id}/slash`, locked, moneyKey(rootAccountOf(wronged ?? lease.customer), "available"), amount);
+  }
+}
+
+const STAKE_BACK = { stakeTo: "owner", wronged: null } as const;
 
 /** Before it: hold, allowances, stake, capacity. */
 export function boundMoney(lease: LeaseRow): Transfers {
@@ -46,7 +58,7 @@ function lapsedMoney(lease: LeaseRow): Transfers {
   return [
     transfer(`${lease.id}/lapse`, moneyKey(lease.purse, "held"), moneyKey(lease.purse, "available"), hold),
     ...allowanceBack(lease, "allowance-back", hold),
-    stakeTo(lease, "owner"),
+    stakeTo(lease, STAKE_BACK),
   ];
 }
 
@@ -78,7 +90,7 @@ function finalMoney(lease: LeaseRow, final: FinalMoney): Transfers {
     ...final.deposits.map(({ of, from, to, nanos }) =>
       transfer(`${lease.id}/deposit-back/${of}`, moneyKey(partyOf(from), "locked"), moneyKey(partyOf(to), "available"), BigInt(nanos)),
     ),
-    stakeTo(lease, final.stakeTo),
+    stakeTo(lease, final),
   ];
 }
 
@@ -101,6 +113,13 @@ function extendedMoney(before: LeaseRow, after: LeaseRow, drawn: readonly Allowa
   ];
 }
 
+/** Room on a referee's server: kept from the draw until the run is ordered there, or another is drawn, or nobody judges any more. */
+const seatMoney = (before: LeaseRow, after: LeaseRow): Transfers => [
+  ...(before.seat === null ? [] : capacityTransfers(seatOf(before), before.seat, before.resources, "release")),
+  ...(after.seat === null ? [] : capacityTransfers(seatOf(after), after.seat, after.resources, "reserve")),
+];
+const seatOf = ({ id, draw }: LeaseRow): string => `${id}/seat-${draw?.round ?? 0}`;
+
 /** All that moves between two folds of one lease, in order. `drawn`: the allowances that what was added to the hold counts against. */
 export function moneyBetween(before: LeaseRow, after: LeaseRow, drawn: readonly Allowance[] = []): Transfers {
   const { trace, objection, final } = after;
@@ -114,5 +133,7 @@ export function moneyBetween(before: LeaseRow, after: LeaseRow, drawn: readonly 
     objection && !before.objection ? depositMoney(after, objection.by, "objection", objection.depositNanos) : null,
     trace && !before.trace ? depositMoney(after, "customer", "trace", trace.depositNanos) : null,
     ...(final && !before.final ? finalMoney(after, final) : []),
+    final && before.final?.stakeTo === "locked" ? stakeTo(after, final) : null,
+    ...(before.seat !== after.seat ? seatMoney(before, after) : []),
   ];
 }

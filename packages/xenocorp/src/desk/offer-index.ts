@@ -3,6 +3,7 @@
  * A server counts as online while its link is up at this broker.
  */
 import { RESOURCE_KEYS, candidateOf, capacityKey, type Candidate, type Resources } from "@xenoservers/market";
+import { readSetting } from "../store/settings.ts";
 import type { ServerRow, Store } from "../store/store.ts";
 
 const NOTHING: Resources = { vcpu: 0, memoryMib: 0, diskMib: 0 };
@@ -11,12 +12,15 @@ export class OfferIndex {
   readonly #candidates = new Map<string, Candidate>();
   readonly #online = new Set<string>();
   readonly #suspended = new Set<string>();
+  readonly #referees = new Set<string>();
 
   /** Reads everything again from the store: at start, and when another broker may have changed it. */
   async refresh(store: Store): Promise<void> {
     const servers = await store.servers();
     const parties = await store.load("party", [...new Set(servers.map((server) => server.owner))]);
     for (const [id, party] of parties) this.setSuspended(id, party.data.suspended);
+    const statements = readSetting("referees", (await store.load("setting", ["referees"])).get("referees"));
+    for (const { server, active } of statements) this.setReferee(server, active);
     for (const server of servers) this.put(server);
     await this.refreshFree(
       store,
@@ -43,7 +47,10 @@ export class OfferIndex {
     }
     const { offer, offerId } = server;
     const free = this.#candidates.get(server.id)?.free ?? offer.resources;
-    const standing = { free, online: this.#online.has(server.id), suspended: this.#suspended.has(offer.owner) };
+    const standing = {
+      ...{ free, online: this.#online.has(server.id), suspended: this.#suspended.has(offer.owner) },
+      isReferee: this.#referees.has(server.id),
+    };
     this.#candidates.set(server.id, candidateOf(offerId, offer, standing));
   }
 
@@ -64,6 +71,13 @@ export class OfferIndex {
     if (suspended) this.#suspended.add(party);
     else this.#suspended.delete(party);
     for (const candidate of this.#candidates.values()) if (candidate.owner === party) candidate.suspended = suspended;
+  }
+
+  setReferee(server: string, isReferee: boolean): void {
+    if (isReferee) this.#referees.add(server);
+    else this.#referees.delete(server);
+    const candidate = this.#candidates.get(server);
+    if (candidate) candidate.isReferee = isReferee;
   }
 
   get(server: string): Candidate | undefined {

@@ -11,6 +11,7 @@ import {
   match,
   moneyKey,
   orderProblem,
+  plus,
   quoteOn,
   sameTimings,
   stakeToLockNanos,
@@ -19,6 +20,7 @@ import {
   wishOf,
   type Candidate,
   type Lease,
+  type Resources,
 } from "@xenoservers/market";
 import {
   ofAnyKind,
@@ -33,14 +35,16 @@ import {
 } from "@xenoservers/protocol";
 import type { Verified } from "@xenoservers/protocol";
 import { factOf } from "@xenoservers/verify";
-import type { Change, LeaseRow, OrderRow } from "../store/store.ts";
+import type { LeaseRow, OrderRow } from "../store/store.ts";
 import { ALLOWANCE_FLOOR, batchPurse, purseFor, type Purse } from "./accounts.ts";
 import type { PartyCaller } from "./caller.ts";
 import { credentialsOf } from "./credentials.ts";
 import { feeAt, feesOf, type AnnouncedFee } from "./fees.ts";
 import { worldOf } from "./folding.ts";
 import { boundMoney } from "./money.ts";
-import { envelopeJson, issue, planned, type Outcome, type Planned } from "./outcome.ts";
+import { judgedBy } from "./judging.ts";
+import type { OfferIndex } from "./offer-index.ts";
+import { alongside, envelopeJson, issue, planned, type Outcome, type Planned } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
 type Order = SignedDocument<"order">["payload"];
@@ -59,7 +63,32 @@ export async function placeOrder(round: Round, document: Verified<"order">, call
     ? purseFor(round, caller, order.account)
     : batchPurse(round, caller, order.batch, order.account));
   if (!purse.ok) return purse;
-  return bind(round, document, purse, { attempt: 1, triedServers: [], previous: null });
+  const first = { attempt: 1, triedServers: [], previous: null };
+  return order.judges === null ? bind(round, document, purse, first) : bindJudging(round, document, purse, first);
+}
+
+/** A referee's run, on the only one whose turn it is: the judged lease changes with it. */
+async function bindJudging(round: Round, document: Verified<"order">, purse: Purse, attempt: Attempt): Promise<Outcome> {
+  const { judges } = document.payload;
+  invariant(judges !== null, "it judges a lease");
+  const judged = await judgedBy(round, document, judges);
+  if (!judged.ok) return judged;
+  const { change, referee } = judged;
+  // the room that was kept for it is given back first, and taken by the run
+  const bound = await bind(round, document, purse, { ...attempt, only: { server: referee, room: change.freed } });
+  if (!bound.ok) return bound;
+  change.judgedBy({ latest: leaseIn(bound) });
+  const other = await change.planned({ id: document.id });
+  if (!other.ok) return other;
+  const { change: all, effects } = alongside(other, bound);
+  return { ok: true, change: { ...all, answer: bound.change.answer }, effects };
+}
+
+/** The lease that an order was bound to. */
+function leaseIn({ change: { puts } }: Planned): string {
+  const put = puts.find(({ kind }) => kind === "lease");
+  invariant(put, "an order is bound to a lease");
+  return put.id;
 }
 
 interface Attempt {
@@ -67,6 +96,8 @@ interface Attempt {
   triedServers: readonly string[];
   /** The order's row and what an earlier attempt gives back in the same change. */
   previous: { version: number; row: OrderRow } | null;
+  /** The only server it may go to, with room that is given back in the same change; absent: any. */
+  only?: { server: string; room: Resources | null };
 }
 
 /** Whether an offer was signed for the timings and the fee that a purchase order would freeze now. */
@@ -106,12 +137,12 @@ type Chosen = { ok: true; drawn: Candidate[] } | Refusal;
 async function choose(
   round: Round,
   { id, payload: order }: SignedDocument<"order">,
-  { triedServers }: Attempt,
+  { triedServers, only }: Attempt,
   fee: number,
 ): Promise<Chosen> {
   const { services, at } = round;
   const { replicas } = order;
-  const { matches, excluded } = match(services.index.all(), wishOf(order), at);
+  const { matches, excluded } = match(only ? onlyOne(services.index, only) : services.index.all(), wishOf(order), at);
   const untried = matches.filter(({ server }) => !triedServers.includes(server));
   const fresh = untried.filter((candidate) => isCurrent(candidate, round, fee));
   if (fresh.length < untried.length) excluded["terms"] = untried.length - fresh.length;
@@ -127,6 +158,13 @@ async function choose(
   return refuse("no_match", { excluded, explanation: explainExclusions(excluded) + owners });
 }
 
+/** One candidate, with the room that is given back to it. */
+function onlyOne(index: OfferIndex, { server, room }: NonNullable<Attempt["only"]>): Candidate[] {
+  const candidate = index.get(server);
+  if (!candidate) return [];
+  return [{ ...candidate, free: room ? plus(candidate.free, room) : candidate.free }];
+}
+
 /** What nobody outside can foresee: by the broker's secret, fixed by the order. */
 function drawOf({ services: { crypto, keys } }: Round, orderId: string): (i: number) => number {
   return (i) => Number.parseInt(toHex(crypto.hmacSha256(keys.secret, utf8(`draw ${orderId} ${i}`))).slice(0, 12), 16) / 2 ** 48;
@@ -137,18 +175,11 @@ function together(plans: readonly Planned[], slots: readonly Slot[]): Outcome {
   const [first, ...others] = plans;
   invariant(first, "an order is bound to at least one server");
   if (others.length === 0) return first;
+  const { change, effects } = alongside(first, ...others);
   const replicas = slots.map(({ po }) => ({ lease: po.id, purchaseOrder: envelopeJson(po.envelope) }));
   const answer = first.change.answer;
-  const change: Change = {
-    ...first.change,
-    answer: { ...(typeof answer === "object" && !Array.isArray(answer) ? answer : {}), replicas },
-    puts: plans.flatMap(({ change: { puts } }) => puts),
-    floors: plans.flatMap(({ change: { floors } }) => floors),
-    transfers: plans.flatMap(({ change: { transfers } }) => transfers),
-    documents: plans.flatMap(({ change: { documents } }) => documents),
-    events: plans.flatMap(({ change: { events } }) => events),
-  };
-  return { ok: true, change, effects: plans.flatMap(({ effects }) => effects) };
+  const told = { ...(typeof answer === "object" && !Array.isArray(answer) ? answer : {}), replicas };
+  return { ok: true, change: { ...change, answer: told }, effects };
 }
 
 /** Those whose owners have the stake that this order locks; the books decide again when it is locked. */
@@ -238,7 +269,8 @@ function bindTo(
   { attempt, triedServers, previous, siblings, grants }: Attempt & { siblings: string[]; grants: readonly Envelope[] },
 ): Planned {
   const { id: leaseId, slot, customer, owner, server, resources, holdNanos } = bound;
-  const lease: LeaseRow = { ...bound, siblings, auditRound: null, purse, allowances, deadlineAt: deadlineOf(bound) };
+  const alone = { auditRound: null, seat: null, judgedBy: { latest: null, convicting: null } };
+  const lease: LeaseRow = { ...bound, ...alone, siblings, purse, allowances, deadlineAt: deadlineOf(bound) };
   const id = orderRowId(document.id, slot);
   const row: OrderRow = { id, customer, lease: leaseId, attempt, triedServers: [...triedServers, server], deadlineAt: null };
   return planned(round, {
@@ -275,7 +307,7 @@ export async function placeAgain(round: Round, lease: LeaseRow): Promise<Outcome
   const document = await round.services.store.document(lease.orderId);
   if (!order || !document || order.data.lease !== lease.id || lease.siblings.length > 0) return null; // the other replicas go on without it
   const parsed = parseDocumentOf(round.services.crypto, "order", document.envelope);
-  if (!parsed.ok || parsed.document.payload.expiresAt <= round.at) return null;
+  if (!parsed.ok || parsed.document.payload.expiresAt <= round.at || lease.judges !== null) return null; // another referee is another order
   const customer = await round.get("party", lease.customer);
   if (!customer || customer.data.suspended) return null;
   const purse = { purse: lease.purse, allowances: lease.allowances, floors: [] };

@@ -29,6 +29,7 @@ export type Effect =
   | { kind: "index-free"; server: string; resources: Resources; sign: 1 | -1 }
   | { kind: "refresh-free"; server: string }
   | { kind: "index-suspended"; party: string; suspended: boolean }
+  | { kind: "index-referee"; server: string; isReferee: boolean }
   | { kind: "key-revoked"; key: string }
   | { kind: "event"; event: MarketEvent };
 
@@ -123,6 +124,21 @@ export function planned(round: Round, plan: Plan): Planned {
     },
     effects: [...(plan.effects ?? []), ...events.map((event): Effect => ({ kind: "event", event }))],
   };
+}
+
+/** Several plans in one change: all of it or nothing. The first one's is the answer. */
+export function alongside(first: Omit<Planned, "ok">, ...others: readonly Omit<Planned, "ok">[]): Omit<Planned, "ok"> {
+  const plans = [first, ...others];
+  const change: Change = {
+    ...first.change,
+    uniques: plans.flatMap(({ change: { uniques } }) => uniques),
+    puts: plans.flatMap(({ change: { puts } }) => puts),
+    floors: plans.flatMap(({ change: { floors } }) => floors),
+    transfers: plans.flatMap(({ change: { transfers } }) => transfers),
+    documents: plans.flatMap(({ change: { documents } }) => documents),
+    events: plans.flatMap(({ change: { events } }) => events),
+  };
+  return { change, effects: plans.flatMap(({ effects }) => effects) };
 }
 
 /** An envelope as it stands in an answer or a row. */

@@ -2,7 +2,7 @@
  * What happens when nobody says anything: the broker's timers. Any replica may run them; each step is conditional on the state it was set
  * for.
  */
-import { deadlineOf, quietEnd } from "@xenoservers/market";
+import { REVEAL_CHECK_MS, deadlineOf, isAppealed, owesTrace, quietEnd } from "@xenoservers/market";
 import type { LeaseRow, Versioned } from "../store/store.ts";
 import { closeBatch, sweepBatch } from "./accounts.ts";
 import { LeaseChange } from "./folding.ts";
@@ -10,6 +10,7 @@ import { finalEvents, silenced } from "./leases.ts";
 import { placeAgain } from "./orders.ts";
 import { commitmentDue } from "./replicas.ts";
 import type { Outcome } from "./outcome.ts";
+import { drawn, nextTurn, refereeProblem } from "./referees.ts";
 import type { Round } from "./round.ts";
 
 /** The change that a due lease needs; null when it is not due any more. A gap since its timer was set may have moved its deadline. */
@@ -19,11 +20,32 @@ export async function leaseDue(round: Round, id: string): Promise<Outcome | null
   if (found.data.state === "committed") return commitmentDue(round, found);
   const change = await LeaseChange.of(round, found);
   const deadline = deadlineOf(change.lease);
+  const waitUntil = await appealBy(round, change.lease);
+  if (waitUntil !== null) return change.planned({ id: `timer/${id}/${found.version}`, lookAt: waitUntil });
   if (deadline === null || deadline > change.at) return change.planned({ id: `timer/${id}/${found.version}` });
-  return concluded(change, found);
+  return concluded(round, change, found);
 }
 
-function concluded(change: LeaseChange, found: Versioned<LeaseRow>): Promise<Outcome> {
+/** Until when a run that has judged may still be shown to be wrong: its pay and stake wait so long. Null: nobody waits for it. */
+async function appealBy(round: Round, { id, judges, state }: LeaseRow): Promise<number | null> {
+  const judged = judges !== null && state === "settled" ? await round.get("lease", judges) : null;
+  if (!judged || (judged.data.state !== "disputed" && judged.data.state !== "convicted")) return null;
+  const { latest, convicting } = judged.data.judgedBy;
+  if (id !== latest && id !== convicting) return null;
+  return Math.max(judged.data.deadlineAt ?? 0, round.at + REVEAL_CHECK_MS);
+}
+
+/** A referee that was silent costs nobody but itself: the next one is drawn. */
+async function concluded(round: Round, change: LeaseChange, found: Versioned<LeaseRow>): Promise<Outcome> {
+  const { state, trace } = change.lease;
+  const isJudged =
+    (state === "disputed" && trace !== null && !owesTrace(change.lease)) || (state === "convicted" && isAppealed(change.lease));
+  const why = isJudged ? await refereeProblem(round, change.lease) : null;
+  if (why !== null) {
+    drawn(change, await nextTurn(round, change.lease, why));
+    const { id, draw } = change.lease;
+    return change.planned({ id: `draw/${id}/${draw?.round ?? 0}/${found.version}`, events: finalEvents(change.lease, { why }) });
+  }
   const final = quietEnd(change.lease, change.at);
   if (final === null) return silenced(change, found);
   change.become(final);

@@ -1,13 +1,13 @@
 /**
- * Long jobs whose result is doubted: the server is asked for the roots of its states at checkpoints, inside a deadline in log time.
- * Silence forfeits the pay; only a proven lie takes stake. Who controls the inputs: the customer (request, step), the server (roots,
- * every one of them).
+ * Doubts: a referee is drawn and room is kept on it before anything is frozen; of a long job the server is asked for the roots of its
+ * states at checkpoints, inside a deadline in log time. Silence forfeits the pay; only a proven lie takes stake. Who controls the inputs:
+ * the customer (request, step), the server (roots, every one of them).
  */
 import { refuse, type Verified } from "@xenoservers/protocol";
 import { boundProblem, type PartyCaller } from "./caller.ts";
-import { refereesOf } from "./disputes.ts";
 import { LeaseChange, bothParties, findLease } from "./folding.ts";
 import type { Outcome } from "./outcome.ts";
+import { drawn, nextTurn } from "./referees.ts";
 import type { Round } from "./round.ts";
 
 export async function requestTrace(round: Round, document: Verified<"trace-request">, caller: PartyCaller): Promise<Outcome> {
@@ -16,24 +16,30 @@ export async function requestTrace(round: Round, document: Verified<"trace-reque
   if (bound) return bound;
   const found = await findLease(round, id, (lease) => lease.customer === party);
   if (!found.ok) return found;
-  // nothing is frozen that nobody could decide
-  if (!(await mayBeJudged(round, found.lease.data.owner))) return refuse("no_referee", { lease: id });
   const change = await LeaseChange.of(round, found.lease);
   const refusal = change.take(document);
   if (refusal) return refusal;
+  const turn = await nextTurn(round, change.lease, null);
+  if (turn.referee === null) return refuse("no_referee", { lease: id, why: whyNobody(turn.passed) });
+  drawn(change, turn);
   const answerBy = change.row.deadlineAt;
+  const { referee, round: number } = turn;
   return change.planned({
     id: document.id,
-    answer: { answerBy, depositNanos: change.lease.trace?.depositNanos ?? "0" },
-    events: bothParties(change.lease).map((to) => ({ party: to, kind: "lease-trace-requested", lease: id, data: { answerBy } })),
+    answer: { answerBy, depositNanos: change.lease.trace?.depositNanos ?? "0", referee, round: number, passed: turn.passed },
+    events: bothParties(change.lease).map((to) => ({
+      party: to,
+      kind: "lease-trace-requested",
+      lease: id,
+      data: { answerBy, referee, round: number },
+    })),
   });
 }
 
-/** Whether a referee of another owner than the accused has a listed server. */
-async function mayBeJudged(round: Round, accused: string): Promise<boolean> {
-  const servers = await Promise.all((await refereesOf(round)).map((id) => round.get("server", id)));
-  return servers.some((server) => server !== null && server.data.offer !== null && server.data.owner !== accused);
-}
+const whyNobody = (passed: readonly { referee: string; why: string }[]): string =>
+  passed.length === 0
+    ? "the operator had named no referee of another owner when the lease was settled"
+    : passed.map(({ referee, why }) => `${referee.slice(0, 12)}: ${why}`).join("; ");
 
 export async function receiveTrace(round: Round, document: Verified<"trace">, caller: PartyCaller): Promise<Outcome> {
   const { lease: id, roots } = document.payload;

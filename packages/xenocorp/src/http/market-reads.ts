@@ -66,7 +66,9 @@ export function createMarketReads(services: Services, market: () => Promise<Mark
       const { driver, accel, egress, assurance, terms, on, durationMs } = query;
       // who asks sees its own servers, and those that serve only some
       const customer = session?.by === "party" ? session.party : "";
-      const wish = { customer, resources, driver, accel, egress, assurance, terms, conditions, on, maxPriceNanosPerHour: null, durationMs };
+      const isJudging = query.judges === "true";
+      const asked = { customer, isJudging, resources, driver, accel, egress, assurance, terms, conditions, on };
+      const wish = { ...asked, maxPriceNanosPerHour: null, durationMs };
       const { matches: fitting, excluded } = match(index.all(), wish, services.now(), query.order);
       const matches = assurance === "isolated" ? fitting : await withAnyStake(services, fitting);
       if (matches.length < fitting.length) excluded["stake"] = fitting.length - matches.length;

@@ -138,7 +138,13 @@ export function payloadsOf({ world, customer, server, batch, lease: plain, devic
     dispute: { lease, party, refereeLease: lease, segment: null },
     verdict: {
       ...{ lease, server: server.id, owner, referee: server.id, result: envelope, ruling: envelope, trace: null, segment: null, why: "" },
-      ...{ refundNanos: "0", slashedNanos: "0", at },
+      ...{ refundNanos: "0", slashedNanos: "0", slashedTo: party, round: 1, at },
+    },
+    draw: { lease, round: 1, referee: server.id, candidates: [server.id], passed: [], at },
+    appeal: { lease, party, refereeLease: lease },
+    review: {
+      ...{ lease, server: server.id, owner, referee: server.id, round: 1, verdict: DIGEST, ruling: envelope, overturned: false },
+      ...{ why: "", at },
     },
     epoch: { epoch: 1, previousOrigin: null, previousSize: 0, previousRoot: null, reason: "", at },
   };

@@ -105,9 +105,9 @@ it("has the fee of its purchase order and the gaps that it lived through, and no
   expect(leaves.filter(({ kind }) => kind === "fee")).toHaveLength(1);
 });
 
-it("has what made the referee of a verdict one, and gives the referee's server its role", async () => {
+it("has all that the operator has said of referees, and gives their servers their roles, where one was drawn", async () => {
   const referee = await world.server(await world.party());
-  await world.must(world.operator, "referee", { server: server.id, active: true, clientId: newId() });
+  const other = await world.must(world.operator, "referee", { server: server.id, active: true, clientId: newId() });
   const named = await world.must(world.operator, "referee", { server: referee.id, active: true, clientId: newId() });
   const { lease } = await world.lease(customer, server);
   const result = world.sign(server.key, "result", await world.resultOf(lease, server)).envelope;
@@ -124,7 +124,7 @@ it("has what made the referee of a verdict one, and gives the referee's server i
       segment: null,
       why: "differs",
     },
-    ...{ refundNanos: "0", slashedNanos: "0", at: world.now },
+    ...{ round: 1, refundNanos: "0", slashedNanos: "0", slashedTo: customer.id, at: world.now },
   });
   const leaf = leafHashOf(nodeCrypto, { id, kind, envelope }, world.now, "");
   await world.store.commit([
@@ -134,6 +134,8 @@ it("has what made the referee of a verdict one, and gives the referee's server i
     },
   ]);
   const receipt = await receiptOf(lease);
-  expect(receipt.leaves.filter((document) => document.kind === "referee").map((document) => document.id)).toEqual([named["id"]]);
+  expect(receipt.leaves.filter((document) => document.kind === "referee").map((document) => document.id)).toEqual([
+    ...[other["id"], named["id"]],
+  ]);
   expect(bookOf(receipt).keyOf(referee.key.publicKey)).toMatchObject({ party: referee.owner.id, role: "server" });
 });

@@ -93,18 +93,17 @@ export class Receipts {
     return this.#stored([end.auditRound, ...(reveal === null ? [] : [reveal])]);
   }
 
-  /** What made the servers referees whose results stand in a verdict. */
+  /** Who could be drawn to judge: all that the operator has said of referees, and whose servers they are. */
   async #refereesOf(documents: readonly StoredDocument[]): Promise<StoredDocument[]> {
     const { crypto, store } = this.#services;
-    const named = documents.flatMap(({ kind, envelope }) => {
-      const parsed = kind === "verdict" ? parseDocument(crypto, envelope) : null;
-      return parsed?.ok && isOfKind(parsed.document, "verdict") ? [parsed.document.payload.referee] : [];
-    });
-    if (named.length === 0) return [];
-    return (await store.documentsOfKind("referee")).filter(({ envelope }) => {
+    if (!documents.some(({ kind }) => kind === "draw" || kind === "verdict")) return [];
+    const named = await store.documentsOfKind("referee");
+    const ids = named.flatMap(({ envelope }) => {
       const parsed = parseDocument(crypto, envelope);
-      return parsed.ok && isOfKind(parsed.document, "referee") && named.includes(parsed.document.payload.server);
+      return parsed.ok && isOfKind(parsed.document, "referee") ? [parsed.document.payload.server] : [];
     });
+    const servers = await store.load("server", [...new Set(ids)]);
+    return [...(await this.#credentials.ofKeys([...servers.values()].map(({ data }) => data.key))), ...named];
   }
 
   /**

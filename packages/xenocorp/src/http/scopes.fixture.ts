@@ -63,6 +63,7 @@ delivery           +     +    +   k     +     y    y      k     k     y     k   
 objection          +     +    k   k     k     k    k      y     y     y     k      x       v        y        u     u
 trace-request      +     +    k   k     k     k    k      k     k     y     k      x       v        y        u     u
 dispute            +     +    +   k     k     y    y      k     k     y     k      x       v        y        u     u
+appeal             +     +    k   k     k     k    k      y     y     y     k      x       v        y        u     u
 purchase-order     k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
 opening            k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
 reveal             k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
@@ -73,7 +74,9 @@ settlement         k     k    k   k     k     k    k      k     k     k     k   
 gap                k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
 audit-round        k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
 audit-reveal       k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
+draw               k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
 verdict            k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
+review             k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
 epoch              k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
 `;
 

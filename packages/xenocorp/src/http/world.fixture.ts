@@ -221,6 +221,7 @@ export class World {
         clientId: newId(),
         jobHash: DIGEST,
         segment: false,
+        judges: null,
         driver: "wasm",
         accel: "any",
       },

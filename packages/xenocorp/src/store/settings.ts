@@ -5,7 +5,8 @@ import { z } from "zod";
 
 const SHAPES = {
   witnesses: z.array(z.object({ name: z.string(), key: z.string() })).default([]),
-  referees: z.array(z.string()).default([]),
+  /** What the operator has said of each, in the log's order; log times in milliseconds. */
+  referees: z.array(z.object({ server: z.string(), active: z.boolean(), at: z.number() })).default([]),
   /** In which no broker heard; log times in milliseconds. */
   gaps: z.array(z.object({ id: z.string(), from: z.number(), to: z.number() })).default([]),
   /** Rounds of audits that are open or not shown yet, in their order; log times in milliseconds, `to` null while it is open. */

@@ -92,6 +92,10 @@ export interface LeaseRow extends Lease {
   /** Where the money comes from: the customer's root account or a batch. */
   purse: string;
   allowances: Allowance[];
+  /** The server on which room is kept for its referee's run. */
+  seat: string | null;
+  /** The latest lease that was ordered to judge it, and the one that convicted it. */
+  judgedBy: { latest: string | null; convicting: string | null };
   /** When a timer has to look at it; null = never again. */
   deadlineAt: number | null;
 }

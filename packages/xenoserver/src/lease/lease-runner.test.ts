@@ -211,8 +211,12 @@ describe("documents that overtake each other", () => {
     const referee = market.newParty(95);
     const key = createSigner(new Uint8Array(32).fill(96));
     referee.grants.push(market.grant(referee, key.publicKey, "server"));
+    const judgedBy = serverIdOf(nodeCrypto, key.publicKey);
+    market.file(market.sign(market.customer.signer, "trace-request", { lease, party: market.customer.party, step: null }));
+    const turn = { lease, round: 1, referee: judgedBy, candidates: [judgedBy], passed: [], at: clock.now() };
+    market.file(market.sign(market.keys.receipts, "draw", turn));
     const verdictOver = (said: object) => {
-      const server = serverIdOf(nodeCrypto, key.publicKey);
+      const server = judgedBy;
       const ruling = market.sign(key, "result", { ...own.payload, lease: "77".repeat(32), server, ...said });
       const judged = judge(nodeCrypto, own.payload, ruling.payload, market.lease(lease), null);
       const { end, stakeNanos, server: accused, owner } = market.lease(lease);
@@ -221,6 +225,7 @@ describe("documents that overtake each other", () => {
       const about = { lease, server: accused, owner, referee: server, result: own.envelope, ruling: ruling.envelope, trace: null };
       const document = market.sign(market.keys.receipts, "verdict", {
         ...{ ...about, segment: null, why, refundNanos, slashedNanos: stakeNanos, at: clock.now() },
+        ...{ round: 1, slashedTo: market.customer.party },
       });
       market.push([{ envelope: document.envelope, at: clock.now() }], [...market.grants, ...referee.grants]);
     };

@@ -22,6 +22,7 @@ import type { LeaseContext } from "./lease-context.ts";
 import { LeaseFacts } from "./lease-facts.ts";
 import { withNothing, type GuestEnd } from "./guest-end.ts";
 import type { RunnerWorld } from "./runner-world.ts";
+import { Retention } from "./retention.ts";
 import { STAGES, next, type Stage, type StageEvent } from "./stages.ts";
 import { filedBy, surely } from "./submitting.ts";
 import { TraceAnswer } from "./trace-answer.ts";
@@ -50,6 +51,7 @@ export class LeaseRunner implements LeaseContext {
   readonly #trace: TraceAnswer;
   readonly #sleepers = new Set<() => void>();
   readonly #hearing: Hearing;
+  readonly #retention = new Retention(this, () => this.#forget());
   #stage: Stage;
 
   constructor(world: RunnerWorld, record: LeaseRecord) {
@@ -185,7 +187,7 @@ export class LeaseRunner implements LeaseContext {
       case "beginning":
         return this.#guestRun.adopt();
       case "over":
-        this.#retain();
+        this.apart(this.#retention.keep());
         this.apart(this.#trace.give());
         return this.#guestRun.adopt();
       default:
@@ -222,14 +224,7 @@ export class LeaseRunner implements LeaseContext {
     if (!this.record.result) await this.#guestRun.kill();
     this.record.overAt = this.world.timers.now();
     await this.save();
-    this.#retain();
-  }
-
-  /** Results, and what the broker said that does not follow, are kept for a while; then nothing is left. */
-  #retain(): void {
-    const kept = this.record.result !== null || this.facts.held.length > 0;
-    const left = kept ? (this.record.overAt ?? 0) + this.world.retainMs - this.world.timers.now() : 0;
-    this.apart(this.sleep(Math.max(0, left)).then(() => this.#forget()));
+    this.apart(this.#retention.keep());
   }
 
   async #forget(): Promise<void> {

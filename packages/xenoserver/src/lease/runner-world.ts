@@ -30,7 +30,7 @@ export interface RunnerWorld extends BrokerApi {
   submit(envelope: Envelope, delivery?: Envelope): Promise<LinkAnswer>;
   /** Seals for the customer: the real thing, or what a simulation has in its place. */
   encrypt: typeof sealResult;
-  /** How long the results of a lease that is over stay here for its customer. */
+  /** How long at least the results of a lease that is over stay here for its customer. */
   retainMs: number;
   log(what: string, facts: Record<string, unknown>): void;
   over(lease: string): void;

@@ -33,7 +33,7 @@ export class TraceAnswer {
   async give(): Promise<void> {
     const { record, facts, world } = this.#ctx;
     const asked = facts.lease.trace;
-    if (this.#busy || !asked || asked.document !== null) return;
+    if (this.#busy || !asked || asked.step === null || asked.document !== null) return;
     this.#busy = true;
     try {
       if (record.trace?.request !== asked.request) record.trace = { request: asked.request, token: null, envelope: null };

@@ -385,7 +385,14 @@ export class FakeMarket {
   order(said: Partial<Said<"order">> & { jobHash: string }, by: FakeParty = this.customer): SignedDocument<"order"> {
     const { party, signer, channelKey } = by;
     return this.sign(signer, "order", {
-      ...{ party, account: rootAccountOf(party), batch: null, clientId: (++this.#made).toString(16).padStart(32, "0"), segment: false },
+      ...{
+        party,
+        account: rootAccountOf(party),
+        batch: null,
+        clientId: (++this.#made).toString(16).padStart(32, "0"),
+        segment: false,
+        judges: null,
+      },
       ...{
         driver: "wasm",
         accel: "any",

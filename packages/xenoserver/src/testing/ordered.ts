@@ -20,7 +20,17 @@ export function orderedFor(said: Said): Ordered {
   const common = { origin: "test/market", seen: null, account, terms: "by-interval" as const, durationMsMax: 60_000, timings: TIMINGS };
   const { fuelMax = "1000000000000000", egressMibMax = 0 } = said;
   const order: Payload<"order"> = {
-    ...{ ...common, party, batch: null, clientId: "00".repeat(16), segment: false, driver: "wasm", accel: "any", egress: "none" },
+    ...{
+      ...common,
+      party,
+      batch: null,
+      clientId: "00".repeat(16),
+      segment: false,
+      judges: null,
+      driver: "wasm",
+      accel: "any",
+      egress: "none",
+    },
     ...{ conditions: [], assurance: "isolated", on: "market", maxPriceNanosPerHour: null, budgetNanos: "1", replicas: 1, expiresAt: 0 },
     ...{ label: "", feeBasisPointsMax: 0, channelKey: zero, auditSalt: zero, resources, fuelMax, egressMibMax },
     ...said,

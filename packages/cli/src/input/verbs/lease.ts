@@ -1,5 +1,5 @@
 import { parseAmount, parseDurationMs } from "../parse.ts";
-import { flag, inputOf, json, needed, rest, text, valueOr, word, wordAs, type InputOf } from "../verb.ts";
+import { data, flag, inputOf, json, needed, rest, text, valueOr, word, wordAs, type InputOf } from "../verb.ts";
 
 /** One lease by the first letters of its id. */
 export const leaseInput = inputOf({ lease: word }, { json });
@@ -31,6 +31,16 @@ export const disputeInput = inputOf(
   },
 );
 export type DisputeInput = InputOf<typeof disputeInput>;
+
+export const appealInput = inputOf(
+  { lease: word },
+  {
+    budget: valueOr("--budget <amount>", "at most this for the second referee's run", "1.00", parseAmount),
+    yes: flag("-y, --yes", "do not ask about the cost"),
+    ...{ json, data },
+  },
+);
+export type AppealInput = InputOf<typeof appealInput>;
 
 export const attachInput = inputOf({ lease: word }, { out: text("--out <dir>", "what the job leaves in /out comes here") });
 export type AttachInput = InputOf<typeof attachInput>;

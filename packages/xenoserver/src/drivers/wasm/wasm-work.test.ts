@@ -38,7 +38,7 @@ function wholeProblem(over: Partial<JobSpec>, brought: Partial<WasmJob> = {}): s
   const job = { ...fake.job, ...brought, segment: null };
   const inputs = toHex(nodeCrypto.sha256(canonicalBytes(job.inputs as unknown as Json)));
   const spec = { ...fake.job.spec, stdin: "33".repeat(32), inputs, ...over };
-  const ordered = orderedFor({ jobHash: jobHashOf(nodeCrypto, spec), segment: false, fuelMax: spec.fuelMax });
+  const ordered = orderedFor({ jobHash: jobHashOf(nodeCrypto, spec), segment: false, judges: null, fuelMax: spec.fuelMax });
   return jobProblem(nodeCrypto, driver, ordered, { ...job, spec });
 }
 

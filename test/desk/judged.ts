@@ -1,0 +1,56 @@
+/** For tests of doubts at the desk: servers whose owners have stake, and leases that end with any result at once. */
+import { expect } from "vitest";
+import type { Payload, SignedDocument } from "@xenoservers/protocol";
+import type { Identity } from "@xenoservers/sdk";
+import type { Harness, ServerParty } from "./harness.ts";
+
+export const STAKE = 1_000_000_000n;
+export const FUEL = 10_000_000_000n;
+export const DIGEST = "00".repeat(32);
+
+export async function stakedServer(h: Harness, over: Partial<Payload<"offer">> = {}): Promise<ServerParty> {
+  const made = await h.server({ assurances: ["isolated", "replicated"], ...over });
+  const { party, signer } = made.owner;
+  const amountNanos = STAKE.toString();
+  await h.act(h.operator, "credit", { party, amountNanos, source: "operator", reference: "", clientId: h.id() });
+  await h.act(signer, "stake", { party, amountNanos, direction: "deposit", clientId: h.id() });
+  return made;
+}
+
+export interface Ended {
+  id: string;
+  document: SignedDocument<"result">;
+}
+
+/** Ends an open lease with this result, whose bytes are delivered. */
+export async function finish(h: Harness, by: Identity, on: ServerParty, id: string, over: Partial<Payload<"result">> = {}): Promise<Ended> {
+  const row = await h.lease(id);
+  const document = h.sign(on.signer, "result", {
+    ...{ lease: id, server: on.id, jobHash: row.jobHash, engine: "e", reason: "completed", exitCode: 0, usedMs: 0, egressBytes: 0 },
+    ...{ lastClaim: row.openingId ?? "", fuel: FUEL.toString(), memoryHash: DIGEST, outputDigest: DIGEST, stdoutDigest: DIGEST },
+    ...{ stderrDigest: DIGEST, stateRoot: null, nonce: DIGEST, detail: "" },
+    ...over,
+  });
+  expect((await h.submit(document)).code).toBeUndefined();
+  await h.act(by.signer, "delivery", { lease: id, result: document.id, sealed: null });
+  return { id, document };
+}
+
+/** An order for just that server; the answer, or the refusal. */
+export const orderOn = (h: Harness, by: Identity, on: ServerParty, over: Partial<Payload<"order">> = {}) =>
+  h.submit(h.order(by, { terms: "on-result", conditions: [{ key: "server", op: "=", value: on.id }], ...over }));
+
+/** A lease on that server, open for so long when it ends. */
+export async function ended(
+  h: Harness,
+  by: Identity,
+  on: ServerParty,
+  order: Partial<Payload<"order">>,
+  over: Partial<Payload<"result">> = {},
+  afterMs = 1_000,
+): Promise<Ended> {
+  const id = (await orderOn(h, by, on, order))["lease"] as string;
+  await h.accept(on, id);
+  await h.pass(afterMs);
+  return finish(h, by, on, id, over);
+}
