@@ -26,7 +26,17 @@ export interface Ended {
 export async function finish(h: Harness, by: Identity, on: ServerParty, id: string, over: Partial<Payload<"result">> = {}): Promise<Ended> {
   const row = await h.lease(id);
   const document = h.sign(on.signer, "result", {
-    ...{ lease: id, server: on.id, jobHash: row.jobHash, engine: "e", reason: "completed", exitCode: 0, usedMs: 0, egressBytes: 0 },
+    ...{
+      lease: id,
+      server: on.id,
+      jobHash: row.jobHash,
+      engine: "e",
+      reason: "completed",
+      exitCode: 0,
+      usedMs: 0,
+      egressBytes: 0,
+      fuelMax: row.fuelMax,
+    },
     ...{ lastClaim: row.openingId ?? "", fuel: FUEL.toString(), memoryHash: DIGEST, outputDigest: DIGEST, stdoutDigest: DIGEST },
     ...{ stderrDigest: DIGEST, stateRoot: null, nonce: DIGEST, detail: "" },
     ...over,

@@ -3,7 +3,17 @@
  * the name says otherwise. Every payload names the market's origin, and the last log size and root its signer has seen. `table.ts` says
  * what each kind counts for.
  */
-import { ASSURANCES, BLAMES, DRIVER_NAMES, END_REASONS, PPM, REFEREES_MAX, REPLICAS_MAX, RESULT_REASONS, SCOPES } from "@xenoservers/market";
+import {
+  ASSURANCES,
+  BLAMES,
+  DRIVER_NAMES,
+  END_REASONS,
+  PPM,
+  REFEREES_MAX,
+  REPLICAS_MAX,
+  RESULT_REASONS,
+  SCOPES,
+} from "@xenoservers/market";
 import { z } from "zod";
 import {
   TRACE_ROOTS_MAX,

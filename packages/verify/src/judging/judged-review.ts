@@ -2,10 +2,10 @@
  * The appeal against a verdict: what a second referee's result of the same run comes to, beside the accused server's and beside the first
  * referee's. Who controls the inputs: the broker (review, verdict), all three servers (their results).
  */
-import { isComparable, type Finding, type Lease } from "@xenoservers/market";
+import type { Finding, Lease } from "@xenoservers/market";
 import { parseDocumentOf, type Crypto, type Payload, type Verified } from "@xenoservers/protocol";
 import type { FactWorld } from "../facts/facts.ts";
-import { resultDifference } from "./comparison.ts";
+import { refereeProblem, resultDifference, type Under } from "./comparison.ts";
 import { judge, type Judgement } from "./judgement.ts";
 import { rulingProblem } from "./ruling-problem.ts";
 
@@ -14,7 +14,7 @@ type Result = Payload<"result">;
 const cannot = (why: string): Judgement => ({ ok: false, why });
 
 /** Two referees' results of one job, or of one segment: where they differ, one of the two is wrong. */
-export function judgeReferees(first: Result, second: Result): Judgement {
+export function judgeReferees(first: Result, second: Result, under: Under): Judgement {
   if (first.jobHash !== second.jobHash) return cannot("the two referees ran different jobs");
   if (first.engine !== second.engine) return cannot(`the engines differ: ${first.engine} and ${second.engine}`);
   const [one, other] = [first.stateRoot, second.stateRoot];
@@ -23,18 +23,18 @@ export function judgeReferees(first: Result, second: Result): Judgement {
     return { ok: true, difference: one === other ? null : difference };
   }
   if (one !== null || other !== null) return cannot("one of the two referees came to no state");
-  const unfit = [first, second].find((each) => !isComparable(each));
-  return unfit ? cannot(`a referee's run ended with ${unfit.reason}`) : { ok: true, difference: resultDifference(first, second) };
+  const unfit = refereeProblem(first, second, under);
+  return unfit === null ? { ok: true, difference: resultDifference(first, second) } : cannot(unfit);
 }
 
 /** What the second referee says of the accused: of the same run as the first, whole or one segment. */
-export function judgeAppeal(crypto: Crypto, accused: Result, verdict: Payload<"verdict">, second: Result): Judgement {
+export function judgeAppeal(crypto: Crypto, accused: Result, verdict: Payload<"verdict">, second: Result, under: Under): Judgement {
   const first = parseDocumentOf(crypto, "result", verdict.ruling);
   const trace = verdict.trace === null ? null : parseDocumentOf(crypto, "trace", verdict.trace);
   if (!first.ok || (trace && !trace.ok)) return cannot("the verdict does not hold what it rests on");
   if (first.document.payload.jobHash !== second.jobHash) return cannot("the second referee ran another job than the first");
   const part = verdict.segment === null ? null : { trace: trace?.document.payload ?? null, segment: verdict.segment };
-  return judge(crypto, accused, second, part);
+  return judge(crypto, accused, second, under, part);
 }
 
 /** The finding of whoever has the review, the verdict and the accused server's result; `why`: where it decides nothing. */
@@ -51,7 +51,7 @@ export function judgeReview(
   if (!lease || !accused || !verdict || verdict.id !== payload.verdict) return none("the review is of another verdict than this lease's");
   const wrong = rulingProblem(world, payload, second.document, lease);
   if (wrong !== null) return none(wrong);
-  const judgement = judgeAppeal(world.crypto, accused.payload, verdict.payload, second.document.payload);
+  const judgement = judgeAppeal(world.crypto, accused.payload, verdict.payload, second.document.payload, lease);
   if (!judgement.ok) return none(judgement.why);
   const isBorneOut = judgement.difference === null;
   if (isBorneOut !== payload.overturned) return none("the results do not come to what the review says");

@@ -24,7 +24,7 @@ function judgementOf(
   accused: Payload<"result">,
   ruling: Payload<"result">,
 ): Judgement {
-  if (lease.judges !== null) return judgeReferees(accused, ruling);
+  if (lease.judges !== null) return judgeReferees(accused, ruling, lease);
   const none = (why: string): Judgement => ({ ok: false, why });
   const trace = payload.trace === null ? null : parseDocumentOf(crypto, "trace", payload.trace);
   if ((payload.segment === null) !== (trace === null)) return none("a trace belongs to a verdict about one segment, and to no other");

@@ -26,6 +26,7 @@ export function jobToRun(crypto: Crypto, pins: MarketPins, untrusted: unknown): 
   if (!result) return none(broken === null ? "it holds no result to compare with" : broken.why, broken !== null);
   if (!wasRun(result)) return none(`the job did not run (${result.reason}): there is nothing to compare`, false);
   const isOfSegment = (told.documentOf("verdict")?.payload.segment ?? null) !== null;
-  const step = isOfSegment && lease.trace ? BigInt(lease.trace.step) : null;
+  const asked = isOfSegment ? (lease.trace?.step ?? null) : null;
+  const step = asked === null ? null : BigInt(asked);
   return { ok: true, lease: lease.id, jobHash: lease.jobHash, stoppedAt: stoppedAt(result), step };
 }

@@ -14,7 +14,8 @@ export const CHECK_OF: Readonly<Record<FactKind, Check>> = {
   ...{ claim: "use", "claim-receipt": "use", stop: "use", extension: "use", amendment: "use", gap: "use" },
   ...{ commitment: "result", reveal: "result", result: "result", delivery: "result" },
   ...{ closing: "bill", settlement: "bill", objection: "dispute", ruling: "dispute" },
-  ...{ "trace-request": "dispute", trace: "dispute", dispute: "dispute", verdict: "verdict" },
+  ...{ "trace-request": "dispute", trace: "dispute", dispute: "dispute", draw: "dispute" },
+  ...{ verdict: "verdict", appeal: "verdict", review: "verdict" },
 };
 
 /** Facts that later lines speak of, and by which these are computed, too. */
@@ -44,7 +45,7 @@ export const RULES: Readonly<Record<Check | "file" | "signatures" | "log", reado
   use: ["L4", "L5", "L6", "M3", "V3"],
   result: ["L7", "L8", "L9", "L15", "V4"],
   bill: ["L10", "L11", "M2", "M3", "B1"],
-  dispute: ["M5", "M6"],
-  verdict: ["M6", "V4"],
+  dispute: ["M5", "M6", "R1"],
+  verdict: ["M6", "M7", "V4"],
   audit: ["A1", "A2", "A3", "A5"],
 };

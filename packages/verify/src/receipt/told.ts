@@ -112,8 +112,13 @@ export class Told {
   #learn(entry: Entry): void {
     const { document, at, index } = entry;
     const isEnded = index === null && this.#isEnded(document.keyid);
-    if (isEnded || !this.#book.learnDocument(document, at)) this.wrongLeaf ??= wrongLeaf(document.kind);
-    else this.#grants.learn(entry, this.#book.keyOf(document.keyid)?.role ?? "recovery");
+    if (isEnded || !this.#book.learnDocument(document, at)) {
+      this.wrongLeaf ??= wrongLeaf(document.kind);
+      return;
+    }
+    this.#grants.learn(entry, this.#book.keyOf(document.keyid)?.role ?? "recovery");
+    if (document.kind === "key-grant" && document.payload.role === "server")
+      this.#owners.set(serverIdOf(this.world.crypto, document.payload.key), document.payload.party);
   }
 
   #isEnded = (keyid: string): boolean => (this.#last.keyOf(keyid)?.revokedAt ?? null) !== null;
@@ -162,10 +167,10 @@ export class Told {
     const judged = spoken.kind === "verdict" ? judgeVerdict(world, spoken, this.lease, this.documentOf("result")) : null;
     this.judged = judged ?? this.judged;
     const reviewed =
-      spoken.kind === "review" ? judgeReview(this.#world, spoken, this.lease, this.documentOf("result"), this.documentOf("verdict")) : null;
+      spoken.kind === "review" ? judgeReview(world, spoken, this.lease, this.documentOf("result"), this.documentOf("verdict")) : null;
     this.reviewed = reviewed ?? this.reviewed;
     const found = judged ?? reviewed;
-    const read: FactResult | null = factOf(this.#world, spoken, at, found ? { finding: found.finding } : {});
+    const read: FactResult | null = factOf(world, spoken, at, found ? { finding: found.finding } : {});
     if (read === null) return this.#break(kind, `the ${kind} is no fact of a lease`);
     if (!read.ok)
       return this.#break(kind, `what the ${kind} embeds is not rightly signed (${coded(read.code, inside(read.facts["inside"]))})`);

@@ -9,18 +9,9 @@ import { resultProblem } from "../judging/re-execution.ts";
 import { ownRun, type Checking } from "./checking.ts";
 import { claimed, failed, proved, type Said } from "./line.ts";
 
-<<<<<<< HEAD
-=======
-/** What the operator has said of the referee before the verdict; null where the receipt has nothing of it. */
-function isReferee({ told }: Checking, referee: string): boolean | null {
-  const at = told.taken.find(({ fact }) => fact.kind === "verdict")?.place ?? 0;
-  const said = told.referees.filter(({ document, place, isLogged }) => document.payload.server === referee && isLogged && place < at);
-  return said.at(-1)?.document.payload.active ?? null;
-}
-
 /** Whether the candidates are those that the log gives; null where the receipt has no referee's naming. */
 function isDrawnFromLog({ told }: Checking, { draw, end, owner, customer }: Lease): boolean | null {
-  const named = told.referees.filter(({ isLogged }) => isLogged);
+  const named = told.referees.filter(({ index }) => index !== null);
   if (named.length === 0 || !draw || !end) return null;
   const statements = named.map(({ document: { payload }, at }) => ({ server: payload.server, active: payload.active, at }));
   const own = impartial(refereesAt(statements, end.at), (server) => told.ownerOf(server), { owner, customer });
@@ -30,7 +21,7 @@ function isDrawnFromLog({ told }: Checking, { draw, end, owner, customer }: Leas
 /** Why the verdict is no verdict, whatever its results come to; null where nothing of the log speaks against it. */
 function drawnProblem(checking: Checking, lease: Lease, { round, referee }: Payload<"verdict">): string | null {
   if (round === null) return null;
-  if (isReferee(checking, referee) === false) return "the operator had dismissed this referee";
+  if (checking.told.namedReferee(referee)?.document.payload.active === false) return "the operator had dismissed this referee";
   const isDrawn = isDrawnFromLog(checking, lease);
   return isDrawn === false ? "its referee was not drawn from those that the log gives" : null;
 }
@@ -45,52 +36,31 @@ const appealed = ({ told }: Checking): string =>
       ? "; a second referee does not bear the server out either"
       : "";
 
->>>>>>> 5a7a1a40ee5e4e7a5703b920b64ca5ccbe941f59
 /** Null where there is no verdict. */
 export function checkVerdict(checking: Checking, lease: Lease): Said | null {
   const { told } = checking;
   const payload = told.documentOf("verdict")?.payload;
   const { judged } = told;
   if (!payload || judged?.finding !== "differs") return null;
-<<<<<<< HEAD
-  const named = told.namedReferee(payload.referee);
-  if (named?.document.payload.active === false) return failed("the operator had dismissed this referee");
-  const [back, slashed] = [BigInt(lease.final?.backNanos ?? 0), BigInt(payload.slashedNanos)].map((nanos) => formatMoney(nanos));
-  const effect = `${back} came back, ${slashed} of stake was taken`;
-  const whose = named === null ? "; that the server is a referee is the broker's word" : "";
-  const then = `${effect}${whose}`;
-  const untilYou = (what: string): Said => claimed(`${judged.difference}; the referee's word until you run ${what} again; ${then}`);
-  const run = ownRun(checking);
-  if (!run) return untilYou("it");
-=======
   const problem = drawnProblem(checking, lease, payload);
   if (problem !== null) return failed(problem);
   const [back, slashed] = [BigInt(lease.final?.backNanos ?? 0), BigInt(payload.slashedNanos)].map((nanos) => formatMoney(nanos));
   const effect = `${back} came back, ${slashed} of stake was ${STAKE_WAS[lease.final?.stakeTo ?? "locked"]}${appealed(checking)}`;
-  const whose = isReferee(checking, payload.referee) === null ? "; that the server is a referee is the broker's word" : "";
+  const whose = told.namedReferee(payload.referee) === null ? "; that the server is a referee is the broker's word" : "";
   const untilYou = (what: string): Said =>
     claimed(`${judged.difference}; the referee's word until you run ${what} again; ${effect}${whose}`);
   const isOverturned = told.reviewed?.finding === "agrees";
-  if (!own.reExecuted) return untilYou("it");
+  const run = ownRun(checking);
+  if (!run) return untilYou("it");
   let wrong: string | null;
->>>>>>> 5a7a1a40ee5e4e7a5703b920b64ca5ccbe941f59
   if (payload.segment !== null) {
     const right = run.rootAt?.(payload.segment) ?? null;
     if (right === null) return untilYou("that segment");
-<<<<<<< HEAD
-    const gives = `running it again gives state ${right.slice(0, 12)}…`;
-    if (right !== judged.ruling.payload.stateRoot) return failed(`the referee itself is wrong: ${gives}`);
-  } else {
-    const wrong = resultProblem(judged.ruling.payload, run);
-    if (wrong !== null) return failed(`the referee itself is wrong: ${wrong}`);
-  }
-=======
     wrong = right === judged.ruling.payload.stateRoot ? null : `running it again gives state ${right.slice(0, 12)}…`;
-  } else wrong = resultProblem(judged.ruling.payload, own.reExecuted);
+  } else wrong = resultProblem(judged.ruling.payload, run);
   if (wrong === null && isOverturned) return failed("the verdict was right, and a second referee that is wrong has overturned it");
   if (wrong !== null && isOverturned) return proved(`the first referee was wrong: ${wrong}; ${effect}`);
   if (wrong !== null) return failed(`the referee itself is wrong: ${wrong}`);
->>>>>>> 5a7a1a40ee5e4e7a5703b920b64ca5ccbe941f59
   return proved(`${judged.difference}: running it again agrees with the referee; ${effect}`);
 }
 

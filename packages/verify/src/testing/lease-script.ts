@@ -464,7 +464,7 @@ export class LeaseScript extends Script {
     this.say("receipts", "review", (play, at) => {
       const ruling = play.of("result", "second ruling").document;
       const verdict = play.of("verdict").document;
-      const judgement = judge(this.cast.crypto, play.of("result").document.payload, ruling.payload, null);
+      const judgement = judge(this.cast.crypto, play.of("result").document.payload, ruling.payload, UNDER, null);
       const overturned = judgement.ok && judgement.difference === null;
       const about = { lease: leaseIn(play), server: this.cast.server, owner: this.cast.owner, referee, round: 2, verdict: verdict.id };
       return { ...about, ruling: ruling.envelope, overturned, why: "what a second referee came to", at };

@@ -131,7 +131,7 @@ export async function openAppeal(round: Round, document: Verified<"appeal">): Pr
     stored(round, "result", found.run.data.result?.id),
   ]);
   if (!verdict || !result || !ruling) return refuse("not_comparable", { refereeLease: found.run.data.id, why: "its run has no result" });
-  const judgement = judgeAppeal(round.services.crypto, result.payload, verdict.payload, ruling.payload);
+  const judgement = judgeAppeal(round.services.crypto, result.payload, verdict.payload, ruling.payload, lease);
   if (!judgement.ok) return refuse("not_comparable", { refereeLease: found.run.data.id, why: judgement.why });
   const change = await LeaseChange.of(round, found.lease);
   const refusal = change.take(document);
@@ -158,7 +158,7 @@ async function withFirstReferee(round: Round, reviewed: Outcome, lease: LeaseRow
   const { convicting } = lease.judgedBy;
   const run = convicting === null ? null : await round.get("lease", convicting);
   const first = await stored(round, "result", run?.data.result?.id);
-  const judgement = first && judgeReferees(first.payload, second.payload);
+  const judgement = run && first && judgeReferees(first.payload, second.payload, run.data);
   if (!reviewed.ok || !run || run.data.state !== "settled" || !first || !judgement?.ok || judgement.difference === null) return reviewed;
   const change = await LeaseChange.of(round, run);
   const { id, server, owner } = change.lease;
