@@ -125,6 +125,7 @@ it("shows the operator which server lies, by an order like any other", async () 
     const { code, stdout, stderr } = await xeno("broker", "probe", id, "--within", "1ms", "--data", path.join(market.folder, "broker"));
     expect([code, stdout.match(/(right|wrong):/)?.[1]], stderr).toEqual(owner === owners["cheat"] ? [125, "wrong"] : [0, "right"]);
   }
+  for (const { id } of await market.broker.store.servers()) market.broker.desk.services.index.setOnline(id, true);
   const after = (await market.broker.store.load("party", [owners["cheat"]!])).get(owners["cheat"]!)!.data.record.convicted;
   expect(after).toBe(before + 1);
 });

@@ -6,7 +6,7 @@ import { EXIT, UserError, print, printJson, red, say, shortId } from "../output/
 import { probeTimesMs } from "../probe/plan.ts";
 import { probeServer, type Probed } from "../probe/probe.ts";
 
-const OFFERS_MAX = 1_000;
+const OFFERS_MAX = 200;
 const DRAWS = 2 ** 32;
 const chance = (): number => randomInt(DRAWS) / DRAWS;
 
