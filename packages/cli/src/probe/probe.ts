@@ -6,10 +6,10 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { isComparable } from "@xenoservers/market";
+import { wasRun } from "@xenoservers/market";
 import { parseDocumentOf, type OfferView } from "@xenoservers/protocol";
 import { MarketClient, RefusedError, disputeResults, fetchReceipt, identityOf, openSession, placeOrder, quoteFor } from "@xenoservers/sdk";
-import { resultProblem } from "@xenoservers/verify";
+import { resultProblem, stoppedAt } from "@xenoservers/verify";
 import { keepJob, readKeptJob } from "../input/kept-job.ts";
 import { readTyped } from "../input/verb.ts";
 import { quoteInput } from "../input/verbs/run.ts";
@@ -59,8 +59,9 @@ async function differenceHere(client: MarketClient, lease: string, jobHash: stri
   const { reExecute } = await import("../proof/re-execute.ts");
   const { documents } = await fetchReceipt(client, lease, RECEIPT_WITHIN_MS);
   const result = parseDocumentOf(client.crypto, "result", documents.find(({ kind }) => kind === "result")?.envelope);
-  if (!result.ok || !isComparable(result.document.payload)) return null;
-  return { difference: resultProblem(result.document.payload, await reExecute(await readKeptJob(jobHash), null)) };
+  if (!result.ok || !wasRun(result.document.payload)) return null;
+  const { payload } = result.document;
+  return { difference: resultProblem(payload, await reExecute(await readKeptJob(jobHash), stoppedAt(payload))) };
 }
 
 export async function probeServer(operator: MarketClient, target: OfferView, chance: Chance): Promise<Probed> {
