@@ -10,8 +10,8 @@ import { generateModule } from "./generate.ts";
 import { mutate } from "./mutate.ts";
 
 const script = path.join(import.meta.dirname, "run-generated.ts");
-const MODULES = cases(50, 150);
-const TRACED = cases(20, 100);
+const MODULES = cases(40, 150);
+const TRACED = cases(8, 100);
 const DAMAGED = cases(1_000, 2_000);
 const LIFTOFF = ["--liftoff-only"];
 const TURBOFAN = ["--no-liftoff", "--no-wasm-tier-up"];

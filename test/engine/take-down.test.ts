@@ -6,7 +6,7 @@ import { cases } from "../thorough.ts";
 import { generateControl } from "./generate-control.ts";
 import { built, checkSegments, compiled, jobOf, shown, traced } from "./traced.ts";
 
-const SEEDS = cases(20, 300);
+const SEEDS = cases(8, 100);
 /** Breakpoints in one run. */
 const STEPS = 12n;
 const FUEL = 30_000n;

@@ -10,6 +10,7 @@ import { verifyReceipt } from "@xenoservers/verify";
 import { endless, saying } from "./jobs.ts";
 import { startMarket, type TestMarket } from "./market.ts";
 import { WASM_ALONE } from "./settings.ts";
+import { thoroughly } from "../thorough.ts";
 
 const CLI = path.resolve("packages/cli/bin/xeno.js");
 const PYTHON = path.resolve("examples/hello.py");
@@ -114,7 +115,7 @@ it("audits after the owner has signed: every job of a newcomer, and a cheat is c
   expect(wrong.code).toBe(125);
 });
 
-it("shows the operator which server lies, by an order like any other", async () => {
+thoroughly("shows the operator which server lies, by an order like any other", async () => {
   const lie = await market.broker.store.load("party", [owners["cheat"]!]);
   const before = lie.get(owners["cheat"]!)!.data.record.convicted;
   const servers = (await market.broker.store.servers()).filter(({ owner }) => owner === owners["cheat"] || owner === owners["honest"]);
