@@ -1,20 +1,22 @@
 /**
- * Runs generated modules and prints what they came to, one line each: `run-generated.ts FIRST COUNT [plain]`. V8's flags are the caller's.
- * `plain` runs the modules as they were before the engine rewrote them, those that end soon.
+ * Runs generated modules and prints what they came to, one line each: `run-generated.ts FIRST COUNT [plain | traced]`. V8's flags are the
+ * caller's. `plain` runs the modules as they were before the engine rewrote them, those that end soon; `traced` prints the roots of their
+ * states too.
  */
 import { createHash } from "node:crypto";
 import { memoryHash } from "../../packages/engine/src/memory-hash.ts";
-import { prepareModule, runJob, seededRandom } from "@xenoservers/engine";
+import { prepareModule, runJob, seededRandom, traceJob, type Finished, type Job, type State } from "@xenoservers/engine";
 import { generateModule } from "./generate.ts";
 
 const [first, count] = process.argv.slice(2).map(Number) as [number, number];
-const plain = process.argv[4] === "plain";
+const [plain, traced] = [process.argv[4] === "plain", process.argv[4] === "traced"];
+const TRACE_STEP = 300_001n;
 const SOON_FUEL = 200_000n;
 const sha256 = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(bytes).digest();
 const short = (hash: Uint8Array): string => Buffer.from(hash).toString("hex").slice(0, 32);
 
-function metered(bytes: Uint8Array) {
-  return runJob({
+function metered(bytes: Uint8Array, roots: string[]): Finished {
+  const job: Job = {
     module: new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>) as never,
     world: { args: [], env: [], clockBaseNs: 0n, random: seededRandom(new Uint8Array(32)) },
     mounts: [],
@@ -26,7 +28,9 @@ function metered(bytes: Uint8Array) {
     sha256,
     stdout: () => {},
     stderr: () => {},
-  });
+  };
+  const onBreakpoint = (_: bigint, { root }: State): boolean => roots.push(root) > 0;
+  return traced ? traceJob(job, { step: TRACE_STEP, from: null, onBreakpoint })! : runJob(job);
 }
 
 function unmetered(bytes: Uint8Array): string {
@@ -41,13 +45,14 @@ function unmetered(bytes: Uint8Array): string {
 }
 
 for (let seed = first; seed < first + count; seed++) {
-  const bytes = generateModule(seed);
-  const prepared = prepareModule(bytes);
+  const bytes = generateModule(seed, traced);
+  const prepared = prepareModule(bytes, traced);
   if (!prepared.ok) {
     console.log(`${seed} refused ${prepared.message}`);
     continue;
   }
-  const { ending, fuel, memoryHash: hash } = metered(prepared.bytes);
-  if (!plain) console.log(`${seed} ${JSON.stringify(ending)} ${fuel} ${short(hash!)}`);
+  const roots: string[] = [];
+  const { ending, fuel, memoryHash: hash } = metered(prepared.bytes, roots);
+  if (!plain) console.log([seed, JSON.stringify(ending), fuel, short(hash!), ...roots].join(" "));
   else if (ending.kind === "exit" && fuel < SOON_FUEL) console.log(`${seed} ${unmetered(bytes)}`);
 }

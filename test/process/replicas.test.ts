@@ -9,11 +9,14 @@ import { nodeCrypto } from "@xenoservers/protocol/node";
 import { verifyReceipt } from "@xenoservers/verify";
 import { endless, saying } from "./jobs.ts";
 import { startMarket, type TestMarket } from "./market.ts";
+import { WASM_ALONE } from "./settings.ts";
+import { thoroughly } from "../thorough.ts";
 
 const CLI = path.resolve("packages/cli/bin/xeno.js");
 const PYTHON = path.resolve("examples/hello.py");
 
 let market: TestMarket;
+let judge: string;
 /** A module that prints what the Python program prints, and starts at once. */
 let HELLO: string;
 const owners: Record<string, string> = {};
@@ -56,8 +59,10 @@ beforeAll(async () => {
   const { party } = JSON.parse((await xeno("whoami", "--json")).stdout) as { party: string };
   await market.operator("credit", { party, amountNanos: "10000000000", source: "operator", reference: "test", clientId: "cd".repeat(16) });
   await addStaked("honest");
-  const judge = await market.addServer("referee", await market.newParty("the operator's"));
-  await market.operator("referee", { server: judge.server.id, active: true, clientId: "ab".repeat(16) });
+  judge = (
+    await market.addServer("referee", await market.newParty("the operator's"), { toml: `${WASM_ALONE}[price]\nfuel_hour = "0.03"\n` })
+  ).server.id;
+  await market.operator("referee", { server: judge, active: true, clientId: "ab".repeat(16) });
 });
 afterAll(() => market.close());
 
@@ -108,6 +113,22 @@ it("audits after the owner has signed: every job of a newcomer, and a cheat is c
   const wrong = await xeno("run", HELLO, "--audit", "--where", `owner=${owners["cheat"]}`);
   expect(wrong.stderr).toMatch(/audit .*the output above is WRONG/);
   expect(wrong.code).toBe(125);
+});
+
+thoroughly("shows the operator which server lies, by an order like any other", async () => {
+  const lie = await market.broker.store.load("party", [owners["cheat"]!]);
+  const before = lie.get(owners["cheat"]!)!.data.record.convicted;
+  const servers = (await market.broker.store.servers()).filter(({ owner }) => owner === owners["cheat"] || owner === owners["honest"]);
+  for (const { id, owner } of servers) {
+    // the cheapest of those that fit takes an ordinary order: the others are not listed meanwhile
+    for (const other of await market.broker.store.servers())
+      market.broker.desk.services.index.setOnline(other.id, other.id === id || other.id === judge);
+    const { code, stdout, stderr } = await xeno("broker", "probe", id, "--within", "1ms", "--data", path.join(market.folder, "broker"));
+    expect([code, stdout.match(/(right|wrong):/)?.[1]], stderr).toEqual(owner === owners["cheat"] ? [125, "wrong"] : [0, "right"]);
+  }
+  for (const { id } of await market.broker.store.servers()) market.broker.desk.services.index.setOnline(id, true);
+  const after = (await market.broker.store.load("party", [owners["cheat"]!])).get(owners["cheat"]!)!.data.record.convicted;
+  expect(after).toBe(before + 1);
 });
 
 it("proves a result by running it again, and notices a changed byte", async () => {

@@ -190,7 +190,7 @@ export class SimCustomer {
     const mine = bound.map((each) => new LeaseSession(this.#client, each, job, handlers, this.#link));
     this.#own.push(...mine);
     this.sessions.push(...mine);
-    if (assured && random.chance(0.8)) void doubt(this.#client, mine, document.payload, job, trace);
+    if (assured) void doubt(this.#client, mine, document.payload, job, trace);
     this.#interfere(random.pick(mine));
   }
 

@@ -1,4 +1,4 @@
-/** A simulated customer that does not take results on trust: compares replicas, audits a single one, and disputes. Production code of the SDK. */
+/** A simulated customer that does not take results on trust: compares replicas, follows up drawn audits, and disputes. Production code of the SDK. */
 import { parseDocumentOf, type Payload } from "@xenoservers/protocol";
 import { RefusedError, disputeResults, type BuiltJob, type LeaseSession, type MarketClient } from "@xenoservers/sdk";
 import { isAlike } from "@xenoservers/market";
@@ -26,7 +26,9 @@ export async function doubt(
     const results = await Promise.all(ended.map(({ id }) => resultOf(client, id)));
     const right = ended.flatMap(({ id }, i) => (results[i] ? [{ id, result: results[i] }] : []));
     const [first, ...others] = right;
-    if (!first || (sessions.length > 1 && others.every(({ result }) => resultDifference(first.result, result) === null))) return;
+    const isDrawn = ended.some(({ end }) => end?.audited === true);
+    if (!first || (!isDrawn && sessions.length > 1 && others.every(({ result }) => resultDifference(first.result, result) === null)))
+      return;
     const leases = right.map(({ id }) => id);
     const { verdicts } = await disputeResults(client, leases, order, job, REFEREE_BUDGET);
     for (const [lease, verdict] of verdicts) trace(`dispute over ${lease.slice(0, 12)}: ${verdict ? verdict.why : "right"}`);

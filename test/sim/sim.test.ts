@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { Change } from "@xenoservers/xenocorp/parts";
+import { cases } from "../thorough.ts";
 import { simulate } from "./market.ts";
 import { simulateSeeds } from "./seeds.ts";
 
 describe("the simulated market", () => {
-  simulateSeeds(0, 100, 50);
+  simulateSeeds(0, cases(50, 100), 50);
 
   it.each([7, 308, 331])("is the same on the same seed, %i", async (seed) => {
     const [a, b] = [await simulate({ seed }), await simulate({ seed })];

@@ -27,6 +27,7 @@ import {
   brokerFileInput,
   brokerInput,
   brokerOverviewInput,
+  brokerProbeInput,
   brokerWitnessInput,
   creditInput,
   feeInput,
@@ -216,6 +217,9 @@ const OPERATORS: readonly Verb[] = [
       verb("suspend", "", suspendInput, async (given) => (await import("./verbs/broker-acts.ts")).brokerSuspend(given)),
       verb("referee", "its results decide disputes", refereeInput, async (given) =>
         (await import("./verbs/broker-acts.ts")).brokerReferee(given),
+      ),
+      verb("probe", "try servers by orders that look like any other, whose answers are known here", brokerProbeInput, async (given) =>
+        (await import("./verbs/broker-probe.ts")).brokerProbe(given),
       ),
       verb("fee", "announce what the broker keeps: 2.5%", feeInput, async (given) =>
         (await import("./verbs/broker-fee.ts")).brokerFee(given),

@@ -4,7 +4,7 @@ export { verifyReceipt, type Line, type OwnFacts, type OwnRun, type ReceiptLine 
 export { type ReceiptVerification, type Verification } from "./receipt/receipt.ts";
 export { jobToRun } from "./receipt/job-to-run.ts";
 export { RULES } from "./receipt/lines.ts";
-export { resultProblem, type ReExecuted } from "./judging/re-execution.ts";
+export { resultProblem, stoppedAt, type ReExecuted } from "./judging/re-execution.ts";
 export { judge, type Judgement } from "./judging/judgement.ts";
 export { judgeAppeal, judgeReferees, judgeReview } from "./judging/judged-review.ts";
 export { judgeVerdict, type JudgedVerdict } from "./judging/judged-verdict.ts";

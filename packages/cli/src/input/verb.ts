@@ -107,6 +107,15 @@ export function inputOf<W extends Words, O extends Opts>(ordered: W, options: O)
   };
 }
 
+/** What these words say, as if they had been typed. */
+export function readTyped<T>(input: Input<T>, argv: readonly string[]): T {
+  const command = new Command().exitOverride();
+  input.declare(command);
+  command.action(() => {});
+  command.parse([...argv], { from: "user" });
+  return input.read(command);
+}
+
 type Given<T> = { [K in keyof T as null extends T[K] ? never : K]: T[K] } & {
   [K in keyof T as null extends T[K] ? K : never]?: NonNullable<T[K]>;
 };

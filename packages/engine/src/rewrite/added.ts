@@ -24,7 +24,7 @@ export const ADDED = {
 
 /** Types of fuel, stack, pages, refused. */
 export const ADDED_GLOBALS = [I64, I32, I32, I32] as const;
-/** In a build with breakpoints, behind those: the counter below which the next breakpoint is due, the state, the end of the stack of frames. */
+/** Behind those in a build with breakpoints: below what counter the next is due, the state, the end of the stack of frames. */
 export const BREAKPOINT_GLOBALS = [I64, I32, I32] as const;
 /** What the state says of the call stack; no other value is written. */
 export const STATE = { running: 0, takingDown: 1, windingUp: 2 } as const;

@@ -91,14 +91,18 @@ export class Pauses {
     return outside + inside;
   }
 
-  /** In front of a block whose parameters are the topmost operands; `condition`: it is an `if`, and that lies above them. */
+  /**
+   * In front of a block whose parameters are the topmost operands; `condition`: it is an `if`, and that lies above them. The parameters are
+   * kept: a stack that is wound up again goes into the block with those that it had.
+   */
   beforeBlock(params: number, condition: boolean): void {
     if (!this.#plan[this.#begun]!.holds) return;
     const scratch = condition ? this.#out.spare("condition", I32) : -1;
     if (condition) this.#out.op(OP.localSet, scratch);
-    this.#putAside(params, 0);
+    this.#putAside(0, 0);
     this.#passDoor();
-    this.#takeBack(params, 0);
+    const { length } = this.#stack.types;
+    this.#getKept(length - params, length);
     if (condition) this.#out.op(OP.localGet, scratch);
   }
 
@@ -164,7 +168,6 @@ export class Pauses {
     if (doors.length === 0) return;
     const out = this.#out;
     const open = this.#open.at(-1)!;
-    const params = this.#stack.types.length - open.height;
     this.#putAside(0, 0);
     open.inside = doors.length;
     const blocks = doors.length + (breakpoint ? 1 : 0);
@@ -174,7 +177,7 @@ export class Pauses {
     assertWithin("values to keep over the blocks of one function", this.#keptOver, this.#at);
     if (breakpoint) this.#breakpoint(doors, this.#open.length > 1);
     else this.#comeBack(doors, 0);
-    for (let i = open.height; i < open.height + params; i++) out.op(OP.localGet, this.#keep(i));
+    this.#getKept(open.height, this.#stack.types.length);
   }
 
   /** The first door's block, and around it one that leaves the breakpoint out. */
@@ -240,6 +243,10 @@ export class Pauses {
     return local;
   }
 
+  #getKept(from: number, to: number): void {
+    for (let i = from; i < to; i++) this.#out.op(OP.localGet, this.#keep(i));
+  }
+
   /** A local for the argument or result with this number, over the next instructions alone. */
   #scratch(number: number, type: number): number {
     return this.#out.spare(`aside${number}/${type}`, type);
@@ -276,7 +283,7 @@ export class Pauses {
     const from = types.length - results;
     if (from === height) return;
     for (let i = results - 1; i >= 0; i--) out.op(OP.localSet, this.#scratch(i, types[from + i]!));
-    for (let i = height; i < from; i++) out.op(OP.localGet, this.#keep(i));
+    this.#getKept(height, from);
     this.#takeBack(results, 0);
     assertWithin("bytes of one function with its metering", out.body.length, this.#at);
   }

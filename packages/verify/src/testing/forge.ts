@@ -10,7 +10,7 @@ import { corrupt, mixed } from "./corrupt.ts";
 import { movesOf, replay, type Move } from "./moves.ts";
 import type { Rng } from "./rng.ts";
 import { receiptOf, type Filed, type Play } from "./script.ts";
-import { schemeFor } from "./schemes.ts";
+import { neverClaimed, schemeFor } from "./schemes.ts";
 import type { Story } from "./stories.ts";
 
 export interface Forgery {
@@ -118,7 +118,9 @@ export function forge(story: Story, other: Story, honest: Receipt, rng: Rng): Fo
   const hasLog = held.has("checkpoints");
   const moves = movesOf(story);
   const did: string[] = [];
-  if (rng.chance(0.5)) did.push(schemeFor(story, moves, held, rng));
+  const unclaimed = held.has("server") && rng.chance(0.2) ? neverClaimed(moves) : null;
+  if (unclaimed !== null) did.push(unclaimed);
+  else if (rng.chance(0.5)) did.push(schemeFor(story, moves, held, rng));
   for (let changes = did.length === 0 ? rng.between(1, 3) : rng.below(3); changes > 0; changes--)
     did.push(oneChange(story, other, moves, held, rng));
   const play = replay(story, moves, held, rng);

@@ -226,12 +226,6 @@ const SCHEMES: readonly Scheme[] = [
     return dropped.length === 0 ? null : `${label} was never heard`;
   },
   (table) => {
-    const kept = table.moves.filter(({ part }) => !/^(claim|receipt) \d/.test(part.label));
-    if (kept.length === table.moves.length) return null;
-    table.moves.splice(0, table.moves.length, ...kept);
-    return "no claim was ever made";
-  },
-  (table) => {
     const revoked = find(table, "revoked");
     if (!revoked) return null;
     table.moves.splice(table.moves.indexOf(revoked), 1);
@@ -260,4 +254,12 @@ export function schemeFor(story: Story, moves: Move[], held: ReadonlySet<KeyName
     if (did !== null) return did;
   }
   return "no scheme";
+}
+
+/** Server and broker agree that no claim was ever made; everything else is signed anew. Null where none was. */
+export function neverClaimed(moves: Move[]): string | null {
+  const kept = moves.filter(({ part }) => !/^(claim|receipt) \d/.test(part.label));
+  if (kept.length === moves.length) return null;
+  moves.splice(0, moves.length, ...kept);
+  return "no claim was ever made";
 }

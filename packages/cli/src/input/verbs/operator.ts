@@ -1,5 +1,7 @@
-import { parseAmount, parsePercent, parsePort, parseTime, parseWitness } from "../parse.ts";
-import { choiceOr, data, flag, inputOf, json, needed, textOr, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
+import { countTo, parseAmount, parseDurationMs, parsePercent, parsePort, parseTime, parseWitness } from "../parse.ts";
+import { choiceOr, data, flag, inputOf, json, needed, rest, textOr, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
+
+const PROBES_MAX = 1_000;
 
 export const brokerInput = inputOf(
   {},
@@ -40,5 +42,14 @@ export const feeInput = inputOf(
   { from: value("--from <time>", "when it begins to hold; a rise needs 24 h of notice (default: as soon as it may)", parseTime), data },
 );
 export type FeeInput = InputOf<typeof feeInput>;
+export const brokerProbeInput = inputOf(
+  { servers: rest },
+  {
+    count: valueOr("--count <n>", "so many orders for each", "1", countTo(PROBES_MAX)),
+    within: valueOr("--within <duration>", "at random times in it", "1h", parseDurationMs),
+    ...{ json, data },
+  },
+);
+export type BrokerProbeInput = InputOf<typeof brokerProbeInput>;
 export const brokerWitnessInput = inputOf({ witness: wordAs(parseWitness) }, { remove: flag("--remove", "no more"), data });
 export type BrokerWitnessInput = InputOf<typeof brokerWitnessInput>;

@@ -5,12 +5,14 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import wabtInit from "wabt";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { JobSpec } from "@xenoservers/protocol";
+import { pythonRuntime } from "@xenoservers/guests";
+import { statePiecesOf, type JobSpec } from "@xenoservers/protocol";
 import type { InputTree } from "@xenoservers/protocol/channel";
 import { HOSTILE } from "../../../../../test/engine/hostile-modules.ts";
+import type { RunningGuest } from "../driver.ts";
 import { RefusedJob } from "../refused.ts";
 import { createWasmDriver } from "./wasm-driver.ts";
-import type { WasmDriver } from "./wasm-job.ts";
+import type { PreparedJob, WasmDriver } from "./wasm-job.ts";
 
 let folder: string;
 let driver: WasmDriver;
@@ -30,6 +32,14 @@ const OUT = { path: "/out", writable: true, keep: true };
 const IN = { path: "/in", writable: false, keep: false };
 
 async function prepare(module: Uint8Array | string, over: Partial<JobSpec> = {}, inputs: InputTree = { entries: [], mounts: [OUT] }) {
+  return prepareWith(null, module, over, inputs);
+}
+async function prepareWith(
+  breakpoints: PreparedJob["breakpoints"],
+  module: Uint8Array | string,
+  over: Partial<JobSpec>,
+  inputs: InputTree = { entries: [], mounts: [OUT] },
+) {
   const bytes = typeof module === "string" ? Buffer.from((await wabtInit()).parseWat("t.wat", module).toBinary({}).buffer) : module;
   for (const blob of ["", "abc", bytes]) await writeFile(path.join(folder, digest(blob)), blob);
   const spec = {
@@ -37,7 +47,7 @@ async function prepare(module: Uint8Array | string, over: Partial<JobSpec> = {},
     ...{ memoryMibMax: 64, diskMibMax: 16, outputMibMax: 1, fuelMax: "1000000000000", seed: "00".repeat(32), clockBaseMs: 0 },
     ...over,
   };
-  const job = { lease: "00".repeat(32), customer: "p_1", spec, inputs, fuelMax: 10n ** 12n, runMsMax: 600_000, breakpoints: null };
+  const job = { lease: "00".repeat(32), customer: "p_1", spec, inputs, fuelMax: 10n ** 12n, runMsMax: 600_000, breakpoints };
   return driver.prepare({ ...job, blobFile: (name) => path.join(folder, name) });
 }
 async function endOf(...args: Parameters<typeof prepare>) {
@@ -46,6 +56,12 @@ async function endOf(...args: Parameters<typeof prepare>) {
   await guest.dispose();
   return end;
 }
+
+const asResult = async ({ ended }: RunningGuest) => {
+  const end = await ended;
+  if (end.kind !== "result") throw new Error(end.detail);
+  return end;
+};
 
 it.each([
   [
@@ -92,4 +108,29 @@ it("says whose doing it cannot tell where a process broke by itself, and host fa
   const ends = await Promise.all(guests.map(({ guest }) => guest.ended));
   expect(ends).toMatchObject([{ kind: "result", reason: "vm-crashed" }, { kind: "host-failure" }]);
   for (const { guest } of guests) await guest.dispose();
+});
+
+it("takes an interpreter's job down, and goes on with it in another process", async () => {
+  const { digest: module } = await pythonRuntime();
+  const step = "150000000";
+  const job = { module, args: ["python", "-c", "print(sum(i * i for i in range(30_000)))"], memoryMibMax: 256, diskMibMax: 64 };
+  const begin = async (breakpoints: PreparedJob["breakpoints"]) => (await prepareWith(breakpoints, NOTHING, job)).begin();
+  const [plain, traced] = [await begin(null), await begin({ kind: "trace", step })];
+  const [{ fuel, memoryHash }, end] = [await asResult(plain), await asResult(traced)];
+  expect(end).toMatchObject({ reason: "completed", exitCode: 0, fuel, memoryHash });
+  expect(Buffer.from(await traced.readStream("stdout", 0)).toString()).toBe("8999550005000\n");
+  const roots = end.roots!;
+  expect(roots).toHaveLength(Number(fuel / BigInt(step)));
+  const middle = Math.floor(roots.length / 2);
+  const piece = async (digest: string): Promise<Uint8Array> => {
+    const bytes = await traced.readOutput(digest, 0, 2 ** 30);
+    await writeFile(path.join(folder, digest), bytes);
+    return bytes;
+  };
+  const pieces = statePiecesOf(await piece(roots[middle - 1]!))!;
+  for (const digest of pieces) await piece(digest);
+  const all = [roots[middle - 1]!, ...pieces].map((digest) => ({ digest }));
+  const segment = await begin({ kind: "segment", from: roots[middle - 1]!, step, index: middle + 1, pieces: all });
+  expect(await asResult(segment)).toMatchObject({ reason: "segment-end", stateRoot: roots[middle] });
+  for (const guest of [plain, traced, segment]) await guest.dispose();
 });

@@ -1,0 +1,32 @@
+/** `xeno broker probe`: servers are tried by orders that look like any other, whose answers are known here. */
+import { randomInt } from "node:crypto";
+import type { BrokerProbeInput } from "../input/verbs/operator.ts";
+import { operatorHere } from "../local/operate.ts";
+import { EXIT, UserError, print, printJson, red, say, shortId } from "../output/ui.ts";
+import { probeTimesMs } from "../probe/plan.ts";
+import { probeServer, type Probed } from "../probe/probe.ts";
+
+const OFFERS_MAX = 200;
+const DRAWS = 2 ** 32;
+const chance = (): number => randomInt(DRAWS) / DRAWS;
+
+export async function brokerProbe({ servers, count, within, json, data }: BrokerProbeInput): Promise<void> {
+  const operator = await operatorHere(data);
+  const { offers } = await operator.read("offers", { query: { q: "", limit: OFFERS_MAX } });
+  const targets = servers.length === 0 ? offers : offers.filter(({ server }) => servers.some((word) => server.startsWith(word)));
+  if (targets.length === 0) throw new UserError("none of these servers is listed now");
+  const plans = targets.flatMap((target) => probeTimesMs(chance, count, within).map((afterMs) => ({ target, afterMs })));
+  const began = Date.now();
+  const probes: Probed[] = [];
+  for (const { target, afterMs } of plans.sort((a, b) => a.afterMs - b.afterMs)) {
+    await operator.sleep(Math.max(0, began + afterMs - Date.now()));
+    const probed = await probeServer(operator, target, chance);
+    probes.push(probed);
+    if (probed.says === "wrong") process.exitCode = EXIT.xeno;
+    const lease = probed.lease === null ? "" : `  lease ${shortId(probed.lease)}`;
+    const line = `${shortId(probed.server)}  ${probed.says}: ${probed.why}${lease}`;
+    if (!json) print(probed.says === "wrong" ? red(line) : line);
+  }
+  if (json) return printJson({ probes });
+  say(`${probes.length} probes of ${targets.length} servers`);
+}
