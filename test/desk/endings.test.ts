@@ -29,7 +29,8 @@ const resultOf = async (lease: string, over: Partial<Payload<"result">> = {}) =>
   const row = await h.lease(lease);
   return h.sign(server.signer, "result", {
     ...{ lease, server: server.id, jobHash: "ab".repeat(32), engine: "e", reason: "completed", exitCode: 0, usedMs: 0, egressBytes: 0 },
-    ...{ lastClaim: row.lastClaim?.id ?? row.openingId ?? "", fuel: "1000000", memoryHash: "00".repeat(32), outputDigest: "00".repeat(32) },
+    ...{ incarnation: 1, lastClaim: row.lastClaim?.id ?? row.openingId ?? "", fuel: "1000000" },
+    ...{ memoryHash: "00".repeat(32), outputDigest: "00".repeat(32) },
     ...{ stdoutDigest: "00".repeat(32), stderrDigest: "00".repeat(32), stateRoot: null, nonce: "00".repeat(32), detail: "" },
     ...over,
   });

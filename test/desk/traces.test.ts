@@ -51,6 +51,7 @@ async function ended(on: ServerParty, order: Partial<Payload<"order">>, over: Pa
     server: on.id,
     jobHash: row.jobHash,
     engine: "e",
+    incarnation: 1,
     reason: "completed",
     exitCode: 0,
     usedMs: 0,

@@ -5,5 +5,8 @@ export { resultProblem, stoppedAt, type ReExecuted } from "./judging/re-executio
 export { judge, type Judgement } from "./judging/judgement.ts";
 export { judgeVerdict, type JudgedVerdict } from "./judging/judged-verdict.ts";
 export { refereeProblem, resultDifference } from "./judging/comparison.ts";
-export { contradictionIn, findContradiction, knownSigners, type Contradiction, type KnownSigners } from "./evidence/contradiction.ts";
-export { isEvidence, packBrokenPromise, packContradiction, packFork, verifyEvidence } from "./evidence/evidence.ts";
+export { contradictionIn, findContradiction, knownSigners, type Contradiction } from "./evidence/contradiction.ts";
+export { isEvidence, verifyEvidence } from "./evidence/evidence.ts";
+export { packBrokenPromise, packContradiction, packFork, packLoss, type Packing } from "./evidence/packing.ts";
+export { NOTHING_FOLLOWED, followLog, type Followed, type LogSource, type Loss, type Seen } from "./evidence/following.ts";
+export type { Trust } from "./evidence/trust.ts";

@@ -6,6 +6,7 @@ export const verifyInput = inputOf(
   {
     reExecute: flag("--re-execute", "run the job again here: proves the result right or wrong"),
     tamper: flag("--tamper", "change one byte first, to see which check fails"),
+    operator: text("--operator <key>", "of evidence: the key of the market's operator, as it publishes it"),
     json,
   },
 );
