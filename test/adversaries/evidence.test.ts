@@ -5,13 +5,15 @@ import {
   EVIDENCE_FORMAT,
   leafHash,
   parseDocument,
+  leafBytes,
+  logOrigin,
   rootOfLeaves,
   signCheckpoint,
   signDocument,
-  signPromise,
   toBase64,
   toHex,
   utf8,
+  zPromise,
   type Envelope,
   type Kind,
   type Payload,
@@ -27,6 +29,7 @@ import {
 } from "@xenoservers/verify";
 import { Harness, type ServerParty } from "../desk/harness.ts";
 import type { Identity } from "@xenoservers/sdk";
+import { sequence } from "@xenoservers/xenocorp/parts";
 
 let h: Harness;
 let customer: Identity;
@@ -67,7 +70,10 @@ const signer = {
 };
 const again = <K extends Kind>(by: keyof typeof signer, kind: K, over: Partial<Payload<K>>): Envelope =>
   signDocument(nodeCrypto, signer[by](), kind, { ...of(kind), ...over } as Payload<K>).envelope;
-const convicts = (evidence: unknown): boolean => verifyEvidence(nodeCrypto, structuredClone(evidence), null).ok;
+const convicts = (evidence: unknown): boolean => verifyEvidence(nodeCrypto, structuredClone(evidence), h.market).ok;
+const packing = () => ({ crypto: nodeCrypto, market: h.market, history: { keySets: [], epochs: [], witnesses: [] } });
+/** What gives both parties' keys their roles. */
+const grants = (): Envelope[] => [...h.grants];
 
 describe("two documents of one signer", () => {
   it("an honest lease holds no contradiction, and the same document twice is none", () => {
@@ -91,15 +97,17 @@ describe("two documents of one signer", () => {
     const pair = findContradiction(nodeCrypto, [...documents, lie()]);
     expect(pair).not.toBeNull();
     expect(contradictionIn(nodeCrypto, ...pair!)).toMatchObject({ who });
-    const evidence = packContradiction(...pair!);
+    const evidence = packContradiction(packing(), pair!, grants());
     expect(convicts(evidence)).toBe(true);
-    const changed = structuredClone(evidence);
+    // to whoever does not know the market it proves nothing
+    expect(verifyEvidence(nodeCrypto, evidence, null).ok).toBe(false);
+    const changed = structuredClone(evidence)!;
     changed.second.payload = changed.second.payload.replace(
       /^(.{20})(.)/,
       (_all, head: string, letter: string) => head + (letter === "A" ? "B" : "A"),
     );
     expect(convicts(changed)).toBe(false);
-    expect(convicts(packContradiction(pair![0], pair![0]))).toBe(false);
+    expect(packContradiction(packing(), [pair![0], pair![0]], grants())).toBeNull();
   });
 
   it("convicts a server of two results that differ, and not one that ran the job again", () => {
@@ -110,6 +118,7 @@ describe("two documents of one signer", () => {
       server: server.id,
       jobHash: zero,
       engine: "e",
+      incarnation: 1,
       reason: "completed",
       exitCode: 0,
       usedMs: 1,
@@ -127,7 +136,7 @@ describe("two documents of one signer", () => {
     };
     const sign = (over: Partial<Payload<"result">>): Envelope =>
       signDocument(nodeCrypto, server.signer, "result", { ...result, ...over }).envelope;
-    expect(findContradiction(nodeCrypto, [sign({}), sign({ nonce: toHex(randomBytes(32)), usedMs: 7 })])).toBeNull();
+    expect(findContradiction(nodeCrypto, [sign({}), sign({ nonce: toHex(randomBytes(32)), usedMs: 7, incarnation: 2 })])).toBeNull();
     expect(findContradiction(nodeCrypto, [sign({}), sign({ stdoutDigest: "11".repeat(32) })])).not.toBeNull();
   });
 
@@ -179,46 +188,42 @@ describe("one slot opened twice", () => {
 });
 
 describe("a promise", () => {
-  const origin = "test/market";
-  const checkpoints = createSigner(randomBytes(32));
-  const receipts = createSigner(randomBytes(32));
-  const leaf = (at: number, what: string): Uint8Array => utf8(JSON.stringify({ at, what }));
-  const hash = (bytes: Uint8Array): string => toHex(leafHash(nodeCrypto, bytes));
-  const noteOf = (leaves: Uint8Array[]): string =>
-    signCheckpoint(nodeCrypto, checkpoints, {
-      origin: `${origin}/log/1`,
-      size: leaves.length,
-      root: toHex(
-        rootOfLeaves(
-          nodeCrypto,
-          leaves.map((each) => leafHash(nodeCrypto, each)),
-        ),
+  it("is of the epoch that the broker signs in, and kept by its log", async () => {
+    const answer = await h.submit(h.order(customer));
+    const promise = zPromise.parse(answer["promise"]);
+    const { epoch } = h.desk.services.log.seen;
+    expect(promise).toMatchObject({ origin: h.origin, epoch });
+    while ((await sequence(h.desk.services)) > 0);
+    const head = await h.store.logHead();
+    const entries = await h.store.logEntries(0, head!.size);
+    const leaves = entries.map((document) => leafBytes(nodeCrypto, document, document.at, document.salt));
+    expect(await h.store.logIndexOf(promise.leaf)).not.toBeNull();
+    const pack = (of: Uint8Array[], checkpoint: string) => packBrokenPromise(packing(), promise, checkpoint, of, toBase64);
+    expect(pack(leaves, head!.checkpoint)).toBeNull();
+    // as a broker would have to sign it that drops the order, and goes on
+    const dropped = leaves.filter((leaf) => toHex(leafHash(nodeCrypto, leaf)) !== promise.leaf);
+    dropped.push(utf8(JSON.stringify({ at: promise.mergeBy + 1 })));
+    const root = toHex(
+      rootOfLeaves(
+        nodeCrypto,
+        dropped.map((leaf) => leafHash(nodeCrypto, leaf)),
       ),
-    });
-  const mine = leaf(1_000, "mine");
-  const promise = signPromise(receipts, origin, hash(mine), 1_500);
-  const pack = (leaves: Uint8Array[], given = promise) =>
-    packBrokenPromise(nodeCrypto, checkpoints.publicKey, given, noteOf(leaves), leaves, toBase64);
-
-  it("that was kept, or whose time is not over in the log, convicts nobody", () => {
-    expect(pack([leaf(900, "a"), mine, leaf(2_000, "b")])).toBeNull();
-    expect(pack([leaf(900, "a"), leaf(1_400, "b")])).toBeNull();
+    );
+    const note = signCheckpoint(nodeCrypto, h.keys.checkpoints, { origin: logOrigin(h.origin, epoch), size: dropped.length, root });
+    const evidence = pack(dropped, note);
+    expect(convicts(evidence)).toBe(true);
+    expect(convicts({ ...evidence, checkpoint: head!.checkpoint })).toBe(false);
   });
 
-  it.each([
-    ["that was dropped", [leaf(900, "a"), leaf(2_000, "b"), leaf(2_100, "c")]],
-    ["that was merged after later documents", [leaf(900, "a"), leaf(2_000, "b"), mine]],
-  ])("%s convicts the broker", (_name, leaves) => {
-    const evidence = pack(leaves)!;
-    const { publicKey } = checkpoints;
-    const keys = { purchaseOrders: receipts.publicKey, checkpoints: publicKey, receipts: receipts.publicKey };
-    const isConvicted = (what: unknown) => verifyEvidence(nodeCrypto, what, { origin, keys, operatorKey: publicKey }).ok;
-    expect(isConvicted(evidence)).toBe(true);
-    // whoever does not know the market cannot know that the log is its
-    expect(convicts(evidence)).toBe(false);
-    expect(isConvicted({ ...evidence, leaves: evidence.leaves.slice(1) })).toBe(false);
-    expect(isConvicted({ ...evidence, promise: { ...promise, mergeBy: 1 } })).toBe(false);
-    expect(isConvicted({ ...evidence, later: { ...evidence.later, index: 0 } })).toBe(false);
-    expect(pack(leaves, signPromise(createSigner(randomBytes(32)), "another/market", promise.leaf, 1_500))).toBeNull();
+  it("is in every answer, and its epoch in every document that the broker signs", async () => {
+    const { epoch } = h.desk.services.log.seen;
+    const signed = documents.flatMap((envelope) => {
+      const parsed = parseDocument(nodeCrypto, envelope);
+      return parsed.ok && [h.keys.purchaseOrders, h.keys.receipts].some(({ publicKey }) => publicKey === parsed.document.keyid)
+        ? [parsed.document.payload.seen?.epoch]
+        : [];
+    });
+    expect(signed.length).toBeGreaterThanOrEqual(3);
+    expect(new Set(signed)).toEqual(new Set([epoch]));
   });
 });

@@ -63,6 +63,7 @@ async function resultOf({ lease, server }: Replica, over: Partial<Payload<"resul
     server: server.id,
     jobHash: "ab".repeat(32),
     engine: "e",
+    incarnation: 1,
     reason: "completed",
     exitCode: 0,
     usedMs: 0,
@@ -80,7 +81,8 @@ async function resultOf({ lease, server }: Replica, over: Partial<Payload<"resul
     ...over,
   });
 }
-const commit = ({ lease, server }: Replica, result: string) => h.act(server.signer, "commitment", { lease, server: server.id, result });
+const commit = ({ lease, server }: Replica, result: string) =>
+  h.act(server.signer, "commitment", { lease, server: server.id, incarnation: 1, result });
 /** The customer has the bytes of its result, and says so. */
 const receive = ({ lease }: Replica, result: string) => h.act(customer.signer, "delivery", { lease, result, sealed: null });
 const reveals = () =>

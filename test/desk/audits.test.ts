@@ -51,7 +51,17 @@ async function bound(order: Partial<Payload<"order">> = {}, on = server): Promis
 async function result(id: string, over: Partial<Payload<"result">> = {}, on = server) {
   const row = await h.lease(id);
   const document = h.sign(on.signer, "result", {
-    ...{ lease: id, server: on.id, jobHash: row.jobHash, engine: "e", reason: "completed", exitCode: 0, usedMs: 0, egressBytes: 0 },
+    ...{
+      lease: id,
+      server: on.id,
+      jobHash: row.jobHash,
+      engine: "e",
+      incarnation: 1,
+      reason: "completed",
+      exitCode: 0,
+      usedMs: 0,
+      egressBytes: 0,
+    },
     ...{
       lastClaim: row.openingId!,
       fuel: "5000000000",

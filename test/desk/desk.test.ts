@@ -32,6 +32,7 @@ const result = async (lease: string, over: object = {}) => {
     server: server.id,
     jobHash: "ab".repeat(32),
     engine: "e",
+    incarnation: 1,
     reason: "completed",
     exitCode: 0,
     usedMs: 1_000,

@@ -30,6 +30,7 @@ const resultOf = async (lease: string, over: Partial<Payload<"result">> = {}) =>
   return h.sign(server.signer, "result", {
     ...{ lease, server: server.id, jobHash: "ab".repeat(32), engine: "e", reason: "completed", exitCode: 0, usedMs: 0, egressBytes: 0 },
     ...{
+      incarnation: 1,
       lastClaim: row.lastClaim?.id ?? row.openingId ?? "",
       fuelMax: row.fuelMax,
       fuel: "1000000",

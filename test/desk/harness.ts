@@ -6,6 +6,7 @@ import {
   toHex,
   serverIdOf,
   type AnyDocument,
+  type Envelope,
   type Kind,
   type MarketPins,
   type Payload,
@@ -16,6 +17,7 @@ import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { identityOf, type Identity } from "@xenoservers/sdk";
 import {
   Desk,
+  LogView,
   MARKET_DEFAULTS,
   OfferIndex,
   createMemoryStore,
@@ -59,6 +61,8 @@ export class Harness {
   readonly index = new OfferIndex();
   readonly sent: { server: string; filed: readonly FiledEnvelope[] }[] = [];
   readonly cut: string[] = [];
+  /** Parties' first documents and grants, as they were signed. */
+  readonly grants: Envelope[] = [];
   readonly desk = new Desk(
     {
       store: this.store,
@@ -67,6 +71,7 @@ export class Harness {
       config: { ...MARKET_DEFAULTS, origin: this.origin, operatorKey: this.operator.publicKey },
       market: this.market,
       index: this.index,
+      log: new LogView(),
       now: () => this.now,
     },
     { toServer: (server, filed) => void this.sent.push({ server, filed }), event: () => {}, keyRevoked: (key) => void this.cut.push(key) },
@@ -89,7 +94,9 @@ export class Harness {
   }
 
   async act<K extends Kind>(signer: Signer, kind: K, payload: Omit<Payload<K>, "origin" | "seen">) {
-    return this.submit(this.sign(signer, kind, payload));
+    const document = this.sign(signer, kind, payload);
+    if (kind === "party" || kind === "key-grant") this.grants.push(document.envelope);
+    return this.submit(document);
   }
 
   id(): string {

@@ -31,6 +31,7 @@ export async function finish(h: Harness, by: Identity, on: ServerParty, id: stri
       server: on.id,
       jobHash: row.jobHash,
       engine: "e",
+      incarnation: 1,
       reason: "completed",
       exitCode: 0,
       usedMs: 0,

@@ -105,9 +105,9 @@ describe("killed without warning", () => {
       expect(refused, refused.stderr).toMatchObject({ code: 125 });
       expect(refused.stderr).toContain("is no whole backup");
     }
-    expect(
-      await ok("operator", ["broker", "restore", path.join(folder, "market.backup"), "--data", path.join(folder, "broker")]),
-    ).toContain("epoch 2");
+    expect(await ok("operator", ["broker", "restore", path.join(folder, "market.backup"), "--data", path.join(folder, "broker")])).toMatch(
+      /goes on as epoch [0-9a-f]{32}\nit follows epoch [0-9a-f]{32} as far as the backup has it: \d+ leaves/,
+    );
     expect(
       (await xeno("operator", ["broker", "restore", path.join(folder, "market.backup"), "--data", path.join(folder, "broker")]).done).code,
     ).toBe(125);

@@ -71,25 +71,6 @@ it("turns log facts from claimed to proved once the pinned witness has cosigned"
   expect(await logLine(lease)).toMatchObject({ status: "proved", says: expect.stringContaining("1 of 1 pinned witnesses") });
 });
 
-it("refuses another log of the same size, and keeps what convicts the broker anywhere", async () => {
-  await look();
-  const { logs } = JSON.parse(await readFile(path.join(market.folder, "witness/data/witness/witness.json"), "utf8")) as {
-    logs: Record<string, string>;
-  };
-  const last = verifyCheckpoint(nodeCrypto, market.broker.loaded.keys.checkpoints.publicKey, Object.values(logs)[0]!)!;
-  const server = await twoFaced(forged({ size: last.size, root: "13".repeat(32) }));
-  const { code, stderr } = await look(urlOf(server));
-  server.close();
-  expect(code).not.toBe(0);
-  expect(stderr).toContain("NOT cosigned: two logs of the same size");
-  const file = /checkpoints are in (\S+\.json)/.exec(stderr)![1]!;
-  const verdict = await xeno("nobody", "verify", file);
-  expect([verdict.code, verdict.stdout]).toEqual([0, expect.stringMatching(/proved +fork .*its broker cheats/)]);
-  const changed = path.join(market.folder, "changed.json");
-  await writeFile(changed, (await readFile(file, "utf8")).replace("13131313", "14141414").replace(/ExMT/, "ExMU"));
-  expect((await xeno("nobody", "verify", changed)).code).toBe(1);
-});
-
 it("refuses a log that shrank, and one that does not begin with what was cosigned", async () => {
   for (const [checkpoint, why] of [
     [{ size: 1 }, "shrank"],
@@ -120,5 +101,33 @@ it("packs two contradicting checkpoints from anywhere, and nothing else", async 
     stderr: expect.stringContaining("no promise can be shown broken"),
   });
   expect((await xeno("customer", "evidence", files.honest, files.other, "--out", files.out)).code).toBe(0);
-  expect((await xeno("nobody", "verify", files.out)).code).toBe(0);
+  expect((await xeno("nobody", "verify", files.out, "--operator", market.broker.loaded.operator!.publicKey)).code).toBe(0);
+  expect((await xeno("nobody", "verify", files.out)).code).toBe(1);
+});
+
+it("refuses another log of the same size, and keeps what convicts the broker anywhere", async () => {
+  await look();
+  const { followed } = JSON.parse(await readFile(path.join(market.folder, "witness/data/witness/witness.json"), "utf8")) as {
+    followed: { current: string; logs: Record<string, string[]> };
+  };
+  const { publicKey } = market.broker.loaded.keys.checkpoints;
+  const last = verifyCheckpoint(nodeCrypto, publicKey, followed.logs[followed.current]!.at(-1)!)!;
+  const server = await twoFaced(forged({ size: last.size, root: "13".repeat(32) }));
+  const { code, stderr } = await look(urlOf(server));
+  server.close();
+  expect(code).not.toBe(0);
+  expect(stderr).toContain("NOT cosigned: two logs of the same size");
+  const file = /checkpoints are in (\S+\.json)/.exec(stderr)![1]!;
+  const byOperator = ["--operator", market.broker.loaded.operator!.publicKey];
+  const verdict = await xeno("nobody", "verify", file, ...byOperator);
+  expect([verdict.code, verdict.stdout]).toEqual([0, expect.stringMatching(/proved +fork .*it cheats \(rule E3\)/)]);
+  // who knows no market takes nobody's word
+  const unknown = await xeno("nobody", "verify", file);
+  expect([unknown.code, unknown.stdout]).toEqual([1, expect.stringContaining("by keys that the file itself brings")]);
+  expect(unknown.stdout).not.toContain("proved ");
+  const changed = path.join(market.folder, "changed.json");
+  await writeFile(changed, (await readFile(file, "utf8")).replace("13131313", "14141414").replace(/ExMT/, "ExMU"));
+  expect((await xeno("nobody", "verify", changed, ...byOperator)).code).toBe(1);
+  // and this log is not cosigned any more, whatever the broker shows now
+  expect(await look()).toMatchObject({ code: 125, stderr: expect.stringContaining("not cosigned any more") });
 });

@@ -7,6 +7,7 @@ import { identityOf, type Identity } from "@xenoservers/sdk";
 import {
   Desk,
   LinkHub,
+  LogView,
   MARKET_DEFAULTS,
   OfferIndex,
   Sessions,
@@ -14,7 +15,7 @@ import {
   createReads,
   describeMarket,
   sequence,
-  startEpoch,
+  openLog,
   type BrokerKeys,
   type Change,
   type LeaseRow,
@@ -98,9 +99,10 @@ export class SimBroker {
       config: this.config,
       market: this.pins,
       index,
+      log: new LogView(),
       now: () => clock.now(),
     };
-    if ((await this.store.logHead()) === null) await startEpoch(services, null, "simulated");
+    await openLog(services, "simulated");
     await index.refresh(this.store);
     const market = () => describeMarket(services);
     const hub: LinkHub = new LinkHub(() => desk, new Sessions(services), market, clock);

@@ -94,7 +94,9 @@ export class PaperBroker {
     const answer = this.answer(parsed.document);
     if (!answer.ok) return [409, refusalBody(answer)];
     const [at, salt] = [Date.now(), "5".repeat(64)];
-    const promise = signPromise(this.market.receipts, this.market.origin, leafHashOf(nodeCrypto, parsed.document, at, salt), at + 1_000);
+    const { epoch, size } = this.market.info.log;
+    const leaf = leafHashOf(nodeCrypto, parsed.document, at, salt);
+    const promise = signPromise(this.market.receipts, { origin: this.market.origin, epoch, size, leaf, mergeBy: at + 1_000 });
     return [200, { id: parsed.document.id, at, salt, promise, ...answer.answer }];
   }
 

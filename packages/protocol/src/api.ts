@@ -13,8 +13,23 @@ import {
   type Scope,
 } from "@xenoservers/market";
 import { z } from "zod";
-import { zAccount, zEnvelope, zFuel, zId, zKey, zNanos, zParty, zPins, zPrice, zResources, zServer, zTerms } from "./documents/parts.ts";
+import {
+  zAccount,
+  zEnvelope,
+  zEpoch,
+  zFuel,
+  zId,
+  zKey,
+  zNanos,
+  zParty,
+  zPins,
+  zPrice,
+  zResources,
+  zServer,
+  zTerms,
+} from "./documents/parts.ts";
 import type { ErrorCode } from "./errors.ts";
+import { zHistory } from "./evidence.ts";
 import { zPromise } from "./leaf.ts";
 import { zMarketInfo } from "./link/messages.ts";
 import { SEALED_PARTS_MAX } from "./result-fit.ts";
@@ -475,9 +490,23 @@ export const API = {
     access: "public",
     scope: null,
     summary: "Proof that one tree is a prefix of another",
-    query: z.object({ from: z.coerce.number().int().min(0), to: z.coerce.number().int().min(0) }),
+    query: z.object({
+      from: z.coerce.number().int().min(0),
+      to: z.coerce.number().int().min(0),
+      /** Of an earlier epoch, as far as it was restored. */
+      epoch: zEpoch.optional(),
+    }),
     reply: z.object({ proof: z.array(zId) }),
     refusals: ["bad_request", "not_found", "rate_limited", "unavailable"],
+  },
+  history: {
+    method: "GET",
+    path: "/api/v1/log/history",
+    access: "public",
+    scope: null,
+    summary: "What evidence stands on: the operator's sets of the broker's keys, the epochs of the log, and who was named a witness",
+    reply: zHistory,
+    refusals: ["rate_limited", "unavailable"],
   },
   overview: {
     method: "GET",

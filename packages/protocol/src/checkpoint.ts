@@ -1,12 +1,24 @@
 /** Checkpoints: C2SP tlog-checkpoint bodies in C2SP signed-note form. Who controls the inputs of parse/verify: the broker. */
 import { bytesOfHex, concatBytes, equalBytes, fromBase64, fromHex, toBase64, toHex, utf8 } from "./bytes.ts";
 import type { Crypto, Signer } from "./crypto.ts";
+import { zEpoch } from "./documents/parts.ts";
 
 export interface Checkpoint {
   origin: string;
   size: number;
   /** 32 bytes, hex. */
   root: string;
+}
+
+const LOG = "/log/";
+/** The name of one run of a market's log in its checkpoints. */
+export const logOrigin = (marketOrigin: string, epoch: string): string => `${marketOrigin}${LOG}${epoch}`;
+
+/** The market and the epoch that a log's name says; null where it is no log's. */
+export function parseLogOrigin(origin: string): { market: string; epoch: string } | null {
+  const at = origin.lastIndexOf(LOG);
+  const epoch = zEpoch.safeParse(origin.slice(at + LOG.length));
+  return at > 0 && epoch.success ? { market: origin.slice(0, at), epoch: epoch.data } : null;
 }
 
 /** Signature type 0x01: Ed25519 over the note's text. */

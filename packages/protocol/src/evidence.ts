@@ -1,33 +1,67 @@
 /**
- * Evidence files: what convicts a party by signatures alone, on a machine that never saw the market. Who controls the input: whoever
- * hands over the file.
+ * Evidence files: what convicts a party by signatures alone, on a machine that never saw the market. A file carries what it stands on: the
+ * broker's keys in its operator's name, and the epochs of the log. Who controls the input: whoever hands over the file.
  */
 import { z } from "zod";
-import { zEnvelope, zId, zKey } from "./documents/parts.ts";
+import { zEnvelope, zId, zTime } from "./documents/parts.ts";
 import { zPromise } from "./leaf.ts";
 
 const NOTE_CHARS_MAX = 4_000;
 const LEAF_CHARS_MAX = 200_000;
 /** 32 bytes each: a log up to this size is carried whole. */
 const EVIDENCE_LEAVES_MAX = 200_000;
-
+const PROOF_HASHES_MAX = 64;
 /** A party's first document, and every grant, rotation and revocation on the way to one key. */
 const GRANTS_MAX = 256;
+const KEY_SETS_MAX = 16;
+const EPOCHS_MAX = 256;
+const WITNESSES_MAX = 64;
+
+/** What a market says of itself that evidence stands on. */
+export const zHistory = z.strictObject({
+  /** The operator's `market-keys`. */
+  keySets: z.array(zEnvelope).max(KEY_SETS_MAX),
+  /** The broker's `epoch` documents, with the times of their leaves. */
+  epochs: z.array(z.strictObject({ envelope: zEnvelope, at: zTime })).max(EPOCHS_MAX),
+  /** The operator's `witness` documents. */
+  witnesses: z.array(zEnvelope).max(WITNESSES_MAX),
+});
+export type MarketHistory = z.infer<typeof zHistory>;
 
 export const EVIDENCE_FORMAT = "xenoservers-evidence-1";
-const base = { format: z.literal(EVIDENCE_FORMAT) };
 const zNote = z.string().max(NOTE_CHARS_MAX);
+const base = {
+  format: z.literal(EVIDENCE_FORMAT),
+  /** Without one, nothing ties a key to its market but the verifier's own pins. */
+  keySets: zHistory.shape.keySets.default([]),
+  epochs: z.array(zEnvelope).max(EPOCHS_MAX).default([]),
+};
+
+/** Where a document stands in a log that the broker signed. */
+const zPlace = z.strictObject({
+  checkpoint: zNote,
+  at: zTime,
+  /** Empty for a public document. */
+  salt: z.string().max(64),
+  index: z.int().min(0),
+  proof: z.array(zId).max(PROOF_HASHES_MAX),
+});
+export type Place = z.infer<typeof zPlace>;
 
 export const zEvidence = z.discriminatedUnion("kind", [
-  /** Two checkpoints of one log and size with different roots. `key`: the broker's log key. */
-  z.strictObject({ ...base, kind: z.literal("fork"), key: zKey, first: zNote, second: zNote }),
-  /** Two documents of one signer, who may say only one of them. `grants`: the public documents that give a party's key its role. */
+  /** Two checkpoints of one log and size with different roots; or one, and the epoch document that says otherwise of the log it follows. */
+  z.strictObject({ ...base, kind: z.literal("fork"), first: zNote, second: z.union([zNote, zEnvelope]) }),
+  /**
+   * Two documents of one signer, who may say only one of them. `grants`: the public documents that give a party's key its role. `place`: of
+   * the earlier one, where they are of two epochs.
+   */
   z.strictObject({
     ...base,
     kind: z.literal("contradiction"),
     first: zEnvelope,
     second: zEnvelope,
     grants: z.array(zEnvelope).max(GRANTS_MAX).default([]),
+    place: zPlace.nullable().default(null),
   }),
   /** Two leases opened for one slot of an order: purchase order and opening of each. */
   z.strictObject({ ...base, kind: z.literal("sold-twice"), documents: z.tuple([zEnvelope, zEnvelope, zEnvelope, zEnvelope]) }),
@@ -35,13 +69,19 @@ export const zEvidence = z.discriminatedUnion("kind", [
   z.strictObject({
     ...base,
     kind: z.literal("broken-promise"),
-    /** The broker's log key. */
-    key: zKey,
     promise: zPromise,
     checkpoint: zNote,
     /** Hashes of all leaves of the checkpoint's log, in order. */
     leaves: z.array(zId).min(1).max(EVIDENCE_LEAVES_MAX),
     later: z.strictObject({ index: z.int().min(0), leaf: z.string().max(LEAF_CHARS_MAX) }),
+  }),
+  /** A checkpoint of an epoch of which less, or nothing, was restored in `epoch`. `witnesses`: the operator's documents that name them. */
+  z.strictObject({
+    ...base,
+    kind: z.literal("loss"),
+    checkpoint: zNote,
+    epoch: zEnvelope,
+    witnesses: zHistory.shape.witnesses.default([]),
   }),
 ]);
 export type Evidence = z.infer<typeof zEvidence>;

@@ -10,7 +10,7 @@ import type { Envelope } from "./documents/parts.ts";
 import type { Kind } from "./documents/schemas.ts";
 import { leafHash } from "./merkle.ts";
 import { z } from "zod";
-import { zId, zKey } from "./documents/parts.ts";
+import { zEpoch, zId, zKey } from "./documents/parts.ts";
 
 /** The bytes of a leaf. `at` is the broker's time of acceptance; `salt` is 32 bytes of hex. */
 export function leafBytes(crypto: Crypto, document: { id: string; kind: Kind; envelope: Envelope }, at: number, salt: string): Uint8Array {
@@ -22,22 +22,30 @@ export function leafBytes(crypto: Crypto, document: { id: string; kind: Kind; en
 export const leafHashOf = (crypto: Crypto, document: { id: string; kind: Kind; envelope: Envelope }, at: number, salt: string): string =>
   toHex(leafHash(crypto, leafBytes(crypto, document, at, salt)));
 
-/** The broker's word that a leaf will be in the log by a time: evidence against it when it is not. */
-export const zPromise = z.strictObject({ origin: z.string(), leaf: zId, mergeBy: z.int(), keyid: zKey, sig: z.string() });
+/**
+ * The broker's word that a leaf will be in this epoch of the log by a time: evidence against it when it is not. `size`: of the log when it
+ * was given; what stands before has been accepted earlier, whatever its clock said.
+ */
+export const zPromise = z.strictObject({
+  origin: z.string(),
+  epoch: zEpoch,
+  size: z.int().min(0),
+  leaf: zId,
+  mergeBy: z.int(),
+  keyid: zKey,
+  sig: z.string(),
+});
 export type Promised = z.infer<typeof zPromise>;
+type Given = Omit<Promised, "keyid" | "sig">;
 
-const promiseText = (origin: string, leaf: string, mergeBy: number): Uint8Array =>
-  utf8(`xenoservers promise\n${origin}\n${leaf}\n${mergeBy}\n`);
+const promiseText = ({ origin, epoch, size, leaf, mergeBy }: Given): Uint8Array =>
+  utf8(`xenoservers promise\n${origin}\n${epoch}\n${size}\n${leaf}\n${mergeBy}\n`);
 
-export function signPromise(signer: Signer, origin: string, leaf: string, mergeBy: number): Promised {
-  return { origin, leaf, mergeBy, keyid: signer.publicKey, sig: toHex(signer.sign(promiseText(origin, leaf, mergeBy))) };
+export function signPromise(signer: Signer, given: Given): Promised {
+  return { ...given, keyid: signer.publicKey, sig: toHex(signer.sign(promiseText(given))) };
 }
 
 export function verifyPromise(crypto: Crypto, receiptKey: string, promise: Promised): boolean {
   const signature = fromHex(promise.sig);
-  return (
-    promise.keyid === receiptKey &&
-    signature !== null &&
-    crypto.verify(receiptKey, promiseText(promise.origin, promise.leaf, promise.mergeBy), signature)
-  );
+  return promise.keyid === receiptKey && signature !== null && crypto.verify(receiptKey, promiseText(promise), signature);
 }

@@ -106,7 +106,9 @@ it("tells of each document that was taken, and of none that was refused", async 
   const parsed = parseDocument(nodeCrypto, envelope);
   if (!parsed.ok) throw new Error(parsed.code);
   const salt = "b".repeat(64);
-  const promise = signPromise(market.receipts, market.origin, leafHashOf(nodeCrypto, parsed.document, 7, salt), 1_007);
+  const { epoch, size } = market.info.log;
+  const leaf = leafHashOf(nodeCrypto, parsed.document, 7, salt);
+  const promise = signPromise(market.receipts, { origin: market.origin, epoch, size, leaf, mergeBy: 1_007 });
   answers[API.submit.path] = [[200, { id, at: 7, salt, promise, reason: "customer-stop" }]];
   expect(await client.submit(envelope)).toMatchObject({ ok: true });
   expect(told).toEqual([[id, 7, "customer-stop"]]);

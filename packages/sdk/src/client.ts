@@ -116,8 +116,9 @@ export class MarketClient {
   }
 
   sign<K extends Kind>(kind: K, own: Omit<Payload<K>, "origin" | "seen">): SignedDocument<K> {
+    const seen = this.#market?.info.log ?? null;
     // every payload is its own part and these two
-    return signDocument(this.crypto, this.identity.signer, kind, { origin: this.pins.origin, seen: null, ...own } as Payload<K>);
+    return signDocument(this.crypto, this.identity.signer, kind, { origin: this.pins.origin, seen, ...own } as Payload<K>);
   }
 
   /** A way to the broker for links. */

@@ -96,7 +96,7 @@ export class PaperMarket {
       ...this.pins,
       ...{
         currency: "credits",
-        epoch: 1,
+        log: { epoch: "e0".repeat(16), size: 0, root: EMPTY_BYTES_DIGEST },
         feeBasisPoints: this.fee?.payload.basisPoints ?? 0,
         announcedFee: null,
         referees: [],
@@ -252,6 +252,7 @@ export class PaperMarket {
     return this.sign(server.signer, "result", {
       ...{
         lease,
+        incarnation: 1,
         server: server.id,
         jobHash: order.payload.jobHash,
         engine: "paper-1",

@@ -10,5 +10,8 @@ export { judgeAppeal, judgeReferees, judgeReview } from "./judging/judged-review
 export { judgeVerdict, type JudgedVerdict } from "./judging/judged-verdict.ts";
 export { auditMac, wasDrawn } from "./judging/audit-draw.ts";
 export { refereeProblem, resultDifference } from "./judging/comparison.ts";
-export { contradictionIn, findContradiction, knownSigners, type Contradiction, type KnownSigners } from "./evidence/contradiction.ts";
-export { isEvidence, packBrokenPromise, packContradiction, packFork, verifyEvidence } from "./evidence/evidence.ts";
+export { contradictionIn, findContradiction, knownSigners, type Contradiction } from "./evidence/contradiction.ts";
+export { isEvidence, verifyEvidence } from "./evidence/evidence.ts";
+export { packBrokenPromise, packContradiction, packFork, packLoss, type Packing } from "./evidence/packing.ts";
+export { NOTHING_FOLLOWED, followLog, type Followed, type LogSource, type Loss, type Seen } from "./evidence/following.ts";
+export type { Trust } from "./evidence/trust.ts";

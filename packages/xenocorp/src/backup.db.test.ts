@@ -1,10 +1,19 @@
-/** A backup carries everything that a market keeps, large rows too, and a damaged one restores nothing. */
+/**
+ * A backup carries everything that a market keeps, large rows too, and a damaged one restores nothing. Each restore is an epoch of its own:
+ * an honest broker that is asked the same again is convicted of nothing, and what it lost is told.
+ */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { parseDocument, signDocument, type Envelope, type Kind, type Payload } from "@xenoservers/protocol";
+import { nodeCrypto } from "@xenoservers/protocol/node";
+import { NOTHING_FOLLOWED, contradictionIn, followLog, packFork, packLoss, verifyEvidence, type LogSource } from "@xenoservers/verify";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { backup, check, restore } from "./backup.ts";
-import { openStore, startBroker } from "./main.ts";
+import { World, type Party } from "./http/world.fixture.ts";
+import { consistencyProof, inclusionProof } from "./log/proofs.ts";
+import { sequence } from "./log/sequencer.ts";
+import { openStore, startBroker, type Broker } from "./main.ts";
 
 const BYTES = Buffer.alloc(3_000_000, "sealed ");
 const ROW = { bytes: BYTES, at: 1, until: 2 };
@@ -26,9 +35,123 @@ it("restores what was kept, in a new epoch", async () => {
   const whole = await readFile(file);
   await writeFile(`${file}.cut`, whole.subarray(0, whole.length - 20));
   await expect(restore({ dataFolder: to }, `${file}.cut`)).rejects.toThrow("is no whole backup");
-  expect(await restore({ dataFolder: to }, file)).toMatchObject({ epoch: 2 });
+  const restored = await restore({ dataFolder: to }, file);
+  expect(restored.epoch).toMatch(/^[0-9a-f]{32}$/);
+  expect(restored.previous?.epoch).toBe(broker.desk.services.log.seen.epoch);
   expect((await check({ dataFolder: to })).problems).toEqual([]);
   const { store, close } = await openStore({ dataFolder: to });
   for (const lease of ["l1", "l2"]) expect(BYTES.equals((await store.getSealed(lease, 1))?.bytes ?? new Uint8Array())).toBe(true);
   await close();
+});
+
+async function documentsIn(broker: Broker, kind: Kind): Promise<Envelope[]> {
+  while ((await sequence(broker.desk.services)) > 0);
+  const { size } = (await broker.store.logHead()) ?? { size: 0 };
+  return (await broker.store.logEntries(0, size)).filter((document) => document.kind === kind).map(({ envelope }) => envelope);
+}
+
+/** What a broker serves of its log. */
+const sourceOf = ({ store }: Broker): LogSource => ({
+  async history() {
+    const epochs = await store.documentsOfKind("epoch");
+    return { keySets: [], witnesses: [], epochs: epochs.map(({ envelope, at }) => ({ envelope, at })) };
+  },
+  inclusion: (leaf, size) => inclusionProof(store, nodeCrypto, leaf, size),
+  async consistency(epoch, from, to) {
+    const head = (await store.logHeads()).find(({ id }) => id === epoch);
+    return head ? consistencyProof(store, nodeCrypto, from, to, head.epoch) : null;
+  },
+});
+
+it("restored twice is two epochs after one, asked the same again in each, and honest", async () => {
+  const world = new World(); // for its parties, offers and orders
+  await world.start();
+  const file = path.join(folder, "twice.backup");
+  const folders = ["a", "b", "c"].map((name) => path.join(folder, name));
+  const open = async (at: number): Promise<Broker> => {
+    const broker = await startBroker({ dataFolder: folders[at] ?? "" });
+    world.now = broker.desk.services.now();
+    return broker;
+  };
+  const act = async <K extends Kind>(broker: Broker, signer: Party["root"], kind: K, own: Omit<Payload<K>, "origin" | "seen">) => {
+    const { envelope } = signDocument(nodeCrypto, signer, kind, { origin: broker.origin, seen: null, ...own } as unknown as Payload<K>);
+    const answer = await broker.desk.submit(envelope);
+    expect(answer, kind).toMatchObject({ ok: true });
+    return envelope;
+  };
+
+  let broker = await open(0);
+  const customer = await world.party();
+  const owner = await world.party();
+  const server = { id: "", owner, key: world.operator };
+  for (const { id: party, root } of [customer, owner])
+    await act(broker, root, "party", { party, name: "p", rootKey: root.publicKey, recoveryKey: null });
+  const { operator } = broker.loaded;
+  if (!operator) throw new Error("the operator's key is here");
+  const credit = { source: "operator", reference: "", clientId: "ab".repeat(16) } as const;
+  await act(broker, operator, "credit", { party: customer.id, amountNanos: "10000000", ...credit });
+  const { key, id } = world.newServer();
+  Object.assign(server, { id, key });
+  await act(broker, owner.root, "key-grant", world.grantOf(owner, key.publicKey, "server"));
+  await act(broker, key, "offer", world.offerOf(server));
+  const sell = async (at: Broker, order: Envelope): Promise<Envelope> => {
+    at.desk.services.index.setOnline(id, true);
+    expect(await at.desk.submit(order)).toMatchObject({ ok: true });
+    const [po] = await documentsIn(at, "purchase-order");
+    if (!po) throw new Error("nothing was sold");
+    return po;
+  };
+  await documentsIn(broker, "offer");
+  await broker.close();
+  await backup({ dataFolder: folders[0] ?? "" }, file);
+
+  broker = await open(0);
+  const market = broker.desk.services.market;
+  const order = signDocument(nodeCrypto, customer.root, "order", {
+    ...{ origin: broker.origin, seen: null },
+    ...world.orderOf(customer),
+    ...{ durationMsMax: 1_000, expiresAt: world.now + 3_600_000 },
+  }).envelope;
+  const sold = [await sell(broker, order)];
+  const notes = [(await broker.store.logHead())?.checkpoint ?? ""];
+  const tools = { crypto: nodeCrypto, market };
+  const first = await followLog(tools, sourceOf(broker), NOTHING_FOLLOWED, notes[0] ?? "");
+  await broker.close();
+
+  let followed = first.kind === "extends" ? first.followed : NOTHING_FOLLOWED;
+  const epochs: Envelope[] = [];
+  const lost: number[] = [];
+  for (const at of [1, 2]) {
+    await restore({ dataFolder: folders[at] ?? "" }, file);
+    broker = await open(at);
+    const signed = await documentsIn(broker, "epoch");
+    epochs.push(...signed.slice(0, 1));
+    sold.push(await sell(broker, order));
+    notes.push((await broker.store.logHead())?.checkpoint ?? "");
+    const seen = await followLog(tools, sourceOf(broker), followed, notes.at(-1) ?? "");
+    if (seen.kind !== "extends") throw new Error(JSON.stringify(seen));
+    followed = seen.followed;
+    lost.push(...seen.losses.map(({ lostLeaves }) => lostLeaves));
+    const history = await sourceOf(broker).history();
+    const loss = packLoss({ ...tools, history }, notes[0] ?? "", signed[0] as Envelope);
+    expect(verifyEvidence(nodeCrypto, loss, market).ok).toBe(true);
+    await broker.close();
+  }
+  // what was lost: the first time what the broker had logged since its backup, the second time all of the epoch between
+  expect(lost).toHaveLength(2);
+  const names = epochs.map((envelope) => {
+    const parsed = parseDocument(nodeCrypto, envelope);
+    return parsed.ok && parsed.document.kind === "epoch" ? parsed.document.payload : null;
+  });
+  expect(names[0]?.epoch).not.toBe(names[1]?.epoch);
+  expect(names[0]?.previous).toEqual(names[1]?.previous);
+  const history = { keySets: [], witnesses: [], epochs: epochs.map((envelope) => ({ envelope, at: 1 })) };
+  for (const pairs of [sold, epochs])
+    for (const [i, one] of pairs.entries())
+      for (const other of pairs.slice(i + 1)) {
+        expect(one).not.toEqual(other);
+        expect(contradictionIn(nodeCrypto, one, other)).toBeNull();
+      }
+  for (const one of notes) for (const other of notes) expect(packFork({ ...tools, history }, one, other)).toBeNull();
+  await world.close();
 });

@@ -1,7 +1,7 @@
 /**
  * Backup, restore and check of a market. A backup is one consistent snapshot of every table with the broker's keys, as gzipped JSON lines.
- * A restored market never continues its old log, which others may have seen further on: it starts the next epoch, whose first document
- * names the log it follows.
+ * A restored market never continues its old log, which others may have seen further on: it starts an epoch of its own, whose first leaf
+ * names the log it follows, its size and root as restored.
  */
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -9,7 +9,7 @@ import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createGzip } from "node:zlib";
-import { leafHashOf, rootFrom, rootRefs, toHex, verifyCheckpoint } from "@xenoservers/protocol";
+import { leafHashOf, logOrigin, rootFrom, rootRefs, toHex, verifyCheckpoint, type LogState } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { Pool, PoolClient } from "pg";
 import { z } from "zod";
@@ -17,14 +17,16 @@ import { loadBrokerKeys } from "./broker-keys.ts";
 import { MARKET_DEFAULTS } from "./config.ts";
 import { booksProblems } from "./loops/books.ts";
 import { bytesOf } from "./log/proofs.ts";
-import { logOrigin, startEpoch } from "./log/sequencer.ts";
+import { LogView } from "./log/log-view.ts";
+import { startEpoch } from "./log/sequencer.ts";
 import { openStore, type BrokerOptions } from "./main.ts";
+import type { LogHead, Store } from "./store/store.ts";
 
 type Place = Pick<BrokerOptions, "dataFolder" | "databaseUrl">;
 
 const FORMAT = "xenoservers-backup-1";
-/** The old epochs' leaves and nodes are not carried over: the next epoch logs every document anew. */
-const TABLES = ["entity", "balance", "transfer", "applied", "unique_key", "document", "event", "sealed", "log_head"] as const;
+/** The old epochs' leaves are not carried over, the next epoch logs every document anew; their nodes prove what was restored of them. */
+const TABLES = ["entity", "balance", "transfer", "applied", "unique_key", "document", "event", "sealed", "log_head", "log_node"] as const;
 const PAGE = 1_000;
 const zHeader = z.object({ format: z.literal(FORMAT), keys: z.unknown() });
 /** A row of these holds as much as a page of another table. */
@@ -121,8 +123,26 @@ async function keysOfWhole(file: string): Promise<unknown> {
   return header.keys;
 }
 
+interface Restored {
+  rows: number;
+  /** The epoch that begins. */
+  epoch: string;
+  /** What it follows, as far as the backup has it: what was promised later is void. */
+  previous: LogState | null;
+}
+
+/** Of a backup's log, its root recomputed: it will be declared to everyone. */
+async function restoredHead(store: Store): Promise<LogHead | null> {
+  const head = await store.logHead();
+  if (!head) return null;
+  const nodes = await store.logNodes(rootRefs(head.size));
+  if (toHex(rootFrom(nodeCrypto, head.size, nodes.map(bytesOf))) !== head.root)
+    throw new Error("the log in this backup is damaged: its root does not follow from its nodes");
+  return head;
+}
+
 /** Into an empty market only; all of it, or nothing. */
-export async function restore(place: Place, file: string): Promise<{ rows: number; epoch: number }> {
+export async function restore(place: Place, file: string): Promise<Restored> {
   const keys = await keysOfWhole(file); // before anything is made for it
   const { pool, store, close } = await openStore(place);
   try {
@@ -163,10 +183,13 @@ export async function restore(place: Place, file: string): Promise<{ rows: numbe
       throw error;
     }
     const loaded = await loadBrokerKeys(keysFile, "");
-    const previous = await store.logHead();
+    const previous = await restoredHead(store);
     const config = { ...MARKET_DEFAULTS, origin: loaded.origin, operatorKey: loaded.operator?.publicKey ?? "" };
-    await startEpoch({ store, crypto: nodeCrypto, keys: loaded.keys, config, now: () => Date.now() }, previous, "restored from a backup");
-    return { rows: count, epoch: (await store.logHead())?.epoch ?? 0 };
+    const log = new LogView();
+    const desk = { store, crypto: nodeCrypto, keys: loaded.keys, config, log, now: () => Date.now() };
+    await startEpoch(desk, previous, "restored from a backup");
+    const follows = previous && { epoch: previous.id, size: previous.size, root: previous.root };
+    return { rows: count, epoch: log.seen.epoch, previous: follows };
   } finally {
     await close();
   }
@@ -182,7 +205,7 @@ export async function check(place: Place): Promise<{ balances: number; logSize: 
     const head = await store.logHead();
     if (head) {
       const checkpoint = verifyCheckpoint(nodeCrypto, loaded.keys.checkpoints.publicKey, head.checkpoint);
-      if (checkpoint?.size !== head.size || checkpoint.root !== head.root || checkpoint.origin !== logOrigin(loaded.origin, head.epoch))
+      if (checkpoint?.size !== head.size || checkpoint.root !== head.root || checkpoint.origin !== logOrigin(loaded.origin, head.id))
         problems.push("the log's checkpoint is not its head, signed");
       for (let from = 0; from < head.size; from += PAGE) {
         const entries = await store.logEntries(from, Math.min(head.size, from + PAGE));

@@ -1,6 +1,7 @@
 /** Wires a broker: database, keys, desk, log, timers, HTTP. */
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
+import { signDocument, type Signer } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { systemTimers, type MarketInfo } from "@xenoservers/protocol/link";
 import type { Pool, PoolConfig } from "pg";
@@ -17,7 +18,8 @@ import { Sessions } from "./http/sessions.ts";
 import { booksProblems } from "./loops/books.ts";
 import { startLoop, type Loop } from "./loops/loop.ts";
 import { describeMarket } from "./desk/market-info.ts";
-import { sequence, startEpoch } from "./log/sequencer.ts";
+import { LogView } from "./log/log-view.ts";
+import { openLog, sequence } from "./log/sequencer.ts";
 import { migrate } from "./migrations/migrate.ts";
 import { startEmbeddedPostgres } from "./store/embedded.ts";
 import { openPool } from "./store/pool.ts";
@@ -58,6 +60,7 @@ const CLOCK_PAUSE_MS = 10_000;
 const INDEX_PAUSE_MS = 5_000;
 const REVOCATIONS_PAUSE_MS = 300;
 const SEALED_PAUSE_MS = 60_000;
+const PENDING_MAX = 100_000;
 
 interface OpenedStore {
   store: Store;
@@ -94,6 +97,8 @@ interface BrokerClock {
 async function databaseClock(store: Store): Promise<BrokerClock> {
   let offset = 0;
   let last = 0;
+  // what waits for its place in the log was accepted before anything that is promised now, whatever the clock did meanwhile
+  for (const { at } of await store.logPending(PENDING_MAX)) last = Math.max(last, at);
   const sync = async (): Promise<void> => {
     const before = performance.now();
     const now = await store.now();
@@ -131,6 +136,13 @@ function startLoops(services: Services, { desk, hub, clock, logger }: Looped): L
   ];
 }
 
+/** Says once in the log, in the operator's name, which keys are this broker's. */
+async function publishKeys({ store, market: { origin, keys }, log, crypto }: Services, desk: Desk, operator: Signer): Promise<void> {
+  if ((await store.documentsOfKind("market-keys")).length > 0) return;
+  const { envelope } = signDocument(crypto, operator, "market-keys", { origin, seen: log.seen, keys, sequence: 1 });
+  await desk.submit(envelope);
+}
+
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const logger = options.logger ?? pino({ level: "silent" });
   const { store, close: closeStore } = await openStore(options);
@@ -149,8 +161,17 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     receipts: loaded.keys.receipts.publicKey,
   };
   const pins = { origin: config.origin, keys: publicKeys, operatorKey: config.operatorKey };
-  const services: Services = { store, crypto: nodeCrypto, keys: loaded.keys, config, market: pins, index, now: clock.now };
-  if ((await store.logHead()) === null) await startEpoch(services, null, "a new market");
+  const services: Services = {
+    store,
+    crypto: nodeCrypto,
+    keys: loaded.keys,
+    config,
+    market: pins,
+    index,
+    log: new LogView(),
+    now: clock.now,
+  };
+  await openLog(services, "a new market");
   await index.refresh(store);
 
   const sessions = new Sessions(services);
@@ -164,6 +185,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const loops = startLoops(services, { desk, hub, clock, logger });
   // before anyone is heard: what ran while no broker was there is not late
   await desk.hear();
+  if (loaded.operator) await publishKeys(services, desk, loaded.operator);
   const app = await createHttpServer({
     desk,
     reads: createReads(services, market),

@@ -35,13 +35,13 @@ export const termsOf = (market: MarketInfo, { feeBasisPointsMax }: Pick<Listing,
   timings: market.timings,
 });
 
-type OfOneOffer = Pick<Payload<"offer">, "origin" | "owner" | "server" | "sequence" | "validUntil" | "channelKey">;
+type OfOneOffer = Pick<Payload<"offer">, "origin" | "seen" | "owner" | "server" | "sequence" | "validUntil" | "channelKey">;
 
 export function offerOf(listing: Listing, drivers: Drivers, terms: MarketTerms, own: OfOneOffer): Payload<"offer"> {
   const { resources, labels, maxLeaseMs, cpuScore, allowedParties, price } = listing;
   const { feeBasisPointsMax, timings } = terms;
   return {
-    ...{ ...own, seen: null, resources, labels, maxLeaseMs, cpuScore, allowedParties, feeBasisPointsMax, timings },
+    ...{ ...own, resources, labels, maxLeaseMs, cpuScore, allowedParties, feeBasisPointsMax, timings },
     ...offeredByAll(drivers, listing),
     price: wirePriceOf(price),
   };

@@ -3,7 +3,7 @@
  * inputs: the broker (documents, events). Nothing is obeyed for its kind: each lease folds what it is told, and a purchase order must bind
  * an offer that this server signed.
  */
-import { parseDocument, serverIdOf, signDocument, toHex, type Envelope, type MarketPins } from "@xenoservers/protocol";
+import { parseDocument, serverIdOf, signDocument, toHex, type Envelope, type LogState, type MarketPins } from "@xenoservers/protocol";
 import { LinkClient, pinsOf, type Documents, type LinkOptions, type MarketInfo, type Pipe } from "@xenoservers/protocol/link";
 import { sealResult } from "@xenoservers/protocol/sealed";
 import { checkPurchaseOrder } from "@xenoservers/verify";
@@ -17,7 +17,7 @@ import type { RunnerWorld } from "./lease/runner-world.ts";
 import { offerOf, termsOf, type Listing, type MarketTerms } from "./listing.ts";
 import { OwnOffers } from "./own-offers.ts";
 
-export interface ServerOptions extends Omit<RunnerWorld, "submit" | "over" | "server" | "drivers" | "encrypt"> {
+export interface ServerOptions extends Omit<RunnerWorld, "submit" | "over" | "seen" | "server" | "drivers" | "encrypt"> {
   drivers: readonly GuestDriver[];
   connect: LinkOptions["connect"];
   listing: Listing;
@@ -59,6 +59,8 @@ export class XenoServer {
   /** What the market asks for, as it was last heard. */
   #terms: MarketTerms | null = null;
   #cancelRenewal: () => void = () => {};
+  /** Of the market's log. */
+  #seen: LogState | null = null;
   #draining = false;
   #stopped = false;
 
@@ -81,6 +83,7 @@ export class XenoServer {
       drivers: driversByName(options.drivers),
       encrypt: options.encrypt ?? sealResult,
       server: this.id,
+      seen: () => this.#seen,
       submit: (envelope, delivery) => this.#link.submit(envelope, delivery),
       over: (lease) => {
         this.#runners.delete(lease);
@@ -93,7 +96,7 @@ export class XenoServer {
     const { crypto, signer, owner } = this.#options;
     const pins = this.#options.pins();
     if (!samePins(pinsOf(market), pins)) throw new Error("the broker is not the one this server was enrolled with");
-    return signDocument(crypto, signer, "login", { origin: pins.origin, seen: null, party: owner, challenge }).envelope;
+    return signDocument(crypto, signer, "login", { origin: pins.origin, seen: market.log, party: owner, challenge }).envelope;
   }
 
   /** Signs the offer anew: something of it has changed. */
@@ -140,6 +143,7 @@ export class XenoServer {
   async #onUp(live: Documents, market: MarketInfo): Promise<void> {
     this.#options.onState?.();
     this.#terms = termsOf(market, this.#options.listing);
+    this.#seen = market.log;
     await this.#list();
     await this.#receive(live);
   }
@@ -150,7 +154,10 @@ export class XenoServer {
   async #renew(): Promise<void> {
     if (!this.#link.up) return;
     const market = await this.#options.market().catch(() => null);
-    if (market && samePins(pinsOf(market), this.#options.pins())) this.#terms = termsOf(market, this.#options.listing);
+    if (market && samePins(pinsOf(market), this.#options.pins())) {
+      this.#terms = termsOf(market, this.#options.listing);
+      this.#seen = market.log;
+    }
     await this.#list();
   }
 
@@ -179,9 +186,9 @@ export class XenoServer {
     this.#renewAfter(OFFER_RENEW_MS);
     const { crypto, signer, listing, owner, journal, channelKey, timers, log } = this.#options;
     const sequence = await journal.nextOfferSequence(this.#sequenceKnown);
-    const own = { origin: this.#options.pins().origin, owner, server: this.id, sequence };
+    const own = { origin: this.#options.pins().origin, seen: this.#seen, owner, server: this.id, sequence };
     if (this.#draining || !this.#options.listed()) {
-      await this.#link.submit(signDocument(crypto, signer, "offer-withdrawal", { ...own, seen: null }).envelope);
+      await this.#link.submit(signDocument(crypto, signer, "offer-withdrawal", own).envelope);
       return;
     }
     const validUntil = timers.now() + OFFER_VALID_MS;
@@ -239,7 +246,7 @@ export class XenoServer {
     );
     if (why !== null) return log("a purchase order was refused", { lease: po.id, why });
     const { origin, issuedAt } = po.payload;
-    const acceptance = signDocument(crypto, signer, "acceptance", { origin, seen: null, lease: po.id, server: this.id });
+    const acceptance = signDocument(crypto, signer, "acceptance", { origin, seen: this.#seen, lease: po.id, server: this.id });
     // a server that lost its disk must not say twice under one number what it does not remember
     const incarnation = Math.floor(timers.now() / 1_000);
     const runner = new LeaseRunner(

@@ -78,7 +78,12 @@ it("makes a client that is what its key is, and writes down what the broker prom
   const client = clientOf({ ...context, scopes: ["read"], leaseLabel: "nightly" });
   expect(client.identity).toMatchObject({ party: context.party, account: context.account, scopes: ["read"], leaseLabel: "nightly" });
   const document = client.sign("stop", { lease: "7".repeat(64), party: context.party, reason: "" });
-  client.onFiled({ document, at: 5, promise: { origin: "o", leaf: "l", mergeBy: 1, keyid: "k", sig: "s" }, answer: {} });
+  client.onFiled({
+    document,
+    at: 5,
+    promise: { origin: "o", epoch: "e", size: 0, leaf: "l", mergeBy: 1, keyid: "k", sig: "s" },
+    answer: {},
+  });
   const file = path.join(folder, "data", "promises.jsonl");
   expect(JSON.parse(await readFile(file, "utf8"))).toMatchObject({ mergeBy: 1 });
   expect(await modeOf(file)).toBe(0o600);
@@ -89,7 +94,12 @@ it("goes on with what the broker took where it cannot be kept", async () => {
   await writeFile(path.join(folder, "data"), "a file where the folder should be");
   const client = clientOf(context);
   const document = client.sign("stop", { lease: "7".repeat(64), party: context.party, reason: "" });
-  client.onFiled({ document, at: 5, promise: { origin: "o", leaf: "l", mergeBy: 1, keyid: "k", sig: "s" }, answer: {} });
+  client.onFiled({
+    document,
+    at: 5,
+    promise: { origin: "o", epoch: "e", size: 0, leaf: "l", mergeBy: 1, keyid: "k", sig: "s" },
+    answer: {},
+  });
   expect(err.mock.calls.join("")).toMatch(/took the stop; it could not be kept here/);
   err.mockRestore();
 });

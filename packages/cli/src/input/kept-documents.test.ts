@@ -10,7 +10,7 @@ import { keepDocument, keptDocuments, missingIn } from "./kept-documents.ts";
 const market = new PaperMarket(new Random(1));
 const carl = market.party("carl");
 const LEASE = "7".repeat(64);
-const promise = { origin: market.origin, leaf: LEASE, mergeBy: 1, keyid: LEASE, sig: "s" };
+const promise = { origin: market.origin, epoch: "e0".repeat(16), size: 0, leaf: LEASE, mergeBy: 1, keyid: LEASE, sig: "s" };
 
 let data: string;
 beforeEach(async () => {

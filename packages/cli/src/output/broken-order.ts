@@ -44,5 +44,8 @@ export function verifyKept(untrusted: unknown, pinned: MarketPins | null): Verif
   const says = checked.ok
     ? "it follows from the order, the offer and the fee that it embeds"
     : `its broker signed what does not hold: ${checked.why}`;
-  return { ok: checked.ok, lines: [{ status: checked.ok ? "proved" : "failed", check: "purchase order", says }] };
+  // anyone can make the keys that a file brings
+  const right = pinned ? "proved" : "claimed";
+  const by = pinned ? "" : `; by keys that the file itself brings (operator key ${pins.operatorKey})`;
+  return { ok: checked.ok, lines: [{ status: checked.ok ? right : "failed", check: "purchase order", says: `${says}${by}` }] };
 }

@@ -88,19 +88,16 @@ describe("an error", () => {
     );
     const [file] = await readdir(path.join(folder, "data", "evidence"));
     const kept: unknown = JSON.parse(await readFile(path.join(folder, "data", "evidence", file ?? ""), "utf8"));
-    expect(verifyKept(kept, null)).toEqual({
-      ok: false,
-      lines: [
-        {
-          status: "failed",
-          check: "purchase order",
-          says: "its broker signed what does not hold: the offer does not meet the order (region=eu)",
-        },
-      ],
-    });
+    const says = "its broker signed what does not hold: the offer does not meet the order (region=eu)";
+    expect(verifyKept(kept, pins)).toEqual({ ok: false, lines: [{ status: "failed", check: "purchase order", says }] });
+    // without pins it is said whose word that is
+    const byFile = `${says}; by keys that the file itself brings (operator key ${pins.operatorKey})`;
+    expect(verifyKept(kept, null)).toEqual({ ok: false, lines: [{ status: "failed", check: "purchase order", says: byFile }] });
     // an honest one in the same file accuses nobody
     const right = market.purchaseOrder(order, server, market.offer(server, { labels: { region: "eu" } }));
-    expect(verifyKept({ ...(kept as object), purchaseOrder: right.envelope }, pins)?.ok).toBe(true);
+    const honest = { ...(kept as object), purchaseOrder: right.envelope };
+    expect(verifyKept(honest, pins)).toMatchObject({ ok: true, lines: [{ status: "proved" }] });
+    expect(verifyKept(honest, null)).toMatchObject({ lines: [{ status: "claimed" }] });
     expect(verifyKept({ hello: 1 }, pins)).toBeNull();
   });
 });

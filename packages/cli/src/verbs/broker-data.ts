@@ -14,7 +14,11 @@ export async function brokerBackup({ file, data }: BrokerFileInput): Promise<voi
 export async function brokerRestore({ file, data }: BrokerFileInput): Promise<void> {
   const { restore } = await import("@xenoservers/xenocorp");
   const done = await withBrokerFolder(data, (folder) => restore(place(folder), file));
-  print(`restored ${done.rows} rows; the log goes on as epoch ${done.epoch}, which names the log it follows`);
+  print(`restored ${done.rows} rows; the log goes on as epoch ${done.epoch}`);
+  if (!done.previous) return;
+  const { epoch, size, root } = done.previous;
+  print(`it follows epoch ${epoch} as far as the backup has it: ${size} leaves, root ${root.slice(0, 16)}…`);
+  print("what was promised later is void and your debt; witnesses report it, and go on once they have seen the new epoch's first leaf");
 }
 
 export async function brokerCheck({ data, json }: BrokerCheckInput): Promise<void> {

@@ -7,8 +7,10 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import {
   API,
+  GRANTING,
   leafHash,
   toBase64,
+  payloadType,
   toHex,
   verifyCheckpoint,
   zEnvelope,
@@ -16,17 +18,24 @@ import {
   zReceipt,
   type Envelope,
   type Evidence,
+  type Place,
   type Promised,
 } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { findContradiction, packBrokenPromise, packContradiction, packFork } from "@xenoservers/verify";
+import { packBrokenPromise, packContradiction, packFork, packLoss, type Packing } from "@xenoservers/verify";
 import { currentContext, promisesFile, writePrivate } from "../input/home.ts";
 import type { EvidenceInput } from "../input/verbs/proof.ts";
 import { UserError, print, say } from "../output/ui.ts";
+import { marketHistory } from "../proof/market-history.ts";
 
+/** A document, and where it stands in the broker's log, as far as that was found. */
+interface FoundDocument {
+  envelope: Envelope;
+  place: Place | null;
+}
 interface Found {
   notes: string[];
-  documents: Envelope[];
+  documents: FoundDocument[];
 }
 
 /** A checkpoint's note as it stands, a receipt, or one document. */
@@ -41,22 +50,57 @@ async function readFound(file: string): Promise<Found> {
     return { notes: [text], documents: [] };
   }
   const [receipt, envelope] = [zReceipt.safeParse(value), zEnvelope.safeParse(value)];
-  if (receipt.success)
-    return {
-      notes: [receipt.data.checkpoint],
-      documents: [...receipt.data.documents, ...receipt.data.leaves].map((each) => each.envelope),
-    };
-  return { notes: [], documents: envelope.success ? [envelope.data] : [] };
+  if (receipt.success) {
+    const { checkpoint, documents, leaves } = receipt.data;
+    const found = [...documents, ...leaves].map(({ envelope: each, at, salt, index, proof }) => ({
+      envelope: each,
+      place: index === null ? null : { checkpoint, at, salt, index, proof },
+    }));
+    return { notes: [checkpoint], documents: found };
+  }
+  return { notes: [], documents: envelope.success ? [{ envelope: envelope.data, place: null }] : [] };
 }
 
-function contradictionsIn(key: string, { notes, documents }: Found): Evidence | null {
-  for (const [i, first] of notes.entries())
-    for (const second of notes.slice(i + 1)) {
-      const fork = packFork(nodeCrypto, key, first, second);
+/** All pairs, each once. */
+function* pairsOf<T>(all: readonly T[]): Generator<[T, T]> {
+  for (const [i, first] of all.entries()) for (const second of all.slice(i + 1)) yield [first, second];
+}
+
+function forkIn(packing: Packing, notes: readonly string[]): Evidence | null {
+  for (const [first, second] of pairsOf(notes)) {
+    const fork = packFork(packing, first, second);
+    if (fork) return fork;
+  }
+  for (const note of notes)
+    for (const { envelope } of packing.history.epochs) {
+      const fork = packFork(packing, note, envelope);
       if (fork) return fork;
     }
-  const pair = findContradiction(nodeCrypto, documents);
-  return pair && packContradiction(...pair);
+  return null;
+}
+
+function contradictionsIn(packing: Packing, documents: readonly FoundDocument[]): Evidence | null {
+  const kindOf = ({ envelope }: FoundDocument): string => envelope.payloadType;
+  const grants = documents.filter((each) => GRANTING.some((kind) => payloadType(kind) === kindOf(each))).map(({ envelope }) => envelope);
+  const unique = [...new Map(grants.map((grant) => [grant.payload, grant])).values()];
+  for (const [first, second] of pairsOf(documents)) {
+    if (kindOf(first) !== kindOf(second) || first.envelope.payload === second.envelope.payload) continue;
+    for (const place of [null, first.place, second.place]) {
+      const packed = packContradiction(packing, [first.envelope, second.envelope], unique, place);
+      if (packed) return packed;
+    }
+  }
+  return null;
+}
+
+/** What of these checkpoints the broker has lost in a restore since. */
+function lossIn(packing: Packing, notes: readonly string[]): Evidence | null {
+  for (const note of notes)
+    for (const { envelope } of packing.history.epochs.toReversed()) {
+      const loss = packLoss(packing, note, envelope);
+      if (loss) return loss;
+    }
+  return null;
 }
 
 const BUNDLE = 256;
@@ -95,9 +139,10 @@ async function keptPromises(): Promise<Promised[]> {
 }
 
 /** Looks up every promise of this market in its log; null when all that ran out were kept. */
-async function brokenPromises(url: string, origin: string, key: string): Promise<Evidence | null> {
+async function brokenPromises(url: string, packing: Packing): Promise<Evidence | null> {
+  const { origin, keys } = packing.market;
   const note = await (await fetch(new URL(API.checkpoint.path, url))).text();
-  const checkpoint = verifyCheckpoint(nodeCrypto, key, note);
+  const checkpoint = verifyCheckpoint(nodeCrypto, keys.checkpoints, note);
   if (!checkpoint) throw new UserError("the broker serves a checkpoint that its log key did not sign");
   const promises = (await keptPromises()).filter((promise) => promise.origin === origin);
   const leaves = await leavesOf(url, checkpoint.size);
@@ -105,7 +150,7 @@ async function brokenPromises(url: string, origin: string, key: string): Promise
   const missing = promises.filter(({ leaf, mergeBy }) => !logged.has(leaf) && mergeBy < Date.now());
   say(`${promises.length} promises kept here, ${missing.length} of them run out and not in the log of ${checkpoint.size} leaves`);
   for (const promise of promises) {
-    const evidence = packBrokenPromise(nodeCrypto, key, promise, note, leaves, toBase64);
+    const evidence = packBrokenPromise(packing, promise, note, leaves, toBase64);
     if (evidence) return evidence;
   }
   if (missing.length > 0) say("nothing that was accepted later is in the log yet: look again when it has grown");
@@ -116,14 +161,19 @@ const NOTHING = "these do not contradict each other: they are of different logs,
 
 export async function evidence({ files, out, promises }: EvidenceInput): Promise<void> {
   const { context } = await currentContext();
-  const { checkpoints } = context.pins.keys;
+  const { url, pins: market } = context;
   if (files.length === 0 && !promises) throw new UserError("name the files to look in, or --promises");
   const all = await Promise.all(files.map(readFound));
-  const found: Found = { notes: all.flatMap(({ notes }) => notes), documents: all.flatMap(({ documents }) => documents) };
+  const [notes, documents] = [all.flatMap((each) => each.notes), all.flatMap((each) => each.documents)];
+  const packing: Packing = { crypto: nodeCrypto, market, history: await marketHistory(url, market.origin) };
   const packed =
-    contradictionsIn(checkpoints, found) ?? (promises ? await brokenPromises(context.url, context.pins.origin, checkpoints) : null);
+    forkIn(packing, notes) ??
+    contradictionsIn(packing, documents) ??
+    (promises ? await brokenPromises(url, packing) : null) ??
+    lossIn(packing, notes);
   if (!packed && files.length === 0) return say("no promise can be shown broken");
   if (!packed) throw new UserError(promises ? `${NOTHING}; nor can a promise be shown broken` : NOTHING);
   await writePrivate(path.resolve(out), JSON.stringify(packed, null, 1));
-  print(`${out} convicts whoever signed it: anyone can check it with xeno verify ${out}`);
+  print(`${out} shows it: whoever knows this market, or its operator's key, can check it with xeno verify ${out} [--operator KEY]`);
+  say(`the operator's key is ${market.operatorKey}`);
 }

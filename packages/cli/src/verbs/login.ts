@@ -11,6 +11,7 @@ import { clientOf, readContexts, saveContext, type Context } from "../input/home
 import { parseWitness } from "../input/parse.ts";
 import type { LoginInput } from "../input/verbs/login.ts";
 import { UserError, print, printJson, say } from "../output/ui.ts";
+import { marketHistory } from "../proof/market-history.ts";
 
 /** Everything is checked against these keys from now on: a person compares them once. */
 async function confirmed(fingerprint: string, market: MarketInfo, ask: boolean): Promise<void> {
@@ -40,6 +41,7 @@ export async function login(input: LoginInput): Promise<void> {
   const context = await contextFor(address, market, token, earlier, input.name ?? process.env["USER"] ?? "customer");
   if (input.witness.length > 0) context.witnesses = input.witness.map(parseWitness);
   await saveContext(name, context);
+  await marketHistory(address, market.origin); // kept before anything is at stake
   if (input.json) printJson({ context: name, party: context.party, account: context.account, scopes: context.scopes, fingerprint });
   else print(`you are ${context.party} in ${name}${token ? `, with a ${context.role} key that may ${context.scopes.join(", ")}` : ""}`);
 }

@@ -74,16 +74,16 @@ async function ownDocuments(untrusted: unknown, origin: string): Promise<{ docum
 }
 
 /** Of a file that is no receipt, and needs no market to be checked; null where it is another. */
-async function verifyFile(file: string): Promise<Verification | null> {
+async function verifyFile(file: string, operatorKey: string | null): Promise<Verification | null> {
   const value = await jsonIn(file);
   const known = await currentContext().catch(() => null); // it convicts on a machine that never saw the market, too
-  if (isEvidence(value)) return verifyEvidence(nodeCrypto, value, known?.context.pins ?? null);
+  if (isEvidence(value)) return verifyEvidence(nodeCrypto, value, operatorKey === null ? (known?.context.pins ?? null) : { operatorKey });
   return verifyKept(value, known?.context.pins ?? null);
 }
 
 /** Offline once the receipt is saved here. */
-export async function verify({ leaseOrFile, json, reExecute, tamper, explain }: VerifyInput): Promise<void> {
-  const verified = await verifyFile(leaseOrFile);
+export async function verify({ leaseOrFile, json, reExecute, tamper, explain, operator }: VerifyInput): Promise<void> {
+  const verified = await verifyFile(leaseOrFile, operator ?? null);
   if (verified) return showVerification(verified, leaseOrFile, { json, explain });
   const { context } = await currentContext();
   const { witnesses, pins, party } = context;

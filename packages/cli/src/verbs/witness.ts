@@ -1,44 +1,38 @@
 /**
- * `xeno witness`: watches a broker's log and cosigns each checkpoint that extends what it has cosigned before; refuses a fork and keeps
- * the proof. Who controls the inputs: the broker, every byte it serves.
+ * `xeno witness`: watches a broker's log and cosigns each checkpoint that extends what it has cosigned before, over restores that are
+ * declared; refuses a fork for ever and keeps the proof. Who controls the inputs: the broker, every byte it serves.
  */
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
-import {
-  API,
-  cosign,
-  fromHex,
-  verifyCheckpoint,
-  verifyConsistency,
-  type Checkpoint,
-  type Evidence,
-  type MarketPins,
-  type Signer,
-} from "@xenoservers/protocol";
+import { API, cosign, verifyCheckpoint, zHistory, type MarketPins, type Signer } from "@xenoservers/protocol";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { fetchMarket, fingerprintOf, pinsOf } from "@xenoservers/sdk";
-import { packFork } from "@xenoservers/verify";
+import { NOTHING_FOLLOWED, followLog, type LogSource, type Loss, type Seen } from "@xenoservers/verify";
 import { z } from "zod";
 import { zSeed } from "../input/ci-token.ts";
 import { home, writePrivate } from "../input/home.ts";
 import type { WitnessInput } from "../input/verbs/proof.ts";
 import { untilTold } from "../local/until-told.ts";
-import { UserError, print, red, say } from "../output/ui.ts";
+import { UserError, print, red, say, yellow } from "../output/ui.ts";
 
 const NOTE_BYTES_MAX = 4_000;
 const zState = z.strictObject({
   seed: zSeed,
-  /** The log key seen first, and the last cosigned note of each log. */
+  /** The log key seen first. */
   logKey: z.string(),
-  logs: z.record(z.string(), z.string()),
+  followed: z.strictObject({
+    current: z.string().nullable(),
+    logs: z.record(z.string(), z.array(z.string())),
+    forked: z.record(z.string(), z.string()),
+  }),
 });
-type State = z.infer<typeof zState>;
+type State = Omit<z.infer<typeof zState>, "followed"> & { followed: Extract<Seen, { followed: unknown }>["followed"] };
 
 async function loadState(file: string, pins: MarketPins): Promise<State> {
   const text = await readFile(file, "utf8").catch(() => null);
   if (text === null) {
-    const state: State = { seed: randomBytes(32).toString("hex"), logKey: pins.keys.checkpoints, logs: {} };
+    const state: State = { seed: randomBytes(32).toString("hex"), logKey: pins.keys.checkpoints, followed: NOTHING_FOLLOWED };
     await writePrivate(file, JSON.stringify(state));
     return state;
   }
@@ -47,9 +41,6 @@ async function loadState(file: string, pins: MarketPins): Promise<State> {
     throw new UserError(`the broker shows another log key than the one this witness watches (${file})`);
   return state;
 }
-
-type Seen = { kind: "extends" } | { kind: "nothing-new" } | { kind: "refused"; why: string; evidence: Evidence | null };
-const refused = (why: string, evidence: Evidence | null = null): Seen => ({ kind: "refused", why, evidence });
 
 /** A witness of one market: its key, and the file of what it has cosigned. */
 interface Witness {
@@ -61,25 +52,24 @@ interface Witness {
   file: string;
 }
 
-/** Whether a checkpoint extends the last cosigned one. */
-async function judge({ url, pins, state }: Witness, note: string, next: Checkpoint): Promise<Seen> {
-  const last = state.logs[next.origin];
-  const before = last === undefined ? null : verifyCheckpoint(nodeCrypto, pins.keys.checkpoints, last);
-  if (last === undefined || !before) return { kind: "extends" };
-  if (next.size === before.size && next.root === before.root) return { kind: "nothing-new" };
-  if (next.size === before.size) return refused("two logs of the same size", packFork(nodeCrypto, pins.keys.checkpoints, last, note));
-  if (next.size < before.size) return refused(`the log shrank from ${before.size} to ${next.size} leaves`);
-  if (await isConsistent(url, before, next)) return { kind: "extends" };
-  return refused(`the log of ${next.size} leaves does not begin with the ${before.size} that were cosigned`);
-}
-
-async function isConsistent(url: string, before: Checkpoint, next: Checkpoint): Promise<boolean> {
-  const query = new URL(API.consistency.path, url);
-  query.search = new URLSearchParams({ from: String(before.size), to: String(next.size) }).toString();
-  const proof = API.consistency.reply.safeParse(await (await fetch(query)).json().catch(() => null));
-  const hashes = proof.data?.proof.map(fromHex).filter((hash) => hash !== null);
-  const [from, to] = [fromHex(before.root), fromHex(next.root)];
-  return hashes !== undefined && from !== null && to !== null && verifyConsistency(nodeCrypto, before.size, from, next.size, to, hashes);
+/** What the broker serves beside its checkpoint. */
+function sourceAt(url: string): LogSource {
+  const read = async (route: { path: string }, query: Record<string, string>): Promise<unknown> => {
+    const at = new URL(route.path, url);
+    at.search = new URLSearchParams(query).toString();
+    return (await fetch(at)).json().catch(() => null);
+  };
+  return {
+    history: async () => zHistory.parse(await read(API.history, {})),
+    async inclusion(leaf, size) {
+      const found = API.inclusion.reply.safeParse(await read(API.inclusion, { leaf, size: String(size) }));
+      return found.data ?? null;
+    },
+    async consistency(epoch, from, to) {
+      const proof = API.consistency.reply.safeParse(await read(API.consistency, { epoch, from: String(from), to: String(to) }));
+      return proof.data?.proof ?? null;
+    },
+  };
 }
 
 export async function witness({ url, name, data, every, once }: WitnessInput): Promise<void> {
@@ -111,21 +101,42 @@ async function look(self: Witness): Promise<void> {
   const note = (await (await fetch(new URL(API.checkpoint.path, url))).text()).slice(0, NOTE_BYTES_MAX);
   const checkpoint = verifyCheckpoint(nodeCrypto, pins.keys.checkpoints, note);
   if (!checkpoint) throw new UserError("the broker serves a checkpoint that its log key did not sign");
-  const seen = await judge(self, note, checkpoint);
-  if (seen.kind === "refused") {
-    const proof = path.join(path.dirname(file), `fork-${checkpoint.size}.json`);
-    await writePrivate(proof, JSON.stringify(seen.evidence ?? { first: state.logs[checkpoint.origin], second: note }, null, 1));
-    throw new UserError(
-      red(`NOT cosigned: ${seen.why}; both checkpoints are in ${proof}${seen.evidence ? ": show it with `xeno verify`" : ""}`),
-    );
-  }
+  const seen = await followLog({ crypto: nodeCrypto, market: pins }, sourceAt(url), state.followed, note);
+  if (seen.kind === "refused") return refuse(self, seen, note, checkpoint.size);
   if (seen.kind === "extends") {
-    state.logs[checkpoint.origin] = note;
+    for (const loss of seen.losses) await report(self, loss);
+    state.followed = seen.followed;
     await writePrivate(file, JSON.stringify(state)); // before it is sent: what was cosigned is never forgotten
   }
+  if (checkpoint.size === 0) return say("the log is still empty: there is nothing to cosign");
   const why = await handIn(self, note);
   if (why !== null) say(`cosigned ${checkpoint.size} leaves; the broker did not take it (${why})`);
   else if (seen.kind === "extends") say(`cosigned ${checkpoint.size} leaves`);
+}
+
+/** Keeps what was shown, with the proof where there is one, and what is never cosigned again. */
+async function refuse(
+  { state, file }: Witness,
+  { why, evidence, followed }: Extract<Seen, { kind: "refused" }>,
+  note: string,
+  size: number,
+) {
+  const proof = path.join(path.dirname(file), `fork-${size}.json`);
+  const last = followed.current === null ? undefined : followed.logs[followed.current]?.at(-1);
+  // the proof of a fork that is kept stays
+  if (evidence || !(await readFile(proof).catch(() => null)))
+    await writePrivate(proof, JSON.stringify(evidence ?? { first: last, second: note }, null, 1));
+  state.followed = followed;
+  await writePrivate(file, JSON.stringify(state));
+  throw new UserError(red(`NOT cosigned: ${why}; both checkpoints are in ${proof}${evidence ? ": show it with `xeno verify`" : ""}`));
+}
+
+/** A restore is declared, and followed: what it lost is said, and kept. */
+async function report({ file }: Witness, { epoch, lostLeaves, evidence }: Loss): Promise<void> {
+  const proof = path.join(path.dirname(file), `loss-${epoch}.json`);
+  if (evidence) await writePrivate(proof, JSON.stringify(evidence, null, 1));
+  const where = evidence ? `; the proof is in ${proof}` : "";
+  say(yellow(`a restore: the broker has lost ${lostLeaves} leaves of epoch ${epoch} that were cosigned here${where}`));
 }
 
 const zRefused = z.looseObject({ error: z.looseObject({ code: z.string(), why: z.string().optional() }) });

@@ -36,8 +36,13 @@ const grant = (by = root, key = device, over: Partial<Payload<"key-grant">> & { 
   }).envelope;
 };
 const rotate = (by: typeof root, to: typeof root, newRecoveryKey: string | null = null, size = 0) =>
-  signDocument(crypto, by, "key-rotate", { origin, seen: { size, root: "00".repeat(32) }, party, newRootKey: to.publicKey, newRecoveryKey })
-    .envelope;
+  signDocument(crypto, by, "key-rotate", {
+    origin,
+    seen: { epoch: "e0".repeat(16), size, root: "00".repeat(32) },
+    party,
+    newRootKey: to.publicKey,
+    newRecoveryKey,
+  }).envelope;
 const revoke = (by: typeof root, key: typeof root) =>
   signDocument(crypto, by, "key-revoke", { ...base, party, key: key.publicKey, reason: "lost" }).envelope;
 

@@ -8,7 +8,11 @@ import { ROLE_SCOPES } from "@xenoservers/market";
 import type { Crypto } from "../crypto.ts";
 import { partyIdOf } from "../ids.ts";
 import { isOfKind, parseDocument, type AnyDocument, type SignedDocument } from "./envelope.ts";
+import type { Kind } from "./schemas.ts";
 import type { KnownKey } from "./signer.ts";
+
+/** What a key book learns from. */
+export const GRANTING: readonly Kind[] = ["party", "key-grant", "key-rotate", "key-revoke"];
 
 const KEYS_MAX = 50_000;
 

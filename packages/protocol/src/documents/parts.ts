@@ -30,7 +30,13 @@ export const zText = z
 export const zLabels = z
   .record(z.string().regex(/^[a-z0-9-]{1,32}$/), z.string().regex(/^[A-Za-z0-9._:-]{1,64}$/))
   .refine((labels) => Object.keys(labels).length <= 16, "at most 16 labels");
-export const zSeen = z.strictObject({ size: z.int().min(0), root: zId }).nullable();
+/** The name of one run of the log: 16 random bytes, drawn when it starts, so that no two ever share one. */
+export const zEpoch = hex(16);
+/** The log as somebody has seen it: which run of it, how long, and its root. */
+export const zLogState = z.strictObject({ epoch: zEpoch, size: z.int().min(0), root: zId });
+export type LogState = z.infer<typeof zLogState>;
+/** What a signer had seen of the log, and so the epoch that it signed towards; null: it knew of none. */
+export const zSeen = zLogState.nullable();
 export const zOrigin = z.string().min(1).max(200);
 
 export const zResources = z.strictObject({
@@ -73,11 +79,13 @@ export const zEnvelope = z.strictObject({
 });
 export type Envelope = z.infer<typeof zEnvelope>;
 
+/** The broker's own keys. */
+export const zMarketKeys = z.strictObject({ purchaseOrders: zKey, checkpoints: zKey, receipts: zKey });
 export const zFeeBasisPoints = z.int().min(0).max(5_000);
 /** What identifies a market and its keys: pinned at login, at enrolment, and in every token. */
 export const zPins = z.strictObject({
   origin: z.string(),
-  keys: z.strictObject({ purchaseOrders: zKey, checkpoints: zKey, receipts: zKey }),
+  keys: zMarketKeys,
   operatorKey: zKey,
 });
 export type MarketPins = z.infer<typeof zPins>;

@@ -1,7 +1,7 @@
 /**
  * The schema of every signed document, one per kind. Amounts are decimal strings of nanos; times are ms since 1970 in broker time unless
- * the name says otherwise. Every payload names the market's origin, and the last log size and root its signer has seen. `table.ts` says
- * what each kind counts for.
+ * the name says otherwise. Every payload names the market's origin, and the last of the log that its signer has seen: epoch,
+ * size and root. `table.ts` says what each kind counts for.
  */
 import {
   ASSURANCES,
@@ -23,11 +23,14 @@ import {
   zCondition,
   zEgress,
   zEnvelope,
+  zEpoch,
   zFeeBasisPoints,
   zFuel,
   zId,
   zKey,
   zLabels,
+  zLogState,
+  zMarketKeys,
   zMs,
   zName,
   zNanos,
@@ -201,7 +204,7 @@ export const SCHEMAS = {
   /** One for each slot of an order, over all attempts. */
   opening: z.strictObject({ ...base, lease: zId, order: zId, slot: z.int().min(0), acceptance: zId, at: zTime }),
   /** A replica has its result: the id of the result document, whose nonce hides it until it is shown. */
-  commitment: z.strictObject({ ...base, lease: zId, server: zServer, result: zId }),
+  commitment: z.strictObject({ ...base, lease: zId, server: zServer, incarnation: z.int().min(1), result: zId }),
   /** Every replica of the order has committed, or has ended without: results may be shown. */
   reveal: z.strictObject({ ...base, lease: zId, order: zId, at: zTime }),
   claim: z.strictObject({
@@ -232,6 +235,8 @@ export const SCHEMAS = {
     server: zServer,
     jobHash: zId,
     engine: z.string().max(64),
+    /** As in claims: a server that lost its disk does not know what it has said before, and says so. */
+    incarnation: z.int().min(1),
     reason: z.enum(RESULT_REASONS),
     exitCode: z.int().min(0).max(255).nullable(),
     usedMs: zMs,
@@ -370,12 +375,14 @@ export const SCHEMAS = {
     why: zText,
     at: zTime,
   }),
+  /** The broker's keys, in its operator's name: who knows the operator's key knows them all. The highest sequence is in force. */
+  "market-keys": z.strictObject({ ...base, keys: zMarketKeys, sequence: z.int().min(1) }),
+  /** The first leaf of a run of the log. */
   epoch: z.strictObject({
     ...base,
-    epoch: z.int().min(1),
-    previousOrigin: zOrigin.nullable(),
-    previousSize: z.int().min(0),
-    previousRoot: zId.nullable(),
+    epoch: zEpoch,
+    /** What it follows, as far as that was restored: nothing later of it binds. Null: it is the market's first. */
+    previous: zLogState.nullable(),
     reason: zText,
     at: zTime,
   }),

@@ -5,6 +5,7 @@
  */
 import type { KeyRole, Scope } from "@xenoservers/market";
 import type { z } from "zod";
+import type { Json } from "../canonical.ts";
 import { SCHEMAS, type Kind, type Payload } from "./schemas.ts";
 
 export type BrokerKey = "orders" | "receipts" | "checkpoints";
@@ -18,6 +19,15 @@ export type SignerRule =
   | { by: "operator" }
   | { by: "broker"; key: BrokerKey };
 
+/** What may be said once: two documents of one signer under one key that do not say the same contradict each other. */
+export interface Once<K extends Kind> {
+  by(payload: Payload<K>): string;
+  /** In one epoch of the log, for what a restore has undone is said anew; or ever. Parties restore nothing of the market's. */
+  within: "epoch" | "ever";
+  /** What both must say the same; null: it says nothing that could be contradicted. `outcome`: what the job came to, if others can tell. */
+  says: ((payload: Payload<K>) => Json | null) | "outcome";
+}
+
 interface KindRow<K extends Kind> {
   version: 1;
   signers: readonly SignerRule[];
@@ -27,8 +37,8 @@ interface KindRow<K extends Kind> {
   server: ((payload: Payload<K>) => string) | null;
   /** Plain in the public log (everything else is a salted commitment). */
   public: boolean;
-  /** By what its signer may say it only once; null: as often as it likes. */
-  once: ((payload: Payload<K>) => string) | null;
+  /** What its signer may say only once; null: it may say it as often as it likes. */
+  once: readonly Once<K>[] | null;
   /** To which connected sides it goes as soon as it is filed. */
   to: readonly ("server" | "customer")[];
   /** Whether a server that reconnects needs it of each of its live leases. */
@@ -49,6 +59,18 @@ const party = { speaksFor: (payload: { party: string }) => payload.party } as co
 const owner = { speaksFor: (payload: { owner: string }) => payload.owner } as const;
 const ofServer = { server: (payload: { server: string }) => payload.server } as const;
 const byLease = (payload: { lease: string }): string => payload.lease;
+const ofIncarnation = ({ lease, incarnation }: { lease: string; incarnation: number }): string => `${lease}/${incarnation}`;
+
+/** All of a payload but what its signer had seen of the log, and these. */
+const allBut =
+  (...left: readonly string[]) =>
+  (payload: object): Json =>
+    // a parsed payload is JSON
+    Object.fromEntries(Object.entries(payload).filter(([key]) => key !== "seen" && !left.includes(key))) as Json;
+
+const ever = <K extends Kind>(by: Once<K>["by"], says: Once<K>["says"] = allBut()): readonly Once<K>[] => [{ by, within: "ever", says }];
+/** Of the broker's and its operator's documents. */
+const inEpoch = <K extends Kind>(by: Once<K>["by"]): readonly Once<K>[] => [{ by, within: "epoch", says: allBut() }];
 
 /** A document of a party, the operator or the broker that concerns no lease. */
 const apart = { version: 1, ...noServer, once: null, to: [], live: false } as const;
@@ -75,19 +97,24 @@ export const KIND_TABLE: { readonly [K in Kind]: KindRow<K> } = {
   // order
   offer: { ...apart, ...owner, ...ofServer, signers: SERVER, public: true },
   "offer-withdrawal": { ...apart, ...owner, ...ofServer, signers: SERVER, public: true },
-  batch: { ...apart, ...party, signers: by(CUSTOMER, "spend"), public: false, once: (batch) => `${batch.party}/${batch.clientId}` },
+  batch: { ...apart, ...party, signers: by(CUSTOMER, "spend"), public: false, once: ever((batch) => `${batch.party}/${batch.clientId}`) },
   "batch-close": { ...apart, ...party, signers: by(CUSTOMER, "control"), public: false },
-  order: { ...ofLease, ...party, signers: by(CUSTOMER, "spend"), once: (order) => `${order.party}/${order.clientId}` },
+  order: { ...ofLease, ...party, signers: by(CUSTOMER, "spend"), once: ever((order) => `${order.party}/${order.clientId}`) },
   "purchase-order": {
     ...{ ...ofLease, ...nobody, ...liveAtServer, signers: broker("orders") },
-    once: (po) => `${po.orderId}/${po.slot}/${po.attempt}`,
+    once: inEpoch((po) => `${po.orderId}/${po.slot}/${po.attempt}`),
   },
-  acceptance: { ...ofLease, ...nobody, ...ofServer, signers: SERVER, once: byLease },
-  opening: { ...ofLease, ...nobody, signers: broker("orders"), live: true, once: (opening) => `${opening.order}/${opening.slot}` },
-  commitment: { ...ofLease, ...nobody, ...ofServer, signers: SERVER, once: byLease },
-  reveal: { ...ofLease, ...nobody, ...liveAtServer, signers: broker("orders"), once: byLease },
-  claim: { ...ofLease, ...nobody, signers: SERVER, once: (claim) => `${claim.lease}/${claim.incarnation}/${claim.sequence}` },
-  "claim-receipt": { ...ofLease, ...nobody, signers: broker("receipts"), once: (receipt) => `${receipt.lease}/${receipt.sequence}` },
+  acceptance: { ...ofLease, ...nobody, ...ofServer, signers: SERVER, once: ever(byLease) },
+  opening: { ...ofLease, ...nobody, signers: broker("orders"), live: true, once: inEpoch((opening) => `${opening.order}/${opening.slot}`) },
+  commitment: { ...ofLease, ...nobody, ...ofServer, signers: SERVER, once: ever(ofIncarnation) },
+  reveal: { ...ofLease, ...nobody, ...liveAtServer, signers: broker("orders"), once: inEpoch(byLease) },
+  claim: { ...ofLease, ...nobody, signers: SERVER, once: ever((claim) => `${ofIncarnation(claim)}/${claim.sequence}`) },
+  "claim-receipt": {
+    ...ofLease,
+    ...nobody,
+    signers: broker("receipts"),
+    once: inEpoch((receipt) => `${receipt.lease}/${receipt.sequence}`),
+  },
   stop: { ...ofLease, ...party, ...liveAtServer, signers: by(CUSTOMER, "control") },
   extension: { ...ofLease, ...party, signers: by(CUSTOMER, "spend") },
   amendment: {
@@ -95,32 +122,48 @@ export const KIND_TABLE: { readonly [K in Kind]: KindRow<K> } = {
     ...nobody,
     ...liveAtServer,
     signers: broker("orders"),
-    once: (amendment) => `${amendment.lease}/${amendment.previous}`,
+    once: inEpoch((amendment) => `${amendment.lease}/${amendment.previous}`),
   },
-  closing: { ...ofLease, ...nobody, ...toServer, signers: broker("receipts"), once: byLease },
-  result: { ...ofLease, ...nobody, ...ofServer, signers: SERVER, once: byLease },
+  closing: { ...ofLease, ...nobody, ...toServer, signers: broker("receipts"), once: inEpoch(byLease) },
+  // whatever it ended by, a server says it once; and what a job came to is the same whenever it is run again
+  result: {
+    ...{ ...ofLease, ...nobody, ...ofServer, signers: SERVER },
+    once: [...ever<"result">(ofIncarnation, allBut("nonce")), ...ever<"result">(byLease, "outcome")],
+  },
   delivery: { ...ofLease, ...nobody, ...toServer, signers: [...by(CUSTOMER, "control"), ...by(CUSTOMER, "spend"), ...broker("receipts")] },
-  settlement: { ...ofLease, ...nobody, ...toServer, signers: broker("receipts"), once: byLease },
-  gap: { ...apart, ...nobody, signers: broker("receipts"), public: true, once: (gap) => `${gap.origin}/${gap.from}` },
+  settlement: { ...ofLease, ...nobody, ...toServer, signers: broker("receipts"), once: inEpoch(byLease) },
+  gap: { ...apart, ...nobody, signers: broker("receipts"), public: true, once: inEpoch((gap) => `${gap.origin}/${gap.from}`) },
   // another secret than the one that was fixed convicts nobody twice, and a restored broker ends the round of its backup again
   "audit-round": {
-    ...apart,
-    ...nobody,
-    signers: broker("receipts"),
-    public: true,
-    once: ({ origin, epoch, round }) => `${origin}/${epoch}/${round}`,
+    ...{ ...apart, ...nobody, signers: broker("receipts"), public: true },
+    once: ever(({ origin, epoch, round }) => `${origin}/${epoch}/${round}`),
   },
   "audit-reveal": { ...apart, ...nobody, signers: broker("receipts"), public: true },
   objection: { ...ofLease, ...party, signers: by([...PEOPLE, "server"], "dispute") },
-  ruling: { ...ofLease, ...nobody, signers: OPERATOR, once: byLease },
+  ruling: { ...ofLease, ...nobody, signers: OPERATOR, once: inEpoch(byLease) },
   "trace-request": { ...ofLease, ...party, ...liveAtServer, signers: by(PEOPLE, "dispute") },
-  trace: { ...ofLease, ...nobody, ...ofServer, signers: SERVER, once: (trace) => trace.request },
+  // a server that could not trace the job may have been able to later
+  trace: {
+    ...{ ...ofLease, ...nobody, ...ofServer, signers: SERVER },
+    once: ever<"trace">(
+      (trace) => trace.request,
+      (trace) => (trace.detail === "" ? allBut()(trace) : null),
+    ),
+  },
   dispute: { ...ofLease, ...party, signers: by(CUSTOMER, "dispute") },
-  draw: { ...ofLease, ...nobody, ...toServer, signers: broker("receipts"), once: (draw) => `${draw.lease}/${draw.round}` },
-  verdict: { ...ofLease, ...nobody, ...toServer, signers: broker("receipts"), public: true, once: byLease },
+  draw: { ...ofLease, ...nobody, ...toServer, signers: broker("receipts"), once: inEpoch((draw) => `${draw.lease}/${draw.round}`) },
+  verdict: { ...ofLease, ...nobody, ...toServer, signers: broker("receipts"), public: true, once: inEpoch(byLease) },
   appeal: { ...ofLease, ...party, signers: by([...PEOPLE, "server"], "dispute") },
-  review: { ...ofLease, ...nobody, ...toServer, signers: broker("receipts"), public: true, once: byLease },
-  epoch: { ...apart, ...nobody, signers: broker("receipts"), public: true, once: (epoch) => `${epoch.origin}/${epoch.epoch}` },
+  review: { ...ofLease, ...nobody, ...toServer, signers: broker("receipts"), public: true, once: inEpoch(byLease) },
+  "market-keys": {
+    ...{ ...apart, ...nobody, signers: OPERATOR, public: true },
+    once: ever((set) => `${set.origin}/${set.sequence}`),
+  },
+  // a market begins once; every later epoch follows one
+  epoch: {
+    ...{ ...apart, ...nobody, signers: broker("receipts"), public: true },
+    once: ever((epoch) => `${epoch.origin}/${epoch.previous === null ? "first" : epoch.epoch}`),
+  },
 };
 
 const isKind = (text: string): text is Kind => Object.hasOwn(SCHEMAS, text);

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { bytesOfHex, concatBytes, parseUtf8, toHex } from "../bytes.ts";
-import { zEnvelope, zId, zKey, zParty, zServer, zTimings, type MarketPins } from "../documents/parts.ts";
+import { zEnvelope, zId, zKey, zLogState, zMarketKeys, zParty, zServer, zTimings, type MarketPins } from "../documents/parts.ts";
 
 export const PROTOCOL_VERSION = 1;
 const SESSION_BYTES = 16;
@@ -16,9 +16,10 @@ const zFacts = z.record(z.string(), z.unknown());
 export const zMarketInfo = z.strictObject({
   origin: z.string(),
   currency: z.string(),
-  keys: z.strictObject({ purchaseOrders: zKey, checkpoints: zKey, receipts: zKey }),
+  keys: zMarketKeys,
   operatorKey: zKey,
-  epoch: z.int(),
+  /** As the broker last saw it. */
+  log: zLogState,
   /** In force now. */
   feeBasisPoints: z.int(),
   /** The next fee, and from when on; null: none is announced. */

@@ -1,10 +1,10 @@
 /**
- * What a signer may say only once (the document table says by what), and when two things it said contradict each other. What an honest
- * signer may say again never convicts: a server that lost its disk goes on under a new incarnation, a deterministic job comes to the
- * same again, and what somebody has seen of the log meanwhile is no statement at all. Who controls the inputs: anyone; the signatures
- * decide.
+ * When two documents of one signer contradict each other. What may be said once, in which epoch of the log and in what two must agree
+ * stands in the document table alone; this asks it, the same in both orders. What an honest signer may say again never convicts: a server
+ * that lost its disk goes on under a new incarnation, a restored broker in a new epoch, a job comes to the same again, and what somebody
+ * has seen of the log is no statement at all. Who controls the inputs: anyone; the signatures decide.
  */
-import { isAlike } from "@xenoservers/market";
+import { isAlike, wasRun } from "@xenoservers/market";
 import {
   KeyBook,
   canonicalText,
@@ -15,38 +15,51 @@ import {
   type AnyDocument,
   type Crypto,
   type Envelope,
-  type Json,
   type Kind,
   type KnownKey,
   type MarketPins,
+  type Once,
   type Payload,
   type SignedDocument,
 } from "@xenoservers/protocol";
 import { resultDifference } from "../judging/comparison.ts";
 
-/** By what its signer may say a document only once; null where it may say many. */
-function onlyOnce<K extends Kind>({ kind, payload }: SignedDocument<K>): string | null {
-  return rowOf(kind).once?.(payload) ?? null;
+/** Whether every machine comes to the same: a guest that ran and left no hash of its memory or state did not run alike everywhere. */
+const isOutcome = (result: Payload<"result">): boolean =>
+  isAlike(result) && (!wasRun(result) || result.memoryHash !== null || result.stateRoot !== null);
+
+/** Two runs of one job come to the same, wherever they ended by themselves; a host's failure or a stop says nothing of the job. */
+function outcomesDiffer(first: AnyDocument, second: AnyDocument): boolean {
+  if (first.kind !== "result" || second.kind !== "result") return false;
+  const [a, b] = [first.payload, second.payload];
+  if (!isOutcome(a) || !isOutcome(b)) return false;
+  return resultDifference(a, b) !== null || resultDifference(b, a) !== null || a.stateRoot !== b.stateRoot;
 }
 
-/**
- * Two honest runs of one job come to the same, wherever they ended by themselves; a host's failure or a stop is chance and no statement
- * of the job.
- */
-const resultsDiffer = (first: Payload<"result">, second: Payload<"result">): boolean =>
-  isAlike(first) && isAlike(second) && resultDifference(first, second) !== null;
+/** As one entry of the table's column `once` has it. */
+function differs<K extends Kind>({ says }: Once<K>, first: SignedDocument<K>, second: SignedDocument<K>): boolean {
+  if (says === "outcome") return outcomesDiffer(first as AnyDocument, second as AnyDocument);
+  const [a, b] = [says(first.payload), says(second.payload)];
+  return a !== null && b !== null && canonicalText(a) !== canonicalText(b);
+}
 
-/** A server that could not trace the job may have been able to later. */
-const tracesDiffer = (first: Payload<"trace">, second: Payload<"trace">): boolean =>
-  first.detail === "" && second.detail === "" && canonicalText(statement(first)) !== canonicalText(statement(second));
+export const epochOf = ({ payload }: { payload: Payload<Kind> }): string | null => payload.seen?.epoch ?? null;
 
-/** A payload without what its signer had seen of the log. */
-const statement = ({ seen: _, ...rest }: { seen: unknown; [key: string]: unknown }): Json => rest as Json;
+/** Whether both may have been said in one epoch: whoever names none speaks for all of them. */
+function isOneEpoch(first: SignedDocument, second: SignedDocument): boolean {
+  const [a, b] = [epochOf(first), epochOf(second)];
+  return a === null || b === null || a === b;
+}
 
-function differs(first: AnyDocument, second: AnyDocument): boolean {
-  if (first.kind === "result" && second.kind === "result") return resultsDiffer(first.payload, second.payload);
-  if (first.kind === "trace" && second.kind === "trace") return tracesDiffer(first.payload, second.payload);
-  return canonicalText(statement(first.payload)) !== canonicalText(statement(second.payload));
+type Clash = "now" | "across-epochs" | null;
+
+/** How two documents of one signer clash: as they are, or if the earlier one still binds in the epoch of the later. */
+function clashOf<K extends Kind>(first: SignedDocument<K>, second: SignedDocument<K>): Clash {
+  const broken = (rowOf(first.kind).once ?? []).filter(
+    (once) => once.by(first.payload) === once.by(second.payload) && differs(once, first, second),
+  );
+  if (broken.some(({ within }) => within === "ever" || isOneEpoch(first, second))) return "now";
+  return broken.length > 0 ? "across-epochs" : null;
 }
 
 /** As what the signer of a kind speaks. */
@@ -64,10 +77,13 @@ export interface Contradiction {
   kind: Kind;
   who: Accused;
   origin: string;
+  documents: readonly [AnyDocument, AnyDocument];
+  /** Of two epochs of the log: it is none unless what was said first still binds in the later one. */
+  acrossEpochs: boolean;
 }
 
 /** Whose keys are known: only a key whose role may say something can lie by it. */
-export interface KnownSigners {
+interface KnownSigners {
   market: MarketPins;
   keyOf(keyid: string): KnownKey | null;
 }
@@ -86,25 +102,26 @@ function maySay(crypto: Crypto, document: AnyDocument, known: KnownSigners | nul
   return known === null || verifySigner(document, { crypto, market: known.market, key: known.keyOf(keyid), at: 0 }).ok;
 }
 
+/** As contradictionIn, and what is one only if the earlier document still binds in the later one's epoch. */
+export function clashIn(crypto: Crypto, first: unknown, second: unknown, known: KnownSigners | null = null): Contradiction | null {
+  const [a, b] = [parseDocument(crypto, first), parseDocument(crypto, second)];
+  if (!a.ok || !b.ok) return null;
+  const [one, other] = [a.document, b.document];
+  if (one.kind !== other.kind || one.keyid !== other.keyid || one.payload.origin !== other.payload.origin) return null;
+  const clash = clashOf(one, other);
+  if (clash === null || !maySay(crypto, one, known) || !maySay(crypto, other, known)) return null;
+  const { kind, keyid: signer, payload } = one;
+  const who = whoSigns(kind);
+  return { signer, kind, who, origin: payload.origin, documents: [one, other], acrossEpochs: clash === "across-epochs" };
+}
+
 /**
  * Null where both can be honest, or either is not signed by the key it names, or by one that may not say it. `known`: null where nothing
  * is.
  */
 export function contradictionIn(crypto: Crypto, first: unknown, second: unknown, known: KnownSigners | null = null): Contradiction | null {
-  const [a, b] = [parseDocument(crypto, first), parseDocument(crypto, second)];
-  if (!a.ok || !b.ok) return null;
-  const [one, other] = [a.document, b.document];
-  const key = onlyOnce(one);
-  if (
-    key === null ||
-    one.kind !== other.kind ||
-    one.keyid !== other.keyid ||
-    key !== onlyOnce(other) ||
-    one.payload.origin !== other.payload.origin
-  )
-    return null;
-  if (!differs(one, other) || !maySay(crypto, one, known) || !maySay(crypto, other, known)) return null;
-  return { signer: one.keyid, kind: one.kind, who: whoSigns(one.kind), origin: one.payload.origin };
+  const clash = clashIn(crypto, first, second, known);
+  return clash?.acrossEpochs === false ? clash : null;
 }
 
 /** The first two of these documents that contradict each other. */

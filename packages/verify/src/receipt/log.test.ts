@@ -1,7 +1,8 @@
 /** The log of a receipt: everything in it once, in its place, in time; and who vouches for it. */
-import { cosign, type Receipt } from "@xenoservers/protocol";
+import { cosign, signCheckpoint, type Receipt } from "@xenoservers/protocol";
 import { createSigner, nodeCrypto as crypto } from "@xenoservers/protocol/node";
 import { describe, expect, it } from "vitest";
+import { BROKER, type KeyName } from "../testing/cast.ts";
 import { retold } from "../testing/moves.ts";
 import { receiptOf } from "../testing/script.ts";
 import { storyOf } from "../testing/stories.ts";
@@ -38,6 +39,19 @@ describe("the log", () => {
       verifyReceipt(crypto, stopped.cast.pins, signed, own).lines.find(({ check }) => check === "bill")?.status;
     expect(bill({})).toBe("claimed");
     expect(bill({ witnesses: [{ name: "one", key: stopped.cast.key("witness") }] })).toBe("proved");
+  });
+
+  it("has documents of earlier epochs that a restore has kept, and none of a broker that names no epoch", () => {
+    const of = (seen: object | null, held: readonly KeyName[] = BROKER) =>
+      logLine(retold(story, { held, edits: { settlement: { seen } } }));
+    const earlier = { epoch: "e9".repeat(16), size: 4, root: "00".repeat(32) };
+    expect(of(earlier)?.says).toContain("1 are of epochs before the last restore");
+    expect(logLine(honest)?.says).not.toContain("restore");
+    expect(of(null)).toMatchObject({ status: "failed", says: expect.stringContaining("in which epoch of the log") });
+    const elsewhere = signCheckpoint(crypto, cast.signers.checkpoints, {
+      ...{ origin: `${cast.pins.origin}/log/1`, size: honest.size, root: "00".repeat(32) },
+    });
+    expect(logLine({ ...honest, checkpoint: elsewhere })).toMatchObject({ status: "failed" });
   });
 
   it("may still lack the last documents, or all of them", () => {

@@ -5,9 +5,11 @@
 import {
   cosignatureOf,
   fromHex,
+  parseLogOrigin,
   quorumOf,
   verifyCheckpoint,
   verifyInclusion,
+  type AnyDocument,
   type Checkpoint,
   type Crypto,
   type MarketPins,
@@ -50,6 +52,9 @@ function orderProblem(entries: readonly Entry[]): string | null {
   return backdated && `the ${backdated.document.kind} document is timed before what the log has before it`;
 }
 
+/** Of the broker's own keys: who names no epoch could deny after a restore, or claim, what was said before it. */
+const isBrokers = ({ keys }: MarketPins, { keyid }: AnyDocument): boolean => Object.values(keys).includes(keyid);
+
 /** `entries` are in the log's order. */
 export function checkLog(
   crypto: Crypto,
@@ -66,9 +71,12 @@ export function checkLog(
   if (isEmpty) return claimed("the log is still empty: nothing is in it yet");
   const checkpoint = verifyCheckpoint(crypto, pins.keys.checkpoints, receipt.checkpoint);
   if (!checkpoint) return failed("the checkpoint is not signed by the broker's pinned log key");
+  const log = parseLogOrigin(checkpoint.origin);
+  const nameless = entries.find(({ document }) => isBrokers(pins, document) && document.payload.seen === null);
   const outside = entries.find((entry) => entry.index !== null && !isIncluded(crypto, checkpoint, entry));
   const wrong = firstWrong([
-    [checkpoint.origin.startsWith(`${pins.origin}/log/`) && checkpoint.size === receipt.size, "the checkpoint is of another log or size"],
+    [log?.market === pins.origin && checkpoint.size === receipt.size, "the checkpoint is of another log or size"],
+    [nameless === undefined, `the ${nameless?.document.kind} document does not say in which epoch of the log its broker signed it`],
     [outside === undefined, `the ${outside?.document.kind} document's proof does not lead to the checkpoint's root`],
   ]);
   if (wrong !== null) return failed(wrong);
@@ -80,6 +88,8 @@ export function checkLog(
   const cosigned = `${signed} of ${witnesses.length} pinned witnesses cosigned this checkpoint`;
   const by = witnesses.length === 0 ? "no witness is pinned here" : cosigned;
   const placed = `${entries.length - waiting.length} of ${entries.length} documents`;
-  const says = `${placed} are in the log of ${checkpoint.size} leaves${rest}; ${by}`;
+  const earlier = entries.filter(({ document: { payload } }) => payload.seen !== null && payload.seen.epoch !== log?.epoch).length;
+  const restored = earlier === 0 ? "" : `; ${earlier} are of epochs before the last restore`;
+  const says = `${placed} are in the log of ${checkpoint.size} leaves${rest}${restored}; ${by}`;
   return witnesses.length > 0 && signed >= quorumOf(witnesses.length) && waiting.length === 0 ? proved(says) : claimed(says);
 }

@@ -2,7 +2,7 @@
 import { END_REASONS } from "@xenoservers/market";
 import type { AnyDocument } from "@xenoservers/protocol";
 import type { Rng } from "./rng.ts";
-import type { Edit, Play } from "./script.ts";
+import { EPOCH, type Edit, type Play } from "./script.ts";
 
 const NUMBER = /^(0|[1-9]\d*)$/;
 const HEX = /^[0-9a-f]{64}$/;
@@ -48,4 +48,4 @@ export function anyEdit(rng: Rng, document: AnyDocument, play: Play): Edit {
 }
 
 /** A second copy that says the same: only what its signer has seen of the log is another. */
-export const againEdit = (rng: Rng): Edit => ({ seen: { size: rng.below(1_000_000), root: rng.hex(32) } });
+export const againEdit = (rng: Rng): Edit => ({ seen: { epoch: EPOCH, size: rng.below(1_000_000), root: rng.hex(32) } });

@@ -8,7 +8,7 @@ import { judge } from "../judging/judgement.ts";
 import { grantOf, type Cast, type KeyName } from "./cast.ts";
 import { billed, extraHold, isDrawnBy, quoted, type Used } from "./money.ts";
 import type { Rng } from "./rng.ts";
-import { Script, digestOf, type Play, type Said } from "./script.ts";
+import { EPOCH, Script, digestOf, type Play, type Said } from "./script.ts";
 
 export interface Deal {
   order?: Partial<Payload<"order">>;
@@ -114,7 +114,7 @@ export class LeaseScript extends Script {
   /** The old root key is replaced: by itself, or by the recovery key, which says it twice. */
   rotated(by: "customer" | "recovery" = "customer"): this {
     const next = { party: this.cast.customer, newRootKey: this.cast.key("customer-2"), newRecoveryKey: null };
-    const size = (at: number) => ({ seen: { size: at, root: "00".repeat(32) } });
+    const size = (at: number) => ({ seen: { epoch: EPOCH, size: at, root: "00".repeat(32) } });
     if (by === "recovery") this.say(by, "key-rotate", (_, at) => ({ ...next, ...size(at) }), { label: "announced" });
     this.after(by === "recovery" ? 7 * 86_400_000 : 1_000);
     this.say(by, "key-rotate", (_, at) => ({ ...next, ...size(at) }), { label: "rotated" });
@@ -306,6 +306,7 @@ export class LeaseScript extends Script {
     return (play) => ({
       ...{ lease: leaseIn(play), server: this.cast.server, jobHash: this.jobHash, engine: "engine-1", reason: "completed", exitCode: 0 },
       ...{
+        incarnation: 1,
         usedMs: 2_000,
         egressBytes: 0,
         lastClaim: lastClaimIn(play),
@@ -323,7 +324,9 @@ export class LeaseScript extends Script {
   /** A replica's: it has its result, and shows it once all have one. */
   committed(over: Partial<Said<"result">> = {}): this {
     this.say("server", "result", this.manifest(over), { isAside: true });
-    this.say("server", "commitment", (play) => ({ lease: leaseIn(play), server: this.cast.server, result: play.of("result").document.id }));
+    this.say("server", "commitment", (play) => ({
+      ...{ lease: leaseIn(play), server: this.cast.server, incarnation: 1, result: play.of("result").document.id },
+    }));
     this.after(500).say("orders", "reveal", (play, at) => ({ lease: leaseIn(play), order: play.of("order").document.id, at }));
     return this;
   }

@@ -8,6 +8,7 @@ import {
   KIND_TABLE,
   leafHashOf,
   fromHex,
+  logOrigin,
   signCheckpoint,
   signDocument,
   toHex,
@@ -18,9 +19,13 @@ import {
   type Receipt,
   type ReceiptDocument,
 } from "@xenoservers/protocol";
-import type { Cast, KeyName } from "./cast.ts";
+import { BROKER, type Cast, type KeyName } from "./cast.ts";
 import { smallLog } from "./merkle.ts";
 import { Rng } from "./rng.ts";
+
+/** The one epoch that these markets' logs have. */
+export const EPOCH = "e1".repeat(16);
+const SEEN = { epoch: EPOCH, size: 0, root: "00".repeat(32) };
 
 export type Said<K extends Kind> = Omit<Payload<K>, "origin" | "seen">;
 export type Edit = Readonly<Record<string, unknown>>;
@@ -100,7 +105,12 @@ export class Script {
     this.parts.push({
       ...{ label, kind, by, at, isAside, isLeaf: kind === "gap" || (KIND_TABLE[kind].public && !isFactKind(kind)) },
       make: (play, signer, time, edit) => {
-        const said = { origin: pins.origin, seen: null, ...payload(play, time), ...edit } as unknown as Payload<K>;
+        const said = {
+          origin: pins.origin,
+          seen: signer === "operator" || BROKER.includes(signer) ? SEEN : null,
+          ...payload(play, time),
+          ...edit,
+        } as unknown as Payload<K>;
         return signDocument(crypto, signers[signer], kind, said) as unknown as AnyDocument;
       },
     });
@@ -141,7 +151,7 @@ export function receiptOf(cast: Cast, lease: string, filed: readonly Filed[], { 
     ...{ format: "xenoservers-receipt-1", lease, market: pins },
     documents: placed.filter(({ each }) => !each.isLeaf).map(stored),
     leaves: placed.filter(({ each }) => each.isLeaf).map(stored),
-    checkpoint: signCheckpoint(crypto, signers.checkpoints, { origin: `${pins.origin}/log/1`, size: log.size, root: log.root }),
+    checkpoint: signCheckpoint(crypto, signers.checkpoints, { origin: logOrigin(pins.origin, EPOCH), size: log.size, root: log.root }),
     size: log.size,
   };
 }

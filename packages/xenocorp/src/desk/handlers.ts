@@ -16,6 +16,7 @@ import { commitResult } from "./replicas.ts";
 import type { Round } from "./round.ts";
 import * as traces from "./traces.ts";
 import { nameReferee } from "./referees.ts";
+import { publishKeys } from "./market-keys.ts";
 import { nameWitness } from "./witnesses.ts";
 
 /** Who handed a document in; `delivery`: with a result, its customer's word. */
@@ -67,6 +68,7 @@ const HANDLERS: { readonly [K in Kind]: Handler<K> | null } = {
   ruling: leases.rule,
   referee: nameReferee,
   witness: nameWitness,
+  "market-keys": publishKeys,
   "trace-request": byParty(traces.requestTrace),
   trace: byParty(traces.receiveTrace),
   dispute: disputes.openDispute,

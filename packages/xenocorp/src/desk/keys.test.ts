@@ -128,7 +128,10 @@ describe("a grant", () => {
     world.now += world.services.config.recoveryDelayMs;
     const again = world.sign(recovery, "key-rotate", rotation);
     expect((await world.desk.submit(again.envelope)).ok).toBe(true);
-    const later = signDocument(nodeCrypto, recovery, "key-rotate", { ...again.payload, seen: { size: 1, root: DIGEST } });
+    const later = signDocument(nodeCrypto, recovery, "key-rotate", {
+      ...again.payload,
+      seen: { epoch: "e0".repeat(16), size: 1, root: DIGEST },
+    });
     expect((await world.desk.submit(later.envelope)).ok).toBe(true);
     expect(
       (await world.act(next, "account", { party: id, parent: `a_${id.slice(2)}`, name: "n", limitNanos: null, clientId: newId() }))["code"],

@@ -8,19 +8,15 @@ import type { Services } from "./round.ts";
 import { readSetting } from "../store/settings.ts";
 
 export async function describeMarket(services: Services): Promise<MarketInfo> {
-  const { store, config, market, now } = services;
-  const [settings, head, witnesses] = await Promise.all([
-    store.load("setting", ["fees", "referees"]),
-    store.logHead(),
-    witnessesOf(services),
-  ]);
+  const { store, config, market, log, now } = services;
+  const [settings, witnesses] = await Promise.all([store.load("setting", ["fees", "referees"]), witnessesOf(services)]);
   const at = now();
   const fees = readFees(settings.get("fees")?.data.value);
   const next = fees.find(({ effectiveAt }) => effectiveAt > at);
   return {
     ...market,
     currency: config.currency,
-    epoch: head?.epoch ?? 1,
+    log: log.seen,
     feeBasisPoints: feeAt(fees, at)?.basisPoints ?? 0,
     announcedFee: next ? { basisPoints: next.basisPoints, effectiveAt: next.effectiveAt } : null,
     referees: refereesAt(readSetting("referees", settings.get("referees")), Number.MAX_SAFE_INTEGER),

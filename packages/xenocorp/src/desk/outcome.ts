@@ -14,6 +14,7 @@ import {
   type Json,
   type Kind,
   type Payload,
+  type Promised,
   type Refusal,
   type SignedDocument,
   type Verified,
@@ -85,6 +86,11 @@ function store(services: Services, at: number, { document, lease, parties }: Fil
   };
 }
 
+function promiseOf({ keys, config, log }: Services, { leaf, at }: StoredDocument): Promised {
+  const { epoch, size } = log.seen;
+  return signPromise(keys.receipts, { origin: config.origin, epoch, size, leaf, mergeBy: at + config.mergeDelayMs });
+}
+
 /** A transfer, or null for nothing to move. `short`: what falling short of it means; null where the money was set aside before. */
 export function transfer(
   id: string,
@@ -99,10 +105,9 @@ export function transfer(
 /** Turns a plan into a change: files the documents with their leaves and puts the promise into the answer. */
 export function planned(round: Round, plan: Plan): Planned {
   const { services, at } = round;
-  const { keys, config } = services;
   const documents = plan.filed.map((filed) => store(services, filed.at ?? at, filed));
   const first = documents[0];
-  const promise = first ? signPromise(keys.receipts, config.origin, first.leaf, first.at + config.mergeDelayMs) : null;
+  const promise = first ? promiseOf(services, first) : null;
   const events = (plan.events ?? []).map((event) => ({ ...event, at }));
   const answer = {
     id: plan.id,
@@ -156,10 +161,10 @@ const BROKER_SIGNERS: Readonly<Record<BrokerKey, Exclude<keyof BrokerKeys, "secr
 
 /** Signs one of the broker's own documents with the key that the document table names for its kind. */
 export function issue<K extends Kind>(round: Round, kind: K, payload: Omit<Payload<K>, "origin" | "seen">): Verified<K> {
-  const { crypto, keys, config, market } = round.services;
+  const { crypto, keys, config, market, log } = round.services;
   const rule = rowOf(kind).signers.find((signer) => signer.by === "broker");
   invariant(rule?.by === "broker", `the broker does not sign a ${kind}`);
-  const full = { origin: config.origin, seen: null, ...payload } as unknown as Payload<K>;
+  const full = { origin: config.origin, seen: log.seen, ...payload } as unknown as Payload<K>;
   const issued = verifySigner(signDocument(crypto, keys[BROKER_SIGNERS[rule.key]], kind, full), {
     crypto,
     market,

@@ -1,6 +1,7 @@
 /** One round of the desk: the rows that its handlers asked for (gets of one tick become one query per kind) and the time it runs at. */
 import type { Crypto, MarketPins } from "@xenoservers/protocol";
 import type { BrokerKeys, MarketConfig } from "../config.ts";
+import type { LogView } from "../log/log-view.ts";
 import type { Entities, EntityKind, Store, Versioned } from "../store/store.ts";
 import type { OfferIndex } from "./offer-index.ts";
 
@@ -12,6 +13,7 @@ export interface Services {
   /** What its parties pin of this market. */
   market: MarketPins;
   index: OfferIndex;
+  log: LogView;
   /** Broker time, never going back. */
   now(): number;
 }

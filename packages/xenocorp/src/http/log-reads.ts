@@ -1,8 +1,9 @@
 /** The public log, for everyone: checkpoint, tiles, proofs. Who controls the inputs: anyone. */
-import { concatBytes, refuse } from "@xenoservers/protocol";
+import { concatBytes, refuse, type Envelope } from "@xenoservers/protocol";
 import type { Services } from "../desk/round.ts";
 import { consistencyProof, inclusionProof, tile } from "../log/proofs.ts";
 import { publishedLeaf } from "../log/sequencer.ts";
+import type { StoredDocument } from "../store/store.ts";
 import { done, type Handlers } from "./handlers.ts";
 
 const BUNDLE_WIDTH = 256;
@@ -11,7 +12,12 @@ const BUNDLE_WIDTH = 256;
 const bundleOf = (leaves: readonly Uint8Array[]): Uint8Array =>
   concatBytes(...leaves.flatMap((leaf) => [Uint8Array.of(leaf.length >> 8, leaf.length & 255), leaf]));
 
-export function createLogReads({ store, crypto }: Services): Pick<Handlers, "checkpoint" | "tile" | "inclusion" | "consistency"> {
+const envelopesOf = (documents: readonly StoredDocument[]): Envelope[] => documents.map(({ envelope }) => envelope);
+
+export function createLogReads({
+  store,
+  crypto,
+}: Services): Pick<Handlers, "checkpoint" | "tile" | "inclusion" | "consistency" | "history"> {
   const sizeNow = async (): Promise<number> => (await store.logHead())?.size ?? 0;
   return {
     async checkpoint() {
@@ -37,10 +43,21 @@ export function createLogReads({ store, crypto }: Services): Pick<Handlers, "che
       const proof = size <= (await sizeNow()) ? await inclusionProof(store, crypto, leaf, size) : null;
       return proof ? done(proof) : refuse("not_found", { leaf });
     },
-    async consistency({ query: { from, to } }) {
-      const size = await sizeNow();
-      if (from > to || to > size) return refuse("not_found", { size });
-      return done({ proof: await consistencyProof(store, crypto, from, to) });
+    async consistency({ query: { from, to, epoch } }) {
+      const heads = await store.logHeads();
+      const head = epoch === undefined ? heads.at(-1) : heads.find(({ id }) => id === epoch);
+      if (!head || from > to || to > head.size) return refuse("not_found", { size: head?.size ?? 0 });
+      return done({ proof: await consistencyProof(store, crypto, from, to, head.epoch) });
+    },
+    async history() {
+      const keySets = await store.documentsOfKind("market-keys");
+      const epochs = await store.documentsOfKind("epoch");
+      const witnesses = await store.documentsOfKind("witness");
+      return done({
+        keySets: envelopesOf(keySets),
+        epochs: epochs.map(({ envelope, at }) => ({ envelope, at })),
+        witnesses: envelopesOf(witnesses),
+      });
     },
   };
 }

@@ -42,6 +42,7 @@ export function payloadsOf({ world, customer, server, batch, lease: plain, devic
     lease,
     jobHash: DIGEST,
     engine: "",
+    incarnation: 1,
     reason: "completed",
     exitCode: 0,
     lastClaim: DIGEST,
@@ -104,7 +105,7 @@ export function payloadsOf({ world, customer, server, batch, lease: plain, devic
     },
     acceptance: ofServer,
     opening: { lease, order, slot: 0, acceptance: DIGEST, at },
-    commitment: { ...ofServer, result: DIGEST },
+    commitment: { ...ofServer, incarnation: 1, result: DIGEST },
     reveal: { lease, order, at },
     claim: { lease, incarnation: 1, sequence: 1, previous: DIGEST, ...use },
     "claim-receipt": { lease, claim: DIGEST, sequence: 1, at, ...use },
@@ -146,6 +147,7 @@ export function payloadsOf({ world, customer, server, batch, lease: plain, devic
       ...{ lease, server: server.id, owner, referee: server.id, round: 1, verdict: DIGEST, ruling: envelope, overturned: false },
       ...{ why: "", at },
     },
-    epoch: { epoch: 1, previousOrigin: null, previousSize: 0, previousRoot: null, reason: "", at },
+    "market-keys": { keys: world.services.market.keys, sequence: 1 },
+    epoch: { epoch: newId(), previous: null, reason: "", at },
   };
 }

@@ -46,6 +46,7 @@ suspension         o     o    o   o     o     o    o      o     o     o     o   
 fee                o     o    o   o     o     o    o      o     o     o     o      o       o        o        +     o
 referee            o     o    o   o     o     o    o      o     o     o     o      o       o        o        +     o
 witness            o     o    o   o     o     o    o      o     o     o     o      o       o        o        +     o
+market-keys        o     o    o   o     o     o    o      o     o     o     o      o       o        o        +     o
 ruling             o     o    o   o     o     o    o      o     o     o     o      o       o        o        +     o
 offer              k     k    k   k     k     k    k      +     y     k     k      x       v        k        u     u
 offer-withdrawal   k     k    k   k     k     k    k      +     y     k     k      x       v        k        u     u
@@ -93,6 +94,7 @@ checkpoint         +     +    +   +     +     +    +      +     +     +     +   
 tile               +     +    +   +     +     +    +      +     +     +     +      x       v        +        +     +
 inclusion          +     +    +   +     +     +    +      +     +     +     +      x       v        +        +     +
 consistency        +     +    +   +     +     +    +      +     +     +     +      x       v        +        +     +
+history            +     +    +   +     +     +    +      +     +     +     +      x       v        +        +     +
 cosign             +     +    +   +     +     +    +      +     +     +     +      x       v        +        +     +
 whoami             +     +    +   +     k     +    +      +     +     +     k      x       v        +        k     t
 accounts           +     +    +   +     k     +    +      +     +     +     k      x       v        +        k     t

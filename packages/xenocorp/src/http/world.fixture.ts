@@ -24,6 +24,7 @@ import { Desk } from "../desk/desk.ts";
 import { describeMarket } from "../desk/market-info.ts";
 import { OfferIndex } from "../desk/offer-index.ts";
 import type { Services } from "../desk/round.ts";
+import { LogView } from "../log/log-view.ts";
 import { startEpoch } from "../log/sequencer.ts";
 import { createMemoryStore } from "../store/memory.ts";
 import type { Store } from "../store/store.ts";
@@ -69,7 +70,16 @@ export class World {
       operatorKey: this.operator.publicKey,
     };
     const config = { ...MARKET_DEFAULTS, origin: market.origin, operatorKey: market.operatorKey };
-    this.services = { store: this.store, crypto: nodeCrypto, keys, config, market, index: new OfferIndex(), now: () => this.now };
+    this.services = {
+      store: this.store,
+      crypto: nodeCrypto,
+      keys,
+      config,
+      market,
+      index: new OfferIndex(),
+      log: new LogView(),
+      now: () => this.now,
+    };
     this.sessions = new Sessions(this.services);
     this.hub = new LinkHub(
       () => this.desk,
@@ -197,6 +207,12 @@ export class World {
     };
   }
 
+  /** A key, and the server that it will be. */
+  newServer(): { id: string; key: Signer } {
+    const key = newSigner();
+    return { id: serverIdOf(nodeCrypto, key.publicKey), key };
+  }
+
   /** A listed server that is online, whether or not it has a link. */
   async server(owner: Party, over: Partial<Payload<"offer">> = {}): Promise<Server> {
     const key = await this.key(owner, "server");
@@ -270,7 +286,8 @@ export class World {
   async resultOf(lease: string, server: Server): Promise<Omit<Payload<"result">, "origin" | "seen">> {
     const row = await this.row(lease);
     return {
-      ...{ lease, server: server.id, jobHash: DIGEST, engine: "e", reason: "completed", exitCode: 0, usedMs: 1_000, egressBytes: 0 },
+      ...{ lease, server: server.id, jobHash: DIGEST, engine: "e", incarnation: 1, reason: "completed", exitCode: 0 },
+      ...{ usedMs: 1_000, egressBytes: 0 },
       ...{
         lastClaim: row.lastClaim?.id ?? row.openingId ?? "",
         fuel: "1000000",

@@ -13,8 +13,8 @@ export function bytesOf(hash: string): Uint8Array {
   return bytes;
 }
 
-async function foldAll(store: Store, crypto: Crypto, groups: readonly NodeRef[][]): Promise<string[]> {
-  const hashes = await store.logNodes(groups.flat());
+async function foldAll(store: Store, crypto: Crypto, groups: readonly NodeRef[][], epoch?: number): Promise<string[]> {
+  const hashes = await store.logNodes(groups.flat(), epoch);
   let at = 0;
   return groups.map((group) => {
     const own = hashes.slice(at, (at += group.length));
@@ -35,8 +35,9 @@ export async function inclusionProof(store: Store, crypto: Crypto, leaf: string,
   return { index, size, proof: await foldAll(store, crypto, inclusionRefs(index, size)) };
 }
 
-export function consistencyProof(store: Store, crypto: Crypto, from: number, to: number): Promise<string[]> {
-  return foldAll(store, crypto, consistencyRefs(from, to));
+/** In the latest epoch, or in an earlier one. */
+export function consistencyProof(store: Store, crypto: Crypto, from: number, to: number, epoch?: number): Promise<string[]> {
+  return foldAll(store, crypto, consistencyRefs(from, to), epoch);
 }
 
 /** The hashes of one tile; null where the tree does not reach so far. `width` < 256 asks for a partial tile. */

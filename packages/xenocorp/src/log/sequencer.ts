@@ -7,6 +7,7 @@ import {
   fromHex,
   leafBytes,
   leafHashOf,
+  logOrigin,
   nodeHash,
   rootFrom,
   rootRefs,
@@ -14,65 +15,61 @@ import {
   signDocument,
   toHex,
   type Crypto,
+  type LogState,
 } from "@xenoservers/protocol";
 import type { BrokerKeys, MarketConfig } from "../config.ts";
 import type { LogHead, Store, StoredDocument } from "../store/store.ts";
+import type { LogView } from "./log-view.ts";
 
 const APPEND_MAX = 1024;
+const EPOCH_BYTES = 16;
 
 export interface LogDesk {
   store: Store;
   crypto: Crypto;
   keys: BrokerKeys;
   config: MarketConfig;
+  log: LogView;
   now(): number;
 }
 
-export const logOrigin = (marketOrigin: string, epoch: number): string => `${marketOrigin}/log/${epoch}`;
-
-function headOf({ crypto, keys, config }: LogDesk, epoch: number, size: number, root: string): LogHead {
-  return {
-    epoch,
-    size,
-    root,
-    checkpoint: signCheckpoint(crypto, keys.checkpoints, { origin: logOrigin(config.origin, epoch), size, root }),
-  };
+function signed({ crypto, keys, config }: LogDesk, head: Omit<LogHead, "checkpoint">): LogHead {
+  const { id, size, root } = head;
+  return { ...head, checkpoint: signCheckpoint(crypto, keys.checkpoints, { origin: logOrigin(config.origin, id), size, root }) };
 }
 
-/** Starts the first epoch of a new market, or the next one after a restore; the epoch document says which log it follows. */
+const stateOf = ({ id: epoch, size, root }: LogHead): LogState => ({ epoch, size, root });
+
+/**
+ * Starts the first epoch of a new market, or the next one after a restore, under a name that no other epoch has. Its first leaf says which
+ * log it follows and how much of it.
+ */
 export async function startEpoch(desk: LogDesk, previous: LogHead | null, reason: string): Promise<void> {
-  const { crypto, keys, config, store } = desk;
-  const epoch = (previous?.epoch ?? 0) + 1;
-  await store.logStartEpoch(headOf(desk, epoch, 0, toHex(rootFrom(crypto, 0, []))));
+  const { crypto, keys, config, store, log } = desk;
+  const id = toHex(crypto.randomBytes(EPOCH_BYTES));
+  const head = signed(desk, { epoch: (previous?.epoch ?? 0) + 1, id, size: 0, root: toHex(rootFrom(crypto, 0, [])) });
+  log.see(head);
   const at = desk.now();
   const document = signDocument(crypto, keys.receipts, "epoch", {
-    origin: config.origin,
-    seen: null,
-    epoch,
-    previousOrigin: previous ? logOrigin(config.origin, previous.epoch) : null,
-    previousSize: previous?.size ?? 0,
-    previousRoot: previous?.root ?? null,
-    reason,
-    at,
+    ...{ origin: config.origin, seen: log.seen, epoch: id, previous: previous && stateOf(previous), reason, at },
   });
-  const salt = "";
-  const stored: StoredDocument = {
-    id: document.id,
-    kind: "epoch",
-    lease: null,
-    parties: [],
-    envelope: document.envelope,
-    at,
-    salt,
-    leaf: leafHashOf(crypto, document, at, salt),
-  };
-  await store.commit([{ id: document.id, answer: {}, uniques: [], puts: [], floors: [], transfers: [], documents: [stored], events: [] }]);
+  const leaf = leafHashOf(crypto, document, at, "");
+  const { envelope } = document;
+  await store.logStartEpoch(head, { id: document.id, kind: "epoch", lease: null, parties: [], envelope, at, salt: "", leaf });
+}
+
+/** Goes on in the log as it stands, or begins it. */
+export async function openLog(desk: LogDesk, reason: string): Promise<void> {
+  const head = await desk.store.logHead();
+  if (head) desk.log.see(head);
+  else await startEpoch(desk, null, reason);
 }
 
 /** Appends what is pending; returns how many leaves were added. */
 export async function sequence(desk: LogDesk): Promise<number> {
   const { store, crypto } = desk;
   const [head, pending] = await Promise.all([store.logHead(), store.logPending(APPEND_MAX)]);
+  if (head) desk.log.see(head);
   if (!head || pending.length === 0) return 0;
   const edge = rootRefs(head.size);
   const edgeHashes = await store.logNodes(edge);
@@ -99,13 +96,8 @@ export async function sequence(desk: LogDesk): Promise<number> {
     ),
   );
   const leaves = pending.map(({ id, leaf }) => ({ documentId: id, hash: leaf }));
-  const appended = await store.logAppend({
-    epoch: head.epoch,
-    oldSize: head.size,
-    leaves,
-    nodes,
-    head: headOf(desk, head.epoch, size, root),
-  });
+  const next = signed(desk, { epoch: head.epoch, id: head.id, size, root });
+  const appended = await store.logAppend({ epoch: head.epoch, oldSize: head.size, leaves, nodes, head: next });
   return appended ? pending.length : 0;
 }
 

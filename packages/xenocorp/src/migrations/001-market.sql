@@ -55,4 +55,4 @@ create table log_pending (seq bigserial primary key, document_id text not null);
 create table log_leaf (epoch int not null, index bigint not null, hash text not null, document_id text not null, primary key (epoch, index));
 create index log_leaf_hash on log_leaf (hash);
 create table log_node (epoch int not null, level int not null, index bigint not null, hash text not null, primary key (epoch, level, index));
-create table log_head (epoch int primary key, size bigint not null, root text not null, checkpoint text not null);
+create table log_head (epoch int primary key, id text not null, size bigint not null, root text not null, checkpoint text not null);

@@ -180,11 +180,11 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
 
     it("appends to the log on one condition only", async () => {
       const store = await open();
-      const head = { epoch: 1, size: 0, root: "00", checkpoint: "c0" };
-      await store.logStartEpoch(head);
+      const head = { epoch: 1, id: "e1", size: 0, root: "00", checkpoint: "c0" };
+      await store.logStartEpoch(head, document("d0"));
       await store.commit([change({ id: "x", documents: [document("d1"), document("d2")] })]);
       const pending = await store.logPending(10);
-      expect(pending.map((d) => d.id)).toEqual(["d1", "d2"]);
+      expect(pending.map((d) => d.id)).toEqual(["d0", "d1", "d2"]);
       const append = {
         epoch: 1,
         oldSize: 0,
@@ -193,21 +193,45 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
           { level: 0, index: 0, hash: "h0" },
           { level: 0, index: 1, hash: "h1" },
         ],
-        head: { ...head, size: 2, checkpoint: "c2" },
+        head: { ...head, size: 3, checkpoint: "c3" },
       };
       expect(await Promise.all([store.logAppend(append), store.logAppend(append)].map((p) => p.catch(() => false)))).toEqual(
         expect.arrayContaining([true, false]),
       );
       expect(await store.logPending(10)).toEqual([]);
-      expect(await store.logHead()).toMatchObject({ size: 2, checkpoint: "c2" });
-      expect(await store.logIndexOf("leaf-d2")).toBe(1);
+      expect(await store.logHead()).toMatchObject({ id: "e1", size: 3, checkpoint: "c3" });
+      expect(await store.logIndexOf("leaf-d2")).toBe(2);
       expect(
         await store.logNodes([
           { level: 0, index: 1 },
           { level: 0, index: 0 },
         ]),
       ).toEqual(["h1", "h0"]);
-      expect((await store.logEntries(0, 5)).map((d) => d.id)).toEqual(["d1", "d2"]);
+      expect((await store.logEntries(0, 5)).map((d) => d.id)).toEqual(["d0", "d1", "d2"]);
+    });
+
+    it("starts another epoch with its own document first, and keeps the nodes of the one before", async () => {
+      const store = await open();
+      const head = { epoch: 1, id: "e1", size: 0, root: "00", checkpoint: "c0" };
+      await store.logStartEpoch(head, document("d0"));
+      await store.commit([change({ id: "x", documents: [document("d1")] })]);
+      const nodes = [{ level: 0, index: 0, hash: "h0" }];
+      const leaves = [{ documentId: "d0", hash: "leaf-d0" }];
+      expect(await store.logAppend({ epoch: 1, oldSize: 0, leaves, nodes, head: { ...head, size: 1 } })).toBe(true);
+      await store.logStartEpoch({ ...head, epoch: 2, id: "e2" }, document("d2"));
+      expect((await store.logHeads()).map(({ id, size }) => [id, size])).toEqual([
+        ["e1", 1],
+        ["e2", 0],
+      ]);
+      expect(await store.logHead()).toMatchObject({ epoch: 2, id: "e2", size: 0 });
+      expect((await store.logPending(10)).map(({ id }) => id)).toEqual(["d2", "d0", "d1"]);
+      expect(await store.logNodes([{ level: 0, index: 0 }], 1)).toEqual(["h0"]);
+      await expect(store.logNodes([{ level: 0, index: 0 }])).rejects.toThrow("is missing");
+      expect(await store.logIndexOf("leaf-d0")).toBeNull();
+      // an epoch begins once: who comes second begins none, and leaves none of its document
+      const again = await store.logStartEpoch({ ...head, epoch: 2, id: "e3" }, document("d3")).catch(() => "refused");
+      expect(again).toBe("refused");
+      expect(await store.document("d3")).toBeNull();
     });
 
     it("shows each reader its own leases and events only", async () => {

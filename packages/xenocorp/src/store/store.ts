@@ -118,7 +118,7 @@ export interface Entities {
 export type EntityKind = keyof Entities;
 
 /** Kinds of which a market has so few that all of them are read at once. */
-type RareKind = Extract<Kind, "referee">;
+type RareKind = Extract<Kind, "referee" | "witness" | "market-keys" | "epoch">;
 
 export interface Versioned<T> {
   version: number;
@@ -201,7 +201,10 @@ export const inARow = (rows: readonly { part: number; digest: string }[]): strin
   rows.filter(({ part }, i) => part === i).map(({ digest }) => digest);
 
 export interface LogHead {
+  /** Which in turn, here: the latest is the one that grows. */
   epoch: number;
+  /** The epoch's name to everyone. */
+  id: string;
   size: number;
   root: string;
   checkpoint: string;
@@ -268,11 +271,14 @@ export interface Store {
   logPending(limit: number): Promise<StoredDocument[]>;
   /** Conditional on epoch and old size; false when another sequencer was first. */
   logAppend(append: LogAppend): Promise<boolean>;
-  logNodes(refs: readonly { level: number; index: number }[]): Promise<string[]>;
+  /** Of the latest epoch, or an earlier one. */
+  logNodes(refs: readonly { level: number; index: number }[], epoch?: number): Promise<string[]>;
+  /** The heads of all epochs, in turn; those that are over stand as they were restored. */
+  logHeads(): Promise<LogHead[]>;
   logIndexOf(leaf: string): Promise<number | null>;
   logEntries(from: number, to: number): Promise<StoredDocument[]>;
-  /** Starts an epoch: the new log is empty. */
-  logStartEpoch(head: LogHead): Promise<void>;
+  /** Starts an epoch, whole or not at all: the new log is empty, its first leaf will be this document, and all that is kept follows. */
+  logStartEpoch(head: LogHead, first: StoredDocument): Promise<void>;
 
   /** Books, in one snapshot, for the proof that they balance. */
   audit(): Promise<{ balances: Map<string, bigint>; sums: Map<string, bigint>; liveHolds: bigint; held: bigint }>;

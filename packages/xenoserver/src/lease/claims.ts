@@ -109,7 +109,7 @@ export class Claims {
     const usedMs = Math.max(last.usedMs, Math.min(this.#host.usedMs(), lease.durationMsMax));
     const egressBytes = Math.max(last.egressBytes, this.#host.egressBytes());
     const { id, envelope } = signDocument(world.crypto, world.signer, "claim", {
-      ...{ origin: po.origin, seen: null, lease: record.lease, incarnation: record.incarnation, sequence: last.sequence + 1 },
+      ...{ origin: po.origin, seen: world.seen(), lease: record.lease, incarnation: record.incarnation, sequence: last.sequence + 1 },
       ...{ usedMs, egressBytes, previous: last.id },
     });
     return { id, usedMs, envelope };

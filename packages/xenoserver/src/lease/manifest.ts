@@ -24,7 +24,8 @@ export function signResult(
   const isSegment = record.work !== null && driver.isSegment(record.work);
   const endRoot = isSegment && cameToState(reason) ? endRootOf(crypto, { ...came, fuel: fuelInAll }) : null;
   return signDocument(crypto, signer, "result", {
-    ...{ origin: order.origin, seen: null, lease: record.lease, server, jobHash: order.jobHash, engine: driver.engine },
+    ...{ origin: order.origin, seen: world.seen(), lease: record.lease, server },
+    ...{ jobHash: order.jobHash, engine: driver.engine, incarnation: record.incarnation },
     ...came,
     usedMs: Math.max(usedMs, last.usedMs),
     egressBytes: Math.max(end.egressBytes, last.egressBytes),
@@ -43,5 +44,6 @@ export function signResult(
 export function signCommitment({ world, record }: Pick<LeaseContext, "world" | "record">, result: SignedDocument<"result">) {
   const { crypto, signer, server } = world;
   const { origin } = result.payload;
-  return signDocument(crypto, signer, "commitment", { origin, seen: null, lease: record.lease, server, result: result.id });
+  const { lease, incarnation } = record;
+  return signDocument(crypto, signer, "commitment", { origin, seen: world.seen(), lease, server, incarnation, result: result.id });
 }

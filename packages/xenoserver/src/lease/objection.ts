@@ -28,7 +28,7 @@ export async function objectToWrongSettlement(ctx: LeaseContext): Promise<void> 
   ctx.log("the settlement is wrong", { why: wrong.why, dueNanos: content.dueNanos, expectedDueNanos: dueNanos });
   if (dueNanos === content.dueNanos) return; // an objection is about what is due
   const { envelope } = signDocument(world.crypto, world.signer, "objection", {
-    ...{ origin: po.origin, seen: null, lease: record.lease, party: po.owner, expectedDueNanos: dueNanos },
+    ...{ origin: po.origin, seen: world.seen(), lease: record.lease, party: po.owner, expectedDueNanos: dueNanos },
     reason: wrong.why.replaceAll(/\p{Cc}/gu, " ").slice(0, REASON_MAX),
   });
   record.objection = envelope;

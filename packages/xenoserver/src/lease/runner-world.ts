@@ -1,5 +1,5 @@
 /** What a lease on this server works with: keys, clock, journal, drivers, the broker. Handed in by the server. */
-import type { Crypto, Envelope, MarketPins, Receipt, Signer } from "@xenoservers/protocol";
+import type { Crypto, Envelope, LogState, MarketPins, Receipt, Signer } from "@xenoservers/protocol";
 import type { ChannelKeyPair } from "@xenoservers/protocol/channel";
 import type { LinkAnswer, Timers } from "@xenoservers/protocol/link";
 import type { sealResult } from "@xenoservers/protocol/sealed";
@@ -23,6 +23,8 @@ export interface RunnerWorld extends BrokerApi {
   owner: string;
   channelKey: ChannelKeyPair;
   pins(): MarketPins;
+  /** What the broker last told of its log. */
+  seen(): LogState | null;
   timers: Timers;
   journal: Journal;
   drivers: Drivers;

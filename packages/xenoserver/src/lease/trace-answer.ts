@@ -59,8 +59,8 @@ export class TraceAnswer {
           .slice(0, DETAIL_MAX)
           .toWellFormed();
     return signDocument(world.crypto, world.signer, "trace", {
-      ...{ origin: po.origin, seen: null, lease: record.lease, server: world.server, request: trace.request, jobHash: order.jobHash },
-      ...{ engine: driver.engine, step, roots: roots ?? [], detail },
+      ...{ origin: po.origin, seen: world.seen(), lease: record.lease, server: world.server, request: trace.request },
+      ...{ jobHash: order.jobHash, engine: driver.engine, step, roots: roots ?? [], detail },
     }).envelope;
   }
 

@@ -50,6 +50,8 @@ export const TIMINGS: LeaseTimings = {
   ...{ disputeWindowMs: 600_000, ruleWithinMs: 86_400_000 },
 };
 
+const LOG = { epoch: "e0".repeat(16), size: 0, root: "00".repeat(32) };
+
 type Filed = { envelope: Envelope; at: number };
 /** What is signed without its market's name, which stands in every document. */
 type Said<K extends Kind> = Omit<Payload<K>, "origin" | "seen">;
@@ -104,7 +106,7 @@ export class FakeMarket {
     this.customer = this.newParty(6);
     this.owner.grants.push(this.grant(this.owner, this.serverSigner.publicKey, "server"));
     this.info = {
-      ...{ ...this.pins, currency: "test", epoch: 1, feeBasisPoints: 0, announcedFee: null, referees: [], witnesses: [] },
+      ...{ ...this.pins, currency: "test", log: LOG, feeBasisPoints: 0, announcedFee: null, referees: [], witnesses: [] },
       ...{ mergeDelayMs: 1_000, timings: TIMINGS, protocol: { min: 1, max: 1 }, now: timers.now() },
     };
   }

@@ -7,6 +7,7 @@ export const verifyInput = inputOf(
     reExecute: flag("--re-execute", "run the job again here: proves the result right or wrong"),
     explain: flag("--explain", "per line: the documents it rests on, the rules, the numbers"),
     tamper: flag("--tamper", "change one byte first, to see which check fails"),
+    operator: text("--operator <key>", "of evidence: the key of the market's operator, as it publishes it"),
     json,
   },
 );

@@ -3,7 +3,7 @@ import { invariant } from "@xenoservers/market";
 import type { LogAppend, Store } from "../store.ts";
 import type { Tables } from "./tables.ts";
 
-type Log = Pick<Store, "logHead" | "logPending" | "logAppend" | "logNodes" | "logIndexOf" | "logEntries" | "logStartEpoch">;
+type Log = Pick<Store, "logHead" | "logHeads" | "logPending" | "logAppend" | "logNodes" | "logIndexOf" | "logEntries" | "logStartEpoch">;
 
 function there<T>(value: T | undefined, what: string): T {
   invariant(value !== undefined, `${what} is missing`);
@@ -25,14 +25,22 @@ function append(tables: Tables, { epoch, oldSize, leaves, nodes, head }: LogAppe
 
 export const memoryLog = (tables: Tables): Log => ({
   logHead: async () => tables.head,
+  logHeads: async () => [...tables.earlier.map(({ head }) => head), ...(tables.head ? [tables.head] : [])],
   logPending: async (limit) => tables.pending.slice(0, limit),
   logAppend: async (next) => append(tables, next),
-  logNodes: async (refs) => refs.map(({ level, index }) => there(tables.nodes.get(`${level}/${index}`), "a node of the log")),
+  async logNodes(refs, epoch) {
+    const nodes = tables.earlier.find(({ head }) => head.epoch === epoch)?.nodes ?? tables.nodes;
+    return refs.map(({ level, index }) => there(nodes.get(`${level}/${index}`), "a node of the log"));
+  },
   logIndexOf: async (leaf) => tables.leafIndex.get(leaf) ?? null,
   async logEntries(from, to) {
     return tables.log.slice(from, to).map(({ documentId }) => there(tables.documents.get(documentId), "a document of the log"));
   },
-  async logStartEpoch(head) {
-    Object.assign(tables, { head, pending: [...tables.documents.values()], log: [], nodes: new Map(), leafIndex: new Map() });
+  async logStartEpoch(head, first) {
+    invariant(tables.head?.epoch !== head.epoch, "an epoch begins once");
+    if (tables.head) tables.earlier.push({ head: tables.head, nodes: tables.nodes });
+    const pending = [first, ...tables.documents.values()];
+    tables.documents.set(first.id, first);
+    Object.assign(tables, { head, pending, log: [], nodes: new Map(), leafIndex: new Map() });
   },
 });

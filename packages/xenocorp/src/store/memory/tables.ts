@@ -27,6 +27,8 @@ export class Tables {
   nodes = new Map<string, string>();
   leafIndex = new Map<string, number>();
   head: LogHead | null = null;
+  /** Of the epochs that are over. */
+  readonly earlier: { head: LogHead; nodes: ReadonlyMap<string, string> }[] = [];
 
   constructor(clock: () => number) {
     this.clock = clock;

@@ -8,20 +8,26 @@ const PENDING = { name: "pending", text: sqlOf("log-pending") };
 const NODES = sqlOf("log-nodes");
 const ENTRIES = sqlOf("log-entries");
 
-export const postgresLogReading = (pool: Pool): Pick<Store, "logHead" | "logPending" | "logNodes" | "logIndexOf" | "logEntries"> => ({
+export const postgresLogReading = (
+  pool: Pool,
+): Pick<Store, "logHead" | "logHeads" | "logPending" | "logNodes" | "logIndexOf" | "logEntries"> => ({
   async logHead() {
     const { rows } = await pool.query<LogHead & { size: string }>(
-      "select epoch, size, root, checkpoint from log_head order by epoch desc limit 1",
+      "select epoch, id, size, root, checkpoint from log_head order by epoch desc limit 1",
     );
     return rows[0] ? { ...rows[0], size: Number(rows[0].size) } : null;
+  },
+  async logHeads() {
+    const { rows } = await pool.query<LogHead & { size: string }>("select epoch, id, size, root, checkpoint from log_head order by epoch");
+    return rows.map((row) => ({ ...row, size: Number(row.size) }));
   },
   async logPending(limit) {
     const { rows } = await pool.query<DocumentRecord>({ ...PENDING, values: [limit] });
     return rows.map(documentOf);
   },
-  async logNodes(refs) {
+  async logNodes(refs, epoch) {
     if (refs.length === 0) return [];
-    const { rows } = await pool.query<{ hash: string | null }>(NODES, [JSON.stringify(refs), await epochOf(pool)]);
+    const { rows } = await pool.query<{ hash: string | null }>(NODES, [JSON.stringify(refs), epoch ?? (await epochOf(pool))]);
     return rows.map((row) => {
       invariant(row.hash !== null, "a node of the log is missing");
       return row.hash;

@@ -34,7 +34,7 @@ export function only<T>([row]: readonly T[]): T {
   return row;
 }
 
-/** The log's epoch: after a restore the cursors and indexes of the earlier one count no more. */
+/** Which epoch of the log is the latest, in turn. */
 export async function epochOf(pool: Pool): Promise<number> {
   const { rows } = await pool.query<{ epoch: number | null }>("select max(epoch) as epoch from log_head");
   return rows[0]?.epoch ?? 0;

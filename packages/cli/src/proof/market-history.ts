@@ -1,0 +1,30 @@
+/**
+ * What a market's evidence stands on, read from its broker and kept: a broker that is asked for it once it is accused may not answer. Who
+ * controls the input: the broker; whoever checks the evidence checks its signatures.
+ */
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { API, zHistory, type MarketHistory } from "@xenoservers/protocol";
+import { home, writePrivate } from "../input/home.ts";
+
+const NOTHING: MarketHistory = { keySets: [], epochs: [], witnesses: [] };
+const TIMEOUT_MS = 10_000;
+
+const fileOf = (origin: string): string => path.join(home.data, "history", `${encodeURIComponent(origin)}.json`);
+
+async function read(url: string): Promise<MarketHistory | null> {
+  const response = await fetch(new URL(API.history.path, url), { signal: AbortSignal.timeout(TIMEOUT_MS) }).catch(() => null);
+  return zHistory.safeParse(await response?.json().catch(() => null)).data ?? null;
+}
+
+async function kept(origin: string): Promise<MarketHistory> {
+  const text = await readFile(fileOf(origin), "utf8").catch(() => "null");
+  return zHistory.safeParse(JSON.parse(text)).data ?? NOTHING;
+}
+
+/** As the broker tells it now; as it was kept where it does not answer. */
+export async function marketHistory(url: string, origin: string): Promise<MarketHistory> {
+  const told = await read(url);
+  if (told) await writePrivate(fileOf(origin), JSON.stringify(told));
+  return told ?? kept(origin);
+}
