@@ -287,7 +287,7 @@ export const SCHEMAS = {
   "audit-round": z.strictObject({
     ...base,
     /** Of the log: a restored broker counts its rounds on from its backup. */
-    epoch: z.string().max(64),
+    epoch: zEpoch,
     round: z.int().min(1),
     /** SHA-256 of the secret. */
     commitment: zId,

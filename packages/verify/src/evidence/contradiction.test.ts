@@ -195,6 +195,13 @@ describe("a broker", () => {
     expect(contradictionIn(crypto, one, other)).toMatchObject({ kind });
   });
 
+  it("opens a round of audits again in another epoch, of whichever restore", () => {
+    const round = (epoch: string, commitment: string) => again("audit-round", { epoch, commitment })[1];
+    const name = elsewhere.epoch;
+    expect(contradictionIn(crypto, round(EPOCH, NEVER), round(name, "cd".repeat(32)), known)).toBeNull();
+    expect(contradictionIn(crypto, round(name, NEVER), round(name, "cd".repeat(32)), known)).toMatchObject({ who: "broker" });
+  });
+
   it("begins its market once, and each epoch once", () => {
     const [first] = again("epoch", {});
     const begun = (over: Partial<Payload<"epoch">>) => again("epoch", over)[1];

@@ -87,7 +87,7 @@ export class LeaseScript extends Script {
   auditRound(): this {
     const commitment = toHex(this.cast.crypto.sha256(bytesOf(this.#auditSecret)));
     this.say("receipts", "audit-round", (_, at) => ({
-      ...{ epoch: "1", round: 1, commitment, from: at, until: at + 3_600_000, previous: null },
+      ...{ epoch: EPOCH, round: 1, commitment, from: at, until: at + 3_600_000, previous: null },
     }));
     return this.after(this.rng.between(1_000, 100_000));
   }

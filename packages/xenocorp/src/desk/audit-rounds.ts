@@ -4,7 +4,7 @@
  * has it; it leaves this file in the document that shows it and nowhere else. A round is opened and ended once, however many brokers
  * run: each step is conditional on the setting's row. A restored broker ends the round of its backup, whose secret may have been shown.
  */
-import { NOT_AUDITED, drawPpm, isDrawn, isDrawnFor, type EndReason, type StatedDraw } from "@xenoservers/market";
+import { NOT_AUDITED, drawPpm, invariant, isDrawn, isDrawnFor, type EndReason, type StatedDraw } from "@xenoservers/market";
 import { toHex, utf8, type Json } from "@xenoservers/protocol";
 import { auditMac } from "@xenoservers/verify";
 import { readSetting, type Setting } from "../store/settings.ts";
@@ -70,7 +70,8 @@ function shown(round: Round, { id, round: number, from, to }: KnownRound): { fil
 export async function turnAuditRounds(round: Round): Promise<Outcome | null> {
   const [row, head] = await Promise.all([round.get("setting", ROUNDS), round.services.store.logHead()]);
   const known = readSetting("auditRounds", row);
-  const epoch = String(head?.epoch ?? "");
+  invariant(head, "the log has begun before anything is drawn");
+  const epoch = head.id;
   const last = known.at(-1);
   const isOver = last === undefined || round.at >= last.until || last.epoch !== epoch;
   const next = isOver ? opened(round, last, epoch) : null;

@@ -129,7 +129,7 @@ export function payloadsOf({ world, customer, server, batch, lease: plain, devic
       ...{ dueNanos: "0", feeNanos: "0", ownerNanos: "0", refundNanos: "0", windowEndsAt: at, audited: null, auditRound: null, at },
     },
     objection: { lease, party, expectedDueNanos: "0", reason: "" },
-    "audit-round": { epoch: "1", round: 1, commitment: DIGEST, from: at, until: at, previous: null },
+    "audit-round": { epoch: newId(), round: 1, commitment: DIGEST, from: at, until: at, previous: null },
     "audit-reveal": { auditRound: DIGEST, round: 1, secret: DIGEST, to: at },
     gap: { from: 0, to: 1 },
     referee: { server: server.id, active: false, clientId: newId() },
