@@ -56,9 +56,7 @@ export async function leaseAppeal({ lease: id, budget, data, yes, json }: Appeal
   const { job, close } = await ranBy(await keptOf(serverFolder(data), lease.id), order, payloadIn(documents, "verdict"));
   try {
     if (!json)
-      say(
-        `appeal   you pay the second referee's run, at most ${money(budget, context.currency)}; if it bears you out, the stake is yours again`,
-      );
+      say(`appeal   you pay the second referee's run, at most ${money(budget, context.currency)}; if it bears you out, the stake is yours`);
     await agree("Have a second referee drawn?", yes || json);
     const { run, review } = await appealVerdict(client, lease.id, order, job, budget);
     if (!review.overturned) process.exitCode = 1;

@@ -12,6 +12,7 @@ import {
   REFEREES,
   appealed,
   delivering,
+  drawn,
   judgeable,
   opened,
   refusalOf,
@@ -102,7 +103,7 @@ describe("a doubt", () => {
       expect(refusalOf(machine, kind)?.code, kind).toBe("not_comparable");
     const proved = { order: { ...vm.order, assurance: "deterministic-vm", terms: "on-result" } } as const;
     // a whole machine is run again whole
-    expect(refusalOf(settled(proved), "dispute")).toBeNull();
+    expect(refusalOf(judgeable(proved), "dispute")).toBeNull();
     expect(refusalOf(settled(proved), "trace-request")?.code).toBe("not_comparable");
   });
 
@@ -114,14 +115,14 @@ describe("a doubt", () => {
       return told(told(told(told(lease, "result", { content: result }), "delivery"), "closing"), "settlement");
     };
     const atLimit = ended({ reason: "fuel-limit", fuel: "7000000000" });
-    expect(refusalOf(atLimit, "dispute")).toBeNull();
-    expect(refusalOf(atLimit, "verdict")).toBeNull();
+    expect(refusalOf(drawn(atLimit), "dispute")).toBeNull();
+    expect(refusalOf(drawn(atLimit), "verdict")).toBeNull();
     expect(refusalOf(atLimit, "trace-request")?.code).toBe("not_comparable");
     const lease = opened({ ...REPLICATED, order: { ...REPLICATED.order } });
     const stopped = { reason: "customer-stop", exitCode: null } as const;
     const stop = (fuel: string) =>
       told(told(told(told(told(lease, "stop"), "result", { content: { ...stopped, fuel } }), "delivery"), "closing"), "settlement");
-    expect(refusalOf(stop("5"), "dispute")).toBeNull();
+    expect(refusalOf(drawn(stop("5")), "dispute")).toBeNull();
     expect(refusalOf(stop("5"), "trace-request")?.code).toBe("not_comparable");
     // one that had done nothing has nothing to show, and is paid nothing
     expect(stop("0").end?.dueNanos).toBe("0");

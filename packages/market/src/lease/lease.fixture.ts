@@ -317,7 +317,8 @@ export const ended = (terms: Terms = {}): Lease => told(delivering(terms), "deli
 export const settled = (terms: Terms = {}): Lease => told(told(ended(terms), "closing"), "settlement");
 
 /** Doubted as a whole: the first referee is drawn, and its result may be brought. */
-export const judgeable = (terms: Terms = {}): Lease => told(told(settled(terms), "trace-request", { content: { step: null } }), "draw");
+export const drawn = (lease: Lease): Lease => told(told(lease, "trace-request", { content: { step: null } }), "draw");
+export const judgeable = (terms: Terms = {}): Lease => drawn(settled(terms));
 
 /** Convicted, and a second referee is drawn. */
 export const appealed = (terms: Terms = {}): Lease => told(told(judgeable(terms), "verdict"), "draw");

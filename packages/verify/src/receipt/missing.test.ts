@@ -118,8 +118,8 @@ describe("a document outside the log", () => {
     use: ["claim", "claim-receipt", "stop", "extension", "amendment"],
     result: ["result", "delivery"],
     bill: ["closing", "settlement"],
-    dispute: ["objection", "ruling", "trace-request", "trace", "dispute"],
-    verdict: ["verdict", "referee"],
+    dispute: ["objection", "ruling", "trace-request", "trace", "draw", "dispute"],
+    verdict: ["verdict", "appeal", "review", "referee"],
     audit: ["audit-round", "audit-reveal"],
   } as const satisfies Partial<Record<Check, readonly string[]>>;
 

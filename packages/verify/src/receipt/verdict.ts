@@ -9,13 +9,19 @@ import { resultProblem } from "../judging/re-execution.ts";
 import { ownRun, type Checking } from "./checking.ts";
 import { claimed, failed, proved, type Said } from "./line.ts";
 
-/** Whether the candidates are those that the log gives; null where the receipt has no referee's naming. */
+/**
+ * Whether the candidates are those that the log gives; null where the receipt does not show it: it has no referee's naming, or leaves out
+ * whose server one of them is.
+ */
 function isDrawnFromLog({ told }: Checking, { draw, end, owner, customer }: Lease): boolean | null {
   const named = told.referees.filter(({ index }) => index !== null);
   if (named.length === 0 || !draw || !end) return null;
   const statements = named.map(({ document: { payload }, at }) => ({ server: payload.server, active: payload.active, at }));
-  const own = impartial(refereesAt(statements, end.at), (server) => told.ownerOf(server), { owner, customer });
-  return own.join() === draw.candidates.join();
+  const referees = refereesAt(statements, end.at);
+  const own = impartial(referees, (server) => told.ownerOf(server), { owner, customer });
+  const unowned = referees.filter((server) => told.ownerOf(server) === null);
+  if (draw.candidates.filter((server) => !unowned.includes(server)).join() !== own.join()) return false;
+  return unowned.length === 0 ? true : null;
 }
 
 /** Why the verdict is no verdict, whatever its results come to; null where nothing of the log speaks against it. */
