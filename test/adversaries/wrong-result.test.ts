@@ -73,7 +73,7 @@ const linesOf = async (lease: string, reExecuted?: OwnRun) => {
  */
 const NOT_JUDGED = ["withhold-bytes", "blame-customer"];
 /** Much like another of them. */
-const ALIKE = ["inflated-fuel", "invented-result", "out-of-memory", "truncated-run"];
+const ALIKE = ["inflated-fuel", "invented-result", "other-seed", "out-of-memory", "truncated-run"];
 const LEFT_OUT = cases(1, 0) === 1 ? [...NOT_JUDGED, ...ALIKE] : NOT_JUDGED;
 /** How each says that the job ended; most: by itself. */
 const ENDED: Record<string, object> = {
