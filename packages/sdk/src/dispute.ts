@@ -30,7 +30,6 @@ export type TraceHere = (step: bigint) => Promise<Trace>;
 /** One dispute: who doubts what, and before whom. */
 interface Case {
   client: MarketClient;
-  order: Payload<"order">;
   job: BuiltWork;
   budgetNanos: bigint;
   terms: DisputeTerms;
@@ -57,10 +56,10 @@ async function judge({ client }: Case, lease: string, refereeLease: string, segm
 
 /** Each lease by the referee that its own settlement draws. */
 async function judgeAll(doubted: Case, leases: readonly string[], job: BuiltWork, segment: Judged["segment"]): Promise<Judged> {
-  const { client, order, budgetNanos } = doubted;
+  const { client, budgetNanos, terms } = doubted;
   const [verdicts, runs]: [Judged["verdicts"], Judged["runs"]] = [new Map(), new Map()];
   for (const lease of leases) {
-    const run = await refereeRun(client, { lease, order, job, budgetNanos });
+    const run = await refereeRun(client, { lease, order: terms.order, job, budgetNanos });
     runs.set(lease, run);
     verdicts.set(lease, await judge(doubted, lease, run.refereeLease, segment?.index ?? null));
   }
@@ -89,9 +88,9 @@ async function openTrace(client: MarketClient, lease: string, roots: readonly st
 
 /** The referee runs the one segment where traces part; null where that cannot be found, and the whole job has to be run. */
 async function disputeSegment(doubted: Case, job: BuiltJob, here: TraceHere | undefined): Promise<Judged | null> {
-  const { client, order, terms } = doubted;
+  const { client, terms } = doubted;
   const most = terms.leases.map(({ result }) => BigInt(result.fuel)).reduce((a, b) => (a > b ? a : b));
-  const step = traceStep(most, order.resources.memoryMib);
+  const step = traceStep(most, terms.order.resources.memoryMib);
   for (const { view } of terms.leases) await doubt(doubted, view.id, step);
   const asked = await Promise.all(terms.leases.map(async ({ view: { id } }) => ({ lease: id, trace: await traceFor(doubted, id, step) })));
   const answered = asked.flatMap(({ lease, trace }) => (trace && trace.detail === "" ? [{ lease, roots: trace.roots }] : []));
@@ -132,7 +131,7 @@ export async function disputeResults(
   here?: TraceHere,
 ): Promise<Judged> {
   const terms = await disputeTerms(client, leases, order, job, budgetNanos, here !== undefined);
-  const doubted: Case = { client, order, job, budgetNanos, terms };
+  const doubted: Case = { client, job, budgetNanos, terms };
   if (terms.way === "parts" && hasBreakpoints(job)) {
     const judged = await disputeSegment(doubted, job, here);
     if (judged) return judged;
