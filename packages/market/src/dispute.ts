@@ -53,8 +53,8 @@ export function judgeWithinMs(fuel: bigint, memoryMib: number): number {
 }
 
 /**
- * What a customer puts down to have a server run its job again with breakpoints: as much as the job cost, and a minute's work for building it. The owner
- * keeps it where the server was right, so that nobody burns another's machine for nothing.
+ * What a customer puts down to have a server run its job again with breakpoints: as much as the job cost, and a minute's work for building
+ * it. The owner keeps it where the server was right, so that nobody burns another's machine for nothing.
  */
 export function disputeDepositNanos(dueNanos: bigint, price: PriceVector): bigint {
   return dueNanos + fuelCostNanos(price, FUEL_PER_GUEST_SECOND * BUILD_SECONDS);

@@ -20,7 +20,7 @@ export interface RefereeRun {
   passed: readonly { referee: string; why: string }[];
 }
 
-export interface RunWanted {
+interface RunWanted {
   /** The lease whose result is judged, and the order that it came from. */
   lease: string;
   order: Payload<"order">;
@@ -90,7 +90,7 @@ export function drawNext({ settlement, draw }: LeaseView): Turn {
   return { referee, round };
 }
 
-/** The run of whose turn it is, settled; `first`: where that is not who judges now. Throws RefusedError, `no_referee` where nobody is left. */
+/** The run of whose turn it is, settled; `first`: where that is not who judges now. Throws RefusedError: `no_referee`, nobody is left. */
 export async function refereeRun(client: MarketClient, wanted: RunWanted, first: Turn | null = null): Promise<RefereeRun> {
   const passed: { referee: string; why: string }[] = [];
   let turn = first;

@@ -122,7 +122,8 @@ export async function disputeAndVerify({ client, long, step }: Rental, { lease, 
   else step("the referee ran the whole job");
   step(`verdict: ${verdict.why}`);
   const gained = BigInt((await client.read("accounts")).balances.available) - before;
-  const back = `${money(verdict.refundNanos)} came back to Carl, and ${money(verdict.slashedNanos)} of Olga's stake when she may not appeal any more`;
+  const stake = `${money(verdict.slashedNanos)} of Olga's stake when she may not appeal any more`;
+  const back = `${money(verdict.refundNanos)} came back to Carl, and ${stake}`;
   step(`${back}; the referee's run cost him ${money(cost)}: in all ${money(gained)}`);
   const receipt = await fetchReceipt(client, lease, 10_000);
   const own = segment ? await reExecute(kept, null, await stepOf(client, lease)) : reExecuted;

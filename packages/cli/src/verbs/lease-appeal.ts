@@ -4,7 +4,7 @@
  */
 import { parseDocumentOf, type Kind, type Payload, type ReceiptDocument } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { appealVerdict, segmentJob, type BuiltWork } from "@xenoservers/sdk";
+import { appealVerdict, hasBreakpoints, segmentJob, type BuiltWork } from "@xenoservers/sdk";
 import { openClient } from "../input/home.ts";
 import { rebuilt, type Kept, type KeptJob, type KeptVm } from "../input/kept-job.ts";
 import type { AppealInput } from "../input/verbs/lease.ts";
@@ -23,10 +23,9 @@ async function keptOf(folder: string, lease: string): Promise<Kept<KeptJob> | Ke
   const { readKeptWork } = await import("@xenoservers/xenoserver");
   const kept = await readKeptWork(folder, lease);
   if (!kept) throw new UserError(`the xenoserver in ${folder} keeps nothing of lease ${shortId(lease)}; name its folder with --data`);
-  const { work, blobFile } = kept;
-  return work.kind === "wasm"
-    ? { spec: work.job.spec, inputs: work.job.inputs, blobFile }
-    : { spec: work.vm.spec, inputs: work.vm.inputs, blobFile };
+  const { brought, blobFile } = kept;
+  const { inputs } = brought;
+  return "moduleSize" in brought ? { spec: brought.spec, inputs, blobFile } : { spec: brought.spec, inputs, blobFile };
 }
 
 /** What the first referee ran: all of the job, or the segment that the verdict names, from a state that is made here. */
@@ -38,7 +37,7 @@ async function ranBy(
   const job = await rebuilt(kept, order.jobHash);
   if (segment === null) return { job, close: async () => {} };
   const read = parseDocumentOf(nodeCrypto, "trace", trace);
-  if (!read.ok || !("module" in kept.spec) || job.driver !== "wasm") throw new UserError("the verdict names a segment of no job");
+  if (!read.ok || !("module" in kept.spec) || !hasBreakpoints(job)) throw new UserError("the verdict names a segment of no job");
   const { traceHere } = await import("../proof/re-execute.ts");
   const step = BigInt(read.document.payload.step);
   say("the first referee ran one segment: the job is run here for the state that it begins from");
@@ -55,10 +54,8 @@ export async function leaseAppeal({ lease: id, budget, data, yes, json }: Appeal
   const order = payloadIn(documents, "order");
   const { job, close } = await ranBy(await keptOf(serverFolder(data), lease.id), order, payloadIn(documents, "verdict"));
   try {
-    if (!json)
-      say(
-        `appeal   you pay the second referee's run, at most ${money(budget, context.currency)}; if it bears you out, the stake is yours again`,
-      );
+    const cost = money(budget, context.currency);
+    if (!json) say(`appeal   you pay the second referee's run, at most ${cost}; if it bears you out, the stake is yours again`);
     await agree("Have a second referee drawn?", yes || json);
     const { run, review } = await appealVerdict(client, lease.id, order, job, budget);
     if (!review.overturned) process.exitCode = 1;

@@ -1,4 +1,4 @@
-/** Whether a referee's result is one that may be heard about a lease. Who controls the inputs: the broker (who it says judges), the referee. */
+/** Whether a referee's result may be heard about a lease. Who controls the inputs: the broker (who it says judges), the referee. */
 import type { Lease } from "@xenoservers/market";
 import { serverIdOf, verifySigner, type SignedDocument } from "@xenoservers/protocol";
 import type { FactWorld } from "../facts/facts.ts";

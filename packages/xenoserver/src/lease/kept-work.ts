@@ -1,11 +1,12 @@
 /** The job of an ended lease as its server still keeps it, read beside the daemon, which may be running: nothing is written here. */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import type { Work } from "../drivers/work.ts";
+import type { MachineJob, WasmJob } from "../drivers/work.ts";
 import type { LeaseRecord } from "./journal.ts";
 
 interface KeptWork {
-  work: Work;
+  /** As its customer brought it. */
+  brought: WasmJob | MachineJob;
   blobFile(digest: string): string;
 }
 
@@ -15,5 +16,5 @@ export async function readKeptWork(folder: string, lease: string): Promise<KeptW
   const text = await readFile(path.join(own, "lease.json"), "utf8").catch(() => null);
   if (text === null) return null;
   const { work } = JSON.parse(text) as Pick<LeaseRecord, "work">;
-  return work && { work, blobFile: (digest) => path.join(own, "blobs", digest) };
+  return work && { brought: "job" in work ? work.job : work.vm, blobFile: (digest) => path.join(own, "blobs", digest) };
 }
