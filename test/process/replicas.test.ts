@@ -64,7 +64,7 @@ afterAll(() => market.close());
 it("asks for more owners than there are: says how many conditions excluded", async () => {
   const { code, stderr } = await xeno("run", HELLO, "--replicas", "2");
   expect(code).toBe(125);
-  expect(stderr).toMatch(/stake excluded 2/);
+  expect(stderr).toMatch(/stake excluded 1/);
   expect((await xeno("wallet", "--json")).stdout).toContain('"held":"0"');
 });
 

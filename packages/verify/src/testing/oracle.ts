@@ -348,11 +348,12 @@ class Oracle {
     const { result } = this;
     const { truth } = this.asked.story;
     if (!verdict || verdict.by !== "receipts" || !result || !truth || this.asked.own.reExecuted === undefined) return false;
-    return (
+    const isLie =
       result.payload.stdoutDigest !== truth.stdoutDigest ||
       result.payload.memoryHash !== truth.memoryHash ||
-      result.payload.fuel !== truth.fuel.toString()
-    );
+      result.payload.fuel !== truth.fuel.toString();
+    // what an appeal has overturned convicted who was right
+    return this.reading.one("review")?.payload.overturned ? !isLie : isLie;
   }
 
   isFileTrue(): boolean {

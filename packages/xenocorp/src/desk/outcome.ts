@@ -131,7 +131,7 @@ export function alongside(first: Omit<Planned, "ok">, ...others: readonly Omit<P
   const plans = [first, ...others];
   const change: Change = {
     ...first.change,
-    uniques: plans.flatMap(({ change: { uniques } }) => uniques),
+    uniques: [...new Set(plans.flatMap(({ change: { uniques } }) => uniques))],
     puts: plans.flatMap(({ change: { puts } }) => puts),
     floors: plans.flatMap(({ change: { floors } }) => floors),
     transfers: plans.flatMap(({ change: { transfers } }) => transfers),

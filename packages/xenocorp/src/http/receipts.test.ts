@@ -107,9 +107,9 @@ it("has the fee of its purchase order and the gaps that it lived through, and no
 
 it("has all that the operator has said of referees, and gives their servers their roles, where one was drawn", async () => {
   const referee = await world.server(await world.party());
-  const other = await world.must(world.operator, "referee", { server: server.id, active: true, clientId: newId() });
   const named = await world.must(world.operator, "referee", { server: referee.id, active: true, clientId: newId() });
   const { lease } = await world.lease(customer, server);
+  const other = await world.must(world.operator, "referee", { server: server.id, active: true, clientId: newId() });
   const result = world.sign(server.key, "result", await world.resultOf(lease, server)).envelope;
   const ruling = world.sign(referee.key, "result", await world.resultOf(lease, referee)).envelope;
   const { id, kind, envelope } = world.sign(world.services.keys.receipts, "verdict", {
@@ -135,7 +135,7 @@ it("has all that the operator has said of referees, and gives their servers thei
   ]);
   const receipt = await receiptOf(lease);
   expect(receipt.leaves.filter((document) => document.kind === "referee").map((document) => document.id)).toEqual([
-    ...[other["id"], named["id"]],
+    ...[named["id"], other["id"]],
   ]);
   expect(bookOf(receipt).keyOf(referee.key.publicKey)).toMatchObject({ party: referee.owner.id, role: "server" });
 });
