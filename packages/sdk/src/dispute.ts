@@ -54,6 +54,42 @@ async function judge({ client }: Case, lease: string, refereeLease: string, segm
   return verdict.document.payload;
 }
 
+/** Doubts them in turn; returns those for which no referee has room before the others are judged. Throws where it is so of the first. */
+async function doubtAll(doubted: Case, leases: readonly string[], step: bigint | null): Promise<string[]> {
+  const waiting: string[] = [];
+  for (const [i, lease] of leases.entries()) {
+    try {
+      await doubt(doubted, lease, step);
+    } catch (error) {
+      if (i === 0 || !(error instanceof RefusedError) || error.refusal.code !== "no_referee") throw error;
+      waiting.push(lease);
+    }
+  }
+  return waiting;
+}
+
+/** The referees run all of the job; who has to wait for their room is judged after the others. */
+async function judgeWhole(doubted: Case, leases: readonly string[]): Promise<Judged> {
+  const { client, job } = doubted;
+  const waiting = await doubtAll(doubted, leases, null);
+  const views = await Promise.all(leases.map((id) => client.read("lease", { params: { id } })));
+  const open = views.filter(({ id, state }) => state === "disputed" && !waiting.includes(id));
+  const judged = await judgeAll(
+    doubted,
+    open.map(({ id }) => id),
+    job,
+    null,
+  );
+  return waiting.length === 0 ? judged : joined(judged, await judgeWhole(doubted, waiting));
+}
+
+const joined = (one: Judged, other: Judged): Judged => ({
+  ...one,
+  refereeLease: one.refereeLease || other.refereeLease,
+  runs: new Map([...one.runs, ...other.runs]),
+  verdicts: new Map([...one.verdicts, ...other.verdicts]),
+});
+
 /** Each lease by the referee that its own settlement draws. */
 async function judgeAll(doubted: Case, leases: readonly string[], job: BuiltWork, segment: Judged["segment"]): Promise<Judged> {
   const { client, budgetNanos, terms } = doubted;
@@ -91,8 +127,10 @@ async function disputeSegment(doubted: Case, job: BuiltJob, here: TraceHere | un
   const { client, terms } = doubted;
   const most = terms.leases.map(({ result }) => BigInt(result.fuel)).reduce((a, b) => (a > b ? a : b));
   const step = traceStep(most, terms.order.resources.memoryMib);
-  for (const { view } of terms.leases) await doubt(doubted, view.id, step);
-  const asked = await Promise.all(terms.leases.map(async ({ view: { id } }) => ({ lease: id, trace: await traceFor(doubted, id, step) })));
+  const all = terms.leases.map(({ view }) => view.id);
+  const waiting = await doubtAll(doubted, all, step);
+  const open = all.filter((id) => !waiting.includes(id));
+  const asked = await Promise.all(open.map(async (id) => ({ lease: id, trace: await traceFor(doubted, id, step) })));
   const answered = asked.flatMap(({ lease, trace }) => (trace && trace.detail === "" ? [{ lease, roots: trace.roots }] : []));
   if (answered.length === 0) return null;
   const servers = await Promise.all(answered.map(({ lease, roots }) => openTrace(client, lease, roots)));
@@ -105,12 +143,13 @@ async function disputeSegment(doubted: Case, job: BuiltJob, here: TraceHere | un
     const part = await segmentJob(job, first.roots, step, index, sources);
     const of = Math.max(...sources.map(({ roots }) => roots.length)) + 1;
     const stateBytes = (part.segment?.pieces ?? []).reduce((sum, { size }) => sum + size, 0);
-    return await judgeAll(
+    const judged = await judgeAll(
       doubted,
       answered.map(({ lease }) => lease),
       part,
       { index, of, stateBytes },
     );
+    return waiting.length === 0 ? judged : joined(judged, await judgeWhole(doubted, waiting));
   } finally {
     for (const { close } of sources) await close();
   }
@@ -136,8 +175,5 @@ export async function disputeResults(
     const judged = await disputeSegment(doubted, job, here);
     if (judged) return judged;
   }
-  for (const lease of leases) await doubt(doubted, lease, null);
-  const open = await Promise.all(leases.map((id) => client.read("lease", { params: { id } })));
-  const judged = open.filter(({ state }) => state === "disputed").map(({ id }) => id);
-  return judgeAll(doubted, judged, job, null);
+  return judgeWhole(doubted, leases);
 }
