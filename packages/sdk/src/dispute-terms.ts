@@ -140,7 +140,7 @@ function upToFuel(order: Payload<"order">, results: readonly Payload<"result">[]
   throw new RefusedError(refuse("not_comparable", { why: "they did not end at the same place: dispute each alone" }));
 }
 
-/** The order under which a referee runs the job to where these ended, and no further. Throws RefusedError where one run cannot judge all. */
+/** The order for a referee's run of the job to where these ended, and no further. Throws RefusedError where one run cannot judge all. */
 export function orderToEnd(order: Payload<"order">, results: readonly Payload<"result">[]): Payload<"order"> {
   const upTo = upToFuel(order, results);
   return upTo === null ? order : { ...order, fuelMax: upTo.toString() };
