@@ -67,6 +67,12 @@ export function fuelToRun(proof: Proof, { fuel, fuelMax }: Ended): bigint | null
   }
 }
 
+/** The same as documents have it; null also where running it again shows nothing. */
+export function limitToRun(under: Under, ended: Ended): string | null {
+  const proof = proofOf(under, ended);
+  return proof === null ? null : (fuelToRun(proof, ended)?.toString() ?? null);
+}
+
 function boundOf(reason: EndReason, terms: PaymentTerms, proof: Proof | null): PayBound {
   switch (TERMS[reason].pay[terms]) {
     case "nothing":
