@@ -105,7 +105,7 @@ export async function reExecute(job: Again, stoppedAt: bigint | null, step: bigi
   }
 }
 
-/** The job's states as they are on this machine, up to so much fuel; null: to its own end. Throws UserError where it has no build with breakpoints. */
+/** The job's states on this machine, up to so much fuel; null: to its own end. Throws UserError where it has no build with breakpoints. */
 export async function traceHere(job: Again, step: bigint, upTo: bigint | null): Promise<Trace> {
   const { guest, end, close } = await runAgain(job, upTo ?? BigInt(job.spec.fuelMax), step);
   if (!end.roots) {
