@@ -31,8 +31,10 @@ const UNITS = [
   "packages/xenocorp/src/{desk,http,log}/**/*.test.ts",
   "test/desk/**/*.test.ts",
 ];
+/** Files whose every test is one that a person does not wait for (test/thorough.ts). */
+const THOROUGH = process.env["XENO_THOROUGH"] === "1" ? [] : ["**/*.thorough.test.ts"];
 // what needs Debian's packages has configurations of its own
-const ELSEWHERE = ["**/node_modules/**", "**/.tsbuild/**", "test/{vm,apt}/**"];
+const ELSEWHERE = ["**/node_modules/**", "**/.tsbuild/**", "test/{vm,apt}/**", ...THOROUGH];
 
 export default defineConfig({
   test: {

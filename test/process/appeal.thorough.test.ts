@@ -1,0 +1,91 @@
+/** An honest owner who was convicted by a lying referee, and its command line: a second referee is drawn, and the stake comes back. */
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { fromHex, parseDocumentOf, type Payload } from "@xenoservers/protocol";
+import { nodeCrypto } from "@xenoservers/protocol/node";
+import { MarketClient, disputeResults, fetchReceipt, identityOf } from "@xenoservers/sdk";
+import { CHEATS, cheatingDriver, type GuestDriver } from "@xenoservers/xenoserver";
+import { moduleJob, saying } from "./jobs.ts";
+import { orderAndFollow, startMarket, type TestMarket } from "./market.ts";
+
+const CLI = path.resolve("packages/cli/bin/xeno.js");
+const STAKE = "1000000000";
+const BUDGET = 100_000_000n;
+const FUEL = 1_000_000_000_000n;
+
+let market: TestMarket;
+beforeAll(async () => {
+  market = await startMarket();
+});
+afterAll(() => market.close());
+
+interface Done {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+const xeno = (...args: string[]): Promise<Done> =>
+  new Promise((resolve) => {
+    const env = { ...process.env, XENO_HOME: path.join(market.folder, "their") };
+    execFile(process.execPath, [CLI, ...args], { env }, (error, stdout, stderr) =>
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
+    );
+  });
+
+async function staked(client: MarketClient): Promise<MarketClient> {
+  const { party } = client.identity;
+  await market.operator("credit", { party, amountNanos: `${STAKE}0`, source: "operator", reference: "test", clientId: client.newId() });
+  await client.act("stake", { party, amountNanos: STAKE, direction: "deposit", clientId: client.newId() });
+  return client;
+}
+
+/** The party of that command line, here. */
+async function theirClient(): Promise<MarketClient> {
+  await xeno("login", market.broker.url, "--yes", "--name", "owner", "--context", "test");
+  const { contexts } = JSON.parse(await readFile(path.join(market.folder, "their/config/contexts.json"), "utf8")) as {
+    contexts: Record<string, { url: string; pins: MarketClient["pins"]; seed: string }>;
+  };
+  const { url, pins, seed } = contexts["test"]!;
+  return staked(new MarketClient(url, pins, identityOf(fromHex(seed)!)));
+}
+
+it("has its stake again by `xeno lease appeal`, which the first referee bears", async () => {
+  let runs = 0;
+  /** Whichever is drawn first lies, and all others are honest. */
+  const firstLies = (driver: GuestDriver): GuestDriver => ({
+    ...driver,
+    prepare: (job) => (runs++ === 0 ? cheatingDriver(CHEATS["wrong-output"]!, driver) : driver).prepare(job),
+  });
+  for (const name of ["one", "another"]) {
+    const { server } = await market.addServer(name, await staked(await market.newParty(name)), { wrapDriver: firstLies });
+    await market.operator("referee", { server: server.id, active: true, clientId: market.customer.newId() });
+  }
+  const owner = await theirClient();
+  const { server } = await market.addServer("accused", owner);
+  const job = moduleJob(await saying("hello"), { fuelMax: FUEL });
+  const run = await orderAndFollow(market.customer, job, {
+    ...{ conditions: [{ key: "server", op: "=" as const, value: server.id }], assurance: "replicated" as const },
+    ...{ fuelMax: FUEL, budgetNanos: BUDGET },
+  });
+  const { lease } = await run.end();
+  const { documents } = await fetchReceipt(market.customer, lease.id, 10_000);
+  const order = parseDocumentOf(nodeCrypto, "order", documents.find(({ kind }) => kind === "order")!.envelope);
+  if (!order.ok) throw new Error("no order");
+  const payload: Payload<"order"> = order.document.payload;
+  const { verdicts } = await disputeResults(market.customer, [lease.id], payload, job, BUDGET);
+  expect(verdicts.get(lease.id)).toMatchObject({ owner: owner.identity.party });
+
+  const folder = path.join(market.folder, "accused");
+  const early = await xeno("lease", "appeal", lease.id, "--data", path.join(market.folder, "nowhere"), "--yes");
+  expect([early.code, early.stderr]).toEqual([125, expect.stringContaining("name its folder with --data")]);
+  const { code, stdout, stderr } = await xeno("lease", "appeal", lease.id, "--data", folder, "--yes");
+  expect([code, stdout], stderr).toEqual([0, expect.stringContaining("overturned: your stake is yours again")]);
+  expect((await market.customer.read("lease", { params: { id: lease.id } })).state).toBe("final");
+  const wallet = JSON.parse((await xeno("wallet", "--json")).stdout) as { balances: Record<string, string> };
+  expect(wallet.balances["staked"]).toBe(STAKE);
+  const again = await xeno("lease", "appeal", lease.id, "--data", folder, "--yes");
+  expect([again.code, again.stderr]).toEqual([125, expect.stringContaining("there is no verdict to appeal against")]);
+});
