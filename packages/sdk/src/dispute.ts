@@ -130,11 +130,20 @@ async function disputeSegment(doubted: Case, job: BuiltJob, here: TraceHere | un
   const all = terms.leases.map(({ view }) => view.id);
   const waiting = await doubtAll(doubted, all, step);
   const open = all.filter((id) => !waiting.includes(id));
+  // two servers show each other's states; one alone is held against the customer's own, made meanwhile
+  const mine = all.length === 1 ? here?.(step, terms.upTo) : undefined;
+  mine?.catch(() => {});
   const asked = await Promise.all(open.map(async (id) => ({ lease: id, trace: await traceFor(doubted, id, step) })));
   const answered = asked.flatMap(({ lease, trace }) => (trace && trace.detail === "" ? [{ lease, roots: trace.roots }] : []));
-  if (answered.length === 0) return null;
+  if (answered.length === 0) {
+    void mine?.then(
+      (trace) => trace.close(),
+      () => {},
+    );
+    return null;
+  }
   const servers = await Promise.all(answered.map(({ lease, roots }) => openTrace(client, lease, roots)));
-  const own = servers.length === 1 ? await here?.(step, terms.upTo) : undefined;
+  const own = await mine;
   const sources = own ? [...servers, own] : servers;
   try {
     const [first, ...others] = sources;
