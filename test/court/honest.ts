@@ -126,13 +126,13 @@ async function lossProblem(played: Played): Promise<string | null> {
   return leases.map((lease) => workProblem(played, lease)).find((problem) => problem !== null) ?? null;
 }
 
-/** What nobody minds to be told: that the referee came to the same. */
-const AGREES = "result_agrees";
+/** What nobody minds to be told: that the referee came to the same, or came too late to what costs nothing and so was not frozen. */
+const NO_HARM: readonly string[] = ["result_agrees", "too_late"];
 
 /** Of documents that were not taken, though everybody was honest and nobody late. */
 function refusalProblem({ plan, room }: Played): string | null {
   if (plan.silence !== null) return null;
-  const refused = room.handed.find(({ answer }) => !answer.ok && answer.code !== AGREES);
+  const refused = room.handed.find(({ said, answer }) => !answer.ok && !(said.kind === "dispute" && NO_HARM.includes(answer.code)));
   return refused && !refused.answer.ok ? `${refused.said.by}'s ${refused.said.kind} was refused: ${refused.answer.code}` : null;
 }
 

@@ -22,7 +22,7 @@ function orderFor({ customer, plan, now }: Room, { spec }: CourtJob, run: Refere
     conditions: [{ key: "server", op: "=" as const, value: run?.referee ?? "" }],
   };
   const wanted = run ? judging : own;
-  const fuelMax = run?.step && BigInt(run.step) < BigInt(spec.fuelMax) ? run.step : spec.fuelMax;
+  const fuelMax = run?.step ?? spec.fuelMax;
   return {
     ...{ party: customer.party, account: customer.account, batch: null, segment: run?.step !== null && run !== null, driver: "wasm" },
     ...{ accel: "any", egress: "none", egressMibMax: 0, resources: { vcpu: 1, memoryMib: 4, diskMib: 4 }, on: "market" },

@@ -200,20 +200,25 @@ export class Serving {
     await room.enter("commitment");
     const results: { lease: LeaseRow; result: Said<"result"> }[] = [];
     for (const lease of await this.#open()) results.push({ lease, result: await this.#resultOf(lease) });
-    for (const { lease, result } of results) {
-      const isCommitted = lease.replicas > 1 && isComparable(result.document.payload);
-      if (!isCommitted || this.#isSilent("commitment", lease)) continue;
-      const { name, id: server } = room.machineOf(lease);
-      await room.act(name, "commitment", { lease: lease.id, server, result: result.document.id });
-    }
+    const isCommitted = ({ lease, result }: (typeof results)[number]): boolean =>
+      lease.replicas > 1 && isComparable(result.document.payload);
+    for (const each of results) await (isCommitted(each) ? this.#commit(each.lease, each.result) : this.#show(each.lease, each.result));
     await untilShown(room);
     await room.enter("result");
-    for (const { lease, result } of results) {
-      if (this.#isSilent("result", lease) || (lease.replicas > 1 && this.#isSilent("commitment", lease))) continue;
-      const answer = await room.hand(result);
-      if (!answer.ok && answer.code === "too_early") await this.#again(result, answer.facts["startBy"]);
-    }
+    for (const each of results) if (isCommitted(each)) await this.#show(each.lease, each.result);
     await this.#deliver();
+  }
+
+  async #commit(lease: LeaseRow, { document }: Said<"result">): Promise<void> {
+    if (this.#isSilent("commitment", lease)) return;
+    const { name, id: server } = this.#room.machineOf(lease);
+    await this.#room.act(name, "commitment", { lease: lease.id, server, result: document.id });
+  }
+
+  async #show(lease: LeaseRow, result: Said<"result">): Promise<void> {
+    if (this.#isSilent("result", lease) || (lease.replicas > 1 && this.#isSilent("commitment", lease))) return;
+    const answer = await this.#room.hand(result);
+    if (!answer.ok && answer.code === "too_early") await this.#again(result, answer.facts["startBy"]);
   }
 
   /** Whoever waits for the job's bytes waits as long as the broker says. */
