@@ -115,7 +115,7 @@ export class Doubting {
     if (!(await this.#ask(id, step))) return false;
     this.own = traced(this.#job, step);
     await room.enter("trace");
-    const shown = await this.#trace(id, step);
+    const shown = await this.#trace(id);
     if (shown === null) return true; // its silence costs it the pay
     const { roots, states } = shown;
     if (!this.own || shown.detail !== "") return false;
@@ -130,15 +130,16 @@ export class Doubting {
   }
 
   /** What the server answers; null where it does not. */
-  async #trace(id: string, step: bigint): Promise<{ roots: readonly string[]; detail: string; states: Traced["states"] } | null> {
+  async #trace(id: string): Promise<{ roots: readonly string[]; detail: string; states: Traced["states"] } | null> {
     const room = this.#room;
     const lease = await room.lease(id);
     if (room.isSilent("trace") || !lease.trace) return null;
     const { name, id: server } = room.machineOf(lease);
-    const { request } = lease.trace;
-    const made = traced(this.#job, step);
+    const { request, step } = lease.trace;
+    if (step === null) return null; // nothing was asked of it
+    const made = traced(this.#job, BigInt(step));
     const said = room.say(name, "trace", {
-      ...{ lease: id, server, request, jobHash: lease.jobHash, engine: lease.engine, step: step.toString() },
+      ...{ lease: id, server, request, jobHash: lease.jobHash, engine: lease.engine, step },
       ...{ roots: made?.roots ?? [], detail: made ? "" : "this job has no breakpoints" },
     });
     const answer = await room.hand(said);
