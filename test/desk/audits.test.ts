@@ -246,11 +246,11 @@ describe("a record", () => {
   async function judged(order: Partial<Payload<"order">>): Promise<void> {
     const referee = await staked();
     await h.act(h.operator, "referee", { server: referee.id, active: true, clientId: h.id() });
-    const lease = await settled(order);
-    const refereeLease = (await settled({ assurance: "isolated" }, {}, referee)).id;
+    const lease = (await settled(order)).id;
     const { party } = customer;
-    await h.act(customer.signer, "objection", { lease: lease.id, party, expectedDueNanos: "0", reason: "before a referee" });
-    const answer = await h.act(customer.signer, "dispute", { lease: lease.id, party, refereeLease, segment: null });
+    await h.act(customer.signer, "trace-request", { lease, party, step: null });
+    const refereeLease = (await settled({ assurance: "isolated", judges: lease }, {}, referee)).id;
+    const answer = await h.act(customer.signer, "dispute", { lease, party, refereeLease, segment: null });
     expect(answer.code).toBeUndefined();
   }
 

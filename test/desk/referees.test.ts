@@ -294,7 +294,7 @@ describe("a verdict", () => {
       final: { ownerNanos: "0", stakeTo: "wronged", wronged: owner.party, judgement: "wrong" },
     });
     expect(await money(owner, "available")).toBe(before - paid + BigInt(run1.stakeNanos));
-    expect(BigInt(run1.stakeNanos)).toBe(stakeToLockNanos("replicated", BigInt(run1.holdNanos)));
+    expect(BigInt(run1.stakeNanos)).toBe(stakeToLockNanos("replicated", BigInt(run1.holdNanos) - BigInt(run1.auditReserveNanos)));
     expect(await money(one.owner, "staked")).toBe(STAKE - BigInt(run1.stakeNanos));
     expect(await record(one)).toMatchObject({ convicted: 1 });
     expect(await appeal(second)).toMatchObject({ overturned: true }); // the same words, the same answer

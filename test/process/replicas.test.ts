@@ -69,21 +69,21 @@ afterAll(() => market.close());
 it("asks for more owners than there are: says how many conditions excluded", async () => {
   const { code, stderr } = await xeno("run", HELLO, "--replicas", "2");
   expect(code).toBe(125);
-  expect(stderr).toMatch(/stake excluded 2/);
+  expect(stderr).toMatch(/referee excluded 1, stake excluded 1/);
   expect((await xeno("wallet", "--json")).stdout).toContain('"held":"0"');
 });
 
 it("shows the output when two owners agree", async () => {
   await addStaked("second");
   const { code, stdout, stderr } = await xeno("run", PYTHON, "--replicas", "2");
-  expect([code, stdout]).toEqual([0, "hello, world\n"]);
+  expect([code, stdout], stderr).toEqual([0, "hello, world\n"]);
   expect(stderr).toMatch(/agreed +2 owners signed the same output/);
 });
 
 it("has the referee decide when they differ, shows the right output and moves the stake", async () => {
   await addStaked("cheat", "wrong-output");
   const { code, stdout, stderr } = await xeno("run", HELLO, "--replicas", "3");
-  expect([code, stdout]).toEqual([0, "hello, world\n"]);
+  expect([code, stdout], stderr).toEqual([0, "hello, world\n"]);
   expect(stderr).toContain("the replicas differ");
   expect(stderr.match(/verdict /g)).toHaveLength(1);
   const { stdout: wallet } = await xeno("wallet", "--json");

@@ -5,6 +5,7 @@
 import { parseDocumentOf, segmentHashOf, verifyDocumentOf, refuse, type Payload } from "@xenoservers/protocol";
 import type { BuiltWork } from "./built.ts";
 import { RefusedError, type MarketClient } from "./client.ts";
+import { orderToEnd } from "./dispute-terms.ts";
 import { drawNext, refereeRun, type RefereeRun } from "./dispute-run.ts";
 
 /** What the appeal has come to, and who judged it. */
@@ -35,7 +36,9 @@ export async function appealVerdict(
   const verdict = stored && parseDocumentOf(client.crypto, "verdict", stored.envelope);
   if (!verdict?.ok || !ranJob(client, verdict.document.payload, job))
     throw new RefusedError(refuse("not_comparable", { lease, why: "the first referee ran another job, or another segment of it" }));
-  const own = { ...order, account: client.identity.account };
+  const doubted = parseDocumentOf(client.crypto, "result", verdict.document.payload.result);
+  if (!doubted.ok) throw new Error("the verdict names no result");
+  const own = { ...orderToEnd(order, [doubted.document.payload]), account: client.identity.account };
   const run = await refereeRun(client, { lease, order: own, job, budgetNanos }, drawNext(view));
   const answer = await client.act("appeal", { lease, party: client.identity.party, refereeLease: run.refereeLease });
   const facts = { crypto: client.crypto, market: client.pins, keyOf: () => null, at: client.brokerNow() };

@@ -126,16 +126,24 @@ export function documentIn<K extends "result" | "trace">(
 }
 
 /** The fuel up to which a referee has to run the job; null: to its own end. Throws RefusedError where one run cannot judge them all. */
-function upToFuel(order: Payload<"order">, found: readonly { view: LeaseView; result: Payload<"result"> }[]): bigint | null {
-  const ends = found.map(({ view, result }) => {
+function upToFuel(order: Payload<"order">, results: readonly Payload<"result">[]): bigint | null {
+  const ends = results.map((result) => {
     const proof = proofOf(order, result);
     if (proof !== null) return fuelToRun(proof, result);
-    throw new RefusedError(refuse("not_comparable", { lease: view.id, why: `running the job again shows nothing of ${result.reason}` }));
+    throw new RefusedError(
+      refuse("not_comparable", { lease: result.lease, why: `running the job again shows nothing of ${result.reason}` }),
+    );
   });
   // what came to its own end comes to it under a limit that another reached, too
   const [first = null, ...others] = new Set(ends.filter((end) => end !== null));
   if (others.length === 0) return first;
   throw new RefusedError(refuse("not_comparable", { why: "they did not end at the same place: dispute each alone" }));
+}
+
+/** The order for a referee's run of the job to where these ended, and no further. Throws RefusedError where one run cannot judge all. */
+export function orderToEnd(order: Payload<"order">, results: readonly Payload<"result">[]): Payload<"order"> {
+  const upTo = upToFuel(order, results);
+  return upTo === null ? order : { ...order, fuelMax: upTo.toString() };
 }
 
 function stateProblem({ id, state, end, deadlineAt }: LeaseView, result: Payload<"result"> | null, now: number): Refusal | null {
@@ -178,12 +186,11 @@ export async function disputeTerms(
     return { view, result };
   });
   const parties = new Set([...views.map(({ owner }) => owner), client.identity.party]);
-  const upTo = upToFuel(order, found);
-  const limited = upTo === null ? order : { ...order, fuelMax: upTo.toString() };
+  const results = found.map(({ result }) => result);
+  const limited = orderToEnd(order, results);
   const [dearest, ...others] = await findReferees(client, { order: limited, job, budgetNanos, judges: leases[0] ?? "" }, parties);
   if (!dearest) throw new RefusedError(refuse("no_referee"));
-  const results = found.map(({ result }) => result);
-  const way = upTo === null ? wayOf(job, results, tracesHere) : "whole";
+  const way = limited === order ? wayOf(job, results, tracesHere) : "whole";
   return {
     ...{ way, referee: dearest, referees: 1 + others.length, order: limited },
     leases: found.map(({ view, result }) => ({ view, result, depositNanos: depositOf(view, way) })),

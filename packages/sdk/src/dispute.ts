@@ -30,7 +30,6 @@ export type TraceHere = (step: bigint) => Promise<Trace>;
 /** One dispute: who doubts what, and before whom. */
 interface Case {
   client: MarketClient;
-  order: Payload<"order">;
   job: BuiltWork;
   budgetNanos: bigint;
   terms: DisputeTerms;
@@ -55,12 +54,48 @@ async function judge({ client }: Case, lease: string, refereeLease: string, segm
   return verdict.document.payload;
 }
 
+/** Doubts them in turn; returns those for which no referee has room before the others are judged. Throws where it is so of the first. */
+async function doubtAll(doubted: Case, leases: readonly string[], step: bigint | null): Promise<string[]> {
+  const waiting: string[] = [];
+  for (const [i, lease] of leases.entries()) {
+    try {
+      await doubt(doubted, lease, step);
+    } catch (error) {
+      if (i === 0 || !(error instanceof RefusedError) || error.refusal.code !== "no_referee") throw error;
+      waiting.push(lease);
+    }
+  }
+  return waiting;
+}
+
+/** The referees run all of the job; who has to wait for their room is judged after the others. */
+async function judgeWhole(doubted: Case, leases: readonly string[]): Promise<Judged> {
+  const { client, job } = doubted;
+  const waiting = await doubtAll(doubted, leases, null);
+  const views = await Promise.all(leases.map((id) => client.read("lease", { params: { id } })));
+  const open = views.filter(({ id, state }) => state === "disputed" && !waiting.includes(id));
+  const judged = await judgeAll(
+    doubted,
+    open.map(({ id }) => id),
+    job,
+    null,
+  );
+  return waiting.length === 0 ? judged : joined(judged, await judgeWhole(doubted, waiting));
+}
+
+const joined = (one: Judged, other: Judged): Judged => ({
+  ...one,
+  refereeLease: one.refereeLease || other.refereeLease,
+  runs: new Map([...one.runs, ...other.runs]),
+  verdicts: new Map([...one.verdicts, ...other.verdicts]),
+});
+
 /** Each lease by the referee that its own settlement draws. */
 async function judgeAll(doubted: Case, leases: readonly string[], job: BuiltWork, segment: Judged["segment"]): Promise<Judged> {
-  const { client, order, budgetNanos } = doubted;
+  const { client, budgetNanos, terms } = doubted;
   const [verdicts, runs]: [Judged["verdicts"], Judged["runs"]] = [new Map(), new Map()];
   for (const lease of leases) {
-    const run = await refereeRun(client, { lease, order, job, budgetNanos });
+    const run = await refereeRun(client, { lease, order: terms.order, job, budgetNanos });
     runs.set(lease, run);
     verdicts.set(lease, await judge(doubted, lease, run.refereeLease, segment?.index ?? null));
   }
@@ -89,11 +124,13 @@ async function openTrace(client: MarketClient, lease: string, roots: readonly st
 
 /** The referee runs the one segment where traces part; null where that cannot be found, and the whole job has to be run. */
 async function disputeSegment(doubted: Case, job: BuiltJob, here: TraceHere | undefined): Promise<Judged | null> {
-  const { client, order, terms } = doubted;
+  const { client, terms } = doubted;
   const most = terms.leases.map(({ result }) => BigInt(result.fuel)).reduce((a, b) => (a > b ? a : b));
-  const step = traceStep(most, order.resources.memoryMib);
-  for (const { view } of terms.leases) await doubt(doubted, view.id, step);
-  const asked = await Promise.all(terms.leases.map(async ({ view: { id } }) => ({ lease: id, trace: await traceFor(doubted, id, step) })));
+  const step = traceStep(most, terms.order.resources.memoryMib);
+  const all = terms.leases.map(({ view }) => view.id);
+  const waiting = await doubtAll(doubted, all, step);
+  const open = all.filter((id) => !waiting.includes(id));
+  const asked = await Promise.all(open.map(async (id) => ({ lease: id, trace: await traceFor(doubted, id, step) })));
   const answered = asked.flatMap(({ lease, trace }) => (trace && trace.detail === "" ? [{ lease, roots: trace.roots }] : []));
   if (answered.length === 0) return null;
   const servers = await Promise.all(answered.map(({ lease, roots }) => openTrace(client, lease, roots)));
@@ -106,12 +143,13 @@ async function disputeSegment(doubted: Case, job: BuiltJob, here: TraceHere | un
     const part = await segmentJob(job, first.roots, step, index, sources);
     const of = Math.max(...sources.map(({ roots }) => roots.length)) + 1;
     const stateBytes = (part.segment?.pieces ?? []).reduce((sum, { size }) => sum + size, 0);
-    return await judgeAll(
+    const judged = await judgeAll(
       doubted,
       answered.map(({ lease }) => lease),
       part,
       { index, of, stateBytes },
     );
+    return waiting.length === 0 ? judged : joined(judged, await judgeWhole(doubted, waiting));
   } finally {
     for (const { close } of sources) await close();
   }
@@ -132,13 +170,10 @@ export async function disputeResults(
   here?: TraceHere,
 ): Promise<Judged> {
   const terms = await disputeTerms(client, leases, order, job, budgetNanos, here !== undefined);
-  const doubted: Case = { client, order, job, budgetNanos, terms };
+  const doubted: Case = { client, job, budgetNanos, terms };
   if (terms.way === "parts" && hasBreakpoints(job)) {
     const judged = await disputeSegment(doubted, job, here);
     if (judged) return judged;
   }
-  for (const lease of leases) await doubt(doubted, lease, null);
-  const open = await Promise.all(leases.map((id) => client.read("lease", { params: { id } })));
-  const judged = open.filter(({ state }) => state === "disputed").map(({ id }) => id);
-  return judgeAll(doubted, judged, job, null);
+  return judgeWhole(doubted, leases);
 }

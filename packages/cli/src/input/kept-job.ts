@@ -41,6 +41,8 @@ export async function keepJob(job: BuiltWork): Promise<void> {
 }
 
 export type Kept<T> = T & { blobFile(digest: string): string };
+/** Work of any kind, wherever it is kept. */
+export type KeptWork = Kept<KeptJob> | Kept<KeptVm>;
 
 async function readKept(jobHash: string): Promise<unknown> {
   const text = await readFile(path.join(folderOf(jobHash), "job.json"), "utf8").catch(() => {
@@ -100,7 +102,7 @@ export async function rebuildJob(jobHash: string): Promise<BuiltWork> {
 }
 
 /** The same from wherever it is kept. */
-export async function rebuilt({ spec, inputs, blobFile: fileOf }: Kept<KeptJob> | Kept<KeptVm>, jobHash: string): Promise<BuiltWork> {
+export async function rebuilt({ spec, inputs, blobFile: fileOf }: KeptWork, jobHash: string): Promise<BuiltWork> {
   const named = "vm" in spec ? blobsOfVm(spec) : [spec.module, spec.stdin];
   const blobs = new Map<string, Blob>();
   const sizeOf = (digest: string): number => blobs.get(digest)?.size ?? 0;

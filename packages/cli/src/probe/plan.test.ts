@@ -52,7 +52,20 @@ const countsOf = (all: readonly unknown[]): Map<string, number> => {
 };
 
 /** What every order of a job says that names no option for it. */
-const FIXED = ["batch", "segment", "driver", "accel", "egress", "egressMibMax", "on", "terms", "replicas", "seen", "timings"] as const;
+const FIXED = [
+  "batch",
+  "segment",
+  "judges",
+  "driver",
+  "accel",
+  "egress",
+  "egressMibMax",
+  "on",
+  "terms",
+  "replicas",
+  "seen",
+  "timings",
+] as const;
 /** What people set now and then: most leave it out. */
 const SELDOM = ["conditions", "maxPriceNanosPerHour", "durationMsMax", "fuelMax", "budgetNanos", "label", "resources"] as const;
 /** Random in every order. */

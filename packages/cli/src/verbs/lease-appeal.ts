@@ -4,9 +4,9 @@
  */
 import { parseDocumentOf, type Kind, type Payload, type ReceiptDocument } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { appealVerdict, segmentJob, type BuiltWork } from "@xenoservers/sdk";
+import { appealVerdict, hasBreakpoints, segmentJob, type BuiltWork } from "@xenoservers/sdk";
 import { openClient } from "../input/home.ts";
-import { rebuilt, type Kept, type KeptJob, type KeptVm } from "../input/kept-job.ts";
+import { rebuilt, type KeptWork } from "../input/kept-job.ts";
 import type { AppealInput } from "../input/verbs/lease.ts";
 import { serverFolder } from "../local/server-folder.ts";
 import { agree } from "../output/ask.ts";
@@ -19,26 +19,23 @@ function payloadIn<K extends Kind>(documents: readonly ReceiptDocument[], kind: 
   return parsed.document.payload;
 }
 
-async function keptOf(folder: string, lease: string): Promise<Kept<KeptJob> | Kept<KeptVm>> {
+async function keptOf(folder: string, lease: string): Promise<KeptWork> {
   const { readKeptWork } = await import("@xenoservers/xenoserver");
   const kept = await readKeptWork(folder, lease);
   if (!kept) throw new UserError(`the xenoserver in ${folder} keeps nothing of lease ${shortId(lease)}; name its folder with --data`);
-  const { work, blobFile } = kept;
-  return work.kind === "wasm"
-    ? { spec: work.job.spec, inputs: work.job.inputs, blobFile }
-    : { spec: work.vm.spec, inputs: work.vm.inputs, blobFile };
+  return kept;
 }
 
 /** What the first referee ran: all of the job, or the segment that the verdict names, from a state that is made here. */
 async function ranBy(
-  kept: Kept<KeptJob> | Kept<KeptVm>,
+  kept: KeptWork,
   order: Payload<"order">,
   { segment, trace }: Payload<"verdict">,
 ): Promise<{ job: BuiltWork; close(): Promise<void> }> {
   const job = await rebuilt(kept, order.jobHash);
   if (segment === null) return { job, close: async () => {} };
   const read = parseDocumentOf(nodeCrypto, "trace", trace);
-  if (!read.ok || !("module" in kept.spec) || job.driver !== "wasm") throw new UserError("the verdict names a segment of no job");
+  if (!read.ok || !("module" in kept.spec) || !hasBreakpoints(job)) throw new UserError("the verdict names a segment of no job");
   const { traceHere } = await import("../proof/re-execute.ts");
   const step = BigInt(read.document.payload.step);
   say("the first referee ran one segment: the job is run here for the state that it begins from");

@@ -7,6 +7,7 @@ import { formatMoney, impartial, refereesAt, type Lease } from "@xenoservers/mar
 import type { Payload } from "@xenoservers/protocol";
 import { resultProblem } from "../judging/re-execution.ts";
 import { ownRun, type Checking } from "./checking.ts";
+import { wrongResult } from "./result.ts";
 import { claimed, failed, proved, type Said } from "./line.ts";
 
 /**
@@ -64,7 +65,8 @@ export function checkVerdict(checking: Checking, lease: Lease): Said | null {
     if (right === null) return untilYou("that segment");
     wrong = right === judged.ruling.payload.stateRoot ? null : `running it again gives state ${right.slice(0, 12)}…`;
   } else wrong = resultProblem(judged.ruling.payload, run);
-  if (wrong === null && isOverturned) return failed("the verdict was right, and a second referee that is wrong has overturned it");
+  if (isOverturned && (wrong === null || wrongResult(checking) !== null))
+    return failed("the server's result is wrong, and so is the second referee that has overturned the verdict");
   if (wrong !== null && isOverturned) return proved(`the first referee was wrong: ${wrong}; ${effect}`);
   if (wrong !== null) return failed(`the referee itself is wrong: ${wrong}`);
   return proved(`${judged.difference}: running it again agrees with the referee; ${effect}`);

@@ -3,112 +3,14 @@
  * holds which key, what was honestly signed, and how money is counted (`money.ts`); it folds nothing.
  */
 import { TERMS } from "@xenoservers/market";
-import {
-  KINDS,
-  fromBase64,
-  leafHashOf,
-  parseCanonical,
-  preAuthEncoding,
-  toHex,
-  type Envelope,
-  type Kind,
-  type Payload,
-  type Receipt,
-  type ReceiptDocument,
-} from "@xenoservers/protocol";
+import { toHex, type Envelope, type Kind, type Payload, type Receipt, type ReceiptDocument } from "@xenoservers/protocol";
 import type { OwnFacts } from "../receipt/checking.ts";
 import type { Line } from "../receipt/line.ts";
-import { CUSTOMER, OWNER, type Cast, type KeyName } from "./cast.ts";
+import { CUSTOMER, OWNER, type KeyName } from "./cast.ts";
 import { resultIn, usedIn } from "./lease-script.ts";
 import { billed, extraHold, quoted } from "./money.ts";
+import { Reading, type Read } from "./reading.ts";
 import type { Story } from "./stories.ts";
-
-/** A document of the receipt as the oracle reads it; `by`: null where the signature is not that key's. */
-interface Read<K extends Kind = Kind> {
-  kind: K;
-  id: string;
-  payload: Payload<K>;
-  by: KeyName | null;
-  at: number;
-  /** In the log's order, without a place last. */
-  place: number;
-  isLogged: boolean;
-}
-
-const KIND = /^application\/vnd\.xenoservers\.([a-z-]+)\.v1\+json$/;
-
-type SaidIn = Pick<Read, "kind" | "id" | "payload" | "by">;
-/** Most documents of a forgery stand in others too. */
-const known = new Map<string, SaidIn | null>();
-const KNOWN_MAX = 20_000;
-
-function saidIn(cast: Cast, envelope: Envelope): SaidIn | null {
-  const { keyid, sig } = envelope.signatures[0];
-  const name = `${keyid}${sig}${envelope.payloadType}${envelope.payload}`;
-  const before = known.get(name);
-  if (before !== undefined) return before;
-  if (known.size >= KNOWN_MAX) known.clear();
-  const said = readOnce(cast, envelope);
-  known.set(name, said);
-  return said;
-}
-
-function readOnce(cast: Cast, envelope: Envelope): SaidIn | null {
-  const { crypto } = cast;
-  const kind = KINDS.find((each) => each === KIND.exec(envelope.payloadType)?.[1]);
-  const bytes = fromBase64(envelope.payload);
-  const signature = fromBase64(envelope.signatures[0].sig);
-  const payload = bytes && parseCanonical(bytes);
-  if (!kind || !bytes || !signature || payload === null) return null;
-  const signed = preAuthEncoding(envelope.payloadType, bytes);
-  const { keyid } = envelope.signatures[0];
-  const by = crypto.verify(keyid, signed, signature) ? cast.nameOf(keyid) : null;
-  return { kind, id: toHex(crypto.sha256(signed)), payload: payload as unknown as Payload<Kind>, by };
-}
-
-class Reading {
-  readonly cast: Cast;
-  readonly all: Read[];
-  readonly isWhole: boolean;
-
-  constructor(cast: Cast, receipt: Receipt) {
-    this.cast = cast;
-    const stored = [...receipt.documents, ...receipt.leaves];
-    this.all = stored.flatMap((each) => this.read(each.envelope, each) ?? []).sort((a, b) => a.place - b.place || a.at - b.at);
-    this.isWhole =
-      this.all.length === stored.length &&
-      stored.every((each) => this.#opens(each)) &&
-      new Set(stored.map(({ id }) => id)).size === stored.length;
-  }
-
-  read(envelope: Envelope, stored: Pick<ReceiptDocument, "at" | "index">): Read | null {
-    const said = saidIn(this.cast, envelope);
-    return said && { ...said, at: stored.at, place: stored.index ?? Number.MAX_SAFE_INTEGER, isLogged: stored.index !== null };
-  }
-
-  #opens(stored: ReceiptDocument): boolean {
-    const read = this.read(stored.envelope, stored);
-    if (!read || read.by === null || read.id !== stored.id || read.kind !== stored.kind) return false;
-    return (
-      leafHashOf(this.cast.crypto, { id: read.id, kind: read.kind, envelope: stored.envelope }, stored.at, stored.salt) === stored.leaf
-    );
-  }
-
-  of<K extends Kind>(kind: K): Read<K>[] {
-    return this.all.filter((each): each is Read<K> => each.kind === kind);
-  }
-
-  /** The lease's purchase order: any other is no part of it. */
-  purchaseOrder(lease: string): Read<"purchase-order"> | null {
-    return this.of("purchase-order").find(({ id }) => id === lease) ?? null;
-  }
-
-  /** The only one of its kind; null where there is none, or several. */
-  one<K extends Kind>(kind: K): Read<K> | null {
-    const found = this.of(kind);
-    return found.length === 1 ? (found[0] ?? null) : null;
-  }
-}
 
 export interface Asked {
   story: Story;
@@ -132,6 +34,7 @@ const NEEDS: Readonly<Partial<Record<KeyName, readonly string[]>>> = {
   owner: ["party owner"],
   server: ["party owner", "grant enrol", "grant server"],
   referee: ["party referee-owner", "grant referee"],
+  "referee-2": ["party referee-owner", "grant referee-2"],
 };
 
 /** By line: the documents that it rests on beside those of the lines before it. */
@@ -375,19 +278,29 @@ class Oracle {
     );
   }
 
-  isVerdictTrue(): boolean {
-    const verdict = this.reading.one("verdict");
-    const { result } = this;
+  /** What a referee has come to, where the operator had named it. */
+  #ruledBy(referee: string, envelope: Envelope, where: Read): Payload<"result"> | null {
+    const ruling = this.#embedded("result", envelope, where);
+    const named = this.reading
+      .of("referee")
+      .some(({ by, isLogged, payload }) => by === "operator" && isLogged && payload.server === referee);
+    return ruling && named && this.#spoke(ruling) ? ruling.payload : null;
+  }
+
+  #isWhatTheJobComesTo({ stdoutDigest, memoryHash, fuel }: Payload<"result">): boolean {
     const { truth } = this.asked.story;
-    const ruling = verdict && this.#embedded("result", verdict.payload.ruling, verdict);
-    const named = this.reading.of("referee").filter(({ by, isLogged }) => by === "operator" && isLogged);
-    if (!ruling || !this.#spoke(ruling) || !named.some(({ payload }) => payload.server === verdict.payload.referee)) return false;
-    if (verdict.by !== "receipts" || !result || !truth || this.asked.own.reExecuted === undefined) return false;
-    return (
-      result.payload.stdoutDigest !== truth.stdoutDigest ||
-      result.payload.memoryHash !== truth.memoryHash ||
-      result.payload.fuel !== truth.fuel.toString()
-    );
+    return truth !== null && stdoutDigest === truth.stdoutDigest && memoryHash === truth.memoryHash && fuel === truth.fuel.toString();
+  }
+
+  /** Right and not overturned, or wrong and overturned. */
+  isVerdictTrue(): boolean {
+    const [verdict, review] = [this.reading.one("verdict"), this.reading.one("review")];
+    const { result } = this;
+    if (verdict?.by !== "receipts" || !result || !this.asked.story.truth || this.asked.own.reExecuted === undefined) return false;
+    if (this.#ruledBy(verdict.payload.referee, verdict.payload.ruling, verdict) === null) return false;
+    const isRight = this.#isWhatTheJobComesTo(result.payload);
+    if (review?.payload.overturned !== true) return !isRight;
+    return isRight && review.by === "receipts" && this.#ruledBy(review.payload.referee, review.payload.ruling, review) !== null;
   }
 
   /** A log that was cosigned has the round and the settlement that the honest broker signed, which drew by the secret that it had fixed. */

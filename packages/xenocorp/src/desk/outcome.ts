@@ -136,7 +136,8 @@ export function alongside(first: Omit<Planned, "ok">, ...others: readonly Omit<P
   const plans = [first, ...others];
   const change: Change = {
     ...first.change,
-    uniques: plans.flatMap(({ change: { uniques } }) => uniques),
+    // the replicas of one order share its name
+    uniques: [...new Set(plans.flatMap(({ change: { uniques } }) => uniques))],
     puts: plans.flatMap(({ change: { puts } }) => puts),
     floors: plans.flatMap(({ change: { floors } }) => floors),
     transfers: plans.flatMap(({ change: { transfers } }) => transfers),

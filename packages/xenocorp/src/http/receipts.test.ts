@@ -106,8 +106,8 @@ it("has the fee of its purchase order and the gaps that it lived through, and no
 });
 
 it("has all that the operator has said of referees, and gives their servers their roles, where one was drawn", async () => {
-  const referee = await world.server(await world.party());
-  const other = await world.must(world.operator, "referee", { server: server.id, active: true, clientId: newId() });
+  const [referee, second] = [await world.server(await world.party()), await world.server(await world.party())];
+  const other = await world.must(world.operator, "referee", { server: second.id, active: true, clientId: newId() });
   const named = await world.must(world.operator, "referee", { server: referee.id, active: true, clientId: newId() });
   const { lease } = await world.lease(customer, server);
   const result = world.sign(server.key, "result", await world.resultOf(lease, server)).envelope;

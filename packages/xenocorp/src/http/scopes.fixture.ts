@@ -64,7 +64,7 @@ delivery           +     +    +   k     +     y    y      k     k     y     k   
 objection          +     +    k   k     k     k    k      y     y     y     k      x       v        y        u     u
 trace-request      +     +    k   k     k     k    k      k     k     y     k      x       v        y        u     u
 dispute            +     +    +   k     k     y    y      k     k     y     k      x       v        y        u     u
-appeal             +     +    k   k     k     k    k      y     y     y     k      x       v        y        u     u
+appeal             n     n    k   k     k     k    k      y     y     y     k      x       v        y        u     u
 purchase-order     k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
 opening            k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
 reveal             k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k

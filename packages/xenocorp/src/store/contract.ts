@@ -81,6 +81,7 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       expect(
         (await store.commit([change({ id: "u1", uniques: ["k"] }), change({ id: "u2", uniques: ["k"] })])).map((r) => r.status),
       ).toEqual(["applied", "id_reused"]);
+      await expect(store.commit([change({ id: "u3", uniques: ["twice", "twice"] })])).rejects.toThrow();
       expect(
         await store.commit([
           change({

@@ -25,3 +25,6 @@ export function workOf(header: WorkHeader): Work {
   const { t: _, ...vm } = header;
   return { kind: "machine", vm };
 }
+
+/** What was brought, whichever driver reads it. */
+export const broughtBy = (work: Work): WasmJob | MachineJob => (work.kind === "wasm" ? work.job : work.vm);

@@ -1,13 +1,11 @@
 /** The job of an ended lease as its server still keeps it, read beside the daemon, which may be running: nothing is written here. */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import type { Work } from "../drivers/work.ts";
+import { broughtBy, type MachineJob, type WasmJob } from "../drivers/work.ts";
 import type { LeaseRecord } from "./journal.ts";
 
-interface KeptWork {
-  work: Work;
-  blobFile(digest: string): string;
-}
+/** What its customer brought, and where its files are. */
+type KeptWork = (WasmJob | MachineJob) & { blobFile(digest: string): string };
 
 /** `folder`: the daemon's. Null where it keeps nothing of this lease, or no job. */
 export async function readKeptWork(folder: string, lease: string): Promise<KeptWork | null> {
@@ -15,5 +13,6 @@ export async function readKeptWork(folder: string, lease: string): Promise<KeptW
   const text = await readFile(path.join(own, "lease.json"), "utf8").catch(() => null);
   if (text === null) return null;
   const { work } = JSON.parse(text) as Pick<LeaseRecord, "work">;
-  return work && { work, blobFile: (digest) => path.join(own, "blobs", digest) };
+  if (!work) return null;
+  return { ...broughtBy(work), blobFile: (digest) => path.join(own, "blobs", digest) };
 }

@@ -1,4 +1,5 @@
 /** What is changed, and how it is read back. A change is applied whole or not at all, with the same results as the database gives. */
+import { invariant } from "@xenoservers/market";
 import type { Change, CommitResult, Entities, EntityKind, Put, Store, Versioned } from "../store.ts";
 import type { Tables } from "./tables.ts";
 
@@ -12,6 +13,7 @@ function apply(tables: Tables, change: Change): CommitResult {
   if (earlier !== undefined) return { status: "replayed", answer: earlier };
   for (const { kind, id, expect } of change.puts)
     if ((tables.rows[kind].get(id)?.version ?? 0) !== expect) return { status: "conflict", what: `${kind} ${id}` };
+  invariant(new Set(change.uniques).size === change.uniques.length, "a change takes each name once");
   const taken = change.uniques.find((key) => tables.uniques.has(key));
   if (taken !== undefined) return { status: "id_reused", what: taken };
   const refusal = tables.ledger.apply(change.floors, change.transfers);
