@@ -4,7 +4,7 @@
  * `npm test` plays the first few hundred.
  */
 import { Court } from "../test/court/cases.ts";
-import { FALSE_ALARMS, OPEN } from "../test/court/open.ts";
+import { OPEN } from "../test/court/open.ts";
 import { report, type Figure } from "./lib/report.ts";
 
 const COUNT = 10_000;
@@ -23,7 +23,7 @@ async function playAgain(court: Court, seed: number): Promise<Figure[]> {
 }
 
 function figuresOf({ counted }: Court, ms: number): Figure[] {
-  const { honest, lies, wronged, outcomes, gaps, alarms } = counted;
+  const { honest, lies, wronged, outcomes, gaps } = counted;
   const unknown = Object.entries(gaps).flatMap(([name, seeds]) =>
     Object.hasOwn(OPEN, name) ? [] : seeds.map((seed) => `${name}: ${seed}`),
   );
@@ -35,13 +35,6 @@ function figuresOf({ counted }: Court, ms: number): Figure[] {
     report(`lies that paid and are known to (${Object.keys(OPEN).join("; ")})`, known, "lies", null, null),
     report(`lies refused, of ${lies}`, outcomes.refused, "lies", null, null),
     report(`lies that convicted their author, of ${lies}`, outcomes.convicted, "lies", null, null),
-    report(
-      `alarms over honest leases (${Object.keys(FALSE_ALARMS).join("; ")})`,
-      Object.values(alarms).reduce((a, b) => a + b, 0),
-      "receipts",
-      null,
-      null,
-    ),
     report("a case played and judged", honest + lies === 0 ? 0 : ms / (honest + lies), "ms", null, null),
   ];
 }

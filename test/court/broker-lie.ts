@@ -89,9 +89,9 @@ function receiptAgain(honest: Receipt, entries: readonly Entry[], target: Entry,
   return { receipt, again };
 }
 
-/** What a lease's money comes to: what was billed, and where it went if somebody decided it. */
+/** What a lease's money comes to: what was billed, and where it went if somebody decided it. Documents' ids are others in another log. */
 const moneyOf = (lease: Lease | null): string =>
-  JSON.stringify([lease?.end, lease?.final, lease?.state, lease?.holdNanos, lease?.stakeNanos]);
+  JSON.stringify([lease?.end && { ...lease.end, auditRound: null }, lease?.final, lease?.state, lease?.holdNanos, lease?.stakeNanos]);
 
 const leaseIn = (receipt: Receipt): Lease | null => tell(crypto, MARKET, openedOf(receipt)).lease;
 
@@ -112,7 +112,7 @@ export async function retold({ room, leases }: Played, seed: number, rng: Rng): 
   const { ok, lines } = verifyReceipt(crypto, MARKET, receipt, { customerKey: publicKey, party: room.customer.party, documents });
   const end = lease.end?.reason ?? lease.state;
   const why = lines.find(({ status }) => status === "failed")?.says ?? "";
-  const base = { lie: place, field, end, endWithout: end, why, isShown: !ok };
+  const base = { lie: place, field, end, endWithout: end, isSegment: lease.segment, why, isShown: !ok };
   if (!ok) return { ...base, outcome: "refused" };
   const isSame = moneyOf(leaseIn(receipt)) === moneyOf(leaseIn(honest));
   return { ...base, outcome: isSame ? "harmless" : "gain", why: isSame ? "" : "its customer believes other money" };

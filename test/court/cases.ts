@@ -1,7 +1,7 @@
 /** Seeds played one after the other, and what came of them, counted: what the test asserts and the bench shows. */
 import { alarms, honestProblem } from "./honest.ts";
 import { courtModules, type CourtModule } from "./jobs.ts";
-import { alarmOf, gapOf } from "./open.ts";
+import { gapOf } from "./open.ts";
 import type { Wanted } from "./lie.ts";
 import { ENDS, planOf, type Plan } from "./plan.ts";
 import { play } from "./play.ts";
@@ -13,8 +13,6 @@ export interface Counted {
   lies: number;
   /** Honest cases in which something was wrong, with their seeds. */
   wronged: string[];
-  /** By its name: how many honest receipts raised it. */
-  alarms: Record<string, number>;
   outcomes: Record<Outcome, number>;
   /** By its name: the lies that paid, with their seeds. */
   gaps: Record<string, string[]>;
@@ -25,31 +23,37 @@ export interface Counted {
 }
 
 const nothingYet = (): Counted => ({
-  ...{ honest: 0, lies: 0, wronged: [], alarms: {}, gaps: {}, ends: {}, liars: {} },
+  ...{ honest: 0, lies: 0, wronged: [], gaps: {}, ends: {}, liars: {} },
   outcomes: { refused: 0, convicted: 0, harmless: 0, "another contract": 0, gain: 0 },
 });
 
 const add = (counts: Record<string, number>, name: string): void => void (counts[name] = (counts[name] ?? 0) + 1);
 
-/** What a server can say otherwise of a job, for every way in which that can end; then a referee lies; then anybody anywhere. */
+/** More than any job of the court had used when it was stopped, and less than it may. */
+const BEYOND = "99999";
+
+/** What a server can say otherwise of a job, for every way in which that can end; then referees lie; then anybody anywhere. */
 const SAID_OF_JOB: readonly (Wanted & Partial<Pick<Plan, "terms">>)[] = [
-  ...[{ field: "reason" }, { field: "reason", value: "output-limit" }, { field: "fuel" }, { field: "memoryHash" }],
+  ...[{ field: "reason" }, { field: "fuel", value: BEYOND, terms: "on-result" as const }, { field: "fuel" }, { field: "memoryHash" }],
   ...[{ field: "outputDigest", terms: "by-interval" as const }, { field: "stdoutDigest" }, { field: "exitCode" }],
   { field: "usedMs", terms: "by-interval" },
 ];
 const AIMED = ENDS.length * SAID_OF_JOB.length;
-const AT_REFEREE = ENDS.length;
+/** Of the whole job, then of a segment. */
+const AT_REFEREE = 2 * ENDS.length;
 
 const wantedFor = (seed: number) => SAID_OF_JOB[Math.floor(seed / ENDS.length)];
+
+const isOfSegment = (seed: number): boolean => seed >= AIMED + ENDS.length;
 
 function aimFor(seed: number): Aim | null {
   const wanted = wantedFor(seed);
   if (wanted) return { role: "server", kind: "result", ...wanted };
-  return seed < AIMED + AT_REFEREE ? { role: "referee", kind: "result", field: null } : null;
+  return seed < AIMED + AT_REFEREE ? { role: "referee", kind: "result", field: isOfSegment(seed) ? "fuel" : null } : null;
 }
 
 /** A referee that nobody asks cannot lie. */
-const doubting = (plan: Plan): Plan => ({ ...plan, doubt: plan.seed % 3 === 0 ? "segment" : "whole" });
+const doubting = (plan: Plan): Plan => ({ ...plan, doubt: isOfSegment(plan.seed) || plan.seed % 3 === 0 ? "segment" : "whole" });
 
 const wordsOf = ({ lie: { by, kind }, field, end, why, isShown }: Told): string =>
   `${by}'s ${kind} (${field}), ended ${end}: ${why}${isShown ? ", which its receipt shows" : ""}`;
@@ -72,12 +76,7 @@ export class Court {
     const played = await play(planOf(seed, this.#modules), "as planned");
     counted.honest++;
     for (const { end, state } of played.own) add(counted.ends, end?.reason ?? state);
-    let problem = await honestProblem(played);
-    for (const { lease, check, says } of await alarms(played)) {
-      const name = alarmOf(lease, check);
-      if (name === null) problem ??= `${check}: ${says}`;
-      else add(counted.alarms, name);
-    }
+    const problem = (await honestProblem(played)) ?? (await alarms(played))[0] ?? null;
     if (problem !== null) counted.wronged.push(`seed ${seed}: ${problem}`);
     return problem;
   }

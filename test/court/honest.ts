@@ -32,21 +32,14 @@ export async function verified(played: Played, lease: LeaseRow): Promise<Verific
   });
 }
 
-/** What a receipt says against somebody: of this lease, in this line. */
-export interface Alarm {
-  lease: LeaseRow;
-  check: string;
-  says: string;
-}
-
-/** Of every receipt the first line that has failed. */
-export async function alarms(played: Played): Promise<Alarm[]> {
-  const raised: Alarm[] = [];
+/** What receipts say against somebody: of every one the first line that has failed. */
+export async function alarms(played: Played): Promise<string[]> {
+  const raised: string[] = [];
   for (const lease of played.leases) {
     if (played.room.machineOf(lease).name === played.room.falseReferee) continue;
     const { lines } = await verified(played, lease);
     const failed = lines.find(({ status }) => status === "failed");
-    if (failed) raised.push({ lease, check: failed.check, says: failed.says });
+    if (failed) raised.push(`${failed.check}: ${failed.says}`);
   }
   return raised;
 }

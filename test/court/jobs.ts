@@ -88,7 +88,7 @@ const tracedOf = lazily(({ bytes }) => {
   return prepared.ok ? compiled(prepared.bytes) : null;
 });
 
-const KEPT_MAX = 400;
+const KEPT_MAX = 40;
 
 /** What the same job came to before: everybody's honest machine comes to the same, which test/engine holds. */
 function remembering<A extends [CourtJob, ...unknown[]], V>(nameOf: (...args: A) => string, make: (...args: A) => V): (...args: A) => V {

@@ -27,7 +27,7 @@ export const PHASES = [
 export type Phase = (typeof PHASES)[number];
 
 export type Doubt = "none" | "objection" | "whole" | "segment";
-const DOUBTS: readonly Doubt[] = ["none", "objection", "objection", "whole", "whole", "segment", "segment"];
+const DOUBTS: readonly Doubt[] = ["none", "none", "objection", "objection", "whole", "whole", "segment"];
 
 /** Who may fall silent, and where. */
 export const SILENCES = ["acceptance", "claim", "commitment", "result", "delivery", "referee", "trace", "dispute", "ruling"] as const;
@@ -150,7 +150,7 @@ function troubles(
     appealsInVain: rng.chance(0.3),
     gaps: new Map(rng.chance(0.3) ? sometimes(rng, 0.2, PHASES).map((phase) => [phase, rng.between(5_000, 60_000)] as const) : []),
     restarts: new Set(rng.chance(0.3) ? sometimes(rng, 0.3, PHASES) : []),
-    isSaidTwice: rng.chance(0.3),
+    isSaidTwice: rng.chance(0.15),
     losesDisk: rng.chance(0.3),
     isSealed: rng.chance(0.2),
   };

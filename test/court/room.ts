@@ -57,7 +57,7 @@ export const STAKE = 10n ** 14n;
 /** So often that no silence of the broker is a gap: it says that it hears once in a second at most, and five make a gap. */
 const HEARD_EVERY_MS = 3_900;
 
-const AUDIT_ROUND_MS = 120_000;
+const AUDIT_ROUND_MS = 300_000;
 /** What the owner of a server says of itself; the rest is its server's. */
 const OWNERS_WORD: readonly Kind[] = ["stop", "objection", "order", "delivery", "appeal"];
 
@@ -117,6 +117,7 @@ export interface Handed {
   answer: Answer;
 }
 
+let everybodys: readonly Change[] | null = null;
 const furnished = new WeakMap<Plan, { changes: readonly Change[]; ids: number }>();
 
 export class Room {
@@ -143,6 +144,7 @@ export class Room {
   #services: Services;
   #desk: Desk;
   #ids = 0;
+  #idsOf = "everybody";
 
   private constructor(plan: Plan, lie: Lie | null) {
     this.plan = plan;
@@ -182,7 +184,7 @@ export class Room {
   }
 
   id(): string {
-    return toHex(crypto.sha256(utf8(`id ${this.plan.seed} ${this.#ids++}`)));
+    return toHex(crypto.sha256(utf8(`id ${this.#idsOf} ${this.#ids++}`)));
   }
 
   clientId(): string {
@@ -202,39 +204,50 @@ export class Room {
     await this.#must(OPERATOR, "credit", { party, ...given });
   }
 
-  /** What is so before every play of one case is made once. */
+  /** What is so before every case, and before every play of one case, is made once. */
   async #furnish(): Promise<void> {
     const made = furnished.get(this.plan);
     if (made) {
       await this.store.commit(made.changes);
-      this.#ids = made.ids;
+      [this.#ids, this.#idsOf] = [made.ids, this.plan.seed.toString()];
       return;
     }
+    if (everybodys) await this.store.commit(everybodys);
+    else everybodys = await this.#recorded(() => this.#everybody());
+    [this.#ids, this.#idsOf] = [0, this.plan.seed.toString()];
+    const own = await this.#recorded(() => this.#offers());
+    furnished.set(this.plan, { changes: [...everybodys, ...own], ids: this.#ids });
+  }
+
+  async #recorded(bring: () => Promise<void>): Promise<readonly Change[]> {
     const changes: Change[] = [];
     const recording: Store = { ...this.store, commit: (some) => (changes.push(...some), this.store.commit(some)) };
     [, this.#desk] = this.#broker(recording);
-    await this.#bring();
-    furnished.set(this.plan, { changes, ids: this.#ids });
+    await bring();
+    return changes;
   }
 
-  async #bring(): Promise<void> {
+  /** The people, their money, and their servers' keys. */
+  async #everybody(): Promise<void> {
     await this.#party(this.customer, CREDIT);
+    for (const { owner, signer } of PEOPLE.machines) {
+      const { party } = owner;
+      await this.#party(owner, 2n * STAKE);
+      await this.#must(owner.signer, "stake", { party, amountNanos: STAKE.toString(), direction: "deposit", clientId: this.clientId() });
+      await this.#must(owner.signer, "key-grant", {
+        ...{ party, key: signer.publicKey, role: "server", label: "m", scopes: [...ROLE_SCOPES.server], account: null, leaseLabel: null },
+        ...{ maxSpendPerDayNanos: null, expiresAt: null },
+      });
+    }
+  }
+
+  async #offers(): Promise<void> {
     if (this.plan.feeBasisPoints > 0)
       await this.#must(OPERATOR, "fee", { basisPoints: this.plan.feeBasisPoints, effectiveAt: this.now, clientId: this.clientId() });
-    for (const [i, each] of this.machines.entries()) await this.#machine(each, this.plan.servers[i] ?? this.plan.servers[0]);
-    for (const { name, id } of this.machines)
+    for (const [i, { name, owner, signer, id }] of this.machines.entries()) {
+      await this.#must(signer, "offer", this.#offer(owner, id, this.plan.servers[i] ?? this.plan.servers[0]));
       if (isReferee(name)) await this.#must(OPERATOR, "referee", { server: id, active: true, clientId: this.clientId() });
-  }
-
-  async #machine({ owner, signer, id }: Machine, price: ServerPlan | undefined): Promise<void> {
-    const { party } = owner;
-    await this.#party(owner, 2n * STAKE);
-    await this.#must(owner.signer, "stake", { party, amountNanos: STAKE.toString(), direction: "deposit", clientId: this.clientId() });
-    await this.#must(owner.signer, "key-grant", {
-      ...{ party, key: signer.publicKey, role: "server", label: "m", scopes: [...ROLE_SCOPES.server], account: null, leaseLabel: null },
-      ...{ maxSpendPerDayNanos: null, expiresAt: null },
-    });
-    await this.#must(signer, "offer", this.#offer(owner, id, price));
+    }
   }
 
   #offer(owner: Identity, server: string, price: ServerPlan | undefined): Own<"offer"> {

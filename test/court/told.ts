@@ -14,6 +14,8 @@ export interface Told {
   /** How its lease ended, and how it would have. */
   end: string;
   endWithout: string;
+  /** Whether a referee ran one segment of the job alone. */
+  isSegment: boolean;
   /** Whether the customer's own machine shows it, whoever takes it. */
   isShown: boolean;
 }

@@ -98,7 +98,8 @@ async function judged(without: Played, told: Played, lie: Lie): Promise<Told> {
   const lied = told.room.handed.find(({ said }) => said.honest !== null);
   const isRefused = lied !== undefined && !lied.answer.ok;
   const isConvicted = convicted(told).some((name) => name === by);
-  const base = { lie, field: fieldOf(told), end: endOn(told, by), endWithout: endOn(without, by) };
+  const isSegment = told.leases.some(({ segment }) => segment);
+  const base = { lie, field: fieldOf(told), end: endOn(told, by), endWithout: endOn(without, by), isSegment };
   const wronged = await wrongedProblem(told, by);
   if (wronged !== null) return { ...base, outcome: "gain", why: wronged, isShown: (await alarms(told)).length > 0 };
   // another order, or another server, is another contract, which both sides keep
