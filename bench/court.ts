@@ -1,5 +1,5 @@
 /**
- * 10,000 honest cases of leases and disputes, and as many in which one party lies in one place: how many honest parties were convicted,
+ * 5,000 honest cases of leases and disputes, and as many in which one party lies in one place: how many honest parties were convicted,
  * waited past a deadline or lost more than is stated, and how many lies paid that are not known to pay. `--seed N` plays one case again;
  * `npm test` plays the first few hundred.
  */
@@ -7,7 +7,7 @@ import { Court } from "../test/court/cases.ts";
 import { OPEN } from "../test/court/open.ts";
 import { report, type Figure } from "./lib/report.ts";
 
-const COUNT = 10_000;
+const COUNT = 5_000;
 const SHOWN = 10;
 
 /** The number after a flag of the command line; null where it is not there. */

@@ -34,7 +34,7 @@ const BEYOND = "99999";
 
 /** What a server can say otherwise of a job, for every way in which that can end; then referees lie; then anybody anywhere. */
 const SAID_OF_JOB: readonly (Wanted & Partial<Pick<Plan, "terms">>)[] = [
-  ...[{ field: "reason" }, { field: "fuel", value: BEYOND, terms: "on-result" as const }, { field: "fuel" }, { field: "memoryHash" }],
+  ...[{ field: "reason" }, { field: "fuel" }, { field: "fuel", value: BEYOND, terms: "on-result" as const }, { field: "memoryHash" }],
   ...[{ field: "outputDigest", terms: "by-interval" as const }, { field: "stdoutDigest" }, { field: "exitCode" }],
   { field: "usedMs", terms: "by-interval" },
 ];
