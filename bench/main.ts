@@ -1,5 +1,6 @@
 /** `npm run bench -- [NAME]`: figures as JSON lines; exits 1 where a bar is missed. */
 import { collusion } from "./collusion.ts";
+import { court } from "./court.ts";
 import { dispute } from "./dispute.ts";
 import { engine } from "./engine.ts";
 import { forgeries } from "./forgeries.ts";
@@ -9,9 +10,9 @@ import type { Figure } from "./lib/report.ts";
 import { start } from "./start.ts";
 import { vm } from "./vm.ts";
 
-const BENCHES: Record<string, () => Promise<Figure[]>> = { lease, kernels, engine, start, dispute, vm, forgeries, collusion };
+const BENCHES: Record<string, () => Promise<Figure[]>> = { lease, kernels, engine, start, dispute, vm, forgeries, collusion, court };
 
-const wanted = process.argv.slice(2).filter((word) => !word.startsWith("--"));
+const wanted = process.argv.slice(2).filter((word, i, all) => !word.startsWith("--") && !["--seed", "--count"].includes(all[i - 1] ?? ""));
 const unknown = wanted.find((name) => !BENCHES[name]);
 if (unknown !== undefined) {
   console.error(`no bench is called ${unknown}; there are: ${Object.keys(BENCHES).join(", ")}`);

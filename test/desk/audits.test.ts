@@ -71,7 +71,7 @@ async function result(id: string, over: Partial<Payload<"result">> = {}, on = se
       stdoutDigest: zero,
       stderrDigest: zero,
     },
-    ...{ stateRoot: null, nonce: zero, detail: "" },
+    ...{ stateRoot: row.segment ? zero : null, nonce: zero, detail: "" },
     ...over,
   });
   expect((await h.submit(document)).code).toBeUndefined();

@@ -85,12 +85,21 @@ describe("a result", () => {
     expect(refusal(stop, told(opened(), "stop"))).toBeNull();
   });
 
+  it("shows a state where a segment came to its end, and of a whole job none", () => {
+    const lease = opened({ order: { segment: true } });
+    const nothing = { exitCode: null, fuel: "0", stateRoot: null } as const;
+    expect(refusal({ stateRoot: "state" })?.code).toBe("result_mismatch");
+    for (const reason of ["completed", "segment-end"] as const)
+      expect(refusal({ reason, exitCode: null, stateRoot: null }, lease)?.code, reason).toBe("result_mismatch");
+    for (const reason of ["server-failed", "module-malformed"] as const) expect(refusal({ ...nothing, reason }, lease), reason).toBeNull();
+  });
+
   it("ends with a segment only where one was ordered", () => {
-    const segment = { reason: "segment-end", exitCode: null } as const;
+    const segment = { reason: "segment-end", exitCode: null, stateRoot: "state" } as const;
     expect(refusal(segment)?.code).toBe("result_mismatch");
     expect(refusal(segment, opened({ order: { segment: true } }))).toBeNull();
     // a job's own fuel limit is not the lease's where a part of it was ordered
-    expect(refusal({ reason: "fuel-limit", exitCode: null }, opened({ order: { segment: true } }))).toBeNull();
+    expect(refusal({ reason: "fuel-limit", exitCode: null, stateRoot: "state" }, opened({ order: { segment: true } }))).toBeNull();
   });
 
   it("blames missing inputs only after its customer's time is over", () => {

@@ -6,7 +6,7 @@ import type { FactOf, ResultContent } from "./facts.ts";
 import type { Lease } from "./lease.ts";
 import { firstRefused, refused, taken, type LeaseRefusal, type Step } from "./refusal.ts";
 import { speaksAs } from "../roles.ts";
-import { proofOf } from "./proofs.ts";
+import { cameToState, proofOf } from "./proofs.ts";
 import { TERMS, type EndReason } from "./terms.ts";
 import { lastClaimOf } from "./use.ts";
 
@@ -25,7 +25,7 @@ export function reveal(lease: Lease, { at, content }: FactOf<"reveal">): Step {
 }
 
 /** Whether the fold bears the reason out: limits were reached, somebody stopped it, nothing ran where nothing may have run. */
-function reasonProblem(lease: Lease, { reason, usedMs, fuel, exitCode }: ResultContent): string | null {
+function reasonProblem(lease: Lease, { reason, usedMs, fuel, exitCode, stateRoot }: ResultContent): string | null {
   const row = TERMS[reason];
   if (row.statedBy !== "server") return `a server does not state ${reason}`;
   if (row.takes !== null && !DRIVERS[lease.driver].can[row.takes])
@@ -35,6 +35,8 @@ function reasonProblem(lease: Lease, { reason, usedMs, fuel, exitCode }: ResultC
     return `${reason} means that nothing ran: nothing can have been used`;
   if (reason === "module-malformed" && fuel !== "0") return "a module that cannot be read burns no fuel";
   if (reason === "segment-end" && !lease.segment) return "a whole job was ordered, not a segment";
+  if (stateRoot === null ? lease.segment && cameToState(reason) : !lease.segment)
+    return "a segment that came to an end shows its state, a whole job none";
   if (reason === "customer-stop" && lease.stop?.reason !== reason) return "its customer did not stop it";
   return limitProblem(lease, reason, usedMs, BigInt(fuel));
 }

@@ -73,6 +73,12 @@ export function limitToRun(under: Under, ended: Ended): string | null {
   return proof === null ? null : (fuelToRun(proof, ended)?.toString() ?? null);
 }
 
+/** A run that came to an end which others come to as well: of a segment the state is shown by it. One that could not be begun has none. */
+export const cameToState = (reason: EndReason): boolean => {
+  const { proof, cause } = TERMS[reason];
+  return (proof === "own-end" || proof === "fuel-limit") && cause !== "customer-bytes";
+};
+
 function boundOf(reason: EndReason, terms: PaymentTerms, proof: Proof | null): PayBound {
   switch (TERMS[reason].pay[terms]) {
     case "nothing":

@@ -1,15 +1,9 @@
 /** The result manifest of a lease: what the server signs of its guest's end, and of a replica the commitment to it. */
-import { TERMS, lastClaimOf, type EndReason } from "@xenoservers/market";
+import { cameToState, lastClaimOf } from "@xenoservers/market";
 import { endRootOf, signDocument, toHex, type SignedDocument } from "@xenoservers/protocol";
 import { digestOf } from "../drivers/checks.ts";
 import { DETAIL_MAX, type GuestEnd } from "./guest-end.ts";
 import type { LeaseContext } from "./lease-context.ts";
-
-/** One that could not be begun has no state, and so says nothing of who signed it; what was stopped ended where chance had it. */
-const cameToState = (reason: EndReason): boolean => {
-  const { proof, cause } = TERMS[reason];
-  return (proof === "own-end" || proof === "fuel-limit") && cause !== "customer-bytes";
-};
 
 export function signResult(
   { world, record, facts, order, driver }: Pick<LeaseContext, "world" | "record" | "facts" | "order" | "driver">,
