@@ -136,23 +136,38 @@ it("takes an interpreter's job down, and goes on with it in another process", as
   for (const guest of [plain, traced, segment]) await guest.dispose();
 });
 
+/** The last segment of a job that has so many breakpoints, and all of it, plain. */
+async function lastSegmentOf(module: string, breakpoints: number, step: string, fuelMax: bigint) {
+  const begin = async (how: PreparedJob["breakpoints"]) =>
+    (await prepareWith(how, module, {}, { entries: [], mounts: [] }, fuelMax)).begin();
+  const [plain, traced] = [await begin(null), await begin({ kind: "trace", step })];
+  const [end, { roots }] = [await asResult(plain), await asResult(traced)];
+  expect(roots).toHaveLength(breakpoints);
+  const from = roots?.at(-1) ?? "";
+  const pieces = [from, ...(statePiecesOf(await traced.readOutput(from, 0, 2 ** 30)) ?? [])].map((each) => ({ digest: each }));
+  for (const piece of pieces) await writeFile(path.join(folder, piece.digest), await traced.readOutput(piece.digest, 0, 2 ** 30));
+  const last = await begin({ kind: "segment", from, step, index: breakpoints + 1, upTo: fuelMax.toString(), pieces });
+  const [again, segment] = [await asResult(traced), await asResult(last)];
+  for (const guest of [plain, traced, last]) await guest.dispose();
+  return { end, again, segment };
+}
+
 it("ends a second run with breakpoints, and its last segment, where the first run was ended from outside", async () => {
   const counts = `(module (memory (export "memory") 1) (func (export "_start")
     (loop (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1))) (br 0))))`;
-  const begin = async (breakpoints: PreparedJob["breakpoints"]) =>
-    (await prepareWith(breakpoints, counts, {}, { entries: [], mounts: [] }, 1_000_001n)).begin();
-  const step = "300000";
-  const [plain, traced] = [await begin(null), await begin({ kind: "trace", step })];
-  const { reason, fuel, fuelInAll, memoryHash } = await asResult(plain);
+  const { end, again, segment } = await lastSegmentOf(counts, 3, "300000", 1_000_001n);
+  const { reason, fuel, fuelInAll, memoryHash } = end;
   expect([reason, fuelInAll]).toEqual(["fuel-limit", fuel]);
-  const end = await asResult(traced);
-  expect(end).toMatchObject({ reason, fuel, memoryHash });
-  const from = end.roots?.at(-1) ?? "";
-  expect(end.roots).toHaveLength(3);
-  const manifest = await traced.readOutput(from, 0, 2 ** 30);
-  const pieces = [from, ...(statePiecesOf(manifest) ?? [])].map((each) => ({ digest: each }));
-  for (const piece of pieces) await writeFile(path.join(folder, piece.digest), await traced.readOutput(piece.digest, 0, 2 ** 30));
-  const last = await begin({ kind: "segment", from, step, index: 4, upTo: "1000001", pieces });
-  expect(await asResult(last)).toMatchObject({ reason, fuelInAll, memoryHash });
-  for (const guest of [plain, traced, last]) await guest.dispose();
+  expect(again).toMatchObject({ reason, fuel, memoryHash });
+  expect(segment).toMatchObject({ reason, fuelInAll, memoryHash });
+});
+
+it("states no less than nothing for a segment in which the job broke: its fuel is what was noted before", async () => {
+  const breaks = `(module (memory (export "memory") 1) (func (export "_start") (local $i i32)
+    (loop (drop (i32.div_u (i32.const 5) (i32.sub (i32.const 10) (local.tee $i (i32.add (local.get $i) (i32.const 1)))))) (br 0))))`;
+  const { end, again, segment } = await lastSegmentOf(breaks, 3, "50", 10n ** 9n);
+  expect(end).toMatchObject({ reason: "completed" });
+  expect(again).toMatchObject({ fuel: end.fuel, memoryHash: end.memoryHash });
+  expect(segment).toMatchObject({ fuelInAll: end.fuel, memoryHash: end.memoryHash });
+  expect(segment.fuel).toBe(0n);
 });
