@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { createTestDatabase, dropTestDatabases } from "../../../../test/database.ts";
+import { migrate } from "../migrations/migrate.ts";
 import { change, reader, storeContract } from "./contract.ts";
 import { createPostgresStore } from "./postgres.ts";
 
@@ -19,6 +20,21 @@ describe("connections", () => {
     await expect(inUse.query("select 1")).rejects.toThrow();
     inUse.release(true);
     expect((await pool.query<{ n: number }>("select 1 as n")).rows[0]!.n).toBe(1);
+  });
+});
+
+describe("a database of another snapshot", () => {
+  it.each([
+    ["update migration set digest = repeat('00', 32) where name = '002-commit'", /another snapshot .*002-commit/],
+    ["alter table migration drop column digest", /another snapshot .*001-market/],
+    ["insert into migration (name) values ('999-later')", /newer xeno .*999-later/],
+  ])("is refused in words: %s", async (sql, why) => {
+    const pool = await createTestDatabase();
+    expect(await migrate(pool)).toEqual([]);
+    await pool.query(sql);
+    await expect(migrate(pool)).rejects.toThrow(why);
+    // the lock is free again
+    await expect(migrate(pool)).rejects.toThrow(why);
   });
 });
 
