@@ -12,7 +12,8 @@ import { startBroker, type Broker } from "@xenoservers/xenocorp";
 import { z } from "zod";
 import { zSeed } from "../input/ci-token.ts";
 import { writePrivate } from "../input/home.ts";
-import { UserError, say, yellow } from "../output/ui.ts";
+import { say, yellow } from "../output/terminal.ts";
+import { UserError } from "../output/ui.ts";
 
 export interface Person {
   client: MarketClient;

@@ -7,7 +7,8 @@ import { zAccount, zParty, zPins } from "@xenoservers/protocol";
 import { MarketClient, identityOf, type Filed } from "@xenoservers/sdk";
 import envPaths from "env-paths";
 import { z } from "zod";
-import { UserError, say, yellow } from "../output/ui.ts";
+import { say, yellow } from "../output/terminal.ts";
+import { UserError } from "../output/ui.ts";
 import { zSeed } from "./ci-token.ts";
 import { keepDocument } from "./kept-documents.ts";
 

@@ -1,7 +1,7 @@
 /** `xeno serve --install`: a hardened systemd unit. */
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import { print, say } from "../output/ui.ts";
+import { print, say } from "../output/terminal.ts";
 
 const unit = (node: string, cli: string, folder: string, configFile: string): string => `[Unit]
 Description=Xenoserver

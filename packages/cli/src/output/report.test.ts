@@ -32,7 +32,7 @@ describe("a refusal in words", () => {
     [refuse("insufficient_funds", { missingNanos: "5000000" }), /does not hold enough.*\n {2}\(missing 0\.0050 credits\)/],
     [refuse("too_late", { windowEndsAt: 1_800_000_000_000 }), /\(windowEndsAt 2027-01-15 08:00:00\)/],
     [refuse("key_expired", { key: "abc", expiresAt: 1_800_000_000_000 }), /create a new one with `xeno token create`/],
-  ])("%j", (refusal, says) => expect(describeRefusal(refusal)).toMatch(says));
+  ])("%j", (refusal, says) => expect(describeRefusal(refusal).join("\n")).toMatch(says));
 });
 
 describe("numbers for people", () => {
