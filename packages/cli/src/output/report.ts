@@ -37,9 +37,10 @@ async function tell(error: unknown): Promise<Told> {
   }
   const says = error instanceof z.ZodError ? wrongPart(error) : error instanceof Error ? error.message : String(error);
   const next = error instanceof UserError ? null : nextStep(error);
+  const [first, ...more] = error instanceof UserError ? [says] : says.split("\n").filter((line) => line.trim() !== "");
   return {
     json: { code: "failed", says },
-    says: next === null ? [says] : [says, `  ${next}`],
+    says: [first ?? "it failed", ...[...more, ...(next === null ? [] : [next])].map((line) => `  ${line}`)],
     exitCode: error instanceof UserError ? error.exitCode : EXIT.xeno,
   };
 }
@@ -66,6 +67,7 @@ function nextStep(error: unknown): string | null {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const step = "code" in cause ? NEXT[String(cause.code)] : undefined;
     if (step !== undefined) return step;
+    if (/no space left on device/i.test(cause.message)) return NEXT["ENOSPC"] ?? null; // another program's words
   }
   return error instanceof Error && !BUGS.includes(error.name) ? null : OTHERWISE;
 }
