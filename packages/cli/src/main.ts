@@ -40,7 +40,7 @@ import { quoteInput, runInput } from "./input/verbs/run.ts";
 import { searchInput } from "./input/verbs/search.ts";
 import { tokenCreateInput, tokenListInput } from "./input/verbs/token.ts";
 import { group, verb, type Verb } from "./input/verb.ts";
-import { leave } from "./output/leave.ts";
+import { leave, watchOver } from "./output/leave.ts";
 import { reportError } from "./output/report.ts";
 import { EXIT } from "./output/ui.ts";
 
@@ -264,10 +264,7 @@ export function program(): Command {
 }
 
 export async function main(argv: string[]): Promise<void> {
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(); // whoever read our output has had enough
-    throw error;
-  });
+  watchOver((error) => reportError(error, argv.includes("--json")));
   try {
     await program().parseAsync(argv, { from: "user" });
   } catch (error) {

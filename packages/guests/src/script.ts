@@ -12,7 +12,7 @@ export async function runScript(name: string, ...args: string[]): Promise<void> 
   const options = { cwd: import.meta.dirname, timeout: WITHIN_MS, killSignal: "SIGKILL" } as const;
   const script = path.join(import.meta.dirname, name);
   await run(process.execPath, ["--no-warnings", script, ...args], options).catch((error: Error & { stderr?: string }) => {
-    const said = (error.stderr ?? "").split("\n").find((line) => line.includes("Error")) ?? firstLineOf(error);
+    const said = (error.stderr ?? "").split("\n").find((line) => /^\w*Error\b/.test(line)) ?? firstLineOf(error);
     throw new Error(said.trim());
   });
 }

@@ -1,4 +1,6 @@
 export * from "./bytes.ts";
+export * from "./visible.ts";
+export * from "./json-in.ts";
 export * from "./crypto.ts";
 export * from "./canonical.ts";
 export * from "./errors.ts";

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { createSigner } from "@xenoservers/protocol/node";
-import type { Signer } from "@xenoservers/protocol";
+import { jsonIn, type Signer } from "@xenoservers/protocol";
 import { z } from "zod";
 import type { BrokerKeys } from "./config.ts";
 
@@ -45,8 +45,13 @@ export async function loadBrokerKeys(file: string, originName: string): Promise<
     };
     await writeFile(file, JSON.stringify(content, null, 1), { mode: 0o600, flag: "wx" });
   } else {
-    const parsed = zFile.safeParse(JSON.parse(text));
-    if (!parsed.success) throw new Error(`${file} does not hold the broker's keys: ${parsed.error.issues[0]?.path.join(".")}`);
+    const parsed = zFile.safeParse(jsonIn(text));
+    if (!parsed.success) {
+      const at = parsed.error.issues[0]?.path.join(".") ?? "";
+      throw new Error(
+        `${file} does not hold the broker's keys${at && ` (${at})`}: put back your copy of it, or \`xeno broker restore\` a backup`,
+      );
+    }
     content = parsed.data;
   }
   return {

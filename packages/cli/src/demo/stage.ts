@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import path from "node:path";
-import { formatEnrolToken, type Kind, type MarketPins, type Payload } from "@xenoservers/protocol";
+import { formatEnrolToken, jsonIn, type Kind, type MarketPins, type Payload } from "@xenoservers/protocol";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { connectPipe } from "@xenoservers/protocol/websocket";
 import { MarketClient, RefusedError, fetchMarket, fingerprintOf, identityOf, pinsOf } from "@xenoservers/sdk";
@@ -12,7 +12,8 @@ import { startBroker, type Broker } from "@xenoservers/xenocorp";
 import { z } from "zod";
 import { zSeed } from "../input/ci-token.ts";
 import { writePrivate } from "../input/home.ts";
-import { UserError, say, yellow } from "../output/ui.ts";
+import { say, yellow } from "../output/terminal.ts";
+import { UserError } from "../output/ui.ts";
 
 export interface Person {
   client: MarketClient;
@@ -86,7 +87,9 @@ export class Stage {
   /** A person of this market, the same after a restart; new ones get credit. */
   async person(name: string, title: string, creditNanos: bigint): Promise<Person> {
     const file = path.join(this.#folder, "people.json");
-    const seeds = zSeeds.parse(JSON.parse(await readFile(file, "utf8").catch(() => "{}")));
+    const known = zSeeds.safeParse(jsonIn(await readFile(file, "utf8").catch(() => "{}")));
+    if (!known.success) throw new UserError(`${file} is damaged; remove ${this.#folder}, or use another folder: --data DIR`);
+    const seeds = known.data;
     const seed = seeds[name] ?? randomBytes(32).toString("hex");
     await writePrivate(file, JSON.stringify({ ...seeds, [name]: seed }));
     const client = new MarketClient(this.url, this.pins, identityOf(Buffer.from(seed, "hex")));

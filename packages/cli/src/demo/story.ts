@@ -17,7 +17,8 @@ import {
 import { verifyReceipt, type Line } from "@xenoservers/verify";
 import { finishJob, parseJob } from "../input/job-from-args.ts";
 import { keepJob, readKeptJob } from "../input/kept-job.ts";
-import { gigaFuel, money, say, shortId } from "../output/ui.ts";
+import { say, showRaw } from "../output/terminal.ts";
+import { gigaFuel, money, shortId } from "../output/ui.ts";
 import { lineText } from "../output/verification.ts";
 
 const EXAMPLES = path.resolve(import.meta.dirname, "../../../../examples");
@@ -69,7 +70,7 @@ async function follow(
     onOutput(_stream, bytes) {
       const text = Buffer.from(bytes).toString();
       output += text;
-      if (!quiet) process.stderr.write(text.replaceAll(/^(?=.)/gm, "         | "));
+      if (!quiet) showRaw("stderr", text.replaceAll(/^(?=.)/gm, "         | "));
     },
     onState: (state) =>
       void (state === "running" && step(`the guest runs: ${(long ? LONG : SHORT).runs}, in an empty root without network`)),

@@ -3,11 +3,12 @@ import { appendFileSync, mkdirSync } from "node:fs";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { KEY_ROLES, SCOPES, type Scope } from "@xenoservers/market";
-import { zAccount, zParty, zPins } from "@xenoservers/protocol";
+import { jsonIn, zAccount, zParty, zPins } from "@xenoservers/protocol";
 import { MarketClient, identityOf, type Filed } from "@xenoservers/sdk";
 import envPaths from "env-paths";
 import { z } from "zod";
-import { UserError, say, yellow } from "../output/ui.ts";
+import { say, yellow } from "../output/terminal.ts";
+import { UserError } from "../output/ui.ts";
 import { zSeed } from "./ci-token.ts";
 import { keepDocument } from "./kept-documents.ts";
 
@@ -55,18 +56,10 @@ export async function writePrivate(file: string, text: string): Promise<void> {
   await rename(`${file}.part`, file);
 }
 
-function parseContexts(text: string): z.ZodSafeParseResult<Contexts> {
-  try {
-    return zContexts.safeParse(JSON.parse(text));
-  } catch {
-    return zContexts.safeParse(null);
-  }
-}
-
 export async function readContexts(file = home.contexts): Promise<Contexts> {
   const text = await readFile(file, "utf8").catch(() => null);
   if (text === null) return { current: null, contexts: {} };
-  const parsed = parseContexts(text);
+  const parsed = zContexts.safeParse(jsonIn(text));
   if (parsed.success) return parsed.data;
   const at = parsed.error.issues[0]?.path.join(".") ?? "";
   throw new UserError(

@@ -1,16 +1,37 @@
-/** `xeno serve --install`: a hardened systemd unit. */
-import { writeFile } from "node:fs/promises";
+/** `xeno serve --install`: a hardened systemd unit that starts this very program, wherever it lies. */
+import { execFile } from "node:child_process";
+import { access, mkdir, realpath, writeFile } from "node:fs/promises";
+import { userInfo } from "node:os";
 import path from "node:path";
-import { print, say } from "../output/ui.ts";
+import { print, say, yellow } from "../output/terminal.ts";
+import { UserError } from "../output/ui.ts";
 
-const unit = (node: string, cli: string, folder: string, configFile: string): string => `[Unit]
+interface Unit {
+  /** The program's Node, its entry, and the folder that holds all of its code; none of them a link. */
+  node: string;
+  entry: string;
+  program: string;
+  folder: string;
+  configFile: string;
+  /** Whose the data are; null: root. */
+  user: string | null;
+}
+
+/** Paths are quoted, for they may hold spaces; none of them holds a quote or a backslash. */
+const quoted = (text: string): string => `"${text.replaceAll("%", "%%")}"`;
+/** A word behind a command, where a dollar sign begins a variable. */
+const word = (text: string): string => quoted(text.replaceAll("$", "$$$$"));
+/** One of the paths that are bound, where a colon would part it. */
+const bound = (file: string, mark = ""): string => quoted(`${mark}${file.replaceAll(":", "\\\\:")}`);
+
+export const unitText = ({ node, entry, program, folder, configFile, user }: Unit): string => `[Unit]
 Description=Xenoserver
 After=network-online.target
 Wants=network-online.target
 
 [Service]
-ExecStart=${node} ${cli} serve --data ${folder} --config ${configFile}
-Restart=always
+ExecStart=${quoted(node)} ${word(entry)} serve --data ${word(folder)} --config ${word(configFile)}
+${user === null ? "" : `User=${user}\n`}Restart=always
 RestartSec=2
 # guests outlive the daemon and are adopted by the next one
 KillMode=process
@@ -18,11 +39,12 @@ TimeoutStopSec=90
 UMask=0077
 NoNewPrivileges=yes
 ProtectSystem=strict
-ReadWritePaths=${folder}
+ReadWritePaths=${quoted(folder)}
 ProtectHome=tmpfs
-BindPaths=${folder}
-BindReadOnlyPaths=-${configFile}
 PrivateTmp=yes
+# the program and its data may lie in a home or below /tmp, of which nothing else is seen
+BindPaths=${bound(folder)}
+BindReadOnlyPaths=${bound(program)} ${bound(node)} ${bound(configFile, "-")}
 ProtectKernelModules=yes
 ProtectKernelLogs=yes
 ProtectClock=yes
@@ -31,18 +53,58 @@ RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
+SystemCallArchitectures=native
 Delegate=yes
 
 [Install]
 WantedBy=multi-user.target
 `;
 
+/** The nearest folder above that all of the program's packages are found from. */
+async function programFolder(from: string): Promise<string> {
+  for (let folder = from; ; folder = path.dirname(folder)) {
+    if (
+      await access(path.join(folder, "node_modules/@xenoservers")).then(
+        () => true,
+        () => false,
+      )
+    )
+      return folder;
+    if (folder === path.dirname(folder)) throw new UserError(`the packages of ${from} are not found; install xeno anew`);
+  }
+}
+
+/** What systemd's own check says of the unit; null where it is content, or not here. */
+function complaints(file: string): Promise<string[] | null> {
+  return new Promise((resolve) =>
+    execFile("systemd-analyze", ["verify", file], (error, _, stderr) =>
+      resolve(error && typeof error.code === "number" ? stderr.split("\n").filter((line) => line !== "") : null),
+    ),
+  );
+}
+
+/** What systemd does not take in a command, and a line end that would begin a line of the unit. */
+export function pathProblem(...files: string[]): string | null {
+  const wrong = files.find((file) => /[\p{Cc}"'\\]/u.test(file));
+  return wrong === undefined
+    ? null
+    : `no unit can name the path ${wrong}: it holds quotes, backslashes or control characters; put it elsewhere`;
+}
+
 export async function installUnit(folder: string, configFile: string): Promise<void> {
-  const text = unit(process.execPath, path.resolve(import.meta.dirname, "../../bin/xeno.js"), folder, configFile);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const entry = await realpath(path.resolve(import.meta.dirname, "../../bin/xeno.js"));
+  const [node, data, config] = [await realpath(process.execPath), await realpath(folder), path.resolve(configFile)];
+  const problem = pathProblem(entry, node, data, config);
+  if (problem !== null) throw new UserError(problem);
   const root = process.getuid?.() === 0;
-  const file = root ? "/etc/systemd/system/xenoserver.service" : path.join(folder, "xenoserver.service");
+  const user = root ? null : userInfo().username;
+  const text = unitText({ node, entry, program: await programFolder(path.dirname(entry)), folder: data, configFile: config, user });
+  const file = root ? "/etc/systemd/system/xenoserver.service" : path.join(data, "xenoserver.service");
   await writeFile(file, text);
   print(file);
+  const wrong = await complaints(file);
+  if (wrong) say(yellow("systemd-analyze verify does not take it:"), ...wrong.map((line) => `  ${line}`));
   say(
     root
       ? "start it with: systemctl daemon-reload && systemctl enable --now xenoserver"

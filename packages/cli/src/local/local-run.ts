@@ -10,7 +10,7 @@ import { createWasmDriver, type GuestEnding } from "@xenoservers/xenoserver";
 import { exitCodeFor, writeResults } from "../output/deliver.ts";
 import { finishJob, type ParsedJob } from "../input/job-from-args.ts";
 import { home } from "../input/home.ts";
-import { printJson, say } from "../output/ui.ts";
+import { printJson, say, showRaw } from "../output/terminal.ts";
 
 /** As a server would call it: only time ends a guest from outside here. */
 function reasonOf(end: GuestEnding): EndReason {
@@ -47,7 +47,7 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
         ) {
           read[stream] += bytes.length;
           if (json) output[stream].push(bytes);
-          else process[stream].write(bytes);
+          else showRaw(stream, bytes);
         }
       }
     };

@@ -4,13 +4,15 @@
  */
 import { createHash } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
-import { connect, createServer, type Server } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { jsonIn } from "@xenoservers/protocol";
 import { z } from "zod";
 import { UserError } from "../output/ui.ts";
 
 const SOCKET_PATH_MAX = 100;
+const LINE_CHARS_MAX = 65_536;
 
 function socketPath(folder: string): string {
   const direct = path.join(path.resolve(folder), "control.sock");
@@ -35,11 +37,9 @@ export function ask(folder: string, request: { [key: string]: unknown }, withinM
     socket.on("connect", () => socket.write(`${JSON.stringify(request)}\n`));
     socket.on("data", (chunk: Buffer) => (text += chunk.toString()));
     socket.on("end", () => {
-      try {
-        resolve(zAnswer.parse(JSON.parse(text)));
-      } catch {
-        reject(new UserError(`the program of ${folder} gave no answer`));
-      }
+      const answer = zAnswer.safeParse(jsonIn(text));
+      if (answer.success) resolve(answer.data);
+      else reject(new UserError(`the program of ${folder} gave no answer`));
     });
   });
 }
@@ -48,12 +48,29 @@ type Answer = (request: Record<string, unknown>) => Promise<Record<string, unkno
 
 async function replyTo(line: string, what: string, answer: Answer): Promise<Record<string, unknown>> {
   try {
-    const request = zRequest.parse(JSON.parse(line));
+    const { data: request } = zRequest.safeParse(jsonIn(line));
+    if (!request) return { error: 'a request is one line of JSON with a command, such as {"command":"status"}' };
     const reply = await answer(request);
     return request.command === "who" ? { what, pid: process.pid, ...reply } : reply;
   } catch (error) {
     return { error: messageOf(error) };
   }
+}
+
+/** One line in, one line out; who says more, or says half and leaves, is let go. */
+function serveOne(socket: Socket, reply: (line: string) => Promise<Record<string, unknown>>): void {
+  let text = "";
+  const listen = (chunk: Buffer): void => {
+    text += chunk.toString();
+    const end = text.indexOf("\n");
+    if (end < 0 && text.length <= LINE_CHARS_MAX) return;
+    socket.off("data", listen).resume();
+    const line = end < 0 ? "" : text.slice(0, end);
+    void reply(line).then((answer) => socket.end(`${JSON.stringify(answer)}\n`));
+  };
+  socket.on("error", () => socket.destroy());
+  socket.on("data", listen);
+  socket.on("end", () => socket.end());
 }
 
 /** Becomes the owner of the folder; throws UserError when another program is. */
@@ -66,15 +83,7 @@ export async function ownFolder(folder: string, what: string, answer: Answer): P
     throw new UserError(`${runs}; stop it first or use --data OTHER`);
   }
   await rm(socketPath(folder), { force: true });
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    let text = "";
-    socket.on("error", () => socket.destroy());
-    socket.on("data", (chunk: Buffer) => {
-      text += chunk.toString();
-      const end = text.indexOf("\n");
-      if (end >= 0) void replyTo(text.slice(0, end), what, answer).then((reply) => socket.end(`${JSON.stringify(reply)}\n`));
-    });
-  });
+  const server = createServer({ allowHalfOpen: true }, (socket) => serveOne(socket, (line) => replyTo(line, what, answer)));
   await new Promise<void>((resolve, reject) => server.once("error", reject).listen(socketPath(folder), resolve));
   return server;
 }

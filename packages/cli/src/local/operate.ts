@@ -2,7 +2,8 @@
 import type { Kind, Payload } from "@xenoservers/protocol";
 import { MarketClient, RefusedError, fetchMarket, identityOf, pinsOf } from "@xenoservers/sdk";
 import { currentContext } from "../input/home.ts";
-import { UserError, print } from "../output/ui.ts";
+import { print } from "../output/terminal.ts";
+import { UserError } from "../output/ui.ts";
 import { brokerFolder } from "./broker-folder.ts";
 
 /** Its key has no party: it signs what is the operator's alone. */

@@ -3,18 +3,11 @@ import path from "node:path";
 import { TERMS, type EndReason, type TermsRow } from "@xenoservers/market";
 import type { LeaseView } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
-import {
-  fetchReceipt,
-  writeTree,
-  type Delivered,
-  type MarketClient,
-  type SessionHandlers,
-  type SourceEntry,
-  type TreeFile,
-} from "@xenoservers/sdk";
+import { fetchReceipt, writeTree, type Delivered, type MarketClient, type SessionHandlers, type TreeFile } from "@xenoservers/sdk";
 import { home, writePrivate } from "../input/home.ts";
 import type { SharedFolder } from "../input/job-from-args.ts";
-import { EXIT, say, yellow } from "./ui.ts";
+import { say, yellow } from "./terminal.ts";
+import { EXIT } from "./ui.ts";
 
 const receiptFile = (lease: string): string => path.join(home.receipts, `${lease}.json`);
 
@@ -34,12 +27,9 @@ export async function writeResults(
   out: string | null,
   shared: readonly SharedFolder[],
 ): Promise<void> {
-  const targets: [string, string, readonly SourceEntry[]][] = shared.map(({ host, guest, before }) => [host, guest, before]);
-  if (out !== null) targets.push([out, "/out", []]);
-  for (const [host, guest, before] of targets) {
-    const skipped = await writeTree(host, below(tree, guest), { fetch, before });
-    for (const why of skipped) say(yellow(`left out  ${host}/${why}`));
-  }
+  const leftOut = (host: string, lines: readonly string[]): void => lines.forEach((why) => say(yellow(`left out  ${host}/${why}`)));
+  for (const { host, guest, before } of shared) leftOut(host, await writeTree(host, below(tree, guest), { fetch, before }));
+  if (out !== null) leftOut(out, await writeTree(out, below(tree, "/out"), { fetch }));
 }
 
 /** Takes a result's files before it is receipted. */

@@ -9,7 +9,8 @@ import {
   type SessionHandlers,
   type Stream,
 } from "@xenoservers/sdk";
-import { UserError, dim, say, shortId, yellow } from "./ui.ts";
+import { dim, say, showRaw, yellow } from "./terminal.ts";
+import { UserError, shortId } from "./ui.ts";
 
 export interface Followed {
   lease: LeaseView;
@@ -41,7 +42,7 @@ export async function follow(
 
 /** Output to where it belongs, troubles to stderr. */
 export const shownHere: SessionHandlers = {
-  onOutput: (stream, bytes) => void process[stream].write(bytes),
+  onOutput: showRaw,
   onState(state) {
     if (state === "reconnecting") say(dim("reconnecting"));
     if (state.startsWith("problem")) say(yellow(state));

@@ -1,7 +1,8 @@
 /** Leases in words for people: how one ended, who is to blame, what it cost, what to do next. */
 import { TERMS, isLive } from "@xenoservers/market";
 import type { LeaseView } from "@xenoservers/protocol";
-import { duration, gigaFuel, green, money, red, shortId, yellow } from "./ui.ts";
+import { green, red, yellow } from "./terminal.ts";
+import { duration, gigaFuel, money, shortId } from "./ui.ts";
 
 const STATE_SAYS: Partial<Record<LeaseView["state"], string>> = {
   lapsed: "no server took it up in time; the money is back: run it again",

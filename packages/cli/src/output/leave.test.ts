@@ -1,21 +1,85 @@
-import { execFile } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, open, readFile, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import path from "node:path";
-import { promisify } from "node:util";
-import { expect, it } from "vitest";
+import { text } from "node:stream/consumers";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
-const run = promisify(execFile);
-const LEAVE = path.join(import.meta.dirname, "leave.ts");
+const SOURCE = path.join(import.meta.dirname, "..");
+const LEAVE = JSON.stringify(path.join(SOURCE, "output/leave.ts"));
+const MAIN = JSON.stringify(path.join(SOURCE, "main.ts"));
+const BYTES = 3_000_000;
 
-it("a reader that takes its time gets every byte, and the exit code stays", async () => {
-  const program = `import { leave } from ${JSON.stringify(LEAVE)}; process.stdout.write("x".repeat(3_000_000)); process.exitCode = 3; leave();`;
-  const script = `{ "$0" --no-warnings --input-type=module -e "$1"; echo $? >&2; } | { sleep 1; wc -c; }`;
-  const { stdout, stderr } = await run("sh", ["-c", script, process.execPath, program]);
-  expect([stdout.trim(), stderr.trim()]).toEqual(["3000000", "3"]);
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "xeno-leave-"));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+/** It says by a message what it has come to. */
+function program(source: string, stdout: "pipe" | number = "pipe") {
+  const args = ["--no-warnings", "--input-type=module", "-e", source];
+  return spawn(process.execPath, args, { env: { ...process.env, XENO_HOME: folder }, stdio: ["ignore", stdout, "pipe", "ipc"] });
+}
+const ended = async (child: ReturnType<typeof program>): Promise<number | null> => Number((await once(child, "close"))[0]);
+
+describe("output", () => {
+  it.each(["stdout", "stderr"] as const)(
+    "on %s is all there for a reader that begins when the program has ended its work",
+    async (stream) => {
+      const child = program(`import { leave } from ${LEAVE};
+      process.${stream}.write("x".repeat(${BYTES})); process.exitCode = 3; void leave(); process.send("leaving");`);
+      await once(child, "message");
+      const end = ended(child);
+      expect((await text(child[stream]!)).length).toBe(BYTES);
+      expect(await end).toBe(3);
+    },
+  );
+
+  it("of a job that a caller's error follows is all there, and the error behind it", async () => {
+    const child = program(`import { watchOver } from ${LEAVE};
+      watchOver(async (error) => (console.error("error:", error.message), 125)); process.stdout.write("x".repeat(${BYTES}));
+      setImmediate(() => { process.send("failing"); throw new Error("a bug"); });`);
+    await once(child, "message");
+    const [out, err, code] = await Promise.all([text(child.stdout!), text(child.stderr!), ended(child)]);
+    expect([out.length, code]).toEqual([BYTES, 125]);
+    expect(err).toMatch(/^error: a bug\n/);
+    expect(err).not.toMatch(/^ +at /m);
+  });
+
+  it("that its reader had enough of ends it, quietly, as shells count it", async () => {
+    const child = program(`import { watchOver } from ${LEAVE};
+      watchOver(async (error) => (console.error("error:", error.message), 125)); process.on("message", () => process.stdout.write("x".repeat(${BYTES}))); process.send("ready");`);
+    await once(child, "message");
+    child.stdout!.destroy();
+    child.send("write");
+    expect([await text(child.stderr!), await ended(child)]).toEqual(["", 141]);
+  });
+
+  it("goes on where only the errors' reader went", async () => {
+    const child =
+      program(`import { watchOver, leave } from ${LEAVE}; watchOver(async (error) => (console.error("error:", error.message), 125)); process.on("message", () => {
+      process.stderr.write("x".repeat(${BYTES}), () => { process.stdout.write("all of it"); void leave(); }); }); process.send("ready");`);
+    await once(child, "message");
+    child.stderr!.destroy();
+    child.send("write");
+    expect([await text(child.stdout!), await ended(child)]).toEqual(["all of it", 0]);
+  });
+
+  it("that has no room is an error in words", async () => {
+    const full = await open("/dev/full", "w");
+    const child = program(`import { main } from ${MAIN}; await main(["version"]);`, full.fd);
+    const [said, code] = await Promise.all([text(child.stderr!), ended(child)]).finally(() => full.close());
+    expect(said).toMatch(/^error: the output could not be written: ENOSPC: no space left on device.*\n.*\n$/);
+    expect(code).toBe(125);
+  });
 });
 
-it("a reader that has had enough ends it", async () => {
-  const program = `process.stdout.on("error", () => process.exit(0)); import { leave } from ${JSON.stringify(LEAVE)};
-    process.stdout.write("x".repeat(3_000_000)); leave();`;
-  const script = `"$0" --no-warnings --input-type=module -e "$1" | head -c 10`;
-  expect((await run("sh", ["-c", script, process.execPath, program])).stdout).toBe("xxxxxxxxxx");
+it("nothing but the end of the program ends it", async () => {
+  const files = (await readdir(SOURCE, { recursive: true })).filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"));
+  const exits: string[] = [];
+  for (const file of files)
+    if (/process\s*\.\s*(exit|abort|reallyExit)\(/.test(await readFile(path.join(SOURCE, file), "utf8"))) exits.push(file);
+  expect(exits).toEqual(["output/leave.ts"]);
 });

@@ -1,8 +1,40 @@
-/** The end of the program: not before whoever reads its output has all of it. */
+/** The end of the program: not before whoever reads its output has all of it, or wants no more. */
+
+/** As a shell says of a program that a closed pipe ended: 128 and SIGPIPE's number. */
+const PIPE_CLOSED = 141;
+
+/** What ended it from outside of every verb: its exit code, which nothing changes any more. */
+let failed: Promise<number> | null = null;
+
 const written = (stream: NodeJS.WriteStream): Promise<void> => new Promise((resolve) => void stream.write("", () => resolve()));
 
-/** Ends with `process.exitCode`, whatever a library keeps open. */
-export async function leave(): Promise<void> {
+async function allWritten(): Promise<void> {
   await Promise.all([written(process.stdout), written(process.stderr)]);
-  process.exit();
+  await new Promise((resolve) => setImmediate(resolve)); // a stream says what went wrong after that
+}
+
+/** Ends with `process.exitCode`, whatever a library keeps open. */
+export async function leave(): Promise<never> {
+  await allWritten();
+  const code = await failed;
+  if (code !== null) await allWritten();
+  process.exit(code ?? process.exitCode);
+}
+
+/**
+ * What fails outside of every verb ends the program in words too: `report` says it, and with which exit code. A reader of the output that
+ * has had enough is no error; who reads the errors may go at any time.
+ */
+export function watchOver(report: (error: unknown) => Promise<number>): void {
+  const end = (code: Promise<number>): void => {
+    failed ??= code;
+    void leave();
+  };
+  process.stderr.on("error", () => {});
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (failed) return;
+    if (error.code === "EPIPE") end(Promise.resolve(PIPE_CLOSED));
+    else end(report(new Error(`the output could not be written: ${error.message}`, { cause: error })));
+  });
+  process.on("uncaughtException", (error) => end(report(error)));
 }

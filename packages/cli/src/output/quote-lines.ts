@@ -3,7 +3,8 @@ import { DRIVERS, ifServerVanishes, priceVectorOf, runsAlike, trustLine } from "
 import type { MarketInfo } from "@xenoservers/protocol/link";
 import { driverOf, type MarketClient, type Quoted, type Wanted } from "@xenoservers/sdk";
 import { worstLines } from "./terms-lines.ts";
-import { duration, gigaFuel, mib, money, say, shortId, when, yellow } from "./ui.ts";
+import { say, yellow } from "./terminal.ts";
+import { duration, gigaFuel, mib, money, shortId, when } from "./ui.ts";
 
 export interface Shown {
   server: string;

@@ -5,6 +5,7 @@ import { refuse, type Refusal } from "@xenoservers/protocol";
 import { BrokenPurchaseOrder, RefusedError } from "@xenoservers/sdk";
 import { PaperMarket, Random } from "@xenoservers/testkit";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { z } from "zod";
 import { saveContext } from "../input/home.ts";
 import { verifyKept } from "./broken-order.ts";
 import { reportError } from "./report.ts";
@@ -32,7 +33,7 @@ describe("a refusal in words", () => {
     [refuse("insufficient_funds", { missingNanos: "5000000" }), /does not hold enough.*\n {2}\(missing 0\.0050 credits\)/],
     [refuse("too_late", { windowEndsAt: 1_800_000_000_000 }), /\(windowEndsAt 2027-01-15 08:00:00\)/],
     [refuse("key_expired", { key: "abc", expiresAt: 1_800_000_000_000 }), /create a new one with `xeno token create`/],
-  ])("%j", (refusal, says) => expect(describeRefusal(refusal)).toMatch(says));
+  ])("%j", (refusal, says) => expect(describeRefusal(refusal).join("\n")).toMatch(says));
 });
 
 describe("numbers for people", () => {
@@ -68,6 +69,22 @@ describe("an error", () => {
     expect(await reportError(new RefusedError(refuse("suspended", { reason: "fraud" })), true)).toBe(EXIT.xeno);
     expect(JSON.parse(said.stdout)).toMatchObject({ error: { code: "suspended", reason: "fraud" } });
     expect(await reportError(new Error("our own bug"), true)).toBe(EXIT.xeno);
+  });
+
+  it.each<[Error, RegExp]>([
+    [Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" }), /write\n {2}there is no room left: free some/],
+    [
+      new Error("it failed", { cause: Object.assign(new Error("in the cause"), { code: "EADDRINUSE" }) }),
+      /failed\n {2}another program listens/,
+    ],
+    [Object.assign(new Error("a code that is no text"), { code: 53100 }), /^error: a code that is no text\n$/],
+    [new Error("Command failed: initdb\nNo space left on device\n"), /failed: initdb\n {2}No space.*\n {2}there is no room left/],
+    [new TypeError("code?.startsWith is not a function"), /function\n {2}this is a fault of xeno itself; XENO_DEBUG=1/],
+    [z.object({ a: z.int() }).safeParse({ a: "x" }).error ?? new Error(), /^error: what was read .* a: Invalid input.*\n$/],
+  ])("says cause and next step and shows no code of ours: %s", async (error, says) => {
+    expect(await reportError(error, false)).toBe(EXIT.xeno);
+    expect(said.stderr).toMatch(says);
+    expect(said.stderr).not.toMatch(/^ +at /m);
   });
 
   it("of a broker that broke its word has a code of its own; what it signed is kept, and shows it to others", async () => {

@@ -1,12 +1,15 @@
 /** An error as people or programs are told of it, and the exit code that goes with it. */
 import { ERROR_CODES } from "@xenoservers/protocol";
 import { BrokenPurchaseOrder, RefusedError } from "@xenoservers/sdk";
+import { z } from "zod";
 import { keepBroken } from "./broken-order.ts";
-import { EXIT, UserError, describeRefusal, dim, printJson, red, say } from "./ui.ts";
+import { dim, printJson, red, say } from "./terminal.ts";
+import { EXIT, UserError, describeRefusal } from "./ui.ts";
 
 interface Told {
   json: Record<string, unknown>;
-  says: string;
+  /** A line each. */
+  says: readonly string[];
   exitCode: number;
 }
 
@@ -16,9 +19,14 @@ async function tellBroken(error: BrokenPurchaseOrder): Promise<Told> {
   const kept = file === null ? "it could not be kept" : `what it signed is kept: xeno verify ${file}`;
   return {
     json: { code: "broken_purchase_order", why: error.why, evidence: file, says: error.message },
-    says: `${error.message}\n  the lease was stopped; ${kept}`,
+    says: [error.message, `  the lease was stopped; ${kept}`],
     exitCode: EXIT.broken,
   };
+}
+
+/** Something that was read is not what it should be: where in it, and why. */
+function wrongPart({ issues: [first] }: z.ZodError): string {
+  return `what was read is not what was expected: ${first?.path.join(".") ?? ""}: ${first?.message ?? "it is malformed"}`;
 }
 
 async function tell(error: unknown): Promise<Told> {
@@ -27,16 +35,49 @@ async function tell(error: unknown): Promise<Told> {
     const { code, facts } = error.refusal;
     return { json: { code, ...facts, says: ERROR_CODES[code].says }, says: describeRefusal(error.refusal), exitCode: EXIT.xeno };
   }
-  const says = error instanceof Error ? error.message : String(error);
-  return { json: { code: "failed", says }, says, exitCode: error instanceof UserError ? error.exitCode : EXIT.xeno };
+  const says = error instanceof z.ZodError ? wrongPart(error) : error instanceof Error ? error.message : String(error);
+  const next = error instanceof UserError ? null : nextStep(error);
+  const [first, ...more] = error instanceof UserError ? [says] : says.split("\n").filter((line) => line.trim() !== "");
+  return {
+    json: { code: "failed", says },
+    says: [first ?? "it failed", ...[...more, ...(next === null ? [] : [next])].map((line) => `  ${line}`)],
+    exitCode: error instanceof UserError ? error.exitCode : EXIT.xeno,
+  };
+}
+
+/** What to do about what this machine refuses. */
+const NEXT: Readonly<Record<string, string>> = {
+  ENOSPC: "there is no room left: free some, or use another folder (--data, XENO_HOME)",
+  EDQUOT: "your quota is used up: free some, or use another folder (--data, XENO_HOME)",
+  EROFS: "it cannot be written there: use another folder (--data, XENO_HOME)",
+  EACCES: "this user may not do that: look at who owns it, or use another folder (--data, XENO_HOME)",
+  EADDRINUSE: "another program listens there: choose another --port, or end that one",
+  EADDRNOTAVAIL: "this machine has no such address: choose another --host",
+  ECONNREFUSED: "nothing answers there: is the broker running, and is its address right (xeno context ls)?",
+  ENOTFOUND: "no such name: is the address right (xeno context ls)?",
+  EMFILE: "too many files are open: raise `ulimit -n`",
+};
+const OTHERWISE = "this is a fault of xeno itself; XENO_DEBUG=1 shows where: please report it";
+
+/** Of these names only this program's own mistakes are. */
+const BUGS: readonly string[] = ["TypeError", "RangeError", "ReferenceError", "SyntaxError", "InvariantError", "AssertionError"];
+
+/** Of an error and what it came from, the first that says what to do; null where its own words do. */
+function nextStep(error: unknown): string | null {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const step = "code" in cause ? NEXT[String(cause.code)] : undefined;
+    if (step !== undefined) return step;
+    if (/no space left on device/i.test(cause.message)) return NEXT["ENOSPC"] ?? null; // another program's words
+  }
+  return error instanceof Error && !BUGS.includes(error.name) ? null : OTHERWISE;
 }
 
 /** Prints an error as `--json` or for people; returns the exit code. */
 export async function reportError(error: unknown, json: boolean): Promise<number> {
   const { json: told, says, exitCode } = await tell(error);
   if (json) printJson({ error: told });
-  else say(`${red("error")}: ${says}`);
+  else say(`${red("error")}: ${says[0] ?? ""}`, ...says.slice(1));
   const ours = !(error instanceof UserError || error instanceof RefusedError || error instanceof BrokenPurchaseOrder);
-  if (!json && ours && error instanceof Error && process.env["XENO_DEBUG"] !== undefined) say(dim(error.stack ?? ""));
+  if (!json && ours && error instanceof Error && process.env["XENO_DEBUG"] !== undefined) say(...(error.stack ?? "").split("\n").map(dim));
   return exitCode;
 }

@@ -1,7 +1,8 @@
-/** How the command line speaks: results on stdout, progress and errors on stderr, `--json` for programs. */
+/** How the command line puts things: money, times, sizes, tables, refusals. */
 import { formatMoney } from "@xenoservers/market";
-import { ERROR_CODES, type Refusal } from "@xenoservers/protocol";
+import { ERROR_CODES, visible, type Refusal } from "@xenoservers/protocol";
 import Table from "cli-table3";
+import { print } from "./terminal.ts";
 
 /**
  * Beside a job's own: `mismatch`: what is at hand is of another lease or job than was asked for; `broken`: the broker broke its signed
@@ -18,18 +19,6 @@ export class UserError extends Error {
     this.exitCode = exitCode;
   }
 }
-
-const colours = process.stderr.isTTY && process.env["NO_COLOR"] === undefined;
-const paint = (code: number) => (text: string) => (colours ? `\u001B[${code}m${text}\u001B[0m` : text);
-export const dim = paint(2);
-export const bold = paint(1);
-export const green = paint(32);
-export const red = paint(31);
-export const yellow = paint(33);
-
-export const say = (line = ""): void => void process.stderr.write(`${line}\n`);
-export const print = (line = ""): void => void process.stdout.write(`${line}\n`);
-export const printJson = (value: unknown): void => print(JSON.stringify(value));
 
 /** Money with its currency; nanos or their decimal string. */
 export const money = (nanos: bigint | string, currency = "credits"): string => `${formatMoney(BigInt(nanos))} ${currency}`;
@@ -67,8 +56,8 @@ export function table(head: string[], rows: (string | number)[][]): void {
       middle: "  ",
     },
   });
-  for (const row of rows) grid.push(row.map(String));
-  print(grid.toString());
+  for (const row of rows) grid.push(row.map((cell) => visible(String(cell))));
+  print(...grid.toString().split("\n"));
 }
 
 /** A size of memory or disk as people write it. */
@@ -92,21 +81,21 @@ function factsText(facts: Refusal["facts"]): string {
 }
 
 /** A key that lacks what was asked of it: what it may do, and where another comes from. */
-function keyText({ facts }: Refusal): string {
+function keyLines({ facts }: Refusal): string[] {
   const what = facts["kind"] === undefined ? "this" : `a document of kind ${String(facts["kind"])}`;
   const may =
     typeof facts["scopes"] === "string" && facts["scopes"] !== "" ? ` may only ${facts["scopes"].replaceAll(" ", ", ")}` : " may not do it";
   const lacks = `${what} takes another key: the ${String(facts["role"] ?? "")} key of this context${may}`;
-  return `key_not_allowed: ${lacks}\n  use another (xeno context use NAME), or have one granted: xeno token create --scopes …`;
+  return [`key_not_allowed: ${lacks}`, "  use another (xeno context use NAME), or have one granted: xeno token create --scopes …"];
 }
 
-export function describeRefusal(refusal: Refusal): string {
-  if (refusal.code === "key_not_allowed") return keyText(refusal);
+export function describeRefusal(refusal: Refusal): string[] {
+  if (refusal.code === "key_not_allowed") return keyLines(refusal);
   const { says } = ERROR_CODES[refusal.code];
   const { explanation, why } = refusal.facts;
   const facts = factsText(refusal.facts);
   const lines = [explanation, why, facts && `(${facts})`].filter((line) => line !== undefined && line !== "");
-  return [`${refusal.code}: ${says}`, ...lines.map((line) => `  ${String(line)}`)].join("\n");
+  return [`${refusal.code}: ${says}`, ...lines.map((line) => `  ${String(line)}`)];
 }
 
 /** 5_500_000_000n → "5.50 Gfuel". */

@@ -14,7 +14,8 @@ import {
   type Quoted,
   type Wanted,
 } from "@xenoservers/sdk";
-import { countOf, dim, green, money, red, shortId, yellow } from "../output/ui.ts";
+import { dim, green, red, yellow } from "../output/terminal.ts";
+import { countOf, money, shortId } from "../output/ui.ts";
 
 const PPM_WIDE = BigInt(PPM);
 

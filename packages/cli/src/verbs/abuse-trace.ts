@@ -2,7 +2,8 @@
 import path from "node:path";
 import type { AbuseTraceInput } from "../input/verbs/owner.ts";
 import { serverFolder } from "../local/server-folder.ts";
-import { UserError, print, printJson, say, shortId, table, when } from "../output/ui.ts";
+import { print, printJson, say } from "../output/terminal.ts";
+import { UserError, shortId, table, when } from "../output/ui.ts";
 
 /** Clocks of those who complain differ. */
 const SLACK_MS = 60_000;

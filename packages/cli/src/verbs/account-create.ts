@@ -2,7 +2,7 @@
 import { accountOf } from "../input/account.ts";
 import { openClient } from "../input/home.ts";
 import type { AccountCreateInput } from "../input/verbs/money.ts";
-import { print, printJson } from "../output/ui.ts";
+import { print, printJson } from "../output/terminal.ts";
 
 export async function accountCreate({ name, limit, parent, json }: AccountCreateInput): Promise<void> {
   const { client, context } = await openClient("manage");

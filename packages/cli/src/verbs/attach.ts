@@ -4,7 +4,8 @@ import type { AttachInput } from "../input/verbs/lease.ts";
 import { exitCodeWith, keepReceipt, taking } from "../output/deliver.ts";
 import { follow, shownHere } from "../output/follow.ts";
 import { endLine } from "../output/lease-lines.ts";
-import { UserError, say, shortId } from "../output/ui.ts";
+import { say } from "../output/terminal.ts";
+import { UserError, shortId } from "../output/ui.ts";
 
 export async function attach({ lease: id, out }: AttachInput): Promise<void> {
   const { client, context } = await openClient("read");

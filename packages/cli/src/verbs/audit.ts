@@ -8,7 +8,8 @@ import { openClient } from "../input/home.ts";
 import { rebuildJob } from "../input/kept-job.ts";
 import type { AuditInput } from "../input/verbs/lease.ts";
 import { keepReceipt } from "../output/deliver.ts";
-import { EXIT, UserError, print, printJson, say, shortId } from "../output/ui.ts";
+import { print, printJson, say } from "../output/terminal.ts";
+import { EXIT, UserError, shortId } from "../output/ui.ts";
 import { auditLine, drawnAudit, followUp, isAuditDue, type Audit } from "../proof/audit.ts";
 
 const LEASES_LOOKED_AT_MAX = 1_000;

@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { openClient } from "../input/home.ts";
 import type { BatchCloseInput } from "../input/verbs/batch.ts";
-import { money, print, printJson } from "../output/ui.ts";
+import { print, printJson } from "../output/terminal.ts";
+import { money } from "../output/ui.ts";
 
 const zClosed = z.looseObject({ returnedNanos: z.string() });
 

@@ -2,7 +2,7 @@
 import { accountOf } from "../input/account.ts";
 import { openClient } from "../input/home.ts";
 import type { BatchOpenInput } from "../input/verbs/batch.ts";
-import { print, printJson } from "../output/ui.ts";
+import { print, printJson } from "../output/terminal.ts";
 
 export async function batchOpen({ budget, expires, account, json }: BatchOpenInput): Promise<void> {
   const { client, context } = await openClient("spend");

@@ -1,7 +1,7 @@
 /** `xeno broker backup`, `restore`, `check`: a market's data while no broker runs on it. */
 import type { BrokerCheckInput, BrokerFileInput } from "../input/verbs/operator.ts";
 import { withBrokerFolder } from "../local/broker-folder.ts";
-import { print, printJson } from "../output/ui.ts";
+import { print, printJson } from "../output/terminal.ts";
 
 const place = (folder: string) => ({ dataFolder: folder, databaseUrl: process.env["DATABASE_URL"] });
 

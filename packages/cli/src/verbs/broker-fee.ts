@@ -5,7 +5,8 @@
 import type { MarketInfo } from "@xenoservers/protocol/link";
 import type { FeeInput } from "../input/verbs/operator.ts";
 import { operate, operatorHere } from "../local/operate.ts";
-import { UserError, say, when } from "../output/ui.ts";
+import { say } from "../output/terminal.ts";
+import { UserError, when } from "../output/ui.ts";
 
 /** What a market gives its parties to go elsewhere before a higher fee holds. */
 const NOTICE_MS = 24 * 3_600_000;

@@ -1,7 +1,7 @@
 /** `xeno broker overview`: the operator's view through the API. */
 import type { BrokerOverviewInput } from "../input/verbs/operator.ts";
 import { operatorAt } from "../local/operate.ts";
-import { print, printJson } from "../output/ui.ts";
+import { print, printJson } from "../output/terminal.ts";
 
 export async function brokerOverview({ url, data, json }: BrokerOverviewInput): Promise<void> {
   const client = await operatorAt(url, data);

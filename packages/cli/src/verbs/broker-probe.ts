@@ -2,7 +2,8 @@
 import { randomInt } from "node:crypto";
 import type { BrokerProbeInput } from "../input/verbs/operator.ts";
 import { operatorHere } from "../local/operate.ts";
-import { EXIT, UserError, print, printJson, red, say, shortId } from "../output/ui.ts";
+import { print, printJson, red, say } from "../output/terminal.ts";
+import { EXIT, UserError, shortId } from "../output/ui.ts";
 import { probeTimesMs } from "../probe/plan.ts";
 import { probeServer, type Probed } from "../probe/probe.ts";
 

@@ -6,14 +6,14 @@ import type { BrokerInput } from "../input/verbs/operator.ts";
 import { brokerFolder } from "../local/broker-folder.ts";
 import { ownFolder } from "../local/local-socket.ts";
 import { untilTold } from "../local/until-told.ts";
-import { print, say } from "../output/ui.ts";
+import { logLines, print, say } from "../output/terminal.ts";
 
 export async function broker({ host, port, name, data, json }: BrokerInput): Promise<void> {
   const folder = brokerFolder(data);
   const facts: Record<string, unknown> = {};
   const lock = await ownFolder(folder, "a broker", async () => facts);
   const { startBroker } = await import("@xenoservers/xenocorp");
-  const logger = pino({ level: process.env["LOG_LEVEL"] ?? "info" }, pino.destination({ dest: 2, sync: true }));
+  const logger = pino({ level: process.env["LOG_LEVEL"] ?? "info" }, logLines);
   const databaseUrl = process.env["DATABASE_URL"];
   const running = await startBroker({ dataFolder: folder, databaseUrl, host, port, name, logger, progress: (what) => say(what) });
   facts["url"] = running.url;

@@ -1,12 +1,13 @@
 /** `xeno console`: the serial line. What is typed goes in, what comes out is shown; from here on, or from the start where nobody types. */
 import { hold } from "../machine/hold.ts";
 import type { ConsoleInput } from "../input/verbs/machine.ts";
-import { say, shortId } from "../output/ui.ts";
+import { say, showRaw } from "../output/terminal.ts";
+import { shortId } from "../output/ui.ts";
 
 const LEAVE = 0x1d; // Ctrl-]
 
 export async function consoleOf({ lease }: ConsoleInput): Promise<void> {
-  const held = await hold(lease, (bytes) => void process.stdout.write(bytes));
+  const held = await hold(lease, (bytes) => showRaw("stdout", bytes));
   const { stdin } = process;
   const left = Promise.withResolvers<string>();
   say(`console of ${shortId(held.bound.po.id)}; leave it with Ctrl-]`);
@@ -27,5 +28,5 @@ export async function consoleOf({ lease }: ConsoleInput): Promise<void> {
   if (stdin.isTTY) stdin.setRawMode(false);
   stdin.pause();
   held.close();
-  say(`\r\n${why}`);
+  say("", why);
 }

@@ -1,7 +1,8 @@
 /** `xeno context`: the markets known here, and as whom. */
 import { readContexts, saveContext } from "../input/home.ts";
 import type { ContextListInput, ContextUseInput } from "../input/verbs/context.ts";
-import { UserError, printJson, table } from "../output/ui.ts";
+import { printJson } from "../output/terminal.ts";
+import { UserError, table } from "../output/ui.ts";
 
 export async function contextList({ json }: ContextListInput): Promise<void> {
   const { current, contexts } = await readContexts();

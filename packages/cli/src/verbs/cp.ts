@@ -45,12 +45,17 @@ function copyOut(source: Place, to: string): Promise<void> {
   return withFile(source, "rb", async ({ session }, handle) => {
     const target = to.endsWith("/") ? path.join(to, path.basename(source.file)) : to;
     const out = await open(target, "w");
+    let written = 0;
     try {
       for (let eof = false; !eof;) {
         const part = zRead.parse(await askAgent(session, "guest-file-read", { handle, count: COPY_BYTES }));
-        await out.write(Buffer.from(part["buf-b64"], "base64"));
+        const bytes = Buffer.from(part["buf-b64"], "base64");
+        await out.writeFile(bytes);
+        written += bytes.length;
         ({ eof } = part);
       }
+    } catch (error) {
+      throw new UserError(`${error instanceof Error ? error.message : String(error)}; only the first ${written} bytes are in ${target}`);
     } finally {
       await out.close();
     }

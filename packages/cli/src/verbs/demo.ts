@@ -8,7 +8,8 @@ import { home, saveContext, writePrivate } from "../input/home.ts";
 import type { DemoInput } from "../input/verbs/about.ts";
 import { ownFolder } from "../local/local-socket.ts";
 import { untilTold } from "../local/until-told.ts";
-import { UserError, bold, dim, mib, money, print, printJson, say, shortId } from "../output/ui.ts";
+import { bold, dim, print, printJson, say } from "../output/terminal.ts";
+import { UserError, mib, money, shortId } from "../output/ui.ts";
 
 const CREDIT = 10_000_000_000n;
 const STAKE = 1_000_000_000n;

@@ -9,7 +9,8 @@ import { readKeptJob, rebuildJob } from "../input/kept-job.ts";
 import type { DisputeInput } from "../input/verbs/lease.ts";
 import { agree } from "../output/ask.ts";
 import { keepReceipt } from "../output/deliver.ts";
-import { money, print, printJson, say, shortId } from "../output/ui.ts";
+import { print, printJson, say } from "../output/terminal.ts";
+import { money, shortId } from "../output/ui.ts";
 
 async function tracer(jobHash: string): Promise<TraceHere> {
   const { traceHere } = await import("../proof/re-execute.ts");

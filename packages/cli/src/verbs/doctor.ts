@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { fetchMarket, pinsOf, samePins } from "@xenoservers/sdk";
 import { currentContext, home, readContexts } from "../input/home.ts";
 import type { DoctorInput } from "../input/verbs/about.ts";
-import { green, print, printJson, red } from "../output/ui.ts";
+import { green, print, printJson, red } from "../output/terminal.ts";
 
 interface Finding {
   ok: boolean;

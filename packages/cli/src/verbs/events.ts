@@ -2,7 +2,8 @@
 import type { EventView } from "@xenoservers/protocol";
 import { openClient } from "../input/home.ts";
 import type { EventsInput } from "../input/verbs/lease.ts";
-import { print, printJson, shortId, when } from "../output/ui.ts";
+import { print, printJson } from "../output/terminal.ts";
+import { shortId, when } from "../output/ui.ts";
 
 const PAGE = 200;
 const POLL_MS = 500;

@@ -25,7 +25,8 @@ import { nodeCrypto } from "@xenoservers/protocol/node";
 import { packBrokenPromise, packContradiction, packFork, packLoss, type Packing } from "@xenoservers/verify";
 import { currentContext, promisesFile, writePrivate } from "../input/home.ts";
 import type { EvidenceInput } from "../input/verbs/proof.ts";
-import { UserError, print, say } from "../output/ui.ts";
+import { print, say } from "../output/terminal.ts";
+import { UserError } from "../output/ui.ts";
 import { marketHistory } from "../proof/market-history.ts";
 
 /** A document, and where it stands in the broker's log, as far as that was found. */

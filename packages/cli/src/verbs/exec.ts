@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { ExecInput } from "../input/verbs/machine.ts";
 import { askAgent, hold } from "../machine/hold.ts";
-import { printJson, say } from "../output/ui.ts";
+import { printJson, say, showRaw } from "../output/terminal.ts";
 
 const POLL_MS = 100;
 const SIGNALLED = 128;
@@ -38,7 +38,7 @@ function showEnd(status: z.infer<typeof zStatus>, json: boolean): void {
   const exitCode = status.exitcode ?? SIGNALLED + (status.signal ?? 0);
   process.exitCode = exitCode & 255;
   if (json) return printJson({ exitCode, stdout: stdout.toString(), stderr: stderr.toString() });
-  process.stdout.write(stdout);
-  process.stderr.write(stderr);
+  showRaw("stdout", stdout);
+  showRaw("stderr", stderr);
   if (status["out-truncated"]) say("(output cut at 16 MiB, what the guest agent keeps)");
 }

@@ -3,7 +3,8 @@ import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { openClient } from "../input/home.ts";
 import type { ExportInput } from "../input/verbs/lease.ts";
-import { countOf, print } from "../output/ui.ts";
+import { print } from "../output/terminal.ts";
+import { countOf } from "../output/ui.ts";
 
 export async function exportAll({ folder }: ExportInput): Promise<void> {
   const { client } = await openClient("read");

@@ -4,7 +4,8 @@ import { Duplex } from "node:stream";
 import { parseCount } from "../input/parse.ts";
 import type { ForwardInput } from "../input/verbs/machine.ts";
 import { hold, type Held } from "../machine/hold.ts";
-import { UserError, say, shortId } from "../output/ui.ts";
+import { say } from "../output/terminal.ts";
+import { UserError, shortId } from "../output/ui.ts";
 
 const PORT_MAX = 65_535;
 

@@ -5,7 +5,7 @@ import { createSigner } from "@xenoservers/protocol/node";
 import { formatCiToken } from "../input/ci-token.ts";
 import { openClient } from "../input/home.ts";
 import type { KeyAddInput } from "../input/verbs/key.ts";
-import { print, printJson, say } from "../output/ui.ts";
+import { print, printJson, say } from "../output/terminal.ts";
 
 export async function keyAdd({ label, json }: KeyAddInput): Promise<void> {
   const { client, context } = await openClient("manage");

@@ -2,7 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { home, writePrivate } from "../input/home.ts";
 import type { KeyBackupInput } from "../input/verbs/key.ts";
-import { UserError, print } from "../output/ui.ts";
+import { print } from "../output/terminal.ts";
+import { UserError } from "../output/ui.ts";
 
 export async function keyBackup({ file }: KeyBackupInput): Promise<void> {
   const contexts = await readFile(home.contexts, "utf8").catch(() => {

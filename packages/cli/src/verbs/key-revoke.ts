@@ -2,7 +2,8 @@
 import { openClient } from "../input/home.ts";
 import type { KeyRevokeInput } from "../input/verbs/key.ts";
 import type { KeyView } from "../output/key-table.ts";
-import { UserError, print, printJson, shortId } from "../output/ui.ts";
+import { print, printJson } from "../output/terminal.ts";
+import { UserError, shortId } from "../output/ui.ts";
 
 /** By the first letters of its id, or by its label. Throws UserError. */
 export function keyCalled(keys: readonly KeyView[], wanted: string): KeyView {

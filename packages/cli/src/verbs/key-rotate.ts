@@ -3,7 +3,8 @@ import { randomBytes } from "node:crypto";
 import { createSigner } from "@xenoservers/protocol/node";
 import { currentContext, dropContext, openClient, saveContext } from "../input/home.ts";
 import type { KeyRotateInput } from "../input/verbs/key.ts";
-import { print, printJson, shortId } from "../output/ui.ts";
+import { print, printJson } from "../output/terminal.ts";
+import { shortId } from "../output/ui.ts";
 
 export async function keyRotate({ json }: KeyRotateInput): Promise<void> {
   const { client, context } = await openClient("manage");

@@ -11,7 +11,8 @@ import { rebuilt, type KeptWork } from "../input/kept-job.ts";
 import type { AppealInput } from "../input/verbs/lease.ts";
 import { serverFolder } from "../local/server-folder.ts";
 import { agree } from "../output/ask.ts";
-import { UserError, money, print, printJson, say, shortId } from "../output/ui.ts";
+import { print, printJson, say } from "../output/terminal.ts";
+import { UserError, money, shortId } from "../output/ui.ts";
 
 function payloadIn<K extends Kind>(documents: readonly ReceiptDocument[], kind: K): Payload<K> {
   const stored = documents.find((document) => document.kind === kind);

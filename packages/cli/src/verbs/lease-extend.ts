@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { openClient } from "../input/home.ts";
 import type { ExtendInput } from "../input/verbs/lease.ts";
-import { duration, money, print, printJson } from "../output/ui.ts";
+import { print, printJson } from "../output/terminal.ts";
+import { duration, money } from "../output/ui.ts";
 
 const zExtended = z.looseObject({ durationMsMax: z.number(), holdNanos: z.string() });
 

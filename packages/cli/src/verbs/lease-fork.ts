@@ -16,7 +16,8 @@ import {
 import { openClient } from "../input/home.ts";
 import type { ForkInput } from "../input/verbs/machine.ts";
 import { hold, type Held } from "../machine/hold.ts";
-import { UserError, countOf, print, printJson, say, shortId } from "../output/ui.ts";
+import { print, printJson, say } from "../output/terminal.ts";
+import { UserError, countOf, shortId } from "../output/ui.ts";
 import { takeSnapshot } from "./lease-request.ts";
 
 const READY_MS = 60_000;

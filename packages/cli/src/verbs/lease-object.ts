@@ -8,7 +8,8 @@ import type { MarketInfo } from "@xenoservers/protocol/link";
 import { openClient } from "../input/home.ts";
 import type { ObjectInput } from "../input/verbs/lease.ts";
 import { agree } from "../output/ask.ts";
-import { UserError, duration, money, print, printJson, say, shortId, when } from "../output/ui.ts";
+import { print, printJson, say } from "../output/terminal.ts";
+import { UserError, duration, money, shortId, when } from "../output/ui.ts";
 
 /** Why nobody would rule on it, in words; null where the operator would. */
 export function objectionProblem(lease: LeaseView, expectedNanos: bigint, now: number): string | null {

@@ -3,7 +3,7 @@ import { zVmSpec } from "@xenoservers/protocol";
 import { z } from "zod";
 import type { LeaseInput } from "../input/verbs/lease.ts";
 import { hold, type Held } from "../machine/hold.ts";
-import { print, printJson, say } from "../output/ui.ts";
+import { print, printJson, say } from "../output/terminal.ts";
 
 type Button = "pause" | "resume" | "reboot";
 

@@ -9,7 +9,8 @@ import type { FetchInput, ResultInput } from "../input/verbs/lease.ts";
 import { filesIn, taking } from "../output/deliver.ts";
 import { follow, type Followed } from "../output/follow.ts";
 import { dueLine, isAuditDue } from "../proof/audit.ts";
-import { UserError, countOf, print, printJson, say, shortId, yellow } from "../output/ui.ts";
+import { print, printJson, say, showRaw, yellow } from "../output/terminal.ts";
+import { UserError, countOf, shortId } from "../output/ui.ts";
 
 interface Got {
   followed: Followed;
@@ -51,8 +52,8 @@ export async function leaseResult({ lease: id, out, json }: ResultInput): Promis
   const { result, tree, from } = delivered;
   const [stdout, stderr] = [Buffer.concat(output.stdout), Buffer.concat(output.stderr)];
   if (json) return printJson({ lease: followed.lease.id, result, from, tree, stdout: stdout.toString(), stderr: stderr.toString() });
-  process.stdout.write(stdout);
-  process.stderr.write(stderr);
+  showRaw("stdout", stdout);
+  showRaw("stderr", stderr);
   say(`${result.reason}${result.exitCode === null ? "" : `, exit ${result.exitCode}`}; from ${whence(delivered)}, as the server signed it`);
   if (result.detail !== "") say(result.detail);
   if (isAuditDue(followed.lease, client.identity.party)) say(dueLine([followed.lease]));

@@ -3,7 +3,8 @@ import type { LeaseView } from "@xenoservers/protocol";
 import { openClient } from "../input/home.ts";
 import type { LeaseInput } from "../input/verbs/lease.ts";
 import { endLine, nextCommand } from "../output/lease-lines.ts";
-import { bold, duration, money, print, printJson, shortId, when } from "../output/ui.ts";
+import { bold, print, printJson } from "../output/terminal.ts";
+import { duration, money, shortId, when } from "../output/ui.ts";
 
 export async function leaseShow({ lease: id, json }: LeaseInput): Promise<void> {
   const { client, context } = await openClient("read");

@@ -3,7 +3,7 @@ import { isLive } from "@xenoservers/market";
 import { openClient } from "../input/home.ts";
 import type { LeaseInput } from "../input/verbs/lease.ts";
 import { endLine } from "../output/lease-lines.ts";
-import { print, printJson, say } from "../output/ui.ts";
+import { print, printJson, say } from "../output/terminal.ts";
 
 const ENDED_WITHIN_MS = 120_000;
 const POLL_MS = 200;

@@ -2,7 +2,8 @@
 import { accountOf } from "../input/account.ts";
 import { openClient } from "../input/home.ts";
 import type { LimitsInput } from "../input/verbs/money.ts";
-import { money, print } from "../output/ui.ts";
+import { print } from "../output/terminal.ts";
+import { money } from "../output/ui.ts";
 
 export async function limitsSet({ account: wanted, amount }: LimitsInput): Promise<void> {
   const { client, context } = await openClient("manage");

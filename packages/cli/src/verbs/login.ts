@@ -10,7 +10,8 @@ import { parseCiToken, type CiToken } from "../input/ci-token.ts";
 import { clientOf, readContexts, saveContext, type Context } from "../input/home.ts";
 import { parseWitness } from "../input/parse.ts";
 import type { LoginInput } from "../input/verbs/login.ts";
-import { UserError, print, printJson, say } from "../output/ui.ts";
+import { print, printJson, say } from "../output/terminal.ts";
+import { UserError } from "../output/ui.ts";
 import { marketHistory } from "../proof/market-history.ts";
 
 /** Everything is checked against these keys from now on: a person compares them once. */

@@ -5,6 +5,7 @@ import type { LogsInput } from "../input/verbs/lease.ts";
 import { follow, shownHere } from "../output/follow.ts";
 import { UserError, shortId } from "../output/ui.ts";
 import { attach } from "./attach.ts";
+import { showRaw } from "../output/terminal.ts";
 
 /** Without a byte or a word of the server. */
 const ANSWER_WAIT_MS = 60_000;
@@ -22,7 +23,7 @@ export async function logs({ lease: id, follow: keep }: LogsInput): Promise<void
     ...shownHere,
     onOutput(stream, bytes) {
       listen();
-      process[stream].write(bytes);
+      showRaw(stream, bytes);
     },
     onShown: () => shown.resolve("shown"),
   });

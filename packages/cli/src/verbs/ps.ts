@@ -5,7 +5,8 @@ import { openClient } from "../input/home.ts";
 import type { PsInput } from "../input/verbs/lease.ts";
 import { dueLine } from "../proof/audit.ts";
 import { dueAudits } from "./audit.ts";
-import { duration, money, printJson, say, shortId, table } from "../output/ui.ts";
+import { printJson, say } from "../output/terminal.ts";
+import { duration, money, shortId, table } from "../output/ui.ts";
 
 const LEASES_SHOWN_MAX = 200;
 const endOf = ({ end }: LeaseView): string => (end ? `${end.reason}${end.exitCode === null ? "" : ` (${end.exitCode})`}` : "");

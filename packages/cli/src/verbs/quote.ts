@@ -5,7 +5,8 @@ import { openClient, type Context } from "../input/home.ts";
 import type { WorkInput } from "../input/verbs/run.ts";
 import { workOf, type Work } from "../input/work.ts";
 import { showQuote, type Shown } from "../output/quote-lines.ts";
-import { UserError, dim, printJson, say } from "../output/ui.ts";
+import { dim, printJson, say } from "../output/terminal.ts";
+import { UserError } from "../output/ui.ts";
 import { auditQuote } from "../proof/audit.ts";
 
 /** In a quote; the broker draws among all that fit. */

@@ -2,7 +2,8 @@
 import { KINDS, KIND_TABLE, zReceipt, type ReceiptDocument } from "@xenoservers/protocol";
 import { readReceipt } from "../input/kept-receipt.ts";
 import type { ReceiptShowInput } from "../input/verbs/proof.ts";
-import { UserError, printJson, say, shortId, table, when } from "../output/ui.ts";
+import { printJson, say } from "../output/terminal.ts";
+import { UserError, shortId, table, when } from "../output/ui.ts";
 
 const isPublic = (kind: string): boolean => KINDS.some((each) => each === kind && KIND_TABLE[each].public);
 

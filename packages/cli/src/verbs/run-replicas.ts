@@ -24,7 +24,8 @@ import { keepJob } from "../input/kept-job.ts";
 import type { Work } from "../input/work.ts";
 import { exitCodeOf, keepReceipt, writeResults } from "../output/deliver.ts";
 import { endLine } from "../output/lease-lines.ts";
-import { EXIT, UserError, dim, money, printJson, red, say, shortId, yellow } from "../output/ui.ts";
+import { dim, printJson, red, say, showRaw, yellow } from "../output/terminal.ts";
+import { EXIT, UserError, money, shortId } from "../output/ui.ts";
 
 const RECEIPT_WITHIN_MS = 10_000;
 
@@ -106,8 +107,8 @@ export async function runReplicas(client: MarketClient, job: BuiltWork, { shared
     const text = (parts: readonly Uint8Array[]): string => Buffer.concat(parts).toString();
     if (json)
       return printJson({ leases: ended.map(({ id }) => id), lease: lease.id, end: lease.end, stdout: text(stdout), stderr: text(stderr) });
-    for (const bytes of stderr) process.stderr.write(bytes);
-    for (const bytes of stdout) process.stdout.write(bytes);
+    for (const bytes of stderr) showRaw("stderr", bytes);
+    for (const bytes of stdout) showRaw("stdout", bytes);
   } finally {
     close();
   }

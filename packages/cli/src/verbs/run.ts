@@ -20,7 +20,8 @@ import { workOf } from "../input/work.ts";
 import { exitCodeWith, filesIn, keepReceipt, taking } from "../output/deliver.ts";
 import { onInterrupt } from "../output/interrupt.ts";
 import { endLine, nextCommand } from "../output/lease-lines.ts";
-import { EXIT, UserError, countOf, dim, print, printJson, red, say, shortId, yellow } from "../output/ui.ts";
+import { dim, print, printJson, red, say, showRaw, yellow } from "../output/terminal.ts";
+import { EXIT, UserError, countOf, shortId } from "../output/ui.ts";
 import { auditLine, drawnAudit, followUp, type Audit } from "../proof/audit.ts";
 import { prepare, type Prepared } from "./quote.ts";
 import { runReplicas } from "./run-replicas.ts";
@@ -73,7 +74,7 @@ async function order({ client, work }: Prepared, job: BuiltWork, input: RunInput
   const opened = openSession(client, bound, job, {
     onOutput(stream, bytes) {
       if (input.json) output[stream].push(bytes);
-      else if (!input.detach) process[stream].write(bytes);
+      else if (!input.detach) showRaw(stream, bytes);
     },
     onState(state) {
       if (state === "running" || state === "ended") start();

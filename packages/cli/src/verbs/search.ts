@@ -4,7 +4,8 @@ import type { MarketClient } from "@xenoservers/sdk";
 import { accountCalled } from "../input/account.ts";
 import { openClient } from "../input/home.ts";
 import { conditionsIn, type SearchInput } from "../input/verbs/search.ts";
-import { mib, money, print, printJson, say, shortId, table } from "../output/ui.ts";
+import { print, printJson, say } from "../output/terminal.ts";
+import { mib, money, shortId, table } from "../output/ui.ts";
 
 /** Sent with who asks, so that servers that serve only some are found by those. */
 export async function search({ conditions, order, on, account, explain, limit, json }: SearchInput): Promise<void> {

@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { DRIVERS, costPerHourNanos, isDriver } from "@xenoservers/market";
 import { home } from "../input/home.ts";
-import { mib, money, print, printJson, table } from "../output/ui.ts";
+import { print, printJson } from "../output/terminal.ts";
+import { mib, money, table } from "../output/ui.ts";
 
 export async function checkMachine(folder: string, configFile: string, json: boolean): Promise<void> {
   const scratch = await mkdtemp(path.join(tmpdir(), "xeno-check-"));

@@ -8,7 +8,8 @@ import { installUnit } from "../local/install-unit.ts";
 import { ownFolder } from "../local/local-socket.ts";
 import { serverFolder } from "../local/server-folder.ts";
 import { untilTold } from "../local/until-told.ts";
-import { UserError, print, say } from "../output/ui.ts";
+import { logLines, print, say } from "../output/terminal.ts";
+import { UserError } from "../output/ui.ts";
 
 /** As an owner's machine is called where it has no name of its own. */
 const NAME_MAX = 64;
@@ -33,7 +34,7 @@ type Program = typeof import("@xenoservers/xenoserver");
 type Daemon = Awaited<ReturnType<Program["startDaemon"]>>;
 
 async function runDaemon({ startDaemon }: Program, folder: string, configFile: string, json: boolean): Promise<void> {
-  const logger = pino({ level: process.env["LOG_LEVEL"] ?? "info" }, pino.destination({ dest: 2, sync: true }));
+  const logger = pino({ level: process.env["LOG_LEVEL"] ?? "info" }, logLines);
   const told = Promise.withResolvers<string>();
   let daemon: Daemon | null = null;
   const lock = await ownFolder(folder, "a xenoserver", async ({ command }) =>

@@ -5,7 +5,8 @@ import { z } from "zod";
 import type { ServerInput } from "../input/verbs/owner.ts";
 import { ask } from "../local/local-socket.ts";
 import { serverFolder } from "../local/server-folder.ts";
-import { UserError, duration, mib, print, printJson, say, shortId, table } from "../output/ui.ts";
+import { print, printJson, say } from "../output/terminal.ts";
+import { UserError, duration, mib, shortId, table } from "../output/ui.ts";
 
 type ServerCommand = "status" | "drain" | "stop" | "stop-now" | "retire";
 

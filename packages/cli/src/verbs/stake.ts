@@ -1,7 +1,8 @@
 /** `xeno stake`: what an owner puts down behind its results. */
 import { openClient } from "../input/home.ts";
 import type { StakeInput } from "../input/verbs/money.ts";
-import { money, print } from "../output/ui.ts";
+import { print } from "../output/terminal.ts";
+import { money } from "../output/ui.ts";
 
 export async function stake({ direction, amount }: StakeInput): Promise<void> {
   const { client, context } = await openClient("manage");

@@ -7,7 +7,8 @@ import { accountOf } from "../input/account.ts";
 import { formatCiToken } from "../input/ci-token.ts";
 import { openClient, type Context } from "../input/home.ts";
 import { scopesOf, type TokenCreateInput } from "../input/verbs/token.ts";
-import { UserError, money, print, printJson, say, when } from "../output/ui.ts";
+import { print, printJson, say } from "../output/terminal.ts";
+import { UserError, money, when } from "../output/ui.ts";
 
 export async function tokenCreate(input: TokenCreateInput): Promise<void> {
   if (input.server) return enrolToken(input);

@@ -2,7 +2,7 @@
 import { openClient } from "../input/home.ts";
 import type { TokenListInput } from "../input/verbs/token.ts";
 import { keyTable } from "../output/key-table.ts";
-import { printJson, say } from "../output/ui.ts";
+import { printJson, say } from "../output/terminal.ts";
 
 const DELEGATED = ["ci", "device", "enrol"];
 

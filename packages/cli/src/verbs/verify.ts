@@ -11,7 +11,8 @@ import { readKeptJob, readKeptVm } from "../input/kept-job.ts";
 import { readReceipt } from "../input/kept-receipt.ts";
 import type { VerifyInput } from "../input/verbs/proof.ts";
 import { verifyKept } from "../output/broken-order.ts";
-import { UserError, say, shortId } from "../output/ui.ts";
+import { say } from "../output/terminal.ts";
+import { UserError, shortId } from "../output/ui.ts";
 import { showVerification } from "../output/verification.ts";
 
 /** What a file holds; null where it is no JSON or there is none. */

@@ -1,6 +1,6 @@
 /** `xeno version`: what a bug report needs. */
 import type { VersionInput } from "../input/verbs/about.ts";
-import { print, printJson } from "../output/ui.ts";
+import { print, printJson } from "../output/terminal.ts";
 import { versions } from "../versions.ts";
 
 export async function version({ all, json }: VersionInput): Promise<void> {

@@ -3,7 +3,8 @@ import { rootAccountOf, type RouteReply } from "@xenoservers/protocol";
 import { accountCalled, type AccountView } from "../input/account.ts";
 import { openClient } from "../input/home.ts";
 import type { WalletInput } from "../input/verbs/money.ts";
-import { money, print, printJson, shortId, table, when } from "../output/ui.ts";
+import { print, printJson } from "../output/terminal.ts";
+import { money, shortId, table, when } from "../output/ui.ts";
 
 type Entry = RouteReply<"statement">["entries"][number];
 

@@ -2,7 +2,7 @@
 import { openClient } from "../input/home.ts";
 import type { WhoamiInput } from "../input/verbs/key.ts";
 import { keyTable } from "../output/key-table.ts";
-import { print, printJson } from "../output/ui.ts";
+import { print, printJson } from "../output/terminal.ts";
 
 export async function whoami({ json }: WhoamiInput): Promise<void> {
   const { client, context } = await openClient("read");

@@ -14,7 +14,8 @@ import { zSeed } from "../input/ci-token.ts";
 import { home, writePrivate } from "../input/home.ts";
 import type { WitnessInput } from "../input/verbs/proof.ts";
 import { untilTold } from "../local/until-told.ts";
-import { UserError, print, red, say, yellow } from "../output/ui.ts";
+import { print, red, say, yellow } from "../output/terminal.ts";
+import { UserError } from "../output/ui.ts";
 
 const NOTE_BYTES_MAX = 4_000;
 const zState = z.strictObject({

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { API, parseEnrolToken, signDocument, zPins } from "@xenoservers/protocol";
+import { API, jsonIn, parseEnrolToken, signDocument, zPins } from "@xenoservers/protocol";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { z } from "zod";
 
@@ -15,7 +15,10 @@ const identityFile = (folder: string): string => path.join(folder, "server-ident
 
 export async function readIdentity(folder: string): Promise<ServerIdentity | null> {
   const text = await readFile(identityFile(folder), "utf8").catch(() => null);
-  return text === null ? null : zIdentity.parse(JSON.parse(text));
+  if (text === null) return null;
+  const parsed = zIdentity.safeParse(jsonIn(text));
+  if (parsed.success) return parsed.data;
+  throw new Error(`${identityFile(folder)} is damaged: put back your copy of it, or move it away and enrol this machine anew`);
 }
 
 /** Makes this machine's own key and has the token's one-time key grant it. The machine never holds a key that can pay out. */

@@ -1,0 +1,44 @@
+/**
+ * All that this program writes on a terminal goes through here: results on stdout, progress and errors on stderr, `--json` for programs.
+ * Who controls the texts: also others (labels, names, problems, refusals). Invariant: nothing of a line is obeyed by a terminal but the
+ * colours given here; only a job's own output goes as it is.
+ */
+import { randomBytes } from "node:crypto";
+import { visible, visibleJson } from "@xenoservers/protocol";
+
+export type Stream = "stdout" | "stderr";
+
+/** In every colour that is given here, and in none that a text brings: nobody else can know it. */
+const OURS = String(randomBytes(4).readUInt32BE());
+const COLOUR = new RegExp(`\\u001B\\[${OURS};(\\d+)m`, "gu");
+
+const colours = (): boolean => [process.stdout, process.stderr].some(({ isTTY }) => isTTY) && process.env["NO_COLOR"] === undefined;
+const code = (number: number): string => `\u001B[${OURS};${number}m`;
+const paint = (number: number) => (text: string) => (colours() ? `${code(number)}${text}${code(0)}` : text);
+export const dim = paint(2);
+export const bold = paint(1);
+export const green = paint(32);
+export const red = paint(31);
+export const yellow = paint(33);
+
+/** A line as a terminal, or whoever reads in its place, may have it. */
+const shownLine = (line: string, coloured: boolean): string =>
+  line
+    .split(COLOUR)
+    .map((part, i) => (i % 2 === 0 ? visible(part) : coloured ? `\u001B[${part}m` : ""))
+    .join("");
+
+function write(stream: Stream, lines: readonly string[]): void {
+  process[stream].write(lines.map((line) => `${shownLine(line, process[stream].isTTY)}\n`).join(""));
+}
+
+/** A line each; an empty one where there is none. */
+export const say = (...lines: string[]): void => write("stderr", lines.length === 0 ? [""] : lines);
+export const print = (...lines: string[]): void => write("stdout", lines.length === 0 ? [""] : lines);
+export const printJson = (value: unknown): void => void process.stdout.write(`${visibleJson(JSON.stringify(value))}\n`);
+
+/** A job's own output, byte by byte: its customer asked for it. */
+export const showRaw = (stream: Stream, bytes: Uint8Array | string): void => void process[stream].write(bytes);
+
+/** Where a log of JSON lines goes. */
+export const logLines = { write: (line: string): void => void process.stderr.write(`${visibleJson(line.trimEnd())}\n`) };
