@@ -1,4 +1,5 @@
 /** Seeds played one after the other, and what came of them, counted: what the test asserts and the bench shows. */
+import { EMPTY_BYTES_DIGEST, EMPTY_TREE_DIGEST } from "@xenoservers/market";
 import { alarms, honestProblem } from "./honest.ts";
 import { courtModules, type CourtModule } from "./jobs.ts";
 import { gapOf } from "./open.ts";
@@ -32,14 +33,28 @@ const add = (counts: Record<string, number>, name: string): void => void (counts
 /** More than any job of the court had used when it was stopped, and less than it may. */
 const BEYOND = "99999";
 
+/** The job would not have fitted, or never came: nothing ran, and nobody can tell whose doing it was. */
+const BLAMES_CUSTOMER: Wanted = {
+  field: "reason",
+  told: {
+    ...{ reason: "job-refused", exitCode: null, usedMs: 0, fuel: "0", memoryHash: null, stateRoot: null },
+    ...{ outputDigest: EMPTY_TREE_DIGEST, stdoutDigest: EMPTY_BYTES_DIGEST, stderrDigest: EMPTY_BYTES_DIGEST },
+  },
+};
+
 /** What a server can say otherwise of a job, for every way in which that can end; then referees lie; then anybody anywhere. */
 const SAID_OF_JOB: readonly (Wanted & Partial<Pick<Plan, "terms">>)[] = [
-  ...[{ field: "reason" }, { field: "fuel" }, { field: "fuel", value: BEYOND, terms: "on-result" as const }, { field: "memoryHash" }],
-  ...[{ field: "outputDigest", terms: "by-interval" as const }, { field: "stdoutDigest" }, { field: "exitCode" }],
+  ...[
+    { field: "reason" },
+    { field: "fuel" },
+    { field: "fuel", told: { fuel: BEYOND }, terms: "on-result" as const },
+    { field: "memoryHash" },
+  ],
+  ...[{ field: "outputDigest", terms: "by-interval" as const }, { field: "stdoutDigest" }, BLAMES_CUSTOMER],
   { field: "usedMs", terms: "by-interval" },
 ];
 const AIMED = ENDS.length * SAID_OF_JOB.length;
-/** Of the whole job, then of a segment. */
+/** Of the whole job in any way, or that nothing ran; then of a segment. */
 const AT_REFEREE = 2 * ENDS.length;
 
 const wantedFor = (seed: number) => SAID_OF_JOB[Math.floor(seed / ENDS.length)];
@@ -49,7 +64,9 @@ const isOfSegment = (seed: number): boolean => seed >= AIMED + ENDS.length;
 function aimFor(seed: number): Aim | null {
   const wanted = wantedFor(seed);
   if (wanted) return { role: "server", kind: "result", ...wanted };
-  return seed < AIMED + AT_REFEREE ? { role: "referee", kind: "result", field: isOfSegment(seed) ? "fuel" : null } : null;
+  if (seed >= AIMED + AT_REFEREE) return null;
+  const ofJob: Wanted = seed % 4 === 0 ? BLAMES_CUSTOMER : { field: null };
+  return { role: "referee", kind: "result", ...(isOfSegment(seed) ? { field: "fuel" } : ofJob) };
 }
 
 /** A referee that nobody asks cannot lie. */
