@@ -5,7 +5,7 @@ import { courtModules, type CourtModule } from "./jobs.ts";
 import { gapOf } from "./open.ts";
 import type { Wanted } from "./lie.ts";
 import { ENDS, planOf, type Plan } from "./plan.ts";
-import { play } from "./play.ts";
+import { play, type Played } from "./play.ts";
 import type { Outcome, Told } from "./told.ts";
 import { twinOf, type Aim } from "./twin.ts";
 
@@ -19,12 +19,14 @@ export interface Counted {
   gaps: Record<string, string[]>;
   /** How leases of honest cases ended. */
   ends: Record<string, number>;
+  /** How results of honest cases were judged. */
+  judged: Record<string, number>;
   /** Who has lied. */
   liars: Record<string, number>;
 }
 
 const nothingYet = (): Counted => ({
-  ...{ honest: 0, lies: 0, wronged: [], gaps: {}, ends: {}, liars: {} },
+  ...{ honest: 0, lies: 0, wronged: [], gaps: {}, ends: {}, judged: {}, liars: {} },
   outcomes: { refused: 0, convicted: 0, harmless: 0, "another contract": 0, gain: 0 },
 });
 
@@ -72,6 +74,13 @@ function aimFor(seed: number): Aim | null {
 /** A referee that nobody asks cannot lie. */
 const doubting = (plan: Plan): Plan => ({ ...plan, doubt: isOfSegment(plan.seed) || plan.seed % 3 === 0 ? "segment" : "whole" });
 
+/** What became of doubts, in the words that the test looks for. */
+const judgements = ({ own, leases }: Played): string[] => [
+  ...own.flatMap(({ draw }) => (draw ? [draw.round === 1 ? "by the first referee" : "by another referee"] : [])),
+  ...own.flatMap(({ verdict }) => (verdict ? ["overturned"] : [])),
+  ...leases.flatMap(({ judges, segment }) => (judges === null ? [] : [segment ? "a segment" : "the whole job"])),
+];
+
 const wordsOf = ({ lie: { by, kind }, field, end, why, isShown }: Told): string =>
   `${by}'s ${kind} (${field}), ended ${end}: ${why}${isShown ? ", which its receipt shows" : ""}`;
 
@@ -93,6 +102,7 @@ export class Court {
     const played = await play(planOf(seed, this.#modules), "as planned");
     counted.honest++;
     for (const { end, state } of played.own) add(counted.ends, end?.reason ?? state);
+    for (const how of judgements(played)) add(counted.judged, how);
     const problem = (await honestProblem(played)) ?? (await alarms(played))[0] ?? null;
     if (problem !== null) counted.wronged.push(`seed ${seed}: ${problem}`);
     return problem;
