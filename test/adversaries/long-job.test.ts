@@ -1,11 +1,13 @@
 /** Long jobs before the referee: it runs one segment, and that convicts whoever signed a wrong state; silence costs the pay, never the stake. */
+import { mkdtemp, writeFile } from "node:fs/promises";
+import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { moneyKey, traceStep } from "@xenoservers/market";
 import { parseDocumentOf, rootAccountOf } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { disputeResults, fetchReceipt, type BuiltJob } from "@xenoservers/sdk";
+import { disputeResults, fetchReceipt, type BuiltJob, type Trace } from "@xenoservers/sdk";
 import { verifyReceipt } from "@xenoservers/verify";
-import { CHEATS, cheatingDriver, type GuestDriver } from "@xenoservers/xenoserver";
+import { CHEATS, cheatingDriver, createWasmDriver, type GuestDriver } from "@xenoservers/xenoserver";
 import { assembled, moduleJob, saying } from "../process/jobs.ts";
 import { orderAndFollow, startMarket, type TestMarket } from "../process/market.ts";
 import { cases } from "../thorough.ts";
@@ -147,7 +149,7 @@ it.each(LIES.slice(0, cases(1, LIES.length)))(
 it("takes the pay, and no stake, of a server that does not answer", async () => {
   const silent = (driver: GuestDriver): GuestDriver => ({
     ...driver,
-    prepare: (job) => (job.traceStep !== null ? Promise.reject(new Error("not today")) : driver.prepare(job)),
+    prepare: (job) => (job.trace !== null ? Promise.reject(new Error("not today")) : driver.prepare(job)),
   });
   const { id, owner } = await serverOf("silent", silent);
   const job = longJob();
@@ -212,6 +214,60 @@ it("refuses a state as the result of a whole job", async () => {
   run.session.close();
   expect([state, end]).toEqual(["open", null]);
 });
+
+const ENDS = ["budget", "customer-stop"] as const;
+
+/** The job's states as they are here. */
+async function traced({ spec, inputs, blobs }: BuiltJob, step: bigint, upTo: bigint | null): Promise<Trace> {
+  const folder = await mkdtemp(path.join(market.folder, "states-"));
+  const driver = await createWasmDriver({ folder, cache: path.join(folder, "prepared"), poolSize: 0, inUse: [] });
+  const blobFile = (digest: string): string => path.join(folder, digest);
+  for (const { digest, size, read } of blobs.values()) await writeFile(blobFile(digest), await read(0, size));
+  const prepared = await driver.prepare({
+    ...{ lease: "again", customer: "local", spec, inputs, blobFile, runMsMax: 600_000 },
+    ...{ fuelMax: upTo ?? FUEL, breakpoints: { kind: "trace", step: step.toString() } },
+  });
+  const guest = await prepared.begin();
+  const end = await guest.ended;
+  if (end.kind !== "result" || !end.roots) throw new Error("no trace");
+  return { roots: end.roots, read: (digest) => guest.readOutput(digest, 0, 2 ** 30), close: () => driver.close() };
+}
+
+/** Jobs that do not end by themselves: one works on, the other can be stopped. */
+const UNENDING: Readonly<Record<(typeof ENDS)[number], string>> = {
+  budget: LONG.replace("(br_if $again (local.tee $i (i32.sub (local.get $i) (i32.const 1))))", "(br $again)"),
+  "customer-stop": LONG.replace(/\)\)\)$/, ") (loop $more (drop (call $random (i32.const 16) (i32.const 4))) (br $more))))"),
+};
+
+it.each(ENDS.slice(0, cases(0, ENDS.length)))(
+  "has a referee run one segment of a job that ended with %s: where it lied it is convicted, where not it is paid",
+  async (reason) => {
+    const job = moduleJob(await assembled(UNENDING[reason]), { mounts: [], fuelMax: FUEL });
+    const [honest, cheat] = [await serverOf(`honest ${reason}`), await serverOf(`cheat ${reason}`, liesFrom(3))];
+    for (const { id, owner } of [cheat, honest]) {
+      const budgetNanos = reason === "budget" ? 8_000n : BUDGET;
+      const run = await orderAndFollow(market.customer, job, {
+        ...{ conditions: [{ key: "server", op: "=" as const, value: id }], assurance: "replicated" as const },
+        ...{ fuelMax: FUEL, budgetNanos },
+      });
+      if (reason === "customer-stop") {
+        await until(() => run.seen.stdout.length > 0);
+        await market.customer.act("stop", { lease: run.session.lease, party: market.customer.identity.party, reason: "enough" });
+      }
+      const { lease } = await run.end();
+      expect(lease.end).toMatchObject({ reason, blame: "customer" });
+      const { documents } = await fetchReceipt(market.customer, lease.id, 10_000);
+      const order = parseDocumentOf(nodeCrypto, "order", documents.find(({ kind }) => kind === "order")!.envelope);
+      if (!order.ok) throw new Error("no order");
+      const here = async (step: bigint, upTo: bigint | null) => traced(job, step, upTo);
+      const { segment, verdicts } = await disputeResults(market.customer, [lease.id], order.document.payload, job, BUDGET, here);
+      expect(segment).not.toBeNull();
+      const verdict = verdicts.get(lease.id);
+      if (id === honest.id) expect([verdict, segment?.index]).toEqual([null, segment?.of]);
+      else expect(verdict).toMatchObject({ segment: 3, owner: owner.identity.party });
+    }
+  },
+);
 
 // last: it leaves two doubts, for each of which the referee keeps room
 it("has the same states whatever budget paid for the run: no order can be made to convict an honest server", async () => {

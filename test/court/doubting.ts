@@ -2,7 +2,7 @@
  * How a customer doubts, and what follows: an objection that the operator rules on, the whole job before a referee, or a trace and the
  * one segment in it before a referee. The customer runs jobs on its own machine as anyone may.
  */
-import { TERMS, objectionDepositNanos, proofOf, type LeaseState } from "@xenoservers/market";
+import { TERMS, limitToRun, objectionDepositNanos, proofOf, type LeaseState } from "@xenoservers/market";
 import { parseDocumentOf } from "@xenoservers/protocol";
 import { resultProblem } from "@xenoservers/verify";
 import type { LeaseRow } from "@xenoservers/xenocorp/parts";
@@ -22,9 +22,11 @@ function isComparable(lease: LeaseRow): boolean {
   return proofOf(lease, { ...result, fuelMax }) !== null && TERMS[end.reason].proof !== null;
 }
 
-/** Breakpoints show the run of what came to its own end. */
-const isTraceable = (lease: LeaseRow): boolean =>
-  lease.result !== null && proofOf(lease, { ...lease.result, fuelMax: lease.fuelMax }) === "own-end";
+/** Where a second run of it ends; null: at its own end. */
+function endOf(lease: LeaseRow): bigint | null {
+  const upTo = lease.result && limitToRun(lease, { ...lease.result, fuelMax: lease.fuelMax });
+  return upTo === null ? null : BigInt(upTo);
+}
 
 export class Doubting {
   readonly #room: Room;
@@ -110,10 +112,10 @@ export class Doubting {
   async #bySegment(id: string, sees: boolean): Promise<boolean> {
     const room = this.#room;
     const lease = await room.lease(id);
-    if (!isTraceable(lease)) return false;
+    const upTo = endOf(lease);
     const step = BigInt(lease.result?.fuel ?? 0) / BigInt(room.plan.parts) + 1n;
     if (!(await this.#ask(id, step))) return false;
-    this.own = traced(this.#job, step);
+    this.own = traced(this.#job, step, upTo);
     await room.enter("trace");
     const shown = await this.#trace(id);
     if (shown === null) return true; // its silence costs it the pay
@@ -124,7 +126,10 @@ export class Doubting {
     // where both have the same states, the customer doubts whichever it likes, and one that sees a lie what comes after all of them
     const index = isParted || sees ? parted : Math.min(room.plan.part, roots.length + 1);
     const from = index === 1 ? null : (roots[index - 2] ?? null);
-    const part = { segment: { from, step: step.toString(), index }, states: new Map([...this.own.states, ...states]) };
+    const part = {
+      segment: { from, step: step.toString(), index, upTo: upTo?.toString() ?? null },
+      states: new Map([...this.own.states, ...states]),
+    };
     await this.judging.judge(id, part);
     return true;
   }
@@ -137,7 +142,7 @@ export class Doubting {
     const { name, id: server } = room.machineOf(lease);
     const { request, step } = lease.trace;
     if (step === null) return null; // nothing was asked of it
-    const made = traced(this.#job, BigInt(step));
+    const made = traced(this.#job, BigInt(step), endOf(lease));
     const said = room.say(name, "trace", {
       ...{ lease: id, server, request, jobHash: lease.jobHash, engine: lease.engine, step },
       ...{ roots: made?.roots ?? [], detail: made ? "" : "this job has no breakpoints" },

@@ -19,8 +19,8 @@ describe("whoever lies in one place", () => {
     const module = (await courtModules()).find(({ name }) => name === "works");
     const job = jobOf(module!, new Rng(1), 1_000_000n);
     const step = run(job, 1_000_000n).fuel / 3n + 1n;
-    const { roots, states } = traced(job, step)!;
-    const part = { from: roots[0]!, step: step.toString(), index: 2 };
+    const { roots, states } = traced(job, step, null)!;
+    const part = { from: roots[0]!, step: step.toString(), index: 2, upTo: null };
     expect(segmentOf(job, part, states).stateRoot).toBe(roots[1]);
     const needed = [part.from, ...statePiecesOf(states.get(part.from)!)!].filter((digest) => states.get(digest)!.length > 0);
     expect(needed.length).toBeGreaterThan(2);

@@ -53,7 +53,7 @@ const segmentRun = (index: number, from: string | null, stateRoot: string | null
     {
       judges: lease,
       segment: true,
-      jobHash: segmentHashOf(nodeCrypto, JOB, { from, step: STEP.toString(), index }),
+      jobHash: segmentHashOf(nodeCrypto, JOB, { from, step: STEP.toString(), index, upTo: null }),
       fuelMax: STEP.toString(),
     },
     { reason: "segment-end", exitCode: null, memoryHash: null, fuel: "7", stateRoot, ...over },

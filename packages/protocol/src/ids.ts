@@ -46,11 +46,13 @@ export const zSegment = z.strictObject({
     .int()
     .min(1)
     .max(TRACE_ROOTS_MAX + 1),
+  /** The fuel at which the run that is judged was ended from outside; null: it came to its own end, under the job's own limit. */
+  upTo: zFuel.nullable(),
 });
 export type Segment = z.infer<typeof zSegment>;
 
-export const segmentHashOf = (crypto: Crypto, jobHash: string, { from, step, index }: Segment): string =>
-  toHex(crypto.sha256(canonicalBytes({ from, index, jobHash, step })));
+export const segmentHashOf = (crypto: Crypto, jobHash: string, { from, step, index, upTo }: Segment): string =>
+  toHex(crypto.sha256(canonicalBytes({ from, index, jobHash, step, upTo })));
 
 /** What a job came to, as one digest: the last root of its trace. */
 export function endRootOf(crypto: Crypto, end: JobEnd): string {

@@ -38,7 +38,7 @@ export async function appealVerdict(
     throw new RefusedError(refuse("not_comparable", { lease, why: "the first referee ran another job, or another segment of it" }));
   const doubted = parseDocumentOf(client.crypto, "result", verdict.document.payload.result);
   if (!doubted.ok) throw new Error("the verdict names no result");
-  const own = { ...orderToEnd(order, [doubted.document.payload]), account: client.identity.account };
+  const own = { ...orderToEnd(order, doubted.document.payload), account: client.identity.account };
   const run = await refereeRun(client, { lease, order: own, job, budgetNanos }, drawNext(view));
   const answer = await client.act("appeal", { lease, party: client.identity.party, refereeLease: run.refereeLease });
   const facts = { crypto: client.crypto, market: client.pins, keyOf: () => null, at: client.brokerNow() };

@@ -31,6 +31,8 @@ export interface DisputeTerms {
   leases: readonly DisputedLease[];
   /** The order that the referee's run is for: to where the doubted ones ended, and no further. */
   order: Payload<"order">;
+  /** The fuel at which they were ended; null: they came to their own end. */
+  upTo: bigint | null;
 }
 
 interface DisputedLease {
@@ -125,26 +127,29 @@ export function documentIn<K extends "result" | "trace">(
   return parsed?.ok ? parsed.document.payload : null;
 }
 
-/** The fuel up to which a referee has to run the job; null: to its own end. Throws RefusedError where one run cannot judge them all. */
-function upToFuel(order: Payload<"order">, results: readonly Payload<"result">[]): bigint | null {
-  const ends = results.map((result) => {
+/** The fuel at which each of these was ended; null: it came to its own end. Throws RefusedError where running it again shows nothing. */
+const endsOf = (order: Payload<"order">, results: readonly Payload<"result">[]): (bigint | null)[] =>
+  results.map((result) => {
     const proof = proofOf(order, result);
     if (proof !== null) return fuelToRun(proof, result);
-    throw new RefusedError(
-      refuse("not_comparable", { lease: result.lease, why: `running the job again shows nothing of ${result.reason}` }),
-    );
+    const why = `running the job again shows nothing of ${result.reason}`;
+    throw new RefusedError(refuse("not_comparable", { lease: result.lease, why }));
   });
+
+/** Where a referee's run of all of the job has to end; null: at its own end. Throws RefusedError where one run cannot judge them all. */
+function upToFuel(ends: readonly (bigint | null)[]): bigint | null {
   // what came to its own end comes to it under a limit that another reached, too
   const [first = null, ...others] = new Set(ends.filter((end) => end !== null));
   if (others.length === 0) return first;
   throw new RefusedError(refuse("not_comparable", { why: "they did not end at the same place: dispute each alone" }));
 }
 
-/** The order for a referee's run of the job to where these ended, and no further. Throws RefusedError where one run cannot judge all. */
-export function orderToEnd(order: Payload<"order">, results: readonly Payload<"result">[]): Payload<"order"> {
-  const upTo = upToFuel(order, results);
-  return upTo === null ? order : { ...order, fuelMax: upTo.toString() };
-}
+const limited = (order: Payload<"order">, upTo: bigint | null): Payload<"order"> =>
+  upTo === null ? order : { ...order, fuelMax: upTo.toString() };
+
+/** The order for a referee's run of the job to where this one ended, and no further. Throws RefusedError where it shows nothing. */
+export const orderToEnd = (order: Payload<"order">, result: Payload<"result">): Payload<"order"> =>
+  limited(order, upToFuel(endsOf(order, [result])));
 
 function stateProblem({ id, state, end, deadlineAt }: LeaseView, result: Payload<"result"> | null, now: number): Refusal | null {
   if (state !== "settled" && state !== "disputed") return refuse("wrong_state", { lease: id, state });
@@ -187,12 +192,15 @@ export async function disputeTerms(
   });
   const parties = new Set([...views.map(({ owner }) => owner), client.identity.party]);
   const results = found.map(({ result }) => result);
-  const limited = orderToEnd(order, results);
-  const [dearest, ...others] = await findReferees(client, { order: limited, job, budgetNanos, judges: leases[0] ?? "" }, parties);
+  const ends = endsOf(order, results);
+  const upTo = upToFuel(ends);
+  const toEnd = limited(order, upTo);
+  const [dearest, ...others] = await findReferees(client, { order: toEnd, job, budgetNanos, judges: leases[0] ?? "" }, parties);
   if (!dearest) throw new RefusedError(refuse("no_referee"));
-  const way = limited === order ? wayOf(job, results, tracesHere) : "whole";
+  // states under different limits are of different runs
+  const way = ends.every((end) => end === upTo) ? wayOf(job, results, tracesHere) : "whole";
   return {
-    ...{ way, referee: dearest, referees: 1 + others.length, order: limited },
+    ...{ way, referee: dearest, referees: 1 + others.length, order: toEnd, upTo },
     leases: found.map(({ view, result }) => ({ view, result, depositNanos: depositOf(view, way) })),
   };
 }

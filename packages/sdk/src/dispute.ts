@@ -24,8 +24,8 @@ interface Judged {
   verdicts: Map<string, Payload<"verdict"> | null>;
 }
 
-/** Runs the job here with breakpoints, so far apart. */
-export type TraceHere = (step: bigint) => Promise<Trace>;
+/** Runs the job here with breakpoints, so far apart, up to so much fuel; null: to its own end. */
+export type TraceHere = (step: bigint, upTo: bigint | null) => Promise<Trace>;
 
 /** One dispute: who doubts what, and before whom. */
 interface Case {
@@ -134,13 +134,13 @@ async function disputeSegment(doubted: Case, job: BuiltJob, here: TraceHere | un
   const answered = asked.flatMap(({ lease, trace }) => (trace && trace.detail === "" ? [{ lease, roots: trace.roots }] : []));
   if (answered.length === 0) return null;
   const servers = await Promise.all(answered.map(({ lease, roots }) => openTrace(client, lease, roots)));
-  const own = servers.length === 1 ? await here?.(step) : undefined;
+  const own = servers.length === 1 ? await here?.(step, terms.upTo) : undefined;
   const sources = own ? [...servers, own] : servers;
   try {
     const [first, ...others] = sources;
     if (!first || others.length === 0) return null;
     const index = Math.min(...others.map(({ roots }) => firstDifference(first.roots, roots)));
-    const part = await segmentJob(job, first.roots, step, index, sources);
+    const part = await segmentJob(job, first.roots, { step: step.toString(), index, upTo: terms.upTo?.toString() ?? null }, sources);
     const of = Math.max(...sources.map(({ roots }) => roots.length)) + 1;
     const stateBytes = (part.segment?.pieces ?? []).reduce((sum, { size }) => sum + size, 0);
     const judged = await judgeAll(

@@ -2,7 +2,7 @@
  * Where two traces of one job part: the segment that a referee has to run, and the state to begin it from. Every root is its signer's
  * word; the state is only that whose digest both signed.
  */
-import { statePiecesOf } from "@xenoservers/protocol";
+import { statePiecesOf, type Segment } from "@xenoservers/protocol";
 import { builtJob, type BuiltJob } from "./job.ts";
 import { bytesBlob } from "./tree.ts";
 
@@ -46,8 +46,7 @@ async function stateOf(root: string, sources: readonly Trace[]): Promise<Map<str
 export async function segmentJob(
   job: BuiltJob,
   roots: readonly string[],
-  step: bigint,
-  index: number,
+  { step, index, upTo }: Omit<Segment, "from">,
   sources: readonly Trace[],
 ): Promise<BuiltJob> {
   const from = index === 1 ? null : (roots[index - 2] ?? null);
@@ -56,5 +55,5 @@ export async function segmentJob(
   const blobs = new Map(job.blobs);
   for (const [digest, bytes] of state) blobs.set(digest, bytesBlob(bytes));
   const pieces = [...state].map(([digest, { length }]) => ({ digest, size: length }));
-  return builtJob({ ...job, blobs, segment: { segment: { from, step: step.toString(), index }, pieces } });
+  return builtJob({ ...job, blobs, segment: { segment: { from, step, index, upTo }, pieces } });
 }

@@ -113,8 +113,8 @@ export async function disputeAndVerify({ client, long, step }: Rental, { lease, 
   const before = BigInt((await client.read("accounts")).balances.available);
   const { reExecute, traceHere } = await import("../proof/re-execute.ts");
   const kept = await readKeptJob(job.jobHash);
-  const { verdicts, segment, refereeLease } = await disputeResults(client, [lease], of, job, BigInt(of.budgetNanos), (apart) =>
-    traceHere(kept, apart),
+  const { verdicts, segment, refereeLease } = await disputeResults(client, [lease], of, job, BigInt(of.budgetNanos), (apart, upTo) =>
+    traceHere(kept, apart, upTo),
   );
   const verdict = verdicts.get(lease);
   if (!verdict) throw new Error("the referee came to the same result: nobody cheated");

@@ -105,9 +105,9 @@ export async function reExecute(job: Again, stoppedAt: bigint | null, step: bigi
   }
 }
 
-/** The job's states as they are on this machine. Throws UserError where it has no build with breakpoints. */
-export async function traceHere(job: Again, step: bigint): Promise<Trace> {
-  const { guest, end, close } = await runAgain(job, BigInt(job.spec.fuelMax), step);
+/** The job's states on this machine, up to so much fuel; null: to its own end. Throws UserError where it has no build with breakpoints. */
+export async function traceHere(job: Again, step: bigint, upTo: bigint | null): Promise<Trace> {
+  const { guest, end, close } = await runAgain(job, upTo ?? BigInt(job.spec.fuelMax), step);
   if (!end.roots) {
     await close();
     throw new UserError(`the job cannot be traced: ${end.detail}`);

@@ -14,7 +14,7 @@ import { money, print, printJson, say, shortId } from "../output/ui.ts";
 async function tracer(jobHash: string): Promise<TraceHere> {
   const { traceHere } = await import("../proof/re-execute.ts");
   const kept = await readKeptJob(jobHash);
-  return (step) => traceHere(kept, step);
+  return (step, upTo) => traceHere(kept, step, upTo);
 }
 
 /** Who may judge, what is put down, and when it is lost. */

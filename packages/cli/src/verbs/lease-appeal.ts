@@ -2,6 +2,7 @@
  * `xeno lease appeal`: a referee has proved a lease of yours wrong; a second one that is drawn runs what the first one ran. The job comes
  * from your xenoserver's folder, which keeps it until the appeal is over; of a segment the state it begins from is made here.
  */
+import { limitToRun } from "@xenoservers/market";
 import { parseDocumentOf, type Kind, type Payload, type ReceiptDocument } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { appealVerdict, hasBreakpoints, segmentJob, type BuiltWork } from "@xenoservers/sdk";
@@ -30,17 +31,24 @@ async function keptOf(folder: string, lease: string): Promise<KeptWork> {
 async function ranBy(
   kept: KeptWork,
   order: Payload<"order">,
-  { segment, trace }: Payload<"verdict">,
+  { segment, trace, result }: Payload<"verdict">,
 ): Promise<{ job: BuiltWork; close(): Promise<void> }> {
   const job = await rebuilt(kept, order.jobHash);
   if (segment === null) return { job, close: async () => {} };
   const read = parseDocumentOf(nodeCrypto, "trace", trace);
-  if (!read.ok || !("module" in kept.spec) || !hasBreakpoints(job)) throw new UserError("the verdict names a segment of no job");
+  const doubted = parseDocumentOf(nodeCrypto, "result", result);
+  if (!read.ok || !doubted.ok || !("module" in kept.spec) || !hasBreakpoints(job))
+    throw new UserError("the verdict names a segment of no job");
   const { traceHere } = await import("../proof/re-execute.ts");
-  const step = BigInt(read.document.payload.step);
+  const { step } = read.document.payload;
+  const upTo = limitToRun(order, doubted.document.payload);
   say("the first referee ran one segment: the job is run here for the state that it begins from");
-  const here = await traceHere({ spec: kept.spec, inputs: kept.inputs, blobFile: kept.blobFile }, step);
-  return { job: await segmentJob(job, here.roots, step, segment, [here]), close: async () => here.close() };
+  const here = await traceHere(
+    { spec: kept.spec, inputs: kept.inputs, blobFile: kept.blobFile },
+    BigInt(step),
+    upTo === null ? null : BigInt(upTo),
+  );
+  return { job: await segmentJob(job, here.roots, { step, index: segment, upTo }, [here]), close: async () => here.close() };
 }
 
 export async function leaseAppeal({ lease: id, budget, data, yes, json }: AppealInput): Promise<void> {

@@ -36,16 +36,13 @@ function incomparable(lease: Lease): LeaseRefusal | null {
   return null;
 }
 
-/** Breakpoints show the run of a whole job that came to its own end; what was ended before is run again up to there. */
+/** Breakpoints show the run of a whole job, to its own end or to where it was ended. */
 function untraceable(lease: Lease): LeaseRefusal | null {
-  const { result, segment, fuelMax } = lease;
   const unfit = incomparable(lease);
   if (unfit) return unfit;
   if (!DRIVERS[lease.driver].can.breakpoints)
     return refused("not_comparable", `${DRIVERS[lease.driver].guest} has no breakpoints: a referee runs all of it`);
-  return result && !segment && proofOf(lease, { ...result, fuelMax }) === "own-end"
-    ? null
-    : refused("not_comparable", "the job did not come to its own end: a referee runs it to where it was ended");
+  return lease.segment ? refused("not_comparable", "a segment has no breakpoints within it") : null;
 }
 
 const TENTH = 10n;

@@ -67,6 +67,12 @@ export function fuelToRun(proof: Proof, { fuel, fuelMax }: Ended): bigint | null
   }
 }
 
+/** The same as documents have it; null also where running it again shows nothing. */
+export function limitToRun(under: Under, ended: Ended): string | null {
+  const proof = proofOf(under, ended);
+  return proof === null ? null : (fuelToRun(proof, ended)?.toString() ?? null);
+}
+
 /** A run that came to an end which others come to as well: of a segment the state is shown by it. One that could not be begun has none. */
 export const cameToState = (reason: EndReason): boolean => {
   const { proof, cause } = TERMS[reason];

@@ -89,21 +89,10 @@ describe("a whole job", () => {
 
 describe("one segment", () => {
   const from = (segment: number) => (segment === 1 ? null : (trace.roots[segment - 2] ?? null));
+  const hashOf = (index: number, upTo: string | null): string =>
+    segmentHashOf(crypto, trace.jobHash, { from: from(index), step: trace.step, index, upTo });
   const ran = (segment: number, stateRoot: string | null, over: Partial<Payload<"result">> = {}) =>
-    judge(
-      crypto,
-      result,
-      other({
-        jobHash: segmentHashOf(crypto, trace.jobHash, { from: from(segment), step: trace.step, index: segment }),
-        stateRoot,
-        ...over,
-      }),
-      UNDER,
-      {
-        trace,
-        segment,
-      },
-    );
+    judge(crypto, result, other({ jobHash: hashOf(segment, null), stateRoot, ...over }), UNDER, { trace, segment });
 
   it("is compared with the root that the server signed, and the last with its result", () => {
     for (const segment of [1, 2, 3, 4]) {
@@ -112,6 +101,38 @@ describe("one segment", () => {
     }
     expect(ran(5, endRootOf(crypto, result))).toEqual({ ok: true, difference: null });
     expect(ran(5, OTHER)).toMatchObject({ difference: expect.stringContaining("of its ending after breakpoint 4") });
+  });
+
+  const cut = { exitCode: null, fuel: "505" } as const;
+
+  it("of a job that used up its limit is run under that limit, and the last compared whole", () => {
+    const spent = other({ ...cut, reason: "budget", fuelMax: "500" });
+    const there = (segment: number, stateRoot: string, upTo: string | null) =>
+      judge(crypto, spent, other({ jobHash: hashOf(segment, upTo), stateRoot, reason: "fuel-limit" }), UNDER, { trace, segment });
+    expect(there(2, trace.roots[1] ?? "", "500")).toEqual({ ok: true, difference: null });
+    expect(there(2, OTHER, "500")).toMatchObject({ difference: expect.stringContaining("at breakpoint 2") });
+    expect(there(5, endRootOf(crypto, { ...spent, reason: "fuel-limit" }), "500")).toEqual({ ok: true, difference: null });
+    expect(there(5, OTHER, "500")).toMatchObject({ difference: expect.stringContaining("of its ending") });
+    // under another limit it is another run
+    for (const upTo of [null, "499", "501"]) expect(there(2, OTHER, upTo).ok).toBe(false);
+  });
+
+  it("of a job that was stopped is run up to there, and the last compared by what it had put out, and by whether it got so far", () => {
+    const stopped = other({ ...cut, reason: "customer-stop", memoryHash: null });
+    const last = (over: Partial<Payload<"result">>, inAll = "505") => {
+      const ruling = other({ ...cut, reason: "fuel-limit", jobHash: hashOf(5, "505"), ...over });
+      const stateRoot = endRootOf(crypto, { ...ruling, fuel: inAll });
+      return judge(crypto, stopped, { ...ruling, fuel: "5", stateRoot }, UNDER, { trace, segment: 5 });
+    };
+    expect(last({})).toEqual({ ok: true, difference: null });
+    expect(last({ memoryHash: OTHER }, "510")).toEqual({ ok: true, difference: null });
+    for (const over of [{ stdoutDigest: OTHER }, { stderrDigest: OTHER }, { outputDigest: OTHER }])
+      expect(last(over)).toMatchObject({ difference: expect.stringContaining("the server signed") });
+    expect(last({ reason: "completed", exitCode: 0 })).toEqual({ ok: true, difference: null });
+    expect(last({ reason: "completed", exitCode: 0 }, "400")).toMatchObject({
+      difference: expect.stringContaining("come to its end before"),
+    });
+    expect(judge(crypto, { ...stopped, fuel: "0" }, stopped, UNDER, { trace, segment: 5 }).ok).toBe(false);
   });
 
   it("decides nothing where it is another, has no state, or there is no trace", () => {

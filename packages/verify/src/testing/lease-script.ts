@@ -418,7 +418,7 @@ export class LeaseScript extends Script {
         const from = segment === 1 ? null : this.stateRoot(segment - 1);
         return {
           ...own,
-          jobHash: segmentHashOf(crypto, this.jobHash, { from, step, index: segment }),
+          jobHash: segmentHashOf(crypto, this.jobHash, { from, step, index: segment, upTo: null }),
           stateRoot: over.stateRoot ?? endRootOf(crypto, mine),
         };
       },

@@ -43,8 +43,8 @@ export interface GuestJob extends Ordered {
   runMsMax: number;
   /** Over its network before, where an earlier daemon ran it. */
   egressBytesUsed: number;
-  /** For a dispute: run it again in the build with breakpoints, one after each so much fuel. */
-  traceStep: string | null;
+  /** For a dispute: run it again in the build with breakpoints, one after each so much fuel, to where the first run was ended. */
+  trace: { step: string; upTo: string | null } | null;
   /** The host file that holds a blob whose digest was checked. */
   blobFile(digest: string): string;
 }

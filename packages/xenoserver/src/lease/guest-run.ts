@@ -40,12 +40,12 @@ export class GuestRun {
   }
 
   /** What the drivers make a guest of; null before its work came. */
-  job(traceStep: string | null = null): GuestJob | null {
+  job(trace: GuestJob["trace"] = null): GuestJob | null {
     const { world, record, facts, po, order } = this.#ctx;
     const { work } = record;
     return (
       work && {
-        ...{ lease: record.lease, po, order, work, traceStep, fuelMax: BigInt(po.fuelMax) },
+        ...{ lease: record.lease, po, order, work, trace, fuelMax: BigInt(po.fuelMax) },
         runMsMax: Math.max(1, facts.lease.durationMsMax * RUNS_LONGER),
         egressBytesUsed: lastClaimOf(facts.lease).egressBytes,
         blobFile: (digest) => world.journal.blobFile(record.lease, digest),

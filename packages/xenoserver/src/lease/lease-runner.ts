@@ -86,7 +86,7 @@ export class LeaseRunner implements LeaseContext {
       show: () => this.#attachments.pump(),
       isAttached: () => this.#attachments.count > 0,
     });
-    this.#trace = new TraceAnswer(this, (step) => this.#guestRun.job(step));
+    this.#trace = new TraceAnswer(this, (trace) => this.#guestRun.job(trace));
     const [clock, intake, guestRun, handingIn, trace] = [this.#clock, this.#intake, this.#guestRun, this.#handingIn, this.#trace];
     this.#attachments = new Attachments(customersView(this, { clock, intake, guestRun, handingIn, trace }));
     this.#hearing = new Hearing(this, (before) => this.#changed(before));

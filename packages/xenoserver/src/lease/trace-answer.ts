@@ -3,6 +3,7 @@
  * wait to be fetched. Idempotent: the same request gets the same signed answer. That the customer may ask, and for how many states, was the
  * fold's to say. Who controls the inputs: the customer (the request), the guest (its roots).
  */
+import { limitToRun } from "@xenoservers/market";
 import { signDocument, type Envelope } from "@xenoservers/protocol";
 import type { GuestEnding, GuestJob, RunningGuest } from "../drivers/driver.ts";
 import type { LeaseRecord } from "./journal.ts";
@@ -19,12 +20,12 @@ type Trace = NonNullable<LeaseRecord["trace"]>;
 export class TraceAnswer {
   readonly #ctx: LeaseContext;
   /** The lease's work as a guest to be made, for a trace. */
-  readonly #job: (step: string) => GuestJob | null;
+  readonly #job: (trace: GuestJob["trace"]) => GuestJob | null;
   #busy = false;
   /** Its output folder holds the states. */
   #guest: RunningGuest | null = null;
 
-  constructor(ctx: LeaseContext, job: (step: string) => GuestJob | null) {
+  constructor(ctx: LeaseContext, job: (trace: GuestJob["trace"]) => GuestJob | null) {
     this.#ctx = ctx;
     this.#job = job;
   }
@@ -66,8 +67,9 @@ export class TraceAnswer {
 
   /** Found again where an earlier daemon had begun it. */
   async #run(trace: Trace, step: string): Promise<GuestEnding> {
-    const { driver } = this.#ctx;
-    const job = this.#job(step);
+    const { driver, facts } = this.#ctx;
+    const { lease } = facts;
+    const job = this.#job({ step, upTo: lease.result && limitToRun(lease, { ...lease.result, fuelMax: lease.fuelMax }) });
     if (!job || !driver.capabilities.breakpoints)
       return { kind: "host-failure", detail: NO_BREAKPOINTS, endedMonotonicMs: driver.monotonicMs() };
     if (trace.token) this.#guest = await driver.adopt(trace.token, job);
@@ -82,7 +84,7 @@ export class TraceAnswer {
 
   async #found(): Promise<RunningGuest | null> {
     const { trace } = this.#ctx.record;
-    const job = trace?.token ? this.#job("0") : null;
+    const job = trace?.token ? this.#job({ step: "0", upTo: null }) : null;
     if (!this.#guest && trace?.token && job) this.#guest = await this.#ctx.driver.adopt(trace.token, job);
     return this.#guest;
   }

@@ -39,6 +39,7 @@ async function prepareWith(
   module: Uint8Array | string,
   over: Partial<JobSpec>,
   inputs: InputTree = { entries: [], mounts: [OUT] },
+  fuelMax = 10n ** 12n,
 ) {
   const bytes = typeof module === "string" ? Buffer.from((await wabtInit()).parseWat("t.wat", module).toBinary({}).buffer) : module;
   for (const blob of ["", "abc", bytes]) await writeFile(path.join(folder, digest(blob)), blob);
@@ -47,7 +48,7 @@ async function prepareWith(
     ...{ memoryMibMax: 64, diskMibMax: 16, outputMibMax: 1, fuelMax: "1000000000000", seed: "00".repeat(32), clockBaseMs: 0 },
     ...over,
   };
-  const job = { lease: "00".repeat(32), customer: "p_1", spec, inputs, fuelMax: 10n ** 12n, runMsMax: 600_000, breakpoints };
+  const job = { lease: "00".repeat(32), customer: "p_1", spec, inputs, fuelMax, runMsMax: 600_000, breakpoints };
   return driver.prepare({ ...job, blobFile: (name) => path.join(folder, name) });
 }
 async function endOf(...args: Parameters<typeof prepare>) {
@@ -130,7 +131,28 @@ it("takes an interpreter's job down, and goes on with it in another process", as
   const pieces = statePiecesOf(await piece(roots[middle - 1]!))!;
   for (const digest of pieces) await piece(digest);
   const all = [roots[middle - 1]!, ...pieces].map((digest) => ({ digest }));
-  const segment = await begin({ kind: "segment", from: roots[middle - 1]!, step, index: middle + 1, pieces: all });
+  const segment = await begin({ kind: "segment", from: roots[middle - 1]!, step, index: middle + 1, upTo: null, pieces: all });
   expect(await asResult(segment)).toMatchObject({ reason: "segment-end", stateRoot: roots[middle] });
   for (const guest of [plain, traced, segment]) await guest.dispose();
+});
+
+it("ends a second run with breakpoints, and its last segment, where the first run was ended from outside", async () => {
+  const counts = `(module (memory (export "memory") 1) (func (export "_start")
+    (loop (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1))) (br 0))))`;
+  const begin = async (breakpoints: PreparedJob["breakpoints"]) =>
+    (await prepareWith(breakpoints, counts, {}, { entries: [], mounts: [] }, 1_000_001n)).begin();
+  const step = "300000";
+  const [plain, traced] = [await begin(null), await begin({ kind: "trace", step })];
+  const { reason, fuel, fuelInAll, memoryHash } = await asResult(plain);
+  expect([reason, fuelInAll]).toEqual(["fuel-limit", fuel]);
+  const end = await asResult(traced);
+  expect(end).toMatchObject({ reason, fuel, memoryHash });
+  const from = end.roots?.at(-1) ?? "";
+  expect(end.roots).toHaveLength(3);
+  const manifest = await traced.readOutput(from, 0, 2 ** 30);
+  const pieces = [from, ...(statePiecesOf(manifest) ?? [])].map((each) => ({ digest: each }));
+  for (const piece of pieces) await writeFile(path.join(folder, piece.digest), await traced.readOutput(piece.digest, 0, 2 ** 30));
+  const last = await begin({ kind: "segment", from, step, index: 4, upTo: "1000001", pieces });
+  expect(await asResult(last)).toMatchObject({ reason, fuelInAll, memoryHash });
+  for (const guest of [plain, traced, last]) await guest.dispose();
 });

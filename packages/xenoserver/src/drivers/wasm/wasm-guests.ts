@@ -1,6 +1,6 @@
 /** WebAssembly jobs under the contract of all drivers. */
 import type { Crypto } from "@xenoservers/protocol";
-import { DRIVERS, invariant } from "@xenoservers/market";
+import { DRIVERS, invariant, minNanos } from "@xenoservers/market";
 import type { GuestDriver, GuestJob } from "../driver.ts";
 import type { WasmJob, Work } from "../work.ts";
 import type { PreparedJob, WasmDriver } from "./wasm-job.ts";
@@ -11,19 +11,20 @@ function jobOf(work: Work): WasmJob {
   return work.job;
 }
 
-function breakpointsOf({ segment }: WasmJob, traceStep: string | null): PreparedJob["breakpoints"] {
-  if (traceStep !== null) return { kind: "trace", step: traceStep };
+function breakpointsOf({ segment }: WasmJob, trace: GuestJob["trace"]): PreparedJob["breakpoints"] {
+  if (trace !== null) return { kind: "trace", step: trace.step };
   return segment && { kind: "segment", ...segment.segment, pieces: segment.pieces };
 }
 
-function preparedJobOf({ lease, order, work, fuelMax, runMsMax, traceStep, blobFile }: GuestJob): PreparedJob {
+function preparedJobOf({ lease, order, work, fuelMax, runMsMax, trace, blobFile }: GuestJob): PreparedJob {
   const job = jobOf(work);
   const { spec, inputs, segment } = job;
+  const again = trace ?? segment?.segment ?? null;
   return {
     ...{ lease, customer: order.party, spec, inputs, runMsMax, blobFile },
-    // what is left of the fuel lies inside the states: a segment and a second run have the job's own, whatever was paid for
-    fuelMax: segment || traceStep !== null ? BigInt(spec.fuelMax) : fuelMax,
-    breakpoints: breakpointsOf(job, traceStep),
+    // a segment and a second run end where the first run did, by itself or by its limit, whatever is paid for this one
+    fuelMax: again ? minNanos(BigInt(spec.fuelMax), BigInt(again.upTo ?? spec.fuelMax)) : fuelMax,
+    breakpoints: breakpointsOf(job, trace),
   };
 }
 

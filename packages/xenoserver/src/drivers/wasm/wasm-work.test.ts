@@ -10,7 +10,8 @@ import { jobProblem, neededForJob } from "./wasm-work.ts";
 const driver = { engine: "sim-1", hasRuntime: () => false };
 const fake = fakeJob(["run"]);
 
-function problem(segment: Segment, fuelMax: string): string | null {
+function problem(part: Omit<Segment, "upTo">, fuelMax: string): string | null {
+  const segment = { ...part, upTo: null };
   const jobHash = segmentHashOf(nodeCrypto, jobHashOf(nodeCrypto, fake.job.spec), segment);
   const pieces = segment.from === null ? [] : [{ digest: segment.from, size: 10 }];
   return jobProblem(nodeCrypto, driver, orderedFor({ jobHash, segment: true, fuelMax }), { ...fake.job, segment: { segment, pieces } });
