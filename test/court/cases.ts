@@ -1,10 +1,11 @@
 /** Seeds played one after the other, and what came of them, counted: what the test asserts and the bench shows. */
+import { EMPTY_BYTES_DIGEST, EMPTY_TREE_DIGEST } from "@xenoservers/market";
 import { alarms, honestProblem } from "./honest.ts";
 import { courtModules, type CourtModule } from "./jobs.ts";
 import { gapOf } from "./open.ts";
 import type { Wanted } from "./lie.ts";
 import { ENDS, planOf, type Plan } from "./plan.ts";
-import { play } from "./play.ts";
+import { play, type Played } from "./play.ts";
 import type { Outcome, Told } from "./told.ts";
 import { twinOf, type Aim } from "./twin.ts";
 
@@ -18,12 +19,14 @@ export interface Counted {
   gaps: Record<string, string[]>;
   /** How leases of honest cases ended. */
   ends: Record<string, number>;
+  /** How results of honest cases were judged. */
+  judged: Record<string, number>;
   /** Who has lied. */
   liars: Record<string, number>;
 }
 
 const nothingYet = (): Counted => ({
-  ...{ honest: 0, lies: 0, wronged: [], gaps: {}, ends: {}, liars: {} },
+  ...{ honest: 0, lies: 0, wronged: [], gaps: {}, ends: {}, judged: {}, liars: {} },
   outcomes: { refused: 0, convicted: 0, harmless: 0, "another contract": 0, gain: 0 },
 });
 
@@ -32,14 +35,28 @@ const add = (counts: Record<string, number>, name: string): void => void (counts
 /** More than any job of the court had used when it was stopped, and less than it may. */
 const BEYOND = "99999";
 
+/** The job would not have fitted, or never came: nothing ran, and nobody can tell whose doing it was. */
+const BLAMES_CUSTOMER: Wanted = {
+  field: "reason",
+  told: {
+    ...{ reason: "job-refused", exitCode: null, usedMs: 0, fuel: "0", memoryHash: null, stateRoot: null },
+    ...{ outputDigest: EMPTY_TREE_DIGEST, stdoutDigest: EMPTY_BYTES_DIGEST, stderrDigest: EMPTY_BYTES_DIGEST },
+  },
+};
+
 /** What a server can say otherwise of a job, for every way in which that can end; then referees lie; then anybody anywhere. */
 const SAID_OF_JOB: readonly (Wanted & Partial<Pick<Plan, "terms">>)[] = [
-  ...[{ field: "reason" }, { field: "fuel" }, { field: "fuel", value: BEYOND, terms: "on-result" as const }, { field: "memoryHash" }],
-  ...[{ field: "outputDigest", terms: "by-interval" as const }, { field: "stdoutDigest" }, { field: "exitCode" }],
+  ...[
+    { field: "reason" },
+    { field: "fuel" },
+    { field: "fuel", told: { fuel: BEYOND }, terms: "on-result" as const },
+    { field: "memoryHash" },
+  ],
+  ...[{ field: "outputDigest", terms: "by-interval" as const }, { field: "stdoutDigest" }, BLAMES_CUSTOMER],
   { field: "usedMs", terms: "by-interval" },
 ];
 const AIMED = ENDS.length * SAID_OF_JOB.length;
-/** Of the whole job, then of a segment. */
+/** Of the whole job in any way, or that nothing ran; then of a segment. */
 const AT_REFEREE = 2 * ENDS.length;
 
 const wantedFor = (seed: number) => SAID_OF_JOB[Math.floor(seed / ENDS.length)];
@@ -49,11 +66,20 @@ const isOfSegment = (seed: number): boolean => seed >= AIMED + ENDS.length;
 function aimFor(seed: number): Aim | null {
   const wanted = wantedFor(seed);
   if (wanted) return { role: "server", kind: "result", ...wanted };
-  return seed < AIMED + AT_REFEREE ? { role: "referee", kind: "result", field: isOfSegment(seed) ? "fuel" : null } : null;
+  if (seed >= AIMED + AT_REFEREE) return null;
+  const ofJob: Wanted = seed % 4 === 0 ? BLAMES_CUSTOMER : { field: null };
+  return { role: "referee", kind: "result", ...(isOfSegment(seed) ? { field: "fuel" } : ofJob) };
 }
 
 /** A referee that nobody asks cannot lie. */
 const doubting = (plan: Plan): Plan => ({ ...plan, doubt: isOfSegment(plan.seed) || plan.seed % 3 === 0 ? "segment" : "whole" });
+
+/** What became of doubts, in the words that the test looks for. */
+const judgements = ({ own, leases }: Played): string[] => [
+  ...own.flatMap(({ draw }) => (draw ? [draw.round === 1 ? "by the first referee" : "by another referee"] : [])),
+  ...own.flatMap(({ verdict }) => (verdict ? ["overturned"] : [])),
+  ...leases.flatMap(({ judges, segment }) => (judges === null ? [] : [segment ? "a segment" : "the whole job"])),
+];
 
 const wordsOf = ({ lie: { by, kind }, field, end, why, isShown }: Told): string =>
   `${by}'s ${kind} (${field}), ended ${end}: ${why}${isShown ? ", which its receipt shows" : ""}`;
@@ -76,6 +102,7 @@ export class Court {
     const played = await play(planOf(seed, this.#modules), "as planned");
     counted.honest++;
     for (const { end, state } of played.own) add(counted.ends, end?.reason ?? state);
+    for (const how of judgements(played)) add(counted.judged, how);
     const problem = (await honestProblem(played)) ?? (await alarms(played))[0] ?? null;
     if (problem !== null) counted.wronged.push(`seed ${seed}: ${problem}`);
     return problem;

@@ -22,6 +22,12 @@ function isComparable(lease: LeaseRow): boolean {
   return proofOf(lease, { ...result, fuelMax }) !== null && TERMS[end.reason].proof !== null;
 }
 
+/** Where a second run of it ends; null: at its own end. */
+function endOf(lease: LeaseRow): bigint | null {
+  const upTo = lease.result && limitToRun(lease, { ...lease.result, fuelMax: lease.fuelMax });
+  return upTo === null ? null : BigInt(upTo);
+}
+
 export class Doubting {
   readonly #room: Room;
   readonly #job: CourtJob;
@@ -106,12 +112,10 @@ export class Doubting {
   async #bySegment(id: string, sees: boolean): Promise<boolean> {
     const room = this.#room;
     const lease = await room.lease(id);
-    const { result } = lease;
-    if (!result) return false;
-    const apart = BigInt(result.fuel) / BigInt(room.plan.parts) + 1n;
-    if (!(await this.#ask(id, apart))) return false;
-    const [step, upTo] = [apart.toString(), limitToRun(lease, { ...result, fuelMax: lease.fuelMax })];
-    this.own = traced(this.#job, { step, upTo });
+    const upTo = endOf(lease);
+    const step = BigInt(lease.result?.fuel ?? 0) / BigInt(room.plan.parts) + 1n;
+    if (!(await this.#ask(id, step))) return false;
+    this.own = traced(this.#job, step, upTo);
     await room.enter("trace");
     const shown = await this.#trace(id);
     if (shown === null) return true; // its silence costs it the pay
@@ -122,7 +126,10 @@ export class Doubting {
     // where both have the same states, the customer doubts whichever it likes, and one that sees a lie what comes after all of them
     const index = isParted || sees ? parted : Math.min(room.plan.part, roots.length + 1);
     const from = index === 1 ? null : (roots[index - 2] ?? null);
-    const part = { segment: { from, step, index, upTo }, states: new Map([...this.own.states, ...states]) };
+    const part = {
+      segment: { from, step: step.toString(), index, upTo: upTo?.toString() ?? null },
+      states: new Map([...this.own.states, ...states]),
+    };
     await this.judging.judge(id, part);
     return true;
   }
@@ -135,8 +142,7 @@ export class Doubting {
     const { name, id: server } = room.machineOf(lease);
     const { request, step } = lease.trace;
     if (step === null) return null; // nothing was asked of it
-    const upTo = lease.result && limitToRun(lease, { ...lease.result, fuelMax: lease.fuelMax });
-    const made = traced(this.#job, { step, upTo });
+    const made = traced(this.#job, BigInt(step), endOf(lease));
     const said = room.say(name, "trace", {
       ...{ lease: id, server, request, jobHash: lease.jobHash, engine: lease.engine, step },
       ...{ roots: made?.roots ?? [], detail: made ? "" : "this job has no breakpoints" },

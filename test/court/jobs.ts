@@ -3,7 +3,7 @@
  * breakpoints, or one segment of them. Modules and their builds are made once; every run is a run of its own.
  */
 import wabtInit from "wabt";
-import { DRIVERS, minNanos } from "@xenoservers/market";
+import { DRIVERS } from "@xenoservers/market";
 import {
   canonicalBytes,
   endRootOf,
@@ -219,21 +219,20 @@ export const run = remembering(
 /** More breakpoints than any case asks for, but where a server states too little fuel. */
 const ROOTS_MAX = 64n;
 
-/** Which states: so far apart, of a run that ends at so much fuel, or by itself. */
-export type States = Pick<Segment, "step" | "upTo">;
-
-const endOf = ({ fuelMax }: CourtJob["spec"], upTo: string | null): bigint => minNanos(BigInt(fuelMax), BigInt(upTo ?? fuelMax));
+/** Where a second run ends, and a segment: where the first one did. */
+const limitOf = ({ fuelMax }: JobSpec, upTo: bigint | null): bigint => (upTo !== null && upTo < BigInt(fuelMax) ? upTo : BigInt(fuelMax));
 
 /** Null where the job has no build with breakpoints, or would meet too many. */
 export const traced = remembering(
-  (_, { step, upTo }: States) => `${step} ${upTo}`,
-  ({ module, spec, jobHash }: CourtJob, { step, upTo }: States): Traced | null => {
+  (_, step: bigint, upTo: bigint | null) => `${step} ${upTo}`,
+  ({ module, spec, jobHash }: CourtJob, step: bigint, upTo: bigint | null): Traced | null => {
     const build = tracedOf(module);
-    if (!build || run({ module, spec, jobHash }, BigInt(spec.fuelMax)).fuel / BigInt(step) > ROOTS_MAX) return null;
+    const fuelMax = limitOf(spec, upTo);
+    if (!build || run({ module, spec, jobHash }, fuelMax).fuel / step > ROOTS_MAX) return null;
     const states = new Map<string, Uint8Array>();
     const keep = (digest: string, bytes: Uint8Array): void => void states.set(digest, bytes);
-    const job = engineJob(spec, build, endOf(spec, upTo), noStreams());
-    return { roots: trace(job, { kind: "trace", step, keepBytesMax: 256 * MIB }, keep).roots, states };
+    const job = engineJob(spec, build, fuelMax, noStreams());
+    return { roots: trace(job, { kind: "trace", step: step.toString(), keepBytesMax: 256 * MIB }, keep).roots, states };
   },
 );
 
@@ -248,7 +247,7 @@ export function segmentOf({ module, spec }: CourtJob, part: Segment, states: Rea
   };
   if (!build) return { ...malformed(), stateRoot: null };
   const { finished, stateRoot, fuel, from } = segment(
-    engineJob(spec, build, endOf(spec, part.upTo), streams),
+    engineJob(spec, build, limitOf(spec, part.upTo === null ? null : BigInt(part.upTo)), streams),
     { kind: "segment", ...part },
     piece,
   );

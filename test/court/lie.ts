@@ -1,6 +1,6 @@
 /**
- * One lie: one field of one document is another, signed again with its signer's own key; or one byte of it is another, and the signature
- * is none. Drawn among all that an honest case of the same seed said.
+ * One lie: one field of one document is another, or all that another end takes, signed again with its signer's own key; or one byte of it
+ * is another, and the signature is none. Drawn among all that an honest case of the same seed said.
  */
 import { BLAMES, END_REASONS, RESULT_REASONS } from "@xenoservers/market";
 import { fromBase64, schemaOf, toBase64, type Envelope, type Kind } from "@xenoservers/protocol";
@@ -87,21 +87,20 @@ function damaged(rng: Rng, envelope: Envelope): Envelope {
   return { ...envelope, payload: toBase64(bytes) };
 }
 
-/** What of a document is to be other, and what it is then; by chance where that is not said. */
+/** What of a document is to be other, and what it is then; by chance where that is not said. `told`: all that is other. */
 export interface Wanted {
   field: string | null;
-  value?: string;
+  told?: Told;
 }
 
 /** `isDamage`: its bytes are damaged instead. */
-export function lieAt(place: Place, seed: number, { field, value }: Wanted, isDamage: boolean): Lie {
+export function lieAt(place: Place, seed: number, { field, told }: Wanted, isDamage: boolean): Lie {
   const draw = (): Rng => new Rng(seed ^ 0x11e5);
-  const chosen = field === null || value === undefined ? null : { [field]: value };
   return {
     ...place,
     // a stop that nobody hears is made again: the guest would run on
     repents: place.kind === "stop" || draw().chance(0.5),
-    tell: (payload, ids) => (isDamage ? null : (chosen ?? toldBy(draw(), place.kind, payload, ids, field))),
+    tell: (payload, ids) => (isDamage ? null : (told ?? toldBy(draw(), place.kind, payload, ids, field))),
     damage: (envelope) => damaged(draw(), envelope),
   };
 }

@@ -5,11 +5,15 @@
 import { TERMS, isEndReason } from "@xenoservers/market";
 import type { Told } from "./told.ts";
 
+const NOTHING_RAN = "that the job did not come, or did not fit, cannot be told from outside: it earns the slot's minimum, one second of it";
+
 /** Lies that nothing makes good, by their names; each is bounded by what is said of it. */
 export const OPEN: Readonly<Record<string, string>> = {
   "a server's result: usedMs": "by interval time is the owner's claim: the broker's clock bounds it, and nothing else could know it",
   "a server's result: the fuel of a job that was stopped":
     "on result: it has written the same at another fuel, so a second run shows nothing; what a machine can burn in the broker's time bounds it",
+  "a server's result: reason": NOTHING_RAN,
+  "a referee's result: reason": NOTHING_RAN,
   "a referee's result: the fuel of a segment":
     "its state is compared, its fuel is not: the segment's step, which its customer ordered, bounds it",
 };

@@ -27,7 +27,7 @@ export const PHASES = [
 export type Phase = (typeof PHASES)[number];
 
 export type Doubt = "none" | "objection" | "whole" | "segment";
-const DOUBTS: readonly Doubt[] = ["none", "none", "objection", "objection", "whole", "whole", "segment"];
+const DOUBTS: readonly Doubt[] = ["none", "none", "objection", "objection", "whole", "segment", "segment"];
 
 /** Who may fall silent, and where. */
 export const SILENCES = ["acceptance", "claim", "commitment", "result", "delivery", "referee", "trace", "dispute", "ruling"] as const;

@@ -1,4 +1,5 @@
 /** What anyone comes to who runs a job of the court again, as `xeno verify --re-execute` does. */
+import { TERMS } from "@xenoservers/market";
 import { endRootOf, parseDocumentOf, type Payload } from "@xenoservers/protocol";
 import { stoppedAt, type OwnRun } from "@xenoservers/verify";
 import type { LeaseRow } from "@xenoservers/xenocorp/parts";
@@ -16,6 +17,7 @@ export function runAgain(job: CourtJob, manifest: Payload<"result">, own: Traced
   const upTo = stoppedAt(manifest) ?? most;
   const came = { ...run(job, upTo < most ? upTo : most), jobHash: job.jobHash };
   if (!own) return came;
-  const roots = [...own.roots, endRootOf(crypto, came)];
+  // of what was stopped the end is compared by what it had written
+  const roots = TERMS[manifest.reason].byChance ? own.roots : [...own.roots, endRootOf(crypto, came)];
   return { ...came, rootAt: (part) => roots[part - 1] ?? null };
 }
