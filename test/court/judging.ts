@@ -79,7 +79,7 @@ export class Judging {
   #fuelFor(lease: LeaseRow, part: Part): string {
     const { spec } = this.#job;
     const most = BigInt(spec.fuelMax);
-    if (part) return (BigInt(part.segment.step) < most ? BigInt(part.segment.step) : most).toString();
+    if (part) return part.segment.step;
     const result = lease.result && { ...lease.result, fuelMax: lease.fuelMax };
     const proof = result && proofOf(lease, result);
     return ((proof && fuelToRun(proof, result)) ?? most).toString();

@@ -149,6 +149,21 @@ describe("a job taken down at breakpoints", () => {
     expect(() => segment(jobOf(build), { kind: "segment", from: root, step: "2000", index: 4 }, blob)).toThrow(missing);
   });
 
+  it("uses no less than nothing in a segment that traps", async () => {
+    const wabt = await wabtInit();
+    const loop = "(loop $l (br_if $l (local.tee $i (i32.sub (local.get $i) (i32.const 1)))) unreachable)";
+    const text = `(module (memory (export "memory") 1) (func (export "_start") (local $i i32) (local.set $i (i32.const 9)) ${loop}))`;
+    const build = built(Buffer.from(wabt.parseWat("t.wat", text).toBinary({}).buffer))!;
+    const { states, pieces } = traced(build, 1n);
+    expect(states.length).toBeGreaterThan(3);
+    for (const { state } of states) {
+      const blob = (digest: string): Uint8Array => pieces.get(digest) ?? state.manifest;
+      const index = Number(state.fuel) + 1;
+      const { fuel, from } = segment(jobOf(build), { kind: "segment", from: state.root, step: "1", index }, blob);
+      expect(fuel).toBeGreaterThanOrEqual(from);
+    }
+  });
+
   it("has no such build where a table changes", async () => {
     const wabt = await wabtInit();
     const text =

@@ -31,7 +31,7 @@ interface SegmentEnd {
   /** How the job ended inside the segment; null when it reached the segment's end. */
   finished: Finished | null;
   stateRoot: string | null;
-  /** Used in all, and where the segment began. */
+  /** Used in all, and where the segment began: never more. */
   fuel: bigint;
   from: bigint;
 }
@@ -62,5 +62,7 @@ export function segment(job: Job, { from: root, step, index }: SegmentJob, blob:
       return false;
     },
   });
-  return { finished, stateRoot: reached.root, fuel: finished?.fuel ?? reached.fuel, from };
+  const fuel = finished?.fuel ?? reached.fuel;
+  // a trap counts nothing since the last call or finished loop, not even what a breakpoint in between has counted
+  return { finished, stateRoot: reached.root, fuel, from: from < fuel ? from : fuel };
 }
