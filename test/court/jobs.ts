@@ -253,7 +253,7 @@ export function segmentOf({ module, spec }: CourtJob, part: Segment, states: Rea
   );
   if (!finished) return { ...nothingLeft(), ...NOTHING, reason: "segment-end", fuel: fuel - from, stateRoot };
   const came = cameOf(finished, streams);
-  return { ...came, fuel: came.fuel > from ? came.fuel - from : 0n, stateRoot: endRootOf(nodeCrypto, came) };
+  return { ...came, fuel: came.fuel - from, stateRoot: endRootOf(nodeCrypto, came) };
 }
 
 export const segmentHash = (job: CourtJob, part: Segment): string => segmentHashOf(nodeCrypto, job.jobHash, part);

@@ -191,8 +191,7 @@ function cameOf({ ending, fuel, memoryHash, treeAt }: Finished, interrupted: "st
   const result = {
     ...NOTHING,
     ...describe(ending, interrupted),
-    // what breaks has the fuel that was noted last, which may be less than the state it went on from had used
-    fuel: (fuel > from ? fuel - from : 0n).toString(),
+    fuel: (fuel - from).toString(),
     fuelInAll: fuel.toString(),
     memoryHash: memoryHash && Buffer.from(memoryHash).toString("hex"),
     endedMonotonicMs: monotonicMs(),
