@@ -41,6 +41,7 @@ import { searchInput } from "./input/verbs/search.ts";
 import { tokenCreateInput, tokenListInput } from "./input/verbs/token.ts";
 import { group, verb, type Verb } from "./input/verb.ts";
 import { leave, watchOver } from "./output/leave.ts";
+import { print, say } from "./output/terminal.ts";
 import { reportError } from "./output/report.ts";
 import { EXIT } from "./output/ui.ts";
 
@@ -253,11 +254,14 @@ const EVERYONES: readonly Verb[] = [
 
 const VERBS: readonly Verb[] = [...CUSTOMERS, ...LEASES, ...OWNERS, ...OPERATORS, ...EVERYONES];
 
+const linesOf = (text: string): string[] => text.trimEnd().split("\n");
+
 export function program(): Command {
   const xeno = new Command("xeno")
     .description("An open market for computers: rent one by the second, or rent out yours.")
     .enablePositionalOptions()
     .showHelpAfterError("(--help shows what it takes)")
+    .configureOutput({ writeOut: (text) => print(...linesOf(text)), writeErr: (text) => say(...linesOf(text)) })
     .exitOverride();
   for (const each of VERBS) each.declare(xeno);
   return xeno;

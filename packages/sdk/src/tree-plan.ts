@@ -4,7 +4,7 @@
  * nor by what is written there later.
  */
 import path from "node:path";
-import { CONTROL } from "@xenoservers/protocol";
+import { CONTROL, JOB_LIMITS } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 
 /** A path as the kernel takes it, its end included (Linux: PATH_MAX). */
@@ -55,7 +55,10 @@ export function foldersOf(entries: readonly InputEntry[]): string[] {
     }
     for (const above of missing.reverse()) folders.add(above);
   };
-  for (const { path: at, kind } of entries) add(kind === "directory" ? at : parentOf(at), at);
+  for (const { path: at, kind } of entries) {
+    add(kind === "directory" ? at : parentOf(at), at);
+    if (folders.size > JOB_LIMITS.entries) throw new Error(`the result names more than ${JOB_LIMITS.entries} folders`);
+  }
   return [...folders];
 }
 
@@ -67,10 +70,13 @@ class Links {
   readonly #folders: ReadonlySet<string>;
   readonly #files: ReadonlySet<string>;
   readonly #present: Present;
+  readonly #seen = new Map<string, ReturnType<Present>>();
   /** How many links are passed behind each, and where it ends; a string is why it must not be made. */
   readonly #known = new Map<string, { end: string; passed: number } | string>();
 
   constructor(links: readonly TreeLink[], folders: readonly string[], files: readonly string[], present: Present) {
+    for (const at of ambiguous(links, [...folders, ...files]))
+      this.#known.set(at, "a link that has another's name but for the case of its letters");
     this.#links = new Map(links.map((link) => [link.path, link]));
     this.#folders = new Set(["", ...folders]);
     this.#files = new Set(files);
@@ -79,7 +85,10 @@ class Links {
 
   async #kindOf(at: string): ReturnType<Present> {
     if (this.#folders.has(at)) return "folder";
-    return this.#files.has(at) ? "other" : this.#present(at);
+    if (this.#files.has(at)) return "other";
+    const seen = this.#seen.get(at) ?? this.#present(at);
+    this.#seen.set(at, seen);
+    return seen;
   }
 
   /** `depth`: of links being looked at: a circle ends it as a long chain does. */
@@ -96,7 +105,8 @@ class Links {
     if (target.includes("\0")) return "a link whose target is no path";
     let at = parentOf(from);
     let passed = 1;
-    for (const name of namesIn(target)) {
+    const names = namesIn(target);
+    for (const [i, name] of names.entries()) {
       if (name === "..") {
         // up again from what is no folder yet would lead elsewhere once it is a link
         if (at === "" || (await this.#kindOf(at)) !== "folder") return OUTSIDE;
@@ -106,9 +116,13 @@ class Links {
       const next = below(at, name);
       const link = this.#links.get(next);
       if (!link) {
-        if (!this.#folders.has(next) && (await this.#kindOf(next)) === "link") return "a link through one that was here before";
+        const kind = await this.#kindOf(next);
+        if (kind === "link") return "a link through one that was here before";
         at = next;
-        continue;
+        if (kind === "folder") continue;
+        // nothing lies below it
+        const rest = names.slice(i + 1);
+        return rest.includes("..") ? OUTSIDE : { end: [at, ...rest].join("/"), passed };
       }
       const led = await this.follow(link, depth + 1);
       if (typeof led === "string") return led;
@@ -138,11 +152,10 @@ export async function refusedLinks(
   files: readonly string[],
   present: Present,
 ): Promise<ReadonlyMap<string, string>> {
-  const twice = ambiguous(links, [...folders, ...files]);
   const walker = new Links(links, folders, files, present);
   const refused = new Map<string, string>();
   for (const link of links) {
-    const led = twice.has(link.path) ? "a link that has another's name but for the case of its letters" : await walker.follow(link);
+    const led = await walker.follow(link);
     if (typeof led === "string") refused.set(link.path, led);
   }
   return refused;

@@ -56,6 +56,11 @@ describe("a link", () => {
     ["round and round", [link("a", "b"), link("b", "a")], "a"],
     ["through one that leads outside", [link("a", "/etc"), link("b", "a/passwd")], "b"],
     // node-tar: paths that collide on file systems that fold names (ß and ss), one of them a link
+    [
+      "through one that has a folder's name but for its case",
+      [file("ss/f"), directory("d/e"), link("\u00DF", "d/e"), link("a", "\u00DF/../x")],
+      "a",
+    ],
     ["as a folder but for its case", [file("ss/f"), link("\u00DF", ".")], "\u00DF"],
   ])("is not made where it leads outside, alone or through others: %s", async (_, entries, refused) => {
     await mkdir(path.join(home, "home"));
@@ -66,10 +71,17 @@ describe("a link", () => {
   });
 
   it("is made where it stays inside, through others too, and to what is not there", async () => {
-    const links = [link("d/e/up", "../../top"), link("d/root", ".."), link("again", "d/root/d/e/f"), link("gone", "no/where")];
+    const links = [
+      link("d/e/up", "../../top"),
+      link("d/root", ".."),
+      link("again", "d/root/d/e/f"),
+      link("gone", "no/where"),
+      link("l", "d/e"),
+      link("over", "l/../e/f"),
+    ];
     expect(await write([file("d/e/f", "f"), file("top", "t"), ...links])).toEqual([]);
     expect(await readFile(path.join(out, "d/e/up"), "utf8")).toBe("t");
-    expect(await readFile(path.join(out, "again"), "utf8")).toBe("f");
+    for (const at of ["again", "over"]) expect(await readFile(path.join(out, at), "utf8")).toBe("f");
     expect(await readlink(path.join(out, "gone"))).toBe("no/where");
   });
 
@@ -120,6 +132,11 @@ describe("nothing is written", () => {
     ["through a link of its own", [file("d/f"), link("l", "d"), file("l/planted")], /which is no folder/],
     ["through a file of its own", [file("l"), file("l/planted")], /which is no folder/],
     ["to a link of the same name", [link("l", "d"), file("l")], /names l twice/],
+    [
+      "of more folders than a result has",
+      Array.from({ length: 100 }, (_, i) => file(`${i}/${"d/".repeat(1_100)}f`)),
+      /more than 100000 folders/,
+    ],
     ["twice", [file("a", "1"), file("a", "2")], /names a twice/],
   ])("by a tree that makes no sense: %s", async (_, entries, says) => {
     await expect(write(entries)).rejects.toThrow(says);
