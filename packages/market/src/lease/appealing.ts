@@ -13,12 +13,17 @@ import { firstRefused, refused, taken, type Step } from "./refusal.ts";
 const sameList = (one: readonly string[], other: readonly string[]): boolean =>
   one.length === other.length && one.every((each, i) => each === other[i]);
 
+/** Every referee from the round of the last draw to before this one, in their order: nobody's turn is skipped in silence. */
+const passedOver = (seed: string, candidates: readonly string[], from: number, round: number): (string | null)[] =>
+  Array.from({ length: Math.max(0, round - from) }, (_, i) => drawReferee(seed, candidates, from + i));
+
 const isSorted = (list: readonly string[]): boolean => list.every((each, i) => i === 0 || (list[i - 1] ?? "") < each);
 
 /** The next referee, or nobody: then a doubt freezes nothing any more, and a verdict stands. */
 export function draw(lease: Lease, { id, at, content }: FactOf<"draw">): Step {
   const { settlement, draw: before, trace } = lease;
-  const { round, referee, candidates } = content;
+  const { round, referee, candidates, passed } = content;
+  const seed = settlement ?? "0";
   const wrong =
     firstRefused("wrong_state", [[trace !== null && settlement !== null, "nobody has doubted it"]]) ??
     firstRefused("not_drawn", [
@@ -26,9 +31,12 @@ export function draw(lease: Lease, { id, at, content }: FactOf<"draw">): Step {
       [before === null || sameList(before.candidates, candidates), "the candidates are not those of the round before"],
       [round > (before?.round ?? 0), "the round was drawn before"],
       [round <= candidates.length + 1, "there is no such round"],
-      [drawReferee(settlement ?? "0", candidates, round) === referee, "another referee's turn it is"],
+      [drawReferee(seed, candidates, round) === referee, "another referee's turn it is"],
     ]);
   if (wrong) return wrong;
+  const over = passedOver(seed, candidates, before?.round ?? 1, round);
+  const isSaid = over.length === passed.length && over.every((each, i) => each === passed[i]?.referee);
+  if (!isSaid) return refused("not_drawn", "it does not say whose turns are passed over");
   if (referee !== null) return taken({ ...lease, draw: { id, round, referee, candidates, at } });
   const stands = lease.state === "convicted" ? standing(lease, "the referee proved it wrong, and no other is left") : null;
   if (stands) return taken(stands);

@@ -166,6 +166,12 @@ describe("a draw", () => {
     expect(refusalOf(once, "draw", { content: { round: 1, referee: once.draw?.referee ?? "" } })?.code).toBe("not_drawn");
     const fewer = { candidates: ["r1"], referee: drawReferee(DIGEST, ["r1"], 2) };
     expect(refusalOf(once, "draw", { content: fewer })?.code).toBe("not_drawn");
+    const skipped = { round: 2, referee: drawReferee(DIGEST, REFEREES, 2) };
+    expect(refusalOf(asked, "draw", { content: skipped })?.code).toBe("not_drawn");
+    expect(refusalOf(once, "draw", { content: { passed: [] } })?.code).toBe("not_drawn");
+    expect(refusalOf(once, "draw", { content: { passed: [{ referee: "r9" }] } })?.code).toBe("not_drawn");
+    const said = { ...skipped, passed: [{ referee: drawReferee(DIGEST, REFEREES, 1) ?? "" }] };
+    expect(told(asked, "draw", { content: said }).draw).toMatchObject({ round: 2 });
     expect(told(once, "draw").draw).toMatchObject({ round: 2, at: once.toldAt + 1 });
   });
 

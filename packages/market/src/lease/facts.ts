@@ -192,7 +192,14 @@ export interface Contents {
   "trace-request": { lease: string; step: string | null };
   trace: { lease: string; server: string; request: string; jobHash: string; engine: string; step: string };
   dispute: { lease: string; finding: Finding; whole: boolean };
-  draw: { lease: string; round: number; referee: string | null; candidates: readonly string[] };
+  draw: {
+    lease: string;
+    round: number;
+    referee: string | null;
+    candidates: readonly string[];
+    /** Whose turn is over, or did not come, since the last draw. */
+    passed: readonly { referee: string }[];
+  };
   verdict: {
     lease: string;
     finding: Finding;

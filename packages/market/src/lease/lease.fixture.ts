@@ -236,7 +236,13 @@ const RIGHT: { [K in LaterKind]: (lease: Lease, at: number) => Contents[K] } = {
   dispute: ({ id }) => ({ lease: id, finding: "differs", whole: true }),
   draw: ({ id, draw, settlement }) => {
     const [candidates, round] = [[...REFEREES], (draw?.round ?? 0) + 1];
-    return { lease: id, round, candidates, referee: drawReferee(settlement ?? "0", candidates, round) };
+    return {
+      lease: id,
+      round,
+      candidates,
+      passed: draw?.referee ? [{ referee: draw.referee }] : [],
+      referee: drawReferee(settlement ?? "0", candidates, round),
+    };
   },
   appeal: ({ id }) => ({ lease: id }),
   review: ({ id, draw }) => ({ lease: id, finding: "agrees", round: draw?.round ?? 1, referee: draw?.referee ?? "nobody" }),

@@ -451,7 +451,9 @@ export class LeaseScript extends Script {
       "draw",
       (play, at) => {
         const referee = drawReferee(play.of("settlement").document.id, candidates, round);
-        return { lease: leaseIn(play), round, referee, candidates, passed: [], at };
+        const before = round === 1 ? null : drawReferee(play.of("settlement").document.id, candidates, 1);
+        const passed = before === null ? [] : [{ referee: before, why: "it has judged" }];
+        return { lease: leaseIn(play), round, referee, candidates, passed, at };
       },
       { label },
     );
