@@ -10,7 +10,7 @@ import { verifyReceipt } from "@xenoservers/verify";
 import { CHEATS, cheatingDriver, createWasmDriver, type GuestDriver } from "@xenoservers/xenoserver";
 import { assembled, moduleJob, saying } from "../process/jobs.ts";
 import { orderAndFollow, startMarket, type TestMarket } from "../process/market.ts";
-import { cases } from "../thorough.ts";
+import { cases, thoroughly } from "../thorough.ts";
 import { until } from "../until.ts";
 
 const STAKE = 1_000_000_000n;
@@ -270,7 +270,7 @@ it.each(ENDS.slice(0, cases(0, ENDS.length)))(
 );
 
 // last: it leaves two doubts, for each of which the referee keeps room
-it("has the same states whatever budget paid for the run: no order can be made to convict an honest server", async () => {
+thoroughly("has the same states whatever budget paid for the run: no order can be made to convict an honest server", async () => {
   const { id } = await serverOf("the same");
   const job = moduleJob(await short(), { mounts: [], fuelMax: FUEL });
   const { party } = market.customer.identity;

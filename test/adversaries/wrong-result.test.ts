@@ -6,7 +6,7 @@ import { disputeResults, fetchReceipt, type MarketClient } from "@xenoservers/sd
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { resultDifference, verifyReceipt, type OwnRun } from "@xenoservers/verify";
 import { CHEATS, cheatingDriver, replayingDriver } from "@xenoservers/xenoserver";
-import { cases } from "../thorough.ts";
+import { cases, thoroughly } from "../thorough.ts";
 import { drawing, endless, mixing, moduleJob, saying } from "../process/jobs.ts";
 import { until } from "../until.ts";
 import { orderAndFollow, slotMinimumOf, startMarket, type TestMarket } from "../process/market.ts";
@@ -139,7 +139,7 @@ it("convicts an owner who hands in an earlier job's result again", async () => {
   expect(verdicts.get(lease.id)).toMatchObject({ owner: owner.identity.party, why: expect.stringContaining("standard output") });
 });
 
-it("does not notice two owners who agree on one lie by comparing them, and convicts both once the job is run again", async () => {
+thoroughly("does not notice two owners who agree on one lie by comparing them, and convicts both once the job is run again", async () => {
   const pair = await Promise.all(
     ["one", "another"].map(async (name) => {
       const owner = await stakedOwner(`colluding ${name}`);

@@ -19,6 +19,7 @@ import { parseChannelHeader } from "../../packages/protocol/src/channel/channel-
 import { handIn, kept } from "../../packages/guests/src/worker/result.ts";
 import { writeTree } from "../../packages/sdk/src/write-tree.ts";
 import { GuestCalls } from "./guest-calls.ts";
+import { thoroughly } from "../thorough.ts";
 
 const MIB = 1024 * 1024;
 const folder = mkdtemp(path.join(tmpdir(), "xeno-limits-"));
@@ -165,7 +166,7 @@ describe("what a guest leaves", () => {
     expect(entries).toBeGreaterThan(300);
   });
 
-  it("can be 100,000 entries, or 32 MiB of names, or as deep as paths are long", async () => {
+  thoroughly("can be 100,000 entries, or 32 MiB of names, or as deep as paths are long", async () => {
     const many = new GuestCalls(512 * MIB);
     while (many.symlink("t", `link-${many.files.totals.entries}`) === "SUCCESS");
     expect((await carry(many)).tree).toHaveLength(LIMITS.ENTRIES_MAX - 1);

@@ -7,6 +7,7 @@ import { until } from "../until.ts";
 import { holdGuests } from "./guests.ts";
 import { working } from "./jobs.ts";
 import { Programs, kill9, told } from "./programs.ts";
+import { thoroughly } from "../thorough.ts";
 
 let programs: Programs;
 let broker: ChildProcess;
@@ -89,7 +90,7 @@ describe("killed without warning", () => {
     broker = await programs.startBroker();
   });
 
-  it("restores from a backup into a new epoch, with the same money and verifiable receipts", async () => {
+  thoroughly("restores from a backup into a new epoch, with the same money and verifiable receipts", async () => {
     const before = JSON.parse(await ok("customer", ["wallet", "--json"])) as { balances: object };
     const [lease] = (JSON.parse(await ok("customer", ["ps", "--all", "--json"])) as { leases: { id: string }[] }).leases;
     await ok("customer", ["verify", lease!.id]);

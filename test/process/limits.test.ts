@@ -6,6 +6,7 @@ import { TestClock } from "./clock.ts";
 import { Gate, gated, type Gates } from "./gates.ts";
 import { endless, greedy, mixing, moduleJob, pythonJob, saying, talkative } from "./jobs.ts";
 import { orderAndFollow, startMarket, wanted, type TestMarket } from "./market.ts";
+import { thoroughly } from "../thorough.ts";
 
 const MINUTE_MS = 60_000;
 const KEPT = { "out/kept": "kept" };
@@ -199,31 +200,34 @@ it("hands in what ended while its link was cut, when the link is back", async ()
   expect((await run.end()).lease.end).toMatchObject({ reason: "completed", exitCode: 0 });
 });
 
-it("is paid up to its last receipted claim when its server is not heard for longer than the grace, and its guest stands still", async () => {
-  const run = await orderAndFollow(market.customer, moduleJob(await endless()), { terms: "by-interval" });
-  const id = run.session.lease;
-  await until(() => run.seen.stdout.includes("go"));
-  await pass(MINUTE_MS);
-  await until(async () => ((await rowOf(id)).lastClaim?.usedMs ?? 0) >= MINUTE_MS);
-  await market.cutLink();
-  await until(async () => {
+thoroughly(
+  "is paid up to its last receipted claim when its server is not heard for longer than the grace, and its guest stands still",
+  async () => {
+    const run = await orderAndFollow(market.customer, moduleJob(await endless()), { terms: "by-interval" });
+    const id = run.session.lease;
+    await until(() => run.seen.stdout.includes("go"));
     await pass(MINUTE_MS);
-    return market.log.some((line) => line.startsWith("guest paused") && line.includes(id));
-  });
-  await until(async () => {
-    await pass(MINUTE_MS);
-    return (await leaseOf(id)).end !== null;
-  });
-  const { end, lastClaim } = await rowOf(id);
-  expect(end).toMatchObject({ reason: "server-unreachable", blame: "owner", billableMs: lastClaim!.usedMs });
-  const restored = market.restoreLink();
-  await pass(MINUTE_MS); // who was cut off for long tries again seldom
-  await restored;
-  await until(() => market.daemon.server.state.leases.every(({ lease, stage }) => lease !== id || stage === "over"));
-  expect(await gates.begun.at(-1)!.ended).toMatchObject({ kind: "host-failure" });
-  await run.session.settled();
-  run.session.close();
-});
+    await until(async () => ((await rowOf(id)).lastClaim?.usedMs ?? 0) >= MINUTE_MS);
+    await market.cutLink();
+    await until(async () => {
+      await pass(MINUTE_MS);
+      return market.log.some((line) => line.startsWith("guest paused") && line.includes(id));
+    });
+    await until(async () => {
+      await pass(MINUTE_MS);
+      return (await leaseOf(id)).end !== null;
+    });
+    const { end, lastClaim } = await rowOf(id);
+    expect(end).toMatchObject({ reason: "server-unreachable", blame: "owner", billableMs: lastClaim!.usedMs });
+    const restored = market.restoreLink();
+    await pass(MINUTE_MS); // who was cut off for long tries again seldom
+    await restored;
+    await until(() => market.daemon.server.state.leases.every(({ lease, stage }) => lease !== id || stage === "over"));
+    expect(await gates.begun.at(-1)!.ended).toMatchObject({ kind: "host-failure" });
+    await run.session.settled();
+    run.session.close();
+  },
+);
 
 it("leaves the books balanced and nothing held", async () => {
   const { balances, sums, liveHolds, held } = await market.broker.store.audit();

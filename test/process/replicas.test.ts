@@ -149,7 +149,7 @@ it("proves a result by running it again, and notices a changed byte", async () =
   expect(changed.stderr).toMatch(/byte \d+ changed from/);
 });
 
-it("misses what its customer signed where a receipt leaves it out", async () => {
+thoroughly("misses what its customer signed where a receipt leaves it out", async () => {
   const job = path.join(market.folder, "endless.wasm");
   await writeFile(job, await endless());
   const lease = (await xeno("run", job, "--detach", "--where", `owner=${owners["honest"]}`)).stdout.trim();
