@@ -19,8 +19,9 @@ export function judgeReferees(first: Result, second: Result, under: Under): Judg
   if (first.engine !== second.engine) return cannot(`the engines differ: ${first.engine} and ${second.engine}`);
   const [one, other] = [first.stateRoot, second.stateRoot];
   if (one !== null && other !== null) {
-    const difference = `the server signed state ${one.slice(0, 12)}…, a second referee came to ${other.slice(0, 12)}…`;
-    return { ok: true, difference: one === other ? null : difference };
+    const states = `the server signed state ${one.slice(0, 12)}…, a second referee came to ${other.slice(0, 12)}…`;
+    // who shows the right state and says something else of it lies as well: what was stopped is judged by what it had put out
+    return { ok: true, difference: one === other ? resultDifference(first, second) : states };
   }
   if (one !== null || other !== null) return cannot("one of the two referees came to no state");
   const unfit = refereeProblem(first, second, under);

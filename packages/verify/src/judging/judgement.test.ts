@@ -4,6 +4,7 @@ import { createSigner, nodeCrypto as crypto } from "@xenoservers/protocol/node";
 import { describe, expect, it } from "vitest";
 import { storyOf } from "../testing/stories.ts";
 import { refereeProblem, resultDifference } from "./comparison.ts";
+import { judgeReferees } from "./judged-review.ts";
 import { judge } from "./judgement.ts";
 
 const { play } = storyOf({ crypto, createSigner }, "a lie, shown by one segment", 19);
@@ -147,5 +148,33 @@ describe("one segment", () => {
     expect(judge(crypto, result, result, UNDER, { trace: { ...trace, detail: "the disk was full" }, segment: 1 })).toMatchObject({
       ok: false,
     });
+  });
+});
+
+describe("two referees of one segment", () => {
+  const root = "cd".repeat(32);
+  const first = other({ reason: "fuel-limit", exitCode: null, stateRoot: root });
+
+  it("agree where both came to the same state and say the same of it", () => {
+    expect(judgeReferees(first, { ...first, lease: OTHER, nonce: OTHER, usedMs: 1 }, UNDER)).toEqual({ ok: true, difference: null });
+  });
+
+  it("contradict each other by the state, and by whatever else they say of it", () => {
+    for (const over of [
+      { stateRoot: OTHER },
+      { stderrDigest: OTHER },
+      { stdoutDigest: OTHER },
+      { outputDigest: OTHER },
+      { memoryHash: OTHER },
+    ])
+      expect(judgeReferees(first, { ...first, ...over }, UNDER), JSON.stringify(over)).toMatchObject({
+        ok: true,
+        difference: expect.stringContaining("the server signed"),
+      });
+  });
+
+  it("of different segments, engines or kinds of run say nothing of each other", () => {
+    for (const over of [{ jobHash: OTHER }, { engine: "engine-2" }, { stateRoot: null }])
+      expect(judgeReferees(first, { ...first, ...over }, UNDER).ok, JSON.stringify(over)).toBe(false);
   });
 });
