@@ -1,5 +1,4 @@
 /** An honest owner who was convicted by a lying referee, and its command line: a second referee is drawn, and the stake comes back. */
-import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -7,10 +6,10 @@ import { fromHex, parseDocumentOf, type Payload } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { MarketClient, disputeResults, fetchReceipt, identityOf } from "@xenoservers/sdk";
 import { CHEATS, cheatingDriver, type GuestDriver } from "@xenoservers/xenoserver";
+import { command } from "./command.ts";
 import { moduleJob, saying } from "./jobs.ts";
 import { orderAndFollow, startMarket, type TestMarket } from "./market.ts";
 
-const CLI = path.resolve("packages/cli/bin/xeno.js");
 const STAKE = "1000000000";
 const BUDGET = 100_000_000n;
 const FUEL = 1_000_000_000_000n;
@@ -21,19 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => market.close());
 
-interface Done {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-const xeno = (...args: string[]): Promise<Done> =>
-  new Promise((resolve) => {
-    const env = { ...process.env, XENO_HOME: path.join(market.folder, "their") };
-    execFile(process.execPath, [CLI, ...args], { env }, (error, stdout, stderr) =>
-      resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
-    );
-  });
+const xeno = (...args: string[]) => command(path.join(market.folder, "their"), ...args);
 
 async function staked(client: MarketClient): Promise<MarketClient> {
   const { party } = client.identity;

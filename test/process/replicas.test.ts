@@ -1,5 +1,4 @@
 /** The customer's command line on a market where one of two owners cheats: replicas, referee, re-execution, tampered receipts. */
-import { execFile } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -7,12 +6,12 @@ import { CHEATS, cheatingDriver } from "@xenoservers/xenoserver";
 import { zReceipt } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { verifyReceipt } from "@xenoservers/verify";
+import { command } from "./command.ts";
 import { endless, saying } from "./jobs.ts";
 import { startMarket, type TestMarket } from "./market.ts";
 import { WASM_ALONE } from "./settings.ts";
 import { thoroughly } from "../thorough.ts";
 
-const CLI = path.resolve("packages/cli/bin/xeno.js");
 const PYTHON = path.resolve("examples/hello.py");
 
 let market: TestMarket;
@@ -21,19 +20,7 @@ let judge: string;
 let HELLO: string;
 const owners: Record<string, string> = {};
 
-interface Done {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-const xeno = (...args: string[]): Promise<Done> =>
-  new Promise((resolve) => {
-    const env = { ...process.env, XENO_HOME: path.join(market.folder, "customer") };
-    execFile(process.execPath, [CLI, ...args], { env }, (error, stdout, stderr) =>
-      resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
-    );
-  });
+const xeno = (...args: string[]) => command(path.join(market.folder, "customer"), ...args);
 
 /** Undefined where a damaged file is no JSON any more. */
 function parses(bytes: Buffer): unknown {

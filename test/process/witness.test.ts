@@ -1,5 +1,4 @@
 /** A witness of the log: it cosigns what extends, customers see log facts proved, and a broker that forks its log is convicted offline. */
-import { execFile } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -8,21 +7,14 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { signCheckpoint, verifyCheckpoint, type Checkpoint } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { until } from "../until.ts";
+import { command } from "./command.ts";
 import { saying } from "./jobs.ts";
 import { startMarket, type TestMarket } from "./market.ts";
-
-const CLI = path.resolve("packages/cli/bin/xeno.js");
 
 let market: TestMarket;
 let pinned: string;
 
-const xeno = (who: string, ...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
-  new Promise((resolve) => {
-    const env = { ...process.env, XENO_HOME: path.join(market.folder, who) };
-    execFile(process.execPath, [CLI, ...args], { env }, (error, stdout, stderr) =>
-      resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
-    );
-  });
+const xeno = (who: string, ...args: string[]) => command(path.join(market.folder, who), ...args);
 const look = (url = market.broker.url) => xeno("witness", "witness", url, "--once", "--name", "w1");
 const logLine = async (lease: string): Promise<{ status: string; says: string }> => {
   const { stdout } = await xeno("customer", "verify", lease, "--json");
