@@ -6,6 +6,7 @@ import type { Identity } from "@xenoservers/sdk";
 import { verifyReceipt, wasDrawn } from "@xenoservers/verify";
 import { Desk, MARKET_DEFAULTS, createReads, sequence, startEpoch } from "@xenoservers/xenocorp/parts";
 import { Harness, type ServerParty } from "./harness.ts";
+import { handIn, known } from "./judged.ts";
 
 const STAKE = 1_000_000_000n;
 const zero = "00".repeat(32);
@@ -48,50 +49,13 @@ async function bound(order: Partial<Payload<"order">> = {}, on = server): Promis
   return id;
 }
 
-async function result(id: string, over: Partial<Payload<"result">> = {}, on = server) {
-  const row = await h.lease(id);
-  const document = h.sign(on.signer, "result", {
-    ...{
-      lease: id,
-      server: on.id,
-      jobHash: row.jobHash,
-      engine: "e",
-      incarnation: 1,
-      reason: "completed",
-      exitCode: 0,
-      usedMs: 0,
-      egressBytes: 0,
-    },
-    ...{
-      lastClaim: row.openingId!,
-      fuel: "5000000000",
-      fuelMax: row.fuelMax,
-      memoryHash: zero,
-      outputDigest: zero,
-      stdoutDigest: zero,
-      stderrDigest: zero,
-    },
-    ...{ stateRoot: row.segment ? zero : null, nonce: zero, detail: "" },
-    ...over,
-  });
-  expect((await h.submit(document)).code).toBeUndefined();
-  return document;
-}
+const result = (id: string, over: Partial<Payload<"result">> = {}, on = server) => handIn(h, on, id, { fuel: "5000000000", ...over });
 
 async function settled(order: Partial<Payload<"order">> = {}, over: Partial<Payload<"result">> = {}, on = server) {
   const id = await bound(order, on);
   const document = await result(id, over, on);
   await h.act(customer.signer, "delivery", { lease: id, result: document.id, sealed: null });
   return h.lease(id);
-}
-
-/** What a record says of the owner. */
-async function known(audited: number): Promise<void> {
-  const { party } = server.owner;
-  const row = (await h.store.load("party", [party])).get(party)!;
-  const data = { ...row.data, record: { ...row.data.record, audited } };
-  const change = { id: h.id(), answer: {}, uniques: [], floors: [], transfers: [], documents: [], events: [] };
-  await h.store.commit([{ ...change, puts: [{ kind: "party", id: party, expect: row.version, data }] }]);
 }
 
 const auditLine = async (id: string): Promise<string> => {
@@ -178,7 +142,7 @@ describe("a result", () => {
   });
 
   it("is drawn by the secret of the round in which it was logged, over lease and salt, also when its bytes come later", async () => {
-    await known(10_000);
+    await known(h, server, 10_000);
     const id = await bound({ auditSalt: "77".repeat(32) });
     h.now += ROUND_MS - 2_000;
     await h.desk.hear();
@@ -194,7 +158,7 @@ describe("a result", () => {
   });
 
   it("is drawn as its receipt recomputes: claimed while the round lasts, recomputed after it", async () => {
-    await known(10_000);
+    await known(h, server, 10_000);
     const leases = [];
     for (let i = 0; i < 12; i++)
       leases.push(await settled({ auditSalt: toHex(nodeCrypto.randomBytes(32)), budgetNanos: "10000000" }, { fuel: "9" }));
@@ -227,7 +191,7 @@ describe("a result", () => {
   });
 
   it("in no round is drawn: what nobody could show is not left to the broker's word", async () => {
-    await known(10_000);
+    await known(h, server, 10_000);
     const id = await bound();
     const row = (await h.store.load("setting", ["auditRounds"])).get("auditRounds")!;
     const change = { id: h.id(), answer: {}, uniques: [], floors: [], transfers: [], documents: [], events: [] };

@@ -22,29 +22,34 @@ export interface Ended {
   document: SignedDocument<"result">;
 }
 
-/** Ends an open lease with this result, whose bytes are delivered. */
-export async function finish(h: Harness, by: Identity, on: ServerParty, id: string, over: Partial<Payload<"result">> = {}): Promise<Ended> {
+/** Hands in this result of an open lease. */
+export async function handIn(h: Harness, on: ServerParty, id: string, over: Partial<Payload<"result">> = {}) {
   const row = await h.lease(id);
   const document = h.sign(on.signer, "result", {
-    ...{
-      lease: id,
-      server: on.id,
-      jobHash: row.jobHash,
-      engine: "e",
-      incarnation: 1,
-      reason: "completed",
-      exitCode: 0,
-      usedMs: 0,
-      egressBytes: 0,
-      fuelMax: row.fuelMax,
-    },
-    ...{ lastClaim: row.openingId ?? "", fuel: FUEL.toString(), memoryHash: DIGEST, outputDigest: DIGEST, stdoutDigest: DIGEST },
-    ...{ stderrDigest: DIGEST, stateRoot: null, nonce: DIGEST, detail: "" },
+    ...{ lease: id, server: on.id, jobHash: row.jobHash, engine: "e", incarnation: 1, reason: "completed", exitCode: 0, usedMs: 0 },
+    ...{ egressBytes: 0, fuelMax: row.fuelMax, lastClaim: row.openingId ?? "", fuel: FUEL.toString(), memoryHash: DIGEST },
+    ...{ outputDigest: DIGEST, stdoutDigest: DIGEST, stderrDigest: DIGEST, stateRoot: row.segment ? DIGEST : null },
+    ...{ nonce: DIGEST, detail: "" },
     ...over,
   });
   expect((await h.submit(document)).code).toBeUndefined();
+  return document;
+}
+
+/** The same, whose bytes are delivered. */
+export async function finish(h: Harness, by: Identity, on: ServerParty, id: string, over: Partial<Payload<"result">> = {}): Promise<Ended> {
+  const document = await handIn(h, on, id, over);
   await h.act(by.signer, "delivery", { lease: id, result: document.id, sealed: null });
   return { id, document };
+}
+
+/** So many right audits stand in its owner's record. */
+export async function known(h: Harness, { owner: { party } }: ServerParty, audited: number): Promise<void> {
+  const row = (await h.store.load("party", [party])).get(party);
+  if (!row) throw new Error(`${party} is no party`);
+  const data = { ...row.data, record: { ...row.data.record, audited } };
+  const change = { id: h.id(), answer: {}, uniques: [], floors: [], transfers: [], documents: [], events: [] };
+  await h.store.commit([{ ...change, puts: [{ kind: "party", id: party, expect: row.version, data }] }]);
 }
 
 /** An order for just that server; the answer, or the refusal. */

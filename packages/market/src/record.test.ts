@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { END_REASONS, TERMS } from "./lease/terms.ts";
-import { EMPTY_RECORD, recordAfter } from "./record.ts";
+import { EMPTY_RECORD, recordAfter, recordCorrected } from "./record.ts";
 
 describe("an owner's record", () => {
   it.each(END_REASONS)("counts %s as its row says", (reason) => {
@@ -16,5 +16,20 @@ describe("an owner's record", () => {
     for (const audited of [false, null]) expect(recordAfter(known, { ...drawn, audited }, "right").audited).toBe(7);
     expect(recordAfter(known, drawn, "none").audited).toBe(7);
     expect(recordAfter(known, { ...drawn, audited: null }, "wrong")).toMatchObject({ audited: 0, convicted: 1 });
+  });
+
+  it("is as if there had been no verdict where one is overturned, and no better", () => {
+    const known = { ...EMPTY_RECORD, leases: 9, completed: 9, audited: 7 };
+    for (const audited of [true, false, null]) {
+      const lease = { reason: "completed", audited } as const;
+      const convicted = recordAfter(known, lease, "wrong");
+      expect(recordCorrected(convicted, audited, known)).toEqual(recordAfter(known, lease, "right"));
+      // right audits since then stay
+      const later = recordAfter(convicted, { reason: "completed", audited: true }, "right");
+      expect(recordCorrected(later, audited, known).audited).toBe(recordAfter(known, lease, "right").audited + 1);
+      // another verdict has begun them anew
+      const again = recordAfter(convicted, lease, "wrong");
+      expect(recordCorrected(again, null, known)).toMatchObject({ convicted: 1, audited: 0 });
+    }
   });
 });

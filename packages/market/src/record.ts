@@ -16,17 +16,23 @@ export type Judgement = "none" | "right" | "wrong";
 
 export const EMPTY_RECORD: OwnerRecord = { leases: 0, completed: 0, ownerFailures: 0, convicted: 0, audited: 0 };
 
-/** A verdict was overturned: what it counted against its owner counts for it. */
-export const recordCorrected = (record: OwnerRecord): OwnerRecord => ({
-  ...record,
-  convicted: record.convicted - 1,
-  audited: record.audited + 1,
-});
-
 /** Only what the log drew improves a record: nobody makes itself one by asking for audits. */
 function auditedAfter(before: number, audited: boolean | null, judgement: Judgement): number {
   if (judgement === "wrong") return 0;
   return before + (judgement === "right" && audited === true ? 1 : 0);
+}
+
+/** What a verdict took from a record, for whoever may overturn it. */
+export type BeforeVerdict = Pick<OwnerRecord, "convicted" | "audited">;
+
+/**
+ * A verdict was overturned: the record is as if the first referee had come to that. Of an owner that was convicted again meanwhile the
+ * right audits do not come back: that verdict has begun them anew.
+ */
+export function recordCorrected(record: OwnerRecord, audited: boolean | null, before: BeforeVerdict): OwnerRecord {
+  const isOnly = record.convicted === before.convicted + 1;
+  const since = record.audited + (isOnly ? before.audited : 0);
+  return { ...record, convicted: record.convicted - 1, audited: auditedAfter(since, audited, "right") };
 }
 
 export function recordAfter(

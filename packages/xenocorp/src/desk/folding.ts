@@ -186,25 +186,29 @@ export class LeaseChange {
 
   /** The change as a whole: row, books, documents, and the owner's record where the lease is over for good. */
   async planned({ puts = [], effects = [], lookAt, ...change }: Change): Promise<Outcome> {
+    const record = await this.#record();
     const put = lookAt === undefined ? this.put : { ...this.put, data: { ...this.row, deadlineAt: lookAt } };
     return planned(this.#round, {
       ...change,
       filed: this.#filed,
-      puts: [put, ...(await this.#record()), ...puts],
+      puts: [put, ...record, ...puts],
       floors: [ALLOWANCE_FLOOR, ...(this.#drawn?.floors ?? [])],
       transfers: this.transfers,
       effects: [...this.effects, ...effects],
     });
   }
 
+  /** What a verdict takes from the owner's record stays with the lease: an appeal may give it back. */
   async #record(): Promise<Put[]> {
-    const { final, end, owner } = this.lease;
+    const { final, end, owner, recordBefore } = this.lease;
     const before = this.#before.data.final;
-    const isCorrected = before?.judgement === "wrong" && final?.judgement === "right";
-    if (!final || !end || (before && !isCorrected)) return [];
+    const given = before?.judgement === "wrong" && final?.judgement === "right" ? recordBefore : null;
+    if (!final || !end || (before && !given)) return [];
     const party = await this.#round.get("party", owner);
     invariant(party !== null, "the owner of a lease is a party");
-    const record = isCorrected ? recordCorrected(party.data.record) : recordAfter(party.data.record, end, final.judgement);
+    const known = party.data.record;
+    if (final.judgement === "wrong") this.lease = { ...this.lease, recordBefore: { convicted: known.convicted, audited: known.audited } };
+    const record = given ? recordCorrected(known, end.audited, given) : recordAfter(known, end, final.judgement);
     return [{ kind: "party", id: owner, expect: party.version, data: { ...party.data, record } }];
   }
 }

@@ -269,7 +269,7 @@ function bindTo(
   { attempt, triedServers, previous, siblings, grants }: Attempt & { siblings: string[]; grants: readonly Envelope[] },
 ): Planned {
   const { id: leaseId, slot, customer, owner, server, resources, holdNanos } = bound;
-  const alone = { auditRound: null, seat: null, judgedBy: { latest: null, convicting: null } };
+  const alone = { auditRound: null, seat: null, judgedBy: { latest: null, convicting: null }, recordBefore: null };
   const lease: LeaseRow = { ...bound, ...alone, siblings, purse, allowances, deadlineAt: deadlineOf(bound) };
   const id = orderRowId(document.id, slot);
   const row: OrderRow = { id, customer, lease: leaseId, attempt, triedServers: [...triedServers, server], deadlineAt: null };

@@ -4,7 +4,7 @@
  * lifecycle rules stay in `market` and the desk; a store only compares and applies. docs/adr/0002 says why one commit instead of many
  * methods.
  */
-import type { AllowanceKey, Floor, Lease, OwnerRecord, Transfer } from "@xenoservers/market";
+import type { AllowanceKey, BeforeVerdict, Floor, Lease, OwnerRecord, Transfer } from "@xenoservers/market";
 import type { Envelope, Json, Kind, KnownKey, Payload } from "@xenoservers/protocol";
 import type { Reader } from "./reader.ts";
 
@@ -96,6 +96,8 @@ export interface LeaseRow extends Lease {
   seat: string | null;
   /** The latest lease that was ordered to judge it, and the one that convicted it. */
   judgedBy: { latest: string | null; convicting: string | null };
+  /** What its verdict took from the owner's record, which an appeal may give back. */
+  recordBefore: BeforeVerdict | null;
   /** When a timer has to look at it; null = never again. */
   deadlineAt: number | null;
 }
