@@ -4,7 +4,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 /** What takes longest, first, so that no worker is left alone with it at the end. */
 const LONGEST = [
   "sim.test.ts",
-  "sim-more.test.ts",
+  "sim-more.thorough.test.ts",
   "long-job.test.ts",
   "kill.test.ts",
   "wrong-result.test.ts",

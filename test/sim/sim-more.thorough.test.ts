@@ -1,7 +1,6 @@
 import { describe } from "vitest";
-import { cases } from "../thorough.ts";
 import { simulateSeeds } from "./seeds.ts";
 
 describe("the simulated market, more seeds", () => {
-  simulateSeeds(200, cases(250, 600), 50);
+  simulateSeeds(200, 600, 50);
 });
