@@ -38,8 +38,15 @@ export class Reader {
   }
 
   u32(): number {
-    let result = 0;
-    for (let shift = 0; shift < 35; shift += 7) {
+    const first = this.byte();
+    if (first < 0x80) return first;
+    const second = this.byte();
+    return second < 0x80 ? (first & 0x7f) | (second << 7) : this.#longer((first & 0x7f) | ((second & 0x7f) << 7));
+  }
+
+  /** The integer whose first two bytes held `result`. */
+  #longer(result: number): number {
+    for (let shift = 14; shift < 35; shift += 7) {
       const byte = this.byte();
       result += (byte & 0x7f) * 2 ** shift;
       if (byte < 0x80) return result;
@@ -78,17 +85,26 @@ export class Reader {
 }
 
 const SHORT_BYTES = 24;
+/** Room for an entry's size and head: where they take another, what is behind them is moved. */
+const HEAD_BYTES = 64;
+const bytesOfU32 = (value: number): number => (value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5);
 
 export class Writer {
   #bytes: Uint8Array;
-  #length = 0;
+  /** Of the room that was left and what was written. */
+  #length: number;
+  readonly #left: number;
+  /** Where what counts as written begins: behind the room that was left, or where the entry begins. */
+  #from: number;
 
-  constructor(capacity = 256) {
+  /** `left`: room before what is written, of `capacity` bytes in all. */
+  constructor(capacity = 256, left = 0) {
     this.#bytes = new Uint8Array(capacity);
+    this.#length = this.#left = this.#from = left;
   }
 
   get length(): number {
-    return this.#length;
+    return this.#length - this.#from;
   }
 
   #room(length: number): void {
@@ -105,10 +121,21 @@ export class Writer {
 
   u32(value: number): void {
     while (value >= 0x80) {
-      this.byte((value % 0x80) | 0x80);
-      value = Math.floor(value / 0x80);
+      this.byte((value & 0x7f) | 0x80);
+      value >>>= 7;
     }
     this.byte(value);
+  }
+
+  /** An opcode and its index. */
+  op(opcode: number, index: number): void {
+    if (index >= 0x80 || this.#length + 2 > this.#bytes.length) {
+      this.byte(opcode);
+      return this.u32(index);
+    }
+    this.#bytes[this.#length] = opcode;
+    this.#bytes[this.#length + 1] = index;
+    this.#length += 2;
   }
 
   /** Four bytes, the lowest first. */
@@ -130,26 +157,50 @@ export class Writer {
   padded(value: number): void {
     this.#room(5);
     this.#length += 5;
-    this.paddedAt(this.#length - 5, value);
+    this.paddedAt(this.length - 5, value);
   }
 
   paddedAt(at: number, value: number): void {
+    const first = this.#from + at;
     for (let i = 0; i < 5; i++) {
-      this.#bytes[at + i] = (value % 0x80) | (i < 4 ? 0x80 : 0);
+      this.#bytes[first + i] = (value % 0x80) | (i < 4 ? 0x80 : 0);
       value = Math.floor(value / 0x80);
     }
   }
 
   fill(from: number, to: number, byte: number): void {
-    this.#bytes.fill(byte, from, to);
+    this.#bytes.fill(byte, this.#from + from, this.#from + to);
+  }
+
+  /** Begins an entry behind what was written: until its end it alone counts, and is what is cleared. */
+  beginEntry(): void {
+    this.#room(HEAD_BYTES);
+    this.#from = this.#length += HEAD_BYTES;
+  }
+
+  /** Ends it: its size, the head, and what was written of it. */
+  endEntry(head: Writer): void {
+    const size = head.length + this.length;
+    const [start, end] = [this.#from, this.#length];
+    const to = start - HEAD_BYTES + bytesOfU32(size) + head.length;
+    if (to > start) this.#room(to - start);
+    this.#bytes.copyWithin(to, start, end);
+    this.#length = start - HEAD_BYTES;
+    this.u32(size);
+    for (let i = 0; i < head.length; i++) this.#bytes[this.#length++] = head.#bytes[head.#from + i]!;
+    this.#length = to + end - start;
+    this.#from = this.#left;
   }
 
   copy(bytes: Uint8Array, start = 0, end = bytes.length): void {
-    this.#room(end - start);
+    const length = this.#length + end - start;
+    if (length > this.#bytes.length) this.#room(end - start);
     // an instruction is done before a view of it would be made
-    if (end - start < SHORT_BYTES) for (let i = start; i < end; i++) this.#bytes[this.#length + i - start] = bytes[i]!;
-    else this.#bytes.set(bytes.subarray(start, end), this.#length);
-    this.#length += end - start;
+    if (end - start < SHORT_BYTES) {
+      const to = this.#bytes;
+      for (let from = start, at = this.#length; from < end; from++, at++) to[at] = bytes[from]!;
+    } else this.#bytes.set(bytes.subarray(start, end), this.#length);
+    this.#length = length;
   }
 
   name(text: string): void {
@@ -158,11 +209,23 @@ export class Writer {
   }
 
   clear(): void {
-    this.#length = 0;
+    this.#length = this.#from;
   }
 
   /** The bytes written so far, as a view that the next write may make stale. */
   view(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+    return this.#bytes.subarray(this.#left, this.#length);
+  }
+
+  /** The same behind `before`, in the room that was left where that is enough. */
+  behind(before: Uint8Array): Uint8Array {
+    if (before.length <= this.#left) {
+      this.#bytes.set(before, this.#left - before.length);
+      return this.#bytes.subarray(this.#left - before.length, this.#length);
+    }
+    const all = new Uint8Array(before.length + this.length);
+    all.set(before);
+    all.set(this.view(), before.length);
+    return all;
   }
 }

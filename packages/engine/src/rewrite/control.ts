@@ -8,11 +8,14 @@ import { OP } from "./op.ts";
 import { skipDead } from "./skip.ts";
 import type { Walk } from "./walk.ts";
 
+const NO_VALUES: FunctionType = { params: [], results: [] };
+/** Of blocks that take nothing and give one value, by its type. */
+const ONE_RESULT: readonly FunctionType[] = Array.from({ length: 128 }, (_, type) => ({ params: [], results: [type] }));
+
 function blockType({ reader, module }: Walk): FunctionType {
   const type = reader.s33();
-  if (type === -64) return { params: [], results: [] };
-  if (type < 0) return { params: [], results: [type + 128] };
-  return module.types[type]!;
+  if (type === -64) return NO_VALUES;
+  return type < 0 ? ONE_RESULT[type + 128]! : module.types[type]!;
 }
 
 /** Of block, loop and if. */
@@ -29,7 +32,7 @@ export function enterBlock(walk: Walk, opcode: number): void {
   walk.pauses?.beforeBlock(params.length, opcode === OP.if);
   out.op(opcode);
   out.body.signed(walk.add.blockType(params, results));
-  const height = stack.types.length - params.length;
+  const height = stack.height - params.length;
   assertWithin("blocks inside each other", walk.labels.length, walk.reader.at);
   walk.keptOver += out.locals.length + height;
   assertWithin("values to keep over the blocks of one function", walk.keptOver, walk.reader.at);
@@ -70,7 +73,7 @@ export function endBlock(walk: Walk, live: boolean): void {
     if (joins) out.charge();
   } else out.pending = 0;
   if (joins || !live) out.endRun();
-  const carried = live && !joins ? stack.dirty.slice(label.height) : null;
+  const carried = live && !joins ? stack.dirty.slice(label.height, stack.height) : null;
   stack.cutTo(label.height);
   for (const [i, type] of label.results.entries()) stack.push(type, carried?.[i] ?? 0);
   out.op(OP.end);

@@ -83,8 +83,8 @@ export class Emitter {
   }
 
   op(opcode: number, index?: number): void {
-    this.body.byte(opcode);
-    if (index !== undefined) this.body.u32(index);
+    if (index === undefined) this.body.byte(opcode);
+    else this.body.op(opcode, index);
   }
   i32(value: number): void {
     this.body.byte(OP.i32Const);

@@ -14,7 +14,7 @@
  * The global `fuel` is what the host sees: exact at every call of the host, at the entry of every function that calls and after every
  * loop; what ran since is not in it when a guest traps.
  */
-import { Reader, Refusal, type Writer } from "./binary.ts";
+import { Reader, Refusal, Writer } from "./binary.ts";
 import { call, callIndirect } from "./calls.ts";
 import { branch, branchIf, branchTable, elseOfBlock, endBlock, enterBlock, unreachable } from "./control.ts";
 import { Emitter, type Additions } from "./emitter.ts";
@@ -22,29 +22,30 @@ import type { FloatLocals } from "./float-locals.ts";
 import { LOCALS_MAX, assertWithin } from "./module-limits.ts";
 import type { ParsedModule, Span } from "./module.ts";
 import { OP } from "./op.ts";
-import { PLAIN, isFloat } from "./opcodes.ts";
-import { miscellaneous, simd, simple } from "./operations.ts";
+import { I32, PLAIN, isFloat } from "./opcodes.ts";
+import { miscellaneous, ofIntegers, simd, simple } from "./operations.ts";
 import { assemble } from "./prologue.ts";
-import { variable } from "./variables.ts";
+import { getLocal, setLocal, variable } from "./variables.ts";
 import { Walk } from "./walk.ts";
 
 export class FunctionRewriter {
   readonly #walk: Walk;
-  readonly #head: Writer;
+  readonly #head = new Writer();
   /** Of all functions so far. */
   #localsInAll = 0;
 
-  constructor(module: ParsedModule, additions: Additions, body: Writer, head: Writer) {
-    this.#walk = new Walk(module, additions, new Emitter(additions, body));
-    this.#head = head;
+  /** `code`: what functions are written to, one behind the other. */
+  constructor(module: ParsedModule, additions: Additions, code: Writer) {
+    this.#walk = new Walk(module, additions, new Emitter(additions, code));
   }
 
-  /** Rewrites the function with this index and body into `out`, size first. */
-  rewrite(index: number, span: Span, floats: FloatLocals, out: Writer): void {
+  /** Rewrites the function with this index and body, size first. */
+  rewrite(index: number, span: Span, floats: FloatLocals): void {
     const walk = this.#walk;
     const { bytes } = walk.module;
     const { start, end } = span;
     walk.enter(index, span);
+    walk.out.body.beginEntry();
     const reader = new Reader(bytes, start, end);
     this.#readLocals(reader);
     const { locals } = walk.out;
@@ -56,7 +57,8 @@ export class FunctionRewriter {
       floats.finish();
     }
     walkThrough(walk, reader, declared);
-    assemble(walk, this.#head, out);
+    assemble(walk, this.#head);
+    walk.out.body.endEntry(this.#head);
   }
 
   #readLocals(reader: Reader): void {
@@ -85,8 +87,20 @@ function instruction(walk: Walk): void {
   const { reader } = walk;
   const at = reader.at;
   const opcode = reader.byte();
+  switch (opcode) {
+    // what programs are mostly made of comes first
+    case OP.localGet:
+      return getLocal(walk);
+    case OP.localSet:
+    case OP.localTee:
+      return setLocal(walk, opcode);
+    case OP.i32Const:
+      reader.skipLeb();
+      walk.stack.push(I32);
+      return walk.keep(at);
+  }
   const operation = PLAIN[opcode];
-  if (operation) return simple(walk, operation, at);
+  if (operation) return operation.isOfIntegers ? ofIntegers(walk, operation, at) : simple(walk, operation, at);
   switch (opcode) {
     case OP.unreachable:
       return unreachable(walk);

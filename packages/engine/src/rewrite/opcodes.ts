@@ -37,6 +37,8 @@ export interface Operation {
   lanes: number;
   /** Fuel of one execution. */
   cost: number;
+  /** It takes and gives nothing else. */
+  isOfIntegers: boolean;
 }
 
 const TYPE: Record<string, number> = { i: I32, I: I64, f: F32, F: F64, v: V128 };
@@ -66,6 +68,7 @@ function operation(name: string, signature: string, immediate: Immediate, float:
     lanesIn: lanesReadBy(name, float),
     lanes,
     cost: costOf(name),
+    isOfIntegers: /^[iI]*:[iI]?$/.test(signature),
   };
 }
 

@@ -4,27 +4,30 @@ import { V128 } from "./opcodes.ts";
 export const bytesOf = (types: readonly number[]): number => types.reduce((sum, type) => sum + (type === V128 ? 16 : 8), 0);
 
 export class Operands {
+  /** Those above `height` are left from before. */
   readonly types: number[] = [];
   /** Beside each value: EXACT, NEVER_NAN, the type (F32, F64) whose NaNs have unknown bits, or a local's mark while locals are analysed. */
   readonly dirty: number[] = [];
+  /** How many there are. */
+  height = 0;
   bytesMax = 0;
   #bytes = 0;
 
   clear(): void {
-    this.types.length = this.dirty.length = 0;
+    this.height = 0;
     this.#bytes = this.bytesMax = 0;
   }
 
   push(type: number, dirty = 0): void {
-    this.types.push(type);
-    this.dirty.push(dirty);
+    this.types[this.height] = type;
+    this.dirty[this.height] = dirty;
+    this.height++;
     this.#bytes += type === V128 ? 16 : 8;
     if (this.#bytes > this.bytesMax) this.bytesMax = this.#bytes;
   }
 
   pop(): number {
-    const type = this.types.pop()!;
-    this.dirty.pop();
+    const type = this.types[--this.height]!;
     this.#bytes -= type === V128 ? 16 : 8;
     return type;
   }
@@ -34,6 +37,6 @@ export class Operands {
   }
 
   cutTo(height: number): void {
-    while (this.types.length > height) this.pop();
+    while (this.height > height) this.pop();
   }
 }

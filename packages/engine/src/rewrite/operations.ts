@@ -1,20 +1,32 @@
 /** Operations that take values and give one: copied as they stand, with operands made canonical where the program would see their bits. */
 import { EXACT, NEVER_NAN, isDirty } from "./float-locals.ts";
 import { NO_BLOCK_TYPE, OP } from "./op.ts";
-import { BULK, F32, F64, I32, SATURATING, SIMD, V128, type Operation } from "./opcodes.ts";
+import { BULK, F32, F64, I32, IMMEDIATE, SATURATING, SIMD, V128, type Operation } from "./opcodes.ts";
 import { refusal, skipImmediate } from "./skip.ts";
 import type { Walk } from "./walk.ts";
 
 /** Eight bytes for one unit of fuel. */
 const BULK_BYTES_PER_FUEL_LOG2 = 3;
 
+/** One that takes and gives integers alone, as most do. */
+export function ofIntegers(walk: Walk, operation: Operation, at: number): void {
+  if (operation.immediate === IMMEDIATE.memory) {
+    walk.reader.skipLeb();
+    walk.reader.skipLeb();
+  }
+  walk.stack.popMany(operation.params.length);
+  if (operation.result !== 0) walk.stack.push(operation.result);
+  walk.out.pending += operation.cost;
+  walk.copy(at);
+}
+
 export function simple(walk: Walk, operation: Operation, at: number): void {
   const { out, stack } = walk;
   skipImmediate(walk.reader, operation);
   const { params, result, float } = operation;
   const count = params.length;
-  if (count === 2 && result === 0 && isDirty(stack.dirty.at(-1)!) && params[1] !== V128) return storeFloat(walk, operation, at);
-  const base = stack.types.length - count;
+  if (count === 2 && result === 0 && isDirty(stack.dirty[stack.height - 1]!) && params[1] !== V128) return storeFloat(walk, operation, at);
+  const base = stack.height - count;
   if (float === "sees") walk.canonical(count);
   else if (params[0] === V128) {
     for (let i = 0; i < count; i++)

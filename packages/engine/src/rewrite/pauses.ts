@@ -101,8 +101,8 @@ export class Pauses {
     if (condition) this.#out.op(OP.localSet, scratch);
     this.#putAside(0, 0);
     this.#passDoor();
-    const { length } = this.#stack.types;
-    this.#getKept(length - params, length);
+    const { height } = this.#stack;
+    this.#getKept(height - params, height);
     if (condition) this.#out.op(OP.localGet, scratch);
   }
 
@@ -177,7 +177,7 @@ export class Pauses {
     assertWithin("values to keep over the blocks of one function", this.#keptOver, this.#at);
     if (breakpoint) this.#breakpoint(doors, this.#open.length > 1);
     else this.#comeBack(doors, 0);
-    this.#getKept(open.height, this.#stack.types.length);
+    this.#getKept(open.height, this.#stack.height);
   }
 
   /** The first door's block, and around it one that leaves the breakpoint out. */
@@ -256,7 +256,7 @@ export class Pauses {
   #putAside(scratch: number, above: number): void {
     const out = this.#out;
     const { types, dirty } = this.#stack;
-    const top = types.length - above;
+    const top = this.#stack.height - above;
     for (let i = top - 1; i >= this.#open.at(-1)!.height; i--) {
       if (i >= top - scratch) {
         out.op(OP.localSet, this.#scratch(i - top + scratch, types[i]!));
@@ -270,8 +270,8 @@ export class Pauses {
   }
 
   #takeBack(scratch: number, above: number): void {
-    const { types } = this.#stack;
-    const from = types.length - above - scratch;
+    const { types, height } = this.#stack;
+    const from = height - above - scratch;
     for (let i = 0; i < scratch; i++) this.#out.op(OP.localGet, this.#scratch(i, types[from + i]!));
   }
 
@@ -280,7 +280,7 @@ export class Pauses {
     const out = this.#out;
     const { types } = this.#stack;
     const { height } = this.#open.at(-1)!;
-    const from = types.length - results;
+    const from = this.#stack.height - results;
     if (from === height) return;
     for (let i = results - 1; i >= 0; i--) out.op(OP.localSet, this.#scratch(i, types[from + i]!));
     this.#getKept(height, from);

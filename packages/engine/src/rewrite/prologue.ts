@@ -17,8 +17,8 @@ const LEAF_FRAME_BYTES_MAX = 4096;
 const frameOf = ({ out, stack, callBytesMax, type }: Walk): number =>
   FRAME_BYTES_BASE + bytesOf(out.locals) - out.spareBytes + stack.bytesMax + 2 * (callBytesMax + bytesOf(type.results));
 
-/** Puts together in `out`, size first, what the walk has written and what stands before it, which is made in `head`. */
-export function assemble(walk: Walk, head: Writer, out: Writer): void {
+/** Ends what the walk has written, and makes in `head` what stands before it. */
+export function assemble(walk: Walk, head: Writer): void {
   const { body, locals } = walk.out;
   const frame = frameOf(walk);
   const counted = walk.calls || frame > LEAF_FRAME_BYTES_MAX;
@@ -41,9 +41,6 @@ export function assemble(walk: Walk, head: Writer, out: Writer): void {
   walk.out.op(OP.end);
   if (locals.length > LOCALS_MAX) throw new Refusal("too many locals", end, "the engine needs some of its own");
   assertWithin("bytes of one function with its metering", head.length + body.length, end);
-  out.u32(head.length + body.length);
-  out.copy(head.view());
-  out.copy(body.view());
 }
 
 /** In runs of one type. */

@@ -30,6 +30,10 @@ import { TypeTable } from "./type-table.ts";
 
 const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00] as const;
 
+/** Room for the sections before the code of a module of so many bytes, at most: where they are larger, the code is moved. */
+const BEFORE_CODE_BYTES_MAX = 1 << 20;
+const roomBefore = (bytes: number): number => Math.min(bytes + 4096, BEFORE_CODE_BYTES_MAX);
+
 /**
  * Where everything lies. Functions: the module's imports, `xeno.fail` and perhaps `xeno.breakpoint`, the module's own, the memory's growth,
  * one for each import, one for each entry. Globals: the module's own, then the added ones.
@@ -51,7 +55,8 @@ interface Layout {
  */
 export function rewriteModule(bytes: Uint8Array, breakpoints = false): Uint8Array {
   if (bytes.length > MODULE_BYTES_MAX) throw new Refusal(`module of ${bytes.length} bytes`, 0, `at most ${MODULE_BYTES_MAX} are offered`);
-  const module = parseModule(bytes);
+  // a view of a kind of its own would make every access slower
+  const module = parseModule(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
   checkInterface(module);
   if (breakpoints) checkState(module);
   const types = new TypeTable(module);
@@ -86,47 +91,55 @@ function breakpointsOf(module: ParsedModule, call: number): Breakpoints {
 }
 
 function rewriteCode(module: ParsedModule, { additions, fail, entries }: Layout): Writer {
-  const code = new Writer(module.bytes.length * 2);
+  const room = roomBefore(module.bytes.length);
+  const code = new Writer(module.bytes.length * 2 + room, room);
   code.u32(module.functions.length + 1 + module.imports.length + entries.length);
-  const rewriter = new FunctionRewriter(module, additions, new Writer(65_536), new Writer());
+  const rewriter = new FunctionRewriter(module, additions, code);
   const locals = new FloatLocals();
   for (const [i, body] of module.bodies.entries()) {
-    rewriter.rewrite(module.imports.length + i, body, locals, code);
+    rewriter.rewrite(module.imports.length + i, body, locals);
     assertWithin("bytes with its metering", code.length, body.start);
   }
-  const body = new Writer();
+  const nothing = new Writer(0);
   const write = (content: () => void): void => {
-    body.clear();
+    code.beginEntry();
     content();
-    code.u32(body.length);
-    code.copy(body.view());
+    code.endEntry(nothing);
   };
-  write(() => writeGrow(body, module.memory, additions, fail));
+  write(() => writeGrow(code, module.memory, additions, fail));
   for (const [index, { type }] of module.imports.entries())
-    write(() => writeCallOut(body, index, module.types[type]!.params.length, additions));
+    write(() => writeCallOut(code, index, module.types[type]!.params.length, additions));
   const floats = module.globals.flatMap(({ mutable, type }, i) => (mutable && isFloat(type) ? [[i, type] as const] : []));
-  for (const index of entries) write(() => writeCallIn(body, index, additions, floats));
+  for (const index of entries) write(() => writeCallIn(code, index, additions, floats));
   return code;
 }
 
-/** Writes the module's sections once its code is known, which has put the types of its blocks into `types`. */
-function putTogether(module: ParsedModule, layout: Layout, types: TypeTable, code: Writer): Uint8Array {
+/**
+ * Writes the sections around the code, which has put the types of its blocks into `types`: what stands before it into the room that was
+ * left there, since fresh memory is what rewriting a large module waits for most.
+ */
+function putTogether(module: ParsedModule, layout: Layout, types: TypeTable, out: Writer): Uint8Array {
   const { bytes, tables, memory, elements, dataCount, data } = module;
   const { additions } = layout;
-  const out = new Writer(bytes.length + (bytes.length >> 1) + 4096);
-  for (const byte of MAGIC) out.byte(byte);
-  writeSignatures(out, module, layout, types);
+  const before = new Writer(4096);
+  for (const byte of MAGIC) before.byte(byte);
+  writeSignatures(before, module, layout, types);
   assertTables(tables);
-  if (tables.length > 0) section(out, SECTION.table, (w) => writeTables(w, tables));
-  if (memory) section(out, SECTION.memory, (w) => writeMemories(w, memory, additions.breakpoint !== null));
-  section(out, SECTION.global, (w) => writeGlobals(w, module, additions));
-  section(out, SECTION.export, (w) => writeExports(w, module, additions, layout.firstEntry));
-  if (elements) section(out, SECTION.element, (w) => copyElements(w, bytes, elements, additions));
-  if (dataCount !== null) section(out, SECTION.dataCount, (w) => w.u32(dataCount));
-  section(out, SECTION.code, (w) => w.copy(code.view()));
-  if (data) section(out, SECTION.data, (w) => w.copy(bytes, data.start, data.end));
+  if (tables.length > 0) section(before, SECTION.table, (w) => writeTables(w, tables));
+  if (memory) section(before, SECTION.memory, (w) => writeMemories(w, memory, additions.breakpoint !== null));
+  section(before, SECTION.global, (w) => writeGlobals(w, module, additions));
+  section(before, SECTION.export, (w) => writeExports(w, module, additions, layout.firstEntry));
+  if (elements) section(before, SECTION.element, (w) => copyElements(w, bytes, elements, additions));
+  if (dataCount !== null) section(before, SECTION.dataCount, (w) => w.u32(dataCount));
+  before.byte(SECTION.code);
+  before.u32(out.length);
+  if (data) {
+    out.byte(SECTION.data);
+    out.u32(data.end - data.start);
+    out.copy(bytes, data.start, data.end);
+  }
   section(out, SECTION.custom, (w) => writeNotes(w, memory));
-  return out.view().slice();
+  return out.behind(before.view());
 }
 
 /** All types, and which of them each function has, imported or not. */

@@ -14,11 +14,6 @@ export function variable(walk: Walk, opcode: number, at: number): void {
     case OP.select:
     case OP.selectTyped:
       return select(walk, opcode, at);
-    case OP.localGet:
-      return getLocal(walk);
-    case OP.localSet:
-    case OP.localTee:
-      return setLocal(walk, opcode);
     case OP.globalGet:
     case OP.globalSet:
       return global(walk, opcode, at);
@@ -31,10 +26,9 @@ export function variable(walk: Walk, opcode: number, at: number): void {
       return walk.keep(at);
     case OP.memoryGrow:
       return growMemory(walk);
-    case OP.i32Const:
     case OP.i64Const:
       walk.reader.skipLeb();
-      walk.stack.push(opcode === OP.i32Const ? I32 : I64);
+      walk.stack.push(I64);
       return walk.keep(at);
     case OP.f32Const:
     case OP.f64Const:
@@ -51,7 +45,7 @@ export function variable(walk: Walk, opcode: number, at: number): void {
 function select(walk: Walk, opcode: number, at: number): void {
   const { reader, stack } = walk;
   if (opcode === OP.selectTyped) reader.skip(reader.u32());
-  const top = stack.types.length;
+  const top = stack.height;
   const [first, second] = [stack.dirty[top - 3]!, stack.dirty[top - 2]!];
   const alike = first === second || first === NEVER_NAN || second === NEVER_NAN;
   if (!alike) walk.canonical(2, 1);
@@ -67,7 +61,7 @@ function localIndex({ reader, paramCount }: Walk): number {
   return index < paramCount ? index : index + ADDED_PARAMS.length;
 }
 
-function getLocal(walk: Walk): void {
+export function getLocal(walk: Walk): void {
   const index = localIndex(walk);
   const type = walk.out.locals[index]!;
   walk.stack.push(type, isFloat(type) ? walk.floats!.dirtyOf(index) : 0);
@@ -75,10 +69,10 @@ function getLocal(walk: Walk): void {
   walk.out.op(OP.localGet, index);
 }
 
-function setLocal(walk: Walk, opcode: number): void {
+export function setLocal(walk: Walk, opcode: number): void {
   const { stack, floats } = walk;
   const index = localIndex(walk);
-  const top = stack.dirty.length - 1;
+  const top = stack.height - 1;
   const type = stack.types[top]!;
   if (isFloat(type)) {
     floats!.set(index, stack.dirty[top]!);

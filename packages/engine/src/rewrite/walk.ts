@@ -102,8 +102,8 @@ export class Walk {
 
   /** Makes the bits of the topmost `count` values known; `above` values lie over them and stay as they are. */
   canonical(count: number, above = 0): void {
-    const { dirty } = this.stack;
-    const end = dirty.length - above;
+    const { dirty, height } = this.stack;
+    const end = height - above;
     for (let i = end - count; i < end; i++) if (isDirty(dirty[i]!)) return this.#canonicalBetween(i, end);
   }
 
@@ -111,7 +111,7 @@ export class Walk {
   #canonicalBetween(deepest: number, end: number): void {
     const { out } = this;
     const { types, dirty } = this.stack;
-    const top = types.length;
+    const top = this.stack.height;
     const spill = (i: number): number => out.local(`spill${top - i}/${types[i]!}`, types[i]!);
     for (let i = top - 1; i > deepest; i--) out.op(OP.localSet, spill(i));
     for (let i = deepest; i < top; i++) {
