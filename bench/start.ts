@@ -54,6 +54,7 @@ export async function start(): Promise<Figure[]> {
         env: [],
         inputs: [],
         mounts: [],
+        preopens: [],
         stdin: digestOf(""),
         seed: "00".repeat(32),
         clockBaseMs: 0,

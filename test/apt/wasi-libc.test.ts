@@ -31,6 +31,11 @@ describe.skipIf(!installed)("programs compiled with Debian's clang and wasi-libc
           { path: "/in", writable: false, entries: [fileEntry("given", encode("x"))] },
           { path: "/out", writable: true, entries: [] },
         ],
+        preopens: [
+          { name: "/", path: "/out" },
+          { name: "/in", path: "/in" },
+          { name: "/out", path: "/out" },
+        ],
         stdin: encode("s"),
         fuelMax: 10n ** 12n,
         memoryPagesMax: 1024,

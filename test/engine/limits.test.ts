@@ -181,7 +181,7 @@ describe("what a guest leaves", () => {
 });
 
 const spec: JobSpec = {
-  ...{ module: "aa".repeat(32), args: [], env: [], inputs: "00".repeat(32), stdin: "bb".repeat(32), engine: "e" },
+  ...{ module: "aa".repeat(32), args: [], env: [], inputs: "00".repeat(32), stdin: "bb".repeat(32), engine: "e", preopens: [] },
   ...{ memoryMibMax: 16, diskMibMax: 16, outputMibMax: 1, fuelMax: "1", seed: "00".repeat(32), clockBaseMs: 0 },
 };
 const fits = (over: Partial<JobSpec>, inputs: InputTree = { entries: [], mounts: [] }, sizes = { stdinSize: 0, moduleSize: 10 }) =>

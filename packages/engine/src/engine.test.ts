@@ -106,6 +106,29 @@ sys.exit(7)
     expect([...result.treeAt("/in")]).toHaveLength(1);
   });
 
+  it("opens paths that begin with no slash in the folder that is open as /", () => {
+    const result = script(`open("made.txt", "w").write("x"); import os; print(os.listdir("."), open("/in/x").read())`, {
+      mounts: [
+        { path: "/out", writable: true, entries: [] },
+        { path: "/in", writable: false, entries: [fileEntry("x", bytes("in"))] },
+      ],
+      preopens: [
+        { name: "/", path: "/out" },
+        { name: "/in", path: "/in" },
+        { name: "/app", path: "/app" },
+      ],
+    });
+    expect(result).toMatchObject({ stderr: "", stdout: "['made.txt'] in\n", ending: { kind: "exit", code: 0 } });
+    expect([...result.treeAt("/out")].map((entry) => entry.path)).toEqual(["made.txt"]);
+  });
+
+  it("is refused a folder to be open that is not mounted", () => {
+    expect(script("", { preopens: [{ name: "/", path: "/nowhere" }] }).ending).toEqual({
+      kind: "refused",
+      message: "nothing is mounted at /nowhere",
+    });
+  });
+
   it("cannot see the host", () => {
     const result = script(
       `import os\nfor p in ("/", "/etc", "/proc", "/app/../..", "/home"):\n  try: print(p, os.listdir(p))\n  except OSError as e: print(p, "refused")\nprint(dict(os.environ))`,
@@ -210,7 +233,11 @@ describe("endings", () => {
       '(module (import "wasi_snapshot_preview1" "proc_exit" (func $e (param i32))) (memory (export "memory") 1) (func (export "_start") i32.const 300 call $e))',
       { kind: "exit", code: 44 },
     ],
-    ["a trap", '(module (memory (export "memory") 1) (func (export "_start") unreachable))', { kind: "trap", message: "unreachable" }],
+    [
+      "a trap",
+      '(module (memory (export "memory") 1) (func (export "_start") unreachable))',
+      { kind: "trap", message: "unreachable in function 0" },
+    ],
     [
       "endless recursion",
       '(module (memory (export "memory") 1) (func $f (export "_start") call $f))',
@@ -269,6 +296,50 @@ describe("endings", () => {
       kind: "exit",
       code: 0,
     });
+  });
+
+  it("says in which of the module's own functions a guest trapped, by their names where it has any", async () => {
+    const source = `(module
+      (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
+      (memory (export "memory") 1)
+      (func $divide (param i32) (result i32) (i32.div_s (i32.const 1) (local.get 0)))
+      (func $main (drop (call $divide (i32.const 0))))
+      (func (export "_start") (call $main)))`;
+    const named = (await wabtInit()).parseWat("named.wat", source).toBinary({ write_debug_names: true }).buffer;
+    expect(run(prepare(named)).ending).toEqual({
+      kind: "trap",
+      message: "divide by zero in divide, called by main, called by function 3",
+    });
+    expect(run(await compile(source)).ending).toEqual({
+      kind: "trap",
+      message: "divide by zero in function 1, called by function 2, called by function 3",
+    });
+    // a name section that lies is left out, and nothing else happens
+    for (const at of [1, 2, 3, 4, 5, 6, 8]) {
+      const broken = Uint8Array.from(named);
+      const names = Buffer.from(named).lastIndexOf("name");
+      broken[names + 4 + at] = 0xff;
+      if (WebAssembly.validate(broken)) expect(run(prepare(broken)).ending).toMatchObject({ kind: "trap" });
+    }
+  });
+
+  it("answers EINVAL to a clock that it does not have, ESPIPE to a place in a stream, EBADF to a folder as a socket", async () => {
+    const module = await compile(`(module
+      (import "wasi_snapshot_preview1" "poll_oneoff" (func $p (param i32 i32 i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "fd_seek" (func $s (param i32 i64 i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "fd_tell" (func $t (param i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "sock_shutdown" (func $d (param i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "proc_exit" (func $e (param i32)))
+      (memory (export "memory") 1)
+      (func (export "_start")
+        (i32.store (i32.const 16) (i32.const 99))
+        (if (i32.ne (call $p (i32.const 0) (i32.const 256) (i32.const 1) (i32.const 512)) (i32.const 28)) (then (call $e (i32.const 1))))
+        (if (i32.ne (call $s (i32.const 1) (i64.const 5) (i32.const 0) (i32.const 512)) (i32.const 70)) (then (call $e (i32.const 2))))
+        (if (i32.ne (call $t (i32.const 0) (i32.const 512)) (i32.const 70)) (then (call $e (i32.const 3))))
+        (if (i32.ne (call $d (i32.const 1) (i32.const 0)) (i32.const 57)) (then (call $e (i32.const 4))))
+        (if (i32.ne (call $d (i32.const 3) (i32.const 0)) (i32.const 8)) (then (call $e (i32.const 5))))
+        (call $e (i32.const 0))))`);
+    expect(run(module, { mounts: [{ path: "/out", writable: true, entries: [] }] }).ending).toEqual({ kind: "exit", code: 0 });
   });
 
   it("answers EFAULT to wild pointers, EBADF to wild descriptors, ENOTSOCK to sockets", async () => {

@@ -5,7 +5,7 @@
  * never that it is true.
  */
 import { PAGE_BYTES, type Sha256 } from "./memory-hash.ts";
-import { pagesOf, type Job, type Machine, type Outputs, type Standing } from "./machine.ts";
+import { notesOf, type Job, type Machine, type Outputs, type Standing } from "./machine.ts";
 import { BadState, checkDescriptors, checkedTotals, isManifest, must } from "./machine-state-check.ts";
 import { ADDED } from "./rewrite/added.ts";
 import { randomAt, type Random } from "./random.ts";
@@ -282,7 +282,7 @@ export function restoreInstance(machine: Machine, { manifest, piece }: ReadState
   const added = machine.added!;
   const { memory } = added;
   const missing = manifest.pages.length - memory.buffer.byteLength / PAGE_BYTES;
-  must(missing >= 0 && manifest.pages.length <= Math.min(machine.job.memoryPagesMax, pagesOf(machine.job.module).maximum));
+  must(missing >= 0 && manifest.pages.length <= Math.min(machine.job.memoryPagesMax, notesOf(machine.job.module).maximum));
   must(manifest.phase === "main" || added[ADDED.start]);
   if (missing > 0) memory.grow(missing);
   const bytes = new Uint8Array(memory.buffer);

@@ -2,6 +2,7 @@
  * One guest set up and ready to be called: files, descriptors, clock, the module's instance with the engine's state in its globals.
  * Everything a guest does ends in an Ending; only the host's own failures are thrown.
  */
+import { backtraceOf, type OwnFunctions } from "./backtrace.ts";
 import { Clock } from "./clock.ts";
 import { memoryHash, PAGE_BYTES, type Sha256 } from "./memory-hash.ts";
 import { ADDED, ADDED_MODULE, NOTES } from "./rewrite/added.ts";
@@ -22,6 +23,13 @@ interface Mount {
   entries: Iterable<TreeEntry>;
 }
 
+/** A folder that the guest finds open: `/` is where paths that begin with no slash lead. */
+interface Preopen {
+  name: string;
+  /** Of the mount that it is. */
+  path: string;
+}
+
 /** Where standard output and error go, limited. */
 export type Outputs = Record<"stdout" | "stderr", (bytes: Uint8Array) => void>;
 
@@ -30,6 +38,8 @@ export interface Job {
   module: WebAssembly.Module;
   world: World;
   mounts: readonly Mount[];
+  /** In order of their descriptors; the mounts under their own paths where nothing is said. */
+  preopens?: readonly Preopen[];
   stdin: Uint8Array;
   /** The guest is stopped at the first check at which it has used this much, at least 1. */
   fuelMax: bigint;
@@ -175,9 +185,11 @@ export class Machine {
         at = mount.path;
         files.place(node, mount.entries);
       }
-      for (const { mount, node } of places) {
-        node.readOnly = !mount.writable;
-        descriptors.addPreopen(mount.path, node, mount.writable);
+      for (const { mount, node } of places) node.readOnly = !mount.writable;
+      for (const { name, path } of job.preopens ?? job.mounts.map((mount) => ({ name: mount.path, path: mount.path }))) {
+        const place = places.find(({ mount }) => mount.path === path);
+        if (!place) return { kind: "refused", message: `nothing is mounted at ${path}` };
+        descriptors.addPreopen(name, place.node, place.mount.writable);
       }
       return null;
     } catch (error) {
@@ -201,7 +213,7 @@ export class Machine {
       throw new HostFailure("this host could not give the guest the memory it may have");
     };
     const own = breakpoint ? { [ADDED.fail]: fail, [ADDED.breakpoint]: breakpoint } : { [ADDED.fail]: fail };
-    const { initial } = pagesOf(job.module);
+    const { initial } = notesOf(job.module);
     // before any of it is there
     if (initial > job.memoryPagesMax) return { kind: "memory-limit", message: tooMuchMemory(initial, job.memoryPagesMax) };
     const instance = new WebAssembly.Instance(job.module, { [WASI_MODULE]: imports, [ADDED_MODULE]: own });
@@ -251,7 +263,7 @@ export class Machine {
 
   /** What an error that came out of the guest means; throws those that are the host's own. */
   ended(error: unknown): Finished {
-    const ending = endingOf(error, this.added);
+    const ending = endingOf(error, this.added, notesOf(this.job.module).own);
     if (!ending) throw error;
     return this.finished(ending);
   }
@@ -261,15 +273,16 @@ const inMib = (pages: number): string => `${Math.ceil((pages * PAGE_BYTES) / (10
 const tooMuchMemory = (pages: number, most: number): string =>
   `the module needs ${inMib(pages)} of memory before it runs; ${inMib(most)} were ordered`;
 
-/** Pages that the module's memory begins with and may grow to, as the rewriter wrote them down. */
-export function pagesOf(module: WebAssembly.Module): { initial: number; maximum: number } {
+/** Pages that the module's memory begins with and may grow to, and which functions are its own, as the rewriter wrote them down. */
+export function notesOf(module: WebAssembly.Module): { initial: number; maximum: number; own: OwnFunctions } {
   const [notes] = WebAssembly.Module.customSections(module, NOTES);
   if (!notes) throw new Error("the module was not made by this engine");
   const view = new DataView(notes);
-  return { initial: view.getUint32(0, true), maximum: view.getUint32(4, true) };
+  const [initial = 0, maximum = 0, from = 0, to = 0, added = 0] = [0, 4, 8, 12, 16].map((at) => view.getUint32(at, true));
+  return { initial, maximum, own: { from, to, added } };
 }
 
-function endingOf(error: unknown, added: Added | null): Ending | null {
+function endingOf(error: unknown, added: Added | null, own: OwnFunctions): Ending | null {
   const wantedMemory = added !== null && added[ADDED.refused].value !== 0;
   if (error instanceof GuestExit) return wantedMemory && error.code !== 0 ? { kind: "memory-limit" } : { kind: "exit", code: error.code };
   if (error instanceof Stopped) return { kind: "stopped" };
@@ -281,5 +294,5 @@ function endingOf(error: unknown, added: Added | null): Ending | null {
   if (!(error instanceof WebAssembly.RuntimeError)) return null;
   if (added !== null && added[ADDED.stack].value < 0) return { kind: "trap", message: "call stack exhausted" };
   if (added !== null && added[ADDED.fuel].value < 0n) return { kind: "fuel-limit" };
-  return wantedMemory ? { kind: "memory-limit" } : { kind: "trap", message: error.message };
+  return wantedMemory ? { kind: "memory-limit" } : { kind: "trap", message: error.message + backtraceOf(error, own) };
 }

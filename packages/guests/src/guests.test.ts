@@ -64,6 +64,7 @@ async function start(over: Partial<WorkerJob>, blobs: (Uint8Array | string)[] = 
     env: [],
     inputs: [],
     mounts: [],
+    preopens: over.mounts?.map(({ path: at }) => [at, at]) ?? [],
     stdin: digest(""),
     seed: "00".repeat(32),
     clockBaseMs: 0,

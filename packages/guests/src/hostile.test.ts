@@ -53,6 +53,7 @@ async function start(over: Partial<WorkerJob>, blobs: (Uint8Array | string)[] = 
       inputs: [],
       mounts: [],
     },
+    preopens: over.mounts?.map(({ path: at }) => [at, at]) ?? [],
     ...{ stdin: digest(""), seed: "00".repeat(32), clockBaseMs: 0, memoryMibMax: 64, diskMibMax: 64, outputMibMax: 1 },
     ...{ fuelMax: "1000000000000000", runMsMax: 600_000, breakpoints: null },
     ...over,

@@ -23,6 +23,8 @@ export const zJobSpec = z.strictObject({
   args: z.array(z.string().max(131_072)).max(1024),
   env: z.array(z.tuple([z.string().min(1).max(256), z.string().max(131_072)])).max(1024),
   inputs: zId,
+  /** What the guest finds open, from descriptor 3 on: by which name, and which mount it is. `/` is where paths without a slash lead. */
+  preopens: z.array(z.tuple([z.string().min(1).max(4095), z.string().max(4095)])).max(64),
   stdin: zId,
   engine: z.string().max(64),
   memoryMibMax: z.int().min(1).max(4096),

@@ -7,7 +7,7 @@ import { JOB_LIMITS, fileCost, jobMisfit, treeCost } from "./job-fit.ts";
 const MIB = 1024 * 1024;
 const digest = (letter: string): string => letter.repeat(64);
 const SPEC: JobSpec = {
-  ...{ module: digest("a"), args: ["--fast"], env: [["LANG", "C"]], inputs: digest("0"), stdin: digest("b"), engine: "e" },
+  ...{ module: digest("a"), args: ["--fast"], env: [["LANG", "C"]], inputs: digest("0"), stdin: digest("b"), engine: "e", preopens: [] },
   ...{ memoryMibMax: 16, diskMibMax: 16, outputMibMax: 1, fuelMax: "1", seed: digest("0"), clockBaseMs: 0 },
 };
 
@@ -196,6 +196,29 @@ describe("what is brought", () => {
   it.each<[string, Brought, string]>([
     ["two folders at one place", { mounts: [mount("/in"), mount("/in")] }, "two folders are brought to the same place"],
     ["a folder whose path is no text", { mounts: [mount("/\ud800")] }, "a folder's path is no text"],
+    [
+      "one name for two open folders",
+      {
+        mounts: [mount("/in"), mount("/out")],
+        spec: {
+          preopens: [
+            ["/", "/in"],
+            ["/", "/out"],
+          ],
+        },
+      },
+      "two folders are open under the same name",
+    ],
+    [
+      "a folder to be open that is nowhere",
+      { mounts: [mount("/in")], spec: { preopens: [["/", "/out"]] } },
+      "the folder /out is to be open and is not there",
+    ],
+    [
+      "an open folder whose name is no text",
+      { mounts: [mount("/in")], spec: { preopens: [["a\0", "/in"]] } },
+      "the name of an open folder is no text",
+    ],
     [
       "a folder inside another",
       { mounts: [mount("/in/deep/data"), mount("/in")] },

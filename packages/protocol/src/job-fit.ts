@@ -218,6 +218,17 @@ function checkArguments({ args, env }: JobSpec): void {
   );
 }
 
+function checkPreopens({ preopens }: JobSpec, { mounts }: InputTree): void {
+  const names = new Set(preopens.map(([name]) => name));
+  must(names.size === preopens.length, () => "two folders are open under the same name");
+  must(
+    [...names].every((name) => name.isWellFormed() && !name.includes("\0")),
+    () => "the name of an open folder is no text",
+  );
+  const missing = preopens.find(([, path]) => !mounts.some((mount) => mount.path === path));
+  must(missing === undefined, () => `the folder ${shown(missing?.[1] ?? "")} is to be open and is not there`);
+}
+
 /** What the inputs take in the engine's files, or in words why they cannot be. */
 export function treeCost(inputs: InputTree): { ok: true; cost: TreeCost } | { ok: false; why: string } {
   try {
@@ -234,6 +245,7 @@ function check(job: JobToFit): void {
   const { spec, inputs, stdinSize, moduleSize } = job;
   checkShape(job);
   checkArguments(spec);
+  checkPreopens(spec, inputs);
   checkSizes(job);
   must(moduleSize <= JOB_LIMITS.moduleBytes, () => `the module has ${mib(moduleSize)}; ${mib(JOB_LIMITS.moduleBytes)} are possible`);
   const tree = treeCost(inputs);

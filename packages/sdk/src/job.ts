@@ -11,6 +11,11 @@ export interface JobInput {
   args: string[];
   env: [string, string][];
   mounts: { mount: ChannelMount; entries: SourceEntry[] }[];
+  /**
+   * What the guest finds open from descriptor 3 on: a name, and the path of a mount; `/` is where paths that begin with no slash lead. Each
+   * mount under its own path where nothing is said.
+   */
+  preopens?: [name: string, path: string][];
   stdin: Blob;
   engine: string;
   memoryMibMax: number;
@@ -73,6 +78,7 @@ export function buildJob({
   args,
   env,
   mounts,
+  preopens = mounts.map(({ mount: { path } }) => [path, path]),
   stdin,
   engine,
   memoryMibMax,
@@ -91,6 +97,7 @@ export function buildJob({
     args,
     env,
     inputs: toHex(nodeCrypto.sha256(canonicalBytes(inputs))),
+    preopens,
     stdin: stdin.digest,
     engine,
     memoryMibMax,

@@ -68,6 +68,11 @@ int main(int argc, char **argv) {
   CHECK(fd >= 0 && write(fd, "x", 1) == -1);
   int other = open("/out/hard", O_RDONLY);
   CHECK(other >= 0);
+  /* the folder that is open as / is the working directory */
+  FILE *relative = fopen("relative", "w");
+  CHECK(relative != NULL && fputs("x", relative) >= 0 && fclose(relative) == 0);
+  CHECK(stat("/out/relative", &st) == 0 && st.st_size == 1);
+  CHECK(mkdir("./sub", 0777) == 0 && stat("/out/sub", &st) == 0 && S_ISDIR(st.st_mode));
   CHECK(read(0, &byte, 1) == 1 && byte == 's');
   printf("%d failures\n", failures);
   return failures == 0 ? 0 : 1;

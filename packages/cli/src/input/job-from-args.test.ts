@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import wabtInit from "wabt";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { parseJob, type JobArgs } from "./job-from-args.ts";
+import { parseJob, sharedFolder, type JobArgs } from "./job-from-args.ts";
 import { parseSizeMib } from "./parse.ts";
 
 let folder: string;
@@ -49,6 +49,49 @@ it("says before anything is searched or signed what to change", async () => {
   await expect(parse("job.py", { outputMib: 4_096 })).rejects.toThrow("--max-output");
   await expect(parse("job.py", { dir: [`${at("in")}::/out/more`] })).rejects.toThrow("/out/more lies inside /out");
   await expect(parse("job.py", { dir: [`${at("in")}::/${"é".repeat(200)}`] })).rejects.toThrow("255 bytes");
+});
+
+it("opens for the guest what was asked for, in that order, and a working directory", async () => {
+  const open = async (file: string, over: Partial<JobArgs> = {}) => (await parse(file, over)).input.preopens;
+  expect(await open("big.wasm")).toEqual([
+    ["/", "/out"],
+    ["/out", "/out"],
+    ["/tmp", "/tmp"],
+  ]);
+  expect(await open("job.py", { in: at("in") })).toEqual([
+    ["/", "/out"],
+    ["/in", "/in"],
+    ["/out", "/out"],
+    ["/tmp", "/tmp"],
+    ["/app", "/app"],
+  ]);
+  expect(await open("big.wasm", { dir: [`${at("in")}::/`] })).toEqual([["/", "/.work"]]);
+  expect(await open("big.wasm", { dir: [`${at("in")}::/data/`, `${at("in")}/::/`], out: "o" })).toEqual([
+    ["/data", "/data"],
+    ["/", "/.work"],
+    ["/out", "/out"],
+  ]);
+  expect(await open("big.wasm", { dir: [`${at("in")}::data`] })).toEqual([
+    ["/data", "/data"],
+    ["/", "/out"],
+    ["/out", "/out"],
+  ]);
+});
+
+it.each<[string, ReturnType<typeof sharedFolder>]>([
+  [".", { host: ".", guest: "/" }],
+  ["./", { host: "./", guest: "/" }],
+  [".::/", { host: ".", guest: "/" }],
+  ["data", { host: "data", guest: "/data" }],
+  ["./data/", { host: "./data/", guest: "/data" }],
+  ["/srv/x", { host: "/srv/x", guest: "/srv/x" }],
+  ["../x::/x", { host: "../x", guest: "/x" }],
+])("reads --dir %s", (typed, meant) => {
+  expect(sharedFolder(typed)).toEqual(meant);
+});
+
+it.each(["", "::/x", "x::", "../x", "x::/a/../b", "x::/out", "x::/tmp/", "x::/.work"])("refuses --dir %s in words", (typed) => {
+  expect(() => sharedFolder(typed)).toThrow("--dir");
 });
 
 it("reads no size as none, where none makes sense", () => {

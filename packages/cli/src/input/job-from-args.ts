@@ -21,6 +21,8 @@ export interface JobArgs {
   file: string;
   args: string[];
   in?: string;
+  /** What the job leaves in /out is wanted. */
+  out?: string;
   dir: string[];
   env: string[];
   stdin?: boolean;
@@ -55,13 +57,48 @@ export function envPair(text: string): [string, string] {
   return [text.slice(0, at), text.slice(at + 1)];
 }
 
+/** Without a guest path a folder has its own: `.` is `/`, the working directory. */
 export function sharedFolder(text: string): { host: string; guest: string } {
   const at = text.indexOf("::");
-  const guest = at < 0 ? "" : text.slice(at + 2);
-  if (at < 1 || !/^(\/[^/\0]+)+$/.test(guest) || /\/\.{1,2}(\/|$)/.test(guest))
-    throw new UserError(`--dir '${text}' must be HOST::/guest/path`);
-  if (["/in", "/out", "/app", "/tmp"].includes(guest)) throw new UserError(`--dir: ${guest} is taken; use another guest path`);
-  return { host: text.slice(0, at), guest };
+  const host = at < 0 ? text : text.slice(0, at);
+  const guest = path.posix.join("/", at < 0 ? text : text.slice(at + 2)).replace(/(?<=.)\/+$/, "");
+  const said = at < 0 ? text : text.slice(at + 2);
+  if (host === "" || said === "" || said.includes("\0") || said.split("/").includes(".."))
+    throw new UserError(`--dir '${text}' must be HOST, for the same path in the guest, or HOST::/guest/path`);
+  if (["/in", "/out", "/app", "/tmp", WORKING_FOLDER].includes(guest))
+    throw new UserError(`--dir: ${guest} is taken; use another guest path: ${host}::/data`);
+  return { host, guest };
+}
+
+/** Where the folder lies that the guest knows as `/`: what lies at `/` itself is every mount. */
+const WORKING_FOLDER = "/.work";
+
+type Folders = Pick<ParsedJob, "shared"> & Required<Pick<JobInput, "mounts" | "preopens">>;
+
+/**
+ * What the guest finds open: the folders that were asked for, in their order, and where none of them is `/`, `/out` under that name. Only a
+ * job that asks for none has `/out` and `/tmp` besides.
+ */
+async function foldersOf({ dir, in: input, out }: Pick<JobArgs, "dir" | "in" | "out">): Promise<Folders> {
+  const folders: Folders = { mounts: [], preopens: [], shared: [] };
+  const open = (name: string, at: string, kept: { writable: boolean; keep: boolean }, entries: SourceEntry[] = []): void => {
+    if (!folders.mounts.some(({ mount }) => mount.path === at)) folders.mounts.push({ mount: { path: at, ...kept }, entries });
+    folders.preopens.push([name, at]);
+  };
+  const ours = { writable: true, keep: true };
+  for (const text of dir) {
+    const { host, guest } = sharedFolder(text);
+    const at = guest === "/" ? WORKING_FOLDER : guest;
+    const before = await readTree(host);
+    folders.shared.push({ host, guest: at, before });
+    open(guest, at, ours, before);
+  }
+  const hasWorkingFolder = folders.preopens.some(([name]) => name === "/");
+  if (!hasWorkingFolder) open("/", "/out", ours);
+  if (input !== undefined) open("/in", "/in", { writable: false, keep: false }, await readTree(input));
+  if (dir.length === 0 || out !== undefined || !hasWorkingFolder) open("/out", "/out", ours);
+  if (dir.length === 0) open("/tmp", "/tmp", { writable: true, keep: false });
+  return folders;
 }
 
 export async function parseJob(options: JobArgs): Promise<ParsedJob> {
@@ -72,23 +109,13 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
     throw new UserError(`there is no file ${file}`);
   });
   const name = path.basename(file);
-  const mounts: JobInput["mounts"] = [];
-  if (isPython)
+  const { mounts, preopens, shared } = await foldersOf(options);
+  if (isPython) {
     mounts.push({
       mount: { path: "/app", writable: false, keep: false },
       entries: [{ path: name, kind: "file", blob: await fileBlob(file) }],
     });
-  if (options.in !== undefined) mounts.push({ mount: { path: "/in", writable: false, keep: false }, entries: await readTree(options.in) });
-  mounts.push(
-    { mount: { path: "/out", writable: true, keep: true }, entries: [] },
-    { mount: { path: "/tmp", writable: true, keep: false }, entries: [] },
-  );
-  const shared: SharedFolder[] = [];
-  for (const text of options.dir) {
-    const { host, guest } = sharedFolder(text);
-    const before = await readTree(host);
-    shared.push({ host, guest, before });
-    mounts.push({ mount: { path: guest, writable: true, keep: true }, entries: before });
+    preopens.push(["/app", "/app"]);
   }
   const module = isPython ? runtimeBlob(PYTHON) : await fileBlob(file);
   await assertMemory(module, options.memoryMib);
@@ -100,6 +127,7 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
       args: [...(isPython ? ["python", `/app/${name}`] : [name]), ...options.args],
       env: [...(isPython ? [["PYTHONDONTWRITEBYTECODE", "1"] as [string, string]] : []), ...options.env.map(envPair)],
       mounts,
+      preopens,
       stdin: bytesBlob(options.stdin ? await readAll(process.stdin) : new Uint8Array()),
       memoryMibMax: options.memoryMib,
       diskMibMax: options.diskMib,

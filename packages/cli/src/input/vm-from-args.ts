@@ -325,6 +325,7 @@ export async function parseVm(file: string | undefined, args: string[], options:
   const folders: SharedFolder[] = [];
   for (const text of shared.dir) {
     const { host, guest } = sharedFolder(text);
+    if (guest === "/") throw new UserError(`--dir '${text}': an image has files of its own at /; give it another place: ${host}::/data`);
     const before = await readTree(host);
     folders.push({ host, guest, before });
     mounts.push({ mount: { path: guest, writable: true, keep: true }, entries: before });

@@ -81,7 +81,7 @@ async function moduleOf(input: WorkInput, wanted: Wanted): Promise<ParsedJob> {
     diskMib: wanted.resources.diskMib,
     outputMib: parseSizeMib(maxOutput, "--max-output"),
     fuelMax: wanted.fuelMax,
-    ...given({ in: input.in }),
+    ...given({ in: input.in, out: input.out }),
   });
 }
 

@@ -65,7 +65,7 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
     const exitCode = end.kind === "result" ? end.exitCode : null;
     const text = (stream: "stdout" | "stderr"): string => Buffer.concat(output[stream]).toString();
     if (json) printJson({ local: true, end: { reason, exitCode, detail: end.detail }, stdout: text("stdout"), stderr: text("stderr") });
-    else if (reason !== "completed") say(`ended: ${reason} ${end.detail}`);
+    else if (reason !== "completed" || end.detail !== "") say(`ended: ${reason === "completed" ? "trap" : reason} ${end.detail}`);
     return exitCodeFor({ reason, exitCode });
   } finally {
     await driver.close();

@@ -54,6 +54,8 @@ export interface ParsedModule {
   dataCount: number | null;
   bodies: Span[];
   data: Span | null;
+  /** The name section, behind its own name. */
+  names: Span | null;
 }
 
 export const KIND = { function: 0, table: 1, memory: 2, global: 3 } as const;
@@ -149,6 +151,7 @@ export function parseModule(bytes: Uint8Array): ParsedModule {
     dataCount: null,
     bodies: [],
     data: null,
+    names: null,
   };
   while (!reader.done) {
     const at = reader.at;
@@ -167,6 +170,7 @@ function readSection(module: ParsedModule, id: number, section: Reader, at: numb
   };
   switch (id) {
     case SECTION.custom:
+      if (nameOf(section) === "name") module.names = { start: section.at, end: section.end };
       return;
     case SECTION.type:
       return readTypes(module, section, counted("types"));

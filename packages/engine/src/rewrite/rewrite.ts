@@ -5,6 +5,7 @@
  * left), `xeno.pages` (i32: the memory's limit), `xeno.refused` (i32: 1 once that limit was met), `xeno.gN` (each mutable global, for the
  * state hash) and `xeno.start` (the start function, which no longer runs by itself).
  */
+import type { OwnFunctions } from "../backtrace.ts";
 import { ADDED, ADDED_GLOBALS } from "./added.ts";
 import { writeCallIn, writeCallOut, writeGrow } from "./added-functions.ts";
 import { Refusal, Writer } from "./binary.ts";
@@ -13,6 +14,7 @@ import { FloatLocals } from "./float-locals.ts";
 import { FunctionRewriter } from "./function.ts";
 import { checkInterface, checkState, startOf } from "./interface.ts";
 import { MODULE_BYTES_MAX, assertWithin } from "./module-limits.ts";
+import { writeFunctionNames } from "./names.ts";
 import { breakpointsIn } from "./sites.ts";
 import { SECTION, parseModule, type ParsedModule } from "./module.ts";
 import { I32, I64, isFloat } from "./opcodes.ts";
@@ -65,17 +67,18 @@ export function rewriteModule(bytes: Uint8Array, breakpoints = false): Uint8Arra
   return putTogether(module, layout, types, code);
 }
 
+const importsAdded = (breakpoints: boolean): number => (breakpoints ? 2 : 1);
+
 function layOut(module: ParsedModule, types: TypeTable, breakpoints: boolean): Layout {
   const { imports, functions, globals, start } = module;
   const fail = imports.length;
-  const importsAdded = breakpoints ? 2 : 1;
-  const grow = imports.length + importsAdded + functions.length;
+  const grow = imports.length + importsAdded(breakpoints) + functions.length;
   const additions: Additions = {
     fuelGlobal: globals.length,
     stackGlobal: globals.length + 1,
     grow,
     breakpoint: breakpoints ? breakpointsOf(module, fail + 1) : null,
-    functionIndex: (index) => (index < imports.length ? grow + 1 + index : index + importsAdded),
+    functionIndex: (index) => (index < imports.length ? grow + 1 + index : index + importsAdded(breakpoints)),
     blockType: (params, results) => types.blockType(params, results),
   };
   const entries = start === null ? [startOf(module)] : [startOf(module), start];
@@ -138,8 +141,14 @@ function putTogether(module: ParsedModule, layout: Layout, types: TypeTable, out
     out.u32(data.end - data.start);
     out.copy(bytes, data.start, data.end);
   }
-  section(out, SECTION.custom, (w) => writeNotes(w, memory));
+  section(out, SECTION.custom, (w) => writeNotes(w, memory, ownFunctions(module, additions)));
+  if (module.names) section(out, SECTION.custom, (w) => writeFunctionNames(w, new Writer(), module, additions));
   return out.behind(before.view());
+}
+
+function ownFunctions({ imports, functions }: ParsedModule, { breakpoint }: Additions): OwnFunctions {
+  const added = importsAdded(breakpoint !== null);
+  return { from: imports.length + added, to: imports.length + added + functions.length, added };
 }
 
 /** All types, and which of them each function has, imported or not. */

@@ -1,4 +1,5 @@
 /** The sections of a rewritten module that are more than copies. */
+import type { OwnFunctions } from "../backtrace.ts";
 import { ADDED, ADDED_GLOBALS, ADDED_MODULE, BREAKPOINT_GLOBALS, NOTES, PAGES_MAX, UNWOUND_PAGES } from "./added.ts";
 import { Reader, Refusal, type Writer } from "./binary.ts";
 import type { Additions } from "./emitter.ts";
@@ -112,10 +113,9 @@ export function writeExports(
   }
 }
 
-export function writeNotes(w: Writer, memory: Limits | null): void {
+export function writeNotes(w: Writer, memory: Limits | null, { from, to, added }: OwnFunctions): void {
   w.name(NOTES);
-  w.fixed32(memory?.initial ?? 0);
-  w.fixed32(memory?.maximum ?? PAGES_MAX);
+  for (const value of [memory?.initial ?? 0, memory?.maximum ?? PAGES_MAX, from, to, added]) w.fixed32(value);
 }
 
 /** Copies a constant expression, with functions at their new indexes. */

@@ -67,8 +67,9 @@ function timeOf({ clock }: Host, id: number): bigint {
 function waitOf(host: Host, at: number): bigint {
   const { memory } = host;
   const timeout = memory.u64(at + 24);
+  const nowNs = timeOf(host, memory.u32(at + 16));
   const absolute = (memory.u16(at + 40) & ABSOLUTE_TIME) !== 0;
-  const waitNs = absolute ? timeout - timeOf(host, memory.u32(at + 16)) : timeout;
+  const waitNs = absolute ? timeout - nowNs : timeout;
   return waitNs > 0n ? waitNs : 0n;
 }
 

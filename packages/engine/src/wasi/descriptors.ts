@@ -116,10 +116,12 @@ export class Descriptors {
     return descriptor;
   }
 
+  /** A stream is told that it has no place in it before it is told that it has no right to it. */
   file(fd: number, rights: bigint): OpenFile {
+    const { kind } = this.get(fd, 0n);
+    if (kind === "input" || kind === "output") throw new WasiError("SPIPE");
     const descriptor = this.get(fd, rights);
-    if (descriptor.kind === "directory") throw new WasiError("ISDIR");
-    if (descriptor.kind !== "file") throw new WasiError("SPIPE");
+    if (descriptor.kind !== "file") throw new WasiError("ISDIR");
     return descriptor;
   }
 

@@ -23,10 +23,9 @@ export function processCalls(host: Host) {
       texts.reduce((sum, text) => sum + text.length + 1, 0),
     );
   };
-  /** A guest has no sockets, whatever descriptor it names. */
+  /** A guest has no sockets, whatever descriptor it names; a folder is not even what could be one. */
   const notSocket = (fd: number): never => {
-    descriptors.get(fd, 0n);
-    throw new WasiError("NOTSOCK");
+    throw new WasiError(descriptors.get(fd, 0n).kind === "directory" ? "BADF" : "NOTSOCK");
   };
 
   return {

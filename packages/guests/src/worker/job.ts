@@ -46,6 +46,8 @@ export interface WorkerJob {
   /** Paths below the guest's root; each lies in one mount. */
   inputs: TreeManifestEntry[];
   mounts: WorkerMount[];
+  /** Names of what the guest finds open, each with the path of its mount. */
+  preopens: [name: string, path: string][];
   /** Digest of the bytes of standard input. */
   stdin: string;
   seed: string;

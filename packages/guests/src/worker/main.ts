@@ -143,6 +143,7 @@ function engineJob(module: WebAssembly.Module): Job {
       random: seededRandom(Buffer.from(job.seed, "hex")),
     },
     mounts: job.mounts.map(({ path, writable }) => ({ path, writable, entries: entriesBelow(path) })),
+    preopens: job.preopens.map(([name, path]) => ({ name, path })),
     stdin,
     fuelMax: BigInt(job.fuelMax),
     memoryPagesMax: job.memoryMibMax * WASM_PAGES_PER_MIB,

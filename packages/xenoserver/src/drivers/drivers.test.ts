@@ -30,7 +30,14 @@ const base = { lease: zero, customer: "p_1", fuelMax: FUEL, runMsMax: 3_600_000,
 
 const specOf = (more: Partial<JobSpec>, inputs: InputTree = NO_INPUTS): JobSpec => ({
   ...{ module: zero, args: [], env: [], inputs: digestOf(nodeCrypto, inputs), stdin: sha256(""), engine: "sim-1", memoryMibMax: 256 },
-  ...{ diskMibMax: 16, outputMibMax: 1, fuelMax: FUEL.toString(), seed: zero, clockBaseMs: 0 },
+  ...{
+    diskMibMax: 16,
+    outputMibMax: 1,
+    fuelMax: FUEL.toString(),
+    seed: zero,
+    clockBaseMs: 0,
+    preopens: inputs.mounts.map(({ path }): [string, string] => [path, path]),
+  },
   ...more,
 });
 

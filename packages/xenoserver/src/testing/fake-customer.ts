@@ -25,7 +25,7 @@ export function fakeJob(args: readonly (string | number)[], spec: Partial<JobSpe
   const [moduleDigest = "", stdin = ""] = blobs.keys();
   const full: JobSpec = {
     ...{ module: moduleDigest, args: args.map(String), env: [], inputs: digestOf(nodeCrypto, NO_INPUTS), stdin, engine: "sim-1" },
-    ...{ memoryMibMax: 64, diskMibMax: 16, outputMibMax: 1, fuelMax: FUEL_MAX, seed: "00".repeat(32), clockBaseMs: 0 },
+    ...{ memoryMibMax: 64, diskMibMax: 16, outputMibMax: 1, fuelMax: FUEL_MAX, seed: "00".repeat(32), clockBaseMs: 0, preopens: [] },
     ...spec,
   };
   const job: WasmJob = { spec: full, inputs: NO_INPUTS, moduleSize: module.length, stdinSize: 0, segment: null };

@@ -9,7 +9,7 @@ const what = { file: maybe, args: rest };
 const job = {
   in: text("--in <dir>", "read-only at /in"),
   out: text("--out <dir>", "what the job leaves in /out comes back here"),
-  dir: many("--dir <host::guest>", "copied in, changes copied back"),
+  dir: many("--dir <host[::guest]>", "copied in, changes copied back; . is the working directory of a module or script"),
   env: many("--env <name=value>", "environment"),
   stdin: flag("--stdin", "send standard input (read to its end first)"),
   budget: valueOr("--budget <amount>", "most it may cost", "1.00", parseAmount),

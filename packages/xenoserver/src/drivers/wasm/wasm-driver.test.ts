@@ -43,7 +43,9 @@ async function prepareWith(
 ) {
   const bytes = typeof module === "string" ? Buffer.from((await wabtInit()).parseWat("t.wat", module).toBinary({}).buffer) : module;
   for (const blob of ["", "abc", bytes]) await writeFile(path.join(folder, digest(blob)), blob);
+  const preopens = inputs.mounts.map(({ path: at }): [string, string] => [at, at]);
   const spec = {
+    preopens,
     ...{ module: digest(bytes), args: ["job"], env: [], inputs: "00".repeat(32), stdin: digest(""), engine: driver.engine },
     ...{ memoryMibMax: 64, diskMibMax: 16, outputMibMax: 1, fuelMax: "1000000000000", seed: "00".repeat(32), clockBaseMs: 0 },
     ...over,

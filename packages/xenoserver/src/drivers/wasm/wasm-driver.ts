@@ -154,6 +154,7 @@ const workerJobOf = (
   env: spec.env,
   inputs: inputs.entries,
   mounts: inputs.mounts,
+  preopens: spec.preopens,
   stdin: spec.stdin,
   seed: spec.seed,
   clockBaseMs: spec.clockBaseMs,
