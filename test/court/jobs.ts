@@ -130,7 +130,13 @@ export const NO_INPUTS = { entries: [], mounts: [{ path: OUT, writable: true, ke
 
 export function jobOf(module: CourtModule, rng: Rng, fuelMax: bigint): CourtJob {
   const spec = zJobSpec.parse({
-    ...{ module: digestOf(module.bytes), args: ["job", rng.hex(2)], env: [], inputs: digestOf(canonicalBytes(NO_INPUTS)) },
+    ...{
+      module: digestOf(module.bytes),
+      args: ["job", rng.hex(2)],
+      env: [],
+      inputs: digestOf(canonicalBytes(NO_INPUTS)),
+      preopens: [[OUT, OUT]],
+    },
     ...{ stdin: digestOf(utf8("")), engine: ENGINE_VERSION, memoryMibMax: 1, diskMibMax: 1, outputMibMax: 1 },
     ...{ fuelMax: fuelMax.toString(), seed: rng.hex(32), clockBaseMs: rng.below(1_000_000) },
   });

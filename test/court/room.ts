@@ -179,7 +179,7 @@ export class Room {
   /** Another process on the same database. */
   async restart(): Promise<void> {
     [this.#services, this.#desk] = this.#broker();
-    await this.#services.index.refresh(this.store);
+    await this.#services.index.refresh(this.store, this.#services.now());
     for (const { id } of this.machines) this.#services.index.setOnline(id, true);
   }
 

@@ -105,15 +105,17 @@ it("audits after the owner has signed: every job of a newcomer, and a cheat is c
 thoroughly("shows the operator which server lies, by an order like any other", async () => {
   const lie = await market.broker.store.load("party", [owners["cheat"]!]);
   const before = lie.get(owners["cheat"]!)!.data.record.convicted;
-  const servers = (await market.broker.store.servers()).filter(({ owner }) => owner === owners["cheat"] || owner === owners["honest"]);
+  const servers = (await market.broker.store.listedServers(0)).filter(
+    ({ owner }) => owner === owners["cheat"] || owner === owners["honest"],
+  );
   for (const { id, owner } of servers) {
     // the cheapest of those that fit takes an ordinary order: the others are not listed meanwhile
-    for (const other of await market.broker.store.servers())
+    for (const other of await market.broker.store.listedServers(0))
       market.broker.desk.services.index.setOnline(other.id, other.id === id || other.id === judge);
     const { code, stdout, stderr } = await xeno("broker", "probe", id, "--within", "1ms", "--data", path.join(market.folder, "broker"));
     expect([code, stdout.match(/(right|wrong):/)?.[1]], stderr).toEqual(owner === owners["cheat"] ? [125, "wrong"] : [0, "right"]);
   }
-  for (const { id } of await market.broker.store.servers()) market.broker.desk.services.index.setOnline(id, true);
+  for (const { id } of await market.broker.store.listedServers(0)) market.broker.desk.services.index.setOnline(id, true);
   const after = (await market.broker.store.load("party", [owners["cheat"]!])).get(owners["cheat"]!)!.data.record.convicted;
   expect(after).toBe(before + 1);
 });

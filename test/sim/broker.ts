@@ -103,7 +103,7 @@ export class SimBroker {
       now: () => clock.now(),
     };
     await openLog(services, "simulated");
-    await index.refresh(this.store);
+    await index.refresh(this.store, clock.now());
     const market = () => describeMarket(services);
     const hub: LinkHub = new LinkHub(() => desk, new Sessions(services), market, clock);
     const desk: Desk = new Desk(services, {

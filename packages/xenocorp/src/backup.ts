@@ -75,12 +75,16 @@ export async function backup(place: Place, file: string): Promise<{ rows: number
   }
 }
 
+/** Numbers of transactions are those of the database that was: here they all come first. */
+const INSERTS: ReadonlyMap<string, string> = new Map([
+  ["event", "insert into event (xid, seq, party, kind, lease, data, at) select '0'::xid8, seq, party, kind, lease, data, at"],
+  ["transfer", "insert into transfer (id, debit, credit, amount, xid, seq, at) select id, debit, credit, amount, '0'::xid8, seq, at"],
+]);
+
 async function insert(client: PoolClient, table: (typeof TABLES)[number], rows: string[]): Promise<void> {
-  const overriding =
-    table === "event"
-      ? "insert into event (xid, seq, party, kind, lease, data, at) select '0'::xid8, seq, party, kind, lease, data, at"
-      : `insert into ${table} select *`;
-  await client.query(`${overriding} from json_populate_recordset(null::${table}, $1::json)`, [`[${rows.join(",")}]`]);
+  await client.query(`${INSERTS.get(table) ?? `insert into ${table} select *`} from json_populate_recordset(null::${table}, $1::json)`, [
+    `[${rows.join(",")}]`,
+  ]);
 }
 
 /** Throws where the file is damaged or cut off. */

@@ -15,7 +15,7 @@ import { LinkHub } from "./http/link-hub.ts";
 import { createReads } from "./http/reads.ts";
 import { createHttpServer } from "./http/server.ts";
 import { Sessions } from "./http/sessions.ts";
-import { booksProblems } from "./loops/books.ts";
+import { proofProblems } from "./loops/books.ts";
 import { startLoop, type Loop } from "./loops/loop.ts";
 import { describeMarket } from "./desk/market-info.ts";
 import { LogView } from "./log/log-view.ts";
@@ -121,7 +121,7 @@ function startLoops(services: Services, { desk, hub, clock, logger }: Looped): L
   const failed = (what: string) => (error: unknown) =>
     logger.error({ error: error instanceof Error ? error.message : String(error) }, what);
   const auditBooks = async (): Promise<number> => {
-    const problems = booksProblems(await store.audit());
+    const problems = proofProblems(await store.proveBooks());
     if (problems.length > 0) logger.fatal({ problems }, "the books do not balance");
     return 0;
   };
@@ -129,7 +129,7 @@ function startLoops(services: Services, { desk, hub, clock, logger }: Looped): L
     startLoop(SEQUENCER_PAUSE_MS, () => sequence(services), failed("the log's sequencer failed")),
     startLoop(TIMER_PAUSE_MS, () => desk.runTimers(), failed("the timers failed")),
     startLoop(CLOCK_PAUSE_MS, async () => (await clock.sync(), 0), failed("the database's clock cannot be read")),
-    startLoop(INDEX_PAUSE_MS, async () => (await index.refresh(store), 0), failed("the offers cannot be read")),
+    startLoop(INDEX_PAUSE_MS, async () => (await index.refresh(store, clock.now()), 0), failed("the offers cannot be read")),
     startLoop(REVOCATIONS_PAUSE_MS, () => hub.cutRevoked(), failed("revoked keys cannot be read")),
     startLoop(SEALED_PAUSE_MS, async () => (await store.dropSealed(clock.now()), 0), failed("sealed results cannot be dropped")),
     startLoop(BOOKS_PAUSE_MS, auditBooks, failed("the books cannot be read")),
@@ -172,7 +172,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     now: clock.now,
   };
   await openLog(services, "a new market");
-  await index.refresh(store);
+  await index.refresh(store, clock.now());
 
   const sessions = new Sessions(services);
   const market = (): Promise<MarketInfo> => describeMarket(services);

@@ -11,16 +11,20 @@ const NOTHING: Resources = { vcpu: 0, memoryMib: 0, diskMib: 0 };
 export class OfferIndex {
   readonly #candidates = new Map<string, Candidate>();
   readonly #online = new Set<string>();
-  readonly #suspended = new Set<string>();
+  #suspended = new Set<string>();
   readonly #referees = new Set<string>();
 
-  /** Reads everything again from the store: at start, and when another broker may have changed it. */
-  async refresh(store: Store): Promise<void> {
-    const servers = await store.servers();
+  /** Reads everything again from the store, what is listed at this time: at start, and when another broker may have changed it. */
+  async refresh(store: Store, now: number): Promise<void> {
+    const before = new Map(this.#candidates);
+    const servers = await store.listedServers(now);
     const parties = await store.load("party", [...new Set(servers.map((server) => server.owner))]);
-    for (const [id, party] of parties) this.setSuspended(id, party.data.suspended);
+    this.#suspended = new Set([...parties].flatMap(([id, { data }]) => (data.suspended ? [id] : [])));
     const statements = readSetting("referees", (await store.load("setting", ["referees"])).get("referees"));
     for (const { server, active } of statements) this.setReferee(server, active);
+    const listed = new Set(servers.map(({ id }) => id));
+    // one that was listed meanwhile is not among those that were read
+    for (const [id, candidate] of before) if (!listed.has(id) && this.#candidates.get(id) === candidate) this.#candidates.delete(id);
     for (const server of servers) this.put(server);
     await this.refreshFree(
       store,

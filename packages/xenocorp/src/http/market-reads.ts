@@ -15,7 +15,7 @@ import {
 import { refuse, rootAccountOf, verifyCheckpoint, type OfferView, type RouteQuery } from "@xenoservers/protocol";
 import type { MarketInfo } from "@xenoservers/protocol/link";
 import type { Services } from "../desk/round.ts";
-import { booksProblems } from "../loops/books.ts";
+import { proofProblems } from "../loops/books.ts";
 import { done, type Handlers } from "./handlers.ts";
 
 /** Sizes of a job when a search does not say. */
@@ -82,15 +82,15 @@ export function createMarketReads(services: Services, market: () => Promise<Mark
       });
     },
     async overview() {
-      const [audit, head, pending] = await Promise.all([store.audit(), store.logHead(), store.logPending(PENDING_SHOWN_MAX)]);
+      const [proof, head, pending] = await Promise.all([store.proveBooks(), store.logHead(), store.logPending(PENDING_SHOWN_MAX)]);
       const candidates = [...index.all()];
       const checkpoint = head && verifyCheckpoint(crypto, keys.checkpoints.publicKey, head.checkpoint);
       return done({
         servers: candidates.length,
         online: candidates.filter(({ online }) => online).length,
-        liveLeasesHoldNanos: audit.liveHolds.toString(),
-        heldNanos: audit.held.toString(),
-        booksBalance: booksProblems(audit).length === 0,
+        liveLeasesHoldNanos: proof.liveHolds.toString(),
+        heldNanos: proof.held.toString(),
+        booksBalance: proofProblems(proof).length === 0,
         logSize: checkpoint?.size ?? 0,
         logPending: pending.length,
       });

@@ -1,6 +1,7 @@
+-- Names are compared by their bytes: beginnings of them are found as ranges.
 create table entity (
   kind text not null,
-  id text not null,
+  id text collate "C" not null,
   version int not null,
   data jsonb not null,
   primary key (kind, id)
@@ -11,17 +12,20 @@ create index entity_lease_owner on entity ((data->>'owner'), ((data->>'issuedAt'
 create index entity_lease_server on entity ((data->>'server')) where kind = 'lease' and data->>'state' in ('bound', 'open', 'stopping');
 create index entity_deadline on entity (kind, ((data->>'deadlineAt')::bigint)) where data->>'deadlineAt' is not null;
 
-create table balance (key text primary key, amount bigint not null, floor bigint);
+create table balance (key text collate "C" primary key, amount bigint not null, floor bigint);
+create index balance_held on balance (key) where key like '%/held' and amount <> 0;
 create table transfer (
   id text primary key,
   debit text not null,
   credit text not null,
   amount bigint not null check (amount > 0),
+  xid xid8 not null default pg_current_xact_id(),
   seq bigserial,
   at timestamptz not null default clock_timestamp()
 );
 create index transfer_debit on transfer (split_part(debit, '/', 1), seq);
 create index transfer_credit on transfer (split_part(credit, '/', 1), seq);
+create index transfer_xid on transfer (xid);
 
 create table applied (id text primary key, answer jsonb not null);
 create table unique_key (key text primary key, change_id text not null);

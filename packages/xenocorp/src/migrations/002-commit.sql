@@ -1,3 +1,4 @@
+-- What is looked up is looked up row by row, by its key: a list of unknown length would have the planner read whole tables.
 create function commit_changes(batch jsonb) returns jsonb language plpgsql as $$
 declare
   c jsonb;
@@ -5,21 +6,20 @@ declare
   earlier jsonb;
   bad text;
   short bigint;
+  keys text[];
+  ids text[];
 begin
-  insert into balance (key, amount, floor)
-    select distinct k, 0::bigint, 0::bigint from jsonb_array_elements(batch) change,
+  keys := array(
+    select distinct k from jsonb_array_elements(batch) change,
       lateral (select t->>'debit' as k from jsonb_array_elements(change->'transfers') t
                union select t->>'credit' from jsonb_array_elements(change->'transfers') t
-               union select f->>'key' from jsonb_array_elements(change->'floors') f) keys
-    order by 1
-    on conflict do nothing;
-  perform 1 from balance where key in (
-      select t->>'debit' from jsonb_array_elements(batch) change, jsonb_array_elements(change->'transfers') t
-      union select t->>'credit' from jsonb_array_elements(batch) change, jsonb_array_elements(change->'transfers') t
-      union select f->>'key' from jsonb_array_elements(batch) change, jsonb_array_elements(change->'floors') f)
-    order by key for update;
-  perform 1 from entity where (kind, id) in (
-      select p->>'kind', p->>'id' from jsonb_array_elements(batch) change, jsonb_array_elements(change->'puts') p)
+               union select f->>'key' from jsonb_array_elements(change->'floors') f) found
+    order by 1);
+  insert into balance (key, amount, floor) select k, 0, 0 from unnest(keys) k on conflict do nothing;
+  perform 1 from balance where key = any(keys) order by key for update;
+  ids := array(select p->>'id' from jsonb_array_elements(batch) change, jsonb_array_elements(change->'puts') p);
+  perform 1 from entity
+    where kind = any(array(select p->>'kind' from jsonb_array_elements(batch) change, jsonb_array_elements(change->'puts') p)) and id = any(ids)
     order by kind, id for update;
 
   for c in select value from jsonb_array_elements(batch) with ordinality order by ordinality loop
@@ -33,15 +33,15 @@ begin
     bad := null;
     select (p->>'kind') || ' ' || (p->>'id') into bad
       from jsonb_array_elements(c->'puts') with ordinality as ps(p, ord)
-      left join entity e on e.kind = p->>'kind' and e.id = p->>'id'
-      where coalesce(e.version, 0) <> (p->>'expect')::int order by ord limit 1;
+      where coalesce((select version from entity e where e.kind = p->>'kind' and e.id = p->>'id'), 0) <> (p->>'expect')::int
+      order by ord limit 1;
     if bad is not null then
       delete from applied where id = c->>'id';
       results := results || jsonb_build_array(jsonb_build_object('status', 'conflict', 'what', bad));
       continue;
     end if;
 
-    select key into bad from unique_key where key in (select jsonb_array_elements_text(c->'uniques')) limit 1;
+    select key into bad from unique_key where key = any(array(select jsonb_array_elements_text(c->'uniques'))) limit 1;
     if bad is not null then
       delete from applied where id = c->>'id';
       results := results || jsonb_build_array(jsonb_build_object('status', 'id_reused', 'what', bad));
@@ -51,7 +51,7 @@ begin
     with fresh as (
       select t->>'debit' as debit, t->>'credit' as credit, (t->>'amount')::bigint as amount, ord
         from jsonb_array_elements(c->'transfers') with ordinality as ts(t, ord)
-        where not exists (select 1 from transfer where id = t->>'id')
+        where (select id from transfer where id = t->>'id') is null
     ), delta as (
       select key, sum(amount) as amount, min(ord) filter (where amount < 0) as ord from (
         select debit as key, -amount as amount, ord from fresh union all select credit, amount, ord from fresh) moves
@@ -60,7 +60,7 @@ begin
       select f->>'key' as key, (f->>'floor')::bigint as floor from jsonb_array_elements(c->'floors') f
     ), bounded as (
       select d.key, b.amount + d.amount as next, d.ord, case when f.key is null then b.floor else f.floor end as floor
-        from delta d join balance b on b.key = d.key left join floors f on f.key = d.key
+        from delta d cross join lateral (select amount, floor from balance where key = d.key limit 1) b left join floors f on f.key = d.key
     )
     select key, floor - next into bad, short from bounded
       where ord is not null and floor is not null and next < floor order by ord limit 1;
@@ -70,7 +70,10 @@ begin
       continue;
     end if;
 
-    update balance b set floor = (f->>'floor')::bigint from jsonb_array_elements(c->'floors') f where b.key = f->>'key';
+    keys := array(select t->>side from jsonb_array_elements(c->'transfers') t, unnest('{debit,credit}'::text[]) side
+                  union select f->>'key' from jsonb_array_elements(c->'floors') f);
+    ids := array(select p->>'id' from jsonb_array_elements(c->'puts') p);
+    update balance b set floor = (f->>'floor')::bigint from jsonb_array_elements(c->'floors') f where b.key = any(keys) and b.key = f->>'key';
     with fresh as (
       insert into transfer (id, debit, credit, amount)
         select t->>'id', t->>'debit', t->>'credit', (t->>'amount')::bigint from jsonb_array_elements(c->'transfers') t
@@ -78,11 +81,12 @@ begin
     ), delta as (
       select key, sum(amount) as amount from (select debit as key, -amount as amount from fresh union all select credit, amount from fresh) moves group by key
     )
-    update balance b set amount = b.amount + d.amount from delta d where b.key = d.key;
+    update balance b set amount = b.amount + d.amount from delta d where b.key = any(keys) and b.key = d.key;
     insert into entity (kind, id, version, data)
       select p->>'kind', p->>'id', 1, p->'data' from jsonb_array_elements(c->'puts') p where (p->>'expect')::int = 0;
     update entity e set version = e.version + 1, data = p->'data'
-      from jsonb_array_elements(c->'puts') p where (p->>'expect')::int > 0 and e.kind = p->>'kind' and e.id = p->>'id';
+      from jsonb_array_elements(c->'puts') p where (p->>'expect')::int > 0 and e.kind = p->>'kind' and e.id = p->>'id' and e.id = any(ids)
+        and e.kind = any(array(select q->>'kind' from jsonb_array_elements(c->'puts') q));
     insert into unique_key (key, change_id) select u, c->>'id' from jsonb_array_elements_text(c->'uniques') u;
     insert into document (id, kind, lease, parties, envelope, at, salt, leaf)
       select d->>'id', d->>'kind', d->>'lease', array(select jsonb_array_elements_text(d->'parties')), d->'envelope', (d->>'at')::bigint, d->>'salt', d->>'leaf'

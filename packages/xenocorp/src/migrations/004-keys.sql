@@ -1,7 +1,7 @@
 -- Keys that were ended lately: every broker asks for them several times a second.
 create index entity_key_revoked on entity (((data->>'revokedAt')::bigint)) where kind = 'key' and data->>'revokedAt' is not null;
 create index entity_key_good on entity ((data->>'party')) where kind = 'key' and data->>'revokedAt' is null;
-create index document_rare on document (seq) where kind = 'referee';
+create index document_rare on document (kind, seq) where kind in ('referee', 'witness', 'market-keys', 'epoch');
 
 -- Results sealed for their customers. Ciphertext does not get smaller by compression.
 create table sealed (
@@ -53,3 +53,15 @@ $$;
 -- All states in which a server must know of a lease, `closed` too: an index that leaves one out serves no query that asks for it.
 drop index entity_lease_server;
 create index entity_lease_server on entity ((data->>'server')) where kind = 'lease' and data->>'state' not in ('settled', 'final', 'lapsed');
+
+-- A reader's leases in the order of their time, those that are live apart: of a long history nothing is read that is not shown.
+create index entity_lease_account on entity ((data->>'account'), ((data->>'issuedAt')::bigint)) where kind = 'lease';
+create index entity_lease_label on entity ((data->>'customer'), (data->>'label'), ((data->>'issuedAt')::bigint)) where kind = 'lease';
+create index entity_lease_server_key on entity ((data->>'serverKey'), ((data->>'issuedAt')::bigint)) where kind = 'lease';
+create index entity_live_customer on entity ((data->>'customer'), ((data->>'issuedAt')::bigint))
+  where kind = 'lease' and data->>'state' not in ('settled', 'final', 'lapsed');
+create index entity_live_owner on entity ((data->>'owner'), ((data->>'issuedAt')::bigint))
+  where kind = 'lease' and data->>'state' not in ('settled', 'final', 'lapsed');
+
+-- Servers whose offer is good for a while yet.
+create index entity_server_listed on entity (((data->'offer'->>'validUntil')::bigint)) where kind = 'server' and data->'offer' <> 'null'::jsonb;

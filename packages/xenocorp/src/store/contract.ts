@@ -1,5 +1,5 @@
 /** What every Store must do. The memory twin and Postgres both pass it. */
-import { Ledger, moneyKey, type MoneyKey } from "@xenoservers/market";
+import { Ledger, moneyKey, type MoneyKey, type Transfer } from "@xenoservers/market";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Reader } from "./reader.ts";
@@ -177,6 +177,43 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       expect(first.map((e) => e.kind)).toEqual(["one", "two"]);
       expect((await store.events(reader("p_1"), first[1]!.cursor, 10)).map((e) => e.kind)).toEqual(["three"]);
       expect((await store.audit()).liveHolds).toBe(3n);
+    });
+
+    it("gives the servers whose offer is good for a while yet, and no others", async () => {
+      const store = await open();
+      const server = (id: string, validUntil: number | null) => ({
+        kind: "server" as const,
+        id,
+        expect: 0,
+        data: { id, owner: "p_1", key: "k", sequence: 1, offerId: "o", offer: validUntil === null ? null : { validUntil } } as never,
+      });
+      await store.commit([change({ id: "s", puts: [server("s_old", 9), server("s_new", 11), server("s_gone", null)] })]);
+      expect((await store.listedServers(10)).map(({ id }) => id)).toEqual(["s_new"]);
+    });
+
+    it("gives balances by the beginnings of their keys, each once", async () => {
+      const store = await open();
+      const give = (key: MoneyKey): Transfer => ({ id: key, debit: "source/x", credit: key, amount: 1n, short: null });
+      const KEYS: MoneyKey[] = ["a/available", "a/held", "a0/held", "ä/held", "b/held"];
+      await store.commit([change({ id: "b", floors: [{ key: "source/x", floor: null }], transfers: KEYS.map(give) })]);
+      expect([...(await store.balances(["a/", "a/held", "b"])).keys()].sort()).toEqual(["a/available", "a/held", "b/held"]);
+      expect([...(await store.balances(["ä/"])).keys()]).toEqual(["ä/held"]);
+      expect((await store.balances([])).size).toBe(0);
+    });
+
+    it("proves what has moved since the last proof, once", async () => {
+      const store = await open();
+      const give = (id: string) =>
+        change({
+          id,
+          floors: [{ key: "source/x", floor: null }],
+          transfers: [{ id, debit: "source/x", credit: "a/held", amount: 2n, short: null }],
+        });
+      await store.commit([give("one"), give("two")]);
+      expect(await store.proveBooks()).toEqual({ wrong: [], transfers: 2, liveHolds: 0n, held: 4n });
+      expect(await store.proveBooks()).toMatchObject({ wrong: [], transfers: 0 });
+      await store.commit([give("three")]);
+      expect(await store.proveBooks()).toMatchObject({ wrong: [], transfers: 1, held: 6n });
     });
 
     it("appends to the log on one condition only", async () => {

@@ -220,6 +220,16 @@ export interface LogAppend {
   head: LogHead;
 }
 
+/** What a proof of what moved has found. */
+export interface BooksProof {
+  /** Balances that are not what their transfers sum to. */
+  wrong: { key: string; balance: bigint; sum: bigint }[];
+  /** How many were read for it. */
+  transfers: number;
+  liveHolds: bigint;
+  held: bigint;
+}
+
 export interface Store {
   /** Broker time in ms: the database's clock. */
   now(): Promise<number>;
@@ -238,7 +248,8 @@ export interface Store {
   /** Keys whose end is at `since` or later; whoever asks allows for changes that took long to commit. */
   keysRevokedSince(since: number): Promise<KeyRow[]>;
   accountsOf(party: string): Promise<AccountRow[]>;
-  servers(): Promise<ServerRow[]>;
+  /** Those whose offer is good after this time. */
+  listedServers(now: number): Promise<ServerRow[]>;
   /** What the reader may see, newest first. */
   leasesOf(reader: Reader, live: boolean, limit: number): Promise<LeaseRow[]>;
   /** Live ones, and those whose result it was asked to trace. */
@@ -282,7 +293,9 @@ export interface Store {
   /** Starts an epoch, whole or not at all: the new log is empty, its first leaf will be this document, and all that is kept follows. */
   logStartEpoch(head: LogHead, first: StoredDocument): Promise<void>;
 
-  /** Books, in one snapshot, for the proof that they balance. */
+  /** Proves the balances that moved since the last proof that found nothing wrong: its cost is that of the transfers since then. */
+  proveBooks(): Promise<BooksProof>;
+  /** All books, in one snapshot, for the proof of everything. */
   audit(): Promise<{ balances: Map<string, bigint>; sums: Map<string, bigint>; liveHolds: bigint; held: bigint }>;
   close(): Promise<void>;
 }

@@ -2,7 +2,7 @@
 import type { Store } from "../store.ts";
 import { LIVE, type Tables } from "./tables.ts";
 
-export const memoryBooks = (tables: Tables): Pick<Store, "balances" | "statement" | "audit"> => ({
+export const memoryBooks = (tables: Tables): Pick<Store, "balances" | "statement" | "audit" | "proveBooks"> => ({
   async balances(prefixes) {
     const wanted = [...tables.ledger.balances].filter(([key]) => prefixes.some((prefix) => key.startsWith(prefix)));
     return new Map(wanted.map(([key, row]) => [key, row.amount]));
@@ -13,16 +13,40 @@ export const memoryBooks = (tables: Tables): Pick<Store, "balances" | "statement
       .slice(-limit)
       .reverse();
   },
-  async audit() {
-    const sums = new Map<string, bigint>();
-    for (const { debit, credit, amount } of tables.transfers) {
-      sums.set(debit, (sums.get(debit) ?? 0n) - amount);
-      sums.set(credit, (sums.get(credit) ?? 0n) + amount);
+  async proveBooks() {
+    const fresh = tables.transfers.slice(tables.proved.transfers);
+    const moved = sumsOf(fresh);
+    const wrong = [...moved].flatMap(([key, amount]) => {
+      const balance = tables.ledger.balances.get(key)?.amount ?? 0n;
+      const sum = (tables.proved.sums.get(key) ?? 0n) + amount;
+      return balance === sum ? [] : [{ key, balance, sum }];
+    });
+    if (wrong.length === 0) {
+      for (const [key, amount] of moved) tables.proved.sums.set(key, (tables.proved.sums.get(key) ?? 0n) + amount);
+      tables.proved.transfers = tables.transfers.length;
     }
-    const live = tables.all("lease").filter(({ state }) => LIVE.has(state));
-    const liveHolds = live.reduce((sum, { holdNanos }) => sum + BigInt(holdNanos), 0n);
+    return { wrong, transfers: fresh.length, ...holdsIn(tables) };
+  },
+  async audit() {
     const balances = new Map([...tables.ledger.balances].map(([key, row]) => [key, row.amount]));
-    const held = [...balances].filter(([key]) => key.endsWith("/held")).reduce((sum, [, amount]) => sum + amount, 0n);
-    return { balances, sums, liveHolds, held };
+    return { balances, sums: sumsOf(tables.transfers), ...holdsIn(tables) };
   },
 });
+
+function sumsOf(transfers: Tables["transfers"]): Map<string, bigint> {
+  const sums = new Map<string, bigint>();
+  for (const { debit, credit, amount } of transfers) {
+    sums.set(debit, (sums.get(debit) ?? 0n) - amount);
+    sums.set(credit, (sums.get(credit) ?? 0n) + amount);
+  }
+  return sums;
+}
+
+function holdsIn(tables: Tables): { liveHolds: bigint; held: bigint } {
+  const live = tables.all("lease").filter(({ state }) => LIVE.has(state));
+  const held = [...tables.ledger.balances].filter(([key]) => key.endsWith("/held"));
+  return {
+    liveHolds: live.reduce((sum, { holdNanos }) => sum + BigInt(holdNanos), 0n),
+    held: held.reduce((sum, [, { amount }]) => sum + amount, 0n),
+  };
+}

@@ -9,7 +9,7 @@ const endOf = ({ revokedAt, expiresAt }: KeyRow): number => Math.min(revokedAt ?
 
 type Rows = Pick<
   Store,
-  "keysOf" | "keysRevokedSince" | "accountsOf" | "servers" | "leasesOf" | "leasesServerMustKnow" | "findLeases" | "due"
+  "keysOf" | "keysRevokedSince" | "accountsOf" | "listedServers" | "leasesOf" | "leasesServerMustKnow" | "findLeases" | "due"
 >;
 
 export const memoryRows = (tables: Tables): Rows => ({
@@ -21,7 +21,7 @@ export const memoryRows = (tables: Tables): Rows => ({
   },
   keysRevokedSince: async (since) => tables.all("key").filter(({ revokedAt }) => revokedAt !== null && revokedAt >= since),
   accountsOf: async (party) => tables.all("account").filter((account) => account.party === party),
-  servers: async () => tables.all("server"),
+  listedServers: async (now) => tables.all("server").filter(({ offer }) => offer !== null && offer.validUntil > now),
   async leasesOf(reader, live, limit) {
     return tables
       .all("lease")

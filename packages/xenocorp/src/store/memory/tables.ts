@@ -19,6 +19,8 @@ export class Tables {
   readonly uniques = new Set<string>();
   readonly transfers: { id: string; debit: string; credit: string; amount: bigint; at: number }[] = [];
   readonly documents = new Map<string, StoredDocument>();
+  /** The first so many transfers, and what they sum to. */
+  readonly proved = { transfers: 0, sums: new Map<string, bigint>() };
   readonly events: StoredEvent[] = [];
   readonly sealed = new Map<string, SealedRow>();
   lastBeat: number | null = null;

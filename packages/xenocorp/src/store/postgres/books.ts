@@ -3,6 +3,7 @@ import type { Pool } from "pg";
 import type { Store } from "../store.ts";
 import { LIVE, only, sqlOf } from "./sql.ts";
 
+const BALANCES = sqlOf("balances");
 const STATEMENT = sqlOf("statement");
 const AUDIT = sqlOf("audit");
 
@@ -15,17 +16,31 @@ interface Audit {
 
 const amounts = (list: readonly [string, string][]): Map<string, bigint> => new Map(list.map(([key, amount]) => [key, BigInt(amount)]));
 
-export const postgresBooks = (pool: Pool): Pick<Store, "balances" | "statement" | "audit"> => ({
+interface Proof {
+  wrong: [string, string, string][];
+  transfers: number;
+  live: string;
+  held: string;
+}
+
+export const postgresBooks = (pool: Pool): Pick<Store, "balances" | "statement" | "audit" | "proveBooks"> => ({
   async balances(prefixes) {
-    const { rows } = await pool.query<{ key: string; amount: string }>(
-      "select key, amount from balance where exists (select 1 from unnest($1::text[]) p where starts_with(key, p))",
-      [prefixes],
-    );
+    const { rows } = await pool.query<{ key: string; amount: string }>(BALANCES, [prefixes]);
     return new Map(rows.map((row) => [row.key, BigInt(row.amount)]));
   },
   async statement(account, limit) {
     const { rows } = await pool.query<{ id: string; debit: string; credit: string; amount: string; at: Date }>(STATEMENT, [account, limit]);
     return rows.map((row) => ({ ...row, amount: BigInt(row.amount), at: row.at.getTime() }));
+  },
+  async proveBooks() {
+    const { rows } = await pool.query<{ proof: Proof }>("select prove_books($1) as proof", [LIVE]);
+    const { wrong, transfers, live, held } = only(rows).proof;
+    return {
+      wrong: wrong.map(([key, balance, sum]) => ({ key, balance: BigInt(balance), sum: BigInt(sum) })),
+      transfers,
+      liveHolds: BigInt(live),
+      held: BigInt(held),
+    };
   },
   async audit() {
     const { balances, sums, live, held } = only((await pool.query<Audit>(AUDIT, [LIVE])).rows);

@@ -9,12 +9,13 @@ const KEYS_REVOKED = sqlOf("keys-revoked");
 const LEASES_SEEN = sqlOf("leases-seen");
 const LEASES_OF_SERVER = sqlOf("leases-of-server");
 const LEASES_FOUND = sqlOf("leases-found");
+const SERVERS_LISTED = sqlOf("servers-listed");
 const DUE = sqlOf("due");
 const FOUND_MAX = 3;
 
 type Rows = Pick<
   Store,
-  "keysOf" | "keysRevokedSince" | "accountsOf" | "servers" | "leasesOf" | "leasesServerMustKnow" | "findLeases" | "due"
+  "keysOf" | "keysRevokedSince" | "accountsOf" | "listedServers" | "leasesOf" | "leasesServerMustKnow" | "findLeases" | "due"
 >;
 
 export function postgresRows(pool: Pool): Rows {
@@ -29,7 +30,7 @@ export function postgresRows(pool: Pool): Rows {
     },
     keysRevokedSince: (since) => dataOf<KeyRow>(KEYS_REVOKED, [since]),
     accountsOf: (party) => dataOf<AccountRow>("select data from entity where kind = 'account' and data->>'party' = $1", [party]),
-    servers: () => dataOf<ServerRow>("select data from entity where kind = 'server'", []),
+    listedServers: (now) => dataOf<ServerRow>(SERVERS_LISTED, [now]),
     leasesOf: (reader, live, limit) => dataOf<LeaseRow>(LEASES_SEEN, [...readerValues(reader), live ? LIVE : null, limit]),
     leasesServerMustKnow: (server) => dataOf<LeaseRow>(LEASES_OF_SERVER, [server, LIVE]),
     findLeases: (reader, idPrefix) => idsOf(LEASES_FOUND, [...readerValues(reader), idPrefix, FOUND_MAX]),

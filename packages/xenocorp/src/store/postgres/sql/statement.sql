@@ -1,5 +1,10 @@
+-- Of the account $1: the latest $2.
+with moved as (
+  (select id, debit, credit, amount, at, seq from transfer where split_part(debit, '/', 1) = $1 order by seq desc limit $2)
+  union
+  (select id, debit, credit, amount, at, seq from transfer where split_part(credit, '/', 1) = $1 order by seq desc limit $2)
+)
 select id, debit, credit, amount, at
-  from transfer
- where split_part(debit, '/', 1) = $1 or split_part(credit, '/', 1) = $1
+  from moved
  order by seq desc
  limit $2
