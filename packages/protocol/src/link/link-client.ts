@@ -264,4 +264,5 @@ export {
   type MarketInfo,
   type ToBroker,
 } from "./messages.ts";
+export { CLOSINGS, type Closing } from "./closing.ts";
 export { systemTimers, type Pipe, type Timers } from "./pipe.ts";
