@@ -265,4 +265,5 @@ export {
   type ToBroker,
 } from "./messages.ts";
 export { CLOSINGS, type Closing } from "./closing.ts";
+export { MemoryShare, type Held } from "./memory-share.ts";
 export { systemTimers, type Pipe, type Timers } from "./pipe.ts";

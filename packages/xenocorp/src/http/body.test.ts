@@ -2,7 +2,7 @@ import { PassThrough } from "node:stream";
 import { expect, it } from "vitest";
 import { until } from "../../../../test/until.ts";
 import { readBody } from "./body.ts";
-import { MemoryShare } from "./memory-budget.ts";
+import { MemoryShare } from "@xenoservers/protocol/link";
 
 const bounds = (share: MemoryShare, withinMs = 60_000) => ({ bytesMax: 100, share, withinMs });
 const bytes = (length: number): Uint8Array => new Uint8Array(length).fill(7);

@@ -4,7 +4,7 @@
  */
 import type { Readable } from "node:stream";
 import { refuse, type Refusal } from "@xenoservers/protocol";
-import type { MemoryShare } from "./memory-budget.ts";
+import type { MemoryShare } from "@xenoservers/protocol/link";
 
 interface BodyBounds {
   bytesMax: number;

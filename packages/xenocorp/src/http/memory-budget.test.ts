@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
-import { memoryBudget, MemoryShare } from "./memory-budget.ts";
+import { MemoryShare } from "@xenoservers/protocol/link";
+import { memoryBudget } from "./memory-budget.ts";
 
 /** Held by somebody, who lets go of everything when it is cut. */
 function holder(share: MemoryShare) {

@@ -1,8 +1,7 @@
 import { EventEmitter } from "node:events";
 import { PassThrough } from "node:stream";
 import { expect, it } from "vitest";
-import { CLOSINGS } from "@xenoservers/protocol/link";
-import { MemoryShare } from "./memory-budget.ts";
+import { CLOSINGS, MemoryShare } from "@xenoservers/protocol/link";
 import { SocketPipe } from "./socket-pipe.ts";
 
 const MIB = 1024 * 1024;

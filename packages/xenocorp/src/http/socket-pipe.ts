@@ -4,10 +4,9 @@
  * byte and when it comes.
  */
 import type { Duplex } from "node:stream";
-import { CLOSINGS, type Closing, type Timers } from "@xenoservers/protocol/link";
+import { CLOSINGS, type Closing, type Held, type MemoryShare, type Timers } from "@xenoservers/protocol/link";
 import type { WebSocket } from "ws";
 import type { LinkPipe } from "./link.ts";
-import type { Held, MemoryShare } from "./memory-budget.ts";
 
 const UNREAD_BYTES_HEARD_MAX = 1024 * 1024;
 const STALLED_MS = 30_000;
