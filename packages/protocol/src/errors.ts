@@ -22,6 +22,7 @@ export const ERROR_CODES = {
   bad_request: row(400, "caller", "the request does not match the API; see `path`"),
   bad_condition: row(400, "caller", "a condition cannot be read; see `why`"),
   body_too_large: row(413, "caller", "the body is larger than this market accepts"),
+  too_slow: row(408, "caller", "the request did not come to its end in time; send it again", true),
   rate_limited: row(429, "caller", "too many requests; wait as long as `retryAfterMs` says", true),
   bad_signature: row(401, "caller", "the signature does not match the payload and the key"),
   unknown_key: row(401, "caller", "the key belongs to no party here; run `xeno login URL`"),
@@ -60,6 +61,7 @@ export const ERROR_CODES = {
   result_agrees: row(409, "customer", "the referee came to the same result: there is nothing to dispute"),
   protocol_version: row(426, "caller", "the protocol version is outside this broker's range; upgrade with `npm install -g xeno@latest`"),
   server_offline: row(503, "owner", "the server is not connected now", true),
+  overloaded: row(503, "broker", "the broker has no room for more now; wait as long as `retryAfterMs` says", true),
   unavailable: row(503, "broker", "the broker cannot reach its database; nothing was changed, try again", true),
   internal: row(500, "broker", "the broker failed; nothing was changed as far as it knows", true),
 } as const satisfies Record<string, CodeRow>;

@@ -11,6 +11,7 @@ import { MARKET_DEFAULTS, type MarketConfig } from "./config.ts";
 import { Desk } from "./desk/desk.ts";
 import { OfferIndex } from "./desk/offer-index.ts";
 import type { Services } from "./desk/round.ts";
+import { Door } from "./http/door.ts";
 import { LinkHub } from "./http/link-hub.ts";
 import { createReads } from "./http/reads.ts";
 import { createHttpServer } from "./http/server.ts";
@@ -38,6 +39,10 @@ export interface BrokerOptions {
   name?: string;
   market?: Partial<Pick<MarketConfig, "currency" | "timings" | "mergeDelayMs" | "recoveryDelayMs" | "auditRoundMs">>;
   requestsPerSecond?: number;
+  /** For everything that is buffered for others. */
+  memoryMib?: number;
+  /** Addresses or subnets of the proxies in front of it, whose word on who calls is believed. */
+  trustProxy?: readonly string[];
   /** In place of the database's clock. */
   now?: () => number;
   logger?: Logger;
@@ -176,7 +181,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
   const sessions = new Sessions(services);
   const market = (): Promise<MarketInfo> => describeMarket(services);
-  const hub = new LinkHub(() => desk, sessions, market, systemTimers);
+  const hub = new LinkHub(() => desk, sessions, market, systemTimers, new Door(systemTimers, options));
   const desk = new Desk(services, {
     toServer: (server, filed) => hub.toServer(server, filed),
     event: (event) => hub.event(event),
@@ -193,7 +198,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     hub,
     logger,
     version: VERSION,
-    requestsPerSecond: options.requestsPerSecond ?? 500,
+    trustProxy: options.trustProxy ?? [],
     ready: () =>
       store.now().then(
         () => true,

@@ -363,7 +363,7 @@ describe("pay follows delivery", () => {
     for (let i = 0; i < 6; i++) {
       await passing(4_000);
       if (market.lease(lease).result === null) expect(i).toBeLessThan(4);
-      customer.channel?.send({ t: "seen", stdout: 1, stderr: 0 });
+      void customer.channel?.send({ t: "want", digest: "ab".repeat(32), offset: 0, length: 1 });
     }
     expect((market.lease(lease).result?.at ?? 0) - shownAt).toBeGreaterThan(10_000);
     expect((market.lease(lease).result?.at ?? 0) - shownAt).toBeLessThan(TIMINGS.graceMs);

@@ -4,7 +4,7 @@
  * an offer that this server signed.
  */
 import { parseDocument, serverIdOf, signDocument, toHex, type Envelope, type LogState, type MarketPins } from "@xenoservers/protocol";
-import { LinkClient, pinsOf, type Documents, type LinkOptions, type MarketInfo, type Pipe } from "@xenoservers/protocol/link";
+import { LinkClient, MemoryShare, pinsOf, type Documents, type LinkOptions, type MarketInfo, type Pipe } from "@xenoservers/protocol/link";
 import { sealResult } from "@xenoservers/protocol/sealed";
 import { checkPurchaseOrder } from "@xenoservers/verify";
 import { admissionProblem } from "./admission.ts";
@@ -17,7 +17,7 @@ import type { RunnerWorld } from "./lease/runner-world.ts";
 import { offerOf, termsOf, type Listing, type MarketTerms } from "./listing.ts";
 import { OwnOffers } from "./own-offers.ts";
 
-export interface ServerOptions extends Omit<RunnerWorld, "submit" | "over" | "seen" | "server" | "drivers" | "encrypt"> {
+export interface ServerOptions extends Omit<RunnerWorld, "submit" | "over" | "seen" | "server" | "drivers" | "encrypt" | "channelMemory"> {
   drivers: readonly GuestDriver[];
   connect: LinkOptions["connect"];
   listing: Listing;
@@ -36,6 +36,8 @@ const OFFER_RENEW_MS = 5 * 60_000;
 /** An offer that was refused is tried again sooner. */
 const REFUSED_WAIT_MS = 15_000;
 const IDLE_CHECK_MS = 100;
+/** What waits in the channels of all leases, in either direction: customers who do not read, or send messages that are not whole yet. */
+const CHANNEL_MEMORY_BYTES = 256 * 1024 * 1024;
 
 const samePins = (one: MarketPins, other: MarketPins): boolean =>
   one.origin === other.origin &&
@@ -83,6 +85,7 @@ export class XenoServer {
       drivers: driversByName(options.drivers),
       encrypt: options.encrypt ?? sealResult,
       server: this.id,
+      channelMemory: new MemoryShare(CHANNEL_MEMORY_BYTES),
       seen: () => this.#seen,
       submit: (envelope, delivery) => this.#link.submit(envelope, delivery),
       over: (lease) => {

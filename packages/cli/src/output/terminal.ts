@@ -37,8 +37,9 @@ export const say = (...lines: string[]): void => write("stderr", lines.length ==
 export const print = (...lines: string[]): void => write("stdout", lines.length === 0 ? [""] : lines);
 export const printJson = (value: unknown): void => void process.stdout.write(`${visibleJson(JSON.stringify(value))}\n`);
 
-/** A job's own output, byte by byte: its customer asked for it. */
-export const showRaw = (stream: Stream, bytes: Uint8Array | string): void => void process[stream].write(bytes);
+/** A job's own output, byte by byte: its customer asked for it. Resolves when whoever reads it has taken it, or has gone. */
+export const showRaw = (stream: Stream, bytes: Uint8Array | string): Promise<void> =>
+  new Promise((taken) => process[stream].write(bytes, () => taken()));
 
 /** Where a log of JSON lines goes. */
 export const logLines = { write: (line: string): void => void process.stderr.write(`${visibleJson(line.trimEnd())}\n`) };

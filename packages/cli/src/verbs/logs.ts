@@ -23,7 +23,7 @@ export async function logs({ lease: id, follow: keep }: LogsInput): Promise<void
     ...shownHere,
     onOutput(stream, bytes) {
       listen();
-      showRaw(stream, bytes);
+      return showRaw(stream, bytes);
     },
     onShown: () => shown.resolve("shown"),
   });

@@ -72,9 +72,9 @@ async function order({ client, work }: Prepared, job: BuiltWork, input: RunInput
   const output: Running["output"] = { stdout: [], stderr: [] };
   const { promise: started, resolve: start } = Promise.withResolvers<void>();
   const opened = openSession(client, bound, job, {
-    onOutput(stream, bytes) {
+    async onOutput(stream, bytes) {
       if (input.json) output[stream].push(bytes);
-      else if (!input.detach) showRaw(stream, bytes);
+      else if (!input.detach) await showRaw(stream, bytes);
     },
     onState(state) {
       if (state === "running" || state === "ended") start();

@@ -7,7 +7,6 @@
  *   part {digest, offset} + bytes ──────▶
  *              ◀───────── state {running}; output {stream, offset} + bytes …
  *   attach {stdout, stderr} ────────────▶  (what it has already) answered by output and, when that was all there is so far, shown
- *   seen {stdout, stderr} ──────────────▶  (window)
  *              ◀───────── ended {result, tree}
  *   want … part …  the other way round, for the outputs
  *   delivered {delivery} ───────────────▶  signed once every byte is there and right: handed in with the result
@@ -23,7 +22,9 @@ import { zEnvelope, zId } from "../documents/parts.ts";
 import { zJobSpec, zSegment } from "../ids.ts";
 import { zVmSpec } from "../vm-spec.ts";
 
-export const PART_BYTES_MAX = 1024 * 1024;
+export const PART_BYTES_MAX = 256 * 1024;
+/** What is asked for with `want` at once by an honest side; more are answered one by one. */
+export const WANTS_UNDER_WAY_MAX = 8;
 /** Takes the largest job and the largest result that the engine's limits allow (test/engine/limits.test.ts). */
 export const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 /** The engine's limit (engine/src/wasi/limits.ts). */
@@ -111,7 +112,6 @@ const zChannelHeader = z.discriminatedUnion("t", [
   z.strictObject({ t: z.literal("state"), state: z.enum(["waiting", "preparing", "running", "ended"]), usedMs: z.int().min(0) }),
   z.strictObject({ t: z.literal("shown") }),
   z.strictObject({ t: z.literal("output"), stream: z.enum(["stdout", "stderr"]), offset: zOffset }),
-  z.strictObject({ t: z.literal("seen"), stdout: zOffset, stderr: zOffset }),
   z.strictObject({ t: z.literal("ended"), result: zEnvelope, tree: zTree, stdoutSize: zOffset, stderrSize: zOffset }),
   z.strictObject({ t: z.literal("delivered"), delivery: zEnvelope }),
   z.strictObject({ t: z.literal("problem"), code: z.string().max(64), why: z.string().max(500) }),

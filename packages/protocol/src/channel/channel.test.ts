@@ -40,7 +40,7 @@ describe("channel", () => {
     const [ours, theirs] = await connect(p);
     const body = new Uint8Array(300_000).fill(65);
     const got = new Promise<[unknown, Uint8Array]>((resolve) => theirs.onMessage((header, bytes) => resolve([header, bytes])));
-    ours.send({ t: "part", digest: po, offset: 7 }, body);
+    void ours.send({ t: "part", digest: po, offset: 7 }, body);
     const [header, bytes] = await got;
     expect(header).toEqual({ t: "part", digest: po, offset: 7 });
     expect(Buffer.from(bytes).equals(Buffer.from(body))).toBe(true);
@@ -57,11 +57,11 @@ describe("channel", () => {
     const [ours, theirs] = await connect(pipes((m) => (change ? m.map((b, i) => (i === 5 ? b ^ 1 : b)) : m)));
     const closed = new Promise((resolve) => theirs.onClose(resolve));
     change = true;
-    ours.send({ t: "seen", stdout: 0, stderr: 0 });
+    void ours.send({ t: "attach", stdout: 0, stderr: 0 });
     expect(await closed).toContain("does not decrypt");
     const [a, b] = await connect(pipes());
     const refused = new Promise((resolve) => b.onClose(resolve));
-    a.send({ t: "nonsense" } as never);
+    void a.send({ t: "nonsense" } as never);
     expect(await refused).toContain("unknown header");
   });
 });

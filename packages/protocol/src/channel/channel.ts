@@ -1,12 +1,14 @@
 /**
  * The end-to-end channel of a lease: Noise IK (noiseprotocol.org, revision 34) between the keys inside the embedded order and offer,
- * prologue = the purchase order's id. The broker only passes ciphertext. Messages are a JSON header and a body, cut into Noise packets.
+ * prologue = the purchase order's id. The broker only passes ciphertext. Messages are a JSON header and a body, cut into Noise packets, of
+ * which no more than a window is on its way: whoever does not use what comes stops who sends.
  * Who controls the inputs: whoever holds the other static key; before the handshake ends, anyone.
  */
 import Noise from "noise-handshake";
 import Cipher from "noise-handshake/cipher.js";
 import dh from "noise-handshake/dh.js";
 import { bytesOfHex, concatBytes, parseUtf8, toHex, utf8 } from "../bytes.ts";
+import type { Held, MemoryShare } from "../link/memory-share.ts";
 import type { Pipe } from "../link/pipe.ts";
 import { MESSAGE_BYTES_MAX, parseChannelHeader, type ChannelHeader } from "./channel-messages.ts";
 
@@ -20,45 +22,104 @@ export const channelKeyPair = (secretKey?: Uint8Array): ChannelKeyPair =>
   dh.generateKeyPair(secretKey ? Buffer.from(secretKey) : undefined);
 
 const PACKET_BYTES_MAX = 65_535 - 16 - 1;
+/** What a packet is: a part of a message, the end of one, or how many bytes were used. */
 const MORE = 1;
 const LAST = 0;
+const USED = 2;
+/** How many bytes may be on their way to whoever has not used them: in its pipe, the broker's memory, or waiting for its turn. */
+export const CHANNEL_WINDOW_BYTES = 512 * 1024;
+/** A message whose beginning is this long is taken up while it comes: it is kept until it is whole. */
+const TAKEN_UP_BYTES = CHANNEL_WINDOW_BYTES / 2;
+/** Small messages that nobody waited with; more of them wait for no reader. */
+const QUEUED_BYTES_MAX = 2 * 1024 * 1024;
+
+type Handler = (header: ChannelHeader, body: Uint8Array) => void | Promise<void>;
 
 export interface Channel {
-  send(header: ChannelHeader, body?: Uint8Array): void;
-  onMessage(handler: (header: ChannelHeader, body: Uint8Array) => void): void;
+  /** Resolves when the message was handed over, or never will be; whoever sends much waits for it. */
+  send(header: ChannelHeader, body?: Uint8Array): Promise<void>;
+  /** Messages come one after the other, each when the last was used: the other side sends no more than a window ahead of that. */
+  onMessage(handler: Handler): void;
+  /** The other side has used something that it was sent. */
+  onUsed(handler: () => void): void;
   onClose(handler: (why: string) => void): void;
   close(): void;
+}
+
+interface Queued {
+  packet: Uint8Array;
+  sent?: () => void;
 }
 
 class SecureChannel implements Channel {
   readonly #pipe: Pipe;
   readonly #out: Cipher;
   readonly #in: Cipher;
+  readonly #held: Held | undefined;
+  readonly #queue: Queued[] = [];
+  #queuedBytes = 0;
+  /** Sent, and not used by the other side. */
+  #ahead = 0;
+  /** Come, and not used here. */
+  #unused = 0;
   #parts: Uint8Array[] = [];
   #size = 0;
-  #handler: (header: ChannelHeader, body: Uint8Array) => void = () => {};
+  /** Of the message that comes, what is used when it was handed on. */
+  #toUse = 0;
+  #turn: Promise<void> = Promise.resolve();
+  #handler: Handler = () => {};
+  #used: () => void = () => {};
   #closed: (why: string) => void = () => {};
   #why = "the link went down";
+  #open = true;
 
-  constructor(pipe: Pipe, noise: Noise) {
+  constructor(pipe: Pipe, noise: Noise, memory?: MemoryShare) {
     this.#pipe = pipe;
     this.#out = new Cipher(noise.rx);
     this.#in = new Cipher(noise.tx);
+    this.#held = memory?.hold(() => this.#fail("there is no room for what waits in this channel"));
     pipe.onMessage((packet) => this.#receive(packet));
-    pipe.onClose(() => this.#closed(this.#why));
+    pipe.onClose(() => this.#end());
   }
 
-  send(header: ChannelHeader, body: Uint8Array = new Uint8Array(0)): void {
+  send(header: ChannelHeader, body: Uint8Array = new Uint8Array(0)): Promise<void> {
+    if (!this.#open) return Promise.resolve();
+    if (this.#queuedBytes > QUEUED_BYTES_MAX) {
+      this.#fail("the other side does not take what it is sent");
+      return Promise.resolve();
+    }
     const head = utf8(JSON.stringify(header));
     const length = new Uint8Array(4);
     new DataView(length.buffer).setUint32(0, head.length);
     const message = concatBytes(length, head, body);
-    for (let at = 0; at < message.length; at += PACKET_BYTES_MAX) {
-      const last = at + PACKET_BYTES_MAX >= message.length;
-      this.#pipe.send(
-        this.#out.encrypt(Buffer.from(concatBytes(new Uint8Array([last ? LAST : MORE]), message.subarray(at, at + PACKET_BYTES_MAX)))),
-      );
+    return new Promise((sent) => {
+      for (let at = 0; at < message.length; at += PACKET_BYTES_MAX) {
+        const isLast = at + PACKET_BYTES_MAX >= message.length;
+        const packet = concatBytes(new Uint8Array([isLast ? LAST : MORE]), message.subarray(at, at + PACKET_BYTES_MAX));
+        this.#queue.push(isLast ? { packet, sent } : { packet });
+        this.#queuedBytes += packet.length;
+      }
+      if (this.#held && !this.#held.add(message.length)) this.#fail("there is no room for what waits in this channel");
+      this.#flush();
+    });
+  }
+
+  /** Hands over as much as the window lets. */
+  #flush(): void {
+    while (this.#open && this.#ahead < CHANNEL_WINDOW_BYTES) {
+      const next = this.#queue.shift();
+      if (!next) return;
+      const { packet, sent } = next;
+      this.#queuedBytes -= packet.length;
+      this.#held?.drop(packet.length - 1);
+      this.#ahead += packet.length - 1;
+      this.#seal(packet);
+      sent?.();
     }
+  }
+
+  #seal(packet: Uint8Array): void {
+    this.#pipe.send(this.#out.encrypt(Buffer.from(packet)));
   }
 
   #receive(packet: string | Uint8Array): void {
@@ -69,27 +130,84 @@ class SecureChannel implements Channel {
     } catch {
       return this.#fail("a packet that does not decrypt");
     }
-    this.#parts.push(plain.subarray(1));
-    this.#size += plain.length - 1;
+    const [what] = plain;
+    const bytes = plain.subarray(1);
+    if (what === USED) this.#otherUsed(bytes);
+    else this.#take(bytes, what === MORE);
+  }
+
+  #otherUsed(count: Uint8Array): void {
+    const bytes = count.length === 4 ? new DataView(count.buffer, count.byteOffset).getUint32(0) : 0;
+    if (bytes === 0 || bytes > this.#ahead) return this.#fail("more was used than was sent");
+    this.#ahead -= bytes;
+    this.#used();
+    this.#flush();
+  }
+
+  #take(bytes: Uint8Array, hasMore: boolean): void {
+    this.#unused += bytes.length;
+    if (this.#unused > CHANNEL_WINDOW_BYTES + PACKET_BYTES_MAX) return this.#fail("more was sent than was asked for");
+    this.#parts.push(bytes);
+    this.#size += bytes.length;
     if (this.#size > MESSAGE_BYTES_MAX) return this.#fail("a message over the size limit");
-    if (plain[0] === MORE) return;
+    if (this.#held && !this.#held.add(bytes.length)) return this.#fail("there is no room for what waits in this channel");
+    if (this.#size > TAKEN_UP_BYTES) this.#use(bytes.length);
+    else this.#toUse += bytes.length;
+    if (hasMore) return;
     const message = concatBytes(...this.#parts);
+    const toUse = this.#toUse;
     this.#parts = [];
     this.#size = 0;
+    this.#toUse = 0;
+    this.#turn = this.#turn.then(async () => {
+      await this.#hand(message);
+      this.#held?.drop(message.length);
+      this.#use(toUse);
+    });
+  }
+
+  /** So much more may come. */
+  #use(bytes: number): void {
+    this.#unused -= bytes;
+    if (!this.#open) return;
+    const count = new Uint8Array(5);
+    count[0] = USED;
+    new DataView(count.buffer).setUint32(1, bytes);
+    this.#seal(count);
+  }
+
+  async #hand(message: Uint8Array): Promise<void> {
+    if (!this.#open) return;
     if (message.length < 4) return this.#fail("a message without a header");
     const headLength = new DataView(message.buffer, message.byteOffset).getUint32(0);
     const header = headLength <= message.length - 4 ? parseChannelHeader(parseUtf8(message.subarray(4, 4 + headLength)) ?? "") : null;
     if (!header) return this.#fail("a message with an unknown header");
-    this.#handler(header, message.subarray(4 + headLength));
+    try {
+      await this.#handler(header, message.subarray(4 + headLength));
+    } catch (error) {
+      this.#fail(error instanceof Error ? error.message : String(error));
+    }
   }
 
   #fail(why: string): void {
-    this.#why = why;
+    if (this.#open) this.#why = why;
     this.close();
   }
 
-  onMessage(handler: (header: ChannelHeader, body: Uint8Array) => void): void {
+  #end(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    for (const { sent } of this.#queue.splice(0)) sent?.();
+    this.#held?.end();
+    this.#closed(this.#why);
+  }
+
+  onMessage(handler: Handler): void {
     this.#handler = handler;
+  }
+
+  onUsed(handler: () => void): void {
+    this.#used = handler;
   }
 
   onClose(handler: (why: string) => void): void {
@@ -126,13 +244,14 @@ export function initiateChannel(pipe: Pipe, own: ChannelKeyPair, serverKey: stri
   });
 }
 
-/** The server's end: answers only to `customerKey`; anyone else is cut off without a word. */
+/** The server's end: answers only to `customerKey`; anyone else is cut off without a word. What waits in it counts in `memory`. */
 export function respondChannel(
   pipe: Pipe,
   own: ChannelKeyPair,
   customerKey: string,
   purchaseOrderId: string,
   ready: (channel: Channel) => void,
+  memory?: MemoryShare,
 ): void {
   const noise = new Noise("IK", false, own);
   noise.initialise(Buffer.from(bytesOfHex(purchaseOrderId)));
@@ -141,7 +260,7 @@ export function respondChannel(
       noise.recv(handshakeOf(message));
       if (toHex(noise.rs) !== customerKey) throw new Error("not the order's key");
       pipe.send(noise.send());
-      ready(new SecureChannel(pipe, noise));
+      ready(new SecureChannel(pipe, noise, memory));
     } catch {
       pipe.close();
     }
@@ -149,11 +268,13 @@ export function respondChannel(
 }
 
 export { Tunnel } from "./tunnel.ts";
+export { Turns } from "./turns.ts";
 export {
   MESSAGE_BYTES_MAX,
   PART_BYTES_MAX,
   TUNNEL_WINDOW_BYTES,
   VM_REQUESTS,
+  WANTS_UNDER_WAY_MAX,
   zInputTree,
   zTree,
   type VmRequest,

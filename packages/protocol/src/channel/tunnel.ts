@@ -7,16 +7,21 @@ import { TUNNEL_WINDOW_BYTES, type ChannelHeader } from "./channel-messages.ts";
 
 const PIECE_BYTES_MAX = 60_000;
 
+/** Resolves when the channel has handed it over. */
+type Send = (header: ChannelHeader, body?: Uint8Array) => Promise<void>;
+
 export class Tunnel {
   readonly #id: number;
-  readonly #send: (header: ChannelHeader, body?: Uint8Array) => void;
+  readonly #send: Send;
   readonly #stream: Duplex;
   #ahead = 0;
+  /** Pieces that the channel has not handed over. */
+  #queued = 0;
   #unused = 0;
   #over = false;
   readonly #closed: () => void;
 
-  constructor(id: number, stream: Duplex, send: (header: ChannelHeader, body?: Uint8Array) => void, closed: () => void) {
+  constructor(id: number, stream: Duplex, send: Send, closed: () => void) {
     this.#id = id;
     this.#stream = stream;
     this.#send = send;
@@ -28,10 +33,21 @@ export class Tunnel {
   }
 
   #forward(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length; at += PIECE_BYTES_MAX)
-      this.#send({ t: "data", id: this.#id }, bytes.subarray(at, at + PIECE_BYTES_MAX));
+    for (let at = 0; at < bytes.length; at += PIECE_BYTES_MAX) {
+      this.#queued++;
+      void this.#send({ t: "data", id: this.#id }, bytes.subarray(at, at + PIECE_BYTES_MAX)).then(() => {
+        this.#queued--;
+        this.#flow();
+      });
+    }
     this.#ahead += bytes.length;
-    if (this.#ahead >= TUNNEL_WINDOW_BYTES) this.#stream.pause();
+    this.#flow();
+  }
+
+  /** Reads on where the channel and the other side have room. */
+  #flow(): void {
+    if (this.#queued === 0 && this.#ahead < TUNNEL_WINDOW_BYTES) this.#stream.resume();
+    else this.#stream.pause();
   }
 
   /** Bytes from the other side. One that sends far over the window is cut off. */
@@ -41,13 +57,13 @@ export class Tunnel {
     if (this.#unused > 4 * TUNNEL_WINDOW_BYTES) return this.#end("more was sent than was asked for");
     this.#stream.write(bytes, () => {
       this.#unused -= bytes.length;
-      if (!this.#over && bytes.length > 0) this.#send({ t: "taken", id: this.#id, bytes: bytes.length });
+      if (!this.#over && bytes.length > 0) void this.#send({ t: "taken", id: this.#id, bytes: bytes.length });
     });
   }
 
   taken(bytes: number): void {
     this.#ahead -= bytes;
-    if (this.#ahead < TUNNEL_WINDOW_BYTES) this.#stream.resume();
+    this.#flow();
   }
 
   /** The other side has shut it; with a reason where it could not be opened. */
@@ -62,7 +78,7 @@ export class Tunnel {
   #end(why: string): void {
     if (this.#over) return;
     this.#over = true;
-    this.#send({ t: "shut", id: this.#id, why });
+    void this.#send({ t: "shut", id: this.#id, why });
     this.#stream.destroy();
     this.#closed();
   }

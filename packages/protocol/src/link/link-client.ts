@@ -264,4 +264,6 @@ export {
   type MarketInfo,
   type ToBroker,
 } from "./messages.ts";
+export { CLOSINGS, type Closing } from "./closing.ts";
+export { MemoryShare, type Held } from "./memory-share.ts";
 export { systemTimers, type Pipe, type Timers } from "./pipe.ts";

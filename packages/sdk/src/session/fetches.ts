@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { concatBytes } from "@xenoservers/protocol";
-import { PART_BYTES_MAX, type Channel } from "@xenoservers/protocol/channel";
+import { PART_BYTES_MAX, WANTS_UNDER_WAY_MAX, type Channel } from "@xenoservers/protocol/channel";
 import type { Timers } from "@xenoservers/protocol/link";
 
 /** The server gives other bytes than it signed, or none: what was promised has not come. */
@@ -16,7 +16,6 @@ class MissingAtServer extends NotDelivered {}
 const RETRY_MS = 300;
 const LOST_LINKS_MAX = 20;
 const TRIES_MAX = 100;
-const WANTS_UNDER_WAY_MAX = 8;
 /** A file of the guest is the largest piece there can be. */
 const WHOLE_BYTES_MAX = 1024 * 1024 * 1024;
 
@@ -95,7 +94,7 @@ export class Fetches {
         try {
           return await new Promise<Uint8Array>((resolve, reject) => {
             this.#underWay.set(`${digest}/${offset}`, { resolve, reject });
-            channel.send({ t: "want", digest, offset, length });
+            void channel.send({ t: "want", digest, offset, length });
           });
         } catch (error) {
           if (error instanceof MissingAtServer) throw error;

@@ -4,7 +4,7 @@
  * (events).
  */
 import type { Envelope, LeaseView, Verified } from "@xenoservers/protocol";
-import { initiateChannel, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
+import { Turns, WANTS_UNDER_WAY_MAX, initiateChannel, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
 import type { LinkEvent, Pipe, Timers } from "@xenoservers/protocol/link";
 import type { BuiltWork } from "../built.ts";
 import { RefusedError, type MarketClient } from "../client.ts";
@@ -18,7 +18,8 @@ import { fetchSealed } from "./sealed-copy.ts";
 import { STREAMS, Streams, type Stream } from "./streams.ts";
 
 export interface SessionHandlers {
-  onOutput?(stream: Stream, bytes: Uint8Array): void;
+  /** No more comes than a window ahead of what this has taken. */
+  onOutput?(stream: Stream, bytes: Uint8Array): void | Promise<void>;
   /** What was written so far, from where this side began to follow, has all come. */
   onShown?(): void;
   /** Progress for people: waiting, preparing, running, ended, reconnecting, matched again, and problems in words. */
@@ -160,12 +161,12 @@ export class LeaseSession {
     if (this.#closed || po.id !== this.lease) return channel.close();
     this.#channel = channel;
     this.#toldLost = false;
-    let turn = Promise.resolve();
-    channel.onMessage((header, body) => {
-      turn = turn.then(() => this.#receive(channel, header, body)).catch(() => channel.close());
-    });
-    if (this.#job && !this.#delivered) channel.send(this.#job.message);
-    channel.send({ t: "attach", ...this.#streams.received });
+    const answers = new Turns(WANTS_UNDER_WAY_MAX);
+    channel.onMessage((header, body) =>
+      header.t === "want" ? answers.add(() => this.#answer(channel, header)) : this.#receive(channel, header, body),
+    );
+    if (this.#job && !this.#delivered) void channel.send(this.#job.message);
+    void channel.send({ t: "attach", ...this.#streams.received });
     await closed;
   }
 
@@ -179,21 +180,20 @@ export class LeaseSession {
     return this.#timers.now() > outcome.at + RESULT_WAIT_MS;
   }
 
+  async #answer(channel: Channel, { digest, offset, length }: Extract<ChannelHeader, { t: "want" }>): Promise<void> {
+    const blob = this.#job?.blobs.get(digest);
+    const bytes = await blob?.read(offset, length).catch((error: Error) => this.#failing.resolve(error));
+    if (bytes) await channel.send({ t: "part", digest, offset }, bytes);
+  }
+
   async #receive(channel: Channel, header: ChannelHeader, body: Uint8Array): Promise<void> {
     switch (header.t) {
-      case "want": {
-        const blob = this.#job?.blobs.get(header.digest);
-        const bytes = await blob?.read(header.offset, header.length).catch((error: Error) => this.#failing.resolve(error));
-        if (bytes) channel.send({ t: "part", digest: header.digest, offset: header.offset }, bytes);
-        return;
-      }
       case "state":
         return this.#handlers.onState?.(header.state);
       case "shown":
         return this.#handlers.onShown?.();
       case "output":
-        if (this.#output(header.stream, header.offset, body)) channel.send({ t: "seen", ...this.#streams.received });
-        return;
+        return this.#output(header.stream, header.offset, body);
       case "part":
         return this.#fetches.receive(header.digest, header.offset, body);
       case "ended":
@@ -207,11 +207,10 @@ export class LeaseSession {
     }
   }
 
-  #output(stream: Stream, offset: number, bytes: Uint8Array): boolean {
+  /** Resolves when it was taken here. */
+  async #output(stream: Stream, offset: number, bytes: Uint8Array): Promise<void> {
     const fresh = this.#streams.take(stream, offset, bytes);
-    if (fresh === null) return false;
-    if (fresh.length > 0) this.#handlers.onOutput?.(stream, fresh);
-    return true;
+    if (fresh !== null && fresh.length > 0) await this.#handlers.onOutput?.(stream, fresh);
   }
 
   #ended({ result, tree }: Extract<ChannelHeader, { t: "ended" }>): void {
@@ -248,7 +247,7 @@ export class LeaseSession {
   }
 
   #say(): void {
-    if (this.#word) this.#channel?.send({ t: "delivered", delivery: this.#word });
+    if (this.#word) void this.#channel?.send({ t: "delivered", delivery: this.#word });
   }
 
   /** After the settlement: what is not here may lie sealed with the broker. */
@@ -264,7 +263,7 @@ export class LeaseSession {
     try {
       const { delivered, streams, files } = await fetchSealed(this.#client, this.#bound);
       this.#sealed = files;
-      for (const stream of STREAMS) this.#output(stream, 0, streams[stream]);
+      for (const stream of STREAMS) await this.#output(stream, 0, streams[stream]);
       await this.#take(delivered);
     } catch (error) {
       const why = error instanceof RefusedError ? `the broker does not hand it out (${error.refusal.code})` : String(error);

@@ -40,7 +40,7 @@ export class MachineLink {
 
   /** Types on the serial console. */
   async input(bytes: Uint8Array): Promise<void> {
-    (await this.#up()).send({ t: "input" }, bytes);
+    await (await this.#up()).send({ t: "input" }, bytes);
   }
 
   /** Joins a stream to a port of the guest; a refusal ends the stream with the reason. */
@@ -56,7 +56,7 @@ export class MachineLink {
         () => this.#tunnels.delete(id),
       ),
     );
-    channel.send({ t: "open", id, port });
+    void channel.send({ t: "open", id, port });
   }
 
   /** Rejects with the server's reason. */
@@ -67,7 +67,7 @@ export class MachineLink {
       const timer = setTimeout(() => this.#answer(id, false, { why: `no answer to ${what}` }), ANSWER_MS);
       const done = (): void => clearTimeout(timer);
       this.#asked.set(id, { resolve: (answer) => (done(), resolve(answer)), reject: (error) => (done(), reject(error)) });
-      channel.send({ t: "ask", id, what }, Buffer.from(JSON.stringify(value)));
+      void channel.send({ t: "ask", id, what }, Buffer.from(JSON.stringify(value)));
     });
   }
 

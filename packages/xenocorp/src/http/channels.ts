@@ -6,11 +6,15 @@ import { parseChannelMessage } from "@xenoservers/protocol/link";
 import type { Link } from "./link.ts";
 
 const CHANNELS_PER_LINK_MAX = 128;
-const EARLY_MESSAGES_MAX = 16;
+/** Whoever opens a channel says one thing, a handshake, before it is answered. */
+const EARLY_MESSAGES_MAX = 2;
+const EARLY_BYTES_MAX = 1024;
 
 interface Ends {
   customer: Link;
   server: Link;
+  /** Gives back its place. */
+  leave(): void;
 }
 
 export class Channels {
@@ -22,32 +26,42 @@ export class Channels {
     return this.#routes.size;
   }
 
-  /** `find` looks for the server's link, or says why there is none. */
-  async open(link: Link, lease: string, session: string, find: () => Promise<Link | string>): Promise<void> {
-    const refused = (why: string): void => link.tell({ t: "channel-close", session, why });
+  /** `find` looks for the server's link, or says why there is none; `take` takes a place for one more. Whether it was opened. */
+  async open(
+    link: Link,
+    { lease, session }: { lease: string; session: string },
+    { find, take }: { find: () => Promise<Link | string>; take: () => (() => void) | null },
+  ): Promise<boolean> {
+    const refused = (why: string): false => (link.tell({ t: "channel-close", session, why }), false);
     if (link.channels.size + link.channelsOpening >= CHANNELS_PER_LINK_MAX) return refused("too many channels");
     if (this.#routes.has(session) || this.#opening.has(session)) return refused("this session is in use");
+    const leave = take();
+    if (!leave) return refused("too many channels of this party, or in all: close some");
     const early: Uint8Array[] = [];
     this.#opening.set(session, { customer: link, early });
     link.channelsOpening++;
     const server = await find().catch(() => "the broker cannot look it up now");
     link.channelsOpening--;
     this.#opening.delete(session);
-    if (!link.open) return;
-    if (typeof server === "string") return refused(server);
-    if (!server.open) return refused("the server is not connected");
-    this.#routes.set(session, { customer: link, server });
+    const why = typeof server === "string" ? server : "the server is not connected";
+    if (typeof server === "string" || !server.open || !link.open) {
+      leave();
+      return link.open ? refused(why) : false;
+    }
+    this.#routes.set(session, { customer: link, server, leave });
     link.channels.add(session);
     server.channels.add(session);
     server.tell({ t: "channel-open", lease, session });
     for (const message of early) server.pass(message);
+    return true;
   }
 
   relay(link: Link, message: Uint8Array): void {
     const session = parseChannelMessage(message)?.session;
     if (session === undefined || !link.open) return;
     const opening = this.#opening.get(session);
-    if (opening?.customer === link && opening.early.length < EARLY_MESSAGES_MAX) opening.early.push(message);
+    if (opening?.customer === link && opening.early.length < EARLY_MESSAGES_MAX && message.length <= EARLY_BYTES_MAX)
+      opening.early.push(message);
     const ends = this.#routes.get(session);
     if (!ends || (ends.customer !== link && ends.server !== link)) return;
     const to = ends.customer === link ? ends.server : ends.customer;
@@ -62,8 +76,9 @@ export class Channels {
       this.#cut(session, ends, [ends.customer === by ? ends.server : ends.customer], why);
   }
 
-  #cut(session: string, { customer, server }: Ends, told: readonly Link[], why: string): void {
+  #cut(session: string, { customer, server, leave }: Ends, told: readonly Link[], why: string): void {
     this.#routes.delete(session);
+    leave();
     customer.channels.delete(session);
     server.channels.delete(session);
     for (const link of told) link.tell({ t: "channel-close", session, why });

@@ -1,10 +1,9 @@
 /**
  * A party's events as server-sent events (WHATWG HTML section 9.2): durable, in order, from a cursor on; over when the key that asked for
- * them ends. Who controls the inputs: the holder of the session. Bounds: streams of one key, and what waits for a reader that does not
- * read.
+ * them ends. Who controls the inputs: the holder of the session. Bounds: what waits for a reader that does not read; how many there are
+ * bounds who calls it.
  */
 import type { FastifyReply } from "fastify";
-import { refuse } from "@xenoservers/protocol";
 import type { Store } from "../store/store.ts";
 import type { LiveKeys } from "./live-keys.ts";
 import { readerOf, type PartySession } from "./sessions.ts";
@@ -12,11 +11,7 @@ import { readerOf, type PartySession } from "./sessions.ts";
 const POLL_MS = 250;
 const BEAT_MS = 15_000;
 const PAGE = 200;
-export const STREAMS_PER_KEY_MAX = 32;
 const UNREAD_BYTES_MAX = 1024 * 1024;
-
-export const tooManyStreams = () =>
-  refuse("rate_limited", { retryAfterMs: 10_000, why: `a key has at most ${STREAMS_PER_KEY_MAX} streams and links` });
 
 /** A pause that a reader who leaves ends. */
 function pause(ms: number, over: AbortSignal): Promise<void> {

@@ -2,10 +2,11 @@
  * Links: what a key has open ends with it, documents come with what gives their signers their roles, and nobody makes the broker keep more
  * than it bounds.
  */
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { KeyBook, zEnvelope, type Signer } from "@xenoservers/protocol";
-import { channelMessage, type FromBroker } from "@xenoservers/protocol/link";
+import { channelMessage, type Closing, type FromBroker } from "@xenoservers/protocol/link";
 import { nodeCrypto } from "@xenoservers/protocol/node";
+import { until } from "../../../../test/until.ts";
 import type { LinkPipe } from "./link.ts";
 import { World, newId, newSigner, type Party, type Server } from "./world.fixture.ts";
 
@@ -25,27 +26,31 @@ afterEach(() => world.close());
 class Far {
   readonly heard: FromBroker[] = [];
   readonly bytes: Uint8Array[] = [];
-  closed = false;
+  readonly rests: number[] = [];
+  closed: Closing | null = null;
   unread = 0;
   #deliver: (message: string | Uint8Array) => void = () => {};
   #waiting: (() => void)[] = [];
 
-  constructor() {
+  end: () => void = () => {};
+
+  constructor(address = "") {
     const pipe: LinkPipe = {
       send: (message) => {
         if (typeof message === "string") this.heard.push(JSON.parse(message) as FromBroker);
         else this.bytes.push(message);
         this.#wake();
       },
-      close: () => {
-        this.closed = true;
+      close: (why) => {
+        this.closed ||= why;
         this.#wake();
       },
       unreadBytes: () => this.unread,
+      rest: (ms) => void this.rests.push(ms),
       onMessage: (handler) => void (this.#deliver = handler),
-      onClose: () => {},
+      onClose: (handler) => void (this.end = handler),
     };
-    world.hub.accept(pipe);
+    world.hub.accept(pipe, address);
   }
 
   #wake(): void {
@@ -72,7 +77,7 @@ class Far {
   async login(signer: Signer, party: string): Promise<this> {
     const { challenge } = await this.hears("challenge");
     this.say({ t: "hello", protocol: 1, login: world.sign(signer, "login", { party, challenge }).envelope });
-    await this.until(() => this.closed || this.heard.some(({ t }) => t === "welcome" || t === "refused"));
+    await this.until(() => this.closed !== null || this.heard.some(({ t }) => t === "welcome" || t === "refused"));
     return this;
   }
 }
@@ -98,7 +103,7 @@ describe("a key that ends", () => {
     const session = await channel(own, theirs, lease);
     await world.must(customer.root, "key-revoke", { party: customer.id, key: device.publicKey, reason: "" });
     expect((await own.hears("refused")).error["code"]).toBe("key_revoked");
-    expect(own.closed).toBe(true);
+    expect(own.closed).toBe("refused");
     expect(await theirs.hears("channel-close")).toMatchObject({ session });
     // its pipe may stay open for as long as its other end likes
     own.say(channelMessage(session, Uint8Array.of(1)));
@@ -115,7 +120,7 @@ describe("a key that ends", () => {
     const { lease } = await world.lease(customer, server);
     const link = await serverLink();
     await world.must(server.owner.root, "key-revoke", { party: server.owner.id, key: server.key.publicKey, reason: "" });
-    expect(link.closed).toBe(true);
+    expect(link.closed).toBe("refused");
     expect([...world.services.index.all()]).toEqual([]);
     expect(await world.act(customer.root, "order", world.orderOf(customer))).toMatchObject({ code: "no_match" });
     expect((await world.store.load("server", [server.id])).get(server.id)?.data).toMatchObject({ offer: null, offerId: null });
@@ -133,7 +138,7 @@ describe("a key that ends", () => {
     const revokedAt = world.now;
     world.now += 5_000;
     await world.hub.cutRevoked();
-    expect(link.closed).toBe(false);
+    expect(link.closed).toBeNull();
     const data = { ...key.data, revokedAt };
     await world.store.commit([
       {
@@ -142,23 +147,23 @@ describe("a key that ends", () => {
       },
     ]);
     await world.hub.cutRevoked();
-    expect(link.closed).toBe(true);
+    expect(link.closed).toBe("refused");
   });
 
   it("by its own time is cut then", async () => {
     const expiresAt = world.now + 50;
     const device = await world.key(customer, "device", { expiresAt });
     const link = await new Far().login(device, customer.id);
-    expect(link.closed).toBe(false);
+    expect(link.closed).toBeNull();
     world.now = expiresAt;
     expect((await link.hears("refused")).error["code"]).toBe("key_expired");
-    expect(link.closed).toBe(true);
+    expect(link.closed).toBe("refused");
   });
 
   it("takes the old root key's links with it when it is rotated", async () => {
     const link = await new Far().login(customer.root, customer.id);
     await world.must(customer.root, "key-rotate", { party: customer.id, newRootKey: newSigner().publicKey, newRecoveryKey: null });
-    expect(link.closed).toBe(true);
+    expect(link.closed).toBe("refused");
   });
 });
 
@@ -172,7 +177,7 @@ describe("documents", () => {
     await world.must(device, "stop", { lease, party: customer.id, reason: "" });
     const stop = (await link.hears("documents")).documents;
     const back = await serverLink();
-    expect(link.closed).toBe(true);
+    expect(link.closed).toBe("replaced");
     for (const { grants, filed } of [pushed, stop, (await back.hears("welcome")).live]) {
       const book = new KeyBook(nodeCrypto, world.services.market.origin);
       for (const grant of grants) expect(book.learn(grant)).toBe(true);
@@ -209,14 +214,14 @@ describe("whoever does not read, or asks too much", () => {
     own.unread = 100 * 1024 * 1024;
     theirs.say(channelMessage(session, Uint8Array.of(1)));
     expect(await theirs.hears("channel-close")).toMatchObject({ session, why: "the other end does not read" });
-    expect([theirs.closed, world.hub.counts.channels]).toEqual([false, 0]);
+    expect([theirs.closed, world.hub.counts.channels]).toEqual([null, 0]);
   });
 
   it("loses the link when it does not read what the broker tells it", async () => {
     const own = await new Far().login(customer.root, customer.id);
     own.unread = 100 * 1024 * 1024;
     world.hub.event({ party: customer.id, kind: "k", lease: null, data: {}, at: 1 });
-    expect(own.closed).toBe(true);
+    expect(own.closed).toBe("not-reading");
   });
 
   it("opens no more channels than a link may have, even while none is looked up yet", async () => {
@@ -227,6 +232,73 @@ describe("whoever does not read, or asks too much", () => {
     expect(refused.length).toBe(300 - 128);
   });
 
+  it("is not listened to once its messages cost more than its party has, whatever kind they are of", async () => {
+    const kinds: [string, () => object | Uint8Array][] = [
+      ["ping", () => ({ t: "ping" })],
+      ["channel-open", () => ({ t: "channel-open", lease: "ab".repeat(32), session: newId() })],
+      ["channel-close", () => ({ t: "channel-close", session: newId() })],
+      ["submit", () => ({ t: "submit", ref: 1, envelope: {} })],
+      ["bytes of no channel", () => channelMessage(newId(), Uint8Array.of(1))],
+    ];
+    for (const [kind, message] of kinds) {
+      const poor = new World(undefined, { requestsPerSecond: 5 });
+      await poor.start();
+      world = poor;
+      const party = await poor.party(1n);
+      const own = await new Far().login(party.root, party.id);
+      expect([kind, own.rests]).toEqual([kind, []]);
+      for (let i = 0; i < 200 && own.rests.length === 0; i++) own.say(message());
+      expect([kind, own.rests.length]).toEqual([kind, 1]);
+      const other = await poor.party(1n);
+      const theirs = await new Far("other address").login(other.root, other.id);
+      theirs.say(message());
+      expect([kind, theirs.rests]).toEqual([kind, []]);
+      await poor.close();
+    }
+  });
+
+  it("pays more for channels that there are not", async () => {
+    const { lease } = await world.lease(customer, server);
+    const [theirs, own] = [await serverLink(), await new Far().login(customer.root, customer.id)];
+    const charged = vi.spyOn(world.hub.door, "charge");
+    await channel(own, theirs, lease);
+    const spent = (): number => charged.mock.calls.reduce((sum, [, , cost]) => sum + cost, 0);
+    const good = spent();
+    own.say({ t: "channel-open", lease: "ab".repeat(32), session: newId() });
+    await own.hears("channel-close");
+    await until(() => spent() >= 4 * good);
+  });
+
+  it("has so many links as its party and its address may, and is told", async () => {
+    await world.close();
+    world = new World(undefined, { places: { partyLinks: { max: 9, perHolder: 2 }, addressLinks: { max: 9, perHolder: 3 } } });
+    await world.start();
+    const [first, other] = [await world.party(1n), await world.party(1n)];
+    const links = [await new Far("a").login(first.root, first.id), await new Far("b").login(first.root, first.id)];
+    const third = await new Far("a").login(first.root, first.id);
+    expect([...links, third].map(({ closed }) => closed)).toEqual([null, null, "too-many-links"]);
+    // a place is free again when its link has gone
+    links[0]?.end();
+    third.end();
+    expect((await new Far("b").login(first.root, first.id)).closed).toBeNull();
+    const here = [new Far("a"), new Far("a"), new Far("a")];
+    expect(here.map(({ closed }) => closed)).toEqual([null, null, null]);
+    expect(new Far("a").closed).toBe("too-many-links");
+    expect((await new Far("c").login(other.root, other.id)).closed).toBeNull();
+  });
+
+  it("keeps what it sends ahead of a channel small", async () => {
+    const { lease } = await world.lease(customer, server);
+    const [theirs, own] = [await serverLink(), await new Far().login(customer.root, customer.id)];
+    const session = newId();
+    own.say({ t: "channel-open", lease, session });
+    own.say(channelMessage(session, new Uint8Array(60_000)));
+    own.say(channelMessage(session, new Uint8Array(100)));
+    for (let i = 0; i < 20; i++) own.say(channelMessage(session, new Uint8Array(101)));
+    await theirs.hears("channel-open");
+    expect(theirs.bytes.map(({ length }) => length)).toEqual([116, 117]);
+  });
+
   it("logs in once on a link", async () => {
     const own = await new Far().login(customer.root, customer.id);
     own.say({
@@ -234,7 +306,7 @@ describe("whoever does not read, or asks too much", () => {
       protocol: 1,
       login: world.sign(customer.root, "login", { party: customer.id, challenge: "ab".repeat(32) }).envelope,
     });
-    await own.until(() => own.closed);
+    await own.until(() => own.closed !== null);
     expect(world.hub.counts.customers).toBe(0);
   });
 });

@@ -1,12 +1,13 @@
 /**
  * The broker's ends of all links: logs daemons and customers in, hands their documents to the desk, pushes what concerns them, and cuts
  * what a key had open when the key ends. Who controls the inputs: whoever connects, every byte. Bounds: links that have not logged in,
- * links of one key, messages per second, documents that wait for their answer; those of link.ts and channels.ts.
+ * documents that wait for their answer; those of door.ts, link.ts and channels.ts.
  */
 import { KIND_TABLE, refusalBody, refuse, serverIdOf, toHex, type Refusal } from "@xenoservers/protocol";
 import {
   parseMessage,
   zToBroker,
+  type Closing,
   type Documents,
   type FromBroker,
   type MarketInfo,
@@ -20,13 +21,12 @@ import type { Services } from "../desk/round.ts";
 import { isBound, isCustomer, sees, type LeaseSides } from "../store/reader.ts";
 import type { MarketEvent } from "../store/store.ts";
 import { Channels } from "./channels.ts";
+import { Door, MESSAGE_COSTS, CONTROL_FRAME_COST, OPEN_REFUSED_COST, costOfBytes, holderOf } from "./door.ts";
 import { Link, type LinkPipe } from "./link.ts";
 import { LiveKeys } from "./live-keys.ts";
 import { readerOf, type PartySession, type Sessions } from "./sessions.ts";
 
 const LOGIN_WITHIN_MS = 10_000;
-const WAITING_LINKS_MAX = 5_000;
-const LINKS_PER_KEY_MAX = 256;
 const SUBMITTING_MAX = 1_000;
 const LEASES_KEPT_MAX = 10_000;
 /** A message to a link stays well below what its other end takes. */
@@ -63,6 +63,7 @@ function pagesOf(leases: readonly (readonly FiledEnvelope[])[]): FiledEnvelope[]
 
 export class LinkHub {
   readonly live: LiveKeys;
+  readonly door: Door;
   readonly #desk: () => HubDesk;
   readonly #sessions: Sessions;
   readonly #market: () => Promise<MarketInfo>;
@@ -72,10 +73,10 @@ export class LinkHub {
   readonly #channels = new Channels();
   /** Who may see a lease is fixed by its purchase order. */
   readonly #sides = new Map<string, LeaseSides>();
-  #waiting = 0;
   #askedAt: number | null = null;
 
-  constructor(desk: () => HubDesk, sessions: Sessions, market: () => Promise<MarketInfo>, timers: Timers) {
+  constructor(desk: () => HubDesk, sessions: Sessions, market: () => Promise<MarketInfo>, timers: Timers, door: Door = new Door(timers)) {
+    this.door = door;
     this.#desk = desk;
     this.#sessions = sessions;
     this.#market = market;
@@ -91,49 +92,62 @@ export class LinkHub {
     return this.#desk().services;
   }
 
-  accept(pipe: LinkPipe): void {
-    if (this.#waiting >= WAITING_LINKS_MAX) return pipe.close();
-    const link = new Link(pipe, toHex(this.#services.crypto.randomBytes(32)), this.#timers);
+  /** `address`: under whom its bounds by source address are kept. */
+  accept(pipe: LinkPipe, address = ""): void {
+    const leave = this.door.takeAll([["addressLinks", address]]);
+    const admitted = this.door.take("waiting", address);
+    if (!leave || !admitted) {
+      leave?.();
+      return pipe.close("too-many-links");
+    }
+    const link = new Link(pipe, address, toHex(this.#services.crypto.randomBytes(32)));
+    link.leave = leave;
     const callOff = this.#timers.after(LOGIN_WITHIN_MS, () => {
-      if (link.session === null) link.close();
+      if (link.session === null) this.#close(link, "not-logged-in");
     });
-    this.#waiting++;
-    let counted = true;
-    const admitted = (): void => {
-      if (counted) this.#waiting--;
-      counted = false;
+    const loggedIn = (): void => {
+      admitted();
       callOff();
     };
+    pipe.onControl?.(() => this.#charge(link, CONTROL_FRAME_COST));
     pipe.onMessage((message) => {
       if (!link.open) return;
-      if (typeof message !== "string") return this.#channels.relay(link, message);
-      this.#receive(link, message, admitted).catch(() => this.#close(link)); // the database is away: the other end tries again
+      if (typeof message !== "string") {
+        this.#charge(link, costOfBytes(message.length));
+        return this.#channels.relay(link, message);
+      }
+      this.#receive(link, message, loggedIn).catch(() => this.#close(link, "unavailable")); // the other end tries again
     });
     pipe.onClose(() => {
-      admitted();
+      loggedIn();
       this.#gone(link);
     });
     this.#market().then(
       (market) => link.tell({ t: "challenge", challenge: link.challenge, market }),
-      () => link.close(),
+      () => link.close("unavailable"),
     );
+  }
+
+  #charge(link: Link, cost: number): void {
+    link.rest(this.door.charge(link.address, link.session, cost));
   }
 
   async #receive(link: Link, text: string, admitted: () => void): Promise<void> {
     const message = parseMessage(zToBroker, text);
-    if (!message) return this.#close(link);
+    this.#charge(link, message ? MESSAGE_COSTS[message.t] : MESSAGE_COSTS.hello);
+    if (!message) return this.#close(link, "malformed");
     if (message.t === "hello") {
       await this.#login(link, message);
       if (link.session !== null) admitted();
       return;
     }
     const { session } = link;
-    if (session === null) return this.#close(link);
+    if (session === null) return this.#close(link, "not-logged-in");
     switch (message.t) {
       case "submit":
         return this.#submit(link, message);
       case "channel-open":
-        return this.#channels.open(link, message.lease, message.session, () => this.#serverOf(link, session, message.lease));
+        return this.#open(link, session, message);
       case "channel-close":
         return this.#channels.close(message.session, link, "closed by the other end");
       case "ping":
@@ -142,17 +156,22 @@ export class LinkHub {
   }
 
   async #login(link: Link, { login }: Extract<ToBroker, { t: "hello" }>): Promise<void> {
-    if (link.loggingIn) return this.#close(link);
+    if (link.loggingIn) return this.#close(link, "not-logged-in");
     link.loggingIn = true;
     const opened = await this.#sessions.login(login, link.challenge);
     if (!link.open) return;
     if (!opened.ok) return this.#refuse(link, opened);
     const { session } = opened;
     if (session.by === "operator") return this.#refuse(link, refuse("key_not_allowed", { kind: "login", role: "operator" }));
-    if (this.live.count(session.key.id) >= LINKS_PER_KEY_MAX) return this.#close(link);
+    const isServer = session.key.role === "server";
+    // a server's new link takes the place of its old one
+    const leave = isServer ? () => {} : this.door.take("partyLinks", session.party);
+    if (!leave) return this.#close(link, "too-many-links");
+    const { leave: leaveAddress } = link;
+    link.leave = () => (leave(), leaveAddress());
     link.session = session;
     link.letGo = this.live.hold(session.key, (why) => this.#refuse(link, why));
-    if (session.key.role === "server") this.#admitServer(link, session);
+    if (isServer) this.#admitServer(link, session);
     else this.#admitCustomer(link, session);
   }
 
@@ -161,7 +180,7 @@ export class LinkHub {
     link.server = server;
     const earlier = this.#servers.get(server);
     this.#servers.set(server, link);
-    if (earlier && earlier !== link) this.#close(earlier);
+    if (earlier && earlier !== link) this.#close(earlier, "replaced");
     this.#services.index.setOnline(server, true);
     link.tellInOrder(async () => {
       const [first, ...others] = await this.#liveDocuments(server);
@@ -192,7 +211,7 @@ export class LinkHub {
 
   async #submit(link: Link, { ref, envelope, delivery }: Extract<ToBroker, { t: "submit" }>): Promise<void> {
     const refused = (refusal: Refusal): void => link.tell({ t: "answer", ref, error: refusalBody(refusal).error });
-    if (!link.bucket.take() || link.submitting >= SUBMITTING_MAX) return refused(refuse("rate_limited", { retryAfterMs: 1_000 }));
+    if (link.submitting >= SUBMITTING_MAX) return refused(refuse("rate_limited", { retryAfterMs: 1_000 }));
     link.submitting++;
     try {
       const answer = await this.#desk().submit(envelope, delivery);
@@ -205,9 +224,16 @@ export class LinkHub {
     }
   }
 
+  async #open(link: Link, session: PartySession, asked: Extract<ToBroker, { t: "channel-open" }>): Promise<void> {
+    const opened = await this.#channels.open(link, asked, {
+      find: () => this.#serverOf(session, asked.lease),
+      take: () => this.door.take("channels", holderOf(session)),
+    });
+    if (!opened) this.#charge(link, OPEN_REFUSED_COST);
+  }
+
   /** The link of a lease's server, for a customer's key that has some business with the lease. */
-  async #serverOf(link: Link, session: PartySession, lease: string): Promise<Link | string> {
-    if (!link.bucket.take()) return "too many requests";
+  async #serverOf(session: PartySession, lease: string): Promise<Link | string> {
     const { scopes } = session.key;
     if (!scopes.includes("spend") && !scopes.includes("control")) return "the key may neither spend nor control";
     const row = (await this.#services.store.load("lease", [lease])).get(lease)?.data;
@@ -217,18 +243,19 @@ export class LinkHub {
 
   #refuse(link: Link, refusal: Refusal): void {
     link.tell({ t: "refused", error: refusalBody(refusal).error });
-    this.#close(link);
+    this.#close(link, "refused");
   }
 
   /** At once, whenever the pipe itself may say that it is closed. */
-  #close(link: Link): void {
-    link.close();
+  #close(link: Link, why: Closing): void {
+    link.close(why);
     this.#gone(link);
   }
 
   #gone(link: Link): void {
     link.gone();
     link.letGo();
+    link.leave();
     this.#channels.gone(link);
     const { server, session } = link;
     if (server !== null && this.#servers.get(server) === link) {
@@ -290,6 +317,6 @@ export class LinkHub {
   }
 
   close(): void {
-    for (const link of [...this.#servers.values(), ...[...this.#customers.values()].flatMap((links) => [...links])]) link.close();
+    for (const link of [...this.#servers.values(), ...[...this.#customers.values()].flatMap((links) => [...links])]) link.close("closing");
   }
 }

@@ -3,22 +3,27 @@
  * Bounds: what waits to be looked up for it, what waits to be read by it; a link over either is closed, and whoever was at its other end
  * connects again.
  */
-import type { FromBroker, Pipe, Timers } from "@xenoservers/protocol/link";
+import type { Closing, FromBroker, Pipe } from "@xenoservers/protocol/link";
 import type { PartySession } from "./sessions.ts";
-import { TokenBucket } from "./token-bucket.ts";
 
-/** A pipe that may say how much of what was sent is not read yet. */
-export interface LinkPipe extends Pipe {
+/** A pipe that may be a stranger's. */
+export interface LinkPipe extends Omit<Pipe, "close"> {
+  /** How much of what was sent is not read yet. */
   unreadBytes?(): number;
+  /** Hears nothing for so long. */
+  rest?(ms: number): void;
+  /** Called for each message that the pipe answers by itself. */
+  onControl?(handler: () => void): void;
+  close(why: Closing): void;
 }
 
-const MESSAGES_PER_SECOND = 500;
 const WAITING_MAX = 1_000;
-const UNREAD_BYTES_MAX = 32 * 1024 * 1024;
+const UNREAD_BYTES_MAX = 8 * 1024 * 1024;
 
 export class Link {
   readonly challenge: string;
-  readonly bucket: TokenBucket;
+  /** Under whom its bounds by source address are kept. */
+  readonly address: string;
   /** Sessions of its channels. */
   readonly channels = new Set<string>();
   readonly #pipe: LinkPipe;
@@ -33,14 +38,16 @@ export class Link {
   loggingIn = false;
   /** Lets go of what is held under its key. */
   letGo: () => void = () => {};
+  /** Gives back its places at the door. */
+  leave: () => void = () => {};
   #open = true;
   #waiting = 0;
   #last: Promise<void> = Promise.resolve();
 
-  constructor(pipe: LinkPipe, challenge: string, timers: Timers) {
+  constructor(pipe: LinkPipe, address: string, challenge: string) {
     this.#pipe = pipe;
+    this.address = address;
     this.challenge = challenge;
-    this.bucket = new TokenBucket(MESSAGES_PER_SECOND, MESSAGES_PER_SECOND, timers);
   }
 
   get open(): boolean {
@@ -54,7 +61,7 @@ export class Link {
 
   tell(message: FromBroker): void {
     if (!this.#open) return;
-    if (this.isFull) return this.close();
+    if (this.isFull) return this.close("not-reading");
     this.#pipe.send(JSON.stringify(message));
   }
 
@@ -65,20 +72,25 @@ export class Link {
   /** Tells what has to be looked up first; in the order in which it was asked for. A link whose messages cannot be looked up is closed. */
   tellInOrder(lookUp: () => Promise<readonly FromBroker[]>): void {
     if (!this.#open) return;
-    if (this.#waiting >= WAITING_MAX) return this.close();
+    if (this.#waiting >= WAITING_MAX) return this.close("not-reading");
     this.#waiting++;
     this.#last = this.#last
       .then(async () => {
         if (this.#open) for (const message of await lookUp()) this.tell(message);
       })
-      .catch(() => this.close())
+      .catch(() => this.close("unavailable"))
       .finally(() => this.#waiting--);
   }
 
+  /** It has said more than it may for now. */
+  rest(ms: number): void {
+    if (ms > 0) this.#pipe.rest?.(ms);
+  }
+
   /** Nothing is heard from it any more, whatever its other end still sends. */
-  close(): void {
+  close(why: Closing): void {
     this.#open = false;
-    this.#pipe.close();
+    this.#pipe.close(why);
   }
 
   /** The other end has gone. */

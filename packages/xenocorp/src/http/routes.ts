@@ -1,20 +1,24 @@
 /**
  * From an HTTP request to a route's handler and back: who asks, whether its key may, what it says, and whether the reply is what the API
- * table promises. Who controls the inputs: anyone, every byte. Bounds: transfers of bytes at once.
+ * table promises. Who controls the inputs: anyone, every byte. Bounds: those of door.ts, and the time in which a body must come.
  */
 import { API, ERROR_CODES, refusalBody, refuse, type Refusal, type Route, type RouteName } from "@xenoservers/protocol";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import type { Readable } from "node:stream";
 import type { Store } from "../store/store.ts";
-import { STREAMS_PER_KEY_MAX, streamEvents, tooManyStreams } from "./event-stream.ts";
+import { noRoom, readBody } from "./body.ts";
+import type { Callers } from "./caller.ts";
+import type { Door } from "./door.ts";
+import { streamEvents } from "./event-stream.ts";
 import type { Handlers, Request, Upload } from "./handlers.ts";
 import type { LiveKeys } from "./live-keys.ts";
 import type { PartySession, Session, Sessions } from "./sessions.ts";
-import { Transfers } from "./transfers.ts";
 
 /** A transfer in which nothing moves for so long is given up. */
 const TRANSFER_IDLE_MS = 60_000;
+/** The largest part of a result comes in time over a line of half a megabit a second. */
+const UPLOAD_WITHIN_MS = 240_000;
 const PARTS = ["params", "query", "body"] as const;
 
 interface RouteParts {
@@ -23,7 +27,8 @@ interface RouteParts {
   store: Store;
   logger: Logger;
   count(route: string, code: string): void;
-  limited(address: string): boolean;
+  callers: Callers;
+  door: Door;
 }
 
 /** A body that nobody will read is thrown away as it comes. */
@@ -33,6 +38,10 @@ function leaveBody(request: FastifyRequest): void {
 
 export function answerRefusal(request: FastifyRequest, reply: FastifyReply, refusal: Refusal): FastifyReply {
   leaveBody(request);
+  const { retryAfterMs } = refusal.facts;
+  if (typeof retryAfterMs === "number") reply.header("retry-after", Math.ceil(retryAfterMs / 1000));
+  // what is still to come of its body is not waited for
+  if (!request.raw.complete) reply.header("connection", "close");
   return reply.code(ERROR_CODES[refusal.code].status).send(refusalBody(refusal));
 }
 
@@ -46,25 +55,15 @@ export function bodyRefusal(
 }
 
 /** Reads a body of bytes as far as it may be long. */
-function uploadOf(request: FastifyRequest): Upload {
+function uploadOf(request: FastifyRequest, reply: FastifyReply, { memory }: Door): Upload {
   return {
     async read(bytesMax) {
-      const tooLarge = refuse("body_too_large", { bytesMax });
-      if (Number(request.headers["content-length"] ?? 0) > bytesMax) return tooLarge;
-      const pieces: Uint8Array[] = [];
-      let size = 0;
-      try {
-        const body: unknown = request.body;
-        for await (const piece of isStream(body) ? body : []) {
-          if (!(piece instanceof Uint8Array)) continue;
-          size += piece.length;
-          if (size > bytesMax) return tooLarge;
-          pieces.push(piece);
-        }
-      } catch {
-        return refuse("bad_request", { path: "body", why: "the body was cut off" });
-      }
-      return { ok: true, bytes: Buffer.concat(pieces) };
+      if (Number(request.headers["content-length"] ?? 0) > bytesMax) return refuse("body_too_large", { bytesMax });
+      const { body } = request;
+      if (!isStream(body)) return { ok: true, bytes: Buffer.alloc(0) };
+      const { read, free } = await readBody(body, { bytesMax, share: memory.transfers, withinMs: UPLOAD_WITHIN_MS });
+      reply.raw.once("close", free);
+      return read;
     },
   };
 }
@@ -81,9 +80,16 @@ function sessionRefusal({ access, scope }: Route, session: Session | null): Refu
   return refuse("key_not_allowed", { role: session.key.role, scopes: session.key.scopes.join(" "), why: `this needs the scope ${scope}` });
 }
 
+interface Asked {
+  session: Session | null;
+  request: FastifyRequest;
+  reply: FastifyReply;
+  door: Door;
+}
+
 type Parsed<N extends RouteName> = { ok: true; request: Request<N> } | Refusal;
 
-function parseRequest<N extends RouteName>(route: Route, session: Session | null, request: FastifyRequest): Parsed<N> {
+function parseRequest<N extends RouteName>(route: Route, { session, request, reply, door }: Asked): Parsed<N> {
   const parsed: { params?: unknown; query?: unknown; body?: unknown } = {};
   for (const part of PARTS) {
     const result = route[part]?.safeParse(request[part] ?? {});
@@ -93,7 +99,7 @@ function parseRequest<N extends RouteName>(route: Route, session: Session | null
     }
     parsed[part] = result?.data;
   }
-  const body = route.rawBody ? uploadOf(request) : parsed.body;
+  const body = route.rawBody ? uploadOf(request, reply, door) : parsed.body;
   // access and schemas of the table's row are what Request<N> says: the one place that tells the compiler so
   return { ok: true, request: { session, ...parsed, body } as Request<N> };
 }
@@ -101,7 +107,6 @@ function parseRequest<N extends RouteName>(route: Route, session: Session | null
 export class Routes {
   readonly #handlers: Handlers;
   readonly #parts: RouteParts;
-  readonly #transfers = new Transfers();
 
   constructor(handlers: Handlers, parts: RouteParts) {
     this.#handlers = handlers;
@@ -110,12 +115,13 @@ export class Routes {
 
   register(app: FastifyInstance, name: RouteName): void {
     const { method, path: url }: Route = API[name];
-    const { count, logger, limited } = this.#parts;
+    const { count, logger, callers, door } = this.#parts;
     app.route({
       method,
       url,
       onRequest: async (request, reply) => {
-        if (limited(request.ip)) return this.#refuse(name, request, reply, refuse("rate_limited", { retryAfterMs: 1_000 }));
+        if (!door.admits(callers.of(request.raw)))
+          return this.#refuse(name, request, reply, refuse("rate_limited", { retryAfterMs: 1_000 }));
       },
       handler: async (request, reply) => {
         try {
@@ -146,7 +152,8 @@ export class Routes {
     const session = opened?.session ?? null;
     const refusal = sessionRefusal(route, session);
     if (refusal) return refusal;
-    const parsed = parseRequest<N>(route, session, request);
+    if (session?.by === "party" && !this.#parts.door.admitsParty(session)) return refuse("rate_limited", { retryAfterMs: 1_000 });
+    const parsed = parseRequest<N>(route, { session, request, reply, door: this.#parts.door });
     if (!parsed.ok) return parsed;
     if (name === "events" && session?.by === "party" && request.headers.accept?.includes("text/event-stream"))
       return this.#stream(session, request, reply);
@@ -160,13 +167,16 @@ export class Routes {
   /** What carries a whole result takes a place among the few that do so at once, until all of it is sent. */
   #hasPlaceFor({ access, raw, rawBody }: Route, session: Session | null, reply: FastifyReply): boolean {
     if (session === null || access !== "party" || !(rawBody || raw === "bytes")) return true;
-    const free = this.#transfers.take(session.party);
+    const free = this.#parts.door.take("transfers", session.party);
     if (free) reply.raw.setTimeout(TRANSFER_IDLE_MS, () => void reply.raw.destroy()).once("close", free);
     return free !== null;
   }
 
   async #send(name: RouteName, { raw, reply: schema }: Route, reply: FastifyReply, answer: unknown): Promise<Refusal | null> {
     if (raw === "bytes" && answer instanceof Uint8Array) {
+      const held = this.#parts.door.memory.transfers.hold(() => void reply.raw.destroy());
+      if (!held.add(answer.length)) return noRoom();
+      reply.raw.once("close", () => held.end());
       await reply.type("application/octet-stream").send(Buffer.from(answer.buffer, answer.byteOffset, answer.length));
       return null;
     }
@@ -181,14 +191,19 @@ export class Routes {
   }
 
   async #stream(session: PartySession, request: FastifyRequest, reply: FastifyReply): Promise<Refusal | null> {
-    const { live, store } = this.#parts;
-    if (live.count(session.key.id) >= STREAMS_PER_KEY_MAX) return tooManyStreams();
+    const { live, store, door, callers } = this.#parts;
     const last = request.headers["last-event-id"]?.toString();
     const query = API.events.query.safeParse({
       ...(typeof request.query === "object" ? request.query : {}),
       ...(last === undefined ? {} : { after: last }),
     });
     if (!query.success) return refuse("bad_request", { path: "last-event-id", why: "must be a cursor" });
+    const leave = door.takeAll([
+      ["partyStreams", session.party],
+      ["addressStreams", callers.of(request.raw)],
+    ]);
+    if (!leave) return refuse("rate_limited", { retryAfterMs: 10_000, why: "this party, or this address, follows its events too often" });
+    reply.raw.once("close", leave);
     await streamEvents(reply, { store, live }, session, query.data.after ?? null);
     return null;
   }

@@ -1,27 +1,38 @@
 /**
  * The HTTP face of the broker: every route comes from the API table; links are WebSockets at /api/v1/link. Who controls the inputs: anyone,
- * every byte. Bounds: requests by source address, bodies, callers remembered, transfers of sealed results at once, the time a request may
- * take to arrive.
+ * every byte. Bounds: those of door.ts by source address; the size of bodies, headers and messages, and the time in which each must come.
  */
-import { API, openApi, type RouteName } from "@xenoservers/protocol";
-import { systemTimers } from "@xenoservers/protocol/link";
-import Fastify, { type FastifyInstance } from "fastify";
+import { API, ERROR_CODES, openApi, refusalBody, refuse, type Refusal, type RouteName } from "@xenoservers/protocol";
+import { CLOSINGS, systemTimers } from "@xenoservers/protocol/link";
+import Fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import type { Logger } from "pino";
-import { WebSocketServer, type WebSocket } from "ws";
+import { STATUS_CODES, type IncomingMessage } from "node:http";
+import type { Duplex, Readable } from "node:stream";
+import { WebSocketServer } from "ws";
+import { readBody } from "./body.ts";
+import { callers, type Callers } from "./caller.ts";
+import type { Door } from "./door.ts";
 import type { LinkHub } from "./link-hub.ts";
-import type { LinkPipe } from "./link.ts";
 import { createMetrics } from "./metrics.ts";
 import type { Reads } from "./reads.ts";
 import { Routes, answerRefusal, bodyRefusal } from "./routes.ts";
 import type { Sessions } from "./sessions.ts";
-import { TokenBucket } from "./token-bucket.ts";
-import { refuse } from "@xenoservers/protocol";
+import { SocketPipe } from "./socket-pipe.ts";
 import { createWrites, type DeskDoor } from "./writes.ts";
 
 const BODY_BYTES_MAX = 256 * 1024;
 const LINK_MESSAGE_BYTES_MAX = 256 * 1024;
-const CALLERS_MAX = 50_000;
+const HEADER_BYTES_MAX = 16 * 1024;
+const HEADERS_WITHIN_MS = 10_000;
+const BODY_WITHIN_MS = 20_000;
+/** A part of a result; what is smaller has less time. */
 const REQUEST_WITHIN_MS = 300_000;
+const LATENESS_SEEN_EVERY_MS = 1_000;
+/** A link that is told why it ends has so long to hear it. */
+const CLOSE_WITHIN_MS = 2_000;
+/** Of one message: pieces of it, and pieces of it as they come. A stranger who sends it byte by byte makes each cost hundreds. */
+const FRAGMENTS_MAX = 256;
+const CHUNKS_MAX = 1_024;
 
 interface HttpParts {
   desk: DeskDoor;
@@ -31,21 +42,8 @@ interface HttpParts {
   logger: Logger;
   version: string;
   ready: () => Promise<boolean>;
-  /** Requests per second and source address, with as many at once. */
-  requestsPerSecond: number;
-}
-
-/** Whether a source address asks too often. */
-function limiter(perSecond: number): (address: string) => boolean {
-  const buckets = new Map<string, TokenBucket>();
-  return (address) => {
-    let bucket = buckets.get(address);
-    if (!bucket) {
-      if (buckets.size >= CALLERS_MAX) buckets.clear();
-      buckets.set(address, (bucket = new TokenBucket(perSecond, perSecond * 2, systemTimers)));
-    }
-    return !bucket.take();
-  };
+  /** Addresses or subnets of proxies in front of this broker, whose word on who calls is believed. */
+  trustProxy: readonly string[];
 }
 
 const isRouteName = (name: string): name is RouteName => Object.hasOwn(API, name);
@@ -57,22 +55,25 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
     logger: false,
     forceCloseConnections: true,
     requestTimeout: REQUEST_WITHIN_MS,
+    http: { headersTimeout: HEADERS_WITHIN_MS, maxHeaderSize: HEADER_BYTES_MAX, connectionsCheckingInterval: LATENESS_SEEN_EVERY_MS },
     routerOptions: { maxParamLength: 200 },
   });
-  const limited = limiter(parts.requestsPerSecond);
+  const { door } = hub;
+  const who = callers(parts.trustProxy);
   const { registry, count } = createMetrics(() => hub.counts);
   // bytes are read by the handler, once it is known that their sender has some business here
   app.addContentTypeParser("application/octet-stream", (_request, payload, parsed) => parsed(null, payload));
+  parseJsonBodies(app, door);
 
   const routes = new Routes(
     { ...reads, ...createWrites(desk, sessions) },
-    { sessions, live: hub.live, store: desk.services.store, logger, count, limited },
+    { sessions, live: hub.live, store: desk.services.store, logger, count, callers: who, door },
   );
   for (const name of Object.keys(API).filter(isRouteName)) routes.register(app, name);
 
-  app.setErrorHandler((error: { code?: string; statusCode?: number; message: string }, request, reply) => {
-    return answerRefusal(request, reply, bodyRefusal(error, BODY_BYTES_MAX));
-  });
+  app.setErrorHandler((error: Error & { code?: string; statusCode?: number }, request, reply) =>
+    answerRefusal(request, reply, error instanceof BodyRefused ? error.refusal : bodyRefusal(error, BODY_BYTES_MAX)),
+  );
   app.setNotFoundHandler((request, reply) =>
     answerRefusal(request, reply, refuse("not_found", { path: request.url.split("?")[0]?.slice(0, 200) ?? "" })),
   );
@@ -82,36 +83,86 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
     (await parts.ready()) ? { status: "ready" } : reply.code(503).send({ status: "not ready" }),
   );
   app.get("/metrics", async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
-  acceptLinks(app, hub, limited);
+  boundConnections(app, door, who);
+  acceptLinks(app, hub, who);
   await app.ready();
   return app;
 }
 
-function acceptLinks(app: FastifyInstance, hub: LinkHub, limited: (address: string) => boolean): void {
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: LINK_MESSAGE_BYTES_MAX, perMessageDeflate: false });
+class BodyRefused extends Error {
+  readonly refusal: Refusal;
+
+  constructor(refusal: Refusal) {
+    super(refusal.code);
+    this.refusal = refusal;
+  }
+}
+
+/** Documents and questions: small, and soon here. */
+function parseJsonBodies(app: FastifyInstance, { memory }: Door): void {
+  const parse = app.getDefaultJsonParser("error", "error");
+  app.removeContentTypeParser("application/json");
+  app.addContentTypeParser("application/json", (request: FastifyRequest, payload: Readable, parsed) => {
+    void readBody(payload, { bytesMax: BODY_BYTES_MAX, share: memory.bodies, withinMs: BODY_WITHIN_MS }).then(({ read, free }) => {
+      if (read.ok) return parse(request, read.bytes.toString("utf8"), (error, body) => (free(), parsed(error, body)));
+      parsed(new BodyRefused(read));
+    });
+  });
+}
+
+/** Connections of one address, whatever comes over them. A proxy's are bounded in all only. */
+function boundConnections(app: FastifyInstance, door: Door, who: Callers): void {
+  app.server.on("connection", (socket) => {
+    const caller = who.isProxy(socket.remoteAddress) ? null : who.of({ socket, headers: {} });
+    if (caller === null) return;
+    const leave = door.take("connections", caller);
+    if (leave) socket.once("close", leave);
+    else socket.destroy();
+  });
+}
+
+/** Refuses a WebSocket before it is one. */
+function refuseUpgrade(socket: Duplex, refusal: Refusal): void {
+  const { status } = ERROR_CODES[refusal.code];
+  const body = JSON.stringify(refusalBody(refusal));
+  const { retryAfterMs } = refusal.facts;
+  const retry = typeof retryAfterMs === "number" ? [`retry-after: ${Math.ceil(retryAfterMs / 1000)}`] : [];
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    "content-type: application/json",
+    `content-length: ${body.length}`,
+    ...retry,
+    "connection: close",
+  ];
+  socket.on("error", () => socket.destroy());
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+}
+
+function acceptLinks(app: FastifyInstance, hub: LinkHub, who: Callers): void {
+  const sockets = new WebSocketServer({
+    ...{ noServer: true, maxPayload: LINK_MESSAGE_BYTES_MAX, perMessageDeflate: false, autoPong: false },
+    ...{ maxFragments: FRAGMENTS_MAX, maxBufferedChunks: CHUNKS_MAX, closeTimeout: CLOSE_WITHIN_MS },
+  });
+  const pipes = new Set<SocketPipe>();
+  const looking = setInterval(() => pipes.forEach((pipe) => pipe.look()), LATENESS_SEEN_EVERY_MS);
   let closing = false;
-  app.server.on("upgrade", (request, socket, head) => {
-    if (closing || request.url !== "/api/v1/link" || limited(request.socket.remoteAddress ?? "")) return socket.destroy();
-    sockets.handleUpgrade(request, socket, head, (webSocket) => hub.accept(pipeOf(webSocket)));
+  app.server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const address = who.of(request);
+    if (closing) return refuseUpgrade(socket, refuse("unavailable", { why: CLOSINGS.closing.says }));
+    if (request.url !== "/api/v1/link") return refuseUpgrade(socket, refuse("not_found", { path: "/api/v1/link is the link" }));
+    if (!hub.door.admits(address)) return refuseUpgrade(socket, refuse("rate_limited", { retryAfterMs: 1_000 }));
+    sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      const pipe = new SocketPipe(webSocket, socket, hub.door.memory.links, systemTimers);
+      pipes.add(pipe);
+      pipe.onClose(() => pipes.delete(pipe));
+      hub.accept(pipe, address);
+    });
   });
   app.addHook("preClose", async () => {
     closing = true;
+    clearInterval(looking);
     hub.close();
     for (const client of sockets.clients) client.terminate();
     sockets.close();
   });
-}
-
-export function pipeOf(socket: WebSocket): LinkPipe {
-  socket.on("error", () => socket.terminate());
-  return {
-    send: (message) => socket.send(message),
-    close: () => socket.close(),
-    unreadBytes: () => socket.bufferedAmount,
-    onMessage: (handler) =>
-      void socket.on("message", (data: Buffer, binary: boolean) =>
-        handler(binary ? new Uint8Array(data.buffer, data.byteOffset, data.length) : data.toString("utf8")),
-      ),
-    onClose: (handler) => void socket.on("close", handler),
-  };
 }

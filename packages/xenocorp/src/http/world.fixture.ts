@@ -28,6 +28,7 @@ import { LogView } from "../log/log-view.ts";
 import { startEpoch } from "../log/sequencer.ts";
 import { createMemoryStore } from "../store/memory.ts";
 import type { Store } from "../store/store.ts";
+import { Door, type DoorOptions } from "./door.ts";
 import { LinkHub } from "./link-hub.ts";
 import { createReads } from "./reads.ts";
 import { createHttpServer } from "./server.ts";
@@ -61,7 +62,7 @@ export class World {
   readonly hub: LinkHub;
   #app: FastifyInstance | null = null;
 
-  constructor(store?: Store) {
+  constructor(store?: Store, door: DoorOptions = {}) {
     if (store) this.store = store;
     const keys: BrokerKeys = { purchaseOrders: newSigner(), checkpoints: newSigner(), receipts: newSigner(), secret: randomBytes(32) };
     const market: MarketPins = {
@@ -86,6 +87,7 @@ export class World {
       this.sessions,
       () => describeMarket(this.services),
       systemTimers,
+      new Door(systemTimers, { requestsPerSecond: 100_000, ...door }),
     );
     this.desk = new Desk(this.services, {
       toServer: (server, filed) => this.hub.toServer(server, filed),
@@ -103,7 +105,7 @@ export class World {
       hub: this.hub,
       logger: pino({ level: "silent" }),
       version: "test",
-      requestsPerSecond: 100_000,
+      trustProxy: [],
       ready: async () => true,
     });
   }

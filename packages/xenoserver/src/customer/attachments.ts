@@ -2,9 +2,16 @@
  * The channels of one lease: takes the job's bytes, sends output as it comes and how the guest ended, hands out files and states. Who
  * controls the inputs: the customer, every message.
  */
-import { respondChannel, type Channel, type ChannelHeader, type ChannelKeyPair } from "@xenoservers/protocol/channel";
+import {
+  Turns,
+  WANTS_UNDER_WAY_MAX,
+  respondChannel,
+  type Channel,
+  type ChannelHeader,
+  type ChannelKeyPair,
+} from "@xenoservers/protocol/channel";
 import type { Envelope } from "@xenoservers/protocol";
-import type { Pipe } from "@xenoservers/protocol/link";
+import type { MemoryShare, Pipe } from "@xenoservers/protocol/link";
 import type { RunningGuest } from "../drivers/driver.ts";
 import { bringsWork, type WorkHeader } from "../drivers/work.ts";
 import type { Taken } from "../lease/job-intake.ts";
@@ -17,6 +24,8 @@ export interface AttachmentsHost {
   lease: string;
   channelKey: ChannelKeyPair;
   customerKey: string;
+  /** What waits in the channels of all leases counts here. */
+  memory: MemoryShare;
   guest(): RunningGuest | null;
   result(): SignedResult | null;
   state(): { state: "waiting" | "preparing" | "running" | "ended"; usedMs: number };
@@ -46,9 +55,16 @@ interface Attached {
   /** Whether all that there was when it attached was sent, and said to be all. */
   isAnswered: boolean;
   endedSent: boolean;
+  isPumping: boolean;
+  /** Something came since the last look. */
+  hasNews: boolean;
   requests: VmRequests;
+  /** Parts that were asked for. */
+  answers: Turns;
 }
 
+/** Of one lease: each may have a window of bytes under way. */
+const CHANNELS_MAX = 8;
 const WHY_MAX = 400;
 
 export class Attachments {
@@ -64,8 +80,11 @@ export class Attachments {
   }
 
   attach(pipe: Pipe): void {
-    const { channelKey, customerKey, lease } = this.#host;
-    respondChannel(pipe, channelKey, customerKey, lease, (channel) => {
+    const { channelKey, customerKey, lease, memory } = this.#host;
+    const ready = (channel: Channel): void => {
+      // whoever comes again has lost the oldest
+      const [oldest] = this.#attached;
+      if (this.#attached.size >= CHANNELS_MAX) oldest?.channel.close();
       const attached: Attached = {
         channel,
         follower: null,
@@ -74,28 +93,46 @@ export class Attachments {
         hasAttached: false,
         isAnswered: true,
         endedSent: false,
+        isPumping: false,
+        hasNews: false,
         requests: new VmRequests(channel, this.#host.requests),
+        answers: new Turns(WANTS_UNDER_WAY_MAX),
       };
-      let turn = Promise.resolve();
       this.#attached.add(attached);
       channel.onClose(() => {
         attached.requests.close();
+        attached.follower?.stop();
         this.#attached.delete(attached);
       });
-      channel.onMessage((header, body) => {
-        turn = turn.then(() => this.#receive(attached, header, body)).catch((error: unknown) => this.#failed(attached, error));
-      });
-      channel.send({ t: "state", ...this.#host.state() });
-    });
+      channel.onUsed(() => this.#host.progress());
+      channel.onMessage((header, body) => this.#receive(attached, header, body).catch((error: unknown) => this.#failed(attached, error)));
+      void channel.send({ t: "state", ...this.#host.state() });
+    };
+    respondChannel(pipe, channelKey, customerKey, lease, ready, memory);
   }
 
   sendState(): void {
-    for (const { channel } of this.#attached) channel.send({ t: "state", ...this.#host.state() });
+    for (const { channel } of this.#attached) void channel.send({ t: "state", ...this.#host.state() });
   }
 
   /** Sends what is new on every channel. */
   pump(): void {
-    for (const attached of this.#attached) this.#pump(attached).catch((error: unknown) => this.#failed(attached, error));
+    for (const attached of this.#attached) this.#pumpOne(attached);
+  }
+
+  /** Nobody waits for it: its customer may take nothing of what it is sent for a long time. */
+  #pumpOne(attached: Attached): void {
+    attached.hasNews = true;
+    if (!attached.isPumping) void this.#pumpAll(attached);
+  }
+
+  async #pumpAll(attached: Attached): Promise<void> {
+    attached.isPumping = true;
+    while (attached.hasNews) {
+      attached.hasNews = false;
+      await this.#pump(attached).catch((error: unknown) => this.#failed(attached, error));
+    }
+    attached.isPumping = false;
   }
 
   close(): void {
@@ -103,7 +140,7 @@ export class Attachments {
   }
 
   #problem({ channel }: Attached, code: string, why: string): void {
-    channel.send({ t: "problem", code, why: why.slice(0, WHY_MAX) });
+    void channel.send({ t: "problem", code, why: why.slice(0, WHY_MAX) });
   }
 
   #failed(attached: Attached, error: unknown): void {
@@ -111,7 +148,6 @@ export class Attachments {
   }
 
   async #receive(attached: Attached, header: ChannelHeader, body: Uint8Array): Promise<void> {
-    const { channel } = attached;
     this.#host.progress();
     if (isVmHeader(header)) return attached.requests.receive(header, body);
     if (bringsWork(header)) return this.#receiveJob(attached, header);
@@ -122,21 +158,15 @@ export class Attachments {
       case "part":
         return attached.transfer?.receive(header.digest, header.offset, body);
       case "attach":
-        // whoever could begin again would be sent the window again, unread
         if (attached.hasAttached) return this.#problem(attached, "bad_request", "this channel follows the output already: open another");
         attached.hasAttached = true;
         attached.from = { stdout: header.stdout, stderr: header.stderr };
+        attached.follower?.stop();
         attached.follower = null;
         attached.isAnswered = false;
-        return this.#pump(attached);
-      case "seen":
-        attached.follower?.seen(header);
-        return this.#pump(attached);
-      case "want": {
-        const { digest, offset, length } = header;
-        const part = await this.#host.read(digest, offset, length);
-        return part === null ? this.#problem(attached, "not_found", "no such output") : channel.send({ t: "part", digest, offset }, part);
-      }
+        return this.#pumpOne(attached);
+      case "want":
+        return attached.answers.add(() => this.#answer(attached, header).catch((error: unknown) => this.#failed(attached, error)));
       case "delivered": {
         const problem = await this.#host.delivered(header.delivery);
         return problem === null ? undefined : this.#problem(attached, "result_mismatch", problem);
@@ -146,9 +176,16 @@ export class Attachments {
     }
   }
 
+  /** One part at a time is read, and the next when the channel has handed it over. */
+  async #answer(attached: Attached, { digest, offset, length }: Extract<ChannelHeader, { t: "want" }>): Promise<void> {
+    const part = await this.#host.read(digest, offset, length);
+    if (part === null) this.#problem(attached, "not_found", "no such output");
+    else await attached.channel.send({ t: "part", digest, offset }, part);
+  }
+
   async #receiveJob(attached: Attached, header: WorkHeader): Promise<void> {
     const taken = await this.#host.takeJob(header, attached.channel);
-    if (taken === null) return this.#pump(attached);
+    if (taken === null) return this.#pumpOne(attached);
     if ("problem" in taken) return this.#problem(attached, "result_mismatch", taken.problem);
     const { transfer } = taken;
     attached.transfer = transfer;
@@ -169,7 +206,7 @@ export class Attachments {
     const isBehind = attached.follower ? !attached.follower.isAhead : isShown && this.#host.state().state === "running";
     if (attached.isAnswered || isBehind) return;
     attached.isAnswered = true;
-    attached.channel.send({ t: "shown" });
+    void attached.channel.send({ t: "shown" });
   }
 
   async #show(attached: Attached): Promise<void> {
@@ -180,7 +217,7 @@ export class Attachments {
     if (!result || attached.endedSent) return;
     if (attached.follower && !attached.follower.hasSent({ stdout: result.stdoutSize, stderr: result.stderrSize })) return;
     attached.endedSent = true;
-    attached.channel.send({
+    void attached.channel.send({
       t: "ended",
       result: result.envelope,
       tree: result.tree,

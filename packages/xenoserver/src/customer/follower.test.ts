@@ -1,14 +1,21 @@
 import { expect, it } from "vitest";
+import { until } from "../../../../test/until.ts";
 import { Follower } from "./follower.ts";
 
-const WINDOW_BYTES = 512 * 1024;
 const PART_BYTES = 64 * 1024;
 
-/** A guest that has written so much to stdout, and goes on writing a byte each time it is read to the end. */
+/** A guest that has written so much to stdout, and goes on writing a byte each time it is read to the end; a channel that takes what it may. */
 function chatty(stdout: number) {
   let size = stdout;
-  const sent: number[] = [];
-  const channel = { send: (_: object, bytes: Uint8Array) => void sent.push(bytes.length) };
+  const sent: { bytes: number; taken: () => void }[] = [];
+  const channel = {
+    mayTake: Number.POSITIVE_INFINITY,
+    send: (_: object, { length: bytes }: Uint8Array) =>
+      new Promise<void>((taken) => {
+        sent.push({ bytes, taken });
+        if (channel.mayTake-- > 0) taken();
+      }),
+  };
   const guest = {
     readStream: async (stream: "stdout" | "stderr", offset: number) => {
       if (stream === "stderr") return new Uint8Array(0);
@@ -17,25 +24,28 @@ function chatty(stdout: number) {
       return bytes;
     },
   };
-  return { sent, follower: new Follower(channel as never, guest as never, { stdout: 0, stderr: 0 }) };
+  const all = (): number => sent.reduce((sum, { bytes }) => sum + bytes, 0);
+  return { sent, all, channel, follower: new Follower(channel as never, guest as never, { stdout: 0, stderr: 0 }) };
 }
-const sum = (sizes: readonly number[]): number => sizes.reduce((a, b) => a + b, 0);
 
 it("has sent all there was when it comes to the end of both streams, though the guest goes on", async () => {
-  const { sent, follower } = chatty(100_000);
+  const { all, follower } = chatty(100_000);
   expect(follower.isAhead).toBe(false);
   await follower.pump();
-  expect([sum(sent), follower.isAhead]).toEqual([100_000, true]);
+  expect([all(), follower.isAhead, follower.hasSent({ stdout: 100_000, stderr: 0 })]).toEqual([100_000, true, true]);
 });
 
-it("is no more than a window ahead of what was seen, and has not sent all until it was", async () => {
-  const { sent, follower } = chatty(WINDOW_BYTES * 2 + 10);
-  await follower.pump();
-  expect([sum(sent), follower.isAhead]).toEqual([WINDOW_BYTES, false]);
-  follower.seen({ stdout: WINDOW_BYTES * 9, stderr: 0 });
-  await follower.pump();
-  expect([sum(sent), follower.isAhead]).toEqual([WINDOW_BYTES * 2, false]);
-  follower.seen({ stdout: WINDOW_BYTES + 100, stderr: 0 });
-  await follower.pump();
-  expect([sum(sent), follower.isAhead]).toEqual([WINDOW_BYTES * 2 + 10, true]);
+it("reads no more of the guest than its channel takes, and ends with it", async () => {
+  const { sent, all, channel, follower } = chatty(PART_BYTES * 10);
+  channel.mayTake = 2;
+  const pumping = follower.pump();
+  await until(() => sent.length === 3);
+  expect([all(), follower.isAhead, follower.hasSent({ stdout: PART_BYTES * 10, stderr: 0 })]).toEqual([PART_BYTES * 3, false, false]);
+  channel.mayTake = 1;
+  sent[2]?.taken();
+  await until(() => sent.length === 5);
+  follower.stop();
+  sent[4]?.taken();
+  await pumping;
+  expect([sent.length, follower.isAhead]).toEqual([5, false]);
 });

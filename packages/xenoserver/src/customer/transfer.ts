@@ -3,11 +3,10 @@
  * uses it. One that is wrong is asked for again; one that stays wrong is what its customer has. Who controls the inputs: the customer,
  * every byte.
  */
-import { PART_BYTES_MAX, type Channel } from "@xenoservers/protocol/channel";
+import { PART_BYTES_MAX, WANTS_UNDER_WAY_MAX, type Channel } from "@xenoservers/protocol/channel";
 import type { NeededBlob } from "../drivers/driver.ts";
 import type { Journal } from "../lease/journal.ts";
 
-const PARTS_UNDER_WAY_MAX = 8;
 /** The channel lets nothing be changed on the way: more tries than this bring nothing else. */
 const TRIES_MAX = 3;
 
@@ -78,13 +77,13 @@ export class Transfer {
     for (let part = this.#next(); part; part = this.#next()) {
       this.#underWay++;
       this.#expected.set(`${part.digest}/${part.offset}`, part.length);
-      this.#channel.send({ t: "want", ...part });
+      void this.#channel.send({ t: "want", ...part });
     }
     if (this.#underWay === 0) await this.#check();
   }
 
   #next() {
-    return this.#underWay < PARTS_UNDER_WAY_MAX ? this.#queue.shift() : undefined;
+    return this.#underWay < WANTS_UNDER_WAY_MAX ? this.#queue.shift() : undefined;
   }
 
   async #check(): Promise<void> {

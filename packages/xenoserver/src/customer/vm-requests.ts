@@ -62,7 +62,7 @@ export class VmRequests {
   }
 
   async #open(id: number, port: number): Promise<void> {
-    const refuse = (why: string): void => this.#channel.send({ t: "shut", id, why: why.slice(0, 200) });
+    const refuse = (why: string): void => void this.#channel.send({ t: "shut", id, why: why.slice(0, 200) });
     if (this.#tunnels.has(id) || this.#tunnels.size >= TUNNELS_MAX) return refuse(`at most ${TUNNELS_MAX} connections at once`);
     try {
       const stream = await this.#controls().open(port);
@@ -84,8 +84,8 @@ export class VmRequests {
     const answer = (ok: boolean, value: unknown): void => {
       const bytes = Buffer.from(JSON.stringify(value ?? null));
       if (bytes.length > REPLY_BYTES_MAX)
-        this.#channel.send({ t: "answer", id, ok: false }, Buffer.from(JSON.stringify({ why: "the answer is too large" })));
-      else this.#channel.send({ t: "answer", id, ok }, bytes);
+        void this.#channel.send({ t: "answer", id, ok: false }, Buffer.from(JSON.stringify({ why: "the answer is too large" })));
+      else void this.#channel.send({ t: "answer", id, ok }, bytes);
     };
     if (this.#asks >= ASKS_UNDER_WAY_MAX) return answer(false, { why: "too many requests at once" });
     this.#asks++;

@@ -35,7 +35,7 @@ export function customersView(ctx: LeaseContext, { clock, intake, guestRun, hand
   }
 
   return {
-    ...{ lease: record.lease, channelKey: world.channelKey, customerKey: order.channelKey, read },
+    ...{ lease: record.lease, channelKey: world.channelKey, customerKey: order.channelKey, memory: world.channelMemory, read },
     guest: () => guestRun.guest,
     result: () => record.result,
     state() {

@@ -1,7 +1,7 @@
 /** What a lease on this server works with: keys, clock, journal, drivers, the broker. Handed in by the server. */
 import type { Crypto, Envelope, LogState, MarketPins, Receipt, Signer } from "@xenoservers/protocol";
 import type { ChannelKeyPair } from "@xenoservers/protocol/channel";
-import type { LinkAnswer, Timers } from "@xenoservers/protocol/link";
+import type { LinkAnswer, MemoryShare, Timers } from "@xenoservers/protocol/link";
 import type { sealResult } from "@xenoservers/protocol/sealed";
 import type { Drivers } from "../drivers/registry.ts";
 import type { Journal } from "./journal.ts";
@@ -22,6 +22,8 @@ export interface RunnerWorld extends BrokerApi {
   server: string;
   owner: string;
   channelKey: ChannelKeyPair;
+  /** For what waits in the channels of all leases. */
+  channelMemory: MemoryShare;
   pins(): MarketPins;
   /** What the broker last told of its log. */
   seen(): LogState | null;

@@ -1,7 +1,8 @@
 import { countTo, parseAmount, parseDurationMs, parsePercent, parsePort, parseTime, parseWitness } from "../parse.ts";
-import { choiceOr, data, flag, inputOf, json, needed, rest, textOr, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
+import { choiceOr, data, flag, inputOf, json, many, needed, rest, textOr, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
 
 const PROBES_MAX = 1_000;
+const MEMORY_MIB_MAX = 1024 * 1024;
 
 export const brokerInput = inputOf(
   {},
@@ -9,6 +10,8 @@ export const brokerInput = inputOf(
     host: textOr("--host <address>", "listen on", "127.0.0.1"),
     port: valueOr("--port <port>", "listen on", "7400", parsePort),
     name: textOr("--name <name>", "of a new market", "market.local"),
+    trustProxy: many("--trust-proxy <address>", "a proxy in front of it, or its subnet, that says who calls; again for each"),
+    memory: valueOr("--memory <mib>", "for all that is buffered for others", "256", countTo(MEMORY_MIB_MAX)),
     ...{ json, data },
   },
 );

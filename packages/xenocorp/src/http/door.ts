@@ -1,0 +1,111 @@
+/**
+ * What the broker's door lets in: tokens that every request and message costs, by source address and by party; places for links, channels,
+ * event streams and results on their way; memory for what is buffered. One door for all of a broker. Who controls the inputs: anyone.
+ */
+import type { Timers, ToBroker } from "@xenoservers/protocol/link";
+import { memoryBudget, MEMORY_MIB, type MemoryBudget } from "./memory-budget.ts";
+import { Places } from "./places.ts";
+import type { PartySession } from "./sessions.ts";
+import { TokenBucket, TokenBuckets } from "./token-bucket.ts";
+
+const REQUESTS_PER_SECOND = 500;
+const REMEMBERED_MAX = 50_000;
+
+/** In tokens. */
+const REQUEST_COST = 4;
+export const MESSAGE_COSTS: Readonly<Record<ToBroker["t"], number>> = {
+  hello: 8,
+  submit: 4,
+  "channel-open": 16,
+  "channel-close": 1,
+  ping: 4,
+};
+/** A channel that was asked for where there is none costs its look-up and an answer. */
+export const OPEN_REFUSED_COST = 48;
+/** WebSocket's own ping and pong. */
+export const CONTROL_FRAME_COST = 4;
+const BYTES_COST_MIN = 0.5;
+const BYTES_PER_TOKEN = 32 * 1024;
+export const costOfBytes = (length: number): number => Math.max(BYTES_COST_MIN, length / BYTES_PER_TOKEN);
+
+/** How many at once, in all and of one holder. */
+export const PLACES = {
+  connections: { max: 20_000, perHolder: 4_096 },
+  waiting: { max: 5_000, perHolder: 512 },
+  addressLinks: { max: 20_000, perHolder: 2_048 },
+  partyLinks: { max: 20_000, perHolder: 128 },
+  channels: { max: 20_000, perHolder: 1_024 },
+  addressStreams: { max: 4_000, perHolder: 256 },
+  partyStreams: { max: 4_000, perHolder: 64 },
+  transfers: { max: 32, perHolder: 2 },
+} as const;
+type Placed = keyof typeof PLACES;
+
+export interface DoorOptions {
+  /** Requests per second and source address, with twice as many at once. A party has the same for all of its links together. */
+  requestsPerSecond?: number;
+  /** For everything that is buffered for others. */
+  memoryMib?: number;
+  places?: Partial<Record<Placed, { max: number; perHolder: number }>>;
+}
+
+/** A server's key stands for itself, as its owner may have many. */
+export const holderOf = ({ party, key }: PartySession): string => (key.role === "server" ? key.id : party);
+
+export class Door {
+  readonly memory: MemoryBudget;
+  readonly #places: Readonly<Record<Placed, Places>>;
+  readonly #addresses: TokenBuckets;
+  readonly #parties: TokenBuckets;
+
+  constructor(clock: Pick<Timers, "now">, options: DoorOptions = {}) {
+    this.memory = memoryBudget(options.memoryMib ?? MEMORY_MIB);
+    const of = (what: Placed): Places => {
+      const { max, perHolder } = options.places?.[what] ?? PLACES[what];
+      return new Places(max, perHolder);
+    };
+    this.#places = {
+      ...{ connections: of("connections"), waiting: of("waiting"), addressLinks: of("addressLinks"), partyLinks: of("partyLinks") },
+      ...{ channels: of("channels"), addressStreams: of("addressStreams"), partyStreams: of("partyStreams"), transfers: of("transfers") },
+    };
+    const perSecond = REQUEST_COST * (options.requestsPerSecond ?? REQUESTS_PER_SECOND);
+    const buckets = (): TokenBuckets => new TokenBuckets(REMEMBERED_MAX, () => new TokenBucket(perSecond, 2 * perSecond, clock));
+    this.#addresses = buckets();
+    this.#parties = buckets();
+  }
+
+  /** Whether an address may make one more request now. */
+  admits(address: string): boolean {
+    return this.#addresses.of(address).take(REQUEST_COST);
+  }
+
+  /** The same of who asks, wherever it asks from. */
+  admitsParty(session: PartySession): boolean {
+    return this.#parties.of(holderOf(session)).take(REQUEST_COST);
+  }
+
+  /** A message has come: for how many ms its link should not be listened to. */
+  charge(address: string, session: PartySession | null, cost: number): number {
+    const wait = this.#addresses.of(address).charge(cost);
+    return session ? Math.max(wait, this.#parties.of(holderOf(session)).charge(cost)) : wait;
+  }
+
+  take(what: Placed, holder: string): (() => void) | null {
+    return this.#places[what].take(holder);
+  }
+
+  /** A place by each of these holders, or none; what is returned gives all of them back. */
+  takeAll(wanted: readonly (readonly [Placed, string])[]): (() => void) | null {
+    const taken: (() => void)[] = [];
+    const giveBack = (): void => taken.forEach((free) => free());
+    for (const [what, holder] of wanted) {
+      const free = this.take(what, holder);
+      if (!free) {
+        giveBack();
+        return null;
+      }
+      taken.push(free);
+    }
+    return giveBack;
+  }
+}

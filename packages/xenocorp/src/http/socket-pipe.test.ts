@@ -1,0 +1,151 @@
+import { EventEmitter } from "node:events";
+import { PassThrough } from "node:stream";
+import { expect, it } from "vitest";
+import { CLOSINGS, MemoryShare } from "@xenoservers/protocol/link";
+import { SocketPipe } from "./socket-pipe.ts";
+
+const MIB = 1024 * 1024;
+
+/** A WebSocket whose other end reads when it is told to. */
+class Socket extends EventEmitter {
+  readonly OPEN = 1;
+  readyState = 1;
+  isPaused = false;
+  closed: [number, string] | null = null;
+  readonly unread: { bytes: number; sent: () => void }[] = [];
+
+  get bufferedAmount(): number {
+    return this.unread.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+  send(message: string | Uint8Array, sent: () => void): void {
+    this.unread.push({ bytes: message.length, sent });
+  }
+  pong(data: Uint8Array, _mask: boolean, sent: () => void): void {
+    this.send(data, sent);
+  }
+  /** Its other end reads one message. */
+  read(): void {
+    this.unread.shift()?.sent();
+  }
+  pause(): void {
+    this.isPaused = true;
+  }
+  resume(): void {
+    this.isPaused = false;
+  }
+  close(code: number, why: string): void {
+    this.closed ??= [code, why];
+    this.readyState = 2;
+  }
+  terminate(): void {}
+}
+
+function pipe(share = new MemoryShare(100 * MIB)) {
+  const time = { at: 0, wakes: [] as (() => void)[] };
+  const timers = {
+    now: () => time.at,
+    random: () => 0,
+    after: (_: number, action: () => void) => (time.wakes.push(action), () => {}),
+  };
+  const socket = new Socket();
+  const raw = new PassThrough();
+  const one = new SocketPipe(socket as never, raw, share, timers);
+  const heard: unknown[] = [];
+  one.onMessage((message) => heard.push(message));
+  /** Bytes as they come; a message is whole when all of its frame has. */
+  const come = (bytes: number): void => void raw.emit("data", new Uint8Array(bytes));
+  const whole = (bytes: number): void => void socket.emit("message", Buffer.alloc(bytes), true);
+  return { time, socket, one, share, heard, come, whole };
+}
+
+it("does not listen to whoever does not read, and listens again when it does", () => {
+  const { socket, one, share } = pipe();
+  for (let i = 0; i < 5; i++) one.send(new Uint8Array(MIB / 4));
+  expect([socket.isPaused, share.used]).toEqual([true, 5 * (MIB / 4)]);
+  socket.read();
+  expect([socket.isPaused, share.used]).toEqual([false, MIB]);
+});
+
+it("does not listen for as long as its other end rests", () => {
+  const { socket, one, time } = pipe();
+  one.rest(700);
+  expect(socket.isPaused).toBe(true);
+  one.send("answer");
+  socket.read();
+  expect(socket.isPaused).toBe(true);
+  for (const wake of time.wakes) wake();
+  expect(socket.isPaused).toBe(false);
+});
+
+it("cuts whoever reads nothing of what waits for it, with a code and words; not who reads slowly", () => {
+  const { socket, one, time } = pipe();
+  one.send("a");
+  one.send("b");
+  time.at += 29_000;
+  socket.read();
+  time.at += 29_000;
+  one.look();
+  expect(socket.closed).toBeNull();
+  time.at += 2_000;
+  one.look();
+  expect(socket.closed).toEqual([1008, expect.stringContaining("read faster")]);
+});
+
+it("cuts who begins a message and does not end it; not who says nothing, nor who sends on the whole time", () => {
+  const quiet = pipe();
+  quiet.time.at += 3_600_000;
+  quiet.one.look();
+  expect(quiet.socket.closed).toBeNull();
+
+  const { socket, one, time, share, come, whole } = pipe();
+  come(60_000);
+  expect(share.used).toBe(60_000);
+  time.at += 29_000;
+  // its end, and 40,000 bytes of the next
+  come(80_008);
+  whole(100_000 - 8);
+  expect(share.used).toBe(60_000 + 80_008 - 100_000 - 6);
+  time.at += 29_000;
+  one.look();
+  expect(socket.closed).toBeNull();
+  time.at += 2_000;
+  one.look();
+  expect(socket.closed).toEqual([1008, expect.stringContaining("did not come to its end")]);
+});
+
+it("what is left of frames' own bytes is nobody's half message", () => {
+  const { socket, one, time, share, come, whole } = pipe();
+  for (let i = 0; i < 1_000; i++) {
+    come(1_020);
+    whole(1_000);
+  }
+  time.at += 3_600_000;
+  one.look();
+  expect([socket.closed, share.used]).toEqual([null, 0]);
+});
+
+it.each(Object.entries(CLOSINGS))("%s can be said in the close of a WebSocket", (_, { code, says }) => {
+  expect([1001, 1008, 1013]).toContain(code);
+  expect(Buffer.byteLength(says)).toBeLessThanOrEqual(123);
+});
+
+it("answers WebSocket's own pings, which count and wait as all else", () => {
+  const { socket, one, share } = pipe();
+  let control = 0;
+  one.onControl(() => control++);
+  socket.emit("ping", Buffer.alloc(100));
+  expect([socket.unread.length, control, share.used]).toEqual([1, 1, 100]);
+});
+
+it("holds nothing once it is closed, and goes first where it holds most", () => {
+  const share = new MemoryShare(3 * MIB);
+  const [greedy, honest] = [pipe(share), pipe(share)];
+  greedy.one.send(new Uint8Array(2 * MIB));
+  honest.one.send(new Uint8Array(MIB));
+  honest.one.send(new Uint8Array(MIB / 2));
+  expect(greedy.socket.closed).toEqual([1013, expect.stringContaining("try again later")]);
+  expect([honest.socket.closed, share.used]).toEqual([null, 1.5 * MIB]);
+  honest.socket.emit("close");
+  greedy.socket.emit("close");
+  expect(share.used).toBe(0);
+});
