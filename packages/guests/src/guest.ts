@@ -4,9 +4,9 @@
  * are checked by whoever sends them on.
  */
 import { watch, type FSWatcher } from "node:fs";
-import { access, constants, open, readFile, stat, writeFile } from "node:fs/promises";
-import path from "node:path";
+import { guestTextEnd, placeMarker, readGuestFile, statGuestFile } from "./guest-files.ts";
 import { isAlive, signalWorker, type Exit, type ProcessId, type TakenWorker } from "./pool.ts";
+import { messageOf } from "./thrown.ts";
 import { STOP_WITHIN_MS, WORKER_FILES, type WorkerResult } from "./worker/job.ts";
 
 const POLL_MS = 500;
@@ -35,22 +35,8 @@ export type GuestEnd =
 const CRASHES: readonly string[] = ["SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGTRAP", "SIGSYS"];
 const CRASH_LOG = /^(FATAL ERROR|# Fatal|#\s*$)|Fatal JavaScript/m;
 const LOG_SHOWN = 400;
-
-/** Reads a part of a regular file that a guest wrote; links are not followed. */
-export async function readGuestFile(file: string, offset: number, length: number): Promise<Uint8Array> {
-  // null: absent, or no plain file any more
-  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(() => null);
-  if (!handle) return new Uint8Array(0);
-  try {
-    const stat = await handle.stat();
-    if (!stat.isFile()) return new Uint8Array(0);
-    const bytes = new Uint8Array(Math.max(0, Math.min(length, stat.size - offset)));
-    const { bytesRead } = await handle.read(bytes, 0, bytes.length, offset);
-    return bytes.subarray(0, bytesRead);
-  } finally {
-    await handle.close();
-  }
-}
+/** Of the end of a log, in which the last words are looked for. */
+const LOG_BYTES_MAX = 64 * 1024;
 
 export class Guest {
   readonly folder: string;
@@ -85,7 +71,7 @@ export class Guest {
   }
 
   read(stream: "stdout" | "stderr", offset: number): Promise<Uint8Array> {
-    return readGuestFile(path.join(this.folder, WORKER_FILES[stream]), offset, CHUNK_BYTES);
+    return readGuestFile(this.folder, WORKER_FILES[stream], offset, CHUNK_BYTES);
   }
 
   async #check(): Promise<void> {
@@ -98,8 +84,8 @@ export class Guest {
     do {
       this.#again = false;
       const alive = await isAlive(this.id);
-      const result = await this.#result();
-      if (result) this.#end({ kind: "finished", result });
+      const end = await this.#handedIn();
+      if (end) this.#end(end);
       else if (!alive) this.#end(await this.#withoutResult());
       this.#changed();
     } while (this.#again && !this.#over);
@@ -108,8 +94,8 @@ export class Guest {
 
   /** Why a process that is gone handed in nothing. */
   async #withoutResult(): Promise<GuestEnd> {
-    if (this.#stopping || (await this.#has(WORKER_FILES.killed))) return { kind: "stopped" };
-    const log = await readFile(path.join(this.folder, WORKER_FILES.log), "utf8").catch(() => "");
+    if (this.#stopping || this.#has(WORKER_FILES.killed)) return { kind: "stopped" };
+    const log = await guestTextEnd(this.folder, WORKER_FILES.log, LOG_BYTES_MAX);
     const signal = this.#exit?.signal ?? "";
     if (CRASHES.includes(signal) || CRASH_LOG.test(log))
       return {
@@ -119,13 +105,17 @@ export class Guest {
     return { kind: "host-failure", detail: log.trim().slice(-LOG_SHOWN) || "the guest's process was killed" };
   }
 
-  async #result(): Promise<WorkerResult | null> {
-    const bytes = await readGuestFile(path.join(this.folder, WORKER_FILES.result), 0, RESULT_BYTES_MAX).catch(() => new Uint8Array(0));
-    if (bytes.length === 0) return null;
+  /** Null while there is none. It comes at once and whole: read a second time, it would cost the daemon as much again. */
+  async #handedIn(): Promise<GuestEnd | null> {
+    const size = statGuestFile(this.folder, WORKER_FILES.result)?.size ?? 0;
+    if (size === 0) return null;
     try {
-      return JSON.parse(Buffer.from(bytes).toString("utf8")) as WorkerResult;
-    } catch {
-      return null;
+      if (size > RESULT_BYTES_MAX) throw new Error(`it is larger than ${RESULT_BYTES_MAX} bytes`);
+      const bytes = await readGuestFile(this.folder, WORKER_FILES.result, 0, size);
+      return { kind: "finished", result: JSON.parse(Buffer.from(bytes).toString("utf8")) as WorkerResult };
+    } catch (error) {
+      await this.kill();
+      return { kind: "crashed", detail: `what the guest's process handed in cannot be read: ${messageOf(error).slice(0, LOG_SHOWN)}` };
     }
   }
 
@@ -140,25 +130,25 @@ export class Guest {
   async stop(): Promise<void> {
     const beginBy = Date.now() + BEGIN_WITHIN_MS;
     let stopAt: { interrupt: number; kill: number; last: number } | null = null;
-    let seen = await this.#aliveAt();
+    let seen = this.#aliveAt();
     const interrupt = async (): Promise<void> => {
       if (this.#over) return clearInterval(timer);
       // a process that is still starting would end with nothing
-      if (stopAt === null && Date.now() < beginBy && !(await this.#hasBegun())) return;
+      if (stopAt === null && Date.now() < beginBy && !this.#hasBegun()) return;
       this.#stopping = true;
-      if (stopAt === null) await writeFile(path.join(this.folder, WORKER_FILES.stop), "");
+      if (stopAt === null) placeMarker(this.folder, WORKER_FILES.stop);
       stopAt ??= {
         interrupt: Date.now() + STOP_WITHIN_MS,
         kill: Date.now() + KILL_AFTER_MS,
         last: Date.now() + HAND_IN_WITHIN_MS,
       };
-      const sign = await this.#aliveAt();
+      const sign = this.#aliveAt();
       if (sign !== seen) stopAt.kill = Math.min(Date.now() + KILL_AFTER_MS, stopAt.last);
       seen = sign;
       await signalWorker(this.id, "SIGCONT");
       if (Date.now() < stopAt.interrupt) return;
       if (Date.now() < stopAt.kill) return signalWorker(this.id, "SIGINT");
-      await writeFile(path.join(this.folder, WORKER_FILES.killed), ""); // a later daemon would not know who did it
+      placeMarker(this.folder, WORKER_FILES.killed); // a later daemon would not know who did it
       await signalWorker(this.id, "SIGKILL");
     };
     // again and again: one that comes while the job is made ready is lost
@@ -167,23 +157,17 @@ export class Guest {
   }
 
   /** When it last showed that it hands in what it has. */
-  #aliveAt(): Promise<number> {
-    return stat(path.join(this.folder, WORKER_FILES.alive)).then(
-      ({ mtimeMs }) => mtimeMs,
-      () => 0,
-    );
+  #aliveAt(): number {
+    return statGuestFile(this.folder, WORKER_FILES.alive)?.mtimeMs ?? 0;
   }
 
   /** Whether it has taken up its job. */
-  #hasBegun(): Promise<boolean> {
+  #hasBegun(): boolean {
     return this.#has(WORKER_FILES.stdout);
   }
 
-  #has(name: string): Promise<boolean> {
-    return access(path.join(this.folder, name)).then(
-      () => true,
-      () => false,
-    );
+  #has(name: string): boolean {
+    return statGuestFile(this.folder, name) !== null;
   }
 
   async kill(): Promise<void> {

@@ -3,7 +3,7 @@
  * limits, arguments, files that are left. And what only a host can do stays the host's.
  */
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import wabtInit from "wabt";
@@ -268,6 +268,33 @@ describe("the end of a guest's process", () => {
       }),
     );
     expect(ends).toMatchObject([{ kind: "crashed", detail: expect.stringContaining("SIGSEGV") }, { kind: "host-failure" }]);
+  });
+
+  it.each([
+    ["is no JSON", 1, "JSON"],
+    ["is larger than any result", 64 * MIB + 1, "is larger than 67108864 bytes"],
+  ])("is nobody's where what it handed in %s", async (what, zeros, why) => {
+    const at = path.join(folder, what);
+    await mkdir(at);
+    const handedIn = path.join(at, WORKER_FILES.result);
+    await writeFile(handedIn, "");
+    await truncate(handedIn, zeros);
+    expect(await adopt(at, { pid: 2 ** 30, startTicks: "1" }).ended).toMatchObject({
+      kind: "crashed",
+      detail: expect.stringContaining(why),
+    });
+  });
+
+  it("is read from nothing that leads out of its folder", async () => {
+    const [at, host] = [path.join(folder, "linked"), path.join(folder, "of-the-host")];
+    await mkdir(at);
+    await writeFile(host, '{"secret":"of the host"}');
+    for (const name of [WORKER_FILES.result, WORKER_FILES.log, WORKER_FILES.stdout, WORKER_FILES.stop])
+      await symlink(host, path.join(at, name));
+    const guest = adopt(at, { pid: 2 ** 30, startTicks: "1" });
+    expect(await guest.ended).toEqual({ kind: "host-failure", detail: "the guest's process was killed" });
+    expect(await guest.read("stdout", 0)).toHaveLength(0);
+    expect(await readFile(host, "utf8")).toContain("secret");
   });
 
   it("is nobody's where only its last words are left, and the host's where there are none", async () => {

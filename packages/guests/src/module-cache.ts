@@ -5,7 +5,7 @@
  */
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { readGuestFile } from "./guest.ts";
+import { readGuestFile } from "./guest-files.ts";
 import { WORKER_FILES } from "./worker/job.ts";
 
 const MODULES_MAX = 32;
@@ -45,7 +45,7 @@ export class ModuleCache {
   async keep(module: KnownModule, workerFolder: string): Promise<void> {
     const name = nameOf(module);
     if (this.#held.has(name)) return;
-    const bytes = await readGuestFile(path.join(workerFolder, WORKER_FILES.prepared), 0, MODULE_BYTES_MAX + 1);
+    const bytes = await readGuestFile(workerFolder, WORKER_FILES.prepared, 0, MODULE_BYTES_MAX + 1);
     if (bytes.length === 0 || bytes.length > MODULE_BYTES_MAX) return;
     const file = path.join(this.#folder, name);
     await writeFile(`${file}.part`, bytes, { mode: 0o600 });

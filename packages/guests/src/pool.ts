@@ -7,6 +7,7 @@ import { closeSync, openSync } from "node:fs";
 import { copyFile, mkdir, readFile, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import type { Writable } from "node:stream";
+import { guestTextEnd } from "./guest-files.ts";
 import { isRecord } from "./json.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { codeOf } from "./thrown.ts";
@@ -176,8 +177,7 @@ export class WorkerPool {
   async #taken({ child, pid, stdin, folder, copy }: Waiting): Promise<TakenWorker> {
     const startTicks = await startTicksOf(pid);
     if (startTicks === null) {
-      const log = await readFile(path.join(folder, WORKER_FILES.log), "utf8").catch(() => "");
-      throw new Error(`a guest process ended before its job came: ${log.slice(-400)}`);
+      throw new Error(`a guest process ended before its job came: ${await guestTextEnd(folder, WORKER_FILES.log, 400)}`);
     }
     const { exitCode, signalCode } = child;
     const exited =

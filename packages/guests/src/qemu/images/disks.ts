@@ -1,5 +1,6 @@
 /** Blank disks, made once per size and copied: an empty overlay, and the formatted disk on which an OCI guest writes. */
 import { execFile } from "node:child_process";
+import { constants } from "node:fs";
 import { chmod, copyFile, open, rename } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -66,6 +67,17 @@ export interface Base {
   format: "qcow2" | "raw";
 }
 
+/** What came out of a box, if it is a file: never what a link in its place leads to. */
+async function readableByAll(file: string): Promise<void> {
+  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    if (!(await handle.stat()).isFile()) throw new Error("what came out of the box is no file");
+    await handle.chmod(0o444);
+  } finally {
+    await handle.close();
+  }
+}
+
 /** A machine's overlay and what lies under it as one disk. The overlay is QEMU's word: its header is looked at, and it is read in a box. */
 export async function flatten({ box, uid, base, to }: { box: string; uid: number; base: Base; to: string }): Promise<void> {
   const overlay = path.join(box, VM_FILES.disk);
@@ -92,7 +104,7 @@ export async function flatten({ box, uid, base, to }: { box: string; uid: number
   ]);
   await run(program, args, { timeout: 600_000 });
   await rename(path.join(box, "flat.qcow2"), to);
-  await chmod(to, 0o444);
+  await readableByAll(to);
 }
 
 interface Said {

@@ -3,10 +3,9 @@
  * host.
  */
 import { readFile } from "node:fs/promises";
-import path from "node:path";
 import { wasOutOfMemory } from "./cgroup.ts";
 import { cgroupOf, type MachineEnd, type MachineToken } from "./machine-end.ts";
-import { VM_FILES } from "./plan.ts";
+import { logEnd } from "./vm.ts";
 
 /** Another one each time the host starts. */
 export const bootOfHost = async (): Promise<string> => (await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => "")).trim();
@@ -16,6 +15,6 @@ export async function endOfGone(token: MachineToken): Promise<MachineEnd> {
   if (boot !== undefined && boot !== (await bootOfHost())) return { kind: "host", detail: "the machine's host was restarted" };
   const cgroup = cgroupOf(token);
   if (cgroup && (await wasOutOfMemory(cgroup))) return { kind: "memory-limit" };
-  const said = (await readFile(path.join(folder, VM_FILES.log), "utf8").catch(() => "")).trim().split("\n").slice(-2).join(" / ");
+  const said = (await logEnd(folder)).split("\n").slice(-2).join(" / ");
   return { kind: "crashed", detail: `QEMU ended while no daemon ran${said === "" ? "" : `: ${said}`}` };
 }

@@ -3,10 +3,9 @@
  * memory and instructions are read. Who controls the inputs: the guest, and QEMU, which is taken to be the guest's.
  */
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { readGuestFile } from "../../guest.ts";
+import { guestFilePieces, readGuestFile, statGuestFile } from "../../guest-files.ts";
 import { messageOf } from "../../thrown.ts";
 import { JobPort } from "../oci/job-port.ts";
 import { TooMuch } from "../oci/returned-tree.ts";
@@ -17,7 +16,7 @@ import { VM_FILES } from "./plan.ts";
 import { instructionsOf, saveState } from "./state.ts";
 import { takeSnapshot } from "../snapshots/snapshot.ts";
 import type { Template, Templates } from "../snapshots/templates.ts";
-import { boxPath, readVmStream, type Vm, type VmEnd, type VmStream } from "./vm.ts";
+import { boxFolder, boxPath, readVmStream, type Vm, type VmEnd, type VmStream } from "./vm.ts";
 import { readEnd, writeEnd } from "./written-end.ts";
 
 const MIB = 1024 * 1024;
@@ -40,9 +39,12 @@ interface Given {
 }
 
 /** SHA-256, hex. */
-async function hashOf(file: string): Promise<string> {
+async function memoryHashOf(folder: string): Promise<string> {
+  const box = boxFolder(folder);
+  const size = statGuestFile(box, VM_FILES.memory)?.size;
+  if (size === undefined) throw new Error("the machine's memory is not where it was");
   const hash = createHash("sha256");
-  for await (const part of createReadStream(file)) hash.update(part);
+  for await (const part of guestFilePieces(box, VM_FILES.memory, size)) hash.update(part);
   return hash.digest("hex");
 }
 
@@ -180,7 +182,7 @@ export class Machine {
   async #vmEnded(vm: Vm, end: VmEnd): Promise<void> {
     if (this.#released) return;
     if (end.kind === "shutdown" && this.token.kind === "deterministic") {
-      const memoryHash = await hashOf(boxPath(this.token.folder, VM_FILES.memory));
+      const memoryHash = await memoryHashOf(this.token.folder);
       const instructions = instructionsOf(await saveState(vm));
       const done = { kind: "deterministic" as const, instructions, memoryHash };
       await writeEnd(this.token.folder, done);
@@ -227,7 +229,7 @@ export class Machine {
   }
 
   readOutput(digest: string, offset: number, length: number): Promise<Uint8Array> {
-    return readGuestFile(path.join(this.#out, digest), offset, length);
+    return readGuestFile(this.#out, digest, offset, length);
   }
 
   async stop(): Promise<void> {

@@ -8,9 +8,9 @@
  */
 import { spawn } from "node:child_process";
 import { closeSync, openSync, watch, type FSWatcher } from "node:fs";
-import { chown, lstat, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { lchown, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { readGuestFile } from "../../guest.ts";
+import { guestTextEnd, readGuestFile, statGuestFile } from "../../guest-files.ts";
 import { isRecord, parseOwn } from "../../json.ts";
 import { isAlive, isProcessId, spawned, startTicksOf, type ProcessId } from "../../pool.ts";
 import { codeOf, messageOf } from "../../thrown.ts";
@@ -57,23 +57,30 @@ export interface VmHandle {
   outputMibMax: number;
 }
 
-const boxFolder = (folder: string): string => path.join(folder, "box");
+export const boxFolder = (folder: string): string => path.join(folder, "box");
 export const boxPath = (folder: string, name: string): string => path.join(boxFolder(folder), name);
 
 const STREAM_FILES: Record<VmStream, string> = { console: VM_FILES.consoleLog, stdout: VM_FILES.stdout, stderr: VM_FILES.stderr };
 
 /** What a machine has printed, also after it has gone. */
 export function readVmStream(folder: string, stream: VmStream, offset: number): Promise<Uint8Array> {
-  return readGuestFile(boxPath(folder, STREAM_FILES[stream]), offset, CHUNK_BYTES);
+  return readGuestFile(boxFolder(folder), STREAM_FILES[stream], offset, CHUNK_BYTES);
 }
+
+/** Of what QEMU writes into its log, which has no bound but that of a file. */
+const LOG_BYTES_MAX = 64 * 1024;
+
+/** The last that QEMU said. */
+export const logEnd = async (folder: string): Promise<string> => (await guestTextEnd(folder, VM_FILES.log, LOG_BYTES_MAX)).trim();
 
 /** Makes the folders of a machine; what is put into the box later must be handed to its user (`giveToBox`). */
 export async function makeVmFolder(folder: string): Promise<void> {
   await mkdir(path.join(boxFolder(folder), "root"), { recursive: true, mode: 0o700 });
 }
 
+/** What stands there, be it a link that the box has put in its place meanwhile. */
 export async function giveToBox(file: string, uid: number): Promise<void> {
-  if (process.getuid?.() === 0) await chown(file, uid, uid);
+  if (process.getuid?.() === 0) await lchown(file, uid, uid);
 }
 
 export interface LaunchInput extends Omit<Box, "folder" | "uid"> {
@@ -106,7 +113,7 @@ export async function launchVm({ folder, name, args, outputMibMax, ...box }: Lau
     return await followVm({ folder, id, uid, cgroup: box.cgroup, outputMibMax });
   } catch (cause) {
     await killGroup(id);
-    const lines = (await readFile(path.join(folder, VM_FILES.log), "utf8").catch(() => "")).trim().split("\n");
+    const lines = (await logEnd(folder)).split("\n");
     const said = lines.slice(-3).join(" / ");
     const own = lines.findLast((line) => /^qemu(-system-x86_64)?: /.test(line)) ?? "";
     throw new NotStarted(`QEMU did not start: ${said || messageOf(cause)}`, own.replace(/^qemu(-system-x86_64)?: /, ""), { cause });
@@ -208,16 +215,16 @@ export class Vm {
     this.#changed();
   }
 
-  async #saysTooMuch(): Promise<boolean> {
+  #saysTooMuch(): boolean {
     let size = 0;
-    for (const stream of ["console", "stdout", "stderr"] as const) size += await this.size(stream);
+    for (const stream of ["console", "stdout", "stderr"] as const) size += this.size(stream);
     return size > this.handle.outputMibMax * MIB;
   }
 
   async #poll(): Promise<void> {
     if (this.#over) return;
     this.#changed();
-    if (!(await this.#saysTooMuch())) return;
+    if (!this.#saysTooMuch()) return;
     await this.pause().catch(() => {});
     this.#end({ kind: "output-limit", detail: "" });
   }
@@ -227,8 +234,8 @@ export class Vm {
     if (this.#stopping) return this.#end({ kind: "stopped" });
     if (this.handle.cgroup && (await wasOutOfMemory(this.handle.cgroup))) return this.#end({ kind: "memory-limit" });
     // faster than anybody looked, up to the largest file that QEMU may write
-    if (await this.#saysTooMuch()) return this.#end({ kind: "output-limit", detail: "" });
-    const said = (await readFile(path.join(this.folder, VM_FILES.log), "utf8").catch(() => "")).trim().split("\n").slice(-2).join(" / ");
+    if (this.#saysTooMuch()) return this.#end({ kind: "output-limit", detail: "" });
+    const said = (await logEnd(this.folder)).split("\n").slice(-2).join(" / ");
     this.#end({ kind: "crashed", detail: said === "" ? "QEMU was killed" : said });
   }
 
@@ -244,11 +251,8 @@ export class Vm {
     return readVmStream(this.folder, stream, offset);
   }
 
-  size(stream: VmStream): Promise<number> {
-    return lstat(boxPath(this.folder, STREAM_FILES[stream])).then(
-      ({ size }) => size,
-      () => 0,
-    );
+  size(stream: VmStream): number {
+    return statGuestFile(boxFolder(this.folder), STREAM_FILES[stream])?.size ?? 0;
   }
 
   async begin(): Promise<void> {

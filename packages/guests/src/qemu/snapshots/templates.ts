@@ -9,6 +9,7 @@ import { execFile, spawn } from "node:child_process";
 import { mkdir, readFile, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
+import { statGuestFile } from "../../guest-files.ts";
 import { isRecord, parseOwn } from "../../json.ts";
 import { isAlive, isProcessId, startTicksOf, type ProcessId } from "../../pool.ts";
 import { OWN_BOX, uidOf, type BoundFile } from "../machine/box.ts";
@@ -16,7 +17,7 @@ import { flatten, type Base } from "../images/disks.ts";
 import { JobPort } from "../oci/job-port.ts";
 import { VM_FILES, planVm, type PlanInput } from "../machine/plan.ts";
 import { ignoreSharedMemory, loadState, saveState } from "../machine/state.ts";
-import { boxPath, giveToBox, launchVm, makeVmFolder, type Vm } from "../machine/vm.ts";
+import { boxFolder, boxPath, giveToBox, launchVm, makeVmFolder, type Vm } from "../machine/vm.ts";
 
 const run = promisify(execFile);
 const READY_MS = 60_000;
@@ -156,6 +157,7 @@ export class Templates {
         base: baseOf(plan, files),
         to: path.join(folder, "disk.qcow2"),
       });
+      if (statGuestFile(boxFolder(folder), VM_FILES.memory) === null) throw new Error("the guest's memory is not where it was");
       const kept = await keep(boxPath(folder, VM_FILES.memory));
       await rm(path.join(folder, "box"), { recursive: true, force: true });
       await writeFile(path.join(folder, "kept.json"), JSON.stringify(kept), { mode: 0o600 });

@@ -103,7 +103,7 @@ function running(guest: Guest): RunningGuest {
     readStream: (stream, offset) => guest.read(stream, offset),
     readOutput: (digest, offset, length) =>
       DIGEST.test(digest)
-        ? readGuestFile(path.join(guest.folder, WORKER_FILES.out, digest), offset, length)
+        ? readGuestFile(guest.folder, `${WORKER_FILES.out}/${digest}`, offset, length)
         : Promise.resolve(new Uint8Array(0)),
     stop: () => guest.stop(),
     pause: () => guest.signal("SIGSTOP"),
