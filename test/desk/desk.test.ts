@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { beforeEach, describe, expect, it } from "vitest";
+import { COOL_FIRST_MS } from "@xenoservers/market";
 import { createSigner } from "@xenoservers/protocol/node";
 import { identityOf, type Identity } from "@xenoservers/sdk";
 import { Harness, type ServerParty } from "./harness.ts";
@@ -172,7 +173,7 @@ describe("a lease", () => {
     await h.later(60_000);
     expect(await available(server.owner)).toBe(1_800n);
     const owner = (await h.store.load("party", [server.owner.party])).get(server.owner.party)!.data;
-    expect(owner.record).toEqual({ leases: 1, completed: 1, ownerFailures: 0, convicted: 0, audited: 0 });
+    expect(owner.record).toEqual({ leases: 1, completed: 1, ownerFailures: 0, missed: 0, convicted: 0, audited: 0 });
     expect(await h.balance("xenocorp/available")).toBe(200n);
   });
 
@@ -218,6 +219,8 @@ describe("a lease", () => {
     });
     await h.later(44_000);
     expect((await h.lease(lease)).end).toMatchObject({ reason: "server-unreachable", blame: "owner", dueNanos: "4000" });
+    // until its server gets orders again
+    await h.pass(COOL_FIRST_MS);
     const other = await open({ terms: "on-result" });
     await h.later(44_000);
     expect((await h.lease(other)).end).toMatchObject({ reason: "not-started", blame: "owner", dueNanos: "0" });

@@ -27,7 +27,13 @@ export async function handIn(h: Harness, on: ServerParty, id: string, over: Part
   const row = await h.lease(id);
   const document = h.sign(on.signer, "result", {
     ...{ lease: id, server: on.id, jobHash: row.jobHash, engine: "e", incarnation: 1, reason: "completed", exitCode: 0, usedMs: 0 },
-    ...{ egressBytes: 0, fuelMax: row.fuelMax, lastClaim: row.openingId ?? "", fuel: FUEL.toString(), memoryHash: DIGEST },
+    ...{
+      egressBytes: 0,
+      fuelMax: row.fuelMax,
+      lastClaim: row.lastClaim?.id ?? row.openingId ?? "",
+      fuel: FUEL.toString(),
+      memoryHash: DIGEST,
+    },
     ...{ outputDigest: DIGEST, stdoutDigest: DIGEST, stderrDigest: DIGEST, stateRoot: row.segment ? DIGEST : null },
     ...{ nonce: DIGEST, detail: "" },
     ...over,
@@ -56,6 +62,19 @@ export async function known(h: Harness, { owner: { party } }: ServerParty, audit
 export const orderOn = (h: Harness, by: Identity, on: ServerParty, over: Partial<Payload<"order">> = {}) =>
   h.submit(h.order(by, { terms: "on-result", conditions: [{ key: "server", op: "=", value: on.id }], ...over }));
 
+/** So much time goes by in which that server, where nothing runs yet, claims as it should. */
+export async function claiming(h: Harness, on: ServerParty, id: string, ms: number): Promise<void> {
+  const { claimIntervalMs } = (await h.lease(id)).timings;
+  for (let left = ms; left > 0; left -= claimIntervalMs) {
+    await h.pass(Math.min(left, claimIntervalMs));
+    if (left <= claimIntervalMs) return;
+    const { lastClaim, openingId } = await h.lease(id);
+    const last = lastClaim ?? { id: openingId ?? "", sequence: 0 };
+    const of = { lease: id, incarnation: 1, sequence: last.sequence + 1, usedMs: 0, egressBytes: 0, previous: last.id };
+    expect((await h.act(on.signer, "claim", of)).code).toBeUndefined();
+  }
+}
+
 /** A lease on that server, open for so long when it ends. */
 export async function ended(
   h: Harness,
@@ -67,6 +86,6 @@ export async function ended(
 ): Promise<Ended> {
   const id = (await orderOn(h, by, on, order))["lease"] as string;
   await h.accept(on, id);
-  await h.pass(afterMs);
+  await claiming(h, on, id, afterMs);
   return finish(h, by, on, id, over);
 }

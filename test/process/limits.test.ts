@@ -6,6 +6,7 @@ import { TestClock } from "./clock.ts";
 import { Gate, gated, type Gates } from "./gates.ts";
 import { endless, greedy, mixing, moduleJob, pythonJob, saying, talkative } from "./jobs.ts";
 import { orderAndFollow, startMarket, wanted, type TestMarket } from "./market.ts";
+import { PATIENT } from "./settings.ts";
 import { thoroughly } from "../thorough.ts";
 
 const MINUTE_MS = 60_000;
@@ -15,13 +16,15 @@ const gates: Gates = { prepare: null, begin: null, begun: [] };
 
 let market: TestMarket;
 beforeAll(async () => {
-  market = await startMarket({ timers: clock, wrapDriver: (driver) => clock.wrapDriver(gated(gates)(driver)) });
+  market = await startMarket({ timers: clock, market: { timings: HEARD }, wrapDriver: (driver) => clock.wrapDriver(gated(gates)(driver)) });
 });
 afterAll(() => market.close());
 afterEach(({ task }) => {
   if (task.result?.state === "fail") console.error(market.log.slice(-20).join("\n"));
 });
 
+/** Time that a test passes at once is no silence of the server. */
+const HEARD = { ...PATIENT, claimIntervalMs: PATIENT.startWithinMs };
 /** So much is no gap: a broker hears all the while. */
 const STEP_MS = 4_000;
 /** Time passes for all of them, and the broker is there. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { DEFAULT_TIMINGS } from "./lease/timings.ts";
+import { NEWCOMER } from "./offer.ts";
 import { explainExclusions, exclusionOf, match, type Candidate, type Wish } from "./matching.ts";
 
 const price = {
@@ -29,6 +30,7 @@ const candidate = (over: Partial<Candidate> = {}): Candidate => ({
     feeBasisPointsMax: 0,
     timings: DEFAULT_TIMINGS,
     online: true,
+    ...NEWCOMER,
     suspended: false,
     isReferee: false,
     allowedParties: [],
@@ -52,6 +54,8 @@ const wish = (over: Partial<Wish> = {}): Wish => ({
 describe("matching", () => {
   const excluded: [string, Partial<Candidate>, Partial<Wish>][] = [
     ["offline", { online: false }, {}],
+    ["clock", { clockIsRight: false }, {}],
+    ["cooling", { coolUntil: 11 }, {}],
     ["expired", { validUntil: 5 }, {}],
     ["suspended", { suspended: true }, {}],
     ["not-yours", {}, { on: "mine" }],
@@ -72,6 +76,25 @@ describe("matching", () => {
   it("lets an owner onto its own closed server", () => {
     expect(exclusionOf(candidate({ allowedParties: ["p_x"] }), wish({ customer: "p_owner", on: "mine" }), 10)).toBeNull();
     expect(exclusionOf(candidate({ allowedParties: ["p_c"] }), wish(), 10)).toBeNull();
+  });
+
+  it("lets an owner order on its own server while it gets no orders of others", () => {
+    expect(exclusionOf(candidate({ coolUntil: 11 }), wish({ customer: "p_owner" }), 10)).toBeNull();
+    expect(exclusionOf(candidate({ coolUntil: 10 }), wish(), 10)).toBeNull();
+  });
+
+  it("puts what costs nothing behind everything else, unless something speaks for it or it is one's own", () => {
+    const nothing = { ...price, vcpuNanosPerSecond: 0n, memoryGibNanosPerSecond: 0n, diskGibNanosPerSecond: 0n };
+    const free = candidate({ server: "s_0", owner: "p_free", price: nothing });
+    const first = (over: Partial<Candidate>, w: Partial<Wish> = {}) =>
+      match([candidate(), { ...free, ...over }], wish(w), 10).matches.map(({ server }) => server);
+    expect(first({})).toEqual(["s_1", "s_0"]);
+    expect(first({ isVouchedFor: true })).toEqual(["s_0", "s_1"]);
+    expect(first({}, { customer: "p_free" })).toEqual(["s_0", "s_1"]);
+    expect(match([free], wish(), 10).matches).toHaveLength(1);
+    // and so with whoever misses more than it keeps, at any price
+    expect(first({ isVouchedFor: true, missesWeigh: true })).toEqual(["s_1", "s_0"]);
+    expect(first({ missesWeigh: true, price: { ...price, vcpuNanosPerSecond: 1n } })).toEqual(["s_1", "s_0"]);
   });
 
   it("sorts by price, or by price for the work, and explains an empty answer", () => {

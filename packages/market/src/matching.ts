@@ -37,6 +37,14 @@ export interface Candidate {
   timings: LeaseTimings;
   /** The server's link to the broker is up. */
   online: boolean;
+  /** Its clock goes as the broker's does, nearly. */
+  clockIsRight: boolean;
+  /** It gets no order of others before, in broker time: it missed some. */
+  coolUntil: number;
+  /** Its owner missed more orders than it completed. */
+  missesWeigh: boolean;
+  /** Something but its owner's own word speaks for it: a record, a stake. */
+  isVouchedFor: boolean;
   suspended: boolean;
   /** The operator has named it a referee: its room is for judging. */
   isReferee: boolean;
@@ -65,6 +73,8 @@ export interface Wish {
 
 type Exclusion =
   | "offline"
+  | "clock"
+  | "cooling"
   | "expired"
   | "suspended"
   | "referee"
@@ -102,6 +112,8 @@ const EGRESS_RANK: Readonly<Record<string, number>> = { none: 0, names: 1, publi
 /** The first reason why the candidate cannot take the wish, in a fixed order; null when it can. */
 export function exclusionOf(candidate: Candidate, wish: Wish, now: number): Exclusion | null {
   if (!candidate.online) return "offline";
+  if (!candidate.clockIsRight) return "clock";
+  if (candidate.coolUntil > now && candidate.owner !== wish.customer) return "cooling";
   if (candidate.validUntil <= now) return "expired";
   if (candidate.suspended) return "suspended";
   if (candidate.isReferee && !wish.isJudging) return "referee";
@@ -122,14 +134,24 @@ export function exclusionOf(candidate: Candidate, wish: Wish, now: number): Excl
 
 type Ordering = "price" | "cost-per-work";
 
+/**
+ * Whether everybody else who can take the order comes first: an owner that misses more than it completes, and an offer for nothing for
+ * which nothing speaks. Whoever orders on its own machines knows them.
+ */
+const standsBack = ({ owner, missesWeigh, isVouchedFor }: Candidate, costNanos: bigint, customer: string): boolean =>
+  owner !== customer && (missesWeigh || (costNanos === 0n && !isVouchedFor));
+
 /** Integer comparison of price, or of price per benchmark point; ties go by server id so that every broker sees the same order. */
 function compareCandidates(
   ordering: Ordering,
-  { terms, resources }: Pick<Wish, "terms" | "resources">,
+  { terms, resources, customer }: Pick<Wish, "terms" | "resources" | "customer">,
 ): (a: Candidate, b: Candidate) => number {
   return (a, b) => {
-    const costA = costPerHourNanos(terms, resources, a.price) * (ordering === "cost-per-work" ? BigInt(Math.max(1, b.cpuScore)) : 1n);
-    const costB = costPerHourNanos(terms, resources, b.price) * (ordering === "cost-per-work" ? BigInt(Math.max(1, a.cpuScore)) : 1n);
+    const [hourA, hourB] = [costPerHourNanos(terms, resources, a.price), costPerHourNanos(terms, resources, b.price)];
+    const back = Number(standsBack(a, hourA, customer)) - Number(standsBack(b, hourB, customer));
+    if (back !== 0) return back;
+    const costA = hourA * (ordering === "cost-per-work" ? BigInt(Math.max(1, b.cpuScore)) : 1n);
+    const costB = hourB * (ordering === "cost-per-work" ? BigInt(Math.max(1, a.cpuScore)) : 1n);
     return costA < costB ? -1 : costA > costB ? 1 : a.server < b.server ? -1 : a.server > b.server ? 1 : 0;
   };
 }

@@ -6,6 +6,9 @@ import type { OrderContent } from "./lease/facts.ts";
 import type { PaymentTerms } from "./lease/terms.ts";
 import type { Wish } from "./matching.ts";
 
+/** Servers that one order is tried on, one after another: then it has found none. */
+export const ATTEMPTS_MAX = 5;
+
 export function wishOf(order: OrderContent): Wish {
   const { resources, driver, accel, egress, assurance, terms, conditions, on, maxPriceNanosPerHour } = order;
   return {

@@ -1,12 +1,26 @@
 import { describe, expect, it } from "vitest";
 import { END_REASONS, TERMS } from "./lease/terms.ts";
-import { EMPTY_RECORD, recordAfter, recordCorrected } from "./record.ts";
+import { EMPTY_RECORD, isVouchedFor, missesWeigh, recordAfter, recordCorrected, recordMissed } from "./record.ts";
 
 describe("an owner's record", () => {
   it.each(END_REASONS)("counts %s as its row says", (reason) => {
     const after = recordAfter(EMPTY_RECORD, { reason, audited: null }, "none");
     const { record } = TERMS[reason];
     expect(after).toEqual({ ...EMPTY_RECORD, leases: 1, completed: record === "kept" ? 1 : 0, ownerFailures: record === "failed" ? 1 : 0 });
+  });
+
+  it("counts what was missed beside the leases, and says when it weighs more than what was kept", () => {
+    const missed = (record: typeof EMPTY_RECORD, times: number) =>
+      Array.from({ length: times }).reduce<typeof EMPTY_RECORD>((before) => recordMissed(before), record);
+    expect(recordMissed(EMPTY_RECORD)).toEqual({ ...EMPTY_RECORD, missed: 1 });
+    expect([0, 2, 3].map((times) => missesWeigh(missed(EMPTY_RECORD, times)))).toEqual([false, false, true]);
+    expect([7, 8].map((times) => missesWeigh(missed({ ...EMPTY_RECORD, leases: 5, completed: 5 }, times)))).toEqual([false, true]);
+  });
+
+  it("speaks for its owner by right audits, and a stake does; what anybody can make for itself does not", () => {
+    expect(isVouchedFor({ ...EMPTY_RECORD, leases: 99, completed: 99 }, 999_999_999n)).toBe(false);
+    expect(isVouchedFor({ ...EMPTY_RECORD, audited: 1 }, 0n)).toBe(true);
+    expect(isVouchedFor(EMPTY_RECORD, 1_000_000_000n)).toBe(true);
   });
 
   it("improves by audits that the log drew and no others, and begins anew with a verdict", () => {

@@ -5,6 +5,8 @@ export interface OwnerRecord {
   leases: number;
   completed: number;
   ownerFailures: number;
+  /** Orders that were bound to its servers and that they did not accept in time; no leases. */
+  missed: number;
   /** Results that a referee proved wrong. */
   convicted: number;
   /** Results that were drawn for an audit and that a referee found right, since the last one that was proved wrong. */
@@ -14,7 +16,7 @@ export interface OwnerRecord {
 /** What a referee said of a lease's result, if one was asked. */
 export type Judgement = "none" | "right" | "wrong";
 
-export const EMPTY_RECORD: OwnerRecord = { leases: 0, completed: 0, ownerFailures: 0, convicted: 0, audited: 0 };
+export const EMPTY_RECORD: OwnerRecord = { leases: 0, completed: 0, ownerFailures: 0, missed: 0, convicted: 0, audited: 0 };
 
 /** Only what the log drew improves a record: nobody makes itself one by asking for audits. */
 function auditedAfter(before: number, audited: boolean | null, judgement: Judgement): number {
@@ -35,12 +37,28 @@ export function recordCorrected(record: OwnerRecord, audited: boolean | null, be
   return { ...record, convicted: record.convicted - 1, audited: auditedAfter(since, audited, "right") };
 }
 
+/** An order lapsed at one of its servers. */
+export const recordMissed = (record: OwnerRecord): OwnerRecord => ({ ...record, missed: record.missed + 1 });
+
+/** So many more orders may be missed than were completed. */
+const MISSES_FORGIVEN = 2;
+/** What an owner has staked at least where its stake speaks for it: one unit of the currency. */
+const STAKE_THAT_SPEAKS_NANOS = 1_000_000_000n;
+
+/** Whether what was missed outweighs what was completed: then whoever else can take an order takes it first. */
+export const missesWeigh = ({ missed, completed }: OwnerRecord): boolean => missed > completed + MISSES_FORGIVEN;
+
+/** Whether anything but an owner's own word speaks for it: a result that the log drew and a referee found right, or a stake. */
+export const isVouchedFor = ({ audited }: OwnerRecord, stakedNanos: bigint): boolean =>
+  audited > 0 || stakedNanos >= STAKE_THAT_SPEAKS_NANOS;
+
 export function recordAfter(
   record: OwnerRecord,
   { reason, audited }: { reason: EndReason; audited: boolean | null },
   judgement: Judgement,
 ): OwnerRecord {
   return {
+    ...record,
     leases: record.leases + 1,
     completed: record.completed + (TERMS[reason].record === "kept" ? 1 : 0),
     ownerFailures: record.ownerFailures + (TERMS[reason].record === "failed" ? 1 : 0),

@@ -170,7 +170,7 @@ const zOfferView = z.object({
   labels: z.record(z.string(), z.string()),
   validUntil: zTimeMs,
   maxLeaseMs: z.int(),
-  record: z.object({ leases: z.int(), completed: z.int(), ownerFailures: z.int(), convicted: z.int(), audited: z.int() }),
+  record: z.object({ leases: z.int(), completed: z.int(), ownerFailures: z.int(), missed: z.int(), convicted: z.int(), audited: z.int() }),
 });
 export type OfferView = z.infer<typeof zOfferView>;
 

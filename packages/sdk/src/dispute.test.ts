@@ -63,7 +63,7 @@ function offerView(of: PaperServer): OfferView {
       vmEngine: "",
       cpuScore: 100,
     },
-    record: { leases: 0, completed: 0, ownerFailures: 0, convicted: 0, audited: 0 },
+    record: { leases: 0, completed: 0, ownerFailures: 0, missed: 0, convicted: 0, audited: 0 },
   };
 }
 

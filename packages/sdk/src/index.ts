@@ -7,6 +7,7 @@ export { JobDoesNotFit, buildJob, builtJob, type BuiltJob, type JobInput } from 
 export { driverOf, isAuditedRun, quoteFor, signOrder, type Quoted, type Wanted } from "./order.ts";
 export { BrokenPurchaseOrder, checkBound, fetchBound, worldOf, type BoundOrder } from "./purchase-order.ts";
 export { placeOrder, placeReplicas } from "./placing.ts";
+export type { Withdrawn } from "./withdrawing.ts";
 export { LeaseSession, type SessionHandlers } from "./session/lease-session.ts";
 export { openSession, openSessions } from "./session/open-session.ts";
 export { NotDelivered } from "./session/fetches.ts";

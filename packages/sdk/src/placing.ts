@@ -7,6 +7,7 @@ import { z } from "zod";
 import { RefusedError, type MarketClient } from "./client.ts";
 import { ORDER_VALID_MS, signOrder, type Wanted } from "./order.ts";
 import { BrokenPurchaseOrder, checkBound, type BoundOrder } from "./purchase-order.ts";
+import { withdrawOrder } from "./withdrawing.ts";
 
 /** What an order is answered with. `grants`: what gives the keys of order and offers their roles. */
 const zPlaced = z.looseObject({
@@ -61,7 +62,11 @@ export async function placeReplicas(client: MarketClient, wanted: Wanted, jobHas
     const answer = await client.submit(order.envelope);
     // timings or fee are others since they were read; whether the new ones will do is for what is wanted to say
     if (!answer.ok && answer.code === "stale_terms" && !again) continue;
-    if (!answer.ok) throw new RefusedError(answer);
+    if (!answer.ok) {
+      // the answer may have been lost, and not the order
+      if (answer.code === "unavailable") await withdrawOrder(client, { order: order.id, lease: null }, "its answer did not come");
+      throw new RefusedError(answer);
+    }
     const { purchaseOrder, grants, replicas } = zPlaced.parse(answer.answer);
     const { all, bound } = checkAll(client, order, replicas?.map((slot) => slot.purchaseOrder) ?? [purchaseOrder], grants);
     const broken = all.find((each) => each instanceof BrokenPurchaseOrder) ?? replicasProblem(bound, wanted.replicas ?? 1, grants);

@@ -56,7 +56,7 @@ function offerView(of: Partial<Own<"offer">> = {}): OfferView {
       fetches: false,
       vmEngine: "",
     },
-    ...{ cpuScore: 100, record: { leases: 0, completed: 0, ownerFailures: 0, convicted: 0, audited: 0 } },
+    ...{ cpuScore: 100, record: { leases: 0, completed: 0, ownerFailures: 0, missed: 0, convicted: 0, audited: 0 } },
   };
 }
 

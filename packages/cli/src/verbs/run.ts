@@ -18,7 +18,7 @@ import { keepJob } from "../input/kept-job.ts";
 import type { RunInput } from "../input/verbs/run.ts";
 import { workOf } from "../input/work.ts";
 import { exitCodeWith, filesIn, keepReceipt, taking } from "../output/deliver.ts";
-import { onInterrupt } from "../output/interrupt.ts";
+import { onInterrupt, type Left } from "../output/interrupt.ts";
 import { endLine, nextCommand } from "../output/lease-lines.ts";
 import { dim, print, printJson, red, say, showRaw, yellow } from "../output/terminal.ts";
 import { EXIT, UserError, countOf, shortId } from "../output/ui.ts";
@@ -59,6 +59,8 @@ interface Running {
   session: LeaseSession;
   /** Resolves when the guest runs, or has. */
   started: Promise<void>;
+  /** Whether the whole job is with its server: then it runs without this side too. */
+  isThere(): boolean;
   output: Record<"stdout" | "stderr", Uint8Array[]>;
   close(): void;
 }
@@ -71,6 +73,7 @@ async function order({ client, work }: Prepared, job: BuiltWork, input: RunInput
   await keepJob(job);
   const output: Running["output"] = { stdout: [], stderr: [] };
   const { promise: started, resolve: start } = Promise.withResolvers<void>();
+  let there = false;
   const opened = openSession(client, bound, job, {
     async onOutput(stream, bytes) {
       if (input.json) output[stream].push(bytes);
@@ -78,21 +81,28 @@ async function order({ client, work }: Prepared, job: BuiltWork, input: RunInput
     },
     onState(state) {
       if (state === "running" || state === "ended") start();
+      there = state === "matched again" ? false : there || ["preparing", "running", "ended"].includes(state);
       if (!quiet && (state.startsWith("problem") || state === "reconnecting" || state === "matched again"))
         say(yellow(`         ${state}`));
     },
     ...(input.detach ? {} : { onResult: taking(input.out, work.shared) }),
   });
-  return { client, bound, started, output, ...opened };
+  return { client, bound, started, isThere: () => there, output, ...opened };
 }
 
-/** Ends a lease whose job will never start: a part of it cannot be had here, or the broker placed it under what was not ordered. */
-async function giveUp({ client, session, close }: Running, why: Error): Promise<never> {
-  await client.act("stop", { lease: session.lease, party: client.identity.party, reason: "the job cannot start" }).catch(() => null);
+/** Ends an order whose job will never start: a part of it cannot be had here, or its broker or server does not do what it should. */
+function giveUp({ session, close }: Running, why: Error): never {
   close();
   if (why.name === "BrokenPurchaseOrder") throw why;
-  throw new UserError(`${why.message}; the lease was ended`);
+  throw new UserError(`${why.message}; ${LEFT_SAYS[session.left ?? "unheard"]}`);
 }
+
+const LEFT_SAYS: Readonly<Record<Left, string>> = {
+  detach: "it runs on",
+  withdrawn: "the order was withdrawn, and nothing is charged from now on",
+  over: "the order was over already",
+  unheard: "the broker has not confirmed that the order is withdrawn: it ends by itself when it expires",
+};
 
 async function detach(running: Running, json: boolean): Promise<void> {
   const { session, started, close } = running;
@@ -108,9 +118,11 @@ async function runOnMarket(prepared: Prepared, job: BuiltWork, input: RunInput):
   const running = await order(prepared, job, input);
   if (input.detach) return detach(running, input.json);
   const { client, session, close } = running;
-  const interrupted = onInterrupt(client, session);
+  const interrupted = onInterrupt(client, session, running.isThere);
   const ended = Promise.all([session.settled(), session.delivered()]);
-  const left = await Promise.race([ended, interrupted.left, session.failed]).catch((error: Error) => {
+  const left = await Promise.race([ended, interrupted.left, session.failed]).catch(async (error: Error) => {
+    // nobody waits for it any more
+    await session.withdraw("its customer has given it up");
     close();
     const id = shortId(session.lease);
     throw new UserError(
@@ -120,9 +132,10 @@ async function runOnMarket(prepared: Prepared, job: BuiltWork, input: RunInput):
   interrupted.done();
   if (left instanceof Error) return giveUp(running, left);
   close();
-  if (left === "detach") {
+  if (typeof left === "string") {
     process.exitCode = EXIT.interrupted;
-    return say(`it runs on; follow it with: xeno attach ${shortId(session.lease)}`);
+    const next = left === "detach" ? "; follow it with: xeno attach" : ": xeno lease show";
+    return say(`${LEFT_SAYS[left]}${next} ${shortId(session.lease)}`);
   }
   await conclude(prepared, job, input, running, ...left);
 }

@@ -27,6 +27,11 @@ export async function search({ conditions, order, on, account, explain, limit, j
   if (account !== null) await sayLeft(client, account, context.currency);
 }
 
+function recordText({ leases, completed, missed }: OfferView["record"]): string {
+  const kept = leases === 0 ? "new" : `${completed}/${leases}`;
+  return missed === 0 ? kept : `${kept}, ${missed} missed`;
+}
+
 function offerTable(offers: readonly OfferView[], currency: string): void {
   table(
     ["server", "price/h", "score", "free", "region", "sandbox", "record"],
@@ -37,7 +42,7 @@ function offerTable(offers: readonly OfferView[], currency: string): void {
       `${offer.free.vcpu} vCPU ${mib(offer.free.memoryMib)}`,
       offer.labels["region"] ?? "",
       offer.sandbox,
-      offer.record.leases === 0 ? "new" : `${offer.record.completed}/${offer.record.leases}`,
+      recordText(offer.record),
     ]),
   );
 }

@@ -7,7 +7,7 @@ import { stakeToLockNanos } from "../assurance.ts";
 import { holdsReserve, isAudited, recordPpm } from "../audit.ts";
 import { exclusionOf } from "../matching.ts";
 import { offeredCandidate } from "../offer.ts";
-import { orderProblem, wishOf } from "../order.ts";
+import { ATTEMPTS_MAX, orderProblem, wishOf } from "../order.ts";
 import { quote } from "../quote.ts";
 import { replicaBudget } from "../replicas.ts";
 import { priceVectorOf, sameResources } from "../resources.ts";
@@ -63,7 +63,7 @@ function frozenProblem(
     [po.orderId === orderId, "orderId is not the embedded order's"],
     [po.offerId === offer.id, "offerId is not the embedded offer's"],
     [po.slot >= 0 && po.slot < wanted.replicas, "the order has no such slot"],
-    [po.attempt >= 1, "attempts are counted from 1"],
+    [po.attempt >= 1 && po.attempt <= ATTEMPTS_MAX, `attempts are counted from 1 to ${ATTEMPTS_MAX}`],
     [wanted.origin === po.origin && offered.origin === po.origin, "order or offer was made for another market"],
     [po.customer === wanted.party && po.account === wanted.account, "the customer is not the order's"],
     [po.owner === offered.owner && po.server === offered.server, "the server is not the offer's"],

@@ -11,8 +11,8 @@ export function stop(lease: Lease, { at, signer, content }: FactOf<"stop">): Ste
   const asCustomer = content.party === lease.customer && speaksAs(lease, signer, "customer");
   const asOwner = content.party === lease.owner && speaksAs(lease, signer, "owner");
   if (!asCustomer && !asOwner) return refused("not_yours", "the stop is signed by neither its customer nor its owner");
-  if (lease.state === "bound") return taken({ ...lease, state: "lapsed" });
-  return taken({ ...lease, state: "stopping", stop: { reason: asCustomer ? "customer-stop" : "owner-stop", at } });
+  const stopped = { reason: asCustomer ? "customer-stop" : "owner-stop", at } as const;
+  return taken({ ...lease, state: lease.state === "bound" ? "lapsed" : "stopping", stop: stopped });
 }
 
 /** What an extension to `durationMsMax` holds more. */

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import fc from "fast-check";
 import { FUEL_MAX, FUEL_PER_HOST_SECOND_MAX } from "../fuel.ts";
-import { acceptByOf, deadlineOf, dueAt, silenceReason, startByOf, stretched } from "./deadlines.ts";
+import { acceptByOf, deadlineOf, dueAt, inputsByOf, silenceReason, stretched } from "./deadlines.ts";
 import { quietEnd } from "./disputing.ts";
 import { closingReason } from "./settling.ts";
 import { DEFAULT_TIMINGS, unreachableAfterMs } from "./timings.ts";
@@ -97,7 +97,7 @@ describe("a gap in which no broker heard", () => {
     const gap = [ISSUED_AT + 5, ISSUED_AT + 65] as const;
     const lease = away(bound(), ...gap);
     expect(acceptByOf(lease)).toBe(ISSUED_AT + acceptWithinMs + 60);
-    expect(startByOf(lease)).toBe(ISSUED_AT + acceptWithinMs + startWithinMs + 60);
+    expect(inputsByOf(lease, ISSUED_AT + 66)).toBe(ISSUED_AT + acceptWithinMs + startWithinMs + 60);
     expect(refusalOf(lease, "acceptance", { at: ISSUED_AT + acceptWithinMs + 60 })).toBeNull();
     for (const make of [
       IN_STATE.open,
@@ -134,6 +134,32 @@ describe("a gap in which no broker heard", () => {
     expect([gap(30, 30), gap(40, 30), gap(30, ISSUED_AT + 101)]).toEqual(["conflict", "conflict", "conflict"]);
     expect([gap(ISSUED_AT + 15, ISSUED_AT + 30), gap(ISSUED_AT, ISSUED_AT + 11)]).toEqual(["conflict", "conflict"]);
     expect([gap(ISSUED_AT + 10, ISSUED_AT + 20), gap(ISSUED_AT + 20, ISSUED_AT + 30)]).toEqual([null, null]);
+  });
+});
+
+describe("a server's silence before the job is there", () => {
+  const { claimIntervalMs } = DEFAULT_TIMINGS;
+  const startBy = ISSUED_AT + acceptWithinMs + startWithinMs;
+
+  it("is not its customer's: it has as much more time", () => {
+    const lease = opened();
+    const late = lease.heardAt + 3 * claimIntervalMs;
+    expect(inputsByOf(lease, late)).toBe(startBy + 3 * claimIntervalMs);
+    const heard = claimed(lease, { usedMs: 0 }, late);
+    expect(heard.silentMs).toBe(heard.heardAt - lease.heardAt);
+    expect(inputsByOf(heard, heard.heardAt)).toBe(startBy + heard.silentMs);
+    // a second one counts too
+    const twice = claimed(heard, { usedMs: 0, sequence: 2, previous: heard.lastClaim?.id ?? "" }, heard.heardAt + 3 * claimIntervalMs);
+    expect(twice.silentMs).toBeGreaterThan(heard.silentMs + 3 * claimIntervalMs - 1);
+  });
+
+  it("is none while its claims come, nor while no broker heard", () => {
+    const lease = opened();
+    expect(inputsByOf(lease, lease.heardAt + 2 * claimIntervalMs)).toBe(startBy);
+    const heard = claimed(lease, { usedMs: 0 }, lease.heardAt + claimIntervalMs);
+    expect(heard.silentMs).toBe(0);
+    const gone = away(lease, lease.heardAt + 1, lease.heardAt + 1 + 3 * claimIntervalMs);
+    expect(inputsByOf(gone, gone.heardAt + 4 * claimIntervalMs)).toBe(startBy + 3 * claimIntervalMs);
   });
 });
 

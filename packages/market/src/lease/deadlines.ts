@@ -19,8 +19,27 @@ const afterIssue = (lease: Lease, until: number): number => stretched(lease.issu
 
 /** Until then the acceptance counts. */
 export const acceptByOf = (lease: Lease): number => afterIssue(lease, lease.acceptBy);
-/** Until then the job's bytes may come. */
-export const startByOf = (lease: Lease): number => afterIssue(lease, lease.startBy);
+/** Until then the job's bytes may come, where its server is there to take them. */
+const startByOf = (lease: Lease): number => afterIssue(lease, lease.startBy);
+
+/** So many claims in a row that do not come are a silence. */
+const CLAIMS_MISSED = 2;
+
+/**
+ * How long its server has been silent at that time, where it should have been heard: no claim came for two intervals. Time in which no
+ * broker was there to hear is not counted.
+ */
+export function silenceMs({ heardAt, timings, gaps }: Lease, at: number): number {
+  const away = gaps.reduce((sum, { from, to }) => sum + Math.max(0, Math.min(to, at) - Math.max(from, heardAt)), 0);
+  const unheard = at - heardAt - away;
+  return unheard > CLAIMS_MISSED * timings.claimIntervalMs ? unheard : 0;
+}
+
+/**
+ * Until then its customer may bring the job's bytes, as it looks at that time: a server that is silent takes nothing, so its silence is
+ * not its customer's.
+ */
+export const inputsByOf = (lease: Lease, at: number): number => startByOf(lease) + lease.silentMs + silenceMs(lease, at);
 
 /** Whether its server still owes the states that it was asked for. */
 export const owesTrace = ({ trace }: Lease): boolean => trace !== null && trace.step !== null && trace.document === null;
@@ -77,7 +96,10 @@ export function deadlineOf(lease: Lease): number | null {
       return acceptByOf(lease);
     case "open":
       // the earlier of silence and the latest moment at which the job could still run
-      return Math.min(stretched(lease.heardAt, silent, gaps), afterIssue(lease, lease.startBy + lease.durationMsMax + silent));
+      return Math.min(
+        stretched(lease.heardAt, silent, gaps),
+        afterIssue(lease, lease.startBy + lease.durationMsMax + silent) + lease.silentMs,
+      );
     case "stopping":
       return lease.stop && stretched(lease.stop.at, timings.graceMs, gaps);
     case "committed":

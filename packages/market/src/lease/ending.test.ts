@@ -2,8 +2,9 @@
 import { describe, expect, it } from "vitest";
 import { EMPTY_BYTES_DIGEST, EMPTY_TREE_DIGEST } from "../digests.ts";
 import type { ResultContent } from "./facts.ts";
-import { startByOf } from "./deadlines.ts";
-import { REPLICAS, claimed, opened, refusalOf, told, type Terms } from "./lease.fixture.ts";
+import type { Lease } from "./lease.ts";
+import { inputsByOf } from "./deadlines.ts";
+import { ISSUED_AT, REPLICAS, claimed, opened, refusalOf, told, type Terms } from "./lease.fixture.ts";
 import { RESULT_REASONS, TERMS } from "./terms.ts";
 
 const VM: Terms = { order: { driver: "qemu", terms: "by-interval" } };
@@ -106,7 +107,30 @@ describe("a result", () => {
     const lease = opened();
     const missing = { reason: "input-missing", exitCode: null, fuel: "0" } as const;
     expect(refusal(missing)?.code).toBe("too_early");
-    expect(refusalOf(lease, "result", { at: startByOf(lease), content: missing })).toBeNull();
+    const { startBy, timings } = lease;
+    const waited = (from: Lease, until: number): Lease => {
+      let heard = from;
+      for (let sequence = 1; heard.heardAt + timings.claimIntervalMs < until; sequence++)
+        heard = claimed(
+          heard,
+          { usedMs: 0, sequence, previous: heard.lastClaim?.id ?? "opening" },
+          heard.heardAt + timings.claimIntervalMs,
+        );
+      return heard;
+    };
+    const heard = waited(lease, startBy);
+    const at = (from: Lease, time: number) =>
+      refusalOf(from, "result", { at: time, content: { ...missing, lastClaim: from.lastClaim?.id ?? "opening" } });
+    expect(at(heard, startBy)).toBeNull();
+    expect(at(heard, startBy - 1)?.code).toBe("too_early");
+    // a server that was not heard all the while cannot say that it was its customer
+    for (const time of [startBy, startBy + 1_000_000]) expect(at(lease, time)?.code).toBe("too_early");
+  });
+
+  it("never blames missing inputs on a customer that had stopped it", () => {
+    const stopped = told(opened(), "stop", { at: ISSUED_AT + 1_000 });
+    const content = { reason: "input-missing", exitCode: null, fuel: "0" } as const;
+    expect(refusalOf(stopped, "result", { at: inputsByOf(stopped, stopped.toldAt), content })?.code).toBe("result_mismatch");
   });
 });
 

@@ -1,7 +1,7 @@
 /** How a guest's end becomes a result: commitment and reveal of replicas, the result manifest, the delivery of its bytes. */
 import { EMPTY_BYTES_DIGEST, EMPTY_TREE_DIGEST } from "../digests.ts";
 import { DRIVERS, runsAlike } from "../drivers.ts";
-import { startByOf } from "./deadlines.ts";
+import { inputsByOf } from "./deadlines.ts";
 import type { FactOf, ResultContent } from "./facts.ts";
 import type { Lease } from "./lease.ts";
 import { firstRefused, refused, taken, type LeaseRefusal, type Step } from "./refusal.ts";
@@ -37,6 +37,7 @@ function reasonProblem(lease: Lease, { reason, usedMs, fuel, exitCode, stateRoot
   if (reason === "segment-end" && !lease.segment) return "a whole job was ordered, not a segment";
   if (stateRoot === null ? lease.segment && cameToState(reason) : !lease.segment)
     return "a segment that came to an end shows its state, a whole job none";
+  if (reason === "input-missing" && lease.stop?.reason === "customer-stop") return "its customer stopped it while it could still have come";
   if (reason === "customer-stop" && lease.stop?.reason !== reason) return "its customer did not stop it";
   return limitProblem(lease, reason, usedMs, BigInt(fuel));
 }
@@ -97,7 +98,7 @@ export function result(lease: Lease, fact: FactOf<"result">): Step {
   if (wrong) return wrong;
   const why = reasonProblem(lease, content);
   if (why !== null) return refused("result_mismatch", why);
-  const startBy = startByOf(lease);
+  const startBy = inputsByOf(lease, at);
   if (reason === "input-missing" && at < startBy)
     return refused("too_early", "its customer still has time to deliver the inputs", { startBy });
   const state = paysOnDelivery(lease, content) ? "delivering" : "ended";

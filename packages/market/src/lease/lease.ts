@@ -155,6 +155,8 @@ export interface Lease {
   openingId: string | null;
   /** When the server was last heard by way of a fact that moves its deadline. */
   heardAt: number;
+  /** How long in all its server was silent while it should have been heard, since the opening. */
+  silentMs: number;
   lastClaim: LastClaim | null;
   /** A claim that the broker has not receipted. */
   openClaim: LastClaim | null;

@@ -57,6 +57,7 @@ export function bind({ id, at, content }: FactOf<"purchase-order">): Step {
       openedAt: null,
       openingId: null,
       heardAt: issuedAt,
+      silentMs: 0,
       lastClaim: null,
       openClaim: null,
       lastAmendment: null,

@@ -46,7 +46,7 @@ export interface TermsRow {
   /** What a driver must be able to for a guest to end so; null: nothing. */
   takes: keyof DriverAbilities | null;
   /** What it counts as in the owner's record. */
-  record: "kept" | "failed" | "not-counted";
+  record: "kept" | "failed" | "missed" | "not-counted";
   /** Whether the same order may be run again without the customer having paid for this try. */
   retryFree: boolean;
   pay: Record<PaymentTerms, Pay>;
@@ -170,7 +170,7 @@ const ROWS = {
     pay: intervalOnly,
     says: "the server was not heard from for longer than the grace",
   },
-  "not-accepted": { ...ownersSilence, record: "not-counted", pay: nothing, says: "the server did not accept in time" },
+  "not-accepted": { ...ownersSilence, record: "missed", pay: nothing, says: "the server did not accept in time" },
   "not-started": { ...ownersSilence, pay: nothing, says: "the server did not start in time" },
   "not-revealed": { ...ownersSilence, pay: nothing, says: "the server committed to a result and did not show it" },
   "not-delivered": {

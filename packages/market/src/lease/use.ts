@@ -2,6 +2,7 @@
  * Usage claims: cumulative, hash-chained, signed by the server. A claim is unproved; it can only ever lower what the broker's own clock
  * allows. Who controls the inputs: the owner (every field of a claim).
  */
+import { silenceMs } from "./deadlines.ts";
 import type { FactOf } from "./facts.ts";
 import type { LastClaim, Lease } from "./lease.ts";
 import { refused, taken, type LeaseRefusalCode, type Step } from "./refusal.ts";
@@ -57,5 +58,6 @@ export function receiptClaim(lease: Lease, { at, content }: FactOf<"claim-receip
     content.at !== at
   )
     return refused("conflict", "the receipt says something else than its claim");
-  return taken({ ...lease, lastClaim: openClaim, openClaim: null, heardAt: lease.state === "open" ? at : lease.heardAt });
+  const heard = lease.state === "open" ? { heardAt: at, silentMs: lease.silentMs + silenceMs(lease, at) } : {};
+  return taken({ ...lease, lastClaim: openClaim, openClaim: null, ...heard });
 }

@@ -326,14 +326,14 @@ describe("the wait for a lease", () => {
   });
 
   it("ends in words where the broker lets it stand past every deadline", async () => {
-    open();
+    open({}, null);
     const got = session.settled().catch((error: unknown) => error);
     await until(() => false, 600_000);
     expect(await got).toMatchObject({ message: expect.stringMatching(/should have ended.*lets it stand as 'open'/) });
   });
 
   it("goes on as long as a deadline says, however long that is", async () => {
-    open();
+    open({}, null);
     view = { ...view, deadlineAt: START + 3_600_000 };
     let over = false;
     const got = session.settled().then(
@@ -348,7 +348,7 @@ describe("the wait for a lease", () => {
   });
 
   it("ends in words where the broker is away for good, not while it may come back", async () => {
-    open();
+    open({}, null);
     client.answers.lease = () => {
       throw new Error("away");
     };
@@ -387,5 +387,86 @@ describe("the wait for a lease", () => {
     const failed = session.failed;
     await gone(10_000);
     expect(await failed).toBeInstanceOf(BrokenPurchaseOrder);
+    expect(client.kinds().at(-1)).toBe("stop");
+  });
+
+  it("is over at once where its order went nowhere else", async () => {
+    open();
+    view = { ...view, state: "lapsed" };
+    client.answers.order = () => ({ id: bound.order.id, lease: bound.po.id, attempt: 1 });
+    const got = session.settled();
+    await gone(2_000);
+    expect((await got).state).toBe("lapsed");
+  });
+
+  it("ends before a server that takes nothing of the job may say that it was missing, and the order is withdrawn", async () => {
+    reachable = false;
+    open();
+    const failed = session.failed;
+    await until(() => client.kinds().includes("stop"), 600_000);
+    expect(clock.now()).toBeLessThan(bound.po.payload.startBy);
+    await gone(1_000);
+    expect(await failed).toMatchObject({ message: expect.stringContaining("nothing of the job") });
+    expect(session.left).toBe("withdrawn");
+  });
+
+  it("goes on where the server has asked for the job, however late it is", async () => {
+    open();
+    await attached();
+    ends[0]!.channel.send({ t: "want", digest: job.spec.module, offset: 0, length: 100 });
+    await until(() => kinds().includes("part"));
+    await gone(bound.po.payload.startBy - clock.now() + 1_000);
+    expect(client.kinds()).not.toContain("stop");
+    expect(session.left).toBeNull();
+  });
+});
+
+describe("an order that is withdrawn", () => {
+  const wrongState = { ok: false, code: "wrong_state", facts: {} } as const;
+  const stopped = () => client.submitted.flatMap(({ kind, payload }) => (kind === "stop" && "lease" in payload ? [payload.lease] : []));
+
+  it("is stopped where it stands, or wherever it has moved to meanwhile", async () => {
+    open();
+    expect(await session.withdraw("why")).toBe("withdrawn");
+    const next = "e".repeat(64);
+    client.answers.order = () => ({ id: bound.order.id, lease: next, attempt: 2 });
+    client.onSubmit = () => (stopped().at(-1) === next ? { ok: true, answer: {} } : wrongState);
+    expect(await session.withdraw("why")).toBe("withdrawn");
+    expect(stopped()).toEqual([bound.po.id, bound.po.id, next]);
+  });
+
+  it("was over where its last lease is, and is not followed for ever by a broker that moves it on and on", async () => {
+    open();
+    client.onSubmit = () => wrongState;
+    client.answers.order = () => ({ id: bound.order.id, lease: bound.po.id, attempt: 1 });
+    expect(await session.withdraw("why")).toBe("over");
+    let moved = 0;
+    client.answers.order = () => ({ id: bound.order.id, lease: `${moved++}`.padStart(64, "0"), attempt: moved });
+    expect(await session.withdraw("why")).toBe("over");
+    expect(moved).toBeLessThan(10);
+  });
+
+  it("says so where the broker does not hear it", async () => {
+    open();
+    client.onSubmit = () => ({ ok: false, code: "unavailable", facts: {} });
+    expect(await session.withdraw("why")).toBe("unheard");
+    client.onSubmit = () => wrongState;
+    client.answers.order = () => {
+      throw new Error("away");
+    };
+    expect(await session.withdraw("why")).toBe("unheard");
+  });
+
+  it("is withdrawn too where only its answer was lost", async () => {
+    open();
+    session.close();
+    const lost = "d".repeat(64);
+    client.onSubmit = ({ kind }) => (kind === "order" ? { ok: false, code: "unavailable", facts: {} } : { ok: true, answer: {} });
+    client.answers.order = ({ params }) => ({ id: params?.["id"] ?? "", lease: lost, attempt: 1 });
+    const { resources, terms, assurance, on, durationMsMax } = bound.order.payload;
+    const wanted = { resources, terms, assurance, on, durationMsMax, maxPriceNanosPerHour: null, label: "" } as const;
+    const order = placeOrder(client, { ...wanted, conditions: [], fuelMax: 10n ** 12n, budgetNanos: 10n ** 9n }, job.jobHash);
+    await expect(order).rejects.toThrow("unavailable");
+    expect(stopped()).toEqual([lost]);
   });
 });

@@ -8,7 +8,8 @@ import { Turns, WANTS_UNDER_WAY_MAX, initiateChannel, type Channel, type Channel
 import type { LinkEvent, Pipe, Timers } from "@xenoservers/protocol/link";
 import type { BuiltWork } from "../built.ts";
 import { RefusedError, type MarketClient } from "../client.ts";
-import type { BoundOrder, BrokenPurchaseOrder } from "../purchase-order.ts";
+import type { BoundOrder } from "../purchase-order.ts";
+import { withdrawOrder, type Withdrawn } from "../withdrawing.ts";
 import { Alarm } from "./alarm.ts";
 import { Fetches, NotDelivered } from "./fetches.ts";
 import { LeaseWatch } from "./lease-watch.ts";
@@ -58,6 +59,9 @@ export class LeaseSession {
   #bound: BoundOrder;
   #channel: Channel | null = null;
   #closed = false;
+  /** Its server has said anything at all to this side. */
+  #wasHeard = false;
+  #left: Withdrawn | null = null;
   /** That the server is not reached was said, and has not changed since. */
   #toldLost = false;
   #taking = false;
@@ -97,7 +101,8 @@ export class LeaseSession {
       closed: () => this.#closed,
       bound: () => this.#bound,
       rebind: (next) => this.#rebind(next),
-      broken: (error) => this.#broken(error),
+      never: (error) => this.#never(error),
+      isTaken: () => this.#job === null || this.#wasHeard,
       word: () => this.#word,
     });
     void this.#converse();
@@ -109,10 +114,16 @@ export class LeaseSession {
   }
 
   /**
-   * Resolves when the job will never start: a part of it cannot be had on this side, or the broker placed it under what was not ordered.
+   * Resolves when the job will never start: a part of it cannot be had on this side, the broker placed it under what was not ordered, or
+   * its server does not take it. The order is withdrawn by then.
    */
   get failed(): Promise<Error> {
     return this.#failing.promise;
+  }
+
+  /** What came of withdrawing it, where the job will never start; null: nothing was withdrawn. */
+  get left(): Withdrawn | null {
+    return this.#left;
   }
 
   /** An event from the link: saves waiting for the next poll, and reading again what it carries. */
@@ -123,13 +134,18 @@ export class LeaseSession {
 
   #rebind(bound: BoundOrder): void {
     this.#bound = bound;
+    this.#wasHeard = false;
     this.#handlers.onState?.("matched again");
     this.#channel?.close();
   }
 
-  #broken(error: BrokenPurchaseOrder): void {
-    this.#failing.resolve(error);
+  #never(error: Error): void {
+    if (this.#closed) return;
     this.close();
+    void this.withdraw("the job cannot start").then((left) => {
+      this.#left = left;
+      this.#failing.resolve(error);
+    });
   }
 
   #problem(why: string): void {
@@ -182,11 +198,12 @@ export class LeaseSession {
 
   async #answer(channel: Channel, { digest, offset, length }: Extract<ChannelHeader, { t: "want" }>): Promise<void> {
     const blob = this.#job?.blobs.get(digest);
-    const bytes = await blob?.read(offset, length).catch((error: Error) => this.#failing.resolve(error));
+    const bytes = await blob?.read(offset, length).catch((error: Error) => this.#never(error));
     if (bytes) await channel.send({ t: "part", digest, offset }, bytes);
   }
 
   async #receive(channel: Channel, header: ChannelHeader, body: Uint8Array): Promise<void> {
+    this.#wasHeard = true;
     switch (header.t) {
       case "state":
         return this.#handlers.onState?.(header.state);
@@ -294,6 +311,11 @@ export class LeaseSession {
   /** A blob of unknown size, checked against its digest: the states of a traced job. Throws when the server has it not, or another. */
   fetchWhole(digest: string): Promise<Uint8Array> {
     return this.#fetches.whole(digest);
+  }
+
+  /** Gives the order up, wherever it stands by now: nothing is charged from then on. */
+  withdraw(reason: string): Promise<Withdrawn> {
+    return withdrawOrder(this.#client, { order: this.#bound.order.id, lease: this.lease }, reason);
   }
 
   /** Lets go; the lease runs on. */

@@ -14,8 +14,8 @@ const POLL_MS = 1_000;
 const STALLED_AFTER_MS = 120_000;
 /** A broker that does not answer is waited for so long past the lease's own end. */
 const AWAY_AFTER_MS = 600_000;
-/** Polls after a lease lapsed in which its order was placed nowhere else. */
-const LAPSED_POLLS_MAX = 3;
+/** A server that has not asked for the job so long before its time is over will not run it any more. */
+const UNTAKEN_BEFORE_MS = 5_000;
 
 /** `at`: when this side heard of it. `stalled`: it should long have ended and has not, in words. */
 export type Outcome = { kind: "settled"; lease: LeaseView; at: number } | { kind: "stalled"; why: string };
@@ -27,8 +27,10 @@ interface WatchHost {
   bound(): BoundOrder;
   /** Its order was placed on another server. */
   rebind(bound: BoundOrder): void;
-  /** The broker wanted to place it under what was not ordered. */
-  broken(error: BrokenPurchaseOrder): void;
+  /** It will never start: the broker wanted to place it under what was not ordered, or its server does not take it. */
+  never(error: Error): void;
+  /** Its server has asked for the job, or there is none to be brought from here. */
+  isTaken(): boolean;
   /** The signed word that its bytes are here, once there is one. */
   word(): Envelope | null;
 }
@@ -44,7 +46,6 @@ export class LeaseWatch {
   readonly #host: WatchHost;
   outcome: Outcome | null = null;
   #seen: LeaseView | null = null;
-  #lapsedPolls = 0;
   #wordHandedIn = false;
   #heardAt: number;
   /** How long the broker was away in all: every deadline is longer by as much. */
@@ -79,7 +80,7 @@ export class LeaseWatch {
   }
 
   async #look(): Promise<void> {
-    const { client, bound, broken } = this.#host;
+    const { client, bound, never } = this.#host;
     try {
       const lease = await client.read("lease", { params: { id: bound().po.id } });
       this.#heard();
@@ -87,9 +88,10 @@ export class LeaseWatch {
       if (lease.state === "lapsed") await this.#followOrder(lease);
       else if (lease.end) this.#settle(lease);
       else if (lease.state === "delivering") await this.#handIn();
+      else if (lease.state === "open") this.#lookIfTaken();
       this.#stall(STALLED_AFTER_MS, `the lease should have ended, and the broker lets it stand as '${lease.state}'`);
     } catch (error) {
-      if (error instanceof BrokenPurchaseOrder) return broken(error);
+      if (error instanceof BrokenPurchaseOrder) return never(error);
       if (error instanceof RefusedError && error.refusal.code === "not_found")
         this.outcome = { kind: "stalled", why: "the broker does not know the lease" };
       else
@@ -114,6 +116,13 @@ export class LeaseWatch {
     if (client.brokerNow() > Math.max(end, this.#seen?.deadlineAt ?? 0) + afterMs) this.outcome = { kind: "stalled", why };
   }
 
+  /** Its customer does not wait until its server may say that the inputs are missing. */
+  #lookIfTaken(): void {
+    const { client, bound, isTaken, never } = this.#host;
+    if (isTaken() || client.brokerNow() < bound().po.payload.startBy - UNTAKEN_BEFORE_MS) return;
+    never(new Error("its server has taken the order, and nothing of the job"));
+  }
+
   /** Its server has handed in the result alone: what came of its bytes is said to the broker directly. */
   async #handIn(): Promise<void> {
     const word = this.#host.word();
@@ -122,10 +131,11 @@ export class LeaseWatch {
     await this.#host.client.submit(word); // refused where the server was faster
   }
 
+  /** A lease that has lapsed is told together with where its order went: where that is nowhere, the order is over. */
   async #followOrder(lapsed: LeaseView): Promise<void> {
     const { client, bound, rebind } = this.#host;
     const order = await client.read("order", { params: { id: lapsed.orderId } });
     if (order.lease !== null && order.lease !== lapsed.id) rebind(await fetchBound(client, order.lease, bound().order.id));
-    else if (++this.#lapsedPolls > LAPSED_POLLS_MAX) this.#settle(lapsed);
+    else this.#settle(lapsed);
   }
 }

@@ -193,7 +193,13 @@ const UNPAID: Readonly<Record<string, Plot>> = {
     deal: withFee(BY_RESULT, 500),
     tell: (s) =>
       begun(s)
-        .after(LONG)
+        .claimed(0)
+        .claimed(0)
+        .claimed(0)
+        .claimed(0)
+        .claimed(0)
+        .claimed(0)
+        .after(9_000)
         .result({ ...NOTHING, reason: "input-missing" })
         .over(),
   },

@@ -202,6 +202,7 @@ export async function moveStake(round: Round, document: Verified<"stake">, calle
     uniques: [`${party}/${clientId}`],
     transfers: [transfer(`stake/${document.id}`, moneyKey(account, from), moneyKey(account, to), BigInt(amountNanos), short)],
     events: [{ party, kind: `stake-${direction}`, lease: null, data: { amountNanos } }],
+    effects: [{ kind: "refresh-owner", owner: party }],
   });
 }
 

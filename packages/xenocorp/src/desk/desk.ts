@@ -119,9 +119,9 @@ export class Desk {
     const [dueLeases, dueBatches] = await Promise.all([store.due("lease", now, DUE_MAX), store.due("batch", now, DUE_MAX)]);
     await Promise.all([
       ...dueLeases.map(async (id) => {
-        const before = (await store.load("lease", [id])).get(id)?.data.state;
-        const done = await this.#enqueue((round) => timers.leaseDue(round, id));
-        if (done?.ok && before === "bound") await this.#enqueue((round) => timers.orderAgain(round, id));
+        const done = await this.#enqueue((round) => timers.leaseDue(round, id, true));
+        // where the next server costs more than there is, the order ends here
+        if (done?.ok === false) await this.#enqueue((round) => timers.leaseDue(round, id, false));
       }),
       ...dueBatches.map((id) => this.#enqueue((round) => timers.batchDue(round, id))),
     ]);
@@ -214,6 +214,8 @@ export class Desk {
         return index.move(effect.server, effect.resources, effect.sign);
       case "refresh-free":
         return index.refreshFree(store, [effect.server]);
+      case "refresh-owner":
+        return index.refreshOwners(store, [effect.owner]);
       case "index-suspended":
         return index.setSuspended(effect.party, effect.suspended);
       case "index-referee":

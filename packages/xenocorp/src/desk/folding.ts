@@ -4,16 +4,22 @@
  * verified before it comes here.
  */
 import {
+  OWNER_MISSES_FREE,
   billOf,
+  conductAfter,
   deadlineOf,
   endOf,
   holdsCapacity,
   invariant,
+  missesWeigh,
   recordAfter,
   recordCorrected,
+  recordMissed,
   step,
   closingReason,
+  type Ended,
   type Lease,
+  type OwnerRecord,
   type Resources,
 } from "@xenoservers/market";
 import {
@@ -30,7 +36,7 @@ import {
   type Verified,
 } from "@xenoservers/protocol";
 import { factOf, type FactWorld, type Findings } from "@xenoservers/verify";
-import type { LeaseRow, Put, Versioned } from "../store/store.ts";
+import type { LeaseRow, PartyRow, Put, Versioned } from "../store/store.ts";
 import { ALLOWANCE_FLOOR, allowancesAfter, type Purse } from "./accounts.ts";
 import { auditRoundAt, auditRoundsOf, drawFor } from "./audit-rounds.ts";
 import { gapsOf, withGaps } from "./hearing.ts";
@@ -186,30 +192,66 @@ export class LeaseChange {
 
   /** The change as a whole: row, books, documents, and the owner's record where the lease is over for good. */
   async planned({ puts = [], effects = [], lookAt, ...change }: Change): Promise<Outcome> {
-    const record = await this.#record();
+    const known = await this.#whatIsKnown();
     const put = lookAt === undefined ? this.put : { ...this.put, data: { ...this.row, deadlineAt: lookAt } };
     return planned(this.#round, {
       ...change,
       filed: this.#filed,
-      puts: [put, ...record, ...puts],
+      puts: [put, ...known.puts, ...puts],
       floors: [ALLOWANCE_FLOOR, ...(this.#drawn?.floors ?? [])],
       transfers: this.transfers,
-      effects: [...this.effects, ...effects],
+      effects: [...this.effects, ...known.effects, ...effects],
     });
   }
 
+  /** Its end, where this change is it, as far as it concerns its server's conduct; an order that was withdrawn concerns nobody. */
+  get #ended(): Ended | null {
+    const { end, state, stop, customer, owner } = this.lease;
+    const before = this.#before.data;
+    if (before.end || before.state === "lapsed" || (!end && state !== "lapsed")) return null;
+    if (!end && stop?.reason === "customer-stop") return null;
+    return { reason: end?.reason ?? "not-accepted", customer, owner, at: this.at };
+  }
+
   /** What a verdict takes from the owner's record stays with the lease: an appeal may give it back. */
-  async #record(): Promise<Put[]> {
-    const { final, end, owner, recordBefore } = this.lease;
+  #recordOf(known: OwnerRecord, ended: Ended | null): OwnerRecord {
+    const { final, end, recordBefore } = this.lease;
+    if (ended && !end) return recordMissed(known);
     const before = this.#before.data.final;
     const given = before?.judgement === "wrong" && final?.judgement === "right" ? recordBefore : null;
-    if (!final || !end || (before && !given)) return [];
-    const party = await this.#round.get("party", owner);
-    invariant(party !== null, "the owner of a lease is a party");
-    const known = party.data.record;
+    if (!final || !end || (before && !given)) return known;
     if (final.judgement === "wrong") this.lease = { ...this.lease, recordBefore: { convicted: known.convicted, audited: known.audited } };
-    const record = given ? recordCorrected(known, end.audited, given) : recordAfter(known, end, final.judgement);
-    return [{ kind: "party", id: owner, expect: party.version, data: { ...party.data, record } }];
+    return given ? recordCorrected(known, end.audited, given) : recordAfter(known, end, final.judgement);
+  }
+
+  /** What this lease's end says of its server and its owner. */
+  async #whatIsKnown(): Promise<{ puts: Put[]; effects: Effect[] }> {
+    const ended = this.#ended;
+    if (!ended && !this.lease.final) return { puts: [], effects: [] };
+    const { owner, server } = this.lease;
+    const [party, row] = await Promise.all([this.#round.get("party", owner), this.#round.get("server", server)]);
+    invariant(party !== null && row !== null, "the owner of a lease is a party, and its server is known");
+    const { record, conduct } = party.data;
+    const data: PartyRow = {
+      ...party.data,
+      record: this.#recordOf(record, ended),
+      conduct: ended ? conductAfter(conduct, ended, OWNER_MISSES_FREE) : conduct,
+    };
+    const own = ended ? conductAfter(row.data.conduct, ended) : row.data.conduct;
+    const changed = { ...row.data, conduct: own };
+    const isOther = data.conduct !== conduct || missesWeigh(data.record) !== missesWeigh(record) || data.record.audited !== record.audited;
+    const isParty = isOther || data.record !== record;
+    const isServer = own !== row.data.conduct;
+    return {
+      puts: [
+        ...(isParty ? [{ kind: "party", id: owner, expect: party.version, data } as const] : []),
+        ...(isServer ? [{ kind: "server", id: server, expect: row.version, data: changed } as const] : []),
+      ],
+      effects: [
+        ...(isServer ? [{ kind: "index-server", row: changed } as const] : []),
+        ...(isOther ? [{ kind: "refresh-owner", owner } as const] : []),
+      ],
+    };
   }
 }
 

@@ -10,6 +10,7 @@ import { leasePurse } from "./accounts.ts";
 import { boundProblem, type PartyCaller } from "./caller.ts";
 import { LeaseChange, bothParties, findLease, overEvents } from "./folding.ts";
 import { leaseView } from "./lease-view.ts";
+import { movedOn } from "./orders.ts";
 import { envelopeJson, type Outcome } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
@@ -68,10 +69,17 @@ export async function stopLease(round: Round, document: Verified<"stop">, caller
   const { change } = found;
   const refusal = change.take(document);
   if (refusal) return refusal;
-  const { id, stop } = change.lease;
-  const reason = stop?.reason ?? "not-accepted";
+  const { id, state, stop } = change.lease;
+  const reason = stop?.reason ?? null;
   const stopping = bothParties(change.lease).map((party) => ({ party, kind: "lease-stopping", lease: id, data: { reason } }));
-  return change.planned({ id: document.id, answer: { reason }, events: stop ? stopping : (overEvents(change.lease, null) ?? []) });
+  const hasLapsed = state === "lapsed";
+  const stopped = await change.planned({
+    id: document.id,
+    answer: { reason },
+    events: hasLapsed ? (overEvents(change.lease, null) ?? []) : stopping,
+  });
+  // an owner that does not want an order ends this attempt, not the order
+  return stopped.ok && hasLapsed && reason === "owner-stop" ? movedOn(round, change.lease, stopped) : stopped;
 }
 
 export async function extendLease(round: Round, document: Verified<"extension">, caller: PartyCaller): Promise<Outcome> {

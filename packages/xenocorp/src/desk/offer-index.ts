@@ -2,24 +2,47 @@
  * The broker's live offers in memory, from which matches are proposed. `free` is a hint that follows the books; the commit decides.
  * A server counts as online while its link is up at this broker.
  */
-import { RESOURCE_KEYS, candidateOf, capacityKey, type Candidate, type Resources } from "@xenoservers/market";
+import {
+  NEWCOMER,
+  RESOURCE_KEYS,
+  candidateOf,
+  capacityKey,
+  coolerOf,
+  isVouchedFor,
+  missesWeigh,
+  moneyKey,
+  type Candidate,
+  type Conduct,
+  type Resources,
+} from "@xenoservers/market";
+import { rootAccountOf } from "@xenoservers/protocol";
 import { readSetting } from "../store/settings.ts";
-import type { ServerRow, Store } from "../store/store.ts";
+import type { PartyRow, ServerRow, Store } from "../store/store.ts";
 
 const NOTHING: Resources = { vcpu: 0, memoryMib: 0, diskMib: 0 };
+
+/** What all servers of one owner share. */
+interface OwnerStanding {
+  conduct: Conduct;
+  missesWeigh: boolean;
+  isVouchedFor: boolean;
+}
 
 export class OfferIndex {
   readonly #candidates = new Map<string, Candidate>();
   readonly #online = new Set<string>();
-  #suspended = new Set<string>();
+  /** Servers whose clock is off. */
+  readonly #clockIsOff = new Set<string>();
+  readonly #conduct = new Map<string, Conduct>();
+  readonly #owners = new Map<string, OwnerStanding>();
+  readonly #suspended = new Set<string>();
   readonly #referees = new Set<string>();
 
   /** Reads everything again from the store, what is listed at this time: at start, and when another broker may have changed it. */
   async refresh(store: Store, now: number): Promise<void> {
     const before = new Map(this.#candidates);
     const servers = await store.listedServers(now);
-    const parties = await store.load("party", [...new Set(servers.map((server) => server.owner))]);
-    this.#suspended = new Set([...parties].flatMap(([id, { data }]) => (data.suspended ? [id] : [])));
+    await this.refreshOwners(store, [...new Set(servers.map((server) => server.owner))]);
     const statements = readSetting("referees", (await store.load("setting", ["referees"])).get("referees"));
     for (const { server, active } of statements) this.setReferee(server, active);
     const listed = new Set(servers.map(({ id }) => id));
@@ -30,6 +53,39 @@ export class OfferIndex {
       store,
       servers.map((server) => server.id),
     );
+  }
+
+  /** What is known of owners: suspended or not, their servers' conduct together, what speaks for them. */
+  async refreshOwners(store: Store, owners: readonly string[]): Promise<void> {
+    if (owners.length === 0) return;
+    const keysOf = (owner: string) => [moneyKey(rootAccountOf(owner), "staked"), moneyKey(rootAccountOf(owner), "locked")];
+    const [parties, books] = await Promise.all([store.load("party", owners), store.balances(owners.flatMap(keysOf))]);
+    for (const [id, { data }] of parties)
+      this.#setOwner(
+        data,
+        keysOf(id).reduce((sum, key) => sum + (books.get(key) ?? 0n), 0n),
+      );
+    // once for all of them: a market has as many owners as servers
+    for (const candidate of this.#candidates.values())
+      if (parties.has(candidate.owner))
+        Object.assign(candidate, { suspended: this.#suspended.has(candidate.owner), ...this.#standing(candidate) });
+  }
+
+  #setOwner({ id, suspended, conduct, record }: PartyRow, stakedNanos: bigint): void {
+    if (suspended) this.#suspended.add(id);
+    else this.#suspended.delete(id);
+    this.#owners.set(id, { conduct, missesWeigh: missesWeigh(record), isVouchedFor: isVouchedFor(record, stakedNanos) });
+  }
+
+  #standing({ server, owner }: Pick<Candidate, "server" | "owner">) {
+    const known = this.#owners.get(owner);
+    const own = this.#conduct.get(server);
+    const cooler = own && known ? coolerOf(own, known.conduct) : (own ?? known?.conduct);
+    return {
+      ...{ clockIsRight: !this.#clockIsOff.has(server), coolUntil: cooler?.coolUntil ?? NEWCOMER.coolUntil },
+      missesWeigh: known?.missesWeigh ?? NEWCOMER.missesWeigh,
+      isVouchedFor: known?.isVouchedFor ?? NEWCOMER.isVouchedFor,
+    };
   }
 
   async refreshFree(store: Store, servers: readonly string[]): Promise<void> {
@@ -45,6 +101,7 @@ export class OfferIndex {
   }
 
   put(server: ServerRow): void {
+    this.#conduct.set(server.id, server.conduct);
     if (!server.offer || !server.offerId) {
       this.#candidates.delete(server.id);
       return;
@@ -53,7 +110,7 @@ export class OfferIndex {
     const free = this.#candidates.get(server.id)?.free ?? offer.resources;
     const standing = {
       ...{ free, online: this.#online.has(server.id), suspended: this.#suspended.has(offer.owner) },
-      isReferee: this.#referees.has(server.id),
+      ...{ isReferee: this.#referees.has(server.id), ...this.#standing({ server: server.id, owner: offer.owner }) },
     };
     this.#candidates.set(server.id, candidateOf(offerId, offer, standing));
   }
@@ -69,6 +126,13 @@ export class OfferIndex {
     else this.#online.delete(server);
     const candidate = this.#candidates.get(server);
     if (candidate) candidate.online = online;
+  }
+
+  setClock(server: string, isRight: boolean): void {
+    if (isRight) this.#clockIsOff.delete(server);
+    else this.#clockIsOff.add(server);
+    const candidate = this.#candidates.get(server);
+    if (candidate) candidate.clockIsRight = isRight;
   }
 
   setSuspended(party: string, suspended: boolean): void {

@@ -1,5 +1,5 @@
 /** Offers: what a server lists. The highest sequence wins; capacity is kept in the books, so that it cannot be sold twice. */
-import { RESOURCE_KEYS, capacityKey, type OutsideKey, type Resources } from "@xenoservers/market";
+import { GOOD_CONDUCT, RESOURCE_KEYS, capacityKey, type OutsideKey, type Resources } from "@xenoservers/market";
 import { refuse, type Verified } from "@xenoservers/protocol";
 import type { ServerRow } from "../store/store.ts";
 import type { PartyCaller } from "./caller.ts";
@@ -16,7 +16,8 @@ export async function listOffer(round: Round, document: Verified<"offer">, calle
   if (validUntil <= round.at) return refuse("expired", { validUntil });
   const server = await round.get("server", id);
   if (server && server.data.sequence >= sequence) return refuse("stale_sequence", { sequence, known: server.data.sequence });
-  const row: ServerRow = { id, owner, key: caller.key.id, sequence, offerId: document.id, offer: document.payload };
+  const conduct = server?.data.conduct ?? GOOD_CONDUCT;
+  const row: ServerRow = { id, owner, key: caller.key.id, sequence, offerId: document.id, offer: document.payload, conduct };
   const before = await listedCapacity(round, id);
   return planned(round, {
     id: document.id,

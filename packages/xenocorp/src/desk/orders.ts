@@ -3,6 +3,7 @@
  * Who controls the inputs: the customer (the order), owners (their offers). Nothing here is paid; it is only held.
  */
 import {
+  ATTEMPTS_MAX,
   auditPpmOf,
   deadlineOf,
   drawReplicas,
@@ -143,7 +144,7 @@ async function choose(
   const { services, at } = round;
   const { replicas } = order;
   const { matches, excluded } = match(only ? onlyOne(services.index, only) : services.index.all(), wishOf(order), at);
-  const untried = matches.filter(({ server }) => !triedServers.includes(server));
+  const untried = byOwnersTried(services.index, matches, triedServers);
   const fresh = untried.filter((candidate) => isCurrent(candidate, round, fee));
   if (fresh.length < untried.length) excluded["terms"] = untried.length - fresh.length;
   const staked = order.assurance === "isolated" ? fresh : await withStake(round, order, fresh);
@@ -156,6 +157,13 @@ async function choose(
       ? ""
       : `; ${replicas} replicas take ${replicas} owners, each with a server that fits and stake for the order's worst cost`;
   return refuse("no_match", { excluded, explanation: explainExclusions(excluded) + owners });
+}
+
+/** Without the servers that it was tried on; other servers of the same owners come last. */
+function byOwnersTried(index: OfferIndex, matches: readonly Candidate[], tried: readonly string[]): Candidate[] {
+  const owners = new Set(tried.map((server) => index.get(server)?.owner));
+  const untried = matches.filter(({ server }) => !tried.includes(server));
+  return [...untried.filter(({ owner }) => !owners.has(owner)), ...untried.filter(({ owner }) => owners.has(owner))];
 }
 
 /** One candidate, with the room that is given back to it. */
@@ -299,13 +307,14 @@ function bindTo(
 }
 
 /**
- * After a server missed acceptBy: the same order on another server, with a higher attempt. Refused where nothing else fits; then the order
- * ends with its money back.
+ * After a server did not take it: the same order on another server, with a higher attempt, where one fits. Else the order is over, with
+ * its money back.
  */
-export async function placeAgain(round: Round, lease: LeaseRow): Promise<Outcome | null> {
+async function placeAgain(round: Round, lease: LeaseRow): Promise<Outcome | null> {
   const order = await round.get("order", lease.orderId);
   const document = await round.services.store.document(lease.orderId);
   if (!order || !document || order.data.lease !== lease.id || lease.siblings.length > 0) return null; // the other replicas go on without it
+  if (lease.attempt >= ATTEMPTS_MAX) return null;
   const parsed = parseDocumentOf(round.services.crypto, "order", document.envelope);
   if (!parsed.ok || parsed.document.payload.expiresAt <= round.at || lease.judges !== null) return null; // another referee is another order
   const customer = await round.get("party", lease.customer);
@@ -316,4 +325,10 @@ export async function placeAgain(round: Round, lease: LeaseRow): Promise<Outcome
     triedServers: order.data.triedServers,
     previous: { version: order.version, row: order.data },
   });
+}
+
+/** A lease that has lapsed, with what becomes of its order, in one change: whoever sees the one sees the other. */
+export async function movedOn(round: Round, lease: LeaseRow, lapsed: Planned): Promise<Outcome> {
+  const next = await placeAgain(round, lease);
+  return next?.ok ? { ok: true, ...alongside(lapsed, next) } : lapsed;
 }

@@ -29,6 +29,7 @@ export type Effect =
   | { kind: "index-server"; row: ServerRow }
   | { kind: "index-free"; server: string; resources: Resources; sign: 1 | -1 }
   | { kind: "refresh-free"; server: string }
+  | { kind: "refresh-owner"; owner: string }
   | { kind: "index-suspended"; party: string; suspended: boolean }
   | { kind: "index-referee"; server: string; isReferee: boolean }
   | { kind: "key-revoked"; key: string }

@@ -3,7 +3,7 @@
  * may give; what it was used for ends with it. Who controls the inputs: whoever holds a party's root or recovery key, or an enrolment
  * token; the operator (suspension). Bounds: keys and rotations of one party.
  */
-import { EMPTY_RECORD, ROLE_SCOPES, invariant, type KeyRole } from "@xenoservers/market";
+import { EMPTY_RECORD, GOOD_CONDUCT, ROLE_SCOPES, invariant, type KeyRole } from "@xenoservers/market";
 import { partyIdOf, refuse, rootAccountOf, serverIdOf, type Payload, type Refusal, type Verified } from "@xenoservers/protocol";
 import type { KeyRow, PartyRow, Put, ServerRow, Versioned } from "../store/store.ts";
 import { boundProblem, type PartyCaller } from "./caller.ts";
@@ -45,7 +45,8 @@ export async function registerParty(round: Round, document: Verified<"party">): 
   if (await round.get("key", rootKey)) return refuse("id_reused", { key: rootKey });
   const account = rootAccountOf(id);
   const party: PartyRow = {
-    ...{ id, name, rootKey, recoveryKey, account, suspended: false, suspensionReason: "", record: EMPTY_RECORD, pendingRotation: null },
+    ...{ id, name, rootKey, recoveryKey, account, suspended: false, suspensionReason: "", record: EMPTY_RECORD },
+    ...{ conduct: GOOD_CONDUCT, pendingRotation: null },
   };
   return planned(round, {
     id: document.id,

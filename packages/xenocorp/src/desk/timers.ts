@@ -7,14 +7,17 @@ import type { LeaseRow, Versioned } from "../store/store.ts";
 import { closeBatch, sweepBatch } from "./accounts.ts";
 import { LeaseChange } from "./folding.ts";
 import { finalEvents, silenced } from "./leases.ts";
-import { placeAgain } from "./orders.ts";
+import { movedOn } from "./orders.ts";
 import { commitmentDue } from "./replicas.ts";
 import type { Outcome } from "./outcome.ts";
 import { drawn, nextTurn, refereeProblem } from "./referees.ts";
 import type { Round } from "./round.ts";
 
-/** The change that a due lease needs; null when it is not due any more. A gap since its timer was set may have moved its deadline. */
-export async function leaseDue(round: Round, id: string): Promise<Outcome | null> {
+/**
+ * The change that a due lease needs; null when it is not due any more. A gap since its timer was set may have moved its deadline.
+ * `moves`: an order that its server did not accept goes on to another one in the same change.
+ */
+export async function leaseDue(round: Round, id: string, moves: boolean): Promise<Outcome | null> {
   const found = await round.get("lease", id);
   if (!found || found.data.deadlineAt === null || found.data.deadlineAt > round.at) return null;
   if (found.data.state === "committed") return commitmentDue(round, found);
@@ -23,7 +26,8 @@ export async function leaseDue(round: Round, id: string): Promise<Outcome | null
   const waitUntil = await appealBy(round, change.lease);
   if (waitUntil !== null) return change.planned({ id: `timer/${id}/${found.version}`, lookAt: waitUntil });
   if (deadline === null || deadline > change.at) return change.planned({ id: `timer/${id}/${found.version}` });
-  return concluded(round, change, found);
+  const done = await concluded(round, change, found);
+  return moves && done.ok && change.lease.state === "lapsed" ? movedOn(round, change.lease, done) : done;
 }
 
 /** Until when a run that has judged may still be shown to be wrong: its pay and stake wait so long. Null: nobody waits for it. */
@@ -56,10 +60,4 @@ export async function batchDue(round: Round, id: string): Promise<Outcome | null
   const batch = await round.get("batch", id);
   if (!batch || batch.data.deadlineAt === null || batch.data.deadlineAt > round.at) return null;
   return batch.data.open ? closeBatch(round, id, null) : sweepBatch(round, id);
-}
-
-/** After a lapse that nobody asked for, the order is placed again. */
-export async function orderAgain(round: Round, leaseId: string): Promise<Outcome | null> {
-  const lease = await round.get("lease", leaseId);
-  return lease?.data.state === "lapsed" && lease.data.closing !== null ? placeAgain(round, lease.data) : null;
 }

@@ -4,7 +4,7 @@
  * lifecycle rules stay in `market` and the desk; a store only compares and applies. docs/adr/0002 says why one commit instead of many
  * methods.
  */
-import type { AllowanceKey, BeforeVerdict, Floor, Lease, OwnerRecord, Transfer } from "@xenoservers/market";
+import type { AllowanceKey, BeforeVerdict, Conduct, Floor, Lease, OwnerRecord, Transfer } from "@xenoservers/market";
 import type { Envelope, Json, Kind, KnownKey, Payload } from "@xenoservers/protocol";
 import type { Reader } from "./reader.ts";
 
@@ -17,6 +17,8 @@ export interface PartyRow {
   suspended: boolean;
   suspensionReason: string;
   record: OwnerRecord;
+  /** Of all its servers together. */
+  conduct: Conduct;
   /** A rotation by the recovery key waits in public before it counts. */
   pendingRotation: { newRootKey: string; newRecoveryKey: string | null; effectiveAt: number } | null;
 }
@@ -50,6 +52,7 @@ export interface ServerRow {
   sequence: number;
   offerId: string | null;
   offer: Payload<"offer"> | null;
+  conduct: Conduct;
 }
 
 /** What an account may still spend, or a key on one day. */

@@ -3,7 +3,7 @@
  * read here or does not fit is refused at once and in words: the channel is its customer's alone, so nobody else can have brought it. Who
  * controls the inputs: the customer, every byte.
  */
-import { startByOf } from "@xenoservers/market";
+import { inputsByOf } from "@xenoservers/market";
 import type { Channel } from "@xenoservers/protocol/channel";
 import { Transfer, type TransferFailure } from "../customer/transfer.ts";
 import { workOf, type WorkHeader } from "../drivers/work.ts";
@@ -43,17 +43,19 @@ export class JobIntake {
     await this.#startIfComplete();
   }
 
-  #awaitInputs(until = startByOf(this.#ctx.facts.lease)): void {
+  #awaitInputs(until = inputsByOf(this.#ctx.facts.lease, this.#ctx.world.timers.now())): void {
     this.#clock.awaitUntil(until, () => this.#ctx.apart(this.#late()));
   }
 
-  /** A broker that was away gives the customer as much more; its log says how much, once it is there again. */
+  /**
+   * A broker that was away, or this server, gives the customer as much more. The log says how much, once the broker is there again.
+   */
   async #late(): Promise<void> {
     const { facts, world } = this.#ctx;
     const known = await this.#ctx.catchUp();
     if (!this.#isWaiting) return;
     if (!known) this.#awaitInputs(world.timers.now() + ASK_AGAIN_MS);
-    else if (world.timers.now() < startByOf(facts.lease)) this.#awaitInputs();
+    else if (world.timers.now() < inputsByOf(facts.lease, world.timers.now())) this.#awaitInputs();
     else await this.#ctx.finish(withNothing("input-missing"));
   }
 

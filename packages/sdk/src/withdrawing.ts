@@ -1,0 +1,43 @@
+/**
+ * A customer gives an order up: whatever lease it has come to is stopped, so that no server takes it any more and nothing is charged from
+ * then on. An order that moves on meanwhile is followed, as often as an order may move. Who controls the inputs: the broker (where the
+ * order stands).
+ */
+import { ATTEMPTS_MAX } from "@xenoservers/market";
+import { RefusedError, type MarketClient } from "./client.ts";
+
+/** `over`: there was nothing left to stop. `unheard`: the broker did not say that it has heard it; then the order ends when it expires. */
+export type Withdrawn = "withdrawn" | "over" | "unheard";
+
+interface Placed {
+  order: string;
+  /** The lease that it came to last, as far as is known here; null: nobody knows. */
+  lease: string | null;
+}
+
+async function leaseOf(client: MarketClient, order: string): Promise<string | null> {
+  if (!client.identity.scopes.includes("read")) return null;
+  return (await client.read("order", { params: { id: order } })).lease;
+}
+
+async function stopped(client: MarketClient, { order, lease: known }: Placed, reason: string): Promise<Withdrawn> {
+  const { party } = client.identity;
+  let lease = known ?? (await leaseOf(client, order));
+  for (let attempt = 0; lease !== null && attempt <= ATTEMPTS_MAX; attempt++) {
+    const answer = await client.submit(client.sign("stop", { lease, party, reason }).envelope);
+    if (answer.ok) return "withdrawn";
+    if (answer.code !== "wrong_state") return "unheard";
+    const latest = await leaseOf(client, order);
+    if (latest === lease) return "over";
+    lease = latest;
+  }
+  return "over";
+}
+
+export async function withdrawOrder(client: MarketClient, placed: Placed, reason: string): Promise<Withdrawn> {
+  try {
+    return await stopped(client, placed, reason);
+  } catch (error) {
+    return error instanceof RefusedError && error.refusal.code === "not_found" ? "over" : "unheard";
+  }
+}
