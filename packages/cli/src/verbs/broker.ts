@@ -8,14 +8,17 @@ import { ownFolder } from "../local/local-socket.ts";
 import { untilTold } from "../local/until-told.ts";
 import { logLines, print, say } from "../output/terminal.ts";
 
-export async function broker({ host, port, name, data, json }: BrokerInput): Promise<void> {
+export async function broker({ host, port, name, inner, innerAs, data, json }: BrokerInput): Promise<void> {
   const folder = brokerFolder(data);
   const facts: Record<string, unknown> = {};
   const lock = await ownFolder(folder, "a broker", async () => facts);
   const { startBroker } = await import("@xenoservers/xenocorp");
   const logger = pino({ level: process.env["LOG_LEVEL"] ?? "info" }, logLines);
   const databaseUrl = process.env["DATABASE_URL"];
-  const running = await startBroker({ dataFolder: folder, databaseUrl, host, port, name, logger, progress: (what) => say(what) });
+  const running = await startBroker({
+    ...{ dataFolder: folder, databaseUrl, host, port, name, logger, progress: (what) => say(what) },
+    inner: { ...inner, ...(innerAs ? { announced: innerAs } : {}) },
+  });
   facts["url"] = running.url;
   const market = await fetchMarket(running.url);
   say(`market       ${running.origin}`);

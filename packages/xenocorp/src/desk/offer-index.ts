@@ -1,12 +1,19 @@
 /**
  * The broker's live offers in memory, from which matches are proposed. `free` is a hint that follows the books; the commit decides.
- * A server counts as online while its link is up at this broker.
+ * A server counts as online while its link is up at a broker that runs.
  */
 import { RESOURCE_KEYS, candidateOf, capacityKey, type Candidate, type Resources } from "@xenoservers/market";
 import { readSetting } from "../store/settings.ts";
 import type { ServerRow, Store } from "../store/store.ts";
 
 const NOTHING: Resources = { vcpu: 0, memoryMib: 0, diskMib: 0 };
+
+/** Ids of what has changed. */
+interface Changed {
+  servers: readonly string[];
+  parties: readonly string[];
+  referees: boolean;
+}
 
 export class OfferIndex {
   readonly #candidates = new Map<string, Candidate>();
@@ -17,15 +24,32 @@ export class OfferIndex {
   /** Reads everything again from the store: at start, and when another broker may have changed it. */
   async refresh(store: Store): Promise<void> {
     const servers = await store.servers();
-    const parties = await store.load("party", [...new Set(servers.map((server) => server.owner))]);
-    for (const [id, party] of parties) this.setSuspended(id, party.data.suspended);
-    const statements = readSetting("referees", (await store.load("setting", ["referees"])).get("referees"));
-    for (const { server, active } of statements) this.setReferee(server, active);
+    await this.#readParties(store, [...new Set(servers.map((server) => server.owner))]);
+    await this.#readReferees(store);
     for (const server of servers) this.put(server);
     await this.refreshFree(
       store,
       servers.map((server) => server.id),
     );
+  }
+
+  /** Reads again what another broker has changed. */
+  async follow(store: Store, { servers, parties, referees }: Changed): Promise<void> {
+    const rows = servers.length > 0 ? [...(await store.load("server", servers)).values()].map(({ data }) => data) : [];
+    await this.#readParties(store, [...new Set([...parties, ...rows.map(({ owner }) => owner)])]);
+    if (referees) await this.#readReferees(store);
+    for (const server of rows) this.put(server);
+    await this.refreshFree(store, servers);
+  }
+
+  async #readParties(store: Store, ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
+    for (const [id, party] of await store.load("party", ids)) this.setSuspended(id, party.data.suspended);
+  }
+
+  async #readReferees(store: Store): Promise<void> {
+    const statements = readSetting("referees", (await store.load("setting", ["referees"])).get("referees"));
+    for (const { server, active } of statements) this.setReferee(server, active);
   }
 
   async refreshFree(store: Store, servers: readonly string[]): Promise<void> {

@@ -19,7 +19,9 @@ import type { FiledEnvelope } from "../desk/outcome.ts";
 import type { Services } from "../desk/round.ts";
 import { isBound, isCustomer, sees, type LeaseSides } from "../store/reader.ts";
 import type { MarketEvent } from "../store/store.ts";
-import { Channels } from "./channels.ts";
+import type { FarEnd, FarOpen } from "../fleet/far-end.ts";
+import { NO_FLEET, NOT_CONNECTED, type LinkFleet } from "../fleet/link-fleet.ts";
+import { Channels, type ChannelEnd } from "./channels.ts";
 import { Link, type LinkPipe } from "./link.ts";
 import { LiveKeys } from "./live-keys.ts";
 import { readerOf, type PartySession, type Sessions } from "./sessions.ts";
@@ -69,13 +71,15 @@ export class LinkHub {
   readonly #timers: Timers;
   readonly #servers = new Map<string, Link>();
   readonly #customers = new Map<string, Set<Link>>();
-  readonly #channels = new Channels();
+  readonly channels = new Channels();
+  readonly #fleet: LinkFleet;
   /** Who may see a lease is fixed by its purchase order. */
   readonly #sides = new Map<string, LeaseSides>();
   #waiting = 0;
   #askedAt: number | null = null;
 
-  constructor(desk: () => HubDesk, sessions: Sessions, market: () => Promise<MarketInfo>, timers: Timers) {
+  constructor(desk: () => HubDesk, sessions: Sessions, market: () => Promise<MarketInfo>, timers: Timers, fleet: LinkFleet = NO_FLEET) {
+    this.#fleet = fleet;
     this.#desk = desk;
     this.#sessions = sessions;
     this.#market = market;
@@ -84,7 +88,7 @@ export class LinkHub {
   }
 
   get counts() {
-    return { servers: this.#servers.size, customers: this.#customers.size, channels: this.#channels.size };
+    return { servers: this.#servers.size, customers: this.#customers.size, channels: this.channels.size };
   }
 
   get #services(): Services {
@@ -106,7 +110,7 @@ export class LinkHub {
     };
     pipe.onMessage((message) => {
       if (!link.open) return;
-      if (typeof message !== "string") return this.#channels.relay(link, message);
+      if (typeof message !== "string") return this.channels.relay(link, message);
       this.#receive(link, message, admitted).catch(() => this.#close(link)); // the database is away: the other end tries again
     });
     pipe.onClose(() => {
@@ -133,9 +137,9 @@ export class LinkHub {
       case "submit":
         return this.#submit(link, message);
       case "channel-open":
-        return this.#channels.open(link, message.lease, message.session, () => this.#serverOf(link, session, message.lease));
+        return this.channels.open(link, message.lease, message.session, () => this.#serverOf(link, session, message.lease));
       case "channel-close":
-        return this.#channels.close(message.session, link, "closed by the other end");
+        return this.channels.close(message.session, link, "closed by the other end");
       case "ping":
         return link.tell({ t: "pong" });
     }
@@ -163,6 +167,7 @@ export class LinkHub {
     this.#servers.set(server, link);
     if (earlier && earlier !== link) this.#close(earlier);
     this.#services.index.setOnline(server, true);
+    this.#fleet.linked(server);
     link.tellInOrder(async () => {
       const [first, ...others] = await this.#liveDocuments(server);
       const more = others.map((documents): FromBroker => ({ t: "documents", documents }));
@@ -206,13 +211,30 @@ export class LinkHub {
   }
 
   /** The link of a lease's server, for a customer's key that has some business with the lease. */
-  async #serverOf(link: Link, session: PartySession, lease: string): Promise<Link | string> {
+  async #serverOf(link: Link, session: PartySession, lease: string): Promise<ChannelEnd | string> {
     if (!link.bucket.take()) return "too many requests";
     const { scopes } = session.key;
     if (!scopes.includes("spend") && !scopes.includes("control")) return "the key may neither spend nor control";
     const row = (await this.#services.store.load("lease", [lease])).get(lease)?.data;
     if (!row || !isCustomer(readerOf(session), row)) return "no such lease";
-    return this.#servers.get(row.server) ?? "the server is not connected";
+    return this.#servers.get(row.server) ?? this.#fleet.reach(row.server, link);
+  }
+
+  /** A channel whose customer is linked to another broker, which has looked at what the customer may. */
+  openFrom(end: FarEnd, { lease, session, server }: Omit<FarOpen, "t">): Promise<void> {
+    const link = this.#servers.get(server);
+    if (link) end.faces(link);
+    return this.channels.open(end, lease, session, async () => link ?? NOT_CONNECTED);
+  }
+
+  holds(server: string): boolean {
+    return this.#servers.has(server);
+  }
+
+  /** The server is linked to another broker now. */
+  letGo(server: string): void {
+    const link = this.#servers.get(server);
+    if (link) this.#close(link);
   }
 
   #refuse(link: Link, refusal: Refusal): void {
@@ -229,11 +251,12 @@ export class LinkHub {
   #gone(link: Link): void {
     link.gone();
     link.letGo();
-    this.#channels.gone(link);
+    this.channels.gone(link);
     const { server, session } = link;
     if (server !== null && this.#servers.get(server) === link) {
       this.#servers.delete(server);
-      this.#services.index.setOnline(server, false);
+      this.#fleet.unlinked(server);
+      this.#services.index.setOnline(server, this.#fleet.isElsewhere(server));
     }
     const links = session && this.#customers.get(session.party);
     links?.delete(link);
@@ -289,7 +312,8 @@ export class LinkHub {
     return 0;
   }
 
-  close(): void {
+  /** Whoever is linked comes again, and is told everything. */
+  dropAll(): void {
     for (const link of [...this.#servers.values(), ...[...this.#customers.values()].flatMap((links) => [...links])]) link.close();
   }
 }

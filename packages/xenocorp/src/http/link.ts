@@ -14,7 +14,7 @@ export interface LinkPipe extends Pipe {
 
 const MESSAGES_PER_SECOND = 500;
 const WAITING_MAX = 1_000;
-const UNREAD_BYTES_MAX = 32 * 1024 * 1024;
+export const UNREAD_BYTES_MAX = 32 * 1024 * 1024;
 
 export class Link {
   readonly challenge: string;
@@ -49,7 +49,12 @@ export class Link {
 
   /** Whether so much waits for its reader that no more is worth sending. */
   get isFull(): boolean {
-    return (this.#pipe.unreadBytes?.() ?? 0) > UNREAD_BYTES_MAX;
+    return this.unreadBytes > UNREAD_BYTES_MAX;
+  }
+
+  /** What it was sent and has not read. */
+  get unreadBytes(): number {
+    return this.#pipe.unreadBytes?.() ?? 0;
   }
 
   tell(message: FromBroker): void {

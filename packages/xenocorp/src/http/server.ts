@@ -96,7 +96,7 @@ function acceptLinks(app: FastifyInstance, hub: LinkHub, limited: (address: stri
   });
   app.addHook("preClose", async () => {
     closing = true;
-    hub.close();
+    hub.dropAll();
     for (const client of sockets.clients) client.terminate();
     sockets.close();
   });

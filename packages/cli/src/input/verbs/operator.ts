@@ -1,4 +1,4 @@
-import { countTo, parseAmount, parseDurationMs, parsePercent, parsePort, parseTime, parseWitness } from "../parse.ts";
+import { countTo, parseAmount, parseDurationMs, parseHostPort, parsePercent, parsePort, parseTime, parseWitness } from "../parse.ts";
 import { choiceOr, data, flag, inputOf, json, needed, rest, textOr, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
 
 const PROBES_MAX = 1_000;
@@ -9,6 +9,8 @@ export const brokerInput = inputOf(
     host: textOr("--host <address>", "listen on", "127.0.0.1"),
     port: valueOr("--port <port>", "listen on", "7400", parsePort),
     name: textOr("--name <name>", "of a new market", "market.local"),
+    inner: valueOr("--inner <host:port>", "listen for the market's other brokers on", "127.0.0.1:0", parseHostPort),
+    innerAs: value("--inner-as <host:port>", "where they reach it, if not there", parseHostPort),
     ...{ json, data },
   },
 );
