@@ -424,7 +424,7 @@ describe("accounts", () => {
     await h.later(6_000);
     expect(await available(customer)).toBe(10_000_000n - 1_000n);
     expect(await h.balance(`${team}/allowance`)).toBe(-1_000n);
-    expect(await h.store.due("batch", h.now + 1e9, 10)).toEqual([]);
+    expect(await h.store.due("batch", h.now + 1e9, 10, "broker")).toEqual([]);
   });
 });
 

@@ -4,10 +4,11 @@
  */
 import { z } from "zod";
 import { parseUtf8, utf8, fromBase64, toBase64 } from "./bytes.ts";
+import { zAddresses } from "./addresses.ts";
 import { zParty, zPins } from "./documents/parts.ts";
 
 const zEnrolToken = z.strictObject({
-  url: z.url({ protocol: /^https?$/ }),
+  url: zAddresses,
   pins: zPins,
   party: zParty,
   seed: z.string().regex(/^[0-9a-f]{64}$/),

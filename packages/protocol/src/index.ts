@@ -22,5 +22,6 @@ export * from "./checkpoint.ts";
 export * from "./cosignature.ts";
 export * from "./evidence.ts";
 export * from "./leaf.ts";
+export * from "./addresses.ts";
 export * from "./api.ts";
 export * from "./enrol-token.ts";

@@ -4,6 +4,7 @@
  */
 import {
   API,
+  Addresses,
   leafHashOf,
   parseDocument,
   refuse,
@@ -40,6 +41,7 @@ import {
 import { connectPipe } from "@xenoservers/protocol/websocket";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { z } from "zod";
+import { fetchFrom } from "./fetch-from.ts";
 import { samePins, type Identity } from "./identity.ts";
 
 /** A refusal by the broker, for callers that prefer exceptions. */
@@ -89,8 +91,9 @@ async function refusalIn(response: Response): Promise<Refusal> {
 
 const isTransient = ({ code }: Refusal): boolean => code === "unavailable" || code === "rate_limited";
 
+/** `url`: one or several addresses of the market. */
 export async function fetchMarket(url: string): Promise<MarketInfo> {
-  const response = await fetch(new URL(API.market.path, url), { signal: AbortSignal.timeout(10_000) }).catch((cause: unknown) => {
+  const response = await fetchFrom(url, API.market.path, { signal: AbortSignal.timeout(10_000) }).catch((cause: unknown) => {
     throw new Error(`no broker answers at ${url}; check the address, or start one with \`xeno broker\``, { cause });
   });
   const parsed = zMarketInfo.safeParse(await response.json().catch(() => null));
@@ -99,7 +102,9 @@ export async function fetchMarket(url: string): Promise<MarketInfo> {
 }
 
 export class MarketClient {
+  /** One or several addresses of the market. */
   readonly url: string;
+  readonly #addresses: Addresses;
   readonly pins: MarketPins;
   readonly identity: Identity;
   readonly crypto: Crypto = nodeCrypto;
@@ -111,6 +116,7 @@ export class MarketClient {
 
   constructor(url: string, pins: MarketPins, identity: Identity) {
     this.url = url;
+    this.#addresses = new Addresses(url);
     this.pins = pins;
     this.identity = identity;
   }
@@ -123,7 +129,7 @@ export class MarketClient {
 
   /** A way to the broker for links. */
   connect(): Promise<Pipe> {
-    return connectPipe(this.url);
+    return this.#addresses.first(connectPipe);
   }
 
   sleep(ms: number): Promise<void> {
@@ -251,14 +257,13 @@ export class MarketClient {
   }
 
   #fetch(method: string, path: string, body: unknown, token: string | null): Promise<Response> {
-    return fetch(new URL(path, this.url), {
-      method,
-      headers: {
-        ...(body === null ? {} : { "content-type": "application/json" }),
-        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
-      },
-      body: body === null ? null : JSON.stringify(body),
-      signal: AbortSignal.timeout(30_000),
-    });
+    const headers = {
+      ...(body === null ? {} : { "content-type": "application/json" }),
+      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+    };
+    const said = body === null ? null : JSON.stringify(body);
+    return this.#addresses.first((address) =>
+      fetch(new URL(path, address), { method, headers, body: said, signal: AbortSignal.timeout(30_000) }),
+    );
   }
 }

@@ -1,5 +1,6 @@
 export { MarketClient, RefusedError, fetchMarket, type Filed, type ReadName } from "./client.ts";
 export { openLink } from "./connect.ts";
+export { fetchFrom } from "./fetch-from.ts";
 export { pinsOf } from "@xenoservers/protocol/link";
 export { fingerprintOf, identityOf, samePins, type Identity } from "./identity.ts";
 export { hasBreakpoints, type BuiltWork } from "./built.ts";

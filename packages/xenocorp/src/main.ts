@@ -12,6 +12,7 @@ import { Desk } from "./desk/desk.ts";
 import { OfferIndex } from "./desk/offer-index.ts";
 import type { Services } from "./desk/round.ts";
 import { Door } from "./http/door.ts";
+import { FleetRun, type InnerOptions } from "./fleet/run.ts";
 import { LinkHub } from "./http/link-hub.ts";
 import { createReads } from "./http/reads.ts";
 import { createHttpServer } from "./http/server.ts";
@@ -43,6 +44,8 @@ export interface BrokerOptions {
   memoryMib?: number;
   /** Addresses or subnets of the proxies in front of it, whose word on who calls is believed. */
   trustProxy?: readonly string[];
+  /** Where the market's other brokers reach this one; by default on this machine only. */
+  inner?: InnerOptions;
   /** In place of the database's clock. */
   now?: () => number;
   logger?: Logger;
@@ -62,7 +65,6 @@ const TIMER_PAUSE_MS = 200;
 const SEQUENCER_PAUSE_MS = 100;
 const BOOKS_PAUSE_MS = 60_000;
 const CLOCK_PAUSE_MS = 10_000;
-const INDEX_PAUSE_MS = 5_000;
 const REVOCATIONS_PAUSE_MS = 300;
 const SEALED_PAUSE_MS = 60_000;
 const PENDING_MAX = 100_000;
@@ -120,11 +122,16 @@ interface Looped {
   logger: Logger;
 }
 
+const failing =
+  (logger: Logger) =>
+  (what: string) =>
+  (error: unknown): void =>
+    logger.error({ error: error instanceof Error ? error.message : String(error) }, what);
+
 /** What a broker does without being asked, each in its own rhythm. */
 function startLoops(services: Services, { desk, hub, clock, logger }: Looped): Loop[] {
-  const { store, index } = services;
-  const failed = (what: string) => (error: unknown) =>
-    logger.error({ error: error instanceof Error ? error.message : String(error) }, what);
+  const { store } = services;
+  const failed = failing(logger);
   const auditBooks = async (): Promise<number> => {
     const problems = proofProblems(await store.proveBooks());
     if (problems.length > 0) logger.fatal({ problems }, "the books do not balance");
@@ -134,7 +141,6 @@ function startLoops(services: Services, { desk, hub, clock, logger }: Looped): L
     startLoop(SEQUENCER_PAUSE_MS, () => sequence(services), failed("the log's sequencer failed")),
     startLoop(TIMER_PAUSE_MS, () => desk.runTimers(), failed("the timers failed")),
     startLoop(CLOCK_PAUSE_MS, async () => (await clock.sync(), 0), failed("the database's clock cannot be read")),
-    startLoop(INDEX_PAUSE_MS, async () => (await index.refresh(store, clock.now()), 0), failed("the offers cannot be read")),
     startLoop(REVOCATIONS_PAUSE_MS, () => hub.cutRevoked(), failed("revoked keys cannot be read")),
     startLoop(SEALED_PAUSE_MS, async () => (await store.dropSealed(clock.now()), 0), failed("sealed results cannot be dropped")),
     startLoop(BOOKS_PAUSE_MS, auditBooks, failed("the books cannot be read")),
@@ -150,7 +156,7 @@ async function publishKeys({ store, market: { origin, keys }, log, crypto }: Ser
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const logger = options.logger ?? pino({ level: "silent" });
-  const { store, close: closeStore } = await openStore(options);
+  const { store, pool, close: closeStore } = await openStore(options);
   const loaded = await loadBrokerKeys(path.join(options.dataFolder, "broker-keys.json"), options.name ?? "market.local");
   const config: MarketConfig = {
     ...MARKET_DEFAULTS,
@@ -166,27 +172,23 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     receipts: loaded.keys.receipts.publicKey,
   };
   const pins = { origin: config.origin, keys: publicKeys, operatorKey: config.operatorKey };
+  const parts = { pool, services: () => services, hub: () => hub, timers: systemTimers, failed: failing(logger) };
+  const run = new FleetRun(parts, nodeCrypto);
   const services: Services = {
-    store,
-    crypto: nodeCrypto,
-    keys: loaded.keys,
-    config,
-    market: pins,
-    index,
-    log: new LogView(),
-    now: clock.now,
+    ...{ store, crypto: nodeCrypto, keys: loaded.keys, config, market: pins, index, log: new LogView(), now: clock.now },
+    ...{ fleet: run.fleet, place: () => run.place.take() },
   };
   await openLog(services, "a new market");
-  await index.refresh(store, clock.now());
 
   const sessions = new Sessions(services);
   const market = (): Promise<MarketInfo> => describeMarket(services);
-  const hub = new LinkHub(() => desk, sessions, market, systemTimers, new Door(systemTimers, options));
+  const hub = new LinkHub(() => desk, sessions, market, systemTimers, { door: new Door(systemTimers, options), fleet: run.links });
   const desk = new Desk(services, {
     toServer: (server, filed) => hub.toServer(server, filed),
     event: (event) => hub.event(event),
     keyRevoked: (key) => hub.keyRevoked(key),
   });
+  await run.join(options.inner ?? {});
   const loops = startLoops(services, { desk, hub, clock, logger });
   // before anyone is heard: what ran while no broker was there is not late
   await desk.hear();
@@ -215,6 +217,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     async close() {
       await app.close();
       await Promise.all(loops.map((loop) => loop.stop()));
+      await run.close();
       await closeStore();
     },
   };

@@ -1,6 +1,6 @@
 /** A delegated key as one string: for CI, for another device. Bounded by what was granted, revocable, and a secret. */
 import { SCOPES } from "@xenoservers/market";
-import { zAccount, zParty, zPins } from "@xenoservers/protocol";
+import { zAccount, zAddresses, zParty, zPins } from "@xenoservers/protocol";
 import { z } from "zod";
 import { UserError } from "../output/ui.ts";
 
@@ -20,7 +20,7 @@ const zDelegated = z.strictObject({
   expiresAt: z.int().nullable(),
 });
 
-const zCiToken = z.strictObject({ url: z.url({ protocol: /^https?$/ }), pins: zPins, seed: zSeed, key: zDelegated });
+const zCiToken = z.strictObject({ url: zAddresses, pins: zPins, seed: zSeed, key: zDelegated });
 export type CiToken = z.infer<typeof zCiToken>;
 const PREFIX = "xeno-ci-";
 

@@ -40,6 +40,14 @@ const PORT_MAX = 65_535;
 /** 0 is any free one. */
 export const parsePort = (text: string, option: string): number => (text === "0" ? 0 : parseCount(text, option, PORT_MAX));
 
+/** HOST:PORT; a host with colons stands in brackets. */
+export function parseHostPort(text: string, option: string): { host: string; port: number } {
+  const [, bracketed, plain, port] = /^(?:\[([0-9a-f:.]+)\]|([^:[\]/\s]+)):(\d{1,5})$/i.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  if (host === undefined || port === undefined) throw new UserError(`${option} is HOST:PORT, such as 10.0.0.5:7401`);
+  return { host, port: parsePort(port, option) };
+}
+
 const FUEL_PER_GIGA = 1_000_000_000n;
 
 /** A whole number of giga-fuel (10^9), as fuel. */

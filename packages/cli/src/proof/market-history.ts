@@ -5,6 +5,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { API, zHistory, type MarketHistory } from "@xenoservers/protocol";
+import { fetchFrom } from "@xenoservers/sdk";
 import { home, writePrivate } from "../input/home.ts";
 
 const NOTHING: MarketHistory = { keySets: [], epochs: [], witnesses: [] };
@@ -13,7 +14,7 @@ const TIMEOUT_MS = 10_000;
 const fileOf = (origin: string): string => path.join(home.data, "history", `${encodeURIComponent(origin)}.json`);
 
 async function read(url: string): Promise<MarketHistory | null> {
-  const response = await fetch(new URL(API.history.path, url), { signal: AbortSignal.timeout(TIMEOUT_MS) }).catch(() => null);
+  const response = await fetchFrom(url, API.history.path, { signal: AbortSignal.timeout(TIMEOUT_MS) }).catch(() => null);
   return zHistory.safeParse(await response?.json().catch(() => null)).data ?? null;
 }
 

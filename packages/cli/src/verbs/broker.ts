@@ -8,7 +8,8 @@ import { ownFolder } from "../local/local-socket.ts";
 import { untilTold } from "../local/until-told.ts";
 import { logLines, print, say } from "../output/terminal.ts";
 
-export async function broker({ host, port, name, data, json, trustProxy, memory: memoryMib }: BrokerInput): Promise<void> {
+export async function broker({ host, port, name, data, json, trustProxy, memory: memoryMib, ...input }: BrokerInput): Promise<void> {
+  const { inner, innerAs } = input;
   const folder = brokerFolder(data);
   const facts: Record<string, unknown> = {};
   const lock = await ownFolder(folder, "a broker", async () => facts);
@@ -18,6 +19,7 @@ export async function broker({ host, port, name, data, json, trustProxy, memory:
   const running = await startBroker({
     ...{ dataFolder: folder, databaseUrl, host, port, name, trustProxy, memoryMib, logger },
     progress: (what) => say(what),
+    inner: { ...inner, ...(innerAs ? { announced: innerAs } : {}) },
   });
   facts["url"] = running.url;
   const market = await fetchMarket(running.url);

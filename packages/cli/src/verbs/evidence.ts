@@ -22,6 +22,7 @@ import {
   type Promised,
 } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
+import { fetchFrom } from "@xenoservers/sdk";
 import { packBrokenPromise, packContradiction, packFork, packLoss, type Packing } from "@xenoservers/verify";
 import { currentContext, promisesFile, writePrivate } from "../input/home.ts";
 import type { EvidenceInput } from "../input/verbs/proof.ts";
@@ -120,7 +121,7 @@ async function leavesOf(url: string, size: number): Promise<Uint8Array[]> {
   const leaves: Uint8Array[] = [];
   for (let from = 0; from < size; from += BUNDLE) {
     const tile = bundlePath(from / BUNDLE, Math.min(BUNDLE, size - from));
-    const bundle = Buffer.from(await (await fetch(new URL(tile, url))).arrayBuffer());
+    const bundle = Buffer.from(await (await fetchFrom(url, tile)).arrayBuffer());
     for (let at = 0; at + LENGTH_BYTES <= bundle.length;) {
       const end = at + LENGTH_BYTES + bundle.readUInt16BE(at);
       leaves.push(bundle.subarray(at + LENGTH_BYTES, end));
@@ -142,7 +143,7 @@ async function keptPromises(): Promise<Promised[]> {
 /** Looks up every promise of this market in its log; null when all that ran out were kept. */
 async function brokenPromises(url: string, packing: Packing): Promise<Evidence | null> {
   const { origin, keys } = packing.market;
-  const note = await (await fetch(new URL(API.checkpoint.path, url))).text();
+  const note = await (await fetchFrom(url, API.checkpoint.path)).text();
   const checkpoint = verifyCheckpoint(nodeCrypto, keys.checkpoints, note);
   if (!checkpoint) throw new UserError("the broker serves a checkpoint that its log key did not sign");
   const promises = (await keptPromises()).filter((promise) => promise.origin === origin);

@@ -7,7 +7,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { API, cosign, verifyCheckpoint, zHistory, type MarketPins, type Signer } from "@xenoservers/protocol";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
-import { fetchMarket, fingerprintOf, pinsOf } from "@xenoservers/sdk";
+import { fetchFrom, fetchMarket, fingerprintOf, pinsOf } from "@xenoservers/sdk";
 import { NOTHING_FOLLOWED, followLog, type LogSource, type Loss, type Seen } from "@xenoservers/verify";
 import { z } from "zod";
 import { zSeed } from "../input/ci-token.ts";
@@ -56,9 +56,8 @@ interface Witness {
 /** What the broker serves beside its checkpoint. */
 function sourceAt(url: string): LogSource {
   const read = async (route: { path: string }, query: Record<string, string>): Promise<unknown> => {
-    const at = new URL(route.path, url);
-    at.search = new URLSearchParams(query).toString();
-    return (await fetch(at)).json().catch(() => null);
+    const response = await fetchFrom(url, `${route.path}?${new URLSearchParams(query).toString()}`);
+    return response.json().catch(() => null);
   };
   return {
     history: async () => zHistory.parse(await read(API.history, {})),
@@ -99,7 +98,7 @@ export async function witness({ url, name, data, every, once }: WitnessInput): P
 
 async function look(self: Witness): Promise<void> {
   const { url, pins, state, file } = self;
-  const note = (await (await fetch(new URL(API.checkpoint.path, url))).text()).slice(0, NOTE_BYTES_MAX);
+  const note = (await (await fetchFrom(url, API.checkpoint.path)).text()).slice(0, NOTE_BYTES_MAX);
   const checkpoint = verifyCheckpoint(nodeCrypto, pins.keys.checkpoints, note);
   if (!checkpoint) throw new UserError("the broker serves a checkpoint that its log key did not sign");
   const seen = await followLog({ crypto: nodeCrypto, market: pins }, sourceAt(url), state.followed, note);
@@ -145,7 +144,7 @@ const zRefused = z.looseObject({ error: z.looseObject({ code: z.string(), why: z
 /** Null where the broker took it; else why not. */
 async function handIn({ url, signer, name }: Witness, note: string): Promise<string | null> {
   const line = cosign(nodeCrypto, signer, name, note, Math.floor(Date.now() / 1_000));
-  const response = await fetch(new URL(API.cosign.path, url), {
+  const response = await fetchFrom(url, API.cosign.path, {
     method: API.cosign.method,
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ note: `${note}${line}` }),

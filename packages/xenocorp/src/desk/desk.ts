@@ -13,6 +13,7 @@ import {
   type Refusal,
   type SignedDocument,
 } from "@xenoservers/protocol";
+import { toldOf } from "../fleet/notes.ts";
 import type { CommitResult, MarketEvent } from "../store/store.ts";
 import { identify } from "./caller.ts";
 import { nextAuditTurn, turnAuditRounds } from "./audit-rounds.ts";
@@ -43,6 +44,8 @@ type Task = {
 const TRIES_MAX = 20;
 const BATCH_MAX = 256;
 const DUE_MAX = 200;
+/** Whose turn timers are where there is one broker. */
+const ALONE = "alone";
 
 export class Desk {
   readonly services: Services;
@@ -116,7 +119,8 @@ export class Desk {
     await this.hear();
     const { store } = this.services;
     const now = this.services.now();
-    const [dueLeases, dueBatches] = await Promise.all([store.due("lease", now, DUE_MAX), store.due("batch", now, DUE_MAX)]);
+    const by = this.services.fleet?.id ?? ALONE;
+    const [dueLeases, dueBatches] = await Promise.all([store.due("lease", now, DUE_MAX, by), store.due("batch", now, DUE_MAX, by)]);
     await Promise.all([
       ...dueLeases.map(async (id) => {
         const done = await this.#enqueue((round) => timers.leaseDue(round, id, true));
@@ -125,6 +129,7 @@ export class Desk {
       }),
       ...dueBatches.map((id) => this.#enqueue((round) => timers.batchDue(round, id))),
     ]);
+    await Promise.all([store.giveBack("lease", dueLeases, by), store.giveBack("batch", dueBatches, by)]);
     return dueLeases.length + dueBatches.length;
   }
 
@@ -161,8 +166,13 @@ export class Desk {
       else if (!outcome.ok) task.done(outcome);
       else plans.push({ task, planned: outcome });
     }
-    const results = await this.services.store.commit(plans.map(({ planned }) => planned.change));
+    const { fleet, store } = this.services;
+    const note = fleet?.opened() ?? "";
+    const changes = plans.map(({ planned }) => (fleet ? { ...planned.change, told: toldOf(planned, note, fleet.id) } : planned.change));
+    const results = await store.commit(changes);
     for (const [i, result] of results.entries()) await this.#conclude(plans[i]!.task, plans[i]!.planned, result);
+    // one that was replayed may have been committed by a try of just now that never answered
+    if (results.every(({ status }) => status !== "replayed")) fleet?.acted(note);
   }
 
   async #conclude(task: Task, planned: Planned, result: CommitResult): Promise<void> {

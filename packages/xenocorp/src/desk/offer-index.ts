@@ -1,6 +1,6 @@
 /**
  * The broker's live offers in memory, from which matches are proposed. `free` is a hint that follows the books; the commit decides.
- * A server counts as online while its link is up at this broker.
+ * A server counts as online while its link is up at a broker that runs.
  */
 import {
   NEWCOMER,
@@ -28,6 +28,13 @@ interface OwnerStanding {
   isVouchedFor: boolean;
 }
 
+/** Ids of what has changed. */
+interface Changed {
+  servers: readonly string[];
+  parties: readonly string[];
+  referees: boolean;
+}
+
 export class OfferIndex {
   readonly #candidates = new Map<string, Candidate>();
   readonly #online = new Set<string>();
@@ -43,8 +50,7 @@ export class OfferIndex {
     const before = new Map(this.#candidates);
     const servers = await store.listedServers(now);
     await this.refreshOwners(store, [...new Set(servers.map((server) => server.owner))]);
-    const statements = readSetting("referees", (await store.load("setting", ["referees"])).get("referees"));
-    for (const { server, active } of statements) this.setReferee(server, active);
+    await this.#readReferees(store);
     const listed = new Set(servers.map(({ id }) => id));
     // one that was listed meanwhile is not among those that were read
     for (const [id, candidate] of before) if (!listed.has(id) && this.#candidates.get(id) === candidate) this.#candidates.delete(id);
@@ -86,6 +92,20 @@ export class OfferIndex {
       missesWeigh: known?.missesWeigh ?? NEWCOMER.missesWeigh,
       isVouchedFor: known?.isVouchedFor ?? NEWCOMER.isVouchedFor,
     };
+  }
+
+  /** Reads again what another broker has changed. */
+  async follow(store: Store, { servers, parties, referees }: Changed): Promise<void> {
+    const rows = servers.length > 0 ? [...(await store.load("server", servers)).values()].map(({ data }) => data) : [];
+    await this.refreshOwners(store, [...new Set([...parties, ...rows.map(({ owner }) => owner)])]);
+    if (referees) await this.#readReferees(store);
+    for (const server of rows) this.put(server);
+    await this.refreshFree(store, servers);
+  }
+
+  async #readReferees(store: Store): Promise<void> {
+    const statements = readSetting("referees", (await store.load("setting", ["referees"])).get("referees"));
+    for (const { server, active } of statements) this.setReferee(server, active);
   }
 
   async refreshFree(store: Store, servers: readonly string[]): Promise<void> {

@@ -2,7 +2,7 @@
 import type { Crypto, MarketPins } from "@xenoservers/protocol";
 import type { BrokerKeys, MarketConfig } from "../config.ts";
 import type { LogView } from "../log/log-view.ts";
-import type { Entities, EntityKind, Store, Versioned } from "../store/store.ts";
+import type { Entities, EntityKind, LogPlace, Store, Versioned } from "../store/store.ts";
 import type { OfferIndex } from "./offer-index.ts";
 
 export interface Services {
@@ -14,8 +14,22 @@ export interface Services {
   market: MarketPins;
   index: OfferIndex;
   log: LogView;
+  /** How the market's other brokers hear of what this one did; absent: there are none. */
+  fleet?: FleetDesk;
+  /** The right to append to the log, where several brokers could; null: another one has it. */
+  place?(): Promise<LogPlace | null>;
   /** Broker time, never going back. */
   now(): number;
+}
+
+/** What the desk needs of the fleet. */
+export interface FleetDesk {
+  /** Of this process, among all that ever ran. */
+  readonly id: string;
+  /** Before a commit: names what is told of it. */
+  opened(): string;
+  /** After it, where its effects were acted on here too. Those of a commit whose outcome is not known are acted on when they are read. */
+  acted(note: string): void;
 }
 
 export class Round {

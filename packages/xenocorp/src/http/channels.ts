@@ -2,17 +2,31 @@
  * Channels between a lease's customer and its server: the broker passes their bytes on unread. Who controls the inputs: both ends, every
  * byte. Bounds: channels of one link, messages that come before a channel's lease is looked up, bytes that an end has not read.
  */
-import { parseChannelMessage } from "@xenoservers/protocol/link";
-import type { Link } from "./link.ts";
+import { parseChannelMessage, type FromBroker } from "@xenoservers/protocol/link";
 
 const CHANNELS_PER_LINK_MAX = 128;
 /** Whoever opens a channel says one thing, a handshake, before it is answered. */
 const EARLY_MESSAGES_MAX = 2;
 const EARLY_BYTES_MAX = 1024;
 
+/** A link, or the other end of a channel that is linked to another broker. */
+export interface ChannelEnd {
+  readonly open: boolean;
+  /** Sessions of its channels. */
+  readonly channels: Set<string>;
+  /** Channels whose lease is being looked up. */
+  channelsOpening: number;
+  /** Whether so much waits for its reader that no more is worth sending. */
+  readonly isFull: boolean;
+  tell(message: FromBroker): void;
+  pass(bytes: Uint8Array): void;
+  /** One of its channels is over, whoever was told. */
+  left?(): void;
+}
+
 interface Ends {
-  customer: Link;
-  server: Link;
+  customer: ChannelEnd;
+  server: ChannelEnd;
   /** Gives back its place. */
   leave(): void;
 }
@@ -20,17 +34,17 @@ interface Ends {
 export class Channels {
   readonly #routes = new Map<string, Ends>();
   /** Channels whose lease is being looked up, with what came meanwhile. */
-  readonly #opening = new Map<string, { customer: Link; early: Uint8Array[] }>();
+  readonly #opening = new Map<string, { customer: ChannelEnd; early: Uint8Array[] }>();
 
   get size(): number {
     return this.#routes.size;
   }
 
-  /** `find` looks for the server's link, or says why there is none; `take` takes a place for one more. Whether it was opened. */
+  /** `find` looks for the server's end, or says why there is none; `take` takes a place for one more. Whether it was opened. */
   async open(
-    link: Link,
+    link: ChannelEnd,
     { lease, session }: { lease: string; session: string },
-    { find, take }: { find: () => Promise<Link | string>; take: () => (() => void) | null },
+    { find, take }: { find: () => Promise<ChannelEnd | string>; take: () => (() => void) | null },
   ): Promise<boolean> {
     const refused = (why: string): false => (link.tell({ t: "channel-close", session, why }), false);
     if (link.channels.size + link.channelsOpening >= CHANNELS_PER_LINK_MAX) return refused("too many channels");
@@ -56,7 +70,7 @@ export class Channels {
     return true;
   }
 
-  relay(link: Link, message: Uint8Array): void {
+  relay(link: ChannelEnd, message: Uint8Array): void {
     const session = parseChannelMessage(message)?.session;
     if (session === undefined || !link.open) return;
     const opening = this.#opening.get(session);
@@ -70,22 +84,23 @@ export class Channels {
     else to.pass(message);
   }
 
-  close(session: string, by: Link, why: string): void {
+  close(session: string, by: ChannelEnd, why: string): void {
     const ends = this.#routes.get(session);
     if (ends && (ends.customer === by || ends.server === by))
       this.#cut(session, ends, [ends.customer === by ? ends.server : ends.customer], why);
   }
 
-  #cut(session: string, { customer, server, leave }: Ends, told: readonly Link[], why: string): void {
+  #cut(session: string, { customer, server, leave }: Ends, told: readonly ChannelEnd[], why: string): void {
     this.#routes.delete(session);
     leave();
     customer.channels.delete(session);
     server.channels.delete(session);
     for (const link of told) link.tell({ t: "channel-close", session, why });
+    for (const end of [customer, server]) end.left?.();
   }
 
   /** All channels of a link that has gone. */
-  gone(link: Link): void {
+  gone(link: ChannelEnd): void {
     for (const session of [...link.channels]) this.close(session, link, "the other end went away");
   }
 }

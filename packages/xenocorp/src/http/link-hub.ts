@@ -20,7 +20,9 @@ import type { FiledEnvelope } from "../desk/outcome.ts";
 import type { Services } from "../desk/round.ts";
 import { isBound, isCustomer, sees, type LeaseSides } from "../store/reader.ts";
 import type { MarketEvent } from "../store/store.ts";
-import { Channels } from "./channels.ts";
+import type { FarEnd, FarOpen } from "../fleet/far-end.ts";
+import { NO_FLEET, NOT_CONNECTED, type LinkFleet } from "../fleet/link-fleet.ts";
+import { Channels, type ChannelEnd } from "./channels.ts";
 import { Door, MESSAGE_COSTS, CONTROL_FRAME_COST, OPEN_REFUSED_COST, costOfBytes, holderOf } from "./door.ts";
 import { Link, type LinkPipe } from "./link.ts";
 import { LiveKeys } from "./live-keys.ts";
@@ -70,13 +72,21 @@ export class LinkHub {
   readonly #timers: Timers;
   readonly #servers = new Map<string, Link>();
   readonly #customers = new Map<string, Set<Link>>();
-  readonly #channels = new Channels();
+  readonly channels = new Channels();
+  readonly #fleet: LinkFleet;
   /** Who may see a lease is fixed by its purchase order. */
   readonly #sides = new Map<string, LeaseSides>();
   #askedAt: number | null = null;
 
-  constructor(desk: () => HubDesk, sessions: Sessions, market: () => Promise<MarketInfo>, timers: Timers, door: Door = new Door(timers)) {
+  constructor(
+    desk: () => HubDesk,
+    sessions: Sessions,
+    market: () => Promise<MarketInfo>,
+    timers: Timers,
+    { door = new Door(timers), fleet = NO_FLEET }: { door?: Door; fleet?: LinkFleet } = {},
+  ) {
     this.door = door;
+    this.#fleet = fleet;
     this.#desk = desk;
     this.#sessions = sessions;
     this.#market = market;
@@ -85,7 +95,7 @@ export class LinkHub {
   }
 
   get counts() {
-    return { servers: this.#servers.size, customers: this.#customers.size, channels: this.#channels.size };
+    return { servers: this.#servers.size, customers: this.#customers.size, channels: this.channels.size };
   }
 
   get #services(): Services {
@@ -114,7 +124,7 @@ export class LinkHub {
       if (!link.open) return;
       if (typeof message !== "string") {
         this.#charge(link, costOfBytes(message.length));
-        return this.#channels.relay(link, message);
+        return this.channels.relay(link, message);
       }
       this.#receive(link, message, loggedIn).catch(() => this.#close(link, "unavailable")); // the other end tries again
     });
@@ -149,7 +159,7 @@ export class LinkHub {
       case "channel-open":
         return this.#open(link, session, message);
       case "channel-close":
-        return this.#channels.close(message.session, link, "closed by the other end");
+        return this.channels.close(message.session, link, "closed by the other end");
       case "ping":
         return link.tell({ t: "pong" });
     }
@@ -182,6 +192,7 @@ export class LinkHub {
     this.#servers.set(server, link);
     if (earlier && earlier !== link) this.#close(earlier, "replaced");
     this.#services.index.setOnline(server, true);
+    this.#fleet.linked(server);
     link.tellInOrder(async () => {
       const [first, ...others] = await this.#liveDocuments(server);
       const more = others.map((documents): FromBroker => ({ t: "documents", documents }));
@@ -225,20 +236,44 @@ export class LinkHub {
   }
 
   async #open(link: Link, session: PartySession, asked: Extract<ToBroker, { t: "channel-open" }>): Promise<void> {
-    const opened = await this.#channels.open(link, asked, {
-      find: () => this.#serverOf(session, asked.lease),
+    const opened = await this.channels.open(link, asked, {
+      find: () => this.#serverOf(link, session, asked.lease),
       take: () => this.door.take("channels", holderOf(session)),
     });
     if (!opened) this.#charge(link, OPEN_REFUSED_COST);
   }
 
   /** The link of a lease's server, for a customer's key that has some business with the lease. */
-  async #serverOf(session: PartySession, lease: string): Promise<Link | string> {
+  async #serverOf(link: Link, session: PartySession, lease: string): Promise<ChannelEnd | string> {
     const { scopes } = session.key;
     if (!scopes.includes("spend") && !scopes.includes("control")) return "the key may neither spend nor control";
     const row = (await this.#services.store.load("lease", [lease])).get(lease)?.data;
     if (!row || !isCustomer(readerOf(session), row)) return "no such lease";
-    return this.#servers.get(row.server) ?? "the server is not connected";
+    return this.#servers.get(row.server) ?? this.#fleet.reach(row.server, link);
+  }
+
+  /** A channel whose customer is linked to another broker, which has looked at what the customer may. */
+  openFrom(end: FarEnd, { lease, session, server }: Omit<FarOpen, "t">): Promise<boolean> {
+    const link = this.#servers.get(server);
+    if (link) end.faces(link);
+    return this.channels.open(
+      end,
+      { lease, session },
+      {
+        find: async () => link ?? NOT_CONNECTED,
+        take: () => this.door.take("channels", `of ${server}`),
+      },
+    );
+  }
+
+  holds(server: string): boolean {
+    return this.#servers.has(server);
+  }
+
+  /** The server is linked to another broker now. */
+  letGo(server: string): void {
+    const link = this.#servers.get(server);
+    if (link) this.#close(link, "replaced");
   }
 
   #refuse(link: Link, refusal: Refusal): void {
@@ -256,11 +291,12 @@ export class LinkHub {
     link.gone();
     link.letGo();
     link.leave();
-    this.#channels.gone(link);
+    this.channels.gone(link);
     const { server, session } = link;
     if (server !== null && this.#servers.get(server) === link) {
       this.#servers.delete(server);
-      this.#services.index.setOnline(server, false);
+      this.#fleet.unlinked(server);
+      this.#services.index.setOnline(server, this.#fleet.isElsewhere(server));
     }
     const links = session && this.#customers.get(session.party);
     links?.delete(link);
@@ -316,7 +352,8 @@ export class LinkHub {
     return 0;
   }
 
-  close(): void {
+  /** Whoever is linked comes again, and is told everything. */
+  dropAll(): void {
     for (const link of [...this.#servers.values(), ...[...this.#customers.values()].flatMap((links) => [...links])]) link.close("closing");
   }
 }

@@ -18,7 +18,7 @@ export interface LinkPipe extends Omit<Pipe, "close"> {
 }
 
 const WAITING_MAX = 1_000;
-const UNREAD_BYTES_MAX = 8 * 1024 * 1024;
+export const UNREAD_BYTES_MAX = 8 * 1024 * 1024;
 
 export class Link {
   readonly challenge: string;
@@ -56,7 +56,12 @@ export class Link {
 
   /** Whether so much waits for its reader that no more is worth sending. */
   get isFull(): boolean {
-    return (this.#pipe.unreadBytes?.() ?? 0) > UNREAD_BYTES_MAX;
+    return this.unreadBytes > UNREAD_BYTES_MAX;
+  }
+
+  /** What it was sent and has not read. */
+  get unreadBytes(): number {
+    return this.#pipe.unreadBytes?.() ?? 0;
   }
 
   tell(message: FromBroker): void {

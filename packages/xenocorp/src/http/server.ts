@@ -161,7 +161,7 @@ function acceptLinks(app: FastifyInstance, hub: LinkHub, who: Callers): void {
   app.addHook("preClose", async () => {
     closing = true;
     clearInterval(looking);
-    hub.close();
+    hub.dropAll();
     for (const client of sockets.clients) client.terminate();
     sockets.close();
   });

@@ -1,16 +1,31 @@
 /**
- * Who may read: a challenge is signed once, the answer is a short-lived token. Tokens are stateless (HMAC by the broker's secret over
- * party, key and expiry); the key is looked up at every use, so that one that was revoked or has expired reads nothing more. Who controls
- * the inputs: anyone. Bounds: challenges that wait for their answer.
+ * Who may read: a challenge is signed once, the answer is a short-lived token. Both are good at every broker of the market: they carry
+ * their end under an HMAC by the market's secret, and the database knows which challenges were answered. The key is looked up at every
+ * use, so that one that was revoked or has expired reads nothing more. Who controls the inputs: anyone. Nothing is kept of a challenge
+ * before it is answered by a key that is known.
  */
-import { equalBytes, fromHex, keyRefusal, parseDocumentOf, refuse, toHex, utf8, verifySigner, type Refusal } from "@xenoservers/protocol";
+import {
+  concatBytes,
+  equalBytes,
+  fromHex,
+  keyRefusal,
+  parseDocumentOf,
+  refuse,
+  toHex,
+  utf8,
+  verifySigner,
+  type Refusal,
+} from "@xenoservers/protocol";
 import type { Services } from "../desk/round.ts";
 import type { Reader } from "../store/reader.ts";
 import type { KeyRow } from "../store/store.ts";
 
 const TOKEN_MS = 15 * 60_000;
 const CHALLENGE_MS = 60_000;
-const CHALLENGES_MAX = 100_000;
+/** A challenge is random bytes, its end in six bytes, and the beginning of the HMAC over both. */
+const CHALLENGE_RANDOM_BYTES = 10;
+const CHALLENGE_BODY_BYTES = 16;
+const CHALLENGE_BYTES = 32;
 const OPERATOR = "operator";
 
 export interface PartySession {
@@ -38,23 +53,23 @@ export const readerOf = ({ party, key }: PartySession): Reader => ({
 /** The time to judge a key by that is used now: one that was revoked by a clock ahead of this one is revoked. */
 const asOf = (key: KeyRow | null, now: number): number => Math.max(now, key?.revokedAt ?? now);
 
+const TIME_BYTES = CHALLENGE_BODY_BYTES - CHALLENGE_RANDOM_BYTES;
+const bytesOfTime = (ms: number): Uint8Array =>
+  Uint8Array.from({ length: TIME_BYTES }, (_, i) => Math.floor(ms / 256 ** (TIME_BYTES - 1 - i)) % 256);
+const timeOfBytes = (bytes: Uint8Array): number => bytes.reduce((sum, byte) => sum * 256 + byte, 0);
+
 export class Sessions {
   readonly #services: Services;
-  readonly #challenges = new Map<string, number>();
 
   constructor(services: Services) {
     this.#services = services;
   }
 
   challenge(): string {
-    const now = this.#services.now();
-    for (const [known, expiresAt] of this.#challenges) {
-      if (expiresAt > now && this.#challenges.size < CHALLENGES_MAX) break;
-      this.#challenges.delete(known);
-    }
-    const challenge = toHex(this.#services.crypto.randomBytes(32));
-    this.#challenges.set(challenge, now + CHALLENGE_MS);
-    return challenge;
+    const { crypto, now } = this.#services;
+    const end = now() + CHALLENGE_MS;
+    const body = concatBytes(crypto.randomBytes(CHALLENGE_RANDOM_BYTES), bytesOfTime(end));
+    return toHex(concatBytes(body, this.#challengeMac(body)));
   }
 
   /** Checks a signed login against a challenge given out before; each works once. */
@@ -64,11 +79,12 @@ export class Sessions {
     if (!parsed.ok) return parsed;
     const { payload, keyid } = parsed.document;
     if (payload.origin !== market.origin) return refuse("wrong_origin", { expected: market.origin, got: payload.origin });
-    if (expected === null ? !this.#use(payload.challenge) : payload.challenge !== expected)
-      return refuse("bad_token", { why: "the challenge is unknown or used" });
+    if (expected !== null && payload.challenge !== expected) return refuse("bad_token", { why: "the challenge is another link's" });
     const key = await this.#keyOf(keyid);
     const verified = verifySigner(parsed.document, { crypto, market, key, at: asOf(key, now()) });
     if (!verified.ok) return verified;
+    if (expected === null && !(await this.#use(payload.challenge)))
+      return refuse("bad_token", { why: "the challenge is unknown, over or used" });
     const { signer } = verified.document;
     if (signer.by === "operator") return { ok: true, session: { by: "operator", party: payload.party } };
     return key ? { ok: true, session: { by: "party", party: key.party, key } } : refuse("unknown_key");
@@ -78,10 +94,19 @@ export class Sessions {
     return (await this.#services.store.load("key", [keyid])).get(keyid)?.data ?? null;
   }
 
-  #use(challenge: string): boolean {
-    const expiresAt = this.#challenges.get(challenge);
-    this.#challenges.delete(challenge);
-    return expiresAt !== undefined && expiresAt > this.#services.now();
+  #challengeMac(body: Uint8Array): Uint8Array {
+    const { crypto, keys } = this.#services;
+    const mac = crypto.hmacSha256(keys.secret, concatBytes(utf8("challenge "), body));
+    return mac.subarray(0, CHALLENGE_BYTES - CHALLENGE_BODY_BYTES);
+  }
+
+  async #use(challenge: string): Promise<boolean> {
+    const bytes = fromHex(challenge);
+    if (bytes?.length !== CHALLENGE_BYTES) return false;
+    const body = bytes.subarray(0, CHALLENGE_BODY_BYTES);
+    if (!equalBytes(bytes.subarray(CHALLENGE_BODY_BYTES), this.#challengeMac(body))) return false;
+    const [end, now] = [timeOfBytes(body.subarray(CHALLENGE_RANDOM_BYTES)), this.#services.now()];
+    return end > now && this.#services.store.useChallenge(challenge, end, now);
   }
 
   #mac(body: string): Uint8Array {

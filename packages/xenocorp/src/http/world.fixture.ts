@@ -87,7 +87,7 @@ export class World {
       this.sessions,
       () => describeMarket(this.services),
       systemTimers,
-      new Door(systemTimers, { requestsPerSecond: 100_000, ...door }),
+      { door: new Door(systemTimers, { requestsPerSecond: 100_000, ...door }) },
     );
     this.desk = new Desk(this.services, {
       toServer: (server, filed) => this.hub.toServer(server, filed),

@@ -18,7 +18,7 @@ import {
   type LogState,
 } from "@xenoservers/protocol";
 import type { BrokerKeys, MarketConfig } from "../config.ts";
-import type { LogHead, Store, StoredDocument } from "../store/store.ts";
+import type { LogHead, LogPlace, Store, StoredDocument } from "../store/store.ts";
 import type { LogView } from "./log-view.ts";
 
 const APPEND_MAX = 1024;
@@ -31,6 +31,8 @@ export interface LogDesk {
   config: MarketConfig;
   log: LogView;
   now(): number;
+  /** The right to sign checkpoints now; null: another broker has it. Absent: there is no other. */
+  place?(): Promise<LogPlace | null>;
 }
 
 function signed({ crypto, keys, config }: LogDesk, head: Omit<LogHead, "checkpoint">): LogHead {
@@ -58,11 +60,15 @@ export async function startEpoch(desk: LogDesk, previous: LogHead | null, reason
   await store.logStartEpoch(head, { id: document.id, kind: "epoch", lease: null, parties: [], envelope, at, salt: "", leaf });
 }
 
-/** Goes on in the log as it stands, or begins it. */
+/** Goes on in the log as it stands, or begins it, once however many brokers begin together. */
 export async function openLog(desk: LogDesk, reason: string): Promise<void> {
-  const head = await desk.store.logHead();
+  let head = await desk.store.logHead();
+  if (!head)
+    await startEpoch(desk, null, reason).catch(async (error: unknown) => {
+      head = await desk.store.logHead();
+      if (!head) throw error;
+    });
   if (head) desk.log.see(head);
-  else await startEpoch(desk, null, reason);
 }
 
 /** Appends what is pending; returns how many leaves were added. */
@@ -71,6 +77,8 @@ export async function sequence(desk: LogDesk): Promise<number> {
   const [head, pending] = await Promise.all([store.logHead(), store.logPending(APPEND_MAX)]);
   if (head) desk.log.see(head);
   if (!head || pending.length === 0) return 0;
+  const place = await desk.place?.();
+  if (place === null) return 0;
   const edge = rootRefs(head.size);
   const edgeHashes = await store.logNodes(edge);
   const known = new Map(edge.map((ref, i) => [`${ref.level}/${ref.index}`, edgeHashes[i]!]));
@@ -97,7 +105,7 @@ export async function sequence(desk: LogDesk): Promise<number> {
   );
   const leaves = pending.map(({ id, leaf }) => ({ documentId: id, hash: leaf }));
   const next = signed(desk, { epoch: head.epoch, id: head.id, size, root });
-  const appended = await store.logAppend({ epoch: head.epoch, oldSize: head.size, leaves, nodes, head: next });
+  const appended = await store.logAppend({ epoch: head.epoch, oldSize: head.size, leaves, nodes, head: next, ...(place ? { place } : {}) });
   return appended ? pending.length : 0;
 }
 

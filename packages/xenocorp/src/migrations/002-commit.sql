@@ -8,6 +8,8 @@ declare
   short bigint;
   keys text[];
   ids text[];
+  told jsonb;
+  notes jsonb := '[]';
 begin
   keys := array(
     select distinct k from jsonb_array_elements(batch) change,
@@ -95,7 +97,14 @@ begin
     insert into event (party, kind, lease, data, at)
       select v->>'party', v->>'kind', v->>'lease', v->'data', (v->>'at')::bigint from jsonb_array_elements(c->'events') with ordinality as vs(v, ord) order by ord;
     results := results || jsonb_build_array(jsonb_build_object('status', 'applied', 'answer', c->'answer'));
+    if c ? 'told' then
+      told := c->'told';
+      notes := notes || (told->'notes');
+    end if;
   end loop;
+  if told is not null then
+    insert into note (id, broker, notes) values (told->>'id', told->>'by', notes);
+  end if;
   return results;
 end
 $$;

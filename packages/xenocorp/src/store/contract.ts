@@ -3,7 +3,7 @@ import { Ledger, moneyKey, type MoneyKey, type Transfer } from "@xenoservers/mar
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Reader } from "./reader.ts";
-import { SEALED_OWNER_SHARE, type Change, type KeyRow, type SealedRow, type Store } from "./store.ts";
+import { SEALED_OWNER_SHARE, TURN_MS, type Change, type KeyRow, type SealedRow, type Store } from "./store.ts";
 
 export const change = (over: Partial<Change> & { id: string }): Change => ({
   answer: { id: over.id },
@@ -170,8 +170,8 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       expect((await store.leasesOf(reader("p_2"), true, 10)).map((l) => l.id)).toEqual(["aa1"]);
       expect((await store.leasesServerMustKnow("s_1")).map((l) => l.id)).toEqual(["aa1"]);
       expect((await store.findLeases(reader("p_1"), "a")).sort()).toEqual(["aa1", "ab2"]);
-      expect(await store.due("lease", 9, 10)).toEqual([]);
-      expect(await store.due("lease", 10, 10)).toEqual(["aa1"]);
+      expect(await store.due("lease", 9, 10, "broker")).toEqual([]);
+      expect(await store.due("lease", 10, 10, "broker")).toEqual(["aa1"]);
       expect((await store.documentsOf("aa1")).map((d) => d.id)).toEqual(["d1", "d2"]);
       const first = await store.events(reader("p_1"), null, 2);
       expect(first.map((e) => e.kind)).toEqual(["one", "two"]);
@@ -321,6 +321,29 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
         expect((await store.events(who, null, 9)).map(({ kind }) => kind)).toEqual([...leases.map((id) => `of-${id}`), ...all]);
       }
       expect(await store.leasesOf(reader("p_1", { account: "A" }), false, 1)).toHaveLength(1);
+    });
+
+    it("gives a due timer to one broker at a time, and to another when that one gave it back or kept it too long", async () => {
+      const store = await open();
+      const data = { id: "aa1", deadlineAt: 10 } as never;
+      await store.commit([change({ id: "l", puts: [{ kind: "lease", id: "aa1", expect: 0, data }] })]);
+      const both = await Promise.all(["one", "other"].map((by) => store.due("lease", 10, 10, by)));
+      expect(both.flat()).toEqual(["aa1"]);
+      const [taker, other] = both[0]?.length === 1 ? (["one", "other"] as const) : (["other", "one"] as const);
+      expect(await store.due("lease", 11, 10, taker)).toEqual(["aa1"]);
+      await store.giveBack("lease", ["aa1"], other);
+      expect(await store.due("lease", 11 + TURN_MS - 1, 10, other)).toEqual([]);
+      expect(await store.due("lease", 11 + TURN_MS, 10, other)).toEqual(["aa1"]);
+      await store.giveBack("lease", ["aa1"], other);
+      expect(await store.due("lease", 12 + TURN_MS, 10, taker)).toEqual(["aa1"]);
+    });
+
+    it("takes the answer to a challenge once, and forgets it when it is over", async () => {
+      const store = await open();
+      const tries = await Promise.all(Array.from({ length: 4 }, () => store.useChallenge("c", 100, 50)));
+      expect(tries.filter(Boolean)).toHaveLength(1);
+      expect(await store.useChallenge("d", 200, 100)).toBe(true);
+      expect(await store.useChallenge("d", 200, 100)).toBe(false);
     });
 
     it("tells which keys were ended lately", async () => {

@@ -1,5 +1,6 @@
 /** Connections to PostgreSQL. The server may close one at any moment: idle, in use or on its way out. */
 import { Pool, type PoolConfig } from "pg";
+import { Hosts, clientOf } from "./hosts.ts";
 
 /**
  * A pool that outlives its connections. A query on a broken connection rejects and the next one opens another; `pg` reports the same loss
@@ -7,7 +8,8 @@ import { Pool, type PoolConfig } from "pg";
  * the process.
  */
 export function openPool(config: PoolConfig): Pool {
-  const pool = new Pool(config);
+  const { connectionString } = config;
+  const pool = new Pool(connectionString === undefined ? config : { ...config, Client: clientOf(new Hosts(connectionString)) });
   const heard = (): void => {};
   pool.on("error", heard);
   pool.on("connect", (client) => client.on("error", heard));

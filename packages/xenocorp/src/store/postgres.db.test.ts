@@ -1,7 +1,10 @@
+import { Pool } from "pg";
 import { afterAll, describe, expect, it } from "vitest";
 import { createTestDatabase, dropTestDatabases } from "../../../../test/database.ts";
+import { until } from "../../../../test/until.ts";
 import { migrate } from "../migrations/migrate.ts";
 import { change, reader, storeContract } from "./contract.ts";
+import { Hosts, clientOf } from "./hosts.ts";
 import { createPostgresStore } from "./postgres.ts";
 
 afterAll(dropTestDatabases);
@@ -21,6 +24,68 @@ describe("connections", () => {
     inUse.release(true);
     expect((await pool.query<{ n: number }>("select 1 as n")).rows[0]!.n).toBe(1);
   });
+});
+
+describe("a commit whose connection is lost", () => {
+  it("is asked again until it is answered, and done once", async () => {
+    const pool = await createTestDatabase();
+    const store = createPostgresStore(pool);
+    const query = pool.query.bind(pool);
+    let lost = 0;
+    const losing = async (...args: unknown[]): Promise<unknown> => {
+      const done = await Reflect.apply(query, pool, args);
+      if (++lost < 3) throw new Error("Connection terminated unexpectedly");
+      return done;
+    };
+    Object.assign(pool, { query: losing });
+    const once = change({
+      id: "once",
+      floors: [{ key: "source/x", floor: null }],
+      transfers: [{ id: "t", debit: "source/x", credit: "s/vcpu", amount: 5n, short: null }],
+    });
+    expect(await store.commit([once])).toEqual([{ status: "replayed", answer: { id: "once" } }]);
+    expect(lost).toBe(3);
+    expect((await store.balances(["s/"])).get("s/vcpu")).toBe(5n);
+  });
+
+  it("is given up where the database refuses it", async () => {
+    const store = createPostgresStore(await createTestDatabase());
+    await expect(store.commit([change({ id: "u", uniques: ["twice", "twice"] })])).rejects.toThrow("unique");
+  });
+});
+
+it("is connected to the host that takes writes, whichever that is now", async () => {
+  const admin = await createTestDatabase();
+  const { host, user } = admin.options;
+  const nameOf = async (pool: Pool): Promise<string> => String((await pool.query("select current_database() as name")).rows[0]?.name);
+  const [one, other] = [await nameOf(await createTestDatabase()), await nameOf(await createTestDatabase())];
+  const address = (name: string): string => `postgres://${user}@/${name}?host=${encodeURIComponent(String(host))}`;
+  // in place of two hosts: two databases, one of which takes no writes
+  class Databases extends Hosts {
+    #asked = one;
+    override get current(): string {
+      return address(this.#asked);
+    }
+    override failed(asked: string): void {
+      if (asked === this.current) this.#asked = this.#asked === one ? other : one;
+    }
+  }
+  const readOnly = (name: string, so: "on" | "off") => admin.query(`alter database ${name} set default_transaction_read_only = ${so}`);
+  const pool = new Pool({ Client: clientOf(new Databases("")), max: 2 });
+  pool.on("error", () => {});
+  await readOnly(one, "on");
+  await expect(nameOf(pool)).rejects.toThrow("takes no writes");
+  expect(await nameOf(pool)).toBe(other);
+  await readOnly(one, "off");
+  await readOnly(other, "on");
+  await admin.query("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", [other]);
+  await until(() =>
+    nameOf(pool).then(
+      (name) => name === one,
+      () => false,
+    ),
+  );
+  await pool.end();
 });
 
 describe("a database of another snapshot", () => {

@@ -163,6 +163,22 @@ export interface StoredEvent extends MarketEvent {
   cursor: string;
 }
 
+/** What the market's other brokers are to do after a commit, and who says so. All changes of one commit have the same `id` and `by`. */
+export interface Told {
+  id: string;
+  by: string;
+  notes: readonly Note[];
+}
+
+/** What has changed, to be looked up by whoever has to do with it. */
+export type Note =
+  | { about: "documents"; server: string; documents: readonly string[] }
+  | { about: "listing"; server: string }
+  | { about: "party"; party: string }
+  | { about: "referees" }
+  | { about: "key"; key: string }
+  | { about: "route"; server: string };
+
 export interface Change {
   /** Idempotency key: a document's id, or the name of a timer's step. */
   id: string;
@@ -174,6 +190,8 @@ export interface Change {
   transfers: Transfer[];
   documents: StoredDocument[];
   events: MarketEvent[];
+  /** Absent where no other broker has to do with it. */
+  told?: Told;
 }
 
 export type CommitResult =
@@ -221,6 +239,19 @@ export interface LogAppend {
   leaves: { documentId: string; hash: string }[];
   nodes: { level: number; index: number; hash: string }[];
   head: LogHead;
+  /** Absent where there is no other sequencer. */
+  place?: LogPlace;
+}
+
+export type DueKind = "lease" | "batch" | "order";
+
+/** How long a due timer stays with the broker that took it, in broker time. */
+export const TURN_MS = 10_000;
+
+/** Who appends to the log, and in which turn: another one that took over since has a later one. */
+export interface LogPlace {
+  broker: string;
+  term: number;
 }
 
 /** What a proof of what moved has found. */
@@ -250,6 +281,8 @@ export interface Store {
   keysOf(party: string, now: number, endedMax: number): Promise<KeyRow[]>;
   /** Keys whose end is at `since` or later; whoever asks allows for changes that took long to commit. */
   keysRevokedSince(since: number): Promise<KeyRow[]>;
+  /** Whether this challenge, good until then, is answered for the first time at any broker. */
+  useChallenge(challenge: string, until: number, now: number): Promise<boolean>;
   accountsOf(party: string): Promise<AccountRow[]>;
   /** Those whose offer is good after this time. */
   listedServers(now: number): Promise<ServerRow[]>;
@@ -259,8 +292,12 @@ export interface Store {
   leasesServerMustKnow(server: string): Promise<LeaseRow[]>;
   /** Ids of up to three leases that the reader may see. */
   findLeases(reader: Reader, idPrefix: string): Promise<string[]>;
-  /** Rows with deadlineAt <= now, oldest first. */
-  due(kind: "lease" | "batch" | "order", now: number, limit: number): Promise<string[]>;
+  /**
+   * Rows with deadlineAt <= now, oldest first, that no other broker has taken. They are this one's to run for TURN_MS, or until it gives
+   * them back: a broker that ends in between loses none.
+   */
+  due(kind: DueKind, now: number, limit: number, by: string): Promise<string[]>;
+  giveBack(kind: DueKind, ids: readonly string[], by: string): Promise<void>;
   document(id: string): Promise<StoredDocument | null>;
   documentsOf(lease: string): Promise<StoredDocument[]>;
   /** All documents of a kind of which there are few, in the order of their filing. */
@@ -285,7 +322,7 @@ export interface Store {
   logHead(): Promise<LogHead | null>;
   /** Documents accepted and not yet in the log. */
   logPending(limit: number): Promise<StoredDocument[]>;
-  /** Conditional on epoch and old size; false when another sequencer was first. */
+  /** Conditional on epoch, old size and place; false when another sequencer was first. */
   logAppend(append: LogAppend): Promise<boolean>;
   /** Of the latest epoch, or an earlier one. */
   logNodes(refs: readonly { level: number; index: number }[], epoch?: number): Promise<string[]>;

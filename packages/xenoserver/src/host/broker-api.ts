@@ -1,7 +1,7 @@
 /**
  * What a daemon asks of its broker over HTTP, with its server's own key: the market's terms, the log of a lease, room for sealed results.
  */
-import { API, refuse, signDocument, zReceipt, type Crypto, type Receipt, type Signer } from "@xenoservers/protocol";
+import { API, refuse, signDocument, zReceipt, type Addresses, type Crypto, type Receipt, type Signer } from "@xenoservers/protocol";
 import { toRefusal, zMarketInfo, type LinkAnswer, type MarketInfo } from "@xenoservers/protocol/link";
 import { z } from "zod";
 import type { BrokerApi } from "../lease/runner-world.ts";
@@ -12,7 +12,7 @@ const PART_WITHIN_MS = 300_000;
 const RENEW_BEFORE_MS = 60_000;
 
 interface BrokerApiOptions {
-  url: string;
+  addresses: Addresses;
   crypto: Crypto;
   signer: Signer;
   origin: string;
@@ -49,7 +49,9 @@ export class HttpBrokerApi implements BrokerApi {
     body: string | Uint8Array<ArrayBuffer> | null = null,
     withinMs = WITHIN_MS,
   ) {
-    return fetch(new URL(path, this.#options.url), { method, headers, body, signal: AbortSignal.timeout(withinMs) });
+    return this.#options.addresses.first((address) =>
+      fetch(new URL(path, address), { method, headers, body, signal: AbortSignal.timeout(withinMs) }),
+    );
   }
 
   async #post(path: string, body: unknown): Promise<LinkAnswer> {

@@ -1,6 +1,7 @@
 /** The daemon on a real machine: its key, its folder, its guests, its link. */
 import path from "node:path";
 import { channelKeyPair } from "@xenoservers/protocol/channel";
+import { Addresses } from "@xenoservers/protocol";
 import { systemTimers, type LinkOptions, type Timers } from "@xenoservers/protocol/link";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { connectPipe } from "@xenoservers/protocol/websocket";
@@ -77,12 +78,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const test = await selfTest(folder, states);
   const { pins, owner, url } = identity;
   const signer = createSigner(Buffer.from(identity.seed, "hex"));
-  const api = new HttpBrokerApi({ url, crypto: nodeCrypto, signer, origin: pins.origin, owner });
+  const addresses = new Addresses(url);
+  const api = new HttpBrokerApi({ addresses, crypto: nodeCrypto, signer, origin: pins.origin, owner });
   const server = new XenoServer({
     ...{ crypto: nodeCrypto, signer, timers, journal, drivers, owner, log, retainMs: RETAIN_MS },
     channelKey: channelKeyPair(Buffer.from(identity.channelSecret, "hex")),
     pins: () => pins,
-    connect: options.connect ?? (() => connectPipe(url)),
+    connect: options.connect ?? (() => addresses.first(connectPipe)),
     listing: listingOf(config, test),
     listed: () => isListedAt(config, new Date()),
     market: () => api.market(),

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { API, jsonIn, parseEnrolToken, signDocument, zPins } from "@xenoservers/protocol";
+import { API, Addresses, jsonIn, parseEnrolToken, signDocument, zPins } from "@xenoservers/protocol";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { z } from "zod";
 
@@ -38,11 +38,12 @@ export async function enrol(folder: string, tokenText: string, label: string): P
       throw cause.code === "EEXIST" ? new Error(`this machine is enrolled already (${identityFile(folder)})`, { cause }) : cause;
     },
   );
-  const response = await fetch(new URL(API.submit.path, url), {
+  const said = {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ envelope: grant.envelope }),
-  });
+  };
+  const response = await new Addresses(url).first((address) => fetch(new URL(API.submit.path, address), said));
   if (response.ok) return identity;
   const refused = zRefused.safeParse(await response.json().catch(() => null));
   await rm(identityFile(folder));

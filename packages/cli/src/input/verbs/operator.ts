@@ -1,4 +1,4 @@
-import { countTo, parseAmount, parseDurationMs, parsePercent, parsePort, parseTime, parseWitness } from "../parse.ts";
+import { countTo, parseAmount, parseDurationMs, parseHostPort, parsePercent, parsePort, parseTime, parseWitness } from "../parse.ts";
 import { choiceOr, data, flag, inputOf, json, many, needed, rest, textOr, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
 
 const PROBES_MAX = 1_000;
@@ -12,6 +12,8 @@ export const brokerInput = inputOf(
     name: textOr("--name <name>", "of a new market", "market.local"),
     trustProxy: many("--trust-proxy <address>", "a proxy in front of it, or its subnet, that says who calls; again for each"),
     memory: valueOr("--memory <mib>", "for all that is buffered for others", "256", countTo(MEMORY_MIB_MAX)),
+    inner: valueOr("--inner <host:port>", "listen for the market's other brokers on", "127.0.0.1:0", parseHostPort),
+    innerAs: value("--inner-as <host:port>", "where they reach it, if not there", parseHostPort),
     ...{ json, data },
   },
 );

@@ -1,6 +1,6 @@
 /** Rows found by what stands in them: keys, accounts, servers, leases, deadlines. */
 import { sees } from "../reader.ts";
-import type { KeyRow, Store } from "../store.ts";
+import { TURN_MS, type DueKind, type KeyRow, type Store } from "../store.ts";
 import { LIVE, type Tables } from "./tables.ts";
 
 const FOUND_MAX = 3;
@@ -9,8 +9,13 @@ const endOf = ({ revokedAt, expiresAt }: KeyRow): number => Math.min(revokedAt ?
 
 type Rows = Pick<
   Store,
-  "keysOf" | "keysRevokedSince" | "accountsOf" | "listedServers" | "leasesOf" | "leasesServerMustKnow" | "findLeases" | "due"
+  | ("keysOf" | "keysRevokedSince" | "useChallenge" | "accountsOf" | "listedServers")
+  | ("leasesOf" | "leasesServerMustKnow" | "findLeases" | "due" | "giveBack")
 >;
+
+const turnOf = (kind: DueKind, id: string): string => `${kind} ${id}`;
+const isFree = (turn: { by: string; until: number } | undefined, now: number, by: string): boolean =>
+  turn === undefined || turn.by === by || turn.until <= now;
 
 export const memoryRows = (tables: Tables): Rows => ({
   async keysOf(party, at, endedMax) {
@@ -37,12 +42,23 @@ export const memoryRows = (tables: Tables): Rows => ({
     const found = tables.all("lease").filter((lease) => sees(reader, lease) && lease.id.startsWith(idPrefix));
     return found.slice(0, FOUND_MAX).map(({ id }) => id);
   },
-  async due(kind, now, limit) {
+  async due(kind, now, limit, by) {
     const rows = tables.all(kind).map(({ id, deadlineAt }) => ({ id, at: deadlineAt ?? Infinity }));
-    return rows
-      .filter(({ at }) => at <= now)
+    const taken = rows
+      .filter(({ id, at }) => at <= now && isFree(tables.turns.get(turnOf(kind, id)), now, by))
       .sort((a, b) => a.at - b.at)
       .slice(0, limit)
       .map(({ id }) => id);
+    for (const id of taken) tables.turns.set(turnOf(kind, id), { by, until: now + TURN_MS });
+    return taken;
+  },
+  async giveBack(kind, ids, by) {
+    for (const turn of ids.map((id) => turnOf(kind, id))) if (tables.turns.get(turn)?.by === by) tables.turns.delete(turn);
+  },
+  async useChallenge(challenge, until, now) {
+    for (const [used, over] of tables.usedChallenges) if (over <= now) tables.usedChallenges.delete(used);
+    if (tables.usedChallenges.has(challenge)) return false;
+    tables.usedChallenges.set(challenge, until);
+    return true;
   },
 });

@@ -23,6 +23,9 @@ export class Tables {
   readonly proved = { transfers: 0, sums: new Map<string, bigint>() };
   readonly events: StoredEvent[] = [];
   readonly sealed = new Map<string, SealedRow>();
+  /** Whose turn a due timer is. */
+  readonly turns = new Map<string, { by: string; until: number }>();
+  readonly usedChallenges = new Map<string, number>();
   lastBeat: number | null = null;
   pending: StoredDocument[] = [];
   log: { hash: string; documentId: string }[] = [];

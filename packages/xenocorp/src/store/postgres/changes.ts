@@ -2,6 +2,7 @@
 import type { Json } from "@xenoservers/protocol";
 import type { Pool } from "pg";
 import type { Change, CommitResult, Entities, EntityKind, Store, Versioned } from "../store.ts";
+import { codeOf, isLost } from "../lost.ts";
 import { only, sqlOf } from "./sql.ts";
 
 const BEAT = { name: "beat", text: sqlOf("beat") };
@@ -12,8 +13,25 @@ const BEAT = { name: "beat", text: sqlOf("beat") };
  */
 const RETRYABLE = new Set(["23505", "40001", "40P01"]);
 const TRIES_MAX = 5;
+/**
+ * A commit whose connection is lost is asked again for about so long, while a database comes back or another host takes over: its changes
+ * are done once by their ids, and answered as they were.
+ */
+const LOST_TRIES_MAX = 40;
+const LOST_PAUSE_MS = 250;
 
-const codeOf = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : "");
+/** Commits; what a lost connection leaves open is asked until it is answered. */
+async function untilAnswered<T>(commit: () => Promise<T>): Promise<T> {
+  for (let tries = 1, lost = 1; ;) {
+    try {
+      return await commit();
+    } catch (error) {
+      const mayTry = isLost(error) ? ++lost <= LOST_TRIES_MAX : ++tries <= TRIES_MAX && RETRYABLE.has(codeOf(error));
+      if (!mayTry) throw error;
+      if (isLost(error)) await new Promise((resolve) => setTimeout(resolve, LOST_PAUSE_MS));
+    }
+  }
+}
 
 const wire = (changes: readonly Change[]): string =>
   JSON.stringify(changes, (_key, value: unknown) => (typeof value === "bigint" ? value.toString() : value));
@@ -40,22 +58,18 @@ export const postgresChanges = (pool: Pool): Pick<Store, "now" | "beat" | "load"
   },
   async commit(changes) {
     if (changes.length === 0) return [];
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const { rows } = await pool.query<{
-          results: (Exclude<CommitResult, { status: "below_floor" }> | { status: "below_floor"; key: string; missing: string })[];
-        }>({
-          name: "commit",
-          text: "select commit_changes($1::jsonb) as results",
-          values: [wire(changes)],
-        });
-        return only(rows).results.map((result) =>
-          result.status === "below_floor" ? { ...result, missing: BigInt(result.missing) } : result,
-        );
-      } catch (error) {
-        if (attempt >= TRIES_MAX || !RETRYABLE.has(codeOf(error))) throw error;
-      }
-    }
+    return untilAnswered(async () => {
+      const { rows } = await pool.query<{
+        results: (Exclude<CommitResult, { status: "below_floor" }> | { status: "below_floor"; key: string; missing: string })[];
+      }>({
+        name: "commit",
+        text: "select commit_changes($1::jsonb) as results",
+        values: [wire(changes)],
+      });
+      return only(rows).results.map((result) =>
+        result.status === "below_floor" ? { ...result, missing: BigInt(result.missing) } : result,
+      );
+    });
   },
   async answerTo(id) {
     const { rows } = await pool.query<{ answer: Json }>("select answer from applied where id = $1", [id]);

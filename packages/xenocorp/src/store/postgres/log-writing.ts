@@ -8,10 +8,13 @@ const START = "insert into document (id, kind, parties, envelope, at, salt, leaf
 const APPEND = { name: "append", text: sqlOf("log-append") };
 
 export const postgresLogWriting = (pool: Pool): Pick<Store, "logAppend" | "logStartEpoch"> => ({
-  async logAppend({ epoch: inEpoch, oldSize, leaves, nodes, head }) {
+  async logAppend({ epoch: inEpoch, oldSize, leaves, nodes, head, place }) {
     const { rows } = await pool.query<{ moved: boolean }>({
       ...APPEND,
-      values: [inEpoch, oldSize, head.size, head.root, head.checkpoint, JSON.stringify(leaves), JSON.stringify(nodes)],
+      values: [
+        ...[inEpoch, oldSize, head.size, head.root, head.checkpoint, JSON.stringify(leaves), JSON.stringify(nodes)],
+        ...[place?.broker ?? null, place?.term ?? null],
+      ],
     });
     return only(rows).moved;
   },

@@ -1,6 +1,6 @@
 /** Rows found by what stands in them: keys, accounts, servers, leases, deadlines. */
 import type { Pool } from "pg";
-import type { AccountRow, KeyRow, LeaseRow, ServerRow, Store } from "../store.ts";
+import { TURN_MS, type AccountRow, type KeyRow, type LeaseRow, type ServerRow, type Store } from "../store.ts";
 import { LIVE, readerValues, sqlOf } from "./sql.ts";
 
 const KEYS_GOOD = sqlOf("keys-good");
@@ -11,11 +11,13 @@ const LEASES_OF_SERVER = sqlOf("leases-of-server");
 const LEASES_FOUND = sqlOf("leases-found");
 const SERVERS_LISTED = sqlOf("servers-listed");
 const DUE = sqlOf("due");
+const USE_CHALLENGE = sqlOf("use-challenge");
 const FOUND_MAX = 3;
 
 type Rows = Pick<
   Store,
-  "keysOf" | "keysRevokedSince" | "accountsOf" | "listedServers" | "leasesOf" | "leasesServerMustKnow" | "findLeases" | "due"
+  | ("keysOf" | "keysRevokedSince" | "useChallenge" | "accountsOf" | "listedServers")
+  | ("leasesOf" | "leasesServerMustKnow" | "findLeases" | "due" | "giveBack")
 >;
 
 export function postgresRows(pool: Pool): Rows {
@@ -34,6 +36,10 @@ export function postgresRows(pool: Pool): Rows {
     leasesOf: (reader, live, limit) => dataOf<LeaseRow>(LEASES_SEEN, [...readerValues(reader), live ? LIVE : null, limit]),
     leasesServerMustKnow: (server) => dataOf<LeaseRow>(LEASES_OF_SERVER, [server, LIVE]),
     findLeases: (reader, idPrefix) => idsOf(LEASES_FOUND, [...readerValues(reader), idPrefix, FOUND_MAX]),
-    due: (kind, now, limit) => idsOf(DUE, [kind, now, limit]),
+    due: (kind, now, limit, by) => idsOf(DUE, [kind, now, limit, by, now + TURN_MS]),
+    async giveBack(kind, ids, by) {
+      if (ids.length > 0) await pool.query("delete from turn where kind = $1 and id = any($2) and broker = $3", [kind, ids, by]);
+    },
+    useChallenge: async (challenge, until, now) => (await pool.query(USE_CHALLENGE, [challenge, until, now])).rows.length > 0,
   };
 }

@@ -1,6 +1,9 @@
--- On the condition that the head of the epoch $1 has the size $2. $6: [{hash, documentId}]; $7: [{level, index, hash}].
-with moved as (
-  update log_head set size = $3, root = $4, checkpoint = $5 where epoch = $1 and size = $2 returning 1
+-- On the condition that the head of the epoch $1 has the size $2, and that the broker $8 has the sequencer's place in its term $9 (null: there is one only). $6: [{hash, documentId}]; $7: [{level, index, hash}].
+with placed as (
+  select 1 from duty where name = 'sequencer' and broker = $8 and term = $9::bigint for share
+), moved as (
+  update log_head set size = $3, root = $4, checkpoint = $5
+   where epoch = $1 and size = $2 and ($8::text is null or exists (select 1 from placed)) returning 1
 ), leaves as (
   insert into log_leaf (epoch, index, hash, document_id)
     select $1, $2::bigint + place - 1, leaf->>'hash', leaf->>'documentId'
