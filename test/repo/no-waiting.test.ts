@@ -24,6 +24,7 @@ const aTimer = (file: string, times: number, why: string): Lawful => ({ rule: "a
 const LAWFUL: Lawful[] = [
   aTimer("test/until.ts", 1, "between two looks at a condition"),
   { rule: "a comparison with the time", file: "test/until.ts", times: 1, why: "so that what hangs says what it waited for" },
+  aTimer("test/drill/pace.ts", 1, "a drill kills at random moments; what it asserts depends on none of them"),
   aTimer("test/process/clock.ts", 1, "a clock for the programs of a market; tests move it on"),
   aTimer(
     "test/vm/hostile.test.ts",

@@ -24,6 +24,8 @@ import { LogView } from "./log/log-view.ts";
 import { openLog, sequence } from "./log/sequencer.ts";
 import { migrate } from "./migrations/migrate.ts";
 import { startEmbeddedPostgres } from "./store/embedded.ts";
+import { hostsIn } from "./store/hosts.ts";
+import { isLost } from "./store/lost.ts";
 import { openPool } from "./store/pool.ts";
 import { createPostgresStore } from "./store/postgres.ts";
 import type { Store } from "./store/store.ts";
@@ -75,6 +77,17 @@ interface OpenedStore {
   close(): Promise<void>;
 }
 
+/** Of several hosts of a database some may be away: each is asked once. */
+async function untilReached<T>(hosts: number, ask: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (tries >= hosts || !isLost(error)) throw error;
+    }
+  }
+}
+
 /** The database, migrated and ready. */
 export async function openStore(options: Pick<BrokerOptions, "dataFolder" | "databaseUrl" | "progress">): Promise<OpenedStore> {
   await mkdir(options.dataFolder, { recursive: true, mode: 0o700 });
@@ -82,7 +95,7 @@ export async function openStore(options: Pick<BrokerOptions, "dataFolder" | "dat
   const connection: PoolConfig = embedded ? embedded.connection : { connectionString: options.databaseUrl! };
   options.progress?.(embedded ? "PostgreSQL is up (embedded)" : "PostgreSQL is reached");
   const pool = openPool({ ...connection, max: 20, connectionTimeoutMillis: 5_000 });
-  const applied = await migrate(pool);
+  const applied = await untilReached(hostsIn(options.databaseUrl ?? "").length, () => migrate(pool));
   if (applied.length > 0) options.progress?.(`the database has its tables (${applied.join(", ")})`);
   const store = createPostgresStore(pool);
   return {

@@ -3,6 +3,7 @@ import { afterAll, beforeEach, expect, it } from "vitest";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { Pool } from "pg";
 import { createTestDatabase, dropTestDatabases } from "../../../../test/database.ts";
+import { until } from "../../../../test/until.ts";
 import { World, newId, type Server } from "../http/world.fixture.ts";
 import { sequence } from "../log/sequencer.ts";
 import { createPostgresStore } from "../store/postgres.ts";
@@ -186,6 +187,56 @@ it("counts no link of a broker that is silent, and begins anew where it was forg
   await here.fleet.beat();
   await here.fleet.follow();
   expect(here.fleet.isElsewhere(server.id)).toBe(true);
+});
+
+it("skips no note of a transaction that began before what was read already", async () => {
+  const [, other] = await pair();
+  const client = await pool.connect();
+  await client.query("begin");
+  await client.query('insert into note (id, broker, notes) values (\'slow\', \'third\', \'[{"about": "key", "key": "slow"}]\')');
+  await pool.query('insert into note (id, broker, notes) values (\'fast\', \'third\', \'[{"about": "key", "key": "fast"}]\')');
+  await other.reads();
+  expect(other.told).toEqual([]);
+  await client.query("commit");
+  client.release();
+  await other.reads();
+  expect(other.told.toSorted()).toEqual(["cut fast", "cut slow"]);
+});
+
+it("hears hints again on another connection when the one it listened on was lost", async () => {
+  const fleetStore = new FleetStore(pool);
+  let [hints, lost] = [0, 0];
+  const listen = () =>
+    fleetStore.listen(
+      () => void hints++,
+      () => void lost++,
+    );
+  await listen();
+  await fleetStore.hint();
+  await until(() => hints === 1);
+  await pool.query("select pg_terminate_backend(pid) from pg_stat_activity where query like 'listen %' and datname = current_database()");
+  await until(() => lost === 1);
+  const deaf = await listen();
+  await fleetStore.hint();
+  await until(() => hints === 2);
+  deaf();
+  expect(lost).toBe(2);
+});
+
+it("leaves with its own links only", async () => {
+  const [here, there] = await pair();
+  const [mine, theirs] = [await market.server(await market.party()), await market.server(await market.party())];
+  here.link(mine.id);
+  there.link(theirs.id);
+  await here.fleet.write();
+  await there.fleet.write();
+  await there.fleet.leave();
+  await here.fleet.beat();
+  await here.fleet.follow();
+  const third = new One();
+  await third.fleet.join("127.0.0.1:1");
+  await third.fleet.follow();
+  expect([mine, theirs].map(({ id }) => third.fleet.isElsewhere(id))).toEqual([true, false]);
 });
 
 it("keeps a note until all have read it, and no longer", async () => {
