@@ -1,4 +1,4 @@
-/** Two brokers on one database are one market (rules F1 to F5): the server is linked to one, the customer speaks with the other. */
+/** Two brokers on one database are one market (rules S1 to S5): the server is linked to one, the customer speaks with the other. */
 import { copyFile, mkdir } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

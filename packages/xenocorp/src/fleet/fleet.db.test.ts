@@ -1,4 +1,4 @@
-/** Brokers on one database: what one does, the others hear of once, whatever is lost on the way (rules F1 to F5). */
+/** Brokers on one database: what one does, the others hear of once, whatever is lost on the way (rules S1 to S5). */
 import { afterAll, beforeEach, expect, it } from "vitest";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { Pool } from "pg";
