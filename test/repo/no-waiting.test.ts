@@ -25,6 +25,10 @@ const LAWFUL: Lawful[] = [
   aTimer("test/until.ts", 1, "between two looks at a condition"),
   { rule: "a comparison with the time", file: "test/until.ts", times: 1, why: "so that what hangs says what it waited for" },
   aTimer("test/process/clock.ts", 1, "a clock for the programs of a market; tests move it on"),
+  aTimer("test/flood/row.ts", 1, "a stranger who was cut off comes again"),
+  aTimer("test/flood/main.ts", 1, "the flood is a bench, no test: it samples a process"),
+  aTimer("test/flood/honest.ts", 1, "a customer of the flood, which is a bench, asks now and then"),
+  { rule: "a comparison with the time", file: "test/flood/honest.ts", times: 1, why: "what the flood measures" },
   aTimer(
     "test/vm/hostile.test.ts",
     2,

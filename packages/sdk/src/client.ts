@@ -4,6 +4,7 @@
  */
 import {
   API,
+  isBusy,
   leafHashOf,
   parseDocument,
   refuse,
@@ -87,8 +88,6 @@ async function refusalIn(response: Response): Promise<Refusal> {
   return body.success ? toRefusal(body.data.error) : refuse("unavailable", { why: `what answers is no broker (HTTP ${response.status})` });
 }
 
-const isTransient = ({ code }: Refusal): boolean => code === "unavailable" || code === "rate_limited";
-
 export async function fetchMarket(url: string): Promise<MarketInfo> {
   const response = await fetch(new URL(API.market.path, url), { signal: AbortSignal.timeout(10_000) }).catch((cause: unknown) => {
     throw new Error(`no broker answers at ${url}; check the address, or start one with \`xeno broker\``, { cause });
@@ -167,7 +166,7 @@ export class MarketClient {
         return { ok: true, answer };
       }
       const refusal = response ? await refusalIn(response) : refuse("unavailable", { why: `no answer from ${this.url}` });
-      if (!isTransient(refusal) || attempt >= TRIES) return refusal;
+      if (!isBusy(refusal.code) || attempt >= TRIES) return refusal;
       await this.sleep(WAIT_MS * 2 ** attempt);
     }
   }
@@ -209,7 +208,7 @@ export class MarketClient {
       const got = await this.#once(url, route.access !== "public" || ANSWERS_ITS_CALLER.has(name));
       if (got instanceof Response) return got;
       if (got.code === "bad_token") this.#token = null;
-      if ((got.code !== "bad_token" && !isTransient(got)) || attempt >= TRIES) throw new RefusedError(got);
+      if ((got.code !== "bad_token" && !isBusy(got.code)) || attempt >= TRIES) throw new RefusedError(got);
       await this.sleep(WAIT_MS * attempt);
     }
   }
