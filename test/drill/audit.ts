@@ -29,7 +29,7 @@ const LEASES_MAX = 1_000;
 async function untilCleared({ dataFolder, databaseUrl }: DrillAudit): Promise<string[]> {
   const { store, close } = await openStore({ dataFolder, databaseUrl });
   await until(async () => (await store.audit()).held === 0n);
-  const servers = await store.servers();
+  const servers = await store.listedServers(0);
   const owners = await store.load(
     "party",
     servers.map(({ owner }) => owner),

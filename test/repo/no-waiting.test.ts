@@ -26,6 +26,10 @@ const LAWFUL: Lawful[] = [
   { rule: "a comparison with the time", file: "test/until.ts", times: 1, why: "so that what hangs says what it waited for" },
   aTimer("test/drill/pace.ts", 1, "a drill kills at random moments; what it asserts depends on none of them"),
   aTimer("test/process/clock.ts", 1, "a clock for the programs of a market; tests move it on"),
+  aTimer("test/flood/row.ts", 1, "a stranger who was cut off comes again"),
+  aTimer("test/flood/main.ts", 1, "the flood is a bench, no test: it samples a process"),
+  aTimer("test/flood/honest.ts", 1, "a customer of the flood, which is a bench, asks now and then"),
+  { rule: "a comparison with the time", file: "test/flood/honest.ts", times: 1, why: "what the flood measures" },
   aTimer(
     "test/vm/hostile.test.ts",
     2,

@@ -5,6 +5,7 @@
 import {
   API,
   Addresses,
+  isBusy,
   leafHashOf,
   parseDocument,
   refuse,
@@ -89,8 +90,6 @@ async function refusalIn(response: Response): Promise<Refusal> {
   return body.success ? toRefusal(body.data.error) : refuse("unavailable", { why: `what answers is no broker (HTTP ${response.status})` });
 }
 
-const isTransient = ({ code }: Refusal): boolean => code === "unavailable" || code === "rate_limited";
-
 /** `url`: one or several addresses of the market. */
 export async function fetchMarket(url: string): Promise<MarketInfo> {
   const response = await fetchFrom(url, API.market.path, { signal: AbortSignal.timeout(10_000) }).catch((cause: unknown) => {
@@ -173,7 +172,7 @@ export class MarketClient {
         return { ok: true, answer };
       }
       const refusal = response ? await refusalIn(response) : refuse("unavailable", { why: `no answer from ${this.url}` });
-      if (!isTransient(refusal) || attempt >= TRIES) return refusal;
+      if (!isBusy(refusal.code) || attempt >= TRIES) return refusal;
       await this.sleep(WAIT_MS * 2 ** attempt);
     }
   }
@@ -215,7 +214,7 @@ export class MarketClient {
       const got = await this.#once(url, route.access !== "public" || ANSWERS_ITS_CALLER.has(name));
       if (got instanceof Response) return got;
       if (got.code === "bad_token") this.#token = null;
-      if ((got.code !== "bad_token" && !isTransient(got)) || attempt >= TRIES) throw new RefusedError(got);
+      if ((got.code !== "bad_token" && !isBusy(got.code)) || attempt >= TRIES) throw new RefusedError(got);
       await this.sleep(WAIT_MS * attempt);
     }
   }

@@ -116,6 +116,8 @@ const zChannelHeader = z.discriminatedUnion("t", [
   z.strictObject({ t: z.literal("delivered"), delivery: zEnvelope }),
   z.strictObject({ t: z.literal("problem"), code: z.string().max(64), why: z.string().max(500) }),
 ]);
+export const CHANNEL_KINDS: readonly string[] = zChannelHeader.options.map(({ shape }) => shape.t.value);
+
 /** Made here, never sent: a job came that this side cannot read. */
 export interface Unreadable {
   t: "unreadable";

@@ -270,6 +270,7 @@ export function respondChannel(
 export { Tunnel } from "./tunnel.ts";
 export { Turns } from "./turns.ts";
 export {
+  CHANNEL_KINDS,
   MESSAGE_BYTES_MAX,
   PART_BYTES_MAX,
   TUNNEL_WINDOW_BYTES,

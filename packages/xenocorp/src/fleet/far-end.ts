@@ -79,8 +79,8 @@ export class FarEnd implements ChannelEnd {
     this.close();
   }
 
-  pass(bytes: Uint8Array): void {
-    if (this.#open) this.#send(bytes);
+  pass(bytes: Uint8Array, taken: () => void): void {
+    if (this.#open) this.#stream.write(frameOf(bytes), () => taken());
   }
 
   /** Its channel is over and its far end was not told, since it does not read: it sees that the connection is gone. */
@@ -96,7 +96,7 @@ export class FarEnd implements ChannelEnd {
     this.#stream.end();
   }
 
-  #send(message: string | Uint8Array): void {
+  #send(message: string): void {
     this.#stream.write(frameOf(message));
   }
 
@@ -112,7 +112,7 @@ export class FarEnd implements ChannelEnd {
   }
 
   #handle(message: string | Uint8Array): void {
-    if (typeof message !== "string") return this.#parts.channels.relay(this, message);
+    if (typeof message !== "string") return void this.#parts.channels.relay(this, message);
     const told = farMessageOf(message);
     if (!told) return void this.#stream.destroy();
     if (told.t === "channel-open") return this.#parts.opened(this, told);

@@ -9,6 +9,9 @@ const CHANNELS_PER_LINK_MAX = 128;
 const EARLY_MESSAGES_MAX = 2;
 const EARLY_BYTES_MAX = 1024;
 
+/** Twice what ends that keep to their window (packages/protocol/src/channel) have under way. */
+const UNREAD_BYTES_MAX = 1024 * 1024;
+
 /** A link, or the other end of a channel that is linked to another broker. */
 export interface ChannelEnd {
   readonly open: boolean;
@@ -19,7 +22,8 @@ export interface ChannelEnd {
   /** Whether so much waits for its reader that no more is worth sending. */
   readonly isFull: boolean;
   tell(message: FromBroker): void;
-  pass(bytes: Uint8Array): void;
+  /** `taken`: called once the bytes wait here no longer. */
+  pass(bytes: Uint8Array, taken: () => void): void;
   /** One of its channels is over, whoever was told. */
   left?(): void;
 }
@@ -27,6 +31,8 @@ export interface ChannelEnd {
 interface Ends {
   customer: ChannelEnd;
   server: ChannelEnd;
+  /** What waits for either end to read it. */
+  unread: { customer: number; server: number };
   /** Gives back its place. */
   leave(): void;
 }
@@ -62,26 +68,36 @@ export class Channels {
       leave();
       return link.open ? refused(why) : false;
     }
-    this.#routes.set(session, { customer: link, server, leave });
+    const ends: Ends = { customer: link, server, leave, unread: { customer: 0, server: 0 } };
+    this.#routes.set(session, ends);
     link.channels.add(session);
     server.channels.add(session);
     server.tell({ t: "channel-open", lease, session });
-    for (const message of early) server.pass(message);
+    for (const message of early) this.#pass(ends, "server", message);
     return true;
   }
 
-  relay(link: ChannelEnd, message: Uint8Array): void {
+  /** Whether there was a channel for it. */
+  relay(link: ChannelEnd, message: Uint8Array): boolean {
     const session = parseChannelMessage(message)?.session;
-    if (session === undefined || !link.open) return;
+    if (session === undefined || !link.open) return false;
     const opening = this.#opening.get(session);
-    if (opening?.customer === link && opening.early.length < EARLY_MESSAGES_MAX && message.length <= EARLY_BYTES_MAX)
-      opening.early.push(message);
+    if (opening?.customer === link) {
+      if (opening.early.length < EARLY_MESSAGES_MAX && message.length <= EARLY_BYTES_MAX) opening.early.push(message);
+      return true;
+    }
     const ends = this.#routes.get(session);
-    if (!ends || (ends.customer !== link && ends.server !== link)) return;
-    const to = ends.customer === link ? ends.server : ends.customer;
+    if (!ends || (ends.customer !== link && ends.server !== link)) return false;
+    const to = ends.customer === link ? "server" : "customer";
     // whoever does not read loses the channel, which can be opened again, and holds up nobody else
-    if (to.isFull) this.#cut(session, ends, [link], "the other end does not read");
-    else to.pass(message);
+    if (ends[to].isFull || ends.unread[to] > UNREAD_BYTES_MAX) this.#cut(session, ends, [link], "the other end does not read");
+    else this.#pass(ends, to, message);
+    return true;
+  }
+
+  #pass({ unread, ...links }: Ends, to: "customer" | "server", message: Uint8Array): void {
+    unread[to] += message.length;
+    links[to].pass(message, () => void (unread[to] -= message.length));
   }
 
   close(session: string, by: ChannelEnd, why: string): void {

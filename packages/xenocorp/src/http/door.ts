@@ -10,6 +10,8 @@ import { TokenBucket, TokenBuckets } from "./token-bucket.ts";
 
 const REQUESTS_PER_SECOND = 500;
 const REMEMBERED_MAX = 50_000;
+/** What comes in one piece after a link is no more listened to is still paid for. */
+const OWED_MS_MAX = 5_000;
 
 /** In tokens. */
 const REQUEST_COST = 4;
@@ -25,8 +27,11 @@ export const OPEN_REFUSED_COST = 48;
 /** WebSocket's own ping and pong. */
 export const CONTROL_FRAME_COST = 4;
 const BYTES_COST_MIN = 0.5;
-const BYTES_PER_TOKEN = 32 * 1024;
-export const costOfBytes = (length: number): number => Math.max(BYTES_COST_MIN, length / BYTES_PER_TOKEN);
+const BYTES_PER_TOKEN = 16 * 1024;
+/** Bytes of no channel come from honest ends, too, for as long as they have not heard that it is closed. */
+const ASTRAY_FACTOR = 8;
+export const costOfBytes = (length: number, hasChannel: boolean): number =>
+  Math.max(BYTES_COST_MIN, length / BYTES_PER_TOKEN) * (hasChannel ? 1 : ASTRAY_FACTOR);
 
 /** How many at once, in all and of one holder. */
 export const PLACES = {
@@ -84,10 +89,14 @@ export class Door {
     return this.#parties.of(holderOf(session)).take(REQUEST_COST);
   }
 
-  /** A message has come: for how many ms its link should not be listened to. */
-  charge(address: string, session: PartySession | null, cost: number): number {
+  /**
+   * A message has come: for how many ms its link should not be listened to. A party that owes more than one that waits its turn ever could
+   * is asking too much; an address may be shared with others who do.
+   */
+  charge(address: string, session: PartySession | null, cost: number): number | "too-much" {
     const wait = this.#addresses.of(address).charge(cost);
-    return session ? Math.max(wait, this.#parties.of(holderOf(session)).charge(cost)) : wait;
+    const own = session ? this.#parties.of(holderOf(session)).charge(cost) : 0;
+    return own > OWED_MS_MAX ? "too-much" : Math.max(wait, own);
   }
 
   take(what: Placed, holder: string): (() => void) | null {

@@ -29,6 +29,8 @@ class Far {
   readonly rests: number[] = [];
   closed: Closing | null = null;
   unread = 0;
+  /** Whether it reads what is passed on to it. */
+  reads = true;
   #deliver: (message: string | Uint8Array) => void = () => {};
   #waiting: (() => void)[] = [];
 
@@ -44,6 +46,11 @@ class Far {
       close: (why) => {
         this.closed ||= why;
         this.#wake();
+      },
+      passOn: (bytes, sent) => {
+        this.bytes.push(bytes);
+        this.#wake();
+        if (this.reads) sent();
       },
       unreadBytes: () => this.unread,
       rest: (ms) => void this.rests.push(ms),
@@ -217,6 +224,17 @@ describe("whoever does not read, or asks too much", () => {
     expect([theirs.closed, world.hub.counts.channels]).toEqual([null, 0]);
   });
 
+  it("loses the channel where its own part of it waits, however little else does", async () => {
+    const { lease } = await world.lease(customer, server);
+    const [theirs, own] = [await serverLink(), await new Far().login(customer.root, customer.id)];
+    const [session, other] = [await channel(own, theirs, lease), await channel(own, theirs, lease)];
+    own.reads = false;
+    for (let i = 0; i < 18; i++) theirs.say(channelMessage(session, new Uint8Array(65_000)));
+    theirs.say(channelMessage(other, Uint8Array.of(1)));
+    expect(await theirs.hears("channel-close")).toMatchObject({ session, why: "the other end does not read" });
+    expect([own.closed, world.hub.counts.channels]).toEqual([null, 1]);
+  });
+
   it("loses the link when it does not read what the broker tells it", async () => {
     const own = await new Far().login(customer.root, customer.id);
     own.unread = 100 * 1024 * 1024;
@@ -255,6 +273,19 @@ describe("whoever does not read, or asks too much", () => {
       expect([kind, theirs.rests]).toEqual([kind, []]);
       await poor.close();
     }
+  });
+
+  it("loses the link where it goes on for long all the same, and others at its address do not", async () => {
+    await world.close();
+    world = new World(undefined, { requestsPerSecond: 5 });
+    await world.start();
+    const [loud, quiet] = [await world.party(1n), await world.party(1n)];
+    const own = await new Far("shared").login(loud.root, loud.id);
+    const theirs = await new Far("shared").login(quiet.root, quiet.id);
+    for (let i = 0; i < 60; i++) own.say({ t: "ping" });
+    expect(own.closed).toBe("too-much");
+    for (let i = 0; i < 3; i++) theirs.say({ t: "ping" });
+    expect([theirs.closed, theirs.rests.length]).toEqual([null, 3]);
   });
 
   it("pays more for channels that there are not", async () => {

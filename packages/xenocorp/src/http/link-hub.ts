@@ -123,8 +123,8 @@ export class LinkHub {
     pipe.onMessage((message) => {
       if (!link.open) return;
       if (typeof message !== "string") {
-        this.#charge(link, costOfBytes(message.length));
-        return this.channels.relay(link, message);
+        const passed = this.channels.relay(link, message);
+        return this.#charge(link, costOfBytes(message.length, passed));
       }
       this.#receive(link, message, loggedIn).catch(() => this.#close(link, "unavailable")); // the other end tries again
     });
@@ -139,12 +139,15 @@ export class LinkHub {
   }
 
   #charge(link: Link, cost: number): void {
-    link.rest(this.door.charge(link.address, link.session, cost));
+    const wait = this.door.charge(link.address, link.session, cost);
+    if (wait === "too-much") this.#close(link, "too-much");
+    else link.rest(wait);
   }
 
   async #receive(link: Link, text: string, admitted: () => void): Promise<void> {
     const message = parseMessage(zToBroker, text);
     this.#charge(link, message ? MESSAGE_COSTS[message.t] : MESSAGE_COSTS.hello);
+    if (!link.open) return;
     if (!message) return this.#close(link, "malformed");
     if (message.t === "hello") {
       await this.#login(link, message);
@@ -180,6 +183,7 @@ export class LinkHub {
     const { leave: leaveAddress } = link;
     link.leave = () => (leave(), leaveAddress());
     link.session = session;
+    link.admit();
     link.letGo = this.live.hold(session.key, (why) => this.#refuse(link, why));
     if (isServer) this.#admitServer(link, session);
     else this.#admitCustomer(link, session);

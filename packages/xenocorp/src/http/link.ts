@@ -10,6 +10,10 @@ import type { PartySession } from "./sessions.ts";
 export interface LinkPipe extends Omit<Pipe, "close"> {
   /** How much of what was sent is not read yet. */
   unreadBytes?(): number;
+  /** Sends bytes; `sent` is called when they wait here no more. */
+  passOn?(bytes: Uint8Array, sent: () => void): void;
+  /** Its other end is known now, and may say longer things. */
+  admit?(): void;
   /** Hears nothing for so long. */
   rest?(ms: number): void;
   /** Called for each message that the pipe answers by itself. */
@@ -70,8 +74,16 @@ export class Link {
     this.#pipe.send(JSON.stringify(message));
   }
 
-  pass(bytes: Uint8Array): void {
-    if (this.#open) this.#pipe.send(bytes);
+  /** `sent` is called when they wait here no more, where the pipe can tell. */
+  pass(bytes: Uint8Array, sent: () => void): void {
+    if (!this.#open) return;
+    if (this.#pipe.passOn) return this.#pipe.passOn(bytes, sent);
+    this.#pipe.send(bytes);
+    sent();
+  }
+
+  admit(): void {
+    this.#pipe.admit?.();
   }
 
   /** Tells what has to be looked up first; in the order in which it was asked for. A link whose messages cannot be looked up is closed. */

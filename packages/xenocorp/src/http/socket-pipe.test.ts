@@ -37,10 +37,13 @@ class Socket extends EventEmitter {
     this.closed ??= [code, why];
     this.readyState = 2;
   }
-  terminate(): void {}
+  ended = false;
+  terminate(): void {
+    this.ended = true;
+  }
 }
 
-function pipe(share = new MemoryShare(100 * MIB)) {
+function pipe(share = new MemoryShare(100 * MIB), admitted = true) {
   const time = { at: 0, wakes: [] as (() => void)[] };
   const timers = {
     now: () => time.at,
@@ -50,6 +53,7 @@ function pipe(share = new MemoryShare(100 * MIB)) {
   const socket = new Socket();
   const raw = new PassThrough();
   const one = new SocketPipe(socket as never, raw, share, timers);
+  if (admitted) one.admit();
   const heard: unknown[] = [];
   one.onMessage((message) => heard.push(message));
   /** Bytes as they come; a message is whole when all of its frame has. */
@@ -111,6 +115,25 @@ it("cuts who begins a message and does not end it; not who says nothing, nor who
   time.at += 2_000;
   one.look();
   expect(socket.closed).toEqual([1008, expect.stringContaining("did not come to its end")]);
+});
+
+it("keeps of a stranger no more than a login is long, and ends it at once", () => {
+  const { socket, time, come } = pipe(undefined, false);
+  come(16 * 1024);
+  expect(socket.closed).toBeNull();
+  come(1);
+  expect(socket.closed).toEqual([1008, expect.stringContaining("no login")]);
+  for (const wake of time.wakes) wake();
+  expect(socket.ended).toBe(true);
+});
+
+it("says when what it passed on waits no more", () => {
+  const { socket, one } = pipe();
+  let unread = 3;
+  one.passOn(new Uint8Array(3), () => (unread -= 3));
+  expect(unread).toBe(3);
+  socket.read();
+  expect(unread).toBe(0);
 });
 
 it("what is left of frames' own bytes is nobody's half message", () => {

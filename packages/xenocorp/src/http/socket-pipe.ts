@@ -15,6 +15,9 @@ const HALF_MESSAGE_MS = 30_000;
 const HALF_BYTES_MIN = 1024;
 const REST_MS_MAX = 10_000;
 
+/** A login, which is all that a stranger has to say, is smaller. */
+const STRANGERS_BYTES_MAX = 16 * 1024;
+
 /** A frame of a client with so many bytes (RFC 6455 section 5.2). */
 const frameBytes = (payload: number): number => payload + (payload < 126 ? 6 : payload < 65_536 ? 8 : 14);
 
@@ -26,6 +29,7 @@ export class SocketPipe implements LinkPipe {
   #half = 0;
   #halfSince = 0;
   #lastChunk = 0;
+  #admitted = false;
   /** When last something of what waits was taken. */
   #readAt: number;
   #resting: (() => void) | null = null;
@@ -63,6 +67,11 @@ export class SocketPipe implements LinkPipe {
     this.#half += bytes;
     this.#lastChunk = bytes;
     if (!this.#held.add(bytes)) this.close("no-room");
+    else if (!this.#admitted && this.#half > STRANGERS_BYTES_MAX) this.close("not-logged-in");
+  }
+
+  admit(): void {
+    this.#admitted = true;
   }
 
   /** A message or control frame is whole; what else came with its end begins the next. */
@@ -76,6 +85,15 @@ export class SocketPipe implements LinkPipe {
 
   send(message: string | Uint8Array): void {
     this.#send(message, (sent) => this.#socket.send(message, sent));
+  }
+
+  passOn(bytes: Uint8Array, sent: () => void): void {
+    this.#send(bytes, (flushed) =>
+      this.#socket.send(bytes, () => {
+        flushed();
+        sent();
+      }),
+    );
   }
 
   #send(message: string | Uint8Array, hand: (sent: () => void) => void): void {
@@ -119,6 +137,8 @@ export class SocketPipe implements LinkPipe {
   close(closing: Closing): void {
     const { code, says } = CLOSINGS[closing];
     this.#socket.close(code, says);
+    // what it holds is needed now, or is a stranger's
+    if (closing === "no-room" || !this.#admitted) this.#timers.after(0, () => this.#socket.terminate());
   }
 
   onMessage(handler: (message: string | Uint8Array) => void): void {

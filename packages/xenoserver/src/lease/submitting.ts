@@ -1,5 +1,5 @@
 /** How a lease's documents are handed in, and what their answers are for the fold. Who controls the inputs: the broker (answers). */
-import { zEnvelope, type Envelope } from "@xenoservers/protocol";
+import { isBusy, zEnvelope, type Envelope } from "@xenoservers/protocol";
 import type { LinkAnswer } from "@xenoservers/protocol/link";
 import { z } from "zod";
 import type { Filed } from "./journal.ts";
@@ -23,8 +23,6 @@ export function filedBy(own: readonly Envelope[], answer: Record<string, unknown
   return [...own, opening, receipt, delivery, closing, settlement].flatMap((envelope) => (envelope ? [{ envelope, at }] : []));
 }
 
-/** A broker that cannot hear now decides nothing: a server that goes on asking loses nothing by it. */
-const AWAY = ["unavailable", "rate_limited"];
 /** May pass; or may not. */
 const STUMBLED = ["internal", "conflict"];
 const STUMBLES_MAX = 5;
@@ -38,7 +36,8 @@ export async function surely({ stage, sleep }: Pick<LeaseContext, "stage" | "sle
     const answer = await ask();
     if (answer.ok || stage().is === "released") return answer;
     if (STUMBLED.includes(answer.code)) stumbles++;
-    else if (!AWAY.includes(answer.code)) return answer;
+    // a broker that cannot hear now decides nothing: a server that goes on asking loses nothing by it
+    else if (!isBusy(answer.code)) return answer;
     if (stumbles > STUMBLES_MAX) return answer;
     await sleep(waitMs);
   }

@@ -1,0 +1,112 @@
+/**
+ * `npm run flood -- [ROW…]`: a broker and a server in processes of their own, an honest customer with a lease, and one attack after the
+ * other beside it. Prints for each what the customer waits, with and without, and how far the broker's memory grows; ends 1 where a bar is
+ * missed.
+ */
+import { spawn, type ChildProcess } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { quantile } from "../../bench/lib/report.ts";
+import { Programs, kill9 } from "../process/programs.ts";
+import { party } from "./row.ts";
+import { ROWS } from "./rows.ts";
+
+const ROUNDS = 100;
+const WARMING_ROUNDS = 20;
+const SLOWER_MAX = 3;
+/** What a quiet machine needs less than counts as so much: the bar is about waiting, not about noise. */
+const QUIET_MS_LEAST = 25;
+const MIB_PER_1000_LINKS_MAX = 64;
+const SAMPLE_EVERY_MS = 100;
+
+const residentMib = async (pid: number): Promise<number> =>
+  Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024;
+
+class Talker {
+  readonly child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+
+  constructor(program: string, args: readonly string[]) {
+    this.child = spawn(process.execPath, [path.join(import.meta.dirname, program), ...args], { stdio: ["pipe", "pipe", "inherit"] });
+    this.#lines = createInterface({ input: this.child.stdout! })[Symbol.asyncIterator]();
+  }
+
+  async line(): Promise<string> {
+    const { value, done } = await this.#lines.next();
+    if (done) throw new Error("a program of the flood ended early");
+    return value;
+  }
+
+  ask(text: string): Promise<string> {
+    this.child.stdin!.write(`${text}\n`);
+    return this.line();
+  }
+}
+
+/** The most that a process had, from now on. */
+function watch(pid: number): () => number {
+  let most = 0;
+  const timer = setInterval(() => void residentMib(pid).then((now) => (most = Math.max(most, now))), SAMPLE_EVERY_MS);
+  return () => (clearInterval(timer), most);
+}
+
+interface Seen {
+  row: string;
+  "p50 ms": string;
+  "p99 ms": string;
+  "MiB over idle": string;
+  links: number;
+  ok: boolean;
+}
+
+async function play(name: string): Promise<Seen> {
+  const market = await Programs.open();
+  const children: ChildProcess[] = [];
+  try {
+    const broker = await market.startBroker();
+    children.push(broker);
+    const token = await market.people();
+    children.push(await market.startServer("--enrol", token));
+    const seed = randomBytes(32);
+    await market.ok("customer", ["broker", "credit", (await party(market.url, seed)).identity.party, "10", "--data", market.at("broker")]);
+    const honest = new Talker("honest.ts", [market.url, seed.toString("hex")]);
+    children.push(honest.child);
+    await honest.line();
+    const measure = async (rounds = ROUNDS) => JSON.parse(await honest.ask(String(rounds))) as number[];
+    await measure(WARMING_ROUNDS);
+    const quiet = await measure();
+    const idle = await residentMib(broker.pid!);
+    const most = watch(broker.pid!);
+    const attack = new Talker("attack.ts", [name, market.url]);
+    children.push(attack.child);
+    const { links } = JSON.parse(await attack.line()) as { links: number };
+    const flooded = await measure();
+    const grown = most() - idle;
+    const bar = SLOWER_MAX * Math.max(QUIET_MS_LEAST, quantile(quiet, 0.99));
+    const at = (q: number): string => `${quantile(quiet, q).toFixed(1)} -> ${quantile(flooded, q).toFixed(1)}`;
+    return {
+      ...{ row: name, "p50 ms": at(0.5), "p99 ms": at(0.99), "MiB over idle": grown.toFixed(0), links },
+      ok: quantile(flooded, 0.99) <= bar && grown <= MIB_PER_1000_LINKS_MAX * Math.max(1, links / 1_000),
+    };
+  } finally {
+    for (const child of children.reverse()) await kill9(child);
+    await market.remove();
+  }
+}
+
+const asked = process.argv.slice(2);
+const unknown = asked.find((name) => !ROWS[name]);
+if (unknown !== undefined) {
+  console.error(`no row is called ${unknown}; there are: ${Object.keys(ROWS).join(", ")}`);
+  process.exit(2);
+}
+const seen: Seen[] = [];
+for (const name of asked.length > 0 ? asked : Object.keys(ROWS)) {
+  const one = await play(name);
+  seen.push(one);
+  console.log(JSON.stringify({ ...one, says: ROWS[name]?.says }));
+}
+console.table(seen);
+process.exitCode = seen.every(({ ok }) => ok) ? 0 : 1;
