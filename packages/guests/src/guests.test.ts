@@ -179,6 +179,7 @@ describe("the sandbox", () => {
     const at = path.join(folder, "probe");
     const { mkdir } = await import("node:fs/promises");
     await mkdir(at);
+    await sandbox.own(at);
     const probe = `const fs=require('fs'),os=require('os');const r={};
       const t=(n,f)=>{try{r[n]=f()}catch(e){r[n]=e.code||e.message}};
       t('root',()=>fs.readdirSync('/').sort());t('old',()=>fs.readdirSync('/old'));t('write',()=>fs.writeFileSync('/x','x'));t('engine',()=>fs.writeFileSync('/app/worker/main.js','x'));

@@ -4,11 +4,26 @@
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFile, link, mkdir, mkdtemp, readFile, readdir, realpath, rename, rm, symlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  chown,
+  copyFile,
+  link,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { promisify } from "node:util";
 import type { Command } from "./command.ts";
+import { uidOf } from "./qemu/machine/box.ts";
 import { codeOf, firstLineOf, lastErrorOf } from "./thrown.ts";
 import { HEAP_MIB } from "./worker/bounds.ts";
 import { HOLD, KOFFI } from "./worker/hold.ts";
@@ -21,6 +36,8 @@ interface Beneath {
   namespaces: string;
   /** Calls of the kernel that it may make. */
   calls: string;
+  /** A user id that owns nothing else. */
+  user: string;
 }
 
 export interface Sandbox {
@@ -31,6 +48,8 @@ export interface Sandbox {
   beneath: Beneath;
   /** The command that starts a worker on a folder of the host; `deep`: with the stack that a build with breakpoints needs. */
   command(folder: string, deep?: boolean): Command;
+  /** Hands a new folder to whom the worker in it will run as. */
+  own(folder: string): Promise<void>;
   /** Where a named runtime lies as the worker sees it. */
   runtimePath(name: string): string;
 }
@@ -130,6 +149,7 @@ async function stageRoot(parent: string, program: string, node: string, runtimes
       () => null,
       (error: Error) => error.message,
     );
+    await run("chmod", ["-R", "a+rX", made]); // for users that own nothing here
     const name = await nameOf(made, node, runtimes);
     const root = path.join(parent, problem === null ? name : `${name}-weak`);
     // one that is there is the same, and guests may live in it
@@ -143,8 +163,9 @@ async function stageRoot(parent: string, program: string, node: string, runtimes
 }
 
 /**
- * Runs as root of a fresh user namespace: builds the mount tree from $1 (staged root) and $2 (the worker's folder), enters it, lets go of
- * the old one, drops every capability for good and becomes the worker. A host path never passes through the shell's parser.
+ * Runs as root, of a fresh user namespace where the daemon is not: builds the mount tree from $1 (staged root) and $2 (the worker's
+ * folder), enters it, lets go of the old one, drops every capability for good and becomes the worker. A host path never passes through the
+ * shell's parser.
  */
 const ENTER = `
 set -e
@@ -159,12 +180,25 @@ LD_LIBRARY_PATH=$libraries /old/bin/umount -l /old
 ulimit -s "$3" 2>&- || true
 ulimit -c 0
 ulimit -n "$4"
-shift 4
-exec /bin/setpriv --bounding-set=-all --inh-caps=-all --ambient-caps=-all --no-new-privs /bin/node "$@"
+free=$5
+[ -z "$free" ] || ulimit -u "$6" 2>&- || ulimit -p "$6"
+shift 6
+exec /bin/setpriv $free --bounding-set=-all --inh-caps=-all --ambient-caps=-all --no-new-privs /bin/node "$@"
 `;
 
 /** New namespaces of every kind a guest could look through. */
-const UNSHARE = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork"] as const;
+const isRoot = process.getuid?.() === 0;
+const UNSHARE = [
+  ...["unshare", ...(isRoot ? [] : ["--user", "--map-root-user"])],
+  ...["--mount", "--pid", "--net", "--ipc", "--uts", "--fork"],
+] as const;
+
+/** Whom the guest in a folder runs as where the daemon is root: nobody else, as machines do. */
+const uidIn = (folder: string): number => uidOf(createHash("sha256").update(path.basename(folder)).digest("hex"));
+
+/** Words for setpriv; the parent-death signal is lost when the user changes (prctl(2), PR_SET_PDEATHSIG). */
+const freeWords = (folder: string): string =>
+  isRoot ? `--reuid=${uidIn(folder)} --regid=${uidIn(folder)} --clear-groups --pdeathsig KILL` : "";
 
 /**
  * More than the engine's own limit on a guest's stack, less than the system's default of 8 MiB (and than what is asked for below): a
@@ -185,6 +219,8 @@ const SYSTEM_STACK_KIB = { usual: 16 * 1024, deep: DEEP_STACK_KIB + 8 * 1024 } a
 
 /** Node's own, and the few files that a worker has open at once. */
 const OPEN_FILES_MAX = 128;
+/** Of a user id of its own: Node has about a dozen threads. */
+const THREADS_MAX = 64;
 
 /** How a guest's Node is started: what benches of the engine use too. */
 const nodeFlags = (kind: keyof typeof HEAP_MIB): string[] => [
@@ -194,6 +230,15 @@ const nodeFlags = (kind: keyof typeof HEAP_MIB): string[] => [
   "--no-warnings",
 ];
 export const GUEST_NODE_FLAGS = nodeFlags("usual");
+
+async function own(folder: string): Promise<void> {
+  if (isRoot) await chown(folder, uidIn(folder), uidIn(folder));
+}
+
+/** A file in a guest's folder that stays the daemon's, and that its guest can read. */
+export async function letGuestRead(file: string): Promise<void> {
+  if (isRoot) await chmod(file, 0o444);
+}
 
 interface Ways {
   staged: string;
@@ -205,7 +250,13 @@ interface Ways {
 const strongCommand = ({ staged, hold }: Ways, folder: string, deep: boolean): Command => [
   ...UNSHARE,
   ...["--kill-child", "sh", "-c", ENTER, "sh", staged, folder],
-  ...[String(SYSTEM_STACK_KIB[deep ? "deep" : "usual"]), String(OPEN_FILES_MAX), ...nodeFlags(deep ? "deep" : "usual")],
+  ...[
+    String(SYSTEM_STACK_KIB[deep ? "deep" : "usual"]),
+    String(OPEN_FILES_MAX),
+    freeWords(folder),
+    String(THREADS_MAX),
+    ...nodeFlags(deep ? "deep" : "usual"),
+  ],
   ...["/app/worker/main.js", "/w", ...hold],
 ];
 
@@ -220,6 +271,7 @@ function weakCommand({ staged, node, hold }: Ways, folder: string): Command {
 async function trial(parent: string, commandFor: (folder: string) => Command): Promise<string | null> {
   const folder = await mkdtemp(path.join(parent, "trial-"));
   try {
+    await own(folder);
     const [command, ...args] = commandFor(folder);
     const going = run(command, args, { timeout: TRIAL_MS, env: {}, cwd: "/" });
     going.child.stdin?.end();
@@ -256,12 +308,14 @@ export async function createSandbox(
   const unheld = await trial(whole, (folder) => held(folder, false));
   const calls = unheld === null ? "" : `what guests may ask of the kernel is not filtered: ${unheld}`;
   const why = [namespaces, calls].filter((each) => each !== "").join("; ");
+  const user = isRoot && namespaces === "" ? "" : "guests run as this daemon's user: only root can give them one of their own";
   const command = unheld === null ? held : commandOf([]);
   return {
     strength: why === "" ? "strong" : "weak",
     why,
-    beneath: { namespaces, calls },
+    beneath: { namespaces, calls, user },
     command: (folder, deep = false) => command(folder, deep),
+    own,
     runtimePath: (name) => (namespaces === "" ? `/runtimes/${name}` : path.join(staged, "runtimes", name)),
   };
 }
