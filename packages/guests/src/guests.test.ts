@@ -180,6 +180,7 @@ describe("the sandbox", () => {
     const at = path.join(folder, "probe");
     const { mkdir } = await import("node:fs/promises");
     await mkdir(at);
+    await sandbox.own(at);
     const probe = `const fs=require('fs'),os=require('os');const r={};
       const t=(n,f)=>{try{r[n]=f()}catch(e){r[n]=e.code||e.message}};
       t('root',()=>fs.readdirSync('/').sort());t('old',()=>fs.readdirSync('/old'));t('write',()=>fs.writeFileSync('/x','x'));t('engine',()=>fs.writeFileSync('/app/worker/main.js','x'));
@@ -187,9 +188,7 @@ describe("the sandbox", () => {
       t('pid',()=>process.pid);t('spawn',()=>require('child_process').spawnSync('/bin/sh').error.code);
       const s=require('net').connect(80,'127.0.0.1');s.on('error',e=>{r.connect=e.code;console.log(JSON.stringify(r))});s.on('connect',()=>{r.connect='yes';console.log(JSON.stringify(r))});`;
     const [command, ...args] = sandbox.command(at);
-    const script = args.map((arg) =>
-      arg.includes("exec /bin/setpriv") ? arg.replace('/bin/node "$@" /app/worker/main.js /w', '/bin/node "$@"') : arg,
-    );
+    const script = args.slice(0, args.indexOf("/app/worker/main.js"));
     const { stdout: seen } = await promisify(execFile)(command!, [...script, "-e", probe], { env: {} });
     expect(JSON.parse(seen)).toEqual({
       root: ["app", "bin", "lib", "lib64", "old", "proc", "runtimes", "w"],

@@ -1,4 +1,4 @@
-export { GUEST_NODE_FLAGS, createSandbox, type Sandbox } from "./sandbox.ts";
+export { GUEST_NODE_FLAGS, createSandbox, letGuestRead, type Sandbox } from "./sandbox.ts";
 export { WorkerPool, isAlive, type Exit, type ProcessId, type TakenWorker } from "./pool.ts";
 export { ModuleCache } from "./module-cache.ts";
 export { Guest, adopt, followTaken, type GuestEnd } from "./guest.ts";

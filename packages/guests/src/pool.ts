@@ -9,7 +9,7 @@ import path from "node:path";
 import type { Writable } from "node:stream";
 import { guestTextEnd } from "./guest-files.ts";
 import { isRecord } from "./json.ts";
-import type { Sandbox } from "./sandbox.ts";
+import { letGuestRead, type Sandbox } from "./sandbox.ts";
 import { codeOf } from "./thrown.ts";
 import { PRELOAD_VARIABLE, WORKER_FILES, type WorkerJob } from "./worker/job.ts";
 
@@ -90,10 +90,13 @@ interface Waiting {
 /** A copy, so that the worker cannot change what others get; null when the file has gone meanwhile. */
 const copied = (file: string, folder: string): Promise<string | null> => {
   const name = path.basename(file);
-  return copyFile(file, path.join(folder, name)).then(
-    () => name,
-    () => null,
-  );
+  const to = path.join(folder, name);
+  return copyFile(file, to)
+    .then(() => letGuestRead(to))
+    .then(
+      () => name,
+      () => null,
+    );
 };
 
 /** Starting a process blocks the daemon for some ms; the guest that was just taken goes first. */
@@ -138,7 +141,9 @@ export class WorkerPool {
 
   async #start(deep = false): Promise<Waiting> {
     const folder = path.join(this.#folder, `${process.hrtime.bigint()}-${++this.#made}`);
-    await mkdir(path.join(folder, WORKER_FILES.blobs), { recursive: true, mode: 0o700 });
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await mkdir(path.join(folder, WORKER_FILES.blobs), { mode: 0o755 });
+    await this.#sandbox.own(folder);
     const preload = deep ? null : this.#preload;
     const copy = preload && "file" in preload ? await copied(preload.file, folder) : null;
     const preloadPath = preload && "path" in preload ? preload.path : copy;

@@ -4,27 +4,52 @@
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFile, link, mkdir, mkdtemp, readFile, readdir, realpath, rename, rm, symlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  chown,
+  copyFile,
+  link,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { promisify } from "node:util";
 import type { Command } from "./command.ts";
-import { codeOf, firstLineOf } from "./thrown.ts";
+import { uidOf } from "./qemu/machine/box.ts";
+import { codeOf, firstLineOf, lastErrorOf } from "./thrown.ts";
+import { HEAP_MIB } from "./worker/bounds.ts";
+import { HOLD, KOFFI } from "./worker/hold.ts";
 
 const run = promisify(execFile);
 
-/**
- * What the guest's Node may use of its own heap; guest memory and what files hold are counted on top. More than all that a guest can make
- * it hold within the engine's limits of entries, names, listings and modules, together; a state with all of these is written as one text.
- */
-const HEAP_MIB = { usual: 512, deep: 2_048 } as const;
+/** What holds a guest beneath its engine: empty where it does, else why not, in words. */
+interface Beneath {
+  /** A root, a network and processes of its own. */
+  namespaces: string;
+  /** Calls of the kernel that it may make. */
+  calls: string;
+  /** A user id that owns nothing else. */
+  user: string;
+}
 
 export interface Sandbox {
+  /** Weak where it has no namespaces, or may ask anything of the kernel. */
   strength: "strong" | "weak";
   /** Why it is weak. */
   why: string;
+  beneath: Beneath;
   /** The command that starts a worker on a folder of the host; `deep`: with the stack that a build with breakpoints needs. */
   command(folder: string, deep?: boolean): Command;
+  /** Hands a new folder to whom the worker in it will run as. */
+  own(folder: string): Promise<void>;
   /** Where a named runtime lies as the worker sees it. */
   runtimePath(name: string): string;
 }
@@ -36,8 +61,10 @@ async function librariesOf(program: string): Promise<string[]> {
 }
 
 const BUNDLE_WITHIN_MS = 120_000;
+const TRIAL_MS = 60_000;
+const WORKER = path.join(import.meta.dirname, "worker/main.ts");
 const BUNDLE = [
-  ...["main=worker/main.ts", "--bundle", "--splitting", "--format=esm", "--platform=node", "--target=node24", "--charset=utf8"],
+  ...["--bundle", "--splitting", "--format=esm", "--platform=node", "--target=node24", "--charset=utf8"],
   "--log-level=error",
 ] as const;
 
@@ -45,12 +72,12 @@ const BUNDLE = [
  * Worker and engine as one plain file, what few jobs need beside it: a guest loads it in a third of the time of a file per module. Throws
  * where it cannot be made: without it no guest runs at all.
  */
-async function bundleWorker(outdir: string): Promise<void> {
+async function bundleWorker(program: string, outdir: string): Promise<void> {
   try {
     const ours = createRequire(import.meta.url);
     const bundler = createRequire(ours.resolve("esbuild")).resolve(`@esbuild/${process.platform}-${process.arch}/bin/esbuild`);
     const options = { cwd: import.meta.dirname, timeout: BUNDLE_WITHIN_MS, killSignal: "SIGKILL" } as const;
-    await run(bundler, [...BUNDLE, `--outdir=${outdir}`], options);
+    await run(bundler, [`main=${program}`, ...BUNDLE, `--outdir=${outdir}`], options);
   } catch (error) {
     const why = firstLineOf(error);
     throw new Error(`the program that guests run in cannot be put together (were packages left out by npm ci?): ${why}`, { cause: error });
@@ -62,10 +89,23 @@ async function place(from: string, to: string): Promise<void> {
   await link(from, to).catch(() => copyFile(from, to));
 }
 
-/** Everything that a guest loads: the engine and worker, runtimes. */
-async function stageApp(root: string, runtimes: ReadonlyMap<string, string>): Promise<void> {
+/** Where npm put koffi's native part for this machine; null where there is none for it, or packages were left out. */
+function koffiFile(): string | null {
+  const here = `${process.platform}-${process.arch}`;
+  try {
+    const index = createRequire(import.meta.url).resolve(`@koromix/koffi-${here}`);
+    return path.join(path.dirname(index), here.replace("-", "_"), KOFFI);
+  } catch {
+    return null;
+  }
+}
+
+/** Everything that a guest loads: the engine and worker, what holds it, runtimes. */
+async function stageApp(root: string, program: string, runtimes: ReadonlyMap<string, string>): Promise<void> {
   await mkdir(path.join(root, "runtimes"), { recursive: true });
-  await bundleWorker(path.join(root, "app/worker"));
+  await bundleWorker(program, path.join(root, "app/worker"));
+  const koffi = koffiFile();
+  if (koffi !== null) await place(koffi, path.join(root, "app/worker", KOFFI));
   await writeFile(path.join(root, "app/package.json"), '{"type":"module"}');
   for (const [name, file] of runtimes) await place(file, path.join(root, "runtimes", name));
 }
@@ -101,14 +141,15 @@ interface Staged {
 }
 
 /** Lays out the guest's root in `parent`, whole or not at all. */
-async function stageRoot(parent: string, node: string, runtimes: ReadonlyMap<string, string>): Promise<Staged> {
+async function stageRoot(parent: string, program: string, node: string, runtimes: ReadonlyMap<string, string>): Promise<Staged> {
   const made = await mkdtemp(path.join(parent, "stage-"));
   try {
-    await stageApp(made, runtimes);
+    await stageApp(made, program, runtimes);
     const problem = await stageSystem(made, node).then(
       () => null,
       (error: Error) => error.message,
     );
+    await run("chmod", ["-R", "a+rX", made]); // for users that own nothing here
     const name = await nameOf(made, node, runtimes);
     const root = path.join(parent, problem === null ? name : `${name}-weak`);
     // one that is there is the same, and guests may live in it
@@ -122,8 +163,9 @@ async function stageRoot(parent: string, node: string, runtimes: ReadonlyMap<str
 }
 
 /**
- * Runs as root of a fresh user namespace: builds the mount tree from $1 (staged root) and $2 (the worker's folder), enters it, lets go of
- * the old one, drops every capability for good and becomes the worker. A host path never passes through the shell's parser.
+ * Runs as root, of a fresh user namespace where the daemon is not: builds the mount tree from $1 (staged root) and $2 (the worker's
+ * folder), enters it, lets go of the old one, drops every capability for good and becomes the worker. A host path never passes through the
+ * shell's parser.
  */
 const ENTER = `
 set -e
@@ -135,13 +177,28 @@ cd /
 libraries=/old/lib64:/old/usr/lib64
 for machine in x86_64 aarch64; do libraries=/old/lib/$machine-linux-gnu:/old/usr/lib/$machine-linux-gnu:$libraries; done
 LD_LIBRARY_PATH=$libraries /old/bin/umount -l /old
-ulimit -s "$3" 2>/dev/null || true
-shift 3
-exec /bin/setpriv --bounding-set=-all --inh-caps=-all --ambient-caps=-all --no-new-privs /bin/node "$@" /app/worker/main.js /w
+ulimit -s "$3" 2>&- || true
+ulimit -c 0
+ulimit -n "$4"
+free=$5
+[ -z "$free" ] || ulimit -u "$6" 2>&- || ulimit -p "$6"
+shift 6
+exec /bin/setpriv $free --bounding-set=-all --inh-caps=-all --ambient-caps=-all --no-new-privs /bin/node "$@"
 `;
 
 /** New namespaces of every kind a guest could look through. */
-const UNSHARE = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork"] as const;
+const isRoot = process.getuid?.() === 0;
+const UNSHARE = [
+  ...["unshare", ...(isRoot ? [] : ["--user", "--map-root-user"])],
+  ...["--mount", "--pid", "--net", "--ipc", "--uts", "--fork"],
+] as const;
+
+/** Whom the guest in a folder runs as where the daemon is root: nobody else, as machines do. */
+const uidIn = (folder: string): number => uidOf(createHash("sha256").update(path.basename(folder)).digest("hex"));
+
+/** Words for setpriv; the parent-death signal is lost when the user changes (prctl(2), PR_SET_PDEATHSIG). */
+const freeWords = (folder: string): string =>
+  isRoot ? `--reuid=${uidIn(folder)} --regid=${uidIn(folder)} --clear-groups --pdeathsig KILL` : "";
 
 /**
  * More than the engine's own limit on a guest's stack, less than the system's default of 8 MiB (and than what is asked for below): a
@@ -160,6 +217,11 @@ const INLINING = [
 const DEEP_STACK_KIB = 15 * STACK_KIB;
 const SYSTEM_STACK_KIB = { usual: 16 * 1024, deep: DEEP_STACK_KIB + 8 * 1024 } as const;
 
+/** Node's own, and the few files that a worker has open at once. */
+const OPEN_FILES_MAX = 128;
+/** Of a user id of its own: Node has about a dozen threads. */
+const THREADS_MAX = 64;
+
 /** How a guest's Node is started: what benches of the engine use too. */
 const nodeFlags = (kind: keyof typeof HEAP_MIB): string[] => [
   `--max-old-space-size=${HEAP_MIB[kind]}`,
@@ -169,46 +231,92 @@ const nodeFlags = (kind: keyof typeof HEAP_MIB): string[] => [
 ];
 export const GUEST_NODE_FLAGS = nodeFlags("usual");
 
+async function own(folder: string): Promise<void> {
+  if (isRoot) await chown(folder, uidIn(folder), uidIn(folder));
+}
+
+/** A file in a guest's folder that stays the daemon's, and that its guest can read. */
+export async function letGuestRead(file: string): Promise<void> {
+  if (isRoot) await chmod(file, 0o444);
+}
+
+interface Ways {
+  staged: string;
+  node: string;
+  /** What the worker is told of its filter. */
+  hold: readonly string[];
+}
+
+const strongCommand = ({ staged, hold }: Ways, folder: string, deep: boolean): Command => [
+  ...UNSHARE,
+  ...["--kill-child", "sh", "-c", ENTER, "sh", staged, folder],
+  ...[
+    String(SYSTEM_STACK_KIB[deep ? "deep" : "usual"]),
+    String(OPEN_FILES_MAX),
+    freeWords(folder),
+    String(THREADS_MAX),
+    ...nodeFlags(deep ? "deep" : "usual"),
+  ],
+  ...["/app/worker/main.js", "/w", ...hold],
+];
+
+function weakCommand({ staged, node, hold }: Ways, folder: string): Command {
+  const app = path.join(staged, "app");
+  const reads = [app, path.join(staged, "runtimes"), folder].map((each) => `--allow-fs-read=${each}`);
+  const permissions = ["--permission", ...reads, `--allow-fs-write=${folder}`, ...(hold.length > 0 ? ["--allow-addons"] : [])];
+  return [node, ...GUEST_NODE_FLAGS, ...permissions, path.join(app, "worker/main.js"), folder, ...hold];
+}
+
+/** Starts a worker that gets no job; null where it came to its end, else what it said. */
+async function trial(parent: string, commandFor: (folder: string) => Command): Promise<string | null> {
+  const folder = await mkdtemp(path.join(parent, "trial-"));
+  try {
+    await own(folder);
+    const [command, ...args] = commandFor(folder);
+    const going = run(command, args, { timeout: TRIAL_MS, env: {}, cwd: "/" });
+    going.child.stdin?.end();
+    await going;
+    return null;
+  } catch (error) {
+    return lastErrorOf(error);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
 /**
- * Starts nothing. `parent` is a folder of its own: what other versions of this program left there is removed, unless guests of an earlier
- * daemon may live in it (`inUse`). Throws where the program that guests run in cannot be put together.
+ * Runs a guest's program once without a job. `parent` is a folder of its own: what other versions of this program left there is removed,
+ * unless guests of an earlier daemon may live in it (`inUse`). `program`: what runs there, the worker. Throws where the program that guests
+ * run in cannot be put together.
  */
-export async function createSandbox(parent: string, runtimes: ReadonlyMap<string, string>, inUse = false): Promise<Sandbox> {
+export async function createSandbox(
+  parent: string,
+  runtimes: ReadonlyMap<string, string>,
+  inUse = false,
+  program = WORKER,
+): Promise<Sandbox> {
   const node = await realpath(process.execPath);
   await mkdir(parent, { recursive: true });
   const whole = await realpath(parent);
-  const { root: staged, problem: unstaged } = await stageRoot(whole, node, runtimes);
+  const { root: staged, problem: unstaged } = await stageRoot(whole, program, node, runtimes);
   const others = (await readdir(whole)).filter((name) => name !== path.basename(staged));
   if (!inUse) for (const name of others) await rm(path.join(whole, name), { recursive: true, force: true });
-  const problem = unstaged ?? (await probe());
-  if (problem === null) {
-    return {
-      strength: "strong",
-      why: "",
-      command: (folder, deep = false) => [
-        ...UNSHARE,
-        ...["--kill-child", "sh", "-c", ENTER, "sh", staged, folder],
-        ...[String(SYSTEM_STACK_KIB[deep ? "deep" : "usual"]), ...nodeFlags(deep ? "deep" : "usual")],
-      ],
-      runtimePath: (name) => `/runtimes/${name}`,
-    };
-  }
-  const app = path.join(staged, "app");
+  const namespaces = unstaged ?? (await probe()) ?? "";
+  const commandOf = (hold: readonly string[]) => (folder: string, deep: boolean) =>
+    namespaces === "" ? strongCommand({ staged, node, hold }, folder, deep) : weakCommand({ staged, node, hold }, folder);
+  const held = commandOf([HOLD]);
+  const unheld = await trial(whole, (folder) => held(folder, false));
+  const calls = unheld === null ? "" : `what guests may ask of the kernel is not filtered: ${unheld}`;
+  const why = [namespaces, calls].filter((each) => each !== "").join("; ");
+  const user = isRoot && namespaces === "" ? "" : "guests run as this daemon's user: only root can give them one of their own";
+  const command = unheld === null ? held : commandOf([]);
   return {
-    strength: "weak",
-    why: problem,
-    command: (folder) => [
-      node,
-      ...GUEST_NODE_FLAGS,
-      "--permission",
-      `--allow-fs-read=${app}`,
-      `--allow-fs-read=${path.join(staged, "runtimes")}`,
-      `--allow-fs-read=${folder}`,
-      `--allow-fs-write=${folder}`,
-      path.join(app, "worker/main.js"),
-      folder,
-    ],
-    runtimePath: (name) => path.join(staged, "runtimes", name),
+    strength: why === "" ? "strong" : "weak",
+    why,
+    beneath: { namespaces, calls, user },
+    command: (folder, deep = false) => command(folder, deep),
+    own,
+    runtimePath: (name) => (namespaces === "" ? `/runtimes/${name}` : path.join(staged, "runtimes", name)),
   };
 }
 

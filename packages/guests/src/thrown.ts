@@ -11,3 +11,11 @@ export const firstLineOf = (thrown: unknown): string => {
   const said = isRecord(thrown) && typeof thrown["stderr"] === "string" ? thrown["stderr"] : String(thrown);
   return said.trim().split("\n")[0] ?? "";
 };
+
+/** What a Node that failed said was wrong: the line of its trace that names the error; else how it ended. */
+export const lastErrorOf = (thrown: unknown): string => {
+  const said = isRecord(thrown) && typeof thrown["stderr"] === "string" ? thrown["stderr"] : "";
+  const signal = isRecord(thrown) && typeof thrown["signal"] === "string" ? ` (${thrown["signal"]})` : "";
+  const named = said.split("\n").findLast((line) => /^\s*(\w*Error|[\w./-]+):/.test(line));
+  return `${(named ?? said.trim().split("\n")[0] ?? "").trim() || "it said nothing"}${signal}`;
+};

@@ -67,8 +67,9 @@ const feeLine = (most: number | undefined): string =>
     ? "fee       what the market takes or has announced (policy.fee_max_basis_points would bound it)"
     : `fee       at most ${most / 100} % of it; a market that takes more gets no lease of this machine`;
 
-const sandboxLine = ({ strength, why }: { strength: string; why: string }): string =>
-  `sandbox   ${strength}${why === "" ? ": empty root, no network, no host processes, no capabilities" : `: ${why}`}`;
+const sandboxLine = ({ strength, why, without }: { strength: string; why: string; without: string }): string =>
+  `sandbox   ${strength}: ${why === "" ? HELD : why}${without === "" ? ", a user id of its own" : `; ${without}`}`;
+const HELD = "empty root, no network, no host processes, no capabilities, few calls of the kernel";
 
 function strangersLine(allowed: boolean, machines: boolean): string {
   if (!allowed) return "strangers are refused: the sandbox is weak (policy.allow_weak_sandbox = true would change that)";

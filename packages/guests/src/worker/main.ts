@@ -5,11 +5,13 @@
  * timeout interrupt even a tight loop. Either way the in-memory files are readable: what was written so far still travels back.
  */
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, mkdirSync, openSync, readFile as readFileOf, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFile as readFileOf, writeFileSync, writeSync } from "node:fs";
 import { promisify } from "node:util";
 import vm from "node:vm";
 import { BadState, prepareModule, runJob, seededRandom, type Finished, type Job, type TreeEntry } from "@xenoservers/engine";
+import { boundsOf } from "./bounds.ts";
 import { piecesOf, readWhole, writeAll, writeFile } from "./files.ts";
+import { HOLD, hold } from "./hold.ts";
 import { PRELOAD_VARIABLE, STOP_WITHIN_MS, WORKER_FILES, type TreeManifestEntry, type WorkerJob, type WorkerResult } from "./job.ts";
 import { describe, handIn, kept, shortened } from "./result.ts";
 
@@ -37,6 +39,19 @@ function alive(): void {
 
 process.on("SIGINT", () => {});
 process.on("SIGTERM", () => {});
+
+// what Node's loop watches is registered in its first turn, through a ring (io_uring) that no filter could look into later
+await new Promise(setImmediate);
+/** Before a byte that anybody sent is read. */
+const held = process.argv[3] === HOLD ? hold() : null;
+function exit(code: number): void {
+  held?.exit(code);
+  process.exit(code);
+}
+process.on("uncaughtException", (error) => {
+  writeSync(2, `${error.stack ?? error.message}\n`);
+  exit(1);
+});
 
 /** `(module (memory (export "memory") 1) (func (export "_start")))` */
 const EMPTY_MODULE = Buffer.from(
@@ -80,11 +95,12 @@ function warmUp(): void {
 const warming = setTimeout(warmUp, WARM_UP_AFTER_MS);
 const job = await takenJob();
 clearTimeout(warming);
+held?.limit(boundsOf(job));
 const streams = { stdout: openSync(`${FOLDER}/${WORKER_FILES.stdout}`, "a"), stderr: openSync(`${FOLDER}/${WORKER_FILES.stderr}`, "a") };
 
 async function takenJob(): Promise<WorkerJob> {
   const line = await promisify(readFileOf)(0, "utf8");
-  if (line === "") process.exit(0); // the daemon ended before it had a job for this worker
+  if (line === "") exit(0); // the daemon ended before it had a job for this worker
   return JSON.parse(line) as WorkerJob;
 }
 
@@ -237,4 +253,4 @@ if (made && job.keepPrepared) writeFile(`${FOLDER}/${WORKER_FILES.prepared}`, [m
 handIn(`${FOLDER}/${WORKER_FILES.result}`, result, tree);
 closeSync(streams.stdout);
 closeSync(streams.stderr);
-process.exit(0);
+exit(0);

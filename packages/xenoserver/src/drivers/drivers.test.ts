@@ -15,6 +15,7 @@ import { digestOf } from "./checks.ts";
 import { driverContract } from "./driver-contract.ts";
 import type { GuestDriver, GuestJob, RunningGuest } from "./driver.ts";
 import { machineProblem } from "./qemu/machine-work.ts";
+import { wasmState } from "./wasm/wasm-state.ts";
 import { driversByName, offeredByAll } from "./registry.ts";
 import { createSimDriver } from "./sim/sim-driver.ts";
 import { createWasmDriver } from "./wasm/wasm-driver.ts";
@@ -128,6 +129,13 @@ it("starts a known module as it was made for the same customer, and for no other
   expect(await run("p_2")).toEqual(first);
   expect(await run("p_1")).toEqual(first); // on a worker that waited with the other's module
   for (const guest of guests) await guest.dispose();
+});
+
+it("tells the owner what does not hold guests here, however strong the sandbox is", () => {
+  const reasonOf = (sandbox: Parameters<typeof wasmState>[0]) => wasmState(sandbox).reason;
+  expect(reasonOf({ strength: "strong", why: "", without: "" })).toBe("");
+  expect(reasonOf({ strength: "strong", why: "", without: "only root" })).toBe("only root");
+  expect(reasonOf({ strength: "weak", why: "no filter", without: "only root" })).toBe("sandbox is weak: no filter; only root");
 });
 
 describe("what a server offers", () => {

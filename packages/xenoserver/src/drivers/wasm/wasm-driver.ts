@@ -9,6 +9,7 @@ import {
   adopt,
   createSandbox,
   followTaken,
+  letGuestRead,
   originalOf,
   pythonRuntime,
   readGuestFile,
@@ -116,6 +117,7 @@ function running(guest: Guest): RunningGuest {
 
 async function place(from: string, to: string): Promise<void> {
   await link(from, to).catch(() => copyFile(from, to));
+  await letGuestRead(to);
 }
 
 /**
@@ -186,7 +188,7 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
 
   return {
     engine: ENGINE_VERSION,
-    sandbox: { strength: sandbox.strength, why: sandbox.why },
+    sandbox: { strength: sandbox.strength, why: sandbox.why, without: sandbox.beneath.user },
     hasRuntime: (digest) => runtimes.has(digest),
     monotonicMs,
     async prepare(job: PreparedJob) {

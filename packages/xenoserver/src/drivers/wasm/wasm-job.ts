@@ -24,7 +24,8 @@ export interface PreparedJob {
 
 export interface WasmDriver {
   readonly engine: string;
-  readonly sandbox: { strength: "strong" | "weak"; why: string };
+  /** `without`: what does not hold its guests here although it is strong, in words; empty where all does. */
+  readonly sandbox: { strength: "strong" | "weak"; why: string; without: string };
   /** Whether the server itself has these bytes (an interpreter), so that nobody has to send them. */
   hasRuntime(digest: string): boolean;
   /** Throws RefusedWork where the customer's bytes are at fault. */
