@@ -57,7 +57,13 @@ machines("damaged bytes", () => {
       const compression = i % 3 === 0 ? "gzip" : "none";
       await writeFile(file, damaged(compression === "gzip" ? gzipSync(archive) : archive, random));
       const cache = { folder: path.join(folder, `cache-${i}`), bytesMax: 1e9 };
-      const image = { layers: [{ digest: "0".repeat(64), file }], bytesMax: 1024 * 1024, entriesMax: 100, work: path.join(folder, "work") };
+      const image = {
+        layers: [{ digest: "0".repeat(64), file }],
+        bytesMax: 1024 * 1024,
+        entriesMax: 100,
+        textBytesMax: 64 * 1024 * 1024,
+        work: path.join(folder, "work"),
+      };
       const problem = await imageDisks({ ...image, take: async () => {} }, cache).then(
         () => null,
         (error: unknown) => error,

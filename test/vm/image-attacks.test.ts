@@ -122,7 +122,14 @@ machines("images that attack", () => {
       const cache = { folder: at("layers"), bytesMax: 1e9 };
       for (let mib = 1; mib <= 8; mib++) {
         const layers = [{ digest: NO_BLOB, file: at("random.tar") }];
-        const image = { layers, bytesMax: mib * 1024 * 1024, entriesMax: 100, work: at("work"), take: async () => {} };
+        const image = {
+          layers,
+          bytesMax: mib * 1024 * 1024,
+          entriesMax: 100,
+          textBytesMax: 64 * 1024 * 1024,
+          work: at("work"),
+          take: async () => {},
+        };
         await expect(imageDisks(image, cache)).rejects.toThrow(`unpacks to more than ${mib} MiB`);
       }
       await until(async () => (await readdir(cache.folder)).length === 0);

@@ -45,7 +45,7 @@ async function disksOf(
   );
   const disks: string[] = [];
   await imageDisks(
-    { layers, bytesMax, entriesMax, work: fresh(), take: async (disk) => void disks.push(disk) },
+    { layers, bytesMax, entriesMax, textBytesMax: 64 * 1024 * 1024, work: fresh(), take: async (disk) => void disks.push(disk) },
     { folder: cache, bytesMax: 1e10 },
   );
   return disks;

@@ -12,6 +12,7 @@ import type { GuestDriver } from "./drivers/driver.ts";
 import { driversByName } from "./drivers/registry.ts";
 import { newRecord, type Filed } from "./lease/journal.ts";
 import { factWorld } from "./lease/lease-facts.ts";
+import { roomProblem, type RoomRules } from "./lease/kept-room.ts";
 import { LeaseRunner } from "./lease/lease-runner.ts";
 import type { RunnerWorld } from "./lease/runner-world.ts";
 import { offerOf, termsOf, type Listing, type MarketTerms } from "./listing.ts";
@@ -25,6 +26,7 @@ export interface ServerOptions extends Omit<RunnerWorld, "submit" | "over" | "se
   listed(): boolean;
   /** The market's own description, as it is now; null where it cannot be had. */
   market(): Promise<MarketInfo | null>;
+  room: RoomRules;
   /** In place of sealing, for a simulation. */
   encrypt?: RunnerWorld["encrypt"];
   onRefused?(why: string): void;
@@ -236,9 +238,11 @@ export class XenoServer {
     if (!checked.ok) return log("a purchase order was refused", { why: checked.why });
     const { po, order, offer } = checked;
     if (this.#runners.has(po.id)) return;
+    const full = await this.#roomProblem(po.payload.customer);
+    if (this.#runners.has(po.id)) return; // told again meanwhile
     const placed = [...this.#runners.values()].filter(({ holdsCapacity }) => holdsCapacity);
     const now = timers.now();
-    const why = admissionProblem(
+    const unfit = admissionProblem(
       {
         ...{ server: this.id, serverKey: signer.publicKey, owner, now, isBinding: this.#offers.binds(offer.payload, now), listing },
         isListed: !this.#draining && this.#options.listed(),
@@ -247,6 +251,7 @@ export class XenoServer {
       },
       { po: po.payload, order: order.payload },
     );
+    const why = unfit ?? full;
     if (why !== null) return log("a purchase order was refused", { lease: po.id, why });
     const { origin, issuedAt } = po.payload;
     const acceptance = signDocument(crypto, signer, "acceptance", { origin, seen: this.#seen, lease: po.id, server: this.id });
@@ -259,6 +264,15 @@ export class XenoServer {
     this.#runners.set(po.id, runner);
     await journal.save(runner.record);
     this.#run(runner);
+  }
+
+  async #roomProblem(customer: string): Promise<string | null> {
+    const all = await Promise.all([...this.#runners.values()].map((runner) => runner.kept()));
+    return roomProblem(
+      this.#options.room,
+      all.flatMap((kept) => kept ?? []),
+      customer,
+    );
   }
 
   #attach(lease: string, pipe: Pipe): void {

@@ -40,6 +40,7 @@ async function inspect(folder: string, configFile: string, scratch: string) {
     drivers,
     sandbox,
     strangersAllowed,
+    disk: config.disk,
     earnsPerHourNanosAtFullUse: perHour.toString(),
   };
   const lines = [
@@ -54,6 +55,7 @@ async function inspect(folder: string, configFile: string, scratch: string) {
     () => print(sandboxLine(sandbox)),
     () => print(strangersLine(strangersAllowed, machines)),
     () => print(networkLine(config.policy)),
+    () => print(diskLine(config)),
     () => print(`earning   at most ${money(perHour)} per hour when everything is rented all the time, before the broker's fee`),
     () => print(feeLine(config.policy.fee_max_basis_points)),
     () => print("nothing was listed"),
@@ -61,11 +63,21 @@ async function inspect(folder: string, configFile: string, scratch: string) {
   return { facts, lines };
 }
 
+type VmRoom = Record<"image_cache_gib" | "customer_snapshots_gib", number>;
+
 /** The most of its pay that this owner leaves to the broker: signed in every offer. */
 const feeLine = (most: number | undefined): string =>
   most === undefined
     ? "fee       what the market takes or has announced (policy.fee_max_basis_points would bound it)"
     : `fee       at most ${most / 100} % of it; a market that takes more gets no lease of this machine`;
+
+/** What customers may leave on the disk. */
+function diskLine({ disk, vm }: { disk: Record<"kept_gib" | "kept_customer_gib" | "left_free_gib", number>; vm: VmRoom }): string {
+  const { kept_gib: all, kept_customer_gib: one, left_free_gib: free } = disk;
+  const machines = `machines' images ${2 * vm.image_cache_gib} GiB, snapshots ${vm.customer_snapshots_gib} GiB`;
+  const kept = `ended leases keep at most ${all} GiB, one customer's ${one} GiB`;
+  return `disk      ${kept}; ${machines}; no new lease where less than ${free} GiB are free`;
+}
 
 const sandboxLine = ({ strength, why, without }: { strength: string; why: string; without: string }): string =>
   `sandbox   ${strength}: ${why === "" ? HELD : why}${without === "" ? ", a user id of its own" : `; ${without}`}`;

@@ -65,6 +65,15 @@ const zConfig = z.strictObject({
       customer_snapshots_hours: z.number().min(0.01).max(8_760).default(72),
     })
     .prefault({}),
+  disk: z
+    .strictObject({
+      /** Kept of ended leases for who may ask for it: all together, and each customer's. */
+      kept_gib: z.number().min(0).default(20),
+      kept_customer_gib: z.number().min(0).default(5),
+      /** New leases are refused where less is free. */
+      left_free_gib: z.number().min(0).default(1),
+    })
+    .prefault({}),
   labels: z.record(z.string().regex(/^[a-z0-9-]{1,32}$/), z.string().regex(/^[A-Za-z0-9._:-]{1,64}$/)).default({}),
   pool: z.int().min(0).max(64).default(2),
   drain_seconds: z.int().min(0).max(86_400).default(30),

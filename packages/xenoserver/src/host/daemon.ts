@@ -1,4 +1,5 @@
 /** The daemon on a real machine: its key, its folder, its guests, its link. */
+import { statfs } from "node:fs/promises";
 import path from "node:path";
 import { channelKeyPair } from "@xenoservers/protocol/channel";
 import { Addresses } from "@xenoservers/protocol";
@@ -7,6 +8,7 @@ import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { connectPipe } from "@xenoservers/protocol/websocket";
 import type { VmDriver } from "../drivers/qemu/vm-driver.ts";
 import { openJournal } from "../lease/journal.ts";
+import type { RoomRules } from "../lease/kept-room.ts";
 import type { Listing } from "../listing.ts";
 import { XenoServer } from "../server.ts";
 import { HttpBrokerApi } from "./broker-api.ts";
@@ -17,6 +19,7 @@ import { memoryDiskMib, selfTest, type SelfTest } from "./self-test.ts";
 
 const RETAIN_MS = 24 * 3_600_000;
 const HOUR_MS = 3_600_000;
+const GIB = 1024 ** 3;
 
 export interface DaemonOptions extends Pick<OpenDriversOptions, "log" | "network" | "wrapDriver"> {
   folder: string;
@@ -49,6 +52,16 @@ function listingOf(config: ServerConfig, test: SelfTest): Listing {
     price: priceOf(config),
     maxLeaseMs: Math.floor(policy.max_lease_hours * HOUR_MS),
     feeBasisPointsMax: policy.fee_max_basis_points ?? null,
+  };
+}
+
+function roomOf({ disk }: ServerConfig, folder: string): RoomRules {
+  return {
+    ...{ keptBytesMax: disk.kept_gib * GIB, keptBytesOfOneMax: disk.kept_customer_gib * GIB, leftFreeBytes: disk.left_free_gib * GIB },
+    freeBytes: async () => {
+      const { bavail, bsize } = await statfs(folder);
+      return bavail * bsize;
+    },
   };
 }
 
@@ -86,6 +99,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     pins: () => pins,
     connect: options.connect ?? (() => addresses.first(connectPipe)),
     listing: listingOf(config, test),
+    room: roomOf(config, folder),
     listed: () => isListedAt(config, new Date()),
     market: () => api.market(),
     receipt: (lease) => api.receipt(lease),

@@ -18,6 +18,7 @@ export function createMemoryJournal(): Journal & { wipe(): void } {
     async remove(lease) {
       records.delete(lease);
     },
+    bytes: async ({ lease }) => [...blobs].reduce((sum, [name, { length }]) => (name.startsWith(`${lease}/`) ? sum + length : sum), 0),
     blobSize: async (lease, digest) => blobs.get(`${lease}/${digest}`)?.length ?? -1,
     async writeBlob(lease, digest, offset, bytes) {
       const before = offset === 0 ? new Uint8Array(0) : (blobs.get(`${lease}/${digest}`) ?? new Uint8Array(0));

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
@@ -32,6 +32,26 @@ it("saves one record at a time, the last state last, however many ask at once", 
   await Promise.all(saves);
   expect(JSON.parse(await readFile(path.join(folder, "leases", record.lease, "lease.json"), "utf8"))).toMatchObject({ incarnation: 50 });
   expect((await journal.load()).map(({ incarnation }) => incarnation)).toEqual([50]);
+  await rm(folder, { recursive: true });
+});
+
+it("says what a lease takes of the disk, its guest's folder included, and no longer than it is there", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "xeno-journal-"));
+  const journal = await openJournal(folder);
+  const guests = path.join(folder, "guest");
+  await mkdir(path.join(guests, "out"), { recursive: true });
+  await writeFile(path.join(guests, "out", "result"), Buffer.alloc(300_000, 1));
+  const acceptance = { payloadType: "", payload: "", signatures: [{ keyid: "", sig: "" }] } satisfies Envelope;
+  const record = newRecord({ lease: "ab".repeat(32), grants: [], facts: [], acceptance, incarnation: 0 });
+  await journal.writeBlob(record.lease, "cd".repeat(32), 0, new Uint8Array(200_000).fill(1));
+  const own = await journal.bytes(record);
+  expect(own).toBeGreaterThanOrEqual(200_000);
+  expect(own).toBeLessThan(300_000);
+  record.guest = { token: { folder: guests }, startedMonotonicMs: 0, pausedMs: 0 };
+  expect(await journal.bytes(record)).toBeGreaterThanOrEqual(own + 300_000);
+  await journal.remove(record.lease);
+  await rm(guests, { recursive: true });
+  expect(await journal.bytes(record)).toBe(0);
   await rm(folder, { recursive: true });
 });
 

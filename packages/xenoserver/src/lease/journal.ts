@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
+import { lstat, mkdir, open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Lease } from "@xenoservers/market";
 import type { Envelope, Kind } from "@xenoservers/protocol";
@@ -80,6 +80,8 @@ export interface Journal {
   /** Returns when it is on disk. */
   save(record: LeaseRecord): Promise<void>;
   remove(lease: string): Promise<void>;
+  /** What is here of a lease, its guest's folder included, in bytes of the disk. */
+  bytes(record: LeaseRecord): Promise<number>;
   /** Bytes of a blob already here. */
   blobSize(lease: string, digest: string): Promise<number>;
   writeBlob(lease: string, digest: string, offset: number, bytes: Uint8Array): Promise<void>;
@@ -106,6 +108,24 @@ async function digestOfFile(file: string): Promise<string> {
   const hash = createHash("sha256");
   for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
   return hash.digest("hex");
+}
+
+const BLOCK_BYTES = 512;
+
+/** Of a file that others hold too, its share. */
+async function bytesBelow(folder: string): Promise<number> {
+  let sum = 0;
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])) {
+    if (!entry.isFile()) continue;
+    const found = await lstat(path.join(entry.parentPath, entry.name)).catch(() => null); // it may go meanwhile
+    if (found) sum += (found.blocks * BLOCK_BYTES) / found.nlink;
+  }
+  return sum;
+}
+
+async function bytesOf({ guest }: LeaseRecord, folder: string): Promise<number> {
+  const guests = guest?.token["folder"];
+  return (await bytesBelow(folder)) + (typeof guests === "string" ? await bytesBelow(guests) : 0);
 }
 
 export async function openJournal(folder: string): Promise<Journal> {
@@ -142,11 +162,12 @@ export async function openJournal(folder: string): Promise<Journal> {
       }
       return records;
     },
-    save,
+    ...{ save, blobFile },
     async remove(lease) {
       await saves.get(lease)?.running.catch(() => {});
       await rm(folderOf(lease), { recursive: true, force: true });
     },
+    bytes: (record) => bytesOf(record, folderOf(record.lease)),
     blobSize: (lease, digest) =>
       stat(blobFile(lease, digest)).then(
         ({ size }) => size,
@@ -167,7 +188,6 @@ export async function openJournal(folder: string): Promise<Journal> {
       if (!right) await rm(blobFile(lease, digest), { force: true });
       return right;
     },
-    blobFile,
     nextOfferSequence(after = 0) {
       const taken = lastSequence.then(async () => {
         const next = Math.max(Number((await readFile(sequenceFile, "utf8").catch(() => "0")).trim()), after) + 1;

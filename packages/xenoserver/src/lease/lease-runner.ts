@@ -17,6 +17,7 @@ import { HandingIn } from "./handing-in.ts";
 import { Hearing } from "./hearing.ts";
 import { JobIntake } from "./job-intake.ts";
 import type { LeaseRecord, StopReason } from "./journal.ts";
+import type { Kept } from "./kept-room.ts";
 import { LeaseClock } from "./lease-clock.ts";
 import type { LeaseContext } from "./lease-context.ts";
 import { LeaseFacts } from "./lease-facts.ts";
@@ -225,6 +226,14 @@ export class LeaseRunner implements LeaseContext {
     this.record.overAt = this.world.timers.now();
     await this.save();
     this.apart(this.#retention.keep());
+  }
+
+  /** What is kept of it once it is over; null before. */
+  async kept(): Promise<Kept | null> {
+    const { lease, overAt } = this.record;
+    if (overAt === null) return null;
+    const bytes = await this.world.journal.bytes(this.record);
+    return { lease, customer: this.po.customer, bytes, overAt, letGo: () => this.#retention.letGo() };
   }
 
   async #forget(): Promise<void> {

@@ -35,6 +35,28 @@ const ask = (lease: string, step: string | null = "1000000000"): void => {
   market.file(market.sign(market.customer.signer, "trace-request", { lease, party: market.customer.party, step }));
 };
 
+/** Of the room that the server under test has. */
+const room = { keptBytesMax: 0, keptBytesOfOneMax: 1e9, leftFreeBytes: 0, freeBytes: async () => 1e9 };
+
+it("lets go of what nobody may doubt any more where room is wanted, before its time", async () => {
+  await test.server.close();
+  test = new TestServer(market, { retainMs: 30 * DAY_MS, room });
+  await test.server.start();
+  await clock.runUntil(clock.now() + 10_000, () => handedIn("offer").length === 2);
+  const lease = await settled();
+  const refused = market.place({ jobHash: fakeJob(["run", 1_000, 0, "x"]).jobHash, timings: LONG_WINDOW });
+  await passing(10_000);
+  // its owner's proof is still wanted
+  expect(await keeps(lease)).toBe(true);
+  expect(test.said("a purchase order was refused")).toEqual([
+    expect.objectContaining({ lease: refused, why: expect.stringContaining("disk.kept_gib") }),
+  ]);
+  await passing(LONG_WINDOW.disputeWindowMs + SLACK_MS);
+  expect(await keeps(lease)).toBe(true);
+  const next = await settled();
+  expect([await keeps(lease), await keeps(next)]).toEqual([false, true]);
+});
+
 beforeEach(async () => {
   clock = new SimClock(START, new Random(1));
   market = new FakeMarket(clock);

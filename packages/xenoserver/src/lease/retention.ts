@@ -20,6 +20,7 @@ function askableUntil(lease: Lease): number {
 export class Retention {
   readonly #ctx: LeaseContext;
   readonly #forget: () => Promise<void>;
+  #gone: Promise<void> | null = null;
 
   constructor(ctx: LeaseContext, forget: () => Promise<void>) {
     this.#ctx = ctx;
@@ -42,13 +43,29 @@ export class Retention {
     return this.#ctx.stage().is === "released";
   }
 
+  #goes(): Promise<void> {
+    return (this.#gone ??= this.#forget());
+  }
+
+  /** For want of room: forgets it before its time. False where somebody may still ask for it, or the broker cannot say whether. */
+  async letGo(): Promise<boolean> {
+    const { facts, record, world } = this.#ctx;
+    if (this.#ctx.stage().is !== "over") return false;
+    const isAskable = (): boolean => record.result !== null && askableUntil(facts.lease) > world.timers.now();
+    if (isAskable()) return false;
+    if (record.result !== null && askableUntil(facts.lease) !== 0 && !(await this.#ctx.catchUp())) return false;
+    if (isAskable() || this.#isReleased) return false;
+    await this.#goes();
+    return true;
+  }
+
   /** Returns when nothing is left, or the daemon goes away. */
   async keep(): Promise<void> {
     for (;;) {
       // what is told meanwhile may have moved it
       do {
         await this.#ctx.sleep(Math.max(0, this.#leftMs));
-        if (this.#isReleased) return;
+        if (this.#isReleased || this.#gone) return;
       } while (this.#leftMs > 0);
       if (askableUntil(this.#ctx.facts.lease) === 0 || this.#ctx.record.result === null) break;
       const isHeard = await this.#ctx.catchUp();
@@ -56,6 +73,6 @@ export class Retention {
       if (isHeard && this.#leftMs <= 0) break;
       if (!isHeard) await this.#ctx.sleep(ASK_AGAIN_MS);
     }
-    await this.#forget();
+    await this.#goes();
   }
 }

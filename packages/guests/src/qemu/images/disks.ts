@@ -102,7 +102,7 @@ export async function flatten({ box, uid, base, to }: { box: string; uid: number
     `json:${layered}`,
     "/w/flat.qcow2",
   ]);
-  await run(program, args, { timeout: 600_000 });
+  await run(program, args, { timeout: 600_000, killSignal: "SIGKILL" });
   await rename(path.join(box, "flat.qcow2"), to);
   await readableByAll(to);
 }

@@ -31,6 +31,7 @@ import { boxPath, giveToBox } from "./vm.ts";
 const MIB = 1024 * 1024;
 /** Of an image, however large its disk: each takes memory of this process while the image is put together. */
 const ENTRIES_MAX = 1_000_000;
+const TEXT_BYTES_MAX = 64 * MIB;
 /** Of a machine's folder: its links to images and layers. */
 export const HELD = "held";
 
@@ -180,7 +181,12 @@ async function layOci(laying: Laying, vm: Boot<"oci">, stock: Stock): Promise<vo
   const layers: string[] = (planned.layers = []);
   const image = {
     layers: vm.layers.map(({ digest }) => ({ digest, file: job.blobFile(digest) })),
-    ...{ bytesMax: diskMib * MIB, entriesMax: Math.min(filesOnDisk(diskMib), ENTRIES_MAX), work: path.join(folder, "layers") },
+    ...{
+      bytesMax: diskMib * MIB,
+      entriesMax: Math.min(filesOnDisk(diskMib), ENTRIES_MAX),
+      textBytesMax: TEXT_BYTES_MAX,
+      work: path.join(folder, "layers"),
+    },
   };
   await imageDisks({ ...image, take: async (disk) => void layers.push(await laying.bind(disk, `layer${layers.length}`)) }, options.cache);
   planned.base = { path: await laying.bind(await blankFormatted(options.cache, diskMib), "disk"), format: "raw" };

@@ -1,28 +1,10 @@
 /**
- * Addresses no guest may reach and no image may be fetched from: the owner's own networks, and whatever is not the public Internet (IANA
- * special registries).
+ * Addresses no guest may reach and no image may be fetched from: the owner's own networks, and whatever is not the public Internet. Who
+ * controls the inputs: the guest (addresses), the name servers' answers, the owner (exceptions).
  */
 import { BlockList, isIPv4, isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
-
-const SPECIAL_4 = [
-  "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24",
-  "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
-] as const; // prettier-ignore
-const SPECIAL_6 = [
-  "::/128",
-  "::1/128",
-  "::ffff:0:0/96",
-  "64:ff9b::/96",
-  "64:ff9b:1::/48",
-  "100::/64",
-  "2001::/23",
-  "2001:db8::/32",
-  "2002::/16",
-  "fc00::/7",
-  "fe80::/10",
-  "ff00::/8",
-] as const;
+import { OUTSIDE_GLOBAL_UNICAST_6, SPECIAL_4, SPECIAL_6 } from "./special-addresses.ts";
 
 function listOf(ranges: readonly string[]): BlockList {
   const list = new BlockList();
@@ -43,16 +25,29 @@ export function parseRanges(ranges: readonly string[]): BlockList {
 export type AddressRule = (address: string) => boolean;
 
 /**
- * Whether an address is public: not special, not this machine's own, or among the owner's exceptions. Anything that is no address is not.
+ * Whether an address is public: not special, not this machine's own, or among the owner's exceptions. Anything that is no address is not,
+ * nor is one with a zone, which is only good on a link.
  */
 export function publicAddresses(exceptions: BlockList = new BlockList()): AddressRule {
   // apart: a check of an IPv4 address also looks at IPv6 ranges, where it counts as mapped
-  const special = { ipv4: listOf(SPECIAL_4), ipv6: listOf(SPECIAL_6) };
+  const special = {
+    ipv4: listOf(SPECIAL_4.map(({ range }) => range)),
+    ipv6: listOf([...SPECIAL_6.map(({ range }) => range), ...OUTSIDE_GLOBAL_UNICAST_6]),
+  };
   return (address) => {
-    const family = isIPv4(address) ? "ipv4" : isIPv6(address) ? "ipv6" : null;
+    const family = isIPv4(address) ? "ipv4" : isIPv6(address) && !address.includes("%") ? "ipv6" : null;
     if (family === null) return false;
     if (exceptions.check(address, family)) return true;
-    const own = Object.values(networkInterfaces()).some((all) => all?.some((each) => each.address === address));
-    return !own && !special[family].check(address, family);
+    return !ownAddresses()[family].check(address, family) && !special[family].check(address, family);
   };
+}
+
+/** However they are written. */
+function ownAddresses(): Record<"ipv4" | "ipv6", BlockList> {
+  const own = { ipv4: new BlockList(), ipv6: new BlockList() };
+  for (const { address, family } of Object.values(networkInterfaces()).flatMap((all) => all ?? [])) {
+    const name = family === "IPv4" ? "ipv4" : "ipv6";
+    own[name].addAddress(address.split("%")[0] ?? "", name);
+  }
+  return own;
 }

@@ -4,15 +4,15 @@
  * bounded, mail is never let out, every connection is written down for its owner. Who controls the inputs: the guest (addresses, names,
  * bytes), the name servers' answers.
  */
-import { lookup } from "node:dns/promises";
 import type { Socket as Datagrams } from "node:dgram";
 import { connect, type Server, type Socket } from "node:net";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Egress } from "@xenoservers/protocol";
 import type { AddressRule } from "./addresses.ts";
+import { LookUps, type LookUpRoom } from "./look-ups.ts";
 import type { NetNamespace } from "./namespace.ts";
-import { answerQuestion } from "./questions.ts";
+import { answerQuestion, type Found } from "./questions.ts";
 
 /** Never, whatever owner or order say: mail from strangers' guests ruins the owner's address. */
 const MAIL_PORTS: readonly number[] = [25, 465, 587, 2525];
@@ -21,6 +21,8 @@ const CONNECTIONS_MAX = 256;
 const NAME_KEPT_MS = 3_600_000;
 const NAMES_MAX = 4_096;
 const CONNECT_MS = 10_000;
+/** Questions for names that are read, looked up and answered at a time; more are lost, as datagrams may be. */
+const QUESTIONS_MAX = 256;
 
 export interface Connection {
   at: number;
@@ -45,7 +47,9 @@ interface GateOptions {
   bytesPerSecondMax: number;
   isPublic: AddressRule;
   record(connection: Connection): void;
-  /** Addresses of a name; the system's resolver when absent. */
+  /** For look-ups of all gates together. */
+  lookUps: LookUpRoom;
+  /** Addresses of a name; this machine's name servers are asked when absent. */
   resolve?(name: string): Promise<string[]>;
   dial?(address: string, port: number): Socket;
 }
@@ -58,6 +62,8 @@ export function nameMatches(name: string, allowed: readonly string[]): boolean {
 export class Gate {
   readonly #options: GateOptions;
   #bytes: number;
+  readonly #lookUps: LookUps;
+  #questions = 0;
   readonly #names = new Map<string, { name: string; until: number }>();
   readonly #open = new Set<Socket>();
   readonly #serving = new Set<Promise<void>>();
@@ -69,6 +75,7 @@ export class Gate {
   constructor(options: GateOptions) {
     this.#options = options;
     this.#bytes = options.bytesUsed;
+    this.#lookUps = new LookUps(options.lookUps, options.resolve);
     this.#allowance = options.bytesPerSecondMax;
   }
 
@@ -76,7 +83,7 @@ export class Gate {
     return this.#bytes;
   }
 
-  async start(namespace: NetNamespace): Promise<void> {
+  async start(namespace: Pick<NetNamespace, "listen" | "datagrams">): Promise<void> {
     for (const port of this.#options.ports) {
       if (MAIL_PORTS.includes(port)) continue;
       const server = await namespace.listen(port);
@@ -94,10 +101,20 @@ export class Gate {
 
   /** Names for people's sake are answered only as far as the order allows; only addresses that a guest may reach are told. */
   async #question(bytes: Buffer, from: { address: string; port: number }): Promise<void> {
-    const reply = await answerQuestion(bytes, async (name, wanted) =>
-      wanted ? this.#addressesOf(name) : this.#nameAllowed(name) ? [] : null,
-    );
-    if (reply) this.#datagrams?.send(reply, from.port, from.address, () => {});
+    if (this.#questions >= QUESTIONS_MAX) return;
+    this.#questions += 1;
+    try {
+      const reply = await answerQuestion(bytes, async (name, wanted) => {
+        if (!this.#nameAllowed(name)) return "refused";
+        return wanted ? this.#addressesOf(name) : [];
+      });
+      const datagrams = this.#datagrams;
+      if (reply && datagrams) await new Promise<void>((resolve) => datagrams.send(reply, from.port, from.address, () => resolve()));
+    } catch {
+      // the gate was shut meanwhile, or there is no such port: one answer less
+    } finally {
+      this.#questions -= 1;
+    }
   }
 
   #nameAllowed(name: string): boolean {
@@ -105,14 +122,10 @@ export class Gate {
     return typeof egress === "string" ? egress === "public" : nameMatches(name, egress);
   }
 
-  /** Null where the name is not allowed. */
-  async #addressesOf(name: string): Promise<string[] | null> {
-    if (!this.#nameAllowed(name)) return null;
-    const { resolve, isPublic } = this.#options;
-    const found = await (resolve?.(name) ?? lookup(name, { all: true, family: 4 }).then((all) => all.map(({ address }) => address))).catch(
-      () => [],
-    );
-    const addresses = found.filter(isPublic).slice(0, 8);
+  async #addressesOf(name: string): Promise<Found> {
+    const found = await this.#lookUps.find(name);
+    if (found === null) return "failed";
+    const addresses = found.filter(this.#options.isPublic).slice(0, 8);
     for (const address of addresses) {
       const [oldest] = this.#names.keys();
       if (this.#names.size >= NAMES_MAX && oldest !== undefined) this.#names.delete(oldest);
@@ -130,7 +143,7 @@ export class Gate {
     const allowed = isPublic(address) && (egress === "public" || name !== null);
     if (!allowed || this.#bytes >= bytesMax || this.#open.size >= CONNECTIONS_MAX) return void inside.resetAndDestroy();
     const at = Date.now();
-    const before = this.#bytes;
+    const passed = { bytes: 0 };
     let from = 0;
     const outside = (this.#options.dial ?? ((host, to) => connect({ host, port: to, timeout: CONNECT_MS })))(address, port);
     this.#open.add(inside).add(outside);
@@ -148,23 +161,24 @@ export class Gate {
       outside.setTimeout(0);
       from = outside.localPort ?? 0;
       inside.resume();
-      await Promise.allSettled([pipeline(inside, this.#counted(), outside), pipeline(outside, this.#counted(), inside)]);
+      await Promise.allSettled([pipeline(inside, this.#counted(passed), outside), pipeline(outside, this.#counted(passed), inside)]);
     } catch {
       inside.resetAndDestroy();
     } finally {
       end();
       this.#open.delete(inside);
       this.#open.delete(outside);
-      record({ at, lease, address, port, name, from, bytes: this.#bytes - before, endedAt: Date.now() });
+      record({ at, lease, address, port, name, from, bytes: passed.bytes, endedAt: Date.now() });
     }
   }
 
   /** Counts, slows down to the owner's bandwidth, and ends at the order's limit. */
-  #counted(): Transform {
+  #counted(passed: { bytes: number }): Transform {
     return new Transform({
       transform: (chunk: Buffer, _, done) => {
         if (this.#bytes + chunk.length > this.#options.bytesMax) return done(new Error("the lease's egress is used up"));
         this.#bytes += chunk.length;
+        passed.bytes += chunk.length;
         const wait = this.#waitFor(chunk.length);
         if (wait === 0) return done(null, chunk);
         setTimeout(() => done(null, chunk), wait);
@@ -187,6 +201,7 @@ export class Gate {
     this.#servers = [];
     this.#datagrams?.close();
     this.#datagrams = null;
+    this.#lookUps.close();
     for (const socket of this.#open) socket.destroy();
     await Promise.all(this.#serving);
   }

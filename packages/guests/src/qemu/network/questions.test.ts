@@ -1,17 +1,18 @@
 import packet from "dns-packet";
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { answerQuestion } from "./questions.ts";
+import { answerQuestion, type Found } from "./questions.ts";
 
 const ask = (name: string, type: "A" | "AAAA" = "A"): Buffer => packet.encode({ type: "query", id: 7, questions: [{ name, type }] });
-const places = async (name: string, wanted: boolean): Promise<string[] | null> =>
-  name === "a.example" ? (wanted ? ["8.8.8.8"] : []) : null;
+const places = async (name: string, wanted: boolean): Promise<Found> =>
+  name === "a.example" ? (wanted ? ["8.8.8.8"] : []) : name === "busy.example" ? "failed" : "refused";
 
 it("tells the address of a name that is allowed, and refuses the rest", async () => {
   const told = packet.decode((await answerQuestion(ask("A.Example"), places))!);
   expect(told).toMatchObject({ id: 7, rcode: "NOERROR", answers: [{ name: "A.Example", data: "8.8.8.8" }] });
   expect(packet.decode((await answerQuestion(ask("a.example", "AAAA"), places))!)).toMatchObject({ rcode: "NOERROR", answers: [] });
   expect(packet.decode((await answerQuestion(ask("b.example"), places))!)).toMatchObject({ rcode: "REFUSED", answers: [] });
+  expect(packet.decode((await answerQuestion(ask("busy.example"), places))!)).toMatchObject({ rcode: "SERVFAIL", answers: [] });
 });
 
 it("takes any bytes of a guest without failing", async () => {

@@ -5,12 +5,15 @@
 import packet from "dns-packet";
 
 const TTL_S = 60;
-const REFUSED = 5;
+const CODES = { failed: 2, refused: 5 } as const;
 
-/** The answer to send back; null where the bytes are no question. `addressesOf` says null for a name that is not allowed. Never throws. */
+/** `failed`: not now, where the look-up came to nothing or too many are under way. `refused`: never, for this guest. */
+export type Found = string[] | keyof typeof CODES;
+
+/** The answer to send back; null where the bytes are no question. Never throws. */
 export async function answerQuestion(
   bytes: Buffer,
-  addressesOf: (name: string, wanted: boolean) => Promise<string[] | null>,
+  addressesOf: (name: string, wanted: boolean) => Promise<Found>,
 ): Promise<Buffer | null> {
   try {
     const query = packet.decode(bytes);
@@ -20,9 +23,14 @@ export async function answerQuestion(
     return packet.encode({
       type: "response",
       id: query.id ?? 0,
-      flags: packet.RECURSION_DESIRED | packet.RECURSION_AVAILABLE | (addresses === null ? REFUSED : 0),
+      flags: packet.RECURSION_DESIRED | packet.RECURSION_AVAILABLE | (typeof addresses === "string" ? CODES[addresses] : 0),
       questions: [question],
-      answers: (addresses ?? []).map((data) => ({ type: "A" as const, name: question.name, ttl: TTL_S, data })),
+      answers: (typeof addresses === "string" ? [] : addresses).map((data) => ({
+        type: "A" as const,
+        name: question.name,
+        ttl: TTL_S,
+        data,
+      })),
     });
   } catch {
     return null; // names that can be read but not written again are among them

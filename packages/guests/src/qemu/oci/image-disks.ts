@@ -44,6 +44,8 @@ interface ImageInput {
   /** What the image may unpack to, and how many files it may hold, all layers together. */
   bytesMax: number;
   entriesMax: number;
+  /** What their names, targets and attributes may take: they are held in memory while the image is put together. */
+  textBytesMax: number;
   /** Of this machine alone, for what is only needed meanwhile; does not exist. */
   work: string;
   /** Takes a disk into use, before the cache may let go of it. */
@@ -68,6 +70,12 @@ const tooMany = ({ entriesMax, bytesMax }: ImageInput): Refusal =>
     "limits",
     `the image holds more than ${entriesMax} files, the room of a disk of ${Math.floor(bytesMax / MIB)} MiB: order more with --disk`,
   );
+
+const tooMuchText = ({ textBytesMax }: ImageInput): Refusal =>
+  new Refusal("bytes", `the names, links and attributes of the image's files take more than ${textBytesMax} bytes`);
+
+const textOf = ({ name, target, xattrs }: TarEntry): number =>
+  xattrs.reduce((sum, [key, value]) => sum + key.length + value.length, name.length + target.length);
 
 /** What was found in one layer. */
 interface Index {
@@ -116,16 +124,26 @@ class Archives {
   }
 }
 
-async function read(archive: FileHandle, input: ImageInput, left: { bytes: number; entries: number }): Promise<Index> {
+/** What of the image's bounds the layers before leave. */
+interface Left {
+  bytes: number;
+  entries: number;
+  text: number;
+}
+
+async function read(archive: FileHandle, input: ImageInput, left: Left): Promise<Index> {
   const { size } = await archive.stat();
   if (size > left.bytes) throw tooLarge(input);
   const entries: TarEntry[] = [];
   let bytes = size;
   let count = 0;
+  let text = 0;
   for await (const entry of readTar(archive, size)) {
     entries.push(entry);
     count += Math.max(1, entry.pieces.length);
     bytes += entry.size - entry.pieces.reduce((sum, { length }) => sum + length, 0);
+    text += textOf(entry);
+    if (text > left.text) throw tooMuchText(input);
     if (count > left.entries) throw tooMany(input);
     if (bytes > left.bytes) throw tooLarge(input);
   }
@@ -134,21 +152,34 @@ async function read(archive: FileHandle, input: ImageInput, left: { bytes: numbe
 
 const weightOf = ({ entries }: Index): number => entries.reduce((sum, { pieces }) => sum + Math.max(1, pieces.length), 0);
 
+/** A layer's refusal says which one it is. */
+async function ofLayer<T>(index: number, { layers }: ImageInput, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    const which = `layer ${index + 1} of ${layers.length}, sha256:${layers[index]?.digest.slice(0, 12)}`;
+    throw new Refusal(error.fault, `${error.message} (${which})`, { cause: error });
+  }
+}
+
 /** Every layer's entries, from before where they were read before. */
 async function indexes(input: ImageInput, archives: Archives, cache: Cache): Promise<Index[]> {
-  const left = { bytes: input.bytesMax, entries: input.entriesMax };
+  const left: Left = { bytes: input.bytesMax, entries: input.entriesMax, text: input.textBytesMax };
   const found: Index[] = [];
   for (const [i, { digest }] of input.layers.entries()) {
     let fresh: Index | null = null;
     const file = await cached(cache, `${digest}.index`, async (part) => {
-      fresh = await read(await archives.at(i, left.bytes), input, left);
+      fresh = await ofLayer(i, input, async () => read(await archives.at(i, left.bytes), input, left));
       await writeFile(part, JSON.stringify(fresh), { mode: 0o600 });
     });
     const index = fresh ?? (JSON.parse(await readFile(file, "utf8")) as Index);
     left.bytes -= index.bytes;
     left.entries -= weightOf(index);
+    left.text -= index.entries.reduce((sum, entry) => sum + textOf(entry), 0);
     if (left.bytes < 0) throw tooLarge(input);
     if (left.entries < 0) throw tooMany(input);
+    if (left.text < 0) throw tooMuchText(input);
     found.push(index);
   }
   return found;
@@ -196,7 +227,9 @@ async function writeDisk(content: DiskContent, archives: Archives, input: ImageI
   const words = ["sqfstar", "-comp", "lz4", "-no-progress", "-quiet", ...rootOf(content), "/w/disk"];
   const [program, ...args] = await boxed({ ...OWN_BOX, folder: box, fileMibMax: Math.ceil(input.bytesMax / MIB) * 2 + 64, uid }, words);
   const from = Readable.from(archiveOf(content, await archives.all(content.layers)));
-  const child = spawn(program, args, { stdio: ["pipe", "ignore", "pipe"], timeout: TIMEOUT_MS, detached: true });
+  // SIGKILL: unshare ignores what asks it to end, and takes its children along when it dies
+  const bounds = { timeout: TIMEOUT_MS, killSignal: "SIGKILL" } as const;
+  const child = spawn(program, args, { stdio: ["pipe", "ignore", "pipe"], ...bounds, detached: true });
   child.stdin.on("error", () => {}); // also after the pipeline has let go of it: what was under way to a program that ended
   let said = "";
   child.stderr.on("data", (bytes: Buffer) => (said = (said + bytes.toString()).slice(-2_000)));

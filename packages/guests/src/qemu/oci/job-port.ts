@@ -12,6 +12,7 @@ import { pipeline } from "node:stream/promises";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import { connectSocket } from "../machine/qmp.ts";
 import { Refusal, type Fault } from "../refusal.ts";
+import { PortReader } from "./port-reader.ts";
 import { TooMuch, readTree } from "./returned-tree.ts";
 
 interface OciJob {
@@ -45,6 +46,9 @@ function settings(job: OciJob, token: string): Buffer {
 }
 
 const PIECE_BYTES_MAX = 1024 * 1024;
+/** Each is written by itself: the init's are as large as what a pipe gives, but for the last. */
+const PIECE_BYTES_LEAST = 512;
+const PIECES_FREE = 1_024;
 
 /** How the job ended, and what it hands back. */
 export interface OciEnd {
@@ -57,87 +61,13 @@ export interface OciEnd {
 /** Whether the job may begin; `refused` says why it cannot, and whose doing that is. */
 type OciAnswer = { kind: "set" } | { kind: "refused"; fault: Fault; words: string };
 
-/** Reads a socket in pieces of known size. */
-class Reader {
-  #chunks: Buffer[] = [];
-  #size = 0;
-  #closed = false;
-  #wake: () => void = () => {};
-
-  readonly #socket: Socket;
-
-  constructor(socket: Socket) {
-    this.#socket = socket;
-    socket.on("data", (bytes: Buffer) => {
-      this.#chunks.push(bytes);
-      this.#size += bytes.length;
-      if (this.#size > 8 * 1024 * 1024) socket.pause();
-      this.#wake();
-    });
-    socket.on("close", () => {
-      this.#closed = true;
-      this.#wake();
-    });
-  }
-
-  /** Up to `most` bytes, at least one; null when it is closed. */
-  async some(most: number): Promise<Buffer | null> {
-    while (this.#size === 0) {
-      if (this.#closed) return null;
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
-    const [first, ...more] = this.#chunks;
-    const all = first && more.length === 0 ? first : Buffer.concat(this.#chunks);
-    const part = all.subarray(0, most);
-    this.#chunks = part.length === all.length ? [] : [all.subarray(part.length)];
-    this.#size = all.length - part.length;
-    this.#socket.resume();
-    return part;
-  }
-
-  /** Exactly so many; null when it is closed before. */
-  async all(count: number): Promise<Buffer | null> {
-    const parts: Buffer[] = [];
-    for (let left = count; left > 0;) {
-      const part = await this.some(left);
-      if (part === null) return null;
-      parts.push(part);
-      left -= part.length;
-    }
-    return Buffer.concat(parts);
-  }
-
-  /** The next line that `isIt` takes, from where it says on; null when closed. */
-  async line(find: (line: string) => string | null): Promise<string | null> {
-    let line = "";
-    for (;;) {
-      const part = await this.some(LINE_BYTES_MAX);
-      if (part === null) return null;
-      const end = part.indexOf(10);
-      line = (line + part.toString("latin1", 0, end < 0 ? part.length : end)).slice(-LINE_BYTES_MAX);
-      if (end < 0) continue;
-      this.#back(part.subarray(end + 1));
-      const found = find(line);
-      if (found !== null) return found;
-      line = "";
-    }
-  }
-
-  #back(rest: Buffer): void {
-    if (rest.length === 0) return;
-    this.#chunks.unshift(rest);
-    this.#size += rest.length;
-  }
-}
-
-const LINE_BYTES_MAX = 512;
 export class JobPort {
   readonly #socket: Socket;
-  readonly #reader: Reader;
+  readonly #reader: PortReader;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
-    this.#reader = new Reader(socket);
+    this.#reader = new PortReader(socket);
   }
 
   static async open(file: string): Promise<JobPort> {
@@ -211,10 +141,12 @@ export class JobPort {
   async #save(archive: string, bytesMax: number): Promise<boolean | null> {
     const out = await open(archive, "w", 0o600);
     try {
-      for (let sum = 0; ;) {
+      for (let sum = 0, pieces = 0; ; pieces++) {
         const length = (await this.#reader.all(4))?.readUInt32BE(0);
         if (length === undefined) return null;
         if (length === 0) return (await this.#reader.all(1))?.readUInt8(0) === 1;
+        if (pieces * PIECE_BYTES_LEAST > sum + PIECES_FREE * PIECE_BYTES_LEAST)
+          throw new TooMuch("the job hands back its files in more pieces than are read here");
         if (length > PIECE_BYTES_MAX || (sum += length) > bytesMax) throw new TooMuch("the job hands back more than its disk holds");
         for (let left = length; left > 0;) {
           const part = await this.#reader.some(left);

@@ -35,11 +35,16 @@ export interface TarEntry {
 const BLOCK = 512;
 const ZEROS = Buffer.alloc(BLOCK);
 const WINDOW_BYTES = 1024 * 1024;
-/** As Go's reader, which container engines use, bounds a long name or extended header. */
+/** As Go's reader, which container engines use, bounds a long name or extended header; here all those before one entry together. */
 const SPECIAL_BYTES_MAX = 1024 * 1024;
+/** Headers before one entry; programs write at most three, of which an archive that was made of another keeps some. */
+const SPECIAL_COUNT_MAX = 16;
 const SPARSE_PIECES_MAX = 100_000;
+/** Of a number in a sparse file's map. */
+const DIGITS_MAX = 16;
 
 const damaged = (why: string): Refusal => new Refusal("bytes", `a layer is damaged: ${why}`);
+const tooManyPieces = (): Refusal => damaged(`a sparse file has more than ${SPARSE_PIECES_MAX} pieces`);
 /** What is in question may not be text. */
 export const shown = (name: string): string =>
   Buffer.from(name.slice(0, 200), "latin1").toString("utf8").replace(/\p{C}/gu, "?").slice(0, 100);
@@ -148,7 +153,12 @@ interface Said {
   xattrs: [string, string][];
   /** Offsets and lengths of GNU.sparse.offset and .numbytes. */
   sparse: number[];
+  /** How much was said: bytes, and in how many headers. */
+  bytes: number;
+  headers: number;
 }
+
+const nothingSaid = (): Said => ({ pax: new Map(), xattrs: [], sparse: [], bytes: 0, headers: 0 });
 
 const SCHILY = "SCHILY.xattr.";
 const LIBARCHIVE = "LIBARCHIVE.xattr.";
@@ -172,13 +182,14 @@ const unescape = (name: string): string =>
   name.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 
 function whole(value: string): number {
-  if (!/^\d{1,16}$/.test(value) || Number(value) > Number.MAX_SAFE_INTEGER)
+  if (value.length > DIGITS_MAX || !/^\d+$/.test(value) || Number(value) > Number.MAX_SAFE_INTEGER)
     throw damaged("an extended header holds something that is no number");
   return Number(value);
 }
 
 /** Pieces as offsets and lengths in the file, one after the other in the archive from `from` on. */
 function pieces(map: readonly number[], from: number, stored: number, size: number): Piece[] {
+  if (map.length > 2 * SPARSE_PIECES_MAX) throw tooManyPieces();
   if (map.length % 2 !== 0) throw damaged("the map of a sparse file makes no sense");
   const found: Piece[] = [];
   let end = 0;
@@ -219,7 +230,7 @@ async function oldSparse(window: Window, raw: Raw): Promise<{ size: number; piec
     const block = await window.at(at, BLOCK);
     add(block, 21, 0);
     more = block.readUInt8(504) !== 0;
-    if (map.length > 2 * SPARSE_PIECES_MAX) throw damaged("a sparse file has more pieces than are read here");
+    if (map.length > 2 * SPARSE_PIECES_MAX) throw tooManyPieces();
   }
   return { size, pieces: pieces(map, at, raw.size, size), next: at + padded(raw.size) };
 }
@@ -232,13 +243,14 @@ async function mapInData(window: Window, raw: Raw): Promise<{ map: number[]; byt
   for (let at = raw.data; at < raw.data + raw.size; at += BLOCK) {
     for (const byte of await window.at(at, BLOCK)) {
       if (byte !== 10) {
+        if (line.length === DIGITS_MAX) throw damaged("the map of a sparse file makes no sense");
         line += String.fromCharCode(byte);
         continue;
       }
       if (wanted < 0) wanted = 2 * whole(line);
       else map.push(whole(line));
       line = "";
-      if (wanted > 2 * SPARSE_PIECES_MAX) throw damaged("a sparse file has more pieces than are read here");
+      if (wanted > 2 * SPARSE_PIECES_MAX) throw tooManyPieces();
       if (map.length === wanted) return { map, bytes: at + BLOCK - raw.data };
     }
   }
@@ -306,7 +318,7 @@ async function entryOf(window: Window, raw: Raw, said: Said): Promise<{ entry: T
 /** Every entry, in the archive's order. Throws Refusal where the archive is damaged. */
 export async function* readTar(file: FileHandle, size: number): AsyncGenerator<TarEntry> {
   const window = new Window(file, size);
-  let said: Said = { pax: new Map(), xattrs: [], sparse: [] };
+  let said = nothingSaid();
   for (let at = 0; at < size;) {
     const header = Buffer.from(await window.at(at, BLOCK));
     if (header.equals(ZEROS)) return;
@@ -316,7 +328,10 @@ export async function* readTar(file: FileHandle, size: number): AsyncGenerator<T
     const raw: Raw = { header, type, size: stored === undefined ? number(header, 124, 12, "size") : whole(stored), data: at + BLOCK };
     if (raw.size < 0) throw damaged("an entry's size is below zero");
     if (type === "L" || type === "K" || type === "x" || type === "X" || type === "g" || type === "V") {
-      if (raw.size > SPECIAL_BYTES_MAX) throw damaged("a header is larger than any is");
+      said.bytes += raw.size;
+      said.headers += 1;
+      if (said.bytes > SPECIAL_BYTES_MAX) throw damaged(`the headers before an entry are larger than ${SPECIAL_BYTES_MAX} bytes together`);
+      if (said.headers > SPECIAL_COUNT_MAX) throw damaged(`more than ${SPECIAL_COUNT_MAX} headers stand before an entry`);
       const bytes = Buffer.from(await window.at(raw.data, raw.size));
       if (type === "L") said.path = text(bytes, 0, bytes.length);
       else if (type === "K") said.link = text(bytes, 0, bytes.length);
@@ -329,7 +344,7 @@ export async function* readTar(file: FileHandle, size: number): AsyncGenerator<T
     if (next > padded(size)) throw damaged("it is cut off");
     for (const { from, length } of entry.pieces) if (from + length > size) throw damaged("it is cut off");
     yield entry;
-    said = { pax: new Map(), xattrs: [], sparse: [] };
+    said = nothingSaid();
     at = next;
   }
 }

@@ -1,6 +1,6 @@
 /** The only way out of each machine that may reach the network, within what the order and the owner allow. */
 import type { Socket } from "node:net";
-import { Gate, type AddressRule } from "@xenoservers/guests";
+import { Gate, LookUpRoom, type AddressRule } from "@xenoservers/guests";
 import type { EgressLog } from "./egress-log.ts";
 import type { VmJob } from "./vm-job.ts";
 
@@ -19,6 +19,7 @@ interface EgressRules {
 export class Gates {
   readonly #rules: EgressRules;
   readonly #log: EgressLog;
+  readonly #lookUps = new LookUpRoom();
   readonly #open = new Set<Gate>();
 
   constructor(rules: EgressRules, log: EgressLog) {
@@ -33,6 +34,7 @@ export class Gates {
     const left = Math.max(0, gibPerMonth * GIB - this.#log.bytesThisMonth);
     const gate = new Gate({
       ...{ lease, ports, isPublic, bytesUsed: egressBytesUsed, bytesPerSecondMax },
+      lookUps: this.#lookUps,
       egress: spec.egress,
       bytesMax: Math.min(egressMibMax * MIB, egressBytesUsed + left),
       record: (connection) => this.#log.record(connection),

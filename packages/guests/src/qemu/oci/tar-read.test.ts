@@ -1,0 +1,83 @@
+/** Archives that would take more of their reader than they are worth, and those that look like them and are right. */
+import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Refusal } from "../refusal.ts";
+import { readTar, type TarEntry } from "./tar-read.ts";
+import { headerOf, paxOf, type Part } from "../testing/tar-parts.ts";
+
+let folder = "";
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "xeno-tar-"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function entriesOf(...parts: Part[]): Promise<TarEntry[]> {
+  const file = path.join(folder, "archive");
+  const whole = Buffer.concat([...parts, Buffer.alloc(1024)]);
+  await writeFile(file, whole);
+  const handle = await open(file, "r");
+  try {
+    const found: TarEntry[] = [];
+    for await (const entry of readTar(handle, whole.length)) found.push(entry);
+    return found;
+  } finally {
+    await handle.close();
+  }
+}
+async function refusal(...parts: Part[]): Promise<string> {
+  const error: unknown = await entriesOf(...parts).then(
+    () => null,
+    (thrown: unknown) => thrown,
+  );
+  return error instanceof Refusal ? `${error.fault}: ${error.message}` : `not refused: ${String(error)}`;
+}
+
+const FILE = headerOf("file", "0", 0);
+const sparse = [
+  ["GNU.sparse.major", "1"],
+  ["GNU.sparse.minor", "0"],
+  ["GNU.sparse.realsize", "9"],
+] as const;
+
+describe("headers before an entry", () => {
+  it("are read as long as programs write them", async () => {
+    const long = `${"d/".repeat(500)}file`;
+    const [entry] = await entriesOf(paxOf(["path", long], ["SCHILY.xattr.user.a", "x".repeat(60_000)]), FILE);
+    expect(entry).toMatchObject({ name: long, kind: "file", xattrs: [["user.a", "x".repeat(60_000)]] });
+    const named = headerOf("././@LongLink", "L", long.length, long);
+    expect((await entriesOf(named, headerOf("././@LongLink", "K", 3, "to\0"), headerOf("f", "2", 0)))[0]).toMatchObject({
+      name: long,
+      target: "to",
+    });
+    // each entry has its own
+    expect(await entriesOf(...Array.from({ length: 40 }, () => [paxOf(["path", "a"]), FILE]).flat())).toHaveLength(40);
+  });
+  it("are bounded together, however small each is", async () => {
+    const half = paxOf(["SCHILY.xattr.user.a", "x".repeat(600_000)]);
+    expect(await refusal(half, half, FILE)).toMatch(/^bytes: a layer is damaged: the headers before an entry are larger than/);
+    const global = headerOf("g", "g", 600_000, "x".repeat(600_000));
+    expect(await refusal(global, global, FILE)).toMatch(/^bytes: .*larger than/);
+    expect(await refusal(...Array.from({ length: 17 }, () => paxOf(["path", "a"])), FILE)).toMatch(/^bytes: .*more than 16 headers/);
+  });
+});
+
+describe("the map of a sparse file", () => {
+  it("is read where it is one", async () => {
+    const [entry] = await entriesOf(
+      paxOf(...sparse),
+      headerOf("f", "0", 512 + 4, Buffer.concat([Buffer.from("1\n5\n4\n").subarray(0, 6), Buffer.alloc(506), Buffer.from("data")])),
+    );
+    expect(entry).toMatchObject({ size: 9, pieces: [{ at: 5, length: 4 }] });
+  });
+  it("holds numbers and no line without an end: each byte would take many of memory", async () => {
+    const endless = headerOf("f", "0", 256 * 1024, Buffer.alloc(256 * 1024, "1"));
+    expect(await refusal(paxOf(...sparse), endless)).toBe("bytes: a layer is damaged: the map of a sparse file makes no sense");
+  });
+  it("has no more pieces in a header than one in the data has", async () => {
+    const map = Array.from({ length: 100_001 }, () => "0,0").join(",");
+    expect(await refusal(paxOf(["GNU.sparse.size", "9"], ["GNU.sparse.map", map]), FILE)).toMatch(/more than 100000 pieces/);
+    expect((await entriesOf(paxOf(["GNU.sparse.size", "9"], ["GNU.sparse.map", "0,0"]), FILE))[0]).toMatchObject({ size: 9, pieces: [] });
+  });
+});

@@ -1,0 +1,67 @@
+/** What customers may leave on an owner's disk, and what goes first. */
+import { expect, it } from "vitest";
+import { roomProblem, type Kept, type RoomRules } from "./kept-room.ts";
+
+const GIB = 1024 ** 3;
+
+/** A disk with what is kept on it: `lease customer GiB`, oldest first; one that ends with `!` may still be doubted. */
+function disk(...words: string[]) {
+  const gone: string[] = [];
+  let free = 2 * GIB;
+  const kept = words.map((word, i): Kept => {
+    const [lease = "", customer = "", size = ""] = word.split(" ");
+    const bytes = Number.parseInt(size, 10) * GIB;
+    const letGo = async (): Promise<boolean> => {
+      if (size.endsWith("!")) return false;
+      gone.push(lease);
+      free += bytes;
+      return true;
+    };
+    return { lease, customer, bytes, overAt: i, letGo };
+  });
+  const rules: RoomRules = { keptBytesMax: 10 * GIB, keptBytesOfOneMax: 4 * GIB, leftFreeBytes: GIB, freeBytes: async () => free };
+  return {
+    gone,
+    for: (customer: string) => roomProblem(rules, [...kept].reverse(), customer),
+    fill: (bytes: number) => (free = bytes),
+  };
+}
+
+it("keeps what is within bounds", async () => {
+  const owners = disk("a one 2", "b one 2", "c two 4", "d three 2");
+  expect(await owners.for("one")).toBeNull();
+  expect(owners.gone).toEqual([]);
+});
+
+it("lets go of a customer's oldest first where that customer's are too much, and of nobody else's", async () => {
+  const owners = disk("x two 4", "a one 2", "b one 2", "c one 1");
+  expect(await owners.for("one")).toBeNull();
+  expect(owners.gone).toEqual(["a"]);
+});
+
+it("lets go of the oldest first where all together are too much", async () => {
+  const owners = disk("a one 4", "b two 4", "c three 4", "d three 0");
+  expect(await owners.for("four")).toBeNull();
+  expect(owners.gone).toEqual(["a"]);
+});
+
+it("keeps what may still be doubted, and refuses a customer whose own that is too much; others are served", async () => {
+  const owners = disk("a one 3!", "b one 1", "c one 2!");
+  expect(await owners.for("one")).toContain("5 GiB are kept for its customer (disk.kept_customer_gib)");
+  expect(owners.gone).toEqual(["b"]);
+  expect(await owners.for("two")).toBeNull();
+});
+
+it("refuses everybody where what may be doubted is too much in all", async () => {
+  expect(await disk("a one 6!", "b two 6!").for("three")).toContain("12 GiB are kept of ended leases (disk.kept_gib)");
+});
+
+it("lets go of everything it may where the disk is full, and says so where that does not help", async () => {
+  const owners = disk("a one 2", "b two 1!");
+  owners.fill(0);
+  expect(await owners.for("three")).toBeNull();
+  expect(owners.gone).toEqual(["a"]);
+  const full = disk("b two 1!");
+  full.fill(GIB / 2);
+  expect(await full.for("three")).toBe("the disk is full: 0.5 GiB are free, 1 GiB are to stay so (disk.left_free_gib)");
+});
