@@ -58,6 +58,8 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
     forceCloseConnections: true,
     requestTimeout: REQUEST_WITHIN_MS,
     routerOptions: { maxParamLength: 200 },
+    // of addresses that no route can have, which come before any handler
+    frameworkErrors: (error, request, reply) => void answerRefusal(request, reply, bodyRefusal(error, BODY_BYTES_MAX)),
   });
   const limited = limiter(parts.requestsPerSecond);
   const { registry, count } = createMetrics(() => hub.counts);
