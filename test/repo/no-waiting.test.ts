@@ -24,6 +24,15 @@ const aTimer = (file: string, times: number, why: string): Lawful => ({ rule: "a
 const LAWFUL: Lawful[] = [
   aTimer("test/until.ts", 1, "between two looks at a condition"),
   { rule: "a comparison with the time", file: "test/until.ts", times: 1, why: "so that what hangs says what it waited for" },
+  aTimer("test/fuzz/watch.ts", 1, "between two looks at a thread, which is judged by its use of the processor and of memory"),
+  ...["test/fuzz/main.ts", "test/fuzz/worker.ts"].map((file) => ({
+    ...{
+      rule: "a comparison with the time",
+      file,
+      times: 1,
+      why: "a run of minutes that somebody asked for ends then, with what it has played",
+    },
+  })),
   aTimer("test/process/clock.ts", 1, "a clock for the programs of a market; tests move it on"),
   aTimer(
     "test/vm/hostile.test.ts",
