@@ -10,7 +10,7 @@ it.each([
   expect(parseReference(text)).toEqual({ registry, repository, version });
 });
 
-it.each(["n/./e", "n/../../e", "r.example/a/../../v2/b", "a..b", "a//b", "N/x", ".0/x", "-a.b/x", "a.example:99999/x", "a/b-"])(
+it.each(["n/./e", "n/../../e", "r.example/a/../../v2/b", "a..b", "a//b", "N/x", ".0/x", "s.0/x", "-a.b/x", "a.example:99999/x", "a/b-"])(
   "takes no name that leads elsewhere in a registry, or to none: %s",
   (text) => {
     expect(parseReference(text)).toBeNull();

@@ -15,7 +15,6 @@ const REPOSITORY = new RegExp(`(?<repository>${PART.source}(?:/${PART.source})*)
 const VERSION = /(?::(?<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?<digest>sha256:[0-9a-f]{64}))?/;
 const NAME = new RegExp(`^(?:${HOST.source})?${REPOSITORY.source}${VERSION.source}$`);
 const FIRST_PART = new RegExp(`^${PART.source}$`);
-const PORT_MAX = 65_535;
 
 /** Null where the text is no such name. */
 export function parseReference(text: string): Reference | null {
@@ -24,7 +23,7 @@ export function parseReference(text: string): Reference | null {
   const version = digest ?? tag ?? "latest";
   // only something with a dot or a port, or localhost, is a host; "library/python" is a repository
   const isHost = host !== undefined && (/[.:]/.test(host) || host === "localhost");
-  if (host !== undefined && (isHost ? Number(host.split(":")[1] ?? 0) > PORT_MAX : !FIRST_PART.test(host))) return null;
+  if (host !== undefined && (isHost ? !URL.canParse(`https://${host}`) : !FIRST_PART.test(host))) return null;
   const [registry, name] = isHost ? [host, repository] : [undefined, host === undefined ? repository : `${host}/${repository}`];
   if (registry !== undefined && registry !== "docker.io") return { registry, repository: name, version };
   return { registry: DEFAULT_REGISTRY, repository: name.includes("/") ? name : `library/${name}`, version };
