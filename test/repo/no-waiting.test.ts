@@ -25,6 +25,15 @@ const LAWFUL: Lawful[] = [
   aTimer("test/until.ts", 1, "between two looks at a condition"),
   { rule: "a comparison with the time", file: "test/until.ts", times: 1, why: "so that what hangs says what it waited for" },
   aTimer("test/drill/pace.ts", 1, "a drill kills at random moments; what it asserts depends on none of them"),
+  aTimer("test/fuzz/watch.ts", 1, "between two looks at a thread, which is judged by its use of the processor and of memory"),
+  ...["test/fuzz/main.ts", "test/fuzz/worker.ts"].map((file) => ({
+    ...{
+      rule: "a comparison with the time",
+      file,
+      times: 1,
+      why: "a run of minutes that somebody asked for ends then, with what it has played",
+    },
+  })),
   aTimer("test/process/clock.ts", 1, "a clock for the programs of a market; tests move it on"),
   aTimer("test/flood/row.ts", 1, "a stranger who was cut off comes again"),
   aTimer("test/flood/main.ts", 1, "the flood is a bench, no test: it samples a process"),

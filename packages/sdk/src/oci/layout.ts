@@ -8,12 +8,16 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
+import { jsonIn } from "@xenoservers/protocol";
 import { extract } from "tar-stream";
+import { z } from "zod";
 import { OciError, checkDigest, type OciSource } from "./source.ts";
 
-interface Index {
-  manifests?: { digest?: string; mediaType?: string; annotations?: Record<string, string> }[];
-}
+const zIndex = z.object({
+  manifests: z
+    .array(z.object({ digest: z.unknown(), mediaType: z.string().default(""), annotations: z.record(z.string(), z.unknown()).nullish() }))
+    .default([]),
+});
 
 const isDigest = (text: unknown): text is string => typeof text === "string" && /^sha256:[0-9a-f]{64}$/.test(text);
 
@@ -38,7 +42,9 @@ export class Layout implements OciSource {
     const text = await readFile(path.join(this.#folder, "index.json"), "utf8").catch(() => {
       throw new OciError(`${this.name} is no OCI image layout: it has no index.json`);
     });
-    const { manifests = [] } = JSON.parse(text) as Index;
+    const index = zIndex.safeParse(jsonIn(text));
+    if (!index.success) throw new OciError(`${this.name} is no OCI image layout: its index.json is damaged`);
+    const { manifests } = index.data;
     const named =
       this.#tag === null
         ? manifests
@@ -47,7 +53,7 @@ export class Layout implements OciSource {
     if (!first || !isDigest(first.digest))
       throw new OciError(`${this.name} holds no image${this.#tag === null ? "" : ` named ${this.#tag}`}`);
     if (named.length > 1 && this.#tag === null) throw new OciError(`${this.name} holds ${named.length} images: say which, as oci:DIR:NAME`);
-    return { mediaType: first.mediaType ?? "", bytes: await this.#read(first.digest) };
+    return { mediaType: first.mediaType, bytes: await this.#read(first.digest) };
   }
 
   async #read(digest: string): Promise<Uint8Array> {

@@ -8,10 +8,13 @@ export interface Reference {
 
 const DEFAULT_REGISTRY = "registry-1.docker.io";
 
-const HOST = /(?<host>[a-zA-Z0-9.-]+(?::\d{1,5})?)\//;
-const REPOSITORY = /(?<repository>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)/;
+const HOST = /(?<host>[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::\d{1,5})?)\//;
+/** Each part begins and ends with a letter or digit: none is `.` or `..`, which would lead elsewhere in the registry. */
+const PART = /[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*/;
+const REPOSITORY = new RegExp(`(?<repository>${PART.source}(?:/${PART.source})*)`);
 const VERSION = /(?::(?<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?<digest>sha256:[0-9a-f]{64}))?/;
 const NAME = new RegExp(`^(?:${HOST.source})?${REPOSITORY.source}${VERSION.source}$`);
+const FIRST_PART = new RegExp(`^${PART.source}$`);
 
 /** Null where the text is no such name. */
 export function parseReference(text: string): Reference | null {
@@ -20,6 +23,7 @@ export function parseReference(text: string): Reference | null {
   const version = digest ?? tag ?? "latest";
   // only something with a dot or a port, or localhost, is a host; "library/python" is a repository
   const isHost = host !== undefined && (/[.:]/.test(host) || host === "localhost");
+  if (host !== undefined && (isHost ? !URL.canParse(`https://${host}`) : !FIRST_PART.test(host))) return null;
   const [registry, name] = isHost ? [host, repository] : [undefined, host === undefined ? repository : `${host}/${repository}`];
   if (registry !== undefined && registry !== "docker.io") return { registry, repository: name, version };
   return { registry: DEFAULT_REGISTRY, repository: name.includes("/") ? name : `library/${name}`, version };

@@ -76,6 +76,15 @@ it("a reply that is not what the API promises is the broker's failure, and says 
   expect(logged.join("")).toContain("a reply is not what the API promises");
 });
 
+it.each(["/api/v1/%zz", "/api/v1/leases/%", `/api/v1/leases/${"a".repeat(300)}`])(
+  "an address that no route can have is refused in words",
+  async (url) => {
+    const response = await world.app.inject({ method: "GET", url });
+    expect(response.statusCode).toBe(400);
+    expect(response.json()).toMatchObject({ error: { code: "bad_request" } });
+  },
+);
+
 it("a body that is no JSON, of another type or too large is refused in words", async () => {
   const post = async (payload: string, type: string) => {
     const response = await world.app.inject({ method: "POST", url: "/api/v1/documents", headers: { "content-type": type }, payload });

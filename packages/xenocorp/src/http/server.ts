@@ -57,6 +57,8 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
     requestTimeout: REQUEST_WITHIN_MS,
     http: { headersTimeout: HEADERS_WITHIN_MS, maxHeaderSize: HEADER_BYTES_MAX, connectionsCheckingInterval: LATENESS_SEEN_EVERY_MS },
     routerOptions: { maxParamLength: 200 },
+    // of addresses that no route can have, which come before any handler
+    frameworkErrors: (error, request, reply) => void answerRefusal(request, reply, bodyRefusal(error, BODY_BYTES_MAX)),
   });
   const { door } = hub;
   const who = callers(parts.trustProxy);

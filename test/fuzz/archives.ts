@@ -1,0 +1,58 @@
+/** Tar archives that programs of others write: GNU tar, bsdtar, Python; whichever of them is on this machine, in every form that they know. */
+import { execFileSync } from "node:child_process";
+import { linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+const WRITERS: readonly (readonly string[])[] = [
+  ...["v7", "oldgnu", "gnu", "ustar", "pax"].map((form) => ["tar", `--format=${form}`, "-cf"]),
+  ...["--sparse-version=0.0", "--sparse-version=0.1", "--sparse-version=1.0"].map((form) => [
+    "tar",
+    "--format=pax",
+    "--sparse",
+    form,
+    "-cf",
+  ]),
+  ["tar", "--format=gnu", "--sparse", "-cf"],
+  ...["ustar", "pax", "gnutar"].map((form) => ["bsdtar", `--format=${form}`, "-cf"]),
+  ["python3", "-m", "tarfile", "-c"],
+];
+
+/** Names and kinds that archives write in their own ways. */
+function fill(folder: string): void {
+  mkdirSync(path.join(folder, "d", "e"), { recursive: true });
+  writeFileSync(path.join(folder, "a.txt"), "hello\n");
+  writeFileSync(path.join(folder, "d", `${"long".repeat(30)}`), "long name");
+  writeFileSync(path.join(folder, "d", "é ü"), "");
+  writeFileSync(path.join(folder, "d", ".wh.gone"), "");
+  linkSync(path.join(folder, "a.txt"), path.join(folder, "d", "hard"));
+  symlinkSync("../../a.txt", path.join(folder, "d", "e", "soft"));
+  writeFileSync(path.join(folder, "holes"), "x");
+  truncateSync(path.join(folder, "holes"), 20_000);
+}
+
+let made: Uint8Array[] | null = null;
+
+export async function archives(): Promise<readonly Uint8Array[]> {
+  if (made) return made;
+  const folder = mkdtempSync(path.join(tmpdir(), "xeno-archives-"));
+  try {
+    fill(folder);
+    const found: Uint8Array[] = [];
+    for (const [program = "", ...args] of WRITERS) {
+      const archive = `${folder}.tar`;
+      try {
+        execFileSync(program, [...args, archive, "a.txt", "d", "holes"], { cwd: folder, stdio: "ignore" });
+        found.push(new Uint8Array(readFileSync(archive)));
+      } catch {
+        continue; // it is not on this machine, or knows no such form
+      } finally {
+        rmSync(archive, { force: true });
+      }
+    }
+    if (found.length === 0) throw new Error("no program on this machine writes tar archives: install tar");
+    return (made = found);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

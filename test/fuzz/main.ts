@@ -1,0 +1,65 @@
+/** `npm run fuzz -- [TARGET…] [--count N] [--seed S] [--from INDEX] [--minutes M]`: a line for each target; exits 1 where something was found. */
+import { parseArgs } from "node:util";
+import { inputOf, type Found } from "./run.ts";
+import type { Target } from "./target.ts";
+import { TARGETS } from "./targets/index.ts";
+import { watch } from "./watch.ts";
+
+const COUNT = 1_000_000;
+const MINUTE_MS = 60_000;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    count: { type: "string" },
+    seed: { type: "string", default: "1" },
+    from: { type: "string", default: "0" },
+    minutes: { type: "string" },
+  },
+});
+
+function numberOf(option: string, text: string): number {
+  if (!/^\d{1,9}(\.\d+)?$/.test(text)) fail(`--${option} '${text}' is no number`);
+  return Number(text);
+}
+
+function fail(why: string): never {
+  console.error(why);
+  process.exit(2);
+}
+
+const unknown = positionals.find((name) => !TARGETS.some((target) => target.name === name));
+if (unknown !== undefined) fail(`no target is called ${unknown}; there are: ${TARGETS.map(({ name }) => name).join(", ")}`);
+const wanted = TARGETS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+const [seed, from] = [numberOf("seed", values.seed), numberOf("from", values.from)];
+const given = values.count === undefined ? null : numberOf("count", values.count);
+const until = values.minutes === undefined ? null : Date.now() + numberOf("minutes", values.minutes) * MINUTE_MS;
+
+/** What was found, and how it is seen again. */
+async function show(target: Target, { what, index, stack, input }: Found): Promise<void> {
+  const whole = input.length > 0 || index < 0 ? input : inputOf(target, await target.corpus(), seed, index);
+  console.log(`  ${what}\n    again: npm run fuzz -- ${target.name} --seed ${seed} --from ${index} --count 1`);
+  console.log(`    input (base64): ${Buffer.from(whole).toString("base64").slice(0, 4_000)}`);
+  if (stack !== "") console.log(stack.split("\n").slice(0, 8).join("\n    "));
+}
+
+let all = 0;
+for (const target of wanted) {
+  const start = performance.now();
+  const tally = await watch({
+    ...{ targets: new URL("targets/index.ts", import.meta.url).href, name: target.name, seed, from, until },
+    count: given ?? target.count ?? COUNT,
+  });
+  const perSecond = Math.round((tally.inputs * 1_000) / (performance.now() - start));
+  const refused = Object.entries(tally.refused)
+    .sort(([, a], [, b]) => b - a)
+    .map(([code, count]) => `${code} ${count}`)
+    .join(", ");
+  const { inputs, accepted, found } = tally;
+  console.log(
+    `${target.name}: ${inputs} inputs, ${accepted} accepted, refused: ${refused || "none"}; ${perSecond}/s; found ${found.length}`,
+  );
+  for (const each of found) await show(target, each);
+  all += found.length;
+}
+process.exitCode = all === 0 ? 0 : 1;

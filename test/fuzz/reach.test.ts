@@ -1,0 +1,59 @@
+/** The list of targets is total: what reads bytes or text of others is played by one of them, or no stranger reaches it. */
+import { globSync, readFileSync } from "node:fs";
+import { expect, it } from "vitest";
+import { TARGETS } from "./targets/index.ts";
+
+const READS = /^export (?:async )?(?:function\*?|const) ((?:parse|read|decode|unpack|verify)\w*)/gm;
+
+/** Why no stranger reaches them, or what plays them though their name is not among a target's. */
+const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
+  "reads what this program wrote into a folder of its own": [
+    ...["cli/src/input/home.ts#readContexts", "cli/src/input/kept-job.ts#readKeptJob", "cli/src/input/kept-job.ts#readKeptVm"],
+    ...["guests/src/json.ts#parseOwn", "guests/src/qemu/machine/written-end.ts#readEnd", "xenoserver/src/lease/kept-work.ts#readKeptWork"],
+    ...["xenocorp/src/store/settings.ts#readSetting", "xenocorp/src/desk/fees.ts#readFees"],
+    ...["xenoserver/src/drivers/qemu/egress-log.ts#readEgressLog", "xenoserver/src/host/machine-identity.ts#readIdentity"],
+  ],
+  "passes bytes on as they are": [
+    ...["engine/src/wasi/file-bytes.ts#readBytes", "guests/src/guest.ts#readGuestFile", "guests/src/qemu/machine/vm.ts#readVmStream"],
+    ...["guests/src/worker/files.ts#readWhole", "sdk/src/tree.ts#readAt"],
+  ],
+  "reads folders and words of whoever runs it": [
+    ...["cli/src/input/job-from-args.ts#parseJob", "cli/src/input/vm-from-args.ts#parseVm", "sdk/src/tree.ts#readTree"],
+    "guests/src/qemu/network/addresses.ts#parseRanges",
+  ],
+  "is played by receipt, evidence and document, which call it or what it calls": [
+    ...["cli/src/input/kept-receipt.ts#readReceipt", "cli/src/output/broken-order.ts#verifyKept", "cli/src/verbs/verify.ts#verify"],
+    ...["protocol/src/documents/signer.ts#verifySigner", "protocol/src/documents/signer.ts#verifyDocument"],
+    "protocol/src/documents/signer.ts#verifyDocumentOf",
+  ],
+  "is played by packed-layer, whose streams it writes to a file": ["guests/src/qemu/oci/decompress.ts#unpack"],
+  "takes values that are typed and checked already": [
+    ...["cli/src/input/verbs/proof.ts#verifyInput", "xenocorp/src/http/sessions.ts#readerOf"],
+    "xenocorp/src/store/postgres/sql.ts#readerValues",
+  ],
+};
+
+const isSource = (file: string): boolean => !/\.test\.ts$|\.d\.ts$|fixture|contract|\/testing\/|^packages\/testkit\//.test(file);
+const reading = globSync("packages/*/src/**/*.ts")
+  .filter(isSource)
+  .flatMap((file) => [...readFileSync(file, "utf8").matchAll(READS)].map(([, name = ""]) => `${file.slice("packages/".length)}#${name}`));
+const elsewhere = Object.values(ELSEWHERE).flat();
+const covered = TARGETS.flatMap(({ covers }) => covers);
+
+it("plays every parser, or says why no stranger reaches it", () => {
+  expect(reading.length).toBeGreaterThan(50);
+  expect(reading.filter((each) => !covered.includes(each) && !elsewhere.includes(each))).toEqual([]);
+  expect(elsewhere.filter((each) => covered.includes(each))).toEqual([]);
+});
+
+it("names nothing that is not there", () => {
+  const gone = [...elsewhere, ...covered].filter((each) => {
+    const [file = "", name = ""] = each.split("#");
+    return !new RegExp(`^export (?:async )?(?:function\\*?|const|class) ${name}\\b`, "m").test(readFileSync(`packages/${file}`, "utf8"));
+  });
+  expect(gone).toEqual([]);
+});
+
+it("calls each target by a name of its own", () => {
+  expect(new Set(TARGETS.map(({ name }) => name)).size).toBe(TARGETS.length);
+});
