@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import Fastify from "fastify";
 import { pino } from "pino";
 import type { OfferView, Signer } from "@xenoservers/protocol";
+import { systemTimers } from "@xenoservers/protocol/link";
 import { createReads } from "./reads.ts";
 import { Routes } from "./routes.ts";
 import { World, newSigner, type Party } from "./world.fixture.ts";
@@ -57,7 +58,15 @@ it("a reply that is not what the API promises is the broker's failure, and says 
   new Routes(
     { ...wrong, ...createWrites(world.desk, world.sessions) },
     {
-      ...{ sessions: world.sessions, live: world.hub.live, store: world.store, count: () => {}, limited: () => false },
+      ...{
+        sessions: world.sessions,
+        live: world.hub.live,
+        store: world.store,
+        feed: world.feed,
+        timers: systemTimers,
+        count: () => {},
+        limited: () => false,
+      },
       logger: pino({ level: "error" }, { write: (line: string) => void logged.push(line) }),
     },
   ).register(app, "market");

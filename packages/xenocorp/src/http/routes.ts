@@ -6,10 +6,8 @@ import { API, ERROR_CODES, refusalBody, refuse, type Refusal, type Route, type R
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import type { Readable } from "node:stream";
-import type { Store } from "../store/store.ts";
-import { STREAMS_PER_KEY_MAX, streamEvents, tooManyStreams } from "./event-stream.ts";
+import { STREAMS_PER_KEY_MAX, streamEvents, tooManyStreams, type StreamParts } from "./event-stream.ts";
 import type { Handlers, Request, Upload } from "./handlers.ts";
-import type { LiveKeys } from "./live-keys.ts";
 import type { PartySession, Session, Sessions } from "./sessions.ts";
 import { Transfers } from "./transfers.ts";
 
@@ -17,10 +15,8 @@ import { Transfers } from "./transfers.ts";
 const TRANSFER_IDLE_MS = 60_000;
 const PARTS = ["params", "query", "body"] as const;
 
-interface RouteParts {
+interface RouteParts extends StreamParts {
   sessions: Sessions;
-  live: LiveKeys;
-  store: Store;
   logger: Logger;
   count(route: string, code: string): void;
   limited(address: string): boolean;
@@ -181,7 +177,7 @@ export class Routes {
   }
 
   async #stream(session: PartySession, request: FastifyRequest, reply: FastifyReply): Promise<Refusal | null> {
-    const { live, store } = this.#parts;
+    const { live } = this.#parts;
     if (live.count(session.key.id) >= STREAMS_PER_KEY_MAX) return tooManyStreams();
     const last = request.headers["last-event-id"]?.toString();
     const query = API.events.query.safeParse({
@@ -189,7 +185,11 @@ export class Routes {
       ...(last === undefined ? {} : { after: last }),
     });
     if (!query.success) return refuse("bad_request", { path: "last-event-id", why: "must be a cursor" });
-    await streamEvents(reply, { store, live }, session, query.data.after ?? null);
+    reply.hijack();
+    const { raw } = reply;
+    raw.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store", connection: "keep-alive" });
+    raw.flushHeaders();
+    await streamEvents(raw, this.#parts, session, query.data.after ?? null);
     return null;
   }
 }

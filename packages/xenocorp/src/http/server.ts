@@ -8,6 +8,7 @@ import { systemTimers } from "@xenoservers/protocol/link";
 import Fastify, { type FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { WebSocketServer, type WebSocket } from "ws";
+import type { EventFeed } from "./event-feed.ts";
 import type { LinkHub } from "./link-hub.ts";
 import type { LinkPipe } from "./link.ts";
 import { createMetrics } from "./metrics.ts";
@@ -28,6 +29,7 @@ interface HttpParts {
   reads: Reads;
   sessions: Sessions;
   hub: LinkHub;
+  feed: EventFeed;
   logger: Logger;
   version: string;
   ready: () => Promise<boolean>;
@@ -66,7 +68,7 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
 
   const routes = new Routes(
     { ...reads, ...createWrites(desk, sessions) },
-    { sessions, live: hub.live, store: desk.services.store, logger, count, limited },
+    { sessions, live: hub.live, store: desk.services.store, feed: parts.feed, timers: systemTimers, logger, count, limited },
   );
   for (const name of Object.keys(API).filter(isRouteName)) routes.register(app, name);
 

@@ -28,6 +28,7 @@ import { LogView } from "../log/log-view.ts";
 import { startEpoch } from "../log/sequencer.ts";
 import { createMemoryStore } from "../store/memory.ts";
 import type { Store } from "../store/store.ts";
+import { EventFeed } from "./event-feed.ts";
 import { LinkHub } from "./link-hub.ts";
 import { createReads } from "./reads.ts";
 import { createHttpServer } from "./server.ts";
@@ -59,6 +60,7 @@ export class World {
   readonly desk: Desk;
   readonly sessions: Sessions;
   readonly hub: LinkHub;
+  readonly feed: EventFeed;
   #app: FastifyInstance | null = null;
 
   constructor(store?: Store) {
@@ -87,9 +89,15 @@ export class World {
       () => describeMarket(this.services),
       systemTimers,
     );
+    this.feed = new EventFeed(this.store, (error) => {
+      throw error;
+    });
     this.desk = new Desk(this.services, {
       toServer: (server, filed) => this.hub.toServer(server, filed),
-      event: (event) => this.hub.event(event),
+      event: (event) => {
+        this.hub.event(event);
+        this.feed.announce();
+      },
       keyRevoked: (key) => this.hub.keyRevoked(key),
     });
   }
@@ -101,6 +109,7 @@ export class World {
       reads: createReads(this.services, () => describeMarket(this.services)),
       sessions: this.sessions,
       hub: this.hub,
+      feed: this.feed,
       logger: pino({ level: "silent" }),
       version: "test",
       requestsPerSecond: 100_000,
@@ -115,6 +124,7 @@ export class World {
 
   async close(): Promise<void> {
     await this.#app?.close();
+    await this.feed.close();
   }
 
   /** Time in which this broker hears. */

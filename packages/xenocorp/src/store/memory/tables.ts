@@ -20,6 +20,8 @@ export class Tables {
   readonly transfers: { id: string; debit: string; credit: string; amount: bigint; at: number }[] = [];
   readonly documents = new Map<string, StoredDocument>();
   readonly events: StoredEvent[] = [];
+  /** Who hears of events. */
+  readonly ears = new Set<() => void>();
   readonly sealed = new Map<string, SealedRow>();
   lastBeat: number | null = null;
   pending: StoredDocument[] = [];
