@@ -121,6 +121,35 @@ describe("orders", () => {
   });
 });
 
+describe("credit", () => {
+  const pay = (party: string, over: object = {}) =>
+    h.act(h.operator, "credit", { party, amountNanos: "5", source: "bank", reference: "wire-1", clientId: h.id(), ...over });
+
+  it("counts once under its reference, and gives the same answer again", async () => {
+    const [before, other] = [await available(customer), await h.party()];
+    const first = await pay(customer.party);
+    expect(first.code).toBeUndefined();
+    expect(await pay(customer.party)).toEqual(first);
+    for (const different of [{ amountNanos: "6" }, { source: "card" }, { party: other.party }])
+      expect(await pay(customer.party, different)).toMatchObject({ code: "id_reused", reference: "wire-1" });
+    expect(await available(customer)).toBe(before + 5n);
+    expect(await available(other)).toBe(0n);
+  });
+
+  it("counts once when the same arrives many times at once", async () => {
+    const before = await available(customer);
+    const answers = await Promise.all(Array.from({ length: 5 }, () => pay(customer.party)));
+    expect(new Set(answers.map(({ id }) => id)).size).toBe(1);
+    expect(await available(customer)).toBe(before + 5n);
+  });
+
+  it("is a payment of its own under another reference, and each time where there is none", async () => {
+    const before = await available(customer);
+    for (const reference of ["wire-1", "wire-10", "", ""]) expect((await pay(customer.party, { reference })).code).toBeUndefined();
+    expect(await available(customer)).toBe(before + 20n);
+  });
+});
+
 describe("acceptance", () => {
   it("is too late after a re-match: the order has moved on with a higher attempt", async () => {
     const second = await h.server({

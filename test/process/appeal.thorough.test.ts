@@ -24,7 +24,7 @@ const xeno = (...args: string[]) => command(path.join(market.folder, "their"), .
 
 async function staked(client: MarketClient): Promise<MarketClient> {
   const { party } = client.identity;
-  await market.operator("credit", { party, amountNanos: `${STAKE}0`, source: "operator", reference: "test", clientId: client.newId() });
+  await market.operator("credit", { party, amountNanos: `${STAKE}0`, source: "operator", reference: "", clientId: client.newId() });
   await client.act("stake", { party, amountNanos: STAKE, direction: "deposit", clientId: client.newId() });
   return client;
 }

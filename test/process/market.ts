@@ -154,7 +154,7 @@ export async function startMarket({ timers, wrapDriver, ...options }: MarketOpti
     if (timers) Object.assign(client, { timers });
     await register(client, name);
     const { party } = client.identity;
-    if (credit) await operator("credit", { party, amountNanos: credit, source: "operator", reference: "test", clientId: client.newId() });
+    if (credit) await operator("credit", { party, amountNanos: credit, source: "operator", reference: "", clientId: client.newId() });
     return client;
   }
   const startServer = (): Promise<Daemon> =>

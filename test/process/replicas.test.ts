@@ -44,7 +44,7 @@ beforeAll(async () => {
   await writeFile(HELLO, await saying("hello, world\n"));
   await xeno("login", market.broker.url, "--yes", "--name", "customer", "--context", "test");
   const { party } = JSON.parse((await xeno("whoami", "--json")).stdout) as { party: string };
-  await market.operator("credit", { party, amountNanos: "10000000000", source: "operator", reference: "test", clientId: "cd".repeat(16) });
+  await market.operator("credit", { party, amountNanos: "10000000000", source: "operator", reference: "", clientId: "cd".repeat(16) });
   await addStaked("honest");
   judge = (
     await market.addServer("referee", await market.newParty("the operator's"), { toml: `${WASM_ALONE}[price]\nfuel_hour = "0.03"\n` })

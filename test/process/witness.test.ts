@@ -48,7 +48,7 @@ beforeAll(async () => {
     0,
   );
   const { party } = JSON.parse((await xeno("customer", "whoami", "--json")).stdout) as { party: string };
-  await market.operator("credit", { party, amountNanos: "10000000000", source: "operator", reference: "test", clientId: "cd".repeat(16) });
+  await market.operator("credit", { party, amountNanos: "10000000000", source: "operator", reference: "", clientId: "cd".repeat(16) });
 });
 afterAll(() => market.close());
 

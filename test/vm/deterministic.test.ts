@@ -20,7 +20,7 @@ machines("deterministic machines", () => {
       party: market.owner.identity.party,
       amountNanos: "20000000000",
       source: "operator",
-      reference: "t",
+      reference: "",
       clientId: market.owner.newId(),
     });
     await market.owner.act("stake", {

@@ -255,7 +255,7 @@ export async function cliHome(
   const client = new Client(url, pins, identityOf(seed));
   const { party, account, scopes, leaseLabel, signer } = client.identity;
   await client.act("party", { party, name: "cli", rootKey: signer.publicKey, recoveryKey: null });
-  await market.operator("credit", { party, amountNanos: credit, source: "operator", reference: "test", clientId: client.newId() });
+  await market.operator("credit", { party, amountNanos: credit, source: "operator", reference: "", clientId: client.newId() });
   const home = path.join(market.folder, `home-${createHash("sha256").update(seed).digest("hex").slice(0, 8)}`);
   await mkdir(path.join(home, "config"), { recursive: true });
   const key = { role: "root" as const, scopes: [...scopes], label: "cli", leaseLabel, seed: seed.toString("hex") };

@@ -59,6 +59,8 @@ export interface Route {
 
 const zTimeMs = z.int();
 const zLimit = z.coerce.number().int().min(1).max(1000).default(100);
+/** Where the page before ended, as its reply said. */
+const zCursor = z.string().regex(/^\d{1,20}(\.\d{1,20}){0,2}$/, "is no cursor; send one that a reply gave, or none");
 const zPart = z.coerce
   .number()
   .int()
@@ -432,12 +434,9 @@ export const API = {
     path: "/api/v1/events",
     access: "party",
     scope: "read",
-    summary: "The caller's events after a cursor; with Accept: text/event-stream they keep coming (Last-Event-ID works)",
+    summary: "The caller's events after a cursor; by Accept: text/event-stream (Last-Event-ID works) they keep coming until `cut` says why",
     query: z.object({
-      after: z
-        .string()
-        .regex(/^[0-9.]{1,60}$/)
-        .optional(),
+      after: zCursor.optional(),
       limit: zLimit,
     }),
     reply: z.object({ events: z.array(zStoredEvent) }),

@@ -11,8 +11,9 @@ import { MARKET_DEFAULTS, type MarketConfig } from "./config.ts";
 import { Desk } from "./desk/desk.ts";
 import { OfferIndex } from "./desk/offer-index.ts";
 import type { Services } from "./desk/round.ts";
-import { Door } from "./http/door.ts";
 import { FleetRun, type InnerOptions } from "./fleet/run.ts";
+import { Door } from "./http/door.ts";
+import { EventFeed } from "./http/event-feed.ts";
 import { LinkHub } from "./http/link-hub.ts";
 import { createReads } from "./http/reads.ts";
 import { createHttpServer } from "./http/server.ts";
@@ -167,6 +168,16 @@ async function publishKeys({ store, market: { origin, keys }, log, crypto }: Ser
   await desk.submit(envelope);
 }
 
+/** Where the desk's news go: to the links here, and to all event streams. */
+const outboxTo = (hub: LinkHub, feed: EventFeed): ConstructorParameters<typeof Desk>[1] => ({
+  toServer: (server, filed) => hub.toServer(server, filed),
+  event(event) {
+    hub.event(event);
+    feed.announce();
+  },
+  keyRevoked: (key) => hub.keyRevoked(key),
+});
+
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const logger = options.logger ?? pino({ level: "silent" });
   const { store, pool, close: closeStore } = await openStore(options);
@@ -196,11 +207,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const sessions = new Sessions(services);
   const market = (): Promise<MarketInfo> => describeMarket(services);
   const hub = new LinkHub(() => desk, sessions, market, systemTimers, { door: new Door(systemTimers, options), fleet: run.links });
-  const desk = new Desk(services, {
-    toServer: (server, filed) => hub.toServer(server, filed),
-    event: (event) => hub.event(event),
-    keyRevoked: (key) => hub.keyRevoked(key),
-  });
+  const feed = new EventFeed(store, (error) => logger.error({ error: String(error) }, "events cannot be read"));
+  const desk = new Desk(services, outboxTo(hub, feed));
   await run.join(options.inner ?? {});
   const loops = startLoops(services, { desk, hub, clock, logger });
   // before anyone is heard: what ran while no broker was there is not late
@@ -211,6 +219,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     reads: createReads(services, market),
     sessions,
     hub,
+    feed,
     logger,
     version: VERSION,
     trustProxy: options.trustProxy ?? [],
@@ -229,7 +238,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     store,
     async close() {
       await app.close();
-      await Promise.all(loops.map((loop) => loop.stop()));
+      await Promise.all([feed.close(), ...loops.map((loop) => loop.stop())]);
       await run.close();
       await closeStore();
     },

@@ -188,7 +188,7 @@ const packets: Target = {
     const heard: ChannelHeader[] = [];
     respondChannel(pipe, server, toHex(customer.publicKey), ID, (ready) => {
       channel = ready;
-      ready.onMessage((message) => heard.push(message));
+      ready.onMessage((message) => void heard.push(message));
     });
     if (input[0] === 0) {
       pipe.give(input.subarray(1));

@@ -139,7 +139,7 @@ const question: Target = {
   corpus: async () => QUESTIONS.map((each) => new Uint8Array(each)),
   mutate: bentBytes,
   async play(input) {
-    const answer = await answerQuestion(Buffer.from(input), async (name) => (name.length % 2 === 0 ? ["192.0.2.1"] : null));
+    const answer = await answerQuestion(Buffer.from(input), async (name) => (name.length % 2 === 0 ? ["192.0.2.1"] : "refused"));
     if (!answer) return REFUSED;
     const read = packet.decode(answer);
     demand(read.type === "response" && read.id === Buffer.from(input).readUInt16BE(0), "an answer is to another question");

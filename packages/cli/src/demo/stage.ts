@@ -99,7 +99,7 @@ export class Stage {
         party: client.identity.party,
         amountNanos: creditNanos.toString(),
         source: "operator" as const,
-        reference: "welcome",
+        reference: "",
       };
       await this.operator("credit", { ...credit, clientId: client.newId() });
     }

@@ -15,9 +15,10 @@ import {
   type Transfer,
 } from "@xenoservers/market";
 import { refuse, rootAccountOf, subAccountOf, type Refusal, type Verified } from "@xenoservers/protocol";
+import { readSetting } from "../store/settings.ts";
 import type { AccountRow, Allowance, BatchRow, KeyRow, LeaseRow, Versioned } from "../store/store.ts";
 import { boundProblem, outsideOf, type PartyCaller } from "./caller.ts";
-import { planned, transfer, type Outcome } from "./outcome.ts";
+import { answerAgain, planned, transfer, type Outcome } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
 const ALLOWANCE_SINK: OutsideKey = "sink/allowance";
@@ -158,15 +159,32 @@ export async function limitAccount(round: Round, document: Verified<"account-lim
   });
 }
 
+/**
+ * Money that came in. What the operator calls the payment counts once in the market: the same again is answered as then, anything else
+ * under that reference is refused. Without a reference every document is a payment of its own.
+ */
 export async function creditParty(round: Round, document: Verified<"credit">): Promise<Outcome> {
   const { party, amountNanos, source, reference, clientId } = document.payload;
   const row = await round.get("party", party);
   if (!row) return refuse("not_found", { party });
+  const id = `credited/${reference}`;
+  const known = reference === "" ? null : readSetting("credited", await round.get("setting", id));
+  if (known) {
+    if (known.party === party && known.amountNanos === amountNanos && known.source === source) {
+      const earlier = await answerAgain(round, known.document);
+      invariant(earlier, "what is booked was answered");
+      return earlier;
+    }
+    const { party: paid, amountNanos: nanos } = known;
+    return refuse("id_reused", { reference, why: `${reference} is booked: ${nanos} nanos from ${known.source} to ${paid}` });
+  }
   const from: OutsideKey = `source/${source}`;
+  const value = { document: document.id, party, amountNanos, source };
   return planned(round, {
     id: document.id,
     filed: [{ document, parties: [party] }],
     uniques: [`operator/${clientId}`],
+    puts: reference === "" ? [] : [{ kind: "setting", id, expect: 0, data: { id, value } }],
     floors: [{ key: from, floor: null }],
     transfers: [transfer(`credit/${document.id}`, from, moneyKey(row.data.account, "available"), BigInt(amountNanos))],
     events: [{ party, kind: "credit", lease: null, data: { amountNanos, source, reference } }],

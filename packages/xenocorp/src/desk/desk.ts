@@ -20,7 +20,7 @@ import { nextAuditTurn, turnAuditRounds } from "./audit-rounds.ts";
 import { GAP_MIN_MS, fileGap, isBeatDue } from "./hearing.ts";
 import { handle } from "./handlers.ts";
 import { sealedHere } from "./leases.ts";
-import type { Effect, FiledEnvelope, Outcome, Planned } from "./outcome.ts";
+import { answerAgain, type Effect, type FiledEnvelope, type Outcome, type Planned } from "./outcome.ts";
 import { Round, type Services } from "./round.ts";
 import * as timers from "./timers.ts";
 
@@ -244,14 +244,8 @@ async function plan(round: Round, document: AnyDocument, delivery: SignedDocumen
   if (outcome === null || outcome.ok) return outcome;
   // a repetition is planned on a state that it changed itself; whoever signed it then is answered as then. The same words of another are
   // another's
-  const { store } = round.services;
-  const [earlier, filed] = await Promise.all([store.answerTo(document.id), store.document(document.id)]);
-  if (earlier === null || filed?.envelope.signatures[0].keyid !== document.keyid) return outcome;
-  return {
-    ok: true,
-    change: { id: document.id, answer: earlier, uniques: [], puts: [], floors: [], transfers: [], documents: [], events: [] },
-    effects: [],
-  };
+  const [earlier, filed] = await Promise.all([answerAgain(round, document.id), round.services.store.document(document.id)]);
+  return earlier === null || filed?.envelope.signatures[0].keyid !== document.keyid ? outcome : earlier;
 }
 
 /** Asks for the rows that the handler will surely want, so that they come in one turn. */

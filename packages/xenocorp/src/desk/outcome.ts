@@ -132,6 +132,17 @@ export function planned(round: Round, plan: Plan): Planned {
   };
 }
 
+/** What a document was answered when it was first filed; nothing changes. Null: it never was. */
+export async function answerAgain({ services }: Round, id: string): Promise<Planned | null> {
+  const answer = await services.store.answerTo(id);
+  if (answer === null) return null;
+  return {
+    ok: true,
+    change: { id, answer, uniques: [], puts: [], floors: [], transfers: [], documents: [], events: [] },
+    effects: [],
+  };
+}
+
 /** Several plans in one change: all of it or nothing. The first one's is the answer. */
 export function alongside(first: Omit<Planned, "ok">, ...others: readonly Omit<Planned, "ok">[]): Omit<Planned, "ok"> {
   const plans = [first, ...others];

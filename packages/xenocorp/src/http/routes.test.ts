@@ -4,6 +4,7 @@ import Fastify from "fastify";
 import { pino } from "pino";
 import type { OfferView, Signer } from "@xenoservers/protocol";
 import { callers } from "./caller.ts";
+import { systemTimers } from "@xenoservers/protocol/link";
 import { createReads } from "./reads.ts";
 import { Routes } from "./routes.ts";
 import { World, newSigner, type Party } from "./world.fixture.ts";
@@ -62,6 +63,8 @@ it("a reply that is not what the API promises is the broker's failure, and says 
         sessions: world.sessions,
         live: world.hub.live,
         store: world.store,
+        feed: world.feed,
+        timers: systemTimers,
         count: () => {},
         callers: callers([]),
         door: world.hub.door,

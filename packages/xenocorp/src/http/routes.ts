@@ -6,13 +6,11 @@ import { API, ERROR_CODES, refusalBody, refuse, type Refusal, type Route, type R
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import type { Readable } from "node:stream";
-import type { Store } from "../store/store.ts";
 import { noRoom, readBody } from "./body.ts";
 import type { Callers } from "./caller.ts";
 import type { Door } from "./door.ts";
-import { streamEvents } from "./event-stream.ts";
+import { streamEvents, type StreamParts } from "./event-stream.ts";
 import type { Handlers, Request, Upload } from "./handlers.ts";
-import type { LiveKeys } from "./live-keys.ts";
 import type { PartySession, Session, Sessions } from "./sessions.ts";
 
 /** A transfer in which nothing moves for so long is given up. */
@@ -21,10 +19,8 @@ const TRANSFER_IDLE_MS = 60_000;
 const UPLOAD_WITHIN_MS = 240_000;
 const PARTS = ["params", "query", "body"] as const;
 
-interface RouteParts {
+interface RouteParts extends StreamParts {
   sessions: Sessions;
-  live: LiveKeys;
-  store: Store;
   logger: Logger;
   count(route: string, code: string): void;
   callers: Callers;
@@ -191,7 +187,7 @@ export class Routes {
   }
 
   async #stream(session: PartySession, request: FastifyRequest, reply: FastifyReply): Promise<Refusal | null> {
-    const { live, store, door, callers } = this.#parts;
+    const { door, callers } = this.#parts;
     const last = request.headers["last-event-id"]?.toString();
     const query = API.events.query.safeParse({
       ...(typeof request.query === "object" ? request.query : {}),
@@ -203,8 +199,12 @@ export class Routes {
       ["addressStreams", callers.of(request.raw)],
     ]);
     if (!leave) return refuse("rate_limited", { retryAfterMs: 10_000, why: "this party, or this address, follows its events too often" });
-    reply.raw.once("close", leave);
-    await streamEvents(reply, { store, live }, session, query.data.after ?? null);
+    reply.hijack();
+    const { raw } = reply;
+    raw.once("close", leave);
+    raw.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store", connection: "keep-alive" });
+    raw.flushHeaders();
+    await streamEvents(raw, this.#parts, session, query.data.after ?? null);
     return null;
   }
 }

@@ -12,6 +12,7 @@ import { WebSocketServer } from "ws";
 import { readBody } from "./body.ts";
 import { callers, type Callers } from "./caller.ts";
 import type { Door } from "./door.ts";
+import type { EventFeed } from "./event-feed.ts";
 import type { LinkHub } from "./link-hub.ts";
 import { createMetrics } from "./metrics.ts";
 import type { Reads } from "./reads.ts";
@@ -39,6 +40,7 @@ interface HttpParts {
   reads: Reads;
   sessions: Sessions;
   hub: LinkHub;
+  feed: EventFeed;
   logger: Logger;
   version: string;
   ready: () => Promise<boolean>;
@@ -69,7 +71,10 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
 
   const routes = new Routes(
     { ...reads, ...createWrites(desk, sessions) },
-    { sessions, live: hub.live, store: desk.services.store, logger, count, callers: who, door },
+    {
+      ...{ sessions, live: hub.live, store: desk.services.store, feed: parts.feed, timers: systemTimers },
+      ...{ logger, count, callers: who, door },
+    },
   );
   for (const name of Object.keys(API).filter(isRouteName)) routes.register(app, name);
 

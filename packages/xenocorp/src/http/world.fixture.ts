@@ -29,6 +29,7 @@ import { startEpoch } from "../log/sequencer.ts";
 import { createMemoryStore } from "../store/memory.ts";
 import type { Store } from "../store/store.ts";
 import { Door, type DoorOptions } from "./door.ts";
+import { EventFeed } from "./event-feed.ts";
 import { LinkHub } from "./link-hub.ts";
 import { createReads } from "./reads.ts";
 import { createHttpServer } from "./server.ts";
@@ -60,6 +61,7 @@ export class World {
   readonly desk: Desk;
   readonly sessions: Sessions;
   readonly hub: LinkHub;
+  readonly feed: EventFeed;
   #app: FastifyInstance | null = null;
 
   constructor(store?: Store, door: DoorOptions = {}) {
@@ -89,9 +91,15 @@ export class World {
       systemTimers,
       { door: new Door(systemTimers, { requestsPerSecond: 100_000, ...door }) },
     );
+    this.feed = new EventFeed(this.store, (error) => {
+      throw error;
+    });
     this.desk = new Desk(this.services, {
       toServer: (server, filed) => this.hub.toServer(server, filed),
-      event: (event) => this.hub.event(event),
+      event: (event) => {
+        this.hub.event(event);
+        this.feed.announce();
+      },
       keyRevoked: (key) => this.hub.keyRevoked(key),
     });
   }
@@ -103,6 +111,7 @@ export class World {
       reads: createReads(this.services, () => describeMarket(this.services)),
       sessions: this.sessions,
       hub: this.hub,
+      feed: this.feed,
       logger: pino({ level: "silent" }),
       version: "test",
       trustProxy: [],
@@ -117,6 +126,7 @@ export class World {
 
   async close(): Promise<void> {
     await this.#app?.close();
+    await this.feed.close();
   }
 
   /** Time in which this broker hears. */

@@ -76,7 +76,7 @@ const moves = (id: string): Parameters<Store["commit"]>[0] => [
 const sealedRow = { lease: "l", part: 0, owner: "p", bytes: Uint8Array.of(1), digest: "d", at: 1, until: 2 };
 
 /** Every method of the store: how it is called, and how many rows it may read for it. */
-const CALLS: Record<Exclude<keyof Store, "audit" | "close" | "logStartEpoch">, [rows: number, ...Call[]]> = {
+const CALLS: Record<Exclude<keyof Store, "audit" | "close" | "logStartEpoch" | "hearEvents">, [rows: number, ...Call[]]> = {
   now: [0, (s) => s.now()],
   beat: [0, (s) => s.beat(5)],
   load: [0, (s) => s.load("lease", ["00000001ee", "00000002ee"])],
@@ -110,6 +110,14 @@ const CALLS: Record<Exclude<keyof Store, "audit" | "close" | "logStartEpoch">, [
   documentsOf: [0, (s) => s.documentsOf("00000007ee")],
   documentsOfKind: [0, ...(["referee", "witness", "market-keys", "epoch"] as const).map((kind) => (s: Store) => s.documentsOfKind(kind))],
   events: [0, (s) => s.events(reader(BIG.customer), null, 50), (s) => s.events(reader(BIG.customer, bound), null, 50)],
+  eventsOfAll: [
+    100,
+    (s) => s.eventsOfAll("0.0.0", 50),
+    async (s) => s.eventsOfAll(await s.eventsEnd(), 50),
+    async (s) => s.eventsOfAll("0.1.15000", 50),
+  ],
+  eventsEnd: [0, (s) => s.eventsEnd()],
+  hintEvents: [0, (s) => s.hintEvents()],
   putSealed: [0, (s) => s.putSealed(sealedRow, 100)],
   getSealed: [0, (s) => s.getSealed("l", 0)],
   sealedDigests: [0, (s) => s.sealedDigests("l")],

@@ -3,7 +3,7 @@
  */
 import { memoryBooks } from "./memory/books.ts";
 import { memoryChanges } from "./memory/changes.ts";
-import { memoryDocuments, memorySealed } from "./memory/documents.ts";
+import { memoryDocuments, memoryFeed, memorySealed } from "./memory/documents.ts";
 import { memoryLog } from "./memory/log.ts";
 import { memoryRows } from "./memory/rows.ts";
 import { Tables } from "./memory/tables.ts";
@@ -16,6 +16,7 @@ export function createMemoryStore(clock: () => number): Store {
     ...memoryBooks(tables),
     ...memoryRows(tables),
     ...memoryDocuments(tables),
+    ...memoryFeed(tables),
     ...memorySealed(tables),
     ...memoryLog(tables),
     close: async () => {},

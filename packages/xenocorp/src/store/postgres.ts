@@ -4,7 +4,7 @@
 import type { Pool } from "pg";
 import { postgresBooks } from "./postgres/books.ts";
 import { postgresChanges } from "./postgres/changes.ts";
-import { postgresDocuments } from "./postgres/documents.ts";
+import { postgresDocuments, postgresFeed } from "./postgres/documents.ts";
 import { postgresLogReading } from "./postgres/log-reading.ts";
 import { postgresLogWriting } from "./postgres/log-writing.ts";
 import { postgresRows } from "./postgres/rows.ts";
@@ -16,6 +16,7 @@ export const createPostgresStore = (pool: Pool): Store => ({
   ...postgresBooks(pool),
   ...postgresRows(pool),
   ...postgresDocuments(pool),
+  ...postgresFeed(pool),
   ...postgresSealed(pool),
   ...postgresLogReading(pool),
   ...postgresLogWriting(pool),

@@ -17,6 +17,8 @@ const SHAPES = {
     .default([]),
   /** Of one round: the document that shows its secret. */
   auditReveal: z.string().nullable().default(null),
+  /** Of one reference of the operator's: the credit that was booked under it. */
+  credited: z.object({ document: z.string(), party: z.string(), amountNanos: z.string(), source: z.string() }).nullable().default(null),
   /** The newest checkpoint that a witness has cosigned. */
   cosigned: z.object({ origin: z.string(), size: z.number(), note: z.string() }).nullable().default(null),
 };

@@ -29,7 +29,7 @@ export type BrokerOverviewInput = InputOf<typeof brokerOverviewInput>;
 export const creditInput = inputOf(
   { party: word, amount: wordAs(parseAmount) },
   {
-    reference: textOr("--reference <text>", "", ""),
+    reference: textOr("--reference <text>", "what names the payment; it counts once", ""),
     source: choiceOr("--source <source>", "", ["operator", "card", "bank"], "operator"),
     data,
   },

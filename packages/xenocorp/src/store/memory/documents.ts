@@ -1,4 +1,5 @@
 /** Documents, events, and results that lie sealed for their customers. */
+import { isAfter } from "../cursors.ts";
 import { isBound, sees, type Reader } from "../reader.ts";
 import { SEALED_OWNER_SHARE, inARow, type SealedRow, type Store, type StoredEvent } from "../store.ts";
 import type { Tables } from "./tables.ts";
@@ -15,9 +16,20 @@ export const memoryDocuments = (tables: Tables): Pick<Store, "document" | "docum
   documentsOf: async (lease) => [...tables.documents.values()].filter((document) => document.lease === lease),
   documentsOfKind: async (kind) => [...tables.documents.values()].filter((document) => document.kind === kind),
   async events(reader, after, limit) {
-    const from = Number(after ?? 0);
-    const own = tables.events.filter(({ party, cursor }) => party === reader.party && Number(cursor) > from);
+    const own = tables.events.filter(({ party, cursor }) => party === reader.party && isAfter(cursor, after));
     return own.filter((event) => mayHear(tables, reader, event)).slice(0, limit);
+  },
+});
+
+export const memoryFeed = (tables: Tables): Pick<Store, "eventsOfAll" | "eventsEnd" | "hintEvents" | "hearEvents"> => ({
+  eventsOfAll: async (after, limit) => tables.events.filter(({ cursor }) => isAfter(cursor, after)).slice(0, limit),
+  eventsEnd: async () => tables.events.at(-1)?.cursor ?? "0",
+  async hintEvents() {
+    for (const heard of tables.ears) heard();
+  },
+  async hearEvents(heard) {
+    tables.ears.add(heard);
+    return () => void tables.ears.delete(heard);
   },
 });
 

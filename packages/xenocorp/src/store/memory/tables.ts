@@ -22,6 +22,8 @@ export class Tables {
   /** The first so many transfers, and what they sum to. */
   readonly proved = { transfers: 0, sums: new Map<string, bigint>() };
   readonly events: StoredEvent[] = [];
+  /** Who hears of events. */
+  readonly ears = new Set<() => void>();
   readonly sealed = new Map<string, SealedRow>();
   /** Whose turn a due timer is. */
   readonly turns = new Map<string, { by: string; until: number }>();
