@@ -6,7 +6,7 @@ import { nodeCrypto } from "@xenoservers/protocol/node";
 import { systemTimers, type MarketInfo } from "@xenoservers/protocol/link";
 import type { Pool, PoolConfig } from "pg";
 import { pino, type Logger } from "pino";
-import { loadBrokerKeys, type LoadedKeys } from "./broker-keys.ts";
+import { publicKeysOf, type LoadedKeys } from "./broker-keys.ts";
 import { MARKET_DEFAULTS, type MarketConfig } from "./config.ts";
 import { Desk } from "./desk/desk.ts";
 import { OfferIndex } from "./desk/offer-index.ts";
@@ -20,6 +20,7 @@ import { startLoop, type Loop } from "./loops/loop.ts";
 import { describeMarket } from "./desk/market-info.ts";
 import { LogView } from "./log/log-view.ts";
 import { openLog, sequence } from "./log/sequencer.ts";
+import { keysAtStart } from "./market-start.ts";
 import { migrate } from "./migrations/migrate.ts";
 import { startEmbeddedPostgres } from "./store/embedded.ts";
 import { openPool } from "./store/pool.ts";
@@ -75,17 +76,19 @@ export async function openStore(options: Pick<BrokerOptions, "dataFolder" | "dat
   const connection: PoolConfig = embedded ? embedded.connection : { connectionString: options.databaseUrl! };
   options.progress?.(embedded ? "PostgreSQL is up (embedded)" : "PostgreSQL is reached");
   const pool = openPool({ ...connection, max: 20, connectionTimeoutMillis: 5_000 });
-  const applied = await migrate(pool);
-  if (applied.length > 0) options.progress?.(`the database has its tables (${applied.join(", ")})`);
   const store = createPostgresStore(pool);
-  return {
-    store,
-    pool,
-    async close() {
-      await store.close();
-      await embedded?.stop();
-    },
+  const close = async (): Promise<void> => {
+    await store.close();
+    await embedded?.stop();
   };
+  try {
+    const applied = await migrate(pool);
+    if (applied.length > 0) options.progress?.(`the database has its tables (${applied.join(", ")})`);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { store, pool, close };
 }
 
 interface BrokerClock {
@@ -144,9 +147,24 @@ async function publishKeys({ store, market: { origin, keys }, log, crypto }: Ser
 }
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
-  const logger = options.logger ?? pino({ level: "silent" });
-  const { store, close: closeStore } = await openStore(options);
-  const loaded = await loadBrokerKeys(path.join(options.dataFolder, "broker-keys.json"), options.name ?? "market.local");
+  const opened = await openStore(options);
+  try {
+    return await startOn(opened, options);
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+interface Prepared {
+  services: Services;
+  clock: BrokerClock;
+  loaded: LoadedKeys;
+}
+
+/** Keys, clock and log, before anything is signed for anyone. */
+async function prepare({ store }: OpenedStore, options: BrokerOptions): Promise<Prepared> {
+  const { loaded, begun } = await keysAtStart(options.dataFolder, options.name ?? "market.local", store, nodeCrypto);
   const config: MarketConfig = {
     ...MARKET_DEFAULTS,
     ...options.market,
@@ -154,26 +172,26 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     operatorKey: loaded.operator?.publicKey ?? "0".repeat(64),
   };
   const clock: BrokerClock = options.now ? { now: options.now, sync: async () => {} } : await databaseClock(store);
-  const index = new OfferIndex();
-  const publicKeys = {
-    purchaseOrders: loaded.keys.purchaseOrders.publicKey,
-    checkpoints: loaded.keys.checkpoints.publicKey,
-    receipts: loaded.keys.receipts.publicKey,
-  };
-  const pins = { origin: config.origin, keys: publicKeys, operatorKey: config.operatorKey };
   const services: Services = {
     store,
     crypto: nodeCrypto,
     keys: loaded.keys,
     config,
-    market: pins,
-    index,
+    market: { origin: config.origin, keys: publicKeysOf(loaded.keys), operatorKey: config.operatorKey },
+    index: new OfferIndex(),
     log: new LogView(),
     now: clock.now,
   };
   await openLog(services, "a new market");
-  await index.refresh(store);
+  await begun();
+  await services.index.refresh(store);
+  return { services, clock, loaded };
+}
 
+async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Broker> {
+  const logger = options.logger ?? pino({ level: "silent" });
+  const { services, clock, loaded } = await prepare(opened, options);
+  const { store, log } = services;
   const sessions = new Sessions(services);
   const market = (): Promise<MarketInfo> => describeMarket(services);
   const hub = new LinkHub(() => desk, sessions, market, systemTimers);
@@ -183,9 +201,6 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     keyRevoked: (key) => hub.keyRevoked(key),
   });
   const loops = startLoops(services, { desk, hub, clock, logger });
-  // before anyone is heard: what ran while no broker was there is not late
-  await desk.hear();
-  if (loaded.operator) await publishKeys(services, desk, loaded.operator);
   const app = await createHttpServer({
     desk,
     reads: createReads(services, market),
@@ -194,23 +209,24 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     logger,
     version: VERSION,
     requestsPerSecond: options.requestsPerSecond ?? 500,
-    ready: () =>
+    notReady: () =>
       store.now().then(
-        () => true,
-        () => false,
+        () => log.stopped,
+        () => "the database does not answer",
       ),
   });
-  const url = await app.listen({ host: options.host ?? "127.0.0.1", port: options.port ?? 0 });
-  return {
-    url,
-    origin: config.origin,
-    loaded,
-    desk,
-    store,
-    async close() {
-      await app.close();
-      await Promise.all(loops.map((loop) => loop.stop()));
-      await closeStore();
-    },
+  const end = async (): Promise<void> => {
+    await app.close();
+    await Promise.all(loops.map((loop) => loop.stop()));
   };
+  try {
+    // before anyone is heard: what ran while no broker was there is not late
+    await desk.hear();
+    if (loaded.operator) await publishKeys(services, desk, loaded.operator);
+    const url = await app.listen({ host: options.host ?? "127.0.0.1", port: options.port ?? 0 });
+    return { url, origin: loaded.origin, loaded, desk, store, close: () => end().finally(opened.close) };
+  } catch (error) {
+    await end();
+    throw error;
+  }
 }

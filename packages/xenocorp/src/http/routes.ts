@@ -6,6 +6,7 @@ import { API, ERROR_CODES, refusalBody, refuse, type Refusal, type Route, type R
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import type { Readable } from "node:stream";
+import { SigningStopped } from "../log/log-view.ts";
 import type { Store } from "../store/store.ts";
 import { STREAMS_PER_KEY_MAX, streamEvents, tooManyStreams } from "./event-stream.ts";
 import type { Handlers, Request, Upload } from "./handlers.ts";
@@ -125,7 +126,7 @@ export class Routes {
           return reply;
         } catch (error) {
           logger.error({ error: describeError(error), route: name }, "a request failed");
-          return this.#refuse(name, request, reply, refuse(isDatabaseError(error) ? "unavailable" : "internal"));
+          return this.#refuse(name, request, reply, refuse(isPassing(error) ? "unavailable" : "internal"));
         }
       },
     });
@@ -193,6 +194,9 @@ export class Routes {
     return null;
   }
 }
+
+/** What is no fault of the request, nor of this program. */
+const isPassing = (error: unknown): boolean => error instanceof SigningStopped || isDatabaseError(error);
 
 /** Postgres' own codes are five characters; Node's connection errors start with E. */
 function isDatabaseError(error: unknown): boolean {

@@ -30,7 +30,8 @@ interface HttpParts {
   hub: LinkHub;
   logger: Logger;
   version: string;
-  ready: () => Promise<boolean>;
+  /** Why this broker serves nobody now; null while it does. */
+  notReady: () => Promise<string | null>;
   /** Requests per second and source address, with as many at once. */
   requestsPerSecond: number;
 }
@@ -78,9 +79,10 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
   );
   app.get("/api/openapi.json", () => openApi(parts.version));
   app.get("/healthz", () => ({ status: "alive" }));
-  app.get("/readyz", async (_request, reply) =>
-    (await parts.ready()) ? { status: "ready" } : reply.code(503).send({ status: "not ready" }),
-  );
+  app.get("/readyz", async (_request, reply) => {
+    const why = await parts.notReady();
+    return why === null ? { status: "ready" } : reply.code(503).send({ status: "not ready", why });
+  });
   app.get("/metrics", async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
   acceptLinks(app, hub, limited);
   await app.ready();

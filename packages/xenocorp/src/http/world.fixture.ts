@@ -104,7 +104,7 @@ export class World {
       logger: pino({ level: "silent" }),
       version: "test",
       requestsPerSecond: 100_000,
-      ready: async () => true,
+      notReady: async () => null,
     });
   }
 
