@@ -23,4 +23,5 @@ export * from "./cosignature.ts";
 export * from "./evidence.ts";
 export * from "./leaf.ts";
 export * from "./api.ts";
+export { openApi } from "./openapi.ts";
 export * from "./enrol-token.ts";
