@@ -12,6 +12,7 @@ import { Desk } from "./desk/desk.ts";
 import { OfferIndex } from "./desk/offer-index.ts";
 import type { Services } from "./desk/round.ts";
 import { LinkHub } from "./http/link-hub.ts";
+import { createMetrics, serveMetrics, type Metrics, type MetricsPlace } from "./http/metrics.ts";
 import { createReads } from "./http/reads.ts";
 import { createHttpServer } from "./http/server.ts";
 import { Sessions } from "./http/sessions.ts";
@@ -42,12 +43,16 @@ export interface BrokerOptions {
   /** In place of the database's clock. */
   now?: () => number;
   logger?: Logger;
+  /** Where Prometheus finds its metrics; absent = nowhere. */
+  metrics?: MetricsPlace | undefined;
   progress?: (what: string) => void;
 }
 
 export interface Broker {
   url: string;
   origin: string;
+  /** Where the metrics are; null = nowhere. */
+  metricsUrl: string | null;
   loaded: LoadedKeys;
   desk: Desk;
   store: Store;
@@ -116,15 +121,18 @@ interface Looped {
   hub: LinkHub;
   clock: BrokerClock;
   logger: Logger;
+  metrics: Metrics;
 }
 
 /** What a broker does without being asked, each in its own rhythm. */
-function startLoops(services: Services, { desk, hub, clock, logger }: Looped): Loop[] {
+function startLoops(services: Services, { desk, hub, clock, logger, metrics }: Looped): Loop[] {
   const { store, index } = services;
   const failed = (what: string) => (error: unknown) =>
     logger.error({ error: error instanceof Error ? error.message : String(error) }, what);
   const auditBooks = async (): Promise<number> => {
-    const problems = booksProblems(await store.audit());
+    const audit = await store.audit();
+    const problems = booksProblems(audit);
+    metrics.books(problems.length === 0, audit.held);
     if (problems.length > 0) logger.fatal({ problems }, "the books do not balance");
     return 0;
   };
@@ -200,7 +208,12 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
     event: (event) => hub.event(event),
     keyRevoked: (key) => hub.keyRevoked(key),
   });
-  const loops = startLoops(services, { desk, hub, clock, logger });
+  const metrics = createMetrics({
+    links: () => hub.counts,
+    signs: () => log.stopped === null,
+    logSize: () => log.known?.size ?? 0,
+  });
+  const loops = startLoops(services, { desk, hub, clock, logger, metrics });
   const app = await createHttpServer({
     desk,
     reads: createReads(services, market),
@@ -209,13 +222,16 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
     logger,
     version: VERSION,
     requestsPerSecond: options.requestsPerSecond ?? 500,
+    count: metrics.count,
     notReady: () =>
       store.now().then(
         () => log.stopped,
         () => "the database does not answer",
       ),
   });
+  const closing: (() => Promise<void>)[] = [];
   const end = async (): Promise<void> => {
+    await Promise.all(closing.map((close) => close()));
     await app.close();
     await Promise.all(loops.map((loop) => loop.stop()));
   };
@@ -223,8 +239,11 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
     // before anyone is heard: what ran while no broker was there is not late
     await desk.hear();
     if (loaded.operator) await publishKeys(services, desk, loaded.operator);
+    const served = options.metrics ? await serveMetrics(metrics, options.metrics) : null;
+    if (served) closing.push(served.close);
     const url = await app.listen({ host: options.host ?? "127.0.0.1", port: options.port ?? 0 });
-    return { url, origin: loaded.origin, loaded, desk, store, close: () => end().finally(opened.close) };
+    const close = () => end().finally(opened.close);
+    return { url, origin: loaded.origin, metricsUrl: served?.url ?? null, loaded, desk, store, close };
   } catch (error) {
     await end();
     throw error;

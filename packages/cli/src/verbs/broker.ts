@@ -8,18 +8,20 @@ import { ownFolder } from "../local/local-socket.ts";
 import { untilTold } from "../local/until-told.ts";
 import { logLines, print, say } from "../output/terminal.ts";
 
-export async function broker({ host, port, name, data, json }: BrokerInput): Promise<void> {
+export async function broker({ host, port, metricsHost, metricsPort, name, data, json }: BrokerInput): Promise<void> {
   const folder = brokerFolder(data);
   const facts: Record<string, unknown> = {};
   const lock = await ownFolder(folder, "a broker", async () => facts);
   const { startBroker } = await import("@xenoservers/xenocorp");
   const logger = pino({ level: process.env["LOG_LEVEL"] ?? "info" }, logLines);
   const databaseUrl = process.env["DATABASE_URL"];
-  const running = await startBroker({ dataFolder: folder, databaseUrl, host, port, name, logger, progress: (what) => say(what) });
+  const metrics = metricsPort === null ? undefined : { host: metricsHost, port: metricsPort };
+  const running = await startBroker({ dataFolder: folder, databaseUrl, host, port, metrics, name, logger, progress: (what) => say(what) });
   facts["url"] = running.url;
   const market = await fetchMarket(running.url);
   say(`market       ${running.origin}`);
   say(`fingerprint  ${fingerprintOf(nodeCrypto, pinsOf(market))}`);
+  if (running.metricsUrl !== null) say(`metrics      ${running.metricsUrl}`);
   print(json ? JSON.stringify({ url: running.url, origin: running.origin }) : running.url);
   await untilTold();
   say("closing");

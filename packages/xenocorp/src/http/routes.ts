@@ -23,7 +23,7 @@ interface RouteParts {
   live: LiveKeys;
   store: Store;
   logger: Logger;
-  count(route: string, code: string): void;
+  count(route: string, code: string, seconds: number): void;
   limited(address: string): boolean;
 }
 
@@ -122,7 +122,7 @@ export class Routes {
         try {
           const refusal = await this.#handle(name, request, reply);
           if (refusal) return this.#refuse(name, request, reply, refusal);
-          count(name, "ok");
+          count(name, "ok", reply.elapsedTime / 1_000);
           return reply;
         } catch (error) {
           logger.error({ error: describeError(error), route: name }, "a request failed");
@@ -133,7 +133,7 @@ export class Routes {
   }
 
   #refuse(name: RouteName, request: FastifyRequest, reply: FastifyReply, refusal: Refusal): FastifyReply {
-    this.#parts.count(name, refusal.code);
+    this.#parts.count(name, refusal.code, reply.elapsedTime / 1_000);
     return answerRefusal(request, reply, refusal);
   }
 

@@ -10,7 +10,6 @@ import type { Logger } from "pino";
 import { WebSocketServer, type WebSocket } from "ws";
 import type { LinkHub } from "./link-hub.ts";
 import type { LinkPipe } from "./link.ts";
-import { createMetrics } from "./metrics.ts";
 import type { Reads } from "./reads.ts";
 import { Routes, answerRefusal, bodyRefusal } from "./routes.ts";
 import type { Sessions } from "./sessions.ts";
@@ -32,6 +31,8 @@ interface HttpParts {
   version: string;
   /** Why this broker serves nobody now; null while it does. */
   notReady: () => Promise<string | null>;
+  /** Is told of each request. */
+  count(route: string, code: string, seconds: number): void;
   /** Requests per second and source address, with as many at once. */
   requestsPerSecond: number;
 }
@@ -61,13 +62,12 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
     routerOptions: { maxParamLength: 200 },
   });
   const limited = limiter(parts.requestsPerSecond);
-  const { registry, count } = createMetrics(() => hub.counts);
   // bytes are read by the handler, once it is known that their sender has some business here
   app.addContentTypeParser("application/octet-stream", (_request, payload, parsed) => parsed(null, payload));
 
   const routes = new Routes(
     { ...reads, ...createWrites(desk, sessions) },
-    { sessions, live: hub.live, store: desk.services.store, logger, count, limited },
+    { sessions, live: hub.live, store: desk.services.store, logger, count: parts.count, limited },
   );
   for (const name of Object.keys(API).filter(isRouteName)) routes.register(app, name);
 
@@ -83,7 +83,6 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
     const why = await parts.notReady();
     return why === null ? { status: "ready" } : reply.code(503).send({ status: "not ready", why });
   });
-  app.get("/metrics", async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
   acceptLinks(app, hub, limited);
   await app.ready();
   return app;

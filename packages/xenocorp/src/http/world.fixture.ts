@@ -105,6 +105,7 @@ export class World {
       version: "test",
       requestsPerSecond: 100_000,
       notReady: async () => null,
+      count: () => {},
     });
   }
 

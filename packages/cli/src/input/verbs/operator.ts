@@ -8,6 +8,8 @@ export const brokerInput = inputOf(
   {
     host: textOr("--host <address>", "listen on", "127.0.0.1"),
     port: valueOr("--port <port>", "listen on", "7400", parsePort),
+    metricsPort: value("--metrics-port <port>", "Prometheus' metrics at /metrics on a port of their own (default: none)", parsePort),
+    metricsHost: textOr("--metrics-host <address>", "listen on for metrics", "127.0.0.1"),
     name: textOr("--name <name>", "of a new market", "market.local"),
     ...{ json, data },
   },
