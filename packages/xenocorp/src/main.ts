@@ -17,6 +17,7 @@ import { createReads } from "./http/reads.ts";
 import { createHttpServer } from "./http/server.ts";
 import { Sessions } from "./http/sessions.ts";
 import { booksProblems } from "./loops/books.ts";
+import { Faults } from "./loops/faults.ts";
 import { startLoop, type Loop } from "./loops/loop.ts";
 import { describeMarket } from "./desk/market-info.ts";
 import { LogView } from "./log/log-view.ts";
@@ -127,8 +128,15 @@ interface Looped {
 /** What a broker does without being asked, each in its own rhythm. */
 function startLoops(services: Services, { desk, hub, clock, logger, metrics }: Looped): Loop[] {
   const { store, index } = services;
-  const failed = (what: string) => (error: unknown) =>
-    logger.error({ error: error instanceof Error ? error.message : String(error) }, what);
+  const faults = new Faults(logger);
+  const loop = (pauseMs: number, what: string, job: () => Promise<number>): Loop => {
+    const watched = async (): Promise<number> => {
+      const done = await job();
+      faults.worked(what);
+      return done;
+    };
+    return startLoop(pauseMs, watched, (error) => faults.failed(what, error));
+  };
   const auditBooks = async (): Promise<number> => {
     const audit = await store.audit();
     const problems = booksProblems(audit);
@@ -137,13 +145,13 @@ function startLoops(services: Services, { desk, hub, clock, logger, metrics }: L
     return 0;
   };
   return [
-    startLoop(SEQUENCER_PAUSE_MS, () => sequence(services), failed("the log's sequencer failed")),
-    startLoop(TIMER_PAUSE_MS, () => desk.runTimers(), failed("the timers failed")),
-    startLoop(CLOCK_PAUSE_MS, async () => (await clock.sync(), 0), failed("the database's clock cannot be read")),
-    startLoop(INDEX_PAUSE_MS, async () => (await index.refresh(store), 0), failed("the offers cannot be read")),
-    startLoop(REVOCATIONS_PAUSE_MS, () => hub.cutRevoked(), failed("revoked keys cannot be read")),
-    startLoop(SEALED_PAUSE_MS, async () => (await store.dropSealed(clock.now()), 0), failed("sealed results cannot be dropped")),
-    startLoop(BOOKS_PAUSE_MS, auditBooks, failed("the books cannot be read")),
+    loop(SEQUENCER_PAUSE_MS, "the log's sequencer failed", () => sequence(services)),
+    loop(TIMER_PAUSE_MS, "the timers failed", () => desk.runTimers()),
+    loop(CLOCK_PAUSE_MS, "the database's clock cannot be read", async () => (await clock.sync(), 0)),
+    loop(INDEX_PAUSE_MS, "the offers cannot be read", async () => (await index.refresh(store), 0)),
+    loop(REVOCATIONS_PAUSE_MS, "revoked keys cannot be read", () => hub.cutRevoked()),
+    loop(SEALED_PAUSE_MS, "sealed results cannot be dropped", async () => (await store.dropSealed(clock.now()), 0)),
+    loop(BOOKS_PAUSE_MS, "the books cannot be read", auditBooks),
   ];
 }
 
