@@ -1,4 +1,4 @@
-/** A short drill (rule F7); `npm run drill` is the whole one. */
+/** A short drill (rule S7); `npm run drill` is the whole one. */
 import { expect, it } from "vitest";
 import { Drill } from "./drill.ts";
 

@@ -10,7 +10,7 @@ import path from "node:path";
 import { MarketClient, fetchMarket, identityOf, pinsOf, type Identity } from "@xenoservers/sdk";
 import { formatEnrolToken, signDocument, toHex } from "@xenoservers/protocol";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
-import { loadBrokerKeys } from "@xenoservers/xenocorp";
+import { readBrokerKeys } from "@xenoservers/xenocorp";
 import { enrol } from "@xenoservers/xenoserver";
 import { startEmbeddedPostgres } from "../../packages/xenocorp/src/store/embedded.ts";
 import { endGuests } from "../process/guests.ts";
@@ -156,7 +156,7 @@ export class Drill {
     const client = new MarketClient(this.#url, pinsOf(await fetchMarket(this.#url)), identityOf(Buffer.from(seed, "hex")));
     const { party, signer } = client.identity;
     await client.act("party", { party, name, rootKey: signer.publicKey, recoveryKey: null });
-    const { operator, origin } = await loadBrokerKeys(path.join(this.#at("broker0"), "broker-keys.json"), "");
+    const { operator, origin } = await readBrokerKeys(this.#at("broker0"));
     if (credit === 0n || !operator) return client;
     const terms = { source: "operator", reference: name, clientId: toHex(randomBytes(16)) } as const;
     const { envelope } = signDocument(nodeCrypto, operator, "credit", {

@@ -10,16 +10,16 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
   "reads what this program wrote into a folder of its own": [
     ...["cli/src/input/home.ts#readContexts", "cli/src/input/kept-job.ts#readKeptJob", "cli/src/input/kept-job.ts#readKeptVm"],
     ...["guests/src/json.ts#parseOwn", "guests/src/qemu/machine/written-end.ts#readEnd", "xenoserver/src/lease/kept-work.ts#readKeptWork"],
-    ...["xenocorp/src/store/settings.ts#readSetting", "xenocorp/src/desk/fees.ts#readFees"],
+    ...["xenocorp/src/broker-keys.ts#readBrokerKeys", "xenocorp/src/store/settings.ts#readSetting", "xenocorp/src/desk/fees.ts#readFees"],
     ...["xenoserver/src/drivers/qemu/egress-log.ts#readEgressLog", "xenoserver/src/host/machine-identity.ts#readIdentity"],
   ],
   "passes bytes on as they are": [
-    ...["engine/src/wasi/file-bytes.ts#readBytes", "guests/src/guest.ts#readGuestFile", "guests/src/qemu/machine/vm.ts#readVmStream"],
-    ...["guests/src/worker/files.ts#readWhole", "sdk/src/tree.ts#readAt"],
+    ...["engine/src/wasi/file-bytes.ts#readBytes", "guests/src/guest-files.ts#readGuestFile", "guests/src/qemu/machine/vm.ts#readVmStream"],
+    ...["guests/src/worker/files.ts#readWhole", "sdk/src/tree.ts#readAt", "xenocorp/src/http/body.ts#readBody"],
   ],
   "reads folders and words of whoever runs it": [
     ...["cli/src/input/job-from-args.ts#parseJob", "cli/src/input/vm-from-args.ts#parseVm", "sdk/src/tree.ts#readTree"],
-    "guests/src/qemu/network/addresses.ts#parseRanges",
+    ...["guests/src/qemu/network/addresses.ts#parseRanges", "cli/src/input/parse.ts#parseHostPort"],
   ],
   "is played by receipt, evidence and document, which call it or what it calls": [
     ...["cli/src/input/kept-receipt.ts#readReceipt", "cli/src/output/broken-order.ts#verifyKept", "cli/src/verbs/verify.ts#verify"],

@@ -41,6 +41,7 @@ import { searchInput } from "./input/verbs/search.ts";
 import { tokenCreateInput, tokenListInput } from "./input/verbs/token.ts";
 import { group, verb, type Verb } from "./input/verb.ts";
 import { leave, watchOver } from "./output/leave.ts";
+import { ownVersion } from "./own-version.ts";
 import { print, say } from "./output/terminal.ts";
 import { reportError } from "./output/report.ts";
 import { EXIT } from "./output/ui.ts";
@@ -260,6 +261,7 @@ export function program(): Command {
   const xeno = new Command("xeno")
     .description("An open market for computers: rent one by the second, or rent out yours.")
     .enablePositionalOptions()
+    .version(ownVersion(), "--version", "this program's version")
     .showHelpAfterError("(--help shows what it takes)")
     .configureOutput({ writeOut: (text) => print(...linesOf(text)), writeErr: (text) => say(...linesOf(text)) })
     .exitOverride();

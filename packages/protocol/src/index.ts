@@ -24,4 +24,5 @@ export * from "./evidence.ts";
 export * from "./leaf.ts";
 export * from "./addresses.ts";
 export * from "./api.ts";
+export { openApi } from "./openapi.ts";
 export * from "./enrol-token.ts";

@@ -5,7 +5,6 @@
  */
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createGzip } from "node:zlib";
@@ -13,9 +12,10 @@ import { leafHashOf, logOrigin, rootFrom, rootRefs, toHex, verifyCheckpoint, typ
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { Pool, PoolClient } from "pg";
 import { z } from "zod";
-import { loadBrokerKeys } from "./broker-keys.ts";
+import { keysFile, readBrokerKeys } from "./broker-keys.ts";
 import { MARKET_DEFAULTS } from "./config.ts";
 import { booksProblems } from "./loops/books.ts";
+import { keysProblem } from "./log/own-log.ts";
 import { bytesOf } from "./log/proofs.ts";
 import { LogView } from "./log/log-view.ts";
 import { startEpoch } from "./log/sequencer.ts";
@@ -53,10 +53,21 @@ async function* rowsOf(pool: Pool, header: object): AsyncGenerator<string> {
   }
 }
 
+/** Throws where the folder's keys are not those of the database's log: a backup with others is worth nothing. */
+async function keysToBackUp({ dataFolder }: Place, store: Store): Promise<unknown> {
+  const loaded = await readBrokerKeys(dataFolder);
+  const head = await store.logHead();
+  if (!head) throw new Error("the database has no market to back up: is DATABASE_URL right?");
+  const problem = await keysProblem(store, nodeCrypto, head, loaded);
+  if (problem !== null) throw new Error(`${problem}; no backup was made: put the market's broker-keys.json into ${dataFolder}`);
+  return JSON.parse(await readFile(keysFile(dataFolder), "utf8"));
+}
+
 export async function backup(place: Place, file: string): Promise<{ rows: number; logSize: number }> {
+  await readBrokerKeys(place.dataFolder); // before anything is made for it
   const { pool, store, close } = await openStore(place);
   try {
-    const keys: unknown = JSON.parse(await readFile(path.join(place.dataFolder, "broker-keys.json"), "utf8"));
+    const keys = await keysToBackUp(place, store);
     let rows = -1;
     async function* counted(): AsyncGenerator<string> {
       for await (const line of rowsOf(pool, { format: FORMAT, keys })) {
@@ -151,7 +162,6 @@ export async function restore(place: Place, file: string): Promise<Restored> {
   const { pool, store, close } = await openStore(place);
   try {
     if ((await store.logHead()) !== null) throw new Error("this market is not empty; restore into a new folder or database");
-    const keysFile = path.join(place.dataFolder, "broker-keys.json");
     let count = -1;
     let table: (typeof TABLES)[number] | null = null;
     let page: string[] = [];
@@ -176,9 +186,9 @@ export async function restore(place: Place, file: string): Promise<Restored> {
       for (const name of ["transfer", "document", "event"])
         await client.query(`select setval(pg_get_serial_sequence('${name}', 'seq'), (select coalesce(max(seq), 0) + 1 from ${name}))`);
       await mkdir(place.dataFolder, { recursive: true, mode: 0o700 });
-      await writeFile(keysFile, JSON.stringify(keys, null, 1), { mode: 0o600, flag: "wx" });
+      await writeFile(keysFile(place.dataFolder), JSON.stringify(keys, null, 1), { mode: 0o600, flag: "wx" });
       await client.query("commit").catch(async (error: unknown) => {
-        await rm(keysFile);
+        await rm(keysFile(place.dataFolder));
         throw error;
       });
       client.release();
@@ -186,7 +196,7 @@ export async function restore(place: Place, file: string): Promise<Restored> {
       client.release(true); // closes the connection, and with it the transaction
       throw error;
     }
-    const loaded = await loadBrokerKeys(keysFile, "");
+    const loaded = await readBrokerKeys(place.dataFolder);
     const previous = await restoredHead(store);
     const config = { ...MARKET_DEFAULTS, origin: loaded.origin, operatorKey: loaded.operator?.publicKey ?? "" };
     const log = new LogView();
@@ -201,13 +211,15 @@ export async function restore(place: Place, file: string): Promise<Restored> {
 
 /** Recomputes what the books and the log say. */
 export async function check(place: Place): Promise<{ balances: number; logSize: number; pending: number; problems: string[] }> {
+  const loaded = await readBrokerKeys(place.dataFolder); // before anything is made for it
   const { store, close } = await openStore(place);
   try {
-    const loaded = await loadBrokerKeys(path.join(place.dataFolder, "broker-keys.json"), "");
     const audit = await store.audit();
     const problems = booksProblems(audit);
     const head = await store.logHead();
     if (head) {
+      const wrongKeys = await keysProblem(store, nodeCrypto, head, loaded);
+      if (wrongKeys !== null) problems.push(wrongKeys);
       const checkpoint = verifyCheckpoint(nodeCrypto, loaded.keys.checkpoints.publicKey, head.checkpoint);
       if (checkpoint?.size !== head.size || checkpoint.root !== head.root || checkpoint.origin !== logOrigin(loaded.origin, head.id))
         problems.push("the log's checkpoint is not its head, signed");

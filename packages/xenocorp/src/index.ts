@@ -1,3 +1,3 @@
 export { startBroker, openStore, type Broker, type BrokerOptions } from "./main.ts";
-export { loadBrokerKeys } from "./broker-keys.ts";
+export { readBrokerKeys } from "./broker-keys.ts";
 export { backup, check, restore } from "./backup.ts";

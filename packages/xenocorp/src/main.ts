@@ -6,7 +6,7 @@ import { nodeCrypto } from "@xenoservers/protocol/node";
 import { systemTimers, type MarketInfo } from "@xenoservers/protocol/link";
 import type { Pool, PoolConfig } from "pg";
 import { pino, type Logger } from "pino";
-import { loadBrokerKeys, type LoadedKeys } from "./broker-keys.ts";
+import { publicKeysOf, type LoadedKeys } from "./broker-keys.ts";
 import { MARKET_DEFAULTS, type MarketConfig } from "./config.ts";
 import { Desk } from "./desk/desk.ts";
 import { OfferIndex } from "./desk/offer-index.ts";
@@ -15,14 +15,17 @@ import { FleetRun, type InnerOptions } from "./fleet/run.ts";
 import { Door } from "./http/door.ts";
 import { EventFeed } from "./http/event-feed.ts";
 import { LinkHub } from "./http/link-hub.ts";
+import { createMetrics, serveMetrics, type Metrics, type MetricsPlace } from "./http/metrics.ts";
 import { createReads } from "./http/reads.ts";
 import { createHttpServer } from "./http/server.ts";
 import { Sessions } from "./http/sessions.ts";
 import { proofProblems } from "./loops/books.ts";
+import { Faults } from "./loops/faults.ts";
 import { startLoop, type Loop } from "./loops/loop.ts";
 import { describeMarket } from "./desk/market-info.ts";
 import { LogView } from "./log/log-view.ts";
 import { openLog, sequence } from "./log/sequencer.ts";
+import { keysAtStart } from "./market-start.ts";
 import { migrate } from "./migrations/migrate.ts";
 import { startEmbeddedPostgres } from "./store/embedded.ts";
 import { hostsIn } from "./store/hosts.ts";
@@ -52,12 +55,16 @@ export interface BrokerOptions {
   /** In place of the database's clock. */
   now?: () => number;
   logger?: Logger;
+  /** Where Prometheus finds its metrics; absent = nowhere. */
+  metrics?: MetricsPlace | undefined;
   progress?: (what: string) => void;
 }
 
 export interface Broker {
   url: string;
   origin: string;
+  /** Where the metrics are; null = nowhere. */
+  metricsUrl: string | null;
   loaded: LoadedKeys;
   desk: Desk;
   store: Store;
@@ -96,17 +103,19 @@ export async function openStore(options: Pick<BrokerOptions, "dataFolder" | "dat
   const connection: PoolConfig = embedded ? embedded.connection : { connectionString: options.databaseUrl! };
   options.progress?.(embedded ? "PostgreSQL is up (embedded)" : "PostgreSQL is reached");
   const pool = openPool({ ...connection, max: 20, connectionTimeoutMillis: 5_000 });
-  const applied = await untilReached(hostsIn(options.databaseUrl ?? "").length, () => migrate(pool));
-  if (applied.length > 0) options.progress?.(`the database has its tables (${applied.join(", ")})`);
   const store = createPostgresStore(pool);
-  return {
-    store,
-    pool,
-    async close() {
-      await store.close();
-      await embedded?.stop();
-    },
+  const close = async (): Promise<void> => {
+    await store.close();
+    await embedded?.stop();
   };
+  try {
+    const applied = await untilReached(hostsIn(options.databaseUrl ?? "").length, () => migrate(pool));
+    if (applied.length > 0) options.progress?.(`the database has its tables (${applied.join(", ")})`);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { store, pool, close };
 }
 
 interface BrokerClock {
@@ -134,30 +143,35 @@ interface Looped {
   hub: LinkHub;
   clock: BrokerClock;
   logger: Logger;
+  metrics: Metrics;
+  faults: Faults;
 }
 
-const failing =
-  (logger: Logger) =>
-  (what: string) =>
-  (error: unknown): void =>
-    logger.error({ error: error instanceof Error ? error.message : String(error) }, what);
-
 /** What a broker does without being asked, each in its own rhythm. */
-function startLoops(services: Services, { desk, hub, clock, logger }: Looped): Loop[] {
+function startLoops(services: Services, { desk, hub, clock, logger, metrics, faults }: Looped): Loop[] {
   const { store } = services;
-  const failed = failing(logger);
+  const loop = (pauseMs: number, what: string, job: () => Promise<number>): Loop => {
+    const watched = async (): Promise<number> => {
+      const done = await job();
+      faults.worked(what);
+      return done;
+    };
+    return startLoop(pauseMs, watched, (error) => faults.failed(what, error));
+  };
   const auditBooks = async (): Promise<number> => {
-    const problems = proofProblems(await store.proveBooks());
+    const proof = await store.proveBooks();
+    const problems = proofProblems(proof);
+    metrics.books(problems.length === 0, proof.held);
     if (problems.length > 0) logger.fatal({ problems }, "the books do not balance");
     return 0;
   };
   return [
-    startLoop(SEQUENCER_PAUSE_MS, () => sequence(services), failed("the log's sequencer failed")),
-    startLoop(TIMER_PAUSE_MS, () => desk.runTimers(), failed("the timers failed")),
-    startLoop(CLOCK_PAUSE_MS, async () => (await clock.sync(), 0), failed("the database's clock cannot be read")),
-    startLoop(REVOCATIONS_PAUSE_MS, () => hub.cutRevoked(), failed("revoked keys cannot be read")),
-    startLoop(SEALED_PAUSE_MS, async () => (await store.dropSealed(clock.now()), 0), failed("sealed results cannot be dropped")),
-    startLoop(BOOKS_PAUSE_MS, auditBooks, failed("the books cannot be read")),
+    loop(SEQUENCER_PAUSE_MS, "the log's sequencer failed", () => sequence(services)),
+    loop(TIMER_PAUSE_MS, "the timers failed", () => desk.runTimers()),
+    loop(CLOCK_PAUSE_MS, "the database's clock cannot be read", async () => (await clock.sync(), 0)),
+    loop(REVOCATIONS_PAUSE_MS, "revoked keys cannot be read", () => hub.cutRevoked()),
+    loop(SEALED_PAUSE_MS, "sealed results cannot be dropped", async () => (await store.dropSealed(clock.now()), 0)),
+    loop(BOOKS_PAUSE_MS, "the books cannot be read", auditBooks),
   ];
 }
 
@@ -179,9 +193,24 @@ const outboxTo = (hub: LinkHub, feed: EventFeed): ConstructorParameters<typeof D
 });
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
-  const logger = options.logger ?? pino({ level: "silent" });
-  const { store, pool, close: closeStore } = await openStore(options);
-  const loaded = await loadBrokerKeys(path.join(options.dataFolder, "broker-keys.json"), options.name ?? "market.local");
+  const opened = await openStore(options);
+  try {
+    return await startOn(opened, options);
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+interface Prepared {
+  services: Services;
+  clock: BrokerClock;
+  loaded: LoadedKeys;
+}
+
+/** Keys, clock and log, before anything is signed for anyone. */
+async function prepare({ store }: OpenedStore, options: BrokerOptions, run: FleetRun): Promise<Prepared> {
+  const { loaded, begun } = await keysAtStart(options.dataFolder, options.name ?? "market.local", store, nodeCrypto);
   const config: MarketConfig = {
     ...MARKET_DEFAULTS,
     ...options.market,
@@ -189,31 +218,36 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     operatorKey: loaded.operator?.publicKey ?? "0".repeat(64),
   };
   const clock: BrokerClock = options.now ? { now: options.now, sync: async () => {} } : await databaseClock(store);
-  const index = new OfferIndex();
-  const publicKeys = {
-    purchaseOrders: loaded.keys.purchaseOrders.publicKey,
-    checkpoints: loaded.keys.checkpoints.publicKey,
-    receipts: loaded.keys.receipts.publicKey,
-  };
-  const pins = { origin: config.origin, keys: publicKeys, operatorKey: config.operatorKey };
-  const parts = { pool, services: () => services, hub: () => hub, timers: systemTimers, failed: failing(logger) };
-  const run = new FleetRun(parts, nodeCrypto);
   const services: Services = {
-    ...{ store, crypto: nodeCrypto, keys: loaded.keys, config, market: pins, index, log: new LogView(), now: clock.now },
+    ...{ store, crypto: nodeCrypto, keys: loaded.keys, config, index: new OfferIndex(), log: new LogView(), now: clock.now },
+    market: { origin: config.origin, keys: publicKeysOf(loaded.keys), operatorKey: config.operatorKey },
     ...{ fleet: run.fleet, place: () => run.place.take() },
   };
   await openLog(services, "a new market");
+  await begun();
+  return { services, clock, loaded };
+}
 
+async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Broker> {
+  const logger = options.logger ?? pino({ level: "silent" });
+  const faults = new Faults(logger);
+  const failed = (what: string) => (error: unknown) => faults.failed(what, error);
+  const parts = { pool: opened.pool, services: () => services, hub: () => hub, timers: systemTimers, failed };
+  const run = new FleetRun(parts, nodeCrypto);
+  const { services, clock, loaded } = await prepare(opened, options, run);
+  const { store, log } = services;
   const sessions = new Sessions(services);
   const market = (): Promise<MarketInfo> => describeMarket(services);
   const hub = new LinkHub(() => desk, sessions, market, systemTimers, { door: new Door(systemTimers, options), fleet: run.links });
-  const feed = new EventFeed(store, (error) => logger.error({ error: String(error) }, "events cannot be read"));
+  const feed = new EventFeed(store, (error) => faults.failed("events cannot be read", error));
   const desk = new Desk(services, outboxTo(hub, feed));
+  const metrics = createMetrics({
+    links: () => hub.counts,
+    signs: () => log.stopped === null,
+    logSize: () => log.known?.size ?? 0,
+  });
   await run.join(options.inner ?? {});
-  const loops = startLoops(services, { desk, hub, clock, logger });
-  // before anyone is heard: what ran while no broker was there is not late
-  await desk.hear();
-  if (loaded.operator) await publishKeys(services, desk, loaded.operator);
+  const loops = startLoops(services, { desk, hub, clock, logger, metrics, faults });
   const app = await createHttpServer({
     desk,
     reads: createReads(services, market),
@@ -223,24 +257,31 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     logger,
     version: VERSION,
     trustProxy: options.trustProxy ?? [],
-    ready: () =>
+    count: metrics.count,
+    notReady: () =>
       store.now().then(
-        () => true,
-        () => false,
+        () => log.stopped,
+        () => "the database does not answer",
       ),
   });
-  const url = await app.listen({ host: options.host ?? "127.0.0.1", port: options.port ?? 0 });
-  return {
-    url,
-    origin: config.origin,
-    loaded,
-    desk,
-    store,
-    async close() {
-      await app.close();
-      await Promise.all([feed.close(), ...loops.map((loop) => loop.stop())]);
-      await run.close();
-      await closeStore();
-    },
+  const closing: (() => Promise<void>)[] = [];
+  const end = async (): Promise<void> => {
+    await Promise.all(closing.map((close) => close()));
+    await app.close();
+    await Promise.all([feed.close(), ...loops.map((loop) => loop.stop())]);
+    await run.close();
   };
+  try {
+    // before anyone is heard: what ran while no broker was there is not late
+    await desk.hear();
+    if (loaded.operator) await publishKeys(services, desk, loaded.operator);
+    const served = options.metrics ? await serveMetrics(metrics, options.metrics) : null;
+    if (served) closing.push(served.close);
+    const url = await app.listen({ host: options.host ?? "127.0.0.1", port: options.port ?? 0 });
+    const close = () => end().finally(opened.close);
+    return { url, origin: loaded.origin, metricsUrl: served?.url ?? null, loaded, desk, store, close };
+  } catch (error) {
+    await end();
+    throw error;
+  }
 }

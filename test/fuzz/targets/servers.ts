@@ -125,7 +125,7 @@ function frameOf(opcode: number, payload: Uint8Array): Uint8Array {
 const CLOSE = frameOf(8, new Uint8Array([3, 232]));
 const webSocket: Target = {
   name: "websocket",
-  covers: ["xenocorp/src/http/server.ts#pipeOf"],
+  covers: ["xenocorp/src/http/socket-pipe.ts#SocketPipe"],
   corpus: async () => [
     ...[{ t: "ping" }, { t: "hello", protocol: 1, login: JSON.parse(ENVELOPE) }, { t: "submit", ref: 1, envelope: {} }].map((each) =>
       frameOf(1, bytesOf(JSON.stringify(each))),

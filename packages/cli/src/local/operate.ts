@@ -9,8 +9,8 @@ import { brokerFolder } from "./broker-folder.ts";
 /** Its key has no party: it signs what is the operator's alone. */
 async function operatorOf(data: string | null) {
   const folder = brokerFolder(data);
-  const { loadBrokerKeys } = await import("@xenoservers/xenocorp");
-  const { operator, origin } = await loadBrokerKeys(`${folder}/broker-keys.json`, "");
+  const { readBrokerKeys } = await import("@xenoservers/xenocorp");
+  const { operator, origin } = await readBrokerKeys(folder);
   if (!operator) throw new UserError(`the operator's key is not in ${folder}`);
   return { operator, origin, folder };
 }

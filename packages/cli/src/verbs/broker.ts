@@ -9,7 +9,7 @@ import { untilTold } from "../local/until-told.ts";
 import { logLines, print, say } from "../output/terminal.ts";
 
 export async function broker({ host, port, name, data, json, trustProxy, memory: memoryMib, ...input }: BrokerInput): Promise<void> {
-  const { inner, innerAs } = input;
+  const { inner, innerAs, metricsHost, metricsPort } = input;
   const folder = brokerFolder(data);
   const facts: Record<string, unknown> = {};
   const lock = await ownFolder(folder, "a broker", async () => facts);
@@ -20,11 +20,13 @@ export async function broker({ host, port, name, data, json, trustProxy, memory:
     ...{ dataFolder: folder, databaseUrl, host, port, name, trustProxy, memoryMib, logger },
     progress: (what) => say(what),
     inner: { ...inner, ...(innerAs ? { announced: innerAs } : {}) },
+    metrics: metricsPort === null ? undefined : { host: metricsHost, port: metricsPort },
   });
   facts["url"] = running.url;
   const market = await fetchMarket(running.url);
   say(`market       ${running.origin}`);
   say(`fingerprint  ${fingerprintOf(nodeCrypto, pinsOf(market))}`);
+  if (running.metricsUrl !== null) say(`metrics      ${running.metricsUrl}`);
   print(json ? JSON.stringify({ url: running.url, origin: running.origin }) : running.url);
   await untilTold();
   say("closing");

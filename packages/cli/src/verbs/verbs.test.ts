@@ -3,10 +3,11 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { PaperMarket, Random } from "@xenoservers/testkit";
 import { DEFAULT_TIMINGS } from "@xenoservers/market";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { scopesOf } from "../input/verbs/token.ts";
 import { program } from "../main.ts";
 import type { KeyView } from "../output/key-table.ts";
+import { ownVersion } from "../own-version.ts";
 import { addressIn } from "./abuse-trace.ts";
 import { beginsAt } from "./broker-fee.ts";
 import { placeIn } from "./cp.ts";
@@ -30,6 +31,16 @@ describe("the list of verbs", () => {
     const files = (await readdir(import.meta.dirname)).filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"));
     for (const file of files) await expect(import(pathToFileURL(path.join(import.meta.dirname, file)).href), file).resolves.toBeDefined();
   });
+});
+
+it("its version is an option too", async () => {
+  const written = vi.spyOn(process.stdout, "write").mockReturnValue(true);
+  try {
+    await expect(program().parseAsync(["--version"], { from: "user" })).rejects.toMatchObject({ code: "commander.version", exitCode: 0 });
+    expect(written.mock.calls).toEqual([[`${ownVersion()}\n`]]);
+  } finally {
+    written.mockRestore();
+  }
 });
 
 describe("token create", () => {

@@ -6,6 +6,7 @@ import { API, ERROR_CODES, refusalBody, refuse, type Refusal, type Route, type R
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import type { Readable } from "node:stream";
+import { SigningStopped } from "../log/log-view.ts";
 import { noRoom, readBody } from "./body.ts";
 import type { Callers } from "./caller.ts";
 import type { Door } from "./door.ts";
@@ -22,7 +23,7 @@ const PARTS = ["params", "query", "body"] as const;
 interface RouteParts extends StreamParts {
   sessions: Sessions;
   logger: Logger;
-  count(route: string, code: string): void;
+  count(route: string, code: string, seconds: number): void;
   callers: Callers;
   door: Door;
 }
@@ -123,18 +124,18 @@ export class Routes {
         try {
           const refusal = await this.#handle(name, request, reply);
           if (refusal) return this.#refuse(name, request, reply, refusal);
-          count(name, "ok");
+          count(name, "ok", reply.elapsedTime / 1_000);
           return reply;
         } catch (error) {
           logger.error({ error: describeError(error), route: name }, "a request failed");
-          return this.#refuse(name, request, reply, refuse(isDatabaseError(error) ? "unavailable" : "internal"));
+          return this.#refuse(name, request, reply, refuse(isPassing(error) ? "unavailable" : "internal"));
         }
       },
     });
   }
 
   #refuse(name: RouteName, request: FastifyRequest, reply: FastifyReply, refusal: Refusal): FastifyReply {
-    this.#parts.count(name, refusal.code);
+    this.#parts.count(name, refusal.code, reply.elapsedTime / 1_000);
     return answerRefusal(request, reply, refusal);
   }
 
@@ -208,6 +209,9 @@ export class Routes {
     return null;
   }
 }
+
+/** What is no fault of the request, nor of this program. */
+const isPassing = (error: unknown): boolean => error instanceof SigningStopped || isDatabaseError(error);
 
 /** Postgres' own codes are five characters; Node's connection errors start with E. */
 function isDatabaseError(error: unknown): boolean {

@@ -14,7 +14,6 @@ import { callers, type Callers } from "./caller.ts";
 import type { Door } from "./door.ts";
 import type { EventFeed } from "./event-feed.ts";
 import type { LinkHub } from "./link-hub.ts";
-import { createMetrics } from "./metrics.ts";
 import type { Reads } from "./reads.ts";
 import { Routes, answerRefusal, bodyRefusal } from "./routes.ts";
 import type { Sessions } from "./sessions.ts";
@@ -43,7 +42,10 @@ interface HttpParts {
   feed: EventFeed;
   logger: Logger;
   version: string;
-  ready: () => Promise<boolean>;
+  /** Why this broker serves nobody now; null while it does. */
+  notReady: () => Promise<string | null>;
+  /** Is told of each request. */
+  count(route: string, code: string, seconds: number): void;
   /** Addresses or subnets of proxies in front of this broker, whose word on who calls is believed. */
   trustProxy: readonly string[];
 }
@@ -64,7 +66,6 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
   });
   const { door } = hub;
   const who = callers(parts.trustProxy);
-  const { registry, count } = createMetrics(() => hub.counts);
   // bytes are read by the handler, once it is known that their sender has some business here
   app.addContentTypeParser("application/octet-stream", (_request, payload, parsed) => parsed(null, payload));
   parseJsonBodies(app, door);
@@ -73,7 +74,7 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
     { ...reads, ...createWrites(desk, sessions) },
     {
       ...{ sessions, live: hub.live, store: desk.services.store, feed: parts.feed, timers: systemTimers },
-      ...{ logger, count, callers: who, door },
+      ...{ logger, count: parts.count, callers: who, door },
     },
   );
   for (const name of Object.keys(API).filter(isRouteName)) routes.register(app, name);
@@ -86,10 +87,10 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
   );
   app.get("/api/openapi.json", () => openApi(parts.version));
   app.get("/healthz", () => ({ status: "alive" }));
-  app.get("/readyz", async (_request, reply) =>
-    (await parts.ready()) ? { status: "ready" } : reply.code(503).send({ status: "not ready" }),
-  );
-  app.get("/metrics", async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
+  app.get("/readyz", async (_request, reply) => {
+    const why = await parts.notReady();
+    return why === null ? { status: "ready" } : reply.code(503).send({ status: "not ready", why });
+  });
   boundConnections(app, door, who);
   acceptLinks(app, hub, who);
   await app.ready();

@@ -115,7 +115,8 @@ export class World {
       logger: pino({ level: "silent" }),
       version: "test",
       trustProxy: [],
-      ready: async () => true,
+      notReady: async () => null,
+      count: () => {},
     });
   }
 

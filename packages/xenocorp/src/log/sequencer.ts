@@ -50,7 +50,7 @@ export async function startEpoch(desk: LogDesk, previous: LogHead | null, reason
   const { crypto, keys, config, store, log } = desk;
   const id = toHex(crypto.randomBytes(EPOCH_BYTES));
   const head = signed(desk, { epoch: (previous?.epoch ?? 0) + 1, id, size: 0, root: toHex(rootFrom(crypto, 0, [])) });
-  log.see(head);
+  log.begin(head);
   const at = desk.now();
   const document = signDocument(crypto, keys.receipts, "epoch", {
     ...{ origin: config.origin, seen: log.seen, epoch: id, previous: previous && stateOf(previous), reason, at },
@@ -68,14 +68,15 @@ export async function openLog(desk: LogDesk, reason: string): Promise<void> {
       head = await desk.store.logHead();
       if (!head) throw error;
     });
-  if (head) desk.log.see(head);
+  if (head) desk.log.begin(head);
 }
 
-/** Appends what is pending; returns how many leaves were added. */
+/** Appends what is pending; returns how many leaves were added. Throws SigningStopped where the log is not the one that was seen. */
 export async function sequence(desk: LogDesk): Promise<number> {
   const { store, crypto } = desk;
+  const { known: seen } = desk.log;
   const [head, pending] = await Promise.all([store.logHead(), store.logPending(APPEND_MAX)]);
-  if (head) desk.log.see(head);
+  desk.log.see(head, seen);
   if (!head || pending.length === 0) return 0;
   const place = await desk.place?.();
   if (place === null) return 0;

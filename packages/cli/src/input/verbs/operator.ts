@@ -9,6 +9,8 @@ export const brokerInput = inputOf(
   {
     host: textOr("--host <address>", "listen on", "127.0.0.1"),
     port: valueOr("--port <port>", "listen on", "7400", parsePort),
+    metricsPort: value("--metrics-port <port>", "Prometheus' metrics at /metrics on a port of their own (default: none)", parsePort),
+    metricsHost: textOr("--metrics-host <address>", "listen on for metrics", "127.0.0.1"),
     name: textOr("--name <name>", "of a new market", "market.local"),
     trustProxy: many("--trust-proxy <address>", "a proxy in front of it, or its subnet, that says who calls; again for each"),
     memory: valueOr("--memory <mib>", "for all that is buffered for others", "256", countTo(MEMORY_MIB_MAX)),

@@ -1,0 +1,30 @@
+import { expect, it } from "vitest";
+import { Faults } from "./faults.ts";
+
+const logged = () => {
+  const lines: unknown[] = [];
+  const write = (facts: object, what: string): void => void lines.push({ ...facts, what });
+  return { lines, faults: new Faults({ error: write, info: write }) };
+};
+
+it("the same fault 1,000 times is four lines with counts, and one when it is over", () => {
+  const { lines, faults } = logged();
+  for (let i = 0; i < 1_000; i++) faults.failed("the timers failed", new Error("gone"));
+  const line = { error: "gone", what: "the timers failed" };
+  expect(lines).toEqual([1, 10, 100, 1_000].map((times) => ({ ...line, times })));
+  faults.worked("the timers failed");
+  faults.worked("the timers failed");
+  expect(lines.slice(4)).toEqual([{ ...line, times: 1_000, what: "over: the timers failed" }]);
+  faults.failed("the timers failed", new Error("gone"));
+  expect(lines.at(-1)).toEqual({ ...line, times: 1 });
+});
+
+it("another fault is told at once: of another kind, or in other words", () => {
+  const { lines, faults } = logged();
+  faults.worked("never failed");
+  faults.failed("the timers failed", new Error("gone"));
+  faults.failed("the log's sequencer failed", new Error("gone"));
+  faults.failed("the timers failed", "full");
+  faults.failed("the timers failed", "full");
+  expect(lines).toMatchObject([{ error: "gone" }, { error: "gone" }, { error: "full", times: 1 }]);
+});
