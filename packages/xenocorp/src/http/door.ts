@@ -40,6 +40,8 @@ export const PLACES = {
   addressLinks: { max: 20_000, perHolder: 2_048 },
   partyLinks: { max: 20_000, perHolder: 128 },
   channels: { max: 20_000, perHolder: 1_024 },
+  /** Documents whose answer is not there yet: the desk takes all that wait at once, so that few of one holder are all that it needs. */
+  documents: { max: 4_000, perHolder: 64 },
   addressStreams: { max: 4_000, perHolder: 256 },
   partyStreams: { max: 4_000, perHolder: 64 },
   transfers: { max: 32, perHolder: 2 },
@@ -71,7 +73,13 @@ export class Door {
     };
     this.#places = {
       ...{ connections: of("connections"), waiting: of("waiting"), addressLinks: of("addressLinks"), partyLinks: of("partyLinks") },
-      ...{ channels: of("channels"), addressStreams: of("addressStreams"), partyStreams: of("partyStreams"), transfers: of("transfers") },
+      ...{
+        documents: of("documents"),
+        channels: of("channels"),
+        addressStreams: of("addressStreams"),
+        partyStreams: of("partyStreams"),
+        transfers: of("transfers"),
+      },
     };
     const perSecond = REQUEST_COST * (options.requestsPerSecond ?? REQUESTS_PER_SECOND);
     const buckets = (): TokenBuckets => new TokenBuckets(REMEMBERED_MAX, () => new TokenBucket(perSecond, 2 * perSecond, clock));

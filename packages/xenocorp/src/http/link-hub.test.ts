@@ -7,6 +7,7 @@ import { KeyBook, zEnvelope, type Signer } from "@xenoservers/protocol";
 import { channelMessage, type Closing, type FromBroker } from "@xenoservers/protocol/link";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { until } from "../../../../test/until.ts";
+import { PLACES } from "./door.ts";
 import type { LinkPipe } from "./link.ts";
 import { World, newId, newSigner, type Party, type Server } from "./world.fixture.ts";
 
@@ -97,6 +98,19 @@ async function channel(from: Far, to: Far, lease: string): Promise<string> {
   await to.hears("channel-open");
   return session;
 }
+
+it("has few documents of one party on their way, over all of its links, and says of the others when to send them again", async () => {
+  const links = [await new Far().login(customer.root, customer.id), await new Far().login(customer.root, customer.id)];
+  const { envelope } = world.sign(customer.root, "stop", { lease: "ab".repeat(32), party: customer.id, reason: "" });
+  const { perHolder } = PLACES.documents;
+  for (let ref = 0; ref < perHolder; ref++) for (const link of links) link.say({ t: "submit", ref, envelope });
+  for (const link of links) await link.until(() => link.heard.filter(({ t }) => t === "answer").length === perHolder);
+  const codes = links.flatMap(({ heard }) => heard.flatMap((each) => (each.t === "answer" && each.error ? [each.error["code"]] : [])));
+  expect(codes.filter((code) => code === "rate_limited")).toHaveLength(perHolder);
+  links[0]!.say({ t: "submit", ref: perHolder, envelope });
+  await links[0]!.until(() => links[0]!.heard.some((each) => each.t === "answer" && each.ref === perHolder));
+  expect(links[0]!.heard.at(-1)).not.toMatchObject({ error: { code: "rate_limited" } });
+});
 
 describe("a key that ends", () => {
   it("loses its link and its channels at once, and is heard no more", async () => {

@@ -29,7 +29,6 @@ import { LiveKeys } from "./live-keys.ts";
 import { readerOf, type PartySession, type Sessions } from "./sessions.ts";
 
 const LOGIN_WITHIN_MS = 10_000;
-const SUBMITTING_MAX = 1_000;
 const LEASES_KEPT_MAX = 10_000;
 /** A message to a link stays well below what its other end takes. */
 const DOCUMENTS_CHARS_MAX = 400_000;
@@ -158,7 +157,7 @@ export class LinkHub {
     if (session === null) return this.#close(link, "not-logged-in");
     switch (message.t) {
       case "submit":
-        return this.#submit(link, message);
+        return this.#submit(link, session, message);
       case "channel-open":
         return this.#open(link, session, message);
       case "channel-close":
@@ -224,10 +223,11 @@ export class LinkHub {
     return { grants: grants.map(({ envelope }) => envelope), filed: filed.map(({ envelope, at }) => ({ envelope, at })) };
   }
 
-  async #submit(link: Link, { ref, envelope, delivery }: Extract<ToBroker, { t: "submit" }>): Promise<void> {
+  async #submit(link: Link, session: PartySession, { ref, envelope, delivery }: Extract<ToBroker, { t: "submit" }>): Promise<void> {
     const refused = (refusal: Refusal): void => link.tell({ t: "answer", ref, error: refusalBody(refusal).error });
-    if (link.submitting >= SUBMITTING_MAX) return refused(refuse("rate_limited", { retryAfterMs: 1_000 }));
-    link.submitting++;
+    const leave = this.door.take("documents", holderOf(session));
+    if (!leave)
+      return refused(refuse("rate_limited", { retryAfterMs: 1_000, why: "too many documents of this party wait for their answers" }));
     try {
       const answer = await this.#desk().submit(envelope, delivery);
       if (answer.ok) link.tell({ t: "answer", ref, answer: answer.answer });
@@ -235,7 +235,7 @@ export class LinkHub {
     } catch {
       refused(refuse("unavailable"));
     } finally {
-      link.submitting--;
+      leave();
     }
   }
 

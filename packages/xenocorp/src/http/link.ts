@@ -36,8 +36,6 @@ export class Link {
   server: string | null = null;
   /** Channels whose lease is being looked up. */
   channelsOpening = 0;
-  /** Documents whose answer is not there yet. */
-  submitting = 0;
   /** A login is looked up once. */
   loggingIn = false;
   /** Lets go of what is held under its key. */

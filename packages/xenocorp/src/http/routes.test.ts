@@ -1,4 +1,6 @@
 /** Routes: what a token that is sent changes, and that no reply leaves the broker that is not what the API promises. */
+import { once } from "node:events";
+import { connect, type AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import Fastify from "fastify";
 import { pino } from "pino";
@@ -87,6 +89,23 @@ it.each(["/api/v1/%zz", "/api/v1/leases/%", `/api/v1/leases/${"a".repeat(300)}`]
     expect(response.json()).toMatchObject({ error: { code: "bad_request" } });
   },
 );
+
+it("a connection that sends request after request and waits for no answer is cut; a few at once are answered", async () => {
+  await world.app.listen({ host: "127.0.0.1", port: 0 });
+  const { port } = world.app.server.address() as AddressInfo;
+  const answersTo = async (requests: number): Promise<number> => {
+    const socket = connect(port, "127.0.0.1");
+    let heard = "";
+    socket.on("data", (bytes: Buffer) => void (heard += bytes.toString())).on("error", () => {});
+    socket.write(
+      `${"GET /healthz HTTP/1.1\r\nhost: m\r\n\r\n".repeat(requests - 1)}GET /healthz HTTP/1.1\r\nhost: m\r\nconnection: close\r\n\r\n`,
+    );
+    await once(socket, "close");
+    return heard.split('"alive"').length - 1;
+  };
+  expect(await answersTo(16)).toBe(16);
+  expect(await answersTo(64)).toBeLessThan(64);
+});
 
 it("a body that is no JSON, of another type or too large is refused in words", async () => {
   const post = async (payload: string, type: string) => {

@@ -7,6 +7,7 @@ import { CLOSINGS, systemTimers } from "@xenoservers/protocol/link";
 import Fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import { STATUS_CODES, type IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex, Readable } from "node:stream";
 import { WebSocketServer } from "ws";
 import { readBody } from "./body.ts";
@@ -92,6 +93,7 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
     return why === null ? { status: "ready" } : reply.code(503).send({ status: "not ready", why });
   });
   boundConnections(app, door, who);
+  boundPipelines(app);
   acceptLinks(app, hub, who);
   await app.ready();
   return app;
@@ -115,6 +117,20 @@ function parseJsonBodies(app: FastifyInstance, { memory }: Door): void {
       if (read.ok) return parse(request, read.bytes.toString("utf8"), (error, body) => (free(), parsed(error, body)));
       parsed(new BodyRefused(read));
     });
+  });
+}
+
+/** Requests that one connection may have sent before the first of them is answered. Browsers and our own clients send one. */
+const UNANSWERED_MAX = 16;
+
+/** Cuts a connection that sends request after request and waits for no answer: each would be kept until those before it are answered. */
+function boundPipelines(app: FastifyInstance): void {
+  const unanswered = new WeakMap<Socket, number>();
+  app.server.on("request", ({ socket }, response) => {
+    const waiting = (unanswered.get(socket) ?? 0) + 1;
+    unanswered.set(socket, waiting);
+    if (waiting > UNANSWERED_MAX) return void socket.destroy();
+    response.once("close", () => unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1));
   });
 }
 
