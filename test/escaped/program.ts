@@ -8,7 +8,7 @@ import { HOLD, KOFFI, hold } from "../../packages/guests/src/worker/hold.ts";
 const [, , folder = "/w", how] = process.argv;
 await new Promise(setImmediate);
 const held = how === HOLD ? hold() : null;
-held?.limit({ fileBytesMax: 1024 * 1024, dataBytesMax: 1536 * 1024 * 1024, memoryBytesMax: 0 });
+held?.limit({ fileBytesMax: 1024 * 1024, dataBytesMax: 1536 * 1024 * 1024 });
 if (existsSync(`${folder}/script.js`)) {
   const addon: { exports: { load?(library: null): { func(prototype: string): (...args: number[]) => number } } } = { exports: {} };
   process.dlopen(addon, `${import.meta.dirname}/${KOFFI}`);

@@ -19,9 +19,7 @@ const DATA_EXTRA_MIB = 3_072;
 const FILE_EXTRA_MIB = 256;
 
 export interface Bounds {
-  /** Held at once in memory by all processes of the guest; what its files lie in may be memory, too. */
-  memoryBytesMax: number;
-  /** Of private memory that is mapped, touched or not (RLIMIT_DATA): a backstop where no control group holds it. */
+  /** Of private memory that is mapped, touched or not (RLIMIT_DATA). */
   dataBytesMax: number;
   /** Of one file that it writes. */
   fileBytesMax: number;
@@ -32,7 +30,6 @@ export function boundsOf({ memoryMibMax, diskMibMax, outputMibMax, breakpoints }
   const bought = (memoryMibMax + 2 * diskMibMax) * (breakpoints ? 2 : 1);
   const memoryMib = bought + HEAP_MIB[breakpoints ? "deep" : "usual"] + PLATFORM_MIB;
   return {
-    memoryBytesMax: memoryMib * MIB,
     dataBytesMax: (memoryMib + bought + DATA_EXTRA_MIB) * MIB,
     fileBytesMax: (memoryMibMax + diskMibMax + outputMibMax + FILE_EXTRA_MIB) * MIB,
   };
