@@ -30,8 +30,13 @@ export async function createTestDatabase(): Promise<Pool> {
   return pool;
 }
 
-export async function dropTestDatabases(): Promise<void> {
+/** Lets go of all connections: one server has few of them, and a file may have many tests. */
+export async function leaveTestDatabases(): Promise<void> {
   await Promise.all(pools.splice(0).map((pool) => pool.end().catch(() => {})));
+}
+
+export async function dropTestDatabases(): Promise<void> {
+  await leaveTestDatabases();
   if (!server) return;
   const { postgres, folder, admin } = await server;
   server = null;

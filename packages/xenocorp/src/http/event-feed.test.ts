@@ -76,19 +76,19 @@ class Connection extends EventEmitter {
   }
 }
 
-const sessionOf = (party: string): PartySession => ({
+const sessionOf = (party: string, leaseLabel: string | null = null): PartySession => ({
   by: "party",
   party,
   key: {
-    ...{ id: `key of ${party}`, party, role: "device", label: "", scopes: ["read"], account: null, leaseLabel: null },
+    ...{ id: `key of ${party}`, party, role: "device", label: "", scopes: ["read"], account: null, leaseLabel },
     ...{ maxSpendPerDayNanos: null, expiresAt: null, revokedAt: null, grant: "", announced: null, grantedBy: null, revocation: null },
   },
 });
 
-function open(store: Store, feed: EventFeed, party = "p_1", after: string | null = null) {
+function open(store: Store, feed: EventFeed, party = "p_1", after: string | null = null, label: string | null = null) {
   const [out, timers] = [new Connection(), new HandTimers()];
   const live = new LiveKeys(timers, () => 0);
-  const over = streamEvents(out as never, { store, feed, live, timers }, sessionOf(party), after);
+  const over = streamEvents(out as never, { store, feed, live, timers }, sessionOf(party, label), after);
   closing.push(async () => {
     out.emit("close");
     await over;
@@ -109,6 +109,41 @@ it("a stream hears what was before it and what comes, each once, and nothing of 
   await until(() => out.kinds.length >= 4 && other.out.kinds.length >= 2);
   expect(out.kinds).toEqual(["a", "b", "c", "d"]);
   expect(other.out.kinds).toEqual(["xc", "xd"]);
+});
+
+it("a key that is bound to a label hears of leases of that label alone, however the events come", async () => {
+  const store = createMemoryStore(() => 1);
+  const feed = feedOf(store);
+  const sides = { customer: "p_1", account: "a", owner: "p_o", serverKey: "k" };
+  const lease = (id: string, label: string) => ({ kind: "lease" as const, id, expect: 0, data: { id, label, ...sides } as never });
+  const event = (kind: string, of: string | null) => ({ party: "p_1", kind, lease: of, data: {}, at: 1 });
+  await store.commit([
+    change({ id: "leases", puts: [lease("l1", "mine"), lease("l2", "other")], events: [event("a1", "l1"), event("a2", "l2")] }),
+  ]);
+  const [bound, whole] = [open(store, feed, "p_1", null, "mine"), open(store, feed)];
+  await until(() => bound.out.kinds.length === 1 && whole.out.kinds.length === 2);
+  await store.commit([change({ id: "more", events: [event("b0", null), event("b2", "l2"), event("b3", "gone"), event("b1", "l1")] })]);
+  feed.announce();
+  await until(() => bound.out.kinds.length >= 2 && whole.out.kinds.length >= 6);
+  expect(bound.out.kinds).toEqual(["a1", "b1"]);
+  expect(whole.out.kinds).toEqual(["a1", "a2", "b0", "b2", "b3", "b1"]);
+});
+
+it("a stream that waits again and again leaves nothing behind", async () => {
+  const store = createMemoryStore(() => 1);
+  const seat = await feedOf(store).join({ party: "p_1", account: null, label: null, serverKey: null });
+  const over = new AbortController();
+  let listeners = 0;
+  const { signal } = over;
+  const [add, remove] = [signal.addEventListener.bind(signal), signal.removeEventListener.bind(signal)];
+  signal.addEventListener = (...given: Parameters<typeof add>) => (listeners++, add(...given));
+  signal.removeEventListener = (...given: Parameters<typeof remove>) => (listeners--, remove(...given));
+  for (let i = 0; i < 100; i++) {
+    const taken = seat.take(signal);
+    seat.put({ party: "p_1", kind: "k", lease: null, data: {}, at: 1, cursor: String(i) });
+    expect(await taken).toHaveLength(1);
+  }
+  expect(listeners).toBe(0);
 });
 
 it("a thousand streams are one reader", async () => {

@@ -42,9 +42,13 @@ export class Seat {
   /** What has come since; null: some of it was let go. Waits until there is something, or `over`. */
   async take(over: AbortSignal): Promise<StoredEvent[] | null> {
     if (this.#waiting.length === 0 && !this.#hasMissed && !over.aborted)
-      await new Promise<void>((woken) => {
+      await new Promise<void>((resolve) => {
+        const woken = (): void => {
+          over.removeEventListener("abort", woken);
+          resolve();
+        };
         this.#wake = woken;
-        over.addEventListener("abort", () => woken(), { once: true });
+        over.addEventListener("abort", woken);
       });
     return this.#hasMissed ? null : this.#waiting.splice(0);
   }
