@@ -108,14 +108,17 @@ thoroughly("shows the operator which server lies, by an order like any other", a
   const servers = (await market.broker.store.listedServers(0)).filter(
     ({ owner }) => owner === owners["cheat"] || owner === owners["honest"],
   );
+  const { index } = market.broker.desk.services;
+  const setOnline = index.setOnline.bind(index);
   for (const { id, owner } of servers) {
-    // the cheapest of those that fit takes an ordinary order: the others are not listed meanwhile
-    for (const other of await market.broker.store.listedServers(0))
-      market.broker.desk.services.index.setOnline(other.id, other.id === id || other.id === judge);
+    // the cheapest of those that fit takes an ordinary order: the others are away meanwhile, whatever the broker hears of them
+    index.setOnline = (server, online) => setOnline(server, online && (server === id || server === judge));
+    for (const other of await market.broker.store.listedServers(0)) index.setOnline(other.id, true);
     const { code, stdout, stderr } = await xeno("broker", "probe", id, "--within", "1ms", "--data", path.join(market.folder, "broker"));
     expect([code, stdout.match(/(right|wrong):/)?.[1]], stderr).toEqual(owner === owners["cheat"] ? [125, "wrong"] : [0, "right"]);
   }
-  for (const { id } of await market.broker.store.listedServers(0)) market.broker.desk.services.index.setOnline(id, true);
+  index.setOnline = setOnline;
+  for (const { id } of await market.broker.store.listedServers(0)) index.setOnline(id, true);
   const after = (await market.broker.store.load("party", [owners["cheat"]!])).get(owners["cheat"]!)!.data.record.convicted;
   expect(after).toBe(before + 1);
 });
