@@ -107,6 +107,19 @@ describe("grants", () => {
   });
 });
 
+describe("grants of an appeal's referees", () => {
+  it.each(["grant referee", "grant referee-2"])("%s left out: what they have come to is not proved", (label) => {
+    const OVERTURNED = "convicted by a referee that is wrong, and borne out by another";
+    const { truth } = story(OVERTURNED);
+    const own = truth ? { reExecuted: truth } : {};
+    expect(lineOf(OVERTURNED, "verdict", { held: [] }, own)).toMatchObject({ status: "proved" });
+    expect(lineOf(OVERTURNED, "verdict", left([label]), own)).toMatchObject({
+      status: "claimed",
+      says: expect.stringContaining("left out (key-grant)"),
+    });
+  });
+});
+
 describe("a document outside the log", () => {
   const outside = (receipt: Receipt, is: (stored: ReceiptDocument) => boolean): Receipt => {
     const each = (stored: ReceiptDocument): ReceiptDocument => (is(stored) ? { ...stored, index: null, proof: [] } : stored);

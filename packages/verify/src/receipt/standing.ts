@@ -23,7 +23,7 @@ const signerOf = ({ signatures }: Envelope): string => signatures[0].keyid;
 function keysInside({ kind, payload }: AnyVerified): string[] {
   if (kind === "purchase-order") return [signerOf(payload.order), signerOf(payload.offer)];
   if (kind === "amendment") return [signerOf(payload.extension)];
-  return kind === "verdict" ? [signerOf(payload.ruling)] : [];
+  return kind === "verdict" || kind === "review" ? [signerOf(payload.ruling)] : [];
 }
 
 /** The documents that a line rests on beside those of the lines before it: its facts, and the public ones that these lean on. */
@@ -65,12 +65,13 @@ function announcedFor(told: Told): Rest[] {
   return fee ? [{ kind: "fee", id: fee.document.id, by: "operator", index: fee.index, grant: false }] : [];
 }
 
-/** What the operator said last of the verdict's referee. */
+/** What the operator said last of the verdict's referee, and of the one that was asked on appeal. */
 function refereeFor(told: Told): Rest[] {
-  const verdict = told.documentOf("verdict");
-  if (!verdict) return [];
-  const named = told.namedReferee(verdict.payload.referee);
-  return [{ kind: "referee", id: named?.document.id ?? null, by: "operator", index: named?.index ?? null, grant: false }];
+  const referees = [told.documentOf("verdict"), told.documentOf("review")].flatMap((each) => each?.payload.referee ?? []);
+  return referees.map((referee) => {
+    const named = told.namedReferee(referee);
+    return { kind: "referee", id: named?.document.id ?? null, by: "operator", index: named?.index ?? null, grant: false };
+  });
 }
 
 /** The round in which the result was drawn, and its secret where that was shown. */
