@@ -197,6 +197,7 @@ export class LeaseSession {
   }
 
   async #answer(channel: Channel, { digest, offset, length }: Extract<ChannelHeader, { t: "want" }>): Promise<void> {
+    this.#wasHeard = true;
     const blob = this.#job?.blobs.get(digest);
     const bytes = await blob?.read(offset, length).catch((error: Error) => this.#never(error));
     if (bytes) await channel.send({ t: "part", digest, offset }, bytes);
