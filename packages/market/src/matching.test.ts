@@ -83,6 +83,12 @@ describe("matching", () => {
     expect(exclusionOf(candidate({ coolUntil: 10 }), wish(), 10)).toBeNull();
   });
 
+  it("lets a referee have the turn that it was drawn for, whatever it missed", () => {
+    const referee = candidate({ coolUntil: 11, isReferee: true });
+    expect(exclusionOf(referee, wish({ isJudging: true }), 10)).toBeNull();
+    expect(exclusionOf(referee, wish(), 10)).toBe("cooling");
+  });
+
   it("puts what costs nothing behind everything else, unless something speaks for it or it is one's own", () => {
     const nothing = { ...price, vcpuNanosPerSecond: 0n, memoryGibNanosPerSecond: 0n, diskGibNanosPerSecond: 0n };
     const free = candidate({ server: "s_0", owner: "p_free", price: nothing });

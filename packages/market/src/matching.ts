@@ -113,7 +113,8 @@ const EGRESS_RANK: Readonly<Record<string, number>> = { none: 0, names: 1, publi
 export function exclusionOf(candidate: Candidate, wish: Wish, now: number): Exclusion | null {
   if (!candidate.online) return "offline";
   if (!candidate.clockIsRight) return "clock";
-  if (candidate.coolUntil > now && candidate.owner !== wish.customer) return "cooling";
+  // a referee has the turn that it was drawn for: who fails in it is passed over by name
+  if (candidate.coolUntil > now && candidate.owner !== wish.customer && !wish.isJudging) return "cooling";
   if (candidate.validUntil <= now) return "expired";
   if (candidate.suspended) return "suspended";
   if (candidate.isReferee && !wish.isJudging) return "referee";
