@@ -84,6 +84,8 @@ export async function openArchive(file: string): Promise<{ source: OciSource; do
     const reader = extract();
     reader.on("entry", (header, stream, next) => {
       stream.on("error", () => {}); // the reader's own error says it
+      // the reader would wait for its end for ever
+      if (!Number.isSafeInteger(header.size)) return next(new Error(`the size of ${header.name} is no number`));
       const name = header.name.replace(/^\.\//, "");
       if (header.type !== "file" || !/^(index\.json|oci-layout|blobs\/sha256\/[0-9a-f]{64})$/.test(name))
         return void stream.on("end", next).resume();
