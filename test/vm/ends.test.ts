@@ -127,7 +127,9 @@ machines("how machines end", () => {
       const lie =
         "cd /sys/bus/virtio/drivers/virtio_console; d=$(ls -d virtio*); echo $d > unbind; echo $d > bind; sleep 1; for p in /dev/vport*; do (echo; echo refused job words; echo set; yes) > $p & done; sleep 3; poweroff -f";
       const came = await sh(lie);
-      expect(came).toMatchObject({ ended: { kind: "result", reason: expect.stringMatching(/^(completed|guest-panic)$/), tree: [] } });
+      // what it pours into the port may be taken for files that it hands back, and is more than a result may hold
+      const reason = expect.stringMatching(/^(completed|guest-panic|output-limit)$/);
+      expect(came).toMatchObject({ ended: { kind: "result", reason, tree: [] } });
     });
   });
 
