@@ -38,8 +38,6 @@ interface Changed {
 export class OfferIndex {
   readonly #candidates = new Map<string, Candidate>();
   readonly #online = new Set<string>();
-  /** Servers whose clock is off. */
-  readonly #clockIsOff = new Set<string>();
   readonly #conduct = new Map<string, Conduct>();
   readonly #owners = new Map<string, OwnerStanding>();
   readonly #suspended = new Set<string>();
@@ -88,7 +86,7 @@ export class OfferIndex {
     const own = this.#conduct.get(server);
     const cooler = own && known ? coolerOf(own, known.conduct) : (own ?? known?.conduct);
     return {
-      ...{ clockIsRight: !this.#clockIsOff.has(server), coolUntil: cooler?.coolUntil ?? NEWCOMER.coolUntil },
+      coolUntil: cooler?.coolUntil ?? NEWCOMER.coolUntil,
       missesWeigh: known?.missesWeigh ?? NEWCOMER.missesWeigh,
       isVouchedFor: known?.isVouchedFor ?? NEWCOMER.isVouchedFor,
     };
@@ -146,13 +144,6 @@ export class OfferIndex {
     else this.#online.delete(server);
     const candidate = this.#candidates.get(server);
     if (candidate) candidate.online = online;
-  }
-
-  setClock(server: string, isRight: boolean): void {
-    if (isRight) this.#clockIsOff.delete(server);
-    else this.#clockIsOff.add(server);
-    const candidate = this.#candidates.get(server);
-    if (candidate) candidate.clockIsRight = isRight;
   }
 
   setSuspended(party: string, suspended: boolean): void {
