@@ -7,6 +7,7 @@ const KEYS_GOOD = sqlOf("keys-good");
 const KEYS_ENDED = sqlOf("keys-ended");
 const KEYS_REVOKED = sqlOf("keys-revoked");
 const LEASES_SEEN = sqlOf("leases-seen");
+const LEASES_LIVE = sqlOf("leases-live");
 const LEASES_OF_SERVER = sqlOf("leases-of-server");
 const LEASES_FOUND = sqlOf("leases-found");
 const SERVERS_LISTED = sqlOf("servers-listed");
@@ -33,7 +34,8 @@ export function postgresRows(pool: Pool): Rows {
     keysRevokedSince: (since) => dataOf<KeyRow>(KEYS_REVOKED, [since]),
     accountsOf: (party) => dataOf<AccountRow>("select data from entity where kind = 'account' and data->>'party' = $1", [party]),
     listedServers: (now) => dataOf<ServerRow>(SERVERS_LISTED, [now]),
-    leasesOf: (reader, live, limit) => dataOf<LeaseRow>(LEASES_SEEN, [...readerValues(reader), live ? LIVE : null, limit]),
+    leasesOf: (reader, live, limit) =>
+      live ? dataOf<LeaseRow>(LEASES_LIVE, [...readerValues(reader), LIVE, limit]) : dataOf<LeaseRow>(LEASES_SEEN, [...readerValues(reader), limit]),
     leasesServerMustKnow: (server) => dataOf<LeaseRow>(LEASES_OF_SERVER, [server, LIVE]),
     findLeases: (reader, idPrefix) => idsOf(LEASES_FOUND, [...readerValues(reader), idPrefix, FOUND_MAX]),
     due: (kind, now, limit, by) => idsOf(DUE, [kind, now, limit, by, now + TURN_MS]),

@@ -1,42 +1,37 @@
--- By the reader $1 to $4; $5: in which states, null for any: the latest $6. As lease_seen, a branch for each way to see a lease, so that each
--- reads an index in the order of time.
+-- By the reader $1 to $4, in any state: the latest $5. As lease_seen, a branch for each way to see a lease, so that each reads an index in the
+-- order of time.
 with seen as (
   (select data
      from entity
     where kind = 'lease' and $2::text is null and $3::text is null and $4::text is null and data->>'customer' = $1
-      and ($5::text[] is null or data->>'state' = any($5))
     order by (data->>'issuedAt')::bigint desc
-    limit $6)
+    limit $5)
   union all
   (select data
      from entity
     where kind = 'lease' and $2::text is null and $3::text is null and $4::text is null and data->>'owner' = $1 and data->>'customer' <> $1
-      and ($5::text[] is null or data->>'state' = any($5))
     order by (data->>'issuedAt')::bigint desc
-    limit $6)
+    limit $5)
   union all
   (select data
      from entity
     where kind = 'lease' and $2::text is not null and $4::text is null and data->>'account' = $2 and data->>'customer' = $1 and ($3::text is null or data->>'label' = $3)
-      and ($5::text[] is null or data->>'state' = any($5))
     order by (data->>'issuedAt')::bigint desc
-    limit $6)
+    limit $5)
   union all
   (select data
      from entity
     where kind = 'lease' and $2::text is null and $3::text is not null and $4::text is null and data->>'customer' = $1 and data->>'label' = $3
-      and ($5::text[] is null or data->>'state' = any($5))
     order by (data->>'issuedAt')::bigint desc
-    limit $6)
+    limit $5)
   union all
   (select data
      from entity
     where kind = 'lease' and $4::text is not null and data->>'serverKey' = $4 and data->>'owner' = $1
-      and ($5::text[] is null or data->>'state' = any($5))
     order by (data->>'issuedAt')::bigint desc
-    limit $6)
+    limit $5)
 )
 select data
   from seen
  order by (data->>'issuedAt')::bigint desc
- limit $6
+ limit $5

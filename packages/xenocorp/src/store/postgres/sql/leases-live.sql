@@ -1,0 +1,15 @@
+-- Of the reader $1 to $4, those in one of the states $5, in which money is held: the latest $6. A party has few of them at a time.
+with seen as (
+  select data
+    from entity
+   where kind = 'lease' and live_side(data, 'customer') = $1 and data->>'state' = any($5) and lease_seen(data, $1, $2, $3, $4)
+  union all
+  select data
+    from entity
+   where kind = 'lease' and live_side(data, 'owner') = $1 and data->>'state' = any($5) and data->>'customer' <> $1
+     and lease_seen(data, $1, $2, $3, $4)
+)
+select data
+  from seen
+ order by (data->>'issuedAt')::bigint desc
+ limit $6
