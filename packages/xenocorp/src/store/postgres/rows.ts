@@ -35,7 +35,9 @@ export function postgresRows(pool: Pool): Rows {
     accountsOf: (party) => dataOf<AccountRow>("select data from entity where kind = 'account' and data->>'party' = $1", [party]),
     listedServers: (now) => dataOf<ServerRow>(SERVERS_LISTED, [now]),
     leasesOf: (reader, live, limit) =>
-      live ? dataOf<LeaseRow>(LEASES_LIVE, [...readerValues(reader), LIVE, limit]) : dataOf<LeaseRow>(LEASES_SEEN, [...readerValues(reader), limit]),
+      live
+        ? dataOf<LeaseRow>(LEASES_LIVE, [...readerValues(reader), LIVE, limit])
+        : dataOf<LeaseRow>(LEASES_SEEN, [...readerValues(reader), limit]),
     leasesServerMustKnow: (server) => dataOf<LeaseRow>(LEASES_OF_SERVER, [server, LIVE]),
     findLeases: (reader, idPrefix) => idsOf(LEASES_FOUND, [...readerValues(reader), idPrefix, FOUND_MAX]),
     due: (kind, now, limit, by) => idsOf(DUE, [kind, now, limit, by, now + TURN_MS]),

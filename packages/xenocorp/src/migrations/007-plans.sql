@@ -7,3 +7,8 @@ drop index entity_live_customer;
 drop index entity_live_owner;
 create index entity_live_customer on entity (live_side(data, 'customer')) where kind = 'lease' and live_side(data, 'customer') is not null;
 create index entity_live_owner on entity (live_side(data, 'owner')) where kind = 'lease' and live_side(data, 'owner') is not null;
+
+-- One kind to an index, so that nothing is left of a query that another index might be joined in for.
+drop index entity_key_party;
+create index entity_key_party on entity ((data->>'party')) where kind = 'key';
+create index entity_account_party on entity ((data->>'party')) where kind = 'account';
