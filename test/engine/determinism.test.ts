@@ -12,6 +12,7 @@ import { mutate } from "./mutate.ts";
 const script = path.join(import.meta.dirname, "run-generated.ts");
 const MODULES = cases(40, 150);
 const TRACED = cases(8, 100);
+const THROWING = cases(60, 1_000);
 const DAMAGED = cases(1_000, 2_000);
 const LIFTOFF = ["--liftoff-only"];
 const TURBOFAN = ["--no-liftoff", "--no-wasm-tier-up"];
@@ -32,6 +33,14 @@ describe("determinism", () => {
     const endings = new Set(reference.map((line) => /"kind":"([a-z-]+)"/.exec(line)?.[1]));
     for (const kind of ["exit", "trap", "fuel-limit", "memory-limit"]) expect(endings).toContain(kind);
     for (const flags of [TURBOFAN, [], ["--stack-size=7000", "--no-wasm-inlining"]]) expect(await lines(flags)).toEqual(reference);
+  });
+
+  it("gives the same where programs throw, with NaNs among what their exceptions carry", async () => {
+    const thrown = (flags: readonly string[]): Promise<string[]> => linesOf(flags, script, ["1", String(THROWING), "exceptions"]);
+    const reference = await thrown(LIFTOFF);
+    expect(reference.filter((line) => line.includes("nothing caught")).length).toBeGreaterThan(THROWING / 20);
+    expect(reference.filter((line) => line.includes("refused"))).toEqual([]);
+    expect(await thrown(TURBOFAN)).toEqual(reference);
   });
 
   it("meets its own limit on the stack before V8's, whatever calls itself and however it was compiled", async () => {

@@ -1,8 +1,8 @@
 /** Control flow of every shape, taken down in the middle and wound up again; and that no state says under which limit its job ran. */
 import { describe, expect, it } from "vitest";
-import wabtInit from "wabt";
 import { prepareModule, runJob, traceJob } from "@xenoservers/engine";
 import { cases } from "../thorough.ts";
+import { assembled } from "./assembled.ts";
 import { generateControl } from "./generate-control.ts";
 import { built, checkSegments, compiled, jobOf, shown, traced } from "./traced.ts";
 
@@ -10,10 +10,6 @@ const SEEDS = cases(8, 100);
 /** Breakpoints in one run. */
 const STEPS = 12n;
 const FUEL = 30_000n;
-
-const wabt = await wabtInit();
-const FEATURES = { multi_value: true, simd: true, reference_types: true, tail_call: true };
-const assembled = (text: string): Buffer => Buffer.from(wabt.parseWat("t.wat", text, FEATURES).toBinary({}).buffer);
 
 /** Runs the module plain and traced, and goes on from each of its states; how many there were. */
 function checkAll(module: Uint8Array, fuelMax: bigint, what: string, steps = STEPS): number {
@@ -107,7 +103,7 @@ const SHAPES: Record<string, string> = {
     (func (export "_start") (call $start) (i64.store (i32.const 0) (global.get $n)))`,
 };
 
-const moduleOf = (code: string): Buffer => assembled(`(module (memory (export "memory") 1) ${code})`);
+const moduleOf = (code: string): Uint8Array => assembled(`(module (memory (export "memory") 1) ${code})`);
 
 describe("a call stack", () => {
   it.each(Object.entries(SHAPES))("is the same again: %s", (what, code) => {

@@ -98,6 +98,8 @@ const STACK_BYTES = 4 * 1024 * 1024;
 const CALL_FUEL = 200n;
 const CALL_BYTES_PER_FUEL = 8;
 
+const UNCAUGHT = "an exception that nothing caught";
+
 class OutputLimit extends Error {}
 class Stopped extends Error {}
 /** Not a result: the host could not do what the job's limits allow. */
@@ -291,6 +293,7 @@ function endingOf(error: unknown, added: Added | null, own: OwnFunctions): Endin
   // the engine's own limit comes first for every frame that it knows of; where a machine's frames are larger, this is the guest's
   // recursion all the same
   if (error instanceof RangeError && error.message.includes("call stack")) return { kind: "trap", message: "call stack exhausted" };
+  if (error instanceof WebAssembly.Exception) return wantedMemory ? { kind: "memory-limit" } : { kind: "trap", message: UNCAUGHT };
   if (!(error instanceof WebAssembly.RuntimeError)) return null;
   if (added !== null && added[ADDED.stack].value < 0) return { kind: "trap", message: "call stack exhausted" };
   if (added !== null && added[ADDED.fuel].value < 0n) return { kind: "fuel-limit" };

@@ -25,4 +25,6 @@ declare namespace WebAssembly {
   class RuntimeError extends Error {}
   class CompileError extends Error {}
   class LinkError extends Error {}
+  /** Thrown by guest code. */
+  class Exception {}
 }

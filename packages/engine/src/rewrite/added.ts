@@ -26,6 +26,8 @@ export const ADDED = {
 export const ADDED_GLOBALS = [I64, I32, I32, I32] as const;
 /** Behind those in a build with breakpoints: below what counter the next is due, the state, the end of the stack of frames. */
 export const BREAKPOINT_GLOBALS = [I64, I32, I32] as const;
+/** Of a module with exceptions: one more than the stack that was left where the guest threw the one that is on its way (exceptions.ts). */
+export const THROWN_GLOBAL = I32;
 /** What the state says of the call stack; no other value is written. */
 export const STATE = { running: 0, takingDown: 1, windingUp: 2 } as const;
 /** The counter while the call stack is wound up again: below zero whatever functions take off it on the way. */

@@ -57,6 +57,8 @@ function takeResults(walk: Walk, opcode: number, type: FunctionType, operands: n
   walk.callBytesMax = Math.max(walk.callBytesMax, bytesOf(type.params) + bytesOf(type.results) + bytesOf(ADDED_PARAMS));
   if (isTailCall(opcode)) return leaveOutDead(walk);
   walk.out.op(OP.localSet, walk.out.fuelLocal);
+  // what stands behind it does not run where it throws
+  if (walk.module.tags.length > 0) walk.out.endRun();
   walk.stack.popMany(operands);
   for (const result of type.results) walk.stack.push(result);
 }

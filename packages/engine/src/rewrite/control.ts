@@ -3,22 +3,44 @@
  * reached (after br, return, unreachable, up to the next end or else) is left out.
  */
 import { assertWithin } from "./module-limits.ts";
-import type { FunctionType } from "./module.ts";
+import { assertValueType, type FunctionType } from "./module.ts";
 import { OP } from "./op.ts";
 import { skipDead } from "./skip.ts";
-import type { Walk } from "./walk.ts";
+import type { Label, Walk } from "./walk.ts";
 
 const NO_VALUES: FunctionType = { params: [], results: [] };
 /** Of blocks that take nothing and give one value, by its type. */
 const ONE_RESULT: readonly FunctionType[] = Array.from({ length: 128 }, (_, type) => ({ params: [], results: [type] }));
 
-function blockType({ reader, module }: Walk): FunctionType {
+export function blockType({ reader, module }: Walk): FunctionType {
+  const { at } = reader;
   const type = reader.s33();
   if (type === -64) return NO_VALUES;
-  return type < 0 ? ONE_RESULT[type + 128]! : module.types[type]!;
+  if (type >= 0) return module.types[type]!;
+  assertValueType(type + 128, at);
+  return ONE_RESULT[type + 128]!;
 }
 
-/** Of block, loop and if. */
+const KIND_OF: Readonly<Record<number, Label["kind"]>> = { [OP.block]: "block", [OP.loop]: "loop", [OP.if]: "if", [OP.try]: "try" };
+
+/** Behind the instruction that begins a block. `own`: of a block in blocks that the engine puts around it. */
+export function openLabel(
+  walk: Walk,
+  kind: Label["kind"],
+  params: readonly number[],
+  results: readonly number[],
+  { around, ended }: Pick<Label, "ended"> & { around: number } = { around: 0, ended: null },
+): void {
+  const { out, stack, labels, reader } = walk;
+  const height = stack.height - params.length;
+  assertWithin("blocks inside each other", labels.length + walk.around + around, reader.at);
+  walk.keptOver += out.locals.length + height;
+  assertWithin("values to keep over the blocks of one function", walk.keptOver, reader.at);
+  labels.push({ kind, height, params, results, reached: false, outside: walk.around + around, ended });
+  walk.pauses?.openBlock(height);
+}
+
+/** Of block, loop, if and try. */
 export function enterBlock(walk: Walk, opcode: number): void {
   const { out, stack } = walk;
   const { params, results } = blockType(walk);
@@ -32,12 +54,7 @@ export function enterBlock(walk: Walk, opcode: number): void {
   walk.pauses?.beforeBlock(params.length, opcode === OP.if);
   out.op(opcode);
   out.body.signed(walk.add.blockType(params, results));
-  const height = stack.height - params.length;
-  assertWithin("blocks inside each other", walk.labels.length, walk.reader.at);
-  walk.keptOver += out.locals.length + height;
-  assertWithin("values to keep over the blocks of one function", walk.keptOver, walk.reader.at);
-  walk.labels.push({ kind: opcode === OP.loop ? "loop" : opcode === OP.if ? "if" : "block", height, params, results, reached: false });
-  walk.pauses?.openBlock(height);
+  openLabel(walk, KIND_OF[opcode]!, params, results);
   if (opcode === OP.loop) {
     // a build with breakpoints has it beside its own
     if (!walk.pauses) out.checkLoop();
@@ -45,8 +62,8 @@ export function enterBlock(walk: Walk, opcode: number): void {
   }
 }
 
-/** `live`: what stands before it can run to it. */
-export function elseOfBlock(walk: Walk, live: boolean): void {
+/** Begins another arm of the innermost block, with these values as operands. `live`: what stands before it can run to its end. */
+export function arm(walk: Walk, live: boolean, kind: Label["kind"], write: () => void, values: readonly number[]): void {
   const { out, stack } = walk;
   const label = walk.labels.at(-1)!;
   if (live) {
@@ -54,20 +71,33 @@ export function elseOfBlock(walk: Walk, live: boolean): void {
     out.charge();
     label.reached = true;
   }
-  out.op(OP.else);
+  write();
   out.endRun();
-  label.kind = "else";
+  label.kind = kind;
   stack.cutTo(label.height);
-  for (const type of label.params) stack.push(type);
-  walk.pauses?.otherArm();
+  for (const type of values) stack.push(type);
   out.pending = 0;
 }
 
 /** `live`: what stands before it can run to it. */
+export function elseOfBlock(walk: Walk, live: boolean): void {
+  arm(walk, live, "else", () => walk.out.op(OP.else), walk.labels.at(-1)!.params);
+  walk.pauses?.otherArm();
+}
+
+/** Blocks whose end is reached on more than one way, whatever branches to it. */
+const JOINING: ReadonlySet<Label["kind"]> = new Set(["if", "else", "catch", "try_table"]);
+
+/** `live`: what stands before it can run to it. */
 export function endBlock(walk: Walk, live: boolean): void {
+  closeLabel(walk, live, () => walk.out.op(OP.end));
+}
+
+/** The same, where what ends the block is written by `write`. */
+export function closeLabel(walk: Walk, live: boolean, write: () => void): void {
   const { out, stack } = walk;
   const label = walk.labels.pop()!;
-  const joins = label.reached || label.kind === "if" || label.kind === "else";
+  const joins = label.reached || JOINING.has(label.kind);
   if (live) {
     if (joins || walk.labels.length === 0) walk.canonical(label.results.length);
     if (joins) out.charge();
@@ -76,7 +106,8 @@ export function endBlock(walk: Walk, live: boolean): void {
   const carried = live && !joins ? stack.dirty.slice(label.height, stack.height) : null;
   stack.cutTo(label.height);
   for (const [i, type] of label.results.entries()) stack.push(type, carried?.[i] ?? 0);
-  out.op(OP.end);
+  write();
+  label.ended?.();
   walk.pauses?.closeBlock(label.results.length);
   if (label.kind === "loop" || (label.reached && walk.loopEnded)) out.noteFuel();
   walk.loopEnded = label.kind === "loop";
@@ -88,17 +119,17 @@ export function unreachable(walk: Walk): void {
   leaveOutDead(walk);
 }
 
-/** Goes on at the `end` or `else` up to which nothing runs. */
+/** Goes on behind the code that nothing runs to: where the block ends, or another arm of it begins. */
 export function leaveOutDead(walk: Walk): void {
   walk.stack.cutTo(walk.labels.at(-1)!.height);
   walk.out.pending = 0;
   walk.out.endRun();
-  if (skipDead(walk.reader) === "end") endBlock(walk, false);
-  else elseOfBlock(walk, false);
+  skipDead(walk.reader);
+  walk.live = false;
 }
 
 /** The types that a branch to the label carries. */
-function carriedTo({ labels }: Walk, depth: number): readonly number[] {
+export function carriedTo({ labels }: Walk, depth: number): readonly number[] {
   const label = labels[labels.length - 1 - depth]!;
   if (label.kind === "loop") return label.params;
   label.reached = true;
@@ -109,7 +140,7 @@ export function branch(walk: Walk, depth: number): void {
   walk.out.pending++;
   walk.canonical(carriedTo(walk, depth).length);
   walk.out.charge();
-  walk.out.op(OP.br, walk.pauses?.depth(depth) ?? depth);
+  walk.out.op(OP.br, walk.depth(depth));
   leaveOutDead(walk);
 }
 
@@ -120,24 +151,25 @@ export function branchIf(walk: Walk): void {
   walk.out.charge();
   walk.out.endRun();
   walk.stack.pop();
-  walk.out.op(OP.brIf, walk.pauses?.depth(depth) ?? depth);
+  walk.out.op(OP.brIf, walk.depth(depth));
 }
 
 export function branchTable(walk: Walk): void {
-  const { reader, out, pauses } = walk;
+  const { reader, out } = walk;
   const at = reader.at;
+  const moved = walk.pauses !== null || walk.around > 0;
   let carried: readonly number[] = [];
   const depths: number[] = [];
   for (let left = reader.u32() + 1; left > 0; left--) {
     const depth = reader.u32();
     carried = carriedTo(walk, depth);
-    if (pauses) depths.push(pauses.depth(depth));
+    if (moved) depths.push(walk.depth(depth));
   }
   out.pending++;
   walk.canonical(carried.length, 1);
   out.charge();
   out.op(OP.brTable);
-  if (pauses) {
+  if (moved) {
     out.body.u32(depths.length - 1);
     for (const depth of depths) out.body.u32(depth);
   } else walk.copy(at);

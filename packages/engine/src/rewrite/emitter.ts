@@ -16,6 +16,21 @@ export interface Breakpoints {
   mayStop(index: number): boolean;
 }
 
+/** The global that is above zero while an exception that the guest threw is on its way; there is one where any code uses it. */
+export class Thrown {
+  used = false;
+  readonly #global: number;
+
+  constructor(global: number) {
+    this.#global = global;
+  }
+
+  use(): number {
+    this.used = true;
+    return this.#global;
+  }
+}
+
 /** Where the rewriter put its own functions and globals. */
 export interface Additions {
   fuelGlobal: number;
@@ -24,6 +39,7 @@ export interface Additions {
   grow: number;
   /** Null in the fast build. */
   breakpoint: Breakpoints | null;
+  thrown: Thrown;
   /** Index after the additions of a defined function, or of the function that stands for an imported one. */
   functionIndex(index: number): number;
   /** A block's type as the binary format writes it. */

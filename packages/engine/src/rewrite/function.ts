@@ -17,10 +17,11 @@
 import { Reader, Refusal, Writer } from "./binary.ts";
 import { call, callIndirect } from "./calls.ts";
 import { branch, branchIf, branchTable, elseOfBlock, endBlock, enterBlock, unreachable } from "./control.ts";
+import { catchAll, catchTag, delegate, rethrow, throwRef, throwTag, tryTable } from "./exceptions.ts";
 import { Emitter, type Additions } from "./emitter.ts";
 import type { FloatLocals } from "./float-locals.ts";
 import { LOCALS_MAX, assertWithin } from "./module-limits.ts";
-import type { ParsedModule, Span } from "./module.ts";
+import { valueType, type ParsedModule, type Span } from "./module.ts";
 import { OP } from "./op.ts";
 import { I32, PLAIN, isFloat } from "./opcodes.ts";
 import { miscellaneous, ofIntegers, simd, simple } from "./operations.ts";
@@ -66,7 +67,7 @@ export class FunctionRewriter {
     for (let groups = reader.u32(); groups > 0; groups--) {
       const at = reader.at;
       const count = reader.u32();
-      const type = reader.byte();
+      const type = valueType(reader);
       if (locals.length + count > LOCALS_MAX) throw new Refusal("too many locals", at, "the module is malformed");
       assertWithin("locals", (this.#localsInAll += count), at);
       for (let i = 0; i < count; i++) locals.push(type);
@@ -109,11 +110,14 @@ function instruction(walk: Walk): void {
     case OP.block:
     case OP.loop:
     case OP.if:
+    case OP.try:
       return enterBlock(walk, opcode);
     case OP.else:
-      return elseOfBlock(walk, true);
     case OP.end:
-      return endBlock(walk, true);
+    case OP.catch:
+    case OP.catchAll:
+    case OP.delegate:
+      return goOn(walk, opcode);
     case OP.br:
       return branch(walk, reader.u32());
     case OP.return:
@@ -132,7 +136,33 @@ function instruction(walk: Walk): void {
       return miscellaneous(walk, at);
     case OP.simd:
       return simd(walk, at);
+    case OP.throw:
+      return throwTag(walk);
+    case OP.rethrow:
+      return rethrow(walk);
+    case OP.throwRef:
+      return throwRef(walk);
+    case OP.tryTable:
+      return tryTable(walk);
     default:
       return variable(walk, opcode, at);
+  }
+}
+
+/** Of what ends the innermost block or begins another arm of it. */
+function goOn(walk: Walk, opcode: number): void {
+  const { live } = walk;
+  walk.live = true;
+  switch (opcode) {
+    case OP.else:
+      return elseOfBlock(walk, live);
+    case OP.catch:
+      return catchTag(walk, live);
+    case OP.catchAll:
+      return catchAll(walk, live);
+    case OP.delegate:
+      return delegate(walk, live);
+    default:
+      return endBlock(walk, live);
   }
 }

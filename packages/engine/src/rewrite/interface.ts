@@ -43,7 +43,8 @@ export const startOf = ({ exports }: ParsedModule): number =>
   exports.find(({ text, kind }) => text === START && kind === KIND.function)!.index;
 
 /** Nothing says outside which function a reference is to; a reference of the host's is always null. */
-export function checkState({ globals }: ParsedModule): void {
+export function checkState({ globals, tags }: ParsedModule): void {
+  if (tags.length > 0) throw new Refusal("exceptions", 0, "such a job has no breakpoints");
   const hidden = globals.find(({ mutable, type }) => mutable && type === FUNCREF);
   if (hidden) throw new Refusal("a mutable global that is a function reference", hidden.init.start, "such a job has no breakpoints");
 }

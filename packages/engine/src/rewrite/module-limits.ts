@@ -15,9 +15,10 @@ const MODULE_LIMITS = {
   /** Parameters and results of all types together. */
   "values in types": 1_000_000,
   imports: 1_000,
-  functions: 250_000,
+  functions: 750_000,
   globals: 20_000,
   exports: 100_000,
+  tags: 10_000,
   "elements of tables": 1_000_000,
   /** Of all functions together. */
   locals: 16_000_000,

@@ -1,7 +1,7 @@
 /** The parts of a module that the rewriter looks into; everything else is copied as it stands. */
 import { Reader, Refusal } from "./binary.ts";
 import { assertWithin } from "./module-limits.ts";
-import { EXTERNREF, FUNCREF, V128 } from "./opcodes.ts";
+import { EXNREF, EXTERNREF, FUNCREF, V128 } from "./opcodes.ts";
 
 export interface FunctionType {
   params: readonly number[];
@@ -49,6 +49,8 @@ export interface ParsedModule {
   globals: ParsedGlobal[];
   exports: ParsedExport[];
   exportsEnd: number;
+  /** Type index of each kind of exception. */
+  tags: number[];
   start: number | null;
   elements: Span | null;
   dataCount: number | null;
@@ -76,6 +78,7 @@ export const SECTION = {
   tag: 13,
 } as const;
 const HEADER_BYTES = 8;
+const TAG_VALUES_MAX = 16;
 const FUNCTION_TYPE = 0x60;
 const LIMITS_MAXIMUM = 1;
 const LIMITS_SHARED = 2;
@@ -90,11 +93,24 @@ function limitsOf(reader: Reader): Limits {
   return { initial, maximum: flags & LIMITS_MAXIMUM ? reader.u32() : null };
 }
 
-function valueType(reader: Reader): number {
+export function assertValueType(type: number, at: number): void {
+  if ((type >= V128 && type <= 0x7f) || type === FUNCREF || type === EXTERNREF || type === EXNREF) return;
+  throw new Refusal(`value type 0x${type.toString(16)}`, at, "compile for wasm32-wasip1 without garbage collection or typed references");
+}
+
+export function valueType(reader: Reader): number {
   const at = reader.at;
   const type = reader.byte();
-  if ((type >= V128 && type <= 0x7f) || type === FUNCREF || type === EXTERNREF) return type;
-  throw new Refusal(`value type 0x${type.toString(16)}`, at, "compile for wasm32-wasip1 without garbage collection or typed references");
+  assertValueType(type, at);
+  return type;
+}
+
+/** Of a table's entries and of mutable globals: nothing counts what exceptions take there. */
+function keptType(reader: Reader, what: string): number {
+  const at = reader.at;
+  const type = valueType(reader);
+  if (type === EXNREF) throw new Refusal(`${what} of exceptions`, at, "keep them in locals");
+  return type;
 }
 
 const typesOf = (reader: Reader): number[] => Array.from({ length: reader.u32() }, () => valueType(reader));
@@ -146,6 +162,7 @@ export function parseModule(bytes: Uint8Array): ParsedModule {
     globals: [],
     exports: [],
     exportsEnd: 0,
+    tags: [],
     start: null,
     elements: null,
     dataCount: null,
@@ -179,7 +196,7 @@ function readSection(module: ParsedModule, id: number, section: Reader, at: numb
     case SECTION.function:
       return each(counted("functions"), () => module.functions.push(section.u32()));
     case SECTION.table:
-      return each(section.u32(), () => module.tables.push({ type: valueType(section), limits: limitsOf(section) }));
+      return each(section.u32(), () => module.tables.push({ type: keptType(section, "a table"), limits: limitsOf(section) }));
     case SECTION.memory:
       return each(section.u32(), () => readMemory(module, section));
     case SECTION.global:
@@ -201,7 +218,7 @@ function readSection(module: ParsedModule, id: number, section: Reader, at: numb
       module.data = { start: section.at, end: section.end };
       return;
     case SECTION.tag:
-      throw new Refusal("exception tags", at, "handlers could catch the host's own stop; compile with -fno-exceptions (Rust: panic=abort)");
+      return each(counted("tags"), () => module.tags.push(tagOf(module, section)));
     default:
       throw new Refusal(`section ${id}`, at, "this engine does not know it; compile for wasm32-wasip1");
   }
@@ -241,13 +258,23 @@ function readMemory(module: ParsedModule, section: Reader): void {
 
 function globalOf(section: Reader): ParsedGlobal {
   const start = section.at;
-  const type = valueType(section);
+  const type = keptType(section, "a global");
   const mutable = section.byte() === 1;
   if (mutable && type === V128)
     throw new Refusal("mutable v128 global", start, "the state of a job could not be shown; keep vectors in memory");
   const from = section.at;
   skipConstant(section);
   return { type, mutable, init: { start: from, end: section.at } };
+}
+
+/** What an exception carries lies in the host's own heap. */
+function tagOf({ types }: ParsedModule, section: Reader): number {
+  const start = section.at;
+  section.byte();
+  const type = section.u32();
+  const carried = types[type]!.params.length;
+  if (carried > TAG_VALUES_MAX) throw new Refusal(`exception of ${carried} values`, start, "pass them in memory");
+  return type;
 }
 
 function readExport(module: ParsedModule, section: Reader): void {

@@ -11,6 +11,8 @@ export const F64 = 0x7c;
 export const V128 = 0x7b;
 export const FUNCREF = 0x70;
 export const EXTERNREF = 0x6f;
+/** A caught exception, as a value. */
+export const EXNREF = 0x69;
 export const isFloat = (type: number): boolean => type === F32 || type === F64 || type === V128;
 
 /** What follows the opcode. */
@@ -284,11 +286,6 @@ export function refusedOpcode(opcode: number, sub: number): [what: string, advic
     return [`atomic instruction 0xfe ${hex(sub)}`, "threads are not deterministic; compile without -pthread and -matomics"];
   if (opcode === 0xfd && sub >= 0x100)
     return [`relaxed SIMD instruction 0xfd ${hex(sub)}`, "its result differs between machines; compile with -mno-relaxed-simd"];
-  if ([0x06, 0x07, 0x08, 0x09, 0x0a, 0x18, 0x19, 0x1f].includes(opcode))
-    return [
-      `exception instruction ${hex(opcode)}`,
-      "handlers could catch the host's own stop; compile with -fno-exceptions (Rust: panic=abort)",
-    ];
   if (opcode === 0xfb)
     return [`garbage-collection instruction 0xfb ${hex(sub)}`, "only linear memory is offered; compile for wasm32-wasip1"];
   if (opcode === 0x14 || opcode === 0x15 || (opcode >= 0xd3 && opcode <= 0xd6))

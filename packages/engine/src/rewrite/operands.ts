@@ -1,7 +1,14 @@
 /** The operand stack as it stands at one instruction: types, what is known of floats' bits, and how many bytes it takes at most. */
-import { V128 } from "./opcodes.ts";
+import { EXNREF, V128 } from "./opcodes.ts";
 
-export const bytesOf = (types: readonly number[]): number => types.reduce((sum, type) => sum + (type === V128 ? 16 : 8), 0);
+/**
+ * Of an exception that is held: what it carries lies in the host's own heap, so that it counts on the guest's stack for what it may take
+ * there (exceptions.ts).
+ */
+export const EXCEPTION_BYTES = 512;
+
+const sizeOf = (type: number): number => (type === V128 ? 16 : type === EXNREF ? EXCEPTION_BYTES : 8);
+export const bytesOf = (types: readonly number[]): number => types.reduce((sum, type) => sum + sizeOf(type), 0);
 
 export class Operands {
   /** Those above `height` are left from before. */
@@ -22,13 +29,13 @@ export class Operands {
     this.types[this.height] = type;
     this.dirty[this.height] = dirty;
     this.height++;
-    this.#bytes += type === V128 ? 16 : 8;
+    this.#bytes += sizeOf(type);
     if (this.#bytes > this.bytesMax) this.bytesMax = this.#bytes;
   }
 
   pop(): number {
     const type = this.types[--this.height]!;
-    this.#bytes -= type === V128 ? 16 : 8;
+    this.#bytes -= sizeOf(type);
     return type;
   }
 

@@ -5,7 +5,7 @@ import { popFrame, pushFrame, savedLocal, writeAnyValue, type Saved } from "./fr
 import { LOCALS_MAX, assertWithin } from "./module-limits.ts";
 import { NO_BLOCK_TYPE, OP } from "./op.ts";
 import { FUNCREF, I64, isFloat } from "./opcodes.ts";
-import { bytesOf } from "./operands.ts";
+import { EXCEPTION_BYTES, bytesOf } from "./operands.ts";
 import type { Pauses } from "./pauses.ts";
 import { ADDED_PARAMS, type Walk } from "./walk.ts";
 
@@ -14,8 +14,13 @@ const FRAME_BYTES_BASE = 96;
 /** A frame this large counts even in a function that calls nothing. */
 const LEAF_FRAME_BYTES_MAX = 4096;
 
-const frameOf = ({ out, stack, callBytesMax, type }: Walk): number =>
-  FRAME_BYTES_BASE + bytesOf(out.locals) - out.spareBytes + stack.bytesMax + 2 * (callBytesMax + bytesOf(type.results));
+const frameOf = ({ out, stack, callBytesMax, heldMax, type }: Walk): number =>
+  FRAME_BYTES_BASE +
+  bytesOf(out.locals) -
+  out.spareBytes +
+  stack.bytesMax +
+  heldMax * EXCEPTION_BYTES +
+  2 * (callBytesMax + bytesOf(type.results));
 
 /** Ends what the walk has written, and makes in `head` what stands before it. */
 export function assemble(walk: Walk, head: Writer): void {

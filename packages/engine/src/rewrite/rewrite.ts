@@ -9,7 +9,7 @@ import type { OwnFunctions } from "../backtrace.ts";
 import { ADDED, ADDED_GLOBALS } from "./added.ts";
 import { writeCallIn, writeCallOut, writeGrow } from "./added-functions.ts";
 import { Refusal, Writer } from "./binary.ts";
-import type { Additions, Breakpoints } from "./emitter.ts";
+import { Thrown, type Additions, type Breakpoints } from "./emitter.ts";
 import { FloatLocals } from "./float-locals.ts";
 import { FunctionRewriter } from "./function.ts";
 import { checkInterface, checkState, startOf } from "./interface.ts";
@@ -27,6 +27,7 @@ import {
   writeMemories,
   writeNotes,
   writeTables,
+  writeTags,
 } from "./sections.ts";
 import { TypeTable } from "./type-table.ts";
 
@@ -78,6 +79,8 @@ function layOut(module: ParsedModule, types: TypeTable, breakpoints: boolean): L
     stackGlobal: globals.length + 1,
     grow,
     breakpoint: breakpoints ? breakpointsOf(module, fail + 1) : null,
+    // in the fast build alone, so that it stands where the globals of breakpoints would
+    thrown: new Thrown(globals.length + ADDED_GLOBALS.length),
     functionIndex: (index) => (index < imports.length ? grow + 1 + index : index + importsAdded(breakpoints)),
     blockType: (params, results) => types.blockType(params, results),
   };
@@ -126,10 +129,12 @@ function putTogether(module: ParsedModule, layout: Layout, types: TypeTable, out
   const { additions } = layout;
   const before = new Writer(4096);
   for (const byte of MAGIC) before.byte(byte);
+  const tagTypes = module.tags.map((type) => types.own(type));
   writeSignatures(before, module, layout, types);
   assertTables(tables);
   if (tables.length > 0) section(before, SECTION.table, (w) => writeTables(w, tables));
   if (memory) section(before, SECTION.memory, (w) => writeMemories(w, memory, additions.breakpoint !== null));
+  if (module.tags.length > 0) section(before, SECTION.tag, (w) => writeTags(w, tagTypes));
   section(before, SECTION.global, (w) => writeGlobals(w, module, additions));
   section(before, SECTION.export, (w) => writeExports(w, module, additions, layout.firstEntry));
   if (elements) section(before, SECTION.element, (w) => copyElements(w, bytes, elements, additions));

@@ -1,6 +1,6 @@
 /** The sections of a rewritten module that are more than copies. */
 import type { OwnFunctions } from "../backtrace.ts";
-import { ADDED, ADDED_GLOBALS, ADDED_MODULE, BREAKPOINT_GLOBALS, NOTES, PAGES_MAX, UNWOUND_PAGES } from "./added.ts";
+import { ADDED, ADDED_GLOBALS, ADDED_MODULE, BREAKPOINT_GLOBALS, NOTES, PAGES_MAX, THROWN_GLOBAL, UNWOUND_PAGES } from "./added.ts";
 import { Reader, Refusal, type Writer } from "./binary.ts";
 import type { Additions } from "./emitter.ts";
 import { START } from "./interface.ts";
@@ -9,9 +9,12 @@ import { KIND, type Limits, type ParsedModule, type Span } from "./module.ts";
 import { I32, I64 } from "./opcodes.ts";
 
 /**
- * A table without a maximum of its own may grow to this; past it `table.grow` fails everywhere alike. Tables lie in the host's own heap.
+ * A table may grow to this, or stay as large as it began; past it `table.grow` fails everywhere alike. Tables lie in the host's own heap,
+ * at some 32 bytes an entry.
  */
-const TABLE_ENTRIES_MAX = 200_000;
+const TABLE_GROWN_MAX = 200_000;
+/** Of all tables, before they grow. */
+const ENTRIES_MAX = 1_000_000;
 const TABLES_MAX = 4;
 const isInteger = (type: number): boolean => type === I32 || type === I64;
 
@@ -36,17 +39,18 @@ export function writeImports(
   }
 }
 
-export function assertTables({ length }: ParsedModule["tables"]): void {
-  if (length > TABLES_MAX) throw new Refusal(`${length} tables`, 0, `at most ${TABLES_MAX} are offered`);
+export function assertTables(tables: ParsedModule["tables"]): void {
+  if (tables.length > TABLES_MAX) throw new Refusal(`${tables.length} tables`, 0, `at most ${TABLES_MAX} are offered`);
+  const entries = tables.reduce((sum, { limits }) => sum + limits.initial, 0);
+  if (entries > ENTRIES_MAX) throw new Refusal(`tables of ${entries} entries`, 0, `at most ${ENTRIES_MAX} are offered`);
 }
 
 export function writeTables(w: Writer, tables: ParsedModule["tables"]): void {
   w.u32(tables.length);
   for (const { type, limits } of tables) {
-    if (limits.initial > TABLE_ENTRIES_MAX)
-      throw new Refusal(`table of ${limits.initial} entries`, 0, `at most ${TABLE_ENTRIES_MAX} are offered`);
     w.byte(type);
-    writeLimits(w, { initial: limits.initial, maximum: Math.min(limits.maximum ?? TABLE_ENTRIES_MAX, TABLE_ENTRIES_MAX) });
+    const most = Math.max(limits.initial, TABLE_GROWN_MAX);
+    writeLimits(w, { initial: limits.initial, maximum: Math.min(limits.maximum ?? most, most) });
   }
 }
 
@@ -63,8 +67,17 @@ function writeLimits(w: Writer, { initial, maximum }: Limits): void {
   if (maximum !== null) w.u32(maximum);
 }
 
+export function writeTags(w: Writer, types: readonly number[]): void {
+  w.u32(types.length);
+  for (const type of types) {
+    w.byte(0);
+    w.u32(type);
+  }
+}
+
 export function writeGlobals(w: Writer, module: ParsedModule, additions: Additions): void {
-  const added = additions.breakpoint ? [...ADDED_GLOBALS, ...BREAKPOINT_GLOBALS] : ADDED_GLOBALS;
+  const own = additions.breakpoint ? BREAKPOINT_GLOBALS : additions.thrown.used ? [THROWN_GLOBAL] : [];
+  const added = [...ADDED_GLOBALS, ...own];
   w.u32(module.globals.length + added.length);
   for (const { type, mutable, init } of module.globals) {
     w.byte(type);

@@ -4,7 +4,7 @@
  * entry whether there is one or not. A call stack that is wound up again comes back to a site through the blocks around it: each sequence
  * of instructions has a door for every site of its own and for every block in it that holds one.
  */
-import { Reader } from "./binary.ts";
+import { Reader, Refusal } from "./binary.ts";
 import type { ParsedModule, Span } from "./module.ts";
 import { OP } from "./op.ts";
 import { skipDead, skipOne } from "./skip.ts";
@@ -46,6 +46,11 @@ function skipLocals(reader: Reader): Reader {
   return reader;
 }
 
+/** A call stack that is wound up again has no exception that a handler could hold. */
+function mustNotHandle(opcode: number, at: number): void {
+  if (opcode === OP.try || opcode === OP.tryTable) throw new Refusal("an exception handler", at, "such a job has no breakpoints");
+}
+
 /** Of each of the module's own functions: whether it has a loop or a call, and with it a breakpoint. Nothing else has any. */
 export function breakpointsIn({ bytes, bodies }: ParsedModule): boolean[] {
   return bodies.map(({ start, end }) => {
@@ -54,8 +59,8 @@ export function breakpointsIn({ bytes, bodies }: ParsedModule): boolean[] {
       const at = reader.at;
       const opcode = reader.byte();
       if (opcode === OP.loop || (opcode >= OP.call && opcode <= OP.returnCallIndirect)) return true;
-      if (opcode === OP.block || opcode === OP.if) reader.s33();
-      else if (opcode !== OP.end && opcode !== OP.else) skipOne(reader, opcode, at);
+      mustNotHandle(opcode, at);
+      skipOne(reader, opcode, at);
     }
     return false;
   });
@@ -111,8 +116,9 @@ class Planner {
       case OP.return:
       case OP.unreachable:
         skipOne(reader, opcode, at);
-        return skipDead(reader) === "end" ? this.#leave() : this.#otherArm();
+        return skipDead(reader);
       default:
+        mustNotHandle(opcode, at);
         return skipOne(reader, opcode, at);
     }
   }

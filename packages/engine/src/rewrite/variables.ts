@@ -2,7 +2,7 @@
 import { Refusal } from "./binary.ts";
 import { EXACT, NEVER_NAN } from "./float-locals.ts";
 import { OP } from "./op.ts";
-import { EXTERNREF, F32, F64, FUNCREF, I32, I64, isFloat } from "./opcodes.ts";
+import { EXNREF, EXTERNREF, F32, F64, FUNCREF, I32, I64, isFloat } from "./opcodes.ts";
 import { refusal } from "./skip.ts";
 import { ADDED_PARAMS, type Walk } from "./walk.ts";
 
@@ -143,7 +143,8 @@ function reference(walk: Walk, opcode: number, at: number): void {
     stack.push(I32);
   } else {
     const type = reader.byte();
-    if (type !== FUNCREF && type !== EXTERNREF) throw new Refusal(`reference type 0x${type.toString(16)}`, at, "compile for wasm32-wasip1");
+    if (type !== FUNCREF && type !== EXTERNREF && type !== EXNREF)
+      throw new Refusal(`reference type 0x${type.toString(16)}`, at, "compile for wasm32-wasip1");
     stack.push(type);
   }
   walk.keep(at);

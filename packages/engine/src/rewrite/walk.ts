@@ -9,13 +9,17 @@ import { Operands } from "./operands.ts";
 import { Pauses } from "./pauses.ts";
 import { planSites, type Sequence } from "./sites.ts";
 
-interface Label {
-  kind: "block" | "loop" | "if" | "else";
+export interface Label {
+  kind: "block" | "loop" | "if" | "else" | "try" | "catch" | "try_table";
   height: number;
   params: readonly number[];
   results: readonly number[];
   /** Whether anything branches to its end. */
   reached: boolean;
+  /** Blocks of the engine's own around it and around what lies outside it. */
+  outside: number;
+  /** Writes what stands behind its end and belongs to it. */
+  ended: (() => void) | null;
 }
 
 /**
@@ -48,6 +52,10 @@ export class Walk {
   /** Of the arguments and results of the largest call: they lie on the machine's stack, twice where a compiler copies them. */
   callBytesMax = 0;
   calls = false;
+  /** Exceptions that its handlers keep at once, at most (exceptions.ts). */
+  heldMax = 0;
+  /** Whether what stands before the next instruction can run to it. */
+  live = true;
   /** A loop's end was the last that was written of the ends of blocks. */
   loopEnded = false;
   #plan: readonly Sequence[] = [];
@@ -82,11 +90,24 @@ export class Walk {
     this.calls = false;
     this.loopEnded = false;
     this.keptOver = 0;
-    this.labels = [{ kind: "block", height: 0, params: [], results: this.type.results, reached: false }];
+    this.heldMax = 0;
+    this.live = true;
+    this.labels = [{ kind: "block", height: 0, params: [], results: this.type.results, reached: false, outside: 0, ended: null }];
     const own = Array.from({ length: locals }, (_, i) => i).filter(
       (i) => i < this.paramCount || i >= this.paramCount + ADDED_PARAMS.length,
     );
     this.pauses?.begin(this.#plan, own, reader.at);
+  }
+
+  /** Blocks of the engine's own around what is read now. */
+  get around(): number {
+    return this.labels.at(-1)?.outside ?? 0;
+  }
+
+  /** What a branch to the label `depth` labels out is written as. */
+  depth(depth: number): number {
+    if (this.pauses) return this.pauses.depth(depth);
+    return depth + this.around - this.labels[this.labels.length - 1 - depth]!.outside;
   }
 
   /** Copies the original bytes of an instruction from `at` up to where the reader stands. */
