@@ -2,6 +2,7 @@
 import { seededRandom } from "@xenoservers/engine";
 import { Clock } from "../../packages/engine/src/clock.ts";
 import { ERRNO, WasiError } from "../../packages/engine/src/wasi/abi.ts";
+import { PREVIEW1 } from "../../packages/engine/src/wasi/layouts.ts";
 import { wasiCalls } from "../../packages/engine/src/wasi/calls.ts";
 import { Descriptors } from "../../packages/engine/src/wasi/descriptors.ts";
 import { FileSystem } from "../../packages/engine/src/wasi/file-system.ts";
@@ -28,8 +29,8 @@ export class GuestCalls {
     this.descriptors = new Descriptors(this.files);
     this.#memory.attach(new WebAssembly.Memory({ initial: 64 }) as never);
     const world = { args: [], env: [], clockBaseNs: 0n, random: seededRandom(new Uint8Array(32)) };
-    const host = { memory: this.#memory, descriptors: this.descriptors, files: this.files, world, clock: new Clock(0n, () => 0n) };
-    this.#calls = wasiCalls(host);
+    const clock = new Clock(0n, () => 0n);
+    this.#calls = wasiCalls({ memory: this.#memory, descriptors: this.descriptors, files: this.files, world, clock, layout: PREVIEW1 });
     for (const path of mounts) this.descriptors.addPreopen(path, this.files.mountAt(path.split("/").filter(Boolean)), true);
   }
 

@@ -14,11 +14,11 @@ const MAY: Record<string, readonly string[]> = {
   xenocorp: ["market", "protocol", "verify"],
   sdk: ["market", "protocol", "verify"],
   xenoserver: ["market", "protocol", "verify", "guests"],
-  cli: ["market", "protocol", "verify", "sdk", "xenocorp", "xenoserver", "guests"],
+  cli: ["market", "protocol", "verify", "sdk", "xenocorp", "xenoserver", "engine", "guests"],
   testkit: ["market", "protocol"],
 };
 /** The command line loads the programs only when their verb is used, so that renting needs none of them. */
-const DYNAMIC_ONLY_IN_CLI = ["xenocorp", "xenoserver", "guests"];
+const DYNAMIC_ONLY_IN_CLI = ["xenocorp", "xenoserver", "guests", "engine"];
 const BY_THEMSELVES = [
   "packages/cli/src/local/local-run.ts",
   "packages/cli/src/proof/re-execute.ts",

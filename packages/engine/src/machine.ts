@@ -12,6 +12,7 @@ import { Descriptors, type Descriptor } from "./wasi/descriptors.ts";
 import { FileSystem } from "./wasi/file-system.ts";
 import { GuestMemory } from "./wasi/guest-memory.ts";
 import type { World } from "./wasi/host.ts";
+import { LAYOUTS } from "./wasi/layouts.ts";
 import { GuestExit } from "./wasi/process-calls.ts";
 import { directoryAt, listed, type TreeEntry } from "./wasi/tree.ts";
 
@@ -89,7 +90,6 @@ export interface Finished {
   treeAt(path: string): Iterable<TreeEntry>;
 }
 
-const WASI_MODULE = "wasi_snapshot_preview1";
 /** Exit code of a trapped guest, as shells show SIGABRT. */
 export const TRAP_EXIT_CODE = 134;
 /** Calls count on the machine's stack by the bytes of their frames (rewrite/prologue.ts); the host must give more than this. */
@@ -207,10 +207,10 @@ export class Machine {
    */
   instantiate(breakpoint?: (leftFuel: bigint) => bigint): Ending | null {
     const { memory, descriptors, files, clock, job } = this;
-    const calls = wasiCalls({ memory, descriptors, files, world: job.world, clock });
-    const imports = Object.fromEntries(
-      Object.entries(calls).map(([name, call]) => [name, this.#guarded(call as (...args: never[]) => void)]),
-    );
+    const offered = [...LAYOUTS].map(([from, layout]) => {
+      const calls = Object.entries(wasiCalls({ memory, descriptors, files, world: job.world, clock, layout }));
+      return [from, Object.fromEntries(calls.map(([name, call]) => [name, this.#guarded(call as (...args: never[]) => void)]))];
+    });
     const fail = (): never => {
       throw new HostFailure("this host could not give the guest the memory it may have");
     };
@@ -218,7 +218,7 @@ export class Machine {
     const { initial } = notesOf(job.module);
     // before any of it is there
     if (initial > job.memoryPagesMax) return { kind: "memory-limit", message: tooMuchMemory(initial, job.memoryPagesMax) };
-    const instance = new WebAssembly.Instance(job.module, { [WASI_MODULE]: imports, [ADDED_MODULE]: own });
+    const instance = new WebAssembly.Instance(job.module, { ...Object.fromEntries(offered), [ADDED_MODULE]: own });
     const added = (this.added = instance.exports as unknown as Added);
     added[ADDED.fuel].value = job.fuelMax - 1n;
     added[ADDED.stack].value = STACK_BYTES;

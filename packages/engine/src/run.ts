@@ -5,6 +5,7 @@
 import { Machine, type Finished, type Job } from "./machine.ts";
 import { ADDED } from "./rewrite/added.ts";
 import { Refusal } from "./rewrite/binary.ts";
+import { otherKindOf } from "./rewrite/kinds.ts";
 import { rewriteModule } from "./rewrite/rewrite.ts";
 
 /**
@@ -12,6 +13,8 @@ import { rewriteModule } from "./rewrite/rewrite.ts";
  * with it. Pure: the same bytes give the same bytes.
  */
 export function prepareModule(bytes: Uint8Array, breakpoints = false): { ok: true; bytes: Uint8Array } | { ok: false; message: string } {
+  const kind = otherKindOf(bytes);
+  if (kind !== null) return { ok: false, message: kind };
   if (!WebAssembly.validate(bytes)) return { ok: false, message: `it is not valid WebAssembly${whyInvalid(bytes)}` };
   try {
     return { ok: true, bytes: rewriteModule(bytes, breakpoints) };

@@ -15,6 +15,7 @@ import {
   type JobInput,
   type SourceEntry,
 } from "@xenoservers/sdk";
+import { JOB_LIMITS } from "@xenoservers/protocol";
 import { UserError } from "../output/ui.ts";
 
 export interface JobArgs {
@@ -118,6 +119,7 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
     preopens.push(["/app", "/app"]);
   }
   const module = isPython ? runtimeBlob(PYTHON) : await fileBlob(file);
+  if (!isPython) await assertModule(module, file);
   await assertMemory(module, options.memoryMib);
   const parsed: ParsedJob = {
     isPython,
@@ -137,6 +139,14 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
   };
   finishJob(parsed, ""); // what does not fit is said before anything is searched or signed
   return parsed;
+}
+
+/** What its own engine would refuse is refused before anything is looked for, signed or sent. */
+async function assertModule(module: Blob, file: string): Promise<void> {
+  if (module.size > JOB_LIMITS.moduleBytes) return; // said with what was ordered, below
+  const { faultOf } = await import("@xenoservers/engine/check");
+  const fault = faultOf(await module.read(0, module.size));
+  if (fault !== null) throw new UserError(`${file} cannot run: ${fault}`);
 }
 
 async function assertMemory(module: Blob, memoryMib: number): Promise<void> {

@@ -5,13 +5,14 @@ import { Command } from "commander";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { quoteInput, type WorkInput } from "./verbs/run.ts";
 import { workOf } from "./work.ts";
+import { SMALLEST_MODULE } from "../../../../test/support/smallest-module.ts";
 
 let folder: string;
 let module: string;
 beforeEach(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "xeno-work-"));
   module = path.join(folder, "job.wasm");
-  await writeFile(module, "not really");
+  await writeFile(module, SMALLEST_MODULE);
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 

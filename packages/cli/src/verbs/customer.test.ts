@@ -11,6 +11,7 @@ import { parseCiToken } from "../input/ci-token.ts";
 import { currentContext, saveContext, type Context } from "../input/home.ts";
 import { program } from "../main.ts";
 import { reportError } from "../output/report.ts";
+import { SMALLEST_MODULE } from "../../../../test/support/smallest-module.ts";
 
 const SEED = new Uint8Array(32).fill(3);
 const ACCOUNT = `a_${"9".repeat(40)}`;
@@ -86,7 +87,7 @@ beforeEach(async () => {
     balances: { available: "5000000000", held: "0", pending: "0", staked: "0", locked: "0" },
     accounts: [{ id: ACCOUNT, parent: carl.account, name: "ci", limitNanos: "2000000000", spentNanos: "500000000" }],
   });
-  await writeFile(path.join(folder, "job.wasm"), "not really");
+  await writeFile(path.join(folder, "job.wasm"), SMALLEST_MODULE);
   await saveContext("m", context());
   for (const stream of ["stdout", "stderr"] as const)
     vi.spyOn(process[stream], "write").mockImplementation((text) => {

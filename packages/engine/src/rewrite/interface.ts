@@ -1,12 +1,15 @@
 /** What a job must import and export to be run, and what it may not hold to be taken down and set up again. */
 import { ADDED_MODULE } from "./added.ts";
 import { Refusal } from "./binary.ts";
-import { KIND, typeOfFunction, type ParsedImport, type ParsedModule } from "./module.ts";
+import { wayOut } from "./kinds.ts";
+import { KIND, typeOfFunction, type ParsedExport, type ParsedImport, type ParsedModule } from "./module.ts";
 import { FUNCREF, I32, I64 } from "./opcodes.ts";
+import { LAYOUTS } from "../wasi/layouts.ts";
 import { WASI_SIGNATURES } from "../wasi/signatures.ts";
 
-const WASI_PREFIX = "wasi_snapshot_preview1.";
 export const START = "_start";
+/** What a reactor is set up by: it has nothing else that a host calls by itself. */
+const SET_UP = "_initialize";
 /** Some under the platform's own limit, since the rewriter adds to them. */
 const VALUES_MAX = 900;
 
@@ -15,8 +18,9 @@ const lettersOf = (types: readonly number[]): string => types.map((type) => LETT
 
 /** The host takes what an import's type says: values of another kind would fail in it, not in the guest. */
 function checkImport({ text, names, type }: ParsedImport, { types }: ParsedModule): void {
-  const offered = text.startsWith(WASI_PREFIX) ? WASI_SIGNATURES.get(text.slice(WASI_PREFIX.length)) : undefined;
-  if (!offered) throw new Refusal(`import of ${text}`, names.start, `only ${WASI_PREFIX}* is offered; build for wasm32-wasip1`);
+  const [, from = "", name = ""] = /^([^.]*)\.(.*)$/s.exec(text) ?? [];
+  const offered = LAYOUTS.has(from) ? WASI_SIGNATURES.get(name) : undefined;
+  if (!offered) throw new Refusal(`import of ${text}`, names.start, wayOut(text));
   const { params, results } = types[type]!;
   if (lettersOf(params) !== offered.params || lettersOf(results) !== offered.results)
     throw new Refusal(`import of ${text} as a function of another type`, names.start, "build for wasm32-wasip1");
@@ -30,17 +34,21 @@ export function checkInterface(module: ParsedModule): void {
   if (tooMany >= 0)
     throw new Refusal(`function type of over ${VALUES_MAX} values`, module.typeSpans[tooMany]!.start, "pass them in memory");
   const end = module.exportsEnd;
-  if (!has(START, KIND.function)) throw new Refusal("no exported _start function", end, "build a command, not a reactor");
+  if (![START, SET_UP].some((name) => has(name, KIND.function)))
+    throw new Refusal("no exported _start function", end, "it is a library, with nothing to run: link it as a command");
   if (!has("memory", KIND.memory)) throw new Refusal("no exported memory", end, "export it as `memory`");
   const reserved = exports.find(({ text }) => text.startsWith(`${ADDED_MODULE}.`));
   if (reserved) throw new Refusal(`export ${reserved.text}`, reserved.name.start, "names that begin with xeno. are the engine's own");
   if (start !== null && start < imports.length) throw new Refusal("imported start function", end, "start a function of the module's own");
   const { params, results } = typeOfFunction(module, startOf(module));
-  if (params.length + results.length > 0) throw new Refusal("_start that takes or returns values", end, "a command's _start does neither");
+  if (params.length + results.length > 0) throw new Refusal(`${entryOf(module).text} that takes or returns values`, end, "it does neither");
 }
 
-export const startOf = ({ exports }: ParsedModule): number =>
-  exports.find(({ text, kind }) => text === START && kind === KIND.function)!.index;
+const entryOf = ({ exports }: ParsedModule): ParsedExport =>
+  [START, SET_UP].flatMap((name) => exports.filter(({ text, kind }) => text === name && kind === KIND.function))[0]!;
+
+/** What runs: a command, or the set-up of a reactor. */
+export const startOf = (module: ParsedModule): number => entryOf(module).index;
 
 /** Nothing says outside which function a reference is to; a reference of the host's is always null. */
 export function checkState({ globals, tags }: ParsedModule): void {

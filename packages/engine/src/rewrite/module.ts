@@ -1,5 +1,6 @@
 /** The parts of a module that the rewriter looks into; everything else is copied as it stands. */
 import { Reader, Refusal } from "./binary.ts";
+import { wayOut } from "./kinds.ts";
 import { assertWithin } from "./module-limits.ts";
 import { EXNREF, EXTERNREF, FUNCREF, V128 } from "./opcodes.ts";
 
@@ -23,14 +24,14 @@ export interface Span {
 interface ParsedGlobal extends GlobalType {
   init: Span;
 }
-interface ParsedExport {
+export interface ParsedExport {
   name: Span;
   text: string;
   kind: number;
   index: number;
 }
 /** The exports that the engine looks at; no other is offered to anybody. */
-const isKnown = (name: string): boolean => name === "_start" || name === "memory" || name.startsWith("xeno.");
+const isKnown = (name: string): boolean => name === "_start" || name === "_initialize" || name === "memory" || name.startsWith("xeno.");
 export interface ParsedImport {
   names: Span;
   text: string;
@@ -247,7 +248,7 @@ function importOf(section: Reader): ParsedImport {
   const text = `${nameOf(section)}.${nameOf(section)}`;
   const names = { start, end: section.at };
   const kind = section.byte();
-  if (kind !== KIND.function) throw new Refusal(`import of ${text}`, start, "only functions of wasi_snapshot_preview1 are offered");
+  if (kind !== KIND.function) throw new Refusal(`import of ${text}`, start, wayOut(text));
   return { names, text, type: section.u32() };
 }
 

@@ -129,7 +129,6 @@ export const OFLAGS = { CREAT: 1, DIRECTORY: 2, EXCL: 4, TRUNC: 8 } as const;
 export const FSTFLAGS = { ATIM: 1, ATIM_NOW: 2, MTIM: 4, MTIM_NOW: 8 } as const;
 export const LOOKUP_SYMLINK_FOLLOW = 1;
 export const CLOCK = { REALTIME: 0, MONOTONIC: 1, PROCESS_CPUTIME: 2, THREAD_CPUTIME: 3 } as const;
-export const WHENCE = { SET: 0, CUR: 1, END: 2 } as const;
 
 /** A call that fails with an errno of the specification. Thrown inside the implementation, never seen by the guest as an exception. */
 export class WasiError extends Error {

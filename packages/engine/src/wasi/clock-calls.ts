@@ -6,7 +6,6 @@ const EVENT_CLOCK = 0;
 const EVENT_READ = 1;
 const EVENT_WRITE = 2;
 const SUBSCRIPTIONS_MAX = 4096;
-const SUBSCRIPTION_BYTES = 48;
 const EVENT_BYTES = 32;
 const ABSOLUTE_TIME = 1;
 const HANGUP = 1;
@@ -25,7 +24,7 @@ interface Event {
 }
 
 export function clockCalls(host: Host) {
-  const { memory, clock } = host;
+  const { memory, clock, layout } = host;
   return {
     clock_res_get(id: number, at: number) {
       timeOf(host, id);
@@ -38,7 +37,7 @@ export function clockCalls(host: Host) {
       const waits: Wait[] = [];
       let events: Event[] = [];
       for (let i = 0; i < count; i++) {
-        const at = input + SUBSCRIPTION_BYTES * i;
+        const at = input + layout.subscriptionBytes * i;
         const userdata = memory.u64(at);
         const type = memory.u8(at + 8);
         if (type === EVENT_CLOCK) waits.push({ userdata, waitNs: waitOf(host, at) });
@@ -65,10 +64,11 @@ function timeOf({ clock }: Host, id: number): bigint {
 
 /** How long the subscription to a clock at this address waits. */
 function waitOf(host: Host, at: number): bigint {
-  const { memory } = host;
-  const timeout = memory.u64(at + 24);
-  const nowNs = timeOf(host, memory.u32(at + 16));
-  const absolute = (memory.u16(at + 40) & ABSOLUTE_TIME) !== 0;
+  const { memory, layout } = host;
+  const clockAt = at + layout.clockAt;
+  const timeout = memory.u64(clockAt + 8);
+  const nowNs = timeOf(host, memory.u32(clockAt));
+  const absolute = (memory.u16(clockAt + 24) & ABSOLUTE_TIME) !== 0;
   const waitNs = absolute ? timeout - nowNs : timeout;
   return waitNs > 0n ? waitNs : 0n;
 }

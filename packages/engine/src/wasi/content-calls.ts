@@ -1,12 +1,12 @@
 /** WASI calls on the content of what is open: reading, writing, and where the next of either begins (fd_*). */
-import { FDFLAGS, RIGHTS, WHENCE, WasiError } from "./abi.ts";
+import { FDFLAGS, RIGHTS, WasiError } from "./abi.ts";
 import type { Input, Output } from "./descriptors.ts";
 import type { FileSystem } from "./file-system.ts";
 import type { Host } from "./host.ts";
 import type { FileNode } from "./nodes.ts";
 import { safeOffset, safeSize } from "./offsets.ts";
 
-export function contentCalls({ memory, descriptors, files }: Host) {
+export function contentCalls({ memory, descriptors, files, layout }: Host) {
   /** `offset`: null where the descriptor stands. */
   function readInto(fd: number, vectors: Uint8Array[], offset: number | null): number {
     const descriptor = descriptors.get(fd, RIGHTS.FD_READ | (offset === null ? 0n : RIGHTS.FD_SEEK));
@@ -47,9 +47,10 @@ export function contentCalls({ memory, descriptors, files }: Host) {
     fd_pwrite: (fd: number, vectors: number, count: number, offset: bigint, at: number) =>
       memory.setU32(at, writeFrom(fd, memory.vectors(vectors, count), safeSize(offset))),
     fd_seek(fd: number, delta: bigint, whence: number, at: number) {
-      const file = descriptors.file(fd, whence === WHENCE.CUR && delta === 0n ? RIGHTS.FD_TELL : RIGHTS.FD_SEEK);
-      const base = whence === WHENCE.SET ? 0 : whence === WHENCE.CUR ? file.offset : whence === WHENCE.END ? file.node.size : null;
-      if (base === null) throw new WasiError("INVAL");
+      const file = descriptors.file(fd, whence === layout.whence.CUR && delta === 0n ? RIGHTS.FD_TELL : RIGHTS.FD_SEEK);
+      const { SET, CUR, END } = layout.whence;
+      if (whence !== SET && whence !== CUR && whence !== END) throw new WasiError("INVAL");
+      const base = whence === SET ? 0 : whence === CUR ? file.offset : file.node.size;
       file.offset = safeOffset(BigInt(base) + delta);
       memory.setU64(at, BigInt(file.offset));
     },

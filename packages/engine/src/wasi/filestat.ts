@@ -7,17 +7,20 @@ export const nodeType = (node: Node): number =>
   node.kind === "file" ? FILETYPE.REGULAR_FILE : node.kind === "directory" ? FILETYPE.DIRECTORY : FILETYPE.SYMBOLIC_LINK;
 
 /** Writes a filestat; `null` is a standard stream. */
-export function setFilestat({ memory }: Host, at: number, node: Node | null): void {
-  memory.bytes(at, 64).fill(0);
+export function setFilestat({ memory, layout }: Host, at: number, node: Node | null): void {
+  const { filestatBytes, linksAt, linksBits } = layout;
+  memory.bytes(at, filestatBytes).fill(0);
   memory.setU8(at + 16, node ? nodeType(node) : FILETYPE.CHARACTER_DEVICE);
-  memory.setU64(at + 24, 1n);
+  const links = node?.links ?? 1;
+  if (linksBits === 64) memory.setU64(at + linksAt, BigInt(links));
+  else memory.setU32(at + linksAt, links);
   if (!node) return;
   memory.setU64(at + 8, node.ino);
-  memory.setU64(at + 24, BigInt(node.links));
-  memory.setU64(at + 32, BigInt(node.kind === "file" ? node.size : node.kind === "link" ? node.target.bytes : 0));
-  memory.setU64(at + 40, node.atimeNs);
-  memory.setU64(at + 48, node.mtimeNs);
-  memory.setU64(at + 56, node.ctimeNs);
+  const sizeAt = at + filestatBytes - 32;
+  memory.setU64(sizeAt, BigInt(node.kind === "file" ? node.size : node.kind === "link" ? node.target.bytes : 0));
+  memory.setU64(sizeAt + 8, node.atimeNs);
+  memory.setU64(sizeAt + 16, node.mtimeNs);
+  memory.setU64(sizeAt + 24, node.ctimeNs);
 }
 
 export function setTimes({ clock }: Host, node: Node, atim: bigint, mtim: bigint, flags: number): void {

@@ -4,6 +4,7 @@ import type { FileSystem } from "./file-system.ts";
 import type { Clock } from "../clock.ts";
 import type { Random } from "../random.ts";
 import type { GuestMemory } from "./guest-memory.ts";
+import type { Layout } from "./layouts.ts";
 
 /** Everything outside the guest: all of it bound by the job's hash, so that nothing differs between two runs. */
 export interface World {
@@ -20,4 +21,5 @@ export interface Host {
   files: FileSystem;
   world: World;
   clock: Clock;
+  layout: Layout;
 }

@@ -1,0 +1,41 @@
+/** What a file is that is no module of the kind that runs, said by its first bytes, with the way out. Who made the file: the customer. */
+
+const MAGIC = [0x00, 0x61, 0x73, 0x6d] as const;
+const CORE = [0x01, 0x00, 0x00, 0x00] as const;
+/** Layer 1: core modules are layer 0 (component-model, Binary.md). */
+const COMPONENT_LAYER = 1;
+const BUILD = "build for wasm32-wasip1";
+
+const begins = (bytes: Uint8Array, with_: readonly number[], at = 0): boolean => with_.every((byte, i) => bytes[at + i] === byte);
+const text = (value: string): number[] => [...value].map((character) => character.codePointAt(0)!);
+
+/** Null where it begins as a core module does. */
+export function otherKindOf(bytes: Uint8Array): string | null {
+  if (bytes.length === 0) return "it is empty";
+  if (begins(bytes, MAGIC)) {
+    if (begins(bytes, CORE, MAGIC.length)) return null;
+    if (bytes[6] === COMPONENT_LAYER) return `it is a component (WASI 0.2), and core modules run here: ${BUILD}`;
+    return `it is WebAssembly of another version than 1: ${BUILD}`;
+  }
+  if (begins(bytes, text("(module")) || begins(bytes, text(";;"))) return "it is WebAssembly as text: assemble it first (wat2wasm)";
+  if (begins(bytes, text("\u007fELF"))) return `it is a program for Linux: ${BUILD}, or run it in a machine or an image`;
+  if (begins(bytes, [0x1f, 0x8b]) || begins(bytes, [0x28, 0xb5, 0x2f, 0xfd])) return "it is compressed: unpack it first";
+  if (begins(bytes, [0x42, 0x43, 0xc0, 0xde])) return `it is LLVM's own code, not linked yet: ${BUILD}`;
+  return "it is no WebAssembly: a module begins with 00 61 73 6d";
+}
+
+/** What to do where a module imports from here; what is not listed is a host's own. */
+const BUILT_FOR: readonly (readonly [prefix: string, what: string])[] = [
+  ["gojs.", "it is Go's build for a browser: build with GOOS=wasip1 GOARCH=wasm"],
+  ["go.", "it is Go's build for a browser: build with GOOS=wasip1 GOARCH=wasm"],
+  ["wbg.", "it is wasm-bindgen's build for a browser: build with --target wasm32-wasip1"],
+  ["__wbindgen", "it is wasm-bindgen's build for a browser: build with --target wasm32-wasip1"],
+  ["wasi:", `its imports are of WASI 0.2: ${BUILD}`],
+  ["wasi.thread-spawn", "threads are not deterministic; build without them, for wasm32-wasip1"],
+  ["wasix_", `WASIX has calls beyond WASI's: ${BUILD}`],
+  ["a.", "it is Emscripten's build for a browser: build with wasi-sdk, or emcc -sSTANDALONE_WASM"],
+  ["env.", "it needs a host of its own, such as Emscripten's: build with wasi-sdk, or emcc -sSTANDALONE_WASM"],
+];
+
+export const wayOut = (imported: string): string =>
+  BUILT_FOR.find(([prefix]) => imported.startsWith(prefix))?.[1] ?? `only functions of wasi_snapshot_preview1 are offered; ${BUILD}`;

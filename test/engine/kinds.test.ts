@@ -1,0 +1,129 @@
+/** What people have that is called .wasm: what runs of it runs, and the rest is named for what it is, with the way out. */
+import { describe, expect, it } from "vitest";
+import { prepareModule, runJob, type Finished } from "@xenoservers/engine";
+import { faultOf } from "@xenoservers/engine/check";
+import { assembled } from "./assembled.ts";
+import { compiled, jobOf } from "./traced.ts";
+
+function run(text: string): Finished & { stdout: string } {
+  const prepared = prepareModule(assembled(text));
+  if (!prepared.ok) throw new Error(prepared.message);
+  const out: Uint8Array[] = [];
+  return { ...runJob(jobOf(compiled(prepared.bytes), out)), stdout: Buffer.concat(out).toString() };
+}
+const bytes = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex.replaceAll(" ", ""), "hex"));
+const START = '(memory (export "memory") 1) (func (export "_start"))';
+const module = (fields: string): Uint8Array => assembled(`(module ${fields})`);
+const importing = (from: string, name: string): Uint8Array => module(`(import "${from}" "${name}" (func)) ${START}`);
+
+/** As it comes, and what must stand in the answer: of which kind it is, and what to do. */
+const OTHERS: readonly (readonly [what: string, bytes: Uint8Array, said: RegExp])[] = [
+  ["a component", bytes("0061736d 0d000100"), /component \(WASI 0\.2\).*wasm32-wasip1/],
+  ["a version that is none", bytes("0061736d 02000000"), /another version than 1/],
+  ["text", new TextEncoder().encode('(module (func (export "_start")))'), /text.*wat2wasm/],
+  ["a program for Linux", bytes("7f454c46 02010100"), /Linux.*image/],
+  ["a compressed module", bytes("1f8b0800 00000000"), /compressed/],
+  ["an object that is not linked", bytes("4243c0de 35140000"), /not linked/],
+  ["nothing", new Uint8Array(), /empty/],
+  ["a page", new TextEncoder().encode("<!doctype html>"), /no WebAssembly/],
+  ["memory64", module('(memory (export "memory") i64 1) (func (export "_start"))'), /64-bit memory.*wasm32/],
+  ["threads", module('(memory (export "memory") 1 1 shared) (func (export "_start"))'), /threads/],
+  ["garbage collection", bytes("0061736d 01000000 0103015f00"), /garbage collection/],
+  ["Go's build for a browser", importing("gojs", "runtime.wasmExit"), /Go's build for a browser.*GOOS=wasip1/],
+  ["wasm-bindgen's", importing("__wbindgen_placeholder__", "__wbindgen_throw"), /wasm-bindgen/],
+  ["Emscripten's", importing("env", "emscripten_resize_heap"), /wasi-sdk/],
+  ["a library", module('(memory (export "memory") 1) (func (export "add"))'), /library/],
+  [
+    "a reactor that wants values",
+    module('(memory (export "memory") 1) (func (export "_initialize") (param i32))'),
+    /_initialize that takes/,
+  ],
+  ["an exported start without memory", module('(func (export "_start"))'), /memory/],
+];
+
+describe("what is no module of ours", () => {
+  it.each(OTHERS)("%s is named, for the customer and by the server alike", (_what, given, said) => {
+    const prepared = prepareModule(given);
+    expect(prepared.ok ? "" : prepared.message).toMatch(said);
+    expect(faultOf(given)).toMatch(said);
+  });
+
+  it("is nothing where a module runs", () => expect(faultOf(module(START))).toBeNull());
+});
+
+it("runs what sets a reactor up, and not where there is a command", () => {
+  const body = "i32.const 3 i32.const 4 i32.store";
+  const [set, other] = ["_initialize", "_start"].map((name) =>
+    run(`(module (memory (export "memory") 1) (func (export "${name}") ${body}))`),
+  );
+  expect(set).toMatchObject({ ending: { kind: "exit", code: 0 } });
+  expect(set!.memoryHash).toEqual(other!.memoryHash);
+  const both = run(`(module (memory (export "memory") 1) (func (export "_initialize") unreachable) (func (export "_start") ${body}))`);
+  expect(both.memoryHash).toEqual(other!.memoryHash);
+});
+
+describe("snapshot 0", () => {
+  /** Prints so many bytes of what lies at an address, of the file `there` (10 bytes) in the first folder; fails with the errno. */
+  const program = (body: string, length: number): string => `(module
+    (import "wasi_unstable" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_unstable" "fd_seek" (func $seek (param i32 i64 i32 i32) (result i32)))
+    (import "wasi_unstable" "fd_filestat_get" (func $stat (param i32 i32) (result i32)))
+    (import "wasi_unstable" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_unstable" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (import "wasi_unstable" "clock_time_get" (func $time (param i32 i64 i32) (result i32)))
+    (import "wasi_unstable" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1) (data (i32.const 16) "there")
+    (func $must (param i32) local.get 0 if local.get 0 call $exit end)
+    (func (export "_start") (local $fd i32)
+      (call $must (call $open (i32.const 3) (i32.const 0) (i32.const 16) (i32.const 5) (i32.const 0) (i64.const -1) (i64.const -1) (i32.const 0) (i32.const 8)))
+      (local.set $fd (i32.load (i32.const 8)))
+      ${body}
+      (i32.store (i32.const 0) (i32.const 1024)) (i32.store (i32.const 4) (i32.const ${length}))
+      (call $must (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))`;
+  const seek = (delta: number, whence: number): string =>
+    `(call $must (call $seek (local.get $fd) (i64.const ${delta}) (i32.const ${whence}) (i32.const 1024)))`;
+
+  it.each([
+    ["from the current place", `${seek(3, 0)} ${seek(2, 0)}`, 5],
+    ["from the end", seek(-4, 1), 6],
+    ["from the beginning", `${seek(9, 0)} ${seek(7, 2)}`, 7],
+  ])("seeks %s by its own numbers", (_what, body, expected) => {
+    const { ending, stdout } = run(program(body, 1));
+    expect([ending, stdout.codePointAt(0)]).toEqual([{ kind: "exit", code: 0 }, expected]);
+  });
+
+  it("has its own shorter filestat", () => {
+    // the size stands at 24, the links in four bytes at 20, and nothing behind 56
+    const mark = "(i64.store (i32.const 1080) (i64.const -1))";
+    const { stdout } = run(program(`${mark} (call $must (call $stat (local.get $fd) (i32.const 1024)))`, 64));
+    const at = Buffer.from(stdout, "utf8");
+    expect(at.length).toBeGreaterThan(0);
+    const { ending } = run(
+      program(
+        `${mark} (call $must (call $stat (local.get $fd) (i32.const 1024)))
+         (call $must (i32.ne (i32.load (i32.const 1044)) (i32.const 1)))
+         (call $must (i64.ne (i64.load (i32.const 1048)) (i64.const 10)))
+         (call $must (i64.ne (i64.load (i32.const 1080)) (i64.const -1)))`,
+        1,
+      ),
+    );
+    expect(ending).toEqual({ kind: "exit", code: 0 });
+  });
+
+  it("waits for the clock that stands behind its identifier", () => {
+    const second = "1000000000";
+    const { ending } = run(
+      program(
+        `(call $must (call $time (i32.const 1) (i64.const 0) (i32.const 200)))
+         (i64.store (i32.const 512) (i64.const 77)) (i64.store (i32.const 528) (i64.const 99))
+         (i32.store (i32.const 536) (i32.const 1)) (i64.store (i32.const 544) (i64.const ${second}))
+         (call $must (call $poll (i32.const 512) (i32.const 700) (i32.const 1) (i32.const 8)))
+         (call $must (i64.ne (i64.load (i32.const 700)) (i64.const 77)))
+         (call $must (call $time (i32.const 1) (i64.const 0) (i32.const 208)))
+         (call $must (i64.lt_u (i64.sub (i64.load (i32.const 208)) (i64.load (i32.const 200))) (i64.const ${second})))`,
+        1,
+      ),
+    );
+    expect(ending).toEqual({ kind: "exit", code: 0 });
+  });
+});
