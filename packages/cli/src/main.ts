@@ -96,10 +96,14 @@ const CUSTOMERS: readonly Verb[] = [
   verb("search", "servers on offer: 'cpu>=2 mem>=4G region=eu price<0.05'", searchInput, async (given) =>
     (await import("./verbs/search.ts")).search(given),
   ),
-  verb("run", "run a .wasm module, a .py script, an OCI image or a whole machine on a rented computer", runInput, async (given) =>
-    (await import("./verbs/run.ts")).run(given),
+  verb(
+    "run",
+    "run a .wasm module, a .py script, an OCI image or a whole machine on a rented computer",
+    runInput,
+    async (given) => (await import("./verbs/run.ts")).run(given),
+    { program: true },
   ),
-  verb("quote", "what a run would cost", quoteInput, async (given) => (await import("./verbs/quote.ts")).quote(given)),
+  verb("quote", "what a run would cost", quoteInput, async (given) => (await import("./verbs/quote.ts")).quote(given), { program: true }),
   group("batch", "one hold for many runs", [
     verb("open", "", batchOpenInput, async (given) => (await import("./verbs/batch-open.ts")).batchOpen(given)),
     verb("close", "", batchCloseInput, async (given) => (await import("./verbs/batch-close.ts")).batchClose(given)),

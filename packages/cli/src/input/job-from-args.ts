@@ -26,7 +26,8 @@ export interface JobArgs {
   out?: string;
   dir: string[];
   env: string[];
-  stdin?: boolean;
+  /** Read when all else is good. */
+  stdin?: () => Promise<Uint8Array>;
   memoryMib: number;
   diskMib: number;
   outputMib: number;
@@ -44,12 +45,6 @@ export interface ParsedJob {
   input: Omit<JobInput, "engine">;
   shared: SharedFolder[];
   isPython: boolean;
-}
-
-async function readAll(stream: NodeJS.ReadableStream): Promise<Uint8Array> {
-  const parts: Buffer[] = [];
-  for await (const part of stream) parts.push(Buffer.from(part as Uint8Array));
-  return Buffer.concat(parts);
 }
 
 export function envPair(text: string): [string, string] {
@@ -130,7 +125,7 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
       env: [...(isPython ? [["PYTHONDONTWRITEBYTECODE", "1"] as [string, string]] : []), ...options.env.map(envPair)],
       mounts,
       preopens,
-      stdin: bytesBlob(options.stdin ? await readAll(process.stdin) : new Uint8Array()),
+      stdin: bytesBlob((await options.stdin?.()) ?? new Uint8Array()),
       memoryMibMax: options.memoryMib,
       diskMibMax: options.diskMib,
       outputMibMax: options.outputMib,

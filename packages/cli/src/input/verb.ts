@@ -3,6 +3,7 @@
  * and checked; the code itself is loaded when its verb is used. Who controls the inputs: whoever types.
  */
 import { Command, Option as Flag } from "commander";
+import { takesProgram } from "./program-words.ts";
 
 /** One option, and how what was typed is read. */
 interface Opt<T> {
@@ -134,6 +135,8 @@ interface VerbMore {
   alias?: string;
   /** What follows the words is another program's: its options are not read here. */
   passThrough?: boolean;
+  /** One of the words is a program, which may have options of its own (program-words.ts). */
+  program?: boolean;
   unknown?: boolean;
   sub?: readonly Verb[];
 }
@@ -152,6 +155,7 @@ export function verb<T>(name: string, says: string, input: Input<T>, run: (given
       if (more.alias !== undefined) command.alias(more.alias);
       input.declare(command);
       if (more.passThrough) command.passThroughOptions();
+      if (more.program) takesProgram(command);
       if (more.unknown) command.allowUnknownOption();
       command.action(async () => run(input.read(command)));
       for (const each of more.sub ?? []) each.declare(command);

@@ -91,8 +91,11 @@ export interface ParsedVm {
 }
 
 /** Whether the words ask for a virtual machine: by an option, or by a name that is neither a module nor a script. */
+/** An option says what machine it is; else the first word does. */
+export const bootsMachine = ({ vm, kernel, iso, image }: VmOptions): boolean => [vm, kernel, iso, image].some((each) => each !== undefined);
+
 export function asksForVm(file: string | undefined, options: VmOptions): boolean {
-  if ([options.vm, options.kernel, options.iso, options.image].some((each) => each !== undefined)) return true;
+  if (bootsMachine(options)) return true;
   return file !== undefined && !/\.(wasm|py)$/.test(file);
 }
 

@@ -5,8 +5,10 @@ import { UserError } from "../output/ui.ts";
 import { finishJob, parseJob, type ParsedJob, type SharedFolder } from "./job-from-args.ts";
 import { parseCount, parseSizeMib } from "./parse.ts";
 import { given } from "./verb.ts";
+import { programOf } from "./program.ts";
+import { standardInput } from "./standard-input.ts";
 import type { WorkInput } from "./verbs/run.ts";
-import { asksForVm, parseVm, type ParsedVm, type VmOptions } from "./vm-from-args.ts";
+import { asksForVm, bootsMachine, parseVm, type ParsedVm, type VmOptions } from "./vm-from-args.ts";
 
 const WASM_MEMORY = "512M";
 const WASM_DISK = "256M";
@@ -73,10 +75,11 @@ function wantedOf(input: WorkInput, machine: ParsedVm | null): Wanted {
 }
 
 async function moduleOf(input: WorkInput, wanted: Wanted): Promise<ParsedJob> {
-  const { file, args, dir, env, maxOutput, stdin } = input;
+  const { file, args, dir, env, maxOutput } = input;
   if (file === null) throw new UserError("say what to run: a .wasm module, a .py script, the name of an image, or --vm, --kernel, --iso");
   return parseJob({
-    ...{ file, args, dir, env, stdin },
+    ...{ file, args, dir, env },
+    stdin: () => standardInput({ always: input.stdin, never: input.noStdin }),
     memoryMib: wanted.resources.memoryMib,
     diskMib: wanted.resources.diskMib,
     outputMib: parseSizeMib(maxOutput, "--max-output"),
@@ -85,7 +88,9 @@ async function moduleOf(input: WorkInput, wanted: Wanted): Promise<ParsedJob> {
   });
 }
 
-export async function workOf(input: WorkInput): Promise<Work> {
+export async function workOf(typed: WorkInput): Promise<Work> {
+  const asked = typed.file === null || bootsMachine(vmOptionsOf(typed)) ? null : await programOf({ file: typed.file, args: typed.args });
+  const input: WorkInput = { ...typed, ...asked };
   const { file, args, dir, env, cpu, mem, disk, maxOutput, assurance, replicas, audit, pay } = input;
   if (replicas > 1 && audit) throw new UserError("--audit is for one server; replicas are compared with each other");
   if (pay === "by-interval" && audit) throw new UserError("--audit is for jobs that are paid on result");

@@ -1,0 +1,24 @@
+import { Command } from "commander";
+import { expect, it } from "vitest";
+import { runInput } from "./verbs/run.ts";
+import { separated } from "./program-words.ts";
+
+const command = new Command();
+runInput.declare(command);
+
+it.each([
+  ["x.py --rounds 20", "x.py -- --rounds 20"],
+  ["x.wasm --version", "x.wasm -- --version"],
+  ["x.wasm --help", "x.wasm -- --help"],
+  ["x.wasm -h -q", "x.wasm -- -h -q"],
+  ["--cpu 2 x.py one --out results --rounds 20 --out mine", "--cpu 2 x.py one --out results -- --rounds 20 --out mine"],
+  ["x.py --in data -- --rounds 20", "x.py --in data -- --rounds 20"],
+  ["x.py -- --out mine", "x.py -- --out mine"],
+  ["--cpu --rounds x.py", "--cpu --rounds x.py"],
+  ["--rounds 20 x.py", "--rounds 20 x.py"],
+  ["x.py --cpu=2 -x", "x.py --cpu=2 -- -x"],
+  ["x.py - -l", "x.py - -- -l"],
+  ["--help", "--help"],
+])("%s is read as %s", (typed, read) => {
+  expect(separated(command.options, typed.split(" ")).join(" ")).toBe(read);
+});

@@ -1,0 +1,33 @@
+/** Where the words of another program begin on the command line of ours. Who controls the words: whoever types. */
+import type { Command, Option } from "commander";
+
+const optionOf = (options: readonly Option[], word: string): Option | undefined => {
+  const [name = ""] = word.split("=", 1);
+  return options.find(({ long, short }) => long === name || short === name);
+};
+
+/**
+ * Behind the first word that is no option (the program) the first option that is not ours is the program's, with all that follows it:
+ * `job.py --label x --rounds 20` has one of each. A `--` says where that is, whatever stands behind it.
+ */
+export function separated(options: readonly Option[], argv: readonly string[]): string[] {
+  let hasProgram = false;
+  for (let i = 0; i < argv.length; i++) {
+    const word = argv[i]!;
+    if (word === "--") break;
+    if (!word.startsWith("-") || word === "-") {
+      hasProgram = true;
+      continue;
+    }
+    const ours = optionOf(options, word);
+    if (!ours && hasProgram) return [...argv.slice(0, i), "--", ...argv.slice(i)];
+    if (ours?.required && !word.includes("=")) i++;
+  }
+  return [...argv];
+}
+
+/** Has the command read its words so. */
+export function takesProgram(command: Command): void {
+  const parse = command.parseOptions.bind(command);
+  command.parseOptions = (argv) => parse(separated(command.options, argv));
+}

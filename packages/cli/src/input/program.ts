@@ -1,0 +1,22 @@
+/** Which program the words after `xeno run` mean: a file that is here is never the name of an image. */
+import { stat } from "node:fs/promises";
+import { UserError } from "../output/ui.ts";
+
+interface Program {
+  file: string;
+  args: string[];
+}
+
+const PYTHONS: readonly string[] = ["python", "python3"];
+const isFile = async (name: string): Promise<boolean> => (await stat(name).catch(() => null))?.isFile() === true;
+
+/** `python3 FILE.py` is FILE.py. Throws UserError where the first word is a file that is neither a module nor a script that runs here. */
+export async function programOf({ file, args }: Program): Promise<Program> {
+  const [first, ...others] = args;
+  if (PYTHONS.includes(file) && first?.endsWith(".py") && (await isFile(first))) return { file: first, args: others };
+  if (/\.(wasm|py)$/.test(file) || !(await isFile(file))) return { file, args };
+  const here = `${file} is a file here, neither a .wasm module nor a .py script`;
+  throw new UserError(
+    `${here}: name the image that it is to run in (xeno run debian:12 ${file}), or write --image for an image of that name`,
+  );
+}

@@ -1,0 +1,37 @@
+/** What people type out of habit: words behind the program are the program's, a pipe is its input, a file is no image. */
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+
+const XENO = path.resolve("node_modules/.bin/xeno");
+const SCRIPT = "import sys\nprint(sys.argv[1:], repr(sys.stdin.read()))\n";
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "xeno-habits-"));
+  await Promise.all([writeFile(path.join(folder, "x.py"), SCRIPT), writeFile(path.join(folder, "s.sh"), "echo hi\n")]);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** In a shell, so that pipes and redirections are as people have them. */
+const typed = (line: string): Promise<{ code: number; stdout: string; stderr: string }> =>
+  new Promise((resolve) =>
+    execFile("/bin/sh", ["-c", line.replaceAll("xeno", XENO)], { cwd: folder }, (error, stdout, stderr) =>
+      resolve({ code: typeof error?.code === "number" ? error.code : 0, stdout, stderr }),
+    ),
+  );
+
+it.each([
+  ["echo abc | xeno run --local x.py --rounds 20 --version", "['--rounds', '20', '--version'] 'abc\\n'\n"],
+  ["xeno run --local -q python3 x.py -- --cpu 3 < s.sh", "['--cpu', '3'] 'echo hi\\n'\n"],
+  ["echo abc | xeno run --local --no-stdin x.py one", "['one'] ''\n"],
+])("%s", async (line, expected) => {
+  expect(await typed(line)).toMatchObject({ code: 0, stdout: expected });
+});
+
+it("looks for no image of the name of a file that is here", async () => {
+  const { code, stderr } = await typed("xeno run --dry-run s.sh");
+  expect([code, stderr]).toEqual([125, expect.stringContaining("s.sh is a file here") as string]);
+  expect(stderr).toContain("run debian:12 s.sh");
+});
