@@ -17,6 +17,7 @@ import {
 } from "@xenoservers/sdk";
 import { JOB_LIMITS } from "@xenoservers/protocol";
 import { UserError } from "../output/ui.ts";
+import { pythonMounts, withSupport } from "./python.ts";
 
 export interface JobArgs {
   file: string;
@@ -106,12 +107,10 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
   });
   const name = path.basename(file);
   const { mounts, preopens, shared } = await foldersOf(options);
-  if (isPython) {
-    mounts.push({
-      mount: { path: "/app", writable: false, keep: false },
-      entries: [{ path: name, kind: "file", blob: await fileBlob(file) }],
-    });
-    preopens.push(["/app", "/app"]);
+  const python = isPython ? await pythonMounts(file, mounts) : null;
+  for (const each of python?.mounts ?? []) {
+    mounts.push(each);
+    preopens.push([each.mount.path, each.mount.path]);
   }
   const module = isPython ? runtimeBlob(PYTHON) : await fileBlob(file);
   if (!isPython) await assertModule(module, file);
@@ -122,7 +121,7 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
     input: {
       module,
       args: [...(isPython ? ["python", `/app/${name}`] : [name]), ...options.args],
-      env: [...(isPython ? [["PYTHONDONTWRITEBYTECODE", "1"] as [string, string]] : []), ...options.env.map(envPair)],
+      env: withSupport(python?.env ?? [], options.env.map(envPair)),
       mounts,
       preopens,
       stdin: bytesBlob((await options.stdin?.()) ?? new Uint8Array()),

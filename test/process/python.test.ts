@@ -1,0 +1,98 @@
+/** Scripts as people have them: asyncio, executors and time zones run on Python for WASI, and what it can import is what we say. */
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { PYTHON_MODULES } from "../../packages/cli/src/input/python.ts";
+
+const XENO = path.resolve("node_modules/.bin/xeno");
+let folder: string;
+beforeAll(async () => void (folder = await mkdtemp(path.join(tmpdir(), "xeno-python-"))));
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function printed(source: string): Promise<string> {
+  await writeFile(path.join(folder, "x.py"), source);
+  return (await promisify(execFile)(XENO, ["run", "--local", "-q", "x.py"], { cwd: folder })).stdout;
+}
+
+it("runs an event loop and executors in one thread", async () => {
+  const source = `
+import asyncio, time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+async def after(n):
+    await asyncio.sleep(n / 10)
+    return n
+
+async def main():
+    begun = time.monotonic()
+    got = await asyncio.gather(*(after(n) for n in range(5)))
+    queue = asyncio.Queue()
+    async def put():
+        for n in range(3):
+            await queue.put(n)
+            await asyncio.sleep(0)
+    async def get():
+        return [await queue.get() for _ in range(3)]
+    _, taken = await asyncio.gather(put(), get())
+    try:
+        await asyncio.wait_for(asyncio.sleep(5), 0.2)
+    except TimeoutError:
+        taken.append("timeout")
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(after(1))
+    return got, taken, task.result(), await asyncio.to_thread(sum, [3, 4]), round(time.monotonic() - begun, 1)
+
+print(*asyncio.run(main()))
+with ThreadPoolExecutor(4) as pool:
+    print(list(pool.map(lambda x: x * x, range(4))))
+    print([str(f.exception() or f.result()) for f in as_completed([pool.submit(divmod, 7, n) for n in (2,)])])
+    print(type(pool.submit(divmod, 1, 0).exception()).__name__)
+async def forever():
+    await asyncio.Future()
+try:
+    asyncio.run(forever())
+except RuntimeError as error:
+    print(error)
+`;
+  expect((await printed(source)).split("\n")).toEqual([
+    "[0, 1, 2, 3, 4] [0, 1, 2, 'timeout'] 1 7 0.7",
+    "[0, 1, 4, 9]",
+    "['(3, 1)']",
+    "ZeroDivisionError",
+    "asyncio waits for what cannot come: there are no sockets, threads or subprocesses here",
+    "",
+  ]);
+});
+
+const HAS_ZONES = existsSync("/usr/share/zoneinfo/Europe/Paris");
+if (!HAS_ZONES) console.warn("SKIPPED: this machine has no time zones to bring in");
+it.skipIf(!HAS_ZONES)("has the time zones of the machine that it is sent from", async () => {
+  const source = `
+from datetime import datetime
+from zoneinfo import ZoneInfo
+print(datetime(2026, 7, 1, 12, tzinfo=ZoneInfo("Europe/Paris")).utcoffset(), ZoneInfo("UTC").key)
+`;
+  expect(await printed(source)).toBe("2:00:00 UTC\n");
+});
+
+it("imports what it is said to, and nothing else of the standard library", async () => {
+  const source = `
+import importlib, io, contextlib, sys
+able = []
+for name in sorted(sys.stdlib_module_names):
+    if name.startswith("_") or name in ("antigravity", "this", "idlelib"):
+        continue
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            importlib.import_module(name)
+        able.append(name)
+    except ImportError:
+        pass
+print(*able)
+`;
+  expect(new Set((await printed(source)).trim().split(" "))).toEqual(PYTHON_MODULES);
+});
