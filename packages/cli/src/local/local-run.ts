@@ -10,6 +10,7 @@ import { createWasmDriver, type GuestEnding } from "@xenoservers/xenoserver";
 import { exitCodeFor, writeResults } from "../output/deliver.ts";
 import { finishJob, type ParsedJob } from "../input/job-from-args.ts";
 import { home } from "../input/home.ts";
+import { endingSays } from "../output/lease-lines.ts";
 import { printJson, say, showRaw } from "../output/terminal.ts";
 
 /** As a server would call it: only time ends a guest from outside here. */
@@ -65,7 +66,8 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
     const exitCode = end.kind === "result" ? end.exitCode : null;
     const text = (stream: "stdout" | "stderr"): string => Buffer.concat(output[stream]).toString();
     if (json) printJson({ local: true, end: { reason, exitCode, detail: end.detail }, stdout: text("stdout"), stderr: text("stderr") });
-    else if (reason !== "completed" || end.detail !== "") say(`ended: ${reason === "completed" ? "trap" : reason} ${end.detail}`);
+    else if (reason !== "completed") say(`ended: ${[endingSays(reason), end.detail].filter(Boolean).join(": ")}`);
+    else if (end.detail !== "") say(`ended: trap ${end.detail}`);
     return exitCodeFor({ reason, exitCode });
   } finally {
     await driver.close();

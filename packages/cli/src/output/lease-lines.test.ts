@@ -21,6 +21,11 @@ it("says how it ended, who is to blame, what it cost", () => {
   );
 });
 
+it("names the option that orders more where a limit ended it", () => {
+  const ended = endLine(settled({ reason: "output-limit", blame: "customer", exitCode: null }), "credits");
+  expect(ended).toContain("output-limit: the job wrote more output than was ordered; --max-output orders more");
+});
+
 it("says of a lease without an end where it stands", () => {
   expect(stateLine(view({ state: "lapsed" }))).toContain("no server took it up in time; the money is back");
   expect(stateLine(view({ state: "delivering" }))).toContain("waits until its bytes are here, or lie sealed");
