@@ -103,7 +103,7 @@ describe("a round of audits", () => {
     const lease = await settled();
     const rows = await h.store.load("setting", ["auditRounds"]);
     const reader = { party: customer.party, account: null, label: null, serverKey: null };
-    const [events, documents] = [await h.store.events(reader, null, 1_000), await h.store.documentsOf(lease.id)];
+    const [events, documents] = [(await h.store.events(reader, null, 1_000)) ?? [], await h.store.documentsOf(lease.id)];
     const before = JSON.stringify([...rows.values(), lease, events, documents, await filed("audit-round")]);
     expect(events.length).toBeGreaterThan(0);
     h.now += ROUND_MS;

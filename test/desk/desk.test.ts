@@ -136,6 +136,13 @@ describe("credit", () => {
     expect(await available(other)).toBe(0n);
   });
 
+  it("counts once also when what was answered is not kept any more", async () => {
+    const [before, first] = [await available(customer), await pay(customer.party)];
+    expect(await h.store.dropAnswers(h.now + 1, 1_000)).toBeGreaterThan(0);
+    expect(await pay(customer.party)).toMatchObject({ code: "answer_gone", id: first["id"], reference: "wire-1" });
+    expect(await available(customer)).toBe(before + 5n);
+  });
+
   it("counts once when the same arrives many times at once", async () => {
     const before = await available(customer);
     const answers = await Promise.all(Array.from({ length: 5 }, () => pay(customer.party)));

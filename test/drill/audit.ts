@@ -1,6 +1,6 @@
 /** What must be so after a drill, looked up in the database, at the broker and in what the customers' programs said. */
 import type { LeaseView } from "@xenoservers/protocol";
-import { fetchReceipt, type MarketClient } from "@xenoservers/sdk";
+import { allOf, fetchReceipt, type MarketClient } from "@xenoservers/sdk";
 import { verifyReceipt } from "@xenoservers/verify";
 import { check, openStore } from "@xenoservers/xenocorp";
 import { until } from "../until.ts";
@@ -22,8 +22,6 @@ interface DrillAudit {
   seen(): Promise<Cursor[][]>;
   say(line: string): void;
 }
-
-const LEASES_MAX = 1_000;
 
 /** Waits until nothing is held any more: a hold that is never cleared hangs here, and the wait says so. */
 async function untilCleared({ dataFolder, databaseUrl }: DrillAudit): Promise<string[]> {
@@ -92,7 +90,7 @@ export async function auditDrill(drill: DrillAudit): Promise<string[]> {
   let count = 0;
   let events = 0;
   for (const [i, { client, told }] of drill.customers.entries()) {
-    const { leases } = await client.read("leases", { query: { limit: LEASES_MAX } });
+    const leases = await allOf(client, "leases", {});
     problems.push(...(await leaseProblems(client, told, leases)), ...(await eventProblems(client, seen[i] ?? [], leases)));
     const due = leases.reduce((sum, { end }) => sum + BigInt(end?.dueNanos ?? 0), 0n);
     const { balances } = await client.read("accounts");

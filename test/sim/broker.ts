@@ -14,6 +14,7 @@ import {
   createMemoryStore,
   createReads,
   describeMarket,
+  dropOld,
   sequence,
   openLog,
   type BrokerKeys,
@@ -26,6 +27,8 @@ import {
 } from "@xenoservers/xenocorp/parts";
 
 const TIMERS_EVERY_MS = 500;
+/** Longer than any fault lasts, and much shorter than a market is simulated: nothing but repetitions rests on what is dropped. */
+const KEPT = { eventsMs: 300_000, answersMs: 300_000 };
 
 export interface SimBrokerOptions {
   seed: number;
@@ -119,6 +122,7 @@ export class SimBroker {
       await desk.runTimers();
       await hub.cutRevoked();
       await sequence(services);
+      await dropOld(this.store, clock.now(), KEPT);
       clock.after(TIMERS_EVERY_MS, () => void timers());
     };
     void timers();

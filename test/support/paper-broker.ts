@@ -36,7 +36,7 @@ export class PaperBroker {
   /** Who asks is the key of the session; null: nobody known. */
   offers: (caller: string | null) => OfferView[] = () => [];
   /** Other reads, by path. */
-  reads: Record<string, () => unknown> = {};
+  reads: Record<string, (query: URLSearchParams) => unknown> = {};
   answer: (document: AnyDocument) => LinkAnswer = () => ({ ok: true, answer: {} });
 
   private constructor(market: PaperMarket) {
@@ -56,7 +56,7 @@ export class PaperBroker {
   }
 
   async #reply(request: IncomingMessage): Promise<Reply> {
-    const path = request.url?.split("?")[0] ?? "";
+    const { pathname: path, searchParams: query } = new URL(request.url ?? "", this.url);
     const caller = request.headers.authorization?.replace("Bearer ", "") ?? null;
     const body = await bodyOf(request);
     if (path === API.market.path) return [200, this.market.info];
@@ -65,7 +65,7 @@ export class PaperBroker {
     if (path === API.offers.path) return [200, this.#found(caller)];
     if (path === API.submit.path) return this.#submit(body["envelope"]);
     const read = this.reads[path];
-    return read ? [200, read()] : [404, refusalBody(refuse("not_found"))];
+    return read ? [200, read(query)] : [404, refusalBody(refuse("not_found"))];
   }
 
   /** A token is the key that it was given to. */

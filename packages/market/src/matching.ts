@@ -129,26 +129,35 @@ export function exclusionOf(candidate: Candidate, wish: Wish, now: number): Excl
   return null;
 }
 
-type Ordering = "price" | "cost-per-work";
+export type Ordering = "price" | "cost-per-work";
+
+/** What decides where a match stands among others. */
+export interface Rank {
+  standsBack: boolean;
+  hourNanos: bigint;
+  cpuScore: number;
+  server: string;
+}
+
+type RankedFor = Pick<Wish, "terms" | "resources" | "customer">;
 
 /**
- * Whether everybody else who can take the order comes first: an owner that misses more than it completes, and an offer for nothing for
- * which nothing speaks. Whoever orders on its own machines knows them.
+ * `standsBack`: everybody else who can take the order comes first. So it is with an owner that misses more than it completes, and with an
+ * offer for nothing for which nothing speaks. Whoever orders on its own machines knows them.
  */
-const standsBack = ({ owner, missesWeigh, isVouchedFor }: Candidate, costNanos: bigint, customer: string): boolean =>
-  owner !== customer && (missesWeigh || (costNanos === 0n && !isVouchedFor));
+export function rankOf({ owner, server, price, cpuScore, missesWeigh, isVouchedFor }: Candidate, wish: RankedFor): Rank {
+  const hourNanos = costPerHourNanos(wish.terms, wish.resources, price);
+  const standsBack = owner !== wish.customer && (missesWeigh || (hourNanos === 0n && !isVouchedFor));
+  return { standsBack, hourNanos, cpuScore, server };
+}
 
 /** Integer comparison of price, or of price per benchmark point; ties go by server id so that every broker sees the same order. */
-function compareCandidates(
-  ordering: Ordering,
-  { terms, resources, customer }: Pick<Wish, "terms" | "resources" | "customer">,
-): (a: Candidate, b: Candidate) => number {
+export function compareRanks(ordering: Ordering): (a: Rank, b: Rank) => number {
   return (a, b) => {
-    const [hourA, hourB] = [costPerHourNanos(terms, resources, a.price), costPerHourNanos(terms, resources, b.price)];
-    const back = Number(standsBack(a, hourA, customer)) - Number(standsBack(b, hourB, customer));
+    const back = Number(a.standsBack) - Number(b.standsBack);
     if (back !== 0) return back;
-    const costA = hourA * (ordering === "cost-per-work" ? BigInt(Math.max(1, b.cpuScore)) : 1n);
-    const costB = hourB * (ordering === "cost-per-work" ? BigInt(Math.max(1, a.cpuScore)) : 1n);
+    const costA = a.hourNanos * (ordering === "cost-per-work" ? BigInt(Math.max(1, b.cpuScore)) : 1n);
+    const costB = b.hourNanos * (ordering === "cost-per-work" ? BigInt(Math.max(1, a.cpuScore)) : 1n);
     return costA < costB ? -1 : costA > costB ? 1 : a.server < b.server ? -1 : a.server > b.server ? 1 : 0;
   };
 }
@@ -167,7 +176,9 @@ export function match(candidates: Iterable<Candidate>, wish: Wish, now: number, 
     if (why === null) matches.push(candidate);
     else excluded[why] = (excluded[why] ?? 0) + 1;
   }
-  return { matches: matches.sort(compareCandidates(ordering, wish)), excluded };
+  const ranked = matches.map((candidate) => ({ candidate, rank: rankOf(candidate, wish) }));
+  const compare = compareRanks(ordering);
+  return { matches: ranked.sort((a, b) => compare(a.rank, b.rank)).map(({ candidate }) => candidate), excluded };
 }
 
 /** A sentence for people about an empty answer. */

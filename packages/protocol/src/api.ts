@@ -61,6 +61,10 @@ const zTimeMs = z.int();
 const zLimit = z.coerce.number().int().min(1).max(1000).default(100);
 /** Where the page before ended, as its reply said. */
 const zCursor = z.string().regex(/^\d{1,20}(\.\d{1,20}){0,2}$/, "is no cursor; send one that a reply gave, or none");
+/** Where the page before ended, as `next` of its reply said. */
+const placeIn = (form: RegExp) => z.string().regex(form, "is no place in this list; send the `next` of a page, or none").optional();
+/** Where the rest of a list begins; null: there is no more. A broker that knows no pages says nothing of it. */
+const zNext = z.string().nullable().default(null);
 const zPart = z.coerce
   .number()
   .int()
@@ -234,6 +238,7 @@ export const API = {
     refusals: [
       ...SIGNED,
       "id_reused",
+      "answer_gone",
       "stale_sequence",
       "expired",
       "not_found",
@@ -318,10 +323,11 @@ export const API = {
     path: "/api/v1/statement",
     access: "party",
     scope: "read",
-    summary: "Movements of the caller's money, newest first",
-    query: z.object({ limit: zLimit }),
+    summary: "Movements of the caller's money, newest first, page by page; what a key does not see is left out of its page",
+    query: z.object({ after: placeIn(/^\d{1,19}$/), limit: zLimit }),
     reply: z.object({
       entries: z.array(z.object({ id: z.string(), debit: z.string(), credit: z.string(), amountNanos: z.string(), at: zTimeMs })),
+      next: zNext,
     }),
     refusals: READ,
   },
@@ -330,7 +336,7 @@ export const API = {
     path: "/api/v1/offers",
     access: "public",
     scope: null,
-    summary: "Search live offers; with a token also those that serve only the caller",
+    summary: "Search live offers, page by page of the same search; with a token also those that serve only the caller",
     query: z.object({
       q: z.string().max(500).default(""),
       order: z.enum(["price", "cost-per-work"]).default("price"),
@@ -346,6 +352,7 @@ export const API = {
       egress: z.enum(["none", "names", "public"]).default("none"),
       /** For a referee's run: referees take nothing else. */
       judges: zFlag,
+      after: placeIn(/^[01]\.\d{1,40}\.\d{1,15}\.s_[0-9a-f]{40}$/),
       limit: z.coerce.number().int().min(1).max(200).default(20),
     }),
     reply: z.object({
@@ -353,6 +360,7 @@ export const API = {
       resources: zResources,
       excluded: z.record(z.string(), z.int()),
       explanation: z.string(),
+      next: zNext,
     }),
     refusals: ["bad_request", "bad_condition", "rate_limited"],
   },
@@ -361,9 +369,9 @@ export const API = {
     path: "/api/v1/leases",
     access: "party",
     scope: "read",
-    summary: "Leases the caller is part of, newest first",
-    query: z.object({ live: zFlag, limit: zLimit }),
-    reply: z.object({ leases: z.array(zLeaseView) }),
+    summary: "Leases the caller is part of, newest first, page by page",
+    query: z.object({ live: zFlag, after: placeIn(/^\d{1,16}\.[0-9a-f]{1,64}$/), limit: zLimit }),
+    reply: z.object({ leases: z.array(zLeaseView), next: zNext }),
     refusals: READ,
   },
   lease: {
@@ -440,7 +448,7 @@ export const API = {
       limit: zLimit,
     }),
     reply: z.object({ events: z.array(zStoredEvent) }),
-    refusals: READ,
+    refusals: [...READ, "cursor_expired"],
   },
   checkpoint: {
     method: "GET",

@@ -9,7 +9,7 @@ import { MarketClient, RefusedError, fetchMarket } from "./client.ts";
 import { identityOf } from "./identity.ts";
 
 const market = new PaperMarket(new Random(1), Date.now());
-const OFFERS = { offers: [], resources: { vcpu: 1, memoryMib: 1, diskMib: 1 }, excluded: {}, explanation: "" };
+const OFFERS = { offers: [], resources: { vcpu: 1, memoryMib: 1, diskMib: 1 }, excluded: {}, explanation: "", next: null };
 
 /** Waits that are over at once. */
 const timers: Timers = { now: () => Date.now(), after: (_, action) => (setImmediate(action), () => {}), random: () => 0 };
@@ -79,6 +79,11 @@ it("asks again while the broker is busy, and gives up with the broker's own word
 it("takes no answer that is not what the API says", async () => {
   answers[API.offers.path] = [[200, { ...OFFERS, offers: "many" }]];
   await expect(client.read("offers")).rejects.toThrow(/answer \(offers\) is not what its API says, at 'offers'/);
+});
+
+it("takes a list of a broker that knows no pages for all of it", async () => {
+  answers[API.statement.path] = [[200, { entries: [] }]];
+  expect(await client.read("statement")).toEqual({ entries: [], next: null });
 });
 
 it("says what it is that answers, or that nothing does", async () => {

@@ -92,7 +92,13 @@ beforeEach(() => {
   client.answers.market = () => ({ ...market.info, referees: [referee.id] });
   client.answers.lease = ({ params }) => views.get(params?.["id"] ?? "")!;
   client.answers.receipt = ({ params }) => receiptOf(params?.["id"] ?? "");
-  client.answers.offers = () => ({ offers: [offerView(referee)], resources: order.payload.resources, excluded: {}, explanation: "" });
+  client.answers.offers = () => ({
+    offers: [offerView(referee)],
+    resources: order.payload.resources,
+    excluded: {},
+    explanation: "",
+    next: null,
+  });
   lease = settled();
 });
 
@@ -122,12 +128,20 @@ describe("before anything is frozen", () => {
           resources: order.payload.resources,
           excluded: {},
           explanation: "",
+          next: null,
         })),
       "no_referee",
     ],
     [
       "the referee is not there",
-      () => (client.answers.offers = () => ({ offers: [], resources: order.payload.resources, excluded: { offline: 1 }, explanation: "" })),
+      () =>
+        (client.answers.offers = () => ({
+          offers: [],
+          resources: order.payload.resources,
+          excluded: { offline: 1 },
+          explanation: "",
+          next: null,
+        })),
       "no_referee",
     ],
     ["the window is over", () => (market.now = START + 61_000), "too_late"],

@@ -1,4 +1,5 @@
 export { MarketClient, RefusedError, fetchMarket, type Filed, type ReadName } from "./client.ts";
+export { allOf, eventsOf, listOf, pagesOf } from "./lists.ts";
 export { openLink } from "./connect.ts";
 export { fetchFrom } from "./fetch-from.ts";
 export { pinsOf } from "@xenoservers/protocol/link";

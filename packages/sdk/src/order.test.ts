@@ -50,6 +50,7 @@ it("refuses in words where no server fits", async () => {
     resources: wanted.resources,
     excluded: { "not-allowed": 1 },
     explanation: "not-allowed excluded 1",
+    next: null,
   });
   await expect(quoteFor(client, wanted)).rejects.toMatchObject({
     refusal: { code: "no_match", facts: { explanation: "not-allowed excluded 1" } },

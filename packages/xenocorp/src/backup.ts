@@ -26,7 +26,19 @@ type Place = Pick<BrokerOptions, "dataFolder" | "databaseUrl">;
 
 const FORMAT = "xenoservers-backup-1";
 /** The old epochs' leaves are not carried over, the next epoch logs every document anew; their nodes prove what was restored of them. */
-const TABLES = ["entity", "balance", "transfer", "applied", "unique_key", "document", "event", "sealed", "log_head", "log_node"] as const;
+const TABLES = [
+  "entity",
+  "balance",
+  "transfer",
+  "applied",
+  "unique_key",
+  "document",
+  "event",
+  "event_dropped",
+  "sealed",
+  "log_head",
+  "log_node",
+] as const;
 const PAGE = 1_000;
 const zHeader = z.object({ format: z.literal(FORMAT), keys: z.unknown() });
 /** A row of these holds as much as a page of another table. */
@@ -88,6 +100,8 @@ export async function backup(place: Place, file: string): Promise<{ rows: number
 
 /** Numbers of transactions are those of the database that was: here they all come first. */
 const INSERTS: ReadonlyMap<string, string> = new Map([
+  ["applied", "insert into applied (id, answer, at) select id, answer, coalesce(at, now())"],
+  ["event_dropped", "insert into event_dropped (party, xid, seq) select party, '0'::xid8, seq"],
   ["event", "insert into event (xid, seq, party, kind, lease, data, at) select '0'::xid8, seq, party, kind, lease, data, at"],
   ["transfer", "insert into transfer (id, debit, credit, amount, xid, seq, at) select id, debit, credit, amount, '0'::xid8, seq, at"],
 ]);

@@ -22,6 +22,7 @@ import { Sessions } from "./http/sessions.ts";
 import { proofProblems } from "./loops/books.ts";
 import { Faults } from "./loops/faults.ts";
 import { startLoop, type Loop } from "./loops/loop.ts";
+import { RETENTION_DEFAULTS, dropOld, type Retention } from "./loops/retention.ts";
 import { describeMarket } from "./desk/market-info.ts";
 import { LogView } from "./log/log-view.ts";
 import { openLog, sequence } from "./log/sequencer.ts";
@@ -45,6 +46,8 @@ export interface BrokerOptions {
   port?: number;
   name?: string;
   market?: Partial<Pick<MarketConfig, "currency" | "timings" | "mergeDelayMs" | "recoveryDelayMs" | "auditRoundMs">>;
+  /** How long events and answers are kept; the same at all brokers of a market. */
+  retention?: Partial<Retention>;
   requestsPerSecond?: number;
   /** For everything that is buffered for others. */
   memoryMib?: number;
@@ -77,6 +80,9 @@ const BOOKS_PAUSE_MS = 60_000;
 const CLOCK_PAUSE_MS = 10_000;
 const REVOCATIONS_PAUSE_MS = 300;
 const SEALED_PAUSE_MS = 60_000;
+const RETENTION_PAUSE_MS = 60_000;
+/** Longer than the pause, so that one broker goes on with it. */
+const RETENTION_DUTY_MS = 150_000;
 const PENDING_MAX = 100_000;
 
 interface OpenedStore {
@@ -139,6 +145,8 @@ async function databaseClock(store: Store): Promise<BrokerClock> {
 }
 
 interface Looped {
+  run: FleetRun;
+  retention: Retention;
   desk: Desk;
   hub: LinkHub;
   clock: BrokerClock;
@@ -148,7 +156,7 @@ interface Looped {
 }
 
 /** What a broker does without being asked, each in its own rhythm. */
-function startLoops(services: Services, { desk, hub, clock, logger, metrics, faults }: Looped): Loop[] {
+function startLoops(services: Services, { run, retention, desk, hub, clock, logger, metrics, faults }: Looped): Loop[] {
   const { store } = services;
   const loop = (pauseMs: number, what: string, job: () => Promise<number>): Loop => {
     const watched = async (): Promise<number> => {
@@ -171,6 +179,9 @@ function startLoops(services: Services, { desk, hub, clock, logger, metrics, fau
     loop(CLOCK_PAUSE_MS, "the database's clock cannot be read", async () => (await clock.sync(), 0)),
     loop(REVOCATIONS_PAUSE_MS, "revoked keys cannot be read", () => hub.cutRevoked()),
     loop(SEALED_PAUSE_MS, "sealed results cannot be dropped", async () => (await store.dropSealed(clock.now()), 0)),
+    loop(RETENTION_PAUSE_MS, "what is too old cannot be dropped", async () =>
+      (await run.hasDuty("retention", RETENTION_DUTY_MS)) ? dropOld(store, clock.now(), retention) : 0,
+    ),
     loop(BOOKS_PAUSE_MS, "the books cannot be read", auditBooks),
   ];
 }
@@ -247,7 +258,8 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
     logSize: () => log.known?.size ?? 0,
   });
   await run.join(options.inner ?? {});
-  const loops = startLoops(services, { desk, hub, clock, logger, metrics, faults });
+  const retention = { ...RETENTION_DEFAULTS, ...options.retention };
+  const loops = startLoops(services, { run, retention, desk, hub, clock, logger, metrics, faults });
   const app = await createHttpServer({
     desk,
     reads: createReads(services, market),

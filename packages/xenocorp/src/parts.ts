@@ -11,6 +11,7 @@ export type { Handlers, Upload } from "./http/handlers.ts";
 export { Credentials } from "./desk/credentials.ts";
 export { LogView } from "./log/log-view.ts";
 export { openLog, sequence, startEpoch } from "./log/sequencer.ts";
+export { dropOld } from "./loops/retention.ts";
 export { createMemoryStore } from "./store/memory.ts";
 export type { Change, LeaseRow, Store } from "./store/store.ts";
 export { MARKET_DEFAULTS, PROTOCOL_RANGE, type BrokerKeys, type MarketConfig } from "./config.ts";

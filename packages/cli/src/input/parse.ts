@@ -12,6 +12,15 @@ export function parseDurationMs(text: string, option: string): number {
   return Math.round(Number(count) * unitMs);
 }
 
+/** How long something is kept. */
+export const durationFrom =
+  (leastMs: number, least: string) =>
+  (text: string, option: string): number => {
+    const ms = parseDurationMs(text, option);
+    if (ms < leastMs) throw new UserError(`${option} '${text}' is too short: at least ${least}`);
+    return ms;
+  };
+
 export function parseAmount(text: string, option: string): bigint {
   const nanos = parseMoney(text);
   if (nanos === null) throw new UserError(`${option} '${text}' is not an amount; write 0.50`);
@@ -35,6 +44,10 @@ export const countTo =
   (most: number) =>
   (text: string, option: string): number =>
     parseCount(text, option, most);
+
+const LISTED_MAX = 1_000_000;
+/** How much of a list; null: all of it. */
+export const countOrAll = (text: string, option: string): number | null => (text === "all" ? null : parseCount(text, option, LISTED_MAX));
 
 const PORT_MAX = 65_535;
 /** 0 is any free one. */

@@ -41,5 +41,31 @@ export const printJson = (value: unknown): void => void process.stdout.write(`${
 export const showRaw = (stream: Stream, bytes: Uint8Array | string): Promise<void> =>
   new Promise((taken) => process[stream].write(bytes, () => taken()));
 
+/** The fields of an object as they stand within its braces. */
+const fieldsOf = (value: object): string => JSON.stringify(value).slice(1, -1);
+
+/**
+ * One JSON object with a list in it, written page by page as it comes, no faster than whoever reads it takes it. `tail`: what is known
+ * when the list is over.
+ */
+export async function printJsonList(
+  head: object,
+  list: string,
+  pages: AsyncIterable<readonly unknown[]>,
+  tail: () => object,
+): Promise<void> {
+  const put = (text: string): Promise<void> => showRaw("stdout", visibleJson(text));
+  const first = fieldsOf(head);
+  await put(`{${first}${first === "" ? "" : ","}${JSON.stringify(list)}:[`);
+  let written = 0;
+  for await (const page of pages) {
+    if (page.length > 0) await put(`${written > 0 ? "," : ""}${page.map((row) => JSON.stringify(row)).join(",")}`);
+    written += page.length;
+  }
+  const last = fieldsOf(tail());
+  await put(`]${last === "" ? "" : ","}${last}}`);
+  await showRaw("stdout", "\n");
+}
+
 /** Where a log of JSON lines goes. */
 export const logLines = { write: (line: string): void => void process.stderr.write(`${visibleJson(line.trimEnd())}\n`) };

@@ -3,7 +3,7 @@
  * result improves its owner's record, a wrong one costs its stake.
  */
 import type { LeaseView } from "@xenoservers/protocol";
-import { fetchBound, type MarketClient } from "@xenoservers/sdk";
+import { fetchBound, pagesOf, type MarketClient } from "@xenoservers/sdk";
 import { openClient } from "../input/home.ts";
 import { rebuildJob } from "../input/kept-job.ts";
 import type { AuditInput } from "../input/verbs/lease.ts";
@@ -12,15 +12,13 @@ import { print, printJson, say } from "../output/terminal.ts";
 import { EXIT, UserError, shortId } from "../output/ui.ts";
 import { auditLine, drawnAudit, followUp, isAuditDue, type Audit } from "../proof/audit.ts";
 
-const LEASES_LOOKED_AT_MAX = 1_000;
-
-/** All that are due; a referee's own leases are nobody's to audit. */
-export async function dueAudits(client: MarketClient): Promise<LeaseView[]> {
-  const [{ leases }, { referees }] = await Promise.all([
-    client.read("leases", { query: { live: "false", limit: LEASES_LOOKED_AT_MAX } }),
-    client.market(),
-  ]);
-  return leases.filter((lease) => isAuditDue(lease, client.identity.party) && !referees.includes(lease.server));
+/** All that are due, of so many leases, the newest (null: of all); a referee's own leases are nobody's to audit. */
+export async function dueAudits(client: MarketClient, most: number | null): Promise<LeaseView[]> {
+  const { referees } = await client.market();
+  const due: LeaseView[] = [];
+  for await (const { leases } of pagesOf(client, "leases", {}, most))
+    due.push(...leases.filter((lease) => isAuditDue(lease, client.identity.party) && !referees.includes(lease.server)));
+  return due;
 }
 
 async function namedLeases(client: MarketClient, ids: readonly string[]): Promise<LeaseView[]> {
@@ -52,7 +50,7 @@ async function auditOne(client: MarketClient, view: LeaseView): Promise<Audit | 
 
 export async function audit({ leases: ids, json }: AuditInput): Promise<void> {
   const { client, context } = await openClient("dispute", "spend", "read");
-  const due = ids.length === 0 ? await dueAudits(client) : await namedLeases(client, ids);
+  const due = ids.length === 0 ? await dueAudits(client, null) : await namedLeases(client, ids);
   if (due.length === 0 && !json) return say("no audit is due");
   const audits: { lease: string; audit: Audit | null }[] = [];
   for (const view of due) {

@@ -1,5 +1,6 @@
 /** `xeno broker probe`: servers are tried by orders that look like any other, whose answers are known here. */
 import { randomInt } from "node:crypto";
+import { allOf } from "@xenoservers/sdk";
 import type { BrokerProbeInput } from "../input/verbs/operator.ts";
 import { operatorHere } from "../local/operate.ts";
 import { print, printJson, red, say } from "../output/terminal.ts";
@@ -7,13 +8,12 @@ import { EXIT, UserError, shortId } from "../output/ui.ts";
 import { probeTimesMs } from "../probe/plan.ts";
 import { probeServer, type Probed } from "../probe/probe.ts";
 
-const OFFERS_MAX = 200;
 const DRAWS = 2 ** 32;
 const chance = (): number => randomInt(DRAWS) / DRAWS;
 
 export async function brokerProbe({ servers, count, within, json, data }: BrokerProbeInput): Promise<void> {
   const operator = await operatorHere(data);
-  const { offers } = await operator.read("offers", { query: { q: "", limit: OFFERS_MAX } });
+  const offers = await allOf(operator, "offers", {});
   const targets = servers.length === 0 ? offers : offers.filter(({ server }) => servers.some((word) => server.startsWith(word)));
   if (targets.length === 0) throw new UserError("none of these servers is listed now");
   const plans = targets.flatMap((target) => probeTimesMs(chance, count, within).map((afterMs) => ({ target, afterMs })));

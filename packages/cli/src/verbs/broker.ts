@@ -9,7 +9,7 @@ import { untilTold } from "../local/until-told.ts";
 import { logLines, print, say } from "../output/terminal.ts";
 
 export async function broker({ host, port, name, data, json, trustProxy, memory: memoryMib, ...input }: BrokerInput): Promise<void> {
-  const { inner, innerAs, metricsHost, metricsPort } = input;
+  const { inner, innerAs, metricsHost, metricsPort, keepEvents: eventsMs, keepAnswers: answersMs } = input;
   const folder = brokerFolder(data);
   const facts: Record<string, unknown> = {};
   const lock = await ownFolder(folder, "a broker", async () => facts);
@@ -19,6 +19,7 @@ export async function broker({ host, port, name, data, json, trustProxy, memory:
   const running = await startBroker({
     ...{ dataFolder: folder, databaseUrl, host, port, name, trustProxy, memoryMib, logger },
     progress: (what) => say(what),
+    retention: { eventsMs, answersMs },
     inner: { ...inner, ...(innerAs ? { announced: innerAs } : {}) },
     metrics: metricsPort === null ? undefined : { host: metricsHost, port: metricsPort },
   });

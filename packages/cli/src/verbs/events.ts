@@ -1,12 +1,10 @@
 /** `xeno events`: what happened to the party's leases, durably and in order. */
 import type { EventView } from "@xenoservers/protocol";
+import { eventsOf } from "@xenoservers/sdk";
 import { openClient } from "../input/home.ts";
 import type { EventsInput } from "../input/verbs/lease.ts";
 import { print, printJson } from "../output/terminal.ts";
 import { shortId, when } from "../output/ui.ts";
-
-const PAGE = 200;
-const POLL_MS = 500;
 
 function show(event: EventView, json: boolean): void {
   if (json) return printJson(event);
@@ -15,12 +13,6 @@ function show(event: EventView, json: boolean): void {
 
 export async function events({ follow: keep, after, json }: EventsInput): Promise<void> {
   const { client } = await openClient("read");
-  for (let cursor = after; ;) {
-    const page = await client.read("events", { query: { limit: PAGE, ...(cursor === null ? {} : { after: cursor }) } });
-    for (const event of page.events) show(event, json);
-    cursor = page.events.at(-1)?.cursor ?? cursor;
-    if (page.events.length === PAGE) continue;
-    if (!keep) return;
-    await client.sleep(POLL_MS);
-  }
+  const until = keep ? { until: new AbortController().signal } : {}; // a signal that is never given: the terminal ends it
+  for await (const event of eventsOf(client, { after, ...until })) show(event, json);
 }

@@ -1,24 +1,44 @@
-/** `xeno export`: everything the market knows of the party, as files. */
-import { mkdir, writeFile } from "node:fs/promises";
+/** `xeno export`: everything the market knows of the party, as files. Lists are written as they come, however long they are. */
+import { open, mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { listOf } from "@xenoservers/sdk";
 import { openClient } from "../input/home.ts";
 import type { ExportInput } from "../input/verbs/lease.ts";
 import { print } from "../output/terminal.ts";
 import { countOf } from "../output/ui.ts";
 
+/** Writes `{"NAME":[…]}`, a row a line; what the file held before is gone. */
+async function writeList(file: string, name: string, rows: AsyncIterable<unknown>): Promise<void> {
+  const handle = await open(file, "w", 0o600);
+  try {
+    let lead = `{${JSON.stringify(name)}:[\n`;
+    for await (const row of rows) {
+      await handle.writeFile(`${lead}${JSON.stringify(row)}`);
+      lead = ",\n";
+    }
+    await handle.writeFile(lead === ",\n" ? "\n]}\n" : `${lead}]}\n`);
+  } finally {
+    await handle.close();
+  }
+}
+
 export async function exportAll({ folder }: ExportInput): Promise<void> {
   const { client } = await openClient("read");
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const [me, accounts, statement, { leases }] = await Promise.all([
-    client.read("whoami"),
-    client.read("accounts"),
-    client.read("statement", { query: { limit: 1000 } }),
-    client.read("leases", { query: { limit: 1000 } }),
-  ]);
   const put = (name: string, value: unknown): Promise<void> =>
     writeFile(path.join(folder, name), JSON.stringify(value, null, 1), { mode: 0o600 });
-  await Promise.all([put("party.json", me), put("accounts.json", accounts), put("statement.json", statement), put("leases.json", leases)]);
-  for (const lease of leases) await put(`receipt-${lease.id}.json`, await client.read("receipt", { params: { id: lease.id } }));
+  await put("party.json", await client.read("whoami"));
+  await put("accounts.json", await client.read("accounts"));
+  await writeList(path.join(folder, "statement.json"), "entries", listOf(client, "statement", {}));
+  let leases = 0;
+  async function* withReceipts() {
+    for await (const lease of listOf(client, "leases", {})) {
+      await put(`receipt-${lease.id}.json`, await client.read("receipt", { params: { id: lease.id } }));
+      leases++;
+      yield lease;
+    }
+  }
+  await writeList(path.join(folder, "leases.json"), "leases", withReceipts());
   await put("checkpoint.json", { checkpoint: await client.read("checkpoint") });
-  print(`${countOf(leases.length, "lease")} with receipts, statement and accounts are in ${folder}`);
+  print(`${countOf(leases, "lease")} with receipts, statement and accounts are in ${folder}`);
 }

@@ -1,20 +1,25 @@
 /** `xeno ps`: the leases one is part of, and what they cost. */
 import { isLive } from "@xenoservers/market";
 import type { LeaseView } from "@xenoservers/protocol";
+import { pagesOf } from "@xenoservers/sdk";
 import { openClient } from "../input/home.ts";
 import type { PsInput } from "../input/verbs/lease.ts";
 import { dueLine } from "../proof/audit.ts";
 import { dueAudits } from "./audit.ts";
-import { printJson, say } from "../output/terminal.ts";
+import { Listing, fromPlace } from "../output/listing.ts";
+import { printJsonList, say } from "../output/terminal.ts";
 import { duration, money, shortId, table } from "../output/ui.ts";
 
-const LEASES_SHOWN_MAX = 200;
+/** As many of the newest are looked at for audits that are due. */
+const AUDITS_LOOKED_FOR = 1_000;
 const endOf = ({ end }: LeaseView): string => (end ? `${end.reason}${end.exitCode === null ? "" : ` (${end.exitCode})`}` : "");
 
-export async function ps({ all, json }: PsInput): Promise<void> {
+export async function ps({ all, limit, after, json }: PsInput): Promise<void> {
   const { client, context } = await openClient("read");
-  const { leases } = await client.read("leases", { query: { live: all ? "false" : "true", limit: LEASES_SHOWN_MAX } });
-  if (json) return printJson({ leases });
+  const query = { live: all ? "false" : "true", ...fromPlace(after) } as const;
+  const listing = new Listing(pagesOf(client, "leases", query, limit), (page) => page.leases);
+  if (json) return printJsonList({}, "leases", listing.byPage(), () => ({ next: listing.next }));
+  const leases = await listing.all();
   const mine = (lease: LeaseView): boolean => lease.customer === context.party;
   table(
     ["lease", "as", "state", "server", "per hour", "used", "label", "ended"],
@@ -32,7 +37,9 @@ export async function ps({ all, json }: PsInput): Promise<void> {
   const rate = leases
     .filter((lease) => mine(lease) && isLive(lease.state))
     .reduce((sum, lease) => sum + BigInt(lease.ratePerHourNanos), 0n);
-  const due = await dueAudits(client);
+  const due = await dueAudits(client, AUDITS_LOOKED_FOR);
   if (due.length > 0) say(dueLine(due));
-  say(`running leases cost you ${money(rate, context.currency)} per hour in all`);
+  const isPart = listing.next !== null || after !== null;
+  say(`running leases cost you ${money(rate, context.currency)} per hour ${isPart ? "as far as shown here" : "in all"}`);
+  listing.sayMore(`xeno ps${all ? " --all" : ""}`);
 }

@@ -1,29 +1,37 @@
 /** `xeno search`: what is on offer. */
-import type { OfferView } from "@xenoservers/protocol";
-import type { MarketClient } from "@xenoservers/sdk";
+import type { OfferView, RouteReply } from "@xenoservers/protocol";
+import { pagesOf, type MarketClient } from "@xenoservers/sdk";
 import { accountCalled } from "../input/account.ts";
 import { openClient } from "../input/home.ts";
 import { conditionsIn, type SearchInput } from "../input/verbs/search.ts";
+import { fromPlace } from "../output/listing.ts";
 import { print, printJson, say } from "../output/terminal.ts";
 import { mib, money, shortId, table } from "../output/ui.ts";
 
 /** Sent with who asks, so that servers that serve only some are found by those. */
-export async function search({ conditions, order, on, account, explain, limit, json }: SearchInput): Promise<void> {
+export async function search({ conditions, order, on, account, explain, limit, after, json }: SearchInput): Promise<void> {
   const q = conditions.join(" ");
   conditionsIn(q, "");
   const { client, context } = await openClient();
-  const found = await client.read("offers", { query: { q, order, on, limit } });
-  if (json) return printJson(found);
-  if (found.offers.length === 0) {
+  const offers: OfferView[] = [];
+  let found: RouteReply<"offers"> | null = null;
+  for await (const page of pagesOf(client, "offers", { q, order, on, ...fromPlace(after) }, limit)) {
+    found = page;
+    offers.push(...page.offers);
+  }
+  if (found === null) return;
+  if (json) return printJson({ ...found, offers });
+  if (offers.length === 0) {
     say(explain ? `no server fits: ${found.explanation}` : "no server fits; --explain says why");
     process.exitCode = 1;
     return;
   }
   const { vcpu, memoryMib, diskMib } = found.resources;
   say(`prices for ${vcpu} vCPU, ${mib(memoryMib)} memory, ${mib(diskMib)} disk`);
-  offerTable(found.offers, context.currency);
+  offerTable(offers, context.currency);
   const excluded = Object.entries(found.excluded).map(([why, count]) => `${why} ${count}`);
   if (explain && excluded.length > 0) print(`left out: ${excluded.join(", ")}`);
+  if (found.next !== null) say(`more: xeno search … --after ${found.next}`);
   if (account !== null) await sayLeft(client, account, context.currency);
 }
 

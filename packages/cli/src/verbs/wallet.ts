@@ -1,9 +1,11 @@
 /** `xeno wallet`: balances by state, accounts and their limits, statement. */
 import { rootAccountOf, type RouteReply } from "@xenoservers/protocol";
+import { pagesOf } from "@xenoservers/sdk";
 import { accountCalled, type AccountView } from "../input/account.ts";
 import { openClient } from "../input/home.ts";
 import type { WalletInput } from "../input/verbs/money.ts";
-import { print, printJson } from "../output/terminal.ts";
+import { Listing, fromPlace } from "../output/listing.ts";
+import { print, printJsonList } from "../output/terminal.ts";
 import { money, shortId, table, when } from "../output/ui.ts";
 
 type Entry = RouteReply<"statement">["entries"][number];
@@ -19,24 +21,31 @@ const touches =
   ({ debit, credit }: Entry): boolean =>
     ids.some((id) => debit.startsWith(`${id}/`) || credit.startsWith(`${id}/`));
 
-export async function wallet({ csv, limit, account, json }: WalletInput): Promise<void> {
+export async function wallet({ csv, limit, after, account, json }: WalletInput): Promise<void> {
   const { client, context } = await openClient("read");
-  const [{ balances, accounts }, { entries }] = await Promise.all([
-    client.read("accounts"),
-    client.read("statement", { query: { limit } }),
-  ]);
+  const { balances, accounts } = await client.read("accounts");
   const chosen = account === null ? null : accountsBelow(accounts, accountCalled(accounts, account));
   const shown = chosen ?? accounts.filter(({ limitNanos }) => limitNanos !== null);
-  const moved = chosen ? entries.filter(touches(chosen.map(({ id }) => id))) : entries;
-  if (json) return printJson({ balances, accounts: chosen ?? accounts, entries: moved });
-  if (csv) {
-    print("time,id,debit,credit,nanos");
-    for (const entry of moved) print([new Date(entry.at).toISOString(), entry.id, entry.debit, entry.credit, entry.amountNanos].join(","));
-    return;
+  const isShown = chosen ? touches(chosen.map(({ id }) => id)) : () => true;
+  const listing = new Listing(pagesOf(client, "statement", fromPlace(after), limit), ({ entries }) => entries.filter(isShown));
+  if (json) return printJsonList({ balances, accounts: chosen ?? accounts }, "entries", listing.byPage(), () => ({ next: listing.next }));
+  if (csv) await printCsv(listing);
+  else {
+    if (!chosen) balanceTable(balances, context.currency);
+    accountTable(shown, context.currency);
+    statementTable(await listing.all(), rootAccountOf(context.party), context.currency);
   }
-  if (!chosen) balanceTable(balances, context.currency);
-  accountTable(shown, context.currency);
-  statementTable(moved, rootAccountOf(context.party), context.currency);
+  listing.sayMore(`xeno wallet${csv ? " --csv" : ""}${account === null ? "" : ` --account ${account}`}`);
+}
+
+async function printCsv(listing: Listing<RouteReply<"statement">, Entry>): Promise<void> {
+  print("time,id,debit,credit,nanos");
+  for await (const entries of listing.byPage()) {
+    const lines = entries.map(({ at, id, debit, credit, amountNanos }) =>
+      [new Date(at).toISOString(), id, debit, credit, amountNanos].join(","),
+    );
+    if (lines.length > 0) print(...lines);
+  }
 }
 
 function balanceTable({ available, held, pending, staked, locked }: RouteReply<"accounts">["balances"], currency: string): void {

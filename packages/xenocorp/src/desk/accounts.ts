@@ -171,9 +171,7 @@ export async function creditParty(round: Round, document: Verified<"credit">): P
   const known = reference === "" ? null : readSetting("credited", await round.get("setting", id));
   if (known) {
     if (known.party === party && known.amountNanos === amountNanos && known.source === source) {
-      const earlier = await answerAgain(round, known.document);
-      invariant(earlier, "what is booked was answered");
-      return earlier;
+      return (await answerAgain(round, known.document)) ?? refuse("answer_gone", { id: known.document, reference });
     }
     const { party: paid, amountNanos: nanos } = known;
     return refuse("id_reused", { reference, why: `${reference} is booked: ${nanos} nanos from ${known.source} to ${paid}` });

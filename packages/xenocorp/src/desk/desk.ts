@@ -187,6 +187,9 @@ export class Desk {
       case "id_reused":
         task.done(refuse("id_reused", { clientId: result.what.split("/")[1] ?? "" }));
         return;
+      case "filed":
+        task.done(refuse("answer_gone", { id: result.what }));
+        return;
       case "conflict":
         this.#again(task, refuse("conflict"));
         return;

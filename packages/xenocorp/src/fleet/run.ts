@@ -56,6 +56,11 @@ export class FleetRun {
     this.place = new SequencerPlace(this.#store, this.fleet.id, monotonicMs);
   }
 
+  /** Whether this broker, of all, is to do it now. */
+  async hasDuty(name: string, forMs: number): Promise<boolean> {
+    return (await this.#store.takeDuty(name, this.fleet.id, forMs)) !== null;
+  }
+
   /** What the hub is given. */
   get links(): LinkFleet {
     const { fleet } = this;

@@ -3,7 +3,7 @@ import { EventEmitter } from "node:events";
 import { afterEach, expect, it } from "vitest";
 import type { Timers } from "@xenoservers/protocol/link";
 import { until } from "../../../../test/until.ts";
-import { change } from "../store/contract.ts";
+import { change } from "../store/contract.fixture.ts";
 import { createMemoryStore } from "../store/memory.ts";
 import type { Store } from "../store/store.ts";
 import { EventFeed } from "./event-feed.ts";

@@ -75,6 +75,7 @@ class Stream {
   async #catchUp(store: Store, { reader }: Seat): Promise<void> {
     for (let count = PAGE; count === PAGE && !this.#over.signal.aborted;) {
       const events = await store.events(reader, this.#cursor, PAGE);
+      if (events === null) return this.cut(refuse("cursor_expired"));
       count = events.length;
       await this.#write(events);
     }

@@ -1,21 +1,27 @@
 /** What everyone may read of the market, and its operator of the whole: what it is, which offers there are, how its books and log stand. */
 import {
   EMPTY_RECORD,
+  compareRanks,
   costPerHourNanos,
   explainExclusions,
   impliedResources,
   match,
   moneyKey,
   parseConditions,
+  rankOf,
   wirePriceOf,
   type Candidate,
+  type Ordering,
   type OwnerRecord,
+  type Rank,
   type Resources,
+  type Wish,
 } from "@xenoservers/market";
 import { refuse, rootAccountOf, verifyCheckpoint, type OfferView, type RouteQuery } from "@xenoservers/protocol";
 import type { MarketInfo } from "@xenoservers/protocol/link";
 import type { Services } from "../desk/round.ts";
 import { proofProblems } from "../loops/books.ts";
+import { pageOf } from "../store/cursors.ts";
 import { done, type Handlers } from "./handlers.ts";
 
 /** Sizes of a job when a search does not say. */
@@ -38,6 +44,19 @@ function offerView(candidate: Candidate, { terms }: Query, wanted: Resources, re
     maxLeaseMs: candidate.maxLeaseMs,
     record,
   };
+}
+
+/** Where a page of a search ended: how its last offer ranked. What is dearer or cheaper by then is looked for from there all the same. */
+const placeOf = ({ standsBack, hourNanos, cpuScore, server }: Rank): string => [Number(standsBack), hourNanos, cpuScore, server].join(".");
+
+function placeIn(after: string): Rank {
+  const [back, hourNanos = "0", cpuScore, server = ""] = after.split(".");
+  return { standsBack: back === "1", hourNanos: BigInt(hourNanos), cpuScore: Number(cpuScore), server };
+}
+
+function isAfter(place: Rank, order: Ordering, wish: Wish): (candidate: Candidate) => boolean {
+  const compare = compareRanks(order);
+  return (candidate) => compare(rankOf(candidate, wish), place) > 0;
 }
 
 /** Whether it is enough depends on the order; its binding looks again. */
@@ -63,7 +82,7 @@ export function createMarketReads(services: Services, market: () => Promise<Mark
         memoryMib: query.memoryMib ?? implied.memoryMib,
         diskMib: query.diskMib ?? implied.diskMib,
       };
-      const { driver, accel, egress, assurance, terms, on, durationMs } = query;
+      const { driver, accel, egress, assurance, terms, on, durationMs, after } = query;
       // who asks sees its own servers, and those that serve only some
       const customer = session?.by === "party" ? session.party : "";
       const isJudging = query.judges === "true";
@@ -72,11 +91,13 @@ export function createMarketReads(services: Services, market: () => Promise<Mark
       const { matches: fitting, excluded } = match(index.all(), wish, services.now(), query.order);
       const matches = assurance === "isolated" ? fitting : await withAnyStake(services, fitting);
       if (matches.length < fitting.length) excluded["stake"] = fitting.length - matches.length;
-      const shown = matches.slice(0, query.limit);
+      const rest = after === undefined ? matches : matches.filter(isAfter(placeIn(after), query.order, wish));
+      const { rows: shown, next } = pageOf(rest, query.limit, (candidate) => placeOf(rankOf(candidate, wish)));
       const parties = await store.load("party", [...new Set(shown.map(({ owner }) => owner))]);
       return done({
         resources,
         excluded,
+        next,
         explanation: matches.length > 0 ? "" : explainExclusions(excluded),
         offers: shown.map((candidate) => offerView(candidate, query, resources, parties.get(candidate.owner)?.data.record ?? EMPTY_RECORD)),
       });

@@ -15,7 +15,6 @@ import type { Receipts } from "./receipts.ts";
 import { readerOf, type PartySession } from "./sessions.ts";
 
 const ENDED_KEYS_SHOWN_MAX = 100;
-const LIVE_LEASES_MAX = 1_000;
 const ID_CHARS = 64;
 
 type PartyReads = Pick<Handlers, "whoami" | "accounts" | "statement" | "leases" | "lease" | "receipt" | "order" | "events" | "sealed">;
@@ -69,9 +68,8 @@ async function accountsOf({ store, now }: Services, session: PartySession) {
   if (!isBound(reader)) return { balances: balancesOf(money), accounts };
   const limits = limitsAbove(all, key.account).map(({ id, limit }) => limit - used(allowanceKey(id)));
   const today = key.maxSpendPerDayNanos === null ? [] : [BigInt(key.maxSpendPerDayNanos) - used(day)];
-  const leases = await store.leasesOf(reader, true, LIVE_LEASES_MAX);
   const spendable = shown.length === 0 ? 0n : least([money("available"), ...limits, ...today]);
-  const held = key.role === "server" ? 0n : leases.reduce((sum, lease) => sum + BigInt(lease.holdNanos), 0n);
+  const held = key.role === "server" ? 0n : await store.heldBy(reader);
   const within = { available: spendable > 0n ? spendable : 0n, held, pending: 0n, staked: 0n, locked: 0n };
   return { balances: balancesOf((bucket) => within[bucket]), accounts };
 }
@@ -103,13 +101,15 @@ export function createPartyReads(services: Services, receipts: Receipts): PartyR
       if (isBound(readerOf(session)) && key.account === null)
         return refuse("key_not_allowed", { why: "the statement is of a whole account, and the key sees only a part of it" });
       // a bound key sees what was charged to its account's limit: the wallet is the whole party's
-      const entries = await store.statement(key.account ?? rootAccountOf(party), query.limit);
+      const { rows, next } = await store.statement(key.account ?? rootAccountOf(party), query.after ?? null, query.limit);
       const own =
-        key.account === null ? entries : entries.filter(({ debit, credit }) => [debit, credit].includes(allowanceKey(key.account ?? "")));
-      return done({ entries: own.map(({ id, debit, credit, amount, at }) => ({ id, debit, credit, amountNanos: amount.toString(), at })) });
+        key.account === null ? rows : rows.filter(({ debit, credit }) => [debit, credit].includes(allowanceKey(key.account ?? "")));
+      const entries = own.map(({ id, debit, credit, amount, at }) => ({ id, debit, credit, amountNanos: amount.toString(), at }));
+      return done({ entries, next });
     },
     async leases({ session, query }) {
-      return done({ leases: (await store.leasesOf(readerOf(session), query.live === "true", query.limit)).map(leaseView) });
+      const { rows, next } = await store.leasesOf(readerOf(session), query.live === "true", query.after ?? null, query.limit);
+      return done({ leases: rows.map(leaseView), next });
     },
     async lease({ session, params }) {
       const found = await findLease(services, session, params.id);
@@ -127,6 +127,7 @@ export function createPartyReads(services: Services, receipts: Receipts): PartyR
     },
     async events({ session, query }) {
       const events = await store.events(readerOf(session), query.after ?? null, query.limit);
+      if (events === null) return refuse("cursor_expired");
       return done({ events: events.map(({ cursor, kind, lease, data, at }) => ({ cursor, kind, lease, data, at })) });
     },
     async sealed({ session, params }) {

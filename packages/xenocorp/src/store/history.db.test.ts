@@ -6,7 +6,7 @@ import type { Pool } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTestDatabase, dropTestDatabases } from "../../../../test/database.ts";
 import { cases } from "../../../../test/thorough.ts";
-import { change, reader } from "./contract.ts";
+import { change, document, reader } from "./contract.fixture.ts";
 import { BIG, NOW, RARE_LABEL, fillHistory } from "./history.fixture.ts";
 import { openPool } from "./pool.ts";
 import { createPostgresStore } from "./postgres.ts";
@@ -50,6 +50,8 @@ async function reads(): Promise<Map<string, Reads>> {
 }
 
 type Call = (store: Store) => Promise<unknown>;
+/** A place in the middle of all lists of leases. */
+const MIDDLE = `${SIZE.leases / 2}.00000001ee`;
 const bound = { account: BIG.account };
 const moves = (id: string): Parameters<Store["commit"]>[0] => [
   change({
@@ -80,27 +82,43 @@ const CALLS: Record<Exclude<keyof Store, "audit" | "close" | "logStartEpoch" | "
   now: [0, (s) => s.now()],
   beat: [0, (s) => s.beat(5)],
   load: [0, (s) => s.load("lease", ["00000001ee", "00000002ee"])],
-  commit: [0, (s) => s.commit(moves("c1")), (s) => s.commit(moves("c1"))],
+  commit: [
+    0,
+    (s) => s.commit(moves("c1")),
+    (s) => s.commit(moves("c1")),
+    (s) => s.commit([change({ id: "again", documents: [document("00000007dd")] }), ...moves("c2")]),
+  ],
   answerTo: [0, (s) => s.answerTo("seeded7")],
   balances: [0, (s) => s.balances(["a_77/", "a_78/available", "nothing/"])],
-  statement: [100, (s) => s.statement(BIG.account, 50), (s) => s.statement("a_5", 50)],
+  statement: [
+    100,
+    (s) => s.statement(BIG.account, null, 50),
+    (s) => s.statement(BIG.account, "5000", 50),
+    (s) => s.statement("a_5", null, 50),
+  ],
   keysOf: [0, (s) => s.keysOf("p_3", NOW, 10)],
   keysRevokedSince: [0, (s) => s.keysRevokedSince(SIZE.leases - 20)],
   accountsOf: [0, (s) => s.accountsOf(BIG.customer)],
   listedServers: [SIZE.servers, (s) => s.listedServers(NOW)],
   leasesOf: [
     200,
-    (s) => s.leasesOf(reader(BIG.customer), false, 50),
-    (s) => s.leasesOf(reader(BIG.customer), true, 50),
-    (s) => s.leasesOf(reader(BIG.owner), false, 50),
-    (s) => s.leasesOf(reader(BIG.owner), true, 50),
-    (s) => s.leasesOf(reader(BIG.customer, bound), false, 50),
-    (s) => s.leasesOf(reader(BIG.customer, bound), true, 50),
-    (s) => s.leasesOf(reader(BIG.customer, { label: RARE_LABEL }), false, 50),
-    (s) => s.leasesOf(reader(BIG.customer, { label: RARE_LABEL }), true, 50),
-    (s) => s.leasesOf(reader(BIG.owner, { serverKey: BIG.serverKey }), false, 50),
-    (s) => s.leasesOf(reader(BIG.owner, { serverKey: BIG.serverKey }), true, 50),
+    (s) => s.leasesOf(reader(BIG.customer), false, null, 50),
+    (s) => s.leasesOf(reader(BIG.customer), true, null, 50),
+    (s) => s.leasesOf(reader(BIG.owner), false, null, 50),
+    (s) => s.leasesOf(reader(BIG.owner), true, null, 50),
+    (s) => s.leasesOf(reader(BIG.customer, bound), false, null, 50),
+    (s) => s.leasesOf(reader(BIG.customer, bound), true, null, 50),
+    (s) => s.leasesOf(reader(BIG.customer, { label: RARE_LABEL }), false, null, 50),
+    (s) => s.leasesOf(reader(BIG.customer, { label: RARE_LABEL }), true, null, 50),
+    (s) => s.leasesOf(reader(BIG.owner, { serverKey: BIG.serverKey }), false, null, 50),
+    (s) => s.leasesOf(reader(BIG.owner, { serverKey: BIG.serverKey }), true, null, 50),
+    ...[reader(BIG.customer), reader(BIG.owner), reader(BIG.customer, bound), reader(BIG.customer, { label: BIG.label })].map(
+      (who) => (s: Store) => s.leasesOf(who, false, MIDDLE, 50),
+    ),
+    (s) => s.leasesOf(reader(BIG.owner, { serverKey: BIG.serverKey }), false, MIDDLE, 50),
+    (s) => s.leasesOf(reader(BIG.customer), true, MIDDLE, 50),
   ],
+  heldBy: [0, (s) => s.heldBy(reader(BIG.customer, bound)), (s) => s.heldBy(reader(BIG.owner))],
   leasesServerMustKnow: [0, (s) => s.leasesServerMustKnow(BIG.server)],
   findLeases: [0, (s) => s.findLeases(reader(BIG.customer), "0000000")],
   due: [0, (s) => s.due("lease", NOW, 10, "b"), (s) => s.due("order", NOW, 10, "b")],
@@ -109,13 +127,20 @@ const CALLS: Record<Exclude<keyof Store, "audit" | "close" | "logStartEpoch" | "
   document: [0, (s) => s.document("00000007dd")],
   documentsOf: [0, (s) => s.documentsOf("00000007ee")],
   documentsOfKind: [0, ...(["referee", "witness", "market-keys", "epoch"] as const).map((kind) => (s: Store) => s.documentsOfKind(kind))],
-  events: [0, (s) => s.events(reader(BIG.customer), null, 50), (s) => s.events(reader(BIG.customer, bound), null, 50)],
+  events: [
+    0,
+    (s) => s.events(reader(BIG.customer), null, 50),
+    (s) => s.events(reader(BIG.customer), "0.1.15000", 50),
+    (s) => s.events(reader(BIG.customer, bound), null, 50),
+  ],
   eventsOfAll: [
     100,
     (s) => s.eventsOfAll("0.0.0", 50),
     async (s) => s.eventsOfAll(await s.eventsEnd(), 50),
     async (s) => s.eventsOfAll("0.1.15000", 50),
   ],
+  dropEvents: [100, (s) => s.dropEvents(10_000, 50), (s) => s.dropEvents(NOW, 50), (s) => s.dropEvents(0, 50)],
+  dropAnswers: [100, (s) => s.dropAnswers(0, 50), async (s) => s.dropAnswers((await s.now()) + 1_000, 50)],
   eventsEnd: [0, (s) => s.eventsEnd()],
   hintEvents: [0, (s) => s.hintEvents()],
   putSealed: [0, (s) => s.putSealed(sealedRow, 100)],

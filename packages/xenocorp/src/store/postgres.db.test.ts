@@ -3,10 +3,12 @@ import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { createTestDatabase, dropTestDatabases, leaveTestDatabases } from "../../../../test/database.ts";
 import { until } from "../../../../test/until.ts";
 import { migrate } from "../migrations/migrate.ts";
-import { change, reader, storeContract } from "./contract.ts";
+import { storeContract } from "./contract.ts";
+import { change, reader } from "./contract.fixture.ts";
 import { Hosts, clientOf } from "./hosts.ts";
 import { openPool } from "./pool.ts";
 import { createPostgresStore } from "./postgres.ts";
+import type { StoredEvent } from "./store.ts";
 
 afterAll(dropTestDatabases);
 afterEach(leaveTestDatabases);
@@ -212,7 +214,7 @@ describe("races on Postgres", () => {
     let writing = true;
     const reading = (async () => {
       while (writing || seen.length < 60) {
-        for (const event of await store.events(reader("p"), cursor, 7)) {
+        for (const event of (await store.events(reader("p"), cursor, 7)) ?? []) {
           seen.push(event.kind);
           cursor = event.cursor;
         }
@@ -232,19 +234,27 @@ describe("races on Postgres", () => {
   it("shows events in the order of their transactions' numbers, whatever their length, each once", async () => {
     const pool = await createTestDatabase();
     const store = createPostgresStore(pool);
-    const numbers = [9, 10, 99, 100, 200];
+    const numbers = [9, 10, 99, 100, 999, 1_000, 9_999, 10_000];
+    // what has no transaction yet is shown by no database
+    await pool.query("do $$ begin while pg_current_xact_id() <= '10000'::xid8 loop commit; end loop; end $$");
     for (const xid of numbers)
       await pool.query("insert into event (xid, party, kind, lease, data, at) values ($1::text::xid8, 'p', $1, null, '{}', 1)", [
         String(xid),
       ]);
     const seen: string[] = [];
     for (let cursor: string | null = null; ;) {
-      const [event] = await store.events(reader("p"), cursor, 1);
+      const [event]: StoredEvent[] = (await store.events(reader("p"), cursor, 1)) ?? [];
       if (!event || seen.length > numbers.length) break;
       seen.push(event.kind);
       cursor = event.cursor;
     }
     expect(seen).toEqual(numbers.map(String));
-    expect((await store.events(reader("p"), null, 9)).map(({ kind }) => kind)).toEqual(numbers.map(String));
+    expect((await store.events(reader("p"), null, 9))?.map(({ kind }) => kind)).toEqual(numbers.map(String));
+    // the same where the oldest of them are dropped
+    expect(await store.dropEvents(2, 5)).toBe(5);
+    expect((await store.events(reader("p"), null, 9))?.map(({ kind }) => kind)).toEqual(["1000", "9999", "10000"]);
+    const [of] = (await store.eventsEnd()).split(".");
+    expect(await store.events(reader("p"), `${of}.100.999999`, 9)).toBeNull();
+    expect(await store.events(reader("p"), `${of}.999.999999`, 9)).toHaveLength(3);
   });
 });

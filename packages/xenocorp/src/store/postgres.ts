@@ -1,5 +1,5 @@
 /**
- * The Store on PostgreSQL (15 or later, no extension). All writing goes through the function commit_changes: one round trip, one commit.
+ * The Store on PostgreSQL (15 or later, no extension). All writing goes through the function commit_once: one round trip, one commit.
  */
 import type { Pool } from "pg";
 import { postgresBooks } from "./postgres/books.ts";

@@ -199,6 +199,8 @@ export type CommitResult =
   | { status: "replayed"; answer: Json }
   | { status: "conflict"; what: string }
   | { status: "id_reused"; what: string }
+  /** A document of it is filed already, and what was answered is not kept any more. */
+  | { status: "filed"; what: string }
   | { status: "below_floor"; key: string; missing: bigint };
 
 /** A part of a result's bytes, sealed for its customer: the broker cannot read them. */
@@ -264,6 +266,22 @@ export interface BooksProof {
   held: bigint;
 }
 
+/** A movement of money, as a statement has it. */
+export interface Entry {
+  id: string;
+  debit: string;
+  credit: string;
+  amount: bigint;
+  at: number;
+}
+
+/** A part of a list, newest first. */
+export interface Page<T> {
+  rows: T[];
+  /** The place after which the rest comes, whatever is new by then; null: there is no more. */
+  next: string | null;
+}
+
 export interface Store {
   /** Broker time in ms: the database's clock. */
   now(): Promise<number>;
@@ -272,11 +290,12 @@ export interface Store {
   load<K extends EntityKind>(kind: K, ids: readonly string[]): Promise<Map<string, Versioned<Entities[K]>>>;
   /** Applies each change whole or not at all, in order; one durable commit for all of them. */
   commit(changes: readonly Change[]): Promise<CommitResult[]>;
-  /** The answer given earlier to this idempotency key. */
+  /** The answer given earlier to this idempotency key, while it is kept. */
   answerTo(id: string): Promise<Json | null>;
 
   balances(prefixes: readonly string[]): Promise<Map<string, bigint>>;
-  statement(account: string, limit: number): Promise<{ id: string; debit: string; credit: string; amount: bigint; at: number }[]>;
+  /** After a place that an earlier page gave; null: from the newest. */
+  statement(account: string, after: string | null, limit: number): Promise<Page<Entry>>;
   /** Those that are good now, and the latest so many of the others. */
   keysOf(party: string, now: number, endedMax: number): Promise<KeyRow[]>;
   /** Keys whose end is at `since` or later; whoever asks allows for changes that took long to commit. */
@@ -286,8 +305,10 @@ export interface Store {
   accountsOf(party: string): Promise<AccountRow[]>;
   /** Those whose offer is good after this time. */
   listedServers(now: number): Promise<ServerRow[]>;
-  /** What the reader may see, newest first. */
-  leasesOf(reader: Reader, live: boolean, limit: number): Promise<LeaseRow[]>;
+  /** What the reader may see, after a place that an earlier page gave; null: from the newest. */
+  leasesOf(reader: Reader, live: boolean, after: string | null, limit: number): Promise<Page<LeaseRow>>;
+  /** What the live leases that the reader may see hold together. */
+  heldBy(reader: Reader): Promise<bigint>;
   /** Live ones, and those whose result it was asked to trace. */
   leasesServerMustKnow(server: string): Promise<LeaseRow[]>;
   /** Ids of up to three leases that the reader may see. */
@@ -304,9 +325,14 @@ export interface Store {
   documentsOfKind(kind: RareKind): Promise<StoredDocument[]>;
   /**
    * Events for the reader after the cursor, oldest first; every committed event is seen exactly once by following cursors. A reader that is
-   * bound to an account or label, and a server, sees those of its leases only.
+   * bound to an account or label, and a server, sees those of its leases only. Null: of this party's events after the cursor some were
+   * dropped.
    */
-  events(reader: Reader, after: string | null, limit: number): Promise<StoredEvent[]>;
+  events(reader: Reader, after: string | null, limit: number): Promise<StoredEvent[] | null>;
+  /** Drops at most so many events, in the order of their places up to the first that happened at `before` or later; returns how many. */
+  dropEvents(before: number, limit: number): Promise<number>;
+  /** Drops at most so many answers given before this time, the oldest first; returns how many. */
+  dropAnswers(before: number, limit: number): Promise<number>;
   /** As `events`, of all parties and unbound. */
   eventsOfAll(after: string, limit: number): Promise<StoredEvent[]>;
   /** The place before which nothing will come any more, for `eventsOfAll`. */

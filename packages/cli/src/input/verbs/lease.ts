@@ -1,4 +1,4 @@
-import { parseAmount, parseDurationMs } from "../parse.ts";
+import { countOrAll, parseAmount, parseDurationMs } from "../parse.ts";
 import { data, flag, inputOf, json, needed, rest, text, valueOr, word, wordAs, type InputOf } from "../verb.ts";
 
 /** One lease by the first letters of its id. */
@@ -51,7 +51,15 @@ export type FetchInput = InputOf<typeof fetchInput>;
 export const resultInput = inputOf({ lease: word }, { out: text("--out <dir>", "what the job left in /out comes here"), json });
 export type ResultInput = InputOf<typeof resultInput>;
 
-export const psInput = inputOf({}, { all: flag("-a, --all", "ended ones too"), json });
+export const psInput = inputOf(
+  {},
+  {
+    all: flag("-a, --all", "ended ones too"),
+    limit: valueOr("--limit <n>", "how many, newest first; or all", "200", countOrAll),
+    after: text("--after <place>", "from where an earlier list ended"),
+    json,
+  },
+);
 export type PsInput = InputOf<typeof psInput>;
 export const eventsInput = inputOf(
   {},

@@ -1,12 +1,13 @@
 import { UserError } from "../../output/ui.ts";
-import { countTo, parseAmount } from "../parse.ts";
+import { countOrAll, parseAmount } from "../parse.ts";
 import { flag, inputOf, json, text, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
 
 export const walletInput = inputOf(
   {},
   {
     csv: flag("--csv", "statement as CSV"),
-    limit: valueOr("--limit <n>", "entries of the statement", "20", countTo(1_000)),
+    limit: valueOr("--limit <n>", "entries of the statement, newest first; or all", "20", countOrAll),
+    after: text("--after <place>", "from where an earlier statement ended"),
     account: text("--account <account>", "of this account and what is below it"),
     json,
   },

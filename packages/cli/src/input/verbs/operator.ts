@@ -1,7 +1,20 @@
-import { countTo, parseAmount, parseDurationMs, parseHostPort, parsePercent, parsePort, parseTime, parseWitness } from "../parse.ts";
+import {
+  countTo,
+  durationFrom,
+  parseAmount,
+  parseDurationMs,
+  parseHostPort,
+  parsePercent,
+  parsePort,
+  parseTime,
+  parseWitness,
+} from "../parse.ts";
 import { choiceOr, data, flag, inputOf, json, many, needed, rest, textOr, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
 
 const PROBES_MAX = 1_000;
+/** Nobody who reads or repeats what is going on may find it gone. */
+const KEPT_MS_MIN = 3_600_000;
+const parseKept = durationFrom(KEPT_MS_MIN, "1h");
 const MEMORY_MIB_MAX = 1024 * 1024;
 
 export const brokerInput = inputOf(
@@ -14,6 +27,8 @@ export const brokerInput = inputOf(
     name: textOr("--name <name>", "of a new market", "market.local"),
     trustProxy: many("--trust-proxy <address>", "a proxy in front of it, or its subnet, that says who calls; again for each"),
     memory: valueOr("--memory <mib>", "for all that is buffered for others", "256", countTo(MEMORY_MIB_MAX)),
+    keepEvents: valueOr("--keep-events <duration>", "how long events can be read", "30d", parseKept),
+    keepAnswers: valueOr("--keep-answers <duration>", "how long a repeated document is answered as before", "7d", parseKept),
     inner: valueOr("--inner <host:port>", "listen for the market's other brokers on", "127.0.0.1:0", parseHostPort),
     innerAs: value("--inner-as <host:port>", "where they reach it, if not there", parseHostPort),
     ...{ json, data },

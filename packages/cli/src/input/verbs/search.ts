@@ -1,6 +1,6 @@
 import { parseConditions } from "@xenoservers/market";
 import { UserError } from "../../output/ui.ts";
-import { countTo } from "../parse.ts";
+import { countOrAll } from "../parse.ts";
 import { choiceOr, flag, inputOf, json, rest, text, valueOr, type InputOf } from "../verb.ts";
 
 export const searchInput = inputOf(
@@ -10,7 +10,8 @@ export const searchInput = inputOf(
     on: choiceOr("--on <whose>", "your own machines, or the market's", ["mine", "market"], "market"),
     account: text("--account <account>", "and what this account may still spend"),
     explain: flag("--explain", "say what excluded the others"),
-    limit: valueOr("--limit <n>", "how many", "20", countTo(200)),
+    limit: valueOr("--limit <n>", "how many; or all", "20", countOrAll),
+    after: text("--after <place>", "from where an earlier list of the same search ended"),
     json,
   },
 );

@@ -1,4 +1,5 @@
 /** The books: balances and the transfers that made them. */
+import { entryPlaceIn, pageOf } from "../cursors.ts";
 import type { Store } from "../store.ts";
 import { LIVE, type Tables } from "./tables.ts";
 
@@ -7,11 +8,13 @@ export const memoryBooks = (tables: Tables): Pick<Store, "balances" | "statement
     const wanted = [...tables.ledger.balances].filter(([key]) => prefixes.some((prefix) => key.startsWith(prefix)));
     return new Map(wanted.map(([key, row]) => [key, row.amount]));
   },
-  async statement(account, limit) {
-    return tables.transfers
-      .filter(({ debit, credit }) => debit.startsWith(`${account}/`) || credit.startsWith(`${account}/`))
-      .slice(-limit)
-      .reverse();
+  async statement(account, after, limit) {
+    const own = tables.transfers.flatMap(({ id, debit, credit, amount, at }, place) =>
+      debit.startsWith(`${account}/`) || credit.startsWith(`${account}/`) ? [{ place, entry: { id, debit, credit, amount, at } }] : [],
+    );
+    const rest = own.filter(({ place }) => BigInt(place) < entryPlaceIn(after)).reverse();
+    const page = pageOf(rest, limit, ({ place }) => String(place));
+    return { ...page, rows: page.rows.map(({ entry }) => entry) };
   },
   async proveBooks() {
     const fresh = tables.transfers.slice(tables.proved.transfers);

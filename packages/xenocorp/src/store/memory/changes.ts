@@ -10,16 +10,18 @@ function put<K extends EntityKind>(tables: Tables, { kind, id, expect, data }: P
 
 function apply(tables: Tables, change: Change): CommitResult {
   const earlier = tables.answers.get(change.id);
-  if (earlier !== undefined) return { status: "replayed", answer: earlier };
+  if (earlier !== undefined) return { status: "replayed", answer: earlier.answer };
   for (const { kind, id, expect } of change.puts)
     if ((tables.rows[kind].get(id)?.version ?? 0) !== expect) return { status: "conflict", what: `${kind} ${id}` };
   invariant(new Set(change.uniques).size === change.uniques.length, "a change takes each name once");
   const taken = change.uniques.find((key) => tables.uniques.has(key));
   if (taken !== undefined) return { status: "id_reused", what: taken };
+  const filed = change.documents.find(({ id }) => tables.documents.has(id));
+  if (filed) return { status: "filed", what: filed.id };
   const refusal = tables.ledger.apply(change.floors, change.transfers);
   if (refusal) return { status: "below_floor", key: refusal.key, missing: refusal.missing };
   const at = tables.clock();
-  tables.answers.set(change.id, change.answer);
+  tables.answers.set(change.id, { answer: change.answer, at });
   for (const row of change.puts) put(tables, row);
   for (const key of change.uniques) tables.uniques.add(key);
   for (const transfer of change.transfers) tables.transfers.push({ ...transfer, at });
@@ -27,11 +29,11 @@ function apply(tables: Tables, change: Change): CommitResult {
     tables.documents.set(document.id, document);
     tables.pending.push(document);
   }
-  for (const event of change.events) tables.events.push({ ...event, cursor: String(tables.events.length + 1) });
+  for (const event of change.events) tables.events.push({ ...event, place: ++tables.eventsEver });
   return { status: "applied", answer: change.answer };
 }
 
-export const memoryChanges = (tables: Tables): Pick<Store, "now" | "beat" | "load" | "commit" | "answerTo"> => ({
+export const memoryChanges = (tables: Tables): Pick<Store, "now" | "beat" | "load" | "commit" | "answerTo" | "dropAnswers"> => ({
   now: async () => tables.clock(),
   async beat(at) {
     const before = tables.lastBeat;
@@ -47,5 +49,14 @@ export const memoryChanges = (tables: Tables): Pick<Store, "now" | "beat" | "loa
     return found;
   },
   commit: async (changes) => changes.map((change) => apply(tables, change)),
-  answerTo: async (id) => tables.answers.get(id) ?? null,
+  answerTo: async (id) => tables.answers.get(id)?.answer ?? null,
+  async dropAnswers(before, limit) {
+    const old: string[] = [];
+    for (const [id, { at }] of tables.answers) {
+      if (at >= before || old.length === limit) break; // they came in the order of their time
+      old.push(id);
+    }
+    for (const id of old) tables.answers.delete(id);
+    return old.length;
+  },
 });

@@ -1,29 +1,52 @@
 /** Documents, events, and results that lie sealed for their customers. */
-import { isAfter } from "../cursors.ts";
+import { epochMark, numbersIn } from "../cursors.ts";
 import { isBound, sees, type Reader } from "../reader.ts";
-import { SEALED_OWNER_SHARE, inARow, type SealedRow, type Store, type StoredEvent } from "../store.ts";
+import { SEALED_OWNER_SHARE, inARow, type MarketEvent, type SealedRow, type Store, type StoredEvent } from "../store.ts";
 import type { Tables } from "./tables.ts";
 
 /** A bound reader hears of its leases only. */
-function mayHear({ rows }: Tables, reader: Reader, { lease }: StoredEvent): boolean {
+function mayHear({ rows }: Tables, reader: Reader, { lease }: MarketEvent): boolean {
   if (!isBound(reader)) return true;
   const row = lease === null ? undefined : rows.lease.get(lease);
   return row !== undefined && sees(reader, row.data);
 }
 
-export const memoryDocuments = (tables: Tables): Pick<Store, "document" | "documentsOf" | "documentsOfKind" | "events"> => ({
+type PlacedEvent = Tables["events"][number];
+
+/** As in the database: in another epoch than the cursor's all events come again. */
+function placeIn({ head }: Tables, cursor: string | null): bigint {
+  const [of, , place = 0n] = numbersIn(cursor ?? "");
+  return Number(of) === epochMark(head?.id) ? place : 0n;
+}
+const cursorOf = ({ head }: Tables, place: number): string => `${epochMark(head?.id)}.0.${place}`;
+const storedEvent = (tables: Tables, { place, ...event }: PlacedEvent): StoredEvent => ({ ...event, cursor: cursorOf(tables, place) });
+
+export const memoryDocuments = (tables: Tables): Pick<Store, "document" | "documentsOf" | "documentsOfKind" | "events" | "dropEvents"> => ({
   document: async (id) => tables.documents.get(id) ?? null,
   documentsOf: async (lease) => [...tables.documents.values()].filter((document) => document.lease === lease),
   documentsOfKind: async (kind) => [...tables.documents.values()].filter((document) => document.kind === kind),
   async events(reader, after, limit) {
-    const own = tables.events.filter(({ party, cursor }) => party === reader.party && isAfter(cursor, after));
-    return own.filter((event) => mayHear(tables, reader, event)).slice(0, limit);
+    const from = placeIn(tables, after);
+    if (after !== null && BigInt(tables.eventsDropped.get(reader.party) ?? 0) > from) return null;
+    const own = tables.events.filter(({ party, place }) => party === reader.party && BigInt(place) > from);
+    const heard = own.filter((event) => mayHear(tables, reader, event));
+    return heard.slice(0, limit).map((event) => storedEvent(tables, event));
+  },
+  async dropEvents(before, limit) {
+    const firstKept = tables.events.findIndex(({ at }) => at >= before);
+    const dropped = tables.events.splice(0, Math.min(limit, firstKept < 0 ? tables.events.length : firstKept));
+    for (const { party, place } of dropped) tables.eventsDropped.set(party, place);
+    return dropped.length;
   },
 });
 
 export const memoryFeed = (tables: Tables): Pick<Store, "eventsOfAll" | "eventsEnd" | "hintEvents" | "hearEvents"> => ({
-  eventsOfAll: async (after, limit) => tables.events.filter(({ cursor }) => isAfter(cursor, after)).slice(0, limit),
-  eventsEnd: async () => tables.events.at(-1)?.cursor ?? "0",
+  async eventsOfAll(after, limit) {
+    const from = placeIn(tables, after);
+    const rest = tables.events.filter(({ place }) => BigInt(place) > from);
+    return rest.slice(0, limit).map((event) => storedEvent(tables, event));
+  },
+  eventsEnd: async () => cursorOf(tables, tables.eventsEver),
   async hintEvents() {
     for (const heard of tables.ears) heard();
   },

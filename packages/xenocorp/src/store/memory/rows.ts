@@ -1,6 +1,7 @@
 /** Rows found by what stands in them: keys, accounts, servers, leases, deadlines. */
+import { leasePlaceIn, leasePlaceOf, pageOf, type LeasePlace } from "../cursors.ts";
 import { sees } from "../reader.ts";
-import { TURN_MS, type DueKind, type KeyRow, type Store } from "../store.ts";
+import { TURN_MS, type DueKind, type KeyRow, type LeaseRow, type Store } from "../store.ts";
 import { LIVE, type Tables } from "./tables.ts";
 
 const FOUND_MAX = 3;
@@ -10,12 +11,15 @@ const endOf = ({ revokedAt, expiresAt }: KeyRow): number => Math.min(revokedAt ?
 type Rows = Pick<
   Store,
   | ("keysOf" | "keysRevokedSince" | "useChallenge" | "accountsOf" | "listedServers")
-  | ("leasesOf" | "leasesServerMustKnow" | "findLeases" | "due" | "giveBack")
+  | ("leasesOf" | "heldBy" | "leasesServerMustKnow" | "findLeases" | "due" | "giveBack")
 >;
 
 const turnOf = (kind: DueKind, id: string): string => `${kind} ${id}`;
 const isFree = (turn: { by: string; until: number } | undefined, now: number, by: string): boolean =>
   turn === undefined || turn.by === by || turn.until <= now;
+
+const isOlder = ({ issuedAt, id }: LeaseRow, place: LeasePlace): boolean =>
+  BigInt(issuedAt) < place.issuedAt || (BigInt(issuedAt) === place.issuedAt && id < place.id);
 
 export const memoryRows = (tables: Tables): Rows => ({
   async keysOf(party, at, endedMax) {
@@ -27,12 +31,17 @@ export const memoryRows = (tables: Tables): Rows => ({
   keysRevokedSince: async (since) => tables.all("key").filter(({ revokedAt }) => revokedAt !== null && revokedAt >= since),
   accountsOf: async (party) => tables.all("account").filter((account) => account.party === party),
   listedServers: async (now) => tables.all("server").filter(({ offer }) => offer !== null && offer.validUntil > now),
-  async leasesOf(reader, live, limit) {
-    return tables
+  async leasesOf(reader, live, after, limit) {
+    const place = leasePlaceIn(after);
+    const rest = tables
       .all("lease")
-      .filter((lease) => sees(reader, lease) && (!live || LIVE.has(lease.state)))
-      .sort((a, b) => b.issuedAt - a.issuedAt)
-      .slice(0, limit);
+      .filter((lease) => sees(reader, lease) && (!live || LIVE.has(lease.state)) && isOlder(lease, place))
+      .sort((a, b) => b.issuedAt - a.issuedAt || (a.id < b.id ? 1 : -1));
+    return pageOf(rest, limit, leasePlaceOf);
+  },
+  async heldBy(reader) {
+    const live = tables.all("lease").filter((lease) => sees(reader, lease) && LIVE.has(lease.state));
+    return live.reduce((sum, { holdNanos }) => sum + BigInt(holdNanos), 0n);
   },
   async leasesServerMustKnow(server) {
     const ofServer = tables.all("lease").filter((lease) => lease.server === server);

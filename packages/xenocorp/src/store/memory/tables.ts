@@ -1,7 +1,7 @@
 /** What the store in memory keeps: the same tables as the database, as plain collections. */
 import { LIVE_STATES, Ledger } from "@xenoservers/market";
 import type { Json } from "@xenoservers/protocol";
-import type { Entities, EntityKind, LogHead, SealedRow, StoredDocument, StoredEvent, Versioned } from "../store.ts";
+import type { Entities, EntityKind, LogHead, MarketEvent, SealedRow, StoredDocument, Versioned } from "../store.ts";
 
 /** States in which money is held. */
 export const LIVE: ReadonlySet<string> = new Set(LIVE_STATES);
@@ -15,13 +15,17 @@ export class Tables {
     ...{ batch: new Map(), order: new Map(), lease: new Map(), setting: new Map() },
   };
   readonly ledger = new Ledger();
-  readonly answers = new Map<string, Json>();
+  readonly answers = new Map<string, { answer: Json; at: number }>();
   readonly uniques = new Set<string>();
   readonly transfers: { id: string; debit: string; credit: string; amount: bigint; at: number }[] = [];
   readonly documents = new Map<string, StoredDocument>();
   /** The first so many transfers, and what they sum to. */
   readonly proved = { transfers: 0, sums: new Map<string, bigint>() };
-  readonly events: StoredEvent[] = [];
+  /** Each with its place, which grows. */
+  events: (MarketEvent & { place: number })[] = [];
+  /** The last of a party's events that was dropped. */
+  readonly eventsDropped = new Map<string, number>();
+  eventsEver = 0;
   /** Who hears of events. */
   readonly ears = new Set<() => void>();
   readonly sealed = new Map<string, SealedRow>();

@@ -1,6 +1,7 @@
 /** The books: balances and the transfers that made them. */
 import type { Pool } from "pg";
-import type { Store } from "../store.ts";
+import { entryPlaceIn, pageOf } from "../cursors.ts";
+import type { Entry, Store } from "../store.ts";
 import { LIVE, only, sqlOf } from "./sql.ts";
 
 const BALANCES = sqlOf("balances");
@@ -16,6 +17,21 @@ interface Audit {
 
 const amounts = (list: readonly [string, string][]): Map<string, bigint> => new Map(list.map(([key, amount]) => [key, BigInt(amount)]));
 
+interface EntryRecord {
+  id: string;
+  debit: string;
+  credit: string;
+  amount: string;
+  at: Date;
+  seq: string;
+}
+
+const entryOf = ({ id, debit, credit, amount, at }: EntryRecord): Entry => ({
+  ...{ id, debit, credit },
+  amount: BigInt(amount),
+  at: at.getTime(),
+});
+
 interface Proof {
   wrong: [string, string, string][];
   transfers: number;
@@ -28,9 +44,10 @@ export const postgresBooks = (pool: Pool): Pick<Store, "balances" | "statement" 
     const { rows } = await pool.query<{ key: string; amount: string }>(BALANCES, [prefixes]);
     return new Map(rows.map((row) => [row.key, BigInt(row.amount)]));
   },
-  async statement(account, limit) {
-    const { rows } = await pool.query<{ id: string; debit: string; credit: string; amount: string; at: Date }>(STATEMENT, [account, limit]);
-    return rows.map((row) => ({ ...row, amount: BigInt(row.amount), at: row.at.getTime() }));
+  async statement(account, after, limit) {
+    const { rows } = await pool.query<EntryRecord>(STATEMENT, [account, limit + 1, entryPlaceIn(after)]);
+    const page = pageOf(rows, limit, ({ seq }) => seq);
+    return { ...page, rows: page.rows.map(entryOf) };
   },
   async proveBooks() {
     const { rows } = await pool.query<{ proof: Proof }>("select prove_books($1) as proof", [LIVE]);

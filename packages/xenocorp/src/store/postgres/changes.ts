@@ -5,6 +5,7 @@ import type { Change, CommitResult, Entities, EntityKind, Store, Versioned } fro
 import { codeOf, isLost } from "../lost.ts";
 import { only, sqlOf } from "./sql.ts";
 
+const DROP_ANSWERS = sqlOf("drop-answers");
 const BEAT = { name: "beat", text: sqlOf("beat") };
 
 /**
@@ -36,7 +37,7 @@ async function untilAnswered<T>(commit: () => Promise<T>): Promise<T> {
 const wire = (changes: readonly Change[]): string =>
   JSON.stringify(changes, (_key, value: unknown) => (typeof value === "bigint" ? value.toString() : value));
 
-export const postgresChanges = (pool: Pool): Pick<Store, "now" | "beat" | "load" | "commit" | "answerTo"> => ({
+export const postgresChanges = (pool: Pool): Pick<Store, "now" | "beat" | "load" | "commit" | "answerTo" | "dropAnswers"> => ({
   async now() {
     const { rows } = await pool.query<{ now: string }>("select (extract(epoch from clock_timestamp()) * 1000)::bigint as now");
     return Number(only(rows).now);
@@ -63,7 +64,7 @@ export const postgresChanges = (pool: Pool): Pick<Store, "now" | "beat" | "load"
         results: (Exclude<CommitResult, { status: "below_floor" }> | { status: "below_floor"; key: string; missing: string })[];
       }>({
         name: "commit",
-        text: "select commit_changes($1::jsonb) as results",
+        text: "select commit_once($1::jsonb) as results",
         values: [wire(changes)],
       });
       return only(rows).results.map((result) =>
@@ -74,5 +75,8 @@ export const postgresChanges = (pool: Pool): Pick<Store, "now" | "beat" | "load"
   async answerTo(id) {
     const { rows } = await pool.query<{ answer: Json }>("select answer from applied where id = $1", [id]);
     return rows[0]?.answer ?? null;
+  },
+  async dropAnswers(before, limit) {
+    return (await pool.query(DROP_ANSWERS, [before, limit])).rowCount ?? 0;
   },
 });

@@ -1,6 +1,6 @@
 /** Documents and events. */
 import type { Pool } from "pg";
-import { numbersIn } from "../cursors.ts";
+import { epochMark, numbersIn } from "../cursors.ts";
 import { isBound } from "../reader.ts";
 import type { Store, StoredDocument, StoredEvent } from "../store.ts";
 import { documentOf, only, sqlOf, type DocumentRecord } from "./sql.ts";
@@ -9,12 +9,11 @@ const EVENTS = { name: "events", text: sqlOf("events") };
 const EVENTS_OF_ALL = { name: "events-all", text: sqlOf("events-all") };
 const EVENTS_SEEN = { name: "events-seen", text: sqlOf("events-seen") };
 
-const EPOCH_DIGITS = 12;
+const DROP_EVENTS = sqlOf("drop-events");
 
-/** Stands in cursors for the log's epoch: two restores of one backup are two epochs of the same place in turn. */
-async function epochMark(pool: Pool): Promise<number> {
+async function markNow(pool: Pool): Promise<number> {
   const { rows } = await pool.query<{ id: string }>("select id from log_head order by epoch desc limit 1");
-  return Number.parseInt(rows[0]?.id.slice(0, EPOCH_DIGITS) ?? "0", 16);
+  return epochMark(rows[0]?.id);
 }
 
 /** A cursor counts in its own epoch; in a later one the old events come first again, by their order. */
@@ -28,19 +27,32 @@ type EventRecord = StoredEvent & { xid: string; seq: string };
 const eventsIn = (rows: readonly EventRecord[], epoch: number): StoredEvent[] =>
   rows.map(({ xid, seq, ...event }) => ({ ...event, at: Number(event.at), cursor: `${epoch}.${xid}.${seq}` }));
 
-export function postgresDocuments(pool: Pool): Pick<Store, "document" | "documentsOf" | "documentsOfKind" | "events"> {
+type Documents = Pick<Store, "document" | "documentsOf" | "documentsOfKind" | "events" | "dropEvents">;
+
+export function postgresDocuments(pool: Pool): Documents {
   const documentsOf = async (text: string, value: string): Promise<StoredDocument[]> =>
     (await pool.query<DocumentRecord>(text, [value])).rows.map(documentOf);
+  /** Whether events of the party that come after this place are gone. */
+  const hasLost = async (party: string, [xid, seq]: readonly [string, string]): Promise<boolean> => {
+    const lost = "select from event_dropped where party = $1 and (xid, seq) > ($2::text::xid8, $3::bigint)";
+    return (await pool.query(lost, [party, xid, seq])).rows.length > 0;
+  };
   return {
     document: async (id) => (await documentsOf("select * from document where id = $1", id))[0] ?? null,
     documentsOf: (lease) => documentsOf("select * from document where lease = $1 order by seq", lease),
     documentsOfKind: (kind) => documentsOf("select * from document where kind = $1 order by seq", kind),
     async events(reader, after, limit) {
-      const epoch = await epochMark(pool);
+      const epoch = await markNow(pool);
       const { party, account, label, serverKey } = reader;
-      const values = [party, ...placeOf(after, epoch), limit];
+      const place = placeOf(after, epoch);
+      const values = [party, ...place, limit];
       const query = isBound(reader) ? { ...EVENTS_SEEN, values: [...values, account, label, serverKey] } : { ...EVENTS, values };
-      return eventsIn((await pool.query<EventRecord>(query)).rows, epoch);
+      const { rows } = await pool.query<EventRecord>(query);
+      // looked up after they were read: what was dropped meanwhile is noted by then
+      return after !== null && (await hasLost(party, place)) ? null : eventsIn(rows, epoch);
+    },
+    async dropEvents(before, limit) {
+      return Number(only((await pool.query<{ dropped: string }>(DROP_EVENTS, [before, limit])).rows).dropped);
     },
   };
 }
@@ -48,12 +60,12 @@ export function postgresDocuments(pool: Pool): Pick<Store, "document" | "documen
 /** What one reader per broker needs to hear of all events. */
 export const postgresFeed = (pool: Pool): Pick<Store, "eventsOfAll" | "eventsEnd" | "hintEvents" | "hearEvents"> => ({
   async eventsOfAll(after, limit) {
-    const epoch = await epochMark(pool);
+    const epoch = await markNow(pool);
     return eventsIn((await pool.query<EventRecord>({ ...EVENTS_OF_ALL, values: [...placeOf(after, epoch), limit] })).rows, epoch);
   },
   async eventsEnd() {
     const { rows } = await pool.query<{ xid: string }>("select pg_snapshot_xmin(pg_current_snapshot())::text as xid");
-    return `${await epochMark(pool)}.${only(rows).xid}.0`;
+    return `${await markNow(pool)}.${only(rows).xid}.0`;
   },
   async hintEvents() {
     await pool.query("notify xeno_events");

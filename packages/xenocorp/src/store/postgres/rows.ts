@@ -1,12 +1,14 @@
 /** Rows found by what stands in them: keys, accounts, servers, leases, deadlines. */
 import type { Pool } from "pg";
+import { leasePlaceIn, leasePlaceOf, pageOf } from "../cursors.ts";
 import { TURN_MS, type AccountRow, type KeyRow, type LeaseRow, type ServerRow, type Store } from "../store.ts";
-import { LIVE, readerValues, sqlOf } from "./sql.ts";
+import { LIVE, only, readerValues, sqlOf } from "./sql.ts";
 
 const KEYS_GOOD = sqlOf("keys-good");
 const KEYS_ENDED = sqlOf("keys-ended");
 const KEYS_REVOKED = sqlOf("keys-revoked");
 const LEASES_SEEN = sqlOf("leases-seen");
+const LEASES_HELD = sqlOf("leases-held");
 const LEASES_LIVE = sqlOf("leases-live");
 const LEASES_OF_SERVER = sqlOf("leases-of-server");
 const LEASES_FOUND = sqlOf("leases-found");
@@ -18,7 +20,7 @@ const FOUND_MAX = 3;
 type Rows = Pick<
   Store,
   | ("keysOf" | "keysRevokedSince" | "useChallenge" | "accountsOf" | "listedServers")
-  | ("leasesOf" | "leasesServerMustKnow" | "findLeases" | "due" | "giveBack")
+  | ("leasesOf" | "heldBy" | "leasesServerMustKnow" | "findLeases" | "due" | "giveBack")
 >;
 
 export function postgresRows(pool: Pool): Rows {
@@ -34,10 +36,14 @@ export function postgresRows(pool: Pool): Rows {
     keysRevokedSince: (since) => dataOf<KeyRow>(KEYS_REVOKED, [since]),
     accountsOf: (party) => dataOf<AccountRow>("select data from entity where kind = 'account' and data->>'party' = $1", [party]),
     listedServers: (now) => dataOf<ServerRow>(SERVERS_LISTED, [now]),
-    leasesOf: (reader, live, limit) =>
-      live
-        ? dataOf<LeaseRow>(LEASES_LIVE, [...readerValues(reader), LIVE, limit])
-        : dataOf<LeaseRow>(LEASES_SEEN, [...readerValues(reader), limit]),
+    async leasesOf(reader, live, after, limit) {
+      const { issuedAt, id } = leasePlaceIn(after);
+      const values = [...readerValues(reader), ...(live ? [LIVE] : []), limit + 1, issuedAt, id];
+      return pageOf(await dataOf<LeaseRow>(live ? LEASES_LIVE : LEASES_SEEN, values), limit, leasePlaceOf);
+    },
+    async heldBy(reader) {
+      return BigInt(only((await pool.query<{ held: string }>(LEASES_HELD, [...readerValues(reader), LIVE])).rows).held);
+    },
     leasesServerMustKnow: (server) => dataOf<LeaseRow>(LEASES_OF_SERVER, [server, LIVE]),
     findLeases: (reader, idPrefix) => idsOf(LEASES_FOUND, [...readerValues(reader), idPrefix, FOUND_MAX]),
     due: (kind, now, limit, by) => idsOf(DUE, [kind, now, limit, by, now + TURN_MS]),

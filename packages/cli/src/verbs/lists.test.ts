@@ -1,0 +1,144 @@
+/** Lists as they are asked for on the command line, against a broker on paper that gives them in pages. */
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { ROLE_SCOPES } from "@xenoservers/market";
+import type { LeaseView } from "@xenoservers/protocol";
+import { PaperMarket, Random, type PaperParty } from "@xenoservers/testkit";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { PaperBroker } from "../../../../test/support/paper-broker.ts";
+import { saveContext } from "../input/home.ts";
+import { program } from "../main.ts";
+import { reportError } from "../output/report.ts";
+
+const LEASES = 1_203;
+const ENTRIES = 25;
+
+let folder: string;
+let broker: PaperBroker;
+let carl: PaperParty;
+let said: { stdout: string; stderr: string };
+let asked: string[];
+
+/** `rows` from the place that is asked for, as many as that. */
+function pageOf(rows: readonly unknown[], name: string) {
+  return (query: URLSearchParams) => {
+    asked.push(query.toString());
+    const from = Number(query.get("after") ?? 0);
+    const end = from + Number(query.get("limit"));
+    return { [name]: rows.slice(from, end), next: end < rows.length ? String(end) : null };
+  };
+}
+
+async function xeno(...argv: string[]): Promise<number> {
+  said = { stdout: "", stderr: "" };
+  asked = [];
+  process.exitCode = 0;
+  try {
+    await program().parseAsync(argv, { from: "user" });
+    return process.exitCode;
+  } catch (error) {
+    return reportError(error, argv.includes("--json"));
+  } finally {
+    process.exitCode = 0;
+  }
+}
+
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "xeno-lists-"));
+  vi.stubEnv("XENO_HOME", folder);
+  const market = new PaperMarket(new Random(5), Date.now());
+  const seed = new Uint8Array(32).fill(3);
+  broker = await PaperBroker.start(market);
+  carl = market.party("carl", seed);
+  const server = market.server(market.party("olga"));
+  const view = market.view(market.purchaseOrder(market.order(carl), server, market.offer(server)));
+  const leases = Array.from({ length: LEASES }, (_, i): LeaseView => ({ ...view, id: String(i).padStart(64, "0") }));
+  const amounts = Array.from({ length: ENTRIES }, (_, i) => String(ENTRIES - i));
+  const entries = amounts.map((amountNanos) => ({ id: `t${amountNanos}`, debit: "source/x", credit: "a/available", amountNanos, at: 5 }));
+  const balances = { available: "5", held: "0", pending: "0", staked: "0", locked: "0" };
+  broker.reads = {
+    "/api/v1/leases": pageOf(leases, "leases"),
+    "/api/v1/statement": pageOf(entries, "entries"),
+    "/api/v1/accounts": () => ({ balances, accounts: [] }),
+    "/api/v1/whoami": () => ({ party: carl.party, name: "carl", account: carl.account, role: "root", suspended: false, keys: [] }),
+  };
+  await saveContext("m", {
+    ...{ url: broker.url, pins: market.pins, currency: "credits", party: carl.party, account: carl.account, role: "root" },
+    ...{ scopes: [...ROLE_SCOPES.root], label: "carl", leaseLabel: null, seed: Buffer.from(seed).toString("hex") },
+  });
+  for (const stream of ["stdout", "stderr"] as const)
+    vi.spyOn(process[stream], "write").mockImplementation((text, ...taken: unknown[]) => {
+      said[stream] += String(text);
+      for (const each of taken) if (typeof each === "function") each();
+      return true;
+    });
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+  broker.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const rowsShown = (): number => said.stdout.trim().split("\n").length - 1;
+
+describe("ps", () => {
+  it("shows so many, and how to read on", async () => {
+    expect(await xeno("ps", "--all", "--limit", "3")).toBe(0);
+    expect(rowsShown()).toBe(3);
+    expect(said.stderr).toMatch(/per hour as far as shown here\nmore: xeno ps --all --after 3\n/);
+    expect(await xeno("ps", "--after", "1201")).toBe(0);
+    expect(rowsShown()).toBe(2);
+    expect(said.stderr).not.toContain("more:");
+  });
+
+  it("shows all of them where that is asked", async () => {
+    expect(await xeno("ps", "--limit", "all")).toBe(0);
+    expect(rowsShown()).toBe(LEASES);
+    expect(said.stderr).toMatch(/per hour in all\n$/);
+    expect(await xeno("ps", "--limit", "0")).toBe(125);
+    expect(said.stderr).toContain("--limit '0' must be a number");
+  });
+
+  it("is one JSON object, however many pages it takes", async () => {
+    expect(await xeno("ps", "--all", "--json", "--limit", "all")).toBe(0);
+    expect(asked).toEqual(["live=false&limit=1000", "live=false&after=1000&limit=1000"]);
+    const { leases, next } = JSON.parse(said.stdout) as { leases: { id: string }[]; next: unknown };
+    expect([leases.length, new Set(leases.map(({ id }) => id)).size, next]).toEqual([LEASES, LEASES, null]);
+    expect(await xeno("ps", "--json", "--limit", "2")).toBe(0);
+    expect(JSON.parse(said.stdout)).toMatchObject({ leases: [{}, {}], next: "2" });
+    broker.reads["/api/v1/leases"] = pageOf([], "leases");
+    expect(await xeno("ps", "--json")).toBe(0);
+    expect(JSON.parse(said.stdout)).toEqual({ leases: [], next: null });
+  });
+});
+
+describe("wallet", () => {
+  it("has its statement in parts, as a table, CSV or JSON", async () => {
+    expect(await xeno("wallet")).toBe(0);
+    expect(said.stdout).toContain("t6");
+    expect(said.stdout).not.toMatch(/t5\b/);
+    expect(said.stderr).toContain("more: xeno wallet --after 20\n");
+    expect(await xeno("wallet", "--csv", "--after", "20")).toBe(0);
+    expect(
+      said.stdout
+        .trim()
+        .split("\n")
+        .map((line) => line.split(",")[1]),
+    ).toEqual(["id", "t5", "t4", "t3", "t2", "t1"]);
+    expect(said.stderr).toBe("");
+    expect(await xeno("wallet", "--json", "--limit", "all")).toBe(0);
+    expect(JSON.parse(said.stdout)).toMatchObject({ balances: { available: "5" }, accounts: [], entries: { length: ENTRIES }, next: null });
+  });
+});
+
+it("export has all of every list", async () => {
+  const out = path.join(folder, "out");
+  broker.reads["/api/v1/leases"] = pageOf([], "leases");
+  broker.reads["/log/checkpoint"] = () => "c";
+  expect(await xeno("export", out)).toBe(0);
+  const read = async (name: string): Promise<unknown> => JSON.parse(await readFile(path.join(out, name), "utf8"));
+  expect(await read("statement.json")).toMatchObject({ entries: { length: ENTRIES } });
+  expect(await read("leases.json")).toEqual({ leases: [] });
+});
