@@ -2,6 +2,7 @@
  * What a document looks like in the public log: public kinds stand there whole, everything else as a salted commitment that only its
  * parties can open (PROTOCOL section 7).
  */
+import { invariant } from "@xenoservers/market";
 import { canonicalBytes } from "./canonical.ts";
 import { bytesOfHex, concatBytes, fromHex, toHex, utf8 } from "./bytes.ts";
 import type { Crypto, Signer } from "./crypto.ts";
@@ -12,14 +13,24 @@ import { leafHash } from "./merkle.ts";
 import { z } from "zod";
 import { zEpoch, zId, zKey } from "./documents/parts.ts";
 
+/** `envelope`: null of what is not public, where only its id is at hand. */
+interface LeafDocument {
+  id: string;
+  kind: Kind;
+  envelope: Envelope | null;
+}
+
 /** The bytes of a leaf. `at` is the broker's time of acceptance; `salt` is 32 bytes of hex. */
-export function leafBytes(crypto: Crypto, document: { id: string; kind: Kind; envelope: Envelope }, at: number, salt: string): Uint8Array {
-  if (KIND_TABLE[document.kind].public) return canonicalBytes({ at, document: document.envelope });
+export function leafBytes(crypto: Crypto, document: LeafDocument, at: number, salt: string): Uint8Array {
+  if (KIND_TABLE[document.kind].public) {
+    invariant(document.envelope !== null, "what is public is at hand");
+    return canonicalBytes({ at, document: document.envelope });
+  }
   const commitment = toHex(crypto.sha256(concatBytes(utf8("xenoservers commitment "), bytesOfHex(salt), bytesOfHex(document.id))));
   return canonicalBytes({ at, commitment });
 }
 
-export const leafHashOf = (crypto: Crypto, document: { id: string; kind: Kind; envelope: Envelope }, at: number, salt: string): string =>
+export const leafHashOf = (crypto: Crypto, document: LeafDocument, at: number, salt: string): string =>
   toHex(leafHash(crypto, leafBytes(crypto, document, at, salt)));
 
 /**

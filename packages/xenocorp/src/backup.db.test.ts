@@ -5,7 +5,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { parseDocument, signDocument, type Envelope, type Kind, type Payload } from "@xenoservers/protocol";
+import { leafHashOf, parseDocument, signDocument, type Envelope, type Kind, type Payload } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { NOTHING_FOLLOWED, contradictionIn, followLog, packFork, packLoss, verifyEvidence, type LogSource } from "@xenoservers/verify";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -14,6 +14,8 @@ import { World, type Party } from "./http/world.fixture.ts";
 import { consistencyProof, inclusionProof } from "./log/proofs.ts";
 import { sequence } from "./log/sequencer.ts";
 import { openStore, startBroker, type Broker } from "./main.ts";
+import { change } from "./store/contract.fixture.ts";
+import type { Store } from "./store/store.ts";
 
 const BYTES = Buffer.alloc(3_000_000, "sealed ");
 const ROW = { bytes: BYTES, at: 1, until: 2 };
@@ -24,12 +26,34 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+const PLACE = { file: "2026-11-w.ndjson.gz", start: 0, bytes: 1, digest: "d" };
+const READER = { account: null, label: null, serverKey: null };
+
+/** A lease that is over, with one document, both in the archive; and an event that was dropped. */
+async function toArchive(store: Store, lease: string): Promise<void> {
+  const [id, salt, at] = ["ab".repeat(32), "cd".repeat(32), 5];
+  const leaf = leafHashOf(nodeCrypto, { id, kind: "stop", envelope: null }, at, salt);
+  const envelope = { payloadType: "t", payload: "", signatures: [{ keyid: "0".repeat(64), sig: "" }] as [{ keyid: string; sig: string }] };
+  const over = { id: lease, state: "final", toldAt: 1, issuedAt: 1, holdNanos: "0", deadlineAt: null } as never;
+  await store.commit([
+    change({
+      id: "over",
+      puts: [{ kind: "lease", id: lease, expect: 0, data: over }],
+      documents: [{ id, kind: "stop", lease, parties: [], envelope, at, salt, leaf }],
+      events: [{ party: "p_1", kind: "k", lease, data: {}, at }],
+    }),
+  ]);
+  expect(await store.archive(lease, PLACE, [id])).toBe(true);
+  expect(await store.dropEvents(at + 1, 9)).toBe(1);
+}
+
 it("restores what was kept, in a new epoch", async () => {
   const [from, to, file] = [path.join(folder, "from"), path.join(folder, "to"), path.join(folder, "market.backup")];
   const broker = await startBroker({ dataFolder: from });
   for (const lease of ["l1", "l2"])
     for (const part of [0, 1])
       expect(await broker.store.putSealed({ ...ROW, lease, part, owner: lease, digest: lease }, BYTES.length * 8)).toBe(lease);
+  await toArchive(broker.store, "l1");
   await broker.close();
   await backup({ dataFolder: from }, file);
   const whole = await readFile(file);
@@ -41,13 +65,18 @@ it("restores what was kept, in a new epoch", async () => {
   expect((await check({ dataFolder: to })).problems).toEqual([]);
   const { store, close } = await openStore({ dataFolder: to });
   for (const lease of ["l1", "l2"]) expect(BYTES.equals((await store.getSealed(lease, 1))?.bytes ?? new Uint8Array())).toBe(true);
+  // what lies in the archive is looked for there
+  await expect(store.documentsOf("l1")).rejects.toThrow(`${PLACE.file} of the archive is asked for, and this broker has none`);
+  expect(await store.events({ ...READER, party: "p_1" }, "0.0.0", 9)).toBeNull();
   await close();
 });
 
 async function documentsIn(broker: Broker, kind: Kind): Promise<Envelope[]> {
   while ((await sequence(broker.desk.services)) > 0);
   const { size } = (await broker.store.logHead()) ?? { size: 0 };
-  return (await broker.store.logEntries(0, size)).filter((document) => document.kind === kind).map(({ envelope }) => envelope);
+  return (await broker.store.logEntries(0, size)).flatMap((document) =>
+    document.kind === kind && document.envelope ? [document.envelope] : [],
+  );
 }
 
 /** What a broker serves of its log. */

@@ -33,6 +33,7 @@ const TABLES = [
   "applied",
   "unique_key",
   "document",
+  "archived",
   "event",
   "event_dropped",
   "sealed",

@@ -1,11 +1,13 @@
 /** Wires a broker: database, keys, desk, log, timers, HTTP. */
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
-import { signDocument, type Signer } from "@xenoservers/protocol";
+import { signDocument, toHex, type Signer } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { systemTimers, type MarketInfo } from "@xenoservers/protocol/link";
 import type { Pool, PoolConfig } from "pg";
 import { pino, type Logger } from "pino";
+import { ArchiveFolder } from "./archive/archive-folder.ts";
+import { archiveOver } from "./archive/archiving.ts";
 import { publicKeysOf, type LoadedKeys } from "./broker-keys.ts";
 import { MARKET_DEFAULTS, type MarketConfig } from "./config.ts";
 import { Desk } from "./desk/desk.ts";
@@ -16,6 +18,7 @@ import { Door } from "./http/door.ts";
 import { EventFeed } from "./http/event-feed.ts";
 import { LinkHub } from "./http/link-hub.ts";
 import { createMetrics, serveMetrics, type Metrics, type MetricsPlace } from "./http/metrics.ts";
+import { Receipts } from "./http/receipts.ts";
 import { createReads } from "./http/reads.ts";
 import { createHttpServer } from "./http/server.ts";
 import { Sessions } from "./http/sessions.ts";
@@ -48,6 +51,8 @@ export interface BrokerOptions {
   market?: Partial<Pick<MarketConfig, "currency" | "timings" | "mergeDelayMs" | "recoveryDelayMs" | "auditRoundMs">>;
   /** How long events and answers are kept; the same at all brokers of a market. */
   retention?: Partial<Retention>;
+  /** Where leases go that are over and of which nothing was said for so long, the same folder at all brokers; absent: they stay here. */
+  archive?: { folder: string; afterMs: number } | undefined;
   requestsPerSecond?: number;
   /** For everything that is buffered for others. */
   memoryMib?: number;
@@ -87,6 +92,7 @@ const PENDING_MAX = 100_000;
 
 interface OpenedStore {
   store: Store;
+  archive: ArchiveFolder | null;
   pool: Pool;
   close(): Promise<void>;
 }
@@ -103,13 +109,14 @@ async function untilReached<T>(hosts: number, ask: () => Promise<T>): Promise<T>
 }
 
 /** The database, migrated and ready. */
-export async function openStore(options: Pick<BrokerOptions, "dataFolder" | "databaseUrl" | "progress">): Promise<OpenedStore> {
+export async function openStore(options: Pick<BrokerOptions, "dataFolder" | "databaseUrl" | "progress" | "archive">): Promise<OpenedStore> {
   await mkdir(options.dataFolder, { recursive: true, mode: 0o700 });
   const embedded = options.databaseUrl === undefined ? await startEmbeddedPostgres(path.resolve(options.dataFolder)) : null;
   const connection: PoolConfig = embedded ? embedded.connection : { connectionString: options.databaseUrl! };
   options.progress?.(embedded ? "PostgreSQL is up (embedded)" : "PostgreSQL is reached");
   const pool = openPool({ ...connection, max: 20, connectionTimeoutMillis: 5_000 });
-  const store = createPostgresStore(pool);
+  const archive = options.archive ? new ArchiveFolder(options.archive.folder, toHex(nodeCrypto.randomBytes(8))) : null;
+  const store = createPostgresStore(pool, archive ?? undefined);
   const close = async (): Promise<void> => {
     await store.close();
     await embedded?.stop();
@@ -121,7 +128,7 @@ export async function openStore(options: Pick<BrokerOptions, "dataFolder" | "dat
     await close();
     throw error;
   }
-  return { store, pool, close };
+  return { store, archive, pool, close };
 }
 
 interface BrokerClock {
@@ -147,6 +154,7 @@ async function databaseClock(store: Store): Promise<BrokerClock> {
 interface Looped {
   run: FleetRun;
   retention: Retention;
+  archive: () => Promise<number>;
   desk: Desk;
   hub: LinkHub;
   clock: BrokerClock;
@@ -156,7 +164,7 @@ interface Looped {
 }
 
 /** What a broker does without being asked, each in its own rhythm. */
-function startLoops(services: Services, { run, retention, desk, hub, clock, logger, metrics, faults }: Looped): Loop[] {
+function startLoops(services: Services, { run, retention, archive, desk, hub, clock, logger, metrics, faults }: Looped): Loop[] {
   const { store } = services;
   const loop = (pauseMs: number, what: string, job: () => Promise<number>): Loop => {
     const watched = async (): Promise<number> => {
@@ -181,6 +189,9 @@ function startLoops(services: Services, { run, retention, desk, hub, clock, logg
     loop(SEALED_PAUSE_MS, "sealed results cannot be dropped", async () => (await store.dropSealed(clock.now()), 0)),
     loop(RETENTION_PAUSE_MS, "what is too old cannot be dropped", async () =>
       (await run.hasDuty("retention", RETENTION_DUTY_MS)) ? dropOld(store, clock.now(), retention) : 0,
+    ),
+    loop(RETENTION_PAUSE_MS, "leases cannot be moved to the archive", async () =>
+      (await run.hasDuty("archive", RETENTION_DUTY_MS)) ? archive() : 0,
     ),
     loop(BOOKS_PAUSE_MS, "the books cannot be read", auditBooks),
   ];
@@ -259,7 +270,11 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
   });
   await run.join(options.inner ?? {});
   const retention = { ...RETENTION_DEFAULTS, ...options.retention };
-  const loops = startLoops(services, { run, retention, desk, hub, clock, logger, metrics, faults });
+  const { archive: folder } = opened;
+  const receipts = new Receipts(services);
+  const afterMs = options.archive?.afterMs ?? 0;
+  const archive = async (): Promise<number> => (folder ? archiveOver({ services, receipts, folder, afterMs }) : 0);
+  const loops = startLoops(services, { run, retention, archive, desk, hub, clock, logger, metrics, faults });
   const app = await createHttpServer({
     desk,
     reads: createReads(services, market),

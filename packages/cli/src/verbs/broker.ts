@@ -1,4 +1,5 @@
 /** `xeno broker`: runs a market. */
+import path from "node:path";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { fetchMarket, fingerprintOf, pinsOf } from "@xenoservers/sdk";
 import { pino } from "pino";
@@ -9,7 +10,7 @@ import { untilTold } from "../local/until-told.ts";
 import { logLines, print, say } from "../output/terminal.ts";
 
 export async function broker({ host, port, name, data, json, trustProxy, memory: memoryMib, ...input }: BrokerInput): Promise<void> {
-  const { inner, innerAs, metricsHost, metricsPort, keepEvents: eventsMs, keepAnswers: answersMs } = input;
+  const { inner, innerAs, metricsHost, metricsPort, keepEvents: eventsMs, keepAnswers: answersMs, archive, archiveAfter } = input;
   const folder = brokerFolder(data);
   const facts: Record<string, unknown> = {};
   const lock = await ownFolder(folder, "a broker", async () => facts);
@@ -20,6 +21,7 @@ export async function broker({ host, port, name, data, json, trustProxy, memory:
     ...{ dataFolder: folder, databaseUrl, host, port, name, trustProxy, memoryMib, logger },
     progress: (what) => say(what),
     retention: { eventsMs, answersMs },
+    archive: archive === null ? undefined : { folder: path.resolve(archive), afterMs: archiveAfter },
     inner: { ...inner, ...(innerAs ? { announced: innerAs } : {}) },
     metrics: metricsPort === null ? undefined : { host: metricsHost, port: metricsPort },
   });

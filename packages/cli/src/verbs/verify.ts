@@ -1,4 +1,7 @@
-/** `xeno verify`: a receipt, evidence, or a purchase order that was kept, checked offline; each line proved, claimed or failed. */
+/**
+ * `xeno verify`: a receipt, an archive of them, evidence, or a purchase order that was kept, checked offline; each line proved, claimed or
+ * failed.
+ */
 import { randomInt } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
@@ -14,6 +17,7 @@ import { verifyKept } from "../output/broken-order.ts";
 import { say } from "../output/terminal.ts";
 import { UserError, shortId } from "../output/ui.ts";
 import { showVerification } from "../output/verification.ts";
+import { isArchive, verifyArchive } from "../proof/verify-archive.ts";
 
 /** What a file holds; null where it is no JSON or there is none. */
 async function jsonIn(file: string): Promise<unknown> {
@@ -84,9 +88,10 @@ async function verifyFile(file: string, operatorKey: string | null): Promise<Ver
 
 /** Offline once the receipt is saved here. */
 export async function verify({ leaseOrFile, json, reExecute, tamper, explain, operator }: VerifyInput): Promise<void> {
-  const verified = await verifyFile(leaseOrFile, operator ?? null);
+  const verified = isArchive(leaseOrFile) ? null : await verifyFile(leaseOrFile, operator ?? null);
   if (verified) return showVerification(verified, leaseOrFile, { json, explain });
   const { context } = await currentContext();
+  if (isArchive(leaseOrFile)) return verifyArchive(leaseOrFile, context.pins, { json, witnesses: context.witnesses ?? [] });
   const { witnesses, pins, party } = context;
   const { receipt: found, file } = await readReceipt(leaseOrFile, witnesses ?? []);
   const { receipt, says } = tamper ? tampered(found) : { receipt: found, says: "" };

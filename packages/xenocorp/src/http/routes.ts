@@ -8,6 +8,7 @@ import type { Logger } from "pino";
 import type { Readable } from "node:stream";
 import { SigningStopped } from "../log/log-view.ts";
 import { noRoom, readBody } from "./body.ts";
+import { ArchiveAway } from "../store/archived.ts";
 import type { Callers } from "./caller.ts";
 import type { Door } from "./door.ts";
 import { streamEvents, type StreamParts } from "./event-stream.ts";
@@ -211,7 +212,7 @@ export class Routes {
 }
 
 /** What is no fault of the request, nor of this program. */
-const isPassing = (error: unknown): boolean => error instanceof SigningStopped || isDatabaseError(error);
+const isPassing = (error: unknown): boolean => error instanceof SigningStopped || error instanceof ArchiveAway || isDatabaseError(error);
 
 /** Postgres' own codes are five characters; Node's connection errors start with E. */
 function isDatabaseError(error: unknown): boolean {

@@ -18,7 +18,7 @@ import {
   type LogState,
 } from "@xenoservers/protocol";
 import type { BrokerKeys, MarketConfig } from "../config.ts";
-import type { LogHead, LogPlace, Store, StoredDocument } from "../store/store.ts";
+import type { LogHead, LogPlace, LoggedDocument, Store } from "../store/store.ts";
 import type { LogView } from "./log-view.ts";
 
 const APPEND_MAX = 1024;
@@ -111,5 +111,5 @@ export async function sequence(desk: LogDesk): Promise<number> {
 }
 
 /** The bytes that stand in the log for a stored document. */
-export const publishedLeaf = (crypto: Crypto, document: StoredDocument): Uint8Array =>
+export const publishedLeaf = (crypto: Crypto, document: LoggedDocument): Uint8Array =>
   leafBytes(crypto, document, document.at, document.salt);

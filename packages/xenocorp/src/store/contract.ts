@@ -2,6 +2,8 @@
 import { Ledger, moneyKey, type MoneyKey, type Transfer } from "@xenoservers/market";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { archiveContract } from "./archive-contract.ts";
+import type { ArchiveReader } from "./archived.ts";
 import { pagesContract } from "./pages-contract.ts";
 import { change, document, reader } from "./contract.fixture.ts";
 import type { Reader } from "./reader.ts";
@@ -21,7 +23,8 @@ const sealed = (lease: string, over: Partial<SealedRow> = {}): SealedRow => ({
   ...over,
 });
 
-export function storeContract(name: string, open: () => Promise<Store>): void {
+export function storeContract(name: string, open: (archive?: ArchiveReader) => Promise<Store>): void {
+  archiveContract(name, open);
   pagesContract(name, open);
   describe(`store contract: ${name}`, () => {
     it("applies a change once and answers repetitions", async () => {

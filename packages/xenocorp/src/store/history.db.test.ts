@@ -13,7 +13,19 @@ import { createPostgresStore } from "./postgres.ts";
 import type { Store } from "./store.ts";
 
 /** Tables that only grow, and those that grow with parties and servers. */
-const BIG_TABLES = ["entity", "balance", "transfer", "applied", "unique_key", "document", "event", "log_leaf", "log_node", "proved_sum"];
+const BIG_TABLES = [
+  "entity",
+  "balance",
+  "transfer",
+  "applied",
+  "unique_key",
+  "document",
+  "event",
+  "log_leaf",
+  "log_node",
+  "proved_sum",
+  "archived",
+];
 const SIZE = { leases: cases(20_000, 100_000), documents: cases(20_000, 1_000_000), servers: cases(200, 3_000) };
 /** Rows that a call may read besides those that it is allowed to, for what it looks up on its way. */
 const ROWS_FREE = 200;
@@ -124,6 +136,8 @@ const CALLS: Record<Exclude<keyof Store, "audit" | "close" | "logStartEpoch" | "
   due: [0, (s) => s.due("lease", NOW, 10, "b"), (s) => s.due("order", NOW, 10, "b")],
   giveBack: [0, (s) => s.giveBack("lease", ["00000001ee"], "b")],
   useChallenge: [0, (s) => s.useChallenge("c", NOW, 1)],
+  toArchive: [100, (s) => s.toArchive(NOW, 50), (s) => s.toArchive(5, 50)],
+  archive: [0, (s) => s.archive("00004e1fee", { file: "f", start: 0, bytes: 1, digest: "d" }, ["0000c357dd"])],
   document: [0, (s) => s.document("00000007dd")],
   documentsOf: [0, (s) => s.documentsOf("00000007ee")],
   documentsOfKind: [0, ...(["referee", "witness", "market-keys", "epoch"] as const).map((kind) => (s: Store) => s.documentsOfKind(kind))],

@@ -27,7 +27,7 @@ const LEASES = `
     'owner', case when i % 100 = 0 then 'p_o' || i else '${BIG.owner}' end,
     'account', '${BIG.account}', 'serverKey', '${BIG.serverKey}', 'server', '${BIG.server}',
     'label', case when i % 1000 = 1 then '${RARE_LABEL}' else '${BIG.label}' end,
-    'state', case when i % 5000 = 1 then 'open' else 'final' end,
+    'state', case when i % 5000 = 1 then 'open' else 'final' end, 'toldAt', i,
     'holdNanos', '0', 'issuedAt', i, 'deadlineAt', case when i % 5000 = 1 then to_jsonb(i) else 'null'::jsonb end, 'filler', repeat('x', 600))
     from generate_series(1, $1::int) i`;
 const SERVERS = `
@@ -56,13 +56,17 @@ const EVENTS = `
   select '1'::xid8, '${BIG.customer}', 'lease-final', ${id("ee")}, '{}', i from generate_series(1, $1::int) i`;
 const ANSWERS = `insert into applied (id, answer) select 'seeded' || i, '{}' from generate_series(1, $1::int) i`;
 const UNIQUES = `insert into unique_key (key, change_id) select 'seeded' || i, 'c' from generate_series(1, $1::int) i`;
+/** The older half of what is over. */
+const ARCHIVED = `
+  insert into archived (lease, over, file, start, bytes, digest)
+  select ${id("ee")}, i, 'f', 0, 1, 'd' from generate_series(1, $1::int / 2) i where i % 5000 <> 1`;
 const HEAD = "insert into log_head (epoch, id, size, root, checkpoint) values (0, repeat('0', 32), $1, 'r', 'c')";
 
 /** Fills the tables and has the database look at them, as it does by itself after a while. */
 export async function fillHistory(pool: Pool, { leases, documents, servers }: Size): Promise<void> {
   const fills: [string, number][] = [
     [SERVERS, servers],
-    ...[LEASES, KEYS, BALANCES, TRANSFERS, ANSWERS, UNIQUES].map((sql): [string, number] => [sql, leases]),
+    ...[LEASES, ARCHIVED, KEYS, BALANCES, TRANSFERS, ANSWERS, UNIQUES].map((sql): [string, number] => [sql, leases]),
     ...[DOCUMENTS, LOG, NODES, EVENTS, HEAD].map((sql): [string, number] => [sql, documents]),
   ];
   for (const [sql, count] of fills) await pool.query(sql, [count]);

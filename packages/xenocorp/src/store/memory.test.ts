@@ -1,4 +1,4 @@
 import { storeContract } from "./contract.ts";
 import { createMemoryStore } from "./memory.ts";
 
-storeContract("memory", async () => createMemoryStore(() => 1000));
+storeContract("memory", async (archive) => createMemoryStore(() => 1000, archive));

@@ -1,6 +1,8 @@
 /**
  * The Store in memory: the deterministic twin used by the simulation. It passes the same contract suite as Postgres (store/contract.ts).
  */
+import { NO_ARCHIVE, type ArchiveReader } from "./archived.ts";
+import { memoryArchive } from "./memory/archive.ts";
 import { memoryBooks } from "./memory/books.ts";
 import { memoryChanges } from "./memory/changes.ts";
 import { memoryDocuments, memoryFeed, memorySealed } from "./memory/documents.ts";
@@ -9,13 +11,14 @@ import { memoryRows } from "./memory/rows.ts";
 import { Tables } from "./memory/tables.ts";
 import type { Store } from "./store.ts";
 
-export function createMemoryStore(clock: () => number): Store {
+export function createMemoryStore(clock: () => number, archive: ArchiveReader = NO_ARCHIVE): Store {
   const tables = new Tables(clock);
   return {
     ...memoryChanges(tables),
     ...memoryBooks(tables),
     ...memoryRows(tables),
-    ...memoryDocuments(tables),
+    ...memoryDocuments(tables, archive),
+    ...memoryArchive(tables),
     ...memoryFeed(tables),
     ...memorySealed(tables),
     ...memoryLog(tables),

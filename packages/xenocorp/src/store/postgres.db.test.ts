@@ -12,7 +12,7 @@ import type { StoredEvent } from "./store.ts";
 
 afterAll(dropTestDatabases);
 afterEach(leaveTestDatabases);
-storeContract("postgres", async () => createPostgresStore(await createTestDatabase()));
+storeContract("postgres", async (archive) => createPostgresStore(await createTestDatabase(), archive));
 
 describe("connections", () => {
   it("survives the loss of a connection that is checked out, idle or closing", async () => {

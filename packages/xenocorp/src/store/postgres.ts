@@ -2,6 +2,8 @@
  * The Store on PostgreSQL (15 or later, no extension). All writing goes through the function commit_once: one round trip, one commit.
  */
 import type { Pool } from "pg";
+import { NO_ARCHIVE, type ArchiveReader } from "./archived.ts";
+import { postgresArchive } from "./postgres/archive.ts";
 import { postgresBooks } from "./postgres/books.ts";
 import { postgresChanges } from "./postgres/changes.ts";
 import { postgresDocuments, postgresFeed } from "./postgres/documents.ts";
@@ -11,11 +13,12 @@ import { postgresRows } from "./postgres/rows.ts";
 import { postgresSealed } from "./postgres/sealed.ts";
 import type { Store } from "./store.ts";
 
-export const createPostgresStore = (pool: Pool): Store => ({
+export const createPostgresStore = (pool: Pool, archive: ArchiveReader = NO_ARCHIVE): Store => ({
   ...postgresChanges(pool),
   ...postgresBooks(pool),
   ...postgresRows(pool),
-  ...postgresDocuments(pool),
+  ...postgresDocuments(pool, archive),
+  ...postgresArchive(pool),
   ...postgresFeed(pool),
   ...postgresSealed(pool),
   ...postgresLogReading(pool),

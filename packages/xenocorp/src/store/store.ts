@@ -6,6 +6,7 @@
  */
 import type { AllowanceKey, BeforeVerdict, Conduct, Floor, Lease, OwnerRecord, Transfer } from "@xenoservers/market";
 import type { Envelope, Json, Kind, KnownKey, Payload } from "@xenoservers/protocol";
+import type { ArchivePlace } from "./archived.ts";
 import type { Reader } from "./reader.ts";
 
 export interface PartyRow {
@@ -150,6 +151,9 @@ export interface StoredDocument {
   /** Leaf hash, hex. */
   leaf: string;
 }
+
+/** As the log needs it: the signed bytes of what is not public stand in no leaf, and may lie in the archive. */
+export type LoggedDocument = Omit<StoredDocument, "envelope"> & { envelope: Envelope | null };
 
 export interface MarketEvent {
   party: string;
@@ -319,6 +323,10 @@ export interface Store {
    */
   due(kind: DueKind, now: number, limit: number, by: string): Promise<string[]>;
   giveBack(kind: DueKind, ids: readonly string[], by: string): Promise<void>;
+  /** Leases that are over and of which nothing was said since before this time, the oldest so many that are not in the archive. */
+  toArchive(before: number, limit: number): Promise<string[]>;
+  /** This lease lies there, and the signed bytes of these documents of it, none of them public; false: it did already, or is not over. */
+  archive(lease: string, place: ArchivePlace, documents: readonly string[]): Promise<boolean>;
   document(id: string): Promise<StoredDocument | null>;
   documentsOf(lease: string): Promise<StoredDocument[]>;
   /** All documents of a kind of which there are few, in the order of their filing. */
@@ -355,7 +363,7 @@ export interface Store {
 
   logHead(): Promise<LogHead | null>;
   /** Documents accepted and not yet in the log. */
-  logPending(limit: number): Promise<StoredDocument[]>;
+  logPending(limit: number): Promise<LoggedDocument[]>;
   /** Conditional on epoch, old size and place; false when another sequencer was first. */
   logAppend(append: LogAppend): Promise<boolean>;
   /** Of the latest epoch, or an earlier one. */
@@ -363,7 +371,7 @@ export interface Store {
   /** The heads of all epochs, in turn; those that are over stand as they were restored. */
   logHeads(): Promise<LogHead[]>;
   logIndexOf(leaf: string): Promise<number | null>;
-  logEntries(from: number, to: number): Promise<StoredDocument[]>;
+  logEntries(from: number, to: number): Promise<LoggedDocument[]>;
   /** Starts an epoch, whole or not at all: the new log is empty, its first leaf will be this document, and all that is kept follows. */
   logStartEpoch(head: LogHead, first: StoredDocument): Promise<void>;
 

@@ -9,12 +9,31 @@ import {
   parseTime,
   parseWitness,
 } from "../parse.ts";
-import { choiceOr, data, flag, inputOf, json, many, needed, rest, textOr, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
+import {
+  choiceOr,
+  data,
+  flag,
+  inputOf,
+  json,
+  many,
+  needed,
+  rest,
+  text,
+  textOr,
+  value,
+  valueOr,
+  word,
+  wordAs,
+  type InputOf,
+} from "../verb.ts";
 
 const PROBES_MAX = 1_000;
 /** Nobody who reads or repeats what is going on may find it gone. */
 const KEPT_MS_MIN = 3_600_000;
 const parseKept = durationFrom(KEPT_MS_MIN, "1h");
+/** Nobody who has to do with a lease may find it there. */
+const ARCHIVED_MS_MIN = 86_400_000;
+const parseArchived = durationFrom(ARCHIVED_MS_MIN, "1d");
 const MEMORY_MIB_MAX = 1024 * 1024;
 
 export const brokerInput = inputOf(
@@ -29,6 +48,8 @@ export const brokerInput = inputOf(
     memory: valueOr("--memory <mib>", "for all that is buffered for others", "256", countTo(MEMORY_MIB_MAX)),
     keepEvents: valueOr("--keep-events <duration>", "how long events can be read", "30d", parseKept),
     keepAnswers: valueOr("--keep-answers <duration>", "how long a repeated document is answered as before", "7d", parseKept),
+    archive: text("--archive <folder>", "where leases go that are long over (default: they stay in the database)"),
+    archiveAfter: valueOr("--archive-after <duration>", "how long after the last that was said of them", "90d", parseArchived),
     inner: valueOr("--inner <host:port>", "listen for the market's other brokers on", "127.0.0.1:0", parseHostPort),
     innerAs: value("--inner-as <host:port>", "where they reach it, if not there", parseHostPort),
     ...{ json, data },

@@ -1,7 +1,9 @@
 /** Documents, events, and results that lie sealed for their customers. */
+import type { ArchiveReader } from "../archived.ts";
 import { epochMark, numbersIn } from "../cursors.ts";
 import { isBound, sees, type Reader } from "../reader.ts";
 import { SEALED_OWNER_SHARE, inARow, type MarketEvent, type SealedRow, type Store, type StoredEvent } from "../store.ts";
+import { withEnvelopes } from "./archive.ts";
 import type { Tables } from "./tables.ts";
 
 /** A bound reader hears of its leases only. */
@@ -21,10 +23,25 @@ function placeIn({ head }: Tables, cursor: string | null): bigint {
 const cursorOf = ({ head }: Tables, place: number): string => `${epochMark(head?.id)}.0.${place}`;
 const storedEvent = (tables: Tables, { place, ...event }: PlacedEvent): StoredEvent => ({ ...event, cursor: cursorOf(tables, place) });
 
-export const memoryDocuments = (tables: Tables): Pick<Store, "document" | "documentsOf" | "documentsOfKind" | "events" | "dropEvents"> => ({
-  document: async (id) => tables.documents.get(id) ?? null,
-  documentsOf: async (lease) => [...tables.documents.values()].filter((document) => document.lease === lease),
-  documentsOfKind: async (kind) => [...tables.documents.values()].filter((document) => document.kind === kind),
+type Documents = Pick<Store, "document" | "documentsOf" | "documentsOfKind" | "events" | "dropEvents">;
+
+export const memoryDocuments = (tables: Tables, archive: ArchiveReader): Documents => ({
+  async document(id) {
+    const document = tables.documents.get(id);
+    return document === undefined ? null : ((await withEnvelopes(tables, archive, [document]))[0] ?? null);
+  },
+  documentsOf: (lease) =>
+    withEnvelopes(
+      tables,
+      archive,
+      [...tables.documents.values()].filter((document) => document.lease === lease),
+    ),
+  documentsOfKind: (kind) =>
+    withEnvelopes(
+      tables,
+      archive,
+      [...tables.documents.values()].filter((document) => document.kind === kind),
+    ),
   async events(reader, after, limit) {
     const from = placeIn(tables, after);
     if (after !== null && BigInt(tables.eventsDropped.get(reader.party) ?? 0) > from) return null;

@@ -1,7 +1,8 @@
 /** What the store in memory keeps: the same tables as the database, as plain collections. */
 import { LIVE_STATES, Ledger } from "@xenoservers/market";
 import type { Json } from "@xenoservers/protocol";
-import type { Entities, EntityKind, LogHead, MarketEvent, SealedRow, StoredDocument, Versioned } from "../store.ts";
+import type { ArchivePlace } from "../archived.ts";
+import type { Entities, EntityKind, LogHead, LoggedDocument, MarketEvent, SealedRow, Versioned } from "../store.ts";
 
 /** States in which money is held. */
 export const LIVE: ReadonlySet<string> = new Set(LIVE_STATES);
@@ -18,7 +19,8 @@ export class Tables {
   readonly answers = new Map<string, { answer: Json; at: number }>();
   readonly uniques = new Set<string>();
   readonly transfers: { id: string; debit: string; credit: string; amount: bigint; at: number }[] = [];
-  readonly documents = new Map<string, StoredDocument>();
+  readonly documents = new Map<string, LoggedDocument>();
+  readonly archived = new Map<string, ArchivePlace>();
   /** The first so many transfers, and what they sum to. */
   readonly proved = { transfers: 0, sums: new Map<string, bigint>() };
   /** Each with its place, which grows. */
@@ -33,7 +35,7 @@ export class Tables {
   readonly turns = new Map<string, { by: string; until: number }>();
   readonly usedChallenges = new Map<string, number>();
   lastBeat: number | null = null;
-  pending: StoredDocument[] = [];
+  pending: LoggedDocument[] = [];
   log: { hash: string; documentId: string }[] = [];
   nodes = new Map<string, string>();
   leafIndex = new Map<string, number>();

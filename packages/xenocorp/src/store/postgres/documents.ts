@@ -1,8 +1,10 @@
 /** Documents and events. */
 import type { Pool } from "pg";
 import { epochMark, numbersIn } from "../cursors.ts";
+import type { ArchiveReader } from "../archived.ts";
 import { isBound } from "../reader.ts";
 import type { Store, StoredDocument, StoredEvent } from "../store.ts";
+import { withEnvelopes } from "./archive.ts";
 import { documentOf, only, sqlOf, type DocumentRecord } from "./sql.ts";
 
 const EVENTS = { name: "events", text: sqlOf("events") };
@@ -29,9 +31,9 @@ const eventsIn = (rows: readonly EventRecord[], epoch: number): StoredEvent[] =>
 
 type Documents = Pick<Store, "document" | "documentsOf" | "documentsOfKind" | "events" | "dropEvents">;
 
-export function postgresDocuments(pool: Pool): Documents {
+export function postgresDocuments(pool: Pool, archive: ArchiveReader): Documents {
   const documentsOf = async (text: string, value: string): Promise<StoredDocument[]> =>
-    (await pool.query<DocumentRecord>(text, [value])).rows.map(documentOf);
+    withEnvelopes(pool, archive, (await pool.query<DocumentRecord>(text, [value])).rows.map(documentOf));
   /** Whether events of the party that come after this place are gone. */
   const hasLost = async (party: string, [xid, seq]: readonly [string, string]): Promise<boolean> => {
     const lost = "select from event_dropped where party = $1 and (xid, seq) > ($2::text::xid8, $3::bigint)";

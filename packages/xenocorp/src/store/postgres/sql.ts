@@ -4,7 +4,7 @@ import { LIVE_STATES, invariant } from "@xenoservers/market";
 import type { Envelope, Kind } from "@xenoservers/protocol";
 import type { Pool } from "pg";
 import type { Reader } from "../reader.ts";
-import type { StoredDocument } from "../store.ts";
+import type { LoggedDocument } from "../store.ts";
 
 export const sqlOf = (name: string): string => readFileSync(new URL(`./sql/${name}.sql`, import.meta.url), "utf8");
 
@@ -19,12 +19,12 @@ export interface DocumentRecord {
   kind: Kind;
   lease: string | null;
   parties: string[];
-  envelope: Envelope;
+  envelope: Envelope | null;
   at: string;
   salt: string;
   leaf: string;
 }
-export function documentOf({ id, kind, lease, parties, envelope, at, salt, leaf }: DocumentRecord): StoredDocument {
+export function documentOf({ id, kind, lease, parties, envelope, at, salt, leaf }: DocumentRecord): LoggedDocument {
   return { id, kind, lease, parties, envelope, at: Number(at), salt, leaf };
 }
 

@@ -1,0 +1,94 @@
+/** A file of a market's archive, whole and spoiled, by the verb itself. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { gzipSync } from "node:zlib";
+import { ROLE_SCOPES } from "@xenoservers/market";
+import type { Receipt } from "@xenoservers/protocol";
+import { createSigner, nodeCrypto as crypto } from "@xenoservers/protocol/node";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { retold } from "../../../verify/src/testing/moves.ts";
+import { storyOf, type Story } from "../../../verify/src/testing/stories.ts";
+import { saveContext } from "../input/home.ts";
+import { program } from "../main.ts";
+import { reportError } from "../output/report.ts";
+
+const STORIES = ["completed by interval", "a machine, stopped by its customer"];
+const told = (name: string): Story => storyOf({ crypto, createSigner }, name, 7);
+
+let folder: string;
+let said: { stdout: string; stderr: string };
+let receipts: Receipt[];
+
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "xeno-archive-"));
+  vi.stubEnv("XENO_HOME", folder);
+  receipts = STORIES.map((name) => retold(told(name), {}));
+  const { pins, account, customer } = told(STORIES[0] ?? "").cast;
+  await saveContext("m", {
+    ...{ url: "http://127.0.0.1:1", pins, currency: "credits", party: customer, account, role: "device" },
+    ...{ scopes: [...ROLE_SCOPES.device], label: "", leaseLabel: null, seed: "1".repeat(64) },
+  });
+  for (const stream of ["stdout", "stderr"] as const)
+    vi.spyOn(process[stream], "write").mockImplementation((text) => {
+      said[stream] += String(text);
+      return true;
+    });
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** As the broker writes them: each line by itself. */
+const packed = (lines: readonly string[]): Buffer => Buffer.concat(lines.map((line) => gzipSync(`${line}\n`)));
+
+async function verify(bytes: Uint8Array, ...options: string[]): Promise<number> {
+  const file = path.join(folder, "2026-11-w.ndjson.gz");
+  await writeFile(file, bytes);
+  said = { stdout: "", stderr: "" };
+  process.exitCode = 0;
+  try {
+    await program().parseAsync(["verify", file, ...options], { from: "user" });
+    return Number(process.exitCode);
+  } catch (error) {
+    return reportError(error, options.includes("--json"));
+  } finally {
+    process.exitCode = 0;
+  }
+}
+const lines = (): string[] => receipts.map((receipt) => JSON.stringify(receipt));
+
+it("holds where each of its receipts does, without a broker", async () => {
+  expect(await verify(packed(lines()))).toBe(0);
+  for (const { lease } of receipts) expect(said.stdout).toMatch(new RegExp(`holds +${lease}  \\d+ lines proved`));
+  expect(said.stderr).toBe("nothing in 2 receipts is wrong\n");
+  expect(await verify(packed(lines()), "--json")).toBe(0);
+  const told = said.stdout
+    .trim()
+    .split("\n")
+    .map((line): unknown => JSON.parse(line));
+  expect(told).toMatchObject(receipts.map(({ lease }) => ({ lease, ok: true, failed: [] })));
+});
+
+it("does not where one of them does not, and says which", async () => {
+  const [first, second = ""] = lines();
+  const spoiled = second.replace(/"at":(\d)/, (_, digit: string) => `"at":${(Number(digit) % 9) + 1}`);
+  expect(await verify(packed([first ?? "", spoiled, "no JSON"]))).toBe(1);
+  expect(said.stdout).toMatch(new RegExp(`holds +${receipts[0]?.lease}`));
+  expect(said.stdout).toMatch(new RegExp(`FAILED +${receipts[1]?.lease}  \\w+: `));
+  expect(said.stdout).toContain("a line of it is no JSON");
+  expect(said.stderr).toBe("2 of 3 receipts do NOT hold\n");
+});
+
+it("is told where it is not whole, with what of it was read", async () => {
+  const whole = packed(lines());
+  expect(await verify(whole.subarray(0, whole.length - 30))).toBe(1);
+  expect(said.stdout).toMatch(/holds/);
+  expect(said.stderr).toMatch(/after 1 receipt the file is not whole: /);
+  expect(await verify(Buffer.concat([packed(lines().slice(0, 1)), gzipSync('{"cut":')]))).toBe(1);
+  expect(said.stderr).toContain("its last line is cut off");
+  expect(await verify(Buffer.from("what is this"))).toBe(1);
+  expect(said.stderr).toMatch(/is no archive: /);
+});
