@@ -104,7 +104,7 @@ it("colours are this program's own", () => {
 describe("this program's code", () => {
   const source = path.join(import.meta.dirname, "..");
   const files = readdirSync(source, { recursive: true, withFileTypes: true })
-    .filter(({ name }) => name.endsWith(".ts") && !name.endsWith(".test.ts"))
+    .filter(({ name }) => /(?<!\.test|\.fixture)\.ts$/.test(name))
     .map((entry) => path.relative(source, path.join(entry.parentPath, entry.name)));
 
   it("writes on terminals by output/terminal.ts alone", () => {

@@ -10,14 +10,13 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { retold } from "../../../verify/src/testing/moves.ts";
 import { storyOf, type Story } from "../../../verify/src/testing/stories.ts";
 import { saveContext } from "../input/home.ts";
-import { program } from "../main.ts";
-import { reportError } from "../output/report.ts";
+import { Typed } from "../typed.fixture.ts";
 
 const STORIES = ["completed by interval", "a machine, stopped by its customer"];
 const told = (name: string): Story => storyOf({ crypto, createSigner }, name, 7);
 
 let folder: string;
-let said: { stdout: string; stderr: string };
+const typed = new Typed();
 let receipts: Receipt[];
 
 beforeEach(async () => {
@@ -29,14 +28,10 @@ beforeEach(async () => {
     ...{ url: "http://127.0.0.1:1", pins, currency: "credits", party: customer, account, role: "device" },
     ...{ scopes: [...ROLE_SCOPES.device], label: "", leaseLabel: null, seed: "1".repeat(64) },
   });
-  for (const stream of ["stdout", "stderr"] as const)
-    vi.spyOn(process[stream], "write").mockImplementation((text) => {
-      said[stream] += String(text);
-      return true;
-    });
+  typed.listen();
 });
 afterEach(async () => {
-  vi.restoreAllMocks();
+  typed.leave();
   vi.unstubAllEnvs();
   await rm(folder, { recursive: true, force: true });
 });
@@ -47,25 +42,16 @@ const packed = (lines: readonly string[]): Buffer => Buffer.concat(lines.map((li
 async function verify(bytes: Uint8Array, ...options: string[]): Promise<number> {
   const file = path.join(folder, "2026-11-w.ndjson.gz");
   await writeFile(file, bytes);
-  said = { stdout: "", stderr: "" };
-  process.exitCode = 0;
-  try {
-    await program().parseAsync(["verify", file, ...options], { from: "user" });
-    return Number(process.exitCode);
-  } catch (error) {
-    return reportError(error, options.includes("--json"));
-  } finally {
-    process.exitCode = 0;
-  }
+  return typed.xeno("verify", file, ...options);
 }
 const lines = (): string[] => receipts.map((receipt) => JSON.stringify(receipt));
 
 it("holds where each of its receipts does, without a broker", async () => {
   expect(await verify(packed(lines()))).toBe(0);
-  for (const { lease } of receipts) expect(said.stdout).toMatch(new RegExp(`holds +${lease}  \\d+ lines proved`));
-  expect(said.stderr).toBe("nothing in 2 receipts is wrong\n");
+  for (const { lease } of receipts) expect(typed.said.stdout).toMatch(new RegExp(`holds +${lease}  \\d+ lines proved`));
+  expect(typed.said.stderr).toBe("nothing in 2 receipts is wrong\n");
   expect(await verify(packed(lines()), "--json")).toBe(0);
-  const told = said.stdout
+  const told = typed.said.stdout
     .trim()
     .split("\n")
     .map((line): unknown => JSON.parse(line));
@@ -76,19 +62,19 @@ it("does not where one of them does not, and says which", async () => {
   const [first, second = ""] = lines();
   const spoiled = second.replace(/"at":(\d)/, (_, digit: string) => `"at":${(Number(digit) % 9) + 1}`);
   expect(await verify(packed([first ?? "", spoiled, "no JSON"]))).toBe(1);
-  expect(said.stdout).toMatch(new RegExp(`holds +${receipts[0]?.lease}`));
-  expect(said.stdout).toMatch(new RegExp(`FAILED +${receipts[1]?.lease}  \\w+: `));
-  expect(said.stdout).toContain("a line of it is no JSON");
-  expect(said.stderr).toBe("2 of 3 receipts do NOT hold\n");
+  expect(typed.said.stdout).toMatch(new RegExp(`holds +${receipts[0]?.lease}`));
+  expect(typed.said.stdout).toMatch(new RegExp(`FAILED +${receipts[1]?.lease}  \\w+: `));
+  expect(typed.said.stdout).toContain("a line of it is no JSON");
+  expect(typed.said.stderr).toBe("2 of 3 receipts do NOT hold\n");
 });
 
 it("is told where it is not whole, with what of it was read", async () => {
   const whole = packed(lines());
   expect(await verify(whole.subarray(0, whole.length - 30))).toBe(1);
-  expect(said.stdout).toMatch(/holds/);
-  expect(said.stderr).toMatch(/after 1 receipt the file is not whole: /);
+  expect(typed.said.stdout).toMatch(/holds/);
+  expect(typed.said.stderr).toMatch(/after 1 receipt the file is not whole: /);
   expect(await verify(Buffer.concat([packed(lines().slice(0, 1)), gzipSync('{"cut":')]))).toBe(1);
-  expect(said.stderr).toContain("its last line is cut off");
+  expect(typed.said.stderr).toContain("its last line is cut off");
   expect(await verify(Buffer.from("what is this"))).toBe(1);
-  expect(said.stderr).toMatch(/is no archive: /);
+  expect(typed.said.stderr).toMatch(/is no archive: /);
 });

@@ -9,9 +9,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { PaperBroker } from "../../../../test/support/paper-broker.ts";
 import { parseCiToken } from "../input/ci-token.ts";
 import { currentContext, saveContext, type Context } from "../input/home.ts";
-import { program } from "../main.ts";
-import { reportError } from "../output/report.ts";
 import { SMALLEST_MODULE } from "../../../../test/support/smallest-module.ts";
+import { Typed } from "../typed.fixture.ts";
 
 const SEED = new Uint8Array(32).fill(3);
 const ACCOUNT = `a_${"9".repeat(40)}`;
@@ -21,7 +20,7 @@ let market: PaperMarket;
 let broker: PaperBroker;
 let carl: PaperParty;
 let server: PaperServer;
-let said: { stdout: string; stderr: string };
+const typed = new Typed();
 
 const context = (over: Partial<Context> = {}): Context => ({
   ...{ url: broker.url, pins: market.pins, currency: "credits", party: carl.party, account: carl.account, role: "root" },
@@ -61,19 +60,7 @@ function offerView(of: Partial<Own<"offer">> = {}): OfferView {
   };
 }
 
-/** Types these words; what is said is in `said`, the exit code comes back. */
-async function xeno(...argv: string[]): Promise<number> {
-  said = { stdout: "", stderr: "" };
-  process.exitCode = 0;
-  try {
-    await program().parseAsync(argv, { from: "user" });
-    return process.exitCode;
-  } catch (error) {
-    return reportError(error, argv.includes("--json"));
-  } finally {
-    process.exitCode = 0;
-  }
-}
+const xeno = (...argv: string[]): Promise<number> => typed.xeno(...argv);
 
 beforeEach(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "xeno-customer-"));
@@ -89,14 +76,10 @@ beforeEach(async () => {
   });
   await writeFile(path.join(folder, "job.wasm"), SMALLEST_MODULE);
   await saveContext("m", context());
-  for (const stream of ["stdout", "stderr"] as const)
-    vi.spyOn(process[stream], "write").mockImplementation((text) => {
-      said[stream] += String(text);
-      return true;
-    });
+  typed.listen();
 });
 afterEach(async () => {
-  vi.restoreAllMocks();
+  typed.leave();
   vi.unstubAllEnvs();
   broker.close();
   await rm(folder, { recursive: true, force: true });
@@ -110,22 +93,24 @@ describe("search", () => {
   it("finds what serves only who asks: the broker is told who that is", async () => {
     broker.offers = (caller) => (caller === carl.signer.publicKey ? [offerView({ allowedParties: [carl.party] })] : []);
     expect(await xeno("search", "--on", "mine", "--account", "ci")).toBe(0);
-    expect(said.stdout).toContain(server.id.slice(0, 12));
-    expect(said.stderr).toContain("the account ci may still spend 1.5000 credits");
+    expect(typed.said.stdout).toContain(server.id.slice(0, 12));
+    expect(typed.said.stderr).toContain("the account ci may still spend 1.5000 credits");
   });
 
   it("says why nothing fits where it is asked", async () => {
     broker.offers = () => [];
     expect(await xeno("search", "--explain")).toBe(1);
-    expect(said.stderr).toContain("no server fits: not-allowed excluded 1");
+    expect(typed.said.stderr).toContain("no server fits: not-allowed excluded 1");
   });
 });
 
 describe("run", () => {
   it("shows what it costs at worst, by the market's terms, before anything is ordered", async () => {
     expect(await xeno("quote", job(), "--account", "ci")).toBe(0);
-    expect(said.stderr).toMatch(/hold .*\nworst .*wallet after that .*\nfee {6}0 % of what you pay/);
-    expect(said.stderr).toMatch(/you pay {2}what was used, at most .*\nyou pay {2}nothing, when .*\ndoubts {3}an objection puts down/);
+    expect(typed.said.stderr).toMatch(/hold .*\nworst .*wallet after that .*\nfee {6}0 % of what you pay/);
+    expect(typed.said.stderr).toMatch(
+      /you pay {2}what was used, at most .*\nyou pay {2}nothing, when .*\ndoubts {3}an objection puts down/,
+    );
     expect(kinds()).toEqual([]);
   });
 
@@ -136,29 +121,31 @@ describe("run", () => {
       return { ok: true, answer: { lease: po.id, purchaseOrder: po.envelope, grants: [...carl.grants, ...server.grants] } };
     };
     expect(await xeno("run", job(), "--where", "region=eu", "--account", "ci")).toBe(123);
-    expect(said.stderr).toMatch(/is not what was ordered: the offer does not meet the order \(region=eu\); nothing of the job was sent/);
+    expect(typed.said.stderr).toMatch(
+      /is not what was ordered: the offer does not meet the order \(region=eu\); nothing of the job was sent/,
+    );
     expect(kinds()).toEqual(["order", "stop"]);
     expect(payloadOf("order")).toMatchObject({ account: ACCOUNT, feeBasisPointsMax: 0 });
-    const [, file = ""] = /xeno verify (\S+\.json)/.exec(said.stderr) ?? [];
+    const [, file = ""] = /xeno verify (\S+\.json)/.exec(typed.said.stderr) ?? [];
     expect(await xeno("verify", file)).toBe(1);
-    expect(said.stdout).toMatch(/FAILED .*purchase order .*does not hold/);
+    expect(typed.said.stdout).toMatch(/FAILED .*purchase order .*does not hold/);
   });
 
   it("orders nothing where the broker keeps more than its customer allows", async () => {
     market.announceFee(300);
     expect(await xeno("run", job(), "--max-fee", "2.5%")).toBe(125);
-    expect(said.stderr).toContain("the broker keeps 3 % of what is paid, more than --max-fee 2.5 %: nothing was ordered");
+    expect(typed.said.stderr).toContain("the broker keeps 3 % of what is paid, more than --max-fee 2.5 %: nothing was ordered");
     expect(kinds()).toEqual([]);
   });
 
   it("says what a key lacks before anything is sent", async () => {
     await saveContext("reader", context({ role: "ci", scopes: ["read"] }));
     expect(await xeno("run", job())).toBe(125);
-    expect(said.stderr).toContain("takes a key that may spend; the ci key of the context reader may only read");
+    expect(typed.said.stderr).toContain("takes a key that may spend; the ci key of the context reader may only read");
     await saveContext("spender", context({ role: "ci", scopes: ["spend"] }));
     expect(await xeno("run", job())).toBe(125);
-    expect(said.stderr).toMatch(/this key may order and not look: add --detach/);
-    expect(said.stderr).not.toContain("wallet after that");
+    expect(typed.said.stderr).toMatch(/this key may order and not look: add --detach/);
+    expect(typed.said.stderr).not.toContain("wallet after that");
     expect(kinds()).toEqual([]);
   });
 
@@ -166,7 +153,7 @@ describe("run", () => {
     await saveContext("bound", context({ role: "ci", leaseLabel: "nightly" }));
     broker.answer = () => ({ ok: false, code: "no_match", facts: {} });
     expect(await xeno("run", job(), "--label", "other")).toBe(125);
-    expect(said.stderr).toContain("acts on leases labelled 'nightly' alone");
+    expect(typed.said.stderr).toContain("acts on leases labelled 'nightly' alone");
     await xeno("run", job());
     expect(payloadOf("order")).toMatchObject({ label: "nightly" });
   });
@@ -174,7 +161,7 @@ describe("run", () => {
   it("passes on the broker's refusal in words", async () => {
     broker.answer = () => ({ ok: false, code: "key_not_allowed", facts: { kind: "order", role: "ci", scopes: "read" } });
     expect(await xeno("run", job())).toBe(125);
-    expect(said.stderr).toMatch(/a document of kind order takes another key: the ci key of this context may only read/);
+    expect(typed.said.stderr).toMatch(/a document of kind order takes another key: the ci key of this context may only read/);
   });
 });
 
@@ -196,7 +183,7 @@ describe("tokens", () => {
         "30d",
       ),
     ).toBe(0);
-    expect(said.stderr).toMatch(
+    expect(typed.said.stderr).toMatch(
       /it may spend, control, read: at most 2\.5000 credits a day, in the account a_9+ alone, on leases labelled 'n' alone, until /,
     );
     expect(payloadOf("key-grant")).toMatchObject({
@@ -209,10 +196,10 @@ describe("tokens", () => {
         maxSpendPerDayNanos: "2500000000",
       },
     });
-    const token = said.stdout.trim();
+    const token = typed.said.stdout.trim();
     expect(parseCiToken(token).pins).toEqual(market.pins);
     expect(await xeno("login", "--token", token, "--context", "ci")).toBe(0);
-    expect(said.stdout).toMatch(/with a ci key that may spend, control, read/);
+    expect(typed.said.stdout).toMatch(/with a ci key that may spend, control, read/);
     expect((await currentContext()).context).toMatchObject({
       role: "ci",
       account: ACCOUNT,
@@ -222,15 +209,15 @@ describe("tokens", () => {
     });
     // and it makes no other keys
     expect(await xeno("token", "create", "--read-only")).toBe(125);
-    expect(said.stderr).toContain("takes a key that may manage");
+    expect(typed.said.stderr).toContain("takes a key that may manage");
   });
 
   it("of a market with other keys are not used", async () => {
     await xeno("token", "create", "--read-only", "--label", "r");
-    const token = said.stdout.trim();
+    const token = typed.said.stdout.trim();
     const other = await PaperBroker.start(new PaperMarket(new Random(5)));
     expect(await xeno("login", other.url, "--token", token)).toBe(125);
-    expect(said.stderr).toContain("shows other keys than the token pins");
+    expect(typed.said.stderr).toContain("shows other keys than the token pins");
     other.close();
   });
 
@@ -244,11 +231,11 @@ describe("tokens", () => {
       keys: [key("root", { role: "root" }), key("nightly"), key("old", { revokedAt: 1 })],
     });
     expect(await xeno("token", "list")).toBe(0);
-    expect(said.stdout).toMatch(/nightly +read +account a_9+, label n +1\.0000 credits/);
-    expect(said.stdout).not.toContain("old");
+    expect(typed.said.stdout).toMatch(/nightly +read +account a_9+, label n +1\.0000 credits/);
+    expect(typed.said.stdout).not.toContain("old");
     expect(await xeno("token", "revoke", "nightly", "--reason", "lost")).toBe(0);
     expect(payloadOf("key-revoke")).toMatchObject({ key: key("nightly").key, reason: "lost" });
-    expect(said.stdout).toContain("(nightly) is revoked; what it had open is cut");
+    expect(typed.said.stdout).toContain("(nightly) is revoked; what it had open is cut");
   });
 });
 
@@ -261,11 +248,11 @@ describe("accounts", () => {
       ],
     });
     expect(await xeno("wallet", "--account", "ci", "--csv")).toBe(0);
-    expect(said.stdout.trim().split("\n")).toHaveLength(2);
+    expect(typed.said.stdout.trim().split("\n")).toHaveLength(2);
     broker.answer = () => ({ ok: true, answer: { batch: "b1" } });
     expect(await xeno("batch", "open", "1.00", "--account", "ci")).toBe(0);
     expect(payloadOf("batch")).toMatchObject({ account: ACCOUNT, budgetNanos: "1000000000" });
     expect(await xeno("wallet", "--account", "qa")).toBe(125);
-    expect(said.stderr).toContain("no account is called 'qa'; there are: ci");
+    expect(typed.said.stderr).toContain("no account is called 'qa'; there are: ci");
   });
 });

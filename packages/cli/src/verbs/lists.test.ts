@@ -8,8 +8,7 @@ import { PaperMarket, Random, type PaperParty } from "@xenoservers/testkit";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { PaperBroker } from "../../../../test/support/paper-broker.ts";
 import { saveContext } from "../input/home.ts";
-import { program } from "../main.ts";
-import { reportError } from "../output/report.ts";
+import { Typed } from "../typed.fixture.ts";
 
 const LEASES = 1_203;
 const ENTRIES = 25;
@@ -17,7 +16,7 @@ const ENTRIES = 25;
 let folder: string;
 let broker: PaperBroker;
 let carl: PaperParty;
-let said: { stdout: string; stderr: string };
+const typed = new Typed();
 let asked: string[];
 
 /** `rows` from the place that is asked for, as many as that. */
@@ -30,18 +29,9 @@ function pageOf(rows: readonly unknown[], name: string) {
   };
 }
 
-async function xeno(...argv: string[]): Promise<number> {
-  said = { stdout: "", stderr: "" };
+function xeno(...argv: string[]): Promise<number> {
   asked = [];
-  process.exitCode = 0;
-  try {
-    await program().parseAsync(argv, { from: "user" });
-    return process.exitCode;
-  } catch (error) {
-    return reportError(error, argv.includes("--json"));
-  } finally {
-    process.exitCode = 0;
-  }
+  return typed.xeno(...argv);
 }
 
 beforeEach(async () => {
@@ -67,69 +57,69 @@ beforeEach(async () => {
     ...{ url: broker.url, pins: market.pins, currency: "credits", party: carl.party, account: carl.account, role: "root" },
     ...{ scopes: [...ROLE_SCOPES.root], label: "carl", leaseLabel: null, seed: Buffer.from(seed).toString("hex") },
   });
-  for (const stream of ["stdout", "stderr"] as const)
-    vi.spyOn(process[stream], "write").mockImplementation((text, ...taken: unknown[]) => {
-      said[stream] += String(text);
-      for (const each of taken) if (typeof each === "function") each();
-      return true;
-    });
+  typed.listen();
 });
 afterEach(async () => {
-  vi.restoreAllMocks();
+  typed.leave();
   vi.unstubAllEnvs();
   broker.close();
   await rm(folder, { recursive: true, force: true });
 });
 
-const rowsShown = (): number => said.stdout.trim().split("\n").length - 1;
+const rowsShown = (): number => typed.said.stdout.trim().split("\n").length - 1;
 
 describe("ps", () => {
   it("shows so many, and how to read on", async () => {
     expect(await xeno("ps", "--all", "--limit", "3")).toBe(0);
     expect(rowsShown()).toBe(3);
-    expect(said.stderr).toMatch(/per hour as far as shown here\nmore: xeno ps --all --after 3\n/);
+    expect(typed.said.stderr).toMatch(/per hour as far as shown here\nmore: xeno ps --all --after 3\n/);
     expect(await xeno("ps", "--after", "1201")).toBe(0);
     expect(rowsShown()).toBe(2);
-    expect(said.stderr).not.toContain("more:");
+    expect(typed.said.stderr).not.toContain("more:");
   });
 
   it("shows all of them where that is asked", async () => {
     expect(await xeno("ps", "--limit", "all")).toBe(0);
     expect(rowsShown()).toBe(LEASES);
-    expect(said.stderr).toMatch(/per hour in all\n$/);
+    expect(typed.said.stderr).toMatch(/per hour in all\n$/);
     expect(await xeno("ps", "--limit", "0")).toBe(125);
-    expect(said.stderr).toContain("--limit '0' must be a number");
+    expect(typed.said.stderr).toContain("--limit '0' must be a number");
   });
 
   it("is one JSON object, however many pages it takes", async () => {
     expect(await xeno("ps", "--all", "--json", "--limit", "all")).toBe(0);
     expect(asked).toEqual(["live=false&limit=1000", "live=false&after=1000&limit=1000"]);
-    const { leases, next } = JSON.parse(said.stdout) as { leases: { id: string }[]; next: unknown };
+    const { leases, next } = JSON.parse(typed.said.stdout) as { leases: { id: string }[]; next: unknown };
     expect([leases.length, new Set(leases.map(({ id }) => id)).size, next]).toEqual([LEASES, LEASES, null]);
     expect(await xeno("ps", "--json", "--limit", "2")).toBe(0);
-    expect(JSON.parse(said.stdout)).toMatchObject({ leases: [{}, {}], next: "2" });
+    expect(JSON.parse(typed.said.stdout)).toMatchObject({ leases: [{}, {}], next: "2" });
     broker.reads["/api/v1/leases"] = pageOf([], "leases");
     expect(await xeno("ps", "--json")).toBe(0);
-    expect(JSON.parse(said.stdout)).toEqual({ leases: [], next: null });
+    expect(JSON.parse(typed.said.stdout)).toEqual({ leases: [], next: null });
   });
 });
 
 describe("wallet", () => {
   it("has its statement in parts, as a table, CSV or JSON", async () => {
     expect(await xeno("wallet")).toBe(0);
-    expect(said.stdout).toContain("t6");
-    expect(said.stdout).not.toMatch(/t5\b/);
-    expect(said.stderr).toContain("more: xeno wallet --after 20\n");
+    expect(typed.said.stdout).toContain("t6");
+    expect(typed.said.stdout).not.toMatch(/t5\b/);
+    expect(typed.said.stderr).toContain("more: xeno wallet --after 20\n");
     expect(await xeno("wallet", "--csv", "--after", "20")).toBe(0);
     expect(
-      said.stdout
+      typed.said.stdout
         .trim()
         .split("\n")
         .map((line) => line.split(",")[1]),
     ).toEqual(["id", "t5", "t4", "t3", "t2", "t1"]);
-    expect(said.stderr).toBe("");
+    expect(typed.said.stderr).toBe("");
     expect(await xeno("wallet", "--json", "--limit", "all")).toBe(0);
-    expect(JSON.parse(said.stdout)).toMatchObject({ balances: { available: "5" }, accounts: [], entries: { length: ENTRIES }, next: null });
+    expect(JSON.parse(typed.said.stdout)).toMatchObject({
+      balances: { available: "5" },
+      accounts: [],
+      entries: { length: ENTRIES },
+      next: null,
+    });
   });
 });
 

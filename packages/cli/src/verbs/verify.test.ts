@@ -17,8 +17,7 @@ import { receiptOf } from "../../../verify/src/testing/script.ts";
 import { storyOf, type Story } from "../../../verify/src/testing/stories.ts";
 import { home, saveContext } from "../input/home.ts";
 import { keepJob } from "../input/kept-job.ts";
-import { program } from "../main.ts";
-import { reportError } from "../output/report.ts";
+import { Typed } from "../typed.fixture.ts";
 
 const told = (name: string): Story => storyOf({ crypto, createSigner }, name, 7);
 /** What `xeno lease stop` signs in place of the story's own. */
@@ -27,20 +26,9 @@ const BY_HAND: Changes = { held: [...BROKER, "device"], edits: { stop: { reason:
 let folder: string;
 let market: PaperMarket;
 let broker: PaperBroker;
-let said: { stdout: string; stderr: string };
+const typed = new Typed();
 
-async function xeno(...argv: string[]): Promise<number> {
-  said = { stdout: "", stderr: "" };
-  process.exitCode = 0;
-  try {
-    await program().parseAsync(argv, { from: "user" });
-    return process.exitCode;
-  } catch (error) {
-    return reportError(error, argv.includes("--json"));
-  } finally {
-    process.exitCode = 0;
-  }
-}
+const xeno = (...argv: string[]): Promise<number> => typed.xeno(...argv);
 
 async function logInAs(party: string, key: string): Promise<void> {
   const { pins, account } = told("completed by interval").cast;
@@ -60,14 +48,10 @@ beforeEach(async () => {
   market = Object.assign(new PaperMarket(new Random(4), Date.now(), cast.pins.origin), { orders, receipts, checkpoints, operator });
   broker = await PaperBroker.start(market);
   await logInAs(cast.customer, witness.publicKey);
-  for (const stream of ["stdout", "stderr"] as const)
-    vi.spyOn(process[stream], "write").mockImplementation((text) => {
-      said[stream] += String(text);
-      return true;
-    });
+  typed.listen();
 });
 afterEach(async () => {
-  vi.restoreAllMocks();
+  typed.leave();
   vi.unstubAllEnvs();
   broker.close();
   await rm(folder, { recursive: true, force: true });
@@ -96,22 +80,22 @@ async function verify(receipt: Receipt, ...options: string[]): Promise<number> {
 it("misses an accepted stop that a receipt leaves out, though all else in it holds", async () => {
   const story = told("completed by interval");
   expect(await verify(witnessed(story, {}))).toBe(0);
-  expect(said.stdout).toMatch(/proved +bill/);
+  expect(typed.said.stdout).toMatch(/proved +bill/);
   expect(await stop(story)).toBe(0);
   expect(await verify(witnessed(story, {}))).toBe(1);
-  expect(said.stdout).toMatch(/FAILED +signatures +it lacks a document of this lease that you hold/);
-  expect(said.stdout).toMatch(/FAILED +bill/);
-  expect(said.stdout).not.toMatch(/proved +bill/);
-  expect(said.stderr).toMatch(/it lacks your stop [0-9a-f]{12}, which the broker took; where this file is from before/);
+  expect(typed.said.stdout).toMatch(/FAILED +signatures +it lacks a document of this lease that you hold/);
+  expect(typed.said.stdout).toMatch(/FAILED +bill/);
+  expect(typed.said.stdout).not.toMatch(/proved +bill/);
+  expect(typed.said.stderr).toMatch(/it lacks your stop [0-9a-f]{12}, which the broker took; where this file is from before/);
 });
 
 it("finds the stop where the receipt is whole", async () => {
   const story = told("a machine, stopped by its customer");
   expect(await stop(story)).toBe(0);
   expect(await verify(witnessed(story, BY_HAND))).toBe(0);
-  expect(said.stdout).toMatch(/proved +bill/);
+  expect(typed.said.stdout).toMatch(/proved +bill/);
   expect(await verify(witnessed(story, { ...BY_HAND, drop: ["stop"] }))).toBe(1);
-  expect(said.stderr).toMatch(/it lacks your stop/);
+  expect(typed.said.stderr).toMatch(/it lacks your stop/);
 });
 
 it("misses nothing that the broker refused", async () => {
@@ -129,22 +113,22 @@ it("fetches a saved receipt again when something was sent since, and says so whe
   broker.reads[`/api/v1/leases/${lease}/receipt`] = () => shown;
   expect(await stop(story)).toBe(0);
   expect(await xeno("verify", lease)).toBe(1);
-  expect(said.stderr).toMatch(/it lacks your stop/);
+  expect(typed.said.stderr).toMatch(/it lacks your stop/);
   shown = witnessed(story, BY_HAND);
   expect(await xeno("verify", lease)).toBe(0);
-  expect(said.stdout).toMatch(/proved +bill/);
+  expect(typed.said.stdout).toMatch(/proved +bill/);
 });
 
 it("says whose a receipt is: yours, or a stranger's", async () => {
   const story = told("completed by interval");
   const { customer, owner, stranger, server } = story.cast;
   expect(await verify(witnessed(story, {}))).toBe(0);
-  expect(said.stdout).toMatch(/proved +purchase order binds your order to p_/);
+  expect(typed.said.stdout).toMatch(/proved +purchase order binds your order to p_/);
   await logInAs(stranger, story.cast.key("witness"));
   expect(await verify(witnessed(story, {}), "--explain")).toBe(0);
-  expect(said.stdout).toContain(`binds ${customer.slice(0, 12)}…'s order, which is not yours,`);
-  expect(said.stdout).not.toMatch(/your (order|offer)|\(you\)/);
-  for (const id of [customer, `${owner}, server ${server}`]) expect(said.stdout).toContain(id);
+  expect(typed.said.stdout).toContain(`binds ${customer.slice(0, 12)}…'s order, which is not yours,`);
+  expect(typed.said.stdout).not.toMatch(/your (order|offer)|\(you\)/);
+  for (const id of [customer, `${owner}, server ${server}`]) expect(typed.said.stdout).toContain(id);
 });
 
 it("explains each line: its documents, rules and numbers; --json has the same", async () => {
@@ -153,15 +137,15 @@ it("explains each line: its documents, rules and numbers; --json has the same", 
   expect(await verify(receipt, "--explain")).toBe(0);
   const { id } = story.play.of("settlement").document;
   const { index } = receipt.documents.find((stored) => stored.id === id) ?? {};
-  expect(said.stdout).toMatch(new RegExp(`settlement +${id.slice(0, 12)} +by broker-receipts, leaf ${index}\n`));
-  expect(said.stdout).toMatch(/rules +L10, L11, M2, M3, B1 of docs\/protocol\.md/);
-  expect(said.stdout).toMatch(/work +0\.\d+ +21000 ms × \([12] vCPU at 0\.\d+, 512 MiB memory at 0\.\d+ a GiB, /);
-  expect(said.stdout).toMatch(/fee +0\.\d+ +due × 250 \/ 10000, rounded down/);
+  expect(typed.said.stdout).toMatch(new RegExp(`settlement +${id.slice(0, 12)} +by broker-receipts, leaf ${index}\n`));
+  expect(typed.said.stdout).toMatch(/rules +L10, L11, M2, M3, B1 of docs\/protocol\.md/);
+  expect(typed.said.stdout).toMatch(/work +0\.\d+ +21000 ms × \([12] vCPU at 0\.\d+, 512 MiB memory at 0\.\d+ a GiB, /);
+  expect(typed.said.stdout).toMatch(/fee +0\.\d+ +due × 250 \/ 10000, rounded down/);
   const plain = await verify(receipt);
   expect(plain).toBe(0);
-  expect(said.stdout).not.toMatch(/rules|leaf/);
+  expect(typed.said.stdout).not.toMatch(/rules|leaf/);
   expect(await verify(receipt, "--json")).toBe(0);
-  const { lines, whose } = JSON.parse(said.stdout) as { lines: Record<string, unknown>[]; whose: unknown };
+  const { lines, whose } = JSON.parse(typed.said.stdout) as { lines: Record<string, unknown>[]; whose: unknown };
   expect(whose).toMatchObject({ customer: story.cast.customer, yours: { order: true, offer: false } });
   const bill = lines.find(({ check }) => check === "bill");
   expect(bill).toMatchObject({ status: "proved", rules: ["L10", "L11", "M2", "M3", "B1"] });
@@ -176,11 +160,11 @@ it("shows of many documents the ends, and what is outside the log as such", asyn
   const play = script.after(500).result({ usedMs: 54_500 }).over().play();
   const filed = play.filed.map((each) => ({ ...each, isPending: each.label === "settlement" }));
   expect(await verify(receiptOf(cast, leaseIn(play), filed), "--explain")).toBe(0);
-  expect(said.stdout).toMatch(/claimed +bill +.*of what it rests on 1 outside the log \(settlement\)/);
-  expect(said.stdout).toMatch(/settlement +[0-9a-f]{12} +by broker-receipts, outside the log/);
-  expect(said.stdout).toMatch(/… \d+ more/);
-  expect(said.stdout).toMatch(/claim 6 +54000 ms/);
-  expect(said.stdout).toMatch(/is wrong: \d+ lines proved; \d+ claimed: one party's word, or resting on what the log does not hold/);
+  expect(typed.said.stdout).toMatch(/claimed +bill +.*of what it rests on 1 outside the log \(settlement\)/);
+  expect(typed.said.stdout).toMatch(/settlement +[0-9a-f]{12} +by broker-receipts, outside the log/);
+  expect(typed.said.stdout).toMatch(/… \d+ more/);
+  expect(typed.said.stdout).toMatch(/claim 6 +54000 ms/);
+  expect(typed.said.stdout).toMatch(/is wrong: \d+ lines proved; \d+ claimed: one party's word, or resting on what the log does not hold/);
 });
 
 it("takes no receipt of another lease for the one that was asked for", async () => {
@@ -189,14 +173,14 @@ it("takes no receipt of another lease for the one that was asked for", async () 
   const file = path.join(home.receipts, `${one.lease}.json`);
   await writeFile(file, JSON.stringify(witnessed(other, {})));
   expect(await xeno("verify", one.lease.slice(0, 12))).toBe(2);
-  expect(said.stderr).toContain(`is of lease ${other.lease.slice(0, 12)}, not of ${one.lease.slice(0, 12)}`);
-  expect(said.stdout).toBe("");
+  expect(typed.said.stderr).toContain(`is of lease ${other.lease.slice(0, 12)}, not of ${one.lease.slice(0, 12)}`);
+  expect(typed.said.stdout).toBe("");
   await rm(file);
   const { document } = other.play.of("purchase-order");
   broker.reads[`/api/v1/leases/${one.lease.slice(0, 12)}`] = () => market.view(document, { state: "settled", end: market.end(document) });
   broker.reads[`/api/v1/leases/${other.lease}/receipt`] = () => witnessed(other, {});
   expect(await xeno("verify", one.lease.slice(0, 12))).toBe(2);
-  expect(said.stderr).toContain("the broker's answer is of lease");
+  expect(typed.said.stderr).toContain("the broker's answer is of lease");
   expect(await readdir(home.receipts)).toEqual([]);
 });
 
@@ -217,9 +201,9 @@ describe("--re-execute", () => {
   };
   const refuses = async (receipt: Receipt, why: RegExp): Promise<void> => {
     expect(await verify(receipt, "--re-execute")).toBe(2);
-    expect(said.stderr).toMatch(why);
+    expect(typed.said.stderr).toMatch(why);
     // nothing is said of the owner
-    expect(said.stdout).toBe("");
+    expect(typed.said.stdout).toBe("");
   };
 
   it("refuses a receipt of a job that was not kept here", async () => {
@@ -265,14 +249,14 @@ describe("--re-execute", () => {
     const results = foreign.documents.filter(({ kind }) => kind === "result").map((stored) => ({ ...stored, index: null, proof: [] }));
     const swapped = { ...receipt, documents: [...results, ...receipt.documents.filter(({ kind }) => kind !== "result")] };
     expect(await verify(swapped, "--re-execute")).toBe(1);
-    expect(said.stderr).toContain("nothing was run again, for the receipt does not hold");
-    expect(said.stdout).toMatch(/FAILED +result +.*is of another lease/);
+    expect(typed.said.stderr).toContain("nothing was run again, for the receipt does not hold");
+    expect(typed.said.stdout).toMatch(/FAILED +result +.*is of another lease/);
   });
 
   it("has nothing to run where there is no result, or the job never ran", async () => {
     for (const name of ["its server was not heard any more", "inputs that never came"]) {
       expect(await verify(witnessed(told(name), {}), "--re-execute"), name).toBe(125);
-      expect(said.stderr).toContain("leave out --re-execute");
+      expect(typed.said.stderr).toContain("leave out --re-execute");
     }
   });
 });
