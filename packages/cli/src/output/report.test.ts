@@ -31,6 +31,8 @@ describe("a refusal in words", () => {
       /nothing is frozen\n {2}the referee cannot run this job now/,
     ],
     [refuse("insufficient_funds", { missingNanos: "5000000" }), /does not hold enough.*\n {2}\(missing 0\.0050 credits\)/],
+    [refuse("insufficient_funds", { requestId: "r-1" }), /does not hold enough[^(]*$/],
+    [refuse("internal", { requestId: "r-1" }), /the broker failed.*\n {2}\(request r-1\)$/],
     [refuse("too_late", { windowEndsAt: 1_800_000_000_000 }), /\(windowEndsAt 2027-01-15 08:00:00\)/],
     [refuse("key_expired", { key: "abc", expiresAt: 1_800_000_000_000 }), /create a new one with `xeno token create`/],
   ])("%j", (refusal, says) => expect(describeRefusal(refusal).join("\n")).toMatch(says));

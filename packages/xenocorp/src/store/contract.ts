@@ -16,7 +16,7 @@ export const change = (over: Partial<Change> & { id: string }): Change => ({
   ...over,
 });
 
-const document = (id: string, lease: string | null = null) => ({
+export const document = (id: string, lease: string | null = null) => ({
   id,
   kind: "stop" as const,
   lease,
@@ -210,10 +210,13 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
           transfers: [{ id, debit: "source/x", credit: "a/held", amount: 2n, short: null }],
         });
       await store.commit([give("one"), give("two")]);
-      expect(await store.proveBooks()).toEqual({ wrong: [], transfers: 2, liveHolds: 0n, held: 4n });
-      expect(await store.proveBooks()).toMatchObject({ wrong: [], transfers: 0 });
+      expect(await store.proveBooks()).toEqual({
+        ...{ wrong: [], transfers: 2, liveHolds: 0n, held: 4n },
+        pots: new Map([["parties/held", 4n]]),
+      });
+      expect(await store.proveBooks()).toMatchObject({ wrong: [], transfers: 0, pots: new Map([["parties/held", 4n]]) });
       await store.commit([give("three")]);
-      expect(await store.proveBooks()).toMatchObject({ wrong: [], transfers: 1, held: 6n });
+      expect(await store.proveBooks()).toMatchObject({ wrong: [], transfers: 1, held: 6n, pots: new Map([["parties/held", 6n]]) });
     });
 
     it("appends to the log on one condition only", async () => {

@@ -1,4 +1,7 @@
 import { storeContract } from "./contract.ts";
+import { figuresContract } from "./figures.contract.ts";
 import { createMemoryStore } from "./memory.ts";
 
-storeContract("memory", async () => createMemoryStore(() => 1000));
+const open = async () => createMemoryStore(() => 1000);
+storeContract("memory", open);
+figuresContract("memory", open);

@@ -4,6 +4,7 @@
 import { memoryBooks } from "./memory/books.ts";
 import { memoryChanges } from "./memory/changes.ts";
 import { memoryDocuments, memoryFeed, memorySealed } from "./memory/documents.ts";
+import { memoryFigures } from "./memory/figures.ts";
 import { memoryLog } from "./memory/log.ts";
 import { memoryRows } from "./memory/rows.ts";
 import { Tables } from "./memory/tables.ts";
@@ -14,6 +15,7 @@ export function createMemoryStore(clock: () => number): Store {
   return {
     ...memoryChanges(tables),
     ...memoryBooks(tables),
+    ...memoryFigures(tables),
     ...memoryRows(tables),
     ...memoryDocuments(tables),
     ...memoryFeed(tables),

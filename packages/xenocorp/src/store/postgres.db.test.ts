@@ -4,13 +4,16 @@ import { createTestDatabase, dropTestDatabases, leaveTestDatabases } from "../..
 import { until } from "../../../../test/until.ts";
 import { migrate } from "../migrations/migrate.ts";
 import { change, reader, storeContract } from "./contract.ts";
+import { figuresContract } from "./figures.contract.ts";
 import { Hosts, clientOf } from "./hosts.ts";
 import { openPool } from "./pool.ts";
 import { createPostgresStore } from "./postgres.ts";
 
 afterAll(dropTestDatabases);
 afterEach(leaveTestDatabases);
-storeContract("postgres", async () => createPostgresStore(await createTestDatabase()));
+const open = async () => createPostgresStore(await createTestDatabase());
+storeContract("postgres", open);
+figuresContract("postgres", open);
 
 describe("connections", () => {
   it("survives the loss of a connection that is checked out, idle or closing", async () => {

@@ -5,6 +5,7 @@ import type { Pool } from "pg";
 import { postgresBooks } from "./postgres/books.ts";
 import { postgresChanges } from "./postgres/changes.ts";
 import { postgresDocuments, postgresFeed } from "./postgres/documents.ts";
+import { postgresFigures } from "./postgres/figures.ts";
 import { postgresLogReading } from "./postgres/log-reading.ts";
 import { postgresLogWriting } from "./postgres/log-writing.ts";
 import { postgresRows } from "./postgres/rows.ts";
@@ -14,6 +15,7 @@ import type { Store } from "./store.ts";
 export const createPostgresStore = (pool: Pool): Store => ({
   ...postgresChanges(pool),
   ...postgresBooks(pool),
+  ...postgresFigures(pool),
   ...postgresRows(pool),
   ...postgresDocuments(pool),
   ...postgresFeed(pool),
