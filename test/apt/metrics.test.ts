@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { EventEmitter } from "node:events";
 import { expect, it } from "vitest";
 import { createMetrics } from "../../packages/xenocorp/src/metrics/metrics.ts";
+import { createServerMetrics } from "../../packages/xenoserver/src/host/metrics.ts";
 
 const installed = !spawnSync("promtool", ["--version"]).error;
 if (!installed) console.warn("SKIPPED: promtool (Debian's prometheus) is not installed");
@@ -21,6 +22,21 @@ it.skipIf(!installed)("Prometheus' own tool has nothing to say against the broke
   metrics.leaseMoved("settled", "completed");
   metrics.books(true, new Map([["parties/held", 1n]]));
   const { status, stdout, stderr } = check(await metrics.registry.metrics());
+  expect([status, stdout, stderr]).toEqual([0, "", ""]);
+});
+
+it.skipIf(!installed)("nor against a xenoserver's", async () => {
+  const resources = { vcpu: 1, memoryMib: 1, diskMib: 1 };
+  const { registry, logged } = createServerMetrics({
+    ...{ now: () => 2, heardAt: () => 1, imageBytes: async () => 1, freeBytes: async () => 1 },
+    state: () => ({
+      ...{ server: "s", connected: true, draining: false, capacity: { offered: resources, used: resources } },
+      leases: [{ lease: "l", stage: "running", usedMs: 1, resources }],
+    }),
+  });
+  logged("the offer was refused", { code: "wrong_state" });
+  logged("a claim failed", { error: "gone" });
+  const { status, stdout, stderr } = check(await registry.metrics());
   expect([status, stdout, stderr]).toEqual([0, "", ""]);
 });
 

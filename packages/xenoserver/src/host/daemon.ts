@@ -3,6 +3,7 @@ import { statfs } from "node:fs/promises";
 import path from "node:path";
 import { channelKeyPair } from "@xenoservers/protocol/channel";
 import { Addresses } from "@xenoservers/protocol";
+import { serveMetrics, type MetricsPlace, type MetricsServer } from "@xenoservers/protocol/metrics-page";
 import { systemTimers, type LinkOptions, type Timers } from "@xenoservers/protocol/link";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { connectPipe } from "@xenoservers/protocol/websocket";
@@ -14,6 +15,7 @@ import { XenoServer } from "../server.ts";
 import { HttpBrokerApi } from "./broker-api.ts";
 import { capacityOf, isListedAt, priceOf, readServerConfig, type ServerConfig } from "./config.ts";
 import { openDrivers, type OpenDriversOptions } from "./drivers.ts";
+import { createServerMetrics } from "./metrics.ts";
 import { readIdentity, type ServerIdentity } from "./machine-identity.ts";
 import { memoryDiskMib, selfTest, type SelfTest } from "./self-test.ts";
 
@@ -29,6 +31,8 @@ export interface DaemonOptions extends Pick<OpenDriversOptions, "log" | "network
   connect?: LinkOptions["connect"];
   /** In place of this host's clock. */
   timers?: Timers;
+  /** Where Prometheus finds its metrics; absent = nowhere. */
+  metrics?: MetricsPlace | undefined;
   onRefused?(why: string): void;
   onState?(): void;
 }
@@ -40,6 +44,8 @@ export interface Daemon {
   config: ServerConfig;
   test: SelfTest;
   identity: ServerIdentity;
+  /** Where the metrics are; null = nowhere. */
+  metricsUrl: string | null;
   close(): Promise<void>;
 }
 
@@ -65,10 +71,38 @@ function roomOf({ disk }: ServerConfig, folder: string): RoomRules {
   };
 }
 
+/** What is counted of a daemon while it runs, and where it is shown. */
+class Counting {
+  heardAt: number | null = null;
+  #logged: ((what: string, facts: Record<string, unknown>) => void) | null = null;
+  readonly log: DaemonOptions["log"];
+
+  constructor(log: DaemonOptions["log"]) {
+    this.log = (what, facts) => {
+      this.#logged?.(what, facts);
+      log(what, facts);
+    };
+  }
+
+  async serve(place: MetricsPlace | undefined, { server, vms, timers, room }: Counted): Promise<MetricsServer | null> {
+    if (!place) return null;
+    const { registry, logged } = createServerMetrics({
+      ...{ state: () => server.state, heardAt: () => this.heardAt, now: () => timers.now() },
+      ...{ imageBytes: async () => (await vms?.imageBytes()) ?? 0, freeBytes: room.freeBytes },
+    });
+    this.#logged = logged;
+    return serveMetrics(registry, place);
+  }
+}
+
+interface Counted extends Pick<Daemon, "server" | "vms"> {
+  timers: Timers;
+  room: RoomRules;
+}
+
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const {
     folder,
-    log,
     cache = path.join(folder, "prepared"),
     configFile,
     network,
@@ -77,6 +111,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     onRefused,
     onState,
   } = options;
+  const counting = new Counting(options.log);
+  const log = counting.log;
   const identity = await readIdentity(folder);
   if (!identity)
     throw new Error("this machine is not enrolled; run `xeno serve --enrol TOKEN` with a token from `xeno token create --server`");
@@ -93,13 +129,15 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const signer = createSigner(Buffer.from(identity.seed, "hex"));
   const addresses = new Addresses(url);
   const api = new HttpBrokerApi({ addresses, crypto: nodeCrypto, signer, origin: pins.origin, owner });
-  const server = new XenoServer({
+  const room = roomOf(config, folder);
+  const server: XenoServer = new XenoServer({
     ...{ crypto: nodeCrypto, signer, timers, journal, drivers, owner, log, retainMs: RETAIN_MS },
     channelKey: channelKeyPair(Buffer.from(identity.channelSecret, "hex")),
     pins: () => pins,
     connect: options.connect ?? (() => addresses.first(connectPipe)),
     listing: listingOf(config, test),
-    room: roomOf(config, folder),
+    room,
+    onHeard: () => void (counting.heardAt = timers.now()),
     listed: () => isListedAt(config, new Date()),
     market: () => api.market(),
     receipt: (lease) => api.receipt(lease),
@@ -107,6 +145,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     sealed: (lease, parts) => api.sealed(lease, parts),
     ...(onRefused ? { onRefused } : {}),
     ...(onState ? { onState } : {}),
+  });
+  const served = await counting.serve(options.metrics, { server, vms, timers, room }).catch(async (error: unknown) => {
+    await server.close();
+    throw error;
   });
   await server.start();
   const closing = new AbortController();
@@ -116,9 +158,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     })
     .catch((error: Error) => log("the machines' speed could not be measured", { why: error.message }));
   return {
-    ...{ server, vms, config, test, identity },
+    ...{ server, vms, config, test, identity, metricsUrl: served?.url ?? null },
     async close() {
       closing.abort();
+      await served?.close();
       await server.close();
       await measured;
     },
