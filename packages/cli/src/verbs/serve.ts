@@ -18,7 +18,7 @@ export async function serve({ data, config, enrol, enroll, check, install, json,
   const folder = serverFolder(data);
   const configFile = config ?? path.join(folder, "xenoserver.toml");
   if (check) return (await import("./serve-check.ts")).checkMachine(folder, configFile, json);
-  if (install) return installUnit(folder, configFile);
+  if (install) return installUnit(folder, configFile, metricsPort);
   const program = await import("@xenoservers/xenoserver");
   const token = enrol ?? enroll;
   if (token !== null) {

@@ -9,6 +9,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
+import { namesIn, readIfThere } from "@xenoservers/protocol/files";
 import { Client } from "pg";
 import { z } from "zod";
 
@@ -65,6 +66,14 @@ const SETTINGS = {
   log_min_messages: "warning",
 };
 
+/** Nothing is there, or half of a first start. Throws where there is something that is no database: it may have been a market's. */
+async function isToBeMade(cluster: string, markerOfHalf: string): Promise<boolean> {
+  if ((await readIfThere(markerOfHalf)) !== null) return true;
+  if ((await readIfThere(path.join(cluster, "PG_VERSION"))) !== null) return false;
+  if ((await namesIn(cluster)).length === 0) return true;
+  throw new Error(`${cluster} is no whole database: \`xeno broker restore\` a backup into another folder, or move this one away`);
+}
+
 export async function startEmbeddedPostgres(dataFolder: string): Promise<EmbeddedPostgres> {
   const native = await nativeFolder();
   const cluster = path.join(dataFolder, "postgres");
@@ -73,9 +82,8 @@ export async function startEmbeddedPostgres(dataFolder: string): Promise<Embedde
     sockets = path.join(tmpdir(), `xeno-${createHash("sha256").update(dataFolder).digest("hex").slice(0, 16)}`);
   await mkdir(sockets, { recursive: true, mode: 0o700 });
   await chmod(sockets, 0o700);
-  const initialised = await readFile(path.join(cluster, "PG_VERSION"), "utf8").catch(() => null);
   const markerOfHalf = path.join(dataFolder, "postgres.initialising");
-  if (initialised === null || (await readFile(markerOfHalf).catch(() => null)) !== null) {
+  if (await isToBeMade(cluster, markerOfHalf)) {
     await rm(cluster, { recursive: true, force: true });
     await writeFile(markerOfHalf, "");
     const [command, ...args] = asOrdinaryUser([
