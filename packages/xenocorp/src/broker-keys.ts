@@ -55,7 +55,8 @@ export async function brokerKeysIn(file: string): Promise<LoadedKeys | null> {
   if (parsed.success) return loaded(parsed.data);
   const at = parsed.error.issues[0]?.path.join(".") ?? "";
   throw new Error(
-    `${file} does not hold the broker's keys${at && ` (${at})`}: put back your copy of it, or \`xeno broker restore\` a backup`,
+    `${file} does not hold the broker's keys as this xeno knows them${at && ` (${at})`}: upgrade, put back your copy of it, ` +
+      "or `xeno broker restore` a backup",
   );
 }
 

@@ -66,10 +66,19 @@ const SETTINGS = {
   log_min_messages: "warning",
 };
 
+/** Of the PostgreSQL that comes with it: another's files are not read. */
+const MAJOR = "18";
+
 /** Nothing is there, or half of a first start. Throws where there is something that is no database: it may have been a market's. */
 async function isToBeMade(cluster: string, markerOfHalf: string): Promise<boolean> {
   if ((await readIfThere(markerOfHalf)) !== null) return true;
-  if ((await readIfThere(path.join(cluster, "PG_VERSION"))) !== null) return false;
+  const version = (await readIfThere(path.join(cluster, "PG_VERSION")))?.trim();
+  if (version === MAJOR) return false;
+  if (version !== undefined)
+    throw new Error(
+      `${cluster} was made by PostgreSQL ${version.slice(0, 20)}, this xeno brings ${MAJOR}: use the xeno that made it, there ` +
+        "`xeno broker backup`, and restore that here",
+    );
   if ((await namesIn(cluster)).length === 0) return true;
   throw new Error(`${cluster} is no whole database: \`xeno broker restore\` a backup into another folder, or move this one away`);
 }

@@ -71,36 +71,60 @@ function roomOf({ disk }: ServerConfig, folder: string): RoomRules {
   };
 }
 
-/** What is counted of a daemon while it runs, and where it is shown. */
-class Counting {
-  heardAt: number | null = null;
-  #logged: ((what: string, facts: Record<string, unknown>) => void) | null = null;
-  readonly log: DaemonOptions["log"];
+interface Counted extends Pick<Daemon, "server" | "vms"> {
+  room: RoomRules;
+}
 
-  constructor(log: DaemonOptions["log"]) {
+/**
+ * What is counted of a daemon while it runs, and where it is shown: at once, so that a port in use is said before anything is made ready.
+ */
+class Counting {
+  /** Null while it starts: then there are no figures. */
+  of: Counted | null = null;
+  readonly log: DaemonOptions["log"];
+  readonly #metrics: ReturnType<typeof createServerMetrics>;
+  readonly #timers: Timers;
+  #heardAt: number | null = null;
+
+  constructor(log: DaemonOptions["log"], timers: Timers) {
+    this.#timers = timers;
+    this.#metrics = createServerMetrics({
+      ...{ state: () => this.#started.server.state, heardAt: () => this.#heardAt, now: () => timers.now() },
+      imageBytes: async () => (await this.#started.vms?.imageBytes()) ?? 0,
+      freeBytes: () => this.#started.room.freeBytes(),
+    });
     this.log = (what, facts) => {
-      this.#logged?.(what, facts);
+      this.#metrics.logged(what, facts);
       log(what, facts);
     };
   }
 
-  async serve(place: MetricsPlace | undefined, { server, vms, timers, room }: Counted): Promise<MetricsServer | null> {
-    if (!place) return null;
-    const { registry, logged } = createServerMetrics({
-      ...{ state: () => server.state, heardAt: () => this.heardAt, now: () => timers.now() },
-      ...{ imageBytes: async () => (await vms?.imageBytes()) ?? 0, freeBytes: room.freeBytes },
-    });
-    this.#logged = logged;
-    return serveMetrics(registry, place);
+  get #started(): Counted {
+    if (this.of === null) throw new Error("the daemon starts");
+    return this.of;
+  }
+
+  heard(): void {
+    this.#heardAt = this.#timers.now();
+  }
+
+  async serve(place: MetricsPlace | undefined): Promise<MetricsServer | null> {
+    return place ? serveMetrics(this.#metrics.registry, place) : null;
   }
 }
 
-interface Counted extends Pick<Daemon, "server" | "vms"> {
-  timers: Timers;
-  room: RoomRules;
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const counting = new Counting(options.log, options.timers ?? systemTimers);
+  const served = await counting.serve(options.metrics);
+  try {
+    return await startCounted(options, counting, served);
+  } catch (error) {
+    await served?.close();
+    throw error;
+  }
 }
 
-export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+async function startCounted(options: DaemonOptions, counting: Counting, served: MetricsServer | null): Promise<Daemon> {
   const {
     folder,
     cache = path.join(folder, "prepared"),
@@ -111,7 +135,6 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     onRefused,
     onState,
   } = options;
-  const counting = new Counting(options.log);
   const log = counting.log;
   const identity = await readIdentity(folder);
   if (!identity)
@@ -137,7 +160,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     connect: options.connect ?? (() => addresses.first(connectPipe)),
     listing: listingOf(config, test),
     room,
-    onHeard: () => void (counting.heardAt = timers.now()),
+    onHeard: () => counting.heard(),
     listed: () => isListedAt(config, new Date()),
     market: () => api.market(),
     receipt: (lease) => api.receipt(lease),
@@ -146,10 +169,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     ...(onRefused ? { onRefused } : {}),
     ...(onState ? { onState } : {}),
   });
-  const served = await counting.serve(options.metrics, { server, vms, timers, room }).catch(async (error: unknown) => {
-    await server.close();
-    throw error;
-  });
+  counting.of = { server, vms, room };
   await server.start();
   const closing = new AbortController();
   const measured = measure(test.cpuScore, closing.signal)

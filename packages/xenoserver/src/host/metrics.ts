@@ -81,15 +81,15 @@ function watchLeases(registry: Registry, { state }: Watched): void {
     ["disk_bytes", "Disk", "diskMib", MIB],
   ] as const;
   for (const [suffix, noun, key, unit] of resources)
-    for (const of of ["offered", "used"] as const)
+    for (const kind of ["offered", "used"] as const)
       new Gauge({
         ...{
-          name: `xeno_server_${of}_${suffix}`,
-          help: `${noun} ${of === "offered" ? "that are offered" : "that leases hold"}`,
+          name: `xeno_server_${kind}_${suffix}`,
+          help: `${noun} ${kind === "offered" ? "that are offered" : "that leases hold"}`,
           registers,
         },
         collect() {
-          this.set(state().capacity[of][key] * unit);
+          this.set(state().capacity[kind][key] * unit);
         },
       });
 }
