@@ -69,6 +69,15 @@ const SETTINGS = {
 /** Of the PostgreSQL that comes with it: another's files are not read. */
 const MAJOR = "18";
 
+/** Of a program that failed: what it said was wrong, or what ended it. */
+function whyNot(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const said = "stderr" in cause ? String(cause.stderr) : "";
+  const wrong = said.split("\n").find((line) => /\b(?:FATAL|PANIC|error):/.test(line));
+  const signal = "signal" in cause && typeof cause.signal === "string" ? `initdb was ended by ${cause.signal}` : "";
+  return wrong ?? (signal || said.trim() || cause.message);
+}
+
 /** Nothing is there, or half of a first start. Throws where there is something that is no database: it may have been a market's. */
 async function isToBeMade(cluster: string, markerOfHalf: string): Promise<boolean> {
   if ((await readIfThere(markerOfHalf)) !== null) return true;
@@ -107,7 +116,9 @@ export async function startEmbeddedPostgres(dataFolder: string): Promise<Embedde
       "--locale=C",
       "--no-instructions",
     ]);
-    await run(command, args);
+    await run(command, args).catch((cause: unknown) => {
+      throw new Error(`the database cannot be made in ${cluster}: ${whyNot(cause)}`, { cause });
+    });
     await rm(markerOfHalf);
   }
   const settings = Object.entries(SETTINGS).flatMap(([key, value]) => ["-c", `${key}=${value}`]);
