@@ -21,7 +21,7 @@ import { createHttpServer } from "./http/server.ts";
 import { Sessions } from "./http/sessions.ts";
 import { createMetrics, type Metrics } from "./metrics/metrics.ts";
 import { proofProblems } from "./loops/books.ts";
-import { Faults } from "./loops/faults.ts";
+import { Faults } from "@xenoservers/protocol/faults";
 import { startLoop, type Loop } from "./loops/loop.ts";
 import { describeMarket } from "./desk/market-info.ts";
 import { LogView } from "./log/log-view.ts";

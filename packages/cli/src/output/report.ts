@@ -68,7 +68,9 @@ function nextStep(error: unknown): string | null {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const step = "code" in cause ? NEXT[String(cause.code)] : undefined;
     if (step !== undefined) return step;
-    if (/no space left on device/i.test(cause.message)) return NEXT["ENOSPC"] ?? null; // another program's words
+    // another program's words, or end
+    if (/no space left on device/i.test(cause.message)) return NEXT["ENOSPC"] ?? null;
+    if (/\bSIGXFSZ\b/.test(cause.message)) return NEXT["EFBIG"] ?? null;
   }
   return error instanceof Error && !BUGS.includes(error.name) ? null : OTHERWISE;
 }

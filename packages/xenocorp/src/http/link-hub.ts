@@ -22,7 +22,7 @@ import { isBound, isCustomer, sees, type LeaseSides } from "../store/reader.ts";
 import type { MarketEvent } from "../store/store.ts";
 import type { FarEnd, FarOpen } from "../fleet/far-end.ts";
 import { NO_FLEET, NOT_CONNECTED, type LinkFleet } from "../fleet/link-fleet.ts";
-import type { Faults } from "../loops/faults.ts";
+import type { Faults } from "@xenoservers/protocol/faults";
 import { Channels, type ChannelEnd } from "./channels.ts";
 import { Door, MESSAGE_COSTS, CONTROL_FRAME_COST, OPEN_REFUSED_COST, costOfBytes, holderOf } from "./door.ts";
 import { Link, type LinkPipe } from "./link.ts";

@@ -9,7 +9,7 @@ import type { Readable } from "node:stream";
 import { SigningStopped } from "../log/log-view.ts";
 import { noRoom, readBody } from "./body.ts";
 import type { Callers } from "./caller.ts";
-import type { Faults } from "../loops/faults.ts";
+import type { Faults } from "@xenoservers/protocol/faults";
 import type { Door } from "./door.ts";
 import { streamEvents, type StreamParts } from "./event-stream.ts";
 import type { Handlers, Request, Upload } from "./handlers.ts";

@@ -13,7 +13,7 @@ import { WebSocketServer } from "ws";
 import { readBody } from "./body.ts";
 import { callers, type Callers } from "./caller.ts";
 import type { Door } from "./door.ts";
-import type { Faults } from "../loops/faults.ts";
+import type { Faults } from "@xenoservers/protocol/faults";
 import type { EventFeed } from "./event-feed.ts";
 import type { LinkHub } from "./link-hub.ts";
 import { REQUEST_ID_HEADER, refusedWith, requestIdOf } from "./request-id.ts";

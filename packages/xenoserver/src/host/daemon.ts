@@ -3,7 +3,7 @@ import { statfs } from "node:fs/promises";
 import path from "node:path";
 import { channelKeyPair } from "@xenoservers/protocol/channel";
 import { Addresses } from "@xenoservers/protocol";
-import { serveMetrics, type MetricsPlace, type MetricsServer } from "@xenoservers/protocol/metrics-page";
+import type { MetricsPlace, MetricsServer } from "@xenoservers/protocol/metrics-page";
 import { systemTimers, type LinkOptions, type Timers } from "@xenoservers/protocol/link";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { connectPipe } from "@xenoservers/protocol/websocket";
@@ -13,9 +13,9 @@ import type { RoomRules } from "../lease/kept-room.ts";
 import type { Listing } from "../listing.ts";
 import { XenoServer } from "../server.ts";
 import { HttpBrokerApi } from "./broker-api.ts";
+import { Counting } from "./counting.ts";
 import { capacityOf, isListedAt, priceOf, readServerConfig, type ServerConfig } from "./config.ts";
 import { openDrivers, type OpenDriversOptions } from "./drivers.ts";
-import { createServerMetrics } from "./metrics.ts";
 import { readIdentity, type ServerIdentity } from "./machine-identity.ts";
 import { memoryDiskMib, selfTest, type SelfTest } from "./self-test.ts";
 
@@ -69,48 +69,6 @@ function roomOf({ disk }: ServerConfig, folder: string): RoomRules {
       return bavail * bsize;
     },
   };
-}
-
-interface Counted extends Pick<Daemon, "server" | "vms"> {
-  room: RoomRules;
-}
-
-/**
- * What is counted of a daemon while it runs, and where it is shown: at once, so that a port in use is said before anything is made ready.
- */
-class Counting {
-  /** Null while it starts: then there are no figures. */
-  of: Counted | null = null;
-  readonly log: DaemonOptions["log"];
-  readonly #metrics: ReturnType<typeof createServerMetrics>;
-  readonly #timers: Timers;
-  #heardAt: number | null = null;
-
-  constructor(log: DaemonOptions["log"], timers: Timers) {
-    this.#timers = timers;
-    this.#metrics = createServerMetrics({
-      ...{ state: () => this.#started.server.state, heardAt: () => this.#heardAt, now: () => timers.now() },
-      imageBytes: async () => (await this.#started.vms?.imageBytes()) ?? 0,
-      freeBytes: () => this.#started.room.freeBytes(),
-    });
-    this.log = (what, facts) => {
-      this.#metrics.logged(what, facts);
-      log(what, facts);
-    };
-  }
-
-  get #started(): Counted {
-    if (this.of === null) throw new Error("the daemon starts");
-    return this.of;
-  }
-
-  heard(): void {
-    this.#heardAt = this.#timers.now();
-  }
-
-  async serve(place: MetricsPlace | undefined): Promise<MetricsServer | null> {
-    return place ? serveMetrics(this.#metrics.registry, place) : null;
-  }
 }
 
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {

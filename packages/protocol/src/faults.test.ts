@@ -39,7 +39,7 @@ it("another fault is told at once: of another kind, or in other words", () => {
 it("each is counted, and one that comes back after a while is told as at first, with whose it was", () => {
   const { lines, counted, faults, wait } = logged();
   for (const lease of ["l1", "l2"]) faults.failed("requests find no database", new Error("full"), { lease });
-  wait(60_000);
+  wait(600_000);
   faults.failed("requests find no database", new Error("full"), { lease: "l3" });
   const line = { error: "full", times: 1, what: "requests find no database" };
   expect(lines).toEqual([
@@ -47,4 +47,13 @@ it("each is counted, and one that comes back after a while is told as at first, 
     { ...line, lease: "l3" },
   ]);
   expect(counted).toHaveLength(3);
+});
+
+it("what lasts by itself is told by itself, and each of it is counted", () => {
+  const { lines, counted, faults } = logged();
+  for (let i = 0; i < 20; i++)
+    for (const lease of ["l1", "l2"]) faults.failed("a claim failed", "gone", { lease }, `a claim failed ${lease}`);
+  const line = { error: "gone", what: "a claim failed" };
+  expect(lines).toEqual([1, 10].flatMap((times) => ["l1", "l2"].map((lease) => ({ ...line, lease, times }))));
+  expect(counted).toHaveLength(40);
 });
