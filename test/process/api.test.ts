@@ -18,7 +18,7 @@ import { startMarket, type TestMarket } from "./market.ts";
 
 let market: TestMarket;
 beforeAll(async () => {
-  market = await startMarket();
+  market = await startMarket({ metrics: { host: "127.0.0.1", port: 0 } });
 });
 afterAll(() => market.close());
 
@@ -104,6 +104,17 @@ describe("what everyone can read", () => {
     expect((await fetch(at("/healthz"))).status).toBe(200);
     expect((await fetch(at("/readyz"))).status).toBe(200);
     expect((await fetch(at("/metrics"))).status).toBe(404);
+  });
+  it("has metrics on a port of their own, of this market", async () => {
+    const lines = (await (await fetch(market.broker.metricsUrl!)).text()).split("\n");
+    for (const line of [
+      "xeno_broker_database_up 1",
+      "xeno_books_balanced 1",
+      'xeno_broker_links{kind="servers"} 1',
+      "xeno_market_timers_due 0",
+    ])
+      expect(lines).toContain(line);
+    expect(lines.some((line) => line.startsWith("xeno_broker_database_use_duration_seconds_count "))).toBe(true);
   });
   it("lets anyone check the log: tiles, entries, inclusion, consistency", async () => {
     const read = async () =>

@@ -12,6 +12,7 @@ export type { MachineEnd, MachineToken } from "./qemu/machine/machine-end.ts";
 export { type MachineJob } from "./qemu/machine/layout.ts";
 export { Templates } from "./qemu/snapshots/templates.ts";
 export { type SnapshotSource } from "./qemu/snapshots/snapshot.ts";
+export { bytesBelow } from "./qemu/images/cache.ts";
 export { ImageStore } from "./qemu/images/images.ts";
 export { Refusal, type Fault } from "./qemu/refusal.ts";
 export { QmpError } from "./qemu/machine/qmp.ts";

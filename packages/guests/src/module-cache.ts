@@ -48,8 +48,13 @@ export class ModuleCache {
     const bytes = await readGuestFile(workerFolder, WORKER_FILES.prepared, 0, MODULE_BYTES_MAX + 1);
     if (bytes.length === 0 || bytes.length > MODULE_BYTES_MAX) return;
     const file = path.join(this.#folder, name);
-    await writeFile(`${file}.part`, bytes, { mode: 0o600 });
-    await rename(`${file}.part`, file);
+    try {
+      await writeFile(`${file}.part`, bytes, { mode: 0o600 });
+      await rename(`${file}.part`, file);
+    } catch (error) {
+      await rm(`${file}.part`, { force: true });
+      throw error;
+    }
     this.#held.add(name);
     const [oldest] = this.#held;
     if (this.#held.size <= MODULES_MAX || oldest === undefined) return;

@@ -1,6 +1,6 @@
 /** Interpreters that every xenoserver has, so that customers need not send them: known by digest, like any module. */
 import { createHash, randomUUID } from "node:crypto";
-import { access, mkdir, readFile, rename } from "node:fs/promises";
+import { access, mkdir, readFile, rename, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { ENGINE_VERSION } from "@xenoservers/engine";
@@ -43,7 +43,8 @@ export async function preparedRuntime({ name, file, digest }: Runtime, cache: st
   if (there) return target;
   await mkdir(cache, { recursive: true, mode: 0o700 });
   const part = `${target}.${randomUUID()}.part`;
-  await runScript("prepare-runtime.ts", file, part).catch((error: Error) => {
+  await runScript("prepare-runtime.ts", file, part).catch(async (error: Error) => {
+    await rm(part, { force: true });
     throw new Error(`the runtime ${name} cannot be made ready: ${error.message}`);
   });
   await rename(part, target);

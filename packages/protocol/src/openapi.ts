@@ -44,7 +44,10 @@ const REFUSAL = {
     error: {
       type: "object",
       required: ["code", "says", "blame", "retryable"],
-      properties: { code: { type: "string" }, says: { type: "string" }, blame: { type: "string" }, retryable: { type: "boolean" } },
+      properties: {
+        ...{ code: { type: "string" }, says: { type: "string" }, blame: { type: "string" }, retryable: { type: "boolean" } },
+        requestId: { type: "string", description: "as in the answer's header x-request-id: by it the operator finds the request" },
+      },
     },
   },
 };

@@ -9,6 +9,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createGzip } from "node:zlib";
 import { leafHashOf, logOrigin, rootFrom, rootRefs, toHex, verifyCheckpoint, type LogState } from "@xenoservers/protocol";
+import { writeNew } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { Pool, PoolClient } from "pg";
 import { z } from "zod";
@@ -201,7 +202,7 @@ export async function restore(place: Place, file: string): Promise<Restored> {
       for (const name of ["transfer", "document", "event"])
         await client.query(`select setval(pg_get_serial_sequence('${name}', 'seq'), (select coalesce(max(seq), 0) + 1 from ${name}))`);
       await mkdir(place.dataFolder, { recursive: true, mode: 0o700 });
-      await writeFile(keysFile(place.dataFolder), JSON.stringify(keys, null, 1), { mode: 0o600, flag: "wx" });
+      await writeNew(keysFile(place.dataFolder), JSON.stringify(keys, null, 1));
       await client.query("commit").catch(async (error: unknown) => {
         await rm(keysFile(place.dataFolder));
         throw error;

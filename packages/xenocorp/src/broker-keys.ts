@@ -1,9 +1,9 @@
 /** The broker's keys and the operator's, in one file that only its user can read. */
 import { randomBytes } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { createSigner } from "@xenoservers/protocol/node";
 import { jsonIn, type MarketPins, type Signer } from "@xenoservers/protocol";
+import { readIfThere, writeNew } from "@xenoservers/protocol/files";
 import { z } from "zod";
 import type { BrokerKeys } from "./config.ts";
 
@@ -49,16 +49,14 @@ const loaded = (content: z.infer<typeof zFile>): LoadedKeys => ({
 
 /** The keys in a file; null where there is no such file. */
 export async function brokerKeysIn(file: string): Promise<LoadedKeys | null> {
-  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return null;
-    throw error;
-  });
+  const text = await readIfThere(file);
   if (text === null) return null;
   const parsed = zFile.safeParse(jsonIn(text));
   if (parsed.success) return loaded(parsed.data);
   const at = parsed.error.issues[0]?.path.join(".") ?? "";
   throw new Error(
-    `${file} does not hold the broker's keys${at && ` (${at})`}: put back your copy of it, or \`xeno broker restore\` a backup`,
+    `${file} does not hold the broker's keys as this xeno knows them${at && ` (${at})`}: upgrade, put back your copy of it, ` +
+      "or `xeno broker restore` a backup",
   );
 }
 
@@ -83,6 +81,6 @@ export async function makeBrokerKeys(file: string, originName: string): Promise<
     secret: seed(),
     operator: seed(),
   };
-  await writeFile(file, JSON.stringify(content, null, 1), { mode: 0o600, flag: "wx", flush: true });
+  await writeNew(file, JSON.stringify(content, null, 1));
   return loaded(content);
 }

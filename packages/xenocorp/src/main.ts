@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { signDocument, toHex, type Signer } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
+import { serveMetrics, type MetricsPlace } from "@xenoservers/protocol/metrics-page";
 import { systemTimers, type MarketInfo } from "@xenoservers/protocol/link";
 import type { Pool, PoolConfig } from "pg";
 import { pino, type Logger } from "pino";
@@ -17,13 +18,13 @@ import { FleetRun, type InnerOptions } from "./fleet/run.ts";
 import { Door } from "./http/door.ts";
 import { EventFeed } from "./http/event-feed.ts";
 import { LinkHub } from "./http/link-hub.ts";
-import { createMetrics, serveMetrics, type Metrics, type MetricsPlace } from "./http/metrics.ts";
 import { Receipts } from "./http/receipts.ts";
 import { createReads } from "./http/reads.ts";
 import { createHttpServer } from "./http/server.ts";
 import { Sessions } from "./http/sessions.ts";
+import { createMetrics, type Metrics } from "./metrics/metrics.ts";
 import { proofProblems } from "./loops/books.ts";
-import { Faults } from "./loops/faults.ts";
+import { Faults } from "@xenoservers/protocol/faults";
 import { startLoop, type Loop } from "./loops/loop.ts";
 import { RETENTION_DEFAULTS, dropOld, type Retention } from "./loops/retention.ts";
 import { describeMarket } from "./desk/market-info.ts";
@@ -177,7 +178,7 @@ function startLoops(services: Services, { run, retention, archive, desk, hub, cl
   const auditBooks = async (): Promise<number> => {
     const proof = await store.proveBooks();
     const problems = proofProblems(proof);
-    metrics.books(problems.length === 0, proof.held);
+    metrics.books(problems.length === 0, proof.pots);
     if (problems.length > 0) logger.fatal({ problems }, "the books do not balance");
     return 0;
   };
@@ -205,13 +206,22 @@ async function publishKeys({ store, market: { origin, keys }, log, crypto }: Ser
 }
 
 /** Where the desk's news go: to the links here, and to all event streams. */
-const outboxTo = (hub: LinkHub, feed: EventFeed): ConstructorParameters<typeof Desk>[1] => ({
+const outboxTo = (
+  hub: LinkHub,
+  feed: EventFeed,
+  { logger, metrics }: Pick<Looped, "logger" | "metrics">,
+): ConstructorParameters<typeof Desk>[1] => ({
   toServer: (server, filed) => hub.toServer(server, filed),
   event(event) {
     hub.event(event);
     feed.announce();
   },
   keyRevoked: (key) => hub.keyRevoked(key),
+  leaseMoved({ lease, server, from, state, reason }) {
+    metrics.leaseMoved(state, reason);
+    if (reason === null) logger.debug({ lease, server, from, state }, "a lease moved");
+    else logger.info({ lease, server, from, state, reason }, "a lease ended");
+  },
 });
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
@@ -252,7 +262,12 @@ async function prepare({ store }: OpenedStore, options: BrokerOptions, run: Flee
 
 async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Broker> {
   const logger = options.logger ?? pino({ level: "silent" });
-  const faults = new Faults(logger);
+  const metrics = createMetrics({
+    ...{ pool: opened.pool, links: () => hub.counts, door: () => hub.door },
+    ...{ signs: () => log.stopped === null, logSize: () => log.known?.size ?? 0 },
+    ...{ figures: () => store.figures(services.now()), now: () => services.now() },
+  });
+  const faults = new Faults(logger, metrics.fault);
   const failed = (what: string) => (error: unknown) => faults.failed(what, error);
   const parts = { pool: opened.pool, services: () => services, hub: () => hub, timers: systemTimers, failed };
   const run = new FleetRun(parts, nodeCrypto);
@@ -260,14 +275,12 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
   const { store, log } = services;
   const sessions = new Sessions(services);
   const market = (): Promise<MarketInfo> => describeMarket(services);
-  const hub = new LinkHub(() => desk, sessions, market, systemTimers, { door: new Door(systemTimers, options), fleet: run.links });
-  const feed = new EventFeed(store, (error) => faults.failed("events cannot be read", error));
-  const desk = new Desk(services, outboxTo(hub, feed));
-  const metrics = createMetrics({
-    links: () => hub.counts,
-    signs: () => log.stopped === null,
-    logSize: () => log.known?.size ?? 0,
+  const hub = new LinkHub(() => desk, sessions, market, systemTimers, {
+    ...{ door: new Door(systemTimers, options), fleet: run.links },
+    failed: (what, error, facts) => faults.failed(what, error, facts),
   });
+  const feed = new EventFeed(store, (error) => faults.failed("events cannot be read", error));
+  const desk = new Desk(services, outboxTo(hub, feed, { logger, metrics }));
   await run.join(options.inner ?? {});
   const retention = { ...RETENTION_DEFAULTS, ...options.retention };
   const { archive: folder } = opened;
@@ -282,6 +295,7 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
     hub,
     feed,
     logger,
+    faults,
     version: VERSION,
     trustProxy: options.trustProxy ?? [],
     count: metrics.count,
@@ -302,7 +316,7 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
     // before anyone is heard: what ran while no broker was there is not late
     await desk.hear();
     if (loaded.operator) await publishKeys(services, desk, loaded.operator);
-    const served = options.metrics ? await serveMetrics(metrics, options.metrics) : null;
+    const served = options.metrics ? await serveMetrics(metrics.registry, options.metrics) : null;
     if (served) closing.push(served.close);
     const url = await app.listen({ host: options.host ?? "127.0.0.1", port: options.port ?? 0 });
     const close = () => end().finally(opened.close);

@@ -90,3 +90,13 @@ it("signs nothing over a log that was turned back, and says so where it is asked
     await broker.close();
   }
 });
+
+it("makes no database where there is something else, and says what to do", async () => {
+  const dataFolder = path.join(folder, "half");
+  await mkdir(path.join(dataFolder, "postgres", "base"), { recursive: true });
+  await expect(startBroker({ dataFolder })).rejects.toThrow(/half\/postgres is no whole database: `xeno broker restore` a backup/);
+  expect(await readdir(path.join(dataFolder, "postgres"))).toEqual(["base"]);
+  await mkdir(path.join(dataFolder, "postgres", "PG_VERSION")); // as what fails to be read
+  await expect(startBroker({ dataFolder })).rejects.toThrow("EISDIR");
+  expect((await readdir(path.join(dataFolder, "postgres"))).toSorted()).toEqual(["PG_VERSION", "base"]);
+});

@@ -3,6 +3,7 @@
  * inputs: the broker (documents, events). Nothing is obeyed for its kind: each lease folds what it is told, and a purchase order must bind
  * an offer that this server signed.
  */
+import { RESOURCE_KEYS, type Resources } from "@xenoservers/market";
 import { parseDocument, serverIdOf, signDocument, toHex, type Envelope, type LogState, type MarketPins } from "@xenoservers/protocol";
 import { LinkClient, MemoryShare, pinsOf, type Documents, type LinkOptions, type MarketInfo, type Pipe } from "@xenoservers/protocol/link";
 import { sealResult } from "@xenoservers/protocol/sealed";
@@ -30,6 +31,8 @@ export interface ServerOptions extends Omit<RunnerWorld, "submit" | "over" | "se
   /** In place of sealing, for a simulation. */
   encrypt?: RunnerWorld["encrypt"];
   onRefused?(why: string): void;
+  /** The broker said something. */
+  onHeard?(): void;
   onState?(): void;
 }
 
@@ -80,6 +83,7 @@ export class XenoServer {
       onDown: () => options.onState?.(),
       onDocuments: (documents) => this.#apart(null, this.#receive(documents)),
       onChannel: (lease, pipe) => this.#attach(lease, pipe),
+      onHeard: () => options.onHeard?.(),
       onRefused: (refusal) => options.onRefused?.(`${refusal.code} ${JSON.stringify(refusal.facts)}`),
     });
     this.#world = {
@@ -126,7 +130,16 @@ export class XenoServer {
         usedMs: runner.usedMs,
         resources: runner.resources,
       })),
+      capacity: { offered: this.#options.listing.resources, used: this.#usedResources },
     };
+  }
+
+  /** What leases hold now. */
+  get #usedResources(): Resources {
+    const used: Resources = { vcpu: 0, memoryMib: 0, diskMib: 0 };
+    for (const { holdsCapacity, resources } of this.#runners.values())
+      if (holdsCapacity) for (const key of RESOURCE_KEYS) used[key] += resources[key];
+    return used;
   }
 
   #run(runner: LeaseRunner): void {

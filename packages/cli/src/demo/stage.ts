@@ -1,9 +1,9 @@
 /** The stage of `npm start`: a broker, people with keys and credit, machines that they enrol. */
 import { randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import path from "node:path";
 import { formatEnrolToken, jsonIn, type Kind, type MarketPins, type Payload } from "@xenoservers/protocol";
+import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { connectPipe } from "@xenoservers/protocol/websocket";
 import { MarketClient, RefusedError, fetchMarket, fingerprintOf, identityOf, pinsOf } from "@xenoservers/sdk";
@@ -11,7 +11,6 @@ import { enrol, readIdentity, startDaemon, type Daemon, type DaemonOptions } fro
 import { startBroker, type Broker } from "@xenoservers/xenocorp";
 import { z } from "zod";
 import { zSeed } from "../input/ci-token.ts";
-import { writePrivate } from "../input/home.ts";
 import { say, yellow } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 
@@ -87,11 +86,11 @@ export class Stage {
   /** A person of this market, the same after a restart; new ones get credit. */
   async person(name: string, title: string, creditNanos: bigint): Promise<Person> {
     const file = path.join(this.#folder, "people.json");
-    const known = zSeeds.safeParse(jsonIn(await readFile(file, "utf8").catch(() => "{}")));
+    const known = zSeeds.safeParse(jsonIn((await readIfThere(file)) ?? "{}"));
     if (!known.success) throw new UserError(`${file} is damaged; remove ${this.#folder}, or use another folder: --data DIR`);
     const seeds = known.data;
     const seed = seeds[name] ?? randomBytes(32).toString("hex");
-    await writePrivate(file, JSON.stringify({ ...seeds, [name]: seed }));
+    await writeWhole(file, JSON.stringify({ ...seeds, [name]: seed }));
     const client = new MarketClient(this.url, this.pins, identityOf(Buffer.from(seed, "hex")));
     const isNew = await register(client, title);
     if (isNew && creditNanos > 0n) {

@@ -1,21 +1,11 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { ROLE_SCOPES } from "@xenoservers/market";
 import { PaperMarket, Random } from "@xenoservers/testkit";
+import { writeWhole } from "@xenoservers/protocol/files";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import {
-  clientOf,
-  currentContext,
-  dropContext,
-  home,
-  openClient,
-  readContexts,
-  saveContext,
-  scopeProblem,
-  writePrivate,
-  type Context,
-} from "./home.ts";
+import { clientOf, currentContext, dropContext, home, openClient, readContexts, saveContext, scopeProblem, type Context } from "./home.ts";
 
 const context: Context = {
   ...{ url: "http://broker.example", pins: new PaperMarket(new Random(1)).pins, currency: "credits", party: `p_${"a".repeat(40)}` },
@@ -40,7 +30,7 @@ it("keeps keys where only their owner reads, also where a file was open to other
   expect(await modeOf(path.dirname(home.contexts))).toBe(0o700);
   const open = path.join(folder, "open.json");
   await writeFile(open, "x", { mode: 0o644 });
-  await writePrivate(open, "secret");
+  await writeWhole(open, "secret");
   expect(await modeOf(open)).toBe(0o600);
 });
 
@@ -56,11 +46,18 @@ it("adds, uses and drops contexts, and never loses the others", async () => {
 
 it("says what to do where there is no market, or the file is damaged", async () => {
   await expect(currentContext()).rejects.toThrow("no market yet: run `xeno login URL` first");
-  await writePrivate(home.contexts, "{");
-  await expect(readContexts()).rejects.toThrow(/is damaged; restore it from a backup/);
+  await writeWhole(home.contexts, "{");
+  await expect(readContexts()).rejects.toThrow(/is damaged, or was written by a newer xeno: upgrade, or restore it from a backup/);
   const { operatorKey: _, ...old } = context.pins;
-  await writePrivate(home.contexts, JSON.stringify({ current: "one", contexts: { one: { ...context, pins: old } } }));
+  await writeWhole(home.contexts, JSON.stringify({ current: "one", contexts: { one: { ...context, pins: old } } }));
   await expect(readContexts()).rejects.toThrow(/is damaged \(contexts.one.pins.operatorKey\)/);
+});
+
+it("neither takes keys that cannot be read for none, nor writes others in their place", async () => {
+  await mkdir(home.contexts, { recursive: true }); // as a file of another user is to who is not root
+  await expect(currentContext()).rejects.toThrow("EISDIR");
+  await expect(saveContext("one", context)).rejects.toThrow("EISDIR");
+  expect((await stat(home.contexts)).isDirectory()).toBe(true);
 });
 
 it("refuses before anything is sent what the key may not do, and says who could", async () => {

@@ -1,9 +1,9 @@
 /** Where the command line keeps things, by the XDG rules; XENO_HOME puts all of it in one folder. Files with keys are 0600. */
 import { appendFileSync, mkdirSync } from "node:fs";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { KEY_ROLES, SCOPES, type Scope } from "@xenoservers/market";
 import { jsonIn, zAccount, zParty, zPins } from "@xenoservers/protocol";
+import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { MarketClient, identityOf, type Filed } from "@xenoservers/sdk";
 import envPaths from "env-paths";
 import { z } from "zod";
@@ -49,34 +49,28 @@ export type Context = z.infer<typeof zContext>;
 const zContexts = z.strictObject({ current: z.string().nullable(), contexts: z.record(z.string(), zContext) });
 type Contexts = z.infer<typeof zContexts>;
 
-/** Replaces a file at once, so that a crash leaves the old or the new one. */
-export async function writePrivate(file: string, text: string): Promise<void> {
-  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-  await writeFile(`${file}.part`, text, { mode: 0o600 });
-  await rename(`${file}.part`, file);
-}
-
 export async function readContexts(file = home.contexts): Promise<Contexts> {
-  const text = await readFile(file, "utf8").catch(() => null);
+  const text = await readIfThere(file);
   if (text === null) return { current: null, contexts: {} };
   const parsed = zContexts.safeParse(jsonIn(text));
   if (parsed.success) return parsed.data;
   const at = parsed.error.issues[0]?.path.join(".") ?? "";
   throw new UserError(
-    `${file} is damaged${at === "" ? "" : ` (${at})`}; restore it from a backup (\`xeno key backup\`), or put it aside and log in again`,
+    `${file} is damaged${at === "" ? "" : ` (${at})`}, or was written by a newer xeno: upgrade, or restore it from a backup ` +
+      "(`xeno key backup`), or put it aside and log in again",
   );
 }
 
 export async function saveContext(name: string, context: Context, file = home.contexts): Promise<void> {
   const all = await readContexts(file);
-  await writePrivate(file, JSON.stringify({ current: name, contexts: { ...all.contexts, [name]: context } }, null, 1));
+  await writeWhole(file, JSON.stringify({ current: name, contexts: { ...all.contexts, [name]: context } }, null, 1));
 }
 
 /** Removes one, and makes another the current. */
 export async function dropContext(name: string, current: string, file = home.contexts): Promise<void> {
   const { contexts } = await readContexts(file);
   const kept = Object.fromEntries(Object.entries(contexts).filter(([each]) => each !== name));
-  await writePrivate(file, JSON.stringify({ current, contexts: kept }, null, 1));
+  await writeWhole(file, JSON.stringify({ current, contexts: kept }, null, 1));
 }
 
 export async function currentContext(): Promise<{ name: string; context: Context }> {

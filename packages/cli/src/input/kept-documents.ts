@@ -4,9 +4,10 @@
  * to the customer's own folder (what is read again).
  */
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { readFile, readdir } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { parseDocument, zEnvelope, zId, zTime, type Kind, type Receipt } from "@xenoservers/protocol";
+import { namesIn } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { Filed } from "@xenoservers/sdk";
 import { z } from "zod";
@@ -71,9 +72,9 @@ function parseKept(text: string, origin: string): KeptDocument[] {
 /** Those of one lease in the market of this origin, the oldest first. */
 export async function keptDocuments(data: string, origin: string, lease: string): Promise<KeptDocument[]> {
   const folder = folderIn(data);
-  const names = await readdir(folder).catch(() => []);
+  const names = await namesIn(folder);
   const own = names.filter((name) => name.startsWith(`${lease}.`) && name.endsWith(".json"));
-  const texts = await Promise.all(own.map((name) => readFile(path.join(folder, name), "utf8").catch(() => "")));
+  const texts = await Promise.all(own.map((name) => readFile(path.join(folder, name), "utf8")));
   return texts.flatMap((text) => parseKept(text, origin)).sort((a, b) => a.at - b.at);
 }
 

@@ -1,12 +1,13 @@
 /** The jobs a customer sent, kept on this machine so that it can run them again and compare: `xeno verify LEASE --re-execute`. */
-import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { mkdir, rename, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { blobsOfVm, canonicalBytes, toHex, zJobSpec, zVmSpec, type Json } from "@xenoservers/protocol";
+import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { zInputTree } from "@xenoservers/protocol/channel";
 import { PYTHON, builtJob, builtVm, fileBlob, runtimeBlob, type Blob, type BuiltWork } from "@xenoservers/sdk";
 import { z } from "zod";
-import { home, writePrivate } from "./home.ts";
+import { home } from "./home.ts";
 import { EXIT, UserError, mib, shortId } from "../output/ui.ts";
 
 /** Larger jobs are not kept: their files would be copied on every run. */
@@ -37,7 +38,7 @@ export async function keepJob(job: BuiltWork): Promise<void> {
     await rename(`${file}.part`, file);
   }
   await mkdir(folderOf(jobHash), { recursive: true, mode: 0o700 });
-  await writePrivate(path.join(folderOf(jobHash), "job.json"), JSON.stringify({ spec, inputs }));
+  await writeWhole(path.join(folderOf(jobHash), "job.json"), JSON.stringify({ spec, inputs }));
 }
 
 export type Kept<T> = T & { blobFile(digest: string): string };
@@ -45,11 +46,10 @@ export type Kept<T> = T & { blobFile(digest: string): string };
 export type KeptWork = Kept<KeptJob> | Kept<KeptVm>;
 
 async function readKept(jobHash: string): Promise<unknown> {
-  const text = await readFile(path.join(folderOf(jobHash), "job.json"), "utf8").catch(() => {
-    const why = `it was sent from another, is larger than ${mib(KEPT_BYTES_MAX / MIB)}, or is a machine that runs nowhere twice alike`;
-    throw new UserError(`this machine did not keep the job (${shortId(jobHash)}): ${why}; re-execute where it was sent`, EXIT.mismatch);
-  });
-  return JSON.parse(text);
+  const text = await readIfThere(path.join(folderOf(jobHash), "job.json"));
+  if (text !== null) return JSON.parse(text);
+  const why = `it was sent from another, is larger than ${mib(KEPT_BYTES_MAX / MIB)}, or is a machine that runs nowhere twice alike`;
+  throw new UserError(`this machine did not keep the job (${shortId(jobHash)}): ${why}; re-execute where it was sent`, EXIT.mismatch);
 }
 
 const blobFile = (digest: string): string => path.join(blobFolder(), digest);

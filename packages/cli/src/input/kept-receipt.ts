@@ -1,7 +1,8 @@
 /** Receipts that are saved here, or fetched to be. Who controls the inputs: whoever handed over a file; the broker. */
-import { readFile, readdir } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { cosignatureOf, zReceipt, type Receipt, type Witness } from "@xenoservers/protocol";
+import { namesIn, readIfThere } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { isLogged } from "@xenoservers/sdk";
 import { keepReceipt } from "../output/deliver.ts";
@@ -33,10 +34,10 @@ function assertAsked(lease: string, asked: string, where: string): void {
 
 /** By file, or by lease: saved here, or fetched. */
 export async function readReceipt(leaseOrFile: string, witnesses: readonly Witness[]): Promise<{ receipt: unknown; file: string }> {
-  const fromFile = await readFile(leaseOrFile, "utf8").catch(() => null);
+  const fromFile = await readIfThere(leaseOrFile);
   if (fromFile !== null) return { receipt: jsonOf(fromFile, leaseOrFile), file: leaseOrFile };
   if (!/^[0-9a-f]{4,64}$/.test(leaseOrFile)) throw new UserError(`there is no file ${leaseOrFile}, and it is no lease id`);
-  const saved = (await readdir(home.receipts).catch(() => [])).filter((name) => name.startsWith(leaseOrFile) && name.endsWith(".json"));
+  const saved = (await namesIn(home.receipts)).filter((name) => name.startsWith(leaseOrFile) && name.endsWith(".json"));
   const [name, ...others] = saved;
   if (others.length > 0) throw new UserError(`${leaseOrFile} fits more than one saved receipt; write more of its id`);
   if (name !== undefined) {

@@ -15,7 +15,36 @@ interface Unit {
   configFile: string;
   /** Whose the data are; null: root. */
   user: string | null;
+  /** Where Prometheus finds its metrics; null: nowhere. */
+  metricsPort: number | null;
 }
+
+/**
+ * What root has left: users of their own for guests and whose the files of these are, namespaces and mounts, a machine's network and its
+ * names, ends of processes, and looking into those of other users for the gate that enters their network.
+ */
+const CAPABILITIES = [
+  ...["CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "KILL", "SETGID", "SETUID", "SETPCAP"],
+  ...["SYS_ADMIN", "SYS_CHROOT", "NET_ADMIN", "NET_BIND_SERVICE", "SYS_PTRACE"],
+]
+  .map((name) => `CAP_${name}`)
+  .join(" ");
+
+/** Groups of calls that neither the daemon nor a guest has any use for: they fail, and nothing is ended by them. */
+const CALLS = ["@clock", "@cpu-emulation", "@debug", "@module", "@obsolete", "@raw-io", "@reboot", "@swap"].join(" ");
+
+/**
+ * By who runs it. Without root a machine's box mounts a /proc of its own, which the kernel allows only where nothing of the host's is
+ * covered: what covers some of it is for root.
+ */
+const own = (user: string | null): string =>
+  user === null
+    ? `CapabilityBoundingSet=${CAPABILITIES}
+ProtectKernelLogs=yes
+`
+    : `User=${user}
+CapabilityBoundingSet=
+`;
 
 /** Paths are quoted, for they may hold spaces; none of them holds a quote or a backslash. */
 const quoted = (text: string): string => `"${text.replaceAll("%", "%%")}"`;
@@ -24,14 +53,16 @@ const word = (text: string): string => quoted(text.replaceAll("$", "$$$$"));
 /** One of the paths that are bound, where a colon would part it. */
 const bound = (file: string, mark = ""): string => quoted(`${mark}${file.replaceAll(":", "\\\\:")}`);
 
-export const unitText = ({ node, entry, program, folder, configFile, user }: Unit): string => `[Unit]
+const metricsAt = (port: number | null): string => (port === null ? "" : ` --metrics-port ${port}`);
+
+export const unitText = ({ node, entry, program, folder, configFile, user, metricsPort }: Unit): string => `[Unit]
 Description=Xenoserver
 After=network-online.target
 Wants=network-online.target
 
 [Service]
-ExecStart=${quoted(node)} ${word(entry)} serve --data ${word(folder)} --config ${word(configFile)}
-${user === null ? "" : `User=${user}\n`}Restart=always
+ExecStart=${quoted(node)} ${word(entry)} serve --data ${word(folder)} --config ${word(configFile)}${metricsAt(metricsPort)}
+${own(user)}Restart=always
 RestartSec=2
 # guests outlive the daemon and are adopted by the next one
 KillMode=process
@@ -42,14 +73,20 @@ ProtectSystem=strict
 ReadWritePaths=${quoted(folder)}
 ProtectHome=tmpfs
 PrivateTmp=yes
+PrivateMounts=yes
+# what QEMU takes, where it is there
+DevicePolicy=closed
+DeviceAllow=/dev/kvm rw
 # the program and its data may lie in a home or below /tmp, of which nothing else is seen
 BindPaths=${bound(folder)}
 BindReadOnlyPaths=${bound(program)} ${bound(node)} ${bound(configFile, "-")}
 ProtectKernelModules=yes
-ProtectKernelLogs=yes
 ProtectClock=yes
 ProtectHostname=yes
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+RestrictNamespaces=user mnt pid net ipc uts
+SystemCallFilter=~${CALLS}
+SystemCallErrorNumber=EPERM
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
@@ -91,7 +128,7 @@ export function pathProblem(...files: string[]): string | null {
     : `no unit can name the path ${wrong}: it holds quotes, backslashes or control characters; put it elsewhere`;
 }
 
-export async function installUnit(folder: string, configFile: string): Promise<void> {
+export async function installUnit(folder: string, configFile: string, metricsPort: number | null): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const entry = await realpath(path.resolve(import.meta.dirname, "../../bin/xeno.js"));
   const [node, data, config] = [await realpath(process.execPath), await realpath(folder), path.resolve(configFile)];
@@ -99,7 +136,8 @@ export async function installUnit(folder: string, configFile: string): Promise<v
   if (problem !== null) throw new UserError(problem);
   const root = process.getuid?.() === 0;
   const user = root ? null : userInfo().username;
-  const text = unitText({ node, entry, program: await programFolder(path.dirname(entry)), folder: data, configFile: config, user });
+  const program = await programFolder(path.dirname(entry));
+  const text = unitText({ node, entry, program, folder: data, configFile: config, user, metricsPort });
   const file = root ? "/etc/systemd/system/xenoserver.service" : path.join(data, "xenoserver.service");
   await writeFile(file, text);
   print(file);

@@ -3,11 +3,12 @@
  */
 import path from "node:path";
 import { zPins, type MarketPins } from "@xenoservers/protocol";
+import { writeWhole } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { worldOf, type BrokenPurchaseOrder } from "@xenoservers/sdk";
 import { checkPurchaseOrder, type Verification } from "@xenoservers/verify";
 import { z } from "zod";
-import { currentContext, home, writePrivate } from "../input/home.ts";
+import { currentContext, home } from "../input/home.ts";
 
 const FORMAT = "xenoservers-purchase-order-1";
 const zKept = z.strictObject({
@@ -24,7 +25,7 @@ export async function keepBroken({ why, purchaseOrder, grants }: BrokenPurchaseO
   const known = await currentContext().catch(() => null);
   const file = path.join(home.data, "evidence", `purchase-order-${Date.now()}.json`);
   const kept = { format: FORMAT, why, market: known?.context.pins ?? null, purchaseOrder: purchaseOrder ?? null, grants };
-  await writePrivate(file, JSON.stringify(kept, null, 1));
+  await writeWhole(file, JSON.stringify(kept, null, 1));
   return file;
 }
 

@@ -2,9 +2,10 @@
 import path from "node:path";
 import { TERMS, type EndReason, type TermsRow } from "@xenoservers/market";
 import type { LeaseView } from "@xenoservers/protocol";
+import { writeWhole } from "@xenoservers/protocol/files";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import { fetchReceipt, writeTree, type Delivered, type MarketClient, type SessionHandlers, type TreeFile } from "@xenoservers/sdk";
-import { home, writePrivate } from "../input/home.ts";
+import { home } from "../input/home.ts";
 import type { SharedFolder } from "../input/job-from-args.ts";
 import { say, yellow } from "./terminal.ts";
 import { EXIT } from "./ui.ts";
@@ -13,7 +14,7 @@ const receiptFile = (lease: string): string => path.join(home.receipts, `${lease
 
 export async function keepReceipt(client: MarketClient, lease: string, withinMs?: number): Promise<string> {
   const file = receiptFile(lease);
-  await writePrivate(file, JSON.stringify(await fetchReceipt(client, lease, withinMs)));
+  await writeWhole(file, JSON.stringify(await fetchReceipt(client, lease, withinMs)));
   return file;
 }
 

@@ -31,6 +31,8 @@ describe("a refusal in words", () => {
       /nothing is frozen\n {2}the referee cannot run this job now/,
     ],
     [refuse("insufficient_funds", { missingNanos: "5000000" }), /does not hold enough.*\n {2}\(missing 0\.0050 credits\)/],
+    [refuse("insufficient_funds", { requestId: "r-1" }), /does not hold enough[^(]*$/],
+    [refuse("internal", { requestId: "r-1" }), /the broker failed.*\n {2}\(request r-1\)$/],
     [refuse("too_late", { windowEndsAt: 1_800_000_000_000 }), /\(windowEndsAt 2027-01-15 08:00:00\)/],
     [refuse("key_expired", { key: "abc", expiresAt: 1_800_000_000_000 }), /create a new one with `xeno token create`/],
   ])("%j", (refusal, says) => expect(describeRefusal(refusal).join("\n")).toMatch(says));
@@ -78,6 +80,10 @@ describe("an error", () => {
       /failed\n {2}another program listens/,
     ],
     [Object.assign(new Error("a code that is no text"), { code: 53100 }), /^error: a code that is no text\n$/],
+    [
+      Object.assign(new Error("EFBIG: file too large, write"), { code: "EFBIG" }),
+      /write\n {2}a file may not be so large here: raise `ulimit -f`/,
+    ],
     [new Error("Command failed: initdb\nNo space left on device\n"), /failed: initdb\n {2}No space.*\n {2}there is no room left/],
     [new TypeError("code?.startsWith is not a function"), /function\n {2}this is a fault of xeno itself; XENO_DEBUG=1/],
     [z.object({ a: z.int() }).safeParse({ a: "x" }).error ?? new Error(), /^error: what was read .* a: Invalid input.*\n$/],

@@ -49,6 +49,7 @@ async function tell(error: unknown): Promise<Told> {
 const NEXT: Readonly<Record<string, string>> = {
   ENOSPC: "there is no room left: free some, or use another folder (--data, XENO_HOME)",
   EDQUOT: "your quota is used up: free some, or use another folder (--data, XENO_HOME)",
+  EFBIG: "a file may not be so large here: raise `ulimit -f`, or use another folder (--data, XENO_HOME)",
   EROFS: "it cannot be written there: use another folder (--data, XENO_HOME)",
   EACCES: "this user may not do that: look at who owns it, or use another folder (--data, XENO_HOME)",
   EADDRINUSE: "another program listens there: choose another --port, or end that one",
@@ -67,7 +68,9 @@ function nextStep(error: unknown): string | null {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const step = "code" in cause ? NEXT[String(cause.code)] : undefined;
     if (step !== undefined) return step;
-    if (/no space left on device/i.test(cause.message)) return NEXT["ENOSPC"] ?? null; // another program's words
+    // another program's words, or end
+    if (/no space left on device/i.test(cause.message)) return NEXT["ENOSPC"] ?? null;
+    if (/\bSIGXFSZ\b/.test(cause.message)) return NEXT["EFBIG"] ?? null;
   }
   return error instanceof Error && !BUGS.includes(error.name) ? null : OTHERWISE;
 }

@@ -64,7 +64,7 @@ export function table(head: string[], rows: (string | number)[][]): void {
 export const mib = (size: number): string => (size % 1024 === 0 ? `${size / 1024}G` : `${size}M`);
 
 /** Said in lines of their own, or in the code's own words. */
-const TOLD_APART: ReadonlySet<string> = new Set(["excluded", "explanation", "why"]);
+const TOLD_APART: ReadonlySet<string> = new Set(["excluded", "explanation", "why", "requestId"]);
 const EPOCH_MS = 1_000_000_000_000;
 
 function factText(key: string, value: Refusal["facts"][string]): string {
@@ -91,10 +91,12 @@ function keyLines({ facts }: Refusal): string[] {
 
 export function describeRefusal(refusal: Refusal): string[] {
   if (refusal.code === "key_not_allowed") return keyLines(refusal);
-  const { says } = ERROR_CODES[refusal.code];
-  const { explanation, why } = refusal.facts;
+  const { says, blame } = ERROR_CODES[refusal.code];
+  const { explanation, why, requestId } = refusal.facts;
   const facts = factsText(refusal.facts);
-  const lines = [explanation, why, facts && `(${facts})`].filter((line) => line !== undefined && line !== "");
+  // by it the operator finds what failed
+  const request = blame === "broker" && requestId !== undefined ? `(request ${String(requestId)})` : "";
+  const lines = [explanation, why, facts && `(${facts})`, request].filter((line) => line !== undefined && line !== "");
   return [`${refusal.code}: ${says}`, ...lines.map((line) => `  ${String(line)}`)];
 }
 

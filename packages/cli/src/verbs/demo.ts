@@ -1,10 +1,11 @@
 /** `npm start`: a whole market on one machine, real in every part, told step by step; `--cheat NAME` with an owner who cheats. */
 import path from "node:path";
 import { ROLE_SCOPES } from "@xenoservers/market";
+import { writeWhole } from "@xenoservers/protocol/files";
 import type { Wanted } from "@xenoservers/sdk";
 import type { Person, Stage } from "../demo/stage.ts";
 import { disputeAndVerify, rentAndVerify, type Rental } from "../demo/story.ts";
-import { home, saveContext, writePrivate } from "../input/home.ts";
+import { home, saveContext } from "../input/home.ts";
 import type { DemoInput } from "../input/verbs/about.ts";
 import { ownFolder } from "../local/local-socket.ts";
 import { untilTold } from "../local/until-told.ts";
@@ -67,7 +68,7 @@ async function play(stage: Stage, folder: string, cheat: Cheats[string] | null, 
   const judged = cheat === null ? null : await disputeAndVerify(rental, outcome);
   const ok = judged === null ? outcome.ok : judged.convicted;
   const { receipt, lines } = judged ?? outcome;
-  await writePrivate(path.join(folder, "receipts", `${outcome.lease}.json`), JSON.stringify(receipt));
+  await writeWhole(path.join(folder, "receipts", `${outcome.lease}.json`), JSON.stringify(receipt));
   await keepCarl(stage, carl);
   const { lease, end, output } = outcome;
   if (json) printJson({ ok, lease, url: stage.url, end, output, verification: lines, verdict: judged?.verdict ?? null });

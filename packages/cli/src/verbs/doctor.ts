@@ -1,7 +1,7 @@
 /** `xeno doctor`: what is wrong here, and what to do. */
 import { readFile } from "node:fs/promises";
 import { fetchMarket, pinsOf, samePins } from "@xenoservers/sdk";
-import { currentContext, home, readContexts } from "../input/home.ts";
+import { currentContext, readContexts } from "../input/home.ts";
 import type { DoctorInput } from "../input/verbs/about.ts";
 import { green, print, printJson, red } from "../output/terminal.ts";
 
@@ -15,8 +15,8 @@ const NODE_MIN = 22;
 const CLOCK_SLACK_MS = 30_000;
 
 async function contextFindings(): Promise<Finding[]> {
-  const contexts = await readContexts().catch(() => null);
-  if (contexts === null) return [{ ok: false, what: `${home.contexts} is damaged`, next: "restore it from a key backup" }];
+  const contexts = await readContexts().catch((error: Error) => error.message);
+  if (typeof contexts === "string") return [{ ok: false, what: contexts, next: "mend that, or restore it from a key backup" }];
   const count = Object.keys(contexts.contexts).length;
   const found = { ok: count > 0, what: `${count} market contexts`, next: "run `xeno login URL`" };
   return count === 0 ? [found] : [found, ...(await marketFindings())];

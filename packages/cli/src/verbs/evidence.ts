@@ -3,7 +3,6 @@
  * were not kept, and packs it into one file that convicts whoever signed it. Who controls the inputs: whoever handed over the files; the
  * broker (its log).
  */
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import {
   API,
@@ -21,10 +20,11 @@ import {
   type Place,
   type Promised,
 } from "@xenoservers/protocol";
+import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { fetchFrom } from "@xenoservers/sdk";
 import { packBrokenPromise, packContradiction, packFork, packLoss, type Packing } from "@xenoservers/verify";
-import { currentContext, promisesFile, writePrivate } from "../input/home.ts";
+import { currentContext, promisesFile } from "../input/home.ts";
 import type { EvidenceInput } from "../input/verbs/proof.ts";
 import { print, say } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
@@ -42,9 +42,8 @@ interface Found {
 
 /** A checkpoint's note as it stands, a receipt, or one document. */
 async function readFound(file: string): Promise<Found> {
-  const text = await readFile(file, "utf8").catch(() => {
-    throw new UserError(`there is no file ${file}`);
-  });
+  const text = await readIfThere(file);
+  if (text === null) throw new UserError(`there is no file ${file}`);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -132,7 +131,7 @@ async function leavesOf(url: string, size: number): Promise<Uint8Array[]> {
 }
 
 async function keptPromises(): Promise<Promised[]> {
-  const text = await readFile(promisesFile(), "utf8").catch(() => "");
+  const text = (await readIfThere(promisesFile())) ?? "";
   return text.split("\n").flatMap((line) => {
     if (line === "") return [];
     const parsed = zPromise.safeParse(JSON.parse(line));
@@ -175,7 +174,7 @@ export async function evidence({ files, out, promises }: EvidenceInput): Promise
     lossIn(packing, notes);
   if (!packed && files.length === 0) return say("no promise can be shown broken");
   if (!packed) throw new UserError(promises ? `${NOTHING}; nor can a promise be shown broken` : NOTHING);
-  await writePrivate(path.resolve(out), JSON.stringify(packed, null, 1));
+  await writeWhole(path.resolve(out), JSON.stringify(packed, null, 1));
   print(`${out} shows it: whoever knows this market, or its operator's key, can check it with xeno verify ${out} [--operator KEY]`);
   say(`the operator's key is ${market.operatorKey}`);
 }

@@ -14,11 +14,11 @@ import { UserError } from "../output/ui.ts";
 /** As an owner's machine is called where it has no name of its own. */
 const NAME_MAX = 64;
 
-export async function serve({ data, config, enrol, enroll, check, install, json }: ServeInput): Promise<void> {
+export async function serve({ data, config, enrol, enroll, check, install, json, metricsPort }: ServeInput): Promise<void> {
   const folder = serverFolder(data);
   const configFile = config ?? path.join(folder, "xenoserver.toml");
   if (check) return (await import("./serve-check.ts")).checkMachine(folder, configFile, json);
-  if (install) return installUnit(folder, configFile);
+  if (install) return installUnit(folder, configFile, metricsPort);
   const program = await import("@xenoservers/xenoserver");
   const token = enrol ?? enroll;
   if (token !== null) {
@@ -27,13 +27,18 @@ export async function serve({ data, config, enrol, enroll, check, install, json 
   }
   if (!(await program.readIdentity(folder)))
     throw new UserError("this machine is not enrolled; run `xeno serve --enrol TOKEN` with a token from `xeno token create --server`");
-  await runDaemon(program, folder, configFile, json);
+  await runDaemon(program, { folder, configFile, json, metricsPort });
 }
 
 type Program = typeof import("@xenoservers/xenoserver");
 type Daemon = Awaited<ReturnType<Program["startDaemon"]>>;
 
-async function runDaemon({ startDaemon }: Program, folder: string, configFile: string, json: boolean): Promise<void> {
+interface Running extends Pick<ServeInput, "json" | "metricsPort"> {
+  folder: string;
+  configFile: string;
+}
+
+async function runDaemon({ startDaemon }: Program, { folder, configFile, json, metricsPort }: Running): Promise<void> {
   const logger = pino({ level: process.env["LOG_LEVEL"] ?? "info" }, logLines);
   const told = Promise.withResolvers<string>();
   let daemon: Daemon | null = null;
@@ -43,6 +48,7 @@ async function runDaemon({ startDaemon }: Program, folder: string, configFile: s
   daemon = await startDaemon({
     folder,
     configFile,
+    metrics: metricsPort === null ? undefined : { host: "127.0.0.1", port: metricsPort },
     log: (what, facts) => logger.info(facts, what),
     onRefused: (why) => {
       say(`the broker refused this server: ${why}`);
@@ -50,6 +56,7 @@ async function runDaemon({ startDaemon }: Program, folder: string, configFile: s
     },
   });
   print(json ? JSON.stringify({ server: daemon.server.id }) : `${daemon.server.id} serves ${daemon.identity.url}`);
+  if (daemon.metricsUrl !== null) say(`metrics: ${daemon.metricsUrl}`);
   for (const { name, present, reason } of daemon.test.drivers) {
     const announcedAs = isDriver(name) ? DRIVERS[name].announcedAs : null;
     if (announcedAs !== null) say(`${announcedAs}: ${present ? "" : "none. "}${reason}`);

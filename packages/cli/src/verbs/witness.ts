@@ -3,15 +3,16 @@
  * declared; refuses a fork for ever and keeps the proof. Who controls the inputs: the broker, every byte it serves.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { API, cosign, verifyCheckpoint, zHistory, type MarketPins, type Signer } from "@xenoservers/protocol";
+import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { fetchFrom, fetchMarket, fingerprintOf, pinsOf } from "@xenoservers/sdk";
 import { NOTHING_FOLLOWED, followLog, type LogSource, type Loss, type Seen } from "@xenoservers/verify";
 import { z } from "zod";
 import { zSeed } from "../input/ci-token.ts";
-import { home, writePrivate } from "../input/home.ts";
+import { home } from "../input/home.ts";
 import type { WitnessInput } from "../input/verbs/proof.ts";
 import { untilTold } from "../local/until-told.ts";
 import { print, red, say, yellow } from "../output/terminal.ts";
@@ -31,10 +32,10 @@ const zState = z.strictObject({
 type State = Omit<z.infer<typeof zState>, "followed"> & { followed: Extract<Seen, { followed: unknown }>["followed"] };
 
 async function loadState(file: string, pins: MarketPins): Promise<State> {
-  const text = await readFile(file, "utf8").catch(() => null);
+  const text = await readIfThere(file);
   if (text === null) {
     const state: State = { seed: randomBytes(32).toString("hex"), logKey: pins.keys.checkpoints, followed: NOTHING_FOLLOWED };
-    await writePrivate(file, JSON.stringify(state));
+    await writeWhole(file, JSON.stringify(state));
     return state;
   }
   const state = zState.parse(JSON.parse(text));
@@ -106,7 +107,7 @@ async function look(self: Witness): Promise<void> {
   if (seen.kind === "extends") {
     for (const loss of seen.losses) await report(self, loss);
     state.followed = seen.followed;
-    await writePrivate(file, JSON.stringify(state)); // before it is sent: what was cosigned is never forgotten
+    await writeWhole(file, JSON.stringify(state)); // before it is sent: what was cosigned is never forgotten
   }
   if (checkpoint.size === 0) return say("the log is still empty: there is nothing to cosign");
   const why = await handIn(self, note);
@@ -124,17 +125,17 @@ async function refuse(
   const proof = path.join(path.dirname(file), `fork-${size}.json`);
   const last = followed.current === null ? undefined : followed.logs[followed.current]?.at(-1);
   // the proof of a fork that is kept stays
-  if (evidence || !(await readFile(proof).catch(() => null)))
-    await writePrivate(proof, JSON.stringify(evidence ?? { first: last, second: note }, null, 1));
+  if (evidence || (await readIfThere(proof)) === null)
+    await writeWhole(proof, JSON.stringify(evidence ?? { first: last, second: note }, null, 1));
   state.followed = followed;
-  await writePrivate(file, JSON.stringify(state));
+  await writeWhole(file, JSON.stringify(state));
   throw new UserError(red(`NOT cosigned: ${why}; both checkpoints are in ${proof}${evidence ? ": show it with `xeno verify`" : ""}`));
 }
 
 /** A restore is declared, and followed: what it lost is said, and kept. */
 async function report({ file }: Witness, { epoch, lostLeaves, evidence }: Loss): Promise<void> {
   const proof = path.join(path.dirname(file), `loss-${epoch}.json`);
-  if (evidence) await writePrivate(proof, JSON.stringify(evidence, null, 1));
+  if (evidence) await writeWhole(proof, JSON.stringify(evidence, null, 1));
   const where = evidence ? `; the proof is in ${proof}` : "";
   say(yellow(`a restore: the broker has lost ${lostLeaves} leaves of epoch ${epoch} that were cosigned here${where}`));
 }

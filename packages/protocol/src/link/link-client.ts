@@ -31,6 +31,8 @@ export interface LinkOptions {
   login(challenge: string, market: MarketInfo): Envelope;
   onUp?(live: Documents, market: MarketInfo): void;
   onDown?(): void;
+  /** The broker said something. */
+  onHeard?(): void;
   onDocuments?(documents: Documents): void;
   onEvent?(event: LinkEvent): void;
   onChannel?(lease: string, pipe: Pipe): void;
@@ -190,6 +192,7 @@ export class LinkClient {
 
   #handle(message: FromBroker): void {
     const options = this.#options;
+    options.onHeard?.();
     switch (message.t) {
       case "challenge":
         return this.#hello(message.challenge, message.market);

@@ -22,7 +22,6 @@ import { answerAgain, planned, transfer, type Outcome } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
 const ALLOWANCE_SINK: OutsideKey = "sink/allowance";
-export const BROKER_ACCOUNT = "xenocorp";
 const DAY_MS = 86_400_000;
 const DEPTH_MAX = 16;
 const ACCOUNTS_PER_PARTY_MAX = 1_000;

@@ -20,7 +20,7 @@ import { nextAuditTurn, turnAuditRounds } from "./audit-rounds.ts";
 import { GAP_MIN_MS, fileGap, isBeatDue } from "./hearing.ts";
 import { handle } from "./handlers.ts";
 import { sealedHere } from "./leases.ts";
-import { answerAgain, type Effect, type FiledEnvelope, type Outcome, type Planned } from "./outcome.ts";
+import { answerAgain, type Effect, type FiledEnvelope, type LeaseMoved, type Outcome, type Planned } from "./outcome.ts";
 import { Round, type Services } from "./round.ts";
 import * as timers from "./timers.ts";
 
@@ -32,6 +32,8 @@ interface Outbox {
   event(event: MarketEvent): void;
   /** Whatever this key had open is to be cut. */
   keyRevoked(key: string): void;
+  /** For whoever watches; absent where nobody does. */
+  leaseMoved?(moved: LeaseMoved): void;
 }
 
 type Task = {
@@ -235,6 +237,8 @@ export class Desk {
         return index.setReferee(effect.server, effect.isReferee);
       case "key-revoked":
         return this.#outbox.keyRevoked(effect.key);
+      case "lease-moved":
+        return this.#outbox.leaseMoved?.(effect);
     }
   }
 }

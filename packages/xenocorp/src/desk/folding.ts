@@ -41,7 +41,7 @@ import { ALLOWANCE_FLOOR, allowancesAfter, type Purse } from "./accounts.ts";
 import { auditRoundAt, auditRoundsOf, drawFor } from "./audit-rounds.ts";
 import { gapsOf, withGaps } from "./hearing.ts";
 import { moneyBetween } from "./money.ts";
-import { issue, planned, type Effect, type Filed, type Outcome, type Plan } from "./outcome.ts";
+import { issue, planned, type Effect, type Filed, type LeaseMoved, type Outcome, type Plan } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
 export const bothParties = (lease: Pick<Lease, "customer" | "owner">): string[] => [lease.customer, lease.owner];
@@ -180,7 +180,9 @@ export class LeaseChange {
     const filed = this.#filed.filter(({ document }) => KIND_TABLE[document.kind].to.includes("server"));
     const freed = holdsCapacity(this.#before.data.state) && !holdsCapacity(this.lease.state);
     const [seat, seated] = [this.#before.data.seat, this.lease.seat];
+    const moved = this.#moved;
     return [
+      ...(moved ? [{ kind: "lease-moved", ...moved } as const] : []),
       ...(seat !== null && seat !== seated ? [{ kind: "index-free", server: seat, resources, sign: 1 } as const] : []),
       ...(seated !== null && seat !== seated ? [{ kind: "index-free", server: seated, resources, sign: -1 } as const] : []),
       ...(freed ? [{ kind: "index-free", server, resources, sign: 1 } as const] : []),
@@ -188,6 +190,15 @@ export class LeaseChange {
         ? [{ kind: "to-server", server, filed: filed.map(({ document: { envelope } }) => ({ envelope, at: this.at })) } as const]
         : []),
     ];
+  }
+
+  /** Null: it is in the state that it was in. */
+  get #moved(): LeaseMoved | null {
+    const { id: lease, server, state, end } = this.lease;
+    const { state: from, end: before } = this.#before.data;
+    if (from === state) return null;
+    const reason = end && !before ? end.reason : state === "lapsed" ? (this.#ended?.reason ?? "customer-stop") : null;
+    return { lease, server, from, state, reason };
   }
 
   /** The change as a whole: row, books, documents, and the owner's record where the lease is over for good. */

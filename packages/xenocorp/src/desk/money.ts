@@ -4,8 +4,8 @@
  */
 import { RESOURCE_KEYS, capacityKey, holdsCapacity, moneyKey, type FinalMoney, type Resources, type Transfer } from "@xenoservers/market";
 import { rootAccountOf } from "@xenoservers/protocol";
-import type { Allowance, LeaseRow } from "../store/store.ts";
-import { BROKER_ACCOUNT, allowanceTransfers, noFunds, noStake } from "./accounts.ts";
+import { BROKER_ACCOUNT, type Allowance, type LeaseRow } from "../store/store.ts";
+import { allowanceTransfers, noFunds, noStake } from "./accounts.ts";
 import { transfer } from "./outcome.ts";
 
 type Transfers = (Transfer | null)[];

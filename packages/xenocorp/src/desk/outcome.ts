@@ -33,7 +33,17 @@ export type Effect =
   | { kind: "index-suspended"; party: string; suspended: boolean }
   | { kind: "index-referee"; server: string; isReferee: boolean }
   | { kind: "key-revoked"; key: string }
+  | ({ kind: "lease-moved" } & LeaseMoved)
   | { kind: "event"; event: MarketEvent };
+
+/** A lease is in another state than before. `reason`: why it ended, where this is its end. */
+export interface LeaseMoved {
+  lease: string;
+  server: string;
+  from: string;
+  state: string;
+  reason: string | null;
+}
 
 /** A document as its receivers fold it: the signed bytes and the log's time. */
 export interface FiledEnvelope {

@@ -3,7 +3,7 @@ import { invariant } from "@xenoservers/market";
 import type { Effect, Planned } from "../desk/outcome.ts";
 import type { Note, Told } from "../store/store.ts";
 
-/** Null: the others find it among the events of the same commit. */
+/** Null: the others find it among the events of the same commit, or have nothing to do with it. */
 function noteOf({ change }: Planned, effect: Effect): Note | null {
   switch (effect.kind) {
     case "to-server": {
@@ -29,6 +29,7 @@ function noteOf({ change }: Planned, effect: Effect): Note | null {
     case "key-revoked":
       return { about: "key", key: effect.key };
     case "event":
+    case "lease-moved":
       return null;
   }
 }

@@ -111,6 +111,11 @@ export class Door {
     return this.#places[what].take(holder);
   }
 
+  /** How many are taken, of each. */
+  get taken(): Record<string, number> {
+    return Object.fromEntries(Object.entries(this.#places).map(([what, places]) => [what, places.taken]));
+  }
+
   /** A place by each of these holders, or none; what is returned gives all of them back. */
   takeAll(wanted: readonly (readonly [Placed, string])[]): (() => void) | null {
     const taken: (() => void)[] = [];

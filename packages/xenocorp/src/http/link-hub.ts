@@ -22,6 +22,7 @@ import { isBound, isCustomer, sees, type LeaseSides } from "../store/reader.ts";
 import type { MarketEvent } from "../store/store.ts";
 import type { FarEnd, FarOpen } from "../fleet/far-end.ts";
 import { NO_FLEET, NOT_CONNECTED, type LinkFleet } from "../fleet/link-fleet.ts";
+import type { Faults } from "@xenoservers/protocol/faults";
 import { Channels, type ChannelEnd } from "./channels.ts";
 import { Door, MESSAGE_COSTS, CONTROL_FRAME_COST, OPEN_REFUSED_COST, costOfBytes, holderOf } from "./door.ts";
 import { Link, type LinkPipe } from "./link.ts";
@@ -73,6 +74,7 @@ export class LinkHub {
   readonly #customers = new Map<string, Set<Link>>();
   readonly channels = new Channels();
   readonly #fleet: LinkFleet;
+  readonly #failed: Faults["failed"];
   /** Who may see a lease is fixed by its purchase order. */
   readonly #sides = new Map<string, LeaseSides>();
   #askedAt: number | null = null;
@@ -82,9 +84,10 @@ export class LinkHub {
     sessions: Sessions,
     market: () => Promise<MarketInfo>,
     timers: Timers,
-    { door = new Door(timers), fleet = NO_FLEET }: { door?: Door; fleet?: LinkFleet } = {},
+    { door = new Door(timers), fleet = NO_FLEET, failed = () => {} }: { door?: Door; fleet?: LinkFleet; failed?: Faults["failed"] } = {},
   ) {
     this.door = door;
+    this.#failed = failed;
     this.#fleet = fleet;
     this.#desk = desk;
     this.#sessions = sessions;
@@ -125,7 +128,10 @@ export class LinkHub {
         const passed = this.channels.relay(link, message);
         return this.#charge(link, costOfBytes(message.length, passed));
       }
-      this.#receive(link, message, loggedIn).catch(() => this.#close(link, "unavailable")); // the other end tries again
+      this.#receive(link, message, loggedIn).catch((error: unknown) => {
+        this.#failed("a message of a link failed", error, { party: link.session?.party ?? null });
+        this.#close(link, "unavailable"); // the other end tries again
+      });
     });
     pipe.onClose(() => {
       loggedIn();
@@ -232,7 +238,8 @@ export class LinkHub {
       const answer = await this.#desk().submit(envelope, delivery);
       if (answer.ok) link.tell({ t: "answer", ref, answer: answer.answer });
       else refused(answer);
-    } catch {
+    } catch (error) {
+      this.#failed("a document that came by a link failed", error, { party: session.party, ref });
       refused(refuse("unavailable"));
     } finally {
       leave();

@@ -70,6 +70,7 @@ it("a reply that is not what the API promises is the broker's failure, and says 
         count: () => {},
         callers: callers([]),
         door: world.hub.door,
+        faults: { failed: () => {} },
       },
       logger: pino({ level: "error" }, { write: (line: string) => void logged.push(line) }),
     },
@@ -78,7 +79,10 @@ it("a reply that is not what the API promises is the broker's failure, and says 
   expect(response.statusCode).toBe(500);
   expect(response.json()).toMatchObject({ error: { code: "internal" } });
   expect(response.payload).not.toContain("secret");
-  expect(logged.join("")).toContain("a reply is not what the API promises");
+  const id = String(response.headers["x-request-id"]);
+  expect(logged.map((line) => JSON.parse(line))).toMatchObject([
+    { requestId: id, route: "market", msg: "a reply is not what the API promises" },
+  ]);
 });
 
 it.each(["/api/v1/%zz", "/api/v1/leases/%", `/api/v1/leases/${"a".repeat(300)}`])(

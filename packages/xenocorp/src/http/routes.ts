@@ -2,7 +2,7 @@
  * From an HTTP request to a route's handler and back: who asks, whether its key may, what it says, and whether the reply is what the API
  * table promises. Who controls the inputs: anyone, every byte. Bounds: those of door.ts, and the time in which a body must come.
  */
-import { API, ERROR_CODES, refusalBody, refuse, type Refusal, type Route, type RouteName } from "@xenoservers/protocol";
+import { API, ERROR_CODES, refuse, type Refusal, type Route, type RouteName } from "@xenoservers/protocol";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import type { Readable } from "node:stream";
@@ -10,15 +10,18 @@ import { SigningStopped } from "../log/log-view.ts";
 import { noRoom, readBody } from "./body.ts";
 import { ArchiveAway } from "../store/archived.ts";
 import type { Callers } from "./caller.ts";
+import type { Faults } from "@xenoservers/protocol/faults";
 import type { Door } from "./door.ts";
 import { streamEvents, type StreamParts } from "./event-stream.ts";
 import type { Handlers, Request, Upload } from "./handlers.ts";
+import { REQUEST_ID_HEADER, refusedWith } from "./request-id.ts";
 import type { PartySession, Session, Sessions } from "./sessions.ts";
 
 /** A transfer in which nothing moves for so long is given up. */
 const TRANSFER_IDLE_MS = 60_000;
 /** The largest part of a result comes in time over a line of half a megabit a second. */
 const UPLOAD_WITHIN_MS = 240_000;
+const LEASE_CHARS_MAX = 80;
 const PARTS = ["params", "query", "body"] as const;
 
 interface RouteParts extends StreamParts {
@@ -27,6 +30,7 @@ interface RouteParts extends StreamParts {
   count(route: string, code: string, seconds: number): void;
   callers: Callers;
   door: Door;
+  faults: Pick<Faults, "failed">;
 }
 
 /** A body that nobody will read is thrown away as it comes. */
@@ -38,9 +42,11 @@ export function answerRefusal(request: FastifyRequest, reply: FastifyReply, refu
   leaveBody(request);
   const { retryAfterMs } = refusal.facts;
   if (typeof retryAfterMs === "number") reply.header("retry-after", Math.ceil(retryAfterMs / 1000));
+  // what Fastify refuses before any of its hooks has no header yet
+  reply.header(REQUEST_ID_HEADER, request.id);
   // what is still to come of its body is not waited for
   if (!request.raw.complete) reply.header("connection", "close");
-  return reply.code(ERROR_CODES[refusal.code].status).send(refusalBody(refusal));
+  return reply.code(ERROR_CODES[refusal.code].status).send(refusedWith(request.id, refusal));
 }
 
 /** Of what Fastify itself refuses. */
@@ -126,17 +132,32 @@ export class Routes {
           const refusal = await this.#handle(name, request, reply);
           if (refusal) return this.#refuse(name, request, reply, refusal);
           count(name, "ok", reply.elapsedTime / 1_000);
+          logger.debug(
+            { requestId: request.id, route: name, ...leaseIn(request), ms: Math.round(reply.elapsedTime) },
+            "a request was answered",
+          );
           return reply;
         } catch (error) {
-          logger.error({ error: describeError(error), route: name }, "a request failed");
-          return this.#refuse(name, request, reply, refuse(isPassing(error) ? "unavailable" : "internal"));
+          return this.#refuse(name, request, reply, this.#failed(error, { requestId: request.id, route: name, ...leaseIn(request) }));
         }
       },
     });
   }
 
+  /** What lasts, such as a database that is away, is told as one fault, whichever requests meet it. */
+  #failed(error: unknown, asked: { requestId: string; route: RouteName }): Refusal {
+    if (error instanceof SigningStopped || isDatabaseError(error)) {
+      this.#parts.faults.failed("requests find no database, or no signature", error, asked);
+      return refuse("unavailable");
+    }
+    this.#parts.logger.error({ ...asked, error: describeError(error) }, "a request failed");
+    return refuse("internal");
+  }
+
   #refuse(name: RouteName, request: FastifyRequest, reply: FastifyReply, refusal: Refusal): FastifyReply {
     this.#parts.count(name, refusal.code, reply.elapsedTime / 1_000);
+    const asked = { requestId: request.id, route: name, ...leaseIn(request) };
+    this.#parts.logger.debug({ ...asked, code: refusal.code, facts: refusal.facts }, "a request was refused");
     return answerRefusal(request, reply, refusal);
   }
 
@@ -181,7 +202,10 @@ export class Routes {
     const checked = schema.safeParse(answer);
     if (!checked.success || raw === "bytes") {
       const [issue] = checked.error?.issues ?? [];
-      this.#parts.logger.error({ route: name, path: issue?.path.join("."), why: issue?.message }, "a reply is not what the API promises");
+      this.#parts.logger.error(
+        { requestId: reply.request.id, route: name, path: issue?.path.join("."), why: issue?.message },
+        "a reply is not what the API promises",
+      );
       return refuse("internal");
     }
     await (raw === "text" ? reply.type("text/plain; charset=utf-8") : reply).send(checked.data);
@@ -204,7 +228,12 @@ export class Routes {
     reply.hijack();
     const { raw } = reply;
     raw.once("close", leave);
-    raw.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store", connection: "keep-alive" });
+    raw.writeHead(200, {
+      [REQUEST_ID_HEADER]: request.id,
+      "content-type": "text/event-stream",
+      "cache-control": "no-store",
+      connection: "keep-alive",
+    });
     raw.flushHeaders();
     await streamEvents(raw, this.#parts, session, query.data.after ?? null);
     return null;
@@ -213,6 +242,12 @@ export class Routes {
 
 /** What is no fault of the request, nor of this program. */
 const isPassing = (error: unknown): boolean => error instanceof SigningStopped || error instanceof ArchiveAway || isDatabaseError(error);
+
+/** The lease that a request is about, where its address says so. */
+function leaseIn({ routeOptions: { url }, params }: FastifyRequest): { lease?: string } {
+  if (!url?.includes("/leases/:id") || typeof params !== "object" || params === null || !("id" in params)) return {};
+  return { lease: String(params.id).slice(0, LEASE_CHARS_MAX) };
+}
 
 /** Postgres' own codes are five characters; Node's connection errors start with E. */
 function isDatabaseError(error: unknown): boolean {

@@ -2,7 +2,7 @@
  * The HTTP face of the broker: every route comes from the API table; links are WebSockets at /api/v1/link. Who controls the inputs: anyone,
  * every byte. Bounds: those of door.ts by source address; the size of bodies, headers and messages, and the time in which each must come.
  */
-import { API, ERROR_CODES, openApi, refusalBody, refuse, type Refusal, type RouteName } from "@xenoservers/protocol";
+import { API, ERROR_CODES, openApi, refuse, type Refusal, type RouteName } from "@xenoservers/protocol";
 import { CLOSINGS, systemTimers } from "@xenoservers/protocol/link";
 import Fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import type { Logger } from "pino";
@@ -13,8 +13,10 @@ import { WebSocketServer } from "ws";
 import { readBody } from "./body.ts";
 import { callers, type Callers } from "./caller.ts";
 import type { Door } from "./door.ts";
+import type { Faults } from "@xenoservers/protocol/faults";
 import type { EventFeed } from "./event-feed.ts";
 import type { LinkHub } from "./link-hub.ts";
+import { REQUEST_ID_HEADER, refusedWith, requestIdOf } from "./request-id.ts";
 import type { Reads } from "./reads.ts";
 import { Routes, answerRefusal, bodyRefusal } from "./routes.ts";
 import type { Sessions } from "./sessions.ts";
@@ -42,6 +44,7 @@ interface HttpParts {
   hub: LinkHub;
   feed: EventFeed;
   logger: Logger;
+  faults: Pick<Faults, "failed">;
   version: string;
   /** Why this broker serves nobody now; null while it does. */
   notReady: () => Promise<string | null>;
@@ -55,9 +58,12 @@ const isRouteName = (name: string): name is RouteName => Object.hasOwn(API, name
 
 export async function createHttpServer(parts: HttpParts): Promise<FastifyInstance> {
   const { desk, sessions, hub, logger, reads } = parts;
+  const who = callers(parts.trustProxy);
   const app = Fastify({
     bodyLimit: BODY_BYTES_MAX,
     logger: false,
+    requestIdHeader: false,
+    genReqId: (request) => requestIdOf(who, request),
     forceCloseConnections: true,
     requestTimeout: REQUEST_WITHIN_MS,
     http: { headersTimeout: HEADERS_WITHIN_MS, maxHeaderSize: HEADER_BYTES_MAX, connectionsCheckingInterval: LATENESS_SEEN_EVERY_MS },
@@ -66,16 +72,16 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
     frameworkErrors: (error, request, reply) => void answerRefusal(request, reply, bodyRefusal(error, BODY_BYTES_MAX)),
   });
   const { door } = hub;
-  const who = callers(parts.trustProxy);
   // bytes are read by the handler, once it is known that their sender has some business here
   app.addContentTypeParser("application/octet-stream", (_request, payload, parsed) => parsed(null, payload));
   parseJsonBodies(app, door);
+  app.addHook("onRequest", async (request, reply) => void reply.header(REQUEST_ID_HEADER, request.id));
 
   const routes = new Routes(
     { ...reads, ...createWrites(desk, sessions) },
     {
       ...{ sessions, live: hub.live, store: desk.services.store, feed: parts.feed, timers: systemTimers },
-      ...{ logger, count: parts.count, callers: who, door },
+      ...{ logger, faults: parts.faults, count: parts.count, callers: who, door },
     },
   );
   for (const name of Object.keys(API).filter(isRouteName)) routes.register(app, name);
@@ -146,15 +152,16 @@ function boundConnections(app: FastifyInstance, door: Door, who: Callers): void 
 }
 
 /** Refuses a WebSocket before it is one. */
-function refuseUpgrade(socket: Duplex, refusal: Refusal): void {
+function refuseUpgrade(socket: Duplex, requestId: string, refusal: Refusal): void {
   const { status } = ERROR_CODES[refusal.code];
-  const body = JSON.stringify(refusalBody(refusal));
+  const body = JSON.stringify(refusedWith(requestId, refusal));
   const { retryAfterMs } = refusal.facts;
   const retry = typeof retryAfterMs === "number" ? [`retry-after: ${Math.ceil(retryAfterMs / 1000)}`] : [];
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     "content-type: application/json",
     `content-length: ${body.length}`,
+    `${REQUEST_ID_HEADER}: ${requestId}`,
     ...retry,
     "connection: close",
   ];
@@ -172,9 +179,10 @@ function acceptLinks(app: FastifyInstance, hub: LinkHub, who: Callers): void {
   let closing = false;
   app.server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const address = who.of(request);
-    if (closing) return refuseUpgrade(socket, refuse("unavailable", { why: CLOSINGS.closing.says }));
-    if (request.url !== "/api/v1/link") return refuseUpgrade(socket, refuse("not_found", { path: "/api/v1/link is the link" }));
-    if (!hub.door.admits(address)) return refuseUpgrade(socket, refuse("rate_limited", { retryAfterMs: 1_000 }));
+    const id = requestIdOf(who, request);
+    if (closing) return refuseUpgrade(socket, id, refuse("unavailable", { why: CLOSINGS.closing.says }));
+    if (request.url !== "/api/v1/link") return refuseUpgrade(socket, id, refuse("not_found", { path: "/api/v1/link is the link" }));
+    if (!hub.door.admits(address)) return refuseUpgrade(socket, id, refuse("rate_limited", { retryAfterMs: 1_000 }));
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       const pipe = new SocketPipe(webSocket, socket, hub.door.memory.links, systemTimers);
       pipes.add(pipe);

@@ -62,6 +62,8 @@ export class World {
   readonly sessions: Sessions;
   readonly hub: LinkHub;
   readonly feed: EventFeed;
+  /** What was told of faults. */
+  readonly faults: object[] = [];
   #app: FastifyInstance | null = null;
 
   constructor(store?: Store, door: DoorOptions = {}) {
@@ -113,6 +115,7 @@ export class World {
       hub: this.hub,
       feed: this.feed,
       logger: pino({ level: "silent" }),
+      faults: { failed: (what, error, facts) => void this.faults.push({ what, error, ...facts }) },
       version: "test",
       trustProxy: [],
       notReady: async () => null,

@@ -19,6 +19,7 @@ const NAMES = [
   "007-plans",
   "008-history",
   "009-archive",
+  "010-figures",
 ] as const;
 
 export const MIGRATIONS: readonly Migration[] = NAMES.map((name) => ({

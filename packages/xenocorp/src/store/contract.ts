@@ -186,10 +186,13 @@ export function storeContract(name: string, open: (archive?: ArchiveReader) => P
           transfers: [{ id, debit: "source/x", credit: "a/held", amount: 2n, short: null }],
         });
       await store.commit([give("one"), give("two")]);
-      expect(await store.proveBooks()).toEqual({ wrong: [], transfers: 2, liveHolds: 0n, held: 4n });
-      expect(await store.proveBooks()).toMatchObject({ wrong: [], transfers: 0 });
+      expect(await store.proveBooks()).toEqual({
+        ...{ wrong: [], transfers: 2, liveHolds: 0n, held: 4n },
+        pots: new Map([["parties/held", 4n]]),
+      });
+      expect(await store.proveBooks()).toMatchObject({ wrong: [], transfers: 0, pots: new Map([["parties/held", 4n]]) });
       await store.commit([give("three")]);
-      expect(await store.proveBooks()).toMatchObject({ wrong: [], transfers: 1, held: 6n });
+      expect(await store.proveBooks()).toMatchObject({ wrong: [], transfers: 1, held: 6n, pots: new Map([["parties/held", 6n]]) });
     });
 
     it("appends to the log on one condition only", async () => {

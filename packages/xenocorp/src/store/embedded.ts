@@ -9,6 +9,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
+import { namesIn, readIfThere } from "@xenoservers/protocol/files";
 import { Client } from "pg";
 import { z } from "zod";
 
@@ -65,6 +66,32 @@ const SETTINGS = {
   log_min_messages: "warning",
 };
 
+/** Of the PostgreSQL that comes with it: another's files are not read. */
+const MAJOR = "18";
+
+/** Of a program that failed: what it said was wrong, or what ended it. */
+function whyNot(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const said = "stderr" in cause ? String(cause.stderr) : "";
+  const wrong = said.split("\n").find((line) => /\b(?:FATAL|PANIC|error):/.test(line));
+  const signal = "signal" in cause && typeof cause.signal === "string" ? `initdb was ended by ${cause.signal}` : "";
+  return wrong ?? (signal || said.trim() || cause.message);
+}
+
+/** Nothing is there, or half of a first start. Throws where there is something that is no database: it may have been a market's. */
+async function isToBeMade(cluster: string, markerOfHalf: string): Promise<boolean> {
+  if ((await readIfThere(markerOfHalf)) !== null) return true;
+  const version = (await readIfThere(path.join(cluster, "PG_VERSION")))?.trim();
+  if (version === MAJOR) return false;
+  if (version !== undefined)
+    throw new Error(
+      `${cluster} was made by PostgreSQL ${version.slice(0, 20)}, this xeno brings ${MAJOR}: use the xeno that made it, there ` +
+        "`xeno broker backup`, and restore that here",
+    );
+  if ((await namesIn(cluster)).length === 0) return true;
+  throw new Error(`${cluster} is no whole database: \`xeno broker restore\` a backup into another folder, or move this one away`);
+}
+
 export async function startEmbeddedPostgres(dataFolder: string): Promise<EmbeddedPostgres> {
   const native = await nativeFolder();
   const cluster = path.join(dataFolder, "postgres");
@@ -73,9 +100,8 @@ export async function startEmbeddedPostgres(dataFolder: string): Promise<Embedde
     sockets = path.join(tmpdir(), `xeno-${createHash("sha256").update(dataFolder).digest("hex").slice(0, 16)}`);
   await mkdir(sockets, { recursive: true, mode: 0o700 });
   await chmod(sockets, 0o700);
-  const initialised = await readFile(path.join(cluster, "PG_VERSION"), "utf8").catch(() => null);
   const markerOfHalf = path.join(dataFolder, "postgres.initialising");
-  if (initialised === null || (await readFile(markerOfHalf).catch(() => null)) !== null) {
+  if (await isToBeMade(cluster, markerOfHalf)) {
     await rm(cluster, { recursive: true, force: true });
     await writeFile(markerOfHalf, "");
     const [command, ...args] = asOrdinaryUser([
@@ -90,7 +116,9 @@ export async function startEmbeddedPostgres(dataFolder: string): Promise<Embedde
       "--locale=C",
       "--no-instructions",
     ]);
-    await run(command, args);
+    await run(command, args).catch((cause: unknown) => {
+      throw new Error(`the database cannot be made in ${cluster}: ${whyNot(cause)}`, { cause });
+    });
     await rm(markerOfHalf);
   }
   const settings = Object.entries(SETTINGS).flatMap(([key, value]) => ["-c", `${key}=${value}`]);

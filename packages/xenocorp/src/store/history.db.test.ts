@@ -178,6 +178,7 @@ const CALLS: Record<Exclude<keyof Store, "audit" | "close" | "logStartEpoch" | "
   logHeads: [0, (s) => s.logHeads()],
   logIndexOf: [0, (s) => s.logIndexOf("leaf7")],
   logEntries: [200, (s) => s.logEntries(100, 150)],
+  figures: [0, (s) => s.figures(NOW)],
   proveBooks: [0, (s) => s.proveBooks(), (s) => s.proveBooks()],
 };
 

@@ -1,4 +1,8 @@
+import type { ArchiveReader } from "./archived.ts";
 import { storeContract } from "./contract.ts";
+import { figuresContract } from "./figures.contract.ts";
 import { createMemoryStore } from "./memory.ts";
 
-storeContract("memory", async (archive) => createMemoryStore(() => 1000, archive));
+const open = async (archive?: ArchiveReader) => createMemoryStore(() => 1000, archive);
+storeContract("memory", open);
+figuresContract("memory", open);

@@ -6,6 +6,7 @@ import { memoryArchive } from "./memory/archive.ts";
 import { memoryBooks } from "./memory/books.ts";
 import { memoryChanges } from "./memory/changes.ts";
 import { memoryDocuments, memoryFeed, memorySealed } from "./memory/documents.ts";
+import { memoryFigures } from "./memory/figures.ts";
 import { memoryLog } from "./memory/log.ts";
 import { memoryRows } from "./memory/rows.ts";
 import { Tables } from "./memory/tables.ts";
@@ -16,6 +17,7 @@ export function createMemoryStore(clock: () => number, archive: ArchiveReader = 
   return {
     ...memoryChanges(tables),
     ...memoryBooks(tables),
+    ...memoryFigures(tables),
     ...memoryRows(tables),
     ...memoryDocuments(tables, archive),
     ...memoryArchive(tables),

@@ -1,5 +1,5 @@
 /** Connections to PostgreSQL. The server may close one at any moment: idle, in use or on its way out. */
-import { Pool, type PoolConfig } from "pg";
+import { Pool, type PoolClient, type PoolConfig } from "pg";
 import { Hosts, clientOf } from "./hosts.ts";
 
 /**
@@ -14,4 +14,14 @@ export function openPool(config: PoolConfig): Pool {
   pool.on("error", heard);
   pool.on("connect", (client) => client.on("error", heard));
   return pool;
+}
+
+/** How long each connection is taken for a query or a transaction. One that listens for hints is taken until it is lost. */
+export function watchPool(pool: Pool, took: (seconds: number) => void): void {
+  const since = new WeakMap<PoolClient, number>();
+  pool.on("acquire", (client) => since.set(client, performance.now()));
+  pool.on("release", (_error, client) => {
+    const at = since.get(client);
+    if (at !== undefined) took((performance.now() - at) / 1_000);
+  });
 }

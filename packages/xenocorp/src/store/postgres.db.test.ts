@@ -3,8 +3,10 @@ import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { createTestDatabase, dropTestDatabases, leaveTestDatabases } from "../../../../test/database.ts";
 import { until } from "../../../../test/until.ts";
 import { migrate } from "../migrations/migrate.ts";
+import type { ArchiveReader } from "./archived.ts";
 import { storeContract } from "./contract.ts";
 import { change, reader } from "./contract.fixture.ts";
+import { figuresContract } from "./figures.contract.ts";
 import { Hosts, clientOf } from "./hosts.ts";
 import { openPool } from "./pool.ts";
 import { createPostgresStore } from "./postgres.ts";
@@ -12,7 +14,9 @@ import type { StoredEvent } from "./store.ts";
 
 afterAll(dropTestDatabases);
 afterEach(leaveTestDatabases);
-storeContract("postgres", async (archive) => createPostgresStore(await createTestDatabase(), archive));
+const open = async (archive?: ArchiveReader) => createPostgresStore(await createTestDatabase(), archive);
+storeContract("postgres", open);
+figuresContract("postgres", open);
 
 describe("connections", () => {
   it("survives the loss of a connection that is checked out, idle or closing", async () => {

@@ -7,6 +7,7 @@ import { postgresArchive } from "./postgres/archive.ts";
 import { postgresBooks } from "./postgres/books.ts";
 import { postgresChanges } from "./postgres/changes.ts";
 import { postgresDocuments, postgresFeed } from "./postgres/documents.ts";
+import { postgresFigures } from "./postgres/figures.ts";
 import { postgresLogReading } from "./postgres/log-reading.ts";
 import { postgresLogWriting } from "./postgres/log-writing.ts";
 import { postgresRows } from "./postgres/rows.ts";
@@ -16,6 +17,7 @@ import type { Store } from "./store.ts";
 export const createPostgresStore = (pool: Pool, archive: ArchiveReader = NO_ARCHIVE): Store => ({
   ...postgresChanges(pool),
   ...postgresBooks(pool),
+  ...postgresFigures(pool),
   ...postgresRows(pool),
   ...postgresDocuments(pool, archive),
   ...postgresArchive(pool),

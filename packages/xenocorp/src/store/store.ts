@@ -268,6 +268,26 @@ export interface BooksProof {
   transfers: number;
   liveHolds: bigint;
   held: bigint;
+  /** What lies where, over all accounts: `parties/available`, `xenocorp/pending`, …; a pot that nothing was ever in is not there. */
+  pots: Map<string, bigint>;
+}
+
+/** Of what it keeps for itself. */
+export const BROKER_ACCOUNT = "xenocorp";
+
+/** Of each queue no more than this is counted: whoever sees it knows enough. */
+export const QUEUED_MAX = 10_000;
+
+/** What an operator watches: each figure costs what is live or waits, whatever ever happened. */
+export interface Figures {
+  /** Live leases by state. */
+  leases: Map<string, number>;
+  /** Timers whose time has come and that nobody has run, and since when the oldest waits, in broker time; null where none does. */
+  due: { count: number; since: number | null };
+  /** Documents that wait for their place in the log. */
+  unlogged: number;
+  /** What the market's brokers tell each other, until all have read it. */
+  notes: number;
 }
 
 /** A movement of money, as a statement has it. */
@@ -377,6 +397,8 @@ export interface Store {
 
   /** Proves the balances that moved since the last proof that found nothing wrong: its cost is that of the transfers since then. */
   proveBooks(): Promise<BooksProof>;
+  /** `now`: broker time. */
+  figures(now: number): Promise<Figures>;
   /** All books, in one snapshot, for the proof of everything. */
   audit(): Promise<{ balances: Map<string, bigint>; sums: Map<string, bigint>; liveHolds: bigint; held: bigint }>;
   close(): Promise<void>;

@@ -3,6 +3,7 @@ import { statfs } from "node:fs/promises";
 import path from "node:path";
 import { channelKeyPair } from "@xenoservers/protocol/channel";
 import { Addresses } from "@xenoservers/protocol";
+import type { MetricsPlace, MetricsServer } from "@xenoservers/protocol/metrics-page";
 import { systemTimers, type LinkOptions, type Timers } from "@xenoservers/protocol/link";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { connectPipe } from "@xenoservers/protocol/websocket";
@@ -12,6 +13,7 @@ import type { RoomRules } from "../lease/kept-room.ts";
 import type { Listing } from "../listing.ts";
 import { XenoServer } from "../server.ts";
 import { HttpBrokerApi } from "./broker-api.ts";
+import { Counting } from "./counting.ts";
 import { capacityOf, isListedAt, priceOf, readServerConfig, type ServerConfig } from "./config.ts";
 import { openDrivers, type OpenDriversOptions } from "./drivers.ts";
 import { readIdentity, type ServerIdentity } from "./machine-identity.ts";
@@ -29,6 +31,8 @@ export interface DaemonOptions extends Pick<OpenDriversOptions, "log" | "network
   connect?: LinkOptions["connect"];
   /** In place of this host's clock. */
   timers?: Timers;
+  /** Where Prometheus finds its metrics; absent = nowhere. */
+  metrics?: MetricsPlace | undefined;
   onRefused?(why: string): void;
   onState?(): void;
 }
@@ -40,6 +44,8 @@ export interface Daemon {
   config: ServerConfig;
   test: SelfTest;
   identity: ServerIdentity;
+  /** Where the metrics are; null = nowhere. */
+  metricsUrl: string | null;
   close(): Promise<void>;
 }
 
@@ -66,9 +72,19 @@ function roomOf({ disk }: ServerConfig, folder: string): RoomRules {
 }
 
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const counting = new Counting(options.log, options.timers ?? systemTimers);
+  const served = await counting.serve(options.metrics);
+  try {
+    return await startCounted(options, counting, served);
+  } catch (error) {
+    await served?.close();
+    throw error;
+  }
+}
+
+async function startCounted(options: DaemonOptions, counting: Counting, served: MetricsServer | null): Promise<Daemon> {
   const {
     folder,
-    log,
     cache = path.join(folder, "prepared"),
     configFile,
     network,
@@ -77,6 +93,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     onRefused,
     onState,
   } = options;
+  const log = counting.log;
   const identity = await readIdentity(folder);
   if (!identity)
     throw new Error("this machine is not enrolled; run `xeno serve --enrol TOKEN` with a token from `xeno token create --server`");
@@ -93,13 +110,15 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const signer = createSigner(Buffer.from(identity.seed, "hex"));
   const addresses = new Addresses(url);
   const api = new HttpBrokerApi({ addresses, crypto: nodeCrypto, signer, origin: pins.origin, owner });
-  const server = new XenoServer({
+  const room = roomOf(config, folder);
+  const server: XenoServer = new XenoServer({
     ...{ crypto: nodeCrypto, signer, timers, journal, drivers, owner, log, retainMs: RETAIN_MS },
     channelKey: channelKeyPair(Buffer.from(identity.channelSecret, "hex")),
     pins: () => pins,
     connect: options.connect ?? (() => addresses.first(connectPipe)),
     listing: listingOf(config, test),
-    room: roomOf(config, folder),
+    room,
+    onHeard: () => counting.heard(),
     listed: () => isListedAt(config, new Date()),
     market: () => api.market(),
     receipt: (lease) => api.receipt(lease),
@@ -108,6 +127,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     ...(onRefused ? { onRefused } : {}),
     ...(onState ? { onState } : {}),
   });
+  counting.of = { server, vms, room };
   await server.start();
   const closing = new AbortController();
   const measured = measure(test.cpuScore, closing.signal)
@@ -116,9 +136,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     })
     .catch((error: Error) => log("the machines' speed could not be measured", { why: error.message }));
   return {
-    ...{ server, vms, config, test, identity },
+    ...{ server, vms, config, test, identity, metricsUrl: served?.url ?? null },
     async close() {
       closing.abort();
+      await served?.close();
       await server.close();
       await measured;
     },

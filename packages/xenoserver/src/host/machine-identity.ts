@@ -1,8 +1,9 @@
 /** Who a machine is in its market: its own key and channel key, its owner's party, and the market's keys, pinned at enrolment. */
 import { randomBytes } from "node:crypto";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import path from "node:path";
 import { API, Addresses, jsonIn, parseEnrolToken, signDocument, zPins } from "@xenoservers/protocol";
+import { readIfThere, writeNew } from "@xenoservers/protocol/files";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { z } from "zod";
 
@@ -11,21 +12,21 @@ const zIdentity = z.strictObject({ url: z.string(), pins: zPins, owner: z.string
 export type ServerIdentity = z.infer<typeof zIdentity>;
 
 const zRefused = z.object({ error: z.object({ code: z.string(), says: z.string() }) });
+const MEND = "upgrade, or put back your copy of it, or move it away and enrol this machine anew";
 const identityFile = (folder: string): string => path.join(folder, "server-identity.json");
 
 export async function readIdentity(folder: string): Promise<ServerIdentity | null> {
-  const text = await readFile(identityFile(folder), "utf8").catch(() => null);
+  const text = await readIfThere(identityFile(folder));
   if (text === null) return null;
   const parsed = zIdentity.safeParse(jsonIn(text));
   if (parsed.success) return parsed.data;
-  throw new Error(`${identityFile(folder)} is damaged: put back your copy of it, or move it away and enrol this machine anew`);
+  throw new Error(`${identityFile(folder)} is damaged, or was written by a newer xeno: ${MEND}`);
 }
 
 /** Makes this machine's own key and has the token's one-time key grant it. The machine never holds a key that can pay out. */
 export async function enrol(folder: string, tokenText: string, label: string): Promise<ServerIdentity> {
   const token = parseEnrolToken(tokenText);
   if (!token) throw new Error("this is not an enrolment token; make one with `xeno token create --server`");
-  await mkdir(folder, { recursive: true, mode: 0o700 });
   const seed = randomBytes(32);
   const grant = signDocument(nodeCrypto, createSigner(Buffer.from(token.seed, "hex")), "key-grant", {
     ...{ origin: token.pins.origin, seen: null, party: token.party, key: createSigner(seed).publicKey, role: "server", label },
@@ -33,11 +34,9 @@ export async function enrol(folder: string, tokenText: string, label: string): P
   });
   const { url, pins, party: owner } = token;
   const identity: ServerIdentity = { url, pins, owner, seed: seed.toString("hex"), channelSecret: randomBytes(32).toString("hex") };
-  await writeFile(identityFile(folder), JSON.stringify(identity, null, 1), { mode: 0o600, flag: "wx" }).catch(
-    (cause: NodeJS.ErrnoException) => {
-      throw cause.code === "EEXIST" ? new Error(`this machine is enrolled already (${identityFile(folder)})`, { cause }) : cause;
-    },
-  );
+  await writeNew(identityFile(folder), JSON.stringify(identity, null, 1)).catch((cause: NodeJS.ErrnoException) => {
+    throw cause.code === "EEXIST" ? new Error(`this machine is enrolled already (${identityFile(folder)})`, { cause }) : cause;
+  });
   const said = {
     method: "POST",
     headers: { "content-type": "application/json" },

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
@@ -61,5 +61,29 @@ it("gives each offer a number of its own, however many ask at once, and goes on 
   const numbers = await Promise.all(Array.from({ length: 20 }, () => journal.nextOfferSequence()));
   expect(numbers).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
   expect(await (await openJournal(folder)).nextOfferSequence()).toBe(21);
+  await rm(folder, { recursive: true });
+});
+
+it("forgets no lease whose record it cannot read, and counts no offers anew where it cannot read how many there were", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "xeno-journal-"));
+  const journal = await openJournal(folder);
+  const lease = path.join(folder, "leases", "ab".repeat(32));
+  await mkdir(path.join(lease, "lease.json"), { recursive: true }); // as what fails to be read
+  await expect(journal.load()).rejects.toThrow("EISDIR");
+  expect(await readdir(lease)).toEqual(["lease.json"]);
+  await rm(path.join(lease, "lease.json"), { recursive: true });
+  for (const damaged of ["", '{"lease":', "[]"]) {
+    await writeFile(path.join(lease, "lease.json"), damaged);
+    await expect(journal.load()).rejects.toThrow(/lease\.json is damaged, and what this server signed of that lease stood in it: put back/);
+  }
+  await rm(path.join(lease, "lease.json"));
+  expect(await journal.load()).toEqual([]); // nothing of it was signed
+  expect(await readdir(path.join(folder, "leases"))).toEqual([]);
+  expect(await journal.nextOfferSequence()).toBe(1);
+  await writeFile(path.join(folder, "offer-sequence"), "x");
+  await expect(journal.nextOfferSequence()).rejects.toThrow(/offer-sequence is damaged: remove it/);
+  await rm(path.join(folder, "offer-sequence"));
+  await mkdir(path.join(folder, "offer-sequence"));
+  await expect(journal.nextOfferSequence()).rejects.toThrow("EISDIR");
   await rm(folder, { recursive: true });
 });

@@ -4,10 +4,11 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { lstat, mkdir, open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
+import { lstat, mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Lease } from "@xenoservers/market";
-import type { Envelope, Kind } from "@xenoservers/protocol";
+import { jsonIn, type Envelope, type Kind } from "@xenoservers/protocol";
+import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { GuestToken } from "../drivers/driver.ts";
 import type { Work } from "../drivers/work.ts";
@@ -92,16 +93,25 @@ export interface Journal {
   nextOfferSequence(after?: number): Promise<number>;
 }
 
-async function writeSynced(file: string, text: string): Promise<void> {
-  const part = `${file}.part`;
-  const handle = await open(part, "w", 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.datasync();
-  } finally {
-    await handle.close();
-  }
-  await rename(part, file);
+/** Null where there is none. Throws where it is damaged: what this server signed stands in it, so that nothing is signed without. */
+async function recordIn(file: string): Promise<LeaseRecord | null> {
+  const text = await readIfThere(file);
+  if (text === null) return null;
+  const record = jsonIn(text);
+  if (typeof record === "object" && record !== null && "lease" in record && "facts" in record && "acceptance" in record)
+    return record as unknown as LeaseRecord;
+  throw new Error(
+    `${file} is damaged, and what this server signed of that lease stood in it: put back your copy of it, or move its folder away`,
+  );
+}
+
+/** Above the last that was given, and above `after`. */
+async function numberAfter(file: string, after: number): Promise<number> {
+  const last = Number((await readIfThere(file)) ?? 0);
+  if (!Number.isSafeInteger(last)) throw new Error(`${file} is damaged: remove it, and the broker says which number was the last`);
+  const next = Math.max(last, after) + 1;
+  await writeWhole(file, String(next));
+  return next;
 }
 
 async function digestOfFile(file: string): Promise<string> {
@@ -141,7 +151,7 @@ export async function openJournal(folder: string): Promise<Journal> {
 
   async function write(record: LeaseRecord): Promise<void> {
     await mkdir(path.join(folderOf(record.lease), "blobs"), { recursive: true, mode: 0o700 });
-    await writeSynced(path.join(folderOf(record.lease), "lease.json"), JSON.stringify(record));
+    await writeWhole(path.join(folderOf(record.lease), "lease.json"), JSON.stringify(record));
   }
 
   function save(record: LeaseRecord): Promise<void> {
@@ -156,9 +166,10 @@ export async function openJournal(folder: string): Promise<Journal> {
     async load() {
       const records: LeaseRecord[] = [];
       for (const name of await readdir(leases)) {
-        const text = await readFile(path.join(leases, name, "lease.json"), "utf8").catch(() => null);
-        if (text === null) await rm(path.join(leases, name), { recursive: true, force: true });
-        else records.push(JSON.parse(text) as LeaseRecord);
+        const record = await recordIn(path.join(leases, name, "lease.json"));
+        // nothing of it was signed
+        if (record === null) await rm(path.join(leases, name), { recursive: true, force: true });
+        else records.push(record);
       }
       return records;
     },
@@ -189,11 +200,7 @@ export async function openJournal(folder: string): Promise<Journal> {
       return right;
     },
     nextOfferSequence(after = 0) {
-      const taken = lastSequence.then(async () => {
-        const next = Math.max(Number((await readFile(sequenceFile, "utf8").catch(() => "0")).trim()), after) + 1;
-        await writeSynced(sequenceFile, String(next));
-        return next;
-      });
+      const taken = lastSequence.then(() => numberAfter(sequenceFile, after));
       lastSequence = taken.catch(() => {});
       return taken;
     },

@@ -1,6 +1,6 @@
 /** The job of an ended lease as its server still keeps it, read beside the daemon, which may be running: nothing is written here. */
-import { readFile } from "node:fs/promises";
 import path from "node:path";
+import { readIfThere } from "@xenoservers/protocol/files";
 import { broughtBy, type MachineJob, type WasmJob } from "../drivers/work.ts";
 import type { LeaseRecord } from "./journal.ts";
 
@@ -10,7 +10,7 @@ type KeptWork = (WasmJob | MachineJob) & { blobFile(digest: string): string };
 /** `folder`: the daemon's. Null where it keeps nothing of this lease, or no job. */
 export async function readKeptWork(folder: string, lease: string): Promise<KeptWork | null> {
   const own = path.join(folder, "leases", lease);
-  const text = await readFile(path.join(own, "lease.json"), "utf8").catch(() => null);
+  const text = await readIfThere(path.join(own, "lease.json"));
   if (text === null) return null;
   const { work } = JSON.parse(text) as Pick<LeaseRecord, "work">;
   if (!work) return null;

@@ -1,4 +1,4 @@
-import { countTo, parseTime } from "../parse.ts";
+import { countTo, parsePort, parseTime } from "../parse.ts";
 import { data, flag, inputOf, json, text, value, word, type InputOf } from "../verb.ts";
 
 export const serveInput = inputOf(
@@ -9,6 +9,7 @@ export const serveInput = inputOf(
     config: text("--config <file>", "xenoserver.toml"),
     check: flag("--check", "show what strangers could reach; list nothing"),
     install: flag("--install", "write a hardened systemd unit"),
+    metricsPort: value("--metrics-port <port>", "Prometheus' metrics at /metrics there, on this machine alone (default: none)", parsePort),
     ...{ json, data },
   },
 );

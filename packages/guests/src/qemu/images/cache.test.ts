@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
-import { cached } from "./cache.ts";
+import { bytesBelow, cached } from "./cache.ts";
 
 it("keeps what was just made, whatever the bound, and lets go of what was used long ago", async () => {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-cache-"));
@@ -13,6 +13,9 @@ it("keeps what was just made, whatever the bound, and lets go of what was used l
     const hourAgo = new Date(Date.now() - 3_600_000);
     await utimes(old, hourAgo, hourAgo);
     await make("new");
+    await writeFile(path.join(folder, "of-tomorrow.part"), Buffer.alloc(8_192, 1));
+    expect(await bytesBelow(folder)).toBe(8_192);
+    await rm(path.join(folder, "of-tomorrow.part"));
     expect(await readdir(folder)).toEqual(["new"]);
     await expect(cached({ folder, bytesMax: 0 }, "bad", async () => Promise.reject(new Error("no")))).rejects.toThrow("no");
     expect(await readdir(folder)).toEqual(["new"]);

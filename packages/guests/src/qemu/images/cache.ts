@@ -13,29 +13,37 @@ export async function touch(file: string): Promise<void> {
   await utimes(file, now, now).catch(() => {}); // pruned this moment: whoever wants it makes it again
 }
 
+interface KeptFile {
+  file: string;
+  /** Of the disk. */
+  bytes: number;
+  at: number;
+}
+
+/** What is kept below a folder, and nothing that is still being made. */
+async function filesBelow(folder: string): Promise<KeptFile[]> {
+  const files: KeptFile[] = [];
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    const file = path.join(entry.parentPath, entry.name);
+    const parts = path.relative(folder, file).split(path.sep);
+    if (!entry.isFile() || parts.some((part) => part.endsWith(UNFINISHED))) continue;
+    const found = await stat(file).catch(() => null);
+    if (found) files.push({ file, bytes: found.blocks * BLOCK_BYTES, at: found.mtimeMs });
+  }
+  return files;
+}
+
+/** What all of it takes of the disk. */
+export const bytesBelow = async (folder: string): Promise<number> => (await filesBelow(folder)).reduce((sum, { bytes }) => sum + bytes, 0);
+
 /**
  * Removes the least recently used files below `folder` until the rest takes at most `bytesMax` of the disk. Machines hold a link of their
  * own to what they use; what was used within `spareMs` stays, for its machine may not have linked it yet. Idempotent.
  */
 export async function prune(folder: string, bytesMax: number, spareMs = 0): Promise<void> {
   const before = Date.now() - spareMs;
-  const files: { file: string; bytes: number; at: number }[] = [];
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    const file = path.join(entry.parentPath, entry.name);
-    if (
-      !entry.isFile() ||
-      path
-        .relative(folder, file)
-        .split(path.sep)
-        .some((part) => part.endsWith(UNFINISHED))
-    )
-      continue;
-    const found = await stat(file).catch(() => null);
-    if (found) files.push({ file, bytes: found.blocks * BLOCK_BYTES, at: found.mtimeMs });
-  }
-  files.sort((a, b) => b.at - a.at);
   let sum = 0;
-  for (const { file, bytes, at } of files) {
+  for (const { file, bytes, at } of (await filesBelow(folder)).sort((a, b) => b.at - a.at)) {
     sum += bytes;
     if (sum > bytesMax && at <= before) await rm(file, { force: true });
   }

@@ -4,7 +4,7 @@
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { access, mkdir, readFile, readdir, realpath, rename, writeFile } from "node:fs/promises";
+import { access, mkdir, readFile, readdir, realpath, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { MODE, cpio, type CpioEntry } from "./cpio.ts";
@@ -115,8 +115,13 @@ async function kept(file: string, bytes: Uint8Array): Promise<string> {
   if (await there(file)) return file;
   await mkdir(path.dirname(file), { recursive: true, mode: 0o755 });
   const part = `${file}.${process.pid}.part`;
-  await writeFile(part, bytes, { mode: 0o644 });
-  await rename(part, file);
+  try {
+    await writeFile(part, bytes, { mode: 0o644 });
+    await rename(part, file);
+  } catch (error) {
+    await rm(part, { force: true });
+    throw error;
+  }
   return file;
 }
 

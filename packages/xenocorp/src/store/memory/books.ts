@@ -1,6 +1,6 @@
 /** The books: balances and the transfers that made them. */
 import { entryPlaceIn, pageOf } from "../cursors.ts";
-import type { Store } from "../store.ts";
+import { BROKER_ACCOUNT, type Store } from "../store.ts";
 import { LIVE, type Tables } from "./tables.ts";
 
 export const memoryBooks = (tables: Tables): Pick<Store, "balances" | "statement" | "audit" | "proveBooks"> => ({
@@ -28,7 +28,7 @@ export const memoryBooks = (tables: Tables): Pick<Store, "balances" | "statement
       for (const [key, amount] of moved) tables.proved.sums.set(key, (tables.proved.sums.get(key) ?? 0n) + amount);
       tables.proved.transfers = tables.transfers.length;
     }
-    return { wrong, transfers: fresh.length, ...holdsIn(tables) };
+    return { wrong, transfers: fresh.length, ...holdsIn(tables), pots: potsIn(tables) };
   },
   async audit() {
     const balances = new Map([...tables.ledger.balances].map(([key, row]) => [key, row.amount]));
@@ -43,6 +43,19 @@ function sumsOf(transfers: Tables["transfers"]): Map<string, bigint> {
     sums.set(credit, (sums.get(credit) ?? 0n) + amount);
   }
   return sums;
+}
+
+const BUCKETS: readonly string[] = ["available", "held", "pending", "staked", "locked"];
+
+function potsIn({ transfers }: Tables): Map<string, bigint> {
+  const pots = new Map<string, bigint>();
+  for (const [key, amount] of sumsOf(transfers)) {
+    const [whose = "", bucket = ""] = key.split("/");
+    if (!BUCKETS.includes(bucket) || whose === "source" || whose === "sink") continue;
+    const pot = `${whose === BROKER_ACCOUNT ? whose : "parties"}/${bucket}`;
+    pots.set(pot, (pots.get(pot) ?? 0n) + amount);
+  }
+  return pots;
 }
 
 function holdsIn(tables: Tables): { liveHolds: bigint; held: bigint } {

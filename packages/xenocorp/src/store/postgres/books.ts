@@ -37,6 +37,7 @@ interface Proof {
   transfers: number;
   live: string;
   held: string;
+  pots: [string, string][];
 }
 
 export const postgresBooks = (pool: Pool): Pick<Store, "balances" | "statement" | "audit" | "proveBooks"> => ({
@@ -51,12 +52,13 @@ export const postgresBooks = (pool: Pool): Pick<Store, "balances" | "statement" 
   },
   async proveBooks() {
     const { rows } = await pool.query<{ proof: Proof }>("select prove_books($1) as proof", [LIVE]);
-    const { wrong, transfers, live, held } = only(rows).proof;
+    const { wrong, transfers, live, held, pots } = only(rows).proof;
     return {
       wrong: wrong.map(([key, balance, sum]) => ({ key, balance: BigInt(balance), sum: BigInt(sum) })),
       transfers,
       liveHolds: BigInt(live),
       held: BigInt(held),
+      pots: amounts(pots),
     };
   },
   async audit() {

@@ -1,6 +1,7 @@
 /** Every connection of the guests of this server, in a file of its owner's. */
-import { appendFile, readFile } from "node:fs/promises";
+import { appendFile } from "node:fs/promises";
 import path from "node:path";
+import { readIfThere } from "@xenoservers/protocol/files";
 import type { Connection } from "@xenoservers/guests";
 import { z } from "zod";
 
@@ -65,6 +66,6 @@ function connectionOf(line: string, file: string): Connection {
 /** Every connection that guests made, oldest first. `folder`: the daemon's `vm` folder. */
 export async function readEgressLog(folder: string): Promise<Connection[]> {
   const file = path.join(folder, EGRESS_LOG);
-  const text = await readFile(file, "utf8").catch(() => "");
+  const text = (await readIfThere(file)) ?? "";
   return text.split("\n").flatMap((line) => (line === "" ? [] : [connectionOf(line, file)]));
 }

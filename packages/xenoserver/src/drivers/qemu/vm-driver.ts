@@ -7,6 +7,7 @@ import {
   Machines,
   Refusal,
   Templates,
+  bytesBelow,
   parseRanges,
   overheadMib,
   publicAddresses,
@@ -40,6 +41,8 @@ export interface VmDriver {
   /** Throws RefusedWork; every other error is a failure of the host's. */
   prepare(job: VmJob): Promise<PreparedGuest>;
   adopt(token: GuestToken, job: VmJob): Promise<RunningGuest>;
+  /** What customers' images, and disks built of them, take of this machine's. */
+  imageBytes(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -149,6 +152,10 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
     score: 0,
     limits: host.limits.kind,
     overheadMib: overheadMib(host.accel),
+    imageBytes: async () => {
+      const all = await Promise.all(["images", "cache"].map((name) => bytesBelow(path.join(options.folder, name))));
+      return all.reduce((sum, bytes) => sum + bytes, 0);
+    },
     hasBlob: async (customer, digest) => (await images.find(customer, digest)) !== null,
     prepare: (job) =>
       prepared(parts, job).catch((error: unknown) => {

@@ -3,8 +3,15 @@ import { Faults } from "./faults.ts";
 
 const logged = () => {
   const lines: unknown[] = [];
+  const counted: string[] = [];
+  let now = 0;
   const write = (facts: object, what: string): void => void lines.push({ ...facts, what });
-  return { lines, faults: new Faults({ error: write, info: write }) };
+  const faults = new Faults(
+    { error: write, info: write },
+    (what) => void counted.push(what),
+    () => now,
+  );
+  return { lines, counted, faults, wait: (ms: number) => void (now += ms) };
 };
 
 it("the same fault 1,000 times is four lines with counts, and one when it is over", () => {
@@ -27,4 +34,26 @@ it("another fault is told at once: of another kind, or in other words", () => {
   faults.failed("the timers failed", "full");
   faults.failed("the timers failed", "full");
   expect(lines).toMatchObject([{ error: "gone" }, { error: "gone" }, { error: "full", times: 1 }]);
+});
+
+it("each is counted, and one that comes back after a while is told as at first, with whose it was", () => {
+  const { lines, counted, faults, wait } = logged();
+  for (const lease of ["l1", "l2"]) faults.failed("requests find no database", new Error("full"), { lease });
+  wait(600_000);
+  faults.failed("requests find no database", new Error("full"), { lease: "l3" });
+  const line = { error: "full", times: 1, what: "requests find no database" };
+  expect(lines).toEqual([
+    { ...line, lease: "l1" },
+    { ...line, lease: "l3" },
+  ]);
+  expect(counted).toHaveLength(3);
+});
+
+it("what lasts by itself is told by itself, and each of it is counted", () => {
+  const { lines, counted, faults } = logged();
+  for (let i = 0; i < 20; i++)
+    for (const lease of ["l1", "l2"]) faults.failed("a claim failed", "gone", { lease }, `a claim failed ${lease}`);
+  const line = { error: "gone", what: "a claim failed" };
+  expect(lines).toEqual([1, 10].flatMap((times) => ["l1", "l2"].map((lease) => ({ ...line, lease, times }))));
+  expect(counted).toHaveLength(40);
 });

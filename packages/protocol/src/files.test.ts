@@ -1,0 +1,38 @@
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { namesIn, readIfThere, writeNew, writeWhole } from "./files.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "xeno-files-"));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+const at = (...names: string[]): string => path.join(folder, ...names);
+
+it("what is not there is not there, and what cannot be read is no beginning", async () => {
+  await writeFile(at("file"), "text");
+  await mkdir(at("dir"));
+  expect([await readIfThere(at("file")), await readIfThere(at("none")), await readIfThere(at("file", "below"))]).toEqual([
+    "text",
+    null,
+    null,
+  ]);
+  expect([await namesIn(at("dir")), await namesIn(at("none"))]).toEqual([[], []]);
+  await expect(readIfThere(at("dir"))).rejects.toMatchObject({ code: "EISDIR" });
+  await expect(readIfThere("/proc/self/mem")).rejects.toMatchObject({ code: "EIO" });
+});
+
+it("a file is replaced whole or stays as it was, and nothing of a try is left", async () => {
+  await writeWhole(at("new/file"), "one");
+  await writeWhole(at("new/file"), "two");
+  expect([await readFile(at("new/file"), "utf8"), await readdir(at("new"))]).toEqual(["two", ["file"]]);
+  await expect(writeNew(at("new/file"), "three")).rejects.toMatchObject({ code: "EEXIST" });
+  await writeNew(at("other"), "three");
+  expect([await readFile(at("new/file"), "utf8"), await readdir(folder), await readdir(at("new"))]).toEqual([
+    "two",
+    ["new", "other"],
+    ["file"],
+  ]);
+});

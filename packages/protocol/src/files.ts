@@ -1,0 +1,50 @@
+/**
+ * Files of this program's own: what cannot be read is not taken for what is not there, and what cannot be written whole is not there. A
+ * disk that is full, a file of another user or too many open files look like neither a new beginning nor an end.
+ */
+import { link, mkdir, open, readFile, readdir, rename, rm } from "node:fs/promises";
+import path from "node:path";
+
+const isAbsent = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR");
+
+function orAbsent<T>(absent: T): (error: unknown) => T {
+  return (error) => {
+    if (isAbsent(error)) return absent;
+    throw error;
+  };
+}
+
+/** Null where there is no such file; throws where there is one that cannot be read. */
+export const readIfThere = (file: string): Promise<string | null> => readFile(file, "utf8").catch(orAbsent(null));
+
+/** Nothing where there is no such folder; throws where there is one that cannot be read. */
+export const namesIn = (folder: string): Promise<string[]> => readdir(folder).catch(orAbsent([]));
+
+/** Written elsewhere, and synced; nothing of it stays where that fails. */
+async function written(file: string, text: string): Promise<string> {
+  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+  const part = `${file}.part`;
+  try {
+    const handle = await open(part, "w", 0o600);
+    await handle
+      .writeFile(text)
+      .then(() => handle.datasync())
+      .finally(() => handle.close());
+  } catch (error) {
+    await rm(part, { force: true });
+    throw error;
+  }
+  return part;
+}
+
+/** Replaces a file at once, for its user alone: whatever happens, the old one is there or the new one. */
+export async function writeWhole(file: string, text: string): Promise<void> {
+  await rename(await written(file, text), file);
+}
+
+/** The same of a file that nobody has yet: throws EEXIST where there is one. */
+export async function writeNew(file: string, text: string): Promise<void> {
+  const part = await written(file, text);
+  await link(part, file).finally(() => rm(part, { force: true }));
+}
