@@ -2,8 +2,8 @@
 import {
   DEFAULT_DRIVER,
   isAudited,
-  priceVectorOf,
   paysForWork,
+  priceVectorOf,
   quote,
   replicaBudget,
   type Assurance,
@@ -69,7 +69,10 @@ export interface Quoted {
 /** Offers are cheapest first by the hour; one whose egress is dear may stand before one that the budget pays for. */
 const OFFERS_TRIED_MAX = 20;
 
-/** The cheapest matching offer now that the budget pays for, and what a lease on it would cost at most; throws RefusedError `no_match` with the explanation. */
+/**
+ * The cheapest matching offer now that the budget pays for, and what a lease on it would cost at most; throws RefusedError `no_match` with
+ * the explanation.
+ */
 export async function quoteFor(client: MarketClient, wanted: Wanted): Promise<Quoted> {
   const { resources, conditions, on, durationMsMax, terms } = wanted;
   const found = await client.read("offers", {
