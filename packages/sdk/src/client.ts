@@ -42,6 +42,7 @@ import {
 import { connectPipe } from "@xenoservers/protocol/websocket";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { z } from "zod";
+import { answeredDocument } from "./answered.ts";
 import { fetchFrom } from "./fetch-from.ts";
 import { samePins, type Identity } from "./identity.ts";
 
@@ -181,16 +182,17 @@ export class MarketClient {
   #checkPromise(envelope: Envelope, answer: Record<string, unknown>): Filed {
     const taken = zTaken.safeParse(answer).data;
     const parsed = parseDocument(this.crypto, envelope);
+    const document = parsed.ok ? answeredDocument(this.crypto, parsed.document, answer) : null;
     if (
       !taken ||
-      !parsed.ok ||
-      taken.promise.leaf !== leafHashOf(this.crypto, parsed.document, taken.at, taken.salt) ||
+      !document ||
+      taken.promise.leaf !== leafHashOf(this.crypto, document, taken.at, taken.salt) ||
       taken.promise.origin !== this.pins.origin ||
       !verifyPromise(this.crypto, this.pins.keys.receipts, taken.promise)
     ) {
       throw new Error("the broker's promise for this document is not right; keep what it answered and do not trust it");
     }
-    return { document: parsed.document, at: taken.at, promise: taken.promise, answer };
+    return { document, at: taken.at, promise: taken.promise, answer };
   }
 
   async read<N extends ReadName>(name: N, request: ReadRequest<N> = {}): Promise<RouteReply<N>> {
