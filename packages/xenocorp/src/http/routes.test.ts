@@ -70,6 +70,12 @@ it("a party that was credited more than once reads what it has, however much it 
   expect(BigInt(balances.available)).toBe(2n * NANOS_MAX + 1_000_000n);
 });
 
+it("the time of a request is counted, answered or refused", async () => {
+  for (const url of ["/api/v1/market", "/api/v1/leases"]) await world.app.inject({ method: "GET", url });
+  expect(world.took).toHaveLength(2);
+  for (const seconds of world.took) expect(seconds).toBeGreaterThan(0);
+});
+
 it("a token that is wrong is refused wherever it is sent", async () => {
   const stranger = newSigner();
   const headers = { authorization: `Bearer ${customer.id}.${stranger.publicKey}.99999999999999.${"00".repeat(32)}` };

@@ -62,6 +62,8 @@ export class World {
   readonly sessions: Sessions;
   readonly hub: LinkHub;
   readonly feed: EventFeed;
+  /** How long each request took, in seconds, as it is counted. */
+  readonly took: number[] = [];
   #app: FastifyInstance | null = null;
 
   constructor(store?: Store, door: DoorOptions = {}) {
@@ -116,7 +118,7 @@ export class World {
       version: "test",
       trustProxy: [],
       notReady: async () => null,
-      count: () => {},
+      count: (_route, _code, seconds) => void this.took.push(seconds),
     });
   }
 
