@@ -156,6 +156,12 @@ export class MarketClient {
     return this.timers.now() + offset;
   }
 
+  /** When so long has passed, in the broker's time: what a document says of times is judged by that clock, whatever this machine's says. */
+  async brokerTimeIn(ms: number): Promise<number> {
+    await this.market();
+    return this.brokerNow() + ms;
+  }
+
   /** Signs and submits; throws RefusedError. */
   async act<K extends Kind>(kind: K, payload: Omit<Payload<K>, "origin" | "seen">): Promise<Record<string, unknown>> {
     const answer = await this.submit(this.sign(kind, payload).envelope);

@@ -271,6 +271,22 @@ describe("accounts", () => {
   });
 });
 
+it("what is to hold for an hour holds for one by the broker's clock, however wrong this machine's is", async () => {
+  const [hour, right] = [3_600_000, Date.now.bind(Date)];
+  for (const wrongMs of [-2 * hour, 2 * hour]) {
+    vi.spyOn(Date, "now").mockImplementation(() => right() + wrongMs);
+    broker.filed.length = 0;
+    expect(await xeno("token", "create", "--label", "t", "--read-only", "--expires", "1h")).toBe(0);
+    expect(await xeno("token", "create", "--server", "--expires", "1h")).toBe(0);
+    expect(await xeno("batch", "open", "1.00", "--expires", "1h")).toBe(0);
+    expect(kinds()).toEqual(["key-grant", "key-grant", "batch"]);
+    for (const { payload } of broker.filed) {
+      const { expiresAt } = payload as { expiresAt: number };
+      expect(Math.abs(expiresAt - market.info.now - hour)).toBeLessThan(hour);
+    }
+  }
+});
+
 describe("key rotate", () => {
   const channelKeyOf = (client: ReturnType<typeof clientOf>): string => toHex(client.identity.channelKey.publicKey);
   const keyNow = async () => (await currentContext()).context;
