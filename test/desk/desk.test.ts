@@ -129,6 +129,7 @@ describe("credit", () => {
     const [before, other] = [await available(customer), await h.party()];
     const first = await pay(customer.party);
     expect(first.code).toBeUndefined();
+    expect(first["document"]).toMatchObject({ payloadType: expect.stringContaining("credit") });
     expect(await pay(customer.party)).toEqual(first);
     for (const different of [{ amountNanos: "6" }, { source: "card" }, { party: other.party }])
       expect(await pay(customer.party, different)).toMatchObject({ code: "id_reused", reference: "wire-1" });

@@ -5,6 +5,7 @@ import {
   COOL_MAX_MS,
   GOOD_CONDUCT,
   OWNER_MISSES_FREE,
+  TURNED_AWAY_KEPT,
   TURNED_AWAY_MAX,
   conductAfter,
   coolerOf,
@@ -53,6 +54,16 @@ describe("a server's conduct", () => {
     expect(one).toMatchObject({ misses: 0, coolUntil: 0 });
     const between = conductAfter(conductAfter(conductAfter(GOOD_CONDUCT, from("c0")), ended("completed")), from("c1"));
     expect(between).toMatchObject({ misses: 0, turnedAway: ["c1"] });
+  });
+
+  it("is not worn down by a few customers who take turns at being turned away", () => {
+    const turns = (parties: number, times: number): Conduct =>
+      Array.from({ length: times }, (_, i) => `c${i % parties}`).reduce<Conduct>(
+        (conduct, customer) => conductAfter(conduct, ended("input-missing", { customer })),
+        GOOD_CONDUCT,
+      );
+    expect(turns(TURNED_AWAY_MAX, 100)).toMatchObject({ misses: 1, coolUntil: AT + COOL_FIRST_MS });
+    expect(turns(100, 100).turnedAway).toHaveLength(TURNED_AWAY_KEPT);
   });
 
   it("is held against all servers of one owner together after a few misses more", () => {

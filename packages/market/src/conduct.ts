@@ -26,6 +26,8 @@ export const COOL_MAX_MS = 6 * 3_600_000;
 export const OWNER_MISSES_FREE = 3;
 /** One customer may bring what cannot be run; when so many in a row are turned away, it is a miss of the server. */
 export const TURNED_AWAY_MAX = 3;
+/** So many are remembered: a few customers who take turns bring one miss about and no more. */
+export const TURNED_AWAY_KEPT = 32;
 
 /** A lease that is over, as far as it concerns its server's conduct. */
 export interface Ended {
@@ -51,10 +53,8 @@ export function conductAfter(before: Conduct, ended: Ended, missesFree = 0): Con
   if (record === "kept" && ran && cause !== "customer") return isStrangers && before !== GOOD_CONDUCT ? GOOD_CONDUCT : before;
   if (record === "missed" || record === "failed") return missed(before, ended, missesFree);
   if (ran || pay["on-result"] !== "cancellation" || before.turnedAway.includes(ended.customer)) return before;
-  const turnedAway = [...before.turnedAway, ended.customer];
-  return turnedAway.length < TURNED_AWAY_MAX
-    ? { ...before, turnedAway }
-    : missed({ ...before, turnedAway: turnedAway.slice(1) }, ended, missesFree);
+  const turnedAway = [...before.turnedAway, ended.customer].slice(-TURNED_AWAY_KEPT);
+  return turnedAway.length < TURNED_AWAY_MAX ? { ...before, turnedAway } : missed({ ...before, turnedAway }, ended, missesFree);
 }
 
 /** Those that count: of a server that cools for itself and with its owner's others, the longer. */

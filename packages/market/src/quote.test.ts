@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fuelCostNanos } from "./fuel.ts";
-import { quote, type QuoteInput } from "./quote.ts";
+import { paysForWork, quote, type QuoteInput } from "./quote.ts";
 import { affordableMs, costNanos, egressCostNanos } from "./resources.ts";
 
 const price = {
@@ -72,8 +72,18 @@ describe("a quote", () => {
           expect(q.cancellationNanos <= q.holdNanos).toBe(true);
           const work = terms === "on-result" ? fuelCostNanos(price, q.fuelMax) : costNanos(resources, price, q.durationMsMax);
           expect(q.holdNanos).toBe(work + egress);
+          if (egress > budgetNanos) expect(paysForWork(q)).toBe(false);
         },
       ),
     );
+  });
+
+  it("pays for nothing of a server whose work is for nothing and whose egress is not", () => {
+    const free = { vcpuNanosPerSecond: 0n, memoryGibNanosPerSecond: 0n, diskGibNanosPerSecond: 0n, gigaFuelNanos: 0n };
+    for (const terms of ["on-result", "by-interval"] as const) {
+      const over = { ...wanted, terms, egressMibMax: 1024, price: { ...free, egressGibNanos: 1_000_001n } };
+      expect(paysForWork(quote(over))).toBe(false);
+      expect(paysForWork(quote({ ...over, budgetNanos: 1_000_001n }))).toBe(true);
+    }
   });
 });

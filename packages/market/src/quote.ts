@@ -44,6 +44,10 @@ const CANCELLATION_MS = 1_000;
 const HOUR_MS = 3_600_000;
 const HOUR_SECONDS = 3_600n;
 
+/** Whether the budget pays for any of it. */
+export const paysForWork = ({ durationMsMax, fuelMax }: Pick<Quote, "durationMsMax" | "fuelMax">): boolean =>
+  durationMsMax >= 1 && fuelMax >= 1n;
+
 /** For people, sorting and maximum prices: an hour of the resources, or of the guest's clock where fuel is billed. */
 export function costPerHourNanos(terms: PaymentTerms, resources: Resources, price: PriceVector): bigint {
   return meteringOf(terms) === "fuel" ? fuelCostNanos(price, FUEL_PER_GUEST_SECOND * HOUR_SECONDS) : costNanos(resources, price, HOUR_MS);
@@ -51,10 +55,11 @@ export function costPerHourNanos(terms: PaymentTerms, resources: Resources, pric
 
 export function quote({ terms, resources, price, budgetNanos, durationMsMax, fuelMax, egressMibMax, holdsReserve }: QuoteInput): Quote {
   const egressNanos = egressCostNanos(price, egressBytesMax(egressMibMax));
-  const left = budgetNanos > egressNanos ? budgetNanos - egressNanos : 0n;
+  const left = budgetNanos - egressNanos;
   const byFuel = meteringOf(terms) === "fuel";
-  const time = byFuel ? Number.MAX_SAFE_INTEGER : affordableMs(resources, price, left);
-  const fuel = byFuel ? affordableFuel(price, left) : fuelMax;
+  // what its egress alone costs too much for gets nothing, also where work is for nothing
+  const time = left < 0n ? 0 : byFuel ? Number.MAX_SAFE_INTEGER : affordableMs(resources, price, left);
+  const fuel = left < 0n ? 0n : byFuel ? affordableFuel(price, left) : fuelMax;
   const boundedMs = Math.min(durationMsMax, time);
   const boundedFuel = fuel < fuelMax ? fuel : fuelMax;
   const workNanos = (byFuel ? fuelCostNanos(price, boundedFuel) : costNanos(resources, price, boundedMs)) + egressNanos;

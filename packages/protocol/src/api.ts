@@ -13,21 +13,7 @@ import {
   type Scope,
 } from "@xenoservers/market";
 import { z } from "zod";
-import {
-  zAccount,
-  zEnvelope,
-  zEpoch,
-  zFuel,
-  zId,
-  zKey,
-  zNanos,
-  zParty,
-  zPins,
-  zPrice,
-  zResources,
-  zServer,
-  zTerms,
-} from "./documents/parts.ts";
+import { zAccount, zEnvelope, zEpoch, zFuel, zId, zKey, zParty, zPins, zPrice, zResources, zServer, zTerms } from "./documents/parts.ts";
 import type { ErrorCode } from "./errors.ts";
 import { zHistory } from "./evidence.ts";
 import { zPromise } from "./leaf.ts";
@@ -70,6 +56,11 @@ const zPart = z.coerce
   .int()
   .min(0)
   .max(SEALED_PARTS_MAX - 1);
+/**
+ * What was computed of amounts: a sum of a party's money, a price times a time. One document's bound does not hold for it, and what one
+ * party states must not spoil an answer for others.
+ */
+const zComputedNanos = z.string().regex(/^(0|[1-9][0-9]{0,39})$/, "must be a decimal integer of nanos");
 const zFlag = z.enum(["true", "false"]).default("false");
 
 export const zLeaseView = z.object({
@@ -86,17 +77,17 @@ export const zLeaseView = z.object({
   price: zPrice,
   durationMsMax: z.int(),
   fuelMax: zFuel,
-  holdNanos: zNanos,
+  holdNanos: zComputedNanos,
   /** How often such a result is audited by its owner's record, in parts per million; 0: never. */
   auditPpm: z.int(),
-  stakeNanos: zNanos,
-  ratePerHourNanos: zNanos,
+  stakeNanos: zComputedNanos,
+  ratePerHourNanos: zComputedNanos,
   issuedAt: zTimeMs,
   openedAt: zTimeMs.nullable(),
   usedMs: z.int(),
   lastAmendment: zId.nullable(),
   /** Its result is doubted; `answered`: its server owes no states for it. */
-  trace: z.object({ depositNanos: zNanos, answered: z.boolean(), deadlineAt: zTimeMs.nullable() }).nullable(),
+  trace: z.object({ depositNanos: zComputedNanos, answered: z.boolean(), deadlineAt: zTimeMs.nullable() }).nullable(),
   /** The seed by which its referees are drawn. */
   settlement: zId.nullable(),
   /** The lease whose result it judges. */
@@ -106,7 +97,7 @@ export const zLeaseView = z.object({
   result: z.object({ id: zId, reason: z.enum(END_REASONS), exitCode: z.int().nullable(), at: zTimeMs }).nullable(),
   /** By whose word the result's bytes are delivered; null while they are not. */
   delivery: z.object({ by: z.enum(["customer", "broker"]), at: zTimeMs }).nullable(),
-  objection: z.object({ by: z.enum(["customer", "owner"]), depositNanos: zNanos, at: zTimeMs }).nullable(),
+  objection: z.object({ by: z.enum(["customer", "owner"]), depositNanos: zComputedNanos, at: zTimeMs }).nullable(),
   /** When the broker does something by itself if nobody else has; null: never. */
   deadlineAt: zTimeMs.nullable(),
   end: z
@@ -117,10 +108,10 @@ export const zLeaseView = z.object({
       billableMs: z.int(),
       billableFuel: zFuel,
       billableEgressBytes: z.int(),
-      dueNanos: zNanos,
-      feeNanos: zNanos,
-      ownerNanos: zNanos,
-      refundNanos: zNanos,
+      dueNanos: zComputedNanos,
+      feeNanos: zComputedNanos,
+      ownerNanos: zComputedNanos,
+      refundNanos: zComputedNanos,
       exitCode: z.int().nullable(),
       result: zId.nullable(),
       windowEndsAt: zTimeMs,
@@ -161,7 +152,7 @@ const zOfferView = z.object({
   resources: zResources,
   free: zResources,
   price: zPrice,
-  priceNanosPerHour: zNanos,
+  priceNanosPerHour: zComputedNanos,
   accel: z.string(),
   vmScore: z.int(),
   limits: z.string(),
@@ -180,7 +171,13 @@ const zOfferView = z.object({
 });
 export type OfferView = z.infer<typeof zOfferView>;
 
-const zBalances = z.object({ available: zNanos, held: zNanos, pending: zNanos, staked: zNanos, locked: zNanos });
+const zBalances = z.object({
+  available: zComputedNanos,
+  held: zComputedNanos,
+  pending: zComputedNanos,
+  staked: zComputedNanos,
+  locked: zComputedNanos,
+});
 export type Balances = z.infer<typeof zBalances>;
 
 const zStoredEvent = z.object({ cursor: z.string(), kind: z.string(), lease: zId.nullable(), data: z.unknown(), at: zTimeMs });
@@ -524,8 +521,8 @@ export const API = {
     reply: z.object({
       servers: z.int(),
       online: z.int(),
-      liveLeasesHoldNanos: zNanos,
-      heldNanos: zNanos,
+      liveLeasesHoldNanos: zComputedNanos,
+      heldNanos: zComputedNanos,
       booksBalance: z.boolean(),
       logSize: z.int(),
       logPending: z.int(),

@@ -15,8 +15,11 @@ function orAbsent<T>(absent: T): (error: unknown) => T {
   };
 }
 
+/** Null where what it looks for is not there; throws where it is and cannot be read. */
+export const ifThere = <T>(found: Promise<T>): Promise<T | null> => found.catch(orAbsent(null));
+
 /** Null where there is no such file; throws where there is one that cannot be read. */
-export const readIfThere = (file: string): Promise<string | null> => readFile(file, "utf8").catch(orAbsent(null));
+export const readIfThere = (file: string): Promise<string | null> => ifThere(readFile(file, "utf8"));
 
 /** Nothing where there is no such folder; throws where there is one that cannot be read. */
 export const namesIn = (folder: string): Promise<string[]> => readdir(folder).catch(orAbsent([]));

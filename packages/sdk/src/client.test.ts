@@ -118,3 +118,36 @@ it("tells of each document that was taken, and of none that was refused", async 
   expect(await client.submit(envelope)).toMatchObject({ ok: true });
   expect(told).toEqual([[id, 7, "customer-stop"]]);
 });
+
+it("knows the promise for a credit that was booked before under its reference, and takes none for another one's", async () => {
+  const credit = (over: object = {}) => {
+    const own = {
+      party: client.identity.party,
+      amountNanos: "5",
+      source: "bank" as const,
+      reference: "wire-1",
+      clientId: client.newId(),
+      ...over,
+    };
+    return client.sign("credit", own);
+  };
+  const salt = "b".repeat(64);
+  const booked = ({ id, envelope }: ReturnType<typeof credit>): [number, unknown] => {
+    const parsed = parseDocument(nodeCrypto, envelope);
+    if (!parsed.ok) throw new Error(parsed.code);
+    const { epoch, size } = market.info.log;
+    const leaf = leafHashOf(nodeCrypto, parsed.document, 7, salt);
+    const promise = signPromise(market.receipts, { origin: market.origin, epoch, size, leaf, mergeBy: 1_007 });
+    return [200, { id, at: 7, salt, promise, document: envelope }];
+  };
+  const [first, again] = [credit(), credit()];
+  answers[API.submit.path] = [booked(first)];
+  expect(await client.submit(again.envelope)).toMatchObject({ ok: true, answer: { id: first.id } });
+  for (const other of [credit({ amountNanos: "6" }), credit({ reference: "wire-2" }), credit({ source: "card" })]) {
+    answers[API.submit.path] = [booked(other)];
+    await expect(client.submit(again.envelope)).rejects.toThrow(/promise for this document is not right/);
+  }
+  const nameless = credit({ reference: "" });
+  answers[API.submit.path] = [booked(nameless)];
+  await expect(client.submit(credit({ reference: "" }).envelope)).rejects.toThrow(/promise for this document is not right/);
+});

@@ -42,6 +42,7 @@ import {
 import { connectPipe } from "@xenoservers/protocol/websocket";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { z } from "zod";
+import { answeredDocument } from "./answered.ts";
 import { fetchFrom } from "./fetch-from.ts";
 import { samePins, type Identity } from "./identity.ts";
 
@@ -155,6 +156,12 @@ export class MarketClient {
     return this.timers.now() + offset;
   }
 
+  /** When so long has passed, in the broker's time: what a document says of times is judged by that clock, whatever this machine's says. */
+  async brokerTimeIn(ms: number): Promise<number> {
+    await this.market();
+    return this.brokerNow() + ms;
+  }
+
   /** Signs and submits; throws RefusedError. */
   async act<K extends Kind>(kind: K, payload: Omit<Payload<K>, "origin" | "seen">): Promise<Record<string, unknown>> {
     const answer = await this.submit(this.sign(kind, payload).envelope);
@@ -181,16 +188,17 @@ export class MarketClient {
   #checkPromise(envelope: Envelope, answer: Record<string, unknown>): Filed {
     const taken = zTaken.safeParse(answer).data;
     const parsed = parseDocument(this.crypto, envelope);
+    const document = parsed.ok ? answeredDocument(this.crypto, parsed.document, answer) : null;
     if (
       !taken ||
-      !parsed.ok ||
-      taken.promise.leaf !== leafHashOf(this.crypto, parsed.document, taken.at, taken.salt) ||
+      !document ||
+      taken.promise.leaf !== leafHashOf(this.crypto, document, taken.at, taken.salt) ||
       taken.promise.origin !== this.pins.origin ||
       !verifyPromise(this.crypto, this.pins.keys.receipts, taken.promise)
     ) {
       throw new Error("the broker's promise for this document is not right; keep what it answered and do not trust it");
     }
-    return { document: parsed.document, at: taken.at, promise: taken.promise, answer };
+    return { document, at: taken.at, promise: taken.promise, answer };
   }
 
   async read<N extends ReadName>(name: N, request: ReadRequest<N> = {}): Promise<RouteReply<N>> {

@@ -1,7 +1,8 @@
 import { Random, PaperMarket } from "@xenoservers/testkit";
+import { toHex } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { expect, it } from "vitest";
-import { fingerprintOf, identityOf, samePins } from "./identity.ts";
+import { channelKeyFor, channelSecretOf, fingerprintOf, identityOf, samePins } from "./identity.ts";
 
 const seed = new Uint8Array(32).fill(7);
 
@@ -11,6 +12,15 @@ it("is the same from the same seed, its channel key included, and says what its 
   expect(other.channelKey.publicKey).toEqual(one.channelKey.publicKey);
   expect(one.scopes).toContain("manage");
   expect(identityOf(new Uint8Array(32).fill(8)).party).not.toBe(one.party);
+});
+
+it("opens what was ordered by the root keys before it, and by no other", () => {
+  const [first, second] = [identityOf(seed), identityOf(new Uint8Array(32).fill(8))];
+  const now = identityOf(new Uint8Array(32).fill(9), { party: first.party, formerChannelSecrets: [channelSecretOf(seed)] });
+  const named = ({ channelKey }: typeof now): string => toHex(channelKey.publicKey);
+  expect(channelKeyFor(now, named(now))).toEqual(now.channelKey);
+  expect(channelKeyFor(now, named(first))?.secretKey).toEqual(first.channelKey.secretKey);
+  expect(channelKeyFor(now, named(second))).toBe(null);
 });
 
 it("of a delegated key acts for its party, in its account and with its scopes alone", () => {

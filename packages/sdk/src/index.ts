@@ -3,7 +3,7 @@ export { allOf, eventsOf, listOf, pagesOf } from "./lists.ts";
 export { openLink } from "./connect.ts";
 export { fetchFrom } from "./fetch-from.ts";
 export { pinsOf } from "@xenoservers/protocol/link";
-export { fingerprintOf, identityOf, samePins, type Identity } from "./identity.ts";
+export { channelKeyFor, channelSecretOf, fingerprintOf, identityOf, samePins, type Identity } from "./identity.ts";
 export { hasBreakpoints, type BuiltWork } from "./built.ts";
 export { JobDoesNotFit, buildJob, builtJob, type BuiltJob, type JobInput } from "./job.ts";
 export { driverOf, isAuditedRun, quoteFor, signOrder, type Quoted, type Wanted } from "./order.ts";

@@ -1,5 +1,6 @@
 import { PaperMarket, Random } from "@xenoservers/testkit";
 import { systemTimers } from "@xenoservers/protocol/link";
+import type { OfferView } from "@xenoservers/protocol";
 import { expect, it } from "vitest";
 import { PaperClient } from "../../../test/support/paper-client.ts";
 import { ORDER_VALID_MS, quoteFor, signOrder, type Wanted } from "./order.ts";
@@ -55,4 +56,22 @@ it("refuses in words where no server fits", async () => {
   await expect(quoteFor(client, wanted)).rejects.toMatchObject({
     refusal: { code: "no_match", facts: { explanation: "not-allowed excluded 1" } },
   });
+});
+
+it("quotes the first server that the budget pays for, not one that is cheap by the hour and dear by what is sent", async () => {
+  const owner = market.party("olga");
+  const offered = (egressGibNanos: string): OfferView => {
+    const server = market.server(owner);
+    const { payload, id } = market.offer(server);
+    const price = { ...payload.price, egressGibNanos };
+    const record = { leases: 0, completed: 0, ownerFailures: 0, missed: 0, convicted: 0, audited: 0 };
+    return { ...payload, price, server: server.id, offerId: id, free: payload.resources, priceNanosPerHour: "1", record };
+  };
+  const [dear, usual] = [offered("1000000000000000"), offered("10")];
+  const answer = (offers: OfferView[]) => () => ({ offers, resources: wanted.resources, excluded: {}, explanation: "", next: null });
+  const sent = { ...wanted, egressMibMax: 1024 };
+  client.answers.offers = answer([dear, usual]);
+  expect((await quoteFor(client, sent)).offer.offerId).toBe(usual.offerId);
+  client.answers.offers = answer([dear]);
+  expect(await quoteFor(client, sent)).toMatchObject({ offer: { offerId: dear.offerId }, quote: { fuelMax: 0n } });
 });

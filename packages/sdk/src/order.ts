@@ -2,6 +2,7 @@
 import {
   DEFAULT_DRIVER,
   isAudited,
+  paysForWork,
   priceVectorOf,
   quote,
   replicaBudget,
@@ -65,9 +66,15 @@ export interface Quoted {
   quote: Quote;
 }
 
-/** The cheapest matching offer now and what a lease on it would cost at most; throws RefusedError `no_match` with the explanation. */
+/** Offers are cheapest first by the hour; one whose egress is dear may stand before one that the budget pays for. */
+const OFFERS_TRIED_MAX = 20;
+
+/**
+ * The cheapest matching offer now that the budget pays for, and what a lease on it would cost at most; throws RefusedError `no_match` with
+ * the explanation.
+ */
 export async function quoteFor(client: MarketClient, wanted: Wanted): Promise<Quoted> {
-  const { resources, conditions, on, durationMsMax, terms, budgetNanos, fuelMax } = wanted;
+  const { resources, conditions, on, durationMsMax, terms } = wanted;
   const found = await client.read("offers", {
     query: {
       q: conditions.map(({ key, op, value }) => `${key}${op}${value}`).join(" "),
@@ -82,25 +89,28 @@ export async function quoteFor(client: MarketClient, wanted: Wanted): Promise<Qu
       accel: wanted.accel ?? "any",
       egress: egressClassOf(wanted),
       judges: wanted.judges === undefined ? "false" : "true",
-      limit: 1,
+      limit: OFFERS_TRIED_MAX,
     },
   });
-  const offer = found.offers[0];
-  if (!offer) throw new RefusedError(refuse("no_match", { excluded: found.excluded, explanation: found.explanation }));
-  return {
-    offer,
-    quote: quote({
-      terms,
-      resources,
-      price: priceVectorOf(offer.price),
-      budgetNanos: replicaBudget(budgetNanos, wanted.replicas ?? 1, isAuditedRun(wanted)),
-      durationMsMax,
-      fuelMax,
-      egressMibMax: wanted.egressMibMax ?? 0,
-      holdsReserve: isAuditedRun(wanted),
-    }),
-  };
+  const quoted = found.offers.map((offer) => ({ offer, quote: quoteOf(wanted, offer) }));
+  const first = quoted.find((each) => paysForWork(each.quote)) ?? quoted[0];
+  if (!first) throw new RefusedError(refuse("no_match", { excluded: found.excluded, explanation: found.explanation }));
+  return first;
 }
+
+const quoteOf = (wanted: Wanted, offer: OfferView): Quote => {
+  const { resources, durationMsMax, terms, budgetNanos, fuelMax } = wanted;
+  return quote({
+    terms,
+    resources,
+    price: priceVectorOf(offer.price),
+    budgetNanos: replicaBudget(budgetNanos, wanted.replicas ?? 1, isAuditedRun(wanted)),
+    durationMsMax,
+    fuelMax,
+    egressMibMax: wanted.egressMibMax ?? 0,
+    holdsReserve: isAuditedRun(wanted),
+  });
+};
 
 /** Signs what is wanted with the market's timings and fee: a purchase order that says otherwise does not follow from it. */
 export function signOrder(client: MarketClient, market: MarketInfo, wanted: Wanted, jobHash: string): SignedDocument<"order"> {

@@ -42,6 +42,8 @@ const zContext = z.strictObject({
   /** The only label of leases that the key acts on; null: any. */
   leaseLabel: z.string().nullable(),
   seed: zSeed,
+  /** Of root keys that this one took the place of: what opens the channels, and the sealed results, of leases that they ordered. */
+  formerChannelSecrets: z.array(zSeed).optional(),
   /** Pinned at login: whose cosignatures on the log count. */
   witnesses: z.array(z.strictObject({ name: z.string(), key: z.string().regex(/^[0-9a-f]{64}$/) })).optional(),
 });
@@ -61,9 +63,10 @@ export async function readContexts(file = home.contexts): Promise<Contexts> {
   );
 }
 
-export async function saveContext(name: string, context: Context, file = home.contexts): Promise<void> {
+/** And makes it the current one, or `current`. */
+export async function saveContext(name: string, context: Context, current = name, file = home.contexts): Promise<void> {
   const all = await readContexts(file);
-  await writeWhole(file, JSON.stringify({ current: name, contexts: { ...all.contexts, [name]: context } }, null, 1));
+  await writeWhole(file, JSON.stringify({ current, contexts: { ...all.contexts, [name]: context } }, null, 1));
 }
 
 /** Removes one, and makes another the current. */
@@ -99,8 +102,19 @@ function keepFiled(filed: Filed): void {
   }
 }
 
-export function clientOf({ url, pins, seed, party, account, scopes, leaseLabel }: Context): MarketClient {
-  const client = new MarketClient(url, pins, identityOf(Buffer.from(seed, "hex"), { party, account, scopes, leaseLabel }));
+export function clientOf({
+  url,
+  pins,
+  seed,
+  party,
+  account,
+  scopes,
+  leaseLabel,
+  formerChannelSecrets: former = [],
+}: Context): MarketClient {
+  const formerChannelSecrets = former.map((each) => Buffer.from(each, "hex"));
+  const identity = identityOf(Buffer.from(seed, "hex"), { party, account, scopes, leaseLabel, formerChannelSecrets });
+  const client = new MarketClient(url, pins, identity);
   client.onFiled = keepFiled;
   return client;
 }

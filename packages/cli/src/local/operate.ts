@@ -33,7 +33,8 @@ export async function operatorHere(data: string | null): Promise<MarketClient> {
 }
 
 export async function operate<K extends Kind>(client: MarketClient, kind: K, own: Omit<Payload<K>, "origin" | "seen">): Promise<void> {
-  const answer = await client.submit(client.sign(kind, own).envelope);
+  const document = client.sign(kind, own);
+  const answer = await client.submit(document.envelope);
   if (!answer.ok) throw new RefusedError(answer);
-  print("done");
+  print(answer.answer["id"] === document.id ? "done" : "done before; nothing was done again");
 }

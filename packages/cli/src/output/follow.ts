@@ -1,6 +1,7 @@
 /** A lease that runs or has ended, followed from here. */
-import { toHex, type LeaseView } from "@xenoservers/protocol";
+import type { LeaseView } from "@xenoservers/protocol";
 import {
+  channelKeyFor,
   fetchBound,
   openSession,
   type BoundOrder,
@@ -21,7 +22,7 @@ export interface Followed {
 
 /** Only the key that ordered it opens a lease's channel and what was sealed for it. */
 function channelProblem(client: MarketClient, { order, po }: BoundOrder): string | null {
-  if (order.payload.channelKey === toHex(client.identity.channelKey.publicKey)) return null;
+  if (channelKeyFor(client.identity, order.payload.channelKey)) return null;
   const whose = order.payload.party === client.identity.party ? "another of your keys" : "another party";
   return `lease ${shortId(po.id)} was ordered by ${whose}, and only that one can open its channel; use its context (xeno context ls)`;
 }

@@ -2,8 +2,8 @@
 import path from "node:path";
 import type { AbuseTraceInput } from "../input/verbs/owner.ts";
 import { serverFolder } from "../local/server-folder.ts";
-import { print, printJson, say } from "../output/terminal.ts";
-import { UserError, shortId, table, when } from "../output/ui.ts";
+import { print, printJson, say, yellow } from "../output/terminal.ts";
+import { UserError, countOf, shortId, table, when } from "../output/ui.ts";
 
 /** Clocks of those who complain differ. */
 const SLACK_MS = 60_000;
@@ -17,13 +17,17 @@ export function addressIn(text: string): { address: string; port: number | null 
 export async function abuseTrace({ address: typed, at, fromPort, data, json }: AbuseTraceInput): Promise<void> {
   const { address, port } = addressIn(typed);
   const { readEgressLog } = await import("@xenoservers/xenoserver");
-  const found = (await readEgressLog(path.join(serverFolder(data), "vm"))).filter(
-    (each) =>
+  let unreadable = 0;
+  const found = [];
+  for await (const each of readEgressLog(path.join(serverFolder(data), "vm"), () => unreadable++)) {
+    const isIt =
       each.address === address &&
       (port === null || each.port === port) &&
       (at === null || (each.at - SLACK_MS <= at && at <= each.endedAt + SLACK_MS)) &&
-      (fromPort === null || each.from === fromPort),
-  );
+      (fromPort === null || each.from === fromPort);
+    if (isIt) found.push(each);
+  }
+  if (unreadable > 0) say(yellow(`${countOf(unreadable, "line")} of this machine's record cannot be read`));
   if (json) return printJson({ connections: found });
   if (found.length === 0) return print("no guest of this machine connected there then");
   table(

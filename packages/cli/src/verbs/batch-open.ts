@@ -10,7 +10,7 @@ export async function batchOpen({ budget, expires, account, json }: BatchOpenInp
     party: context.party,
     account: await accountOf(client, context, account),
     budgetNanos: budget.toString(),
-    expiresAt: client.timers.now() + expires,
+    expiresAt: await client.brokerTimeIn(expires),
     clientId: client.newId(),
   });
   if (json) printJson(answer);

@@ -3,12 +3,13 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { ROLE_SCOPES } from "@xenoservers/market";
-import type { OfferView, SignedDocument } from "@xenoservers/protocol";
+import { refuse, toHex, type OfferView, type SignedDocument } from "@xenoservers/protocol";
+import { MarketClient, channelKeyFor } from "@xenoservers/sdk";
 import { PaperMarket, Random, type Own, type PaperParty, type PaperServer } from "@xenoservers/testkit";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { PaperBroker } from "../../../../test/support/paper-broker.ts";
 import { parseCiToken } from "../input/ci-token.ts";
-import { currentContext, saveContext, type Context } from "../input/home.ts";
+import { clientOf, currentContext, readContexts, saveContext, type Context } from "../input/home.ts";
 import { SMALLEST_MODULE } from "../../../../test/support/smallest-module.ts";
 import { Typed } from "../typed.fixture.ts";
 
@@ -254,5 +255,66 @@ describe("accounts", () => {
     expect(payloadOf("batch")).toMatchObject({ account: ACCOUNT, budgetNanos: "1000000000" });
     expect(await xeno("wallet", "--account", "qa")).toBe(125);
     expect(typed.said.stderr).toContain("no account is called 'qa'; there are: ci");
+  });
+});
+
+it("what is to hold for an hour holds for one by the broker's clock, however wrong this machine's is", async () => {
+  const [hour, right] = [3_600_000, Date.now.bind(Date)];
+  for (const wrongMs of [-2 * hour, 2 * hour]) {
+    vi.spyOn(Date, "now").mockImplementation(() => right() + wrongMs);
+    broker.filed.length = 0;
+    expect(await xeno("token", "create", "--label", "t", "--read-only", "--expires", "1h")).toBe(0);
+    expect(await xeno("token", "create", "--server", "--expires", "1h")).toBe(0);
+    expect(await xeno("batch", "open", "1.00", "--expires", "1h")).toBe(0);
+    expect(kinds()).toEqual(["key-grant", "key-grant", "batch"]);
+    for (const { payload } of broker.filed) {
+      const { expiresAt } = payload as { expiresAt: number };
+      expect(Math.abs(expiresAt - market.info.now - hour)).toBeLessThan(hour);
+    }
+  }
+});
+
+describe("key rotate", () => {
+  const channelKeyOf = (client: ReturnType<typeof clientOf>): string => toHex(client.identity.channelKey.publicKey);
+  const keyNow = async () => (await currentContext()).context;
+
+  it("keeps what opens the leases that the old keys ordered, however often it is done", async () => {
+    const ordered = [];
+    for (let times = 0; times < 3; times++) {
+      ordered.push(channelKeyOf(clientOf(await keyNow())));
+      expect(await xeno("key", "rotate")).toBe(0);
+    }
+    const { identity } = clientOf(await keyNow());
+    expect(new Set([...ordered, channelKeyOf(clientOf(await keyNow()))]).size).toBe(4);
+    for (const key of ordered) expect(channelKeyFor(identity, key)).not.toBe(null);
+    expect(payloadOf("key-rotate")).toMatchObject({ party: carl.party, newRootKey: expect.any(String) });
+    expect(Object.keys((await readContexts()).contexts)).toEqual(["m"]);
+  });
+
+  it("that is refused changes nothing here", async () => {
+    broker.answer = () => refuse("suspended", { reason: "x" });
+    expect(await xeno("key", "rotate")).toBe(125);
+    expect(await readContexts()).toEqual({ current: "m", contexts: { m: context() } });
+  });
+
+  it("that broke off goes on from there: the old key stays in use until it is known that the market has the next", async () => {
+    broker.answer = () => refuse("unavailable");
+    vi.spyOn(MarketClient.prototype, "sleep").mockResolvedValue();
+    expect(await xeno("key", "rotate")).toBe(125);
+    expect(typed.said.stderr).toContain("run `xeno key rotate` again");
+    expect(await keyNow()).toEqual(context());
+    const { seed } = (await readContexts()).contexts["m.next"] ?? {};
+    broker.answer = () => refuse("key_revoked");
+    broker.reads["/api/v1/whoami"] = () => ({
+      party: carl.party,
+      name: "c",
+      account: carl.account,
+      role: "root",
+      suspended: false,
+      keys: [],
+    });
+    expect(await xeno("key", "rotate")).toBe(0);
+    expect(await keyNow()).toMatchObject({ seed });
+    expect(Object.keys((await readContexts()).contexts)).toEqual(["m"]);
   });
 });

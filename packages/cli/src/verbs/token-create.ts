@@ -19,7 +19,7 @@ export async function tokenCreate(input: TokenCreateInput): Promise<void> {
   const { party } = client.identity;
   const { label, leaseLabel, maxPerDay } = input;
   const account = input.account === null ? null : await accountOf(client, context, input.account);
-  const expiresAt = expiresAtOf(client, input);
+  const expiresAt = await expiresAtOf(client, input);
   const granted = { party, role: "ci" as const, label, scopes, account, leaseLabel, expiresAt };
   await client.act("key-grant", { ...granted, key, maxSpendPerDayNanos: maxPerDay?.toString() ?? null });
   const token = formatCiToken({ url: context.url, pins: context.pins, seed: seed.toString("hex"), key: granted });
@@ -29,8 +29,8 @@ export async function tokenCreate(input: TokenCreateInput): Promise<void> {
   print(token);
 }
 
-const expiresAtOf = (client: MarketClient, { expires }: TokenCreateInput): number | null =>
-  expires === null ? null : client.timers.now() + expires;
+const expiresAtOf = async (client: MarketClient, { expires }: TokenCreateInput): Promise<number | null> =>
+  expires === null ? null : client.brokerTimeIn(expires);
 
 interface Bounds {
   scopes: readonly string[];
@@ -60,7 +60,7 @@ async function enrolToken(input: TokenCreateInput): Promise<void> {
   const seed = randomBytes(32);
   const key = createSigner(seed).publicKey;
   const { party } = client.identity;
-  const bounds = { account: null, leaseLabel: null, maxSpendPerDayNanos: null, expiresAt: expiresAtOf(client, input) };
+  const bounds = { account: null, leaseLabel: null, maxSpendPerDayNanos: null, expiresAt: await expiresAtOf(client, input) };
   await client.act("key-grant", { party, key, role: "enrol", label, scopes: ["enrol"], ...bounds });
   const token = formatEnrolToken({ url: context.url, pins: context.pins, party, seed: seed.toString("hex") });
   if (json) return printJson({ token, key });

@@ -10,10 +10,18 @@ export const zKey = hex(32);
 export const zParty = z.string().regex(/^p_[0-9a-f]{40}$/, "must be a party id");
 export const zServer = z.string().regex(/^s_[0-9a-f]{40}$/, "must be a server id");
 export const zAccount = z.string().regex(/^a_[0-9a-f]{40}$/, "must be an account id");
-export const zNanos = z.string().refine((text) => parseNanos(text) !== null, "must be a decimal integer of nanos");
+const NANOS = "must be a decimal integer of nanos";
+export const zNanos = z
+  .string()
+  .regex(/^[0-9]+$/, NANOS)
+  .refine((text) => parseNanos(text) !== null, NANOS);
+const FUEL = "must be a decimal integer of fuel";
 const FUEL_TEXT = /^(0|[1-9][0-9]{0,18})$/;
 /** Fuel as a decimal integer; at most 2^62, so that it fits the engine's counter. */
-export const zFuel = z.string().refine((text) => FUEL_TEXT.test(text) && BigInt(text) <= 1n << 62n, "must be a decimal integer of fuel");
+export const zFuel = z
+  .string()
+  .regex(FUEL_TEXT, FUEL)
+  .refine((text) => !FUEL_TEXT.test(text) || BigInt(text) <= 1n << 62n, FUEL);
 /** Checkpoints of one trace: the referee's part of a disputed job is one in so many. */
 export const TRACE_ROOTS_MAX = 256;
 export const zTime = z.int().min(0);
@@ -23,10 +31,14 @@ export const zName = z
   .min(1)
   .max(64)
   .regex(/^[^\p{C}]+$/u, "must not hold control characters");
-export const zText = z
-  .string()
-  .max(500)
-  .regex(/^[^\p{Cc}]*$/u, "must not hold control characters");
+const plain = (charactersMax: number) =>
+  z
+    .string()
+    .max(charactersMax)
+    .regex(/^[^\p{Cc}]*$/u, "must not hold control characters");
+export const zText = plain(500);
+/** What programs compare and people read, such as an engine's name. */
+export const zWord = plain(64);
 export const zLabels = z
   .record(z.string().regex(/^[a-z0-9-]{1,32}$/), z.string().regex(/^[A-Za-z0-9._:-]{1,64}$/))
   .refine((labels) => Object.keys(labels).length <= 16, "at most 16 labels");
@@ -37,7 +49,7 @@ export const zLogState = z.strictObject({ epoch: zEpoch, size: z.int().min(0), r
 export type LogState = z.infer<typeof zLogState>;
 /** What a signer had seen of the log, and so the epoch that it signed towards; null: it knew of none. */
 export const zSeen = zLogState.nullable();
-export const zOrigin = z.string().min(1).max(200);
+export const zOrigin = plain(200).min(1);
 
 export const zResources = z.strictObject({
   vcpu: z.int().min(1).max(1024),
@@ -61,7 +73,7 @@ export const zEgress = z.union([
 ]);
 export type Egress = z.infer<typeof zEgress>;
 export const zBytes = z.int().min(0);
-export const zCondition = z.strictObject({ key: z.string().max(64), op: z.enum(OPERATORS), value: z.string().max(64) });
+export const zCondition = z.strictObject({ key: zWord, op: z.enum(OPERATORS), value: zWord });
 export const zTimings = z.strictObject({
   acceptWithinMs: zMs,
   startWithinMs: zMs,

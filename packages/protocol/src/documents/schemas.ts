@@ -44,6 +44,7 @@ import {
   zText,
   zTime,
   zTimings,
+  zWord,
 } from "./parts.ts";
 
 const base = { origin: zOrigin, seen: zSeen };
@@ -113,9 +114,9 @@ export const SCHEMAS = {
     /** Whether the server itself fetches images from public addresses. */
     fetches: z.boolean(),
     /** The exact QEMU of deterministic machines; empty where none can run. */
-    vmEngine: z.string().max(64),
+    vmEngine: zWord,
     allowedParties: z.array(zParty).max(100),
-    engine: z.string().max(64),
+    engine: zWord,
     /** The most of its pay that it leaves to the broker. */
     feeBasisPointsMax: zFeeBasisPoints,
     timings: zTimings,
@@ -234,7 +235,7 @@ export const SCHEMAS = {
     lease: zId,
     server: zServer,
     jobHash: zId,
-    engine: z.string().max(64),
+    engine: zWord,
     /** As in claims: a server that lost its disk does not know what it has said before, and says so. */
     incarnation: z.int().min(1),
     reason: z.enum(RESULT_REASONS),
@@ -313,7 +314,7 @@ export const SCHEMAS = {
     server: zServer,
     request: zId,
     jobHash: zId,
-    engine: z.string().max(64),
+    engine: zWord,
     step: zFuel,
     /**
      * Of the state at each breakpoint: the first at which so many steps of fuel were used. Empty when the job has no build with

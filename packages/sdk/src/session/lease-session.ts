@@ -8,6 +8,7 @@ import { Turns, WANTS_UNDER_WAY_MAX, initiateChannel, type Channel, type Channel
 import type { LinkEvent, Pipe, Timers } from "@xenoservers/protocol/link";
 import type { BuiltWork } from "../built.ts";
 import { RefusedError, type MarketClient } from "../client.ts";
+import { channelKeyFor } from "../identity.ts";
 import type { BoundOrder } from "../purchase-order.ts";
 import { withdrawOrder, type Withdrawn } from "../withdrawing.ts";
 import { Alarm } from "./alarm.ts";
@@ -170,9 +171,12 @@ export class LeaseSession {
   }
 
   /** One channel from its opening to its end. */
-  async #talk({ po, offer }: BoundOrder): Promise<void> {
+  async #talk({ po, offer, order }: BoundOrder): Promise<void> {
+    const { identity } = this.#client;
     const pipe = this.#link.openChannel(po.id);
-    const channel = await initiateChannel(pipe, this.#client.identity.channelKey, offer.payload.channelKey, po.id);
+    // a server answers the order's own key alone
+    const key = channelKeyFor(identity, order.payload.channelKey) ?? identity.channelKey;
+    const channel = await initiateChannel(pipe, key, offer.payload.channelKey, po.id);
     const closed = new Promise<void>((resolve) => channel.onClose(() => resolve()));
     if (this.#closed || po.id !== this.lease) return channel.close();
     this.#channel = channel;

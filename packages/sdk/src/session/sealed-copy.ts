@@ -4,6 +4,7 @@
  */
 import { openSealed } from "@xenoservers/protocol/sealed";
 import type { MarketClient } from "../client.ts";
+import { channelKeyFor } from "../identity.ts";
 import type { BoundOrder } from "../purchase-order.ts";
 import { NotDelivered } from "./fetches.ts";
 import { bytesProblem, checkResult, type Delivered } from "./result.ts";
@@ -23,9 +24,9 @@ export async function fetchSealed(client: MarketClient, bound: BoundOrder): Prom
   const { payload } = checked.document;
   const { id } = bound.po;
   const context = { lease: id, result: checked.document.id };
-  const opened = await openSealed(client.crypto, client.identity.channelKey.secretKey, context, (part) =>
-    client.readBytes("sealed", { params: { id, part } }),
-  );
+  const key = channelKeyFor(client.identity, bound.order.payload.channelKey);
+  if (!key) throw new NotDelivered("the copy that lies with the broker is sealed to another key");
+  const opened = await openSealed(client.crypto, key.secretKey, context, (part) => client.readBytes("sealed", { params: { id, part } }));
   if (!opened) throw new NotDelivered("the copy that lies with the broker is not for this key, or not what a server seals");
   const { tree, stdout, stderr, files } = opened;
   const streams = new Streams({ stdout: 0, stderr: 0 });

@@ -18,7 +18,7 @@ import { refuse, rootAccountOf, subAccountOf, type Refusal, type Verified } from
 import { readSetting } from "../store/settings.ts";
 import type { AccountRow, Allowance, BatchRow, KeyRow, LeaseRow, Versioned } from "../store/store.ts";
 import { boundProblem, outsideOf, type PartyCaller } from "./caller.ts";
-import { answerAgain, planned, transfer, type Outcome } from "./outcome.ts";
+import { answerAgain, envelopeJson, planned, transfer, type Outcome } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
 const ALLOWANCE_SINK: OutsideKey = "sink/allowance";
@@ -180,6 +180,8 @@ export async function creditParty(round: Round, document: Verified<"credit">): P
   return planned(round, {
     id: document.id,
     filed: [{ document, parties: [party] }],
+    // whoever is answered so again, for another document, sees which one the promise is for
+    answer: { document: envelopeJson(document.envelope) },
     uniques: [`operator/${clientId}`],
     puts: reference === "" ? [] : [{ kind: "setting", id, expect: 0, data: { id, value } }],
     floors: [{ key: from, floor: null }],

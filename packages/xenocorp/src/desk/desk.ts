@@ -160,13 +160,15 @@ export class Desk {
   async #runBatch(tasks: Task[]): Promise<void> {
     await this.hear();
     const round = new Round(this.services);
-    const outcomes = await Promise.all(tasks.map((task) => task.plan(round)));
+    const outcomes = await Promise.allSettled(tasks.map((task) => task.plan(round)));
     const plans: { task: Task; planned: Planned }[] = [];
     for (const [i, outcome] of outcomes.entries()) {
       const task = tasks[i]!;
-      if (outcome === null) task.done(null);
-      else if (!outcome.ok) task.done(outcome);
-      else plans.push({ task, planned: outcome });
+      // what fails with one document is nothing to the others, which are somebody else's
+      if (outcome.status === "rejected") task.failed(outcome.reason);
+      else if (outcome.value === null) task.done(null);
+      else if (!outcome.value.ok) task.done(outcome.value);
+      else plans.push({ task, planned: outcome.value });
     }
     const { fleet, store } = this.services;
     const note = fleet?.opened() ?? "";

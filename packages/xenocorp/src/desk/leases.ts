@@ -3,7 +3,7 @@
  * step is allowed when, and who is paid what, stands in market/lease. Who controls the inputs: the server (acceptance, claim, result),
  * the customer (stop, extension, delivery, objection), the operator (ruling).
  */
-import { extensionNanos } from "@xenoservers/market";
+import { NANOS_MAX, extensionNanos } from "@xenoservers/market";
 import { refuse, type Json, type Refusal, type Verified } from "@xenoservers/protocol";
 import type { LeaseRow, Versioned } from "../store/store.ts";
 import { leasePurse } from "./accounts.ts";
@@ -94,7 +94,9 @@ export async function extendLease(round: Round, document: Verified<"extension">,
   const purse = await leasePurse(round, caller, before);
   if (!purse.ok) return purse;
   change.drawOn(purse);
-  const holdNanos = (BigInt(before.holdNanos) + extensionNanos(before, durationMsMax)).toString();
+  const hold = BigInt(before.holdNanos) + extensionNanos(before, durationMsMax);
+  if (hold > NANOS_MAX) return refuse("insufficient_funds", { account: before.purse, why: "nobody can hold as much as that time costs" });
+  const holdNanos = hold.toString();
   change.issue("amendment", { lease: id, extension: document.envelope, durationMsMax, holdNanos, previous, at: change.at });
   return change.planned({
     id: document.id,

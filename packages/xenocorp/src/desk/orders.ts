@@ -12,6 +12,7 @@ import {
   match,
   moneyKey,
   orderProblem,
+  paysForWork,
   plus,
   quoteOn,
   sameTimings,
@@ -132,6 +133,8 @@ export async function bind(round: Round, document: SignedDocument<"order">, purs
   return together(plans, slots);
 }
 
+const UNPAID = "the budget does not pay for any work of the servers that fit";
+
 type Chosen = { ok: true; drawn: Candidate[] } | Refusal;
 
 /** The servers that the order goes to: the cheapest that fits, or one of each of several owners by chance. */
@@ -147,10 +150,14 @@ async function choose(
   const untried = byOwnersTried(services.index, matches, triedServers);
   const fresh = untried.filter((candidate) => isCurrent(candidate, round, fee));
   if (fresh.length < untried.length) excluded["terms"] = untried.length - fresh.length;
-  const staked = order.assurance === "isolated" ? fresh : await withStake(round, order, fresh);
+  // one that is cheap by the hour may be dear by what its guest sends
+  const payable = fresh.filter((candidate) => paysForWork(quoteOn(order, { price: wirePriceOf(candidate.price) }, 0)));
+  if (payable.length === 0 && fresh.length > 0) return refuse("insufficient_funds", { budgetNanos: order.budgetNanos, why: UNPAID });
+  if (payable.length < fresh.length) excluded["budget"] = fresh.length - payable.length;
+  const staked = order.assurance === "isolated" ? payable : await withStake(round, order, payable);
   const drawn = replicas === 1 ? staked.slice(0, 1) : (drawReplicas(staked, replicas, drawOf(round, id)) ?? []);
   if (drawn.length > 0) return { ok: true, drawn };
-  if (fresh.length > staked.length) excluded["stake"] = fresh.length - staked.length;
+  if (payable.length > staked.length) excluded["stake"] = payable.length - staked.length;
   if (staked.length > 0) excluded["owners"] = staked.length;
   const owners =
     replicas === 1
@@ -223,12 +230,6 @@ async function slotFor(round: Round, document: SignedDocument<"order">, choice: 
     round.get("party", candidate.owner),
   ]);
   if (!offer || server?.data.offerId !== candidate.offerId) return refuse("capacity_taken", { server: candidate.server });
-  const quoted = quoteOn(document.payload, { price: wirePriceOf(candidate.price) }, choice.slot);
-  if (quoted.durationMsMax < 1 || quoted.fuelMax < 1n)
-    return refuse("insufficient_funds", {
-      budgetNanos: document.payload.budgetNanos,
-      why: "the budget does not pay for any work of this server",
-    });
   const po = purchaseOrderFor(round, document, choice, {
     offer: offer.envelope,
     serverKey: server.data.key,

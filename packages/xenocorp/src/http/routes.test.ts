@@ -4,12 +4,13 @@ import { connect, type AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import Fastify from "fastify";
 import { pino } from "pino";
-import type { OfferView, Signer } from "@xenoservers/protocol";
+import { NANOS_MAX } from "@xenoservers/market";
+import type { OfferView, RouteReply, Signer } from "@xenoservers/protocol";
 import { callers } from "./caller.ts";
 import { systemTimers } from "@xenoservers/protocol/link";
 import { createReads } from "./reads.ts";
 import { Routes } from "./routes.ts";
-import { World, newSigner, type Party } from "./world.fixture.ts";
+import { World, newId, newSigner, type Party } from "./world.fixture.ts";
 import { createWrites } from "./writes.ts";
 
 let world: World;
@@ -44,6 +45,35 @@ it("a search with a token finds one's own servers, and those that serve only som
   expect(await found("on=mine", customer.root)).toEqual([own.id]);
   expect(await found("", null)).toEqual([own.id]);
   expect(await found("on=mine", null)).toEqual([]);
+});
+
+it("what one owner asks spoils no search, however much it is", async () => {
+  const most = NANOS_MAX.toString();
+  const price = {
+    vcpuNanosPerSecond: most,
+    memoryGibNanosPerSecond: most,
+    diskGibNanosPerSecond: most,
+    gigaFuelNanos: most,
+    egressGibNanos: most,
+  };
+  const [usual, dear] = [await world.server(customer), await world.server(await world.party(), { price })];
+  for (const terms of ["on-result", "by-interval"])
+    expect(await found(`vcpu=8&diskMib=4096&terms=${terms}`, customer.root)).toEqual([usual.id, dear.id]);
+});
+
+it("a party that was credited more than once reads what it has, however much it is", async () => {
+  const pay = () => ({ party: customer.id, amountNanos: NANOS_MAX.toString(), source: "bank" as const, reference: "", clientId: newId() });
+  for (let times = 0; times < 2; times++) await world.must(world.operator, "credit", pay());
+  const { balances } = (await world.app.inject({ url: "/api/v1/accounts", headers: await headersOf(customer.root) })).json<
+    RouteReply<"accounts">
+  >();
+  expect(BigInt(balances.available)).toBe(2n * NANOS_MAX + 1_000_000n);
+});
+
+it("the time of a request is counted, answered or refused", async () => {
+  for (const url of ["/api/v1/market", "/api/v1/leases"]) await world.app.inject({ method: "GET", url });
+  expect(world.took).toHaveLength(2);
+  for (const seconds of world.took) expect(seconds).toBeGreaterThan(0);
 });
 
 it("a token that is wrong is refused wherever it is sent", async () => {

@@ -146,7 +146,7 @@ export class Routes {
 
   /** What lasts, such as a database that is away, is told as one fault, whichever requests meet it. */
   #failed(error: unknown, asked: { requestId: string; route: RouteName }): Refusal {
-    if (error instanceof SigningStopped || isDatabaseError(error)) {
+    if (isPassing(error)) {
       this.#parts.faults.failed("requests find no database, or no signature", error, asked);
       return refuse("unavailable");
     }

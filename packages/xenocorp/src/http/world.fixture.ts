@@ -64,6 +64,8 @@ export class World {
   readonly feed: EventFeed;
   /** What was told of faults. */
   readonly faults: object[] = [];
+  /** How long each request took, in seconds, as it is counted. */
+  readonly took: number[] = [];
   #app: FastifyInstance | null = null;
 
   constructor(store?: Store, door: DoorOptions = {}) {
@@ -119,7 +121,7 @@ export class World {
       version: "test",
       trustProxy: [],
       notReady: async () => null,
-      count: () => {},
+      count: (_route, _code, seconds) => void this.took.push(seconds),
     });
   }
 

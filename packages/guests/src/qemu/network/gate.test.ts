@@ -18,6 +18,7 @@ let inside: Server;
 let gate: Gate;
 let recorded: Connection[];
 let answerNames: () => void;
+let now = 0;
 
 async function listening(server: Server): Promise<Server> {
   await once(server.listen(0, "127.0.0.1"), "listening");
@@ -38,6 +39,7 @@ beforeEach(async () => {
     record: (connection) => recorded.push(connection),
     lookUps: new LookUpRoom(),
     resolve: () => told,
+    now: () => now,
     dial: () => connect(portOf(outside), "127.0.0.1"),
   });
   datagrams = createSocket("udp4");
@@ -73,6 +75,30 @@ it("writes down of each connection its own bytes, whatever others pass meanwhile
   await until(() => recorded.length === 2);
   expect(recorded.map(({ bytes }) => bytes)).toEqual([1, MIB]);
   expect(gate.bytes).toBe(MIB + 1);
+});
+
+it("bounds how many connections a guest makes one after another, bytes or none", async () => {
+  let knocks = 0;
+  outside.on("connection", (socket) => {
+    knocks += 1;
+    socket.destroy();
+  });
+  const knock = async (times: number): Promise<void> => {
+    for (let i = 0; i < times; i++) {
+      const socket = connect(portOf(inside), "127.0.0.1");
+      await new Promise<void>((resolve) =>
+        socket
+          .on("error", () => {})
+          .once("close", () => resolve())
+          .resume(),
+      );
+    }
+  };
+  await knock(256 + 40);
+  expect([knocks, recorded.length]).toEqual([256, 256]);
+  now += 1_000;
+  await knock(40);
+  expect([knocks, recorded.length]).toEqual([256 + 32, 256 + 32]);
 });
 
 it("answers a guest that asks for more names at a time than are looked up: not now", async () => {

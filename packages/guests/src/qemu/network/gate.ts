@@ -17,6 +17,11 @@ import { answerQuestion, type Found } from "./questions.ts";
 /** Never, whatever owner or order say: mail from strangers' guests ruins the owner's address. */
 const MAIL_PORTS: readonly number[] = [25, 465, 587, 2525];
 const CONNECTIONS_MAX = 256;
+/**
+ * One after another, bytes or none: each is a line on the owner's disk, and a knock at somebody's door in the owner's name. As many as
+ * may be open at a time come at once.
+ */
+const CONNECTIONS_PER_SECOND = 32;
 /** How long a guest may use an address after it asked for its name. */
 const NAME_KEPT_MS = 3_600_000;
 const NAMES_MAX = 4_096;
@@ -52,6 +57,8 @@ interface GateOptions {
   /** Addresses of a name; this machine's name servers are asked when absent. */
   resolve?(name: string): Promise<string[]>;
   dial?(address: string, port: number): Socket;
+  /** For tests: the time by which connections are counted, in ms. */
+  now?(): number;
 }
 
 /** Whether a name is one of the order's; `*.example.org` stands for what is below. */
@@ -71,9 +78,13 @@ export class Gate {
   #datagrams: Datagrams | null = null;
   #allowance: number;
   #refilledAt = Date.now();
+  /** Connections that it may still make now. */
+  #connections = CONNECTIONS_MAX;
+  #countedAt: number;
 
   constructor(options: GateOptions) {
     this.#options = options;
+    this.#countedAt = this.#now();
     this.#bytes = options.bytesUsed;
     this.#lookUps = new LookUps(options.lookUps, options.resolve);
     this.#allowance = options.bytesPerSecondMax;
@@ -141,7 +152,8 @@ export class Gate {
     const known = this.#names.get(address);
     const name = known && known.until > Date.now() ? known.name : null;
     const allowed = isPublic(address) && (egress === "public" || name !== null);
-    if (!allowed || this.#bytes >= bytesMax || this.#open.size >= CONNECTIONS_MAX) return void inside.resetAndDestroy();
+    if (!allowed || this.#bytes >= bytesMax || this.#open.size >= CONNECTIONS_MAX || !this.#mayConnect())
+      return void inside.resetAndDestroy();
     const at = Date.now();
     const passed = { bytes: 0 };
     let from = 0;
@@ -170,6 +182,19 @@ export class Gate {
       this.#open.delete(outside);
       record({ at, lease, address, port, name, from, bytes: passed.bytes, endedAt: Date.now() });
     }
+  }
+
+  #now(): number {
+    return (this.#options.now ?? Date.now)();
+  }
+
+  #mayConnect(): boolean {
+    const now = this.#now();
+    this.#connections = Math.min(CONNECTIONS_MAX, this.#connections + ((now - this.#countedAt) * CONNECTIONS_PER_SECOND) / 1_000);
+    this.#countedAt = now;
+    if (this.#connections < 1) return false;
+    this.#connections -= 1;
+    return true;
   }
 
   /** Counts, slows down to the owner's bandwidth, and ends at the order's limit. */

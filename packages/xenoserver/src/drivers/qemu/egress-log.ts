@@ -1,7 +1,7 @@
 /** Every connection of the guests of this server, in a file of its owner's. */
-import { appendFile } from "node:fs/promises";
+import { appendFile, open } from "node:fs/promises";
 import path from "node:path";
-import { readIfThere } from "@xenoservers/protocol/files";
+import { ifThere } from "@xenoservers/protocol/files";
 import type { Connection } from "@xenoservers/guests";
 import { z } from "zod";
 
@@ -29,7 +29,17 @@ export class EgressLog {
 
   async open(): Promise<void> {
     this.#month = month(Date.now());
-    for (const { endedAt, bytes } of await readEgressLog(this.#folder)) if (month(endedAt) === this.#month) this.#bytes += bytes;
+    let unreadable = 0;
+    for await (const { endedAt, bytes } of readEgressLog(this.#folder, () => unreadable++))
+      if (month(endedAt) === this.#month) this.#bytes += bytes;
+    if (unreadable === 0) return;
+    this.#log("lines of the record of guests' connections cannot be read", { file: this.#file, lines: unreadable });
+    // the next connection begins a line of its own
+    await appendFile(this.#file, "\n");
+  }
+
+  get #file(): string {
+    return path.join(this.#folder, EGRESS_LOG);
   }
 
   record(connection: Connection): void {
@@ -39,7 +49,7 @@ export class EgressLog {
     }
     this.#bytes += connection.bytes;
     this.#written = this.#written
-      .then(() => appendFile(path.join(this.#folder, EGRESS_LOG), `${JSON.stringify(connection)}\n`, { mode: 0o600 }))
+      .then(() => appendFile(this.#file, `${JSON.stringify(connection)}\n`, { mode: 0o600 }))
       .catch((error: Error) =>
         this.#log("a guest's connection could not be written down", { lease: connection.lease, error: error.message }),
       );
@@ -55,17 +65,24 @@ export class EgressLog {
   }
 }
 
-function connectionOf(line: string, file: string): Connection {
+function connectionOf(line: string): Connection | null {
   try {
     return zConnection.parse(JSON.parse(line));
-  } catch (cause) {
-    throw new Error(`${file} holds a line that is no connection of a guest's: ${line.slice(0, 200)}`, { cause });
+  } catch {
+    return null;
   }
 }
 
-/** Every connection that guests made, oldest first. `folder`: the daemon's `vm` folder. */
-export async function readEgressLog(folder: string): Promise<Connection[]> {
-  const file = path.join(folder, EGRESS_LOG);
-  const text = (await readIfThere(file)) ?? "";
-  return text.split("\n").flatMap((line) => (line === "" ? [] : [connectionOf(line, file)]));
+/**
+ * Every connection that guests made, oldest first. `folder`: the daemon's `vm` folder. What is no connection, such as a line that was being
+ * written when the power went, is told and passed over: neither the daemon nor a complaint waits for a person to mend the file.
+ */
+export async function* readEgressLog(folder: string, onUnreadable: (line: string) => void): AsyncGenerator<Connection> {
+  const file = await ifThere(open(path.join(folder, EGRESS_LOG)));
+  if (!file) return;
+  for await (const line of file.readLines()) {
+    const connection = connectionOf(line);
+    if (connection) yield connection;
+    else if (line !== "") onUnreadable(line);
+  }
 }
