@@ -10,12 +10,12 @@ import { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import packet from "dns-packet";
+import { TarDamage, readTar, type TarEntry } from "@xenoservers/protocol/archive";
 import { PACKING_BYTES, isDamage, packingOf, unpackers } from "@xenoservers/protocol/unpack";
 import { JsonLines, QmpError } from "../../../packages/guests/src/qemu/machine/qmp.ts";
 import { answerQuestion } from "../../../packages/guests/src/qemu/network/questions.ts";
 import { ImageTree } from "../../../packages/guests/src/qemu/oci/image-tree.ts";
 import { TooMuch, readTree } from "../../../packages/guests/src/qemu/oci/returned-tree.ts";
-import { readTar, type TarEntry } from "../../../packages/guests/src/qemu/oci/tar-read.ts";
 import { Refusal } from "../../../packages/guests/src/qemu/refusal.ts";
 import { archives } from "../archives.ts";
 import { bentBytes } from "../mutate/bytes.ts";
@@ -47,21 +47,25 @@ function checkEntry({ size, pieces, major, minor, mode }: TarEntry, archiveBytes
 
 const tar: Target = {
   name: "tar",
-  covers: ["guests/src/qemu/oci/tar-read.ts#readTar", "guests/src/qemu/oci/image-tree.ts#ImageTree"],
+  covers: ["protocol/src/archive/tar-read.ts#readTar", "guests/src/qemu/oci/image-tree.ts#ImageTree"],
   corpus: archives,
   mutate: bentTar,
   play: (input) =>
-    byRejecting(async () => {
-      const entries: TarEntry[] = [];
-      for await (const entry of readTar(handleOf(input), input.length)) {
-        checkEntry(entry, input.length);
-        demand(entries.push(entry) <= ENTRIES_MAX, "an archive of a megabyte holds more than it can");
-      }
-      const image = new ImageTree();
-      image.apply(entries, 0);
-      image.group();
-      image.apply(entries, 1);
-    }, Refusal),
+    byRejecting(
+      async () => {
+        const entries: TarEntry[] = [];
+        for await (const entry of readTar(handleOf(input), input.length)) {
+          checkEntry(entry, input.length);
+          demand(entries.push(entry) <= ENTRIES_MAX, "an archive of a megabyte holds more than it can");
+        }
+        const image = new ImageTree();
+        image.apply(entries, 0);
+        image.group();
+        image.apply(entries, 1);
+      },
+      Refusal,
+      TarDamage,
+    ),
 };
 
 const folder = mkdtempSync(path.join(tmpdir(), "xeno-fuzz-"));

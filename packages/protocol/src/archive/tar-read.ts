@@ -1,10 +1,10 @@
 /**
  * What a tar archive holds, read by its headers: V7, ustar, pax, GNU (long names, sparse files) and star, as GNU tar, bsdtar and Go's
- * archive/tar write them (POSIX pax; tar(5) of libarchive). Data is not read, only found. Names and attributes keep their bytes: a
- * character here is one byte. Who controls the inputs: the customer, every byte.
+ * archive/tar write them (POSIX pax; tar(5) of libarchive). Data is not read, only found, so that no entry can keep its reader waiting.
+ * Names and attributes keep their bytes: a character here is one byte. Who controls the inputs: the customer, a guest, whoever made an
+ * image: every byte.
  */
 import type { FileHandle } from "node:fs/promises";
-import { Refusal } from "../refusal.ts";
 
 type TarKind = "file" | "link" | "symlink" | "character" | "block" | "directory" | "fifo";
 
@@ -43,8 +43,13 @@ const SPARSE_PIECES_MAX = 100_000;
 /** Of a number in a sparse file's map. */
 const DIGITS_MAX = 16;
 
-const damaged = (why: string): Refusal => new Refusal("bytes", `a layer is damaged: ${why}`);
-const tooManyPieces = (): Refusal => damaged(`a sparse file has more than ${SPARSE_PIECES_MAX} pieces`);
+/** The bytes are no archive that is read here; the message says why, without its name. */
+export class TarDamage extends Error {
+  override name = "TarDamage";
+}
+
+const damaged = (why: string): TarDamage => new TarDamage(why);
+const tooManyPieces = (): TarDamage => damaged(`a sparse file has more than ${SPARSE_PIECES_MAX} pieces`);
 /** What is in question may not be text. */
 export const shown = (name: string): string =>
   Buffer.from(name.slice(0, 200), "latin1").toString("utf8").replace(/\p{C}/gu, "?").slice(0, 100);
@@ -295,8 +300,7 @@ async function entryOf(window: Window, raw: Raw, said: Said): Promise<{ entry: T
   const { pax } = said;
   const name = pax.get("GNU.sparse.name") || pax.get("path") || said.path || nameIn(header);
   const found = KINDS[type];
-  if (found === undefined)
-    throw new Refusal("bytes", `a layer holds an entry of the kind '${shown(type)}', which is not known here: ${shown(name)}`);
+  if (found === undefined) throw damaged(`it holds an entry of the kind '${shown(type)}', which is not known here: ${shown(name)}`);
   const kind = found === "file" && name.endsWith("/") ? "directory" : found;
   // of other entries the size is a hint, or that of the file that a link leads to; only GNU's listing of a folder has data
   const data =
@@ -315,7 +319,7 @@ async function entryOf(window: Window, raw: Raw, said: Said): Promise<{ entry: T
   return { entry, next: data.next };
 }
 
-/** Every entry, in the archive's order. Throws Refusal where the archive is damaged. */
+/** Every entry, in the archive's order. Throws TarDamage where the archive is none. */
 export async function* readTar(file: FileHandle, size: number): AsyncGenerator<TarEntry> {
   const window = new Window(file, size);
   let said = nothingSaid();
