@@ -62,6 +62,45 @@ describe("headers before an entry", () => {
   });
 });
 
+describe("a size in an extended header", () => {
+  // node-tar took it for the next header's, whatever that was: what scanned an archive saw other files than what unpacked it
+  it.each([
+    ["long name", headerOf("././@LongLink", "L", 5, "long\0"), "long"],
+    ["long link target", headerOf("././@LongLink", "K", 3, "to\0"), "file"],
+    ["extended header", paxOf(["path", "other"]), "other"],
+    ["global header", headerOf("g", "g", 3, "abc"), "file"],
+    ["label", headerOf("label", "V", 0), "file"],
+  ])("is the entry's, also where a %s stands between them", async (_, between, name) => {
+    const entries = await entriesOf(
+      paxOf(["size", "512"]),
+      between,
+      headerOf("file", "0", 3, Buffer.alloc(512, "x")),
+      headerOf("b", "0", 2, "bb"),
+    );
+    expect(entries.map((entry) => [entry.name, entry.size])).toEqual([
+      [name, 512],
+      ["b", 2],
+    ]);
+  });
+
+  it("is a whole number of zero or more, as the header's own is", async () => {
+    for (const size of ["-1", "-512", "1.5", "", " 1", "1e3", "0x1", "99999999999999999999"])
+      expect(await refusal(paxOf(["size", size]), FILE)).toContain("something that is no number");
+    const below = Buffer.from(FILE);
+    below.fill(0xff, 124, 136);
+    below.fill(" ", 148, 156);
+    below.write(
+      `${below
+        .reduce((all, byte) => all + byte, 0)
+        .toString(8)
+        .padStart(6, "0")}\0 `,
+      148,
+      "latin1",
+    );
+    expect(await refusal(below)).toBe("an entry's size is below zero");
+  });
+});
+
 describe("the map of a sparse file", () => {
   it("is read where it is one", async () => {
     const [entry] = await entriesOf(

@@ -40,6 +40,8 @@ const SPECIAL_BYTES_MAX = 1024 * 1024;
 /** Headers before one entry; programs write at most three, of which an archive that was made of another keeps some. */
 const SPECIAL_COUNT_MAX = 16;
 const SPARSE_PIECES_MAX = 100_000;
+/** Headers that say something of the entry behind them, of the archive, or nothing. */
+const SPECIALS = ["L", "K", "x", "X", "g", "V"];
 /** Of a number in a sparse file's map. */
 const DIGITS_MAX = 16;
 
@@ -328,10 +330,12 @@ export async function* readTar(file: FileHandle, size: number): AsyncGenerator<T
     if (header.equals(ZEROS)) return;
     if (!sumIsRight(header)) throw damaged("an entry's checksum is wrong");
     const type = header.toString("latin1", 156, 157);
-    const stored = said.pax.get("size");
+    const isSpecial = SPECIALS.includes(type);
+    // a size that was said is the entry's: who takes it for another header's loses its place, and sees files that nobody else does
+    const stored = isSpecial ? undefined : said.pax.get("size");
     const raw: Raw = { header, type, size: stored === undefined ? number(header, 124, 12, "size") : whole(stored), data: at + BLOCK };
     if (raw.size < 0) throw damaged("an entry's size is below zero");
-    if (type === "L" || type === "K" || type === "x" || type === "X" || type === "g" || type === "V") {
+    if (isSpecial) {
       said.bytes += raw.size;
       said.headers += 1;
       if (said.bytes > SPECIAL_BYTES_MAX) throw damaged(`the headers before an entry are larger than ${SPECIAL_BYTES_MAX} bytes together`);
