@@ -3,7 +3,7 @@
  * inputs: the server.
  */
 import { paysOnDelivery, type Scope } from "@xenoservers/market";
-import { canonicalBytes, toHex, verifyDocumentOf, type Payload, type Verified } from "@xenoservers/protocol";
+import { canonicalBytes, ifCanonical, toHex, verifyDocumentOf, type Payload, type Verified } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { MarketClient } from "../client.ts";
 import type { BoundOrder } from "../purchase-order.ts";
@@ -39,7 +39,8 @@ export function bytesProblem(
   tree: readonly InputEntry[],
   streams: Streams,
 ): string | null {
-  if (toHex(client.crypto.sha256(canonicalBytes(tree))) !== result.outputDigest) return "the list of files is not the one that it signed";
+  if (ifCanonical(() => toHex(client.crypto.sha256(canonicalBytes(tree)))) !== result.outputDigest)
+    return "the list of files is not the one that it signed";
   const stream = streams.difference(result);
   return stream === null ? null : `${stream} is not what it signed`;
 }
