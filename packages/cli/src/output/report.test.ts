@@ -78,6 +78,7 @@ describe("an error", () => {
       /failed\n {2}another program listens/,
     ],
     [Object.assign(new Error("a code that is no text"), { code: 53100 }), /^error: a code that is no text\n$/],
+    [Object.assign(new Error("a code that every object has"), { code: "constructor" }), /^error: a code that every object has\n$/],
     [new Error("Command failed: initdb\nNo space left on device\n"), /failed: initdb\n {2}No space.*\n {2}there is no room left/],
     [new TypeError("code?.startsWith is not a function"), /function\n {2}this is a fault of xeno itself; XENO_DEBUG=1/],
     [z.object({ a: z.int() }).safeParse({ a: "x" }).error ?? new Error(), /^error: what was read .* a: Invalid input.*\n$/],
