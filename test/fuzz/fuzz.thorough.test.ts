@@ -1,6 +1,7 @@
 /** A short run of every target, always the same inputs; and that a hang, a leak and a crash are seen for what they are. */
 import { describe, expect, it } from "vitest";
-import { fuzz } from "./run.ts";
+import { inLanes } from "./lanes.ts";
+import { fuzz, inputOf } from "./run.ts";
 import { TARGETS } from "./targets/index.ts";
 import { watch } from "./watch.ts";
 
@@ -25,8 +26,8 @@ describe("what strangers send", () => {
   });
 });
 
-const planted = (name: string, bounds = HANG) =>
-  watch({ ...{ targets: new URL("planted.ts", import.meta.url).href, name, seed: SEED, from: 0, count: 20, until: null }, bounds });
+const of = (name: string) => ({ targets: new URL("planted.ts", import.meta.url).href, name, seed: SEED, from: 0, count: 20, until: null });
+const planted = (name: string, bounds = HANG) => watch({ ...of(name), bounds });
 
 describe("the fuzzer", () => {
   it("sees what never comes to an end, and goes on behind it", async () => {
@@ -48,5 +49,24 @@ describe("the fuzzer", () => {
     expect(found).toHaveLength(1);
     expect(Buffer.from(found[0]?.input ?? []).toString()).toBe("!");
     expect((await planted("throws")).found[0]?.index).toBe(found[0]?.index);
+  });
+
+  it("plays the same inputs on several processors as on one, and tells once what each of them finds", async () => {
+    const [one, two] = [await planted("throws"), await inLanes(of("throws"), 2, 1)];
+    expect(two).toEqual(one);
+    expect((await inLanes({ ...of("hangs"), bounds: HANG }, 2, 1)).found.map(({ index }) => index)).toEqual([6, 10]);
+  });
+
+  it("makes each input of the seed and its number alone, whatever was made before", async () => {
+    for (const target of TARGETS) {
+      const [corpus, again] = [await target.corpus(), await target.corpus()];
+      expect([target.name, corpus.findIndex((each, i) => !Buffer.from(each).equals(again[i] ?? new Uint8Array()))]).toEqual([
+        target.name,
+        -1,
+      ]);
+      const input = (index: number): string => Buffer.from(inputOf(target, corpus, SEED, index)).toString("base64");
+      const first = Array.from({ length: 200 }, (_, index) => input(index));
+      expect([target.name, first.findIndex((each, index) => each !== input(index))]).toEqual([target.name, -1]);
+    }
   });
 });

@@ -148,6 +148,16 @@ class PlainReader {
   }
 }
 
+/** As openSealed, of parts that are opened. */
+export async function readSealed(crypto: Crypto, opened: (part: number) => Promise<Uint8Array>): Promise<ResultBytes | null> {
+  try {
+    return await readPlain(crypto, new PlainReader(opened));
+  } catch (error) {
+    if (error instanceof NotSealed) return null;
+    throw error;
+  }
+}
+
 async function readPlain(crypto: Crypto, plain: PlainReader): Promise<ResultBytes> {
   const length = new DataView((await plain.take(LENGTH_BYTES)).buffer).getUint32(0);
   if (length > HEADER_BYTES_MAX) throw new NotSealed();
@@ -189,10 +199,5 @@ export async function openSealed(
       () => Promise.reject(new NotSealed()),
     );
   };
-  try {
-    return await readPlain(crypto, new PlainReader(open));
-  } catch (error) {
-    if (error instanceof NotSealed) return null;
-    throw error;
-  }
+  return readSealed(crypto, open);
 }

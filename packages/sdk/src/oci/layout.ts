@@ -21,6 +21,19 @@ const zIndex = z.object({
 
 const isDigest = (text: unknown): text is string => typeof text === "string" && /^sha256:[0-9a-f]{64}$/.test(text);
 
+/** The image that is meant, by what stands in a layout's index.json. Throws OciError. */
+export function parseLayoutIndex(text: string, name: string, tag: string | null): { mediaType: string; digest: string } {
+  const index = zIndex.safeParse(jsonIn(text));
+  if (!index.success) throw new OciError(`${name} is no OCI image layout: its index.json is damaged`);
+  const { manifests } = index.data;
+  const named =
+    tag === null ? manifests : manifests.filter(({ annotations }) => annotations?.["org.opencontainers.image.ref.name"] === tag);
+  const [first] = named;
+  if (!first || !isDigest(first.digest)) throw new OciError(`${name} holds no image${tag === null ? "" : ` named ${tag}`}`);
+  if (named.length > 1 && tag === null) throw new OciError(`${name} holds ${named.length} images: say which, as oci:DIR:NAME`);
+  return { mediaType: first.mediaType, digest: first.digest };
+}
+
 export class Layout implements OciSource {
   readonly name: string;
   readonly #folder: string;
@@ -42,18 +55,8 @@ export class Layout implements OciSource {
     const text = await readFile(path.join(this.#folder, "index.json"), "utf8").catch(() => {
       throw new OciError(`${this.name} is no OCI image layout: it has no index.json`);
     });
-    const index = zIndex.safeParse(jsonIn(text));
-    if (!index.success) throw new OciError(`${this.name} is no OCI image layout: its index.json is damaged`);
-    const { manifests } = index.data;
-    const named =
-      this.#tag === null
-        ? manifests
-        : manifests.filter(({ annotations }) => annotations?.["org.opencontainers.image.ref.name"] === this.#tag);
-    const [first] = named;
-    if (!first || !isDigest(first.digest))
-      throw new OciError(`${this.name} holds no image${this.#tag === null ? "" : ` named ${this.#tag}`}`);
-    if (named.length > 1 && this.#tag === null) throw new OciError(`${this.name} holds ${named.length} images: say which, as oci:DIR:NAME`);
-    return { mediaType: first.mediaType, bytes: await this.#read(first.digest) };
+    const { mediaType, digest } = parseLayoutIndex(text, this.name, this.#tag);
+    return { mediaType, bytes: await this.#read(digest) };
   }
 
   async #read(digest: string): Promise<Uint8Array> {
