@@ -6,10 +6,11 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { duplexPair } from "node:stream";
 import { CommanderError } from "commander";
-import { API, isErrorCode } from "@xenoservers/protocol";
+import { z } from "zod";
+import { API, isErrorCode, jsonIn, parseRefusal, refusalBody, refuse } from "@xenoservers/protocol";
 import { ownFolder } from "../../../packages/cli/src/local/local-socket.ts";
 import { readTyped, type Input } from "../../../packages/cli/src/input/verb.ts";
-import { UserError } from "../../../packages/cli/src/output/ui.ts";
+import { UserError, describeRefusal } from "../../../packages/cli/src/output/ui.ts";
 import { World } from "../../../packages/xenocorp/src/http/world.fixture.ts";
 import type { Random } from "../../../packages/testkit/src/random.ts";
 import { bentBytes } from "../mutate/bytes.ts";
@@ -178,6 +179,31 @@ const line: Target = {
   },
 };
 
+const REFUSALS = [
+  refuse("insufficient_funds", { missingNanos: "5000000" }),
+  refuse("too_late", { windowEndsAt: 1_800_000_000_000 }),
+  refuse("no_match", { excluded: { offline: 1 }, explanation: "offline excluded 1" }),
+  refuse("key_not_allowed", { kind: "order", role: "ci", scopes: "read", why: "the key was not granted it" }),
+].map((refusal) => bytesOf(JSON.stringify(refusalBody(refusal).error)));
+
+/** As a customer is shown it. */
+const refusal: Target = {
+  name: "refusal",
+  covers: ["protocol/src/errors.ts#parseRefusal"],
+  corpus: async () => REFUSALS,
+  mutate: bentJson,
+  play(input) {
+    const error = z.record(z.string(), z.unknown()).safeParse(jsonIn(textOf(input)));
+    if (!error.success) return REFUSED;
+    const read = parseRefusal(error.data);
+    demand(
+      describeRefusal(read).every((text) => typeof text === "string"),
+      "a refusal is shown as something that is no text",
+    );
+    return read.code === "internal" ? "unknown" : ACCEPTED;
+  },
+};
+
 const isInput = (value: unknown): value is Input<unknown> =>
   typeof value === "object" && value !== null && "declare" in value && "read" in value;
 const INPUTS = [
@@ -257,4 +283,4 @@ const argv: Target = {
   },
 };
 
-export const SERVER_TARGETS: readonly Target[] = [http, webSocket, line, argv];
+export const SERVER_TARGETS: readonly Target[] = [http, webSocket, line, refusal, argv];

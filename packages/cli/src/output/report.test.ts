@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { refuse, type Refusal } from "@xenoservers/protocol";
+import { parseRefusal, refuse, type Refusal } from "@xenoservers/protocol";
 import { BrokenPurchaseOrder, RefusedError } from "@xenoservers/sdk";
 import { PaperMarket, Random } from "@xenoservers/testkit";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -34,6 +34,31 @@ describe("a refusal in words", () => {
     [refuse("too_late", { windowEndsAt: 1_800_000_000_000 }), /\(windowEndsAt 2027-01-15 08:00:00\)/],
     [refuse("key_expired", { key: "abc", expiresAt: 1_800_000_000_000 }), /create a new one with `xeno token create`/],
   ])("%j", (refusal, says) => expect(describeRefusal(refusal).join("\n")).toMatch(says));
+});
+
+it("shows a broker's refusal whatever it put where a sum, a time or a word is", () => {
+  const odd: unknown[] = [
+    { toString: 1 },
+    [],
+    "x",
+    "",
+    "9".repeat(400),
+    1e300,
+    -0,
+    8_640_000_000_000_001,
+    null,
+    true,
+    { a: 1 },
+    { a: "b" },
+  ];
+  for (const value of odd)
+    for (const code of ["too_late", "key_not_allowed", "no_match", "toString", 5]) {
+      const keys = ["windowEndsAt", "missingNanos", "why", "explanation", "kind", "role", "scopes", "__proto__"];
+      const error = JSON.parse(JSON.stringify({ ...Object.fromEntries(keys.map((key) => [key, value])), code })) as Record<string, unknown>;
+      const lines = describeRefusal(parseRefusal(error));
+      expect(lines.length).toBeGreaterThan(0);
+      expect(lines.every((line) => typeof line === "string")).toBe(true);
+    }
 });
 
 describe("numbers for people", () => {
