@@ -11,8 +11,11 @@ import { pipeline } from "node:stream/promises";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import packet from "dns-packet";
 import { TarDamage, readTar, type TarEntry } from "@xenoservers/protocol/archive";
+import { ifCanonical, jsonIn, vmJobHashOf, vmSpecProblem, zVmSpec } from "@xenoservers/protocol";
+import { nodeCrypto } from "@xenoservers/protocol/node";
 import { PACKING_BYTES, isDamage, packingOf, unpackers } from "@xenoservers/protocol/unpack";
 import { JsonLines, QmpError } from "../../../packages/guests/src/qemu/machine/qmp.ts";
+import { planVm } from "../../../packages/guests/src/qemu/machine/plan.ts";
 import { answerQuestion } from "../../../packages/guests/src/qemu/network/questions.ts";
 import { ImageTree } from "../../../packages/guests/src/qemu/oci/image-tree.ts";
 import { TooMuch, readTree } from "../../../packages/guests/src/qemu/oci/returned-tree.ts";
@@ -21,7 +24,9 @@ import { archives } from "../archives.ts";
 import { bentBytes } from "../mutate/bytes.ts";
 import { bentJson } from "../mutate/json.ts";
 import { bentTar } from "../mutate/tar.ts";
-import { ACCEPTED, REFUSED, byRejecting, bytesOf, demand, type Target } from "../target.ts";
+import { ACCEPTED, REFUSED, byRejecting, bytesOf, demand, textOf, type Target } from "../target.ts";
+
+const ID = "ab".repeat(32);
 
 /** A file of these bytes, as far as readers of archives ask. */
 function handleOf(bytes: Uint8Array): FileHandle {
@@ -190,4 +195,52 @@ const qmp: Target = {
   },
 };
 
-export const GUEST_TARGETS: readonly Target[] = [tar, returned, packed, question, qmp];
+const SPEC = {
+  ...{ machine: "q35", firmware: "bios", devices: "virtio", tpm: false, vcpu: 1, memoryMib: 192, diskMib: 64, outputMibMax: 1 },
+  ...{ network: false, egress: "none", inputs: ID, engine: null, fuelMax: "1000", seed: ID, clockBaseMs: 1_800_000_000_000 },
+};
+const LAYERS = [{ digest: ID, compression: "gzip" }];
+const MACHINES = [
+  { ...SPEC, vm: { kind: "kernel", kernel: ID, initrd: null, append: "console=ttyS0 quiet" } },
+  { ...SPEC, engine: "q", machine: "pc", vm: { kind: "kernel", kernel: ID, initrd: ID, append: "console=ttyS0" } },
+  { ...SPEC, machine: "microvm", diskMib: 0, vm: { kind: "snapshot", snapshot: ID } },
+  {
+    ...{ ...SPEC, network: true, egress: "names", firmware: "uefi", memoryMib: 2_048, tpm: true },
+    vm: { kind: "disk", image: { digest: ID, format: "qcow2", url: null }, iso: null, seed: [{ name: "user-data", digest: ID }] },
+  },
+  { ...SPEC, vm: { kind: "oci", image: ID, layers: LAYERS, args: ["sh"], env: ["A=b"], workdir: "/", user: "", hostname: "h" } },
+];
+
+/** What a customer's specification makes of QEMU's command line. */
+const machine: Target = {
+  name: "vm-plan",
+  covers: ["guests/src/qemu/machine/plan.ts#planVm"],
+  corpus: async () => MACHINES.map((each) => bytesOf(JSON.stringify(each))),
+  mutate: bentJson,
+  play(input) {
+    const read = zVmSpec.safeParse(jsonIn(textOf(input)));
+    if (!read.success || vmSpecProblem(read.data) !== null) return REFUSED;
+    const spec = read.data;
+    if (ifCanonical(() => vmJobHashOf(nodeCrypto, spec)) === null) return "unsigned";
+    const deterministic = spec.engine !== null && spec.vm.kind === "kernel";
+    const files = {
+      kernel: "/k",
+      initrd: "/i",
+      firmwareCode: "/f",
+      layers: ["/l"],
+      seed: "/s",
+      base: { path: "/b", format: "raw" as const },
+    };
+    const rest = { diskIopsMax: 10, diskBytesPerSecondMax: 10, restore: null, sharedMemory: null };
+    const words = planVm({ spec, accel: "tcg", files, ...rest, deterministic });
+    demand(
+      words.every((word) => word.isWellFormed() && !word.includes("\0")),
+      "a word of the command line is none that a program can be given",
+    );
+    const clock = words.find((word) => word.startsWith("base="));
+    demand(!deterministic || /^base=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,clock=vm$/.test(clock ?? ""), "a clock begins at no date");
+    return ACCEPTED;
+  },
+};
+
+export const GUEST_TARGETS: readonly Target[] = [tar, returned, packed, question, qmp, machine];

@@ -9,7 +9,7 @@ import { z } from "zod";
 import { saveContext } from "../input/home.ts";
 import { verifyKept } from "./broken-order.ts";
 import { reportError } from "./report.ts";
-import { EXIT, UserError, describeRefusal, duration, gigaFuel, mib, money } from "./ui.ts";
+import { EXIT, UserError, describeRefusal, duration, gigaFuel, mib, money, when } from "./ui.ts";
 
 describe("a refusal in words", () => {
   it.each<[Refusal, RegExp]>([
@@ -64,6 +64,7 @@ it("shows a broker's refusal whatever it put where a sum, a time or a word is", 
 describe("numbers for people", () => {
   it("are short and exact", () => {
     expect([money("1"), money(2_500_000_000n, "EUR"), mib(512), mib(2_048)]).toEqual(["0.000000001 credits", "2.5000 EUR", "512M", "2G"]);
+    expect([when(1_800_000_000_000), when(Number.MAX_SAFE_INTEGER)]).toEqual(["2027-01-15 08:00:00", "9007199254740991 ms"]);
     expect([duration(5), duration(1_500), duration(61_000), duration(3_660_000)]).toEqual(["5 ms", "1.5 s", "1 min 1 s", "1 h 1 min"]);
     expect([gigaFuel(5n), gigaFuel(5_500_000_000n), gigaFuel(10n ** 12n)]).toEqual(["5 fuel", "5.50 Gfuel", "1000 Gfuel"]);
   });

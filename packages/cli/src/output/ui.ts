@@ -1,6 +1,6 @@
 /** How the command line puts things: money, times, sizes, tables, refusals. */
 import { formatMoney } from "@xenoservers/market";
-import { ERROR_CODES, visible, type Refusal } from "@xenoservers/protocol";
+import { ERROR_CODES, dateText, visible, type Refusal } from "@xenoservers/protocol";
 import Table from "cli-table3";
 import { print } from "./terminal.ts";
 
@@ -32,7 +32,7 @@ export function duration(ms: number): string {
   return minutes < 60 ? `${minutes} min ${Math.floor((ms % 60_000) / 1_000)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-export const when = (ms: number): string => new Date(ms).toISOString().replace("T", " ").slice(0, 19);
+export const when = (ms: number): string => dateText(ms).replace("T", " ").slice(0, 19);
 
 export function table(head: string[], rows: (string | number)[][]): void {
   const grid = new Table({
@@ -66,8 +66,6 @@ export const mib = (size: number): string => (size % 1024 === 0 ? `${size / 1024
 /** Said in lines of their own, or in the code's own words. */
 const TOLD_APART: ReadonlySet<string> = new Set(["excluded", "explanation", "why"]);
 const EPOCH_MS = 1_000_000_000_000;
-/** The last that has a date. */
-const LAST_DATE_MS = 8_640_000_000_000_000;
 const NANOS = /^-?\d{1,40}$/;
 
 /** What JSON makes an object of may have no text of its own. */
@@ -76,7 +74,7 @@ const plain = (fact: Refusal["facts"][string] | undefined): string =>
 
 function factText(key: string, value: Refusal["facts"][string]): string {
   if (typeof value === "string" && key.endsWith("Nanos") && NANOS.test(value)) return `${key.slice(0, -"Nanos".length)} ${money(value)}`;
-  if (typeof value === "number" && value > EPOCH_MS && value <= LAST_DATE_MS) return `${key} ${when(value)}`;
+  if (typeof value === "number" && value > EPOCH_MS) return `${key} ${when(value)}`;
   return `${key} ${plain(value)}`;
 }
 

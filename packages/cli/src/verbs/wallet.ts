@@ -1,5 +1,5 @@
 /** `xeno wallet`: balances by state, accounts and their limits, statement. */
-import { rootAccountOf, type RouteReply } from "@xenoservers/protocol";
+import { dateText, rootAccountOf, type RouteReply } from "@xenoservers/protocol";
 import { accountCalled, type AccountView } from "../input/account.ts";
 import { openClient } from "../input/home.ts";
 import type { WalletInput } from "../input/verbs/money.ts";
@@ -31,7 +31,7 @@ export async function wallet({ csv, limit, account, json }: WalletInput): Promis
   if (json) return printJson({ balances, accounts: chosen ?? accounts, entries: moved });
   if (csv) {
     print("time,id,debit,credit,nanos");
-    for (const entry of moved) print([new Date(entry.at).toISOString(), entry.id, entry.debit, entry.credit, entry.amountNanos].join(","));
+    for (const entry of moved) print([dateText(entry.at), entry.id, entry.debit, entry.credit, entry.amountNanos].join(","));
     return;
   }
   if (!chosen) balanceTable(balances, context.currency);
