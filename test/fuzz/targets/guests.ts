@@ -11,15 +11,17 @@ import { pipeline } from "node:stream/promises";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import packet from "dns-packet";
 import { TarDamage, readTar, type TarEntry } from "@xenoservers/protocol/archive";
-import { ifCanonical, jsonIn, vmJobHashOf, vmSpecProblem, zVmSpec } from "@xenoservers/protocol";
+import { canonicalBytes, ifCanonical, jsonIn, vmJobHashOf, vmSpecProblem, zVmSpec } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { PACKING_BYTES, isDamage, packingOf, unpackers } from "@xenoservers/protocol/unpack";
 import { JsonLines, QmpError } from "../../../packages/guests/src/qemu/machine/qmp.ts";
 import { planVm } from "../../../packages/guests/src/qemu/machine/plan.ts";
 import { answerQuestion } from "../../../packages/guests/src/qemu/network/questions.ts";
 import { ImageTree } from "../../../packages/guests/src/qemu/oci/image-tree.ts";
+import { PortReader } from "../../../packages/guests/src/qemu/oci/port-reader.ts";
 import { TooMuch, readTree } from "../../../packages/guests/src/qemu/oci/returned-tree.ts";
 import { Refusal } from "../../../packages/guests/src/qemu/refusal.ts";
+import { parseWorkerResult } from "../../../packages/xenoserver/src/drivers/wasm/worker-result.ts";
 import { archives } from "../archives.ts";
 import { bentBytes } from "../mutate/bytes.ts";
 import { bentJson } from "../mutate/json.ts";
@@ -195,6 +197,50 @@ const qmp: Target = {
   },
 };
 
+const LINE_BYTES = 512;
+/** What a guest says on its job's port: the first byte is how it comes in pieces, the rest is what it says. */
+const port: Target = {
+  name: "job-port",
+  covers: ["guests/src/qemu/oci/port-reader.ts#PortReader"],
+  corpus: async () =>
+    ["\u0003ready\nset\n", `\u0040noise ready\nrefused limits ${"word ".repeat(150)}\n${ID} 0\n`, "\u0001\n\n\r\n\0\nend"].map(bytesOf),
+  mutate: bentBytes,
+  async play(input) {
+    const [size = 1, ...said] = input;
+    const pieces: Buffer[] = [];
+    for (let at = 0; at < said.length; at += 1 + size) pieces.push(Buffer.from(said.slice(at, at + 1 + size)));
+    const reader = new PortReader(Readable.from(pieces));
+    const lines: string[] = [];
+    for (let line = await reader.line(String); line !== null; line = await reader.line(String)) lines.push(line);
+    const right = Buffer.from(said).toString("latin1").split("\n").slice(0, -1);
+    demand(JSON.stringify(lines) === JSON.stringify(right.map((line) => line.slice(-LINE_BYTES))), "a line is read that nobody said");
+    return lines.length > 0 ? ACCEPTED : REFUSED;
+  },
+};
+
+const ENDED = {
+  ...{ ending: "exit", exitCode: 0, detail: "", fuel: "10", fuelInAll: "10", memoryHash: ID, roots: [ID], stateRoot: null },
+  endedMonotonicMs: 1,
+  tree: [
+    { path: "out/a", kind: "file", digest: ID, size: 3 },
+    { path: "out/l", kind: "link", target: "a" },
+  ],
+};
+
+/** What a guest process that is no longer this program's writes of its end. */
+const result: Target = {
+  name: "worker-result",
+  covers: ["xenoserver/src/drivers/wasm/worker-result.ts#parseWorkerResult"],
+  corpus: async () => ["exit", "segment-end", "stopped"].map((ending) => bytesOf(JSON.stringify({ ...ENDED, ending }))),
+  mutate: bentJson,
+  play(input) {
+    const ending = parseWorkerResult(jsonIn(textOf(input)));
+    if (ending.kind !== "result") return REFUSED;
+    canonicalBytes([ending.tree, ending.exitCode, ending.memoryHash, ending.stateRoot]); // as it is signed
+    return ACCEPTED;
+  },
+};
+
 const SPEC = {
   ...{ machine: "q35", firmware: "bios", devices: "virtio", tpm: false, vcpu: 1, memoryMib: 192, diskMib: 64, outputMibMax: 1 },
   ...{ network: false, egress: "none", inputs: ID, engine: null, fuelMax: "1000", seed: ID, clockBaseMs: 1_800_000_000_000 },
@@ -243,4 +289,4 @@ const machine: Target = {
   },
 };
 
-export const GUEST_TARGETS: readonly Target[] = [tar, returned, packed, question, qmp, machine];
+export const GUEST_TARGETS: readonly Target[] = [tar, returned, packed, question, qmp, port, result, machine];
