@@ -12,6 +12,12 @@ const streams = { difference: () => null } as unknown as Streams;
 const FILE: InputEntry = { path: "a", kind: "file", digest: "ab".repeat(32), size: 0 };
 const result = { outputDigest: toHex(crypto.sha256(canonicalBytes([FILE]))) } as unknown as Payload<"result">;
 
+it("refuses a list in which one file has two sizes, whatever was signed", () => {
+  const tree: InputEntry[] = [FILE, { ...FILE, path: "b", size: 3 }];
+  const signed = { outputDigest: toHex(crypto.sha256(canonicalBytes(tree))) } as unknown as Payload<"result">;
+  expect(bytesProblem(client, signed, tree, streams)).toContain("two sizes");
+});
+
 it("takes the list of files that was signed, and refuses each other one in words", () => {
   expect(bytesProblem(client, result, [FILE], streams)).toBeNull();
   // JSON says each of these, the channel's schema lets them through, and nobody can sign them

@@ -5,6 +5,7 @@
 import { paysOnDelivery, type Scope } from "@xenoservers/market";
 import { canonicalBytes, ifCanonical, toHex, verifyDocumentOf, type Payload, type Verified } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
+import { hasTwoSizes } from "@xenoservers/protocol/sealed";
 import type { MarketClient } from "../client.ts";
 import type { BoundOrder } from "../purchase-order.ts";
 import type { Streams } from "./streams.ts";
@@ -41,6 +42,7 @@ export function bytesProblem(
 ): string | null {
   if (ifCanonical(() => toHex(client.crypto.sha256(canonicalBytes(tree)))) !== result.outputDigest)
     return "the list of files is not the one that it signed";
+  if (hasTwoSizes(tree)) return "the list of files gives one file two sizes";
   const stream = streams.difference(result);
   return stream === null ? null : `${stream} is not what it signed`;
 }
