@@ -62,7 +62,23 @@ describe("a job taken down at breakpoints", () => {
     const build = built(bytes)!;
     const { states, pieces } = traced(build, 2_000n);
     const text = Buffer.from(states[3]!.state.manifest).toString();
-    const odd = [null, -1, 2 ** 40, "", "x", "99999999999999999999999999", "/", [], [[]], {}, "00".repeat(32), true, "-5"];
+    const odd: unknown[] = [
+      null,
+      -1,
+      2 ** 40,
+      "",
+      "x",
+      "99999999999999999999999999",
+      "/",
+      [],
+      [[]],
+      {},
+      "00".repeat(32),
+      true,
+      "-5",
+      "constructor",
+      { toString: 1 },
+    ];
     const known = [...pieces.keys()].slice(0, 2);
     let [refused, ran] = [0, 0];
     for (const at of placesIn(JSON.parse(text)))

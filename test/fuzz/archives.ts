@@ -1,22 +1,32 @@
 /** Tar archives that programs of others write: GNU tar, bsdtar, Python; whichever of them is on this machine, in every form that they know. */
 import { execFileSync } from "node:child_process";
-import { linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  linkSync,
+  lutimesSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
+/** Without what no one can set. */
+const PAX = ["tar", "--format=pax", "--pax-option=delete=atime,delete=ctime,exthdr.name=%d/PaxHeaders/%f"];
 const WRITERS: readonly (readonly string[])[] = [
-  ...["v7", "oldgnu", "gnu", "ustar", "pax"].map((form) => ["tar", `--format=${form}`, "-cf"]),
-  ...["--sparse-version=0.0", "--sparse-version=0.1", "--sparse-version=1.0"].map((form) => [
-    "tar",
-    "--format=pax",
-    "--sparse",
-    form,
-    "-cf",
-  ]),
+  ...["v7", "oldgnu", "gnu", "ustar"].map((form) => ["tar", `--format=${form}`, "-cf"]),
+  [...PAX, "-cf"],
+  ...["0.0", "0.1", "1.0"].map((form) => [...PAX, "--sparse", `--sparse-version=${form}`, "-cf"]),
   ["tar", "--format=gnu", "--sparse", "-cf"],
   ...["ustar", "pax", "gnutar"].map((form) => ["bsdtar", `--format=${form}`, "-cf"]),
   ["python3", "-m", "tarfile", "-c"],
 ];
+
+const WRITTEN_AT = new Date("2026-01-01T00:00:00Z");
 
 /** Names and kinds that archives write in their own ways. */
 function fill(folder: string): void {
@@ -29,6 +39,9 @@ function fill(folder: string): void {
   symlinkSync("../../a.txt", path.join(folder, "d", "e", "soft"));
   writeFileSync(path.join(folder, "holes"), "x");
   truncateSync(path.join(folder, "holes"), 20_000);
+  // the same archives in every run, but for the number of its process that GNU tar writes into some
+  const made = readdirSync(folder, { recursive: true, encoding: "utf8" }).sort().reverse();
+  for (const name of made) lutimesSync(path.join(folder, name), WRITTEN_AT, WRITTEN_AT);
 }
 
 let made: Uint8Array[] | null = null;

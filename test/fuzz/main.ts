@@ -1,20 +1,24 @@
-/** `npm run fuzz -- [TARGET…] [--count N] [--seed S] [--from INDEX] [--minutes M]`: a line for each target; exits 1 where something was found. */
+/**
+ * `npm run fuzz -- [TARGET…] [--count N] [--seed S] [--from INDEX] [--minutes M] [--lanes N]`: a line for each target, as many at once as
+ * there are processors; exits 1 where something was found.
+ */
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { inLanes } from "./lanes.ts";
 import { inputOf, type Found } from "./run.ts";
 import type { Target } from "./target.ts";
 import { TARGETS } from "./targets/index.ts";
-import { watch } from "./watch.ts";
 
-const COUNT = 1_000_000;
 const MINUTE_MS = 60_000;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    count: { type: "string" },
+    count: { type: "string", default: "1000000" },
     seed: { type: "string", default: "1" },
     from: { type: "string", default: "0" },
     minutes: { type: "string" },
+    lanes: { type: "string", default: String(availableParallelism()) },
   },
 });
 
@@ -31,8 +35,8 @@ function fail(why: string): never {
 const unknown = positionals.find((name) => !TARGETS.some((target) => target.name === name));
 if (unknown !== undefined) fail(`no target is called ${unknown}; there are: ${TARGETS.map(({ name }) => name).join(", ")}`);
 const wanted = TARGETS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
-const [seed, from] = [numberOf("seed", values.seed), numberOf("from", values.from)];
-const given = values.count === undefined ? null : numberOf("count", values.count);
+const [seed, from, lanes] = [numberOf("seed", values.seed), numberOf("from", values.from), numberOf("lanes", values.lanes)];
+const count = numberOf("count", values.count);
 const until = values.minutes === undefined ? null : Date.now() + numberOf("minutes", values.minutes) * MINUTE_MS;
 
 /** What was found, and how it is seen again. */
@@ -46,14 +50,12 @@ async function show(target: Target, { what, index, stack, input }: Found): Promi
 let all = 0;
 for (const target of wanted) {
   const start = performance.now();
-  const tally = await watch({
-    ...{ targets: new URL("targets/index.ts", import.meta.url).href, name: target.name, seed, from, until },
-    count: given ?? target.count ?? COUNT,
-  });
+  const watched = { targets: new URL("targets/index.ts", import.meta.url).href, name: target.name, seed, from, until };
+  const tally = await inLanes({ ...watched, count }, lanes);
   const perSecond = Math.round((tally.inputs * 1_000) / (performance.now() - start));
   const refused = Object.entries(tally.refused)
     .sort(([, a], [, b]) => b - a)
-    .map(([code, count]) => `${code} ${count}`)
+    .map(([code, times]) => `${code} ${times}`)
     .join(", ");
   const { inputs, accepted, found } = tally;
   console.log(

@@ -17,8 +17,6 @@ export interface Target {
   readonly mutate: Mutate;
   /** Throws where something was found: what a parser throws that is no refusal of its own, or a property that does not hold. */
   play(input: Uint8Array): Outcome | Promise<Outcome>;
-  /** Where one input costs much more than others: how many `npm run fuzz` plays where nobody says; the first of 10^6 otherwise. */
-  readonly count?: number;
 }
 
 /** A property does not hold. */

@@ -70,7 +70,7 @@ function playedIn(part: Part, { cpuMs: cpuMsMax, memoryMib }: Bounds): Promise<E
   });
 }
 
-function sumOf(tallies: readonly Tally[], found: readonly Found[]): Tally {
+export function sumOf(tallies: readonly Tally[], found: readonly Found[]): Tally {
   const refused: Record<string, number> = {};
   for (const tally of tallies) for (const [code, count] of Object.entries(tally.refused)) refused[code] = (refused[code] ?? 0) + count;
   return {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { Random } from "@xenoservers/testkit";
 import { imageDisks } from "../../packages/guests/src/qemu/oci/image-disks.ts";
 import { ImageTree, isThere, type Place } from "../../packages/guests/src/qemu/oci/image-tree.ts";
-import { readTar, type TarEntry } from "../../packages/guests/src/qemu/oci/tar-read.ts";
+import { readTar, type TarEntry } from "@xenoservers/protocol/archive";
 import { TAR_END, tarHeader } from "../../packages/guests/src/qemu/oci/tar-write.ts";
 import { Refusal } from "../../packages/guests/src/qemu/refusal.ts";
 import { layoutOf, machines, run } from "./support.ts";

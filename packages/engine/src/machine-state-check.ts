@@ -66,12 +66,14 @@ const isListed = (value: unknown): boolean =>
   Array.isArray(value) && value.length === 3 && isText(value[0]) && isDecimal(value[1]) && Object.values(FILETYPE).includes(value[2]);
 
 /** What rights a descriptor of each kind can have at most. */
-const RIGHTS_OF: Record<string, bigint> = { file: FILE_RIGHTS, directory: DIRECTORY_RIGHTS, input: STDIN_RIGHTS, output: STDOUT_RIGHTS };
+const RIGHTS_OF: ReadonlyMap<unknown, bigint> = new Map(
+  Object.entries({ file: FILE_RIGHTS, directory: DIRECTORY_RIGHTS, input: STDIN_RIGHTS, output: STDOUT_RIGHTS }),
+);
 
 function isDescriptor(value: unknown): boolean {
   if (!isObject(value) || !isCount(value["fd"], 0xffff_ffff) || !isCount(value["flags"], 31)) return false;
-  const [kind, rights, inheriting] = [String(value["kind"]), value["rights"], value["inheriting"]];
-  const most = RIGHTS_OF[kind];
+  const { kind, rights, inheriting } = value;
+  const most = RIGHTS_OF.get(kind);
   if (most === undefined || !isDecimal(rights) || !isDecimal(inheriting)) return false;
   if ((BigInt(rights) & ~most) !== 0n || (BigInt(inheriting) & ~(DIRECTORY_RIGHTS | FILE_RIGHTS)) !== 0n) return false;
   if (kind === "file") return isDecimal(value["ino"]) && isCount(value["offset"]);

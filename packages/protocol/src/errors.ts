@@ -95,6 +95,20 @@ export function refusalBody(refusal: Refusal) {
   return { error: { code: refusal.code, says, blame, retryable, ...refusal.facts } };
 }
 
+const isFact = (value: unknown): value is Refusal["facts"][string] =>
+  value === null ||
+  ["string", "number", "boolean"].includes(typeof value) ||
+  (typeof value === "object" && !Array.isArray(value) && Object.values(value).every((each) => typeof each === "number"));
+
+/**
+ * A refusal off the wire: a code that is not known is `internal`, and what no refusal holds is left out. Who controls the input: a broker.
+ */
+export function parseRefusal(error: Readonly<Record<string, unknown>>): Refusal {
+  const { code, says: _says, blame: _blame, retryable: _retryable, ...said } = error;
+  const facts = Object.fromEntries(Object.entries(said).filter((each): each is [string, Refusal["facts"][string]] => isFact(each[1])));
+  return { ok: false, code: typeof code === "string" && isErrorCode(code) ? code : "internal", facts };
+}
+
 /** A lease's refusal of a fact, as the market's answer. */
 export const refuseFact = ({ code, why, facts }: LeaseRefusal, more: Refusal["facts"] = {}): Refusal =>
   refuse(code, { ...more, ...facts, why });

@@ -3,6 +3,7 @@ export * from "./visible.ts";
 export * from "./json-in.ts";
 export * from "./crypto.ts";
 export * from "./canonical.ts";
+export * from "./date-text.ts";
 export * from "./errors.ts";
 export * from "./documents/parts.ts";
 export * from "./documents/schemas.ts";

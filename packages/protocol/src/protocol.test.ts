@@ -39,6 +39,15 @@ describe("canonical JSON", () => {
   it.each(['{"a":1,"a":1}', '{"b":1,"a":1}', '{"a": 1}', '{"a":1.5}', '{"a":1e3}', '{"a":-0}', '"\\u0041"', "{"])("refuses %s", (text) => {
     expect(p.parseCanonical(p.utf8(text))).toBeNull();
   });
+  // canonicalizers of RFC 8785 wrote them in five ways, so that a signature was over other bytes at each end
+  it.each(['"\\ud800"', '["\\ude00\\ud83d"]', '{"\\udc00":1}', '{"a":{"x\\ud83d":null}}'])(
+    "has no form for half a character: %s",
+    (text) => {
+      expect(p.parseCanonical(p.utf8(text))).toBeNull();
+      expect(() => p.canonicalText(JSON.parse(text))).toThrow("well-formed");
+      expect(p.ifCanonical(() => p.canonicalBytes(JSON.parse(text)))).toBeNull();
+    },
+  );
 });
 
 describe("documents", () => {

@@ -90,6 +90,17 @@ async function threeParts(): Promise<{ stdout: Uint8Array; parts: Uint8Array[] }
   return { stdout, parts: await sealedParts(keyHex, { ...empty, stdout }) };
 }
 
+it("refuses a list in which the same bytes have two sizes, of which the last is right", async () => {
+  const lying = [{ ...file("out/first", "one"), size: 2 }, ...tree];
+  const opened = await openSealed(
+    nodeCrypto,
+    customer.secretKey,
+    context,
+    async (part) => (await sealedParts(keyHex, { ...result, tree: lying }))[part] ?? new Uint8Array(0),
+  );
+  expect(opened).toBeNull();
+});
+
 it("seals what is large in parts, and takes them in their order and whole alone", async () => {
   const { stdout, parts } = await threeParts();
   expect(parts.map(({ length }) => length)).toEqual([SEALED_PART_BYTES_MAX, SEALED_PART_BYTES_MAX, SEAL_BYTES + 1]);

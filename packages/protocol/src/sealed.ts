@@ -57,6 +57,12 @@ export function filesOf(tree: readonly InputEntry[]): Map<string, number> {
   return new Map(tree.flatMap((entry) => (entry.kind === "file" ? [[entry.digest, entry.size] as const] : [])));
 }
 
+/** Whether the same bytes stand in it with different sizes, of which one is a lie. */
+export function hasTwoSizes(tree: readonly InputEntry[]): boolean {
+  const sizes = filesOf(tree);
+  return tree.some((entry) => entry.kind === "file" && sizes.get(entry.digest) !== entry.size);
+}
+
 /** Gathers pieces of any size and gives them out in parts. */
 class Parts {
   #part: Uint8Array = new Uint8Array(PART_BYTES);
@@ -148,12 +154,23 @@ class PlainReader {
   }
 }
 
+/** As openSealed, of parts that are opened. */
+export async function readSealed(crypto: Crypto, opened: (part: number) => Promise<Uint8Array>): Promise<ResultBytes | null> {
+  try {
+    return await readPlain(crypto, new PlainReader(opened));
+  } catch (error) {
+    if (error instanceof NotSealed) return null;
+    throw error;
+  }
+}
+
 async function readPlain(crypto: Crypto, plain: PlainReader): Promise<ResultBytes> {
   const length = new DataView((await plain.take(LENGTH_BYTES)).buffer).getUint32(0);
   if (length > HEADER_BYTES_MAX) throw new NotSealed();
   const header = zHeader.safeParse(parseCanonical(await plain.take(length)));
   if (!header.success) throw new NotSealed();
   const { tree, stdoutSize, stderrSize } = header.data;
+  if (hasTwoSizes(tree)) throw new NotSealed();
   const sizes = filesOf(tree);
   const whole = sizes.values().reduce((sum, size) => sum + size, length + stdoutSize + stderrSize);
   if (whole > RESULT_BYTES_MAX) throw new NotSealed();
@@ -189,10 +206,5 @@ export async function openSealed(
       () => Promise.reject(new NotSealed()),
     );
   };
-  try {
-    return await readPlain(crypto, new PlainReader(open));
-  } catch (error) {
-    if (error instanceof NotSealed) return null;
-    throw error;
-  }
+  return readSealed(crypto, open);
 }

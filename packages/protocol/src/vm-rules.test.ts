@@ -52,6 +52,7 @@ const file = (path: string, size = 1, digest = NONE) => ({ path, kind: "file" as
 describe("a machine", () => {
   it("that servers run is one", () => {
     expect(vmSpecProblem(spec())).toBeNull();
+    expect(vmSpecProblem(spec({ vm: kernel, engine: "q", clockBaseMs: 253_402_300_799_999 }))).toBeNull();
     expect(vmSpecProblem(spec({ vm: kernel, machine: "microvm", diskMib: 0, memoryMib: 32 }))).toBeNull();
     expect(
       vmSpecProblem(spec({ vm: disk, machine: "q35", firmware: "uefi", devices: "emulated", tpm: true, memoryMib: 2_048 })),
@@ -67,6 +68,8 @@ describe("a machine", () => {
     [{ vm: kernel, machine: "microvm" as const, tpm: true }, "--tpm"],
     [{ vm: kernel, machine: "microvm" as const, devices: "emulated" as const }, "virtio devices only"],
     [{ vm: disk, firmware: "uefi" as const, memoryMib: 64 }, "--mem"],
+    [{ vm: kernel, engine: "q", clockBaseMs: 253_402_300_800_000 }, "before the year 10000, not +010000-01-01T"],
+    [{ vm: kernel, engine: "q", clockBaseMs: Number.MAX_SAFE_INTEGER }, "before the year 10000, not 9007199254740991 ms"],
     [{ vm: disk, egress: "public" as const }, "--network"],
     [{ devices: "emulated" as const }, "virtio"],
     [{ diskMib: 8 }, "--disk"],

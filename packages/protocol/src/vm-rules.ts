@@ -4,6 +4,7 @@
  * the guest's own disk (ext4, made by the server to `filesOnDisk`). Who controls the inputs: the customer, every field.
  */
 import type { InputTree } from "./channel/channel-messages.ts";
+import { dateText } from "./date-text.ts";
 import { STREAM_MIB_MAX } from "./result-fit.ts";
 import type { VmSpec } from "./vm-spec.ts";
 
@@ -70,9 +71,12 @@ function ociProblem({ devices, diskMib, memoryMib }: VmSpec, { layers, args, env
   ]);
 }
 
+/** The first moment of the year 10000: dates have four digits for the year. */
+const CLOCK_BASE_MS_END = 253_402_300_800_000;
+
 /** Why no server can run such a machine, in words; null when servers can. */
 export function vmSpecProblem(spec: VmSpec): string | null {
-  const { vm, machine, firmware, devices, tpm, memoryMib, outputMibMax, network, egress, engine } = spec;
+  const { vm, machine, firmware, devices, tpm, memoryMib, outputMibMax, network, egress, engine, clockBaseMs } = spec;
   const isMicro = machine === "microvm";
   const general = firstOf([
     [!isMicro || vm.kind === "kernel" || vm.kind === "snapshot", "a microvm boots a kernel: order --machine pc or q35 for anything else"],
@@ -86,6 +90,10 @@ export function vmSpecProblem(spec: VmSpec): string | null {
     [
       engine === null || outputMibMax <= STREAM_MIB_MAX,
       `of a deterministic machine at most ${STREAM_MIB_MAX} MiB of console come back, not ${outputMibMax}: order less (--max-output)`,
+    ],
+    [
+      engine === null || clockBaseMs < CLOCK_BASE_MS_END,
+      `the clock of a deterministic machine begins before the year 10000, not ${dateText(clockBaseMs)}: QEMU knows none that is later`,
     ],
     [egress === "none" || network, "a machine that may reach the network needs a network card: order --network with --egress"],
   ]);

@@ -8,6 +8,7 @@ import {
   isBusy,
   leafHashOf,
   parseDocument,
+  parseRefusal,
   refuse,
   signDocument,
   toHex,
@@ -29,16 +30,7 @@ import {
   type RouteReply,
   type SignedDocument,
 } from "@xenoservers/protocol";
-import {
-  pinsOf,
-  systemTimers,
-  toRefusal,
-  zMarketInfo,
-  type LinkAnswer,
-  type MarketInfo,
-  type Pipe,
-  type Timers,
-} from "@xenoservers/protocol/link";
+import { pinsOf, systemTimers, zMarketInfo, type LinkAnswer, type MarketInfo, type Pipe, type Timers } from "@xenoservers/protocol/link";
 import { connectPipe } from "@xenoservers/protocol/websocket";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { z } from "zod";
@@ -88,7 +80,9 @@ const zTaken = z.looseObject({ promise: zPromise, at: zTime, salt: z.string() })
 
 async function refusalIn(response: Response): Promise<Refusal> {
   const body = zRefused.safeParse(await response.json().catch(() => null));
-  return body.success ? toRefusal(body.data.error) : refuse("unavailable", { why: `what answers is no broker (HTTP ${response.status})` });
+  return body.success
+    ? parseRefusal(body.data.error)
+    : refuse("unavailable", { why: `what answers is no broker (HTTP ${response.status})` });
 }
 
 /** `url`: one or several addresses of the market. */

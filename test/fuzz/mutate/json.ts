@@ -27,40 +27,60 @@ const isList = (tree: Tree): tree is Tree[] => Array.isArray(tree);
 const isMap = (tree: Tree): tree is { [key: string]: Tree } =>
   typeof tree === "object" && tree !== null && !isList(tree) && !(tree instanceof Raw);
 
-/** A place in a tree. */
-interface Slot {
-  value: Tree;
-  set(value: Tree | undefined): void;
-}
-
 function setKey(map: { [key: string]: Tree }, key: string, value: Tree): void {
   Object.defineProperty(map, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
+/** A place in a tree. */
+class Slot {
+  readonly value: Tree;
+  readonly #tree: Tree[] | { [key: string]: Tree };
+  readonly #key: number | string;
+
+  constructor(tree: Tree[] | { [key: string]: Tree }, key: number | string, value: Tree) {
+    [this.#tree, this.#key, this.value] = [tree, key, value];
+  }
+
+  set(value: Tree | undefined): void {
+    const [tree, key] = [this.#tree, this.#key];
+    if (!Array.isArray(tree)) void (value === undefined ? delete tree[key] : setKey(tree, String(key), value));
+    else if (value === undefined) tree.splice(Number(key), 1);
+    else tree[Number(key)] = value;
+  }
+}
+
 function slotsOf(tree: Tree, slots: Slot[] = []): Slot[] {
   if (isList(tree))
-    for (const [i, value] of tree.entries()) {
-      slots.push({ value, set: (next) => void (next === undefined ? tree.splice(i, 1) : (tree[i] = next)) });
-      slotsOf(value, slots);
+    for (let i = 0; i < tree.length; i++) {
+      const value = tree[i] ?? null;
+      slots.push(new Slot(tree, i, value));
+      if (typeof value === "object") slotsOf(value, slots);
     }
   else if (isMap(tree))
-    for (const [key, value] of Object.entries(tree)) {
-      slots.push({ value, set: (next) => void (next === undefined ? delete tree[key] : setKey(tree, key, next)) });
-      slotsOf(value, slots);
+    for (const key of Object.keys(tree)) {
+      const value = tree[key] ?? null;
+      slots.push(new Slot(tree, key, value));
+      if (typeof value === "object") slotsOf(value, slots);
     }
   return slots;
 }
 
-const copied = (tree: Tree): Tree => (tree instanceof Raw ? tree : parsed(written(tree)));
+/** What is no tree is copied as it is: "0" and a text that JSON cannot write stay what they are. */
+const copied = (tree: Tree): Tree => (typeof tree !== "object" || tree === null || tree instanceof Raw ? tree : parsed(written(tree)));
 
 /** As JSON writes it, but for Raw; keys in the order in which they stand. */
 export function written(tree: Tree): string {
   if (tree instanceof Raw) return tree.text;
-  if (isList(tree)) return `[${tree.map(written).join(",")}]`;
-  if (isMap(tree))
-    return `{${Object.entries(tree)
-      .map(([key, value]) => `${JSON.stringify(key)}:${written(value)}`)
-      .join(",")}}`;
+  // texts are put together by +, which copies none: what is nested deeply would be copied once for each level
+  let text = "";
+  if (isList(tree)) {
+    for (const value of tree) text += `${text === "" ? "" : ","}${written(value)}`;
+    return `[${text}]`;
+  }
+  if (isMap(tree)) {
+    for (const key of Object.keys(tree)) text += `${text === "" ? "" : ","}${JSON.stringify(key)}:${written(tree[key] ?? null)}`;
+    return `{${text}}`;
+  }
   return JSON.stringify(tree);
 }
 
@@ -72,11 +92,14 @@ function parsed(text: string): Tree {
   }
 }
 
+/** Each time another one: what one input changes must not stand in the next. */
+const extreme = (random: Random): Tree => copied(random.pick(EXTREMES));
+
 function bentValue(value: Tree, random: Random): Tree {
   if (typeof value === "string" && random.chance(0.6)) return bentText(value, random);
   if (typeof value === "number" && random.chance(0.5))
     return random.pick([value + 1, value - 1, -value, value * 2, value + 0.5, value * 1_000_000, new Raw(`${value}.0`), new Raw("-0")]);
-  return random.pick(EXTREMES);
+  return extreme(random);
 }
 
 function nested(value: Tree, depth: number, random: Random): Raw {
@@ -87,14 +110,14 @@ function nested(value: Tree, depth: number, random: Random): Raw {
 /** One change of a tree. `others`: trees from which parts may come. */
 export function bendTree(tree: Tree, random: Random, others: readonly Tree[]): Tree {
   const slots = slotsOf(tree);
-  if (slots.length === 0) return random.chance(0.5) ? random.pick(EXTREMES) : tree;
+  if (slots.length === 0) return random.chance(0.5) ? extreme(random) : tree;
   const slot = random.pick(slots);
   switch (random.between(0, 9)) {
     case 0:
       slot.set(undefined);
       break;
     case 1:
-      slot.set(random.pick(EXTREMES));
+      slot.set(extreme(random));
       break;
     case 2:
       slot.set(copied(random.pick(slots).value));
@@ -105,12 +128,12 @@ export function bendTree(tree: Tree, random: Random, others: readonly Tree[]): T
       break;
     }
     case 4:
-      if (isMap(slot.value)) setKey(slot.value, random.pick(KEYS), random.pick(EXTREMES));
-      else if (isList(slot.value)) slot.value.push(slot.value[0] === undefined ? random.pick(EXTREMES) : copied(slot.value[0]));
+      if (isMap(slot.value)) setKey(slot.value, random.pick(KEYS), extreme(random));
+      else if (isList(slot.value)) slot.value.push(slot.value[0] === undefined ? extreme(random) : copied(slot.value[0]));
       else slot.set(bentValue(slot.value, random));
       break;
     case 5:
-      if (random.chance(0.1)) slot.set(nested(slot.value, random.pick(DEPTHS), random));
+      if (random.chance(0.02)) slot.set(nested(slot.value, random.pick(DEPTHS), random));
       else slot.set([slot.value]);
       break;
     default:

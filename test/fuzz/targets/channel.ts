@@ -4,14 +4,15 @@ import Noise from "noise-handshake";
 import Cipher from "noise-handshake/cipher.js";
 import { bytesOfHex, canonicalBytes, equalBytes, jobMisfit, parseUtf8, toHex } from "@xenoservers/protocol";
 import { nodeCrypto as crypto } from "@xenoservers/protocol/node";
-import { openSealed } from "@xenoservers/protocol/sealed";
-import { channelKeyPair, respondChannel, type Channel, type InputEntry } from "@xenoservers/protocol/channel";
+import { openSealed, readSealed } from "@xenoservers/protocol/sealed";
+import { SecureChannel, channelKeyPair, respondChannel, type InputEntry } from "@xenoservers/protocol/channel";
 import { parseChannelHeader, type ChannelHeader } from "../../../packages/protocol/src/channel/channel-messages.ts";
 import { channelMessage, parseChannelMessage, parseMessage, zFromBroker, zToBroker } from "../../../packages/protocol/src/link/messages.ts";
 import type { Pipe } from "../../../packages/protocol/src/link/pipe.ts";
 import { foldersOf, pathProblem, refusedLinks } from "../../../packages/sdk/src/tree-plan.ts";
 import { bytesProblem } from "../../../packages/sdk/src/session/result.ts";
 import { jobProblem } from "../../../packages/xenoserver/src/drivers/wasm/wasm-work.ts";
+import { machineProblem } from "../../../packages/xenoserver/src/drivers/qemu/machine-work.ts";
 import type { Ordered } from "../../../packages/xenoserver/src/drivers/driver.ts";
 import type { WasmJob } from "../../../packages/xenoserver/src/drivers/work.ts";
 import { bentBytes } from "../mutate/bytes.ts";
@@ -35,7 +36,10 @@ const SPEC = {
   ...{ memoryMibMax: 64, diskMibMax: 1, outputMibMax: 1, fuelMax: "1000", seed: ID, clockBaseMs: 0 },
 };
 const INPUTS = { entries: TREE, mounts: [{ path: "/in", writable: true, keep: true }] };
-const VM_REST = { machine: "q35", firmware: "bios", devices: "virtio", tpm: false, vcpu: 1 };
+const VM_REST = {
+  ...{ machine: "q35", firmware: "bios", devices: "virtio", tpm: false, vcpu: 1, memoryMib: 64, diskMib: 1, outputMibMax: 1 },
+  ...{ network: false, egress: "none", inputs: ID, engine: null, fuelMax: "1000", seed: ID, clockBaseMs: 0 },
+};
 const HEADERS: readonly object[] = [
   { t: "job", spec: SPEC, inputs: INPUTS, moduleSize: 8, stdinSize: 0, segment: null },
   {
@@ -59,7 +63,6 @@ const HEADERS: readonly object[] = [
   ...[
     { t: "want", digest: ID, offset: 0, length: 10 },
     { t: "part", digest: ID, offset: 0 },
-    { t: "seen", stdout: 1, stderr: 2 },
   ],
   ...[
     { t: "state", state: "running", usedMs: 3 },
@@ -86,6 +89,10 @@ function taken(header: ChannelHeader): void {
       "a job of nobody runs",
     );
     jobMisfit({ ...header, stdinSize: header.stdinSize, moduleSize: header.moduleSize });
+  }
+  if (header.t === "vm") {
+    const host = { engine: "e", overheadMib: 100 };
+    demand(typeof machineProblem(crypto, host, ORDERED, header) === "string", "a machine of nobody runs");
   }
   if (header.t === "ended") {
     const streams = { difference: () => null } as unknown as Parameters<typeof bytesProblem>[3];
@@ -161,10 +168,11 @@ class Hand implements Pipe {
 const server = channelKeyPair(new Uint8Array(32).fill(1));
 const customer = channelKeyPair(new Uint8Array(32).fill(2));
 
-function customersEnd(): Noise {
-  const noise = new Noise("IK", true, customer);
+/** The first packet of a customer, by a key that is the same in every run. */
+function hello(seed: number): Uint8Array {
+  const noise = Object.assign(new Noise("IK", true, customer), { e: channelKeyPair(new Uint8Array(32).fill(seed)) });
   noise.initialise(Buffer.from(bytesOfHex(ID)), Buffer.from(server.publicKey));
-  return noise;
+  return new Uint8Array(noise.send());
 }
 
 const frame = (head: Uint8Array, body: Uint8Array = new Uint8Array()): Uint8Array => {
@@ -173,39 +181,52 @@ const frame = (head: Uint8Array, body: Uint8Array = new Uint8Array()): Uint8Arra
   return new Uint8Array(Buffer.concat([Buffer.from([0]), length, head, body]));
 };
 
-/** First byte of an input: 0 for a handshake of these bytes; else packets of plain text, which are rightly encrypted. */
-const packets: Target = {
+const handshake: Target = {
   name: "noise",
   covers: ["protocol/src/channel/channel.ts#respondChannel"],
-  corpus: async () => [
-    ...headerTexts.map((head) => new Uint8Array(Buffer.concat([Buffer.from([1]), frame(head, bytesOf("body"))]))),
-    new Uint8Array(Buffer.concat([Buffer.from([0]), customersEnd().send()])),
-  ],
-  mutate: (input, random, others) => (random.chance(0.1) ? input : bentBytes(input, random, others)),
+  corpus: async () => [1, 2, 3].map(hello),
+  mutate: bentBytes,
   play(input) {
     const pipe = new Hand();
-    let channel: Channel | null = null;
+    let ready = false;
+    respondChannel(pipe, server, toHex(customer.publicKey), ID, () => (ready = true));
+    pipe.give(input);
+    demand(pipe.isOpen === ready, "a handshake that was refused leaves its pipe open");
+    return ready ? ACCEPTED : REFUSED;
+  },
+};
+
+const KEYS = { rx: Buffer.alloc(32, 3), tx: Buffer.alloc(32, 4) };
+
+/** Bytes in packets that are rightly encrypted: the first byte says into how many they are cut, the rest of each is what stands in it. */
+const packets: Target = {
+  name: "noise-packets",
+  covers: ["protocol/src/channel/channel.ts#SecureChannel"],
+  corpus: async () =>
+    headerTexts.flatMap((head) => [1, 2, 3].map((cuts) => Buffer.concat([Buffer.from([cuts]), frame(head, bytesOf("body"))]))),
+  mutate(input, random, others) {
+    if (random.chance(0.5)) return bentBytes(input, random, others);
+    const length = new DataView(input.buffer, input.byteOffset).getUint32(2);
+    const head = bentJson(input.slice(6, 6 + length), random, [random.pick(headerTexts)]);
+    return new Uint8Array(Buffer.concat([input.subarray(0, 1), frame(head, input.subarray(6 + length))]));
+  },
+  async play(input) {
+    const pipe = new Hand();
+    const channel = new SecureChannel(pipe, KEYS);
     const heard: ChannelHeader[] = [];
-    respondChannel(pipe, server, toHex(customer.publicKey), ID, (ready) => {
-      channel = ready;
-      ready.onMessage((message) => void heard.push(message));
-    });
-    if (input[0] === 0) {
-      pipe.give(input.subarray(1));
-      return pipe.isOpen ? ACCEPTED : REFUSED;
+    channel.onMessage((message) => void heard.push(message));
+    const cipher = new Cipher(KEYS.tx);
+    const [cuts = 1, what = 0] = input;
+    const parts = 1 + (cuts % 4);
+    const whole = input.subarray(2);
+    for (let i = 0; i < parts; i++) {
+      const part = whole.subarray((whole.length * i) / parts, (whole.length * (i + 1)) / parts);
+      pipe.give(cipher.encrypt(Buffer.concat([Buffer.from([i < parts - 1 ? 1 : what]), part])));
     }
-    const noise = customersEnd();
-    pipe.give(noise.send());
-    const [answer] = pipe.sent;
-    demand(answer !== undefined && channel !== null, "a right handshake is not answered");
-    noise.recv(Buffer.from(answer!));
-    const cipher = new Cipher(noise.rx);
-    const plain = input.subarray(1);
-    pipe.give(cipher.encrypt(Buffer.from(plain)));
-    pipe.give(cipher.encrypt(Buffer.from(plain)));
+    await new Promise(setImmediate);
+    demand(heard.length <= 1, "one message is heard twice");
     return pipe.isOpen ? (heard.length > 0 ? ACCEPTED : "more") : REFUSED;
   },
-  count: 200_000,
 };
 
 const BROKER = [
@@ -247,37 +268,43 @@ const suite = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfS
 async function sealedOf(plain: Uint8Array): Promise<Uint8Array> {
   const recipientPublicKey = await suite.kem.deserializePublicKey(customer.publicKey);
   const info = bytesOf(`xenoservers sealed result\n${context.lease}\n${context.result}\n0\n`);
-  const { enc, ct } = await suite.seal({ recipientPublicKey, info }, plain);
+  const ekm = await suite.kem.deriveKeyPair(new Uint8Array(32).fill(5).buffer); // the same in every run
+  const { enc, ct } = await suite.seal({ recipientPublicKey, info, ekm }, plain);
   return new Uint8Array(Buffer.concat([Buffer.from(enc), Buffer.from(ct)]));
 }
 
-/** First byte of an input: 0 for a part of these bytes; else plain bytes, which are rightly sealed. */
+const PLAIN = new Uint8Array(Buffer.concat([frame(canonicalBytes(SHAPE)).subarray(1), file, Buffer.from("out")]));
+
 const sealed: Target = {
   name: "sealed-part",
   covers: ["protocol/src/sealed.ts#openSealed"],
-  async corpus() {
-    const plain = Buffer.concat([frame(canonicalBytes(SHAPE)).subarray(1), file, Buffer.from("out")]);
-    return [Buffer.concat([Buffer.from([1]), plain]), Buffer.concat([Buffer.from([0]), await sealedOf(plain)])].map(
-      (each) => new Uint8Array(each),
-    );
+  corpus: async () => [await sealedOf(PLAIN)],
+  mutate: bentBytes,
+  async play(input) {
+    const opened = await openSealed(crypto, customer.secretKey, context, async (which) => (which === 0 ? input : new Uint8Array()));
+    demand(!opened || opened.tree.length === SHAPE.tree.length, "what is opened is not what was sealed");
+    return opened ? ACCEPTED : REFUSED;
   },
+};
+
+const unsealed: Target = {
+  name: "sealed-result",
+  covers: ["protocol/src/sealed.ts#readSealed"],
+  corpus: async () => [PLAIN],
   mutate(input, random, others) {
-    const length = new DataView(input.buffer).getUint32(1);
-    const head = input.subarray(5, 5 + length);
-    if (input[0] === 0 || random.chance(0.4)) return bentBytes(input, random, others);
-    const bent = bentJson(head, random, [head]);
-    return new Uint8Array(Buffer.concat([Buffer.from([1]), frame(bent).subarray(1), input.subarray(5 + length)]));
+    if (random.chance(0.4)) return bentBytes(input, random, others);
+    const length = new DataView(input.buffer, input.byteOffset).getUint32(0);
+    const head = input.slice(4, 4 + length);
+    return new Uint8Array(Buffer.concat([frame(bentJson(head, random, [head])).subarray(1), input.subarray(4 + length)]));
   },
   async play(input) {
-    const part = input[0] === 0 ? input.subarray(1) : await sealedOf(input.subarray(1));
-    const opened = await openSealed(crypto, customer.secretKey, context, async (which) => (which === 0 ? part : new Uint8Array()));
+    const opened = await readSealed(crypto, async (which) => (which === 0 ? input : new Uint8Array()));
     if (!opened) return REFUSED;
     for (const entry of opened.tree)
       if (entry.kind === "file")
         demand(opened.files.get(entry.digest)?.length === entry.size, "a file has another size than its tree says");
     return ACCEPTED;
   },
-  count: 200_000,
 };
 
-export const CHANNEL_TARGETS: readonly Target[] = [header, tree, packets, link, sealed];
+export const CHANNEL_TARGETS: readonly Target[] = [header, tree, handshake, packets, link, sealed, unsealed];

@@ -10,18 +10,25 @@ import { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import packet from "dns-packet";
+import { TarDamage, readTar, type TarEntry } from "@xenoservers/protocol/archive";
+import { canonicalBytes, ifCanonical, jsonIn, vmJobHashOf, vmSpecProblem, zVmSpec } from "@xenoservers/protocol";
+import { nodeCrypto } from "@xenoservers/protocol/node";
 import { PACKING_BYTES, isDamage, packingOf, unpackers } from "@xenoservers/protocol/unpack";
 import { JsonLines, QmpError } from "../../../packages/guests/src/qemu/machine/qmp.ts";
+import { planVm } from "../../../packages/guests/src/qemu/machine/plan.ts";
 import { answerQuestion } from "../../../packages/guests/src/qemu/network/questions.ts";
 import { ImageTree } from "../../../packages/guests/src/qemu/oci/image-tree.ts";
+import { PortReader } from "../../../packages/guests/src/qemu/oci/port-reader.ts";
 import { TooMuch, readTree } from "../../../packages/guests/src/qemu/oci/returned-tree.ts";
-import { readTar, type TarEntry } from "../../../packages/guests/src/qemu/oci/tar-read.ts";
 import { Refusal } from "../../../packages/guests/src/qemu/refusal.ts";
+import { parseWorkerResult } from "../../../packages/xenoserver/src/drivers/wasm/worker-result.ts";
 import { archives } from "../archives.ts";
 import { bentBytes } from "../mutate/bytes.ts";
 import { bentJson } from "../mutate/json.ts";
 import { bentTar } from "../mutate/tar.ts";
-import { ACCEPTED, REFUSED, byRejecting, bytesOf, demand, type Target } from "../target.ts";
+import { ACCEPTED, REFUSED, byRejecting, bytesOf, demand, textOf, type Target } from "../target.ts";
+
+const ID = "ab".repeat(32);
 
 /** A file of these bytes, as far as readers of archives ask. */
 function handleOf(bytes: Uint8Array): FileHandle {
@@ -47,21 +54,25 @@ function checkEntry({ size, pieces, major, minor, mode }: TarEntry, archiveBytes
 
 const tar: Target = {
   name: "tar",
-  covers: ["guests/src/qemu/oci/tar-read.ts#readTar", "guests/src/qemu/oci/image-tree.ts#ImageTree"],
+  covers: ["protocol/src/archive/tar-read.ts#readTar", "guests/src/qemu/oci/image-tree.ts#ImageTree"],
   corpus: archives,
   mutate: bentTar,
   play: (input) =>
-    byRejecting(async () => {
-      const entries: TarEntry[] = [];
-      for await (const entry of readTar(handleOf(input), input.length)) {
-        checkEntry(entry, input.length);
-        demand(entries.push(entry) <= ENTRIES_MAX, "an archive of a megabyte holds more than it can");
-      }
-      const image = new ImageTree();
-      image.apply(entries, 0);
-      image.group();
-      image.apply(entries, 1);
-    }, Refusal),
+    byRejecting(
+      async () => {
+        const entries: TarEntry[] = [];
+        for await (const entry of readTar(handleOf(input), input.length)) {
+          checkEntry(entry, input.length);
+          demand(entries.push(entry) <= ENTRIES_MAX, "an archive of a megabyte holds more than it can");
+        }
+        const image = new ImageTree();
+        image.apply(entries, 0);
+        image.group();
+        image.apply(entries, 1);
+      },
+      Refusal,
+      TarDamage,
+    ),
 };
 
 const folder = mkdtempSync(path.join(tmpdir(), "xeno-fuzz-"));
@@ -88,7 +99,6 @@ const returned: Target = {
       TooMuch,
     );
   },
-  count: 50_000,
 };
 
 async function unpackedBytes(input: Uint8Array): Promise<number> {
@@ -124,7 +134,6 @@ const packed: Target = {
       throw error;
     }
   },
-  count: 200_000,
 };
 
 const QUESTIONS = ["example.com", "a.b.c.d.example", "xn--bcher-kva.example", "localhost"].flatMap((name) =>
@@ -188,4 +197,96 @@ const qmp: Target = {
   },
 };
 
-export const GUEST_TARGETS: readonly Target[] = [tar, returned, packed, question, qmp];
+const LINE_BYTES = 512;
+/** What a guest says on its job's port: the first byte is how it comes in pieces, the rest is what it says. */
+const port: Target = {
+  name: "job-port",
+  covers: ["guests/src/qemu/oci/port-reader.ts#PortReader"],
+  corpus: async () =>
+    ["\u0003ready\nset\n", `\u0040noise ready\nrefused limits ${"word ".repeat(150)}\n${ID} 0\n`, "\u0001\n\n\r\n\0\nend"].map(bytesOf),
+  mutate: bentBytes,
+  async play(input) {
+    const [size = 1, ...said] = input;
+    const pieces: Buffer[] = [];
+    for (let at = 0; at < said.length; at += 1 + size) pieces.push(Buffer.from(said.slice(at, at + 1 + size)));
+    const reader = new PortReader(Readable.from(pieces));
+    const lines: string[] = [];
+    for (let line = await reader.line(String); line !== null; line = await reader.line(String)) lines.push(line);
+    const right = Buffer.from(said).toString("latin1").split("\n").slice(0, -1);
+    demand(JSON.stringify(lines) === JSON.stringify(right.map((line) => line.slice(-LINE_BYTES))), "a line is read that nobody said");
+    return lines.length > 0 ? ACCEPTED : REFUSED;
+  },
+};
+
+const ENDED = {
+  ...{ ending: "exit", exitCode: 0, detail: "", fuel: "10", fuelInAll: "10", memoryHash: ID, roots: [ID], stateRoot: null },
+  endedMonotonicMs: 1,
+  tree: [
+    { path: "out/a", kind: "file", digest: ID, size: 3 },
+    { path: "out/l", kind: "link", target: "a" },
+  ],
+};
+
+/** What a guest process that is no longer this program's writes of its end. */
+const result: Target = {
+  name: "worker-result",
+  covers: ["xenoserver/src/drivers/wasm/worker-result.ts#parseWorkerResult"],
+  corpus: async () => ["exit", "segment-end", "stopped"].map((ending) => bytesOf(JSON.stringify({ ...ENDED, ending }))),
+  mutate: bentJson,
+  play(input) {
+    const ending = parseWorkerResult(jsonIn(textOf(input)));
+    if (ending.kind !== "result") return REFUSED;
+    canonicalBytes([ending.tree, ending.exitCode, ending.memoryHash, ending.stateRoot]); // as it is signed
+    return ACCEPTED;
+  },
+};
+
+const SPEC = {
+  ...{ machine: "q35", firmware: "bios", devices: "virtio", tpm: false, vcpu: 1, memoryMib: 192, diskMib: 64, outputMibMax: 1 },
+  ...{ network: false, egress: "none", inputs: ID, engine: null, fuelMax: "1000", seed: ID, clockBaseMs: 1_800_000_000_000 },
+};
+const LAYERS = [{ digest: ID, compression: "gzip" }];
+const MACHINES = [
+  { ...SPEC, vm: { kind: "kernel", kernel: ID, initrd: null, append: "console=ttyS0 quiet" } },
+  { ...SPEC, engine: "q", machine: "pc", vm: { kind: "kernel", kernel: ID, initrd: ID, append: "console=ttyS0" } },
+  { ...SPEC, machine: "microvm", diskMib: 0, vm: { kind: "snapshot", snapshot: ID } },
+  {
+    ...{ ...SPEC, network: true, egress: "names", firmware: "uefi", memoryMib: 2_048, tpm: true },
+    vm: { kind: "disk", image: { digest: ID, format: "qcow2", url: null }, iso: null, seed: [{ name: "user-data", digest: ID }] },
+  },
+  { ...SPEC, vm: { kind: "oci", image: ID, layers: LAYERS, args: ["sh"], env: ["A=b"], workdir: "/", user: "", hostname: "h" } },
+];
+
+/** What a customer's specification makes of QEMU's command line. */
+const machine: Target = {
+  name: "vm-plan",
+  covers: ["guests/src/qemu/machine/plan.ts#planVm"],
+  corpus: async () => MACHINES.map((each) => bytesOf(JSON.stringify(each))),
+  mutate: bentJson,
+  play(input) {
+    const read = zVmSpec.safeParse(jsonIn(textOf(input)));
+    if (!read.success || vmSpecProblem(read.data) !== null) return REFUSED;
+    const spec = read.data;
+    if (ifCanonical(() => vmJobHashOf(nodeCrypto, spec)) === null) return "unsigned";
+    const deterministic = spec.engine !== null && spec.vm.kind === "kernel";
+    const files = {
+      kernel: "/k",
+      initrd: "/i",
+      firmwareCode: "/f",
+      layers: ["/l"],
+      seed: "/s",
+      base: { path: "/b", format: "raw" as const },
+    };
+    const rest = { diskIopsMax: 10, diskBytesPerSecondMax: 10, restore: null, sharedMemory: null };
+    const words = planVm({ spec, accel: "tcg", files, ...rest, deterministic });
+    demand(
+      words.every((word) => word.isWellFormed() && !word.includes("\0")),
+      "a word of the command line is none that a program can be given",
+    );
+    const clock = words.find((word) => word.startsWith("base="));
+    demand(!deterministic || /^base=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,clock=vm$/.test(clock ?? ""), "a clock begins at no date");
+    return ACCEPTED;
+  },
+};
+
+export const GUEST_TARGETS: readonly Target[] = [tar, returned, packed, question, qmp, port, result, machine];

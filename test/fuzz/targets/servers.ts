@@ -1,14 +1,16 @@
 /** Programs that listen: the broker's HTTP and links, spoken to in raw bytes; the control socket of a data folder; what is typed. */
 import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { connect, type AddressInfo } from "node:net";
+import type { Server } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { duplexPair } from "node:stream";
 import { CommanderError } from "commander";
-import { API, isErrorCode } from "@xenoservers/protocol";
+import { z } from "zod";
+import { API, isErrorCode, jsonIn, parseRefusal, refusalBody, refuse } from "@xenoservers/protocol";
 import { ownFolder } from "../../../packages/cli/src/local/local-socket.ts";
 import { readTyped, type Input } from "../../../packages/cli/src/input/verb.ts";
-import { UserError } from "../../../packages/cli/src/output/ui.ts";
+import { UserError, describeRefusal } from "../../../packages/cli/src/output/ui.ts";
 import { World } from "../../../packages/xenocorp/src/http/world.fixture.ts";
 import type { Random } from "../../../packages/testkit/src/random.ts";
 import { bentBytes } from "../mutate/bytes.ts";
@@ -16,27 +18,28 @@ import { bentJson } from "../mutate/json.ts";
 import { bentLine, bentText } from "../mutate/text.ts";
 import { ACCEPTED, REFUSED, byThrowing, bytesOf, demand, textOf, type Target } from "../target.ts";
 
-let broker: Promise<number> | null = null;
-async function started(): Promise<number> {
+let broker: Promise<Server> | null = null;
+async function started(): Promise<Server> {
   const world = new World();
   await world.start();
-  await world.app.listen({ host: "127.0.0.1", port: 0 });
-  world.app.server.unref();
-  return (world.app.server.address() as AddressInfo).port;
+  return world.app.server;
 }
-const brokerPort = (): Promise<number> => (broker ??= started());
+const brokerServer = (): Promise<Server> => (broker ??= started());
 
-/** Everything that comes back until the other end has said all. */
-function said(port: number | string, bytes: Uint8Array): Promise<Buffer> {
+/** Everything that comes back until the other end has said all. The connection is one within this program: the kernel is not played. */
+function said(server: Server, bytes: Uint8Array): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const socket = typeof port === "string" ? connect(port) : connect(port, "127.0.0.1");
+    const [own, other] = duplexPair();
     const parts: Buffer[] = [];
-    socket.on("data", (part: Buffer) => parts.push(part));
-    socket.on("error", (error: NodeJS.ErrnoException) =>
-      error.code === "ECONNRESET" || error.code === "EPIPE" ? undefined : reject(error),
-    );
-    socket.on("close", () => resolve(Buffer.concat(parts)));
-    socket.end(bytes);
+    own.on("data", (part: Buffer) => parts.push(part));
+    own.on("error", reject);
+    // what the other end said last may still be on its way
+    other.on("close", () => setImmediate(() => resolve(Buffer.concat(parts))));
+    server.emit("connection", Object.assign(other, { remoteAddress: "127.0.0.1" }));
+    own.write(bytes);
+    // an end that comes with the last byte has a server hang up before it answers
+    own.once("data", () => own.end());
+    setImmediate(() => setImmediate(() => setImmediate(() => own.end())));
   });
 }
 
@@ -98,10 +101,9 @@ const http: Target = {
   corpus: async () => requests().map(bytesOf),
   mutate: bentRequest,
   async play(input) {
-    const answer = await said(await brokerPort(), input);
+    const answer = await said(await brokerServer(), input);
     return answer.length === 0 ? "closed" : checkAnswer(answer.toString("latin1"));
   },
-  count: 100_000,
 };
 
 const UPGRADE = [
@@ -123,6 +125,17 @@ function frameOf(opcode: number, payload: Uint8Array): Uint8Array {
 }
 
 const CLOSE = frameOf(8, new Uint8Array([3, 232]));
+/** What ended servers in the wild: no mask, bits and kinds that are reserved, an end without a beginning, control frames in parts or too long. */
+const WRONG_FRAMES = [
+  new Uint8Array([0x81, 2, 104, 105]),
+  ...[0x40, 0x20, 0x10, 3, 7, 11, 15].map((bits) => frameOf(bits | 1, bytesOf("x"))),
+  new Uint8Array([0, 0x80, 0, 0, 0, 0]),
+  new Uint8Array([9, 0x80, 0, 0, 0, 0]),
+  frameOf(9, new Uint8Array(126)),
+  frameOf(8, new Uint8Array(1)),
+  frameOf(1, new Uint8Array([0xff])),
+  new Uint8Array([0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]),
+];
 const webSocket: Target = {
   name: "websocket",
   covers: ["xenocorp/src/http/socket-pipe.ts#SocketPipe"],
@@ -131,23 +144,24 @@ const webSocket: Target = {
       frameOf(1, bytesOf(JSON.stringify(each))),
     ),
     ...[frameOf(2, new Uint8Array(40)), frameOf(9, bytesOf("ping")), frameOf(10, new Uint8Array()), CLOSE],
+    ...WRONG_FRAMES,
   ],
   mutate: (input, random, others) => bentBytes(input, random, others),
   async play(input) {
-    const answer = (await said(await brokerPort(), new Uint8Array(Buffer.concat([Buffer.from(UPGRADE), input, CLOSE])))).toString("latin1");
+    const answer = (await said(await brokerServer(), new Uint8Array(Buffer.concat([Buffer.from(UPGRADE), input, CLOSE])))).toString(
+      "latin1",
+    );
     demand(answer.startsWith("HTTP/1.1 101 "), "a link is not opened");
     return ACCEPTED;
   },
-  count: 50_000,
 };
 
-let control: Promise<string> | null = null;
-async function controlSocket(): Promise<string> {
+let control: Promise<Server> | null = null;
+async function controlSocket(): Promise<Server> {
   const folder = mkdtempSync(path.join(tmpdir(), "xeno-fuzz-"));
   process.once("exit", () => void rm(folder, { recursive: true, force: true }));
   const server = await ownFolder(folder, "fuzz", async (request) => ({ heard: request["command"] }));
-  server.unref();
-  return path.join(folder, "control.sock");
+  return server.unref();
 }
 
 const line: Target = {
@@ -163,7 +177,31 @@ const line: Target = {
     const { error } = JSON.parse(answer.toString("utf8"));
     return error === undefined ? ACCEPTED : REFUSED;
   },
-  count: 100_000,
+};
+
+const REFUSALS = [
+  refuse("insufficient_funds", { missingNanos: "5000000" }),
+  refuse("too_late", { windowEndsAt: 1_800_000_000_000 }),
+  refuse("no_match", { excluded: { offline: 1 }, explanation: "offline excluded 1" }),
+  refuse("key_not_allowed", { kind: "order", role: "ci", scopes: "read", why: "the key was not granted it" }),
+].map((refusal) => bytesOf(JSON.stringify(refusalBody(refusal).error)));
+
+/** As a customer is shown it. */
+const refusal: Target = {
+  name: "refusal",
+  covers: ["protocol/src/errors.ts#parseRefusal"],
+  corpus: async () => REFUSALS,
+  mutate: bentJson,
+  play(input) {
+    const error = z.record(z.string(), z.unknown()).safeParse(jsonIn(textOf(input)));
+    if (!error.success) return REFUSED;
+    const read = parseRefusal(error.data);
+    demand(
+      describeRefusal(read).every((text) => typeof text === "string"),
+      "a refusal is shown as something that is no text",
+    );
+    return read.code === "internal" ? "unknown" : ACCEPTED;
+  },
 };
 
 const isInput = (value: unknown): value is Input<unknown> =>
@@ -243,7 +281,6 @@ const argv: Target = {
       process.stderr.write = write;
     }
   },
-  count: 200_000,
 };
 
-export const SERVER_TARGETS: readonly Target[] = [http, webSocket, line, argv];
+export const SERVER_TARGETS: readonly Target[] = [http, webSocket, line, refusal, argv];

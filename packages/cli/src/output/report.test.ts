@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { refuse, type Refusal } from "@xenoservers/protocol";
+import { parseRefusal, refuse, type Refusal } from "@xenoservers/protocol";
 import { BrokenPurchaseOrder, RefusedError } from "@xenoservers/sdk";
 import { PaperMarket, Random } from "@xenoservers/testkit";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -9,7 +9,7 @@ import { z } from "zod";
 import { saveContext } from "../input/home.ts";
 import { verifyKept } from "./broken-order.ts";
 import { reportError } from "./report.ts";
-import { EXIT, UserError, describeRefusal, duration, gigaFuel, mib, money } from "./ui.ts";
+import { EXIT, UserError, describeRefusal, duration, gigaFuel, mib, money, when } from "./ui.ts";
 
 describe("a refusal in words", () => {
   it.each<[Refusal, RegExp]>([
@@ -38,9 +38,35 @@ describe("a refusal in words", () => {
   ])("%j", (refusal, says) => expect(describeRefusal(refusal).join("\n")).toMatch(says));
 });
 
+it("shows a broker's refusal whatever it put where a sum, a time or a word is", () => {
+  const odd: unknown[] = [
+    { toString: 1 },
+    [],
+    "x",
+    "",
+    "9".repeat(400),
+    1e300,
+    -0,
+    8_640_000_000_000_001,
+    null,
+    true,
+    { a: 1 },
+    { a: "b" },
+  ];
+  for (const value of odd)
+    for (const code of ["too_late", "key_not_allowed", "no_match", "toString", 5]) {
+      const keys = ["windowEndsAt", "missingNanos", "why", "explanation", "kind", "role", "scopes", "__proto__"];
+      const error = JSON.parse(JSON.stringify({ ...Object.fromEntries(keys.map((key) => [key, value])), code })) as Record<string, unknown>;
+      const lines = describeRefusal(parseRefusal(error));
+      expect(lines.length).toBeGreaterThan(0);
+      expect(lines.every((line) => typeof line === "string")).toBe(true);
+    }
+});
+
 describe("numbers for people", () => {
   it("are short and exact", () => {
     expect([money("1"), money(2_500_000_000n, "EUR"), mib(512), mib(2_048)]).toEqual(["0.000000001 credits", "2.5000 EUR", "512M", "2G"]);
+    expect([when(1_800_000_000_000), when(Number.MAX_SAFE_INTEGER)]).toEqual(["2027-01-15 08:00:00", "9007199254740991 ms"]);
     expect([duration(5), duration(1_500), duration(61_000), duration(3_660_000)]).toEqual(["5 ms", "1.5 s", "1 min 1 s", "1 h 1 min"]);
     expect([gigaFuel(5n), gigaFuel(5_500_000_000n), gigaFuel(10n ** 12n)]).toEqual(["5 fuel", "5.50 Gfuel", "1000 Gfuel"]);
   });
@@ -84,6 +110,7 @@ describe("an error", () => {
       Object.assign(new Error("EFBIG: file too large, write"), { code: "EFBIG" }),
       /write\n {2}a file may not be so large here: raise `ulimit -f`/,
     ],
+    [Object.assign(new Error("a code that every object has"), { code: "constructor" }), /^error: a code that every object has\n$/],
     [new Error("Command failed: initdb\nNo space left on device\n"), /failed: initdb\n {2}No space.*\n {2}there is no room left/],
     [new TypeError("code?.startsWith is not a function"), /function\n {2}this is a fault of xeno itself; XENO_DEBUG=1/],
     [z.object({ a: z.int() }).safeParse({ a: "x" }).error ?? new Error(), /^error: what was read .* a: Invalid input.*\n$/],

@@ -46,18 +46,20 @@ async function tell(error: unknown): Promise<Told> {
 }
 
 /** What to do about what this machine refuses. */
-const NEXT: Readonly<Record<string, string>> = {
-  ENOSPC: "there is no room left: free some, or use another folder (--data, XENO_HOME)",
-  EDQUOT: "your quota is used up: free some, or use another folder (--data, XENO_HOME)",
-  EFBIG: "a file may not be so large here: raise `ulimit -f`, or use another folder (--data, XENO_HOME)",
-  EROFS: "it cannot be written there: use another folder (--data, XENO_HOME)",
-  EACCES: "this user may not do that: look at who owns it, or use another folder (--data, XENO_HOME)",
-  EADDRINUSE: "another program listens there: choose another --port, or end that one",
-  EADDRNOTAVAIL: "this machine has no such address: choose another --host",
-  ECONNREFUSED: "nothing answers there: is the broker running, and is its address right (xeno context ls)?",
-  ENOTFOUND: "no such name: is the address right (xeno context ls)?",
-  EMFILE: "too many files are open: raise `ulimit -n`",
-};
+const NEXT: ReadonlyMap<unknown, string> = new Map(
+  Object.entries({
+    ENOSPC: "there is no room left: free some, or use another folder (--data, XENO_HOME)",
+    EDQUOT: "your quota is used up: free some, or use another folder (--data, XENO_HOME)",
+    EFBIG: "a file may not be so large here: raise `ulimit -f`, or use another folder (--data, XENO_HOME)",
+    EROFS: "it cannot be written there: use another folder (--data, XENO_HOME)",
+    EACCES: "this user may not do that: look at who owns it, or use another folder (--data, XENO_HOME)",
+    EADDRINUSE: "another program listens there: choose another --port, or end that one",
+    EADDRNOTAVAIL: "this machine has no such address: choose another --host",
+    ECONNREFUSED: "nothing answers there: is the broker running, and is its address right (xeno context ls)?",
+    ENOTFOUND: "no such name: is the address right (xeno context ls)?",
+    EMFILE: "too many files are open: raise `ulimit -n`",
+  }),
+);
 const OTHERWISE = "this is a fault of xeno itself; XENO_DEBUG=1 shows where: please report it";
 
 /** Of these names only this program's own mistakes are. */
@@ -66,11 +68,11 @@ const BUGS: readonly string[] = ["TypeError", "RangeError", "ReferenceError", "S
 /** Of an error and what it came from, the first that says what to do; null where its own words do. */
 function nextStep(error: unknown): string | null {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    const step = "code" in cause ? NEXT[String(cause.code)] : undefined;
+    const step = "code" in cause ? NEXT.get(cause.code) : undefined;
     if (step !== undefined) return step;
     // another program's words, or end
-    if (/no space left on device/i.test(cause.message)) return NEXT["ENOSPC"] ?? null;
-    if (/\bSIGXFSZ\b/.test(cause.message)) return NEXT["EFBIG"] ?? null;
+    if (/no space left on device/i.test(cause.message)) return NEXT.get("ENOSPC") ?? null;
+    if (/\bSIGXFSZ\b/.test(cause.message)) return NEXT.get("EFBIG") ?? null;
   }
   return error instanceof Error && !BUGS.includes(error.name) ? null : OTHERWISE;
 }

@@ -1,6 +1,6 @@
 /** How the command line puts things: money, times, sizes, tables, refusals. */
 import { formatMoney } from "@xenoservers/market";
-import { ERROR_CODES, visible, type Refusal } from "@xenoservers/protocol";
+import { ERROR_CODES, dateText, visible, type Refusal } from "@xenoservers/protocol";
 import Table from "cli-table3";
 import { print } from "./terminal.ts";
 
@@ -32,7 +32,7 @@ export function duration(ms: number): string {
   return minutes < 60 ? `${minutes} min ${Math.floor((ms % 60_000) / 1_000)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-export const when = (ms: number): string => new Date(ms).toISOString().replace("T", " ").slice(0, 19);
+export const when = (ms: number): string => dateText(ms).replace("T", " ").slice(0, 19);
 
 export function table(head: string[], rows: (string | number)[][]): void {
   const grid = new Table({
@@ -66,11 +66,16 @@ export const mib = (size: number): string => (size % 1024 === 0 ? `${size / 1024
 /** Said in lines of their own, or in the code's own words. */
 const TOLD_APART: ReadonlySet<string> = new Set(["excluded", "explanation", "why", "requestId"]);
 const EPOCH_MS = 1_000_000_000_000;
+const NANOS = /^-?\d{1,40}$/;
+
+/** What JSON makes an object of may have no text of its own. */
+const plain = (fact: Refusal["facts"][string] | undefined): string =>
+  typeof fact === "object" && fact !== null ? JSON.stringify(fact) : String(fact);
 
 function factText(key: string, value: Refusal["facts"][string]): string {
-  if (typeof value === "string" && key.endsWith("Nanos")) return `${key.slice(0, -"Nanos".length)} ${money(value)}`;
+  if (typeof value === "string" && key.endsWith("Nanos") && NANOS.test(value)) return `${key.slice(0, -"Nanos".length)} ${money(value)}`;
   if (typeof value === "number" && value > EPOCH_MS) return `${key} ${when(value)}`;
-  return `${key} ${String(value)}`;
+  return `${key} ${plain(value)}`;
 }
 
 function factsText(facts: Refusal["facts"]): string {
@@ -82,10 +87,10 @@ function factsText(facts: Refusal["facts"]): string {
 
 /** A key that lacks what was asked of it: what it may do, and where another comes from. */
 function keyLines({ facts }: Refusal): string[] {
-  const what = facts["kind"] === undefined ? "this" : `a document of kind ${String(facts["kind"])}`;
+  const what = facts["kind"] === undefined ? "this" : `a document of kind ${plain(facts["kind"])}`;
   const may =
     typeof facts["scopes"] === "string" && facts["scopes"] !== "" ? ` may only ${facts["scopes"].replaceAll(" ", ", ")}` : " may not do it";
-  const lacks = `${what} takes another key: the ${String(facts["role"] ?? "")} key of this context${may}`;
+  const lacks = `${what} takes another key: the ${plain(facts["role"] ?? "")} key of this context${may}`;
   return [`key_not_allowed: ${lacks}`, "  use another (xeno context use NAME), or have one granted: xeno token create --scopes …"];
 }
 
@@ -95,9 +100,9 @@ export function describeRefusal(refusal: Refusal): string[] {
   const { explanation, why, requestId } = refusal.facts;
   const facts = factsText(refusal.facts);
   // by it the operator finds what failed
-  const request = blame === "broker" && requestId !== undefined ? `(request ${String(requestId)})` : "";
+  const request = blame === "broker" && requestId !== undefined ? `(request ${plain(requestId)})` : "";
   const lines = [explanation, why, facts && `(${facts})`, request].filter((line) => line !== undefined && line !== "");
-  return [`${refusal.code}: ${says}`, ...lines.map((line) => `  ${String(line)}`)];
+  return [`${refusal.code}: ${says}`, ...lines.map((line) => `  ${plain(line)}`)];
 }
 
 /** 5_500_000_000n → "5.50 Gfuel". */

@@ -1,5 +1,5 @@
 /** `xeno lease pause`, `resume`, `reboot`, `snapshot`: the buttons of a machine. */
-import { zVmSpec } from "@xenoservers/protocol";
+import { dateText, zVmSpec } from "@xenoservers/protocol";
 import { z } from "zod";
 import type { LeaseInput } from "../input/verbs/lease.ts";
 import { hold, type Held } from "../machine/hold.ts";
@@ -41,6 +41,6 @@ export function leaseSnapshot({ lease, json }: LeaseInput): Promise<void> {
     const { snapshot, until } = await takeSnapshot(held);
     if (json) return printJson({ lease: held.bound.po.id, snapshot, until });
     print(snapshot);
-    say(`its memory and disk are kept on the server until ${new Date(until).toISOString().slice(0, 16)}Z`);
+    say(`its memory and disk are kept on the server until ${dateText(until).slice(0, 16)}Z`);
   });
 }

@@ -1,5 +1,5 @@
 /** `xeno wallet`: balances by state, accounts and their limits, statement. */
-import { rootAccountOf, type RouteReply } from "@xenoservers/protocol";
+import { dateText, rootAccountOf, type RouteReply } from "@xenoservers/protocol";
 import { pagesOf } from "@xenoservers/sdk";
 import { accountCalled, type AccountView } from "../input/account.ts";
 import { openClient } from "../input/home.ts";
@@ -41,9 +41,7 @@ export async function wallet({ csv, limit, after, account, json }: WalletInput):
 async function printCsv(listing: Listing<RouteReply<"statement">, Entry>): Promise<void> {
   print("time,id,debit,credit,nanos");
   for await (const entries of listing.byPage()) {
-    const lines = entries.map(({ at, id, debit, credit, amountNanos }) =>
-      [new Date(at).toISOString(), id, debit, credit, amountNanos].join(","),
-    );
+    const lines = entries.map(({ at, id, debit, credit, amountNanos }) => [dateText(at), id, debit, credit, amountNanos].join(","));
     if (lines.length > 0) print(...lines);
   }
 }

@@ -51,7 +51,8 @@ interface Queued {
   sent?: () => void;
 }
 
-class SecureChannel implements Channel {
+/** A channel whose handshake is done. */
+export class SecureChannel implements Channel {
   readonly #pipe: Pipe;
   readonly #out: Cipher;
   readonly #in: Cipher;
@@ -73,7 +74,7 @@ class SecureChannel implements Channel {
   #why = "the link went down";
   #open = true;
 
-  constructor(pipe: Pipe, noise: Noise, memory?: MemoryShare) {
+  constructor(pipe: Pipe, noise: Pick<Noise, "rx" | "tx">, memory?: MemoryShare) {
     this.#pipe = pipe;
     this.#out = new Cipher(noise.rx);
     this.#in = new Cipher(noise.tx);

@@ -5,7 +5,7 @@
 import { toHex } from "../bytes.ts";
 import type { Crypto } from "../crypto.ts";
 import type { Envelope } from "../documents/parts.ts";
-import { isErrorCode, refuse, type Refusal } from "../errors.ts";
+import { parseRefusal, refuse, type Refusal } from "../errors.ts";
 import { ChannelPipe } from "./channel-pipe.ts";
 import {
   PROTOCOL_VERSION,
@@ -204,13 +204,13 @@ export class LinkClient {
         return options.onUp?.(message.live, market);
       }
       case "refused":
-        return this.#refused(toRefusal(message.error));
+        return this.#refused(parseRefusal(message.error));
       case "answer": {
         this.#waitMs = WAIT_FIRST_MS;
         const submission = this.#pending.get(message.ref);
         if (!submission) return;
         this.#pending.delete(message.ref);
-        submission.done(message.answer ? { ok: true, answer: message.answer } : toRefusal(message.error ?? {}));
+        submission.done(message.answer ? { ok: true, answer: message.answer } : parseRefusal(message.error ?? {}));
         return;
       }
       case "documents":
@@ -245,11 +245,6 @@ export class LinkClient {
     this.stop();
     this.#options.onRefused?.(refusal);
   }
-}
-
-export function toRefusal(error: Record<string, unknown>): Refusal {
-  const { code, says: _says, blame: _blame, retryable: _retryable, ...facts } = error;
-  return { ok: false, code: typeof code === "string" && isErrorCode(code) ? code : "internal", facts: facts as Refusal["facts"] };
 }
 
 export {

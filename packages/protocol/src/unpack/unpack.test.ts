@@ -50,6 +50,17 @@ it("says of damage that it is", async () => {
   expect(isDamage(new Error("anything else"))).toBe(false);
 });
 
+// decompressors in several runtimes took a frame that is cut off for a shorter one, and said nothing
+it("says of a file that is cut off that it is damaged, wherever the cut is", async () => {
+  const frames = [zstdCompressSync(Buffer.from("the first frame")), zstdCompressSync(Buffer.alloc(200, "ab"))];
+  const whole = Buffer.concat(frames);
+  const isWholeAt = new Set([frames[0]?.length, whole.length]);
+  for (let end = 4; end <= whole.length; end++) {
+    const cut = await unpacked(whole.subarray(0, end), 7).then(String, (error: unknown) => (isDamage(error) ? "damage" : error));
+    expect([end, cut === "damage"]).toEqual([end, !isWholeAt.has(end)]);
+  }
+});
+
 it("knows by the first bytes what a layer is packed with, whatever its type says", () => {
   expect(packingOf(Buffer.alloc(0))).toEqual({ ok: true, packing: "none" });
   expect(packingOf(Buffer.from("bin/\0\0"))).toEqual({ ok: true, packing: "none" });

@@ -27,14 +27,17 @@ const zConfig = z.object({
 
 export type { OciLayer } from "./layer.ts";
 
-export interface OciImage {
-  /** Of the manifest for this platform. */
-  digest: string;
+interface ImageConfig {
   entrypoint: string[];
   command: string[];
   env: string[];
   workdir: string;
   user: string;
+}
+
+export interface OciImage extends ImageConfig {
+  /** Of the manifest for this platform. */
+  digest: string;
   layers: OciLayer[];
   /** All layers together, which are brought here for it; null where this machine cannot tell. Throws OciError. */
   unpackedBytes(): Promise<number | null>;
@@ -82,7 +85,7 @@ function chosenFrom({ manifests }: z.infer<typeof zIndex>, name: string): string
 }
 
 /** The manifest for this platform, from an index where there is one, or an index of indexes. */
-async function manifestOf(source: OciSource): Promise<{ digest: string; manifest: z.infer<typeof zManifest> }> {
+export async function readManifest(source: OciSource): Promise<{ digest: string; manifest: z.infer<typeof zManifest> }> {
   let { bytes } = await source.manifest(null);
   for (let depth = 0; depth < INDEX_DEPTH_MAX; depth++) {
     const index = zIndex.safeParse(jsonOf(bytes, source.name));
@@ -94,30 +97,37 @@ async function manifestOf(source: OciSource): Promise<{ digest: string; manifest
   return { digest: hashOf(bytes), manifest: parsed(zManifest, bytes, `the manifest of ${source.name}`) };
 }
 
-async function configOf(source: OciSource, { digest, size }: z.infer<typeof zDescriptor>, cache: string): Promise<z.infer<typeof zConfig>> {
-  if (size > CONFIG_BYTES_MAX) throw new OciError(`the configuration of ${source.name} is larger than any is`);
-  const bytes = await lazyBlob(source, { digest, size }, cache).read(0, size);
-  return parsed(zConfig, bytes, `the configuration of ${source.name}`);
-}
-
-/** `cache`: where layers are kept. Throws OciError. */
-export async function resolveImage(source: OciSource, cache: string): Promise<OciImage> {
-  const { digest, manifest } = await manifestOf(source);
-  const { architecture, os, config } = await configOf(source, manifest.config, cache);
+/** What an image starts and where it runs. Throws OciError, also where no server could. */
+export function parseImageConfig(bytes: Uint8Array, name: string): ImageConfig {
+  const { architecture, os, config } = parsed(zConfig, bytes, `the configuration of ${name}`);
   if ((os ?? PLATFORM.os) !== PLATFORM.os || (architecture ?? PLATFORM.architecture) !== PLATFORM.architecture)
-    throw new OciError(`${source.name} is an image for ${os}/${architecture}; servers run ${PLATFORM.os}/${PLATFORM.architecture}`);
-  if (manifest.layers.length === 0) throw new OciError(`${source.name} has no layers`);
-  const problem = layersProblem(manifest.layers.length);
-  if (problem !== null) throw new OciError(`${source.name}: ${problem}`);
-  const layers = manifest.layers.map((layer) => layerOf(source, layer, compressionOf(layer.mediaType), cache));
+    throw new OciError(`${name} is an image for ${os}/${architecture}; servers run ${PLATFORM.os}/${PLATFORM.architecture}`);
   return {
-    digest,
     entrypoint: config?.Entrypoint ?? [],
     command: config?.Cmd ?? [],
     // engines pass over what sets nothing
     env: (config?.Env ?? []).filter((each) => each.indexOf("=") > 0),
     workdir: config?.WorkingDir ?? "",
     user: config?.User ?? "",
+  };
+}
+
+async function configOf(source: OciSource, { digest, size }: z.infer<typeof zDescriptor>, cache: string): Promise<ImageConfig> {
+  if (size > CONFIG_BYTES_MAX) throw new OciError(`the configuration of ${source.name} is larger than any is`);
+  return parseImageConfig(await lazyBlob(source, { digest, size }, cache).read(0, size), source.name);
+}
+
+/** `cache`: where layers are kept. Throws OciError. */
+export async function resolveImage(source: OciSource, cache: string): Promise<OciImage> {
+  const { digest, manifest } = await readManifest(source);
+  const config = await configOf(source, manifest.config, cache);
+  if (manifest.layers.length === 0) throw new OciError(`${source.name} has no layers`);
+  const problem = layersProblem(manifest.layers.length);
+  if (problem !== null) throw new OciError(`${source.name}: ${problem}`);
+  const layers = manifest.layers.map((layer) => layerOf(source, layer, compressionOf(layer.mediaType), cache));
+  return {
+    digest,
+    ...config,
     layers,
     async unpackedBytes() {
       let sum = 0;

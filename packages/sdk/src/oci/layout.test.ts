@@ -1,31 +1,79 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { expect, it } from "vitest";
-import { pack } from "tar-stream";
+import { gzipSync, zstdCompressSync } from "node:zlib";
+import { describe, expect, it } from "vitest";
+import { headerOf, paxOf, type Part } from "@xenoservers/testkit";
 import { Layout, openArchive } from "./layout.ts";
 import { OciError } from "./source.ts";
 
-it("says of an archive whose entry has a size that is no number that it is none", async () => {
+const INDEX = '{"manifests":[]}';
+const END = Buffer.alloc(1024);
+const index = headerOf("./index.json", "0", INDEX.length, INDEX);
+/** The size field made these bytes, and the sum over the header right again (POSIX ustar). */
+function sized(part: Part, field: string): Part {
+  const bytes = Buffer.from(part);
+  bytes.fill(0, 124, 136).write(field, 124, "latin1");
+  bytes.fill(" ", 148, 156);
+  const sum = bytes.subarray(0, 512).reduce((all, byte) => all + byte, 0);
+  bytes.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
+  return bytes;
+}
+
+async function withFile(bytes: Uint8Array, use: (file: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-archive-"));
   try {
-    const packing = pack();
-    packing.entry({ name: "index.json" }, "{}");
-    packing.finalize();
-    const parts: Uint8Array[] = [];
-    for await (const part of packing) parts.push(part as Uint8Array);
-    const bytes = Buffer.concat(parts);
-    // the size field, and the sum over the header in which it stands (POSIX ustar)
-    bytes.write("8\0\0\0\0\0\0\0\0\0\0\0", 124, "latin1");
-    bytes.fill(" ", 148, 156);
-    const sum = bytes.subarray(0, 512).reduce((all, byte) => all + byte, 0);
-    bytes.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
-    const file = path.join(folder, "a.tar");
-    await writeFile(file, bytes);
-    await expect(openArchive(file)).rejects.toThrow(/is no archive of an OCI image \(the size of index\.json is no number\)/);
+    await writeFile(path.join(folder, "a.tar"), bytes);
+    await use(path.join(folder, "a.tar"));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+describe("an archive", () => {
+  it.each([
+    ["as it is", (bytes: Buffer) => bytes],
+    ["packed with gzip", gzipSync],
+    ["packed with zstd", zstdCompressSync],
+  ] as const)("is read %s, with whatever stands beside the layout", async (_, packed) => {
+    const besides = [headerOf("d/", "5", 7), paxOf(["comment", ""], ["path", ""]), headerOf("@", "L", 0), headerOf("x", "2", 9)];
+    await withFile(packed(Buffer.concat([...besides, index, END])), async (file) => {
+      const { source, done } = await openArchive(file);
+      await expect(source.manifest(null)).rejects.toThrow(/holds no image/);
+      await done();
+    });
+  });
+
+  it.each([
+    ["an entry's size that is no number", [sized(index, "8")]],
+    ["an entry's size below zero", [sized(index, "\xff".repeat(12))]],
+    ["an entry's size beyond any file", [sized(index, "\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff")]],
+    ["an extended header whose size is no number", [sized(paxOf(["path", "a"]), "8"), index]],
+    ["an extended header whose size is below zero", [sized(paxOf(["path", "a"]), `\xff${"\0".repeat(10)}\x01`), index]],
+    ["a long name whose size is below zero", [sized(headerOf("@", "L", 4, "abc\0"), "\xff".repeat(12)), index]],
+    ["a size in an extended header that is no number", [paxOf(["size", "x"]), index]],
+    ["a size in an extended header below zero", [paxOf(["size", "-512"]), index]],
+    ["an entry that is cut off", [index.subarray(0, 520)]],
+    ["a header that is cut off", [index.subarray(0, 300)]],
+    ["a name that is cut off", [headerOf("@", "L", 2_000, "abc")]],
+    ["a file with holes", [paxOf(["GNU.sparse.size", "9000000000"], ["GNU.sparse.map", `0,${INDEX.length}`]), index]],
+  ])("with %s is refused in words, and its reader waits for nothing", async (_, parts) => {
+    const whole = Buffer.concat(parts);
+    await withFile(whole.length % 512 === 0 ? Buffer.concat([whole, END]) : whole, async (file) => {
+      const asked = openArchive(file);
+      await expect(asked).rejects.toBeInstanceOf(OciError);
+      await expect(asked).rejects.toThrow(/is no archive of an OCI image \(/);
+    });
+  });
+
+  it("of which the packing is cut off, or another one, is refused in words", async () => {
+    await withFile(gzipSync(Buffer.concat([index, END])).subarray(0, 40), async (file) => {
+      await expect(openArchive(file)).rejects.toThrow(/is no archive of an OCI image \(unexpected end of file\)/);
+    });
+    await withFile(Buffer.from("BZh91AY&SY"), async (file) => {
+      await expect(openArchive(file)).rejects.toThrow(/is packed with something that is not unpacked here/);
+    });
+  });
 });
 
 it("says of an index that is none that it is damaged, whatever stands in it", async () => {

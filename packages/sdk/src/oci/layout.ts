@@ -2,14 +2,14 @@
  * Images on this machine: an OCI image layout in a folder (image-spec, image-layout.md), or in a tar archive, or what `docker save`
  * writes.
  */
-import { copyFile, mkdir, mkdtemp, open, readFile, rm, stat } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createReadStream, createWriteStream } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
-import { createGunzip } from "node:zlib";
 import { jsonIn } from "@xenoservers/protocol";
-import { extract } from "tar-stream";
+import { TarDamage, readTar } from "@xenoservers/protocol/archive";
+import { PACKING_BYTES, isDamage, packingOf, unpackers } from "@xenoservers/protocol/unpack";
 import { z } from "zod";
 import { OciError, checkDigest, type OciSource } from "./source.ts";
 
@@ -20,6 +20,19 @@ const zIndex = z.object({
 });
 
 const isDigest = (text: unknown): text is string => typeof text === "string" && /^sha256:[0-9a-f]{64}$/.test(text);
+
+/** The image that is meant, by what stands in a layout's index.json. Throws OciError. */
+export function parseLayoutIndex(text: string, name: string, tag: string | null): { mediaType: string; digest: string } {
+  const index = zIndex.safeParse(jsonIn(text));
+  if (!index.success) throw new OciError(`${name} is no OCI image layout: its index.json is damaged`);
+  const { manifests } = index.data;
+  const named =
+    tag === null ? manifests : manifests.filter(({ annotations }) => annotations?.["org.opencontainers.image.ref.name"] === tag);
+  const [first] = named;
+  if (!first || !isDigest(first.digest)) throw new OciError(`${name} holds no image${tag === null ? "" : ` named ${tag}`}`);
+  if (named.length > 1 && tag === null) throw new OciError(`${name} holds ${named.length} images: say which, as oci:DIR:NAME`);
+  return { mediaType: first.mediaType, digest: first.digest };
+}
 
 export class Layout implements OciSource {
   readonly name: string;
@@ -42,18 +55,8 @@ export class Layout implements OciSource {
     const text = await readFile(path.join(this.#folder, "index.json"), "utf8").catch(() => {
       throw new OciError(`${this.name} is no OCI image layout: it has no index.json`);
     });
-    const index = zIndex.safeParse(jsonIn(text));
-    if (!index.success) throw new OciError(`${this.name} is no OCI image layout: its index.json is damaged`);
-    const { manifests } = index.data;
-    const named =
-      this.#tag === null
-        ? manifests
-        : manifests.filter(({ annotations }) => annotations?.["org.opencontainers.image.ref.name"] === this.#tag);
-    const [first] = named;
-    if (!first || !isDigest(first.digest))
-      throw new OciError(`${this.name} holds no image${this.#tag === null ? "" : ` named ${this.#tag}`}`);
-    if (named.length > 1 && this.#tag === null) throw new OciError(`${this.name} holds ${named.length} images: say which, as oci:DIR:NAME`);
-    return { mediaType: first.mediaType, bytes: await this.#read(first.digest) };
+    const { mediaType, digest } = parseLayoutIndex(text, this.name, this.#tag);
+    return { mediaType, bytes: await this.#read(digest) };
   }
 
   async #read(digest: string): Promise<Uint8Array> {
@@ -70,7 +73,41 @@ export class Layout implements OciSource {
   }
 }
 
-const GZIP = 0x1f8b;
+const OWN = { mode: 0o600 };
+
+/** As the archive itself, whatever it is packed with. Throws OciError where it is packed with something else, or damaged. */
+async function unpackedArchive(file: string, folder: string): Promise<string> {
+  const found = packingOf(Buffer.concat(await createReadStream(file, { end: PACKING_BYTES - 1 }).toArray()));
+  const through = found.ok ? unpackers(found.packing) : null;
+  if (!through) throw new OciError(`${file} is packed with something that is not unpacked here: give a plain archive, or one of gzip`);
+  if (through.length === 0) return file;
+  const unpacked = path.join(folder, "archive.tar");
+  await pipeline([createReadStream(file), ...through, createWriteStream(unpacked, OWN)]);
+  return unpacked;
+}
+
+const WANTED = /^(?:\.\/)?(index\.json|oci-layout|blobs\/sha256\/[0-9a-f]{64})$/;
+
+/** Puts what belongs to a layout into the folder. Throws TarDamage where it is no archive. */
+async function extractLayout(archive: string, folder: string): Promise<void> {
+  const handle = await open(archive, "r");
+  try {
+    for await (const { name, kind, size, pieces } of readTar(handle, (await handle.stat()).size)) {
+      const wanted = WANTED.exec(name)?.[1];
+      if (kind !== "file" || wanted === undefined) continue;
+      const stored = pieces.reduce((sum, { length }) => sum + length, 0);
+      if (stored !== size) throw new TarDamage(`${wanted} has holes`);
+      const target = path.join(folder, wanted);
+      await mkdir(path.dirname(target), { recursive: true });
+      const [first] = pieces; // without holes they lie one after the other
+      if (first)
+        await pipeline(createReadStream(archive, { start: first.from, end: first.from + size - 1 }), createWriteStream(target, OWN));
+      else await writeFile(target, "", OWN);
+    }
+  } finally {
+    await handle.close();
+  }
+}
 
 /** Unpacks an archive into a folder of its own, and reads it there. `done` removes it. */
 export async function openArchive(file: string): Promise<{ source: OciSource; done(): Promise<void> }> {
@@ -78,31 +115,11 @@ export async function openArchive(file: string): Promise<{ source: OciSource; do
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-oci-"));
   const done = (): Promise<void> => rm(folder, { recursive: true, force: true });
   try {
-    const handle = await open(file, "r");
-    const { buffer } = await handle.read(Buffer.alloc(2), 0, 2, 0);
-    await handle.close();
-    const reader = extract();
-    reader.on("entry", (header, stream, next) => {
-      stream.on("error", () => {}); // the reader's own error says it
-      // the reader would wait for its end for ever
-      if (!Number.isSafeInteger(header.size)) return next(new Error(`the size of ${header.name} is no number`));
-      const name = header.name.replace(/^\.\//, "");
-      if (header.type !== "file" || !/^(index\.json|oci-layout|blobs\/sha256\/[0-9a-f]{64})$/.test(name))
-        return void stream.on("end", next).resume();
-      const target = path.join(folder, name);
-      void mkdir(path.dirname(target), { recursive: true })
-        .then(() => pipeline(stream, createWriteStream(target, { mode: 0o600 })))
-        .then(() => next(), next);
-    });
-    const source = createReadStream(file);
-    await (buffer.readUInt16BE(0) === GZIP ? pipeline(source, createGunzip(), reader) : pipeline(source, reader)).catch(
-      (cause: unknown) => {
-        throw new OciError(`${file} is no archive of an OCI image (${(cause as Error).message})`);
-      },
-    );
+    await extractLayout(await unpackedArchive(file, folder), folder);
     return { source: new Layout(folder, null), done };
-  } catch (error) {
+  } catch (cause) {
     await done();
-    throw error;
+    if (!isDamage(cause) && !(cause instanceof TarDamage)) throw cause;
+    throw new OciError(`${file} is no archive of an OCI image (${cause.message})`, { cause });
   }
 }

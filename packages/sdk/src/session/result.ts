@@ -3,8 +3,9 @@
  * inputs: the server.
  */
 import { paysOnDelivery, type Scope } from "@xenoservers/market";
-import { canonicalBytes, toHex, verifyDocumentOf, type Payload, type Verified } from "@xenoservers/protocol";
+import { canonicalBytes, ifCanonical, toHex, verifyDocumentOf, type Payload, type Verified } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
+import { hasTwoSizes } from "@xenoservers/protocol/sealed";
 import type { MarketClient } from "../client.ts";
 import type { BoundOrder } from "../purchase-order.ts";
 import type { Streams } from "./streams.ts";
@@ -39,7 +40,9 @@ export function bytesProblem(
   tree: readonly InputEntry[],
   streams: Streams,
 ): string | null {
-  if (toHex(client.crypto.sha256(canonicalBytes(tree))) !== result.outputDigest) return "the list of files is not the one that it signed";
+  if (ifCanonical(() => toHex(client.crypto.sha256(canonicalBytes(tree)))) !== result.outputDigest)
+    return "the list of files is not the one that it signed";
+  if (hasTwoSizes(tree)) return "the list of files gives one file two sizes";
   const stream = streams.difference(result);
   return stream === null ? null : `${stream} is not what it signed`;
 }

@@ -3,7 +3,7 @@
  * controls the inputs: the broker (round, secret, draw), the customer (the salt), both and the owner (the lease's id).
  */
 import { PPM, drawPpm, type Lease, type LeaseEnd } from "@xenoservers/market";
-import { fromHex, toHex } from "@xenoservers/protocol";
+import { dateText, fromHex, toHex } from "@xenoservers/protocol";
 import { wasDrawn } from "../judging/audit-draw.ts";
 import type { Checking } from "./checking.ts";
 import { claimed, failed, firstWrong, proved, type Said } from "./line.ts";
@@ -29,7 +29,7 @@ export function checkAudit({ told, isLogProved }: Checking, lease: Lease): Said 
   const { from, until, commitment } = opened.document.payload;
   if (from > result.at || opened.place > logged) return failed("the secret of its round was fixed after its result was logged");
   const shown = told.auditReveals.find(({ document }) => document.payload.auditRound === end.auditRound);
-  if (!shown) return claimed(`${says}; claimed until the round ends, at ${new Date(until).toISOString()}`);
+  if (!shown) return claimed(`${says}; claimed until the round ends, at ${dateText(until)}`);
   const { secret, to } = shown.document.payload;
   const wrong = firstWrong([
     [toHex(told.world.crypto.sha256(fromHex(secret) ?? NO_BYTES)) === commitment, "the secret that is shown is not the one that was fixed"],

@@ -183,4 +183,13 @@ describe("a machine that was not ordered so", () => {
     expect(problem({ engine: "q", network: true }, { assurance: "deterministic-vm" })).toContain("deterministic machine");
     expect(problem({ engine: "q" }, { assurance: "deterministic-vm" })).toBeNull();
   });
+
+  it("is refused where its texts and numbers are none that anybody can sign", () => {
+    const spec: VmSpec = { ...VM, vm: { kind: "kernel", kernel: zero, initrd: null, append: "\ud800" } };
+    const entries = [{ path: "a", kind: "file" as const, digest: zero, size: -0 }];
+    const of = (vm: MachineJob): string | null =>
+      machineProblem(nodeCrypto, host, orderedFor({ jobHash: vmJobHashOf(nodeCrypto, VM) }), vm);
+    expect(of({ spec, inputs: NO_INPUTS, blobs: [] })).toContain("not the one that was ordered");
+    expect(of({ spec: VM, inputs: { entries, mounts: [] }, blobs: [] })).toContain("inputs");
+  });
 });

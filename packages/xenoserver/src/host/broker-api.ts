@@ -1,8 +1,18 @@
 /**
  * What a daemon asks of its broker over HTTP, with its server's own key: the market's terms, the log of a lease, room for sealed results.
  */
-import { API, refuse, signDocument, zReceipt, type Addresses, type Crypto, type Receipt, type Signer } from "@xenoservers/protocol";
-import { toRefusal, zMarketInfo, type LinkAnswer, type MarketInfo } from "@xenoservers/protocol/link";
+import {
+  API,
+  parseRefusal,
+  refuse,
+  signDocument,
+  zReceipt,
+  type Addresses,
+  type Crypto,
+  type Receipt,
+  type Signer,
+} from "@xenoservers/protocol";
+import { zMarketInfo, type LinkAnswer, type MarketInfo } from "@xenoservers/protocol/link";
 import { z } from "zod";
 import type { BrokerApi } from "../lease/runner-world.ts";
 
@@ -29,7 +39,7 @@ async function answerOf(response: Promise<Response>): Promise<LinkAnswer> {
   const reply = await response.catch(() => null);
   const body: unknown = await reply?.json().catch(() => null);
   if (!reply || (!reply.ok && !zError.safeParse(body).success)) return refuse("unavailable", { why: "the broker does not answer" });
-  if (!reply.ok) return toRefusal(zError.parse(body).error);
+  if (!reply.ok) return parseRefusal(zError.parse(body).error);
   const answer = zAnswer.safeParse(body);
   return answer.success ? { ok: true, answer: answer.data } : refuse("internal", { why: "the broker's answer cannot be read" });
 }

@@ -107,7 +107,8 @@ export function capacityOf({ capacity }: ServerConfig, most: Resources): Resourc
   };
 }
 
-function parseServerConfig(text: string, file: string): ServerConfig {
+/** Throws in words, with the name of the file. */
+export function parseServerConfig(text: string, file: string): ServerConfig {
   let value: unknown;
   try {
     value = parse(text);

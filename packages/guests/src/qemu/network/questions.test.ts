@@ -15,6 +15,20 @@ it("tells the address of a name that is allowed, and refuses the rest", async ()
   expect(packet.decode((await answerQuestion(ask("busy.example"), places))!)).toMatchObject({ rcode: "SERVFAIL", answers: [] });
 });
 
+it("follows no pointer in a name that leads to itself, in a circle, forward or outside", async () => {
+  const head = ask("a").subarray(0, 12);
+  const ends = [0, 1, 0, 1]; // type A, class IN
+  const names = [[0xc0, 12], [0xc0, 14, 0xc0, 12], [1, 97, 0xc0, 12], [0xc0, 16, 0, 0], [0xff, 0xff], [0xc0], [0x40, 1], [0x80, 1]];
+  for (const name of names) {
+    const asked: string[] = [];
+    const answer = await answerQuestion(Buffer.from([...head, ...name, ...ends]), async (wanted) => {
+      asked.push(wanted);
+      return "refused";
+    });
+    expect([name, answer, asked]).toEqual([name, null, []]);
+  }
+});
+
 it("takes any bytes of a guest without failing", async () => {
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), fc.nat(200), async (noise, at) => {

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { headerOf, paxOf } from "@xenoservers/testkit";
 import { Refusal } from "../refusal.ts";
-import { headerOf, paxOf } from "../testing/tar-parts.ts";
 import { imageDisks } from "./image-disks.ts";
 
 const MIB = 1024 * 1024;

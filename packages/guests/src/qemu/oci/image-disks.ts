@@ -1,8 +1,9 @@
 /**
  * The layers of an OCI image as read-only disks of a guest, bottom first. Nothing is unpacked on the host: archives are read by
- * memory-safe code (tar-read.ts), put together as container engines do (image-tree.ts), and written as squashfs in a box. An image of few
- * layers has a disk for each, which other images share; one of many has several layers in each. Everything that a stranger's bytes can be
- * is looked at here, so that what fails after that is the host's. Who controls the inputs: the customer, every byte of a layer.
+ * memory-safe code (protocol/src/archive), put together as container engines do (image-tree.ts), and written as squashfs in a box. An
+ * image of few layers has a disk for each, which other images share; one of many has several layers in each. Everything that a
+ * stranger's bytes can be is looked at here, so that what fails after that is the host's. Who controls the inputs: the customer, every
+ * byte of a layer.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -15,11 +16,12 @@ import { isRecord, parseOwn } from "../../json.ts";
 import { cached, touch, type Cache } from "../images/cache.ts";
 import { OWN_BOX, boxed, uidOf } from "../machine/box.ts";
 import { giveToBox, makeVmFolder } from "../machine/vm.ts";
+import type { TarEntry } from "@xenoservers/protocol/archive";
 import { Refusal } from "../refusal.ts";
 import { packingOfFile, unpack } from "./decompress.ts";
 import { ImageTree } from "./image-tree.ts";
 import { archiveOf, contentOf, type DiskContent } from "./overlay-disk.ts";
-import { readTar, type TarEntry } from "./tar-read.ts";
+import { layerEntries } from "./layer-entries.ts";
 
 const MIB = 1024 * 1024;
 const TIMEOUT_MS = 10 * 60_000;
@@ -138,7 +140,7 @@ async function read(archive: FileHandle, input: ImageInput, left: Left): Promise
   let bytes = size;
   let count = 0;
   let text = 0;
-  for await (const entry of readTar(archive, size)) {
+  for await (const entry of layerEntries(archive, size)) {
     entries.push(entry);
     count += Math.max(1, entry.pieces.length);
     bytes += entry.size - entry.pieces.reduce((sum, { length }) => sum + length, 0);

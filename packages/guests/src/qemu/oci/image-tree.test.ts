@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { Refusal } from "../refusal.ts";
 import { ImageTree, type Place } from "./image-tree.ts";
 import { contentOf, type DiskContent } from "./overlay-disk.ts";
-import type { TarEntry } from "./tar-read.ts";
+import type { TarEntry } from "@xenoservers/protocol/archive";
 
 const entry = (over: Partial<TarEntry> & Pick<TarEntry, "name" | "kind">): TarEntry => ({
   ...{ mode: 0o644, uid: 0, gid: 0, mtime: 1, target: "", major: 0, minor: 0, size: 0, pieces: [], xattrs: [] },

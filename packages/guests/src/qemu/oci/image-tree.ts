@@ -4,8 +4,8 @@
  * the image, folders that a layer does not list keep what they are, hard links may lead into lower layers. What changed since `group()`
  * is what an overlay disk must hold. Who controls the inputs: the customer, every entry.
  */
+import { shown, type Piece, type TarEntry } from "@xenoservers/protocol/archive";
 import { Refusal } from "../refusal.ts";
-import { shown, type Piece, type TarEntry } from "./tar-read.ts";
 
 export interface Inode {
   kind: Exclude<TarEntry["kind"], "link">;

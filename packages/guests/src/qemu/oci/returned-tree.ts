@@ -5,9 +5,10 @@
 import { createHash } from "node:crypto";
 import { open, rename, rm, type FileHandle } from "node:fs/promises";
 import path from "node:path";
+import type { TarEntry } from "@xenoservers/protocol/archive";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import { ENTRIES_MAX, TREE_BYTES_MAX } from "@xenoservers/protocol";
-import { readTar, type TarEntry } from "./tar-read.ts";
+import { layerEntries } from "./layer-entries.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 const PATH_CHARACTERS_MAX = 4_096;
@@ -82,7 +83,7 @@ async function entriesOf(file: FileHandle, folder: string): Promise<InputEntry[]
   const entries = new Map<string, InputEntry>();
   let characters = 0;
   let left = size;
-  for await (const entry of readTar(file, size)) {
+  for await (const entry of layerEntries(file, size)) {
     const found = await entryOf(entry, entries, file, folder, left);
     if (!found) continue;
     if (found.path.length > PATH_CHARACTERS_MAX) throw new TooMuch("the job leaves files deeper than a result can name them");

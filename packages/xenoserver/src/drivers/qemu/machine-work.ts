@@ -1,5 +1,5 @@
 /** A virtual machine against what was ordered. Who controls the inputs: the customer, every byte. */
-import { blobsOfVm, vmInputsProblem, vmJobHashOf, vmSpecProblem, type Crypto } from "@xenoservers/protocol";
+import { blobsOfVm, ifCanonical, vmInputsProblem, vmJobHashOf, vmSpecProblem, type Crypto } from "@xenoservers/protocol";
 import { digestOf, firstProblem } from "../checks.ts";
 import type { NeededBlob, Ordered } from "../driver.ts";
 import type { MachineJob } from "../work.ts";
@@ -31,8 +31,8 @@ export function machineProblem(
   const sent = new Set(blobs.map(({ digest }) => digest));
   const bytes = [...blobs, ...filesOf(vm)].reduce((sum, { size }) => sum + size, 0);
   const wrong = firstProblem([
-    [vmJobHashOf(crypto, spec) === order.jobHash, "the machine is not the one that was ordered"],
-    [digestOf(crypto, inputs) === spec.inputs, "the inputs are not the ones that were ordered"],
+    [ifCanonical(() => vmJobHashOf(crypto, spec)) === order.jobHash, "the machine is not the one that was ordered"],
+    [ifCanonical(() => digestOf(crypto, inputs)) === spec.inputs, "the inputs are not the ones that were ordered"],
     [blobsOfVm(spec).every((digest) => sent.has(digest)), "the machine needs bytes that are not listed"],
     [deterministic ? spec.engine === vms.engine : spec.engine === null, `this server's QEMU is ${vms.engine}`],
     [

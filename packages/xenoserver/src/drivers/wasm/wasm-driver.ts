@@ -15,86 +15,18 @@ import {
   readGuestFile,
   runtimeFiles,
   type Guest,
-  type GuestEnd,
   type Runtime,
   type Sandbox,
   type WorkerJob,
-  type WorkerResult,
 } from "@xenoservers/guests";
-import { TRACE_ROOTS_MAX, jobMisfit, zFuel, zId } from "@xenoservers/protocol";
-import { zTree } from "@xenoservers/protocol/channel";
-import type { GuestEnding, GuestToken, RunningGuest } from "../driver.ts";
+import { jobMisfit } from "@xenoservers/protocol";
+import type { GuestToken, RunningGuest } from "../driver.ts";
 import { RefusedJob } from "../refused.ts";
-import type { ResultReasonName } from "../job.ts";
 import type { PreparedJob, WasmDriver } from "./wasm-job.ts";
-import { z } from "zod";
+import { endingOf, monotonicMs } from "./worker-result.ts";
 
-const REASONS: Record<WorkerResult["ending"], ResultReasonName> = {
-  exit: "completed",
-  "segment-end": "segment-end",
-  trap: "completed",
-  "fuel-limit": "fuel-limit",
-  "output-limit": "output-limit",
-  "memory-limit": "memory-limit",
-  malformed: "module-malformed",
-  refused: "job-refused",
-  stopped: "stopped",
-  timeout: "stopped",
-};
 const MIB = 1024 * 1024;
 const DIGEST = /^[0-9a-f]{64}$/;
-
-const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
-
-/** What a guest process says of itself; one that says anything else has failed. */
-const zWorkerResult = z.object({
-  ending: z.string().refine((ending): ending is WorkerResult["ending"] => Object.hasOwn(REASONS, ending)),
-  exitCode: z.int().min(0).max(255).nullable(),
-  detail: z.string().max(1_000),
-  fuel: zFuel,
-  fuelInAll: zFuel,
-  memoryHash: zId.nullable(),
-  roots: z.array(zId).max(TRACE_ROOTS_MAX).nullable(),
-  stateRoot: zId.nullable(),
-  endedMonotonicMs: z.number(),
-  tree: zTree,
-});
-
-const hostFailure = (detail: string): GuestEnding => ({ kind: "host-failure", detail, endedMonotonicMs: monotonicMs() });
-
-/** An end of which nothing was handed in. */
-const withoutResult = (reason: ResultReasonName, detail: string): GuestEnding => ({
-  ...{ kind: "result", reason, detail, exitCode: null, fuel: 0n, fuelInAll: 0n, roots: null, stateRoot: null, memoryHash: null, tree: [] },
-  endedMonotonicMs: monotonicMs(),
-});
-
-/** By whose doing: only `host-failure` is what a host alone can bring about. */
-function endingOf(end: GuestEnd): GuestEnding {
-  switch (end.kind) {
-    case "host-failure":
-      return hostFailure(end.detail);
-    case "stopped":
-      return withoutResult("stopped", "it was stopped, and handed in nothing in time");
-    case "crashed":
-      return withoutResult("vm-crashed", end.detail);
-    case "finished":
-      return resultOf(end.result);
-  }
-}
-
-function resultOf(result: WorkerResult): GuestEnding {
-  const said = zWorkerResult.safeParse(result);
-  if (!said.success) return hostFailure("the guest process handed in nonsense");
-  const { ending, fuel, fuelInAll, endedMonotonicMs, ...rest } = said.data;
-  return {
-    ...rest,
-    kind: "result",
-    reason: REASONS[ending],
-    fuel: BigInt(fuel),
-    fuelInAll: BigInt(fuelInAll),
-    endedMonotonicMs: Math.min(endedMonotonicMs, monotonicMs()),
-  };
-}
 
 function running(guest: Guest): RunningGuest {
   return {

@@ -1,5 +1,5 @@
 /** A WebAssembly job, or one segment of it, against what was ordered. Who controls the inputs: the customer, every byte. */
-import { jobHashOf, jobMisfit, segmentHashOf, type Crypto, type Payload, type Segment } from "@xenoservers/protocol";
+import { ifCanonical, jobHashOf, jobMisfit, segmentHashOf, type Crypto, type Payload, type Segment } from "@xenoservers/protocol";
 import { digestOf, firstProblem } from "../checks.ts";
 import type { NeededBlob, Ordered } from "../driver.ts";
 import type { WasmJob } from "../work.ts";
@@ -25,14 +25,11 @@ const isPaidFor = ({ from, step, index }: Segment, fuelMax: string): boolean =>
 
 /** Whether the job is the one that was ordered; a text in it that no order can have been signed over makes it another. */
 function isOrdered(crypto: Crypto, { jobHash, segment: isSegment }: Payload<"order">, { spec, inputs, segment }: WasmJob): boolean {
-  try {
+  const ordered = ifCanonical(() => {
     const whole = jobHashOf(crypto, spec);
-    const ordered = segment ? segmentHashOf(crypto, whole, segment.segment) : whole;
-    return ordered === jobHash && isSegment === (segment !== null) && digestOf(crypto, inputs) === spec.inputs;
-  } catch (error) {
-    if (error instanceof TypeError) return false; // not well-formed
-    throw error;
-  }
+    return segment ? segmentHashOf(crypto, whole, segment.segment) : whole;
+  });
+  return ordered === jobHash && isSegment === (segment !== null) && ifCanonical(() => digestOf(crypto, inputs)) === spec.inputs;
 }
 
 /** Why the job is not the one that this lease is for, or cannot be run in it, in words; null when it can. */

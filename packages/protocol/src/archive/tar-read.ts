@@ -1,10 +1,10 @@
 /**
  * What a tar archive holds, read by its headers: V7, ustar, pax, GNU (long names, sparse files) and star, as GNU tar, bsdtar and Go's
- * archive/tar write them (POSIX pax; tar(5) of libarchive). Data is not read, only found. Names and attributes keep their bytes: a
- * character here is one byte. Who controls the inputs: the customer, every byte.
+ * archive/tar write them (POSIX pax; tar(5) of libarchive). Data is not read, only found, so that no entry can keep its reader waiting.
+ * Names and attributes keep their bytes: a character here is one byte. Who controls the inputs: the customer, a guest, whoever made an
+ * image: every byte.
  */
 import type { FileHandle } from "node:fs/promises";
-import { Refusal } from "../refusal.ts";
 
 type TarKind = "file" | "link" | "symlink" | "character" | "block" | "directory" | "fifo";
 
@@ -40,11 +40,18 @@ const SPECIAL_BYTES_MAX = 1024 * 1024;
 /** Headers before one entry; programs write at most three, of which an archive that was made of another keeps some. */
 const SPECIAL_COUNT_MAX = 16;
 const SPARSE_PIECES_MAX = 100_000;
+/** Headers that say something of the entry behind them, of the archive, or nothing. */
+const SPECIALS = ["L", "K", "x", "X", "g", "V"];
 /** Of a number in a sparse file's map. */
 const DIGITS_MAX = 16;
 
-const damaged = (why: string): Refusal => new Refusal("bytes", `a layer is damaged: ${why}`);
-const tooManyPieces = (): Refusal => damaged(`a sparse file has more than ${SPARSE_PIECES_MAX} pieces`);
+/** The bytes are no archive that is read here; the message says why, without its name. */
+export class TarDamage extends Error {
+  override name = "TarDamage";
+}
+
+const damaged = (why: string): TarDamage => new TarDamage(why);
+const tooManyPieces = (): TarDamage => damaged(`a sparse file has more than ${SPARSE_PIECES_MAX} pieces`);
 /** What is in question may not be text. */
 export const shown = (name: string): string =>
   Buffer.from(name.slice(0, 200), "latin1").toString("utf8").replace(/\p{C}/gu, "?").slice(0, 100);
@@ -295,8 +302,7 @@ async function entryOf(window: Window, raw: Raw, said: Said): Promise<{ entry: T
   const { pax } = said;
   const name = pax.get("GNU.sparse.name") || pax.get("path") || said.path || nameIn(header);
   const found = KINDS[type];
-  if (found === undefined)
-    throw new Refusal("bytes", `a layer holds an entry of the kind '${shown(type)}', which is not known here: ${shown(name)}`);
+  if (found === undefined) throw damaged(`it holds an entry of the kind '${shown(type)}', which is not known here: ${shown(name)}`);
   const kind = found === "file" && name.endsWith("/") ? "directory" : found;
   // of other entries the size is a hint, or that of the file that a link leads to; only GNU's listing of a folder has data
   const data =
@@ -315,7 +321,7 @@ async function entryOf(window: Window, raw: Raw, said: Said): Promise<{ entry: T
   return { entry, next: data.next };
 }
 
-/** Every entry, in the archive's order. Throws Refusal where the archive is damaged. */
+/** Every entry, in the archive's order. Throws TarDamage where the archive is none. */
 export async function* readTar(file: FileHandle, size: number): AsyncGenerator<TarEntry> {
   const window = new Window(file, size);
   let said = nothingSaid();
@@ -324,10 +330,12 @@ export async function* readTar(file: FileHandle, size: number): AsyncGenerator<T
     if (header.equals(ZEROS)) return;
     if (!sumIsRight(header)) throw damaged("an entry's checksum is wrong");
     const type = header.toString("latin1", 156, 157);
-    const stored = said.pax.get("size");
+    const isSpecial = SPECIALS.includes(type);
+    // a size that was said is the entry's: who takes it for another header's loses its place, and sees files that nobody else does
+    const stored = isSpecial ? undefined : said.pax.get("size");
     const raw: Raw = { header, type, size: stored === undefined ? number(header, 124, 12, "size") : whole(stored), data: at + BLOCK };
     if (raw.size < 0) throw damaged("an entry's size is below zero");
-    if (type === "L" || type === "K" || type === "x" || type === "X" || type === "g" || type === "V") {
+    if (isSpecial) {
       said.bytes += raw.size;
       said.headers += 1;
       if (said.bytes > SPECIAL_BYTES_MAX) throw damaged(`the headers before an entry are larger than ${SPECIAL_BYTES_MAX} bytes together`);
