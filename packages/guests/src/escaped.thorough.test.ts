@@ -127,8 +127,13 @@ describe("an escaped guest", () => {
     expect(await escaped(`return ${mapped}`)).toEqual({ said: "-1", signal: null });
     const opened = "let n = 0; try { for (;; n++) fs.openSync('/bin/node') } catch (e) { return e.code + (n < 128) }";
     expect(await escaped(opened)).toEqual({ said: "EMFILEtrue", signal: null });
+    const most = 1024 * 1024; // as the program in the worker's place has it
     const filled =
-      "const fd = fs.openSync('/w/f', 'w'); let n = 0; try { for (;;) n += fs.writeSync(fd, Buffer.alloc(65536)) } catch { return n }";
-    expect(["", String(1024 * 1024)]).toContain((await escaped(filled)).said);
+      "const fd = fs.openSync('/w/f', 'w'); let n = 0; try { for (;;) n += fs.writeSync(fd, Buffer.alloc(65535)) } catch (e) { return e.code + n }";
+    expect(await escaped(filled)).toEqual({ said: `EFBIG${most}`, signal: null });
+    const written = (at: number): string => tried(`fs.writeSync(fs.openSync('/w/f', 'w'), Buffer.alloc(1), 0, 1, ${at})`);
+    expect(await escaped(written(most - 1))).toEqual({ said: "1", signal: null });
+    expect(await escaped(written(most))).toEqual({ said: "EFBIG", signal: null });
+    expect(await escaped(tried(`fs.ftruncateSync(fs.openSync('/w/f', 'w'), ${most + 1})`))).toEqual({ said: "EFBIG", signal: null });
   });
 });
