@@ -7,12 +7,17 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createSandbox, type Sandbox } from "./index.ts";
+import { hostLimits, setShare } from "./cgroup.ts";
+import { adopt, createSandbox, type Sandbox } from "./index.ts";
+import { spawned, startTicksOf } from "./pool.ts";
+import { createGroup } from "./worker-group.ts";
 
 const PROGRAM = path.join(import.meta.dirname, "../../../test/escaped/program.ts");
 let folder: string;
 let sandbox: Sandbox;
 let made = 0;
+const limits = await hostLimits();
+if (limits.kind === "process") console.warn(`SKIPPED without control groups: memory that is touched (${limits.why})`);
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "xeno-escaped-"));
@@ -25,12 +30,17 @@ interface Came {
   signal: NodeJS.Signals | null;
 }
 
-/** What the script returned, or the signal that ended it. */
-async function escaped(script: string): Promise<Came> {
+async function folderWith(script: string): Promise<string> {
   const at = path.join(folder, `guest-${++made}`);
   await mkdir(at);
   await sandbox.own(at);
   await writeFile(path.join(at, "script.js"), script);
+  return at;
+}
+
+/** What the script returned, or the signal that ended it. */
+async function escaped(script: string): Promise<Came> {
+  const at = await folderWith(script);
   const [command, ...args] = sandbox.command(at);
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"], env: {}, cwd: "/" });
   let said = "";
@@ -120,6 +130,20 @@ describe("an escaped guest", () => {
     });
     for (const file of ["/x", "/app/worker/main.js", "/bin/node"])
       expect(await escaped(tried(`fs.writeFileSync("${file}", "x")`))).toEqual({ said: "EROFS", signal: null });
+  });
+
+  it.runIf(limits.kind !== "process")("touches no more memory than its group has, and is known for it to any daemon", async () => {
+    const touches = "const all = []; for (;;) all.push(Buffer.alloc(16 * 1024 * 1024, 1))";
+    const at = await folderWith(touches);
+    const group = await createGroup(sandbox.limits, at);
+    if (group === null) throw new Error("there is no group");
+    await setShare(group, { vcpu: 1, ceilingUs: null, memoryMib: 256, tasksMax: 72 });
+    const [command, ...args] = sandbox.command(at, false, group);
+    const child = spawn(command, args, { stdio: "ignore", env: {}, cwd: "/" });
+    const pid = await spawned(child);
+    const guest = adopt(at, { pid, startTicks: (await startTicksOf(pid)) ?? "gone" }, sandbox.limits);
+    expect(await guest.ended).toEqual({ kind: "crashed", detail: "the guest's process took more memory than any job of its size can" });
+    await guest.dispose();
   });
 
   it("has no more memory, files and bytes in a file than it was given", async () => {

@@ -27,7 +27,7 @@ const sha256 = (text: string) => createHash("sha256").update(text).digest("hex")
 const zero = "00".repeat(32);
 const FUEL = 1_000_000_000_000n;
 const NO_INPUTS: InputTree = { entries: [], mounts: [] };
-const base = { lease: zero, customer: "p_1", fuelMax: FUEL, runMsMax: 3_600_000, breakpoints: null };
+const base = { lease: zero, customer: "p_1", vcpu: 1, fuelMax: FUEL, runMsMax: 3_600_000, breakpoints: null };
 
 const specOf = (more: Partial<JobSpec>, inputs: InputTree = NO_INPUTS): JobSpec => ({
   ...{ module: zero, args: [], env: [], inputs: digestOf(nodeCrypto, inputs), stdin: sha256(""), engine: "sim-1", memoryMibMax: 256 },

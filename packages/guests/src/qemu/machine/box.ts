@@ -10,7 +10,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import type { Command } from "../../command.ts";
 import { firstLineOf } from "../../thrown.ts";
-import type { Cgroup } from "./cgroup.ts";
+import { JOIN_GROUPS, type Cgroup } from "../../cgroup.ts";
 
 const run = promisify(execFile);
 
@@ -90,7 +90,7 @@ exec setpriv $free "$@"
 
 /** Enters the control group first, opens what is handed down, then goes on as what follows. */
 const OUTER = `
-for group in $1; do echo $$ > "$group/cgroup.procs"; done
+${JOIN_GROUPS}
 [ -z "$2" ] || exec 9<>"$2"
 shift 2
 exec "$@"

@@ -9,7 +9,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import type { VmSpec } from "@xenoservers/protocol";
 import { OWN_BOX, boxProblem } from "./box.ts";
-import { findLimits, type Limits } from "./cgroup.ts";
+import { hostLimits, type Limits } from "../../cgroup.ts";
 import { DETERMINISTIC_FLAGS, VM_OVERHEAD_MIB, planVm, type Accel } from "./plan.ts";
 import { openStock, stockProblem, type Stock } from "../images/stock.ts";
 import { launchVm, makeVmFolder } from "./vm.ts";
@@ -155,7 +155,7 @@ async function look(qemu: string, cache: string, scratch: string): Promise<QemuH
     accelWhy,
     version,
     engine: await engineOf(qemu, version),
-    limits: await findLimits(),
+    limits: await hostLimits(),
     stock,
     stockWhy: (await stockProblem()) ?? "",
     uefi: (await can(UEFI.code, constants.R_OK)) && (await can(UEFI.vars, constants.R_OK)) ? UEFI : null,

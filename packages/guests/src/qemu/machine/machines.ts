@@ -6,7 +6,7 @@ import { copyFile, link, mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import type { VmSpec } from "@xenoservers/protocol";
 import type { BoundFile } from "./box.ts";
-import { removeCgroup, type Cgroup } from "./cgroup.ts";
+import { PERIOD_US, removeCgroup, type Cgroup, type Share } from "../../cgroup.ts";
 import { newToken } from "../oci/job-port.ts";
 import { startOci } from "../oci/start.ts";
 import { Refusal } from "../refusal.ts";
@@ -127,6 +127,16 @@ async function tokenOf(
   };
 }
 
+/** QEMU's main loop and disk threads work beside the vCPUs. */
+const CEILING_EXTRA_US = 25_000;
+const TASKS_MAX = 128;
+
+/** QEMU's own memory is in the lease's. */
+const shareOf = ({ spec: { vcpu }, memoryMib }: Pick<MachineJob, "spec" | "memoryMib">): Share => ({
+  ...{ vcpu, memoryMib, tasksMax: TASKS_MAX },
+  ceilingUs: vcpu * PERIOD_US + CEILING_EXTRA_US,
+});
+
 export class Machines {
   readonly options: MachinesOptions;
 
@@ -163,7 +173,7 @@ export class Machines {
     try {
       const laid = await layOut(this.options, job, folder);
       const template = laid.oci && !from && templates ? await templates.find(laid.templateKey) : null;
-      cgroup = await host.limits.create(name.slice(0, 24), { vcpu: spec.vcpu, memoryMib: job.memoryMib });
+      cgroup = await host.limits.create(name.slice(0, 24), shareOf(job));
       const start = await startOf(laid, { template, from }, folder, host);
       vm = await launched(launchOf(job, start, { folder, cgroup, host, template }), start.plan, template === null && from === null);
       if (template) await template.restore(vm);

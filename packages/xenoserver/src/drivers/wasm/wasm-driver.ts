@@ -1,5 +1,5 @@
 /** The driver for wasm jobs on `guests`: single-use sandboxed processes from a pool. */
-import { link, copyFile, rm, stat, writeFile } from "node:fs/promises";
+import { link, copyFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import {
   ENGINE_VERSION,
@@ -111,7 +111,7 @@ function running(guest: Guest): RunningGuest {
     resume: () => guest.signal("SIGCONT"),
     kill: () => guest.kill(),
     release: () => guest.release(),
-    dispose: () => rm(guest.folder, { recursive: true, force: true }),
+    dispose: () => guest.dispose(),
   };
 }
 
@@ -168,6 +168,9 @@ const workerJobOf = (
   breakpoints: breakpointsOf(breakpoints, spec),
 });
 
+/** What does not hold guests here although the sandbox may be strong, in words. */
+const withoutWords = ({ beneath: { user, share } }: Sandbox): string => [user, share].filter((each) => each !== "").join("; ");
+
 interface WasmDriverOptions {
   folder: string;
   /** Where rewritten runtimes are kept from one start to the next. */
@@ -188,7 +191,7 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
 
   return {
     engine: ENGINE_VERSION,
-    sandbox: { strength: sandbox.strength, why: sandbox.why, without: sandbox.beneath.user },
+    sandbox: { strength: sandbox.strength, why: sandbox.why, without: withoutWords(sandbox) },
     hasRuntime: (digest) => runtimes.has(digest),
     monotonicMs,
     async prepare(job: PreparedJob) {
@@ -208,7 +211,7 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
         const guest = followTaken(worker);
         await guest.kill();
         guest.release();
-        await rm(worker.folder, { recursive: true, force: true });
+        await guest.dispose();
       };
       try {
         for (const digest of files) await place(job.blobFile(digest), inside(digest));
@@ -229,7 +232,7 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
         token,
         async begin() {
           const guest = followTaken(worker);
-          worker.hand(workerJob);
+          await worker.hand(workerJob, job.vcpu);
           // where it is not kept, the next job tries again
           if (workerJob.keepPrepared) void guest.ended.then(() => modules.keep(module, worker.folder)).catch(() => {});
           return running(guest);
@@ -237,7 +240,8 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
         discard,
       };
     },
-    adopt: async (token) => running(adopt(String(token["folder"]), { pid: Number(token["pid"]), startTicks: String(token["startTicks"]) })),
+    adopt: async (token) =>
+      running(adopt(String(token["folder"]), { pid: Number(token["pid"]), startTicks: String(token["startTicks"]) }, sandbox.limits)),
     close: () => pool.close(),
   };
 }

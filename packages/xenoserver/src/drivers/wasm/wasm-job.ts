@@ -11,6 +11,8 @@ export interface PreparedJob {
   customer: string;
   spec: JobSpec;
   inputs: InputTree;
+  /** Of the lease: its weight beside others. */
+  vcpu: number;
   /** The job's own limit, or less where the purchase order pays for less. */
   fuelMax: bigint;
   runMsMax: number;
