@@ -96,7 +96,7 @@ shift 2
 exec "$@"
 `;
 
-const isRoot = (): boolean => process.getuid?.() === 0;
+export const isRoot = (): boolean => process.getuid?.() === 0;
 const NAMESPACES = ["--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child"] as const;
 
 /** Free of groups, but for the one that may use KVM. */

@@ -163,7 +163,7 @@ export class Machines {
     const job = ordered.from
       ? { ...ordered, spec: { ...ordered.from.spec, outputMibMax: ordered.spec.outputMibMax, egress: ordered.spec.egress } }
       : ordered;
-    const { spec, name, from } = job;
+    const { name, from } = job;
     refuseWhatCannotBe(job, host);
     const folder = path.join(all, name.slice(0, 24));
     await rm(folder, { recursive: true, force: true });

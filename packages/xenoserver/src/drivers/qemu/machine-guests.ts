@@ -36,6 +36,7 @@ export function machineGuests(crypto: Crypto, vms: VmDriver): GuestDriver {
     sandbox: { strength: "strong", why: "" },
     capabilities: { console, network, breakpoints, snapshots: true, images: true, filesInMemory: false },
     assurances,
+    holds: vms.holds,
     offered: () => ({ accel: vms.accel, vmScore: vms.score, limits: vms.limits, vmEngine: vms.engine }),
     problemWith: (work, ordered) =>
       work.kind === "machine" ? machineProblem(crypto, vms, ordered, work.vm) : "a machine was ordered, not a WebAssembly job",

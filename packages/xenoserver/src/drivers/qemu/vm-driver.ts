@@ -1,6 +1,7 @@
 /** The driver for virtual machines on `guests`: images, egress and control of each lease's machine. */
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
+import type { Hold } from "@xenoservers/market";
 import type { VmSpec } from "@xenoservers/protocol";
 import {
   ImageStore,
@@ -14,6 +15,7 @@ import {
   type QemuHost,
 } from "@xenoservers/guests";
 import type { GuestToken, PreparedGuest, RunningGuest } from "../driver.ts";
+import { machineHolds } from "../holds.ts";
 import { EgressLog } from "./egress-log.ts";
 import { VmBlobs } from "./vm-blobs.ts";
 import { refusedOr } from "./vm-ends.ts";
@@ -33,6 +35,7 @@ export interface VmDriver {
   /** 0 until it was measured. */
   score: number;
   readonly limits: "cgroup2" | "cgroup1" | "process";
+  readonly holds: readonly Hold[];
   /** What QEMU itself takes of a lease's memory. */
   readonly overheadMib: number;
   /** Whether the server has this customer's image already. */
@@ -148,6 +151,7 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
     accel: host.accel === "kvm" ? "kvm" : "emulated",
     score: 0,
     limits: host.limits.kind,
+    holds: machineHolds(host),
     overheadMib: overheadMib(host.accel),
     hasBlob: async (customer, digest) => (await images.find(customer, digest)) !== null,
     prepare: (job) =>

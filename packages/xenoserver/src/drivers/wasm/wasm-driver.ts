@@ -21,9 +21,11 @@ import {
   type WorkerJob,
   type WorkerResult,
 } from "@xenoservers/guests";
+import type { Hold } from "@xenoservers/market";
 import { TRACE_ROOTS_MAX, jobMisfit, zFuel, zId } from "@xenoservers/protocol";
 import { zTree } from "@xenoservers/protocol/channel";
 import type { GuestEnding, GuestToken, RunningGuest } from "../driver.ts";
+import { holdsOf } from "../holds.ts";
 import { RefusedJob } from "../refused.ts";
 import type { ResultReasonName } from "../job.ts";
 import type { PreparedJob, WasmDriver } from "./wasm-job.ts";
@@ -171,6 +173,16 @@ const workerJobOf = (
 /** What does not hold guests here although the sandbox may be strong, in words. */
 const withoutWords = ({ beneath: { user, share } }: Sandbox): string => [user, share].filter((each) => each !== "").join("; ");
 
+/** Limits of its own are put on by what filters its calls. */
+const holdsIn = ({ beneath: { namespaces, calls, user }, limits }: Sandbox): Hold[] =>
+  holdsOf({
+    ownUser: user === "",
+    calls: calls === "",
+    rlimits: calls === "",
+    network: namespaces === "",
+    groups: limits.kind !== "process",
+  });
+
 interface WasmDriverOptions {
   folder: string;
   /** Where rewritten runtimes are kept from one start to the next. */
@@ -191,7 +203,7 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
 
   return {
     engine: ENGINE_VERSION,
-    sandbox: { strength: sandbox.strength, why: sandbox.why, without: withoutWords(sandbox) },
+    sandbox: { strength: sandbox.strength, why: sandbox.why, without: withoutWords(sandbox), holds: holdsIn(sandbox) },
     hasRuntime: (digest) => runtimes.has(digest),
     monotonicMs,
     async prepare(job: PreparedJob) {

@@ -39,6 +39,7 @@ export function wasmGuests(crypto: Crypto, driver: WasmDriver): GuestDriver {
     sandbox: driver.sandbox,
     capabilities: { console, network, breakpoints, snapshots: false, images: false, filesInMemory: true },
     assurances,
+    holds: driver.sandbox.holds,
     offered: () => ({ engine: driver.engine, sandbox: driver.sandbox.strength }),
     problemWith: (work, ordered) =>
       work.kind === "wasm" ? jobProblem(crypto, driver, ordered, work.job) : "a WebAssembly job was ordered, not a machine",
