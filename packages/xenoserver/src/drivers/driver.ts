@@ -47,6 +47,8 @@ export interface GuestJob extends Ordered {
   trace: { step: string; upTo: string | null } | null;
   /** The host file that holds a blob whose digest was checked. */
   blobFile(digest: string): string;
+  /** Aborted where nobody wants the guest any more: whatever was started to make it ends. */
+  signal?: AbortSignal;
 }
 
 export type GuestEnding =
@@ -131,7 +133,7 @@ export interface GuestDriver {
   neededBlobs(work: Work, ordered: Ordered): Promise<NeededBlob[]>;
   /** Whether the work is one segment of a job: it ends where that does, and its state is what it came to. */
   isSegment(work: Work): boolean;
-  /** Throws RefusedWork where the customer's bytes are at fault. */
+  /** Throws RefusedWork where the customer's bytes are at fault, and anything where it was called off; nothing is left of it then. */
   prepare(job: GuestJob): Promise<PreparedGuest>;
   adopt(token: GuestToken, job: GuestJob): Promise<RunningGuest>;
   monotonicMs(): number;

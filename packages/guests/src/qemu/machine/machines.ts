@@ -170,12 +170,16 @@ export class Machines {
     await makeVmFolder(folder);
     let cgroup: Cgroup | null = null;
     let vm: Vm | null = null;
+    const { signal } = job;
+    const callOff = (): void => void vm?.kill().catch(() => {}); // what waits for it sees it end
+    signal?.addEventListener("abort", callOff);
     try {
       const laid = await layOut(this.options, job, folder);
       const template = laid.oci && !from && templates ? await templates.find(laid.templateKey) : null;
       cgroup = await host.limits.create(name.slice(0, 24), shareOf(job));
       const start = await startOf(laid, { template, from }, folder, host);
       vm = await launched(launchOf(job, start, { folder, cgroup, host, template }), start.plan, template === null && from === null);
+      signal?.throwIfAborted();
       if (template) await template.restore(vm);
       if (from) await loadState(vm, from.state);
       const ociToken = from?.ociToken || newToken();
@@ -191,6 +195,8 @@ export class Machines {
       if (cgroup) await removeCgroup(cgroup);
       await rm(folder, { recursive: true, force: true });
       throw error;
+    } finally {
+      signal?.removeEventListener("abort", callOff);
     }
   }
 

@@ -12,13 +12,14 @@ function machineOf(work: Work): MachineJob {
   return work.vm;
 }
 
-function vmJobOf({ lease, po, order, work, fuelMax, egressBytesUsed, blobFile }: GuestJob): VmJob {
+function vmJobOf({ lease, po, order, work, fuelMax, egressBytesUsed, blobFile, signal }: GuestJob): VmJob {
   const { spec, inputs } = machineOf(work);
   return {
     ...{ lease, customer: order.party, spec, inputs, fuelMax, egressBytesUsed, blobFile },
     memoryMib: po.resources.memoryMib,
     egressMibMax: po.egressMibMax,
     deterministic: order.assurance === "deterministic-vm",
+    ...(signal ? { signal } : {}),
   };
 }
 

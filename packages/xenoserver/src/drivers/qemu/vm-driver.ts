@@ -122,7 +122,7 @@ async function prepared(parts: Parts, job: VmJob): Promise<PreparedGuest> {
   const problem = from && snapshotProblem(spec, from.spec);
   if (problem) throw new Refusal("job", problem);
   const blobFile = await (from ? blobs.findKept(job) : blobs.find(job));
-  const machine = await machines.prepare({ ...orderedOf(job), blobFile, from });
+  const machine = await machines.prepare({ ...orderedOf(job), blobFile, from, ...(job.signal ? { signal: job.signal } : {}) });
   return {
     token: machine.token,
     async begin() {
