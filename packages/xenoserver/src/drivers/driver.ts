@@ -137,5 +137,7 @@ export interface GuestDriver {
   prepare(job: GuestJob): Promise<PreparedGuest>;
   adopt(token: GuestToken, job: GuestJob): Promise<RunningGuest>;
   monotonicMs(): number;
+  /** Lets go of what it keeps on disk only to be quicker the next time. */
+  makeRoom(): Promise<void>;
   close(): Promise<void>;
 }

@@ -22,6 +22,7 @@ export function missingDriver(name: Driver, timers: Timers): GuestDriver {
       ...{ readStream: empty, readOutput: empty, stop: nothing, pause: nothing, resume: nothing, kill: nothing, dispose: nothing },
     }),
     monotonicMs: () => timers.now(),
+    makeRoom: nothing,
     close: nothing,
   };
 }

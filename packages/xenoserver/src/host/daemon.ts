@@ -13,6 +13,7 @@ import type { Listing } from "../listing.ts";
 import { XenoServer } from "../server.ts";
 import { HttpBrokerApi } from "./broker-api.ts";
 import { capacityOf, isListedAt, priceOf, readServerConfig, type ServerConfig } from "./config.ts";
+import type { GuestDriver } from "../drivers/driver.ts";
 import { openDrivers, type OpenDriversOptions } from "./drivers.ts";
 import { readIdentity, type ServerIdentity } from "./machine-identity.ts";
 import { memoryDiskMib, selfTest, type SelfTest } from "./self-test.ts";
@@ -55,13 +56,14 @@ function listingOf(config: ServerConfig, test: SelfTest): Listing {
   };
 }
 
-function roomOf({ disk }: ServerConfig, folder: string): RoomRules {
+function roomOf({ disk }: ServerConfig, folder: string, drivers: readonly GuestDriver[]): RoomRules {
   return {
     ...{ keptBytesMax: disk.kept_gib * GIB, keptBytesOfOneMax: disk.kept_customer_gib * GIB, leftFreeBytes: disk.left_free_gib * GIB },
     freeBytes: async () => {
       const { bavail, bsize } = await statfs(folder);
       return bavail * bsize;
     },
+    letGoOfCaches: async () => void (await Promise.all(drivers.map((driver) => driver.makeRoom()))),
   };
 }
 
@@ -99,7 +101,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     pins: () => pins,
     connect: options.connect ?? (() => addresses.first(connectPipe)),
     listing: listingOf(config, test),
-    room: roomOf(config, folder),
+    room: roomOf(config, folder, drivers),
     listed: () => isListedAt(config, new Date()),
     market: () => api.market(),
     receipt: (lease) => api.receipt(lease),

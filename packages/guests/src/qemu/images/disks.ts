@@ -118,7 +118,7 @@ interface Said {
 const DAMAGE = 2;
 const LEAKS = 3;
 
-/** QEMU's own check of an image, run where QEMU runs. Throws Refusal where it finds damage, or comes to no end; anything where called off. */
+/** QEMU's own check of an image, run where QEMU runs. Throws Refusal where it finds damage or comes to no end. */
 export async function checkInside(command: Command, signal?: AbortSignal): Promise<void> {
   const [program, ...args] = command;
   const bounds = { timeout: CHECK_MS, killSignal: "SIGKILL", ...(signal ? { signal } : {}) } as const;

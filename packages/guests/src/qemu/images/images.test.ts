@@ -143,4 +143,21 @@ describe("images by address", () => {
     const [owner] = await readdir(path.join(folder, "small"));
     expect(await readdir(path.join(folder, "small", owner!))).toHaveLength(1);
   });
+  it("gives one customer half of the room at most: whoever fills it loses his own", async () => {
+    const at = path.join(folder, "shared");
+    const images = new ImageStore({ folder: at, bytesMax: 400_000, isPublic: null });
+    const send = async (customer: string, n: number): Promise<void> => {
+      const [file, name] = [path.join(folder, `of-${customer}-${n}`), `${n}`.repeat(64)];
+      await writeFile(file, Buffer.alloc(90_000, n));
+      await images.keep(customer, name, file);
+      const kept = await images.find(customer, name);
+      if (kept !== null) await utimes(kept, n, n); // the later the number
+    };
+    await send("p_a", 1);
+    for (const n of [2, 3, 4, 5]) await send("p_b", n);
+    const has = async (customer: string, n: number): Promise<boolean> => (await images.find(customer, `${n}`.repeat(64))) !== null;
+    expect([await has("p_a", 1), await has("p_b", 2), await has("p_b", 3), await has("p_b", 5)]).toEqual([true, false, false, true]);
+    await images.makeRoom(); // what was used just now may be needed this moment
+    expect([await has("p_a", 1), await has("p_b", 5)]).toEqual([true, true]);
+  });
 });

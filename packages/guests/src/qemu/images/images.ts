@@ -12,7 +12,7 @@ import { get as httpsGet } from "node:https";
 import type { LookupFunction, Socket } from "node:net";
 import path from "node:path";
 import { addAbortSignal } from "node:stream";
-import { UNFINISHED, prune, touch } from "./cache.ts";
+import { SHARE, SPARE_MS, UNFINISHED, customerFolder, prune, touch } from "./cache.ts";
 import { Refusal } from "../refusal.ts";
 import type { AddressRule } from "../network/addresses.ts";
 
@@ -23,7 +23,7 @@ const PUBLIC = "public";
 
 interface ImageStoreOptions {
   folder: string;
-  /** All kept images together; the least used go first. */
+  /** All kept images together; the least used go first. Half of it at most for one customer, and for what was fetched. */
   bytesMax: number;
   /** Null: nothing is fetched from here. */
   isPublic: AddressRule | null;
@@ -43,8 +43,6 @@ interface Fetching {
 const isOwnDisk = (error: unknown): boolean =>
   error instanceof Error && "syscall" in error && ["open", "write", "chmod", "rename", "mkdir", "close"].includes(String(error.syscall));
 
-const folderName = (customer: string): string => createHash("sha256").update(customer).digest("hex").slice(0, 32);
-
 export class ImageStore {
   readonly #options: ImageStoreOptions;
   readonly #fetching = new Map<string, Fetching>();
@@ -59,7 +57,7 @@ export class ImageStore {
 
   /** The image, if this customer has sent it before or it was fetched from a public address. */
   async find(customer: string, digest: string): Promise<string | null> {
-    for (const owner of [folderName(customer), PUBLIC]) {
+    for (const owner of [customerFolder(customer), PUBLIC]) {
       const file = this.#file(owner, digest);
       const there = await access(file).then(
         () => true,
@@ -74,13 +72,25 @@ export class ImageStore {
 
   /** Keeps what a customer has sent; its digest was checked. */
   async keep(customer: string, digest: string, file: string): Promise<void> {
-    const owner = folderName(customer);
+    const owner = customerFolder(customer);
     await mkdir(path.join(this.#options.folder, owner), { recursive: true, mode: 0o700 });
     await chmod(file, 0o444);
     await link(file, this.#file(owner, digest)).catch(async (error: NodeJS.ErrnoException) => {
       if (error.code !== "EEXIST") await copyFile(file, this.#file(owner, digest));
     });
-    await prune(this.#options.folder, this.#options.bytesMax);
+    await this.#prune(owner);
+  }
+
+  /** A customer's share first, and that of all that was fetched: whoever fills one loses his own. */
+  async #prune(owner: string, spareMs = 0): Promise<void> {
+    const { folder, bytesMax } = this.#options;
+    await prune(path.join(folder, owner), bytesMax * SHARE, SPARE_MS);
+    await prune(folder, bytesMax, spareMs);
+  }
+
+  /** Lets go of all that was not used just now. */
+  makeRoom(): Promise<void> {
+    return prune(this.#options.folder, 0, SPARE_MS);
   }
 
   /** Fetched once, whoever asks meanwhile, and for as long as somebody waits. Throws Refusal in words for the customer. */
@@ -138,7 +148,7 @@ export class ImageStore {
       if (hash.digest("hex") !== digest) throw new Refusal("bytes", "what lies at that address does not have the digest that was ordered");
       await chmod(part, 0o444);
       await rename(part, this.#file(PUBLIC, digest));
-      await prune(this.#options.folder, this.#options.bytesMax);
+      await this.#prune(PUBLIC, SPARE_MS); // whoever fetched it has not taken it yet
       return this.#file(PUBLIC, digest);
     } catch (cause) {
       await rm(part, { force: true });

@@ -217,7 +217,7 @@ export async function layOut(options: LayoutOptions, job: MachineJob, folder: st
   const { spec, deterministic } = job;
   const { vm } = spec;
   await mkdir(path.join(folder, HELD), { mode: 0o700 });
-  const laying = new Laying(options, job, folder);
+  const laying = new Laying({ ...options, cache: { ...options.cache, customer: job.customer } }, job, folder);
   if (vm.kind === "disk") await layDisk(laying, vm);
   else if (vm.kind === "kernel") await layKernel(laying, vm);
   else if (vm.kind === "oci" && host.stock) await layOci(laying, vm, host.stock);

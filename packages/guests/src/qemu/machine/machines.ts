@@ -6,6 +6,7 @@ import { copyFile, link, mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import type { VmSpec } from "@xenoservers/protocol";
 import type { BoundFile } from "./box.ts";
+import { SPARE_MS, prune } from "../images/cache.ts";
 import { PERIOD_US, removeCgroup, type Cgroup, type Share } from "../../cgroup.ts";
 import { newToken } from "../oci/job-port.ts";
 import { startOci } from "../oci/start.ts";
@@ -224,6 +225,11 @@ export class Machines {
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
+  }
+
+  /** Lets go of what was built for machines and was not used just now. */
+  makeRoom(): Promise<void> {
+    return prune(this.options.cache.folder, 0, SPARE_MS);
   }
 
   /** A machine of an earlier daemon; one that is gone ends as crashed. */

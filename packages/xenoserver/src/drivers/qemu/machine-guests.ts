@@ -46,6 +46,7 @@ export function machineGuests(crypto: Crypto, vms: VmDriver): GuestDriver {
     prepare: (job) => vms.prepare(vmJobOf(job)),
     adopt: (token, job) => vms.adopt(token, vmJobOf(job)),
     monotonicMs,
+    makeRoom: () => vms.makeRoom(),
     close: () => vms.close(),
   };
 }

@@ -43,6 +43,7 @@ export interface VmDriver {
   /** Throws RefusedWork; every other error is a failure of the host's. */
   prepare(job: VmJob): Promise<PreparedGuest>;
   adopt(token: GuestToken, job: VmJob): Promise<RunningGuest>;
+  makeRoom(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -161,6 +162,10 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
     async adopt(token, job) {
       const machine = await machines.adopt(token as MachineToken, { ...orderedOf(job), blobFile: job.blobFile, from: null });
       return runningGuest(machine, job, gates.open(job), parts);
+    },
+    async makeRoom() {
+      await images.makeRoom();
+      await machines.makeRoom();
     },
     async close() {
       clearInterval(tidying);

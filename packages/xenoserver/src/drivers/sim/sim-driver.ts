@@ -183,6 +183,7 @@ export function createSimDriver(timers: Timers): SimDriver {
       };
     },
     adopt: async (token) => found(Number(token["id"])),
+    makeRoom: nothing,
     close: nothing,
   };
   return {

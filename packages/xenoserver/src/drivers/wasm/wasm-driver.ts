@@ -254,6 +254,7 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
     },
     adopt: async (token) =>
       running(adopt(String(token["folder"]), { pid: Number(token["pid"]), startTicks: String(token["startTicks"]) }, sandbox.limits)),
+    makeRoom: () => modules.makeRoom(),
     close: () => pool.close(),
   };
 }

@@ -48,6 +48,7 @@ export function wasmGuests(crypto: Crypto, driver: WasmDriver): GuestDriver {
     prepare: (job) => driver.prepare(preparedJobOf(job)),
     adopt: (token) => driver.adopt(token),
     monotonicMs: () => driver.monotonicMs(),
+    makeRoom: () => driver.makeRoom(),
     close: () => driver.close(),
   };
 }

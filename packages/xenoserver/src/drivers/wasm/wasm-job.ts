@@ -35,5 +35,6 @@ export interface WasmDriver {
   prepare(job: PreparedJob): Promise<PreparedGuest>;
   adopt(token: GuestToken): Promise<RunningGuest>;
   monotonicMs(): number;
+  makeRoom(): Promise<void>;
   close(): Promise<void>;
 }
