@@ -4,7 +4,7 @@
  * are checked by whoever sends them on.
  */
 import { watch, type FSWatcher } from "node:fs";
-import { wasOutOfMemory, type Cgroup, type Limits } from "./cgroup.ts";
+import { removeCgroup, wasOutOfMemory, type Cgroup, type Limits } from "./cgroup.ts";
 import { guestTextEnd, placeMarker, readGuestFile, statGuestFile } from "./guest-files.ts";
 import { isAlive, signalWorker, type Exit, type ProcessId, type TakenWorker } from "./pool.ts";
 import { messageOf } from "./thrown.ts";
@@ -130,6 +130,8 @@ export class Guest {
     this.#over = true;
     this.#watcher.close();
     clearInterval(this.#timer);
+    // what it left stays as long as anybody may ask for it, its share of the machine does not; `dispose` tries again
+    if (this.#cgroup !== null) void removeCgroup(this.#cgroup).catch(() => {});
     this.#finish(end);
   }
 

@@ -96,8 +96,10 @@ describe.runIf(limits.kind !== "process")("a guest's process", () => {
     const weight = group.kind === "cgroup2" ? ["cpu.weight", "300"] : ["cpu.shares", "3072"];
     expect((await readFile(path.join(group.folders[0], weight[0] ?? ""), "utf8")).trim()).toBe(weight[1]);
     await guest.ended;
+    for (const each of group.folders) await until(async () => !(await isThere(each)));
+    expect(await isThere(worker.folder)).toBe(true);
     await guest.dispose();
-    for (const each of group.folders) expect(await isThere(each)).toBe(false);
+    expect(await isThere(worker.folder)).toBe(false);
     await pool.close();
     expect(await readdir(workers)).toEqual([]);
   });
