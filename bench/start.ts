@@ -47,30 +47,33 @@ export async function start(): Promise<Figure[]> {
       for (const blob of ["", ...blobs]) await writeFile(path.join(worker.folder, "blobs", digestOf(blob)), blob);
       const begun = performance.now();
       const guest = followTaken(worker);
-      worker.hand({
-        modulePath: `/w/blobs/${digestOf(bytes)}`,
-        prepared: false,
-        args: ["job"],
-        env: [],
-        inputs: [],
-        mounts: [],
-        preopens: [],
-        stdin: digestOf(""),
-        seed: "00".repeat(32),
-        clockBaseMs: 0,
-        memoryMibMax: 256,
-        diskMibMax: 64,
-        outputMibMax: 1,
-        fuelMax: "1000000000000",
-        runMsMax: 60_000,
-        breakpoints: null,
-        keepPrepared: false,
-        ...job,
-      });
+      await worker.hand(
+        {
+          modulePath: `/w/blobs/${digestOf(bytes)}`,
+          prepared: false,
+          args: ["job"],
+          env: [],
+          inputs: [],
+          mounts: [],
+          preopens: [],
+          stdin: digestOf(""),
+          seed: "00".repeat(32),
+          clockBaseMs: 0,
+          memoryMibMax: 256,
+          diskMibMax: 64,
+          outputMibMax: 1,
+          fuelMax: "1000000000000",
+          runMsMax: 60_000,
+          breakpoints: null,
+          keepPrepared: false,
+          ...job,
+        },
+        1,
+      );
       const end = await guest.ended;
       const took = performance.now() - begun;
       if (end.kind !== "finished" || end.result.exitCode !== 0) throw new Error(`the guest ended with ${JSON.stringify(end)}`);
-      await rm(worker.folder, { recursive: true, force: true });
+      await guest.dispose();
       return took;
     });
   try {

@@ -224,13 +224,17 @@ async function traced({ spec, inputs, blobs }: BuiltJob, step: bigint, upTo: big
   const blobFile = (digest: string): string => path.join(folder, digest);
   for (const { digest, size, read } of blobs.values()) await writeFile(blobFile(digest), await read(0, size));
   const prepared = await driver.prepare({
-    ...{ lease: "again", customer: "local", spec, inputs, blobFile, runMsMax: 600_000 },
+    ...{ lease: "again", customer: "local", spec, inputs, vcpu: 1, blobFile, runMsMax: 600_000 },
     ...{ fuelMax: upTo ?? FUEL, breakpoints: { kind: "trace", step: step.toString() } },
   });
   const guest = await prepared.begin();
   const end = await guest.ended;
   if (end.kind !== "result" || !end.roots) throw new Error("no trace");
-  return { roots: end.roots, read: (digest) => guest.readOutput(digest, 0, 2 ** 30), close: () => driver.close() };
+  return {
+    roots: end.roots,
+    read: (digest) => guest.readOutput(digest, 0, 2 ** 30),
+    close: () => guest.dispose().then(() => driver.close()),
+  };
 }
 
 /** Jobs that do not end by themselves: one works on, the other can be stopped. */

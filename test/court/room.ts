@@ -254,7 +254,17 @@ export class Room {
     return {
       ...{ owner: owner.party, server, sequence: 1, validUntil: this.now + 86_400_000, resources: { vcpu: 4, memoryMib: 64, diskMib: 64 } },
       ...{ drivers: ["wasm"], assurances: ["isolated", "replicated"], labels: {}, maxLeaseMs: 3_600_000, cpuScore: 1, sandbox: "strong" },
-      ...{ accel: "none", vmScore: 0, limits: "process", fetches: false, vmEngine: "", egress: "none", allowedParties: [], engine: "" },
+      ...{
+        accel: "none",
+        vmScore: 0,
+        limits: "process",
+        holds: {},
+        fetches: false,
+        vmEngine: "",
+        egress: "none",
+        allowedParties: [],
+        engine: "",
+      },
       ...ENGINE,
       price: {
         vcpuNanosPerSecond: String(price?.vcpuNanosPerSecond ?? 0),

@@ -154,6 +154,7 @@ export class Harness {
         accel: "none",
         vmScore: 0,
         limits: "process",
+        holds: {},
         fetches: false,
         vmEngine: "",
         egress: "none",

@@ -150,7 +150,16 @@ it("cuts links, channels, event streams and listings at the other broker", async
         gigaFuelNanos: "600",
         egressGibNanos: "0",
       },
-      ...{ limits: "process", fetches: false, vmEngine: "", egress: "none", allowedParties: [], engine: "e", feeBasisPointsMax: 0 },
+      ...{
+        limits: "process",
+        holds: {},
+        fetches: false,
+        vmEngine: "",
+        egress: "none",
+        allowedParties: [],
+        engine: "e",
+        feeBasisPointsMax: 0,
+      },
       ...{ timings: DEFAULT_TIMINGS, channelKey: DIGEST },
     }).envelope,
   );

@@ -70,7 +70,7 @@ export async function addServer(i: number, { broker, clock, network, random, cry
     running = new XenoServer({
       ...{ crypto, signer, channelKey, timers: clock, journal, owner: owner.party, retainMs: 3_600_000, listing: listingOf(i) },
       pins: () => broker.pins,
-      room: { keptBytesMax: 1e9, keptBytesOfOneMax: 1e9, leftFreeBytes: 0, freeBytes: async () => 1e9 },
+      room: { keptBytesMax: 1e9, keptBytesOfOneMax: 1e9, leftFreeBytes: 0, freeBytes: async () => 1e9, letGoOfCaches: async () => {} },
       drivers: [cheat ? cheatingDriver(cheat, driver) : driver],
       log: (what, facts) => trace(`${host}: ${what} ${JSON.stringify(facts).slice(0, 160)}`),
       connect: () => network.connect(host),

@@ -24,6 +24,8 @@ export type Came =
 export interface Wanted extends Partial<VmSpec> {
   vm: VmSpec["vm"];
   tree?: InputTree;
+  /** Calls it off. */
+  signal?: AbortSignal;
   /** What is done once it runs. */
   meanwhile?(guest: { stdout(): Promise<string>; stop(): Promise<void> }): Promise<void>;
 }
@@ -74,7 +76,7 @@ export async function openEnds(): Promise<EndsBench> {
     await copyFile(file, path.join(blobs, digest));
     return digest;
   };
-  const jobOf = ({ tree, meanwhile: _, ...over }: Wanted): VmJob => {
+  const jobOf = ({ tree, signal, meanwhile: _, ...over }: Wanted): VmJob => {
     const inputs = tree ?? { entries: [], mounts: [] };
     const spec: VmSpec = {
       ...{ machine: "pc", firmware: "bios", devices: "virtio", tpm: false, vcpu: 1, memoryMib: 192, diskMib: 64, outputMibMax: 4 },
@@ -86,6 +88,7 @@ export async function openEnds(): Promise<EndsBench> {
       ...{ lease: (++last).toString(16).padStart(8, "0") + "e".repeat(56), customer: `p_${"1".repeat(40)}`, spec, inputs },
       ...{ memoryMib: spec.memoryMib + OVERHEAD_MIB, deterministic: false, egressMibMax: 0, egressBytesUsed: 0, fuelMax: 1n },
       blobFile: (digest) => path.join(blobs, digest),
+      ...(signal ? { signal } : {}),
     };
   };
   return {

@@ -4,9 +4,11 @@
  * are checked by whoever sends them on.
  */
 import { watch, type FSWatcher } from "node:fs";
+import { removeCgroup, wasOutOfMemory, type Cgroup, type Limits } from "./cgroup.ts";
 import { guestTextEnd, placeMarker, readGuestFile, statGuestFile } from "./guest-files.ts";
 import { isAlive, signalWorker, type Exit, type ProcessId, type TakenWorker } from "./pool.ts";
 import { messageOf } from "./thrown.ts";
+import { groupOf, removeWorker } from "./worker-group.ts";
 import { STOP_WITHIN_MS, WORKER_FILES, type WorkerResult } from "./worker/job.ts";
 
 const POLL_MS = 500;
@@ -43,6 +45,7 @@ export class Guest {
   readonly id: ProcessId;
   readonly ended: Promise<GuestEnd>;
   #finish!: (end: GuestEnd) => void;
+  readonly #cgroup: Cgroup | null;
   #over = false;
   #stopping = false;
   #exit: Exit | null = null;
@@ -52,9 +55,10 @@ export class Guest {
   #checking = false;
   #again = false;
 
-  constructor(folder: string, id: ProcessId, exited: Promise<Exit> | null) {
+  constructor(folder: string, id: ProcessId, cgroup: Cgroup | null, exited: Promise<Exit> | null) {
     this.folder = folder;
     this.id = id;
+    this.#cgroup = cgroup;
     this.ended = new Promise((resolve) => (this.#finish = resolve));
     this.#watcher = watch(folder, () => void this.#check());
     this.#timer = setInterval(() => void this.#check(), POLL_MS);
@@ -95,6 +99,9 @@ export class Guest {
   /** Why a process that is gone handed in nothing. */
   async #withoutResult(): Promise<GuestEnd> {
     if (this.#stopping || this.#has(WORKER_FILES.killed)) return { kind: "stopped" };
+    // an honest one meets the engine's limits first (bounds.ts)
+    if (this.#cgroup !== null && (await wasOutOfMemory(this.#cgroup)))
+      return { kind: "crashed", detail: "the guest's process took more memory than any job of its size can" };
     const log = await guestTextEnd(this.folder, WORKER_FILES.log, LOG_BYTES_MAX);
     const signal = this.#exit?.signal ?? "";
     if (CRASHES.includes(signal) || CRASH_LOG.test(log))
@@ -123,6 +130,8 @@ export class Guest {
     this.#over = true;
     this.#watcher.close();
     clearInterval(this.#timer);
+    // what it left stays as long as anybody may ask for it, its share of the machine does not; `dispose` tries again
+    if (this.#cgroup !== null) void removeCgroup(this.#cgroup).catch(() => {});
     this.#finish(end);
   }
 
@@ -184,9 +193,14 @@ export class Guest {
     this.#watcher.close();
     clearInterval(this.#timer);
   }
+
+  /** Removes what is left of it, and ends what still runs there. */
+  dispose(): Promise<void> {
+    return removeWorker(this.folder, this.#cgroup);
+  }
 }
 
-export const followTaken = (worker: TakenWorker): Guest => new Guest(worker.folder, worker.id, worker.exited);
+export const followTaken = (worker: TakenWorker): Guest => new Guest(worker.folder, worker.id, worker.cgroup, worker.exited);
 
 /** A guest started by an earlier daemon: alive, or ended with a result in its folder; anything else ends as a host failure. */
-export const adopt = (folder: string, id: ProcessId): Guest => new Guest(folder, id, null);
+export const adopt = (folder: string, id: ProcessId, limits: Limits): Guest => new Guest(folder, id, groupOf(limits, folder), null);

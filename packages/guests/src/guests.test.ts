@@ -31,7 +31,9 @@ beforeAll(async () => {
   pool = new WorkerPool(sandbox, path.join(folder, "pool"), 2);
   await pool.open();
 });
+const started: Guest[] = [];
 afterAll(async () => {
+  for (const guest of started) await guest.dispose();
   await pool.close();
   await rm(folder, { recursive: true, force: true });
 });
@@ -57,7 +59,7 @@ async function start(over: Partial<WorkerJob>, blobs: (Uint8Array | string)[] = 
   const worker = await pool.take();
   const at = worker.folder;
   for (const blob of ["", ...blobs]) await writeFile(path.join(at, "blobs", digest(blob)), blob);
-  worker.hand({
+  const job: WorkerJob = {
     modulePath: sandbox.runtimePath("python.wasm"),
     prepared: !over.modulePath,
     args: ["python"],
@@ -76,8 +78,11 @@ async function start(over: Partial<WorkerJob>, blobs: (Uint8Array | string)[] = 
     breakpoints: null,
     keepPrepared: false,
     ...over,
-  });
-  return followTaken(worker);
+  };
+  const guest = followTaken(worker);
+  started.push(guest);
+  await worker.hand(job, 1);
+  return guest;
 }
 const python = (source: string, over: Partial<WorkerJob> = {}) =>
   start(
@@ -166,7 +171,7 @@ describe("a guest process", () => {
   it("is found again by a later daemon", async () => {
     const guest = await python("for i in range(3_000_000): pass\nprint('late')");
     guest.release();
-    const found = adopt(guest.folder, guest.id);
+    const found = adopt(guest.folder, guest.id, sandbox.limits);
     expect(await endOf(found)).toMatchObject({ ending: "exit", exitCode: 0 });
     expect(await stdout(found)).toBe("late\n");
   });

@@ -17,6 +17,7 @@ import {
   followTaken,
   preparedRuntime,
   pythonRuntime,
+  type Guest,
   type Sandbox,
   type WorkerJob,
 } from "./index.ts";
@@ -33,7 +34,9 @@ beforeAll(async () => {
   pool = new WorkerPool(sandbox, path.join(folder, "pool"), 1);
   await pool.open();
 });
+const started: Guest[] = [];
 afterAll(async () => {
+  for (const guest of started) await guest.dispose();
   await pool.close();
   await rm(folder, { recursive: true, force: true });
 });
@@ -43,7 +46,7 @@ const digest = (bytes: Uint8Array | string) => createHash("sha256").update(bytes
 async function start(over: Partial<WorkerJob>, blobs: (Uint8Array | string)[] = []) {
   const worker = await pool.take();
   for (const blob of ["", ...blobs]) await writeFile(path.join(worker.folder, WORKER_FILES.blobs, digest(blob)), blob);
-  worker.hand({
+  const job: WorkerJob = {
     ...{
       modulePath: sandbox.runtimePath("python.wasm"),
       prepared: !over.modulePath,
@@ -57,8 +60,11 @@ async function start(over: Partial<WorkerJob>, blobs: (Uint8Array | string)[] = 
     ...{ stdin: digest(""), seed: "00".repeat(32), clockBaseMs: 0, memoryMibMax: 64, diskMibMax: 64, outputMibMax: 1 },
     ...{ fuelMax: "1000000000000000", runMsMax: 600_000, breakpoints: null },
     ...over,
-  });
-  return followTaken(worker);
+  };
+  const guest = followTaken(worker);
+  started.push(guest);
+  await worker.hand(job, 1);
+  return guest;
 }
 const module = (bytes: Uint8Array, over: Partial<WorkerJob> = {}, blobs: (Uint8Array | string)[] = []) =>
   start({ modulePath: `${WORKER_FILES.blobs}/${digest(bytes)}`, ...over }, [bytes, ...blobs]);
@@ -81,7 +87,7 @@ async function resultOf(guest: Awaited<ReturnType<typeof start>>) {
   const end = await guest.ended;
   if (end.kind !== "finished") throw new Error(JSON.stringify(end));
   const stdout = await readFile(path.join(guest.folder, WORKER_FILES.stdout), "utf8");
-  await rm(guest.folder, { recursive: true, force: true });
+  await guest.dispose();
   return { ...end.result, stdout };
 }
 const NOTHING = '(module (memory (export "memory") 1) (func (export "_start")))';
@@ -252,10 +258,10 @@ describe("the end of a guest's process", () => {
     guest.release();
     await guest.stop();
     await rm(path.join(guest.folder, WORKER_FILES.log));
-    const found = adopt(guest.folder, guest.id);
+    const found = adopt(guest.folder, guest.id, sandbox.limits);
     await found.stop();
     expect(await found.ended).toEqual({ kind: "stopped" });
-    expect(await adopt(guest.folder, guest.id).ended).toEqual({ kind: "stopped" });
+    expect(await adopt(guest.folder, guest.id, sandbox.limits).ended).toEqual({ kind: "stopped" });
   });
 
   it("is nobody's where the process broke by itself, and the host's where it was killed", async () => {
@@ -279,7 +285,7 @@ describe("the end of a guest's process", () => {
     const handedIn = path.join(at, WORKER_FILES.result);
     await writeFile(handedIn, "");
     await truncate(handedIn, zeros);
-    expect(await adopt(at, { pid: 2 ** 30, startTicks: "1" }).ended).toMatchObject({
+    expect(await adopt(at, { pid: 2 ** 30, startTicks: "1" }, sandbox.limits).ended).toMatchObject({
       kind: "crashed",
       detail: expect.stringContaining(why),
     });
@@ -291,7 +297,7 @@ describe("the end of a guest's process", () => {
     await writeFile(host, '{"secret":"of the host"}');
     for (const name of [WORKER_FILES.result, WORKER_FILES.log, WORKER_FILES.stdout, WORKER_FILES.stop])
       await symlink(host, path.join(at, name));
-    const guest = adopt(at, { pid: 2 ** 30, startTicks: "1" });
+    const guest = adopt(at, { pid: 2 ** 30, startTicks: "1" }, sandbox.limits);
     expect(await guest.ended).toEqual({ kind: "host-failure", detail: "the guest's process was killed" });
     expect(await guest.read("stdout", 0)).toHaveLength(0);
     expect(await readFile(host, "utf8")).toContain("secret");
@@ -307,7 +313,7 @@ describe("the end of a guest's process", () => {
         const at = path.join(folder, `gone-${i}`);
         await mkdir(at);
         await writeFile(path.join(at, WORKER_FILES.log), log);
-        return adopt(at, { pid: 2 ** 30, startTicks: "1" }).ended;
+        return adopt(at, { pid: 2 ** 30, startTicks: "1" }, sandbox.limits).ended;
       }),
     );
     expect(ends.map(({ kind }) => kind)).toEqual(["crashed", "crashed", "host-failure"]);

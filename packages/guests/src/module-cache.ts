@@ -1,7 +1,7 @@
 /**
  * Customers' modules as the engine made them, so that a known job starts without being rewritten and waiting workers can compile it
  * ahead. Kept by customer and digest: what a guest process leaves here counts for its own customer only, as does everything else that it
- * says. Workers get copies.
+ * says. One customer has a quarter of the room. Workers get copies.
  */
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -9,6 +9,7 @@ import { readGuestFile } from "./guest-files.ts";
 import { WORKER_FILES } from "./worker/job.ts";
 
 const MODULES_MAX = 32;
+const MODULES_OF_ONE_MAX = 8;
 const MODULE_BYTES_MAX = 32 * 1024 * 1024;
 
 interface KnownModule {
@@ -16,7 +17,8 @@ interface KnownModule {
   digest: string;
 }
 
-const nameOf = ({ customer, digest }: KnownModule): string => `${customer}-${digest}.wasm`;
+const ofCustomer = ({ customer }: KnownModule): string => `${customer}-`;
+const nameOf = (module: KnownModule): string => `${ofCustomer(module)}${module.digest}.wasm`;
 
 export class ModuleCache {
   readonly #folder: string;
@@ -56,9 +58,18 @@ export class ModuleCache {
       throw error;
     }
     this.#held.add(name);
-    const [oldest] = this.#held;
-    if (this.#held.size <= MODULES_MAX || oldest === undefined) return;
-    this.#held.delete(oldest);
-    await rm(path.join(this.#folder, oldest), { force: true });
+    const own = [...this.#held].filter((each) => each.startsWith(ofCustomer(module)));
+    const [oldest] = own.length > MODULES_OF_ONE_MAX ? own : this.#held.size > MODULES_MAX ? this.#held : [];
+    if (oldest !== undefined) await this.#letGo(oldest);
+  }
+
+  async #letGo(name: string): Promise<void> {
+    this.#held.delete(name);
+    await rm(path.join(this.#folder, name), { force: true });
+  }
+
+  /** Lets go of all of them. */
+  async makeRoom(): Promise<void> {
+    for (const name of [...this.#held]) await this.#letGo(name);
   }
 }

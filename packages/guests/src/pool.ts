@@ -7,10 +7,12 @@ import { closeSync, openSync } from "node:fs";
 import { copyFile, mkdir, readFile, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import type { Writable } from "node:stream";
+import { setShare, type Cgroup } from "./cgroup.ts";
 import { guestTextEnd } from "./guest-files.ts";
 import { isRecord } from "./json.ts";
 import { letGuestRead, type Sandbox } from "./sandbox.ts";
 import { codeOf } from "./thrown.ts";
+import { createGroup, groupOf, removeWorker, shareOf } from "./worker-group.ts";
 import { PRELOAD_VARIABLE, WORKER_FILES, type WorkerJob } from "./worker/job.ts";
 
 /** How a process is found again after the daemon was restarted: a pid alone may have been given to another. */
@@ -75,7 +77,10 @@ export interface TakenWorker {
   /** The name in its folder of the module that it was taken with. */
   copy: string | null;
   id: ProcessId;
-  hand(job: WorkerJob): void;
+  /** What holds it to its share; null where nothing does. */
+  cgroup: Cgroup | null;
+  /** Gives it its job, once it is held to what was bought. */
+  hand(job: WorkerJob, vcpu: number): Promise<void>;
   exited: Promise<Exit>;
 }
 
@@ -84,6 +89,7 @@ interface Waiting {
   pid: number;
   stdin: Writable;
   folder: string;
+  cgroup: Cgroup | null;
   copy: string | null;
 }
 
@@ -126,9 +132,12 @@ export class WorkerPool {
   async open(inUse: readonly string[] = []): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     const kept = new Set(inUse.map((folder) => path.basename(folder)));
-    for (const name of await readdir(this.#folder))
-      if (!kept.has(name)) await rm(path.join(this.#folder, name), { recursive: true, force: true });
+    for (const name of await readdir(this.#folder)) if (!kept.has(name)) await this.#remove(path.join(this.#folder, name));
     this.#fill();
+  }
+
+  #remove(folder: string): Promise<void> {
+    return removeWorker(folder, groupOf(this.#sandbox.limits, folder));
   }
 
   #fill(): void {
@@ -147,7 +156,8 @@ export class WorkerPool {
     const preload = deep ? null : this.#preload;
     const copy = preload && "file" in preload ? await copied(preload.file, folder) : null;
     const preloadPath = preload && "path" in preload ? preload.path : copy;
-    const [command, ...args] = this.#sandbox.command(folder, deep);
+    const cgroup = await createGroup(this.#sandbox.limits, folder);
+    const [command, ...args] = this.#sandbox.command(folder, deep, cgroup);
     const log = openSync(path.join(folder, WORKER_FILES.log), "w", 0o600);
     const child = spawn(command, args, {
       detached: true,
@@ -160,7 +170,7 @@ export class WorkerPool {
     stdin?.on("error", () => {});
     const pid = await spawned(child);
     if (!stdin) throw new Error("a guest process was started without standard input");
-    return { child, pid, stdin, folder, copy };
+    return { child, pid, stdin, folder, cgroup, copy };
   }
 
   /** Takes a waiting worker, with a copy of this file if it is still there; another is started in its place. */
@@ -179,7 +189,7 @@ export class WorkerPool {
     return this.#taken(await this.#start(true));
   }
 
-  async #taken({ child, pid, stdin, folder, copy }: Waiting): Promise<TakenWorker> {
+  async #taken({ child, pid, stdin, folder, cgroup, copy }: Waiting): Promise<TakenWorker> {
     const startTicks = await startTicksOf(pid);
     if (startTicks === null) {
       throw new Error(`a guest process ended before its job came: ${await guestTextEnd(folder, WORKER_FILES.log, 400)}`);
@@ -190,7 +200,13 @@ export class WorkerPool {
         ? new Promise<Exit>((resolve) => child.once("exit", (code, signal) => resolve({ code, signal })))
         : Promise.resolve({ code: exitCode, signal: signalCode });
     child.unref();
-    return { folder, copy, id: { pid, startTicks }, hand: (job) => void stdin.end(JSON.stringify(job)), exited };
+    return {
+      ...{ folder, copy, cgroup, id: { pid, startTicks }, exited },
+      async hand(job, vcpu) {
+        if (cgroup !== null) await setShare(cgroup, shareOf(job, vcpu));
+        stdin.end(JSON.stringify(job));
+      },
+    };
   }
 
   async close(): Promise<void> {
@@ -201,7 +217,7 @@ export class WorkerPool {
       const { pid, folder } = one.value;
       const startTicks = await startTicksOf(pid);
       if (startTicks !== null) await signalWorker({ pid, startTicks }, "SIGKILL");
-      await rm(folder, { recursive: true, force: true });
+      await this.#remove(folder);
     }
   }
 }

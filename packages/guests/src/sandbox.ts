@@ -22,9 +22,11 @@ import {
 import { createRequire } from "node:module";
 import path from "node:path";
 import { promisify } from "node:util";
+import { JOIN_GROUPS, hostLimits, type Cgroup, type Limits } from "./cgroup.ts";
 import type { Command } from "./command.ts";
 import { uidOf } from "./qemu/machine/box.ts";
 import { codeOf, firstLineOf, lastErrorOf } from "./thrown.ts";
+import { THREADS_MAX } from "./worker-group.ts";
 import { HEAP_MIB } from "./worker/bounds.ts";
 import { HOLD, KOFFI } from "./worker/hold.ts";
 
@@ -38,6 +40,8 @@ interface Beneath {
   calls: string;
   /** A user id that owns nothing else. */
   user: string;
+  /** A share of memory, processor and tasks (control groups). */
+  share: string;
 }
 
 export interface Sandbox {
@@ -46,8 +50,13 @@ export interface Sandbox {
   /** Why it is weak. */
   why: string;
   beneath: Beneath;
-  /** The command that starts a worker on a folder of the host; `deep`: with the stack that a build with breakpoints needs. */
-  command(folder: string, deep?: boolean): Command;
+  /** What holds each guest to its share of the machine. */
+  limits: Limits;
+  /**
+   * The command that starts a worker on a folder of the host; `deep`: with the stack that a build with breakpoints needs. It joins the
+   * group before anything else.
+   */
+  command(folder: string, deep?: boolean, cgroup?: Cgroup | null): Command;
   /** Hands a new folder to whom the worker in it will run as. */
   own(folder: string): Promise<void>;
   /** Where a named runtime lies as the worker sees it. */
@@ -219,8 +228,6 @@ const SYSTEM_STACK_KIB = { usual: 16 * 1024, deep: DEEP_STACK_KIB + 8 * 1024 } a
 
 /** Node's own, and the few files that a worker has open at once. */
 const OPEN_FILES_MAX = 128;
-/** Of a user id of its own: Node has about a dozen threads. */
-const THREADS_MAX = 64;
 
 /** How a guest's Node is started: what benches of the engine use too. */
 const nodeFlags = (kind: keyof typeof HEAP_MIB): string[] => [
@@ -267,6 +274,9 @@ function weakCommand({ staged, node, hold }: Ways, folder: string): Command {
   return [node, ...GUEST_NODE_FLAGS, ...permissions, path.join(app, "worker/main.js"), folder, ...hold];
 }
 
+const joined = (cgroup: Cgroup | null, command: Command): Command =>
+  cgroup === null ? command : ["sh", "-c", `${JOIN_GROUPS}; shift; exec "$@"`, "sh", cgroup.folders.join(" "), ...command];
+
 /** Starts a worker that gets no job; null where it came to its end, else what it said. */
 async function trial(parent: string, commandFor: (folder: string) => Command): Promise<string | null> {
   const folder = await mkdtemp(path.join(parent, "trial-"));
@@ -310,11 +320,14 @@ export async function createSandbox(
   const why = [namespaces, calls].filter((each) => each !== "").join("; ");
   const user = isRoot && namespaces === "" ? "" : "guests run as this daemon's user: only root can give them one of their own";
   const command = unheld === null ? held : commandOf([]);
+  const limits = await hostLimits();
+  const share = limits.kind === "process" ? `no control group holds guests to their share (${limits.why})` : "";
   return {
     strength: why === "" ? "strong" : "weak",
     why,
-    beneath: { namespaces, calls, user },
-    command: (folder, deep = false) => command(folder, deep),
+    beneath: { namespaces, calls, user, share },
+    limits,
+    command: (folder, deep = false, cgroup = null) => joined(cgroup, command(folder, deep)),
     own,
     runtimePath: (name) => (namespaces === "" ? `/runtimes/${name}` : path.join(staged, "runtimes", name)),
   };

@@ -11,6 +11,7 @@ const subject: Subject = {
     vmScore: 90,
     accel: "kvm",
     limits: "cgroup2",
+    holds: ["seccomp", "cgroup-memory"],
   },
   ...{ driver: ["wasm", "qemu"], assurance: ["isolated"], sandbox: "strong", owner: "p_owner", server: "s_1", labels: { region: "eu" } },
 };
@@ -27,7 +28,16 @@ describe("conditions", () => {
     expect(!parsed.ok && parsed.why).toContain("cpu");
   });
 
-  it.each([["cpu>=x"], ["region>eu"], ["price<cheap"], ["mem"], ["constructor=1"], ["label.__proto__=1"]])("refuse %s", (text) => {
+  it.each([
+    ["cpu>=x"],
+    ["region>eu"],
+    ["price<cheap"],
+    ["mem"],
+    ["constructor=1"],
+    ["label.__proto__=1"],
+    ["holds=secomp"],
+    ["holds>seccomp"],
+  ])("refuse %s", (text) => {
     expect(parseConditions(text).ok).toBe(false);
   });
 
@@ -54,6 +64,8 @@ describe("conditions", () => {
     ["region!=us", true],
     ["label.rack=1", false],
     ["owner=p_owner server!=s_2", true],
+    ["holds=seccomp holds=cgroup-memory", true],
+    ["holds=own-user", false],
   ])("mean one thing: %s is %s", (text, expected) => {
     expect(met(text)).toBe(expected);
   });

@@ -2,6 +2,7 @@
  * Conditions on servers: what a customer types (`cpu>=2 mem>=4G region=eu price<0.05`) and what an order carries. One meaning in both
  * places. Who controls the inputs: the customer (conditions), the owner (the offer's labels).
  */
+import { HOLDS } from "./holds.ts";
 import { parseMoney } from "./money.ts";
 
 export const OPERATORS = ["<=", ">=", "!=", "<", ">", "="] as const;
@@ -23,6 +24,8 @@ export interface Subject {
   vmScore: number;
   accel: string;
   limits: string;
+  /** Of guests of the driver that is asked for. */
+  holds: readonly string[];
   driver: readonly string[];
   assurance: readonly string[];
   sandbox: string;
@@ -34,7 +37,8 @@ export interface Subject {
 type Reading =
   | { kind: "number"; value: (s: Subject) => number; parse: (text: string) => number | null }
   | { kind: "money" }
-  | { kind: "set"; value: (s: Subject) => readonly string[] };
+  /** `known`: what a value must be one of, where that is a closed list. */
+  | { kind: "set"; value: (s: Subject) => readonly string[]; known?: readonly string[] };
 
 const count = (text: string): number | null => (/^\d{1,9}(\.\d{1,3})?$/.test(text) ? Number(text) : null);
 
@@ -54,6 +58,7 @@ const READINGS: Record<string, Reading> = {
   vmscore: { kind: "number", value: (s) => s.vmScore, parse: count },
   accel: { kind: "set", value: (s) => [s.accel] },
   limits: { kind: "set", value: (s) => [s.limits] },
+  holds: { kind: "set", value: (s) => s.holds, known: HOLDS },
   price: { kind: "money" },
   driver: { kind: "set", value: (s) => s.driver },
   assurance: { kind: "set", value: (s) => s.assurance },
@@ -77,6 +82,8 @@ function problemWith({ key, op, value }: Condition): string | null {
   if (reading?.kind === "money") return parseMoney(value) === null ? `'${value}' is not an amount, write 0.05 (per hour)` : null;
   if (reading?.kind !== "set" && labelName(key) === null) return `unknown key '${key}'; known keys: ${CONDITION_KEYS.join(", ")}`;
   if (op !== "=" && op !== "!=") return `'${key}' can only be compared with = or !=`;
+  if (reading?.kind === "set" && reading.known && !reading.known.includes(value))
+    return `'${value}' is none of ${key}: ${reading.known.join(", ")}`;
   return /^[A-Za-z0-9._:-]{1,64}$/.test(value) ? null : `'${value}' is not a name`;
 }
 

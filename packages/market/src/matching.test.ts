@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { DEFAULT_TIMINGS } from "./lease/timings.ts";
+import { heldByAll } from "./holds.ts";
 import { NEWCOMER } from "./offer.ts";
 import { explainExclusions, exclusionOf, match, type Candidate, type Wish } from "./matching.ts";
 
@@ -20,6 +21,7 @@ const candidate = (over: Partial<Candidate> = {}): Candidate => ({
     accel: "none",
     vmScore: 0,
     limits: "process",
+    holds: { wasm: ["seccomp"], qemu: ["seccomp", "own-user"] },
     egress: "none",
     fetches: false,
     cpuScore: 100,
@@ -70,6 +72,17 @@ describe("matching", () => {
   ];
   it.each(excluded)("names %s", (why, c, w) => {
     expect(exclusionOf(candidate(c), wish(w), 10)).toBe(why);
+  });
+
+  it("asks for what holds guests of the driver that is ordered, not of others", () => {
+    const conditions = [{ key: "holds", op: "=" as const, value: "own-user" }];
+    const both = candidate({ drivers: ["wasm", "qemu"] });
+    expect(exclusionOf(both, wish({ conditions }), 10)).toBe("holds=own-user");
+    expect(exclusionOf(both, wish({ conditions, driver: "qemu" }), 10)).toBeNull();
+    expect(exclusionOf({ ...both, holds: {} }, wish({ conditions, driver: "qemu" }), 10)).toBe("holds=own-user");
+    expect(heldByAll(both.holds, both.drivers)).toEqual(["seccomp"]);
+    expect(heldByAll(both.holds, ["qemu"])).toEqual(["own-user", "seccomp"]);
+    expect(heldByAll({ wasm: ["seccomp"] }, both.drivers)).toEqual([]);
   });
 
   it("lets an owner onto its own closed server", () => {

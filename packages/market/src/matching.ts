@@ -5,6 +5,7 @@
  */
 import { meets, type Condition, type Subject } from "./condition.ts";
 import { DRIVERS, type Driver } from "./drivers.ts";
+import type { Holds } from "./holds.ts";
 import { costPerHourNanos } from "./quote.ts";
 import { fitsWithin, type PriceVector, type Resources } from "./resources.ts";
 import type { PaymentTerms } from "./lease/terms.ts";
@@ -26,6 +27,7 @@ export interface Candidate {
   accel: string;
   vmScore: number;
   limits: string;
+  holds: Holds;
   egress: string;
   fetches: boolean;
   cpuScore: number;
@@ -86,7 +88,7 @@ type Exclusion =
   | "capacity"
   | (string & {});
 
-function subjectOf(candidate: Candidate, { terms, resources }: Wish): Subject {
+function subjectOf(candidate: Candidate, { terms, resources, driver }: Wish): Subject {
   return {
     ...candidate.resources,
     priceNanosPerHour: costPerHourNanos(terms, resources, candidate.price),
@@ -94,6 +96,7 @@ function subjectOf(candidate: Candidate, { terms, resources }: Wish): Subject {
     vmScore: candidate.vmScore,
     accel: candidate.accel,
     limits: candidate.limits,
+    holds: candidate.holds[driver] ?? [],
     driver: candidate.drivers,
     assurance: candidate.assurances,
     sandbox: candidate.sandbox,

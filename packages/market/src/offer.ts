@@ -18,8 +18,23 @@ export interface Standing {
 }
 
 export function candidateOf(offerId: string, offer: OfferContent, standing: Standing): Candidate {
-  const { owner, server, resources, drivers, assurances, labels, sandbox, engine, vmEngine, accel, vmScore, limits, egress, fetches } =
-    offer;
+  const {
+    owner,
+    server,
+    resources,
+    drivers,
+    assurances,
+    labels,
+    sandbox,
+    engine,
+    vmEngine,
+    accel,
+    vmScore,
+    limits,
+    holds,
+    egress,
+    fetches,
+  } = offer;
   const { cpuScore, validUntil, maxLeaseMs, allowedParties, price, feeBasisPointsMax, timings } = offer;
   return {
     ...{
@@ -36,6 +51,7 @@ export function candidateOf(offerId: string, offer: OfferContent, standing: Stan
       accel,
       vmScore,
       limits,
+      holds,
       egress,
       fetches,
     },

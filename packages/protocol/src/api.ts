@@ -156,6 +156,8 @@ const zOfferView = z.object({
   accel: z.string(),
   vmScore: z.int(),
   limits: z.string(),
+  /** By driver. */
+  holds: z.record(z.string(), z.array(z.string())),
   egress: z.string(),
   fetches: z.boolean(),
   vmEngine: z.string(),

@@ -58,6 +58,7 @@ function offerView(of: PaperServer): OfferView {
       accel: "none",
       vmScore: 0,
       limits: "cgroup2",
+      holds: {},
       egress: "none",
       fetches: false,
       vmEngine: "",

@@ -145,7 +145,16 @@ export class PaperMarket {
         assurances: ["isolated", "replicated"],
         labels: {},
       },
-      ...{ price: PAPER_PRICE, maxLeaseMs: 3_600_000, cpuScore: 100, sandbox: "strong", accel: "none", vmScore: 0, limits: "cgroup2" },
+      ...{
+        price: PAPER_PRICE,
+        maxLeaseMs: 3_600_000,
+        cpuScore: 100,
+        sandbox: "strong",
+        accel: "none",
+        vmScore: 0,
+        limits: "cgroup2",
+        holds: {},
+      },
       ...{
         egress: "none",
         fetches: false,

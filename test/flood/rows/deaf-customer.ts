@@ -26,7 +26,17 @@ async function ownServer(of: MarketClient, url: string): Promise<{ id: string; l
   await machine.act("offer", {
     ...{ owner: party, server: id, sequence: 1, validUntil: machine.brokerNow() + 600_000, price: FREE, drivers: ["wasm"] },
     ...{ resources: { vcpu: CHANNELS, memoryMib: 65_536, diskMib: 65_536 }, assurances: ["isolated"], labels: {}, maxLeaseMs: 3_600_000 },
-    ...{ cpuScore: 1, sandbox: "strong", accel: "none", vmScore: 0, limits: "process", fetches: false, vmEngine: "", egress: "none" },
+    ...{
+      cpuScore: 1,
+      sandbox: "strong",
+      accel: "none",
+      vmScore: 0,
+      limits: "process",
+      holds: {},
+      fetches: false,
+      vmEngine: "",
+      egress: "none",
+    },
     ...{ allowedParties: [party], engine: "e", feeBasisPointsMax, timings: timings ?? DEFAULT_TIMINGS, channelKey: DIGEST },
   });
   return { id, link };

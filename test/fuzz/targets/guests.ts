@@ -14,7 +14,7 @@ import { TarDamage, readTar, type TarEntry } from "@xenoservers/protocol/archive
 import { canonicalBytes, ifCanonical, jsonIn, vmJobHashOf, vmSpecProblem, zVmSpec } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { PACKING_BYTES, isDamage, packingOf, unpackers } from "@xenoservers/protocol/unpack";
-import { JsonLines, QmpError } from "../../../packages/guests/src/qemu/machine/qmp.ts";
+import { JsonLines, QMP_LINE_BYTES_MAX, QmpError } from "../../../packages/guests/src/qemu/machine/qmp.ts";
 import { planVm } from "../../../packages/guests/src/qemu/machine/plan.ts";
 import { answerQuestion } from "../../../packages/guests/src/qemu/network/questions.ts";
 import { ImageTree } from "../../../packages/guests/src/qemu/oci/image-tree.ts";
@@ -185,7 +185,7 @@ const qmp: Target = {
   mutate: (input, random, others) => (random.chance(0.8) ? bentJson : bentBytes)(input, random, others),
   async play(input) {
     const wire = new Wire();
-    const lines = new JsonLines(wire as unknown as Socket);
+    const lines = new JsonLines(wire as unknown as Socket, QMP_LINE_BYTES_MAX);
     const answered = lines.execute("query-status").then(
       () => ACCEPTED,
       (error: unknown) => (error instanceof QmpError ? "QmpError" : Promise.reject(error)),

@@ -6,7 +6,7 @@ import type { EndReason } from "@xenoservers/market";
 import { ENGINE_VERSION } from "@xenoservers/guests";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { Wanted } from "@xenoservers/sdk";
-import { createWasmDriver, type GuestEnding } from "@xenoservers/xenoserver";
+import { createWasmDriver, type GuestEnding, type RunningGuest } from "@xenoservers/xenoserver";
 import { exitCodeFor, writeResults } from "../output/deliver.ts";
 import { finishJob, type ParsedJob } from "../input/job-from-args.ts";
 import { home } from "../input/home.ts";
@@ -22,6 +22,7 @@ function reasonOf(end: GuestEnding): EndReason {
 export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string | null, json: boolean): Promise<number> {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-local-"));
   const driver = await createWasmDriver({ folder, cache: path.join(home.data, "prepared"), poolSize: 0, inUse: [] });
+  let left: RunningGuest | null = null;
   try {
     const job = finishJob(parsed, ENGINE_VERSION);
     for (const [digest, blob] of job.blobs)
@@ -31,12 +32,13 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
       customer: "local",
       spec: job.spec,
       inputs: job.inputs,
+      vcpu: 1,
       fuelMax: BigInt(job.spec.fuelMax),
       runMsMax: wanted.durationMsMax,
       breakpoints: null,
       blobFile: (digest) => path.join(folder, digest),
     });
-    const guest = await prepared.begin();
+    const guest = (left = await prepared.begin());
     const read = { stdout: 0, stderr: 0 };
     const output = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
     const pump = async (): Promise<void> => {
@@ -61,7 +63,6 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
     await turn.then(pump);
     const tree: InputEntry[] = end.kind === "result" ? end.tree : [];
     await writeResults(tree, (entry) => guest.readOutput(entry.digest, 0, entry.size), out, parsed.shared);
-    await guest.dispose();
     const reason = reasonOf(end);
     const exitCode = end.kind === "result" ? end.exitCode : null;
     const text = (stream: "stdout" | "stderr"): string => Buffer.concat(output[stream]).toString();
@@ -70,6 +71,7 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
     else if (end.detail !== "") say(`ended: trap ${end.detail}`);
     return exitCodeFor({ reason, exitCode });
   } finally {
+    await left?.dispose();
     await driver.close();
     await rm(folder, { recursive: true, force: true });
   }

@@ -2,6 +2,7 @@
 import { DRIVERS, ifServerVanishes, priceVectorOf, runsAlike, trustLine } from "@xenoservers/market";
 import type { MarketInfo } from "@xenoservers/protocol/link";
 import { driverOf, type MarketClient, type Quoted, type Wanted } from "@xenoservers/sdk";
+import { heldText } from "./held.ts";
 import { worstLines } from "./terms-lines.ts";
 import { say, yellow } from "./terminal.ts";
 import { duration, gigaFuel, mib, money, shortId, when } from "./ui.ts";
@@ -86,6 +87,7 @@ export async function showQuote(
   const { vcpu, memoryMib, diskMib } = wanted.resources;
   const size = `${vcpu} vCPU, ${mib(memoryMib)} memory, ${mib(diskMib)} disk`;
   say(`server   ${shortId(offer.server)}  ${size}  ${money(shown.ratePerHourNanos, currency)}/h  sandbox ${offer.sandbox}`);
+  say(`held by  ${heldText(offer.holds[driver] ?? [])} (by the owner's word)`);
   if (DRIVERS[driver].can.acceleration) say(machineLine(offer, wanted));
   for (const { offer: other } of more)
     say(`     or  ${shortId(other.server)} of another owner  ${money(other.priceNanosPerHour, currency)}/h`);

@@ -32,7 +32,9 @@ interface Ran {
 async function runAgain({ spec, inputs, blobFile }: Again, fuelMax: bigint, step: bigint | null): Promise<Ran> {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-again-"));
   const driver = await createWasmDriver({ folder, cache: path.join(home.data, "prepared"), poolSize: 0, inUse: [] });
+  let left: RunningGuest | null = null;
   const close = async (): Promise<void> => {
+    await left?.dispose();
     await driver.close();
     await rm(folder, { recursive: true, force: true });
   };
@@ -48,12 +50,13 @@ async function runAgain({ spec, inputs, blobFile }: Again, fuelMax: bigint, step
       customer: "local",
       spec,
       inputs,
+      vcpu: 1,
       fuelMax,
       runMsMax: RUN_MS_MAX,
       breakpoints,
       blobFile,
     });
-    const guest = await prepared.begin();
+    const guest = (left = await prepared.begin());
     const end = await guest.ended;
     if (end.kind === "host-failure") throw new Error(`this machine could not run it: ${end.detail}`);
     return { guest, end, close };

@@ -53,6 +53,7 @@ function offerView(of: Partial<Own<"offer">> = {}): OfferView {
       accel: "none",
       vmScore: 0,
       limits: "cgroup2",
+      holds: {},
       egress: "none",
       fetches: false,
       vmEngine: "",

@@ -1,9 +1,11 @@
 /** `xeno search`: what is on offer. */
+import { heldByAll } from "@xenoservers/market";
 import type { OfferView, RouteReply } from "@xenoservers/protocol";
 import { pagesOf, type MarketClient } from "@xenoservers/sdk";
 import { accountCalled } from "../input/account.ts";
 import { openClient } from "../input/home.ts";
 import { conditionsIn, type SearchInput } from "../input/verbs/search.ts";
+import { heldText } from "../output/held.ts";
 import { fromPlace } from "../output/listing.ts";
 import { print, printJson, say } from "../output/terminal.ts";
 import { mib, money, shortId, table } from "../output/ui.ts";
@@ -42,7 +44,7 @@ function recordText({ leases, completed, missed }: OfferView["record"]): string 
 
 function offerTable(offers: readonly OfferView[], currency: string): void {
   table(
-    ["server", "price/h", "score", "free", "region", "sandbox", "record"],
+    ["server", "price/h", "score", "free", "region", "sandbox", "held by", "record"],
     offers.map((offer) => [
       shortId(offer.server),
       money(offer.priceNanosPerHour, currency),
@@ -50,6 +52,7 @@ function offerTable(offers: readonly OfferView[], currency: string): void {
       `${offer.free.vcpu} vCPU ${mib(offer.free.memoryMib)}`,
       offer.labels["region"] ?? "",
       offer.sandbox,
+      heldText(heldByAll(offer.holds, offer.drivers)),
       recordText(offer.record),
     ]),
   );

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { DRIVERS, costPerHourNanos, isDriver } from "@xenoservers/market";
 import { home } from "../input/home.ts";
+import { heldText } from "../output/held.ts";
 import { print, printJson } from "../output/terminal.ts";
 import { mib, money, table } from "../output/ui.ts";
 
@@ -53,6 +54,7 @@ async function inspect(folder: string, configFile: string, scratch: string) {
         drivers.map(({ name, present, reason }) => [name, present ? "yes" : "no", reason]),
       ),
     () => print(sandboxLine(sandbox)),
+    ...drivers.filter(({ present }) => present).map((driver) => () => print(heldLine(driver))),
     () => print(strangersLine(strangersAllowed, machines)),
     () => print(networkLine(config.policy)),
     () => print(diskLine(config)),
@@ -82,6 +84,9 @@ function diskLine({ disk, vm }: { disk: Record<"kept_gib" | "kept_customer_gib" 
 const sandboxLine = ({ strength, why, without }: { strength: string; why: string; without: string }): string =>
   `sandbox   ${strength}: ${why === "" ? HELD : why}${without === "" ? ", a user id of its own" : `; ${without}`}`;
 const HELD = "empty root, no network, no host processes, no capabilities, few calls of the kernel";
+
+/** As the offer says it. */
+const heldLine = ({ name, holds }: { name: string; holds: readonly string[] }): string => `held by   ${name}: ${heldText(holds)}`;
 
 function strangersLine(allowed: boolean, machines: boolean): string {
   if (!allowed) return "strangers are refused: the sandbox is weak (policy.allow_weak_sandbox = true would change that)";

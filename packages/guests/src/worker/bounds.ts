@@ -18,18 +18,24 @@ const DATA_EXTRA_MIB = 3_072;
 /** Beside what is bought: the result and a module made ready. */
 const FILE_EXTRA_MIB = 256;
 
+export type BoundedJob = Pick<WorkerJob, "memoryMibMax" | "diskMibMax" | "outputMibMax" | "breakpoints">;
+
 export interface Bounds {
+  /** Of memory that it touches, files in memory included: also where its own folder lies there. For its control group. */
+  memoryBytesMax: number;
   /** Of private memory that is mapped, touched or not (RLIMIT_DATA). */
   dataBytesMax: number;
   /** Of one file that it writes. */
   fileBytesMax: number;
 }
 
-export function boundsOf({ memoryMibMax, diskMibMax, outputMibMax, breakpoints }: WorkerJob): Bounds {
+export function boundsOf({ memoryMibMax, diskMibMax, outputMibMax, breakpoints }: BoundedJob): Bounds {
   // a state is held beside what it is of
   const bought = (memoryMibMax + 2 * diskMibMax) * (breakpoints ? 2 : 1);
   const memoryMib = bought + HEAP_MIB[breakpoints ? "deep" : "usual"] + PLATFORM_MIB;
+  const handedInMib = diskMibMax + outputMibMax + FILE_EXTRA_MIB + (breakpoints ? memoryMibMax : 0);
   return {
+    memoryBytesMax: (memoryMib + handedInMib) * MIB,
     dataBytesMax: (memoryMib + bought + DATA_EXTRA_MIB) * MIB,
     fileBytesMax: (memoryMibMax + diskMibMax + outputMibMax + FILE_EXTRA_MIB) * MIB,
   };

@@ -51,7 +51,7 @@ function lowerLimit(prlimit: (resource: number, limit: Uint8Array | null, old: U
 
 export interface Held {
   /** To what a job may use. */
-  limit(bounds: Bounds): void;
+  limit(bounds: Pick<Bounds, "fileBytesMax" | "dataBytesMax">): void;
   /** At once: what Node takes down when it exits needs its ring, which it has no more. What was to be written has been. */
   exit(code: number): void;
 }

@@ -6,6 +6,7 @@
  */
 import type { Condition } from "../condition.ts";
 import type { Driver } from "../drivers.ts";
+import type { Holds } from "../holds.ts";
 import type { PriceVector, Resources } from "../resources.ts";
 import type { Speaker } from "../roles.ts";
 import type { Assurance } from "../assurance.ts";
@@ -62,6 +63,7 @@ export interface OfferContent {
   accel: string;
   vmScore: number;
   limits: string;
+  holds: Holds;
   egress: "none" | "names" | "public";
   fetches: boolean;
   vmEngine: string;

@@ -95,6 +95,7 @@ export const offerOf = (over: Partial<OfferContent> = {}): OfferContent => ({
     accel: "kvm",
     vmScore: 100,
     limits: "cgroup2",
+    holds: {},
     egress: "public",
     fetches: true,
   },

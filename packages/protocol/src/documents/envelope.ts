@@ -8,7 +8,7 @@ import { concatBytes, fromBase64, toBase64, toHex, utf8 } from "../bytes.ts";
 import type { Crypto, Signer } from "../crypto.ts";
 import { ENVELOPE_PAYLOAD_BYTES_MAX, zEnvelope, type Envelope } from "./parts.ts";
 import type { Kind, Payload } from "./schemas.ts";
-import { KINDS, payloadType, schemaOf } from "./table.ts";
+import { READ_TYPES, payloadType, schemaOf } from "./table.ts";
 import { refuse, type Refusal } from "../errors.ts";
 
 /** DSSE's PAE: what is signed. */
@@ -47,8 +47,6 @@ export function signDocument<K extends Kind>(crypto: Crypto, signer: Signer, kin
   return { id: toHex(crypto.sha256(encoding)), kind, payload: parsed, keyid: signer.publicKey, envelope };
 }
 
-const kindOfType = new Map<string, Kind>(KINDS.map((kind) => [payloadType(kind), kind]));
-
 type ParseResult<T> = { ok: true; document: T } | Refusal;
 
 /** Untrusted value → a document whose signature is right for the key it names, or the first thing wrong with it. */
@@ -57,15 +55,16 @@ export function parseDocument(crypto: Crypto, untrusted: unknown): ParseResult<A
   if (!envelope.success)
     return refuse("bad_envelope", { path: envelope.error.issues[0]?.path.join(".") ?? "", why: envelope.error.issues[0]?.message ?? "" });
   const { payloadType: type, payload, signatures } = envelope.data;
-  const kind = kindOfType.get(type);
-  if (!kind) return refuse("unknown_kind", { payloadType: type.slice(0, 100) });
+  const read = READ_TYPES.get(type);
+  if (!read) return refuse("unknown_kind", { payloadType: type.slice(0, 100) });
+  const { kind, schema } = read;
   const bytes = fromBase64(payload);
   const signature = fromBase64(signatures[0].sig);
   if (!bytes || !signature) return refuse("bad_envelope", { path: bytes ? "signatures.0.sig" : "payload", why: "must be base64" });
   if (bytes.length > ENVELOPE_PAYLOAD_BYTES_MAX) return refuse("body_too_large", { bytesMax: ENVELOPE_PAYLOAD_BYTES_MAX });
   const value = parseCanonical(bytes);
   if (value === null) return refuse("not_canonical", { kind });
-  const parsed = schemaOf(kind).safeParse(value);
+  const parsed = schema.safeParse(value);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const unknown = issue?.code === "unrecognized_keys" ? issue.keys : [];

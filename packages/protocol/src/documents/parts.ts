@@ -48,8 +48,8 @@ export const zEpoch = hex(16);
 export const zLogState = z.strictObject({ epoch: zEpoch, size: z.int().min(0), root: zId });
 export type LogState = z.infer<typeof zLogState>;
 /** What a signer had seen of the log, and so the epoch that it signed towards; null: it knew of none. */
-export const zSeen = zLogState.nullable();
-export const zOrigin = plain(200).min(1);
+const zSeen = zLogState.nullable();
+const zOrigin = plain(200).min(1);
 
 export const zResources = z.strictObject({
   vcpu: z.int().min(1).max(1024),
@@ -101,3 +101,6 @@ export const zPins = z.strictObject({
   operatorKey: zKey,
 });
 export type MarketPins = z.infer<typeof zPins>;
+
+/** Of every document. */
+export const base = { origin: zOrigin, seen: zSeen };

@@ -15,8 +15,10 @@ import {
   SCOPES,
 } from "@xenoservers/market";
 import { z } from "zod";
+import { zOffer, zOffer1 } from "./offer.ts";
 import {
   TRACE_ROOTS_MAX,
+  base,
   hex,
   zAccount,
   zBytes,
@@ -28,17 +30,14 @@ import {
   zFuel,
   zId,
   zKey,
-  zLabels,
   zLogState,
   zMarketKeys,
   zMs,
   zName,
   zNanos,
-  zOrigin,
   zParty,
   zPrice,
   zResources,
-  zSeen,
   zServer,
   zTerms,
   zText,
@@ -47,7 +46,6 @@ import {
   zWord,
 } from "./parts.ts";
 
-const base = { origin: zOrigin, seen: zSeen };
 /** What a lease is called by its customer; empty: nothing. */
 const zLeaseLabel = z
   .string()
@@ -90,38 +88,7 @@ export const SCHEMAS = {
   /** What the broker keeps of what customers pay; it holds from `effectiveAt` on, and not before it stands in the log. */
   fee: z.strictObject({ ...base, basisPoints: zFeeBasisPoints, effectiveAt: zTime, clientId: hex(16) }),
   ruling: z.strictObject({ ...base, lease: zId, ownerNanos: zNanos, reason: zText }),
-  offer: z.strictObject({
-    ...base,
-    owner: zParty,
-    server: zServer,
-    sequence: z.int().min(1),
-    validUntil: zTime,
-    resources: zResources,
-    drivers: z.array(z.enum(DRIVER_NAMES)).min(1).max(4),
-    assurances: z.array(z.enum(ASSURANCES)).min(1).max(4),
-    labels: zLabels,
-    price: zPrice,
-    maxLeaseMs: zMs,
-    cpuScore: z.int().min(0).max(1_000_000),
-    sandbox: z.enum(["strong", "weak"]),
-    /** How virtual machines run: by hardware, emulated in software, or not at all. */
-    accel: z.enum(["kvm", "emulated", "none"]),
-    /** Of one core as a virtual machine's guest sees it, in the unit of cpuScore; 0 where none can run. */
-    vmScore: z.int().min(0).max(1_000_000),
-    /** What holds a virtual machine to its share: control groups (version 2 or 1), or only its process's own limits. */
-    limits: z.enum(["cgroup2", "cgroup1", "process"]),
-    egress: z.enum(["none", "names", "public"]),
-    /** Whether the server itself fetches images from public addresses. */
-    fetches: z.boolean(),
-    /** The exact QEMU of deterministic machines; empty where none can run. */
-    vmEngine: zWord,
-    allowedParties: z.array(zParty).max(100),
-    engine: zWord,
-    /** The most of its pay that it leaves to the broker. */
-    feeBasisPointsMax: zFeeBasisPoints,
-    timings: zTimings,
-    channelKey: zKey,
-  }),
+  offer: zOffer,
   "offer-withdrawal": z.strictObject({ ...base, owner: zParty, server: zServer, sequence: z.int().min(1) }),
   batch: z.strictObject({ ...base, party: zParty, account: zAccount, budgetNanos: zNanos, expiresAt: zTime, clientId: hex(16) }),
   "batch-close": z.strictObject({ ...base, party: zParty, batch: zId }),
@@ -392,3 +359,6 @@ export const SCHEMAS = {
 export type Kind = keyof typeof SCHEMAS;
 type Payloads = { [K in Kind]: z.infer<(typeof SCHEMAS)[K]> };
 export type Payload<K extends Kind> = Payloads[K];
+
+/** Earlier versions of kinds, which are read as their kind's payload of now and signed no more: leases outlive upgrades. */
+export const EARLIER: { readonly [K in Kind]?: Readonly<Record<number, z.ZodType<Payload<K>>>> } = { offer: { 1: zOffer1 } };

@@ -6,7 +6,7 @@
 import type { KeyRole, Scope } from "@xenoservers/market";
 import type { z } from "zod";
 import type { Json } from "../canonical.ts";
-import { SCHEMAS, type Kind, type Payload } from "./schemas.ts";
+import { EARLIER, SCHEMAS, type Kind, type Payload } from "./schemas.ts";
 
 export type BrokerKey = "orders" | "receipts" | "checkpoints";
 
@@ -29,7 +29,8 @@ export interface Once<K extends Kind> {
 }
 
 interface KindRow<K extends Kind> {
-  version: 1;
+  /** That is signed; earlier ones that are read stand in `schemas.ts`. */
+  version: 1 | 2;
   signers: readonly SignerRule[];
   /** The party that the document speaks for, whose key must have signed it; null: whoever signed. */
   speaksFor(payload: Payload<K>): string | null;
@@ -95,7 +96,7 @@ export const KIND_TABLE: { readonly [K in Kind]: KindRow<K> } = {
   witness: { ...apart, ...nobody, signers: OPERATOR, public: true },
   // a server that lost its disk counts its offers anew: two of one sequence are no lie, and the one that was bound stands in the purchase
   // order
-  offer: { ...apart, ...owner, ...ofServer, signers: SERVER, public: true },
+  offer: { ...apart, version: 2, ...owner, ...ofServer, signers: SERVER, public: true },
   "offer-withdrawal": { ...apart, ...owner, ...ofServer, signers: SERVER, public: true },
   batch: { ...apart, ...party, signers: by(CUSTOMER, "spend"), public: false, once: ever((batch) => `${batch.party}/${batch.clientId}`) },
   "batch-close": { ...apart, ...party, signers: by(CUSTOMER, "control"), public: false },
@@ -174,4 +175,22 @@ export const schemaOf = <K extends Kind>(kind: K): z.ZodType<Payload<K>> => PAYL
 export const rowOf = <K extends Kind>(kind: K): KindRow<K> => KIND_TABLE[kind];
 
 /** The version of a kind stands in its payload type (`application/vnd.xenoservers.KIND.vN+json`). */
-export const payloadType = (kind: Kind): string => `application/vnd.xenoservers.${kind}.v${KIND_TABLE[kind].version}+json`;
+const typeOf = (kind: Kind, version: number | string): string => `application/vnd.xenoservers.${kind}.v${version}+json`;
+/** As it is signed now. */
+export const payloadType = (kind: Kind): string => typeOf(kind, KIND_TABLE[kind].version);
+
+/** A kind as one version of it is read. */
+interface Read<K extends Kind = Kind> {
+  kind: K;
+  schema: z.ZodType<Payload<K>>;
+}
+
+function earlierOf<K extends Kind>(kind: K): [string, Read<K>][] {
+  const earlier: Readonly<Record<string, z.ZodType<Payload<K>>>> = EARLIER[kind] ?? {};
+  return Object.entries(earlier).map(([version, schema]) => [typeOf(kind, version), { kind, schema }]);
+}
+
+/** Every version of every kind that is read, by its payload type. */
+export const READ_TYPES: ReadonlyMap<string, Read> = new Map(
+  KINDS.flatMap((kind): [string, Read][] => [[payloadType(kind), { kind, schema: schemaOf(kind) }], ...earlierOf(kind)]),
+);

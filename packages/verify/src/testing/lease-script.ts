@@ -187,6 +187,7 @@ export class LeaseScript extends Script {
         accel: "kvm",
         vmScore: 90,
         limits: "cgroup2",
+        holds: {},
       },
       ...{ egress: "public", fetches: true, vmEngine: "engine-1", allowedParties: [], engine: "engine-1", feeBasisPointsMax: 500 },
       ...{ timings: DEFAULT_TIMINGS, channelKey: "22".repeat(32) },

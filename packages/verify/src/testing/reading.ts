@@ -26,7 +26,7 @@ export interface Read<K extends Kind = Kind> {
   isLogged: boolean;
 }
 
-const KIND = /^application\/vnd\.xenoservers\.([a-z-]+)\.v1\+json$/;
+const KIND = /^application\/vnd\.xenoservers\.(?:([a-z-]+)\.v1|(offer)\.v2)\+json$/;
 
 type SaidIn = Pick<Read, "kind" | "id" | "payload" | "by">;
 /** Most documents of a forgery stand in others too. */
@@ -46,7 +46,8 @@ function saidIn(cast: Cast, envelope: Envelope): SaidIn | null {
 
 function readOnce(cast: Cast, envelope: Envelope): SaidIn | null {
   const { crypto } = cast;
-  const kind = KINDS.find((each) => each === KIND.exec(envelope.payloadType)?.[1]);
+  const [, first, second] = KIND.exec(envelope.payloadType) ?? [];
+  const kind = KINDS.find((each) => each === (first ?? second));
   const bytes = fromBase64(envelope.payload);
   const signature = fromBase64(envelope.signatures[0].sig);
   const payload = bytes && parseCanonical(bytes);

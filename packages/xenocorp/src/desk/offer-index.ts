@@ -130,7 +130,7 @@ export class OfferIndex {
       ...{ free, online: this.#online.has(server.id), suspended: this.#suspended.has(offer.owner) },
       ...{ isReferee: this.#referees.has(server.id), ...this.#standing({ server: server.id, owner: offer.owner }) },
     };
-    this.#candidates.set(server.id, candidateOf(offerId, offer, standing));
+    this.#candidates.set(server.id, candidateOf(offerId, { holds: {}, ...offer }, standing));
   }
 
   move(server: string, resources: Resources, sign: 1 | -1): void {

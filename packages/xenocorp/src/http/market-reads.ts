@@ -31,8 +31,24 @@ const PENDING_SHOWN_MAX = 1_000;
 type Query = RouteQuery<"offers">;
 
 function offerView(candidate: Candidate, { terms }: Query, wanted: Resources, record: OwnerRecord): OfferView {
-  const { server, owner, offerId, resources, free, price, accel, vmScore, limits, egress, fetches, vmEngine, cpuScore, sandbox, engine } =
-    candidate;
+  const {
+    server,
+    owner,
+    offerId,
+    resources,
+    free,
+    price,
+    accel,
+    vmScore,
+    limits,
+    holds,
+    egress,
+    fetches,
+    vmEngine,
+    cpuScore,
+    sandbox,
+    engine,
+  } = candidate;
   return {
     ...{ server, owner, offerId, resources, free, accel, vmScore, limits, egress, fetches, vmEngine, cpuScore, sandbox, engine },
     price: wirePriceOf(price),
@@ -40,6 +56,7 @@ function offerView(candidate: Candidate, { terms }: Query, wanted: Resources, re
     drivers: [...candidate.drivers],
     assurances: [...candidate.assurances],
     labels: { ...candidate.labels },
+    holds: Object.fromEntries(Object.entries(holds).map(([driver, held]) => [driver, [...held]])),
     validUntil: candidate.validUntil,
     maxLeaseMs: candidate.maxLeaseMs,
     record,

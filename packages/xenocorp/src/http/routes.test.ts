@@ -76,6 +76,24 @@ it("the time of a request is counted, answered or refused", async () => {
   for (const seconds of world.took) expect(seconds).toBeGreaterThan(0);
 });
 
+it("a search asks for what holds guests, by the offers as their owners signed them", async () => {
+  const held = await world.server(await world.party(), { holds: { wasm: ["seccomp", "cgroup-memory"] } });
+  const unheld = await world.server(await world.party());
+  expect((await found("", null)).toSorted()).toEqual([held.id, unheld.id].toSorted());
+  expect(await found(`q=${encodeURIComponent("holds=seccomp holds=cgroup-memory")}`, null)).toEqual([held.id]);
+  expect(await found(`q=${encodeURIComponent("holds=own-user")}`, null)).toEqual([]);
+});
+
+it("an offer that an earlier broker kept says nothing of what holds guests, and is found", async () => {
+  const server = await world.server(await world.party(), { holds: { wasm: ["seccomp"] } });
+  const row = (await world.store.load("server", [server.id])).get(server.id)?.data;
+  if (!row?.offer) throw new Error("there is no offer");
+  const { holds: _, ...earlier } = row.offer;
+  world.services.index.put({ ...row, offer: earlier });
+  expect(await found("", null)).toEqual([server.id]);
+  expect(await found(`q=${encodeURIComponent("holds=seccomp")}`, null)).toEqual([]);
+});
+
 it("a token that is wrong is refused wherever it is sent", async () => {
   const stranger = newSigner();
   const headers = { authorization: `Bearer ${customer.id}.${stranger.publicKey}.99999999999999.${"00".repeat(32)}` };

@@ -220,7 +220,16 @@ export class World {
         gigaFuelNanos: "600",
         egressGibNanos: "0",
       },
-      ...{ limits: "process", fetches: false, vmEngine: "", egress: "none", allowedParties: [], engine: "e", feeBasisPointsMax: 0 },
+      ...{
+        limits: "process",
+        holds: {},
+        fetches: false,
+        vmEngine: "",
+        egress: "none",
+        allowedParties: [],
+        engine: "e",
+        feeBasisPointsMax: 0,
+      },
       ...{ timings: DEFAULT_TIMINGS, channelKey: DIGEST, ...over },
     };
   }

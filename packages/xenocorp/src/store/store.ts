@@ -46,13 +46,16 @@ export interface AccountRow {
   limitNanos: string | null;
 }
 
+/** As an earlier broker wrote it, it says nothing of what holds guests. */
+type StoredOffer = Omit<Payload<"offer">, "holds"> & Partial<Pick<Payload<"offer">, "holds">>;
+
 export interface ServerRow {
   id: string;
   owner: string;
   key: string;
   sequence: number;
   offerId: string | null;
-  offer: Payload<"offer"> | null;
+  offer: StoredOffer | null;
   conduct: Conduct;
 }
 

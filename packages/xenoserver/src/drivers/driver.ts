@@ -4,7 +4,7 @@
  * market's table of drivers, or the driver itself.
  */
 import type { Duplex } from "node:stream";
-import type { Assurance, Driver, DriverAbilities } from "@xenoservers/market";
+import type { Assurance, Driver, DriverAbilities, Hold } from "@xenoservers/market";
 import type { Payload, VmSpec } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { ResultReasonName } from "./job.ts";
@@ -20,7 +20,7 @@ export interface Capabilities extends Pick<DriverAbilities, "console" | "network
   filesInMemory: boolean;
 }
 
-/** What the driver puts into its server's offer. */
+/** What the driver puts into its server's offer, beside what holds its guests. */
 export type Offered = Partial<Pick<Payload<"offer">, "engine" | "sandbox" | "accel" | "vmScore" | "limits" | "vmEngine">>;
 
 /** What was ordered and bound: what work is held against. */
@@ -47,6 +47,8 @@ export interface GuestJob extends Ordered {
   trace: { step: string; upTo: string | null } | null;
   /** The host file that holds a blob whose digest was checked. */
   blobFile(digest: string): string;
+  /** Aborted where nobody wants the guest any more: whatever was started to make it ends. */
+  signal?: AbortSignal;
 }
 
 export type GuestEnding =
@@ -123,15 +125,19 @@ export interface GuestDriver {
   readonly capabilities: Capabilities;
   readonly assurances: readonly Assurance[];
   offered(): Offered;
+  /** What holds its guests here, in the order of the market's list. */
+  readonly holds: readonly Hold[];
   /** Why the work is not what was ordered, cannot be read here or does not fit, in words for its customer; null when it can run. */
   problemWith(work: Work, ordered: Ordered): string | null;
   /** Every blob that has to come: not what the server has itself, nor what it fetches. */
   neededBlobs(work: Work, ordered: Ordered): Promise<NeededBlob[]>;
   /** Whether the work is one segment of a job: it ends where that does, and its state is what it came to. */
   isSegment(work: Work): boolean;
-  /** Throws RefusedWork where the customer's bytes are at fault. */
+  /** Throws RefusedWork where the customer's bytes are at fault, and anything where it was called off; nothing is left of it then. */
   prepare(job: GuestJob): Promise<PreparedGuest>;
   adopt(token: GuestToken, job: GuestJob): Promise<RunningGuest>;
   monotonicMs(): number;
+  /** Lets go of what it keeps on disk only to be quicker the next time. */
+  makeRoom(): Promise<void>;
   close(): Promise<void>;
 }

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { GROUP_HOLDS, HOLDS } from "@xenoservers/market";
 import { jobHashOf, vmJobHashOf, type JobSpec, type VmSpec } from "@xenoservers/protocol";
 import type { InputTree } from "@xenoservers/protocol/channel";
 import { systemTimers } from "@xenoservers/protocol/link";
@@ -14,6 +15,7 @@ import { orderedFor } from "../testing/ordered.ts";
 import { digestOf } from "./checks.ts";
 import { driverContract } from "./driver-contract.ts";
 import type { GuestDriver, GuestJob, RunningGuest } from "./driver.ts";
+import { holdsOf } from "./holds.ts";
 import { machineProblem } from "./qemu/machine-work.ts";
 import { wasmState } from "./wasm/wasm-state.ts";
 import { driversByName, offeredByAll } from "./registry.ts";
@@ -27,7 +29,7 @@ const sha256 = (text: string) => createHash("sha256").update(text).digest("hex")
 const zero = "00".repeat(32);
 const FUEL = 1_000_000_000_000n;
 const NO_INPUTS: InputTree = { entries: [], mounts: [] };
-const base = { lease: zero, customer: "p_1", fuelMax: FUEL, runMsMax: 3_600_000, breakpoints: null };
+const base = { lease: zero, customer: "p_1", vcpu: 1, fuelMax: FUEL, runMsMax: 3_600_000, breakpoints: null };
 
 const specOf = (more: Partial<JobSpec>, inputs: InputTree = NO_INPUTS): JobSpec => ({
   ...{ module: zero, args: [], env: [], inputs: digestOf(nodeCrypto, inputs), stdin: sha256(""), engine: "sim-1", memoryMibMax: 256 },
@@ -133,9 +135,16 @@ it("starts a known module as it was made for the same customer, and for no other
 
 it("tells the owner what does not hold guests here, however strong the sandbox is", () => {
   const reasonOf = (sandbox: Parameters<typeof wasmState>[0]) => wasmState(sandbox).reason;
-  expect(reasonOf({ strength: "strong", why: "", without: "" })).toBe("");
-  expect(reasonOf({ strength: "strong", why: "", without: "only root" })).toBe("only root");
-  expect(reasonOf({ strength: "weak", why: "no filter", without: "only root" })).toBe("sandbox is weak: no filter; only root");
+  expect(reasonOf({ strength: "strong", why: "", without: "", holds: [] })).toBe("");
+  expect(reasonOf({ strength: "strong", why: "", without: "only root", holds: [] })).toBe("only root");
+  expect(reasonOf({ strength: "weak", why: "no filter", without: "only root", holds: [] })).toBe("sandbox is weak: no filter; only root");
+});
+
+it("names what holds guests in the market's order, groups all together", () => {
+  const holding = { ownUser: false, calls: true, rlimits: true, network: true, groups: true };
+  expect(holdsOf({ ...holding, ownUser: true })).toEqual(HOLDS);
+  expect(holdsOf({ ...holding, groups: false })).toEqual(["seccomp", "rlimits", "network-namespace"]);
+  expect(holdsOf({ ...holding, calls: false, rlimits: false })).toEqual(["network-namespace", ...GROUP_HOLDS]);
 });
 
 describe("what a server offers", () => {
@@ -143,6 +152,7 @@ describe("what a server offers", () => {
     const machines = {
       ...{ name: "qemu" as const, assurances: ["isolated", "deterministic-vm"] as const },
       capabilities: { ...sim.capabilities, network: true, images: true, filesInMemory: false },
+      holds: ["own-user", "cgroup-memory"] as const,
       offered: () => ({ accel: "kvm" as const, vmScore: 7, limits: "cgroup2" as const, vmEngine: "q" }),
     };
     const allowed = { egress: "public", fetches: true } as const;
@@ -157,6 +167,7 @@ describe("what a server offers", () => {
     expect(alone).toMatchObject({ egress: "none", fetches: false });
     const both = offeredByAll(driversByName([sim, { ...sim, ...machines }]), allowed);
     expect(both).toMatchObject({ drivers: ["wasm", "qemu"], assurances: ["isolated", "replicated", "deterministic-vm"], engine: "sim-1" });
+    expect([alone.holds, both.holds]).toEqual([{ wasm: ["seccomp"] }, { wasm: ["seccomp"], qemu: ["own-user", "cgroup-memory"] }]);
     expect(both).toMatchObject({ accel: "kvm", vmScore: 7, vmEngine: "q", egress: "public", fetches: true });
   });
 });

@@ -11,6 +11,7 @@ export function missingDriver(name: Driver, timers: Timers): GuestDriver {
   return {
     ...{ name, engine: "none", sandbox: { strength: "weak", why }, assurances: [] },
     capabilities: { console: false, network: false, snapshots: false, breakpoints: false, images: false, filesInMemory: false },
+    holds: [],
     offered: () => ({}),
     problemWith: () => why,
     neededBlobs: async () => [],
@@ -21,6 +22,7 @@ export function missingDriver(name: Driver, timers: Timers): GuestDriver {
       ...{ readStream: empty, readOutput: empty, stop: nothing, pause: nothing, resume: nothing, kill: nothing, dispose: nothing },
     }),
     monotonicMs: () => timers.now(),
+    makeRoom: nothing,
     close: nothing,
   };
 }

@@ -9,7 +9,7 @@ export const driversByName = (drivers: readonly GuestDriver[]): Drivers => new M
 
 const NOTHING_OFFERED: Required<Offered> = { engine: "none", sandbox: "weak", accel: "none", vmScore: 0, limits: "process", vmEngine: "" };
 
-type OfferedByAll = Required<Offered> & Pick<Payload<"offer">, "drivers" | "assurances" | "egress" | "fetches">;
+type OfferedByAll = Required<Offered> & Pick<Payload<"offer">, "drivers" | "assurances" | "egress" | "fetches" | "holds">;
 
 /** `allowed`: what the owner lets guests reach, at most, and whether images may be fetched. */
 export function offeredByAll(drivers: Drivers, allowed: Pick<Payload<"offer">, "egress" | "fetches">): OfferedByAll {
@@ -18,6 +18,7 @@ export function offeredByAll(drivers: Drivers, allowed: Pick<Payload<"offer">, "
   return {
     ...Object.assign({}, NOTHING_OFFERED, ...all.map((driver) => driver.offered())),
     drivers: [...drivers.keys()],
+    holds: Object.fromEntries(all.map(({ name, holds }) => [name, [...holds]])),
     assurances: ASSURANCES.filter((assurance) => all.some(({ assurances }) => assurances.includes(assurance))),
     egress: can("network") ? allowed.egress : "none",
     fetches: can("images") && allowed.fetches,

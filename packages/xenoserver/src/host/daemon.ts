@@ -15,6 +15,7 @@ import { XenoServer } from "../server.ts";
 import { HttpBrokerApi } from "./broker-api.ts";
 import { Counting } from "./counting.ts";
 import { capacityOf, isListedAt, priceOf, readServerConfig, type ServerConfig } from "./config.ts";
+import type { GuestDriver } from "../drivers/driver.ts";
 import { openDrivers, type OpenDriversOptions } from "./drivers.ts";
 import { readIdentity, type ServerIdentity } from "./machine-identity.ts";
 import { memoryDiskMib, selfTest, type SelfTest } from "./self-test.ts";
@@ -61,13 +62,14 @@ function listingOf(config: ServerConfig, test: SelfTest): Listing {
   };
 }
 
-function roomOf({ disk }: ServerConfig, folder: string): RoomRules {
+function roomOf({ disk }: ServerConfig, folder: string, drivers: readonly GuestDriver[]): RoomRules {
   return {
     ...{ keptBytesMax: disk.kept_gib * GIB, keptBytesOfOneMax: disk.kept_customer_gib * GIB, leftFreeBytes: disk.left_free_gib * GIB },
     freeBytes: async () => {
       const { bavail, bsize } = await statfs(folder);
       return bavail * bsize;
     },
+    letGoOfCaches: async () => void (await Promise.all(drivers.map((driver) => driver.makeRoom()))),
   };
 }
 
@@ -110,7 +112,7 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
   const signer = createSigner(Buffer.from(identity.seed, "hex"));
   const addresses = new Addresses(url);
   const api = new HttpBrokerApi({ addresses, crypto: nodeCrypto, signer, origin: pins.origin, owner });
-  const room = roomOf(config, folder);
+  const room = roomOf(config, folder, drivers);
   const server: XenoServer = new XenoServer({
     ...{ crypto: nodeCrypto, signer, timers, journal, drivers, owner, log, retainMs: RETAIN_MS },
     channelKey: channelKeyPair(Buffer.from(identity.channelSecret, "hex")),

@@ -54,6 +54,6 @@ export async function selfTest(folder: string, drivers: readonly DriverState[]):
       diskMib: usesHostDisk ? Math.max(Math.floor(diskFreeMib * FREE_DISK_SHARE), memoryDiskMib()) : memoryDiskMib(),
     },
     diskFreeMib,
-    drivers: [...drivers, { name: "xen", present: false, usesHostDisk: false, reason: "this version has no driver for it" }],
+    drivers: [...drivers, { name: "xen", present: false, usesHostDisk: false, holds: [], reason: "this version has no driver for it" }],
   };
 }

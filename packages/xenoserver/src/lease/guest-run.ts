@@ -4,7 +4,7 @@
  * of the fold).
  */
 import { TERMS, lastClaimOf } from "@xenoservers/market";
-import type { GuestEnding, GuestJob, RunningGuest } from "../drivers/driver.ts";
+import type { GuestEnding, GuestJob, PreparedGuest, RunningGuest } from "../drivers/driver.ts";
 import { endOfRefused } from "../drivers/refused.ts";
 import type { StopReason } from "./journal.ts";
 import type { LeaseClock } from "./lease-clock.ts";
@@ -22,6 +22,10 @@ export class GuestRun {
   readonly #clock: LeaseClock;
   readonly #host: { began(): void; changed(): void };
   #guest: RunningGuest | null = null;
+  /** What is under way to make it. */
+  #making: AbortController | null = null;
+  /** Nobody hears this server, and nothing is made meanwhile. */
+  #silence: PromiseWithResolvers<void> | null = null;
 
   /** `changed`: it has written something. */
   constructor(ctx: LeaseContext, clock: LeaseClock, host: { began(): void; changed(): void }) {
@@ -53,6 +57,39 @@ export class GuestRun {
     );
   }
 
+  /** Nobody wants it any more: what is under way to make it ends. */
+  callOff(): void {
+    this.#making?.abort();
+    this.heard();
+  }
+
+  /** The broker is not heard: what is under way to make it ends, so that nobody works for nothing, and begins anew once it is. */
+  silent(): void {
+    if (this.#ctx.stage().is !== "preparing") return;
+    this.#silence ??= Promise.withResolvers();
+    this.#making?.abort();
+  }
+
+  heard(): void {
+    this.#silence?.resolve();
+    this.#silence = null;
+  }
+
+  /** Null where nobody wants it any more. */
+  async #made(job: GuestJob): Promise<PreparedGuest | null> {
+    while (this.#ctx.stage().is === "preparing") {
+      const { signal } = (this.#making = new AbortController());
+      const prepared = await this.#ctx.driver.prepare({ ...job, signal }).catch((error: unknown) => {
+        if (!signal.aborted) throw error;
+        return null;
+      });
+      if (prepared !== null && !signal.aborted) return prepared;
+      await prepared?.discard();
+      await this.#silence?.promise;
+    }
+    return null;
+  }
+
   /** Makes the guest and begins it, once its work is here. */
   async start(): Promise<void> {
     const { record, driver } = this.#ctx;
@@ -60,8 +97,9 @@ export class GuestRun {
     if (!job || !this.#ctx.move({ t: "job-here" })) return;
     this.#clock.cancel();
     try {
-      const prepared = await driver.prepare(job);
+      const prepared = await this.#made(job);
       // stopped, closed or let go while it was made
+      if (prepared === null) return;
       if (!this.#ctx.move({ t: "prepared" })) return await prepared.discard();
       record.guest = { token: prepared.token, startedMonotonicMs: driver.monotonicMs(), pausedMs: 0 };
       await this.#ctx.save();

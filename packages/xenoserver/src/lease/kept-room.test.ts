@@ -6,6 +6,7 @@ const GIB = 1024 ** 3;
 
 /** A disk with what is kept on it: `lease customer GiB`, oldest first; one that ends with `!` may still be doubted. */
 function disk(...words: string[]) {
+  let cached = 0;
   const gone: string[] = [];
   let free = 2 * GIB;
   const kept = words.map((word, i): Kept => {
@@ -19,11 +20,17 @@ function disk(...words: string[]) {
     };
     return { lease, customer, bytes, overAt: i, letGo };
   });
-  const rules: RoomRules = { keptBytesMax: 10 * GIB, keptBytesOfOneMax: 4 * GIB, leftFreeBytes: GIB, freeBytes: async () => free };
+  const rules: RoomRules = {
+    keptBytesMax: 10 * GIB,
+    keptBytesOfOneMax: 4 * GIB,
+    leftFreeBytes: GIB,
+    freeBytes: async () => free,
+    letGoOfCaches: async () => void ([free, cached] = [free + cached, 0]),
+  };
   return {
     gone,
     for: (customer: string) => roomProblem(rules, [...kept].reverse(), customer),
-    fill: (bytes: number) => (free = bytes),
+    fill: (bytes: number, inCaches = 0) => ([free, cached] = [bytes, inCaches]),
   };
 }
 
@@ -54,6 +61,16 @@ it("keeps what may still be doubted, and refuses a customer whose own that is to
 
 it("refuses everybody where what may be doubted is too much in all", async () => {
   expect(await disk("a one 6!", "b two 6!").for("three")).toContain("12 GiB are kept of ended leases (disk.kept_gib)");
+});
+
+it("lets go of caches before anything that somebody may ask for, where the disk is full", async () => {
+  const owners = disk("a one 2", "b two 1");
+  owners.fill(0, GIB);
+  expect(await owners.for("three")).toBeNull();
+  expect(owners.gone).toEqual([]);
+  owners.fill(0, GIB / 2);
+  expect(await owners.for("three")).toBeNull();
+  expect(owners.gone).toEqual(["a", "b"]);
 });
 
 it("lets go of everything it may where the disk is full, and says so where that does not help", async () => {

@@ -10,6 +10,8 @@ export interface RoomRules {
   /** Never taken by new leases. */
   leftFreeBytes: number;
   freeBytes(): Promise<number>;
+  /** Lets go of what is kept only to be quicker: that goes before anything that somebody may ask for. */
+  letGoOfCaches(): Promise<void>;
 }
 
 export interface Kept {
@@ -38,7 +40,7 @@ async function shrunk(all: readonly Kept[], bytesMax: number): Promise<Kept[]> {
 
 /** Lets go of what is too much before a lease of this customer comes. Why there is no room for it then, in words; null where there is. */
 export async function roomProblem(rules: RoomRules, kept: readonly Kept[], customer: string): Promise<string | null> {
-  const { keptBytesMax, keptBytesOfOneMax, leftFreeBytes, freeBytes } = rules;
+  const { keptBytesMax, keptBytesOfOneMax, leftFreeBytes, freeBytes, letGoOfCaches } = rules;
   const own = kept.filter((each) => each.customer === customer);
   const ownLeft = await shrunk(own, keptBytesOfOneMax);
   const ofOne = sumOf(ownLeft);
@@ -47,6 +49,7 @@ export async function roomProblem(rules: RoomRules, kept: readonly Kept[], custo
   const left = await shrunk([...others, ...ownLeft], keptBytesMax);
   const ofAll = sumOf(left);
   if (ofAll > keptBytesMax) return `${gib(ofAll)} are kept of ended leases (disk.kept_gib) as long as they may be asked for`;
+  if ((await freeBytes()) < leftFreeBytes) await letGoOfCaches();
   if ((await freeBytes()) < leftFreeBytes) await shrunk(left, 0);
   const free = await freeBytes();
   return free < leftFreeBytes ? `the disk is full: ${gib(free)} are free, ${gib(leftFreeBytes)} are to stay so (disk.left_free_gib)` : null;

@@ -13,7 +13,7 @@ let clock: SimClock;
 let market: FakeMarket;
 let test: TestServer;
 /** Where the driver stands still until it is told to go on. */
-let slow: "prepare" | "begin" | null;
+let slow: "making" | "prepare" | "begin" | null;
 let goOn: PromiseWithResolvers<void>;
 let arrived: boolean;
 let did: string[];
@@ -39,6 +39,15 @@ function slowly(driver: GuestDriver): GuestDriver {
   return {
     ...driver,
     async prepare(job) {
+      // as a builder of a layer that hangs
+      if (slow === "making")
+        return new Promise((_, reject) => {
+          arrived = true;
+          job.signal?.addEventListener("abort", () => {
+            did.push("called off");
+            reject(new Error("called off"));
+          });
+        });
       const prepared = await driver.prepare(job);
       await wait("prepare");
       return {
@@ -125,6 +134,43 @@ describe("a lease that ends while its guest is made", () => {
     void new FakeCustomer(market, lease, fakeJob(["run", 10_000, 0, "x"])).attach();
     await until(() => test.stage(lease) === "over");
     expect(market.lease(lease).end?.reason).toBe("completed");
+  });
+});
+
+describe("what is under way to make a guest", () => {
+  const making = async (): Promise<string> => {
+    [slow, arrived] = ["making", false];
+    const lease = await begin(fakeJob(["run", 1_000, 0, "x"]));
+    await until(() => arrived);
+    return lease;
+  };
+
+  it("ends with its lease: stopped, closed, or let go", async () => {
+    const stopped = await making();
+    customerStops(stopped);
+    await until(() => test.stage(stopped) === "over");
+    expect([market.lease(stopped).end?.reason, did]).toEqual(["customer-stop", ["called off"]]);
+    const closed = await making();
+    market.instead = ({ kind }) => (kind === "claim" ? { ok: false, code: "wrong_state", facts: {} } : null);
+    await until(() => test.stage(closed) === "over");
+    expect(did).toEqual(["called off", "called off"]);
+    market.instead = () => null;
+    await making();
+    await test.server.close();
+    expect(did).toEqual(["called off", "called off", "called off"]);
+    expect(handedIn("result")).toHaveLength(1);
+  });
+
+  it("ends while the broker is not heard, and begins anew once it is", async () => {
+    const lease = await making();
+    market.instead = ({ kind }) => (kind === "claim" ? { ok: false, code: "unavailable", facts: {} } : null);
+    await until(() => did.includes("called off"));
+    await passing(60_000);
+    expect([did, test.stage(lease)]).toEqual([["called off"], "preparing"]);
+    slow = null;
+    market.instead = () => null;
+    await until(() => test.stage(lease) === "over");
+    expect(market.lease(lease).end).toMatchObject({ reason: "completed" });
   });
 });
 

@@ -77,8 +77,14 @@ export class LeaseRunner implements LeaseContext {
     this.#claims = new Claims(this, {
       usedMs: () => this.usedMs,
       egressBytes: () => this.#guestRun.egressBytes,
-      silent: (unheardMs) => this.apart(this.#clock.silent(unheardMs)),
-      heard: () => this.#clock.heard(),
+      silent: (unheardMs) => {
+        this.#guestRun.silent();
+        this.apart(this.#clock.silent(unheardMs));
+      },
+      heard: () => {
+        this.#guestRun.heard();
+        return this.#clock.heard();
+      },
     });
     this.#intake = new JobIntake(this, this.#clock, () => this.#guestRun.start());
     this.#handingIn = new HandingIn(this, {
@@ -99,8 +105,11 @@ export class LeaseRunner implements LeaseContext {
 
   move = (event: StageEvent): boolean => {
     const stage = next(this.#stage, event);
-    if (stage) this.#stage = stage;
-    return stage !== null;
+    if (stage === null) return false;
+    const before = this.#stage.is;
+    this.#stage = stage;
+    if (before === "preparing" && stage.is !== "beginning") this.#guestRun.callOff();
+    return true;
   };
 
   save(): Promise<void> {

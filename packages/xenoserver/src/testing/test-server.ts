@@ -49,7 +49,7 @@ export class TestServer {
       channelKey: channelKeyPair(new Uint8Array(32).fill(9)),
       pins: () => market.pins,
       retainMs: 3_600_000,
-      room: { keptBytesMax: 1e9, keptBytesOfOneMax: 1e9, leftFreeBytes: 0, freeBytes: async () => 1e9 },
+      room: { keptBytesMax: 1e9, keptBytesOfOneMax: 1e9, leftFreeBytes: 0, freeBytes: async () => 1e9, letGoOfCaches: async () => {} },
       log: (what, facts) => void this.log.push({ what, facts }),
       connect: market.connect,
       listing: LISTING,

@@ -118,11 +118,13 @@ interface Said {
 const DAMAGE = 2;
 const LEAKS = 3;
 
-/** QEMU's own check of an image, run where QEMU runs. Throws Refusal where it finds damage, or comes to no end. */
-export async function checkInside(command: Command): Promise<void> {
+/** QEMU's own check of an image, run where QEMU runs. Throws Refusal where it finds damage or comes to no end. */
+export async function checkInside(command: Command, signal?: AbortSignal): Promise<void> {
   const [program, ...args] = command;
-  await run(program, args, { timeout: CHECK_MS, killSignal: "SIGKILL" }).catch((error: Error & Said) => {
+  const bounds = { timeout: CHECK_MS, killSignal: "SIGKILL", ...(signal ? { signal } : {}) } as const;
+  await run(program, args, bounds).catch((error: Error & Said) => {
     if (error.code === LEAKS) return;
+    if (signal?.aborted === true) throw error;
     const said = `${error.stdout ?? ""}\n${error.stderr ?? ""}`.trim().split("\n").at(-1) ?? "";
     if (error.killed === true) throw new Refusal("untold", `the image could not be checked within ${CHECK_MS / 1_000} s`);
     // what is not the checker's own word is the box's, and so the host's

@@ -6,6 +6,7 @@ import { connect, isIPv4, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { until } from "../../../../../test/until.ts";
 import { ImageStore } from "./images.ts";
 import { publicAddresses } from "../network/addresses.ts";
 
@@ -27,6 +28,7 @@ describe("images by address", () => {
   let folder: string;
   let server: Server;
   let asked = 0;
+  const left = Promise.withResolvers<void>();
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), "xeno-images-"));
     server = createServer(({ url }, response) => {
@@ -34,6 +36,7 @@ describe("images by address", () => {
       const to = REDIRECTS[url!];
       if (to) response.writeHead(302, { location: to }).end();
       else if (url === "/image") response.end(IMAGE);
+      else if (url === "/endless") response.on("close", () => left.resolve()).write(IMAGE);
       else response.writeHead(404).end();
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -101,6 +104,23 @@ describe("images by address", () => {
       await expect(beyond().fetch(`http://a.example${place}`, digest, 1e9)).rejects.toThrow(why);
       expect(new Set(reached)).toEqual(new Set(["93.184.216.34"]));
     });
+    it("fetches for as long as somebody waits, and leaves nothing then", async () => {
+      const images = beyond();
+      const before = asked;
+      const [first, second] = [new AbortController(), new AbortController()];
+      const waits = [first, second].map(({ signal }) => images.fetch("http://a.example/endless", digest, 1e9, signal));
+      const ends = Promise.allSettled(waits);
+      await until(() => asked > before);
+      first.abort(new Error("nobody wants it"));
+      await expect(waits[0]).rejects.toThrow("nobody wants it");
+      const third = images.fetch("http://a.example/endless", digest, 1e9, second.signal);
+      second.abort(new Error("nobody at all"));
+      await expect(third).rejects.toThrow("nobody at all");
+      await ends;
+      await left.promise;
+      expect(asked - before).toBe(1);
+      await until(async () => (await readdir(path.join(folder, "fetched/public"))).length === 0);
+    });
     it("gives up another image than was ordered, and one larger than the disk bought; nothing of them stays", async () => {
       await expect(beyond().fetch("http://a.example/image", "ab".repeat(32), 1e9)).rejects.toThrow("does not have the digest");
       await expect(beyond().fetch("http://a.example/image", digest, 50_000)).rejects.toThrow("larger than the disk");
@@ -122,5 +142,22 @@ describe("images by address", () => {
     await small.keep("p_a", "ee".repeat(32), `${file}2`);
     const [owner] = await readdir(path.join(folder, "small"));
     expect(await readdir(path.join(folder, "small", owner!))).toHaveLength(1);
+  });
+  it("gives one customer half of the room at most: whoever fills it loses his own", async () => {
+    const at = path.join(folder, "shared");
+    const images = new ImageStore({ folder: at, bytesMax: 400_000, isPublic: null });
+    const send = async (customer: string, n: number): Promise<void> => {
+      const [file, name] = [path.join(folder, `of-${customer}-${n}`), `${n}`.repeat(64)];
+      await writeFile(file, Buffer.alloc(90_000, n));
+      await images.keep(customer, name, file);
+      const kept = await images.find(customer, name);
+      if (kept !== null) await utimes(kept, n, n); // the later the number
+    };
+    await send("p_a", 1);
+    for (const n of [2, 3, 4, 5]) await send("p_b", n);
+    const has = async (customer: string, n: number): Promise<boolean> => (await images.find(customer, `${n}`.repeat(64))) !== null;
+    expect([await has("p_a", 1), await has("p_b", 2), await has("p_b", 3), await has("p_b", 5)]).toEqual([true, false, false, true]);
+    await images.makeRoom(); // what was used just now may be needed this moment
+    expect([await has("p_a", 1), await has("p_b", 5)]).toEqual([true, true]);
   });
 });

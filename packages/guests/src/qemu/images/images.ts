@@ -11,7 +11,8 @@ import { get as httpGet, type IncomingMessage } from "node:http";
 import { get as httpsGet } from "node:https";
 import type { LookupFunction, Socket } from "node:net";
 import path from "node:path";
-import { UNFINISHED, prune, touch } from "./cache.ts";
+import { addAbortSignal } from "node:stream";
+import { SHARE, SPARE_MS, UNFINISHED, customerFolder, prune, touch } from "./cache.ts";
 import { Refusal } from "../refusal.ts";
 import type { AddressRule } from "../network/addresses.ts";
 
@@ -22,7 +23,7 @@ const PUBLIC = "public";
 
 interface ImageStoreOptions {
   folder: string;
-  /** All kept images together; the least used go first. */
+  /** All kept images together; the least used go first. Half of it at most for one customer, and for what was fetched. */
   bytesMax: number;
   /** Null: nothing is fetched from here. */
   isPublic: AddressRule | null;
@@ -31,15 +32,20 @@ interface ImageStoreOptions {
   dial?(address: string): Socket;
 }
 
+/** Whoever waits for an image that comes from an address. */
+interface Fetching {
+  file: Promise<string>;
+  stop: AbortController;
+  waiting: number;
+}
+
 /** What fails in keeping bytes is this host's doing; what fails in getting them is that of whoever named the address. */
 const isOwnDisk = (error: unknown): boolean =>
   error instanceof Error && "syscall" in error && ["open", "write", "chmod", "rename", "mkdir", "close"].includes(String(error.syscall));
 
-const folderName = (customer: string): string => createHash("sha256").update(customer).digest("hex").slice(0, 32);
-
 export class ImageStore {
   readonly #options: ImageStoreOptions;
-  readonly #fetching = new Map<string, Promise<string>>();
+  readonly #fetching = new Map<string, Fetching>();
 
   constructor(options: ImageStoreOptions) {
     this.#options = options;
@@ -51,7 +57,7 @@ export class ImageStore {
 
   /** The image, if this customer has sent it before or it was fetched from a public address. */
   async find(customer: string, digest: string): Promise<string | null> {
-    for (const owner of [folderName(customer), PUBLIC]) {
+    for (const owner of [customerFolder(customer), PUBLIC]) {
       const file = this.#file(owner, digest);
       const there = await access(file).then(
         () => true,
@@ -66,29 +72,59 @@ export class ImageStore {
 
   /** Keeps what a customer has sent; its digest was checked. */
   async keep(customer: string, digest: string, file: string): Promise<void> {
-    const owner = folderName(customer);
+    const owner = customerFolder(customer);
     await mkdir(path.join(this.#options.folder, owner), { recursive: true, mode: 0o700 });
     await chmod(file, 0o444);
     await link(file, this.#file(owner, digest)).catch(async (error: NodeJS.ErrnoException) => {
       if (error.code !== "EEXIST") await copyFile(file, this.#file(owner, digest));
     });
-    await prune(this.#options.folder, this.#options.bytesMax);
+    await this.#prune(owner);
   }
 
-  /** Fetched once, whoever asks meanwhile. Throws Refusal in words for the customer. */
-  fetch(url: string, digest: string, bytesMax: number): Promise<string> {
-    const under = this.#fetching.get(digest) ?? this.#fetch(url, digest, bytesMax).finally(() => this.#fetching.delete(digest));
+  /** A customer's share first, and that of all that was fetched: whoever fills one loses his own. */
+  async #prune(owner: string, spareMs = 0): Promise<void> {
+    const { folder, bytesMax } = this.#options;
+    await prune(path.join(folder, owner), bytesMax * SHARE, SPARE_MS);
+    await prune(folder, bytesMax, spareMs);
+  }
+
+  /** Lets go of all that was not used just now. */
+  makeRoom(): Promise<void> {
+    return prune(this.#options.folder, 0, SPARE_MS);
+  }
+
+  /** Fetched once, whoever asks meanwhile, and for as long as somebody waits. Throws Refusal in words for the customer. */
+  async fetch(url: string, digest: string, bytesMax: number, signal?: AbortSignal): Promise<string> {
+    const under = this.#fetching.get(digest) ?? this.#begin(url, digest, bytesMax);
+    under.waiting++;
+    const left = new Promise<never>((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason), { once: true }));
+    try {
+      signal?.throwIfAborted();
+      return await Promise.race([under.file, left]);
+    } finally {
+      if (--under.waiting === 0) {
+        under.stop.abort();
+        if (this.#fetching.get(digest) === under) this.#fetching.delete(digest);
+      }
+    }
+  }
+
+  #begin(url: string, digest: string, bytesMax: number): Fetching {
+    const stop = new AbortController();
+    const file = this.#fetch(url, digest, bytesMax, stop.signal);
+    file.catch(() => {}); // waited for by whoever is left
+    const under = { file, stop, waiting: 0 };
     this.#fetching.set(digest, under);
     return under;
   }
 
-  async #fetch(url: string, digest: string, bytesMax: number): Promise<string> {
+  async #fetch(url: string, digest: string, bytesMax: number, stop: AbortSignal): Promise<string> {
     const { folder, isPublic } = this.#options;
     if (!isPublic) throw new Refusal("job", "this server's owner does not let it fetch images; send the file itself");
     await mkdir(path.join(folder, PUBLIC), { recursive: true, mode: 0o700 });
     const part = path.join(folder, PUBLIC, `${digest}.${process.hrtime.bigint()}${UNFINISHED}`);
     try {
-      const response = await this.#open(new URL(url), isPublic, 0);
+      const response = addAbortSignal(stop, await this.#open(new URL(url), isPublic, 0, stop));
       const hash = createHash("sha256");
       const handle = await open(part, "wx", 0o600);
       let size = 0;
@@ -112,7 +148,7 @@ export class ImageStore {
       if (hash.digest("hex") !== digest) throw new Refusal("bytes", "what lies at that address does not have the digest that was ordered");
       await chmod(part, 0o444);
       await rename(part, this.#file(PUBLIC, digest));
-      await prune(this.#options.folder, this.#options.bytesMax);
+      await this.#prune(PUBLIC, SPARE_MS); // whoever fetched it has not taken it yet
       return this.#file(PUBLIC, digest);
     } catch (cause) {
       await rm(part, { force: true });
@@ -121,7 +157,7 @@ export class ImageStore {
     }
   }
 
-  async #open(url: URL, isPublic: AddressRule, redirects: number): Promise<IncomingMessage> {
+  async #open(url: URL, isPublic: AddressRule, redirects: number, signal: AbortSignal): Promise<IncomingMessage> {
     const usual = PORTS[url.protocol];
     if (usual === undefined || (url.port !== "" && Number(url.port) !== usual) || url.username !== "" || url.password !== "")
       throw new Refusal("job", "images are fetched by http or https from their usual ports, without a password");
@@ -139,14 +175,14 @@ export class ImageStore {
       const pinned: LookupFunction = (_, options, done) => (options.all ? done(null, [{ address, family }]) : done(null, address, family));
       const { dial } = this.#options;
       const through = dial ? { createConnection: () => dial(address) } : { agent: false as const };
-      const request = get(url, { lookup: pinned, timeout: IDLE_MS, ...through }, resolve);
+      const request = get(url, { lookup: pinned, timeout: IDLE_MS, signal, ...through }, resolve);
       request.once("timeout", () => request.destroy(new Error("no answer in time"))).once("error", reject);
     });
     const status = response.statusCode ?? 0;
     if (status >= 300 && status < 400 && response.headers.location !== undefined) {
       response.destroy();
       if (redirects >= REDIRECTS_MAX) throw new Refusal("bytes", "the address leads from one to another without end");
-      return this.#open(new URL(response.headers.location, url), isPublic, redirects + 1);
+      return this.#open(new URL(response.headers.location, url), isPublic, redirects + 1, signal);
     }
     if (status !== 200) {
       response.destroy();

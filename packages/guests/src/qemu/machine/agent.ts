@@ -8,6 +8,8 @@ import { JsonLines, QmpError, connectSocket } from "./qmp.ts";
 const SYNC_TRIES = 3;
 const SYNC_MS = 4_000;
 const ANSWER_MS = 30_000;
+/** Of one answer: what a program printed comes whole, files in pieces. */
+export const AGENT_ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 
 export class GuestAgent {
   readonly #file: string;
@@ -20,7 +22,7 @@ export class GuestAgent {
 
   /** An agent that was asked by others before may still have answers under way: `guest-sync` says where ours begin. */
   async #open(): Promise<JsonLines> {
-    const lines = new JsonLines(await connectSocket(this.#file));
+    const lines = new JsonLines(await connectSocket(this.#file), AGENT_ANSWER_BYTES_MAX);
     for (let attempt = 0; attempt < SYNC_TRIES; attempt++) {
       const id = randomInt(1, 2 ** 31);
       if ((await lines.execute("guest-sync", { id }, SYNC_MS).catch(() => null)) === id) return lines;
@@ -32,10 +34,8 @@ export class GuestAgent {
   /** Throws QmpError with what the agent says, or that there is none. */
   ask(command: string, args: Record<string, unknown>): Promise<unknown> {
     const answer = this.#turn.then(async () => {
-      const lines = (this.#lines ??= await this.#open());
-      void lines.closed.then(() => {
-        if (this.#lines === lines) this.#lines = null;
-      });
+      const lines = this.#lines?.isOver === false ? this.#lines : await this.#open();
+      this.#lines = lines;
       return lines.execute(command, args, ANSWER_MS);
     });
     this.#turn = answer.catch(() => {});

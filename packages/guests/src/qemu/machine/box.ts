@@ -10,7 +10,8 @@ import path from "node:path";
 import { promisify } from "node:util";
 import type { Command } from "../../command.ts";
 import { firstLineOf } from "../../thrown.ts";
-import type { Cgroup } from "./cgroup.ts";
+import { WITHOUT_CALLS } from "./box-calls.ts";
+import { JOIN_GROUPS, type Cgroup } from "../../cgroup.ts";
 
 const run = promisify(execFile);
 
@@ -49,15 +50,16 @@ export const OWN_BOX = { files: [], kvm: false, tpm: false, cgroup: null, outliv
 export const uidOf = (id: string): number => UID_BASE + (Number.parseInt(id.slice(0, 8), 16) % UID_COUNT);
 
 /**
- * $1 lease folder, $2 kvm or -, $3 tpm or -, $4 largest file in 512-byte blocks, $5 words for setpriv, then pairs of host file and name,
- * `--`, the command. Host paths never pass through the shell's parser. The parent-death signal of unshare's --kill-child is lost when the
- * user changes (prctl(2), PR_SET_PDEATHSIG): setpriv sets it again.
+ * $1 lease folder, $2 kvm or -, $3 tpm or -, $4 largest file in 512-byte blocks, $5 words for setpriv, $6 for perl, then pairs of host file
+ * and name, `--`, the command. Host paths never pass through the shell's parser. The parent-death signal of unshare's --kill-child is lost
+ * when the user changes (prctl(2), PR_SET_PDEATHSIG): setpriv sets it again.
  */
 const ENTER = `
 set -e
 folder=$1; kvm=$2; tpm=$3; blocks=$4
 free="$5 --bounding-set=-all --inh-caps=-all --ambient-caps=-all --no-new-privs --pdeathsig KILL"
-shift 5
+calls=$6
+shift 6
 root=$folder/root
 mount -t tmpfs -o size=256k,mode=755,nosuid tmpfs "$root"
 cd "$root"
@@ -83,20 +85,21 @@ ulimit -c 0
 ulimit -f "$blocks"
 umask 077
 if [ "$tpm" = tpm ]; then
-  setpriv $free swtpm socket --tpm2 --tpmstate dir=/w/tpm --ctrl type=unixio,path=/w/tpm.sock --log file=/w/tpm.log --daemon
+  setpriv $free perl -e "$calls" \\
+    swtpm socket --tpm2 --tpmstate dir=/w/tpm --ctrl type=unixio,path=/w/tpm.sock --log file=/w/tpm.log --daemon
 fi
-exec setpriv $free "$@"
+exec setpriv $free perl -e "$calls" "$@"
 `;
 
 /** Enters the control group first, opens what is handed down, then goes on as what follows. */
 const OUTER = `
-for group in $1; do echo $$ > "$group/cgroup.procs"; done
+${JOIN_GROUPS}
 [ -z "$2" ] || exec 9<>"$2"
 shift 2
 exec "$@"
 `;
 
-const isRoot = (): boolean => process.getuid?.() === 0;
+export const isRoot = (): boolean => process.getuid?.() === 0;
 const NAMESPACES = ["--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child"] as const;
 
 /** Free of groups, but for the one that may use KVM. */
@@ -110,7 +113,7 @@ async function dropWords(uid: number, kvm: boolean): Promise<string> {
 export async function boxed(box: Box, command: readonly string[]): Promise<Command> {
   const inner = [
     ...["unshare", ...(isRoot() ? [] : ["--user", "--map-root-user"]), ...NAMESPACES, "sh", "-c", ENTER, "sh", box.folder],
-    ...[box.kvm ? "kvm" : "-", box.tpm ? "tpm" : "-", String(box.fileMibMax * 2_048), await dropWords(box.uid, box.kvm)],
+    ...[box.kvm ? "kvm" : "-", box.tpm ? "tpm" : "-", String(box.fileMibMax * 2_048), await dropWords(box.uid, box.kvm), WITHOUT_CALLS],
     ...box.files.flatMap(({ host, name }) => [host, name]),
     "--",
     ...command,

@@ -3,7 +3,7 @@
  * host.
  */
 import { readFile } from "node:fs/promises";
-import { wasOutOfMemory } from "./cgroup.ts";
+import { wasOutOfMemory } from "../../cgroup.ts";
 import { cgroupOf, type MachineEnd, type MachineToken } from "./machine-end.ts";
 import { logEnd } from "./vm.ts";
 

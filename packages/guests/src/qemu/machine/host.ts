@@ -8,8 +8,8 @@ import { access, constants, mkdir, mkdtemp, readFile, readdir, realpath, rm, wri
 import path from "node:path";
 import { promisify } from "node:util";
 import type { VmSpec } from "@xenoservers/protocol";
-import { OWN_BOX, boxProblem } from "./box.ts";
-import { findLimits, type Limits } from "./cgroup.ts";
+import { OWN_BOX, boxProblem, isRoot } from "./box.ts";
+import { hostLimits, type Limits } from "../../cgroup.ts";
 import { DETERMINISTIC_FLAGS, VM_OVERHEAD_MIB, planVm, type Accel } from "./plan.ts";
 import { openStock, stockProblem, type Stock } from "../images/stock.ts";
 import { launchVm, makeVmFolder } from "./vm.ts";
@@ -24,6 +24,8 @@ export interface QemuHost {
   /** The exact QEMU of deterministic machines: program, firmware and flags by hash. */
   engine: string;
   limits: Limits;
+  /** Whether each machine has a user id of the host that owns nothing else. */
+  ownUser: boolean;
   /** Null where OCI images cannot be booted; `stockWhy` says what is missing. */
   stock: Stock | null;
   stockWhy: string;
@@ -155,7 +157,8 @@ async function look(qemu: string, cache: string, scratch: string): Promise<QemuH
     accelWhy,
     version,
     engine: await engineOf(qemu, version),
-    limits: await findLimits(),
+    limits: await hostLimits(),
+    ownUser: isRoot(),
     stock,
     stockWhy: (await stockProblem()) ?? "",
     uefi: (await can(UEFI.code, constants.R_OK)) && (await can(UEFI.vars, constants.R_OK)) ? UEFI : null,

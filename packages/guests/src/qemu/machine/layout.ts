@@ -45,6 +45,8 @@ export interface MachineJob {
   memoryMib: number;
   deterministic: boolean;
   blobFile(digest: string): string;
+  /** Aborted where nobody wants it any more: what is under way to make it ends, and nothing is left. */
+  signal?: AbortSignal;
   /** Where the specification names a snapshot: that. */
   from: SnapshotSource | null;
 }
@@ -132,7 +134,7 @@ async function layDisk(laying: Laying, vm: Boot<"disk">): Promise<void> {
     const checked = await checkImage(image, vm.image.format, spec.diskMib);
     if (!checked.ok) throw new Refusal(checked.fault, checked.why);
     planned.base = { path: await laying.bind(image, "disk"), format: vm.image.format };
-    if (vm.image.format === "qcow2") await checkInBox(image, folder, uid);
+    if (vm.image.format === "qcow2") await checkInBox(image, folder, uid, job.signal);
     await laying.overlay();
   } else if (spec.diskMib > 0) await laying.blankDisk();
   if (vm.iso) planned.iso = await laying.bind(job.blobFile(vm.iso.digest), "iso");
@@ -187,6 +189,7 @@ async function layOci(laying: Laying, vm: Boot<"oci">, stock: Stock): Promise<vo
       textBytesMax: TEXT_BYTES_MAX,
       work: path.join(folder, "layers"),
     },
+    ...(job.signal ? { signal: job.signal } : {}),
   };
   await imageDisks({ ...image, take: async (disk) => void layers.push(await laying.bind(disk, `layer${layers.length}`)) }, options.cache);
   planned.base = { path: await laying.bind(await blankFormatted(options.cache, diskMib), "disk"), format: "raw" };
@@ -214,7 +217,7 @@ export async function layOut(options: LayoutOptions, job: MachineJob, folder: st
   const { spec, deterministic } = job;
   const { vm } = spec;
   await mkdir(path.join(folder, HELD), { mode: 0o700 });
-  const laying = new Laying(options, job, folder);
+  const laying = new Laying({ ...options, cache: { ...options.cache, customer: job.customer } }, job, folder);
   if (vm.kind === "disk") await layDisk(laying, vm);
   else if (vm.kind === "kernel") await layKernel(laying, vm);
   else if (vm.kind === "oci" && host.stock) await layOci(laying, vm, host.stock);
@@ -227,7 +230,7 @@ export async function layOut(options: LayoutOptions, job: MachineJob, folder: st
 }
 
 /** QEMU's own look at the image's tables; a box of its own, for QEMU's code reads a stranger's bytes there too. */
-async function checkInBox(image: string, folder: string, uid: number): Promise<void> {
+async function checkInBox(image: string, folder: string, uid: number, signal?: AbortSignal): Promise<void> {
   const box = path.join(folder, "box");
   await giveToBox(box, uid);
   const description = JSON.stringify({
@@ -243,6 +246,7 @@ async function checkInBox(image: string, folder: string, uid: number): Promise<v
       "-q",
       `json:${description}`,
     ]),
+    signal,
   );
 }
 

@@ -1,7 +1,7 @@
 /** How a machine ended, and what finds one again. */
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { Base } from "../images/disks.ts";
-import { isCgroup, type Cgroup } from "./cgroup.ts";
+import { isCgroup, type Cgroup } from "../../cgroup.ts";
 import type { VmEnd } from "./vm.ts";
 
 /** How a machine that had begun ended. Each kind has one who brought it about: see endingOf (vm-ends.ts). */

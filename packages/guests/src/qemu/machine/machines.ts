@@ -6,7 +6,8 @@ import { copyFile, link, mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import type { VmSpec } from "@xenoservers/protocol";
 import type { BoundFile } from "./box.ts";
-import { removeCgroup, type Cgroup } from "./cgroup.ts";
+import { SPARE_MS, prune } from "../images/cache.ts";
+import { PERIOD_US, removeCgroup, type Cgroup, type Share } from "../../cgroup.ts";
 import { newToken } from "../oci/job-port.ts";
 import { startOci } from "../oci/start.ts";
 import { Refusal } from "../refusal.ts";
@@ -127,6 +128,16 @@ async function tokenOf(
   };
 }
 
+/** QEMU's main loop and disk threads work beside the vCPUs. */
+const CEILING_EXTRA_US = 25_000;
+const TASKS_MAX = 128;
+
+/** QEMU's own memory is in the lease's. */
+const shareOf = ({ spec: { vcpu }, memoryMib }: Pick<MachineJob, "spec" | "memoryMib">): Share => ({
+  ...{ vcpu, memoryMib, tasksMax: TASKS_MAX },
+  ceilingUs: vcpu * PERIOD_US + CEILING_EXTRA_US,
+});
+
 export class Machines {
   readonly options: MachinesOptions;
 
@@ -153,19 +164,23 @@ export class Machines {
     const job = ordered.from
       ? { ...ordered, spec: { ...ordered.from.spec, outputMibMax: ordered.spec.outputMibMax, egress: ordered.spec.egress } }
       : ordered;
-    const { spec, name, from } = job;
+    const { name, from } = job;
     refuseWhatCannotBe(job, host);
     const folder = path.join(all, name.slice(0, 24));
     await rm(folder, { recursive: true, force: true });
     await makeVmFolder(folder);
     let cgroup: Cgroup | null = null;
     let vm: Vm | null = null;
+    const { signal } = job;
+    const callOff = (): void => void vm?.kill().catch(() => {}); // what waits for it sees it end
+    signal?.addEventListener("abort", callOff);
     try {
       const laid = await layOut(this.options, job, folder);
       const template = laid.oci && !from && templates ? await templates.find(laid.templateKey) : null;
-      cgroup = await host.limits.create(name.slice(0, 24), { vcpu: spec.vcpu, memoryMib: job.memoryMib });
+      cgroup = await host.limits.create(name.slice(0, 24), shareOf(job));
       const start = await startOf(laid, { template, from }, folder, host);
       vm = await launched(launchOf(job, start, { folder, cgroup, host, template }), start.plan, template === null && from === null);
+      signal?.throwIfAborted();
       if (template) await template.restore(vm);
       if (from) await loadState(vm, from.state);
       const ociToken = from?.ociToken || newToken();
@@ -181,6 +196,8 @@ export class Machines {
       if (cgroup) await removeCgroup(cgroup);
       await rm(folder, { recursive: true, force: true });
       throw error;
+    } finally {
+      signal?.removeEventListener("abort", callOff);
     }
   }
 
@@ -208,6 +225,11 @@ export class Machines {
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
+  }
+
+  /** Lets go of what was built for machines and was not used just now. */
+  makeRoom(): Promise<void> {
+    return prune(this.options.cache.folder, 0, SPARE_MS);
   }
 
   /** A machine of an earlier daemon; one that is gone ends as crashed. */

@@ -2,8 +2,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { JsonLines, QmpError, connectSocket } from "./qmp.ts";
+import { GuestAgent, AGENT_ANSWER_BYTES_MAX } from "./agent.ts";
+import { JsonLines, QMP_LINE_BYTES_MAX, QmpError, connectSocket } from "./qmp.ts";
 
 let folder = "";
 beforeAll(async () => {
@@ -17,7 +19,7 @@ async function asked<T>(answers: readonly string[], ask: (lines: JsonLines) => P
   const left = [...answers];
   const server = createServer((socket) => socket.on("data", () => socket.write(`${left.shift()}\n`)).on("error", () => {}));
   await new Promise<void>((resolve) => server.listen(file, resolve));
-  const lines = new JsonLines(await connectSocket(file));
+  const lines = new JsonLines(await connectSocket(file), QMP_LINE_BYTES_MAX);
   try {
     return await ask(lines);
   } finally {
@@ -44,5 +46,40 @@ describe("QEMU's control protocol", () => {
       await lines.execute("cont");
       expect(events).toEqual([{ event: "SHUTDOWN", data: {} }]);
     });
+  });
+});
+
+/** An answer in a line of so many bytes. */
+const answerOf = (bytes: number): string => JSON.stringify({ return: "x".repeat(bytes - JSON.stringify({ return: "" }).length) });
+
+describe("a line from a machine", () => {
+  it("is taken at its bound, and one byte more is never parsed: its asker is told, and the socket ends", async () => {
+    await asked([answerOf(QMP_LINE_BYTES_MAX), answerOf(QMP_LINE_BYTES_MAX + 1)], async (lines) => {
+      await expect(lines.execute("first")).resolves.toMatch(/^x+$/);
+      await expect(lines.execute("second")).rejects.toThrow(`longer than ${QMP_LINE_BYTES_MAX} bytes`);
+      await lines.closed;
+      await expect(lines.execute("third")).rejects.toThrow("closed");
+    });
+  });
+
+  it("is so from the guest's agent, too, which is asked again afterwards", async () => {
+    const file = path.join(folder, "agent.sock");
+    const answers = [AGENT_ANSWER_BYTES_MAX, AGENT_ANSWER_BYTES_MAX + 1, 100].map(answerOf);
+    const server = createServer((socket) =>
+      createInterface(socket).on("line", (line) => {
+        const { execute, arguments: given } = JSON.parse(line) as { execute: string; arguments: { id: number } };
+        socket.write(`${execute === "guest-sync" ? JSON.stringify({ return: given.id }) : answers.shift()}\n`);
+      }),
+    );
+    await new Promise<void>((resolve) => server.listen(file, resolve));
+    const agent = new GuestAgent(file);
+    try {
+      await expect(agent.ask("guest-exec-status", {})).resolves.toMatch(/^x+$/);
+      await expect(agent.ask("guest-exec-status", {})).rejects.toThrow(`longer than ${AGENT_ANSWER_BYTES_MAX} bytes: ask for less`);
+      await expect(agent.ask("guest-ping", {})).resolves.toMatch(/^x+$/);
+    } finally {
+      agent.close();
+      await new Promise((resolve) => server.close(resolve));
+    }
   });
 });

@@ -7,7 +7,8 @@ import { connect, type Socket } from "node:net";
 import path from "node:path";
 import { isRecord } from "../../json.ts";
 
-const LINE_BYTES_MAX = 24 * 1024 * 1024;
+/** Of QEMU's own lines: those that are asked for here take a few KiB. */
+export const QMP_LINE_BYTES_MAX = 256 * 1024;
 
 export interface QmpEvent {
   event: string;
@@ -33,9 +34,10 @@ export class QmpError extends Error {
   override name = "QmpError";
 }
 
-/** One request at a time, answered in order. */
+/** One request at a time, answered in order. Nothing of a line that is longer than `lineBytesMax` is parsed: with it the socket ends. */
 export class JsonLines {
   readonly #socket: Socket;
+  readonly #lineBytesMax: number;
   #buffer: Buffer[] = [];
   #size = 0;
   readonly #waiting: { resolve(value: unknown): void; reject(error: Error): void }[] = [];
@@ -43,25 +45,35 @@ export class JsonLines {
   readonly closed: Promise<void>;
   #over = false;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, lineBytesMax: number) {
     this.#socket = socket;
+    this.#lineBytesMax = lineBytesMax;
     socket.on("data", (bytes: Buffer) => this.#receive(bytes));
     this.closed = new Promise((resolve) =>
       socket.once("close", () => {
-        this.#over = true;
-        for (const { reject } of this.#waiting.splice(0)) reject(new QmpError("the machine's control socket closed"));
+        this.#fail("the machine's control socket closed");
         resolve();
       }),
     );
   }
 
+  /** Nothing can be asked any more. */
+  get isOver(): boolean {
+    return this.#over;
+  }
+
+  #fail(why: string): void {
+    this.#over = true;
+    for (const { reject } of this.#waiting.splice(0)) reject(new QmpError(why));
+  }
+
   #receive(bytes: Buffer): void {
-    for (let rest = bytes; rest.length > 0;) {
+    for (let rest = bytes; rest.length > 0 && !this.#over;) {
       const end = rest.indexOf(10);
       const part = end < 0 ? rest : rest.subarray(0, end);
       this.#buffer.push(part);
       this.#size += part.length;
-      if (this.#size > LINE_BYTES_MAX) return void this.#socket.destroy();
+      if (this.#size > this.#lineBytesMax) return this.#tooLong();
       if (end < 0) return;
       rest = rest.subarray(end + 1);
       const line = Buffer.concat(this.#buffer).toString("utf8").replaceAll("\u00FF", "").replaceAll("\uFFFD", "").trim();
@@ -69,6 +81,12 @@ export class JsonLines {
       this.#size = 0;
       if (line !== "") this.#line(line);
     }
+  }
+
+  #tooLong(): void {
+    this.#buffer = [];
+    this.#fail(`the answer is longer than ${this.#lineBytesMax} bytes: ask for less at a time`);
+    this.#socket.destroy();
   }
 
   #line(line: string): void {
@@ -94,7 +112,7 @@ export class JsonLines {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         reject(new QmpError(`no answer to ${command} within ${timeoutMs} ms`));
-        this.#socket.destroy(); // a late answer would be taken for the next one's
+        this.close(); // a late answer would be taken for the next one's
       }, timeoutMs);
       const done = (): void => clearTimeout(timer);
       this.#waiting.push({ resolve: (value) => (done(), resolve(value)), reject: (error) => (done(), reject(error)) });
@@ -103,6 +121,7 @@ export class JsonLines {
   }
 
   close(): void {
+    this.#over = true;
     this.#socket.destroy();
   }
 }
@@ -114,7 +133,7 @@ export async function openQmp(file: string, timeoutMs: number, gone: () => Promi
   for (const deadline = Date.now() + timeoutMs; ;) {
     const socket = await connectSocket(file).catch(() => null);
     if (socket) {
-      const lines = new JsonLines(socket);
+      const lines = new JsonLines(socket, QMP_LINE_BYTES_MAX);
       await lines.execute("qmp_capabilities");
       return lines;
     }

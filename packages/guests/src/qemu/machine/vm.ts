@@ -15,7 +15,7 @@ import { isRecord, parseOwn } from "../../json.ts";
 import { isAlive, isProcessId, spawned, startTicksOf, type ProcessId } from "../../pool.ts";
 import { codeOf, messageOf } from "../../thrown.ts";
 import { boxed, uidOf, type Box } from "./box.ts";
-import { isCgroup, removeCgroup, wasOutOfMemory, type Cgroup } from "./cgroup.ts";
+import { isCgroup, removeCgroup, wasOutOfMemory, type Cgroup } from "../../cgroup.ts";
 import { VM_FILES } from "./plan.ts";
 import { QmpError, openQmp, type JsonLines, type QmpEvent } from "./qmp.ts";
 

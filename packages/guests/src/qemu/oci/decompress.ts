@@ -37,13 +37,21 @@ class Bounded extends Transform {
   }
 }
 
-/** Unpacks into `to`. Throws Refusal where the bytes are at fault or, by `tooMuch`, more than `bytesMax`. */
-export async function unpack(file: string, packing: Packing, to: Writable, bytesMax: number, tooMuch: () => Refusal): Promise<void> {
+interface Most {
+  bytesMax: number;
+  tooMuch(): Refusal;
+  signal?: AbortSignal;
+}
+
+/** Unpacks into `to`. Throws Refusal where the bytes are at fault or, by `tooMuch`, more than `bytesMax`; anything where called off. */
+export async function unpack(file: string, packing: Packing, to: Writable, { bytesMax, tooMuch, signal }: Most): Promise<void> {
   const through = unpackers(packing);
   if (!through) throw new Error(`this version of Node cannot unpack ${packing}`);
   try {
-    await pipeline([createReadStream(file, { highWaterMark: READ_BYTES }), ...through, new Bounded(bytesMax, tooMuch), to]);
+    const bounded = new Bounded(bytesMax, tooMuch);
+    await pipeline([createReadStream(file, { highWaterMark: READ_BYTES }), ...through, bounded, to], signal ? { signal } : {});
   } catch (cause) {
+    if (signal?.aborted === true) throw cause;
     if (!isDamage(cause)) throw cause;
     throw new Refusal("bytes", `a layer is damaged: ${packing} says ${cause.message}`, { cause });
   }

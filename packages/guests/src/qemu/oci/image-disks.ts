@@ -50,6 +50,8 @@ interface ImageInput {
   textBytesMax: number;
   /** Of this machine alone, for what is only needed meanwhile; does not exist. */
   work: string;
+  /** Aborted where nobody wants it any more: what is under way ends. */
+  signal?: AbortSignal;
   /** Takes a disk into use, before the cache may let go of it. */
   take(file: string): Promise<void>;
 }
@@ -102,7 +104,9 @@ class Archives {
     const { file } = this.#layer(index);
     const packing = await packingOfFile(file);
     const archive = packing === "none" ? file : path.join(this.#input.work, `layer${index}`);
-    if (packing !== "none") await unpack(file, packing, createWriteStream(archive, { mode: 0o600 }), bytesMax, () => tooLarge(this.#input));
+    const { signal } = this.#input;
+    const bounds = { bytesMax, tooMuch: () => tooLarge(this.#input), ...(signal ? { signal } : {}) };
+    if (packing !== "none") await unpack(file, packing, createWriteStream(archive, { mode: 0o600 }), bounds);
     const handle = await open(archive, "r");
     this.#open.set(index, handle);
     return handle;
@@ -141,6 +145,7 @@ async function read(archive: FileHandle, input: ImageInput, left: Left): Promise
   let count = 0;
   let text = 0;
   for await (const entry of layerEntries(archive, size)) {
+    input.signal?.throwIfAborted();
     entries.push(entry);
     count += Math.max(1, entry.pieces.length);
     bytes += entry.size - entry.pieces.reduce((sum, { length }) => sum + length, 0);
@@ -230,14 +235,17 @@ async function writeDisk(content: DiskContent, archives: Archives, input: ImageI
   const [program, ...args] = await boxed({ ...OWN_BOX, folder: box, fileMibMax: Math.ceil(input.bytesMax / MIB) * 2 + 64, uid }, words);
   const from = Readable.from(archiveOf(content, await archives.all(content.layers)));
   // SIGKILL: unshare ignores what asks it to end, and takes its children along when it dies
-  const bounds = { timeout: TIMEOUT_MS, killSignal: "SIGKILL" } as const;
+  const { signal } = input;
+  const called = signal ? { signal } : {};
+  const bounds = { timeout: TIMEOUT_MS, killSignal: "SIGKILL", ...called } as const;
   const child = spawn(program, args, { stdio: ["pipe", "ignore", "pipe"], ...bounds, detached: true });
   child.stdin.on("error", () => {}); // also after the pipeline has let go of it: what was under way to a program that ended
   let said = "";
   child.stderr.on("data", (bytes: Buffer) => (said = (said + bytes.toString()).slice(-2_000)));
   const ended = new Promise<number | null>((resolve, reject) => child.once("close", resolve).once("error", reject));
   ended.catch(() => {}); // waited for below
-  await pipeline(from, child.stdin).catch((error: NodeJS.ErrnoException) => {
+  await pipeline(from, child.stdin, called).catch((error: NodeJS.ErrnoException) => {
+    if (signal?.aborted === true) return; // its end says why, and is waited for
     if (error.syscall === "write" || error.code === "ERR_STREAM_PREMATURE_CLOSE") return; // the program ended: its own end says why
     child.kill("SIGKILL");
     throw error;

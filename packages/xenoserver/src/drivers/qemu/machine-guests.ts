@@ -12,13 +12,14 @@ function machineOf(work: Work): MachineJob {
   return work.vm;
 }
 
-function vmJobOf({ lease, po, order, work, fuelMax, egressBytesUsed, blobFile }: GuestJob): VmJob {
+function vmJobOf({ lease, po, order, work, fuelMax, egressBytesUsed, blobFile, signal }: GuestJob): VmJob {
   const { spec, inputs } = machineOf(work);
   return {
     ...{ lease, customer: order.party, spec, inputs, fuelMax, egressBytesUsed, blobFile },
     memoryMib: po.resources.memoryMib,
     egressMibMax: po.egressMibMax,
     deterministic: order.assurance === "deterministic-vm",
+    ...(signal ? { signal } : {}),
   };
 }
 
@@ -36,6 +37,7 @@ export function machineGuests(crypto: Crypto, vms: VmDriver): GuestDriver {
     sandbox: { strength: "strong", why: "" },
     capabilities: { console, network, breakpoints, snapshots: true, images: true, filesInMemory: false },
     assurances,
+    holds: vms.holds,
     offered: () => ({ accel: vms.accel, vmScore: vms.score, limits: vms.limits, vmEngine: vms.engine }),
     problemWith: (work, ordered) =>
       work.kind === "machine" ? machineProblem(crypto, vms, ordered, work.vm) : "a machine was ordered, not a WebAssembly job",
@@ -44,6 +46,7 @@ export function machineGuests(crypto: Crypto, vms: VmDriver): GuestDriver {
     prepare: (job) => vms.prepare(vmJobOf(job)),
     adopt: (token, job) => vms.adopt(token, vmJobOf(job)),
     monotonicMs,
+    makeRoom: () => vms.makeRoom(),
     close: () => vms.close(),
   };
 }

@@ -1,6 +1,7 @@
 /** The driver for virtual machines on `guests`: images, egress and control of each lease's machine. */
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
+import type { Hold } from "@xenoservers/market";
 import type { VmSpec } from "@xenoservers/protocol";
 import {
   ImageStore,
@@ -15,6 +16,7 @@ import {
   type QemuHost,
 } from "@xenoservers/guests";
 import type { GuestToken, PreparedGuest, RunningGuest } from "../driver.ts";
+import { machineHolds } from "../holds.ts";
 import { EgressLog } from "./egress-log.ts";
 import { VmBlobs } from "./vm-blobs.ts";
 import { refusedOr } from "./vm-ends.ts";
@@ -34,6 +36,7 @@ export interface VmDriver {
   /** 0 until it was measured. */
   score: number;
   readonly limits: "cgroup2" | "cgroup1" | "process";
+  readonly holds: readonly Hold[];
   /** What QEMU itself takes of a lease's memory. */
   readonly overheadMib: number;
   /** Whether the server has this customer's image already. */
@@ -43,6 +46,7 @@ export interface VmDriver {
   adopt(token: GuestToken, job: VmJob): Promise<RunningGuest>;
   /** What customers' images, and disks built of them, take of this machine's. */
   imageBytes(): Promise<number>;
+  makeRoom(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -122,7 +126,7 @@ async function prepared(parts: Parts, job: VmJob): Promise<PreparedGuest> {
   const problem = from && snapshotProblem(spec, from.spec);
   if (problem) throw new Refusal("job", problem);
   const blobFile = await (from ? blobs.findKept(job) : blobs.find(job));
-  const machine = await machines.prepare({ ...orderedOf(job), blobFile, from });
+  const machine = await machines.prepare({ ...orderedOf(job), blobFile, from, ...(job.signal ? { signal: job.signal } : {}) });
   return {
     token: machine.token,
     async begin() {
@@ -151,6 +155,7 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
     accel: host.accel === "kvm" ? "kvm" : "emulated",
     score: 0,
     limits: host.limits.kind,
+    holds: machineHolds(host),
     overheadMib: overheadMib(host.accel),
     imageBytes: async () => {
       const all = await Promise.all(["images", "cache"].map((name) => bytesBelow(path.join(options.folder, name))));
@@ -164,6 +169,10 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
     async adopt(token, job) {
       const machine = await machines.adopt(token as MachineToken, { ...orderedOf(job), blobFile: job.blobFile, from: null });
       return runningGuest(machine, job, gates.open(job), parts);
+    },
+    async makeRoom() {
+      await images.makeRoom();
+      await machines.makeRoom();
     },
     async close() {
       clearInterval(tidying);

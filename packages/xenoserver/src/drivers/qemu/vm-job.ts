@@ -15,4 +15,6 @@ export interface VmJob {
   egressBytesUsed: number;
   fuelMax: bigint;
   blobFile(digest: string): string;
+  /** Aborted where nobody wants the machine any more. */
+  signal?: AbortSignal;
 }

@@ -166,7 +166,7 @@ export function createSimDriver(timers: Timers): SimDriver {
 
   const engine: WasmDriver = {
     engine: "sim-1",
-    sandbox: { strength: "strong", why: "", without: "" },
+    sandbox: { strength: "strong", why: "", without: "", holds: ["seccomp"] },
     hasRuntime: () => false,
     monotonicMs: () => timers.now(),
     async prepare(job) {
@@ -183,6 +183,7 @@ export function createSimDriver(timers: Timers): SimDriver {
       };
     },
     adopt: async (token) => found(Number(token["id"])),
+    makeRoom: nothing,
     close: nothing,
   };
   return {

@@ -50,7 +50,7 @@ async function prepareWith(
     ...{ memoryMibMax: 64, diskMibMax: 16, outputMibMax: 1, fuelMax: "1000000000000", seed: "00".repeat(32), clockBaseMs: 0 },
     ...over,
   };
-  const job = { lease: "00".repeat(32), customer: "p_1", spec, inputs, fuelMax, runMsMax: 600_000, breakpoints };
+  const job = { lease: "00".repeat(32), customer: "p_1", spec, inputs, vcpu: 2, fuelMax, runMsMax: 600_000, breakpoints };
   return driver.prepare({ ...job, blobFile: (name) => path.join(folder, name) });
 }
 async function endOf(...args: Parameters<typeof prepare>) {

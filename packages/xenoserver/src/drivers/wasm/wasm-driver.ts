@@ -1,5 +1,5 @@
 /** The driver for wasm jobs on `guests`: single-use sandboxed processes from a pool. */
-import { link, copyFile, rm, stat, writeFile } from "node:fs/promises";
+import { link, copyFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import {
   ENGINE_VERSION,
@@ -19,8 +19,10 @@ import {
   type Sandbox,
   type WorkerJob,
 } from "@xenoservers/guests";
+import type { Hold } from "@xenoservers/market";
 import { jobMisfit } from "@xenoservers/protocol";
 import type { GuestToken, RunningGuest } from "../driver.ts";
+import { holdsOf } from "../holds.ts";
 import { RefusedJob } from "../refused.ts";
 import type { PreparedJob, WasmDriver } from "./wasm-job.ts";
 import { endingOf, monotonicMs } from "./worker-result.ts";
@@ -43,7 +45,7 @@ function running(guest: Guest): RunningGuest {
     resume: () => guest.signal("SIGCONT"),
     kill: () => guest.kill(),
     release: () => guest.release(),
-    dispose: () => rm(guest.folder, { recursive: true, force: true }),
+    dispose: () => guest.dispose(),
   };
 }
 
@@ -100,6 +102,19 @@ const workerJobOf = (
   breakpoints: breakpointsOf(breakpoints, spec),
 });
 
+/** What does not hold guests here although the sandbox may be strong, in words. */
+const withoutWords = ({ beneath: { user, share } }: Sandbox): string => [user, share].filter((each) => each !== "").join("; ");
+
+/** Limits of its own are put on by what filters its calls. */
+const holdsIn = ({ beneath: { namespaces, calls, user }, limits }: Sandbox): Hold[] =>
+  holdsOf({
+    ownUser: user === "",
+    calls: calls === "",
+    rlimits: calls === "",
+    network: namespaces === "",
+    groups: limits.kind !== "process",
+  });
+
 interface WasmDriverOptions {
   folder: string;
   /** Where rewritten runtimes are kept from one start to the next. */
@@ -120,7 +135,7 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
 
   return {
     engine: ENGINE_VERSION,
-    sandbox: { strength: sandbox.strength, why: sandbox.why, without: sandbox.beneath.user },
+    sandbox: { strength: sandbox.strength, why: sandbox.why, without: withoutWords(sandbox), holds: holdsIn(sandbox) },
     hasRuntime: (digest) => runtimes.has(digest),
     monotonicMs,
     async prepare(job: PreparedJob) {
@@ -140,7 +155,7 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
         const guest = followTaken(worker);
         await guest.kill();
         guest.release();
-        await rm(worker.folder, { recursive: true, force: true });
+        await guest.dispose();
       };
       try {
         for (const digest of files) await place(job.blobFile(digest), inside(digest));
@@ -161,7 +176,7 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
         token,
         async begin() {
           const guest = followTaken(worker);
-          worker.hand(workerJob);
+          await worker.hand(workerJob, job.vcpu);
           // where it is not kept, the next job tries again
           if (workerJob.keepPrepared) void guest.ended.then(() => modules.keep(module, worker.folder)).catch(() => {});
           return running(guest);
@@ -169,7 +184,9 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
         discard,
       };
     },
-    adopt: async (token) => running(adopt(String(token["folder"]), { pid: Number(token["pid"]), startTicks: String(token["startTicks"]) })),
+    adopt: async (token) =>
+      running(adopt(String(token["folder"]), { pid: Number(token["pid"]), startTicks: String(token["startTicks"]) }, sandbox.limits)),
+    makeRoom: () => modules.makeRoom(),
     close: () => pool.close(),
   };
 }

@@ -16,12 +16,12 @@ function breakpointsOf({ segment }: WasmJob, trace: GuestJob["trace"]): Prepared
   return segment && { kind: "segment", ...segment.segment, pieces: segment.pieces };
 }
 
-function preparedJobOf({ lease, order, work, fuelMax, runMsMax, trace, blobFile }: GuestJob): PreparedJob {
+function preparedJobOf({ lease, po, order, work, fuelMax, runMsMax, trace, blobFile }: GuestJob): PreparedJob {
   const job = jobOf(work);
   const { spec, inputs, segment } = job;
   const again = trace ?? segment?.segment ?? null;
   return {
-    ...{ lease, customer: order.party, spec, inputs, runMsMax, blobFile },
+    ...{ lease, customer: order.party, spec, inputs, vcpu: po.resources.vcpu, runMsMax, blobFile },
     // a segment and a second run end where the first run did, by itself or by its limit, whatever is paid for this one
     fuelMax: again ? minNanos(BigInt(spec.fuelMax), BigInt(again.upTo ?? spec.fuelMax)) : fuelMax,
     breakpoints: breakpointsOf(job, trace),
@@ -39,6 +39,7 @@ export function wasmGuests(crypto: Crypto, driver: WasmDriver): GuestDriver {
     sandbox: driver.sandbox,
     capabilities: { console, network, breakpoints, snapshots: false, images: false, filesInMemory: true },
     assurances,
+    holds: driver.sandbox.holds,
     offered: () => ({ engine: driver.engine, sandbox: driver.sandbox.strength }),
     problemWith: (work, ordered) =>
       work.kind === "wasm" ? jobProblem(crypto, driver, ordered, work.job) : "a WebAssembly job was ordered, not a machine",
@@ -47,6 +48,7 @@ export function wasmGuests(crypto: Crypto, driver: WasmDriver): GuestDriver {
     prepare: (job) => driver.prepare(preparedJobOf(job)),
     adopt: (token) => driver.adopt(token),
     monotonicMs: () => driver.monotonicMs(),
+    makeRoom: () => driver.makeRoom(),
     close: () => driver.close(),
   };
 }

@@ -2,6 +2,7 @@
  * What the driver for WebAssembly is given, and what it gives: below the contract of all drivers, for whoever runs a job without a lease.
  */
 import type { InputTree } from "@xenoservers/protocol/channel";
+import type { Hold } from "@xenoservers/market";
 import type { JobSpec, Segment } from "@xenoservers/protocol";
 import type { GuestToken, PreparedGuest, RunningGuest } from "../driver.ts";
 
@@ -11,6 +12,8 @@ export interface PreparedJob {
   customer: string;
   spec: JobSpec;
   inputs: InputTree;
+  /** Of the lease: its weight beside others. */
+  vcpu: number;
   /** The job's own limit, or less where the purchase order pays for less. */
   fuelMax: bigint;
   runMsMax: number;
@@ -25,12 +28,13 @@ export interface PreparedJob {
 export interface WasmDriver {
   readonly engine: string;
   /** `without`: what does not hold its guests here although it is strong, in words; empty where all does. */
-  readonly sandbox: { strength: "strong" | "weak"; why: string; without: string };
+  readonly sandbox: { strength: "strong" | "weak"; why: string; without: string; holds: readonly Hold[] };
   /** Whether the server itself has these bytes (an interpreter), so that nobody has to send them. */
   hasRuntime(digest: string): boolean;
   /** Throws RefusedWork where the customer's bytes are at fault. */
   prepare(job: PreparedJob): Promise<PreparedGuest>;
   adopt(token: GuestToken): Promise<RunningGuest>;
   monotonicMs(): number;
+  makeRoom(): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,0 +1,188 @@
+/**
+ * The share of the machine that a guest's processes are held to by the kernel: control groups version 2 where this process's own group is
+ * delegated, else version 1, else only what a process can be held to. A guarantee by weight, a ceiling where one is asked for, a hard
+ * limit on memory and on processes. Who controls the inputs: the owner's machine; sizes, customers within their leases.
+ */
+import { mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { isRecord } from "./json.ts";
+import { codeOf, messageOf } from "./thrown.ts";
+
+type LimitsKind = "cgroup2" | "cgroup1" | "process";
+
+/** One folder in version 2, one for each controller in version 1. */
+export type Cgroup = { kind: "cgroup2"; folders: [string] } | { kind: "cgroup1"; folders: [cpu: string, memory: string, pids: string] };
+
+/** Whether it is one, as it was written down. */
+export function isCgroup(value: unknown): value is Cgroup {
+  if (!isRecord(value)) return false;
+  const { kind, folders } = value;
+  const count = kind === "cgroup2" ? 1 : kind === "cgroup1" ? 3 : null;
+  return Array.isArray(folders) && folders.length === count && folders.every((folder) => typeof folder === "string");
+}
+
+export interface Share {
+  /** Its weight beside others. */
+  vcpu: number;
+  /** Of the processor's time, in all of its threads; null: as much as is idle. */
+  ceilingUs: number | null;
+  memoryMib: number;
+  /** Processes and threads. */
+  tasksMax: number;
+}
+
+const MIB = 1024 * 1024;
+/** What a ceiling is a part of. */
+export const PERIOD_US = 100_000;
+const MOUNT = "/sys/fs/cgroup";
+type Controller1 = "cpu" | "memory" | "pids";
+
+const put = (folder: string, name: string, value: string | number): Promise<void> => writeFile(path.join(folder, name), String(value));
+const read = (folder: string, name: string): Promise<string> => readFile(path.join(folder, name), "utf8").catch(() => "");
+
+/** Words of sh(1): its own process joins the groups whose folders $1 names, apart by blanks. */
+export const JOIN_GROUPS = `for group in $1; do echo $$ > "$group/cgroup.procs" || exit 1; done`;
+
+/** This process's own group of each hierarchy. */
+async function ownGroups(): Promise<Map<string, string>> {
+  const groups = new Map<string, string>();
+  for (const line of (await read("/proc/self", "cgroup")).trim().split("\n")) {
+    const [id, controllers = "", at] = line.split(":");
+    if (at === undefined) continue;
+    if (id === "0") groups.set("", at);
+    else for (const controller of controllers.split(",")) groups.set(controller, at);
+  }
+  return groups;
+}
+
+const OWN_LEAF = "xeno-daemon";
+
+/** A delegated group holds no process itself (the kernel's "no internal processes" rule): this one moves into a leaf. */
+async function version2(own: string): Promise<string> {
+  const base = path.join(MOUNT, path.basename(own) === OWN_LEAF ? path.dirname(own) : own);
+  const offered = (await readFile(path.join(base, "cgroup.controllers"), "utf8")).split(/\s+/);
+  if (!["cpu", "memory", "pids"].every((name) => offered.includes(name))) throw new Error("cpu, memory and pids are not delegated");
+  const leaf = path.join(base, OWN_LEAF);
+  await mkdir(leaf, { recursive: true });
+  await put(leaf, "cgroup.procs", process.pid);
+  try {
+    await put(base, "cgroup.subtree_control", "+cpu +memory +pids");
+  } catch (error) {
+    // others live in this group, which is not this process's alone
+    await put(base, "cgroup.procs", process.pid);
+    await rmdir(leaf);
+    throw error;
+  }
+  return base;
+}
+
+export interface Limits {
+  kind: LimitsKind;
+  /** Why not better, in words; empty for version 2. */
+  why: string;
+  /** The group of that name, whether it is there or not; null where groups hold nothing. */
+  group(name: string): Cgroup | null;
+  create(name: string, share: Share): Promise<Cgroup | null>;
+}
+
+async function share2(folder: string, { vcpu, ceilingUs, memoryMib, tasksMax }: Share): Promise<void> {
+  await put(folder, "cpu.weight", Math.min(10_000, 100 * vcpu));
+  await put(folder, "cpu.max", `${ceilingUs ?? "max"} ${PERIOD_US}`);
+  await put(folder, "memory.max", memoryMib * MIB);
+  await put(folder, "memory.swap.max", 0).catch(() => {}); // a kernel without swap accounting has no such file
+  await put(folder, "pids.max", tasksMax);
+}
+
+async function share1([cpu, memory, pids]: [string, string, string], { vcpu, ceilingUs, memoryMib, tasksMax }: Share): Promise<void> {
+  await put(cpu, "cpu.shares", 1_024 * vcpu);
+  await put(cpu, "cpu.cfs_period_us", PERIOD_US);
+  await put(cpu, "cpu.cfs_quota_us", ceilingUs ?? -1);
+  await put(memory, "memory.limit_in_bytes", memoryMib * MIB);
+  await put(pids, "pids.max", tasksMax);
+}
+
+/** Holds a group to another share from now on. */
+export const setShare = (cgroup: Cgroup, share: Share): Promise<void> =>
+  cgroup.kind === "cgroup2" ? share2(cgroup.folders[0], share) : share1(cgroup.folders, share);
+
+function group2(base: string, name: string): Cgroup {
+  return { kind: "cgroup2", folders: [path.join(base, `xeno-${name}`)] };
+}
+
+function group1(groups: ReadonlyMap<string, string>, name: string): Cgroup {
+  const at = (controller: Controller1): string => path.join(MOUNT, controller, groups.get(controller) ?? "/", `xeno-${name}`);
+  return { kind: "cgroup1", folders: [at("cpu"), at("memory"), at("pids")] };
+}
+
+async function made(cgroup: Cgroup, share: Share): Promise<Cgroup> {
+  for (const folder of cgroup.folders) await mkdir(folder, { recursive: true });
+  await setShare(cgroup, share);
+  return cgroup;
+}
+
+const TRIAL: Share = { vcpu: 1, ceilingUs: PERIOD_US, memoryMib: 64, tasksMax: 8 };
+
+/** Finds the strongest limits that really work here, by making and removing a group. */
+async function findLimits(): Promise<Limits> {
+  const groups = await ownGroups();
+  const reasons: string[] = [];
+  const attempts: [LimitsKind, () => Promise<(name: string) => Cgroup>][] = [
+    [
+      "cgroup2",
+      async () => {
+        const base = await version2(groups.get("") ?? "/");
+        return (name) => group2(base, name);
+      },
+    ],
+    ["cgroup1", async () => (name) => group1(groups, name)],
+  ];
+  for (const [kind, open] of attempts) {
+    try {
+      const group = await open();
+      await removeCgroup(await made(group(`trial-${process.hrtime.bigint()}`), TRIAL));
+      return { kind, why: reasons.join("; "), group, create: (name, share) => made(group(name), share) };
+    } catch (error) {
+      reasons.push(`${kind}: ${messageOf(error).split("\n")[0]}`);
+    }
+  }
+  return { kind: "process", why: reasons.join("; "), group: () => null, create: async () => null };
+}
+
+let found: Promise<Limits> | null = null;
+
+/** Looked for once: looking may move this process. */
+export const hostLimits = (): Promise<Limits> => (found ??= findLimits());
+
+/** Whether the kernel killed a process of it for memory. */
+export async function wasOutOfMemory({ kind, folders }: Cgroup): Promise<boolean> {
+  const text = kind === "cgroup2" ? await read(folders[0], "memory.events") : await read(folders[1], "memory.oom_control");
+  return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0) > 0;
+}
+
+const REMOVE_TRIES = 250;
+const REMOVE_EVERY_MS = 20;
+
+async function killAll(folder: string): Promise<void> {
+  for (const pid of (await read(folder, "cgroup.procs")).split("\n").filter(Boolean)) {
+    try {
+      process.kill(Number(pid), "SIGKILL");
+    } catch (error) {
+      if (codeOf(error) !== "ESRCH") throw error;
+    }
+  }
+}
+
+/** What still runs in it is ended. Idempotent. */
+export async function removeCgroup({ folders }: Cgroup): Promise<void> {
+  for (const folder of folders) {
+    for (let attempt = 0; attempt < REMOVE_TRIES; attempt++) {
+      const left = await rmdir(folder).then(
+        () => null,
+        (error: NodeJS.ErrnoException) => error.code,
+      );
+      if (left === null || left === "ENOENT") break;
+      await killAll(folder);
+      await new Promise((resolve) => setTimeout(resolve, REMOVE_EVERY_MS));
+    }
+  }
+}

@@ -1,0 +1,50 @@
+/** An owner's offer, in every version that is read. Amounts and times are as in `schemas.ts`. */
+import { ASSURANCES, DRIVER_NAMES, HOLDS } from "@xenoservers/market";
+import { z } from "zod";
+import { base, zFeeBasisPoints, zKey, zLabels, zMs, zParty, zPrice, zResources, zServer, zTime, zTimings, zWord } from "./parts.ts";
+
+const FIRST = {
+  ...base,
+  owner: zParty,
+  server: zServer,
+  sequence: z.int().min(1),
+  validUntil: zTime,
+  resources: zResources,
+  drivers: z.array(z.enum(DRIVER_NAMES)).min(1).max(4),
+  assurances: z.array(z.enum(ASSURANCES)).min(1).max(4),
+  labels: zLabels,
+  price: zPrice,
+  maxLeaseMs: zMs,
+  cpuScore: z.int().min(0).max(1_000_000),
+  sandbox: z.enum(["strong", "weak"]),
+  /** How virtual machines run: by hardware, emulated in software, or not at all. */
+  accel: z.enum(["kvm", "emulated", "none"]),
+  /** Of one core as a virtual machine's guest sees it, in the unit of cpuScore; 0 where none can run. */
+  vmScore: z.int().min(0).max(1_000_000),
+  /** What holds a virtual machine to its share: control groups (version 2 or 1), or only its process's own limits. */
+  limits: z.enum(["cgroup2", "cgroup1", "process"]),
+  egress: z.enum(["none", "names", "public"]),
+  /** Whether the server itself fetches images from public addresses. */
+  fetches: z.boolean(),
+  /** The exact QEMU of deterministic machines; empty where none can run. */
+  vmEngine: zWord,
+  allowedParties: z.array(zParty).max(100),
+  engine: zWord,
+  /** The most of its pay that it leaves to the broker. */
+  feeBasisPointsMax: zFeeBasisPoints,
+  timings: zTimings,
+  channelKey: zKey,
+};
+
+/** In the order of the list, each once: the same is said in the same bytes. */
+const zHeldBy = z
+  .array(z.enum(HOLDS))
+  .refine((held) => held.every((each, i) => i === 0 || HOLDS.indexOf(each) > HOLDS.indexOf(held[i - 1] ?? each)), "must be in order");
+
+/** What holds guests, by driver. */
+const zHolds = z.partialRecord(z.enum(DRIVER_NAMES), zHeldBy);
+
+export const zOffer = z.strictObject({ ...FIRST, holds: zHolds });
+
+/** Version 1 said nothing of what holds guests. */
+export const zOffer1 = z.strictObject(FIRST).transform((offer): z.infer<typeof zOffer> => ({ ...offer, holds: {} }));
