@@ -2,6 +2,10 @@
  * `npm run flood -- [ROW…]`: a broker and a server in processes of their own, an honest customer with a lease, and one attack after the
  * other beside it. Prints for each what the customer waits, with and without, and how far the broker's memory grows; ends 1 where a bar is
  * missed.
+ *
+ * A stranger's processor is elsewhere: the attack runs at the lowest priority, and while the customer is measured without it, a program
+ * that only burns the processor runs in its place, so that the ratio is of what the broker does. Half of the rounds without come before
+ * the attack and half after it, so that other work on the machine meets both alike.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -13,7 +17,7 @@ import { Programs, kill9 } from "../process/programs.ts";
 import { party } from "./row.ts";
 import { ROWS } from "./rows.ts";
 
-const ROUNDS = 100;
+const ROUNDS = 300;
 const WARMING_ROUNDS = 20;
 const SLOWER_MAX = 3;
 /** What a quiet machine needs less than counts as so much: the bar is about waiting, not about noise. */
@@ -52,6 +56,17 @@ function watch(pid: number): () => number {
   return () => (clearInterval(timer), most);
 }
 
+/** Burns what an attack could of the processor, and harms nobody. */
+async function beside<T>(work: () => Promise<T>): Promise<T> {
+  const idler = new Talker("harmless.ts", []);
+  await idler.line();
+  try {
+    return await work();
+  } finally {
+    await kill9(idler.child);
+  }
+}
+
 interface Seen {
   row: string;
   "p50 ms": string;
@@ -76,7 +91,7 @@ async function play(name: string): Promise<Seen> {
     await honest.line();
     const measure = async (rounds = ROUNDS) => JSON.parse(await honest.ask(String(rounds))) as number[];
     await measure(WARMING_ROUNDS);
-    const quiet = await measure();
+    const quiet = await beside(() => measure(ROUNDS / 2));
     const idle = await residentMib(broker.pid!);
     const most = watch(broker.pid!);
     const attack = new Talker("attack.ts", [name, market.url]);
@@ -84,6 +99,8 @@ async function play(name: string): Promise<Seen> {
     const { links } = JSON.parse(await attack.line()) as { links: number };
     const flooded = await measure();
     const grown = most() - idle;
+    await kill9(attack.child);
+    quiet.push(...(await beside(() => measure(ROUNDS / 2))));
     const bar = SLOWER_MAX * Math.max(QUIET_MS_LEAST, quantile(quiet, 0.99));
     const at = (q: number): string => `${quantile(quiet, q).toFixed(1)} -> ${quantile(flooded, q).toFixed(1)}`;
     return {

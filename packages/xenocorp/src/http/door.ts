@@ -98,13 +98,20 @@ export class Door {
   }
 
   /**
-   * A message has come: for how many ms its link should not be listened to. A party that owes more than one that waits its turn ever could
-   * is asking too much; an address may be shared with others who do.
+   * A message has come. Whether its party may go on: one that owes more than whoever waits its turn ever could is asking too much; an
+   * address may be shared with others who do.
    */
-  charge(address: string, session: PartySession | null, cost: number): number | "too-much" {
-    const wait = this.#addresses.of(address).charge(cost);
-    const own = session ? this.#parties.of(holderOf(session)).charge(cost) : 0;
-    return own > OWED_MS_MAX ? "too-much" : Math.max(wait, own);
+  charge(address: string, session: PartySession | null, cost: number): boolean {
+    this.#addresses.of(address).charge(cost);
+    if (!session) return true;
+    const own = this.#parties.of(holderOf(session));
+    own.charge(cost);
+    return own.owedMs() <= OWED_MS_MAX;
+  }
+
+  /** For how many ms a link should not be listened to. */
+  owedMs(address: string, session: PartySession | null): number {
+    return Math.max(this.#addresses.of(address).owedMs(), session ? this.#parties.of(holderOf(session)).owedMs() : 0);
   }
 
   take(what: Placed, holder: string): (() => void) | null {

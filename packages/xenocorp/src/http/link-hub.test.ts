@@ -33,6 +33,7 @@ class Far {
   /** Whether it reads what is passed on to it. */
   reads = true;
   #deliver: (message: string | Uint8Array) => void = () => {};
+  #owedMs: () => number = () => 0;
   #waiting: (() => void)[] = [];
 
   end: () => void = () => {};
@@ -54,7 +55,7 @@ class Far {
         if (this.reads) sent();
       },
       unreadBytes: () => this.unread,
-      rest: (ms) => void this.rests.push(ms),
+      heeds: (owedMs) => void (this.#owedMs = owedMs),
       onMessage: (handler) => void (this.#deliver = handler),
       onClose: (handler) => void (this.end = handler),
     };
@@ -80,6 +81,7 @@ class Far {
 
   say(message: object | Uint8Array): void {
     this.#deliver(message instanceof Uint8Array ? message : JSON.stringify(message));
+    if (this.#owedMs() > 0) this.rests.push(this.#owedMs());
   }
 
   async login(signer: Signer, party: string): Promise<this> {

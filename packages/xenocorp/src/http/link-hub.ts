@@ -118,6 +118,7 @@ export class LinkHub {
       admitted();
       callOff();
     };
+    pipe.heeds?.(() => this.door.owedMs(link.address, link.session));
     pipe.onControl?.(() => this.#charge(link, CONTROL_FRAME_COST));
     pipe.onMessage((message) => {
       if (!link.open) return;
@@ -138,9 +139,7 @@ export class LinkHub {
   }
 
   #charge(link: Link, cost: number): void {
-    const wait = this.door.charge(link.address, link.session, cost);
-    if (wait === "too-much") this.#close(link, "too-much");
-    else link.rest(wait);
+    if (!this.door.charge(link.address, link.session, cost)) this.#close(link, "too-much");
   }
 
   async #receive(link: Link, text: string, admitted: () => void): Promise<void> {

@@ -18,6 +18,7 @@ import type { LinkHub } from "./link-hub.ts";
 import type { Reads } from "./reads.ts";
 import { Routes, answerRefusal, bodyRefusal } from "./routes.ts";
 import type { Sessions } from "./sessions.ts";
+import { Sips } from "./sips.ts";
 import { SocketPipe } from "./socket-pipe.ts";
 import { createWrites, type DeskDoor } from "./writes.ts";
 
@@ -175,8 +176,9 @@ function acceptLinks(app: FastifyInstance, hub: LinkHub, who: Callers): void {
     if (closing) return refuseUpgrade(socket, refuse("unavailable", { why: CLOSINGS.closing.says }));
     if (request.url !== "/api/v1/link") return refuseUpgrade(socket, refuse("not_found", { path: "/api/v1/link is the link" }));
     if (!hub.door.admits(address)) return refuseUpgrade(socket, refuse("rate_limited", { retryAfterMs: 1_000 }));
-    sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const pipe = new SocketPipe(webSocket, socket, hub.door.memory.links, systemTimers);
+    const sips = new Sips(socket, systemTimers);
+    sockets.handleUpgrade(request, sips, head, (webSocket) => {
+      const pipe = new SocketPipe(webSocket, { raw: socket, sips }, hub.door.memory.links, systemTimers);
       pipes.add(pipe);
       pipe.onClose(() => pipes.delete(pipe));
       hub.accept(pipe, address);
