@@ -42,6 +42,8 @@ export const PLACES = {
   channels: { max: 20_000, perHolder: 1_024 },
   /** Documents whose answer is not there yet: the desk takes all that wait at once, so that few of one holder are all that it needs. */
   documents: { max: 4_000, perHolder: 64 },
+  /** A few, for as long as each of them comes; those of one address leave others theirs. */
+  longBodies: { max: 64, perHolder: 4 },
   addressStreams: { max: 4_000, perHolder: 256 },
   partyStreams: { max: 4_000, perHolder: 64 },
   transfers: { max: 32, perHolder: 2 },
@@ -76,6 +78,7 @@ export class Door {
       ...{
         documents: of("documents"),
         channels: of("channels"),
+        longBodies: of("longBodies"),
         addressStreams: of("addressStreams"),
         partyStreams: of("partyStreams"),
         transfers: of("transfers"),

@@ -2,11 +2,11 @@
  * The HTTP face of the broker: every route comes from the API table; links are WebSockets at /api/v1/link. Who controls the inputs: anyone,
  * every byte. Bounds: those of door.ts by source address; the size of bodies, headers and messages, and the time in which each must come.
  */
-import { API, ERROR_CODES, openApi, refusalBody, refuse, type Refusal, type RouteName } from "@xenoservers/protocol";
+import { API, openApi, refuse, type Refusal, type Route, type RouteName } from "@xenoservers/protocol";
 import { CLOSINGS, systemTimers } from "@xenoservers/protocol/link";
 import Fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import type { Logger } from "pino";
-import { STATUS_CODES, type IncomingMessage } from "node:http";
+import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex, Readable } from "node:stream";
 import { WebSocketServer } from "ws";
@@ -15,6 +15,7 @@ import { callers, type Callers } from "./caller.ts";
 import type { Door } from "./door.ts";
 import type { EventFeed } from "./event-feed.ts";
 import type { LinkHub } from "./link-hub.ts";
+import { boundLongBodies, lastAnswer } from "./long-bodies.ts";
 import type { Reads } from "./reads.ts";
 import { Routes, answerRefusal, bodyRefusal } from "./routes.ts";
 import type { Sessions } from "./sessions.ts";
@@ -70,6 +71,8 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
   const who = callers(parts.trustProxy);
   // bytes are read by the handler, once it is known that their sender has some business here
   app.addContentTypeParser("application/octet-stream", (_request, payload, parsed) => parsed(null, payload));
+  boundLongBodies(app, door, who, systemTimers, (url) => BODIES_OF_BYTES.has(url));
+  chargeOthers(app, door, who);
   parseJsonBodies(app, door);
 
   const routes = new Routes(
@@ -98,6 +101,18 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
   acceptLinks(app, hub, who);
   await app.ready();
   return app;
+}
+
+/** Routes whose bodies are a known party's, read by the handler and bounded there. */
+const BODIES_OF_BYTES = new Set(Object.values(API).flatMap(({ rawBody, path }: Route) => (rawBody ? [path] : [])));
+const API_PATHS = new Set(Object.values(API).map(({ path }) => path as string));
+
+/** What is asked besides the API, and where there is nothing, costs what the API's routes cost by themselves. */
+function chargeOthers(app: FastifyInstance, door: Door, who: Callers): void {
+  app.addHook("onRequest", async (request, reply) => {
+    if (API_PATHS.has(request.routeOptions.url ?? "") || door.admits(who.of(request.raw))) return;
+    return answerRefusal(request, reply, refuse("rate_limited", { retryAfterMs: 1_000 }));
+  });
 }
 
 class BodyRefused extends Error {
@@ -148,19 +163,8 @@ function boundConnections(app: FastifyInstance, door: Door, who: Callers): void 
 
 /** Refuses a WebSocket before it is one. */
 function refuseUpgrade(socket: Duplex, refusal: Refusal): void {
-  const { status } = ERROR_CODES[refusal.code];
-  const body = JSON.stringify(refusalBody(refusal));
-  const { retryAfterMs } = refusal.facts;
-  const retry = typeof retryAfterMs === "number" ? [`retry-after: ${Math.ceil(retryAfterMs / 1000)}`] : [];
-  const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    "content-type: application/json",
-    `content-length: ${body.length}`,
-    ...retry,
-    "connection: close",
-  ];
   socket.on("error", () => socket.destroy());
-  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+  socket.end(lastAnswer(refusal));
 }
 
 function acceptLinks(app: FastifyInstance, hub: LinkHub, who: Callers): void {
