@@ -9,11 +9,11 @@
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { quantile } from "../../bench/lib/report.ts";
 import { Programs, kill9 } from "../process/programs.ts";
+import { MIB_PER_1000_LINKS_MAX, residentMib, watch } from "./resident.ts";
 import { party } from "./row.ts";
 import { ROWS } from "./rows.ts";
 
@@ -22,11 +22,6 @@ const WARMING_ROUNDS = 20;
 const SLOWER_MAX = 3;
 /** What a quiet machine needs less than counts as so much: the bar is about waiting, not about noise. */
 const QUIET_MS_LEAST = 25;
-const MIB_PER_1000_LINKS_MAX = 64;
-const SAMPLE_EVERY_MS = 100;
-
-const residentMib = async (pid: number): Promise<number> =>
-  Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024;
 
 class Talker {
   readonly child: ChildProcess;
@@ -47,13 +42,6 @@ class Talker {
     this.child.stdin!.write(`${text}\n`);
     return this.line();
   }
-}
-
-/** The most that a process had, from now on. */
-function watch(pid: number): () => number {
-  let most = 0;
-  const timer = setInterval(() => void residentMib(pid).then((now) => (most = Math.max(most, now))), SAMPLE_EVERY_MS);
-  return () => (clearInterval(timer), most);
 }
 
 /** Burns what an attack could of the processor, and harms nobody. */
