@@ -24,6 +24,8 @@ export const MESSAGE_COSTS: Readonly<Record<ToBroker["t"], number>> = {
 };
 /** A channel that was asked for where there is none costs its look-up and an answer. */
 export const OPEN_REFUSED_COST = 48;
+/** A document that is refused was read, checked and looked up for nothing. */
+export const SUBMIT_REFUSED_COST = 28;
 /** WebSocket's own ping and pong. */
 export const CONTROL_FRAME_COST = 4;
 const BYTES_COST_MIN = 0.5;

@@ -316,6 +316,14 @@ describe("whoever does not read, or asks too much", () => {
     await until(() => spent() >= 4 * good);
   });
 
+  it("pays more for documents that are refused", async () => {
+    const own = await new Far().login(customer.root, customer.id);
+    const charged = vi.spyOn(world.hub.door, "charge");
+    own.say({ t: "submit", ref: 1, envelope: {} });
+    await own.hears("answer");
+    expect(charged.mock.calls.map(([, , cost]) => cost)).toEqual([4, 28]);
+  });
+
   it("has so many links as its party and its address may, and is told", async () => {
     await world.close();
     world = new World(undefined, { places: { partyLinks: { max: 9, perHolder: 2 }, addressLinks: { max: 9, perHolder: 3 } } });

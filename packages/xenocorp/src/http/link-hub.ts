@@ -23,7 +23,7 @@ import type { MarketEvent } from "../store/store.ts";
 import type { FarEnd, FarOpen } from "../fleet/far-end.ts";
 import { NO_FLEET, NOT_CONNECTED, type LinkFleet } from "../fleet/link-fleet.ts";
 import { Channels, type ChannelEnd } from "./channels.ts";
-import { Door, MESSAGE_COSTS, CONTROL_FRAME_COST, OPEN_REFUSED_COST, costOfBytes, holderOf } from "./door.ts";
+import { Door, MESSAGE_COSTS, CONTROL_FRAME_COST, OPEN_REFUSED_COST, SUBMIT_REFUSED_COST, costOfBytes, holderOf } from "./door.ts";
 import { Link, type LinkPipe } from "./link.ts";
 import { LiveKeys } from "./live-keys.ts";
 import { readerOf, type PartySession, type Sessions } from "./sessions.ts";
@@ -223,7 +223,10 @@ export class LinkHub {
   }
 
   async #submit(link: Link, session: PartySession, { ref, envelope, delivery }: Extract<ToBroker, { t: "submit" }>): Promise<void> {
-    const refused = (refusal: Refusal): void => link.tell({ t: "answer", ref, error: refusalBody(refusal).error });
+    const refused = (refusal: Refusal): void => {
+      link.tell({ t: "answer", ref, error: refusalBody(refusal).error });
+      this.#charge(link, SUBMIT_REFUSED_COST);
+    };
     const leave = this.door.take("documents", holderOf(session));
     if (!leave)
       return refused(refuse("rate_limited", { retryAfterMs: 1_000, why: "too many documents of this party wait for their answers" }));

@@ -1,7 +1,7 @@
 /** What is refused before it is read: long bodies without a place, and what is asked besides the API without tokens. */
 import { once } from "node:events";
 import { connect, type AddressInfo, type Socket } from "node:net";
-import { afterEach, expect, it } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { until } from "../../../../test/until.ts";
 import type { DoorOptions } from "./door.ts";
 import { World } from "./world.fixture.ts";
@@ -76,4 +76,27 @@ it("what is asked besides the API costs tokens as the API does", async () => {
     for (let i = 0; i < 12; i++) codes.add((await world.app.inject({ method: "GET", url })).statusCode);
     expect([url, codes.has(429)]).toEqual([url, true]);
   }
+});
+
+it("a connection whose requests cannot pay is read less than it sends, and is not cut", async () => {
+  const port = await start({ requestsPerSecond: 1 });
+  const socket = connect(port, "127.0.0.1");
+  sockets.push(socket);
+  let answers = "";
+  let sent = 0;
+  const count = (): number => answers.split("HTTP/1.1 ").length - 1;
+  socket.on("data", (bytes: Buffer) => void (answers += bytes.toString()));
+  const ask = async (): Promise<void> => {
+    sent++;
+    socket.write("GET /api/v1/market HTTP/1.1\r\nhost: m\r\n\r\n");
+    await until(() => count() === sent);
+  };
+  while (!answers.includes("429")) await ask();
+  const reads = vi.spyOn(world.hub.door, "admits");
+  sent++;
+  socket.write("GET /api/v1/market HTTP/1.1\r\nhost: m\r\n\r\n");
+  // others are served, and it is not
+  for (let i = 0; i < 20; i++) await world.app.inject({ method: "GET", url: "/api/v1/market" });
+  expect(reads.mock.calls.length).toBe(20);
+  await until(() => count() === sent);
 });

@@ -17,7 +17,7 @@ import type { EventFeed } from "./event-feed.ts";
 import type { LinkHub } from "./link-hub.ts";
 import { boundLongBodies, lastAnswer } from "./long-bodies.ts";
 import type { Reads } from "./reads.ts";
-import { Routes, answerRefusal, bodyRefusal } from "./routes.ts";
+import { Routes, answerRefusal, bodyRefusal, restAfter, tooManyRequests } from "./routes.ts";
 import type { Sessions } from "./sessions.ts";
 import { Sips } from "./sips.ts";
 import { SocketPipe } from "./socket-pipe.ts";
@@ -111,7 +111,8 @@ const API_PATHS = new Set(Object.values(API).map(({ path }) => path as string));
 function chargeOthers(app: FastifyInstance, door: Door, who: Callers): void {
   app.addHook("onRequest", async (request, reply) => {
     if (API_PATHS.has(request.routeOptions.url ?? "") || door.admits(who.of(request.raw))) return;
-    return answerRefusal(request, reply, refuse("rate_limited", { retryAfterMs: 1_000 }));
+    restAfter(request, reply, systemTimers);
+    return answerRefusal(request, reply, tooManyRequests());
   });
 }
 
