@@ -4,13 +4,25 @@ import { court } from "./court.ts";
 import { dispute } from "./dispute.ts";
 import { engine } from "./engine.ts";
 import { forgeries } from "./forgeries.ts";
+import { history } from "./history.ts";
 import { kernels } from "./kernels.ts";
 import { lease } from "./lease.ts";
 import type { Figure } from "./lib/report.ts";
 import { start } from "./start.ts";
 import { vm } from "./vm.ts";
 
-const BENCHES: Record<string, () => Promise<Figure[]>> = { lease, kernels, engine, start, dispute, vm, forgeries, collusion, court };
+const BENCHES: Record<string, () => Promise<Figure[]>> = {
+  lease,
+  kernels,
+  engine,
+  start,
+  dispute,
+  vm,
+  forgeries,
+  collusion,
+  court,
+  history,
+};
 
 const wanted = process.argv.slice(2).filter((word, i, all) => !word.startsWith("--") && !["--seed", "--count"].includes(all[i - 1] ?? ""));
 const unknown = wanted.find((name) => !BENCHES[name]);

@@ -101,6 +101,11 @@ export class HostileLink {
     }
   }
 
+  /** How often it heard that, and nobody took it. */
+  count(t: FromBroker["t"]): number {
+    return this.#heard.filter((message) => message.t === t).length;
+  }
+
   async login(client: MarketClient): Promise<this> {
     const { challenge } = await this.hears("challenge");
     const login = client.sign("login", { party: client.identity.party, challenge }).envelope;

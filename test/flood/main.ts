@@ -2,27 +2,26 @@
  * `npm run flood -- [ROW…]`: a broker and a server in processes of their own, an honest customer with a lease, and one attack after the
  * other beside it. Prints for each what the customer waits, with and without, and how far the broker's memory grows; ends 1 where a bar is
  * missed.
+ *
+ * A stranger's processor is elsewhere: the attack runs at the lowest priority, and while the customer is measured without it, a program
+ * that only burns the processor runs in its place, so that the ratio is of what the broker does. Half of the rounds without come before
+ * the attack and half after it, so that other work on the machine meets both alike.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { quantile } from "../../bench/lib/report.ts";
 import { Programs, kill9 } from "../process/programs.ts";
+import { MIB_PER_1000_LINKS_MAX, residentMib, watch } from "./resident.ts";
 import { party } from "./row.ts";
 import { ROWS } from "./rows.ts";
 
-const ROUNDS = 100;
+const ROUNDS = 300;
 const WARMING_ROUNDS = 20;
 const SLOWER_MAX = 3;
 /** What a quiet machine needs less than counts as so much: the bar is about waiting, not about noise. */
 const QUIET_MS_LEAST = 25;
-const MIB_PER_1000_LINKS_MAX = 64;
-const SAMPLE_EVERY_MS = 100;
-
-const residentMib = async (pid: number): Promise<number> =>
-  Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024;
 
 class Talker {
   readonly child: ChildProcess;
@@ -45,11 +44,15 @@ class Talker {
   }
 }
 
-/** The most that a process had, from now on. */
-function watch(pid: number): () => number {
-  let most = 0;
-  const timer = setInterval(() => void residentMib(pid).then((now) => (most = Math.max(most, now))), SAMPLE_EVERY_MS);
-  return () => (clearInterval(timer), most);
+/** Burns what an attack could of the processor, and harms nobody. */
+async function beside<T>(work: () => Promise<T>): Promise<T> {
+  const idler = new Talker("harmless.ts", []);
+  await idler.line();
+  try {
+    return await work();
+  } finally {
+    await kill9(idler.child);
+  }
 }
 
 interface Seen {
@@ -76,7 +79,7 @@ async function play(name: string): Promise<Seen> {
     await honest.line();
     const measure = async (rounds = ROUNDS) => JSON.parse(await honest.ask(String(rounds))) as number[];
     await measure(WARMING_ROUNDS);
-    const quiet = await measure();
+    const quiet = await beside(() => measure(ROUNDS / 2));
     const idle = await residentMib(broker.pid!);
     const most = watch(broker.pid!);
     const attack = new Talker("attack.ts", [name, market.url]);
@@ -84,6 +87,8 @@ async function play(name: string): Promise<Seen> {
     const { links } = JSON.parse(await attack.line()) as { links: number };
     const flooded = await measure();
     const grown = most() - idle;
+    await kill9(attack.child);
+    quiet.push(...(await beside(() => measure(ROUNDS / 2))));
     const bar = SLOWER_MAX * Math.max(QUIET_MS_LEAST, quantile(quiet, 0.99));
     const at = (q: number): string => `${quantile(quiet, q).toFixed(1)} -> ${quantile(flooded, q).toFixed(1)}`;
     return {

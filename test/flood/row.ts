@@ -41,5 +41,6 @@ export async function many<T>(count: number, make: (i: number) => Promise<T>): P
 
 /** Comes again, a moment after it was closed: no faster than a stranger can. */
 export function again(closed: Promise<unknown>, open: () => Promise<void>): void {
-  void closed.then(() => setTimeout(() => void open().catch(() => {}), AGAIN_MS));
+  // a reset is one way of being closed
+  void closed.catch(() => {}).then(() => setTimeout(() => void open().catch(() => {}), AGAIN_MS));
 }

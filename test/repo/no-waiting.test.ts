@@ -36,7 +36,7 @@ const LAWFUL: Lawful[] = [
   })),
   aTimer("test/process/clock.ts", 1, "a clock for the programs of a market; tests move it on"),
   aTimer("test/flood/row.ts", 1, "a stranger who was cut off comes again"),
-  aTimer("test/flood/main.ts", 1, "the flood is a bench, no test: it samples a process"),
+  aTimer("test/flood/resident.ts", 1, "a process is sampled: a sample more or less proves more or less, and nothing false"),
   aTimer("test/flood/honest.ts", 1, "a customer of the flood, which is a bench, asks now and then"),
   { rule: "a comparison with the time", file: "test/flood/honest.ts", times: 1, why: "what the flood measures" },
   aTimer(

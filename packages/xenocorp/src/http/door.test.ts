@@ -8,9 +8,12 @@ const clock = { at: 0, now: () => clock.at };
 it("tokens come back with time; what came already is paid on credit, and says how long to wait", () => {
   const bucket = new TokenBucket(10, 20, clock);
   expect([bucket.take(20), bucket.take(1)]).toEqual([true, false]);
-  expect(bucket.charge(5)).toBe(500);
+  bucket.charge(5);
+  expect(bucket.owedMs()).toBe(500);
   clock.at += 500;
-  expect([bucket.take(0), bucket.charge(1)]).toEqual([true, 100]);
+  expect([bucket.take(0), bucket.owedMs()]).toEqual([true, 0]);
+  bucket.charge(1);
+  expect(bucket.owedMs()).toBe(100);
   clock.at += 60_000;
   expect([bucket.take(20), bucket.take(1)]).toEqual([true, false]);
 });

@@ -24,6 +24,8 @@ export const MESSAGE_COSTS: Readonly<Record<ToBroker["t"], number>> = {
 };
 /** A channel that was asked for where there is none costs its look-up and an answer. */
 export const OPEN_REFUSED_COST = 48;
+/** A document that is refused was read, checked and looked up for nothing. */
+export const SUBMIT_REFUSED_COST = 28;
 /** WebSocket's own ping and pong. */
 export const CONTROL_FRAME_COST = 4;
 const BYTES_COST_MIN = 0.5;
@@ -42,6 +44,8 @@ export const PLACES = {
   channels: { max: 20_000, perHolder: 1_024 },
   /** Documents whose answer is not there yet: the desk takes all that wait at once, so that few of one holder are all that it needs. */
   documents: { max: 4_000, perHolder: 64 },
+  /** A few, for as long as each of them comes; those of one address leave others theirs. */
+  longBodies: { max: 64, perHolder: 4 },
   addressStreams: { max: 4_000, perHolder: 256 },
   partyStreams: { max: 4_000, perHolder: 64 },
   transfers: { max: 32, perHolder: 2 },
@@ -76,6 +80,7 @@ export class Door {
       ...{
         documents: of("documents"),
         channels: of("channels"),
+        longBodies: of("longBodies"),
         addressStreams: of("addressStreams"),
         partyStreams: of("partyStreams"),
         transfers: of("transfers"),
@@ -98,13 +103,20 @@ export class Door {
   }
 
   /**
-   * A message has come: for how many ms its link should not be listened to. A party that owes more than one that waits its turn ever could
-   * is asking too much; an address may be shared with others who do.
+   * A message has come. Whether its party may go on: one that owes more than whoever waits its turn ever could is asking too much; an
+   * address may be shared with others who do.
    */
-  charge(address: string, session: PartySession | null, cost: number): number | "too-much" {
-    const wait = this.#addresses.of(address).charge(cost);
-    const own = session ? this.#parties.of(holderOf(session)).charge(cost) : 0;
-    return own > OWED_MS_MAX ? "too-much" : Math.max(wait, own);
+  charge(address: string, session: PartySession | null, cost: number): boolean {
+    this.#addresses.of(address).charge(cost);
+    if (!session) return true;
+    const own = this.#parties.of(holderOf(session));
+    own.charge(cost);
+    return own.owedMs() <= OWED_MS_MAX;
+  }
+
+  /** For how many ms a link should not be listened to. */
+  owedMs(address: string, session: PartySession | null): number {
+    return Math.max(this.#addresses.of(address).owedMs(), session ? this.#parties.of(holderOf(session)).owedMs() : 0);
   }
 
   take(what: Placed, holder: string): (() => void) | null {

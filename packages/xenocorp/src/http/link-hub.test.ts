@@ -33,6 +33,7 @@ class Far {
   /** Whether it reads what is passed on to it. */
   reads = true;
   #deliver: (message: string | Uint8Array) => void = () => {};
+  #owedMs: () => number = () => 0;
   #waiting: (() => void)[] = [];
 
   end: () => void = () => {};
@@ -54,7 +55,7 @@ class Far {
         if (this.reads) sent();
       },
       unreadBytes: () => this.unread,
-      rest: (ms) => void this.rests.push(ms),
+      heeds: (owedMs) => void (this.#owedMs = owedMs),
       onMessage: (handler) => void (this.#deliver = handler),
       onClose: (handler) => void (this.end = handler),
     };
@@ -80,6 +81,7 @@ class Far {
 
   say(message: object | Uint8Array): void {
     this.#deliver(message instanceof Uint8Array ? message : JSON.stringify(message));
+    if (this.#owedMs() > 0) this.rests.push(this.#owedMs());
   }
 
   async login(signer: Signer, party: string): Promise<this> {
@@ -312,6 +314,14 @@ describe("whoever does not read, or asks too much", () => {
     own.say({ t: "channel-open", lease: "ab".repeat(32), session: newId() });
     await own.hears("channel-close");
     await until(() => spent() >= 4 * good);
+  });
+
+  it("pays more for documents that are refused", async () => {
+    const own = await new Far().login(customer.root, customer.id);
+    const charged = vi.spyOn(world.hub.door, "charge");
+    own.say({ t: "submit", ref: 1, envelope: {} });
+    await own.hears("answer");
+    expect(charged.mock.calls.map(([, , cost]) => cost)).toEqual([4, 28]);
   });
 
   it("has so many links as its party and its address may, and is told", async () => {

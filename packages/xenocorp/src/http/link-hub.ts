@@ -24,7 +24,7 @@ import type { FarEnd, FarOpen } from "../fleet/far-end.ts";
 import { NO_FLEET, NOT_CONNECTED, type LinkFleet } from "../fleet/link-fleet.ts";
 import type { Faults } from "@xenoservers/protocol/faults";
 import { Channels, type ChannelEnd } from "./channels.ts";
-import { Door, MESSAGE_COSTS, CONTROL_FRAME_COST, OPEN_REFUSED_COST, costOfBytes, holderOf } from "./door.ts";
+import { Door, MESSAGE_COSTS, CONTROL_FRAME_COST, OPEN_REFUSED_COST, SUBMIT_REFUSED_COST, costOfBytes, holderOf } from "./door.ts";
 import { Link, type LinkPipe } from "./link.ts";
 import { LiveKeys } from "./live-keys.ts";
 import { readerOf, type PartySession, type Sessions } from "./sessions.ts";
@@ -121,6 +121,7 @@ export class LinkHub {
       admitted();
       callOff();
     };
+    pipe.heeds?.(() => this.door.owedMs(link.address, link.session));
     pipe.onControl?.(() => this.#charge(link, CONTROL_FRAME_COST));
     pipe.onMessage((message) => {
       if (!link.open) return;
@@ -144,9 +145,7 @@ export class LinkHub {
   }
 
   #charge(link: Link, cost: number): void {
-    const wait = this.door.charge(link.address, link.session, cost);
-    if (wait === "too-much") this.#close(link, "too-much");
-    else link.rest(wait);
+    if (!this.door.charge(link.address, link.session, cost)) this.#close(link, "too-much");
   }
 
   async #receive(link: Link, text: string, admitted: () => void): Promise<void> {
@@ -230,7 +229,10 @@ export class LinkHub {
   }
 
   async #submit(link: Link, session: PartySession, { ref, envelope, delivery }: Extract<ToBroker, { t: "submit" }>): Promise<void> {
-    const refused = (refusal: Refusal): void => link.tell({ t: "answer", ref, error: refusalBody(refusal).error });
+    const refused = (refusal: Refusal): void => {
+      link.tell({ t: "answer", ref, error: refusalBody(refusal).error });
+      this.#charge(link, SUBMIT_REFUSED_COST);
+    };
     const leave = this.door.take("documents", holderOf(session));
     if (!leave)
       return refused(refuse("rate_limited", { retryAfterMs: 1_000, why: "too many documents of this party wait for their answers" }));

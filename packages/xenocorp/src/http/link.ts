@@ -14,8 +14,8 @@ export interface LinkPipe extends Omit<Pipe, "close"> {
   passOn?(bytes: Uint8Array, sent: () => void): void;
   /** Its other end is known now, and may say longer things. */
   admit?(): void;
-  /** Hears nothing for so long. */
-  rest?(ms: number): void;
+  /** Asks before it hears more: for how many ms it should not. */
+  heeds?(owedMs: () => number): void;
   /** Called for each message that the pipe answers by itself. */
   onControl?(handler: () => void): void;
   close(why: Closing): void;
@@ -95,11 +95,6 @@ export class Link {
       })
       .catch(() => this.close("unavailable"))
       .finally(() => this.#waiting--);
-  }
-
-  /** It has said more than it may for now. */
-  rest(ms: number): void {
-    if (ms > 0) this.#pipe.rest?.(ms);
   }
 
   /** Nothing is heard from it any more, whatever its other end still sends. */

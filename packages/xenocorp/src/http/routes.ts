@@ -3,8 +3,10 @@
  * table promises. Who controls the inputs: anyone, every byte. Bounds: those of door.ts, and the time in which a body must come.
  */
 import { API, ERROR_CODES, refuse, type Refusal, type Route, type RouteName } from "@xenoservers/protocol";
+import type { Timers } from "@xenoservers/protocol/link";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
+import { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { SigningStopped } from "../log/log-view.ts";
 import { noRoom, readBody } from "./body.ts";
@@ -47,6 +49,22 @@ export function answerRefusal(request: FastifyRequest, reply: FastifyReply, refu
   // what is still to come of its body is not waited for
   if (!request.raw.complete) reply.header("connection", "close");
   return reply.code(ERROR_CODES[refusal.code].status).send(refusedWith(request.id, refusal));
+}
+
+const TOO_MANY_REST_MS = 1_000;
+export const tooManyRequests = (): Refusal => refuse("rate_limited", { retryAfterMs: TOO_MANY_REST_MS });
+
+/** The connection of a request that could not pay is not read for a while after its answer, so that refusals cost less than requests. */
+export function restAfter({ raw: { socket } }: FastifyRequest, reply: FastifyReply, timers: Timers): void {
+  // a request that was made up inside this process has no connection
+  if (!(socket instanceof Socket)) return;
+  // whatever is left of the request's own body is taken with its answer
+  reply.raw.once("close", () =>
+    setImmediate(() => {
+      socket.pause();
+      timers.after(TOO_MANY_REST_MS, () => void socket.resume());
+    }),
+  );
 }
 
 /** Of what Fastify itself refuses. */
@@ -119,13 +137,14 @@ export class Routes {
 
   register(app: FastifyInstance, name: RouteName): void {
     const { method, path: url }: Route = API[name];
-    const { count, logger, callers, door } = this.#parts;
+    const { count, logger, callers, door, timers } = this.#parts;
     app.route({
       method,
       url,
       onRequest: async (request, reply) => {
-        if (!door.admits(callers.of(request.raw)))
-          return this.#refuse(name, request, reply, refuse("rate_limited", { retryAfterMs: 1_000 }));
+        if (door.admits(callers.of(request.raw))) return;
+        restAfter(request, reply, timers);
+        return this.#refuse(name, request, reply, tooManyRequests());
       },
       handler: async (request, reply) => {
         try {

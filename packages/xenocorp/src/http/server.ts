@@ -2,11 +2,11 @@
  * The HTTP face of the broker: every route comes from the API table; links are WebSockets at /api/v1/link. Who controls the inputs: anyone,
  * every byte. Bounds: those of door.ts by source address; the size of bodies, headers and messages, and the time in which each must come.
  */
-import { API, ERROR_CODES, openApi, refuse, type Refusal, type RouteName } from "@xenoservers/protocol";
+import { API, openApi, refuse, type Refusal, type Route, type RouteName } from "@xenoservers/protocol";
 import { CLOSINGS, systemTimers } from "@xenoservers/protocol/link";
 import Fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import type { Logger } from "pino";
-import { STATUS_CODES, type IncomingMessage } from "node:http";
+import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex, Readable } from "node:stream";
 import { WebSocketServer } from "ws";
@@ -16,10 +16,12 @@ import type { Door } from "./door.ts";
 import type { Faults } from "@xenoservers/protocol/faults";
 import type { EventFeed } from "./event-feed.ts";
 import type { LinkHub } from "./link-hub.ts";
-import { REQUEST_ID_HEADER, refusedWith, requestIdOf } from "./request-id.ts";
+import { boundLongBodies, lastAnswer } from "./long-bodies.ts";
+import { REQUEST_ID_HEADER, requestIdOf } from "./request-id.ts";
 import type { Reads } from "./reads.ts";
-import { Routes, answerRefusal, bodyRefusal } from "./routes.ts";
+import { Routes, answerRefusal, bodyRefusal, restAfter, tooManyRequests } from "./routes.ts";
 import type { Sessions } from "./sessions.ts";
+import { Sips } from "./sips.ts";
 import { SocketPipe } from "./socket-pipe.ts";
 import { createWrites, type DeskDoor } from "./writes.ts";
 
@@ -74,6 +76,8 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
   const { door } = hub;
   // bytes are read by the handler, once it is known that their sender has some business here
   app.addContentTypeParser("application/octet-stream", (_request, payload, parsed) => parsed(null, payload));
+  boundLongBodies(app, door, who, systemTimers, (url) => BODIES_OF_BYTES.has(url));
+  chargeOthers(app, door, who);
   parseJsonBodies(app, door);
   app.addHook("onRequest", async (request, reply) => void reply.header(REQUEST_ID_HEADER, request.id));
 
@@ -105,6 +109,19 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
   acceptLinks(app, hub, who);
   await app.ready();
   return app;
+}
+
+/** Routes whose bodies are a known party's, read by the handler and bounded there. */
+const BODIES_OF_BYTES = new Set(Object.values(API).flatMap(({ rawBody, path }: Route) => (rawBody ? [path] : [])));
+const API_PATHS = new Set(Object.values(API).map(({ path }) => path as string));
+
+/** What is asked besides the API, and where there is nothing, costs what the API's routes cost by themselves. */
+function chargeOthers(app: FastifyInstance, door: Door, who: Callers): void {
+  app.addHook("onRequest", async (request, reply) => {
+    if (API_PATHS.has(request.routeOptions.url ?? "") || door.admits(who.of(request.raw))) return;
+    restAfter(request, reply, systemTimers);
+    return answerRefusal(request, reply, tooManyRequests());
+  });
 }
 
 class BodyRefused extends Error {
@@ -155,20 +172,8 @@ function boundConnections(app: FastifyInstance, door: Door, who: Callers): void 
 
 /** Refuses a WebSocket before it is one. */
 function refuseUpgrade(socket: Duplex, requestId: string, refusal: Refusal): void {
-  const { status } = ERROR_CODES[refusal.code];
-  const body = JSON.stringify(refusedWith(requestId, refusal));
-  const { retryAfterMs } = refusal.facts;
-  const retry = typeof retryAfterMs === "number" ? [`retry-after: ${Math.ceil(retryAfterMs / 1000)}`] : [];
-  const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    "content-type: application/json",
-    `content-length: ${body.length}`,
-    `${REQUEST_ID_HEADER}: ${requestId}`,
-    ...retry,
-    "connection: close",
-  ];
   socket.on("error", () => socket.destroy());
-  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+  socket.end(lastAnswer(requestId, refusal));
 }
 
 function acceptLinks(app: FastifyInstance, hub: LinkHub, who: Callers): void {
@@ -185,8 +190,9 @@ function acceptLinks(app: FastifyInstance, hub: LinkHub, who: Callers): void {
     if (closing) return refuseUpgrade(socket, id, refuse("unavailable", { why: CLOSINGS.closing.says }));
     if (request.url !== "/api/v1/link") return refuseUpgrade(socket, id, refuse("not_found", { path: "/api/v1/link is the link" }));
     if (!hub.door.admits(address)) return refuseUpgrade(socket, id, refuse("rate_limited", { retryAfterMs: 1_000 }));
-    sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const pipe = new SocketPipe(webSocket, socket, hub.door.memory.links, systemTimers);
+    const sips = new Sips(socket, systemTimers);
+    sockets.handleUpgrade(request, sips, head, (webSocket) => {
+      const pipe = new SocketPipe(webSocket, { raw: socket, sips }, hub.door.memory.links, systemTimers);
       pipes.add(pipe);
       pipe.onClose(() => pipes.delete(pipe));
       hub.accept(pipe, address);

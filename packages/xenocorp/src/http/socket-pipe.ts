@@ -7,13 +7,15 @@ import type { Duplex } from "node:stream";
 import { CLOSINGS, type Closing, type Held, type MemoryShare, type Timers } from "@xenoservers/protocol/link";
 import type { WebSocket } from "ws";
 import type { LinkPipe } from "./link.ts";
+import type { Sips } from "./sips.ts";
 
 const UNREAD_BYTES_HEARD_MAX = 1024 * 1024;
 const STALLED_MS = 30_000;
 const HALF_MESSAGE_MS = 30_000;
 /** Less than so much of a message weighs no more than a link that says nothing. */
 const HALF_BYTES_MIN = 1024;
-const REST_MS_MAX = 10_000;
+/** What a message that waits weighs beside its bytes: buffers of their own, a place in the socket's queue, who is told when it is sent. */
+export const WAITING_BYTES = 512;
 
 /** A login, which is all that a stranger has to say, is smaller. */
 const STRANGERS_BYTES_MAX = 16 * 1024;
@@ -23,6 +25,7 @@ const frameBytes = (payload: number): number => payload + (payload < 126 ? 6 : p
 
 export class SocketPipe implements LinkPipe {
   readonly #socket: WebSocket;
+  readonly #sips: Pick<Sips, "heeds" | "rests" | "end">;
   readonly #timers: Timers;
   readonly #held: Held;
   /** Of a message that is not whole yet. */
@@ -32,20 +35,25 @@ export class SocketPipe implements LinkPipe {
   #admitted = false;
   /** When last something of what waits was taken. */
   #readAt: number;
-  #resting: (() => void) | null = null;
+  #unread = 0;
+  #closed = false;
   #control: () => void = () => {};
 
-  constructor(socket: WebSocket, raw: Duplex, memory: MemoryShare, timers: Timers) {
+  /** `raw` is what comes, `sips` what of it the WebSocket is given. */
+  constructor(
+    socket: WebSocket,
+    { raw, sips }: { raw: Duplex; sips: Pick<Sips, "heeds" | "rests" | "end"> },
+    memory: MemoryShare,
+    timers: Timers,
+  ) {
     this.#socket = socket;
+    this.#sips = sips;
     this.#timers = timers;
     this.#readAt = timers.now();
     this.#held = memory.hold(() => this.close("no-room"));
     socket.on("error", () => socket.terminate());
-    socket.on("close", () => {
-      this.#resting?.();
-      this.#held.end();
-    });
-    // before the WebSocket's own listener, which says what became whole
+    socket.on("close", () => this.#held.end());
+    // before it is given to the WebSocket, which says what became whole
     raw.prependListener("data", (chunk: Uint8Array) => this.#came(chunk.length));
     socket.on("ping", (data: Buffer) => {
       this.#whole(data.length);
@@ -59,7 +67,7 @@ export class SocketPipe implements LinkPipe {
   }
 
   unreadBytes(): number {
-    return this.#socket.bufferedAmount;
+    return this.#unread;
   }
 
   #came(bytes: number): void {
@@ -97,46 +105,46 @@ export class SocketPipe implements LinkPipe {
   }
 
   #send(message: string | Uint8Array, hand: (sent: () => void) => void): void {
-    if (this.#socket.readyState !== this.#socket.OPEN) return;
-    const bytes = typeof message === "string" ? Buffer.byteLength(message) : message.length;
+    if (this.#closed || this.#socket.readyState !== this.#socket.OPEN) return;
+    const bytes = WAITING_BYTES + (typeof message === "string" ? Buffer.byteLength(message) : message.length);
     if (!this.#held.add(bytes)) return this.close("no-room");
-    if (this.unreadBytes() === 0) this.#readAt = this.#timers.now();
+    if (this.#unread === 0) this.#readAt = this.#timers.now();
+    this.#unread += bytes;
     hand(() => {
       this.#held.drop(bytes);
+      this.#unread -= bytes;
       this.#readAt = this.#timers.now();
       this.#listen();
     });
     this.#listen();
   }
 
-  /** Listens, or does not: to whoever rests, or has much unread. */
+  /** Listens, or does not: to whoever has much unread, or is told that it is over. */
   #listen(): void {
-    const hears = this.#resting === null && this.unreadBytes() <= UNREAD_BYTES_HEARD_MAX;
-    if (hears) this.#socket.resume();
+    if (!this.#closed && this.#unread <= UNREAD_BYTES_HEARD_MAX) this.#socket.resume();
     else this.#socket.pause();
   }
 
-  rest(ms: number): void {
-    this.#resting?.();
-    const callOff = this.#timers.after(Math.min(ms, REST_MS_MAX), () => {
-      this.#resting = null;
-      this.#listen();
-    });
-    this.#resting = callOff;
-    this.#listen();
+  heeds(owedMs: () => number): void {
+    this.#sips.heeds(owedMs);
   }
 
   /** To be called every now and then: cuts whoever stands still. */
   look(): void {
     const now = this.#timers.now();
-    if (this.unreadBytes() > 0 && now - this.#readAt > STALLED_MS) this.close("not-reading");
-    else if (this.#half > 0 && this.#resting === null && !this.#socket.isPaused && now - this.#halfSince > HALF_MESSAGE_MS)
+    if (this.#unread > 0 && now - this.#readAt > STALLED_MS) this.close("not-reading");
+    else if (this.#half > 0 && !this.#sips.rests && !this.#socket.isPaused && now - this.#halfSince > HALF_MESSAGE_MS)
       this.close("half-message");
   }
 
+  /** Says why and ends: nothing more is heard of the other end, which has the time that the WebSocket waits to hear the reason. */
   close(closing: Closing): void {
     const { code, says } = CLOSINGS[closing];
+    if (this.#closed) return;
+    this.#closed = true;
     this.#socket.close(code, says);
+    this.#sips.end();
+    this.#socket.pause();
     // what it holds is needed now, or is a stranger's
     if (closing === "no-room" || !this.#admitted) this.#timers.after(0, () => this.#socket.terminate());
   }

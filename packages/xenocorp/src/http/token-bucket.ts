@@ -32,10 +32,15 @@ export class TokenBucket {
     return true;
   }
 
-  /** Pays for what has come already, on credit where it must: for how many ms nothing more should be taken. */
-  charge(cost: number): number {
+  /** Pays for what has come already, on credit where it must. */
+  charge(cost: number): void {
     this.#refill();
     this.#tokens -= cost;
+  }
+
+  /** For how many ms nothing more should be taken. */
+  owedMs(): number {
+    this.#refill();
     return this.#tokens >= 0 ? 0 : Math.ceil((-this.#tokens / this.#perSecond) * 1000);
   }
 }

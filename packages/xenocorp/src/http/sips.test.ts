@@ -1,0 +1,74 @@
+import { PassThrough, duplexPair, type Duplex } from "node:stream";
+import { once } from "node:events";
+import { expect, it } from "vitest";
+import { systemTimers } from "@xenoservers/protocol/link";
+import { Sips } from "./sips.ts";
+
+function sips(owed: { ms: number }) {
+  const wakes: { ms: number; action: () => void }[] = [];
+  const timers = {
+    now: () => 0,
+    random: () => 0,
+    after: (ms: number, action: () => void) => (wakes.push({ ms, action }), () => {}),
+  };
+  const socket: Duplex = new PassThrough();
+  const one = new Sips(socket, timers);
+  one.heeds(() => owed.ms);
+  const sizes: number[] = [];
+  return { socket, one, wakes, sizes };
+}
+
+it("stops in the middle of what came in one piece, and goes on when it may", async () => {
+  const owed = { ms: 0 };
+  const { socket, one, wakes, sizes } = sips(owed);
+  one.on("data", (bytes: Buffer) => {
+    sizes.push(bytes.length);
+    if (sizes.length === 2) owed.ms = 70;
+  });
+  socket.push(Buffer.alloc(10_000));
+  while (wakes.length === 0) await new Promise(setImmediate);
+  expect([sizes, wakes[0]?.ms, one.rests, socket.isPaused()]).toEqual([[4_096, 4_096], 70, true, true]);
+  wakes[0]?.action();
+  expect([sizes.length, wakes.length]).toEqual([2, 2]);
+  owed.ms = 0;
+  wakes[1]?.action();
+  expect([sizes, one.rests]).toEqual([[4_096, 4_096, 1_808], false]);
+});
+
+it("reads nothing more of the socket for as long as its reader waits", async () => {
+  const owed = { ms: 0 };
+  const { socket, one, wakes, sizes } = sips(owed);
+  one.on("data", (bytes: Buffer) => void (sizes.push(bytes.length), (owed.ms = 9)));
+  socket.push(Buffer.alloc(3));
+  while (wakes.length === 0) await new Promise(setImmediate);
+  for (let i = 0; i < 9; i++) socket.push(Buffer.alloc(3));
+  for (let i = 0; i < 9; i++) await new Promise(setImmediate);
+  expect([sizes, socket.readableLength]).toEqual([[3], 27]);
+});
+
+it("gives all that came before the end, then the end", async () => {
+  const { socket, one } = sips({ ms: 0 });
+  let come = 0;
+  one.on("data", (bytes: Buffer) => void (come += bytes.length));
+  socket.push(Buffer.alloc(9_000));
+  socket.push(null);
+  await once(one, "end");
+  expect(come).toBe(9_000);
+});
+
+it("passes on what is written, and ends with the socket", async () => {
+  const [raw, far] = duplexPair();
+  const one = new Sips(raw, systemTimers);
+  one.cork();
+  for (const piece of ["a", "b", "c"]) one.write(piece);
+  one.uncork();
+  one.write("d");
+  let come = "";
+  far.on("data", (bytes: Buffer) => void (come += bytes.toString()));
+  one.end();
+  await once(far, "end");
+  expect(come).toBe("abcd");
+  const gone = once(one, "close");
+  raw.destroy();
+  await gone;
+});
