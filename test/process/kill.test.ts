@@ -58,6 +58,34 @@ async function completed(label: string, done: { code: number | null; stdout: str
 const postmaster = async () =>
   Number((await readFile(path.join(folder, "broker", "postgres", "postmaster.pid"), "utf8").catch(() => "")).split("\n")[0]);
 
+/** Stands still, alive and connected, until what follows of it has come about. */
+async function hung(child: ChildProcess, follows: () => Promise<void>): Promise<void> {
+  child.kill("SIGSTOP");
+  try {
+    await follows();
+  } finally {
+    child.kill("SIGCONT");
+  }
+  await programs.isListed();
+}
+
+describe("hung", () => {
+  it("a xenoserver gets no orders, hears why its link was cut, and is listed again when it goes on", async () => {
+    await hung(server, () =>
+      until(async () => (await xeno("customer", ["search", "--explain"]).done).stderr.includes("no server fits: offline excluded 1")),
+    );
+    await until(() => programs.server.stderr.includes("nothing was heard from this end in time"));
+  });
+
+  it("a broker is taken for gone by its server, which finds it again when it goes on", async () => {
+    const status = async () =>
+      JSON.parse(await ok("owner", ["server", "status", "--data", programs.at("server"), "--json"])) as { connected: boolean };
+    await hung(broker, () => until(async () => !(await status()).connected));
+    expect(programs.server.stderr).toContain("nothing was heard from the broker in 8 beats of 250 ms");
+    await until(async () => (await status()).connected);
+  });
+});
+
 describe("killed without warning", () => {
   it("a xenoserver mid-job: its guest runs on, is found again, and the job completes", () =>
     meanwhile(

@@ -235,6 +235,7 @@ export const API = {
       ...SIGNED,
       "id_reused",
       "stale_sequence",
+      "clock_off",
       "expired",
       "not_found",
       "wrong_state",

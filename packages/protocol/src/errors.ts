@@ -36,6 +36,12 @@ export const ERROR_CODES = {
   suspended: row(403, "caller", "the party is suspended; running leases finish, new ones are refused; ask the operator"),
   id_reused: row(409, "caller", "the same client id was used before with other contents; use a new id"),
   stale_sequence: row(409, "owner", "an offer or claim with a higher sequence is known already"),
+  clock_off: row(
+    409,
+    "owner",
+    "the server's clock is `offsetMs` ahead of the market's and may be `allowedMs` off: set it (`timedatectl set-ntp true`)",
+    true,
+  ),
   expired: row(410, "caller", "the document's own deadline has passed; sign a new one"),
   not_found: row(404, "caller", "there is no such thing, or it is not yours to see"),
   wrong_state: row(409, "caller", "the lease is in a state that does not allow this; see `state`"),

@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { signDocument, type Signer } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { systemTimers, type MarketInfo } from "@xenoservers/protocol/link";
+import { systemTimers, type Beat, type MarketInfo } from "@xenoservers/protocol/link";
 import type { Pool, PoolConfig } from "pg";
 import { pino, type Logger } from "pino";
 import { publicKeysOf, type LoadedKeys } from "./broker-keys.ts";
@@ -52,6 +52,8 @@ export interface BrokerOptions {
   trustProxy?: readonly string[];
   /** Where the market's other brokers reach this one; by default on this machine only. */
   inner?: InnerOptions;
+  /** How often either end of a link lets the other hear something, and after how many such times it is cut. */
+  beat?: Beat;
   /** In place of the database's clock. */
   now?: () => number;
   logger?: Logger;
@@ -238,7 +240,10 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
   const { store, log } = services;
   const sessions = new Sessions(services);
   const market = (): Promise<MarketInfo> => describeMarket(services);
-  const hub = new LinkHub(() => desk, sessions, market, systemTimers, { door: new Door(systemTimers, options), fleet: run.links });
+  const hub = new LinkHub(() => desk, sessions, market, systemTimers, {
+    ...{ door: new Door(systemTimers, options), fleet: run.links },
+    ...(options.beat ? { beat: options.beat } : {}),
+  });
   const feed = new EventFeed(store, (error) => faults.failed("events cannot be read", error));
   const desk = new Desk(services, outboxTo(hub, feed));
   const metrics = createMetrics({

@@ -3,8 +3,27 @@
  * inputs: the broker (documents, events). Nothing is obeyed for its kind: each lease folds what it is told, and a purchase order must bind
  * an offer that this server signed.
  */
-import { parseDocument, serverIdOf, signDocument, toHex, type Envelope, type LogState, type MarketPins } from "@xenoservers/protocol";
-import { LinkClient, MemoryShare, pinsOf, type Documents, type LinkOptions, type MarketInfo, type Pipe } from "@xenoservers/protocol/link";
+import { clockIsRight, clockWords } from "@xenoservers/market";
+import {
+  parseDocument,
+  serverIdOf,
+  signDocument,
+  toHex,
+  visible,
+  type Envelope,
+  type LogState,
+  type MarketPins,
+} from "@xenoservers/protocol";
+import {
+  LinkClient,
+  MemoryShare,
+  pinsOf,
+  type Documents,
+  type LinkOptions,
+  type MarketInfo,
+  type MeasuredClock,
+  type Pipe,
+} from "@xenoservers/protocol/link";
 import { sealResult } from "@xenoservers/protocol/sealed";
 import { checkPurchaseOrder } from "@xenoservers/verify";
 import { admissionProblem } from "./admission.ts";
@@ -65,6 +84,8 @@ export class XenoServer {
   #cancelRenewal: () => void = () => {};
   /** Of the market's log. */
   #seen: LogState | null = null;
+  /** This machine's, as the broker measured it at the last login. */
+  #clock: MeasuredClock | null = null;
   #draining = false;
   #stopped = false;
 
@@ -76,8 +97,14 @@ export class XenoServer {
       timers: options.timers,
       crypto: options.crypto,
       login: (challenge, market) => this.#login(challenge, market),
-      onUp: (live, market) => this.#apart(null, this.#onUp(live, market)),
-      onDown: () => options.onState?.(),
+      onUp: (live, market, clock) => {
+        this.#clock = clock;
+        this.#apart(null, this.#onUp(live, market));
+      },
+      onDown: (why) => {
+        options.log("the link is down", { why: visible(why) });
+        options.onState?.();
+      },
       onDocuments: (documents) => this.#apart(null, this.#receive(documents)),
       onChannel: (lease, pipe) => this.#attach(lease, pipe),
       onRefused: (refusal) => options.onRefused?.(`${refusal.code} ${JSON.stringify(refusal.facts)}`),
@@ -120,6 +147,7 @@ export class XenoServer {
       server: this.id,
       connected: this.#link.up,
       draining: this.#draining,
+      clock: this.#clock && { ...this.#clock, isRight: this.#clockIsRight },
       leases: [...this.#runners.values()].map((runner) => ({
         lease: runner.record.lease,
         stage: runner.stage().is,
@@ -149,8 +177,19 @@ export class XenoServer {
     this.#options.onState?.();
     this.#terms = termsOf(market, this.#options.listing);
     this.#seen = market.log;
+    if (!this.#clockIsRight) this.#tellClock();
     await this.#list();
     await this.#receive(live);
+  }
+
+  get #clockIsRight(): boolean {
+    return this.#clock === null || clockIsRight(this.#clock, this.#clock.allowedMs);
+  }
+
+  #tellClock(): void {
+    const { clock } = this.state;
+    const what = `not listed: this machine's clock is ${clock ? clockWords(clock) : "off"}; set it, by NTP: timedatectl set-ntp true`;
+    this.#options.log(what, { ...clock });
   }
 
   // --- offers ---------------------------------------------------------------------------------------------------------------------------
@@ -196,6 +235,8 @@ export class XenoServer {
       await this.#link.submit(signDocument(crypto, signer, "offer-withdrawal", own).envelope);
       return;
     }
+    // whoever sets the clock brings about another login
+    if (!this.#clockIsRight) return;
     const validUntil = timers.now() + OFFER_VALID_MS;
     const of = { ...own, validUntil, channelKey: toHex(channelKey.publicKey) };
     const offer = signDocument(crypto, signer, "offer", offerOf(listing, this.#world.drivers, this.#terms, of));
@@ -244,7 +285,15 @@ export class XenoServer {
     const now = timers.now();
     const unfit = admissionProblem(
       {
-        ...{ server: this.id, serverKey: signer.publicKey, owner, now, isBinding: this.#offers.binds(offer.payload, now), listing },
+        ...{
+          server: this.id,
+          serverKey: signer.publicKey,
+          owner,
+          now,
+          clock: this.#clock,
+          isBinding: this.#offers.binds(offer.payload, now),
+          listing,
+        },
         isListed: !this.#draining && this.#options.listed(),
         drivers: this.#world.drivers,
         placed: placed.map(({ resources, driver }) => ({ resources, driver: driver.name })),

@@ -95,6 +95,29 @@ it("cuts whoever reads nothing of what waits for it, with a code and words; not 
   expect(socket.closed).toEqual([1008, expect.stringContaining("read faster")]);
 });
 
+it("cuts whoever says nothing for so many beats, with words, and waits for no goodbye; not whom it does not listen to itself", () => {
+  const { socket, one, time, come } = pipe();
+  const beats = (count: number): void => {
+    for (let i = 0; i < count; i++) one.missBeat(3);
+  };
+  beats(3);
+  // anything will do, also a part of something
+  come(1);
+  beats(3);
+  one.rest(700);
+  beats(9);
+  for (const wake of time.wakes.splice(0)) wake();
+  beats(3);
+  expect([socket.closed, socket.ended]).toEqual([null, false]);
+  beats(1);
+  expect(socket.closed).toEqual([1008, expect.stringContaining("nothing was heard from this end in time")]);
+  for (const wake of time.wakes) wake();
+  expect(socket.ended).toBe(true);
+  const stranger = pipe(undefined, false);
+  for (let i = 0; i < 9; i++) stranger.one.missBeat(3);
+  expect(stranger.socket.closed).toBeNull();
+});
+
 it("cuts who begins a message and does not end it; not who says nothing, nor who sends on the whole time", () => {
   const quiet = pipe();
   quiet.time.at += 3_600_000;

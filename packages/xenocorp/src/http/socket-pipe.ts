@@ -33,6 +33,8 @@ export class SocketPipe implements LinkPipe {
   /** When last something of what waits was taken. */
   #readAt: number;
   #resting: (() => void) | null = null;
+  /** Beats since anything came. */
+  #missed = 0;
   #control: () => void = () => {};
 
   constructor(socket: WebSocket, raw: Duplex, memory: MemoryShare, timers: Timers) {
@@ -63,6 +65,7 @@ export class SocketPipe implements LinkPipe {
   }
 
   #came(bytes: number): void {
+    this.#missed = 0;
     if (this.#half === 0) this.#halfSince = this.#timers.now();
     this.#half += bytes;
     this.#lastChunk = bytes;
@@ -134,11 +137,18 @@ export class SocketPipe implements LinkPipe {
       this.close("half-message");
   }
 
+  /** To be called once a beat: cuts whoever is listened to and has said nothing for so many, not even that it is there. */
+  missBeat(missedMax: number): void {
+    if (!this.#admitted || this.#resting !== null || this.#socket.isPaused) this.#missed = 0;
+    else if (this.#missed >= missedMax) this.close("silent");
+    else this.#missed++;
+  }
+
   close(closing: Closing): void {
     const { code, says } = CLOSINGS[closing];
     this.#socket.close(code, says);
-    // what it holds is needed now, or is a stranger's
-    if (closing === "no-room" || !this.#admitted) this.#timers.after(0, () => this.#socket.terminate());
+    // what it holds is needed now, or is a stranger's; whoever hangs does not answer a goodbye either
+    if (closing === "no-room" || closing === "silent" || !this.#admitted) this.#timers.after(0, () => this.#socket.terminate());
   }
 
   onMessage(handler: (message: string | Uint8Array) => void): void {

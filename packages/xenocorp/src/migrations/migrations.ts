@@ -9,7 +9,7 @@ interface Migration {
   sql: string;
 }
 
-const NAMES = ["001-market", "002-commit", "003-hearing", "004-keys", "005-books", "006-fleet", "007-plans"] as const;
+const NAMES = ["001-market", "002-commit", "003-hearing", "004-keys", "005-books", "006-fleet", "007-plans", "008-clocks"] as const;
 
 export const MIGRATIONS: readonly Migration[] = NAMES.map((name) => ({
   name,
