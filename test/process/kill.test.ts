@@ -86,6 +86,44 @@ describe("hung", () => {
   });
 });
 
+describe("told by its owner", () => {
+  const toml = (): string => path.join(programs.at("server"), "xenoserver.toml");
+  const listed = async (): Promise<string> => ok("customer", ["search", "--json"]);
+  const drain = (...args: string[]) => ok("owner", ["server", "drain", "--data", programs.at("server"), ...args]);
+
+  it("a xenoserver takes no leases, though it is killed and started again, until that is undone", async () => {
+    expect(await drain()).toContain("drained");
+    await until(async () => (await xeno("customer", ["search"]).done).stderr.includes("no server fits"));
+    await kill9(server);
+    server = await programs.serve();
+    await until(async () => (await ok("owner", ["server", "status", "--data", programs.at("server")])).includes("connected, drained"));
+    expect((await run("drained").done).code).not.toBe(0);
+    expect(await drain("--undo")).not.toContain("drained");
+    await programs.isListed();
+  });
+
+  it("a xenoserver reads its settings again: a good file holds at once, a bad one changes nothing and is told why", async () => {
+    const before = await readFile(toml(), "utf8");
+    const perHour = async (): Promise<string> => (/"gigaFuelNanos":"(\d+)"/.exec(await listed()) ?? [])[1] ?? "";
+    const first = await perHour();
+    await writeFile(toml(), `${before.replace("pool = 0", "pool = 1")}[price]\nfuel_hour = "0.5"\n`);
+    server.kill("SIGHUP");
+    await until(() => programs.server.stderr.includes("xenoserver.toml reread: from the next start on: pool"));
+    expect(programs.server.stderr).toContain("xenoserver.toml reread: changed: price.fuel_hour");
+    await until(async () => (await perHour()) !== first);
+    const second = await perHour();
+    await writeFile(toml(), `${before}[capacity]\nmemory = 4\n`);
+    server.kill("SIGHUP");
+    await until(() => programs.server.stderr.includes("capacity.memory: 4: it has no unit"));
+    const told = await xeno("owner", ["server", "reread", "--data", programs.at("server")]).done;
+    expect([told.code, told.stderr]).toEqual([125, expect.stringContaining("capacity.memory: 4: it has no unit")]);
+    expect(await perHour()).toBe(second);
+    await writeFile(toml(), before);
+    expect(await ok("owner", ["server", "reread", "--data", programs.at("server")])).toContain("changed: price.fuel_hour");
+    await until(async () => (await perHour()) === first);
+  });
+});
+
 describe("killed without warning", () => {
   it("a xenoserver mid-job: its guest runs on, is found again, and the job completes", () =>
     meanwhile(

@@ -90,11 +90,16 @@ export class Programs {
   }
 
   async startServer(...args: string[]): Promise<ChildProcess> {
-    const started = this.#start("owner", [CLI, "serve", "--data", this.at("server"), ...args], "info");
-    this.server = started.seen;
-    const child = await this.#printed(started, "serves");
+    const child = await this.serve(...args);
     await this.isListed();
     return child;
+  }
+
+  /** Resolves when it runs, listed or not. */
+  async serve(...args: string[]): Promise<ChildProcess> {
+    const started = this.#start("owner", [CLI, "serve", "--data", this.at("server"), ...args], "info");
+    this.server = started.seen;
+    return this.#printed(started, "serves");
   }
 
   isListed(): Promise<void> {

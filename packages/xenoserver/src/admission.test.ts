@@ -31,6 +31,7 @@ const admission: Admission = {
     now: 9,
     clock: { offsetMs: 4_000 },
     isBinding: true,
+    isOwnOffer: false,
     isListed: true,
     listing: LISTING,
     placed: [],

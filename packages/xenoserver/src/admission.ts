@@ -25,6 +25,8 @@ export interface Admission {
   clock: { offsetMs: number } | null;
   /** Whether the offer that is embedded binds it still. */
   isBinding: boolean;
+  /** Whether it is of the daemon that runs now. */
+  isOwnOffer: boolean;
   /** The owner wants the machine listed now: its hours, and not draining. */
   isListed: boolean;
   listing: Listing;
@@ -56,8 +58,10 @@ export function admissionProblem(admission: Admission, { po, order }: Bound): st
   const driver = drivers.get(order.driver);
   if (po.server !== server || po.serverKey !== serverKey || po.owner !== owner) return "it is for another server";
   if (!isBinding) return "it embeds an offer that is not current";
-  // an owner that has started its daemon with another price is not held to the one before
-  if (!isDeepStrictEqual(po.price, wirePriceOf(listing.price))) return "its price is not the one that is listed now";
+  // an owner that has started its daemon with another price is not held to the one before; one that changed it while the daemon ran has
+  // left what was under way as it was
+  if (!admission.isOwnOffer && !isDeepStrictEqual(po.price, wirePriceOf(listing.price)))
+    return "its price is not the one that is listed now";
   if (!isListed) return "the server is not listed now";
   if (po.acceptBy <= now)
     return `it came after its acceptBy${clock ? `; this machine's clock was ${clockWords(clock)} when it logged in` : ""}`;

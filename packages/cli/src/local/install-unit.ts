@@ -31,6 +31,7 @@ Wants=network-online.target
 
 [Service]
 ExecStart=${quoted(node)} ${word(entry)} serve --data ${word(folder)} --config ${word(configFile)}
+ExecReload=/bin/kill -HUP $MAINPID
 ${user === null ? "" : `User=${user}\n`}Restart=always
 RestartSec=2
 # guests outlive the daemon and are adopted by the next one

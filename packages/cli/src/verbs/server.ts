@@ -9,7 +9,7 @@ import { serverFolder } from "../local/server-folder.ts";
 import { print, printJson, say } from "../output/terminal.ts";
 import { UserError, duration, mib, shortId, table } from "../output/ui.ts";
 
-type ServerCommand = "status" | "drain" | "stop" | "stop-now" | "retire";
+type ServerCommand = "status" | "reread" | "drain" | "undrain" | "stop" | "stop-now" | "retire";
 
 const STATUS_WITHIN_MS = 5_000;
 /** Guests of running leases end first. */
@@ -19,6 +19,7 @@ const zState = z.looseObject({
   server: z.string(),
   connected: z.boolean(),
   draining: z.boolean(),
+  reread: z.array(z.string()).optional(),
   clock: z.looseObject({ offsetMs: z.number(), allowedMs: z.number(), isRight: z.boolean() }).nullable(),
   leases: z.array(
     z.looseObject({
@@ -40,7 +41,9 @@ export async function serverCommand({ data, json }: ServerInput, command: Server
   const state = zState.safeParse(answer);
   if (!state.success) return print(`the xenoserver of ${folder} is ${String(answer["state"] ?? "starting")}`);
   const { server, connected, draining, clock, leases } = state.data;
-  print(`${server}  ${connected ? "connected" : "not connected"}${draining ? ", draining" : ""}`);
+  const standing = draining ? ", drained: it takes no new leases until `xeno server drain --undo`" : "";
+  print(`${server}  ${connected ? "connected" : "not connected"}${standing}`);
+  if (state.data.reread) print(...state.data.reread);
   if (clock) print(clockLine(clock));
   if (leases.length === 0) return;
   table(

@@ -10,12 +10,15 @@ import type { VmDriver } from "../drivers/qemu/vm-driver.ts";
 import { openJournal } from "../lease/journal.ts";
 import type { RoomRules } from "../lease/kept-room.ts";
 import type { Listing } from "../listing.ts";
-import { XenoServer } from "../server.ts";
+import { XenoServer, type ServerOptions } from "../server.ts";
 import { HttpBrokerApi } from "./broker-api.ts";
-import { capacityOf, isListedAt, priceOf, readServerConfig, type ServerConfig } from "./config.ts";
+import { capacityOf, isListedAt, priceOf, type ServerConfig } from "./config.ts";
 import { openDrivers, type OpenDriversOptions } from "./drivers.ts";
 import { readIdentity, type ServerIdentity } from "./machine-identity.ts";
+import type { Reread } from "./reread.ts";
 import { memoryDiskMib, selfTest, type SelfTest } from "./self-test.ts";
+import { openSettings } from "./settings.ts";
+import { isDrained, keepDrained } from "./standing.ts";
 
 const RETAIN_MS = 24 * 3_600_000;
 const HOUR_MS = 3_600_000;
@@ -37,9 +40,13 @@ export interface Daemon {
   server: XenoServer;
   /** Null where no virtual machine can run. */
   vms: VmDriver | null;
-  config: ServerConfig;
+  readonly config: ServerConfig;
   test: SelfTest;
   identity: ServerIdentity;
+  /** Reads xenoserver.toml again; throws what is wrong with it, and nothing has changed then. */
+  reread(): Promise<Omit<Reread, "config">>;
+  /** Whether it takes no new leases, until told otherwise and through restarts. Returns when that is on disk. */
+  setDrained(drained: boolean): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -65,6 +72,17 @@ function roomOf({ disk }: ServerConfig, folder: string): RoomRules {
   };
 }
 
+const givenBy = (config: ServerConfig, test: SelfTest, folder: string): Pick<ServerOptions, "listing" | "room"> => ({
+  listing: listingOf(config, test),
+  room: roomOf(config, folder),
+});
+
+async function identityIn(folder: string): Promise<ServerIdentity> {
+  const identity = await readIdentity(folder);
+  if (identity) return identity;
+  throw new Error("this machine is not enrolled; run `xeno serve --enrol TOKEN` with a token from `xeno token create --server`");
+}
+
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const {
     folder,
@@ -77,14 +95,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     onRefused,
     onState,
   } = options;
-  const identity = await readIdentity(folder);
-  if (!identity)
-    throw new Error("this machine is not enrolled; run `xeno serve --enrol TOKEN` with a token from `xeno token create --server`");
-  const config = await readServerConfig(configFile);
+  const identity = await identityIn(folder);
+  const settings = await openSettings(configFile);
   const journal = await openJournal(folder);
   const inUse = (await journal.load()).flatMap(({ guest }) => (guest ? [String(guest.token["folder"])] : []));
   const { drivers, states, vms, measure } = await openDrivers({
-    ...{ crypto: nodeCrypto, folder, cache, config, inUse, log },
+    ...{ crypto: nodeCrypto, folder, cache, config: settings.now, inUse, log },
     ...(network ? { network } : {}),
     ...(wrapDriver ? { wrapDriver } : {}),
   });
@@ -98,9 +114,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     channelKey: channelKeyPair(Buffer.from(identity.channelSecret, "hex")),
     pins: () => pins,
     connect: options.connect ?? (() => addresses.first(connectPipe)),
-    listing: listingOf(config, test),
-    room: roomOf(config, folder),
-    listed: () => isListedAt(config, new Date()),
+    ...givenBy(settings.now, test, folder),
+    draining: await isDrained(folder),
+    listed: () => isListedAt(settings.now, new Date()),
     market: () => api.market(),
     receipt: (lease) => api.receipt(lease),
     sealPart: (lease, part, bytes) => api.sealPart(lease, part, bytes),
@@ -116,7 +132,20 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     })
     .catch((error: Error) => log("the machines' speed could not be measured", { why: error.message }));
   return {
-    ...{ server, vms, config, test, identity },
+    ...{ server, vms, test, identity },
+    get config() {
+      return settings.now;
+    },
+    async reread() {
+      const { changed, later } = await settings.reread();
+      if (changed.length > 0) await server.change(givenBy(settings.now, test, folder));
+      return { changed, later };
+    },
+    async setDrained(drained) {
+      await keepDrained(folder, drained);
+      if (drained) void server.drain();
+      else await server.undrain();
+    },
     async close() {
       closing.abort();
       await server.close();

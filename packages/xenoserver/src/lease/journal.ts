@@ -4,13 +4,14 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { lstat, mkdir, open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
+import { lstat, mkdir, open, readFile, readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Lease } from "@xenoservers/market";
 import type { Envelope, Kind } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { GuestToken } from "../drivers/driver.ts";
 import type { Work } from "../drivers/work.ts";
+import { writeSynced } from "./write-synced.ts";
 
 export interface SignedClaim {
   id: string;
@@ -90,18 +91,6 @@ export interface Journal {
   blobFile(lease: string, digest: string): string;
   /** The number of the next offer to sign, above all before it and above `after`; survives restarts. */
   nextOfferSequence(after?: number): Promise<number>;
-}
-
-async function writeSynced(file: string, text: string): Promise<void> {
-  const part = `${file}.part`;
-  const handle = await open(part, "w", 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.datasync();
-  } finally {
-    await handle.close();
-  }
-  await rename(part, file);
 }
 
 async function digestOfFile(file: string): Promise<string> {

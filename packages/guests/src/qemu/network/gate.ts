@@ -15,7 +15,7 @@ import type { NetNamespace } from "./namespace.ts";
 import { answerQuestion, type Found } from "./questions.ts";
 
 /** Never, whatever owner or order say: mail from strangers' guests ruins the owner's address. */
-const MAIL_PORTS: readonly number[] = [25, 465, 587, 2525];
+export const MAIL_PORTS: readonly number[] = [25, 465, 587, 2525];
 const CONNECTIONS_MAX = 256;
 /** How long a guest may use an address after it asked for its name. */
 const NAME_KEPT_MS = 3_600_000;
