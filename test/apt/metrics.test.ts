@@ -30,7 +30,7 @@ it.skipIf(!installed)("nor against a xenoserver's", async () => {
   const { registry, logged } = createServerMetrics({
     ...{ now: () => 2, heardAt: () => 1, imageBytes: async () => 1, freeBytes: async () => 1 },
     state: () => ({
-      ...{ server: "s", connected: true, draining: false, capacity: { offered: resources, used: resources } },
+      ...{ server: "s", connected: true, draining: false, clock: null, capacity: { offered: resources, used: resources } },
       leases: [{ lease: "l", stage: "running", usedMs: 1, resources }],
     }),
   });

@@ -44,6 +44,7 @@ it("closes a link instead of falling over while the database is away", async () 
       t: "hello",
       protocol: 1,
       login: h.sign(customer.signer, "login", { party: customer.party, challenge: given }).envelope,
+      clock: 0,
     }),
   );
   await until(() => second.state.closed);

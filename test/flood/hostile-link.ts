@@ -109,7 +109,7 @@ export class HostileLink {
   async login(client: MarketClient): Promise<this> {
     const { challenge } = await this.hears("challenge");
     const login = client.sign("login", { party: client.identity.party, challenge }).envelope;
-    this.socket.write(frame({ t: "hello", protocol: 1, login }));
+    this.socket.write(frame({ t: "hello", protocol: 1, login, clock: Date.now() }));
     await this.hears("welcome");
     return this;
   }

@@ -10,10 +10,15 @@ interface Done {
   stderr: string;
 }
 
-export const command = (home: string, ...args: string[]): Promise<Done> =>
-  new Promise((resolve) => {
-    const env = { ...process.env, XENO_HOME: home };
-    execFile(process.execPath, [CLI, ...args], { env }, (error, stdout, stderr) =>
-      resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
-    );
-  });
+export const command = (home: string, ...args: string[]): Promise<Done> => started(home, args).done;
+
+/** `says` is called with what it says on stderr, as it comes. */
+export function started(home: string, args: readonly string[], says: (text: string) => void = () => {}) {
+  const { promise: done, resolve } = Promise.withResolvers<Done>();
+  const env = { ...process.env, XENO_HOME: home };
+  const child = execFile(process.execPath, [CLI, ...args], { env }, (error, stdout, stderr) =>
+    resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
+  );
+  child.stderr?.on("data", (chunk: Buffer | string) => says(String(chunk)));
+  return { child, done };
+}

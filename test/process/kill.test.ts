@@ -58,6 +58,72 @@ async function completed(label: string, done: { code: number | null; stdout: str
 const postmaster = async () =>
   Number((await readFile(path.join(folder, "broker", "postgres", "postmaster.pid"), "utf8").catch(() => "")).split("\n")[0]);
 
+/** Stands still, alive and connected, until what follows of it has come about. */
+async function hung(child: ChildProcess, follows: () => Promise<void>): Promise<void> {
+  child.kill("SIGSTOP");
+  try {
+    await follows();
+  } finally {
+    child.kill("SIGCONT");
+  }
+  await programs.isListed();
+}
+
+describe("hung", () => {
+  it("a xenoserver gets no orders, hears why its link was cut, and is listed again when it goes on", async () => {
+    await hung(server, () =>
+      until(async () => (await xeno("customer", ["search", "--explain"]).done).stderr.includes("no server fits: offline excluded 1")),
+    );
+    await until(() => programs.server.stderr.includes("nothing was heard from this end in time"));
+  });
+
+  it("a broker is taken for gone by its server, which finds it again when it goes on", async () => {
+    const status = async () =>
+      JSON.parse(await ok("owner", ["server", "status", "--data", programs.at("server"), "--json"])) as { connected: boolean };
+    await hung(broker, () => until(async () => !(await status()).connected));
+    expect(programs.server.stderr).toContain("nothing was heard from the broker in 8 beats of 250 ms");
+    await until(async () => (await status()).connected);
+  });
+});
+
+describe("told by its owner", () => {
+  const toml = (): string => path.join(programs.at("server"), "xenoserver.toml");
+  const listed = async (): Promise<string> => ok("customer", ["search", "--json"]);
+  const drain = (...args: string[]) => ok("owner", ["server", "drain", "--data", programs.at("server"), ...args]);
+
+  it("a xenoserver takes no leases, though it is killed and started again, until that is undone", async () => {
+    expect(await drain()).toContain("drained");
+    await until(async () => (await xeno("customer", ["search"]).done).stderr.includes("no server fits"));
+    await kill9(server);
+    server = await programs.serve();
+    await until(async () => (await ok("owner", ["server", "status", "--data", programs.at("server")])).includes("connected, drained"));
+    expect((await run("drained").done).code).not.toBe(0);
+    expect(await drain("--undo")).not.toContain("drained");
+    await programs.isListed();
+  });
+
+  it("a xenoserver reads its settings again: a good file holds at once, a bad one changes nothing and is told why", async () => {
+    const before = await readFile(toml(), "utf8");
+    const perHour = async (): Promise<string> => (/"gigaFuelNanos":"(\d+)"/.exec(await listed()) ?? [])[1] ?? "";
+    const first = await perHour();
+    await writeFile(toml(), `${before.replace("pool = 0", "pool = 1")}[price]\nfuel_hour = "0.5"\n`);
+    server.kill("SIGHUP");
+    await until(() => programs.server.stderr.includes("xenoserver.toml reread: from the next start on: pool"));
+    expect(programs.server.stderr).toContain("xenoserver.toml reread: changed: price.fuel_hour");
+    await until(async () => (await perHour()) !== first);
+    const second = await perHour();
+    await writeFile(toml(), `${before}[capacity]\nmemory = 4\n`);
+    server.kill("SIGHUP");
+    await until(() => programs.server.stderr.includes("capacity.memory: 4: it has no unit"));
+    const told = await xeno("owner", ["server", "reread", "--data", programs.at("server")]).done;
+    expect([told.code, told.stderr]).toEqual([125, expect.stringContaining("capacity.memory: 4: it has no unit")]);
+    expect(await perHour()).toBe(second);
+    await writeFile(toml(), before);
+    expect(await ok("owner", ["server", "reread", "--data", programs.at("server")])).toContain("changed: price.fuel_hour");
+    await until(async () => (await perHour()) === first);
+  });
+});
+
 describe("killed without warning", () => {
   it("a xenoserver mid-job: its guest runs on, is found again, and the job completes", () =>
     meanwhile(

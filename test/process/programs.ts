@@ -26,6 +26,8 @@ export interface Started {
 
 export class Programs {
   readonly folder: string;
+  /** What the latest server has told its owner. */
+  server: Done = { code: null, stdout: "", stderr: "" };
   /** Any at first; then the one that everybody knows. */
   #port = "0";
   url = "";
@@ -47,8 +49,8 @@ export class Programs {
     return this.#start(who, [CLI, ...args]);
   }
 
-  #start(who: string, args: string[]): Started {
-    const env = { ...process.env, XENO_HOME: path.join(this.folder, who), LOG_LEVEL: "warn", NO_COLOR: "1", DATABASE_URL: undefined };
+  #start(who: string, args: string[], level = "warn"): Started {
+    const env = { ...process.env, XENO_HOME: path.join(this.folder, who), LOG_LEVEL: level, NO_COLOR: "1", DATABASE_URL: undefined };
     const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "pipe"] });
     const seen: Done = { code: null, stdout: "", stderr: "" };
     child.stdout.on("data", (chunk: Buffer) => (seen.stdout += chunk.toString()));
@@ -88,9 +90,16 @@ export class Programs {
   }
 
   async startServer(...args: string[]): Promise<ChildProcess> {
-    const child = await this.#printed(this.xeno("owner", ["serve", "--data", this.at("server"), ...args]), "serves");
+    const child = await this.serve(...args);
     await this.isListed();
     return child;
+  }
+
+  /** Resolves when it runs, listed or not. */
+  async serve(...args: string[]): Promise<ChildProcess> {
+    const started = this.#start("owner", [CLI, "serve", "--data", this.at("server"), ...args], "info");
+    this.server = started.seen;
+    return this.#printed(started, "serves");
   }
 
   isListed(): Promise<void> {

@@ -6,7 +6,8 @@ import { CHEATS, cheatingDriver } from "@xenoservers/xenoserver";
 import { zReceipt } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { verifyReceipt } from "@xenoservers/verify";
-import { command } from "./command.ts";
+import { until } from "../until.ts";
+import { command, started } from "./command.ts";
 import { endless, saying } from "./jobs.ts";
 import { startMarket, type TestMarket } from "./market.ts";
 import { WASM_ALONE } from "./settings.ts";
@@ -65,6 +66,21 @@ it("shows the output when two owners agree", async () => {
   const { code, stdout, stderr } = await xeno("run", PYTHON, "--replicas", "2");
   expect([code, stdout], stderr).toEqual([0, "hello, world\n"]);
   expect(stderr).toMatch(/agreed +2 owners signed the same output/);
+});
+
+it("withdraws all of them on Ctrl-C: no money is held for any of them, and nothing runs on", async () => {
+  const job = path.join(market.folder, "without-end.wasm");
+  await writeFile(job, await endless());
+  let heard = "";
+  const { child, done } = started(path.join(market.folder, "customer"), ["run", job, "--replicas", "2"], (text) => (heard += text));
+  await until(() => heard.split("replica  ").length === 3 || child.exitCode !== null);
+  child.kill("SIGINT");
+  const { code, stderr } = await done;
+  expect([code, stderr.match(/replica \d: the order was withdrawn/g)], stderr).toEqual([
+    130,
+    ["replica 1: the order was withdrawn", "replica 2: the order was withdrawn"],
+  ]);
+  await until(async () => (await xeno("wallet", "--json")).stdout.includes('"held":"0"'));
 });
 
 it("has the referee decide when they differ, shows the right output and moves the stake", async () => {

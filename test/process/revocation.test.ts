@@ -195,7 +195,9 @@ it("cuts links, channels, event streams and listings at the other broker", async
   const channel = own.link.openChannel(lease);
   await until(async () => theirs.channels.length > 0);
   expect(theirs.channels[0]?.lease).toBe(lease);
-  const ends = [channel, ...theirs.channels.map(({ pipe }) => pipe)].map((pipe) => new Promise<void>((closed) => pipe.onClose(closed)));
+  const ends = [channel, ...theirs.channels.map(({ pipe }) => pipe)].map(
+    (pipe) => new Promise<void>((closed) => pipe.onClose(() => closed())),
+  );
 
   const bearer = `Bearer ${await token(there, device, customer.id)}`;
   const stream = await fetch(new URL("/api/v1/events", there.url), { headers: { accept: "text/event-stream", authorization: bearer } });

@@ -40,7 +40,8 @@ interface SimParts {
   via(): Promise<Pipe>;
 }
 
-class SimClient extends MarketClient {
+/** The production client, whose broker is asked over the simulated network. */
+export class SimClient extends MarketClient {
   readonly #parts: SimParts;
   override readonly crypto: Crypto;
   override readonly timers: Timers;
@@ -94,7 +95,7 @@ class SimClient extends MarketClient {
 
 type JobKind = "run" | "fail" | "refuse";
 
-function jobOf({ random, clock }: SimCustomerOptions, kind: JobKind, assured: boolean): BuiltJob {
+export function jobOf({ random, clock }: Pick<SimCustomerOptions, "random" | "clock">, kind: JobKind, assured: boolean): BuiltJob {
   return buildJob({
     module: bytesBlob(random.bytes(200)),
     args: [kind, String(random.between(0, assured ? 6_000 : 90_000)), String(random.between(0, 3)), "x".repeat(random.between(0, 50))],

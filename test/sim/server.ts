@@ -3,6 +3,7 @@ import { ROLE_SCOPES } from "@xenoservers/market";
 import type { Network, Random, SimClock } from "@xenoservers/testkit";
 import { refuse, serverIdOf, type Crypto } from "@xenoservers/protocol";
 import { channelKeyPair } from "@xenoservers/protocol/channel";
+import type { Pipe } from "@xenoservers/protocol/link";
 import { createSigner } from "@xenoservers/protocol/node";
 import type { Identity } from "@xenoservers/sdk";
 import { XenoServer, cheatingDriver, type Cheat } from "@xenoservers/xenoserver";
@@ -30,6 +31,8 @@ export interface SimServerOptions {
   random: Random;
   crypto: Crypto;
   cheat: Cheat | null;
+  /** What lies between its daemon and the network; nothing, where it is absent. */
+  between?(pipe: Pipe): Pipe;
   trace(line: string): void;
 }
 
@@ -51,7 +54,8 @@ async function* unsealed(): AsyncGenerator<Uint8Array> {
   yield new Uint8Array(64);
 }
 
-export async function addServer(i: number, { broker, clock, network, random, crypto, cheat, trace }: SimServerOptions): Promise<SimServer> {
+export async function addServer(i: number, options: SimServerOptions): Promise<SimServer> {
+  const { broker, clock, network, random, crypto, cheat, trace, between = (pipe) => pipe } = options;
   const owner = await broker.party(`owner ${i}`, STAKE);
   const stake = { party: owner.party, amountNanos: STAKE.toString(), direction: "deposit", clientId: broker.clientId() } as const;
   await broker.must(owner.signer, "stake", stake);
@@ -73,7 +77,7 @@ export async function addServer(i: number, { broker, clock, network, random, cry
       room: { keptBytesMax: 1e9, keptBytesOfOneMax: 1e9, leftFreeBytes: 0, freeBytes: async () => 1e9, letGoOfCaches: async () => {} },
       drivers: [cheat ? cheatingDriver(cheat, driver) : driver],
       log: (what, facts) => trace(`${host}: ${what} ${JSON.stringify(facts).slice(0, 160)}`),
-      connect: () => network.connect(host),
+      connect: async () => between(await network.connect(host)),
       listed: () => true,
       market: async () => broker.services && describeMarket(broker.services),
       encrypt: unsealed,

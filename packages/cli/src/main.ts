@@ -34,7 +34,7 @@ import {
   refereeInput,
   suspendInput,
 } from "./input/verbs/operator.ts";
-import { abuseTraceInput, serveInput, serverInput, serverStopInput } from "./input/verbs/owner.ts";
+import { abuseTraceInput, serveInput, serverDrainInput, serverInput, serverStopInput } from "./input/verbs/owner.ts";
 import { evidenceInput, receiptShowInput, verifyInput, witnessInput } from "./input/verbs/proof.ts";
 import { quoteInput, runInput } from "./input/verbs/run.ts";
 import { searchInput } from "./input/verbs/search.ts";
@@ -193,7 +193,12 @@ const OWNERS: readonly Verb[] = [
   verb("serve", "offer this machine", serveInput, async (given) => (await import("./verbs/serve.ts")).serve(given)),
   group("server", "the xenoserver running here", [
     verb("status", "", serverInput, async (given) => (await import("./verbs/server.ts")).serverCommand(given, "status")),
-    verb("drain", "take no new leases", serverInput, async (given) => (await import("./verbs/server.ts")).serverCommand(given, "drain")),
+    verb("reread", "xenoserver.toml again, as SIGHUP does", serverInput, async (given) =>
+      (await import("./verbs/server.ts")).serverCommand(given, "reread"),
+    ),
+    verb("drain", "take no new leases, until --undo", serverDrainInput, async (given) =>
+      (await import("./verbs/server.ts")).serverCommand(given, given.undo ? "undrain" : "drain"),
+    ),
     verb("stop", "drain and end; guests of running leases first", serverStopInput, async (given) =>
       (await import("./verbs/server.ts")).serverCommand(given, given.now ? "stop-now" : "stop"),
     ),

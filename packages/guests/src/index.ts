@@ -17,7 +17,7 @@ export { ImageStore } from "./qemu/images/images.ts";
 export { Refusal, type Fault } from "./qemu/refusal.ts";
 export { QmpError } from "./qemu/machine/qmp.ts";
 export { Control } from "./qemu/machine/control.ts";
-export { Gate, type Connection } from "./qemu/network/gate.ts";
+export { Gate, MAIL_PORTS, type Connection } from "./qemu/network/gate.ts";
 export { LookUpRoom } from "./qemu/network/look-ups.ts";
 export { parseRanges, publicAddresses, type AddressRule } from "./qemu/network/addresses.ts";
 export { findKernel } from "./qemu/images/stock.ts";

@@ -23,6 +23,7 @@ export * from "./lease/appealing.ts";
 export * from "./lease/step.ts";
 export * from "./ledger.ts";
 export * from "./assurance.ts";
+export * from "./clock.ts";
 export * from "./condition.ts";
 export * from "./conduct.ts";
 export * from "./matching.ts";

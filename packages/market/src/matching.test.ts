@@ -56,6 +56,7 @@ const wish = (over: Partial<Wish> = {}): Wish => ({
 describe("matching", () => {
   const excluded: [string, Partial<Candidate>, Partial<Wish>][] = [
     ["offline", { online: false }, {}],
+    ["clock", { clockIsRight: false }, {}],
     ["cooling", { coolUntil: 11 }, {}],
     ["expired", { validUntil: 5 }, {}],
     ["suspended", { suspended: true }, {}],

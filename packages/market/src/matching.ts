@@ -39,6 +39,8 @@ export interface Candidate {
   timings: LeaseTimings;
   /** The server's link to the broker is up. */
   online: boolean;
+  /** Its clock goes as the market's does, nearly. */
+  clockIsRight: boolean;
   /** It gets no order of others before, in broker time: it missed some. */
   coolUntil: number;
   /** Its owner missed more orders than it completed. */
@@ -73,6 +75,7 @@ export interface Wish {
 
 type Exclusion =
   | "offline"
+  | "clock"
   | "cooling"
   | "expired"
   | "suspended"
@@ -112,6 +115,7 @@ const EGRESS_RANK: Readonly<Record<string, number>> = { none: 0, names: 1, publi
 /** The first reason why the candidate cannot take the wish, in a fixed order; null when it can. */
 export function exclusionOf(candidate: Candidate, wish: Wish, now: number): Exclusion | null {
   if (!candidate.online) return "offline";
+  if (!candidate.clockIsRight) return "clock";
   // a referee has the turn that it was drawn for: who fails in it is passed over by name
   if (candidate.coolUntil > now && candidate.owner !== wish.customer && !wish.isJudging) return "cooling";
   if (candidate.validUntil <= now) return "expired";

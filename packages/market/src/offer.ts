@@ -10,6 +10,7 @@ import { priceVectorOf, type Resources } from "./resources.ts";
 export interface Standing {
   free: Resources;
   online: boolean;
+  clockIsRight: boolean;
   coolUntil: number;
   missesWeigh: boolean;
   isVouchedFor: boolean;
@@ -62,7 +63,7 @@ export function candidateOf(offerId: string, offer: OfferContent, standing: Stan
 }
 
 /** A server of which nothing is known, good or bad. */
-export const NEWCOMER = { coolUntil: 0, missesWeigh: false, isVouchedFor: false } as const;
+export const NEWCOMER = { clockIsRight: true, coolUntil: 0, missesWeigh: false, isVouchedFor: false } as const;
 
 /** The candidate as its signed offer alone shows it: nothing of the broker's word in it. */
 export const offeredCandidate = (offerId: string, offer: OfferContent): Candidate =>

@@ -239,6 +239,7 @@ export const API = {
       "id_reused",
       "answer_gone",
       "stale_sequence",
+      "clock_off",
       "expired",
       "not_found",
       "wrong_state",

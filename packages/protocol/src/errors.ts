@@ -37,6 +37,12 @@ export const ERROR_CODES = {
   id_reused: row(409, "caller", "the same client id was used before with other contents; use a new id"),
   answer_gone: row(410, "caller", "this was done long ago, and what was answered is not kept any more; read how it stands"),
   stale_sequence: row(409, "owner", "an offer or claim with a higher sequence is known already"),
+  clock_off: row(
+    409,
+    "owner",
+    "the server's clock is `offsetMs` ahead of the market's and may be `allowedMs` off: set it (`timedatectl set-ntp true`)",
+    true,
+  ),
   expired: row(410, "caller", "the document's own deadline has passed; sign a new one"),
   cursor_expired: row(410, "caller", "events after this cursor were dropped; read how things stand, then the events without a cursor"),
   not_found: row(404, "caller", "there is no such thing, or it is not yours to see"),

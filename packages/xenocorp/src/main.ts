@@ -4,7 +4,7 @@ import path from "node:path";
 import { signDocument, toHex, type Signer } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { serveMetrics, type MetricsPlace } from "@xenoservers/protocol/metrics-page";
-import { systemTimers, type MarketInfo } from "@xenoservers/protocol/link";
+import { systemTimers, type Beat, type MarketInfo } from "@xenoservers/protocol/link";
 import type { Pool, PoolConfig } from "pg";
 import { pino, type Logger } from "pino";
 import { ArchiveFolder } from "./archive/archive-folder.ts";
@@ -61,6 +61,8 @@ export interface BrokerOptions {
   trustProxy?: readonly string[];
   /** Where the market's other brokers reach this one; by default on this machine only. */
   inner?: InnerOptions;
+  /** How often either end of a link lets the other hear something, and after how many such times it is cut. */
+  beat?: Beat;
   /** In place of the database's clock. */
   now?: () => number;
   logger?: Logger;
@@ -278,6 +280,7 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
   const hub = new LinkHub(() => desk, sessions, market, systemTimers, {
     ...{ door: new Door(systemTimers, options), fleet: run.links },
     failed: (what, error, facts) => faults.failed(what, error, facts),
+    ...(options.beat ? { beat: options.beat } : {}),
   });
   const feed = new EventFeed(store, (error) => faults.failed("events cannot be read", error));
   const desk = new Desk(services, outboxTo(hub, feed, { logger, metrics }));

@@ -24,7 +24,18 @@ const bound: Ordered = {
   },
 };
 const admission: Admission = {
-  ...{ server: "s", serverKey: "k", owner: "o", now: 9, isBinding: true, isListed: true, listing: LISTING, placed: [] },
+  ...{
+    server: "s",
+    serverKey: "k",
+    owner: "o",
+    now: 9,
+    clock: { offsetMs: 4_000 },
+    isBinding: true,
+    isOwnOffer: false,
+    isListed: true,
+    listing: LISTING,
+    placed: [],
+  },
   drivers: driversByName([sim]),
 };
 const weak = driversByName([{ ...sim, sandbox: { strength: "weak", why: "" } }]);
@@ -45,7 +56,7 @@ it.each([
   ["an offer that is not current", why({ isBinding: false }), "not current"],
   ["at a price of before", why({ listing: { ...LISTING, price: { ...LISTING.price, gigaFuelNanos: 601n } } }), "price"],
   ["outside the owner's hours, or while it drains", why({ isListed: false }), "not listed"],
-  ["late", why({ now: 10 }), "acceptBy"],
+  ["late", why({ now: 10 }), "acceptBy; this machine's clock was 4.0 s ahead of the market's"],
   ["without the driver", why({}, {}, { driver: "qemu" }), "driver qemu"],
   ["a stranger's in a weak sandbox", why({ drivers: weak }), "too weak"],
   ["a stranger's where only some are served", why({ listing: { ...LISTING, allowedParties: ["d"] } }), "not served"],

@@ -5,7 +5,7 @@
  * it).
  */
 import { isDeepStrictEqual } from "node:util";
-import { RESOURCE_KEYS, fitsWithin, wirePriceOf, type Driver, type Resources } from "@xenoservers/market";
+import { RESOURCE_KEYS, clockWords, fitsWithin, wirePriceOf, type Driver, type Resources } from "@xenoservers/market";
 import type { Payload } from "@xenoservers/protocol";
 import type { Drivers } from "./drivers/registry.ts";
 import type { Listing } from "./listing.ts";
@@ -21,8 +21,12 @@ export interface Admission {
   serverKey: string;
   owner: string;
   now: number;
+  /** How far this machine's clock is ahead of the market's, where the broker has measured it. */
+  clock: { offsetMs: number } | null;
   /** Whether the offer that is embedded binds it still. */
   isBinding: boolean;
+  /** Whether it is of the daemon that runs now. */
+  isOwnOffer: boolean;
   /** The owner wants the machine listed now: its hours, and not draining. */
   isListed: boolean;
   listing: Listing;
@@ -50,14 +54,17 @@ function freeMemoryDisk({ listing, placed, drivers }: Admission): number {
 
 /** Why this purchase order is not accepted, in words; null when it may be. */
 export function admissionProblem(admission: Admission, { po, order }: Bound): string | null {
-  const { server, serverKey, owner, now, isBinding, isListed, listing, drivers } = admission;
+  const { server, serverKey, owner, now, clock, isBinding, isListed, listing, drivers } = admission;
   const driver = drivers.get(order.driver);
   if (po.server !== server || po.serverKey !== serverKey || po.owner !== owner) return "it is for another server";
   if (!isBinding) return "it embeds an offer that is not current";
-  // an owner that has started its daemon with another price is not held to the one before
-  if (!isDeepStrictEqual(po.price, wirePriceOf(listing.price))) return "its price is not the one that is listed now";
+  // an owner that has started its daemon with another price is not held to the one before; one that changed it while the daemon ran has
+  // left what was under way as it was
+  if (!admission.isOwnOffer && !isDeepStrictEqual(po.price, wirePriceOf(listing.price)))
+    return "its price is not the one that is listed now";
   if (!isListed) return "the server is not listed now";
-  if (po.acceptBy <= now) return "it came after its acceptBy";
+  if (po.acceptBy <= now)
+    return `it came after its acceptBy${clock ? `; this machine's clock was ${clockWords(clock)} when it logged in` : ""}`;
   if (!driver) return `no guest of the driver ${order.driver} can run here`;
   const isStranger = po.customer !== owner;
   if (isStranger && driver.sandbox.strength === "weak" && !listing.allowWeakSandbox) return "the sandbox is too weak for strangers";

@@ -11,9 +11,17 @@ export class OwnOffers {
   /** The first that still binds; null before anything is signed. */
   #floor: number | null = null;
   #taken: number | null = null;
+  /** The first that this daemon signed. */
+  #first: number | null = null;
 
   signed(sequence: number): void {
     this.#floor ??= sequence - OF_EARLIER_DAEMON;
+    this.#first ??= sequence;
+  }
+
+  /** Whether this daemon signed it, knowing what its owner wanted then. */
+  isOwn(sequence: number): boolean {
+    return this.#first !== null && sequence >= this.#first;
   }
 
   taken(sequence: number): void {

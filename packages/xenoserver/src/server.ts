@@ -3,9 +3,27 @@
  * inputs: the broker (documents, events). Nothing is obeyed for its kind: each lease folds what it is told, and a purchase order must bind
  * an offer that this server signed.
  */
-import { RESOURCE_KEYS, type Resources } from "@xenoservers/market";
-import { parseDocument, serverIdOf, signDocument, toHex, type Envelope, type LogState, type MarketPins } from "@xenoservers/protocol";
-import { LinkClient, MemoryShare, pinsOf, type Documents, type LinkOptions, type MarketInfo, type Pipe } from "@xenoservers/protocol/link";
+import { RESOURCE_KEYS, clockIsRight, clockWords, type Resources } from "@xenoservers/market";
+import {
+  parseDocument,
+  serverIdOf,
+  signDocument,
+  toHex,
+  visible,
+  type Envelope,
+  type LogState,
+  type MarketPins,
+} from "@xenoservers/protocol";
+import {
+  LinkClient,
+  MemoryShare,
+  pinsOf,
+  type Documents,
+  type LinkOptions,
+  type MarketInfo,
+  type MeasuredClock,
+  type Pipe,
+} from "@xenoservers/protocol/link";
 import { sealResult } from "@xenoservers/protocol/sealed";
 import { checkPurchaseOrder } from "@xenoservers/verify";
 import { admissionProblem } from "./admission.ts";
@@ -22,7 +40,10 @@ import { OwnOffers } from "./own-offers.ts";
 export interface ServerOptions extends Omit<RunnerWorld, "submit" | "over" | "seen" | "server" | "drivers" | "encrypt" | "channelMemory"> {
   drivers: readonly GuestDriver[];
   connect: LinkOptions["connect"];
+  /** As it is at first; `change` brings another. */
   listing: Listing;
+  /** It takes no new leases until it is told to. */
+  draining?: boolean;
   /** Whether the owner wants the machine listed now. */
   listed(): boolean;
   /** The market's own description, as it is now; null where it cannot be had. */
@@ -58,6 +79,8 @@ export class XenoServer {
   readonly #link: LinkClient;
   readonly #runners = new Map<string, LeaseRunner>();
   readonly #offers = new OwnOffers();
+  /** What the owner gives now. */
+  #given: Pick<ServerOptions, "listing" | "room">;
   /** The offer that waits for its answer, and whether another has to follow it. */
   #listing: Promise<void> | null = null;
   #hasChanged = false;
@@ -68,19 +91,29 @@ export class XenoServer {
   #cancelRenewal: () => void = () => {};
   /** Of the market's log. */
   #seen: LogState | null = null;
-  #draining = false;
+  /** This machine's, as the broker measured it at the last login. */
+  #clock: MeasuredClock | null = null;
+  #draining: boolean;
   #stopped = false;
 
   constructor(options: ServerOptions) {
     this.#options = options;
+    this.#given = options;
+    this.#draining = options.draining ?? false;
     this.id = serverIdOf(options.crypto, options.signer.publicKey);
     this.#link = new LinkClient({
       connect: options.connect,
       timers: options.timers,
       crypto: options.crypto,
       login: (challenge, market) => this.#login(challenge, market),
-      onUp: (live, market) => this.#apart(null, this.#onUp(live, market)),
-      onDown: () => options.onState?.(),
+      onUp: (live, market, clock) => {
+        this.#clock = clock;
+        this.#apart(null, this.#onUp(live, market));
+      },
+      onDown: (why) => {
+        options.log("the link is down", { why: visible(why) });
+        options.onState?.();
+      },
       onDocuments: (documents) => this.#apart(null, this.#receive(documents)),
       onChannel: (lease, pipe) => this.#attach(lease, pipe),
       onHeard: () => options.onHeard?.(),
@@ -124,6 +157,7 @@ export class XenoServer {
       server: this.id,
       connected: this.#link.up,
       draining: this.#draining,
+      clock: this.#clock && { ...this.#clock, isRight: this.#clockIsRight },
       leases: [...this.#runners.values()].map((runner) => ({
         lease: runner.record.lease,
         stage: runner.stage().is,
@@ -160,10 +194,21 @@ export class XenoServer {
 
   async #onUp(live: Documents, market: MarketInfo): Promise<void> {
     this.#options.onState?.();
-    this.#terms = termsOf(market, this.#options.listing);
+    this.#terms = termsOf(market, this.#given.listing);
     this.#seen = market.log;
+    if (!this.#clockIsRight) this.#tellClock();
     await this.#list();
     await this.#receive(live);
+  }
+
+  get #clockIsRight(): boolean {
+    return this.#clock === null || clockIsRight(this.#clock, this.#clock.allowedMs);
+  }
+
+  #tellClock(): void {
+    const { clock } = this.state;
+    const what = `not listed: this machine's clock is ${clock ? clockWords(clock) : "off"}; set it, by NTP: timedatectl set-ntp true`;
+    this.#options.log(what, { ...clock });
   }
 
   // --- offers ---------------------------------------------------------------------------------------------------------------------------
@@ -173,7 +218,7 @@ export class XenoServer {
     if (!this.#link.up) return;
     const market = await this.#options.market().catch(() => null);
     if (market && samePins(pinsOf(market), this.#options.pins())) {
-      this.#terms = termsOf(market, this.#options.listing);
+      this.#terms = termsOf(market, this.#given.listing);
       this.#seen = market.log;
     }
     await this.#list();
@@ -202,16 +247,18 @@ export class XenoServer {
     this.#cancelRenewal();
     if (this.#stopped || !this.#terms) return;
     this.#renewAfter(OFFER_RENEW_MS);
-    const { crypto, signer, listing, owner, journal, channelKey, timers, log } = this.#options;
+    const { crypto, signer, owner, journal, channelKey, timers, log } = this.#options;
     const sequence = await journal.nextOfferSequence(this.#sequenceKnown);
     const own = { origin: this.#options.pins().origin, seen: this.#seen, owner, server: this.id, sequence };
     if (this.#draining || !this.#options.listed()) {
       await this.#link.submit(signDocument(crypto, signer, "offer-withdrawal", own).envelope);
       return;
     }
+    // whoever sets the clock brings about another login
+    if (!this.#clockIsRight) return;
     const validUntil = timers.now() + OFFER_VALID_MS;
     const of = { ...own, validUntil, channelKey: toHex(channelKey.publicKey) };
-    const offer = signDocument(crypto, signer, "offer", offerOf(listing, this.#world.drivers, this.#terms, of));
+    const offer = signDocument(crypto, signer, "offer", offerOf(this.#given.listing, this.#world.drivers, this.#terms, of));
     this.#offers.signed(sequence);
     const answer = await this.#link.submit(offer.envelope);
     if (answer.ok) {
@@ -246,7 +293,7 @@ export class XenoServer {
   }
 
   async #receivePurchaseOrder(envelope: Envelope, grants: readonly Envelope[]): Promise<void> {
-    const { crypto, signer, owner, listing, timers, journal, log } = this.#options;
+    const { crypto, signer, owner, timers, journal, log } = this.#options;
     const checked = checkPurchaseOrder(factWorld(this.#world, grants), envelope);
     if (!checked.ok) return log("a purchase order was refused", { why: checked.why });
     const { po, order, offer } = checked;
@@ -257,7 +304,8 @@ export class XenoServer {
     const now = timers.now();
     const unfit = admissionProblem(
       {
-        ...{ server: this.id, serverKey: signer.publicKey, owner, now, isBinding: this.#offers.binds(offer.payload, now), listing },
+        ...{ server: this.id, serverKey: signer.publicKey, owner, now, clock: this.#clock, listing: this.#given.listing },
+        ...{ isBinding: this.#offers.binds(offer.payload, now), isOwnOffer: this.#offers.isOwn(offer.payload.sequence) },
         isListed: !this.#draining && this.#options.listed(),
         drivers: this.#world.drivers,
         placed: placed.map(({ resources, driver }) => ({ resources, driver: driver.name })),
@@ -282,7 +330,7 @@ export class XenoServer {
   async #roomProblem(customer: string): Promise<string | null> {
     const all = await Promise.all([...this.#runners.values()].map((runner) => runner.kept()));
     return roomProblem(
-      this.#options.room,
+      this.#given.room,
       all.flatMap((kept) => kept ?? []),
       customer,
     );
@@ -295,6 +343,18 @@ export class XenoServer {
   }
 
   // --- the owner's commands -------------------------------------------------------------------------------------------------------------
+
+  /** The owner gives something else from now on: the offer says so, and leases that are accepted later are held to it. */
+  async change(given: Pick<ServerOptions, "listing" | "room">): Promise<void> {
+    this.#given = given;
+    await this.#renew();
+  }
+
+  /** Takes leases again. */
+  async undrain(): Promise<void> {
+    this.#draining = false;
+    await this.#list();
+  }
 
   /** Takes no new leases; resolves when the running ones are done. */
   async drain(): Promise<void> {

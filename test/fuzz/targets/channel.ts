@@ -230,11 +230,16 @@ const packets: Target = {
 };
 
 const BROKER = [
-  { t: "hello", protocol: 1, login: ENVELOPE },
+  { t: "hello", protocol: 1, login: ENVELOPE, clock: 1 },
   { t: "submit", ref: 1, envelope: ENVELOPE, delivery: ENVELOPE },
   { t: "channel-open", lease: ID, session: ID.slice(0, 32) },
   { t: "ping" },
-  { t: "welcome", party: `p_${"0".repeat(40)}`, live: { grants: [ENVELOPE], filed: [{ envelope: ENVELOPE, at: 1 }] } },
+  {
+    t: "welcome",
+    party: `p_${"0".repeat(40)}`,
+    live: { grants: [ENVELOPE], filed: [{ envelope: ENVELOPE, at: 1 }] },
+    clock: { offsetMs: 1, errorMs: 1, allowedMs: 1 },
+  },
   { t: "answer", ref: 1, answer: { lease: ID } },
   { t: "event", event: { kind: "x", lease: null, data: {}, at: 1 } },
   { t: "channel-close", session: ID.slice(0, 32), why: "x" },

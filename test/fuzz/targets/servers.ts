@@ -140,8 +140,8 @@ const webSocket: Target = {
   name: "websocket",
   covers: ["xenocorp/src/http/socket-pipe.ts#SocketPipe"],
   corpus: async () => [
-    ...[{ t: "ping" }, { t: "hello", protocol: 1, login: JSON.parse(ENVELOPE) }, { t: "submit", ref: 1, envelope: {} }].map((each) =>
-      frameOf(1, bytesOf(JSON.stringify(each))),
+    ...[{ t: "ping" }, { t: "hello", protocol: 1, login: JSON.parse(ENVELOPE), clock: 1 }, { t: "submit", ref: 1, envelope: {} }].map(
+      (each) => frameOf(1, bytesOf(JSON.stringify(each))),
     ),
     ...[frameOf(2, new Uint8Array(40)), frameOf(9, bytesOf("ping")), frameOf(10, new Uint8Array()), CLOSE],
     ...WRONG_FRAMES,

@@ -62,6 +62,7 @@ Wants=network-online.target
 
 [Service]
 ExecStart=${quoted(node)} ${word(entry)} serve --data ${word(folder)} --config ${word(configFile)}${metricsAt(metricsPort)}
+ExecReload=/bin/kill -HUP $MAINPID
 ${own(user)}Restart=always
 RestartSec=2
 # guests outlive the daemon and are adopted by the next one

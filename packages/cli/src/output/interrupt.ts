@@ -8,6 +8,47 @@ import type { LeaseSession, MarketClient, Withdrawn } from "@xenoservers/sdk";
 /** How this side let go of the job. */
 export type Left = "detach" | Withdrawn;
 
+export const LEFT_SAYS: Readonly<Record<Left, string>> = {
+  detach: "it runs on",
+  withdrawn: "the order was withdrawn, and nothing is charged from now on",
+  over: "the order was over already",
+  unheard: "the broker has not confirmed that the order is withdrawn: it ends by itself when it expires",
+};
+
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+
+function onSignals(heard: (signal: NodeJS.Signals) => void): () => void {
+  for (const signal of SIGNALS) process.on(signal, heard);
+  return () => {
+    for (const signal of SIGNALS) process.removeListener(signal, heard);
+  };
+}
+
+/**
+ * Of replicas, whose results are worth nothing one by one: all of them are given up, those that run as well as those that nobody has taken
+ * yet. Resolves to what came of each, or to what `ended` does where nobody interrupts before.
+ */
+export async function unlessInterrupted<T>(
+  sessions: readonly Pick<LeaseSession, "withdraw">[],
+  ended: Promise<T>,
+): Promise<{ left: Withdrawn[] } | { ended: T }> {
+  const { promise: left, resolve: leave } = Promise.withResolvers<Withdrawn[]>();
+  let asked = false;
+  const done = onSignals(() => {
+    // a second time does not wait for a broker that does not answer
+    if (asked) return leave(sessions.map(() => "unheard"));
+    asked = true;
+    void Promise.all(sessions.map((session) => session.withdraw("interrupted"))).then(leave);
+  });
+  try {
+    const first = await Promise.race([left.then((each) => ({ left: each })), ended.then((value) => ({ ended: value }))]);
+    // what was withdrawn ends too
+    return asked ? { left: await left } : first;
+  } finally {
+    done();
+  }
+}
+
 export function onInterrupt(client: MarketClient, session: LeaseSession, isThere: () => boolean): { left: Promise<Left>; done(): void } {
   const { promise: left, resolve: leave } = Promise.withResolvers<Left>();
   let asking = false;
@@ -28,12 +69,5 @@ export function onInterrupt(client: MarketClient, session: LeaseSession, isThere
     if (isCancel(choice) || choice === "detach") leave("detach");
     else if (choice === "stop") await client.act("stop", { lease: session.lease, party: client.identity.party, reason: "interrupted" });
   };
-  const listener = (signal: NodeJS.Signals): void => void handler(signal);
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, listener);
-  return {
-    left,
-    done() {
-      for (const signal of ["SIGINT", "SIGTERM"] as const) process.removeListener(signal, listener);
-    },
-  };
+  return { left, done: onSignals((signal) => void handler(signal)) };
 }

@@ -18,11 +18,13 @@ import {
   type LeaseSession,
   type MarketClient,
   type SessionHandlers,
+  type Withdrawn,
 } from "@xenoservers/sdk";
 import { resultDifference } from "@xenoservers/verify";
 import { keepJob } from "../input/kept-job.ts";
 import type { Work } from "../input/work.ts";
 import { exitCodeOf, keepReceipt, writeResults } from "../output/deliver.ts";
+import { LEFT_SAYS, unlessInterrupted } from "../output/interrupt.ts";
 import { endLine } from "../output/lease-lines.ts";
 import { dim, printJson, red, say, showRaw, yellow } from "../output/terminal.ts";
 import { EXIT, UserError, money, shortId } from "../output/ui.ts";
@@ -89,7 +91,10 @@ export async function runReplicas(client: MarketClient, job: BuiltWork, { shared
   const { replicas, close } = startReplicas(client, bounds, job, out !== null || shared.length > 0, quiet);
   try {
     if (!quiet) for (const { po } of bounds) say(dim(`replica  ${shortId(po.id)} on ${shortId(po.payload.server)}`));
-    const ended = await settledAll(replicas);
+    const sessions = replicas.map(({ session }) => session);
+    const outcome = await unlessInterrupted(sessions, settledAll(replicas));
+    if ("left" in outcome) return sayLeft(sessions, outcome.left);
+    const { ended } = outcome;
     const compared: Compared[] = [];
     for (const [i, lease] of ended.entries()) {
       const [replica, manifest] = [replicas[i], await manifestOf(client, lease.id)];
@@ -112,6 +117,12 @@ export async function runReplicas(client: MarketClient, job: BuiltWork, { shared
   } finally {
     close();
   }
+}
+
+function sayLeft(sessions: readonly LeaseSession[], left: readonly Withdrawn[]): void {
+  process.exitCode = EXIT.interrupted;
+  for (const [i, session] of sessions.entries())
+    say(`replica ${i + 1}: ${LEFT_SAYS[left[i] ?? "unheard"]}: xeno lease show ${shortId(session.lease)}`);
 }
 
 interface Compared {

@@ -18,7 +18,7 @@ import { keepJob } from "../input/kept-job.ts";
 import type { RunInput } from "../input/verbs/run.ts";
 import { workOf } from "../input/work.ts";
 import { exitCodeWith, filesIn, keepReceipt, taking } from "../output/deliver.ts";
-import { onInterrupt, type Left } from "../output/interrupt.ts";
+import { LEFT_SAYS, onInterrupt } from "../output/interrupt.ts";
 import { endLine, nextCommand } from "../output/lease-lines.ts";
 import { dim, print, printJson, red, say, showRaw, yellow } from "../output/terminal.ts";
 import { EXIT, UserError, countOf, shortId } from "../output/ui.ts";
@@ -96,13 +96,6 @@ function giveUp({ session, close }: Running, why: Error): never {
   if (why.name === "BrokenPurchaseOrder") throw why;
   throw new UserError(`${why.message}; ${LEFT_SAYS[session.left ?? "unheard"]}`);
 }
-
-const LEFT_SAYS: Readonly<Record<Left, string>> = {
-  detach: "it runs on",
-  withdrawn: "the order was withdrawn, and nothing is charged from now on",
-  over: "the order was over already",
-  unheard: "the broker has not confirmed that the order is withdrawn: it ends by itself when it expires",
-};
 
 async function detach(running: Running, json: boolean): Promise<void> {
   const { session, started, close } = running;

@@ -1,4 +1,5 @@
 /** `xeno serve`: an owner's machine. */
+import { access } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
 import { DRIVERS, isDriver } from "@xenoservers/market";
@@ -16,7 +17,7 @@ const NAME_MAX = 64;
 
 export async function serve({ data, config, enrol, enroll, check, install, json, metricsPort }: ServeInput): Promise<void> {
   const folder = serverFolder(data);
-  const configFile = config ?? path.join(folder, "xenoserver.toml");
+  const configFile = await configFileOf(folder, config);
   if (check) return (await import("./serve-check.ts")).checkMachine(folder, configFile, json);
   if (install) return installUnit(folder, configFile, metricsPort);
   const program = await import("@xenoservers/xenoserver");
@@ -28,6 +29,16 @@ export async function serve({ data, config, enrol, enroll, check, install, json,
   if (!(await program.readIdentity(folder)))
     throw new UserError("this machine is not enrolled; run `xeno serve --enrol TOKEN` with a token from `xeno token create --server`");
   await runDaemon(program, { folder, configFile, json, metricsPort });
+}
+
+/** One that is named is there; the one in the folder may be missing, which means all defaults. */
+async function configFileOf(folder: string, named: string | null): Promise<string> {
+  const usual = path.join(folder, "xenoserver.toml");
+  if (named === null || path.resolve(named) === usual) return usual;
+  await access(named).catch((error: NodeJS.ErrnoException) => {
+    throw new UserError(`--config ${named}: ${error.code === "ENOENT" ? "there is no such file" : error.message}`);
+  });
+  return path.resolve(named);
 }
 
 type Program = typeof import("@xenoservers/xenoserver");
@@ -42,6 +53,10 @@ async function runDaemon({ startDaemon }: Program, { folder, configFile, json, m
   const logger = pino({ level: process.env["LOG_LEVEL"] ?? "info" }, logLines);
   const told = Promise.withResolvers<string>();
   let daemon: Daemon | null = null;
+  const stopHearing = onHangup(() => {
+    // one that starts reads it anyway
+    if (daemon) void reread(daemon).catch((error: unknown) => logger.error({ error: wordsOf(error) }, "xenoserver.toml was not reread"));
+  });
   const lock = await ownFolder(folder, "a xenoserver", async ({ command }) =>
     daemon ? answerTo(daemon, String(command), told.resolve) : { state: "starting" },
   );
@@ -61,15 +76,39 @@ async function runDaemon({ startDaemon }: Program, { folder, configFile, json, m
     const announcedAs = isDriver(name) ? DRIVERS[name].announcedAs : null;
     if (announcedAs !== null) say(`${announcedAs}: ${present ? "" : "none. "}${reason}`);
   }
+  if (daemon.server.state.draining) say("drained: it takes no new leases until `xeno server drain --undo`");
   const how = await Promise.race([untilTold(), told.promise]);
   await drain(daemon, how);
   lock.close();
   await daemon.close();
+  stopHearing();
+}
+
+/** A terminal that goes away ends its programs; a daemon without one is told by the same signal to read its settings again. */
+function onHangup(heard: () => void): () => void {
+  if (process.stdin.isTTY) return () => {};
+  process.on("SIGHUP", heard);
+  return () => void process.off("SIGHUP", heard);
+}
+
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** What came of it, in the owner's words. */
+async function reread(daemon: Daemon): Promise<string[]> {
+  const { changed, later } = await daemon.reread();
+  const lines = [
+    changed.length > 0 ? `changed: ${changed.join(", ")}` : "nothing that can change while it runs is different",
+    ...(later.length > 0 ? [`from the next start on: ${later.join(", ")}`] : []),
+  ];
+  say(...lines.map((line) => `xenoserver.toml reread: ${line}`));
+  return lines;
 }
 
 /** What `xeno server` asks of the running daemon. */
-async function answerTo({ server, test }: Daemon, command: string, stop: (how: string) => void): Promise<Record<string, unknown>> {
-  if (command === "drain") void server.drain();
+async function answerTo(daemon: Daemon, command: string, stop: (how: string) => void): Promise<Record<string, unknown>> {
+  const { server, test } = daemon;
+  if (command === "reread") return { ...server.state, reread: await reread(daemon) };
+  if (command === "drain" || command === "undrain") await daemon.setDrained(command === "drain");
   else if (command === "stop-now") await server.stopNow();
   else if (command === "stop" || command === "retire") await server.drain();
   if (["stop", "stop-now", "retire"].includes(command)) stop(command);

@@ -1,6 +1,7 @@
 /** `xeno server`: the xenoserver that runs here. */
 import { rename } from "node:fs/promises";
 import path from "node:path";
+import { clockWords } from "@xenoservers/market";
 import { z } from "zod";
 import type { ServerInput } from "../input/verbs/owner.ts";
 import { ask } from "../local/local-socket.ts";
@@ -8,7 +9,7 @@ import { serverFolder } from "../local/server-folder.ts";
 import { print, printJson, say } from "../output/terminal.ts";
 import { UserError, duration, mib, shortId, table } from "../output/ui.ts";
 
-type ServerCommand = "status" | "drain" | "stop" | "stop-now" | "retire";
+type ServerCommand = "status" | "reread" | "drain" | "undrain" | "stop" | "stop-now" | "retire";
 
 const STATUS_WITHIN_MS = 5_000;
 /** Guests of running leases end first. */
@@ -18,6 +19,8 @@ const zState = z.looseObject({
   server: z.string(),
   connected: z.boolean(),
   draining: z.boolean(),
+  reread: z.array(z.string()).optional(),
+  clock: z.looseObject({ offsetMs: z.number(), allowedMs: z.number(), isRight: z.boolean() }).nullable(),
   leases: z.array(
     z.looseObject({
       lease: z.string(),
@@ -37,8 +40,11 @@ export async function serverCommand({ data, json }: ServerInput, command: Server
   if (json) return printJson(answer);
   const state = zState.safeParse(answer);
   if (!state.success) return print(`the xenoserver of ${folder} is ${String(answer["state"] ?? "starting")}`);
-  const { server, connected, draining, leases } = state.data;
-  print(`${server}  ${connected ? "connected" : "not connected"}${draining ? ", draining" : ""}`);
+  const { server, connected, draining, clock, leases } = state.data;
+  const standing = draining ? ", drained: it takes no new leases until `xeno server drain --undo`" : "";
+  print(`${server}  ${connected ? "connected" : "not connected"}${standing}`);
+  if (state.data.reread) print(...state.data.reread);
+  if (clock) print(clockLine(clock));
   if (leases.length === 0) return;
   table(
     ["lease", "stage", "used", "resources"],
@@ -49,6 +55,12 @@ export async function serverCommand({ data, json }: ServerInput, command: Server
       `${resources.vcpu} vCPU ${mib(resources.memoryMib)}`,
     ]),
   );
+}
+
+function clockLine(clock: { offsetMs: number; allowedMs: number; isRight: boolean }): string {
+  const off = `this machine's clock: ${clockWords(clock)}`;
+  if (clock.isRight) return off;
+  return `${off}, ${clock.allowedMs / 1_000} s is the most: not listed. Set it, by NTP: timedatectl set-ntp true`;
 }
 
 /** The machine leaves the market: its key is put aside, so that it cannot be listed again by accident. */

@@ -4,6 +4,7 @@ export const CLOSINGS = {
   "not-logged-in": { code: 1008, says: "there was no login in time, or more than one" },
   "too-many-links": { code: 1008, says: "this key, party or address has as many links as it may: close some" },
   "too-much": { code: 1008, says: "this party says much more than it may: 500 documents a second, for a while twice as many" },
+  silent: { code: 1008, says: "nothing was heard from this end in time: it hung, or its connection was gone. Connect again" },
   "half-message": { code: 1008, says: "a message was begun and did not come to its end in time" },
   "not-reading": { code: 1008, says: "what was sent here was not read in time: read faster, or follow less at once" },
   replaced: { code: 1008, says: "the same server has logged in again elsewhere" },

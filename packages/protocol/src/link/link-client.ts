@@ -2,17 +2,20 @@
  * The outward link of a daemon or a customer: logs in by signing the broker's challenge, reconnects with growing, jittered waits,
  * re-sends byte for byte what was not answered, and carries channels. Nothing that the broker says here is believed without a signature.
  */
+import { clockWasSet, clockBetween, type ClockReading } from "@xenoservers/market";
 import { toHex } from "../bytes.ts";
 import type { Crypto } from "../crypto.ts";
 import type { Envelope } from "../documents/parts.ts";
 import { parseRefusal, refuse, type Refusal } from "../errors.ts";
 import { ChannelPipe } from "./channel-pipe.ts";
 import {
+  DEFAULT_BEAT,
   PROTOCOL_VERSION,
   channelMessage,
   parseChannelMessage,
   parseMessage,
   zFromBroker,
+  type Beat,
   type Documents,
   type FromBroker,
   type MarketInfo,
@@ -20,6 +23,7 @@ import {
 } from "./messages.ts";
 import type { Pipe, Timers } from "./pipe.ts";
 
+export type MeasuredClock = NonNullable<Extract<FromBroker, { t: "welcome" }>["clock"]>;
 export type LinkAnswer = { ok: true; answer: Record<string, unknown> } | Refusal;
 export type LinkEvent = Extract<FromBroker, { t: "event" }>["event"];
 
@@ -29,8 +33,10 @@ export interface LinkOptions {
   crypto: Crypto;
   /** Signs a login document for this challenge; throws when the market is not the pinned one. */
   login(challenge: string, market: MarketInfo): Envelope;
-  onUp?(live: Documents, market: MarketInfo): void;
-  onDown?(): void;
+  /** `clock`: this end's as the broker measured it, where this end is a server. */
+  onUp?(live: Documents, market: MarketInfo, clock: MeasuredClock | null): void;
+  /** Why, in words; the other end's where it gave some. */
+  onDown?(why: string): void;
   /** The broker said something. */
   onHeard?(): void;
   onDocuments?(documents: Documents): void;
@@ -42,8 +48,8 @@ export interface LinkOptions {
 
 const WAIT_FIRST_MS = 200;
 const WAIT_MAX_MS = 15_000;
-const PING_EVERY_MS = 5_000;
-const SILENCE_MAX_MS = 12_000;
+/** A clock that drifts is not measured anew; one that was set is. */
+const CLOCK_SET_MS = 1_000;
 
 interface Submission {
   ref: number;
@@ -63,7 +69,13 @@ export class LinkClient {
   readonly #pending = new Map<number, Submission>();
   readonly #channels = new Map<string, ChannelPipe>();
   #cancelTimer: () => void = () => {};
-  #heardAt = 0;
+  #beat: Beat = DEFAULT_BEAT;
+  /** Beats since anything was heard. They are counted, not timed: the clock may be set at any moment. */
+  #missed = 0;
+  /** When the ping that waits for its pong was sent. */
+  #pingedAt: number | null = null;
+  /** This end's clock as it was when it logged in. */
+  #clock: ClockReading | null = null;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -141,34 +153,61 @@ export class LinkClient {
       return;
     }
     this.#pipe = pipe;
-    this.#heardAt = this.#options.timers.now();
+    this.#beat = DEFAULT_BEAT;
+    this.#missed = 0;
+    this.#pingedAt = null;
     pipe.onMessage((message) => {
       if (pipe === this.#pipe) this.#receive(message);
     });
-    pipe.onClose(() => {
-      if (pipe === this.#pipe) this.#lost();
+    pipe.onClose((why) => {
+      if (pipe === this.#pipe) this.#lost(why || "the connection ended");
     });
     this.#watch();
   }
 
   #watch(): void {
-    this.#cancelTimer = this.#options.timers.after(PING_EVERY_MS, () => {
-      if (this.#options.timers.now() - this.#heardAt > SILENCE_MAX_MS) this.#pipe?.close();
-      else {
-        if (this.#up) this.#send({ t: "ping" });
-        this.#watch();
-      }
+    const { timers } = this.#options;
+    const { everyMs, missedMax } = this.#beat;
+    this.#cancelTimer();
+    this.#cancelTimer = timers.after(everyMs, () => {
+      if (this.#missed >= missedMax) return this.#drop(`nothing was heard from the broker in ${missedMax} beats of ${everyMs} ms`);
+      this.#missed++;
+      if (this.#up) this.#ping();
+      this.#watch();
     });
   }
 
-  #lost(): void {
+  #ping(): void {
+    this.#pingedAt ??= this.#options.timers.now();
+    this.#send({ t: "ping" });
+  }
+
+  /** Whoever hangs does not answer a goodbye either: the link is down now. */
+  #drop(why: string): void {
+    const pipe = this.#pipe;
+    this.#lost(why);
+    if (pipe?.drop) pipe.drop();
+    else pipe?.close();
+  }
+
+  /** A clock that was set since it was measured is measured anew, by logging in. */
+  #compareClock(now: number): void {
+    const [pingedAt, heardAt] = [this.#pingedAt, this.#options.timers.now()];
+    this.#pingedAt = null;
+    if (pingedAt === null || this.#clock === null) return;
+    // read from the other side: how far the broker's is behind is how far this one is ahead
+    const { offsetMs, errorMs } = clockBetween(now, pingedAt, heardAt);
+    if (clockWasSet(this.#clock, { offsetMs: -offsetMs, errorMs }, CLOCK_SET_MS)) this.#drop("this machine's clock was set");
+  }
+
+  #lost(why: string): void {
     this.#cancelTimer();
     this.#pipe = null;
     const wasUp = this.#up;
     this.#up = false;
     for (const channel of [...this.#channels.values()]) channel.lost();
     this.#channels.clear();
-    if (wasUp) this.#options.onDown?.();
+    if (wasUp) this.#options.onDown?.(why);
     this.#retry();
   }
 
@@ -180,7 +219,7 @@ export class LinkClient {
   }
 
   #receive(raw: string | Uint8Array): void {
-    this.#heardAt = this.#options.timers.now();
+    this.#missed = 0;
     if (typeof raw !== "string") {
       const parsed = parseChannelMessage(raw);
       if (parsed) this.#channels.get(parsed.session)?.deliver(parsed.bytes);
@@ -195,13 +234,16 @@ export class LinkClient {
     options.onHeard?.();
     switch (message.t) {
       case "challenge":
+        this.#beat = message.beat;
+        this.#watch();
         return this.#hello(message.challenge, message.market);
       case "welcome": {
         const market = this.#market;
         if (!market) return; // Nobody is welcome before the challenge.
         this.#up = true;
+        this.#clock = message.clock;
         for (const submission of this.#pending.values()) this.#sendSubmission(submission);
-        return options.onUp?.(message.live, market);
+        return options.onUp?.(message.live, market, message.clock);
       }
       case "refused":
         return this.#refused(parseRefusal(message.error));
@@ -226,6 +268,7 @@ export class LinkClient {
       case "pong":
         // a broker that falls whenever it has welcomed somebody is not asked ever sooner
         this.#waitMs = WAIT_FIRST_MS;
+        this.#compareClock(message.now);
     }
   }
 
@@ -235,7 +278,8 @@ export class LinkClient {
     if (PROTOCOL_VERSION < min || PROTOCOL_VERSION > max)
       return this.#refused(refuse("protocol_version", { ours: PROTOCOL_VERSION, min, max }));
     try {
-      this.#send({ t: "hello", protocol: PROTOCOL_VERSION, login: this.#options.login(challenge, market) });
+      const login = this.#options.login(challenge, market);
+      this.#send({ t: "hello", protocol: PROTOCOL_VERSION, login, clock: this.#options.timers.now() });
     } catch (error) {
       this.#refused(refuse("wrong_origin", { why: error instanceof Error ? error.message : String(error) }));
     }
@@ -257,6 +301,8 @@ export {
   pinsOf,
   zMarketInfo,
   zToBroker,
+  DEFAULT_BEAT,
+  type Beat,
   type Documents,
   type FromBroker,
   type MarketInfo,

@@ -41,6 +41,14 @@ export const pinsOf = ({ origin, keys, operatorKey }: MarketInfo): MarketPins =>
 /** The highest fee that is in force or announced: what whoever signs an offer or an order agrees to. */
 export const feeToSign = ({ feeBasisPoints, announcedFee }: MarketInfo): number => Math.max(feeBasisPoints, announcedFee?.basisPoints ?? 0);
 
+/** How often each end of a link lets the other hear something, and after how many such times without a word it takes it for hung. */
+const zBeat = z.strictObject({ everyMs: z.int().min(50).max(60_000), missedMax: z.int().min(1).max(100) });
+export type Beat = z.infer<typeof zBeat>;
+export const DEFAULT_BEAT: Beat = { everyMs: 5_000, missedMax: 3 };
+
+/** A server's clock as the broker measured it when it logged in: ahead of the market's by so much, give or take half the round trip. */
+const zClock = z.strictObject({ offsetMs: z.int(), errorMs: z.int().min(0), allowedMs: z.int().min(0) });
+
 /** Documents with their log times, and the public documents that give their signers' keys their roles. */
 const zDocuments = z.strictObject({
   grants: z.array(zEnvelope),
@@ -49,7 +57,8 @@ const zDocuments = z.strictObject({
 export type Documents = z.infer<typeof zDocuments>;
 
 export const zToBroker = z.discriminatedUnion("t", [
-  z.strictObject({ t: z.literal("hello"), protocol: z.int(), login: zEnvelope }),
+  /** `clock`: what the time is at this end. */
+  z.strictObject({ t: z.literal("hello"), protocol: z.int(), login: zEnvelope, clock: z.int() }),
   /** `delivery`: with a result, its customer's word that the bytes are there. */
   z.strictObject({ t: z.literal("submit"), ref: z.int(), envelope: z.unknown(), delivery: z.unknown().optional() }),
   z.strictObject({ t: z.literal("channel-open"), lease: zId, session: zSession }),
@@ -59,8 +68,9 @@ export const zToBroker = z.discriminatedUnion("t", [
 export type ToBroker = z.infer<typeof zToBroker>;
 
 export const zFromBroker = z.discriminatedUnion("t", [
-  z.strictObject({ t: z.literal("challenge"), challenge: z.string(), market: zMarketInfo }),
-  z.strictObject({ t: z.literal("welcome"), party: zParty, live: zDocuments }),
+  z.strictObject({ t: z.literal("challenge"), challenge: z.string(), market: zMarketInfo, beat: zBeat }),
+  /** `clock`: of a server. */
+  z.strictObject({ t: z.literal("welcome"), party: zParty, live: zDocuments, clock: zClock.nullable() }),
   z.strictObject({ t: z.literal("refused"), error: zFacts }),
   z.strictObject({ t: z.literal("answer"), ref: z.int(), answer: zFacts.optional(), error: zFacts.optional() }),
   z.strictObject({ t: z.literal("documents"), documents: zDocuments }),
@@ -70,7 +80,8 @@ export const zFromBroker = z.discriminatedUnion("t", [
   }),
   z.strictObject({ t: z.literal("channel-open"), lease: zId, session: zSession }),
   z.strictObject({ t: z.literal("channel-close"), session: zSession, why: z.string() }),
-  z.strictObject({ t: z.literal("pong") }),
+  /** `now`: what the time is at the broker. */
+  z.strictObject({ t: z.literal("pong"), now: z.int() }),
 ]);
 export type FromBroker = z.infer<typeof zFromBroker>;
 

@@ -2,9 +2,11 @@
 export interface Pipe {
   send(message: string | Uint8Array): void;
   close(): void;
+  /** Ends it where the other end hears nothing any more: nobody waits for its answer. */
+  drop?(): void;
   onMessage(handler: (message: string | Uint8Array) => void): void;
-  /** Called once, also when this side closed it. */
-  onClose(handler: () => void): void;
+  /** Called once, also when this side closed it; with the other end's words where it gave some. */
+  onClose(handler: (why?: string) => void): void;
 }
 
 /** Time for programs that must also run on a simulated clock. */

@@ -30,13 +30,14 @@ function pipeOf(socket: WebSocket): Pipe {
       if (socket.readyState === WebSocket.OPEN) socket.send(message);
     },
     close: () => socket.close(),
+    drop: () => socket.terminate(),
     onMessage(handler) {
       deliver = handler;
       for (const message of early.splice(0)) handler(message);
     },
     onClose(handler) {
       if (socket.readyState === WebSocket.CLOSED) handler();
-      else socket.once("close", handler);
+      else socket.once("close", (_code, why: Buffer) => handler(why.toString("utf8")));
     },
   };
 }

@@ -12,6 +12,7 @@ import {
   missesWeigh,
   moneyKey,
   type Candidate,
+  type ClockReading,
   type Conduct,
   type Resources,
 } from "@xenoservers/market";
@@ -28,6 +29,10 @@ interface OwnerStanding {
   isVouchedFor: boolean;
 }
 
+interface ServerClock extends ClockReading {
+  isRight: boolean;
+}
+
 /** Ids of what has changed. */
 interface Changed {
   servers: readonly string[];
@@ -38,6 +43,8 @@ interface Changed {
 export class OfferIndex {
   readonly #candidates = new Map<string, Candidate>();
   readonly #online = new Set<string>();
+  /** As they were when their servers logged in, wherever that was. */
+  readonly #clocks = new Map<string, ServerClock>();
   readonly #conduct = new Map<string, Conduct>();
   readonly #owners = new Map<string, OwnerStanding>();
   readonly #suspended = new Set<string>();
@@ -86,6 +93,7 @@ export class OfferIndex {
     const own = this.#conduct.get(server);
     const cooler = own && known ? coolerOf(own, known.conduct) : (own ?? known?.conduct);
     return {
+      clockIsRight: this.#clocks.get(server)?.isRight ?? NEWCOMER.clockIsRight,
       coolUntil: cooler?.coolUntil ?? NEWCOMER.coolUntil,
       missesWeigh: known?.missesWeigh ?? NEWCOMER.missesWeigh,
       isVouchedFor: known?.isVouchedFor ?? NEWCOMER.isVouchedFor,
@@ -144,6 +152,16 @@ export class OfferIndex {
     else this.#online.delete(server);
     const candidate = this.#candidates.get(server);
     if (candidate) candidate.online = online;
+  }
+
+  setClock(server: string, clock: ServerClock): void {
+    this.#clocks.set(server, clock);
+    const candidate = this.#candidates.get(server);
+    if (candidate) candidate.clockIsRight = clock.isRight;
+  }
+
+  clockOf(server: string): ServerClock | null {
+    return this.#clocks.get(server) ?? null;
   }
 
   setSuspended(party: string, suspended: boolean): void {

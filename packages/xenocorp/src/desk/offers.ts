@@ -1,5 +1,5 @@
 /** Offers: what a server lists. The highest sequence wins; capacity is kept in the books, so that it cannot be sold twice. */
-import { GOOD_CONDUCT, RESOURCE_KEYS, capacityKey, type OutsideKey, type Resources } from "@xenoservers/market";
+import { clockAllowanceMs, GOOD_CONDUCT, RESOURCE_KEYS, capacityKey, type OutsideKey, type Resources } from "@xenoservers/market";
 import { refuse, type Verified } from "@xenoservers/protocol";
 import type { ServerRow } from "../store/store.ts";
 import type { PartyCaller } from "./caller.ts";
@@ -13,6 +13,10 @@ export async function listOffer(round: Round, document: Verified<"offer">, calle
   if (caller.party.data.suspended) return refuse("suspended", { reason: caller.party.data.suspensionReason });
   if (caller.key.role !== "server")
     return refuse("key_not_allowed", { kind: "offer", role: caller.key.role, why: "the server itself signs its offers" });
+  const { index, config } = round.services;
+  const clock = index.clockOf(id);
+  if (clock && !clock.isRight)
+    return refuse("clock_off", { offsetMs: clock.offsetMs, errorMs: clock.errorMs, allowedMs: clockAllowanceMs(config.timings) });
   if (validUntil <= round.at) return refuse("expired", { validUntil });
   const server = await round.get("server", id);
   if (server && server.data.sequence >= sequence) return refuse("stale_sequence", { sequence, known: server.data.sequence });

@@ -2,6 +2,7 @@
  * What the database keeps of the brokers that serve one market: who runs, who holds which server's link, what the others are to be told,
  * who does what only one may do. Who controls the inputs: the market's own brokers, and whoever else may write to their database.
  */
+import type { ClockReading } from "@xenoservers/market";
 import type { Pool } from "pg";
 import type { MarketEvent, Note } from "../store/store.ts";
 import { only, sqlOf } from "../store/postgres/sql.ts";
@@ -46,11 +47,15 @@ export interface LinkMark {
   server: string;
   /** Which of its broker's links in turn. */
   link: number;
+  /** The server's, as it was measured when it logged in. */
+  clock: ClockReading;
 }
 
 export interface Route {
   server: string;
   broker: string;
+  /** Null where a broker of an earlier version holds the link. */
+  clock: ClockReading | null;
 }
 
 export class FleetStore {
@@ -83,7 +88,7 @@ export class FleetStore {
 
   /** Of these servers, or of all. */
   async routes(servers: readonly string[] | null): Promise<Route[]> {
-    const { rows } = await this.#pool.query<Route>("select server, broker from route where $1::text[] is null or server = any($1)", [
+    const { rows } = await this.#pool.query<Route>("select server, broker, clock from route where $1::text[] is null or server = any($1)", [
       servers,
     ]);
     return rows;

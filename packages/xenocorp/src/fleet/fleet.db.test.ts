@@ -58,9 +58,9 @@ class One {
     world.services.fleet = this.fleet;
   }
 
-  link(server: string): void {
+  link(server: string, clock = { offsetMs: 0, errorMs: 0 }): void {
     this.held.add(server);
-    this.fleet.linked(server);
+    this.fleet.linked(server, clock);
   }
 
   /** Reads all that there is to read now. */
@@ -130,6 +130,24 @@ it("acts itself on what it committed without hearing of it, and not on what it k
   expect(await market.act(buyer.root, "order", order)).toHaveProperty("lease");
   await here.reads();
   expect(here.told).toHaveLength(told);
+});
+
+it("knows a server's clock as whoever holds its link measured it", async () => {
+  const [here, there] = await pair();
+  const server = await market.server(await market.party());
+  await there.fleet.follow();
+  const HOURS = 2 * 3_600_000;
+  here.link(server.id, { offsetMs: -HOURS, errorMs: 20 });
+  await here.fleet.write();
+  await there.reads();
+  const { index } = there.world.services;
+  expect(index.clockOf(server.id)).toEqual({ offsetMs: -HOURS, errorMs: 20, isRight: false });
+  expect(index.get(server.id)).toMatchObject({ online: true, clockIsRight: false });
+  // its clock was set, and it logged in again
+  here.link(server.id, { offsetMs: 3, errorMs: 20 });
+  await here.fleet.write();
+  await there.reads();
+  expect(index.get(server.id)).toMatchObject({ online: true, clockIsRight: true });
 });
 
 it("knows a server by whoever linked it last, and lets go of what went elsewhere", async () => {

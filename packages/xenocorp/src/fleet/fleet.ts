@@ -6,6 +6,7 @@
  *   a commit here ──▶ note ──▶ read there: offers looked up again, servers and customers linked there are told, keys cut
  *   a link here   ──▶ route ─▶ read there: it is online; whoever held it lets go; channels to it are dialled
  */
+import { clockAllowanceMs, clockIsRight, type ClockReading } from "@xenoservers/market";
 import { toHex, type Crypto } from "@xenoservers/protocol";
 import type { FleetDesk, Services } from "../desk/round.ts";
 import type { FiledEnvelope } from "../desk/outcome.ts";
@@ -54,7 +55,7 @@ export class Fleet implements FleetDesk {
   /** Own notes whose effects were not acted on here, and since when. */
   readonly #owed = new Map<string, number>();
   readonly #routes = new Map<string, string>();
-  readonly #links = new Map<string, number>();
+  readonly #links = new Map<string, LinkMark>();
   #came = new Map<string, LinkMark>();
   #went = new Map<string, LinkMark>();
   #linksEver = 0;
@@ -116,20 +117,20 @@ export class Fleet implements FleetDesk {
     return this.#hinting === "again";
   }
 
-  linked(server: string): void {
-    const mark = { server, link: ++this.#linksEver };
-    this.#links.set(server, mark.link);
+  linked(server: string, clock: ClockReading): void {
+    const mark = { server, link: ++this.#linksEver, clock };
+    this.#links.set(server, mark);
     this.#came.set(server, mark);
     this.#went.delete(server);
     this.#parts.wake();
   }
 
   unlinked(server: string): void {
-    const link = this.#links.get(server);
-    if (link === undefined) return;
+    const mark = this.#links.get(server);
+    if (mark === undefined) return;
     this.#links.delete(server);
     this.#came.delete(server);
-    this.#went.set(server, { server, link });
+    this.#went.set(server, mark);
     this.#parts.wake();
   }
 
@@ -154,7 +155,7 @@ export class Fleet implements FleetDesk {
       await this.#parts.store.writeRoutes(this.id, [...came.values()], [...went.values()]);
     } catch (error) {
       // what has changed since is newer
-      for (const mark of came.values()) if (this.#links.get(mark.server) === mark.link) this.#came.set(mark.server, mark);
+      for (const mark of came.values()) if (this.#links.get(mark.server) === mark) this.#came.set(mark.server, mark);
       for (const mark of went.values()) if (!this.#links.has(mark.server)) this.#went.set(mark.server, mark);
       throw error;
     }
@@ -207,7 +208,10 @@ export class Fleet implements FleetDesk {
   }
 
   async #lookUp(servers: readonly string[] | null): Promise<void> {
-    const routes = new Map((await this.#parts.store.routes(servers)).map(({ server, broker }) => [server, broker]));
+    const read = await this.#parts.store.routes(servers);
+    const routes = new Map(read.map(({ server, broker }) => [server, broker]));
+    for (const { server, broker, clock } of read)
+      if (broker !== this.id && !this.#links.has(server) && clock) this.#noteClock(server, clock);
     for (const server of servers ?? [...this.#routes.keys(), ...this.#links.keys()]) if (!routes.has(server)) this.#routes.delete(server);
     for (const [server, broker] of routes) this.#routes.set(server, broker);
     for (const server of servers ?? new Set([...this.#routes.keys(), ...this.#links.keys()])) {
@@ -218,11 +222,16 @@ export class Fleet implements FleetDesk {
 
   /** One broker holds a server's link: the one whose word was the last, while it runs. */
   #settle(server: string): void {
-    const link = this.#links.get(server);
-    if (link === undefined || this.#came.has(server) || this.#routes.get(server) === this.id) return;
+    const mark = this.#links.get(server);
+    if (mark === undefined || this.#came.has(server) || this.#routes.get(server) === this.id) return;
     if (this.isElsewhere(server)) return this.#parts.hub().letGo(server);
-    this.#came.set(server, { server, link });
+    this.#came.set(server, mark);
     this.#parts.wake();
+  }
+
+  #noteClock(server: string, clock: ClockReading): void {
+    const { index, config } = this.#parts.services();
+    index.setClock(server, { ...clock, isRight: clockIsRight(clock, clockAllowanceMs(config.timings)) });
   }
 
   #show(server: string): void {

@@ -1,8 +1,10 @@
 /** What the hub tells of its links, and asks of those that other brokers hold. */
+import type { ClockReading } from "@xenoservers/market";
 import type { ChannelEnd } from "../http/channels.ts";
 
 export interface LinkFleet {
-  linked(server: string): void;
+  /** `clock`: the server's as it was measured when it logged in. */
+  linked(server: string, clock: ClockReading): void;
   unlinked(server: string): void;
   /** Whether another broker that runs holds the server's link. */
   isElsewhere(server: string): boolean;

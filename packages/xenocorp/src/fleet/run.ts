@@ -65,7 +65,7 @@ export class FleetRun {
   get links(): LinkFleet {
     const { fleet } = this;
     return {
-      linked: (server) => fleet.linked(server),
+      linked: (server, clock) => fleet.linked(server, clock),
       unlinked: (server) => fleet.unlinked(server),
       isElsewhere: (server) => fleet.isElsewhere(server),
       reach: async (server, near) => {

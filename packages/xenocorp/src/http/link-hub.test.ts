@@ -84,9 +84,11 @@ class Far {
     if (this.#owedMs() > 0) this.rests.push(this.#owedMs());
   }
 
-  async login(signer: Signer, party: string): Promise<this> {
+  /** `aheadMs`: how far its clock is ahead. */
+  async login(signer: Signer, party: string, aheadMs = 0): Promise<this> {
     const { challenge } = await this.hears("challenge");
-    this.say({ t: "hello", protocol: 1, login: world.sign(signer, "login", { party, challenge }).envelope });
+    const { envelope } = world.sign(signer, "login", { party, challenge });
+    this.say({ t: "hello", protocol: 1, login: envelope, clock: world.services.now() + aheadMs });
     await this.until(() => this.closed !== null || this.heard.some(({ t }) => t === "welcome" || t === "refused"));
     return this;
   }
@@ -187,6 +189,44 @@ describe("a key that ends", () => {
     const link = await new Far().login(customer.root, customer.id);
     await world.must(customer.root, "key-rotate", { party: customer.id, newRootKey: newSigner().publicKey, newRecoveryKey: null });
     expect(link.closed).toBe("refused");
+  });
+});
+
+describe("a server's clock", () => {
+  const HOURS = 2 * 3_600_000;
+  const login = (aheadMs: number): Promise<Far> => new Far().login(server.key, server.owner.id, aheadMs);
+  const excluded = async (): Promise<unknown> => {
+    const reply = await world.app.inject({ url: "/api/v1/offers" });
+    return (reply.json() as { excluded: object }).excluded;
+  };
+  const offer = (sequence: number) => world.act(server.key, "offer", world.offerOf(server, { sequence }));
+
+  it.each([
+    ["ahead", HOURS],
+    ["behind", -HOURS],
+    ["a little more off than half the time that an acceptance has", 2_501],
+  ])("that is %s gets it no orders; it is told how far off it is, and each of its offers is refused with that", async (_, aheadMs) => {
+    const link = await login(aheadMs);
+    expect((await link.hears("welcome")).clock).toEqual({ offsetMs: aheadMs, errorMs: 0, allowedMs: 2_500 });
+    expect(await excluded()).toEqual({ clock: 1 });
+    expect(await offer(2)).toMatchObject({ code: "clock_off", offsetMs: aheadMs, allowedMs: 2_500 });
+    // set, it logs in again and is as good as any
+    await login(0);
+    expect(await excluded()).toEqual({});
+    expect(await offer(2)).not.toHaveProperty("code");
+  });
+
+  it("that is slightly off, or was asked so slowly that it may be right, counts as right", async () => {
+    await login(-2_400);
+    expect(await excluded()).toEqual({});
+    const slow = new Far();
+    const { challenge } = await slow.hears("challenge");
+    const { envelope } = world.sign(server.key, "login", { party: server.owner.id, challenge });
+    const clock = world.now;
+    world.now += 30_000;
+    slow.say({ t: "hello", protocol: 1, login: envelope, clock });
+    expect((await slow.hears("welcome")).clock).toEqual({ offsetMs: -15_000, errorMs: 15_000, allowedMs: 2_500 });
+    expect(await excluded()).toEqual({});
   });
 });
 
@@ -360,6 +400,7 @@ describe("whoever does not read, or asks too much", () => {
       t: "hello",
       protocol: 1,
       login: world.sign(customer.root, "login", { party: customer.id, challenge: "ab".repeat(32) }).envelope,
+      clock: 0,
     });
     await own.until(() => own.closed !== null);
     expect(world.hub.counts.customers).toBe(0);

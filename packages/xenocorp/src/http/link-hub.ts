@@ -3,10 +3,13 @@
  * what a key had open when the key ends. Who controls the inputs: whoever connects, every byte. Bounds: links that have not logged in,
  * documents that wait for their answer; those of door.ts, link.ts and channels.ts.
  */
+import { clockAllowanceMs, clockIsRight, clockBetween, type ClockReading } from "@xenoservers/market";
 import { KIND_TABLE, refusalBody, refuse, serverIdOf, toHex, type Refusal } from "@xenoservers/protocol";
 import {
+  DEFAULT_BEAT,
   parseMessage,
   zToBroker,
+  type Beat,
   type Closing,
   type Documents,
   type FromBroker,
@@ -75,6 +78,8 @@ export class LinkHub {
   readonly channels = new Channels();
   readonly #fleet: LinkFleet;
   readonly #failed: Faults["failed"];
+  /** How often either end of a link lets the other hear something. */
+  readonly beat: Beat;
   /** Who may see a lease is fixed by its purchase order. */
   readonly #sides = new Map<string, LeaseSides>();
   #askedAt: number | null = null;
@@ -84,8 +89,14 @@ export class LinkHub {
     sessions: Sessions,
     market: () => Promise<MarketInfo>,
     timers: Timers,
-    { door = new Door(timers), fleet = NO_FLEET, failed = () => {} }: { door?: Door; fleet?: LinkFleet; failed?: Faults["failed"] } = {},
+    {
+      door = new Door(timers),
+      fleet = NO_FLEET,
+      failed = () => {},
+      beat = DEFAULT_BEAT,
+    }: { door?: Door; fleet?: LinkFleet; failed?: Faults["failed"]; beat?: Beat } = {},
   ) {
+    this.beat = beat;
     this.door = door;
     this.#failed = failed;
     this.#fleet = fleet;
@@ -139,7 +150,10 @@ export class LinkHub {
       this.#gone(link);
     });
     this.#market().then(
-      (market) => link.tell({ t: "challenge", challenge: link.challenge, market }),
+      (market) => {
+        link.challengedAt = this.#services.now();
+        link.tell({ t: "challenge", challenge: link.challenge, market, beat: this.beat });
+      },
       () => link.close("unavailable"),
     );
   }
@@ -168,13 +182,14 @@ export class LinkHub {
       case "channel-close":
         return this.channels.close(message.session, link, "closed by the other end");
       case "ping":
-        return link.tell({ t: "pong" });
+        return link.tell({ t: "pong", now: this.#services.now() });
     }
   }
 
-  async #login(link: Link, { login }: Extract<ToBroker, { t: "hello" }>): Promise<void> {
+  async #login(link: Link, { login, clock }: Extract<ToBroker, { t: "hello" }>): Promise<void> {
     if (link.loggingIn) return this.#close(link, "not-logged-in");
     link.loggingIn = true;
+    const reading = clockBetween(clock, link.challengedAt, this.#services.now());
     const opened = await this.#sessions.login(login, link.challenge);
     if (!link.open) return;
     if (!opened.ok) return this.#refuse(link, opened);
@@ -189,29 +204,31 @@ export class LinkHub {
     link.session = session;
     link.admit();
     link.letGo = this.live.hold(session.key, (why) => this.#refuse(link, why));
-    if (isServer) this.#admitServer(link, session);
+    if (isServer) this.#admitServer(link, session, reading);
     else this.#admitCustomer(link, session);
   }
 
-  #admitServer(link: Link, { party, key }: PartySession): void {
+  #admitServer(link: Link, { party, key }: PartySession, clock: ClockReading): void {
     const server = serverIdOf(this.#services.crypto, key.id);
     link.server = server;
     const earlier = this.#servers.get(server);
     this.#servers.set(server, link);
     if (earlier && earlier !== link) this.#close(earlier, "replaced");
+    const allowedMs = clockAllowanceMs(this.#services.config.timings);
+    this.#services.index.setClock(server, { ...clock, isRight: clockIsRight(clock, allowedMs) });
     this.#services.index.setOnline(server, true);
-    this.#fleet.linked(server);
+    this.#fleet.linked(server, clock);
     link.tellInOrder(async () => {
       const [first, ...others] = await this.#liveDocuments(server);
       const more = others.map((documents): FromBroker => ({ t: "documents", documents }));
-      return [{ t: "welcome", party, live: first ?? { grants: [], filed: [] } }, ...more];
+      return [{ t: "welcome", party, live: first ?? { grants: [], filed: [] }, clock: { ...clock, allowedMs } }, ...more];
     });
   }
 
   #admitCustomer(link: Link, { party }: PartySession): void {
     const links = this.#customers.get(party) ?? new Set();
     this.#customers.set(party, links.add(link));
-    link.tell({ t: "welcome", party, live: { grants: [], filed: [] } });
+    link.tell({ t: "welcome", party, live: { grants: [], filed: [] }, clock: null });
   }
 
   /** What a server needs of its live leases to take them up again, in messages of bounded size, each with the grants that it leans on. */

@@ -42,6 +42,8 @@ export class Link {
   letGo: () => void = () => {};
   /** Gives back its places at the door. */
   leave: () => void = () => {};
+  /** When it was challenged, in broker time. */
+  challengedAt = 0;
   #open = true;
   #waiting = 0;
   #last: Promise<void> = Promise.resolve();

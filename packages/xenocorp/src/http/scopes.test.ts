@@ -262,7 +262,7 @@ async function linkOf(key: Key): Promise<Heard & { admitted: boolean; code: unkn
   const challenge = hello.t === "challenge" ? hello.challenge : "";
   const row = (await world.store.load("key", [signers[key].publicKey])).get(signers[key].publicKey)?.data;
   const login = world.sign(signers[key], "login", { party: row?.party ?? customer.id, challenge }).envelope;
-  say(JSON.stringify({ t: "hello", protocol: 1, login }));
+  say(JSON.stringify({ t: "hello", protocol: 1, login, clock: Date.now() }));
   const answer = await next(({ t }) => t === "welcome" || t === "refused");
   return {
     say: (message) => say(JSON.stringify(message)),

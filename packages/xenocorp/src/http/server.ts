@@ -183,6 +183,7 @@ function acceptLinks(app: FastifyInstance, hub: LinkHub, who: Callers): void {
   });
   const pipes = new Set<SocketPipe>();
   const looking = setInterval(() => pipes.forEach((pipe) => pipe.look()), LATENESS_SEEN_EVERY_MS);
+  const beating = setInterval(() => pipes.forEach((pipe) => pipe.missBeat(hub.beat.missedMax)), hub.beat.everyMs);
   let closing = false;
   app.server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const address = who.of(request);
@@ -201,6 +202,7 @@ function acceptLinks(app: FastifyInstance, hub: LinkHub, who: Callers): void {
   app.addHook("preClose", async () => {
     closing = true;
     clearInterval(looking);
+    clearInterval(beating);
     hub.dropAll();
     for (const client of sockets.clients) client.terminate();
     sockets.close();

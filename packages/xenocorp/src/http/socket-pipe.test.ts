@@ -52,15 +52,15 @@ function pipe(share = new MemoryShare(100 * MIB), admitted = true) {
   };
   const socket = new Socket();
   const raw = new PassThrough();
-  const sips = { rests: false, heeds: () => {}, end: () => new PassThrough() } as never;
-  const one = new SocketPipe(socket as never, { raw, sips }, share, timers);
+  const sips = { rests: false, heeds: () => {}, end: () => new PassThrough() };
+  const one = new SocketPipe(socket as never, { raw, sips: sips as never }, share, timers);
   if (admitted) one.admit();
   const heard: unknown[] = [];
   one.onMessage((message) => heard.push(message));
   /** Bytes as they come; a message is whole when all of its frame has. */
   const come = (bytes: number): void => void raw.emit("data", new Uint8Array(bytes));
   const whole = (bytes: number): void => void socket.emit("message", Buffer.alloc(bytes), true);
-  return { time, socket, one, share, heard, come, whole };
+  return { time, socket, one, share, heard, come, whole, sips };
 }
 
 it("does not listen to whoever does not read, and listens again when it does", () => {
@@ -100,6 +100,29 @@ it("cuts whoever reads nothing of what waits for it, with a code and words; not 
   time.at += 2_000;
   one.look();
   expect(socket.closed).toEqual([1008, expect.stringContaining("read faster")]);
+});
+
+it("cuts whoever says nothing for so many beats, with words, and waits for no goodbye; not whom it does not listen to itself", () => {
+  const { socket, one, time, come, sips } = pipe();
+  const beats = (count: number): void => {
+    for (let i = 0; i < count; i++) one.missBeat(3);
+  };
+  beats(3);
+  // anything will do, also a part of something
+  come(1);
+  beats(3);
+  sips.rests = true;
+  beats(9);
+  sips.rests = false;
+  beats(3);
+  expect([socket.closed, socket.ended]).toEqual([null, false]);
+  beats(1);
+  expect(socket.closed).toEqual([1008, expect.stringContaining("nothing was heard from this end in time")]);
+  for (const wake of time.wakes) wake();
+  expect(socket.ended).toBe(true);
+  const stranger = pipe(undefined, false);
+  for (let i = 0; i < 9; i++) stranger.one.missBeat(3);
+  expect(stranger.socket.closed).toBeNull();
 });
 
 it("cuts who begins a message and does not end it; not who says nothing, nor who sends on the whole time", () => {

@@ -37,6 +37,8 @@ export class SocketPipe implements LinkPipe {
   #readAt: number;
   #unread = 0;
   #closed = false;
+  /** Beats since anything came. */
+  #missed = 0;
   #control: () => void = () => {};
 
   /** `raw` is what comes, `sips` what of it the WebSocket is given. */
@@ -71,6 +73,7 @@ export class SocketPipe implements LinkPipe {
   }
 
   #came(bytes: number): void {
+    this.#missed = 0;
     if (this.#half === 0) this.#halfSince = this.#timers.now();
     this.#half += bytes;
     this.#lastChunk = bytes;
@@ -137,6 +140,13 @@ export class SocketPipe implements LinkPipe {
       this.close("half-message");
   }
 
+  /** To be called once a beat: cuts whoever is listened to and has said nothing for so many, not even that it is there. */
+  missBeat(missedMax: number): void {
+    if (!this.#admitted || this.#sips.rests || this.#socket.isPaused) this.#missed = 0;
+    else if (this.#missed >= missedMax) this.close("silent");
+    else this.#missed++;
+  }
+
   /** Says why and ends: nothing more is heard of the other end, which has the time that the WebSocket waits to hear the reason. */
   close(closing: Closing): void {
     const { code, says } = CLOSINGS[closing];
@@ -145,8 +155,8 @@ export class SocketPipe implements LinkPipe {
     this.#socket.close(code, says);
     this.#sips.end();
     this.#socket.pause();
-    // what it holds is needed now, or is a stranger's
-    if (closing === "no-room" || !this.#admitted) this.#timers.after(0, () => this.#socket.terminate());
+    // what it holds is needed now, or is a stranger's; whoever hangs does not answer a goodbye either
+    if (closing === "no-room" || closing === "silent" || !this.#admitted) this.#timers.after(0, () => this.#socket.terminate());
   }
 
   onMessage(handler: (message: string | Uint8Array) => void): void {

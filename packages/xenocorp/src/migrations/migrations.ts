@@ -20,6 +20,7 @@ const NAMES = [
   "008-history",
   "009-archive",
   "010-figures",
+  "011-clocks",
 ] as const;
 
 export const MIGRATIONS: readonly Migration[] = NAMES.map((name) => ({

@@ -1,84 +1,12 @@
 /** xenoserver.toml: what the owner gives, to whom, at what price. Every key has a default; unknown keys are errors. */
 import { readFile } from "node:fs/promises";
-import { FUEL_PER_GUEST_SECOND, parseMib, parseMoney, type PriceVector, type Resources } from "@xenoservers/market";
-import { zFeeBasisPoints, zParty } from "@xenoservers/protocol";
+import { FUEL_PER_GUEST_SECOND, type PriceVector, type Resources } from "@xenoservers/market";
 import { parse } from "smol-toml";
-import { z } from "zod";
+import type { z } from "zod";
+import { CONFIG_KEYS, zConfig, type ServerConfig } from "./config-schema.ts";
+import { minutesOf, nearestKey } from "./config-values.ts";
 
-const zAmount = z.union([z.string(), z.number()]).transform((value, context) => {
-  const nanos = parseMoney(String(value));
-  if (nanos === null) context.addIssue({ code: "custom", message: "must be an amount per hour, such as 0.02" });
-  return nanos ?? 0n;
-});
-const zSize = z.union([z.string(), z.number()]).transform((value, context) => {
-  const mib = parseMib(String(value));
-  if (mib === null) context.addIssue({ code: "custom", message: "must be a size, such as 4G or 512M" });
-  return mib ?? 0;
-});
-
-const zConfig = z.strictObject({
-  price: z
-    .strictObject({
-      fuel_hour: zAmount.default(20_000_000n),
-      vcpu_hour: zAmount.default(20_000_000n),
-      memory_gib_hour: zAmount.default(5_000_000n),
-      disk_gib_hour: zAmount.default(500_000n),
-      egress_gib: zAmount.default(20_000_000n),
-    })
-    .prefault({}),
-  capacity: z.strictObject({ vcpu: z.int().min(1).optional(), memory: zSize.optional(), disk: zSize.optional() }).prefault({}),
-  policy: z
-    .strictObject({
-      allowed_parties: z.array(zParty).default([]),
-      max_lease_hours: z.number().min(0.001).max(8760).default(24),
-      hours: z
-        .string()
-        .regex(/^\d{2}:\d{2}-\d{2}:\d{2}$/)
-        .optional(),
-      allow_weak_sandbox: z.boolean().default(false),
-      /**
-       * The most of what customers pay that may go to the broker, in hundredths of a percent; without it: what the market takes, or has
-       * announced.
-       */
-      fee_max_basis_points: zFeeBasisPoints.optional(),
-      /** What virtual machines may reach where their orders say so too. */
-      egress: z.enum(["none", "names", "public"]).default("none"),
-      egress_ports: z.array(z.int().min(1).max(65_535)).max(64).default([80, 443]),
-      /** Exceptions from "no private address", such as a mirror of yours: ["10.1.2.3/32"]. */
-      egress_allow: z.array(z.string()).default([]),
-      egress_gib_month: z.number().min(0).default(100),
-      egress_mbit: z.number().min(0.1).default(100),
-      /** Images by address, fetched from public addresses only. */
-      fetch_images: z.boolean().default(false),
-    })
-    .prefault({}),
-  vm: z
-    .strictObject({
-      enabled: z.boolean().default(true),
-      disk_iops: z.int().min(10).default(2_000),
-      /** For images that customers send or name, and as much again for what is built of them. */
-      image_cache_gib: z.number().min(0).default(20),
-      /** Booted guests that are kept to start others from; 0 for none. */
-      snapshots: z.int().min(0).max(64).default(4),
-      /** Customers' own snapshots, all together; no customer may have more than half. */
-      customer_snapshots_gib: z.number().min(0).default(20),
-      customer_snapshots_hours: z.number().min(0.01).max(8_760).default(72),
-    })
-    .prefault({}),
-  disk: z
-    .strictObject({
-      /** Kept of ended leases for who may ask for it: all together, and each customer's. */
-      kept_gib: z.number().min(0).default(20),
-      kept_customer_gib: z.number().min(0).default(5),
-      /** New leases are refused where less is free. */
-      left_free_gib: z.number().min(0).default(1),
-    })
-    .prefault({}),
-  labels: z.record(z.string().regex(/^[a-z0-9-]{1,32}$/), z.string().regex(/^[A-Za-z0-9._:-]{1,64}$/)).default({}),
-  pool: z.int().min(0).max(64).default(2),
-  drain_seconds: z.int().min(0).max(86_400).default(30),
-});
-export type ServerConfig = z.infer<typeof zConfig>;
+export type { ServerConfig } from "./config-schema.ts";
 
 const PER_HOUR = 3_600n;
 /** In an hour of a guest's clock. */
@@ -117,9 +45,32 @@ export function parseServerConfig(text: string, file: string): ServerConfig {
   }
   const parsed = zConfig.safeParse(value);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  const keys = issue.code === "unrecognized_keys" ? issue.keys : [];
-  throw new Error(`${file}: ${[...issue.path, ...keys].join(".") || "the file"}: ${issue.message}`);
+  throw new Error(`${file}: ${parsed.error.issues.flatMap((issue) => problemsOf(issue, value)).join("; ")}`);
+}
+
+const FOUND_CHARS_MAX = 60;
+
+/** What stands in the file at this place. */
+function foundAt(value: unknown, path: readonly PropertyKey[]): string {
+  const found = path.reduce<unknown>((at, key) => (typeof at === "object" && at !== null ? Reflect.get(at, key) : undefined), value);
+  const text = typeof found === "bigint" ? String(found) : (JSON.stringify(found) ?? "nothing");
+  return text.length > FOUND_CHARS_MAX ? `${text.slice(0, FOUND_CHARS_MAX)}…` : text;
+}
+
+/** Each names its key, what was found and what to do. */
+function problemsOf(issue: z.core.$ZodIssue, value: unknown): string[] {
+  const path = issue.path.map(String);
+  if (issue.code === "unrecognized_keys")
+    return issue.keys.map((key) => {
+      const name = [...path, key].join(".");
+      const meant = nearestKey(name, CONFIG_KEYS);
+      return `${name.slice(0, FOUND_CHARS_MAX)}: there is no such key${meant === null ? "" : `; is ${meant} meant?`}`;
+    });
+  const said =
+    issue.code === "invalid_key"
+      ? "a label's name has at most 32 small letters, digits and -"
+      : `${foundAt(value, issue.path)}: ${issue.message}`;
+  return [`${path.join(".") || "the file"}: ${said}`];
 }
 
 /** A missing file means all defaults. */
@@ -134,7 +85,9 @@ export async function readServerConfig(file: string): Promise<ServerConfig> {
 /** Whether the owner lists the machine at this time of day (local time); no `hours` = always. */
 export function isListedAt({ policy }: ServerConfig, date: Date): boolean {
   if (policy.hours === undefined) return true;
-  const [from, to] = policy.hours.split("-").map((time) => Number(time.slice(0, 2)) * 60 + Number(time.slice(3))) as [number, number];
+  const minutes = minutesOf(policy.hours);
+  if (minutes === null) return false;
+  const { from, to } = minutes;
   const now = date.getHours() * 60 + date.getMinutes();
   return from <= to ? now >= from && now < to : now >= from || now < to;
 }

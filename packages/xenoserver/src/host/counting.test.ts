@@ -23,8 +23,8 @@ it("a fault that lasts is told with its lease, when it begins and ever more seld
   // before it has started there are no figures
   expect((await fetch(served!.url)).status).toBe(500);
   const none = { vcpu: 0, memoryMib: 0, diskMib: 0 };
-  const state = { server: "s", connected: false, draining: false, leases: [], capacity: { offered: none, used: none } };
-  counting.of = { server: { state }, vms: null, room: { freeBytes: async () => 7 } };
+  const state = { server: "s", connected: false, draining: false, clock: null, leases: [], capacity: { offered: none, used: none } };
+  counting.of = { server: { state }, vms: null, freeBytes: async () => 7 };
   const text = await (await fetch(served!.url)).text();
   expect(text).toContain('\nxeno_server_faults_total{what="a claim failed"} 13\n');
   expect(text).toContain("\nxeno_server_disk_free_bytes 7\n");

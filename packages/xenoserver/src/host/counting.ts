@@ -15,7 +15,7 @@ type Log = (what: string, facts: Record<string, unknown>) => void;
 interface Counted {
   server: Pick<XenoServer, "state">;
   vms: Pick<VmDriver, "imageBytes"> | null;
-  room: Pick<RoomRules, "freeBytes">;
+  freeBytes: RoomRules["freeBytes"];
 }
 
 export class Counting {
@@ -31,7 +31,7 @@ export class Counting {
     this.#metrics = createServerMetrics({
       ...{ state: () => this.#started.server.state, heardAt: () => this.#heardAt, now: () => timers.now() },
       imageBytes: async () => (await this.#started.vms?.imageBytes()) ?? 0,
-      freeBytes: () => this.#started.room.freeBytes(),
+      freeBytes: () => this.#started.freeBytes(),
     });
     const told = new Faults(
       { error: (facts, what) => log(what, { ...facts }), info: () => {} },

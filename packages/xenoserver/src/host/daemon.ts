@@ -11,14 +11,17 @@ import type { VmDriver } from "../drivers/qemu/vm-driver.ts";
 import { openJournal } from "../lease/journal.ts";
 import type { RoomRules } from "../lease/kept-room.ts";
 import type { Listing } from "../listing.ts";
-import { XenoServer } from "../server.ts";
+import { XenoServer, type ServerOptions } from "../server.ts";
 import { HttpBrokerApi } from "./broker-api.ts";
 import { Counting } from "./counting.ts";
-import { capacityOf, isListedAt, priceOf, readServerConfig, type ServerConfig } from "./config.ts";
+import { capacityOf, isListedAt, priceOf, type ServerConfig } from "./config.ts";
 import type { GuestDriver } from "../drivers/driver.ts";
 import { openDrivers, type OpenDriversOptions } from "./drivers.ts";
 import { readIdentity, type ServerIdentity } from "./machine-identity.ts";
+import type { Reread } from "./reread.ts";
 import { memoryDiskMib, selfTest, type SelfTest } from "./self-test.ts";
+import { openSettings } from "./settings.ts";
+import { isDrained, keepDrained } from "./standing.ts";
 
 const RETAIN_MS = 24 * 3_600_000;
 const HOUR_MS = 3_600_000;
@@ -42,11 +45,15 @@ export interface Daemon {
   server: XenoServer;
   /** Null where no virtual machine can run. */
   vms: VmDriver | null;
-  config: ServerConfig;
+  readonly config: ServerConfig;
   test: SelfTest;
   identity: ServerIdentity;
   /** Where the metrics are; null = nowhere. */
   metricsUrl: string | null;
+  /** Reads xenoserver.toml again; throws what is wrong with it, and nothing has changed then. */
+  reread(): Promise<Omit<Reread, "config">>;
+  /** Whether it takes no new leases, until told otherwise and through restarts. Returns when that is on disk. */
+  setDrained(drained: boolean): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -62,15 +69,35 @@ function listingOf(config: ServerConfig, test: SelfTest): Listing {
   };
 }
 
+async function freeBytesOf(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
+}
+
 function roomOf({ disk }: ServerConfig, folder: string, drivers: readonly GuestDriver[]): RoomRules {
   return {
     ...{ keptBytesMax: disk.kept_gib * GIB, keptBytesOfOneMax: disk.kept_customer_gib * GIB, leftFreeBytes: disk.left_free_gib * GIB },
-    freeBytes: async () => {
-      const { bavail, bsize } = await statfs(folder);
-      return bavail * bsize;
-    },
+    freeBytes: () => freeBytesOf(folder),
     letGoOfCaches: async () => void (await Promise.all(drivers.map((driver) => driver.makeRoom()))),
   };
+}
+
+/** What settings are applied to. */
+interface Applied {
+  test: SelfTest;
+  folder: string;
+  drivers: readonly GuestDriver[];
+}
+
+const givenBy = (config: ServerConfig, { test, folder, drivers }: Applied): Pick<ServerOptions, "listing" | "room"> => ({
+  listing: listingOf(config, test),
+  room: roomOf(config, folder, drivers),
+});
+
+async function identityIn(folder: string): Promise<ServerIdentity> {
+  const identity = await readIdentity(folder);
+  if (identity) return identity;
+  throw new Error("this machine is not enrolled; run `xeno serve --enrol TOKEN` with a token from `xeno token create --server`");
 }
 
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
@@ -96,14 +123,12 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
     onState,
   } = options;
   const log = counting.log;
-  const identity = await readIdentity(folder);
-  if (!identity)
-    throw new Error("this machine is not enrolled; run `xeno serve --enrol TOKEN` with a token from `xeno token create --server`");
-  const config = await readServerConfig(configFile);
+  const identity = await identityIn(folder);
+  const settings = await openSettings(configFile);
   const journal = await openJournal(folder);
   const inUse = (await journal.load()).flatMap(({ guest }) => (guest ? [String(guest.token["folder"])] : []));
   const { drivers, states, vms, measure } = await openDrivers({
-    ...{ crypto: nodeCrypto, folder, cache, config, inUse, log },
+    ...{ crypto: nodeCrypto, folder, cache, config: settings.now, inUse, log },
     ...(network ? { network } : {}),
     ...(wrapDriver ? { wrapDriver } : {}),
   });
@@ -112,16 +137,15 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
   const signer = createSigner(Buffer.from(identity.seed, "hex"));
   const addresses = new Addresses(url);
   const api = new HttpBrokerApi({ addresses, crypto: nodeCrypto, signer, origin: pins.origin, owner });
-  const room = roomOf(config, folder, drivers);
   const server: XenoServer = new XenoServer({
     ...{ crypto: nodeCrypto, signer, timers, journal, drivers, owner, log, retainMs: RETAIN_MS },
     channelKey: channelKeyPair(Buffer.from(identity.channelSecret, "hex")),
     pins: () => pins,
     connect: options.connect ?? (() => addresses.first(connectPipe)),
-    listing: listingOf(config, test),
-    room,
+    ...givenBy(settings.now, { test, folder, drivers }),
+    draining: await isDrained(folder),
     onHeard: () => counting.heard(),
-    listed: () => isListedAt(config, new Date()),
+    listed: () => isListedAt(settings.now, new Date()),
     market: () => api.market(),
     receipt: (lease) => api.receipt(lease),
     sealPart: (lease, part, bytes) => api.sealPart(lease, part, bytes),
@@ -129,7 +153,7 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
     ...(onRefused ? { onRefused } : {}),
     ...(onState ? { onState } : {}),
   });
-  counting.of = { server, vms, room };
+  counting.of = { server, vms, freeBytes: () => freeBytesOf(folder) };
   await server.start();
   const closing = new AbortController();
   const measured = measure(test.cpuScore, closing.signal)
@@ -138,7 +162,20 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
     })
     .catch((error: Error) => log("the machines' speed could not be measured", { why: error.message }));
   return {
-    ...{ server, vms, config, test, identity, metricsUrl: served?.url ?? null },
+    ...{ server, vms, test, identity, metricsUrl: served?.url ?? null },
+    get config() {
+      return settings.now;
+    },
+    async reread() {
+      const { changed, later } = await settings.reread();
+      if (changed.length > 0) await server.change(givenBy(settings.now, { test, folder, drivers }));
+      return { changed, later };
+    },
+    async setDrained(drained) {
+      await keepDrained(folder, drained);
+      if (drained) void server.drain();
+      else await server.undrain();
+    },
     async close() {
       closing.abort();
       await served?.close();

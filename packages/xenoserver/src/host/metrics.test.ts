@@ -5,7 +5,7 @@ const resources = { vcpu: 1, memoryMib: 256, diskMib: 0 };
 const lease = (id: string, stage: "running" | "over") => ({ lease: id, stage, usedMs: 0, resources });
 const capacity = { offered: { vcpu: 4, memoryMib: 1024, diskMib: 64 }, used: resources };
 const state = (): ReturnType<Watched["state"]> => ({
-  ...{ server: "s_1", connected: true, draining: false, capacity },
+  ...{ server: "s_1", connected: true, draining: false, clock: null, capacity },
   leases: [lease("a", "running"), lease("b", "over"), lease("c", "over")],
 });
 

@@ -39,7 +39,16 @@ import {
   type Verified,
 } from "@xenoservers/protocol";
 import { channelKeyPair, type ChannelKeyPair } from "@xenoservers/protocol/channel";
-import { channelMessage, parseChannelMessage, type LinkAnswer, type MarketInfo, type Pipe, type Timers } from "@xenoservers/protocol/link";
+import {
+  DEFAULT_BEAT,
+  channelMessage,
+  parseChannelMessage,
+  type LinkAnswer,
+  type MarketInfo,
+  type MeasuredClock,
+  type Pipe,
+  type Timers,
+} from "@xenoservers/protocol/link";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { factOf, type FactWorld } from "@xenoservers/verify";
 import { z } from "zod";
@@ -86,6 +95,8 @@ export class FakeMarket {
   readonly LATER: LinkAnswer = refuse("internal", { why: "later" });
   /** Documents are pushed as they are filed; a broker that says nothing lets its server find out. */
   pushes = true;
+  /** The server's, as it is told at its next login. */
+  clock: MeasuredClock | null = null;
   #toServer: (message: string | Uint8Array) => void = () => {};
   readonly #refs = new Map<string, number>();
   readonly #gaps: Filed[] = [];
@@ -159,7 +170,7 @@ export class FakeMarket {
   connect = async (): Promise<Pipe> => {
     let deliver: (message: string | Uint8Array) => void = () => {};
     this.#toServer = (message) => void this.timers.after(1, () => deliver(message));
-    const challenge = { t: "challenge", challenge: "00".repeat(32), market: { ...this.info, now: this.timers.now() } };
+    const challenge = { t: "challenge", challenge: "00".repeat(32), market: { ...this.info, now: this.timers.now() }, beat: DEFAULT_BEAT };
     this.#toServer(JSON.stringify(challenge));
     return {
       send: (message) => void this.timers.after(1, () => this.#receive(message)),
@@ -180,7 +191,9 @@ export class FakeMarket {
       return;
     }
     const value: unknown = JSON.parse(message);
-    if (message.includes('"t":"hello"')) this.#send({ t: "welcome", party: this.owner.party, live: { grants: [], filed: [] } });
+    if (message.includes('"t":"hello"'))
+      this.#send({ t: "welcome", party: this.owner.party, live: { grants: [], filed: [] }, clock: this.clock });
+    if (message.includes('"t":"ping"')) this.#send({ t: "pong", now: this.timers.now() - (this.clock?.offsetMs ?? 0) });
     const submit = zSubmit.safeParse(value);
     if (!submit.success) return;
     const { ref, envelope, delivery } = submit.data;

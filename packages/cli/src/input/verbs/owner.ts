@@ -16,6 +16,7 @@ export const serveInput = inputOf(
 export type ServeInput = InputOf<typeof serveInput>;
 export const serverInput = inputOf({}, { json, data });
 export type ServerInput = InputOf<typeof serverInput>;
+export const serverDrainInput = inputOf({}, { undo: flag("--undo", "take leases again"), json, data });
 export const serverStopInput = inputOf({}, { now: flag("--now", "end running leases at your cost"), json, data });
 export const abuseTraceInput = inputOf(
   { address: word },

@@ -15,7 +15,7 @@ import type { NetNamespace } from "./namespace.ts";
 import { answerQuestion, type Found } from "./questions.ts";
 
 /** Never, whatever owner or order say: mail from strangers' guests ruins the owner's address. */
-const MAIL_PORTS: readonly number[] = [25, 465, 587, 2525];
+export const MAIL_PORTS: readonly number[] = [25, 465, 587, 2525];
 const CONNECTIONS_MAX = 256;
 /**
  * One after another, bytes or none: each is a line on the owner's disk, and a knock at somebody's door in the owner's name. As many as

@@ -1,0 +1,164 @@
+/**
+ * What may stand in xenoserver.toml: each key with its default and what its value means. Values that could be written and cannot be meant
+ * (a size without a unit, an hour that no day has, a port of mail) are problems here, in words that say what to write instead. Who controls
+ * the inputs: the owner of the machine.
+ */
+import { parseMib, parseMoney } from "@xenoservers/market";
+import { MAIL_PORTS } from "@xenoservers/guests";
+import { zFeeBasisPoints, zParty } from "@xenoservers/protocol";
+import { z } from "zod";
+import { minutesOf, rangesProblem } from "./config-values.ts";
+
+const MEMORY_MIB_MIN = 64;
+const DISK_MIB_MIN = 16;
+
+const saying = (says: string) => ({ error: says });
+const flag = () => z.boolean(saying("write true or false"));
+
+function whole(least: number, most: number, unit = "") {
+  const says = saying(`write a whole number from ${least} to ${most}${unit}`);
+  return z.int(says).min(least, says).max(most, says);
+}
+
+function number(least: number, most: number, unit = "") {
+  const says = saying(`write a number from ${least} to ${most}${unit}`);
+  return z.number(says).min(least, says).max(most, says);
+}
+
+const AMOUNT = 'write an amount of the market\'s currency from 0 to 999999.999999999, such as "0.02"';
+const zAmount = z.union([z.string(), z.number()], saying(AMOUNT)).transform((value, context) => {
+  const nanos = parseMoney(String(value));
+  if (nanos === null) context.addIssue({ code: "custom", message: AMOUNT });
+  return nanos ?? 0n;
+});
+
+/** A bare number could be anything: of gigabytes somebody meant, of megabytes it was taken for. */
+function size(leastMib: number) {
+  const like = 'such as "4G" or "512M"';
+  return z.unknown().transform((value, context) => {
+    const text = String(value);
+    const mib = typeof value === "string" ? parseMib(text) : null;
+    const problem =
+      typeof value === "number" || /^[\d.]+$/.test(text)
+        ? `it has no unit: write "${text}G" or "${text}M"`
+        : mib === null
+          ? `write a size with its unit, ${like}`
+          : mib < leastMib
+            ? `no job fits into so little: write "${leastMib}M" or more, ${like}`
+            : null;
+    if (problem !== null) context.addIssue({ code: "custom", message: problem });
+    return mib ?? 0;
+  });
+}
+
+const HOURS = 'write local times from 00:00 to 24:00, such as "22:00-06:00"';
+const zHours = z.string(saying(HOURS)).superRefine((text, context) => {
+  const minutes = minutesOf(text);
+  if (minutes === null) context.addIssue({ code: "custom", message: HOURS });
+  else if (minutes.from === minutes.to)
+    context.addIssue({ code: "custom", message: "it begins when it ends: leave `hours` out to list the machine at all times" });
+});
+
+const PORTS = whole(1, 65_535);
+const zPorts = z
+  .array(
+    PORTS.refine((port) => !MAIL_PORTS.includes(port), saying("a port of mail is never open to guests: leave it out")),
+    saying("write a list of ports, such as [80, 443]"),
+  )
+  .max(64, saying("write at most 64 ports"));
+
+const zRanges = z
+  .array(z.string(), saying('write a list of ranges of addresses, such as ["10.1.2.3/32"]'))
+  .superRefine((ranges, context) => {
+    const message = rangesProblem(ranges);
+    if (message !== null) context.addIssue({ code: "custom", message });
+  });
+
+const GIB_MAX = 1_048_576;
+const gib = () => number(0, GIB_MAX, " (GiB)");
+
+const KEPT_CUSTOMER_GIB = 5;
+
+const SECTIONS = {
+  price: {
+    fuel_hour: zAmount.default(20_000_000n),
+    vcpu_hour: zAmount.default(20_000_000n),
+    memory_gib_hour: zAmount.default(5_000_000n),
+    disk_gib_hour: zAmount.default(500_000n),
+    egress_gib: zAmount.default(20_000_000n),
+  },
+  capacity: {
+    vcpu: whole(1, 1_024).optional(),
+    memory: size(MEMORY_MIB_MIN).optional(),
+    disk: size(DISK_MIB_MIN).optional(),
+  },
+  policy: {
+    allowed_parties: z.array(zParty, saying('write a list of party ids, such as ["p_…"]')).default([]),
+    max_lease_hours: number(0.001, 8_760, " (hours)").default(24),
+    hours: zHours.optional(),
+    allow_weak_sandbox: flag().default(false),
+    /**
+     * The most of what customers pay that may go to the broker, in hundredths of a percent; without it: what the market takes, or has
+     * announced.
+     */
+    fee_max_basis_points: zFeeBasisPoints.optional(),
+    /** What virtual machines may reach where their orders say so too. */
+    egress: z.enum(["none", "names", "public"], saying('write "none", "names" or "public"')).default("none"),
+    egress_ports: zPorts.default([80, 443]),
+    /** Exceptions from "no private address", such as a mirror of yours: ["10.1.2.3/32"]. */
+    egress_allow: zRanges.default([]),
+    egress_gib_month: gib().default(100),
+    egress_mbit: number(0.1, 1_000_000, " (Mbit/s)").default(100),
+    /** Images by address, fetched from public addresses only. */
+    fetch_images: flag().default(false),
+  },
+  vm: {
+    enabled: flag().default(true),
+    disk_iops: whole(10, 10_000_000).default(2_000),
+    /** For images that customers send or name, and as much again for what is built of them. */
+    image_cache_gib: gib().default(20),
+    /** Booted guests that are kept to start others from; 0 for none. */
+    snapshots: whole(0, 64).default(4),
+    /** Customers' own snapshots, all together; no customer may have more than half. */
+    customer_snapshots_gib: gib().default(20),
+    customer_snapshots_hours: number(0.01, 8_760, " (hours)").default(72),
+  },
+  disk: {
+    /** Kept of ended leases for who may ask for it: all together, and each customer's. */
+    kept_gib: gib().default(20),
+    kept_customer_gib: gib().optional(),
+    /** New leases are refused where less is free. */
+    left_free_gib: gib().default(1),
+  },
+};
+
+const zDisk = z
+  .strictObject(SECTIONS.disk)
+  .superRefine(({ kept_gib, kept_customer_gib = 0 }, context) => {
+    if (kept_customer_gib > kept_gib)
+      context.addIssue({ code: "custom", path: ["kept_customer_gib"], message: `it is more than kept_gib, ${kept_gib}, of all together` });
+  })
+  .transform(({ kept_customer_gib, ...disk }) => ({
+    ...disk,
+    kept_customer_gib: kept_customer_gib ?? Math.min(KEPT_CUSTOMER_GIB, disk.kept_gib),
+  }));
+
+const LABEL = saying("write at most 64 letters, digits, dots, colons, _ and -");
+
+export const zConfig = z.strictObject({
+  price: z.strictObject(SECTIONS.price).prefault({}),
+  capacity: z.strictObject(SECTIONS.capacity).prefault({}),
+  policy: z.strictObject(SECTIONS.policy).prefault({}),
+  vm: z.strictObject(SECTIONS.vm).prefault({}),
+  disk: zDisk.prefault({}),
+  labels: z.record(z.string().regex(/^[a-z0-9-]{1,32}$/), z.string(LABEL).regex(/^[A-Za-z0-9._:-]{1,64}$/, LABEL)).default({}),
+  pool: whole(0, 64).default(2),
+  drain_seconds: whole(0, 86_400).default(30),
+});
+export type ServerConfig = z.infer<typeof zConfig>;
+
+/** Every key that there is, with its section. */
+export const CONFIG_KEYS: readonly string[] = [
+  ...Object.keys(zConfig.shape),
+  ...Object.entries(SECTIONS).flatMap(([section, shape]) => Object.keys(shape).map((key) => `${section}.${key}`)),
+];

@@ -1,0 +1,41 @@
+/**
+ * xenoserver.toml read again by a running daemon: what can take effect does, and what is fixed when a daemon starts stays as it was and is
+ * named. Who controls the inputs: the owner of the machine.
+ */
+import { isDeepStrictEqual } from "node:util";
+import type { ServerConfig } from "./config-schema.ts";
+
+/** Workers, machines and their gates are made with these. */
+const FIXED_POLICY = ["egress_ports", "egress_allow", "egress_gib_month", "egress_mbit", "fetch_images"] as const;
+
+export interface Reread {
+  /** What holds from now on. */
+  config: ServerConfig;
+  /** Keys that have another value now. */
+  changed: string[];
+  /** Keys whose new value holds from the daemon's next start on. */
+  later: string[];
+}
+
+/** Keys of a section, or of the whole, whose values differ. */
+function differing(before: object, after: object): string[] {
+  const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  return keys.filter((key) => !isDeepStrictEqual(Reflect.get(before, key), Reflect.get(after, key)));
+}
+
+export function planReread(before: ServerConfig, after: ServerConfig): Reread {
+  const sections = ["price", "capacity", "policy", "vm", "disk", "labels"] as const;
+  const all = [
+    ...sections.flatMap((section) => differing(before[section], after[section]).map((key) => `${section}.${key}`)),
+    ...(["pool", "drain_seconds"] as const).filter((key) => before[key] !== after[key]),
+  ];
+  const fixed = new Set<string>(["pool", ...FIXED_POLICY.map((key) => `policy.${key}`)]);
+  const isFixed = (key: string): boolean => fixed.has(key) || key.startsWith("vm.");
+  const { egress_ports, egress_allow, egress_gib_month, egress_mbit, fetch_images } = before.policy;
+  const policy = { ...after.policy, egress_ports, egress_allow, egress_gib_month, egress_mbit, fetch_images };
+  return {
+    config: { ...after, policy, vm: before.vm, pool: before.pool },
+    changed: all.filter((key) => !isFixed(key)),
+    later: all.filter(isFixed),
+  };
+}

@@ -1,0 +1,27 @@
+/** The settings that hold now: as the file was when it was last read and right. Who controls the inputs: the owner of the machine. */
+import { access } from "node:fs/promises";
+import { readServerConfig, type ServerConfig } from "./config.ts";
+import { planReread, type Reread } from "./reread.ts";
+
+interface Settings {
+  readonly now: ServerConfig;
+  /** Throws what is wrong with the file, and nothing has changed then; one that has gone since is no wish for all defaults. */
+  reread(): Promise<Reread>;
+}
+
+export async function openSettings(file: string): Promise<Settings> {
+  let now = await readServerConfig(file);
+  return {
+    get now() {
+      return now;
+    },
+    async reread() {
+      await access(file).catch((cause: unknown) => {
+        throw new Error(`${file} cannot be read: nothing has changed`, { cause });
+      });
+      const reread = planReread(now, await readServerConfig(file));
+      now = reread.config;
+      return reread;
+    },
+  };
+}
