@@ -85,6 +85,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   serve: "little",
   "server status": "little",
   "server drain": "little",
+  "server reread": "little",
   "server stop": "little",
   "server retire": "little",
   "abuse trace": { paper: ["abuse", "trace", "203.0.113.7", "--data", "SERVER"] },

@@ -95,13 +95,17 @@ it("has the referee decide when they differ, shows the right output and moves th
 
 it("says which instruction a module may not hold, where, and what avoids it", async () => {
   const file = path.join(market.folder, "threads.wasm");
-  await writeFile(
-    file,
-    Buffer.from("0061736d0100000001040160000003020100050401030102071302066d656d6f72790200065f737461727400000a040102000b", "hex"),
-  );
+  // the customer's own client looks at everything but the code
+  const module = (memory: string, code: string): Buffer =>
+    Buffer.from(`0061736d0100000001040160000003020100${memory}071302066d656d6f72790200065f73746172740000${code}`, "hex");
+  await writeFile(file, module("050401030102", "0a040102000b"));
+  const before = await xeno("run", file);
+  expect(before.code).toBe(125);
+  expect(before.stderr).toMatch(/cannot run: shared memory at offset 0x[0-9a-f]+: .*without -pthread/);
+  await writeFile(file, module("0503010001", "0a07010500fe03000b"));
   const { code, stderr } = await xeno("run", file);
   expect(code).toBe(125);
-  expect(stderr).toMatch(/module-malformed.*\n.*shared memory at offset 0x[0-9a-f]+: .*without -pthread/);
+  expect(stderr).toMatch(/module-malformed.*\n.*atomic instruction 0xfe 0x3 at offset 0x[0-9a-f]+: .*without -pthread/);
 });
 
 it("audits after the owner has signed: every job of a newcomer, and a cheat is convicted", async () => {

@@ -20,7 +20,7 @@ import { openDrivers, type OpenDriversOptions } from "./drivers.ts";
 import { readIdentity, type ServerIdentity } from "./machine-identity.ts";
 import type { Reread } from "./reread.ts";
 import { memoryDiskMib, selfTest, type SelfTest } from "./self-test.ts";
-import { openSettings } from "./settings.ts";
+import { openSettings, type Settings } from "./settings.ts";
 import { isDrained, keepDrained } from "./standing.ts";
 
 const RETAIN_MS = 24 * 3_600_000;
@@ -111,6 +111,21 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   }
 }
 
+function ownersWishes(server: XenoServer, settings: Settings, applied: Applied): Pick<Daemon, "reread" | "setDrained"> {
+  return {
+    async reread() {
+      const { changed, later } = await settings.reread();
+      if (changed.length > 0) await server.change(givenBy(settings.now, applied));
+      return { changed, later };
+    },
+    async setDrained(drained) {
+      await keepDrained(applied.folder, drained);
+      if (drained) void server.drain();
+      else await server.undrain();
+    },
+  };
+}
+
 async function startCounted(options: DaemonOptions, counting: Counting, served: MetricsServer | null): Promise<Daemon> {
   const {
     folder,
@@ -133,6 +148,7 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
     ...(wrapDriver ? { wrapDriver } : {}),
   });
   const test = await selfTest(folder, states);
+  const applied = { test, folder, drivers };
   const { pins, owner, url } = identity;
   const signer = createSigner(Buffer.from(identity.seed, "hex"));
   const addresses = new Addresses(url);
@@ -142,7 +158,7 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
     channelKey: channelKeyPair(Buffer.from(identity.channelSecret, "hex")),
     pins: () => pins,
     connect: options.connect ?? (() => addresses.first(connectPipe)),
-    ...givenBy(settings.now, { test, folder, drivers }),
+    ...givenBy(settings.now, applied),
     draining: await isDrained(folder),
     onHeard: () => counting.heard(),
     listed: () => isListedAt(settings.now, new Date()),
@@ -166,16 +182,7 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
     get config() {
       return settings.now;
     },
-    async reread() {
-      const { changed, later } = await settings.reread();
-      if (changed.length > 0) await server.change(givenBy(settings.now, { test, folder, drivers }));
-      return { changed, later };
-    },
-    async setDrained(drained) {
-      await keepDrained(folder, drained);
-      if (drained) void server.drain();
-      else await server.undrain();
-    },
+    ...ownersWishes(server, settings, applied),
     async close() {
       closing.abort();
       await served?.close();

@@ -3,7 +3,7 @@ import { access } from "node:fs/promises";
 import { readServerConfig, type ServerConfig } from "./config.ts";
 import { planReread, type Reread } from "./reread.ts";
 
-interface Settings {
+export interface Settings {
   readonly now: ServerConfig;
   /** Throws what is wrong with the file, and nothing has changed then; one that has gone since is no wish for all defaults. */
   reread(): Promise<Reread>;
