@@ -273,7 +273,11 @@ describe("of a market on paper", () => {
   });
 
   it.each(rows("paper").slice(0, cases(1, 100)))("%s ends quietly where its reader has had enough", async (_name, args) => {
-    expect(await intoHead(folder, words(args))).toMatchObject({ code: 141, said: expect.not.stringContaining("error") });
+    // what lies in the pipe already is written for this program, whoever reads it
+    expect(await intoHead(folder, words(args))).toMatchObject({
+      code: expect.toBeOneOf([0, 141]),
+      said: expect.not.stringContaining("error"),
+    });
   });
 });
 
