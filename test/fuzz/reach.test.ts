@@ -16,7 +16,7 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
   "passes bytes on as they are": [
     ...["engine/src/wasi/file-bytes.ts#readBytes", "guests/src/guest-files.ts#readGuestFile", "guests/src/qemu/machine/vm.ts#readVmStream"],
     ...["guests/src/worker/files.ts#readWhole", "sdk/src/tree.ts#readAt", "xenocorp/src/http/body.ts#readBody"],
-    "xenoserver/src/host/config.ts#readServerConfig",
+    ...["xenoserver/src/host/config.ts#readServerConfig", "protocol/src/files.ts#readIfThere"],
   ],
   "reads folders and words of whoever runs it": [
     ...["cli/src/input/job-from-args.ts#parseJob", "cli/src/input/vm-from-args.ts#parseVm", "sdk/src/tree.ts#readTree"],
