@@ -67,12 +67,12 @@ describe.skipIf(!installed)("Debian's PostgreSQL 15", () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  storeContract("PostgreSQL 15", async () => {
+  storeContract("PostgreSQL 15", async (archive) => {
     const database = `t${++databases}`;
     await pools[0]!.query(`create database ${database}`);
     const pool = openPool({ host: folder, user: "xeno", database, max: 5 });
     pools.push(pool);
     await migrate(pool);
-    return createPostgresStore(pool);
+    return createPostgresStore(pool, archive);
   });
 });

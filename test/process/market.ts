@@ -206,7 +206,8 @@ export async function startMarket({ timers, wrapDriver, ...options }: MarketOpti
       await Promise.all([self.daemon, ...others].map((daemon) => daemon.close()));
       await broker.close();
       await endGuests(folder);
-      await rm(folder, { recursive: true, force: true });
+      // a daemon may still be removing what was over when it was told to close
+      await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     },
   };
   return self;
