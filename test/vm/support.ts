@@ -259,7 +259,13 @@ export async function cliHome(
   const home = path.join(market.folder, `home-${createHash("sha256").update(seed).digest("hex").slice(0, 8)}`);
   await mkdir(path.join(home, "config"), { recursive: true });
   const key = { role: "root" as const, scopes: [...scopes], label: "cli", leaseLabel, seed: seed.toString("hex") };
-  await saveContext("test", { url, pins, currency: "credits", party, account, ...key }, path.join(home, "config/contexts.json"));
+  await saveContext(
+    "test",
+    { url, pins, currency: "credits", party, account, ...key },
+    {
+      file: path.join(home, "config/contexts.json"),
+    },
+  );
   const program = path.resolve(import.meta.dirname, "../../packages/cli/bin/xeno.js");
   const xeno = (...args: string[]) =>
     run(process.execPath, [program, ...args], {

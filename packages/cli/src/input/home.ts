@@ -64,7 +64,11 @@ export async function readContexts(file = home.contexts): Promise<Contexts> {
 }
 
 /** And makes it the current one, or `current`. */
-export async function saveContext(name: string, context: Context, current = name, file = home.contexts): Promise<void> {
+export async function saveContext(
+  name: string,
+  context: Context,
+  { current = name, file = home.contexts }: { current?: string; file?: string } = {},
+): Promise<void> {
   const all = await readContexts(file);
   await writeWhole(file, JSON.stringify({ current, contexts: { ...all.contexts, [name]: context } }, null, 1));
 }

@@ -40,7 +40,7 @@ async function rotated(name: string, context: Context): Promise<Context> {
   const secret = Buffer.from(channelSecretOf(Buffer.from(context.seed, "hex"))).toString("hex");
   const formerChannelSecrets = [secret, ...(context.formerChannelSecrets ?? [])];
   const next = { ...context, seed: seed.toString("hex"), formerChannelSecrets };
-  await saveContext(nextOf(name), next, name);
+  await saveContext(nextOf(name), next, { current: name });
   const newRootKey = createSigner(seed).publicKey;
   try {
     await clientOf(context).act("key-rotate", { party: context.party, newRootKey, newRecoveryKey: null });
