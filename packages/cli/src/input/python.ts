@@ -4,6 +4,7 @@
  */
 import { readFile, readdir } from "node:fs/promises";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { fileBlob, type JobInput, type SourceEntry } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
 
@@ -44,20 +45,24 @@ function assertImports(file: string, source: string, brought: readonly SourceEnt
   throw new UserError(`${what}: run it in an image that has (xeno run python:3.12 ${file}), or bring it in with --dir`);
 }
 
-const SUPPORT = new URL("../../python/sitecustomize.py", import.meta.url);
+const SUPPORT = fileURLToPath(new URL("../../python/sitecustomize.py", import.meta.url));
 const SUPPORT_NAME = "sitecustomize.py";
 const WANTS_SUPPORT = /\b(?:asyncio|concurrent)\b/;
 const ZONES = "/usr/share/zoneinfo";
-const ZONE_NAME = /["']((?:[A-Z][\w+-]*\/)+[\w+-]+|UTC|GMT)["']/g;
+const ZONE_NAME = /["']((?:[A-Z][\w+-]*\/)+[\w+-]+)["']/g;
+/** Those that a script may fall back to whatever it names. */
+const ALWAYS: readonly string[] = ["UTC", "GMT"];
 
 /** The zones that the script names; all where it names none. */
 async function zonesOf(source: string): Promise<SourceEntry[]> {
   const named = [...source.matchAll(ZONE_NAME)].map(([, name]) => name!);
   const all = await readdir(ZONES, { recursive: true, withFileTypes: true }).catch(() => []);
-  const zones = all
+  const known = all
     .filter((entry) => entry.isFile() || entry.isSymbolicLink())
     .map((entry) => path.relative(ZONES, path.join(entry.parentPath, entry.name)))
-    .filter((name) => /^[A-Z]/.test(name) && (named.length === 0 || named.includes(name)));
+    .filter((name) => /^[A-Z]/.test(name));
+  const meant = known.filter((name) => named.includes(name));
+  const zones = meant.length === 0 ? known : known.filter((name) => meant.includes(name) || ALWAYS.includes(name));
   const files = await Promise.all(
     zones.map(async (name): Promise<SourceEntry> => ({ path: name, kind: "file", blob: await fileBlob(path.join(ZONES, name)) })),
   );
@@ -83,7 +88,7 @@ export async function pythonMounts(file: string, brought: readonly Mount[]): Pro
   const env: [string, string][] = [["PYTHONDONTWRITEBYTECODE", "1"]];
   const hasModules = entries.some((entry) => entry.path.endsWith(".py"));
   if ((hasModules || WANTS_SUPPORT.test(source)) && name !== SUPPORT_NAME) {
-    app.push({ path: SUPPORT_NAME, kind: "file", blob: await fileBlob(SUPPORT.pathname) });
+    app.push({ path: SUPPORT_NAME, kind: "file", blob: await fileBlob(SUPPORT) });
     env.push(["PYTHONPATH", "/app"]);
   }
   const isTaken = brought.some(({ mount }) => `${ZONES}/`.startsWith(`${mount.path}/`) || mount.path.startsWith(`${ZONES}/`));

@@ -1,6 +1,7 @@
 /** What is refused before it is read: long bodies without a place, and what is asked besides the API without tokens. */
 import { once } from "node:events";
 import { connect, type AddressInfo, type Socket } from "node:net";
+import { systemTimers } from "@xenoservers/protocol/link";
 import { afterEach, expect, it, vi } from "vitest";
 import { until } from "../../../../test/until.ts";
 import type { DoorOptions } from "./door.ts";
@@ -9,13 +10,15 @@ import { World } from "./world.fixture.ts";
 let world: World;
 const sockets: Socket[] = [];
 
-async function start(door: DoorOptions): Promise<number> {
+async function start(door: DoorOptions, proxies: string[] = []): Promise<number> {
   world = new World(undefined, door);
+  world.trustProxy = proxies;
   await world.start();
   await world.app.listen({ host: "127.0.0.1", port: 0 });
   return (world.app.server.address() as AddressInfo).port;
 }
 afterEach(async () => {
+  vi.restoreAllMocks();
   for (const socket of sockets.splice(0)) socket.destroy();
   await world.close();
 });
@@ -78,8 +81,14 @@ it("what is asked besides the API costs tokens as the API does", async () => {
   }
 });
 
-it("a connection whose requests cannot pay is read less than it sends, and is not cut", async () => {
-  const port = await start({ requestsPerSecond: 1 });
+it.each([
+  ["is read less than it sends, and is not cut", [], 20],
+  ["that is a proxy's is read on: it carries others' requests, too", ["127.0.0.1"], 21],
+])("a connection whose requests cannot pay %s", async (_, proxies, read) => {
+  const rests: (() => void)[] = [];
+  const after = systemTimers.after.bind(systemTimers);
+  vi.spyOn(systemTimers, "after").mockImplementation((ms, action) => (ms === 1_000 ? (rests.push(action), () => {}) : after(ms, action)));
+  const port = await start({ requestsPerSecond: 1 }, proxies);
   const socket = connect(port, "127.0.0.1");
   sockets.push(socket);
   let answers = "";
@@ -97,6 +106,8 @@ it("a connection whose requests cannot pay is read less than it sends, and is no
   socket.write("GET /api/v1/market HTTP/1.1\r\nhost: m\r\n\r\n");
   // others are served, and it is not
   for (let i = 0; i < 20; i++) await world.app.inject({ method: "GET", url: "/api/v1/market" });
-  expect(reads.mock.calls.length).toBe(20);
+  if (proxies.length > 0) await until(() => count() === sent);
+  expect(reads.mock.calls.length).toBe(read);
+  for (const rest of rests) rest();
   await until(() => count() === sent);
 });

@@ -54,10 +54,13 @@ export function answerRefusal(request: FastifyRequest, reply: FastifyReply, refu
 const TOO_MANY_REST_MS = 1_000;
 export const tooManyRequests = (): Refusal => refuse("rate_limited", { retryAfterMs: TOO_MANY_REST_MS });
 
-/** The connection of a request that could not pay is not read for a while after its answer, so that refusals cost less than requests. */
-export function restAfter({ raw: { socket } }: FastifyRequest, reply: FastifyReply, timers: Timers): void {
+/**
+ * The connection of a request that could not pay is not read for a while after its answer, so that refusals cost less than requests. A
+ * proxy's carries others' requests, too.
+ */
+export function restAfter({ raw: { socket } }: FastifyRequest, reply: FastifyReply, who: Callers, timers: Timers): void {
   // a request that was made up inside this process has no connection
-  if (!(socket instanceof Socket)) return;
+  if (!(socket instanceof Socket) || who.isProxy(socket.remoteAddress)) return;
   // whatever is left of the request's own body is taken with its answer
   reply.raw.once("close", () =>
     setImmediate(() => {
@@ -143,7 +146,7 @@ export class Routes {
       url,
       onRequest: async (request, reply) => {
         if (door.admits(callers.of(request.raw))) return;
-        restAfter(request, reply, timers);
+        restAfter(request, reply, callers, timers);
         return this.#refuse(name, request, reply, tooManyRequests());
       },
       handler: async (request, reply) => {

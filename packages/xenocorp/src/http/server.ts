@@ -119,7 +119,7 @@ const API_PATHS = new Set(Object.values(API).map(({ path }) => path as string));
 function chargeOthers(app: FastifyInstance, door: Door, who: Callers): void {
   app.addHook("onRequest", async (request, reply) => {
     if (API_PATHS.has(request.routeOptions.url ?? "") || door.admits(who.of(request.raw))) return;
-    restAfter(request, reply, systemTimers);
+    restAfter(request, reply, who, systemTimers);
     return answerRefusal(request, reply, tooManyRequests());
   });
 }

@@ -67,6 +67,8 @@ export class World {
   /** How long each request took, in seconds, as it is counted. */
   readonly took: number[] = [];
   #app: FastifyInstance | null = null;
+  /** Addresses of proxies, set before it starts. */
+  trustProxy: string[] = [];
 
   constructor(store?: Store, door: DoorOptions = {}) {
     if (store) this.store = store;
@@ -119,7 +121,7 @@ export class World {
       logger: pino({ level: "silent" }),
       faults: { failed: (what, error, facts) => void this.faults.push({ what, error, ...facts }) },
       version: "test",
-      trustProxy: [],
+      trustProxy: this.trustProxy,
       notReady: async () => null,
       count: (_route, _code, seconds) => void this.took.push(seconds),
     });
