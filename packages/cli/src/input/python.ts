@@ -2,11 +2,12 @@
  * What a Python script brings along besides itself: it is looked at before anything is searched or signed. Who controls the script: whoever
  * runs it.
  */
-import { readFile, readdir } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { fileBlob, type JobInput, type SourceEntry } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
+import { zonesOf } from "./zones.ts";
 
 type Mount = JobInput["mounts"][number];
 
@@ -49,33 +50,6 @@ const SUPPORT = fileURLToPath(new URL("../../python/sitecustomize.py", import.me
 const SUPPORT_NAME = "sitecustomize.py";
 const WANTS_SUPPORT = /\b(?:asyncio|concurrent)\b/;
 const ZONES = "/usr/share/zoneinfo";
-const ZONE_NAME = /["']((?:[A-Z][\w+-]*\/)+[\w+-]+)["']/g;
-/** Those that a script may fall back to whatever it names. */
-const ALWAYS: readonly string[] = ["UTC", "GMT"];
-
-/** The zones that the script names; all where it names none. */
-async function zonesOf(source: string): Promise<SourceEntry[]> {
-  const named = [...source.matchAll(ZONE_NAME)].map(([, name]) => name!);
-  const all = await readdir(ZONES, { recursive: true, withFileTypes: true }).catch(() => []);
-  const known = all
-    .filter((entry) => entry.isFile() || entry.isSymbolicLink())
-    .map((entry) => path.relative(ZONES, path.join(entry.parentPath, entry.name)))
-    .filter((name) => /^[A-Z]/.test(name));
-  const meant = known.filter((name) => named.includes(name));
-  const zones = meant.length === 0 ? known : known.filter((name) => meant.includes(name) || ALWAYS.includes(name));
-  const files = await Promise.all(
-    zones.map(async (name): Promise<SourceEntry> => ({ path: name, kind: "file", blob: await fileBlob(path.join(ZONES, name)) })),
-  );
-  const folders = new Set(
-    zones.flatMap((name) =>
-      name
-        .split("/")
-        .slice(0, -1)
-        .map((_, i, parts) => parts.slice(0, i + 1).join("/")),
-    ),
-  );
-  return [...[...folders].map((name): SourceEntry => ({ path: name, kind: "directory" })), ...files];
-}
 
 /** The script and what it needs beside it, looked at with what its folders bring in. */
 export async function pythonMounts(file: string, brought: readonly Mount[]): Promise<{ mounts: Mount[]; env: [string, string][] }> {
@@ -93,7 +67,7 @@ export async function pythonMounts(file: string, brought: readonly Mount[]): Pro
   }
   const isTaken = brought.some(({ mount }) => `${ZONES}/`.startsWith(`${mount.path}/`) || mount.path.startsWith(`${ZONES}/`));
   if (/\bzoneinfo\b/.test(source) && !isTaken) {
-    mounts.push({ mount: { path: ZONES, writable: false, keep: false }, entries: await zonesOf(source) });
+    mounts.push({ mount: { path: ZONES, writable: false, keep: false }, entries: await zonesOf(ZONES, source) });
     env.push(["PYTHONTZPATH", ZONES]);
   }
   return { mounts, env };
