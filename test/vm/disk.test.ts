@@ -52,11 +52,14 @@ machines("a Debian from its disk image", () => {
     expect(key).toMatch(/^[0-9a-f]{64}$/);
   });
 
-  it("runs programs and copies files by its guest agent", async () => {
+  it("runs programs and copies files with the shell that its guest agent is handed", async () => {
     const ran = await cli.xeno("exec", lease, "--", "sh", "-c", "echo out; echo err >&2; exit 4");
     expect(ran).toMatchObject({ code: 4, stdout: "out\n" });
     expect(ran.stderr).toContain("err");
-    expect((await cli.xeno("exec", lease, "--", "no-such-program")).stderr).toContain("No such file");
+    expect(await cli.xeno("exec", lease, "--", "no-such-program")).toMatchObject({
+      code: 127,
+      stderr: expect.stringContaining("not found") as string,
+    });
     const file = path.join(folder, "file");
     await writeFile(file, Buffer.alloc(2_000_001, 9));
     expect((await cli.xeno("cp", file, `${lease}:/tmp/file`)).code).toBe(0);
@@ -67,6 +70,23 @@ machines("a Debian from its disk image", () => {
     expect((await cli.xeno("cp", `${lease}:/tmp/file`, `${file}.back`)).code).toBe(0);
     expect((await readFile(`${file}.back`)).equals(await readFile(file))).toBe(true);
     expect((await cli.xeno("cp", `${lease}:/no/such`, file)).stderr).toContain("No such file");
+    const typed = await cli.xeno("exec", "-t", lease, "--", "sh", "-c", "tty; stty size");
+    expect(typed.stdout.replaceAll("\r", "")).toMatch(/^\/dev\/pts\/\d+\n24 80\n$/);
+  });
+
+  it("has its agent alone where it has no Perl: programs without input, files one by one", async () => {
+    const root = (command: string) => cli.xeno("exec", lease, "--", "sh", "-c", command);
+    await root("mv /usr/bin/perl /usr/bin/perl.away; pkill -f xeno.shell0");
+    const ran = await root("echo out; echo err >&2; exit 4");
+    expect(ran).toMatchObject({ code: 4, stdout: "out\n", stderr: expect.stringContaining("err") as string });
+    const file = path.join(folder, "file");
+    expect((await cli.xeno("cp", file, `${lease}:/tmp/by-agent`)).code).toBe(0);
+    expect((await cli.xeno("cp", `${lease}:/tmp/by-agent`, `${file}.agent`)).code).toBe(0);
+    expect((await readFile(`${file}.agent`)).equals(await readFile(file))).toBe(true);
+    expect((await cli.xeno("cp", folder, `${lease}:/tmp`)).stderr).toContain("no Perl");
+    expect((await cli.xeno("exec", "-t", lease)).stderr).toContain("no Perl");
+    await root("mv /usr/bin/perl.away /usr/bin/perl");
+    expect((await root("echo again")).stdout).toBe("again\n");
   });
 
   it("forwards a port of this machine to one of the guest's", async () => {

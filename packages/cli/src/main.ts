@@ -151,14 +151,14 @@ const LEASES: readonly Verb[] = [
   ),
   verb(
     "exec",
-    "run a program in the machine (its guest agent does it)",
+    "run a program in the machine: its streams, its exit code, with -t a terminal",
     execInput,
     async (given) => (await import("./verbs/exec.ts")).execIn(given),
     {
       passThrough: true,
     },
   ),
-  verb("cp", "copy one file: LEASE:/path here, or here LEASE:/path", copyInput, async (given) =>
+  verb("cp", "copy files and folders: LEASE:/path here, or here LEASE:/path", copyInput, async (given) =>
     (await import("./verbs/cp.ts")).copy(given),
   ),
   verb(

@@ -1,14 +1,13 @@
-/** `xeno cp`: one file into a machine or out of it, by its guest agent. */
-import { open } from "node:fs/promises";
+/** `xeno cp`: files and folders into a machine or out of it. */
+import { lstat } from "node:fs/promises";
 import path from "node:path";
-import { z } from "zod";
+import { GuestFiles, copyIn, copyOut, isWithoutShell, type CopyOptions } from "@xenoservers/sdk";
 import type { CopyInput } from "../input/verbs/machine.ts";
-import { askAgent, hold, type Held } from "../machine/hold.ts";
+import { agentCopyIn, agentCopyOut } from "../machine/agent-copy.ts";
+import { hold, type Held } from "../machine/hold.ts";
+import { ProgressLine } from "../output/progress.ts";
+import { say } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
-
-const COPY_BYTES = 512 * 1024;
-const zHandle = z.int();
-const zRead = z.object({ "buf-b64": z.string(), eof: z.boolean(), count: z.int() });
 
 interface Place {
   lease: string;
@@ -16,68 +15,72 @@ interface Place {
 }
 
 export function placeIn(text: string): Place | null {
-  const [, lease, file] = /^([0-9a-f]{4,64}):(\/.+)$/.exec(text) ?? [];
+  const [, lease, file] = /^([0-9a-f]{4,64}):(\/.*)$/.exec(text) ?? [];
   return lease === undefined || file === undefined ? null : { lease, file };
 }
 
-export async function copy({ from, to }: CopyInput): Promise<void> {
-  const [source, target] = [placeIn(from), placeIn(to)];
-  if (source && !target) return copyOut(source, to);
-  if (target && !source) return copyIn(from, target);
-  throw new UserError("one of the two must be LEASE:/path");
+/** What is copied, and what else does it where the guest has no Perl. */
+interface Copy {
+  lease: string;
+  what: string;
+  byShell(files: GuestFiles, options: CopyOptions): Promise<string[]>;
+  byAgent(held: Held): Promise<void>;
 }
 
-async function withFile<T>({ lease, file }: Place, mode: "rb" | "wb", use: (held: Held, handle: number) => Promise<T>): Promise<T> {
-  const held = await hold(lease, null);
+function outOf({ lease, file }: Place, to: string): Copy {
+  return {
+    ...{ lease, what: path.posix.basename(file) },
+    byShell: (files, options) => copyOut(files, file, to, options),
+    byAgent: ({ session }) => agentCopyOut(session, file, to),
+  };
+}
+
+async function into(from: string, { lease, file }: Place): Promise<Copy> {
+  const stats = await lstat(from).catch(() => {
+    throw new UserError(`there is no file or folder ${from}`);
+  });
+  return {
+    ...{ lease, what: path.basename(from) },
+    byShell: async (files, options) => {
+      await copyIn(files, from, file, options);
+      return [];
+    },
+    async byAgent({ session }) {
+      if (!stats.isFile())
+        throw new UserError("this guest has no Perl, which copies of folders need there: install it, or copy file by file");
+      await agentCopyIn(session, from, file);
+    },
+  };
+}
+
+async function withShell(held: Held, { what, byShell }: Copy, owners: boolean): Promise<string[]> {
+  const files = await GuestFiles.open(held.session.machine);
+  const line = new ProgressLine(what);
+  // a signal that ends this side leaves what came, for the next time
+  const options: CopyOptions = { owners, onProgress: ({ bytes, bytesInAll }) => line.show(bytes, bytesInAll) };
   try {
-    const handle = zHandle.parse(await askAgent(held.session, "guest-file-open", { path: file, mode }));
-    try {
-      return await use(held, handle);
-    } finally {
-      await askAgent(held.session, "guest-file-close", { handle });
-    }
+    return await byShell(files, options);
   } finally {
-    held.close();
+    line.end();
+    files.close();
   }
 }
 
-function copyOut(source: Place, to: string): Promise<void> {
-  return withFile(source, "rb", async ({ session }, handle) => {
-    const target = to.endsWith("/") ? path.join(to, path.basename(source.file)) : to;
-    const out = await open(target, "w");
-    let written = 0;
-    try {
-      for (let eof = false; !eof;) {
-        const part = zRead.parse(await askAgent(session, "guest-file-read", { handle, count: COPY_BYTES }));
-        const bytes = Buffer.from(part["buf-b64"], "base64");
-        await out.writeFile(bytes);
-        written += bytes.length;
-        ({ eof } = part);
-      }
-    } catch (error) {
-      throw new UserError(`${error instanceof Error ? error.message : String(error)}; only the first ${written} bytes are in ${target}`);
-    } finally {
-      await out.close();
-    }
-  });
-}
-
-async function copyIn(from: string, { lease, file }: Place): Promise<void> {
-  const source = await open(from, "r").catch(() => {
-    throw new UserError(`there is no file ${from}`);
-  });
+export async function copy({ from, to, archive }: CopyInput): Promise<void> {
+  const [source, target] = [placeIn(from), placeIn(to)];
+  if (source && target) throw new UserError("one of the two is a path here: copy out of the one machine first, then into the other");
+  if (!source && !target) throw new UserError("one of the two must be LEASE:/path");
+  const wanted = source ? outOf(source, to) : await into(from, target!);
+  const held = await hold(wanted.lease, null);
   try {
-    const target = file.endsWith("/") ? `${file}${path.basename(from)}` : file;
-    await withFile({ lease, file: target }, "wb", async ({ session }, handle) => {
-      const buffer = Buffer.alloc(COPY_BYTES);
-      for (let offset = 0; ;) {
-        const { bytesRead } = await source.read(buffer, 0, COPY_BYTES, offset);
-        if (bytesRead === 0) return;
-        await askAgent(session, "guest-file-write", { handle, "buf-b64": buffer.subarray(0, bytesRead).toString("base64") });
-        offset += bytesRead;
-      }
+    const leftOut = await withShell(held, wanted, archive).catch(async (error: unknown) => {
+      if (!isWithoutShell(error)) throw error;
+      await wanted.byAgent(held);
+      return [];
     });
+    for (const each of leftOut) say(`left out  ${each}`);
+    if (leftOut.length > 0) process.exitCode = 1;
   } finally {
-    await source.close();
+    held.close();
   }
 }

@@ -1,44 +1,113 @@
-/** `xeno exec`: a program in the machine, run by its guest agent. */
-import { z } from "zod";
+/** `xeno exec`: a program in the machine, with its streams, its terminal and its exit code. */
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { GuestProgram, isWithoutShell, type ProgramEnd } from "@xenoservers/sdk";
+import { isPiped } from "../input/standard-input.ts";
 import type { ExecInput } from "../input/verbs/machine.ts";
-import { askAgent, hold } from "../machine/hold.ts";
-import { printJson, say, showRaw } from "../output/terminal.ts";
+import { agentExec } from "../machine/agent-exec.ts";
+import { hold, type Held } from "../machine/hold.ts";
+import { joinTerminal, windowOf } from "../machine/typing.ts";
+import { printJson, say, showRaw, type Stream } from "../output/terminal.ts";
+import { UserError } from "../output/ui.ts";
 
-const POLL_MS = 100;
-const SIGNALLED = 128;
-const zStarted = z.object({ pid: z.int() });
-const zStatus = z.object({
-  exited: z.boolean(),
-  exitcode: z.int().optional(),
-  signal: z.int().optional(),
-  "out-data": z.string().optional(),
-  "err-data": z.string().optional(),
-  "out-truncated": z.boolean().optional(),
-});
+/** Of what `--json` holds of each stream. */
+const JSON_BYTES_MAX = 64 * 1024 * 1024;
 
-const decoded = (text: string | undefined): Buffer => Buffer.from(text ?? "", "base64");
+function programIn({ command, terminal }: ExecInput): { args: string[]; isShell: boolean } {
+  const args = command[0] === "--" ? command.slice(1) : [...command];
+  const isShell = args.length === 0;
+  if (isShell && !terminal && !process.stdin.isTTY) throw new UserError("say which program: xeno exec LEASE -- PROGRAM");
+  return { args, isShell };
+}
 
-export async function execIn({ lease, command, json }: ExecInput): Promise<void> {
-  const [program, ...args] = command[0] === "--" ? command.slice(1) : command;
-  const { client, session, close } = await hold(lease, null);
+function variable(text: string): [string, string] {
+  const at = text.indexOf("=");
+  if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
+  return [text, process.env[text] ?? ""]; // as container engines: this side's own
+}
+
+/** Shows what comes, no faster than it is taken. */
+async function show(stream: Stream, from: Readable): Promise<void> {
+  for await (const bytes of from) await showRaw(stream, bytes as Uint8Array);
+}
+
+async function collect(from: Readable): Promise<string> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const bytes of from) {
+    parts.push(Buffer.from(bytes as Uint8Array));
+    if ((size += parts.at(-1)!.length) > JSON_BYTES_MAX)
+      throw new UserError(`it prints more than ${JSON_BYTES_MAX} bytes: leave --json out`);
+  }
+  return Buffer.concat(parts).toString();
+}
+
+function feed(program: GuestProgram, input: ExecInput, isTyped: boolean): void {
+  const wanted = !input.noStdin && (input.stdin || isTyped || isPiped());
+  if (!wanted) program.stdin.end();
+  else void pipeline(process.stdin, program.stdin).catch(() => {}); // the program may have ended before its input
+}
+
+async function shown(program: GuestProgram, json: boolean): Promise<void> {
+  if (!json) {
+    await Promise.all([show("stdout", program.stdout), show("stderr", program.stderr)]);
+    return;
+  }
+  const [stdout, stderr] = await Promise.all([collect(program.stdout), collect(program.stderr)]);
+  const { exitCode, why } = await program.ended;
+  printJson({ exitCode, stdout, stderr, ...(why === null ? {} : { problem: why }) });
+}
+
+async function follow(held: Held, input: ExecInput): Promise<ProgramEnd> {
+  const { args, isShell } = programIn(input);
+  const isTyped = input.terminal || (isShell && process.stdin.isTTY);
+  const { user, workdir } = input;
+  const program = await GuestProgram.start(held.session.machine, {
+    args,
+    ...(input.env.length === 0 && !isTyped ? {} : { env: [...(isTyped ? [variable("TERM")] : []), ...input.env.map(variable)] }),
+    ...(user === null ? {} : { user }),
+    ...(workdir === null ? {} : { workdir }),
+    ...(isTyped ? { terminal: windowOf() } : {}),
+  });
+  const undo = isTyped ? joinTerminal(program) : () => {};
+  // a signal that ends this side ends what it started there
+  const killed = (): void => program.kill();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, killed);
   try {
-    const { pid } = zStarted.parse(await askAgent(session, "guest-exec", { path: program, arg: args, "capture-output": true }));
-    for (;;) {
-      const status = zStatus.parse(await askAgent(session, "guest-exec-status", { pid }));
-      if (status.exited) return showEnd(status, json);
-      await client.sleep(POLL_MS);
-    }
+    feed(program, input, isTyped);
+    await shown(program, input.json);
+    return await program.ended;
   } finally {
-    close();
+    undo();
   }
 }
 
-function showEnd(status: z.infer<typeof zStatus>, json: boolean): void {
-  const [stdout, stderr] = [decoded(status["out-data"]), decoded(status["err-data"])];
-  const exitCode = status.exitcode ?? SIGNALLED + (status.signal ?? 0);
-  process.exitCode = exitCode & 255;
-  if (json) return printJson({ exitCode, stdout: stdout.toString(), stderr: stderr.toString() });
-  showRaw("stdout", stdout);
-  showRaw("stderr", stderr);
-  if (status["out-truncated"]) say("(output cut at 16 MiB, what the guest agent keeps)");
+/** In a guest without Perl. */
+async function byAgent(held: Held, input: ExecInput): Promise<ProgramEnd> {
+  const { args } = programIn(input);
+  if (input.terminal || args.length === 0)
+    throw new UserError("this guest has no Perl, which a terminal needs there: install it, or use xeno ssh or xeno console");
+  const ran = await agentExec(held, args);
+  if (input.json) printJson({ exitCode: ran.exitCode, stdout: ran.stdout.toString(), stderr: ran.stderr.toString() });
+  else {
+    await showRaw("stdout", ran.stdout);
+    await showRaw("stderr", ran.stderr);
+  }
+  if (ran.isCut) say("(output cut at 16 MiB, what the guest agent keeps: with Perl in the guest it has no end)");
+  return { exitCode: ran.exitCode, why: null };
+}
+
+export async function execIn(input: ExecInput): Promise<void> {
+  const held = await hold(input.lease, null);
+  try {
+    const { exitCode, why } = await follow(held, input).catch((error: unknown) => {
+      if (isWithoutShell(error)) return byAgent(held, input);
+      throw error;
+    });
+    if (why !== null && !input.json) say(why);
+    process.exitCode = exitCode;
+  } finally {
+    process.stdin.destroy();
+    held.close();
+  }
 }

@@ -3,8 +3,9 @@ import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { openClient } from "../input/home.ts";
 import type { SshInput } from "../input/verbs/machine.ts";
+import { hold } from "../machine/hold.ts";
+import { sshReady } from "../machine/ssh-ready.ts";
 import { UserError, shortId } from "../output/ui.ts";
 
 const SSH_FAILED = 255;
@@ -13,16 +14,17 @@ const OPTIONS = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "Lo
 const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
 
 export async function ssh({ lease: id, args, user, identity }: SshInput): Promise<void> {
-  const { client } = await openClient("read");
-  const lease = await client.read("lease", { params: { id } });
+  const held = await hold(id, null);
+  const lease = held.bound.po.id;
+  await sshReady(held).finally(() => held.close());
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-ssh-"));
   const script = path.join(folder, "proxy");
-  const words = [process.execPath, path.resolve(import.meta.dirname, "../../bin/xeno.js"), "forward", lease.id, "stdio:22"];
+  const words = [process.execPath, path.resolve(import.meta.dirname, "../../bin/xeno.js"), "forward", lease, "stdio:22"];
   await writeFile(script, `#!/bin/sh\nexec ${words.map(quoted).join(" ")}\n`, { mode: 0o700 });
   try {
     const options = [`ProxyCommand=${script}`, ...OPTIONS].flatMap((option) => ["-o", option]);
     const more = [...(user === null ? [] : ["-l", user]), ...(identity === null ? [] : ["-i", identity])];
-    const child = spawn("ssh", [...options, ...more, `xeno-${shortId(lease.id)}`, ...args], { stdio: "inherit" });
+    const child = spawn("ssh", [...options, ...more, `xeno-${shortId(lease)}`, ...args], { stdio: "inherit" });
     process.exitCode = await new Promise<number>((resolve, reject) => {
       child.once("error", () => reject(new UserError("ssh is not installed here")));
       child.once("exit", (code) => resolve(code ?? SSH_FAILED));

@@ -15,6 +15,7 @@
  *   input + bytes                what a person types on the serial console
  *   open {id, port}              a connection to a port of the guest; data {id} + bytes both ways,
  *                                taken {id, bytes} as they are used, shut {id}
+ *   shell {id}                   the same with the guest's own shell: a program, its streams and its end, or files
  *   ask {id, what} + JSON        pause, resume, reboot, snapshot, or a request to the guest agent; answered by answer {id, ok} + JSON
  */
 import { z } from "zod";
@@ -101,6 +102,7 @@ const zChannelHeader = z.discriminatedUnion("t", [
   }),
   z.strictObject({ t: z.literal("input") }),
   z.strictObject({ t: z.literal("open"), id: zTunnelId, port: z.int().min(1).max(65_535) }),
+  z.strictObject({ t: z.literal("shell"), id: zTunnelId }),
   z.strictObject({ t: z.literal("data"), id: zTunnelId }),
   z.strictObject({ t: z.literal("taken"), id: zTunnelId, bytes: z.int().min(1).max(SIZE_MAX) }),
   z.strictObject({ t: z.literal("shut"), id: zTunnelId, why: z.string().max(200) }),

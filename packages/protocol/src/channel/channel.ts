@@ -269,6 +269,7 @@ export function respondChannel(
 }
 
 export { Tunnel } from "./tunnel.ts";
+export { FRAME_BYTES_MAX, Frames, NO_SHELL, WholeFrames, frame, type Frame } from "./shell-frames.ts";
 export { Turns } from "./turns.ts";
 export {
   CHANNEL_KINDS,

@@ -44,7 +44,16 @@ export class MachineLink {
   }
 
   /** Joins a stream to a port of the guest; a refusal ends the stream with the reason. */
-  async open(port: number, stream: Duplex): Promise<void> {
+  open(port: number, stream: Duplex): Promise<void> {
+    return this.#join(stream, (id) => ({ t: "open", id, port }));
+  }
+
+  /** Joins a stream to the guest's own shell, which speaks in frames (guest-shell.ts). */
+  shell(stream: Duplex): Promise<void> {
+    return this.#join(stream, (id) => ({ t: "shell", id }));
+  }
+
+  async #join(stream: Duplex, header: (id: number) => ChannelHeader): Promise<void> {
     const channel = await this.#up();
     const id = ++this.#last;
     this.#tunnels.set(
@@ -56,7 +65,7 @@ export class MachineLink {
         () => this.#tunnels.delete(id),
       ),
     );
-    void channel.send({ t: "open", id, port });
+    void channel.send(header(id));
   }
 
   /** Rejects with the server's reason. */

@@ -2,6 +2,7 @@
  * What a customer asks of its running guest over one channel, where that has a console: typing, connections to its ports, its agent, pause,
  * reboot, snapshot. Who controls the inputs: the customer, every message.
  */
+import type { Duplex } from "node:stream";
 import { Tunnel, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
 import { z } from "zod";
 import type { Capabilities, GuestControls, RunningGuest } from "../drivers/driver.ts";
@@ -20,9 +21,9 @@ export interface VmRequestsHost {
   resume(): Promise<void>;
 }
 
-type VmHeader = Extract<ChannelHeader, { t: "input" | "open" | "data" | "taken" | "shut" | "ask" }>;
+type VmHeader = Extract<ChannelHeader, { t: "input" | "open" | "shell" | "data" | "taken" | "shut" | "ask" }>;
 export const isVmHeader = (header: ChannelHeader): header is VmHeader =>
-  ["input", "open", "data", "taken", "shut", "ask"].includes(header.t);
+  ["input", "open", "shell", "data", "taken", "shut", "ask"].includes(header.t);
 
 const whyOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -42,7 +43,9 @@ export class VmRequests {
       case "input":
         return this.#controls().input(body);
       case "open":
-        return this.#open(header.id, header.port);
+        return this.#join(header.id, () => this.#controls().open(header.port));
+      case "shell":
+        return this.#join(header.id, () => this.#controls().shell());
       case "data":
         return this.#tunnels.get(header.id)?.receive(body);
       case "taken":
@@ -61,11 +64,11 @@ export class VmRequests {
     return controls;
   }
 
-  async #open(id: number, port: number): Promise<void> {
+  async #join(id: number, open: () => Promise<Duplex>): Promise<void> {
     const refuse = (why: string): void => void this.#channel.send({ t: "shut", id, why: why.slice(0, 200) });
     if (this.#tunnels.has(id) || this.#tunnels.size >= TUNNELS_MAX) return refuse(`at most ${TUNNELS_MAX} connections at once`);
     try {
-      const stream = await this.#controls().open(port);
+      const stream = await open();
       this.#tunnels.set(
         id,
         new Tunnel(

@@ -101,6 +101,8 @@ export interface GuestControls {
   input(bytes: Uint8Array): Promise<void>;
   /** A connection to a port of the guest. */
   open(port: number): Promise<Duplex>;
+  /** A session with the guest's own shell: a program or files (guests/src/qemu/init/shell.pl has its frames). */
+  shell(): Promise<Duplex>;
   /** A request to the agent inside the guest. */
   agent(command: string, args: Record<string, unknown>): Promise<unknown>;
   reboot(): Promise<void>;

@@ -1,5 +1,5 @@
 import { countTo, parseAmount, parseDurationMs } from "../parse.ts";
-import { inputOf, json, rest, text, valueOr, word, wordAs, words, type InputOf } from "../verb.ts";
+import { flag, inputOf, json, many, negation, rest, text, valueOr, word, wordAs, type InputOf } from "../verb.ts";
 
 const FORKS_MAX = 64;
 
@@ -15,9 +15,23 @@ export type ForkInput = InputOf<typeof forkInput>;
 
 export const consoleInput = inputOf({ lease: word }, {});
 export type ConsoleInput = InputOf<typeof consoleInput>;
-export const execInput = inputOf({ lease: word, command: words }, { json });
+export const execInput = inputOf(
+  { lease: word, command: rest },
+  {
+    terminal: flag("-t, --tty", "with a terminal of this one's size; without a program: the user's shell"),
+    stdin: flag("-i, --stdin", "send standard input (what is piped in always is)"),
+    noStdin: negation("--no-stdin", "send none"),
+    env: many("-e, --env <name=value>", "environment"),
+    user: text("-u, --user <name>", "as this user, or user:group (default: the image's own, or root)"),
+    workdir: text("-w, --workdir <dir>", "in this folder"),
+    json,
+  },
+);
 export type ExecInput = InputOf<typeof execInput>;
-export const copyInput = inputOf({ from: word, to: word }, {});
+export const copyInput = inputOf(
+  { from: word, to: word },
+  { archive: flag("-a, --archive", "keep owners, too (modes and times always are)") },
+);
 export type CopyInput = InputOf<typeof copyInput>;
 export const forwardInput = inputOf({ lease: word, ports: word }, {});
 export type ForwardInput = InputOf<typeof forwardInput>;

@@ -135,9 +135,10 @@ const KERNEL_HEAD_BYTES = 64 * 1024;
 export async function openStock(cache: string): Promise<Stock | null> {
   const found = await findKernel();
   if (!found || (await stockProblem()) !== null) return null;
-  const init = await readFile(path.join(import.meta.dirname, "../init/init.pl"));
+  const ours = (name: string): Promise<Buffer> => readFile(path.join(import.meta.dirname, "../init", name));
   const entries: CpioEntry[] = [
-    { path: "init", mode: MODE.program, data: init },
+    { path: "init", mode: MODE.program, data: await ours("init.pl") },
+    { path: "shell.pl", mode: MODE.file, data: await ours("shell.pl") },
     ...(await program("/bin/busybox", "bin/busybox", null)),
     ...(await program("/usr/bin/perl", "bin/perl", null)),
     ...(await program("/usr/sbin/qemu-ga", "agent/qemu-ga", "agent/lib")),

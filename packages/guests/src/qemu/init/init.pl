@@ -111,6 +111,13 @@ if ($agent && fork() == 0) {
   exit 1;
 }
 
+# the customer's programs and files (shell.pl)
+if (fork() == 0) {
+  close $job;
+  exec '/bin/perl', '/shell.pl', '/r', '/job', map { "xeno.shell$_" } 0 .. 3;
+  exit 1;
+}
+
 my %to;
 for (['xeno.stdout'], ['xeno.stderr']) { open(my $h, '>', port($_->[0])) or fail("no port $_->[0]"); $to{$_->[0]} = $h }
 
@@ -118,7 +125,8 @@ put("ready\n");
 my %job;
 my @args; my @env; my @mounts; my @keep;
 my %many = (arg => \@args, env => \@env, mount => \@mounts, keep => \@keep);
-for (split /\0/, get(unpack('N', get(4)))) {
+my $settings = get(unpack('N', get(4)));
+for (split /\0/, $settings) {
   my ($key, $value) = split /=/, $_, 2;
   if ($many{$key}) { push @{ $many{$key} }, $value } else { $job{$key} = $value }
 }
@@ -238,6 +246,7 @@ if ($pid == 0) {
   $say->("$args[0]: $!", $! == 2 || $! == 20 ? 127 : 126);    # ENOENT, ENOTDIR
 }
 close $out_w; close $err_w;
+spew('/job', "$pid\0$settings");
 
 %to = (fileno $out_r, [$out_r, $to{'xeno.stdout'}], fileno $err_r, [$err_r, $to{'xeno.stderr'}]);
 my $status;

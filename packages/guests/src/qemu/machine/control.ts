@@ -4,6 +4,7 @@ import { GuestAgent } from "./agent.ts";
 import { NetNamespace } from "../network/namespace.ts";
 import { VM_FILES } from "./plan.ts";
 import { QmpError, connectSocket } from "./qmp.ts";
+import { ShellPorts } from "./shell-ports.ts";
 import { boxPath, type Vm } from "./vm.ts";
 
 /** Ports of the namespace's loopback that lead to the guest's. */
@@ -13,15 +14,18 @@ const INPUT_BYTES_MAX = 64 * 1024;
 export class Control {
   readonly #vm: Vm;
   readonly agent: GuestAgent;
+  readonly shell: ShellPorts;
   readonly namespace: NetNamespace;
   readonly #hasNetwork: boolean;
   #console: Promise<Socket> | null = null;
   readonly #forwards = new Map<number, number>();
 
-  constructor(vm: Vm, hasNetwork: boolean) {
+  /** `isImage`: our own init runs in it. */
+  constructor(vm: Vm, { hasNetwork, isImage }: { hasNetwork: boolean; isImage: boolean }) {
     this.#vm = vm;
     this.#hasNetwork = hasNetwork;
     this.agent = new GuestAgent(boxPath(vm.folder, VM_FILES.agent));
+    this.shell = new ShellPorts(vm.folder, this.agent, isImage);
     this.namespace = new NetNamespace(vm.handle.id.pid);
   }
 
@@ -63,6 +67,7 @@ export class Control {
 
   async close(): Promise<void> {
     this.agent.close();
+    this.shell.close();
     (await this.#console?.catch(() => null))?.destroy();
     await this.namespace.close();
   }

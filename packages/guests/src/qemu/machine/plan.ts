@@ -50,6 +50,11 @@ export const VM_FILES = {
 } as const;
 const at = (name: string): string => `/w/${name}`;
 
+/** How many of a customer's programs and copies a guest's own shell serves at once. */
+export const SHELL_PORTS = 4;
+export const shellPortName = (index: number): string => `xeno.shell${index}`;
+export const shellSocket = (index: number): string => `shell${index}.sock`;
+
 /** What QEMU needs beside the guest's memory: its own code and buffers, translated code where it emulates, and device memory. */
 export const VM_OVERHEAD_MIB = { kvm: 64, tcg: 192 } as const;
 const TRANSLATION_MIB = 96;
@@ -146,16 +151,17 @@ function disks(input: PlanInput): string[] {
 const fileChardev = (id: string, path: string): string[] => ["-chardev", `file,id=${id},path=${path},append=on`];
 const socketChardev = (id: string, name: string): string[] => ["-chardev", `socket,id=${id},path=${at(name)},server=on,wait=off`];
 
-/** Ports by name on one virtio-serial device: the guest agent, and of an OCI guest its job and its output. */
+/** Ports by name on one virtio-serial device: the guest agent, its shell's, and of an OCI guest its job and its output. */
 function ports({ spec }: PlanInput): string[] {
   const bus = spec.machine === "microvm" ? "virtio-serial-device" : "virtio-serial-pci";
   const port = (name: string, chardev: string): string[] => ["-device", `virtserialport,bus=ports.0,chardev=${chardev},name=${name}`];
   const args = [
     "-device",
-    `${bus},id=ports,max_ports=8`,
+    `${bus},id=ports,max_ports=16`,
     ...socketChardev("agent", VM_FILES.agent),
     ...port("org.qemu.guest_agent.0", "agent"),
   ];
+  for (let i = 0; i < SHELL_PORTS; i++) args.push(...socketChardev(`shell${i}`, shellSocket(i)), ...port(shellPortName(i), `shell${i}`));
   if (spec.vm.kind !== "oci") return args;
   args.push(...socketChardev("job", VM_FILES.job), ...port("xeno.job", "job"));
   for (const stream of ["stdout", "stderr"] as const) args.push(...fileChardev(stream, OUT[stream]), ...port(`xeno.${stream}`, stream));

@@ -20,6 +20,7 @@ function controlsOf(machine: Machine, control: Control, job: VmJob, { blobs, kep
   return {
     input: (bytes) => control.input(bytes),
     open: (port) => control.open(port),
+    shell: () => control.shell.open(),
     agent: (command, args) => control.agent.ask(command, args),
     async reboot() {
       if (machine.token.kind === "oci") throw new Error("an image's job runs once: order it again");
@@ -61,7 +62,7 @@ function handlesOf(
 export async function runningGuest(machine: Machine, job: VmJob, gate: Gate | null, shared: Shared): Promise<RunningGuest> {
   const { vm } = machine;
   const { gates } = shared;
-  const control = vm ? new Control(vm, job.spec.network) : null;
+  const control = vm ? new Control(vm, { hasNetwork: job.spec.network, isImage: machine.token.kind === "oci" }) : null;
   if (gate && control) await gate.start(control.namespace);
   let killed = false;
   const ended = machine.ended.then(async (end): Promise<GuestEnding> => {

@@ -1,0 +1,44 @@
+/** Waits until a machine's SSH server says its name. Who controls the inputs: the guest (its first bytes), the server (refusals). */
+import { Duplex } from "node:stream";
+import { holdsCapacity } from "@xenoservers/market";
+import { say } from "../output/terminal.ts";
+import { UserError, shortId } from "../output/ui.ts";
+import type { Held } from "./hold.ts";
+
+const PORT = 22;
+const BANNER = "SSH-";
+const TRY_MS = 10_000;
+const EVERY_MS = 500;
+/** What waiting does not change. */
+const NEVER = /network card/;
+
+/** What a connection says first; empty where it closed or kept silent, the reason where it was refused. */
+function firstWords({ session, client }: Pick<Held, "session" | "client">): Promise<string | Error> {
+  return new Promise((resolve) => {
+    const wire = new Duplex({
+      read: () => {},
+      write(bytes: Uint8Array, _, done) {
+        resolve(Buffer.from(bytes).toString("latin1"));
+        done();
+        wire.destroy();
+      },
+    });
+    wire.on("error", resolve).once("close", () => resolve(""));
+    void client.sleep(TRY_MS).then(() => wire.destroy());
+    session.machine.open(PORT, wire).catch(resolve);
+  });
+}
+
+/** Throws UserError where the machine has no network card, or its lease ends meanwhile. */
+export async function sshReady(held: Held): Promise<void> {
+  const { client, bound } = held;
+  for (let tries = 0; ; tries++) {
+    const said = await firstWords(held);
+    if (typeof said === "string" && said.startsWith(BANNER)) return;
+    if (said instanceof Error && NEVER.test(said.message)) throw new UserError(said.message);
+    const lease = await client.read("lease", { params: { id: bound.po.id } });
+    if (!holdsCapacity(lease.state)) throw new UserError(`lease ${shortId(lease.id)} has ended`);
+    if (tries === 0) say("waiting for the machine's SSH server (Ctrl-C ends the waiting, not the machine)");
+    await client.sleep(EVERY_MS);
+  }
+}

@@ -1,0 +1,387 @@
+#!/bin/perl
+# Programs and files of a running guest for its customer, over ports of their own: one session a port at a time (machine/shell-ports.ts).
+# Perl's core alone, no modules: it lives in the RAM disk of images' guests, and is handed to other guests by their agent.
+#
+#   perl shell.pl ROOT JOB PORT...     ROOT: of what is reached; JOB: a file that says which process is the job, and what it was given, or -;
+#                                      PORT: its name, or the descriptor of what is open already
+#
+#   host                                             guest
+#   R settings (NUL-separated KEY=VALUE)  ──────▶    a program starts: arg (many), env (many), user, workdir, tty=COLSxROWS; or files=1
+#   I bytes, E                            ──────▶    its standard input, and its end;   ◀────── c u32: so much was taken
+#   W COLSxROWS, S number                 ──────▶    the window's size; a signal to all that it started
+#   Q                                     ──────▶    it is killed
+#   P token                               ──────▶    answered by p token, when nothing runs here (any more)
+#              ◀────── o bytes, e bytes              what it prints
+#              ◀────── x CODE, or f CODE WORDS       it has ended, or could not be started; the next R may come
+# Each is u32 length of what follows the letter, the letter, bytes.
+my ($root, $facts, @ports) = @ARGV;
+my ($page, $frame_max, $ahead_max) = (65536, 1 << 20, 1 << 18);
+my ($NONBLOCK, $GETFL, $SETFL) = (04000, 3, 4);
+$SIG{PIPE} = 'IGNORE';
+$^F = 2;
+
+sub slurp { my ($f) = @_; open(my $h, '<', $f) or return ''; local $/; my $t = <$h> // ''; close $h; return $t }
+sub nonblocking { my ($h) = @_; my $flags = fcntl($h, $GETFL, 0) or return; fcntl($h, $SETFL, $flags | $NONBLOCK) }
+sub framed { my ($letter, $bytes) = @_; return pack('N', length $bytes) . $letter . $bytes }
+
+# -- what runs in a child, inside of the guest's own root ---------------------------------------------------------------------------------
+
+# the job's settings (init.pl), and its first process where it has one
+sub job {
+  my ($pid, @pairs) = split /\0/, $facts eq '-' ? '' : slurp($facts);
+  my %job = (pid => $pid // '', env => [], user => '', workdir => '');
+  for (@pairs) {
+    my ($key, $value) = split /=/, $_, 2;
+    if ($key eq 'env') { push @{ $job{env} }, $value } elsif ($key eq 'user' || $key eq 'workdir') { $job{$key} = $value }
+  }
+  return %job;
+}
+
+sub enter {
+  my (%job) = @_;
+  if ($job{pid} ne '' && open(my $inside, '<', "/proc/$job{pid}/root")) {
+    my @spaces;
+    for (['mnt', 0x20000], ['uts', 0x4000000], ['ipc', 0x8000000]) {
+      open(my $space, '<', "/proc/$job{pid}/ns/$_->[0]") or next;
+      push @spaces, [$space, $_->[1]];
+    }
+    syscall(308, fileno $_->[0], $_->[1]) for @spaces;    # setns
+    syscall(81, fileno $inside) == 0 or die "no root: $!\n";    # fchdir
+    chroot '.' or die "no root: $!\n";
+  } elsif ($root ne '/') { chroot $root or die "no root: $!\n" }
+  chdir '/';
+}
+
+sub rows { my ($file) = @_; return -f $file ? map { [split /:/] } split /\n/, slurp($file) : () }
+
+# names in the guest's own files, as container engines read them (OCI image spec, config.User)
+sub become {
+  my ($named, $env) = @_;
+  my ($user, $group) = split /:/, ($named eq '' ? '0' : $named);
+  my ($uid, $gid, $name, $home, $shell) = ($user =~ /^\d+$/ ? $user : undef, 0, $user, '/', '');
+  for (rows('/etc/passwd')) { if ($_->[0] eq $user || (defined $uid && $_->[2] eq $uid)) { ($name, $uid, $gid, $home, $shell) = @$_[0, 2, 3, 5, 6]; last } }
+  die "user $user is not in /etc/passwd\n" unless defined $uid && $uid =~ /^\d{1,10}$/;
+  my @more;
+  if (defined $group && $group ne '') { $gid = $group; for (rows('/etc/group')) { $gid = $_->[2] if $_->[0] eq $group } }
+  else { for (rows('/etc/group')) { push @more, $_->[2] if grep { $_ eq $name } split /,/, $_->[3] // '' } }
+  die "group $gid is not in /etc/group\n" unless $gid =~ /^\d{1,10}$/;
+  $env->{HOME} = $home unless exists $env->{HOME};
+  $env->{SHELL} = $shell if $shell ne '' && !exists $env->{SHELL};
+  $) = join ' ', $gid, $gid, @more; $( = $gid; $< = $uid; $> = $uid;
+  die "the user cannot be taken\n" if $> != $uid;
+}
+
+# what the child that runs `$do` says when it cannot: CODE and words, through `$why`, which no program inherits
+sub run {
+  my ($set, $why) = @_;
+  my $say = sub { my ($code, $words) = @_; chomp $words; syswrite($why, "$code $words"); syscall(231, $code) };    # exit_group: nothing is flushed
+  my %job = job();
+  eval { enter(%job); 1 } or $say->(125, $@);
+  my %env = map { split /=/, $_, 2 } @{ $job{env} }, @{ $set->{env} };
+  $env{PATH} = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' unless exists $env{PATH};
+  $env{TERM} = 'xterm' if exists $set->{tty} && !exists $env{TERM};
+  eval { become($set->{user} // $job{user}, \%env) unless $set->{files}; 1 } or $say->(125, $@);
+  my $dir = $set->{workdir} // $job{workdir};
+  $dir = '/' if $dir eq '';
+  chdir $dir or $say->(125, "no directory $dir: $!");
+  if ($set->{files}) { close $why; files(); syscall(231, 0) }
+  my @args = @{ $set->{arg} };
+  @args = (grep { -x $_ } $env{SHELL} // '', '/bin/bash', '/bin/sh')[0] // '/bin/sh' if !@args;
+  my ($program) = @args;
+  if ($program !~ m{/}) {
+    my ($found) = grep { -f $_ && -x _ } map { ($_ eq '' ? '.' : $_) . "/$program" } split /:/, $env{PATH};
+    $program = $found // $say->(127, "$args[0]: not found in \$PATH");
+  }
+  # execve itself: Perl's exec gives to a shell what is no program
+  my @pairs = map { "$_=$env{$_}" } keys %env;
+  my ($argv, $environ) = map { pack('p*', @$_) . pack('Q', 0) } (\@args, \@pairs);
+  syscall(59, $program, $argv, $environ);
+  $say->($! == 2 || $! == 20 ? 127 : 126, "$args[0]: $!");    # ENOENT, ENOTDIR
+}
+
+# -- files: requests and answers in order; each u32 length and NUL-separated fields ---------------------------------------------------------
+#   look PATH                                              there KIND MODE UID GID SIZE MTIME TARGET, or none
+#   list PATH                                              there ..., one of each thing below it, parents first, with its path; ok
+#   part FILE                                              size BYTES: what is there already of a file that was cut off; 0 where nothing is
+#   put PATH PART OFFSET BYTES MODE UID GID MTIME + bytes  ok: whole under its own name. UID and GID may be -: as whoever makes it
+#   get PATH OFFSET                                        u32 length and bytes, again and again, 0; ok
+#   folder PATH MODE UID GID, link PATH TARGET UID GID, times PATH MODE MTIME
+# Anything else, and what fails: no WORDS
+sub whole { my ($want) = @_; my $got = ''; while (length $got < $want) { my $n = sysread(STDIN, $got, $want - length $got, length $got); return undef unless $n } return $got }
+sub out { my ($bytes) = @_; my $at = 0; while ($at < length $bytes) { my $n = syswrite(STDOUT, $bytes, length($bytes) - $at, $at); syscall(231, 1) unless $n; $at += $n } }
+sub answer { my $text = join "\0", @_; out(pack('N', length $text) . $text) }
+
+sub about {
+  my ($path, @name) = @_;
+  my @at = lstat $path or return;
+  my ($kind, $target) = -l _ ? ('link', readlink $path) : -d _ ? ('folder', '') : -f _ ? ('file', '') : ('other', '');
+  return ('there', $kind, $at[2] & 07777, @at[4, 5, 7, 9], $target, @name);
+}
+
+sub below {
+  my ($top, $name) = @_;
+  my $dir = $name eq '' ? $top : "$top/$name";
+  opendir(my $h, $dir) or die "$dir: $!\n";
+  my @names = grep { $_ ne '.' && $_ ne '..' } readdir $h;
+  closedir $h;
+  for (sort @names) {
+    my $at = $name eq '' ? $_ : "$name/$_";
+    my @about = about("$top/$at", $at) or next;
+    answer(@about);
+    below($top, $at) if $about[1] eq 'folder';
+  }
+}
+
+sub owned { my ($uid, $gid, $path) = @_; return $uid eq '-' || chown($uid, $gid, $path) }
+
+sub put {
+  my ($path, $part, $offset, $bytes, $mode, $uid, $gid, $mtime) = @_;
+  my $file;
+  my $why = -d $path && !-l $path ? "$path is a folder" : '';
+  # nobody else's link is written through: what stands there is ours or in the way
+  unlink $part if $why eq '' && $offset == 0;
+  my $flags = 01 | 0400000 | ($offset == 0 ? 0100 | 0200 : 0);    # O_WRONLY, O_NOFOLLOW, O_CREAT, O_EXCL
+  if ($why eq '') { sysopen($file, $part, $flags, 0600) and sysseek($file, $offset, 0) or $why = "$part: $!" }
+  while ($bytes > 0) {
+    my $n = sysread(STDIN, my $piece, $bytes < $page ? $bytes : $page) or syscall(231, 1);    # what came stays in the part
+    $bytes -= $n;
+    for (my $at = 0; $why eq '' && $at < $n;) { my $m = syswrite($file, $piece, $n - $at, $at); if ($m) { $at += $m } else { $why = "$path: $!" } }
+  }
+  if ($why eq '') { close $file or $why = "$path: $!" }
+  if ($why eq '') { owned($uid, $gid, $part) && chmod($mode, $part) && utime($mtime, $mtime, $part) && rename($part, $path) or $why = "$path: $!" }
+  return $why;
+}
+
+sub get {
+  my ($path, $offset) = @_;
+  my $file;
+  my $why = '';
+  if (!(-f $path && sysopen($file, $path, 04000) && sysseek($file, $offset, 0))) { $why = "$path: " . (-e $path ? 'is no file that can be read' : $!) }
+  while ($why eq '') { my $n = sysread($file, my $piece, $page); if (!defined $n) { $why = "$path: $!" } elsif ($n == 0) { last } else { out(pack('N', $n) . $piece) } }
+  out(pack('N', 0));
+  return $why;
+}
+
+sub files {
+  while (defined(my $length = whole(4))) {
+    my $size = unpack('N', $length);
+    return if $size > $page;
+    my ($what, @of) = split /\0/, whole($size) // return, -1;
+    my $why = 'that is no request';
+    if ($what eq 'look') { my @about = about($of[0]); answer(@about ? @about : 'none'); next }
+    elsif ($what eq 'part') { answer('size', (lstat $of[0] and -f _) ? -s _ : 0); next }
+    elsif ($what eq 'list') { $why = eval { below($of[0], ''); '' } // $@ }
+    elsif ($what eq 'put') { $why = put(@of) }
+    elsif ($what eq 'get') { $why = get(@of) }
+    elsif ($what eq 'folder') { $why = (-d $of[0] || mkdir($of[0], 0700)) && owned(@of[2, 3, 0]) && chmod($of[1], $of[0]) ? '' : "$of[0]: $!" }
+    elsif ($what eq 'link') { unlink $of[0] if -l $of[0]; $why = symlink($of[1], $of[0]) && ($of[2] eq '-' || syscall(94, $of[0], 0 + $of[2], 0 + $of[3]) == 0) ? '' : "$of[0]: $!" }    # lchown
+    elsif ($what eq 'times') { $why = chmod($of[1], $of[0]) && utime($of[2], $of[2], $of[0]) ? '' : "$of[0]: $!" }
+    chomp $why;
+    if ($why eq '') { answer('ok') } else { answer('no', substr($why, 0, 400)) }
+  }
+}
+
+# -- the ports --------------------------------------------------------------------------------------------------------------------------------
+
+my %session;    # by the descriptor of its port
+sub serve { my ($port) = @_; nonblocking($port); $session{fileno $port} = { port => $port, in => '', out => '', deaf => 0, asked => '' } }
+for my $fd (grep { /^\d+$/ } @ports) { open(my $port, '+<&=', $fd) or next; serve($port) }
+my $ports = '/sys/class/virtio-ports';
+opendir(my $known, $ports);
+for my $device (grep { !/^\./ } $known ? readdir $known : ()) {
+  my ($name) = split /\s/, slurp("$ports/$device/name");
+  next unless grep { $_ eq ($name // '') } @ports;
+  open(my $port, '+<', "/dev/$device") or next;    # another has it
+  serve($port);
+}
+exit 1 unless %session;
+# the end of a child is read like everything else (signalfd(2))
+my $chld = pack('Q', 1 << 16);
+syscall(14, 0, $chld, 0, 8);    # rt_sigprocmask, SIG_BLOCK
+open(my $ended, '<&=', syscall(289, -1, $chld, 8, 04000)) or die "no signalfd: $!\n";    # SFD_NONBLOCK
+
+sub told { my ($s, $letter, $bytes) = @_; $s->{out} .= framed($letter, $bytes) }
+
+sub settings {
+  my ($text) = @_;
+  my %set = (arg => [], env => []);
+  for (split /\0/, $text) { my ($key, $value) = split /=/, $_, 2; if (ref $set{$key}) { push @{ $set{$key} }, $value } else { $set{$key} = $value } }
+  return \%set;
+}
+
+sub window { my ($tty, $size) = @_; my ($cols, $rows) = $size =~ /^(\d{1,4})x(\d{1,4})$/ or return; ioctl($tty, 0x5414, pack('S4', $rows, $cols, 0, 0)) }    # TIOCSWINSZ
+
+# a terminal's two ends, made where the guest's own programs find the second
+sub terminal {
+  my ($size) = @_;
+  my %job = job();
+  my $at = $job{pid} ne '' && -e "/proc/$job{pid}/root/dev/ptmx" ? "/proc/$job{pid}/root" : $root eq '/' ? '' : $root;
+  sysopen(my $master, "$at/dev/ptmx", 02 | 0400) or return;    # O_RDWR, O_NOCTTY
+  my $unlock = pack('i', 0);
+  ioctl($master, 0x40045431, $unlock) or return;    # TIOCSPTLCK
+  my $peer = ioctl($master, 0x5441, 02 | 0400) or return;    # TIOCGPTPEER
+  open(my $slave, '+<&=', $peer) or return;
+  window($master, $size);
+  return ($master, $slave);
+}
+
+# what is started is in the job's own space of processes, and ends with it
+sub forked {
+  my %job = job();
+  my $own;
+  if ($job{pid} ne '' && open(my $space, '<', "/proc/$job{pid}/ns/pid")) {
+    open($own, '<', '/proc/self/ns/pid');
+    syscall(308, fileno $space, 0x20000000);    # setns, CLONE_NEWPID
+  }
+  my $pid = fork();
+  syscall(308, fileno $own, 0x20000000) if $own && $pid;
+  return $pid;
+}
+
+sub start {
+  my ($s, $text) = @_;
+  my $set = settings($text);
+  pipe(my $why_r, my $why_w);
+  my ($in_r, $in_w, $out_r, $out_w, $err_r, $err_w);
+  if (exists $set->{tty}) {
+    ($in_w, $in_r) = terminal($set->{tty}) or return told($s, 'f', "125 there is no terminal here: $!");
+    ($out_r, $out_w, $err_w) = ($in_w, $in_r, $in_r);
+  } else { pipe($in_r, $in_w); pipe($out_r, $out_w); pipe($err_r, $err_w) }
+  my $pid = forked();
+  return told($s, 'f', "125 no process can be made: $!") unless defined $pid;
+  if ($pid == 0) {
+    # of what others write and read nothing is held on to
+    close $_ for map { grep { ref } @$_{qw(port why stdin stdout stderr)} } values %session;
+    close $_ for grep { defined && !exists $set->{tty} } $in_w, $out_r, $err_r;
+    close $why_r;
+    syscall(112);    # setsid
+    ioctl($in_r, 0x540E, 0) if exists $set->{tty};    # TIOCSCTTY
+    open(STDIN, '<&', $in_r); open(STDOUT, '>&', $out_w); open(STDERR, '>&', $err_w);
+    syscall(14, 1, $chld, 0, 8);    # rt_sigprocmask, SIG_UNBLOCK
+    $SIG{PIPE} = 'DEFAULT' unless $set->{files};
+    run($set, $why_w);
+  }
+  close $why_w;
+  nonblocking($_) for grep { defined } $in_w, $out_r, $err_r;
+  @$s{qw(pid why stdin stdout stderr tty pending taken over)} = ($pid, $why_r, $in_w, $out_r, $err_r, exists $set->{tty}, '', 0, 0);
+  @$s{qw(waits said)} = ($s->{tty}, '');
+}
+
+sub quit { my ($s) = @_; kill 'KILL', -$s->{pid}, $s->{pid} if $s->{pid} }
+
+sub take {
+  my ($s, $letter, $bytes) = @_;
+  if ($letter eq 'R') { if ($s->{pid}) { told($s, 'f', '125 a program runs here already') } else { start($s, $bytes) } return }
+  if ($letter eq 'P') { $s->{asked} = $bytes; return }
+  return unless $s->{pid};
+  if ($letter eq 'I') { $s->{pending} .= $bytes; quit($s) if length $s->{pending} > 2 * $ahead_max }
+  elsif ($letter eq 'E') { $s->{over} = 1 }
+  elsif ($letter eq 'W') { window($s->{stdin}, $bytes) if $s->{tty} && $s->{stdin} }
+  elsif ($letter eq 'S') { kill $1, -$s->{pid} if $bytes =~ /^(\d{1,2})$/ && $1 > 0 }
+  elsif ($letter eq 'Q') { quit($s) }
+}
+
+# bytes of the host's, as far as they are whole frames
+sub frames {
+  my ($s) = @_;
+  while (length $s->{in} >= 5) {
+    my ($length, $letter) = unpack('Na', $s->{in});
+    if ($length > $frame_max) { quit($s); $s->{in} = ''; return }
+    last if length $s->{in} < 5 + $length;
+    my $bytes = substr($s->{in}, 5, $length);
+    substr($s->{in}, 0, 5 + $length) = '';
+    take($s, $letter, $bytes);
+  }
+}
+
+sub hear {
+  my ($s) = @_;
+  my $n = sysread($s->{port}, $s->{in}, $page, length $s->{in});
+  if (!defined $n) { return }
+  if ($n > 0) { frames($s); return }
+  # no daemon is connected: nobody hears what was started for it
+  $s->{deaf} = 1;
+  $s->{in} = $s->{out} = $s->{asked} = '';
+  quit($s);
+}
+
+sub feed {
+  my ($s) = @_;
+  if (length $s->{pending}) {
+    my $n = syswrite($s->{stdin}, $s->{pending});
+    if ($n) { substr($s->{pending}, 0, $n) = ''; $s->{taken} += $n }
+    elsif ($! != 11) { $s->{taken} += length $s->{pending}; $s->{pending} = ''; $s->{over} = 1 }    # it reads no more
+    if ($s->{taken} >= $page || $s->{pending} eq '') { told($s, 'c', pack('N', $s->{taken})) if $s->{taken}; $s->{taken} = 0 }
+  }
+  return unless $s->{over} && $s->{pending} eq '' && $s->{stdin};
+  if ($s->{tty}) { syswrite($s->{stdin}, "\x04"); $s->{over} = 0 }    # the end, as it is typed
+  else { close $s->{stdin}; $s->{stdin} = undef }
+}
+
+# whether there is more to come
+sub print_of {
+  my ($s, $name, $letter) = @_;
+  my $n = sysread($s->{$name}, my $bytes, $page);
+  if ($n) { told($s, $letter, $bytes); return 1 }
+  return 0 if !defined $n && $! == 11;    # EAGAIN
+  close $s->{$name} unless $s->{tty};
+  $s->{$name} = undef;
+  return 0;
+}
+
+# it runs, or says why it cannot: what is typed before is for it, too
+sub heed { my ($s) = @_; sysread($s->{why}, $s->{said}, 1024); close $s->{why}; delete $s->{why}; $s->{waits} = 0 }
+
+# what it had written is read to its end; what others that it started still write is nobody's
+sub finished {
+  my ($s) = @_;
+  my $status = $s->{status};
+  for (['stdout', 'o'], ['stderr', 'e']) {
+    while ($s->{ $_->[0] } && print_of($s, @$_)) { return if length $s->{out} > 4 * $page }
+  }
+  heed($s) if $s->{why};
+  if ($s->{said} =~ /^\d+ /) { told($s, 'f', $s->{said}) } else { told($s, 'x', ($status & 127) ? 128 + ($status & 127) : $status >> 8) }
+  delete @$s{qw(pid why stdin stdout stderr tty pending taken over waits said status)};
+}
+
+sub reap {
+  while ((my $gone = waitpid(-1, 1)) > 0) { for (values %session) { $_->{status} = $? if ($_->{pid} // 0) == $gone } }
+  for my $s (values %session) {
+    finished($s) if defined $s->{status} && length $s->{out} <= 4 * $page;
+    if ($s->{asked} ne '' && !$s->{pid}) { told($s, 'p', $s->{asked}); $s->{asked} = '' }
+  }
+}
+
+sub sent {
+  my ($s) = @_;
+  my $n = syswrite($s->{port}, $s->{out}, $page);
+  substr($s->{out}, 0, $n) = '' if $n;
+}
+
+while (1) {
+  reap();
+  my ($r, $w) = ('', '');
+  vec($r, fileno $ended, 1) = 1;
+  my $deaf = 0;
+  for my $fd (keys %session) {
+    my $s = $session{$fd};
+    if ($s->{deaf}) { $deaf = 1 } else { vec($r, $fd, 1) = 1 }
+    vec($w, $fd, 1) = 1 if length $s->{out};
+    next unless $s->{pid};
+    if ($s->{waits}) { vec($r, fileno $s->{why}, 1) = 1 }
+    elsif ($s->{stdin} && (length($s->{pending}) || $s->{over})) { vec($w, fileno $s->{stdin}, 1) = 1 }
+    next if length $s->{out} > 4 * $page;    # who does not read stops who prints
+    for (qw(stdout stderr)) { vec($r, fileno $s->{$_}, 1) = 1 if $s->{$_} }
+  }
+  select($r, $w, undef, $deaf ? 0.2 : undef);
+  sysread($ended, my $which, 1024) if vec($r, fileno $ended, 1);
+  for my $fd (keys %session) {
+    my $s = $session{$fd};
+    if ($s->{deaf}) { $s->{deaf} = 0; hear($s) } elsif (vec($r, $fd, 1)) { hear($s) }
+    sent($s) if length $s->{out} && vec($w, $fd, 1);
+    next unless $s->{pid};
+    heed($s) if $s->{waits} && vec($r, fileno $s->{why}, 1);
+    feed($s) if $s->{stdin} && !$s->{waits} && (vec($w, fileno $s->{stdin}, 1));
+    for (['stdout', 'o'], ['stderr', 'e']) { my $h = $s->{ $_->[0] }; print_of($s, @$_) if $h && vec($r, fileno $h, 1) }
+  }
+}

@@ -1,0 +1,229 @@
+/**
+ * Copies a file or a folder out of a running guest: through real folders alone, each file whole or not at all, no link that leads outside.
+ * Who controls the inputs: the guest (names, kinds, link targets, bytes), whoever runs this (the folder).
+ */
+import { createHash } from "node:crypto";
+import { constants, lchown, lstat, mkdir, open, rename, rm, stat, symlink, type FileHandle } from "node:fs/promises";
+import path from "node:path";
+import { visible } from "@xenoservers/protocol";
+import { RealFolders } from "../real-folders.ts";
+import { foldersOf, pathProblem, refusedLinks, type LeftOut, type Present, type TreeLink } from "../tree-plan.ts";
+import type { CopyOptions, CopyProgress } from "./copy-in.ts";
+import { GuestFileError, type FileSink, type GuestEntry, type GuestFiles } from "./files.ts";
+import { UnderWay } from "./under-way.ts";
+
+/** What a folder may hold: more is copied in parts. */
+const ENTRIES_MAX = 1_000_000;
+const TEXT_BYTES_MAX = 256 * 1024 * 1024;
+/** Never a stranger's set-user-id bits. */
+const MODE_MAX = 0o777;
+const FOLDER_MODE_WHILE = 0o700;
+/** Smaller files come again from their beginning. */
+const RESUMED_FROM_BYTES = 1024 * 1024;
+const NAME_CHARS = 32;
+
+const absent = (error: unknown): null => {
+  if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+  throw error;
+};
+
+/** The same for the same file of the guest as long as it has not changed: what is here of it is gone on from. */
+const partName = (source: string, { size, mtime }: GuestEntry): string =>
+  `.xeno-part-${createHash("sha256").update([source, size, mtime].join("\0")).digest("hex").slice(0, NAME_CHARS)}`;
+
+class CopyOut {
+  readonly #files: GuestFiles;
+  readonly #options: CopyOptions;
+  readonly #real: RealFolders;
+  readonly #progress: CopyProgress;
+  readonly #underWay = new UnderWay();
+
+  constructor(files: GuestFiles, options: CopyOptions, real: RealFolders, bytesInAll: number | null) {
+    this.#files = files;
+    this.#options = options;
+    this.#real = real;
+    this.#progress = { bytes: 0, bytesInAll, files: 0 };
+  }
+
+  #told(bytes: number, files = 0): void {
+    this.#progress.bytes += bytes;
+    this.#progress.files += files;
+    this.#options.onProgress?.(this.#progress);
+  }
+
+  readonly present: Present = async (at) => {
+    const stats = await this.#real
+      .reach(at)
+      .then((file) => lstat(file))
+      .catch(absent);
+    if (stats === null) return null;
+    return stats.isDirectory() ? "folder" : stats.isSymbolicLink() ? "link" : "other";
+  };
+
+  async #part(at: string, offset: number): Promise<FileHandle> {
+    const flags =
+      constants.O_WRONLY | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0) | (offset === 0 ? constants.O_TRUNC : constants.O_APPEND);
+    return open(await this.#real.reach(at), flags, 0o600);
+  }
+
+  async #owned(file: string, { uid, gid }: GuestEntry): Promise<void> {
+    if (this.#options.owners) await lchown(file, uid, gid);
+  }
+
+  /** Into a name of its own, and when all of it is here into the file's. */
+  #sink(at: string, part: string, entry: GuestEntry, offset: number): FileSink {
+    let handle: FileHandle | null = null;
+    return {
+      take: async (bytes) => {
+        handle ??= await this.#part(part, offset);
+        await handle.writeFile(bytes);
+        this.#told(bytes.length);
+      },
+      whole: async () => {
+        handle ??= await this.#part(part, offset);
+        await handle.chmod(entry.mode & MODE_MAX);
+        await handle.utimes(entry.mtime, entry.mtime);
+        await handle.close();
+        const from = await this.#real.reach(part);
+        await this.#owned(from, entry);
+        await rename(from, await this.#real.reach(at));
+        this.#told(0, 1);
+      },
+    };
+  }
+
+  async file(source: string, at: string, entry: GuestEntry): Promise<void> {
+    const part = path.posix.join(path.posix.dirname(at), partName(source, entry));
+    if (entry.size < RESUMED_FROM_BYTES) return this.#underWay.add(this.#files.get(source, 0, this.#sink(at, part, entry, 0)));
+    await this.#underWay.all(); // nobody else is in the folders meanwhile
+    const here = await lstat(await this.#real.reach(part)).catch(absent);
+    const offset = here?.isFile() && here.size <= entry.size ? here.size : 0;
+    this.#told(offset);
+    await this.#underWay.add(this.#files.get(source, offset, this.#sink(at, part, entry, offset)));
+    await this.#underWay.all();
+  }
+
+  async folder(at: string): Promise<void> {
+    const file = await this.#real.reach(at);
+    await mkdir(file, { mode: FOLDER_MODE_WHILE }).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST" || !(await lstat(file)).isDirectory()) throw error;
+    });
+  }
+
+  async link({ path: at, target }: TreeLink, entry: GuestEntry): Promise<void> {
+    const file = await this.#real.reach(at);
+    const here = await lstat(file).catch(absent);
+    if (here?.isSymbolicLink()) await rm(file);
+    await symlink(target, file);
+    await this.#owned(file, entry);
+  }
+
+  /** When all that it holds is there. */
+  async finish(at: string, entry: GuestEntry): Promise<void> {
+    const file = await this.#real.reach(at);
+    const handle = await open(file, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    try {
+      await handle.chmod(entry.mode & MODE_MAX);
+      await handle.utimes(entry.mtime, entry.mtime);
+    } finally {
+      await handle.close();
+    }
+    await this.#owned(file, entry);
+  }
+
+  done(): Promise<void> {
+    return this.#underWay.all();
+  }
+}
+
+/** What lies below a folder of the guest, its paths such as they can be here. */
+async function listed(files: GuestFiles, source: string): Promise<GuestEntry[]> {
+  const entries: GuestEntry[] = [];
+  let text = 0;
+  await files.list(source, (entry) => {
+    text += entry.path.length + entry.target.length;
+    if (entries.length >= ENTRIES_MAX || text > TEXT_BYTES_MAX)
+      throw new GuestFileError(`${source} holds more than ${ENTRIES_MAX} files: copy it in parts`);
+    if (entry.path.split("/").some((name) => name === "" || name === "." || name === ".."))
+      throw new GuestFileError(`the guest names a path that is none: ${visible(entry.path)}`);
+    entries.push(entry);
+  });
+  return entries;
+}
+
+async function copyFolder(files: GuestFiles, source: string, folder: string, top: GuestEntry, options: CopyOptions): Promise<string[]> {
+  const entries = await listed(files, source);
+  const leftOut: LeftOut[] = [];
+  const sound = entries.filter((entry) => {
+    const why = entry.kind === "other" ? "it is no file, folder or link" : pathProblem(folder, entry.path);
+    if (why !== null) leftOut.push({ path: entry.path, why });
+    return why === null;
+  });
+  const of = (kind: GuestEntry["kind"]): GuestEntry[] => sound.filter((entry) => entry.kind === kind);
+  const links = of("link").map((entry): [TreeLink, GuestEntry] => [{ path: entry.path, kind: "link", target: entry.target }, entry]);
+  const [plain, kept] = [of("file"), of("folder")];
+  const folders = foldersOf([
+    ...kept.map(({ path: at }) => ({ path: at, kind: "directory" as const })),
+    ...plain.map(({ path: at, size }) => ({ path: at, kind: "file" as const, digest: "", size })),
+    ...links.map(([link]) => link),
+  ]);
+  await mkdir(folder, { recursive: true });
+  const real = await RealFolders.open(folder);
+  try {
+    const copy = new CopyOut(
+      files,
+      options,
+      real,
+      plain.reduce((all, { size }) => all + size, 0),
+    );
+    for (const at of folders) await copy.folder(at);
+    for (const entry of plain) await copy.file(path.posix.join(source, entry.path), entry.path, entry);
+    await copy.done();
+    const refused = await refusedLinks(
+      links.map(([link]) => link),
+      folders,
+      plain.map(({ path: at }) => at),
+      copy.present,
+    );
+    for (const [link, entry] of links) {
+      const why = refused.get(link.path);
+      if (why === undefined) await copy.link(link, entry);
+      else leftOut.push({ path: link.path, why });
+    }
+    for (const entry of kept.toReversed()) await copy.finish(entry.path, entry);
+    await copy.finish(".", top);
+  } finally {
+    await real.close();
+  }
+  return leftOut.map(({ path: at, why }) => `${visible(at)}: ${why}`);
+}
+
+const isFolder = (file: string): Promise<boolean> =>
+  stat(file).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+
+/** Returns what was left out, in words. Throws GuestFileError with what the guest says; files that had come whole are here then. */
+export async function copyOut(files: GuestFiles, source: string, target: string, options: CopyOptions): Promise<string[]> {
+  const behind = await files.look(path.posix.join(source, "/."));
+  const entry = behind?.kind === "folder" ? behind : await files.look(source);
+  if (!entry) throw new GuestFileError(`${source}: No such file or directory`);
+  const own = path.posix.basename(path.posix.resolve("/", source));
+  const copiesContent = /(^|\/)\.?$/.test(source);
+  const there = await isFolder(target);
+  if (entry.kind === "folder") return copyFolder(files, source, there && !copiesContent ? path.join(target, own) : target, entry, options);
+  if (target.endsWith("/") && !there) throw new Error(`there is no folder ${target}`);
+  const file = there ? path.join(target, own) : target;
+  const real = await RealFolders.open(path.dirname(path.resolve(file)));
+  try {
+    // a link's file may be of any size
+    const copy = new CopyOut(files, options, real, entry.kind === "file" ? entry.size : null);
+    const mode = entry.kind === "file" ? entry : { ...entry, size: 0, mode: 0o644 };
+    await copy.file(source, path.basename(file), mode);
+    await copy.done();
+  } finally {
+    await real.close();
+  }
+  return [];
+}

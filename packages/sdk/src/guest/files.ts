@@ -1,0 +1,210 @@
+/**
+ * Files of a running guest, by requests to its own shell: answers come in the order of the requests, so many may be under way. Who controls
+ * the inputs: the guest, every byte of an answer.
+ */
+import { isUtf8 } from "node:buffer";
+import { once } from "node:events";
+import type { MachineLink } from "../session/machine-link.ts";
+import { GuestProgram } from "./program.ts";
+
+type GuestKind = "file" | "folder" | "link" | "other";
+
+/** What lies at a path; a link is not followed. */
+export interface GuestEntry {
+  /** Below what was listed; empty where one was looked at. */
+  path: string;
+  kind: GuestKind;
+  mode: number;
+  uid: number;
+  gid: number;
+  size: number;
+  /** Seconds since 1970. */
+  mtime: number;
+  target: string;
+}
+
+/** Null: as whoever makes it in the guest. */
+export type Owner = { uid: number; gid: number } | null;
+
+export class GuestFileError extends Error {
+  override name = "GuestFileError";
+}
+
+const KINDS: readonly string[] = ["file", "folder", "link", "other"];
+const ANSWER_BYTES_MAX = 64 * 1024;
+const PIECE_BYTES_MAX = 64 * 1024;
+const MODE_MAX = 0o7777;
+const LENGTH_BYTES = 4;
+
+const nonsense = (): GuestFileError => new GuestFileError("what the guest's shell answers makes no sense");
+
+function numberIn(text: string | undefined): number {
+  const value = Number(text);
+  if (text === undefined || !/^-?\d{1,15}$/.test(text)) throw nonsense();
+  return value;
+}
+
+function entryIn([, kind = "", mode, uid, gid, size, mtime, target = "", path = ""]: string[]): GuestEntry {
+  if (!KINDS.includes(kind)) throw nonsense();
+  return {
+    ...{ path, kind: kind as GuestKind, mode: numberIn(mode) & MODE_MAX, uid: numberIn(uid), gid: numberIn(gid) },
+    ...{ size: Math.max(0, numberIn(size)), mtime: numberIn(mtime), target },
+  };
+}
+
+interface PutWanted {
+  path: string;
+  /** Where the bytes are until all of them have come. */
+  part: string;
+  /** How many are there already. */
+  offset: number;
+  size: number;
+  mode: number;
+  owner: Owner;
+  mtime: number;
+}
+
+export interface FileSink {
+  take(bytes: Uint8Array): Promise<void>;
+  /** All of it has come. */
+  whole(): Promise<void>;
+}
+
+const ownerWords = (owner: Owner): string[] => (owner === null ? ["-", "-"] : [String(owner.uid), String(owner.gid)]);
+
+export class GuestFiles {
+  readonly #program: GuestProgram;
+  #parts: Buffer[] = [];
+  #size = 0;
+  #turn: Promise<unknown> = Promise.resolve();
+  #sending: Promise<unknown> = Promise.resolve();
+
+  private constructor(program: GuestProgram) {
+    this.#program = program;
+    program.stderr.resume();
+  }
+
+  static async open(link: MachineLink): Promise<GuestFiles> {
+    return new GuestFiles(await GuestProgram.start(link, { args: [], files: true }));
+  }
+
+  /** Ends what is under way. */
+  close(): void {
+    this.#program.kill();
+  }
+
+  async #need(bytes: number): Promise<Buffer> {
+    const { stdout } = this.#program;
+    while (this.#size < bytes) {
+      const part: unknown = stdout.read();
+      if (part instanceof Uint8Array) {
+        this.#parts.push(Buffer.from(part.buffer, part.byteOffset, part.length));
+        this.#size += part.length;
+      } else if (stdout.readableEnded || stdout.destroyed) await this.#gone();
+      else await Promise.race([once(stdout, "readable"), once(stdout, "end")]);
+    }
+    const all = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts);
+    this.#parts = all.length === bytes ? [] : [all.subarray(bytes)];
+    this.#size -= bytes;
+    return all.subarray(0, bytes);
+  }
+
+  async #gone(): Promise<never> {
+    const { why } = await this.#program.ended;
+    throw new GuestFileError(why ?? "the guest's shell ended");
+  }
+
+  async #answer(): Promise<string[]> {
+    const length = (await this.#need(LENGTH_BYTES)).readUInt32BE();
+    if (length > ANSWER_BYTES_MAX) throw nonsense();
+    const bytes = await this.#need(length);
+    if (!isUtf8(bytes)) throw new GuestFileError(`a name in the guest is not UTF-8: ${bytes.toString("latin1").split("\0").at(-1)}`);
+    return bytes.toString("utf8").split("\0");
+  }
+
+  async #done(): Promise<void> {
+    const [word, why] = await this.#answer();
+    if (word !== "ok") throw new GuestFileError(why ?? "the guest refused");
+  }
+
+  #write(bytes: Uint8Array): Promise<void> {
+    const { stdin } = this.#program;
+    return new Promise((resolve, reject) => stdin.write(bytes, (error) => (error ? reject(error) : resolve())));
+  }
+
+  /** One request after another; each reads its own answer when those before it have read theirs. */
+  #ask<T>(words: readonly (string | number)[], read: () => Promise<T>, body?: AsyncIterable<Uint8Array>): Promise<T> {
+    if (words.some((word) => String(word).includes("\0"))) return Promise.reject(new GuestFileError("a path holds no zero byte"));
+    const text = Buffer.from(words.join("\0"));
+    const length = Buffer.alloc(LENGTH_BYTES);
+    length.writeUInt32BE(text.length);
+    const sent = this.#sending.then(async () => {
+      await this.#write(Buffer.concat([length, text]));
+      for await (const part of body ?? []) await this.#write(part);
+    });
+    this.#sending = sent;
+    sent.catch(() => this.close()); // what was announced and did not come cannot be taken back
+    const answer = this.#turn.then(read);
+    this.#turn = answer.catch(() => {});
+    return Promise.all([answer, sent]).then(([value]) => value);
+  }
+
+  /** Null where nothing is there. */
+  look(path: string): Promise<GuestEntry | null> {
+    return this.#ask(["look", path], async () => {
+      const answer = await this.#answer();
+      if (answer[0] === "none") return null;
+      if (answer[0] !== "there") throw new GuestFileError(answer[1] ?? "the guest refused");
+      return entryIn(answer);
+    });
+  }
+
+  /** All that lies below a folder, parents first. Whoever calls bounds how many it takes. */
+  list(path: string, each: (entry: GuestEntry) => void): Promise<void> {
+    return this.#ask(["list", path], async () => {
+      for (;;) {
+        const answer = await this.#answer();
+        if (answer[0] === "ok") return;
+        if (answer[0] !== "there") throw new GuestFileError(answer[1] ?? "the guest refused");
+        each(entryIn(answer));
+      }
+    });
+  }
+
+  /** Bytes of a part that are there. */
+  partSize(part: string): Promise<number> {
+    return this.#ask(["part", part], async () => numberIn((await this.#answer())[1]));
+  }
+
+  /** The bytes from `offset` on; the file has its name when all have come. */
+  put({ path, part, offset, size, mode, owner, mtime }: PutWanted, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+    return this.#ask(["put", path, part, offset, size - offset, mode, ...ownerWords(owner), mtime], () => this.#done(), bytes);
+  }
+
+  /** Hands over the bytes from `offset` on, as they come; no two sinks are written at once. */
+  get(path: string, offset: number, sink: FileSink): Promise<void> {
+    return this.#ask(["get", path, offset], async () => {
+      for (;;) {
+        const length = (await this.#need(LENGTH_BYTES)).readUInt32BE();
+        if (length > PIECE_BYTES_MAX) throw nonsense();
+        if (length === 0) break;
+        await sink.take(await this.#need(length));
+      }
+      await this.#done();
+      await sink.whole();
+    });
+  }
+
+  folder(path: string, mode: number, owner: Owner): Promise<void> {
+    return this.#ask(["folder", path, mode, ...ownerWords(owner)], () => this.#done());
+  }
+
+  link(path: string, target: string, owner: Owner): Promise<void> {
+    return this.#ask(["link", path, target, ...ownerWords(owner)], () => this.#done());
+  }
+
+  /** Of a folder, when all that it holds has come. */
+  times(path: string, mode: number, mtime: number): Promise<void> {
+    return this.#ask(["times", path, mode, mtime], () => this.#done());
+  }
+}
