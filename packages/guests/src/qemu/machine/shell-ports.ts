@@ -94,6 +94,8 @@ interface Port {
   index: number;
   socket: Socket | null;
   isTaken: boolean;
+  /** Its session is over, and what ran there is being ended. */
+  freeing: Promise<void> | null;
 }
 
 export class ShellPorts {
@@ -101,7 +103,9 @@ export class ShellPorts {
   readonly #agent: GuestAgent;
   /** Of an image: our init has started the shell. */
   readonly #isOurs: boolean;
-  readonly #ports: Port[] = Array.from({ length: SHELL_PORTS }, (_, index) => ({ index, socket: null, isTaken: false }));
+  readonly #ports: Port[] = Array.from({ length: SHELL_PORTS }, (_, index) => ({
+    ...{ index, socket: null, isTaken: false, freeing: null },
+  }));
   #starting: Promise<void> | null = null;
 
   constructor(folder: string, agent: GuestAgent, isOurs: boolean) {
@@ -112,17 +116,28 @@ export class ShellPorts {
 
   /** A session of frames. Rejects with QmpError where all ports are taken, or nothing in the guest answers. */
   async open(): Promise<Duplex> {
-    const port = this.#ports.find(({ isTaken }) => !isTaken);
+    const port = await this.#taken();
     if (!port) throw new QmpError(`at most ${SHELL_PORTS} programs and copies at once: wait until one has ended`);
-    port.isTaken = true;
     try {
       const socket = await this.#ready(port);
       const session = new ShellSession(socket);
-      session.once("close", () => void this.#free(port));
+      session.once("close", () => void (port.freeing = this.#free(port)));
       return session;
     } catch (error) {
       this.#drop(port);
       throw error;
+    }
+  }
+
+  /** Null where all are in use. */
+  async #taken(): Promise<Port | null> {
+    for (;;) {
+      const port = this.#ports.find(({ isTaken }) => !isTaken);
+      if (port) port.isTaken = true;
+      if (port) return port;
+      const freeing = this.#ports.flatMap((each) => each.freeing ?? []);
+      if (freeing.length === 0) return null;
+      await Promise.race(freeing);
     }
   }
 
@@ -158,6 +173,7 @@ export class ShellPorts {
   async #free(port: Port): Promise<void> {
     if (port.socket && !port.socket.destroyed) await cleared(port.socket, READY_MS).catch(() => port.socket?.destroy());
     port.isTaken = false;
+    port.freeing = null;
   }
 
   #drop(port: Port): void {
