@@ -8,6 +8,7 @@ import { history } from "./history.ts";
 import { kernels } from "./kernels.ts";
 import { lease } from "./lease.ts";
 import type { Figure } from "./lib/report.ts";
+import { machine } from "./machine.ts";
 import { start } from "./start.ts";
 import { vm } from "./vm.ts";
 
@@ -18,6 +19,7 @@ const BENCHES: Record<string, () => Promise<Figure[]>> = {
   start,
   dispute,
   vm,
+  machine,
   forgeries,
   collusion,
   court,

@@ -9,12 +9,12 @@ import path from "node:path";
 import { Machines, Templates, findKernel, openQemuHost, overheadMib, type Machine, type QemuHost } from "@xenoservers/guests";
 import { LeaseSession, VM_DRIVER, VM_OVERHEAD_MIB, buildVm, placeOrder, fileBlob, openLink } from "@xenoservers/sdk";
 import type { VmSpec } from "@xenoservers/protocol";
-import { pack } from "tar-stream";
 import { MODE, cpio } from "../packages/guests/src/qemu/images/cpio.ts";
 import { boxPath } from "../packages/guests/src/qemu/machine/vm.ts";
 import { planVm } from "../packages/guests/src/qemu/machine/plan.ts";
 import { innermostOf } from "../packages/guests/src/qemu/machine/box.ts";
 import { startMarket, until, wanted } from "../test/process/market.ts";
+import { busyboxLayer } from "./lib/busybox-layer.ts";
 import { quantile, report, type Figure } from "./lib/report.ts";
 import { openVirsh, type Virsh } from "./lib/virsh.ts";
 
@@ -178,20 +178,6 @@ async function coldStart(host: QemuHost, folder: string, kernel: string): Promis
   }
 }
 
-/** An image of BusyBox alone. */
-async function layerFile(folder: string): Promise<{ file: string; digest: string }> {
-  const archive = pack();
-  archive.entry({ name: "bin", type: "directory" });
-  archive.entry({ name: "bin/busybox", mode: 0o755 }, await readFile("/bin/busybox"));
-  for (const name of ["sh", "sleep", "echo"]) archive.entry({ name: `bin/${name}`, type: "symlink", linkname: "busybox" });
-  archive.finalize();
-  const parts: Buffer[] = [];
-  for await (const part of archive) parts.push(part as Buffer);
-  const file = path.join(folder, "layer.tar");
-  await writeFile(file, Buffer.concat(parts));
-  return { file, digest: (await fileBlob(file)).digest };
-}
-
 const pss = async (machine: Machine): Promise<number> => {
   const pid = await innermostOf(machine.vm!.handle.id.pid);
   return Number(/^Pss:\s+(\d+) kB/m.exec(await readFile(`/proc/${pid}/smaps_rollup`, "utf8"))![1]) / 1_024;
@@ -199,7 +185,7 @@ const pss = async (machine: Machine): Promise<number> => {
 
 /** Start from a snapshot, and what a hundred such guests weigh. */
 async function snapshots(host: QemuHost, folder: string): Promise<Figure[]> {
-  const layer = await layerFile(folder);
+  const layer = await busyboxLayer(folder);
   const templates = new Templates(path.join(folder, "snapshots"), 2);
   await templates.open();
   const options = {

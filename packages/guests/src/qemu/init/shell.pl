@@ -16,12 +16,14 @@
 # Each is u32 length of what follows the letter, the letter, bytes.
 my ($root, $facts, @ports) = @ARGV;
 my ($page, $frame_max, $ahead_max) = (65536, 1 << 20, 1 << 18);
-my ($NONBLOCK, $GETFL, $SETFL) = (04000, 3, 4);
+my ($NONBLOCK, $ASYNC, $GETFL, $SETFL, $SETOWN) = (04000, 020000, 3, 4, 8);
+# no daemon is connected; a signal says when one is
+my $LOOK_S = 10;
 $SIG{PIPE} = 'IGNORE';
 $^F = 2;
 
 sub slurp { my ($f) = @_; open(my $h, '<', $f) or return ''; local $/; my $t = <$h> // ''; close $h; return $t }
-sub nonblocking { my ($h) = @_; my $flags = fcntl($h, $GETFL, 0) or return; fcntl($h, $SETFL, $flags | $NONBLOCK) }
+sub nonblocking { my ($h, $more) = @_; my $flags = fcntl($h, $GETFL, 0) or return; fcntl($h, $SETFL, $flags | $NONBLOCK | ($more // 0)) }
 sub framed { my ($letter, $bytes) = @_; return pack('N', length $bytes) . $letter . $bytes }
 
 # -- what runs in a child, inside of the guest's own root ---------------------------------------------------------------------------------
@@ -184,7 +186,10 @@ sub files {
 # -- the ports --------------------------------------------------------------------------------------------------------------------------------
 
 my %session;    # by the descriptor of its port
-sub serve { my ($port) = @_; nonblocking($port); $session{fileno $port} = { port => $port, in => '', out => '', deaf => 0, asked => '' } }
+my $signals = pack('Q', 1 << 16 | 1 << 28);    # SIGCHLD, SIGIO
+syscall(14, 0, $signals, 0, 8);    # rt_sigprocmask, SIG_BLOCK
+# that a daemon comes or goes is a signal (SIGIO), which is read like everything else: a guest that waits sleeps
+sub serve { my ($port) = @_; fcntl($port, $SETOWN, $$); nonblocking($port, $ASYNC); $session{fileno $port} = { port => $port, in => '', out => '', deaf => 0, asked => '' } }
 for my $fd (grep { /^\d+$/ } @ports) { open(my $port, '+<&=', $fd) or next; serve($port) }
 my $ports = '/sys/class/virtio-ports';
 opendir(my $known, $ports);
@@ -195,10 +200,8 @@ for my $device (grep { !/^\./ } $known ? readdir $known : ()) {
   serve($port);
 }
 exit 1 unless %session;
-# the end of a child is read like everything else (signalfd(2))
-my $chld = pack('Q', 1 << 16);
-syscall(14, 0, $chld, 0, 8);    # rt_sigprocmask, SIG_BLOCK
-open(my $ended, '<&=', syscall(289, -1, $chld, 8, 04000)) or die "no signalfd: $!\n";    # SFD_NONBLOCK
+# the end of a child, too (signalfd(2))
+open(my $ended, '<&=', syscall(289, -1, $signals, 8, 04000)) or die "no signalfd: $!\n";    # SFD_NONBLOCK
 
 sub told { my ($s, $letter, $bytes) = @_; $s->{out} .= framed($letter, $bytes) }
 
@@ -257,7 +260,7 @@ sub start {
     syscall(112);    # setsid
     ioctl($in_r, 0x540E, 0) if exists $set->{tty};    # TIOCSCTTY
     open(STDIN, '<&', $in_r); open(STDOUT, '>&', $out_w); open(STDERR, '>&', $err_w);
-    syscall(14, 1, $chld, 0, 8);    # rt_sigprocmask, SIG_UNBLOCK
+    syscall(14, 1, $signals, 0, 8);    # rt_sigprocmask, SIG_UNBLOCK
     $SIG{PIPE} = 'DEFAULT' unless $set->{files};
     run($set, $why_w);
   }
@@ -373,7 +376,7 @@ while (1) {
     next if length $s->{out} > 4 * $page;    # who does not read stops who prints
     for (qw(stdout stderr)) { vec($r, fileno $s->{$_}, 1) = 1 if $s->{$_} }
   }
-  select($r, $w, undef, $deaf ? 0.2 : undef);
+  select($r, $w, undef, $deaf ? $LOOK_S : undef);
   sysread($ended, my $which, 1024) if vec($r, fileno $ended, 1);
   for my $fd (keys %session) {
     my $s = $session{$fd};
