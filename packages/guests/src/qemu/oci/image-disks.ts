@@ -33,7 +33,7 @@ const LAYERS_IN_A_DISK = 8;
 /** Squashfs has one table of owners and groups. */
 const IDS_MAX = 65_535;
 /** Changes where other disks come of the same layers. */
-const FORM = 2;
+const FORM = 3;
 
 interface Layer {
   digest: string;
@@ -219,11 +219,6 @@ function writerFailed(code: number | null, said: string): Error {
   );
 }
 
-const rootOf = ({ root }: DiskContent): string[] => [
-  ...["-mkfs-time", "0", "-root-time", "0"],
-  ...["-root-uid", String(root.uid), "-root-gid", String(root.gid), "-root-mode", `0${root.mode.toString(8)}`],
-];
-
 async function writeDisk(content: DiskContent, archives: Archives, input: ImageInput, part: string): Promise<void> {
   const folder = path.join(input.work, "writer");
   await rm(folder, { recursive: true, force: true });
@@ -231,7 +226,7 @@ async function writeDisk(content: DiskContent, archives: Archives, input: ImageI
   const box = path.join(folder, "box");
   const uid = uidOf(BUILDER);
   await giveToBox(box, uid);
-  const words = ["sqfstar", "-comp", "lz4", "-no-progress", "-quiet", ...rootOf(content), "/w/disk"];
+  const words = ["sqfstar", "-comp", "lz4", "-no-progress", "-quiet", "-mkfs-time", "0", "/w/disk"];
   const [program, ...args] = await boxed({ ...OWN_BOX, folder: box, fileMibMax: Math.ceil(input.bytesMax / MIB) * 2 + 64, uid }, words);
   const from = Readable.from(archiveOf(content, await archives.all(content.layers)));
   // SIGKILL: unshare ignores what asks it to end, and takes its children along when it dies
@@ -296,7 +291,7 @@ async function make(input: ImageInput, cache: Cache, archives: Archives): Promis
   const disks: string[] = [];
   for (const group of groupsOf(input.layers.length)) {
     tree.group();
-    for (const layer of group) tree.apply(found[layer]?.entries ?? [], layer);
+    for (const layer of group) await ofLayer(layer, input, async () => tree.apply(found[layer]?.entries ?? [], layer));
     const content = contentOf(tree, digests);
     if (content.items.length === 0 && disks.length > 0) continue; // nothing changed
     checkOwners(content);

@@ -49,7 +49,9 @@ const LINKS_MAX = 40;
 const NAME_BYTES_MAX = 255;
 const PATH_BYTES_MAX = 4_095;
 const ID_MAX = 2 ** 32 - 2;
+/** Of the disk's file system; and up to which container engines take a time for one: beyond they write 1970. */
 const TIME_MAX = 2 ** 32 - 1;
+const TIME_SANE_MAX = 9_223_372_036;
 const MAJOR_MAX = 4_095;
 const MINOR_MAX = 1_048_575;
 /** xattr(7), and what a file's attributes may take together in the disk's file system. */
@@ -104,18 +106,31 @@ const newFolder = (): Inode => ({
   ...{ places: null, linkedIn: 0 },
 });
 
-function inodeOf(entry: TarEntry, layer: number): Inode {
-  const { kind, name, mode, uid, gid, mtime, target, major, minor, size, pieces } = entry;
-  if (kind === "link") throw new Error("a hard link is no file of its own");
+type Stated = Pick<Inode, "mode" | "uid" | "gid" | "mtime" | "xattrs">;
+
+function statedBy({ name, mode, uid, gid, mtime, xattrs }: TarEntry): Stated {
   if (uid < 0 || gid < 0 || uid > ID_MAX || gid > ID_MAX) throw wrong(`the owner of ${shown(name)} in a layer is none that a system knows`);
+  return { mode, uid, gid, mtime: mtime > TIME_SANE_MAX ? 0 : Math.min(Math.max(0, mtime), TIME_MAX), xattrs: kept(xattrs) };
+}
+
+function inodeOf(entry: TarEntry, layer: number): Inode {
+  const { kind, name, target, major, minor, size, pieces } = entry;
+  if (kind === "link") throw new Error("a hard link is no file of its own");
   if (kind === "symlink" && (target === "" || target.length > PATH_BYTES_MAX || target.includes("\0")))
     throw wrong(`the link ${shown(name)} in a layer leads to nothing that can be a path`);
   if (major < 0 || minor < 0 || major > MAJOR_MAX || minor > MINOR_MAX)
     throw wrong(`the device ${shown(name)} in a layer has a number that is none`);
-  return {
-    ...{ kind, mode, uid, gid, target, major, minor, size, layer, pieces, xattrs: kept(entry.xattrs), places: null, linkedIn: 0 },
-    mtime: Math.min(Math.max(0, mtime), TIME_MAX),
-  };
+  return { ...statedBy(entry), kind, target, major, minor, size, layer, pieces, places: null, linkedIn: 0 };
+}
+
+/** A hard link says again what the file is, and engines take its word: mode, owner, time; attributes are joined. */
+function restate(inode: Inode, entry: TarEntry): void {
+  const { mode, xattrs, ...rest } = statedBy(entry);
+  const added = new Set(xattrs.map(([name]) => name));
+  Object.assign(inode, rest, {
+    mode: inode.kind === "symlink" ? inode.mode : mode,
+    xattrs: kept([...inode.xattrs.filter(([name]) => !added.has(name)), ...xattrs]),
+  });
 }
 
 export class ImageTree {
@@ -130,9 +145,9 @@ export class ImageTree {
     return this.#group;
   }
 
-  /** From here on changes count anew. */
+  /** From here on changes count anew; there is a root from the first group on. */
   group(): void {
-    this.#group++;
+    if (++this.#group === 1) this.#touch(this.root);
   }
 
   /** One layer on top of those before. */
@@ -200,6 +215,7 @@ export class ImageTree {
     if (found.children) throw wrong(`the hard link ${shown(said)} in a layer leads to a folder`);
     if (parent.children?.get(name) === found) return; // GNU tar writes one where a file is named twice
     const { inode } = found;
+    restate(inode, entry);
     const place = this.#put(parent, name, inode);
     inode.places ??= [found];
     // a file of a lower disk gets no more names there: where it gets another, all that it has come along

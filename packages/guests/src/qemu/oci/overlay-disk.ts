@@ -1,7 +1,7 @@
 /**
  * What one read-only disk of an overlay holds: everything that changed in a tree since its last group of layers, with whiteouts and
- * opaque folders as overlayfs has them (kernel Documentation/filesystems/overlayfs). The same changes give the same bytes. Who controls
- * the inputs: the customer.
+ * opaque folders as overlayfs has them (kernel Documentation/filesystems/overlayfs), in a folder that is the layer's root. The same changes
+ * give the same archive. Who controls the inputs: the customer.
  */
 import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
@@ -10,6 +10,7 @@ import { TAR_END, padding, tarHeader, type TarHeader } from "./tar-write.ts";
 
 /** Something that stands in the disk. */
 interface Item {
+  /** Empty for the root. */
   path: string;
   /** Null for a whiteout. */
   inode: Inode | null;
@@ -21,7 +22,7 @@ interface Item {
 export interface DiskContent {
   /** Of everything that the disk will hold. */
   digest: string;
-  root: Inode;
+  /** None where nothing changed. */
   items: Item[];
   /** Indexes of the layers from which data comes. */
   layers: Set<number>;
@@ -29,6 +30,9 @@ export interface DiskContent {
 
 const TYPES: Record<Inode["kind"], TarHeader["type"]> = { file: "0", symlink: "2", character: "3", block: "4", directory: "5", fifo: "6" };
 const OPAQUE = ["trusted.overlay.opaque", "y"] as const;
+/** The disk's folder that holds all: `sqfstar` gives the disk's own root the owner and time of whoever runs it. */
+export const ROOT = "root";
+const inRoot = (path: string): string => (path === "" ? ROOT : `${ROOT}/${path}`);
 
 const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
@@ -50,7 +54,7 @@ export function contentOf(tree: ImageTree, layerDigests: readonly string[]): Dis
   const folders: { place: Place; path: string }[] = tree.root.changed === group ? [{ place: tree.root, path: "" }] : [];
   for (let next = folders.pop(); next; next = folders.pop()) {
     const { place, path } = next;
-    if (place.parent) items.push({ path: path.slice(0, -1), inode: place.inode, link: null, isOpaque: wasFolder(place, group) });
+    items.push({ path: path.slice(0, -1), inode: place.inode, link: null, isOpaque: wasFolder(place, group) });
     items.push(...hidden(place, path, group));
     const below: { place: Place; path: string }[] = [];
     for (const child of [...(place.children?.values() ?? [])].sort((a, b) => byName(a.name, b.name))) {
@@ -68,11 +72,11 @@ export function contentOf(tree: ImageTree, layerDigests: readonly string[]): Dis
     items.push({ path, inode, link: written.get(inode) ?? null, isOpaque: false });
     if (inode.places) written.set(inode, written.get(inode) ?? path);
   }
-  return finished(tree.root.inode, items, layerDigests);
+  return finished(items, layerDigests);
 }
 
-function finished(root: Inode, items: Item[], layerDigests: readonly string[]): DiskContent {
-  const hash = createHash("sha256").update(JSON.stringify([root.mode, root.uid, root.gid]));
+function finished(items: Item[], layerDigests: readonly string[]): DiskContent {
+  const hash = createHash("sha256").update(ROOT);
   const layers = new Set<number>();
   for (const { path, inode, link, isOpaque } of items) {
     hash.update(JSON.stringify([path, link, isOpaque]));
@@ -83,16 +87,17 @@ function finished(root: Inode, items: Item[], layerDigests: readonly string[]): 
     layers.add(layer);
     hash.update(JSON.stringify([layerDigests[layer], pieces.map(({ at, from, length }) => [at, from, length])]));
   }
-  return { digest: hash.digest("hex"), root, items, layers };
+  return { digest: hash.digest("hex"), items, layers };
 }
 
 function headerOf({ path, inode, link, isOpaque }: Item): Buffer {
   const none = { mode: 0, uid: 0, gid: 0, mtime: 0, target: "", major: 0, minor: 0, size: 0, xattrs: [] };
-  if (!inode) return tarHeader({ ...none, name: path, type: "3" });
-  if (link !== null) return tarHeader({ ...none, name: path, type: "1", target: link });
+  const name = inRoot(path);
+  if (!inode) return tarHeader({ ...none, name, type: "3" });
+  if (link !== null) return tarHeader({ ...none, name, type: "1", target: inRoot(link) });
   const { kind, mode, uid, gid, mtime, target, major, minor, size } = inode;
   const xattrs = isOpaque ? [...inode.xattrs, OPAQUE] : inode.xattrs;
-  return tarHeader({ name: path, type: TYPES[kind], mode, uid, gid, mtime, target, major, minor, size, xattrs });
+  return tarHeader({ name, type: TYPES[kind], mode, uid, gid, mtime, target, major, minor, size, xattrs });
 }
 
 const CHUNK_BYTES = 1024 * 1024;
