@@ -35,7 +35,7 @@ const ODD = [
 
 const SHOWS = `
 stat -c '%a %u:%g' /; cd /odd
-find . -type d -print0 | sort -z | xargs -0 stat -c '%n|%F|%a|%u:%g|%Y'
+find . -type d -print0 | sort -z | xargs -0 stat -c '%n|%F|%a|%u:%g'
 find . ! -type d -print0 | sort -z | xargs -0 stat -c '%N|%F|%a|%u:%g|%h|%s|%Y|%t:%T'
 find . -type f -print0 | sort -z | xargs -0 sha256sum
 `;

@@ -8,6 +8,7 @@ import { Random } from "@xenoservers/testkit";
 import { imageDisks } from "../../packages/guests/src/qemu/oci/image-disks.ts";
 import { ImageTree, isThere, type Place } from "../../packages/guests/src/qemu/oci/image-tree.ts";
 import { readTar, type TarEntry } from "@xenoservers/protocol/archive";
+import { atOnce } from "../../packages/guests/src/qemu/oci/in-steps.ts";
 import { ROOT } from "../../packages/guests/src/qemu/oci/overlay-disk.ts";
 import { TAR_END, tarHeader } from "../../packages/guests/src/qemu/oci/tar-write.ts";
 import { Refusal } from "../../packages/guests/src/qemu/refusal.ts";
@@ -73,7 +74,7 @@ async function treeListing(files: readonly string[]): Promise<string[]> {
       tree.group();
       const entries: TarEntry[] = [];
       for await (const entry of readTar(handle, (await handle.stat()).size)) entries.push(entry);
-      tree.apply(entries, i);
+      atOnce(tree.applying(() => entries, i));
     }
     const lines: string[] = [];
     const walk = async (place: Place, at: string): Promise<void> => {

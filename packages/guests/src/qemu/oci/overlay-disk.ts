@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import type { ImageTree, Inode, Place } from "./image-tree.ts";
+import { STEP_COUNT } from "./in-steps.ts";
 import { TAR_END, padding, tarHeader, type TarHeader } from "./tar-write.ts";
 
 /** Something that stands in the disk. */
@@ -46,12 +47,13 @@ function* hidden(place: Place, path: string, group: number): Generator<Item> {
 const wasFolder = ({ name, parent, born }: Place, group: number): boolean =>
   born === group && parent !== null && parent.goneIn === group && parent.gone.get(name) === true;
 
-/** Folders before what they hold; files in the order in which their data lies in the layers. */
-export function contentOf(tree: ImageTree, layerDigests: readonly string[]): DiskContent {
+/** Folders before what they hold; files in the order in which their data lies in the layers. In steps. */
+export function* contentOf(tree: ImageTree, layerDigests: readonly string[]): Generator<void, DiskContent> {
   const group = tree.groupNow;
   const items: Item[] = [];
-  const files: { path: string; inode: Inode }[] = [];
+  const files: Item[] = [];
   const folders: { place: Place; path: string }[] = tree.root.changed === group ? [{ place: tree.root, path: "" }] : [];
+  let steps = 0;
   for (let next = folders.pop(); next; next = folders.pop()) {
     const { place, path } = next;
     items.push({ path: path.slice(0, -1), inode: place.inode, link: null, isOpaque: wasFolder(place, group) });
@@ -60,25 +62,53 @@ export function contentOf(tree: ImageTree, layerDigests: readonly string[]): Dis
     for (const child of [...(place.children?.values() ?? [])].sort((a, b) => byName(a.name, b.name))) {
       if (child.changed !== group) continue;
       if (child.children) below.push({ place: child, path: `${path}${child.name}/` });
-      else files.push({ path: `${path}${child.name}`, inode: child.inode });
+      else files.push({ path: `${path}${child.name}`, inode: child.inode, link: null, isOpaque: false });
+      if (++steps % STEP_COUNT === 0) yield;
     }
+    if (++steps % STEP_COUNT === 0) yield;
     folders.push(...below.reverse());
   }
-  files.sort(
-    (a, b) => a.inode.layer - b.inode.layer || (a.inode.pieces[0]?.from ?? 0) - (b.inode.pieces[0]?.from ?? 0) || byName(a.path, b.path),
-  );
+  yield* inOrder(files);
   const written = new Map<Inode, string>();
-  for (const { path, inode } of files) {
-    items.push({ path, inode, link: written.get(inode) ?? null, isOpaque: false });
-    if (inode.places) written.set(inode, written.get(inode) ?? path);
+  for (const item of files) {
+    const { path, inode } = item;
+    items.push(item);
+    if (!inode?.places) continue;
+    item.link = written.get(inode) ?? null;
+    if (item.link === null) written.set(inode, path);
   }
-  return finished(items, layerDigests);
+  return yield* finished(items, layerDigests);
 }
 
-function finished(items: Item[], layerDigests: readonly string[]): DiskContent {
+/** As their data lies, and otherwise as they come. Sorted by numbers alone, for sorting a million names takes seconds. */
+function* inOrder(files: Item[]): Generator<void> {
+  const places = new Map<number, Map<number, Item[]>>();
+  for (const [i, item] of files.entries()) {
+    const { layer = 0, pieces = [] } = item.inode ?? {};
+    const from = pieces[0]?.from ?? 0;
+    const own = places.get(layer) ?? new Map<number, Item[]>();
+    places.set(layer, own);
+    const there = own.get(from);
+    if (there) there.push(item);
+    else own.set(from, [item]);
+    if (i % STEP_COUNT === 0) yield;
+  }
+  let at = 0;
+  for (const layer of [...places.keys()].sort((a, b) => a - b)) {
+    const own = places.get(layer) ?? new Map<number, Item[]>();
+    for (const from of Float64Array.from(own.keys()).sort())
+      for (const item of own.get(from) ?? []) {
+        files[at++] = item;
+        if (at % STEP_COUNT === 0) yield;
+      }
+  }
+}
+
+function* finished(items: Item[], layerDigests: readonly string[]): Generator<void, DiskContent> {
   const hash = createHash("sha256").update(ROOT);
   const layers = new Set<number>();
-  for (const { path, inode, link, isOpaque } of items) {
+  for (const [i, { path, inode, link, isOpaque }] of items.entries()) {
+    if (i % STEP_COUNT === 0) yield;
     hash.update(JSON.stringify([path, link, isOpaque]));
     if (!inode || link !== null) continue;
     const { kind, mode, uid, gid, mtime, xattrs, target, major, minor, size, layer, pieces } = inode;
