@@ -41,7 +41,10 @@ const ITS_ROOT = " mode: 755, 555";
 /** A clock of a file system may be behind by a tick. */
 const TICK_S = 2;
 
-const TREES = { podman: podmanTree, umoci: umociTree } as const;
+function refusalOf(error: unknown): Tree {
+  if (error instanceof Refusal && error.fault === "bytes") return { ok: false, why: error.message };
+  throw error;
+}
 
 function agrees(name: string, ours: Tree, theirs: Tree, differs: Differs | undefined, since: number): void {
   const what = differs?.[1];
@@ -59,16 +62,15 @@ async function compare({ layers: made, refused, ...row }: Row): Promise<void> {
   try {
     const layers: readonly Layer[] = typeof made === "function" ? await made(path.join(at, "made")) : made;
     const since = Math.floor(Date.now() / 1_000) - TICK_S;
-    const ours = await ourTree(path.join(at, "ours"), layers).then(
-      (lines): Tree => ({ ok: true, lines }),
-      (error: unknown): Tree => {
-        if (error instanceof Refusal && error.fault === "bytes") return { ok: false, why: error.message };
-        throw error;
-      },
-    );
+    const [ours, podman, umoci] = await Promise.all([
+      ourTree(path.join(at, "ours"), layers).then((lines): Tree => ({ ok: true, lines }), refusalOf),
+      podmanTree(path.join(at, "podman"), layers),
+      umociTree(path.join(at, "umoci"), layers),
+    ]);
     expect(ours.ok ? "taken" : ours.why).toContain(refused ?? "taken");
     if (!ours.ok) expect(ours.why).toMatch(/layer \d+ of \d+, sha256:[0-9a-f]{12}/);
-    for (const name of ["podman", "umoci"] as const) agrees(name, ours, await TREES[name](path.join(at, name), layers), row[name], since);
+    agrees("podman", ours, podman, row.podman, since);
+    agrees("umoci", ours, umoci, row.umoci, since);
   } finally {
     await rm(at, { recursive: true, force: true });
   }

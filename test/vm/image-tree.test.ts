@@ -11,14 +11,17 @@ import { machines, run } from "./support.ts";
 const long = `${"long/".repeat(60)}name`;
 const CAPABILITY = "\x01\0\0\x02\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
+/** What all names of a file say of it: umoci believes the first, podman the last. */
+const ONE = { mode: 0o4711, uid: 3_000_000 };
+
 /** Below a folder, for the root holds what every machine has. */
 const ODD = [
   tar(
     dir("odd/", { mode: 0o1777, uid: 5, gid: 6, mtime: 7 }),
     ...[dir("odd/gone/"), file("odd/gone/f", "1"), dir("odd/kept/", { mode: 0o2750 }), file("odd/kept/a", "a"), file("odd/kept/b", "b")],
-    ...[dir("odd/usr/"), dir("odd/usr/lib/"), symlink("odd/lib", "usr/lib"), file("odd/one", "1", { mode: 0o4711, uid: 3_000_000 })],
+    ...[dir("odd/usr/"), dir("odd/usr/lib/"), symlink("odd/lib", "usr/lib"), file("odd/one", "1", ONE)],
     ...[
-      hard("odd/two", "odd/one"),
+      hard("odd/two", "odd/one", ONE),
       file("odd/first", "f"),
       file("odd/\xff\xe4", "not UTF-8"),
       fifo("odd/fifo"),
@@ -29,7 +32,7 @@ const ODD = [
     file("f", "long", { pax: [["path", `odd/${long}`]] }),
   ),
   tar(dir("odd/kept/", { mode: 0o2750 }), opaque("odd/kept/"), file("odd/kept/c", "c"), whiteout("odd/gone"), file("odd/lib/x", "x")),
-  tar(hard("odd/three", "odd/two"), whiteout("odd/first"), file("odd/first/now", "a folder")),
+  tar(hard("odd/three", "odd/two", ONE), whiteout("odd/first"), file("odd/first/now", "a folder")),
   tar(dir("./", { mode: 0o711, uid: 8, gid: 9 })),
 ];
 

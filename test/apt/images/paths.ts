@@ -102,6 +102,25 @@ export const LINKS: readonly Row[] = [
 
 export const NAMES: readonly Row[] = [
   {
+    what: "names and targets about as long as a header's field (squashfs-tools-ng #64)",
+    layers: plain(
+      tar(
+        ...[94, 95, 96, 99, 100, 101].flatMap((length) => [
+          file("f", String(length), { pax: [["path", deep(length)]] }),
+          symlink(`s${length}`, "", { pax: [["linkpath", `../${"t".repeat(length - 3)}`]] }),
+          hard(`h${length}`, "", { pax: [["linkpath", deep(length)]] }),
+        ]),
+      ),
+    ),
+  },
+  {
+    what: "folders that nobody may write to, and files that nobody may read (singularity #1060, umoci #222)",
+    layers: plain(
+      tar(dir("d/", { mode: 0o555 }), file("d/a", "1", { mode: 0 })),
+      tar(file("d/b", "2", { mode: 0 }), file("d/a", "3", { mode: 0 })),
+    ),
+  },
+  {
     what: "names that are not UTF-8",
     layers: plain(tar(dir("d\xff/"), file("d\xff/\xe4\xf6\xfc", "1"), symlink("s", "d\xff/\xe4"), hard("\x80", "d\xff/\xe4\xf6\xfc"))),
   },
