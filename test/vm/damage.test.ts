@@ -70,7 +70,7 @@ machines("damaged bytes", () => {
       );
       if (problem === null) taken++;
       else expect(problem, `case ${i}: ${String((problem as Error).stack)}`).toBeInstanceOf(Refusal);
-      expect((await readdir(cache.folder).catch(() => [])).filter((name) => !/\.(sqfs|index|image)$/.test(name))).toEqual([]);
+      expect((await readdir(cache.folder).catch(() => [])).filter((name) => !/\.(sqfs|entries|image)$/.test(name))).toEqual([]);
       expect((await readdir(folder)).includes("work")).toBe(false);
     }
     expect(taken).toBeGreaterThan(5);

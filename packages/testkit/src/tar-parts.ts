@@ -11,11 +11,17 @@ export function headerOf(name: string, type: string, size: number, data: string 
   header.write(name, 0, 100, "latin1");
   header.write("0000644\x000000000\x000000000\x00", 100, "latin1");
   header.write(`${size.toString(8).padStart(11, "0")}\0${"0".repeat(11)}\0`, 124, "latin1");
-  header.write(`        ${type}`, 148, "latin1");
+  header.write(type, 156, "latin1");
   header.write("ustar\x0000", 257, "latin1");
+  return Buffer.concat([summed(header), padded(Buffer.from(data))]);
+}
+
+/** The header with the sum of its bytes where it belongs. */
+export function summed(header: Buffer): Buffer {
+  header.write(" ".repeat(8), 148, "latin1");
   const sum = header.reduce((all, byte) => all + byte, 0);
   header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
-  return Buffer.concat([header, padded(Buffer.from(data))]);
+  return header;
 }
 
 /** An extended header. */

@@ -18,6 +18,7 @@ import { JsonLines, QMP_LINE_BYTES_MAX, QmpError } from "../../../packages/guest
 import { planVm } from "../../../packages/guests/src/qemu/machine/plan.ts";
 import { answerQuestion } from "../../../packages/guests/src/qemu/network/questions.ts";
 import { ImageTree } from "../../../packages/guests/src/qemu/oci/image-tree.ts";
+import { atOnce } from "../../../packages/guests/src/qemu/oci/in-steps.ts";
 import { PortReader } from "../../../packages/guests/src/qemu/oci/port-reader.ts";
 import { TooMuch, readTree } from "../../../packages/guests/src/qemu/oci/returned-tree.ts";
 import { Refusal } from "../../../packages/guests/src/qemu/refusal.ts";
@@ -66,9 +67,9 @@ const tar: Target = {
           demand(entries.push(entry) <= ENTRIES_MAX, "an archive of a megabyte holds more than it can");
         }
         const image = new ImageTree();
-        image.apply(entries, 0);
+        atOnce(image.applying(() => entries, 0));
         image.group();
-        image.apply(entries, 1);
+        atOnce(image.applying(() => entries, 1));
       },
       Refusal,
       TarDamage,

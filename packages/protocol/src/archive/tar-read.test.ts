@@ -3,7 +3,7 @@ import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { headerOf, paxOf, type Part } from "@xenoservers/testkit";
+import { headerOf, paxOf, summed, type Part } from "@xenoservers/testkit";
 import { TarDamage, readTar, type TarEntry } from "./tar-read.ts";
 
 let folder = "";
@@ -99,6 +99,43 @@ describe("a size in an extended header", () => {
     );
     expect(await refusal(below)).toBe("an entry's size is below zero");
   });
+});
+
+/** Where programs disagree, what is seen here is what container engines see: no scanner may be shown other files. */
+describe("an entry's name", () => {
+  const gnu = (change: (header: Buffer) => void): Part => {
+    const header = headerOf("name", "0", 0).subarray(0, 512);
+    header.write("ustar  \0", 257, "latin1");
+    change(header);
+    return summed(header);
+  };
+  const nameOf = async (...parts: Part[]): Promise<string | undefined> => (await entriesOf(...parts))[0]?.name;
+
+  it("has a prefix in a header of GNU's where Go wrote one, and not where GNU has times", async () => {
+    expect(await nameOf(gnu((header) => header.write("usr/lib", 345)))).toBe("usr/lib/name");
+    expect(await nameOf(gnu((header) => header.write("14371700000\x0014371700001\0", 345)))).toBe("name");
+    expect(await nameOf(gnu((header) => header.writeUInt8(0x80, 345)))).toBe("name");
+    expect(await nameOf(gnu((header) => header.write("\xff\xfe", 345, "latin1")))).toBe("name");
+  });
+  it("is GNU's long one where pax states another", async () => {
+    const long = headerOf("././@LongLink", "L", 4, "gnu\0");
+    expect(await nameOf(paxOf(["path", "pax"]), long, FILE)).toBe("gnu");
+    expect(await nameOf(long, paxOf(["path", "pax"]), FILE)).toBe("gnu");
+  });
+  it("makes a folder by its slash in V7 alone", async () => {
+    const kinds = await entriesOf(headerOf("a/", "\0", 0), headerOf("b/", "0", 0));
+    expect(kinds.map(({ kind }) => kind)).toEqual(["directory", "file"]);
+  });
+});
+
+it("takes one block of zeros for the end only where nothing follows", async () => {
+  expect(await refusal(FILE, Buffer.alloc(512), headerOf("hidden", "0", 0))).toBe("a lone block of zeros stands amid its entries");
+  expect(await entriesOf(FILE, Buffer.alloc(1_024), headerOf("behind the end", "0", 0))).toHaveLength(1);
+});
+
+it("takes an attribute without a value for none, as POSIX has it", async () => {
+  const [entry] = await entriesOf(paxOf(["SCHILY.xattr.user.a", ""], ["SCHILY.xattr.user.b", "1"]), FILE);
+  expect(entry?.xattrs).toEqual([["user.b", "1"]]);
 });
 
 describe("the map of a sparse file", () => {

@@ -174,6 +174,7 @@ function take(said: Said, bytes: Buffer): void {
   const libarchive: [string, string][] = [];
   for (const [key, value] of records(bytes)) {
     if (key === "GNU.sparse.offset" || key === "GNU.sparse.numbytes") said.sparse.push(whole(value));
+    else if (value === "" && /^[A-Z]+\.xattr\./.test(key)) continue; // as POSIX has it: nothing is said
     else if (key.startsWith(SCHILY)) said.xattrs.push([key.slice(SCHILY.length), value]);
     else if (key.startsWith(LIBARCHIVE))
       libarchive.push([unescape(key.slice(LIBARCHIVE.length)), Buffer.from(value, "base64").toString("latin1")]);
@@ -281,13 +282,24 @@ async function fileOf(window: Window, raw: Raw, { pax, sparse }: Said): Promise<
   return { size: raw.size, pieces: raw.size === 0 ? [] : [{ at: 0, from: raw.data, length: raw.size }], next };
 }
 
+const isOctal = (header: Buffer, from: number): boolean => /^[0-7 ]*$/.test(text(header, from, 12));
+
+/**
+ * What stands before the name: POSIX's prefix; star's is shorter. GNU has times there, which Go's archive/tar overwrote with a prefix until
+ * 2016, and reads as one where they are no times.
+ */
+function prefixIn(header: Buffer): string {
+  const magic = header.toString("latin1", 257, 263);
+  if (magic === "ustar\0") return text(header, 345, header.toString("latin1", 508, 512) === "tar\0" ? 131 : 155);
+  if (magic !== "ustar " || header.readUInt8(345) >= 0x80 || (isOctal(header, 345) && isOctal(header, 357))) return "";
+  const prefix = text(header, 345, 155);
+  return /^\p{ASCII}*$/u.test(prefix) ? prefix : "";
+}
+
 /** The name as far as it stands in the header itself. */
 function nameIn(header: Buffer): string {
-  const name = text(header, 0, 100);
-  if (header.toString("latin1", 257, 263) !== "ustar\0") return name;
-  const isStar = header.toString("latin1", 508, 512) === "tar\0";
-  const prefix = text(header, 345, isStar ? 131 : 155);
-  return prefix === "" ? name : `${prefix}/${name}`;
+  const prefix = prefixIn(header);
+  return prefix === "" ? text(header, 0, 100) : `${prefix}/${text(header, 0, 100)}`;
 }
 
 /** Of people and times; a value that pax states counts. */
@@ -300,10 +312,12 @@ function stated(value: string | undefined, header: number): number {
 async function entryOf(window: Window, raw: Raw, said: Said): Promise<{ entry: TarEntry; next: number }> {
   const { header, type } = raw;
   const { pax } = said;
-  const name = pax.get("GNU.sparse.name") || pax.get("path") || said.path || nameIn(header);
+  // GNU's long names count before pax's, as in Go's reader: what one program scans, another must not see under another name
+  const name = pax.get("GNU.sparse.name") || said.path || pax.get("path") || nameIn(header);
   const found = KINDS[type];
   if (found === undefined) throw damaged(`it holds an entry of the kind '${shown(type)}', which is not known here: ${shown(name)}`);
-  const kind = found === "file" && name.endsWith("/") ? "directory" : found;
+  // V7 knows folders by their names alone
+  const kind = type === "\0" && name.endsWith("/") ? "directory" : found;
   // of other entries the size is a hint, or that of the file that a link leads to; only GNU's listing of a folder has data
   const data =
     kind === "file" ? await fileOf(window, raw, said) : { size: 0, pieces: [], next: raw.data + (type === "D" ? padded(raw.size) : 0) };
@@ -314,11 +328,16 @@ async function entryOf(window: Window, raw: Raw, said: Said): Promise<{ entry: T
     uid: stated(pax.get("uid"), number(header, 108, 8, "owner")),
     gid: stated(pax.get("gid"), number(header, 116, 8, "group")),
     mtime: stated(pax.get("mtime"), number(header, 136, 12, "time")),
-    target: kind === "link" || kind === "symlink" ? pax.get("linkpath") || said.link || text(header, 157, 100) : "",
+    target: kind === "link" || kind === "symlink" ? said.link || pax.get("linkpath") || text(header, 157, 100) : "",
     major: isDevice ? number(header, 329, 8, "device") : 0,
     minor: isDevice ? number(header, 337, 8, "device") : 0,
   };
   return { entry, next: data.next };
+}
+
+/** Two blocks of zeros end an archive, or one where nothing follows: what hides behind one alone would be there for some programs only. */
+async function endsAt(window: Window, at: number): Promise<void> {
+  if (at < window.size && !(await window.at(at, BLOCK)).equals(ZEROS)) throw damaged("a lone block of zeros stands amid its entries");
 }
 
 /** Every entry, in the archive's order. Throws TarDamage where the archive is none. */
@@ -327,7 +346,7 @@ export async function* readTar(file: FileHandle, size: number): AsyncGenerator<T
   let said = nothingSaid();
   for (let at = 0; at < size;) {
     const header = Buffer.from(await window.at(at, BLOCK));
-    if (header.equals(ZEROS)) return;
+    if (header.equals(ZEROS)) return endsAt(window, at + BLOCK);
     if (!sumIsRight(header)) throw damaged("an entry's checksum is wrong");
     const type = header.toString("latin1", 156, 157);
     const isSpecial = SPECIALS.includes(type);

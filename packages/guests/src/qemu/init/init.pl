@@ -53,19 +53,37 @@ sub disks {
   return %found;
 }
 
+# an overlay's root is as its upper folder: mode, owner, time and attributes (llistxattr, lgetxattr and lsetxattr have no names here) of the image's
+sub as_lower {
+  my ($from, $to) = @_;
+  my ($names, $value) = ("\0" x 65536, '');
+  my $length = syscall(195, $from, $names, 65536);
+  for my $name ($length > 0 ? split(/\0/, substr($names, 0, $length)) : ()) {
+    next if $name =~ /^trusted\.overlay\./;
+    $value = "\0" x 65536;
+    my $size = syscall(192, $from, $name, $value, 65536);
+    syscall(189, $to, $name, $value, $size, 0) if $size >= 0;
+  }
+  my @of = lstat $from;
+  chown $of[4], $of[5], $to;
+  chmod $of[2] & 07777, $to;
+  utime $of[9], $of[9], $to;
+}
+
 open(my $job, '+<', port('xeno.job')) or fail('the job port does not open');
 my %disk = disks();
 my @lower;
 for (my $i = 0; exists $disk{"layer$i"}; $i++) {
   mkdir "/l/$i";
   sh('mount', '-t', 'squashfs', '-o', 'ro', $disk{"layer$i"}, "/l/$i") == 0 or fail("layer $i does not mount");
-  unshift @lower, "/l/$i";
+  unshift @lower, "/l/$i/root";
 }
 sh('mount', '-t', 'ext4', '-o', 'noatime', $disk{disk}, '/d') == 0 or fail('the disk does not mount');
 mkdir $_ for qw(/d/upper /d/work);
 sh('mount', '-t', 'overlay', '-o', 'lowerdir=' . join(':', @lower) . ',upperdir=/d/upper,workdir=/d/work', 'root', '/r') == 0 or fail('the root does not mount');
 mkdir "/r/$_" for qw(proc sys dev etc .xeno);
 mkdir '/r/tmp' and chmod 01777, '/r/tmp';
+as_lower($lower[0], '/r');
 sh('mount', '-t', 'proc', 'proc', '/r/proc');
 sh('mount', '-t', 'sysfs', 'sysfs', '/r/sys');
 sh('mount', '-o', 'bind', '/dev', '/r/dev');

@@ -22,6 +22,7 @@ import { blankFormatted, blankOverlay, blankRaw, checkInside } from "../images/d
 import type { Stock } from "../images/stock.ts";
 import type { QemuHost } from "./host.ts";
 import { checkImage } from "../images/image.ts";
+import { ENTRIES_MAX, TEXT_BYTES_MAX } from "../oci/image-bounds.ts";
 import { imageDisks } from "../oci/image-disks.ts";
 import { Refusal } from "../refusal.ts";
 import { VM_FILES, type PlanInput } from "./plan.ts";
@@ -29,9 +30,6 @@ import type { SnapshotSource } from "../snapshots/snapshot.ts";
 import { boxPath, giveToBox } from "./vm.ts";
 
 const MIB = 1024 * 1024;
-/** Of an image, however large its disk: each takes memory of this process while the image is put together. */
-const ENTRIES_MAX = 1_000_000;
-const TEXT_BYTES_MAX = 64 * MIB;
 /** Of a machine's folder: its links to images and layers. */
 export const HELD = "held";
 

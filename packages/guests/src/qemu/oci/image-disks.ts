@@ -19,9 +19,12 @@ import { giveToBox, makeVmFolder } from "../machine/vm.ts";
 import type { TarEntry } from "@xenoservers/protocol/archive";
 import { Refusal } from "../refusal.ts";
 import { packingOfFile, unpack } from "./decompress.ts";
+import { inTurn } from "./image-bounds.ts";
 import { ImageTree } from "./image-tree.ts";
+import { spread } from "./in-steps.ts";
 import { archiveOf, contentOf, type DiskContent } from "./overlay-disk.ts";
 import { layerEntries } from "./layer-entries.ts";
+import { openIndex, writeIndex, type LayerIndex, type Weight } from "./layer-index.ts";
 
 const MIB = 1024 * 1024;
 const TIMEOUT_MS = 10 * 60_000;
@@ -33,7 +36,7 @@ const LAYERS_IN_A_DISK = 8;
 /** Squashfs has one table of owners and groups. */
 const IDS_MAX = 65_535;
 /** Changes where other disks come of the same layers. */
-const FORM = 2;
+const FORM = 3;
 
 interface Layer {
   digest: string;
@@ -81,13 +84,6 @@ const tooMuchText = ({ textBytesMax }: ImageInput): Refusal =>
 const textOf = ({ name, target, xattrs }: TarEntry): number =>
   xattrs.reduce((sum, [key, value]) => sum + key.length + value.length, name.length + target.length);
 
-/** What was found in one layer. */
-interface Index {
-  /** Unpacked, holes of files included. */
-  bytes: number;
-  entries: TarEntry[];
-}
-
 /** The layers' archives, each unpacked at most once. */
 class Archives {
   readonly #input: ImageInput;
@@ -130,34 +126,23 @@ class Archives {
   }
 }
 
-/** What of the image's bounds the layers before leave. */
-interface Left {
-  bytes: number;
-  entries: number;
-  text: number;
-}
-
-async function read(archive: FileHandle, input: ImageInput, left: Left): Promise<Index> {
+/** Entries within what of the image's bounds the layers before leave, and what they take together. */
+async function* read(archive: FileHandle, input: ImageInput, left: Weight): AsyncGenerator<TarEntry, Weight> {
   const { size } = await archive.stat();
   if (size > left.bytes) throw tooLarge(input);
-  const entries: TarEntry[] = [];
-  let bytes = size;
-  let count = 0;
-  let text = 0;
+  const weight = { bytes: size, entries: 0, text: 0 };
   for await (const entry of layerEntries(archive, size)) {
     input.signal?.throwIfAborted();
-    entries.push(entry);
-    count += Math.max(1, entry.pieces.length);
-    bytes += entry.size - entry.pieces.reduce((sum, { length }) => sum + length, 0);
-    text += textOf(entry);
-    if (text > left.text) throw tooMuchText(input);
-    if (count > left.entries) throw tooMany(input);
-    if (bytes > left.bytes) throw tooLarge(input);
+    weight.entries += Math.max(1, entry.pieces.length);
+    weight.bytes += entry.size - entry.pieces.reduce((sum, { length }) => sum + length, 0);
+    weight.text += textOf(entry);
+    if (weight.text > left.text) throw tooMuchText(input);
+    if (weight.entries > left.entries) throw tooMany(input);
+    if (weight.bytes > left.bytes) throw tooLarge(input);
+    yield entry;
   }
-  return { bytes, entries };
+  return weight;
 }
-
-const weightOf = ({ entries }: Index): number => entries.reduce((sum, { pieces }) => sum + Math.max(1, pieces.length), 0);
 
 /** A layer's refusal says which one it is. */
 async function ofLayer<T>(index: number, { layers }: ImageInput, work: () => Promise<T>): Promise<T> {
@@ -170,26 +155,23 @@ async function ofLayer<T>(index: number, { layers }: ImageInput, work: () => Pro
   }
 }
 
-/** Every layer's entries, from before where they were read before. */
-async function indexes(input: ImageInput, archives: Archives, cache: Cache): Promise<Index[]> {
-  const left: Left = { bytes: input.bytesMax, entries: input.entriesMax, text: input.textBytesMax };
-  const found: Index[] = [];
+/** What every layer holds, from before where it was read before. `found`: those that are open, also where it throws. */
+async function openIndexes(input: ImageInput, archives: Archives, cache: Cache, found: LayerIndex[]): Promise<Weight> {
+  const left: Weight = { bytes: input.bytesMax, entries: input.entriesMax, text: input.textBytesMax };
   for (const [i, { digest }] of input.layers.entries()) {
-    let fresh: Index | null = null;
-    const file = await cached(cache, `${digest}.index`, async (part) => {
-      fresh = await ofLayer(i, input, async () => read(await archives.at(i, left.bytes), input, left));
-      await writeFile(part, JSON.stringify(fresh), { mode: 0o600 });
-    });
-    const index = fresh ?? (JSON.parse(await readFile(file, "utf8")) as Index);
+    const file = await cached(cache, `${digest}.entries`, (part) =>
+      ofLayer(i, input, async () => writeIndex(part, read(await archives.at(i, left.bytes), input, left))),
+    );
+    const index = await openIndex(file);
+    found.push(index);
     left.bytes -= index.bytes;
-    left.entries -= weightOf(index);
-    left.text -= index.entries.reduce((sum, entry) => sum + textOf(entry), 0);
+    left.entries -= index.entries;
+    left.text -= index.text;
     if (left.bytes < 0) throw tooLarge(input);
     if (left.entries < 0) throw tooMany(input);
     if (left.text < 0) throw tooMuchText(input);
-    found.push(index);
   }
-  return found;
+  return { bytes: input.bytesMax - left.bytes, entries: input.entriesMax - left.entries, text: input.textBytesMax - left.text };
 }
 
 /** What the guest needs of its root before anything of the image runs (init/init.pl mounts them), as runc wants it. */
@@ -204,7 +186,8 @@ function checkRoot(tree: ImageTree): void {
 }
 
 function checkOwners({ items }: DiskContent): void {
-  const ids = new Set(items.flatMap(({ inode }) => (inode ? [inode.uid, inode.gid] : [])));
+  const ids = new Set<number>();
+  for (const { inode } of items) if (inode) ids.add(inode.uid).add(inode.gid);
   if (ids.size > IDS_MAX) throw new Refusal("bytes", `the image has files of more than ${IDS_MAX} owners and groups`);
 }
 
@@ -219,11 +202,6 @@ function writerFailed(code: number | null, said: string): Error {
   );
 }
 
-const rootOf = ({ root }: DiskContent): string[] => [
-  ...["-mkfs-time", "0", "-root-time", "0"],
-  ...["-root-uid", String(root.uid), "-root-gid", String(root.gid), "-root-mode", `0${root.mode.toString(8)}`],
-];
-
 async function writeDisk(content: DiskContent, archives: Archives, input: ImageInput, part: string): Promise<void> {
   const folder = path.join(input.work, "writer");
   await rm(folder, { recursive: true, force: true });
@@ -231,7 +209,7 @@ async function writeDisk(content: DiskContent, archives: Archives, input: ImageI
   const box = path.join(folder, "box");
   const uid = uidOf(BUILDER);
   await giveToBox(box, uid);
-  const words = ["sqfstar", "-comp", "lz4", "-no-progress", "-quiet", ...rootOf(content), "/w/disk"];
+  const words = ["sqfstar", "-comp", "lz4", "-no-progress", "-quiet", "-mkfs-time", "0", "/w/disk"];
   const [program, ...args] = await boxed({ ...OWN_BOX, folder: box, fileMibMax: Math.ceil(input.bytesMax / MIB) * 2 + 64, uid }, words);
   const from = Readable.from(archiveOf(content, await archives.all(content.layers)));
   // SIGKILL: unshare ignores what asks it to end, and takes its children along when it dies
@@ -289,27 +267,37 @@ async function isThereWhole(file: string, input: ImageInput, cache: Cache): Prom
   return true;
 }
 
-async function make(input: ImageInput, cache: Cache, archives: Archives): Promise<Made> {
-  const found = await indexes(input, archives, cache);
-  const digests = input.layers.map(({ digest }) => digest);
+/** Puts the layers together and writes what they make; the disks' names. */
+async function writeDisks(input: ImageInput, cache: Cache, archives: Archives, found: readonly LayerIndex[]): Promise<string[]> {
+  const { layers, signal } = input;
+  const digests = layers.map(({ digest }) => digest);
   const tree = new ImageTree();
   const disks: string[] = [];
-  for (const group of groupsOf(input.layers.length)) {
+  for (const group of groupsOf(layers.length)) {
     tree.group();
-    for (const layer of group) tree.apply(found[layer]?.entries ?? [], layer);
-    const content = contentOf(tree, digests);
-    if (content.items.length === 0 && disks.length > 0) continue; // nothing changed
+    for (const layer of group) {
+      const steps = tree.applying(() => found[layer]?.read() ?? [], layer);
+      await ofLayer(layer, input, () => spread(steps, signal));
+    }
+    const content = await spread(contentOf(tree, digests), signal);
+    if (content.items.length === 0) continue; // nothing changed
     checkOwners(content);
     const file = await cached(cache, `${content.digest}.sqfs`, (part) => writeDisk(content, archives, input, part));
     await input.take(file);
     disks.push(path.basename(file));
   }
   checkRoot(tree);
-  return {
-    disks,
-    bytes: found.reduce((sum, { bytes }) => sum + bytes, 0),
-    entries: found.reduce((sum, index) => sum + weightOf(index), 0),
-  };
+  return disks;
+}
+
+async function make(input: ImageInput, cache: Cache, archives: Archives): Promise<Made> {
+  const found: LayerIndex[] = [];
+  try {
+    const { bytes, entries } = await openIndexes(input, archives, cache, found);
+    return { bytes, entries, disks: await inTurn(entries, input.signal, () => writeDisks(input, cache, archives, found)) };
+  } finally {
+    for (const index of found) await index.close();
+  }
 }
 
 /**

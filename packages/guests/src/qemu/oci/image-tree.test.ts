@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Refusal } from "../refusal.ts";
 import { ImageTree, type Place } from "./image-tree.ts";
-import { contentOf, type DiskContent } from "./overlay-disk.ts";
+import { atOnce } from "./in-steps.ts";
+import { contentOf as contentSteps, type DiskContent } from "./overlay-disk.ts";
 import type { TarEntry } from "@xenoservers/protocol/archive";
 
 const entry = (over: Partial<TarEntry> & Pick<TarEntry, "name" | "kind">): TarEntry => ({
@@ -39,11 +40,14 @@ function listing(tree: ImageTree): string[] {
   return lines;
 }
 
+const contentOf = (tree: ImageTree, digests: readonly string[]): DiskContent => atOnce(contentSteps(tree, digests));
+const belowRoot = ({ items }: DiskContent): DiskContent["items"] => items.filter(({ path }) => path !== "");
+
 function treeOf(...layers: TarEntry[][]): ImageTree {
   const tree = new ImageTree();
   for (const [i, layer] of layers.entries()) {
     tree.group();
-    tree.apply(layer, i);
+    atOnce(tree.applying(() => layer, i));
   }
   return tree;
 }
@@ -142,6 +146,12 @@ describe("hard links", () => {
   it("to itself change nothing: GNU tar writes one where a file is named twice", () => {
     expect(made(["a=1", "a => a"])).toEqual(["a=1"]);
   });
+  it("say again what the file is, and are believed (podman, docker, containerd)", () => {
+    const again = entry({ name: "b", kind: "link", target: "a", mode: 0o600, uid: 9, mtime: 9, xattrs: [["user.is", "2"]] });
+    expect(treeOf(layerOf("a=1"), [again]).find("a")?.inode).toMatchObject({ mode: 0o600, uid: 9, mtime: 9, xattrs: [["user.is", "2"]] });
+    const toLink = treeOf(layerOf("a -> x"), [again]).find("a");
+    expect(toLink?.inode).toMatchObject({ kind: "symlink", uid: 9, mode: 0o644 });
+  });
   it("to nothing, to a folder and to what comes later are refused", () => {
     expect(refused(["b => a"])).toBe("bytes: the hard link b in a layer leads to a, which is not in the image");
     expect(refused(["b => a", "a=1"])).toContain("not in the image");
@@ -184,13 +194,20 @@ it("leaves out what would be taken for the overlay's own", () => {
   expect(listing(treeOf(layerOf("a=1"), [entry({ name: "a", kind: "character" })]))).toEqual([]);
 });
 
+it("has times as the disk's file system can, and 1970 where engines take a time for none", () => {
+  const timeOf = (mtime: number): number | undefined => treeOf([entry({ name: "x", kind: "file", mtime })]).find("x")?.inode.mtime;
+  expect([-5, 0, 2 ** 32 - 1, 2 ** 32, 9_223_372_036, 9_223_372_037].map(timeOf)).toEqual([0, 0, 2 ** 32 - 1, 2 ** 32 - 1, 2 ** 32 - 1, 0]);
+});
+
 describe("a disk of an overlay", () => {
   /** The last layer's disk: whiteouts as `-a`, opaque folders as `a/!`. */
   const disk = (...layers: string[][]): string[] =>
-    contentOf(
-      treeOf(...layers.map((words) => layerOf(...words))),
-      layers.map((_, i) => String(i)),
-    ).items.map(({ path, inode, link, isOpaque }) =>
+    belowRoot(
+      contentOf(
+        treeOf(...layers.map((words) => layerOf(...words))),
+        layers.map((_, i) => String(i)),
+      ),
+    ).map(({ path, inode, link, isOpaque }) =>
       inode ? `${path}${inode.kind === "directory" ? "/" : link === null ? "" : ` => ${link}`}${isOpaque ? "!" : ""}` : `-${path}`,
     );
 
@@ -199,6 +216,12 @@ describe("a disk of an overlay", () => {
     expect(disk(["a/", "a/b=1", "c=1"], [])).toEqual([]);
     expect(disk(["a/", "a/b=1"], ["a/.wh.b", ".wh.zz"])).toEqual(["a/", "-a/b"]);
   });
+  it("holds the root where that changed, and the first one always", () => {
+    const paths = (...layers: TarEntry[][]): string[] => contentOf(treeOf(...layers), ["0", "1"]).items.map(({ path }) => path);
+    expect(paths([])).toEqual([""]);
+    expect(paths(layerOf("a=1"), [])).toEqual([]);
+    expect(paths(layerOf("a=1"), layerOf("./=700"))).toEqual([""]);
+  });
   it("makes a folder opaque where another was", () => {
     expect(disk(["a/", "a/b/", "a/b/c=1"], [".wh.a", "a/", "a/x=1"])).toEqual(["a/!", "a/x"]);
     expect(disk(["a/", "a/b/", "a/b/c=1"], ["a/", "a/.wh..wh..opq", "a/b/"])).toEqual(["a/", "a/b/!"]);
@@ -206,7 +229,7 @@ describe("a disk of an overlay", () => {
     expect(disk(["a/", "a/x=1"], ["a=1"])).toEqual(["a"]);
   });
   it("brings all names of a file that got one more", () => {
-    expect(disk(["a=1", "d/b => a", "c=1"], ["e => a"])).toEqual(["d/", "a", "d/b => a", "e => a"]);
+    expect(disk(["a=1", "d/b => a", "c=1"], ["e => a"])).toEqual(["d/", "a", "e => a", "d/b => a"]);
     expect(disk(["a=1", "b => a"], [".wh.b", "e => a"])).toEqual(["-b", "a", "e => a"]);
   });
   it("is the same for the same changes, whatever lies below", () => {
@@ -222,7 +245,8 @@ describe("disks on top of each other", () => {
   const isBelow = (at: string, folder: string): boolean => at.startsWith(`${folder}/`);
 
   /** One more disk on top, by overlayfs's own rules. */
-  function shownWith(before: Shown, { items }: DiskContent): Shown {
+  function shownWith(before: Shown, content: DiskContent): Shown {
+    const items = belowRoot(content);
     const shown: Shown = new Map(before);
     const clear = (folder: string): void => {
       for (const at of [...shown.keys()]) if (isBelow(at, folder)) shown.delete(at);
@@ -273,7 +297,8 @@ describe("disks on top of each other", () => {
           if (i % together === 0) tree.group();
           // what is refused leaves the tree half done, and is no image
           try {
-            tree.apply(layerOf(...words), i);
+            const layer = layerOf(...words);
+            atOnce(tree.applying(() => layer, i));
           } catch (error) {
             if (error instanceof Refusal) return;
             throw error;

@@ -6,6 +6,8 @@
  */
 import { shown, type Piece, type TarEntry } from "@xenoservers/protocol/archive";
 import { Refusal } from "../refusal.ts";
+import { LED_MAX } from "./image-bounds.ts";
+import { STEP_COUNT } from "./in-steps.ts";
 
 export interface Inode {
   kind: Exclude<TarEntry["kind"], "link">;
@@ -40,6 +42,8 @@ export interface Place {
   goneIn: number;
 }
 
+/** Of what most entries have none of; one for all. */
+const NONE: never[] = [];
 const WHITEOUT = ".wh.";
 const OPAQUE = ".wh..wh..opq";
 /** Beside whiteouts, AUFS keeps notes of its own under such names. */
@@ -49,7 +53,9 @@ const LINKS_MAX = 40;
 const NAME_BYTES_MAX = 255;
 const PATH_BYTES_MAX = 4_095;
 const ID_MAX = 2 ** 32 - 2;
+/** Of the disk's file system; and up to which container engines take a time for one: beyond they write 1970. */
 const TIME_MAX = 2 ** 32 - 1;
+const TIME_SANE_MAX = 9_223_372_036;
 const MAJOR_MAX = 4_095;
 const MINOR_MAX = 1_048_575;
 /** xattr(7), and what a file's attributes may take together in the disk's file system. */
@@ -75,9 +81,22 @@ export function partsOf(name: string): string[] {
 const saysNothing = (parts: readonly string[]): boolean =>
   parts.some((part, i) => part.startsWith(WHITEOUT) && (i < parts.length - 1 || (part.startsWith(AUFS) && part !== OPAQUE)));
 
+const isWhiteout = (parts: readonly string[]): boolean => parts.at(-1)?.startsWith(WHITEOUT) === true;
+
+/** What says something, in steps; with its number. */
+function* each(entries: () => Iterable<TarEntry>, take: (parts: string[], entry: TarEntry, at: number) => void): Generator<void> {
+  let at = 0;
+  for (const entry of entries()) {
+    const parts = partsOf(entry.name);
+    if (!saysNothing(parts)) take(parts, entry, at);
+    if (++at % STEP_COUNT === 0) yield;
+  }
+}
+
 /** Attributes that a disk can hold; those by which overlays know their own would be taken for ours. */
 function kept(xattrs: TarEntry["xattrs"]): TarEntry["xattrs"] {
   const found = xattrs.filter(([name]) => /^(user|trusted|security)\../.test(name) && !name.startsWith("trusted.overlay."));
+  if (found.length === 0) return NONE;
   if (
     found.some(([name]) => name.length > XATTR_NAME_MAX) ||
     found.reduce((sum, [name, value]) => sum + name.length + value.length, 0) > XATTR_BYTES_MAX
@@ -104,18 +123,34 @@ const newFolder = (): Inode => ({
   ...{ places: null, linkedIn: 0 },
 });
 
-function inodeOf(entry: TarEntry, layer: number): Inode {
-  const { kind, name, mode, uid, gid, mtime, target, major, minor, size, pieces } = entry;
-  if (kind === "link") throw new Error("a hard link is no file of its own");
+type Stated = Pick<Inode, "mode" | "uid" | "gid" | "mtime" | "xattrs">;
+
+function statedBy({ name, mode, uid, gid, mtime, xattrs }: TarEntry): Stated {
   if (uid < 0 || gid < 0 || uid > ID_MAX || gid > ID_MAX) throw wrong(`the owner of ${shown(name)} in a layer is none that a system knows`);
+  return { mode, uid, gid, mtime: mtime > TIME_SANE_MAX ? 0 : Math.min(Math.max(0, mtime), TIME_MAX), xattrs: kept(xattrs) };
+}
+
+function inodeOf(entry: TarEntry, layer: number): Inode {
+  const { kind, name, target, major, minor, size, pieces } = entry;
+  if (kind === "link") throw new Error("a hard link is no file of its own");
   if (kind === "symlink" && (target === "" || target.length > PATH_BYTES_MAX || target.includes("\0")))
     throw wrong(`the link ${shown(name)} in a layer leads to nothing that can be a path`);
   if (major < 0 || minor < 0 || major > MAJOR_MAX || minor > MINOR_MAX)
     throw wrong(`the device ${shown(name)} in a layer has a number that is none`);
   return {
-    ...{ kind, mode, uid, gid, target, major, minor, size, layer, pieces, xattrs: kept(entry.xattrs), places: null, linkedIn: 0 },
-    mtime: Math.min(Math.max(0, mtime), TIME_MAX),
+    ...{ ...statedBy(entry), kind, target, major, minor, size, layer },
+    ...{ pieces: pieces.length === 0 ? NONE : pieces, places: null, linkedIn: 0 },
   };
+}
+
+/** A hard link says again what the file is, and engines take its word: mode, owner, time; attributes are joined. */
+function restate(inode: Inode, entry: TarEntry): void {
+  const { mode, xattrs, ...rest } = statedBy(entry);
+  const added = new Set(xattrs.map(([name]) => name));
+  Object.assign(inode, rest, {
+    mode: inode.kind === "symlink" ? inode.mode : mode,
+    xattrs: kept([...inode.xattrs.filter(([name]) => !added.has(name)), ...xattrs]),
+  });
 }
 
 export class ImageTree {
@@ -123,37 +158,39 @@ export class ImageTree {
     ...{ name: "", parent: null, inode: newFolder(), born: 0, changed: 0, children: new Map(), gone: new Map(), goneIn: 0 },
   };
   #group = 0;
-  /** What the hard links of the layer that is being applied led to before it. */
-  #before = new Map<TarEntry, Place | undefined>();
+  /** What the hard links of the layer that is being applied led to before it, by their numbers. */
+  #before = new Map<number, Place | undefined>();
+  /** Parts of links' targets that paths led through. */
+  #led = 0;
 
   get groupNow(): number {
     return this.#group;
   }
 
-  /** From here on changes count anew. */
+  /** From here on changes count anew; there is a root from the first group on. */
   group(): void {
-    this.#group++;
+    if (++this.#group === 1) this.#touch(this.root);
   }
 
-  /** One layer on top of those before. */
-  apply(entries: readonly TarEntry[], layer: number): void {
-    const own = new Set<string>();
+  /** One layer on top of those before, in steps. `entries`: the same in the same order each time. */
+  *applying(entries: () => Iterable<TarEntry>, layer: number): Generator<void> {
     const hides: string[][] = [];
-    const brings: [string[], TarEntry][] = [];
-    for (const entry of entries) {
-      const parts = partsOf(entry.name);
-      if (saysNothing(parts)) continue;
-      if (parts.at(-1)?.startsWith(WHITEOUT)) hides.push(parts);
-      else brings.push([parts, entry]);
-      if (entry.kind === "directory") own.add(parts.join("/"));
+    yield* each(entries, (parts) => void (isWhiteout(parts) && hides.push(parts)));
+    if (hides.length > 0) {
+      const above = new Set(hides.flatMap((parts) => parts.slice(0, -1).map((_, i) => parts.slice(0, i + 1).join("/"))));
+      const own = new Set<string>();
+      yield* each(entries, (parts, entry, at) => {
+        if (entry.kind === "directory" && above.has(parts.join("/"))) own.add(parts.join("/"));
+        // an engine that goes through the archive in order may meet a link to a file before the whiteout that hides that one
+        if (entry.kind === "link" && !isWhiteout(parts)) this.#before.set(at, this.#target(entry));
+      });
+      // whatever the order in the archive, whiteouts apply to lower layers alone
+      for (const [i, parts] of hides.entries()) {
+        this.#hide(parts, own);
+        if (i % STEP_COUNT === 0) yield;
+      }
     }
-    // an engine that goes through the archive in order may meet a link to a file before the whiteout that hides that one
-    this.#before = new Map(
-      hides.length === 0 ? [] : brings.map(([, entry]) => [entry, entry.kind === "link" ? this.#target(entry) : undefined]),
-    );
-    // whatever the order in the archive, whiteouts apply to lower layers alone
-    for (const parts of hides) this.#hide(parts, own);
-    for (const [parts, entry] of brings) this.#bring(parts, entry, layer);
+    yield* each(entries, (parts, entry, at) => void (isWhiteout(parts) || this.#bring(parts, entry, layer, at)));
     this.#before.clear();
   }
 
@@ -165,7 +202,7 @@ export class ImageTree {
     else this.#remove(parent, last.slice(WHITEOUT.length));
   }
 
-  #bring(parts: string[], entry: TarEntry, layer: number): void {
+  #bring(parts: string[], entry: TarEntry, layer: number, at: number): void {
     const name = parts.at(-1);
     if (name === undefined) {
       if (entry.kind !== "directory") throw wrong("a layer makes the root something that is no folder");
@@ -175,7 +212,7 @@ export class ImageTree {
     const parent = this.#folder(parts.slice(0, -1), true);
     if (!parent) throw wrong(`a layer puts ${shown(entry.name)} below something that is no folder`);
     const there = parent.children?.get(name);
-    if (entry.kind === "link") return this.#link(parent, name, entry);
+    if (entry.kind === "link") return this.#link(parent, name, entry, at);
     // overlays take such a device for a whiteout, whoever made it
     if (entry.kind === "character" && entry.major === 0 && entry.minor === 0) return this.#remove(parent, name);
     const inode = inodeOf(entry, layer);
@@ -193,13 +230,14 @@ export class ImageTree {
     return last === undefined ? undefined : this.#folder(parts, false)?.children?.get(last);
   }
 
-  #link(parent: Place, name: string, entry: TarEntry): void {
+  #link(parent: Place, name: string, entry: TarEntry, at: number): void {
     const { name: said, target } = entry;
-    const found = this.#target(entry) ?? this.#before.get(entry);
+    const found = this.#target(entry) ?? this.#before.get(at);
     if (!found) throw wrong(`the hard link ${shown(said)} in a layer leads to ${shown(target)}, which is not in the image`);
     if (found.children) throw wrong(`the hard link ${shown(said)} in a layer leads to a folder`);
     if (parent.children?.get(name) === found) return; // GNU tar writes one where a file is named twice
     const { inode } = found;
+    restate(inode, entry);
     const place = this.#put(parent, name, inode);
     inode.places ??= [found];
     // a file of a lower disk gets no more names there: where it gets another, all that it has come along
@@ -266,12 +304,10 @@ export class ImageTree {
         if (++links > LINKS_MAX) throw wrong(`a layer holds a path that leads from link to link without end: ${shown(path.join("/"))}`);
         const { target } = next.inode;
         if (target.startsWith("/")) at = this.root;
-        left.push(
-          ...target
-            .split("/")
-            .filter((each) => each !== "" && each !== ".")
-            .reverse(),
-        );
+        const through = target.split("/").filter((name) => name !== "" && name !== ".");
+        this.#led += through.length + 1;
+        if (this.#led > LED_MAX) throw wrong(`the paths of the layers lead through links too often: ${shown(path.join("/"))} is one`);
+        left.push(...through.reverse());
       }
     }
     return at;

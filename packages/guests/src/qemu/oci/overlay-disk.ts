@@ -1,15 +1,17 @@
 /**
  * What one read-only disk of an overlay holds: everything that changed in a tree since its last group of layers, with whiteouts and
- * opaque folders as overlayfs has them (kernel Documentation/filesystems/overlayfs). The same changes give the same bytes. Who controls
- * the inputs: the customer.
+ * opaque folders as overlayfs has them (kernel Documentation/filesystems/overlayfs), in a folder that is the layer's root. The same changes
+ * give the same archive. Who controls the inputs: the customer.
  */
 import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import type { ImageTree, Inode, Place } from "./image-tree.ts";
+import { STEP_COUNT } from "./in-steps.ts";
 import { TAR_END, padding, tarHeader, type TarHeader } from "./tar-write.ts";
 
 /** Something that stands in the disk. */
 interface Item {
+  /** Empty for the root. */
   path: string;
   /** Null for a whiteout. */
   inode: Inode | null;
@@ -21,7 +23,7 @@ interface Item {
 export interface DiskContent {
   /** Of everything that the disk will hold. */
   digest: string;
-  root: Inode;
+  /** None where nothing changed. */
   items: Item[];
   /** Indexes of the layers from which data comes. */
   layers: Set<number>;
@@ -29,6 +31,9 @@ export interface DiskContent {
 
 const TYPES: Record<Inode["kind"], TarHeader["type"]> = { file: "0", symlink: "2", character: "3", block: "4", directory: "5", fifo: "6" };
 const OPAQUE = ["trusted.overlay.opaque", "y"] as const;
+/** The disk's folder that holds all: `sqfstar` gives the disk's own root the owner and time of whoever runs it. */
+export const ROOT = "root";
+const inRoot = (path: string): string => (path === "" ? ROOT : `${ROOT}/${path}`);
 
 const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
@@ -42,39 +47,68 @@ function* hidden(place: Place, path: string, group: number): Generator<Item> {
 const wasFolder = ({ name, parent, born }: Place, group: number): boolean =>
   born === group && parent !== null && parent.goneIn === group && parent.gone.get(name) === true;
 
-/** Folders before what they hold; files in the order in which their data lies in the layers. */
-export function contentOf(tree: ImageTree, layerDigests: readonly string[]): DiskContent {
+/** Folders before what they hold; files in the order in which their data lies in the layers. In steps. */
+export function* contentOf(tree: ImageTree, layerDigests: readonly string[]): Generator<void, DiskContent> {
   const group = tree.groupNow;
   const items: Item[] = [];
-  const files: { path: string; inode: Inode }[] = [];
+  const files: Item[] = [];
   const folders: { place: Place; path: string }[] = tree.root.changed === group ? [{ place: tree.root, path: "" }] : [];
+  let steps = 0;
   for (let next = folders.pop(); next; next = folders.pop()) {
     const { place, path } = next;
-    if (place.parent) items.push({ path: path.slice(0, -1), inode: place.inode, link: null, isOpaque: wasFolder(place, group) });
+    items.push({ path: path.slice(0, -1), inode: place.inode, link: null, isOpaque: wasFolder(place, group) });
     items.push(...hidden(place, path, group));
     const below: { place: Place; path: string }[] = [];
     for (const child of [...(place.children?.values() ?? [])].sort((a, b) => byName(a.name, b.name))) {
       if (child.changed !== group) continue;
       if (child.children) below.push({ place: child, path: `${path}${child.name}/` });
-      else files.push({ path: `${path}${child.name}`, inode: child.inode });
+      else files.push({ path: `${path}${child.name}`, inode: child.inode, link: null, isOpaque: false });
+      if (++steps % STEP_COUNT === 0) yield;
     }
+    if (++steps % STEP_COUNT === 0) yield;
     folders.push(...below.reverse());
   }
-  files.sort(
-    (a, b) => a.inode.layer - b.inode.layer || (a.inode.pieces[0]?.from ?? 0) - (b.inode.pieces[0]?.from ?? 0) || byName(a.path, b.path),
-  );
+  yield* inOrder(files);
   const written = new Map<Inode, string>();
-  for (const { path, inode } of files) {
-    items.push({ path, inode, link: written.get(inode) ?? null, isOpaque: false });
-    if (inode.places) written.set(inode, written.get(inode) ?? path);
+  for (const item of files) {
+    const { path, inode } = item;
+    items.push(item);
+    if (!inode?.places) continue;
+    item.link = written.get(inode) ?? null;
+    if (item.link === null) written.set(inode, path);
   }
-  return finished(tree.root.inode, items, layerDigests);
+  return yield* finished(items, layerDigests);
 }
 
-function finished(root: Inode, items: Item[], layerDigests: readonly string[]): DiskContent {
-  const hash = createHash("sha256").update(JSON.stringify([root.mode, root.uid, root.gid]));
+/** As their data lies, and otherwise as they come. Sorted by numbers alone, for sorting a million names takes seconds. */
+function* inOrder(files: Item[]): Generator<void> {
+  const places = new Map<number, Map<number, Item[]>>();
+  for (const [i, item] of files.entries()) {
+    const { layer = 0, pieces = [] } = item.inode ?? {};
+    const from = pieces[0]?.from ?? 0;
+    const own = places.get(layer) ?? new Map<number, Item[]>();
+    places.set(layer, own);
+    const there = own.get(from);
+    if (there) there.push(item);
+    else own.set(from, [item]);
+    if (i % STEP_COUNT === 0) yield;
+  }
+  let at = 0;
+  for (const layer of [...places.keys()].sort((a, b) => a - b)) {
+    const own = places.get(layer) ?? new Map<number, Item[]>();
+    for (const from of Float64Array.from(own.keys()).sort())
+      for (const item of own.get(from) ?? []) {
+        files[at++] = item;
+        if (at % STEP_COUNT === 0) yield;
+      }
+  }
+}
+
+function* finished(items: Item[], layerDigests: readonly string[]): Generator<void, DiskContent> {
+  const hash = createHash("sha256").update(ROOT);
   const layers = new Set<number>();
-  for (const { path, inode, link, isOpaque } of items) {
+  for (const [i, { path, inode, link, isOpaque }] of items.entries()) {
+    if (i % STEP_COUNT === 0) yield;
     hash.update(JSON.stringify([path, link, isOpaque]));
     if (!inode || link !== null) continue;
     const { kind, mode, uid, gid, mtime, xattrs, target, major, minor, size, layer, pieces } = inode;
@@ -83,16 +117,17 @@ function finished(root: Inode, items: Item[], layerDigests: readonly string[]): 
     layers.add(layer);
     hash.update(JSON.stringify([layerDigests[layer], pieces.map(({ at, from, length }) => [at, from, length])]));
   }
-  return { digest: hash.digest("hex"), root, items, layers };
+  return { digest: hash.digest("hex"), items, layers };
 }
 
 function headerOf({ path, inode, link, isOpaque }: Item): Buffer {
   const none = { mode: 0, uid: 0, gid: 0, mtime: 0, target: "", major: 0, minor: 0, size: 0, xattrs: [] };
-  if (!inode) return tarHeader({ ...none, name: path, type: "3" });
-  if (link !== null) return tarHeader({ ...none, name: path, type: "1", target: link });
+  const name = inRoot(path);
+  if (!inode) return tarHeader({ ...none, name, type: "3" });
+  if (link !== null) return tarHeader({ ...none, name, type: "1", target: inRoot(link) });
   const { kind, mode, uid, gid, mtime, target, major, minor, size } = inode;
   const xattrs = isOpaque ? [...inode.xattrs, OPAQUE] : inode.xattrs;
-  return tarHeader({ name: path, type: TYPES[kind], mode, uid, gid, mtime, target, major, minor, size, xattrs });
+  return tarHeader({ name, type: TYPES[kind], mode, uid, gid, mtime, target, major, minor, size, xattrs });
 }
 
 const CHUNK_BYTES = 1024 * 1024;

@@ -57,21 +57,36 @@ function record(key: string, value: string): string {
   return `${length}${rest}`;
 }
 
-/** What stands before an entry's data; the data is followed by `padding`. */
+const NOTHING = { uid: 0, gid: 0, mtime: 0, target: "", major: 0, minor: 0, mode: 0o644 };
+
+function special(type: "x" | "K", name: string, text: string): Buffer {
+  return Buffer.concat([
+    block({ ...NOTHING, name, type, size: text.length }),
+    Buffer.from(text, "latin1"),
+    Buffer.alloc(padding(text.length)),
+  ]);
+}
+
+/**
+ * What stands before an entry's data; the data is followed by `padding`. `sqfstar` takes a long target as a name where pax states it, and
+ * drops the slash or the dots that it begins with; of a link it is therefore stated in GNU's way.
+ */
 export function tarHeader(entry: TarHeader): Buffer {
-  const { name, target, uid, gid, size, xattrs } = entry;
+  const { name, target, type, uid, gid, size, xattrs } = entry;
+  const isLong = target.length > NAME_BYTES;
   const said = [
     ...(name.length > NAME_BYTES ? [record("path", name)] : []),
-    ...(target.length > NAME_BYTES ? [record("linkpath", target)] : []),
+    ...(isLong && type !== "2" ? [record("linkpath", target)] : []),
     ...(uid > OCTAL_MAX ? [record("uid", String(uid))] : []),
     ...(gid > OCTAL_MAX ? [record("gid", String(gid))] : []),
     ...(size > SIZE_MAX ? [record("size", String(size))] : []),
     ...xattrs.map(([key, value]) => record(`SCHILY.xattr.${key}`, value)),
   ].join("");
-  if (said === "") return block(entry);
-  const none = { uid: 0, gid: 0, mtime: 0, target: "", major: 0, minor: 0 };
-  const before = block({ ...none, name: "pax", type: "x", mode: 0o644, size: said.length });
-  return Buffer.concat([before, Buffer.from(said, "latin1"), Buffer.alloc(padding(said.length)), block(entry)]);
+  return Buffer.concat([
+    ...(isLong && type === "2" ? [special("K", "././@LongLink", `${target}\0`)] : []),
+    ...(said === "" ? [] : [special("x", "pax", said)]),
+    block(entry),
+  ]);
 }
 
 export const TAR_END = Buffer.alloc(2 * BLOCK);
