@@ -30,6 +30,7 @@ import {
   bytesBlob,
   fileBlob,
   openImage,
+  isOnThisMachine,
   parseReference,
   readTree,
   type Blob,
@@ -41,6 +42,7 @@ import {
 import { home } from "./home.ts";
 import { envPair, sharedFolder, type SharedFolder } from "./job-from-args.ts";
 import { parseCount, parseSizeMib } from "./parse.ts";
+import { fetching } from "../output/fetching.ts";
 import { UserError, mib } from "../output/ui.ts";
 
 export interface VmOptions {
@@ -77,6 +79,8 @@ interface SharedOptions {
   disk?: string;
   maxOutput: string;
   deterministic: boolean;
+  /** Nothing is told while an image is brought here. */
+  quiet: boolean;
 }
 
 export interface ParsedVm {
@@ -268,13 +272,13 @@ const inputBytes = (mounts: JobInput["mounts"]): number =>
   mounts.flatMap(({ entries }) => entries).reduce((sum, entry) => sum + (entry.kind === "file" ? entry.blob.size : 0), 0);
 
 async function ociBoot(reference: string, args: string[], options: VmOptions, shared: SharedOptions, disk: number | null): Promise<Boot> {
-  if (!/^(oci|archive):/.test(reference) && !parseReference(reference))
+  if (!isOnThisMachine(reference) && !parseReference(reference))
     throw new UserError(`${reference} is neither a .wasm module, a .py script, nor the name of an image`);
   const said = (error: unknown): never => {
     throw error instanceof OciError ? new UserError(error.message) : error;
   };
-  const image = await openImage(reference, path.join(home.data, "oci")).catch(said);
   // brought here before a server waits for it and its time runs
+  const image = await openImage(reference, path.join(home.data, "oci"), shared.quiet ? undefined : fetching()).catch(said);
   const unpackedBytes = (await image.unpackedBytes().catch(said)) ?? 0;
   if (disk !== null) refuseFor(imageSizeProblem(unpackedBytes, disk));
   const command = await commandOf(image, args, options.entrypoint);
