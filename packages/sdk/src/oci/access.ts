@@ -4,10 +4,10 @@
  * only one refusal after another is taken for the last word. Who controls the inputs: the registry (challenges), the place that gives
  * tokens.
  */
-import type { IncomingMessage } from "node:http";
 import type { Timers } from "@xenoservers/protocol/link";
 import { z } from "zod";
-import { ask, throwIfBusy, wholeOf, type Asker, type Question } from "./asking.ts";
+import type { Answer } from "./answer.ts";
+import { ask, type Asker, type Question } from "./asking.ts";
 import { challengesIn, type Challenge } from "./challenge.ts";
 import type { Login } from "./login.ts";
 import { loginFor, type FoundLogin } from "./logins.ts";
@@ -61,8 +61,8 @@ export class Access {
   }
 
   /** Answers a refusal. Throws OciError where nothing more can be shown, Mishap where another try may go well. */
-  async renew(refusal: IncomingMessage): Promise<void> {
-    refusal.destroy();
+  async renew(refusal: Answer): Promise<void> {
+    refusal.drop();
     const challenges = challengesIn(refusal.headers["www-authenticate"] ?? "");
     const bearer = challenges.find(({ scheme, params }) => scheme === "bearer" && params["realm"] !== undefined);
     const { login } = await this.#login();
@@ -87,10 +87,10 @@ export class Access {
     const url = new URL(realm);
     if (!this.#asker.mayGo(url)) throw new OciError(`${registry} asks to log in without encryption`);
     const asks = new URLSearchParams({ ...(service === undefined ? {} : { service }), scope: scope || `repository:${repository}:pull` });
-    const { response, at } = await ask(url, questionOf(url, asks, login), this.#asker);
-    throwIfBusy(response, at.host, this.#asker.timers);
-    const bytes = await wholeOf(response, this.#asker.timers, at.host, ANSWER_BYTES_MAX);
-    if (response.statusCode !== 200 || bytes === null) return null;
+    const answer = await ask(url, questionOf(url, asks, login), this.#asker);
+    answer.throwIfBusy();
+    const bytes = await answer.whole(ANSWER_BYTES_MAX);
+    if (answer.status !== 200 || bytes === null) return null;
     try {
       const { token, access_token: accessToken } = zToken.parse(JSON.parse(bytes.toString("utf8")));
       return token || accessToken || null;

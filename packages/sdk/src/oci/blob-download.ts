@@ -5,9 +5,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
-import type { IncomingMessage } from "node:http";
-import type { Timers } from "@xenoservers/protocol/link";
-import { chunksOf } from "./asking.ts";
+import type { Answer } from "./answer.ts";
 import { Mishap } from "./patience.ts";
 import { OciError, type Descriptor, type OnBytes } from "./source.ts";
 
@@ -23,7 +21,6 @@ function placeOf(header: string | undefined): { from: number; of: number | null 
 export class BlobDownload {
   readonly #blob: Descriptor;
   readonly #file: string;
-  readonly #timers: Timers;
   readonly #onBytes: OnBytes;
   /** In the file, from its beginning. */
   #bytes = 0;
@@ -33,10 +30,9 @@ export class BlobDownload {
   /** Pieces were not what they should be: none is asked for any more. */
   #wholeOnly = false;
 
-  constructor(blob: Descriptor, file: string, timers: Timers, onBytes: OnBytes) {
+  constructor(blob: Descriptor, file: string, onBytes: OnBytes) {
     this.#blob = blob;
     this.#file = file;
-    this.#timers = timers;
     this.#onBytes = onBytes;
   }
 
@@ -68,24 +64,25 @@ export class BlobDownload {
   }
 
   /** Throws Mishap: what is here cannot be gone on with. */
-  beginAnew(response: IncomingMessage): never {
-    response.destroy();
+  beginAnew(answer: Answer): never {
+    answer.drop();
     this.#forget();
     throw new Mishap("it does not give the rest of what broke off");
   }
 
   /** Takes what an answer gives. Throws Mishap where it ends too soon. */
-  async take(response: IncomingMessage, host: string): Promise<void> {
+  async take(answer: Answer): Promise<void> {
     const { size, digest } = this.#blob;
+    const { host } = answer.at;
     if (++this.#pieces > PIECES_MAX) throw new OciError(`${host} breaks off again and again: ${PIECES_MAX} times for one layer`);
-    if (response.statusCode === 206) {
-      const place = placeOf(response.headers["content-range"]);
-      if (place?.from !== this.#bytes || (place.of !== null && place.of !== size)) this.beginAnew(response);
+    if (answer.status === 206) {
+      const place = placeOf(answer.headers["content-range"]);
+      if (place?.from !== this.#bytes || (place.of !== null && place.of !== size)) this.beginAnew(answer);
       this.#isPatched = true;
     } else this.#bytes = 0; // the whole of it, whatever was asked for
     const handle = await open(this.#file, this.#bytes === 0 ? "w" : "r+", 0o600);
     try {
-      for await (const chunk of chunksOf(response, this.#timers, host)) {
+      for await (const chunk of answer.chunks()) {
         if (this.#bytes + chunk.length > size) throw new OciError(`${digest} is larger than its manifest says`);
         await handle.write(chunk, 0, chunk.length, this.#bytes);
         this.#bytes += chunk.length;
@@ -93,7 +90,7 @@ export class BlobDownload {
       }
     } finally {
       await handle.close();
-      response.destroy();
+      answer.drop();
     }
     if (this.#bytes < size) throw new Mishap(`${host} ends before the layer does`);
   }

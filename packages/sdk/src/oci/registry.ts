@@ -2,12 +2,12 @@
  * Images from a registry by the OCI distribution protocol (opencontainers/distribution-spec 1.1). What goes wrong in passing is tried again
  * (patience.ts), a blob goes on where it broke off. Who controls the inputs: the registry, every byte.
  */
-import type { IncomingMessage } from "node:http";
 import type { Timers } from "@xenoservers/protocol/link";
 import { visible } from "@xenoservers/protocol";
 import { z } from "zod";
 import { Access } from "./access.ts";
-import { Unreachable, ask, throwIfBusy, wholeOf } from "./asking.ts";
+import type { Answer } from "./answer.ts";
+import { Unreachable, ask } from "./asking.ts";
 import { BlobDownload } from "./blob-download.ts";
 import { Mishap, Patience, type OnWait } from "./patience.ts";
 import { registryUrl, type Reference } from "./reference.ts";
@@ -46,40 +46,39 @@ export class Registry implements OciSource {
   }
 
   /** The answer of whoever lets us in. Throws Mishap where another try may go well. */
-  async #ask(path: string, headers: Record<string, string>): Promise<IncomingMessage> {
+  async #ask(path: string, headers: Record<string, string>): Promise<Answer> {
     const url = new URL(`${this.#base}/${path}`);
     for (let refusals = 0; ; refusals++) {
       const question = { headers: { ...headers, ...this.#access.headers } };
-      const { response, at } = await ask(url, question, this.#access.asker).catch((error: unknown) => {
+      const answer = await ask(url, question, this.#access.asker).catch((error: unknown) => {
         if (error instanceof Unreachable && !this.#answered)
           throw new OciError(`${error.message}; check its name, and your connection`, { cause: error });
         throw error;
       });
       this.#answered = true;
       // another place may not ask for the registry's password; the way to it may have been good for a moment only
-      if (at.origin !== url.origin && [401, 403, 404].includes(response.statusCode ?? 0)) {
-        response.destroy();
-        throw new Mishap(`${at.host}, where ${url.host} leads, answers ${response.statusCode}`);
+      if (answer.at.origin !== url.origin && [401, 403, 404].includes(answer.status)) {
+        answer.drop();
+        throw new Mishap(`${answer.at.host}, where ${url.host} leads, answers ${answer.status}`);
       }
-      if (response.statusCode !== 401) return response;
+      if (answer.status !== 401) return answer;
       if (refusals === REFUSALS_MAX) {
-        response.destroy();
+        answer.drop();
         throw await this.#access.denied();
       }
-      await this.#access.renew(response);
+      await this.#access.renew(answer);
     }
   }
 
   /** Throws what is wrong with an answer: Mishap where another try may go well, else OciError in the registry's own words. */
-  async #check(response: IncomingMessage, what: string): Promise<void> {
-    const { statusCode = 0 } = response;
-    const { registry } = this.#reference;
-    if (statusCode === 200 || statusCode === 206) return;
-    throwIfBusy(response, registry, this.#timers);
-    if (statusCode === 403) throw await this.#access.denied();
-    const bytes = await wholeOf(response, this.#timers, registry, WORDS_BYTES_MAX);
-    if (statusCode === 404) throw new OciError(`${this.name} has no ${what}`);
-    throw new OciError(`the registry ${registry} answers ${statusCode} for ${what}${wordsIn(bytes)}`);
+  async #check(answer: Answer, what: string): Promise<void> {
+    const { status } = answer;
+    if (status === 200 || status === 206) return;
+    answer.throwIfBusy();
+    const bytes = await answer.whole(WORDS_BYTES_MAX);
+    if (status === 403) throw await this.#access.denied();
+    if (status === 404) throw new OciError(`${this.name} has no ${what}`);
+    throw new OciError(`the registry ${this.#reference.registry} answers ${status} for ${what}${wordsIn(bytes)}`);
   }
 
   async manifest(version: string | null): Promise<{ mediaType: string; bytes: Uint8Array }> {
@@ -87,12 +86,12 @@ export class Registry implements OciSource {
     const patience = new Patience(this.#timers, this.#onWait);
     for (;;) {
       try {
-        const response = await this.#ask(`manifests/${wanted}`, { accept: MANIFEST_TYPES.join(", ") });
-        await this.#check(response, wanted);
-        const bytes = await wholeOf(response, this.#timers, this.#reference.registry, MANIFEST_BYTES_MAX);
+        const answer = await this.#ask(`manifests/${wanted}`, { accept: MANIFEST_TYPES.join(", ") });
+        await this.#check(answer, wanted);
+        const bytes = await answer.whole(MANIFEST_BYTES_MAX);
         if (bytes === null) throw new OciError(`the manifest of ${this.name} is larger than any is`);
         if (wanted.startsWith("sha256:")) checkDigest(bytes, wanted, this.name);
-        return { mediaType: (response.headers["content-type"] ?? "").replace(/;.*/s, "").trim(), bytes };
+        return { mediaType: (answer.headers["content-type"] ?? "").replace(/;.*/s, "").trim(), bytes };
       } catch (error) {
         await patience.after(error, `the manifest of ${this.name} cannot be had`);
       }
@@ -101,15 +100,15 @@ export class Registry implements OciSource {
 
   async save(blob: Descriptor, file: string, onBytes: OnBytes): Promise<void> {
     const { digest } = blob;
-    const download = new BlobDownload(blob, file, this.#timers, onBytes);
+    const download = new BlobDownload(blob, file, onBytes);
     const patience = new Patience(this.#timers, this.#onWait);
     const had = { most: 0 };
     while (!(await download.isWhole())) {
       try {
-        const response = await this.#ask(`blobs/${digest}`, download.headers);
-        if (response.statusCode === 416) download.beginAnew(response);
-        await this.#check(response, digest);
-        await download.take(response, this.#reference.registry);
+        const answer = await this.#ask(`blobs/${digest}`, download.headers);
+        if (answer.status === 416) download.beginAnew(answer);
+        await this.#check(answer, digest);
+        await download.take(answer);
       } catch (error) {
         if (download.bytes > had.most) patience.progress();
         had.most = Math.max(had.most, download.bytes);
