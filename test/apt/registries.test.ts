@@ -10,7 +10,7 @@ import { checkTrick } from "../registry/fetched.ts";
 import { testImage, type Upstream } from "../registry/proxy.ts";
 import { TRICKS } from "../registry/tricks.ts";
 import { push, startRegistry, type TestRegistry } from "../vm/registry.ts";
-import { run } from "../vm/support.ts";
+import { layoutOf, run } from "../vm/support.ts";
 
 const has = (program: string): boolean => {
   const found = !spawnSync(program, ["--version"]).error;
@@ -58,14 +58,14 @@ describe.skipIf(!registryIsHere)("docker-registry", () => {
   });
 });
 
-/** Two images of one layout, each of a layer with a file of its own. */
-async function twoImages(): Promise<string> {
-  const layout = path.join(folder, "two");
-  const script = `umoci init --layout ${layout}
-for name in one two; do umoci new --image ${layout}:$name; mkdir -p ${folder}/$name; echo $name > ${folder}/$name/file
-umoci insert --image ${layout}:$name ${folder}/$name /$name; umoci config --image ${layout}:$name --config.cmd $name; done`;
-  await run("bash", ["-euc", script]);
-  return layout;
+/** A layout with one image, of a layer with a file of its own. */
+async function layoutNamed(name: string): Promise<string> {
+  const at = path.join(folder, name);
+  await mkdir(path.join(at, "root"), { recursive: true });
+  await writeFile(path.join(at, "root", name), `${name}\n`);
+  await run("tar", ["-cf", path.join(at, "layer.tar"), "-C", path.join(at, "root"), "."]);
+  await layoutOf(path.join(at, "layout"), [path.join(at, "layer.tar")], { config: { Cmd: [name] } });
+  return path.join(at, "layout");
 }
 /** What an image starts, and the file in its layer. */
 async function read(text: string): Promise<{ command: string[]; files: string; digest: string }> {
@@ -87,18 +87,18 @@ const one = { command: ["one"], files: "one\n" };
 const two = { command: ["two"], files: "two\n" };
 
 describe.skipIf(!skopeoIsHere)("images as skopeo copies them", () => {
-  let layout: string;
+  let [layout, other] = ["", ""];
   const copied = async (from: string, to: string, ...options: string[]): Promise<void> => {
     await run("skopeo", ["--insecure-policy", "copy", ...options, from, to]);
   };
   beforeAll(async () => {
-    layout = await twoImages();
+    [layout, other] = [await layoutNamed("one"), await layoutNamed("two")];
   });
 
   it("into a layout, by any name, also one with colons", async () => {
     const to = path.join(folder, "named");
-    await copied(`oci:${layout}:one`, `oci:${to}:r.example:5000/a/one:v1`);
-    await copied(`oci:${layout}:two`, `oci:${to}:two`);
+    await copied(`oci:${layout}:image`, `oci:${to}:r.example:5000/a/one:v1`);
+    await copied(`oci:${other}:image`, `oci:${to}:two`);
     for (const name of ["r.example:5000/a/one:v1", "one:v1", "a/one:v1", "@0"])
       expect(await read(`oci:${to}:${name}`), name).toMatchObject(one);
     expect(await read(`oci:${to}:two`)).toMatchObject(two);
@@ -109,9 +109,9 @@ describe.skipIf(!skopeoIsHere)("images as skopeo copies them", () => {
 
   it("into archives of both kinds, packed or not, and folders", async () => {
     const [saved, oci, dir, both] = ["saved.tar", "oci.tar", "dir", "both:with:colons.tar"].map((name) => path.join(folder, name));
-    await copied(`oci:${layout}:one`, `docker-archive:${saved}:r.example/a/one:v1`);
-    await copied(`oci:${layout}:one`, `oci-archive:${oci}:one`);
-    await copied(`oci:${layout}:one`, `dir:${dir}`);
+    await copied(`oci:${layout}:image`, `docker-archive:${saved}:r.example/a/one:v1`);
+    await copied(`oci:${layout}:image`, `oci-archive:${oci}:one`);
+    await copied(`oci:${layout}:image`, `dir:${dir}`);
     await run("cp", [saved ?? "", both ?? ""]);
     await run("gzip", ["-k", saved ?? ""]);
     for (const text of [`docker-archive:${saved}`, `archive:${saved}:r.example/a/one:v1`, `archive:${saved}.gz:a/one:v1`, `archive:${oci}`])
@@ -127,13 +127,9 @@ describe.skipIf(!podmanIsHere || !skopeoIsHere)("images as podman saves them", (
     run("podman", ["--root", path.join(folder, "podman"), "--runroot", path.join(folder, "run"), "--storage-driver", "vfs", ...args]);
 
   it("in each of its formats, two in one file, and gives the digest that it has", async () => {
-    const layout = path.join(folder, "two");
-    for (const name of ["one", "two"]) {
-      await podman("pull", "-q", `oci:${layout}:${name}`);
-      const { stdout } = await podman("images", "-q", "--no-trunc");
-      const [id = ""] = stdout.split("\n");
-      await podman("tag", id, `localhost/${name}:v1`);
-    }
+    const store = `containers-storage:[vfs@${path.join(folder, "podman")}+${path.join(folder, "run")}]`;
+    for (const name of ["one", "two"])
+      await run("skopeo", ["--insecure-policy", "copy", `oci:${await layoutNamed(name)}:image`, `${store}localhost/${name}:v1`]);
     const at = (name: string): string => path.join(folder, `podman-${name}`);
     for (const format of ["docker-archive", "oci-archive", "oci-dir", "docker-dir"])
       await podman("save", "-q", "--format", format, "-o", at(format), "localhost/one:v1");

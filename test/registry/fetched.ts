@@ -1,5 +1,5 @@
 /** An image fetched through the proxy, on a clock that stands still: waits are over at once, silence lasts as long as it must. */
-import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect } from "vitest";
@@ -7,7 +7,7 @@ import type { Timers } from "@xenoservers/protocol/link";
 import { OciError, openImage } from "@xenoservers/sdk";
 import { SILENCE_MS_MAX } from "../../packages/sdk/src/oci/answer.ts";
 import { LAYER_BYTES, startProxy, type Upstream } from "./proxy.ts";
-import type { TrickRow } from "./tricks.ts";
+import { SECRET, type TrickRow } from "./tricks.ts";
 
 function patientTimers(): { timers: Timers; waits: number[]; silence(): void } {
   const waits: number[] = [];
@@ -43,8 +43,10 @@ export async function checkTrick(row: TrickRow, upstream: Upstream, layers: read
     stalledAt = bytes;
     fallSilent();
   };
-  const before = { user: process.env["XENO_REGISTRY_USER"], password: process.env["XENO_REGISTRY_PASSWORD"] };
-  if (row.login) Object.assign(process.env, { XENO_REGISTRY_USER: row.login.user, XENO_REGISTRY_PASSWORD: row.login.password });
+  const before = process.env["REGISTRY_AUTH_FILE"];
+  const logins = path.join(cache, "logins.json");
+  await writeFile(logins, JSON.stringify({ auths: row.login ? { [proxy.host]: row.login } : {} }));
+  process.env["REGISTRY_AUTH_FILE"] = logins;
   const watch = {
     onWait: () => void (stalledAt = null),
     onLayer({ bytes }: { bytes: number }) {
@@ -57,7 +59,7 @@ export async function checkTrick(row: TrickRow, upstream: Upstream, layers: read
     if (row.refused) {
       expect(came).toBeInstanceOf(OciError);
       expect(String(came)).toMatch(row.refused);
-      if (row.login) expect(String(came)).not.toContain(row.login.password);
+      expect(String(came)).not.toContain(SECRET);
       expect(await readdir(cache).then((names) => names.filter((name) => name.endsWith(".part")))).toEqual([]);
     } else {
       expect(came).not.toBeInstanceOf(Error);
@@ -65,12 +67,8 @@ export async function checkTrick(row: TrickRow, upstream: Upstream, layers: read
     }
     row.also?.({ waits, proxy, layers });
   } finally {
-    for (const [name, value] of [
-      ["XENO_REGISTRY_USER", before.user],
-      ["XENO_REGISTRY_PASSWORD", before.password],
-    ] as const)
-      if (value === undefined) delete process.env[name];
-      else process.env[name] = value;
+    if (before === undefined) delete process.env["REGISTRY_AUTH_FILE"];
+    else process.env["REGISTRY_AUTH_FILE"] = before;
     await proxy.close();
     await rm(cache, { recursive: true, force: true });
   }

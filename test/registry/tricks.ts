@@ -15,7 +15,7 @@ export interface TrickRow {
   /** The refusal, in words; without one, the whole image. */
   refused?: RegExp;
   /** With what login; without one, as anybody. */
-  login?: { user: string; password: string };
+  login?: { auth: string } | { identitytoken: string };
   also?(came: Came): void;
 }
 
@@ -159,8 +159,9 @@ const broken: TrickRow[] = [
   { name: "a layer that is not there", trick: always(layer(({ say }) => say(404))), refused: /has no sha256:/ },
 ];
 
-const CARL = { user: "carl", password: "se:cret" };
-const shown = `Basic ${Buffer.from("carl:se:cret").toString("base64")}`;
+export const SECRET = "se:cret";
+const CARL = { auth: Buffer.from(`carl:${SECRET}`).toString("base64") };
+const shown = `Basic ${CARL.auth}`;
 const bearer = ({ host }: Proxy, more = ""): string =>
   `Bearer realm="http://${host}/token",service="test",scope="repository:box:pull"${more}`;
 /** A registry whose tokens are good for so many questions; `answer`: what a token server says. */
@@ -252,6 +253,20 @@ const guarded: TrickRow[] = [
       return asked.say(401, { "www-authenticate": `${bearer(proxy)}, Basic realm=x` });
     },
     login: CARL,
+  },
+  {
+    name: "a token that others are given for, in a form and not in an address",
+    trick: byToken(Infinity),
+    login: { identitytoken: SECRET },
+    also: ({ proxy }) => {
+      const asked = proxy.log.filter(({ kind }) => kind === "token");
+      expect(asked.map(({ path, body }) => [path, Object.fromEntries(new URLSearchParams(body))])).toEqual([
+        [
+          "/token",
+          { grant_type: "refresh_token", refresh_token: SECRET, client_id: "xenoservers", service: "test", scope: "repository:box:pull" },
+        ],
+      ]);
+    },
   },
   {
     name: "a password that is not liked is shown once",

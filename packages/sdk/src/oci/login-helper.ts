@@ -22,9 +22,9 @@ interface Answered {
 }
 
 /** Throws, in words without any secret, where the program cannot be run. */
-function get(program: string, address: string, timers: Timers): Promise<Answered> {
+function get(program: string, address: string, timers: Timers, env: NodeJS.ProcessEnv): Promise<Answered> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, ["get"], { stdio: ["pipe", "pipe", "ignore"] });
+    const child = spawn(program, ["get"], { stdio: ["pipe", "pipe", "ignore"], env });
     const chunks: Buffer[] = [];
     let size = 0;
     const giveUp = (why: string): void => {
@@ -51,11 +51,11 @@ function get(program: string, address: string, timers: Timers): Promise<Answered
 }
 
 /** Null where it holds none. Throws, in words without any secret. */
-export async function askHelper(name: string, address: string, timers: Timers): Promise<Login | null> {
+export async function askHelper(name: string, address: string, timers: Timers, env: NodeJS.ProcessEnv): Promise<Login | null> {
   // it is a program's name, not a way to one
   if (!/^[\w.-]{1,64}$/.test(name)) throw new Error("the name of a credential helper is letters, digits and dashes");
   const program = `docker-credential-${name}`;
-  const { code, stdout } = await get(program, address, timers);
+  const { code, stdout } = await get(program, address, timers, env);
   if (code !== 0 && NOTHING_THERE.test(stdout)) return null;
   if (code !== 0) throw new Error(`${program} failed (exit code ${code ?? "none"})`);
   let answer: z.infer<typeof zAnswer>;

@@ -40,7 +40,7 @@ type Logins = z.infer<typeof zLogins>;
 function loginFiles(env: NodeJS.ProcessEnv): string[] {
   const named = env["REGISTRY_AUTH_FILE"];
   if (named !== undefined && named !== "") return [named]; // and no other, as with podman
-  const home = homedir();
+  const home = env["HOME"] ?? homedir();
   const run = env["XDG_RUNTIME_DIR"] ?? `/run/containers/${process.getuid?.() ?? 0}`;
   return [
     path.join(run, "containers", "auth.json"),
@@ -87,16 +87,17 @@ function loginIn(entry: z.infer<typeof zEntry> | null, file: string, place: stri
 const under = <T>(table: Record<string, T> | null | undefined, place: string): T | undefined =>
   Object.entries(table ?? {}).find(([key]) => placeOf(key) === place)?.[1];
 
-/** As docker and podman look: a helper for the place, one for all of them, the file itself. */
-async function loginFrom(
-  logins: Logins,
-  file: string,
-  places: readonly string[],
-  timers: Timers,
-  troubles: string[],
-): Promise<Login | null> {
+interface Looker {
+  timers: Timers;
+  env: NodeJS.ProcessEnv;
+  troubles: string[];
+}
+
+/** As docker and podman look: for each place a helper of its own and the file itself, then the helper for all of them. */
+async function loginFrom(logins: Logins, file: string, places: readonly string[], looker: Looker): Promise<Login | null> {
+  const { timers, env, troubles } = looker;
   const fromHelper = (name: string, place: string): Promise<Login | null> =>
-    askHelper(name, place === "docker.io" ? DEFAULT_ADDRESS : place, timers).catch((error: Error) => {
+    askHelper(name, place === "docker.io" ? DEFAULT_ADDRESS : place, timers, env).catch((error: Error) => {
       troubles.push(`${error.message} (named in ${file})`);
       return null;
     });
@@ -139,7 +140,7 @@ export async function loginFor(
       troubles.push(`${file} cannot be read`);
       return null;
     });
-    const login = logins && (await loginFrom(logins, file, places, timers, troubles));
+    const login = logins && (await loginFrom(logins, file, places, { timers, env, troubles }));
     if (login) return { login, troubles };
   }
   return { login: null, troubles };
