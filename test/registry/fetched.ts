@@ -9,7 +9,7 @@ import { SILENCE_MS_MAX } from "../../packages/sdk/src/oci/answer.ts";
 import { LAYER_BYTES, startProxy, type Upstream } from "./proxy.ts";
 import { SECRET, type TrickRow } from "./tricks.ts";
 
-function patientTimers(): { timers: Timers; waits: number[]; silence(): void } {
+export function patientTimers(): { timers: Timers; waits: number[]; silence(): void } {
   const waits: number[] = [];
   const silent = new Set<() => void>();
   const timers: Timers = {

@@ -20,6 +20,7 @@ export { fetchReceipt, isLogged } from "./receipt.ts";
 export { bytesBlob, fileBlob, readTree, type Blob, type SourceEntry } from "./tree.ts";
 export { writeTree } from "./write-tree.ts";
 export { VM_DRIVER, VM_OVERHEAD_MIB, VmProblem, assembleVm, buildVm, builtVm, type BuiltVm, type VmInput } from "./vm.ts";
+export { lookAtAddress } from "./oci/address.ts";
 export { openImage, type ImageWatch, type OciImage } from "./oci/image.ts";
 export { isOnThisMachine } from "./oci/on-this-machine.ts";
 export { OciError } from "./oci/source.ts";

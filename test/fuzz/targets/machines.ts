@@ -118,6 +118,7 @@ const CONFIG = {
   architecture: "amd64",
   os: "linux",
   config: { Entrypoint: ["/bin/a"], Cmd: null, Env: ["A=b"], WorkingDir: "/", User: "0:0" },
+  rootfs: { type: "layers", diff_ids: [hashOf(Buffer.from("layer")), hashOf(Buffer.from("layer"))] },
 };
 const configBytes = bytesOf(JSON.stringify(CONFIG));
 const of = (bytes: Uint8Array, mediaType: string) => ({ mediaType, digest: hashOf(bytes), size: bytes.length });

@@ -30,6 +30,9 @@ const isFinal = (code: string): boolean =>
 
 const codeOf = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : "");
 
+/** There is no such place, or none that can be trusted. */
+export class NoWay extends OciError {}
+
 /** Nobody listens there; whether that is final, only who has been there before can say. */
 export class Unreachable extends Mishap {}
 
@@ -37,7 +40,7 @@ function failure(url: URL, error: unknown): Error {
   if (error instanceof Mishap || error instanceof OciError) return error;
   const code = codeOf(error);
   const why = `${url.host} cannot be reached (${causeOf(error)})`;
-  if (isFinal(code)) return new OciError(`${why}; check its name, and your connection`, { cause: error });
+  if (isFinal(code)) return new NoWay(`${why}; check its name, and your connection`, { cause: error });
   return code === "ECONNREFUSED" ? new Unreachable(why) : new Mishap(why);
 }
 

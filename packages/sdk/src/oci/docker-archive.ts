@@ -3,9 +3,11 @@
  * bottom first (moby, image/spec/v1.2). Nothing in it has a digest but what the configuration says of unpacked layers: the image's own is
  * that of the manifest which a registry would be given. Who controls the inputs: whoever made it, every byte.
  */
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
+import { Transform, Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { jsonIn } from "@xenoservers/protocol";
-import { PACKING_BYTES, packingOf, type Packing } from "@xenoservers/protocol/unpack";
+import { isDamage, packingOf, unpackers, type Packing } from "@xenoservers/protocol/unpack";
 import { z } from "zod";
 import { copyIn, bytesIn, type ImageFiles } from "./image-files.ts";
 import { fitting, severalIn } from "./named-images.ts";
@@ -29,6 +31,15 @@ const LAYER_TYPES: Readonly<Record<Packing, string>> = {
 interface Layer extends Descriptor {
   mediaType: string;
 }
+
+/** Bytes on their way are counted into it. */
+const hashedInto = (hash: Hash): Transform =>
+  new Transform({
+    transform(chunk: Buffer, _, done) {
+      hash.update(chunk);
+      done(null, chunk);
+    },
+  });
 
 export class DockerArchive implements OciSource {
   readonly name: string;
@@ -89,21 +100,31 @@ export class DockerArchive implements OciSource {
     return Buffer.from(JSON.stringify(manifest));
   }
 
-  /** `unpacked`: the digest that the configuration states for the layer as a plain archive. */
+  /**
+   * `unpacked`: the digest that the configuration states for the layer as a plain archive. Without it nothing would say what the layer is,
+   * and any file of this machine could be named as one, and would be sent to a server.
+   */
   async #describe(name: string, unpacked: string | undefined): Promise<Layer> {
     const size = await this.#files.size(name);
     if (size === null) throw this.#damaged("it lacks a layer that it names");
-    const hash = createHash("sha256");
-    let start = Buffer.alloc(0);
-    for await (const chunk of this.#files.stream(name)) {
-      if (start.length < PACKING_BYTES) start = Buffer.concat([start, chunk]).subarray(0, PACKING_BYTES);
-      hash.update(chunk);
-    }
-    const digest = `sha256:${hash.digest("hex")}`;
-    const found = packingOf(start);
+    const start = await this.#files.stream(name).take(1).toArray();
+    const found = packingOf(Buffer.concat(start));
+    const through = found.ok ? unpackers(found.packing) : [];
     if (!found.ok) throw new OciError(`${this.name}: ${found.why}`);
-    if (found.packing === "none" && unpacked !== undefined && unpacked !== digest)
+    if (!through) throw new OciError(`${this.name}: this version of Node cannot unpack its layers; a newer one can`);
+    const [stored, plain] = [createHash("sha256"), createHash("sha256")];
+    await pipeline([
+      this.#files.stream(name),
+      hashedInto(stored),
+      ...through,
+      hashedInto(plain),
+      new Writable({ write: (_, __, done) => done() }),
+    ]).catch((cause: unknown) => {
+      throw isDamage(cause) ? new OciError(`a layer of ${this.name} is damaged: ${cause.message}`, { cause }) : cause;
+    });
+    if (`sha256:${plain.digest("hex")}` !== unpacked)
       throw new OciError(`a layer of ${this.name} does not have the digest that its configuration states`);
+    const digest = `sha256:${stored.digest("hex")}`;
     this.#named.set(digest, name);
     return { mediaType: LAYER_TYPES[found.packing], size, digest };
   }

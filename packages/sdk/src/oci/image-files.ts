@@ -40,6 +40,8 @@ function folderFiles(folder: string): ImageFiles {
   return {
     name: folder,
     async size(name) {
+      // what leads out of it is not in it; what a link leads to is told by its digest
+      if (path.isAbsolute(name) || path.normalize(name).startsWith("..")) return null;
       const found = await ifThere(stat(path.join(folder, name)));
       return found?.isFile() ? found.size : null;
     },
