@@ -123,6 +123,21 @@ it("reads what docker save writes since version 25: a layout of a layout, and th
     expect(await opened(text), text).toMatchObject({ ...wanted, digest: amd.described.digest });
 });
 
+it("reads an archive whose layout lacks what its list has, and one whose links lead from the top", async () => {
+  const config = configOf("c", ["layer"]);
+  const [empty, hollow] = [
+    `blobs/sha256/${digestOf(config).slice(7)}`,
+    JSON.stringify({ schemaVersion: 2, config: { digest: digestOf(config), size: config.length }, layers: [] }),
+  ];
+  const index = { manifests: [{ mediaType: MANIFEST_TYPE, digest: digestOf(hollow), size: hollow.length }] };
+  const list = (Config: string) => ({ "manifest.json": [{ Config, RepoTags: ["c:1"], Layers: ["1/layer.tar"] }] });
+  const wanted = { command: ["c"], layers: ["layer"] };
+  const first = await put({ ...blobs(config, hollow), "index.json": index, "1/layer.tar": "layer", ...list(empty) });
+  expect(await opened(`archive:${await archived(first)}`)).toMatchObject(wanted);
+  const second = await put({ c: config, "1/layer.tar": "-> .l.tar", ".l.tar": "layer", ...list("c") });
+  expect(await opened(`archive:${await archived(second)}`)).toMatchObject(wanted);
+});
+
 it("picks this machine's platform where a layout has no index of its own for them", async () => {
   const [amd, newer, arm] = [ociImage("amd"), ociImage("newer"), ociImage("arm", "arm64")];
   const at = await put({

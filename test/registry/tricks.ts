@@ -269,6 +269,21 @@ const guarded: TrickRow[] = [
     },
   },
   {
+    name: "a place for tokens that is named, and nothing else",
+    trick: byToken(Infinity, undefined, ({ host }) => `Bearer realm="http://${host}/token"`),
+    also: ({ proxy }) => expect(proxy.log.find(({ kind }) => kind === "token")?.path).toBe("/token?scope=repository%3Abox%3Apull"),
+  },
+  {
+    name: "a registry that gives a token, and wants the password after all",
+    trick: (proxy) => (asked) => {
+      if (asked.kind === "token") return asked.say(200, {}, '{"token":"t"}');
+      const { authorization } = asked.request.headers;
+      if (authorization === shown) return asked.pass();
+      return asked.say(401, { "www-authenticate": authorization === "Bearer t" ? 'Basic realm="harbor"' : bearer(proxy) });
+    },
+    login: CARL,
+  },
+  {
     name: "a password that is not liked is shown once",
     trick: always(({ say }) => say(401, { "www-authenticate": "Basic" })),
     login: CARL,
@@ -308,6 +323,13 @@ const leading: TrickRow[] = [
     also: (came) => expect(new Set(shownElsewhere(came))).toEqual(new Set([undefined])),
   },
   { name: "a way there that was good for a moment only", trick: elsewhere(first(1, ({ say }) => say(403))), login: CARL },
+  {
+    name: "a way there that is not good any more when a layer is to go on",
+    trick: elsewhere(
+      layer((asked) => (asked.times === 1 ? asked.cut(HALF) : asked.times === 2 ? asked.say(400, {}, "<Error/>") : asked.pass())),
+    ),
+    login: CARL,
+  },
   {
     name: "layers that go on where they broke off, also there",
     trick: elsewhere(layer(first(1, ({ cut }) => cut(HALF)))),

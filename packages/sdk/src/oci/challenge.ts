@@ -9,11 +9,9 @@ export interface Challenge {
 }
 
 const TOKEN = "[!#$%&'*+.^_`|~\\w-]+";
+const VALUE = `"(?<quoted>(?:[^"\\\\]|\\\\.)*)"|(?<plain>${TOKEN})`;
 /** A scheme with credentials in the old form, which no registry uses; the name of a scheme; or a parameter of the last one. */
-const PIECE = new RegExp(
-  `[\\s,]*(?:(?<old>${TOKEN})\\s+[\\w.~+/-]+=*\\s*(?=,|$)|(?<name>${TOKEN})(?:\\s*=\\s*(?:"(?<quoted>(?:[^"\\\\]|\\\\.)*)"|(?<plain>${TOKEN})))?)`,
-  "y",
-);
+const PIECE = new RegExp(`[\\s,]*(?:(?<old>${TOKEN})\\s+[\\w.~+/-]+=*\\s*(?=,|$)|(?<name>${TOKEN})(?:\\s*=\\s*(?:${VALUE}))?)`, "y");
 
 /** In the header's order; what cannot be read ends it. */
 export function challengesIn(header: string): Challenge[] {

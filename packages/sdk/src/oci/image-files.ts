@@ -49,8 +49,11 @@ function folderFiles(folder: string): ImageFiles {
   };
 }
 
-/** What an archive of an image holds that anybody asks for: files, and links to them, as `docker save` once wrote them. */
-type Held = { is: "file"; from: number; size: number } | { is: "link"; to: string };
+/**
+ * What an archive of an image holds that anybody asks for: files, and links to them, as `docker save` once wrote them. Some lead from where
+ * they lie, some from the top: the first that leads to something counts.
+ */
+type Held = { is: "file"; from: number; size: number } | { is: "link"; to: readonly string[] };
 const HELD_MAX = 100_000;
 const LINKS_MAX = 8;
 
@@ -63,8 +66,8 @@ async function heldIn(archive: string): Promise<Map<string, Held>> {
   try {
     for await (const { name, kind, size, pieces, target } of readTar(handle, (await handle.stat()).size)) {
       const at = plainName(name);
-      if (kind === "symlink") held.set(at, { is: "link", to: plainName(path.posix.join(path.posix.dirname(at), target)) });
-      else if (kind === "link") held.set(at, { is: "link", to: plainName(target) });
+      if (kind === "symlink") held.set(at, { is: "link", to: [path.posix.join(path.posix.dirname(at), target), target].map(plainName) });
+      else if (kind === "link") held.set(at, { is: "link", to: [plainName(target)] });
       else if (kind === "file") {
         const [first] = pieces; // without holes they lie one after the other
         const stored = pieces.reduce((sum, { length }) => sum + length, 0);
@@ -82,7 +85,10 @@ async function heldIn(archive: string): Promise<Map<string, Held>> {
 function archiveFiles(archive: string, name: string, held: ReadonlyMap<string, Held>): ImageFiles {
   const find = (wanted: string): Extract<Held, { is: "file" }> | null => {
     let found = held.get(plainName(wanted));
-    for (let links = 0; found?.is === "link" && links < LINKS_MAX; links++) found = held.get(found.to);
+    for (let links = 0; found?.is === "link" && links < LINKS_MAX; links++) {
+      const to = found.to.find((name) => held.has(name));
+      found = to === undefined ? undefined : held.get(to);
+    }
     return found?.is === "file" ? found : null;
   };
   return {

@@ -1,6 +1,6 @@
 /**
- * A folder as `skopeo copy … dir:FOLDER` and `podman save --format docker-dir` write it (containers-transports(5)): the manifest, and each blob
- * under its digest. Who controls the inputs: whoever made it, every byte.
+ * A folder as `skopeo copy … dir:FOLDER` and `podman save --format docker-dir` write it (containers-transports(5)): the manifest, and each
+ * blob under its digest. Who controls the inputs: whoever made it, every byte.
  */
 import { copyIn, bytesIn, type ImageFiles } from "./image-files.ts";
 import { INDEX_BYTES_MAX } from "./layout.ts";

@@ -18,11 +18,11 @@ export class Mishap extends Error {
 }
 
 /** In a row, without a byte of progress between them. */
-export const MISHAPS_MAX = 6;
+const MISHAPS_MAX = 6;
 const FIRST_WAIT_MS = 500;
 const WAIT_MS_MAX = 15_000;
 /** Who asks for more is not waited for: nobody sits before a terminal for so long without being asked. */
-export const ASKED_MS_MAX = 120_000;
+const ASKED_MS_MAX = 120_000;
 
 const SECOND_MS = 1_000;
 

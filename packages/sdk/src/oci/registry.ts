@@ -57,7 +57,8 @@ export class Registry implements OciSource {
       });
       this.#answered = true;
       // another place may not ask for the registry's password; the way to it may have been good for a moment only
-      if (answer.at.origin !== url.origin && [401, 403, 404].includes(answer.status)) {
+      if (answer.at.origin !== url.origin && answer.status >= 400 && answer.status !== 416) {
+        answer.throwIfBusy();
         answer.drop();
         throw new Mishap(`${answer.at.host}, where ${url.host} leads, answers ${answer.status}`);
       }
