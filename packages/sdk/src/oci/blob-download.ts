@@ -4,7 +4,8 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
+import { ifThere } from "@xenoservers/protocol/files";
 import type { Answer } from "./answer.ts";
 import { Mishap } from "./patience.ts";
 import { OciError, type Descriptor, type OnBytes } from "./source.ts";
@@ -34,6 +35,14 @@ export class BlobDownload {
     this.#blob = blob;
     this.#file = file;
     this.#onBytes = onBytes;
+  }
+
+  /** Goes on from what is in the file already. */
+  async begin(): Promise<void> {
+    const before = (await ifThere(stat(this.#file)))?.size ?? 0;
+    if (before === 0 || before >= this.#blob.size) return;
+    this.#bytes = before;
+    this.#isPatched = true;
   }
 
   get bytes(): number {

@@ -7,6 +7,7 @@ import { access, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/pr
 import path from "node:path";
 import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { ifThere, namesIn } from "@xenoservers/protocol/files";
 import { PACKING_BYTES, isDamage, packingOf, unpackers, type Packing } from "@xenoservers/protocol/unpack";
 import { fileBlob, readAt, type Blob } from "../tree.ts";
 import { OciError, type Descriptor, type OnBytes, type OciSource } from "./source.ts";
@@ -31,13 +32,34 @@ const isThere = (file: string): Promise<boolean> =>
 const nobody: OnBytes = () => {};
 const hexOf = (digest: string): string => digest.slice("sha256:".length);
 
+const PART = ".part";
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}
+
+/** What a process that was ended had of the blob, of which a registry gives the rest; what it is, the digest says in the end. */
+async function takeOver(cache: string, hex: string, part: string): Promise<void> {
+  for (const name of await namesIn(cache)) {
+    const pid = name.startsWith(`${hex}.`) && name.endsWith(PART) ? Number(name.split(".")[1]) : Number.NaN;
+    // another process may take it at the same time
+    if (pid > 0 && pid !== process.pid && !isRunning(pid)) await ifThere(rename(path.join(cache, name), part));
+  }
+}
+
 /** The blob's file in `cache`, its digest checked. */
 async function bring(source: OciSource, blob: Descriptor, cache: string, onBytes = nobody): Promise<string> {
   const { digest } = blob;
   const file = path.join(cache, hexOf(digest));
   if (await isThere(file)) return file;
   await mkdir(cache, { recursive: true, mode: 0o700 });
-  const part = `${file}.${process.pid}.part`;
+  const part = `${file}.${process.pid}${PART}`;
+  await takeOver(cache, hexOf(digest), part);
   try {
     await source.save(blob, part, onBytes);
     const { digest: found } = await fileBlob(part);

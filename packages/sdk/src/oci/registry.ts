@@ -102,6 +102,7 @@ export class Registry implements OciSource {
   async save(blob: Descriptor, file: string, onBytes: OnBytes): Promise<void> {
     const { digest } = blob;
     const download = new BlobDownload(blob, file, onBytes);
+    await download.begin();
     const patience = new Patience(this.#timers, this.#onWait);
     const had = { most: 0 };
     while (!(await download.isWhole())) {
