@@ -63,6 +63,16 @@ const busy: TrickRow[] = [
     also: ({ waits }) => expect(waits.slice(0, 4)).toEqual(waits.slice(0, 4).toSorted((a, b) => a - b)),
   },
   {
+    name: "429 that asks for no wait at all is not asked again at once",
+    trick: always(
+      of(
+        "manifest",
+        first(4, ({ say }) => say(429, { "retry-after": "0" })),
+      ),
+    ),
+    also: ({ waits }) => expect(waits.slice(0, 4).every((ms, i) => ms >= 250 * 2 ** i)).toBe(true),
+  },
+  {
     name: "503 for ever",
     trick: always(of("manifest", ({ say }) => say(503))),
     refused: /the manifest of .* cannot be had: .* answers 503, 7 times in a row: try later/,
@@ -282,6 +292,11 @@ const guarded: TrickRow[] = [
       return asked.say(401, { "www-authenticate": authorization === "Bearer t" ? 'Basic realm="harbor"' : bearer(proxy) });
     },
     login: CARL,
+  },
+  {
+    name: "a token that no header can hold",
+    trick: byToken(Infinity, () => ({ token: "t\r\nx-more: 1" })),
+    refused: /is not there, or not for you/,
   },
   {
     name: "a password that is not liked is shown once",

@@ -11,11 +11,15 @@ import { ask, type Asker, type Question } from "./asking.ts";
 import { challengesIn, type Challenge } from "./challenge.ts";
 import type { Login } from "./login.ts";
 import { loginFor, type FoundLogin } from "./logins.ts";
-import { registryUrl, type Reference } from "./reference.ts";
+import { DEFAULT_REGISTRY, registryUrl, type Reference } from "./reference.ts";
 import { OciError } from "./source.ts";
 
 /** Registries name it one way or the other; how long it holds is not asked: the registry says when it does not. */
-const zToken = z.object({ token: z.string().nullish(), access_token: z.string().nullish() });
+const zText = z
+  .string()
+  .regex(/^[\x21-\x7e]*$/)
+  .nullish();
+const zToken = z.object({ token: zText, access_token: zText });
 const ANSWER_BYTES_MAX = 1024 * 1024;
 /** For the log of who gives tokens. */
 const CLIENT = "xenoservers";
@@ -51,9 +55,14 @@ export class Access {
   async denied(): Promise<OciError> {
     const { registry, repository } = this.#reference;
     const { login, troubles } = await this.#login();
+    const isDefault = registry === DEFAULT_REGISTRY;
+    const [docker, podman] = [
+      isDefault ? "docker login" : `docker login ${registry}`,
+      `podman login ${isDefault ? "docker.io" : registry}`,
+    ];
     const advice = login
-      ? `the login that is here does not open it: log in anew with \`docker login ${registry}\``
-      : `log in with \`docker login ${registry}\` or \`podman login ${registry}\``;
+      ? `the login that is here does not open it: log in anew with \`${docker}\``
+      : `log in with \`${docker}\` or \`${podman}\``;
     const besides = troubles.map((trouble) => `; ${trouble}`).join("");
     return new OciError(
       `${registry}/${repository} is not there, or not for you: ${advice}, or set XENO_REGISTRY_USER and XENO_REGISTRY_PASSWORD${besides}`,

@@ -61,9 +61,9 @@ export class Patience {
     if (++this.#mishaps > MISHAPS_MAX)
       throw new OciError(`${what}: ${message}, ${this.#mishaps} times in a row: try later`, { cause: error });
     const most = Math.min(WAIT_MS_MAX, FIRST_WAIT_MS * 2 ** (this.#mishaps - 1));
-    // never sooner than was asked for
-    const ms =
-      askedMs === null ? Math.ceil((most * (1 + this.#timers.random())) / 2) : Math.ceil(askedMs + this.#timers.random() * FIRST_WAIT_MS);
+    const own = (most * (1 + this.#timers.random())) / 2;
+    // never sooner than was asked for, and not all at once then
+    const ms = Math.ceil(askedMs === null ? own : Math.max(own, askedMs + this.#timers.random() * FIRST_WAIT_MS));
     this.#onWait(message, ms);
     await new Promise<void>((resolve) => this.#timers.after(ms, resolve));
   }
