@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { ifThere } from "@xenoservers/protocol/files";
 import { openImage } from "@xenoservers/sdk";
 import { command, started } from "../process/command.ts";
 import { until } from "../until.ts";
@@ -48,7 +49,7 @@ it("goes on with a layer where a run was ended", async () => {
   const { child, done } = started(home, ["run", `${proxy.host}/box`]);
   const sizes = async (): Promise<number[]> => {
     const names = (await readdir(cache).catch(() => [])).filter((name) => name.endsWith(".part"));
-    return Promise.all(names.map(async (name) => (await stat(path.join(cache, name))).size));
+    return Promise.all(names.map(async (name) => (await ifThere(stat(path.join(cache, name))))?.size ?? 0));
   };
   await until(async () => (await sizes()).includes(HALF));
   child.kill("SIGKILL");

@@ -13,6 +13,7 @@ import { publicAddresses } from "../../../packages/guests/src/qemu/network/addre
 import { challengesIn } from "../../../packages/sdk/src/oci/challenge.ts";
 import { parseImageConfig, readManifest, resolveImage } from "../../../packages/sdk/src/oci/image.ts";
 import { DockerArchive } from "../../../packages/sdk/src/oci/docker-archive.ts";
+import { openFiles } from "../../../packages/sdk/src/oci/image-files.ts";
 import { parseLayoutIndex } from "../../../packages/sdk/src/oci/layout.ts";
 import { fitting } from "../../../packages/sdk/src/oci/named-images.ts";
 import { openHere } from "../../../packages/sdk/src/oci/on-this-machine.ts";
@@ -209,7 +210,7 @@ const archive: Target = {
   async play(input) {
     const file = path.join(folder, "archive.tar");
     await writeFile(file, input);
-    return byRejecting(async () => {
+    const image = await byRejecting(async () => {
       const { source, done } = await openHere(`archive:${file}`);
       try {
         await source.manifest(null);
@@ -217,6 +218,9 @@ const archive: Target = {
         await done();
       }
     }, OciError);
+    // most hold no image, and are archives
+    const opened = await byRejecting(async () => (await openFiles(file)).done(), OciError);
+    return [image, opened].includes(ACCEPTED) ? ACCEPTED : OciError.name;
   },
 };
 
