@@ -12,8 +12,6 @@ const INDIFFERENT: Readonly<Record<string, string>> = {
     "a file that was named on the command line: that it cannot be read is said, and nothing is made in its place",
   "cli/src/verbs/doctor.ts": "what the kernel allows: where it does not say, it is none",
   "sdk/src/oci/layer.ts": "a note that spares a computation",
-  "sdk/src/oci/registry.ts": "another program's logins: without them it is asked as anybody",
-  "sdk/src/oci/layout.ts": "a damaged layout: that it cannot be read is said",
   "xenoserver/src/lease/journal.ts": "how much there is of what others may remove meanwhile",
   "xenoserver/src/drivers/qemu/vm-snapshots.ts": "how much there is of what others may remove meanwhile",
 };

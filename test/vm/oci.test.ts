@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { until, type TestMarket } from "../process/market.ts";
+import { startProxy, type Upstream } from "../registry/proxy.ts";
 import { push, startRegistry, type TestRegistry } from "./registry.ts";
 import { busyboxLayout, cliHome, machines, run, vmMarket } from "./support.ts";
 
@@ -123,9 +124,34 @@ machines("OCI images", () => {
     expect(ran, ran.stderr).toMatchObject({ code: 0, stdout: "let in\n" });
     expect(ran.stderr).not.toContain("secret-password");
     const archive = path.join(folder, "box.tar");
-    await run("tar", ["-C", layout, "-cf", archive, "."]);
-    const entered = await xeno("--entrypoint", "echo", "--image", `archive:${archive}`, "--", "by entrypoint");
+    await run("skopeo", ["--insecure-policy", "copy", `oci:${layout}:box`, `docker-archive:${archive}:r.example/box:v1`]);
+    await run("gzip", [archive]);
+    const entered = await xeno("--entrypoint", "echo", "--image", `archive:${archive}.gz:box:v1`, "--", "by entrypoint");
     expect(entered).toMatchObject({ code: 0, stdout: "by entrypoint\n" });
+  });
+
+  it("runs an image of a registry that has a bad day, and says what it waits for", async () => {
+    const upstream: Upstream = async (at) => {
+      const response = await fetch(`http://${registry.host}${at}`, { headers: { accept: "application/vnd.oci.image.manifest.v1+json" } });
+      return {
+        status: response.status,
+        type: response.headers.get("content-type") ?? "",
+        bytes: Buffer.from(await response.arrayBuffer()),
+      };
+    };
+    const proxy = await startProxy(upstream, () => ({ kind, times, from, bytes, say, cut, pass }) => {
+      if (kind === "manifest" && times === 1) return say(429, { "retry-after": "1" });
+      if (kind === "blob" && from === 0 && bytes.length > 100_000) return cut(bytes.length / 2);
+      return pass();
+    });
+    const fresh = await cliHome(market);
+    const ran = await fresh.xeno("run", "--accel", "any", "--mem", "192M", "--disk", "256M", `${proxy.host}/box`, "--", "echo", "it runs");
+    await proxy.close();
+    expect(ran, ran.stderr).toMatchObject({ code: 0, stdout: "it runs\n" });
+    expect(ran.stderr).toMatch(/too many requests \(429\); again in 1\.\d s/);
+    expect(ran.stderr).toMatch(/fetching layer 1 of \d, \d/);
+    expect(ran.stderr).toMatch(/broke off .*; again in/);
+    expect(proxy.log.some(({ range }) => range !== undefined)).toBe(true);
   });
 
   it("says what is wrong with an image before any money is held", async () => {
@@ -138,7 +164,7 @@ machines("OCI images", () => {
     expect(await says(`${registry.host}/nothing`)).toContain("has no latest");
     expect(await says(`${locked.host}/private/box`)).toMatch(/not there, or not for you: log in/);
     expect(await says("127.0.0.1:1/box")).toContain("cannot be reached");
-    expect(await says(`oci:${folder}/nothing`)).toContain("no OCI image layout");
+    expect(await says(`oci:${folder}/nothing`)).toContain("there is no file and no folder");
     expect(await says(`archive:${layout}/index.json`)).toMatch(/no archive of an OCI image|no OCI image layout/);
     expect(await says("Not An Image")).toContain("neither a .wasm module");
     const { balances } = await cli.client.read("accounts");

@@ -3,15 +3,21 @@ import { mkdtempSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { Readable } from "node:stream";
 import { gzipSync } from "node:zlib";
 import wabtInit from "wabt";
 import { BadState, prepareModule, readState } from "@xenoservers/engine";
 import { diskImageProblem } from "@xenoservers/protocol";
 import { IMAGE_HEADER_BYTES, checkDiskImage, isQcow2 } from "../../../packages/protocol/src/disk-image.ts";
 import { publicAddresses } from "../../../packages/guests/src/qemu/network/addresses.ts";
+import { challengesIn } from "../../../packages/sdk/src/oci/challenge.ts";
 import { parseImageConfig, readManifest, resolveImage } from "../../../packages/sdk/src/oci/image.ts";
-import { openArchive, parseLayoutIndex } from "../../../packages/sdk/src/oci/layout.ts";
-import { OciError, hashOf, type OciSource } from "../../../packages/sdk/src/oci/source.ts";
+import { DockerArchive } from "../../../packages/sdk/src/oci/docker-archive.ts";
+import { openFiles } from "../../../packages/sdk/src/oci/image-files.ts";
+import { parseLayoutIndex } from "../../../packages/sdk/src/oci/layout.ts";
+import { fitting } from "../../../packages/sdk/src/oci/named-images.ts";
+import { openHere } from "../../../packages/sdk/src/oci/on-this-machine.ts";
+import { OciError, hashOf, type Descriptor, type OciSource } from "../../../packages/sdk/src/oci/source.ts";
 import { parseServerConfig } from "../../../packages/xenoserver/src/host/config.ts";
 import { generateModule } from "../../engine/generate.ts";
 import { built, traced } from "../../engine/traced.ts";
@@ -113,6 +119,7 @@ const CONFIG = {
   architecture: "amd64",
   os: "linux",
   config: { Entrypoint: ["/bin/a"], Cmd: null, Env: ["A=b"], WorkingDir: "/", User: "0:0" },
+  rootfs: { type: "layers", diff_ids: [hashOf(Buffer.from("layer")), hashOf(Buffer.from("layer"))] },
 };
 const configBytes = bytesOf(JSON.stringify(CONFIG));
 const of = (bytes: Uint8Array, mediaType: string) => ({ mediaType, digest: hashOf(bytes), size: bytes.length });
@@ -136,7 +143,7 @@ class Bent implements OciSource {
   async manifest(version: string | null) {
     return { mediaType: "", bytes: version === null ? this.#first : manifestBytes };
   }
-  async save(digest: string, _: number, file: string): Promise<void> {
+  async save({ digest }: Descriptor, file: string): Promise<void> {
     await writeFile(file, hashOf(this.#first) === digest ? this.#first : digest === hashOf(configBytes) ? configBytes : layer);
   }
 }
@@ -165,7 +172,7 @@ const image: Target = {
   async play(input) {
     const asConfig = bytesOf(JSON.stringify({ ...IMAGE, config: of(input, "") }));
     const source = new Bent(asConfig);
-    source.save = async (_digest, _size, file) => writeFile(file, input);
+    source.save = async (_, file) => writeFile(file, input);
     const cache = path.join(folder, "cache");
     const outcomes = [
       await byRejecting(() => resolveImage(new Bent(input), cache), OciError),
@@ -184,8 +191,8 @@ const layout: Target = {
   play(input) {
     const outcomes = [null, "latest"].map((tag) =>
       byThrowing(() => {
-        const { digest } = parseLayoutIndex(textOf(input), "layout", tag);
-        demand(/^sha256:[0-9a-f]{64}$/.test(digest), "a blob's name leads elsewhere");
+        for (const { digest } of fitting(parseLayoutIndex(textOf(input), "layout"), tag, "layout"))
+          demand(/^sha256:[0-9a-f]{64}$/.test(digest), "a blob's name leads elsewhere");
       }, OciError),
     );
     return outcomes.includes(ACCEPTED) ? ACCEPTED : OciError.name;
@@ -194,7 +201,7 @@ const layout: Target = {
 
 const archive: Target = {
   name: "oci-archive",
-  covers: ["sdk/src/oci/layout.ts#openArchive"],
+  covers: ["sdk/src/oci/on-this-machine.ts#openHere", "sdk/src/oci/image-files.ts#openFiles"],
   async corpus() {
     const whole = await archives();
     return [...whole, ...whole.slice(0, 2).map((bytes) => new Uint8Array(gzipSync(bytes)))];
@@ -203,7 +210,63 @@ const archive: Target = {
   async play(input) {
     const file = path.join(folder, "archive.tar");
     await writeFile(file, input);
-    return byRejecting(async () => (await openArchive(file)).done(), OciError);
+    const image = await byRejecting(async () => {
+      const { source, done } = await openHere(`archive:${file}`);
+      try {
+        await source.manifest(null);
+      } finally {
+        await done();
+      }
+    }, OciError);
+    // most hold no image, and are archives
+    const opened = await byRejecting(async () => (await openFiles(file)).done(), OciError);
+    return [image, opened].includes(ACCEPTED) ? ACCEPTED : OciError.name;
+  },
+};
+
+const SAVED = [
+  { Config: "config", RepoTags: ["a:latest", "r.example/b:1"], Layers: ["layer", "layer"] },
+  { Config: "config", RepoTags: null, Layers: ["layer"] },
+];
+/** The list of an archive as `docker save` writes it, of which the files are as they should be. */
+const saved: Target = {
+  name: "saved-images",
+  covers: ["sdk/src/oci/docker-archive.ts#DockerArchive"],
+  corpus: async () => [bytesOf(JSON.stringify(SAVED)), bytesOf(JSON.stringify(SAVED.slice(1)))],
+  mutate: bentJson,
+  async play(input) {
+    const held = new Map<string, Uint8Array>([
+      ["config", configBytes],
+      ["layer", new Uint8Array(layer)],
+    ]);
+    const files = {
+      name: "archive",
+      size: async (name: string) => held.get(name)?.length ?? null,
+      stream: (name: string) => Readable.from([Buffer.from(held.get(name) ?? [])]),
+    };
+    const outcomes = await Promise.all(
+      [null, "a", "@1"].map((wanted) => byRejecting(() => new DockerArchive(files, textOf(input), wanted).manifest(null), OciError)),
+    );
+    return outcomes.includes(ACCEPTED) ? ACCEPTED : OciError.name;
+  },
+};
+
+const challenge: Target = {
+  name: "challenge",
+  covers: ["sdk/src/oci/challenge.ts#challengesIn"],
+  corpus: async () =>
+    [
+      'Bearer realm="https://a.example/token",service="a",scope="repository:a/b:pull"',
+      'Basic realm="x\\"y", Bearer realm=https, service="b,c", Negotiate YWJj==, Digest nonce=a',
+    ].map(bytesOf),
+  mutate: bentLine,
+  play(input) {
+    const found = challengesIn(textOf(input));
+    demand(
+      found.every(({ scheme }) => scheme !== "" && scheme === scheme.toLowerCase()),
+      "a challenge has a name that is none",
+    );
+    return found.length > 0 ? ACCEPTED : REFUSED;
   },
 };
 
@@ -251,4 +314,4 @@ const address: Target = {
   play: (input) => (isPublic(textOf(input)) ? ACCEPTED : REFUSED),
 };
 
-export const MACHINE_TARGETS: readonly Target[] = [wasm, state, disk, oci, image, layout, archive, settings, address];
+export const MACHINE_TARGETS: readonly Target[] = [wasm, state, disk, oci, image, layout, archive, saved, challenge, settings, address];

@@ -22,7 +22,6 @@ import {
   type VmSpec,
 } from "@xenoservers/protocol";
 import {
-  OciError,
   VM_DRIVER,
   VM_OVERHEAD_MIB,
   VmProblem,
@@ -30,6 +29,7 @@ import {
   bytesBlob,
   fileBlob,
   openImage,
+  isOnThisMachine,
   parseReference,
   readTree,
   type Blob,
@@ -39,8 +39,10 @@ import {
   type Wanted,
 } from "@xenoservers/sdk";
 import { home } from "./home.ts";
+import { inWords, lookFirst } from "./image-address.ts";
 import { envPair, sharedFolder, type SharedFolder } from "./job-from-args.ts";
 import { parseCount, parseSizeMib } from "./parse.ts";
+import { fetching } from "../output/fetching.ts";
 import { UserError, mib } from "../output/ui.ts";
 
 export interface VmOptions {
@@ -77,6 +79,8 @@ interface SharedOptions {
   disk?: string;
   maxOutput: string;
   deterministic: boolean;
+  /** Nothing is told while an image is brought here. */
+  quiet: boolean;
 }
 
 export interface ParsedVm {
@@ -182,14 +186,16 @@ interface Boot {
   mounts: JobInput["mounts"];
 }
 
-async function diskBoot(options: VmOptions, disk: number | null): Promise<Boot> {
+async function diskBoot(options: VmOptions, disk: number | null, quiet: boolean): Promise<Boot> {
   const blobs: Blob[] = [];
   const says: string[] = [];
   let image: Extract<VmBoot, { kind: "disk" }>["image"] = null;
   let diskMib = disk ?? 0;
   if (options.vm !== undefined && isUrl(options.vm)) {
     if (disk === null) throw new UserError("--vm by address needs --disk: how large a disk to order for it");
-    image = { digest: digestOption(options.digest, "--vm"), format: options.format ?? "qcow2", url: options.vm };
+    const digest = digestOption(options.digest, "--vm");
+    await lookFirst(options.vm, disk, quiet);
+    image = { digest, format: options.format ?? "qcow2", url: options.vm };
     says.push(`image    ${options.vm} (sha256:${image.digest.slice(0, 12)}…), fetched by the server`);
   } else if (options.vm !== undefined) {
     const { format, sizeMib } = await diskFile(options.vm, options.format, disk);
@@ -200,8 +206,10 @@ async function diskBoot(options: VmOptions, disk: number | null): Promise<Boot> 
     says.push(`image    ${path.basename(options.vm)} (${format}, ${mib(sizeMib)}, sha256:${blob.digest.slice(0, 12)}…)`);
   }
   let iso: Extract<VmBoot, { kind: "disk" }>["iso"] = null;
-  if (options.iso !== undefined && isUrl(options.iso)) iso = { digest: digestOption(options.digest, "--iso"), url: options.iso };
-  else if (options.iso !== undefined) {
+  if (options.iso !== undefined && isUrl(options.iso)) {
+    iso = { digest: digestOption(options.digest, "--iso"), url: options.iso };
+    await lookFirst(options.iso, disk, quiet);
+  } else if (options.iso !== undefined) {
     await access(options.iso).catch(() => {
       throw new UserError(`there is no file ${options.iso}`);
     });
@@ -268,14 +276,11 @@ const inputBytes = (mounts: JobInput["mounts"]): number =>
   mounts.flatMap(({ entries }) => entries).reduce((sum, entry) => sum + (entry.kind === "file" ? entry.blob.size : 0), 0);
 
 async function ociBoot(reference: string, args: string[], options: VmOptions, shared: SharedOptions, disk: number | null): Promise<Boot> {
-  if (!/^(oci|archive):/.test(reference) && !parseReference(reference))
+  if (!isOnThisMachine(reference) && !parseReference(reference))
     throw new UserError(`${reference} is neither a .wasm module, a .py script, nor the name of an image`);
-  const said = (error: unknown): never => {
-    throw error instanceof OciError ? new UserError(error.message) : error;
-  };
-  const image = await openImage(reference, path.join(home.data, "oci")).catch(said);
   // brought here before a server waits for it and its time runs
-  const unpackedBytes = (await image.unpackedBytes().catch(said)) ?? 0;
+  const image = await openImage(reference, path.join(home.data, "oci"), shared.quiet ? undefined : fetching()).catch(inWords);
+  const unpackedBytes = (await image.unpackedBytes().catch(inWords)) ?? 0;
   if (disk !== null) refuseFor(imageSizeProblem(unpackedBytes, disk));
   const command = await commandOf(image, args, options.entrypoint);
   const mounts: JobInput["mounts"] = [...command.script];
@@ -314,7 +319,7 @@ async function bootOf(
   { memoryMib, disk }: Room,
 ): Promise<Boot> {
   if (options.kernel !== undefined) return kernelBoot(options, memoryMib, disk);
-  if (options.vm !== undefined || options.iso !== undefined) return diskBoot(options, disk);
+  if (options.vm !== undefined || options.iso !== undefined) return diskBoot(options, disk, shared.quiet);
   const words = options.image === undefined ? args : [...(file === undefined ? [] : [file]), ...args];
   return ociBoot(options.image ?? file!, words, options, shared, disk);
 }

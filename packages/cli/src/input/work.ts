@@ -103,6 +103,7 @@ export async function workOf(typed: WorkInput): Promise<Work> {
       cpu,
       maxOutput,
       deterministic,
+      quiet: input.quiet || input.json,
       ...given({ in: input.in, mem, disk }),
     });
     const wanted = wantedOf(input, machine);

@@ -6,7 +6,7 @@ import path from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { resolveImage } from "./image.ts";
-import { OciError, type OciSource } from "./source.ts";
+import { OciError, type Descriptor, type OciSource } from "./source.ts";
 
 const LAYER = "application/vnd.oci.image.layer.v1.tar";
 let cache: string;
@@ -35,7 +35,7 @@ class Memory implements OciSource {
   async manifest(version: string | null): Promise<{ mediaType: string; bytes: Uint8Array }> {
     return { mediaType: "", bytes: this.#blobs.get(version ?? this.top) ?? Buffer.alloc(0) };
   }
-  async save(digest: string, _: number, file: string): Promise<void> {
+  async save({ digest }: Descriptor, file: string): Promise<void> {
     saved.push(digest);
     await writeFile(file, this.#blobs.get(digest) ?? "");
   }
@@ -120,7 +120,7 @@ it("passes over environment that sets nothing, as engines do", async () => {
 
 it("keeps nothing that does not hash to its name", async () => {
   const source = imageOf([[Buffer.from("layer"), LAYER]]);
-  source.save = async (_, __, file) => writeFile(file, "something else");
+  source.save = async (_, file) => writeFile(file, "something else");
   await expect(resolveImage(source, cache)).rejects.toThrow("does not have the digest");
   expect(await readdir(cache)).toEqual([]);
   expect(await readFile(cache).catch(() => "a folder")).toBe("a folder");

@@ -3,9 +3,10 @@
  * machine. What no server could start is refused here. Who controls the inputs: the registry or the archive, every byte.
  */
 import { layersProblem } from "@xenoservers/protocol";
+import { systemTimers, type Timers } from "@xenoservers/protocol/link";
 import { z } from "zod";
 import { layerOf, lazyBlob, type OciLayer } from "./layer.ts";
-import { Layout, openArchive } from "./layout.ts";
+import { isOnThisMachine, openHere } from "./on-this-machine.ts";
 import { parseReference } from "./reference.ts";
 import { Registry } from "./registry.ts";
 import { OciError, hashOf, type OciSource } from "./source.ts";
@@ -13,7 +14,11 @@ import { OciError, hashOf, type OciSource } from "./source.ts";
 const zDigest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
 const zDescriptor = z.object({ mediaType: z.string().max(200).default(""), digest: zDigest, size: z.int().min(0) });
 const zIndex = z.object({
-  manifests: z.array(zDescriptor.extend({ platform: z.object({ os: z.string(), architecture: z.string() }).optional() })).max(1_000),
+  manifests: z
+    .array(
+      zDescriptor.extend({ platform: z.object({ os: z.string(), architecture: z.string(), variant: z.string().nullish() }).optional() }),
+    )
+    .max(1_000),
 });
 const zManifest = z.object({ config: zDescriptor, layers: z.array(zDescriptor).max(1_000) });
 const zStrings = z.array(z.string()).nullish();
@@ -71,10 +76,13 @@ const jsonOf = (bytes: Uint8Array, name: string): unknown => parsed(z.unknown(),
 
 /** The one for this platform. */
 function chosenFrom({ manifests }: z.infer<typeof zIndex>, name: string): string {
-  const fits = manifests.find(({ platform }) => platform?.os === PLATFORM.os && platform.architecture === PLATFORM.architecture);
-  const [first] = manifests;
-  const only = manifests.length === 1 && first && !first.platform ? first : undefined;
-  const chosen = fits ?? only;
+  // images for newer processors of the kind (v2, v3) come after those for all of them
+  const [fits] = manifests
+    .filter(({ platform }) => platform?.os === PLATFORM.os && platform.architecture === PLATFORM.architecture)
+    .sort((a, b) => (a.platform?.variant ?? "").localeCompare(b.platform?.variant ?? ""));
+  const images = manifests.filter(({ platform }) => platform?.os !== "unknown");
+  const [only] = images;
+  const chosen = fits ?? (images.length === 1 && only && !only.platform ? only : undefined);
   if (chosen) return chosen.digest;
   const has = [
     ...new Set(
@@ -141,18 +149,41 @@ export async function resolveImage(source: OciSource, cache: string): Promise<Oc
   };
 }
 
-/** `oci:DIR[:NAME]`, `archive:FILE`, or a name in a registry. */
-export async function openImage(text: string, cache: string): Promise<OciImage & { name: string }> {
-  if (text.startsWith("oci:")) {
-    const [, folder, tag] = /^oci:(.+?)(?::([\w.-]+))?$/.exec(text) ?? [];
-    if (folder === undefined) throw new OciError(`${text} names no folder: write oci:DIR or oci:DIR:NAME`);
-    return { ...(await resolveImage(new Layout(folder, tag ?? null), cache)), name: text };
+/** What is told to whoever waits for an image. */
+export interface ImageWatch {
+  /** The layer under way (1 for the first), how many there are, what of it is here, and how large it is. */
+  onLayer(at: { layer: number; of: number; bytes: number; size: number }): void;
+  /** Why nothing comes, and how long for. */
+  onWait(why: string, ms: number): void;
+}
+
+const nobody: ImageWatch = { onLayer() {}, onWait() {} };
+
+async function bringAll(layers: readonly OciLayer[], { onLayer }: ImageWatch): Promise<void> {
+  for (const [i, layer] of layers.entries()) {
+    if (await layer.isHere()) continue;
+    const { size } = layer.blob;
+    const told = (bytes: number): void => onLayer({ layer: i + 1, of: layers.length, bytes, size });
+    told(0);
+    await layer.bring(told);
   }
-  if (text.startsWith("archive:")) {
-    const { source, done } = await openArchive(text.slice("archive:".length));
+}
+
+/**
+ * A name in a registry, or an image that is files of this machine (`oci:DIR[:NAME]`, `archive:FILE[:NAME]`), with all its layers brought
+ * here: once a lease is open, nobody waits for a registry. Throws OciError.
+ */
+export async function openImage(
+  text: string,
+  cache: string,
+  watch = nobody,
+  timers: Timers = systemTimers,
+): Promise<OciImage & { name: string }> {
+  if (isOnThisMachine(text)) {
+    const { source, done } = await openHere(text);
     try {
       const image = await resolveImage(source, cache);
-      for (const { blob } of image.layers) await blob.read(0, 1); // brought out of the archive before it goes
+      await bringAll(image.layers, watch);
       return { ...image, name: text };
     } finally {
       await done();
@@ -160,6 +191,7 @@ export async function openImage(text: string, cache: string): Promise<OciImage &
   }
   const reference = parseReference(text);
   if (!reference) throw new OciError(`'${text}' is no image: write NAME:TAG, HOST/NAME:TAG, oci:DIR or archive:FILE`);
-  const image = await resolveImage(new Registry(reference), cache);
+  const image = await resolveImage(new Registry(reference, timers, watch.onWait), cache);
+  await bringAll(image.layers, watch);
   return { ...image, name: `${reference.registry}/${reference.repository}` };
 }

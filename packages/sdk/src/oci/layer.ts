@@ -7,20 +7,20 @@ import { access, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/pr
 import path from "node:path";
 import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { ifThere, namesIn } from "@xenoservers/protocol/files";
 import { PACKING_BYTES, isDamage, packingOf, unpackers, type Packing } from "@xenoservers/protocol/unpack";
 import { fileBlob, readAt, type Blob } from "../tree.ts";
-import { OciError, type OciSource } from "./source.ts";
+import { OciError, type Descriptor, type OnBytes, type OciSource } from "./source.ts";
 
 export interface OciLayer {
   blob: Blob;
   compression: Packing;
+  /** Whether it is on this machine. */
+  isHere(): Promise<boolean>;
+  /** Throws OciError where it cannot be had. */
+  bring(onBytes: OnBytes): Promise<void>;
   /** Null where this machine cannot tell: the server will. Throws OciError where the bytes are no layer. */
   unpackedBytes(): Promise<number | null>;
-}
-
-export interface Descriptor {
-  digest: string;
-  size: number;
 }
 
 const isThere = (file: string): Promise<boolean> =>
@@ -29,16 +29,39 @@ const isThere = (file: string): Promise<boolean> =>
     () => false,
   );
 
+const nobody: OnBytes = () => {};
 const hexOf = (digest: string): string => digest.slice("sha256:".length);
 
+const PART = ".part";
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}
+
+/** What a process that was ended had of the blob, of which a registry gives the rest; what it is, the digest says in the end. */
+async function takeOver(cache: string, hex: string, part: string): Promise<void> {
+  for (const name of await namesIn(cache)) {
+    const pid = name.startsWith(`${hex}.`) && name.endsWith(PART) ? Number(name.split(".")[1]) : Number.NaN;
+    // another process may take it at the same time
+    if (pid > 0 && pid !== process.pid && !isRunning(pid)) await ifThere(rename(path.join(cache, name), part));
+  }
+}
+
 /** The blob's file in `cache`, its digest checked. */
-async function bring(source: OciSource, { digest, size }: Descriptor, cache: string): Promise<string> {
+async function bring(source: OciSource, blob: Descriptor, cache: string, onBytes = nobody): Promise<string> {
+  const { digest } = blob;
   const file = path.join(cache, hexOf(digest));
   if (await isThere(file)) return file;
   await mkdir(cache, { recursive: true, mode: 0o700 });
-  const part = `${file}.${process.pid}.part`;
+  const part = `${file}.${process.pid}${PART}`;
+  await takeOver(cache, hexOf(digest), part);
   try {
-    await source.save(digest, size, part);
+    await source.save(blob, part, onBytes);
     const { digest: found } = await fileBlob(part);
     if (found !== hexOf(digest)) throw new OciError(`a layer of ${source.name} does not have the digest that its manifest states`);
     await rename(part, file);
@@ -92,6 +115,10 @@ const UNPACKED = ".unpacked";
 export function layerOf(source: OciSource, descriptor: Descriptor, compression: Packing, cache: string): OciLayer {
   return {
     ...{ blob: lazyBlob(source, descriptor, cache), compression },
+    isHere: () => isThere(path.join(cache, hexOf(descriptor.digest))),
+    async bring(onBytes) {
+      await bring(source, descriptor, cache, onBytes);
+    },
     async unpackedBytes() {
       const note = path.join(cache, `${hexOf(descriptor.digest)}${UNPACKED}`);
       const known = await readFile(note, "utf8").catch(() => null);

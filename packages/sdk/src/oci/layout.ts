@@ -1,125 +1,100 @@
 /**
- * Images on this machine: an OCI image layout in a folder (image-spec, image-layout.md), or in a tar archive, or what `docker save`
- * writes.
+ * An OCI image layout (image-spec, image-layout.md), in a folder or an archive: `podman save --format oci-archive`, `skopeo copy`, and what
+ * `docker save` has written since its version 25. Who controls the inputs: whoever made it, every byte.
  */
-import { copyFile, mkdir, mkdtemp, open, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { createReadStream, createWriteStream } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { pipeline } from "node:stream/promises";
 import { jsonIn } from "@xenoservers/protocol";
-import { TarDamage, readTar } from "@xenoservers/protocol/archive";
-import { PACKING_BYTES, isDamage, packingOf, unpackers } from "@xenoservers/protocol/unpack";
 import { z } from "zod";
-import { OciError, checkDigest, type OciSource } from "./source.ts";
+import { copyIn, bytesIn, type ImageFiles } from "./image-files.ts";
+import { fitting, severalIn, type Named } from "./named-images.ts";
+import { OciError, checkDigest, type Descriptor, type OciSource } from "./source.ts";
+
+export const INDEX = "index.json";
+export const INDEX_BYTES_MAX = 8 * 1024 * 1024;
+/** A tag, or what somebody called it when it was copied there; and the whole name, as containerd writes it. */
+const NAMES = ["org.opencontainers.image.ref.name", "io.containerd.image.name"] as const;
 
 const zIndex = z.object({
   manifests: z
-    .array(z.object({ digest: z.unknown(), mediaType: z.string().default(""), annotations: z.record(z.string(), z.unknown()).nullish() }))
+    .array(
+      z.object({
+        digest: z.unknown().optional(),
+        mediaType: z.string().default(""),
+        size: z.unknown().optional(),
+        annotations: z.record(z.string(), z.unknown()).nullish(),
+        platform: z.unknown().optional(),
+      }),
+    )
     .default([]),
 });
 
 const isDigest = (text: unknown): text is string => typeof text === "string" && /^sha256:[0-9a-f]{64}$/.test(text);
 
-/** The image that is meant, by what stands in a layout's index.json. Throws OciError. */
-export function parseLayoutIndex(text: string, name: string, tag: string | null): { mediaType: string; digest: string } {
-  const index = zIndex.safeParse(jsonIn(text));
-  if (!index.success) throw new OciError(`${name} is no OCI image layout: its index.json is damaged`);
-  const { manifests } = index.data;
-  const named =
-    tag === null ? manifests : manifests.filter(({ annotations }) => annotations?.["org.opencontainers.image.ref.name"] === tag);
-  const [first] = named;
-  if (!first || !isDigest(first.digest)) throw new OciError(`${name} holds no image${tag === null ? "" : ` named ${tag}`}`);
-  if (named.length > 1 && tag === null) throw new OciError(`${name} holds ${named.length} images: say which, as oci:DIR:NAME`);
-  return { mediaType: first.mediaType, digest: first.digest };
+interface InLayout extends Named {
+  digest: string;
+  mediaType: string;
+  size: number;
+  platform: unknown;
 }
+
+/** What an index of platforms says of what is no image, such as where one comes from. */
+const zBesides = z.object({ os: z.literal("unknown") });
+
+/** The images that stand in a layout's index.json, each once. Throws OciError. */
+export function parseLayoutIndex(text: string, name: string): InLayout[] {
+  const index = zIndex.safeParse(jsonIn(text));
+  if (!index.success) throw new OciError(`${name} is no OCI image layout: its ${INDEX} is damaged`);
+  const images = new Map<string, InLayout>();
+  for (const { digest, mediaType, size, annotations, platform } of index.data.manifests) {
+    if (!isDigest(digest)) continue;
+    const names = NAMES.map((key) => annotations?.[key]).filter((each) => typeof each === "string");
+    const before = images.get(digest)?.names ?? [];
+    images.set(digest, {
+      ...{ digest, mediaType, platform, size: typeof size === "number" ? size : 0 },
+      names: [...new Set([...before, ...names])],
+    });
+  }
+  const real = [...images.values()].filter(({ platform }) => !zBesides.safeParse(platform).success);
+  if (real.length === 0) throw new OciError(`${name} holds no image`);
+  return real;
+}
+
+const fileOf = (digest: string): string => `blobs/sha256/${digest.slice("sha256:".length)}`;
 
 export class Layout implements OciSource {
   readonly name: string;
-  readonly #folder: string;
-  readonly #tag: string | null;
+  readonly #files: ImageFiles;
+  readonly #wanted: string | null;
 
-  constructor(folder: string, tag: string | null) {
-    this.#folder = folder;
-    this.#tag = tag;
-    this.name = folder;
-  }
-
-  #blob(digest: string): string {
-    if (!isDigest(digest)) throw new OciError(`${this.name} names a blob by something that is no SHA-256 digest`);
-    return path.join(this.#folder, "blobs", "sha256", digest.slice("sha256:".length));
+  constructor(files: ImageFiles, wanted: string | null) {
+    this.#files = files;
+    this.#wanted = wanted;
+    this.name = files.name;
   }
 
   async manifest(version: string | null): Promise<{ mediaType: string; bytes: Uint8Array }> {
     if (version !== null) return { mediaType: "", bytes: await this.#read(version) };
-    const text = await readFile(path.join(this.#folder, "index.json"), "utf8").catch(() => {
-      throw new OciError(`${this.name} is no OCI image layout: it has no index.json`);
-    });
-    const { mediaType, digest } = parseLayoutIndex(text, this.name, this.#tag);
-    return { mediaType, bytes: await this.#read(digest) };
+    const text = await bytesIn(this.#files, INDEX, INDEX_BYTES_MAX);
+    if (text === null) throw new OciError(`${this.name} is no OCI image layout: it has no ${INDEX}`);
+    const images = fitting(parseLayoutIndex(text.toString("utf8"), this.name), this.#wanted, this.name);
+    const [first] = images;
+    if (first && images.length === 1) return { mediaType: first.mediaType, bytes: await this.#read(first.digest) };
+    // one image for several platforms may stand there without an index of its own
+    const isOne = images.every(({ platform }) => typeof platform === "object" && platform !== null);
+    if (!isOne || new Set(images.flatMap(({ names }) => names)).size > 1) throw severalIn(this.name, images);
+    return { mediaType: "", bytes: Buffer.from(JSON.stringify({ manifests: images })) };
   }
 
   async #read(digest: string): Promise<Uint8Array> {
-    const bytes = await readFile(this.#blob(digest)).catch(() => {
-      throw new OciError(`${this.name} lacks the blob ${digest.slice(0, 19)}`);
-    });
+    const bytes = await bytesIn(this.#files, fileOf(digest), INDEX_BYTES_MAX);
+    if (bytes === null) throw this.#lacks(digest);
     return checkDigest(bytes, digest, this.name);
   }
 
-  async save(digest: string, _: number, file: string): Promise<void> {
-    await copyFile(this.#blob(digest), file).catch(() => {
-      throw new OciError(`${this.name} lacks the blob ${digest.slice(0, 19)}`);
-    });
+  #lacks(digest: string): OciError {
+    return new OciError(`${this.name} lacks the blob ${digest.slice(0, 19)}`);
   }
-}
 
-const OWN = { mode: 0o600 };
-
-/** As the archive itself, whatever it is packed with. Throws OciError where it is packed with something else, or damaged. */
-async function unpackedArchive(file: string, folder: string): Promise<string> {
-  const found = packingOf(Buffer.concat(await createReadStream(file, { end: PACKING_BYTES - 1 }).toArray()));
-  const through = found.ok ? unpackers(found.packing) : null;
-  if (!through) throw new OciError(`${file} is packed with something that is not unpacked here: give a plain archive, or one of gzip`);
-  if (through.length === 0) return file;
-  const unpacked = path.join(folder, "archive.tar");
-  await pipeline([createReadStream(file), ...through, createWriteStream(unpacked, OWN)]);
-  return unpacked;
-}
-
-const WANTED = /^(?:\.\/)?(index\.json|oci-layout|blobs\/sha256\/[0-9a-f]{64})$/;
-
-/** Puts what belongs to a layout into the folder. Throws TarDamage where it is no archive. */
-async function extractLayout(archive: string, folder: string): Promise<void> {
-  const handle = await open(archive, "r");
-  try {
-    for await (const { name, kind, size, pieces } of readTar(handle, (await handle.stat()).size)) {
-      const wanted = WANTED.exec(name)?.[1];
-      if (kind !== "file" || wanted === undefined) continue;
-      const stored = pieces.reduce((sum, { length }) => sum + length, 0);
-      if (stored !== size) throw new TarDamage(`${wanted} has holes`);
-      const target = path.join(folder, wanted);
-      await mkdir(path.dirname(target), { recursive: true });
-      const [first] = pieces; // without holes they lie one after the other
-      if (first)
-        await pipeline(createReadStream(archive, { start: first.from, end: first.from + size - 1 }), createWriteStream(target, OWN));
-      else await writeFile(target, "", OWN);
-    }
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Unpacks an archive into a folder of its own, and reads it there. `done` removes it. */
-export async function openArchive(file: string): Promise<{ source: OciSource; done(): Promise<void> }> {
-  if (!(await stat(file).catch(() => null))?.isFile()) throw new OciError(`there is no file ${file}`);
-  const folder = await mkdtemp(path.join(tmpdir(), "xeno-oci-"));
-  const done = (): Promise<void> => rm(folder, { recursive: true, force: true });
-  try {
-    await extractLayout(await unpackedArchive(file, folder), folder);
-    return { source: new Layout(folder, null), done };
-  } catch (cause) {
-    await done();
-    if (!isDamage(cause) && !(cause instanceof TarDamage)) throw cause;
-    throw new OciError(`${file} is no archive of an OCI image (${cause.message})`, { cause });
+  async save({ digest }: Descriptor, file: string): Promise<void> {
+    if (!(await copyIn(this.#files, fileOf(digest), file))) throw this.#lacks(digest);
   }
 }

@@ -6,7 +6,7 @@ export interface Reference {
   version: string;
 }
 
-const DEFAULT_REGISTRY = "registry-1.docker.io";
+export const DEFAULT_REGISTRY = "registry-1.docker.io";
 
 const HOST = /(?<host>[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::\d{1,5})?)\//;
 /** Each part begins and ends with a letter or digit: none is `.` or `..`, which would lead elsewhere in the registry. */

@@ -1,16 +1,17 @@
 /**
- * Images from a registry by the OCI distribution protocol (opencontainers/distribution-spec 1.1), with token authentication as registries
- * do it (distribution/docs/spec/auth/token). Who controls the inputs: the registry, every byte.
+ * Images from a registry by the OCI distribution protocol (opencontainers/distribution-spec 1.1). What goes wrong in passing is tried again
+ * (patience.ts), a blob goes on where it broke off. Who controls the inputs: the registry, every byte.
  */
-import { createWriteStream } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { homedir } from "node:os";
-import path from "node:path";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import type { Timers } from "@xenoservers/protocol/link";
+import { visible } from "@xenoservers/protocol";
 import { z } from "zod";
+import { Access } from "./access.ts";
+import type { Answer } from "./answer.ts";
+import { Unreachable, ask } from "./asking.ts";
+import { BlobDownload } from "./blob-download.ts";
+import { Mishap, Patience, type OnWait } from "./patience.ts";
 import { registryUrl, type Reference } from "./reference.ts";
-import { OciError, checkDigest, type OciSource } from "./source.ts";
+import { OciError, checkDigest, type Descriptor, type OciSource, type OnBytes } from "./source.ts";
 
 const MANIFEST_TYPES = [
   "application/vnd.oci.image.index.v1+json",
@@ -19,142 +20,112 @@ const MANIFEST_TYPES = [
   "application/vnd.docker.distribution.manifest.v2+json",
 ] as const;
 const MANIFEST_BYTES_MAX = 4 * 1024 * 1024;
-const TIMEOUT_MS = 30_000;
-const BLOB_TIMEOUT_MS = 30 * 60_000;
-
-/** `docker login`'s and `podman login`'s files; null where there is nothing for this registry. */
-/** What of a file of `docker login` is read. */
-const zLogins = z.object({ auths: z.record(z.string(), z.object({ auth: z.string().optional() }).catch({})).optional() });
-/** A token server's answer: registries name it one way or the other. */
-const zToken = z.object({ token: z.string().optional(), access_token: z.string().optional() });
-
-async function credentialsFor(registry: string): Promise<string | null> {
-  const { XENO_REGISTRY_USER: user, XENO_REGISTRY_PASSWORD: password } = process.env;
-  if (user !== undefined && password !== undefined) return Buffer.from(`${user}:${password}`).toString("base64");
-  const files = [
-    process.env["REGISTRY_AUTH_FILE"],
-    path.join(process.env["DOCKER_CONFIG"] ?? path.join(homedir(), ".docker"), "config.json"),
-  ];
-  for (const file of files) {
-    const text = file === undefined ? null : await readFile(file, "utf8").catch(() => null);
-    if (text === null) continue;
-    let config: unknown;
-    try {
-      config = JSON.parse(text);
-    } catch {
-      throw new OciError(`${file} is not JSON`);
-    }
-    const { data } = zLogins.safeParse(config);
-    const auth = data?.auths?.[registry]?.auth;
-    if (auth !== undefined) return auth;
-  }
-  return null;
-}
-
-interface Challenge {
-  scheme: string;
-  params: Record<string, string>;
-}
-
-function challengeOf(header: string | null): Challenge | null {
-  const [, scheme, rest] = /^(\w+)\s+(.*)$/.exec(header ?? "") ?? [];
-  if (scheme === undefined || rest === undefined) return null;
-  const params = Object.fromEntries([...rest.matchAll(/(\w+)="([^"]*)"/g)].map(([, key = "", value = ""]) => [key.toLowerCase(), value]));
-  return { scheme: scheme.toLowerCase(), params };
-}
+/** Of one question, one after the other: the first may be of a token that has ended, the second of one for something else. */
+const REFUSALS_MAX = 3;
+const WORDS_BYTES_MAX = 64 * 1024;
+const WORDS_MAX = 200;
+const zErrors = z.object({ errors: z.array(z.object({ message: z.string() })).min(1) });
 
 export class Registry implements OciSource {
   readonly name: string;
   readonly #base: string;
   readonly #reference: Reference;
-  #authorization: string | null = null;
+  readonly #access: Access;
+  readonly #timers: Timers;
+  readonly #onWait: OnWait;
+  /** It answered before: that nobody listens is a restart, not a wrong name. */
+  #answered = false;
 
-  constructor(reference: Reference) {
+  constructor(reference: Reference, timers: Timers, onWait: OnWait) {
     this.#reference = reference;
+    this.#timers = timers;
+    this.#onWait = onWait;
+    this.#access = new Access(reference, timers);
     this.#base = `${registryUrl(reference.registry)}/v2/${reference.repository}`;
     this.name = `${reference.registry}/${reference.repository}`;
   }
 
-  async #get(url: string, headers: Record<string, string>, timeoutMs: number): Promise<Response> {
-    const ask = (): Promise<Response> =>
-      fetch(url, {
-        headers: { ...headers, ...(this.#authorization === null ? {} : { authorization: this.#authorization }) },
-        signal: AbortSignal.timeout(timeoutMs),
-      }).catch((cause: unknown) => {
-        const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
-        const why = inner instanceof Error ? inner.message : String(inner);
-        throw new OciError(`the registry ${this.#reference.registry} cannot be reached (${why}); check its name, and your connection`);
+  /** The answer of whoever lets us in. Throws Mishap where another try may go well. */
+  async #ask(path: string, headers: Record<string, string>): Promise<Answer> {
+    const url = new URL(`${this.#base}/${path}`);
+    for (let refusals = 0; ; refusals++) {
+      const question = { headers: { ...headers, ...this.#access.headers } };
+      const answer = await ask(url, question, this.#access.asker).catch((error: unknown) => {
+        if (error instanceof Unreachable && !this.#answered)
+          throw new OciError(`${error.message}; check its name, and your connection`, { cause: error });
+        throw error;
       });
-    let response = await ask();
-    if (response.status === 401 && this.#authorization === null) {
-      await response.body?.cancel();
-      this.#authorization = await this.#authorize(challengeOf(response.headers.get("www-authenticate")));
-      response = await ask();
+      this.#answered = true;
+      // another place may not ask for the registry's password; the way to it may have been good for a moment only
+      if (answer.at.origin !== url.origin && answer.status >= 400 && answer.status !== 416) {
+        answer.throwIfBusy();
+        answer.drop();
+        throw new Mishap(`${answer.at.host}, where ${url.host} leads, answers ${answer.status}`);
+      }
+      if (answer.status !== 401) return answer;
+      if (refusals === REFUSALS_MAX) {
+        answer.drop();
+        throw await this.#access.denied();
+      }
+      await this.#access.renew(answer);
     }
-    return response;
   }
 
-  /** What the registry asks for: a password, or a token of the place it names. */
-  async #authorize(challenge: Challenge | null): Promise<string> {
-    const credentials = await credentialsFor(this.#reference.registry);
-    if (challenge?.scheme === "basic") {
-      if (credentials === null) throw this.#denied();
-      return `Basic ${credentials}`;
-    }
-    const { realm, service, scope } = challenge?.params ?? {};
-    if (challenge?.scheme !== "bearer" || realm === undefined)
-      throw new OciError(`${this.#reference.registry} asks for a way to log in that is not known here`);
-    const url = new URL(realm);
-    // a password is only ever shown to the registry's own kind of place: never over plain http to another machine
-    if (url.protocol !== "https:" && registryUrl(url.host) !== url.origin)
-      throw new OciError(`${this.#reference.registry} asks to log in without encryption`);
-    if (service !== undefined) url.searchParams.set("service", service);
-    url.searchParams.set("scope", scope ?? `repository:${this.#reference.repository}:pull`);
-    const response = await fetch(url, {
-      headers: credentials === null ? {} : { authorization: `Basic ${credentials}` },
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    const { data } = zToken.safeParse(await response.json().catch(() => ({})));
-    const token = data?.token ?? data?.access_token;
-    if (!response.ok || token === undefined) throw this.#denied();
-    return `Bearer ${token}`;
-  }
-
-  #denied(): OciError {
-    return new OciError(
-      `${this.name} is not there, or not for you: log in with \`docker login ${this.#reference.registry}\`, ` +
-        "or set XENO_REGISTRY_USER and XENO_REGISTRY_PASSWORD",
-    );
-  }
-
-  #check(response: Response, what: string): void {
-    if (response.ok) return;
-    if (response.status === 404) throw new OciError(`${this.name} has no ${what}`);
-    if (response.status === 401 || response.status === 403) throw this.#denied();
-    throw new OciError(`the registry ${this.#reference.registry} answers ${response.status} for ${what}`);
+  /** Throws what is wrong with an answer: Mishap where another try may go well, else OciError in the registry's own words. */
+  async #check(answer: Answer, what: string): Promise<void> {
+    const { status } = answer;
+    if (status === 200 || status === 206) return;
+    answer.throwIfBusy();
+    const bytes = await answer.whole(WORDS_BYTES_MAX);
+    if (status === 403) throw await this.#access.denied();
+    if (status === 404) throw new OciError(`${this.name} has no ${what}`);
+    throw new OciError(`the registry ${this.#reference.registry} answers ${status} for ${what}${wordsIn(bytes)}`);
   }
 
   async manifest(version: string | null): Promise<{ mediaType: string; bytes: Uint8Array }> {
     const wanted = version ?? this.#reference.version;
-    const response = await this.#get(`${this.#base}/manifests/${wanted}`, { accept: MANIFEST_TYPES.join(", ") }, TIMEOUT_MS);
-    this.#check(response, wanted);
-    const bytes = new Uint8Array(await response.arrayBuffer());
-    if (bytes.length > MANIFEST_BYTES_MAX) throw new OciError(`the manifest of ${this.name} is larger than any is`);
-    if (wanted.startsWith("sha256:")) checkDigest(bytes, wanted, this.name);
-    return { mediaType: (response.headers.get("content-type") ?? "").replace(/;.*/s, "").trim(), bytes };
+    const patience = new Patience(this.#timers, this.#onWait);
+    for (;;) {
+      try {
+        const answer = await this.#ask(`manifests/${wanted}`, { accept: MANIFEST_TYPES.join(", ") });
+        await this.#check(answer, wanted);
+        const bytes = await answer.whole(MANIFEST_BYTES_MAX);
+        if (bytes === null) throw new OciError(`the manifest of ${this.name} is larger than any is`);
+        if (wanted.startsWith("sha256:")) checkDigest(bytes, wanted, this.name);
+        return { mediaType: (answer.headers["content-type"] ?? "").replace(/;.*/s, "").trim(), bytes };
+      } catch (error) {
+        await patience.after(error, `the manifest of ${this.name} cannot be had`);
+      }
+    }
   }
 
-  async save(digest: string, size: number, file: string): Promise<void> {
-    const response = await this.#get(`${this.#base}/blobs/${digest}`, {}, BLOB_TIMEOUT_MS);
-    this.#check(response, digest);
-    let left = size;
-    const counted = async function* (source: AsyncIterable<Uint8Array>) {
-      for await (const chunk of source) {
-        left -= chunk.length;
-        if (left < 0) throw new OciError(`${digest} is larger than its manifest says`);
-        yield chunk;
+  async save(blob: Descriptor, file: string, onBytes: OnBytes): Promise<void> {
+    const { digest } = blob;
+    const download = new BlobDownload(blob, file, onBytes);
+    await download.begin();
+    const patience = new Patience(this.#timers, this.#onWait);
+    const had = { most: 0 };
+    while (!(await download.isWhole())) {
+      try {
+        const answer = await this.#ask(`blobs/${digest}`, download.headers);
+        if (answer.status === 416) download.beginAnew(answer);
+        await this.#check(answer, digest);
+        await download.take(answer);
+      } catch (error) {
+        if (download.bytes > had.most) patience.progress();
+        had.most = Math.max(had.most, download.bytes);
+        await patience.after(error, `a layer of ${this.name} cannot be had`);
       }
-    };
-    await pipeline(Readable.fromWeb(response.body as never), counted, createWriteStream(file, { mode: 0o600 }));
+    }
+  }
+}
+
+/** What a registry says of an error (distribution-spec, Error Codes), as a line may show it. */
+function wordsIn(bytes: Uint8Array | null): string {
+  try {
+    const [first] = zErrors.parse(JSON.parse(Buffer.from(bytes ?? []).toString("utf8"))).errors;
+    return first && first.message !== "" ? ` (${visible(first.message.slice(0, WORDS_MAX))})` : "";
+  } catch {
+    return "";
   }
 }

@@ -4,13 +4,20 @@
  */
 import { createHash } from "node:crypto";
 
+export interface Descriptor {
+  digest: string;
+  size: number;
+}
+/** How much of it is here: less than before where it begins anew. */
+export type OnBytes = (bytes: number) => void;
+
 export interface OciSource {
   /** For error texts: what was asked, without secrets. */
   readonly name: string;
   /** A manifest or index by tag or digest, which is checked (null: the source's only one), with its media type. */
   manifest(version: string | null): Promise<{ mediaType: string; bytes: Uint8Array }>;
   /** Puts a blob into a file; its digest is checked by the caller. */
-  save(digest: string, size: number, file: string): Promise<void>;
+  save(blob: Descriptor, file: string, onBytes: OnBytes): Promise<void>;
 }
 
 export const hashOf = (bytes: Uint8Array): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;

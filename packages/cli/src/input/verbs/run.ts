@@ -53,7 +53,7 @@ const job = {
 
 /** Of virtual machines. */
 const machine = {
-  image: text("--image <ref>", "an OCI image: NAME:TAG, oci:DIR[:NAME] or archive:FILE; what follows -- runs in it"),
+  image: text("--image <ref>", "an OCI image: NAME:TAG, oci:DIR[:NAME] or archive:FILE[:NAME]; what follows -- runs in it"),
   entrypoint: text("--entrypoint <program>", "in place of the image's own"),
   vm: text("--vm <image>", "boot a disk image, a file or an address with --digest"),
   format: choice("--format <format>", "of the disk image", ["qcow2", "raw"]),

@@ -1,7 +1,7 @@
 /** An address that a customer names must not become a way into the owner's network. */
 import { createHash } from "node:crypto";
 import { mkdtemp, readFile, readdir, rm, utimes, writeFile } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import { connect, isIPv4, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -24,6 +24,37 @@ const REDIRECTS: Record<string, string> = {
 };
 const PLACES: Record<string, string[]> = { "a.example": ["93.184.216.34"], "b.example": ["93.184.216.35"], "inside.example": ["10.1.2.3"] };
 
+const HALF = IMAGE.length / 2;
+/** What a server does on a bad day, by how often it was asked; `from`: where a piece begins that was asked for. */
+const BAD_DAYS: Record<string, (response: ServerResponse, times: number, from: number) => unknown> = {
+  "/busy": (response, times) => (times < 4 ? response.writeHead(503, { "retry-after": "5" }).end() : response.end(IMAGE)),
+  "/always-busy": (response) => response.writeHead(503).end(),
+  "/busy-for-long": (response) => response.writeHead(429, { "retry-after": "3600" }).end(),
+  "/reset": (response, times) => (times < 4 ? response.socket?.destroy() : response.end(IMAGE)),
+  "/cut": (response, times, from) => {
+    const rest = IMAGE.subarray(from);
+    const range = `bytes ${from}-${IMAGE.length - 1}/${IMAGE.length}`;
+    response.writeHead(from === 0 ? 200 : 206, { "content-length": rest.length, ...(from === 0 ? {} : { "content-range": range }) });
+    response.write(rest.subarray(0, IMAGE.length / 8), () => (times < 8 ? response.socket?.end() : response.end()));
+  },
+  "/cut-whole": (response, times) =>
+    times < 3
+      ? response.writeHead(200, { "content-length": IMAGE.length }).write(IMAGE.subarray(0, HALF), () => response.socket?.end())
+      : response.end(IMAGE),
+  "/cut-416": (response, times, from) =>
+    from > 0
+      ? response.writeHead(416).end()
+      : times === 1
+        ? response.writeHead(200, { "content-length": IMAGE.length }).write(IMAGE.subarray(0, HALF), () => response.socket?.end())
+        : response.end(IMAGE),
+  "/cut-other-piece": (response, times, from) =>
+    from > 0
+      ? response.writeHead(206, { "content-range": `bytes 1-2/${IMAGE.length}` }).end("xx")
+      : times === 1
+        ? response.writeHead(200, { "content-length": IMAGE.length }).write(IMAGE.subarray(0, HALF), () => response.socket?.end())
+        : response.end(IMAGE),
+};
+
 describe("images by address", () => {
   let folder: string;
   let server: Server;
@@ -31,8 +62,12 @@ describe("images by address", () => {
   const left = Promise.withResolvers<void>();
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), "xeno-images-"));
-    server = createServer(({ url }, response) => {
+    const times = new Map<string, number>();
+    server = createServer(({ url = "", headers }, response) => {
       asked++;
+      times.set(url, (times.get(url) ?? 0) + 1);
+      const bad = BAD_DAYS[url];
+      if (bad) return void bad(response, times.get(url) ?? 1, Number(/\d+/.exec(headers.range ?? "")?.[0] ?? 0));
       const to = REDIRECTS[url!];
       if (to) response.writeHead(302, { location: to }).end();
       else if (url === "/image") response.end(IMAGE);
@@ -76,6 +111,7 @@ describe("images by address", () => {
   });
   describe("from a server that answers", () => {
     const reached: string[] = [];
+    const waits: number[] = [];
     const beyond = (bytesMax = 1e9) => {
       const dial = (address: string) => {
         reached.push(address);
@@ -84,6 +120,10 @@ describe("images by address", () => {
       return new ImageStore({
         folder: path.join(folder, "fetched"),
         ...{ bytesMax, isPublic: publicAddresses(), resolve: async (name: string) => PLACES[name] ?? (isIPv4(name) ? [name] : []), dial },
+        async wait(ms, signal) {
+          signal.throwIfAborted();
+          waits.push(ms);
+        },
       });
     };
     it.each(["/image", "/moved", "/elsewhere"])("takes it from %s, and keeps it for everybody", async (place) => {
@@ -103,6 +143,28 @@ describe("images by address", () => {
       reached.length = 0;
       await expect(beyond().fetch(`http://a.example${place}`, digest, 1e9)).rejects.toThrow(why);
       expect(new Set(reached)).toEqual(new Set(["93.184.216.34"]));
+    });
+    it.each([
+      ["/busy", [5_000, 5_000, 5_000]],
+      ["/reset", [1_000, 2_000, 4_000]],
+      ["/cut", Array.from({ length: 7 }, () => 1_000)],
+      ["/cut-whole", [1_000, 2_000]],
+      ["/cut-416", [1_000, 2_000]],
+      ["/cut-other-piece", [1_000, 2_000]],
+    ])("takes it from %s, which has a bad moment", async (place, expected) => {
+      waits.length = 0;
+      const file = await beyond().fetch(`http://a.example${place}`, digest, 1e9);
+      expect(await readFile(file)).toEqual(IMAGE);
+      expect(waits).toEqual(expected);
+      await rm(file);
+    });
+    it.each([
+      ["/always-busy", "the image could not be fetched: the address answers 503", 3],
+      ["/busy-for-long", "the image could not be fetched: the address answers 429", 0],
+    ])("gives up %s, in words, after a few tries", async (place, why, tries) => {
+      waits.length = 0;
+      await expect(beyond().fetch(`http://a.example${place}`, digest, 1e9)).rejects.toThrow(why);
+      expect(waits).toHaveLength(tries);
     });
     it("fetches for as long as somebody waits, and leaves nothing then", async () => {
       const images = beyond();

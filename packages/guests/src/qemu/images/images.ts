@@ -4,14 +4,15 @@
  * addresses, pinned after the name was resolved, for every redirect anew (OWASP, Server-Side Request Forgery). Who controls the inputs:
  * the customer (address, digest), the other server (redirects, bytes).
  */
-import { createHash } from "node:crypto";
 import { lookup } from "node:dns/promises";
-import { access, chmod, copyFile, link, mkdir, open, rename, rm } from "node:fs/promises";
+import { access, chmod, copyFile, link, mkdir, rename, rm } from "node:fs/promises";
 import { get as httpGet, type IncomingMessage } from "node:http";
 import { get as httpsGet } from "node:https";
 import type { LookupFunction, Socket } from "node:net";
 import path from "node:path";
 import { addAbortSignal } from "node:stream";
+import { setTimeout } from "node:timers/promises";
+import { Passing, downloadTo, isOwnDisk } from "./address-download.ts";
 import { SHARE, SPARE_MS, UNFINISHED, customerFolder, prune, touch } from "./cache.ts";
 import { Refusal } from "../refusal.ts";
 import type { AddressRule } from "../network/addresses.ts";
@@ -30,7 +31,17 @@ interface ImageStoreOptions {
   resolve?(name: string): Promise<string[]>;
   /** For tests: connections to public addresses. */
   dial?(address: string): Socket;
+  /** For tests: between two tries. */
+  wait?(ms: number, signal: AbortSignal): Promise<void>;
 }
+
+interface Asks {
+  isPublic: AddressRule;
+  signal: AbortSignal;
+  headers: Readonly<Record<string, string>>;
+}
+
+const waited = (ms: number, signal: AbortSignal): Promise<void> => setTimeout(ms, undefined, { signal });
 
 /** Whoever waits for an image that comes from an address. */
 interface Fetching {
@@ -39,9 +50,8 @@ interface Fetching {
   waiting: number;
 }
 
-/** What fails in keeping bytes is this host's doing; what fails in getting them is that of whoever named the address. */
-const isOwnDisk = (error: unknown): boolean =>
-  error instanceof Error && "syscall" in error && ["open", "write", "chmod", "rename", "mkdir", "close"].includes(String(error.syscall));
+/** What another try may change. */
+const AGAIN: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 export class ImageStore {
   readonly #options: ImageStoreOptions;
@@ -124,28 +134,15 @@ export class ImageStore {
     await mkdir(path.join(folder, PUBLIC), { recursive: true, mode: 0o700 });
     const part = path.join(folder, PUBLIC, `${digest}.${process.hrtime.bigint()}${UNFINISHED}`);
     try {
-      const response = addAbortSignal(stop, await this.#open(new URL(url), isPublic, 0, stop));
-      const hash = createHash("sha256");
-      const handle = await open(part, "wx", 0o600);
-      let size = 0;
-      try {
-        for await (const chunk of response) {
-          if (!Buffer.isBuffer(chunk)) throw new Error("an answer came as something else than bytes");
-          size += chunk.length;
-          if (size > bytesMax)
-            throw new Refusal(
-              "limits",
-              `the image at that address is larger than the disk that was ordered (${Math.floor(bytesMax / 1_048_576)} MiB): ` +
-                "order more with --disk",
-            );
-          hash.update(chunk);
-          await handle.write(chunk);
-        }
-      } finally {
-        await handle.close();
-        response.destroy();
-      }
-      if (hash.digest("hex") !== digest) throw new Refusal("bytes", "what lies at that address does not have the digest that was ordered");
+      const found = await downloadTo(part, {
+        ask: async (from) => {
+          const headers = { "accept-encoding": "identity", ...(from === 0 ? {} : { range: `bytes=${from}-` }) };
+          return addAbortSignal(stop, await this.#open(new URL(url), { isPublic, signal: stop, headers }, 0));
+        },
+        wait: (ms) => (this.#options.wait ?? waited)(ms, stop),
+        bytesMax,
+      });
+      if (found !== digest) throw new Refusal("bytes", "what lies at that address does not have the digest that was ordered");
       await chmod(part, 0o444);
       await rename(part, this.#file(PUBLIC, digest));
       await this.#prune(PUBLIC, SPARE_MS); // whoever fetched it has not taken it yet
@@ -157,7 +154,8 @@ export class ImageStore {
     }
   }
 
-  async #open(url: URL, isPublic: AddressRule, redirects: number, signal: AbortSignal): Promise<IncomingMessage> {
+  async #open(url: URL, asks: Asks, redirects: number): Promise<IncomingMessage> {
+    const { isPublic, signal, headers } = asks;
     const usual = PORTS[url.protocol];
     if (usual === undefined || (url.port !== "" && Number(url.port) !== usual) || url.username !== "" || url.password !== "")
       throw new Refusal("job", "images are fetched by http or https from their usual ports, without a password");
@@ -175,17 +173,20 @@ export class ImageStore {
       const pinned: LookupFunction = (_, options, done) => (options.all ? done(null, [{ address, family }]) : done(null, address, family));
       const { dial } = this.#options;
       const through = dial ? { createConnection: () => dial(address) } : { agent: false as const };
-      const request = get(url, { lookup: pinned, timeout: IDLE_MS, signal, ...through }, resolve);
+      const request = get(url, { lookup: pinned, timeout: IDLE_MS, signal, headers, ...through }, resolve);
       request.once("timeout", () => request.destroy(new Error("no answer in time"))).once("error", reject);
     });
     const status = response.statusCode ?? 0;
     if (status >= 300 && status < 400 && response.headers.location !== undefined) {
       response.destroy();
       if (redirects >= REDIRECTS_MAX) throw new Refusal("bytes", "the address leads from one to another without end");
-      return this.#open(new URL(response.headers.location, url), isPublic, redirects + 1, signal);
+      return this.#open(new URL(response.headers.location, url), asks, redirects + 1);
     }
-    if (status !== 200) {
+    if (status !== 200 && status !== 206) {
       response.destroy();
+      const [why, retryAfter] = [`the address answers ${status}`, response.headers["retry-after"]];
+      if (AGAIN.has(status)) throw new Passing(why, { retryAfter });
+      if (status === 416 && headers["range"] !== undefined) throw new Passing(why, { anew: true });
       throw new Refusal("bytes", `the address answers ${status}`);
     }
     return response;

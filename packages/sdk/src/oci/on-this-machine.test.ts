@@ -4,7 +4,7 @@ import path from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { headerOf, paxOf, type Part } from "@xenoservers/testkit";
-import { Layout, openArchive } from "./layout.ts";
+import { openHere } from "./on-this-machine.ts";
 import { OciError } from "./source.ts";
 
 const INDEX = '{"manifests":[]}';
@@ -38,7 +38,7 @@ describe("an archive", () => {
   ] as const)("is read %s, with whatever stands beside the layout", async (_, packed) => {
     const besides = [headerOf("d/", "5", 7), paxOf(["comment", ""], ["path", ""]), headerOf("@", "L", 0), headerOf("x", "2", 9)];
     await withFile(packed(Buffer.concat([...besides, index, END])), async (file) => {
-      const { source, done } = await openArchive(file);
+      const { source, done } = await openHere(`archive:${file}`);
       await expect(source.manifest(null)).rejects.toThrow(/holds no image/);
       await done();
     });
@@ -60,7 +60,7 @@ describe("an archive", () => {
   ])("with %s is refused in words, and its reader waits for nothing", async (_, parts) => {
     const whole = Buffer.concat(parts);
     await withFile(whole.length % 512 === 0 ? Buffer.concat([whole, END]) : whole, async (file) => {
-      const asked = openArchive(file);
+      const asked = openHere(`archive:${file}`);
       await expect(asked).rejects.toBeInstanceOf(OciError);
       await expect(asked).rejects.toThrow(/is no archive of an OCI image \(/);
     });
@@ -68,10 +68,10 @@ describe("an archive", () => {
 
   it("of which the packing is cut off, or another one, is refused in words", async () => {
     await withFile(gzipSync(Buffer.concat([index, END])).subarray(0, 40), async (file) => {
-      await expect(openArchive(file)).rejects.toThrow(/is no archive of an OCI image \(unexpected end of file\)/);
+      await expect(openHere(`archive:${file}`)).rejects.toThrow(/is no archive of an OCI image \(unexpected end of file\)/);
     });
     await withFile(Buffer.from("BZh91AY&SY"), async (file) => {
-      await expect(openArchive(file)).rejects.toThrow(/is packed with something that is not unpacked here/);
+      await expect(openHere(`archive:${file}`)).rejects.toThrow(/is packed with something that is not unpacked here/);
     });
   });
 });
@@ -89,12 +89,12 @@ it("says of an index that is none that it is damaged, whatever stands in it", as
       '{"manifests":[{"annotations":5}]}',
     ]) {
       await writeFile(path.join(folder, "index.json"), text);
-      const asked = new Layout(folder, "latest").manifest(null);
+      const asked = openHere(`oci:${folder}:latest`).then(({ source }) => source.manifest(null));
       await expect(asked, text).rejects.toBeInstanceOf(OciError);
       await expect(asked, text).rejects.toThrow(/index\.json is damaged/);
     }
     await writeFile(path.join(folder, "index.json"), '{"manifests":[{"digest":5,"annotations":null}]}');
-    await expect(new Layout(folder, null).manifest(null)).rejects.toThrow(/holds no image/);
+    await expect((await openHere(`oci:${folder}`)).source.manifest(null)).rejects.toThrow(/holds no image/);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -1,0 +1,123 @@
+/**
+ * What a registry is shown so that it lets somebody in: a password, or a token of the place that it names (distribution's
+ * docs/spec/auth: token, oauth). Tokens end when they like, also in the middle of an image: each refusal is answered with a new one, and
+ * only one refusal after another is taken for the last word. Who controls the inputs: the registry (challenges), the place that gives
+ * tokens.
+ */
+import type { Timers } from "@xenoservers/protocol/link";
+import { z } from "zod";
+import type { Answer } from "./answer.ts";
+import { ask, type Asker, type Question } from "./asking.ts";
+import { challengesIn, type Challenge } from "./challenge.ts";
+import type { Login } from "./login.ts";
+import { loginFor, type FoundLogin } from "./logins.ts";
+import { DEFAULT_REGISTRY, registryUrl, type Reference } from "./reference.ts";
+import { OciError } from "./source.ts";
+
+/** Registries name it one way or the other; how long it holds is not asked: the registry says when it does not. */
+const zText = z
+  .string()
+  .regex(/^[\x21-\x7e]*$/)
+  .nullish();
+const zToken = z.object({ token: zText, access_token: zText });
+const ANSWER_BYTES_MAX = 1024 * 1024;
+/** For the log of who gives tokens. */
+const CLIENT = "xenoservers";
+
+const basic = ({ user, password }: Extract<Login, { kind: "password" }>): string =>
+  `Basic ${Buffer.from(`${user}:${password}`, "utf8").toString("base64")}`;
+
+export class Access {
+  readonly #reference: Reference;
+  readonly #asker: Asker;
+  #found: Promise<FoundLogin> | null = null;
+  #authorization: string | null = null;
+
+  constructor(reference: Reference, timers: Timers) {
+    this.#reference = reference;
+    const isPlain = registryUrl(reference.registry).startsWith("http:");
+    // plain http is for this machine's own registries, and nobody else leads there
+    this.#asker = { timers, mayGo: (url) => url.protocol === "https:" || (isPlain && registryUrl(url.host) === url.origin) };
+  }
+
+  get asker(): Asker {
+    return this.#asker;
+  }
+
+  get headers(): Record<string, string> {
+    return this.#authorization === null ? {} : { authorization: this.#authorization };
+  }
+
+  #login(): Promise<FoundLogin> {
+    return (this.#found ??= loginFor(this.#reference, this.#asker.timers));
+  }
+
+  async denied(): Promise<OciError> {
+    const { registry, repository } = this.#reference;
+    const { login, troubles } = await this.#login();
+    const isDefault = registry === DEFAULT_REGISTRY;
+    const [docker, podman] = [
+      isDefault ? "docker login" : `docker login ${registry}`,
+      `podman login ${isDefault ? "docker.io" : registry}`,
+    ];
+    const advice = login
+      ? `the login that is here does not open it: log in anew with \`${docker}\``
+      : `log in with \`${docker}\` or \`${podman}\``;
+    const besides = troubles.map((trouble) => `; ${trouble}`).join("");
+    return new OciError(
+      `${registry}/${repository} is not there, or not for you: ${advice}, or set XENO_REGISTRY_USER and XENO_REGISTRY_PASSWORD${besides}`,
+    );
+  }
+
+  /** Answers a refusal. Throws OciError where nothing more can be shown, Mishap where another try may go well. */
+  async renew(refusal: Answer): Promise<void> {
+    refusal.drop();
+    const challenges = challengesIn(refusal.headers["www-authenticate"] ?? "");
+    const bearer = challenges.find(({ scheme, params }) => scheme === "bearer" && params["realm"] !== undefined);
+    const { login } = await this.#login();
+    if (bearer) {
+      const token = await this.#token(bearer, login);
+      if (token !== null) return void (this.#authorization = `Bearer ${token}`);
+    }
+    const takesPassword = challenges.some(({ scheme }) => scheme === "basic");
+    if (!bearer && !takesPassword) throw new OciError(`${this.#reference.registry} asks for a way to log in that is not known here`);
+    if (!takesPassword || login?.kind !== "password") throw await this.denied();
+    const shown = basic(login);
+    // it was shown, and is not liked
+    if (shown === this.#authorization) throw await this.denied();
+    this.#authorization = shown;
+  }
+
+  /** Null where it is not given. */
+  async #token({ params }: Challenge, login: Login | null): Promise<string | null> {
+    const { registry, repository } = this.#reference;
+    const { realm = "", service, scope } = params;
+    if (!URL.canParse(realm)) throw new OciError(`${registry} names no place to log in`);
+    const url = new URL(realm);
+    if (!this.#asker.mayGo(url)) throw new OciError(`${registry} asks to log in without encryption`);
+    const asks = new URLSearchParams({ ...(service === undefined ? {} : { service }), scope: scope || `repository:${repository}:pull` });
+    const answer = await ask(url, questionOf(url, asks, login), this.#asker);
+    answer.throwIfBusy();
+    const bytes = await answer.whole(ANSWER_BYTES_MAX);
+    if (answer.status !== 200 || bytes === null) return null;
+    try {
+      const { token, access_token: accessToken } = zToken.parse(JSON.parse(bytes.toString("utf8")));
+      return token || accessToken || null;
+    } catch {
+      return null;
+    }
+  }
+}
+
+/** With what is asked for in the address, which is changed; or, where a token is given for a token, in a form. */
+function questionOf(url: URL, asks: URLSearchParams, login: Login | null): Question {
+  if (login?.kind === "token") {
+    const form = new URLSearchParams(asks);
+    form.set("grant_type", "refresh_token");
+    form.set("client_id", CLIENT);
+    form.set("refresh_token", login.token);
+    return { headers: {}, form };
+  }
+  for (const [name, value] of asks) url.searchParams.set(name, value);
+  return { headers: login ? { authorization: basic(login) } : {} };
+}

@@ -1,0 +1,92 @@
+/**
+ * One question to a registry or to the place where it has people log in, with its answer as the bytes that came: nothing is unpacked on the
+ * way, because digests are of what lies there. Who controls the inputs: the other side, every byte, and when they come.
+ */
+import { request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
+import type { Timers } from "@xenoservers/protocol/link";
+import { Answer, SILENCE_MS_MAX, causeOf } from "./answer.ts";
+import { Mishap } from "./patience.ts";
+import { OciError } from "./source.ts";
+
+const REDIRECTS_MAX = 8;
+
+export interface Question {
+  headers: Readonly<Record<string, string>>;
+  /** A form to be posted; null: it is a GET. */
+  form?: URLSearchParams;
+}
+
+export interface Asker {
+  timers: Timers;
+  /** Whether it may be gone to: never from an encrypted place to one that is not. */
+  mayGo(url: URL): boolean;
+}
+
+/** What a second try changes nothing about. */
+const FINAL: ReadonlySet<string> = new Set(["ENOTFOUND", "EACCES", "EPERM", "ERR_INVALID_URL", "ERR_INVALID_CHAR"]);
+const isFinal = (code: string): boolean =>
+  FINAL.has(code) || /^(?:CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|EPROTO)/.test(code);
+
+const codeOf = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : "");
+
+/** There is no such place, or none that can be trusted. */
+export class NoWay extends OciError {}
+
+/** Nobody listens there; whether that is final, only who has been there before can say. */
+export class Unreachable extends Mishap {}
+
+function failure(url: URL, error: unknown): Error {
+  if (error instanceof Mishap || error instanceof OciError) return error;
+  const code = codeOf(error);
+  const why = `${url.host} cannot be reached (${causeOf(error)})`;
+  if (isFinal(code)) return new NoWay(`${why}; check its name, and your connection`, { cause: error });
+  return code === "ECONNREFUSED" ? new Unreachable(why) : new Mishap(why);
+}
+
+function once(url: URL, { headers, form }: Question, timers: Timers): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const body = form?.toString();
+    const posted = body === undefined ? {} : { "content-type": "application/x-www-form-urlencoded", "content-length": String(body.length) };
+    const request = (url.protocol === "https:" ? httpsRequest : httpRequest)(url, {
+      method: body === undefined ? "GET" : "POST",
+      headers: { "user-agent": "xenoservers", "accept-encoding": "identity", ...headers, ...posted },
+    });
+    const heard = timers.after(SILENCE_MS_MAX, () => request.destroy(new Mishap(`${url.host} does not answer`)));
+    request.once("response", (response) => {
+      heard();
+      resolve(new Answer(response, url, timers));
+    });
+    request.once("error", (error) => {
+      heard();
+      reject(failure(url, error));
+    });
+    request.end(body);
+  });
+}
+
+/** What is passed to any place but the one that it was meant for. */
+const withoutSecrets = (headers: Question["headers"]): Record<string, string> =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => name.toLowerCase() !== "authorization"));
+
+/** Whatever is answered in the end. Throws Mishap or OciError. */
+export async function ask(from: URL, question: Question, { timers, mayGo }: Asker): Promise<Answer> {
+  let url = from;
+  let asked = question;
+  for (let redirects = 0; redirects <= REDIRECTS_MAX; redirects++) {
+    const answer = await once(url, asked, timers);
+    const { status, headers } = answer;
+    if (![301, 302, 303, 307, 308].includes(status) || headers.location === undefined) return answer;
+    answer.drop();
+    if (!URL.canParse(headers.location, url.href)) throw new OciError(`${url.host} leads to a place that is none`);
+    const next = new URL(headers.location, url);
+    if (!mayGo(next))
+      throw new OciError(`${url.host} leads to ${next.host} without encryption, or by another protocol: that way is not gone`);
+    // a form holds a password: it goes nowhere else
+    if (asked.form && next.origin !== url.origin)
+      throw new OciError(`${url.host} leads elsewhere to log in, to ${next.host}: that way is not gone`);
+    if (next.origin !== url.origin) asked = { headers: withoutSecrets(asked.headers) };
+    url = next;
+  }
+  throw new OciError(`${from.host} leads from one place to another without end`);
+}

@@ -1,0 +1,136 @@
+/**
+ * What `docker save` and `podman save` write: manifest.json names the images of an archive, and for each its configuration and its layers,
+ * bottom first (moby, image/spec/v1.2). Nothing in it has a digest but what the configuration says of unpacked layers: the image's own is
+ * that of the manifest which a registry would be given. Who controls the inputs: whoever made it, every byte.
+ */
+import { createHash, type Hash } from "node:crypto";
+import { Transform, Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { jsonIn } from "@xenoservers/protocol";
+import { isDamage, packingOf, unpackers, type Packing } from "@xenoservers/protocol/unpack";
+import { z } from "zod";
+import { copyIn, bytesIn, type ImageFiles } from "./image-files.ts";
+import { fitting, severalIn } from "./named-images.ts";
+import { OciError, checkDigest, hashOf, type Descriptor, type OciSource } from "./source.ts";
+
+const CONFIG_BYTES_MAX = 8 * 1024 * 1024;
+const LAYERS_MAX = 1_000;
+const zImages = z
+  .array(z.object({ Config: z.string(), RepoTags: z.array(z.string()).nullish(), Layers: z.array(z.string()).max(LAYERS_MAX).nullish() }))
+  .min(1);
+const zConfig = z.object({ rootfs: z.object({ diff_ids: z.array(z.string()).nullish() }).nullish() });
+
+const MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json";
+const CONFIG_TYPE = "application/vnd.docker.container.image.v1+json";
+const LAYER_TYPES: Readonly<Record<Packing, string>> = {
+  none: "application/vnd.docker.image.rootfs.diff.tar",
+  gzip: "application/vnd.docker.image.rootfs.diff.tar.gzip",
+  zstd: "application/vnd.docker.image.rootfs.diff.tar.zstd",
+};
+
+interface Layer extends Descriptor {
+  mediaType: string;
+}
+
+/** Bytes on their way are counted into it. */
+const hashedInto = (hash: Hash): Transform =>
+  new Transform({
+    transform(chunk: Buffer, _, done) {
+      hash.update(chunk);
+      done(null, chunk);
+    },
+  });
+
+export class DockerArchive implements OciSource {
+  readonly name: string;
+  readonly #files: ImageFiles;
+  readonly #wanted: string | null;
+  readonly #manifest: string;
+  /** Under which name each blob lies there, once it was looked at. */
+  readonly #named = new Map<string, string>();
+  #made: Promise<Uint8Array> | null = null;
+
+  /** `manifest`: the text of manifest.json. */
+  constructor(files: ImageFiles, manifest: string, wanted: string | null) {
+    this.#files = files;
+    this.#manifest = manifest;
+    this.#wanted = wanted;
+    this.name = files.name;
+  }
+
+  async manifest(version: string | null): Promise<{ mediaType: string; bytes: Uint8Array }> {
+    const bytes = await (this.#made ??= this.#make());
+    if (version !== null) checkDigest(bytes, version, this.name);
+    return { mediaType: MANIFEST_TYPE, bytes };
+  }
+
+  #damaged(what: string): OciError {
+    return new OciError(`${this.name} is no archive of an image: ${what}`);
+  }
+
+  #chosen(): { config: string; layers: readonly string[] } {
+    const listed = zImages.safeParse(jsonIn(this.#manifest));
+    if (!listed.success) throw this.#damaged("its manifest.json is damaged");
+    const all = listed.data.map(({ Config: config, RepoTags: tags, Layers: layers }) => ({
+      config,
+      names: tags ?? [],
+      layers: layers ?? [],
+    }));
+    const images = fitting(all, this.#wanted, this.name);
+    const [first] = images;
+    if (!first || images.length > 1) throw severalIn(this.name, images);
+    return first;
+  }
+
+  async #make(): Promise<Uint8Array> {
+    const { config, layers } = this.#chosen();
+    const configBytes = await bytesIn(this.#files, config, CONFIG_BYTES_MAX);
+    if (configBytes === null) throw this.#damaged("it lacks the configuration that it names");
+    const about = zConfig.safeParse(jsonIn(configBytes.toString("utf8")));
+    const unpacked = about.data?.rootfs?.diff_ids ?? [];
+    const digest = hashOf(configBytes);
+    this.#named.set(digest, config);
+    const described: Layer[] = [];
+    for (const [i, name] of layers.entries()) described.push(await this.#describe(name, unpacked[i]));
+    const manifest = {
+      ...{ schemaVersion: 2, mediaType: MANIFEST_TYPE },
+      config: { mediaType: CONFIG_TYPE, size: configBytes.length, digest },
+      layers: described,
+    };
+    return Buffer.from(JSON.stringify(manifest));
+  }
+
+  /**
+   * `unpacked`: the digest that the configuration states for the layer as a plain archive. Without it nothing would say what the layer is,
+   * and any file of this machine could be named as one, and would be sent to a server.
+   */
+  async #describe(name: string, unpacked: string | undefined): Promise<Layer> {
+    const size = await this.#files.size(name);
+    if (size === null) throw this.#damaged("it lacks a layer that it names");
+    const start = await this.#files.stream(name).take(1).toArray();
+    const found = packingOf(Buffer.concat(start));
+    const through = found.ok ? unpackers(found.packing) : [];
+    if (!found.ok) throw new OciError(`${this.name}: ${found.why}`);
+    if (!through) throw new OciError(`${this.name}: this version of Node cannot unpack its layers; a newer one can`);
+    const [stored, plain] = [createHash("sha256"), createHash("sha256")];
+    await pipeline([
+      this.#files.stream(name),
+      hashedInto(stored),
+      ...through,
+      hashedInto(plain),
+      new Writable({ write: (_, __, done) => done() }),
+    ]).catch((cause: unknown) => {
+      throw isDamage(cause) ? new OciError(`a layer of ${this.name} is damaged: ${cause.message}`, { cause }) : cause;
+    });
+    if (`sha256:${plain.digest("hex")}` !== unpacked)
+      throw new OciError(`a layer of ${this.name} does not have the digest that its configuration states`);
+    const digest = `sha256:${stored.digest("hex")}`;
+    this.#named.set(digest, name);
+    return { mediaType: LAYER_TYPES[found.packing], size, digest };
+  }
+
+  async save({ digest }: Descriptor, file: string): Promise<void> {
+    const name = this.#named.get(digest);
+    if (name === undefined || !(await copyIn(this.#files, name, file))) throw this.#damaged("it lacks what it names");
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * Where the logins of this machine's container engines are: podman's and docker's files, in podman's order (containers-auth.json(5)), and
+ * the helpers that they name. The most specific key wins: HOST/NAMESPACE/NAME before HOST. No secret leaves this file but to who asked for
+ * it, and none stands in an error. Who controls the inputs: the customer's own files; the names of keys: whoever chose the image.
+ */
+import { homedir } from "node:os";
+import path from "node:path";
+import { readIfThere } from "@xenoservers/protocol/files";
+import type { Timers } from "@xenoservers/protocol/link";
+import { z } from "zod";
+import type { Login } from "./login.ts";
+import { askHelper } from "./login-helper.ts";
+import { DEFAULT_REGISTRY, type Reference } from "./reference.ts";
+import { OciError } from "./source.ts";
+
+export interface FoundLogin {
+  login: Login | null;
+  /** What could not be asked, in words: it matters only where nobody is let in. */
+  troubles: string[];
+}
+
+/** How people and engines call the one registry that has no name in images' names. */
+const DEFAULT_NAMES: ReadonlySet<string> = new Set(["docker.io", "index.docker.io", DEFAULT_REGISTRY]);
+const DEFAULT_ADDRESS = "https://index.docker.io/v1/";
+
+const zEntry = z.object({
+  auth: z.string().nullish(),
+  username: z.string().nullish(),
+  password: z.string().nullish(),
+  identitytoken: z.string().nullish(),
+});
+const zLogins = z.object({
+  auths: z.record(z.string(), zEntry.nullable().catch(null)).nullish().catch(null),
+  credsStore: z.string().nullish().catch(null),
+  credHelpers: z.record(z.string(), z.string()).nullish().catch(null),
+});
+type Logins = z.infer<typeof zLogins>;
+
+/** The files that are looked into, first to last. */
+function loginFiles(env: NodeJS.ProcessEnv): string[] {
+  const named = env["REGISTRY_AUTH_FILE"];
+  if (named !== undefined && named !== "") return [named]; // and no other, as with podman
+  const home = env["HOME"] ?? homedir();
+  const run = env["XDG_RUNTIME_DIR"] ?? `/run/containers/${process.getuid?.() ?? 0}`;
+  return [
+    path.join(run, "containers", "auth.json"),
+    ...(env["XDG_RUNTIME_DIR"] === undefined ? [path.join(run, "auth.json")] : []),
+    path.join(env["XDG_CONFIG_HOME"] ?? path.join(home, ".config"), "containers", "auth.json"),
+    path.join(env["DOCKER_CONFIG"] ?? path.join(home, ".docker"), "config.json"),
+  ];
+}
+
+/** A key of a file as HOST or HOST/PATH: docker writes addresses of old interfaces, with a scheme and a version. */
+function placeOf(key: string): string {
+  const bare = key.replace(/^https?:\/\//, "").replace(/\/+$/, "");
+  const [host = "", ...rest] = bare.split("/");
+  const isAddress = bare !== key.replace(/\/+$/, "") || /^v[12]$/.test(rest[0] ?? "");
+  const known = DEFAULT_NAMES.has(host) ? "docker.io" : host;
+  return isAddress || rest.length === 0 ? known : `${known}/${rest.join("/")}`;
+}
+
+/** The places that a login may be kept for, most specific first. */
+export function placesOf({ registry, repository }: Pick<Reference, "registry" | "repository">): string[] {
+  const host = registry === DEFAULT_REGISTRY ? "docker.io" : registry;
+  const parts = repository.split("/");
+  return [...parts.map((_, i) => [host, ...parts.slice(0, parts.length - i)].join("/")), host];
+}
+
+/** By docker's rules: what follows the name's colon is the password, and nothing after a zero byte. */
+function decoded(auth: string): Login | null {
+  const text = Buffer.from(auth, "base64").toString("utf8").replace(/\0+$/, "");
+  const colon = text.indexOf(":");
+  return colon <= 0 ? null : { kind: "password", user: text.slice(0, colon), password: text.slice(colon + 1) };
+}
+
+function loginIn(entry: z.infer<typeof zEntry> | null, file: string, place: string): Login | null {
+  if (entry?.identitytoken) return { kind: "token", token: entry.identitytoken };
+  if (entry?.auth) {
+    const login = decoded(entry.auth);
+    if (!login) throw new OciError(`the login for ${place} in ${file} is damaged: log in anew`);
+    return login;
+  }
+  const { username, password } = entry ?? {};
+  return username && password ? { kind: "password", user: username, password } : null;
+}
+
+const under = <T>(table: Record<string, T> | null | undefined, place: string): T | undefined =>
+  Object.entries(table ?? {}).find(([key]) => placeOf(key) === place)?.[1];
+
+interface Looker {
+  timers: Timers;
+  env: NodeJS.ProcessEnv;
+  troubles: string[];
+}
+
+/** As docker and podman look: for each place a helper of its own and the file itself, then the helper for all of them. */
+async function loginFrom(logins: Logins, file: string, places: readonly string[], looker: Looker): Promise<Login | null> {
+  const { timers, env, troubles } = looker;
+  const fromHelper = (name: string, place: string): Promise<Login | null> =>
+    askHelper(name, place === "docker.io" ? DEFAULT_ADDRESS : place, timers, env).catch((error: Error) => {
+      troubles.push(`${error.message} (named in ${file})`);
+      return null;
+    });
+  const host = places.at(-1) ?? "";
+  for (const place of places) {
+    const own = under(logins.credHelpers, place);
+    const found = (own === undefined ? null : await fromHelper(own, place)) ?? loginIn(under(logins.auths, place) ?? null, file, place);
+    if (found) return found;
+  }
+  return logins.credsStore ? fromHelper(logins.credsStore, host) : null;
+}
+
+async function readLogins(file: string): Promise<Logins | null> {
+  const text = await readIfThere(file);
+  if (text === null || text.trim() === "") return null;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new OciError(`${file} is not JSON`);
+  }
+  const logins = zLogins.safeParse(value);
+  if (!logins.success) throw new OciError(`${file} is no file of logins`);
+  return logins.data;
+}
+
+/** Throws OciError where a file is damaged. */
+export async function loginFor(
+  reference: Pick<Reference, "registry" | "repository">,
+  timers: Timers,
+  env = process.env,
+): Promise<FoundLogin> {
+  const { XENO_REGISTRY_USER: user, XENO_REGISTRY_PASSWORD: password } = env;
+  if (user !== undefined && password !== undefined) return { login: { kind: "password", user, password }, troubles: [] };
+  const troubles: string[] = [];
+  const places = placesOf(reference);
+  for (const file of loginFiles(env)) {
+    const logins = await readLogins(file).catch((error: unknown) => {
+      if (error instanceof OciError) throw error;
+      troubles.push(`${file} cannot be read`);
+      return null;
+    });
+    const login = logins && (await loginFrom(logins, file, places, { timers, env, troubles }));
+    if (login) return { login, troubles };
+  }
+  return { login: null, troubles };
+}
