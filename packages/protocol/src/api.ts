@@ -238,6 +238,7 @@ export const API = {
       ...SIGNED,
       "id_reused",
       "answer_gone",
+      "not_kept",
       "stale_sequence",
       "clock_off",
       "expired",

@@ -211,7 +211,7 @@ async function publishKeys({ store, market: { origin, keys }, log, crypto }: Ser
 const outboxTo = (
   hub: LinkHub,
   feed: EventFeed,
-  { logger, metrics }: Pick<Looped, "logger" | "metrics">,
+  { logger, metrics, faults }: Pick<Looped, "logger" | "metrics" | "faults">,
 ): ConstructorParameters<typeof Desk>[1] => ({
   toServer: (server, filed) => hub.toServer(server, filed),
   event(event) {
@@ -219,6 +219,7 @@ const outboxTo = (
     feed.announce();
   },
   keyRevoked: (key) => hub.keyRevoked(key),
+  refused: (change, what) => faults.failed("a change cannot be held", new Error(what), { change }),
   leaseMoved({ lease, server, from, state, reason }) {
     metrics.leaseMoved(state, reason);
     if (reason === null) logger.debug({ lease, server, from, state }, "a lease moved");
@@ -283,7 +284,7 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
     ...(options.beat ? { beat: options.beat } : {}),
   });
   const feed = new EventFeed(store, (error) => faults.failed("events cannot be read", error));
-  const desk = new Desk(services, outboxTo(hub, feed, { logger, metrics }));
+  const desk = new Desk(services, outboxTo(hub, feed, { logger, metrics, faults }));
   await run.join(options.inner ?? {});
   const retention = { ...RETENTION_DEFAULTS, ...options.retention };
   const { archive: folder } = opened;

@@ -58,7 +58,20 @@ describe("a commit whose connection is lost", () => {
 
   it("is given up where the database refuses it", async () => {
     const store = createPostgresStore(await createTestDatabase());
-    await expect(store.commit([change({ id: "u", uniques: ["twice", "twice"] })])).rejects.toThrow("unique");
+    expect(await store.commit([change({ id: "u", uniques: ["twice", "twice"] })])).toEqual([
+      { status: "refused", what: expect.stringMatching(/^23505: .*unique/) },
+    ]);
+  });
+
+  it("tells the other brokers of what was done, where one of a batch cannot be held", async () => {
+    const pool = await createTestDatabase();
+    const store = createPostgresStore(pool);
+    const told = (server: string) => ({ id: "n", by: "b", notes: [{ about: "listing" as const, server }] });
+    const batch = ["s1", "s2", "bad", "s3"].map((id) => change({ id, uniques: id === "bad" ? ["u", "u"] : [], told: told(id) }));
+    expect((await store.commit(batch)).map(({ status }) => status)).toEqual(["applied", "applied", "refused", "applied"]);
+    const { rows } = await pool.query<{ id: string; notes: { server: string }[] }>("select id, notes from note order by xid, seq");
+    expect(rows.every(({ id }) => id === "n")).toBe(true);
+    expect(rows.flatMap(({ notes }) => notes.map(({ server }) => server))).toEqual(["s1", "s2", "s3"]);
   });
 });
 
