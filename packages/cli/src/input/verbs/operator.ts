@@ -56,9 +56,11 @@ export const brokerInput = inputOf(
   },
 );
 export type BrokerInput = InputOf<typeof brokerInput>;
-/** `broker backup` and `broker restore`. */
-export const brokerFileInput = inputOf({ file: word }, { data });
-export type BrokerFileInput = InputOf<typeof brokerFileInput>;
+const archive = text("--archive <folder>", "the market's archive: its receipts are in the backup too (default: the settings')");
+export const brokerBackupInput = inputOf({ file: word }, { replace: flag("--replace", "where there is such a file"), archive, data });
+export type BrokerBackupInput = InputOf<typeof brokerBackupInput>;
+export const brokerRestoreInput = inputOf({ file: word }, { archive, data });
+export type BrokerRestoreInput = InputOf<typeof brokerRestoreInput>;
 export const brokerCheckInput = inputOf({}, { json, data });
 export type BrokerCheckInput = InputOf<typeof brokerCheckInput>;
 export const brokerOverviewInput = inputOf({ url: word }, { json, data });
