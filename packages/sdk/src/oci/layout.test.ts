@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
@@ -42,6 +42,18 @@ describe("an archive", () => {
       await expect(source.manifest(null)).rejects.toThrow(/holds no image/);
       await done();
     });
+  });
+
+  it("is unpacked no further than there is room, and leaves nothing", async () => {
+    const large = headerOf(`./blobs/sha256/${"a".repeat(64)}`, "0", 1_000_000, "\0".repeat(1_000_000));
+    for (const packed of [gzipSync(Buffer.concat([large, index, END])), Buffer.concat([large, index, END])])
+      await withFile(packed, async (file) => {
+        let folder = "";
+        const room = async (of: string): Promise<number> => ((folder = of), 999_999);
+        await expect(openArchive(file, room)).rejects.toThrow(/more than .* has room for: make room there/);
+        expect(await stat(folder).catch(() => null)).toBeNull();
+        await (await openArchive(file)).done();
+      });
   });
 
   it.each([

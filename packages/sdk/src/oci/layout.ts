@@ -2,10 +2,11 @@
  * Images on this machine: an OCI image layout in a folder (image-spec, image-layout.md), or in a tar archive, or what `docker save`
  * writes.
  */
-import { copyFile, mkdir, mkdtemp, open, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, open, readFile, rm, stat, statfs, writeFile } from "node:fs/promises";
 import { createReadStream, createWriteStream } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { jsonIn } from "@xenoservers/protocol";
 import { TarDamage, readTar } from "@xenoservers/protocol/archive";
@@ -75,28 +76,51 @@ export class Layout implements OciSource {
 
 const OWN = { mode: 0o600 };
 
-/** As the archive itself, whatever it is packed with. Throws OciError where it is packed with something else, or damaged. */
-async function unpackedArchive(file: string, folder: string): Promise<string> {
+/** The customer's machine goes on: it is never filled. */
+const LEFT_FREE_BYTES = 512 * 1024 * 1024;
+
+async function roomIn(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize - LEFT_FREE_BYTES;
+}
+
+/** Fails with an OciError where more comes than there is room for. */
+function within(room: number, file: string): Transform {
+  let bytes = 0;
+  return new Transform({
+    transform(piece: Buffer, _, passed) {
+      bytes += piece.length;
+      if (bytes <= room) return passed(null, piece);
+      passed(new OciError(`${file} unpacks to more than ${tmpdir()} has room for: make room there, or set TMPDIR`));
+    },
+  });
+}
+
+/** As the archive itself, whatever it is packed with. Throws OciError where it is packed with something else, damaged, or too large. */
+async function unpackedArchive(file: string, folder: string, room: number): Promise<string> {
   const found = packingOf(Buffer.concat(await createReadStream(file, { end: PACKING_BYTES - 1 }).toArray()));
   const through = found.ok ? unpackers(found.packing) : null;
   if (!through) throw new OciError(`${file} is packed with something that is not unpacked here: give a plain archive, or one of gzip`);
   if (through.length === 0) return file;
   const unpacked = path.join(folder, "archive.tar");
-  await pipeline([createReadStream(file), ...through, createWriteStream(unpacked, OWN)]);
+  await pipeline([createReadStream(file), ...through, within(room, file), createWriteStream(unpacked, OWN)]);
   return unpacked;
 }
 
 const WANTED = /^(?:\.\/)?(index\.json|oci-layout|blobs\/sha256\/[0-9a-f]{64})$/;
 
-/** Puts what belongs to a layout into the folder. Throws TarDamage where it is no archive. */
-async function extractLayout(archive: string, folder: string): Promise<void> {
+/** Puts what belongs to a layout into the folder. Throws TarDamage where it is no archive, OciError where there is no room for it. */
+async function extractLayout(archive: string, folder: string, room: number): Promise<void> {
   const handle = await open(archive, "r");
+  let left = room;
   try {
     for await (const { name, kind, size, pieces } of readTar(handle, (await handle.stat()).size)) {
       const wanted = WANTED.exec(name)?.[1];
       if (kind !== "file" || wanted === undefined) continue;
       const stored = pieces.reduce((sum, { length }) => sum + length, 0);
       if (stored !== size) throw new TarDamage(`${wanted} has holes`);
+      left -= size;
+      if (left < 0) throw new OciError(`${archive} holds more than ${tmpdir()} has room for: make room there, or set TMPDIR`);
       const target = path.join(folder, wanted);
       await mkdir(path.dirname(target), { recursive: true });
       const [first] = pieces; // without holes they lie one after the other
@@ -109,13 +133,14 @@ async function extractLayout(archive: string, folder: string): Promise<void> {
   }
 }
 
-/** Unpacks an archive into a folder of its own, and reads it there. `done` removes it. */
-export async function openArchive(file: string): Promise<{ source: OciSource; done(): Promise<void> }> {
+/** Unpacks an archive into a folder of its own, and reads it there. `done` removes it. `roomOf`: how many bytes may be written there. */
+export async function openArchive(file: string, roomOf = roomIn): Promise<{ source: OciSource; done(): Promise<void> }> {
   if (!(await stat(file).catch(() => null))?.isFile()) throw new OciError(`there is no file ${file}`);
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-oci-"));
   const done = (): Promise<void> => rm(folder, { recursive: true, force: true });
   try {
-    await extractLayout(await unpackedArchive(file, folder), folder);
+    const archive = await unpackedArchive(file, folder, await roomOf(folder));
+    await extractLayout(archive, folder, await roomOf(folder));
     return { source: new Layout(folder, null), done };
   } catch (cause) {
     await done();
