@@ -39,7 +39,7 @@ const TABLES = [
   "balance",
   "transfer",
   "applied",
-  "unique_key",
+  "reference",
   "document",
   "archived",
   "event",
@@ -146,10 +146,14 @@ const INSERTS: ReadonlyMap<string, string> = new Map([
   ["transfer", "insert into transfer (id, debit, credit, amount, xid, seq, at) select id, debit, credit, amount, '0'::xid8, seq, at"],
 ]);
 
-async function insert(client: PoolClient, table: (typeof TABLES)[number], rows: string[]): Promise<void> {
-  await client.query(`${INSERTS.get(table) ?? `insert into ${table} select *`} from json_populate_recordset(null::${table}, $1::json)`, [
-    `[${rows.join(",")}]`,
-  ]);
+/** Tables of earlier backups, and what their rows are now. */
+const EARLIER: ReadonlyMap<string, string> = new Map([
+  ["unique_key", "insert into reference select reference_digest(key) from json_to_recordset($1::json) as earlier (key text)"],
+]);
+
+async function insert(client: PoolClient, table: string, rows: string[]): Promise<void> {
+  const asNow = `${INSERTS.get(table) ?? `insert into ${table} select *`} from json_populate_recordset(null::${table}, $1::json)`;
+  await client.query(EARLIER.get(table) ?? asNow, [`[${rows.join(",")}]`]);
 }
 
 /** Throws where the file is damaged or cut off. */
@@ -218,7 +222,7 @@ class Restoring {
   readonly #file: string;
   readonly #archive: ArchiveFolder | null;
   readonly #now = Date.now();
-  #table: (typeof TABLES)[number] | null = null;
+  #table: string | null = null;
   #page: string[] = [];
   readonly counts = { rows: 0, archived: 0, receipts: 0 };
 
@@ -232,7 +236,7 @@ class Restoring {
     const tab = line.indexOf("\t");
     const [name, row]: [unknown, string] = [JSON.parse(line.slice(0, tab)), line.slice(tab + 1)];
     if (name === RECEIPT_LINE) return this.#addReceipt(row);
-    const next = TABLES.find((known) => known === name);
+    const next = [...TABLES, ...EARLIER.keys()].find((known) => known === name);
     if (next === undefined) throw new Error(`${this.#file} holds a table this version does not know: ${String(name)}`);
     if (next !== this.#table || this.#page.length >= pageOf(next)) await this.flush();
     this.#table = next;
