@@ -49,7 +49,7 @@ interface Running extends Pick<ServeInput, "json" | "metricsPort"> {
   configFile: string;
 }
 
-async function runDaemon({ startDaemon }: Program, { folder, configFile, json, metricsPort }: Running): Promise<void> {
+async function runDaemon({ startDaemon, hoursShown }: Program, { folder, configFile, json, metricsPort }: Running): Promise<void> {
   const logger = pino({ level: process.env["LOG_LEVEL"] ?? "info" }, logLines);
   const told = Promise.withResolvers<string>();
   let daemon: Daemon | null = null;
@@ -58,7 +58,9 @@ async function runDaemon({ startDaemon }: Program, { folder, configFile, json, m
     if (daemon) void reread(daemon).catch((error: unknown) => logger.error({ error: wordsOf(error) }, "xenoserver.toml was not reread"));
   });
   const lock = await ownFolder(folder, "a xenoserver", async ({ command }) =>
-    daemon ? answerTo(daemon, String(command), told.resolve) : { state: "starting" },
+    daemon
+      ? { ...(await answerTo(daemon, String(command), told.resolve)), hours: hoursShown(daemon.config, new Date()) }
+      : { state: "starting" },
   );
   daemon = await startDaemon({
     folder,
@@ -76,6 +78,8 @@ async function runDaemon({ startDaemon }: Program, { folder, configFile, json, m
     const announcedAs = isDriver(name) ? DRIVERS[name].announcedAs : null;
     if (announcedAs !== null) say(`${announcedAs}: ${present ? "" : "none. "}${reason}`);
   }
+  const hours = hoursShown(daemon.config, new Date());
+  if (hours !== null) say(`listed only ${hours}`);
   if (daemon.server.state.draining) say("drained: it takes no new leases until `xeno server drain --undo`");
   const how = await Promise.race([untilTold(), told.promise]);
   await drain(daemon, how);

@@ -20,6 +20,7 @@ const zState = z.looseObject({
   connected: z.boolean(),
   draining: z.boolean(),
   reread: z.array(z.string()).optional(),
+  hours: z.string().nullable().optional(),
   clock: z.looseObject({ offsetMs: z.number(), allowedMs: z.number(), isRight: z.boolean() }).nullable(),
   leases: z.array(
     z.looseObject({
@@ -44,6 +45,7 @@ export async function serverCommand({ data, json }: ServerInput, command: Server
   const standing = draining ? ", drained: it takes no new leases until `xeno server drain --undo`" : "";
   print(`${server}  ${connected ? "connected" : "not connected"}${standing}`);
   if (state.data.reread) print(...state.data.reread);
+  if (state.data.hours) print(`listed only ${state.data.hours}`);
   if (clock) print(clockLine(clock));
   if (leases.length === 0) return;
   table(

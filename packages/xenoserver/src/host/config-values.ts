@@ -2,17 +2,6 @@
 import { BlockList, isIPv6 } from "node:net";
 import { parseRanges } from "@xenoservers/guests";
 
-const DAY_MINUTES = 24 * 60;
-
-/** `22:00-06:00` in minutes of a day; null where no day has such times. */
-export function minutesOf(hours: string): { from: number; to: number } | null {
-  const match = /^(\d{2}):(\d{2})-(\d{2}):(\d{2})$/.exec(hours);
-  if (!match) return null;
-  const [fromHour = 0, fromMinute = 0, toHour = 0, toMinute = 0] = match.slice(1).map(Number);
-  const [from, to] = [fromHour * 60 + fromMinute, toHour * 60 + toMinute];
-  return fromMinute < 60 && toMinute < 60 && from < DAY_MINUTES && to <= DAY_MINUTES ? { from, to } : null;
-}
-
 interface Range {
   text: string;
   address: string;

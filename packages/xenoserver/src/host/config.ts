@@ -4,7 +4,8 @@ import { FUEL_PER_GUEST_SECOND, type PriceVector, type Resources } from "@xenose
 import { parse } from "smol-toml";
 import type { z } from "zod";
 import { CONFIG_KEYS, zConfig, type ServerConfig } from "./config-schema.ts";
-import { minutesOf, nearestKey } from "./config-values.ts";
+import { nearestKey } from "./config-values.ts";
+import { clockShown, hoursIn, isWithin } from "./hours.ts";
 
 export type { ServerConfig } from "./config-schema.ts";
 
@@ -82,12 +83,15 @@ export async function readServerConfig(file: string): Promise<ServerConfig> {
   return parseServerConfig(text, file);
 }
 
-/** Whether the owner lists the machine at this time of day (local time); no `hours` = always. */
+/** Whether the owner lists the machine at this time; no `hours` = always. */
 export function isListedAt({ policy }: ServerConfig, date: Date): boolean {
   if (policy.hours === undefined) return true;
-  const minutes = minutesOf(policy.hours);
-  if (minutes === null) return false;
-  const { from, to } = minutes;
-  const now = date.getHours() * 60 + date.getMinutes();
-  return from <= to ? now >= from && now < to : now >= from || now < to;
+  const hours = hoursIn(policy.hours);
+  return hours.ok && isWithin(hours.spans, date, policy.time_zone);
+}
+
+/** When the owner lists the machine, and by which clock, in words; null: always. */
+export function hoursShown({ policy }: ServerConfig, date: Date): string | null {
+  if (policy.hours === undefined) return null;
+  return `${[policy.hours].flat().join(", ")} (now ${clockShown(date, policy.time_zone)})`;
 }
