@@ -1,18 +1,22 @@
 /** `xeno broker backup`, `restore`, `check`: a market's data while no broker runs on it. */
 import path from "node:path";
 import type { BrokerBackupInput, BrokerCheckInput, BrokerRestoreInput } from "../input/verbs/operator.ts";
+import { brokerSettings } from "../local/broker-settings.ts";
 import { withBrokerFolder } from "../local/broker-folder.ts";
 import { print, printJson, say, yellow } from "../output/terminal.ts";
 import { countOf } from "../output/ui.ts";
 
-const place = (folder: string, archive: string | null = null) => ({
-  ...{ dataFolder: folder, databaseUrl: process.env["DATABASE_URL"] },
-  archive: archive === null ? null : path.resolve(archive),
+const place = (folder: string) => ({ dataFolder: folder, databaseUrl: process.env["DATABASE_URL"] });
+
+/** With the archive that is named, or the settings' own. */
+const wholePlace = async (folder: string, archive: string | null) => ({
+  ...place(folder),
+  archive: archive === null ? ((await brokerSettings(folder, null)).now.archive ?? null) : path.resolve(archive),
 });
 
 export async function brokerBackup({ file, data, replace, archive }: BrokerBackupInput): Promise<void> {
   const { backup } = await import("@xenoservers/xenocorp");
-  const written = await withBrokerFolder(data, (folder) => backup(place(folder, archive), file, { replace }));
+  const written = await withBrokerFolder(data, async (folder) => backup(await wholePlace(folder, archive), file, { replace }));
   print(`${written.rows} rows, log of ${written.logSize} leaves, in ${file}; it holds the broker's keys: keep it secret`);
   if (written.archived === 0) return;
   const leases = countOf(written.archived, "lease");
@@ -22,9 +26,9 @@ export async function brokerBackup({ file, data, replace, archive }: BrokerBacku
 
 export async function brokerRestore({ file, data, archive }: BrokerRestoreInput): Promise<void> {
   const { restore } = await import("@xenoservers/xenocorp");
-  const done = await withBrokerFolder(data, (folder) => restore(place(folder, archive), file));
+  const done = await withBrokerFolder(data, async (folder) => restore(await wholePlace(folder, archive), file));
   print(`restored ${done.rows} rows; the log goes on as epoch ${done.epoch}`);
-  if (done.receipts > 0) print(`${countOf(done.receipts, "lease")} of the archive: start the broker with --archive ${archive ?? ""}`);
+  if (done.receipts > 0) print(`${countOf(done.receipts, "lease")} of the archive, too: start the broker with the same --archive`);
   if (done.archived > done.receipts)
     say(
       yellow(`${countOf(done.archived - done.receipts, "lease")} lie in an archive that is not in the backup: start with --archive and it`),

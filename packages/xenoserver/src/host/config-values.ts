@@ -33,30 +33,3 @@ export function rangesProblem(texts: readonly string[]): string | null {
   }
   return null;
 }
-
-/** How many letters have to be changed, added or left out. */
-function distance(one: string, other: string): number {
-  let row = Array.from({ length: other.length + 1 }, (_, i) => i);
-  for (const [i, letter] of [...one].entries()) {
-    const next = [i + 1];
-    for (let j = 0; j < other.length; j++)
-      next.push(Math.min((next[j] ?? 0) + 1, (row[j + 1] ?? 0) + 1, (row[j] ?? 0) + Number(letter !== other[j])));
-    row = next;
-  }
-  return row[other.length] ?? 0;
-}
-
-const lastOf = (key: string): string => key.slice(key.lastIndexOf(".") + 1);
-/** Longer names are no keys, and not worth comparing. */
-const NAME_MAX = 64;
-
-/** The key that was meant: the same name in another section, or one that differs in a few letters; null: none is near. */
-export function nearestKey(key: string, known: readonly string[]): string | null {
-  const name = lastOf(key);
-  if (name.length > NAME_MAX) return null;
-  const elsewhere = known.find((each) => lastOf(each) === name);
-  if (elsewhere) return elsewhere;
-  const byDistance = known.map((each) => ({ each, far: distance(name, lastOf(each)) })).toSorted((a, b) => a.far - b.far);
-  const [nearest] = byDistance;
-  return nearest && nearest.far <= Math.max(2, Math.floor(name.length / 3)) ? nearest.each : null;
-}
