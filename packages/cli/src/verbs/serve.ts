@@ -95,7 +95,8 @@ async function answerTo(daemon: Daemon, command: string, stop: (how: string) => 
   else if (command === "stop-now") await server.stopNow();
   else if (command === "stop" || command === "retire") await server.drain();
   if (["stop", "stop-now", "retire"].includes(command)) stop(command);
-  return { ...server.state, cpuScore: test.cpuScore };
+  const standing = command === "status" && server.state.connected ? await daemon.standing() : null;
+  return { ...server.state, cpuScore: test.cpuScore, ...(standing ? { standing } : {}) };
 }
 
 async function drain({ server, config }: Daemon, how: string): Promise<void> {

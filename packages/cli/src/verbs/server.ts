@@ -2,10 +2,12 @@
 import { rename } from "node:fs/promises";
 import path from "node:path";
 import { clockWords } from "@xenoservers/market";
+import { zServerStanding } from "@xenoservers/protocol";
 import { z } from "zod";
 import type { ServerInput } from "../input/verbs/owner.ts";
 import { ask } from "../local/local-socket.ts";
 import { serverFolder } from "../local/server-folder.ts";
+import { standingLines } from "../output/standing-lines.ts";
 import { print, printJson, say } from "../output/terminal.ts";
 import { UserError, duration, mib, shortId, table } from "../output/ui.ts";
 
@@ -21,6 +23,7 @@ const zState = z.looseObject({
   draining: z.boolean(),
   reread: z.array(z.string()).optional(),
   hours: z.string().nullable().optional(),
+  standing: zServerStanding.optional(),
   clock: z.looseObject({ offsetMs: z.number(), allowedMs: z.number(), isRight: z.boolean() }).nullable(),
   leases: z.array(
     z.looseObject({
@@ -47,6 +50,7 @@ export async function serverCommand({ data, json }: ServerInput, command: Server
   if (state.data.reread) print(...state.data.reread);
   if (state.data.hours) print(`listed only ${state.data.hours}`);
   if (clock) print(clockLine(clock));
+  if (state.data.standing) print(...standingLines(state.data.standing));
   if (leases.length === 0) return;
   table(
     ["lease", "stage", "used", "resources"],
