@@ -133,7 +133,14 @@ it("leaves a file that exists as it is, also one that came meanwhile, and replac
   const late = backup({ dataFolder }, `${file}.late`);
   await Promise.all([writeFile(`${file}.late`, "precious"), expect(late).rejects.toThrow("exists and was left as it is")]);
   expect(await readFile(`${file}.late`, "utf8")).toBe("precious");
-  await backup({ dataFolder }, file, { replace: true });
+  const keys = path.join(dataFolder, "broker-keys.json");
+  for (const other of [file, keys]) {
+    const before = await readFile(other);
+    await expect(backup({ dataFolder }, other, { replace: true })).rejects.toThrow(other);
+    expect(await readFile(other)).toEqual(before);
+  }
+  await rm(file);
+  for (const replace of [false, true]) await backup({ dataFolder }, file, { replace });
   expect((await stat(file)).mode & 0o777).toBe(0o600);
   expect(await restore({ dataFolder: path.join(folder, "replaced-2") }, file)).toMatchObject({ archived: 0 });
   await expect(backup({ dataFolder }, path.join(folder, "no such folder", "file"))).rejects.toThrow("ENOENT");

@@ -117,8 +117,15 @@ async function writeFrom(lines: AsyncIterable<string>, file: string, replace: bo
 const existing = (file: string): Error =>
   new Error(`${file} exists and was left as it is: name another file, or replace it with --replace`);
 
+/** An earlier backup may go where that is wanted, also one that was cut off; anything else, such as the keys themselves, never does. */
+async function assertMayReplace(file: string, replace: boolean): Promise<void> {
+  if (!replace) throw existing(file);
+  for await (const line of linesOf(file)) return void headerOf(line, file);
+  throw new Error(`${file} is not a backup of a market, and was left as it is`);
+}
+
 export async function backup(place: Place, file: string, { replace = false } = {}): Promise<BackedUp> {
-  if (!replace && (await ifThere(lstat(file)))) throw existing(file);
+  if (await ifThere(lstat(file))) await assertMayReplace(file, replace);
   await readBrokerKeys(place.dataFolder); // before anything is made for it
   const { pool, store, archive, close } = await opened(place);
   try {

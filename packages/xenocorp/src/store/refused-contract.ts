@@ -51,6 +51,14 @@ export function refusedContract(name: string, open: () => Promise<Store>): void 
       ]);
     });
 
+    it("is another than one with the words for such a character in it", async () => {
+      const store = await open();
+      const value = "a\\u0000b\\ud800";
+      const [done] = await store.commit([change({ id: "words", puts: [put(value)] })]);
+      expect(done?.status).toBe("applied");
+      expect((await store.load("setting", ["bad"])).get("bad")?.data.value).toBe(value);
+    });
+
     it("fails each where none can be held", async () => {
       const store = await open();
       const all = Array.from({ length: 4 }, (_, i) => change({ id: `c${i}`, uniques: ["u", "u"] }));
