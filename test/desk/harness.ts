@@ -61,6 +61,8 @@ export class Harness {
   readonly index = new OfferIndex();
   readonly sent: { server: string; filed: readonly FiledEnvelope[] }[] = [];
   readonly cut: string[] = [];
+  /** Changes that the store could not hold, as the operator is told of them. */
+  readonly refused: string[] = [];
   /** Parties' first documents and grants, as they were signed. */
   readonly grants: Envelope[] = [];
   readonly desk = new Desk(
@@ -74,7 +76,12 @@ export class Harness {
       log: new LogView(),
       now: () => this.now,
     },
-    { toServer: (server, filed) => void this.sent.push({ server, filed }), event: () => {}, keyRevoked: (key) => void this.cut.push(key) },
+    {
+      toServer: (server, filed) => void this.sent.push({ server, filed }),
+      event: () => {},
+      keyRevoked: (key) => void this.cut.push(key),
+      refused: (change) => void this.refused.push(change),
+    },
   );
 
   static async open(): Promise<Harness> {

@@ -96,7 +96,10 @@ describe("told by its owner", () => {
     await until(async () => (await xeno("customer", ["search"]).done).stderr.includes("no server fits"));
     await kill9(server);
     server = await programs.serve();
-    await until(async () => (await ok("owner", ["server", "status", "--data", programs.at("server")])).includes("connected, drained"));
+    const status = () => ok("owner", ["server", "status", "--data", programs.at("server")]);
+    await until(async () => (await status()).includes("connected, drained"));
+    // as its broker has it
+    await until(async () => (await status()).includes("no orders: it has no offer there"));
     expect((await run("drained").done).code).not.toBe(0);
     expect(await drain("--undo")).not.toContain("drained");
     await programs.isListed();

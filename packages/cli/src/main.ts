@@ -24,10 +24,11 @@ import { consoleInput, copyInput, execInput, forkInput, forwardInput, sshInput }
 import { accountCreateInput, limitsInput, stakeInput, walletInput } from "./input/verbs/money.ts";
 import {
   brokerCheckInput,
-  brokerFileInput,
+  brokerBackupInput,
   brokerInput,
   brokerOverviewInput,
   brokerProbeInput,
+  brokerRestoreInput,
   brokerWitnessInput,
   creditInput,
   feeInput,
@@ -216,8 +217,8 @@ const OWNERS: readonly Verb[] = [
 const OPERATORS: readonly Verb[] = [
   verb("broker", "run a market", brokerInput, async (given) => (await import("./verbs/broker.ts")).broker(given), {
     sub: [
-      verb("backup", "", brokerFileInput, async (given) => (await import("./verbs/broker-data.ts")).brokerBackup(given)),
-      verb("restore", "into an empty market; the log starts a new epoch", brokerFileInput, async (given) =>
+      verb("backup", "", brokerBackupInput, async (given) => (await import("./verbs/broker-data.ts")).brokerBackup(given)),
+      verb("restore", "into an empty market; the log starts a new epoch", brokerRestoreInput, async (given) =>
         (await import("./verbs/broker-data.ts")).brokerRestore(given),
       ),
       verb("check", "recompute books and log", brokerCheckInput, async (given) =>

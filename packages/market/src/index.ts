@@ -3,6 +3,7 @@ export * from "./invariant.ts";
 export * from "./digests.ts";
 export * from "./resources.ts";
 export * from "./drivers.ts";
+export * from "./duration.ts";
 export * from "./holds.ts";
 export * from "./roles.ts";
 export * from "./lease/terms.ts";

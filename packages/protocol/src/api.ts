@@ -145,6 +145,34 @@ export const zReceipt = z.object({
 export type Receipt = z.infer<typeof zReceipt>;
 export type ReceiptDocument = z.infer<typeof zReceiptDocument>;
 
+const zRecord = z.object({
+  leases: z.int(),
+  completed: z.int(),
+  ownerFailures: z.int(),
+  missed: z.int(),
+  convicted: z.int(),
+  audited: z.int(),
+});
+
+/** Why a server gets no orders, whatever a customer wants. */
+const RESTS = ["offline", "not_listed", "expired", "clock_off", "cooling", "suspended", "full", "judging_only"] as const;
+export const zServerStanding = z.object({
+  server: zServer,
+  /** Empty: it gets them. */
+  why: z.array(z.enum(RESTS)),
+  /** Of its offer; null: it has none. */
+  validUntil: zTimeMs.nullable(),
+  /** How many parties its offer is for; 0: everybody. */
+  allowedParties: z.int(),
+  /** As it was measured at the server's last login; null: it was not. */
+  clock: z.object({ offsetMs: z.number(), errorMs: z.number(), isRight: z.boolean() }).nullable(),
+  /** What counts of the server's own and of all servers of its owner `together`; `reason`: how the last missed lease ended. */
+  conduct: z.object({ coolUntil: z.int(), misses: z.int(), reason: z.string().nullable(), together: z.boolean() }),
+  /** Its owner's. */
+  record: zRecord,
+});
+export type ServerStanding = z.infer<typeof zServerStanding>;
+
 const zOfferView = z.object({
   server: zServer,
   owner: zParty,
@@ -169,7 +197,7 @@ const zOfferView = z.object({
   labels: z.record(z.string(), z.string()),
   validUntil: zTimeMs,
   maxLeaseMs: z.int(),
-  record: z.object({ leases: z.int(), completed: z.int(), ownerFailures: z.int(), missed: z.int(), convicted: z.int(), audited: z.int() }),
+  record: zRecord,
 });
 export type OfferView = z.infer<typeof zOfferView>;
 
@@ -238,6 +266,7 @@ export const API = {
       ...SIGNED,
       "id_reused",
       "answer_gone",
+      "not_kept",
       "stale_sequence",
       "clock_off",
       "expired",
@@ -296,6 +325,15 @@ export const API = {
       suspended: z.boolean(),
       keys: z.array(zKeyView),
     }),
+    refusals: READ,
+  },
+  servers: {
+    method: "GET",
+    path: "/api/v1/servers",
+    access: "party",
+    scope: "read",
+    summary: "How the caller's servers stand, and why they get no orders; with a server's key its own alone",
+    reply: z.object({ servers: z.array(zServerStanding) }),
     refusals: READ,
   },
   accounts: {

@@ -36,6 +36,7 @@ export const ERROR_CODES = {
   suspended: row(403, "caller", "the party is suspended; running leases finish, new ones are refused; ask the operator"),
   id_reused: row(409, "caller", "the same client id was used before with other contents; use a new id"),
   answer_gone: row(410, "caller", "this was done long ago, and what was answered is not kept any more; read how it stands"),
+  not_kept: row(422, "unknown", "the market's books cannot hold what this says; nothing was changed. Ask the operator, whose log says why"),
   stale_sequence: row(409, "owner", "an offer or claim with a higher sequence is known already"),
   clock_off: row(
     409,

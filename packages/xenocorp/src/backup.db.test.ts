@@ -2,19 +2,22 @@
  * A backup carries everything that a market keeps, large rows too, and a damaged one restores nothing. Each restore is an epoch of its own:
  * an honest broker that is asked the same again is convicted of nothing, and what it lost is told.
  */
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { leafHashOf, parseDocument, signDocument, type Envelope, type Kind, type Payload } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { NOTHING_FOLLOWED, contradictionIn, followLog, packFork, packLoss, verifyEvidence, type LogSource } from "@xenoservers/verify";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { ArchiveFolder } from "./archive/archive-folder.ts";
 import { backup, check, restore } from "./backup.ts";
 import { World, type Party } from "./http/world.fixture.ts";
 import { consistencyProof, inclusionProof } from "./log/proofs.ts";
 import { sequence } from "./log/sequencer.ts";
 import { openStore, startBroker, type Broker } from "./main.ts";
 import { change } from "./store/contract.fixture.ts";
+import type { ArchivePlace } from "./store/archived.ts";
 import type { Store } from "./store/store.ts";
 
 const BYTES = Buffer.alloc(3_000_000, "sealed ");
@@ -30,7 +33,7 @@ const PLACE = { file: "2026-11-w.ndjson.gz", start: 0, bytes: 1, digest: "d" };
 const READER = { account: null, label: null, serverKey: null };
 
 /** A lease that is over, with one document, both in the archive; and an event that was dropped. */
-async function toArchive(store: Store, lease: string): Promise<void> {
+async function toArchive(store: Store, lease: string, place: ArchivePlace = PLACE): Promise<void> {
   const [id, salt, at] = ["ab".repeat(32), "cd".repeat(32), 5];
   const leaf = leafHashOf(nodeCrypto, { id, kind: "stop", envelope: null }, at, salt);
   const envelope = { payloadType: "t", payload: "", signatures: [{ keyid: "0".repeat(64), sig: "" }] as [{ keyid: string; sig: string }] };
@@ -43,7 +46,7 @@ async function toArchive(store: Store, lease: string): Promise<void> {
       events: [{ party: "p_1", kind: "k", lease, data: {}, at }],
     }),
   ]);
-  expect(await store.archive(lease, PLACE, [id])).toBe(true);
+  expect(await store.archive(lease, place, [id])).toBe(true);
   expect(await store.dropEvents(at + 1, 9)).toBe(1);
 }
 
@@ -69,6 +72,78 @@ it("restores what was kept, in a new epoch", async () => {
   await expect(store.documentsOf("l1")).rejects.toThrow(`${PLACE.file} of the archive is asked for, and this broker has none`);
   expect(await store.events({ ...READER, party: "p_1" }, "0.0.0", 9)).toBeNull();
   await close();
+});
+
+/** A market with one lease in its archive, whose receipt is of these bytes. */
+async function marketWithArchive(name: string, bytes: Buffer): Promise<{ dataFolder: string; archive: string }> {
+  const at = { dataFolder: path.join(folder, name), archive: path.join(folder, `${name}-archive`) };
+  const place = await new ArchiveFolder(at.archive, "w1").add(bytes, Date.UTC(2026, 10));
+  const broker = await startBroker({ dataFolder: at.dataFolder });
+  await toArchive(broker.store, "l1", place);
+  await broker.close();
+  return at;
+}
+
+/** What the archive there holds of the lease. */
+async function receiptIn({ dataFolder, archive }: { dataFolder: string; archive: string }): Promise<Buffer> {
+  const { pool, close } = await openStore({ dataFolder });
+  const { rows } = await pool.query("select file, start::int, bytes, digest from archived where lease = 'l1'");
+  await close();
+  return new ArchiveFolder(archive, "r").packed(rows[0]);
+}
+
+it("holds the archive where its folder is named, and brings it back to a new folder or finds it in the old one", async () => {
+  const [bytes, file] = [randomBytes(5_000), path.join(folder, "archived.backup")];
+  const from = await marketWithArchive("with", bytes);
+  expect(await backup(from, file)).toMatchObject({ archived: 1, holdsArchive: true });
+  const to = { dataFolder: path.join(folder, "with-2"), archive: path.join(folder, "with-2-archive") };
+  await expect(restore({ dataFolder: to.dataFolder }, file)).rejects.toThrow("name an empty folder for them, or theirs, with --archive");
+  // others' receipts lie there under the same name
+  await new ArchiveFolder(to.archive, "w1").add(randomBytes(10), Date.UTC(2026, 10));
+  expect(await restore(to, file)).toMatchObject({ archived: 1, receipts: 1 });
+  expect(await receiptIn(to)).toEqual(bytes);
+  const again = { dataFolder: path.join(folder, "with-3"), archive: from.archive };
+  expect(await restore(again, file)).toMatchObject({ receipts: 1 });
+  expect(await readdir(from.archive)).toEqual(["2026-11-w1.ndjson.gz"]);
+  expect(await receiptIn(again)).toEqual(bytes);
+});
+
+it("says what it does not hold, and makes none where the archive is not what it was", async () => {
+  const at = await marketWithArchive("without", randomBytes(100));
+  const file = path.join(folder, "without.backup");
+  expect(await backup({ dataFolder: at.dataFolder }, file)).toMatchObject({ archived: 1, holdsArchive: false });
+  expect(await restore({ dataFolder: path.join(folder, "without-2") }, file)).toMatchObject({ archived: 1, receipts: 0 });
+  const whole = await readFile(file);
+  await writeFile(path.join(at.archive, "2026-11-w1.ndjson.gz"), randomBytes(100));
+  await expect(backup(at, file, { replace: true })).rejects.toThrow("it is not what was written there");
+  await rm(at.archive, { recursive: true });
+  await expect(backup(at, file, { replace: true })).rejects.toThrow("of the archive cannot be read");
+  expect(await readFile(file)).toEqual(whole);
+  expect((await readdir(folder)).filter((name) => name.endsWith(".part"))).toEqual([]);
+});
+
+it("leaves a file that exists as it is, also one that came meanwhile, and replaces it where that is wanted", async () => {
+  const [dataFolder, file] = [path.join(folder, "replaced"), path.join(folder, "replaced.backup")];
+  await (await startBroker({ dataFolder })).close();
+  await writeFile(file, "precious");
+  await expect(backup({ dataFolder }, file)).rejects.toThrow("exists and was left as it is");
+  await symlink("nowhere", `${file}.link`);
+  await expect(backup({ dataFolder }, `${file}.link`)).rejects.toThrow("exists and was left as it is");
+  expect(await readFile(file, "utf8")).toBe("precious");
+  const late = backup({ dataFolder }, `${file}.late`);
+  await Promise.all([writeFile(`${file}.late`, "precious"), expect(late).rejects.toThrow("exists and was left as it is")]);
+  expect(await readFile(`${file}.late`, "utf8")).toBe("precious");
+  const keys = path.join(dataFolder, "broker-keys.json");
+  for (const other of [file, keys]) {
+    const before = await readFile(other);
+    await expect(backup({ dataFolder }, other, { replace: true })).rejects.toThrow(other);
+    expect(await readFile(other)).toEqual(before);
+  }
+  await rm(file);
+  for (const replace of [false, true]) await backup({ dataFolder }, file, { replace });
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
+  expect(await restore({ dataFolder: path.join(folder, "replaced-2") }, file)).toMatchObject({ archived: 0 });
+  await expect(backup({ dataFolder }, path.join(folder, "no such folder", "file"))).rejects.toThrow("ENOENT");
 });
 
 async function documentsIn(broker: Broker, kind: Kind): Promise<Envelope[]> {

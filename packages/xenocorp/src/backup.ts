@@ -3,16 +3,19 @@
  * A restored market never continues its old log, which others may have seen further on: it starts an epoch of its own, whose first leaf
  * names the log it follows, its size and root as restored.
  */
-import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { link, lstat, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createGzip } from "node:zlib";
 import { leafHashOf, logOrigin, rootFrom, rootRefs, toHex, verifyCheckpoint, type LogState } from "@xenoservers/protocol";
-import { writeNew } from "@xenoservers/protocol/files";
+import { ifThere, writeNew } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { Pool, PoolClient } from "pg";
 import { z } from "zod";
+import { RECEIPT_LINE, receiptLines, restoreReceipt } from "./archive/archive-backup.ts";
+import type { ArchiveFolder } from "./archive/archive-folder.ts";
 import { keysFile, readBrokerKeys } from "./broker-keys.ts";
 import { MARKET_DEFAULTS } from "./config.ts";
 import { booksProblems } from "./loops/books.ts";
@@ -23,7 +26,11 @@ import { startEpoch } from "./log/sequencer.ts";
 import { openStore, type BrokerOptions } from "./main.ts";
 import type { LogHead, Store } from "./store/store.ts";
 
-type Place = Pick<BrokerOptions, "dataFolder" | "databaseUrl">;
+/** `archive`: the folder where leases lie that are long over; null: they are not looked at. */
+type Place = Pick<BrokerOptions, "dataFolder" | "databaseUrl"> & { archive?: string | null };
+
+const opened = ({ archive, ...place }: Place): ReturnType<typeof openStore> =>
+  openStore({ ...place, archive: archive ? { folder: archive, afterMs: Infinity } : undefined });
 
 const FORMAT = "xenoservers-backup-1";
 /** The old epochs' leaves are not carried over, the next epoch logs every document anew; their nodes prove what was restored of them. */
@@ -32,7 +39,7 @@ const TABLES = [
   "balance",
   "transfer",
   "applied",
-  "unique_key",
+  "reference",
   "document",
   "archived",
   "event",
@@ -47,7 +54,7 @@ const zHeader = z.object({ format: z.literal(FORMAT), keys: z.unknown() });
 const LARGE_ROWS: ReadonlySet<string> = new Set(["sealed"]);
 const pageOf = (table: string): number => (LARGE_ROWS.has(table) ? 1 : PAGE);
 
-async function* rowsOf(pool: Pool, header: object): AsyncGenerator<string> {
+async function* rowsOf(pool: Pool, header: object, archive: ArchiveFolder | null): AsyncGenerator<string> {
   const client = await pool.connect();
   try {
     await client.query("begin isolation level repeatable read read only");
@@ -61,6 +68,7 @@ async function* rowsOf(pool: Pool, header: object): AsyncGenerator<string> {
       }
       await client.query("close rows");
     }
+    if (archive) yield* receiptLines(client, archive);
   } finally {
     await client.query("rollback");
     client.release();
@@ -77,24 +85,61 @@ async function keysToBackUp({ dataFolder }: Place, store: Store): Promise<unknow
   return JSON.parse(await readFile(keysFile(dataFolder), "utf8"));
 }
 
-export async function backup(place: Place, file: string): Promise<{ rows: number; logSize: number }> {
+interface BackedUp {
+  rows: number;
+  logSize: number;
+  /** Leases that lie in the archive, and whether this backup holds them. */
+  archived: number;
+  holdsArchive: boolean;
+}
+
+/**
+ * Written beside, on the disk, and then there at once: `file` is never a part of a backup. One that exists is replaced where that is
+ * wanted, and else is a reason to make none.
+ */
+async function writeFrom(lines: AsyncIterable<string>, file: string, replace: boolean): Promise<void> {
+  const part = `${file}.part`;
+  await rm(part, { force: true });
+  const handle = await open(part, "wx", 0o600); // nobody else's file: the keys are in it
+  try {
+    await pipeline(Readable.from(lines), createGzip(), handle.createWriteStream({ flush: true }));
+    await (replace ? rename(part, file) : link(part, file));
+  } catch (error) {
+    throw error instanceof Error && "code" in error && error.code === "EEXIST" ? existing(file) : error;
+  } finally {
+    await handle.close().catch(() => {});
+    await rm(part, { force: true });
+  }
+  const folder = await open(path.dirname(path.resolve(file)), "r");
+  await folder.sync().finally(() => folder.close());
+}
+
+const existing = (file: string): Error =>
+  new Error(`${file} exists and was left as it is: name another file, or replace it with --replace`);
+
+/** An earlier backup may go where that is wanted, also one that was cut off; anything else, such as the keys themselves, never does. */
+async function assertMayReplace(file: string, replace: boolean): Promise<void> {
+  if (!replace) throw existing(file);
+  for await (const line of linesOf(file)) return void headerOf(line, file);
+  throw new Error(`${file} is not a backup of a market, and was left as it is`);
+}
+
+export async function backup(place: Place, file: string, { replace = false } = {}): Promise<BackedUp> {
+  if (await ifThere(lstat(file))) await assertMayReplace(file, replace);
   await readBrokerKeys(place.dataFolder); // before anything is made for it
-  const { pool, store, close } = await openStore(place);
+  const { pool, store, archive, close } = await opened(place);
   try {
     const keys = await keysToBackUp(place, store);
-    let rows = -1;
+    const [counts, logSize] = [{ rows: -1, archived: 0 }, (await store.logHead())?.size ?? 0];
     async function* counted(): AsyncGenerator<string> {
-      for await (const line of rowsOf(pool, { format: FORMAT, keys })) {
-        rows++;
+      for await (const line of rowsOf(pool, { format: FORMAT, keys }, archive)) {
+        if (!line.startsWith(JSON.stringify(RECEIPT_LINE))) counts.rows++;
+        if (line.startsWith('"archived"')) counts.archived++;
         yield line;
       }
     }
-    const part = `${file}.part`;
-    await rm(part, { force: true });
-    await writeFile(part, "", { mode: 0o600, flag: "wx" }); // nobody else's file: the keys are in it
-    await pipeline(Readable.from(counted()), createGzip(), createWriteStream(part, { mode: 0o600 }));
-    await rename(part, file); // an earlier backup is replaced by a whole one only
-    return { rows, logSize: (await store.logHead())?.size ?? 0 };
+    await writeFrom(counted(), file, replace);
+    return { ...counts, logSize, holdsArchive: archive !== null };
   } finally {
     await close();
   }
@@ -108,10 +153,14 @@ const INSERTS: ReadonlyMap<string, string> = new Map([
   ["transfer", "insert into transfer (id, debit, credit, amount, xid, seq, at) select id, debit, credit, amount, '0'::xid8, seq, at"],
 ]);
 
-async function insert(client: PoolClient, table: (typeof TABLES)[number], rows: string[]): Promise<void> {
-  await client.query(`${INSERTS.get(table) ?? `insert into ${table} select *`} from json_populate_recordset(null::${table}, $1::json)`, [
-    `[${rows.join(",")}]`,
-  ]);
+/** Tables of earlier backups, and what their rows are now. */
+const EARLIER: ReadonlyMap<string, string> = new Map([
+  ["unique_key", "insert into reference select reference_digest(key) from json_to_recordset($1::json) as earlier (key text)"],
+]);
+
+async function insert(client: PoolClient, table: string, rows: string[]): Promise<void> {
+  const asNow = `${INSERTS.get(table) ?? `insert into ${table} select *`} from json_populate_recordset(null::${table}, $1::json)`;
+  await client.query(EARLIER.get(table) ?? asNow, [`[${rows.join(",")}]`]);
 }
 
 /** Throws where the file is damaged or cut off. */
@@ -146,12 +195,11 @@ function headerOf(line: string, file: string): unknown {
   throw new Error(`${file} is not a backup of a market`);
 }
 
-/** The broker's keys in a backup that is whole. Throws where the file is damaged, cut off, or no backup. */
-async function keysOfWhole(file: string): Promise<unknown> {
-  let header: { keys: unknown } | null = null;
-  for await (const line of linesOf(file)) header ??= { keys: headerOf(line, file) };
-  if (header === null) throw new Error(`${file} is no whole backup: it is empty`);
-  return header.keys;
+/** Throws where the file is damaged, cut off, or no backup. */
+async function assertWhole(file: string): Promise<void> {
+  let lines = 0;
+  for await (const line of linesOf(file)) if (lines++ === 0) headerOf(line, file);
+  if (lines === 0) throw new Error(`${file} is no whole backup: it is empty`);
 }
 
 interface Restored {
@@ -160,6 +208,9 @@ interface Restored {
   epoch: string;
   /** What it follows, as far as the backup has it: what was promised later is void. */
   previous: LogState | null;
+  /** Leases that lie in the archive, and how many of them came from the backup. */
+  archived: number;
+  receipts: number;
 }
 
 /** Of a backup's log, its root recomputed: it will be declared to everyone. */
@@ -172,46 +223,89 @@ async function restoredHead(store: Store): Promise<LogHead | null> {
   return head;
 }
 
-/** Into an empty market only; all of it, or nothing. */
+/** Reads a backup's lines into a database, inside a transaction. */
+class Restoring {
+  readonly #client: PoolClient;
+  readonly #file: string;
+  readonly #archive: ArchiveFolder | null;
+  readonly #now = Date.now();
+  #table: string | null = null;
+  #page: string[] = [];
+  readonly counts = { rows: 0, archived: 0, receipts: 0 };
+
+  constructor(client: PoolClient, file: string, archive: ArchiveFolder | null) {
+    this.#client = client;
+    this.#file = file;
+    this.#archive = archive;
+  }
+
+  async add(line: string): Promise<void> {
+    const tab = line.indexOf("\t");
+    const [name, row]: [unknown, string] = [JSON.parse(line.slice(0, tab)), line.slice(tab + 1)];
+    if (name === RECEIPT_LINE) return this.#addReceipt(row);
+    const next = [...TABLES, ...EARLIER.keys()].find((known) => known === name);
+    if (next === undefined) throw new Error(`${this.#file} holds a table this version does not know: ${String(name)}`);
+    if (next !== this.#table || this.#page.length >= pageOf(next)) await this.flush();
+    this.#table = next;
+    this.#page.push(row);
+    this.counts.rows++;
+    if (next === "archived") this.counts.archived++;
+  }
+
+  async #addReceipt(row: string): Promise<void> {
+    await this.flush();
+    if (!this.#archive)
+      throw new Error(`${this.#file} holds leases of the archive too: name an empty folder for them, or theirs, with --archive FOLDER`);
+    await restoreReceipt(this.#client, this.#archive, row, this.#now);
+    this.counts.receipts++;
+  }
+
+  async flush(): Promise<void> {
+    if (this.#table && this.#page.length > 0) await insert(this.#client, this.#table, this.#page);
+    this.#page = [];
+  }
+
+  /** What is not the transaction's goes, too. */
+  async undo(): Promise<void> {
+    await this.#archive?.undo(this.#now);
+  }
+}
+
+/** All of it, or nothing. */
+async function restoreRows(client: PoolClient, place: Place, file: string, archive: ArchiveFolder | null): Promise<Restoring["counts"]> {
+  const restoring = new Restoring(client, file, archive);
+  let keys: unknown = null;
+  try {
+    await client.query("begin");
+    for await (const line of linesOf(file)) {
+      if (keys === null) keys = headerOf(line, file);
+      else await restoring.add(line);
+    }
+    await restoring.flush();
+    for (const name of ["transfer", "document", "event"])
+      await client.query(`select setval(pg_get_serial_sequence('${name}', 'seq'), (select coalesce(max(seq), 0) + 1 from ${name}))`);
+    await mkdir(place.dataFolder, { recursive: true, mode: 0o700 });
+    await writeNew(keysFile(place.dataFolder), JSON.stringify(keys, null, 1));
+    await client.query("commit").catch(async (error: unknown) => {
+      await rm(keysFile(place.dataFolder));
+      throw error;
+    });
+    client.release();
+    return restoring.counts;
+  } catch (error) {
+    client.release(true); // closes the connection, and with it the transaction
+    await restoring.undo();
+    throw error;
+  }
+}
+
+/** Into an empty market only. */
 export async function restore(place: Place, file: string): Promise<Restored> {
-  const keys = await keysOfWhole(file); // before anything is made for it
-  const { pool, store, close } = await openStore(place);
+  await assertWhole(file); // before anything is made for it
+  const { pool, store, archive, close } = await opened(place);
   try {
     if ((await store.logHead()) !== null) throw new Error("this market is not empty; restore into a new folder or database");
-    let count = -1;
-    let table: (typeof TABLES)[number] | null = null;
-    let page: string[] = [];
-    const client = await pool.connect();
-    try {
-      await client.query("begin");
-      const flush = async (): Promise<void> => {
-        if (table && page.length > 0) await insert(client, table, page);
-        page = [];
-      };
-      for await (const line of linesOf(file)) {
-        if (count++ < 0) continue; // the header
-        const tab = line.indexOf("\t");
-        const name: unknown = JSON.parse(line.slice(0, tab));
-        const next = TABLES.find((known) => known === name);
-        if (next === undefined) throw new Error(`${file} holds a table this version does not know: ${String(name)}`);
-        if (next !== table || page.length >= pageOf(next)) await flush();
-        table = next;
-        page.push(line.slice(tab + 1));
-      }
-      await flush();
-      for (const name of ["transfer", "document", "event"])
-        await client.query(`select setval(pg_get_serial_sequence('${name}', 'seq'), (select coalesce(max(seq), 0) + 1 from ${name}))`);
-      await mkdir(place.dataFolder, { recursive: true, mode: 0o700 });
-      await writeNew(keysFile(place.dataFolder), JSON.stringify(keys, null, 1));
-      await client.query("commit").catch(async (error: unknown) => {
-        await rm(keysFile(place.dataFolder));
-        throw error;
-      });
-      client.release();
-    } catch (error) {
-      client.release(true); // closes the connection, and with it the transaction
-      throw error;
-    }
+    const counts = await restoreRows(await pool.connect(), place, file, archive);
     const loaded = await readBrokerKeys(place.dataFolder);
     const previous = await restoredHead(store);
     const config = { ...MARKET_DEFAULTS, origin: loaded.origin, operatorKey: loaded.operator?.publicKey ?? "" };
@@ -219,7 +313,7 @@ export async function restore(place: Place, file: string): Promise<Restored> {
     const desk = { store, crypto: nodeCrypto, keys: loaded.keys, config, log, now: () => Date.now() };
     await startEpoch(desk, previous, "restored from a backup");
     const follows = previous && { epoch: previous.id, size: previous.size, root: previous.root };
-    return { rows: count, epoch: log.seen.epoch, previous: follows };
+    return { ...counts, epoch: log.seen.epoch, previous: follows };
   } finally {
     await close();
   }
@@ -228,7 +322,7 @@ export async function restore(place: Place, file: string): Promise<Restored> {
 /** Recomputes what the books and the log say. */
 export async function check(place: Place): Promise<{ balances: number; logSize: number; pending: number; problems: string[] }> {
   const loaded = await readBrokerKeys(place.dataFolder); // before anything is made for it
-  const { store, close } = await openStore(place);
+  const { store, close } = await opened(place);
   try {
     const audit = await store.audit();
     const problems = booksProblems(audit);

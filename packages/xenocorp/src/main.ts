@@ -79,7 +79,15 @@ export interface Broker {
   loaded: LoadedKeys;
   desk: Desk;
   store: Store;
+  /** From now on; the archive's folder stays as it is. */
+  keep(kept: Kept): void;
   close(): Promise<void>;
+}
+
+/** How long what is here stays. */
+interface Kept {
+  retention: Retention;
+  archiveAfterMs: number;
 }
 
 const TIMER_PAUSE_MS = 200;
@@ -156,7 +164,7 @@ async function databaseClock(store: Store): Promise<BrokerClock> {
 
 interface Looped {
   run: FleetRun;
-  retention: Retention;
+  kept: () => Kept;
   archive: () => Promise<number>;
   desk: Desk;
   hub: LinkHub;
@@ -167,7 +175,7 @@ interface Looped {
 }
 
 /** What a broker does without being asked, each in its own rhythm. */
-function startLoops(services: Services, { run, retention, archive, desk, hub, clock, logger, metrics, faults }: Looped): Loop[] {
+function startLoops(services: Services, { run, kept, archive, desk, hub, clock, logger, metrics, faults }: Looped): Loop[] {
   const { store } = services;
   const loop = (pauseMs: number, what: string, job: () => Promise<number>): Loop => {
     const watched = async (): Promise<number> => {
@@ -191,7 +199,7 @@ function startLoops(services: Services, { run, retention, archive, desk, hub, cl
     loop(REVOCATIONS_PAUSE_MS, "revoked keys cannot be read", () => hub.cutRevoked()),
     loop(SEALED_PAUSE_MS, "sealed results cannot be dropped", async () => (await store.dropSealed(clock.now()), 0)),
     loop(RETENTION_PAUSE_MS, "what is too old cannot be dropped", async () =>
-      (await run.hasDuty("retention", RETENTION_DUTY_MS)) ? dropOld(store, clock.now(), retention) : 0,
+      (await run.hasDuty("retention", RETENTION_DUTY_MS)) ? dropOld(store, clock.now(), kept().retention) : 0,
     ),
     loop(RETENTION_PAUSE_MS, "leases cannot be moved to the archive", async () =>
       (await run.hasDuty("archive", RETENTION_DUTY_MS)) ? archive() : 0,
@@ -211,7 +219,7 @@ async function publishKeys({ store, market: { origin, keys }, log, crypto }: Ser
 const outboxTo = (
   hub: LinkHub,
   feed: EventFeed,
-  { logger, metrics }: Pick<Looped, "logger" | "metrics">,
+  { logger, metrics, faults }: Pick<Looped, "logger" | "metrics" | "faults">,
 ): ConstructorParameters<typeof Desk>[1] => ({
   toServer: (server, filed) => hub.toServer(server, filed),
   event(event) {
@@ -219,6 +227,7 @@ const outboxTo = (
     feed.announce();
   },
   keyRevoked: (key) => hub.keyRevoked(key),
+  refused: (change, what) => faults.failed("a change cannot be held", new Error(what), { change }),
   leaseMoved({ lease, server, from, state, reason }) {
     metrics.leaseMoved(state, reason);
     if (reason === null) logger.debug({ lease, server, from, state }, "a lease moved");
@@ -283,14 +292,13 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
     ...(options.beat ? { beat: options.beat } : {}),
   });
   const feed = new EventFeed(store, (error) => faults.failed("events cannot be read", error));
-  const desk = new Desk(services, outboxTo(hub, feed, { logger, metrics }));
+  const desk = new Desk(services, outboxTo(hub, feed, { logger, metrics, faults }));
   await run.join(options.inner ?? {});
-  const retention = { ...RETENTION_DEFAULTS, ...options.retention };
+  let kept: Kept = { retention: { ...RETENTION_DEFAULTS, ...options.retention }, archiveAfterMs: options.archive?.afterMs ?? 0 };
   const { archive: folder } = opened;
   const receipts = new Receipts(services);
-  const afterMs = options.archive?.afterMs ?? 0;
-  const archive = async (): Promise<number> => (folder ? archiveOver({ services, receipts, folder, afterMs }) : 0);
-  const loops = startLoops(services, { run, retention, archive, desk, hub, clock, logger, metrics, faults });
+  const archive = async (): Promise<number> => (folder ? archiveOver({ services, receipts, folder, afterMs: kept.archiveAfterMs }) : 0);
+  const loops = startLoops(services, { run, kept: () => kept, archive, desk, hub, clock, logger, metrics, faults });
   const app = await createHttpServer({
     desk,
     reads: createReads(services, market),
@@ -308,6 +316,10 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
         () => "the database does not answer",
       ),
   });
+  const keep = (next: Kept): void => {
+    kept = next;
+    for (const loop of loops) loop.wake();
+  };
   const closing: (() => Promise<void>)[] = [];
   const end = async (): Promise<void> => {
     await Promise.all(closing.map((close) => close()));
@@ -323,7 +335,7 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
     if (served) closing.push(served.close);
     const url = await app.listen({ host: options.host ?? "127.0.0.1", port: options.port ?? 0 });
     const close = () => end().finally(opened.close);
-    return { url, origin: loaded.origin, metricsUrl: served?.url ?? null, loaded, desk, store, close };
+    return { url, origin: loaded.origin, metricsUrl: served?.url ?? null, loaded, desk, store, keep, close };
   } catch (error) {
     await end();
     throw error;

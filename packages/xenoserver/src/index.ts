@@ -14,7 +14,7 @@ export type { VmJob } from "./drivers/qemu/vm-job.ts";
 export { machineGuests } from "./drivers/qemu/machine-guests.ts";
 export { createWasmDriver } from "./drivers/wasm/wasm-driver.ts";
 export type { PreparedJob, WasmDriver } from "./drivers/wasm/wasm-job.ts";
-export { capacityOf, isListedAt, priceOf, readServerConfig, type ServerConfig } from "./host/config.ts";
+export { capacityOf, hoursShown, isListedAt, priceOf, readServerConfig, type ServerConfig } from "./host/config.ts";
 export { inspectDrivers } from "./host/drivers.ts";
 export { selfTest, type SelfTest } from "./host/self-test.ts";
 export { startDaemon, type Daemon, type DaemonOptions } from "./host/daemon.ts";

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { ROLE_SCOPES } from "@xenoservers/market";
@@ -81,7 +81,8 @@ it("makes a client that is what its key is, and writes down what the broker prom
     promise: { origin: "o", epoch: "e", size: 0, leaf: "l", mergeBy: 1, keyid: "k", sig: "s" },
     answer: {},
   });
-  const file = path.join(folder, "data", "promises.jsonl");
+  const kept = path.join(folder, "data", "promises");
+  const file = path.join(kept, (await readdir(kept))[0] ?? "");
   expect(JSON.parse(await readFile(file, "utf8"))).toMatchObject({ mergeBy: 1 });
   expect(await modeOf(file)).toBe(0o600);
 });

@@ -1,5 +1,4 @@
 /** Where the command line keeps things, by the XDG rules; XENO_HOME puts all of it in one folder. Files with keys are 0600. */
-import { appendFileSync, mkdirSync } from "node:fs";
 import path from "node:path";
 import { KEY_ROLES, SCOPES, type Scope } from "@xenoservers/market";
 import { jsonIn, zAccount, zParty, zPins } from "@xenoservers/protocol";
@@ -11,6 +10,7 @@ import { say, yellow } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 import { zSeed } from "./ci-token.ts";
 import { keepDocument } from "./kept-documents.ts";
+import { keepPromise } from "./kept-promises.ts";
 
 const standard = envPaths("xeno", { suffix: "" });
 const own = (name: string, otherwise: string): string => (process.env["XENO_HOME"] ? path.join(process.env["XENO_HOME"], name) : otherwise);
@@ -91,14 +91,10 @@ export async function currentContext(): Promise<{ name: string; context: Context
   return { name, context };
 }
 
-/** The broker's word for every document that was sent from here, a line each. */
-export const promisesFile = (): string => path.join(home.data, "promises.jsonl");
-
 /** A full disk undoes nothing that the broker took: whoever sent it goes on. */
 function keepFiled(filed: Filed): void {
   try {
-    mkdirSync(home.data, { recursive: true, mode: 0o700 });
-    appendFileSync(promisesFile(), `${JSON.stringify(filed.promise)}\n`, { mode: 0o600 });
+    keepPromise(home.data, filed.promise);
     keepDocument(home.data, filed);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);

@@ -1,15 +1,12 @@
 /** What people type on the command line, read strictly. */
-import { SCOPES, parseMib, parseMoney, type Scope } from "@xenoservers/market";
+import { SCOPES, parseDuration, parseMib, parseMoney, type Scope } from "@xenoservers/market";
 import { zAccount, type Witness } from "@xenoservers/protocol";
 import { UserError } from "../output/ui.ts";
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
-
 export function parseDurationMs(text: string, option: string): number {
-  const [, count, unit] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|min|h|d)$/.exec(text) ?? [];
-  const unitMs = UNITS[unit ?? ""];
-  if (count === undefined || unitMs === undefined) throw new UserError(`${option} '${text}' is not a duration; write 90s, 10m, 2h or 1d`);
-  return Math.round(Number(count) * unitMs);
+  const ms = parseDuration(text);
+  if (ms === null) throw new UserError(`${option} '${text}' is not a duration; write 90s, 10m, 2h or 1d`);
+  return ms;
 }
 
 /** How long something is kept. */

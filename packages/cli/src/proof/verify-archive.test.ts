@@ -1,5 +1,5 @@
 /** A file of a market's archive, whole and spoiled, by the verb itself. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
@@ -77,4 +77,30 @@ it("is told where it is not whole, with what of it was read", async () => {
   expect(typed.said.stderr).toContain("its last line is cut off");
   expect(await verify(Buffer.from("what is this"))).toBe(1);
   expect(typed.said.stderr).toMatch(/is no archive: /);
+});
+
+it("is read no further than a file of receipts can go", async () => {
+  const bomb = gzipSync(Buffer.alloc(40 * 1024 * 1024, " "));
+  expect(await verify(Buffer.concat([packed(lines()), bomb]))).toBe(1);
+  expect(typed.said.stdout.match(/holds/g)).toHaveLength(2);
+  expect(typed.said.stderr).toContain("it unpacks to more than 100 times its size");
+  for (const brackets of ["[".repeat(100_000), "{},".repeat(50_000), `[${"0,".repeat(50_000)}0]`]) {
+    expect(await verify(packed([...lines(), brackets]))).toBe(1);
+    expect(typed.said.stderr).toContain("all brackets and commas");
+  }
+});
+
+it("is given up where nothing in it holds", async () => {
+  expect(await verify(gzipSync(`${lines()[0]}\n${"\n".repeat(3_000)}`))).toBe(1);
+  expect(typed.said.stdout.split("\n")).toHaveLength(1_002);
+  expect(typed.said.stderr).toContain("1000 receipts do not hold: the rest was not looked at");
+  expect(typed.said.stderr).toContain("1000 of 1001 receipts do NOT hold");
+});
+
+it("says of a file that is too large that it is no receipt, without reading it", async () => {
+  const file = path.join(folder, "large.json");
+  await writeFile(file, "");
+  await truncate(file, 600 * 1024 * 1024);
+  expect(await typed.xeno("verify", file)).not.toBe(0);
+  expect(typed.said.stderr).toContain("is larger than any receipt");
 });

@@ -1,51 +1,18 @@
 /**
- * `xeno verify` of a file of a market's archive: every receipt in it, one after the other. Who controls the inputs: whoever handed over the
- * file, every byte of it. Bounds: one receipt in memory, of so many characters.
+ * `xeno verify` of a file of a market's archive: every receipt in it, one after the other, nothing of it on the disk. Who controls the
+ * inputs: whoever handed over the file, every byte of it.
  */
-import { createReadStream } from "node:fs";
-import { pipeline } from "node:stream/promises";
-import { createGunzip } from "node:zlib";
 import type { MarketPins, Witness } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { verifyReceipt, type Line } from "@xenoservers/verify";
 import { green, print, printJson, red, say } from "../output/terminal.ts";
 import { UserError, countOf } from "../output/ui.ts";
-
-const LINE_CHARS_MAX = 256 * 1024 * 1024;
+import { linesOf, type Ended } from "./archive-lines.ts";
 
 export const isArchive = (file: string): boolean => file.endsWith(".ndjson.gz");
 
-interface Ended {
-  /** In words, where the file is no whole one. */
-  problem: string | null;
-}
-
-/** The lines of the file; `ended` says how it ended. */
-async function* linesOf(file: string, ended: Ended): AsyncGenerator<string, void> {
-  const unpacked = createGunzip().setEncoding("utf8");
-  const reading = pipeline(createReadStream(file), unpacked);
-  reading.catch(() => {}); // told below
-  let rest: string[] = [];
-  let chars = 0;
-  try {
-    for await (const text of unpacked) {
-      const [first = "", ...lines] = String(text).split("\n");
-      rest.push(first);
-      chars += first.length;
-      for (const line of lines) {
-        yield rest.join("");
-        [rest, chars] = [[line], line.length];
-      }
-      if (chars > LINE_CHARS_MAX) throw new Error("a receipt in it is too long");
-    }
-    await reading;
-    if (chars > 0) throw new Error("its last line is cut off");
-  } catch (error) {
-    ended.problem = error instanceof Error ? error.message : String(error);
-  } finally {
-    unpacked.destroy();
-  }
-}
+/** After so many that do not hold, nothing more is learned from the rest. */
+const BROKEN_MAX = 1_000;
 
 interface Verified {
   lease: string;
@@ -88,6 +55,10 @@ export async function verifyArchive(
     if (!verified.ok) broken++;
     if (json) printJson(verified);
     else show(verified);
+    if (broken >= BROKEN_MAX) {
+      ended.problem = `${countOf(broken, "receipt")} do not hold: the rest was not looked at`;
+      break;
+    }
   }
   if (count === 0 && ended.problem !== null) throw new UserError(`${file} is no archive: ${ended.problem}`, 1);
   if (ended.problem !== null) say(`after ${countOf(count, "receipt")} the file is not whole: ${ended.problem}`);

@@ -1,20 +1,38 @@
 /** `xeno broker backup`, `restore`, `check`: a market's data while no broker runs on it. */
-import type { BrokerCheckInput, BrokerFileInput } from "../input/verbs/operator.ts";
+import path from "node:path";
+import type { BrokerBackupInput, BrokerCheckInput, BrokerRestoreInput } from "../input/verbs/operator.ts";
+import { brokerSettings } from "../local/broker-settings.ts";
 import { withBrokerFolder } from "../local/broker-folder.ts";
-import { print, printJson } from "../output/terminal.ts";
+import { print, printJson, say, yellow } from "../output/terminal.ts";
+import { countOf } from "../output/ui.ts";
 
 const place = (folder: string) => ({ dataFolder: folder, databaseUrl: process.env["DATABASE_URL"] });
 
-export async function brokerBackup({ file, data }: BrokerFileInput): Promise<void> {
+/** With the archive that is named, or the settings' own. */
+const wholePlace = async (folder: string, archive: string | null) => ({
+  ...place(folder),
+  archive: archive === null ? ((await brokerSettings(folder, null)).now.archive ?? null) : path.resolve(archive),
+});
+
+export async function brokerBackup({ file, data, replace, archive }: BrokerBackupInput): Promise<void> {
   const { backup } = await import("@xenoservers/xenocorp");
-  const written = await withBrokerFolder(data, (folder) => backup(place(folder), file));
+  const written = await withBrokerFolder(data, async (folder) => backup(await wholePlace(folder, archive), file, { replace }));
   print(`${written.rows} rows, log of ${written.logSize} leaves, in ${file}; it holds the broker's keys: keep it secret`);
+  if (written.archived === 0) return;
+  const leases = countOf(written.archived, "lease");
+  if (written.holdsArchive) print(`what was signed in ${leases} of the archive is in it`);
+  else say(yellow(`what was signed in ${leases} lies in the archive and is NOT in it: keep that folder too, or name it with --archive`));
 }
 
-export async function brokerRestore({ file, data }: BrokerFileInput): Promise<void> {
+export async function brokerRestore({ file, data, archive }: BrokerRestoreInput): Promise<void> {
   const { restore } = await import("@xenoservers/xenocorp");
-  const done = await withBrokerFolder(data, (folder) => restore(place(folder), file));
+  const done = await withBrokerFolder(data, async (folder) => restore(await wholePlace(folder, archive), file));
   print(`restored ${done.rows} rows; the log goes on as epoch ${done.epoch}`);
+  if (done.receipts > 0) print(`${countOf(done.receipts, "lease")} of the archive, too: start the broker with the same --archive`);
+  if (done.archived > done.receipts)
+    say(
+      yellow(`${countOf(done.archived - done.receipts, "lease")} lie in an archive that is not in the backup: start with --archive and it`),
+    );
   if (!done.previous) return;
   const { epoch, size, root } = done.previous;
   print(`it follows epoch ${epoch} as far as the backup has it: ${size} leaves, root ${root.slice(0, 16)}…`);

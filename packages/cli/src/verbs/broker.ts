@@ -1,29 +1,57 @@
 /** `xeno broker`: runs a market. */
-import path from "node:path";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { fetchMarket, fingerprintOf, pinsOf } from "@xenoservers/sdk";
-import { pino } from "pino";
+import { pino, type Logger } from "pino";
 import type { BrokerInput } from "../input/verbs/operator.ts";
 import { brokerFolder } from "../local/broker-folder.ts";
+import { brokerSettings, type BrokerSettings, type OpenSettings, type Program } from "../local/broker-settings.ts";
 import { ownFolder } from "../local/local-socket.ts";
+import { onHangup, rereadWords } from "../local/on-hangup.ts";
 import { untilTold } from "../local/until-told.ts";
 import { logLines, print, say } from "../output/terminal.ts";
 
-export async function broker({ host, port, name, data, json, trustProxy, memory: memoryMib, ...input }: BrokerInput): Promise<void> {
-  const { inner, innerAs, metricsHost, metricsPort, keepEvents: eventsMs, keepAnswers: answersMs, archive, archiveAfter } = input;
+type BrokerOptions = Parameters<Program["startBroker"]>[0];
+type Broker = Awaited<ReturnType<Program["startBroker"]>>;
+
+const levelOf = ({ log_level }: BrokerSettings): string => process.env["LOG_LEVEL"] ?? log_level;
+const retentionOf = ({ keep_events, keep_answers }: BrokerSettings) => ({ eventsMs: keep_events, answersMs: keep_answers });
+
+function optionsOf(settings: BrokerSettings): Omit<BrokerOptions, "dataFolder"> {
+  const { name, host, port, trust_proxy, memory, archive, archive_after, inner, inner_as, metrics_port, metrics_host } = settings;
+  return {
+    ...{ host, port, name, trustProxy: trust_proxy, memoryMib: memory, retention: retentionOf(settings) },
+    archive: archive === undefined ? undefined : { folder: archive, afterMs: archive_after },
+    inner: { ...inner, ...(inner_as ? { announced: inner_as } : {}) },
+    metrics: metrics_port === undefined ? undefined : { host: metrics_host, port: metrics_port },
+  };
+}
+
+/** What can change while it runs does; the rest is named. */
+async function reread(running: Broker, settings: OpenSettings, logger: Logger): Promise<void> {
+  const done = await settings.reread();
+  running.keep({ retention: retentionOf(settings.now), archiveAfterMs: settings.now.archive_after });
+  logger.level = levelOf(settings.now);
+  say(...rereadWords(done).map((line) => `xenocorp.toml reread: ${line}`));
+}
+
+export async function broker({ data, json, config, ...typed }: BrokerInput): Promise<void> {
   const folder = brokerFolder(data);
   const facts: Record<string, unknown> = {};
+  const settings = await brokerSettings(folder, config, typed);
+  const logger = pino({ level: levelOf(settings.now) }, logLines);
+  let running: Broker | null = null;
+  const stopHearing = onHangup(() => {
+    if (!running) return; // one that starts has just read it
+    const failed = (error: unknown): void =>
+      logger.error({ error: error instanceof Error ? error.message : String(error) }, "xenocorp.toml was not reread");
+    void reread(running, settings, logger).catch(failed);
+  });
   const lock = await ownFolder(folder, "a broker", async () => facts);
   const { startBroker } = await import("@xenoservers/xenocorp");
-  const logger = pino({ level: process.env["LOG_LEVEL"] ?? "info" }, logLines);
-  const databaseUrl = process.env["DATABASE_URL"];
-  const running = await startBroker({
-    ...{ dataFolder: folder, databaseUrl, host, port, name, trustProxy, memoryMib, logger },
+  running = await startBroker({
+    ...optionsOf(settings.now),
+    ...{ dataFolder: folder, databaseUrl: process.env["DATABASE_URL"], logger },
     progress: (what) => say(what),
-    retention: { eventsMs, answersMs },
-    archive: archive === null ? undefined : { folder: path.resolve(archive), afterMs: archiveAfter },
-    inner: { ...inner, ...(innerAs ? { announced: innerAs } : {}) },
-    metrics: metricsPort === null ? undefined : { host: metricsHost, port: metricsPort },
   });
   facts["url"] = running.url;
   const market = await fetchMarket(running.url);
@@ -35,4 +63,5 @@ export async function broker({ host, port, name, data, json, trustProxy, memory:
   say("closing");
   lock.close();
   await running.close();
+  stopHearing();
 }

@@ -13,18 +13,17 @@ import {
   toHex,
   verifyCheckpoint,
   zEnvelope,
-  zPromise,
   zReceipt,
   type Envelope,
   type Evidence,
   type Place,
-  type Promised,
 } from "@xenoservers/protocol";
 import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { fetchFrom } from "@xenoservers/sdk";
 import { packBrokenPromise, packContradiction, packFork, packLoss, type Packing } from "@xenoservers/verify";
-import { currentContext, promisesFile } from "../input/home.ts";
+import { currentContext, home } from "../input/home.ts";
+import { keptPromises } from "../input/kept-promises.ts";
 import type { EvidenceInput } from "../input/verbs/proof.ts";
 import { print, say } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
@@ -130,22 +129,13 @@ async function leavesOf(url: string, size: number): Promise<Uint8Array[]> {
   return leaves;
 }
 
-async function keptPromises(): Promise<Promised[]> {
-  const text = (await readIfThere(promisesFile())) ?? "";
-  return text.split("\n").flatMap((line) => {
-    if (line === "") return [];
-    const parsed = zPromise.safeParse(JSON.parse(line));
-    return parsed.success ? [parsed.data] : [];
-  });
-}
-
 /** Looks up every promise of this market in its log; null when all that ran out were kept. */
 async function brokenPromises(url: string, packing: Packing): Promise<Evidence | null> {
   const { origin, keys } = packing.market;
   const note = await (await fetchFrom(url, API.checkpoint.path)).text();
   const checkpoint = verifyCheckpoint(nodeCrypto, keys.checkpoints, note);
   if (!checkpoint) throw new UserError("the broker serves a checkpoint that its log key did not sign");
-  const promises = (await keptPromises()).filter((promise) => promise.origin === origin);
+  const promises = (await keptPromises(home.data)).filter((promise) => promise.origin === origin);
   const leaves = await leavesOf(url, checkpoint.size);
   const logged = new Set(leaves.map((leaf) => toHex(leafHash(nodeCrypto, leaf))));
   const missing = promises.filter(({ leaf, mergeBy }) => !logged.has(leaf) && mergeBy < Date.now());

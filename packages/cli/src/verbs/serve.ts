@@ -1,12 +1,12 @@
 /** `xeno serve`: an owner's machine. */
-import { access } from "node:fs/promises";
 import { hostname } from "node:os";
-import path from "node:path";
 import { DRIVERS, isDriver } from "@xenoservers/market";
 import { pino } from "pino";
 import type { ServeInput } from "../input/verbs/owner.ts";
+import { configFileOf } from "../local/config-file.ts";
 import { installUnit } from "../local/install-unit.ts";
 import { ownFolder } from "../local/local-socket.ts";
+import { onHangup, rereadWords } from "../local/on-hangup.ts";
 import { serverFolder } from "../local/server-folder.ts";
 import { untilTold } from "../local/until-told.ts";
 import { logLines, print, say } from "../output/terminal.ts";
@@ -17,7 +17,7 @@ const NAME_MAX = 64;
 
 export async function serve({ data, config, enrol, enroll, check, install, json, metricsPort }: ServeInput): Promise<void> {
   const folder = serverFolder(data);
-  const configFile = await configFileOf(folder, config);
+  const configFile = await configFileOf(folder, "xenoserver.toml", config);
   if (check) return (await import("./serve-check.ts")).checkMachine(folder, configFile, json);
   if (install) return installUnit(folder, configFile, metricsPort);
   const program = await import("@xenoservers/xenoserver");
@@ -31,16 +31,6 @@ export async function serve({ data, config, enrol, enroll, check, install, json,
   await runDaemon(program, { folder, configFile, json, metricsPort });
 }
 
-/** One that is named is there; the one in the folder may be missing, which means all defaults. */
-async function configFileOf(folder: string, named: string | null): Promise<string> {
-  const usual = path.join(folder, "xenoserver.toml");
-  if (named === null || path.resolve(named) === usual) return usual;
-  await access(named).catch((error: NodeJS.ErrnoException) => {
-    throw new UserError(`--config ${named}: ${error.code === "ENOENT" ? "there is no such file" : error.message}`);
-  });
-  return path.resolve(named);
-}
-
 type Program = typeof import("@xenoservers/xenoserver");
 type Daemon = Awaited<ReturnType<Program["startDaemon"]>>;
 
@@ -49,7 +39,7 @@ interface Running extends Pick<ServeInput, "json" | "metricsPort"> {
   configFile: string;
 }
 
-async function runDaemon({ startDaemon }: Program, { folder, configFile, json, metricsPort }: Running): Promise<void> {
+async function runDaemon({ startDaemon, hoursShown }: Program, { folder, configFile, json, metricsPort }: Running): Promise<void> {
   const logger = pino({ level: process.env["LOG_LEVEL"] ?? "info" }, logLines);
   const told = Promise.withResolvers<string>();
   let daemon: Daemon | null = null;
@@ -58,7 +48,9 @@ async function runDaemon({ startDaemon }: Program, { folder, configFile, json, m
     if (daemon) void reread(daemon).catch((error: unknown) => logger.error({ error: wordsOf(error) }, "xenoserver.toml was not reread"));
   });
   const lock = await ownFolder(folder, "a xenoserver", async ({ command }) =>
-    daemon ? answerTo(daemon, String(command), told.resolve) : { state: "starting" },
+    daemon
+      ? { ...(await answerTo(daemon, String(command), told.resolve)), hours: hoursShown(daemon.config, new Date()) }
+      : { state: "starting" },
   );
   daemon = await startDaemon({
     folder,
@@ -76,6 +68,8 @@ async function runDaemon({ startDaemon }: Program, { folder, configFile, json, m
     const announcedAs = isDriver(name) ? DRIVERS[name].announcedAs : null;
     if (announcedAs !== null) say(`${announcedAs}: ${present ? "" : "none. "}${reason}`);
   }
+  const hours = hoursShown(daemon.config, new Date());
+  if (hours !== null) say(`listed only ${hours}`);
   if (daemon.server.state.draining) say("drained: it takes no new leases until `xeno server drain --undo`");
   const how = await Promise.race([untilTold(), told.promise]);
   await drain(daemon, how);
@@ -84,22 +78,11 @@ async function runDaemon({ startDaemon }: Program, { folder, configFile, json, m
   stopHearing();
 }
 
-/** A terminal that goes away ends its programs; a daemon without one is told by the same signal to read its settings again. */
-function onHangup(heard: () => void): () => void {
-  if (process.stdin.isTTY) return () => {};
-  process.on("SIGHUP", heard);
-  return () => void process.off("SIGHUP", heard);
-}
-
 const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** What came of it, in the owner's words. */
 async function reread(daemon: Daemon): Promise<string[]> {
-  const { changed, later } = await daemon.reread();
-  const lines = [
-    changed.length > 0 ? `changed: ${changed.join(", ")}` : "nothing that can change while it runs is different",
-    ...(later.length > 0 ? [`from the next start on: ${later.join(", ")}`] : []),
-  ];
+  const lines = rereadWords(await daemon.reread());
   say(...lines.map((line) => `xenoserver.toml reread: ${line}`));
   return lines;
 }
@@ -112,7 +95,8 @@ async function answerTo(daemon: Daemon, command: string, stop: (how: string) => 
   else if (command === "stop-now") await server.stopNow();
   else if (command === "stop" || command === "retire") await server.drain();
   if (["stop", "stop-now", "retire"].includes(command)) stop(command);
-  return { ...server.state, cpuScore: test.cpuScore };
+  const standing = command === "status" && server.state.connected ? await daemon.standing() : null;
+  return { ...server.state, cpuScore: test.cpuScore, ...(standing ? { standing } : {}) };
 }
 
 async function drain({ server, config }: Daemon, how: string): Promise<void> {

@@ -2,10 +2,12 @@
 import { rename } from "node:fs/promises";
 import path from "node:path";
 import { clockWords } from "@xenoservers/market";
+import { zServerStanding } from "@xenoservers/protocol";
 import { z } from "zod";
 import type { ServerInput } from "../input/verbs/owner.ts";
 import { ask } from "../local/local-socket.ts";
 import { serverFolder } from "../local/server-folder.ts";
+import { standingLines } from "../output/standing-lines.ts";
 import { print, printJson, say } from "../output/terminal.ts";
 import { UserError, duration, mib, shortId, table } from "../output/ui.ts";
 
@@ -20,6 +22,8 @@ const zState = z.looseObject({
   connected: z.boolean(),
   draining: z.boolean(),
   reread: z.array(z.string()).optional(),
+  hours: z.string().nullable().optional(),
+  standing: zServerStanding.optional(),
   clock: z.looseObject({ offsetMs: z.number(), allowedMs: z.number(), isRight: z.boolean() }).nullable(),
   leases: z.array(
     z.looseObject({
@@ -44,7 +48,9 @@ export async function serverCommand({ data, json }: ServerInput, command: Server
   const standing = draining ? ", drained: it takes no new leases until `xeno server drain --undo`" : "";
   print(`${server}  ${connected ? "connected" : "not connected"}${standing}`);
   if (state.data.reread) print(...state.data.reread);
+  if (state.data.hours) print(`listed only ${state.data.hours}`);
   if (clock) print(clockLine(clock));
+  if (state.data.standing) print(...standingLines(state.data.standing));
   if (leases.length === 0) return;
   table(
     ["lease", "stage", "used", "resources"],

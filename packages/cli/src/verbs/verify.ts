@@ -3,7 +3,7 @@
  * failed.
  */
 import { randomInt } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
 import { zReceipt, type MarketPins } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
@@ -19,8 +19,13 @@ import { UserError, shortId } from "../output/ui.ts";
 import { showVerification } from "../output/verification.ts";
 import { isArchive, verifyArchive } from "../proof/verify-archive.ts";
 
-/** What a file holds; null where it is no JSON or there is none. */
+/** Evidence holds a log's leaves. */
+const FILE_BYTES_MAX = 512 * 1024 * 1024;
+
+/** What a file holds; null where it is no JSON or there is none. Throws UserError where it is larger than anything that is checked here. */
 async function jsonIn(file: string): Promise<unknown> {
+  const size = (await stat(file).catch(() => null))?.size ?? 0;
+  if (size > FILE_BYTES_MAX) throw new UserError(`${file} is larger than any receipt or evidence`, 1);
   try {
     const value: unknown = JSON.parse(await readFile(file, "utf8"));
     return value;

@@ -1,9 +1,9 @@
 /** Where the files of an image on this machine lie: in a folder, or in a tar archive, which is read where it is. */
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdtemp, open, rm, stat } from "node:fs/promises";
+import { mkdtemp, open, rm, stat, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { Readable } from "node:stream";
+import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { TarDamage, readTar } from "@xenoservers/protocol/archive";
 import { ifThere } from "@xenoservers/protocol/files";
@@ -102,26 +102,49 @@ function archiveFiles(archive: string, name: string, held: ReadonlyMap<string, H
   };
 }
 
-/** As the archive itself, whatever it is packed with. Throws OciError where it is packed with something else, or damaged. */
-async function unpackedArchive(file: string, folder: string): Promise<string> {
+/** The customer's machine goes on: it is never filled. */
+const LEFT_FREE_BYTES = 512 * 1024 * 1024;
+
+async function roomIn(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize - LEFT_FREE_BYTES;
+}
+
+/** Fails with an OciError where more comes than there is room for. */
+function within(room: number, file: string): Transform {
+  let bytes = 0;
+  return new Transform({
+    transform(piece: Buffer, _, passed) {
+      bytes += piece.length;
+      if (bytes <= room) return passed(null, piece);
+      passed(new OciError(`${file} unpacks to more than ${tmpdir()} has room for: make room there, or set TMPDIR`));
+    },
+  });
+}
+
+/** As the archive itself, whatever it is packed with. Throws OciError where it is packed with something else, damaged, or too large. */
+async function unpackedArchive(file: string, folder: string, room: number): Promise<string> {
   const found = packingOf(Buffer.concat(await createReadStream(file, { end: PACKING_BYTES - 1 }).toArray()));
   const through = found.ok ? unpackers(found.packing) : null;
   if (!through) throw new OciError(`${file} is packed with something that is not unpacked here: give a plain archive, or one of gzip`);
   if (through.length === 0) return file;
   const unpacked = path.join(folder, "archive.tar");
-  await pipeline([createReadStream(file), ...through, createWriteStream(unpacked, OWN)]);
+  await pipeline([createReadStream(file), ...through, within(room, file), createWriteStream(unpacked, OWN)]);
   return unpacked;
 }
 
-/** What lies at a path, until `done`, which leaves nothing behind. Throws OciError where there is nothing, or no archive. */
-export async function openFiles(at: string): Promise<{ files: ImageFiles; done(): Promise<void> }> {
+/**
+ * What lies at a path, until `done`, which leaves nothing behind. Throws OciError where there is nothing, no archive, or no room for what
+ * it unpacks to; `roomOf`: how many bytes may be written there.
+ */
+export async function openFiles(at: string, roomOf = roomIn): Promise<{ files: ImageFiles; done(): Promise<void> }> {
   const found = await ifThere(stat(at));
   if (found?.isDirectory()) return { files: folderFiles(at), done: async () => {} };
   if (!found?.isFile()) throw new OciError(`there is no file and no folder ${at}`);
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-oci-"));
   const done = (): Promise<void> => rm(folder, { recursive: true, force: true });
   try {
-    const archive = await unpackedArchive(at, folder);
+    const archive = await unpackedArchive(at, folder, await roomOf(folder));
     return { files: archiveFiles(archive, at, await heldIn(archive)), done };
   } catch (cause) {
     await done();

@@ -1,9 +1,10 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { headerOf, paxOf, type Part } from "@xenoservers/testkit";
+import { openFiles } from "./image-files.ts";
 import { openHere } from "./on-this-machine.ts";
 import { OciError } from "./source.ts";
 
@@ -41,6 +42,17 @@ describe("an archive", () => {
       const { source, done } = await openHere(`archive:${file}`);
       await expect(source.manifest(null)).rejects.toThrow(/holds no image/);
       await done();
+    });
+  });
+
+  it("is unpacked no further than there is room, and leaves nothing", async () => {
+    const large = headerOf(`./blobs/sha256/${"a".repeat(64)}`, "0", 1_000_000, "\0".repeat(1_000_000));
+    await withFile(gzipSync(Buffer.concat([large, index, END])), async (file) => {
+      let folder = "";
+      const room = async (of: string): Promise<number> => ((folder = of), 999_999);
+      await expect(openFiles(file, room)).rejects.toThrow(/more than .* has room for: make room there/);
+      expect(await stat(folder).catch(() => null)).toBeNull();
+      await (await openFiles(file)).done();
     });
   });
 

@@ -5,7 +5,7 @@
  * what is read is compared with the digest in the database, and each document with its id.
  */
 import { createHash } from "node:crypto";
-import { mkdir, open } from "node:fs/promises";
+import { mkdir, open, rm } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
@@ -30,9 +30,13 @@ export class ArchiveFolder implements ArchiveReader {
 
   /** It is on the disk when this returns. */
   async append(receipt: Receipt, now: number): Promise<ArchivePlace> {
-    const bytes = await pack(`${JSON.stringify(receipt)}\n`);
+    return this.add(await pack(`${JSON.stringify(receipt)}\n`), now);
+  }
+
+  /** What is compressed already, as `packed` gave it. */
+  async add(bytes: Uint8Array, now: number): Promise<ArchivePlace> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    const file = `${new Date(now).toISOString().slice(0, 7)}-${this.#writer}.ndjson.gz`;
+    const file = this.#fileAt(now);
     const handle = await open(path.join(this.#folder, file), "a", 0o600);
     try {
       const { size: start } = await handle.stat();
@@ -45,16 +49,41 @@ export class ArchiveFolder implements ArchiveReader {
     }
   }
 
-  async read({ file, start, bytes, digest }: ArchivePlace): Promise<ReadonlyMap<string, Envelope>> {
-    try {
-      const part = await partOf(path.join(this.#folder, path.basename(file)), start, bytes);
-      if (digestOf(part) !== digest) throw new Error("it is not what was written there");
+  /** The bytes as they lie there. */
+  async packed(place: ArchivePlace): Promise<Buffer> {
+    return toldWhere(place, () => this.#packed(place));
+  }
+
+  async #packed({ file, start, bytes, digest }: ArchivePlace): Promise<Buffer> {
+    const part = await partOf(path.join(this.#folder, path.basename(file)), start, bytes);
+    if (digestOf(part) !== digest) throw new Error("it is not what was written there");
+    return part;
+  }
+
+  async read(place: ArchivePlace): Promise<ReadonlyMap<string, Envelope>> {
+    return toldWhere(place, async () => {
+      const part = await this.#packed(place);
       const receipt = zReceipt.parse(JSON.parse((await unpack(part, { maxOutputLength: LINE_BYTES_MAX })).toString()));
       return new Map(receipt.documents.map(({ id, envelope }) => [id, signedAs(id, envelope)]));
-    } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new ArchiveAway(`${file} of the archive cannot be read at ${start}: ${why}`, { cause });
-    }
+    });
+  }
+
+  /** What this writer wrote is gone again: for who could not finish. */
+  async undo(now: number): Promise<void> {
+    await rm(path.join(this.#folder, this.#fileAt(now)), { force: true });
+  }
+
+  #fileAt(now: number): string {
+    return `${new Date(now).toISOString().slice(0, 7)}-${this.#writer}.ndjson.gz`;
+  }
+}
+
+async function toldWhere<T>({ file, start }: ArchivePlace, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new ArchiveAway(`${file} of the archive cannot be read at ${start}: ${why}`, { cause });
   }
 }
 

@@ -34,6 +34,8 @@ interface Outbox {
   keyRevoked(key: string): void;
   /** For whoever watches; absent where nobody does. */
   leaseMoved?(moved: LeaseMoved): void;
+  /** The store cannot hold this change, and says why: for the operator alone. */
+  refused?(change: string, what: string): void;
 }
 
 type Task = {
@@ -112,6 +114,7 @@ export class Desk {
       const outcome = await plan(new Round(this.services));
       if (outcome === null || !outcome.ok) return;
       const [result] = await this.services.store.commit([outcome.change]);
+      if (result?.status === "refused") throw new Error(`${outcome.change.id} cannot be held: ${result.what}`);
       if (result?.status !== "conflict") return;
     }
   }
@@ -193,6 +196,10 @@ export class Desk {
         return;
       case "filed":
         task.done(refuse("answer_gone", { id: result.what }));
+        return;
+      case "refused":
+        this.#outbox.refused?.(planned.change.id, result.what);
+        task.done(refuse("not_kept", { change: planned.change.id }));
         return;
       case "conflict":
         this.#again(task, refuse("conflict"));

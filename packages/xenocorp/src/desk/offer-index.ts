@@ -154,6 +154,10 @@ export class OfferIndex {
     if (candidate) candidate.online = online;
   }
 
+  isOnline(server: string): boolean {
+    return this.#online.has(server);
+  }
+
   setClock(server: string, clock: ServerClock): void {
     this.#clocks.set(server, clock);
     const candidate = this.#candidates.get(server);

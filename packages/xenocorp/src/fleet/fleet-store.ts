@@ -5,6 +5,7 @@
 import type { ClockReading } from "@xenoservers/market";
 import type { Pool } from "pg";
 import type { MarketEvent, Note } from "../store/store.ts";
+import { hint, listen } from "../store/postgres/listening.ts";
 import { only, sqlOf } from "../store/postgres/sql.ts";
 
 const BEAT = { name: "fleet-beat", text: sqlOf("fleet-beat") };
@@ -106,27 +107,12 @@ export class FleetStore {
   }
 
   /** Tells the others that there is something to read. They would find it without. */
-  async hint(): Promise<void> {
-    await this.#pool.query("select pg_notify($1, '')", [LISTENED]);
+  hint(): Promise<void> {
+    return hint(this.#pool, LISTENED);
   }
 
-  /** Calls `hinted` at every hint until the connection is lost, which `lost` is told. */
-  async listen(hinted: () => void, lost: () => void): Promise<() => void> {
-    const client = await this.#pool.connect();
-    client.on("notification", hinted);
-    let over = false;
-    const end = (): void => {
-      if (over) return;
-      over = true;
-      client.release(true);
-      lost();
-    };
-    client.once("error", end);
-    client.once("end", end);
-    await client.query(`listen ${LISTENED}`).catch((error: unknown) => {
-      end();
-      throw error;
-    });
-    return end;
+  /** Calls `hinted` at every hint until it is stopped or the connection is lost, which `lost` is told. */
+  listen(hinted: () => void, lost: () => void): Promise<() => void> {
+    return listen(this.#pool, LISTENED, hinted, lost);
   }
 }

@@ -115,15 +115,15 @@ export class LinkHub {
     return this.#desk().services;
   }
 
-  /** `address`: under whom its bounds by source address are kept. */
-  accept(pipe: LinkPipe, address = ""): void {
+  /** `address`: under whom its bounds by source address are kept; `requestId`: what it is called where it is logged. */
+  accept(pipe: LinkPipe, address = "", requestId = ""): void {
     const leave = this.door.takeAll([["addressLinks", address]]);
     const admitted = this.door.take("waiting", address);
     if (!leave || !admitted) {
       leave?.();
       return pipe.close("too-many-links");
     }
-    const link = new Link(pipe, address, toHex(this.#services.crypto.randomBytes(32)));
+    const link = new Link(pipe, { address, requestId, challenge: toHex(this.#services.crypto.randomBytes(32)) });
     link.leave = leave;
     const callOff = this.#timers.after(LOGIN_WITHIN_MS, () => {
       if (link.session === null) this.#close(link, "not-logged-in");
@@ -141,7 +141,7 @@ export class LinkHub {
         return this.#charge(link, costOfBytes(message.length, passed));
       }
       this.#receive(link, message, loggedIn).catch((error: unknown) => {
-        this.#failed("a message of a link failed", error, { party: link.session?.party ?? null });
+        this.#failed("a message of a link failed", error, { party: link.session?.party ?? null, requestId: link.requestId });
         this.#close(link, "unavailable"); // the other end tries again
       });
     });
@@ -258,7 +258,7 @@ export class LinkHub {
       if (answer.ok) link.tell({ t: "answer", ref, answer: answer.answer });
       else refused(answer);
     } catch (error) {
-      this.#failed("a document that came by a link failed", error, { party: session.party, ref });
+      this.#failed("a document that came by a link failed", error, { party: session.party, ref, requestId: link.requestId });
       refused(refuse("unavailable"));
     } finally {
       leave();

@@ -28,6 +28,8 @@ export class Link {
   readonly challenge: string;
   /** Under whom its bounds by source address are kept. */
   readonly address: string;
+  /** Of the request that it began as, for the log. */
+  readonly requestId: string;
   /** Sessions of its channels. */
   readonly channels = new Set<string>();
   readonly #pipe: LinkPipe;
@@ -48,9 +50,10 @@ export class Link {
   #waiting = 0;
   #last: Promise<void> = Promise.resolve();
 
-  constructor(pipe: LinkPipe, address: string, challenge: string) {
+  constructor(pipe: LinkPipe, { address, requestId, challenge }: Pick<Link, "address" | "requestId" | "challenge">) {
     this.#pipe = pipe;
     this.address = address;
+    this.requestId = requestId;
     this.challenge = challenge;
   }
 

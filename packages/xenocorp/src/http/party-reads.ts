@@ -8,6 +8,7 @@ import { refuse, rootAccountOf, type Balances, type Refusal } from "@xenoservers
 import { dayKeyOf } from "../desk/accounts.ts";
 import { leaseView } from "../desk/lease-view.ts";
 import type { Services } from "../desk/round.ts";
+import { standingsOf } from "../desk/server-standing.ts";
 import { isBound, isCustomer, sees } from "../store/reader.ts";
 import type { AccountRow, KeyRow, LeaseRow } from "../store/store.ts";
 import { done, type Handlers } from "./handlers.ts";
@@ -17,7 +18,10 @@ import { readerOf, type PartySession } from "./sessions.ts";
 const ENDED_KEYS_SHOWN_MAX = 100;
 const ID_CHARS = 64;
 
-type PartyReads = Pick<Handlers, "whoami" | "accounts" | "statement" | "leases" | "lease" | "receipt" | "order" | "events" | "sealed">;
+type PartyReads = Pick<
+  Handlers,
+  "whoami" | "servers" | "accounts" | "statement" | "leases" | "lease" | "receipt" | "order" | "events" | "sealed"
+>;
 
 const keyView = ({ id: key, role, label, scopes, account, leaseLabel, maxSpendPerDayNanos, expiresAt, revokedAt }: KeyRow) => ({
   ...{ key, role, label, scopes: [...scopes], account, leaseLabel, maxSpendPerDayNanos, expiresAt, revokedAt },
@@ -92,6 +96,12 @@ export function createPartyReads(services: Services, receipts: Receipts): PartyR
       const keys = isBound(readerOf(session)) ? [key] : await store.keysOf(id, services.now(), ENDED_KEYS_SHOWN_MAX);
       const { name, account, suspended } = party;
       return done({ party: id, name, account, role: key.role, suspended, keys: keys.map(keyView) });
+    },
+    async servers({ session }) {
+      const { party, serverKey } = readerOf(session);
+      // a key that is bound to less than the party sees none of its machines
+      const isOwners = serverKey !== null || !isBound(readerOf(session));
+      return done({ servers: isOwners ? await standingsOf(services, party, serverKey) : [] });
     },
     async accounts({ session }) {
       return done(await accountsOf(services, session));

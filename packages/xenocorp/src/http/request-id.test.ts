@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { request, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
+import { WebSocket } from "ws";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { callers } from "./caller.ts";
 import { requestIdOf } from "./request-id.ts";
@@ -53,6 +54,22 @@ describe("an answer", () => {
     asked.end();
     const [answer] = (await once(asked, "response")) as [IncomingMessage];
     expect(JSON.parse(await text(answer))).toMatchObject({ error: { code: "not_found", requestId: answer.headers["x-request-id"] } });
+  });
+
+  it("to what becomes a link names it, and what fails on it is told with that name", async () => {
+    await world.app.listen({ host: "127.0.0.1", port: 0 });
+    const { port } = world.app.server.address() as AddressInfo;
+    const link = new WebSocket(`ws://127.0.0.1:${port}/api/v1/link`);
+    const [[answer], [challenge]] = (await Promise.all([once(link, "upgrade"), once(link, "message")])) as [[IncomingMessage], [Buffer]];
+    const requestId = answer.headers["x-request-id"];
+    expect(requestId).toMatch(/^[A-Za-z0-9_-]{12}$/);
+    const { challenge: asked } = JSON.parse(challenge.toString()) as { challenge: string };
+    const { id: party, root } = await world.party();
+    world.store.load = () => Promise.reject(new Error("it is gone"));
+    const login = world.sign(root, "login", { party, challenge: asked }).envelope;
+    link.send(JSON.stringify({ t: "hello", protocol: 1, login, clock: world.now }));
+    await once(link, "close");
+    expect(world.faults).toMatchObject([{ what: "a message of a link failed", requestId }]);
   });
 
   it("that the database kept from being given is one fault, told with the request and its lease", async () => {

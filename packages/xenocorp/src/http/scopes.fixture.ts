@@ -97,6 +97,7 @@ consistency        +     +    +   +     +     +    +      +     +     +     +   
 history            +     +    +   +     +     +    +      +     +     +     +      x       v        +        +     +
 cosign             +     +    +   +     +     +    +      +     +     +     +      x       v        +        +     +
 whoami             +     +    +   +     k     +    +      +     +     +     k      x       v        +        k     t
+servers            +     +    +   +     k     +    +      +     +     +     k      x       v        +        k     t
 accounts           +     +    +   +     k     +    +      +     +     +     k      x       v        +        k     t
 statement          +     +    +   +     k     +    k      k     k     +     k      x       v        +        k     t
 leases             +     +    +   +     k     +    +      +     +     +     k      x       v        +        k     t

@@ -181,6 +181,8 @@ function acceptLinks(app: FastifyInstance, hub: LinkHub, who: Callers): void {
     ...{ noServer: true, maxPayload: LINK_MESSAGE_BYTES_MAX, perMessageDeflate: false, autoPong: false },
     ...{ maxFragments: FRAGMENTS_MAX, maxBufferedChunks: CHUNKS_MAX, closeTimeout: CLOSE_WITHIN_MS },
   });
+  const ids = new WeakMap<IncomingMessage, string>();
+  sockets.on("headers", (headers, request) => headers.push(`${REQUEST_ID_HEADER}: ${ids.get(request) ?? ""}`));
   const pipes = new Set<SocketPipe>();
   const looking = setInterval(() => pipes.forEach((pipe) => pipe.look()), LATENESS_SEEN_EVERY_MS);
   const beating = setInterval(() => pipes.forEach((pipe) => pipe.missBeat(hub.beat.missedMax)), hub.beat.everyMs);
@@ -191,12 +193,13 @@ function acceptLinks(app: FastifyInstance, hub: LinkHub, who: Callers): void {
     if (closing) return refuseUpgrade(socket, id, refuse("unavailable", { why: CLOSINGS.closing.says }));
     if (request.url !== "/api/v1/link") return refuseUpgrade(socket, id, refuse("not_found", { path: "/api/v1/link is the link" }));
     if (!hub.door.admits(address)) return refuseUpgrade(socket, id, refuse("rate_limited", { retryAfterMs: 1_000 }));
+    ids.set(request, id);
     const sips = new Sips(socket, systemTimers);
     sockets.handleUpgrade(request, sips, head, (webSocket) => {
       const pipe = new SocketPipe(webSocket, { raw: socket, sips }, hub.door.memory.links, systemTimers);
       pipes.add(pipe);
       pipe.onClose(() => pipes.delete(pipe));
-      hub.accept(pipe, address);
+      hub.accept(pipe, address, id);
     });
   });
   app.addHook("preClose", async () => {

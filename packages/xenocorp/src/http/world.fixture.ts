@@ -95,7 +95,10 @@ export class World {
       this.sessions,
       () => describeMarket(this.services),
       systemTimers,
-      { door: new Door(systemTimers, { requestsPerSecond: 100_000, ...door }) },
+      {
+        door: new Door(systemTimers, { requestsPerSecond: 100_000, ...door }),
+        failed: (what, error, facts) => void this.faults.push({ what, error, ...facts }),
+      },
     );
     this.feed = new EventFeed(this.store, (error) => {
       throw error;

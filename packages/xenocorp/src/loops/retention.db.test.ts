@@ -39,7 +39,10 @@ it("is dropped by a broker whose turn it is", async () => {
   await first.close();
   expect(await turn()).toBe("");
 
-  const third = await open({ eventsMs: 0, answersMs: 0 });
+  // and as soon as its operator says so
+  const third = await open();
+  await until(async () => (await turn()) !== "");
+  third.keep({ retention: { eventsMs: 0, answersMs: 0 }, archiveAfterMs: 0 });
   await until(async () => !(await isAnswered(third)));
   expect(await third.store.document(keys?.id ?? "")).not.toBeNull();
   await third.close();

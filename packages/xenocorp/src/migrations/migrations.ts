@@ -21,6 +21,7 @@ const NAMES = [
   "009-archive",
   "010-figures",
   "011-clocks",
+  "012-references",
 ] as const;
 
 export const MIGRATIONS: readonly Migration[] = NAMES.map((name) => ({

@@ -18,7 +18,7 @@ const BIG_TABLES = [
   "balance",
   "transfer",
   "applied",
-  "unique_key",
+  "reference",
   "document",
   "event",
   "log_leaf",

@@ -55,7 +55,7 @@ const EVENTS = `
   insert into event (xid, party, kind, lease, data, at)
   select '1'::xid8, '${BIG.customer}', 'lease-final', ${id("ee")}, '{}', i from generate_series(1, $1::int) i`;
 const ANSWERS = `insert into applied (id, answer) select 'seeded' || i, '{}' from generate_series(1, $1::int) i`;
-const UNIQUES = `insert into unique_key (key, change_id) select 'seeded' || i, 'c' from generate_series(1, $1::int) i`;
+const UNIQUES = `insert into reference (digest) select reference_digest('seeded' || i) from generate_series(1, $1::int) i`;
 /** The older half of what is over. */
 const ARCHIVED = `
   insert into archived (lease, over, file, start, bytes, digest)

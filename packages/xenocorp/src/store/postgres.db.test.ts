@@ -1,8 +1,10 @@
+import { createHash } from "node:crypto";
 import { Pool } from "pg";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { createTestDatabase, dropTestDatabases, leaveTestDatabases } from "../../../../test/database.ts";
 import { until } from "../../../../test/until.ts";
 import { migrate } from "../migrations/migrate.ts";
+import { MIGRATIONS } from "../migrations/migrations.ts";
 import type { ArchiveReader } from "./archived.ts";
 import { storeContract } from "./contract.ts";
 import { change, reader } from "./contract.fixture.ts";
@@ -58,7 +60,20 @@ describe("a commit whose connection is lost", () => {
 
   it("is given up where the database refuses it", async () => {
     const store = createPostgresStore(await createTestDatabase());
-    await expect(store.commit([change({ id: "u", uniques: ["twice", "twice"] })])).rejects.toThrow("unique");
+    expect(await store.commit([change({ id: "u", uniques: ["twice", "twice"] })])).toEqual([
+      { status: "refused", what: expect.stringMatching(/^23505: .*unique/) },
+    ]);
+  });
+
+  it("tells the other brokers of what was done, where one of a batch cannot be held", async () => {
+    const pool = await createTestDatabase();
+    const store = createPostgresStore(pool);
+    const told = (server: string) => ({ id: "n", by: "b", notes: [{ about: "listing" as const, server }] });
+    const batch = ["s1", "s2", "bad", "s3"].map((id) => change({ id, uniques: id === "bad" ? ["u", "u"] : [], told: told(id) }));
+    expect((await store.commit(batch)).map(({ status }) => status)).toEqual(["applied", "applied", "refused", "applied"]);
+    const { rows } = await pool.query<{ id: string; notes: { server: string }[] }>("select id, notes from note order by xid, seq");
+    expect(rows.every(({ id }) => id === "n")).toBe(true);
+    expect(rows.flatMap(({ notes }) => notes.map(({ server }) => server))).toEqual(["s1", "s2", "s3"]);
   });
 });
 
@@ -93,6 +108,36 @@ it("is connected to the host that takes writes, whichever that is now", async ()
       () => false,
     ),
   );
+  await pool.end();
+});
+
+it("keeps each name that counts once in less than a hundred bytes, and knows it again", async () => {
+  const pool = await createTestDatabase();
+  const store = createPostgresStore(pool);
+  const names = Array.from({ length: 5_000 }, (_, i) => `p_${"a".repeat(40)}/${String(i).padStart(32, "0")}`);
+  expect((await store.commit([change({ id: "many", uniques: names })])).map(({ status }) => status)).toEqual(["applied"]);
+  const { rows } = await pool.query<{ bytes: string }>("select pg_total_relation_size('reference') as bytes");
+  expect(Number(rows[0]?.bytes) / names.length).toBeLessThan(100);
+  const again = await store.commit([change({ id: "again", uniques: ["new", names[4_999] ?? ""] })]);
+  expect(again).toEqual([{ status: "id_reused", what: names[4_999] }]);
+});
+
+it("knows the names again that an earlier version kept", async () => {
+  const { options } = await createTestDatabase();
+  const pool = openPool({ ...options, options: "-c search_path=earlier", max: 2 });
+  await pool.query("create schema earlier");
+  await pool.query("create table migration (name text primary key, at timestamptz not null default now(), digest text)");
+  for (const { name, sql } of MIGRATIONS.slice(
+    0,
+    MIGRATIONS.findIndex((each) => each.name === "012-references"),
+  )) {
+    await pool.query(sql);
+    await pool.query("insert into migration (name, digest) values ($1, $2)", [name, createHash("sha256").update(sql).digest("hex")]);
+  }
+  await pool.query("insert into unique_key (key, change_id) values ('p_1/01', 'c'), ('ä/02', 'c')");
+  expect(await migrate(pool)).toEqual(expect.arrayContaining(["012-references"]));
+  const uses = ["p_1/01", "ä/02", "p_1/03"].map((name) => change({ id: name, uniques: [name] }));
+  expect((await createPostgresStore(pool).commit(uses)).map(({ status }) => status)).toEqual(["id_reused", "id_reused", "applied"]);
   await pool.end();
 });
 

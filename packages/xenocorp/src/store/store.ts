@@ -208,6 +208,8 @@ export type CommitResult =
   | { status: "id_reused"; what: string }
   /** A document of it is filed already, and what was answered is not kept any more. */
   | { status: "filed"; what: string }
+  /** The store cannot hold it; the others of its batch are done as if it were not there. `what`: for the operator. */
+  | { status: "refused"; what: string }
   | { status: "below_floor"; key: string; missing: bigint };
 
 /** A part of a result's bytes, sealed for its customer: the broker cannot read them. */
@@ -315,7 +317,7 @@ export interface Store {
   /** Says that a broker hears, at this broker time, and returns when one last said so before; null where none ever did. */
   beat(at: number): Promise<number | null>;
   load<K extends EntityKind>(kind: K, ids: readonly string[]): Promise<Map<string, Versioned<Entities[K]>>>;
-  /** Applies each change whole or not at all, in order; one durable commit for all of them. */
+  /** Applies each change whole or not at all, in order; one durable commit for all of them, where all can be held. */
   commit(changes: readonly Change[]): Promise<CommitResult[]>;
   /** The answer given earlier to this idempotency key, while it is kept. */
   answerTo(id: string): Promise<Json | null>;

@@ -10,6 +10,7 @@ import {
   type Addresses,
   type Crypto,
   type Receipt,
+  type ServerStanding,
   type Signer,
 } from "@xenoservers/protocol";
 import { zMarketInfo, type LinkAnswer, type MarketInfo } from "@xenoservers/protocol/link";
@@ -20,6 +21,8 @@ const WITHIN_MS = 30_000;
 /** A part is large and an owner's line may be slow: the broker itself waits as long. */
 const PART_WITHIN_MS = 300_000;
 const RENEW_BEFORE_MS = 60_000;
+/** Somebody waits for it at a terminal. */
+const STANDING_WITHIN_MS = 2_000;
 
 interface BrokerApiOptions {
   addresses: Addresses;
@@ -105,6 +108,18 @@ export class HttpBrokerApi implements BrokerApi {
     const answer = await this.#asServer((headers) => this.#fetch("GET", API.receipt.path.replace(":id", lease), headers));
     const receipt = answer.ok ? zReceipt.safeParse(answer.answer) : null;
     return receipt?.success ? receipt.data : null;
+  }
+
+  /** How this server stands with the broker; null where that cannot be had soon. */
+  standing(): Promise<ServerStanding | null> {
+    const late = new Promise<null>((resolve) => setTimeout(resolve, STANDING_WITHIN_MS, null).unref());
+    return Promise.race([this.#standing().catch(() => null), late]);
+  }
+
+  async #standing(): Promise<ServerStanding | null> {
+    const answer = await this.#asServer((headers) => this.#fetch("GET", API.servers.path, headers, null, STANDING_WITHIN_MS));
+    const standing = answer.ok ? API.servers.reply.safeParse(answer.answer) : null;
+    return standing?.data?.servers[0] ?? null;
   }
 
   sealPart(lease: string, part: number, bytes: Uint8Array): Promise<LinkAnswer> {

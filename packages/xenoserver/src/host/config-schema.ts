@@ -7,7 +7,8 @@ import { parseMib, parseMoney } from "@xenoservers/market";
 import { MAIL_PORTS } from "@xenoservers/guests";
 import { zFeeBasisPoints, zParty } from "@xenoservers/protocol";
 import { z } from "zod";
-import { minutesOf, rangesProblem } from "./config-values.ts";
+import { rangesProblem } from "./config-values.ts";
+import { HOURS_LIKE, hoursIn, isTimeZone } from "./hours.ts";
 
 const MEMORY_MIB_MIN = 64;
 const DISK_MIB_MIN = 16;
@@ -51,13 +52,16 @@ function size(leastMib: number) {
   });
 }
 
-const HOURS = 'write local times from 00:00 to 24:00, such as "22:00-06:00"';
-const zHours = z.string(saying(HOURS)).superRefine((text, context) => {
-  const minutes = minutesOf(text);
-  if (minutes === null) context.addIssue({ code: "custom", message: HOURS });
-  else if (minutes.from === minutes.to)
-    context.addIssue({ code: "custom", message: "it begins when it ends: leave `hours` out to list the machine at all times" });
-});
+const zHours = z
+  .union([z.string(), z.array(z.string()).min(1, saying(`write times, ${HOURS_LIKE}`))], saying(`write times, ${HOURS_LIKE}`))
+  .superRefine((written, context) => {
+    const hours = hoursIn(written);
+    if (!hours.ok) context.addIssue({ code: "custom", message: hours.why });
+  });
+
+const zTimeZone = z
+  .string(saying('write a time zone, such as "Europe/Berlin" or "UTC"'))
+  .refine(isTimeZone, saying('there is no such time zone: write one such as "Europe/Berlin" or "UTC"'));
 
 const PORTS = whole(1, 65_535);
 const zPorts = z
@@ -96,6 +100,8 @@ const SECTIONS = {
     allowed_parties: z.array(zParty, saying('write a list of party ids, such as ["p_…"]')).default([]),
     max_lease_hours: number(0.001, 8_760, " (hours)").default(24),
     hours: zHours.optional(),
+    /** By whose clocks `hours` go; without it: this machine's. */
+    time_zone: zTimeZone.optional(),
     allow_weak_sandbox: flag().default(false),
     /**
      * The most of what customers pay that may go to the broker, in hundredths of a percent; without it: what the market takes, or has
@@ -143,6 +149,7 @@ const zDisk = z
     kept_customer_gib: kept_customer_gib ?? Math.min(KEPT_CUSTOMER_GIB, disk.kept_gib),
   }));
 
+const LABEL_NAME = saying("a label's name has at most 32 small letters, digits and -");
 const LABEL = saying("write at most 64 letters, digits, dots, colons, _ and -");
 
 export const zConfig = z.strictObject({
@@ -151,7 +158,7 @@ export const zConfig = z.strictObject({
   policy: z.strictObject(SECTIONS.policy).prefault({}),
   vm: z.strictObject(SECTIONS.vm).prefault({}),
   disk: zDisk.prefault({}),
-  labels: z.record(z.string().regex(/^[a-z0-9-]{1,32}$/), z.string(LABEL).regex(/^[A-Za-z0-9._:-]{1,64}$/, LABEL)).default({}),
+  labels: z.record(z.string().regex(/^[a-z0-9-]{1,32}$/, LABEL_NAME), z.string(LABEL).regex(/^[A-Za-z0-9._:-]{1,64}$/, LABEL)).default({}),
   pool: whole(0, 64).default(2),
   drain_seconds: whole(0, 86_400).default(30),
 });

@@ -2,17 +2,6 @@
 import { BlockList, isIPv6 } from "node:net";
 import { parseRanges } from "@xenoservers/guests";
 
-const DAY_MINUTES = 24 * 60;
-
-/** `22:00-06:00` in minutes of a day; null where no day has such times. */
-export function minutesOf(hours: string): { from: number; to: number } | null {
-  const match = /^(\d{2}):(\d{2})-(\d{2}):(\d{2})$/.exec(hours);
-  if (!match) return null;
-  const [fromHour = 0, fromMinute = 0, toHour = 0, toMinute = 0] = match.slice(1).map(Number);
-  const [from, to] = [fromHour * 60 + fromMinute, toHour * 60 + toMinute];
-  return fromMinute < 60 && toMinute < 60 && from < DAY_MINUTES && to <= DAY_MINUTES ? { from, to } : null;
-}
-
 interface Range {
   text: string;
   address: string;
@@ -43,31 +32,4 @@ export function rangesProblem(texts: readonly string[]): string | null {
     ranges.push(range);
   }
   return null;
-}
-
-/** How many letters have to be changed, added or left out. */
-function distance(one: string, other: string): number {
-  let row = Array.from({ length: other.length + 1 }, (_, i) => i);
-  for (const [i, letter] of [...one].entries()) {
-    const next = [i + 1];
-    for (let j = 0; j < other.length; j++)
-      next.push(Math.min((next[j] ?? 0) + 1, (row[j + 1] ?? 0) + 1, (row[j] ?? 0) + Number(letter !== other[j])));
-    row = next;
-  }
-  return row[other.length] ?? 0;
-}
-
-const lastOf = (key: string): string => key.slice(key.lastIndexOf(".") + 1);
-/** Longer names are no keys, and not worth comparing. */
-const NAME_MAX = 64;
-
-/** The key that was meant: the same name in another section, or one that differs in a few letters; null: none is near. */
-export function nearestKey(key: string, known: readonly string[]): string | null {
-  const name = lastOf(key);
-  if (name.length > NAME_MAX) return null;
-  const elsewhere = known.find((each) => lastOf(each) === name);
-  if (elsewhere) return elsewhere;
-  const byDistance = known.map((each) => ({ each, far: distance(name, lastOf(each)) })).toSorted((a, b) => a.far - b.far);
-  const [nearest] = byDistance;
-  return nearest && nearest.far <= Math.max(2, Math.floor(name.length / 3)) ? nearest.each : null;
 }

@@ -20,19 +20,24 @@ async function read(toml: string) {
 const policy = (line: string): string => `[policy]\n${line}\n`;
 const capacity = (line: string): string => `[capacity]\n${line}\n`;
 
-const HOURS = 'write local times from 00:00 to 24:00, such as "22:00-06:00"';
+const HOURS = "times go from 00:00 to 24:00";
 const AMOUNT = 'write an amount of the market\'s currency from 0 to 999999.999999999, such as "0.02"';
 
 it.each([
-  [policy('hours = "99:99-77:88"'), `policy.hours: "99:99-77:88": ${HOURS}`],
-  [policy('hours = "08:60-10:00"'), `policy.hours: "08:60-10:00": ${HOURS}`],
-  [policy('hours = "24:00-10:00"'), `policy.hours: "24:00-10:00": ${HOURS}`],
-  [policy('hours = "20:00-24:01"'), `policy.hours: "20:00-24:01": ${HOURS}`],
-  [policy("hours = 8"), `policy.hours: 8: ${HOURS}`],
-  [
-    policy('hours = "08:00-08:00"'),
-    'policy.hours: "08:00-08:00": it begins when it ends: leave `hours` out to list the machine at all times',
-  ],
+  [policy('hours = "99:99-77:88"'), `policy.hours: "99:99-77:88": "99:99-77:88": ${HOURS}`],
+  [policy('hours = "08:60-10:00"'), `policy.hours: "08:60-10:00": "08:60-10:00": ${HOURS}`],
+  [policy('hours = "24:00-10:00"'), `policy.hours: "24:00-10:00": "24:00-10:00": ${HOURS}`],
+  [policy('hours = "20:00-24:01"'), `policy.hours: "20:00-24:01": "20:00-24:01": ${HOURS}`],
+  [policy("hours = 8"), 'policy.hours: 8: write times, such as "22:00-06:00" or "mon-fri 18:00-08:00, sat-sun 00:00-24:00"'],
+  [policy("hours = []"), "policy.hours: []: write times"],
+  [policy('hours = "08:00-08:00"'), '"08:00-08:00" begins when it ends: write 00:00-24:00 for a whole day, or leave it out'],
+  [policy('hours = "mon-fri 8:00-18:00"'), '"mon-fri 8:00-18:00": times go from 00:00 to 24:00'],
+  [policy('hours = "mon-fry 08:00-18:00"'), '"mon-fry 08:00-18:00": fry is no day: write mon, tue, wed, thu, fri, sat, sun'],
+  [policy('hours = "08:00-10:00,"'), '"" is no range of times: write some such as "22:00-06:00"'],
+  [policy('hours = ["08:00-10:00", "weekends"]'), '"weekends" is no range of times'],
+  [policy(`hours = "${"08:00-10:00, ".repeat(64)}08:00-10:00"`), "write at most 64 ranges"],
+  [policy('time_zone = "Mars/Olympus"'), 'policy.time_zone: "Mars/Olympus": there is no such time zone: write one such as "Europe/Berlin"'],
+  [policy("time_zone = 2"), "policy.time_zone: 2: write a time zone"],
   [capacity("memory = 4"), 'capacity.memory: 4: it has no unit: write "4G" or "4M"'],
   [capacity('memory = "4"'), 'capacity.memory: "4": it has no unit: write "4G" or "4M"'],
   [capacity('memory = "4M"'), 'capacity.memory: "4M": no job fits into so little: write "64M" or more, such as "4G" or "512M"'],

@@ -2,7 +2,7 @@
 import { statfs } from "node:fs/promises";
 import path from "node:path";
 import { channelKeyPair } from "@xenoservers/protocol/channel";
-import { Addresses } from "@xenoservers/protocol";
+import { Addresses, type ServerStanding } from "@xenoservers/protocol";
 import type { MetricsPlace, MetricsServer } from "@xenoservers/protocol/metrics-page";
 import { systemTimers, type LinkOptions, type Timers } from "@xenoservers/protocol/link";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
@@ -50,6 +50,8 @@ export interface Daemon {
   identity: ServerIdentity;
   /** Where the metrics are; null = nowhere. */
   metricsUrl: string | null;
+  /** How it stands with its broker; null where that cannot be had soon. */
+  standing(): Promise<ServerStanding | null>;
   /** Reads xenoserver.toml again; throws what is wrong with it, and nothing has changed then. */
   reread(): Promise<Omit<Reread, "config">>;
   /** Whether it takes no new leases, until told otherwise and through restarts. Returns when that is on disk. */
@@ -183,6 +185,7 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
       return settings.now;
     },
     ...ownersWishes(server, settings, applied),
+    standing: () => api.standing(),
     async close() {
       closing.abort();
       await served?.close();

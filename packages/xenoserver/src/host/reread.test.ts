@@ -32,6 +32,7 @@ const OTHER: Readonly<Record<string, string>> = {
   "policy.allowed_parties": `["p_${"0".repeat(40)}"]`,
   "policy.max_lease_hours": "1",
   "policy.hours": '"08:00-20:00"',
+  "policy.time_zone": '"Europe/Berlin"',
   "policy.allow_weak_sandbox": "true",
   "policy.fee_max_basis_points": "100",
   "policy.egress": '"names"',

@@ -2,7 +2,7 @@
  * xenoserver.toml read again by a running daemon: what can take effect does, and what is fixed when a daemon starts stays as it was and is
  * named. Who controls the inputs: the owner of the machine.
  */
-import { isDeepStrictEqual } from "node:util";
+import { differing } from "@xenoservers/protocol/settings-file";
 import type { ServerConfig } from "./config-schema.ts";
 
 /** Workers, machines and their gates are made with these. */
@@ -15,12 +15,6 @@ export interface Reread {
   changed: string[];
   /** Keys whose new value holds from the daemon's next start on. */
   later: string[];
-}
-
-/** Keys of a section, or of the whole, whose values differ. */
-function differing(before: object, after: object): string[] {
-  const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
-  return keys.filter((key) => !isDeepStrictEqual(Reflect.get(before, key), Reflect.get(after, key)));
 }
 
 export function planReread(before: ServerConfig, after: ServerConfig): Reread {

@@ -1,5 +1,5 @@
 /** The settings that hold now: as the file was when it was last read and right. Who controls the inputs: the owner of the machine. */
-import { access } from "node:fs/promises";
+import { assertStillThere } from "@xenoservers/protocol/settings-file";
 import { readServerConfig, type ServerConfig } from "./config.ts";
 import { planReread, type Reread } from "./reread.ts";
 
@@ -16,9 +16,7 @@ export async function openSettings(file: string): Promise<Settings> {
       return now;
     },
     async reread() {
-      await access(file).catch((cause: unknown) => {
-        throw new Error(`${file} cannot be read: nothing has changed`, { cause });
-      });
+      await assertStillThere(file);
       const reread = planReread(now, await readServerConfig(file));
       now = reread.config;
       return reread;

@@ -36,29 +36,33 @@ const ARCHIVED_MS_MIN = 86_400_000;
 const parseArchived = durationFrom(ARCHIVED_MS_MIN, "1d");
 const MEMORY_MIB_MAX = 1024 * 1024;
 
+/** What is not typed is as xenocorp.toml says, or has the default that is named here. */
 export const brokerInput = inputOf(
   {},
   {
-    host: textOr("--host <address>", "listen on", "127.0.0.1"),
-    port: valueOr("--port <port>", "listen on", "7400", parsePort),
+    config: text("--config <file>", "settings (default: xenocorp.toml in the data folder)"),
+    host: text("--host <address>", "listen on (default: 127.0.0.1)"),
+    port: value("--port <port>", "listen on (default: 7400)", parsePort),
     metricsPort: value("--metrics-port <port>", "Prometheus' metrics at /metrics on a port of their own (default: none)", parsePort),
-    metricsHost: textOr("--metrics-host <address>", "listen on for metrics", "127.0.0.1"),
-    name: textOr("--name <name>", "of a new market", "market.local"),
+    metricsHost: text("--metrics-host <address>", "listen on for metrics (default: 127.0.0.1)"),
+    name: text("--name <name>", "of a new market (default: market.local)"),
     trustProxy: many("--trust-proxy <address>", "a proxy in front of it, or its subnet, that says who calls; again for each"),
-    memory: valueOr("--memory <mib>", "for all that is buffered for others", "256", countTo(MEMORY_MIB_MAX)),
-    keepEvents: valueOr("--keep-events <duration>", "how long events can be read", "30d", parseKept),
-    keepAnswers: valueOr("--keep-answers <duration>", "how long a repeated document is answered as before", "7d", parseKept),
+    memory: value("--memory <mib>", "for all that is buffered for others (default: 256)", countTo(MEMORY_MIB_MAX)),
+    keepEvents: value("--keep-events <duration>", "how long events can be read (default: 30d)", parseKept),
+    keepAnswers: value("--keep-answers <duration>", "how long a repeated document is answered as before (default: 7d)", parseKept),
     archive: text("--archive <folder>", "where leases go that are long over (default: they stay in the database)"),
-    archiveAfter: valueOr("--archive-after <duration>", "how long after the last that was said of them", "90d", parseArchived),
-    inner: valueOr("--inner <host:port>", "listen for the market's other brokers on", "127.0.0.1:0", parseHostPort),
+    archiveAfter: value("--archive-after <duration>", "how long after the last that was said of them (default: 90d)", parseArchived),
+    inner: value("--inner <host:port>", "listen for the market's other brokers on (default: 127.0.0.1:0)", parseHostPort),
     innerAs: value("--inner-as <host:port>", "where they reach it, if not there", parseHostPort),
     ...{ json, data },
   },
 );
 export type BrokerInput = InputOf<typeof brokerInput>;
-/** `broker backup` and `broker restore`. */
-export const brokerFileInput = inputOf({ file: word }, { data });
-export type BrokerFileInput = InputOf<typeof brokerFileInput>;
+const archive = text("--archive <folder>", "the market's archive: its receipts are in the backup too (default: the settings')");
+export const brokerBackupInput = inputOf({ file: word }, { replace: flag("--replace", "where there is such a file"), archive, data });
+export type BrokerBackupInput = InputOf<typeof brokerBackupInput>;
+export const brokerRestoreInput = inputOf({ file: word }, { archive, data });
+export type BrokerRestoreInput = InputOf<typeof brokerRestoreInput>;
 export const brokerCheckInput = inputOf({}, { json, data });
 export type BrokerCheckInput = InputOf<typeof brokerCheckInput>;
 export const brokerOverviewInput = inputOf({ url: word }, { json, data });

@@ -1,6 +1,6 @@
 /** What is changed, and how it is read back. A change is applied whole or not at all, with the same results as the database gives. */
-import { invariant } from "@xenoservers/market";
 import type { Change, CommitResult, Entities, EntityKind, Put, Store, Versioned } from "../store.ts";
+import { unheld } from "./held.ts";
 import type { Tables } from "./tables.ts";
 
 function put<K extends EntityKind>(tables: Tables, { kind, id, expect, data }: Put<K>): void {
@@ -13,11 +13,12 @@ function apply(tables: Tables, change: Change): CommitResult {
   if (earlier !== undefined) return { status: "replayed", answer: earlier.answer };
   for (const { kind, id, expect } of change.puts)
     if ((tables.rows[kind].get(id)?.version ?? 0) !== expect) return { status: "conflict", what: `${kind} ${id}` };
-  invariant(new Set(change.uniques).size === change.uniques.length, "a change takes each name once");
   const taken = change.uniques.find((key) => tables.uniques.has(key));
   if (taken !== undefined) return { status: "id_reused", what: taken };
   const filed = change.documents.find(({ id }) => tables.documents.has(id));
   if (filed) return { status: "filed", what: filed.id };
+  const what = unheld(change, tables.ledger);
+  if (what !== null) return { status: "refused", what };
   const refusal = tables.ledger.apply(change.floors, change.transfers);
   if (refusal) return { status: "below_floor", key: refusal.key, missing: refusal.missing };
   const at = tables.clock();

@@ -14,6 +14,8 @@ const BEAT = { name: "beat", text: sqlOf("beat") };
  */
 const RETRYABLE = new Set(["23505", "40001", "40P01"]);
 const TRIES_MAX = 5;
+/** A value that no column holds, a constraint, an index entry that is too large: one change of the batch cannot be held as it is. */
+const REFUSED = /^(?:22|23|54)\w{3}$/;
 /**
  * A commit whose connection is lost is asked again for about so long, while a database comes back or another host takes over: its changes
  * are done once by their ids, and answered as they were.
@@ -21,16 +23,34 @@ const TRIES_MAX = 5;
 const LOST_TRIES_MAX = 40;
 const LOST_PAUSE_MS = 250;
 
+type Commit = (changes: readonly Change[]) => Promise<CommitResult[]>;
+
 /** Commits; what a lost connection leaves open is asked until it is answered. */
-async function untilAnswered<T>(commit: () => Promise<T>): Promise<T> {
+async function untilAnswered(commit: Commit, changes: readonly Change[]): Promise<CommitResult[]> {
   for (let tries = 1, lost = 1; ;) {
     try {
-      return await commit();
+      return await commit(changes);
     } catch (error) {
-      const mayTry = isLost(error) ? ++lost <= LOST_TRIES_MAX : ++tries <= TRIES_MAX && RETRYABLE.has(codeOf(error));
+      const code = codeOf(error);
+      // of several, halves are tried again
+      const isRace = RETRYABLE.has(code) && (changes.length === 1 || !REFUSED.test(code));
+      const mayTry = isLost(error) ? ++lost <= LOST_TRIES_MAX : ++tries <= TRIES_MAX && isRace;
       if (!mayTry) throw error;
       if (isLost(error)) await new Promise((resolve) => setTimeout(resolve, LOST_PAUSE_MS));
     }
+  }
+}
+
+/** A batch that the database refuses is committed in halves, in its order, down to the change that cannot be held. */
+async function inParts(commit: Commit, changes: readonly Change[]): Promise<CommitResult[]> {
+  try {
+    return await untilAnswered(commit, changes);
+  } catch (error) {
+    if (!REFUSED.test(codeOf(error))) throw error;
+    if (changes.length === 1) return [{ status: "refused", what: `${codeOf(error)}: ${(error as Error).message}` }];
+    const middle = Math.ceil(changes.length / 2);
+    const first = await inParts(commit, changes.slice(0, middle));
+    return [...first, ...(await inParts(commit, changes.slice(middle)))];
   }
 }
 
@@ -59,18 +79,19 @@ export const postgresChanges = (pool: Pool): Pick<Store, "now" | "beat" | "load"
   },
   async commit(changes) {
     if (changes.length === 0) return [];
-    return untilAnswered(async () => {
+    const commit: Commit = async (some) => {
       const { rows } = await pool.query<{
         results: (Exclude<CommitResult, { status: "below_floor" }> | { status: "below_floor"; key: string; missing: string })[];
       }>({
         name: "commit",
         text: "select commit_once($1::jsonb) as results",
-        values: [wire(changes)],
+        values: [wire(some)],
       });
       return only(rows).results.map((result) =>
         result.status === "below_floor" ? { ...result, missing: BigInt(result.missing) } : result,
       );
-    });
+    };
+    return inParts(commit, changes);
   },
   async answerTo(id) {
     const { rows } = await pool.query<{ answer: Json }>("select answer from applied where id = $1", [id]);

@@ -5,6 +5,7 @@ import type { ArchiveReader } from "../archived.ts";
 import { isBound } from "../reader.ts";
 import type { Store, StoredDocument, StoredEvent } from "../store.ts";
 import { withEnvelopes } from "./archive.ts";
+import { hint, listen } from "./listening.ts";
 import { documentOf, only, sqlOf, type DocumentRecord } from "./sql.ts";
 
 const EVENTS = { name: "events", text: sqlOf("events") };
@@ -69,27 +70,6 @@ export const postgresFeed = (pool: Pool): Pick<Store, "eventsOfAll" | "eventsEnd
     const { rows } = await pool.query<{ xid: string }>("select pg_snapshot_xmin(pg_current_snapshot())::text as xid");
     return `${await markNow(pool)}.${only(rows).xid}.0`;
   },
-  async hintEvents() {
-    await pool.query("notify xeno_events");
-  },
-  async hearEvents(heard, lost) {
-    const client = await pool.connect();
-    let open = true;
-    const stop = (): void => {
-      if (open) client.release(true);
-      open = false;
-    };
-    client.on("notification", heard);
-    client.once("end", () => {
-      if (open) lost();
-      stop();
-    });
-    try {
-      await client.query("listen xeno_events");
-    } catch (error) {
-      stop();
-      throw error;
-    }
-    return stop;
-  },
+  hintEvents: () => hint(pool, "xeno_events"),
+  hearEvents: (heard, lost) => listen(pool, "xeno_events", heard, lost),
 });

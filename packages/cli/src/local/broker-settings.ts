@@ -1,0 +1,26 @@
+/** A broker's settings: what was typed, then what stands in xenocorp.toml. */
+import path from "node:path";
+import type { BrokerInput } from "../input/verbs/operator.ts";
+import { configFileOf } from "./config-file.ts";
+
+export type Program = typeof import("@xenoservers/xenocorp");
+export type OpenSettings = Awaited<ReturnType<Program["openBrokerSettings"]>>;
+export type BrokerSettings = OpenSettings["now"];
+type Typed = Partial<Omit<BrokerInput, "json" | "data" | "config">>;
+
+/** By the keys of the file, without what was not typed. */
+function typedAs({ trustProxy = [], archive, ...typed }: Typed): Partial<BrokerSettings> {
+  const { host, port, metricsPort, metricsHost, name, memory, keepEvents, keepAnswers, archiveAfter, inner, innerAs } = typed;
+  const all: { [K in keyof BrokerSettings]?: BrokerSettings[K] | null | undefined } = {
+    ...{ host, port, name, memory, inner, metrics_port: metricsPort, metrics_host: metricsHost, inner_as: innerAs },
+    ...{ keep_events: keepEvents, keep_answers: keepAnswers, archive_after: archiveAfter },
+    archive: archive == null ? null : path.resolve(archive),
+    trust_proxy: trustProxy.length === 0 ? null : trustProxy,
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value != null));
+}
+
+export async function brokerSettings(folder: string, config: string | null, typed: Typed = {}): Promise<OpenSettings> {
+  const { openBrokerSettings } = await import("@xenoservers/xenocorp");
+  return openBrokerSettings(await configFileOf(folder, "xenocorp.toml", config), typedAs(typed));
+}

@@ -1,0 +1,93 @@
+/**
+ * Settings in TOML, read by a schema: every key has a default, an unknown one is an error, and what is wrong is said with its key, what was
+ * found and what to do. Who controls the inputs: who may write the file, the owner of a machine or a market's operator.
+ */
+import { access, readFile } from "node:fs/promises";
+import { isDeepStrictEqual } from "node:util";
+import { parse } from "smol-toml";
+import type { z } from "zod";
+
+/** Throws in words, with the name of the file. `known`: every key that there is, with its section. */
+export function parseSettings<S extends z.ZodType>(schema: S, known: readonly string[], text: string, file: string): z.output<S> {
+  let value: unknown;
+  try {
+    value = parse(text);
+  } catch (cause) {
+    throw new Error(`${file} is not TOML: ${(cause as Error).message.split("\n")[0]}`, { cause });
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new Error(`${file}: ${parsed.error.issues.flatMap((issue) => problemsOf(issue, value, known)).join("; ")}`);
+}
+
+/** A missing file means all defaults. */
+export async function readSettings<S extends z.ZodType>(schema: S, known: readonly string[], file: string): Promise<z.output<S>> {
+  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return "";
+    throw error;
+  });
+  return parseSettings(schema, known, text, file);
+}
+
+/** One that has gone since it was read is no wish for all defaults. */
+export async function assertStillThere(file: string): Promise<void> {
+  await access(file).catch((cause: unknown) => {
+    throw new Error(`${file} cannot be read: nothing has changed`, { cause });
+  });
+}
+
+/** Keys of a section, or of the whole, whose values differ. */
+export function differing(before: object, after: object): string[] {
+  const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  return keys.filter((key) => !isDeepStrictEqual(Reflect.get(before, key), Reflect.get(after, key)));
+}
+
+const FOUND_CHARS_MAX = 60;
+
+/** What stands in the file at this place. */
+function foundAt(value: unknown, path: readonly PropertyKey[]): string {
+  const found = path.reduce<unknown>((at, key) => (typeof at === "object" && at !== null ? Reflect.get(at, key) : undefined), value);
+  const text = typeof found === "bigint" ? String(found) : (JSON.stringify(found) ?? "nothing");
+  return text.length > FOUND_CHARS_MAX ? `${text.slice(0, FOUND_CHARS_MAX)}…` : text;
+}
+
+/** Each names its key, what was found and what to do. */
+function problemsOf(issue: z.core.$ZodIssue, value: unknown, known: readonly string[]): string[] {
+  const path = issue.path.map(String);
+  if (issue.code === "unrecognized_keys")
+    return issue.keys.map((key) => {
+      const name = [...path, key].join(".");
+      const meant = nearestKey(name, known);
+      return `${name.slice(0, FOUND_CHARS_MAX)}: there is no such key${meant === null ? "" : `; is ${meant} meant?`}`;
+    });
+  const said =
+    issue.code === "invalid_key" ? (issue.issues[0]?.message ?? issue.message) : `${foundAt(value, issue.path)}: ${issue.message}`;
+  return [`${path.join(".") || "the file"}: ${said}`];
+}
+
+/** How many letters have to be changed, added or left out. */
+function distance(one: string, other: string): number {
+  let row = Array.from({ length: other.length + 1 }, (_, i) => i);
+  for (const [i, letter] of [...one].entries()) {
+    const next = [i + 1];
+    for (let j = 0; j < other.length; j++)
+      next.push(Math.min((next[j] ?? 0) + 1, (row[j + 1] ?? 0) + 1, (row[j] ?? 0) + Number(letter !== other[j])));
+    row = next;
+  }
+  return row[other.length] ?? 0;
+}
+
+const lastOf = (key: string): string => key.slice(key.lastIndexOf(".") + 1);
+/** Longer names are no keys, and not worth comparing. */
+const NAME_MAX = 64;
+
+/** The key that was meant: the same name in another section, or one that differs in a few letters; null: none is near. */
+function nearestKey(key: string, known: readonly string[]): string | null {
+  const name = lastOf(key);
+  if (name.length > NAME_MAX) return null;
+  const elsewhere = known.find((each) => lastOf(each) === name);
+  if (elsewhere) return elsewhere;
+  const byDistance = known.map((each) => ({ each, far: distance(name, lastOf(each)) })).toSorted((a, b) => a.far - b.far);
+  const [nearest] = byDistance;
+  return nearest && nearest.far <= Math.max(2, Math.floor(name.length / 3)) ? nearest.each : null;
+}

@@ -1,0 +1,46 @@
+/** A broker by its settings file, which it reads again when it is told to: as an operator's service manager does both. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { placeDatabase } from "../shared.ts";
+import { until } from "../until.ts";
+import { started } from "./command.ts";
+
+let home: string;
+beforeEach(async () => {
+  home = await mkdtemp(path.join(tmpdir(), "xeno-settings-"));
+});
+afterEach(() => rm(home, { recursive: true, force: true }));
+
+it("begins as it says, takes over what can change on SIGHUP, and says what waits for the next start", async () => {
+  const folder = path.join(home, "broker");
+  await placeDatabase(folder);
+  const file = path.join(folder, "xenocorp.toml");
+  await writeFile(file, 'port = 0\nname = "tolls.example"\nkeep_events = "2h"\nmetrics_port = 0\n');
+  let said = "";
+  const { child, done } = started(home, ["broker", "--data", folder, "--json", "--keep-answers", "3d"], (text) => (said += text));
+  const says = async (words: string): Promise<void> => {
+    await until(() => said.includes(words) || child.exitCode !== null);
+    expect(said).toContain(words);
+  };
+  const hangUp = async (toml: string, words: string): Promise<void> => {
+    await writeFile(file, toml);
+    child.kill("SIGHUP");
+    await says(words);
+  };
+  try {
+    await says("metrics      http://127.0.0.1:");
+    // what waits for its answer is heard by who starts, too
+    await hangUp('port = 0\nname = "tolls.example"\nkeep_events = "two hours"\n', 'keep_events: \\"two hours\\": write a duration');
+    await hangUp('port = 1\nname = "tolls.example"\nkeep_events = "3h"\nkeep_answers = "9d"\n', "reread: changed: keep_events");
+    await says("reread: from the next start on: port, metrics_port");
+    await rm(file);
+    child.kill("SIGHUP");
+    await says("cannot be read: nothing has changed");
+  } finally {
+    child.kill("SIGTERM");
+  }
+  const { code, stdout } = await done;
+  expect([code, JSON.parse(stdout)]).toMatchObject([0, { origin: expect.stringContaining("tolls.example") }]);
+});
