@@ -112,15 +112,12 @@ export function parseImageConfig(bytes: Uint8Array, name: string): ImageConfig {
   };
 }
 
-async function configOf(source: OciSource, { digest, size }: z.infer<typeof zDescriptor>, cache: string): Promise<ImageConfig> {
-  if (size > CONFIG_BYTES_MAX) throw new OciError(`the configuration of ${source.name} is larger than any is`);
-  return parseImageConfig(await lazyBlob(source, { digest, size }, cache).read(0, size), source.name);
-}
-
-/** `cache`: where layers are kept. Throws OciError. */
-export async function resolveImage(source: OciSource, cache: string): Promise<OciImage> {
+/** `cache`: where layers are kept; `blobOf`: how the configuration comes there. Throws OciError. */
+export async function resolveImage(source: OciSource, cache: string, blobOf = lazyBlob): Promise<OciImage> {
   const { digest, manifest } = await readManifest(source);
-  const config = await configOf(source, manifest.config, cache);
+  const { size } = manifest.config;
+  if (size > CONFIG_BYTES_MAX) throw new OciError(`the configuration of ${source.name} is larger than any is`);
+  const config = parseImageConfig(await blobOf(source, manifest.config, cache).read(0, size), source.name);
   if (manifest.layers.length === 0) throw new OciError(`${source.name} has no layers`);
   const problem = layersProblem(manifest.layers.length);
   if (problem !== null) throw new OciError(`${source.name}: ${problem}`);

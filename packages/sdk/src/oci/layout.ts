@@ -2,7 +2,7 @@
  * Images on this machine: an OCI image layout in a folder (image-spec, image-layout.md), or in a tar archive, or what `docker save`
  * writes.
  */
-import { copyFile, mkdir, mkdtemp, open, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, open, readFile, rm, stat, writeFile, type FileHandle } from "node:fs/promises";
 import { createReadStream, createWriteStream } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -88,20 +88,25 @@ async function unpackedArchive(file: string, folder: string): Promise<string> {
 
 const WANTED = /^(?:\.\/)?(index\.json|oci-layout|blobs\/sha256\/[0-9a-f]{64})$/;
 
+/** The files of a layout, and where each lies in the archive. Throws TarDamage where it is no archive. */
+export async function* layoutFiles(archive: FileHandle, bytes: number): AsyncGenerator<{ file: string; from: number; size: number }> {
+  for await (const { name, kind, size, pieces } of readTar(archive, bytes)) {
+    const file = WANTED.exec(name)?.[1];
+    if (kind !== "file" || file === undefined) continue;
+    const stored = pieces.reduce((sum, { length }) => sum + length, 0);
+    if (stored !== size) throw new TarDamage(`${file} has holes`);
+    yield { file, from: pieces[0]?.from ?? 0, size }; // without holes they lie one after the other
+  }
+}
+
 /** Puts what belongs to a layout into the folder. Throws TarDamage where it is no archive. */
 async function extractLayout(archive: string, folder: string): Promise<void> {
   const handle = await open(archive, "r");
   try {
-    for await (const { name, kind, size, pieces } of readTar(handle, (await handle.stat()).size)) {
-      const wanted = WANTED.exec(name)?.[1];
-      if (kind !== "file" || wanted === undefined) continue;
-      const stored = pieces.reduce((sum, { length }) => sum + length, 0);
-      if (stored !== size) throw new TarDamage(`${wanted} has holes`);
-      const target = path.join(folder, wanted);
+    for await (const { file, from, size } of layoutFiles(handle, (await handle.stat()).size)) {
+      const target = path.join(folder, file);
       await mkdir(path.dirname(target), { recursive: true });
-      const [first] = pieces; // without holes they lie one after the other
-      if (first)
-        await pipeline(createReadStream(archive, { start: first.from, end: first.from + size - 1 }), createWriteStream(target, OWN));
+      if (size > 0) await pipeline(createReadStream(archive, { start: from, end: from + size - 1 }), createWriteStream(target, OWN));
       else await writeFile(target, "", OWN);
     }
   } finally {
