@@ -4,7 +4,7 @@ import path from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { headerOf, paxOf, type Part } from "@xenoservers/testkit";
-import { Layout, openArchive } from "./layout.ts";
+import { Layout, openArchive, parseLayoutIndex } from "./layout.ts";
 import { OciError } from "./source.ts";
 
 const INDEX = '{"manifests":[]}';
@@ -74,6 +74,17 @@ describe("an archive", () => {
       await expect(openArchive(file)).rejects.toThrow(/is packed with something that is not unpacked here/);
     });
   });
+});
+
+it("takes an image that was saved under several names for one, and asks which of several images is meant", () => {
+  const image = (of: string, name: string) => ({
+    digest: `sha256:${of.repeat(64)}`,
+    annotations: { "org.opencontainers.image.ref.name": name },
+  });
+  const index = (...manifests: object[]): string => JSON.stringify({ manifests });
+  expect(parseLayoutIndex(index(image("a", "1"), image("a", "latest")), "x.tar", null).digest).toBe(`sha256:${"a".repeat(64)}`);
+  expect(() => parseLayoutIndex(index(image("a", "1"), image("b", "2")), "x.tar", null)).toThrow("x.tar holds 2 images");
+  expect(parseLayoutIndex(index(image("a", "1"), image("b", "2")), "x.tar", "2").digest).toBe(`sha256:${"b".repeat(64)}`);
 });
 
 it("says of an index that is none that it is damaged, whatever stands in it", async () => {

@@ -30,7 +30,8 @@ export function parseLayoutIndex(text: string, name: string, tag: string | null)
     tag === null ? manifests : manifests.filter(({ annotations }) => annotations?.["org.opencontainers.image.ref.name"] === tag);
   const [first] = named;
   if (!first || !isDigest(first.digest)) throw new OciError(`${name} holds no image${tag === null ? "" : ` named ${tag}`}`);
-  if (named.length > 1 && tag === null) throw new OciError(`${name} holds ${named.length} images: say which, as oci:DIR:NAME`);
+  const images = new Set(named.map(({ digest }) => digest)).size; // an image that was saved under several names is one
+  if (images > 1 && tag === null) throw new OciError(`${name} holds ${images} images: say which, as oci:DIR:NAME`);
   return { mediaType: first.mediaType, digest: first.digest };
 }
 
