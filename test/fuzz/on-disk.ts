@@ -14,4 +14,4 @@ export const isForFiles = (input: Uint8Array): boolean => crc32(input) % ONE_IN 
 
 let made: string | null = null;
 /** A folder of this thread's own. */
-export const ownFolder = (): string => (made ??= mkdtempSync(path.join(tmpdir(), "played-")));
+export const playFolder = (): string => (made ??= mkdtempSync(path.join(tmpdir(), "played-")));

@@ -25,7 +25,7 @@ import { archives, handleOf } from "../archives.ts";
 import { bentBytes } from "../mutate/bytes.ts";
 import { bentJson } from "../mutate/json.ts";
 import { bentTar } from "../mutate/tar.ts";
-import { isForFiles, ownFolder } from "../on-disk.ts";
+import { isForFiles, playFolder } from "../on-disk.ts";
 import { ACCEPTED, REFUSED, byRejecting, bytesOf, demand, textOf, type Target } from "../target.ts";
 
 const ID = "ab".repeat(32);
@@ -86,12 +86,12 @@ async function returnedInMemory(input: Uint8Array): Promise<InputEntry[]> {
 }
 
 async function returnedInFiles(input: Uint8Array): Promise<InputEntry[]> {
-  const archive = path.join(ownFolder(), "archive");
+  const archive = path.join(playFolder(), "archive");
   await writeFile(archive, input);
-  const entries = await readTree(archive, ownFolder());
+  const entries = await readTree(archive, playFolder());
   for (const entry of entries) {
     if (entry.kind !== "file") continue;
-    const kept = await readFile(path.join(ownFolder(), entry.digest));
+    const kept = await readFile(path.join(playFolder(), entry.digest));
     demand(kept.length === entry.size, "a file is kept with another size than is said");
   }
   return entries;

@@ -21,7 +21,7 @@ import { archives, handleOf } from "../archives.ts";
 import { bentBytes } from "../mutate/bytes.ts";
 import { bentJson } from "../mutate/json.ts";
 import { bentTar } from "../mutate/tar.ts";
-import { isForFiles, ownFolder } from "../on-disk.ts";
+import { isForFiles, playFolder } from "../on-disk.ts";
 import { bentLine } from "../mutate/text.ts";
 import { bentModule } from "../mutate/wasm.ts";
 import { ACCEPTED, REFUSED, byRejecting, byThrowing, bytesOf, demand, textOf, type Target } from "../target.ts";
@@ -181,7 +181,7 @@ const image: Target = {
     for (const source of [new Bent(input), asConfig]) {
       const outcome = await byRejecting(() => resolveImage(source, "nowhere", inMemory(source)), OciError);
       if (isForFiles(input)) {
-        const cache = path.join(ownFolder(), "cache");
+        const cache = path.join(playFolder(), "cache");
         demand((await byRejecting(() => resolveImage(source, cache), OciError)) === outcome, "an image is another one in files");
         await rm(cache, { recursive: true, force: true });
       }
@@ -232,7 +232,7 @@ const archive: Target = {
       }
     }, TarDamage);
     if (!isForFiles(input)) return outcome;
-    const file = path.join(ownFolder(), "archive.tar");
+    const file = path.join(playFolder(), "archive.tar");
     await writeFile(file, input);
     let isRead = false;
     const inFiles = await byRejecting(async () => {
