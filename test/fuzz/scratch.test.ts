@@ -12,14 +12,14 @@ const BEGINS = `
   import { beginScratch } from ${JSON.stringify(new URL("scratch.ts", import.meta.url).href)};
   beginScratch();
   console.log("begun");
-  setInterval(() => {}, 1e9);`;
+  process.stdin.resume();`;
 
 it("removes the folder of a run that was killed, not that of one that goes on, and its own at its end", async () => {
   const [before, below] = [process.env["TMPDIR"], mkdtempSync(path.join(tmpdir(), "xeno-scratch-"))];
   const runs = [0, 1].map(() =>
     spawn(process.execPath, ["--input-type=module", "-e", BEGINS], {
       env: { ...process.env, TMPDIR: below },
-      stdio: ["ignore", "pipe", "inherit"],
+      stdio: ["pipe", "pipe", "inherit"],
     }),
   );
   try {
