@@ -49,6 +49,10 @@ describe("the fuzzer", () => {
     expect((await planted("crashes")).found[0]?.what).toMatch(/^crash: nobody catches this/);
   });
 
+  it("sees what goes deeper than a program's stack", async () => {
+    expect((await planted("nests")).found.map(({ what }) => what)).toEqual([expect.stringMatching(/^RangeError: Maximum call stack/)]);
+  });
+
   it("says by which input something was found, as small as it still shows it, and finds it again", async () => {
     const { found } = await planted("throws");
     expect(found).toHaveLength(1);
