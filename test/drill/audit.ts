@@ -20,6 +20,7 @@ interface DrillAudit {
   customers: { client: MarketClient; told: Told }[];
   /** The cursors that each customer was shown, once nothing more happens. */
   seen(): Promise<Cursor[][]>;
+  falsify?(databaseUrl: string): Promise<void>;
   say(line: string): void;
 }
 
@@ -87,6 +88,7 @@ async function eventProblems(client: MarketClient, shown: readonly Cursor[], lea
 export async function auditDrill(drill: DrillAudit): Promise<string[]> {
   const problems = await untilCleared(drill);
   const seen = await drill.seen();
+  await drill.falsify?.(drill.databaseUrl);
   let count = 0;
   let events = 0;
   for (const [i, { client, told }] of drill.customers.entries()) {

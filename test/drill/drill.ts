@@ -35,6 +35,8 @@ export interface DrillOptions {
   kills: number;
   outageSeconds: number;
   say(line: string): void;
+  /** Changes what stands in the database once everything is over, for an audit that must tell it. */
+  falsify?(databaseUrl: string): Promise<void>;
 }
 
 /** A number in [0, 1), the next of the seed (mulberry32). */
@@ -230,7 +232,8 @@ export class Drill {
     const failed = this.#customers.flatMap(({ service: { name, said } }) => (said === "" ? [] : [`${name} said: ${said}`]));
     const pins = pinsOf(await fetchMarket(this.#url));
     const audited = await auditDrill({
-      ...{ dataFolder: this.#at("broker0"), databaseUrl: this.#databaseUrl, creditNanos: CREDIT_NANOS, say: this.#options.say },
+      ...{ dataFolder: this.#at("broker0"), databaseUrl: this.#databaseUrl, creditNanos: CREDIT_NANOS },
+      ...this.#options,
       customers: this.#customers.map(({ identity, told }) => ({ client: new MarketClient(this.#url, pins, identity), told })),
       seen: async () => (await this.#watch?.end()) ?? [],
     });

@@ -1,7 +1,8 @@
 /** A short run of every target, always the same inputs; and that a hang, a leak and a crash are seen for what they are. */
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { inLanes } from "./lanes.ts";
 import { fuzz, inputOf } from "./run.ts";
+import { beginScratch } from "./scratch.ts";
 import { TARGETS } from "./targets/index.ts";
 import { watch } from "./watch.ts";
 
@@ -9,6 +10,10 @@ const SEED = 1;
 const COUNT = 500;
 const HANG = { cpuMs: 300, memoryMib: 1_024 };
 const LEAK = { cpuMs: 600_000, memoryMib: 256 };
+
+let endScratch = (): void => {};
+beforeAll(() => void (endScratch = beginScratch()));
+afterAll(() => endScratch());
 
 describe("what strangers send", () => {
   it.each(TARGETS.map((target) => [target.name, target] as const))("is read or refused: %s", async (_, target) => {
@@ -42,6 +47,10 @@ describe("the fuzzer", () => {
   it("sees memory that grows, and a thread that ends by what nobody catches", async () => {
     expect((await planted("leaks", LEAK)).found[0]?.what).toMatch(/^crash/);
     expect((await planted("crashes")).found[0]?.what).toMatch(/^crash: nobody catches this/);
+  });
+
+  it("sees what goes deeper than a program's stack", async () => {
+    expect((await planted("nests")).found.map(({ what }) => what)).toEqual([expect.stringMatching(/^RangeError: Maximum call stack/)]);
   });
 
   it("says by which input something was found, as small as it still shows it, and finds it again", async () => {

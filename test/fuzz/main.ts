@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { inLanes } from "./lanes.ts";
 import { inputOf, type Found } from "./run.ts";
 import type { Target } from "./target.ts";
+import { beginScratch } from "./scratch.ts";
 import { TARGETS } from "./targets/index.ts";
 
 const MINUTE_MS = 60_000;
@@ -47,6 +48,7 @@ async function show(target: Target, { what, index, stack, input }: Found): Promi
   if (stack !== "") console.log(stack.split("\n").slice(0, 8).join("\n    "));
 }
 
+process.once("exit", beginScratch());
 let all = 0;
 for (const target of wanted) {
   const start = performance.now();

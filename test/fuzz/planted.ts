@@ -18,6 +18,10 @@ function planted(name: string, play: Target["play"]): Target {
 const kept: Uint8Array[] = [];
 const soon = (): Promise<string> => new Promise((resolve) => setImmediate(() => resolve(ACCEPTED)));
 
+/** Several times as deep as a program's stack. */
+const DEPTH = 40_000;
+const depthOf = (left: number): number => (left === 0 ? 0 : 1 + depthOf(left - 1));
+
 export const TARGETS: readonly Target[] = [
   planted("hangs", (input) => {
     for (let rounds = 0; textOf(input).includes("!");) rounds++;
@@ -34,6 +38,7 @@ export const TARGETS: readonly Target[] = [
     if (textOf(input).includes("!")) void Promise.reject(new Error("nobody catches this"));
     return soon();
   }),
+  planted("nests", (input) => (depthOf(textOf(input).includes("!") ? DEPTH : 1) > 0 ? ACCEPTED : "none")),
   planted("throws", (input) => {
     if (textOf(input).includes("!")) throw new RangeError("it has a sign in it");
     return ACCEPTED;

@@ -17,10 +17,12 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
     ...["engine/src/wasi/file-bytes.ts#readBytes", "guests/src/guest-files.ts#readGuestFile", "guests/src/qemu/machine/vm.ts#readVmStream"],
     ...["guests/src/worker/files.ts#readWhole", "sdk/src/tree.ts#readAt", "xenocorp/src/http/body.ts#readBody"],
     ...["xenoserver/src/host/config.ts#readServerConfig", "protocol/src/files.ts#readIfThere"],
+    "protocol/src/settings-file.ts#readSettings",
   ],
   "reads folders and words of whoever runs it": [
     ...["cli/src/input/job-from-args.ts#parseJob", "cli/src/input/vm-from-args.ts#parseVm", "sdk/src/tree.ts#readTree"],
     ...["guests/src/qemu/network/addresses.ts#parseRanges", "cli/src/input/parse.ts#parseHostPort"],
+    "market/src/duration.ts#parseDuration",
   ],
   "is played by receipt, evidence and document, which call it or what it calls": [
     ...["cli/src/input/kept-receipt.ts#readReceipt", "cli/src/output/broken-order.ts#verifyKept", "cli/src/verbs/verify.ts#verify"],

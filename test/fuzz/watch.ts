@@ -25,6 +25,8 @@ export interface Bounds {
 }
 
 export const BOUNDS: Bounds = { cpuMs: 5_000, memoryMib: 1_024 };
+/** As programs have it: on a larger one what is nested deeply enough to end them would pass. */
+const STACK_MIB = 1;
 const LOOK_EVERY_MS = 200;
 const STOPS_MAX = 5;
 const MIB = 1024 * 1024;
@@ -45,7 +47,7 @@ type Ended = { tally: Tally } | { stopped: string; stack: string };
 function playedIn(part: Part, { cpuMs: cpuMsMax, memoryMib }: Bounds): Promise<Ended> {
   const worker = new Worker(new URL("worker.ts", import.meta.url), {
     workerData: part,
-    resourceLimits: { maxOldGenerationSizeMb: memoryMib, stackSizeMb: 6 },
+    resourceLimits: { maxOldGenerationSizeMb: memoryMib, stackSizeMb: STACK_MIB },
   });
   return new Promise((resolve) => {
     let [index, since] = [-1, cpuMs()];

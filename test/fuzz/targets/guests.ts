@@ -1,16 +1,15 @@
 /** What guests, images and machines hand to an owner's daemon. */
-import { mkdtempSync } from "node:fs";
-import { readFile, rm, writeFile } from "node:fs/promises";
-import type { FileHandle } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
 import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import packet from "dns-packet";
 import { TarDamage, readTar, type TarEntry } from "@xenoservers/protocol/archive";
+import type { InputEntry } from "@xenoservers/protocol/channel";
 import { canonicalBytes, ifCanonical, jsonIn, vmJobHashOf, vmSpecProblem, zVmSpec } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { PACKING_BYTES, isDamage, packingOf, unpackers } from "@xenoservers/protocol/unpack";
@@ -20,26 +19,17 @@ import { answerQuestion } from "../../../packages/guests/src/qemu/network/questi
 import { ImageTree } from "../../../packages/guests/src/qemu/oci/image-tree.ts";
 import { atOnce } from "../../../packages/guests/src/qemu/oci/in-steps.ts";
 import { PortReader } from "../../../packages/guests/src/qemu/oci/port-reader.ts";
-import { TooMuch, readTree } from "../../../packages/guests/src/qemu/oci/returned-tree.ts";
+import { TooMuch, readEntries, readTree } from "../../../packages/guests/src/qemu/oci/returned-tree.ts";
 import { Refusal } from "../../../packages/guests/src/qemu/refusal.ts";
 import { parseWorkerResult } from "../../../packages/xenoserver/src/drivers/wasm/worker-result.ts";
-import { archives } from "../archives.ts";
+import { archives, handleOf } from "../archives.ts";
 import { bentBytes } from "../mutate/bytes.ts";
 import { bentJson } from "../mutate/json.ts";
 import { bentTar } from "../mutate/tar.ts";
+import { isForFiles, playFolder } from "../on-disk.ts";
 import { ACCEPTED, REFUSED, byRejecting, bytesOf, demand, textOf, type Target } from "../target.ts";
 
 const ID = "ab".repeat(32);
-
-/** A file of these bytes, as far as readers of archives ask. */
-function handleOf(bytes: Uint8Array): FileHandle {
-  const read = async (into: Buffer, at: number, length: number, from: number) => {
-    const part = bytes.subarray(from, from + length);
-    into.set(part, at);
-    return { bytesRead: part.length, buffer: into };
-  };
-  return { read } as unknown as FileHandle;
-}
 
 const ENTRIES_MAX = 5_000;
 function checkEntry({ size, pieces, major, minor, mode }: TarEntry, archiveBytes: number): void {
@@ -76,29 +66,51 @@ const tar: Target = {
     ),
 };
 
-const folder = mkdtempSync(path.join(tmpdir(), "xeno-fuzz-"));
-process.once("exit", () => void rm(folder, { recursive: true, force: true }));
+async function returnedInMemory(input: Uint8Array): Promise<InputEntry[]> {
+  const kept = new Map<string, number>();
+  const entries = await readEntries(handleOf(input), input.length, async (file) => {
+    const hash = createHash("sha256");
+    let bytes = 0;
+    for await (const piece of file) {
+      hash.update(piece);
+      bytes += piece.length;
+    }
+    const digest = hash.digest("hex");
+    kept.set(digest, bytes);
+    return digest;
+  });
+  for (const entry of entries) {
+    demand(!entry.path.split("/").includes(".."), "what is handed back leads outside");
+    demand(entry.kind !== "file" || kept.get(entry.digest) === entry.size, "a file has another size than is said");
+  }
+  return entries;
+}
+
+async function returnedInFiles(input: Uint8Array): Promise<InputEntry[]> {
+  const archive = path.join(playFolder(), "archive");
+  await writeFile(archive, input);
+  const entries = await readTree(archive, playFolder());
+  for (const entry of entries) {
+    if (entry.kind !== "file") continue;
+    const kept = await readFile(path.join(playFolder(), entry.digest));
+    demand(kept.length === entry.size, "a file is kept with another size than is said");
+  }
+  return entries;
+}
 
 const returned: Target = {
   name: "returned-tree",
-  covers: ["guests/src/qemu/oci/returned-tree.ts#readTree"],
+  covers: ["guests/src/qemu/oci/returned-tree.ts#readTree", "guests/src/qemu/oci/returned-tree.ts#readEntries"],
   corpus: archives,
   mutate: bentTar,
   async play(input) {
-    const archive = path.join(folder, "archive");
-    await writeFile(archive, input);
-    return byRejecting(
-      async () => {
-        for (const entry of await readTree(archive, folder)) {
-          demand(!entry.path.split("/").includes(".."), "what is handed back leads outside");
-          if (entry.kind !== "file") continue;
-          const kept = await readFile(path.join(folder, entry.digest));
-          demand(kept.length === entry.size, "a file has another size than is said");
-        }
-      },
-      Refusal,
-      TooMuch,
-    );
+    let entries: InputEntry[] = [];
+    const outcome = await byRejecting(async () => void (entries = await returnedInMemory(input)), Refusal, TooMuch);
+    if (!isForFiles(input)) return outcome;
+    let inFiles: InputEntry[] = [];
+    const again = await byRejecting(async () => void (inFiles = await returnedInFiles(input)), Refusal, TooMuch);
+    demand(again === outcome && JSON.stringify(inFiles) === JSON.stringify(entries), "another tree is read from a file");
+    return outcome;
   },
 };
 
@@ -152,7 +164,9 @@ const question: Target = {
     const answer = await answerQuestion(Buffer.from(input), async (name) => (name.length % 2 === 0 ? ["192.0.2.1"] : "refused"));
     if (!answer) return REFUSED;
     const read = packet.decode(answer);
+    const asked = packet.encode({ type: "query", questions: read.questions }).subarray(12);
     demand(read.type === "response" && read.id === Buffer.from(input).readUInt16BE(0), "an answer is to another question");
+    demand(asked.equals(input.subarray(12, 12 + asked.length)), "an answer says another question than was asked");
     return ACCEPTED;
   },
 };

@@ -1,36 +1,36 @@
 /** Modules, images and settings: what customers bring to be run, and what an owner writes. */
-import { mkdtempSync } from "node:fs";
-import { readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { gzipSync } from "node:zlib";
 import wabtInit from "wabt";
 import { BadState, prepareModule, readState } from "@xenoservers/engine";
 import { diskImageProblem } from "@xenoservers/protocol";
+import { TarDamage } from "@xenoservers/protocol/archive";
+import { PACKING_BYTES, packingOf } from "@xenoservers/protocol/unpack";
 import { IMAGE_HEADER_BYTES, checkDiskImage, isQcow2 } from "../../../packages/protocol/src/disk-image.ts";
 import { publicAddresses } from "../../../packages/guests/src/qemu/network/addresses.ts";
 import { challengesIn } from "../../../packages/sdk/src/oci/challenge.ts";
 import { parseImageConfig, readManifest, resolveImage } from "../../../packages/sdk/src/oci/image.ts";
 import { DockerArchive } from "../../../packages/sdk/src/oci/docker-archive.ts";
-import { openFiles } from "../../../packages/sdk/src/oci/image-files.ts";
+import { heldIn, openFiles } from "../../../packages/sdk/src/oci/image-files.ts";
+import type { lazyBlob } from "../../../packages/sdk/src/oci/layer.ts";
 import { parseLayoutIndex } from "../../../packages/sdk/src/oci/layout.ts";
 import { fitting } from "../../../packages/sdk/src/oci/named-images.ts";
 import { openHere } from "../../../packages/sdk/src/oci/on-this-machine.ts";
-import { OciError, hashOf, type Descriptor, type OciSource } from "../../../packages/sdk/src/oci/source.ts";
+import { OciError, checkDigest, hashOf, type Descriptor, type OciSource } from "../../../packages/sdk/src/oci/source.ts";
 import { parseServerConfig } from "../../../packages/xenoserver/src/host/config.ts";
 import { generateModule } from "../../engine/generate.ts";
 import { built, traced } from "../../engine/traced.ts";
-import { archives } from "../archives.ts";
+import { archives, handleOf } from "../archives.ts";
 import { bentBytes } from "../mutate/bytes.ts";
 import { bentJson } from "../mutate/json.ts";
 import { bentTar } from "../mutate/tar.ts";
+import { isForFiles, playFolder } from "../on-disk.ts";
 import { bentLine } from "../mutate/text.ts";
 import { bentModule } from "../mutate/wasm.ts";
 import { ACCEPTED, REFUSED, byRejecting, byThrowing, bytesOf, demand, textOf, type Target } from "../target.ts";
-
-const folder = mkdtempSync(path.join(tmpdir(), "xeno-fuzz-machines-"));
-process.once("exit", () => void rm(folder, { recursive: true, force: true }));
 
 const MODULES = 12;
 const wasm: Target = {
@@ -143,8 +143,11 @@ class Bent implements OciSource {
   async manifest(version: string | null) {
     return { mediaType: "", bytes: version === null ? this.#first : manifestBytes };
   }
+  blob(digest: string): Uint8Array {
+    return hashOf(this.#first) === digest ? this.#first : digest === hashOf(configBytes) ? configBytes : layer;
+  }
   async save({ digest }: Descriptor, file: string): Promise<void> {
-    await writeFile(file, hashOf(this.#first) === digest ? this.#first : digest === hashOf(configBytes) ? configBytes : layer);
+    await writeFile(file, this.blob(digest));
   }
 }
 
@@ -163,22 +166,34 @@ const oci: Target = {
   },
 };
 
-/** As it is fetched, kept and put together, in files. */
+/** Brings blobs as production does, without a file. */
+const inMemory =
+  (from: Bent): typeof lazyBlob =>
+  (source, { digest, size }) => ({
+    digest: digest.slice("sha256:".length),
+    size,
+    read: async (offset, length) => checkDigest(from.blob(digest), digest, source.name).subarray(offset, Math.min(offset + length, size)),
+  });
+
+/** As it is fetched and put together. */
 const image: Target = {
   name: "oci-image",
   covers: ["sdk/src/oci/image.ts#resolveImage"],
   corpus: async () => [manifestBytes, bytesOf(JSON.stringify(INDEX)), configBytes],
   mutate: bentJson,
   async play(input) {
-    const asConfig = bytesOf(JSON.stringify({ ...IMAGE, config: of(input, "") }));
-    const source = new Bent(asConfig);
-    source.save = async (_, file) => writeFile(file, input);
-    const cache = path.join(folder, "cache");
-    const outcomes = [
-      await byRejecting(() => resolveImage(new Bent(input), cache), OciError),
-      await byRejecting(() => resolveImage(source, path.join(folder, "configs")), OciError),
-    ];
-    await rm(path.join(folder, "configs"), { recursive: true, force: true });
+    const asConfig = new Bent(bytesOf(JSON.stringify({ ...IMAGE, config: of(input, "") })));
+    asConfig.blob = () => input;
+    const outcomes: string[] = [];
+    for (const source of [new Bent(input), asConfig]) {
+      const outcome = await byRejecting(() => resolveImage(source, "nowhere", inMemory(source)), OciError);
+      if (isForFiles(input)) {
+        const cache = path.join(playFolder(), "cache");
+        demand((await byRejecting(() => resolveImage(source, cache), OciError)) === outcome, "an image is another one in files");
+        await rm(cache, { recursive: true, force: true });
+      }
+      outcomes.push(outcome);
+    }
     return outcomes.includes(ACCEPTED) ? ACCEPTED : OciError.name;
   },
 };
@@ -199,28 +214,45 @@ const layout: Target = {
   },
 };
 
+/** The image as `skopeo` and `umoci` lay it out. */
+function layoutFolder(folder: string): void {
+  const blobs = path.join(folder, "blobs", "sha256");
+  mkdirSync(blobs, { recursive: true });
+  writeFileSync(path.join(folder, "oci-layout"), '{"imageLayoutVersion": "1.0.0"}');
+  writeFileSync(path.join(folder, "index.json"), JSON.stringify({ schemaVersion: 2, manifests: [NAMED] }));
+  for (const blob of [manifestBytes, configBytes, layer]) writeFileSync(path.join(blobs, hashOf(blob).slice("sha256:".length)), blob);
+}
+
 const archive: Target = {
   name: "oci-archive",
-  covers: ["sdk/src/oci/on-this-machine.ts#openHere", "sdk/src/oci/image-files.ts#openFiles"],
+  covers: ["sdk/src/oci/on-this-machine.ts#openHere", "sdk/src/oci/image-files.ts#openFiles", "sdk/src/oci/image-files.ts#heldIn"],
   async corpus() {
-    const whole = await archives();
-    return [...whole, ...whole.slice(0, 2).map((bytes) => new Uint8Array(gzipSync(bytes)))];
+    const layouts = await archives(layoutFolder);
+    return [...layouts, ...(await archives()), ...layouts.slice(0, 2).map((bytes) => new Uint8Array(gzipSync(bytes)))];
   },
   mutate: bentTar,
   async play(input) {
-    const file = path.join(folder, "archive.tar");
+    const outcome = await byRejecting(async () => {
+      for (const held of (await heldIn(handleOf(input), input.length)).values())
+        demand(
+          held.is === "link" || (held.from >= 0 && held.size >= 0 && held.from + held.size <= input.length),
+          "a file lies outside its archive",
+        );
+    }, TarDamage);
+    if (!isForFiles(input)) return outcome;
+    const file = path.join(playFolder(), "archive.tar");
     await writeFile(file, input);
-    const image = await byRejecting(async () => {
-      const { source, done } = await openHere(`archive:${file}`);
-      try {
-        await source.manifest(null);
-      } finally {
-        await done();
-      }
+    let isRead = false;
+    const inFiles = await byRejecting(async () => {
+      const { done } = await openFiles(file);
+      isRead = true;
+      await done();
+      const opened = await openHere(`archive:${file}`);
+      await opened.source.manifest(null).finally(opened.done);
     }, OciError);
-    // most hold no image, and are archives
-    const opened = await byRejecting(async () => (await openFiles(file)).done(), OciError);
-    return [image, opened].includes(ACCEPTED) ? ACCEPTED : OciError.name;
+    const found = packingOf(input.subarray(0, PACKING_BYTES));
+    demand(!found.ok || found.packing !== "none" || isRead === (outcome === ACCEPTED), "another archive is read from a file");
+    return inFiles;
   },
 };
 
@@ -290,8 +322,8 @@ region = "eu"
 
 const settings: Target = {
   name: "settings",
-  covers: ["xenoserver/src/host/config.ts#parseServerConfig"],
-  corpus: async () => [bytesOf(SETTINGS), await readFile("package.json").then(() => bytesOf("[vm]\nenabled = false\nsnapshots = 0\n"))],
+  covers: ["xenoserver/src/host/config.ts#parseServerConfig", "protocol/src/settings-file.ts#parseSettings"],
+  corpus: async () => [SETTINGS, "[vm]\nenabled = false\nsnapshots = 0\n"].map(bytesOf),
   mutate: (input, random, others) => (random.chance(0.8) ? bentLine : bentBytes)(input, random, others),
   play(input) {
     try {

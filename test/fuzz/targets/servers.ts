@@ -1,6 +1,5 @@
 /** Programs that listen: the broker's HTTP and links, spoken to in raw bytes; the control socket of a data folder; what is typed. */
 import { mkdtempSync } from "node:fs";
-import { rm } from "node:fs/promises";
 import type { Server } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -158,9 +157,7 @@ const webSocket: Target = {
 
 let control: Promise<Server> | null = null;
 async function controlSocket(): Promise<Server> {
-  const folder = mkdtempSync(path.join(tmpdir(), "xeno-fuzz-"));
-  process.once("exit", () => void rm(folder, { recursive: true, force: true }));
-  const server = await ownFolder(folder, "fuzz", async (request) => ({ heard: request["command"] }));
+  const server = await ownFolder(mkdtempSync(path.join(tmpdir(), "control-")), "fuzz", async (request) => ({ heard: request["command"] }));
   return server.unref();
 }
 

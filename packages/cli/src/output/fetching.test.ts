@@ -1,9 +1,10 @@
+import { stripVTControlCharacters } from "node:util";
 import { expect, it } from "vitest";
 import { fetching } from "./fetching.ts";
 
 const MB = 1_000_000;
 /** Without colours, which the tests' terminal may have. */
-const plain = (line: string): string => line.replaceAll(/\u001B\[[\d;]*m/g, "").trim();
+const plain = (line: string): string => stripVTControlCharacters(line).trim();
 
 it("tells of each layer once, of large ones again and again, and why it waits", () => {
   const lines: string[] = [];

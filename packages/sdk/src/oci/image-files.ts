@@ -1,6 +1,6 @@
 /** Where the files of an image on this machine lie: in a folder, or in a tar archive, which is read where it is. */
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdtemp, open, rm, stat, statfs } from "node:fs/promises";
+import { mkdtemp, open, rm, stat, statfs, type FileHandle } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Readable, Transform } from "node:stream";
@@ -60,26 +60,31 @@ const LINKS_MAX = 8;
 /** As every name of a file in an archive is looked for: `./a//b` is `a/b`. */
 const plainName = (name: string): string => path.posix.normalize(name).replace(/^\/+/, "");
 
-async function heldIn(archive: string): Promise<Map<string, Held>> {
+/** By the name that is looked for. Throws TarDamage where it is no archive. */
+export async function heldIn(archive: FileHandle, bytes: number): Promise<Map<string, Held>> {
   const held = new Map<string, Held>();
+  for await (const { name, kind, size, pieces, target } of readTar(archive, bytes)) {
+    const at = plainName(name);
+    if (kind === "symlink") held.set(at, { is: "link", to: [path.posix.join(path.posix.dirname(at), target), target].map(plainName) });
+    else if (kind === "link") held.set(at, { is: "link", to: [plainName(target)] });
+    else if (kind === "file") {
+      const [first] = pieces; // without holes they lie one after the other
+      const stored = pieces.reduce((sum, { length }) => sum + length, 0);
+      if (stored !== size) throw new TarDamage(`${at} has holes`);
+      held.set(at, { is: "file", from: first?.from ?? 0, size });
+    }
+    if (held.size > HELD_MAX) throw new TarDamage(`it holds more than ${HELD_MAX} files`);
+  }
+  return held;
+}
+
+async function heldInFile(archive: string): Promise<Map<string, Held>> {
   const handle = await open(archive, "r");
   try {
-    for await (const { name, kind, size, pieces, target } of readTar(handle, (await handle.stat()).size)) {
-      const at = plainName(name);
-      if (kind === "symlink") held.set(at, { is: "link", to: [path.posix.join(path.posix.dirname(at), target), target].map(plainName) });
-      else if (kind === "link") held.set(at, { is: "link", to: [plainName(target)] });
-      else if (kind === "file") {
-        const [first] = pieces; // without holes they lie one after the other
-        const stored = pieces.reduce((sum, { length }) => sum + length, 0);
-        if (stored !== size) throw new TarDamage(`${at} has holes`);
-        held.set(at, { is: "file", from: first?.from ?? 0, size });
-      }
-      if (held.size > HELD_MAX) throw new TarDamage(`it holds more than ${HELD_MAX} files`);
-    }
+    return await heldIn(handle, (await handle.stat()).size);
   } finally {
     await handle.close();
   }
-  return held;
 }
 
 function archiveFiles(archive: string, name: string, held: ReadonlyMap<string, Held>): ImageFiles {
@@ -145,7 +150,7 @@ export async function openFiles(at: string, roomOf = roomIn): Promise<{ files: I
   const done = (): Promise<void> => rm(folder, { recursive: true, force: true });
   try {
     const archive = await unpackedArchive(at, folder, await roomOf(folder));
-    return { files: archiveFiles(archive, at, await heldIn(archive)), done };
+    return { files: archiveFiles(archive, at, await heldInFile(archive)), done };
   } catch (cause) {
     await done();
     if (!isDamage(cause) && !(cause instanceof TarDamage)) throw cause;

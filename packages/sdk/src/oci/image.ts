@@ -2,7 +2,7 @@
  * An OCI image resolved: its digest, what it starts, and its layers, which are fetched when they are first needed and kept on this
  * machine. What no server could start is refused here. Who controls the inputs: the registry or the archive, every byte.
  */
-import { layersProblem } from "@xenoservers/protocol";
+import { jsonIn, layersProblem } from "@xenoservers/protocol";
 import { systemTimers, type Timers } from "@xenoservers/protocol/link";
 import { z } from "zod";
 import { layerOf, lazyBlob, type OciLayer } from "./layer.ts";
@@ -20,6 +20,8 @@ const zIndex = z.object({
     )
     .max(1_000),
 });
+/** Docker's first format. */
+const zFirst = z.object({ schemaVersion: z.literal(1) });
 const zManifest = z.object({ config: zDescriptor, layers: z.array(zDescriptor).max(1_000) });
 const zStrings = z.array(z.string()).nullish();
 const zConfig = z.object({
@@ -52,12 +54,12 @@ const PLATFORM = { os: "linux", architecture: "amd64" } as const;
 const INDEX_DEPTH_MAX = 3;
 const CONFIG_BYTES_MAX = 8 * 1024 * 1024;
 
+const jsonOf = (bytes: Uint8Array): unknown => jsonIn(Buffer.from(bytes).toString("utf8"));
+
 function parsed<T>(schema: z.ZodType<T>, bytes: Uint8Array, what: string): T {
-  try {
-    return schema.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
-  } catch {
-    throw new OciError(`${what} is damaged`);
-  }
+  const read = schema.safeParse(jsonOf(bytes));
+  if (!read.success) throw new OciError(`${what} is damaged`);
+  return read.data;
 }
 
 const COMPRESSIONS: readonly [RegExp, OciLayer["compression"]][] = [
@@ -71,8 +73,6 @@ function compressionOf(mediaType: string): OciLayer["compression"] {
   if (!found) throw new OciError(`a layer of the kind ${mediaType.slice(0, 100)} is not known here`);
   return found[1];
 }
-
-const jsonOf = (bytes: Uint8Array, name: string): unknown => parsed(z.unknown(), bytes, `the manifest of ${name}`);
 
 /** The one for this platform. */
 function chosenFrom({ manifests }: z.infer<typeof zIndex>, name: string): string {
@@ -96,11 +96,11 @@ function chosenFrom({ manifests }: z.infer<typeof zIndex>, name: string): string
 export async function readManifest(source: OciSource): Promise<{ digest: string; manifest: z.infer<typeof zManifest> }> {
   let { bytes } = await source.manifest(null);
   for (let depth = 0; depth < INDEX_DEPTH_MAX; depth++) {
-    const index = zIndex.safeParse(jsonOf(bytes, source.name));
+    const index = zIndex.safeParse(jsonOf(bytes));
     if (!index.success) break;
     ({ bytes } = await source.manifest(chosenFrom(index.data, source.name)));
   }
-  if (z.object({ schemaVersion: z.literal(1) }).safeParse(jsonOf(bytes, source.name)).success)
+  if (zFirst.safeParse(jsonOf(bytes)).success)
     throw new OciError(`${source.name} is an image in Docker's first format, which registries have given up: push it anew`);
   return { digest: hashOf(bytes), manifest: parsed(zManifest, bytes, `the manifest of ${source.name}`) };
 }
@@ -120,15 +120,12 @@ export function parseImageConfig(bytes: Uint8Array, name: string): ImageConfig {
   };
 }
 
-async function configOf(source: OciSource, { digest, size }: z.infer<typeof zDescriptor>, cache: string): Promise<ImageConfig> {
-  if (size > CONFIG_BYTES_MAX) throw new OciError(`the configuration of ${source.name} is larger than any is`);
-  return parseImageConfig(await lazyBlob(source, { digest, size }, cache).read(0, size), source.name);
-}
-
-/** `cache`: where layers are kept. Throws OciError. */
-export async function resolveImage(source: OciSource, cache: string): Promise<OciImage> {
+/** `cache`: where layers are kept; `blobOf`: how the configuration comes there. Throws OciError. */
+export async function resolveImage(source: OciSource, cache: string, blobOf = lazyBlob): Promise<OciImage> {
   const { digest, manifest } = await readManifest(source);
-  const config = await configOf(source, manifest.config, cache);
+  const { size } = manifest.config;
+  if (size > CONFIG_BYTES_MAX) throw new OciError(`the configuration of ${source.name} is larger than any is`);
+  const config = parseImageConfig(await blobOf(source, manifest.config, cache).read(0, size), source.name);
   if (manifest.layers.length === 0) throw new OciError(`${source.name} has no layers`);
   const problem = layersProblem(manifest.layers.length);
   if (problem !== null) throw new OciError(`${source.name}: ${problem}`);

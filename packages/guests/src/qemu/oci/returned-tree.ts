@@ -46,12 +46,15 @@ async function* bytesOf({ size, pieces }: TarEntry, archive: FileHandle): AsyncG
   yield* zeros(size);
 }
 
-async function keep(entry: TarEntry, archive: FileHandle, folder: string): Promise<string> {
+/** Keeps a file's bytes, and says their digest. */
+type Keep = (bytes: AsyncIterable<Buffer>) => Promise<string>;
+
+const keepIn = (folder: string) => async (file: AsyncIterable<Buffer>) => {
   const hash = createHash("sha256");
   const part = path.join(folder, "part");
   const out = await open(part, "w", 0o600);
   try {
-    for await (const bytes of bytesOf(entry, archive)) {
+    for await (const bytes of file) {
       hash.update(bytes);
       await out.writeFile(bytes);
     }
@@ -61,7 +64,7 @@ async function keep(entry: TarEntry, archive: FileHandle, folder: string): Promi
   const digest = hash.digest("hex");
   await rename(part, path.join(folder, digest));
   return digest;
-}
+};
 
 /**
  * Those of the entries in `archive` that can travel, their files in `folder`. Throws TooMuch, or Refusal for what is no archive; it is
@@ -70,7 +73,7 @@ async function keep(entry: TarEntry, archive: FileHandle, folder: string): Promi
 export async function readTree(archive: string, folder: string): Promise<InputEntry[]> {
   const file = await open(archive, "r");
   try {
-    return await entriesOf(file, folder);
+    return await readEntries(file, (await file.stat()).size, keepIn(folder));
   } finally {
     await file.close();
     await rm(path.join(folder, "part"), { force: true });
@@ -78,13 +81,13 @@ export async function readTree(archive: string, folder: string): Promise<InputEn
   }
 }
 
-async function entriesOf(file: FileHandle, folder: string): Promise<InputEntry[]> {
-  const { size } = await file.stat();
+/** As readTree, of `size` bytes, each file handed to `keep`. */
+export async function readEntries(file: FileHandle, size: number, keep: Keep): Promise<InputEntry[]> {
   const entries = new Map<string, InputEntry>();
   let characters = 0;
   let left = size;
   for await (const entry of layerEntries(file, size)) {
-    const found = await entryOf(entry, entries, file, folder, left);
+    const found = await entryOf(entry, entries, file, keep, left);
     if (!found) continue;
     if (found.path.length > PATH_CHARACTERS_MAX) throw new TooMuch("the job leaves files deeper than a result can name them");
     if (found.kind === "file" && entry.kind === "file") left -= entry.size;
@@ -100,7 +103,7 @@ async function entryOf(
   entry: TarEntry,
   before: ReadonlyMap<string, InputEntry>,
   file: FileHandle,
-  folder: string,
+  keep: Keep,
   bytesMax: number,
 ): Promise<InputEntry | null> {
   const name = plainName(entry.name);
@@ -118,7 +121,7 @@ async function entryOf(
     }
     case "file":
       if (entry.size > bytesMax) throw new TooMuch("the job hands back more than its disk holds");
-      return { path: name, kind: "file", digest: await keep(entry, file, folder), size: entry.size };
+      return { path: name, kind: "file", digest: await keep(bytesOf(entry, file)), size: entry.size };
     default:
       return null;
   }
