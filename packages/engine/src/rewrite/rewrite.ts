@@ -146,7 +146,7 @@ function putTogether(module: ParsedModule, layout: Layout, types: TypeTable, out
     out.u32(data.end - data.start);
     out.copy(bytes, data.start, data.end);
   }
-  section(out, SECTION.custom, (w) => writeNotes(w, memory, ownFunctions(module, additions)));
+  section(out, SECTION.custom, (w) => writeNotes(w, module, ownFunctions(module, additions)));
   if (module.names) section(out, SECTION.custom, (w) => writeFunctionNames(w, new Writer(), module, additions));
   return out.behind(before.view());
 }

@@ -152,6 +152,7 @@ function engineJob(module: WebAssembly.Module): Job {
   const stdin = blob(job.stdin);
   return {
     module,
+    comesWithEngine: job.comesWithEngine,
     world: {
       args: job.args,
       env: job.env,
