@@ -261,7 +261,7 @@ describe("endings", () => {
     ["no memory", '(module (func (export "_start")))', "no exported memory"],
     ["a reserved name", '(module (memory (export "memory") 1) (func (export "_start")) (func (export "xeno.fuel")))', "xeno.fuel"],
   ])("refuses a module with %s", async (_name, wat, message) => {
-    expect(prepareModule(await assemble(wat))).toEqual({ ok: false, message: expect.stringContaining(message) });
+    expect(prepareModule(await assemble(wat))).toEqual({ ok: false, kind: "malformed", message: expect.stringContaining(message) });
   });
 
   it("runs a million tail calls on one frame, and counts each", async () => {
@@ -323,6 +323,17 @@ describe("endings", () => {
       broken[names + 4 + at] = 0xff;
       if (WebAssembly.validate(broken)) expect(run(prepare(broken)).ending).toMatchObject({ kind: "trap" });
     }
+  });
+
+  it("reads no code of a module that needs more memory than was ordered", async () => {
+    const atomic = `(module (memory (export "memory") 2) (func (export "_start") (atomic.fence)))`;
+    const module = (await wabtInit()).parseWat("t.wat", atomic, { threads: true }).toBinary({}).buffer.slice();
+    expect(prepareModule(module)).toMatchObject({ ok: false, kind: "malformed", message: expect.stringContaining("atomic") });
+    expect(prepareModule(module, false, 1)).toMatchObject({
+      ok: false,
+      kind: "memory-limit",
+      message: expect.stringContaining("1 MiB of memory"),
+    });
   });
 
   it("charges for making a module ready by its length alone, once, and before anything of it runs", async () => {

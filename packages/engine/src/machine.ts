@@ -4,7 +4,8 @@
  */
 import { backtraceOf, type OwnFunctions } from "./backtrace.ts";
 import { Clock } from "./clock.ts";
-import { memoryHash, PAGE_BYTES, type Sha256 } from "./memory-hash.ts";
+import { memoryHash, type Sha256 } from "./memory-hash.ts";
+import { memoryProblem } from "./ordered-memory.ts";
 import { preparationFuel } from "./preparation.ts";
 import { ADDED, ADDED_MODULE, NOTES } from "./rewrite/added.ts";
 import { ERRNO, WasiError } from "./wasi/abi.ts";
@@ -179,9 +180,16 @@ export class Machine {
     };
   }
 
-  /** Puts the job's inputs into the files; an ending where they do not fit. */
+  #memoryLimit(): Ending | null {
+    const message = memoryProblem(notesOf(this.job.module).initial, this.job.memoryPagesMax);
+    return message === null ? null : { kind: "memory-limit", message };
+  }
+
+  /** Puts the job's inputs into the files; an ending where they, or the module's memory, do not fit. */
   mount(): Ending | null {
     const { files, descriptors, job } = this;
+    const tooMuch = this.#memoryLimit();
+    if (tooMuch) return tooMuch;
     const nested = job.mounts.find(({ path }, i) => job.mounts.some((other, j) => i !== j && `${path}/`.startsWith(`${other.path}/`)));
     if (nested) return { kind: "refused", message: `the mount ${nested.path} lies in another, or stands there twice` };
     let at = "";
@@ -219,9 +227,10 @@ export class Machine {
       throw new HostFailure("this host could not give the guest the memory it may have");
     };
     const own = breakpoint ? { [ADDED.fail]: fail, [ADDED.breakpoint]: breakpoint } : { [ADDED.fail]: fail };
-    const { initial, madeFrom } = notesOf(job.module);
+    const { madeFrom } = notesOf(job.module);
     // before any of it is there
-    if (initial > job.memoryPagesMax) return { kind: "memory-limit", message: tooMuchMemory(initial, job.memoryPagesMax) };
+    const tooMuch = this.#memoryLimit();
+    if (tooMuch) return tooMuch;
     const instance = new WebAssembly.Instance(job.module, { ...Object.fromEntries(offered), [ADDED_MODULE]: own });
     const added = (this.added = instance.exports as unknown as Added);
     added[ADDED.fuel].value = job.fuelMax - 1n - (job.comesWithEngine === true ? 0n : preparationFuel(madeFrom));
@@ -274,10 +283,6 @@ export class Machine {
     return this.finished(ending);
   }
 }
-
-const inMib = (pages: number): string => `${Math.ceil((pages * PAGE_BYTES) / (1024 * 1024))} MiB`;
-const tooMuchMemory = (pages: number, most: number): string =>
-  `the module needs ${inMib(pages)} of memory before it runs; ${inMib(most)} were ordered`;
 
 /** What the rewriter wrote down of the module: the pages that its memory begins with and may grow to, its own functions, its length. */
 export function notesOf(module: WebAssembly.Module): { initial: number; maximum: number; own: OwnFunctions; madeFrom: number } {
