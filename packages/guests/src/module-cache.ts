@@ -127,6 +127,8 @@ async function copyGuestFile(workerFolder: string, to: string, bytesMax: number)
       await file.writeFile(piece);
       size += piece.length;
     }
+    // a name that outlives a power cut has all its bytes
+    await file.sync();
   } finally {
     await file.close();
   }
