@@ -1,4 +1,4 @@
-/** Others' programs, from npm, each beside node:wasi (or its own kind's native tool) on the same input: their own compilers, runtimes and habits. */
+/** Others' programs, from npm, each beside node:wasi or a native tool of its kind on the same input: their compilers, runtimes and habits. */
 import { execFile, execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

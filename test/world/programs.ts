@@ -114,7 +114,7 @@ export const PROGRAMS: readonly Program[] = [
     files: { "f.c": "#define TWICE(x) ((x) + (x))\nint f(int n) { return TWICE(n) * 3; }\n" },
     args: ["-cc1", "-E", "-P", "f.c"],
     answer: /int f\(int n\) \{ return \(\(n\) \+ \(n\)\) \* 3; \}/,
-    peer: ["cc", "-E", "-P", "f.c"],
+    peer: ["clang", "-E", "-P", "f.c"],
   },
   {
     made: "Flite, a voice (C)",

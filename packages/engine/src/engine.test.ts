@@ -4,10 +4,9 @@ import path from "node:path";
 import vm from "node:vm";
 import wabtInit from "wabt";
 import { beforeAll, describe, expect, it } from "vitest";
-import { fileEntry, preparationFuel, prepareModule, runJob, seededRandom, type Job, type TreeEntry } from "./index.ts";
+import { fileEntry, prepareModule, runJob, seededRandom, type Job, type TreeEntry } from "./index.ts";
 import { FileSystem } from "./wasi/file-system.ts";
 import { resolve } from "./wasi/path.ts";
-import { padded } from "../../../test/engine/padded.ts";
 
 const text = (chunks: Uint8Array[]) => Buffer.concat(chunks).toString();
 const bytes = (value: string) => new TextEncoder().encode(value);
@@ -323,33 +322,6 @@ describe("endings", () => {
       broken[names + 4 + at] = 0xff;
       if (WebAssembly.validate(broken)) expect(run(prepare(broken)).ending).toMatchObject({ kind: "trap" });
     }
-  });
-
-  it("reads no code of a module that needs more memory than was ordered", async () => {
-    const atomic = `(module (memory (export "memory") 2) (func (export "_start") (atomic.fence)))`;
-    const module = (await wabtInit()).parseWat("t.wat", atomic, { threads: true }).toBinary({}).buffer.slice();
-    expect(prepareModule(module)).toMatchObject({ ok: false, kind: "malformed", message: expect.stringContaining("atomic") });
-    expect(prepareModule(module, false, 1)).toMatchObject({
-      ok: false,
-      kind: "memory-limit",
-      message: expect.stringContaining("1 MiB of memory"),
-    });
-  });
-
-  it("charges for making a module ready by its length alone, once, and before anything of it runs", async () => {
-    const source = `(module
-      (import "wasi_snapshot_preview1" "clock_time_get" (func $time (param i32 i64 i32) (result i32)))
-      (memory (export "memory") 1) (func (export "_start") (drop (call $time (i32.const 1) (i64.const 0) (i32.const 0)))))`;
-    const small = Buffer.from(await assemble(source));
-    const padding = 200_000;
-    const large = prepare(padded(small, padding));
-    const [plain, paid] = [run(prepare(small)), run(large)];
-    const price = preparationFuel(small.length + padding);
-    expect([price, paid.fuel - plain.fuel]).toEqual([3n * 2n ** 24n, price]);
-    expect(run(large, { comesWithEngine: true }).fuel).toBe(plain.fuel);
-    // what is left is too little for the first instruction, or enough for all of them
-    for (const fuelMax of [1n, price]) expect(run(large, { fuelMax })).toMatchObject({ ending: { kind: "fuel-limit" }, fuel: price });
-    expect(run(large, { fuelMax: paid.fuel + 1n }).ending).toEqual({ kind: "exit", code: 0 });
   });
 
   it("answers EINVAL to a clock that it does not have, ESPIPE to a place in a stream, EBADF to a folder as a socket", async () => {

@@ -1,4 +1,4 @@
-/** A module whose memory begins with more than was ordered is refused before its code is read, and the same way where it was read before. */
+/** A module whose memory begins with more than was ordered is refused before its code is read, and alike where it was made before. */
 import { PAGE_BYTES } from "./memory-hash.ts";
 
 const inMib = (pages: number): string => `${Math.ceil((pages * PAGE_BYTES) / (1024 * 1024))} MiB`;

@@ -53,9 +53,9 @@ interface Layout {
 }
 
 /**
- * Throws Refusal where the module may not run, NeedsMoreMemory before its code is read where its memory begins with more pages. `bytes` must be a module that the platform accepts (WebAssembly.validate). With
- * `breakpoints` the guest can be taken down at every loop's head and entry of a function that calls: slower, and the same in everything
- * else.
+ * Throws Refusal where the module may not run; NeedsMoreMemory, before its code is read, where its memory begins with more pages.
+ * `bytes` must be a module that the platform accepts (WebAssembly.validate). With `breakpoints` the guest can be taken down at every
+ * loop's head and entry of a function that calls: slower, and the same in everything else.
  */
 export function rewriteModule(bytes: Uint8Array, breakpoints = false, memoryPagesMax = PAGES_MAX): Uint8Array {
   if (bytes.length > MODULE_BYTES_MAX) throw new Refusal(`module of ${bytes.length} bytes`, 0, `at most ${MODULE_BYTES_MAX} are offered`);
