@@ -34,7 +34,7 @@ const UNITS = [
 /** Files whose every test is one that a person does not wait for (test/thorough.ts). */
 const THOROUGH = process.env["XENO_THOROUGH"] === "1" ? [] : ["**/*.thorough.test.ts"];
 // what needs Debian's packages has configurations of its own
-const ELSEWHERE = ["**/node_modules/**", "**/.tsbuild/**", "test/{vm,apt}/**", ...THOROUGH];
+const ELSEWHERE = ["**/node_modules/**", "**/.tsbuild/**", "test/{vm,apt,world}/**", ...THOROUGH];
 
 export default defineConfig({
   test: {

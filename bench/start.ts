@@ -51,6 +51,7 @@ export async function start(): Promise<Figure[]> {
         {
           modulePath: `/w/blobs/${digestOf(bytes)}`,
           prepared: false,
+          comesWithEngine: false,
           args: ["job"],
           env: [],
           inputs: [],

@@ -123,6 +123,19 @@ export class GuestCalls {
     }
   }
 
+  /** Which of these subscriptions, by their numbers from 0 on, `poll_oneoff` came back for, or the errno. */
+  waits(on: readonly { clock: number; ns: bigint }[]): bigint[] | string {
+    for (const [i, { clock, ns }] of on.entries()) {
+      const at = TEXT_AT + PREVIEW1.subscriptionBytes * i;
+      this.#memory.bytes(at, PREVIEW1.subscriptionBytes).fill(0);
+      this.#memory.setU64(at, BigInt(i));
+      this.#memory.setU32(at + PREVIEW1.clockAt, clock);
+      this.#memory.setU64(at + PREVIEW1.clockAt + 8, ns);
+    }
+    const errno = this.call("poll_oneoff", TEXT_AT, OTHER_AT, on.length, RESULT_AT);
+    return errno === "SUCCESS" ? Array.from({ length: this.result }, (_, i) => this.#memory.u64(OTHER_AT + 32 * i)) : errno;
+  }
+
   treeAt(path: string) {
     const directory = directoryAt(this.files.root, path.split("/").filter(Boolean));
     return directory ? listed(directory) : [];

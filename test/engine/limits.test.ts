@@ -7,7 +7,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
+import * as engine from "@xenoservers/engine";
 import { LIMITS, fileEntry, type TreeEntry } from "@xenoservers/engine";
+import * as market from "@xenoservers/market";
 import { JOB_LIMITS, canonicalBytes, fileCost, jobMisfit, treeCost, zJobSpec, type JobSpec, type Json } from "@xenoservers/protocol";
 import { MESSAGE_BYTES_MAX, zInputTree, zTree, type InputEntry, type InputTree } from "@xenoservers/protocol/channel";
 import { checkedTotals } from "../../packages/engine/src/machine-state-check.ts";
@@ -182,7 +184,7 @@ describe("what a guest leaves", () => {
 
 const spec: JobSpec = {
   ...{ module: "aa".repeat(32), args: [], env: [], inputs: "00".repeat(32), stdin: "bb".repeat(32), engine: "e", preopens: [] },
-  ...{ memoryMibMax: 16, diskMibMax: 16, outputMibMax: 1, fuelMax: "1", seed: "00".repeat(32), clockBaseMs: 0 },
+  ...{ memoryMibMax: 16, diskMibMax: 16, outputMibMax: 1, fuelMax: "100000000000", seed: "00".repeat(32), clockBaseMs: 0 },
 };
 const fits = (over: Partial<JobSpec>, inputs: InputTree = { entries: [], mounts: [] }, sizes = { stdinSize: 0, moduleSize: 10 }) =>
   jobMisfit({ spec: { ...spec, ...over }, inputs, ...sizes });
@@ -208,6 +210,10 @@ function placed({ entries, mounts }: InputTree) {
 }
 
 describe("a job before it is ordered", () => {
+  it("costs for its module's making what the engine will count, at every length", () => {
+    fc.assert(fc.property(fc.nat({ max: MODULE_BYTES_MAX }), (size) => engine.preparationFuel(size) === market.preparationFuel(size)));
+  });
+
   const entry: fc.Arbitrary<InputEntry> = fc.tuple(fc.constantFrom("in", "in/deep", "work/x", "elsewhere"), where).chain(([top, below]) =>
     fc.oneof(
       fc.record({ path: fc.constant(`${top}/${below}`), kind: fc.constant("directory" as const) }),

@@ -1,6 +1,8 @@
 /** How jobs end by themselves, through the whole market: every reason with its money. Time passes where a test says so, and nowhere else. */
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { preparationFuel } from "@xenoservers/market";
 import { fetchBound, openSession, signOrder } from "@xenoservers/sdk";
+import { padded } from "../engine/padded.ts";
 import { until } from "../until.ts";
 import { TestClock } from "./clock.ts";
 import { Gate, gated, type Gates } from "./gates.ts";
@@ -74,6 +76,18 @@ it("ends where the budget pays for no more fuel, however long that took", async 
     KEPT,
   ]);
   expect(BigInt(lease.end!.dueNanos)).toBeLessThanOrEqual(600n);
+});
+
+it("is paid for making a module ready, as much where it was made before, and runs none whose making is not paid for", async () => {
+  const job = moduleJob(padded(await saying("hi\n"), 2 ** 20));
+  const price = preparationFuel(2 ** 20);
+  const ends = [];
+  for (let run = 0; run < 2; run++) ends.push((await (await orderAndFollow(market.customer, job)).end()).lease.end!);
+  expect(ends.map(({ reason }) => reason)).toEqual(["completed", "completed"]);
+  expect(ends[0]!.billableFuel).toBe(ends[1]!.billableFuel);
+  expect(BigInt(ends[0]!.billableFuel)).toBeGreaterThan(price);
+  const poor = await (await orderAndFollow(market.customer, job, { budgetNanos: 100n })).end();
+  expect([poor.lease.end, poor.stdout]).toMatchObject([{ reason: "job-refused", blame: "customer", billableFuel: "0" }, ""]);
 });
 
 it("ends at the output limit, at the memory limit, and for a module that is none", async () => {

@@ -3,6 +3,7 @@ import { Refusal } from "./rewrite/binary.ts";
 import { checkInterface } from "./rewrite/interface.ts";
 import { otherKindOf } from "./rewrite/kinds.ts";
 import { parseModule } from "./rewrite/module.ts";
+import { SNAPSHOT0_MODULE } from "./wasi/layouts.ts";
 
 /** Null where nothing is; what its code holds, the server's engine still says. Pure; no error is thrown. */
 export function faultOf(bytes: Uint8Array): string | null {
@@ -16,3 +17,7 @@ export function faultOf(bytes: Uint8Array): string | null {
     throw error;
   }
 }
+
+/** Whether it speaks WASI's snapshot 0, of 2019. Of a module without a fault. */
+export const speaksSnapshot0 = (bytes: Uint8Array): boolean =>
+  parseModule(bytes).imports.some(({ text }) => text.startsWith(`${SNAPSHOT0_MODULE}.`));

@@ -52,6 +52,7 @@ describe("Python on WASI", () => {
   });
   const script = (source: string, over: Partial<Job> = {}) =>
     run(python, {
+      comesWithEngine: true,
       ...over,
       args: ["python", "/app/main.py", "x"],
       mounts: [{ path: "/app", writable: false, entries: [fileEntry("main.py", bytes(source))] }, ...(over.mounts ?? [])],
@@ -259,7 +260,7 @@ describe("endings", () => {
     ["no memory", '(module (func (export "_start")))', "no exported memory"],
     ["a reserved name", '(module (memory (export "memory") 1) (func (export "_start")) (func (export "xeno.fuel")))', "xeno.fuel"],
   ])("refuses a module with %s", async (_name, wat, message) => {
-    expect(prepareModule(await assemble(wat))).toEqual({ ok: false, message: expect.stringContaining(message) });
+    expect(prepareModule(await assemble(wat))).toEqual({ ok: false, kind: "malformed", message: expect.stringContaining(message) });
   });
 
   it("runs a million tail calls on one frame, and counts each", async () => {

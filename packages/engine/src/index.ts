@@ -1,4 +1,5 @@
 export { HostFailure, TRAP_EXIT_CODE, type Ending, type Finished, type Job } from "./machine.ts";
+export { preparationFuel } from "./preparation.ts";
 export { prepareModule, runJob } from "./run.ts";
 export * as LIMITS from "./wasi/limits.ts";
 export { fileEntry, type TreeEntry } from "./wasi/tree.ts";

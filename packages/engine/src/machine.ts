@@ -4,7 +4,9 @@
  */
 import { backtraceOf, type OwnFunctions } from "./backtrace.ts";
 import { Clock } from "./clock.ts";
-import { memoryHash, PAGE_BYTES, type Sha256 } from "./memory-hash.ts";
+import { memoryHash, type Sha256 } from "./memory-hash.ts";
+import { memoryProblem } from "./ordered-memory.ts";
+import { preparationFuel } from "./preparation.ts";
 import { ADDED, ADDED_MODULE, NOTES } from "./rewrite/added.ts";
 import { ERRNO, WasiError } from "./wasi/abi.ts";
 import { wasiCalls } from "./wasi/calls.ts";
@@ -37,6 +39,8 @@ export type Outputs = Record<"stdout" | "stderr", (bytes: Uint8Array) => void>;
 export interface Job {
   /** A module that `prepareModule` made, compiled. */
   module: WebAssembly.Module;
+  /** Whether it comes with the engine, and was made ready once for everybody: a job of it pays nothing for that (preparation.ts). */
+  comesWithEngine?: boolean;
   world: World;
   mounts: readonly Mount[];
   /** In order of their descriptors; the mounts under their own paths where nothing is said. */
@@ -80,7 +84,8 @@ export type Ending =
 export interface Finished {
   ending: Ending;
   /**
-   * Exact at every call, return and finished loop; a trap or a stop does not count what ran since. 0 when it never started, and when it
+   * With what making the module ready costs (preparation.ts). Exact at every call, return and finished loop; a trap or a stop does not
+   * count what ran since. 0 when it never started, and when it
    * was interrupted inside a call of its own: what that left half done is no other run's.
    */
   fuel: bigint;
@@ -175,9 +180,16 @@ export class Machine {
     };
   }
 
-  /** Puts the job's inputs into the files; an ending where they do not fit. */
+  #memoryLimit(): Ending | null {
+    const message = memoryProblem(notesOf(this.job.module).initial, this.job.memoryPagesMax);
+    return message === null ? null : { kind: "memory-limit", message };
+  }
+
+  /** Puts the job's inputs into the files; an ending where they, or the module's memory, do not fit. */
   mount(): Ending | null {
     const { files, descriptors, job } = this;
+    const tooMuch = this.#memoryLimit();
+    if (tooMuch) return tooMuch;
     const nested = job.mounts.find(({ path }, i) => job.mounts.some((other, j) => i !== j && `${path}/`.startsWith(`${other.path}/`)));
     if (nested) return { kind: "refused", message: `the mount ${nested.path} lies in another, or stands there twice` };
     let at = "";
@@ -215,16 +227,17 @@ export class Machine {
       throw new HostFailure("this host could not give the guest the memory it may have");
     };
     const own = breakpoint ? { [ADDED.fail]: fail, [ADDED.breakpoint]: breakpoint } : { [ADDED.fail]: fail };
-    const { initial } = notesOf(job.module);
+    const { madeFrom } = notesOf(job.module);
     // before any of it is there
-    if (initial > job.memoryPagesMax) return { kind: "memory-limit", message: tooMuchMemory(initial, job.memoryPagesMax) };
+    const tooMuch = this.#memoryLimit();
+    if (tooMuch) return tooMuch;
     const instance = new WebAssembly.Instance(job.module, { ...Object.fromEntries(offered), [ADDED_MODULE]: own });
     const added = (this.added = instance.exports as unknown as Added);
-    added[ADDED.fuel].value = job.fuelMax - 1n;
+    added[ADDED.fuel].value = job.fuelMax - 1n - (job.comesWithEngine === true ? 0n : preparationFuel(madeFrom));
     added[ADDED.stack].value = STACK_BYTES;
     added[ADDED.pages].value = job.memoryPagesMax;
     memory.attach(added.memory);
-    return null;
+    return added[ADDED.fuel].value < 0n ? { kind: "fuel-limit" } : null;
   }
 
   /** Turns refusals into errno; whatever else escapes ends the guest. */
@@ -271,17 +284,13 @@ export class Machine {
   }
 }
 
-const inMib = (pages: number): string => `${Math.ceil((pages * PAGE_BYTES) / (1024 * 1024))} MiB`;
-const tooMuchMemory = (pages: number, most: number): string =>
-  `the module needs ${inMib(pages)} of memory before it runs; ${inMib(most)} were ordered`;
-
-/** Pages that the module's memory begins with and may grow to, and which functions are its own, as the rewriter wrote them down. */
-export function notesOf(module: WebAssembly.Module): { initial: number; maximum: number; own: OwnFunctions } {
+/** What the rewriter wrote down of the module: the pages that its memory begins with and may grow to, its own functions, its length. */
+export function notesOf(module: WebAssembly.Module): { initial: number; maximum: number; own: OwnFunctions; madeFrom: number } {
   const [notes] = WebAssembly.Module.customSections(module, NOTES);
   if (!notes) throw new Error("the module was not made by this engine");
   const view = new DataView(notes);
-  const [initial = 0, maximum = 0, from = 0, to = 0, added = 0] = [0, 4, 8, 12, 16].map((at) => view.getUint32(at, true));
-  return { initial, maximum, own: { from, to, added } };
+  const [initial = 0, maximum = 0, from = 0, to = 0, added = 0, madeFrom = 0] = [0, 4, 8, 12, 16, 20].map((at) => view.getUint32(at, true));
+  return { initial, maximum, own: { from, to, added }, madeFrom };
 }
 
 function endingOf(error: unknown, added: Added | null, own: OwnFunctions): Ending | null {

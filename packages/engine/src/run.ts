@@ -3,23 +3,28 @@
  * How the guest is called is handed in (`invoke`), so that a host can interrupt it.
  */
 import { Machine, type Finished, type Job } from "./machine.ts";
-import { ADDED } from "./rewrite/added.ts";
+import { NeedsMoreMemory } from "./ordered-memory.ts";
+import { ADDED, PAGES_MAX } from "./rewrite/added.ts";
 import { Refusal } from "./rewrite/binary.ts";
 import { otherKindOf } from "./rewrite/kinds.ts";
 import { rewriteModule } from "./rewrite/rewrite.ts";
 
+type Prepared = { ok: true; bytes: Uint8Array } | { ok: false; kind: "malformed" | "memory-limit"; message: string };
+const malformed = (message: string): Prepared => ({ ok: false, kind: "malformed", message });
+
 /**
  * Makes a customer's module into one that `runJob` runs (with `breakpoints`: that, instrumented, `traceJob` runs), or says what is wrong
- * with it. Pure: the same bytes give the same bytes.
+ * with it: before its code is read where it asks for more memory than was ordered. Pure: the same bytes give the same bytes.
  */
-export function prepareModule(bytes: Uint8Array, breakpoints = false): { ok: true; bytes: Uint8Array } | { ok: false; message: string } {
+export function prepareModule(bytes: Uint8Array, breakpoints = false, memoryPagesMax = PAGES_MAX): Prepared {
   const kind = otherKindOf(bytes);
-  if (kind !== null) return { ok: false, message: kind };
-  if (!WebAssembly.validate(bytes)) return { ok: false, message: `it is not valid WebAssembly${whyInvalid(bytes)}` };
+  if (kind !== null) return malformed(kind);
+  if (!WebAssembly.validate(bytes)) return malformed(`it is not valid WebAssembly${whyInvalid(bytes)}`);
   try {
-    return { ok: true, bytes: rewriteModule(bytes, breakpoints) };
+    return { ok: true, bytes: rewriteModule(bytes, breakpoints, memoryPagesMax) };
   } catch (error) {
-    if (error instanceof Refusal) return { ok: false, message: error.message };
+    if (error instanceof Refusal) return malformed(error.message);
+    if (error instanceof NeedsMoreMemory) return { ok: false, kind: "memory-limit", message: error.message };
     throw error;
   }
 }

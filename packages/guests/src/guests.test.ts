@@ -62,6 +62,7 @@ async function start(over: Partial<WorkerJob>, blobs: (Uint8Array | string)[] = 
   const job: WorkerJob = {
     modulePath: sandbox.runtimePath("python.wasm"),
     prepared: !over.modulePath,
+    comesWithEngine: !over.modulePath,
     args: ["python"],
     env: [],
     inputs: [],

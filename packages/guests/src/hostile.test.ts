@@ -50,6 +50,7 @@ async function start(over: Partial<WorkerJob>, blobs: (Uint8Array | string)[] = 
     ...{
       modulePath: sandbox.runtimePath("python.wasm"),
       prepared: !over.modulePath,
+      comesWithEngine: !over.modulePath,
       keepPrepared: false,
       args: ["job"],
       env: [],

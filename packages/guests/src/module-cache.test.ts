@@ -1,24 +1,76 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { expect, it } from "vitest";
+import { ENGINE_VERSION } from "@xenoservers/engine";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import { ModuleCache, WORKER_FILES } from "./index.ts";
 
+const MIB = 1024 * 1024;
+let folder: string;
+let kept: string;
+let worker: string;
+let cache: ModuleCache;
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "xeno-modules-"));
+  [kept, worker] = [path.join(folder, "kept"), path.join(folder, "worker")];
+  await mkdir(worker);
+  cache = new ModuleCache(kept);
+  await cache.open();
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+/** Without its bytes where it is large: a file of holes. */
+async function leave(size: number): Promise<void> {
+  await writeFile(path.join(worker, WORKER_FILES.prepared), "a module");
+  await truncate(path.join(worker, WORKER_FILES.prepared), size);
+}
+const held = async (): Promise<string[]> => (await readdir(kept)).map((name) => name.replace(`-${ENGINE_VERSION}.wasm`, "")).sort();
+
 it("keeps a customer's modules within a share, and lets go of all where room is short", async () => {
-  const folder = await mkdtemp(path.join(tmpdir(), "xeno-modules-"));
-  try {
-    const [kept, worker] = [path.join(folder, "kept"), path.join(folder, "worker")];
-    await mkdir(worker);
-    await writeFile(path.join(worker, WORKER_FILES.prepared), "a module");
-    const cache = new ModuleCache(kept);
-    await cache.open();
-    await cache.keep({ customer: "p_a", digest: "a0" }, worker);
-    for (let i = 0; i < 40; i++) await cache.keep({ customer: "p_b", digest: `b${i}` }, worker);
-    expect(cache.find({ customer: "p_a", digest: "a0" })).not.toBeNull();
-    expect((await readdir(kept)).sort()).toEqual(["p_a-a0.wasm", ...[32, 33, 34, 35, 36, 37, 38, 39].map((i) => `p_b-b${i}.wasm`)]);
-    await cache.makeRoom();
-    expect([await readdir(kept), cache.find({ customer: "p_a", digest: "a0" })]).toEqual([[], null]);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
+  await leave(8);
+  await cache.keep({ customer: "p_a", digest: "a0" }, worker);
+  for (let i = 0; i < 40; i++) await cache.keep({ customer: "p_b", digest: `b${i}` }, worker);
+  expect(await cache.find({ customer: "p_a", digest: "a0" })).not.toBeNull();
+  expect(await held()).toEqual(["p_a-a0", ...[32, 33, 34, 35, 36, 37, 38, 39].map((i) => `p_b-b${i}`)]);
+  await cache.makeRoom();
+  expect([await held(), await cache.find({ customer: "p_a", digest: "a0" })]).toEqual([[], null]);
+});
+
+it("keeps what an earlier daemon left of this engine, and nothing of another or half of a file", async () => {
+  await leave(8);
+  for (const digest of ["old", "new"]) await cache.keep({ customer: "p_a", digest }, worker);
+  await cache.find({ customer: "p_a", digest: "old" });
+  for (const name of ["p_a-a0-xeno-wasm-0.wasm", `p_a-a1-${ENGINE_VERSION}.wasm.1.part`]) await writeFile(path.join(kept, name), "x");
+  const later = new ModuleCache(kept);
+  await later.open();
+  expect(await held()).toEqual(["p_a-new", "p_a-old"]);
+  expect(await later.find({ customer: "p_a", digest: "new" })).toContain("p_a-new");
+  // another process that shares the folder may take it away at any time
+  await rm(path.join(kept, `p_a-old-${ENGINE_VERSION}.wasm`));
+  expect(await later.find({ customer: "p_a", digest: "old" })).toBeNull();
+});
+
+it("keeps a module of any size that the engine makes, as many as fit", async () => {
+  await leave(48 * MIB);
+  await cache.keep({ customer: "p_a", digest: "large" }, worker);
+  expect(await held()).toEqual(["p_a-large"]);
+  const small = new ModuleCache(kept, 4_000);
+  await small.open();
+  expect(await held()).toEqual([]);
+  for (const [digest, size] of [
+    ["a", 400],
+    ["b", 500],
+    ["c", 300],
+    ["d", 1_001],
+    ["e", 0],
+  ] as const) {
+    await leave(size);
+    await small.keep({ customer: "p_a", digest }, worker);
   }
+  expect(await held()).toEqual(["p_a-b", "p_a-c"]);
+  for (const customer of ["p_b", "p_c", "p_d", "p_e"]) {
+    await leave(1_000);
+    await small.keep({ customer, digest: "f" }, worker);
+  }
+  expect(await held()).toEqual(["p_b-f", "p_c-f", "p_d-f", "p_e-f"]);
 });

@@ -3,7 +3,7 @@
  * over.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 import { copyFile, mkdir, readFile, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import type { Writable } from "node:stream";
@@ -97,7 +97,7 @@ interface Waiting {
 const copied = (file: string, folder: string): Promise<string | null> => {
   const name = path.basename(file);
   const to = path.join(folder, name);
-  return copyFile(file, to)
+  return copyFile(file, to, constants.COPYFILE_FICLONE)
     .then(() => letGuestRead(to))
     .then(
       () => name,

@@ -28,6 +28,17 @@ export const FUEL_MAX = 1n << 62n;
  */
 export const VM_FUEL_SLACK = 2n * FUEL_PER_GUEST_SECOND;
 
+/** Of a module's length, in whole steps, for making it ready to run (engine/src/preparation.ts). */
+const PREPARED_STEP_BYTES = 64 * 1024;
+const FUEL_PER_PREPARED_STEP = 1n << 24n;
+
+/**
+ * What a wasm job pays for its module's being made ready, whoever has it ready already: a rule of its length alone. 0 bytes stand for a
+ * runtime that comes with the engine.
+ */
+export const preparationFuel = (moduleBytes: number): bigint =>
+  BigInt(Math.floor(moduleBytes / PREPARED_STEP_BYTES)) * FUEL_PER_PREPARED_STEP;
+
 /** The price of `fuel`, rounded down once. */
 export function fuelCostNanos({ gigaFuelNanos }: PriceVector, fuel: bigint): bigint {
   return (fuel * gigaFuelNanos) / GIGA;

@@ -3,6 +3,7 @@
  * before anything is fetched or run. It counts what the engine will count (engine/src/wasi/limits.ts, whose numbers it repeats:
  * test/engine/limits.test.ts holds the two together). Who controls the inputs: the customer, every byte.
  */
+import { preparationFuel } from "@xenoservers/market";
 import { zInputTree, type InputEntry, type InputTree } from "./channel/channel-messages.ts";
 import { zJobSpec, type JobSpec } from "./ids.ts";
 import { STREAM_MIB_MAX } from "./result-fit.ts";
@@ -241,6 +242,14 @@ export function treeCost(inputs: InputTree): { ok: true; cost: TreeCost } | { ok
   }
 }
 
+const giga = (fuel: bigint): string => `${Number(fuel / 10_000_000n) / 100} Gfuel`;
+
+/** Why so much fuel is too little to make a module of this length ready, in words; null where it is enough. */
+export function preparationProblem(moduleSize: number, fuelMax: bigint): string | null {
+  const needed = preparationFuel(moduleSize);
+  return needed < fuelMax ? null : `making the module ready takes ${giga(needed)}, and ${giga(fuelMax)} are the most`;
+}
+
 function check(job: JobToFit): void {
   const { spec, inputs, stdinSize, moduleSize } = job;
   checkShape(job);
@@ -248,6 +257,8 @@ function check(job: JobToFit): void {
   checkPreopens(spec, inputs);
   checkSizes(job);
   must(moduleSize <= JOB_LIMITS.moduleBytes, () => `the module has ${mib(moduleSize)}; ${mib(JOB_LIMITS.moduleBytes)} are possible`);
+  const unprepared = preparationProblem(moduleSize, BigInt(spec.fuelMax));
+  must(unprepared === null, () => `${unprepared}: order more (--max-fuel)`);
   const tree = treeCost(inputs);
   must(tree.ok, () => (tree.ok ? "" : tree.why));
   const disk = spec.diskMibMax * MIB;

@@ -31,7 +31,7 @@ export { isOnThisMachine } from "./oci/on-this-machine.ts";
 export { OciError } from "./oci/source.ts";
 export { parseReference } from "./oci/reference.ts";
 export { memoryMibAtStart } from "./module-memory.ts";
-export { PYTHON, runtimeBlob } from "./runtimes.ts";
+export { PYTHON, moduleSizeOf, runtimeBlob } from "./runtimes.ts";
 export { disputeResults, type TraceHere } from "./dispute.ts";
 export { appealVerdict } from "./dispute-appeal.ts";
 export type { RefereeRun } from "./dispute-run.ts";

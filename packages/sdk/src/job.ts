@@ -3,7 +3,7 @@ import type { Driver } from "@xenoservers/market";
 import { canonicalBytes, jobHashOf, jobMisfit, toHex, type JobSpec } from "@xenoservers/protocol";
 import type { ChannelHeader, ChannelMount, InputTree, SegmentInput } from "@xenoservers/protocol/channel";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { PYTHON } from "./runtimes.ts";
+import { moduleSizeOf } from "./runtimes.ts";
 import type { Blob, SourceEntry } from "./tree.ts";
 
 export interface JobInput {
@@ -107,7 +107,7 @@ export function buildJob({
     seed: toHex(begin.seed ?? nodeCrypto.randomBytes(32)),
     clockBaseMs: begin.clockBaseMs ?? Date.now(),
   };
-  const misfit = jobMisfit({ spec, inputs, stdinSize: stdin.size, moduleSize: module.digest === PYTHON.digest ? 0 : module.size });
+  const misfit = jobMisfit({ spec, inputs, stdinSize: stdin.size, moduleSize: moduleSizeOf(module) });
   if (misfit !== null) throw new JobDoesNotFit(misfit);
   const jobHash = jobHashOf(nodeCrypto, spec);
   return builtJob({ spec, jobHash, inputs, blobs, moduleSize: module.size, stdinSize: stdin.size, segment: null });

@@ -12,6 +12,9 @@ export const PYTHON = {
   lacks: "no sockets, threads or subprocesses, and no packages beyond its standard library and what you bring in with --dir",
 } as const;
 
+/** What has to be sent and made ready of a module: nothing of a runtime. */
+export const moduleSizeOf = ({ digest, size }: Pick<Blob, "digest" | "size">): number => (digest === PYTHON.digest ? 0 : size);
+
 export function runtimeBlob({ digest, size, name }: typeof PYTHON): Blob {
   return {
     digest,

@@ -78,6 +78,16 @@ it("opens for the guest what was asked for, in that order, and a working directo
   ]);
 });
 
+it("opens the working directory as . too for a module of 2019, whose C library knows it by no other name", async () => {
+  const text = '(module (import "wasi_unstable" "sched_yield" (func (result i32))) (memory (export "memory") 1) (func (export "_start")))';
+  await writeFile(at("old.wasm"), new Uint8Array((await wabtInit()).parseWat("t.wat", text).toBinary({}).buffer));
+  const { input } = await parse("old.wasm", { dir: [`${at("in")}::/`] });
+  expect(input.preopens).toEqual([
+    ["/", "/.work"],
+    [".", "/.work"],
+  ]);
+});
+
 it.each<[string, ReturnType<typeof sharedFolder>]>([
   [".", { host: ".", guest: "/" }],
   ["./", { host: "./", guest: "/" }],

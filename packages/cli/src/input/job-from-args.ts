@@ -113,7 +113,10 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
     preopens.push([each.mount.path, each.mount.path]);
   }
   const module = isPython ? runtimeBlob(PYTHON) : await fileBlob(file);
-  if (!isPython) await assertModule(module, file);
+  const ofSnapshot0 = !isPython && (await isOfSnapshot0(module, file));
+  const working = preopens.find(([open]) => open === "/");
+  // its C library looks for a path without a slash in an open folder of this name alone
+  if (ofSnapshot0 && working) preopens.push([".", working[1]]);
   await assertMemory(module, options.memoryMib);
   const parsed: ParsedJob = {
     isPython,
@@ -135,12 +138,14 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
   return parsed;
 }
 
-/** What its own engine would refuse is refused before anything is looked for, signed or sent. */
-async function assertModule(module: Blob, file: string): Promise<void> {
-  if (module.size > JOB_LIMITS.moduleBytes) return; // said with what was ordered, below
-  const { faultOf } = await import("@xenoservers/engine/check");
-  const fault = faultOf(await module.read(0, module.size));
+/** Whether it is a module of 2019. What its own engine would refuse is refused here, before anything is looked for, signed or sent. */
+async function isOfSnapshot0(module: Blob, file: string): Promise<boolean> {
+  if (module.size > JOB_LIMITS.moduleBytes) return false; // said with what was ordered, below
+  const { faultOf, speaksSnapshot0 } = await import("@xenoservers/engine/check");
+  const bytes = await module.read(0, module.size);
+  const fault = faultOf(bytes);
   if (fault !== null) throw new UserError(`${file} cannot run: ${fault}`);
+  return speaksSnapshot0(bytes);
 }
 
 async function assertMemory(module: Blob, memoryMib: number): Promise<void> {

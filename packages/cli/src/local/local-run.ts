@@ -21,7 +21,8 @@ function reasonOf(end: GuestEnding): EndReason {
 
 export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string | null, json: boolean): Promise<number> {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-local-"));
-  const driver = await createWasmDriver({ folder, cache: path.join(home.data, "prepared"), poolSize: 0, inUse: [] });
+  const cache = path.join(home.data, "prepared");
+  const driver = await createWasmDriver({ folder, cache, modules: path.join(cache, "modules"), poolSize: 0, inUse: [] });
   let left: RunningGuest | null = null;
   try {
     const job = finishJob(parsed, ENGINE_VERSION);

@@ -1,10 +1,11 @@
 /** `xeno quote`: what a run would cost, and everything that `xeno run` does before it orders. */
-import { RefusedError, quoteFor, type MarketClient, type Quoted, type Wanted } from "@xenoservers/sdk";
+import { RefusedError, moduleSizeOf, quoteFor, type MarketClient, type Quoted, type Wanted } from "@xenoservers/sdk";
 import { accountOf } from "../input/account.ts";
 import { openClient, type Context } from "../input/home.ts";
 import type { WorkInput } from "../input/verbs/run.ts";
 import { workOf, type Work } from "../input/work.ts";
 import { showQuote, type Shown } from "../output/quote-lines.ts";
+import { preparationLine } from "../output/preparation-line.ts";
 import { dim, printJson, say } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 import { auditQuote } from "../proof/audit.ts";
@@ -58,7 +59,9 @@ export async function prepare(input: WorkInput, work: Work): Promise<Prepared> {
   work.wanted.account = await accountOf(client, context, input.account);
   await checkFee(client, work.wanted);
   const quotes = await quotesFor(client, work.wanted);
+  const preparation = work.module && preparationLine(moduleSizeOf(work.module.input.module), quotes[0].quote.fuelMax);
   const shown = await showQuote(client, quotes, work.wanted, context.currency, quiet);
+  if (preparation !== null && !quiet) say(preparation);
   const audit = auditQuote(quotes[0], work.wanted, context.currency);
   if (audit !== null && !quiet) say(audit);
   return { client, context, work, quotes, shown };

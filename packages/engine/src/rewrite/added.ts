@@ -4,7 +4,7 @@ import { I32, I64 } from "./opcodes.ts";
 export const ADDED_MODULE = "xeno";
 /**
  * A custom section that the rewriter adds: the pages that the memory begins with and may grow to, so that they are known before it is
- * made; and which functions are the module's own, for backtraces.
+ * made; which functions are the module's own, for backtraces; and how many bytes it was made from, for its price.
  */
 export const NOTES = "xeno.notes";
 export const ADDED = {

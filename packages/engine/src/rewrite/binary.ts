@@ -46,18 +46,23 @@ export class Reader {
 
   /** The integer whose first two bytes held `result`. */
   #longer(result: number): number {
-    for (let shift = 14; shift < 35; shift += 7) {
-      const byte = this.byte();
-      result += (byte & 0x7f) * 2 ** shift;
-      if (byte < 0x80) return result;
-    }
+    const third = this.byte();
+    result |= (third & 0x7f) << 14;
+    if (third < 0x80) return result;
+    const fourth = this.byte();
+    result |= (fourth & 0x7f) << 21;
+    if (fourth < 0x80) return result;
+    const fifth = this.byte();
+    if (fifth < 0x80) return result + fifth * 2 ** 28;
     throw new Refusal("integer too long", this.at, "the module is malformed");
   }
 
   /** A block type: -64 for none, a negative value type, or a type's index. */
   s33(): number {
-    let result = 0;
-    for (let shift = 0; shift < 35; shift += 7) {
+    const first = this.byte();
+    if (first < 0x80) return first & 0x40 ? first - 0x80 : first;
+    let result = first & 0x7f;
+    for (let shift = 7; shift < 35; shift += 7) {
       const byte = this.byte();
       result += (byte & 0x7f) * 2 ** shift;
       if (byte < 0x80) return byte & 0x40 ? result - 2 ** (shift + 7) : result;
@@ -107,6 +112,20 @@ export class Writer {
     return this.#length - this.#from;
   }
 
+  /** The bytes with room for so many more, of which those that count end at `end`, also where they are written to directly. */
+  withRoom(length: number): Uint8Array {
+    this.#room(length);
+    return this.#bytes;
+  }
+
+  get end(): number {
+    return this.#length;
+  }
+
+  set end(at: number) {
+    this.#length = at;
+  }
+
   #room(length: number): void {
     if (this.#length + length <= this.#bytes.length) return;
     const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length + length));
@@ -129,13 +148,14 @@ export class Writer {
 
   /** An opcode and its index. */
   op(opcode: number, index: number): void {
-    if (index >= 0x80 || this.#length + 2 > this.#bytes.length) {
+    const at = this.#length;
+    if (index >= 0x80 || at + 2 > this.#bytes.length) {
       this.byte(opcode);
       return this.u32(index);
     }
-    this.#bytes[this.#length] = opcode;
-    this.#bytes[this.#length + 1] = index;
-    this.#length += 2;
+    this.#bytes[at] = opcode;
+    this.#bytes[at + 1] = index;
+    this.#length = at + 2;
   }
 
   /** Four bytes, the lowest first. */
@@ -145,6 +165,7 @@ export class Writer {
 
   /** Signed LEB128 of a safe integer. */
   signed(value: number): void {
+    if (value >= -0x40 && value < 0x40) return this.byte(value & 0x7f);
     for (;;) {
       const low = ((value % 0x80) + 0x80) % 0x80;
       value = Math.floor(value / 0x80);
@@ -155,17 +176,22 @@ export class Writer {
 
   /** Signed LEB128 in five bytes, whatever the value: below 2^33 and not negative, so that it can be written again in place. */
   padded(value: number): void {
-    this.#room(5);
+    if (this.#length + 5 > this.#bytes.length) this.#room(5);
     this.#length += 5;
-    this.paddedAt(this.length - 5, value);
+    this.#padAt(this.#length - 5, value);
   }
 
   paddedAt(at: number, value: number): void {
-    const first = this.#from + at;
-    for (let i = 0; i < 5; i++) {
-      this.#bytes[first + i] = (value % 0x80) | (i < 4 ? 0x80 : 0);
-      value = Math.floor(value / 0x80);
-    }
+    this.#padAt(this.#from + at, value);
+  }
+
+  #padAt(first: number, value: number): void {
+    const bytes = this.#bytes;
+    bytes[first] = (value & 0x7f) | 0x80;
+    bytes[first + 1] = ((value >>> 7) & 0x7f) | 0x80;
+    bytes[first + 2] = ((value >>> 14) & 0x7f) | 0x80;
+    bytes[first + 3] = ((value >>> 21) & 0x7f) | 0x80;
+    bytes[first + 4] = Math.floor(value / 2 ** 28);
   }
 
   fill(from: number, to: number, byte: number): void {

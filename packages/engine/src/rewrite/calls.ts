@@ -18,7 +18,7 @@ export function call(walk: Walk, opcode: number): void {
   if (isTailCall(opcode)) walk.mustReturn(at);
   pauses?.beforeCall(type.params.length, []);
   handOver(walk, opcode);
-  if (index === walk.index || walk.checking.has(index)) walk.out.calledChecking();
+  if (index === walk.index || walk.checking[index] === 1) walk.out.calledChecking();
   walk.out.op(opcode, walk.add.functionIndex(index));
   takeResults(walk, opcode, type, type.params.length);
   pauses?.afterCall(type.results.length);

@@ -103,9 +103,12 @@ export function closeLabel(walk: Walk, live: boolean, write: () => void): void {
     if (joins) out.charge();
   } else out.pending = 0;
   if (joins || !live) out.endRun();
-  const carried = live && !joins ? stack.dirty.slice(label.height, stack.height) : null;
-  stack.cutTo(label.height);
-  for (const [i, type] of label.results.entries()) stack.push(type, carried?.[i] ?? 0);
+  if (label.results.length === 0) stack.cutTo(label.height);
+  else {
+    const carried = live && !joins ? stack.dirty.slice(label.height, stack.height) : null;
+    stack.cutTo(label.height);
+    for (const [i, type] of label.results.entries()) stack.push(type, carried?.[i] ?? 0);
+  }
   write();
   label.ended?.();
   walk.pauses?.closeBlock(label.results.length);

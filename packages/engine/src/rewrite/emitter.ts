@@ -46,6 +46,8 @@ export interface Additions {
   blockType(params: readonly number[], results: readonly number[]): number;
 }
 
+const NO_RUN = -1;
+
 export class Emitter {
   readonly body: Writer;
   readonly #add: Additions;
@@ -57,8 +59,12 @@ export class Emitter {
   /** Of the locals that only a build with breakpoints has: they count in no frame, so that both builds meet the limit at the same call. */
   spareBytes = 0;
   readonly #scratch = new Map<string, number>();
-  /** The charge of the straight run that is being written: what follows in the same run is added to it. Null after a branch or a join. */
-  #run: { constAt: number; cost: number } | null = null;
+  /**
+   * Where the charge of the straight run that is being written stands, and how much it is: what follows in the same run is added to it.
+   * NO_RUN after a branch or a join.
+   */
+  #runAt = NO_RUN;
+  #runCost = 0;
   /** The check at the head of a loop, as long as nothing but its straight run was written since. */
   #loopCheck: { from: number; to: number } | null = null;
 
@@ -70,7 +76,7 @@ export class Emitter {
   /** Begins the body again, with so many locals. */
   clear(locals: number): void {
     this.locals.length = locals;
-    this.#scratch.clear();
+    if (this.#scratch.size > 0) this.#scratch.clear();
     this.body.clear();
     this.pending = 0;
     this.spareBytes = 0;
@@ -79,7 +85,7 @@ export class Emitter {
 
   /** What comes next is not always run after what came before. */
   endRun(): void {
-    this.#run = null;
+    this.#runAt = NO_RUN;
     this.#loopCheck = null;
   }
 
@@ -114,24 +120,27 @@ export class Emitter {
   /** Takes the pending cost off the local counter: with the run's first charge where there is one. */
   charge(): void {
     if (this.pending === 0 || this.#addToRun()) return;
-    this.op(OP.localGet, this.fuelLocal);
     this.#takeOff();
     this.op(OP.localSet, this.fuelLocal);
   }
 
   #addToRun(): boolean {
-    if (!this.#run) return false;
-    this.#run.cost += this.pending;
-    this.body.paddedAt(this.#run.constAt, this.#run.cost);
+    if (this.#runAt === NO_RUN) return false;
+    this.#runCost += this.pending;
+    this.body.paddedAt(this.#runAt, this.#runCost);
     this.pending = 0;
     return true;
   }
 
+  /** Puts on the stack what is left of the counter. */
   #takeOff(): void {
-    this.body.byte(OP.i64Const);
-    this.#run = { constAt: this.body.length, cost: this.pending };
-    this.body.padded(this.pending);
-    this.op(OP.i64Sub);
+    const { body, fuelLocal } = this;
+    body.op(OP.localGet, fuelLocal);
+    body.byte(OP.i64Const);
+    this.#runAt = body.length;
+    this.#runCost = this.pending;
+    body.padded(this.pending);
+    body.byte(OP.i64Sub);
     this.pending = 0;
   }
   noteFuel(): void {
@@ -140,10 +149,7 @@ export class Emitter {
   }
   /** Puts the counter on the stack, what is pending taken off. */
   pushFuel(): void {
-    if (this.pending > 0 && !this.#addToRun()) {
-      this.op(OP.localGet, this.fuelLocal);
-      return this.#takeOff();
-    }
+    if (this.pending > 0 && !this.#addToRun()) return this.#takeOff();
     this.op(OP.localGet, this.fuelLocal);
   }
   takeFuel(): void {

@@ -20,6 +20,7 @@ import { branch, branchIf, branchTable, elseOfBlock, endBlock, enterBlock, unrea
 import { catchAll, catchTag, delegate, rethrow, throwRef, throwTag, tryTable } from "./exceptions.ts";
 import { Emitter, type Additions } from "./emitter.ts";
 import type { FloatLocals } from "./float-locals.ts";
+import { integers } from "./integers.ts";
 import { LOCALS_MAX, assertWithin } from "./module-limits.ts";
 import { valueType, type ParsedModule, type Span } from "./module.ts";
 import { OP } from "./op.ts";
@@ -79,6 +80,7 @@ export class FunctionRewriter {
 function walkThrough(walk: Walk, reader: Reader, locals: number): void {
   walk.begin(reader, locals);
   while (walk.labels.length > 0) {
+    integers(walk);
     if (reader.at >= reader.end) throw new Refusal("unexpected end", reader.end, "the module is truncated");
     instruction(walk);
   }

@@ -8,7 +8,11 @@ import { EXNREF, V128 } from "./opcodes.ts";
 export const EXCEPTION_BYTES = 512;
 
 const sizeOf = (type: number): number => (type === V128 ? 16 : type === EXNREF ? EXCEPTION_BYTES : 8);
-export const bytesOf = (types: readonly number[]): number => types.reduce((sum, type) => sum + sizeOf(type), 0);
+export function bytesOf(types: readonly number[]): number {
+  let sum = 0;
+  for (let i = 0; i < types.length; i++) sum += sizeOf(types[i]!);
+  return sum;
+}
 
 export class Operands {
   /** Those above `height` are left from before. */
@@ -31,6 +35,14 @@ export class Operands {
     this.height++;
     this.#bytes += sizeOf(type);
     if (this.#bytes > this.bytesMax) this.bytesMax = this.#bytes;
+  }
+
+  /** After values of so many bytes each were taken and given in place: how many there are now, and were at most. */
+  moveOver(height: number, highest: number, valueBytes: number): void {
+    const most = this.#bytes + (highest - this.height) * valueBytes;
+    if (most > this.bytesMax) this.bytesMax = most;
+    this.#bytes += (height - this.height) * valueBytes;
+    this.height = height;
   }
 
   pop(): number {

@@ -28,9 +28,9 @@ export function assemble(walk: Walk, head: Writer): void {
   const frame = frameOf(walk);
   const counted = walk.calls || frame > LEAF_FRAME_BYTES_MAX;
   const { end } = walk.reader;
-  if (counted) walk.checking.add(walk.index);
+  if (counted) walk.checking[walk.index] = 1;
   head.clear();
-  writeLocals(head, locals.slice(walk.paramCount + ADDED_PARAMS.length));
+  writeLocals(head, locals, walk.paramCount + ADDED_PARAMS.length);
   const saved = walk.pauses && framed(walk, walk.pauses, end);
   if (counted) writeEntry(head, walk, frame, saved);
   else if (saved) writeReturn(head, walk, saved);
@@ -48,17 +48,16 @@ export function assemble(walk: Walk, head: Writer): void {
   assertWithin("bytes of one function with its metering", head.length + body.length, end);
 }
 
-/** In runs of one type. */
-function writeLocals(head: Writer, types: readonly number[]): void {
-  const groups: [count: number, type: number][] = [];
-  for (const type of types) {
-    const last = groups.at(-1);
-    if (last?.[1] === type) last[0]++;
-    else groups.push([1, type]);
-  }
-  head.u32(groups.length);
-  for (const [count, type] of groups) {
-    head.u32(count);
+/** Those from `from` on, in runs of one type. */
+function writeLocals(head: Writer, types: readonly number[], from: number): void {
+  let groups = 0;
+  for (let i = from; i < types.length; i++) if (i === from || types[i] !== types[i - 1]) groups++;
+  head.u32(groups);
+  for (let i = from; i < types.length;) {
+    const type = types[i]!;
+    const first = i;
+    while (i < types.length && types[i] === type) i++;
+    head.u32(i - first);
     head.byte(type);
   }
 }

@@ -6,7 +6,8 @@
  * state hash) and `xeno.start` (the start function, which no longer runs by itself).
  */
 import type { OwnFunctions } from "../backtrace.ts";
-import { ADDED, ADDED_GLOBALS } from "./added.ts";
+import { NeedsMoreMemory, memoryProblem } from "../ordered-memory.ts";
+import { ADDED, ADDED_GLOBALS, PAGES_MAX } from "./added.ts";
 import { writeCallIn, writeCallOut, writeGrow } from "./added-functions.ts";
 import { Refusal, Writer } from "./binary.ts";
 import { Thrown, type Additions, type Breakpoints } from "./emitter.ts";
@@ -52,15 +53,17 @@ interface Layout {
 }
 
 /**
- * Throws Refusal where the module may not run. `bytes` must be a module that the platform accepts (WebAssembly.validate). With
- * `breakpoints` the guest can be taken down at every loop's head and entry of a function that calls: slower, and the same in everything
- * else.
+ * Throws Refusal where the module may not run; NeedsMoreMemory, before its code is read, where its memory begins with more pages.
+ * `bytes` must be a module that the platform accepts (WebAssembly.validate). With `breakpoints` the guest can be taken down at every
+ * loop's head and entry of a function that calls: slower, and the same in everything else.
  */
-export function rewriteModule(bytes: Uint8Array, breakpoints = false): Uint8Array {
+export function rewriteModule(bytes: Uint8Array, breakpoints = false, memoryPagesMax = PAGES_MAX): Uint8Array {
   if (bytes.length > MODULE_BYTES_MAX) throw new Refusal(`module of ${bytes.length} bytes`, 0, `at most ${MODULE_BYTES_MAX} are offered`);
   // a view of a kind of its own would make every access slower
   const module = parseModule(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
   checkInterface(module);
+  const tooMuch = memoryProblem(module.memory?.initial ?? 0, memoryPagesMax);
+  if (tooMuch !== null) throw new NeedsMoreMemory(tooMuch);
   if (breakpoints) checkState(module);
   const types = new TypeTable(module);
   const layout = layOut(module, types, breakpoints);
@@ -146,7 +149,7 @@ function putTogether(module: ParsedModule, layout: Layout, types: TypeTable, out
     out.u32(data.end - data.start);
     out.copy(bytes, data.start, data.end);
   }
-  section(out, SECTION.custom, (w) => writeNotes(w, memory, ownFunctions(module, additions)));
+  section(out, SECTION.custom, (w) => writeNotes(w, module, ownFunctions(module, additions)));
   if (module.names) section(out, SECTION.custom, (w) => writeFunctionNames(w, new Writer(), module, additions));
   return out.behind(before.view());
 }

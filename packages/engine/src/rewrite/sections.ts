@@ -126,9 +126,9 @@ export function writeExports(
   }
 }
 
-export function writeNotes(w: Writer, memory: Limits | null, { from, to, added }: OwnFunctions): void {
+export function writeNotes(w: Writer, { memory, bytes }: ParsedModule, { from, to, added }: OwnFunctions): void {
   w.name(NOTES);
-  for (const value of [memory?.initial ?? 0, memory?.maximum ?? PAGES_MAX, from, to, added]) w.fixed32(value);
+  for (const value of [memory?.initial ?? 0, memory?.maximum ?? PAGES_MAX, from, to, added, bytes.length]) w.fixed32(value);
 }
 
 /** Copies a constant expression, with functions at their new indexes. */

@@ -33,8 +33,8 @@ export class Walk {
   readonly add: Additions;
   readonly out: Emitter;
   readonly stack = new Operands();
-  /** Functions written so far that check the fuel at their entry, by their index in the original. */
-  readonly checking = new Set<number>();
+  /** 1 for functions written so far that check the fuel at their entry, by their index in the original. */
+  readonly checking: Uint8Array;
   /** The function's own. */
   index = 0;
   type: FunctionType = { params: [], results: [] };
@@ -67,6 +67,7 @@ export class Walk {
     this.out = out;
     this.#pauses = additions.breakpoint && new Pauses(out, this.stack, additions.breakpoint);
     this.reader = new Reader(module.bytes);
+    this.checking = new Uint8Array(module.imports.length + module.functions.length);
   }
 
   /** Turns to the function with this index and body. */
@@ -93,10 +94,11 @@ export class Walk {
     this.heldMax = 0;
     this.live = true;
     this.labels = [{ kind: "block", height: 0, params: [], results: this.type.results, reached: false, outside: 0, ended: null }];
+    if (!this.pauses) return;
     const own = Array.from({ length: locals }, (_, i) => i).filter(
       (i) => i < this.paramCount || i >= this.paramCount + ADDED_PARAMS.length,
     );
-    this.pauses?.begin(this.#plan, own, reader.at);
+    this.pauses.begin(this.#plan, own, reader.at);
   }
 
   /** Blocks of the engine's own around what is read now. */

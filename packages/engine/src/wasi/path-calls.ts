@@ -64,15 +64,15 @@ function movingCalls(host: Host) {
   const { memory, files } = host;
   return {
     path_remove_directory(fd: number, path: number, length: number) {
-      const where = lookup(host, fd, RIGHTS.PATH_REMOVE_DIRECTORY, [path, length]);
+      const where = lookup(host, fd, RIGHTS.PATH_REMOVE_DIRECTORY, [path, length], "never");
       const node = mustExist(where);
       if (node.kind !== "directory") throw new WasiError("NOTDIR");
       if (node.entries.size > 0) throw new WasiError("NOTEMPTY");
       files.unlink(where.parent, named(where));
     },
     path_rename(oldFd: number, oldPath: number, oldLength: number, newFd: number, newPath: number, newLength: number) {
-      const from = lookup(host, oldFd, RIGHTS.PATH_RENAME_SOURCE, [oldPath, oldLength]);
-      const to = lookup(host, newFd, RIGHTS.PATH_RENAME_TARGET, [newPath, newLength]);
+      const from = lookup(host, oldFd, RIGHTS.PATH_RENAME_SOURCE, [oldPath, oldLength], "never");
+      const to = lookup(host, newFd, RIGHTS.PATH_RENAME_TARGET, [newPath, newLength], "never");
       const node = mustExist(from);
       if (node === to.node) return;
       if (node.kind === "directory" && isInside(node, to.parent)) throw new WasiError("INVAL");
@@ -83,7 +83,7 @@ function movingCalls(host: Host) {
       memory.touched += workBytes(files.move({ parent: from.parent, name: named(from) }, { parent: to.parent, name: named(to) }));
     },
     path_unlink_file(fd: number, path: number, length: number) {
-      const where = lookup(host, fd, RIGHTS.PATH_UNLINK_FILE, [path, length]);
+      const where = lookup(host, fd, RIGHTS.PATH_UNLINK_FILE, [path, length], "never");
       const node = mustExist(where);
       if (node.kind === "directory") throw new WasiError("ISDIR");
       if (where.mustBeDirectory) throw new WasiError("NOTDIR");

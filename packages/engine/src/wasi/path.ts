@@ -21,8 +21,14 @@ export interface Place {
 /** A unit of a string is three bytes at most. */
 const isTooLong = (name: string): boolean => name.length * 3 > NAME_BYTES_MAX && utf8Length(name) > NAME_BYTES_MAX;
 
-/** Resolves `path` below `base`. The last part is followed when it is a link and `follow` is set, or the path ends in a slash. */
-export function resolve(base: DirectoryNode, path: string, follow: boolean): Place {
+/**
+ * Whether the last part is followed where it is a link. Behind a slash it is, but by what takes a name away: that is the link's own, and
+ * no folder's.
+ */
+export type Follow = boolean | "never";
+
+/** Resolves `path` below `base`. */
+export function resolve(base: DirectoryNode, path: string, follow: Follow): Place {
   if (path === "") throw new WasiError("NOENT");
   if (path.startsWith("/")) throw new WasiError("PERM");
   if (path.includes("\0")) throw new WasiError("ILSEQ");
@@ -44,7 +50,7 @@ export function resolve(base: DirectoryNode, path: string, follow: boolean): Pla
     if (isTooLong(part)) throw new WasiError("NAMETOOLONG");
     const node = directory.entries.get(part) ?? null;
     const last = parts.length === 0;
-    if (node?.kind === "link" && (!last || follow || mustBeDirectory)) {
+    if (node?.kind === "link" && (!last || follow === true || (mustBeDirectory && follow !== "never"))) {
       if (++links > LINKS_FOLLOWED_MAX) throw new WasiError("LOOP");
       const { text } = node.target;
       if (text.startsWith("/")) throw new WasiError("PERM");

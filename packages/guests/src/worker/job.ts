@@ -39,6 +39,8 @@ export interface WorkerJob {
   modulePath: string;
   /** Whether the module is one that `prepareModule` made, without breakpoints: the server's own runtimes are. */
   prepared: boolean;
+  /** Whether the module is one of the server's own runtimes, which come with the engine. */
+  comesWithEngine: boolean;
   /** Leave the module as `prepareModule` made it in the folder, for later jobs of the same module. */
   keepPrepared: boolean;
   args: string[];

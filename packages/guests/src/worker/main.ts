@@ -115,7 +115,7 @@ function* entriesBelow(mount: string): Generator<TreeEntry> {
   }
 }
 
-type Compiled = { ok: true; module: WebAssembly.Module } | { ok: false; message: string };
+type Compiled = { ok: true; module: WebAssembly.Module } | { ok: false; kind: "malformed" | "memory-limit"; message: string };
 let made: Uint8Array | null = null;
 
 /** What the engine takes and the platform refuses: too large in one of its own limits. */
@@ -123,7 +123,7 @@ function compiled(bytes: Uint8Array): Compiled {
   try {
     return { ok: true, module: moduleOf(bytes) };
   } catch (error) {
-    if (error instanceof WebAssembly.CompileError) return { ok: false, message: `with its metering ${error.message}` };
+    if (error instanceof WebAssembly.CompileError) return { ok: false, kind: "malformed", message: `with its metering ${error.message}` };
     throw error;
   }
 }
@@ -131,7 +131,7 @@ function compiled(bytes: Uint8Array): Compiled {
 function compile(breakpoints: boolean): Compiled {
   if (preloaded && job.prepared && job.modulePath === preloadPath) return { ok: true, module: preloaded };
   const bytes = readWhole(seen(job.modulePath));
-  const prepared = job.prepared ? { ok: true as const, bytes } : prepareModule(bytes, breakpoints);
+  const prepared = job.prepared ? { ok: true as const, bytes } : prepareModule(bytes, breakpoints, job.memoryMibMax * WASM_PAGES_PER_MIB);
   if (!prepared.ok) return prepared;
   made = prepared.bytes;
   return compiled(prepared.bytes);
@@ -143,8 +143,8 @@ interface Came {
   tree: Iterable<TreeManifestEntry>;
 }
 const NOTHING = { exitCode: null, fuel: "0", fuelInAll: "0", roots: null, stateRoot: null, memoryHash: null } as const;
-const malformed = (message: string): Came => ({
-  result: { ...NOTHING, ending: "malformed", detail: shortened(message), endedMonotonicMs: monotonicMs() },
+const unfit = (ending: "malformed" | "memory-limit", message: string): Came => ({
+  result: { ...NOTHING, ending, detail: shortened(message), endedMonotonicMs: monotonicMs() },
   tree: [],
 });
 
@@ -152,6 +152,7 @@ function engineJob(module: WebAssembly.Module): Job {
   const stdin = blob(job.stdin);
   return {
     module,
+    comesWithEngine: job.comesWithEngine,
     world: {
       args: job.args,
       env: job.env,
@@ -219,7 +220,7 @@ function cameOf({ ending, fuel, memoryHash, treeAt }: Finished, interrupted: "st
 
 function run(): Came {
   const built = compile(false);
-  if (!built.ok) return malformed(built.message);
+  if (!built.ok) return unfit(built.kind, built.message);
   const outside = new Outside();
   const guest: Job = { ...engineJob(built.module), isStopped: () => outside.isStopped() };
   const finished = runJob(guest, (start) => outside.interruptible(start));
@@ -230,7 +231,7 @@ function run(): Came {
 async function runWithBreakpoints(breakpoints: NonNullable<WorkerJob["breakpoints"]>): Promise<Came> {
   const { segment, trace } = await import("./breakpoints.ts");
   const built = compile(true);
-  if (!built.ok) return malformed(built.message);
+  if (!built.ok) return unfit(built.kind, built.message);
   try {
     if (breakpoints.kind === "trace") {
       const { finished, roots } = trace(engineJob(built.module), breakpoints, (digest, bytes) => writeFile(`${OUT}/${digest}`, [bytes]));
@@ -242,7 +243,7 @@ async function runWithBreakpoints(breakpoints: NonNullable<WorkerJob["breakpoint
     const used = { fuel: (fuel - from).toString(), fuelInAll: fuel.toString() };
     return { result: { ...NOTHING, ...used, ending: "segment-end", detail: "", stateRoot, endedMonotonicMs: monotonicMs() }, tree: [] };
   } catch (error) {
-    if (error instanceof BadState) return malformed(error.message);
+    if (error instanceof BadState) return unfit("malformed", error.message);
     throw error;
   }
 }

@@ -98,6 +98,16 @@ it("says memory-limit in words where a module needs more than was ordered, and m
   });
 });
 
+it("says the same of a module that needs more memory, made before or not, and whatever else is wrong", async () => {
+  const module = '(module (memory (export "memory") 100) (func (export "_start") (drop (i32.const 5))))';
+  const wrong: InputTree = { entries: [{ path: "in/a", kind: "file", digest: digest("abc"), size: 2 }], mounts: [IN] };
+  const few = () => endOf(module, { memoryMibMax: 4 }, wrong);
+  const before = await few();
+  expect(before).toMatchObject({ reason: "memory-limit", fuel: 0n, tree: [], memoryHash: null, detail: expect.stringContaining("7 MiB") });
+  expect(await endOf(module)).toMatchObject({ reason: "completed" });
+  expect(await few()).toEqual({ ...before, endedMonotonicMs: expect.any(Number) as number });
+});
+
 it("says stopped, with nothing, where it was stopped before it could run", async () => {
   const guest = await (await prepare(HOSTILE.slowToRead())).begin();
   await guest.stop();

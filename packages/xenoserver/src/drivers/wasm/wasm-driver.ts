@@ -30,7 +30,10 @@ import { endingOf, monotonicMs } from "./worker-result.ts";
 const MIB = 1024 * 1024;
 const DIGEST = /^[0-9a-f]{64}$/;
 
-function running(guest: Guest): RunningGuest {
+/** `atEnd` reads what the guest left, before that may go; where it fails, nothing else does. */
+function running(guest: Guest, atEnd: () => Promise<void> = () => Promise.resolve()): RunningGuest {
+  let reading = Promise.resolve();
+  void guest.ended.then(() => (reading = atEnd().catch(() => {})));
   return {
     token: { folder: guest.folder, pid: guest.id.pid, startTicks: guest.id.startTicks },
     ended: guest.ended.then(endingOf),
@@ -45,7 +48,7 @@ function running(guest: Guest): RunningGuest {
     resume: () => guest.signal("SIGCONT"),
     kill: () => guest.kill(),
     release: () => guest.release(),
-    dispose: () => guest.dispose(),
+    dispose: () => reading.then(() => guest.dispose()),
   };
 }
 
@@ -83,7 +86,7 @@ function breakpointsOf(
 /** What a guest process is told of its job; `module`: where the module lies, and in what form. */
 const workerJobOf = (
   { spec, inputs, fuelMax, runMsMax, breakpoints }: PreparedJob,
-  module: Pick<WorkerJob, "modulePath" | "prepared" | "keepPrepared">,
+  module: Pick<WorkerJob, "modulePath" | "prepared" | "comesWithEngine" | "keepPrepared">,
 ): WorkerJob => ({
   ...module,
   args: spec.args,
@@ -119,16 +122,18 @@ interface WasmDriverOptions {
   folder: string;
   /** Where rewritten runtimes are kept from one start to the next. */
   cache: string;
+  /** Where rewritten modules are; in its own folder where nothing is said. */
+  modules?: string;
   poolSize: number;
   /** Guest folders that leases of an earlier daemon still use. */
   inUse: readonly string[];
 }
 
-export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmDriverOptions): Promise<WasmDriver> {
+export async function createWasmDriver({ folder, cache, modules: kept, poolSize, inUse }: WasmDriverOptions): Promise<WasmDriver> {
   const python = await pythonRuntime();
   const runtimes = new Map<string, Runtime>([[python.digest, python]]);
   const sandbox: Sandbox = await createSandbox(path.join(folder, "sandbox"), await runtimeFiles(python, cache), inUse.length > 0);
-  const modules = new ModuleCache(path.join(folder, "modules"));
+  const modules = new ModuleCache(kept ?? path.join(folder, "modules"));
   await modules.open();
   const pool = new WorkerPool(sandbox, path.join(folder, "workers"), poolSize);
   await pool.open(inUse);
@@ -142,7 +147,7 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
       const runtime = runtimes.get(job.spec.module);
       const { breakpoints } = job;
       const module = { customer: job.customer, digest: job.spec.module };
-      const known = breakpoints || runtime ? null : modules.find(module);
+      const known = breakpoints || runtime ? null : await modules.find(module);
       await mustFit(job, runtime || known !== null ? null : job.blobFile(job.spec.module));
       if (!breakpoints) pool.expect(runtime ? { path: sandbox.runtimePath(runtime.name) } : known === null ? null : { file: known });
       const worker = breakpoints ? await pool.takeDeep() : await pool.take(known);
@@ -168,6 +173,7 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
           ? sandbox.runtimePath(breakpoints ? originalOf(runtime) : runtime.name)
           : (copy ?? `${WORKER_FILES.blobs}/${job.spec.module}`),
         prepared: (runtime !== undefined && !breakpoints) || copy !== null,
+        comesWithEngine: runtime !== undefined,
         keepPrepared: known === null && !runtime && !breakpoints,
       });
       await writeFile(path.join(worker.folder, "lease"), job.lease);
@@ -178,8 +184,7 @@ export async function createWasmDriver({ folder, cache, poolSize, inUse }: WasmD
           const guest = followTaken(worker);
           await worker.hand(workerJob, job.vcpu);
           // where it is not kept, the next job tries again
-          if (workerJob.keepPrepared) void guest.ended.then(() => modules.keep(module, worker.folder)).catch(() => {});
-          return running(guest);
+          return workerJob.keepPrepared ? running(guest, () => modules.keep(module, worker.folder)) : running(guest);
         },
         discard,
       };

@@ -1,5 +1,6 @@
 /** What a cheating customer may bring where a referee's segment was ordered, and what is refused of any job. */
 import { expect, it } from "vitest";
+import { preparationFuel } from "@xenoservers/market";
 import { canonicalBytes, jobHashOf, segmentHashOf, toHex, type JobSpec, type Json, type Segment } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { fakeJob } from "../../testing/fake-customer.ts";
@@ -54,6 +55,17 @@ it("takes what its customer was told fits, and says in words what does not", () 
   expect(wholeProblem({}, { inputs: { entries: [file("elsewhere/a", 0)], mounts } })).toContain("no folder");
   expect(wholeProblem({ outputMibMax: 65_000 })).toContain("--max-output");
   expect(wholeProblem({ memoryMibMax: 4_096 })).toContain("more memory than the lease");
+});
+
+it("refuses a module whose making costs all the fuel that the lease pays for, unless a referee runs what was stated", () => {
+  const moduleSize = 1024 * 1024;
+  const of = (fuelMax: bigint, judges: string | null, driverOf = driver): string | null => {
+    const ordered = orderedFor({ jobHash: jobHashOf(nodeCrypto, fake.job.spec), segment: false, judges, fuelMax: fuelMax.toString() });
+    return jobProblem(nodeCrypto, driverOf, ordered, { ...fake.job, moduleSize });
+  };
+  const price = preparationFuel(moduleSize);
+  expect(of(price, null)).toContain("making the module ready takes 0.26 Gfuel");
+  expect([of(price + 1n, null), of(1n, "44".repeat(32)), of(1n, null, { ...driver, hasRuntime: () => true })]).toEqual([null, null, null]);
 });
 
 it("refuses a text that no order can have been signed over, and does not stumble", () => {

