@@ -68,8 +68,8 @@ const UNIT = ".service";
 const GUESTS_UNIT = "-guests.service";
 
 /**
- * The group of that unit; null where there is none. No group that is delegated to the daemon itself holds guests that outlive it: while they
- * live, systemd could start no daemon in a group that has groups with limits below it.
+ * The group of that unit; null where there is none. No group that is delegated to the daemon itself holds guests that outlive it: while
+ * they live, systemd could start no daemon in a group that has groups with limits below it.
  */
 async function guestsUnit(own: string): Promise<string | null> {
   if (!own.endsWith(UNIT)) return null;
