@@ -40,6 +40,7 @@ machines("code that broke out of QEMU", () => {
   let made = 0;
 
   beforeAll(async () => {
+    process.umask(0o077); // as the unit of `xeno serve --install` has it
     folder = await mkdtemp(path.join(tmpdir(), "xeno-out-of-qemu-"));
     const at = path.join(folder, "qemu");
     await makeVmFolder(at);

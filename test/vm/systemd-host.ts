@@ -3,7 +3,7 @@
  * have here: for what only an init of its own can show. Emulated; direct from its kernel, without the seed's cloud-init.
  */
 import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { GuestAgent } from "../../packages/guests/src/qemu/machine/agent.ts";
@@ -38,6 +38,9 @@ export interface SystemdHost {
   sh(script: string): Promise<Ran>;
   close(): Promise<void>;
 }
+
+/** The kernel's own look at its timer gives up where the host is busy (`no_timer_check`). */
+const WORDS = "root=/dev/vda1 rw console=ttyS0 quiet panic=-1 no_timer_check cloud-init=disabled";
 
 /** The disk's own kernel and RAM disk, which fit its modules. */
 async function bootFiles(): Promise<{ kernel: string; initrd: string }> {
@@ -80,7 +83,7 @@ async function argsOf(folder: string): Promise<string[]> {
       "-serial",
       `file:${folder}/console`,
     ],
-    ...["-kernel", kernel, "-initrd", initrd, "-append", `root=/dev/vda1 rw console=ttyS0 quiet cloud-init=disabled ${MASKED}`],
+    ...["-kernel", kernel, "-initrd", initrd, "-append", `${WORDS} ${MASKED}`],
     ...["-drive", `if=virtio,format=qcow2,cache=unsafe,file=${overlay}`, "-drive", `if=virtio,format=raw,readonly=on,file=${product}`],
     ...["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net", "-device", "virtio-serial"],
     ...["-chardev", `socket,id=agent,path=${folder}/agent,server=on,wait=off`],
@@ -132,7 +135,11 @@ export async function startSystemdHost(port: number): Promise<SystemdHost> {
       await rm(folder, { recursive: true, force: true });
     },
   };
-  await until(async () => qemu.exitCode === null && (await host.sh("true").catch(() => null)) !== null);
+  await until(async () => {
+    if (qemu.exitCode !== null)
+      throw new Error(`the Debian host ended: ${(await readFile(path.join(folder, "console"), "utf8")).slice(-2_000)}`);
+    return (await host.sh("true").catch(() => null)) !== null;
+  });
   const set = await host.sh(setUp(port));
   if (set.code !== 0) throw new Error(`the Debian host was not set up: ${set.stderr}`);
   return host;
