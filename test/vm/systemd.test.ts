@@ -17,10 +17,6 @@ const XENO = "/opt/xeno/packages/cli/bin/xeno";
 const DATA = "/srv/xeno";
 const GUESTS = "/sys/fs/cgroup/xenoserver.slice/xenoserver-guests.service";
 const SIZES = { memoryMibMax: 16, diskMibMax: 1, outputMibMax: 1 };
-const USERS = [
-  ["root", "root"],
-  ["a user of its own", "olga"],
-] as const;
 
 machines("a server that systemd runs", () => {
   let market: TestMarket;
@@ -31,7 +27,6 @@ machines("a server that systemd runs", () => {
     market = await startMarket();
     await market.daemon.close(); // its one server is the one under systemd
     host = await startSystemdHost(Number(new URL(market.customer.url).port));
-    await sh("useradd olga");
   });
   afterAll(async () => {
     await host?.close();
@@ -55,19 +50,24 @@ machines("a server that systemd runs", () => {
   }
   const systemctl = (words: string): Promise<string> => sh(`systemctl ${words}`);
 
-  async function install(user: string): Promise<void> {
-    const at = path.join(folder, user);
+  async function install(): Promise<void> {
+    const at = path.join(folder, "server");
     await enrolIn(at, market.owner);
     const { stdout: packed } = await run("sh", ["-c", 'tar -C "$1" -cf - . | base64 -w0', "sh", at]);
     await sh(`mkdir -p ${DATA}/prepared && echo ${packed} | base64 -d | tar -xC ${DATA}
       cp /opt/xeno/prepared/* ${DATA}/prepared/
-      printf 'pool = 0\\ndrain_seconds = 1\\n[vm]\\nenabled = false\\n[disk]\\nleft_free_gib = 0\\n' >${DATA}/xenoserver.toml
-      chown -R ${user} ${DATA}`);
-    const written = await sh(`setpriv --reuid ${user} --clear-groups env HOME=${DATA} ${XENO} serve --install --data ${DATA}`);
+      printf 'pool = 0\\ndrain_seconds = 1\\n[vm]\\nenabled = false\\n' >${DATA}/xenoserver.toml`);
+    const written = await sh(`HOME=/root ${XENO} serve --install --data ${DATA}`);
     expect(written.split("\n").map((file) => path.basename(file))).toEqual(["xenoserver.service", "xenoserver-guests.service"]);
-    if (user !== "root") await sh(`cp ${DATA}/*.service /etc/systemd/system/`);
     await systemctl("daemon-reload");
     await listedAfter(() => systemctl("enable --now xenoserver"));
+  }
+
+  /** The disk is a small one: by what a running daemon reads anew, it may be used up. */
+  async function reload(): Promise<void> {
+    await sh(`printf '[disk]\\nleft_free_gib = 0\\n' >>${DATA}/xenoserver.toml`);
+    await systemctl("reload xenoserver");
+    await until(async () => (await journal()).includes("xenoserver.toml reread: changed: disk.left_free_gib"));
   }
 
   async function running() {
@@ -82,30 +82,21 @@ machines("a server that systemd runs", () => {
   /** Of the one guest that runs. */
   const held = async (file: string): Promise<string> => sh(`cat ${GUESTS}/xeno-guest-*/${file}`);
 
-  describe.each(USERS)("as %s", (_, user) => {
+  describe("as root", () => {
     let lease: Lease;
     beforeAll(async () => {
-      await install(user);
+      await install();
+      await reload();
       lease = await running();
     });
-    afterAll(async () => {
-      await systemctl("stop xenoserver xenoserver-guests");
-      await sh(`rm -rf ${DATA} /etc/systemd/system/xenoserver*`);
-    });
 
-    it("holds a guest to its lease by its group, and says so in its offer", async () => {
+    it("holds a guest to its lease by its group, beside the daemon's own", async () => {
       const bounds = boundsOf({ ...SIZES, breakpoints: null });
       expect(await held("memory.max")).toBe(String(Math.ceil(bounds.memoryBytesMax / MIB) * MIB));
       expect([await held("pids.max"), await held("cpu.weight"), await held("memory.swap.max")]).toEqual(["72", "100", "0"]);
       expect(Number(await held("pids.current"))).toBeGreaterThan(5); // it is in there
       const daemon = await sh("cat /proc/$(systemctl show -p MainPID --value xenoserver)/cgroup");
       expect(daemon).toBe("0::/xenoserver.slice/xenoserver.service");
-    });
-
-    it("takes what it reads anew by a reload", async () => {
-      await sh(`echo 'hours = "00:00-24:00"' | cat - ${DATA}/xenoserver.toml >${DATA}/new && cat ${DATA}/new >${DATA}/xenoserver.toml`);
-      await systemctl("reload xenoserver");
-      await until(async () => (await journal()).includes("xenoserver.toml reread: changed: hours"));
     });
 
     it.each([
