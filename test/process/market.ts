@@ -79,7 +79,8 @@ async function register(client: MarketClient, name: string): Promise<void> {
   await client.act("party", { party, name, rootKey: signer.publicKey, recoveryKey: null });
 }
 
-async function enrolIn(at: string, of: MarketClient): Promise<void> {
+/** Makes a folder that of a server of theirs. */
+export async function enrolIn(at: string, of: MarketClient): Promise<void> {
   const seed = randomBytes(32);
   const { party } = of.identity;
   const grant = {

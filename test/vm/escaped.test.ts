@@ -10,6 +10,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { OWN_BOX, boxed, innermostOf, isRoot, uidOf } from "../../packages/guests/src/qemu/machine/box.ts";
+import { inOwnBox } from "../../packages/guests/src/qemu/machine/own-box.ts";
 import { planVm } from "../../packages/guests/src/qemu/machine/plan.ts";
 import { boxFolder, boxPath, giveToBox, launchVm, makeVmFolder, type Vm } from "../../packages/guests/src/qemu/machine/vm.ts";
 import { hostLimits, removeCgroup, wasOutOfMemory, type Cgroup } from "../../packages/guests/src/cgroup.ts";
@@ -39,6 +40,7 @@ machines("code that broke out of QEMU", () => {
   let made = 0;
 
   beforeAll(async () => {
+    process.umask(0o077); // as the unit of `xeno serve --install` has it
     folder = await mkdtemp(path.join(tmpdir(), "xeno-out-of-qemu-"));
     const at = path.join(folder, "qemu");
     await makeVmFolder(at);
@@ -173,5 +175,17 @@ machines("code that broke out of QEMU", () => {
     expect((await escaped("my $x = 'x' x (256 * 1024 * 1024); length $x", cgroup)).said).toBe("");
     expect(await wasOutOfMemory(cgroup)).toBe(true);
     await removeCgroup(cgroup);
+  });
+
+  it.runIf(limits.kind !== "process")("is bounded, too, where the daemon has a program look at an image", async () => {
+    const at = path.join(folder, "looked-at");
+    await makeVmFolder(at);
+    const uid = uidOf(NAME);
+    await giveToBox(boxFolder(at), uid);
+    const work = { folder: boxFolder(at), fileMibMax: 1, uid, memoryMib: 64 };
+    const looked = (mib: number) =>
+      inOwnBox(work, ["perl", "-e", `my $x = 'x' x (${mib} * 1024 * 1024); print length $x`], ([program, ...args]) => run(program, args));
+    expect((await looked(8)).stdout).toBe(String(8 * 1024 * 1024));
+    await expect(looked(256)).rejects.toMatchObject({ fault: "untold", message: expect.stringContaining("64 MiB") });
   });
 });

@@ -33,7 +33,7 @@ export const machines = (name: string, suite: () => void): void => void describe
 
 const cache = path.join(tmpdir(), "xeno-vm-test-cache");
 
-async function once(name: string, make: (part: string) => Promise<void>): Promise<string> {
+export async function once(name: string, make: (part: string) => Promise<void>): Promise<string> {
   const file = path.join(cache, name);
   const there = await access(file).then(
     () => true,
@@ -232,6 +232,7 @@ export const VM_TOML = "[policy]\nmax_lease_hours = 1\n[capacity]\nvcpu = 2\n";
 
 /** Machines outlive their daemon: what is left of them ends with the market. */
 export async function vmMarket(toml = VM_TOML): Promise<TestMarket> {
+  process.umask(0o077); // as the unit of `xeno serve --install` has it
   const market = await startMarket({}, toml);
   const close = market.close.bind(market);
   market.close = async () => {

@@ -3,7 +3,7 @@
  * delegated, else version 1, else only what a process can be held to. A guarantee by weight, a ceiling where one is asked for, a hard
  * limit on memory and on processes. Who controls the inputs: the owner's machine; sizes, customers within their leases.
  */
-import { mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { access, mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { isRecord } from "./json.ts";
 import { codeOf, messageOf } from "./thrown.ts";
@@ -55,18 +55,46 @@ async function ownGroups(): Promise<Map<string, string>> {
   return groups;
 }
 
+const CONTROLLERS = ["cpu", "memory", "pids"];
+const controlled = (base: string): Promise<void> => put(base, "cgroup.subtree_control", CONTROLLERS.map((name) => `+${name}`).join(" "));
+
+async function checkDelegated(base: string): Promise<void> {
+  const offered = (await readFile(path.join(base, "cgroup.controllers"), "utf8")).split(/\s+/);
+  if (!CONTROLLERS.every((name) => offered.includes(name))) throw new Error("cpu, memory and pids are not delegated");
+}
+
+const UNIT = ".service";
+/** Of a daemon that is the unit NAME.service, the unit for its guests is NAME-guests.service beside it (`xeno serve --install`). */
+const GUESTS_UNIT = "-guests.service";
+
+/**
+ * The group of that unit; null where there is none. No group that is delegated to the daemon itself holds guests that outlive it: while
+ * they live, systemd could start no daemon in a group that has groups with limits below it.
+ */
+async function guestsUnit(own: string): Promise<string | null> {
+  if (!own.endsWith(UNIT)) return null;
+  const base = path.join(MOUNT, own.slice(0, -UNIT.length) + GUESTS_UNIT);
+  const isThere = await access(base).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere) return null;
+  await checkDelegated(base);
+  await controlled(base);
+  return base;
+}
+
 const OWN_LEAF = "xeno-daemon";
 
 /** A delegated group holds no process itself (the kernel's "no internal processes" rule): this one moves into a leaf. */
 async function version2(own: string): Promise<string> {
   const base = path.join(MOUNT, path.basename(own) === OWN_LEAF ? path.dirname(own) : own);
-  const offered = (await readFile(path.join(base, "cgroup.controllers"), "utf8")).split(/\s+/);
-  if (!["cpu", "memory", "pids"].every((name) => offered.includes(name))) throw new Error("cpu, memory and pids are not delegated");
+  await checkDelegated(base);
   const leaf = path.join(base, OWN_LEAF);
   await mkdir(leaf, { recursive: true });
   await put(leaf, "cgroup.procs", process.pid);
   try {
-    await put(base, "cgroup.subtree_control", "+cpu +memory +pids");
+    await controlled(base);
   } catch (error) {
     // others live in this group, which is not this process's alone
     await put(base, "cgroup.procs", process.pid);
@@ -130,7 +158,8 @@ async function findLimits(): Promise<Limits> {
     [
       "cgroup2",
       async () => {
-        const base = await version2(groups.get("") ?? "/");
+        const own = groups.get("") ?? "/";
+        const base = (await guestsUnit(own)) ?? (await version2(own));
         return (name) => group2(base, name);
       },
     ],

@@ -4,7 +4,7 @@
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, constants, openSync } from "node:fs";
-import { copyFile, mkdir, readFile, readdir, rm } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readFile, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import type { Writable } from "node:stream";
 import { setShare, type Cgroup } from "./cgroup.ts";
@@ -151,7 +151,9 @@ export class WorkerPool {
   async #start(deep = false): Promise<Waiting> {
     const folder = path.join(this.#folder, `${process.hrtime.bigint()}-${++this.#made}`);
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    await mkdir(path.join(folder, WORKER_FILES.blobs), { mode: 0o755 });
+    const blobs = path.join(folder, WORKER_FILES.blobs);
+    await mkdir(blobs);
+    await chmod(blobs, 0o755); // whatever the daemon's umask takes away: it is the daemon's, and its guest's to read
     await this.#sandbox.own(folder);
     const preload = deep ? null : this.#preload;
     const copy = preload && "file" in preload ? await copied(preload.file, folder) : null;

@@ -1,13 +1,13 @@
 /** A guest's process in its control group, where this machine has any: joined before it runs, held, ended and removed. */
 import { execFile } from "node:child_process";
-import { access, mkdir, mkdtemp, readFile, readdir, rm } from "node:fs/promises";
+import { access, mkdir, mkdtemp, readFile, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../../../test/until.ts";
 import { JOIN_GROUPS, hostLimits, removeCgroup, wasOutOfMemory, type Cgroup, type Limits, type Share } from "./cgroup.ts";
-import { WorkerPool, createSandbox, followTaken, isAlive, type Sandbox } from "./index.ts";
+import { WORKER_FILES, WorkerPool, createSandbox, followTaken, isAlive, type Sandbox } from "./index.ts";
 import { groupOf, shareOf } from "./worker-group.ts";
 
 const run = promisify(execFile);
@@ -69,6 +69,21 @@ describe.runIf(limits.kind !== "process")("a control group", () => {
     const words = ["-c", `${JOIN_GROUPS}\necho went on`, "sh", path.join(folder, "no-group")];
     await expect(run("sh", words)).rejects.toMatchObject({ stdout: "", code: 1 });
   });
+});
+
+it("can be read by its guest where the daemon puts files for it, whatever the daemon's umask", async () => {
+  const pool = new WorkerPool(sandbox, path.join(folder, "umask"), 0);
+  const before = process.umask(0o077); // as the unit of `xeno serve --install` has it
+  try {
+    const worker = await pool.take();
+    expect((await stat(path.join(worker.folder, WORKER_FILES.blobs))).mode & 0o777).toBe(0o755);
+    const guest = followTaken(worker);
+    await guest.kill();
+    await guest.ended;
+    await guest.dispose();
+  } finally {
+    process.umask(before);
+  }
 });
 
 /** Groups of workers in that folder. */

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { pathProblem, unitText } from "./install-unit.ts";
+import { guestsUnitText, pathProblem, unitText } from "./install-unit.ts";
 
 const run = promisify(execFile);
 const systemd = !spawnSync("systemd-analyze", ["--version"]).error;
@@ -39,9 +39,13 @@ it.each(["plain", "with space", "a:b", "100%n", "$HOME"])(
       metricsPort: null,
     };
     const file = path.join(folder, "xenoserver.service");
+    const guests = path.join(folder, "xenoserver-guests.service");
     await writeFile(file, unitText(unit));
+    await writeFile(guests, guestsUnitText(null));
     if (!systemd) return;
-    expect((await run("systemd-analyze", ["verify", file])).stderr.split("\n").filter((line) => line.includes("xenoserver"))).toEqual([]);
+    expect(
+      (await run("systemd-analyze", ["verify", file, guests])).stderr.split("\n").filter((line) => line.includes("xenoserver")),
+    ).toEqual([]);
   },
 );
 

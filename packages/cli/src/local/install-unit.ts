@@ -1,10 +1,20 @@
-/** `xeno serve --install`: a hardened systemd unit that starts this very program, wherever it lies. */
+/**
+ * `xeno serve --install`: a hardened systemd unit that starts this very program, wherever it lies, and a second one that holds the control
+ * groups of its guests. These outlive the daemon, and the kernel lets no process into a group whose groups below have limits of their own:
+ * in the daemon's, systemd could not start it again while a guest lives.
+ */
 import { execFile } from "node:child_process";
 import { access, mkdir, realpath, writeFile } from "node:fs/promises";
 import { userInfo } from "node:os";
 import path from "node:path";
 import { print, say, yellow } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
+
+const UNIT = "xenoserver.service";
+/** By this name the daemon finds it beside its own (guests/src/cgroup.ts). */
+const GUESTS_UNIT = "xenoserver-guests.service";
+/** Above both: who may write there may move processes from one to the other. */
+const SLICE = "xenoserver.slice";
 
 interface Unit {
   /** The program's Node, its entry, and the folder that holds all of its code; none of them a link. */
@@ -55,10 +65,54 @@ const bound = (file: string, mark = ""): string => quoted(`${mark}${file.replace
 
 const metricsAt = (port: number | null): string => (port === null ? "" : ` --metrics-port ${port}`);
 
+/** Without root the daemon moves what it starts into its guests' groups itself, which takes the right to in the group above both. */
+const given = (user: string | null): string =>
+  user === null
+    ? ""
+    : `User=${user}
+ExecStartPre=-+/bin/chown ${user} /sys/fs/cgroup/${SLICE}/cgroup.procs
+`;
+
+/**
+ * Its group is there as long as a process is in it: one that sleeps, in a group of its own below, before the unit counts as started. What
+ * follows `-` may fail: where control groups are of version 1, the daemon's unit is enough.
+ */
+const KEEPER = `group=/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)/keeper
+{ mkdir "$group" && echo $$ > "$group/cgroup.procs"; } || true
+sleep infinity &`
+  .replaceAll("$", "$$$$")
+  .replaceAll("\n", "; ");
+
+/** Stopping it ends all guests. */
+export const guestsUnitText = (user: string | null): string => `[Unit]
+Description=Guests of the xenoserver
+
+[Service]
+Type=forking
+${given(user)}ExecStart=/bin/sh -c '${KEEPER}'
+Slice=${SLICE}
+Delegate=cpu memory pids
+# each guest has a bound of its own; systemd's would be one for all of them
+TasksMax=infinity
+CapabilityBoundingSet=
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+PrivateNetwork=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+SystemCallArchitectures=native
+`;
+
 export const unitText = ({ node, entry, program, folder, configFile, user, metricsPort }: Unit): string => `[Unit]
 Description=Xenoserver
-After=network-online.target
+After=network-online.target ${GUESTS_UNIT}
 Wants=network-online.target
+Requires=${GUESTS_UNIT}
 
 [Service]
 ExecStart=${quoted(node)} ${word(entry)} serve --data ${word(folder)} --config ${word(configFile)}${metricsAt(metricsPort)}
@@ -92,7 +146,10 @@ RestrictRealtime=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
 SystemCallArchitectures=native
+Slice=${SLICE}
+# for a host with control groups of version 1 alone, where groups within groups hold no process back
 Delegate=yes
+TasksMax=infinity
 
 [Install]
 WantedBy=multi-user.target
@@ -112,10 +169,10 @@ async function programFolder(from: string): Promise<string> {
   }
 }
 
-/** What systemd's own check says of the unit; null where it is content, or not here. */
-function complaints(file: string): Promise<string[] | null> {
+/** What systemd's own check says of the units; null where it is content, or not here. */
+function complaints(files: readonly string[]): Promise<string[] | null> {
   return new Promise((resolve) =>
-    execFile("systemd-analyze", ["verify", file], (error, _, stderr) =>
+    execFile("systemd-analyze", ["verify", ...files], (error, _, stderr) =>
       resolve(error && typeof error.code === "number" ? stderr.split("\n").filter((line) => line !== "") : null),
     ),
   );
@@ -138,15 +195,22 @@ export async function installUnit(folder: string, configFile: string, metricsPor
   const root = process.getuid?.() === 0;
   const user = root ? null : userInfo().username;
   const program = await programFolder(path.dirname(entry));
-  const text = unitText({ node, entry, program, folder: data, configFile: config, user, metricsPort });
-  const file = root ? "/etc/systemd/system/xenoserver.service" : path.join(data, "xenoserver.service");
-  await writeFile(file, text);
-  print(file);
-  const wrong = await complaints(file);
+  const units: readonly [string, string][] = [
+    [UNIT, unitText({ node, entry, program, folder: data, configFile: config, user, metricsPort })],
+    [GUESTS_UNIT, guestsUnitText(user)],
+  ];
+  const files: string[] = [];
+  for (const [name, text] of units) {
+    const file = path.join(root ? "/etc/systemd/system" : data, name);
+    await writeFile(file, text);
+    print(file);
+    files.push(file);
+  }
+  const wrong = await complaints(files);
   if (wrong) say(yellow("systemd-analyze verify does not take it:"), ...wrong.map((line) => `  ${line}`));
   say(
     root
       ? "start it with: systemctl daemon-reload && systemctl enable --now xenoserver"
-      : "not root: copy it to /etc/systemd/system/ and enable it there",
+      : "not root: copy both to /etc/systemd/system/ and enable xenoserver there",
   );
 }

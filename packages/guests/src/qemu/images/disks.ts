@@ -6,7 +6,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { filesOnDisk } from "@xenoservers/protocol";
 import type { Command } from "../../command.ts";
-import { OWN_BOX, boxed } from "../machine/box.ts";
+import { inOwnBox } from "../machine/own-box.ts";
 import { cached, type Cache } from "./cache.ts";
 import { checkImage } from "./image.ts";
 import { Refusal } from "../refusal.ts";
@@ -15,6 +15,8 @@ import { VM_FILES } from "../machine/plan.ts";
 const run = promisify(execFile);
 const MIB = 1024 * 1024;
 const CHECK_MS = 120_000;
+/** Of what writes one disk anew, its own tables and what is under way. */
+const CONVERT_MIB = 512;
 
 /** An empty qcow2 of that size; what lies under it is said when it is opened, never in the file. */
 export async function blankOverlay(cache: Cache, diskMib: number, to: string): Promise<void> {
@@ -93,16 +95,11 @@ export async function flatten({ box, uid, base, to }: { box: string; uid: number
     },
   });
   const fileMibMax = Math.ceil(Number(checked.virtualBytes) / MIB) + 64;
-  const [program, ...args] = await boxed({ ...OWN_BOX, folder: box, files: [{ host: base.file, name: "disk" }], fileMibMax, uid }, [
-    "qemu-img",
-    "convert",
-    "-q",
-    "-O",
-    "qcow2",
-    `json:${layered}`,
-    "/w/flat.qcow2",
-  ]);
-  await run(program, args, { timeout: 600_000, killSignal: "SIGKILL" });
+  const work = { folder: box, files: [{ host: base.file, name: "disk" }], fileMibMax, uid, memoryMib: CONVERT_MIB };
+  const words = ["qemu-img", "convert", "-q", "-O", "qcow2", `json:${layered}`, "/w/flat.qcow2"];
+  await inOwnBox(work, words, async ([program, ...args]) => {
+    await run(program, args, { timeout: 600_000, killSignal: "SIGKILL" });
+  });
   await rename(path.join(box, "flat.qcow2"), to);
   await readableByAll(to);
 }

@@ -4,7 +4,7 @@
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { access, mkdir, readFile, readdir, realpath, rename, rm, writeFile } from "node:fs/promises";
+import { access, chmod, mkdir, readFile, readdir, realpath, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { MODE, cpio, type CpioEntry } from "./cpio.ts";
@@ -112,12 +112,14 @@ export async function stockProblem(): Promise<string | null> {
 }
 
 async function kept(file: string, bytes: Uint8Array): Promise<string> {
-  if (await there(file)) return file;
-  await mkdir(path.dirname(file), { recursive: true, mode: 0o755 });
+  await mkdir(path.dirname(file), { recursive: true });
   const part = `${file}.${process.pid}.part`;
   try {
-    await writeFile(part, bytes, { mode: 0o644 });
-    await rename(part, file);
+    if (!(await there(file))) {
+      await writeFile(part, bytes);
+      await rename(part, file);
+    }
+    await chmod(file, 0o644); // for boxes' users, whatever the umask of the daemon that made it
   } catch (error) {
     await rm(part, { force: true });
     throw error;

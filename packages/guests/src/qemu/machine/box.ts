@@ -56,6 +56,8 @@ export const uidOf = (id: string): number => UID_BASE + (Number.parseInt(id.slic
  */
 const ENTER = `
 set -e
+# its user passes through the folders made here, whatever the daemon's umask
+umask 022
 folder=$1; kvm=$2; tpm=$3; blocks=$4
 free="$5 --bounding-set=-all --inh-caps=-all --ambient-caps=-all --no-new-privs --pdeathsig KILL"
 calls=$6

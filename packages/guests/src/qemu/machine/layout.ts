@@ -16,7 +16,7 @@ import {
   vmSpecProblem,
   type VmSpec,
 } from "@xenoservers/protocol";
-import { OWN_BOX, boxed, uidOf, type BoundFile } from "./box.ts";
+import { uidOf, type BoundFile } from "./box.ts";
 import type { Cache } from "../images/cache.ts";
 import { blankFormatted, blankOverlay, blankRaw, checkInside } from "../images/disks.ts";
 import type { Stock } from "../images/stock.ts";
@@ -27,6 +27,7 @@ import { imageDisks } from "../oci/image-disks.ts";
 import { Refusal } from "../refusal.ts";
 import { VM_FILES, type PlanInput } from "./plan.ts";
 import type { SnapshotSource } from "../snapshots/snapshot.ts";
+import { inOwnBox } from "./own-box.ts";
 import { boxPath, giveToBox } from "./vm.ts";
 
 const MIB = 1024 * 1024;
@@ -58,6 +59,7 @@ export interface LayoutOptions {
 }
 
 export interface Laid {
+  customer: string;
   plan: PlanInput;
   files: BoundFile[];
   oci: boolean;
@@ -224,8 +226,17 @@ export async function layOut(options: LayoutOptions, job: MachineJob, folder: st
     ...{ spec, accel: host.accel, files: laying.planned, diskIopsMax, diskBytesPerSecondMax, restore: null, deterministic },
     sharedMemory: deterministic ? `/w/${VM_FILES.memory}` : null,
   };
-  return { plan, files: laying.files, oci: vm.kind === "oci", templateKey: vm.kind === "oci" ? templateKeyOf(host, spec) : "" };
+  return {
+    customer: job.customer,
+    plan,
+    files: laying.files,
+    oci: vm.kind === "oci",
+    templateKey: vm.kind === "oci" ? templateKeyOf(host, spec) : "",
+  };
 }
+
+/** The tables of the largest image that fits a disk, read whole. */
+const CHECK_MIB = 1_024;
 
 /** QEMU's own look at the image's tables; a box of its own, for QEMU's code reads a stranger's bytes there too. */
 async function checkInBox(image: string, folder: string, uid: number, signal?: AbortSignal): Promise<void> {
@@ -237,15 +248,8 @@ async function checkInBox(image: string, folder: string, uid: number, signal?: A
     "read-only": true,
     file: { driver: "file", filename: "/img/disk", locking: "off" },
   });
-  await checkInside(
-    await boxed({ ...OWN_BOX, folder: box, files: [{ host: image, name: "disk" }], fileMibMax: 1, uid }, [
-      "qemu-img",
-      "check",
-      "-q",
-      `json:${description}`,
-    ]),
-    signal,
-  );
+  const work = { folder: box, files: [{ host: image, name: "disk" }], fileMibMax: 1, uid, memoryMib: CHECK_MIB };
+  await inOwnBox(work, ["qemu-img", "check", "-q", `json:${description}`], (command) => checkInside(command, signal));
 }
 
 /** Guests that are alike up to the moment they get their job. */

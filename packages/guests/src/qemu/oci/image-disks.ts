@@ -14,7 +14,9 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { isRecord, parseOwn } from "../../json.ts";
 import { cached, touch, type Cache } from "../images/cache.ts";
-import { OWN_BOX, boxed, uidOf } from "../machine/box.ts";
+import type { Command } from "../../command.ts";
+import { uidOf } from "../machine/box.ts";
+import { inOwnBox } from "../machine/own-box.ts";
 import { giveToBox, makeVmFolder } from "../machine/vm.ts";
 import type { TarEntry } from "@xenoservers/protocol/archive";
 import { Refusal } from "../refusal.ts";
@@ -30,6 +32,9 @@ const MIB = 1024 * 1024;
 const TIMEOUT_MS = 10 * 60_000;
 /** Of the box that writes a file system; it is no lease's. */
 const BUILDER = "00000001";
+/** What it works with, and what its process has in all: it would take a quarter of the host's memory and every processor. */
+const HELD_TO = ["-mem", "256M", "-processors", "2"] as const;
+const WRITER_MIB = 1_024;
 /** Each is a device of the guest, and takes memory of its kernel. */
 const DISKS_MAX = 16;
 const LAYERS_IN_A_DISK = 8;
@@ -202,18 +207,9 @@ function writerFailed(code: number | null, said: string): Error {
   );
 }
 
-async function writeDisk(content: DiskContent, archives: Archives, input: ImageInput, part: string): Promise<void> {
-  const folder = path.join(input.work, "writer");
-  await rm(folder, { recursive: true, force: true });
-  await makeVmFolder(folder);
-  const box = path.join(folder, "box");
-  const uid = uidOf(BUILDER);
-  await giveToBox(box, uid);
-  const words = ["sqfstar", "-comp", "lz4", "-no-progress", "-quiet", "-mkfs-time", "0", "/w/disk"];
-  const [program, ...args] = await boxed({ ...OWN_BOX, folder: box, fileMibMax: Math.ceil(input.bytesMax / MIB) * 2 + 64, uid }, words);
-  const from = Readable.from(archiveOf(content, await archives.all(content.layers)));
+/** Runs what writes a disk to its end, with the archive as its input. */
+async function fed([program, ...args]: Command, from: Readable, signal?: AbortSignal): Promise<void> {
   // SIGKILL: unshare ignores what asks it to end, and takes its children along when it dies
-  const { signal } = input;
   const called = signal ? { signal } : {};
   const bounds = { timeout: TIMEOUT_MS, killSignal: "SIGKILL", ...called } as const;
   const child = spawn(program, args, { stdio: ["pipe", "ignore", "pipe"], ...bounds, detached: true });
@@ -230,6 +226,19 @@ async function writeDisk(content: DiskContent, archives: Archives, input: ImageI
   });
   const code = await ended;
   if (code !== 0) throw writerFailed(code, said);
+}
+
+async function writeDisk(content: DiskContent, archives: Archives, input: ImageInput, part: string): Promise<void> {
+  const folder = path.join(input.work, "writer");
+  await rm(folder, { recursive: true, force: true });
+  await makeVmFolder(folder);
+  const box = path.join(folder, "box");
+  const uid = uidOf(BUILDER);
+  await giveToBox(box, uid);
+  const words = ["sqfstar", "-comp", "lz4", "-no-progress", "-quiet", ...HELD_TO, "-mkfs-time", "0", "/w/disk"];
+  const work = { folder: box, fileMibMax: Math.ceil(input.bytesMax / MIB) * 2 + 64, uid, memoryMib: WRITER_MIB };
+  const from = Readable.from(archiveOf(content, await archives.all(content.layers)));
+  await inOwnBox(work, words, (command) => fed(command, from, input.signal));
   await rename(path.join(box, "disk"), part);
 }
 

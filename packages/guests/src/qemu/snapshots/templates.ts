@@ -10,13 +10,17 @@ import { mkdir, readFile, readdir, rename, rm, stat, utimes, writeFile } from "n
 import path from "node:path";
 import { promisify } from "node:util";
 import { statGuestFile } from "../../guest-files.ts";
+import type { Cgroup } from "../../cgroup.ts";
 import { isRecord, parseOwn } from "../../json.ts";
+import { customerFolder } from "../images/cache.ts";
 import { isAlive, isProcessId, startTicksOf, type ProcessId } from "../../pool.ts";
 import { OWN_BOX, uidOf, type BoundFile } from "../machine/box.ts";
 import { flatten, type Base } from "../images/disks.ts";
 import { JobPort } from "../oci/job-port.ts";
-import { VM_FILES, planVm, type PlanInput } from "../machine/plan.ts";
+import { inOwnGroup } from "../machine/own-box.ts";
+import { VM_FILES, VM_OVERHEAD_MIB, planVm, type PlanInput } from "../machine/plan.ts";
 import { ignoreSharedMemory, loadState, saveState } from "../machine/state.ts";
+import { templatesToDrop, type KeptTemplate } from "./template-room.ts";
 import { boxFolder, boxPath, giveToBox, launchVm, makeVmFolder, type Vm } from "../machine/vm.ts";
 
 const run = promisify(execFile);
@@ -36,12 +40,19 @@ export interface Template {
 interface Kept {
   keeper: ProcessId;
   descriptor: number;
+  /** By whose share it counts, as customerFolder names them; empty: the owner's own. Earlier daemons wrote none. */
+  maker?: string;
 }
 
 const isKept = (value: unknown): value is Kept =>
-  isRecord(value) && isProcessId(value["keeper"]) && typeof value["descriptor"] === "number";
+  isRecord(value) &&
+  isProcessId(value["keeper"]) &&
+  typeof value["descriptor"] === "number" &&
+  (value["maker"] === undefined || typeof value["maker"] === "string");
 
 interface TemplateSource {
+  /** For whom it is made; it is found for everybody. Empty: for the owner. */
+  customer: string;
   plan: PlanInput;
   files: readonly BoundFile[];
   kvm: boolean;
@@ -50,7 +61,7 @@ interface TemplateSource {
 /** A user id's worth of hex for boxes that belong to no lease. */
 const BUILDER = "00000003";
 
-async function keep(memory: string): Promise<Kept> {
+async function keep(memory: string): Promise<Pick<Kept, "keeper" | "descriptor">> {
   const child = spawn("perl", [path.join(import.meta.dirname, "../init/keeper.pl"), memory], {
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
@@ -74,13 +85,35 @@ function baseOf(plan: PlanInput, files: readonly BoundFile[]): Base {
   return { file: disk.host, format: plan.files.base.format };
 }
 
+/** Leaves memory, state and disk of a guest that waits for its job. */
+async function bootUntilReady(folder: string, { plan, files, kvm }: TemplateSource, cgroup: Cgroup | null): Promise<void> {
+  const overlay = boxPath(folder, VM_FILES.disk);
+  await run("qemu-img", ["create", "-q", "-f", "qcow2", overlay, `${plan.spec.diskMib}M`]);
+  await giveToBox(overlay, uidOf(BUILDER));
+  const args = planVm({ ...plan, sharedMemory: `/w/${VM_FILES.memory}`, restore: null });
+  const sizes = { fileMibMax: Math.max(plan.spec.memoryMib, plan.spec.diskMib) + 64, outputMibMax: 64 };
+  const vm = await launchVm({ ...OWN_BOX, folder, name: BUILDER, args, files, kvm, cgroup, ...sizes });
+  try {
+    await vm.begin();
+    const port = await JobPort.open(boxPath(folder, VM_FILES.job));
+    const ready = await Promise.race([port.ready(), new Promise<null>((resolve) => setTimeout(() => resolve(null), READY_MS))]);
+    if (ready === null) throw new Error("the guest did not get ready");
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    await vm.pause();
+    port.close();
+    await writeFile(path.join(folder, VM_FILES.state), await saveState(vm), { mode: 0o600 });
+  } finally {
+    await vm.quit();
+  }
+}
+
 export class Templates {
   readonly #folder: string;
   readonly #most: number;
   readonly #building = new Map<string, Promise<void>>();
   #log: (what: string, facts: Record<string, unknown>) => void;
 
-  /** At most so many are kept; the least used goes first. */
+  /** At most so many are kept, and of one customer its share of them; the least used goes first. */
   constructor(folder: string, most: number, log: (what: string, facts: Record<string, unknown>) => void = () => {}) {
     this.#folder = folder;
     this.#most = most;
@@ -129,55 +162,42 @@ export class Templates {
     return building;
   }
 
-  async #build(key: string, { plan, files, kvm }: TemplateSource): Promise<void> {
+  async #build(key: string, source: TemplateSource): Promise<void> {
     if ((await this.#kept(key)) !== null) return;
     const folder = path.join(this.#folder, `building-${key.slice(0, 16)}`);
     await rm(folder, { recursive: true, force: true });
     await makeVmFolder(folder);
-    let vm: Vm | null = null;
+    const { customer, plan, files } = source;
     try {
-      const overlay = boxPath(folder, VM_FILES.disk);
-      await run("qemu-img", ["create", "-q", "-f", "qcow2", overlay, `${plan.spec.diskMib}M`]);
-      await giveToBox(overlay, uidOf(BUILDER));
-      const args = planVm({ ...plan, sharedMemory: `/w/${VM_FILES.memory}`, restore: null });
-      const sizes = { fileMibMax: Math.max(plan.spec.memoryMib, plan.spec.diskMib) + 64, outputMibMax: 64 };
-      vm = await launchVm({ ...OWN_BOX, folder, name: BUILDER, args, files, kvm, ...sizes });
-      await vm.begin();
-      const port = await JobPort.open(boxPath(folder, VM_FILES.job));
-      const ready = await Promise.race([port.ready(), new Promise<null>((resolve) => setTimeout(() => resolve(null), READY_MS))]);
-      if (ready === null) throw new Error("the guest did not get ready");
-      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-      await vm.pause();
-      port.close();
-      const state = await saveState(vm);
-      await vm.quit();
-      await writeFile(path.join(folder, VM_FILES.state), state, { mode: 0o600 });
+      const memoryMib = plan.spec.memoryMib + VM_OVERHEAD_MIB[plan.accel];
+      await inOwnGroup(folder, memoryMib, (cgroup) => bootUntilReady(folder, source, cgroup));
       await flatten({
-        ...{ box: path.join(folder, "box"), uid: uidOf(BUILDER) },
+        ...{ box: boxFolder(folder), uid: uidOf(BUILDER) },
         base: baseOf(plan, files),
         to: path.join(folder, "disk.qcow2"),
       });
       if (statGuestFile(boxFolder(folder), VM_FILES.memory) === null) throw new Error("the guest's memory is not where it was");
-      const kept = await keep(boxPath(folder, VM_FILES.memory));
-      await rm(path.join(folder, "box"), { recursive: true, force: true });
+      const maker = customer === "" ? "" : customerFolder(customer);
+      const kept: Kept = { ...(await keep(boxPath(folder, VM_FILES.memory))), maker };
+      await rm(boxFolder(folder), { recursive: true, force: true });
       await writeFile(path.join(folder, "kept.json"), JSON.stringify(kept), { mode: 0o600 });
       await rm(path.join(this.#folder, key), { recursive: true, force: true });
       await rename(folder, path.join(this.#folder, key));
       await this.#prune();
     } catch (error) {
-      await vm?.quit();
       await rm(folder, { recursive: true, force: true });
       throw error;
     }
   }
 
   async #prune(): Promise<void> {
-    const names = (await readdir(this.#folder)).filter((name) => !name.startsWith("building-"));
-    const used = await Promise.all(
-      names.map(async (name) => ({ name, at: (await stat(path.join(this.#folder, name, "kept.json"))).mtimeMs })),
-    );
-    used.sort((a, b) => b.at - a.at);
-    for (const { name } of used.slice(this.#most)) await this.#remove(name);
+    const kept: KeptTemplate[] = [];
+    for (const name of await readdir(this.#folder)) {
+      const about = name.startsWith("building-") ? null : await this.#kept(name);
+      if (about === null) continue;
+      kept.push({ name, maker: about.maker ?? "", at: (await stat(path.join(this.#folder, name, "kept.json"))).mtimeMs });
+    }
+    for (const name of templatesToDrop(kept, this.#most)) await this.#remove(name);
   }
 
   /** Guests that started from it keep what they have mapped and opened. */
