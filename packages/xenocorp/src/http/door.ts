@@ -29,6 +29,8 @@ export const OPEN_REFUSED_COST = 48;
 export const SUBMIT_REFUSED_COST = 28;
 /** WebSocket's own ping and pong. */
 export const CONTROL_FRAME_COST = 4;
+/** A connection that is cut for what it sent unasked has had its parser go through thousands of them. */
+export const PIPELINE_CUT_COST = 2_000;
 const BYTES_COST_MIN = 0.5;
 const BYTES_PER_TOKEN = 16 * 1024;
 /** Bytes of no channel come from honest ends, too, for as long as they have not heard that it is closed. */
@@ -58,8 +60,8 @@ type Placed = keyof typeof PLACES;
  * that wait at once, and needs many.
  */
 export const TURNS = {
-  reads: { atOnce: 12, waitingMax: 4_096, perHolder: 1_024 },
-  documents: { atOnce: 256, waitingMax: 4_096, perHolder: 1_024 },
+  reads: { atOnce: 12, waitingMax: 1_024, perHolder: 256 },
+  documents: { atOnce: 256, waitingMax: 1_024, perHolder: 256 },
 } as const;
 type Turned = keyof typeof TURNS;
 

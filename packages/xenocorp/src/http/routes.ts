@@ -16,6 +16,7 @@ import type { Faults } from "@xenoservers/protocol/faults";
 import type { Door } from "./door.ts";
 import { streamEvents, type StreamParts } from "./event-stream.ts";
 import type { Handlers, Request, Upload } from "./handlers.ts";
+import { throwAway } from "./let-go.ts";
 import { REQUEST_ID_HEADER, refusedWith } from "./request-id.ts";
 import type { PartySession, Session, Sessions } from "./sessions.ts";
 
@@ -37,7 +38,7 @@ interface RouteParts extends StreamParts {
 
 /** A body that nobody will read is thrown away as it comes. */
 function leaveBody(request: FastifyRequest): void {
-  if (!request.raw.readableEnded) request.raw.resume();
+  if (!request.raw.readableEnded) throwAway(request.raw);
 }
 
 export function answerRefusal(request: FastifyRequest, reply: FastifyReply, refusal: Refusal): FastifyReply {

@@ -46,6 +46,22 @@ it("reads nothing more of the socket for as long as its reader waits", async () 
   expect([sizes, socket.readableLength]).toEqual([[3], 27]);
 });
 
+it("once it is deaf, keeps nothing of what came, and frees what comes", async () => {
+  const { socket, one, sizes } = sips({ ms: 0 });
+  const [first, second] = [Buffer.from(new ArrayBuffer(9_000)), Buffer.from(new ArrayBuffer(9_000))];
+  one.on("data", (bytes: Buffer) => {
+    sizes.push(bytes.length);
+    one.pause();
+  });
+  socket.push(first);
+  while (sizes.length === 0) await new Promise(setImmediate);
+  one.deafen();
+  one.resume();
+  socket.emit("data", second);
+  for (let i = 0; i < 9; i++) await new Promise(setImmediate);
+  expect([sizes, second.buffer.byteLength, socket.isPaused()]).toEqual([[4_096], 0, true]);
+});
+
 it("gives all that came before the end, then the end", async () => {
   const { socket, one } = sips({ ms: 0 });
   let come = 0;

@@ -1,7 +1,7 @@
 /** Turns: whoever asks much waits for it by itself, and what nobody waits for any more is not done. */
 import { once } from "node:events";
 import { connect, type AddressInfo, type Socket } from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { until } from "../../../../test/until.ts";
 import { Turns } from "./turns.ts";
 import { World } from "./world.fixture.ts";
@@ -47,7 +47,10 @@ describe("turns", () => {
     let gone = false;
     const all = [ask("first"), ask("a", () => gone), ask("a", () => gone)];
     gone = true;
-    all.push(ask("a"), ask("b", () => gone));
+    all.push(
+      ask("a"),
+      ask("b", () => gone),
+    );
     await Promise.all(all);
     expect(had.filter((who) => !who.startsWith("none"))).toEqual(["first", "a"]);
     expect(turns.waiting).toBe(0);
@@ -85,11 +88,11 @@ describe("requests that wait for the database", () => {
     const held: (() => void)[] = [];
     const asked: string[] = [];
     let holds = true;
-    store.load = async (...what: Parameters<typeof load>) => {
+    vi.spyOn(store, "load").mockImplementation(async (kind, ids) => {
       asked.push("load");
       if (holds) await new Promise<void>((resolve) => held.push(resolve));
-      return load(...what);
-    };
+      return load(kind, ids);
+    });
     store.balances = (...what: Parameters<typeof balances>) => (asked.push("balances"), balances(...what));
     const { reads } = world.hub.door.turns;
     const loud = await asks("127.0.0.2", "/api/v1/offers", 16);
@@ -100,7 +103,8 @@ describe("requests that wait for the database", () => {
     const quiet = await asks("127.0.0.4", "/api/v1/offers?assurance=replicated", 1);
     await until(() => reads.waiting === 33 - atOnce);
     let answers = 0;
-    for (const socket of [stays, quiet]) socket.on("data", (bytes: Buffer) => void (answers += bytes.toString().split("HTTP/1.1 200").length - 1));
+    for (const socket of [stays, quiet])
+      socket.on("data", (bytes: Buffer) => void (answers += bytes.toString().split("HTTP/1.1 200").length - 1));
     holds = false;
     for (const go of held) go();
     await until(() => answers === 17);

@@ -1,0 +1,97 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import { connect, type AddressInfo, type Socket } from "node:net";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { until } from "../../../../test/until.ts";
+import { callers } from "./caller.ts";
+import { boundConnections, boundPipelines } from "./connections.ts";
+
+const LOUD = "127.0.0.2";
+const QUIET = "127.0.0.3";
+const REQUEST = "GET / HTTP/1.1\r\nhost: m\r\n\r\n";
+
+let server: Server;
+let worked: string[];
+let charged: string[];
+let wakes: { ms: number; action: () => void }[];
+let places: { left: number };
+const sockets: Socket[] = [];
+
+beforeEach(async () => {
+  [worked, charged, wakes] = [[], [], []];
+  // the last of a test before may come back late
+  const own = { left: 100 };
+  places = own;
+  const who = callers([]);
+  const door = {
+    charge: (address: string) => (charged.push(address), true),
+    owedMs: (address: string) => (charged.includes(address) ? 60_000 : 0),
+    take: () => (own.left > 0 ? (own.left--, () => void own.left++) : null),
+  };
+  const timers = {
+    now: () => 0,
+    random: () => 0,
+    after: (ms: number, action: () => void) => (wakes.push({ ms, action }), () => {}),
+  };
+  server = createServer(
+    boundPipelines(
+      (request, response) => {
+        worked.push(who.of(request));
+        // after all that came with it was parsed
+        setImmediate(() => response.end("answer"));
+      },
+      door,
+      who,
+    ),
+  );
+  boundConnections(server, door, who, timers);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+});
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy();
+  server.close();
+  await once(server, "close");
+});
+
+async function dial(localAddress: string): Promise<Socket> {
+  const { port } = server.address() as AddressInfo;
+  const socket = connect({ port, host: "127.0.0.1", localAddress });
+  sockets.push(socket.on("error", () => {}));
+  await once(socket, "connect");
+  return socket.resume();
+}
+
+it("of what came in one piece, nothing is worked on after the request that was one too many, and its address pays", async () => {
+  const loud = await dial(LOUD);
+  loud.write(REQUEST.repeat(1_000));
+  await until(() => loud.destroyed);
+  expect([worked.length, charged]).toEqual([16, [LOUD]]);
+  await until(() => places.left === 100);
+});
+
+it("an address that owes is not heard on its next connections for a while; others are", async () => {
+  charged.push(LOUD);
+  const [loud, quiet] = [await dial(LOUD), await dial(QUIET)];
+  loud.write(REQUEST);
+  await until(() => wakes.length === 1);
+  for (let asked = 1; asked <= 3; asked++) {
+    quiet.write(REQUEST);
+    await until(() => worked.length === asked);
+  }
+  expect([worked, wakes[0]?.ms]).toEqual([[QUIET, QUIET, QUIET], 2_000]);
+  wakes[0]?.action();
+  await until(() => worked.length === 4);
+  expect(worked[3]).toBe(LOUD);
+});
+
+it("an address without a place for one more is hung up on", async () => {
+  places.left = 1;
+  const first = await dial(QUIET);
+  const second = await dial(QUIET);
+  await until(() => second.destroyed);
+  first.destroy();
+  await until(() => places.left === 1);
+  (await dial(QUIET)).write(REQUEST);
+  await until(() => worked.length === 1);
+});
