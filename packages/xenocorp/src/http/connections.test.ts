@@ -70,6 +70,47 @@ it("of what came in one piece, nothing is worked on after the request that was o
   await until(() => places.left === 100);
 });
 
+it("what is cut has few requests of what it sent made into objects", async () => {
+  let made = 0;
+  server.on("request", () => made++);
+  const loud = await dial(LOUD);
+  loud.write(REQUEST.repeat(2_000));
+  await until(() => loud.destroyed);
+  expect(made).toBeGreaterThan(16);
+  expect(made).toBeLessThan(4_096 / REQUEST.length + 16);
+});
+
+it("what comes in slices is what was sent: long bodies whole, and behind an upgrade the bytes of another protocol", async () => {
+  const bodies: number[] = [];
+  server.removeAllListeners("request");
+  server.on("request", (request, response) => {
+    const pieces: Buffer[] = [];
+    const end = (): void => void response.end(String(bodies.push(Buffer.concat(pieces).toString().replaceAll(/[^x]/g, "").length)));
+    // taken when all that came with it was parsed
+    setImmediate(() => request.on("data", (piece: Buffer) => void pieces.push(piece)).on("end", end));
+  });
+  let other = "";
+  server.on("upgrade", (_request, socket: Socket, head: Buffer) => {
+    other += head.toString();
+    socket.pause();
+    socket.on("data", (bytes: Buffer) => void (other += bytes.toString()));
+    setImmediate(() => socket.resume());
+    sockets.push(socket);
+  });
+  const posts = await dial(QUIET);
+  for (const length of [9, 4_096, 300_000, 1])
+    posts.write(`POST / HTTP/1.1\r\nhost: m\r\ncontent-length: ${length}\r\n\r\n${"x".repeat(length)}`);
+  await until(() => bodies.length === 4);
+  expect(bodies).toEqual([9, 4_096, 300_000, 1]);
+  const upgrades = await dial(QUIET);
+  const after = Array.from({ length: 9_000 }, (_, i) => String(i % 10)).join("");
+  upgrades.write(`GET / HTTP/1.1\r\nhost: m\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n${after}`);
+  await until(() => other.length >= after.length);
+  upgrades.write("more");
+  await until(() => other.length >= after.length + 4);
+  expect(other).toBe(`${after}more`);
+});
+
 it("an address that owes is not heard on its next connections for a while; others are", async () => {
   charged.push(LOUD);
   const [loud, quiet] = [await dial(LOUD), await dial(QUIET)];
