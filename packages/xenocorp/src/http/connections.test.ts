@@ -4,7 +4,7 @@ import { connect, type AddressInfo, type Socket } from "node:net";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { until } from "../../../../test/until.ts";
 import { callers } from "./caller.ts";
-import { boundConnections, boundPipelines } from "./connections.ts";
+import { boundConnections, boundPipelines, hearNoMore } from "./connections.ts";
 
 const LOUD = "127.0.0.2";
 const QUIET = "127.0.0.3";
@@ -51,6 +51,7 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy();
   server.close();
+  server.closeAllConnections();
   await once(server, "close");
 });
 
@@ -109,6 +110,22 @@ it("what comes in slices is what was sent: long bodies whole, and behind an upgr
   upgrades.write("more");
   await until(() => other.length >= after.length + 4);
   expect(other).toBe(`${after}more`);
+});
+
+it("a connection that stays for its answer alone is heard no more, and nothing of what it sends is kept", async () => {
+  server.removeAllListeners("request");
+  const heard: Socket[] = [];
+  server.on("request", ({ socket }) => {
+    heard.push(socket);
+    hearNoMore(socket);
+  });
+  const loud = await dial(LOUD);
+  loud.write(`POST / HTTP/1.1\r\nhost: m\r\ncontent-length: 9000000\r\n\r\n${"x".repeat(8_000_000)}`);
+  await until(() => heard.length === 1);
+  for (let i = 0; i < 99; i++) await new Promise(setImmediate);
+  expect(heard[0]?.bytesRead).toBeLessThan(1024 * 1024);
+  expect(heard[0]?.readableLength).toBe(0);
+  heard[0]?.destroy();
 });
 
 it("an address that owes is not heard on its next connections for a while; others are", async () => {

@@ -6,6 +6,7 @@ import type { RequestListener, Server } from "node:http";
 import type { Socket } from "node:net";
 import type { Timers } from "@xenoservers/protocol/link";
 import { letGo } from "./let-go.ts";
+import { stopReading } from "./stop-reading.ts";
 import type { Callers } from "./caller.ts";
 import { PIPELINE_CUT_COST, type Door } from "./door.ts";
 
@@ -51,6 +52,15 @@ export function boundConnections(server: Server, door: Pick<Door, "take" | "owed
   });
 }
 
+const deaf = new WeakSet<Socket>();
+
+/** Lets go of what comes on a connection that stays for its answer only. */
+export function hearNoMore(socket: Socket): void {
+  deaf.add(socket);
+  // it begins to read again where a body is thrown away
+  setImmediate(() => stopReading(socket));
+}
+
 /**
  * Gives the parser what comes in slices, and none once the connection is paused or cut: of a piece it goes through all requests, whatever
  * became of the first, and makes objects of several KiB for each.
@@ -68,6 +78,7 @@ class Slices {
     if (!parse || others.length > 0) return;
     const read = (bytes: Buffer): void => {
       for (let at = 0; at < bytes.length && !socket.destroyed; at += SLICE_BYTES) {
+        if (deaf.has(socket)) break;
         if (socket.isPaused() || !this.#readers.has(socket)) return void socket.unshift(bytes.subarray(at));
         parse.call(socket, bytes.subarray(at, at + SLICE_BYTES));
       }

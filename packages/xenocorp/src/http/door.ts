@@ -1,6 +1,7 @@
 /**
  * What the broker's door lets in: tokens that every request and message costs, by source address and by party; places for links, channels,
- * event streams and results on their way; turns of requests that wait for the database; memory for what is buffered. One door for all of a broker. Who controls the inputs: anyone.
+ * event streams and results on their way; turns of requests that wait for the database; memory for what is buffered. One
+ * door for all of a broker. Who controls the inputs: anyone.
  */
 import type { Timers, ToBroker } from "@xenoservers/protocol/link";
 import { memoryBudget, MEMORY_MIB, type MemoryBudget } from "./memory-budget.ts";
@@ -59,7 +60,7 @@ type Placed = keyof typeof PLACES;
  * Of requests by source address. Reads leave the desk and the broker's own loops connections to the database; the desk takes all documents
  * that wait at once, and needs many.
  */
-export const TURNS = {
+const TURNS = {
   reads: { atOnce: 12, waitingMax: 1_024, perHolder: 256 },
   documents: { atOnce: 256, waitingMax: 1_024, perHolder: 256 },
 } as const;

@@ -9,6 +9,7 @@ import type { Timers } from "@xenoservers/protocol/link";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Callers } from "./caller.ts";
 import type { Door } from "./door.ts";
+import { hearNoMore } from "./connections.ts";
 import { throwAway } from "./let-go.ts";
 import { REQUEST_ID_HEADER, refusedWith } from "./request-id.ts";
 
@@ -42,7 +43,7 @@ function refuseUnread(request: FastifyRequest, reply: FastifyReply, timers: Time
   reply.hijack();
   // what has come is thrown away, and what has not stays with its sender
   throwAway(request.raw);
-  setImmediate(() => socket.pause());
+  hearNoMore(socket);
   socket.write(lastAnswer(request.id, refuse("overloaded", { retryAfterMs: 5_000, why: "too many long bodies are on their way now" })));
   socket.once(
     "close",

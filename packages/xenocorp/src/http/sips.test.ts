@@ -1,6 +1,8 @@
 import { PassThrough, duplexPair, type Duplex } from "node:stream";
 import { once } from "node:events";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { expect, it } from "vitest";
+import { until } from "../../../../test/until.ts";
 import { systemTimers } from "@xenoservers/protocol/link";
 import { Sips } from "./sips.ts";
 
@@ -60,6 +62,26 @@ it("once it is deaf, keeps nothing of what came, and frees what comes", async ()
   socket.emit("data", second);
   for (let i = 0; i < 9; i++) await new Promise(setImmediate);
   expect([sizes, second.buffer.byteLength, socket.isPaused()]).toEqual([[4_096], 0, true]);
+});
+
+it("once it is deaf, takes nothing more from the kernel, however much its other end sends", async () => {
+  const server = createServer();
+  const accepted = once(server, "connection");
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const far = connect((server.address() as AddressInfo).port, "127.0.0.1");
+  const [socket] = (await accepted) as [Socket];
+  const one = new Sips(socket, systemTimers);
+  let isFirst = true;
+  socket.prependListener("data", () => isFirst && ((isFirst = false), one.deafen()));
+  one.resume();
+  far.write(Buffer.alloc(16 * 1024 * 1024));
+  await until(() => !isFirst);
+  const { bytesRead } = socket;
+  for (let i = 0; i < 99; i++) await new Promise(setImmediate);
+  expect([socket.bytesRead, socket.readableLength]).toEqual([bytesRead, 0]);
+  far.destroy();
+  socket.destroy();
+  server.close();
 });
 
 it("gives all that came before the end, then the end", async () => {

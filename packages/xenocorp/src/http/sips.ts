@@ -6,6 +6,7 @@
 import { Duplex } from "node:stream";
 import type { Timers } from "@xenoservers/protocol/link";
 import { letGo } from "./let-go.ts";
+import { stopReading } from "./stop-reading.ts";
 
 /** Small enough that the messages in it cost little, and large enough that a channel's bytes come in few. */
 const SIP_BYTES = 4 * 1024;
@@ -57,6 +58,7 @@ export class Sips extends Duplex {
     this.#isDeaf = true;
     letGo(this.#come);
     this.#come = Buffer.alloc(0);
+    stopReading(this.#socket);
   }
 
   #offer(): void {
