@@ -9,6 +9,7 @@ import { kernels } from "./kernels.ts";
 import { lease } from "./lease.ts";
 import type { Figure } from "./lib/report.ts";
 import { machine } from "./machine.ts";
+import { relay } from "./relay.ts";
 import { start } from "./start.ts";
 import { vm } from "./vm.ts";
 
@@ -24,6 +25,7 @@ const BENCHES: Record<string, () => Promise<Figure[]>> = {
   collusion,
   court,
   history,
+  relay,
 };
 
 const wanted = process.argv.slice(2).filter((word, i, all) => !word.startsWith("--") && !["--seed", "--count"].includes(all[i - 1] ?? ""));

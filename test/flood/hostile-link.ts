@@ -44,6 +44,8 @@ export class HostileLink {
   readonly socket: Socket;
   /** Why the broker closed it: the code and its words. */
   closedFor: { code: number; why: string } | null = null;
+  /** Of whole messages that are bytes. */
+  bytesHeard = 0;
   readonly gone: Promise<void>;
   #come: Buffer = Buffer.alloc(0);
   readonly #heard: FromBroker[] = [];
@@ -75,6 +77,7 @@ export class HostileLink {
     }
     for (let one = this.#next(); one; one = this.#next()) {
       if (one.opcode === TEXT) this.#heard.push(JSON.parse(one.payload.toString("utf8")) as FromBroker);
+      if (one.opcode === BYTES) this.bytesHeard += one.payload.length;
       if (one.opcode === CLOSE) this.closedFor = { code: one.payload.readUInt16BE(0), why: one.payload.subarray(2).toString("utf8") };
     }
     this.socket.emit("heard");

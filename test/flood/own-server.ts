@@ -43,3 +43,27 @@ export async function ownServer(of: MarketClient, allowedParties: string[]): Pro
   });
   return { id, machine };
 }
+
+/** A lease of it, which costs nothing either. */
+export async function leaseOn(of: MarketClient, server: string): Promise<string> {
+  const { party, account } = of.identity;
+  const { timings, feeBasisPoints: feeBasisPointsMax } = await of.market();
+  const answer = await of.act("order", {
+    ...{
+      party,
+      account,
+      batch: null,
+      clientId: of.newId(),
+      jobHash: CHANNEL_KEY,
+      segment: false,
+      judges: null,
+      driver: "wasm",
+      accel: "any",
+    },
+    ...{ egress: "none", egressMibMax: 0, resources: { vcpu: 1, memoryMib: 64, diskMib: 1 }, assurance: "isolated", terms: "by-interval" },
+    ...{ conditions: [{ key: "server", op: "=", value: server }], on: "market", maxPriceNanosPerHour: null, durationMsMax: 60_000 },
+    ...{ fuelMax: "1000000000000", budgetNanos: "0", replicas: 1, expiresAt: of.brokerNow() + 60_000, label: "", feeBasisPointsMax },
+    ...{ timings, channelKey: CHANNEL_KEY, auditSalt: CHANNEL_KEY },
+  });
+  return String(answer["lease"]);
+}

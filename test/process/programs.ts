@@ -6,7 +6,7 @@ import path from "node:path";
 import { placeDatabase, preparedCache } from "../shared.ts";
 import { until } from "../until.ts";
 import { endGuests } from "./guests.ts";
-import { WASM_ALONE } from "./settings.ts";
+import { BROKER_HEAP, WASM_ALONE } from "./settings.ts";
 
 const CLI = path.resolve(import.meta.dirname, "../../packages/cli/bin/xeno.js");
 const PATIENT_BROKER = path.join(import.meta.dirname, "broker-program.ts");
@@ -74,7 +74,7 @@ export class Programs {
   }
 
   startBroker(): Promise<ChildProcess> {
-    return this.#broker(this.#start("operator", [PATIENT_BROKER, this.at("broker"), this.#port]));
+    return this.#broker(this.#start("operator", [BROKER_HEAP, PATIENT_BROKER, this.at("broker"), this.#port]));
   }
 
   /** As an operator starts it. */

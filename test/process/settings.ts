@@ -14,3 +14,6 @@ export const PATIENT: LeaseTimings = {
 
 /** A server that is the same whatever else is installed here, and compiles nothing ahead for guests that may never come. */
 export const WASM_ALONE = "pool = 0\n[vm]\nenabled = false\n";
+
+/** What the launcher starts a broker's Node with: how much of its newest memory V8 keeps, which is as much as the host is large otherwise. */
+export const BROKER_HEAP = "--max-semi-space-size=8";

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { BROKER_HEAP } from "../../../test/process/settings.ts";
 
 const BIN = path.join(import.meta.dirname, "../bin/xeno");
 const BUNDLED = `node_modules/node-linux-${process.arch}/bin/node`;
@@ -63,6 +64,15 @@ describe.skipIf(!isLinux)("the launcher", () => {
     expect(ran("xeno", ["v"], { cwd: "/", env })).toEqual(given("v"));
     expect(ran("sh", ["xeno", "v"], { cwd: path.dirname(launcher), env })).toEqual(given("v"));
     expect(ran("sh", ["-c", "cd /usr && exec xeno v"], { env })).toEqual(given("v"));
+  });
+
+  it("bounds the newest memory of a broker, which works on what strangers send, and of nothing else", async () => {
+    expect(ran(launcher, ["broker", "--json"])).toEqual([BROKER_HEAP, ...given("broker", "--json")]);
+    expect(ran(launcher, ["run", "broker"])).toEqual(given("run", "broker"));
+    const semiSpaces = "v8.getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space').space_size";
+    const grow = `const kept = []; let most = 0; for (let i = 0; i < 1e6; i++) { kept[i % 1e5] = { i, is: [i] }; if (i % 1e4 === 0) most = Math.max(most, ${semiSpaces}); } console.log(most)`;
+    const most = Number(execFileSync(process.execPath, [BROKER_HEAP, "-e", grow], { encoding: "utf8" }));
+    expect(most).toBeLessThanOrEqual(2 * 8 * 1024 * 1024);
   });
 
   it("takes the host's Node where none came with it, and says what is missing where there is none", async () => {

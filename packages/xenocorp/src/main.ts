@@ -11,6 +11,7 @@ import { ArchiveFolder } from "./archive/archive-folder.ts";
 import { archiveOver } from "./archive/archiving.ts";
 import { publicKeysOf, type LoadedKeys } from "./broker-keys.ts";
 import { MARKET_DEFAULTS, type MarketConfig } from "./config.ts";
+import { askedTogether } from "./desk/asked-together.ts";
 import { Desk } from "./desk/desk.ts";
 import { OfferIndex } from "./desk/offer-index.ts";
 import type { Services } from "./desk/round.ts";
@@ -285,7 +286,8 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
   const { services, clock, loaded } = await prepare(opened, options, run);
   const { store, log } = services;
   const sessions = new Sessions(services);
-  const market = (): Promise<MarketInfo> => describeMarket(services);
+  // every stranger is told it, by whatever comes first
+  const market = askedTogether<MarketInfo>(() => describeMarket(services));
   const hub = new LinkHub(() => desk, sessions, market, systemTimers, {
     ...{ door: new Door(systemTimers, options), fleet: run.links },
     failed: (what, error, facts) => faults.failed(what, error, facts),

@@ -5,6 +5,7 @@
 import type { Readable } from "node:stream";
 import { refuse, type Refusal } from "@xenoservers/protocol";
 import type { MemoryShare } from "@xenoservers/protocol/link";
+import { letGo } from "./let-go.ts";
 
 interface BodyBounds {
   bytesMax: number;
@@ -28,6 +29,7 @@ export function readBody(body: Readable, { bytesMax, share, withinMs }: BodyBoun
     const timer = setTimeout(() => end(refuse("too_slow", { withinMs, path: "body" })), withinMs);
     const end = (read: Read): void => {
       clearTimeout(timer);
+      for (const piece of pieces.splice(0)) letGo(piece);
       body.off("data", take).off("end", whole).off("error", cutOff).off("close", cutOff);
       body.on("error", () => {});
       if (!read.ok) held.end();

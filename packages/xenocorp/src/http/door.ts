@@ -1,12 +1,14 @@
 /**
  * What the broker's door lets in: tokens that every request and message costs, by source address and by party; places for links, channels,
- * event streams and results on their way; memory for what is buffered. One door for all of a broker. Who controls the inputs: anyone.
+ * event streams and results on their way; turns of requests that wait for the database; memory for what is buffered. One
+ * door for all of a broker. Who controls the inputs: anyone.
  */
 import type { Timers, ToBroker } from "@xenoservers/protocol/link";
 import { memoryBudget, MEMORY_MIB, type MemoryBudget } from "./memory-budget.ts";
 import { Places } from "./places.ts";
 import type { PartySession } from "./sessions.ts";
 import { TokenBucket, TokenBuckets } from "./token-bucket.ts";
+import { Turns, type TurnBounds } from "./turns.ts";
 
 const REQUESTS_PER_SECOND = 500;
 const REMEMBERED_MAX = 50_000;
@@ -28,6 +30,8 @@ export const OPEN_REFUSED_COST = 48;
 export const SUBMIT_REFUSED_COST = 28;
 /** WebSocket's own ping and pong. */
 export const CONTROL_FRAME_COST = 4;
+/** A connection that is cut for what it sent unasked has had its parser go through thousands of them. */
+export const PIPELINE_CUT_COST = 2_000;
 const BYTES_COST_MIN = 0.5;
 const BYTES_PER_TOKEN = 16 * 1024;
 /** Bytes of no channel come from honest ends, too, for as long as they have not heard that it is closed. */
@@ -52,12 +56,23 @@ export const PLACES = {
 } as const;
 type Placed = keyof typeof PLACES;
 
+/**
+ * Of requests by source address. Reads leave the desk and the broker's own loops connections to the database; the desk takes all documents
+ * that wait at once, and needs many.
+ */
+const TURNS = {
+  reads: { atOnce: 12, waitingMax: 1_024, perHolder: 256 },
+  documents: { atOnce: 256, waitingMax: 1_024, perHolder: 256 },
+} as const;
+type Turned = keyof typeof TURNS;
+
 export interface DoorOptions {
   /** Requests per second and source address, with twice as many at once. A party has the same for all of its links together. */
   requestsPerSecond?: number;
   /** For everything that is buffered for others. */
   memoryMib?: number;
   places?: Partial<Record<Placed, { max: number; perHolder: number }>>;
+  turns?: Partial<Record<Turned, TurnBounds>>;
 }
 
 /** A server's key stands for itself, as its owner may have many. */
@@ -65,12 +80,15 @@ export const holderOf = ({ party, key }: PartySession): string => (key.role === 
 
 export class Door {
   readonly memory: MemoryBudget;
+  readonly turns: Readonly<Record<Turned, Turns>>;
   readonly #places: Readonly<Record<Placed, Places>>;
   readonly #addresses: TokenBuckets;
   readonly #parties: TokenBuckets;
 
   constructor(clock: Pick<Timers, "now">, options: DoorOptions = {}) {
     this.memory = memoryBudget(options.memoryMib ?? MEMORY_MIB);
+    const turnsOf = (what: Turned): Turns => new Turns(options.turns?.[what] ?? TURNS[what]);
+    this.turns = { reads: turnsOf("reads"), documents: turnsOf("documents") };
     const of = (what: Placed): Places => {
       const { max, perHolder } = options.places?.[what] ?? PLACES[what];
       return new Places(max, perHolder);

@@ -190,7 +190,9 @@ export class LinkHub {
     if (link.loggingIn) return this.#close(link, "not-logged-in");
     link.loggingIn = true;
     const reading = clockBetween(clock, link.challengedAt, this.#services.now());
-    const opened = await this.#sessions.login(login, link.challenge);
+    const end = await this.door.turns.reads.take(link.address, () => !link.open);
+    if (!end) return this.#close(link, "no-room");
+    const opened = await this.#sessions.login(login, link.challenge).finally(end);
     if (!link.open) return;
     if (!opened.ok) return this.#refuse(link, opened);
     const { session } = opened;

@@ -9,6 +9,8 @@ import type { Timers } from "@xenoservers/protocol/link";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Callers } from "./caller.ts";
 import type { Door } from "./door.ts";
+import { hearNoMore } from "./connections.ts";
+import { throwAway } from "./let-go.ts";
 import { REQUEST_ID_HEADER, refusedWith } from "./request-id.ts";
 
 /** Documents are shorter, nearly all of them, and come in one piece. */
@@ -40,8 +42,8 @@ function refuseUnread(request: FastifyRequest, reply: FastifyReply, timers: Time
   const { socket } = request.raw;
   reply.hijack();
   // what has come is thrown away, and what has not stays with its sender
-  request.raw.resume();
-  setImmediate(() => socket.pause());
+  throwAway(request.raw);
+  hearNoMore(socket);
   socket.write(lastAnswer(request.id, refuse("overloaded", { retryAfterMs: 5_000, why: "too many long bodies are on their way now" })));
   socket.once(
     "close",

@@ -16,6 +16,7 @@ import type { Faults } from "@xenoservers/protocol/faults";
 import type { Door } from "./door.ts";
 import { streamEvents, type StreamParts } from "./event-stream.ts";
 import type { Handlers, Request, Upload } from "./handlers.ts";
+import { throwAway } from "./let-go.ts";
 import { REQUEST_ID_HEADER, refusedWith } from "./request-id.ts";
 import type { PartySession, Session, Sessions } from "./sessions.ts";
 
@@ -37,7 +38,7 @@ interface RouteParts extends StreamParts {
 
 /** A body that nobody will read is thrown away as it comes. */
 function leaveBody(request: FastifyRequest): void {
-  if (!request.raw.readableEnded) request.raw.resume();
+  if (!request.raw.readableEnded) throwAway(request.raw);
 }
 
 export function answerRefusal(request: FastifyRequest, reply: FastifyReply, refusal: Refusal): FastifyReply {
@@ -104,6 +105,11 @@ function sessionRefusal({ access, scope }: Route, session: Session | null): Refu
   if (scope === null || session.key.scopes.includes(scope)) return null;
   return refuse("key_not_allowed", { role: session.key.role, scopes: session.key.scopes.join(" "), why: `this needs the scope ${scope}` });
 }
+
+/** Routes whose documents the desk takes up. */
+const FOR_THE_DESK = new Set<RouteName>(["submit", "submitMany", "sealResult"]);
+
+type Answered = { ok: true; send(): Promise<Refusal | null> } | Refusal;
 
 interface Asked {
   session: Session | null;
@@ -183,8 +189,28 @@ export class Routes {
     return answerRefusal(request, reply, refusal);
   }
 
-  /** Answers, or says why not. A token that is sent counts on every route, and a wrong one is refused on every route. */
+  /** Answers when it is its turn, or says why not. */
   async #handle<N extends RouteName>(name: N, request: FastifyRequest, reply: FastifyReply): Promise<Refusal | null> {
+    const end = await this.#turn(name, request);
+    if (!end) {
+      restAfter(request, reply, this.#parts.callers, this.#parts.timers);
+      return tooManyRequests();
+    }
+    const answered = await this.#answer(name, request, reply).finally(end);
+    return answered.ok ? answered.send() : answered;
+  }
+
+  /** Bytes that are read as they come have places of their own. */
+  async #turn(name: RouteName, { raw }: FastifyRequest): Promise<(() => void) | null> {
+    const { rawBody }: Route = API[name];
+    if (rawBody) return () => {};
+    const { turns } = this.#parts.door;
+    const isGone = (): boolean => raw.socket?.destroyed ?? false;
+    return turns[FOR_THE_DESK.has(name) ? "documents" : "reads"].take(this.#parts.callers.of(raw), isGone);
+  }
+
+  /** What to answer. A token that is sent counts on every route, and a wrong one is refused on every route. */
+  async #answer<N extends RouteName>(name: N, request: FastifyRequest, reply: FastifyReply): Promise<Answered> {
     const route: Route = API[name];
     const header = request.headers.authorization;
     const token = header?.startsWith("Bearer ") ? header.slice("Bearer ".length) : undefined;
@@ -197,12 +223,11 @@ export class Routes {
     const parsed = parseRequest<N>(route, { session, request, reply, door: this.#parts.door });
     if (!parsed.ok) return parsed;
     if (name === "events" && session?.by === "party" && request.headers.accept?.includes("text/event-stream"))
-      return this.#stream(session, request, reply);
+      return { ok: true, send: () => this.#stream(session, request, reply) };
     if (!this.#hasPlaceFor(route, session, reply))
       return refuse("rate_limited", { retryAfterMs: 1_000, why: "too many results are on their way at once" });
     const handled = await this.#handlers[name](parsed.request);
-    if (!handled.ok) return handled;
-    return this.#send(name, route, reply, handled.reply);
+    return handled.ok ? { ok: true, send: () => this.#send(name, route, reply, handled.reply) } : handled;
   }
 
   /** What carries a whole result takes a place among the few that do so at once, until all of it is sent. */

@@ -6,16 +6,17 @@ import { API, openApi, refuse, type Refusal, type Route, type RouteName } from "
 import { CLOSINGS, systemTimers } from "@xenoservers/protocol/link";
 import Fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import type { Logger } from "pino";
-import type { IncomingMessage } from "node:http";
-import type { Socket } from "node:net";
+import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import type { Duplex, Readable } from "node:stream";
 import { WebSocketServer } from "ws";
 import { readBody } from "./body.ts";
+import { boundConnections, boundPipelines } from "./connections.ts";
 import { callers, type Callers } from "./caller.ts";
 import type { Door } from "./door.ts";
 import type { Faults } from "@xenoservers/protocol/faults";
 import type { EventFeed } from "./event-feed.ts";
 import type { LinkHub } from "./link-hub.ts";
+import { letGo } from "./let-go.ts";
 import { boundLongBodies, lastAnswer } from "./long-bodies.ts";
 import { REQUEST_ID_HEADER, requestIdOf } from "./request-id.ts";
 import type { Reads } from "./reads.ts";
@@ -32,6 +33,8 @@ const HEADERS_WITHIN_MS = 10_000;
 const BODY_WITHIN_MS = 20_000;
 /** A part of a result; what is smaller has less time. */
 const REQUEST_WITHIN_MS = 300_000;
+/** Longer than proxies keep theirs, so that none is closed as a request comes. */
+const KEPT_ALIVE_MS = 72_000;
 const LATENESS_SEEN_EVERY_MS = 1_000;
 /** A link that is told why it ends has so long to hear it. */
 const CLOSE_WITHIN_MS = 2_000;
@@ -56,6 +59,16 @@ interface HttpParts {
   trustProxy: readonly string[];
 }
 
+function listening(handler: RequestListener, door: Door, who: Callers): Server {
+  const times = { headersTimeout: HEADERS_WITHIN_MS, requestTimeout: REQUEST_WITHIN_MS, keepAliveTimeout: KEPT_ALIVE_MS };
+  const server = createServer(
+    { ...times, maxHeaderSize: HEADER_BYTES_MAX, connectionsCheckingInterval: LATENESS_SEEN_EVERY_MS },
+    boundPipelines(handler, door, who),
+  );
+  boundConnections(server, door, who, systemTimers);
+  return server;
+}
+
 const isRouteName = (name: string): name is RouteName => Object.hasOwn(API, name);
 
 export async function createHttpServer(parts: HttpParts): Promise<FastifyInstance> {
@@ -67,8 +80,7 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
     requestIdHeader: false,
     genReqId: (request) => requestIdOf(who, request),
     forceCloseConnections: true,
-    requestTimeout: REQUEST_WITHIN_MS,
-    http: { headersTimeout: HEADERS_WITHIN_MS, maxHeaderSize: HEADER_BYTES_MAX, connectionsCheckingInterval: LATENESS_SEEN_EVERY_MS },
+    serverFactory: (handler) => listening(handler, hub.door, who),
     routerOptions: { maxParamLength: 200 },
     // of addresses that no route can have, which come before any handler
     frameworkErrors: (error, request, reply) => void answerRefusal(request, reply, bodyRefusal(error, BODY_BYTES_MAX)),
@@ -104,8 +116,6 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
     const why = await parts.notReady();
     return why === null ? { status: "ready" } : reply.code(503).send({ status: "not ready", why });
   });
-  boundConnections(app, door, who);
-  boundPipelines(app);
   acceptLinks(app, hub, who);
   await app.ready();
   return app;
@@ -139,34 +149,11 @@ function parseJsonBodies(app: FastifyInstance, { memory }: Door): void {
   app.removeContentTypeParser("application/json");
   app.addContentTypeParser("application/json", (request: FastifyRequest, payload: Readable, parsed) => {
     void readBody(payload, { bytesMax: BODY_BYTES_MAX, share: memory.bodies, withinMs: BODY_WITHIN_MS }).then(({ read, free }) => {
-      if (read.ok) return parse(request, read.bytes.toString("utf8"), (error, body) => (free(), parsed(error, body)));
-      parsed(new BodyRefused(read));
+      if (!read.ok) return parsed(new BodyRefused(read));
+      const text = read.bytes.toString("utf8");
+      letGo(read.bytes);
+      parse(request, text, (error, body) => (free(), parsed(error, body)));
     });
-  });
-}
-
-/** Requests that one connection may have sent before the first of them is answered. Browsers and our own clients send one. */
-const UNANSWERED_MAX = 16;
-
-/** Cuts a connection that sends request after request and waits for no answer: each would be kept until those before it are answered. */
-function boundPipelines(app: FastifyInstance): void {
-  const unanswered = new WeakMap<Socket, number>();
-  app.server.on("request", ({ socket }, response) => {
-    const waiting = (unanswered.get(socket) ?? 0) + 1;
-    unanswered.set(socket, waiting);
-    if (waiting > UNANSWERED_MAX) return void socket.destroy();
-    response.once("close", () => unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1));
-  });
-}
-
-/** Connections of one address, whatever comes over them. A proxy's are bounded in all only. */
-function boundConnections(app: FastifyInstance, door: Door, who: Callers): void {
-  app.server.on("connection", (socket) => {
-    const caller = who.isProxy(socket.remoteAddress) ? null : who.of({ socket, headers: {} });
-    if (caller === null) return;
-    const leave = door.take("connections", caller);
-    if (leave) socket.once("close", leave);
-    else socket.destroy();
   });
 }
 

@@ -1,6 +1,8 @@
 import { PassThrough, duplexPair, type Duplex } from "node:stream";
 import { once } from "node:events";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { expect, it } from "vitest";
+import { until } from "../../../../test/until.ts";
 import { systemTimers } from "@xenoservers/protocol/link";
 import { Sips } from "./sips.ts";
 
@@ -44,6 +46,42 @@ it("reads nothing more of the socket for as long as its reader waits", async () 
   for (let i = 0; i < 9; i++) socket.push(Buffer.alloc(3));
   for (let i = 0; i < 9; i++) await new Promise(setImmediate);
   expect([sizes, socket.readableLength]).toEqual([[3], 27]);
+});
+
+it("once it is deaf, keeps nothing of what came, and frees what comes", async () => {
+  const { socket, one, sizes } = sips({ ms: 0 });
+  const [first, second] = [Buffer.from(new ArrayBuffer(9_000)), Buffer.from(new ArrayBuffer(9_000))];
+  one.on("data", (bytes: Buffer) => {
+    sizes.push(bytes.length);
+    one.pause();
+  });
+  socket.push(first);
+  while (sizes.length === 0) await new Promise(setImmediate);
+  one.deafen();
+  one.resume();
+  socket.emit("data", second);
+  for (let i = 0; i < 9; i++) await new Promise(setImmediate);
+  expect([sizes, second.buffer.byteLength, socket.isPaused()]).toEqual([[4_096], 0, true]);
+});
+
+it("once it is deaf, takes nothing more from the kernel, however much its other end sends", async () => {
+  const server = createServer();
+  const accepted = once(server, "connection");
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const far = connect((server.address() as AddressInfo).port, "127.0.0.1");
+  const [socket] = (await accepted) as [Socket];
+  const one = new Sips(socket, systemTimers);
+  let isFirst = true;
+  socket.prependListener("data", () => isFirst && ((isFirst = false), one.deafen()));
+  one.resume();
+  far.write(Buffer.alloc(16 * 1024 * 1024));
+  await until(() => !isFirst);
+  const { bytesRead } = socket;
+  for (let i = 0; i < 99; i++) await new Promise(setImmediate);
+  expect([socket.bytesRead, socket.readableLength]).toEqual([bytesRead, 0]);
+  far.destroy();
+  socket.destroy();
+  server.close();
 });
 
 it("gives all that came before the end, then the end", async () => {

@@ -5,6 +5,8 @@
  */
 import { Duplex } from "node:stream";
 import type { Timers } from "@xenoservers/protocol/link";
+import { letGo } from "./let-go.ts";
+import { stopReading } from "./stop-reading.ts";
 
 /** Small enough that the messages in it cost little, and large enough that a channel's bytes come in few. */
 const SIP_BYTES = 4 * 1024;
@@ -18,6 +20,7 @@ export class Sips extends Duplex {
   /** What has come of the socket and was not taken. */
   #come: Buffer = Buffer.alloc(0);
   #hasEnded = false;
+  #isDeaf = false;
   #wanted = false;
   #callOff: (() => void) | null = null;
 
@@ -29,6 +32,7 @@ export class Sips extends Duplex {
     socket.pause();
     socket.on("data", (bytes: Buffer) => {
       socket.pause();
+      if (this.#isDeaf) return letGo(bytes);
       this.#come = bytes;
       this.#offer();
     });
@@ -49,8 +53,16 @@ export class Sips extends Duplex {
     this.#owedMs = owedMs;
   }
 
+  /** Lets go of what has come and was not taken, and of what comes before the socket has stopped. */
+  deafen(): void {
+    this.#isDeaf = true;
+    letGo(this.#come);
+    this.#come = Buffer.alloc(0);
+    stopReading(this.#socket);
+  }
+
   #offer(): void {
-    if (!this.#wanted || this.#callOff !== null) return;
+    if (!this.#wanted || this.#callOff !== null || this.#isDeaf) return;
     const owedMs = this.#owedMs();
     if (owedMs > 0) {
       this.#callOff = this.#timers.after(Math.min(owedMs, WAIT_MS_MAX), () => {

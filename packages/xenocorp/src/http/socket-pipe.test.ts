@@ -52,7 +52,7 @@ function pipe(share = new MemoryShare(100 * MIB), admitted = true) {
   };
   const socket = new Socket();
   const raw = new PassThrough();
-  const sips = { rests: false, heeds: () => {}, end: () => new PassThrough() };
+  const sips = { rests: false, heeds: () => {}, end: () => new PassThrough(), isDeaf: false, deafen: () => void (sips.isDeaf = true) };
   const one = new SocketPipe(socket as never, { raw, sips: sips as never }, share, timers);
   if (admitted) one.admit();
   const heard: unknown[] = [];
@@ -65,12 +65,33 @@ function pipe(share = new MemoryShare(100 * MIB), admitted = true) {
 
 it("does not listen to whoever does not read, and listens again when it does", () => {
   const { socket, one, share } = pipe();
-  for (let i = 0; i < 5; i++) one.send(new Uint8Array(MIB / 4));
+  for (let i = 0; i < 5; i++) one.passOn(new Uint8Array(MIB / 4), () => {});
   expect([socket.isPaused, share.used]).toEqual([true, 5 * (MIB / 4 + WAITING_BYTES)]);
   socket.read();
   expect(socket.isPaused).toBe(true);
   socket.read();
   expect([socket.isPaused, share.used]).toEqual([false, 3 * (MIB / 4 + WAITING_BYTES)]);
+});
+
+it("does not listen to whoever asks on and reads none of its answers, long before a channel's window is full", () => {
+  const { socket, one } = pipe();
+  const answers = 32;
+  for (let i = 0; i < answers; i++) one.send("x".repeat(1024));
+  expect(socket.isPaused).toBe(true);
+  one.passOn(new Uint8Array(MIB / 4), () => {});
+  for (let i = 0; i < answers; i++) socket.read();
+  expect(socket.isPaused).toBe(false);
+});
+
+it("gives back the memory of what it passed on when it is sent, and not before", () => {
+  const { socket, one } = pipe();
+  const [whole, shares] = [new Uint8Array(MIB), new Uint8Array(MIB).subarray(1)];
+  one.passOn(whole, () => {});
+  one.passOn(shares, () => {});
+  expect(whole.length).toBe(MIB);
+  socket.read();
+  socket.read();
+  expect([whole.buffer.byteLength, shares.buffer.byteLength]).toEqual([0, MIB]);
 });
 
 it("is deaf once it is closed, whatever its other end still sends and reads", () => {
@@ -147,14 +168,16 @@ it("cuts who begins a message and does not end it; not who says nothing, nor who
   expect(socket.closed).toEqual([1008, expect.stringContaining("did not come to its end")]);
 });
 
-it("keeps of a stranger no more than a login is long, and ends it at once", () => {
-  const { socket, time, come } = pipe(undefined, false);
+it("keeps of a stranger no more than a login is long, and lets it stand so that it is not back at once", () => {
+  const { socket, share, sips, come } = pipe(undefined, false);
   come(16 * 1024);
   expect(socket.closed).toBeNull();
-  come(1);
+  come(64 * 1024);
   expect(socket.closed).toEqual([1008, expect.stringContaining("no login")]);
-  for (const wake of time.wakes) wake();
-  expect(socket.ended).toBe(true);
+  expect([socket.isPaused, sips.isDeaf, socket.ended]).toEqual([true, true, false]);
+  expect(share.used).toBeLessThan(16 * 1024 + 1024);
+  socket.emit("close");
+  expect(share.used).toBe(0);
 });
 
 it("says when what it passed on waits no more", () => {

@@ -6,16 +6,22 @@
 import type { Duplex } from "node:stream";
 import { CLOSINGS, type Closing, type Held, type MemoryShare, type Timers } from "@xenoservers/protocol/link";
 import type { WebSocket } from "ws";
+import { letGo } from "./let-go.ts";
 import type { LinkPipe } from "./link.ts";
 import type { Sips } from "./sips.ts";
 
 const UNREAD_BYTES_HEARD_MAX = 1024 * 1024;
+/** The same of what it is told, answers nearly all of it; whoever asks on does not wait for them. Channels need their windows. */
+const TOLD_BYTES_HEARD_MAX = 32 * 1024;
 const STALLED_MS = 30_000;
 const HALF_MESSAGE_MS = 30_000;
 /** Less than so much of a message weighs no more than a link that says nothing. */
 const HALF_BYTES_MIN = 1024;
 /** What a message that waits weighs beside its bytes: buffers of their own, a place in the socket's queue, who is told when it is sent. */
 export const WAITING_BYTES = 512;
+
+const waiting = (message: string | Uint8Array): number =>
+  WAITING_BYTES + (typeof message === "string" ? Buffer.byteLength(message) : message.length);
 
 /** A login, which is all that a stranger has to say, is smaller. */
 const STRANGERS_BYTES_MAX = 16 * 1024;
@@ -25,7 +31,7 @@ const frameBytes = (payload: number): number => payload + (payload < 126 ? 6 : p
 
 export class SocketPipe implements LinkPipe {
   readonly #socket: WebSocket;
-  readonly #sips: Pick<Sips, "heeds" | "rests" | "end">;
+  readonly #sips: Pick<Sips, "heeds" | "rests" | "end" | "deafen">;
   readonly #timers: Timers;
   readonly #held: Held;
   /** Of a message that is not whole yet. */
@@ -36,6 +42,8 @@ export class SocketPipe implements LinkPipe {
   /** When last something of what waits was taken. */
   #readAt: number;
   #unread = 0;
+  /** Of these, what is no channel's. */
+  #told = 0;
   #closed = false;
   /** Beats since anything came. */
   #missed = 0;
@@ -44,7 +52,7 @@ export class SocketPipe implements LinkPipe {
   /** `raw` is what comes, `sips` what of it the WebSocket is given. */
   constructor(
     socket: WebSocket,
-    { raw, sips }: { raw: Duplex; sips: Pick<Sips, "heeds" | "rests" | "end"> },
+    { raw, sips }: { raw: Duplex; sips: Pick<Sips, "heeds" | "rests" | "end" | "deafen"> },
     memory: MemoryShare,
     timers: Timers,
   ) {
@@ -60,7 +68,7 @@ export class SocketPipe implements LinkPipe {
     socket.on("ping", (data: Buffer) => {
       this.#whole(data.length);
       this.#control();
-      this.#send(data, (sent) => socket.pong(data, false, sent));
+      this.#tell(data, (sent) => socket.pong(data, false, sent));
     });
     socket.on("pong", (data: Buffer) => {
       this.#whole(data.length);
@@ -95,7 +103,18 @@ export class SocketPipe implements LinkPipe {
   }
 
   send(message: string | Uint8Array): void {
-    this.#send(message, (sent) => this.#socket.send(message, sent));
+    this.#tell(message, (sent) => this.#socket.send(message, sent));
+  }
+
+  #tell(message: string | Uint8Array, hand: (sent: () => void) => void): void {
+    const bytes = waiting(message);
+    this.#told += bytes;
+    this.#send(message, (sent) =>
+      hand(() => {
+        this.#told -= bytes;
+        sent();
+      }),
+    );
   }
 
   passOn(bytes: Uint8Array, sent: () => void): void {
@@ -103,13 +122,14 @@ export class SocketPipe implements LinkPipe {
       this.#socket.send(bytes, () => {
         flushed();
         sent();
+        letGo(bytes);
       }),
     );
   }
 
   #send(message: string | Uint8Array, hand: (sent: () => void) => void): void {
     if (this.#closed || this.#socket.readyState !== this.#socket.OPEN) return;
-    const bytes = WAITING_BYTES + (typeof message === "string" ? Buffer.byteLength(message) : message.length);
+    const bytes = waiting(message);
     if (!this.#held.add(bytes)) return this.close("no-room");
     if (this.#unread === 0) this.#readAt = this.#timers.now();
     this.#unread += bytes;
@@ -124,7 +144,7 @@ export class SocketPipe implements LinkPipe {
 
   /** Listens, or does not: to whoever has much unread, or is told that it is over. */
   #listen(): void {
-    if (!this.#closed && this.#unread <= UNREAD_BYTES_HEARD_MAX) this.#socket.resume();
+    if (!this.#closed && this.#unread <= UNREAD_BYTES_HEARD_MAX && this.#told <= TOLD_BYTES_HEARD_MAX) this.#socket.resume();
     else this.#socket.pause();
   }
 
@@ -153,10 +173,17 @@ export class SocketPipe implements LinkPipe {
     if (this.#closed) return;
     this.#closed = true;
     this.#socket.close(code, says);
-    this.#sips.end();
     this.#socket.pause();
-    // what it holds is needed now, or is a stranger's; whoever hangs does not answer a goodbye either
-    if (closing === "no-room" || closing === "silent" || !this.#admitted) this.#timers.after(0, () => this.#socket.terminate());
+    if (!this.#admitted) return this.#leaveStanding();
+    this.#sips.end();
+    // what it holds is needed now; whoever hangs does not answer a goodbye either
+    if (closing === "no-room" || closing === "silent") this.#timers.after(0, () => this.#socket.terminate());
+  }
+
+  /** A stranger's connection stays for as long as the WebSocket waits, or it would be back at once; what came last is kept no longer. */
+  #leaveStanding(): void {
+    this.#sips.deafen();
+    this.#held.drop(this.#lastChunk);
   }
 
   onMessage(handler: (message: string | Uint8Array) => void): void {
