@@ -3,7 +3,7 @@ import { fstatSync } from "node:fs";
 import { say } from "../output/terminal.ts";
 
 /** A pipe or a file, as shells set them; a socket or a terminal is what the caller has itself. */
-function isPiped(): boolean {
+export function isPiped(): boolean {
   try {
     const stat = fstatSync(0);
     return stat.isFIFO() || stat.isFile();

@@ -41,6 +41,7 @@ import {
 import { home } from "./home.ts";
 import { envPair, sharedFolder, type SharedFolder } from "./job-from-args.ts";
 import { parseCount, parseSizeMib } from "./parse.ts";
+import { processFrom } from "./process-from-args.ts";
 import { UserError, mib } from "../output/ui.ts";
 
 export interface VmOptions {
@@ -53,6 +54,12 @@ export interface VmOptions {
   append?: string;
   image?: string;
   entrypoint?: string;
+  workdir?: string;
+  /** Of an image's program. */
+  stdin: boolean;
+  tty: boolean;
+  stopSignal?: string;
+  stopGrace?: number;
   machine?: "pc" | "q35" | "microvm";
   uefi?: boolean;
   windows?: boolean;
@@ -90,10 +97,10 @@ export interface ParsedVm {
   build(vmEngine: string, fuelMax: bigint): BuiltVm;
 }
 
-/** Whether the words ask for a virtual machine: by an option, or by a name that is neither a module nor a script. */
 /** An option says what machine it is; else the first word does. */
 export const bootsMachine = ({ vm, kernel, iso, image }: VmOptions): boolean => [vm, kernel, iso, image].some((each) => each !== undefined);
 
+/** Whether the words ask for a virtual machine: by an option, or by a name that is neither a module nor a script. */
 export function asksForVm(file: string | undefined, options: VmOptions): boolean {
   if (bootsMachine(options)) return true;
   return file !== undefined && !/\.(wasm|py)$/.test(file);
@@ -264,6 +271,18 @@ async function commandOf(
   return { args: all, script: [] };
 }
 
+/** What says how a program is held, where there is no image whose program that could be. */
+export function refuseForImages({
+  tty,
+  workdir,
+  stopSignal,
+  stopGrace,
+}: Pick<VmOptions, "tty" | "workdir" | "stopSignal" | "stopGrace">): void {
+  const asked = Object.entries({ "--tty": tty || undefined, "--workdir": workdir, "--stop-signal": stopSignal, "--stop-grace": stopGrace });
+  const option = asked.find(([, value]) => value !== undefined)?.[0];
+  if (option !== undefined) throw new UserError(`${option} is for OCI images, whose program it says something of`);
+}
+
 const inputBytes = (mounts: JobInput["mounts"]): number =>
   mounts.flatMap(({ entries }) => entries).reduce((sum, entry) => sum + (entry.kind === "file" ? entry.blob.size : 0), 0);
 
@@ -281,6 +300,14 @@ async function ociBoot(reference: string, args: string[], options: VmOptions, sh
   const mounts: JobInput["mounts"] = [...command.script];
   if (shared.in !== undefined) mounts.push({ mount: { path: "/in", writable: false, keep: false }, entries: await readTree(shared.in) });
   mounts.push({ mount: { path: "/out", writable: true, keep: true }, entries: [] });
+  const { stdin, tty, stopSignal, stopGrace } = options;
+  const asked = {
+    stdin,
+    tty,
+    ...(stopSignal === undefined ? {} : { stopSignal }),
+    ...(stopGrace === undefined ? {} : { stopGraceMs: stopGrace }),
+  };
+  const held = processFrom(asked, { stopSignal: image.stopSignal, program: command.args[0] ?? "" });
   const given = new Map(image.env.map((each) => envPair(each)));
   for (const each of shared.env) given.set(...envPair(each));
   return {
@@ -290,9 +317,10 @@ async function ociBoot(reference: string, args: string[], options: VmOptions, sh
       layers: image.layers.map(({ blob, compression }) => ({ digest: blob.digest, compression })),
       args: command.args,
       env: [...given].map(([name, value]) => `${name}=${value}`),
-      workdir: image.workdir,
+      workdir: options.workdir ?? image.workdir,
       user: options.user ?? image.user,
       hostname: options.hostname ?? "",
+      ...(held ? { process: held } : {}),
     },
     blobs: image.layers.map(({ blob }) => blob),
     says: [`image    ${image.name}@${image.digest}`, `runs     ${command.args.join(" ")}`],
@@ -323,6 +351,7 @@ export async function parseVm(file: string | undefined, args: string[], options:
   const memoryMib = shared.mem === undefined ? VM_MEMORY_MIB : parseSizeMib(shared.mem, "--mem");
   const disk = shared.disk === undefined ? null : parseSizeMib(shared.disk, "--disk");
   const { boot, blobs, says, mounts, ...least } = await bootOf(file, args, options, shared, { memoryMib, disk });
+  if (boot.kind !== "oci") refuseForImages(options);
   if (boot.kind !== "oci" && (shared.in !== undefined || shared.env.length > 0 || shared.dir.length > 0))
     throw new UserError("--in, --dir and --env are for modules and OCI images: a machine of your own takes its inputs from its disks");
   const folders: SharedFolder[] = [];

@@ -6,9 +6,9 @@ import { finishJob, parseJob, type ParsedJob, type SharedFolder } from "./job-fr
 import { parseCount, parseSizeMib } from "./parse.ts";
 import { given } from "./verb.ts";
 import { programOf } from "./program.ts";
-import { standardInput } from "./standard-input.ts";
+import { isPiped, standardInput } from "./standard-input.ts";
 import type { WorkInput } from "./verbs/run.ts";
-import { asksForVm, bootsMachine, parseVm, type ParsedVm, type VmOptions } from "./vm-from-args.ts";
+import { asksForVm, bootsMachine, parseVm, refuseForImages, type ParsedVm, type VmOptions } from "./vm-from-args.ts";
 
 const WASM_MEMORY = "512M";
 const WASM_DISK = "256M";
@@ -45,10 +45,17 @@ function vmOptionsOf(input: WorkInput): VmOptions {
     user,
     sshKey,
     userData,
+    workdir,
+    tty,
+    stopSignal,
+    stopGrace,
   } = input;
   const { network, egress, egressMax, accel } = input;
   const boots = { vm, format, digest, iso, kernel, initrd, append, image, entrypoint, machine, uefi, windows, tpm };
-  return given({ ...boots, hostname, user, sshKey, userData, network, egress, egressMax, accel });
+  // of a program that nobody stays with, nothing that happens to be piped in is the input
+  const stdin = input.stdin || (isPiped() && !input.noStdin && !("detach" in input && input.detach === true));
+  const held = { workdir, stdin, tty, stopSignal, stopGrace };
+  return given({ ...boots, ...held, hostname, user, sshKey, userData, network, egress, egressMax, accel });
 }
 
 function wantedOf(input: WorkInput, machine: ParsedVm | null): Wanted {
@@ -117,6 +124,7 @@ export async function workOf(typed: WorkInput): Promise<Work> {
   }
   if (deterministic)
     throw new UserError("--assurance deterministic-vm is for machines: --kernel FILE --initrd FILE; a module is deterministic by itself");
+  refuseForImages(options);
   const wanted = wantedOf(input, null);
   const parsed = await moduleOf(input, wanted);
   const says = parsed.isPython ? [`python   ${PYTHON.name}: ${PYTHON.lacks}`] : [];

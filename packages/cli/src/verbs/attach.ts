@@ -1,6 +1,8 @@
 /** `xeno attach`: follows a lease to its end, wherever its output is by then: at its server, or sealed with the broker. */
 import { openClient } from "../input/home.ts";
 import type { AttachInput } from "../input/verbs/lease.ts";
+import { isPiped } from "../input/standard-input.ts";
+import { joinedHere } from "../machine/joined.ts";
 import { exitCodeWith, keepReceipt, taking } from "../output/deliver.ts";
 import { follow, shownHere } from "../output/follow.ts";
 import { endLine } from "../output/lease-lines.ts";
@@ -9,8 +11,18 @@ import { UserError, shortId } from "../output/ui.ts";
 
 export async function attach({ lease: id, out }: AttachInput): Promise<void> {
   const { client, context } = await openClient("read");
-  const { session, close } = await follow(client, id, { ...shownHere, onResult: taking(out, []) });
-  const left = new Promise<null>((resolve) => process.once("SIGINT", () => resolve(null)));
+  const joined = joinedHere();
+  const typed = process.stdin.isTTY || isPiped();
+  const { session, close } = await follow(client, id, {
+    ...shownHere,
+    onResult: taking(out, []),
+    onInput(isTerminal) {
+      if (!typed) return null;
+      if (isTerminal) joined.followSize(session);
+      return joined.input(isTerminal);
+    },
+  });
+  const left = Promise.race([new Promise<null>((resolve) => process.once("SIGINT", () => resolve(null))), joined.left.then(() => null)]);
   try {
     const ended = await Promise.race([Promise.all([session.settled(), session.delivered()]), session.failed, left]);
     if (ended === null) return say(`it runs on; follow it with: xeno attach ${shortId(session.lease)}`);
@@ -22,6 +34,7 @@ export async function attach({ lease: id, out }: AttachInput): Promise<void> {
     if (lease.end?.result && !delivered)
       say(`its output cannot be had any more, or is not what the server signed: xeno dispute ${shortId(lease.id)}`);
   } finally {
+    joined.close();
     close();
   }
 }

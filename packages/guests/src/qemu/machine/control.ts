@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import { GuestAgent } from "./agent.ts";
 import { NetNamespace } from "../network/namespace.ts";
+import { StdinPort } from "../oci/stdin-port.ts";
 import { VM_FILES } from "./plan.ts";
 import { QmpError, connectSocket } from "./qmp.ts";
 import { boxPath, type Vm } from "./vm.ts";
@@ -16,6 +17,7 @@ export class Control {
   readonly namespace: NetNamespace;
   readonly #hasNetwork: boolean;
   #console: Promise<Socket> | null = null;
+  #stdin: Promise<StdinPort> | null = null;
   readonly #forwards = new Map<number, number>();
 
   constructor(vm: Vm, hasNetwork: boolean) {
@@ -37,6 +39,11 @@ export class Control {
     socket.resume();
     socket.once("close", () => (this.#console = null));
     return socket;
+  }
+
+  /** What the program of an image reads. One side alone may feed it. */
+  stdin(changed: (taken: number) => void): Promise<StdinPort> {
+    return (this.#stdin ??= connectSocket(boxPath(this.#vm.folder, VM_FILES.stdin)).then((socket) => new StdinPort(socket, changed)));
   }
 
   /** A connection to a port of the guest. Throws QmpError where the machine has no network card. */
@@ -63,6 +70,7 @@ export class Control {
 
   async close(): Promise<void> {
     this.agent.close();
+    (await this.#stdin?.catch(() => null))?.close();
     (await this.#console?.catch(() => null))?.destroy();
     await this.namespace.close();
   }

@@ -100,7 +100,7 @@ it("says memory-limit in words where a module needs more than was ordered, and m
 
 it("says stopped, with nothing, where it was stopped before it could run", async () => {
   const guest = await (await prepare(HOSTILE.slowToRead())).begin();
-  await guest.stop();
+  await guest.stop(0);
   expect(await guest.ended).toMatchObject({ kind: "result", reason: "stopped", tree: [], fuel: 0n });
   await guest.dispose();
 });
