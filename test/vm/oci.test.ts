@@ -165,15 +165,17 @@ machines("OCI images", () => {
     const typed = [process.execPath, xenoProgram, ...words, "-it", image, "sh"].map((word) => `'${word}'`).join(" ");
     const terminal = begin("script", ["-qec", `stty rows 30 cols 100; ${typed}; echo code $?; stty -a`, "/dev/null"]);
     terminal.child.stdin.write("stty size; tty; id -u\r");
-    await terminal.says("30 100");
-    terminal.child.stdin.write("sleep 1000\r");
+    await terminal.says("/dev/pts/0");
+    terminal.child.stdin.write("echo sl''eeps; sleep 1000\r");
+    await terminal.says("sleeps");
     terminal.child.stdin.write("\x03");
+    await terminal.says("^C");
     terminal.child.stdin.write("exit 4\r");
     await terminal.says("code 4");
     await terminal.says("icanon");
     terminal.child.stdin.end();
     await terminal.ended;
-    expect(terminal.said()).toContain("/dev/pts/0");
+    expect(terminal.said()).toContain("30 100");
     expect(terminal.said()).toMatch(/[^-]icanon/); // as it was found
   });
 

@@ -34,7 +34,7 @@ export async function attach({ lease: id, out }: AttachInput): Promise<void> {
     if (lease.end?.result && !delivered)
       say(`its output cannot be had any more, or is not what the server signed: xeno dispute ${shortId(lease.id)}`);
   } finally {
-    joined.close();
     close();
+    joined.close();
   }
 }

@@ -93,8 +93,9 @@ async function order({ client, work }: Prepared, job: BuiltWork, input: RunInput
   });
   if ("vm" in job.spec && processOf(job.spec.vm).terminal) joined?.followSize(opened.session);
   const close = (): void => {
-    joined?.close();
+    // first: what is let go of here is no end of what the program reads
     opened.close();
+    joined?.close();
   };
   return { client, bound, started, isThere: () => there, output, joined, session: opened.session, close };
 }

@@ -105,6 +105,7 @@ sub stdio {
   }
   pipe(my $in_r, my $in_w); pipe(my $out_r, my $out_w); pipe(my $err_r, my $err_w);
   chown $uid, -1, $in_r, $out_w, $err_w;
+  chmod 0777, $in_r, $out_w, $err_w;    # programs that begin as root and go on as another open them, too (conmon does so)
   nonblocking($in_w);
   my @in = $job->{stdin} ? ($in_r, $in_w) : (undef, undef);
   return (%io, inner => [$in[0], $out_w, $err_w], outer => [[$out_r, 'stdout'], [$err_r, 'stderr']], input => $in[1], master => undef);
@@ -150,7 +151,8 @@ sub agent {
   return $agent unless defined $agent && $agent == 0;
   sysread($entered, my $there, 1) or exit 1;
   syscall(308, $place, $new_others) == 0 or exit 1;
-  syscall(14, 2, pack('Q', 0), 0, 8);    # rt_sigprocmask, SIG_SETMASK
+  my $none = pack('Q', 0);
+  syscall(14, 2, $none, 0, 8);    # rt_sigprocmask, SIG_SETMASK
   $SIG{PIPE} = 'DEFAULT';
   open(STDIN, '<', '/dev/null'); open(STDOUT, '>', '/dev/null'); open(STDERR, '>', '/dev/null');
   exec '/.xeno/ld.so', '--library-path', '/.xeno/lib', '/.xeno/qemu-ga', '-m', 'virtio-serial', '-p', '/.xeno/port', '-t', '/tmp', '-f', '/dev/null';
