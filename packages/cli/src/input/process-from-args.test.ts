@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { processFrom, signalIn } from "./process-from-args.ts";
+import { entrypointFrom, processFrom, signalIn } from "./process-from-args.ts";
 
 describe("how an image's program is held", () => {
   it.each([
@@ -24,7 +24,7 @@ describe("how an image's program is held", () => {
   const image = { stopSignal: "", program: "/usr/bin/app" };
   it("says nothing where it is as usual, so that servers of before know the job", () => {
     expect(processFrom({ stdin: false, tty: false }, image)).toBeUndefined();
-    expect(processFrom({ stdin: false, tty: false, stopSignal: "TERM", stopGraceMs: 10_000 }, image)).toBeUndefined();
+    expect(processFrom({ stdin: false, tty: false, stopSignal: "TERM", stopGrace: 10_000 }, image)).toBeUndefined();
   });
 
   it("has the size of this terminal, or the usual where it has none", () => {
@@ -52,6 +52,20 @@ describe("how an image's program is held", () => {
     const none = { stdin: false, tty: false };
     expect(() => processFrom({ ...none, stopSignal: "SIGNOPE" }, image)).toThrow("--stop-signal 'SIGNOPE' is no signal");
     expect(() => processFrom(none, { ...image, stopSignal: "X" })).toThrow("the image's StopSignal 'X' is no signal");
-    expect(() => processFrom({ ...none, stopGraceMs: 60_001 }, image)).toThrow("--stop-grace is at most 60s");
+    expect(() => processFrom({ ...none, stopGrace: 60_001 }, image)).toThrow("--stop-grace is at most 60s");
+  });
+});
+
+describe("an entrypoint in place of the image's", () => {
+  it.each([
+    ["/bin/sh", ["/bin/sh"]],
+    ["", []],
+    ['["/bin/sh","-c"]', ["/bin/sh", "-c"]],
+  ])("%s", (text, words) => {
+    expect(entrypointFrom(text)).toEqual(words);
+  });
+
+  it.each(["[", "[1]", '["a"'])("%s is refused in words", (text) => {
+    expect(() => entrypointFrom(text)).toThrow("begins as a list and is none");
   });
 });

@@ -2,6 +2,7 @@
 import { constants } from "node:os";
 import path from "node:path";
 import { STOP_GRACE_MS_MAX, USUAL_PROCESS, WINDOW_SIDE_MAX, type VmProcess } from "@xenoservers/protocol";
+import { z } from "zod";
 import { UserError } from "../output/ui.ts";
 
 /** The first and the last real-time signal that programs may use (signal(7), glibc). */
@@ -34,20 +35,48 @@ function stopSignalOf(asked: string | undefined, ofImage: string, program: strin
   );
 }
 
-interface ProcessOptions {
+/** In place of the image's: one program, a list of words as JSON, or nothing. */
+export function entrypointFrom(text: string): string[] {
+  if (text === "") return [];
+  if (!text.startsWith("[")) return [text];
+  const words = zWords.safeParse(jsonIn(text)).data;
+  if (!words) throw new UserError(`--entrypoint '${text}' begins as a list and is none: write '["program","word"]'`);
+  return words;
+}
+
+const zWords = z.array(z.string());
+
+function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+export interface ProcessOptions {
   stdin: boolean;
   tty: boolean;
+  workdir?: string;
   stopSignal?: string;
-  stopGraceMs?: number;
+  /** Milliseconds. */
+  stopGrace?: number;
+}
+
+/** What says how a program is held, where there is no image whose program that could be. */
+export function refuseForImages({ tty, workdir, stopSignal, stopGrace }: ProcessOptions): void {
+  const asked = Object.entries({ "--tty": tty || undefined, "--workdir": workdir, "--stop-signal": stopSignal, "--stop-grace": stopGrace });
+  const option = asked.find(([, value]) => value !== undefined)?.[0];
+  if (option !== undefined) throw new UserError(`${option} is for OCI images, whose program it says something of`);
 }
 
 /** Undefined where it is as usual. */
 export function processFrom(
-  { stdin, tty, stopSignal, stopGraceMs }: ProcessOptions,
+  { stdin, tty, stopSignal, stopGrace }: ProcessOptions,
   image: { stopSignal: string; program: string },
   { rows, columns }: { rows?: number; columns?: number } = process.stdout,
 ): VmProcess | undefined {
-  const grace = stopGraceMs ?? USUAL_PROCESS.stopGraceMs;
+  const grace = stopGrace ?? USUAL_PROCESS.stopGraceMs;
   if (grace > STOP_GRACE_MS_MAX) throw new UserError(`--stop-grace is at most ${STOP_GRACE_MS_MAX / 1_000}s`);
   const sideOf = (side: number | undefined, unsized: number): number => Math.min(side || unsized, WINDOW_SIDE_MAX);
   const held: VmProcess = {

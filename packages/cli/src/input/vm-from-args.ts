@@ -41,10 +41,10 @@ import {
 import { home } from "./home.ts";
 import { envPair, sharedFolder, type SharedFolder } from "./job-from-args.ts";
 import { parseCount, parseSizeMib } from "./parse.ts";
-import { processFrom } from "./process-from-args.ts";
+import { entrypointFrom, processFrom, refuseForImages, type ProcessOptions } from "./process-from-args.ts";
 import { UserError, mib } from "../output/ui.ts";
 
-export interface VmOptions {
+export interface VmOptions extends ProcessOptions {
   vm?: string;
   format?: ImageFormat;
   digest?: string;
@@ -54,12 +54,6 @@ export interface VmOptions {
   append?: string;
   image?: string;
   entrypoint?: string;
-  workdir?: string;
-  /** Of an image's program. */
-  stdin: boolean;
-  tty: boolean;
-  stopSignal?: string;
-  stopGrace?: number;
   machine?: "pc" | "q35" | "microvm";
   uefi?: boolean;
   windows?: boolean;
@@ -256,7 +250,7 @@ async function commandOf(
   args: string[],
   entrypoint: string | undefined,
 ): Promise<{ args: string[]; script: JobInput["mounts"] }> {
-  const first = entrypoint === undefined ? image.entrypoint : [entrypoint];
+  const first = entrypoint === undefined ? image.entrypoint : entrypointFrom(entrypoint);
   const file = args[0];
   const isScript = file !== undefined && /\.[a-z0-9]+$/i.test(file) && (await stat(file).catch(() => null))?.isFile() === true;
   if (isScript) {
@@ -269,18 +263,6 @@ async function commandOf(
   const all = [...first, ...(args.length > 0 ? args : entrypoint === undefined ? image.command : [])];
   if (all.length === 0) throw new UserError("the image starts nothing by itself: say what to run after --");
   return { args: all, script: [] };
-}
-
-/** What says how a program is held, where there is no image whose program that could be. */
-export function refuseForImages({
-  tty,
-  workdir,
-  stopSignal,
-  stopGrace,
-}: Pick<VmOptions, "tty" | "workdir" | "stopSignal" | "stopGrace">): void {
-  const asked = Object.entries({ "--tty": tty || undefined, "--workdir": workdir, "--stop-signal": stopSignal, "--stop-grace": stopGrace });
-  const option = asked.find(([, value]) => value !== undefined)?.[0];
-  if (option !== undefined) throw new UserError(`${option} is for OCI images, whose program it says something of`);
 }
 
 const inputBytes = (mounts: JobInput["mounts"]): number =>
@@ -300,14 +282,7 @@ async function ociBoot(reference: string, args: string[], options: VmOptions, sh
   const mounts: JobInput["mounts"] = [...command.script];
   if (shared.in !== undefined) mounts.push({ mount: { path: "/in", writable: false, keep: false }, entries: await readTree(shared.in) });
   mounts.push({ mount: { path: "/out", writable: true, keep: true }, entries: [] });
-  const { stdin, tty, stopSignal, stopGrace } = options;
-  const asked = {
-    stdin,
-    tty,
-    ...(stopSignal === undefined ? {} : { stopSignal }),
-    ...(stopGrace === undefined ? {} : { stopGraceMs: stopGrace }),
-  };
-  const held = processFrom(asked, { stopSignal: image.stopSignal, program: command.args[0] ?? "" });
+  const held = processFrom(options, { stopSignal: image.stopSignal, program: command.args[0] ?? "" });
   const given = new Map(image.env.map((each) => envPair(each)));
   for (const each of shared.env) given.set(...envPair(each));
   return {

@@ -4,11 +4,12 @@ import { PYTHON, driverOf, type BuiltWork, type Quoted, type Wanted } from "@xen
 import { UserError } from "../output/ui.ts";
 import { finishJob, parseJob, type ParsedJob, type SharedFolder } from "./job-from-args.ts";
 import { parseCount, parseSizeMib } from "./parse.ts";
+import { refuseForImages } from "./process-from-args.ts";
 import { given } from "./verb.ts";
 import { programOf } from "./program.ts";
 import { isPiped, standardInput } from "./standard-input.ts";
 import type { WorkInput } from "./verbs/run.ts";
-import { asksForVm, bootsMachine, parseVm, refuseForImages, type ParsedVm, type VmOptions } from "./vm-from-args.ts";
+import { asksForVm, bootsMachine, parseVm, type ParsedVm, type VmOptions } from "./vm-from-args.ts";
 
 const WASM_MEMORY = "512M";
 const WASM_DISK = "256M";
