@@ -98,10 +98,10 @@ machines("how machines end", () => {
       ["a path inside a file", ["/etc/passwd/x"], {}, 127, "Not a directory"],
       ["a file that is no program", ["/etc/passwd"], {}, 126, "Permission denied"],
       ["a folder", ["/etc"], {}, 126, "Permission denied"],
-      ["a user that is not there", ["true"], { user: "nobody-here" }, 125, "user nobody-here is not in the image's /etc/passwd"],
-      ["a group that is not there", ["true"], { user: "root:nogroup" }, 125, "group nogroup"],
-      ["a user beyond all numbers", ["true"], { user: "99999999999" }, 125, "user 99999999999"],
-      ["a folder to start in that is a file", ["true"], { workdir: "/etc/passwd" }, 125, "no directory /etc/passwd"],
+      ["a user that is not there", ["true"], { user: "nobody-here" }, 126, "user nobody-here is not in the image's /etc/passwd"],
+      ["a group that is not there", ["true"], { user: "root:nogroup" }, 126, "group nogroup"],
+      ["a user beyond all numbers", ["true"], { user: "99999999999" }, 126, "user 99999999999"],
+      ["a folder to start in that is a file", ["true"], { workdir: "/etc/passwd" }, 126, "no directory /etc/passwd"],
     ] as const)("%s", async (_, args, over, exitCode, words) => {
       const came = await bench.run({ vm: bench.image([box], args, over) });
       expect(came).toMatchObject({ ...completed(exitCode), stderr: expect.stringContaining(words) });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { TypedKeys } from "./joined.ts";
+import { TypedKeys, joinedHere } from "./joined.ts";
 
 async function typed(...parts: string[]): Promise<{ text: string; left: boolean }> {
   let left = false;
@@ -20,5 +20,14 @@ describe("what is typed", () => {
     ["is the program's where it ends with the first", ["a\x10"], "a\x10", false],
   ])("%s", async (_, parts, text, left) => {
     expect(await typed(...parts)).toEqual({ text, left });
+  });
+});
+
+describe("a server that asks for input", () => {
+  it("gets none of a program that was to read none", () => {
+    const joined = joinedHere(true);
+    expect(joined.input({ stdin: false, terminal: { rows: 24, columns: 80 } })).toBeNull();
+    expect(joined.isJoined).toBe(false);
+    joined.close();
   });
 });

@@ -48,15 +48,19 @@ export interface Joined {
   left: Promise<void>;
   /** Whether what is typed is the program's. */
   readonly isJoined: boolean;
-  /** For `onInput` of a session. */
-  input(isTerminal: boolean): Readable;
+  /**
+   * For `onInput` of a session, by what its customer ordered, whatever a server asks for: null for a program that was to read nothing of
+   * what is typed here.
+   */
+  input(held: { stdin: boolean; terminal: unknown }): Readable | null;
   /** Of a terminal, from now on: how large it is here. */
   followSize(session: Pick<LeaseSession, "machine">): void;
   /** Lets go of standard input. */
   close(): void;
 }
 
-export function joinedHere(): Joined {
+/** `quiet`: the keys by which one leaves it are not said. */
+export function joinedHere(quiet: boolean): Joined {
   const { stdin, stdout } = process;
   const { promise: left, resolve: leave } = Promise.withResolvers<void>();
   let isJoined = false;
@@ -71,13 +75,14 @@ export function joinedHere(): Joined {
     get isJoined() {
       return isJoined;
     },
-    input(isTerminal) {
+    input(held) {
+      if (!held.stdin) return null;
       isJoined = true;
-      if (!isTerminal || !stdin.isTTY) return stdin;
+      if (held.terminal === null || !stdin.isTTY) return stdin;
       process.once("exit", restore);
       stdin.setRawMode(true);
       isRaw = true;
-      say("leave it with Ctrl-P Ctrl-Q");
+      if (!quiet) say("leave it with Ctrl-P Ctrl-Q");
       return stdin.pipe(new TypedKeys(() => leave()));
     },
     followSize({ machine }) {

@@ -1,7 +1,6 @@
 /** `xeno attach`: follows a lease to its end, wherever its output is by then: at its server, or sealed with the broker. */
 import { openClient } from "../input/home.ts";
 import type { AttachInput } from "../input/verbs/lease.ts";
-import { isPiped } from "../input/standard-input.ts";
 import { joinedHere } from "../machine/joined.ts";
 import { exitCodeWith, keepReceipt, taking } from "../output/deliver.ts";
 import { follow, shownHere } from "../output/follow.ts";
@@ -9,17 +8,15 @@ import { endLine } from "../output/lease-lines.ts";
 import { say } from "../output/terminal.ts";
 import { UserError, shortId } from "../output/ui.ts";
 
-export async function attach({ lease: id, out }: AttachInput): Promise<void> {
+export async function attach({ lease: id, out, stdin }: AttachInput): Promise<void> {
   const { client, context } = await openClient("read");
-  const joined = joinedHere();
-  const typed = process.stdin.isTTY || isPiped();
+  const joined = joinedHere(false);
   const { session, close } = await follow(client, id, {
     ...shownHere,
     onResult: taking(out, []),
     onInput(isTerminal) {
-      if (!typed) return null;
-      if (isTerminal) joined.followSize(session);
-      return joined.input(isTerminal);
+      if (stdin && isTerminal) joined.followSize(session);
+      return joined.input({ stdin, terminal: isTerminal || null });
     },
   });
   const left = Promise.race([new Promise<null>((resolve) => process.once("SIGINT", () => resolve(null))), joined.left.then(() => null)]);

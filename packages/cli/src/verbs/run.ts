@@ -11,7 +11,7 @@ import {
   type MarketClient,
 } from "@xenoservers/sdk";
 import { verifyReceipt } from "@xenoservers/verify";
-import { processOf, type LeaseView } from "@xenoservers/protocol";
+import { USUAL_PROCESS, processOf, type LeaseView } from "@xenoservers/protocol";
 import { home, openClient } from "../input/home.ts";
 import { keptDocuments } from "../input/kept-documents.ts";
 import { keepJob } from "../input/kept-job.ts";
@@ -77,7 +77,8 @@ async function order({ client, work }: Prepared, job: BuiltWork, input: RunInput
   const output: Running["output"] = { stdout: [], stderr: [] };
   const { promise: started, resolve: start } = Promise.withResolvers<void>();
   let there = false;
-  const joined = input.detach ? null : joinedHere();
+  const joined = input.detach ? null : joinedHere(quiet);
+  const held = "vm" in job.spec ? processOf(job.spec.vm) : USUAL_PROCESS;
   const opened = openSession(client, bound, job, {
     async onOutput(stream, bytes) {
       if (input.json) output[stream].push(bytes);
@@ -89,9 +90,9 @@ async function order({ client, work }: Prepared, job: BuiltWork, input: RunInput
       if (!quiet && (state.startsWith("problem") || state === "reconnecting" || state === "matched again"))
         say(yellow(`         ${state}`));
     },
-    ...(joined ? { onResult: taking(input.out, work.shared), onInput: (isTerminal) => joined.input(isTerminal) } : {}),
+    ...(joined ? { onResult: taking(input.out, work.shared), onInput: () => joined.input(held) } : {}),
   });
-  if ("vm" in job.spec && processOf(job.spec.vm).terminal) joined?.followSize(opened.session);
+  if (held.terminal) joined?.followSize(opened.session);
   const close = (): void => {
     // first: what is let go of here is no end of what the program reads
     opened.close();

@@ -177,9 +177,9 @@ sub become {
   $env{container} = 'oci' unless exists $env{container};
   my $dir = $job->{workdir} eq '' ? '/' : $job->{workdir};
   if (!-d $dir) {
-    my $at = '';
-    for (grep { $_ ne '' } split m{/}, $dir) { $at .= "/$_"; mkdir $at }
-    chown $who->{uid}, $who->{gid}, $dir;
+    my ($at, $made) = ('');
+    for (grep { $_ ne '' } split m{/}, $dir) { $at .= "/$_"; $made = mkdir $at }
+    chown $who->{uid}, $who->{gid}, $dir if $made;
   }
   chdir $dir or $say->("no directory $dir: $!", 126);
   $) = join ' ', $who->{gid}, $who->{gid}, $who->{groups};
