@@ -118,7 +118,7 @@ machines("how machines end", () => {
     it("a job that powers its machine off, starts it again, is killed, or panics its kernel", async () => {
       expect(await sh("echo before; poweroff -f; sleep 60")).toMatchObject({ ...completed(130), stdout: "before\n" });
       expect(await sh("reboot -f; sleep 60")).toMatchObject(completed(129));
-      expect(await sh("sh -c 'kill -9 $$'")).toMatchObject(completed(137));
+      expect(await sh("sh -c 'kill -9 $$'; exit $?")).toMatchObject(completed(137));
       expect(await sh("echo c > /proc/sysrq-trigger; sleep 60")).toMatchObject({ ended: { kind: "result", reason: "guest-panic" } });
     });
 
