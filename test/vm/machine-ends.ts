@@ -8,8 +8,9 @@ import { canonicalBytes, toHex, type VmSpec } from "@xenoservers/protocol";
 import type { InputTree } from "@xenoservers/protocol/channel";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { createVmDriver, type VmDriver, type VmJob } from "@xenoservers/xenoserver";
-import type { GuestEnding } from "../../packages/xenoserver/src/drivers/driver.ts";
+import type { GuestControls, GuestEnding } from "../../packages/xenoserver/src/drivers/driver.ts";
 import { RefusedWork } from "../../packages/xenoserver/src/drivers/refused.ts";
+import { until } from "../process/market.ts";
 import { run } from "./support.ts";
 
 const NONE = "0".repeat(64);
@@ -21,13 +22,21 @@ export type Came =
   | { failed: string }
   | { ended: GuestEnding; stdout: string; stderr: string; files: Record<string, string> };
 
+interface Meanwhile {
+  stdout(): Promise<string>;
+  /** Waits until it has said that much. */
+  says(text: string): Promise<void>;
+  stop(withinMs?: number): Promise<void>;
+  controls: GuestControls;
+}
+
 export interface Wanted extends Partial<VmSpec> {
   vm: VmSpec["vm"];
   tree?: InputTree;
   /** Calls it off. */
   signal?: AbortSignal;
   /** What is done once it runs. */
-  meanwhile?(guest: { stdout(): Promise<string>; stop(): Promise<void> }): Promise<void>;
+  meanwhile?(guest: Meanwhile): Promise<void>;
 }
 
 export interface EndsBench {
@@ -118,7 +127,11 @@ export async function openEnds(): Promise<EndsBench> {
         }
         return Buffer.concat(parts).toString();
       };
-      await wanted.meanwhile?.({ stdout: () => textOf("stdout"), stop: () => guest.stop() });
+      const { controls } = guest;
+      if (!controls) throw new Error("a machine can be asked for more than its output");
+      const stdout = (): Promise<string> => textOf("stdout");
+      const says = (text: string): Promise<void> => until(async () => (await stdout()).includes(text));
+      await wanted.meanwhile?.({ stdout, says, controls, stop: (withinMs = 0) => guest.stop(withinMs) });
       const ended = await guest.ended;
       const files: Record<string, string> = {};
       for (const entry of ended.kind === "result" ? ended.tree : [])

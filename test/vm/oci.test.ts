@@ -1,5 +1,6 @@
 /** OCI images as guests: from a registry, a layout, an archive, with what container engines promise; and what is refused. */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { spawn } from "node:child_process";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -10,6 +11,8 @@ import { busyboxLayout, cliHome, machines, run, vmMarket } from "./support.ts";
 
 /** Seconds that a guest's clock may differ from the host's. */
 const CLOCK_OFF_BY = 5;
+
+const xenoProgram = path.resolve(import.meta.dirname, "../../packages/cli/bin/xeno.js");
 
 machines("OCI images", () => {
   let market: TestMarket;
@@ -152,6 +155,76 @@ machines("OCI images", () => {
     expect(ran.stderr).toMatch(/fetching layer 1 of \d, \d/);
     expect(ran.stderr).toMatch(/broke off .*; again in/);
     expect(proxy.log.some(({ range }) => range !== undefined)).toBe(true);
+  });
+
+  it("reads what is piped in while it runs, and is one's own terminal with -it", async () => {
+    const words = ["run", "-q", "--accel", "any", "--mem", "192M", "--disk", "256M", "--user", "root"];
+    const image = `oci:${layout}:box`;
+    const begin = (program: string, args: string[]) => {
+      const child = spawn(program, args, {
+        env: { ...process.env, XENO_HOME: cli.home, NO_COLOR: "1" },
+        stdio: ["pipe", "pipe", "inherit"],
+      });
+      let said = "";
+      child.stdout.setEncoding("utf8").on("data", (text: string) => (said += text));
+      const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+      return { child, ended, said: () => said, says: (text: string) => until(() => Promise.resolve(said.includes(text))) };
+    };
+    const piped = begin("bash", [
+      "-c",
+      `cat | "$@"`,
+      "-",
+      process.execPath,
+      xenoProgram,
+      ...words,
+      image,
+      "--",
+      "sh",
+      "-c",
+      "while read l; do echo got $l; done; echo over",
+    ]);
+    piped.child.stdin.write("one\n");
+    await piped.says("got one");
+    piped.child.stdin.end("two\n");
+    expect([await piped.ended, piped.said()]).toEqual([0, "got one\ngot two\nover\n"]);
+
+    const typed = [process.execPath, xenoProgram, ...words, "-it", image, "sh"].map((word) => `'${word}'`).join(" ");
+    const terminal = begin("script", ["-qec", `stty rows 30 cols 100; ${typed}; echo code $?; stty -a`, "/dev/null"]);
+    terminal.child.stdin.write("stty size; tty; id -u\r");
+    await terminal.says("/dev/pts/0");
+    terminal.child.stdin.write("echo sl''eeps; sleep 1000\r");
+    await terminal.says("sleeps");
+    terminal.child.stdin.write("\x03");
+    await terminal.says("^C");
+    terminal.child.stdin.write("exit 4\r");
+    await terminal.says("code 4");
+    await terminal.says("icanon");
+    terminal.child.stdin.end();
+    await terminal.ended;
+    expect(terminal.said()).toContain("30 100");
+    expect(terminal.said()).toMatch(/[^-]icanon/); // as it was found
+  });
+
+  it("is stopped by its own signal, and its own exit code is the lease's; programs executed in it are among its processes", async () => {
+    const script = "trap 'echo kept > /out/a; exit 7' USR1; echo begun; while :; do sleep 0.1; done";
+    const lease = (
+      await xeno("--detach", "-q", "--user", "root", "--stop-signal", "USR1", `oci:${layout}:box`, "--", "sh", "-c", script)
+    ).stdout.trim();
+    await until(async () => (await cli.xeno("logs", lease)).stdout.includes("begun"));
+    const inside = await cli.xeno(
+      "exec",
+      lease,
+      "--",
+      "/bin/sh",
+      "-c",
+      "cat /proc/1/comm; (readlink /proc/self/ns/pid; readlink /proc/1/ns/pid) | uniq | wc -l",
+    );
+    expect(inside, inside.stderr).toMatchObject({ code: 0, stdout: "sh\n1\n" });
+    expect((await cli.xeno("lease", "stop", lease)).stdout).toContain("customer-stop");
+    const out = path.join(folder, "stopped");
+    const attached = await cli.xeno("attach", lease, "--out", out);
+    expect(attached.code, attached.stderr).toBe(7);
+    expect(await readFile(path.join(out, "a"), "utf8")).toBe("kept\n");
   });
 
   it("says what is wrong with an image before any money is held", async () => {

@@ -95,6 +95,18 @@ export function debianDisk(): Promise<string> {
   });
 }
 
+/** A Debian's files as a layer: systemd, s6, tini, dumb-init, runit, busybox. */
+export function debianInits(): Promise<string> {
+  return once("debian-inits.tar", async (part) => {
+    const work = await mkdtemp(path.join(tmpdir(), "xeno-inits-"));
+    try {
+      await run("bash", [path.join(import.meta.dirname, "debian-inits.sh"), work, part], { maxBuffer: 64 * 1024 * 1024 });
+    } finally {
+      await rm(work, { recursive: true, force: true });
+    }
+  });
+}
+
 /** An OCI image layout by umoci: BusyBox, a user `web`, and a second layer that removes a file of the first. */
 export async function busyboxLayout(folder: string): Promise<string> {
   const layout = path.join(folder, "layout");
@@ -136,6 +148,10 @@ export async function busyboxLayout(folder: string): Promise<string> {
     "timeout",
     "touch",
     "nslookup",
+    "stty",
+    "tty",
+    "readlink",
+    "uniq",
   ])
     await run("ln", ["-s", "busybox", path.join(root, "bin", name)]);
   await writeFile(path.join(root, "etc/passwd"), "root:x:0:0::/root:/bin/sh\nweb:x:33:44::/srv:/bin/sh\n");

@@ -32,6 +32,26 @@ const zUrl = z
 
 const zDisk = z.strictObject({ digest: zId, format: z.enum(IMAGE_FORMATS), url: zUrl });
 
+/** As container engines have it where nobody says otherwise (signal(7): SIGTERM). */
+export const USUAL_PROCESS = { stdin: false, terminal: null, stopSignal: 15, stopGraceMs: 10_000 } as const;
+/** The market's grace may be shorter: then that counts. */
+export const STOP_GRACE_MS_MAX = 60_000;
+export const WINDOW_SIDE_MAX = 10_000;
+const zSide = z.int().min(1).max(WINDOW_SIDE_MAX);
+export const zWindow = z.strictObject({ rows: zSide, columns: zSide });
+export type TerminalWindow = z.infer<typeof zWindow>;
+
+const zProcess = z.strictObject({
+  /** Its standard input is what its customer sends while it runs; else it is empty. */
+  stdin: z.boolean(),
+  /** Its three streams are a terminal, which begins with this size. */
+  terminal: zWindow.nullable(),
+  stopSignal: z.int().min(1).max(64),
+  /** Between that signal and SIGKILL. */
+  stopGraceMs: z.int().min(0).max(STOP_GRACE_MS_MAX),
+});
+export type VmProcess = z.infer<typeof zProcess>;
+
 const zBoot = z.discriminatedUnion("kind", [
   /** A disk image, an installer's medium, or both. */
   z.strictObject({
@@ -65,6 +85,8 @@ const zBoot = z.discriminatedUnion("kind", [
       .max(128)
       .regex(/^[^\p{C}]*$/u),
     hostname: z.string().regex(/^[a-z0-9-]{0,63}$/),
+    /** Absent: USUAL_PROCESS. */
+    process: zProcess.exactOptional(),
   }),
   /** A guest of an earlier lease of the same customer on the same server, as `xeno lease snapshot` left it. */
   z.strictObject({ kind: z.literal("snapshot"), snapshot: zId }),
@@ -95,6 +117,8 @@ export const zVmSpec = z.strictObject({
 });
 export type VmSpec = z.infer<typeof zVmSpec>;
 export type VmBoot = VmSpec["vm"];
+
+export const processOf = (vm: VmBoot): VmProcess => (vm.kind === "oci" ? vm.process : undefined) ?? USUAL_PROCESS;
 
 export const vmJobHashOf = (crypto: Crypto, spec: VmSpec): string => toHex(crypto.sha256(canonicalBytes(spec)));
 

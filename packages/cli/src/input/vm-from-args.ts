@@ -43,9 +43,10 @@ import { inWords, lookFirst } from "./image-address.ts";
 import { envPair, sharedFolder, type SharedFolder } from "./job-from-args.ts";
 import { parseCount, parseSizeMib } from "./parse.ts";
 import { fetching } from "../output/fetching.ts";
+import { entrypointFrom, processFrom, refuseForImages, type ProcessOptions } from "./process-from-args.ts";
 import { UserError, mib } from "../output/ui.ts";
 
-export interface VmOptions {
+export interface VmOptions extends ProcessOptions {
   vm?: string;
   format?: ImageFormat;
   digest?: string;
@@ -94,10 +95,10 @@ export interface ParsedVm {
   build(vmEngine: string, fuelMax: bigint): BuiltVm;
 }
 
-/** Whether the words ask for a virtual machine: by an option, or by a name that is neither a module nor a script. */
 /** An option says what machine it is; else the first word does. */
 export const bootsMachine = ({ vm, kernel, iso, image }: VmOptions): boolean => [vm, kernel, iso, image].some((each) => each !== undefined);
 
+/** Whether the words ask for a virtual machine: by an option, or by a name that is neither a module nor a script. */
 export function asksForVm(file: string | undefined, options: VmOptions): boolean {
   if (bootsMachine(options)) return true;
   return file !== undefined && !/\.(wasm|py)$/.test(file);
@@ -257,7 +258,7 @@ async function commandOf(
   args: string[],
   entrypoint: string | undefined,
 ): Promise<{ args: string[]; script: JobInput["mounts"] }> {
-  const first = entrypoint === undefined ? image.entrypoint : [entrypoint];
+  const first = entrypoint === undefined ? image.entrypoint : entrypointFrom(entrypoint);
   const file = args[0];
   const isScript = file !== undefined && /\.[a-z0-9]+$/i.test(file) && (await stat(file).catch(() => null))?.isFile() === true;
   if (isScript) {
@@ -286,6 +287,7 @@ async function ociBoot(reference: string, args: string[], options: VmOptions, sh
   const mounts: JobInput["mounts"] = [...command.script];
   if (shared.in !== undefined) mounts.push({ mount: { path: "/in", writable: false, keep: false }, entries: await readTree(shared.in) });
   mounts.push({ mount: { path: "/out", writable: true, keep: true }, entries: [] });
+  const held = processFrom(options, { stopSignal: image.stopSignal, program: command.args[0] ?? "" });
   const given = new Map(image.env.map((each) => envPair(each)));
   for (const each of shared.env) given.set(...envPair(each));
   return {
@@ -295,9 +297,10 @@ async function ociBoot(reference: string, args: string[], options: VmOptions, sh
       layers: image.layers.map(({ blob, compression }) => ({ digest: blob.digest, compression })),
       args: command.args,
       env: [...given].map(([name, value]) => `${name}=${value}`),
-      workdir: image.workdir,
+      workdir: options.workdir ?? image.workdir,
       user: options.user ?? image.user,
       hostname: options.hostname ?? "",
+      ...(held ? { process: held } : {}),
     },
     blobs: image.layers.map(({ blob }) => blob),
     says: [`image    ${image.name}@${image.digest}`, `runs     ${command.args.join(" ")}`],
@@ -328,6 +331,7 @@ export async function parseVm(file: string | undefined, args: string[], options:
   const memoryMib = shared.mem === undefined ? VM_MEMORY_MIB : parseSizeMib(shared.mem, "--mem");
   const disk = shared.disk === undefined ? null : parseSizeMib(shared.disk, "--disk");
   const { boot, blobs, says, mounts, ...least } = await bootOf(file, args, options, shared, { memoryMib, disk });
+  if (boot.kind !== "oci") refuseForImages(options);
   if (boot.kind !== "oci" && (shared.in !== undefined || shared.env.length > 0 || shared.dir.length > 0))
     throw new UserError("--in, --dir and --env are for modules and OCI images: a machine of your own takes its inputs from its disks");
   const folders: SharedFolder[] = [];

@@ -4,9 +4,10 @@ import { PYTHON, driverOf, type BuiltWork, type Quoted, type Wanted } from "@xen
 import { UserError } from "../output/ui.ts";
 import { finishJob, parseJob, type ParsedJob, type SharedFolder } from "./job-from-args.ts";
 import { parseCount, parseSizeMib } from "./parse.ts";
+import { refuseForImages } from "./process-from-args.ts";
 import { given } from "./verb.ts";
 import { programOf } from "./program.ts";
-import { standardInput } from "./standard-input.ts";
+import { isPiped, standardInput } from "./standard-input.ts";
 import type { WorkInput } from "./verbs/run.ts";
 import { asksForVm, bootsMachine, parseVm, type ParsedVm, type VmOptions } from "./vm-from-args.ts";
 
@@ -45,10 +46,17 @@ function vmOptionsOf(input: WorkInput): VmOptions {
     user,
     sshKey,
     userData,
+    workdir,
+    tty,
+    stopSignal,
+    stopGrace,
   } = input;
   const { network, egress, egressMax, accel } = input;
   const boots = { vm, format, digest, iso, kernel, initrd, append, image, entrypoint, machine, uefi, windows, tpm };
-  return given({ ...boots, hostname, user, sshKey, userData, network, egress, egressMax, accel });
+  // of a program that nobody stays with, nothing that happens to be piped in is the input
+  const stdin = input.stdin || (isPiped() && !input.noStdin && !("detach" in input && input.detach === true));
+  const held = { workdir, stdin, tty, stopSignal, stopGrace };
+  return given({ ...boots, ...held, hostname, user, sshKey, userData, network, egress, egressMax, accel });
 }
 
 function wantedOf(input: WorkInput, machine: ParsedVm | null): Wanted {
@@ -118,6 +126,7 @@ export async function workOf(typed: WorkInput): Promise<Work> {
   }
   if (deterministic)
     throw new UserError("--assurance deterministic-vm is for machines: --kernel FILE --initrd FILE; a module is deterministic by itself");
+  refuseForImages(options);
   const wanted = wantedOf(input, null);
   const parsed = await moduleOf(input, wanted);
   const says = parsed.isPython ? [`python   ${PYTHON.name}: ${PYTHON.lacks}`] : [];

@@ -57,7 +57,7 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
     };
     let turn = Promise.resolve();
     guest.onChange(() => (turn = turn.then(pump)));
-    const interrupt = (): void => void guest.stop();
+    const interrupt = (): void => void guest.stop(0);
     process.on("SIGINT", interrupt);
     const end = await guest.ended;
     process.removeListener("SIGINT", interrupt);

@@ -7,10 +7,10 @@ describe("exit codes", () => {
   it("are the guest's own where it ended by itself, and say who ended it where it did not", () => {
     const codes = new Map(END_REASONS.map((reason) => [reason, exitCodeFor({ reason, exitCode: 7 })]));
     const of = (code: number): EndReason[] => END_REASONS.filter((reason) => codes.get(reason) === code);
-    expect(of(7)).toEqual(["completed"]);
+    expect(of(7)).toEqual(["completed", "customer-stop"]);
     expect(of(124)).toEqual(["time-limit", "fuel-limit", "budget"]);
     expect(of(137)).toEqual(["memory-limit", "output-limit", "guest-panic"]);
-    expect(of(130)).toEqual(["customer-stop"]);
+    expect(exitCodeFor({ reason: "customer-stop", exitCode: null })).toBe(130);
     // whatever nobody's program can have said is the market's
     for (const reason of of(125)) expect(TERMS[reason].exitCode, reason).toBe(false);
     expect(of(125)).toContain("not-delivered");

@@ -50,10 +50,15 @@ const SHELL_CODES: Record<Exclude<TermsRow["shell"], "own">, number> = {
   market: EXIT.xeno,
 };
 
-/** The guest's own code; 124 time or budget, 125 xeno or the market, 130 interrupted, 137 killed. */
+/**
+ * The guest's own code, also of one that ended when it was asked to; 124 time or budget, 125 xeno or the market, 130 interrupted, 137
+ * killed.
+ */
 export function exitCodeFor({ reason, exitCode }: { reason: EndReason; exitCode: number | null }): number {
   const { shell } = TERMS[reason];
-  return shell === "own" ? (exitCode ?? EXIT.xeno) : SHELL_CODES[shell];
+  if (shell === "own") return exitCode ?? EXIT.xeno;
+  // a program that was asked to end says itself how it did
+  return shell === "interrupted" ? (exitCode ?? SHELL_CODES[shell]) : SHELL_CODES[shell];
 }
 
 export const exitCodeOf = ({ end }: Pick<LeaseView, "end">): number => (end ? exitCodeFor(end) : EXIT.xeno);

@@ -14,7 +14,7 @@ const sessionThat = (withdraw: () => Promise<Withdrawn>): LeaseSession =>
   }) as unknown as LeaseSession;
 let done = (): void => {};
 function interrupt(signal: "SIGINT" | "SIGTERM", isThere: boolean, withdraw: () => Promise<Withdrawn> = async () => "withdrawn") {
-  const interrupted = onInterrupt(client, sessionThat(withdraw), () => isThere);
+  const interrupted = onInterrupt(client, sessionThat(withdraw), { isThere: () => isThere, isJoined: () => false });
   ({ done } = interrupted);
   process.emit(signal);
   return interrupted.left;
@@ -47,7 +47,7 @@ describe("an interrupt", () => {
     ({ done } = onInterrupt(
       client,
       sessionThat(async () => "over"),
-      () => true,
+      { isThere: () => true, isJoined: () => false },
     ));
     expect(process.listenerCount("SIGINT")).toBe(before + 1);
     done();

@@ -1,6 +1,7 @@
 /**
  * Ctrl-C, or a polite end from outside, while a job is ordered or runs: an order whose job is not all with its server yet is withdrawn,
- * since it could not run without this side; of a running job a person is asked, and a script's runs on.
+ * since it could not run without this side; of a running job a person is asked, and a script's runs on. One that reads what is typed here
+ * is asked to end, as by `xeno lease stop`.
  */
 import { isCancel, select } from "@clack/prompts";
 import type { LeaseSession, MarketClient, Withdrawn } from "@xenoservers/sdk";
@@ -49,13 +50,26 @@ export async function unlessInterrupted<T>(
   }
 }
 
-export function onInterrupt(client: MarketClient, session: LeaseSession, isThere: () => boolean): { left: Promise<Left>; done(): void } {
+interface Standing {
+  /** The whole job is with its server. */
+  isThere(): boolean;
+  /** What is typed here is the program's. */
+  isJoined(): boolean;
+}
+
+export function onInterrupt(
+  client: MarketClient,
+  session: LeaseSession,
+  { isThere, isJoined }: Standing,
+): { left: Promise<Left>; done(): void } {
+  const stop = (): Promise<unknown> => client.act("stop", { lease: session.lease, party: client.identity.party, reason: "interrupted" });
   const { promise: left, resolve: leave } = Promise.withResolvers<Left>();
   let asking = false;
   const handler = async (signal: NodeJS.Signals): Promise<void> => {
     if (asking) return leave("unheard");
     if (isThere() && (signal === "SIGTERM" || !process.stdin.isTTY)) return leave("detach");
     asking = true;
+    if (isThere() && isJoined()) return void (await stop().catch(() => leave("unheard")));
     if (!isThere()) return leave(await session.withdraw("interrupted"));
     const choice = await select({
       message: "The job is running. What now?",
@@ -67,7 +81,7 @@ export function onInterrupt(client: MarketClient, session: LeaseSession, isThere
     });
     asking = false;
     if (isCancel(choice) || choice === "detach") leave("detach");
-    else if (choice === "stop") await client.act("stop", { lease: session.lease, party: client.identity.party, reason: "interrupted" });
+    else if (choice === "stop") await stop();
   };
   return { left, done: onSignals((signal) => void handler(signal)) };
 }

@@ -11,7 +11,7 @@ import { showRaw } from "../output/terminal.ts";
 const ANSWER_WAIT_MS = 60_000;
 
 export async function logs({ lease: id, follow: keep }: LogsInput): Promise<void> {
-  if (keep) return attach({ lease: id, out: null });
+  if (keep) return attach({ lease: id, out: null, stdin: false });
   const { client } = await openClient("read");
   const shown = Promise.withResolvers<"shown" | "silent">();
   let cancel = (): void => {};

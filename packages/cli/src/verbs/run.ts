@@ -10,13 +10,14 @@ import {
   type LeaseSession,
   type MarketClient,
 } from "@xenoservers/sdk";
-import type { LeaseView } from "@xenoservers/protocol";
 import { verifyReceipt } from "@xenoservers/verify";
+import { USUAL_PROCESS, processOf, type LeaseView } from "@xenoservers/protocol";
 import { home, openClient } from "../input/home.ts";
 import { keptDocuments } from "../input/kept-documents.ts";
 import { keepJob } from "../input/kept-job.ts";
 import type { RunInput } from "../input/verbs/run.ts";
 import { workOf } from "../input/work.ts";
+import { joinedHere, type Joined } from "../machine/joined.ts";
 import { exitCodeWith, filesIn, keepReceipt, taking } from "../output/deliver.ts";
 import { LEFT_SAYS, onInterrupt } from "../output/interrupt.ts";
 import { endLine, nextCommand } from "../output/lease-lines.ts";
@@ -62,6 +63,8 @@ interface Running {
   /** Whether the whole job is with its server: then it runs without this side too. */
   isThere(): boolean;
   output: Record<"stdout" | "stderr", Uint8Array[]>;
+  /** What is typed here; null where nobody stays with it. */
+  joined: Joined | null;
   close(): void;
 }
 
@@ -74,6 +77,8 @@ async function order({ client, work }: Prepared, job: BuiltWork, input: RunInput
   const output: Running["output"] = { stdout: [], stderr: [] };
   const { promise: started, resolve: start } = Promise.withResolvers<void>();
   let there = false;
+  const joined = input.detach ? null : joinedHere(quiet);
+  const held = "vm" in job.spec ? processOf(job.spec.vm) : USUAL_PROCESS;
   const opened = openSession(client, bound, job, {
     async onOutput(stream, bytes) {
       if (input.json) output[stream].push(bytes);
@@ -85,9 +90,15 @@ async function order({ client, work }: Prepared, job: BuiltWork, input: RunInput
       if (!quiet && (state.startsWith("problem") || state === "reconnecting" || state === "matched again"))
         say(yellow(`         ${state}`));
     },
-    ...(input.detach ? {} : { onResult: taking(input.out, work.shared) }),
+    ...(joined ? { onResult: taking(input.out, work.shared), onInput: () => joined.input(held) } : {}),
   });
-  return { client, bound, started, isThere: () => there, output, ...opened };
+  if (held.terminal) joined?.followSize(opened.session);
+  const close = (): void => {
+    // first: what is let go of here is no end of what the program reads
+    opened.close();
+    joined?.close();
+  };
+  return { client, bound, started, isThere: () => there, output, joined, session: opened.session, close };
 }
 
 /** Ends an order whose job will never start: a part of it cannot be had here, or its broker or server does not do what it should. */
@@ -110,10 +121,11 @@ async function detach(running: Running, json: boolean): Promise<void> {
 async function runOnMarket(prepared: Prepared, job: BuiltWork, input: RunInput): Promise<void> {
   const running = await order(prepared, job, input);
   if (input.detach) return detach(running, input.json);
-  const { client, session, close } = running;
-  const interrupted = onInterrupt(client, session, running.isThere);
+  const { client, session, joined, close } = running;
+  const interrupted = onInterrupt(client, session, { isThere: running.isThere, isJoined: () => joined?.isJoined === true });
+  const typedAway = joined?.left.then(() => "detach" as const) ?? interrupted.left;
   const ended = Promise.all([session.settled(), session.delivered()]);
-  const left = await Promise.race([ended, interrupted.left, session.failed]).catch(async (error: Error) => {
+  const left = await Promise.race([ended, interrupted.left, typedAway, session.failed]).catch(async (error: Error) => {
     // nobody waits for it any more
     await session.withdraw("its customer has given it up");
     close();

@@ -86,6 +86,12 @@ describe("a result", () => {
     expect(refusal(stop, told(opened(), "stop"))).toBeNull();
   });
 
+  it("has the exit code of a program that was asked to end only where no other run is held against it", () => {
+    const stop = { reason: "customer-stop", exitCode: 143 } as const;
+    expect(refusal(stop, told(opened(), "stop"))?.code).toBe("result_mismatch");
+    expect(refusal(stop, told(opened(VM), "stop"))).toBeNull();
+  });
+
   it("shows a state where a segment came to its end, and of a whole job none", () => {
     const lease = opened({ order: { segment: true } });
     const nothing = { exitCode: null, fuel: "0", stateRoot: null } as const;

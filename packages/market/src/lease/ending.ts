@@ -31,6 +31,9 @@ function reasonProblem(lease: Lease, { reason, usedMs, fuel, exitCode, stateRoot
   if (row.takes !== null && !DRIVERS[lease.driver].can[row.takes])
     return `a guest of the driver ${lease.driver} does not end with ${reason}`;
   if (exitCode !== null && !row.exitCode) return `${reason} has no exit code`;
+  // whoever runs it again has none to hold against it
+  if (exitCode !== null && row.byChance && runsAlike(lease.driver, lease.assurance))
+    return `${reason} has no exit code where a job runs alike`;
   if (!row.ran && row.cause !== "host" && (usedMs > 0 || fuel !== "0"))
     return `${reason} means that nothing ran: nothing can have been used`;
   if (reason === "module-malformed" && fuel !== "0") return "a module that cannot be read burns no fuel";

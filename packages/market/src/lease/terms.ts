@@ -41,7 +41,7 @@ export interface TermsRow {
   byChance: boolean;
   /** It says that the time, the fuel or the money of the order is used up, which the fold can measure. */
   usedUp: boolean;
-  /** The result carries the exit code of the guest's own program. */
+  /** The result may carry the exit code of the guest's own program; of one that was asked to end, where no other run is held against it. */
   exitCode: boolean;
   /** What a driver must be able to for a guest to end so; null: nothing. */
   takes: keyof DriverAbilities | null;
@@ -147,6 +147,7 @@ const ROWS = {
   },
   "customer-stop": {
     ...fromOutside,
+    exitCode: true,
     shell: "interrupted",
     cause: "customer",
     blame: "customer",

@@ -16,12 +16,15 @@
  *   open {id, port}              a connection to a port of the guest; data {id} + bytes both ways,
  *                                taken {id, bytes} as they are used, shut {id}
  *   shell {id}                   the same with the guest's own shell: a program, its streams and its end, or files
+ *   stdin {offset, last} + bytes what its program reads: of an image alone, no further than a window beyond
+ *              ◀───────── stdin-taken {bytes, isTerminal}   (when this side has attached, and whenever the program has read some)
+ *   resize {window}              the customer's terminal has another size
  *   ask {id, what} + JSON        pause, resume, reboot, snapshot, or a request to the guest agent; answered by answer {id, ok} + JSON
  */
 import { z } from "zod";
 import { zEnvelope, zId } from "../documents/parts.ts";
 import { zJobSpec, zSegment } from "../ids.ts";
-import { zVmSpec } from "../vm-spec.ts";
+import { zVmSpec, zWindow } from "../vm-spec.ts";
 
 export const PART_BYTES_MAX = 256 * 1024;
 /** What is asked for with `want` at once by an honest side; more are answered one by one. */
@@ -68,6 +71,8 @@ export const zInputTree = z.strictObject({ entries: zTree, mounts: z.array(zMoun
 export type InputTree = z.infer<typeof zInputTree>;
 
 const zOffset = z.int().min(0).max(SIZE_MAX);
+/** Of bytes that are kept nowhere. */
+const zCount = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 /** The part of the job that is wanted, and the state's manifest and pieces to go on from. */
 const zSegmentInput = z.strictObject({
@@ -101,6 +106,9 @@ const zChannelHeader = z.discriminatedUnion("t", [
     blobs: z.array(z.strictObject({ digest: zId, size: zOffset })).max(100_000),
   }),
   z.strictObject({ t: z.literal("input") }),
+  z.strictObject({ t: z.literal("stdin"), offset: zCount, last: z.boolean() }),
+  z.strictObject({ t: z.literal("stdin-taken"), bytes: zCount, isTerminal: z.boolean() }),
+  z.strictObject({ t: z.literal("resize"), window: zWindow }),
   z.strictObject({ t: z.literal("open"), id: zTunnelId, port: z.int().min(1).max(65_535) }),
   z.strictObject({ t: z.literal("shell"), id: zTunnelId }),
   z.strictObject({ t: z.literal("data"), id: zTunnelId }),

@@ -28,7 +28,14 @@ const zConfig = z.object({
   architecture: z.string().optional(),
   os: z.string().optional(),
   config: z
-    .object({ Entrypoint: zStrings, Cmd: zStrings, Env: zStrings, WorkingDir: z.string().nullish(), User: z.string().nullish() })
+    .object({
+      Entrypoint: zStrings,
+      Cmd: zStrings,
+      Env: zStrings,
+      WorkingDir: z.string().nullish(),
+      User: z.string().nullish(),
+      StopSignal: z.string().nullish(),
+    })
     .nullish(),
 });
 
@@ -40,6 +47,8 @@ interface ImageConfig {
   env: string[];
   workdir: string;
   user: string;
+  /** As it is written: a name or a number; empty where there is none. */
+  stopSignal: string;
 }
 
 export interface OciImage extends ImageConfig {
@@ -117,6 +126,7 @@ export function parseImageConfig(bytes: Uint8Array, name: string): ImageConfig {
     env: (config?.Env ?? []).filter((each) => each.indexOf("=") > 0),
     workdir: config?.WorkingDir ?? "",
     user: config?.User ?? "",
+    stopSignal: config?.StopSignal ?? "",
   };
 }
 

@@ -3,6 +3,7 @@
  * ends the job: the session reconnects and goes on where it was. Who controls the inputs: the server (channel messages), the broker
  * (events).
  */
+import type { Readable } from "node:stream";
 import type { Envelope, LeaseView, Verified } from "@xenoservers/protocol";
 import { Turns, WANTS_UNDER_WAY_MAX, initiateChannel, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
 import type { LinkEvent, Pipe, Timers } from "@xenoservers/protocol/link";
@@ -22,6 +23,8 @@ import { STREAMS, Streams, type Stream } from "./streams.ts";
 export interface SessionHandlers {
   /** No more comes than a window ahead of what this has taken. */
   onOutput?(stream: Stream, bytes: Uint8Array): void | Promise<void>;
+  /** The program reads what this side sends it: from where, or null for nothing of this side's. Asked once, when it runs. */
+  onInput?(isTerminal: boolean): Readable | null;
   /** What was written so far, from where this side began to follow, has all come. */
   onShown?(): void;
   /** Progress for people: waiting, preparing, running, ended, reconnecting, matched again, and problems in words. */
@@ -95,6 +98,7 @@ export class LeaseSession {
     this.machine = new MachineLink(
       () => this.#channel,
       (ms) => this.#alarm.wait(ms),
+      (isTerminal) => handlers.onInput?.(isTerminal) ?? null,
     );
     this.#watch = new LeaseWatch({
       client,

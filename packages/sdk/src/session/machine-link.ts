@@ -2,9 +2,11 @@
  * The customer's hold on a running virtual machine, through the lease's channel: its console, connections to its ports, requests. A lost
  * link ends connections and requests under way; new ones go through the next channel. Who controls the inputs: the server, every message.
  */
-import type { Duplex } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
+import type { TerminalWindow } from "@xenoservers/protocol";
 import { Tunnel, type Channel, type ChannelHeader, type VmRequest } from "@xenoservers/protocol/channel";
 import { z } from "zod";
+import { StdinFeed } from "./stdin-feed.ts";
 
 const WAIT_MS = 300;
 const TRIES = 100;
@@ -23,10 +25,35 @@ export class MachineLink {
   readonly #tunnels = new Map<number, Tunnel>();
   readonly #asked = new Map<number, Asked>();
   #last = 0;
+  #feed: StdinFeed | null = null;
+  /** What its program reads is asked for the first time. */
+  readonly #wanted: (isTerminal: boolean) => Readable | null;
+  #wasAsked = false;
 
-  constructor(channel: () => Channel | null, sleep: (ms: number) => Promise<void>) {
+  constructor(
+    channel: () => Channel | null,
+    sleep: (ms: number) => Promise<void>,
+    wanted: (isTerminal: boolean) => Readable | null = () => null,
+  ) {
     this.#channel = channel;
     this.#sleep = sleep;
+    this.#wanted = wanted;
+  }
+
+  /** Of the terminal that an image's program has. */
+  async resize(window: TerminalWindow): Promise<void> {
+    await (await this.#up()).send({ t: "resize", window });
+  }
+
+  #taken({ bytes, isTerminal }: Extract<ChannelHeader, { t: "stdin-taken" }>): void {
+    const channel = this.#channel();
+    if (!channel) return;
+    if (!this.#wasAsked) {
+      this.#wasAsked = true;
+      const from = this.#wanted(isTerminal);
+      this.#feed = from && new StdinFeed(from);
+    }
+    this.#feed?.taken(channel, bytes);
   }
 
   async #up(): Promise<Channel> {
@@ -99,6 +126,9 @@ export class MachineLink {
       case "shut":
         this.#tunnels.get(header.id)?.shut(header.why);
         return true;
+      case "stdin-taken":
+        this.#taken(header);
+        return true;
       case "answer": {
         let value: unknown = null;
         try {
@@ -118,6 +148,7 @@ export class MachineLink {
   lost(): void {
     for (const tunnel of this.#tunnels.values()) tunnel.drop();
     this.#tunnels.clear();
+    this.#feed?.lost();
     for (const id of [...this.#asked.keys()]) this.#answer(id, false, { why: "the link went down" });
   }
 }

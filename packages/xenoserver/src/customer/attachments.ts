@@ -113,6 +113,12 @@ export class Attachments {
 
   sendState(): void {
     for (const { channel } of this.#attached) void channel.send({ t: "state", ...this.#host.state() });
+    this.#host.requests.guest()?.controls?.stdin?.onTaken(() => this.#sayTaken());
+    this.#sayTaken();
+  }
+
+  #sayTaken(): void {
+    for (const { hasAttached, requests } of this.#attached) if (hasAttached) void requests.sayTaken();
   }
 
   /** Sends what is new on every channel. */
@@ -164,6 +170,7 @@ export class Attachments {
         attached.follower?.stop();
         attached.follower = null;
         attached.isAnswered = false;
+        void attached.requests.sayTaken();
         return this.#pumpOne(attached);
       case "want":
         return attached.answers.add(() => this.#answer(attached, header).catch((error: unknown) => this.#failed(attached, error)));

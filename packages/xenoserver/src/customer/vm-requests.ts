@@ -21,9 +21,9 @@ export interface VmRequestsHost {
   resume(): Promise<void>;
 }
 
-type VmHeader = Extract<ChannelHeader, { t: "input" | "open" | "shell" | "data" | "taken" | "shut" | "ask" }>;
+type VmHeader = Extract<ChannelHeader, { t: "input" | "stdin" | "resize" | "open" | "shell" | "data" | "taken" | "shut" | "ask" }>;
 export const isVmHeader = (header: ChannelHeader): header is VmHeader =>
-  ["input", "open", "shell", "data", "taken", "shut", "ask"].includes(header.t);
+  ["input", "stdin", "resize", "open", "shell", "data", "taken", "shut", "ask"].includes(header.t);
 
 const whyOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -32,6 +32,9 @@ export class VmRequests {
   readonly #host: VmRequestsHost;
   readonly #tunnels = new Map<number, Tunnel>();
   #asks = 0;
+  /** What was taken is being said, and may have changed since. */
+  #isSaying = false;
+  #hasMore = false;
 
   constructor(channel: Channel, host: VmRequestsHost) {
     this.#channel = channel;
@@ -42,6 +45,10 @@ export class VmRequests {
     switch (header.t) {
       case "input":
         return this.#controls().input(body);
+      case "stdin":
+        return this.#stdin(header, body);
+      case "resize":
+        return this.#host.guest()?.controls?.resize(header.window);
       case "open":
         return this.#join(header.id, () => this.#controls().open(header.port));
       case "shell":
@@ -62,6 +69,27 @@ export class VmRequests {
     const controls = this.#host.guest()?.controls;
     if (!controls) throw new Error("no machine runs in this lease now");
     return controls;
+  }
+
+  /** What comes for a program that has just ended is of no use to anybody. */
+  async #stdin({ offset, last }: Extract<ChannelHeader, { t: "stdin" }>, body: Uint8Array): Promise<void> {
+    const controls = this.#host.guest()?.controls;
+    if (!controls) return;
+    const why = controls.stdin ? await controls.stdin.receive(offset, body, last) : "what runs in this lease reads no input of yours";
+    if (why !== null) await this.#channel.send({ t: "problem", code: "bad_request", why });
+  }
+
+  /** How much the program has read; however often that changes, no more is under way than one word. */
+  async sayTaken(): Promise<void> {
+    this.#hasMore = true;
+    if (this.#isSaying) return;
+    this.#isSaying = true;
+    while (this.#hasMore) {
+      this.#hasMore = false;
+      const input = this.#host.guest()?.controls?.stdin;
+      if (input && input.taken !== null) await this.#channel.send({ t: "stdin-taken", bytes: input.taken, isTerminal: input.isTerminal });
+    }
+    this.#isSaying = false;
   }
 
   async #join(id: number, open: () => Promise<Duplex>): Promise<void> {

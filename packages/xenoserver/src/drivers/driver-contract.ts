@@ -60,7 +60,7 @@ function runs(open: Open): void {
   it("stops with what there is", async () => {
     const { guest } = await start("part", 0, 60_000);
     await speaks(guest);
-    await guest.stop();
+    await guest.stop(0);
     expect(await guest.ended).toMatchObject({ kind: "result", reason: "stopped", exitCode: null });
     expect(await streamOf(guest)).toBe("part");
     await guest.dispose();

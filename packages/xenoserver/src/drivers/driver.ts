@@ -5,7 +5,7 @@
  */
 import type { Duplex } from "node:stream";
 import type { Assurance, Driver, DriverAbilities, Hold } from "@xenoservers/market";
-import type { Payload, VmSpec } from "@xenoservers/protocol";
+import type { Payload, TerminalWindow, VmSpec } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { ResultReasonName } from "./job.ts";
 import type { Work } from "./work.ts";
@@ -80,8 +80,11 @@ export interface RunningGuest {
   /** Bytes of a stream from an offset on; empty when there are no more yet. */
   readStream(stream: "stdout" | "stderr", offset: number): Promise<Uint8Array>;
   readOutput(digest: string, offset: number, length: number): Promise<Uint8Array>;
-  /** Interrupts it; what it wrote so far is still handed in, with the reason `stopped`. */
-  stop(): Promise<void>;
+  /**
+   * Interrupts it; what it wrote so far is still handed in, with the reason `stopped`. `withinMs`: how long it may take to end by itself,
+   * where it is a kind of guest that can be asked to; 0: no time.
+   */
+  stop(withinMs: number): Promise<void>;
   pause(): Promise<void>;
   resume(): Promise<void>;
   /** Ends it at once without a result. */
@@ -96,9 +99,22 @@ export interface RunningGuest {
   controls?: GuestControls | null;
 }
 
+export interface GuestInput {
+  /** How much of it the program has read; null until that is known. */
+  readonly taken: number | null;
+  readonly isTerminal: boolean;
+  onTaken(changed: () => void): void;
+  /** Why it was not passed on, in words; null where it was. */
+  receive(offset: number, bytes: Uint8Array, last: boolean): Promise<string | null>;
+}
+
 export interface GuestControls {
   /** Typed on the serial console. */
   input(bytes: Uint8Array): Promise<void>;
+  /** What its program reads; null where it reads nothing that its customer sends. */
+  stdin: GuestInput | null;
+  /** Its terminal, where it has one. */
+  resize(window: TerminalWindow): void;
   /** A connection to a port of the guest. */
   open(port: number): Promise<Duplex>;
   /** A session with the guest's own shell: a program or files (guests/src/qemu/init/shell.pl has its frames). */

@@ -150,7 +150,9 @@ export class GuestRun {
     const stage = this.#ctx.stage();
     if (stage.is !== "stopping") return this.#ctx.ending(withNothing(record.stop));
     await this.#clock.heard();
-    await stage.guest.stop();
+    // the server has the market's grace to hand in what there is, the guest two thirds of it to end; none where its time was used up
+    const { graceMs } = this.#ctx.facts.lease.timings;
+    await stage.guest.stop(limited(record.stop) ? 0 : (graceMs * 2) / 3);
   }
 
   #endOf(ending: GuestEnding): GuestEnd {
@@ -172,7 +174,7 @@ export class GuestRun {
     return {
       ...{ detail, fuel, fuelInAll, memoryHash, stateRoot, tree, egressBytes: this.egressBytes },
       reason: reason === "fuel-limit" && !isSegment ? fuelBound : reason,
-      exitCode: reason === "completed" ? ending.exitCode : null,
+      exitCode: TERMS[reason].exitCode ? ending.exitCode : null,
       usedMs: ending.reason === "stopped" && limited(reason) ? durationMsMax : usedMs,
     };
   }

@@ -25,9 +25,9 @@ function slowly(driver: GuestDriver): GuestDriver {
     await goOn.promise;
   };
   const watched = (guest: RunningGuest): RunningGuest => {
-    const told = (what: "stop" | "kill" | "dispose" | "pause" | "resume") => () => {
+    const told = (what: "stop" | "kill" | "dispose" | "pause" | "resume") => (withinMs?: number) => {
       did.push(what);
-      return guest[what]();
+      return guest[what](withinMs ?? 0);
     };
     const release = (): void => {
       did.push("release");

@@ -42,7 +42,13 @@ export const appealInput = inputOf(
 );
 export type AppealInput = InputOf<typeof appealInput>;
 
-export const attachInput = inputOf({ lease: word }, { out: text("--out <dir>", "what the job leaves in /out comes here") });
+export const attachInput = inputOf(
+  { lease: word },
+  {
+    out: text("--out <dir>", "what the job leaves in /out comes here"),
+    stdin: flag("-i, --stdin", "what is typed or piped in here goes to its program, which was run with -i"),
+  },
+);
 export type AttachInput = InputOf<typeof attachInput>;
 export const logsInput = inputOf({ lease: word }, { follow: flag("-f, --follow", "and what comes") });
 export type LogsInput = InputOf<typeof logsInput>;

@@ -10,8 +10,11 @@ const job = {
   in: text("--in <dir>", "read-only at /in"),
   out: text("--out <dir>", "what the job leaves in /out comes back here"),
   dir: many("--dir <host[::guest]>", "copied in, changes copied back; . is the working directory of a module or script"),
-  env: many("--env <name=value>", "environment"),
-  stdin: flag("--stdin", "send standard input, read to its end first (what is piped in always is)"),
+  env: many("-e, --env <name=value>", "environment"),
+  stdin: flag(
+    "-i, --stdin",
+    "send standard input (what is piped in always is): to an image's program as it comes, else read to its end first",
+  ),
   noStdin: negation("--no-stdin", "send none"),
   budget: valueOr("--budget <amount>", "most it may cost", "1.00", parseAmount),
   maxPrice: value("--max-price <amount>", "most per hour", parseAmount),
@@ -54,6 +57,10 @@ const job = {
 /** Of virtual machines. */
 const machine = {
   image: text("--image <ref>", "an OCI image: NAME:TAG, oci:DIR[:NAME] or archive:FILE[:NAME]; what follows -- runs in it"),
+  tty: flag("-t, --tty", "a terminal for the image's program; with -i what is typed here is typed there"),
+  workdir: text("-w, --workdir <dir>", "where the image's program begins"),
+  stopSignal: text("--stop-signal <signal>", "asks the image's program to end (default: as the image says, else SIGTERM)"),
+  stopGrace: value("--stop-grace <duration>", "until it is killed (default: 10s; a third of the market's grace at most)", parseDurationMs),
   entrypoint: text("--entrypoint <program>", "in place of the image's own"),
   vm: text("--vm <image>", "boot a disk image, a file or an address with --digest"),
   format: choice("--format <format>", "of the disk image", ["qcow2", "raw"]),
@@ -67,7 +74,7 @@ const machine = {
   tpm: flag("--tpm", "a TPM 2.0"),
   windows: flag("--windows", "what Windows needs: q35, UEFI, TPM 2.0, SATA, e1000"),
   hostname: text("--hostname <name>", "of the guest"),
-  user: text("--user <name>", "made by cloud-init; of an OCI image: run as"),
+  user: text("-u, --user <name>", "made by cloud-init; of an OCI image: run as, USER[:GROUP] by name or number"),
   sshKey: text("--ssh-key <file>", "a public key that may log in (cloud-init)"),
   userData: text("--user-data <file>", "cloud-init's, as it is"),
   network: flag("--network", "a network card, for ssh and forward; nothing leads out"),

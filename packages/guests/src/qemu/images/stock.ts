@@ -1,6 +1,6 @@
 /**
  * What the server itself boots guests made from OCI images with: the distribution's cloud kernel, and an initial RAM disk of Perl,
- * BusyBox and the QEMU guest agent, all from the distribution's packages, around init/init.pl.
+ * BusyBox and the QEMU guest agent, all from the distribution's packages, around init/init.pl and init/container.pl.
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -137,10 +137,11 @@ const KERNEL_HEAD_BYTES = 64 * 1024;
 export async function openStock(cache: string): Promise<Stock | null> {
   const found = await findKernel();
   if (!found || (await stockProblem()) !== null) return null;
-  const ours = (name: string): Promise<Buffer> => readFile(path.join(import.meta.dirname, "../init", name));
+  const own = (name: string): Promise<Buffer> => readFile(path.join(import.meta.dirname, "../init", name));
   const entries: CpioEntry[] = [
-    { path: "init", mode: MODE.program, data: await ours("init.pl") },
-    { path: "shell.pl", mode: MODE.file, data: await ours("shell.pl") },
+    { path: "init", mode: MODE.program, data: await own("init.pl") },
+    { path: "container.pl", mode: MODE.file, data: await own("container.pl") },
+    { path: "shell.pl", mode: MODE.file, data: await own("shell.pl") },
     ...(await program("/bin/busybox", "bin/busybox", null)),
     ...(await program("/usr/bin/perl", "bin/perl", null)),
     ...(await program("/usr/sbin/qemu-ga", "agent/qemu-ga", "agent/lib")),

@@ -7,6 +7,7 @@
 #            ◀──────  u32 length, settings (NUL-separated KEY=VALUE), u64 length, tar of the inputs
 #   "set\n", or "refused KIND WORDS\n"  ──────▶   nothing of the image has run yet: up to here the host believes what it is told
 #            ◀──────  G: the job begins, and with it whatever may be said here in its name
+#            ◀──────  T number: a signal for its first program; W rows columns: its terminal's size; X: the agent is wanted; Y: the shell is (shell.pl)
 #   token, exit code, pieces of a tar of what is handed back (u32 length each, 0 at the end), whether it is whole   ──────▶   until the host says K
 $ENV{PATH} = '/bin';
 my $page = 65536;
@@ -15,6 +16,7 @@ sub sh { system('/bin/busybox', @_) }
 sub slurp { my ($f) = @_; open(my $h, '<', $f) or return ''; local $/; my $t = <$h>; close $h; $t =~ s/\s+$//; return $t }
 sub spew { my ($f, $t) = @_; open(my $h, '>', $f) or return; print $h $t; close $h }
 sub names { my ($dir) = @_; opendir(my $h, $dir) or return; my @n = grep { !/^\./ } readdir $h; closedir $h; return @n }
+do '/container.pl' or die "container.pl: $@$!";
 sub fail { my ($why) = @_; syswrite(STDERR, "xeno-init: $why\n"); sh('poweroff', '-f'); sleep 60 }
 
 mkdir $_ for qw(/proc /sys /dev /l /d /r);
@@ -84,15 +86,10 @@ sh('mount', '-t', 'overlay', '-o', 'lowerdir=' . join(':', @lower) . ',upperdir=
 mkdir "/r/$_" for qw(proc sys dev etc .xeno);
 mkdir '/r/tmp' and chmod 01777, '/r/tmp';
 as_lower($lower[0], '/r');
-sh('mount', '-t', 'proc', 'proc', '/r/proc');
-sh('mount', '-t', 'sysfs', 'sysfs', '/r/sys');
-sh('mount', '-o', 'bind', '/dev', '/r/dev');
-mkdir $_ for qw(/dev/pts /dev/shm);
-sh('mount', '-t', 'devpts', '-o', 'ptmxmode=0666', 'devpts', '/r/dev/pts');
-sh('mount', '-t', 'tmpfs', 'shm', '/r/dev/shm');
-symlink '/proc/self/fd', '/dev/fd';
-symlink "/proc/self/fd/$_->[0]", "/dev/$_->[1]" for [0, 'stdin'], [1, 'stdout'], [2, 'stderr'];
-sh('mount', '-o', 'bind,ro', '/agent', '/r/.xeno');
+furnish('/r');
+my $agent_port = port('org.qemu.guest_agent.0');
+node('/agent/port', 0600, (stat $agent_port)[6]);
+mounted('/agent', '/r/.xeno', '', 0x1000, '') && mounted('none', '/r/.xeno', '', 0x1021, '');    # MS_BIND, and MS_REMOUNT with MS_RDONLY
 sh('ip', 'link', 'set', 'lo', 'up');
 
 # while no daemon is connected the port reads as ended; the next one goes on where the last stopped
@@ -120,24 +117,9 @@ if (-e '/sys/class/net/eth0') {
   sh('ip', 'route', 'add', 'default', 'via', '10.0.2.2');
   inside(sub { replace('/etc/resolv.conf', "nameserver 10.0.2.3\n") });
 }
-# the agent waits for its host's questions, which come only to leases
-my $agent = port('org.qemu.guest_agent.0');
-if ($agent && fork() == 0) {
-  chroot '/r'; chdir '/';
-  open(STDOUT, '>', '/dev/null'); open(STDERR, '>', '/dev/null');
-  exec '/.xeno/ld.so', '--library-path', '/.xeno/lib', '/.xeno/qemu-ga', '-m', 'virtio-serial', '-p', $agent, '-t', '/tmp', '-f', '/dev/null';
-  exit 1;
-}
-
-# the customer's programs and files (shell.pl)
-if (fork() == 0) {
-  close $job;
-  exec '/bin/perl', '/shell.pl', '/r', '/job', map { "xeno.shell$_" } 0 .. 3;
-  exit 1;
-}
-
 my %to;
 for (['xeno.stdout'], ['xeno.stderr']) { open(my $h, '>', port($_->[0])) or fail("no port $_->[0]"); $to{$_->[0]} = $h }
+open(my $typed, '+<', port('xeno.stdin')) or fail('no port xeno.stdin');
 
 put("ready\n");
 my %job;
@@ -208,6 +190,7 @@ if ($left > 0) {
     refuse('job', "the inputs cannot be laid out: $said");
   }
 }
+my %who = user('/r', $job{user});
 my @bound;
 for my $path (sort { length $a <=> length $b } @mounts) {
   sh('mkdir', '-p', "/d/m$path");
@@ -217,67 +200,73 @@ for my $path (sort { length $a <=> length $b } @mounts) {
   sh('mount', '-o', 'bind', "/d/m$path", $at) == 0 or refuse('job', "$path cannot be mounted in this image");
 }
 
-# one letter of the host's: S, and it goes on from a snapshot of its customer's; G, and the job begins; else it asks for the answer, which comes at the end
-sub told { my ($letter) = @_; renew(get(64), unpack('Q>', get(8))) if $letter eq 'S'; return $letter }
+# what comes back is the job's to write, whoever it runs as
+sh('chown', '-hR', "$who{uid}:$who{gid}", map { "/d/m$_" } @keep) if @keep && !$who{problem} && $who{uid} != 0;
+my %stdio = stdio('/r', \%job, \%who);
+
+my ($pid, $agent, $shell);
+# what the host says in one letter: S, and it goes on from a snapshot of its customer's; G, and the job begins; T, W, X, Y (above); else it asks for
+# the answer, which comes at the end
+sub told {
+  my ($letter) = @_;
+  if ($letter eq 'S') { renew(get(64), unpack('Q>', get(8))) }
+  elsif ($letter eq 'T') { my $signal = ord get(1); kill $signal, $pid if $pid }
+  elsif ($letter eq 'W') { my ($rows, $columns) = unpack('nn', get(4)); resize($stdio{master}, $rows, $columns) if $stdio{master} }
+  elsif ($letter eq 'X') { $agent = agent($pid, $stdio{entered}) if $pid && !$agent }
+  elsif ($letter eq 'Y') { $shell = shell() if $pid && !$shell }
+  return $letter;
+}
+# the customer's programs and files, apart from the job's own processes
+sub shell {
+  my $shell = fork();
+  return $shell unless defined $shell && $shell == 0;
+  my $none = pack('Q', 0);
+  syscall(14, 2, $none, 0, 8);    # rt_sigprocmask, SIG_SETMASK
+  exec '/bin/perl', '/shell.pl', '/r', '/job', map { "xeno.shell$_" } 0 .. 3;
+  exit 1;
+}
 put("set\n");
-told(get(1));
+do { } while told(get(1)) =~ /[TWXY]/;
 
 # the end of a child is read like everything else (signalfd(2)): it interrupts nothing, and a job that sends signals by the thousand is one event
 my $chld = pack('Q', 1 << 16);
 syscall(14, 0, $chld, 0, 8) == 0 or fail("signals cannot be blocked: $!");    # rt_sigprocmask, SIG_BLOCK
-my $signals = syscall(289, -1, $chld, 8, 04000);                                # signalfd4, SFD_NONBLOCK
+my $signals = syscall(289, -1, $chld, 8, 02004000);                             # signalfd4, SFD_NONBLOCK, SFD_CLOEXEC
 open(my $ended, '<&=', $signals) or fail("no signalfd: $!");
 
-pipe(my $out_r, my $out_w); pipe(my $err_r, my $err_w);
-my $pid = fork() // fail("no process can be made: $!");
-if ($pid == 0) {
-  my $say = sub { syswrite($err_w, "$_[0]\n"); exit $_[1] };
-  open(STDIN, '<', '/dev/null'); open(STDOUT, '>&', $out_w); open(STDERR, '>&', $err_w);
-  close $job;
+$pid = contained(sub {
+  close $job; close $typed;
   syscall(14, 1, $chld, 0, 8);    # rt_sigprocmask, SIG_UNBLOCK
-  chroot('/r') or $say->('no root', 125);
-  chdir '/';
-  # names in the image's own files, as container engines read them (OCI image spec, config.User)
-  my $rows = sub { my ($file) = @_; return -f $file ? map { [split /:/] } split /\n/, slurp($file) : () };
-  my ($user, $group) = split /:/, ($job{user} eq '' ? '0' : $job{user});
-  my ($uid, $gid, $home) = ($user =~ /^\d+$/ ? $user : undef, 0, '/');
-  for ($rows->('/etc/passwd')) { if ($_->[0] eq $user || (defined $uid && $_->[2] eq $uid)) { ($uid, $gid, $home) = @$_[2, 3, 5]; last } }
-  if (defined $group && $group ne '') { $gid = $group; for ($rows->('/etc/group')) { $gid = $_->[2] if $_->[0] eq $group } }
-  my %env = map { split /=/, $_, 2 } @env;
-  $env{PATH} = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' unless exists $env{PATH};
-  $env{HOME} = $home unless exists $env{HOME};
-  $say->("user $user is not in the image's /etc/passwd", 125) unless defined $uid && $uid =~ /^\d{1,10}$/;
-  $say->("group $gid is not in the image's /etc/group", 125) unless $gid =~ /^\d{1,10}$/;
-  my $dir = $job{workdir} eq '' ? '/' : $job{workdir};
-  chdir $dir or do { my $at = ''; for (grep { $_ ne '' } split m{/}, $dir) { $at .= "/$_"; mkdir $at } chdir $dir or $say->("no directory $dir: $!", 125) };
-  $) = "$gid $gid"; $( = $gid; $< = $uid; $> = $uid;
-  $say->('the user cannot be taken', 125) if $> != $uid;
-  my $program = $args[0];
-  if ($program !~ m{/}) {
-    my ($found) = grep { -f $_ && -x _ } map { ($_ eq '' ? '.' : $_) . "/$program" } split /:/, $env{PATH};
-    $program = $found // $say->("$args[0]: not found in \$PATH", 127);
-  }
-  # execve itself: Perl's exec gives to a shell what is no program
-  my @pairs = map { "$_=$env{$_}" } keys %env;
-  my ($argv, $environ) = map { pack('p*', @$_) . pack('Q', 0) } (\@args, \@pairs);
-  syscall(59, $program, $argv, $environ);
-  $say->("$args[0]: $!", $! == 2 || $! == 20 ? 127 : 126);    # ENOENT, ENOTDIR
-}
-close $out_w; close $err_w;
+  enter('/r', $stdio{enter});
+  become(\%stdio, \%who, \%job, \@args, \@env);
+});
+# a program may have its terminal closed for a while: it is gone when the program is
+my @held = grep { defined } @{ delete $stdio{inner} };
+if (!$stdio{master}) { close $_ for splice @held }
+close delete $stdio{enter};
 spew('/job', "$pid\0$settings");
 
-%to = (fileno $out_r, [$out_r, $to{'xeno.stdout'}], fileno $err_r, [$err_r, $to{'xeno.stderr'}]);
+$SIG{PIPE} = 'IGNORE';
+%to = map { my ($from, $port) = @$_; (fileno $from, [$from, $to{"xeno.$port"}]) } @{ $stdio{outer} };
+my $input = input($typed, $stdio{input}, $stdio{master});
 my $status;
 my $deaf = 0;
 # a guest that waits sleeps. When its first program ends the job has ended, as in container engines: the rest of it is killed at once, and what it
 # had written is read to its end
 while (%to || !defined $status) {
-  while ((my $gone = waitpid(-1, 1)) > 0) { if ($gone == $pid) { $status = $?; kill 'KILL', -1 } }
+  while ((my $gone = waitpid(-1, 1)) > 0) {
+    $agent = undef if $agent && $gone == $agent;
+    $shell = undef if $shell && $gone == $shell;
+    if ($gone == $pid) { $status = $?; $pid = undef; @held = (); kill 'KILL', -1 }
+  }
   last if defined $status && !%to;
-  my $bits = ''; vec($bits, $_, 1) = 1 for keys %to, $signals, $deaf ? () : fileno $job;
-  my $n = select(my $ready = $bits, undef, undef, $deaf ? 1 : defined $status ? 5 : undef);
-  last if $n == 0 && !$deaf && defined $status;    # who holds the output cannot be killed: it is frozen
+  my ($bits, $writes) = ('', '');
+  vec($bits, $_, 1) = 1 for keys %to, $signals, $deaf ? () : fileno $job;
+  my $waits = $input->{wants}->(\$bits, \$writes);
+  my $n = select(my $ready = $bits, my $free = $writes, undef, $deaf || $waits ? 1 : defined $status ? 5 : undef);
+  last if $n == 0 && !$deaf && !$waits && defined $status;    # who holds the output cannot be killed: it is frozen
   $deaf = 0;
+  $input->{moved}->($n > 0 ? ($ready, $free) : ('', ''));
   next if $n <= 0;
   if (vec($ready, fileno $job, 1)) {
     if (sysread($job, my $letter, 1)) { told($letter) } else { $deaf = 1 }    # no daemon is connected: it reads as ended
@@ -285,7 +274,8 @@ while (%to || !defined $status) {
   sysread($ended, my $which, 128) if vec($ready, $signals, 1);
   for my $fd (keys %to) {
     next unless vec($ready, $fd, 1);
-    if (sysread($to{$fd}[0], my $bytes, $page)) { out($to{$fd}[1], $bytes) } else { delete $to{$fd} }
+    # a terminal that nobody has open any more is in error
+    if (sysread($to{$fd}[0], my $bytes, $page)) { out($to{$fd}[1], $bytes) } elsif ($! != 11) { delete $to{$fd} }
   }
 }
 my $code = ($status & 127) ? 128 + ($status & 127) : $status >> 8;
@@ -295,7 +285,8 @@ for (1 .. 100) { last if waitpid(-1, 1) < 0; select(undef, undef, undef, 0.01) }
 my @back;
 for my $path (sort { length $a <=> length $b } @keep) { push @back, $path unless grep { index("$path/", "$_/") == 0 } @back }
 # a host that lost its daemon meanwhile asks again; the token shows it where an answer begins
-while (1) {
+my $letter = '';
+while ($letter ne 'K') {
   put("\n$job{token} $code\n");
   my $whole = 1;
   if (@back) {
@@ -304,7 +295,7 @@ while (1) {
     $whole = close $tar;
   }
   put(pack('NC', 0, $whole ? 1 : 0));
-  last if told(get(1)) eq 'K';
+  do { $letter = told(get(1)) } while $letter =~ /[TWXY]/;
 }
 sh('poweroff', '-f');
 sleep 60;

@@ -24,6 +24,7 @@ $^F = 2;
 
 sub slurp { my ($f) = @_; open(my $h, '<', $f) or return ''; local $/; my $t = <$h> // ''; close $h; return $t }
 sub nonblocking { my ($h, $more) = @_; my $flags = fcntl($h, $GETFL, 0) or return; fcntl($h, $SETFL, $flags | $NONBLOCK | ($more // 0)) }
+sub spew_into { my ($f, $t) = @_; open(my $h, '>', $f) or return; syswrite($h, $t) }
 sub framed { my ($letter, $bytes) = @_; return pack('N', length $bytes) . $letter . $bytes }
 
 # -- what runs in a child, inside of the guest's own root ---------------------------------------------------------------------------------
@@ -41,9 +42,13 @@ sub job {
 
 sub enter {
   my (%job) = @_;
-  if ($job{pid} ne '' && open(my $inside, '<', "/proc/$job{pid}/root")) {
+  if ($job{pid} ne '' && -d "/proc/$job{pid}") {
+    spew_into('/cgroup/job/cgroup.procs', '0');
+    # it has only just begun: its root is its own when it has entered its other namespaces
+    for (1 .. 1000) { last if (readlink("/proc/$job{pid}/ns/mnt") // '') ne (readlink('/proc/self/ns/mnt') // ''); select(undef, undef, undef, 0.02) }
+    open(my $inside, '<', "/proc/$job{pid}/root") or die "the job has ended\n";
     my @spaces;
-    for (['mnt', 0x20000], ['uts', 0x4000000], ['ipc', 0x8000000]) {
+    for (['mnt', 0x20000], ['cgroup', 0x2000000], ['uts', 0x4000000], ['ipc', 0x8000000]) {
       open(my $space, '<', "/proc/$job{pid}/ns/$_->[0]") or next;
       push @spaces, [$space, $_->[1]];
     }
@@ -69,6 +74,8 @@ sub become {
   die "group $gid is not in /etc/group\n" unless $gid =~ /^\d{1,10}$/;
   $env->{HOME} = $home unless exists $env->{HOME};
   $env->{SHELL} = $shell if $shell ne '' && !exists $env->{SHELL};
+  # it may open /dev/stdout, and its terminal
+  chown $uid, -1, $_ for *STDIN, *STDOUT, *STDERR;
   $) = join ' ', $gid, $gid, @more; $( = $gid; $< = $uid; $> = $uid;
   die "the user cannot be taken\n" if $> != $uid;
 }

@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import { GuestAgent } from "./agent.ts";
 import { NetNamespace } from "../network/namespace.ts";
+import { StdinPort } from "../oci/stdin-port.ts";
 import { VM_FILES } from "./plan.ts";
 import { QmpError, connectSocket } from "./qmp.ts";
 import { ShellPorts } from "./shell-ports.ts";
@@ -18,14 +19,15 @@ export class Control {
   readonly namespace: NetNamespace;
   readonly #hasNetwork: boolean;
   #console: Promise<Socket> | null = null;
+  #stdin: Promise<StdinPort> | null = null;
   readonly #forwards = new Map<number, number>();
 
-  /** `isImage`: our own init runs in it. */
-  constructor(vm: Vm, { hasNetwork, isImage }: { hasNetwork: boolean; isImage: boolean }) {
+  /** `wakeShell`: asks our own init, where that runs in it. */
+  constructor(vm: Vm, { hasNetwork, wakeShell }: { hasNetwork: boolean; wakeShell: (() => Promise<void>) | null }) {
     this.#vm = vm;
     this.#hasNetwork = hasNetwork;
     this.agent = new GuestAgent(boxPath(vm.folder, VM_FILES.agent));
-    this.shell = new ShellPorts(vm.folder, this.agent, isImage);
+    this.shell = new ShellPorts(vm.folder, this.agent, wakeShell);
     this.namespace = new NetNamespace(vm.handle.id.pid);
   }
 
@@ -41,6 +43,11 @@ export class Control {
     socket.resume();
     socket.once("close", () => (this.#console = null));
     return socket;
+  }
+
+  /** What the program of an image reads. One side alone may feed it. */
+  stdin(changed: (taken: number) => void): Promise<StdinPort> {
+    return (this.#stdin ??= connectSocket(boxPath(this.#vm.folder, VM_FILES.stdin)).then((socket) => new StdinPort(socket, changed)));
   }
 
   /** A connection to a port of the guest. Throws QmpError where the machine has no network card. */
@@ -68,6 +75,7 @@ export class Control {
   async close(): Promise<void> {
     this.agent.close();
     this.shell.close();
+    (await this.#stdin?.catch(() => null))?.close();
     (await this.#console?.catch(() => null))?.destroy();
     await this.namespace.close();
   }

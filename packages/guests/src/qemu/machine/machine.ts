@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
+import type { TerminalWindow, VmProcess } from "@xenoservers/protocol";
 import { guestFilePieces, readGuestFile, statGuestFile } from "../../guest-files.ts";
 import { messageOf } from "../../thrown.ts";
 import { JobPort } from "../oci/job-port.ts";
@@ -29,7 +30,12 @@ const END_MS = 500;
 const POWER_OFF_CODE = 130;
 const RESET_CODE = 129;
 
+/** No program can refuse it (signal(7)). */
+const SIGKILL = 9;
+
 interface Given {
+  /** How the program of an image is asked to end. */
+  asked: Pick<VmProcess, "stopSignal" | "stopGraceMs">;
   /** The job under way goes on from a snapshot. */
   goesOn: boolean;
   /** Of an image's guest that waits for its word to begin; null where it must be opened. */
@@ -52,6 +58,17 @@ async function memoryHashOf(folder: string): Promise<string> {
 const PROGRESS = ["prepared", "begun"] as const;
 type Progress = (typeof PROGRESS)[number];
 
+/** Whether it has ended within that time. */
+async function ended(end: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), Math.max(0, ms))));
+  try {
+    return await Promise.race([end.then(() => true as const), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 export class Machine {
   readonly token: MachineToken;
   readonly ended: Promise<MachineEnd>;
@@ -59,6 +76,8 @@ export class Machine {
   readonly #given: Given;
   #finish!: (end: MachineEnd) => void;
   #port: JobPort | null = null;
+  readonly #opened = Promise.withResolvers<JobPort>();
+  #stopping = false;
   #released = false;
 
   constructor(vm: Vm | null, token: MachineToken, given: Given) {
@@ -101,6 +120,7 @@ export class Machine {
     await this.#came("begun");
     if (this.token.kind !== "oci") return this.#cont(vm);
     const port = (this.#port ??= await this.#openPort());
+    this.#opened.resolve(port);
     if (this.#given.goesOn) {
       port.renew();
       await this.#cont(vm);
@@ -124,6 +144,7 @@ export class Machine {
     void this.#openPort()
       .then((port) => {
         this.#port = port;
+        this.#opened.resolve(port);
         port.ask();
         this.#awaitJob(port);
       })
@@ -167,9 +188,10 @@ export class Machine {
   async #takeEnd(port: JobPort): Promise<void> {
     const end = await port.end(this.token.ociToken, this.#out, this.token.diskMib * MIB + ARCHIVE_EXTRA_BYTES);
     if (end === null) return;
-    await writeEnd(this.token.folder, end);
+    const told = { ...end, stopped: this.#stopping };
+    await writeEnd(this.token.folder, told);
     port.thank();
-    this.#finish({ kind: "job", ...end });
+    this.#finish({ kind: "job", ...told });
     const { begunAs } = this.#given;
     const first = begunAs?.template ? null : begunAs; // the first of its kind: the next starts from a snapshot
     const templates = first?.templates ?? null;
@@ -199,6 +221,7 @@ export class Machine {
         exitCode: end.isReset ? RESET_CODE : POWER_OFF_CODE,
         tree: [],
         detail: "the job ended its machine by itself",
+        stopped: this.#stopping,
       });
     }
     await this.#letGo();
@@ -232,8 +255,45 @@ export class Machine {
     return readGuestFile(this.#out, digest, offset, length);
   }
 
-  async stop(): Promise<void> {
+  /**
+   * `withinMs`: how long it may take to end by itself; 0: no time. The program of an image has half of it at most before it is killed, and
+   * hands back what it left.
+   */
+  async stop(withinMs: number): Promise<void> {
+    if (this.token.kind === "oci" && withinMs > 0 && (await this.#endsWhenAsked(withinMs))) return;
     await this.vm?.stop(this.token.kind === "other");
+  }
+
+  async #endsWhenAsked(withinMs: number): Promise<boolean> {
+    const { vm } = this;
+    const { stopSignal, stopGraceMs } = this.#given.asked;
+    const deadline = Date.now() + withinMs;
+    this.#stopping = true;
+    const port = await Promise.race([this.#opened.promise, ended(this.ended, withinMs)]);
+    if (!vm || !(port instanceof JobPort)) return port === true;
+    await vm.begin().catch(() => {}); // one that stands still hears nothing
+    port.signal(stopSignal);
+    if (await ended(this.ended, Math.min(stopGraceMs, withinMs / 2))) return true;
+    port.signal(SIGKILL);
+    return ended(this.ended, deadline - Date.now());
+  }
+
+  /** The terminal of an image's program. */
+  resize(window: TerminalWindow): void {
+    this.#port?.resize(window);
+  }
+
+  /** The guest agent of an image's guest runs only where it is wanted; others have their own. */
+  async wakeAgent(): Promise<void> {
+    if (this.token.kind !== "oci") return;
+    await Promise.race([this.#opened.promise, this.ended]);
+    this.#port?.wakeAgent();
+  }
+
+  /** Our own shell in an image's guest (init/shell.pl); a second time it runs already. */
+  async wakeShell(): Promise<void> {
+    await Promise.race([this.#opened.promise, this.ended]);
+    this.#port?.wakeShell();
   }
 
   release(): void {

@@ -4,7 +4,7 @@
  */
 import { copyFile, link, mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
-import type { VmSpec } from "@xenoservers/protocol";
+import { processOf, type VmSpec } from "@xenoservers/protocol";
 import type { BoundFile } from "./box.ts";
 import { SPARE_MS, prune } from "../images/cache.ts";
 import { PERIOD_US, removeCgroup, type Cgroup, type Share } from "../../cgroup.ts";
@@ -187,6 +187,7 @@ export class Machines {
       const port = laid.oci && !from ? await startOci(vm, job, ociToken, template !== null) : null;
       const kind = laid.oci ? "oci" : job.deterministic ? "deterministic" : "other";
       return new Machine(vm, await tokenOf(vm, job.spec, start, { kind, ociToken }), {
+        asked: processOf(job.spec.vm),
         goesOn: laid.oci && from !== null,
         port,
         begunAs: { template, templates: laid.oci ? templates : null, laid },
@@ -240,7 +241,9 @@ export class Machines {
     };
     const vm = await followVm(handle).catch(() => null);
     if (!vm) await killVm(handle); // one that lives and does not answer is of no use to anybody
-    const machine = new Machine(vm, token, { goesOn: job.spec.vm.kind === "snapshot", port: null, begunAs: null });
+    const machine = new Machine(vm, token, {
+      ...{ asked: processOf(job.spec.vm), goesOn: job.spec.vm.kind === "snapshot", port: null, begunAs: null },
+    });
     await machine.goOn();
     return machine;
   }

@@ -37,6 +37,7 @@ export const VM_FILES = {
   console: "console.sock",
   agent: "agent.sock",
   job: "job.sock",
+  stdin: "stdin.sock",
   tpm: "tpm.sock",
   migrate: "migrate.sock",
   consoleLog: "console.log",
@@ -151,7 +152,7 @@ function disks(input: PlanInput): string[] {
 const fileChardev = (id: string, path: string): string[] => ["-chardev", `file,id=${id},path=${path},append=on`];
 const socketChardev = (id: string, name: string): string[] => ["-chardev", `socket,id=${id},path=${at(name)},server=on,wait=off`];
 
-/** Ports by name on one virtio-serial device: the guest agent, its shell's, and of an OCI guest its job and its output. */
+/** Ports by name on one virtio-serial device: the guest agent, its shell's, and of an OCI guest its job, its input and its output. */
 function ports({ spec }: PlanInput): string[] {
   const bus = spec.machine === "microvm" ? "virtio-serial-device" : "virtio-serial-pci";
   const port = (name: string, chardev: string): string[] => ["-device", `virtserialport,bus=ports.0,chardev=${chardev},name=${name}`];
@@ -163,7 +164,7 @@ function ports({ spec }: PlanInput): string[] {
   ];
   for (let i = 0; i < SHELL_PORTS; i++) args.push(...socketChardev(`shell${i}`, shellSocket(i)), ...port(shellPortName(i), `shell${i}`));
   if (spec.vm.kind !== "oci") return args;
-  args.push(...socketChardev("job", VM_FILES.job), ...port("xeno.job", "job"));
+  for (const name of ["job", "stdin"] as const) args.push(...socketChardev(name, VM_FILES[name]), ...port(`xeno.${name}`, name));
   for (const stream of ["stdout", "stderr"] as const) args.push(...fileChardev(stream, OUT[stream]), ...port(`xeno.${stream}`, stream));
   return args;
 }

@@ -101,17 +101,17 @@ interface Port {
 export class ShellPorts {
   readonly #folder: string;
   readonly #agent: GuestAgent;
-  /** Of an image: our init has started the shell. */
-  readonly #isOurs: boolean;
+  /** Of an image: our init starts the shell, once. */
+  readonly #wake: (() => Promise<void>) | null;
   readonly #ports: Port[] = Array.from({ length: SHELL_PORTS }, (_, index) => ({
     ...{ index, socket: null, isTaken: false, freeing: null },
   }));
   #starting: Promise<void> | null = null;
 
-  constructor(folder: string, agent: GuestAgent, isOurs: boolean) {
+  constructor(folder: string, agent: GuestAgent, wake: (() => Promise<void>) | null) {
     this.#folder = folder;
     this.#agent = agent;
-    this.#isOurs = isOurs;
+    this.#wake = wake;
   }
 
   /** A session of frames. Rejects with QmpError where all ports are taken, or nothing in the guest answers. */
@@ -143,7 +143,8 @@ export class ShellPorts {
 
   async #ready(port: Port): Promise<Socket> {
     const socket = await this.#connected(port);
-    if (this.#isOurs) await cleared(socket, READY_MS);
+    await this.#wake?.();
+    if (this.#wake) await cleared(socket, READY_MS);
     else
       await cleared(socket, ALIVE_MS).catch(async () => {
         await (this.#starting ??= this.#start().finally(() => (this.#starting = null)));

@@ -20,6 +20,7 @@ describe("a machine's written end", () => {
         { path: "out/b", kind: "link" as const, target: "a" },
       ],
       detail: "",
+      stopped: true,
     };
     await writeEnd(folder, end);
     expect(await readEnd(folder)).toEqual({ kind: "job", ...end });

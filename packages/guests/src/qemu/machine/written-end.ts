@@ -7,7 +7,8 @@ import type { OciEnd } from "../oci/job-port.ts";
 import type { MachineEnd } from "./machine-end.ts";
 
 type Deterministic = Extract<MachineEnd, { kind: "deterministic" }>;
-type Written = OciEnd | (Omit<Deterministic, "instructions"> & { instructions: string });
+type Job = OciEnd & { stopped: boolean };
+type Written = (OciEnd & { stopped?: boolean }) | (Omit<Deterministic, "instructions"> & { instructions: string });
 
 function isEntry(value: unknown): value is InputEntry {
   if (!isRecord(value) || typeof value["path"] !== "string") return false;
@@ -25,7 +26,7 @@ function isWritten(value: unknown): value is Written {
 
 const fileOf = (folder: string): string => path.join(folder, "end.json");
 
-export async function writeEnd(folder: string, end: OciEnd | Deterministic): Promise<void> {
+export async function writeEnd(folder: string, end: Job | Deterministic): Promise<void> {
   const written: Written = "instructions" in end ? { ...end, instructions: end.instructions.toString() } : end;
   await writeFile(fileOf(folder), JSON.stringify(written), { mode: 0o600 });
 }
@@ -35,5 +36,7 @@ export async function readEnd(folder: string): Promise<MachineEnd | null> {
   const text = await readFile(fileOf(folder), "utf8").catch(() => null);
   if (text === null) return null;
   const end = parseOwn(fileOf(folder), text, isWritten);
-  return "instructions" in end ? { ...end, instructions: BigInt(end.instructions) } : { ...end, kind: "job" };
+  return "instructions" in end
+    ? { ...end, instructions: BigInt(end.instructions) }
+    : { ...end, kind: "job", stopped: end.stopped === true };
 }

@@ -9,6 +9,7 @@ import type { Socket } from "node:net";
 import path from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import type { TerminalWindow, VmProcess } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import { connectSocket } from "../machine/qmp.ts";
 import { Refusal, type Fault } from "../refusal.ts";
@@ -21,6 +22,7 @@ interface OciJob {
   workdir: string;
   user: string;
   hostname: string;
+  process: VmProcess;
   /** Where inputs are put, and what of it is handed back. */
   mounts: readonly { path: string; keep: boolean }[];
 }
@@ -37,6 +39,8 @@ function settings(job: OciJob, token: string): Buffer {
     ["hostname", job.hostname],
     ["workdir", job.workdir],
     ["user", job.user],
+    ["stdin", job.process.stdin ? "1" : ""],
+    ["terminal", job.process.terminal ? `${job.process.terminal.rows}x${job.process.terminal.columns}` : ""],
     ...job.mounts.map(({ path: at }): [string, string] => ["mount", at]),
     ...job.mounts.filter(({ keep }) => keep).map(({ path: at }): [string, string] => ["keep", at]),
     ...job.args.map((arg): [string, string] => ["arg", arg]),
@@ -49,6 +53,8 @@ const PIECE_BYTES_MAX = 1024 * 1024;
 /** Each is written by itself: the init's are as large as what a pipe gives, but for the last. */
 const PIECE_BYTES_LEAST = 512;
 const PIECES_FREE = 1_024;
+/** Of letters while its job runs. */
+const UNREAD_BYTES_MAX = 4_096;
 
 /** How the job ended, and what it hands back. */
 export interface OciEnd {
@@ -110,6 +116,33 @@ export class JobPort {
     const time = Buffer.alloc(8);
     time.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 1_000)));
     this.#socket.write(Buffer.concat([Buffer.from("S"), randomBytes(64), time]));
+  }
+
+  /** To the job's first program. */
+  signal(number: number): void {
+    this.#say(Buffer.from([0x54, number]));
+  }
+
+  resize({ rows, columns }: TerminalWindow): void {
+    const said = Buffer.from("W0000");
+    said.writeUInt16BE(rows, 1);
+    said.writeUInt16BE(columns, 3);
+    this.#say(said);
+  }
+
+  /** The guest agent is to run from now on, where it does not. */
+  wakeAgent(): void {
+    this.#say(Buffer.from("X"));
+  }
+
+  /** Our own shell is to run from now on, where it does not. */
+  wakeShell(): void {
+    this.#say(Buffer.from("Y"));
+  }
+
+  /** A guest that reads nothing of it gets no more of it, however often its customer asks. */
+  #say(bytes: Buffer): void {
+    if (this.#socket.writableLength < UNREAD_BYTES_MAX) this.#socket.write(bytes);
   }
 
   /** Asks for the answer again: after the daemon was restarted. */

@@ -3,6 +3,7 @@
  * the image has run until then, so what the guest says is its init's word. Who controls the inputs: the customer (job, inputs); the guest
  * is the host's own here.
  */
+import { processOf } from "@xenoservers/protocol";
 import type { MachineJob } from "../machine/layout.ts";
 import { VM_FILES } from "../machine/plan.ts";
 import { boxPath, type Vm } from "../machine/vm.ts";
@@ -49,7 +50,7 @@ async function begunWith(vm: Vm, port: JobPort, job: MachineJob, token: string, 
   for await (const part of tarOf(inputs, blobFile)) bytes += Buffer.byteLength(part);
   const { hostname } = spec.vm;
   const given = port.give(
-    { ...spec.vm, hostname: hostname === "" ? "xeno" : hostname, mounts: inputs.mounts },
+    { ...spec.vm, hostname: hostname === "" ? "xeno" : hostname, process: processOf(spec.vm), mounts: inputs.mounts },
     token,
     tarOf(inputs, blobFile),
     bytes,

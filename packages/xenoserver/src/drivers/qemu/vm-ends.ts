@@ -33,7 +33,10 @@ export function endingOf(end: MachineEnd, fuelMax: bigint, endedMonotonicMs: num
     case "host":
       return { kind: "host-failure", detail: end.detail, endedMonotonicMs };
     case "job":
-      return { kind: "result", ...none, reason: "completed", exitCode: end.exitCode, tree: end.tree, detail: end.detail };
+      return {
+        ...{ kind: "result", ...none, exitCode: end.exitCode, tree: end.tree, detail: end.detail },
+        reason: end.stopped ? "stopped" : "completed",
+      };
     case "deterministic": {
       // the limit bounds the bill alone: two honest servers need not agree on the last instruction (VM_FUEL_SLACK)
       const fuel = minNanos(end.instructions * FUEL_PER_INSTRUCTION, fuelMax);

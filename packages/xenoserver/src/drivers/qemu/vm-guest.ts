@@ -1,6 +1,7 @@
 /** A lease's machine under the contract of all guests. Who controls the inputs: the customer, by what is asked of it; the guest. */
 import { Control, type Gate, type Machine } from "@xenoservers/guests";
-import type { GuestControls, GuestEnding, RunningGuest } from "../driver.ts";
+import { processOf, type VmProcess } from "@xenoservers/protocol";
+import type { GuestControls, GuestEnding, GuestInput, RunningGuest } from "../driver.ts";
 import type { VmBlobs } from "./vm-blobs.ts";
 import { endingOf } from "./vm-ends.ts";
 import type { Gates } from "./vm-gates.ts";
@@ -16,12 +17,37 @@ interface Shared {
 
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
 
+/** Of an image's program alone: what a snapshot was taken of has lost whoever fed it. */
+function inputOf(control: Control, { terminal }: VmProcess): GuestInput {
+  let changed = (): void => {};
+  let taken: number | null = null;
+  const port = control.stdin((now) => {
+    taken = now;
+    changed();
+  });
+  port.catch(() => {}); // each who sends hears of it
+  return {
+    get taken() {
+      return taken;
+    },
+    isTerminal: terminal !== null,
+    onTaken: (told) => (changed = told),
+    receive: async (offset, bytes, last) => (await port).receive(offset, bytes, last),
+  };
+}
+
 function controlsOf(machine: Machine, control: Control, job: VmJob, { blobs, kept }: Shared): GuestControls {
+  const held = processOf(job.spec.vm);
   return {
     input: (bytes) => control.input(bytes),
     open: (port) => control.open(port),
     shell: () => control.shell.open(),
-    agent: (command, args) => control.agent.ask(command, args),
+    stdin: held.stdin ? inputOf(control, held) : null,
+    resize: (window) => machine.resize(window),
+    async agent(command, args) {
+      await machine.wakeAgent();
+      return control.agent.ask(command, args);
+    },
     async reboot() {
       if (machine.token.kind === "oci") throw new Error("an image's job runs once: order it again");
       await control.reboot();
@@ -45,7 +71,7 @@ function handlesOf(
       machine.read(merged ? "console" : stream, merged && stream === "stderr" ? Number.MAX_SAFE_INTEGER : offset),
     readOutput: (digest, offset, length) =>
       /^[0-9a-f]{64}$/.test(digest) ? machine.readOutput(digest, offset, length) : Promise.resolve(new Uint8Array(0)),
-    stop: () => machine.stop(),
+    stop: (withinMs) => machine.stop(withinMs),
     async pause() {
       if (!vm) throw new Error("the machine has ended");
       await vm.pause();
@@ -62,7 +88,9 @@ function handlesOf(
 export async function runningGuest(machine: Machine, job: VmJob, gate: Gate | null, shared: Shared): Promise<RunningGuest> {
   const { vm } = machine;
   const { gates } = shared;
-  const control = vm ? new Control(vm, { hasNetwork: job.spec.network, isImage: machine.token.kind === "oci" }) : null;
+  const control = vm
+    ? new Control(vm, { hasNetwork: job.spec.network, wakeShell: machine.token.kind === "oci" ? () => machine.wakeShell() : null })
+    : null;
   if (gate && control) await gate.start(control.namespace);
   let killed = false;
   const ended = machine.ended.then(async (end): Promise<GuestEnding> => {

@@ -110,7 +110,7 @@ it("says the same of a module that needs more memory, made before or not, and wh
 
 it("says stopped, with nothing, where it was stopped before it could run", async () => {
   const guest = await (await prepare(HOSTILE.slowToRead())).begin();
-  await guest.stop();
+  await guest.stop(0);
   expect(await guest.ended).toMatchObject({ kind: "result", reason: "stopped", tree: [], fuel: 0n });
   await guest.dispose();
 });

@@ -1,0 +1,81 @@
+/** What a customer sends to the program of its guest, and hears of how much that has read. */
+import type { Channel, ChannelHeader } from "@xenoservers/protocol/channel";
+import { describe, expect, it } from "vitest";
+import type { GuestControls, GuestInput, RunningGuest } from "../drivers/driver.ts";
+import { VmRequests } from "./vm-requests.ts";
+
+/** Takes each message only when it is told to. */
+function channelOf(): { channel: Channel; sent: ChannelHeader[]; take(): Promise<void> } {
+  const sent: ChannelHeader[] = [];
+  const waiting: (() => void)[] = [];
+  const channel = {
+    send(header: ChannelHeader) {
+      sent.push(header);
+      return new Promise<void>((resolve) => waiting.push(resolve));
+    },
+  };
+  const take = async (): Promise<void> => {
+    waiting.shift()?.();
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  return { channel: channel as unknown as Channel, sent, take };
+}
+
+function requestsOf(channel: Channel, controls: Partial<GuestControls> | null): VmRequests {
+  return new VmRequests(channel, {
+    capabilities: { console: true, snapshots: true },
+    guest: () => (controls ? ({ controls } as RunningGuest) : null),
+    pause: async () => {},
+    resume: async () => {},
+  });
+}
+
+const BYTES = Buffer.from("abc");
+const stdin = { t: "stdin", offset: 7, last: true } as const;
+
+describe("what a customer sends to its guest's program", () => {
+  it("is passed on as it came, and what is wrong with it is said in words", async () => {
+    const came: unknown[] = [];
+    const input = { receive: async (...words: unknown[]) => (came.push(words), came.length > 1 ? "out of its order" : null) };
+    const { channel, sent } = channelOf();
+    const requests = requestsOf(channel, { stdin: input as unknown as GuestInput });
+    await requests.receive(stdin, BYTES);
+    expect([came, sent]).toEqual([[[7, BYTES, true]], []]);
+    void requests.receive(stdin, BYTES);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(sent).toEqual([{ t: "problem", code: "bad_request", why: "out of its order" }]);
+  });
+
+  it("is refused where nothing reads it, and of no use where its guest has just ended", async () => {
+    const { channel, sent } = channelOf();
+    void requestsOf(channel, { stdin: null }).receive(stdin, BYTES);
+    expect(sent).toEqual([{ t: "problem", code: "bad_request", why: "what runs in this lease reads no input of yours" }]);
+    await requestsOf(channel, null).receive(stdin, BYTES);
+    await requestsOf(channel, null).receive({ t: "resize", window: { rows: 1, columns: 1 } }, BYTES);
+    expect(sent).toHaveLength(1);
+  });
+});
+
+describe("how much its program has read", () => {
+  it("is said in one word at a time, however often it changes, and the last of it is said", async () => {
+    let taken: number | null = null;
+    const { channel, sent, take } = channelOf();
+    const requests = requestsOf(channel, {
+      stdin: {
+        onTaken() {},
+        receive: async () => null,
+        isTerminal: true,
+        get taken() {
+          return taken;
+        },
+      },
+    });
+    await requests.sayTaken();
+    expect(sent).toEqual([]);
+    for (taken = 0; taken < 1_000; taken++) void requests.sayTaken();
+    expect(sent).toEqual([{ t: "stdin-taken", bytes: 0, isTerminal: true }]);
+    await take();
+    await take();
+    expect(sent.slice(1)).toEqual([{ t: "stdin-taken", bytes: 1_000, isTerminal: true }]);
+  });
+});
