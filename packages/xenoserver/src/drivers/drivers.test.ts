@@ -121,7 +121,8 @@ it("starts a known module as it was made for the same customer, and for no other
   };
   const first = await run("p_1");
   expect(first).toMatchObject({ reason: "completed" });
-  const isKept = async (customer: string) => (await readdir(path.join(at, "modules"))).includes(`${customer}-${module}.wasm`);
+  const isKept = async (customer: string) =>
+    (await readdir(path.join(at, "modules"))).includes(`${customer}-${module}-${driver.engine}.wasm`);
   await until(() => isKept("p_1"));
   expect(await isKept("p_2")).toBe(false);
   await rm(blob);
