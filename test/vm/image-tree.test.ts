@@ -33,14 +33,27 @@ const ODD = [
   ),
   tar(dir("odd/kept/", { mode: 0o2750 }), opaque("odd/kept/"), file("odd/kept/c", "c"), whiteout("odd/gone"), file("odd/lib/x", "x")),
   tar(hard("odd/three", "odd/two", ONE), whiteout("odd/first"), file("odd/first/now", "a folder")),
-  tar(dir("./", { mode: 0o711, uid: 8, gid: 9 })),
+  tar(
+    dir("./", {
+      mode: 0o711,
+      uid: 8,
+      gid: 9,
+      xattrs: [
+        ["user.root", "of the image"],
+        ["trusted.x", "\0\xff"],
+      ],
+    }),
+  ),
 ];
+
+const GETFATTR = "for f in /usr/bin/getfattr $(ldd /usr/bin/getfattr | grep -o '/[^ ]*'); do mkdir -p .$(dirname $f); cp -L $f .$f; done";
 
 const SHOWS = `
 stat -c '%a %u:%g' /; cd /odd
 find . -type d -print0 | sort -z | xargs -0 stat -c '%n|%F|%a|%u:%g'
 find . ! -type d -print0 | sort -z | xargs -0 stat -c '%N|%F|%a|%u:%g|%h|%s|%Y|%t:%T'
 find . -type f -print0 | sort -z | xargs -0 sha256sum
+getfattr -h -d -m - -e hex --absolute-names / /odd/cap
 `;
 
 machines("images as machines show them", () => {
@@ -51,7 +64,7 @@ machines("images as machines show them", () => {
   afterAll(() => bench.close());
 
   it("as umoci unpacks them: layers on top of each other, owners, modes, times, links, and the root's own", async () => {
-    const box = await bench.layer(BUSYBOX, "tar --mtime=@1 -cf ../out.tar bin etc tmp");
+    const box = await bench.layer(`${BUSYBOX}; ${GETFATTR}`, "tar --mtime=@1 -cf ../out.tar *");
     const layers = [box];
     for (const [i, archive] of ODD.entries()) {
       const at = path.join(bench.folder, `odd${i}`);
@@ -68,5 +81,6 @@ machines("images as machines show them", () => {
     const ours = "stdout" in came ? came.stdout : "";
     expect(ours.split("\n")).toEqual(Buffer.from(theirs.stdout, "latin1").toString().split("\n"));
     expect(ours).toMatch(/^711 8:9\n/);
+    expect(ours).toMatch(/file: \/\n(.*\n)?user\.root=0x6f66/);
   });
 });

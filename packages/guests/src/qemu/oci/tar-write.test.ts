@@ -18,3 +18,9 @@ it("states a long target of a link in GNU's way, of which nothing is dropped, an
   expect(typesOf(headers({ xattrs: [["trusted.a", "1"]] }))).toEqual(["K", "x", "2"]);
   expect(typesOf(headers({ type: "1" }))).toEqual(["x", "1"]);
 });
+
+it("states what is too large for a header's field in pax's way", () => {
+  const header = tarHeader({ ...none, name: "f", type: "0", target: "", size: 9 * 2 ** 30, uid: 3_000_000 });
+  expect(typesOf(header)).toEqual(["x", "0"]);
+  expect(header.toString("latin1", 512, 1_024)).toMatch(/^15 uid=3000000\n19 size=9663676416\n\0/);
+});
