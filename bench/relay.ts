@@ -14,11 +14,11 @@ import { placeDatabase } from "../test/shared.ts";
 import { quantile, report, type Figure } from "./lib/report.ts";
 
 const MIB = 1024 * 1024;
-const RELAYED_MIB = Number(process.env.M ?? 256);
+const RELAYED_MIB = 64;
 const MESSAGE_BYTES = 60_000;
 /** What the ends of a channel keep under way. */
 const WINDOW_BYTES = 512 * 1024;
-const ROUNDS = Number(process.env.R ?? 3);
+const ROUNDS = 3;
 const HERE = "127.0.0.1";
 /** A broker looks at each message: whose it is, where it goes, what it costs, what waits. */
 const SLOWER_MAX = 2.5;
