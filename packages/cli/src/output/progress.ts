@@ -1,4 +1,5 @@
 /** A line on a terminal that says how far something has come: bytes, rate, what is left. Nothing where nobody looks. */
+import { sayOver } from "./terminal.ts";
 
 const EVERY_MS = 200;
 const KIB = 1024;
@@ -31,15 +32,14 @@ export class ProgressLine {
 
   show(bytes: number, inAll: number | null): void {
     const now = performance.now();
-    if (!process.stderr.isTTY || now - this.#shownAt < EVERY_MS) return;
+    if (now - this.#shownAt < EVERY_MS) return;
     this.#shownAt = now;
     this.#isShown = true;
-    const text = progressText(this.#what, bytes, inAll, now - this.#began);
-    process.stderr.write(`\r\u001B[K${text.slice(0, process.stderr.columns - 1)}`);
+    sayOver(progressText(this.#what, bytes, inAll, now - this.#began));
   }
 
   /** Takes the line away. */
   end(): void {
-    if (this.#isShown) process.stderr.write("\r\u001B[K");
+    if (this.#isShown) sayOver("");
   }
 }

@@ -41,6 +41,12 @@ export const printJson = (value: unknown): void => void process.stdout.write(`${
 export const showRaw = (stream: Stream, bytes: Uint8Array | string): Promise<void> =>
   new Promise((taken) => process[stream].write(bytes, () => taken()));
 
+/** A line that the next one takes the place of, on a terminal alone; an empty one takes it away. */
+export function sayOver(line: string): void {
+  const { stderr } = process;
+  if (stderr.isTTY) stderr.write(`\r\u001B[K${visible(line).slice(0, stderr.columns - 1)}`);
+}
+
 /** The fields of an object as they stand within its braces. */
 const fieldsOf = (value: object): string => JSON.stringify(value).slice(1, -1);
 

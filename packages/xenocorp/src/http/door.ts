@@ -1,7 +1,7 @@
 /**
  * What the broker's door lets in: tokens that every request and message costs, by source address and by party; places for links, channels,
- * event streams and results on their way; turns of requests that wait for the database; memory for what is buffered. One
- * door for all of a broker. Who controls the inputs: anyone.
+ * event streams and results on their way; turns of requests that wait for the database; memory for what is buffered. One door for all of
+ * a broker. Who controls the inputs: anyone.
  */
 import type { Timers, ToBroker } from "@xenoservers/protocol/link";
 import { memoryBudget, MEMORY_MIB, type MemoryBudget } from "./memory-budget.ts";

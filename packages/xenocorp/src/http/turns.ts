@@ -1,7 +1,7 @@
 /**
  * Whose request is worked on next: a few at once, and of those who wait each holder in its turn, so that whoever asks a thousand things
- * waits for them by itself. Who controls the inputs: holders ask as much as they can, and go away. Bounds: what waits of one holder and in all;
- * where all is full, whoever has most waiting loses some of it.
+ * waits for them by itself. Who controls the inputs: holders ask as much as they can, and go away. Bounds: what waits of one holder and in
+ * all; where all is full, whoever has most waiting loses some of it.
  */
 export interface TurnBounds {
   atOnce: number;
