@@ -125,7 +125,7 @@ machines("a machine's shell", () => {
     for (let i = 0; i < 300; i++) await writeFile(path.join(from, `deep/${i}`), String(i));
     const put = await cli.xeno("cp", from, `${lease}:/tmp`);
     expect(put.code, put.stderr).toBe(0);
-    expect((await exec("ls -ln /tmp/from/program; cat /tmp/from/deep/299; ls /tmp/from/deep | wc -l")).stdout).toMatch(
+    expect((await exec("-u", "root", "ls -ln /tmp/from/program; cat /tmp/from/deep/299; ls /tmp/from/deep | wc -l")).stdout).toMatch(
       /^-rwxr-x--x +1 0 +0 .*2001.*\n299301\n$/,
     );
     const back = path.join(folder, "back");
