@@ -158,7 +158,12 @@ function drained(session: Session): Promise<void> {
 }
 
 async function ports(session: Session, market: TestMarket): Promise<Figure> {
-  await drained(session); // QEMU has the port by now
+  await until(() =>
+    drained(session).then(
+      () => true,
+      () => false,
+    ),
+  ); // QEMU has the port by now
   const inside = await innermostOf(await machinePid(market.folder));
   const direct = (): Promise<void> =>
     new Promise((resolve, reject) => {

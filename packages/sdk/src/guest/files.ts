@@ -3,7 +3,6 @@
  * the inputs: the guest, every byte of an answer.
  */
 import { isUtf8 } from "node:buffer";
-import { once } from "node:events";
 import type { MachineLink } from "../session/machine-link.ts";
 import { GuestProgram } from "./program.ts";
 
@@ -76,12 +75,15 @@ export class GuestFiles {
   readonly #program: GuestProgram;
   #parts: Buffer[] = [];
   #size = 0;
+  #news: () => void = () => {};
   #turn: Promise<unknown> = Promise.resolve();
   #sending: Promise<unknown> = Promise.resolve();
 
   private constructor(program: GuestProgram) {
     this.#program = program;
     program.stderr.resume();
+    const news = (): void => this.#news();
+    program.stdout.on("readable", news).on("end", news).on("close", news);
   }
 
   static async open(link: MachineLink): Promise<GuestFiles> {
@@ -101,7 +103,7 @@ export class GuestFiles {
         this.#parts.push(Buffer.from(part.buffer, part.byteOffset, part.length));
         this.#size += part.length;
       } else if (stdout.readableEnded || stdout.destroyed) await this.#gone();
-      else await Promise.race([once(stdout, "readable"), once(stdout, "end")]);
+      else await new Promise<void>((resolve) => (this.#news = resolve));
     }
     const all = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts);
     this.#parts = all.length === bytes ? [] : [all.subarray(bytes)];

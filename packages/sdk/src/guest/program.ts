@@ -32,7 +32,7 @@ export interface ProgramEnd {
 
 const PIECE_BYTES = 32 * 1024;
 /** How far its standard input is written ahead of what it has read. */
-const AHEAD_BYTES_MAX = 128 * 1024;
+const AHEAD_BYTES_MAX = 512 * 1024;
 const COUNT_BYTES = 4;
 
 const sizeOf = ({ columns, rows }: WindowSize): string => `${columns}x${rows}`;
@@ -58,17 +58,24 @@ class Printed extends Readable {
   #room: (() => void) | null = null;
 
   override _read(): void {
-    this.#room?.();
+    this.#goOn();
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#goOn();
+    done(error);
+  }
+
+  #goOn(): void {
+    const room = this.#room;
     this.#room = null;
+    room?.();
   }
 
   /** Resolves when more may come. */
   async add(bytes: Uint8Array): Promise<void> {
     if (this.destroyed || this.push(bytes)) return;
-    await new Promise<void>((resolve) => {
-      this.#room = resolve;
-      this.once("close", resolve);
-    });
+    await new Promise<void>((resolve) => (this.#room = resolve));
   }
 }
 

@@ -15,7 +15,7 @@
 #              ◀────── x CODE, or f CODE WORDS       it has ended, or could not be started; the next R may come
 # Each is u32 length of what follows the letter, the letter, bytes.
 my ($root, $facts, @ports) = @ARGV;
-my ($page, $frame_max, $ahead_max) = (65536, 1 << 20, 1 << 18);
+my ($page, $frame_max, $ahead_max) = (65536, 1 << 20, 1 << 19);
 my ($NONBLOCK, $ASYNC, $GETFL, $SETFL, $SETOWN) = (04000, 020000, 3, 4, 8);
 # no daemon is connected; a signal says when one is
 my $LOOK_S = 10;
@@ -152,7 +152,7 @@ sub put {
   my $flags = 01 | 0400000 | ($offset == 0 ? 0100 | 0200 : 0);    # O_WRONLY, O_NOFOLLOW, O_CREAT, O_EXCL
   if ($why eq '') { sysopen($file, $part, $flags, 0600) and sysseek($file, $offset, 0) or $why = "$part: $!" }
   while ($bytes > 0) {
-    my $n = sysread(STDIN, my $piece, $bytes < $page ? $bytes : $page) or syscall(231, 1);    # what came stays in the part
+    my $n = sysread(STDIN, my $piece, $bytes < 4 * $page ? $bytes : 4 * $page) or syscall(231, 1);    # what came stays in the part
     $bytes -= $n;
     for (my $at = 0; $why eq '' && $at < $n;) { my $m = syswrite($file, $piece, $n - $at, $at); if ($m) { $at += $m } else { $why = "$path: $!" } }
   }
@@ -256,7 +256,10 @@ sub start {
   if (exists $set->{tty}) {
     ($in_w, $in_r) = terminal($set->{tty}) or return told($s, 'f', "125 there is no terminal here: $!");
     ($out_r, $out_w, $err_w) = ($in_w, $in_r, $in_r);
-  } else { pipe($in_r, $in_w); pipe($out_r, $out_w); pipe($err_r, $err_w) }
+  } else {
+    pipe($in_r, $in_w); pipe($out_r, $out_w); pipe($err_r, $err_w);
+    fcntl($_, 1031, 16 * $page) for $in_w, $out_w;    # F_SETPIPE_SZ: fewer turns from the one to the other
+  }
   my $pid = forked();
   return told($s, 'f', "125 no process can be made: $!") unless defined $pid;
   if ($pid == 0) {
@@ -294,21 +297,24 @@ sub take {
 # bytes of the host's, as far as they are whole frames
 sub frames {
   my ($s) = @_;
-  while (length $s->{in} >= 5) {
-    my ($length, $letter) = unpack('Na', $s->{in});
+  my $at = 0;
+  while (length($s->{in}) - $at >= 5) {
+    my ($length, $letter) = unpack('Na', substr($s->{in}, $at, 5));
     if ($length > $frame_max) { quit($s); $s->{in} = ''; return }
-    last if length $s->{in} < 5 + $length;
-    my $bytes = substr($s->{in}, 5, $length);
-    substr($s->{in}, 0, 5 + $length) = '';
-    take($s, $letter, $bytes);
+    last if length($s->{in}) - $at < 5 + $length;
+    take($s, $letter, substr($s->{in}, $at + 5, $length));
+    $at += 5 + $length;
   }
+  substr($s->{in}, 0, $at) = '';
 }
 
 sub hear {
   my ($s) = @_;
-  my $n = sysread($s->{port}, $s->{in}, $page, length $s->{in});
-  if (!defined $n) { return }
-  if ($n > 0) { frames($s); return }
+  my ($n, $come) = (0, 0);
+  # a port gives a page at a time
+  while ($come < 4 * $page) { $n = sysread($s->{port}, $s->{in}, $page, length $s->{in}); last unless $n; $come += $n }
+  frames($s) if $come;
+  return if !defined $n || $n > 0;
   # no daemon is connected: nobody hears what was started for it
   $s->{deaf} = 1;
   $s->{in} = $s->{out} = $s->{asked} = '';
@@ -319,7 +325,7 @@ sub feed {
   my ($s) = @_;
   if (length $s->{pending}) {
     my $n = syswrite($s->{stdin}, $s->{pending});
-    if ($n) { substr($s->{pending}, 0, $n) = ''; $s->{taken} += $n }
+    if ($n) { substr($s->{pending}, 0, $n) = ''; $s->{taken} += $n; return if length $s->{pending} && $s->{taken} < $page }
     elsif ($! != 11) { $s->{taken} += length $s->{pending}; $s->{pending} = ''; $s->{over} = 1 }    # it reads no more
     if ($s->{taken} >= $page || $s->{pending} eq '') { told($s, 'c', pack('N', $s->{taken})) if $s->{taken}; $s->{taken} = 0 }
   }
@@ -364,8 +370,9 @@ sub reap {
 
 sub sent {
   my ($s) = @_;
-  my $n = syswrite($s->{port}, $s->{out}, $page);
-  substr($s->{out}, 0, $n) = '' if $n;
+  my $at = 0;
+  while ($at < length $s->{out}) { my $n = syswrite($s->{port}, $s->{out}, length($s->{out}) - $at, $at); last unless $n; $at += $n }
+  substr($s->{out}, 0, $at) = '';
 }
 
 while (1) {
