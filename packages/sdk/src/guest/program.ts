@@ -30,7 +30,8 @@ export interface ProgramEnd {
   why: string | null;
 }
 
-const PIECE_BYTES = 32 * 1024;
+/** With its head no more than a tunnel sends at once. */
+const PIECE_BYTES = 56 * 1024;
 /** How far its standard input is written ahead of what it has read. */
 const AHEAD_BYTES_MAX = 512 * 1024;
 const COUNT_BYTES = 4;

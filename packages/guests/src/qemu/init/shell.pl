@@ -197,7 +197,7 @@ my $signals = pack('Q', 1 << 16 | 1 << 28);    # SIGCHLD, SIGIO
 syscall(14, 0, $signals, 0, 8);    # rt_sigprocmask, SIG_BLOCK
 # that a daemon comes or goes is a signal (SIGIO), which is read like everything else: a guest that waits sleeps
 sub serve { my ($port) = @_; fcntl($port, $SETOWN, $$); nonblocking($port, $ASYNC); $session{fileno $port} = { port => $port, in => '', out => '', deaf => 0, asked => '' } }
-for my $fd (grep { /^\d+$/ } @ports) { open(my $port, '+<&=', $fd) or next; serve($port) }
+for my $fd (grep { /^\d+$/ } @ports) { open(my $port, '+<&=', $fd) or next; serve($port); $session{$fd}{once} = 1 }
 my $ports = '/sys/class/virtio-ports';
 opendir(my $known, $ports);
 for my $device (grep { !/^\./ } $known ? readdir $known : ()) {
@@ -319,6 +319,7 @@ sub hear {
   $s->{deaf} = 1;
   $s->{in} = $s->{out} = $s->{asked} = '';
   quit($s);
+  exit 0 if $s->{once};    # nobody can come back to it
 }
 
 sub feed {
