@@ -15,7 +15,10 @@ import { askedTogether } from "./desk/asked-together.ts";
 import { Desk } from "./desk/desk.ts";
 import { OfferIndex } from "./desk/offer-index.ts";
 import type { Services } from "./desk/round.ts";
-import { FleetRun, type InnerOptions } from "./fleet/run.ts";
+import { DEAF, FleetRun, type InnerOptions } from "./fleet/run.ts";
+import type { Hints } from "./hints/hints.ts";
+import { openNatsHints, type NatsPlace } from "./hints/nats-hints.ts";
+import { postgresHints } from "./hints/postgres-hints.ts";
 import { Door } from "./http/door.ts";
 import { EventFeed } from "./http/event-feed.ts";
 import { LinkHub } from "./http/link-hub.ts";
@@ -62,6 +65,8 @@ export interface BrokerOptions {
   trustProxy?: readonly string[];
   /** Where the market's other brokers reach this one; by default on this machine only. */
   inner?: InnerOptions;
+  /** What carries hints between the market's brokers, the same at all of them; absent: the database. */
+  nats?: NatsPlace | undefined;
   /** How often either end of a link lets the other hear something, and after how many such times it is cut. */
   beat?: Beat;
   /** In place of the database's clock. */
@@ -272,6 +277,9 @@ async function prepare({ store }: OpenedStore, options: BrokerOptions, run: Flee
   return { services, clock, loaded };
 }
 
+const openHints = async ({ pool }: OpenedStore, { nats }: BrokerOptions, parts: Parameters<typeof openNatsHints>[1]): Promise<Hints> =>
+  nats ? openNatsHints(nats, parts) : postgresHints(pool);
+
 async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Broker> {
   const logger = options.logger ?? pino({ level: "silent" });
   const metrics = createMetrics({
@@ -281,10 +289,11 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
   });
   const faults = new Faults(logger, metrics.fault);
   const failed = (what: string) => (error: unknown) => faults.failed(what, error);
-  const parts = { pool: opened.pool, services: () => services, hub: () => hub, timers: systemTimers, failed };
+  const parts = { pool: opened.pool, hints: () => hints, services: () => services, hub: () => hub, timers: systemTimers, failed };
   const run = new FleetRun(parts, nodeCrypto);
   const { services, clock, loaded } = await prepare(opened, options, run);
   const { store, log } = services;
+  const hints = await openHints(opened, options, { origin: loaded.origin, failed: failed("NATS refuses a hint") });
   const sessions = new Sessions(services);
   // every stranger is told it, by whatever comes first
   const market = askedTogether<MarketInfo>(() => describeMarket(services));
@@ -293,12 +302,11 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
     failed: (what, error, facts) => faults.failed(what, error, facts),
     ...(options.beat ? { beat: options.beat } : {}),
   });
-  const feed = new EventFeed(store, (error) => faults.failed("events cannot be read", error));
+  const feed = new EventFeed({ store, hints, deaf: failed(DEAF), failed: failed("events cannot be read") });
   const desk = new Desk(services, outboxTo(hub, feed, { logger, metrics, faults }));
   await run.join(options.inner ?? {});
   let kept: Kept = { retention: { ...RETENTION_DEFAULTS, ...options.retention }, archiveAfterMs: options.archive?.afterMs ?? 0 };
-  const { archive: folder } = opened;
-  const receipts = new Receipts(services);
+  const [receipts, folder] = [new Receipts(services), opened.archive];
   const archive = async (): Promise<number> => (folder ? archiveOver({ services, receipts, folder, afterMs: kept.archiveAfterMs }) : 0);
   const loops = startLoops(services, { run, kept: () => kept, archive, desk, hub, clock, logger, metrics, faults });
   const app = await createHttpServer({
@@ -327,7 +335,7 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
     await Promise.all(closing.map((close) => close()));
     await app.close();
     await Promise.all([feed.close(), ...loops.map((loop) => loop.stop())]);
-    await run.close();
+    for (const each of [run, hints]) await each.close();
   };
   try {
     // before anyone is heard: what ran while no broker was there is not late

@@ -5,7 +5,6 @@
 import type { ClockReading } from "@xenoservers/market";
 import type { Pool } from "pg";
 import type { MarketEvent, Note } from "../store/store.ts";
-import { hint, listen } from "../store/postgres/listening.ts";
 import { only, sqlOf } from "../store/postgres/sql.ts";
 
 const BEAT = { name: "fleet-beat", text: sqlOf("fleet-beat") };
@@ -13,7 +12,6 @@ const NOTES = { name: "fleet-notes", text: sqlOf("fleet-notes") };
 const ROUTES = sqlOf("fleet-routes");
 const TIDY = sqlOf("fleet-tidy");
 const DUTY = { name: "fleet-duty", text: sqlOf("fleet-duty") };
-const LISTENED = "xeno_notes";
 
 interface OtherBroker {
   id: string;
@@ -104,15 +102,5 @@ export class FleetStore {
   async takeDuty(name: string, id: string, forMs: number): Promise<number | null> {
     const { rows } = await this.#pool.query<{ term: string }>({ ...DUTY, values: [name, id, forMs] });
     return rows[0] ? Number(rows[0].term) : null;
-  }
-
-  /** Tells the others that there is something to read. They would find it without. */
-  hint(): Promise<void> {
-    return hint(this.#pool, LISTENED);
-  }
-
-  /** Calls `hinted` at every hint until it is stopped or the connection is lost, which `lost` is told. */
-  listen(hinted: () => void, lost: () => void): Promise<() => void> {
-    return listen(this.#pool, LISTENED, hinted, lost);
   }
 }

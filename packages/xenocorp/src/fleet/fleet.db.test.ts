@@ -3,7 +3,6 @@ import { afterAll, beforeEach, expect, it } from "vitest";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { Pool } from "pg";
 import { createTestDatabase, dropTestDatabases } from "../../../../test/database.ts";
-import { until } from "../../../../test/until.ts";
 import { World, newId, type Server } from "../http/world.fixture.ts";
 import { sequence } from "../log/sequencer.ts";
 import { createPostgresStore } from "../store/postgres.ts";
@@ -30,6 +29,7 @@ class One {
   readonly held = new Set<string>();
   readonly told: string[] = [];
   readonly events: MarketEvent[] = [];
+  hints = 0;
   now = 0;
   readonly fleet: Fleet;
   readonly world: World;
@@ -54,6 +54,7 @@ class One {
       crypto: nodeCrypto,
       monotonicMs: () => this.now,
       wake() {},
+      hint: () => void this.hints++,
     });
     world.services.fleet = this.fleet;
   }
@@ -221,25 +222,18 @@ it("skips no note of a transaction that began before what was read already", asy
   expect(other.told.toSorted()).toEqual(["cut fast", "cut slow"]);
 });
 
-it("hears hints again on another connection when the one it listened on was lost", async () => {
-  const fleetStore = new FleetStore(pool);
-  let [hints, lost] = [0, 0];
-  const listen = () =>
-    fleetStore.listen(
-      () => void hints++,
-      () => void lost++,
-    );
-  await listen();
-  await fleetStore.hint();
-  await until(() => hints === 1);
-  await pool.query("select pg_terminate_backend(pid) from pg_stat_activity where query like 'listen %' and datname = current_database()");
-  await until(() => lost === 1);
-  const deaf = await listen();
-  await fleetStore.hint();
-  await until(() => hints === 2);
-  deaf();
-  // who stopped it needs no telling
-  expect(lost).toBe(1);
+it("hints at what it wrote where others run, and at nothing where it is alone", async () => {
+  const server = await market.server(await market.party());
+  const alone = new One();
+  await alone.fleet.join("127.0.0.1:1");
+  alone.link(server.id);
+  await alone.fleet.write();
+  expect(alone.hints).toBe(0);
+  await new One().fleet.join("127.0.0.1:2");
+  await alone.fleet.beat();
+  alone.fleet.unlinked(server.id);
+  await alone.fleet.write();
+  expect(alone.hints).toBe(1);
 });
 
 it("leaves with its own links only", async () => {

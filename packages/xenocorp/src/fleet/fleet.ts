@@ -42,6 +42,8 @@ interface FleetParts {
   monotonicMs: () => number;
   /** Something waits to be written: `write` is to be called soon. */
   wake(): void;
+  /** There is something for the others to read. They would find it without, but later. */
+  hint(): void;
 }
 
 export class Fleet implements FleetDesk {
@@ -59,7 +61,6 @@ export class Fleet implements FleetDesk {
   #came = new Map<string, LinkMark>();
   #went = new Map<string, LinkMark>();
   #linksEver = 0;
-  #hinting: "no" | "once" | "again" = "no";
   #beatenSince: number | null = null;
   #beatAt = -Infinity;
 
@@ -98,23 +99,8 @@ export class Fleet implements FleetDesk {
     this.hint();
   }
 
-  /** One hint at a time is on its way, and one more after it where something was told meanwhile. The others read without, but later. */
   hint(): void {
-    if (this.#others.size === 0) return;
-    if (this.#hinting !== "no") this.#hinting = "again";
-    else void this.#hint();
-  }
-
-  async #hint(): Promise<void> {
-    do {
-      this.#hinting = "once";
-      await this.#parts.store.hint().catch(() => {});
-    } while (this.#wasAskedAgain());
-    this.#hinting = "no";
-  }
-
-  #wasAskedAgain(): boolean {
-    return this.#hinting === "again";
+    if (this.#others.size > 0) this.#parts.hint();
   }
 
   linked(server: string, clock: ClockReading): void {

@@ -4,6 +4,8 @@ import type { Timers } from "@xenoservers/protocol/link";
 import type { Pool } from "pg";
 import type { Services } from "../desk/round.ts";
 import type { LinkHub } from "../http/link-hub.ts";
+import { Ear } from "../hints/ear.ts";
+import type { Hints } from "../hints/hints.ts";
 import { startLoop, type Loop } from "../loops/loop.ts";
 import { FarEnd } from "./far-end.ts";
 import { Fleet } from "./fleet.ts";
@@ -18,6 +20,9 @@ const BEAT_PAUSE_MS = 1_000;
 const FOLLOW_PAUSE_MS = 5_000;
 const TIDY_PAUSE_MS = 10_000;
 
+/** What a listener to hints that hears none is called. */
+export const DEAF = "hints of other brokers are not heard";
+
 /** Where this broker listens for the others, and where they reach it when that is not the same. */
 export interface InnerOptions {
   host?: string;
@@ -27,6 +32,7 @@ export interface InnerOptions {
 
 interface FleetRunParts {
   pool: Pool;
+  hints: () => Hints;
   services: () => Services;
   hub: () => LinkHub;
   timers: Timers;
@@ -41,8 +47,7 @@ export class FleetRun {
   #door: InnerDoor | null = null;
   #loops: Loop[] = [];
   #writing: Loop | null = null;
-  #deaf: (() => void) | null = null;
-  #closing = false;
+  #ear: Ear | null = null;
 
   constructor(parts: FleetRunParts, crypto: Crypto) {
     this.#parts = parts;
@@ -52,6 +57,7 @@ export class FleetRun {
       store: this.#store,
       ...{ services: parts.services, hub: parts.hub, crypto, monotonicMs },
       wake: () => this.#writing?.wake(),
+      hint: () => parts.hints().hint("notes"),
     });
     this.place = new SequencerPlace(this.#store, this.fleet.id, monotonicMs);
   }
@@ -102,31 +108,21 @@ export class FleetRun {
     const { failed } = this.#parts;
     const reading = startLoop(READ_PAUSE_MS, () => this.fleet.read(), failed("what other brokers noted cannot be read"));
     this.#writing = startLoop(WRITE_PAUSE_MS, () => this.fleet.write(), failed("this broker's links cannot be noted"));
-    const beat = async (): Promise<number> => {
-      await this.fleet.beat();
-      await this.#listen(() => reading.wake());
-      return 0;
-    };
+    this.#ear = new Ear({ hints: this.#parts.hints(), channel: "notes", heard: () => reading.wake(), failed: failed(DEAF) });
     this.#loops = [
       reading,
       this.#writing,
-      startLoop(BEAT_PAUSE_MS, beat, failed("this broker cannot say that it runs")),
+      startLoop(BEAT_PAUSE_MS, async () => (await this.fleet.beat(), 0), failed("this broker cannot say that it runs")),
       startLoop(FOLLOW_PAUSE_MS, async () => (await this.fleet.follow(), 0), failed("offers and routes cannot be read")),
       startLoop(TIDY_PAUSE_MS, async () => (await this.fleet.tidy(), 0), failed("brokers that are gone cannot be forgotten")),
     ];
   }
 
-  async #listen(hinted: () => void): Promise<void> {
-    if (this.#deaf || this.#closing) return;
-    this.#deaf = await this.#store.listen(hinted, () => (this.#deaf = null));
-  }
-
   /** Once nobody is linked here any more. */
   async close(): Promise<void> {
-    this.#closing = true;
+    this.#ear?.close();
     await Promise.all(this.#loops.map((loop) => loop.stop()));
     await this.fleet.leave().catch(() => {}); // the others see that it is silent
-    this.#deaf?.();
     await this.#door?.close();
   }
 }

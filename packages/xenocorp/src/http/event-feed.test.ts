@@ -1,8 +1,10 @@
 /** One reader of events for all streams of a broker: what each hears, once and in order, whether it reads fast or not. */
 import { EventEmitter } from "node:events";
 import { afterEach, expect, it } from "vitest";
-import type { Timers } from "@xenoservers/protocol/link";
 import { until } from "../../../../test/until.ts";
+import { HandTimers } from "../hints/hand-timers.fixture.ts";
+import type { Hints } from "../hints/hints.ts";
+import { memoryHints } from "../hints/memory-hints.ts";
 import { change } from "../store/contract.fixture.ts";
 import { createMemoryStore } from "../store/memory.ts";
 import type { Store } from "../store/store.ts";
@@ -19,11 +21,11 @@ afterEach(async () => {
   for (const close of closing.splice(0)) await close();
 });
 
-function feedOf(store: Store): EventFeed {
+function feedOf(store: Store, hints = memoryHints()): EventFeed {
   const failed = (error: unknown): void => {
     throw error;
   };
-  const feed = new EventFeed(store, failed, NEVER_MS);
+  const feed = new EventFeed({ store, hints, failed, deaf: failed, pollMs: NEVER_MS });
   closing.push(() => feed.close());
   return feed;
 }
@@ -31,21 +33,6 @@ function feedOf(store: Store): EventFeed {
 let made = 0;
 const happen = (store: Store, party: string, kinds: readonly string[]) =>
   store.commit([change({ id: `c${made++}`, events: kinds.map((kind) => ({ party, kind, lease: null, data: {}, at: 1 })) })]);
-
-/** Timers that a test fires. */
-class HandTimers implements Timers {
-  readonly set: { ms: number; action: () => void }[] = [];
-  now = (): number => 0;
-  random = (): number => 0;
-  after(ms: number, action: () => void): () => void {
-    const timer = { ms, action };
-    this.set.push(timer);
-    return () => void this.set.splice(this.set.indexOf(timer), this.set.includes(timer) ? 1 : 0);
-  }
-  fire(ms: number): void {
-    for (const timer of this.set.filter((each) => each.ms === ms)) timer.action();
-  }
-}
 
 /** A connection that takes what is written only while it `reads`. */
 class Connection extends EventEmitter {
@@ -161,7 +148,8 @@ it("a thousand streams are one reader", async () => {
 
 it("an event that was committed at another broker comes by its hint", async () => {
   const store = createMemoryStore(() => 1);
-  const [here, there] = [feedOf(store), feedOf(store)];
+  const hints = memoryHints();
+  const [here, there] = [feedOf(store, hints), feedOf(store, hints)];
   const { out } = open(store, here);
   await happen(store, "p_1", ["first"]);
   here.announce();
@@ -169,6 +157,20 @@ it("an event that was committed at another broker comes by its hint", async () =
   await happen(store, "p_1", ["elsewhere"]);
   there.announce();
   await until(() => out.kinds.length === 2);
+});
+
+it("a hint that cannot be heard, or only late, delays no event", async () => {
+  const store = createMemoryStore(() => 1);
+  let asked = 0;
+  const hints: Hints = { ...memoryHints(), listen: () => (asked++, new Promise(() => {})) };
+  const feed = feedOf(store, hints);
+  const { out } = open(store, feed);
+  for (const kind of ["a", "b"]) {
+    await happen(store, "p_1", [kind]);
+    feed.announce();
+    await until(() => out.kinds.at(-1) === kind);
+  }
+  expect(asked).toBe(1);
 });
 
 it("who does not read gets no more until it does, and then all of it", async () => {

@@ -3,12 +3,13 @@
  * there are streams; hints, from this broker and others, only make it sooner. Who controls the inputs: whoever makes events fills the seats
  * of its own party. Bounds: what waits in a seat; one that overflows is emptied, and its stream reads the database instead.
  */
+import { Ear } from "../hints/ear.ts";
+import type { Hints } from "../hints/hints.ts";
 import { startLoop, type Loop } from "../loops/loop.ts";
 import { isBound, sees, type LeaseSides, type Reader } from "../store/reader.ts";
 import type { Store, StoredEvent } from "../store/store.ts";
 
 const POLL_MS = 250;
-const HINT_PAUSE_MS = 20;
 const PAGE = 1_000;
 const WAITING_MAX = 256;
 
@@ -54,18 +55,29 @@ export class Seat {
   }
 }
 
+interface EventFeedParts {
+  store: Store;
+  hints: Hints;
+  failed(error: unknown): void;
+  /** Hints do not come. */
+  deaf(error: unknown): void;
+  pollMs?: number;
+}
+
 export class EventFeed {
   readonly #store: Store;
+  readonly #hints: Hints;
+  readonly #deaf: (error: unknown) => void;
   readonly #loop: Loop;
   readonly #seats = new Map<string, Set<Seat>>();
   /** Where all seats have heard of everything; null while nobody listens. */
   #place: string | null = null;
-  #stopHearing: (() => void) | null = null;
-  #telling = false;
-  #isNews = false;
+  #ear: Ear | null = null;
 
-  constructor(store: Store, failed: (error: unknown) => void, pollMs = POLL_MS) {
+  constructor({ store, hints, failed, deaf, pollMs = POLL_MS }: EventFeedParts) {
     this.#store = store;
+    this.#hints = hints;
+    this.#deaf = deaf;
     this.#loop = startLoop(pollMs, () => this.#read(), failed);
   }
 
@@ -83,25 +95,13 @@ export class EventFeed {
 
   /** A change with events was committed here: to be told to whoever reads, at any broker. Many at once are told once. */
   announce(): void {
-    this.#isNews = true;
-    if (this.#telling) return;
-    this.#telling = true;
-    void this.#tell();
-  }
-
-  async #tell(): Promise<void> {
-    while (this.#isNews) {
-      this.#isNews = false;
-      this.#loop.wake();
-      await this.#store.hintEvents().catch(() => {}); // the others look by themselves
-      await new Promise((resolve) => setTimeout(resolve, HINT_PAUSE_MS));
-    }
-    this.#telling = false;
+    this.#loop.wake();
+    this.#hints.hint("events");
   }
 
   async close(): Promise<void> {
     await this.#loop.stop();
-    this.#stopHearing?.();
+    this.#ear?.close();
   }
 
   #leave(seat: Seat): void {
@@ -116,7 +116,7 @@ export class EventFeed {
   async #read(): Promise<number> {
     const from = this.#place;
     if (from === null) return 0;
-    this.#stopHearing ??= await this.#hear();
+    this.#ear ??= new Ear({ hints: this.#hints, channel: "events", heard: () => this.#loop.wake(), failed: this.#deaf });
     const events = await this.#store.eventsOfAll(from, PAGE);
     const heard = events.filter(({ party }) => this.#seats.has(party));
     const wanted = this.#leasesToKnow(heard);
@@ -129,12 +129,6 @@ export class EventFeed {
     // who came while this was read has read the store since
     if (this.#place !== null) this.#place = events.at(-1)?.cursor ?? from;
     return events.length < PAGE ? 0 : events.length;
-  }
-
-  /** Null: there are no hints now. */
-  #hear(): Promise<(() => void) | null> {
-    const lost = (): void => void (this.#stopHearing = null);
-    return this.#store.hearEvents(() => this.#loop.wake(), lost).catch(() => null);
   }
 
   #leasesToKnow(events: readonly StoredEvent[]): string[] {

@@ -30,6 +30,7 @@ import { createMemoryStore } from "../store/memory.ts";
 import type { Store } from "../store/store.ts";
 import { Door, type DoorOptions } from "./door.ts";
 import { EventFeed } from "./event-feed.ts";
+import { memoryHints } from "../hints/memory-hints.ts";
 import { LinkHub } from "./link-hub.ts";
 import { createReads } from "./reads.ts";
 import { createHttpServer } from "./server.ts";
@@ -100,9 +101,10 @@ export class World {
         failed: (what, error, facts) => void this.faults.push({ what, error, ...facts }),
       },
     );
-    this.feed = new EventFeed(this.store, (error) => {
+    const failed = (error: unknown): never => {
       throw error;
-    });
+    };
+    this.feed = new EventFeed({ store: this.store, hints: memoryHints(), failed, deaf: failed });
     this.desk = new Desk(this.services, {
       toServer: (server, filed) => this.hub.toServer(server, filed),
       event: (event) => {

@@ -32,6 +32,10 @@ it.each([
   ['trust_proxy = "10.0.0.7"', 'trust_proxy: "10.0.0.7": write a list of addresses or subnets'],
   ['inner = "10.0.0.5"', 'inner: "10.0.0.5": write an address and a port, such as "10.0.0.5:7401"'],
   ['inner_as = "b:70000"', 'inner_as: "b:70000": write an address and a port'],
+  ['nats = "nats://u:secret@10.0.0.5:4222"', "write an address and a port"],
+  ['nats_credentials = ""', 'nats_credentials: "": write the path of a file'],
+  ["nats_ca = 1", "nats_ca: 1: write the path of a file"],
+  ['nats_ca = "ca.pem"', "nats_credentials and nats_ca are for a NATS server, and nats names none"],
   ['name = "a/b"', 'name: "a/b": write a name'],
   ['archive = ""', 'archive: "": write the path of a folder'],
   ['log_level = "loud"', 'log_level: "loud": write one of fatal, error, warn, info, debug, trace, silent'],
@@ -49,10 +53,11 @@ it("has a default for everything, what stands in the file before it, and what wa
     ...{ inner: { host: "127.0.0.1", port: 0 }, keep_events: 30 * 86_400_000, keep_answers: 7 * 86_400_000 },
     ...{ archive_after: 90 * 86_400_000, log_level: "info" },
   });
-  const toml = 'port = 1\nhost = "::1"\ninner = "[fd00::1]:7401"\nmemory = "1.5G"\narchive = "old"\ntrust_proxy = ["fd00::/8"]';
+  const toml =
+    'port = 1\nhost = "::1"\ninner = "[fd00::1]:7401"\nmemory = "1.5G"\narchive = "old"\nnats = "n:4222"\nnats_credentials = "nats.nk"\ntrust_proxy = ["fd00::/8"]';
   expect((await open(toml, { port: 2 })).now).toMatchObject({
     ...{ port: 2, host: "::1", inner: { host: "fd00::1", port: 7401 }, memory: 1536, trust_proxy: ["fd00::/8"] },
-    archive: path.join(folder, "old"),
+    ...{ archive: path.join(folder, "old"), nats_credentials: path.join(folder, "nats.nk") },
   });
   await rm(file);
   expect((await openBrokerSettings(file, {})).now.port).toBe(7400);
@@ -62,15 +67,18 @@ it("has a default for everything, what stands in the file before it, and what wa
 const OTHER: Readonly<Record<string, string>> = {
   ...{ name: '"m"', host: '"::1"', port: "1", metrics_port: "1", metrics_host: '"::1"', trust_proxy: '["10.0.0.7"]', memory: '"1G"' },
   ...{ inner: '"10.0.0.5:1"', inner_as: '"b:1"', keep_events: '"2h"', keep_answers: '"2h"', archive: '"a"', archive_after: '"2d"' },
-  log_level: '"debug"',
+  ...{ log_level: '"debug"', nats: '"10.0.0.5:4222"', nats_credentials: '"n"', nats_ca: '"c"' },
 };
+
+/** What has to stand in the file beside a key. */
+const OTHER_NEEDS: Readonly<Record<string, string>> = { nats_credentials: 'nats = "n:1"\n', nats_ca: 'nats = "n:1"\n' };
 
 it("knows of every key whether it takes effect at once or at the next start, and names it", async () => {
   expect(Object.keys(OTHER).toSorted()).toEqual(SETTINGS_KEYS.toSorted());
   for (const [key, value] of Object.entries(OTHER)) {
-    const settings = await open("");
+    const settings = await open(OTHER_NEEDS[key] ?? "");
     const before = settings.now;
-    await writeFile(file, `${key} = ${value}\n`);
+    await writeFile(file, `${OTHER_NEEDS[key] ?? ""}${key} = ${value}\n`);
     const isLive = LIVE_KEYS.some((each) => each === key);
     expect([key, await settings.reread()]).toEqual([key, isLive ? { changed: [key], later: [] } : { changed: [], later: [key] }]);
     expect([key, settings.now !== before && JSON.stringify(settings.now) !== JSON.stringify(before)]).toEqual([key, isLive]);

@@ -61,6 +61,8 @@ const zProxies = z.array(z.string(PROXIES), PROXIES).superRefine((proxies, conte
 
 const NAME = saying("write a name of at most 64 letters, digits, dots and -");
 const FOLDER = saying("write the path of a folder");
+const FILE = saying("write the path of a file");
+const zFile = z.string(FILE).min(1, FILE);
 
 const SHAPE = {
   /** Of a new market. */
@@ -76,6 +78,9 @@ const SHAPE = {
   memory: zMemory.prefault("256M"),
   inner: zHostPort.prefault("127.0.0.1:0"),
   inner_as: zHostPort.optional(),
+  nats: zHostPort.optional(),
+  nats_credentials: zFile.optional(),
+  nats_ca: zFile.optional(),
   keep_events: zDuration(KEPT_LEAST).prefault("30d"),
   keep_answers: zDuration(KEPT_LEAST).prefault("7d"),
   archive: z.string(FOLDER).min(1, FOLDER).optional(),
@@ -91,11 +96,17 @@ export const SETTINGS_KEYS: readonly string[] = Object.keys(SHAPE);
 export const LIVE_KEYS = ["keep_events", "keep_answers", "archive_after", "log_level"] as const satisfies readonly (keyof BrokerSettings)[];
 const isLive = (key: string): boolean => LIVE_KEYS.some((each) => each === key);
 
-/** What was typed holds over what stands in the file; a folder there is meant from where the file lies. */
+const PATHS = ["archive", "nats_credentials", "nats_ca"] as const satisfies readonly (keyof BrokerSettings)[];
+
+/** What was typed holds over what stands in the file; a path there is meant from where the file lies. */
 async function settingsIn(file: string, typed: Partial<BrokerSettings>): Promise<BrokerSettings> {
   const read = await readSettings(zSettings, SETTINGS_KEYS, file);
-  const archive = read.archive === undefined ? {} : { archive: path.resolve(path.dirname(file), read.archive) };
-  return { ...read, ...archive, ...typed };
+  const from = path.dirname(file);
+  const paths = Object.fromEntries(PATHS.flatMap((key) => (read[key] === undefined ? [] : [[key, path.resolve(from, read[key])]])));
+  const all = { ...read, ...paths, ...typed };
+  const isIdle = all.nats === undefined && (all.nats_credentials ?? all.nats_ca) !== undefined;
+  if (isIdle) throw new Error(`${file}: nats_credentials and nats_ca are for a NATS server, and nats names none`);
+  return all;
 }
 
 interface SettingsReread {

@@ -90,7 +90,7 @@ const moves = (id: string): Parameters<Store["commit"]>[0] => [
 const sealedRow = { lease: "l", part: 0, owner: "p", bytes: Uint8Array.of(1), digest: "d", at: 1, until: 2 };
 
 /** Every method of the store: how it is called, and how many rows it may read for it. */
-const CALLS: Record<Exclude<keyof Store, "audit" | "close" | "logStartEpoch" | "hearEvents">, [rows: number, ...Call[]]> = {
+const CALLS: Record<Exclude<keyof Store, "audit" | "close" | "logStartEpoch">, [rows: number, ...Call[]]> = {
   now: [0, (s) => s.now()],
   beat: [0, (s) => s.beat(5)],
   load: [0, (s) => s.load("lease", ["00000001ee", "00000002ee"])],
@@ -156,7 +156,6 @@ const CALLS: Record<Exclude<keyof Store, "audit" | "close" | "logStartEpoch" | "
   dropEvents: [100, (s) => s.dropEvents(10_000, 50), (s) => s.dropEvents(NOW, 50), (s) => s.dropEvents(0, 50)],
   dropAnswers: [100, (s) => s.dropAnswers(0, 50), async (s) => s.dropAnswers((await s.now()) + 1_000, 50)],
   eventsEnd: [0, (s) => s.eventsEnd()],
-  hintEvents: [0, (s) => s.hintEvents()],
   putSealed: [0, (s) => s.putSealed(sealedRow, 100)],
   getSealed: [0, (s) => s.getSealed("l", 0)],
   sealedDigests: [0, (s) => s.sealedDigests("l")],

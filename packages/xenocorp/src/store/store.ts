@@ -370,10 +370,6 @@ export interface Store {
   eventsOfAll(after: string, limit: number): Promise<StoredEvent[]>;
   /** The place before which nothing will come any more, for `eventsOfAll`. */
   eventsEnd(): Promise<string>;
-  /** Tells whoever listens at any broker of this database that there are events. A hint: it may be lost, and come too early. */
-  hintEvents(): Promise<void>;
-  /** Has `heard` called at each hint, until it is stopped or the connection is lost. */
-  hearEvents(heard: () => void, lost: () => void): Promise<() => void>;
 
   /**
    * Keeps a sealed part unless it is here (the first bytes stay), all together would be over `bytesMax`, or those of one owner over a

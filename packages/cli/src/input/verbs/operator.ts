@@ -54,6 +54,9 @@ export const brokerInput = inputOf(
     archiveAfter: value("--archive-after <duration>", "how long after the last that was said of them (default: 90d)", parseArchived),
     inner: value("--inner <host:port>", "listen for the market's other brokers on (default: 127.0.0.1:0)", parseHostPort),
     innerAs: value("--inner-as <host:port>", "where they reach it, if not there", parseHostPort),
+    nats: value("--nats <host:port>", "a NATS server that carries hints between them (default: the database does)", parseHostPort),
+    natsCredentials: text("--nats-credentials <file>", "what it is shown: an nkey's seed, a .creds file or USER:PASSWORD, mode 0600"),
+    natsCa: text("--nats-ca <file>", "whose certificates it is known by; nothing is said to it without TLS then"),
     ...{ json, data },
   },
 );

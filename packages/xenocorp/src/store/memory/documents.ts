@@ -57,20 +57,13 @@ export const memoryDocuments = (tables: Tables, archive: ArchiveReader): Documen
   },
 });
 
-export const memoryFeed = (tables: Tables): Pick<Store, "eventsOfAll" | "eventsEnd" | "hintEvents" | "hearEvents"> => ({
+export const memoryFeed = (tables: Tables): Pick<Store, "eventsOfAll" | "eventsEnd"> => ({
   async eventsOfAll(after, limit) {
     const from = placeIn(tables, after);
     const rest = tables.events.filter(({ place }) => BigInt(place) > from);
     return rest.slice(0, limit).map((event) => storedEvent(tables, event));
   },
   eventsEnd: async () => cursorOf(tables, tables.eventsEver),
-  async hintEvents() {
-    for (const heard of tables.ears) heard();
-  },
-  async hearEvents(heard) {
-    tables.ears.add(heard);
-    return () => void tables.ears.delete(heard);
-  },
 });
 
 const keyOf = ({ lease, part }: Pick<SealedRow, "lease" | "part">): string => `${lease} ${part}`;

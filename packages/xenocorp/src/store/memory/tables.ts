@@ -28,8 +28,6 @@ export class Tables {
   /** The last of a party's events that was dropped. */
   readonly eventsDropped = new Map<string, number>();
   eventsEver = 0;
-  /** Who hears of events. */
-  readonly ears = new Set<() => void>();
   readonly sealed = new Map<string, SealedRow>();
   /** Whose turn a due timer is. */
   readonly turns = new Map<string, { by: string; until: number }>();

@@ -5,7 +5,6 @@ import type { ArchiveReader } from "../archived.ts";
 import { isBound } from "../reader.ts";
 import type { Store, StoredDocument, StoredEvent } from "../store.ts";
 import { withEnvelopes } from "./archive.ts";
-import { hint, listen } from "./listening.ts";
 import { documentOf, only, sqlOf, type DocumentRecord } from "./sql.ts";
 
 const EVENTS = { name: "events", text: sqlOf("events") };
@@ -61,7 +60,7 @@ export function postgresDocuments(pool: Pool, archive: ArchiveReader): Documents
 }
 
 /** What one reader per broker needs to hear of all events. */
-export const postgresFeed = (pool: Pool): Pick<Store, "eventsOfAll" | "eventsEnd" | "hintEvents" | "hearEvents"> => ({
+export const postgresFeed = (pool: Pool): Pick<Store, "eventsOfAll" | "eventsEnd"> => ({
   async eventsOfAll(after, limit) {
     const epoch = await markNow(pool);
     return eventsIn((await pool.query<EventRecord>({ ...EVENTS_OF_ALL, values: [...placeOf(after, epoch), limit] })).rows, epoch);
@@ -70,6 +69,4 @@ export const postgresFeed = (pool: Pool): Pick<Store, "eventsOfAll" | "eventsEnd
     const { rows } = await pool.query<{ xid: string }>("select pg_snapshot_xmin(pg_current_snapshot())::text as xid");
     return `${await markNow(pool)}.${only(rows).xid}.0`;
   },
-  hintEvents: () => hint(pool, "xeno_events"),
-  hearEvents: (heard, lost) => listen(pool, "xeno_events", heard, lost),
 });
