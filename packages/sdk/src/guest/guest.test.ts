@@ -71,6 +71,19 @@ describe("however long a session is", () => {
     expect(counts.at(-1)).toBe(counts[0]);
     files.close();
   });
+
+  it("a file whose copy is cut off is let go of", async () => {
+    const link = { shell: async (wire: Duplex) => void wire.resume().write(frame("o", Buffer.from("\0\0\0\x01x"))) };
+    const files = await GuestFiles.open(link as unknown as MachineLink);
+    const said: string[] = [];
+    const got = files.get("/x", 0, {
+      take: async (bytes) => (said.push(Buffer.from(bytes).toString()), files.close()),
+      whole: async () => void said.push("whole"),
+      end: async () => void said.push("end"),
+    });
+    await expect(got).rejects.toThrow("link went down");
+    expect(said).toEqual(["x", "end"]);
+  });
 });
 
 describe.skipIf(!hasPerl)("a guest's shell", () => {
@@ -307,6 +320,15 @@ describe.skipIf(!hasPerl)("a guest's shell", () => {
       expect(told[0]).toBeGreaterThan(0);
       expect((await readFile(at("back"))).equals(bytes)).toBe(true);
       expect(await partial()).toEqual([]);
+    });
+
+    it("that give more than there is room for leave this machine some, and have no name here", async () => {
+      await writeFile(at("much"), randomBytes(3 * MIB));
+      const copy = both((files) => copyOut(files, at("much"), at("here"), { owners: false, roomOf: async () => MIB }));
+      await expect(copy).rejects.toThrow("no room here");
+      const [part] = (await readdir(folder)).filter((name) => name !== "much");
+      expect(part).toMatch(/^\.xeno-part-/);
+      expect((await lstat(at(part!))).size).toBeLessThanOrEqual(MIB);
     });
 
     it("that lead outside, or are none, are left out in words; nothing is written through a link that lies here", async () => {
