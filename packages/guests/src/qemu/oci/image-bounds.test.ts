@@ -136,4 +136,19 @@ describe("paths that say little and need much", () => {
       written.mockRestore();
     }
   });
+
+  it("of hard links are refused where each has many attributes gone through, and cost nothing where they state none", () => {
+    const many = Array.from({ length: 4_000 }, (_, i): [string, string] => [`user.${i}`, ""]);
+    const file = entry({ name: "f", kind: "file", xattrs: many });
+    const links = (length: number, xattrs: TarEntry["xattrs"]): TarEntry[] =>
+      Array.from({ length }, (_, i) => entry({ name: `l${i}`, kind: "link", target: "f", xattrs }));
+    expect(applied([file, ...links(501, [["user.0", "x"]])])).toThrow("state attributes");
+    const tested = vi.spyOn(RegExp.prototype, "test");
+    try {
+      applied([file, ...links(500, [])])();
+      expect(tested.mock.calls.length).toBeLessThan(2 * many.length);
+    } finally {
+      tested.mockRestore();
+    }
+  });
 });

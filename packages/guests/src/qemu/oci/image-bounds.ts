@@ -12,6 +12,8 @@ export const ENTRIES_MAX = 1_000_000;
 export const TEXT_BYTES_MAX = 64 * MIB;
 /** Parts of links' targets, for all paths of an image together: each could lead through forty long ones. */
 export const LED_MAX = 10_000_000;
+/** Attributes that files have where hard links state others again: each link has a file's gone through. */
+export const RESTATED_MAX = 2_000_000;
 /** Folders that no layer lists and that paths of others need: one entry's path may need two thousand. */
 export const MADE_MAX = 100_000;
 /** With more entries an image waits until no other such is put together. */

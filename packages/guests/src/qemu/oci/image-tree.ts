@@ -6,7 +6,7 @@
  */
 import { shown, type Piece, type TarEntry } from "@xenoservers/protocol/archive";
 import { Refusal } from "../refusal.ts";
-import { LED_MAX, MADE_MAX, TEXT_BYTES_MAX } from "./image-bounds.ts";
+import { LED_MAX, MADE_MAX, RESTATED_MAX, TEXT_BYTES_MAX } from "./image-bounds.ts";
 import { STEP_COUNT } from "./in-steps.ts";
 
 export interface Inode {
@@ -146,11 +146,10 @@ function inodeOf(entry: TarEntry, layer: number): Inode {
 /** A hard link says again what the file is, and engines take its word: mode, owner, time; attributes are joined. */
 function restate(inode: Inode, entry: TarEntry): void {
   const { mode, xattrs, ...rest } = statedBy(entry);
+  Object.assign(inode, rest, { mode: inode.kind === "symlink" ? inode.mode : mode });
+  if (xattrs.length === 0) return;
   const added = new Set(xattrs.map(([name]) => name));
-  Object.assign(inode, rest, {
-    mode: inode.kind === "symlink" ? inode.mode : mode,
-    xattrs: kept([...inode.xattrs.filter(([name]) => !added.has(name)), ...xattrs]),
-  });
+  inode.xattrs = kept([...inode.xattrs.filter(([name]) => !added.has(name)), ...xattrs]);
 }
 
 export class ImageTree {
@@ -166,6 +165,7 @@ export class ImageTree {
   #length = 0;
   /** Folders that no layer lists; and the paths of all that was put anywhere, each as long as it is. */
   #made = 0;
+  #restated = 0;
   #text = 0;
 
   get groupNow(): number {
@@ -259,6 +259,9 @@ export class ImageTree {
     if (found.children) throw wrong(`the hard link ${shown(said)} in a layer leads to a folder`);
     if (parent.children?.get(name) === found) return; // GNU tar writes one where a file is named twice
     const { inode } = found;
+    if (entry.xattrs.length > 0) this.#restated += inode.xattrs.length;
+    if (this.#restated > RESTATED_MAX)
+      throw new Refusal("limits", `the hard links of the layers state attributes of their files more than ${RESTATED_MAX} times`);
     restate(inode, entry);
     const place = this.#put(parent, name, inode);
     inode.places ??= [found];
