@@ -17,6 +17,7 @@ export { isWithoutShell } from "./guest/without-shell.ts";
 export { GuestFileError, GuestFiles, type GuestEntry } from "./guest/files.ts";
 export { copyIn, type CopyOptions, type CopyProgress } from "./guest/copy-in.ts";
 export { copyOut } from "./guest/copy-out.ts";
+export { roomIn } from "./room.ts";
 export { NotDelivered } from "./session/fetches.ts";
 export type { Delivered, TreeFile } from "./session/result.ts";
 export type { Stream } from "./session/streams.ts";

@@ -1,6 +1,10 @@
-/** One file into a guest that has nothing but its agent, or out of it: a request for each piece, several under way. */
+/**
+ * One file into a guest that has nothing but its agent, or out of it: a request for each piece, several under way. Who controls the inputs:
+ * the guest, every answer.
+ */
 import { open } from "node:fs/promises";
 import path from "node:path";
+import { roomIn } from "@xenoservers/sdk";
 import { z } from "zod";
 import { UserError } from "../output/ui.ts";
 import { askAgent, type Held } from "./hold.ts";
@@ -21,9 +25,11 @@ async function withFile<T>(session: Session, file: string, mode: "rb" | "wb", us
   }
 }
 
-export function agentCopyOut(session: Session, file: string, to: string): Promise<void> {
+/** `roomOf`: how many bytes a folder here may be given. */
+export function agentCopyOut(session: Session, file: string, to: string, roomOf = roomIn): Promise<void> {
   return withFile(session, file, "rb", async (handle) => {
     const target = to.endsWith("/") ? path.join(to, path.basename(file)) : to;
+    const room = await roomOf(path.dirname(target));
     const out = await open(target, "w");
     let written = 0;
     const next = (): Promise<unknown> => {
@@ -36,6 +42,8 @@ export function agentCopyOut(session: Session, file: string, to: string): Promis
       for (let eof = false; !eof;) {
         const part = zRead.parse(await asked.shift());
         const bytes = Buffer.from(part["buf-b64"], "base64");
+        if (bytes.length === 0 && !part.eof) throw new Error("the guest's agent gives nothing, and no end");
+        if (written + bytes.length > room) throw new Error("there is no room here for all that the guest gives");
         await out.writeFile(bytes);
         written += bytes.length;
         ({ eof } = part);

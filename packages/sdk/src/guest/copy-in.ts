@@ -13,6 +13,8 @@ export interface CopyOptions {
   /** Owners as they are on the other side, not those of whoever copies. */
   owners: boolean;
   onProgress?(progress: CopyProgress): void;
+  /** Of what comes out, how many bytes a folder here may be given; left out: as many as leave this machine some. */
+  roomOf?(folder: string): Promise<number>;
 }
 
 export interface CopyProgress {

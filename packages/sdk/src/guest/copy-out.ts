@@ -7,6 +7,7 @@ import { constants, lchown, lstat, mkdir, open, rename, rm, stat, symlink, type 
 import path from "node:path";
 import { visible } from "@xenoservers/protocol";
 import { RealFolders } from "../real-folders.ts";
+import { roomIn } from "../room.ts";
 import { foldersOf, pathProblem, refusedLinks, type LeftOut, type Present, type TreeLink } from "../tree-plan.ts";
 import type { CopyOptions, CopyProgress } from "./copy-in.ts";
 import { GuestFileError, type FileSink, type GuestEntry, type GuestFiles } from "./files.ts";
@@ -36,13 +37,26 @@ class CopyOut {
   readonly #options: CopyOptions;
   readonly #real: RealFolders;
   readonly #progress: CopyProgress;
+  /** What may be written; a guest gives more of a file than it said as long as somebody takes it. */
+  #room: number;
   readonly #underWay = new UnderWay();
 
-  constructor(files: GuestFiles, options: CopyOptions, real: RealFolders, bytesInAll: number | null) {
+  private constructor(files: GuestFiles, options: CopyOptions, real: RealFolders, bytesInAll: number | null, room: number) {
     this.#files = files;
     this.#options = options;
     this.#real = real;
+    this.#room = room;
     this.#progress = { bytes: 0, bytesInAll, files: 0 };
+  }
+
+  /** Into `folder`, which `real` is of. */
+  static async open(
+    files: GuestFiles,
+    options: CopyOptions,
+    { folder, real }: { folder: string; real: RealFolders },
+    bytesInAll: number | null,
+  ): Promise<CopyOut> {
+    return new CopyOut(files, options, real, bytesInAll, await (options.roomOf ?? roomIn)(folder));
   }
 
   #told(bytes: number, files = 0): void {
@@ -75,6 +89,8 @@ class CopyOut {
     let handle: FileHandle | null = null;
     return {
       take: async (bytes) => {
+        if ((this.#room -= bytes.length) < 0)
+          throw new GuestFileError(`there is no room here for all that the guest gives of ${path.basename(at)}: what came of it is kept`);
         handle ??= await this.#part(part, offset);
         await handle.writeFile(bytes);
         this.#told(bytes.length);
@@ -89,6 +105,7 @@ class CopyOut {
         await rename(from, await this.#real.reach(at));
         this.#told(0, 1);
       },
+      end: async () => handle?.close(),
     };
   }
 
@@ -170,12 +187,8 @@ async function copyFolder(files: GuestFiles, source: string, folder: string, top
   await mkdir(folder, { recursive: true });
   const real = await RealFolders.open(folder);
   try {
-    const copy = new CopyOut(
-      files,
-      options,
-      real,
-      plain.reduce((all, { size }) => all + size, 0),
-    );
+    const bytes = plain.reduce((all, { size }) => all + size, 0);
+    const copy = await CopyOut.open(files, options, { folder, real }, bytes);
     for (const at of folders) await copy.folder(at);
     for (const entry of plain) await copy.file(path.posix.join(source, entry.path), entry.path, entry);
     await copy.done();
@@ -215,10 +228,11 @@ export async function copyOut(files: GuestFiles, source: string, target: string,
   if (entry.kind === "folder") return copyFolder(files, source, there && !copiesContent ? path.join(target, own) : target, entry, options);
   if (target.endsWith("/") && !there) throw new Error(`there is no folder ${target}`);
   const file = there ? path.join(target, own) : target;
-  const real = await RealFolders.open(path.dirname(path.resolve(file)));
+  const folder = path.dirname(path.resolve(file));
+  const real = await RealFolders.open(folder);
   try {
     // a link's file may be of any size
-    const copy = new CopyOut(files, options, real, entry.kind === "file" ? entry.size : null);
+    const copy = await CopyOut.open(files, options, { folder, real }, entry.kind === "file" ? entry.size : null);
     const mode = entry.kind === "file" ? entry : { ...entry, size: 0, mode: 0o644 };
     await copy.file(source, path.basename(file), mode);
     await copy.done();

@@ -67,6 +67,8 @@ export interface FileSink {
   take(bytes: Uint8Array): Promise<void>;
   /** All of it has come. */
   whole(): Promise<void>;
+  /** No more of it comes. */
+  end(): Promise<void>;
 }
 
 const ownerWords = (owner: Owner): string[] => (owner === null ? ["-", "-"] : [String(owner.uid), String(owner.gid)]);
@@ -186,14 +188,18 @@ export class GuestFiles {
   /** Hands over the bytes from `offset` on, as they come; no two sinks are written at once. */
   get(path: string, offset: number, sink: FileSink): Promise<void> {
     return this.#ask(["get", path, offset], async () => {
-      for (;;) {
-        const length = (await this.#need(LENGTH_BYTES)).readUInt32BE();
-        if (length > PIECE_BYTES_MAX) throw nonsense();
-        if (length === 0) break;
-        await sink.take(await this.#need(length));
+      try {
+        for (;;) {
+          const length = (await this.#need(LENGTH_BYTES)).readUInt32BE();
+          if (length > PIECE_BYTES_MAX) throw nonsense();
+          if (length === 0) break;
+          await sink.take(await this.#need(length));
+        }
+        await this.#done();
+        await sink.whole();
+      } finally {
+        await sink.end();
       }
-      await this.#done();
-      await sink.whole();
     });
   }
 

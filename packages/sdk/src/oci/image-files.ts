@@ -1,6 +1,6 @@
 /** Where the files of an image on this machine lie: in a folder, or in a tar archive, which is read where it is. */
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdtemp, open, rm, stat, statfs, type FileHandle } from "node:fs/promises";
+import { mkdtemp, open, rm, stat, type FileHandle } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Readable, Transform } from "node:stream";
@@ -8,6 +8,7 @@ import { pipeline } from "node:stream/promises";
 import { TarDamage, readTar } from "@xenoservers/protocol/archive";
 import { ifThere } from "@xenoservers/protocol/files";
 import { PACKING_BYTES, isDamage, packingOf, unpackers } from "@xenoservers/protocol/unpack";
+import { roomIn } from "../room.ts";
 import { OciError } from "./source.ts";
 
 export interface ImageFiles {
@@ -105,14 +106,6 @@ function archiveFiles(archive: string, name: string, held: ReadonlyMap<string, H
       return size === 0 ? Readable.from([]) : createReadStream(archive, { start: from, end: from + size - 1 });
     },
   };
-}
-
-/** The customer's machine goes on: it is never filled. */
-const LEFT_FREE_BYTES = 512 * 1024 * 1024;
-
-async function roomIn(folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder);
-  return bavail * bsize - LEFT_FREE_BYTES;
 }
 
 /** Fails with an OciError where more comes than there is room for. */

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { resolveImage } from "./image.ts";
+import { readManifest, resolveImage } from "./image.ts";
 import { OciError, type Descriptor, type OciSource } from "./source.ts";
 
 const LAYER = "application/vnd.oci.image.layer.v1.tar";
@@ -116,6 +116,17 @@ it("finds the image in an index of indexes, beside attestations", async () => {
 it("passes over environment that sets nothing, as engines do", async () => {
   const { env } = await resolveImage(imageOf([[Buffer.from("l"), LAYER]], { Env: ["A=1", "NOTHING", "=x", "B="] }), cache);
   expect(env).toEqual(["A=1", "B="]);
+});
+
+it("asks for no layer that this machine has no room for, whatever a manifest says of its size", async () => {
+  const source = imageOf([[Buffer.alloc(10), LAYER]]);
+  const { manifest } = await readManifest(source);
+  const [layer] = manifest.layers;
+  source.putJson({ schemaVersion: 2, ...manifest, layers: [{ ...layer, size: 2 ** 52 }] });
+  const image = await resolveImage(source, cache);
+  saved = [];
+  await expect(image.layers[0]!.bring(() => {})).rejects.toThrow("no room");
+  expect(saved).toEqual([]);
 });
 
 it("keeps nothing that does not hash to its name", async () => {

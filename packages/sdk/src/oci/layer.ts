@@ -3,12 +3,13 @@
  * the inputs: the registry or the archive, every byte: nothing counts that does not hash to what names it.
  */
 import { createReadStream } from "node:fs";
-import { access, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { access, mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { ifThere, namesIn } from "@xenoservers/protocol/files";
 import { PACKING_BYTES, isDamage, packingOf, unpackers, type Packing } from "@xenoservers/protocol/unpack";
+import { roomIn } from "../room.ts";
 import { fileBlob, readAt, type Blob } from "../tree.ts";
 import { OciError, type Descriptor, type OnBytes, type OciSource } from "./source.ts";
 
@@ -29,6 +30,7 @@ const isThere = (file: string): Promise<boolean> =>
     () => false,
   );
 
+const MIB = 1024 * 1024;
 const nobody: OnBytes = () => {};
 const hexOf = (digest: string): string => digest.slice("sha256:".length);
 
@@ -60,6 +62,9 @@ async function bring(source: OciSource, blob: Descriptor, cache: string, onBytes
   await mkdir(cache, { recursive: true, mode: 0o700 });
   const part = `${file}.${process.pid}${PART}`;
   await takeOver(cache, hexOf(digest), part);
+  const toCome = blob.size - ((await ifThere(stat(part)))?.size ?? 0);
+  if (toCome > (await roomIn(cache)))
+    throw new OciError(`a layer of ${source.name} has ${Math.ceil(blob.size / MIB)} MiB, for which there is no room in ${cache}`);
   try {
     await source.save(blob, part, onBytes);
     const { digest: found } = await fileBlob(part);

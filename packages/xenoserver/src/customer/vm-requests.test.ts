@@ -1,4 +1,5 @@
 /** What a customer sends to the program of its guest, and hears of how much that has read. */
+import { Duplex } from "node:stream";
 import type { Channel, ChannelHeader } from "@xenoservers/protocol/channel";
 import { describe, expect, it } from "vitest";
 import type { GuestControls, GuestInput, RunningGuest } from "../drivers/driver.ts";
@@ -77,5 +78,22 @@ describe("how much its program has read", () => {
     await take();
     await take();
     expect(sent.slice(1)).toEqual([{ t: "stdin-taken", bytes: 1_000, isTerminal: true }]);
+  });
+});
+
+describe("a connection into a guest", () => {
+  it.each([
+    { t: "shell", id: 1 },
+    { t: "open", id: 1, port: 22 },
+  ] as const)("is given up where its customer left while it was made: $t", async (header) => {
+    const stream = new Duplex({ read() {}, write: (_, __, done) => done() });
+    const made = Promise.withResolvers<Duplex>();
+    const { channel, sent } = channelOf();
+    const requests = requestsOf(channel, { open: () => made.promise as Promise<never>, shell: () => made.promise });
+    const joined = requests.receive(header, BYTES);
+    requests.close();
+    made.resolve(stream);
+    await joined;
+    expect([stream.destroyed, sent]).toEqual([true, []]);
   });
 });

@@ -31,6 +31,7 @@ export class VmRequests {
   readonly #channel: Channel;
   readonly #host: VmRequestsHost;
   readonly #tunnels = new Map<number, Tunnel>();
+  #isClosed = false;
   #asks = 0;
   /** What was taken is being said, and may have changed since. */
   #isSaying = false;
@@ -97,6 +98,8 @@ export class VmRequests {
     if (this.#tunnels.has(id) || this.#tunnels.size >= TUNNELS_MAX) return refuse(`at most ${TUNNELS_MAX} connections at once`);
     try {
       const stream = await open();
+      // whoever left meanwhile shuts nothing any more
+      if (this.#isClosed) return void stream.destroy();
       this.#tunnels.set(
         id,
         new Tunnel(
@@ -150,6 +153,7 @@ export class VmRequests {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const tunnel of this.#tunnels.values()) tunnel.drop();
     this.#tunnels.clear();
   }

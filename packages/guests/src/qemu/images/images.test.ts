@@ -132,6 +132,14 @@ describe("images by address", () => {
         },
       });
     };
+    it("refuses nobody for an address, or a disk, that another has named with the same digest", async () => {
+      const images = beyond();
+      const fetch = (place: string, bytesMax: number) => images.fetch(`http://a.example${place}`, digest, bytesMax).catch(String);
+      const [nothing, small, file] = await Promise.all([fetch("/nothing", 1e9), fetch("/image", 1), fetch("/image", 1e9)]);
+      expect([nothing, small]).toEqual([expect.stringContaining("404"), expect.stringContaining("larger than the disk")]);
+      expect(await readFile(file)).toEqual(IMAGE);
+      await rm(file);
+    });
     it.each(["/image", "/moved", "/elsewhere"])("takes it from %s, and keeps it for everybody", async (place) => {
       const file = await beyond().fetch(`http://a.example${place}`, digest, 1e9);
       expect(await readFile(file)).toEqual(IMAGE);

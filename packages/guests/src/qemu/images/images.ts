@@ -43,6 +43,12 @@ interface Asks {
 
 const waited = (ms: number, signal: AbortSignal): Promise<void> => setTimeout(ms, undefined, { signal });
 
+interface Wanted {
+  url: string;
+  digest: string;
+  bytesMax: number;
+}
+
 /** Whoever waits for an image that comes from an address. */
 interface Fetching {
   file: Promise<string>;
@@ -103,9 +109,13 @@ export class ImageStore {
     return prune(this.#options.folder, 0, SPARE_MS);
   }
 
-  /** Fetched once, whoever asks meanwhile, and for as long as somebody waits. Throws Refusal in words for the customer. */
+  /**
+   * Fetched once, whoever asks for the same meanwhile, and for as long as somebody waits. The same is digest, address and bound: what one
+   * customer's address gives, and the disk that he ordered, are no reason to refuse another. Throws Refusal in words for the customer.
+   */
   async fetch(url: string, digest: string, bytesMax: number, signal?: AbortSignal): Promise<string> {
-    const under = this.#fetching.get(digest) ?? this.#begin(url, digest, bytesMax);
+    const what = JSON.stringify([digest, bytesMax, url]);
+    const under = this.#fetching.get(what) ?? this.#begin(what, { url, digest, bytesMax });
     under.waiting++;
     const left = new Promise<never>((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason), { once: true }));
     try {
@@ -114,21 +124,21 @@ export class ImageStore {
     } finally {
       if (--under.waiting === 0) {
         under.stop.abort();
-        if (this.#fetching.get(digest) === under) this.#fetching.delete(digest);
+        if (this.#fetching.get(what) === under) this.#fetching.delete(what);
       }
     }
   }
 
-  #begin(url: string, digest: string, bytesMax: number): Fetching {
+  #begin(what: string, wanted: Wanted): Fetching {
     const stop = new AbortController();
-    const file = this.#fetch(url, digest, bytesMax, stop.signal);
+    const file = this.#fetch(wanted, stop.signal);
     file.catch(() => {}); // waited for by whoever is left
     const under = { file, stop, waiting: 0 };
-    this.#fetching.set(digest, under);
+    this.#fetching.set(what, under);
     return under;
   }
 
-  async #fetch(url: string, digest: string, bytesMax: number, stop: AbortSignal): Promise<string> {
+  async #fetch({ url, digest, bytesMax }: Wanted, stop: AbortSignal): Promise<string> {
     const { folder, isPublic } = this.#options;
     if (!isPublic) throw new Refusal("job", "this server's owner does not let it fetch images; send the file itself");
     await mkdir(path.join(folder, PUBLIC), { recursive: true, mode: 0o700 });

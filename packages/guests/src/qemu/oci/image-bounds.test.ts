@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { TarEntry } from "@xenoservers/protocol/archive";
 import { inTurn } from "./image-bounds.ts";
 import { ImageTree } from "./image-tree.ts";
@@ -102,4 +102,53 @@ it("refuses an image whose paths lead through links that are long and many, for 
   const tree = new ImageTree();
   tree.group();
   expect(() => atOnce(tree.applying(() => entries, 0))).toThrow("lead through links too often");
+});
+
+describe("paths that say little and need much", () => {
+  const applied = (entries: readonly TarEntry[]) => () => {
+    const tree = new ImageTree();
+    tree.group();
+    atOnce(tree.applying(() => entries, 0));
+  };
+  const deep = (i: number, last: string, folders = 2_000): string => `${i}/${"a/".repeat(folders)}${last}`;
+
+  it("are refused where they need more folders than layers should list", () => {
+    const entries = Array.from({ length: 1_001 }, (_, i) => entry({ name: deep(i, "f", 99), kind: "file" }));
+    expect(applied(entries.slice(1))).not.toThrow();
+    expect(applied(entries)).toThrow("folders that no layer lists");
+  });
+
+  it("are refused where links lead them to places whose names are long", () => {
+    const place = Array.from({ length: 15 }, () => "x".repeat(255)).join("/");
+    const files = Array.from({ length: 18_000 }, (_, i) => entry({ name: `l/${i}`, kind: "file" }));
+    expect(applied([entry({ name: "l", kind: "symlink", target: place }), entry({ name: `${place}/f`, kind: "file" }), ...files])).toThrow(
+      "the paths of the image have more",
+    );
+    expect(applied([entry({ name: "l", kind: "symlink", target: "." }), ...files])).not.toThrow();
+  });
+
+  it("of whiteouts are walked, and not written down folder by folder", () => {
+    const written = vi.spyOn(Array.prototype, "join");
+    try {
+      applied(Array.from({ length: 20 }, (_, i) => entry({ name: deep(i, ".wh.f"), kind: "file" })))();
+      expect(written.mock.calls.length).toBeLessThan(1_000);
+    } finally {
+      written.mockRestore();
+    }
+  });
+
+  it("of hard links are refused where each has many attributes gone through, and cost nothing where they state none", () => {
+    const many = Array.from({ length: 4_000 }, (_, i): [string, string] => [`user.${i}`, ""]);
+    const file = entry({ name: "f", kind: "file", xattrs: many });
+    const links = (length: number, xattrs: TarEntry["xattrs"]): TarEntry[] =>
+      Array.from({ length }, (_, i) => entry({ name: `l${i}`, kind: "link", target: "f", xattrs }));
+    expect(applied([file, ...links(501, [["user.0", "x"]])])).toThrow("state attributes");
+    const tested = vi.spyOn(RegExp.prototype, "test");
+    try {
+      applied([file, ...links(500, [])])();
+      expect(tested.mock.calls.length).toBeLessThan(2 * many.length);
+    } finally {
+      tested.mockRestore();
+    }
+  });
 });

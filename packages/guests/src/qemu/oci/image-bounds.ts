@@ -8,10 +8,14 @@ const MIB = 1024 * 1024;
 
 /** Entries of all layers together, and pieces of files beyond the first of each. */
 export const ENTRIES_MAX = 1_000_000;
-/** Names, targets and attributes of all layers together. */
+/** Names, targets and attributes of all layers together; and once more the paths at which they stand, links followed. */
 export const TEXT_BYTES_MAX = 64 * MIB;
 /** Parts of links' targets, for all paths of an image together: each could lead through forty long ones. */
 export const LED_MAX = 10_000_000;
+/** Attributes that files have where hard links state others again: each link has a file's gone through. */
+export const RESTATED_MAX = 2_000_000;
+/** Folders that no layer lists and that paths of others need: one entry's path may need two thousand. */
+export const MADE_MAX = 100_000;
 /** With more entries an image waits until no other such is put together. */
 const LARGE = 100_000;
 

@@ -6,7 +6,7 @@
  */
 import { shown, type Piece, type TarEntry } from "@xenoservers/protocol/archive";
 import { Refusal } from "../refusal.ts";
-import { LED_MAX } from "./image-bounds.ts";
+import { LED_MAX, MADE_MAX, RESTATED_MAX, TEXT_BYTES_MAX } from "./image-bounds.ts";
 import { STEP_COUNT } from "./in-steps.ts";
 
 export interface Inode {
@@ -146,11 +146,10 @@ function inodeOf(entry: TarEntry, layer: number): Inode {
 /** A hard link says again what the file is, and engines take its word: mode, owner, time; attributes are joined. */
 function restate(inode: Inode, entry: TarEntry): void {
   const { mode, xattrs, ...rest } = statedBy(entry);
+  Object.assign(inode, rest, { mode: inode.kind === "symlink" ? inode.mode : mode });
+  if (xattrs.length === 0) return;
   const added = new Set(xattrs.map(([name]) => name));
-  Object.assign(inode, rest, {
-    mode: inode.kind === "symlink" ? inode.mode : mode,
-    xattrs: kept([...inode.xattrs.filter(([name]) => !added.has(name)), ...xattrs]),
-  });
+  inode.xattrs = kept([...inode.xattrs.filter(([name]) => !added.has(name)), ...xattrs]);
 }
 
 export class ImageTree {
@@ -162,6 +161,12 @@ export class ImageTree {
   #before = new Map<number, Place | undefined>();
   /** Parts of links' targets that paths led through. */
   #led = 0;
+  /** Of the folder that a path led to last: how long its own path is. */
+  #length = 0;
+  /** Folders that no layer lists; and the paths of all that was put anywhere, each as long as it is. */
+  #made = 0;
+  #restated = 0;
+  #text = 0;
 
   get groupNow(): number {
     return this.#group;
@@ -177,7 +182,12 @@ export class ImageTree {
     const hides: string[][] = [];
     yield* each(entries, (parts) => void (isWhiteout(parts) && hides.push(parts)));
     if (hides.length > 0) {
-      const above = new Set(hides.flatMap((parts) => parts.slice(0, -1).map((_, i) => parts.slice(0, i + 1).join("/"))));
+      const above = new Set<string>();
+      for (const [i, parts] of hides.entries()) {
+        const link = this.#firstLink(parts);
+        if (link !== null) above.add(link);
+        if (i % STEP_COUNT === 0) yield;
+      }
       const own = new Set<string>();
       yield* each(entries, (parts, entry, at) => {
         if (entry.kind === "directory" && above.has(parts.join("/"))) own.add(parts.join("/"));
@@ -192,6 +202,17 @@ export class ImageTree {
     }
     yield* each(entries, (parts, entry, at) => void (isWhiteout(parts) || this.#bring(parts, entry, layer, at)));
     this.#before.clear();
+  }
+
+  /** The path of the first link on the way to something; null where there is none, or no way. */
+  #firstLink(parts: readonly string[]): string | null {
+    let at = this.root;
+    for (const [i, part] of parts.slice(0, -1).entries()) {
+      const next = at.children?.get(part);
+      if (!next?.children) return next?.inode.kind === "symlink" ? parts.slice(0, i + 1).join("/") : null;
+      at = next;
+    }
+    return null;
   }
 
   #hide(parts: string[], own: ReadonlySet<string>): void {
@@ -211,6 +232,7 @@ export class ImageTree {
     }
     const parent = this.#folder(parts.slice(0, -1), true);
     if (!parent) throw wrong(`a layer puts ${shown(entry.name)} below something that is no folder`);
+    this.#count(this.#length + name.length + 1);
     const there = parent.children?.get(name);
     if (entry.kind === "link") return this.#link(parent, name, entry, at);
     // overlays take such a device for a whiteout, whoever made it
@@ -237,6 +259,9 @@ export class ImageTree {
     if (found.children) throw wrong(`the hard link ${shown(said)} in a layer leads to a folder`);
     if (parent.children?.get(name) === found) return; // GNU tar writes one where a file is named twice
     const { inode } = found;
+    if (entry.xattrs.length > 0) this.#restated += inode.xattrs.length;
+    if (this.#restated > RESTATED_MAX)
+      throw new Refusal("limits", `the hard links of the layers state attributes of their files more than ${RESTATED_MAX} times`);
     restate(inode, entry);
     const place = this.#put(parent, name, inode);
     inode.places ??= [found];
@@ -244,6 +269,19 @@ export class ImageTree {
     if (inode.linkedIn !== this.#group) for (const each of inode.places) if (isThere(each)) this.#touch(each);
     inode.linkedIn = this.#group;
     inode.places.push(place);
+  }
+
+  #count(pathLength: number): void {
+    this.#text += pathLength;
+    if (this.#text > TEXT_BYTES_MAX) throw new Refusal("limits", `the paths of the image have more than ${TEXT_BYTES_MAX} bytes together`);
+  }
+
+  /** A folder that a path needs and that nobody lists. */
+  #make(parent: Place, name: string, pathLength: number): Place {
+    if (++this.#made > MADE_MAX)
+      throw new Refusal("limits", `the paths of the layers need more than ${MADE_MAX} folders that no layer lists`);
+    this.#count(pathLength);
+    return this.#put(parent, name, newFolder());
   }
 
   #put(parent: Place, name: string, inode: Inode): Place {
@@ -289,21 +327,28 @@ export class ImageTree {
     let at = this.root;
     const left = [...path].reverse();
     const literal: string[] = [];
+    this.#length = 0;
     for (let links = 0, part = left.pop(); part !== undefined; part = left.pop()) {
       if (part === "..") {
+        if (at.parent) this.#length -= at.name.length + 1;
         at = at.parent ?? at;
         continue;
       }
       literal.push(part);
       let next = at.children?.get(part);
-      if (!next && make) next = this.#put(at, part, newFolder());
+      if (!next && make) next = this.#make(at, part, this.#length + part.length + 1);
       if (!next) return null;
-      if (next.children) at = next;
-      else if (next.inode.kind !== "symlink" || (links === 0 && own?.has(literal.join("/")))) return null;
+      if (next.children) {
+        at = next;
+        this.#length += part.length + 1;
+      } else if (next.inode.kind !== "symlink" || (links === 0 && own?.has(literal.join("/")))) return null;
       else {
         if (++links > LINKS_MAX) throw wrong(`a layer holds a path that leads from link to link without end: ${shown(path.join("/"))}`);
         const { target } = next.inode;
-        if (target.startsWith("/")) at = this.root;
+        if (target.startsWith("/")) {
+          at = this.root;
+          this.#length = 0;
+        }
         const through = target.split("/").filter((name) => name !== "" && name !== ".");
         this.#led += through.length + 1;
         if (this.#led > LED_MAX) throw wrong(`the paths of the layers lead through links too often: ${shown(path.join("/"))} is one`);

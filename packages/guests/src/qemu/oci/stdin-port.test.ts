@@ -112,4 +112,32 @@ describe("what a program reads", () => {
     const now = await opened();
     expect(now.receive(1, Buffer.from("x"), false)).toContain("out of its order");
   });
+
+  it("waits in the host within bounds, though a guest says that it has taken what it never read", async () => {
+    const liar = createServer();
+    const at = path.join(folder, "liar");
+    await new Promise<void>((resolve) => liar.listen(at, resolve));
+    const joined = once(liar, "connection") as Promise<[Socket]>;
+    const socket = await connectSocket(at);
+    const [end] = await joined;
+    end.pause();
+    const now = new StdinPort(socket, () => changed());
+    port = now;
+    end.write("0\n");
+    await taken(now, (count) => count === 0);
+    const piece = Buffer.alloc(128 * 1024, 0x7e);
+    let [sent, refused] = [0, ""];
+    for (let i = 0; i < 64; i++) {
+      refused = now.receive(sent, piece, false) ?? "";
+      if (refused !== "") break;
+      sent += piece.length;
+      end.write(`${sent}\n`);
+      await taken(now, (count) => count === sent);
+    }
+    const waiting = socket.writableLength;
+    end.destroy();
+    liar.close();
+    expect(refused).toContain("more input was sent");
+    expect(waiting).toBeLessThan(4 * TUNNEL_WINDOW_BYTES);
+  });
 });

@@ -11,6 +11,8 @@ const [MARK, ESCAPE, TURN] = [0x7e, 0x7d, 0x20];
 const TAIL_BYTES = 64;
 /** Of frames that wait for the guest: each takes memory beside its bytes. */
 const FRAMES_WAITING_MAX = 2_048;
+/** And of their bytes, each of which may become two: a guest may say that it has taken what it never read. */
+const BYTES_WAITING_MAX = 2 * TUNNEL_WINDOW_BYTES + 64 * 1024;
 
 /** Between two marks, which stand nowhere within. */
 export function frameOf(kind: "A" | "D" | "E", offset: number, bytes: Uint8Array = new Uint8Array(0)): Buffer {
@@ -71,7 +73,8 @@ export class StdinPort {
     if (offset + bytes.length > this.#taken + TUNNEL_WINDOW_BYTES) return "more input was sent than was asked for";
     const fresh = bytes.subarray(this.#sent - offset);
     if (this.#isOver) return null;
-    if (this.#waiting >= FRAMES_WAITING_MAX) return "more input was sent than was asked for";
+    if (this.#waiting >= FRAMES_WAITING_MAX || this.#socket.writableLength + 2 * fresh.length > BYTES_WAITING_MAX)
+      return "more input was sent than was asked for";
     if (fresh.length > 0) {
       this.#waiting++;
       this.#socket.write(frameOf("D", this.#sent, fresh), () => this.#waiting--);
