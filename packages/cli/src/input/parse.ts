@@ -1,12 +1,21 @@
 /** What people type on the command line, read strictly. */
 import { SCOPES, parseDuration, parseMib, parseMoney, type Scope } from "@xenoservers/market";
-import { zAccount, type Witness } from "@xenoservers/protocol";
+import { visible, zAccount, type Witness } from "@xenoservers/protocol";
 import { UserError } from "../output/ui.ts";
 
 export function parseDurationMs(text: string, option: string): number {
   const ms = parseDuration(text);
   if (ms === null) throw new UserError(`${option} '${text}' is not a duration; write 90s, 10m, 2h or 1d`);
   return ms;
+}
+
+/** The first letters of a lease's id, such as the API takes them. */
+export const LEASE_ID = /^[0-9a-f]{4,64}$/;
+export function parseLease(text: string): string {
+  if (LEASE_ID.test(text)) return text;
+  throw new UserError(
+    `'${visible(text)}' is no lease: write the first letters of its id, four or more of 0-9 and a-f (xeno ps --all lists yours)`,
+  );
 }
 
 /** How long something is kept. */

@@ -8,6 +8,8 @@ import {
   flag,
   given,
   inputOf,
+  leaseWord,
+  leaseWords,
   many,
   maybe,
   needed,
@@ -101,6 +103,15 @@ describe("a verb's input", () => {
     expect(() => read(input, ["f", "3", "--budget", "much"])).toThrow(new UserError("--budget 'much' is not an amount; write 0.50"));
     expect(() => read(input, ["f", "10"])).toThrow(new UserError("count '10' must be a number from 1 to 9"));
     expect(() => read(input, ["f", "3", "--on", "theirs"])).toThrow(/Allowed choices are mine, market/);
+  });
+
+  it("takes a lease by the first letters of its id, and says what those are", () => {
+    const one = inputOf({ lease: leaseWord, others: leaseWords }, {});
+    expect(read(one, ["0a1b", "f".repeat(64)])).toEqual({ lease: "0a1b", others: ["f".repeat(64)] });
+    for (const odd of ["mine", "0a1", "", "0A1B", "/etc/passwd", "../0a1b", "f".repeat(65)]) {
+      expect(() => read(one, [odd]), odd).toThrow(`'${odd}' is no lease: write the first letters of its id`);
+      expect(() => read(one, ["0a1b", odd]), odd).toThrow(UserError);
+    }
   });
 
   it("refuses a verb without what it needs", () => {
