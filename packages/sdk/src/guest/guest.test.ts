@@ -229,6 +229,24 @@ describe.skipIf(!hasPerl)("a guest's shell", () => {
     socket.destroy();
   });
 
+  it("hears the end of its input, too, where it takes the terminal over after it was typed", async () => {
+    const program = `
+      use POSIX;
+      vec(my $ready, 0, 1) = 1;
+      select($ready, undef, undef, undef); # the end is there, and not read
+      my $mode = POSIX::Termios->new;
+      $mode->getattr(0);
+      $mode->setlflag($mode->getlflag & ~(ICANON | ECHO));
+      $mode->setattr(0, TCSANOW);
+      $| = 1;
+      print "ready> ";
+      while (sysread STDIN, my $key, 1) { exit 7 if $key eq "\x04" }`;
+    const taking = await start({ args: ["perl", "-e", program], terminal: { columns: 80, rows: 24 } });
+    taking.stdin.end();
+    expect(await text(taking.stdout)).toContain("ready> ");
+    expect(await taking.ended).toEqual({ exitCode: 7, why: null });
+  });
+
   describe("files", () => {
     const open = () => GuestFiles.open(linkTo(port()));
     async function both<T>(use: (files: GuestFiles) => Promise<T>): Promise<T> {
