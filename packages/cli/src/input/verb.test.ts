@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { UserError } from "../output/ui.ts";
-import { countTo, parseAmount } from "./parse.ts";
+import { countTo, parseAmount, parseParty, parseServer } from "./parse.ts";
 import {
   choice,
   choiceOr,
@@ -112,6 +112,14 @@ describe("a verb's input", () => {
       expect(() => read(one, [odd]), odd).toThrow(`'${odd}' is no lease: write the first letters of its id`);
       expect(() => read(one, ["0a1b", odd]), odd).toThrow(UserError);
     }
+  });
+
+  it("takes whole ids of parties and servers, and says where they are shown", () => {
+    const ids = inputOf({ party: wordAs(parseParty), server: wordAs(parseServer) }, {});
+    const [party, server] = [`p_${"1".repeat(40)}`, `s_${"a".repeat(40)}`];
+    expect(read(ids, [party, server])).toEqual({ party, server });
+    expect(() => read(ids, ["p_1", server])).toThrow("'p_1' is no party: write its whole id");
+    expect(() => read(ids, [party, party])).toThrow(`'${party}' is no server: write its whole id`);
   });
 
   it("refuses a verb without what it needs", () => {

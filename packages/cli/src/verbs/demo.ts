@@ -86,10 +86,13 @@ async function keepCarl({ url, pins }: Stage, { client, seed }: Person): Promise
   await saveContext("demo", { url, pins, currency: CURRENCY, party, account, ...key });
 }
 
+/** As a shell takes it for one word. */
+const quoted = (text: string): string => (/^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`);
+
 function sayNext({ url }: Stage, folder: string, judged: string | null): void {
   say();
   say(`The market keeps serving at ${url} until Ctrl-C. In another terminal you are Carl:`);
-  say(`  export XENO_HOME=${folder}`);
+  say(`  export XENO_HOME=${quoted(folder)}`);
   if (judged === null) say("  npx xeno run examples/hello.py      npx xeno ps --all      npx xeno wallet");
   else say(`  npx xeno verify ${shortId(judged)}      npx xeno verify ${shortId(judged)} --tamper      npx xeno wallet`);
 }
