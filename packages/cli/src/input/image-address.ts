@@ -5,6 +5,7 @@
 import { stat } from "node:fs/promises";
 import { OciError, isOnThisMachine, lookAtAddress } from "@xenoservers/sdk";
 import { fetching } from "../output/fetching.ts";
+import { shellWord } from "../output/shell-word.ts";
 import { say, yellow } from "../output/terminal.ts";
 import { UserError, mib } from "../output/ui.ts";
 
@@ -23,7 +24,9 @@ export const inWordsOf =
     if (here === null) return inWords(error);
     const [what, way] = here.isDirectory() ? ["folder", "oci"] : ["file", "archive"];
     const said = error instanceof Error ? error.message : "";
-    throw new UserError(`${said}\n  ${reference} is a ${what} here, too: for an image in it write --image ${way}:${reference}`);
+    throw new UserError(
+      `${said}\n  ${reference} is a ${what} here, too: for an image in it write --image ${shellWord(`${way}:${reference}`)}`,
+    );
   };
 
 /** `disk`: MiB that were ordered for it. */

@@ -1,5 +1,6 @@
 /** Which program the words after `xeno run` mean: a file that is here is never the name of an image. */
 import { stat } from "node:fs/promises";
+import { shellWord } from "../output/shell-word.ts";
 import { UserError } from "../output/ui.ts";
 
 interface Program {
@@ -18,7 +19,7 @@ export async function programOf({ file, args }: Program): Promise<Program> {
   if (PYTHONS.includes(file) && first?.endsWith(".py") && (await isFile(first))) return { file: first, args: others };
   if (/\.(wasm|py)$/.test(file) || !(await isFile(file))) return { file, args };
   const here = `${file} is a file here, neither a .wasm module nor a .py script`;
-  if (IMAGE_FILE.test(file)) throw new UserError(`${here}: if an image was saved in it, write --image archive:${file}`);
+  if (IMAGE_FILE.test(file)) throw new UserError(`${here}: if an image was saved in it, write --image ${shellWord(`archive:${file}`)}`);
   throw new UserError(
     `${here}: name the image that it is to run in (xeno run debian:12 ${file}), or write --image for an image of that name`,
   );

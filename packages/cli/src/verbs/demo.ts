@@ -9,6 +9,7 @@ import { home, saveContext } from "../input/home.ts";
 import type { DemoInput } from "../input/verbs/about.ts";
 import { ownFolder } from "../local/local-socket.ts";
 import { untilTold } from "../local/until-told.ts";
+import { shellWord } from "../output/shell-word.ts";
 import { bold, dim, print, printJson, say } from "../output/terminal.ts";
 import { UserError, mib, money, shortId } from "../output/ui.ts";
 
@@ -86,13 +87,10 @@ async function keepCarl({ url, pins }: Stage, { client, seed }: Person): Promise
   await saveContext("demo", { url, pins, currency: CURRENCY, party, account, ...key });
 }
 
-/** As a shell takes it for one word. */
-const quoted = (text: string): string => (/^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`);
-
 function sayNext({ url }: Stage, folder: string, judged: string | null): void {
   say();
   say(`The market keeps serving at ${url} until Ctrl-C. In another terminal you are Carl:`);
-  say(`  export XENO_HOME=${quoted(folder)}`);
+  say(`  export XENO_HOME=${shellWord(folder)}`);
   if (judged === null) say("  npx xeno run examples/hello.py      npx xeno ps --all      npx xeno wallet");
   else say(`  npx xeno verify ${shortId(judged)}      npx xeno verify ${shortId(judged)} --tamper      npx xeno wallet`);
 }
