@@ -71,7 +71,7 @@ export const ERROR_CODES = {
   protocol_version: row(426, "caller", "the protocol version is outside this broker's range; upgrade with `npm install -g xeno@latest`"),
   server_offline: row(503, "owner", "the server is not connected now", true),
   overloaded: row(503, "broker", "the broker has no room for more now; wait as long as `retryAfterMs` says", true),
-  unavailable: row(503, "broker", "the broker cannot reach its database; nothing was changed, try again", true),
+  unavailable: row(503, "broker", "the broker or its database cannot be reached; nothing was changed as far as is known, try again", true),
   internal: row(500, "broker", "the broker failed; nothing was changed as far as it knows", true),
 } as const satisfies Record<string, CodeRow>;
 

@@ -4,7 +4,7 @@
  */
 import { access, readFile } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
-import { parse } from "smol-toml";
+import { TomlError, parse } from "smol-toml";
 import type { z } from "zod";
 
 /** Throws in words, with the name of the file. `known`: every key that there is, with its section. */
@@ -13,7 +13,8 @@ export function parseSettings<S extends z.ZodType>(schema: S, known: readonly st
   try {
     value = parse(text);
   } catch (cause) {
-    throw new Error(`${file} is not TOML: ${(cause as Error).message.split("\n")[0]}`, { cause });
+    const where = cause instanceof TomlError ? ` (line ${cause.line})` : "";
+    throw new Error(`${file} is not TOML: ${(cause as Error).message.split("\n")[0]}${where}`, { cause });
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
@@ -60,8 +61,10 @@ function problemsOf(issue: z.core.$ZodIssue, value: unknown, known: readonly str
       const meant = nearestKey(name, known);
       return `${name.slice(0, FOUND_CHARS_MAX)}: there is no such key${meant === null ? "" : `; is ${meant} meant?`}`;
     });
-  const said =
-    issue.code === "invalid_key" ? (issue.issues[0]?.message ?? issue.message) : `${foundAt(value, issue.path)}: ${issue.message}`;
+  const found = `${foundAt(value, issue.path)}: `;
+  // some say themselves which part of it they mean, and it may be all of it
+  const whole = issue.message.startsWith(found) ? issue.message : found + issue.message;
+  const said = issue.code === "invalid_key" ? (issue.issues[0]?.message ?? issue.message) : whole;
   return [`${path.join(".") || "the file"}: ${said}`];
 }
 

@@ -13,6 +13,8 @@ import {
   signDocument,
   toHex,
   verifyPromise,
+  visible,
+  zAddresses,
   zPromise,
   zTime,
   type AnyDocument,
@@ -87,6 +89,8 @@ async function refusalIn(response: Response): Promise<Refusal> {
 
 /** `url`: one or several addresses of the market. */
 export async function fetchMarket(url: string): Promise<MarketInfo> {
+  if (!zAddresses.safeParse(url).success)
+    throw new Error(`'${visible(url)}' is no broker's address: write http://HOST:PORT or https://HOST`);
   const response = await fetchFrom(url, API.market.path, { signal: AbortSignal.timeout(10_000) }).catch((cause: unknown) => {
     throw new Error(`no broker answers at ${url}; check the address, or start one with \`xeno broker\``, { cause });
   });

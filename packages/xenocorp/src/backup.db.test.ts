@@ -143,7 +143,7 @@ it("leaves a file that exists as it is, also one that came meanwhile, and replac
   for (const replace of [false, true]) await backup({ dataFolder }, file, { replace });
   expect((await stat(file)).mode & 0o777).toBe(0o600);
   expect(await restore({ dataFolder: path.join(folder, "replaced-2") }, file)).toMatchObject({ archived: 0 });
-  await expect(backup({ dataFolder }, path.join(folder, "no such folder", "file"))).rejects.toThrow("ENOENT");
+  await expect(backup({ dataFolder }, path.join(folder, "no such folder", "file"))).rejects.toThrow("there is no folder");
 });
 
 async function documentsIn(broker: Broker, kind: Kind): Promise<Envelope[]> {

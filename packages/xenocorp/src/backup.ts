@@ -4,7 +4,7 @@
  * names the log it follows, its size and root as restored.
  */
 import { createReadStream } from "node:fs";
-import { link, lstat, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { link, lstat, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -125,6 +125,8 @@ async function assertMayReplace(file: string, replace: boolean): Promise<void> {
 }
 
 export async function backup(place: Place, file: string, { replace = false } = {}): Promise<BackedUp> {
+  const folder = path.dirname(path.resolve(file));
+  if (!(await ifThere(stat(folder)))?.isDirectory()) throw new Error(`there is no folder ${folder}: make it first`);
   if (await ifThere(lstat(file))) await assertMayReplace(file, replace);
   await readBrokerKeys(place.dataFolder); // before anything is made for it
   const { pool, store, archive, close } = await opened(place);
@@ -163,7 +165,9 @@ async function insert(client: PoolClient, table: string, rows: string[]): Promis
   await client.query(EARLIER.get(table) ?? asNow, [`[${rows.join(",")}]`]);
 }
 
-/** Throws where the file is damaged or cut off. */
+const isMissing = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "ENOENT";
+
+/** Throws where the file is missing, damaged or cut off. */
 async function* linesOf(file: string): AsyncGenerator<string> {
   const unpacked = createGunzip().setEncoding("utf8");
   const reading = pipeline(createReadStream(file), unpacked);
@@ -180,6 +184,7 @@ async function* linesOf(file: string): AsyncGenerator<string> {
     }
     await reading;
   } catch (cause) {
+    if (isMissing(cause)) throw new Error(`there is no file ${file}`, { cause });
     throw new Error(`${file} is no whole backup: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
   if (rest.join("") !== "") throw new Error(`${file} is no whole backup: its last line is cut off`);

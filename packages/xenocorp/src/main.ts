@@ -242,6 +242,11 @@ const outboxTo = (
 });
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
+  // else it would be heard of when the first lease is to go there
+  if (options.archive)
+    await mkdir(options.archive.folder, { recursive: true }).catch((cause: unknown) => {
+      throw new Error(`the archive's folder cannot be made: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    });
   const opened = await openStore(options);
   try {
     return await startOn(opened, options);

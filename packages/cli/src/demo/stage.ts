@@ -22,6 +22,8 @@ export interface Person {
 
 const zSeeds = z.record(z.string(), zSeed);
 const USUAL_PORT = 7400;
+/** What a daemon's log says of a lease that fails on this machine: nobody else would hear why. */
+const FAULTS: readonly string[] = ["the guest did not start", "a lease failed"];
 
 /** Tries the usual port first so that contexts stay right over restarts. */
 async function portFor(wanted: number | null): Promise<number> {
@@ -116,7 +118,7 @@ export class Stage {
       cache: path.join(this.#folder, "prepared"),
       log(what, more) {
         if (what === "listed") listed.resolve();
-        else if (what.includes("refused")) say(yellow(`${what} ${JSON.stringify(more)}`));
+        else if (what.includes("refused") || FAULTS.includes(what)) say(yellow(`${what} ${JSON.stringify(more)}`));
       },
       connect: () => connectPipe(this.url),
       ...(wrapDriver ? { wrapDriver } : {}),

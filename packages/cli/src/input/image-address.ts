@@ -2,8 +2,10 @@
  * What a server will fetch is looked at before one is ordered: a slot has its price, also where the image is not there. Who controls the
  * inputs: the customer (address); whoever answers there.
  */
-import { OciError, lookAtAddress } from "@xenoservers/sdk";
+import { stat } from "node:fs/promises";
+import { OciError, isOnThisMachine, lookAtAddress } from "@xenoservers/sdk";
 import { fetching } from "../output/fetching.ts";
+import { shellWord } from "../output/shell-word.ts";
 import { say, yellow } from "../output/terminal.ts";
 import { UserError, mib } from "../output/ui.ts";
 
@@ -13,6 +15,19 @@ const MIB = 1024 * 1024;
 export const inWords = (error: unknown): never => {
   throw error instanceof OciError ? new UserError(error.message) : error;
 };
+
+/** As `inWords`, for what is asked of a registry; a file or folder of that name here may have been meant. */
+export const inWordsOf =
+  (reference: string) =>
+  async (error: unknown): Promise<never> => {
+    const here = error instanceof OciError && !isOnThisMachine(reference) ? await stat(reference).catch(() => null) : null;
+    if (here === null) return inWords(error);
+    const [what, way] = here.isDirectory() ? ["folder", "oci"] : ["file", "archive"];
+    const said = error instanceof Error ? error.message : "";
+    throw new UserError(
+      `${said}\n  ${reference} is a ${what} here, too: for an image in it write --image ${shellWord(`${way}:${reference}`)}`,
+    );
+  };
 
 /** `disk`: MiB that were ordered for it. */
 export async function lookFirst(url: string, disk: number | null, quiet: boolean): Promise<void> {

@@ -9,6 +9,7 @@ import { keepReceipt } from "../output/deliver.ts";
 import { EXIT, UserError, shortId } from "../output/ui.ts";
 import { home, openClient } from "./home.ts";
 import { keptDocuments, missingIn } from "./kept-documents.ts";
+import { LEASE_ID } from "./parse.ts";
 
 const jsonOf = (text: string, file: string): unknown => {
   try {
@@ -36,7 +37,7 @@ function assertAsked(lease: string, asked: string, where: string): void {
 export async function readReceipt(leaseOrFile: string, witnesses: readonly Witness[]): Promise<{ receipt: unknown; file: string }> {
   const fromFile = await readIfThere(leaseOrFile);
   if (fromFile !== null) return { receipt: jsonOf(fromFile, leaseOrFile), file: leaseOrFile };
-  if (!/^[0-9a-f]{4,64}$/.test(leaseOrFile)) throw new UserError(`there is no file ${leaseOrFile}, and it is no lease id`);
+  if (!LEASE_ID.test(leaseOrFile)) throw new UserError(`there is no file ${leaseOrFile}, and it is no lease id`);
   const saved = (await namesIn(home.receipts)).filter((name) => name.startsWith(leaseOrFile) && name.endsWith(".json"));
   const [name, ...others] = saved;
   if (others.length > 0) throw new UserError(`${leaseOrFile} fits more than one saved receipt; write more of its id`);

@@ -1,12 +1,31 @@
 /** What people type on the command line, read strictly. */
 import { SCOPES, parseDuration, parseMib, parseMoney, type Scope } from "@xenoservers/market";
-import { zAccount, type Witness } from "@xenoservers/protocol";
+import { visible, zAccount, zParty, zServer, type Witness } from "@xenoservers/protocol";
 import { UserError } from "../output/ui.ts";
 
 export function parseDurationMs(text: string, option: string): number {
   const ms = parseDuration(text);
   if (ms === null) throw new UserError(`${option} '${text}' is not a duration; write 90s, 10m, 2h or 1d`);
   return ms;
+}
+
+/** The first letters of a lease's id, such as the API takes them. */
+export const LEASE_ID = /^[0-9a-f]{4,64}$/;
+export function parseLease(text: string): string {
+  if (LEASE_ID.test(text)) return text;
+  throw new UserError(
+    `'${visible(text)}' is no lease: write the first letters of its id, four or more of 0-9 and a-f (xeno ps --all lists yours)`,
+  );
+}
+
+export function parseParty(text: string): string {
+  if (zParty.safeParse(text).success) return text;
+  throw new UserError(`'${visible(text)}' is no party: write its whole id, p_ and 40 digits (xeno whoami shows one's own)`);
+}
+
+export function parseServer(text: string): string {
+  if (zServer.safeParse(text).success) return text;
+  throw new UserError(`'${visible(text)}' is no server: write its whole id, s_ and 40 digits (xeno server status shows it)`);
 }
 
 /** How long something is kept. */

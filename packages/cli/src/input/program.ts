@@ -1,5 +1,6 @@
 /** Which program the words after `xeno run` mean: a file that is here is never the name of an image. */
 import { stat } from "node:fs/promises";
+import { shellWord } from "../output/shell-word.ts";
 import { UserError } from "../output/ui.ts";
 
 interface Program {
@@ -7,6 +8,8 @@ interface Program {
   args: string[];
 }
 
+/** What `podman save` and the like are usually told to write. */
+const IMAGE_FILE = /\.(tar|tgz|tar\.\w{1,4})$/;
 const PYTHONS: readonly string[] = ["python", "python3"];
 const isFile = async (name: string): Promise<boolean> => (await stat(name).catch(() => null))?.isFile() === true;
 
@@ -16,6 +19,7 @@ export async function programOf({ file, args }: Program): Promise<Program> {
   if (PYTHONS.includes(file) && first?.endsWith(".py") && (await isFile(first))) return { file: first, args: others };
   if (/\.(wasm|py)$/.test(file) || !(await isFile(file))) return { file, args };
   const here = `${file} is a file here, neither a .wasm module nor a .py script`;
+  if (IMAGE_FILE.test(file)) throw new UserError(`${here}: if an image was saved in it, write --image ${shellWord(`archive:${file}`)}`);
   throw new UserError(
     `${here}: name the image that it is to run in (xeno run debian:12 ${file}), or write --image for an image of that name`,
   );

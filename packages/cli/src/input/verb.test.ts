@@ -1,13 +1,15 @@
 import { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { UserError } from "../output/ui.ts";
-import { countTo, parseAmount } from "./parse.ts";
+import { countTo, parseAmount, parseParty, parseServer } from "./parse.ts";
 import {
   choice,
   choiceOr,
   flag,
   given,
   inputOf,
+  leaseWord,
+  leaseWords,
   many,
   maybe,
   needed,
@@ -101,6 +103,23 @@ describe("a verb's input", () => {
     expect(() => read(input, ["f", "3", "--budget", "much"])).toThrow(new UserError("--budget 'much' is not an amount; write 0.50"));
     expect(() => read(input, ["f", "10"])).toThrow(new UserError("count '10' must be a number from 1 to 9"));
     expect(() => read(input, ["f", "3", "--on", "theirs"])).toThrow(/Allowed choices are mine, market/);
+  });
+
+  it("takes a lease by the first letters of its id, and says what those are", () => {
+    const one = inputOf({ lease: leaseWord, others: leaseWords }, {});
+    expect(read(one, ["0a1b", "f".repeat(64)])).toEqual({ lease: "0a1b", others: ["f".repeat(64)] });
+    for (const odd of ["mine", "0a1", "", "0A1B", "/etc/passwd", "../0a1b", "f".repeat(65)]) {
+      expect(() => read(one, [odd]), odd).toThrow(`'${odd}' is no lease: write the first letters of its id`);
+      expect(() => read(one, ["0a1b", odd]), odd).toThrow(UserError);
+    }
+  });
+
+  it("takes whole ids of parties and servers, and says where they are shown", () => {
+    const ids = inputOf({ party: wordAs(parseParty), server: wordAs(parseServer) }, {});
+    const [party, server] = [`p_${"1".repeat(40)}`, `s_${"a".repeat(40)}`];
+    expect(read(ids, [party, server])).toEqual({ party, server });
+    expect(() => read(ids, ["p_1", server])).toThrow("'p_1' is no party: write its whole id");
+    expect(() => read(ids, [party, party])).toThrow(`'${party}' is no server: write its whole id`);
   });
 
   it("refuses a verb without what it needs", () => {

@@ -3,6 +3,7 @@
  * and checked; the code itself is loaded when its verb is used. Who controls the inputs: whoever types.
  */
 import { Command, Option as Flag } from "commander";
+import { parseLease } from "./parse.ts";
 import { takesProgram } from "./program-words.ts";
 
 /** One option, and how what was typed is read. */
@@ -76,6 +77,9 @@ export const many = (flags: string, says: string): Opt<string[]> => ({
 export const wordAs = <T>(parse: Parse<T>): Word<T> => ({ form: (name) => `<${name}>`, read: (raw, name) => parse(String(raw), name) });
 export const word: Word<string> = wordAs(asTyped);
 export const maybe: Word<string | null> = { form: (name) => `[${name}]`, read: stringIn };
+/** A lease by the first letters of its id. */
+export const leaseWord: Word<string> = wordAs(parseLease);
+export const leaseWords: Word<string[]> = { form: (name) => `[${name}...]`, read: (raw) => stringsIn(raw).map(parseLease) };
 export const rest: Word<string[]> = { form: (name) => `[${name}...]`, read: stringsIn };
 export const words: Word<string[]> = { form: (name) => `<${name}...>`, read: stringsIn };
 

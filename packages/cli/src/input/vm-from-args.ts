@@ -39,7 +39,7 @@ import {
   type Wanted,
 } from "@xenoservers/sdk";
 import { home } from "./home.ts";
-import { inWords, lookFirst } from "./image-address.ts";
+import { inWords, inWordsOf, lookFirst } from "./image-address.ts";
 import { envPair, sharedFolder, type SharedFolder } from "./job-from-args.ts";
 import { parseCount, parseSizeMib } from "./parse.ts";
 import { fetching } from "../output/fetching.ts";
@@ -280,7 +280,8 @@ async function ociBoot(reference: string, args: string[], options: VmOptions, sh
   if (!isOnThisMachine(reference) && !parseReference(reference))
     throw new UserError(`${reference} is neither a .wasm module, a .py script, nor the name of an image`);
   // brought here before a server waits for it and its time runs
-  const image = await openImage(reference, path.join(home.data, "oci"), shared.quiet ? undefined : fetching()).catch(inWords);
+  const onWait = shared.quiet ? undefined : fetching();
+  const image = await openImage(reference, path.join(home.data, "oci"), onWait).catch(inWordsOf(reference));
   const unpackedBytes = (await image.unpackedBytes().catch(inWords)) ?? 0;
   if (disk !== null) refuseFor(imageSizeProblem(unpackedBytes, disk));
   const command = await commandOf(image, args, options.entrypoint);

@@ -24,13 +24,22 @@ describe("a refusal in words", () => {
     [refuse("key_not_allowed", { kind: "key-grant", role: "device" }), /the device key of this context may not do it/],
     [
       refuse("no_match", { excluded: { offline: 1 }, explanation: "offline excluded 1" }),
-      /no server meets the conditions now.*\n {2}offline excluded 1$/,
+      /no server meets the conditions now\n {2}offline excluded 1\n {2}offline: not connected now/,
     ],
+    [
+      refuse("no_match", { excluded: { emulated: 1, "region=eu": 2 }, explanation: "region=eu excluded 2, emulated excluded 1" }),
+      /no server meets the conditions now\n {2}region=eu excluded 2, emulated excluded 1\n {2}emulated: has no KVM: --accel any takes [^\n]*$/,
+    ],
+    [refuse("no_match", { excluded: { toString: 1 }, explanation: "toString excluded 1" }), /now\n {2}toString excluded 1$/],
+    [refuse("wrong_state", { state: "final", why: "it has ended" }), /^wrong_state: the lease is in a state that does not allow this\n/],
     [
       refuse("no_referee", { why: "the referee cannot run this job now (no_match)" }),
       /nothing is frozen\n {2}the referee cannot run this job now/,
     ],
-    [refuse("insufficient_funds", { missingNanos: "5000000" }), /does not hold enough.*\n {2}\(missing 0\.0050 credits\)/],
+    [
+      refuse("insufficient_funds", { missingNanos: "5000000" }),
+      /does not hold enough; add credit or lower --budget\n {2}\(missing 0\.0050 credits\)/,
+    ],
     [refuse("insufficient_funds", { requestId: "r-1" }), /does not hold enough[^(]*$/],
     [refuse("internal", { requestId: "r-1" }), /the broker failed.*\n {2}\(request r-1\)$/],
     [refuse("too_late", { windowEndsAt: 1_800_000_000_000 }), /\(windowEndsAt 2027-01-15 08:00:00\)/],

@@ -2,6 +2,7 @@
 import { formatMoney } from "@xenoservers/market";
 import { ERROR_CODES, dateText, visible, type Refusal } from "@xenoservers/protocol";
 import Table from "cli-table3";
+import { stepsFor } from "./exclusions.ts";
 import { print } from "./terminal.ts";
 
 /**
@@ -94,6 +95,10 @@ function keyLines({ facts }: Refusal): string[] {
   return [`key_not_allowed: ${lacks}`, "  use another (xeno context use NAME), or have one granted: xeno token create --scopes …"];
 }
 
+/** Programs look facts up by name; people read them below. */
+const forPeople = (says: string): string =>
+  says.replace(/; see `\w+`(?:(?: (?:and|or) `\w+`)?$|, then(?= ))/, (all) => (all.endsWith("then") ? ";" : ""));
+
 export function describeRefusal(refusal: Refusal): string[] {
   if (refusal.code === "key_not_allowed") return keyLines(refusal);
   const { says, blame } = ERROR_CODES[refusal.code];
@@ -101,8 +106,10 @@ export function describeRefusal(refusal: Refusal): string[] {
   const facts = factsText(refusal.facts);
   // by it the operator finds what failed
   const request = blame === "broker" && requestId !== undefined ? `(request ${plain(requestId)})` : "";
-  const lines = [explanation, why, facts && `(${facts})`, request].filter((line) => line !== undefined && line !== "");
-  return [`${refusal.code}: ${says}`, ...lines.map((line) => `  ${plain(line)}`)];
+  const lines = [explanation, why, facts && `(${facts})`, request, ...stepsFor(refusal.facts["excluded"])].filter(
+    (line) => line !== undefined && line !== "",
+  );
+  return [`${refusal.code}: ${forPeople(says)}`, ...lines.map((line) => `  ${plain(line)}`)];
 }
 
 /** 5_500_000_000n → "5.50 Gfuel". */

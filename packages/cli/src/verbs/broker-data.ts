@@ -16,7 +16,7 @@ const wholePlace = async (folder: string, archive: string | null) => ({
 
 export async function brokerBackup({ file, data, replace, archive }: BrokerBackupInput): Promise<void> {
   const { backup } = await import("@xenoservers/xenocorp");
-  const written = await withBrokerFolder(data, async (folder) => backup(await wholePlace(folder, archive), file, { replace }));
+  const written = await withBrokerFolder(data, false, async (folder) => backup(await wholePlace(folder, archive), file, { replace }));
   print(`${written.rows} rows, log of ${written.logSize} leaves, in ${file}; it holds the broker's keys: keep it secret`);
   if (written.archived === 0) return;
   const leases = countOf(written.archived, "lease");
@@ -26,7 +26,7 @@ export async function brokerBackup({ file, data, replace, archive }: BrokerBacku
 
 export async function brokerRestore({ file, data, archive }: BrokerRestoreInput): Promise<void> {
   const { restore } = await import("@xenoservers/xenocorp");
-  const done = await withBrokerFolder(data, async (folder) => restore(await wholePlace(folder, archive), file));
+  const done = await withBrokerFolder(data, true, async (folder) => restore(await wholePlace(folder, archive), file));
   print(`restored ${done.rows} rows; the log goes on as epoch ${done.epoch}`);
   if (done.receipts > 0) print(`${countOf(done.receipts, "lease")} of the archive, too: start the broker with the same --archive`);
   if (done.archived > done.receipts)
@@ -41,7 +41,7 @@ export async function brokerRestore({ file, data, archive }: BrokerRestoreInput)
 
 export async function brokerCheck({ data, json }: BrokerCheckInput): Promise<void> {
   const { check } = await import("@xenoservers/xenocorp");
-  const report = await withBrokerFolder(data, (folder) => check(place(folder)));
+  const report = await withBrokerFolder(data, false, (folder) => check(place(folder)));
   if (report.problems.length > 0) process.exitCode = 1;
   if (json) return printJson(report);
   print(`books    ${report.balances} balances, ${report.problems.length === 0 ? "all in order" : "WRONG"}`);

@@ -15,7 +15,7 @@ interface Place {
 }
 
 export function placeIn(text: string): Place | null {
-  const [, lease, file] = /^([0-9a-f]{4,64}):(\/.*)$/.exec(text) ?? [];
+  const [, lease, file] = /^([0-9a-f]{4,64}):(\/.*)$/s.exec(text) ?? [];
   return lease === undefined || file === undefined ? null : { lease, file };
 }
 
@@ -41,10 +41,7 @@ async function into(from: string, { lease, file }: Place): Promise<Copy> {
   });
   return {
     ...{ lease, what: path.basename(from) },
-    byShell: async (files, options) => {
-      await copyIn(files, from, file, options);
-      return [];
-    },
+    byShell: (files, options) => copyIn(files, from, file, options),
     async byAgent({ session }) {
       if (!stats.isFile())
         throw new UserError("this guest has no Perl, which copies of folders need there: install it, or copy file by file");

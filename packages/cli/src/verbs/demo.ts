@@ -9,6 +9,7 @@ import { home, saveContext } from "../input/home.ts";
 import type { DemoInput } from "../input/verbs/about.ts";
 import { ownFolder } from "../local/local-socket.ts";
 import { untilTold } from "../local/until-told.ts";
+import { shellWord } from "../output/shell-word.ts";
 import { bold, dim, print, printJson, say } from "../output/terminal.ts";
 import { UserError, mib, money, shortId } from "../output/ui.ts";
 
@@ -89,7 +90,7 @@ async function keepCarl({ url, pins }: Stage, { client, seed }: Person): Promise
 function sayNext({ url }: Stage, folder: string, judged: string | null): void {
   say();
   say(`The market keeps serving at ${url} until Ctrl-C. In another terminal you are Carl:`);
-  say(`  export XENO_HOME=${folder}`);
+  say(`  export XENO_HOME=${shellWord(folder)}`);
   if (judged === null) say("  npx xeno run examples/hello.py      npx xeno ps --all      npx xeno wallet");
   else say(`  npx xeno verify ${shortId(judged)}      npx xeno verify ${shortId(judged)} --tamper      npx xeno wallet`);
 }

@@ -108,19 +108,19 @@ function giveUp({ session, close }: Running, why: Error): never {
   throw new UserError(`${why.message}; ${LEFT_SAYS[session.left ?? "unheard"]}`);
 }
 
-async function detach(running: Running, json: boolean): Promise<void> {
+async function detach(running: Running, { json, quiet }: RunInput): Promise<void> {
   const { session, started, close } = running;
   const first = await Promise.race([started, session.settled(), session.failed]);
   if (first instanceof Error) return giveUp(running, first);
   close();
   if (json) return printJson({ lease: session.lease, detached: true });
   print(session.lease);
-  say(`it runs on; follow it with: xeno attach ${shortId(session.lease)}`);
+  if (!quiet) say(`it runs on; follow it with: xeno attach ${shortId(session.lease)}`);
 }
 
 async function runOnMarket(prepared: Prepared, job: BuiltWork, input: RunInput): Promise<void> {
   const running = await order(prepared, job, input);
-  if (input.detach) return detach(running, input.json);
+  if (input.detach) return detach(running, input);
   const { client, session, joined, close } = running;
   const interrupted = onInterrupt(client, session, { isThere: running.isThere, isJoined: () => joined?.isJoined === true });
   const typedAway = joined?.left.then(() => "detach" as const) ?? interrupted.left;

@@ -5,6 +5,7 @@ import { pagesOf, type MarketClient } from "@xenoservers/sdk";
 import { accountCalled } from "../input/account.ts";
 import { openClient } from "../input/home.ts";
 import { conditionsIn, type SearchInput } from "../input/verbs/search.ts";
+import { stepsFor } from "../output/exclusions.ts";
 import { heldText } from "../output/held.ts";
 import { fromPlace } from "../output/listing.ts";
 import { print, printJson, say } from "../output/terminal.ts";
@@ -24,7 +25,8 @@ export async function search({ conditions, order, on, account, explain, limit, a
   if (found === null) return;
   if (json) return printJson({ ...found, offers });
   if (offers.length === 0) {
-    say(explain ? `no server fits: ${found.explanation}` : "no server fits; --explain says why");
+    if (explain) say(`no server fits: ${found.explanation}`, ...stepsFor(found.excluded).map((each) => `  ${each}`));
+    else say("no server fits; --explain says why");
     process.exitCode = 1;
     return;
   }

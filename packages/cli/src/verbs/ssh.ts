@@ -6,12 +6,11 @@ import path from "node:path";
 import type { SshInput } from "../input/verbs/machine.ts";
 import { hold } from "../machine/hold.ts";
 import { sshReady } from "../machine/ssh-ready.ts";
+import { shellWord } from "../output/shell-word.ts";
 import { UserError, shortId } from "../output/ui.ts";
 
 const SSH_FAILED = 255;
 const OPTIONS = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "ConnectTimeout=15"];
-
-const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
 
 export async function ssh({ lease: id, args, user, identity }: SshInput): Promise<void> {
   const held = await hold(id, null);
@@ -20,7 +19,7 @@ export async function ssh({ lease: id, args, user, identity }: SshInput): Promis
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-ssh-"));
   const script = path.join(folder, "proxy");
   const words = [process.execPath, path.resolve(import.meta.dirname, "../../bin/xeno.js"), "forward", lease, "stdio:22"];
-  await writeFile(script, `#!/bin/sh\nexec ${words.map(quoted).join(" ")}\n`, { mode: 0o700 });
+  await writeFile(script, `#!/bin/sh\nexec ${words.map(shellWord).join(" ")}\n`, { mode: 0o700 });
   try {
     const options = [`ProxyCommand=${script}`, ...OPTIONS].flatMap((option) => ["-o", option]);
     const more = [...(user === null ? [] : ["-l", user]), ...(identity === null ? [] : ["-i", identity])];

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { createReadStream, type Stats } from "node:fs";
 import { lstat, readdir, readlink } from "node:fs/promises";
 import path from "node:path";
+import { visible } from "@xenoservers/protocol";
 import { GuestFileError, type GuestFiles, type Owner } from "./files.ts";
 import { UnderWay } from "./under-way.ts";
 
@@ -107,8 +108,7 @@ class CopyIn {
     const { stats, file } = local;
     if (stats.isDirectory()) await this.#underWay.add(this.#files.folder(target, FOLDER_MODE_WHILE, this.#owner(local)));
     else if (stats.isSymbolicLink()) await this.#underWay.add(this.#files.link(target, await readlink(file), this.#owner(local)));
-    else if (stats.isFile()) await this.#file(local, target);
-    else throw new Error(`${file} is no file, folder or link: it cannot be copied`);
+    else await this.#file(local, target);
   }
 
   async all(found: readonly Local[], target: string): Promise<void> {
@@ -132,10 +132,19 @@ async function targetIn(files: GuestFiles, source: string, stats: Stats, target:
   return target.replace(/\/+$/, "") || "/";
 }
 
-/** Throws GuestFileError with what the guest says; files that had come whole are there then. */
-export async function copyIn(files: GuestFiles, source: string, target: string, options: CopyOptions): Promise<void> {
+/** Sockets, pipes and devices mean nothing on another machine. */
+const canGo = ({ stats }: Local): boolean => stats.isDirectory() || stats.isSymbolicLink() || stats.isFile();
+
+/**
+ * Throws GuestFileError with what the guest says; files that had come whole are there then. Returns what was left out, a line each, as
+ * copies out of the guest do.
+ */
+export async function copyIn(files: GuestFiles, source: string, target: string, options: CopyOptions): Promise<string[]> {
   const stats = await lstat(source);
-  const found = await walk(source, "", []);
+  const all = await walk(source, "", []);
+  const found = all.filter(canGo);
+  if (found.length === 0) throw new Error(`${source} is no file, folder or link: it cannot be copied`);
   const bytes = found.reduce((all, { stats: each }) => all + (each.isFile() ? each.size : 0), 0);
   await new CopyIn(files, options, bytes).all(found, await targetIn(files, source, stats, target));
+  return all.filter((local) => !canGo(local)).map(({ at }) => `${visible(at)}: it is no file, folder or link`);
 }

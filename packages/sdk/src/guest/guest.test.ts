@@ -1,7 +1,9 @@
 /** Programs and files through the shell that guests run (guests/src/qemu/init/shell.pl), here on this machine itself. */
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { chmod, lstat, mkdir, mkdtemp, readFile, readdir, readlink, rm, symlink, truncate, utimes, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import type { Duplex, Readable } from "node:stream";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -227,6 +229,24 @@ describe.skipIf(!hasPerl)("a guest's shell", () => {
     socket.destroy();
   });
 
+  it("hears the end of its input, too, where it takes the terminal over after it was typed", async () => {
+    const program = `
+      use POSIX;
+      vec(my $ready, 0, 1) = 1;
+      select($ready, undef, undef, undef); # the end is there, and not read
+      my $mode = POSIX::Termios->new;
+      $mode->getattr(0);
+      $mode->setlflag($mode->getlflag & ~(ICANON | ECHO));
+      $mode->setattr(0, TCSANOW);
+      $| = 1;
+      print "ready> ";
+      while (sysread STDIN, my $key, 1) { exit 7 if $key eq "\x04" }`;
+    const taking = await start({ args: ["perl", "-e", program], terminal: { columns: 80, rows: 24 } });
+    taking.stdin.end();
+    expect(await text(taking.stdout)).toContain("ready> ");
+    expect(await taking.ended).toEqual({ exitCode: 7, why: null });
+  });
+
   describe("files", () => {
     const open = () => GuestFiles.open(linkTo(port()));
     async function both<T>(use: (files: GuestFiles) => Promise<T>): Promise<T> {
@@ -255,6 +275,20 @@ describe.skipIf(!hasPerl)("a guest's shell", () => {
     }
     const names = async (of: string): Promise<string[]> => (await readdir(of, { recursive: true })).sort();
 
+    it("leave nobody waiting behind, however many they are", async () => {
+      const warned: string[] = [];
+      const warn = ({ name }: Error): void => void warned.push(name);
+      process.on("warning", warn);
+      try {
+        await into(await tree("from"), at("guest"));
+        await out(at("guest"), at("back"));
+        await new Promise((resolve) => setImmediate(resolve)); // a warning is told in a later turn
+      } finally {
+        process.off("warning", warn);
+      }
+      expect(warned).toEqual([]);
+    });
+
     it("go in and out as they are: modes, times, links, empty folders", async () => {
       const from = await tree("from");
       await into(from, at("guest"));
@@ -278,13 +312,26 @@ describe.skipIf(!hasPerl)("a guest's shell", () => {
       await into(path.join(from, "big"), at("there/program")); // over what is there
       expect((await lstat(at("there/program"))).size).toBe(2 * MIB + 1);
       await expect(into(path.join(from, "big"), at("there/new/"))).rejects.toThrow("is no folder");
-      await expect(into(path.join(from, "big"), at("there/deep"))).resolves.toBeUndefined();
+      await expect(into(path.join(from, "big"), at("there/deep"))).resolves.toEqual([]);
       await expect(into(path.join(from, "big"), at("no/such"))).rejects.toThrow("No such file");
       await expect(out(at("no/such"), at("x"))).rejects.toThrow("No such file");
       await expect(out(path.join(from, "big"), at("no-folder/"))).rejects.toThrow("there is no folder");
       await mkdir(at("local"));
       await out(path.join(from, "link"), at("local"));
       expect(await readFile(at("local/link"), "utf8")).toBe("#!/bin/sh\n");
+    });
+
+    it("leave out what means nothing elsewhere, by name, and bring the rest", async () => {
+      const from = await tree("from");
+      const socket = createServer().listen(path.join(from, "deep/soc\nket"));
+      await once(socket, "listening");
+      try {
+        expect(await into(from, at("guest"))).toEqual([expect.stringMatching(/^deep\/soc.+ket: it is no file, folder or link$/)]);
+        await expect(into(path.join(from, "deep/soc\nket"), at("alone"))).rejects.toThrow("it cannot be copied");
+      } finally {
+        socket.close();
+      }
+      expect(await names(at("guest"))).toEqual(await names(from));
     });
 
     it("that were cut off go on where they were, and have no name before they are whole", async () => {

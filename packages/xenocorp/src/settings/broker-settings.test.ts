@@ -42,6 +42,7 @@ it.each([
   ['keep_event = "30d"', "keep_event: there is no such key; is keep_events meant?"],
   ["[keep]\nevents = 1", "keep: there is no such key"],
   ["port = ", "is not TOML"],
+  ['port = 1\nname = "a"\nport = 2\n', /is not TOML: .* \(line 3\)$/],
 ])("%s is refused: %s", async (toml, says) => {
   await expect(open(toml)).rejects.toThrow(says);
   await expect(open(toml)).rejects.toThrow(file);

@@ -20,18 +20,18 @@ async function read(toml: string) {
 const policy = (line: string): string => `[policy]\n${line}\n`;
 const capacity = (line: string): string => `[capacity]\n${line}\n`;
 
-const HOURS = "times go from 00:00 to 24:00";
+const HOURS = "write times as 08:00, from 00:00 to 24:00";
 const AMOUNT = 'write an amount of the market\'s currency from 0 to 999999.999999999, such as "0.02"';
 
 it.each([
-  [policy('hours = "99:99-77:88"'), `policy.hours: "99:99-77:88": "99:99-77:88": ${HOURS}`],
-  [policy('hours = "08:60-10:00"'), `policy.hours: "08:60-10:00": "08:60-10:00": ${HOURS}`],
-  [policy('hours = "24:00-10:00"'), `policy.hours: "24:00-10:00": "24:00-10:00": ${HOURS}`],
-  [policy('hours = "20:00-24:01"'), `policy.hours: "20:00-24:01": "20:00-24:01": ${HOURS}`],
+  [policy('hours = "99:99-77:88"'), `policy.hours: "99:99-77:88": ${HOURS}`],
+  [policy('hours = "08:60-10:00"'), `policy.hours: "08:60-10:00": ${HOURS}`],
+  [policy('hours = "24:00-10:00"'), `policy.hours: "24:00-10:00": ${HOURS}`],
+  [policy('hours = "20:00-24:01"'), `policy.hours: "20:00-24:01": ${HOURS}`],
   [policy("hours = 8"), 'policy.hours: 8: write times, such as "22:00-06:00" or "mon-fri 18:00-08:00, sat-sun 00:00-24:00"'],
   [policy("hours = []"), "policy.hours: []: write times"],
   [policy('hours = "08:00-08:00"'), '"08:00-08:00" begins when it ends: write 00:00-24:00 for a whole day, or leave it out'],
-  [policy('hours = "mon-fri 8:00-18:00"'), '"mon-fri 8:00-18:00": times go from 00:00 to 24:00'],
+  [policy('hours = "mon-fri 8:00-18:00"'), 'hours: "mon-fri 8:00-18:00": write times as 08:00, from 00:00 to 24:00'],
   [policy('hours = "mon-fry 08:00-18:00"'), '"mon-fry 08:00-18:00": fry is no day: write mon, tue, wed, thu, fri, sat, sun'],
   [policy('hours = "08:00-10:00,"'), '"" is no range of times: write some such as "22:00-06:00"'],
   [policy('hours = ["08:00-10:00", "weekends"]'), '"weekends" is no range of times'],

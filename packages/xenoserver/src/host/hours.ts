@@ -42,7 +42,8 @@ function rangeIn(text: string): Hours {
   const unknown = [firstName, lastName].find((name) => dayOf(name) < 0);
   if (unknown !== undefined) return { ok: false, why: `${quoted}: ${unknown} is no day: write ${DAYS.join(", ")}` };
   const [from, to] = [minuteOf(fromText), minuteOf(toText)];
-  if (from === null || to === null || from === DAY_MINUTES) return { ok: false, why: `${quoted}: times go from 00:00 to 24:00` };
+  if (from === null || to === null || from === DAY_MINUTES)
+    return { ok: false, why: `${quoted}: write times as 08:00, from 00:00 to 24:00` };
   if (from === to) return { ok: false, why: `${quoted} begins when it ends: write 00:00-24:00 for a whole day, or leave it out` };
   const days = daysFrom(dayOf(firstName), dayOf(lastName));
   const long = to > from ? to - from : to - from + DAY_MINUTES;

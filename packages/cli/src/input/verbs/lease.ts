@@ -1,15 +1,14 @@
 import { countOrAll, parseAmount, parseDurationMs } from "../parse.ts";
-import { data, flag, inputOf, json, needed, rest, text, valueOr, word, wordAs, type InputOf } from "../verb.ts";
+import { data, flag, inputOf, json, leaseWord, leaseWords, needed, text, valueOr, word, wordAs, type InputOf } from "../verb.ts";
 
-/** One lease by the first letters of its id. */
-export const leaseInput = inputOf({ lease: word }, { json });
+export const leaseInput = inputOf({ lease: leaseWord }, { json });
 export type LeaseInput = InputOf<typeof leaseInput>;
 
-export const extendInput = inputOf({ lease: word, duration: wordAs(parseDurationMs) }, { json });
+export const extendInput = inputOf({ lease: leaseWord, duration: wordAs(parseDurationMs) }, { json });
 export type ExtendInput = InputOf<typeof extendInput>;
 
 export const objectInput = inputOf(
-  { lease: word },
+  { lease: leaseWord },
   {
     reason: needed("--reason <text>", "what is wrong with the settlement"),
     expected: valueOr("--expected <amount>", "what you should have paid, or been paid for", "0", parseAmount),
@@ -19,11 +18,11 @@ export const objectInput = inputOf(
 );
 export type ObjectInput = InputOf<typeof objectInput>;
 
-export const auditInput = inputOf({ leases: rest }, { json });
+export const auditInput = inputOf({ leases: leaseWords }, { json });
 export type AuditInput = InputOf<typeof auditInput>;
 
 export const disputeInput = inputOf(
-  { lease: word },
+  { lease: leaseWord },
   {
     budget: valueOr("--budget <amount>", "at most this for the referee's run", "1.00", parseAmount),
     yes: flag("-y, --yes", "do not ask about the deposit"),
@@ -33,7 +32,7 @@ export const disputeInput = inputOf(
 export type DisputeInput = InputOf<typeof disputeInput>;
 
 export const appealInput = inputOf(
-  { lease: word },
+  { lease: leaseWord },
   {
     budget: valueOr("--budget <amount>", "at most this for the second referee's run", "1.00", parseAmount),
     yes: flag("-y, --yes", "do not ask about the cost"),
@@ -43,18 +42,18 @@ export const appealInput = inputOf(
 export type AppealInput = InputOf<typeof appealInput>;
 
 export const attachInput = inputOf(
-  { lease: word },
+  { lease: leaseWord },
   {
     out: text("--out <dir>", "what the job leaves in /out comes here"),
     stdin: flag("-i, --stdin", "what is typed or piped in here goes to its program, which was run with -i"),
   },
 );
 export type AttachInput = InputOf<typeof attachInput>;
-export const logsInput = inputOf({ lease: word }, { follow: flag("-f, --follow", "and what comes") });
+export const logsInput = inputOf({ lease: leaseWord }, { follow: flag("-f, --follow", "and what comes") });
 export type LogsInput = InputOf<typeof logsInput>;
-export const fetchInput = inputOf({ lease: word }, { out: needed("--out <dir>", "where to") });
+export const fetchInput = inputOf({ lease: leaseWord }, { out: needed("--out <dir>", "where to") });
 export type FetchInput = InputOf<typeof fetchInput>;
-export const resultInput = inputOf({ lease: word }, { out: text("--out <dir>", "what the job left in /out comes here"), json });
+export const resultInput = inputOf({ lease: leaseWord }, { out: text("--out <dir>", "what the job left in /out comes here"), json });
 export type ResultInput = InputOf<typeof resultInput>;
 
 export const psInput = inputOf(

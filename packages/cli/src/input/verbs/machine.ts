@@ -1,10 +1,10 @@
 import { countTo, parseAmount, parseDurationMs } from "../parse.ts";
-import { flag, inputOf, json, many, negation, rest, text, valueOr, word, wordAs, type InputOf } from "../verb.ts";
+import { flag, inputOf, json, leaseWord, many, negation, rest, text, valueOr, word, wordAs, type InputOf } from "../verb.ts";
 
 const FORKS_MAX = 64;
 
 export const forkInput = inputOf(
-  { lease: word, count: wordAs(countTo(FORKS_MAX)) },
+  { lease: leaseWord, count: wordAs(countTo(FORKS_MAX)) },
   {
     budget: valueOr("--budget <amount>", "for each", "1.00", parseAmount),
     maxTime: valueOr("--max-time <duration>", "for each", "1h", parseDurationMs),
@@ -13,10 +13,10 @@ export const forkInput = inputOf(
 );
 export type ForkInput = InputOf<typeof forkInput>;
 
-export const consoleInput = inputOf({ lease: word }, {});
+export const consoleInput = inputOf({ lease: leaseWord }, {});
 export type ConsoleInput = InputOf<typeof consoleInput>;
 export const execInput = inputOf(
-  { lease: word, command: rest },
+  { lease: leaseWord, command: rest },
   {
     terminal: flag("-t, --tty", "with a terminal of this one's size; without a program: the user's shell"),
     stdin: flag("-i, --stdin", "send standard input (what is piped in always is)"),
@@ -33,10 +33,10 @@ export const copyInput = inputOf(
   { archive: flag("-a, --archive", "keep owners, too (modes and times always are)") },
 );
 export type CopyInput = InputOf<typeof copyInput>;
-export const forwardInput = inputOf({ lease: word, ports: word }, {});
+export const forwardInput = inputOf({ lease: leaseWord, ports: word }, {});
 export type ForwardInput = InputOf<typeof forwardInput>;
 export const sshInput = inputOf(
-  { lease: word, args: rest },
+  { lease: leaseWord, args: rest },
   { user: text("-l, --user <name>", "as this user"), identity: text("-i, --identity <file>", "with this key") },
 );
 export type SshInput = InputOf<typeof sshInput>;

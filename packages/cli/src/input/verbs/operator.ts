@@ -4,8 +4,10 @@ import {
   parseAmount,
   parseDurationMs,
   parseHostPort,
+  parseParty,
   parsePercent,
   parsePort,
+  parseServer,
   parseTime,
   parseWitness,
 } from "../parse.ts";
@@ -72,7 +74,7 @@ export const brokerOverviewInput = inputOf({ url: word }, { json, data });
 export type BrokerOverviewInput = InputOf<typeof brokerOverviewInput>;
 
 export const creditInput = inputOf(
-  { party: word, amount: wordAs(parseAmount) },
+  { party: wordAs(parseParty), amount: wordAs(parseAmount) },
   {
     reference: textOr("--reference <text>", "what names the payment; it counts once", ""),
     source: choiceOr("--source <source>", "", ["operator", "card", "bank"], "operator"),
@@ -81,11 +83,11 @@ export const creditInput = inputOf(
 );
 export type CreditInput = InputOf<typeof creditInput>;
 export const suspendInput = inputOf(
-  { party: word },
+  { party: wordAs(parseParty) },
   { reason: needed("--reason <text>", "said in the public log"), lift: flag("--lift", "let it back in"), data },
 );
 export type SuspendInput = InputOf<typeof suspendInput>;
-export const refereeInput = inputOf({ server: word }, { remove: flag("--remove", "no more"), data });
+export const refereeInput = inputOf({ server: wordAs(parseServer) }, { remove: flag("--remove", "no more"), data });
 export type RefereeInput = InputOf<typeof refereeInput>;
 export const feeInput = inputOf(
   { part: wordAs(parsePercent) },

@@ -15,7 +15,7 @@
 #              ◀────── x CODE, or f CODE WORDS       it has ended, or could not be started; the next R may come
 # Each is u32 length of what follows the letter, the letter, bytes.
 my ($root, $facts, @ports) = @ARGV;
-my ($page, $frame_max, $ahead_max) = (65536, 1 << 20, 1 << 19);
+my ($page, $frame_max, $ahead_max, $ends_max) = (65536, 1 << 20, 1 << 19, 16);
 my ($NONBLOCK, $ASYNC, $GETFL, $SETFL, $SETOWN) = (04000, 020000, 3, 4, 8);
 # no daemon is connected; a signal says when one is
 my $LOOK_S = 10;
@@ -276,7 +276,7 @@ sub start {
   }
   close $why_w;
   nonblocking($_) for grep { defined } $in_w, $out_r, $err_r;
-  @$s{qw(pid why stdin stdout stderr tty pending taken over)} = ($pid, $why_r, $in_w, $out_r, $err_r, exists $set->{tty}, '', 0, 0);
+  @$s{qw(pid why stdin stdout stderr tty pending taken over again)} = ($pid, $why_r, $in_w, $out_r, $err_r, exists $set->{tty}, '', 0, 0, 0);
   @$s{qw(waits said)} = ($s->{tty}, '');
 }
 
@@ -331,15 +331,18 @@ sub feed {
     if ($s->{taken} >= $page || $s->{pending} eq '') { told($s, 'c', pack('N', $s->{taken})) if $s->{taken}; $s->{taken} = 0 }
   }
   return unless $s->{over} && $s->{pending} eq '' && $s->{stdin};
-  if ($s->{tty}) { syswrite($s->{stdin}, "\x04"); $s->{over} = 0 }    # the end, as it is typed
+  if ($s->{tty}) { syswrite($s->{stdin}, "\x04"); @$s{qw(over again)} = (0, $ends_max) }    # the end, as it is typed
   else { close $s->{stdin}; $s->{stdin} = undef }
 }
+
+# a program that takes the terminal over after the end was typed (a shell's line editor) never sees it: it is typed again to what it prints
+sub end_again { my ($s) = @_; $s->{again}--; syswrite($s->{stdin}, "\x04") }
 
 # whether there is more to come
 sub print_of {
   my ($s, $name, $letter) = @_;
   my $n = sysread($s->{$name}, my $bytes, $page);
-  if ($n) { told($s, $letter, $bytes); return 1 }
+  if ($n) { told($s, $letter, $bytes); end_again($s) if $s->{again} && $s->{stdin}; return 1 }
   return 0 if !defined $n && $! == 11;    # EAGAIN
   close $s->{$name} unless $s->{tty};
   $s->{$name} = undef;
@@ -358,7 +361,7 @@ sub finished {
   }
   heed($s) if $s->{why};
   if ($s->{said} =~ /^\d+ /) { told($s, 'f', $s->{said}) } else { told($s, 'x', ($status & 127) ? 128 + ($status & 127) : $status >> 8) }
-  delete @$s{qw(pid why stdin stdout stderr tty pending taken over waits said status)};
+  delete @$s{qw(pid why stdin stdout stderr tty pending taken over again waits said status)};
 }
 
 sub reap {

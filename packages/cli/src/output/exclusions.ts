@@ -1,0 +1,30 @@
+/** What a customer can do about the conditions that left servers out. Who controls the input: the broker, which names the conditions. */
+
+/** By what `exclusionOf` of the market and the desk's own reasons are called. */
+const STEPS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    offline: "not connected now: wait, or look whether it runs",
+    clock: "its clock is off: its owner has to set it",
+    cooling: "rests after orders that it missed: wait some minutes",
+    "not-yours": "--on mine leaves out the servers of others",
+    driver: "runs no work of this kind: machines and images need an owner with QEMU",
+    emulated: "has no KVM: --accel any takes machines that are emulated in software, slower",
+    egress: "its owner allows less of a network than --egress asks for",
+    assurance: "does not offer this --assurance",
+    duration: "is let for less time than that: lower --max-time",
+    "max-price": "costs more than --max-price",
+    capacity: "has not so much free now: lower --cpu, --mem or --disk, or wait until a lease there ends (xeno search shows what is free)",
+    terms: "made its offer under other terms: try again in a moment",
+    budget: "could cost more than --budget",
+    stake: "its owner has not put down the stake for it: --assurance isolated asks for none",
+  }),
+);
+
+/** A line for each condition that left servers out and that something can be done about. */
+export function stepsFor(excluded: unknown): string[] {
+  if (typeof excluded !== "object" || excluded === null) return [];
+  return Object.keys(excluded).flatMap((why) => {
+    const step = STEPS.get(why);
+    return step === undefined ? [] : [`${why}: ${step}`];
+  });
+}
