@@ -28,6 +28,7 @@ export class Control {
     this.#hasNetwork = hasNetwork;
     this.agent = new GuestAgent(boxPath(vm.folder, VM_FILES.agent));
     this.shell = new ShellPorts(vm.folder, this.agent, wakeShell);
+    vm.onPortClosed((device) => this.shell.closed(device));
     this.namespace = new NetNamespace(vm.handle.id.pid);
   }
 

@@ -55,6 +55,8 @@ const at = (name: string): string => `/w/${name}`;
 export const SHELL_PORTS = 4;
 export const shellPortName = (index: number): string => `xeno.shell${index}`;
 export const shellSocket = (index: number): string => `shell${index}.sock`;
+/** As QEMU's events name it. */
+export const shellDevice = (index: number): string => `port-shell${index}`;
 
 /** What QEMU needs beside the guest's memory: its own code and buffers, translated code where it emulates, and device memory. */
 export const VM_OVERHEAD_MIB = { kvm: 64, tcg: 192 } as const;
@@ -155,7 +157,10 @@ const socketChardev = (id: string, name: string): string[] => ["-chardev", `sock
 /** Ports by name on one virtio-serial device: the guest agent, its shell's, and of an OCI guest its job, its input and its output. */
 function ports({ spec }: PlanInput): string[] {
   const bus = spec.machine === "microvm" ? "virtio-serial-device" : "virtio-serial-pci";
-  const port = (name: string, chardev: string): string[] => ["-device", `virtserialport,bus=ports.0,chardev=${chardev},name=${name}`];
+  const port = (name: string, chardev: string): string[] => [
+    "-device",
+    `virtserialport,bus=ports.0,chardev=${chardev},name=${name},id=port-${chardev}`,
+  ];
   const args = [
     "-device",
     `${bus},id=ports,max_ports=16`,

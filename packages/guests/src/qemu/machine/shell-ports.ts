@@ -10,7 +10,7 @@ import path from "node:path";
 import { Duplex } from "node:stream";
 import { NO_SHELL, WholeFrames, frame } from "@xenoservers/protocol/channel";
 import type { GuestAgent } from "./agent.ts";
-import { SHELL_PORTS, shellPortName, shellSocket } from "./plan.ts";
+import { SHELL_PORTS, shellDevice, shellPortName, shellSocket } from "./plan.ts";
 import { QmpError, connectSocket } from "./qmp.ts";
 import { boxPath } from "./vm.ts";
 
@@ -180,6 +180,11 @@ export class ShellPorts {
   #drop(port: Port): void {
     port.socket?.destroy();
     port.isTaken = false;
+  }
+
+  /** What listened there has gone, and the program that it ran with it. */
+  closed(device: string): void {
+    this.#ports.find(({ index }) => shellDevice(index) === device)?.socket?.destroy();
   }
 
   close(): void {

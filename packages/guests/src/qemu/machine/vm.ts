@@ -171,6 +171,7 @@ export class Vm {
   #stopping = false;
   readonly #qmp: JsonLines;
   #changed: () => void = () => {};
+  #portClosed: (device: string) => void = () => {};
   readonly #timer: NodeJS.Timeout;
   readonly #watcher: FSWatcher;
 
@@ -199,6 +200,11 @@ export class Vm {
     if (status === "guest-panicked") this.#end({ kind: "panic" });
   }
 
+  /** Called whenever the guest closes one of its ports, with the device's name (plan.ts). */
+  onPortClosed(closed: (device: string) => void): void {
+    this.#portClosed = closed;
+  }
+
   /** Called whenever there may be new output. */
   onChange(changed: () => void): void {
     this.#changed = changed;
@@ -212,6 +218,7 @@ export class Vm {
     if (event.event === "SHUTDOWN")
       this.#end(this.#stopping ? { kind: "stopped" } : { kind: "shutdown", isReset: event.data["reason"] === "guest-reset" });
     if (event.event === "GUEST_PANICKED") this.#end({ kind: "panic" });
+    if (event.event === "VSERPORT_CHANGE" && event.data["open"] === false) this.#portClosed(String(event.data["id"]));
     this.#changed();
   }
 
