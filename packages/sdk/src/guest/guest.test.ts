@@ -210,6 +210,9 @@ describe.skipIf(!hasPerl)("a guest's shell", () => {
     const pid = Number(String(await new Promise((resolve) => gone.stdout.once("data", resolve))));
     gone.kill();
     await expect(gone.ended).rejects.toThrow("link went down");
+    // what runs it ends without a word
+    const left = await GuestProgram.start({ shell: async (wire: Duplex) => void wire.end() } as unknown as MachineLink, { args: ["true"] });
+    await expect(left.ended).rejects.toThrow("link went down");
     const isThere = (): boolean => spawnSync("kill", ["-0", String(pid)]).status === 0;
     await until(() => !isThere());
   });

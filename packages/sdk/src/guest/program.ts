@@ -35,6 +35,7 @@ const PIECE_BYTES = 56 * 1024;
 /** How far its standard input is written ahead of what it has read. */
 const AHEAD_BYTES_MAX = 512 * 1024;
 const COUNT_BYTES = 4;
+const GONE = "the link went down, and the program in the guest with it";
 
 const sizeOf = ({ columns, rows }: WindowSize): string => `${columns}x${rows}`;
 
@@ -99,8 +100,13 @@ export class GuestProgram {
     this.#wire = new Duplex({
       read: () => {},
       write: (bytes: Uint8Array, _, done) => void this.#receive(bytes).then(() => done(), done),
+      // what runs it in the guest has gone, and has not said how the program ended
+      final: (done) => {
+        this.#over(new Error(GONE));
+        done();
+      },
       destroy: (error, done) => {
-        this.#over(error ?? new Error("the link went down, and the program in the guest with it"));
+        this.#over(error ?? new Error(GONE));
         done(error);
       },
     });
