@@ -18,6 +18,9 @@ it.each([
   ["--rounds 20 x.py", "--rounds 20 x.py"],
   ["x.py --cpu=2 -x", "x.py --cpu=2 -- -x"],
   ["x.py - -l", "x.py - -- -l"],
+  ["x.wasm -i 12 -o 60", "x.wasm -- -i 12 -o 60"],
+  ["x.wasm --cpu 2 -t one", "x.wasm --cpu 2 -- -t one"],
+  ["-it -u root -w /srv debian:12 ls -l", "-it -u root -w /srv debian:12 ls -- -l"],
   ["--help", "--help"],
 ])("%s is read as %s", (typed, read) => {
   expect(separated(command.options, typed.split(" ")).join(" ")).toBe(read);

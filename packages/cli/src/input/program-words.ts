@@ -6,9 +6,11 @@ const optionOf = (options: readonly Option[], word: string): Option | undefined 
   return options.find(({ long, short }) => long === name || short === name);
 };
 
+const isShort = (word: string): boolean => /^-[^-]/.test(word);
+
 /**
- * Behind the first word that is no option (the program) the first option that is not ours is the program's, with all that follows it:
- * `job.py --label x --rounds 20` has one of each. A `--` says where that is, whatever stands behind it.
+ * Behind the first word that is no option (the program) the first option that is not ours, and the first of one letter, is the program's,
+ * with all that follows it: `job.py --label x --rounds 20` has one of each. A `--` says where that is, whatever stands behind it.
  */
 export function separated(options: readonly Option[], argv: readonly string[]): string[] {
   let hasProgram = false;
@@ -20,7 +22,7 @@ export function separated(options: readonly Option[], argv: readonly string[]): 
       continue;
     }
     const ours = optionOf(options, word);
-    if (!ours && hasProgram) return [...argv.slice(0, i), "--", ...argv.slice(i)];
+    if (hasProgram && (!ours || isShort(word))) return [...argv.slice(0, i), "--", ...argv.slice(i)];
     if (ours?.required && !word.includes("=")) i++;
   }
   return [...argv];
