@@ -22,6 +22,7 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
   "reads folders and words of whoever runs it": [
     ...["cli/src/input/job-from-args.ts#parseJob", "cli/src/input/vm-from-args.ts#parseVm", "sdk/src/tree.ts#readTree"],
     ...["guests/src/qemu/network/addresses.ts#parseRanges", "cli/src/input/parse.ts#parseHostPort"],
+    ...["cli/src/input/parse.ts#parseLease", "cli/src/input/parse.ts#parseParty", "cli/src/input/parse.ts#parseServer"],
     "market/src/duration.ts#parseDuration",
   ],
   "is played by receipt, evidence and document, which call it or what it calls": [
