@@ -122,21 +122,19 @@ async function copies(session: Session, client: TestMarket["customer"], folder: 
     peer: "the guest agent, four requests under way",
     peerValue: rate(AGENT_MIB, ms),
   });
+  const each = (name: string, ms: number, agentMs: number): Figure[] => [
+    report(`copy ${name} a machine`, rate(STREAM_MIB, ms), "MB/s", peer(agentMs), null),
+    report(`20 MB ${name} a machine`, (COPY_MB * 1_000) / rate(STREAM_MIB, ms), "ms", null, 1_000),
+  ];
   return [
-    {
-      ...report("copy into a machine", rate(STREAM_MIB, inMs), "MB/s", peer(agentInMs), null),
-      ok: rate(STREAM_MIB, inMs) >= COPY_MB_PER_S,
-    },
-    {
-      ...report("copy out of a machine", rate(STREAM_MIB, outMs), "MB/s", peer(agentOutMs), null),
-      ok: rate(STREAM_MIB, outMs) >= COPY_MB_PER_S,
-    },
+    ...each("into", inMs, agentInMs),
+    ...each("out of", outMs, agentOutMs),
     report("a program in a machine, asked for → its end", execMs, "ms", { peer: "the guest agent", peerValue: agentExecMs }, 1),
   ];
 }
 
-/** What an image of ours is to take and give. */
-const COPY_MB_PER_S = 20;
+/** What an image of ours is to take and give in a second. */
+const COPY_MB = 20;
 
 /** The process of that market's one machine. */
 async function machinePid(folder: string): Promise<number> {
@@ -165,6 +163,14 @@ function drained(session: Session): Promise<void> {
   });
 }
 
+/** How long it took the first time that the guest listened: it serves one after the other, and begins anew in between. */
+async function served(what: () => Promise<unknown>): Promise<number> {
+  for (;;) {
+    const took = await timed(what).catch(() => null);
+    if (took !== null) return took;
+  }
+}
+
 async function ports(session: Session, market: TestMarket): Promise<Figure> {
   await until(() =>
     drained(session).then(
@@ -179,7 +185,12 @@ async function ports(session: Session, market: TestMarket): Promise<Figure> {
       const child = spawn("nsenter", ["--target", String(inside), "--net", "bash", "-c", read], { stdio: "inherit" });
       child.once("exit", (code) => (code === 0 ? resolve() : reject(new Error("QEMU's own port gave less"))));
     });
-  const [ours, qemus] = await inTurns(() => drained(session), direct, ROUNDS);
+  const times: [ours: number[], qemus: number[]] = [[], []];
+  for (let i = 0; i < ROUNDS; i++) {
+    times[0].push(await served(() => drained(session)));
+    times[1].push(await served(direct));
+  }
+  const [ours, qemus] = times.map((each) => quantile(each, 0.5)) as [number, number];
   return report(`${STREAM_MIB} MiB from a machine's port`, ours, "ms", { peer: "QEMU's own hostfwd", peerValue: qemus }, 2);
 }
 
