@@ -184,6 +184,16 @@ machines("an image's program", () => {
     expect("stdout" in came && came.stdout).toMatch(/^\/dev\/pts\/0\r\n40 132\r\nhello\r\n[^]*and no more\r\n$/);
   });
 
+  it("hears the end of its input also where it takes the terminal over after it was typed, as a shell's line editor does", async () => {
+    const came = await sh("sleep 1; exec sh -i", held({ stdin: true, terminal: { rows: 24, columns: 80 } }), {
+      async meanwhile({ controls: { stdin } }) {
+        await until(async () => stdin?.taken === 0);
+        expect(await stdin?.receive(0, Buffer.alloc(0), true)).toBeNull();
+      },
+    });
+    expect(came).toMatchObject(ended("completed", 0));
+  });
+
   describe("is asked to end", () => {
     const loop = "while :; do sleep 0.1; done";
     const asked = (script: string, over: Over = {}, wanted: Partial<Wanted> = {}, withinMs = AMPLE_MS): Promise<Came> =>

@@ -77,7 +77,9 @@ machines("a machine's shell", () => {
     });
     const pid = await new Promise<string>((resolve) => child.stdout.once("data", (bytes: Buffer) => resolve(bytes.toString().trim())));
     expect(pid).toMatch(/^\d+$/);
+    const ended = new Promise((resolve) => child.once("exit", resolve));
     child.kill("SIGTERM");
+    expect(await ended).toBe(128 + 15);
     await until(async () => !(await exec("-u", "root", "cat /proc/*/cmdline 2>/dev/null")).stdout.includes("100001"));
   });
 

@@ -1,4 +1,5 @@
 /** `xeno exec`: a program in the machine, with its streams, its terminal and its exit code. */
+import { constants } from "node:os";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { GuestProgram, isWithoutShell, type ProgramEnd } from "@xenoservers/sdk";
@@ -10,6 +11,10 @@ import { joinTerminal, windowOf } from "../machine/typing.ts";
 import { printJson, say, showRaw, type Stream } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+type Signal = (typeof SIGNALS)[number];
+/** As a shell says of a program that a signal ended: this and its number. */
+const SIGNALLED = 128;
 /** Of what `--json` holds of each stream. */
 const JSON_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -64,19 +69,28 @@ async function follow(held: Held, input: ExecInput): Promise<ProgramEnd> {
   const { user, workdir } = input;
   const program = await GuestProgram.start(held.session.machine, {
     args,
-    ...(input.env.length === 0 && !isTyped ? {} : { env: [...(isTyped ? [variable("TERM")] : []), ...input.env.map(variable)] }),
+    ...(input.env.length === 0 && !isTyped
+      ? {}
+      : { env: [...(isTyped && process.env["TERM"] !== undefined ? [variable("TERM")] : []), ...input.env.map(variable)] }),
     ...(user === null ? {} : { user }),
     ...(workdir === null ? {} : { workdir }),
     ...(isTyped ? { terminal: windowOf() } : {}),
   });
   const undo = isTyped ? joinTerminal(program) : () => {};
   // a signal that ends this side ends what it started there
-  const killed = (): void => program.kill();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, killed);
+  let killedBy: Signal | null = null;
+  for (const signal of SIGNALS)
+    process.once(signal, () => {
+      killedBy = signal;
+      program.kill();
+    });
   try {
     feed(program, input, isTyped);
     await shown(program, input.json);
     return await program.ended;
+  } catch (error) {
+    if (killedBy === null) throw error;
+    return { exitCode: SIGNALLED + constants.signals[killedBy], why: null };
   } finally {
     undo();
   }

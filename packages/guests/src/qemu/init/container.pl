@@ -12,6 +12,7 @@ my $new_pid = 0x20000000;
 my $new_others = 0x0e020000;    # mount, cgroup, UTS, IPC
 my $text_max = 4 << 20;
 my $input_max = 65536;
+my $ends_max = 16;
 my ($ro, $nosuid, $nodev, $noexec) = (1, 2, 4, 8);
 
 sub mounted { my ($what, $at, $type, $flags, $data) = @_; return syscall(165, "$what", "$at", "$type", $flags, "$data") == 0 }
@@ -201,7 +202,7 @@ sub become {
 sub input {
   my ($port, $to, $terminal) = @_;
   nonblocking($port);
-  my ($cut, $waiting, $taken, $over, $due, $deaf) = ('', '', 0, '', 0, 0);
+  my ($cut, $waiting, $taken, $over, $due, $deaf, $again) = ('', '', 0, '', 0, 0, 0);
   my $frame = sub {
     my ($frame) = @_;
     $frame =~ s/\x7d$//;    # cut short
@@ -237,11 +238,13 @@ sub input {
     $write->() if $to && $waiting ne '' && vec($free, fileno $to, 1);
     if (!$to && $waiting ne '') { $taken += length $waiting; $waiting = ''; $due = 1 }
     if ($over eq 'said' && $waiting eq '') {
-      if ($to && $terminal) { syswrite($to, "\x04") } elsif ($to) { close $to }
+      if ($to && $terminal) { syswrite($to, "\x04"); $again = $ends_max } elsif ($to) { close $to }
       ($over, $to) = ('done', undef);
     }
     $due = 0 if $due && vec($free, fileno $port, 1) && syswrite($port, "$taken\n");
   };
-  return { wants => $wants, moved => $moved };
+  # a program that takes the terminal over after the end was typed (a shell's line editor) never sees it: it is typed again to what it prints
+  my $printed = sub { if ($again > 0) { $again--; syswrite($terminal, "\x04") } };
+  return { wants => $wants, moved => $moved, printed => $printed };
 }
 1;

@@ -275,7 +275,7 @@ while (%to || !defined $status) {
   for my $fd (keys %to) {
     next unless vec($ready, $fd, 1);
     # a terminal that nobody has open any more is in error
-    if (sysread($to{$fd}[0], my $bytes, $page)) { out($to{$fd}[1], $bytes) } elsif ($! != 11) { delete $to{$fd} }
+    if (sysread($to{$fd}[0], my $bytes, $page)) { out($to{$fd}[1], $bytes); $input->{printed}->() } elsif ($! != 11) { delete $to{$fd} }
   }
 }
 my $code = ($status & 127) ? 128 + ($status & 127) : $status >> 8;
