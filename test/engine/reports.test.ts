@@ -129,6 +129,28 @@ describe("reports of others, tried here", () => {
     expect(guest.waits([{ clock: 99, ns: 1n }])).toBe("INVAL");
   });
 
+  it("a dot at the end is a folder and no name (found beside wasmer 4820)", () => {
+    const guest = new GuestCalls(MIB);
+    for (const name of ["d", "d/in", "e"]) guest.mkdir(name);
+    guest.file("f");
+    guest.symlink("e", "l");
+    for (const path of ["e/.", "e/./", "e/.//", "l/.", "."]) expect([path, guest.rmdir(path)]).toEqual([path, "INVAL"]);
+    expect([guest.rmdir("d/in/.."), guest.rmdir("missing/."), guest.rmdir("f/.")]).toEqual(["NOTEMPTY", "NOENT", "NOTDIR"]);
+    expect([guest.rename("e/.", "x"), guest.rename("e", "d/."), guest.rename("d/in/..", "x"), guest.rename("missing/.", "x")]).toEqual([
+      ...["BUSY", "BUSY", "BUSY", "NOENT"],
+    ]);
+    expect([guest.unlink("e/."), guest.unlink("l/."), guest.unlink("d/in/.."), guest.unlink("f/.")]).toEqual([
+      "ISDIR",
+      "ISDIR",
+      "ISDIR",
+      "NOTDIR",
+    ]);
+    expect([guest.mkdir("new/."), guest.mkdir("e/."), guest.mkdir("e/.."), guest.symlink("x", "new/."), guest.link("f", "new/.")]).toEqual([
+      ...["NOENT", "EXIST", "EXIST", "NOENT", "NOENT"],
+    ]);
+    expect([...guest.treeAt("/out")]).toHaveLength(5);
+  });
+
   it("a slash after a file's name is not passed over (dewasm 43)", () => {
     const guest = new GuestCalls(MIB);
     guest.file("f");

@@ -5,6 +5,7 @@ export const ERRNO = {
   ACCES: 2,
   AGAIN: 6,
   BADF: 8,
+  BUSY: 10,
   EXIST: 20,
   FBIG: 22,
   INVAL: 28,

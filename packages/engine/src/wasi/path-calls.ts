@@ -39,6 +39,7 @@ function makingCalls(host: Host) {
       // what is there already is there, whatever it is: a slash asks for no folder here
       const where = lookup(host, fd, RIGHTS.PATH_CREATE_DIRECTORY, [path, length], false, withoutSlash);
       if (where.node) throw new WasiError("EXIST");
+      if (where.dots !== null) throw new WasiError("NOENT");
       files.makeDirectory(where.parent, named(where));
     },
     path_link(oldFd: number, flags: number, oldPath: number, oldLength: number, newFd: number, newPath: number, newLength: number) {
@@ -67,6 +68,7 @@ function movingCalls(host: Host) {
       const where = lookup(host, fd, RIGHTS.PATH_REMOVE_DIRECTORY, [path, length], "never");
       const node = mustExist(where);
       if (node.kind !== "directory") throw new WasiError("NOTDIR");
+      if (where.dots === ".") throw new WasiError("INVAL");
       if (node.entries.size > 0) throw new WasiError("NOTEMPTY");
       files.unlink(where.parent, named(where));
     },
@@ -74,6 +76,7 @@ function movingCalls(host: Host) {
       const from = lookup(host, oldFd, RIGHTS.PATH_RENAME_SOURCE, [oldPath, oldLength], "never");
       const to = lookup(host, newFd, RIGHTS.PATH_RENAME_TARGET, [newPath, newLength], "never");
       const node = mustExist(from);
+      if (from.dots !== null || to.dots !== null) throw new WasiError("BUSY");
       if (node === to.node) return;
       if (node.kind === "directory" && isInside(node, to.parent)) throw new WasiError("INVAL");
       if (node.kind !== "directory" && to.mustBeDirectory) throw new WasiError("NOTDIR");

@@ -14,6 +14,8 @@ export interface Place {
   node: Node | null;
   /** The path ended with a slash: only a directory will do. */
   mustBeDirectory: boolean;
+  /** It ended with "." or "..": a folder, and no name that could be made, taken away or given to another; null: with a name. */
+  dots: string | null;
   /** Parts that were looked at. */
   steps: number;
 }
@@ -32,6 +34,7 @@ export function resolve(base: DirectoryNode, path: string, follow: Follow): Plac
   if (path === "") throw new WasiError("NOENT");
   if (path.startsWith("/")) throw new WasiError("PERM");
   if (path.includes("\0")) throw new WasiError("ILSEQ");
+  const dots = /(?:^|\/)(\.{1,2})\/*$/.exec(path)?.[1] ?? null;
   let links = 0;
   let steps = 0;
   const stack: DirectoryNode[] = [base];
@@ -50,7 +53,7 @@ export function resolve(base: DirectoryNode, path: string, follow: Follow): Plac
     if (isTooLong(part)) throw new WasiError("NAMETOOLONG");
     const node = directory.entries.get(part) ?? null;
     const last = parts.length === 0;
-    if (node?.kind === "link" && (!last || follow === true || (mustBeDirectory && follow !== "never"))) {
+    if (node?.kind === "link" && (!last || follow === true || dots !== null || (mustBeDirectory && follow !== "never"))) {
       if (++links > LINKS_FOLLOWED_MAX) throw new WasiError("LOOP");
       const { text } = node.target;
       if (text.startsWith("/")) throw new WasiError("PERM");
@@ -60,14 +63,14 @@ export function resolve(base: DirectoryNode, path: string, follow: Follow): Plac
     }
     if (last) {
       if (mustBeDirectory && node && node.kind !== "directory") throw new WasiError("NOTDIR");
-      return { parent: directory, name: part, node, mustBeDirectory, steps };
+      return { parent: directory, name: part, node, mustBeDirectory, dots, steps };
     }
     if (!node) throw new WasiError("NOENT");
     if (node.kind !== "directory") throw new WasiError("NOTDIR");
     stack.push(node);
   }
   const directory = stack.at(-1)!;
-  return { parent: directory, name: ".", node: directory, mustBeDirectory: true, steps };
+  return { parent: directory, name: ".", node: directory, mustBeDirectory: true, dots, steps };
 }
 
 export function mustExist(place: Place): Node {
