@@ -33,8 +33,8 @@ const UNITS = [
 ];
 /** Files whose every test is one that a person does not wait for (test/thorough.ts). */
 const THOROUGH = process.env["XENO_THOROUGH"] === "1" ? [] : ["**/*.thorough.test.ts"];
-// what needs Debian's packages has configurations of its own
-const ELSEWHERE = ["**/node_modules/**", "**/.tsbuild/**", "test/{vm,apt,world}/**", ...THOROUGH];
+// what needs the npm registry or Debian's packages has configurations of its own
+const ELSEWHERE = ["**/node_modules/**", "**/.tsbuild/**", "test/{vm,apt,world,pack}/**", ...THOROUGH];
 
 export default defineConfig({
   test: {

@@ -43,7 +43,7 @@ export async function preparedRuntime({ name, file, digest }: Runtime, cache: st
   if (there) return target;
   await mkdir(cache, { recursive: true, mode: 0o700 });
   const part = `${target}.${randomUUID()}.part`;
-  await runScript("prepare-runtime.ts", file, part).catch(async (error: Error) => {
+  await runScript("prepare-runtime", file, part).catch(async (error: Error) => {
     await rm(part, { force: true });
     throw new Error(`the runtime ${name} cannot be made ready: ${error.message}`);
   });

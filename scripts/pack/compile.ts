@@ -1,0 +1,30 @@
+/** A folder's TypeScript as JavaScript, declarations and source maps, and beside them the files that its code reads. */
+import { execFile } from "node:child_process";
+import { cp, readdir, rm } from "node:fs/promises";
+import path from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+
+const OPTIONS = [
+  ...["--emitDeclarationOnly", "false", "--declaration", "--sourceMap", "--inlineSources", "--rewriteRelativeImportExtensions"],
+  ...["--composite", "false", "--incremental", "false"],
+] as const;
+
+/** What tests alone read, or share: nothing that is published names it. */
+const isForTests = (file: string): boolean => /(^|\/)testing(\/|$)|\.(test|fixture)\./.test(file);
+
+/** Throws what the compiler said. `folder`: of the repository's `packages/`. */
+export async function compile(root: string, folder: string, out: string): Promise<void> {
+  const tsc = path.join(root, "node_modules/.bin/tsc");
+  await run(tsc, ["-p", path.join(root, "packages", folder, "tsconfig.json"), ...OPTIONS, "--outDir", out]).catch(
+    (error: Error & { stdout?: string }) => {
+      throw new Error(`packages/${folder} could not be compiled:\n${error.stdout || error.message}`, { cause: error });
+    },
+  );
+  const sources = path.join(root, "packages", folder, "src");
+  await cp(sources, out, { recursive: true, filter: (from) => !from.endsWith(".ts") });
+  for (const file of await readdir(out, { recursive: true })) {
+    if (isForTests(file)) await rm(path.join(out, file), { recursive: true, force: true });
+  }
+}

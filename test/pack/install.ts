@@ -1,0 +1,52 @@
+/** The packed files as strangers have them: installed in empty folders outside of the repository, on a Node of their own. */
+import { execFile } from "node:child_process";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { promisify } from "node:util";
+
+export const run = promisify(execFile);
+
+/** What would be published, made once for all tests here. */
+export interface Packed {
+  folder: string;
+  /** The npm package's file. */
+  file(name: string): string;
+}
+
+export async function pack(folder: string): Promise<Packed> {
+  await run(process.execPath, [path.resolve("scripts/pack/main.ts"), "--out", folder, "--machine", process.arch]);
+  const files = await readdir(folder);
+  return {
+    folder,
+    file(name) {
+      const start = `${name.replace("@", "").replace("/", "-")}-`;
+      const file = files.find((each) => each.startsWith(start) && /^\d/.test(each.slice(start.length)));
+      if (file === undefined) throw new Error(`${name} was not packed: ${files.join(", ")}`);
+      return path.join(folder, file);
+    },
+  };
+}
+
+/** `npm install` in a folder that has nothing else; `packages`: names with versions, or files. */
+export async function install(folder: string, ...packages: string[]): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await writeFile(path.join(folder, "package.json"), '{"private":true,"type":"module"}\n');
+  await run("npm", ["install", "--no-audit", "--no-fund", "--no-save", "--no-package-lock", ...packages], { cwd: folder });
+}
+
+interface Done {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Never throws for how it ends: the test says what it expects. */
+export const ended = (file: string, args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd?: string): Promise<Done> =>
+  new Promise((resolve) => {
+    execFile(
+      file,
+      args,
+      { env: { ...process.env, ...env }, maxBuffer: 64 * 1024 * 1024, ...(cwd ? { cwd } : {}) },
+      (error, stdout, stderr) => resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
+    );
+  });
