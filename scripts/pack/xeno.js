@@ -15,6 +15,8 @@ const HEAP = "--max-semi-space-size=8";
 const file = fileURLToPath(import.meta.url);
 const args = process.argv.slice(2);
 const major = Number(process.versions.node.split(".")[0]);
+// Windows has the function and refuses to do it
+const execve = process.platform === "win32" ? undefined : process.execve;
 const flags = args[0] === "broker" && !process.execArgv.includes(HEAP) ? [HEAP] : [];
 
 /** The Node that comes with the package; null: there is none for this machine, or it was left out. */
@@ -30,9 +32,13 @@ function bundled() {
 /** Becomes that program: its pid, terminal and signals are this one's. Where this Node cannot, it waits for it and passes on what it is told. */
 function become(node) {
   const words = [...flags, "--disable-warning=ExperimentalWarning", file, ...args];
-  if (process.execve) process.execve(node, [node, ...words], process.env);
+  if (execve) execve(node, [node, ...words], process.env);
   const child = spawn(node, words, { stdio: "inherit" });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) process.on(signal, () => child.kill(signal));
+  child.on("error", (error) => {
+    console.error(`the Node that came with the package does not start (${error.message}); install the package again`);
+    process.exit(125);
+  });
   child.on("exit", (code, signal) => {
     if (signal === null) process.exit(code);
     process.removeAllListeners(signal);
@@ -42,7 +48,7 @@ function become(node) {
 
 const newer = major < OURS ? bundled() : null;
 if (newer !== null) become(newer);
-else if (flags.length > 0 && process.execve) become(process.execPath);
+else if (flags.length > 0 && execve) become(process.execPath);
 else if (major >= OLDEST) {
   module.enableCompileCache?.();
   process.removeAllListeners("warning");

@@ -62,6 +62,21 @@ it("runs what sets a reactor up, and not where there is a command", () => {
   expect(both.memoryHash).toEqual(other!.memoryHash);
 });
 
+it("runs code that takes references of what an export alone declares, an import among it", () => {
+  const taking = `(module
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (table $t 2 funcref)
+    (func (export "seven") (result i32) (i32.const 7))
+    (export "leave" (func $exit))
+    (func (export "_start")
+      (table.set $t (i32.const 0) (ref.func 1))
+      (table.set $t (i32.const 1) (ref.func $exit))
+      (drop (ref.func 2))
+      (call_indirect $t (param i32) (call_indirect $t (result i32) (i32.const 0)) (i32.const 1))))`;
+  expect(run(taking).ending).toMatchObject({ code: 7 });
+});
+
 describe("snapshot 0", () => {
   /** Prints so many bytes of what lies at an address, of the file `there` (10 bytes) in the first folder; fails with the errno. */
   const program = (body: string, length: number): string => `(module

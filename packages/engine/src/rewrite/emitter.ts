@@ -42,6 +42,8 @@ export interface Additions {
   thrown: Thrown;
   /** Index after the additions of a defined function, or of the function that stands for an imported one. */
   functionIndex(index: number): number;
+  /** What code takes references of, by index after the additions: known once the code was rewritten. */
+  referenced: Set<number>;
   /** A block's type as the binary format writes it. */
   blockType(params: readonly number[], results: readonly number[]): number;
 }

@@ -21,7 +21,7 @@ import { SECTION, parseModule, type ParsedModule } from "./module.ts";
 import { I32, I64, isFloat } from "./opcodes.ts";
 import {
   assertTables,
-  copyElements,
+  writeElements,
   writeExports,
   writeGlobals,
   writeImports,
@@ -84,6 +84,7 @@ function layOut(module: ParsedModule, types: TypeTable, breakpoints: boolean): L
     breakpoint: breakpoints ? breakpointsOf(module, fail + 1) : null,
     // in the fast build alone, so that it stands where the globals of breakpoints would
     thrown: new Thrown(globals.length + ADDED_GLOBALS.length),
+    referenced: new Set(),
     functionIndex: (index) => (index < imports.length ? grow + 1 + index : index + importsAdded(breakpoints)),
     blockType: (params, results) => types.blockType(params, results),
   };
@@ -140,7 +141,7 @@ function putTogether(module: ParsedModule, layout: Layout, types: TypeTable, out
   if (module.tags.length > 0) section(before, SECTION.tag, (w) => writeTags(w, tagTypes));
   section(before, SECTION.global, (w) => writeGlobals(w, module, additions));
   section(before, SECTION.export, (w) => writeExports(w, module, additions, layout.firstEntry));
-  if (elements) section(before, SECTION.element, (w) => copyElements(w, bytes, elements, additions));
+  if (elements || additions.referenced.size > 0) section(before, SECTION.element, (w) => writeElements(w, bytes, elements, additions));
   if (dataCount !== null) section(before, SECTION.dataCount, (w) => w.u32(dataCount));
   before.byte(SECTION.code);
   before.u32(out.length);

@@ -155,12 +155,29 @@ function copyConstant(reader: Reader, w: Writer, additions: Additions): void {
   }
 }
 
-/** Element segments: eight forms, told apart by three bits (core specification 2.0, section 5.5.12). */
-export function copyElements(w: Writer, bytes: Uint8Array, { start, end }: Span, additions: Additions): void {
-  const reader = new Reader(bytes, start, end);
-  const segments = reader.u32();
+/** A segment that fills no table: it says which functions references are taken of. */
+const DECLARATIVE = 3;
+const OF_FUNCTIONS = 0;
+
+/**
+ * Element segments: eight forms, told apart by three bits (core specification 2.0, section 5.5.12). An export declares its function to
+ * `ref.func` too, and most exports go: one segment behind the module's own declares what its code takes references of.
+ */
+export function writeElements(w: Writer, bytes: Uint8Array, own: Span | null, additions: Additions): void {
+  const reader = own && new Reader(bytes, own.start, own.end);
+  const segments = reader?.u32() ?? 0;
+  const { referenced } = additions;
+  w.u32(segments + (referenced.size > 0 ? 1 : 0));
+  if (reader) copySegments(w, reader, segments, additions);
+  if (referenced.size === 0) return;
+  w.u32(DECLARATIVE);
+  w.byte(OF_FUNCTIONS);
+  w.u32(referenced.size);
+  for (const index of [...referenced].toSorted((a, b) => a - b)) w.u32(index);
+}
+
+function copySegments(w: Writer, reader: Reader, segments: number, additions: Additions): void {
   let elements = 0;
-  w.u32(segments);
   for (let segment = 0; segment < segments; segment++) {
     const flags = reader.u32();
     w.u32(flags);

@@ -136,7 +136,9 @@ function reference(walk: Walk, opcode: number, at: number): void {
   if (opcode === OP.refFunc) {
     stack.push(FUNCREF);
     out.pending++;
-    return out.op(OP.refFunc, walk.add.functionIndex(reader.u32()));
+    const index = walk.add.functionIndex(reader.u32());
+    walk.add.referenced.add(index);
+    return out.op(OP.refFunc, index);
   }
   if (opcode === OP.refIsNull) {
     stack.pop();

@@ -99,6 +99,24 @@ describe("a size in an extended header", () => {
     );
     expect(await refusal(below)).toBe("an entry's size is below zero");
   });
+  it("and so are those of GNU's old sparse files, which base 256 could say to be less than nothing", async () => {
+    const saying = (size: number, ...map: readonly number[]): Part => {
+      const header = headerOf("name", "S", 0).subarray(0, 512);
+      const put = (value: number, at: number): void => {
+        header.fill(value < 0 ? 0xff : 0, at, at + 12);
+        if (value >= 0) header[at] = 0x80;
+        header.writeInt32BE(value, at + 8);
+      };
+      map.forEach((value, i) => put(value, 386 + 12 * i));
+      put(size, 483);
+      return summed(header);
+    };
+    expect((await entriesOf(saying(700, 0, 0, 700, 0)))[0]).toMatchObject({ size: 700, pieces: [] });
+    expect(await refusal(saying(-154))).toBe("an entry's size is below zero");
+    // the second takes back what the first has too much
+    expect(await refusal(saying(700, 0, 88, 88, -88))).toBe("an entry's map is below zero");
+    expect(await refusal(saying(700, -1, 0))).toBe("an entry's map is below zero");
+  });
 });
 
 /** Where programs disagree, what is seen here is what container engines see: no scanner may be shown other files. */

@@ -109,6 +109,13 @@ function number(header: Buffer, from: number, length: number, what: string): num
   return Number.parseInt(digits, 8);
 }
 
+/** A number of bytes: base 256 can say less than none, which would make room for others. */
+function amount(header: Buffer, from: number, length: number, what: string): number {
+  const value = number(header, from, length, what);
+  if (value < 0) throw damaged(`an entry's ${what} is below zero`);
+  return value;
+}
+
 /** The sum is of unsigned bytes; old programs took signed ones. */
 function sumIsRight(header: Buffer): boolean {
   const said = number(header, 148, 8, "checksum");
@@ -229,10 +236,10 @@ async function oldSparse(window: Window, raw: Raw): Promise<{ size: number; piec
   const map: number[] = [];
   const add = (block: Buffer, count: number, from: number): void => {
     for (let i = 0; i < count && block.readUInt8(from + 24 * i + 12) !== 0; i++)
-      map.push(number(block, from + 24 * i, 12, "map"), number(block, from + 24 * i + 12, 12, "map"));
+      map.push(amount(block, from + 24 * i, 12, "map"), amount(block, from + 24 * i + 12, 12, "map"));
   };
   add(raw.header, 4, 386);
-  const size = number(raw.header, 483, 12, "size");
+  const size = amount(raw.header, 483, 12, "size");
   let at = raw.data;
   for (let more = raw.header.readUInt8(482) !== 0; more; at += BLOCK) {
     const block = await window.at(at, BLOCK);
@@ -352,8 +359,7 @@ export async function* readTar(file: FileHandle, size: number): AsyncGenerator<T
     const isSpecial = SPECIALS.includes(type);
     // a size that was said is the entry's: who takes it for another header's loses its place, and sees files that nobody else does
     const stored = isSpecial ? undefined : said.pax.get("size");
-    const raw: Raw = { header, type, size: stored === undefined ? number(header, 124, 12, "size") : whole(stored), data: at + BLOCK };
-    if (raw.size < 0) throw damaged("an entry's size is below zero");
+    const raw: Raw = { header, type, size: stored === undefined ? amount(header, 124, 12, "size") : whole(stored), data: at + BLOCK };
     if (isSpecial) {
       said.bytes += raw.size;
       said.headers += 1;
