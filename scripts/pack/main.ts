@@ -62,8 +62,9 @@ try {
     files.push(filename);
     console.log(`${name} ${own.version}  ${filename}`);
   }
+  const command = path.join(out, files.at(-1)!);
   for (const machine of machines) {
-    const file = await packMachine(machine, path.join(out, files.at(-1)!), work, out);
+    const file = await packMachine(machine, command, work, out);
     files.push(file);
     console.log(`linux ${machine}  ${file}`);
   }

@@ -14,7 +14,7 @@ export interface Packed {
 }
 
 export async function pack(folder: string): Promise<Packed> {
-  await run(process.execPath, [path.resolve("scripts/pack/main.ts"), "--out", folder, "--machine", process.arch]);
+  await run(process.execPath, [path.resolve("scripts/pack/main.ts"), "--out", folder]);
   const files = await readdir(folder);
   return {
     folder,

@@ -116,7 +116,25 @@ describe("the command, installed from its one file", () => {
   });
 });
 
+/** Of an ELF file (its e_machine). */
+const MACHINES: Readonly<Record<number, string>> = { 0x3e: "x64", 0xb7: "arm64" };
+
 describe("the folder for machines without npm", () => {
+  it.each(["x64", "arm64"])("holds programs for %s alone", async (machine) => {
+    const at = path.join(folder, `for-${machine}`);
+    await mkdir(at);
+    await run("tar", ["-xzf", path.join(packed.folder, `xenoservers-linux-${machine}.tar.gz`), "-C", at]);
+    // some packages bring builds for all machines in a folder of that name, and choose
+    const files = (await filesOf(path.join(at, `xenoservers-linux-${machine}`))).filter((file) => !file.includes("/prebuilds/"));
+    const kinds = new Map<string, string>();
+    for (const file of files) {
+      const start = (await readFile(file)).subarray(0, 20);
+      if (start.toString("latin1", 0, 4) === "\x7fELF") kinds.set(path.basename(file), MACHINES[start.readUInt16LE(18)] ?? "another");
+    }
+    expect([...kinds.keys()]).toEqual(expect.arrayContaining(["node", "postgres", "initdb", "esbuild", "koffi.node"]));
+    expect([...kinds].filter(([, of]) => of !== machine)).toEqual([]);
+  });
+
   it("unpacks, and is a whole market with nothing but what every Linux has", async () => {
     const at = path.join(folder, "with a space");
     await mkdir(at);
