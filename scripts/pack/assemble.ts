@@ -1,7 +1,7 @@
 /** The folders that npm packs, one for each package that is published. */
 import { chmod, cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { compile } from "./compile.ts";
+import { compile, compileReferences } from "./compile.ts";
 import { commandManifest, libraryManifest, type Release } from "./manifest.ts";
 import { COMMAND, INSIDE, LIBRARIES, type Manifest } from "./packages.ts";
 
@@ -44,6 +44,7 @@ async function command(root: string, code: string, to: string): Promise<void> {
 export async function assemble(root: string, out: string, release: Release, platforms: Readonly<Record<string, string>>) {
   const manifests = new Map<string, Manifest>();
   const codeOf = (folder: string): string => path.join(out, "code", folder);
+  await compileReferences(root);
   for (const folder of FOLDERS) {
     manifests.set(folder, await manifestAt(path.join(root, "packages", folder)));
     await compile(root, folder, codeOf(folder));

@@ -14,14 +14,20 @@ const OPTIONS = [
 /** What tests alone read, or share: nothing that is published names it. */
 const isForTests = (file: string): boolean => /(^|\/)testing(\/|$)|\.(test|fixture)\./.test(file);
 
-/** Throws what the compiler said. `folder`: of the repository's `packages/`. */
+/** Throws what the compiler said. */
+async function tsc(root: string, what: string, ...args: string[]): Promise<void> {
+  await run(path.join(root, "node_modules/.bin/tsc"), args).catch((error: Error & { stdout?: string }) => {
+    throw new Error(`${what} could not be compiled:\n${error.stdout || error.message}`, { cause: error });
+  });
+}
+
+/** The declarations that the folders read of each other; a tree that nobody has checked yet has none. */
+export const compileReferences = (root: string): Promise<void> => tsc(root, "the repository", "-b", root);
+
+/** Throws what the compiler said. `folder`: of the repository's `packages/`. Source maps name the source from `src/` on, wherever it was compiled. */
 export async function compile(root: string, folder: string, out: string): Promise<void> {
-  const tsc = path.join(root, "node_modules/.bin/tsc");
-  await run(tsc, ["-p", path.join(root, "packages", folder, "tsconfig.json"), ...OPTIONS, "--outDir", out]).catch(
-    (error: Error & { stdout?: string }) => {
-      throw new Error(`packages/${folder} could not be compiled:\n${error.stdout || error.message}`, { cause: error });
-    },
-  );
+  const project = path.join(root, "packages", folder, "tsconfig.json");
+  await tsc(root, `packages/${folder}`, "-p", project, ...OPTIONS, "--sourceRoot", `xenoservers:///${folder}/src/`, "--outDir", out);
   const sources = path.join(root, "packages", folder, "src");
   await cp(sources, out, { recursive: true, filter: (from) => !from.endsWith(".ts") });
   for (const file of await readdir(out, { recursive: true })) {
