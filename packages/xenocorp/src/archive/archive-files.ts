@@ -16,10 +16,14 @@ export const unpackedLine = async (bytes: Buffer, maxOutputLength: number): Prom
 
 export const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
-/** Throws where what lies there is not what was written; the database may keep the beginning of a digest only. */
-export async function partOf(handle: FileHandle, { start, bytes, digest }: ArchivePlace): Promise<Buffer> {
+/** As many of the bytes as there are. */
+export async function bytesAt(handle: FileHandle, start: number, bytes: number): Promise<Buffer> {
   const { buffer, bytesRead } = await handle.read(Buffer.alloc(bytes), 0, bytes, start);
-  const part = buffer.subarray(0, bytesRead);
+  return buffer.subarray(0, bytesRead);
+}
+
+/** Throws where this part is not what was written there; the database may keep the beginning of a digest only. */
+export function asWritten(part: Buffer, { digest }: Pick<ArchivePlace, "digest">): Buffer {
   if (digestOf(part).slice(0, digest.length) !== digest) throw new Error("it is not what was written there");
   return part;
 }

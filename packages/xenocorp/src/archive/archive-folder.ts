@@ -9,7 +9,7 @@ import path from "node:path";
 import { parseDocument, zReceipt, type Envelope, type Receipt } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { ArchivePlace, ArchiveReader, RowPlace } from "../store/archived.ts";
-import { awayAt, digestOf, packedLine, partOf, syncFolder, unpackedLine } from "./archive-files.ts";
+import { asWritten, awayAt, bytesAt, digestOf, packedLine, syncFolder, unpackedLine } from "./archive-files.ts";
 import { dropRowFile, putRowFile, readRowsIn, rowFileBytes, rowFileOf } from "./row-files.ts";
 
 /** A receipt is a few hundred documents of a few KiB. */
@@ -55,7 +55,7 @@ export class ArchiveFolder implements ArchiveReader {
 
   async #packed(place: ArchivePlace): Promise<Buffer> {
     const handle = await open(path.join(this.#folder, path.basename(place.file)), "r");
-    return partOf(handle, place).finally(() => handle.close());
+    return asWritten(await bytesAt(handle, place.start, place.bytes).finally(() => handle.close()), place);
   }
 
   async read(place: ArchivePlace): Promise<ReadonlyMap<string, Envelope>> {

@@ -6,13 +6,16 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
+import { gunzipSync } from "node:zlib";
 import { invariant } from "@xenoservers/market";
 import { zArchivedRow, type ArchivedRow } from "@xenoservers/protocol";
 import { ArchiveAway, type RowPlace } from "../store/archived.ts";
-import { awayAt, digestOf, packedLine, partOf, syncFolder, unpackedLine } from "./archive-files.ts";
+import { asWritten, awayAt, bytesAt, digestOf, packedLine, syncFolder } from "./archive-files.ts";
 
 /** A row is a few KiB. */
 const LINE_BYTES_MAX = 16 * 1024 * 1024;
+/** More than a file of rows has. */
+const SPAN_BYTES_MAX = 4 * 1024 * 1024;
 /** As many hexadecimal digits of a row's digest are kept. */
 const DIGEST_CHARS = 32;
 
@@ -84,15 +87,10 @@ export async function readRowsIn(
   let problem: ArchiveAway | null = null;
   for (const [digest, ofFile] of Map.groupBy(places, ({ file }) => file)) {
     try {
-      const handle = await open(fileIn(folder, digest), "r");
-      try {
-        for (const place of ofFile) {
-          const row = await readRow(place, () => partOf(handle, place));
-          if (row instanceof ArchiveAway) problem = row;
-          else rows.set(place.lease, row);
-        }
-      } finally {
-        await handle.close();
+      for (const [place, part] of await partsOf(fileIn(folder, digest), ofFile)) {
+        const row = rowIn(place, part);
+        if (row instanceof ArchiveAway) problem = row;
+        else rows.set(place.lease, row);
       }
     } catch (cause) {
       problem = awayAt({ file: nameOf(digest), start: 0 }, cause);
@@ -101,9 +99,29 @@ export async function readRowsIn(
   return { rows, problem };
 }
 
-async function readRow({ lease, file, start }: RowPlace, read: () => Promise<Buffer>): Promise<unknown> {
+/** What lies at these places of a file: read at once where they are near each other, as the rows of a page are. */
+async function partsOf(file: string, places: readonly RowPlace[]): Promise<[RowPlace, Buffer][]> {
+  const from = Math.min(...places.map(({ start }) => start));
+  const span = Math.max(...places.map(({ start, bytes }) => start + bytes)) - from;
+  const handle = await open(file, "r");
   try {
-    const line = zArchivedRow.parse(await unpackedLine(await read(), LINE_BYTES_MAX));
+    const parts: [RowPlace, Buffer][] = [];
+    const all = span > SPAN_BYTES_MAX ? null : await bytesAt(handle, from, span);
+    for (const place of places) {
+      const { start, bytes } = place;
+      parts.push([place, all?.subarray(start - from, start - from + bytes) ?? (await bytesAt(handle, start, bytes))]);
+    }
+    return parts;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Unpacked on the spot: it is small, and its digest says that it was written here. */
+function rowIn({ lease, file, start, digest }: RowPlace, part: Buffer): unknown {
+  try {
+    const unpacked = gunzipSync(asWritten(part, { digest }), { maxOutputLength: LINE_BYTES_MAX });
+    const line = zArchivedRow.parse(JSON.parse(unpacked.toString()));
     if (line.lease !== lease || line.row.id !== lease) throw new Error("it is another lease's row");
     return line.row;
   } catch (cause) {
