@@ -18,49 +18,32 @@ export interface Standing {
   isReferee: boolean;
 }
 
-export function candidateOf(offerId: string, offer: OfferContent, standing: Standing): Candidate {
-  const {
-    owner,
-    server,
-    resources,
-    drivers,
-    assurances,
-    labels,
-    sandbox,
-    engine,
-    vmEngine,
-    accel,
-    vmScore,
-    limits,
-    holds,
-    egress,
-    fetches,
-  } = offer;
-  const { cpuScore, validUntil, maxLeaseMs, allowedParties, price, feeBasisPointsMax, timings } = offer;
-  return {
-    ...{
-      offerId,
-      owner,
-      server,
-      resources,
-      drivers,
-      assurances,
-      labels,
-      sandbox,
-      engine,
-      vmEngine,
-      accel,
-      vmScore,
-      limits,
-      holds,
-      egress,
-      fetches,
-    },
-    ...{ cpuScore, validUntil, maxLeaseMs, allowedParties, feeBasisPointsMax, timings },
-    ...standing,
-    price: priceVectorOf(price),
-  };
-}
+/** What of an offer decides as it stands there. */
+const OFFERED = [
+  ...(["owner", "server", "resources", "drivers", "assurances", "labels", "sandbox", "engine", "vmEngine", "accel", "vmScore"] as const),
+  ...([
+    "limits",
+    "holds",
+    "egress",
+    "fetches",
+    "cpuScore",
+    "validUntil",
+    "maxLeaseMs",
+    "allowedParties",
+    "feeBasisPointsMax",
+    "timings",
+  ] as const),
+] as const;
+
+const offered = (offer: OfferContent): Pick<OfferContent, (typeof OFFERED)[number]> =>
+  Object.fromEntries(OFFERED.map((name) => [name, offer[name]])) as Pick<OfferContent, (typeof OFFERED)[number]>;
+
+export const candidateOf = (offerId: string, offer: OfferContent, standing: Standing): Candidate => ({
+  offerId,
+  ...offered(offer),
+  ...standing,
+  price: priceVectorOf(offer.price),
+});
 
 /** A server of which nothing is known, good or bad. */
 export const NEWCOMER = { clockIsRight: true, coolUntil: 0, missesWeigh: false, isVouchedFor: false } as const;

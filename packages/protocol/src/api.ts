@@ -145,6 +145,14 @@ export const zReceipt = z.object({
 export type Receipt = z.infer<typeof zReceipt>;
 export type ReceiptDocument = z.infer<typeof zReceiptDocument>;
 
+/** A lease's row in the archive: what its broker made of it, of which nothing is signed. */
+export const zArchivedRow = z.object({
+  format: z.literal("xenoservers-row-1"),
+  lease: z.string(),
+  row: z.looseObject({ id: z.string(), state: z.string() }),
+});
+export type ArchivedRow = z.infer<typeof zArchivedRow>;
+
 const zRecord = z.object({
   leases: z.int(),
   completed: z.int(),
@@ -409,7 +417,12 @@ export const API = {
     scope: "read",
     summary: "Leases the caller is part of, newest first, page by page",
     query: z.object({ live: zFlag, after: placeIn(/^\d{1,16}\.[0-9a-f]{1,64}$/), limit: zLimit }),
-    reply: z.object({ leases: z.array(zLeaseView), next: zNext }),
+    reply: z.object({
+      leases: z.array(zLeaseView),
+      /** Those of the page that are over and lie in the market's archive, which its broker cannot read now. */
+      away: z.array(zLeaseView.pick({ id: true, state: true, issuedAt: true })).default([]),
+      next: zNext,
+    }),
     refusals: READ,
   },
   lease: {

@@ -41,13 +41,23 @@ export async function* pagesOf<N extends ListName>(
   }
 }
 
+/** Throws where a page lacks rows: a list that is read to its end is whole. */
+function assertWhole(page: object): void {
+  if (!("away" in page) || !Array.isArray(page.away) || page.away.length === 0) return;
+  const why = `${page.away.length} of these leases lie in the market's archive, which its broker cannot read now`;
+  throw new RefusedError({ ok: false, code: "unavailable", facts: { why } });
+}
+
 /** All rows of a list, one after the other: `for await (const lease of listOf(client, "leases", { live: "true" }))`. */
 export async function* listOf<N extends ListName>(
   client: Client,
   name: N,
   query: Omit<RouteQueryInput<N>, "limit">,
 ): AsyncGenerator<Rows[N], void> {
-  for await (const page of pagesOf(client, name, query, null)) yield* LISTS[name].rows(page);
+  for await (const page of pagesOf(client, name, query, null)) {
+    assertWhole(page);
+    yield* LISTS[name].rows(page);
+  }
 }
 
 /** The same in memory. */

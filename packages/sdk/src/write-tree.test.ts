@@ -178,6 +178,23 @@ describe("nothing is written", () => {
     expect(await readdir(home)).toEqual(["out"]);
   });
 
+  it("where there is no room for all of it: nothing is fetched for it, and what to do is said", async () => {
+    const asked: unknown[] = [];
+    const room = async (where: string): Promise<number> => (asked.push(where), 9);
+    const never = async (): Promise<never> => {
+      throw new Error("it was fetched");
+    };
+    const large = [file("a", "five!"), file("b", "5 too")];
+    const refused = writeTree(out, large, { fetch: never, room });
+    await expect(refused).rejects.toThrow(`1 MiB came back, and ${out} has room for 0 MiB: nothing was written there. The result stays`);
+    await expect(refused).rejects.not.toThrow(NotDelivered);
+    expect([asked, await readdir(out)]).toEqual([[out], []]);
+    await writeTree(out, large, { fetch, room: async () => 10 });
+    // what lies here already takes no more room
+    await writeTree(out, large, { fetch: never, room: async () => 0 });
+    expect(await readdir(out)).toEqual(["a", "b"]);
+  });
+
   it("half: a file that does not come leaves no part, and what is there is said", async () => {
     const missing: InputEntry = { path: "b", kind: "file", digest: "00".repeat(32), size: 1 };
     await expect(write([file("a"), missing, file("c")])).rejects.toThrow(`not here; 1 of 3 files and links of it are in ${out}`);

@@ -8,6 +8,7 @@ import { constants, link as linkTo, lstat, mkdir, open, readlink, rename, rm, rm
 import { visible } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import { RealFolders } from "./real-folders.ts";
+import { roomIn } from "./room.ts";
 import { NotDelivered } from "./session/fetches.ts";
 import { foldersOf, pathProblem, refusedLinks, type LeftOut, type Present, type TreeLink } from "./tree-plan.ts";
 import type { SourceEntry } from "./tree.ts";
@@ -19,6 +20,8 @@ interface WriteTreeOptions {
   fetch(entry: TreeFile): Promise<Uint8Array>;
   /** What was sent: what still is so here gives way to what came back, or to its being gone. */
   before?: readonly SourceEntry[];
+  /** How much may be written into a folder; for tests of what is short. */
+  room?: typeof roomIn;
 }
 
 const NAMED_MAX = 3;
@@ -205,6 +208,19 @@ async function plan(folder: string, entries: readonly InputEntry[], writer: Writ
   return planned;
 }
 
+const MIB = 1024 * 1024;
+
+/** Throws, before anything is written, where it is more than may be written here: this machine is not filled, and the lease keeps it. */
+async function assertRoom(folder: string, { files }: Planned, room: typeof roomIn): Promise<void> {
+  const bytes = files.reduce((sum, [{ size }]) => sum + size, 0);
+  const free = await room(folder);
+  if (bytes <= free) return;
+  throw new Error(
+    `${Math.ceil(bytes / MIB)} MiB came back, and ${folder} has room for ${Math.floor(free / MIB)} MiB: nothing was written there. ` +
+      "The result stays where it lies: make room, or name another folder, and fetch it (xeno lease result LEASE --out FOLDER)",
+  );
+}
+
 /** Writes what is planned; says of an error how much is there. */
 async function carryOut(
   folder: string,
@@ -234,13 +250,18 @@ async function carryOut(
  * Writes a tree below a folder; returns what was left out, in words. Throws before anything is written where the tree leads through what
  * is no folder, or, unless it is to go where it came from, where something else lies at one of its paths.
  */
-export async function writeTree(folder: string, entries: readonly InputEntry[], { fetch, before }: WriteTreeOptions): Promise<string[]> {
+export async function writeTree(
+  folder: string,
+  entries: readonly InputEntry[],
+  { fetch, before, room = roomIn }: WriteTreeOptions,
+): Promise<string[]> {
   await mkdir(folder, { recursive: true });
   const real = await RealFolders.open(folder);
   try {
     const writer = new Writer(folder, real, before ?? []);
     const planned = await plan(folder, entries, writer);
     if (before === undefined && planned.taken.length > 0) throw inTheWay(folder, planned.taken);
+    await assertRoom(folder, planned, room);
     await carryOut(folder, planned, writer, fetch);
     if (before !== undefined) await writer.removeGone(new Set(entries.map(({ path: at }) => at)));
     const taken = planned.taken.map((at): LeftOut => ({ path: at, why: "something else is here by now, and was left alone" }));

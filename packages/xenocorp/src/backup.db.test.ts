@@ -11,6 +11,7 @@ import { nodeCrypto } from "@xenoservers/protocol/node";
 import { NOTHING_FOLLOWED, contradictionIn, followLog, packFork, packLoss, verifyEvidence, type LogSource } from "@xenoservers/verify";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { ArchiveFolder } from "./archive/archive-folder.ts";
+import { archiveRows } from "./archive/archiving-rows.ts";
 import { backup, check, restore } from "./backup.ts";
 import { World, type Party } from "./http/world.fixture.ts";
 import { consistencyProof, inclusionProof } from "./log/proofs.ts";
@@ -81,6 +82,9 @@ async function marketWithArchive(name: string, bytes: Buffer): Promise<{ dataFol
   const broker = await startBroker({ dataFolder: at.dataFolder });
   await toArchive(broker.store, "l1", place);
   await broker.close();
+  const { store, close } = await openStore({ dataFolder: at.dataFolder });
+  expect(await archiveRows({ store, folder: new ArchiveFolder(at.archive, "w2"), now: 1e12, afterMs: 0 })).toBe(1);
+  await close();
   return at;
 }
 
@@ -89,6 +93,9 @@ async function receiptIn({ dataFolder, archive }: { dataFolder: string; archive:
   const { pool, close } = await openStore({ dataFolder });
   const { rows } = await pool.query("select file, start::int, bytes, digest from archived where lease = 'l1'");
   await close();
+  const opened = await openStore({ dataFolder, archive: { folder: archive, afterMs: 1 } });
+  expect((await opened.store.load("lease", ["l1"])).get("l1")).toMatchObject({ version: 1, data: { id: "l1", holdNanos: "0" } });
+  await opened.close();
   return new ArchiveFolder(archive, "r").packed(rows[0]);
 }
 
@@ -104,7 +111,7 @@ it("holds the archive where its folder is named, and brings it back to a new fol
   expect(await receiptIn(to)).toEqual(bytes);
   const again = { dataFolder: path.join(folder, "with-3"), archive: from.archive };
   expect(await restore(again, file)).toMatchObject({ receipts: 1 });
-  expect(await readdir(from.archive)).toEqual(["2026-11-w1.ndjson.gz"]);
+  expect(await readdir(from.archive)).toEqual(["2026-11-w1.ndjson.gz", expect.stringMatching(/^rows-[0-9a-f]{64}\.ndjson\.gz$/)]);
   expect(await receiptIn(again)).toEqual(bytes);
 });
 
@@ -114,6 +121,11 @@ it("says what it does not hold, and makes none where the archive is not what it 
   expect(await backup({ dataFolder: at.dataFolder }, file)).toMatchObject({ archived: 1, holdsArchive: false });
   expect(await restore({ dataFolder: path.join(folder, "without-2") }, file)).toMatchObject({ archived: 1, receipts: 0 });
   const whole = await readFile(file);
+  const [rows = ""] = (await readdir(at.archive)).filter((name) => name.startsWith("rows-"));
+  const good = await readFile(path.join(at.archive, rows));
+  await writeFile(path.join(at.archive, rows), "spoiled");
+  await expect(backup(at, file, { replace: true })).rejects.toThrow(`${rows} of the archive cannot be read`);
+  await writeFile(path.join(at.archive, rows), good);
   await writeFile(path.join(at.archive, "2026-11-w1.ndjson.gz"), randomBytes(100));
   await expect(backup(at, file, { replace: true })).rejects.toThrow("it is not what was written there");
   await rm(at.archive, { recursive: true });

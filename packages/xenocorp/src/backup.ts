@@ -14,7 +14,8 @@ import { ifThere, writeNew } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { Pool, PoolClient } from "pg";
 import { z } from "zod";
-import { RECEIPT_LINE, receiptLines, restoreReceipt } from "./archive/archive-backup.ts";
+import { RECEIPT_LINE, ROWS_LINE, receiptLines, restoreReceipt, restoreRowFile, rowFileLines } from "./archive/archive-backup.ts";
+import { checkArchive } from "./archive/archive-check.ts";
 import type { ArchiveFolder } from "./archive/archive-folder.ts";
 import { keysFile, readBrokerKeys } from "./broker-keys.ts";
 import { MARKET_DEFAULTS } from "./config.ts";
@@ -68,7 +69,9 @@ async function* rowsOf(pool: Pool, header: object, archive: ArchiveFolder | null
       }
       await client.query("close rows");
     }
-    if (archive) yield* receiptLines(client, archive);
+    if (!archive) return;
+    yield* receiptLines(client, archive);
+    yield* rowFileLines(client, archive);
   } finally {
     await client.query("rollback");
     client.release();
@@ -135,7 +138,7 @@ export async function backup(place: Place, file: string, { replace = false } = {
     const [counts, logSize] = [{ rows: -1, archived: 0 }, (await store.logHead())?.size ?? 0];
     async function* counted(): AsyncGenerator<string> {
       for await (const line of rowsOf(pool, { format: FORMAT, keys }, archive)) {
-        if (!line.startsWith(JSON.stringify(RECEIPT_LINE))) counts.rows++;
+        if (![RECEIPT_LINE, ROWS_LINE].some((name) => line.startsWith(JSON.stringify(name)))) counts.rows++;
         if (line.startsWith('"archived"')) counts.archived++;
         yield line;
       }
@@ -247,7 +250,7 @@ class Restoring {
   async add(line: string): Promise<void> {
     const tab = line.indexOf("\t");
     const [name, row]: [unknown, string] = [JSON.parse(line.slice(0, tab)), line.slice(tab + 1)];
-    if (name === RECEIPT_LINE) return this.#addReceipt(row);
+    if (name === RECEIPT_LINE || name === ROWS_LINE) return this.#addArchived(name, row);
     const next = [...TABLES, ...EARLIER.keys()].find((known) => known === name);
     if (next === undefined) throw new Error(`${this.#file} holds a table this version does not know: ${String(name)}`);
     if (next !== this.#table || this.#page.length >= pageOf(next)) await this.flush();
@@ -257,10 +260,11 @@ class Restoring {
     if (next === "archived") this.counts.archived++;
   }
 
-  async #addReceipt(row: string): Promise<void> {
+  async #addArchived(name: typeof RECEIPT_LINE | typeof ROWS_LINE, row: string): Promise<void> {
     await this.flush();
     if (!this.#archive)
       throw new Error(`${this.#file} holds leases of the archive too: name an empty folder for them, or theirs, with --archive FOLDER`);
+    if (name === ROWS_LINE) return restoreRowFile(this.#archive, row);
     await restoreReceipt(this.#client, this.#archive, row, this.#now);
     this.counts.receipts++;
   }
@@ -324,13 +328,25 @@ export async function restore(place: Place, file: string): Promise<Restored> {
   }
 }
 
-/** Recomputes what the books and the log say. */
-export async function check(place: Place): Promise<{ balances: number; logSize: number; pending: number; problems: string[] }> {
+interface Checked {
+  balances: number;
+  logSize: number;
+  pending: number;
+  /** Leases that lie in the archive, those of them whose rows do too, and whether all were read. */
+  archived: number;
+  archivedRows: number;
+  readArchive: boolean;
+  problems: string[];
+}
+
+/** Recomputes what the books and the log say, and reads the archive where its folder is named. */
+export async function check(place: Place): Promise<Checked> {
   const loaded = await readBrokerKeys(place.dataFolder); // before anything is made for it
-  const { store, close } = await opened(place);
+  const { pool, store, archive, close } = await opened(place);
   try {
     const audit = await store.audit();
-    const problems = booksProblems(audit);
+    const archived = await checkArchive(pool, archive);
+    const problems = [...booksProblems(audit), ...archived.problems];
     const head = await store.logHead();
     if (head) {
       const wrongKeys = await keysProblem(store, nodeCrypto, head, loaded);
@@ -348,7 +364,10 @@ export async function check(place: Place): Promise<{ balances: number; logSize: 
       if (toHex(rootFrom(nodeCrypto, head.size, nodes.map(bytesOf))) !== head.root)
         problems.push("the log's root does not follow from its nodes");
     }
-    return { balances: audit.balances.size, logSize: head?.size ?? 0, pending: (await store.logPending(1_000_000)).length, problems };
+    return {
+      ...{ balances: audit.balances.size, logSize: head?.size ?? 0, pending: (await store.logPending(1_000_000)).length, problems },
+      ...{ archived: archived.receipts, archivedRows: archived.rows, readArchive: archive !== null },
+    };
   } finally {
     await close();
   }

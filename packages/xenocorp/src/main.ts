@@ -8,7 +8,7 @@ import { systemTimers, type Beat, type MarketInfo } from "@xenoservers/protocol/
 import type { Pool, PoolConfig } from "pg";
 import { pino, type Logger } from "pino";
 import { ArchiveFolder } from "./archive/archive-folder.ts";
-import { archiveOver } from "./archive/archiving.ts";
+import { archiveJob } from "./archive/archive-job.ts";
 import { publicKeysOf, type LoadedKeys } from "./broker-keys.ts";
 import { MARKET_DEFAULTS, type MarketConfig } from "./config.ts";
 import { askedTogether } from "./desk/asked-together.ts";
@@ -22,7 +22,6 @@ import { postgresHints } from "./hints/postgres-hints.ts";
 import { Door } from "./http/door.ts";
 import { EventFeed } from "./http/event-feed.ts";
 import { LinkHub } from "./http/link-hub.ts";
-import { Receipts } from "./http/receipts.ts";
 import { createReads } from "./http/reads.ts";
 import { createHttpServer } from "./http/server.ts";
 import { Sessions } from "./http/sessions.ts";
@@ -311,8 +310,7 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
   const desk = new Desk(services, outboxTo(hub, feed, { logger, metrics, faults }));
   await run.join(options.inner ?? {});
   let kept: Kept = { retention: { ...RETENTION_DEFAULTS, ...options.retention }, archiveAfterMs: options.archive?.afterMs ?? 0 };
-  const [receipts, folder] = [new Receipts(services), opened.archive];
-  const archive = async (): Promise<number> => (folder ? archiveOver({ services, receipts, folder, afterMs: kept.archiveAfterMs }) : 0);
+  const archive = await archiveJob(services, opened.archive, { afterMs: () => kept.archiveAfterMs, logger });
   const loops = startLoops(services, { run, kept: () => kept, archive, desk, hub, clock, logger, metrics, faults });
   const app = await createHttpServer({
     desk,

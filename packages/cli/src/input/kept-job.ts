@@ -8,6 +8,7 @@ import { zInputTree } from "@xenoservers/protocol/channel";
 import { PYTHON, builtJob, builtVm, fileBlob, runtimeBlob, type Blob, type BuiltWork } from "@xenoservers/sdk";
 import { z } from "zod";
 import { home } from "./home.ts";
+import { pruneKept, touchKept } from "./kept-room.ts";
 import { EXIT, UserError, mib, shortId } from "../output/ui.ts";
 
 /** Larger jobs are not kept: their files would be copied on every run. */
@@ -32,13 +33,17 @@ export async function keepJob(job: BuiltWork): Promise<void> {
   for (const { digest, size, read } of own) {
     const file = path.join(blobFolder(), digest);
     const kept = await stat(file).catch(() => null);
-    if (kept?.size === size) continue;
+    if (kept?.size === size) {
+      await touchKept(file);
+      continue;
+    }
     // half of a file would come to another result
     await writeFile(`${file}.part`, await read(0, size), { mode: 0o600 });
     await rename(`${file}.part`, file);
   }
   await mkdir(folderOf(jobHash), { recursive: true, mode: 0o700 });
   await writeWhole(path.join(folderOf(jobHash), "job.json"), JSON.stringify({ spec, inputs }));
+  await pruneKept(home.data);
 }
 
 export type Kept<T> = T & { blobFile(digest: string): string };
@@ -75,8 +80,11 @@ async function assertItsOwn({ spec, inputs }: { spec: Spec; inputs: Inputs }, jo
   if (found !== jobHash) refuse(`job ${shortId(jobHash)} was ordered, and ${folderOf(jobHash)} holds another (${shortId(found)})`);
   if (digestOf(inputs) !== spec.inputs) refuse(`the list of files in ${folderOf(jobHash)} is not the one of job ${shortId(jobHash)}`);
   for (const digest of filesOf(spec, inputs)) {
-    const blob = digest === PYTHON.digest ? null : await fileBlob(blobFile(digest)).catch(() => null);
-    if (blob && blob.digest !== digest) refuse(`${blobFile(digest)} is not the file of job ${shortId(jobHash)} any more`);
+    if (digest === PYTHON.digest) continue;
+    const blob = await fileBlob(blobFile(digest)).catch(() => null);
+    if (blob === null) refuse(`this machine does not have every file of job ${shortId(jobHash)} any more: what is used least makes room`);
+    await touchKept(blobFile(digest));
+    if (blob?.digest !== digest) refuse(`${blobFile(digest)} is not the file of job ${shortId(jobHash)} any more`);
   }
 }
 

@@ -39,6 +39,7 @@ import {
   type Wanted,
 } from "@xenoservers/sdk";
 import { home } from "./home.ts";
+import { pruneKept } from "./kept-room.ts";
 import { inWords, inWordsOf, lookFirst } from "./image-address.ts";
 import { envPair, sharedFolder, type SharedFolder } from "./job-from-args.ts";
 import { parseCount, parseSizeMib } from "./parse.ts";
@@ -283,6 +284,7 @@ async function ociBoot(reference: string, args: string[], options: VmOptions, sh
   const onWait = shared.quiet ? undefined : fetching();
   const image = await openImage(reference, path.join(home.data, "oci"), onWait).catch(inWordsOf(reference));
   const unpackedBytes = (await image.unpackedBytes().catch(inWords)) ?? 0;
+  await pruneKept(home.data);
   if (disk !== null) refuseFor(imageSizeProblem(unpackedBytes, disk));
   const command = await commandOf(image, args, options.entrypoint);
   const mounts: JobInput["mounts"] = [...command.script];

@@ -1,4 +1,5 @@
 /** A file of a market's archive, whole and spoiled, by the verb itself. */
+import { createHash } from "node:crypto";
 import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -6,7 +7,7 @@ import { gzipSync } from "node:zlib";
 import { ROLE_SCOPES } from "@xenoservers/market";
 import type { Receipt } from "@xenoservers/protocol";
 import { createSigner, nodeCrypto as crypto } from "@xenoservers/protocol/node";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { retold } from "../../../verify/src/testing/moves.ts";
 import { storyOf, type Story } from "../../../verify/src/testing/stories.ts";
 import { saveContext } from "../input/home.ts";
@@ -103,4 +104,38 @@ it("says of a file that is too large that it is no receipt, without reading it",
   await truncate(file, 600 * 1024 * 1024);
   expect(await typed.xeno("verify", file)).not.toBe(0);
   expect(typed.said.stderr).toContain("is larger than any receipt");
+});
+
+describe("a file of rows", () => {
+  const rowOf = (lease: string, id = lease): string =>
+    JSON.stringify({ format: "xenoservers-row-1", lease, row: { id, state: "final", more: 1 } });
+  const verifyRows = async (
+    bytes: Buffer,
+    digest = createHash("sha256").update(bytes).digest("hex"),
+    ...options: string[]
+  ): Promise<number> => {
+    const file = path.join(folder, `rows-${digest}.ndjson.gz`);
+    await writeFile(file, bytes);
+    return typed.xeno("verify", file, ...options);
+  };
+
+  it("is what its name says, and says that nothing in it is signed", async () => {
+    const bytes = packed([rowOf("aa"), rowOf("bb")]);
+    expect(await verifyRows(bytes)).toBe(0);
+    expect(typed.said.stdout).toBe("row      aa  final\nrow      bb  final\n");
+    expect(typed.said.stderr).toBe("2 rows, as their broker wrote them; nothing in a row is signed: receipts prove a lease\n");
+    expect(await verifyRows(bytes, undefined, "--json")).toBe(0);
+    expect(JSON.parse(typed.said.stdout.split("\n")[0] ?? "")).toEqual({ lease: "aa", state: "final" });
+  });
+
+  it.each<[string, string[], string]>([
+    ["another file's name", [rowOf("aa")], "its digest is another"],
+    ["another lease's row", [rowOf("aa"), rowOf("bb", "cc")], "after 1 row the file is not whole: line 2 is no row of a lease"],
+    ["receipts in it", ["{}"], "line 1 is no row of a lease"],
+    ["no JSON in it", ["aa"], "line 1 is no row of a lease"],
+  ])("does not hold with %s", async (_what, rows, says) => {
+    const bytes = packed(rows);
+    expect(await verifyRows(bytes, says.includes("digest") ? "ab".repeat(32) : undefined)).toBe(1);
+    expect(typed.said.stderr).toContain(says);
+  });
 });

@@ -39,12 +39,15 @@ export async function brokerRestore({ file, data, archive }: BrokerRestoreInput)
   print("what was promised later is void and your debt; witnesses report it, and go on once they have seen the new epoch's first leaf");
 }
 
-export async function brokerCheck({ data, json }: BrokerCheckInput): Promise<void> {
+export async function brokerCheck({ data, archive, json }: BrokerCheckInput): Promise<void> {
   const { check } = await import("@xenoservers/xenocorp");
-  const report = await withBrokerFolder(data, false, (folder) => check(place(folder)));
+  const report = await withBrokerFolder(data, false, async (folder) => check(await wholePlace(folder, archive)));
   if (report.problems.length > 0) process.exitCode = 1;
   if (json) return printJson(report);
   print(`books    ${report.balances} balances, ${report.problems.length === 0 ? "all in order" : "WRONG"}`);
   print(`log      ${report.logSize} leaves, ${report.pending} waiting`);
+  const { archived, archivedRows, readArchive } = report;
+  const looked = readArchive ? "read from end to end" : "not looked at: name the folder with --archive";
+  if (archived > 0) print(`archive  ${countOf(archived, "lease")}, ${countOf(archivedRows, "row")}; ${looked}`);
   for (const problem of report.problems) print(`problem  ${problem}`);
 }

@@ -1,7 +1,10 @@
 /** `xeno doctor`: what is wrong here, and what to do. */
 import { readFile } from "node:fs/promises";
+import path from "node:path";
 import { fetchMarket, pinsOf, samePins } from "@xenoservers/sdk";
-import { currentContext, readContexts } from "../input/home.ts";
+import { filesBelow } from "../input/files-below.ts";
+import { currentContext, home, readContexts } from "../input/home.ts";
+import { EMPTIED, KEPT_BYTES_MAX } from "../input/kept-room.ts";
 import type { DoctorInput } from "../input/verbs/about.ts";
 import { green, print, printJson, red } from "../output/terminal.ts";
 
@@ -51,8 +54,27 @@ async function hostFindings(): Promise<Finding[]> {
   ];
 }
 
+const MIB = 1024 * 1024;
+const mebibytes = (bytes: number): string => `${Math.ceil(bytes / MIB)} MiB`;
+
+/** What lies here, and how large it is; what may be emptied has a bound, and may be more for some hours. */
+async function keptFindings(): Promise<Finding[]> {
+  const sizeOf = async (folder: string): Promise<number> => (await filesBelow(folder)).reduce((sum, { bytes }) => sum + bytes, 0);
+  const sizes = await Promise.all(EMPTIED.map(async ([name, what]) => ({ what, bytes: await sizeOf(path.join(home.data, name)) })));
+  const bytes = sizes.reduce((sum, each) => sum + each.bytes, 0);
+  const parts = sizes.map((each) => `${each.what} ${mebibytes(each.bytes)}`).join(", ");
+  const kept = `${mebibytes(bytes)} of at most ${mebibytes(KEPT_BYTES_MAX)} are kept in ${home.data} and may be deleted: ${parts}`;
+  return [
+    { ok: true, what: kept, next: "" },
+    { ok: true, what: `${mebibytes(await sizeOf(home.receipts))} of receipts are in ${home.receipts}, and stay`, next: "" },
+  ];
+}
+
 export async function doctor({ json }: DoctorInput): Promise<void> {
-  const findings = [...(await hostFindings()), ...(await contextFindings())].map((each) => ({ ...each, next: each.ok ? "" : each.next }));
+  const findings = [...(await hostFindings()), ...(await keptFindings()), ...(await contextFindings())].map((each) => ({
+    ...each,
+    next: each.ok ? "" : each.next,
+  }));
   if (findings.some(({ ok }) => !ok)) process.exitCode = 1;
   if (json) return printJson({ findings });
   for (const { ok, what, next } of findings) print(`${ok ? green("ok ") : red("BAD")}  ${what}${ok ? "" : ` -> ${next}`}`);

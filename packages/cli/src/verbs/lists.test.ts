@@ -95,7 +95,20 @@ describe("ps", () => {
     expect(JSON.parse(typed.said.stdout)).toMatchObject({ leases: [{}, {}], next: "2" });
     broker.reads["/api/v1/leases"] = pageOf([], "leases");
     expect(await xeno("ps", "--json")).toBe(0);
-    expect(JSON.parse(typed.said.stdout)).toEqual({ leases: [], next: null });
+    expect(JSON.parse(typed.said.stdout)).toEqual({ leases: [], away: [], next: null });
+  });
+
+  it("names leases that their broker cannot read now, and an export does not go without them", async () => {
+    const away = Array.from({ length: 12 }, (_, i) => ({ id: String(i).padStart(64, "a"), state: "final", issuedAt: 5 }));
+    broker.reads["/api/v1/leases"] = () => ({ leases: [], away, next: null });
+    expect(await xeno("ps", "--all")).toBe(0);
+    expect(typed.said.stderr).toMatch(
+      /^12 leases that are over lie in the market's archive, which its broker cannot read now: a+\S* \(final\), .* and 2 more$/m,
+    );
+    expect(await xeno("ps", "--all", "--json")).toBe(0);
+    expect(JSON.parse(typed.said.stdout)).toEqual({ leases: [], away, next: null });
+    expect(await xeno("export", path.join(folder, "export"))).not.toBe(0);
+    expect(typed.said.stderr).toContain("12 of these leases lie in the market's archive");
   });
 });
 

@@ -1,6 +1,6 @@
 /** `xeno ps`: the leases one is part of, and what they cost. */
 import { isLive } from "@xenoservers/market";
-import type { LeaseView } from "@xenoservers/protocol";
+import type { LeaseView, RouteReply } from "@xenoservers/protocol";
 import { pagesOf } from "@xenoservers/sdk";
 import { openClient } from "../input/home.ts";
 import type { PsInput } from "../input/verbs/lease.ts";
@@ -8,17 +8,22 @@ import { dueLine } from "../proof/audit.ts";
 import { dueAudits } from "./audit.ts";
 import { Listing, fromPlace } from "../output/listing.ts";
 import { printJsonList, say } from "../output/terminal.ts";
-import { duration, money, shortId, table } from "../output/ui.ts";
+import { countOf, duration, money, shortId, table } from "../output/ui.ts";
 
 /** As many of the newest are looked at for audits that are due. */
 const AUDITS_LOOKED_FOR = 1_000;
+type AwayView = RouteReply<"leases">["away"][number];
 const endOf = ({ end }: LeaseView): string => (end ? `${end.reason}${end.exitCode === null ? "" : ` (${end.exitCode})`}` : "");
 
 export async function ps({ all, limit, after, json }: PsInput): Promise<void> {
   const { client, context } = await openClient("read");
   const query = { live: all ? "false" : "true", ...fromPlace(after) } as const;
-  const listing = new Listing(pagesOf(client, "leases", query, limit), (page) => page.leases);
-  if (json) return printJsonList({}, "leases", listing.byPage(), () => ({ next: listing.next }));
+  const away: AwayView[] = [];
+  const listing = new Listing(pagesOf(client, "leases", query, limit), (page) => {
+    away.push(...page.away);
+    return page.leases;
+  });
+  if (json) return printJsonList({}, "leases", listing.byPage(), () => ({ away, next: listing.next }));
   const leases = await listing.all();
   const mine = (lease: LeaseView): boolean => lease.customer === context.party;
   table(
@@ -41,5 +46,17 @@ export async function ps({ all, limit, after, json }: PsInput): Promise<void> {
   if (due.length > 0) say(dueLine(due));
   const isPart = listing.next !== null || after !== null;
   say(`running leases cost you ${money(rate, context.currency)} per hour ${isPart ? "as far as shown here" : "in all"}`);
+  sayAway(away);
   listing.sayMore(`xeno ps${all ? " --all" : ""}`);
+}
+
+/** As many are named. */
+const AWAY_SHOWN_MAX = 10;
+
+function sayAway(away: readonly AwayView[]): void {
+  if (away.length === 0) return;
+  const more = away.length > AWAY_SHOWN_MAX ? ` and ${away.length - AWAY_SHOWN_MAX} more` : "";
+  const names = away.slice(0, AWAY_SHOWN_MAX).map(({ id, state }) => `${shortId(id)} (${state})`);
+  const what = `${countOf(away.length, "lease")} that are over lie in the market's archive, which its broker cannot read now`;
+  say(`${what}: ${names.join(", ")}${more}`);
 }

@@ -234,6 +234,16 @@ describe("--re-execute", () => {
     await refuses(receiptFor(ordered), /holds no job that this xeno can read/);
   });
 
+  it("refuses a kept job of which a file has made room for others", async () => {
+    const ordered = job("one");
+    await keepJob(ordered);
+    await rm(path.join(home.data, "blobs", bytesBlob(module).digest));
+    await refuses(
+      receiptFor(ordered),
+      /does not have every file of job [0-9a-f]{12} any more: what is used least makes room: nothing was run/,
+    );
+  });
+
   it("keeps whole files: one that broke off is written again", async () => {
     const blob = path.join(home.data, "blobs", bytesBlob(module).digest);
     await mkdir(path.dirname(blob), { recursive: true });

@@ -3,7 +3,7 @@
  * the inputs: the registry or the archive, every byte: nothing counts that does not hash to what names it.
  */
 import { createReadStream } from "node:fs";
-import { access, mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { access, mkdir, open, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -29,6 +29,12 @@ const isThere = (file: string): Promise<boolean> =>
     () => true,
     () => false,
   );
+
+/** Whether it is there; from now on it was used lately, so that who makes room leaves it. */
+async function isUsed(file: string): Promise<boolean> {
+  const now = new Date();
+  return (await ifThere(utimes(file, now, now).then(() => true))) ?? false;
+}
 
 const MIB = 1024 * 1024;
 const nobody: OnBytes = () => {};
@@ -58,7 +64,7 @@ async function takeOver(cache: string, hex: string, part: string): Promise<void>
 async function bring(source: OciSource, blob: Descriptor, cache: string, onBytes = nobody): Promise<string> {
   const { digest } = blob;
   const file = path.join(cache, hexOf(digest));
-  if (await isThere(file)) return file;
+  if (await isUsed(file)) return file;
   await mkdir(cache, { recursive: true, mode: 0o700 });
   const part = `${file}.${process.pid}${PART}`;
   await takeOver(cache, hexOf(digest), part);

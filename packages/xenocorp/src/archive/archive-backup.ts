@@ -1,7 +1,7 @@
 /**
- * The archive in a backup: each receipt as it lies there, compressed, a line after those of the tables. Restored, it lies where the folder
- * has it already, or is added to a file of its own. Who controls the inputs: whoever handed over the backup; what it holds is compared with
- * the digests in its rows.
+ * The archive in a backup: each receipt and each file of rows as it lies there, compressed, a line after those of the tables. Restored,
+ * it lies where the folder has it already, or is added in a file of its own. Who controls the inputs: whoever handed over the backup; what
+ * it holds is compared with the digests in its rows.
  */
 import { createHash } from "node:crypto";
 import { jsonIn } from "@xenoservers/protocol";
@@ -12,8 +12,10 @@ import type { ArchiveFolder } from "./archive-folder.ts";
 
 /** The name of such lines. */
 export const RECEIPT_LINE = "receipt";
+export const ROWS_LINE = "rows";
 const PART = 100;
 const zReceiptLine = z.object({ lease: z.string(), packed: z.base64() });
+const zRowsLine = z.object({ digest: z.string(), packed: z.base64() });
 type Placed = ArchivePlace & { lease: string };
 type Row = Omit<Placed, "start"> & { start: string };
 
@@ -32,6 +34,24 @@ export async function* receiptLines(client: PoolClient, folder: ArchiveFolder): 
     if (rows.length < PART) break;
   }
   await client.query("close places");
+}
+
+/** The files of rows, as `receiptLines`. */
+export async function* rowFileLines(client: PoolClient, folder: ArchiveFolder): AsyncGenerator<string> {
+  const { rows } = await client.query<{ digest: string }>(
+    "select distinct row_file as digest from archived where row_file is not null order by 1",
+  );
+  for (const { digest } of rows) {
+    const packed = (await folder.rowFile(digest)).toString("base64");
+    yield `${JSON.stringify(ROWS_LINE)}\t${JSON.stringify({ digest, packed })}\n`;
+  }
+}
+
+/** One line of a backup: its name says what is in it. */
+export async function restoreRowFile(folder: ArchiveFolder, line: string): Promise<void> {
+  const { digest, packed } = zRowsLine.parse(jsonIn(line));
+  const added = await folder.addRowFile(Buffer.from(packed, "base64"));
+  if (added !== digest) throw new Error(`a file of rows in this backup is not ${digest}, as it says`);
 }
 
 /** One line of a backup, whose row is in the database already. */

@@ -4,24 +4,23 @@
  * a writer that was cut off left at the end of its file is followed by nothing. Who controls the inputs: whoever may write to the folder;
  * what is read is compared with the digest in the database, and each document with its id.
  */
-import { createHash } from "node:crypto";
 import { mkdir, open, rm } from "node:fs/promises";
 import path from "node:path";
-import { promisify } from "node:util";
-import { gunzip, gzip } from "node:zlib";
 import { parseDocument, zReceipt, type Envelope, type Receipt } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { ArchiveAway, type ArchivePlace, type ArchiveReader } from "../store/archived.ts";
+import type { ArchivePlace, ArchiveReader, RowPlace } from "../store/archived.ts";
+import { asWritten, awayAt, bytesAt, digestOf, packedLine, syncFolder, unpackedLine } from "./archive-files.ts";
+import { dropRowFile, putRowFile, readRowsIn, rowFileBytes, rowFileOf } from "./row-files.ts";
 
-const [pack, unpack] = [promisify(gzip), promisify(gunzip)];
 /** A receipt is a few hundred documents of a few KiB. */
 const LINE_BYTES_MAX = 256 * 1024 * 1024;
-const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
 export class ArchiveFolder implements ArchiveReader {
   readonly #folder: string;
   /** Whose files these are: no two writers have one. */
   readonly #writer: string;
+  /** Those that were added here. */
+  readonly #rowFiles: string[] = [];
 
   constructor(folder: string, writer: string) {
     this.#folder = folder;
@@ -30,7 +29,7 @@ export class ArchiveFolder implements ArchiveReader {
 
   /** It is on the disk when this returns. */
   async append(receipt: Receipt, now: number): Promise<ArchivePlace> {
-    return this.add(await pack(`${JSON.stringify(receipt)}\n`), now);
+    return this.add(await packedLine(receipt), now);
   }
 
   /** What is compressed already, as `packed` gave it. */
@@ -54,22 +53,51 @@ export class ArchiveFolder implements ArchiveReader {
     return toldWhere(place, () => this.#packed(place));
   }
 
-  async #packed({ file, start, bytes, digest }: ArchivePlace): Promise<Buffer> {
-    const part = await partOf(path.join(this.#folder, path.basename(file)), start, bytes);
-    if (digestOf(part) !== digest) throw new Error("it is not what was written there");
-    return part;
+  async #packed(place: ArchivePlace): Promise<Buffer> {
+    const handle = await open(path.join(this.#folder, path.basename(place.file)), "r");
+    return asWritten(await bytesAt(handle, place.start, place.bytes).finally(() => handle.close()), place);
   }
 
   async read(place: ArchivePlace): Promise<ReadonlyMap<string, Envelope>> {
     return toldWhere(place, async () => {
       const part = await this.#packed(place);
-      const receipt = zReceipt.parse(JSON.parse((await unpack(part, { maxOutputLength: LINE_BYTES_MAX })).toString()));
+      const receipt = zReceipt.parse(await unpackedLine(part, LINE_BYTES_MAX));
       return new Map(receipt.documents.map(({ id, envelope }) => [id, signedAs(id, envelope)]));
     });
   }
 
+  /** Rows of leases in a file of their own. It is on the disk when this returns. */
+  async putRows(rows: Parameters<typeof rowFileOf>[0]): Promise<RowPlace[]> {
+    const file = await rowFileOf(rows);
+    await putRowFile(this.#folder, file);
+    return file.places;
+  }
+
+  readRows(places: readonly RowPlace[]): ReturnType<typeof readRowsIn> {
+    return readRowsIn(this.#folder, places);
+  }
+
+  /** A whole file of rows. Throws where it is away, or is not what was written. */
+  rowFile(digest: string): Promise<Buffer> {
+    return rowFileBytes(this.#folder, digest);
+  }
+
+  /** A file of rows as `rowFile` gave it, unless it is there. */
+  async addRowFile(bytes: Buffer): Promise<string> {
+    const digest = digestOf(bytes);
+    const isThere = await this.rowFile(digest).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) return digest;
+    this.#rowFiles.push(digest);
+    await putRowFile(this.#folder, { digest, bytes });
+    return digest;
+  }
+
   /** What this writer wrote is gone again: for who could not finish. */
   async undo(now: number): Promise<void> {
+    for (const digest of this.#rowFiles) await dropRowFile(this.#folder, digest);
     await rm(path.join(this.#folder, this.#fileAt(now)), { force: true });
   }
 
@@ -78,28 +106,11 @@ export class ArchiveFolder implements ArchiveReader {
   }
 }
 
-async function toldWhere<T>({ file, start }: ArchivePlace, read: () => Promise<T>): Promise<T> {
+async function toldWhere<T>(place: ArchivePlace, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new ArchiveAway(`${file} of the archive cannot be read at ${start}: ${why}`, { cause });
-  }
-}
-
-/** A file that was just made is found again after a power cut. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
-  await handle.sync().finally(() => handle.close());
-}
-
-async function partOf(file: string, start: number, bytes: number): Promise<Buffer> {
-  const handle = await open(file, "r");
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(bytes), 0, bytes, start);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await handle.close();
+    throw awayAt(place, cause);
   }
 }
 

@@ -12,6 +12,7 @@ import { World, newId } from "../http/world.fixture.ts";
 import { publishedLeaf, sequence, startEpoch } from "../log/sequencer.ts";
 import { createPostgresStore } from "../store/postgres.ts";
 import { ArchiveFolder } from "./archive-folder.ts";
+import { archiveRows } from "./archiving-rows.ts";
 import { archiveOver } from "./archiving.ts";
 
 /** As rarely as is no gap. */
@@ -55,6 +56,17 @@ it("answers from the archive with the same proofs, and with new ones in another 
   expect(await bytes()).toEqual([{ count: "0" }]);
   expect(await receiptOf()).toEqual(before);
   expect(await log()).toEqual(leaves);
+  const row = await world.row(lease);
+  expect(await archiveRows({ store, folder: archive, now: world.now + 100_000_000, afterMs: 1_000 })).toBe(1);
+  expect(
+    (await pool.query("select data->'reason' as reason, data ? 'archived' as archived from entity where id = $1", [lease])).rows,
+  ).toEqual([{ reason: null, archived: true }]);
+
+  expect([await world.row(lease), await receiptOf()]).toEqual([row, before]);
+  // what comes late is refused as before, and changes nothing
+  const late = await world.act(customer.root, "stop", { lease, party: customer.id, reason: "" });
+  expect(late).toMatchObject({ code: "wrong_state" });
+  expect((await store.proveBooks()).wrong).toEqual([]);
 
   await startEpoch(services, await store.logHead(), "as after a restore");
   await logged();

@@ -12,6 +12,7 @@ import { World, newId, type Party, type Server } from "../http/world.fixture.ts"
 import { publishedLeaf, sequence } from "../log/sequencer.ts";
 import { createMemoryStore } from "../store/memory.ts";
 import { ArchiveFolder } from "./archive-folder.ts";
+import { archiveRows } from "./archiving-rows.ts";
 import { archiveOver } from "./archiving.ts";
 
 const AFTER_MS = 86_400_000;
@@ -136,13 +137,13 @@ it("each writer has files of its own, one for each month, and reads those of oth
 });
 
 describe("an archive that is not what it was", () => {
-  const ask = async (lease: string) => {
-    const key = (await world.store.load("key", [customer.root.publicKey])).get(customer.root.publicKey)?.data;
-    if (!key) throw new Error("the customer has its key");
-    const { token } = world.sessions.token({ by: "party", party: customer.id, key });
-    const url = API.receipt.path.replace(":id", lease);
+  const askAs = async (party: Party, url: string) => {
+    const key = (await world.store.load("key", [party.root.publicKey])).get(party.root.publicKey)?.data;
+    if (!key) throw new Error("the party has its key");
+    const { token } = world.sessions.token({ by: "party", party: party.id, key });
     return world.app.inject({ method: "GET", url, headers: { authorization: `Bearer ${token}` } });
   };
+  const ask = (lease: string) => askAs(customer, API.receipt.path.replace(":id", lease));
 
   it.each<[string, () => Promise<void>]>([
     [
@@ -165,6 +166,33 @@ describe("an archive that is not what it was", () => {
     expect([answer.statusCode, answer.json()]).toMatchObject([503, { error: { code: "unavailable" } }]);
     // the lists do not need it
     expect((await world.row(first)).state).toMatch(/final|lapsed/);
+  });
+
+  it("names leases of which the rows lie there, tells nobody else of them, and stops nothing of others", async () => {
+    world.now += 2 * AFTER_MS + 1_000_000;
+    await archiveNow();
+    expect(await archiveRows({ store: world.store, folder: archive, now: world.now, afterMs: AFTER_MS })).toBe(3);
+    const [first = ""] = over;
+    const { orderId } = await world.row(first);
+    await rm(folder, { recursive: true });
+    const list = await askAs(customer, API.leases.path);
+    const { leases, away } = API.leases.reply.parse(list.json());
+    expect([leases.map(({ id }) => id), away.map(({ id }) => id).toSorted()]).toEqual([[live], over.toSorted()]);
+    for (const asked of [API.lease, API.receipt]) {
+      const answer = await askAs(customer, asked.path.replace(":id", first));
+      expect([answer.statusCode, answer.json()]).toMatchObject([
+        503,
+        { error: { code: "unavailable", why: expect.stringMatching(/lies in the market's archive/) } },
+      ]);
+      // whoever may not see it is told nothing, and has nobody look there
+      expect((await askAs(await world.party(), asked.path.replace(":id", first))).statusCode).toBe(404);
+    }
+    expect((await askAs(customer, API.order.path.replace(":id", orderId))).json()).toMatchObject({ id: orderId });
+    // a document of one that lies there fails alone, others that come with it do not
+    const stop = (lease: string) => world.act(customer.root, "stop", { lease, party: customer.id, reason: "" });
+    const [gone, here] = await Promise.allSettled([stop(first), stop(live)]);
+    expect(gone.status).toBe("rejected");
+    expect(here).toMatchObject({ status: "fulfilled", value: { id: expect.any(String) } });
   });
 
   it("with another lease's documents at a place gives none of them", async () => {

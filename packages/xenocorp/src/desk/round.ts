@@ -1,6 +1,7 @@
 /** One round of the desk: the rows that its handlers asked for (gets of one tick become one query per kind) and the time it runs at. */
 import type { Crypto, MarketPins } from "@xenoservers/protocol";
 import type { BrokerKeys, MarketConfig } from "../config.ts";
+import { ArchiveAway } from "../store/archived.ts";
 import type { LogView } from "../log/log-view.ts";
 import type { Entities, EntityKind, LogPlace, Store, Versioned } from "../store/store.ts";
 import type { OfferIndex } from "./offer-index.ts";
@@ -32,12 +33,16 @@ export interface FleetDesk {
   acted(note: string): void;
 }
 
+interface Wanted {
+  resolve(row: Versioned<Entities[EntityKind]> | null): void;
+  reject(error: unknown): void;
+}
+
 export class Round {
   readonly at: number;
   readonly #services: Services;
   readonly #rows = new Map<string, Promise<Versioned<Entities[EntityKind]> | null>>();
-  #wanted = new Map<EntityKind, Map<string, (row: Versioned<Entities[EntityKind]> | null) => void>>();
-  #failures: ((error: unknown) => void)[] = [];
+  #wanted = new Map<EntityKind, Map<string, Wanted>>();
 
   constructor(services: Services) {
     this.#services = services;
@@ -56,8 +61,7 @@ export class Round {
         if (this.#wanted.size === 0) queueMicrotask(() => void this.#fetch());
         let ids = this.#wanted.get(kind);
         if (!ids) this.#wanted.set(kind, (ids = new Map()));
-        ids.set(id, resolve);
-        this.#failures.push(reject);
+        ids.set(id, { resolve, reject });
       });
       this.#rows.set(key, row);
     }
@@ -66,18 +70,18 @@ export class Round {
 
   async #fetch(): Promise<void> {
     const wanted = this.#wanted;
-    const failures = this.#failures;
     this.#wanted = new Map();
-    this.#failures = [];
+    await Promise.all([...wanted].map(([kind, ids]) => this.#load(kind, ids)));
+  }
+
+  async #load(kind: EntityKind, ids: ReadonlyMap<string, Wanted>): Promise<void> {
     try {
-      await Promise.all(
-        [...wanted].map(async ([kind, ids]) => {
-          const rows = await this.#services.store.load(kind, [...ids.keys()]);
-          for (const [id, resolve] of ids) resolve((rows.get(id) as Versioned<Entities[EntityKind]> | undefined) ?? null);
-        }),
-      );
+      const rows = await this.#services.store.load(kind, [...ids.keys()]);
+      for (const [id, { resolve }] of ids) resolve((rows.get(id) as Versioned<Entities[EntityKind]> | undefined) ?? null);
     } catch (error) {
-      for (const reject of failures) reject(error);
+      // what lies in an archive that is away is nothing to whoever asks for others
+      if (error instanceof ArchiveAway && ids.size > 1) await Promise.all([...ids].map((one) => this.#load(kind, new Map([one]))));
+      else for (const { reject } of ids.values()) reject(error);
     }
   }
 }

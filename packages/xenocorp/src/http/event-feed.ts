@@ -120,9 +120,9 @@ export class EventFeed {
     const events = await this.#store.eventsOfAll(from, PAGE);
     const heard = events.filter(({ party }) => this.#seats.has(party));
     const wanted = this.#leasesToKnow(heard);
-    const leases: ReadonlyMap<string, { data: LeaseSides }> = wanted.length === 0 ? new Map() : await this.#store.load("lease", wanted);
+    const leases: ReadonlyMap<string, LeaseSides> = wanted.length === 0 ? new Map() : await this.#store.sidesOf(wanted);
     for (const event of heard) {
-      const lease = event.lease === null ? undefined : leases.get(event.lease)?.data;
+      const lease = event.lease === null ? undefined : leases.get(event.lease);
       for (const seat of this.#seats.get(event.party) ?? [])
         if (!isBound(seat.reader) || (lease && sees(seat.reader, lease))) seat.put(event);
     }

@@ -352,7 +352,7 @@ export class LinkHub {
 
   async #maySee(session: PartySession, lease: string): Promise<boolean> {
     const known = this.#sides.get(lease);
-    const sides = known ?? (await this.#services.store.load("lease", [lease])).get(lease)?.data;
+    const sides = known ?? (await this.#services.store.sidesOf([lease])).get(lease);
     if (!sides) return false;
     if (!known) this.#remember(lease, sides);
     return sees(readerOf(session), sides);

@@ -47,8 +47,11 @@ export async function findLease(
   const ids = idOrPrefix.length === ID_CHARS ? [idOrPrefix] : await store.findLeases(reader, idOrPrefix);
   if (ids.length > 1) return refuse("conflict", { why: `${idOrPrefix} fits more than one lease; write more of its id` });
   const [id] = ids;
-  const lease = id === undefined ? undefined : (await store.load("lease", [id])).get(id)?.data;
-  return lease && sees(reader, lease) ? { ok: true, lease } : refuse("not_found", { lease: idOrPrefix });
+  // who may not see it makes nobody look into the archive
+  const sides = id === undefined ? undefined : (await store.sidesOf([id])).get(id);
+  if (id === undefined || !sides || !sees(reader, sides)) return refuse("not_found", { lease: idOrPrefix });
+  const lease = (await store.load("lease", [id])).get(id)?.data;
+  return lease ? { ok: true, lease } : refuse("not_found", { lease: idOrPrefix });
 }
 
 /** The accounts that the key may spend from, and the money: all of the party's, or what is within reach of a key that is bound to less. */
@@ -118,8 +121,8 @@ export function createPartyReads(services: Services, receipts: Receipts): PartyR
       return done({ entries, next });
     },
     async leases({ session, query }) {
-      const { rows, next } = await store.leasesOf(readerOf(session), query.live === "true", query.after ?? null, query.limit);
-      return done({ leases: rows.map(leaseView), next });
+      const { rows, away, next } = await store.leasesOf(readerOf(session), query.live === "true", query.after ?? null, query.limit);
+      return done({ leases: rows.map(leaseView), away: away.map(({ id, state, issuedAt }) => ({ id, state, issuedAt })), next });
     },
     async lease({ session, params }) {
       const found = await findLease(services, session, params.id);
@@ -131,8 +134,8 @@ export function createPartyReads(services: Services, receipts: Receipts): PartyR
     },
     async order({ session, params }) {
       const order = (await store.load("order", [params.id])).get(params.id)?.data;
-      const lease = order?.lease ? (await store.load("lease", [order.lease])).get(order.lease)?.data : undefined;
-      if (!order || !lease || !isCustomer(readerOf(session), lease)) return refuse("not_found", { order: params.id });
+      const lease = order?.lease ? (await store.sidesOf([order.lease])).get(order.lease) : undefined;
+      if (!order?.lease || !lease || !isCustomer(readerOf(session), lease)) return refuse("not_found", { order: params.id });
       return done({ id: order.id, lease: order.lease, attempt: order.attempt });
     },
     async events({ session, query }) {
@@ -141,8 +144,8 @@ export function createPartyReads(services: Services, receipts: Receipts): PartyR
       return done({ events: events.map(({ cursor, kind, lease, data, at }) => ({ cursor, kind, lease, data, at })) });
     },
     async sealed({ session, params }) {
-      const lease = (await store.load("lease", [params.id])).get(params.id)?.data;
-      const kept = lease && isCustomer(readerOf(session), lease) ? await store.getSealed(lease.id, params.part) : null;
+      const lease = (await store.sidesOf([params.id])).get(params.id);
+      const kept = lease && isCustomer(readerOf(session), lease) ? await store.getSealed(params.id, params.part) : null;
       return kept ? done(kept.bytes) : refuse("not_found", { lease: params.id });
     },
   };

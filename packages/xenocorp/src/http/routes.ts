@@ -176,7 +176,7 @@ export class Routes {
   #failed(error: unknown, asked: { requestId: string; route: RouteName }): Refusal {
     if (isPassing(error)) {
       this.#parts.faults.failed("requests find no database, or no signature", error, asked);
-      return refuse("unavailable");
+      return error instanceof ArchiveAway ? refuse("unavailable", { why: ARCHIVE_AWAY }) : refuse("unavailable");
     }
     this.#parts.logger.error({ ...asked, error: describeError(error) }, "a request failed");
     return refuse("internal");
@@ -286,6 +286,8 @@ export class Routes {
     return null;
   }
 }
+
+const ARCHIVE_AWAY = "it is long over and lies in the market's archive, which its broker cannot read now";
 
 /** What is no fault of the request, nor of this program. */
 const isPassing = (error: unknown): boolean => error instanceof SigningStopped || error instanceof ArchiveAway || isDatabaseError(error);

@@ -22,6 +22,7 @@ const NAMES = [
   "010-figures",
   "011-clocks",
   "012-references",
+  "013-rows",
 ] as const;
 
 export const MIGRATIONS: readonly Migration[] = NAMES.map((name) => ({

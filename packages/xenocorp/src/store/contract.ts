@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { archiveContract } from "./archive-contract.ts";
 import type { ArchiveReader } from "./archived.ts";
+import { rowsContract } from "./rows-contract.ts";
 import { pagesContract } from "./pages-contract.ts";
 import { change, document, reader } from "./contract.fixture.ts";
 import { refusedContract } from "./refused-contract.ts";
@@ -27,6 +28,7 @@ const sealed = (lease: string, over: Partial<SealedRow> = {}): SealedRow => ({
 export function storeContract(name: string, open: (archive?: ArchiveReader) => Promise<Store>): void {
   archiveContract(name, open);
   pagesContract(name, open);
+  rowsContract(name, open);
   refusedContract(name, open);
   describe(`store contract: ${name}`, () => {
     it("applies a change once and answers repetitions", async () => {

@@ -9,6 +9,7 @@ import { cases } from "../../../../test/thorough.ts";
 import { change, document, reader } from "./contract.fixture.ts";
 import { BIG, NOW, RARE_LABEL, fillHistory } from "./history.fixture.ts";
 import { openPool } from "./pool.ts";
+import { NO_ARCHIVE, type ArchiveReader } from "./archived.ts";
 import { createPostgresStore } from "./postgres.ts";
 import type { Store } from "./store.ts";
 
@@ -30,13 +31,18 @@ const SIZE = { leases: cases(20_000, 100_000), documents: cases(20_000, 1_000_00
 /** Rows that a call may read besides those that it is allowed to, for what it looks up on its way. */
 const ROWS_FREE = 200;
 
+/** Where rows of any lease lie. */
+const archive: ArchiveReader = {
+  read: NO_ARCHIVE.read,
+  readRows: async (places) => ({ rows: new Map(places.map(({ lease: id }) => [id, { id, issuedAt: 1 }])), problem: null }),
+};
 let pool: Pool;
 let store: Store;
 beforeAll(async () => {
   const admin = await createTestDatabase();
   // one connection, so that its own counts are all
   pool = openPool({ ...admin.options, max: 1 });
-  store = createPostgresStore(pool);
+  store = createPostgresStore(pool, archive);
   await fillHistory(admin, SIZE);
 });
 afterAll(async () => {
@@ -64,6 +70,8 @@ async function reads(): Promise<Map<string, Reads>> {
 type Call = (store: Store) => Promise<unknown>;
 /** A place in the middle of all lists of leases. */
 const MIDDLE = `${SIZE.leases / 2}.00000001ee`;
+/** One in the middle of those whose rows lie in the archive. */
+const AWAY = `${SIZE.leases / 8}.00000001ee`;
 const bound = { account: BIG.account };
 const moves = (id: string): Parameters<Store["commit"]>[0] => [
   change({
@@ -129,7 +137,10 @@ const CALLS: Record<Exclude<keyof Store, "audit" | "close" | "logStartEpoch">, [
     ),
     (s) => s.leasesOf(reader(BIG.owner, { serverKey: BIG.serverKey }), false, MIDDLE, 50),
     (s) => s.leasesOf(reader(BIG.customer), true, MIDDLE, 50),
+    (s) => s.leasesOf(reader(BIG.customer, bound), false, AWAY, 50),
+    (s) => s.leasesOf(reader(BIG.owner), false, AWAY, 50),
   ],
+  sidesOf: [0, (s) => s.sidesOf(["00000001ee", "00000002ee", "00000003ee"])],
   heldBy: [0, (s) => s.heldBy(reader(BIG.customer, bound)), (s) => s.heldBy(reader(BIG.owner))],
   leasesServerMustKnow: [0, (s) => s.leasesServerMustKnow(BIG.server)],
   findLeases: [0, (s) => s.findLeases(reader(BIG.customer), "0000000")],
@@ -138,6 +149,22 @@ const CALLS: Record<Exclude<keyof Store, "audit" | "close" | "logStartEpoch">, [
   useChallenge: [0, (s) => s.useChallenge("c", NOW, 1)],
   toArchive: [100, (s) => s.toArchive(NOW, 50), (s) => s.toArchive(5, 50)],
   archive: [0, (s) => s.archive("00004e1fee", { file: "f", start: 0, bytes: 1, digest: "d" }, ["0000c357dd"])],
+  isArchived: [0, (s) => s.isArchived()],
+  rowsToArchive: [100, (s) => s.rowsToArchive(50)],
+  archiveRows: [
+    200,
+    async (s) => {
+      const places = (await s.rowsToArchive(50)).map(({ lease }) => ({
+        lease,
+        version: 1,
+        file: "r",
+        start: 0,
+        bytes: 1,
+        digest: "0".repeat(32),
+      }));
+      expect(await s.archiveRows(places)).toBe(50);
+    },
+  ],
   document: [0, (s) => s.document("00000007dd")],
   documentsOf: [0, (s) => s.documentsOf("00000007ee")],
   documentsOfKind: [0, ...(["referee", "witness", "market-keys", "epoch"] as const).map((kind) => (s: Store) => s.documentsOfKind(kind))],

@@ -56,17 +56,20 @@ const EVENTS = `
   select '1'::xid8, '${BIG.customer}', 'lease-final', ${id("ee")}, '{}', i from generate_series(1, $1::int) i`;
 const ANSWERS = `insert into applied (id, answer) select 'seeded' || i, '{}' from generate_series(1, $1::int) i`;
 const UNIQUES = `insert into reference (digest) select reference_digest('seeded' || i) from generate_series(1, $1::int) i`;
-/** The older half of what is over. */
+/** The older half of what is over; of the older half of that the rows, too. */
 const ARCHIVED = `
-  insert into archived (lease, over, file, start, bytes, digest)
-  select ${id("ee")}, i, 'f', 0, 1, 'd' from generate_series(1, $1::int / 2) i where i % 5000 <> 1`;
+  insert into archived (lease, over, file, start, bytes, digest, row_file, row_start, row_bytes, row_digest)
+  select ${id("ee")}, i, 'f', 0, 1, 'd', case when i <= $1 / 4 then 'r' end, 0, 1, md5('r')::uuid from generate_series(1, $1::int / 2) i where i % 5000 <> 1`;
+const STUBS = `
+  update entity set data = lease_stub(data)
+   where kind = 'lease' and $1::int > 0 and id in (select lease from archived where row_file is not null)`;
 const HEAD = "insert into log_head (epoch, id, size, root, checkpoint) values (0, repeat('0', 32), $1, 'r', 'c')";
 
 /** Fills the tables and has the database look at them, as it does by itself after a while. */
 export async function fillHistory(pool: Pool, { leases, documents, servers }: Size): Promise<void> {
   const fills: [string, number][] = [
     [SERVERS, servers],
-    ...[LEASES, ARCHIVED, KEYS, BALANCES, TRANSFERS, ANSWERS, UNIQUES].map((sql): [string, number] => [sql, leases]),
+    ...[LEASES, ARCHIVED, STUBS, KEYS, BALANCES, TRANSFERS, ANSWERS, UNIQUES].map((sql): [string, number] => [sql, leases]),
     ...[DOCUMENTS, LOG, NODES, EVENTS, HEAD].map((sql): [string, number] => [sql, documents]),
   ];
   for (const [sql, count] of fills) await pool.query(sql, [count]);

@@ -15,10 +15,10 @@ import type { Store } from "./store.ts";
 export function createMemoryStore(clock: () => number, archive: ArchiveReader = NO_ARCHIVE): Store {
   const tables = new Tables(clock);
   return {
-    ...memoryChanges(tables),
+    ...memoryChanges(tables, archive),
     ...memoryBooks(tables),
     ...memoryFigures(tables),
-    ...memoryRows(tables),
+    ...memoryRows(tables, archive),
     ...memoryDocuments(tables, archive),
     ...memoryArchive(tables),
     ...memoryFeed(tables),

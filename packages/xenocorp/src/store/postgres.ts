@@ -15,10 +15,10 @@ import { postgresSealed } from "./postgres/sealed.ts";
 import type { Store } from "./store.ts";
 
 export const createPostgresStore = (pool: Pool, archive: ArchiveReader = NO_ARCHIVE): Store => ({
-  ...postgresChanges(pool),
+  ...postgresChanges(pool, archive),
   ...postgresBooks(pool),
   ...postgresFigures(pool),
-  ...postgresRows(pool),
+  ...postgresRows(pool, archive),
   ...postgresDocuments(pool, archive),
   ...postgresArchive(pool),
   ...postgresFeed(pool),

@@ -6,8 +6,8 @@
  */
 import type { AllowanceKey, BeforeVerdict, Conduct, Floor, Lease, OwnerRecord, Transfer } from "@xenoservers/market";
 import type { Envelope, Json, Kind, KnownKey, Payload } from "@xenoservers/protocol";
-import type { ArchivePlace } from "./archived.ts";
-import type { Reader } from "./reader.ts";
+import type { ArchivePlace, LeaseStub, RowPlace } from "./archived.ts";
+import type { LeaseSides, Reader } from "./reader.ts";
 
 export interface PartyRow {
   id: string;
@@ -311,11 +311,22 @@ export interface Page<T> {
   next: string | null;
 }
 
+/** A lease's row that was written to the archive, as it was at this version. */
+interface WrittenRow extends RowPlace {
+  version: number;
+}
+
+/** Leases that a reader may see. `away`: those on this page whose rows lie in the archive, which cannot be read. */
+interface LeasesPage extends Page<LeaseRow> {
+  away: LeaseStub[];
+}
+
 export interface Store {
   /** Broker time in ms: the database's clock. */
   now(): Promise<number>;
   /** Says that a broker hears, at this broker time, and returns when one last said so before; null where none ever did. */
   beat(at: number): Promise<number | null>;
+  /** Rows of leases that lie in the archive are read from there; throws ArchiveAway where one cannot be. */
   load<K extends EntityKind>(kind: K, ids: readonly string[]): Promise<Map<string, Versioned<Entities[K]>>>;
   /** Applies each change whole or not at all, in order; one durable commit for all of them, where all can be held. */
   commit(changes: readonly Change[]): Promise<CommitResult[]>;
@@ -335,7 +346,9 @@ export interface Store {
   /** Those whose offer is good after this time. */
   listedServers(now: number): Promise<ServerRow[]>;
   /** What the reader may see, after a place that an earlier page gave; null: from the newest. */
-  leasesOf(reader: Reader, live: boolean, after: string | null, limit: number): Promise<Page<LeaseRow>>;
+  leasesOf(reader: Reader, live: boolean, after: string | null, limit: number): Promise<LeasesPage>;
+  /** Who may see these leases, without the archive, wherever their rows lie. */
+  sidesOf(leases: readonly string[]): Promise<ReadonlyMap<string, LeaseSides>>;
   /** What the live leases that the reader may see hold together. */
   heldBy(reader: Reader): Promise<bigint>;
   /** Live ones, and those whose result it was asked to trace. */
@@ -352,6 +365,12 @@ export interface Store {
   toArchive(before: number, limit: number): Promise<string[]>;
   /** This lease lies there, and the signed bytes of these documents of it, none of them public; false: it did already, or is not over. */
   archive(lease: string, place: ArchivePlace, documents: readonly string[]): Promise<boolean>;
+  /** Whether anything lies there. */
+  isArchived(): Promise<boolean>;
+  /** Leases whose receipts lie there and whose rows are here, the oldest so many, and since when nothing was said of each. */
+  rowsToArchive(limit: number): Promise<{ lease: string; over: number }[]>;
+  /** These rows lie there: of each that is here, and as it was written there, no more than a stub stays. Returns how many went. */
+  archiveRows(written: readonly WrittenRow[]): Promise<number>;
   document(id: string): Promise<StoredDocument | null>;
   documentsOf(lease: string): Promise<StoredDocument[]>;
   /** All documents of a kind of which there are few, in the order of their filing. */

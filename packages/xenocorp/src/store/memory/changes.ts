@@ -1,5 +1,7 @@
 /** What is changed, and how it is read back. A change is applied whole or not at all, with the same results as the database gives. */
-import type { Change, CommitResult, Entities, EntityKind, Put, Store, Versioned } from "../store.ts";
+import type { ArchiveReader } from "../archived.ts";
+import type { Change, CommitResult, Entities, EntityKind, LeaseRow, Put, Store, Versioned } from "../store.ts";
+import { wholeFrom } from "./archive.ts";
 import { unheld } from "./held.ts";
 import type { Tables } from "./tables.ts";
 
@@ -34,7 +36,9 @@ function apply(tables: Tables, change: Change): CommitResult {
   return { status: "applied", answer: change.answer };
 }
 
-export const memoryChanges = (tables: Tables): Pick<Store, "now" | "beat" | "load" | "commit" | "answerTo" | "dropAnswers"> => ({
+type Changes = Pick<Store, "now" | "beat" | "load" | "commit" | "answerTo" | "dropAnswers">;
+
+export const memoryChanges = (tables: Tables, archive: ArchiveReader): Changes => ({
   now: async () => tables.clock(),
   async beat(at) {
     const before = tables.lastBeat;
@@ -47,6 +51,11 @@ export const memoryChanges = (tables: Tables): Pick<Store, "now" | "beat" | "loa
       const row = tables.rows[kind].get(id);
       if (row) found.set(id, structuredClone(row));
     }
+    if (kind !== "lease") return found;
+    const leases = [...found.values()].map(({ data }) => data as LeaseRow);
+    const { whole, problem } = await wholeFrom(tables, archive, leases);
+    if (problem) throw problem;
+    for (const [i, [id, { version }]] of [...found].entries()) found.set(id, { version, data: whole[i] as Entities[K] });
     return found;
   },
   commit: async (changes) => changes.map((change) => apply(tables, change)),

@@ -1,7 +1,9 @@
 /** Rows found by what stands in them: keys, accounts, servers, leases, deadlines. */
+import type { ArchiveReader } from "../archived.ts";
 import { leasePlaceIn, leasePlaceOf, pageOf, type LeasePlace } from "../cursors.ts";
 import { sees } from "../reader.ts";
 import { TURN_MS, type DueKind, type KeyRow, type LeaseRow, type Store } from "../store.ts";
+import { wholeFrom } from "./archive.ts";
 import { LIVE, type Tables } from "./tables.ts";
 
 const FOUND_MAX = 3;
@@ -11,7 +13,7 @@ const endOf = ({ revokedAt, expiresAt }: KeyRow): number => Math.min(revokedAt ?
 type Rows = Pick<
   Store,
   | ("keysOf" | "keysRevokedSince" | "useChallenge" | "accountsOf" | "listedServers")
-  | ("leasesOf" | "heldBy" | "leasesServerMustKnow" | "findLeases" | "due" | "giveBack")
+  | ("leasesOf" | "sidesOf" | "heldBy" | "leasesServerMustKnow" | "findLeases" | "due" | "giveBack")
 >;
 
 const turnOf = (kind: DueKind, id: string): string => `${kind} ${id}`;
@@ -21,7 +23,7 @@ const isFree = (turn: { by: string; until: number } | undefined, now: number, by
 const isOlder = ({ issuedAt, id }: LeaseRow, place: LeasePlace): boolean =>
   BigInt(issuedAt) < place.issuedAt || (BigInt(issuedAt) === place.issuedAt && id < place.id);
 
-export const memoryRows = (tables: Tables): Rows => ({
+export const memoryRows = (tables: Tables, archive: ArchiveReader): Rows => ({
   async keysOf(party, at, endedMax) {
     const own = tables.all("key").filter((key) => key.party === party);
     const isOver = (key: KeyRow): boolean => key.revokedAt !== null || endOf(key) <= at;
@@ -37,7 +39,13 @@ export const memoryRows = (tables: Tables): Rows => ({
       .all("lease")
       .filter((lease) => sees(reader, lease) && (!live || LIVE.has(lease.state)) && isOlder(lease, place))
       .sort((a, b) => b.issuedAt - a.issuedAt || (a.id < b.id ? 1 : -1));
-    return pageOf(rest, limit, leasePlaceOf);
+    const page = pageOf(rest, limit, leasePlaceOf);
+    const { whole, away } = await wholeFrom(tables, archive, page.rows);
+    return { rows: whole, next: page.next, away };
+  },
+  async sidesOf(leases) {
+    const rows = leases.flatMap((id) => tables.rows.lease.get(id)?.data ?? []);
+    return new Map(rows.map(({ id, customer, account, label, owner, serverKey }) => [id, { customer, account, label, owner, serverKey }]));
   },
   async heldBy(reader) {
     const live = tables.all("lease").filter((lease) => sees(reader, lease) && LIVE.has(lease.state));

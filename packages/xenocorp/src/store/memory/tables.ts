@@ -1,7 +1,7 @@
 /** What the store in memory keeps: the same tables as the database, as plain collections. */
 import { LIVE_STATES, Ledger } from "@xenoservers/market";
 import type { Json } from "@xenoservers/protocol";
-import type { ArchivePlace } from "../archived.ts";
+import type { ArchivePlace, RowPlace } from "../archived.ts";
 import type { Entities, EntityKind, LogHead, LoggedDocument, MarketEvent, SealedRow, Versioned } from "../store.ts";
 
 /** States in which money is held. */
@@ -21,6 +21,8 @@ export class Tables {
   readonly transfers: { id: string; debit: string; credit: string; amount: bigint; at: number }[] = [];
   readonly documents = new Map<string, LoggedDocument>();
   readonly archived = new Map<string, ArchivePlace>();
+  /** Of leases whose rows lie there too: only stubs of them are here. */
+  readonly archivedRows = new Map<string, RowPlace>();
   /** The first so many transfers, and what they sum to. */
   readonly proved = { transfers: 0, sums: new Map<string, bigint>() };
   /** Each with its place, which grows. */

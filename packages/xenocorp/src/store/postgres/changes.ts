@@ -1,8 +1,10 @@
 /** What is changed, and how it is read back: all writing of the market goes through one function in the database. */
 import type { Json } from "@xenoservers/protocol";
 import type { Pool } from "pg";
-import type { Change, CommitResult, Entities, EntityKind, Store, Versioned } from "../store.ts";
+import { wholeRows, type ArchiveReader } from "../archived.ts";
+import type { Change, CommitResult, Entities, EntityKind, LeaseRow, Store, Versioned } from "../store.ts";
 import { codeOf, isLost } from "../lost.ts";
+import { rowPlaces } from "./archive.ts";
 import { only, sqlOf } from "./sql.ts";
 
 const DROP_ANSWERS = sqlOf("drop-answers");
@@ -57,7 +59,9 @@ async function inParts(commit: Commit, changes: readonly Change[]): Promise<Comm
 const wire = (changes: readonly Change[]): string =>
   JSON.stringify(changes, (_key, value: unknown) => (typeof value === "bigint" ? value.toString() : value));
 
-export const postgresChanges = (pool: Pool): Pick<Store, "now" | "beat" | "load" | "commit" | "answerTo" | "dropAnswers"> => ({
+type Changes = Pick<Store, "now" | "beat" | "load" | "commit" | "answerTo" | "dropAnswers">;
+
+export const postgresChanges = (pool: Pool, archive: ArchiveReader): Changes => ({
   async now() {
     const { rows } = await pool.query<{ now: string }>("select (extract(epoch from clock_timestamp()) * 1000)::bigint as now");
     return Number(only(rows).now);
@@ -75,7 +79,13 @@ export const postgresChanges = (pool: Pool): Pick<Store, "now" | "beat" | "load"
       text: "select id, version, data from entity where kind = $1 and id = any($2)",
       values: [kind, ids],
     });
-    return new Map<string, Versioned<Entities[K]>>(rows.map((row) => [row.id, { version: row.version, data: row.data }]));
+    const found = new Map<string, Versioned<Entities[K]>>(rows.map(({ id, version, data }) => [id, { version, data }]));
+    if (kind !== "lease") return found;
+    const leases = rows.map(({ data }) => data as LeaseRow);
+    const { whole, problem } = await wholeRows(leases, archive, await rowPlaces(pool, leases));
+    if (problem) throw problem;
+    for (const [i, { id, version }] of rows.entries()) found.set(id, { version, data: whole[i] as Entities[K] });
+    return found;
   },
   async commit(changes) {
     if (changes.length === 0) return [];

@@ -1,7 +1,10 @@
 /** Rows found by what stands in them: keys, accounts, servers, leases, deadlines. */
 import type { Pool } from "pg";
+import { wholeRows, type ArchiveReader } from "../archived.ts";
 import { leasePlaceIn, leasePlaceOf, pageOf } from "../cursors.ts";
+import type { LeaseSides } from "../reader.ts";
 import { TURN_MS, type AccountRow, type KeyRow, type LeaseRow, type ServerRow, type Store } from "../store.ts";
+import { rowPlaces } from "./archive.ts";
 import { LIVE, only, readerValues, sqlOf } from "./sql.ts";
 
 const KEYS_GOOD = sqlOf("keys-good");
@@ -12,6 +15,7 @@ const LEASES_HELD = sqlOf("leases-held");
 const LEASES_LIVE = sqlOf("leases-live");
 const LEASES_OF_SERVER = sqlOf("leases-of-server");
 const LEASES_FOUND = sqlOf("leases-found");
+const LEASE_SIDES = sqlOf("lease-sides");
 const SERVERS_LISTED = sqlOf("servers-listed");
 const DUE = sqlOf("due");
 const USE_CHALLENGE = sqlOf("use-challenge");
@@ -20,10 +24,10 @@ const FOUND_MAX = 3;
 type Rows = Pick<
   Store,
   | ("keysOf" | "keysRevokedSince" | "useChallenge" | "accountsOf" | "listedServers")
-  | ("leasesOf" | "heldBy" | "leasesServerMustKnow" | "findLeases" | "due" | "giveBack")
+  | ("leasesOf" | "sidesOf" | "heldBy" | "leasesServerMustKnow" | "findLeases" | "due" | "giveBack")
 >;
 
-export function postgresRows(pool: Pool): Rows {
+export function postgresRows(pool: Pool, archive: ArchiveReader): Rows {
   const dataOf = async <T>(text: string, values: unknown[]): Promise<T[]> =>
     (await pool.query<{ data: T }>(text, values)).rows.map(({ data }) => data);
   const idsOf = async (text: string, values: unknown[]): Promise<string[]> =>
@@ -39,7 +43,13 @@ export function postgresRows(pool: Pool): Rows {
     async leasesOf(reader, live, after, limit) {
       const { issuedAt, id } = leasePlaceIn(after);
       const values = [...readerValues(reader), ...(live ? [LIVE] : []), limit + 1, issuedAt, id];
-      return pageOf(await dataOf<LeaseRow>(live ? LEASES_LIVE : LEASES_SEEN, values), limit, leasePlaceOf);
+      const { rows, next } = pageOf(await dataOf<LeaseRow>(live ? LEASES_LIVE : LEASES_SEEN, values), limit, leasePlaceOf);
+      const { whole, away } = await wholeRows(rows, archive, await rowPlaces(pool, rows));
+      return { rows: whole, next, away };
+    },
+    async sidesOf(leases) {
+      const { rows } = await pool.query<LeaseSides & { id: string }>(LEASE_SIDES, [leases]);
+      return new Map(rows.map(({ id, ...sides }) => [id, sides]));
     },
     async heldBy(reader) {
       return BigInt(only((await pool.query<{ held: string }>(LEASES_HELD, [...readerValues(reader), LIVE])).rows).held);

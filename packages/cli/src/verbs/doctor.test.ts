@@ -1,0 +1,41 @@
+import { mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { home } from "../input/home.ts";
+import { Typed } from "../typed.fixture.ts";
+
+const typed = new Typed();
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "xeno-doctor-"));
+  vi.stubEnv("XENO_HOME", folder);
+  typed.listen();
+});
+afterEach(async () => {
+  typed.leave();
+  vi.unstubAllEnvs();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function large(file: string, mebibytes: number): Promise<void> {
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeFile(file, "");
+  await truncate(file, mebibytes * 1024 * 1024);
+}
+
+it("says what is kept here, how large it is, and what of it has a bound", async () => {
+  expect(await typed.xeno("doctor")).toBe(1);
+  expect(typed.said.stdout).toContain(`ok   0 MiB of at most 8192 MiB are kept in ${home.data} and may be deleted: images 0 MiB`);
+  await large(path.join(home.data, "oci", "layer"), 30);
+  await large(path.join(home.data, "blobs", "module"), 4);
+  await large(path.join(home.data, "jobs", "hash", "job.json"), 1);
+  await large(path.join(home.receipts, "r.json"), 2);
+  expect(await typed.xeno("doctor", "--json")).toBe(1);
+  const { findings } = JSON.parse(typed.said.stdout) as { findings: { ok: boolean; what: string }[] };
+  const kept = findings.filter(({ what }) => what.includes("MiB"));
+  expect(kept.map(({ ok, what }) => [ok, what])).toEqual([
+    [true, expect.stringMatching(/^35 MiB of at most 8192 MiB .*: images 30 MiB, files of jobs 4 MiB, jobs 1 MiB$/)],
+    [true, `2 MiB of receipts are in ${home.receipts}, and stay`],
+  ]);
+});
