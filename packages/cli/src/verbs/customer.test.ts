@@ -319,3 +319,31 @@ describe("key rotate", () => {
     expect(Object.keys((await readContexts()).contexts)).toEqual(["m"]);
   });
 });
+
+describe("what comes back", () => {
+  it("has its place looked at before anything is asked for", async () => {
+    await writeFile(path.join(folder, "in-the-way"), "");
+    const [out, lease] = [path.join(folder, "in-the-way"), "b".repeat(64)];
+    const asked = vi.spyOn(broker, "offers");
+    for (const words of [
+      ["run", job(), "--out", out],
+      ["run", "--local", job(), "--out", out],
+      ["run", "--replicas", "3", job(), "--out", `${out}/below`],
+      ["lease", "result", lease, "--out", out],
+      ["fetch", lease, "--out", out],
+      ["attach", lease, "--out", out],
+      ["cp", `${lease}:/x`, `${out}/x`],
+    ]) {
+      expect([words, await xeno(...words)]).toEqual([words, 125]);
+      expect(typed.said.stderr).toMatch(/cannot be written to .*in-the-way: it is no folder\): nothing was asked for; take another folder/);
+    }
+    expect([broker.filed, asked.mock.calls]).toEqual([[], []]);
+  });
+
+  it("of a folder that is shared is only told, because it may be nothing", async () => {
+    // an empty folder in which nobody can make anything
+    expect(await xeno("run", job(), "--dir", "/proc/tty/ldisc::/data")).toBe(125);
+    expect(typed.said.stderr).toMatch(/what it changes in \/proc\/tty\/ldisc cannot come back \(.*nothing can be made there\)/);
+    expect(typed.said.stderr).not.toContain("nothing was asked for");
+  });
+});
