@@ -129,6 +129,9 @@ export async function workOf(typed: WorkInput): Promise<Work> {
   refuseForImages(options);
   const wanted = wantedOf(input, null);
   const parsed = await moduleOf(input, wanted);
-  const says = parsed.isPython ? [`python   ${PYTHON.name}: ${PYTHON.lacks}`] : [];
+  const says = [
+    ...(parsed.isPython ? [`python   ${PYTHON.name}: ${PYTHON.lacks}`] : []),
+    ...(parsed.isUnwrapped ? ["module   the one of WASI preview 1 that the component holds; its adapter stays here"] : []),
+  ];
   return { wanted, shared: parsed.shared, says, build: ({ engine }) => finishJob(parsed, engine), showsConsole: false, module: parsed };
 }
