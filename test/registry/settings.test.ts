@@ -120,6 +120,23 @@ it("shows the environment's password to the registry in the image's name, and to
   expect(shownTo(greedy)).toEqual([]);
 });
 
+// moby 42022 and 30880: a login of the registry was shown to its mirrors, and mirrors' own logins to nobody
+it("shows a mirror the login that is kept for the mirror, and never that of the registry that it mirrors", async () => {
+  const mirror = await closed(() => 'Basic realm="r"');
+  const conf = mirrored("r.example", mirror.host);
+  const kept = (host: string, user: string): Promise<void> =>
+    writeFile(
+      path.join(folder, "logins.json"),
+      JSON.stringify({ auths: { [host]: { auth: Buffer.from(`${user}:${SECRET}`).toString("base64") } } }),
+    );
+  await kept("r.example", "upstream");
+  expect((await fetched("r.example/box", conf)).told).toEqual([expect.stringContaining(`${mirror.host}/box is not there, or not for you`)]);
+  expect(shownTo(mirror)).toEqual([]);
+  await kept(mirror.host, "mirrors");
+  expect((await fetched("r.example/box", conf)).image).toMatchObject({ name: "r.example/box" });
+  expect(new Set(shownTo(mirror))).toEqual(new Set([`${mirror.host} mirrors:${SECRET}`]));
+});
+
 it("shows it to no registry but the one that XENO_REGISTRY names", async () => {
   const [greedy, named] = [await closed(() => 'Basic realm="r"'), await closed(() => 'Basic realm="r"')];
   ownLogin(named.host);

@@ -174,10 +174,21 @@ describe("files", () => {
     ["a registry without a name", "[[registry]]\nblocked = true\n", /neither a prefix nor a location/],
     ["an address for a place", '[[registry]]\nlocation = "https://r.example"\n', /is an address: write HOST\/PATH/],
     ["a wrong value", 'short-name-mode = "maybe"\n', /short-name-mode/],
+    // podman 5764
+    ["a mirror of no registry", '[[registry.mirror]]\nlocation = "a.example"\n', /registries\.conf: registry: /],
     ["a mirror that is no place", '[[registry]]\nlocation = "a.example"\n[[registry.mirror]]\nlocation = "here"\n', /names no image/],
   ])("with %s are refused in words", async (_, text, words) => {
     await put("etc/registries.conf", text);
     expect(await leads("a.example/x")).toMatch(words);
+  });
+
+  // podman 14306: a key behind a table belongs to the table
+  it("with a key in the wrong place say nothing by it", async () => {
+    await put(
+      "etc/registries.conf",
+      '[[registry]]\nlocation = "docker.io"\n[[registry.mirror]]\nlocation = "m.example"\nshort-name-mode = "enforcing"\n',
+    );
+    expect(await leads("x")).toEqual([["m.example/library/x:latest", "registry-1.docker.io/library/x:latest"]]);
   });
 
   it("of a version to come, with keys that are not known here, are read", async () => {
