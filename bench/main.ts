@@ -12,6 +12,7 @@ import { machine } from "./machine.ts";
 import { relay } from "./relay.ts";
 import { start } from "./start.ts";
 import { vm } from "./vm.ts";
+import { world } from "./world.ts";
 
 const BENCHES: Record<string, () => Promise<Figure[]>> = {
   lease,
@@ -26,6 +27,7 @@ const BENCHES: Record<string, () => Promise<Figure[]>> = {
   court,
   history,
   relay,
+  world,
 };
 
 const wanted = process.argv.slice(2).filter((word, i, all) => !word.startsWith("--") && !["--seed", "--count"].includes(all[i - 1] ?? ""));

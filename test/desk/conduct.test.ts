@@ -1,6 +1,14 @@
 /** A server that does not take orders stops getting them (rules of section O): what the desk does about it, and what it costs nobody else. */
 import { beforeEach, describe, expect, it } from "vitest";
-import { ATTEMPTS_MAX, COOL_FIRST_MS, OWNER_MISSES_FREE, TURNED_AWAY_MAX } from "@xenoservers/market";
+import {
+  ATTEMPTS_MAX,
+  COOL_FIRST_MS,
+  FAILED_FETCHES_MAX,
+  FAILED_FETCHES_MS,
+  FETCH_CONDITION,
+  OWNER_MISSES_FREE,
+  TURNED_AWAY_MAX,
+} from "@xenoservers/market";
 import type { Payload } from "@xenoservers/protocol";
 import type { Identity } from "@xenoservers/sdk";
 import { OfferIndex } from "@xenoservers/xenocorp/parts";
@@ -203,5 +211,51 @@ describe("a server that turns everybody away", () => {
     await finish(h, customer, server, lease, { reason: "server-failed", exitCode: null, fuel: "0", memoryHash: null });
     expect(await exclusions()).toEqual({ cooling: 1 });
     expect((await h.lease(lease)).end).toMatchObject({ blame: "owner", dueNanos: "0" });
+  });
+});
+
+describe("an image that its server is to fetch", () => {
+  const machine: Partial<Payload<"order">> = {
+    ...{ driver: "qemu", accel: "any", assurance: "isolated", terms: "by-interval", conditions: [FETCH_CONDITION] },
+  };
+  const offered: Partial<Payload<"offer">> = { drivers: ["qemu"], assurances: ["isolated"], accel: "emulated", vmEngine: "qemu" };
+  const unfetched = { reason: "image-unfetched", exitCode: null, fuel: "0", memoryHash: null, engine: "qemu" } as const;
+  const fail = async (server: ServerParty, by = customer) => {
+    const lease = await place(machine, by);
+    await h.accept(server, lease);
+    await finish(h, by, server, lease, unfetched);
+    return h.lease(lease);
+  };
+  const asked = async (by = customer, over: Partial<Payload<"order">> = {}) => h.submit(h.order(by, { ...machine, ...over }));
+
+  it("goes to a server that fetches, and to no other", async () => {
+    await priced(1n, { ...offered, fetches: false });
+    expect((await asked())["excluded"]).toEqual({ "fetches=yes": 1 });
+    const fetching = await priced(2n, { ...offered, fetches: true });
+    expect(await placedOn(machine)).toBe(fetching.id);
+  });
+
+  it("costs nobody anything where it cannot be had, and its customer a wait where that happens again and again", async () => {
+    const server = await priced(1n, { ...offered, fetches: true });
+    const other = await h.party(CREDIT);
+    const before = await moneyOf("available");
+    const first = h.now;
+    for (let i = 0; i < FAILED_FETCHES_MAX; i++)
+      expect((await fail(server)).end).toMatchObject({ reason: "image-unfetched", blame: "nobody", dueNanos: "0" });
+    expect([await moneyOf("available"), await moneyOf("held")]).toEqual([before, 0n]);
+    expect(await recordOf(server)).toMatchObject({ ownerFailures: 0, missed: 0 });
+    expect(await asked()).toMatchObject({ code: "fetches_failed", until: expect.any(Number) });
+    // what it sends itself is taken as ever, and so are others
+    expect((await asked(customer, { conditions: [] }))["code"]).toBeUndefined();
+    expect((await asked(other))["code"]).toBeUndefined();
+    await h.later(first + FAILED_FETCHES_MS - h.now + 60_000);
+    expect((await asked())["code"]).not.toBe("fetches_failed");
+  });
+
+  it("is no way out for a server: who says so to customer after customer gets no orders for a while", async () => {
+    const server = await priced(1n, { ...offered, fetches: true });
+    for (let i = 0; i < TURNED_AWAY_MAX; i++) await fail(server, await h.party(CREDIT));
+    expect(await conductOf(server)).toMatchObject({ misses: 1, reason: "image-unfetched" });
+    expect((await asked())["excluded"]).toEqual({ cooling: 1 });
   });
 });

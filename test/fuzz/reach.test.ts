@@ -23,7 +23,7 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
     ...["cli/src/input/job-from-args.ts#parseJob", "cli/src/input/vm-from-args.ts#parseVm", "sdk/src/tree.ts#readTree"],
     ...["guests/src/qemu/network/addresses.ts#parseRanges", "cli/src/input/parse.ts#parseHostPort"],
     ...["cli/src/input/parse.ts#parseLease", "cli/src/input/parse.ts#parseParty", "cli/src/input/parse.ts#parseServer"],
-    "market/src/duration.ts#parseDuration",
+    ...["market/src/duration.ts#parseDuration", "sdk/src/oci/registries-conf.ts#readRegistriesConf"],
   ],
   "is played by receipt, evidence and document, which call it or what it calls": [
     ...["cli/src/input/kept-receipt.ts#readReceipt", "cli/src/output/broken-order.ts#verifyKept", "cli/src/verbs/verify.ts#verify"],
@@ -31,6 +31,7 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
     ...["protocol/src/documents/signer.ts#verifyDocumentOf", "cli/src/proof/verify-archive.ts#verifyArchive"],
   ],
   "is played by packed-layer, whose streams it writes to a file": ["guests/src/qemu/oci/decompress.ts#unpack"],
+  "starts programs of the system, which read the bytes": ["sdk/src/oci/unpackers-here.ts#unpackersHere"],
   "takes values that are typed and checked already": [
     ...["cli/src/input/verbs/proof.ts#verifyInput", "xenocorp/src/http/sessions.ts#readerOf"],
     "xenocorp/src/store/postgres/sql.ts#readerValues",

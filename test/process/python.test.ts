@@ -1,5 +1,6 @@
 /** Scripts as people have them: asyncio, executors and time zones run on Python for WASI, and what it can import is what we say. */
 import { execFile } from "node:child_process";
+import { pbkdf2Sync } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -66,6 +67,28 @@ except RuntimeError as error:
     "asyncio waits for what cannot come: there are no sockets, threads or subprocesses here",
     "",
   ]);
+});
+
+it("makes keys of passwords, as OpenSSL does elsewhere", async () => {
+  const cases: readonly (readonly [digest: string, password: string, salt: string, iterations: number, length: number])[] = [
+    ["sha256", "password", "salt", 1_000, 32],
+    ["sha512", "p".repeat(300), "s", 3, 100],
+    ["sha1", "", "salt", 2, 7],
+  ];
+  const calls = cases.map(([digest, password, salt, ...numbers]) => `("${digest}", b"${password}", b"${salt}", ${numbers.join(", ")})`);
+  const source = `
+import hashlib
+for args in (${calls.join(", ")}):
+    print(hashlib.pbkdf2_hmac(*args).hex())
+try:
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 0)
+except ValueError as error:
+    print(error)
+`;
+  const expected = cases.map(([digest, password, salt, iterations, length]) =>
+    pbkdf2Sync(password, salt, iterations, length, digest).toString("hex"),
+  );
+  expect((await printed(source)).trim().split("\n")).toEqual([...expected, "iteration value must be greater than 0."]);
 });
 
 const HAS_ZONES = existsSync("/usr/share/zoneinfo/Europe/Paris");

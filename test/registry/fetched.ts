@@ -49,6 +49,7 @@ export async function checkTrick(row: TrickRow, upstream: Upstream, layers: read
   process.env["REGISTRY_AUTH_FILE"] = logins;
   const watch = {
     onWait: () => void (stalledAt = null),
+    onNext() {},
     onLayer({ bytes }: { bytes: number }) {
       bytesHere = bytes;
       fallSilent();

@@ -139,14 +139,14 @@ machines("images that attack", () => {
     expect(late).toEqual([]);
   });
 
-  it("fetches nothing where its owner does not say so", async () => {
+  it("fetches nothing for an order that does not say so", async () => {
     const job = await machine({
       vm: { kind: "disk", image: { digest: NO_BLOB, format: "raw", url: "http://127.0.0.1:80/image" }, iso: null, seed: [] },
       diskMib: 64,
     });
     const end = await (await orderAndFollow(market.customer, job, wantedFor(job))).end();
     await refusedAs("job-refused", end.lease);
-    expect(end.delivered!.result.detail).toContain("does not let it fetch images");
+    expect(end.delivered!.result.detail).toContain("does not ask for a server that fetches images");
   });
   it("takes only what was ordered: another machine, more memory or egress than the order", async () => {
     const ordered = await machine({ vm: { kind: "disk", image: null, iso: null, seed: [] }, diskMib: 8 });

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { packed } from "./packed.ts";
 import { PROGRAMS, type Program } from "./programs.ts";
 
 const XENO = path.resolve("node_modules/.bin/xeno");
@@ -23,18 +24,6 @@ beforeAll(() => {
   writeFileSync(path.join(folder, "peer.mjs"), PEER);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-const packages = new Map<string, string>();
-/** Fetched once for all its programs. */
-function packed(name: string): string {
-  const there = packages.get(name);
-  if (there !== undefined) return there;
-  const own = mkdtempSync(path.join(folder, "package-"));
-  const archive = execFileSync("npm", ["pack", "--silent", name], { cwd: own, encoding: "utf8" }).trim();
-  execFileSync("tar", ["xzf", archive], { cwd: own });
-  packages.set(name, path.join(own, "package"));
-  return path.join(own, "package");
-}
 
 /** A fresh folder with what the program finds. */
 function workFolder({ files = {} }: Program, from: string): string {
@@ -59,7 +48,7 @@ async function answerOf(program: Program, command: string, args: readonly string
 
 describe.each(PROGRAMS)("$made", (program) => {
   it("answers as its peer does", async () => {
-    const from = packed(program.package);
+    const from = packed(program.package, folder);
     const module = path.join(from, program.module);
     const wasi = [
       process.execPath,

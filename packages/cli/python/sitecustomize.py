@@ -3,7 +3,7 @@ What Python on WASI lacks of its standard library, as far as one thread without 
 what stands here costs nothing until it is imported.
 
 asyncio's loop waits for time alone: what waits for nothing that can come ends in words. The work of a ThreadPoolExecutor is done where it is
-handed in, one after the other.
+handed in, one after the other. hashlib has no OpenSSL: keys are made of passwords here, slower.
 """
 
 import sys
@@ -121,18 +121,61 @@ def _executor_without_threads(module):
     module.ThreadPoolExecutor = ThreadPoolExecutor
 
 
+def _keys_from_passwords(module):
+    def pbkdf2_hmac(hash_name, password, salt, iterations, dklen=None):
+        """RFC 8018, 5.2; what OpenSSL does elsewhere."""
+        if not isinstance(hash_name, str):
+            raise TypeError(hash_name)
+        if iterations < 1:
+            raise ValueError("iteration value must be greater than 0.")
+        if dklen is not None and dklen < 1:
+            raise ValueError("key length must be greater than 0.")
+        inner, outer = module.new(hash_name), module.new(hash_name)
+        size = inner.digest_size
+        key = bytes(password)
+        if len(key) > inner.block_size:
+            key = module.new(hash_name, key).digest()
+        key = key.ljust(inner.block_size, b"\0")
+        inner.update(bytes(byte ^ 0x36 for byte in key))
+        outer.update(bytes(byte ^ 0x5C for byte in key))
+
+        def mac(message):
+            one, two = inner.copy(), outer.copy()
+            one.update(message)
+            two.update(one.digest())
+            return two.digest()
+
+        wanted = size if dklen is None else dklen
+        derived = b""
+        for block in range(1, -(-wanted // size) + 1):
+            last = mac(bytes(salt) + block.to_bytes(4, "big"))
+            mixed = int.from_bytes(last, "big")
+            for _ in range(iterations - 1):
+                last = mac(last)
+                mixed ^= int.from_bytes(last, "big")
+            derived += mixed.to_bytes(size, "big")
+        return derived[:wanted]
+
+    if not hasattr(module, "pbkdf2_hmac"):
+        module.pbkdf2_hmac = pbkdf2_hmac
+
+
+_CHANGES = {"asyncio.selector_events": _loop_without_sockets, "hashlib": _keys_from_passwords}
+
+
 class _Finder:
     @staticmethod
     def find_spec(name, path=None, target=None):
         if name == "concurrent.futures.thread":
             return ModuleSpec(name, _Here(_executor_without_threads), origin="xeno")
-        if name != "asyncio.selector_events":
+        change = _CHANGES.get(name)
+        if change is None:
             return None
         for finder in sys.meta_path:
             if finder is not _Finder:
                 spec = finder.find_spec(name, path, target)
                 if spec is not None:
-                    spec.loader = _After(spec.loader, _loop_without_sockets)
+                    spec.loader = _After(spec.loader, change)
                     return spec
         return None
 

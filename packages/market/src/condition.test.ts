@@ -11,6 +11,7 @@ const subject: Subject = {
     vmScore: 90,
     accel: "kvm",
     limits: "cgroup2",
+    fetches: false,
     holds: ["seccomp", "cgroup-memory"],
   },
   ...{ driver: ["wasm", "qemu"], assurance: ["isolated"], sandbox: "strong", owner: "p_owner", server: "s_1", labels: { region: "eu" } },

@@ -26,6 +26,8 @@ export interface Subject {
   limits: string;
   /** Of guests of the driver that is asked for. */
   holds: readonly string[];
+  /** Whether it fetches images from addresses. */
+  fetches: boolean;
   driver: readonly string[];
   assurance: readonly string[];
   sandbox: string;
@@ -59,6 +61,7 @@ const READINGS: Record<string, Reading> = {
   accel: { kind: "set", value: (s) => [s.accel] },
   limits: { kind: "set", value: (s) => [s.limits] },
   holds: { kind: "set", value: (s) => s.holds, known: HOLDS },
+  fetches: { kind: "set", value: (s) => [s.fetches ? "yes" : "no"], known: ["yes", "no"] },
   price: { kind: "money" },
   driver: { kind: "set", value: (s) => s.driver },
   assurance: { kind: "set", value: (s) => s.assurance },

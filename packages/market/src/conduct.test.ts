@@ -56,6 +56,17 @@ describe("a server's conduct", () => {
     expect(between).toMatchObject({ misses: 0, turnedAway: ["c1"] });
   });
 
+  it("is a miss where it says to several customers in a row that it could not fetch their images, though nobody pays for that", () => {
+    const says = (customer: string) => ended("image-unfetched", { customer });
+    const one = Array.from({ length: 20 }).reduce<Conduct>((conduct) => conductAfter(conduct, says("c")), GOOD_CONDUCT);
+    expect(one).toMatchObject({ misses: 0, coolUntil: 0 });
+    const all = Array.from({ length: TURNED_AWAY_MAX }, (_, i) => says(`c${i}`)).reduce(
+      (conduct, end) => conductAfter(conduct, end),
+      GOOD_CONDUCT,
+    );
+    expect(all).toMatchObject({ misses: 1, coolUntil: AT + COOL_FIRST_MS, reason: "image-unfetched" });
+  });
+
   it("is not worn down by a few customers who take turns at being turned away", () => {
     const turns = (parties: number, times: number): Conduct =>
       Array.from({ length: times }, (_, i) => `c${i % parties}`).reduce<Conduct>(

@@ -9,7 +9,7 @@ import { TERMS, type EndReason } from "./lease/terms.ts";
 export interface Conduct {
   /** Orders in a row that it missed. */
   misses: number;
-  /** Customers, each once, who paid in a row for a lease in which it ran nothing. */
+  /** Customers, each once, whose leases it ran nothing in, one after the other, and said that it was not its doing. */
   turnedAway: readonly string[];
   /** It gets no order before; in broker time, ms. */
   coolUntil: number;
@@ -24,7 +24,7 @@ export const COOL_FIRST_MS = 30_000;
 export const COOL_MAX_MS = 6 * 3_600_000;
 /** All servers of one owner together may miss so many in a row before all of them cool down. */
 export const OWNER_MISSES_FREE = 3;
-/** One customer may bring what cannot be run; when so many in a row are turned away, it is a miss of the server. */
+/** One customer may bring what cannot be run or fetched; when so many in a row are turned away, it is a miss of the server. */
 export const TURNED_AWAY_MAX = 3;
 /** So many are remembered: a few customers who take turns bring one miss about and no more. */
 export const TURNED_AWAY_KEPT = 32;
@@ -46,13 +46,13 @@ function missed({ misses, turnedAway }: Conduct, { reason, at }: Ended, missesFr
 
 /** What a lease that is over makes of it; the same object where nothing changes. */
 export function conductAfter(before: Conduct, ended: Ended, missesFree = 0): Conduct {
-  const { record, ran, pay, cause } = TERMS[ended.reason];
+  const { record, ran, statedBy, cause } = TERMS[ended.reason];
   // what an owner orders from itself shows nobody how it treats others
   const isStrangers = ended.customer !== ended.owner;
   // a stop shows what its customer wanted, not what the server would have done
   if (record === "kept" && ran && cause !== "customer") return isStrangers && before !== GOOD_CONDUCT ? GOOD_CONDUCT : before;
   if (record === "missed" || record === "failed") return missed(before, ended, missesFree);
-  if (ran || pay["on-result"] !== "cancellation" || before.turnedAway.includes(ended.customer)) return before;
+  if (ran || statedBy !== "server" || before.turnedAway.includes(ended.customer)) return before;
   const turnedAway = [...before.turnedAway, ended.customer].slice(-TURNED_AWAY_KEPT);
   return turnedAway.length < TURNED_AWAY_MAX ? { ...before, turnedAway } : missed({ ...before, turnedAway }, ended, missesFree);
 }

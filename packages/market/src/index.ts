@@ -27,6 +27,7 @@ export * from "./assurance.ts";
 export * from "./clock.ts";
 export * from "./condition.ts";
 export * from "./conduct.ts";
+export * from "./fetching.ts";
 export * from "./matching.ts";
 export * from "./offer.ts";
 export * from "./order.ts";

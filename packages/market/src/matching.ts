@@ -100,6 +100,7 @@ function subjectOf(candidate: Candidate, { terms, resources, driver }: Wish): Su
     accel: candidate.accel,
     limits: candidate.limits,
     holds: candidate.holds[driver] ?? [],
+    fetches: candidate.fetches,
     driver: candidate.drivers,
     assurance: candidate.assurances,
     sandbox: candidate.sandbox,

@@ -53,6 +53,11 @@ export const ERROR_CODES = {
   insufficient_funds: row(402, "customer", "the account does not hold enough; see `missingNanos`, then add credit or lower --budget"),
   limit_reached: row(402, "customer", "a spend limit on the way to the money is reached; see `account` or `key`"),
   insufficient_stake: row(402, "owner", "the owner's stake does not cover this lease"),
+  fetches_failed: row(
+    429,
+    "customer",
+    "images at addresses could not be fetched several times, at nobody's cost: send the image itself, or come again after `until`",
+  ),
   no_match: row(409, "customer", "no server meets the conditions now; see `excluded`", true),
   capacity_taken: row(409, "unknown", "the last fitting slot was taken by another order; try again", true),
   conflict: row(409, "unknown", "another change came first too many times; try again", true),

@@ -122,6 +122,9 @@ export const processOf = (vm: VmBoot): VmProcess => (vm.kind === "oci" ? vm.proc
 
 export const vmJobHashOf = (crypto: Crypto, spec: VmSpec): string => toHex(crypto.sha256(canonicalBytes(spec)));
 
+/** Whether the server is to fetch something of it from an address. */
+export const isFetched = (vm: VmBoot): boolean => vm.kind === "disk" && [vm.image, vm.iso].some((each) => (each?.url ?? null) !== null);
+
 /** Digests of every blob that a machine needs, but for images that the server is to fetch itself. */
 export function blobsOfVm({ vm }: VmSpec): string[] {
   switch (vm.kind) {

@@ -59,7 +59,7 @@ const PLACED = LIVE.slice(0, 6);
 const OVER = ["final", "lapsed"];
 const UNBOUNDED = /^(source|sink)\/|\/(allowance|day\/\d+)$/;
 const OWNERS_FAULT = ["owner-stop", "server-failed", "server-unreachable", "not-accepted", "not-started", "not-revealed"];
-const UNPAID_ALWAYS = ["server-failed", "not-accepted", "not-started", "not-revealed", "not-delivered"];
+const UNPAID_ALWAYS = ["server-failed", "not-accepted", "not-started", "not-revealed", "not-delivered", "image-unfetched"];
 const UNUSED_SLOT = ["input-missing", "job-refused", "image-refused"];
 /** What nobody burns more of in a millisecond, and what a guest's own clock gives it. */
 const FUEL_PER_MS = 20_000_000n;

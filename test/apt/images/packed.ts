@@ -33,13 +33,22 @@ const landmarked = [
 const footer = Buffer.from("1f8b08040000000000ff1a00534716003030303030303030303030303061303053544152475a", "hex");
 const estargz = Buffer.concat([...landmarked.map((part) => gzipSync(part)), footer, Buffer.from("010000ffff0000000000000000", "hex")]);
 
-const packedBy = async (program: string, args: string[]): Promise<Layer[]> => {
-  const child = run(program, args, { encoding: "buffer", maxBuffer: 1 << 26 });
-  child.child.stdin?.end(whole);
-  return [{ tar: whole, packed: (await child).stdout as unknown as Buffer, mediaType: GZIP }];
+const through = async (program: string, args: readonly string[], bytes: Buffer): Promise<Buffer> => {
+  const child = run(program, [...args], { encoding: "buffer", maxBuffer: 1 << 26 });
+  child.child.stdin?.end(bytes);
+  return (await child).stdout as unknown as Buffer;
 };
+type Made = (pack: (args: readonly string[], bytes: Buffer) => Promise<Buffer>) => Promise<Buffer>;
+/** By a program, in one stream unless `made` says otherwise. */
+const byProgram = (what: string, program: string, made: Made, more: Partial<Row> = {}): Row => ({
+  what,
+  layers: async () => [{ tar: whole, packed: await made((args, bytes) => through(program, args, bytes)), mediaType: GZIP }],
+  umoci: [BY_TYPE, "refuses"],
+  ...more,
+});
 
-const NOT_IN_SPEC = "the specification has gzip, zstd and nothing else, and an owner's server has no program for more";
+const TAPE = "as the program itself takes it, which passes over what comes after its streams";
+const DICTIONARY = "an owner's box has memory for what xz itself makes; podman has no bound";
 const ZEROS = "to it a member has to follow; to gzip(1) zeros are what a tape was filled up with";
 const BY_TYPE = "it believes the type; types are often wrong, and podman looks at the bytes";
 const NO_ZSTD = "its version is older than zstd in images";
@@ -89,6 +98,37 @@ export const PACKED: readonly Row[] = [
     refused: "a layer is damaged",
   }),
   row("nothing that is an archive", GZIP, Buffer.alloc(4_096, 0x41), { tar: Buffer.alloc(4_096, 0x41), refused: "a layer is damaged" }),
-  { what: "bzip2", layers: () => packedBy("bzip2", ["-c"]), refused: "packed with bzip2", podman: [NOT_IN_SPEC, "takes"] },
-  { what: "xz", layers: () => packedBy("xz", ["-c"]), refused: "packed with xz", podman: [NOT_IN_SPEC, "takes"] },
+  byProgram("bzip2", "bzip2", (pack) => pack(["-c"], whole)),
+  byProgram("bzip2 in two streams", "bzip2", async (pack) =>
+    Buffer.concat([await pack(["-c1"], whole.subarray(0, 1_000)), await pack(["-c9"], whole.subarray(1_000))]),
+  ),
+  byProgram("bzip2 that is cut off", "bzip2", async (pack) => (await pack(["-c"], whole)).subarray(0, -9), { refused: "bzip2 says" }),
+  byProgram("bzip2 with garbage after it", "bzip2", async (pack) => Buffer.concat([await pack(["-c"], whole), Buffer.from("garbage")]), {
+    podman: [TAPE, "refuses"],
+  }),
+  byProgram("xz", "xz", (pack) => pack(["-c"], whole)),
+  byProgram("xz in two streams with padding", "xz", async (pack) =>
+    Buffer.concat([await pack(["-c"], whole.subarray(0, 1_000)), Buffer.alloc(8), await pack(["-c"], whole.subarray(1_000))]),
+  ),
+  byProgram("xz in blocks, for several processors", "xz", (pack) => pack(["-c", "-T2", "--block-size=4KiB"], whole)),
+  byProgram("xz with the sum of a hash", "xz", (pack) => pack(["-c", "--check=sha256"], whole)),
+  byProgram("xz with a filter for programs", "xz", (pack) => pack(["-c", "--x86", "--lzma2"], whole), {
+    podman: ["its library knows no filters", "refuses"],
+  }),
+  byProgram("xz -9e", "xz", (pack) => pack(["-c9e"], whole)),
+  byProgram("xz with a dictionary of a GiB", "xz", (pack) => pack(["-c", "--lzma2=dict=1GiB"], whole), {
+    refused: "xz says",
+    podman: [DICTIONARY, "takes"],
+  }),
+  byProgram("xz that is cut off", "xz", async (pack) => (await pack(["-c"], whole)).subarray(0, -9), { refused: "xz says" }),
+  byProgram(
+    "xz with a byte changed",
+    "xz",
+    async (pack) => {
+      const packed = await pack(["-c"], whole);
+      packed[200] = (packed[200] ?? 0) ^ 1;
+      return packed;
+    },
+    { refused: "xz says" },
+  ),
 ];

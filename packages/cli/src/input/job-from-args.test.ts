@@ -1,7 +1,8 @@
 /** What `xeno run` refuses before it asks anybody: in words that name the option to change. */
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { fileBlob } from "@xenoservers/sdk";
 import wabtInit from "wabt";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { parseJob, sharedFolder, type JobArgs } from "./job-from-args.ts";
@@ -36,6 +37,21 @@ it("takes what fits", async () => {
   await expect(parse("job.py")).resolves.toMatchObject({ isPython: true });
   await expect(parse("big.wasm", { diskMib: 0 })).resolves.toBeDefined();
   await expect(parse("job.py", { in: at("in"), diskMib: 4 })).resolves.toBeDefined();
+});
+
+it("takes the module out of a component that only wraps it, and names another", async () => {
+  const module = await readFile(at("big.wasm"));
+  const section = (id: number, bytes: Uint8Array | number[]): number[] => [id, bytes.length, ...bytes];
+  const run = section(11, [1, 0, 18, ...Buffer.from("wasi:cli/run@0.2.3"), 5, 0, 0]);
+  const [head, wrapped] = [[0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0], section(1, module)];
+  await writeFile(at("component.wasm"), Uint8Array.from([...head, ...wrapped, ...run]));
+  await writeFile(at("other.wasm"), Uint8Array.from([...head, ...wrapped]));
+  const { isUnwrapped, input } = await parse("component.wasm");
+  expect([isUnwrapped, input.module.digest, input.args]).toEqual([true, (await fileBlob(at("big.wasm"))).digest, ["component.wasm"]]);
+  expect((await parse("big.wasm")).isUnwrapped).toBe(false);
+  await expect(parse("other.wasm")).rejects.toThrow(
+    /other\.wasm cannot run: it is a component \(WASI 0\.2\) with nothing to run by itself/,
+  );
 });
 
 it("says before anything is searched or signed what to change", async () => {

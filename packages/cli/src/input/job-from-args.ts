@@ -46,7 +46,11 @@ export interface ParsedJob {
   input: Omit<JobInput, "engine">;
   shared: SharedFolder[];
   isPython: boolean;
+  /** It was taken out of a component. */
+  isUnwrapped: boolean;
 }
+
+const HEADER_BYTES = 8;
 
 export function envPair(text: string): [string, string] {
   const at = text.indexOf("=");
@@ -112,7 +116,7 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
     mounts.push(each);
     preopens.push([each.mount.path, each.mount.path]);
   }
-  const module = isPython ? runtimeBlob(PYTHON) : await fileBlob(file);
+  const { module, isUnwrapped } = isPython ? { module: runtimeBlob(PYTHON), isUnwrapped: false } : await moduleIn(file);
   const ofSnapshot0 = !isPython && (await isOfSnapshot0(module, file));
   const working = preopens.find(([open]) => open === "/");
   // its C library looks for a path without a slash in an open folder of this name alone
@@ -120,6 +124,7 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
   await assertMemory(module, options.memoryMib);
   const parsed: ParsedJob = {
     isPython,
+    isUnwrapped,
     shared,
     input: {
       module,
@@ -136,6 +141,17 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
   };
   finishJob(parsed, ""); // what does not fit is said before anything is searched or signed
   return parsed;
+}
+
+/** The file itself, or what it holds where it is a component. */
+async function moduleIn(file: string): Promise<{ module: Blob; isUnwrapped: boolean }> {
+  const module = await fileBlob(file);
+  const { isComponent, programIn } = await import("@xenoservers/engine/check");
+  const isWrapped = isComponent(await module.read(0, HEADER_BYTES)) && module.size <= JOB_LIMITS.moduleBytes;
+  if (!isWrapped) return { module, isUnwrapped: false };
+  const found = programIn(await module.read(0, module.size));
+  if (!found.ok) throw new UserError(`${file} cannot run: ${found.why}`);
+  return { module: bytesBlob(found.module), isUnwrapped: true };
 }
 
 /** Whether it is a module of 2019. What its own engine would refuse is refused here, before anything is looked for, signed or sent. */

@@ -48,7 +48,7 @@ function assertImports(file: string, source: string, brought: readonly SourceEnt
 
 const SUPPORT = fileURLToPath(new URL("../../python/sitecustomize.py", import.meta.url));
 const SUPPORT_NAME = "sitecustomize.py";
-const WANTS_SUPPORT = /\b(?:asyncio|concurrent)\b/;
+const WANTS_SUPPORT = /\b(?:asyncio|concurrent|pbkdf2_hmac)\b/;
 const ZONES = "/usr/share/zoneinfo";
 
 /** The script and what it needs beside it, looked at with what its folders bring in. */

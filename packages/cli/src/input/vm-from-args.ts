@@ -10,6 +10,7 @@ import {
   checkDiskImage,
   diskImageProblem,
   imageSizeProblem,
+  isFetched,
   isQcow2,
   KERNEL_HEAD_BYTES,
   kernelProblem,
@@ -91,6 +92,8 @@ export interface ParsedVm {
   resources: Wanted["resources"];
   ordered: Pick<Wanted, "driver" | "accel" | "egress" | "egressMibMax">;
   shared: SharedFolder[];
+  /** Its server fetches an image of it. */
+  fetches: boolean;
   /** What it prints is its console, not the output of a program. */
   showsConsole: boolean;
   build(vmEngine: string, fuelMax: bigint): BuiltVm;
@@ -378,6 +381,7 @@ export async function parseVm(file: string | undefined, args: string[], options:
     shared: folders,
     resources: { vcpu, memoryMib: memoryMib + VM_OVERHEAD_MIB[options.accel], diskMib },
     ordered: { driver: VM_DRIVER, accel: options.accel, egress, egressMibMax },
+    fetches: isFetched(boot),
     showsConsole: boot.kind !== "oci",
     build,
   };

@@ -1,5 +1,5 @@
 /** From what was typed after `xeno run` to what is wanted of the market, and to the job or machine that is to run. */
-import { usualTerms } from "@xenoservers/market";
+import { FETCH_CONDITION, usualTerms } from "@xenoservers/market";
 import { PYTHON, driverOf, type BuiltWork, type Quoted, type Wanted } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
 import { finishJob, parseJob, type ParsedJob, type SharedFolder } from "./job-from-args.ts";
@@ -69,7 +69,7 @@ function wantedOf(input: WorkInput, machine: ParsedVm | null): Wanted {
       memoryMib: parseSizeMib(input.mem ?? WASM_MEMORY, "--mem"),
       diskMib: parseSizeMib(input.disk ?? WASM_DISK, "--disk", 0),
     },
-    conditions: [...where],
+    conditions: [...where, ...(machine?.fetches ? [FETCH_CONDITION] : [])],
     terms: pay ?? usualTerms(driverOf(ordered), assurance),
     assurance: assurance !== "isolated" || (replicas === 1 && !audit) ? assurance : "replicated",
     on,
@@ -129,6 +129,9 @@ export async function workOf(typed: WorkInput): Promise<Work> {
   refuseForImages(options);
   const wanted = wantedOf(input, null);
   const parsed = await moduleOf(input, wanted);
-  const says = parsed.isPython ? [`python   ${PYTHON.name}: ${PYTHON.lacks}`] : [];
+  const says = [
+    ...(parsed.isPython ? [`python   ${PYTHON.name}: ${PYTHON.lacks}`] : []),
+    ...(parsed.isUnwrapped ? ["module   the one of WASI preview 1 that the component holds; its adapter stays here"] : []),
+  ];
   return { wanted, shared: parsed.shared, says, build: ({ engine }) => finishJob(parsed, engine), showsConsole: false, module: parsed };
 }

@@ -12,6 +12,7 @@ const STEPS: ReadonlyMap<string, string> = new Map(
     egress: "its owner allows less of a network than --egress asks for",
     assurance: "does not offer this --assurance",
     duration: "is let for less time than that: lower --max-time",
+    "fetches=yes": "fetches no images: bring the image here and name its file (--vm FILE)",
     "max-price": "costs more than --max-price",
     capacity: "has not so much free now: lower --cpu, --mem or --disk, or wait until a lease there ends (xeno search shows what is free)",
     terms: "made its offer under other terms: try again in a moment",

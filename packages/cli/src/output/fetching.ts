@@ -30,5 +30,8 @@ export function fetching(tell = (line: string): void => say(line)): ImageWatch {
     onWait(why, ms) {
       tell(yellow(`         ${why}; again in ${duration(ms)}`));
     },
+    onNext(why) {
+      tell(yellow(`         ${why}; the next place is asked`));
+    },
   };
 }

@@ -18,7 +18,7 @@ const CAUSE_SAYS: Record<Cause, string> = {
   owner: "the owner stops it",
   host: "the server fails or is not heard",
   broker: "the broker is away too long",
-  untold: "it crashes or its result does not come, and nobody can tell why",
+  untold: "it crashes, an image at an address cannot be fetched or its result does not come, and nobody can tell why",
 };
 const causes = Object.keys(CAUSE_SAYS).filter((cause): cause is Cause => Object.hasOwn(CAUSE_SAYS, cause));
 

@@ -5,10 +5,12 @@ import { joinedHere } from "../machine/joined.ts";
 import { exitCodeWith, keepReceipt, taking } from "../output/deliver.ts";
 import { follow, shownHere } from "../output/follow.ts";
 import { endLine } from "../output/lease-lines.ts";
+import { assertPlaceFor } from "../output/place-here.ts";
 import { say } from "../output/terminal.ts";
 import { UserError, shortId } from "../output/ui.ts";
 
 export async function attach({ lease: id, out, stdin }: AttachInput): Promise<void> {
+  if (out !== null) await assertPlaceFor(out);
   const { client, context } = await openClient("read");
   const joined = joinedHere(false);
   const { session, close } = await follow(client, id, {

@@ -1,11 +1,12 @@
 /** `xeno cp`: files and folders into a machine or out of it. */
-import { lstat } from "node:fs/promises";
+import { lstat, stat } from "node:fs/promises";
 import path from "node:path";
 import { GuestFiles, copyIn, copyOut, isWithoutShell, type CopyOptions } from "@xenoservers/sdk";
 import type { CopyInput } from "../input/verbs/machine.ts";
 import { agentCopyIn, agentCopyOut } from "../machine/agent-copy.ts";
 import { hold, type Held } from "../machine/hold.ts";
 import { ProgressLine } from "../output/progress.ts";
+import { assertPlaceFor } from "../output/place-here.ts";
 import { say } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 
@@ -27,7 +28,13 @@ interface Copy {
   byAgent(held: Held): Promise<void>;
 }
 
-function outOf({ lease, file }: Place, to: string): Copy {
+async function outOf({ lease, file }: Place, to: string): Promise<Copy> {
+  const isFolder = await stat(to).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (to.endsWith("/") && !isFolder) throw new UserError(`there is no folder ${to}`);
+  await assertPlaceFor(isFolder ? to : path.dirname(path.resolve(to)));
   return {
     ...{ lease, what: path.posix.basename(file) },
     byShell: (files, options) => copyOut(files, file, to, options),
@@ -67,7 +74,7 @@ export async function copy({ from, to, archive }: CopyInput): Promise<void> {
   const [source, target] = [placeIn(from), placeIn(to)];
   if (source && target) throw new UserError("one of the two is a path here: copy out of the one machine first, then into the other");
   if (!source && !target) throw new UserError("one of the two must be LEASE:/path");
-  const wanted = source ? outOf(source, to) : await into(from, target!);
+  const wanted = source ? await outOf(source, to) : await into(from, target!);
   const held = await hold(wanted.lease, null);
   try {
     const leftOut = await withShell(held, wanted, archive).catch(async (error: unknown) => {

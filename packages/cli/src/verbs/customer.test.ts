@@ -1,8 +1,10 @@
 /** A customer's verbs against a broker on paper, from the words that were typed to what is said and signed. */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { ROLE_SCOPES } from "@xenoservers/market";
+import { FETCH_CONDITION, ROLE_SCOPES } from "@xenoservers/market";
 import { refuse, toHex, type OfferView, type SignedDocument } from "@xenoservers/protocol";
 import { MarketClient, channelKeyFor } from "@xenoservers/sdk";
 import { PaperMarket, Random, type Own, type PaperParty, type PaperServer } from "@xenoservers/testkit";
@@ -114,6 +116,21 @@ describe("run", () => {
       /you pay {2}what was used, at most .*\nyou pay {2}nothing, when .*\ndoubts {3}an objection puts down/,
     );
     expect(kinds()).toEqual([]);
+  });
+
+  it("of an image at an address asks for a server that fetches, and says what helps where none does", async () => {
+    const image = createServer((_, response) => void response.writeHead(206, { "content-range": "bytes 0-0/1000" }).end("x"));
+    await new Promise<void>((resolve) => image.listen(0, "127.0.0.1", resolve));
+    const address = `http://127.0.0.1:${(image.address() as AddressInfo).port}/disk.qcow2`;
+    broker.offers = () => [{ ...offerView(), drivers: ["qemu"], assurances: ["isolated"], accel: "emulated", fetches: true }];
+    broker.answer = () => refuse("no_match", { excluded: { "fetches=yes": 1 } });
+    try {
+      expect(await xeno("run", "--vm", address, "--digest", "ab".repeat(32), "--disk", "1M", "--accel", "any")).toBe(125);
+      expect(payloadOf("order")["conditions"]).toEqual([FETCH_CONDITION]);
+      expect(typed.said.stderr).toContain("fetches=yes: fetches no images: bring the image here and name its file (--vm FILE)");
+    } finally {
+      image.close();
+    }
   });
 
   it("ends a lease that the broker bound under what was not ordered: its own code, in words, with the proof kept", async () => {
@@ -317,5 +334,33 @@ describe("key rotate", () => {
     expect(await xeno("key", "rotate")).toBe(0);
     expect(await keyNow()).toMatchObject({ seed });
     expect(Object.keys((await readContexts()).contexts)).toEqual(["m"]);
+  });
+});
+
+describe("what comes back", () => {
+  it("has its place looked at before anything is asked for", async () => {
+    await writeFile(path.join(folder, "in-the-way"), "");
+    const [out, lease] = [path.join(folder, "in-the-way"), "b".repeat(64)];
+    const asked = vi.spyOn(broker, "offers");
+    for (const words of [
+      ["run", job(), "--out", out],
+      ["run", "--local", job(), "--out", out],
+      ["run", "--replicas", "3", job(), "--out", `${out}/below`],
+      ["lease", "result", lease, "--out", out],
+      ["fetch", lease, "--out", out],
+      ["attach", lease, "--out", out],
+      ["cp", `${lease}:/x`, `${out}/x`],
+    ]) {
+      expect([words, await xeno(...words)]).toEqual([words, 125]);
+      expect(typed.said.stderr).toMatch(/cannot be written to .*in-the-way: it is no folder\): nothing was asked for; take another folder/);
+    }
+    expect([broker.filed, asked.mock.calls]).toEqual([[], []]);
+  });
+
+  it("of a folder that is shared is only told, because it may be nothing", async () => {
+    // an empty folder in which nobody can make anything
+    expect(await xeno("run", job(), "--dir", "/proc/tty/ldisc::/data")).toBe(125);
+    expect(typed.said.stderr).toMatch(/what it changes in \/proc\/tty\/ldisc cannot come back \(.*nothing can be made there\)/);
+    expect(typed.said.stderr).not.toContain("nothing was asked for");
   });
 });

@@ -8,6 +8,7 @@ import { openClient } from "../input/home.ts";
 import type { FetchInput, ResultInput } from "../input/verbs/lease.ts";
 import { filesIn, taking } from "../output/deliver.ts";
 import { follow, type Followed } from "../output/follow.ts";
+import { assertPlaceFor } from "../output/place-here.ts";
 import { dueLine, isAuditDue } from "../proof/audit.ts";
 import { print, printJson, say, showRaw, yellow } from "../output/terminal.ts";
 import { UserError, countOf, shortId } from "../output/ui.ts";
@@ -46,6 +47,7 @@ async function takeResult(
 const whence = ({ from }: Delivered): string => (from === "server" ? "its server" : "the copy sealed with the broker");
 
 export async function leaseResult({ lease: id, out, json }: ResultInput): Promise<void> {
+  if (out !== null) await assertPlaceFor(out);
   const { client } = await openClient("read");
   const output: Record<Stream, Uint8Array[]> = { stdout: [], stderr: [] };
   const { followed, delivered } = await takeResult(client, id, out, (stream, bytes) => void output[stream].push(bytes));
@@ -63,6 +65,7 @@ export async function leaseResult({ lease: id, out, json }: ResultInput): Promis
 }
 
 export async function fetchFiles({ lease: id, out }: FetchInput): Promise<void> {
+  await assertPlaceFor(out);
   const { client } = await openClient("read");
   const { delivered } = await takeResult(client, id, out, () => {});
   print(`${countOf(filesIn(delivered.tree), "file")} in ${out}`);

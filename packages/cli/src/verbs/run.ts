@@ -21,6 +21,7 @@ import { joinedHere, type Joined } from "../machine/joined.ts";
 import { exitCodeWith, filesIn, keepReceipt, taking } from "../output/deliver.ts";
 import { LEFT_SAYS, onInterrupt } from "../output/interrupt.ts";
 import { endLine, nextCommand } from "../output/lease-lines.ts";
+import { assertPlaceFor, placeProblem } from "../output/place-here.ts";
 import { dim, print, printJson, red, say, showRaw, yellow } from "../output/terminal.ts";
 import { EXIT, UserError, countOf, shortId } from "../output/ui.ts";
 import { auditLine, drawnAudit, followUp, type Audit } from "../proof/audit.ts";
@@ -28,9 +29,15 @@ import { prepare, type Prepared } from "./quote.ts";
 import { runReplicas } from "./run-replicas.ts";
 
 export async function run(input: RunInput): Promise<void> {
+  if (input.out !== null) await assertPlaceFor(input.out);
   const work = await workOf(input);
   const quiet = input.quiet || input.json;
   if (!quiet) for (const line of work.says) say(dim(line));
+  for (const { host } of work.shared) {
+    const problem = await placeProblem(host);
+    // it may change nothing there
+    if (problem !== null) say(yellow(`         what it changes in ${host} cannot come back (${problem})`));
+  }
   if (input.local) {
     if (!work.module) throw new UserError("--local runs modules and scripts; a virtual machine needs a server: xeno serve");
     const { runLocally } = await import("../local/local-run.ts");

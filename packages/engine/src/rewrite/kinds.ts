@@ -9,12 +9,15 @@ const BUILD = "build for wasm32-wasip1";
 const begins = (bytes: Uint8Array, with_: readonly number[], at = 0): boolean => with_.every((byte, i) => bytes[at + i] === byte);
 const text = (value: string): number[] => [...value].map((character) => character.codePointAt(0)!);
 
+export const isComponent = (bytes: Uint8Array): boolean =>
+  begins(bytes, MAGIC) && !begins(bytes, CORE, MAGIC.length) && bytes[6] === COMPONENT_LAYER;
+
 /** Null where it begins as a core module does. */
 export function otherKindOf(bytes: Uint8Array): string | null {
   if (bytes.length === 0) return "it is empty";
   if (begins(bytes, MAGIC)) {
     if (begins(bytes, CORE, MAGIC.length)) return null;
-    if (bytes[6] === COMPONENT_LAYER) return `it is a component (WASI 0.2), and core modules run here: ${BUILD}`;
+    if (isComponent(bytes)) return `it is a component (WASI 0.2), and core modules run here: ${BUILD}`;
     return `it is WebAssembly of another version than 1: ${BUILD}`;
   }
   if (begins(bytes, text("(module")) || begins(bytes, text(";;"))) return "it is WebAssembly as text: assemble it first (wat2wasm)";

@@ -6,10 +6,10 @@
 
 /**
  * `bytes`: an image or another file of the customer's cannot be what it is said to be. `limits`: what was ordered is too small for it.
- * `job`: the specification asks for what no machine, or this server, can be. `untold`: the customer or the host, and nobody can tell
- * which.
+ * `job`: the specification asks for what no machine, or this server, can be. `fetch`: an address does not give the image, or not in time;
+ * whose doing that is, its network's or its place's, nobody can tell. `untold`: the customer or the host, and nobody can tell which.
  */
-export type Fault = "bytes" | "limits" | "job" | "untold";
+export type Fault = "bytes" | "limits" | "job" | "fetch" | "untold";
 
 export class Refusal extends Error {
   override name = "Refusal";

@@ -1,8 +1,9 @@
 /** Deadlines in log time: what silence makes of a lease, and that the judge's absence is nobody's silence. */
 import { describe, expect, it } from "vitest";
 import fc from "fast-check";
+import { FETCH_CONDITION, FETCH_WITHIN_MS } from "../fetching.ts";
 import { FUEL_MAX, FUEL_PER_HOST_SECOND_MAX } from "../fuel.ts";
-import { acceptByOf, deadlineOf, dueAt, inputsByOf, silenceReason, stretched } from "./deadlines.ts";
+import { acceptByOf, deadlineOf, dueAt, fetchByOf, inputsByOf, silenceReason, stretched } from "./deadlines.ts";
 import { quietEnd } from "./disputing.ts";
 import { closingReason } from "./settling.ts";
 import { DEFAULT_TIMINGS, unreachableAfterMs } from "./timings.ts";
@@ -45,6 +46,25 @@ describe("stretched", () => {
         expect(end - since - lost).toBe(duration);
       }),
     );
+  });
+});
+
+describe("an image that is fetched", () => {
+  const order = { driver: "qemu", assurance: "isolated", terms: "by-interval" } as const;
+  const [plain, fetching] = [opened({ order }), opened({ order: { ...order, conditions: [FETCH_CONDITION] } })];
+  /** Of a server that is heard all the time. */
+  const latest = (lease: Lease): number => dueAt({ ...lease, heardAt: Number.MAX_SAFE_INTEGER / 2 });
+
+  it("has time of its own, by which the lease lasts longer: who fetches is not blamed for what comes late", () => {
+    expect(fetchByOf(plain)).toBe(plain.startBy);
+    expect(fetchByOf(fetching)).toBe(fetching.startBy + FETCH_WITHIN_MS);
+    expect(latest(fetching) - latest(plain)).toBe(FETCH_WITHIN_MS);
+    expect(latest(fetching)).toBeGreaterThan(fetchByOf(fetching) + fetching.durationMsMax);
+  });
+
+  it("has as much more as no broker was there", () => {
+    const at = fetching.openedAt ?? 0;
+    expect(fetchByOf(away(fetching, at + 1, at + 50_001))).toBe(fetchByOf(fetching) + 50_000);
   });
 });
 

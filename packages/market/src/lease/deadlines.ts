@@ -3,6 +3,7 @@
  * to hear: the judge's absence is nobody's silence (PROTOCOL section 3).
  */
 import { disputeWithinMs, judgeWithinMs, traceWithinMs } from "../dispute.ts";
+import { FETCH_WITHIN_MS } from "../fetching.ts";
 import { invariant } from "../invariant.ts";
 import type { Gap, Lease } from "./lease.ts";
 import type { EndReason } from "./terms.ts";
@@ -40,6 +41,12 @@ export function silenceMs({ heardAt, timings, gaps }: Lease, at: number): number
  * not its customer's.
  */
 export const inputsByOf = (lease: Lease, at: number): number => startByOf(lease) + lease.silentMs + silenceMs(lease, at);
+
+/** What a lease may take longer because its server fetches an image first. */
+const fetchingMs = ({ fetches }: Lease): number => (fetches ? FETCH_WITHIN_MS : 0);
+
+/** Until then its server may fetch an image that its order asks for; then it says that it could not. */
+export const fetchByOf = (lease: Lease): number => afterIssue(lease, lease.startBy + fetchingMs(lease)) + lease.silentMs;
 
 /** Whether its server still owes the states that it was asked for. */
 export const owesTrace = ({ trace }: Lease): boolean => trace !== null && trace.step !== null && trace.document === null;
@@ -98,7 +105,7 @@ export function deadlineOf(lease: Lease): number | null {
       // the earlier of silence and the latest moment at which the job could still run
       return Math.min(
         stretched(lease.heardAt, silent, gaps),
-        afterIssue(lease, lease.startBy + lease.durationMsMax + silent) + lease.silentMs,
+        afterIssue(lease, lease.startBy + fetchingMs(lease) + lease.durationMsMax + silent) + lease.silentMs,
       );
     case "stopping":
       return lease.stop && stretched(lease.stop.at, timings.graceMs, gaps);

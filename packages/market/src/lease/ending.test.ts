@@ -1,4 +1,5 @@
 /** How a guest's end becomes a result: what the fold bears out and what it does not. */
+import { FETCH_CONDITION } from "../fetching.ts";
 import { describe, expect, it } from "vitest";
 import { EMPTY_BYTES_DIGEST, EMPTY_TREE_DIGEST } from "../digests.ts";
 import type { ResultContent } from "./facts.ts";
@@ -65,6 +66,17 @@ describe("a result", () => {
     expect(refusal({ reason: "job-refused", exitCode: null, fuel: "1" })?.code).toBe("result_mismatch");
     expect(refusal({ reason: "job-refused", exitCode: null, fuel: "0", usedMs: 1 })?.code).toBe("result_mismatch");
     expect(refusal({ reason: "job-refused", exitCode: null, fuel: "0" })).toBeNull();
+  });
+
+  it("says that an image could not be fetched only where its order asks for that", () => {
+    const machine = { driver: "qemu", assurance: "isolated", terms: "by-interval" } as const;
+    const unfetched = { reason: "image-unfetched", exitCode: null, fuel: "0", engine: "vm" } as const;
+    expect(refusal(unfetched, opened({ order: { ...machine, conditions: [FETCH_CONDITION] } }))).toBeNull();
+    expect(refusal({ ...unfetched, usedMs: 1 }, opened({ order: { ...machine, conditions: [FETCH_CONDITION] } }))?.code).toBe(
+      "result_mismatch",
+    );
+    expect(refusal(unfetched, opened({ order: machine }))?.code).toBe("result_mismatch");
+    expect(refusal(unfetched, opened({ order: { conditions: [FETCH_CONDITION] } }))?.code).toBe("result_mismatch");
   });
 
   it("names a limit only where it was reached", () => {

@@ -37,6 +37,7 @@ function reasonProblem(lease: Lease, { reason, usedMs, fuel, exitCode, stateRoot
   if (!row.ran && row.cause !== "host" && (usedMs > 0 || fuel !== "0"))
     return `${reason} means that nothing ran: nothing can have been used`;
   if (reason === "module-malformed" && fuel !== "0") return "a module that cannot be read burns no fuel";
+  if (reason === "image-unfetched" && !lease.fetches) return "the order does not ask for an image to be fetched";
   if (reason === "segment-end" && !lease.segment) return "a whole job was ordered, not a segment";
   if (stateRoot === null ? lease.segment && cameToState(reason) : !lease.segment)
     return "a segment that came to an end shows its state, a whole job none";

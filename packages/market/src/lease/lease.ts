@@ -124,6 +124,8 @@ export interface Lease {
   engine: string;
   assurance: Assurance;
   egress: Egress;
+  /** Its server is asked to fetch an image from an address. */
+  fetches: boolean;
   resources: Resources;
   price: WirePrice;
   terms: PaymentTerms;

@@ -1,5 +1,6 @@
 /** From purchase order to open lease. */
 import { DRIVERS } from "../drivers.ts";
+import { asksForFetch } from "../fetching.ts";
 import { bindingProblem } from "./binding.ts";
 import { acceptByOf } from "./deadlines.ts";
 import type { FactOf } from "./facts.ts";
@@ -12,6 +13,7 @@ export function bind({ id, at, content }: FactOf<"purchase-order">): Step {
   if (why !== null) return refused("po_mismatch", why);
   const { payload: po, order, offer } = content;
   if (po.issuedAt !== at) return refused("po_mismatch", "the purchase order's time is not the log's");
+  const fetches = asksForFetch(order.payload.conditions);
   const { replicas, label, jobHash, segment, judges, driver, assurance, egress, auditSalt } = order.payload;
   const { orderId, offerId, slot, attempt, customer, account, owner, server, serverKey, resources, price, terms } = po;
   const { durationMsMax, fuelMax, egressMibMax, timeBound, fuelBound, holdNanos, cancellationNanos, stakeNanos, feeBasisPoints } = po;
@@ -40,6 +42,7 @@ export function bind({ id, at, content }: FactOf<"purchase-order">): Step {
       engine: offer.payload[DRIVERS[driver].engineIn],
       assurance,
       egress,
+      fetches,
       resources,
       price,
       terms,

@@ -130,6 +130,11 @@ const ROWS = {
     ...{ cause: "customer-bytes", blame: "customer", pay: cancellation },
     says: "the job cannot be read or does not fit what was ordered; nothing ran, and the reserved slot costs its minimum",
   },
+  "image-unfetched": {
+    ...neverRan,
+    ...{ cause: "untold", blame: "nobody", takes: "boots", retryFree: true, pay: nothing },
+    says: "the image at the order's address could not be fetched; nothing ran, and nothing is due",
+  },
   "input-missing": {
     ...neverRan,
     ...{ cause: "customer", blame: "customer", pay: cancellation },

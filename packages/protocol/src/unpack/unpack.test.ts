@@ -67,10 +67,10 @@ it("knows by the first bytes what a layer is packed with, whatever its type says
   expect(packingOf(gzipSync(""))).toEqual({ ok: true, packing: "gzip" });
   expect(packingOf(zstdCompressSync(""))).toEqual({ ok: true, packing: "zstd" });
   expect(packingOf(SKIPPED)).toEqual({ ok: true, packing: "zstd" });
-  for (const [start, name] of [
+  for (const [start, packing] of [
     ["425a6839", "bzip2"],
     ["fd377a585a00", "xz"],
-    ["504b0304", "zip"],
   ] as const)
-    expect(packingOf(Buffer.from(start, "hex"))).toMatchObject({ ok: false, why: expect.stringContaining(name) });
+    expect(packingOf(Buffer.from(start, "hex"))).toEqual({ ok: true, packing });
+  expect(packingOf(Buffer.from("504b0304", "hex"))).toMatchObject({ ok: false, why: expect.stringContaining("zip") });
 });

@@ -11,6 +11,7 @@ import { ask, type Asker, type Question } from "./asking.ts";
 import { challengesIn, type Challenge } from "./challenge.ts";
 import type { Login } from "./login.ts";
 import { loginFor, type FoundLogin } from "./logins.ts";
+import type { PullSource } from "./pull-sources.ts";
 import { DEFAULT_REGISTRY, registryUrl, type Reference } from "./reference.ts";
 import { OciError } from "./source.ts";
 
@@ -28,16 +29,24 @@ const basic = ({ user, password }: Extract<Login, { kind: "password" }>): string
   `Basic ${Buffer.from(`${user}:${password}`, "utf8").toString("base64")}`;
 
 export class Access {
+  readonly #source: PullSource;
   readonly #reference: Reference;
   readonly #asker: Asker;
   #found: Promise<FoundLogin> | null = null;
   #authorization: string | null = null;
 
-  constructor(reference: Reference, timers: Timers) {
+  constructor(source: PullSource, timers: Timers) {
+    const { reference, isInsecure } = source;
+    this.#source = source;
     this.#reference = reference;
     const isPlain = registryUrl(reference.registry).startsWith("http:");
-    // plain http is for this machine's own registries, and nobody else leads there
-    this.#asker = { timers, mayGo: (url) => url.protocol === "https:" || (isPlain && registryUrl(url.host) === url.origin) };
+    const isItself = (url: URL): boolean => isInsecure && url.host === new URL(registryUrl(reference.registry)).host;
+    this.#asker = {
+      timers,
+      // plain http is for this machine's own registries and those that settings name, and nobody else leads there
+      mayGo: (url) => url.protocol === "https:" || (isPlain && registryUrl(url.host) === url.origin) || isItself(url),
+      isInsecure: isItself,
+    };
   }
 
   get asker(): Asker {
@@ -49,24 +58,24 @@ export class Access {
   }
 
   #login(): Promise<FoundLogin> {
-    return (this.#found ??= loginFor(this.#reference, this.#asker.timers));
+    return (this.#found ??= loginFor(this.#source, this.#asker.timers));
   }
 
   async denied(): Promise<OciError> {
     const { registry, repository } = this.#reference;
-    const { login, troubles } = await this.#login();
+    const { login, own, troubles } = await this.#login();
     const isDefault = registry === DEFAULT_REGISTRY;
     const [docker, podman] = [
       isDefault ? "docker login" : `docker login ${registry}`,
       `podman login ${isDefault ? "docker.io" : registry}`,
     ];
-    const advice = login
-      ? `the login that is here does not open it: log in anew with \`${docker}\``
-      : `log in with \`${docker}\` or \`${podman}\``;
+    const advice = own
+      ? "XENO_REGISTRY_USER and XENO_REGISTRY_PASSWORD do not open it"
+      : login
+        ? `the login that is here does not open it: log in anew with \`${docker}\``
+        : `log in with \`${docker}\` or \`${podman}\`, or set XENO_REGISTRY=${registry}, XENO_REGISTRY_USER and XENO_REGISTRY_PASSWORD`;
     const besides = troubles.map((trouble) => `; ${trouble}`).join("");
-    return new OciError(
-      `${registry}/${repository} is not there, or not for you: ${advice}, or set XENO_REGISTRY_USER and XENO_REGISTRY_PASSWORD${besides}`,
-    );
+    return new OciError(`${registry}/${repository} is not there, or not for you: ${advice}${besides}`);
   }
 
   /** Answers a refusal. Throws OciError where nothing more can be shown, Mishap where another try may go well. */
@@ -74,9 +83,9 @@ export class Access {
     refusal.drop();
     const challenges = challengesIn(refusal.headers["www-authenticate"] ?? "");
     const bearer = challenges.find(({ scheme, params }) => scheme === "bearer" && params["realm"] !== undefined);
-    const { login } = await this.#login();
+    const { login, own } = await this.#login();
     if (bearer) {
-      const token = await this.#token(bearer, login);
+      const token = await this.#token(bearer, login, own);
       if (token !== null) return void (this.#authorization = `Bearer ${token}`);
     }
     const takesPassword = challenges.some(({ scheme }) => scheme === "basic");
@@ -89,14 +98,17 @@ export class Access {
   }
 
   /** Null where it is not given. */
-  async #token({ params }: Challenge, login: Login | null): Promise<string | null> {
+  async #token({ params }: Challenge, login: Login | null, own: FoundLogin["own"]): Promise<string | null> {
     const { registry, repository } = this.#reference;
     const { realm = "", service, scope } = params;
     if (!URL.canParse(realm)) throw new OciError(`${registry} names no place to log in`);
     const url = new URL(realm);
     if (!this.#asker.mayGo(url)) throw new OciError(`${registry} asks to log in without encryption`);
     const asks = new URLSearchParams({ ...(service === undefined ? {} : { service }), scope: scope || `repository:${repository}:pull` });
-    const answer = await ask(url, questionOf(url, asks, login), this.#asker);
+    // elsewhere it may be that anybody is given a token
+    const isForIt = own === null || own.mayBeShownTo(url.host);
+    if (!isForIt) own.notShown(url.host);
+    const answer = await ask(url, questionOf(url, asks, isForIt ? login : null), this.#asker);
     answer.throwIfBusy();
     const bytes = await answer.whole(ANSWER_BYTES_MAX);
     if (answer.status !== 200 || bytes === null) return null;

@@ -21,6 +21,8 @@ export interface Asker {
   timers: Timers;
   /** Whether it may be gone to: never from an encrypted place to one that is not. */
   mayGo(url: URL): boolean;
+  /** Whether it is taken at its word there, whoever vouches for its certificate: settings say so. */
+  isInsecure?(url: URL): boolean;
 }
 
 /** What a second try changes nothing about. */
@@ -44,13 +46,14 @@ function failure(url: URL, error: unknown): Error {
   return code === "ECONNREFUSED" ? new Unreachable(why) : new Mishap(why);
 }
 
-function once(url: URL, { headers, form }: Question, timers: Timers): Promise<Answer> {
+function once(url: URL, { headers, form }: Question, { timers, isInsecure }: Asker): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const body = form?.toString();
     const posted = body === undefined ? {} : { "content-type": "application/x-www-form-urlencoded", "content-length": String(body.length) };
     const request = (url.protocol === "https:" ? httpsRequest : httpRequest)(url, {
       method: body === undefined ? "GET" : "POST",
       headers: { "user-agent": "xenoservers", "accept-encoding": "identity", ...headers, ...posted },
+      ...(isInsecure?.(url) === true ? { rejectUnauthorized: false } : {}),
     });
     const heard = timers.after(SILENCE_MS_MAX, () => request.destroy(new Mishap(`${url.host} does not answer`)));
     request.once("response", (response) => {
@@ -70,17 +73,17 @@ const withoutSecrets = (headers: Question["headers"]): Record<string, string> =>
   Object.fromEntries(Object.entries(headers).filter(([name]) => name.toLowerCase() !== "authorization"));
 
 /** Whatever is answered in the end. Throws Mishap or OciError. */
-export async function ask(from: URL, question: Question, { timers, mayGo }: Asker): Promise<Answer> {
+export async function ask(from: URL, question: Question, asker: Asker): Promise<Answer> {
   let url = from;
   let asked = question;
   for (let redirects = 0; redirects <= REDIRECTS_MAX; redirects++) {
-    const answer = await once(url, asked, timers);
+    const answer = await once(url, asked, asker);
     const { status, headers } = answer;
     if (![301, 302, 303, 307, 308].includes(status) || headers.location === undefined) return answer;
     answer.drop();
     if (!URL.canParse(headers.location, url.href)) throw new OciError(`${url.host} leads to a place that is none`);
     const next = new URL(headers.location, url);
-    if (!mayGo(next))
+    if (!asker.mayGo(next))
       throw new OciError(`${url.host} leads to ${next.host} without encryption, or by another protocol: that way is not gone`);
     // a form holds a password: it goes nowhere else
     if (asked.form && next.origin !== url.origin)

@@ -7,9 +7,10 @@ import { createHash, type Hash } from "node:crypto";
 import { Transform, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { jsonIn } from "@xenoservers/protocol";
-import { isDamage, packingOf, unpackers, type Packing } from "@xenoservers/protocol/unpack";
+import { isDamage, packingOf, type Packing } from "@xenoservers/protocol/unpack";
 import { z } from "zod";
 import { copyIn, bytesIn, type ImageFiles } from "./image-files.ts";
+import { unpackersHere } from "./unpackers-here.ts";
 import { fitting, severalIn } from "./named-images.ts";
 import { OciError, checkDigest, hashOf, type Descriptor, type OciSource } from "./source.ts";
 
@@ -26,6 +27,9 @@ const LAYER_TYPES: Readonly<Record<Packing, string>> = {
   none: "application/vnd.docker.image.rootfs.diff.tar",
   gzip: "application/vnd.docker.image.rootfs.diff.tar.gzip",
   zstd: "application/vnd.docker.image.rootfs.diff.tar.zstd",
+  // what has no type of its own is told by its bytes, as everywhere
+  bzip2: "application/vnd.docker.image.rootfs.diff.tar",
+  xz: "application/vnd.docker.image.rootfs.diff.tar",
 };
 
 interface Layer extends Descriptor {
@@ -109,9 +113,9 @@ export class DockerArchive implements OciSource {
     if (size === null) throw this.#damaged("it lacks a layer that it names");
     const start = await this.#files.stream(name).take(1).toArray();
     const found = packingOf(Buffer.concat(start));
-    const through = found.ok ? unpackers(found.packing) : [];
     if (!found.ok) throw new OciError(`${this.name}: ${found.why}`);
-    if (!through) throw new OciError(`${this.name}: this version of Node cannot unpack its layers; a newer one can`);
+    const through = await unpackersHere(found.packing);
+    if (!through) throw new OciError(`${this.name}: its layers are packed with ${found.packing}, which this machine does not unpack`);
     const [stored, plain] = [createHash("sha256"), createHash("sha256")];
     await pipeline([
       this.#files.stream(name),

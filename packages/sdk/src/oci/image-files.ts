@@ -7,9 +7,10 @@ import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { TarDamage, readTar } from "@xenoservers/protocol/archive";
 import { ifThere } from "@xenoservers/protocol/files";
-import { PACKING_BYTES, isDamage, packingOf, unpackers } from "@xenoservers/protocol/unpack";
+import { PACKING_BYTES, isDamage, packingOf } from "@xenoservers/protocol/unpack";
 import { roomIn } from "../room.ts";
 import { OciError } from "./source.ts";
+import { unpackersHere } from "./unpackers-here.ts";
 
 export interface ImageFiles {
   /** For error texts. */
@@ -56,6 +57,8 @@ function folderFiles(folder: string): ImageFiles {
  */
 type Held = { is: "file"; from: number; size: number } | { is: "link"; to: readonly string[] };
 const HELD_MAX = 100_000;
+/** Of names and targets together: a name may be as long as an extended header is, and a link's is kept in two ways. */
+const HELD_TEXT_MAX = 16 * 1024 * 1024;
 const LINKS_MAX = 8;
 
 /** As every name of a file in an archive is looked for: `./a//b` is `a/b`. */
@@ -64,7 +67,10 @@ const plainName = (name: string): string => path.posix.normalize(name).replace(/
 /** By the name that is looked for. Throws TarDamage where it is no archive. */
 export async function heldIn(archive: FileHandle, bytes: number): Promise<Map<string, Held>> {
   const held = new Map<string, Held>();
+  let text = 0;
   for await (const { name, kind, size, pieces, target } of readTar(archive, bytes)) {
+    text += 2 * (name.length + target.length);
+    if (text > HELD_TEXT_MAX) throw new TarDamage(`the names of its files take more than ${HELD_TEXT_MAX} bytes`);
     const at = plainName(name);
     if (kind === "symlink") held.set(at, { is: "link", to: [path.posix.join(path.posix.dirname(at), target), target].map(plainName) });
     else if (kind === "link") held.set(at, { is: "link", to: [plainName(target)] });
@@ -123,7 +129,7 @@ function within(room: number, file: string): Transform {
 /** As the archive itself, whatever it is packed with. Throws OciError where it is packed with something else, damaged, or too large. */
 async function unpackedArchive(file: string, folder: string, room: number): Promise<string> {
   const found = packingOf(Buffer.concat(await createReadStream(file, { end: PACKING_BYTES - 1 }).toArray()));
-  const through = found.ok ? unpackers(found.packing) : null;
+  const through = found.ok ? await unpackersHere(found.packing) : null;
   if (!through) throw new OciError(`${file} is packed with something that is not unpacked here: give a plain archive, or one of gzip`);
   if (through.length === 0) return file;
   const unpacked = path.join(folder, "archive.tar");

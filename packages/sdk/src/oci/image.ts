@@ -7,7 +7,9 @@ import { systemTimers, type Timers } from "@xenoservers/protocol/link";
 import { z } from "zod";
 import { layerOf, lazyBlob, type OciLayer } from "./layer.ts";
 import { isOnThisMachine, openHere } from "./on-this-machine.ts";
-import { parseReference } from "./reference.ts";
+import { FirstThatHasIt } from "./first-that-has-it.ts";
+import { pullSources } from "./pull-sources.ts";
+import { readRegistriesConf } from "./registries-conf.ts";
 import { Registry } from "./registry.ts";
 import { OciError, hashOf, type OciSource } from "./source.ts";
 
@@ -162,9 +164,14 @@ export interface ImageWatch {
   onLayer(at: { layer: number; of: number; bytes: number; size: number }): void;
   /** Why nothing comes, and how long for. */
   onWait(why: string, ms: number): void;
+  /** Why the next place is asked that settings name. */
+  onNext(why: string): void;
 }
 
-const nobody: ImageWatch = { onLayer() {}, onWait() {} };
+const nobody: ImageWatch = { onLayer() {}, onWait() {}, onNext() {} };
+
+/** In passing, of a place that is not the last where the image may lie. */
+const ELSEWHERE_MISHAPS_MAX = 2;
 
 async function bringAll(layers: readonly OciLayer[], { onLayer }: ImageWatch): Promise<void> {
   for (const [i, layer] of layers.entries()) {
@@ -196,9 +203,15 @@ export async function openImage(
       await done();
     }
   }
-  const reference = parseReference(text);
-  if (!reference) throw new OciError(`'${text}' is no image: write NAME:TAG, HOST/NAME:TAG, oci:DIR or archive:FILE`);
-  const image = await resolveImage(new Registry(reference, timers, watch.onWait), cache);
+  const candidates = pullSources(text, await readRegistriesConf());
+  if (!candidates) throw new OciError(`'${text}' is no image: write NAME:TAG, HOST/NAME:TAG, oci:DIR or archive:FILE`);
+  const places = candidates.flatMap(({ name, sources }) => sources.map((source) => ({ name, source })));
+  const registries = places.map(({ source }, i) => {
+    const isLast = i === places.length - 1;
+    return new Registry(source, timers, watch.onWait, isLast ? undefined : ELSEWHERE_MISHAPS_MAX);
+  });
+  const first = new FirstThatHasIt(registries, watch.onNext);
+  const image = await resolveImage(first, cache);
   await bringAll(image.layers, watch);
-  return { ...image, name: `${reference.registry}/${reference.repository}` };
+  return { ...image, name: places[first.at]?.name ?? text };
 }

@@ -8,14 +8,19 @@ import path from "node:path";
 import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { ifThere, namesIn } from "@xenoservers/protocol/files";
-import { PACKING_BYTES, isDamage, packingOf, unpackers, type Packing } from "@xenoservers/protocol/unpack";
+import { PACKING_BYTES, isDamage, packingOf, type Packing, type ProgramPacking } from "@xenoservers/protocol/unpack";
 import { roomIn } from "../room.ts";
 import { fileBlob, readAt, type Blob } from "../tree.ts";
 import { OciError, type Descriptor, type OnBytes, type OciSource } from "./source.ts";
+import { unpackersHere } from "./unpackers-here.ts";
+
+/** What a type can name. */
+type TypedPacking = Exclude<Packing, ProgramPacking>;
 
 export interface OciLayer {
   blob: Blob;
-  compression: Packing;
+  /** As its type says; its bytes decide. */
+  compression: TypedPacking;
   /** Whether it is on this machine. */
   isHere(): Promise<boolean>;
   /** Throws OciError where it cannot be had. */
@@ -106,7 +111,7 @@ async function startOf(file: string): Promise<Uint8Array> {
 async function measured(file: string, source: OciSource): Promise<number | null> {
   const found = packingOf(await startOf(file));
   if (!found.ok) throw new OciError(`${source.name}: ${found.why}`);
-  const through = unpackers(found.packing);
+  const through = await unpackersHere(found.packing);
   if (!through) return null;
   let bytes = 0;
   const count = new Writable({
@@ -123,7 +128,7 @@ async function measured(file: string, source: OciSource): Promise<number | null>
 
 const UNPACKED = ".unpacked";
 
-export function layerOf(source: OciSource, descriptor: Descriptor, compression: Packing, cache: string): OciLayer {
+export function layerOf(source: OciSource, descriptor: Descriptor, compression: TypedPacking, cache: string): OciLayer {
   return {
     ...{ blob: lazyBlob(source, descriptor, cache), compression },
     isHere: () => isThere(path.join(cache, hexOf(descriptor.digest))),

@@ -26,7 +26,11 @@ async function put(at: string, value: unknown): Promise<string> {
 function look(name: string, env: NodeJS.ProcessEnv = {}): Promise<FoundLogin> {
   const reference = parseReference(name);
   if (!reference) throw new Error(`${name} is no name`);
-  return loginFor(reference, systemTimers, { HOME: home, XDG_RUNTIME_DIR: path.join(home, "run"), ...env });
+  return loginFor({ reference, isInsecure: false, isNamed: true }, systemTimers, {
+    HOME: home,
+    XDG_RUNTIME_DIR: path.join(home, "run"),
+    ...env,
+  });
 }
 /** A helper that writes down what it is asked. */
 async function helper(name: string, script: string): Promise<NodeJS.ProcessEnv> {
@@ -59,7 +63,7 @@ describe("a file of logins", () => {
     ["r.example/a/b", "r.example/a/b"],
   ])("holds one for %s under %s", async (name, key) => {
     await put(".docker/config.json", { auths: { "other.example": auth("nobody"), [key]: auth("carl") } });
-    expect(await look(name)).toEqual({ login: carl, troubles: [] });
+    expect(await look(name)).toEqual({ login: carl, own: null, troubles: [] });
   });
 
   it("holds one for a part of a registry, which goes before that for all of it, and is no other part's", async () => {
@@ -96,7 +100,6 @@ describe("a file of logins", () => {
     expect((await look("r.example/x")).login).toMatchObject({ user: "running" });
     const named = await put("named.json", { auths: {} });
     expect((await look("r.example/x", { REGISTRY_AUTH_FILE: named })).login).toBeNull();
-    expect((await look("r.example/x", { XENO_REGISTRY_USER: "me", XENO_REGISTRY_PASSWORD: "p" })).login).toMatchObject({ user: "me" });
   });
 
   it.each([
@@ -112,7 +115,7 @@ describe("a file of logins", () => {
   ])("of %s", async (_, value, refused) => {
     await put(".docker/config.json", value);
     const found = await look("r.example/x").catch((error: Error) => error.message);
-    if (refused === null) expect(found).toEqual({ login: null, troubles: [] });
+    if (refused === null) expect(found).toEqual({ login: null, own: null, troubles: [] });
     else expect(found).toMatch(refused);
     expect(JSON.stringify(found)).not.toMatch(/s3cr|czNjc/);
   });
@@ -123,7 +126,7 @@ describe("a helper", () => {
     const env = await helper("one", `echo '{"ServerURL":"x","Username":"carl","Secret":"${SECRET}"}'`);
     await helper("two", `echo '{"ServerURL":"x","Username":"<token>","Secret":"refresh"}'`);
     await put(".docker/config.json", { auths: { "r.example": {} }, credsStore: "two", credHelpers: { "r.example": "one" } });
-    expect(await look("r.example/x", env)).toEqual({ login: carl, troubles: [] });
+    expect(await look("r.example/x", env)).toEqual({ login: carl, own: null, troubles: [] });
     expect((await look("python", env)).login).toEqual({ kind: "token", token: "refresh" });
     expect(await asked()).toBe("get r.example\nget https://index.docker.io/v1/\n");
   });
@@ -138,7 +141,7 @@ describe("a helper", () => {
     const env = await helper("one", script);
     await put(".docker/config.json", { credsStore: "one" });
     const found = await look("r.example/x", env);
-    expect(found).toEqual({ login: null, troubles: troubles.map((trouble) => expect.stringMatching(trouble) as string) });
+    expect(found).toEqual({ login: null, own: null, troubles: troubles.map((trouble) => expect.stringMatching(trouble) as string) });
     expect(JSON.stringify(found)).not.toContain("s3cr");
   });
 
@@ -149,5 +152,46 @@ describe("a helper", () => {
       null,
       [expect.stringContaining("letters, digits and dashes"), expect.stringContaining("docker-credential-desktop.exe is not installed")],
     ]);
+  });
+});
+
+describe("the login of the environment", () => {
+  const me = { XENO_REGISTRY_USER: "me", XENO_REGISTRY_PASSWORD: "p" };
+  const at = (name: string, env: NodeJS.ProcessEnv, isNamed = true): Promise<FoundLogin> => {
+    const reference = parseReference(name);
+    if (!reference) throw new Error(`${name} is no name`);
+    return loginFor({ reference, isInsecure: false, isNamed }, systemTimers, { HOME: home, XDG_RUNTIME_DIR: home, ...me, ...env });
+  };
+
+  it.each([
+    ["r.example/x", "", true, true],
+    ["r.example/x", "", false, false],
+    ["r.example/x", "r.example", false, true],
+    ["r.example/x", "https://r.example/v2/", false, true],
+    ["r.example:5000/x", "r.example", true, false],
+    ["evil.example/x", "r.example", true, false],
+    ["r.example.evil.example/x", "r.example", true, false],
+    ["evil.example/x", "r.example,evil.example", true, false],
+    ["docker.io/me/x", "docker.io", true, true],
+    ["me/x", "registry-1.docker.io", false, true],
+  ])("for %s with XENO_REGISTRY=%s, in the image's own name: %s", async (name, named, isNamed, isShown) => {
+    const { login, troubles } = await at(name, named === "" ? {} : { XENO_REGISTRY: named }, isNamed);
+    expect(login !== null).toBe(isShown);
+    expect(troubles.length > 0).toBe(!isShown);
+  });
+
+  it("gives way to a file's where it is for another registry", async () => {
+    await put(".docker/config.json", { auths: { "r.example": auth("carl") } });
+    expect((await at("r.example/x", { XENO_REGISTRY: "other.example" })).login).toEqual(carl);
+  });
+
+  it("is shown where the registry has people log in only if that place is named with it, or is Docker Hub's", async () => {
+    const shown = async (name: string, named: string, host: string): Promise<boolean | undefined> =>
+      (await at(name, { XENO_REGISTRY: named })).own?.mayBeShownTo(host);
+    expect(await shown("r.example/x", "r.example", "r.example")).toBe(true);
+    expect(await shown("r.example/x", "r.example", "auth.evil.example")).toBe(false);
+    expect(await shown("r.example/x", "r.example,auth.example", "auth.example")).toBe(true);
+    expect(await shown("docker.io/x/y", "docker.io", "auth.docker.io")).toBe(true);
+    expect(await shown("r.example/x", "r.example", "auth.docker.io")).toBe(false);
   });
 });

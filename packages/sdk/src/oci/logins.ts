@@ -10,17 +10,20 @@ import type { Timers } from "@xenoservers/protocol/link";
 import { z } from "zod";
 import type { Login } from "./login.ts";
 import { askHelper } from "./login-helper.ts";
-import { DEFAULT_REGISTRY, type Reference } from "./reference.ts";
+import type { PullSource } from "./pull-sources.ts";
+import { DEFAULT_HOST, DEFAULT_REGISTRY, type Reference } from "./reference.ts";
 import { OciError } from "./source.ts";
 
 export interface FoundLogin {
   login: Login | null;
+  /** Of the environment: it is for the places that are named with it. Null where the login is of a file, as that file has it. */
+  own: { mayBeShownTo(host: string): boolean; notShown(host: string): void } | null;
   /** What could not be asked, in words: it matters only where nobody is let in. */
   troubles: string[];
 }
 
 /** How people and engines call the one registry that has no name in images' names. */
-const DEFAULT_NAMES: ReadonlySet<string> = new Set(["docker.io", "index.docker.io", DEFAULT_REGISTRY]);
+const DEFAULT_NAMES: ReadonlySet<string> = new Set([DEFAULT_HOST, "index.docker.io", DEFAULT_REGISTRY]);
 const DEFAULT_ADDRESS = "https://index.docker.io/v1/";
 
 const zEntry = z.object({
@@ -55,13 +58,13 @@ function placeOf(key: string): string {
   const bare = key.replace(/^https?:\/\//, "").replace(/\/+$/, "");
   const [host = "", ...rest] = bare.split("/");
   const isAddress = bare !== key.replace(/\/+$/, "") || /^v[12]$/.test(rest[0] ?? "");
-  const known = DEFAULT_NAMES.has(host) ? "docker.io" : host;
+  const known = DEFAULT_NAMES.has(host) ? DEFAULT_HOST : host;
   return isAddress || rest.length === 0 ? known : `${known}/${rest.join("/")}`;
 }
 
 /** The places that a login may be kept for, most specific first. */
 export function placesOf({ registry, repository }: Pick<Reference, "registry" | "repository">): string[] {
-  const host = registry === DEFAULT_REGISTRY ? "docker.io" : registry;
+  const host = registry === DEFAULT_REGISTRY ? DEFAULT_HOST : registry;
   const parts = repository.split("/");
   return [...parts.map((_, i) => [host, ...parts.slice(0, parts.length - i)].join("/")), host];
 }
@@ -97,7 +100,7 @@ interface Looker {
 async function loginFrom(logins: Logins, file: string, places: readonly string[], looker: Looker): Promise<Login | null> {
   const { timers, env, troubles } = looker;
   const fromHelper = (name: string, place: string): Promise<Login | null> =>
-    askHelper(name, place === "docker.io" ? DEFAULT_ADDRESS : place, timers, env).catch((error: Error) => {
+    askHelper(name, place === DEFAULT_HOST ? DEFAULT_ADDRESS : place, timers, env).catch((error: Error) => {
       troubles.push(`${error.message} (named in ${file})`);
       return null;
     });
@@ -124,15 +127,39 @@ async function readLogins(file: string): Promise<Logins | null> {
   return logins.data;
 }
 
+/** Where Docker Hub has people log in. */
+const DEFAULT_LOGIN = "auth.docker.io";
+
+/**
+ * That of the environment, for the registry that XENO_REGISTRY names, or where that is not set the one that stands in the image's own
+ * name: settings, mirrors and what registries say lead it nowhere. After the registry, XENO_REGISTRY may name where it has people log in.
+ */
+function ownLogin({ reference: { registry }, isNamed }: PullSource, troubles: string[], env: NodeJS.ProcessEnv): FoundLogin | null {
+  const { XENO_REGISTRY: named = "", XENO_REGISTRY_USER: user, XENO_REGISTRY_PASSWORD: password } = env;
+  if (user === undefined || password === undefined) return null;
+  const [first, ...others] = named.split(",").map((each) => placeOf(each.trim()));
+  const isFor = named === "" ? isNamed : first === placeOf(registry);
+  if (!isFor) {
+    troubles.push(`XENO_REGISTRY_PASSWORD is for ${named === "" ? "the registry in an image's name" : first}, and was not shown`);
+    return null;
+  }
+  const places = new Set([registry, ...others, ...(registry === DEFAULT_REGISTRY ? [DEFAULT_LOGIN] : [])]);
+  const own = {
+    mayBeShownTo: (host: string): boolean => places.has(host),
+    notShown(host: string): void {
+      const set = `XENO_REGISTRY=${registry},${host}`;
+      troubles.push(`it has people log in at ${host}: for XENO_REGISTRY_PASSWORD to be shown there, set ${set}`);
+    },
+  };
+  return { login: { kind: "password", user, password }, own, troubles };
+}
+
 /** Throws OciError where a file is damaged. */
-export async function loginFor(
-  reference: Pick<Reference, "registry" | "repository">,
-  timers: Timers,
-  env = process.env,
-): Promise<FoundLogin> {
-  const { XENO_REGISTRY_USER: user, XENO_REGISTRY_PASSWORD: password } = env;
-  if (user !== undefined && password !== undefined) return { login: { kind: "password", user, password }, troubles: [] };
+export async function loginFor(source: PullSource, timers: Timers, env = process.env): Promise<FoundLogin> {
   const troubles: string[] = [];
+  const own = ownLogin(source, troubles, env);
+  if (own) return own;
+  const { reference } = source;
   const places = placesOf(reference);
   for (const file of loginFiles(env)) {
     const logins = await readLogins(file).catch((error: unknown) => {
@@ -141,7 +168,7 @@ export async function loginFor(
       return null;
     });
     const login = logins && (await loginFrom(logins, file, places, { timers, env, troubles }));
-    if (login) return { login, troubles };
+    if (login) return { login, own: null, troubles };
   }
-  return { login: null, troubles };
+  return { login: null, own: null, troubles };
 }

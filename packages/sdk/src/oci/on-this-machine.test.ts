@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -7,6 +8,7 @@ import { headerOf, paxOf, type Part } from "@xenoservers/testkit";
 import { openFiles } from "./image-files.ts";
 import { openHere } from "./on-this-machine.ts";
 import { OciError } from "./source.ts";
+import { unpackersHere } from "./unpackers-here.ts";
 
 const INDEX = '{"manifests":[]}';
 const END = Buffer.alloc(1024);
@@ -78,11 +80,37 @@ describe("an archive", () => {
     });
   });
 
+  it.each(["bzip2", "xz"])(
+    "packed with %s is read where this machine has that program, and said to be damaged where it is",
+    async (program) => {
+      const packed = spawnSync(program, ["-c"], { input: Buffer.concat([index, END]) });
+      if (packed.error) return expect(await unpackersHere(program as "bzip2" | "xz")).toBeNull();
+      await withFile(packed.stdout, async (file) => {
+        const { source, done } = await openHere(`archive:${file}`);
+        await expect(source.manifest(null)).rejects.toThrow(/holds no image/);
+        await done();
+      });
+      await withFile(packed.stdout.subarray(0, -8), async (file) => {
+        await expect(openHere(`archive:${file}`)).rejects.toThrow(/is no archive of an OCI image \(/);
+      });
+    },
+  );
+
+  it("of many files is held within a bound of its names' bytes, wherever they stand", async () => {
+    const long = "n".repeat(900_000);
+    const named = Array.from({ length: 10 }, (_, i) => [paxOf(["path", `${long}${i}`]), headerOf("x", "0", 0)]).flat();
+    const linked = Array.from({ length: 10 }, (_, i) => [paxOf(["linkpath", `${long}${i}`]), headerOf(`l${i}`, "2", 0)]).flat();
+    for (const entries of [named, linked])
+      await withFile(Buffer.concat([...entries, index, END]), async (file) => {
+        await expect(openHere(`archive:${file}`)).rejects.toThrow(/the names of its files take more than/);
+      });
+  });
+
   it("of which the packing is cut off, or another one, is refused in words", async () => {
     await withFile(gzipSync(Buffer.concat([index, END])).subarray(0, 40), async (file) => {
       await expect(openHere(`archive:${file}`)).rejects.toThrow(/is no archive of an OCI image \(unexpected end of file\)/);
     });
-    await withFile(Buffer.from("BZh91AY&SY"), async (file) => {
+    await withFile(Buffer.from("PK\x03\x04 and more"), async (file) => {
       await expect(openHere(`archive:${file}`)).rejects.toThrow(/is packed with something that is not unpacked here/);
     });
   });

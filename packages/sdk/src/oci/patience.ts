@@ -40,11 +40,13 @@ export type OnWait = (why: string, ms: number) => void;
 export class Patience {
   readonly #timers: Timers;
   readonly #onWait: OnWait;
+  readonly #mishapsMax: number;
   #mishaps = 0;
 
-  constructor(timers: Timers, onWait: OnWait) {
+  constructor(timers: Timers, onWait: OnWait, mishapsMax = MISHAPS_MAX) {
     this.#timers = timers;
     this.#onWait = onWait;
+    this.#mishapsMax = mishapsMax;
   }
 
   /** It went on: what went wrong before is forgotten. */
@@ -58,7 +60,7 @@ export class Patience {
     const { message, askedMs } = error;
     if (askedMs !== null && askedMs > ASKED_MS_MAX)
       throw new OciError(`${what}: ${message}, and asks to come again in ${Math.ceil(askedMs / SECOND_MS)} s: try then`, { cause: error });
-    if (++this.#mishaps > MISHAPS_MAX)
+    if (++this.#mishaps > this.#mishapsMax)
       throw new OciError(`${what}: ${message}, ${this.#mishaps} times in a row: try later`, { cause: error });
     const most = Math.min(WAIT_MS_MAX, FIRST_WAIT_MS * 2 ** (this.#mishaps - 1));
     const own = (most * (1 + this.#timers.random())) / 2;

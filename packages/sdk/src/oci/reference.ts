@@ -7,6 +7,8 @@ export interface Reference {
 }
 
 export const DEFAULT_REGISTRY = "registry-1.docker.io";
+/** How that one stands in images' names. */
+export const DEFAULT_HOST = "docker.io";
 
 const HOST = /(?<host>[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::\d{1,5})?)\//;
 /** Each part begins and ends with a letter or digit: none is `.` or `..`, which would lead elsewhere in the registry. */
@@ -16,18 +18,27 @@ const VERSION = /(?::(?<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?<digest>sh
 const NAME = new RegExp(`^(?:${HOST.source})?${REPOSITORY.source}${VERSION.source}$`);
 const FIRST_PART = new RegExp(`^${PART.source}$`);
 
+/** Only something with a dot or a port, or localhost, is a host; "library/python" is a repository. */
+const isRegistry = (first: string): boolean => /[.:]/.test(first) || first === "localhost";
+
+/** Whether it names no registry: which one is meant, settings say. */
+export const isShortName = (text: string): boolean => !text.includes("/") || !isRegistry(text.slice(0, text.indexOf("/")));
+
 /** Null where the text is no such name. */
 export function parseReference(text: string): Reference | null {
   const { host, repository, tag, digest } = NAME.exec(text)?.groups ?? {};
   if (repository === undefined) return null;
   const version = digest ?? tag ?? "latest";
-  // only something with a dot or a port, or localhost, is a host; "library/python" is a repository
-  const isHost = host !== undefined && (/[.:]/.test(host) || host === "localhost");
+  const isHost = host !== undefined && isRegistry(host);
   if (host !== undefined && (isHost ? !URL.canParse(`https://${host}`) : !FIRST_PART.test(host))) return null;
   const [registry, name] = isHost ? [host, repository] : [undefined, host === undefined ? repository : `${host}/${repository}`];
-  if (registry !== undefined && registry !== "docker.io") return { registry, repository: name, version };
+  if (registry !== undefined && registry !== DEFAULT_HOST) return { registry, repository: name, version };
   return { registry: DEFAULT_REGISTRY, repository: name.includes("/") ? name : `library/${name}`, version };
 }
+
+/** As settings of container engines have it. */
+export const fullName = ({ registry, repository }: Omit<Reference, "version">): string =>
+  `${registry === DEFAULT_REGISTRY ? DEFAULT_HOST : registry}/${repository}`;
 
 /** As docker does: plain http is for this machine's own registries only. */
 export function registryUrl(registry: string): string {

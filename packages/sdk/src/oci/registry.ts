@@ -7,9 +7,10 @@ import { visible } from "@xenoservers/protocol";
 import { z } from "zod";
 import { Access } from "./access.ts";
 import type { Answer } from "./answer.ts";
-import { Unreachable, ask } from "./asking.ts";
+import { NoWay, Unreachable, ask } from "./asking.ts";
 import { BlobDownload } from "./blob-download.ts";
 import { Mishap, Patience, type OnWait } from "./patience.ts";
+import type { PullSource } from "./pull-sources.ts";
 import { registryUrl, type Reference } from "./reference.ts";
 import { OciError, checkDigest, type Descriptor, type OciSource, type OnBytes } from "./source.ts";
 
@@ -28,26 +29,47 @@ const zErrors = z.object({ errors: z.array(z.object({ message: z.string() })).mi
 
 export class Registry implements OciSource {
   readonly name: string;
-  readonly #base: string;
+  readonly #isInsecure: boolean;
   readonly #reference: Reference;
   readonly #access: Access;
   readonly #timers: Timers;
   readonly #onWait: OnWait;
+  readonly #mishapsMax: number | undefined;
+  #origin: string | null = null;
   /** It answered before: that nobody listens is a restart, not a wrong name. */
   #answered = false;
 
-  constructor(reference: Reference, timers: Timers, onWait: OnWait) {
+  /** `mishapsMax`: how often it may fail in passing, where the image lies elsewhere too. */
+  constructor(source: PullSource, timers: Timers, onWait: OnWait, mishapsMax?: number) {
+    const { reference } = source;
     this.#reference = reference;
+    this.#isInsecure = source.isInsecure;
     this.#timers = timers;
     this.#onWait = onWait;
-    this.#access = new Access(reference, timers);
-    this.#base = `${registryUrl(reference.registry)}/v2/${reference.repository}`;
+    this.#mishapsMax = mishapsMax;
+    this.#access = new Access(source, timers);
     this.name = `${reference.registry}/${reference.repository}`;
+  }
+
+  /** With encryption where it has any: one that settings call insecure may have none. */
+  async #originOf(): Promise<string> {
+    const usual = registryUrl(this.#reference.registry);
+    if (!this.#isInsecure) return usual;
+    const secure = usual.replace(/^http:/, "https:");
+    try {
+      const answer = await ask(new URL(`${secure}/v2/`), { headers: {} }, this.#access.asker);
+      answer.drop();
+      return secure;
+    } catch (error) {
+      if (error instanceof NoWay || error instanceof Mishap) return secure.replace(/^https:/, "http:");
+      throw error;
+    }
   }
 
   /** The answer of whoever lets us in. Throws Mishap where another try may go well. */
   async #ask(path: string, headers: Record<string, string>): Promise<Answer> {
-    const url = new URL(`${this.#base}/${path}`);
+    this.#origin ??= await this.#originOf();
+    const url = new URL(`${this.#origin}/v2/${this.#reference.repository}/${path}`);
     for (let refusals = 0; ; refusals++) {
       const question = { headers: { ...headers, ...this.#access.headers } };
       const answer = await ask(url, question, this.#access.asker).catch((error: unknown) => {
@@ -84,7 +106,7 @@ export class Registry implements OciSource {
 
   async manifest(version: string | null): Promise<{ mediaType: string; bytes: Uint8Array }> {
     const wanted = version ?? this.#reference.version;
-    const patience = new Patience(this.#timers, this.#onWait);
+    const patience = new Patience(this.#timers, this.#onWait, this.#mishapsMax);
     for (;;) {
       try {
         const answer = await this.#ask(`manifests/${wanted}`, { accept: MANIFEST_TYPES.join(", ") });
@@ -103,7 +125,7 @@ export class Registry implements OciSource {
     const { digest } = blob;
     const download = new BlobDownload(blob, file, onBytes);
     await download.begin();
-    const patience = new Patience(this.#timers, this.#onWait);
+    const patience = new Patience(this.#timers, this.#onWait, this.#mishapsMax);
     const had = { most: 0 };
     while (!(await download.isWhole())) {
       try {

@@ -6,7 +6,9 @@
 import {
   OWNER_MISSES_FREE,
   billOf,
+  NO_FAILED_FETCHES,
   conductAfter,
+  failedFetchesAfter,
   deadlineOf,
   endOf,
   holdsCapacity,
@@ -235,6 +237,15 @@ export class LeaseChange {
     return given ? recordCorrected(known, end.audited, given) : recordAfter(known, end, final.judgement);
   }
 
+  /** What this lease's end says of its customer; whoever orders on machines of its own keeps nobody's from others. */
+  async #ofCustomer(ended: Ended): Promise<Put[]> {
+    if (ended.reason !== "image-unfetched") return [];
+    const party = await this.#round.get("party", ended.customer);
+    invariant(party !== null, "the customer of a lease is a party");
+    const failedFetches = failedFetchesAfter(party.data.failedFetches ?? NO_FAILED_FETCHES, ended);
+    return [{ kind: "party", id: ended.customer, expect: party.version, data: { ...party.data, failedFetches } }];
+  }
+
   /** What this lease's end says of its server and its owner. */
   async #whatIsKnown(): Promise<{ puts: Put[]; effects: Effect[] }> {
     const ended = this.#ended;
@@ -253,10 +264,12 @@ export class LeaseChange {
     const isOther = data.conduct !== conduct || missesWeigh(data.record) !== missesWeigh(record) || data.record.audited !== record.audited;
     const isParty = isOther || data.record !== record;
     const isServer = own !== row.data.conduct;
+    const customers = ended && ended.customer !== owner ? await this.#ofCustomer(ended) : [];
     return {
       puts: [
         ...(isParty ? [{ kind: "party", id: owner, expect: party.version, data } as const] : []),
         ...(isServer ? [{ kind: "server", id: server, expect: row.version, data: changed } as const] : []),
+        ...customers,
       ],
       effects: [
         ...(isServer ? [{ kind: "index-server", row: changed } as const] : []),

@@ -4,6 +4,8 @@
  */
 import {
   ATTEMPTS_MAX,
+  NO_FAILED_FETCHES,
+  asksForFetch,
   auditPpmOf,
   deadlineOf,
   drawReplicas,
@@ -11,6 +13,7 @@ import {
   invariant,
   match,
   moneyKey,
+  noFetchUntil,
   orderProblem,
   paysForWork,
   plus,
@@ -61,6 +64,8 @@ export async function placeOrder(round: Round, document: Verified<"order">, call
   const { key } = caller;
   if (key.leaseLabel !== null && key.leaseLabel !== order.label)
     return refuse("key_not_allowed", { label: key.leaseLabel, why: "the key orders under its own label only" });
+  const until = asksForFetch(order.conditions) ? noFetchUntil(party.failedFetches ?? NO_FAILED_FETCHES, round.at) : null;
+  if (until !== null) return refuse("fetches_failed", { until });
   const purse = await (order.batch === null
     ? purseFor(round, caller, order.account)
     : batchPurse(round, caller, order.batch, order.account));

@@ -4,7 +4,7 @@
  * lifecycle rules stay in `market` and the desk; a store only compares and applies. docs/adr/0002 says why one commit instead of many
  * methods.
  */
-import type { AllowanceKey, BeforeVerdict, Conduct, Floor, Lease, OwnerRecord, Transfer } from "@xenoservers/market";
+import type { AllowanceKey, BeforeVerdict, Conduct, FailedFetches, Floor, Lease, OwnerRecord, Transfer } from "@xenoservers/market";
 import type { Envelope, Json, Kind, KnownKey, Payload } from "@xenoservers/protocol";
 import type { ArchivePlace, LeaseStub, RowPlace } from "./archived.ts";
 import type { LeaseSides, Reader } from "./reader.ts";
@@ -20,6 +20,8 @@ export interface PartyRow {
   record: OwnerRecord;
   /** Of all its servers together. */
   conduct: Conduct;
+  /** Of its orders as a customer; absent: none, as an earlier broker wrote it. */
+  failedFetches?: FailedFetches;
   /** A rotation by the recovery key waits in public before it counts. */
   pendingRotation: { newRootKey: string; newRecoveryKey: string | null; effectiveAt: number } | null;
 }

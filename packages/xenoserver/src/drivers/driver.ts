@@ -41,6 +41,8 @@ export interface GuestJob extends Ordered {
   /** Where the guest ends: the job's own limit, or less where the purchase order pays for less. */
   fuelMax: bigint;
   runMsMax: number;
+  /** How long an image at an address may take to come; absent: as long as somebody wants it. */
+  fetchMsMax?: number;
   /** Over its network before, where an earlier daemon ran it. */
   egressBytesUsed: number;
   /** For a dispute: run it again in the build with breakpoints, one after each so much fuel, to where the first run was ended. */

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { GROUP_HOLDS, HOLDS } from "@xenoservers/market";
+import { FETCH_CONDITION, GROUP_HOLDS, HOLDS } from "@xenoservers/market";
 import { jobHashOf, vmJobHashOf, type JobSpec, type VmSpec } from "@xenoservers/protocol";
 import type { InputTree } from "@xenoservers/protocol/channel";
 import { systemTimers } from "@xenoservers/protocol/link";
@@ -190,6 +190,9 @@ describe("a machine that was not ordered so", () => {
     expect(problem({ vcpu: 2 })).toContain("vCPU");
     expect(problem({ diskMib: 65 })).toContain("disk");
     expect(problem({ egress: "public", network: true })).toContain("egress");
+    const vm = { kind: "disk" as const, image: { digest: zero, format: "raw" as const, url: "http://a.example/i" }, iso: null, seed: [] };
+    expect(problem({ vm })).toContain("does not ask for a server that fetches images");
+    expect(problem({ vm }, { conditions: [FETCH_CONDITION] })).toBeNull();
     expect(problem({}, {}, [{ digest: zero, size: 2 ** 31 }])).toContain("larger than the lease");
     expect(problem({ engine: "other" })).toContain("QEMU is q");
     expect(problem({ engine: "q", network: true }, { assurance: "deterministic-vm" })).toContain("deterministic machine");

@@ -8,6 +8,7 @@ export type ResultReasonName =
   | "output-limit"
   | "module-malformed"
   | "image-refused"
+  | "image-unfetched"
   | "job-refused"
   | "guest-panic"
   | "vm-crashed"

@@ -7,7 +7,7 @@ import type { EndReason } from "@xenoservers/market";
 /** The message is for the customer. */
 export class RefusedWork extends Error {
   override name = "RefusedWork";
-  readonly reason: Extract<EndReason, "job-refused" | "image-refused" | "vm-crashed">;
+  readonly reason: Extract<EndReason, "job-refused" | "image-refused" | "image-unfetched" | "vm-crashed">;
 
   constructor(reason: RefusedWork["reason"], message: string, options?: ErrorOptions) {
     super(message, options);

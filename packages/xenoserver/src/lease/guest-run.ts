@@ -3,7 +3,7 @@
  * made leaves nothing of it. Who controls the inputs: the guest (its ending and output), the customer (its work), the broker (stops, by way
  * of the fold).
  */
-import { TERMS, lastClaimOf } from "@xenoservers/market";
+import { TERMS, fetchByOf, lastClaimOf } from "@xenoservers/market";
 import type { GuestEnding, GuestJob, PreparedGuest, RunningGuest } from "../drivers/driver.ts";
 import { endOfRefused } from "../drivers/refused.ts";
 import type { StopReason } from "./journal.ts";
@@ -79,7 +79,8 @@ export class GuestRun {
   async #made(job: GuestJob): Promise<PreparedGuest | null> {
     while (this.#ctx.stage().is === "preparing") {
       const { signal } = (this.#making = new AbortController());
-      const prepared = await this.#ctx.driver.prepare({ ...job, signal }).catch((error: unknown) => {
+      const fetchMsMax = Math.max(0, fetchByOf(this.#ctx.facts.lease) - this.#ctx.world.timers.now());
+      const prepared = await this.#ctx.driver.prepare({ ...job, signal, fetchMsMax }).catch((error: unknown) => {
         if (!signal.aborted) throw error;
         return null;
       });

@@ -7,6 +7,7 @@ import { createHash, type Hash } from "node:crypto";
 import { open } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { Refusal } from "../refusal.ts";
+import { Pace } from "./pace.ts";
 
 /** In a row, without a byte of progress between them. */
 const TRIES_MAX = 4;
@@ -34,6 +35,8 @@ interface Address {
   ask(from: number): Promise<IncomingMessage>;
   /** Throws where nobody wants it any more. */
   wait(ms: number): Promise<void>;
+  /** Ms of a clock that is never set. */
+  now(): number;
   bytesMax: number;
 }
 
@@ -49,7 +52,7 @@ interface Begun {
 const nothing = (): Begun => ({ size: 0, hash: createHash("sha256") });
 
 /** The rest of what was begun, or all of it anew; where its bytes end too soon, what is there has been counted. */
-async function take(response: IncomingMessage, part: string, begun: Begun, bytesMax: number): Promise<void> {
+async function take(response: IncomingMessage, part: string, begun: Begun, bytesMax: number, pace: Pace): Promise<void> {
   const from = /^bytes (\d{1,15})-/.exec(response.headers["content-range"] ?? "")?.[1];
   if (response.statusCode !== 206 || Number(from) !== begun.size) {
     if (response.statusCode === 206) {
@@ -62,6 +65,7 @@ async function take(response: IncomingMessage, part: string, begun: Begun, bytes
   try {
     for await (const chunk of response) {
       if (!Buffer.isBuffer(chunk)) throw new Error("an answer came as something else than bytes");
+      pace.check(chunk.length);
       if (begun.size + chunk.length > bytesMax)
         throw new Refusal(
           "limits",
@@ -78,12 +82,13 @@ async function take(response: IncomingMessage, part: string, begun: Begun, bytes
 }
 
 /** The digest of what is in the file then. Throws Refusal, what keeping the bytes throws, and the last that went wrong. */
-export async function downloadTo(part: string, { ask, wait, bytesMax }: Address): Promise<string> {
+export async function downloadTo(part: string, { ask, wait, now, bytesMax }: Address): Promise<string> {
   const begun = nothing();
+  const pace = new Pace(now);
   let most = 0;
   for (let tries = 1; ; tries++) {
     try {
-      await take(await ask(begun.size), part, begun, bytesMax);
+      await take(await ask(begun.size), part, begun, bytesMax, pace);
       return begun.hash.digest("hex");
     } catch (error) {
       if (error instanceof Refusal || isOwnDisk(error)) throw error;
@@ -91,8 +96,10 @@ export async function downloadTo(part: string, { ask, wait, bytesMax }: Address)
       if (begun.size > most) tries = 1;
       most = Math.max(most, begun.size);
       if (anew) Object.assign(begun, nothing());
-      if (tries >= TRIES_MAX || (askedMs ?? 0) > ASKED_MS_MAX) throw error;
+      pace.check(0);
+      if (tries >= TRIES_MAX || (askedMs !== null && (askedMs > ASKED_MS_MAX || !pace.mayAsk(askedMs)))) throw error;
       await wait(askedMs ?? FIRST_WAIT_MS * 2 ** (tries - 1));
+      if (askedMs !== null) pace.waited(askedMs);
     }
   }
 }

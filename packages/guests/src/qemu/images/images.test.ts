@@ -51,6 +51,14 @@ const BAD_DAYS: Record<string, (response: ServerResponse, times: number, from: n
     if (times < 8) return cut(response, from, IMAGE.length / 8);
     return response.writeHead(206, { "content-range": `bytes ${from}-${IMAGE.length - 1}/${IMAGE.length}` }).end(IMAGE.subarray(from));
   },
+  "/drips": (response) => {
+    response.writeHead(200, { "content-length": IMAGE.length });
+    const drip = (): void => void (response.closed || response.write(IMAGE.subarray(0, 1), () => setImmediate(drip)));
+    drip();
+  },
+  "/drips-and-breaks": (response, _, from) => cut(response, from, 1),
+  "/asks-and-drips": (response, times, from) =>
+    times % 2 === 1 ? response.writeHead(503, { "retry-after": "60" }).end() : cut(response, from, 1),
   "/cut-whole": (response, times) => (times === 1 ? cut(response, 0, HALF) : response.end(IMAGE)),
   "/cut-416": (response, times, from) => {
     if (times === 1) return cut(response, 0, HALF);
@@ -118,7 +126,7 @@ describe("images by address", () => {
   describe("from a server that answers", () => {
     const reached: string[] = [];
     const waits: number[] = [];
-    const beyond = (bytesMax = 1e9) => {
+    const beyond = (bytesMax = 1e9, now?: () => number) => {
       const dial = (address: string) => {
         reached.push(address);
         return connect((server.address() as AddressInfo).port, "127.0.0.1");
@@ -126,6 +134,7 @@ describe("images by address", () => {
       return new ImageStore({
         folder: path.join(folder, "fetched"),
         ...{ bytesMax, isPublic: publicAddresses(), resolve: async (name: string) => PLACES[name] ?? (isIPv4(name) ? [name] : []), dial },
+        ...(now ? { now } : {}),
         async wait(ms, signal) {
           signal.throwIfAborted();
           waits.push(ms);
@@ -180,16 +189,49 @@ describe("images by address", () => {
       await expect(beyond().fetch(`http://a.example${place}`, digest, 1e9)).rejects.toThrow(why);
       expect(waits).toHaveLength(tries);
     });
+    it.each([
+      ["/always-busy", "fetch"],
+      ["/nothing", "fetch"],
+      ["/loop", "fetch"],
+      ["/inside", "bytes"],
+      ["/port", "job"],
+    ])("says of %s whose doing it is: %s", async (place, fault) => {
+      await expect(beyond().fetch(`http://a.example${place}`, digest, 1e9)).rejects.toMatchObject({ fault });
+    });
+    it("gives up what drips, whether it goes on or breaks off again and again, and waits only so long for who asks it to", async () => {
+      const clock = { ms: 0 };
+      for (const [place, step] of [
+        ["/drips", 1_000],
+        ["/drips-and-breaks", 10_000],
+      ] as const) {
+        const images = beyond(1e9, () => (clock.ms += step));
+        await expect(images.fetch(`http://a.example${place}`, digest, 1e9)).rejects.toMatchObject({
+          ...{ fault: "fetch", message: "the address gives less than 64 KiB a second: the image could not be fetched" },
+        });
+      }
+      waits.length = 0;
+      await expect(beyond().fetch("http://a.example/asks-and-drips", digest, 1e9)).rejects.toMatchObject({ fault: "fetch" });
+      expect(waits.filter((ms) => ms === 60_000)).toHaveLength(5);
+    });
+    it("waits for a slow one no longer than there is time, and others for as long as they have", async () => {
+      const images = beyond();
+      const stop = new AbortController();
+      const other = images.fetch("http://a.example/endless", digest, 1e9, { signal: stop.signal });
+      await expect(images.fetch("http://a.example/endless", digest, 1e9, { msMax: 0 })).rejects.toMatchObject({ fault: "fetch" });
+      expect(await Promise.race([other, Promise.resolve("under way")])).toBe("under way");
+      stop.abort(new Error("enough"));
+      await expect(other).rejects.toThrow("enough");
+    });
     it("fetches for as long as somebody waits, and leaves nothing then", async () => {
       const images = beyond();
       const before = asked;
       const [first, second] = [new AbortController(), new AbortController()];
-      const waits = [first, second].map(({ signal }) => images.fetch("http://a.example/endless", digest, 1e9, signal));
+      const waits = [first, second].map(({ signal }) => images.fetch("http://a.example/endless", digest, 1e9, { signal }));
       const ends = Promise.allSettled(waits);
       await until(() => asked > before);
       first.abort(new Error("nobody wants it"));
       await expect(waits[0]).rejects.toThrow("nobody wants it");
-      const third = images.fetch("http://a.example/endless", digest, 1e9, second.signal);
+      const third = images.fetch("http://a.example/endless", digest, 1e9, { signal: second.signal });
       second.abort(new Error("nobody at all"));
       await expect(third).rejects.toThrow("nobody at all");
       await ends;

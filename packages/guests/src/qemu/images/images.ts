@@ -31,6 +31,8 @@ interface ImageStoreOptions {
   resolve?(name: string): Promise<string[]>;
   /** For tests: connections to public addresses. */
   dial?(address: string): Socket;
+  /** For tests: ms of a clock that is never set. */
+  now?(): number;
   /** For tests: between two tries. */
   wait?(ms: number, signal: AbortSignal): Promise<void>;
 }
@@ -42,6 +44,16 @@ interface Asks {
 }
 
 const waited = (ms: number, signal: AbortSignal): Promise<void> => setTimeout(ms, undefined, { signal });
+
+/** How long somebody waits for an image. */
+interface Patience {
+  /** Aborted where nobody wants it any more. */
+  signal?: AbortSignal | undefined;
+  /** Absent: as long as it comes. */
+  msMax?: number | undefined;
+}
+
+const tooLate = (): Refusal => new Refusal("fetch", "the image at that address did not come in the time that there is for it");
 
 interface Wanted {
   url: string;
@@ -113,15 +125,18 @@ export class ImageStore {
    * Fetched once, whoever asks for the same meanwhile, and for as long as somebody waits. The same is digest, address and bound: what one
    * customer's address gives, and the disk that he ordered, are no reason to refuse another. Throws Refusal in words for the customer.
    */
-  async fetch(url: string, digest: string, bytesMax: number, signal?: AbortSignal): Promise<string> {
+  async fetch(url: string, digest: string, bytesMax: number, { signal, msMax }: Patience = {}): Promise<string> {
     const what = JSON.stringify([digest, bytesMax, url]);
     const under = this.#fetching.get(what) ?? this.#begin(what, { url, digest, bytesMax });
     under.waiting++;
+    const late = Promise.withResolvers<never>();
+    const timer = msMax === undefined ? null : globalThis.setTimeout(() => late.reject(tooLate()), msMax);
     const left = new Promise<never>((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason), { once: true }));
     try {
       signal?.throwIfAborted();
-      return await Promise.race([under.file, left]);
+      return await Promise.race([under.file, left, late.promise]);
     } finally {
+      if (timer) clearTimeout(timer);
       if (--under.waiting === 0) {
         under.stop.abort();
         if (this.#fetching.get(what) === under) this.#fetching.delete(what);
@@ -140,7 +155,8 @@ export class ImageStore {
 
   async #fetch({ url, digest, bytesMax }: Wanted, stop: AbortSignal): Promise<string> {
     const { folder, isPublic } = this.#options;
-    if (!isPublic) throw new Refusal("job", "this server's owner does not let it fetch images; send the file itself");
+    // its offer said that it fetches, so this is no fault of the order's
+    if (!isPublic) throw new Error("this server's owner does not let it fetch images any more");
     await mkdir(path.join(folder, PUBLIC), { recursive: true, mode: 0o700 });
     const part = path.join(folder, PUBLIC, `${digest}.${process.hrtime.bigint()}${UNFINISHED}`);
     try {
@@ -150,6 +166,7 @@ export class ImageStore {
           return addAbortSignal(stop, await this.#open(new URL(url), { isPublic, signal: stop, headers }, 0));
         },
         wait: (ms) => (this.#options.wait ?? waited)(ms, stop),
+        now: this.#options.now ?? (() => performance.now()),
         bytesMax,
       });
       if (found !== digest) throw new Refusal("bytes", "what lies at that address does not have the digest that was ordered");
@@ -160,7 +177,7 @@ export class ImageStore {
     } catch (cause) {
       await rm(part, { force: true });
       if (cause instanceof Refusal || isOwnDisk(cause)) throw cause;
-      throw new Refusal("bytes", `the image could not be fetched: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+      throw new Refusal("fetch", `the image could not be fetched: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
     }
   }
 
@@ -174,7 +191,7 @@ export class ImageStore {
       this.#options.resolve?.(host) ?? lookup(host, { all: true }).then((all) => all.map(({ address }) => address))
     ).catch(() => []);
     const address = found[0];
-    if (address === undefined) throw new Refusal("bytes", `the name ${host} is not known`);
+    if (address === undefined) throw new Refusal("fetch", `the name ${host} is not known`);
     // all of them: a name that also leads inside is no public name
     if (!found.every(isPublic)) throw new Refusal("bytes", `${host} is not a public address`);
     const get = url.protocol === "https:" ? httpsGet : httpGet;
@@ -189,7 +206,7 @@ export class ImageStore {
     const status = response.statusCode ?? 0;
     if (status >= 300 && status < 400 && response.headers.location !== undefined) {
       response.destroy();
-      if (redirects >= REDIRECTS_MAX) throw new Refusal("bytes", "the address leads from one to another without end");
+      if (redirects >= REDIRECTS_MAX) throw new Refusal("fetch", "the address leads from one to another without end");
       return this.#open(new URL(response.headers.location, url), asks, redirects + 1);
     }
     if (status !== 200 && status !== 206) {
@@ -197,7 +214,7 @@ export class ImageStore {
       const [why, retryAfter] = [`the address answers ${status}`, response.headers["retry-after"]];
       if (AGAIN.has(status)) throw new Passing(why, { retryAfter });
       if (status === 416 && headers["range"] !== undefined) throw new Passing(why, { anew: true });
-      throw new Refusal("bytes", `the address answers ${status}`);
+      throw new Refusal("fetch", `the address answers ${status}`);
     }
     return response;
   }

@@ -101,6 +101,8 @@ const PACKAGES: readonly [file: string, name: string][] = [
   ["/usr/bin/perl", "perl-base"],
   ["/usr/bin/sqfstar", "squashfs-tools"],
   ["/usr/sbin/mke2fs", "e2fsprogs"],
+  ["/usr/bin/xz", "xz-utils"],
+  ["/usr/bin/bzip2", "bzip2"],
 ];
 
 /** What is missing, as what to install; null when nothing is. */

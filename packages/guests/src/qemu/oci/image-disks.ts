@@ -106,7 +106,8 @@ class Archives {
     const packing = await packingOfFile(file);
     const archive = packing === "none" ? file : path.join(this.#input.work, `layer${index}`);
     const { signal } = this.#input;
-    const bounds = { bytesMax, tooMuch: () => tooLarge(this.#input), ...(signal ? { signal } : {}) };
+    const work = path.join(this.#input.work, `unpacker${index}`);
+    const bounds = { bytesMax, tooMuch: () => tooLarge(this.#input), work, ...(signal ? { signal } : {}) };
     if (packing !== "none") await unpack(file, packing, createWriteStream(archive, { mode: 0o600 }), bounds);
     const handle = await open(archive, "r");
     this.#open.set(index, handle);

@@ -12,7 +12,7 @@ function machineOf(work: Work): MachineJob {
   return work.vm;
 }
 
-function vmJobOf({ lease, po, order, work, fuelMax, egressBytesUsed, blobFile, signal }: GuestJob): VmJob {
+function vmJobOf({ lease, po, order, work, fuelMax, egressBytesUsed, blobFile, signal, fetchMsMax }: GuestJob): VmJob {
   const { spec, inputs } = machineOf(work);
   return {
     ...{ lease, customer: order.party, spec, inputs, fuelMax, egressBytesUsed, blobFile },
@@ -20,6 +20,7 @@ function vmJobOf({ lease, po, order, work, fuelMax, egressBytesUsed, blobFile, s
     egressMibMax: po.egressMibMax,
     deterministic: order.assurance === "deterministic-vm",
     ...(signal ? { signal } : {}),
+    ...(fetchMsMax === undefined ? {} : { fetchMsMax }),
   };
 }
 

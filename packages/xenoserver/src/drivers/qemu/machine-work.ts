@@ -1,5 +1,6 @@
 /** A virtual machine against what was ordered. Who controls the inputs: the customer, every byte. */
-import { blobsOfVm, ifCanonical, vmInputsProblem, vmJobHashOf, vmSpecProblem, type Crypto } from "@xenoservers/protocol";
+import { asksForFetch } from "@xenoservers/market";
+import { blobsOfVm, ifCanonical, isFetched, vmInputsProblem, vmJobHashOf, vmSpecProblem, type Crypto } from "@xenoservers/protocol";
 import { digestOf, firstProblem } from "../checks.ts";
 import type { NeededBlob, Ordered } from "../driver.ts";
 import type { MachineJob } from "../work.ts";
@@ -38,6 +39,10 @@ export function machineProblem(
     [
       !deterministic || (spec.vm.kind === "kernel" && !spec.network && spec.vcpu === 1),
       "a deterministic machine boots a kernel and a RAM disk on one vCPU, nothing else",
+    ],
+    [
+      !isFetched(spec.vm) || asksForFetch(order.conditions),
+      "the order does not ask for a server that fetches images: order it with a current client, or send the image itself",
     ],
     [spec.fuelMax === order.fuelMax, "the machine's fuel is not the order's"],
     [

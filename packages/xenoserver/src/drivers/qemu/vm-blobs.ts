@@ -17,7 +17,7 @@ export class VmBlobs {
   }
 
   /** Where each of the job's blobs lies: with the lease, or kept from before; images at an address are fetched. */
-  async find({ customer, spec, blobFile, signal }: VmJob): Promise<(digest: string) => string> {
+  async find({ customer, spec, blobFile, signal, fetchMsMax }: VmJob): Promise<(digest: string) => string> {
     const found = new Map<string, string>();
     const { vm } = spec;
     for (const digest of new Set(blobsOfVm(spec))) {
@@ -31,7 +31,7 @@ export class VmBlobs {
           found.set(
             each.digest,
             (await this.#images.find(customer, each.digest)) ??
-              (await this.#images.fetch(each.url, each.digest, spec.diskMib * MIB, signal)),
+              (await this.#images.fetch(each.url, each.digest, spec.diskMib * MIB, { signal, msMax: fetchMsMax })),
           );
     return (digest) => found.get(digest) ?? blobFile(digest);
   }

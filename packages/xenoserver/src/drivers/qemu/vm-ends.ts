@@ -53,6 +53,7 @@ const REASONS: Record<Fault, RefusedWork["reason"]> = {
   bytes: "image-refused",
   limits: "job-refused",
   job: "job-refused",
+  fetch: "image-unfetched",
   untold: "vm-crashed",
 };
 

@@ -14,6 +14,8 @@ export interface VmJob {
   /** Used before, where an earlier daemon ran it. */
   egressBytesUsed: number;
   fuelMax: bigint;
+  /** How long an image at an address may take to come. */
+  fetchMsMax?: number;
   blobFile(digest: string): string;
   /** Aborted where nobody wants the machine any more. */
   signal?: AbortSignal;

@@ -1,0 +1,12 @@
+/** A script on the same Python in a fresh `node` with `node:wasi`, in the folder where it stands: `script-peer.mjs MODULE SCRIPT SUPPORT ZONES`. */
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { WASI } from "node:wasi";
+
+const [file, script, support, zones] = process.argv.slice(2);
+const preopens = { "/app": path.dirname(script), "/": ".", "/support": support, "/zones": zones };
+const env = { PYTHONDONTWRITEBYTECODE: "1", PYTHONPATH: "/support", PYTHONTZPATH: "/zones" };
+const args = ["python", `/app/${path.basename(script)}`];
+const wasi = new WASI({ version: "preview1", returnOnExit: true, args, env, preopens });
+const instance = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(file)), wasi.getImportObject());
+process.exitCode = wasi.start(instance);
