@@ -1,4 +1,6 @@
-/** `xeno broker reread`: the broker that runs here reads xenocorp.toml again. Who controls the input: the operator, whose program answers. */
+/**
+ * `xeno broker reread`: the broker that runs here reads xenocorp.toml again. Who controls the input: the operator, whose program answers.
+ */
 import { z } from "zod";
 import type { BrokerRereadInput } from "../input/verbs/operator.ts";
 import { brokerFolder } from "../local/broker-folder.ts";
