@@ -2,7 +2,8 @@
  * The engine's limits and all that stands behind them: what a guest can leave, by whatever calls, is taken by every later stage; what is counted before an
  * order is what the engine counts; and the numbers that are written twice are the same.
  */
-import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
+import { closeSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import fc from "fast-check";
@@ -18,6 +19,8 @@ import { WasiError } from "../../packages/engine/src/wasi/abi.ts";
 import { FileSystem } from "../../packages/engine/src/wasi/file-system.ts";
 import type { Node } from "../../packages/engine/src/wasi/nodes.ts";
 import { parseChannelHeader } from "../../packages/protocol/src/channel/channel-messages.ts";
+import { Kept, openHandIn } from "../../packages/guests/src/handed-in.ts";
+import { HANDED_IN, Keeping, type HandedIn } from "../../packages/guests/src/worker/handing.ts";
 import { handIn, kept } from "../../packages/guests/src/worker/result.ts";
 import { writeTree } from "../../packages/sdk/src/write-tree.ts";
 import { GuestCalls } from "./guest-calls.ts";
@@ -104,8 +107,10 @@ function nodesOf(guest: GuestCalls): Map<bigint, Node> {
 /** What the guest left goes the way that a result goes; returns what came to the customer's folder. */
 async function carry(guest: GuestCalls) {
   const at = await fresh();
-  const [out, home] = [`${at}-out`, `${at}-home`];
-  await import("node:fs/promises").then(({ mkdir }) => mkdir(out));
+  const home = `${at}-home`;
+  await mkdir(at);
+  const opened = openHandIn(at);
+  const descriptors = (file: HandedIn): number => opened[HANDED_IN.indexOf(file)] ?? -1;
   const nothing = {
     ending: "exit",
     exitCode: 0,
@@ -118,16 +123,18 @@ async function carry(guest: GuestCalls) {
     endedMonotonicMs: 0,
   } as const;
   handIn(
-    at,
     nothing,
     kept(
       ["/out"],
       (mount) => guest.treeAt(mount),
-      out,
+      new Keeping(descriptors),
       () => {},
     ),
+    descriptors,
   );
-  const text = await readFile(at, "utf8");
+  for (const fd of opened) closeSync(fd);
+  const text = await readFile(path.join(at, "result.json"), "utf8");
+  const left = new Kept(at);
   const tree = zTree.parse((JSON.parse(text) as { tree: unknown }).tree);
   const envelope = {
     payloadType: "x".repeat(100),
@@ -139,7 +146,7 @@ async function carry(guest: GuestCalls) {
   expect(Buffer.byteLength(message)).toBeLessThan(MESSAGE_BYTES_MAX);
   expect(parseChannelHeader(message)).toMatchObject({ t: "ended" });
   canonicalBytes(tree as unknown as Json);
-  const skipped = await writeTree(home, tree, { fetch: async ({ digest }) => readFile(path.join(out, digest)) });
+  const skipped = await writeTree(home, tree, { fetch: ({ digest, size }) => left.read(digest, 0, size + 1) });
   return { tree, skipped, home };
 }
 

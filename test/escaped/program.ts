@@ -1,8 +1,9 @@
 /**
  * Stands in for the worker where its guest has broken out of the engine: it holds itself as the worker does, then runs whatever script lies
- * in its folder. The script gets `call`, any call of the kernel by its number.
+ * in its folder. The script gets `call`, any call of the kernel by its number, and the descriptors of what a worker hands in.
  */
 import fs, { existsSync, readFileSync, writeSync } from "node:fs";
+import { HANDED_IN, descriptorOf } from "../../packages/guests/src/worker/handing.ts";
 import { HOLD, KOFFI, hold } from "../../packages/guests/src/worker/hold.ts";
 
 const [, , folder = "/w", how] = process.argv;
@@ -14,8 +15,9 @@ if (existsSync(`${folder}/script.js`)) {
   process.dlopen(addon, `${import.meta.dirname}/${KOFFI}`);
   const syscall = addon.exports.load?.(null).func("long syscall(long, long, long, long, long, long, long)");
   const call = (...args: number[]): number | undefined => syscall?.(...args, ...Array<number>(7 - args.length).fill(0));
+  const script = new Function("call", "fs", "handedIn", readFileSync(`${folder}/script.js`, "utf8"));
   try {
-    writeSync(1, String(new Function("call", "fs", readFileSync(`${folder}/script.js`, "utf8"))(call, fs)));
+    writeSync(1, String(script(call, fs, HANDED_IN.map(descriptorOf))));
   } catch (error) {
     writeSync(1, `the script failed: ${String(error)}`); // not by Node's own way down, which ends by a signal, too
   }

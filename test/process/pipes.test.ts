@@ -92,6 +92,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   "server retire": "little",
   "abuse trace": { paper: ["abuse", "trace", "203.0.113.7", "--data", "SERVER"] },
   broker: "little",
+  "broker reread": "little",
   "broker backup": "little", // into a file
   "broker restore": "little",
   "broker check": "little",

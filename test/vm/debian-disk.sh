@@ -7,7 +7,7 @@ cd "$work"
 cat /etc/apt/apt.conf.d/* >apt.conf 2>/dev/null || true
 mapfile -t sources < <(find /etc/apt/sources.list.d \( -name '*.sources' -o -name '*.list' \); ls /etc/apt/sources.list 2>/dev/null)
 mmdebstrap --quiet --variant=minbase --aptopt="$work/apt.conf" \
-  --include=systemd-sysv,linux-image-cloud-amd64,openssh-server,cloud-init,qemu-guest-agent,iproute2,udev,netbase \
+  --include=systemd-sysv,linux-image-cloud-amd64,openssh-server,cloud-init,qemu-guest-agent,iproute2,udev,netbase,dbus,libpam-systemd \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/man/*' \
   --customize-hook='systemctl --root="$1" enable systemd-networkd' \
   bookworm root "${sources[@]}"

@@ -57,7 +57,12 @@ machines("a machine's shell", () => {
       code: 127,
       stderr: expect.stringContaining("not found") as string,
     });
-    expect((await exec("-u", "nobody-here", "true")).code).toBe(125);
+    for (const words of [
+      ["-u", "nobody-here"],
+      ["-u", "root:no-group"],
+      ["-w", "/nowhere"],
+    ])
+      expect((await exec(...words, "true")).code).toBe(126);
   });
 
   it("sends standard input to its end and gets every byte back", async () => {

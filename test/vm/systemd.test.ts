@@ -1,6 +1,6 @@
 /**
- * The units of `xeno serve --install` under a real systemd with control groups of version 2 alone: what holds a guest there, and that guests
- * outlive their daemon, whichever way it ends.
+ * The units of `xeno serve --install` under a real systemd with control groups of version 2 alone, the machine's own and that of a user who
+ * is no root: what holds a guest there, and that guests outlive their daemon, whichever way it ends.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -14,8 +14,37 @@ import { startSystemdHost, type SystemdHost } from "./systemd-host.ts";
 
 const MIB = 1024 * 1024;
 const XENO = "/opt/xeno/packages/cli/bin/xeno";
-const DATA = "/srv/xeno";
-const GUESTS = "/sys/fs/cgroup/xenoserver.slice/xenoserver-guests.service";
+/** Of a user without root; the first that a Debian adds. */
+const UID = 1_000;
+const USER_MANAGER = `/user.slice/user-${UID}.slice/user@${UID}.service`;
+
+interface Who {
+  data: string;
+  home: string;
+  /** The group of its systemd. */
+  manager: string;
+  /** Before a command of its own. */
+  as: string;
+  systemctl: string;
+  journal: string;
+}
+const ROOT: Who = {
+  data: "/srv/xeno",
+  home: "/root",
+  manager: "",
+  as: "env HOME=/root",
+  systemctl: "systemctl",
+  journal: "journalctl --no-pager -o cat -u xenoserver",
+};
+const AS_OLGA = `runuser -u olga -- env HOME=/home/olga XDG_RUNTIME_DIR=/run/user/${UID}`;
+const OLGA: Who = {
+  data: "/home/olga/xeno",
+  home: "/home/olga",
+  manager: USER_MANAGER,
+  as: AS_OLGA,
+  systemctl: `${AS_OLGA} systemctl --user`,
+  journal: `journalctl --no-pager -o cat _UID=${UID} _SYSTEMD_USER_UNIT=xenoserver.service`,
+};
 const SIZES = { memoryMibMax: 16, diskMibMax: 1, outputMibMax: 1 };
 
 machines("a server that systemd runs", () => {
@@ -40,34 +69,33 @@ machines("a server that systemd runs", () => {
     if (code !== 0) throw new Error(`${script}: ${stdout}${stderr}`);
     return stdout.trim();
   }
-  const journal = (): Promise<string> => sh("journalctl --no-pager -o cat -u xenoserver");
-  const count = async (words: string): Promise<number> => (await journal()).split(words).length - 1;
+  const count = async (who: Who, words: string): Promise<number> => (await sh(who.journal)).split(words).length - 1;
   /** Calls, and waits until the server is listed once more. */
-  async function listedAfter(call: () => Promise<unknown>): Promise<void> {
-    const before = await count('"listed"');
+  async function listedAfter(who: Who, call: () => Promise<unknown>): Promise<void> {
+    const before = await count(who, '"listed"');
     await call();
-    await until(async () => (await count('"listed"')) > before);
+    await until(async () => (await count(who, '"listed"')) > before);
   }
-  const systemctl = (words: string): Promise<string> => sh(`systemctl ${words}`);
 
-  async function install(): Promise<void> {
-    const at = path.join(folder, "server");
+  async function install(who: Who): Promise<void> {
+    const at = path.join(folder, path.basename(who.home));
     await enrolIn(at, market.owner);
     const { stdout: packed } = await run("sh", ["-c", 'tar -C "$1" -cf - . | base64 -w0', "sh", at]);
-    await sh(`mkdir -p ${DATA}/prepared && echo ${packed} | base64 -d | tar -xC ${DATA}
-      cp /opt/xeno/prepared/* ${DATA}/prepared/
-      printf 'pool = 0\\ndrain_seconds = 1\\n[vm]\\nenabled = false\\n' >${DATA}/xenoserver.toml`);
-    const written = await sh(`HOME=/root ${XENO} serve --install --data ${DATA}`);
+    await sh(`mkdir -p ${who.data}/prepared && echo ${packed} | base64 -d | tar -xC ${who.data}
+      cp /opt/xeno/prepared/* ${who.data}/prepared/
+      printf 'pool = 0\\ndrain_seconds = 1\\n[vm]\\nenabled = false\\n' >${who.data}/xenoserver.toml
+      chown -R --reference=${who.home} ${who.data}`);
+    const written = await sh(`${who.as} ${XENO} serve --install --data ${who.data}`);
     expect(written.split("\n").map((file) => path.basename(file))).toEqual(["xenoserver.service", "xenoserver-guests.service"]);
-    await systemctl("daemon-reload");
-    await listedAfter(() => systemctl("enable --now xenoserver"));
+    await sh(`${who.systemctl} daemon-reload`);
+    await listedAfter(who, () => sh(`${who.systemctl} enable --now xenoserver`));
   }
 
   /** The disk is a small one: by what a running daemon reads anew, it may be used up. */
-  async function reload(): Promise<void> {
-    await sh(`printf '[disk]\\nleft_free_gib = 0\\n' >>${DATA}/xenoserver.toml`);
-    await systemctl("reload xenoserver");
-    await until(async () => (await journal()).includes("xenoserver.toml reread: changed: disk.left_free_gib"));
+  async function reload(who: Who): Promise<void> {
+    await sh(`printf '[disk]\\nleft_free_gib = 0\\n' >>${who.data}/xenoserver.toml`);
+    await sh(`${who.systemctl} reload xenoserver`);
+    await until(async () => (await sh(who.journal)).includes("xenoserver.toml reread: changed: disk.left_free_gib"));
   }
 
   async function running() {
@@ -79,41 +107,50 @@ machines("a server that systemd runs", () => {
     return lease;
   }
   type Lease = Awaited<ReturnType<typeof running>>;
-  /** Of the one guest that runs. */
-  const held = async (file: string): Promise<string> => sh(`cat ${GUESTS}/xeno-guest-*/${file}`);
-
-  describe("as root", () => {
+  describe.each([
+    ["as root", ROOT],
+    ["for a user without root", OLGA],
+  ])("%s", (_who, who) => {
+    const slice = `${who.manager}/xenoserver.slice`;
+    const guests = `/sys/fs/cgroup${slice}/xenoserver-guests.service`;
+    /** Of the one guest that runs. */
+    const held = async (file: string): Promise<string> => sh(`cat ${guests}/xeno-guest-*/${file}`);
     let lease: Lease;
     beforeAll(async () => {
-      await install();
-      await reload();
+      // its systemd runs without a login
+      if (who === OLGA)
+        await sh(`useradd --create-home --uid ${UID} olga && systemctl start dbus && loginctl enable-linger olga
+          until [ -S /run/user/${UID}/systemd/private ]; do sleep 1; done`);
+      await install(who);
+      await reload(who);
       lease = await running();
     });
+    afterAll(() => sh(`${who.systemctl} stop xenoserver-guests xenoserver`));
 
     it("holds a guest to its lease by its group, beside the daemon's own", async () => {
       const bounds = boundsOf({ ...SIZES, breakpoints: null });
       expect(await held("memory.max")).toBe(String(Math.ceil(bounds.memoryBytesMax / MIB) * MIB));
       expect([await held("pids.max"), await held("cpu.weight"), await held("memory.swap.max")]).toEqual(["72", "100", "0"]);
       expect(Number(await held("pids.current"))).toBeGreaterThan(5); // it is in there
-      const daemon = await sh("cat /proc/$(systemctl show -p MainPID --value xenoserver)/cgroup");
-      expect(daemon).toBe("0::/xenoserver.slice/xenoserver.service");
+      const daemon = await sh(`cat /proc/$(${who.systemctl} show -p MainPID --value xenoserver)/cgroup`);
+      expect(daemon).toBe(`0::${slice}/xenoserver.service`);
     });
 
     it.each([
-      ["is told to restart", "systemctl restart xenoserver"],
-      ["is killed", "systemctl kill --kill-who=main -s KILL xenoserver"],
+      ["is told to restart", "restart xenoserver"],
+      ["is killed", "kill --kill-who=main -s KILL xenoserver"],
     ])("finds its guest again when it %s", async (_how, command) => {
       const before = await held("cgroup.procs");
-      await listedAfter(() => sh(command));
+      await listedAfter(who, () => sh(`${who.systemctl} ${command}`));
       expect(await held("cgroup.procs")).toBe(before);
       expect(await held("memory.max")).not.toBe("max");
     });
 
     it("tells an end for memory as nobody's doing, after a restart, too", async () => {
-      await sh(`for group in ${GUESTS}/xeno-guest-*; do echo 1M >$group/memory.max; done`); // what it has is more
+      await sh(`for group in ${guests}/xeno-guest-*; do echo 1M >$group/memory.max; done`); // what it has is more
       const { lease: ended } = await lease.end();
       expect(ended.end).toMatchObject({ reason: "vm-crashed", blame: "nobody" });
-      await until(async () => (await sh(`ls ${GUESTS}`)).includes("xeno-guest") === false);
+      await until(async () => (await sh(`ls ${guests}`)).includes("xeno-guest") === false);
     });
   });
 });

@@ -28,6 +28,7 @@ import {
   brokerInput,
   brokerOverviewInput,
   brokerProbeInput,
+  brokerRereadInput,
   brokerRestoreInput,
   brokerWitnessInput,
   creditInput,
@@ -217,6 +218,9 @@ const OWNERS: readonly Verb[] = [
 const OPERATORS: readonly Verb[] = [
   verb("broker", "run a market", brokerInput, async (given) => (await import("./verbs/broker.ts")).broker(given), {
     sub: [
+      verb("reread", "xenocorp.toml again, as SIGHUP does", brokerRereadInput, async (given) =>
+        (await import("./verbs/broker-reread.ts")).brokerReread(given),
+      ),
       verb("backup", "", brokerBackupInput, async (given) => (await import("./verbs/broker-data.ts")).brokerBackup(given)),
       verb("restore", "into an empty market; the log starts a new epoch", brokerRestoreInput, async (given) =>
         (await import("./verbs/broker-data.ts")).brokerRestore(given),

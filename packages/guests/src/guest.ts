@@ -6,9 +6,11 @@
 import { watch, type FSWatcher } from "node:fs";
 import { removeCgroup, wasOutOfMemory, type Cgroup, type Limits } from "./cgroup.ts";
 import { guestTextEnd, placeMarker, readGuestFile, statGuestFile } from "./guest-files.ts";
+import { Kept, progressOf } from "./handed-in.ts";
 import { isAlive, signalWorker, type Exit, type ProcessId, type TakenWorker } from "./pool.ts";
 import { messageOf } from "./thrown.ts";
 import { groupOf, removeWorker } from "./worker-group.ts";
+import type { HandedIn } from "./worker/handing.ts";
 import { STOP_WITHIN_MS, WORKER_FILES, type WorkerResult } from "./worker/job.ts";
 
 const POLL_MS = 500;
@@ -45,6 +47,7 @@ export class Guest {
   readonly id: ProcessId;
   readonly ended: Promise<GuestEnd>;
   #finish!: (end: GuestEnd) => void;
+  readonly #kept: Kept;
   readonly #cgroup: Cgroup | null;
   #over = false;
   #stopping = false;
@@ -58,6 +61,7 @@ export class Guest {
   constructor(folder: string, id: ProcessId, cgroup: Cgroup | null, exited: Promise<Exit> | null) {
     this.folder = folder;
     this.id = id;
+    this.#kept = new Kept(folder);
     this.#cgroup = cgroup;
     this.ended = new Promise((resolve) => (this.#finish = resolve));
     this.#watcher = watch(folder, () => void this.#check());
@@ -75,7 +79,12 @@ export class Guest {
   }
 
   read(stream: "stdout" | "stderr", offset: number): Promise<Uint8Array> {
-    return readGuestFile(this.folder, WORKER_FILES[stream], offset, CHUNK_BYTES);
+    return readGuestFile(this.folder, stream satisfies HandedIn, offset, CHUNK_BYTES);
+  }
+
+  /** A part of a file that it left, or of a state, by its digest; empty before it has handed in. */
+  readKept(digest: string, offset: number, length: number): Promise<Uint8Array> {
+    return this.#kept.read(digest, offset, length);
   }
 
   async #check(): Promise<void> {
@@ -112,13 +121,14 @@ export class Guest {
     return { kind: "host-failure", detail: log.trim().slice(-LOG_SHOWN) || "the guest's process was killed" };
   }
 
-  /** Null while there is none. It comes at once and whole: read a second time, it would cost the daemon as much again. */
+  /** Null while it is not whole. It is read once: a second time it would cost the daemon as much again. */
   async #handedIn(): Promise<GuestEnd | null> {
-    const size = statGuestFile(this.folder, WORKER_FILES.result)?.size ?? 0;
-    if (size === 0) return null;
+    if (!progressOf(this.folder).isHandedIn) return null;
+    const file: HandedIn = "result.json";
+    const size = statGuestFile(this.folder, file)?.size ?? 0;
     try {
       if (size > RESULT_BYTES_MAX) throw new Error(`it is larger than ${RESULT_BYTES_MAX} bytes`);
-      const bytes = await readGuestFile(this.folder, WORKER_FILES.result, 0, size);
+      const bytes = await readGuestFile(this.folder, file, 0, size);
       return { kind: "finished", result: JSON.parse(Buffer.from(bytes).toString("utf8")) as WorkerResult };
     } catch (error) {
       await this.kill();
@@ -139,11 +149,11 @@ export class Guest {
   async stop(): Promise<void> {
     const beginBy = Date.now() + BEGIN_WITHIN_MS;
     let stopAt: { interrupt: number; kill: number; last: number } | null = null;
-    let seen = this.#aliveAt();
+    let seen = progressOf(this.folder).shownAtMs;
     const interrupt = async (): Promise<void> => {
       if (this.#over) return clearInterval(timer);
       // a process that is still starting would end with nothing
-      if (stopAt === null && Date.now() < beginBy && !this.#hasBegun()) return;
+      if (stopAt === null && Date.now() < beginBy && !progressOf(this.folder).hasBegun) return;
       this.#stopping = true;
       if (stopAt === null) placeMarker(this.folder, WORKER_FILES.stop);
       stopAt ??= {
@@ -151,7 +161,7 @@ export class Guest {
         kill: Date.now() + KILL_AFTER_MS,
         last: Date.now() + HAND_IN_WITHIN_MS,
       };
-      const sign = this.#aliveAt();
+      const sign = progressOf(this.folder).shownAtMs;
       if (sign !== seen) stopAt.kill = Math.min(Date.now() + KILL_AFTER_MS, stopAt.last);
       seen = sign;
       await signalWorker(this.id, "SIGCONT");
@@ -163,16 +173,6 @@ export class Guest {
     // again and again: one that comes while the job is made ready is lost
     const timer = setInterval(() => void interrupt().catch(() => {}), INTERRUPT_EVERY_MS);
     await interrupt();
-  }
-
-  /** When it last showed that it hands in what it has. */
-  #aliveAt(): number {
-    return statGuestFile(this.folder, WORKER_FILES.alive)?.mtimeMs ?? 0;
-  }
-
-  /** Whether it has taken up its job. */
-  #hasBegun(): boolean {
-    return this.#has(WORKER_FILES.stdout);
   }
 
   #has(name: string): boolean {

@@ -87,7 +87,7 @@ const python = (source: string, over: Partial<WorkerJob> = {}) =>
 async function resultOf(guest: Awaited<ReturnType<typeof start>>) {
   const end = await guest.ended;
   if (end.kind !== "finished") throw new Error(JSON.stringify(end));
-  const stdout = await readFile(path.join(guest.folder, WORKER_FILES.stdout), "utf8");
+  const stdout = await readFile(path.join(guest.folder, "stdout"), "utf8");
   await guest.dispose();
   return { ...end.result, stdout };
 }
@@ -283,8 +283,9 @@ describe("the end of a guest's process", () => {
   ])("is nobody's where what it handed in %s", async (what, zeros, why) => {
     const at = path.join(folder, what);
     await mkdir(at);
-    const handedIn = path.join(at, WORKER_FILES.result);
+    const handedIn = path.join(at, "result.json");
     await writeFile(handedIn, "");
+    await writeFile(path.join(at, "progress"), Buffer.alloc(2));
     await truncate(handedIn, zeros);
     expect(await adopt(at, { pid: 2 ** 30, startTicks: "1" }, sandbox.limits).ended).toMatchObject({
       kind: "crashed",
@@ -296,8 +297,7 @@ describe("the end of a guest's process", () => {
     const [at, host] = [path.join(folder, "linked"), path.join(folder, "of-the-host")];
     await mkdir(at);
     await writeFile(host, '{"secret":"of the host"}');
-    for (const name of [WORKER_FILES.result, WORKER_FILES.log, WORKER_FILES.stdout, WORKER_FILES.stop])
-      await symlink(host, path.join(at, name));
+    for (const name of ["progress", "result.json", "stdout", WORKER_FILES.log, WORKER_FILES.stop]) await symlink(host, path.join(at, name));
     const guest = adopt(at, { pid: 2 ** 30, startTicks: "1" }, sandbox.limits);
     expect(await guest.ended).toEqual({ kind: "host-failure", detail: "the guest's process was killed" });
     expect(await guest.read("stdout", 0)).toHaveLength(0);

@@ -1,8 +1,7 @@
-export { GUEST_NODE_FLAGS, createSandbox, letGuestRead, type Sandbox } from "./sandbox.ts";
+export { GUEST_NODE_FLAGS, createSandbox, letGuestRead, letGuestSee, type Sandbox } from "./sandbox.ts";
 export { WorkerPool, isAlive, type Exit, type ProcessId, type TakenWorker } from "./pool.ts";
 export { ModuleCache } from "./module-cache.ts";
 export { Guest, adopt, followTaken, type GuestEnd } from "./guest.ts";
-export { readGuestFile } from "./guest-files.ts";
 export { originalOf, preparedRuntime, pythonRuntime, runtimeFiles, type Runtime } from "./runtimes.ts";
 export { WORKER_FILES, type SegmentJob, type TraceJob, type TreeManifestEntry, type WorkerJob, type WorkerResult } from "./worker/job.ts";
 export { ENGINE_VERSION } from "@xenoservers/engine";

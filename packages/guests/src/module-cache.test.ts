@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { ENGINE_VERSION } from "@xenoservers/engine";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { ModuleCache, WORKER_FILES } from "./index.ts";
+import { ModuleCache } from "./index.ts";
 
 const MIB = 1024 * 1024;
 let folder: string;
@@ -21,8 +21,8 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 /** Without its bytes where it is large: a file of holes. */
 async function leave(size: number): Promise<void> {
-  await writeFile(path.join(worker, WORKER_FILES.prepared), "a module");
-  await truncate(path.join(worker, WORKER_FILES.prepared), size);
+  await writeFile(path.join(worker, "prepared.wasm"), "a module");
+  await truncate(path.join(worker, "prepared.wasm"), size);
 }
 const held = async (): Promise<string[]> => (await readdir(kept)).map((name) => name.replace(`-${ENGINE_VERSION}.wasm`, "")).sort();
 

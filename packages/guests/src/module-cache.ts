@@ -8,8 +8,10 @@ import { mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises
 import path from "node:path";
 import { ENGINE_VERSION } from "@xenoservers/engine";
 import { guestFilePieces } from "./guest-files.ts";
-import { WORKER_FILES } from "./worker/job.ts";
+import type { HandedIn } from "./worker/handing.ts";
 
+/** What a worker hands a module in as. */
+const PREPARED: HandedIn = "prepared.wasm";
 const MIB = 1024 * 1024;
 const MODULES_MAX = 32;
 const MODULES_OF_ONE_MAX = 8;
@@ -71,7 +73,7 @@ export class ModuleCache {
     return file;
   }
 
-  /** Takes what the worker left in its folder. Idempotent. */
+  /** Takes what the worker handed in. Idempotent. */
   async keep(module: KnownModule, workerFolder: string): Promise<void> {
     const name = nameOf(module);
     if (this.#held.has(name)) return;
@@ -123,7 +125,7 @@ async function copyGuestFile(workerFolder: string, to: string, bytesMax: number)
   const file = await open(to, "wx", 0o600);
   let size = 0;
   try {
-    for await (const piece of guestFilePieces(workerFolder, WORKER_FILES.prepared, bytesMax)) {
+    for await (const piece of guestFilePieces(workerFolder, PREPARED, bytesMax)) {
       await file.writeFile(piece);
       size += piece.length;
     }

@@ -4,13 +4,14 @@
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, constants, openSync } from "node:fs";
-import { chmod, copyFile, mkdir, readFile, readdir, rm } from "node:fs/promises";
+import { copyFile, mkdir, readFile, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import type { Writable } from "node:stream";
 import { setShare, type Cgroup } from "./cgroup.ts";
 import { guestTextEnd } from "./guest-files.ts";
+import { openHandIn } from "./handed-in.ts";
 import { isRecord } from "./json.ts";
-import { letGuestRead, type Sandbox } from "./sandbox.ts";
+import { letGuestRead, letGuestSee, type Sandbox } from "./sandbox.ts";
 import { codeOf } from "./thrown.ts";
 import { createGroup, groupOf, removeWorker, shareOf } from "./worker-group.ts";
 import { PRELOAD_VARIABLE, WORKER_FILES, type WorkerJob } from "./worker/job.ts";
@@ -153,21 +154,21 @@ export class WorkerPool {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const blobs = path.join(folder, WORKER_FILES.blobs);
     await mkdir(blobs);
-    await chmod(blobs, 0o755); // whatever the daemon's umask takes away: it is the daemon's, and its guest's to read
-    await this.#sandbox.own(folder);
+    for (const each of [folder, blobs]) await letGuestSee(each);
     const preload = deep ? null : this.#preload;
     const copy = preload && "file" in preload ? await copied(preload.file, folder) : null;
     const preloadPath = preload && "path" in preload ? preload.path : copy;
     const cgroup = await createGroup(this.#sandbox.limits, folder);
     const [command, ...args] = this.#sandbox.command(folder, deep, cgroup);
     const log = openSync(path.join(folder, WORKER_FILES.log), "w", 0o600);
+    const handIn = openHandIn(folder);
     const child = spawn(command, args, {
       detached: true,
-      stdio: ["pipe", log, log],
+      stdio: ["pipe", log, log, ...handIn],
       env: preloadPath === null ? {} : { [PRELOAD_VARIABLE]: preloadPath },
       cwd: "/",
     });
-    closeSync(log);
+    for (const fd of [log, ...handIn]) closeSync(fd);
     const { stdin } = child;
     stdin?.on("error", () => {});
     const pid = await spawned(child);

@@ -1,24 +1,11 @@
 /**
- * Where a guest process lives: an empty root with nothing but Node, its libraries, the engine and one writable folder; no network, no host
- * processes, no capabilities. Built with util-linux alone (unshare, mount, pivot_root, setpriv), as root or not.
+ * Where a guest process lives: an empty root with nothing but Node, its libraries, the engine and its own folder, all read-only; no
+ * network, no host processes, no capabilities. It writes to what is open when it begins. Built with util-linux alone (unshare, mount,
+ * pivot_root, setpriv), as root or not.
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  chmod,
-  chown,
-  copyFile,
-  link,
-  mkdir,
-  mkdtemp,
-  readFile,
-  readdir,
-  realpath,
-  rename,
-  rm,
-  symlink,
-  writeFile,
-} from "node:fs/promises";
+import { chmod, copyFile, link, mkdir, mkdtemp, readFile, readdir, realpath, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -58,8 +45,6 @@ export interface Sandbox {
    * group before anything else.
    */
   command(folder: string, deep?: boolean, cgroup?: Cgroup | null): Command;
-  /** Hands a new folder to whom the worker in it will run as. */
-  own(folder: string): Promise<void>;
   /** Where a named runtime lies as the worker sees it. */
   runtimePath(name: string): string;
 }
@@ -180,7 +165,7 @@ async function stageRoot(parent: string, program: string, node: string, runtimes
 const ENTER = `
 set -e
 mount -o bind,ro,nosuid,nodev "$1" "$1"
-mount -o bind,nosuid,nodev,noexec "$2" "$1/w"
+mount -o bind,ro,nosuid,nodev,noexec "$2" "$1/w"
 cd "$1"
 pivot_root . old
 cd /
@@ -239,9 +224,8 @@ const nodeFlags = (kind: keyof typeof HEAP_MIB): string[] => [
 ];
 export const GUEST_NODE_FLAGS = nodeFlags("usual");
 
-async function own(folder: string): Promise<void> {
-  if (isRoot) await chown(folder, uidIn(folder), uidIn(folder));
-}
+/** A folder stays the daemon's, whatever its umask takes away, and the guest's to look into: as root that is another user. */
+export const letGuestSee = (folder: string): Promise<void> => chmod(folder, 0o755);
 
 /** A file in a guest's folder that stays the daemon's, and that its guest can read. */
 export async function letGuestRead(file: string): Promise<void> {
@@ -271,7 +255,7 @@ const strongCommand = ({ staged, hold }: Ways, folder: string, deep: boolean): C
 function weakCommand({ staged, node, hold }: Ways, folder: string): Command {
   const app = path.join(staged, "app");
   const reads = [app, path.join(staged, "runtimes"), folder].map((each) => `--allow-fs-read=${each}`);
-  const permissions = ["--permission", ...reads, `--allow-fs-write=${folder}`, ...(hold.length > 0 ? ["--allow-addons"] : [])];
+  const permissions = ["--permission", ...reads, ...(hold.length > 0 ? ["--allow-addons"] : [])];
   return [node, ...GUEST_NODE_FLAGS, ...permissions, path.join(app, "worker/main.js"), folder, ...hold];
 }
 
@@ -282,7 +266,7 @@ const joined = (cgroup: Cgroup | null, command: Command): Command =>
 async function trial(parent: string, commandFor: (folder: string) => Command): Promise<string | null> {
   const folder = await mkdtemp(path.join(parent, "trial-"));
   try {
-    await own(folder);
+    await letGuestSee(folder);
     const [command, ...args] = commandFor(folder);
     const going = run(command, args, { timeout: TRIAL_MS, env: {}, cwd: "/" });
     going.child.stdin?.end();
@@ -329,7 +313,6 @@ export async function createSandbox(
     beneath: { namespaces, calls, user, share },
     limits,
     command: (folder, deep = false, cgroup = null) => joined(cgroup, command(folder, deep)),
-    own,
     runtimePath: (name) => (namespaces === "" ? `/runtimes/${name}` : path.join(staged, "runtimes", name)),
   };
 }

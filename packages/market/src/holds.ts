@@ -4,7 +4,7 @@
  */
 import type { Driver } from "./drivers.ts";
 
-export const HOLDS = [
+const EARLIER = [
   /** A user id of the host that owns nothing else. */
   "own-user",
   /** Few calls of the host's kernel. */
@@ -17,6 +17,14 @@ export const HOLDS = [
   "cgroup-memory",
   "cgroup-cpu",
   "cgroup-tasks",
+] as const;
+/** All that version 2 of an offer could say. */
+export const HOLDS_OF_OFFER_2: readonly (typeof EARLIER)[number][] = EARLIER;
+
+export const HOLDS = [
+  ...EARLIER,
+  /** How many files it leaves, and their bytes, although it broke out of what runs it. */
+  "files",
 ] as const;
 export type Hold = (typeof HOLDS)[number];
 

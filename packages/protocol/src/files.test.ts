@@ -24,6 +24,18 @@ it("what is not there is not there, and what cannot be read is no beginning", as
   await expect(readIfThere("/proc/self/mem")).rejects.toMatchObject({ code: "EIO" });
 });
 
+it("several write one file at once, each whole, and touch nothing that lies beside it", async () => {
+  await writeFile(at("file.part"), "another's");
+  const texts = Array.from({ length: 20 }, (_, i) => String(i % 10).repeat(100_000 + i));
+  await Promise.all(texts.map((text) => writeWhole(at("file"), text)));
+  expect(texts).toContain(await readFile(at("file"), "utf8"));
+  expect((await readdir(folder)).sort()).toEqual(["file", "file.part"]);
+  expect(await readFile(at("file.part"), "utf8")).toBe("another's");
+  await mkdir(at("dir"));
+  await expect(writeWhole(at("dir"), "no folder's")).rejects.toMatchObject({ code: "EISDIR" });
+  expect((await readdir(folder)).sort()).toEqual(["dir", "file", "file.part"]);
+});
+
 it("a file is replaced whole or stays as it was, and nothing of a try is left", async () => {
   await writeWhole(at("new/file"), "one");
   await writeWhole(at("new/file"), "two");

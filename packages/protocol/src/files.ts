@@ -2,6 +2,7 @@
  * Files of this program's own: what cannot be read is not taken for what is not there, and what cannot be written whole is not there. A
  * disk that is full, a file of another user or too many open files look like neither a new beginning nor an end.
  */
+import { randomBytes } from "node:crypto";
 import { link, mkdir, open, readFile, readdir, rename, rm } from "node:fs/promises";
 import path from "node:path";
 
@@ -24,12 +25,15 @@ export const readIfThere = (file: string): Promise<string | null> => ifThere(rea
 /** Nothing where there is no such folder; throws where there is one that cannot be read. */
 export const namesIn = (folder: string): Promise<string[]> => readdir(folder).catch(orAbsent([]));
 
+/** A name in the folder of a file for what is written before it takes that file's: nobody else's, whoever writes there meanwhile. */
+export const nameBeside = (file: string): string => path.join(path.dirname(file), `.xeno-${randomBytes(8).toString("hex")}.part`);
+
 /** Written elsewhere, and synced; nothing of it stays where that fails. */
 async function written(file: string, text: string): Promise<string> {
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-  const part = `${file}.part`;
+  const part = nameBeside(file);
   try {
-    const handle = await open(part, "w", 0o600);
+    const handle = await open(part, "wx", 0o600);
     await handle
       .writeFile(text)
       .then(() => handle.datasync())
@@ -43,7 +47,11 @@ async function written(file: string, text: string): Promise<string> {
 
 /** Replaces a file at once, for its user alone: whatever happens, the old one is there or the new one. */
 export async function writeWhole(file: string, text: string): Promise<void> {
-  await rename(await written(file, text), file);
+  const part = await written(file, text);
+  await rename(part, file).catch(async (error: unknown) => {
+    await rm(part, { force: true });
+    throw error;
+  });
 }
 
 /** The same of a file that nobody has yet: throws EEXIST where there is one. */

@@ -142,6 +142,7 @@ it("leaves a file that exists as it is, also one that came meanwhile, and replac
   await symlink("nowhere", `${file}.link`);
   await expect(backup({ dataFolder }, `${file}.link`)).rejects.toThrow("exists and was left as it is");
   expect(await readFile(file, "utf8")).toBe("precious");
+  await writeFile(`${file}.part`, "another's");
   const late = backup({ dataFolder }, `${file}.late`);
   await Promise.all([writeFile(`${file}.late`, "precious"), expect(late).rejects.toThrow("exists and was left as it is")]);
   expect(await readFile(`${file}.late`, "utf8")).toBe("precious");
@@ -154,6 +155,10 @@ it("leaves a file that exists as it is, also one that came meanwhile, and replac
   await rm(file);
   for (const replace of [false, true]) await backup({ dataFolder }, file, { replace });
   expect((await stat(file)).mode & 0o777).toBe(0o600);
+  // what lies beside it may be what another backup writes
+  expect(await readFile(`${file}.part`, "utf8")).toBe("another's");
+  await rm(`${file}.part`);
+  expect((await readdir(folder)).filter((name) => name.endsWith(".part"))).toEqual([]);
   expect(await restore({ dataFolder: path.join(folder, "replaced-2") }, file)).toMatchObject({ archived: 0 });
   await expect(backup({ dataFolder }, path.join(folder, "no such folder", "file"))).rejects.toThrow("there is no folder");
 });

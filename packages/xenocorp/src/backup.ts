@@ -10,7 +10,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createGzip } from "node:zlib";
 import { leafHashOf, logOrigin, rootFrom, rootRefs, toHex, verifyCheckpoint, type LogState } from "@xenoservers/protocol";
-import { ifThere, writeNew } from "@xenoservers/protocol/files";
+import { ifThere, nameBeside, writeNew } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { Pool, PoolClient } from "pg";
 import { z } from "zod";
@@ -101,9 +101,8 @@ interface BackedUp {
  * wanted, and else is a reason to make none.
  */
 async function writeFrom(lines: AsyncIterable<string>, file: string, replace: boolean): Promise<void> {
-  const part = `${file}.part`;
-  await rm(part, { force: true });
-  const handle = await open(part, "wx", 0o600); // nobody else's file: the keys are in it
+  const part = nameBeside(file);
+  const handle = await open(part, "wx", 0o600); // the keys are in it
   try {
     await pipeline(Readable.from(lines), createGzip(), handle.createWriteStream({ flush: true }));
     await (replace ? rename(part, file) : link(part, file));

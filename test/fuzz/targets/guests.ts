@@ -21,6 +21,7 @@ import { atOnce } from "../../../packages/guests/src/qemu/oci/in-steps.ts";
 import { PortReader } from "../../../packages/guests/src/qemu/oci/port-reader.ts";
 import { TooMuch, readEntries, readTree } from "../../../packages/guests/src/qemu/oci/returned-tree.ts";
 import { Refusal } from "../../../packages/guests/src/qemu/refusal.ts";
+import { parseIndex } from "../../../packages/guests/src/worker/handing.ts";
 import { parseWorkerResult } from "../../../packages/xenoserver/src/drivers/wasm/worker-result.ts";
 import { archives, handleOf } from "../archives.ts";
 import { bentBytes } from "../mutate/bytes.ts";
@@ -256,6 +257,28 @@ const result: Target = {
   },
 };
 
+const PLACES = [0, 3, 2 ** 40].map((at) => {
+  const numbers = Buffer.alloc(16);
+  numbers.writeBigUInt64LE(BigInt(at));
+  numbers.writeUInt32LE(7, 8);
+  return Buffer.concat([Buffer.alloc(32, at % 251), numbers]);
+});
+
+/** Where it says that the contents lie which it kept. */
+const index: Target = {
+  name: "kept-index",
+  covers: ["guests/src/worker/handing.ts#parseIndex"],
+  corpus: async () => [Buffer.concat(PLACES), Buffer.concat(PLACES.slice(1))],
+  mutate: bentBytes,
+  play(input) {
+    const places = parseIndex(input);
+    for (const [digest, { at, size }] of places)
+      demand(/^[0-9a-f]{64}$/.test(digest) && at >= 0 && size >= 0 && Number.isSafeInteger(at + size), "a place is none in any file");
+    demand(places.size <= input.length / 48, "more is kept than is said");
+    return places.size > 0 ? ACCEPTED : REFUSED;
+  },
+};
+
 const SPEC = {
   ...{ machine: "q35", firmware: "bios", devices: "virtio", tpm: false, vcpu: 1, memoryMib: 192, diskMib: 64, outputMibMax: 1 },
   ...{ network: false, egress: "none", inputs: ID, engine: null, fuelMax: "1000", seed: ID, clockBaseMs: 1_800_000_000_000 },
@@ -304,4 +327,4 @@ const machine: Target = {
   },
 };
 
-export const GUEST_TARGETS: readonly Target[] = [tar, returned, packed, question, qmp, port, result, machine];
+export const GUEST_TARGETS: readonly Target[] = [tar, returned, packed, question, qmp, port, result, index, machine];

@@ -7,7 +7,7 @@ import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } f
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { parseDocument, zEnvelope, zId, zTime, type Kind, type Receipt } from "@xenoservers/protocol";
-import { namesIn } from "@xenoservers/protocol/files";
+import { nameBeside, namesIn } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { Filed } from "@xenoservers/sdk";
 import { z } from "zod";
@@ -53,8 +53,9 @@ export function keepDocument(data: string, filed: Filed): void {
   const folder = folderIn(data);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = path.join(folder, `${lease}.${document.id}.json`);
-  writeFileSync(`${file}.part`, text, { mode: 0o600 });
-  renameSync(`${file}.part`, file);
+  const part = nameBeside(file);
+  writeFileSync(part, text, { mode: 0o600 });
+  renameSync(part, file);
   prune(folder);
 }
 

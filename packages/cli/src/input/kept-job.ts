@@ -2,7 +2,7 @@
 import { mkdir, rename, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { blobsOfVm, canonicalBytes, toHex, zJobSpec, zVmSpec, type Json } from "@xenoservers/protocol";
-import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
+import { nameBeside, readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { zInputTree } from "@xenoservers/protocol/channel";
 import { PYTHON, builtJob, builtVm, fileBlob, runtimeBlob, type Blob, type BuiltWork } from "@xenoservers/sdk";
@@ -38,8 +38,9 @@ export async function keepJob(job: BuiltWork): Promise<void> {
       continue;
     }
     // half of a file would come to another result
-    await writeFile(`${file}.part`, await read(0, size), { mode: 0o600 });
-    await rename(`${file}.part`, file);
+    const part = nameBeside(file);
+    await writeFile(part, await read(0, size), { mode: 0o600 });
+    await rename(part, file);
   }
   await mkdir(folderOf(jobHash), { recursive: true, mode: 0o700 });
   await writeWhole(path.join(folderOf(jobHash), "job.json"), JSON.stringify({ spec, inputs }));

@@ -5,7 +5,7 @@
  */
 import { execFile } from "node:child_process";
 import { access, mkdir, realpath, writeFile } from "node:fs/promises";
-import { userInfo } from "node:os";
+import { homedir } from "node:os";
 import path from "node:path";
 import { print, say, yellow } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
@@ -16,6 +16,8 @@ const GUESTS_UNIT = "xenoserver-guests.service";
 /** Above both: who may write there may move processes from one to the other. */
 const SLICE = "xenoserver.slice";
 
+type Manager = "system" | "user";
+
 interface Unit {
   /** The program's Node, its entry, and the folder that holds all of its code; none of them a link. */
   node: string;
@@ -23,8 +25,8 @@ interface Unit {
   program: string;
   folder: string;
   configFile: string;
-  /** Whose the data are; null: root. */
-  user: string | null;
+  /** Who starts it: the machine's systemd, as root; or the user's own, which takes away less. */
+  manager: Manager;
   /** Where Prometheus finds its metrics; null: nowhere. */
   metricsPort: number | null;
 }
@@ -43,19 +45,6 @@ const CAPABILITIES = [
 /** Groups of calls that neither the daemon nor a guest has any use for: they fail, and nothing is ended by them. */
 const CALLS = ["@clock", "@cpu-emulation", "@debug", "@module", "@obsolete", "@raw-io", "@reboot", "@swap"].join(" ");
 
-/**
- * By who runs it. Without root a machine's box mounts a /proc of its own, which the kernel allows only where nothing of the host's is
- * covered: what covers some of it is for root.
- */
-const own = (user: string | null): string =>
-  user === null
-    ? `CapabilityBoundingSet=${CAPABILITIES}
-ProtectKernelLogs=yes
-`
-    : `User=${user}
-CapabilityBoundingSet=
-`;
-
 /** Paths are quoted, for they may hold spaces; none of them holds a quote or a backslash. */
 const quoted = (text: string): string => `"${text.replaceAll("%", "%%")}"`;
 /** A word behind a command, where a dollar sign begins a variable. */
@@ -64,14 +53,8 @@ const word = (text: string): string => quoted(text.replaceAll("$", "$$$$"));
 const bound = (file: string, mark = ""): string => quoted(`${mark}${file.replaceAll(":", "\\\\:")}`);
 
 const metricsAt = (port: number | null): string => (port === null ? "" : ` --metrics-port ${port}`);
-
-/** Without root the daemon moves what it starts into its guests' groups itself, which takes the right to in the group above both. */
-const given = (user: string | null): string =>
-  user === null
-    ? ""
-    : `User=${user}
-ExecStartPre=-+/bin/chown ${user} /sys/fs/cgroup/${SLICE}/cgroup.procs
-`;
+const commandOf = ({ node, entry, folder, configFile, metricsPort }: Unit): string =>
+  `${quoted(node)} ${word(entry)} serve --data ${word(folder)} --config ${word(configFile)}${metricsAt(metricsPort)}`;
 
 /**
  * Its group is there as long as a process is in it: one that sleeps, in a group of its own below, before the unit counts as started. What
@@ -83,24 +66,27 @@ sleep infinity &`
   .replaceAll("$", "$$$$")
   .replaceAll("\n", "; ");
 
-/** Stopping it ends all guests. */
-export const guestsUnitText = (user: string | null): string => `[Unit]
-Description=Guests of the xenoserver
-
-[Service]
-Type=forking
-${given(user)}ExecStart=/bin/sh -c '${KEEPER}'
-Slice=${SLICE}
-Delegate=cpu memory pids
-# each guest has a bound of its own; systemd's would be one for all of them
-TasksMax=infinity
-CapabilityBoundingSet=
-NoNewPrivileges=yes
+/** What only root's systemd can put around a process. */
+const GUESTS_CLOSED = `CapabilityBoundingSet=
 ProtectSystem=strict
 ProtectHome=yes
 PrivateTmp=yes
 PrivateDevices=yes
 PrivateNetwork=yes
+`;
+
+/** Stopping it ends all guests. */
+export const guestsUnitText = (manager: Manager): string => `[Unit]
+Description=Guests of the xenoserver
+
+[Service]
+Type=forking
+ExecStart=/bin/sh -c '${KEEPER}'
+Slice=${SLICE}
+Delegate=cpu memory pids
+# each guest has a bound of its own; systemd's would be one for all of them
+TasksMax=infinity
+${manager === "system" ? GUESTS_CLOSED : ""}NoNewPrivileges=yes
 RestrictNamespaces=yes
 RestrictRealtime=yes
 LockPersonality=yes
@@ -108,22 +94,9 @@ MemoryDenyWriteExecute=yes
 SystemCallArchitectures=native
 `;
 
-export const unitText = ({ node, entry, program, folder, configFile, user, metricsPort }: Unit): string => `[Unit]
-Description=Xenoserver
-After=network-online.target ${GUESTS_UNIT}
-Wants=network-online.target
-Requires=${GUESTS_UNIT}
-
-[Service]
-ExecStart=${quoted(node)} ${word(entry)} serve --data ${word(folder)} --config ${word(configFile)}${metricsAt(metricsPort)}
-ExecReload=/bin/kill -HUP $MAINPID
-${own(user)}Restart=always
-RestartSec=2
-# guests outlive the daemon and are adopted by the next one
-KillMode=process
-TimeoutStopSec=90
-UMask=0077
-NoNewPrivileges=yes
+/** The same of the daemon's; mounts of its own, capabilities and devices are beyond a user's systemd. */
+const closed = ({ node, program, folder, configFile }: Unit): string => `CapabilityBoundingSet=${CAPABILITIES}
+ProtectKernelLogs=yes
 ProtectSystem=strict
 ReadWritePaths=${quoted(folder)}
 ProtectHome=tmpfs
@@ -138,7 +111,28 @@ BindReadOnlyPaths=${bound(program)} ${bound(node)} ${bound(configFile, "-")}
 ProtectKernelModules=yes
 ProtectClock=yes
 ProtectHostname=yes
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+`;
+
+/** The user's systemd knows no target for the network; the daemon tries again until there is one. */
+const online = { system: { after: "network-online.target ", wants: "Wants=network-online.target\n" }, user: { after: "", wants: "" } };
+const TARGET = { system: "multi-user.target", user: "default.target" };
+
+export const unitText = (unit: Unit): string => `[Unit]
+Description=Xenoserver
+After=${online[unit.manager].after}${GUESTS_UNIT}
+${online[unit.manager].wants}Requires=${GUESTS_UNIT}
+
+[Service]
+ExecStart=${commandOf(unit)}
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=always
+RestartSec=2
+# guests outlive the daemon and are adopted by the next one
+KillMode=process
+TimeoutStopSec=90
+UMask=0077
+NoNewPrivileges=yes
+${unit.manager === "system" ? closed(unit) : ""}RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
 RestrictNamespaces=user mnt pid net ipc uts
 SystemCallFilter=~${CALLS}
 SystemCallErrorNumber=EPERM
@@ -152,7 +146,7 @@ Delegate=yes
 TasksMax=infinity
 
 [Install]
-WantedBy=multi-user.target
+WantedBy=${TARGET[unit.manager]}
 `;
 
 /** The nearest folder above that all of the program's packages are found from. */
@@ -170,9 +164,9 @@ async function programFolder(from: string): Promise<string> {
 }
 
 /** What systemd's own check says of the units; null where it is content, or not here. */
-function complaints(files: readonly string[]): Promise<string[] | null> {
+function complaints(manager: Manager, files: readonly string[]): Promise<string[] | null> {
   return new Promise((resolve) =>
-    execFile("systemd-analyze", ["verify", ...files], (error, _, stderr) =>
+    execFile("systemd-analyze", [`--${manager}`, "verify", ...files], (error, _, stderr) =>
       resolve(error && typeof error.code === "number" ? stderr.split("\n").filter((line) => line !== "") : null),
     ),
   );
@@ -186,31 +180,39 @@ export function pathProblem(...files: string[]): string | null {
     : `no unit can name the path ${wrong}: it holds quotes, backslashes or control characters; put it elsewhere`;
 }
 
+/** Where a user's systemd looks (systemd.unit(5)). */
+const userUnits = (): string => path.join(process.env["XDG_CONFIG_HOME"] || path.join(homedir(), ".config"), "systemd/user");
+
+const START = {
+  system: ["start it with: systemctl daemon-reload && systemctl enable --now xenoserver"],
+  user: [
+    "start it with: systemctl --user daemon-reload && systemctl --user enable --now xenoserver",
+    "and, so that it runs while you are not logged in: loginctl enable-linger",
+  ],
+} as const;
+
 export async function installUnit(folder: string, configFile: string, metricsPort: number | null): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const entry = await realpath(path.resolve(import.meta.dirname, "../../bin/xeno.js"));
   const [node, data, config] = [await realpath(process.execPath), await realpath(folder), path.resolve(configFile)];
   const problem = pathProblem(entry, node, data, config);
   if (problem !== null) throw new UserError(problem);
-  const root = process.getuid?.() === 0;
-  const user = root ? null : userInfo().username;
+  const manager = process.getuid?.() === 0 ? "system" : "user";
+  const at = manager === "system" ? "/etc/systemd/system" : userUnits();
+  await mkdir(at, { recursive: true });
   const program = await programFolder(path.dirname(entry));
   const units: readonly [string, string][] = [
-    [UNIT, unitText({ node, entry, program, folder: data, configFile: config, user, metricsPort })],
-    [GUESTS_UNIT, guestsUnitText(user)],
+    [UNIT, unitText({ node, entry, program, folder: data, configFile: config, manager, metricsPort })],
+    [GUESTS_UNIT, guestsUnitText(manager)],
   ];
   const files: string[] = [];
   for (const [name, text] of units) {
-    const file = path.join(root ? "/etc/systemd/system" : data, name);
+    const file = path.join(at, name);
     await writeFile(file, text);
     print(file);
     files.push(file);
   }
-  const wrong = await complaints(files);
+  const wrong = await complaints(manager, files);
   if (wrong) say(yellow("systemd-analyze verify does not take it:"), ...wrong.map((line) => `  ${line}`));
-  say(
-    root
-      ? "start it with: systemctl daemon-reload && systemctl enable --now xenoserver"
-      : "not root: copy both to /etc/systemd/system/ and enable xenoserver there",
-  );
+  say(...START[manager]);
 }

@@ -12,6 +12,7 @@ import { logLines, print, say } from "../output/terminal.ts";
 
 type BrokerOptions = Parameters<Program["startBroker"]>[0];
 type Broker = Awaited<ReturnType<Program["startBroker"]>>;
+type SettingsReread = Awaited<ReturnType<OpenSettings["reread"]>>;
 
 const levelOf = ({ log_level }: BrokerSettings): string => process.env["LOG_LEVEL"] ?? log_level;
 const retentionOf = ({ keep_events, keep_answers }: BrokerSettings) => ({ eventsMs: keep_events, answersMs: keep_answers });
@@ -28,12 +29,13 @@ function optionsOf(settings: BrokerSettings): Omit<BrokerOptions, "dataFolder"> 
   };
 }
 
-/** What can change while it runs does; the rest is named. */
-async function reread(running: Broker, settings: OpenSettings, logger: Logger): Promise<void> {
+/** What can change while it runs does; the rest is named. Throws what is wrong with the file, and nothing has changed then. */
+async function reread(running: Broker, settings: OpenSettings, logger: Logger): Promise<SettingsReread> {
   const done = await settings.reread();
   running.keep({ retention: retentionOf(settings.now), archiveAfterMs: settings.now.archive_after });
   logger.level = levelOf(settings.now);
   say(...rereadWords(done).map((line) => `xenocorp.toml reread: ${line}`));
+  return done;
 }
 
 export async function broker({ data, json, config, ...typed }: BrokerInput): Promise<void> {
@@ -48,7 +50,11 @@ export async function broker({ data, json, config, ...typed }: BrokerInput): Pro
       logger.error({ error: error instanceof Error ? error.message : String(error) }, "xenocorp.toml was not reread");
     void reread(running, settings, logger).catch(failed);
   });
-  const lock = await ownFolder(folder, "a broker", async () => facts);
+  const lock = await ownFolder(folder, "a broker", async ({ command }) => {
+    if (command !== "reread") return facts;
+    if (!running) throw new Error("the broker is starting and has just read xenocorp.toml; ask again once it runs");
+    return { ...facts, reread: await reread(running, settings, logger) };
+  });
   const { startBroker } = await import("@xenoservers/xenocorp");
   running = await startBroker({
     ...optionsOf(settings.now),

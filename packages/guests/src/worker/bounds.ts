@@ -15,8 +15,8 @@ export const HEAP_MIB = { usual: 512, deep: 2_048 } as const;
 const PLATFORM_MIB = 768;
 /** V8 has that much at hand when it starts, most of it never touched; as much again for buffers that are copied to grow. */
 const DATA_EXTRA_MIB = 3_072;
-/** Beside what is bought: the result and a module made ready. */
-const FILE_EXTRA_MIB = 256;
+/** Beside what is bought: the result, where what is kept lies, and a module made ready. */
+const FILE_EXTRA_MIB = 320;
 
 export type BoundedJob = Pick<WorkerJob, "memoryMibMax" | "diskMibMax" | "outputMibMax" | "breakpoints">;
 
@@ -25,7 +25,7 @@ export interface Bounds {
   memoryBytesMax: number;
   /** Of private memory that is mapped, touched or not (RLIMIT_DATA). */
   dataBytesMax: number;
-  /** Of one file that it writes. */
+  /** Of each of the few files that it can write (handing.ts). */
   fileBytesMax: number;
 }
 
@@ -37,6 +37,7 @@ export function boundsOf({ memoryMibMax, diskMibMax, outputMibMax, breakpoints }
   return {
     memoryBytesMax: (memoryMib + handedInMib) * MIB,
     dataBytesMax: (memoryMib + bought + DATA_EXTRA_MIB) * MIB,
-    fileBytesMax: (memoryMibMax + diskMibMax + outputMibMax + FILE_EXTRA_MIB) * MIB,
+    // one of them holds all that is kept: states, and what the disk had
+    fileBytesMax: (memoryMibMax + 2 * diskMibMax + outputMibMax + FILE_EXTRA_MIB) * MIB,
   };
 }

@@ -2,7 +2,7 @@
  * Files of the worker's folder, in pieces: one call of the platform takes two GiB at most, and what a guest may bring or leave is larger.
  */
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, openSync, readSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 
 const PIECE_BYTES = 16 * 1024 * 1024;
 
@@ -39,19 +39,4 @@ export function digestOf(chunks: Iterable<Uint8Array>): string {
   const hash = createHash("sha256");
   for (const chunk of chunks) for (let at = 0; at < chunk.length; at += PIECE_BYTES) hash.update(chunk.subarray(at, at + PIECE_BYTES));
   return hash.digest("hex");
-}
-
-export function writeFile(file: string, chunks: Iterable<Uint8Array>): void {
-  const fd = openSync(file, "w", 0o600);
-  try {
-    for (const chunk of chunks) writeAll(fd, chunk);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** There at once and whole, or not at all. */
-export function writeFileAtOnce(file: string, chunks: Iterable<Uint8Array>): void {
-  writeFile(`${file}.part`, chunks);
-  renameSync(`${file}.part`, file);
 }

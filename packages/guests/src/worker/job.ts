@@ -1,4 +1,4 @@
-/** What the daemon hands a waiting worker (one JSON line on stdin) and what the worker leaves in its folder. */
+/** What the daemon hands a waiting worker (one JSON line on stdin) and what the worker hands in. */
 
 export interface TreeManifestEntry {
   path: string;
@@ -17,7 +17,7 @@ interface WorkerMount {
   keep: boolean;
 }
 
-/** Shows the root of the state at each breakpoint, and leaves the states themselves in the out folder as long as there is room. */
+/** Shows the root of the state at each breakpoint, and keeps the states themselves as long as there is room. */
 export interface TraceJob {
   kind: "trace";
   /** Decimal integer. */
@@ -41,7 +41,7 @@ export interface WorkerJob {
   prepared: boolean;
   /** Whether the module is one of the server's own runtimes, which come with the engine. */
   comesWithEngine: boolean;
-  /** Leave the module as `prepareModule` made it in the folder, for later jobs of the same module. */
+  /** Hand in the module as `prepareModule` made it, for later jobs of the same module. */
   keepPrepared: boolean;
   args: string[];
   env: [string, string][];
@@ -101,20 +101,10 @@ export const PRELOAD_VARIABLE = "XENO_PRELOAD";
 /** A guest that calls out ends by itself so soon after it is told to; only one that does not is interrupted. */
 export const STOP_WITHIN_MS = 400;
 
-/** File names in a worker's folder, seen as /w from inside. */
+/** Names in a worker's folder, seen as /w from inside, beside what it hands in (handing.ts). */
 export const WORKER_FILES = {
-  stdout: "stdout",
-  stderr: "stderr",
-  result: "result.json",
   blobs: "blobs",
-  out: "out",
-  prepared: "prepared.wasm",
   log: "worker.log",
-  /**
-   * Written again and again while the guest's memory is hashed and its files are handed in: whoever stops it waits as long as that goes
-   * on.
-   */
-  alive: "alive",
   /** The daemon's: the guest is to end before its next call. */
   stop: "stop",
   /** The daemon's: it ended the process because it had been told to stop it. */

@@ -1,22 +1,22 @@
 /**
- * A single-use guest process: waits for one job on stdin, runs it in the engine, leaves its output as files in its folder, ends.
+ * A single-use guest process: waits for one job on stdin, runs it in the engine, hands in what came by files that were opened for it, ends.
  * It runs in an empty root without network. Standard output is written to a file as it comes, so that it survives this process and the
  * daemon. A guest that is stopped, or whose time is over, ends before its next call; it runs under node:vm so that SIGINT and the backstop
  * timeout interrupt even a tight loop. Either way the in-memory files are readable: what was written so far still travels back.
  */
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, mkdirSync, openSync, readFile as readFileOf, writeFileSync, writeSync } from "node:fs";
+import { existsSync, readFile as readFileOf, writeSync } from "node:fs";
 import { promisify } from "node:util";
 import vm from "node:vm";
 import { BadState, prepareModule, runJob, seededRandom, type Finished, type Job, type TreeEntry } from "@xenoservers/engine";
 import { boundsOf } from "./bounds.ts";
-import { piecesOf, readWhole, writeAll, writeFile } from "./files.ts";
+import { piecesOf, readWhole, writeAll } from "./files.ts";
+import { Keeping, descriptorOf, progress } from "./handing.ts";
 import { HOLD, hold } from "./hold.ts";
 import { PRELOAD_VARIABLE, STOP_WITHIN_MS, WORKER_FILES, type TreeManifestEntry, type WorkerJob, type WorkerResult } from "./job.ts";
 import { describe, handIn, kept, shortened } from "./result.ts";
 
 const FOLDER = process.argv[2] ?? "/w";
-const OUT = `${FOLDER}/${WORKER_FILES.out}`;
 const MIB = 1024 * 1024;
 const WASM_PAGES_PER_MIB = 16;
 /** The longest that the platform lets a script be limited to. */
@@ -34,7 +34,7 @@ let aliveAt = 0;
 function alive(): void {
   if (monotonicMs() - aliveAt < ALIVE_EVERY_MS) return;
   aliveAt = monotonicMs();
-  writeFileSync(`${FOLDER}/${WORKER_FILES.alive}`, "");
+  progress("begun");
 }
 
 process.on("SIGINT", () => {});
@@ -96,7 +96,8 @@ const warming = setTimeout(warmUp, WARM_UP_AFTER_MS);
 const job = await takenJob();
 clearTimeout(warming);
 held?.limit(boundsOf(job));
-const streams = { stdout: openSync(`${FOLDER}/${WORKER_FILES.stdout}`, "a"), stderr: openSync(`${FOLDER}/${WORKER_FILES.stderr}`, "a") };
+progress("begun");
+const keeping = new Keeping();
 
 async function takenJob(): Promise<WorkerJob> {
   const line = await promisify(readFileOf)(0, "utf8");
@@ -169,8 +170,8 @@ function engineJob(module: WebAssembly.Module): Job {
     streamBytesMax: job.outputMibMax * MIB,
     // of a run with breakpoints nothing is handed in before its end: nobody waits for it
     sha256: job.breakpoints === null ? (bytes) => (alive(), sha256(bytes)) : sha256,
-    stdout: (bytes) => writeAll(streams.stdout, bytes),
-    stderr: (bytes) => writeAll(streams.stderr, bytes),
+    stdout: (bytes) => writeAll(descriptorOf("stdout"), bytes),
+    stderr: (bytes) => writeAll(descriptorOf("stderr"), bytes),
   };
 }
 
@@ -215,7 +216,7 @@ function cameOf({ ending, fuel, memoryHash, treeAt }: Finished, interrupted: "st
     endedMonotonicMs: monotonicMs(),
   };
   const mounts = ending.kind === "refused" ? [] : job.mounts.filter((each) => each.keep).map(({ path }) => path);
-  return { result, tree: kept(mounts, treeAt, OUT, alive) };
+  return { result, tree: kept(mounts, treeAt, keeping, alive) };
 }
 
 function run(): Came {
@@ -234,7 +235,7 @@ async function runWithBreakpoints(breakpoints: NonNullable<WorkerJob["breakpoint
   if (!built.ok) return unfit(built.kind, built.message);
   try {
     if (breakpoints.kind === "trace") {
-      const { finished, roots } = trace(engineJob(built.module), breakpoints, (digest, bytes) => writeFile(`${OUT}/${digest}`, [bytes]));
+      const { finished, roots } = trace(engineJob(built.module), breakpoints, (digest, bytes) => keeping.keepState(digest, bytes));
       const came = cameOf(finished, "stopped", 0n);
       return { ...came, result: { ...came.result, roots } };
     }
@@ -248,10 +249,7 @@ async function runWithBreakpoints(breakpoints: NonNullable<WorkerJob["breakpoint
   }
 }
 
-mkdirSync(OUT, { recursive: true });
 const { result, tree } = job.breakpoints === null ? run() : await runWithBreakpoints(job.breakpoints);
-if (made && job.keepPrepared) writeFile(`${FOLDER}/${WORKER_FILES.prepared}`, [made]);
-handIn(`${FOLDER}/${WORKER_FILES.result}`, result, tree);
-closeSync(streams.stdout);
-closeSync(streams.stderr);
+if (made && job.keepPrepared) writeAll(descriptorOf("prepared.wasm"), made);
+handIn(result, tree);
 exit(0);

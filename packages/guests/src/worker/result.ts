@@ -4,7 +4,8 @@
  * guest (names, targets, contents).
  */
 import { TRAP_EXIT_CODE, type Ending, type TreeEntry } from "@xenoservers/engine";
-import { digestOf, writeFile, writeFileAtOnce } from "./files.ts";
+import { digestOf, writeAll } from "./files.ts";
+import { descriptorOf, progress, type Keeping } from "./handing.ts";
 import type { TreeManifestEntry, WorkerResult } from "./job.ts";
 
 const DETAIL_MAX = 400;
@@ -32,11 +33,11 @@ export function describe(ending: Ending, interrupted: "stopped" | "timeout"): Pi
   }
 }
 
-/** Writes the kept trees' files into a folder by their digests, and lists them. */
+/** Keeps the files of the kept trees by their digests, and lists them. */
 export function* kept(
   mounts: readonly string[],
   treeAt: (path: string) => Iterable<TreeEntry>,
-  folder: string,
+  keeping: Keeping,
   alive: () => void,
 ): Generator<TreeManifestEntry> {
   function* noted(chunks: Iterable<Uint8Array>): Generator<Uint8Array> {
@@ -51,7 +52,7 @@ export function* kept(
       const path = `${mount.slice(1)}/${entry.path}`;
       if (entry.kind === "file") {
         const digest = digestOf(noted(entry.chunks()));
-        writeFile(`${folder}/${digest}`, noted(entry.chunks()));
+        keeping.keep(digest, noted(entry.chunks()));
         yield { path, kind: "file", digest, size: entry.size };
       } else yield entry.kind === "link" ? { path, kind: "link", target: entry.target } : { path, kind: "directory" };
     }
@@ -73,7 +74,8 @@ function* linesOf(result: Omit<WorkerResult, "tree">, tree: Iterable<TreeManifes
   yield encode(`${lines.join("")}]}`);
 }
 
-/** The tree is written while it is read: last, for it writes the kept files too. */
-export function handIn(file: string, result: Omit<WorkerResult, "tree">, tree: Iterable<TreeManifestEntry>): void {
-  writeFileAtOnce(file, linesOf(result, tree));
+/** The tree is written while it is read: last, for the kept files are kept with it. Nothing of it counts before all is written. */
+export function handIn(result: Omit<WorkerResult, "tree">, tree: Iterable<TreeManifestEntry>, descriptors = descriptorOf): void {
+  for (const lines of linesOf(result, tree)) writeAll(descriptors("result.json"), lines);
+  progress("handedIn", descriptors);
 }

@@ -1,8 +1,8 @@
 /**
  * What a guest's process may still ask of the kernel once it is ready, as the program that the kernel runs before each call (seccomp(2),
- * BPF): the calls that Node, V8 and the worker make while a job runs, and of some only with certain first arguments. Every other call ends
- * the process: Node waits for ever where it is told EPERM. Who controls the inputs: nobody; what it judges is the guest's once the engine
- * is broken out of.
+ * BPF): the calls that Node, V8 and the worker make while a job runs, and of some only with certain arguments. No file is made and none is
+ * opened to be written: what is written goes where the daemon opened a file for it. Every other call ends the process: Node waits for ever
+ * where it is told EPERM. Who controls the inputs: nobody; what it judges is the guest's once the engine is broken out of.
  */
 
 /** Numbers of x86-64 (arch/x86/entry/syscalls/syscall_64.tbl) and of arm64 (include/uapi/asm-generic/unistd.h); null: it has none. */
@@ -10,12 +10,11 @@ type Numbers = readonly [x64: number | null, arm64: number | null];
 
 /** Allowed whatever their arguments. */
 const FREE: Record<string, Numbers> = {
-  // files: within its root, which is read-only but for its folder
+  // files: within its root
   ...{ read: [0, 63], write: [1, 64], readv: [19, 65], writev: [20, 66], pread64: [17, 67], pwrite64: [18, 68] },
-  ...{ open: [2, null], openat: [257, 56], close: [3, 57], lseek: [8, 62], ftruncate: [77, 46], fsync: [74, 82], fdatasync: [75, 83] },
+  ...{ close: [3, 57], lseek: [8, 62], ftruncate: [77, 46], fsync: [74, 82], fdatasync: [75, 83] },
   ...{ stat: [4, null], fstat: [5, 80], lstat: [6, null], newfstatat: [262, 79], statx: [332, 291] },
   ...{ access: [21, null], faccessat: [269, 48], faccessat2: [439, 439], readlink: [89, null], readlinkat: [267, 78], getcwd: [79, 17] },
-  ...{ mkdir: [83, null], mkdirat: [258, 34], rename: [82, null], renameat: [264, 38], renameat2: [316, 276] },
   // memory, and code that is compiled while the guest runs
   ...{ mmap: [9, 222], mprotect: [10, 226], munmap: [11, 215], brk: [12, 214], mremap: [25, 216], madvise: [28, 233] },
   ...{ pkey_mprotect: [329, 288], pkey_alloc: [330, 289], pkey_free: [331, 290] },
@@ -44,6 +43,19 @@ interface Limited {
   argument: number;
   values: readonly number[];
 }
+/** Allowed where one argument has none of these bits. */
+interface Without {
+  numbers: Numbers;
+  argument: number;
+  bits: number;
+}
+/** O_WRONLY, O_RDWR, O_CREAT, O_TRUNC and what O_TMPFILE adds to O_DIRECTORY: the same on both machines. */
+const TO_WRITE = 0o1 | 0o2 | 0o100 | 0o1_000 | 0o20_000_000;
+const WITHOUT: Record<string, Without> = {
+  open: { numbers: [2, null], argument: 1, bits: TO_WRITE },
+  openat: { numbers: [257, 56], argument: 2, bits: TO_WRITE },
+};
+
 /** As glibc makes a thread: one of this process, never a process or a namespace (clone(2)). */
 const THREAD_FLAGS = 0x3d_0f_00;
 const LIMITED: Record<string, Limited> = {
@@ -70,7 +82,7 @@ export const isMachine = (arch: string): arch is Machine => Object.hasOwn(MACHIN
 
 const ENOSYS = 38;
 const RETURN = { kill: 0x80_00_00_00, allow: 0x7f_ff_00_00, unknown: 0x00_05_00_00 | ENOSYS } as const;
-const CODE = { load: 0x20, ifEqual: 0x15, return: 0x06 } as const;
+const CODE = { load: 0x20, ifEqual: 0x15, ifAnyBit: 0x45, return: 0x06 } as const;
 /** Offsets in struct seccomp_data. */
 const AT = { number: 0, machine: 4, arguments: 16 } as const;
 const ARGUMENT_BYTES = 8;
@@ -78,6 +90,7 @@ const INSTRUCTION_BYTES = 8;
 
 type Instruction = [code: number, ifTrue: number, ifFalse: number, k: number];
 const load = (offset: number): Instruction => [CODE.load, 0, 0, offset];
+const loadArgument = (argument: number): Instruction => load(AT.arguments + argument * ARGUMENT_BYTES);
 const returns = (what: keyof typeof RETURN): Instruction => [CODE.return, 0, 0, RETURN[what]];
 /** What follows is skipped unless they are equal. */
 const unless = (value: number, skipped: number): Instruction => [CODE.ifEqual, 0, skipped, value];
@@ -91,7 +104,12 @@ export function seccompFilter(machine: Machine): Uint8Array {
     const number = numbers[column];
     if (number === null) continue;
     const allowed = values.flatMap((value) => answering(value, "allow"));
-    program.push(unless(number, allowed.length + 2), load(AT.arguments + argument * ARGUMENT_BYTES), ...allowed, returns("kill"));
+    program.push(unless(number, allowed.length + 2), loadArgument(argument), ...allowed, returns("kill"));
+  }
+  for (const { numbers, argument, bits } of Object.values(WITHOUT)) {
+    const number = numbers[column];
+    if (number === null) continue;
+    program.push(unless(number, 4), loadArgument(argument), [CODE.ifAnyBit, 0, 1, bits], returns("kill"), returns("allow"));
   }
   for (const [what, calls] of [["unknown", UNKNOWN] as const, ["allow", FREE] as const])
     for (const numbers of Object.values(calls)) {

@@ -1,5 +1,5 @@
 /** An owner's offer, in every version that is read. Amounts and times are as in `schemas.ts`. */
-import { ASSURANCES, DRIVER_NAMES, HOLDS } from "@xenoservers/market";
+import { ASSURANCES, DRIVER_NAMES, HOLDS, HOLDS_OF_OFFER_2 } from "@xenoservers/market";
 import { z } from "zod";
 import { base, zFeeBasisPoints, zKey, zLabels, zMs, zParty, zPrice, zResources, zServer, zTime, zTimings, zWord } from "./parts.ts";
 
@@ -37,14 +37,18 @@ const FIRST = {
 };
 
 /** In the order of the list, each once: the same is said in the same bytes. */
-const zHeldBy = z
-  .array(z.enum(HOLDS))
-  .refine((held) => held.every((each, i) => i === 0 || HOLDS.indexOf(each) > HOLDS.indexOf(held[i - 1] ?? each)), "must be in order");
+const heldBy = <T extends string>(words: readonly T[]) =>
+  z
+    .array(z.enum(words))
+    .refine((held) => held.every((each, i) => i === 0 || words.indexOf(each) > words.indexOf(held[i - 1] ?? each)), "must be in order");
 
 /** What holds guests, by driver. */
-const zHolds = z.partialRecord(z.enum(DRIVER_NAMES), zHeldBy);
+const holds = <T extends string>(words: readonly T[]) => z.partialRecord(z.enum(DRIVER_NAMES), heldBy(words));
 
-export const zOffer = z.strictObject({ ...FIRST, holds: zHolds });
+export const zOffer = z.strictObject({ ...FIRST, holds: holds(HOLDS) });
+
+/** Version 2 knew no bound on guests' files. */
+export const zOffer2 = z.strictObject({ ...FIRST, holds: holds(HOLDS_OF_OFFER_2) });
 
 /** Version 1 said nothing of what holds guests. */
 export const zOffer1 = z.strictObject(FIRST).transform((offer): z.infer<typeof zOffer> => ({ ...offer, holds: {} }));

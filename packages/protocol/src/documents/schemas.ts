@@ -15,7 +15,7 @@ import {
   SCOPES,
 } from "@xenoservers/market";
 import { z } from "zod";
-import { zOffer, zOffer1 } from "./offer.ts";
+import { zOffer, zOffer1, zOffer2 } from "./offer.ts";
 import {
   TRACE_ROOTS_MAX,
   base,
@@ -361,4 +361,6 @@ type Payloads = { [K in Kind]: z.infer<(typeof SCHEMAS)[K]> };
 export type Payload<K extends Kind> = Payloads[K];
 
 /** Earlier versions of kinds, which are read as their kind's payload of now and signed no more: leases outlive upgrades. */
-export const EARLIER: { readonly [K in Kind]?: Readonly<Record<number, z.ZodType<Payload<K>>>> } = { offer: { 1: zOffer1 } };
+export const EARLIER: { readonly [K in Kind]?: Readonly<Record<number, z.ZodType<Payload<K>>>> } = {
+  offer: { 1: zOffer1, 2: zOffer2 },
+};

@@ -30,7 +30,7 @@ export interface Once<K extends Kind> {
 
 interface KindRow<K extends Kind> {
   /** That is signed; earlier ones that are read stand in `schemas.ts`. */
-  version: 1 | 2;
+  version: 1 | 3;
   signers: readonly SignerRule[];
   /** The party that the document speaks for, whose key must have signed it; null: whoever signed. */
   speaksFor(payload: Payload<K>): string | null;
@@ -96,7 +96,7 @@ export const KIND_TABLE: { readonly [K in Kind]: KindRow<K> } = {
   witness: { ...apart, ...nobody, signers: OPERATOR, public: true },
   // a server that lost its disk counts its offers anew: two of one sequence are no lie, and the one that was bound stands in the purchase
   // order
-  offer: { ...apart, version: 2, ...owner, ...ofServer, signers: SERVER, public: true },
+  offer: { ...apart, version: 3, ...owner, ...ofServer, signers: SERVER, public: true },
   "offer-withdrawal": { ...apart, ...owner, ...ofServer, signers: SERVER, public: true },
   batch: { ...apart, ...party, signers: by(CUSTOMER, "spend"), public: false, once: ever((batch) => `${batch.party}/${batch.clientId}`) },
   "batch-close": { ...apart, ...party, signers: by(CUSTOMER, "control"), public: false },

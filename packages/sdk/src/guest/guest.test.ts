@@ -136,9 +136,9 @@ describe.skipIf(!hasPerl)("a guest's shell", () => {
     expect(await ends({ args: ["no-such-program"] })).toEqual({ exitCode: 127, why: "no-such-program: not found in $PATH" });
     expect(await ends({ args: ["/no/such"] })).toEqual({ exitCode: 127, why: "/no/such: No such file or directory" });
     expect(await ends({ args: [at("no-program")] })).toMatchObject({ exitCode: 126 });
-    expect(await ends({ args: ["true"], workdir: "/no/such" })).toMatchObject({ exitCode: 125 });
+    expect(await ends({ args: ["true"], workdir: "/no/such" })).toMatchObject({ exitCode: 126 });
     expect(await ends({ args: ["true"], user: "no-such-user" })).toMatchObject({
-      exitCode: 125,
+      exitCode: 126,
       why: expect.stringContaining("no-such-user") as string,
     });
     expect(await ends({ args: ["sh", "-c", "kill -9 $$"] })).toEqual({ exitCode: 137, why: null });

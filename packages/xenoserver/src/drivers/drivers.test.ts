@@ -142,8 +142,8 @@ it("tells the owner what does not hold guests here, however strong the sandbox i
 });
 
 it("names what holds guests in the market's order, groups all together", () => {
-  const holding = { ownUser: false, calls: true, rlimits: true, network: true, groups: true };
-  expect(holdsOf({ ...holding, ownUser: true })).toEqual(HOLDS);
+  const holding = { ownUser: false, calls: true, rlimits: true, network: true, groups: true, files: false };
+  expect(holdsOf({ ...holding, ownUser: true, files: true })).toEqual(HOLDS);
   expect(holdsOf({ ...holding, groups: false })).toEqual(["seccomp", "rlimits", "network-namespace"]);
   expect(holdsOf({ ...holding, calls: false, rlimits: false })).toEqual(["network-namespace", ...GROUP_HOLDS]);
 });

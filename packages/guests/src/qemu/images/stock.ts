@@ -143,6 +143,7 @@ export async function openStock(cache: string): Promise<Stock | null> {
   const entries: CpioEntry[] = [
     { path: "init", mode: MODE.program, data: await own("init.pl") },
     { path: "container.pl", mode: MODE.file, data: await own("container.pl") },
+    { path: "who.pl", mode: MODE.file, data: await own("who.pl") },
     { path: "shell.pl", mode: MODE.file, data: await own("shell.pl") },
     ...(await program("/bin/busybox", "bin/busybox", null)),
     ...(await program("/usr/bin/perl", "bin/perl", null)),

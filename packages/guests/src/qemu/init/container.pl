@@ -10,7 +10,7 @@
 # whole as far as it goes.
 my $new_pid = 0x20000000;
 my $new_others = 0x0e020000;    # mount, cgroup, UTS, IPC
-my $text_max = 4 << 20;
+defined &named or do((__FILE__ =~ m{^(.*/)} ? $1 : './') . 'who.pl') or die "who.pl: $@$!";
 my $input_max = 65536;
 my $ends_max = 16;
 my ($ro, $nosuid, $nodev, $noexec) = (1, 2, 4, 8);
@@ -39,43 +39,11 @@ sub furnish {
   mkdir '/cgroup/job';
 }
 
-# names in the image's own files, as container engines read them (OCI image spec, config.User)
-sub rows {
-  my ($file) = @_;
-  return unless -f $file && open(my $h, '<', $file);
-  read($h, my $text, $text_max);
-  return map { [split /:/] } split /\n/, $text;
-}
-
-sub named {
-  my ($spec) = @_;
-  my ($name, $group) = split /:/, ($spec eq '' ? '0' : $spec), 2;
-  $name = '0' if $name eq '';
-  my %who = (uid => $name =~ /^\d+$/ ? $name : '', gid => 0, home => '/', groups => '', problem => '');
-  my $known;
-  for (rows('/etc/passwd')) {
-    next unless $_->[0] eq $name || ($who{uid} ne '' && ($_->[2] // '') eq $who{uid});
-    ($known, @who{qw(uid gid home)}) = (@$_[0, 2, 3], $_->[5] // '/');
-    last;
-  }
-  my @groups = rows('/etc/group');
-  if (($group // '') ne '') {
-    my ($found) = grep { $_->[0] eq $group || ($_->[2] // '') eq $group } @groups;
-    $who{gid} = $found ? $found->[2] : $group;
-  }
-  elsif (defined $known) {
-    $who{groups} = join ' ', map { $_->[2] } grep { my $one = $_; ($one->[2] // '') =~ /^\d{1,10}$/ && grep { $_ eq $known } split /,/, $one->[3] // '' } @groups;
-  }
-  $who{problem} = "group $who{gid} is not in the image's /etc/group" unless $who{gid} =~ /^\d{1,10}$/;
-  $who{problem} = "user $name is not in the image's /etc/passwd" unless $who{uid} =~ /^\d{1,10}$/;
-  return %who;
-}
-
 # what the image says of a user, looked up where its links lead nowhere else
 sub user {
   my ($root, $spec) = @_;
   my $asked = open(my $said, '-|') // fail("no process can be made: $!");
-  if ($asked == 0) { chroot $root; chdir '/'; print STDOUT join "\0", named($spec); exit 0 }
+  if ($asked == 0) { chroot $root; chdir '/'; print STDOUT join "\0", named($spec, "the image's "); exit 0 }
   local $/;
   my %who = split /\0/, <$said> // '', -1;
   close $said;
@@ -183,9 +151,7 @@ sub become {
     chown $who->{uid}, $who->{gid}, $dir if $made;
   }
   chdir $dir or $say->("no directory $dir: $!", 126);
-  $) = join ' ', $who->{gid}, $who->{gid}, $who->{groups};
-  $( = $who->{gid}; $< = $who->{uid}; $> = $who->{uid};
-  $say->('the user cannot be taken', 126) if $> != $who->{uid};
+  $say->('the user cannot be taken', 126) unless taken(%$who);
   my $program = $args->[0];
   if ($program !~ m{/}) {
     my ($found) = grep { -f $_ && -x _ } map { ($_ eq '' ? '.' : $_) . "/$program" } split /:/, $env{PATH};

@@ -14,6 +14,7 @@
 #              ◀────── o bytes, e bytes              what it prints
 #              ◀────── x CODE, or f CODE WORDS       it has ended, or could not be started; the next R may come
 # Each is u32 length of what follows the letter, the letter, bytes.
+defined &named or do((__FILE__ =~ m{^(.*/)} ? $1 : './') . 'who.pl') or die "who.pl: $@$!";
 my ($root, $facts, @ports) = @ARGV;
 my ($page, $frame_max, $ahead_max, $ends_max) = (65536, 1 << 20, 1 << 19, 16);
 my ($NONBLOCK, $ASYNC, $GETFL, $SETFL, $SETOWN) = (04000, 020000, 3, 4, 8);
@@ -59,25 +60,16 @@ sub enter {
   chdir '/';
 }
 
-sub rows { my ($file) = @_; return -f $file ? map { [split /:/] } split /\n/, slurp($file) : () }
-
-# names in the guest's own files, as container engines read them (OCI image spec, config.User)
+# says why not, and `$say` ends it
 sub become {
-  my ($named, $env) = @_;
-  my ($user, $group) = split /:/, ($named eq '' ? '0' : $named);
-  my ($uid, $gid, $name, $home, $shell) = ($user =~ /^\d+$/ ? $user : undef, 0, $user, '/', '');
-  for (rows('/etc/passwd')) { if ($_->[0] eq $user || (defined $uid && $_->[2] eq $uid)) { ($name, $uid, $gid, $home, $shell) = @$_[0, 2, 3, 5, 6]; last } }
-  die "user $user is not in /etc/passwd\n" unless defined $uid && $uid =~ /^\d{1,10}$/;
-  my @more;
-  if (defined $group && $group ne '') { $gid = $group; for (rows('/etc/group')) { $gid = $_->[2] if $_->[0] eq $group } }
-  else { for (rows('/etc/group')) { push @more, $_->[2] if grep { $_ eq $name } split /,/, $_->[3] // '' } }
-  die "group $gid is not in /etc/group\n" unless $gid =~ /^\d{1,10}$/;
-  $env->{HOME} = $home unless exists $env->{HOME};
-  $env->{SHELL} = $shell if $shell ne '' && !exists $env->{SHELL};
+  my ($named, $env, $say) = @_;
+  my %who = named($named, '');
+  $say->(126, $who{problem}) if $who{problem};
+  $env->{HOME} = $who{home} unless exists $env->{HOME};
+  $env->{SHELL} = $who{shell} if $who{shell} ne '' && !exists $env->{SHELL};
   # it may open /dev/stdout, and its terminal
-  chown $uid, -1, $_ for *STDIN, *STDOUT, *STDERR;
-  $) = join ' ', $gid, $gid, @more; $( = $gid; $< = $uid; $> = $uid;
-  die "the user cannot be taken\n" if $> != $uid;
+  chown $who{uid}, -1, $_ for *STDIN, *STDOUT, *STDERR;
+  taken(%who) or $say->(126, 'the user cannot be taken');
 }
 
 # what the child that runs `$do` says when it cannot: CODE and words, through `$why`, which no program inherits
@@ -89,10 +81,10 @@ sub run {
   my %env = map { split /=/, $_, 2 } @{ $job{env} }, @{ $set->{env} };
   $env{PATH} = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' unless exists $env{PATH};
   $env{TERM} = 'xterm' if exists $set->{tty} && !exists $env{TERM};
-  eval { become($set->{user} // $job{user}, \%env) unless $set->{files}; 1 } or $say->(125, $@);
+  become($set->{user} // $job{user}, \%env, $say) unless $set->{files};
   my $dir = $set->{workdir} // $job{workdir};
   $dir = '/' if $dir eq '';
-  chdir $dir or $say->(125, "no directory $dir: $!");
+  chdir $dir or $say->(126, "no directory $dir: $!");
   if ($set->{files}) { close $why; files(); syscall(231, 0) }
   my @args = @{ $set->{arg} };
   @args = (grep { -x $_ } $env{SHELL} // '', '/bin/bash', '/bin/sh')[0] // '/bin/sh' if !@args;

@@ -14,7 +14,8 @@ import { SHELL_PORTS, shellDevice, shellPortName, shellSocket } from "./plan.ts"
 import { QmpError, connectSocket } from "./qmp.ts";
 import { boxPath } from "./vm.ts";
 
-const SHELL_FILE = path.join(import.meta.dirname, "../init/shell.pl");
+/** Handed over as one program: the second asks the first who a user is. */
+const SHELL_FILES = ["who.pl", "shell.pl"].map((name) => path.join(import.meta.dirname, "../init", name));
 /** Until the guest's shell says that nothing runs at its port. */
 const READY_MS = 30_000;
 /** Of one that an agent may have to start first. */
@@ -163,7 +164,8 @@ export class ShellPorts {
   /** One that runs already keeps its ports: the second ends by itself. */
   async #start(): Promise<void> {
     const names = this.#ports.map(({ index }) => shellPortName(index));
-    const wanted = { path: "perl", arg: ["-", "/", "-", ...names], "input-data": (await readFile(SHELL_FILE)).toString("base64") };
+    const program = Buffer.concat(await Promise.all(SHELL_FILES.map((file) => readFile(file))));
+    const wanted = { path: "perl", arg: ["-", "/", "-", ...names], "input-data": program.toString("base64") };
     await this.#agent.ask("guest-exec", wanted).catch((error: unknown) => {
       if (error instanceof QmpError && NOT_THERE.test(error.message)) throw new QmpError(`${NO_SHELL}: ${error.message}`);
       throw error;

@@ -12,7 +12,6 @@ import {
   letGuestRead,
   originalOf,
   pythonRuntime,
-  readGuestFile,
   runtimeFiles,
   type Guest,
   type Runtime,
@@ -28,7 +27,6 @@ import type { PreparedJob, WasmDriver } from "./wasm-job.ts";
 import { endingOf, monotonicMs } from "./worker-result.ts";
 
 const MIB = 1024 * 1024;
-const DIGEST = /^[0-9a-f]{64}$/;
 
 /** `atEnd` reads what the guest left, before that may go; where it fails, nothing else does. */
 function running(guest: Guest, atEnd: () => Promise<void> = () => Promise.resolve()): RunningGuest {
@@ -39,10 +37,7 @@ function running(guest: Guest, atEnd: () => Promise<void> = () => Promise.resolv
     ended: guest.ended.then(endingOf),
     onChange: (changed) => guest.onChange(changed),
     readStream: (stream, offset) => guest.read(stream, offset),
-    readOutput: (digest, offset, length) =>
-      DIGEST.test(digest)
-        ? readGuestFile(guest.folder, `${WORKER_FILES.out}/${digest}`, offset, length)
-        : Promise.resolve(new Uint8Array(0)),
+    readOutput: (digest, offset, length) => guest.readKept(digest, offset, length),
     stop: () => guest.stop(),
     pause: () => guest.signal("SIGSTOP"),
     resume: () => guest.signal("SIGCONT"),
@@ -116,6 +111,7 @@ const holdsIn = ({ beneath: { namespaces, calls, user }, limits }: Sandbox): Hol
     rlimits: calls === "",
     network: namespaces === "",
     groups: limits.kind !== "process",
+    files: calls === "",
   });
 
 interface WasmDriverOptions {

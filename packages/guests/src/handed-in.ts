@@ -1,0 +1,55 @@
+/**
+ * The daemon's side of what a worker hands in (worker/handing.ts): makes and opens the files before the worker runs, and reads what came.
+ * Who controls the inputs: every byte in them is the guest's, and may change as long as its process lives; where they lie is the daemon's.
+ */
+import { closeSync, constants, openSync } from "node:fs";
+import path from "node:path";
+import { readGuestFile, statGuestFile } from "./guest-files.ts";
+import { HANDED_IN, INDEX_BYTES_MAX, PROGRESS, parseIndex, type HandedIn, type Place } from "./worker/handing.ts";
+
+const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+const NO_BYTES = new Uint8Array(0);
+
+/** In the order of their descriptors; the caller closes them once the process has its own. */
+export function openHandIn(folder: string): number[] {
+  const opened: number[] = [];
+  try {
+    for (const name of HANDED_IN) opened.push(openSync(path.join(folder, name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600));
+    return opened;
+  } catch (error) {
+    for (const fd of opened) closeSync(fd);
+    throw error;
+  }
+}
+
+export interface Progress {
+  hasBegun: boolean;
+  isHandedIn: boolean;
+  /** When it last showed that it goes on; 0 before it ever did. */
+  shownAtMs: number;
+}
+
+export function progressOf(folder: string): Progress {
+  const stats = statGuestFile(folder, "progress" satisfies HandedIn);
+  const size = stats?.size ?? 0;
+  return { hasBegun: size >= PROGRESS.begun, isHandedIn: size >= PROGRESS.handedIn, shownAtMs: size > 0 ? (stats?.mtimeMs ?? 0) : 0 };
+}
+
+/** What a guest that has handed in kept, by digest. */
+export class Kept {
+  readonly #folder: string;
+  #index: Promise<Map<string, Place>> | null = null;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Empty where there is none of it, or nothing at the offset. Nothing is kept before all is. */
+  async read(digest: string, offset: number, length: number): Promise<Uint8Array> {
+    if (!progressOf(this.#folder).isHandedIn) return NO_BYTES;
+    this.#index ??= readGuestFile(this.#folder, "kept.index" satisfies HandedIn, 0, INDEX_BYTES_MAX).then(parseIndex);
+    const place = (await this.#index).get(digest);
+    if (place === undefined || offset >= place.size) return NO_BYTES;
+    return readGuestFile(this.#folder, "kept" satisfies HandedIn, place.at + offset, Math.min(length, place.size - offset));
+  }
+}
