@@ -45,6 +45,12 @@ const LAWFUL: Lawful[] = [
     "a hostile guest gets some seconds to do its worst; less of it is proved on a slow machine, and nothing false",
   ),
   aTimer("test/vm/kill.test.ts", 1, "a machine gets a second to end wrongly; less is proved on a slow machine, and nothing false"),
+  aTimer(
+    "test/vm/clocks.ts",
+    1,
+    "a machine stands still for so long, and its clocks must not have seen it; they are looked at until they are right",
+  ),
+  { rule: "a comparison with the time", file: "test/vm/clocks.ts", times: 1, why: "a guest's time of day beside this machine's" },
   {
     rule: "a guest's time in seconds",
     file: "test/vm/deterministic.test.ts",

@@ -6,7 +6,11 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { until, type TestMarket } from "../process/market.ts";
+import { isRight, still } from "./clocks.ts";
 import { cliHome, debianDisk, machines, qemus, run, vmMarket } from "./support.ts";
+
+/** How wrong a guest's time of day may be. */
+const CLOCK_MS = 1_000;
 
 machines("a Debian from its disk image", () => {
   let market: TestMarket;
@@ -118,6 +122,29 @@ machines("a Debian from its disk image", () => {
     expect((await ssh("cat /tmp/mark")).stdout).toBe("before\n");
     const stopped = await cli.xeno("lease", "stop", fork!);
     expect(stopped.stdout).toContain("customer-stop");
+  });
+
+  it("has the right time of day after a pause, in a fork and after a reboot", async () => {
+    const clockIsRight = (machine: string): Promise<void> =>
+      until(async () => {
+        const before = Date.now();
+        const { stdout } = await cli.xeno("exec", machine, "--", "date", "+%s%3N");
+        return isRight(Number(stdout), before, CLOCK_MS);
+      });
+    await clockIsRight(lease);
+    await cli.xeno("lease", "pause", lease);
+    await still();
+    await cli.xeno("lease", "resume", lease);
+    await clockIsRight(lease);
+    const forked = await cli.xeno("lease", "fork", lease, "1", "--json");
+    const { leases } = JSON.parse(forked.stdout) as { leases: string[] };
+    await clockIsRight(leases[0]!);
+    await cli.xeno("lease", "stop", leases[0]!);
+    await clockIsRight(lease); // it stood still while it was kept
+    await cli.xeno("exec", lease, "--", "sh", "-c", "touch /run/before");
+    await cli.xeno("lease", "reboot", lease);
+    await until(async () => (await cli.xeno("exec", lease, "--", "test", "!", "-e", "/run/before")).code === 0);
+    await clockIsRight(lease);
   });
 
   it("lives on when its daemon goes, and is found again", async () => {

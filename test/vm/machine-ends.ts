@@ -27,6 +27,9 @@ interface Meanwhile {
   /** Waits until it has said that much. */
   says(text: string): Promise<void>;
   stop(withinMs?: number): Promise<void>;
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  onStall(told: (why: string | null) => void): void;
   controls: GuestControls;
 }
 
@@ -56,13 +59,14 @@ export interface EndsBench {
 export const BUSYBOX =
   "mkdir -p bin etc tmp; cp /bin/busybox bin; for n in $(bin/busybox --list | grep -vx busybox); do ln -s busybox bin/$n; done; echo root:x:0:0::/root:/bin/sh > etc/passwd";
 
-export async function openEnds(): Promise<EndsBench> {
+/** `vmFolder`: where machines lie, in place of a folder of the bench's own. */
+export async function openEnds({ vmFolder, ...over }: { vmFolder?: string; fullDiskMsMax?: number } = {}): Promise<EndsBench> {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-ends-"));
   const state = await openQemuHost(path.join(folder, "cache"));
   if (!state.ok) throw new Error(state.why);
   const vms = await createVmDriver({
     host: state.host,
-    folder: path.join(folder, "vm"),
+    folder: vmFolder ?? path.join(folder, "vm"),
     egress: { ports: [], allow: [], bytesPerSecondMax: 1, gibPerMonth: 0 },
     ...{
       fetchImages: false,
@@ -74,6 +78,7 @@ export async function openEnds(): Promise<EndsBench> {
       customerSnapshotsHours: 1,
     },
     log: () => {},
+    ...over,
   });
   const blobs = path.join(folder, "blobs");
   await mkdir(blobs);
@@ -131,7 +136,9 @@ export async function openEnds(): Promise<EndsBench> {
       if (!controls) throw new Error("a machine can be asked for more than its output");
       const stdout = (): Promise<string> => textOf("stdout");
       const says = (text: string): Promise<void> => until(async () => (await stdout()).includes(text));
-      await wanted.meanwhile?.({ stdout, says, controls, stop: (withinMs = 0) => guest.stop(withinMs) });
+      const { pause, resume } = guest;
+      const onStall = (told: (why: string | null) => void): void => guest.onStall?.(told);
+      await wanted.meanwhile?.({ stdout, says, controls, pause, resume, onStall, stop: (withinMs = 0) => guest.stop(withinMs) });
       const ended = await guest.ended;
       const files: Record<string, string> = {};
       for (const entry of ended.kind === "result" ? ended.tree : [])

@@ -143,7 +143,7 @@ const ROWS = {
   "guest-panic": {
     ...byItself,
     ...{ cause: "job", blame: "customer", takes: "boots", pay: bothUsed, shell: "killed" },
-    says: "the guest's own system panicked",
+    says: "the guest's own system panicked, or hung",
   },
   "vm-crashed": {
     ...fromOutside,

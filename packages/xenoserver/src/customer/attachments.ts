@@ -31,6 +31,8 @@ export interface AttachmentsHost {
   state(): { state: "waiting" | "preparing" | "running" | "ended"; usedMs: number };
   /** Whether the customer may see what the guest wrote. */
   isShown(): boolean;
+  /** Why the guest stands still at this server's fault, in words; null where it does not. */
+  standsStill(): string | null;
   /** Begins to fetch the work's bytes; null where nothing is to be fetched any more; in words, what is wrong with it. */
   takeJob(header: WorkHeader, channel: Channel): Promise<Taken>;
   /** A transfer is over: null when every byte is here, else what is wrong with them. */
@@ -66,6 +68,7 @@ interface Attached {
 /** Of one lease: each may have a window of bytes under way. */
 const CHANNELS_MAX = 8;
 const WHY_MAX = 400;
+const STANDS_STILL = "stands-still";
 
 export class Attachments {
   readonly #host: AttachmentsHost;
@@ -107,8 +110,15 @@ export class Attachments {
       channel.onUsed(() => this.#host.progress());
       channel.onMessage((header, body) => this.#receive(attached, header, body).catch((error: unknown) => this.#failed(attached, error)));
       void channel.send({ t: "state", ...this.#host.state() });
+      const why = this.#host.standsStill();
+      if (why !== null) void channel.send({ t: "problem", code: STANDS_STILL, why });
     };
     respondChannel(pipe, channelKey, customerKey, lease, ready, memory);
+  }
+
+  /** What its customer should know of the guest, whoever is attached. */
+  say(why: string): void {
+    for (const { channel } of this.#attached) void channel.send({ t: "problem", code: STANDS_STILL, why });
   }
 
   sendState(): void {

@@ -79,6 +79,8 @@ export interface RunningGuest {
   readonly token: GuestToken;
   readonly ended: Promise<GuestEnding>;
   onChange(changed: () => void): void;
+  /** Called with why it stands still at its host's fault, and with null when it can go on, which is by `resume`. */
+  onStall?(told: (why: string | null) => void): void;
   /** Bytes of a stream from an offset on; empty when there are no more yet. */
   readStream(stream: "stdout" | "stderr", offset: number): Promise<Uint8Array>;
   readOutput(digest: string, offset: number, length: number): Promise<Uint8Array>;

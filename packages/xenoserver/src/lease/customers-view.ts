@@ -43,6 +43,7 @@ export function customersView(ctx: LeaseContext, { clock, intake, guestRun, hand
       return { state: shows === "waiting" && record.work ? "preparing" : shows, usedMs: clock.usedMs };
     },
     isShown: () => isShown(ctx),
+    standsStill: () => guestRun.standsStill,
     requests: {
       capabilities: driver.capabilities,
       guest() {

@@ -20,15 +20,16 @@ const RUNS_LONGER = 2;
 export class GuestRun {
   readonly #ctx: LeaseContext;
   readonly #clock: LeaseClock;
-  readonly #host: { began(): void; changed(): void };
+  readonly #host: { began(): void; changed(): void; stood(why: string): void };
+  #standsStill: string | null = null;
   #guest: RunningGuest | null = null;
   /** What is under way to make it. */
   #making: AbortController | null = null;
   /** Nobody hears this server, and nothing is made meanwhile. */
   #silence: PromiseWithResolvers<void> | null = null;
 
-  /** `changed`: it has written something. */
-  constructor(ctx: LeaseContext, clock: LeaseClock, host: { began(): void; changed(): void }) {
+  /** `changed`: it has written something. `stood`: it stands still, or goes on, in words for its customer. */
+  constructor(ctx: LeaseContext, clock: LeaseClock, host: { began(): void; changed(): void; stood(why: string): void }) {
     this.#ctx = ctx;
     this.#clock = clock;
     this.#host = host;
@@ -37,6 +38,11 @@ export class GuestRun {
   /** The one that runs, or whose output is still here. */
   get guest(): RunningGuest | null {
     return this.#guest;
+  }
+
+  /** Why it stands still at this server's fault, in words; null where it does not. */
+  get standsStill(): string | null {
+    return this.#standsStill;
   }
 
   get egressBytes(): number {
@@ -102,7 +108,7 @@ export class GuestRun {
       // stopped, closed or let go while it was made
       if (prepared === null) return;
       if (!this.#ctx.move({ t: "prepared" })) return await prepared.discard();
-      record.guest = { token: prepared.token, startedMonotonicMs: driver.monotonicMs(), pausedMs: 0 };
+      record.guest = { token: prepared.token, startedMonotonicMs: driver.monotonicMs(), pausedMs: 0, stands: null };
       await this.#ctx.save();
       await this.#follow(await prepared.begin());
     } catch (error) {
@@ -126,12 +132,21 @@ export class GuestRun {
     if (!this.#ctx.move({ t: "began", guest })) return this.#letGo(guest);
     this.#guest = guest;
     guest.onChange(() => this.#host.changed());
+    guest.onStall?.((why) => this.#ctx.apart(this.#stalled(why)));
     this.#host.began();
     this.#clock.limit();
     // what the lease was told while the guest was made
     const { stop } = this.#ctx.record;
     if (stop) await this.stop(stop);
     this.#ctx.apart(guest.ended.then((ending) => this.#ctx.finish(this.#endOf(ending))));
+  }
+
+  /** It stands still for lack of what this server owes it; with null it can go on. */
+  async #stalled(why: string | null): Promise<void> {
+    this.#standsStill = why;
+    this.#ctx.log(why === null ? "guest goes on: there is room on the disk" : "guest stands still: the disk is full");
+    this.#host.stood(why ?? "the server has room again: the machine goes on");
+    await (why === null ? this.#clock.goOn("no-room") : this.#clock.stand("no-room"));
   }
 
   /** It began too late: the daemon that comes next goes on with it, or nobody does. */

@@ -36,6 +36,18 @@ export interface SignedResult {
   stderrSize: number;
 }
 
+/** Why a guest stands still at nobody's cost: the broker does not hear this server; this server's disk is full. */
+export type Unbilled = "unheard" | "no-room";
+
+interface GuestRecord {
+  token: GuestToken;
+  startedMonotonicMs: number;
+  /** Of which nothing is billed, up to where it stands still now. */
+  pausedMs: number;
+  /** Absent in records of earlier versions. */
+  stands?: { sinceMonotonicMs: number; why: Unbilled[] } | null;
+}
+
 export interface LeaseRecord {
   lease: string;
   /** What gives the signers of its facts their roles. */
@@ -51,7 +63,7 @@ export interface LeaseRecord {
   /** Signed, and not yet receipted. */
   pendingClaim: SignedClaim | null;
   work: Work | null;
-  guest: { token: GuestToken; startedMonotonicMs: number; pausedMs: number } | null;
+  guest: GuestRecord | null;
   pausedByCustomer: boolean;
   /** Why the guest was told to stop, or is not begun. */
   stop: StopReason | null;

@@ -1,16 +1,15 @@
 /**
- * The time of one lease: how much was used, what it may run on, and when its guest stands still: while the broker is not heard, or at its
- * customer's word. Time in which nobody hears the server is not billed; a customer's pause is. Who controls the inputs: the broker
- * (silence), the customer (pause).
+ * The time of one lease: how much was used, what it may run on, and when its guest stands still: while the broker is not heard, while this
+ * server's disk is full, or at its customer's word. Only the last of these is billed. Who controls the inputs: the broker (silence), the
+ * owner (room on the disk), the customer (pause).
  */
-import type { StopReason } from "./journal.ts";
+import type { StopReason, Unbilled } from "./journal.ts";
 import type { LeaseContext } from "./lease-context.ts";
 
 export class LeaseClock {
   readonly #ctx: LeaseContext;
   /** The time that was bought is over. */
   readonly #over: (reason: StopReason) => void;
-  #silentSince: number | null = null;
   #cancelLimit: () => void = () => {};
 
   constructor(ctx: LeaseContext, over: (reason: StopReason) => void) {
@@ -19,31 +18,52 @@ export class LeaseClock {
   }
 
   get usedMs(): number {
-    return this.#ctx.record.result?.usedMs ?? this.usedAt(this.#silentSince ?? this.#ctx.driver.monotonicMs());
+    return this.#ctx.record.result?.usedMs ?? this.usedAt(this.#ctx.driver.monotonicMs());
   }
 
   usedAt(monotonicMs: number): number {
     const { guest } = this.#ctx.record;
-    return guest ? Math.max(0, Math.floor(monotonicMs - guest.startedMonotonicMs - guest.pausedMs)) : 0;
+    if (!guest) return 0;
+    const until = Math.min(monotonicMs, guest.stands?.sinceMonotonicMs ?? monotonicMs);
+    return Math.max(0, Math.floor(until - guest.startedMonotonicMs - guest.pausedMs));
   }
 
   /** Silence longer than the grace: the guest waits, so that nobody works for nothing and the slot is never used twice. */
   async silent(unheardMs: number): Promise<void> {
     const stage = this.#ctx.stage();
-    if (stage.is !== "running" || this.#silentSince !== null) return;
-    this.#silentSince = this.#ctx.driver.monotonicMs();
+    if (stage.is !== "running" || this.#standsFor("unheard")) return;
     this.#ctx.log("guest paused: the broker is not heard", { sinceMs: unheardMs });
-    await stage.guest.pause();
+    await Promise.all([this.stand("unheard"), stage.guest.pause()]);
   }
 
-  async heard(): Promise<void> {
+  heard(): Promise<void> {
+    return this.goOn("unheard");
+  }
+
+  #standsFor(why: Unbilled): boolean {
+    return this.#ctx.record.guest?.stands?.why.includes(why) ?? false;
+  }
+
+  /** From now on nothing is billed. Idempotent. */
+  async stand(why: Unbilled): Promise<void> {
+    const { guest } = this.#ctx.record;
+    if (!guest || this.#standsFor(why)) return;
+    const { sinceMonotonicMs, why: others } = guest.stands ?? { sinceMonotonicMs: this.#ctx.driver.monotonicMs(), why: [] };
+    guest.stands = { sinceMonotonicMs, why: [...others, why] };
+    await this.#ctx.save();
+  }
+
+  /** It runs again, and is billed, when the last reason to stand still is gone. */
+  async goOn(why: Unbilled): Promise<void> {
     const stage = this.#ctx.stage();
     const { guest, pausedByCustomer } = this.#ctx.record;
-    if (this.#silentSince === null || !guest || !("guest" in stage)) return;
-    guest.pausedMs += this.#ctx.driver.monotonicMs() - this.#silentSince;
-    this.#silentSince = null;
+    if (!guest?.stands || !this.#standsFor(why) || !("guest" in stage)) return;
+    const left = guest.stands.why.filter((each) => each !== why);
+    if (left.length === 0) guest.pausedMs += this.#ctx.driver.monotonicMs() - guest.stands.sinceMonotonicMs;
+    guest.stands = left.length === 0 ? null : { ...guest.stands, why: left };
+    // a daemon that is killed in between leaves a guest that runs and is not billed, rather than one that waits for ever
+    if (left.length === 0 && !pausedByCustomer) await stage.guest.resume();
     await this.#ctx.save();
-    if (!pausedByCustomer) await stage.guest.resume();
     this.limit();
   }
 
@@ -54,7 +74,7 @@ export class LeaseClock {
     if (stage.is !== "running" || record.pausedByCustomer === paused) return;
     record.pausedByCustomer = paused;
     await this.#ctx.save();
-    if (this.#silentSince !== null) return;
+    if (record.guest?.stands) return;
     await (paused ? stage.guest.pause() : stage.guest.resume());
   }
 
@@ -64,7 +84,7 @@ export class LeaseClock {
     if (!("guest" in this.#ctx.stage())) return;
     const { lease } = this.#ctx.facts;
     this.#cancelLimit = this.#ctx.world.timers.after(Math.max(1, lease.durationMsMax - this.usedMs + 2), () => {
-      if (this.#silentSince !== null || this.#ctx.record.result) return;
+      if (this.#ctx.record.guest?.stands || this.#ctx.record.result) return;
       const { durationMsMax, timeBound } = this.#ctx.facts.lease;
       if (this.usedMs < durationMsMax) this.limit();
       else this.#over(timeBound);

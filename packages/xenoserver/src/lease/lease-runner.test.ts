@@ -17,6 +17,10 @@ let slow: "making" | "prepare" | "begin" | null;
 let goOn: PromiseWithResolvers<void>;
 let arrived: boolean;
 let did: string[];
+/** As its driver says that the guest stands still, or can go on. */
+let stall: (why: string | null) => void;
+/** As QEMU does by itself. */
+let hostStops: () => Promise<void>;
 
 function slowly(driver: GuestDriver): GuestDriver {
   const wait = async (at: typeof slow): Promise<void> => {
@@ -34,7 +38,9 @@ function slowly(driver: GuestDriver): GuestDriver {
       guest.release();
     };
     const calls = { stop: told("stop"), kill: told("kill"), dispose: told("dispose"), pause: told("pause"), resume: told("resume") };
-    return { ...guest, ...calls, release };
+    const onStall = (told: typeof stall): void => void (stall = told);
+    hostStops = () => guest.pause();
+    return { ...guest, ...calls, release, onStall };
   };
   return {
     ...driver,
@@ -205,6 +211,77 @@ describe("a broker that is not heard", () => {
     await until(() => test.stage(lease) === "over");
     expect(handedIn("result")[0]?.lastClaim).toBe(market.lease(lease).lastClaim?.id);
     expect(market.lease(lease).end).toMatchObject({ reason: "completed" });
+  });
+});
+
+describe("a guest that stands still", () => {
+  const away = (): void => {
+    market.instead = ({ kind }) => (kind === "claim" ? { ok: false, code: "unavailable", facts: {} } : null);
+  };
+
+  it("goes on after a silence that this daemon did not see the beginning of, and pays for none of it", async () => {
+    const lease = await begin(fakeJob(["run", 60_000, 0, "x"]), { durationMsMax: 120_000 });
+    await until(() => test.stage(lease) === "running");
+    await until(() => market.lease(lease).lastClaim !== null);
+    away();
+    await until(() => did.includes("pause"));
+    await passing(50_000);
+    await test.restart();
+    await passing(50_000);
+    market.instead = () => null;
+    await until(() => test.stage(lease) === "over");
+    expect(market.lease(lease).end).toMatchObject({ reason: "completed" });
+    expect(market.lease(lease).end?.billableMs).toBeLessThan(60_200);
+  });
+
+  it("for want of room on this server's disk costs nothing, and its customer is told", async () => {
+    const lease = await begin(fakeJob(["run", 60_000, 0, "x"]), { durationMsMax: 120_000 });
+    const customer = new FakeCustomer(market, lease, null);
+    void customer.attach();
+    await until(() => test.stage(lease) === "running");
+    await passing(1_000);
+    await hostStops();
+    stall("the disk is full");
+    await passing(100_000);
+    expect(customer.heard).toContainEqual({ t: "problem", code: "stands-still", why: "the disk is full" });
+    const late = new FakeCustomer(market, lease, null);
+    void late.attach();
+    await until(() => late.heard.some(({ t }) => t === "problem"));
+    stall(null);
+    await until(() => did.includes("resume"));
+    await until(() => test.stage(lease) === "over");
+    expect(market.lease(lease).end).toMatchObject({ reason: "completed" });
+    expect(market.lease(lease).end?.billableMs).toBeLessThan(60_200);
+    expect(test.log.map(({ what }) => what)).toContain("guest stands still: the disk is full");
+  });
+
+  it("for two reasons goes on when both are gone, and is not billed in between", async () => {
+    const lease = await begin(fakeJob(["run", 60_000, 0, "x"]), { durationMsMax: 120_000 });
+    await until(() => test.stage(lease) === "running");
+    await until(() => market.lease(lease).lastClaim !== null);
+    await hostStops();
+    stall("the disk is full");
+    away();
+    await until(() => did.includes("pause"));
+    stall(null);
+    await passing(50_000);
+    expect(did).not.toContain("resume");
+    market.instead = () => null;
+    await until(() => test.stage(lease) === "over");
+    expect(market.lease(lease).end?.billableMs).toBeLessThan(60_200);
+  });
+
+  it("and is stopped meanwhile pays for what it ran alone", async () => {
+    const lease = await begin(fakeJob(["run", 60_000, 0, "x"]), { durationMsMax: 120_000 });
+    await until(() => test.stage(lease) === "running");
+    await passing(5_000);
+    await hostStops();
+    stall("the disk is full");
+    await passing(40_000);
+    customerStops(lease);
+    await until(() => test.stage(lease) === "over");
+    expect(market.lease(lease).end).toMatchObject({ reason: "customer-stop" });
+    expect(market.lease(lease).end?.billableMs).toBeLessThan(6_000);
   });
 });
 

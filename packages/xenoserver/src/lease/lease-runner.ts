@@ -73,6 +73,7 @@ export class LeaseRunner implements LeaseContext {
         this.#attachments.pump();
       },
       changed: () => this.#attachments.pump(),
+      stood: (why) => this.#attachments.say(why),
     });
     this.#claims = new Claims(this, {
       usedMs: () => this.usedMs,

@@ -7,6 +7,7 @@
 #            ◀──────  u32 length, settings (NUL-separated KEY=VALUE), u64 length, tar of the inputs
 #   "set\n", or "refused KIND WORDS\n"  ──────▶   nothing of the image has run yet: up to here the host believes what it is told
 #            ◀──────  G: the job begins, and with it whatever may be said here in its name
+#            ◀──────  C milliseconds, newline: the time of day, after it stood still
 #            ◀──────  T number: a signal for its first program; W rows columns: its terminal's size; X: the agent is wanted; Y: the shell is (shell.pl)
 #   token, exit code, pieces of a tar of what is handed back (u32 length each, 0 at the end), whether it is whole   ──────▶   until the host says K
 $ENV{PATH} = '/bin';
@@ -130,6 +131,7 @@ for (split /\0/, $settings) {
   my ($key, $value) = split /=/, $_, 2;
   if ($many{$key}) { push @{ $many{$key} }, $value } else { $job{$key} = $value }
 }
+sub set_clock { my ($ms) = @_; syscall(164, pack('qq', int($ms / 1000), 1000 * ($ms % 1000)), 0) }    # settimeofday
 # a guest that was resumed from a snapshot must not share random numbers, clock or name with its siblings
 sub renew {
   my ($entropy, $time) = @_;
@@ -138,7 +140,7 @@ sub renew {
     ioctl($random, 0x5207, 0);                                                                  # RNDRESEEDCRNG
     close $random;
   }
-  syscall(164, pack('qq', $time, 0), 0);    # settimeofday
+  set_clock(1000 * $time);
 }
 renew(pack('H*', $job{entropy}), $job{time});
 spew('/proc/sys/kernel/hostname', $job{hostname});
@@ -205,11 +207,12 @@ sh('chown', '-hR', "$who{uid}:$who{gid}", map { "/d/m$_" } @keep) if @keep && !$
 my %stdio = stdio('/r', \%job, \%who);
 
 my ($pid, $agent, $shell);
-# what the host says in one letter: S, and it goes on from a snapshot of its customer's; G, and the job begins; T, W, X, Y (above); else it asks for
+# what the host says in one letter: S, and it goes on from a snapshot of its customer's; G, and the job begins; C, T, W, X, Y (above); else it asks for
 # the answer, which comes at the end
 sub told {
   my ($letter) = @_;
   if ($letter eq 'S') { renew(get(64), unpack('Q>', get(8))) }
+  elsif ($letter eq 'C') { my ($digits, $next) = ('', ''); while (($next = get(1)) =~ /\d/ && length $digits < 15) { $digits .= $next } set_clock($digits) }
   elsif ($letter eq 'T') { my $signal = ord get(1); kill $signal, $pid if $pid }
   elsif ($letter eq 'W') { my ($rows, $columns) = unpack('nn', get(4)); resize($stdio{master}, $rows, $columns) if $stdio{master} }
   elsif ($letter eq 'X') { $agent = agent($pid, $stdio{entered}) if $pid && !$agent }
@@ -226,7 +229,7 @@ sub shell {
   exit 1;
 }
 put("set\n");
-do { } while told(get(1)) =~ /[TWXY]/;
+do { } while told(get(1)) =~ /[CTWXY]/;
 
 # the end of a child is read like everything else (signalfd(2)): it interrupts nothing, and a job that sends signals by the thousand is one event
 my $chld = pack('Q', 1 << 16);
@@ -295,7 +298,7 @@ while ($letter ne 'K') {
     $whole = close $tar;
   }
   put(pack('NC', 0, $whole ? 1 : 0));
-  do { $letter = told(get(1)) } while $letter =~ /[TWXY]/;
+  do { $letter = told(get(1)) } while $letter =~ /[CTWXY]/;
 }
 sh('poweroff', '-f');
 sleep 60;

@@ -131,6 +131,7 @@ export class Machine {
   /** A machine that dies of its first instructions has begun: how it ended says why. */
   async #cont(vm: Vm): Promise<void> {
     await vm.begin().catch(async (error: unknown) => {
+      if (vm.isGone) return void (await vm.ended);
       const ended = await Promise.race([vm.ended, new Promise<null>((resolve) => setTimeout(() => resolve(null), END_MS))]);
       if (!ended) throw error;
     });
@@ -276,6 +277,11 @@ export class Machine {
     if (await ended(this.ended, Math.min(stopGraceMs, withinMs / 2))) return true;
     port.signal(SIGKILL);
     return ended(this.ended, deadline - Date.now());
+  }
+
+  /** The time of day of an image's guest, which stood still: what else runs in it measures time by clocks that stood still with it. */
+  setClock(): void {
+    this.#port?.setClock();
   }
 
   /** The terminal of an image's program. */

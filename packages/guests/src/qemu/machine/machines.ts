@@ -22,10 +22,17 @@ import type { SnapshotSource } from "../snapshots/snapshot.ts";
 import type { Template, Templates } from "../snapshots/templates.ts";
 import { NotStarted, Vm, followVm, killVm, launchVm, makeVmFolder, removeVm, type LaunchInput, type VmHandle } from "./vm.ts";
 
+/** What a machine was to start from may be dropped meanwhile, or its keeper be ended. */
+class TemplateFailed extends Error {
+  override name = "TemplateFailed";
+}
+
 interface MachinesOptions extends LayoutOptions {
   /** For the machines of leases. */
   folder: string;
   templates: Templates | null;
+  /** For tests: how long the host's disk may be full before a machine ends for it. */
+  fullDiskMsMax?: number;
 }
 
 /** What of a machine is the customer's own: without it, the same machine must start. */
@@ -89,7 +96,7 @@ async function startOf({ plan: laid, files, oci }: Laid, { template, from }: Ear
   };
 }
 
-interface Place extends Pick<Earlier, "template"> {
+interface Place extends Pick<Earlier, "template">, Pick<MachinesOptions, "fullDiskMsMax"> {
   folder: string;
   cgroup: Cgroup | null;
   host: QemuHost;
@@ -98,7 +105,7 @@ interface Place extends Pick<Earlier, "template"> {
 function launchOf(
   { name, spec, deterministic }: MachineJob,
   { plan, files }: Start,
-  { folder, cgroup, host, template }: Place,
+  { folder, cgroup, host, template, fullDiskMsMax }: Place,
 ): LaunchInput {
   const { diskMib, outputMibMax } = spec;
   return {
@@ -108,6 +115,7 @@ function launchOf(
     outlives: true,
     fileMibMax: Math.max(diskMib + 64 + Math.ceil(diskMib / 64), outputMibMax + 16, deterministic ? spec.memoryMib : 0),
     ...(template ? { descriptor: template.memoryFile } : {}),
+    ...(fullDiskMsMax === undefined ? {} : { fullDiskMsMax }),
   };
 }
 
@@ -145,6 +153,11 @@ export class Machines {
     this.options = options;
   }
 
+  get #fullDisk(): Pick<MachinesOptions, "fullDiskMsMax"> {
+    const { fullDiskMsMax } = this.options;
+    return fullDiskMsMax === undefined ? {} : { fullDiskMsMax };
+  }
+
   /** Lets go of machines that no lease uses. */
   async open(inUse: readonly string[]): Promise<void> {
     const { folder } = this.options;
@@ -160,26 +173,42 @@ export class Machines {
    * that is at fault.
    */
   async prepare(ordered: MachineJob): Promise<Machine> {
-    const { host, folder: all, templates } = this.options;
+    const { host } = this.options;
     const job = ordered.from
       ? { ...ordered, spec: { ...ordered.from.spec, outputMibMax: ordered.spec.outputMibMax, egress: ordered.spec.egress } }
       : ordered;
-    const { name, from } = job;
     refuseWhatCannotBe(job, host);
+    try {
+      return await this.#made(job, true);
+    } catch (error) {
+      if (!(error instanceof TemplateFailed)) throw error;
+      return await this.#made(job, false);
+    }
+  }
+
+  /** Throws TemplateFailed where it was to start from a booted guest, and did not for no reason of the customer's. */
+  async #made(job: MachineJob, mayUseTemplate: boolean): Promise<Machine> {
+    const { host, folder: all, templates } = this.options;
+    const { name, from } = job;
     const folder = path.join(all, name.slice(0, 24));
     await rm(folder, { recursive: true, force: true });
     await makeVmFolder(folder);
     let cgroup: Cgroup | null = null;
     let vm: Vm | null = null;
+    let template: Template | null = null;
     const { signal } = job;
     const callOff = (): void => void vm?.kill().catch(() => {}); // what waits for it sees it end
     signal?.addEventListener("abort", callOff);
     try {
       const laid = await layOut(this.options, job, folder);
-      const template = laid.oci && !from && templates ? await templates.find(laid.templateKey) : null;
+      template = mayUseTemplate && laid.oci && !from && templates ? await templates.find(laid.templateKey) : null;
       cgroup = await host.limits.create(name.slice(0, 24), shareOf(job));
       const start = await startOf(laid, { template, from }, folder, host);
-      vm = await launched(launchOf(job, start, { folder, cgroup, host, template }), start.plan, template === null && from === null);
+      vm = await launched(
+        launchOf(job, start, { folder, cgroup, host, template, ...this.#fullDisk }),
+        start.plan,
+        template === null && from === null,
+      );
       signal?.throwIfAborted();
       if (template) await template.restore(vm);
       if (from) await loadState(vm, from.state);
@@ -196,7 +225,8 @@ export class Machines {
       await vm?.quit();
       if (cgroup) await removeCgroup(cgroup);
       await rm(folder, { recursive: true, force: true });
-      throw error;
+      if (template === null || error instanceof Refusal || signal?.aborted) throw error;
+      throw new TemplateFailed("the machine did not start from a booted guest", { cause: error });
     } finally {
       signal?.removeEventListener("abort", callOff);
     }
@@ -238,6 +268,7 @@ export class Machines {
     const handle: VmHandle = {
       ...{ folder: token.folder, id: { pid: token.pid, startTicks: token.startTicks }, uid: token.uid, outputMibMax: token.outputMibMax },
       cgroup: cgroupOf(token),
+      ...this.#fullDisk,
     };
     const vm = await followVm(handle).catch(() => null);
     if (!vm) await killVm(handle); // one that lives and does not answer is of no use to anybody

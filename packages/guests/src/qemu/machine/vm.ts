@@ -16,16 +16,22 @@ import { isAlive, isProcessId, spawned, startTicksOf, type ProcessId } from "../
 import { codeOf, messageOf } from "../../thrown.ts";
 import { boxed, uidOf, type Box } from "./box.ts";
 import { isCgroup, removeCgroup, wasOutOfMemory, type Cgroup } from "../../cgroup.ts";
+import { FullDisk } from "./full-disk.ts";
+import { panicLine } from "./panic-line.ts";
 import { VM_FILES } from "./plan.ts";
 import { QmpError, openQmp, type JsonLines, type QmpEvent } from "./qmp.ts";
 
 export type VmEnd =
   /** By the guest; `isReset`: it wanted to start again. */
   | { kind: "shutdown"; isReset: boolean }
-  | { kind: "panic" }
+  | { kind: "panic"; detail: string }
+  /** The watchdog that the guest had armed was not fed. */
+  | { kind: "hang" }
   | { kind: "output-limit"; detail: string }
   | { kind: "stopped" }
   | { kind: "memory-limit" }
+  /** The host's disk was full for too long. */
+  | { kind: "no-room" }
   /** QEMU ended, and nobody can tell whether for the guest or for the host. */
   | { kind: "crashed"; detail: string };
 
@@ -55,6 +61,8 @@ export interface VmHandle {
   uid: number;
   cgroup: Cgroup | null;
   outputMibMax: number;
+  /** For tests: how long its host's disk may be full. */
+  fullDiskMsMax?: number;
 }
 
 export const boxFolder = (folder: string): string => path.join(folder, "box");
@@ -89,10 +97,11 @@ export interface LaunchInput extends Omit<Box, "folder" | "uid"> {
   name: string;
   args: readonly string[];
   outputMibMax: number;
+  fullDiskMsMax?: number;
 }
 
 /** Starts QEMU, stopped before the guest's first instruction. Throws NotStarted when it does not come up; nothing is left running then. */
-export async function launchVm({ folder, name, args, outputMibMax, ...box }: LaunchInput): Promise<Vm> {
+export async function launchVm({ folder, name, args, outputMibMax, fullDiskMsMax, ...box }: LaunchInput): Promise<Vm> {
   const uid = uidOf(name);
   const inner = boxFolder(folder);
   await giveToBox(inner, uid);
@@ -110,7 +119,7 @@ export async function launchVm({ folder, name, args, outputMibMax, ...box }: Lau
   const id = { pid, startTicks: (await startTicksOf(pid)) ?? "gone" };
   await writeFile(path.join(folder, PROCESS), JSON.stringify({ id, cgroup: box.cgroup } satisfies Left), { mode: 0o600 });
   try {
-    return await followVm({ folder, id, uid, cgroup: box.cgroup, outputMibMax });
+    return await followVm({ folder, id, uid, cgroup: box.cgroup, outputMibMax, ...(fullDiskMsMax === undefined ? {} : { fullDiskMsMax }) });
   } catch (cause) {
     await killGroup(id);
     const lines = (await logEnd(folder)).split("\n");
@@ -162,6 +171,15 @@ export async function followVm(handle: VmHandle): Promise<Vm> {
   return vm;
 }
 
+/** What a machine that stands still by itself has come to, by QEMU's names (qapi/run-state.json). */
+const STOOD: Readonly<Record<string, VmEnd>> = {
+  shutdown: { kind: "shutdown", isReset: false },
+  watchdog: { kind: "hang" },
+  "internal-error": { kind: "crashed", detail: "QEMU cannot go on with what the guest did" },
+};
+/** Of the console, where a panic is said. */
+const PANIC_BYTES = 16 * 1024;
+
 export class Vm {
   readonly folder: string;
   readonly handle: VmHandle;
@@ -170,6 +188,7 @@ export class Vm {
   #over = false;
   #stopping = false;
   readonly #qmp: JsonLines;
+  readonly #disk: FullDisk;
   #changed: () => void = () => {};
   #portClosed: (device: string) => void = () => {};
   readonly #timer: NodeJS.Timeout;
@@ -179,6 +198,7 @@ export class Vm {
     this.handle = handle;
     this.folder = handle.folder;
     this.#qmp = qmp;
+    this.#disk = new FullDisk(boxFolder(handle.folder), handle.fullDiskMsMax);
     this.ended = new Promise((resolve) => (this.#finish = resolve));
     qmp.onEvent = (event) => this.#event(event);
     void qmp.closed.then(() => this.#gone());
@@ -191,13 +211,39 @@ export class Vm {
     return this.handle.uid;
   }
 
-  /** What happened while nobody listened. */
-  async lookAround(): Promise<void> {
+  /** Nothing can be asked of QEMU any more; `ended` says why. */
+  get isGone(): boolean {
+    return this.#qmp.isOver;
+  }
+
+  async #status(): Promise<string> {
     const answer = await this.#qmp.execute("query-status");
-    if (!isRecord(answer)) throw new QmpError("QEMU does not say how the machine is");
-    const { status } = answer;
-    if (status === "shutdown") this.#end({ kind: "shutdown", isReset: false });
-    if (status === "guest-panicked") this.#end({ kind: "panic" });
+    if (!isRecord(answer) || typeof answer["status"] !== "string") throw new QmpError("QEMU does not say how the machine is");
+    return answer["status"];
+  }
+
+  /** What happened while nobody listened, and what QEMU has no event of its own for. */
+  async lookAround(): Promise<void> {
+    const status = await this.#status();
+    if (this.#over) return;
+    const end = Object.hasOwn(STOOD, status) ? STOOD[status] : undefined;
+    if (end) this.#end(end);
+    if (status === "guest-panicked") await this.#panicked();
+    if (status === "io-error") this.#disk.met();
+  }
+
+  async isRunning(): Promise<boolean> {
+    return (await this.#status()) === "running";
+  }
+
+  /** Called with why the machine stands still at its host's fault, and with null when it can go on (`begin`). */
+  onStall(told: (why: string | null) => void): void {
+    this.#disk.onChange(told);
+  }
+
+  async #panicked(): Promise<void> {
+    const said = await this.read("console", Math.max(0, this.size("console") - PANIC_BYTES)).catch(() => new Uint8Array(0));
+    this.#end({ kind: "panic", detail: panicLine(Buffer.from(said).toString("latin1")) });
   }
 
   /** Called whenever the guest closes one of its ports, with the device's name (plan.ts). */
@@ -217,7 +263,9 @@ export class Vm {
   #event(event: QmpEvent): void {
     if (event.event === "SHUTDOWN")
       this.#end(this.#stopping ? { kind: "stopped" } : { kind: "shutdown", isReset: event.data["reason"] === "guest-reset" });
-    if (event.event === "GUEST_PANICKED") this.#end({ kind: "panic" });
+    if (event.event === "GUEST_PANICKED") void this.#panicked();
+    if (event.event === "WATCHDOG" && event.data["action"] === "pause") this.#end({ kind: "hang" });
+    if (event.event === "STOP" && !this.#over) void this.lookAround().catch(() => {}); // it is gone then
     if (event.event === "VSERPORT_CHANGE" && event.data["open"] === false) this.#portClosed(String(event.data["id"]));
     this.#changed();
   }
@@ -231,6 +279,7 @@ export class Vm {
   async #poll(): Promise<void> {
     if (this.#over) return;
     this.#changed();
+    if (this.#disk.look()) return this.#end({ kind: "no-room" });
     if (!this.#saysTooMuch()) return;
     await this.pause().catch(() => {});
     this.#end({ kind: "output-limit", detail: "" });

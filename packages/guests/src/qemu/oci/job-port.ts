@@ -35,7 +35,7 @@ function settings(job: OciJob, token: string): Buffer {
     ["token", token],
     ["entropy", randomBytes(64).toString("hex")],
     ["machine", randomBytes(16).toString("hex")],
-    ["time", String(Math.floor(Date.now() / 1_000))],
+    ["time", (Date.now() / 1_000).toFixed(3)],
     ["hostname", job.hostname],
     ["workdir", job.workdir],
     ["user", job.user],
@@ -116,6 +116,12 @@ export class JobPort {
     const time = Buffer.alloc(8);
     time.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 1_000)));
     this.#socket.write(Buffer.concat([Buffer.from("S"), randomBytes(64), time]));
+    this.setClock();
+  }
+
+  /** The time of day, to the millisecond: in digits, of which an init of an earlier version takes none for a letter. */
+  setClock(): void {
+    this.#say(Buffer.from(`C${Date.now()}\n`));
   }
 
   /** To the job's first program. */

@@ -19,11 +19,15 @@ export interface SnapshotSource {
   ociToken: string;
 }
 
-/** The guest stands still meanwhile and goes on afterwards, also when it fails. `base` is what lies under its disk. */
+/**
+ * A guest that runs stands still meanwhile and goes on afterwards, also when it fails; one that stands still stays so. `base` is what lies
+ * under its disk.
+ */
 export async function takeSnapshot(vm: Vm, folder: string, base: Base | null): Promise<void> {
   const part = `${folder}.part`;
   await rm(part, { recursive: true, force: true });
   await mkdir(part, { recursive: true, mode: 0o700 });
+  const ran = await vm.isRunning();
   await vm.pause();
   try {
     await wholeMemory(vm);
@@ -37,6 +41,6 @@ export async function takeSnapshot(vm: Vm, folder: string, base: Base | null): P
     await rename(part, folder);
   } finally {
     await rm(part, { recursive: true, force: true });
-    await vm.begin();
+    if (ran) await vm.begin();
   }
 }

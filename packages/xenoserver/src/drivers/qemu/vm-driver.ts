@@ -64,6 +64,8 @@ export interface VmDriverOptions {
   customerSnapshotsGib: number;
   customerSnapshotsHours: number;
   log(what: string, facts: Record<string, unknown>): void;
+  /** For tests: how long this machine's disk may be full before guests end for it. */
+  fullDiskMsMax?: number;
   /** For tests: names and connections beyond the gate. */
   network?: { resolve(name: string): Promise<string[]>; dial(address: string, port: number): import("node:net").Socket };
 }
@@ -94,6 +96,7 @@ async function openParts({ host, folder, egress, log, ...options }: VmDriverOpti
   const machines = new Machines({
     ...{ host, folder: path.join(folder, "machines"), cache, templates },
     ...{ diskIopsMax: options.diskIops, diskBytesPerSecondMax: DISK_BYTES_PER_SECOND_MAX },
+    ...(options.fullDiskMsMax === undefined ? {} : { fullDiskMsMax: options.fullDiskMsMax }),
   });
   await machines.open(options.inUse);
   const isPublic = publicAddresses(parseRanges(egress.allow));

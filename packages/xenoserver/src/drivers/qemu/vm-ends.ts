@@ -12,11 +12,12 @@ const NANOSECONDS_PER_SECOND = 1_000_000_000n;
 const FUEL_PER_INSTRUCTION = (FUEL_PER_GUEST_SECOND * NANOSECONDS_PER_INSTRUCTION) / NANOSECONDS_PER_SECOND;
 
 type Result = Extract<GuestEnding, { kind: "result" }>;
-type Simple = Exclude<MachineEnd["kind"], "job" | "deterministic" | "host">;
+type Simple = Exclude<MachineEnd["kind"], "job" | "deterministic" | "host" | "no-room">;
 
 const ENDED: Record<Simple, Pick<Result, "reason" | "exitCode" | "detail">> = {
   shutdown: { reason: "completed", exitCode: 0, detail: "" },
   panic: { reason: "guest-panic", exitCode: null, detail: "" },
+  hang: { reason: "guest-panic", exitCode: null, detail: "the guest hung: it did not feed the watchdog that it had armed" },
   "output-limit": { reason: "output-limit", exitCode: null, detail: "" },
   stopped: { reason: "stopped", exitCode: null, detail: "" },
   "memory-limit": {
@@ -32,6 +33,8 @@ export function endingOf(end: MachineEnd, fuelMax: bigint, endedMonotonicMs: num
   switch (end.kind) {
     case "host":
       return { kind: "host-failure", detail: end.detail, endedMonotonicMs };
+    case "no-room":
+      return { kind: "host-failure", detail: "the disk of this server was full, and nobody made room", endedMonotonicMs };
     case "job":
       return {
         ...{ kind: "result", ...none, exitCode: end.exitCode, tree: end.tree, detail: end.detail },

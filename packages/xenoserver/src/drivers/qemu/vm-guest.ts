@@ -36,6 +36,12 @@ function inputOf(control: Control, { terminal }: VmProcess): GuestInput {
   };
 }
 
+/** After a machine stood still. Nobody waits for it: where nothing in the guest listens, its own clock service may find out. */
+function setClock(machine: Machine, control: Control | null): void {
+  if (machine.token.kind === "oci") machine.setClock();
+  if (machine.token.kind === "other") void control?.setClock().catch(() => {});
+}
+
 function controlsOf(machine: Machine, control: Control, job: VmJob, { blobs, kept }: Shared): GuestControls {
   const held = processOf(job.spec.vm);
   return {
@@ -54,7 +60,9 @@ function controlsOf(machine: Machine, control: Control, job: VmJob, { blobs, kep
     },
     async snapshot() {
       const { customer, spec, lease } = job;
-      return kept.take(machine, { customer, spec, lease, blobs: await blobs.of(job) });
+      const taken = await kept.take(machine, { customer, spec, lease, blobs: await blobs.of(job) });
+      setClock(machine, control);
+      return taken;
     },
   };
 }
@@ -62,11 +70,13 @@ function controlsOf(machine: Machine, control: Control, job: VmJob, { blobs, kep
 /** Output of a machine, and how it is held: what does not ask who it is for. */
 function handlesOf(
   machine: Machine,
-): Pick<RunningGuest, "onChange" | "readStream" | "readOutput" | "stop" | "pause" | "resume" | "dispose"> {
+  control: Control | null,
+): Pick<RunningGuest, "onChange" | "onStall" | "readStream" | "readOutput" | "stop" | "pause" | "resume" | "dispose"> {
   const { vm, token } = machine;
   const merged = token.kind === "other";
   return {
     onChange: (changed) => vm?.onChange(changed),
+    onStall: (told) => vm?.onStall(told),
     readStream: (stream, offset) =>
       machine.read(merged ? "console" : stream, merged && stream === "stderr" ? Number.MAX_SAFE_INTEGER : offset),
     readOutput: (digest, offset, length) =>
@@ -79,6 +89,7 @@ function handlesOf(
     async resume() {
       if (!vm) throw new Error("the machine has ended");
       await vm.begin();
+      setClock(machine, control);
     },
     dispose: () => machine.dispose(),
   };
@@ -92,6 +103,7 @@ export async function runningGuest(machine: Machine, job: VmJob, gate: Gate | nu
     ? new Control(vm, { hasNetwork: job.spec.network, wakeShell: machine.token.kind === "oci" ? () => machine.wakeShell() : null })
     : null;
   if (gate && control) await gate.start(control.namespace);
+  if (job.spec.vm.kind === "snapshot") setClock(machine, control); // answered when it runs
   let killed = false;
   const ended = machine.ended.then(async (end): Promise<GuestEnding> => {
     await gates.shut(gate);
@@ -101,7 +113,7 @@ export async function runningGuest(machine: Machine, job: VmJob, gate: Gate | nu
       : endingOf(end, job.fuelMax, monotonicMs());
   });
   return {
-    ...handlesOf(machine),
+    ...handlesOf(machine, control),
     token: machine.token,
     ended,
     async kill() {
