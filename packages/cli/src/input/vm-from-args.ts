@@ -7,6 +7,7 @@ import { access, open, readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import {
   IMAGE_HEADER_BYTES,
+  SCREEN_LABEL,
   checkDiskImage,
   diskImageProblem,
   imageSizeProblem,
@@ -15,6 +16,7 @@ import {
   kernelProblem,
   kernelSizeProblem,
   mibOf,
+  screenMibOf,
   seedProblem,
   type Egress,
   type ImageFormat,
@@ -60,6 +62,7 @@ export interface VmOptions extends ProcessOptions {
   uefi?: boolean;
   windows?: boolean;
   tpm?: boolean;
+  screen?: boolean;
   hostname?: string;
   user?: string;
   sshKey?: string;
@@ -89,6 +92,8 @@ export interface ParsedVm {
   says: string[];
   resources: Wanted["resources"];
   ordered: Pick<Wanted, "driver" | "accel" | "egress" | "egressMibMax">;
+  /** What a server must be able to do for it. */
+  conditions: Wanted["conditions"];
   shared: SharedFolder[];
   /** What it prints is its console, not the output of a program. */
   showsConsole: boolean;
@@ -359,6 +364,7 @@ export async function parseVm(file: string | undefined, args: string[], options:
     vcpu,
     memoryMib,
     diskMib,
+    ...(windows || options.screen === true ? { screen: true as const } : {}),
     outputMibMax: parseSizeMib(shared.maxOutput, "--max-output"),
     network: options.network === true || egress !== "none" || options.sshKey !== undefined,
     egress,
@@ -374,8 +380,9 @@ export async function parseVm(file: string | undefined, args: string[], options:
   return {
     says,
     shared: folders,
-    resources: { vcpu, memoryMib: memoryMib + VM_OVERHEAD_MIB[options.accel], diskMib },
+    resources: { vcpu, memoryMib: memoryMib + VM_OVERHEAD_MIB[options.accel] + screenMibOf(machine), diskMib },
     ordered: { driver: VM_DRIVER, accel: options.accel, egress, egressMibMax },
+    conditions: machine.screen === true ? [{ key: `label.${SCREEN_LABEL.name}`, op: "=", value: SCREEN_LABEL.value }] : [],
     showsConsole: boot.kind !== "oci",
     build,
   };

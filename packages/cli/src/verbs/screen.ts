@@ -1,0 +1,53 @@
+/** `xeno screen`: a machine's screen for VNC viewers of this machine, or one picture of it. */
+import { writeFile } from "node:fs/promises";
+import { newPassword, openScreenPort, takePicture } from "@xenoservers/sdk";
+import type { ScreenInput } from "../input/verbs/machine.ts";
+import { hold, type Held } from "../machine/hold.ts";
+import { startViewer } from "../machine/viewer.ts";
+import { print, say } from "../output/terminal.ts";
+import { UserError, shortId } from "../output/ui.ts";
+
+export async function screen({ lease, port, noViewer, screenshot }: ScreenInput): Promise<void> {
+  const held = await hold(lease, null);
+  try {
+    await (screenshot === null ? show(held, port ?? 0, noViewer) : save(held, screenshot));
+  } finally {
+    held.close();
+  }
+}
+
+async function save({ session }: Held, file: string): Promise<void> {
+  const { width, height, png } = await takePicture(session.machine).catch((error: Error) => {
+    throw new UserError(error.message);
+  });
+  await writeFile(file, png, { mode: 0o600 });
+  say(`${file}: ${width}x${height}`);
+}
+
+async function show({ session, bound }: Held, wanted: number, noViewer: boolean): Promise<void> {
+  const password = newPassword();
+  const told = new Set<string>(); // whoever is on this machine could make it say the same for ever
+  const onProblem = (why: string): void => {
+    if (!told.has(why) && told.size < 8) say(why);
+    told.add(why);
+  };
+  const { port, close } = await openScreenPort(session.machine, { password, port: wanted, onProblem }).catch((error: Error) => {
+    throw new UserError(`port ${wanted} cannot be used: ${error.message}`);
+  });
+  const viewer = noViewer ? null : await startViewer(port, password);
+  print(`vnc://127.0.0.1:${port}`);
+  if (viewer === null || viewer.asks) say(`password ${password}`);
+  say(`${viewer === null ? "viewers there see" : `${viewer.name} shows`} the screen of ${shortId(bound.po.id)}; end with Ctrl-C`);
+  const ended = session.settled().then(
+    ({ end }) => void say(`the lease has ended: ${end?.reason ?? "unknown"}`),
+    (error: Error) => void say(error.message),
+  );
+  const code = await Promise.race([
+    ended.then(() => 0),
+    new Promise<number>((resolve) => process.once("SIGINT", () => resolve(0))),
+    ...(viewer === null ? [] : [viewer.ended]),
+  ]);
+  close();
+  await viewer?.close();
+  process.exitCode = code;
+}
