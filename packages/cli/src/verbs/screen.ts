@@ -24,6 +24,12 @@ async function save({ session }: Held, file: string): Promise<void> {
   say(`${file}: ${width}x${height}`);
 }
 
+/** A viewer that nobody closed says itself what is wrong. */
+function endOf(name: string, code: number): number {
+  if (code !== 0) say(`${name} ended with code ${code}; --no-viewer starts none, for a viewer of yours`);
+  return code;
+}
+
 async function show({ session, bound }: Held, wanted: number, noViewer: boolean): Promise<void> {
   const password = newPassword();
   const told = new Set<string>(); // whoever is on this machine could make it say the same for ever
@@ -45,7 +51,7 @@ async function show({ session, bound }: Held, wanted: number, noViewer: boolean)
   const code = await Promise.race([
     ended.then(() => 0),
     new Promise<number>((resolve) => process.once("SIGINT", () => resolve(0))),
-    ...(viewer === null ? [] : [viewer.ended]),
+    ...(viewer === null ? [] : [viewer.ended.then((failed) => endOf(viewer.name, failed))]),
   ]);
   close();
   await viewer?.close();
