@@ -140,11 +140,11 @@ machines("a machine's screen", () => {
     const lease = await rent("--vm", await disk(market.folder, "flood", FLOOD), "--format", "raw", "--screen");
     const port = await show(lease);
     const picture = path.join(market.folder, "flood.png");
-    const isFlooded = async (): Promise<boolean> => {
-      expect(await cli.xeno("screen", lease, "--screenshot", picture)).toMatchObject({ code: 0 });
+    const isFlooded = async (of = lease): Promise<boolean> => {
+      expect(await cli.xeno("screen", of, "--screenshot", picture)).toMatchObject({ code: 0 });
       return (await readFile(picture)).readUInt32BE(16) !== 720;
     };
-    await until(isFlooded);
+    await until(() => isFlooded());
     const idle = await viewer(port);
     const size = await idle.begin();
     idle.socket.pause();
@@ -162,12 +162,16 @@ machines("a machine's screen", () => {
       hostile.socket.end();
       await hostile.ended();
     }
-    await until(isFlooded);
+    await until(() => isFlooded());
     const [pid] = await qemus(market.folder);
     const kib = Number((await run("ps", ["-o", "rss=", "--ppid", String(pid)])).stdout.trim());
     // the guest's 128 MiB, QEMU's own and the screen's: what was ordered
     expect(kib).toBeGreaterThan(1_024);
     expect(kib / 1_024).toBeLessThan(128 + 192 + 64);
+    // a fork has a screen of its own, with viewers of its own
+    const fork = await cli.xeno("lease", "fork", lease, "1");
+    expect(fork).toMatchObject({ code: 0 });
+    await until(() => isFlooded(fork.stdout.trim()));
   });
 
   it("is of no use to others on the customer's machine, nor where none was ordered", async () => {

@@ -7,6 +7,9 @@ import { startViewer } from "../machine/viewer.ts";
 import { print, say } from "../output/terminal.ts";
 import { UserError, shortId } from "../output/ui.ts";
 
+/** Whoever is on this machine, and the server, could make it say things for ever: each is said once, and no more than these. */
+const TOLD_MAX = 8;
+
 export async function screen({ lease, port, noViewer, screenshot }: ScreenInput): Promise<void> {
   const held = await hold(lease, null);
   try {
@@ -32,10 +35,11 @@ function endOf(name: string, code: number): number {
 
 async function show({ session, bound }: Held, wanted: number, noViewer: boolean): Promise<void> {
   const password = newPassword();
-  const told = new Set<string>(); // whoever is on this machine could make it say the same for ever
+  const told = new Set<string>();
   const onProblem = (why: string): void => {
-    if (!told.has(why) && told.size < 8) say(why);
+    if (told.has(why) || told.size >= TOLD_MAX) return;
     told.add(why);
+    say(why);
   };
   const { port, close } = await openScreenPort(session.machine, { password, port: wanted, onProblem }).catch((error: Error) => {
     throw new UserError(`port ${wanted} cannot be used: ${error.message}`);
