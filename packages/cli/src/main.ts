@@ -20,7 +20,7 @@ import {
   resultInput,
 } from "./input/verbs/lease.ts";
 import { loginInput } from "./input/verbs/login.ts";
-import { consoleInput, copyInput, execInput, forkInput, forwardInput, sshInput } from "./input/verbs/machine.ts";
+import { consoleInput, copyInput, execInput, forkInput, forwardInput, screenInput, sshInput } from "./input/verbs/machine.ts";
 import { accountCreateInput, limitsInput, stakeInput, walletInput } from "./input/verbs/money.ts";
 import {
   brokerCheckInput,
@@ -168,6 +168,12 @@ const LEASES: readonly Verb[] = [
     "LOCAL:GUEST: a port of this machine that leads to one of the guest's; stdio:GUEST for stdin and stdout",
     forwardInput,
     async (given) => (await import("./verbs/forward.ts")).forward(given),
+  ),
+  verb(
+    "screen",
+    "the machine's screen: a port of this machine for VNC viewers, and one started where there is one; or a picture",
+    screenInput,
+    async (given) => (await import("./verbs/screen.ts")).screen(given),
   ),
   verb("ssh", "ssh into the machine; what follows goes to ssh", sshInput, async (given) => (await import("./verbs/ssh.ts")).ssh(given), {
     passThrough: true,

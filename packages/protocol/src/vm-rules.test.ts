@@ -53,6 +53,7 @@ describe("a machine", () => {
   it("that servers run is one", () => {
     expect(vmSpecProblem(spec())).toBeNull();
     expect(vmSpecProblem(spec({ vm: kernel, engine: "q", clockBaseMs: 253_402_300_799_999 }))).toBeNull();
+    expect(vmSpecProblem(spec({ vm: disk, screen: true }))).toBeNull();
     expect(vmSpecProblem(spec({ vm: kernel, machine: "microvm", diskMib: 0, memoryMib: 32 }))).toBeNull();
     expect(
       vmSpecProblem(spec({ vm: disk, machine: "q35", firmware: "uefi", devices: "emulated", tpm: true, memoryMib: 2_048 })),
@@ -67,6 +68,9 @@ describe("a machine", () => {
     [{ vm: kernel, machine: "microvm" as const, firmware: "uefi" as const }, "--uefi"],
     [{ vm: kernel, machine: "microvm" as const, tpm: true }, "--tpm"],
     [{ vm: kernel, machine: "microvm" as const, devices: "emulated" as const }, "virtio devices only"],
+    [{ vm: kernel, machine: "microvm" as const, screen: true as const }, "no graphics card"],
+    [{ screen: true as const }, "--vm, --iso and --kernel"],
+    [{ vm: kernel, engine: "q", screen: true as const }, "deterministic machine has no screen"],
     [{ vm: disk, firmware: "uefi" as const, memoryMib: 64 }, "--mem"],
     [{ vm: kernel, engine: "q", clockBaseMs: 253_402_300_800_000 }, "before the year 10000, not +010000-01-01T"],
     [{ vm: kernel, engine: "q", clockBaseMs: Number.MAX_SAFE_INTEGER }, "before the year 10000, not 9007199254740991 ms"],

@@ -17,6 +17,8 @@ const OCI_DISK_MIB_MIN = 16;
 const OCI_MEMORY_MIB_MIN = 96;
 /** What UEFI firmware needs to start anything. */
 const UEFI_MEMORY_MIB_MIN = 128;
+/** What QEMU holds of a screen: the card's memory, what of it was sent, what waits for viewers. Ordered beside the guest's memory. */
+const SCREEN_MIB = 64;
 /** Files of a NoCloud seed, together. */
 const SEED_BYTES_MAX = 8 * MIB;
 
@@ -74,6 +76,21 @@ function ociProblem({ devices, diskMib, memoryMib }: VmSpec, { layers, args, env
 /** The first moment of the year 10000: dates have four digits for the year. */
 const CLOCK_BASE_MS_END = 253_402_300_800_000;
 
+/** How an offer says that its machines can have screens, and an order with one that it needs such a server. */
+export const SCREEN_LABEL = { name: "screen", value: "vnc" } as const;
+
+/** How much more memory than the guest's and QEMU's a lease needs for this machine's screen. */
+export const screenMibOf = ({ screen }: Pick<VmSpec, "screen">): number => (screen === true ? SCREEN_MIB : 0);
+
+function screenProblem({ vm, machine, engine, screen }: VmSpec): string | null {
+  if (screen !== true) return null;
+  return firstOf([
+    [machine !== "microvm", "a microvm has no graphics card: order --machine pc or q35 for --screen"],
+    [vm.kind !== "oci", "an image's program has no screen: --screen is for --vm, --iso and --kernel"],
+    [engine === null, "a deterministic machine has no screen: what is typed and seen there is not part of its job"],
+  ]);
+}
+
 /** Why no server can run such a machine, in words; null when servers can. */
 export function vmSpecProblem(spec: VmSpec): string | null {
   const { vm, machine, firmware, devices, tpm, memoryMib, outputMibMax, network, egress, engine, clockBaseMs } = spec;
@@ -97,7 +114,8 @@ export function vmSpecProblem(spec: VmSpec): string | null {
     ],
     [egress === "none" || network, "a machine that may reach the network needs a network card: order --network with --egress"],
   ]);
-  if (general !== null) return general;
+  const refused = general ?? screenProblem(spec);
+  if (refused !== null) return refused;
   if (vm.kind === "oci") return ociProblem(spec, vm);
   if (vm.kind === "disk") {
     const names = new Set(vm.seed.map(({ name }) => name));

@@ -99,6 +99,8 @@ export const zVmSpec = z.strictObject({
   /** Which devices the guest sees: virtio, or what Windows' own drivers know. */
   devices: z.enum(["virtio", "emulated"]),
   tpm: z.boolean(),
+  /** A graphics card, a tablet, and a screen that its customer can see. Absent: none. */
+  screen: z.literal(true).exactOptional(),
   vcpu: z.int().min(1).max(64),
   /** The guest's own memory; the lease's is larger by what QEMU itself needs. */
   memoryMib: z.int().min(32).max(1_048_576),

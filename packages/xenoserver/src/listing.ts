@@ -1,13 +1,14 @@
 /** What an owner lists, and the offer that says so: terms that the owner has agreed to, in the market's timings and fee of now. */
 import type { LeaseTimings, PriceVector, Resources } from "@xenoservers/market";
 import { wirePriceOf } from "@xenoservers/market";
-import type { Payload } from "@xenoservers/protocol";
+import { SCREEN_LABEL, type Payload } from "@xenoservers/protocol";
 import { feeToSign, type MarketInfo } from "@xenoservers/protocol/link";
 import { offeredByAll, type Drivers } from "./drivers/registry.ts";
 
 export interface Listing {
   resources: Resources;
   price: PriceVector;
+  /** The owner's own. */
   labels: Record<string, string>;
   maxLeaseMs: number;
   cpuScore: number;
@@ -37,11 +38,18 @@ export const termsOf = (market: MarketInfo, { feeBasisPointsMax }: Pick<Listing,
 
 type OfOneOffer = Pick<Payload<"offer">, "origin" | "seen" | "owner" | "server" | "sequence" | "validUntil" | "channelKey">;
 
+/** The owner's own, and what the server says itself: an owner's word for that does not count. */
+function labelsOf(own: Record<string, string>, drivers: Drivers): Record<string, string> {
+  const { [SCREEN_LABEL.name]: _, ...labels } = own;
+  const hasScreens = [...drivers.values()].some(({ capabilities }) => capabilities.screens);
+  return hasScreens ? { ...labels, [SCREEN_LABEL.name]: SCREEN_LABEL.value } : labels;
+}
+
 export function offerOf(listing: Listing, drivers: Drivers, terms: MarketTerms, own: OfOneOffer): Payload<"offer"> {
   const { resources, labels, maxLeaseMs, cpuScore, allowedParties, price } = listing;
   const { feeBasisPointsMax, timings } = terms;
   return {
-    ...{ ...own, resources, labels, maxLeaseMs, cpuScore, allowedParties, feeBasisPointsMax, timings },
+    ...{ ...own, resources, labels: labelsOf(labels, drivers), maxLeaseMs, cpuScore, allowedParties, feeBasisPointsMax, timings },
     ...offeredByAll(drivers, listing),
     price: wirePriceOf(price),
   };

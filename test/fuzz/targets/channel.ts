@@ -55,6 +55,7 @@ const HEADERS: readonly object[] = [
   ...[
     { t: "input" },
     { t: "open", id: 1, port: 22 },
+    { t: "screen", id: 1 },
     { t: "data", id: 1 },
     { t: "taken", id: 1, bytes: 3 },
     { t: "shut", id: 1, why: "done" },

@@ -289,7 +289,7 @@ const MACHINES = [
   { ...SPEC, engine: "q", machine: "pc", vm: { kind: "kernel", kernel: ID, initrd: ID, append: "console=ttyS0" } },
   { ...SPEC, machine: "microvm", diskMib: 0, vm: { kind: "snapshot", snapshot: ID } },
   {
-    ...{ ...SPEC, network: true, egress: "names", firmware: "uefi", memoryMib: 2_048, tpm: true },
+    ...{ ...SPEC, network: true, egress: "names", firmware: "uefi", memoryMib: 2_048, tpm: true, screen: true },
     vm: { kind: "disk", image: { digest: ID, format: "qcow2", url: null }, iso: null, seed: [{ name: "user-data", digest: ID }] },
   },
   { ...SPEC, vm: { kind: "oci", image: ID, layers: LAYERS, args: ["sh"], env: ["A=b"], workdir: "/", user: "", hostname: "h" } },

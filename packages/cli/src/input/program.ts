@@ -10,6 +10,11 @@ interface Program {
 
 /** What `podman save` and the like are usually told to write. */
 const IMAGE_FILE = /\.(tar|tgz|tar\.\w{1,4})$/;
+/** What a machine boots from, and the option that says so. */
+const BOOTS: readonly (readonly [RegExp, string])[] = [
+  [/\.iso$/i, "to start an installer's medium on an empty disk, write --disk 20G --screen --iso"],
+  [/\.(qcow2|img|raw)$/i, "to start the disk that is in it, write --vm"],
+];
 const PYTHONS: readonly string[] = ["python", "python3"];
 const isFile = async (name: string): Promise<boolean> => (await stat(name).catch(() => null))?.isFile() === true;
 
@@ -20,6 +25,8 @@ export async function programOf({ file, args }: Program): Promise<Program> {
   if (/\.(wasm|py)$/.test(file) || !(await isFile(file))) return { file, args };
   const here = `${file} is a file here, neither a .wasm module nor a .py script`;
   if (IMAGE_FILE.test(file)) throw new UserError(`${here}: if an image was saved in it, write --image ${shellWord(`archive:${file}`)}`);
+  const boots = BOOTS.find(([name]) => name.test(file));
+  if (boots) throw new UserError(`${here}: ${boots[1]} ${shellWord(file)}`);
   throw new UserError(
     `${here}: name the image that it is to run in (xeno run debian:12 ${file}), or write --image for an image of that name`,
   );

@@ -5,8 +5,10 @@
 import { randomUUID } from "node:crypto";
 import { access, open, readFile, stat } from "node:fs/promises";
 import path from "node:path";
+import { FETCH_CONDITION } from "@xenoservers/market";
 import {
   IMAGE_HEADER_BYTES,
+  SCREEN_LABEL,
   checkDiskImage,
   diskImageProblem,
   imageSizeProblem,
@@ -16,6 +18,7 @@ import {
   kernelProblem,
   kernelSizeProblem,
   mibOf,
+  screenMibOf,
   seedProblem,
   type Egress,
   type ImageFormat,
@@ -62,6 +65,7 @@ export interface VmOptions extends ProcessOptions {
   uefi?: boolean;
   windows?: boolean;
   tpm?: boolean;
+  screen?: boolean;
   hostname?: string;
   user?: string;
   sshKey?: string;
@@ -91,9 +95,9 @@ export interface ParsedVm {
   says: string[];
   resources: Wanted["resources"];
   ordered: Pick<Wanted, "driver" | "accel" | "egress" | "egressMibMax">;
+  /** What a server must be able to do for it. */
+  conditions: Wanted["conditions"];
   shared: SharedFolder[];
-  /** Its server fetches an image of it. */
-  fetches: boolean;
   /** What it prints is its console, not the output of a program. */
   showsConsole: boolean;
   build(vmEngine: string, fuelMax: bigint): BuiltVm;
@@ -364,6 +368,7 @@ export async function parseVm(file: string | undefined, args: string[], options:
     vcpu,
     memoryMib,
     diskMib,
+    ...(windows || options.screen === true ? { screen: true as const } : {}),
     outputMibMax: parseSizeMib(shared.maxOutput, "--max-output"),
     network: options.network === true || egress !== "none" || options.sshKey !== undefined,
     egress,
@@ -379,9 +384,12 @@ export async function parseVm(file: string | undefined, args: string[], options:
   return {
     says,
     shared: folders,
-    resources: { vcpu, memoryMib: memoryMib + VM_OVERHEAD_MIB[options.accel], diskMib },
+    resources: { vcpu, memoryMib: memoryMib + VM_OVERHEAD_MIB[options.accel] + screenMibOf(machine), diskMib },
     ordered: { driver: VM_DRIVER, accel: options.accel, egress, egressMibMax },
-    fetches: isFetched(boot),
+    conditions: [
+      ...(isFetched(boot) ? [FETCH_CONDITION] : []),
+      ...(machine.screen === true ? [{ key: `label.${SCREEN_LABEL.name}`, op: "=" as const, value: SCREEN_LABEL.value }] : []),
+    ],
     showsConsole: boot.kind !== "oci",
     build,
   };

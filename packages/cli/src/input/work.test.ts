@@ -81,15 +81,31 @@ describe("what is wanted of the market", () => {
     });
   });
 
+  it.each([["--screen"], ["--windows"]])("is a server that has screens, and memory for one, with %s", async (option) => {
+    const { wanted, build } = await workOf(typed("--iso", module, option));
+    expect(wanted.conditions).toEqual([{ key: "label.screen", op: "=", value: "vnc" }]);
+    expect(wanted.resources.memoryMib).toBe(512 + 64 + 64);
+    expect(build({ engine: "e", vmEngine: "q" })).toMatchObject({ spec: { screen: true } });
+    const without = await workOf(typed("--iso", module));
+    expect(without.wanted).toMatchObject({ conditions: [], resources: { memoryMib: 512 + 64 } });
+    expect(without.build({ engine: "e", vmEngine: "q" })).not.toHaveProperty("spec.screen");
+  });
+
   it.each<[string, string[], RegExp]>([
     ["nothing to run", [], /say what to run/],
     ["a file that is not there", ["gone.wasm"], /there is no file gone.wasm/],
     ["an audit of replicas", ["x.wasm", "--replicas", "2", "--audit"], /--audit is for one server/],
     ["a deterministic machine of a module", ["x.wasm", "--assurance", "deterministic-vm"], /a module is deterministic by itself/],
+    ["a medium that nobody says is one", ["x.iso"], /write --disk 20G --screen --iso \S+x.iso$/],
+    ["a disk that nobody says is one", ["x.qcow2"], /write --vm \S+x.qcow2$/],
+    ["a screen of a microvm", ["--kernel", "x.wasm", "--machine", "microvm", "--screen"], /no graphics card|the kernel is none/],
+    ["a screen of a module", ["x.wasm", "--screen"], /--screen is for/],
     ["a condition that cannot be read", ["x.wasm", "--where", "cpu=>2"], /--where 'cpu=>2'/],
     ["too many vCPUs", ["x.wasm", "--cpu", "2000"], /from 1 to 1024|there is no file/],
   ])("is refused in words: %s", async (_, argv, why) => {
-    const words = argv.map((each) => (each === "x.wasm" ? module : each));
+    for (const name of ["x.iso", "x.qcow2"]) await writeFile(path.join(folder, name), "");
+    const here: Record<string, string> = { "x.wasm": module, "x.iso": path.join(folder, "x.iso"), "x.qcow2": path.join(folder, "x.qcow2") };
+    const words = argv.map((each) => here[each] ?? each);
     await expect((async () => workOf(typed(...words)))()).rejects.toThrow(why);
   });
 });

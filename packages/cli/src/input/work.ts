@@ -1,5 +1,5 @@
 /** From what was typed after `xeno run` to what is wanted of the market, and to the job or machine that is to run. */
-import { FETCH_CONDITION, usualTerms } from "@xenoservers/market";
+import { usualTerms } from "@xenoservers/market";
 import { PYTHON, driverOf, type BuiltWork, type Quoted, type Wanted } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
 import { finishJob, parseJob, type ParsedJob, type SharedFolder } from "./job-from-args.ts";
@@ -42,6 +42,7 @@ function vmOptionsOf(input: WorkInput): VmOptions {
     uefi,
     windows,
     tpm,
+    screen,
     hostname,
     user,
     sshKey,
@@ -52,7 +53,7 @@ function vmOptionsOf(input: WorkInput): VmOptions {
     stopGrace,
   } = input;
   const { network, egress, egressMax, accel } = input;
-  const boots = { vm, format, digest, iso, kernel, initrd, append, image, entrypoint, machine, uefi, windows, tpm };
+  const boots = { vm, format, digest, iso, kernel, initrd, append, image, entrypoint, machine, uefi, windows, tpm, screen };
   // of a program that nobody stays with, nothing that happens to be piped in is the input
   const stdin = input.stdin || (isPiped() && !input.noStdin && !("detach" in input && input.detach === true));
   const held = { workdir, stdin, tty, stopSignal, stopGrace };
@@ -69,7 +70,7 @@ function wantedOf(input: WorkInput, machine: ParsedVm | null): Wanted {
       memoryMib: parseSizeMib(input.mem ?? WASM_MEMORY, "--mem"),
       diskMib: parseSizeMib(input.disk ?? WASM_DISK, "--disk", 0),
     },
-    conditions: [...where, ...(machine?.fetches ? [FETCH_CONDITION] : [])],
+    conditions: [...where, ...(machine?.conditions ?? [])],
     terms: pay ?? usualTerms(driverOf(ordered), assurance),
     assurance: assurance !== "isolated" || (replicas === 1 && !audit) ? assurance : "replicated",
     on,
@@ -127,6 +128,7 @@ export async function workOf(typed: WorkInput): Promise<Work> {
   if (deterministic)
     throw new UserError("--assurance deterministic-vm is for machines: --kernel FILE --initrd FILE; a module is deterministic by itself");
   refuseForImages(options);
+  if (options.screen === true) throw new UserError("--screen is for machines: --vm, --iso or --kernel; a module has none");
   const wanted = wantedOf(input, null);
   const parsed = await moduleOf(input, wanted);
   const says = [

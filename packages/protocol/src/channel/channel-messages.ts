@@ -16,6 +16,7 @@
  *   open {id, port}              a connection to a port of the guest; data {id} + bytes both ways,
  *                                taken {id, bytes} as they are used, shut {id}
  *   shell {id}                   the same with the guest's own shell: a program, its streams and its end, or files
+ *   screen {id}                  the same with its screen (RFC 6143), where one was ordered
  *   stdin {offset, last} + bytes what its program reads: of an image alone, no further than a window beyond
  *              ◀───────── stdin-taken {bytes, isTerminal}   (when this side has attached, and whenever the program has read some)
  *   resize {window}              the customer's terminal has another size
@@ -111,6 +112,7 @@ const zChannelHeader = z.discriminatedUnion("t", [
   z.strictObject({ t: z.literal("resize"), window: zWindow }),
   z.strictObject({ t: z.literal("open"), id: zTunnelId, port: z.int().min(1).max(65_535) }),
   z.strictObject({ t: z.literal("shell"), id: zTunnelId }),
+  z.strictObject({ t: z.literal("screen"), id: zTunnelId }),
   z.strictObject({ t: z.literal("data"), id: zTunnelId }),
   z.strictObject({ t: z.literal("taken"), id: zTunnelId, bytes: z.int().min(1).max(SIZE_MAX) }),
   z.strictObject({ t: z.literal("shut"), id: zTunnelId, why: z.string().max(200) }),

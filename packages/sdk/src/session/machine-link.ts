@@ -80,6 +80,11 @@ export class MachineLink {
     return this.#join(stream, (id) => ({ t: "shell", id }));
   }
 
+  /** Joins a stream to the machine's screen, which speaks RFB (RFC 6143) and asks for no password. */
+  screen(stream: Duplex): Promise<void> {
+    return this.#join(stream, (id) => ({ t: "screen", id }));
+  }
+
   async #join(stream: Duplex, header: (id: number) => ChannelHeader): Promise<void> {
     const channel = await this.#up();
     const id = ++this.#last;

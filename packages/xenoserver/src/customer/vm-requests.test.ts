@@ -84,12 +84,17 @@ describe("how much its program has read", () => {
 describe("a connection into a guest", () => {
   it.each([
     { t: "shell", id: 1 },
+    { t: "screen", id: 1 },
     { t: "open", id: 1, port: 22 },
   ] as const)("is given up where its customer left while it was made: $t", async (header) => {
     const stream = new Duplex({ read() {}, write: (_, __, done) => done() });
     const made = Promise.withResolvers<Duplex>();
     const { channel, sent } = channelOf();
-    const requests = requestsOf(channel, { open: () => made.promise as Promise<never>, shell: () => made.promise });
+    const requests = requestsOf(channel, {
+      open: () => made.promise as Promise<never>,
+      shell: () => made.promise,
+      screen: () => made.promise,
+    });
     const joined = requests.receive(header, BYTES);
     requests.close();
     made.resolve(stream);

@@ -1,6 +1,6 @@
 /**
- * What a customer asks of its running guest over one channel, where that has a console: typing, connections to its ports, its agent, pause,
- * reboot, snapshot. Who controls the inputs: the customer, every message.
+ * What a customer asks of its running guest over one channel, where that has a console: typing, connections to its ports and its screen,
+ * its agent, pause, reboot, snapshot. Who controls the inputs: the customer, every message.
  */
 import type { Duplex } from "node:stream";
 import { Tunnel, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
@@ -21,9 +21,12 @@ export interface VmRequestsHost {
   resume(): Promise<void>;
 }
 
-type VmHeader = Extract<ChannelHeader, { t: "input" | "stdin" | "resize" | "open" | "shell" | "data" | "taken" | "shut" | "ask" }>;
+type VmHeader = Extract<
+  ChannelHeader,
+  { t: "input" | "stdin" | "resize" | "open" | "shell" | "screen" | "data" | "taken" | "shut" | "ask" }
+>;
 export const isVmHeader = (header: ChannelHeader): header is VmHeader =>
-  ["input", "stdin", "resize", "open", "shell", "data", "taken", "shut", "ask"].includes(header.t);
+  ["input", "stdin", "resize", "open", "shell", "screen", "data", "taken", "shut", "ask"].includes(header.t);
 
 const whyOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -54,6 +57,8 @@ export class VmRequests {
         return this.#join(header.id, () => this.#controls().open(header.port));
       case "shell":
         return this.#join(header.id, () => this.#controls().shell());
+      case "screen":
+        return this.#join(header.id, () => this.#controls().screen());
       case "data":
         return this.#tunnels.get(header.id)?.receive(body);
       case "taken":

@@ -14,6 +14,8 @@ import type { Work } from "./work.ts";
 export interface Capabilities extends Pick<DriverAbilities, "console" | "network" | "breakpoints"> {
   /** Their customers can keep one as it runs, and start from it again. */
   snapshots: boolean;
+  /** Their machines can have screens; its offers say so. */
+  screens: boolean;
   /** Images by address are fetched, where the owner allows it. */
   images: boolean;
   /** Their files lie in the host's memory. */
@@ -123,6 +125,8 @@ export interface GuestControls {
   open(port: number): Promise<Duplex>;
   /** A session with the guest's own shell: a program or files (guests/src/qemu/init/shell.pl has its frames). */
   shell(): Promise<Duplex>;
+  /** One viewer's connection to its screen (RFC 6143), without a password. */
+  screen(): Promise<Duplex>;
   /** A request to the agent inside the guest. */
   agent(command: string, args: Record<string, unknown>): Promise<unknown>;
   reboot(): Promise<void>;

@@ -187,6 +187,8 @@ describe("a machine that was not ordered so", () => {
     expect(problem({ inputs: "11".repeat(32) })).toContain("inputs");
     expect(problem({}, {}, [])).toContain("not listed");
     expect(problem({ memoryMib: 450 })).toContain("100 MiB for QEMU");
+    expect(problem({ memoryMib: 349 })).toBeNull();
+    expect(problem({ memoryMib: 349, screen: true })).toContain("164 MiB for QEMU");
     expect(problem({ vcpu: 2 })).toContain("vCPU");
     expect(problem({ diskMib: 65 })).toContain("disk");
     expect(problem({ egress: "public", network: true })).toContain("egress");

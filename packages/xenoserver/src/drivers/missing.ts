@@ -10,7 +10,15 @@ export function missingDriver(name: Driver, timers: Timers): GuestDriver {
   const ended = (): GuestEnding => ({ kind: "host-failure", detail: why, endedMonotonicMs: timers.now() });
   return {
     ...{ name, engine: "none", sandbox: { strength: "weak", why }, assurances: [] },
-    capabilities: { console: false, network: false, snapshots: false, breakpoints: false, images: false, filesInMemory: false },
+    capabilities: {
+      console: false,
+      network: false,
+      snapshots: false,
+      screens: false,
+      breakpoints: false,
+      images: false,
+      filesInMemory: false,
+    },
     holds: [],
     offered: () => ({}),
     problemWith: () => why,

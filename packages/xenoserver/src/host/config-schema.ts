@@ -149,6 +149,8 @@ const zDisk = z
     kept_customer_gib: kept_customer_gib ?? Math.min(KEPT_CUSTOMER_GIB, disk.kept_gib),
   }));
 
+/** An offer has at most 16 (protocol's zLabels), and one is what the server says itself. */
+const LABELS_OF_OWNER_MAX = 15;
 const LABEL_NAME = saying("a label's name has at most 32 small letters, digits and -");
 const LABEL = saying("write at most 64 letters, digits, dots, colons, _ and -");
 
@@ -158,7 +160,10 @@ export const zConfig = z.strictObject({
   policy: z.strictObject(SECTIONS.policy).prefault({}),
   vm: z.strictObject(SECTIONS.vm).prefault({}),
   disk: zDisk.prefault({}),
-  labels: z.record(z.string().regex(/^[a-z0-9-]{1,32}$/, LABEL_NAME), z.string(LABEL).regex(/^[A-Za-z0-9._:-]{1,64}$/, LABEL)).default({}),
+  labels: z
+    .record(z.string().regex(/^[a-z0-9-]{1,32}$/, LABEL_NAME), z.string(LABEL).regex(/^[A-Za-z0-9._:-]{1,64}$/, LABEL))
+    .refine((labels) => Object.keys(labels).length <= LABELS_OF_OWNER_MAX, `at most ${LABELS_OF_OWNER_MAX} labels`)
+    .default({}),
   pool: whole(0, 64).default(2),
   drain_seconds: whole(0, 86_400).default(30),
 });

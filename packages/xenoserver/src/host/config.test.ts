@@ -74,6 +74,7 @@ it.each([
   ["pool = 65\n", "pool: 65: write a whole number from 0 to 64"],
   ["drain_seconds = -1\n", "drain_seconds: -1: write a whole number from 0 to 86400"],
   ['[labels]\nRegion = "eu"\n', "labels.Region: a label's name has at most 32 small letters, digits and -"],
+  [`[labels]\n${Array.from({ length: 16 }, (_, i) => `a${i} = "b"\n`).join("")}`, ": at most 15 labels"],
   ['[labels]\nregion = "e u"\n', 'labels.region: "e u": write at most 64 letters'],
   [policy('huors = "22:00-06:00"'), "policy.huors: there is no such key; is policy.hours meant?"],
   ['memory = "4G"\n', "memory: there is no such key; is capacity.memory meant?"],

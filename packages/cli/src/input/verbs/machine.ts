@@ -1,5 +1,5 @@
 import { countTo, parseAmount, parseDurationMs } from "../parse.ts";
-import { flag, inputOf, json, leaseWord, many, negation, rest, text, valueOr, word, wordAs, type InputOf } from "../verb.ts";
+import { flag, inputOf, json, leaseWord, many, negation, rest, text, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
 
 const FORKS_MAX = 64;
 
@@ -35,6 +35,15 @@ export const copyInput = inputOf(
 export type CopyInput = InputOf<typeof copyInput>;
 export const forwardInput = inputOf({ lease: leaseWord, ports: word }, {});
 export type ForwardInput = InputOf<typeof forwardInput>;
+export const screenInput = inputOf(
+  { lease: leaseWord },
+  {
+    port: value("--port <n>", "of this machine (default: any that is free)", countTo(65_535)),
+    noViewer: negation("--no-viewer", "start none, print the password"),
+    screenshot: text("--screenshot <file>", "save one picture as PNG, and end"),
+  },
+);
+export type ScreenInput = InputOf<typeof screenInput>;
 export const sshInput = inputOf(
   { lease: leaseWord, args: rest },
   { user: text("-l, --user <name>", "as this user"), identity: text("-i, --identity <file>", "with this key") },

@@ -12,6 +12,8 @@ import { boxPath, type Vm } from "./vm.ts";
 const FORWARD_FROM = 20_000;
 const INPUT_BYTES_MAX = 64 * 1024;
 const NANOSECONDS_PER_MS = 1_000_000;
+/** Of one machine: QEMU holds a picture for each. */
+const VIEWERS_MAX = 4;
 
 export class Control {
   readonly #vm: Vm;
@@ -19,14 +21,20 @@ export class Control {
   readonly shell: ShellPorts;
   readonly namespace: NetNamespace;
   readonly #hasNetwork: boolean;
+  readonly #hasScreen: boolean;
+  #viewers = 0;
   #console: Promise<Socket> | null = null;
   #stdin: Promise<StdinPort> | null = null;
   readonly #forwards = new Map<number, number>();
 
   /** `wakeShell`: asks our own init, where that runs in it. */
-  constructor(vm: Vm, { hasNetwork, wakeShell }: { hasNetwork: boolean; wakeShell: (() => Promise<void>) | null }) {
+  constructor(
+    vm: Vm,
+    { hasNetwork, hasScreen, wakeShell }: { hasNetwork: boolean; hasScreen: boolean; wakeShell: (() => Promise<void>) | null },
+  ) {
     this.#vm = vm;
     this.#hasNetwork = hasNetwork;
+    this.#hasScreen = hasScreen;
     this.agent = new GuestAgent(boxPath(vm.folder, VM_FILES.agent));
     this.shell = new ShellPorts(vm.folder, this.agent, wakeShell);
     vm.onPortClosed((device) => this.shell.closed(device));
@@ -57,6 +65,18 @@ export class Control {
     if (!this.#hasNetwork) throw new QmpError("this machine was ordered without a network card: run it with --network, --ssh or --egress");
     const from = this.#forwards.get(port) ?? (await this.#forward(port));
     return this.namespace.connect(from);
+  }
+
+  /** Its screen, as QEMU speaks for it: RFB (RFC 6143) without a password. Throws QmpError where it has none, or many look at it. */
+  async screen(): Promise<Socket> {
+    if (!this.#hasScreen) throw new QmpError("this machine was ordered without a screen: run it with --screen");
+    if (this.#viewers >= VIEWERS_MAX) throw new QmpError(`at most ${VIEWERS_MAX} viewers look at a machine's screen at once`);
+    this.#viewers++;
+    const socket = await connectSocket(boxPath(this.#vm.folder, VM_FILES.screen)).catch((error: unknown) => {
+      this.#viewers--;
+      throw error;
+    });
+    return socket.once("close", () => this.#viewers--);
   }
 
   async #forward(port: number): Promise<number> {

@@ -31,6 +31,8 @@ export interface QemuHost {
   stockWhy: string;
   uefi: { code: string; vars: string } | null;
   tpm: boolean;
+  /** Whether this QEMU was built to show screens (VNC). */
+  screen: boolean;
 }
 
 export type HostState = { ok: true; host: QemuHost } | { ok: false; why: string };
@@ -147,6 +149,13 @@ export async function openQemuHost(cache: string): Promise<HostState> {
   }
 }
 
+/** One that was built without them ends at the option, before it says its version; nothing is opened. */
+const showsScreens = (qemu: string): Promise<boolean> =>
+  run(qemu, ["-vnc", "unix:/nowhere", "-version"]).then(
+    () => true,
+    () => false,
+  );
+
 async function look(qemu: string, cache: string, scratch: string): Promise<QemuHost> {
   const { stdout } = await run(qemu, ["--version"]);
   const version = /version (\d+\.\d+\.\d+)/.exec(stdout)?.[1] ?? "unknown";
@@ -163,6 +172,7 @@ async function look(qemu: string, cache: string, scratch: string): Promise<QemuH
     stockWhy: (await stockProblem()) ?? "",
     uefi: (await can(UEFI.code, constants.R_OK)) && (await can(UEFI.vars, constants.R_OK)) ? UEFI : null,
     tpm: (await which("swtpm")) !== null,
+    screen: await showsScreens(qemu),
   };
 }
 

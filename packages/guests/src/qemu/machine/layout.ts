@@ -77,6 +77,7 @@ export function refuseWhatCannotBe({ spec, inputs, from }: MachineJob, host: Qem
   if (spec.vm.kind === "oci" && !host.stock) throw new Refusal("job", `this server cannot boot OCI images (${host.stockWhy})`);
   if (spec.firmware === "uefi" && !host.uefi) throw new Refusal("job", "this server has no UEFI firmware (ovmf)");
   if (spec.tpm && !host.tpm) throw new Refusal("job", "this server has no software TPM (swtpm)");
+  if (spec.screen === true && !host.screen) throw new Refusal("job", "this server's QEMU was built without screens (VNC)");
 }
 
 /** What the parts of a machine are put into. */

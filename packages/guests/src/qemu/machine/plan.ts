@@ -39,6 +39,7 @@ export const VM_FILES = {
   job: "job.sock",
   stdin: "stdin.sock",
   tpm: "tpm.sock",
+  screen: "screen.sock",
   migrate: "migrate.sock",
   consoleLog: "console.log",
   stdout: "stdout",
@@ -187,6 +188,16 @@ function network({ spec }: PlanInput): string[] {
   ];
 }
 
+/**
+ * A screen is a socket in the box, never a port. Whoever reaches it is the lease's customer, by the channel: QEMU asks for no password.
+ * Each viewer is one more: none ends another (RFC 6143, 7.3.1 would let it).
+ */
+function screen({ vm, screen: isWanted }: VmSpec): string[] {
+  if (isWanted !== true) return ["-vga", vm.kind === "disk" ? "std" : "none"];
+  const tablet = ["-device", "qemu-xhci,id=usb", "-device", "usb-tablet,bus=usb.0"];
+  return ["-vga", "std", "-vnc", `unix:${at(VM_FILES.screen)},share=ignore,power-control=off`, ...tablet];
+}
+
 function memory({ spec, restore, sharedMemory }: Pick<PlanInput, "spec" | "restore" | "sharedMemory">): string[] {
   const size = spec.memoryMib * 1024 * 1024;
   const backend: Json =
@@ -258,7 +269,7 @@ function machineArgs(input: PlanInput): string[] {
     "chardev:console",
   );
   if (spec.machine !== "microvm") {
-    args.push("-vga", vm.kind === "disk" ? "std" : "none", "-device", "pvpanic", "-device", "virtio-rng-pci,max-bytes=65536,period=1000");
+    args.push(...screen(spec), "-device", "pvpanic", "-device", "virtio-rng-pci,max-bytes=65536,period=1000");
     // another number in every machine that begins with a snapshot: kernels that know it renew their random pool (QEMU docs/specs/vmgenid)
     args.push("-device", "vmgenid,guid=auto");
   }

@@ -1,6 +1,15 @@
 /** A virtual machine against what was ordered. Who controls the inputs: the customer, every byte. */
 import { asksForFetch } from "@xenoservers/market";
-import { blobsOfVm, ifCanonical, isFetched, vmInputsProblem, vmJobHashOf, vmSpecProblem, type Crypto } from "@xenoservers/protocol";
+import {
+  blobsOfVm,
+  ifCanonical,
+  isFetched,
+  screenMibOf,
+  vmInputsProblem,
+  vmJobHashOf,
+  vmSpecProblem,
+  type Crypto,
+} from "@xenoservers/protocol";
 import { digestOf, firstProblem } from "../checks.ts";
 import type { NeededBlob, Ordered } from "../driver.ts";
 import type { MachineJob } from "../work.ts";
@@ -31,6 +40,7 @@ export function machineProblem(
   const deterministic = order.assurance === "deterministic-vm";
   const sent = new Set(blobs.map(({ digest }) => digest));
   const bytes = [...blobs, ...filesOf(vm)].reduce((sum, { size }) => sum + size, 0);
+  const ownMib = vms.overheadMib + screenMibOf(spec);
   const wrong = firstProblem([
     [ifCanonical(() => vmJobHashOf(crypto, spec)) === order.jobHash, "the machine is not the one that was ordered"],
     [ifCanonical(() => digestOf(crypto, inputs)) === spec.inputs, "the inputs are not the ones that were ordered"],
@@ -50,10 +60,7 @@ export function machineProblem(
       "the machine's egress is not the order's",
     ],
     [spec.vcpu <= resources.vcpu, "the machine has more vCPUs than the lease"],
-    [
-      spec.memoryMib + vms.overheadMib <= resources.memoryMib,
-      `the lease's memory must hold the guest's and ${vms.overheadMib} MiB for QEMU itself`,
-    ],
+    [spec.memoryMib + ownMib <= resources.memoryMib, `the lease's memory must hold the guest's and ${ownMib} MiB for QEMU itself`],
     [spec.diskMib <= resources.diskMib, "the machine's disk is larger than the lease's"],
     [bytes <= (resources.diskMib + resources.memoryMib) * MIB, "images and inputs are larger than the lease"],
   ]);

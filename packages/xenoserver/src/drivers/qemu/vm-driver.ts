@@ -37,6 +37,7 @@ export interface VmDriver {
   score: number;
   readonly limits: "cgroup2" | "cgroup1" | "process";
   readonly holds: readonly Hold[];
+  readonly screens: boolean;
   /** What QEMU itself takes of a lease's memory. */
   readonly overheadMib: number;
   /** Whether the server has this customer's image already. */
@@ -72,7 +73,7 @@ export interface VmDriverOptions {
 
 /** A machine that goes on from a snapshot is the one that it was taken of; the lease pays for no less. */
 function snapshotProblem(ordered: VmSpec, taken: VmSpec): string | null {
-  const same = (["machine", "firmware", "devices", "tpm", "vcpu", "memoryMib", "diskMib", "network"] as const).every(
+  const same = (["machine", "firmware", "devices", "tpm", "screen", "vcpu", "memoryMib", "diskMib", "network"] as const).every(
     (key) => ordered[key] === taken[key],
   );
   return same && taken.vm.kind !== "snapshot" ? null : "the machine that was ordered is not the one that the snapshot was taken of";
@@ -159,6 +160,7 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
     score: 0,
     limits: host.limits.kind,
     holds: machineHolds(host),
+    screens: host.screen,
     overheadMib: overheadMib(host.accel),
     imageBytes: async () => {
       const all = await Promise.all(["images", "cache"].map((name) => bytesBelow(path.join(options.folder, name))));

@@ -48,6 +48,7 @@ function controlsOf(machine: Machine, control: Control, job: VmJob, { blobs, kep
     input: (bytes) => control.input(bytes),
     open: (port) => control.open(port),
     shell: () => control.shell.open(),
+    screen: () => control.screen(),
     stdin: held.stdin ? inputOf(control, held) : null,
     resize: (window) => machine.resize(window),
     async agent(command, args) {
@@ -100,7 +101,11 @@ export async function runningGuest(machine: Machine, job: VmJob, gate: Gate | nu
   const { vm } = machine;
   const { gates } = shared;
   const control = vm
-    ? new Control(vm, { hasNetwork: job.spec.network, wakeShell: machine.token.kind === "oci" ? () => machine.wakeShell() : null })
+    ? new Control(vm, {
+        hasNetwork: job.spec.network,
+        hasScreen: job.spec.screen === true,
+        wakeShell: machine.token.kind === "oci" ? () => machine.wakeShell() : null,
+      })
     : null;
   if (gate && control) await gate.start(control.namespace);
   if (job.spec.vm.kind === "snapshot") setClock(machine, control); // answered when it runs

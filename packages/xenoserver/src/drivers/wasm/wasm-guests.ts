@@ -37,7 +37,7 @@ export function wasmGuests(crypto: Crypto, driver: WasmDriver): GuestDriver {
     name: "wasm",
     engine: driver.engine,
     sandbox: driver.sandbox,
-    capabilities: { console, network, breakpoints, snapshots: false, images: false, filesInMemory: true },
+    capabilities: { console, network, breakpoints, snapshots: false, screens: false, images: false, filesInMemory: true },
     assurances,
     holds: driver.sandbox.holds,
     offered: () => ({ engine: driver.engine, sandbox: driver.sandbox.strength }),
