@@ -20,15 +20,15 @@ const RUNS_LONGER = 2;
 export class GuestRun {
   readonly #ctx: LeaseContext;
   readonly #clock: LeaseClock;
-  readonly #host: { began(): void; changed(): void };
+  readonly #host: { begins(): void; began(): void; changed(): void };
   #guest: RunningGuest | null = null;
   /** What is under way to make it. */
   #making: AbortController | null = null;
   /** Nobody hears this server, and nothing is made meanwhile. */
   #silence: PromiseWithResolvers<void> | null = null;
 
-  /** `changed`: it has written something. */
-  constructor(ctx: LeaseContext, clock: LeaseClock, host: { began(): void; changed(): void }) {
+  /** `begins`: its work is here, and it is made; `changed`: it has written something. */
+  constructor(ctx: LeaseContext, clock: LeaseClock, host: { begins(): void; began(): void; changed(): void }) {
     this.#ctx = ctx;
     this.#clock = clock;
     this.#host = host;
@@ -96,6 +96,7 @@ export class GuestRun {
     const job = this.job();
     if (!job || !this.#ctx.move({ t: "job-here" })) return;
     this.#clock.cancel();
+    this.#host.begins();
     try {
       const prepared = await this.#made(job);
       // stopped, closed or let go while it was made
