@@ -11,6 +11,7 @@ import type { Figure } from "./lib/report.ts";
 import { machine } from "./machine.ts";
 import { relay } from "./relay.ts";
 import { start } from "./start.ts";
+import { transfer } from "./transfer.ts";
 import { vm } from "./vm.ts";
 import { world } from "./world.ts";
 
@@ -28,6 +29,7 @@ const BENCHES: Record<string, () => Promise<Figure[]>> = {
   history,
   relay,
   world,
+  transfer,
 };
 
 const wanted = process.argv.slice(2).filter((word, i, all) => !word.startsWith("--") && !["--seed", "--count"].includes(all[i - 1] ?? ""));

@@ -92,3 +92,17 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
 }
+
+/**
+ * Gives bytes back at once that nobody reads any more. Left to the collector, up to 64 MiB of them stay: it counts what lies outside its
+ * heap and looks for it only then, whatever the heap may be. They must be this caller's alone; what shares its memory with other bytes
+ * stays for the collector.
+ */
+export function letGo({ buffer, byteLength }: Uint8Array): void {
+  if (buffer.byteLength === byteLength) letGoOfAll({ buffer });
+}
+
+/** The same of all the memory in which they lie, which must be this caller's alone. */
+export function letGoOfAll({ buffer }: Pick<Uint8Array, "buffer">): void {
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
+}

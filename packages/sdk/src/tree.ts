@@ -1,7 +1,6 @@
 /** Folders of this machine as trees that travel. Who controls the inputs: whoever runs this. */
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { lstat, open, readdir, readlink, stat } from "node:fs/promises";
+import { lstat, open, readdir, readlink, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { JOB_LIMITS } from "@xenoservers/protocol";
 
@@ -9,6 +8,8 @@ export interface Blob {
   digest: string;
   size: number;
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** What is read is the reader's own, and goes when the reader is done with it. */
+  isReadAnew?: true;
 }
 export type SourceEntry =
   | { path: string; kind: "file"; blob: Blob }
@@ -23,28 +24,63 @@ export function bytesBlob(bytes: Uint8Array): Blob {
   };
 }
 
-export const readAt =
-  (file: string, size: number): Blob["read"] =>
-  async (offset, length) => {
-    const handle = await open(file, "r");
+/** A file that is read part by part stays open from one to the next. */
+const OPEN_MS = 1_000;
+
+/** Not beyond `size`, whatever the file has become. */
+export function readAt(file: string, size: number): Blob["read"] {
+  let opened: Promise<FileHandle> | null = null;
+  let readers = 0;
+  let closing: NodeJS.Timeout | undefined;
+  const close = (): void => {
+    if (readers > 0) return;
+    void opened?.then((handle) => handle.close()).catch(() => {});
+    opened = null;
+  };
+  return async (offset, length) => {
+    readers++;
+    clearTimeout(closing);
     try {
+      const handle = await (opened ??= open(file, "r"));
       const bytes = new Uint8Array(Math.min(length, Math.max(0, size - offset)));
       const { bytesRead } = await handle.read(bytes, 0, bytes.length, offset);
       return bytes.subarray(0, bytesRead);
+    } catch (error) {
+      opened = null;
+      throw error;
     } finally {
-      await handle.close();
+      readers--;
+      if (offset + length >= size) close();
+      else closing = setTimeout(close, OPEN_MS).unref();
     }
   };
+}
+
+const HASHED_BYTES = 1024 * 1024;
+
+/** One piece is hashed while the next is read, always into the same memory. */
+async function digestOf(file: string, size: number): Promise<string> {
+  const hash = createHash("sha256");
+  const handle = await open(file, "r");
+  const pieceBytes = Math.min(HASHED_BYTES, Math.max(1, size));
+  let [now, next] = [new Uint8Array(pieceBytes), new Uint8Array(pieceBytes)];
+  try {
+    let { bytesRead } = await handle.read(now, 0, pieceBytes);
+    while (bytesRead > 0) {
+      const reading = handle.read(next, 0, pieceBytes);
+      hash.update(now.subarray(0, bytesRead));
+      ({ bytesRead } = await reading);
+      [now, next] = [next, now];
+    }
+  } finally {
+    await handle.close();
+  }
+  return hash.digest("hex");
+}
 
 export async function fileBlob(file: string): Promise<Blob> {
   const { size } = await stat(file);
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(file)) hash.update(chunk);
-  return {
-    digest: hash.digest("hex"),
-    size,
-    read: readAt(file, size),
-  };
+  return { digest: await digestOf(file, size), size, read: readAt(file, size), isReadAnew: true };
 }
 
 /** What stands for bytes that are no text. */

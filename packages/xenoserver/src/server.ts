@@ -329,11 +329,8 @@ export class XenoServer {
 
   async #roomProblem(customer: string): Promise<string | null> {
     const all = await Promise.all([...this.#runners.values()].map((runner) => runner.kept()));
-    return roomProblem(
-      this.#given.room,
-      all.flatMap((kept) => kept ?? []),
-      customer,
-    );
+    const setAside = await this.#options.journal.setAsideKept(customer);
+    return roomProblem(this.#given.room, [...all.flatMap((kept) => kept ?? []), ...setAside], customer);
   }
 
   #attach(lease: string, pipe: Pipe): void {

@@ -22,6 +22,7 @@ import { exitCodeWith, filesIn, keepReceipt, taking } from "../output/deliver.ts
 import { LEFT_SAYS, onInterrupt } from "../output/interrupt.ts";
 import { endLine, nextCommand } from "../output/lease-lines.ts";
 import { assertPlaceFor, placeProblem } from "../output/place-here.ts";
+import { Sending } from "../output/sending.ts";
 import { dim, print, printJson, red, say, showRaw, yellow } from "../output/terminal.ts";
 import { EXIT, UserError, countOf, shortId } from "../output/ui.ts";
 import { auditLine, drawnAudit, followUp, type Audit } from "../proof/audit.ts";
@@ -84,6 +85,7 @@ async function order({ client, work }: Prepared, job: BuiltWork, input: RunInput
   const output: Running["output"] = { stdout: [], stderr: [] };
   const { promise: started, resolve: start } = Promise.withResolvers<void>();
   let there = false;
+  const sending = new Sending(quiet);
   const joined = input.detach ? null : joinedHere(quiet);
   const held = "vm" in job.spec ? processOf(job.spec.vm) : USUAL_PROCESS;
   const opened = openSession(client, bound, job, {
@@ -91,7 +93,9 @@ async function order({ client, work }: Prepared, job: BuiltWork, input: RunInput
       if (input.json) output[stream].push(bytes);
       else if (!input.detach) await showRaw(stream, bytes);
     },
+    onSent: (progress) => sending.sent(progress),
     onState(state) {
+      if (state !== "waiting") sending.end(["preparing", "running", "ended"].includes(state));
       if (state === "running" || state === "ended") start();
       there = state === "matched again" ? false : there || ["preparing", "running", "ended"].includes(state);
       if (!quiet && (state.startsWith("problem") || state === "reconnecting" || state === "matched again"))

@@ -28,6 +28,8 @@ import { zJobSpec, zSegment } from "../ids.ts";
 import { zVmSpec, zWindow } from "../vm-spec.ts";
 
 export const PART_BYTES_MAX = 256 * 1024;
+/** What an honest side asks for: with its header no more than a channel's packets hold four of. */
+export const WANTED_BYTES = 252 * 1024;
 /** What is asked for with `want` at once by an honest side; more are answered one by one. */
 export const WANTS_UNDER_WAY_MAX = 8;
 /** Takes the largest job and the largest result that the engine's limits allow (test/engine/limits.test.ts). */

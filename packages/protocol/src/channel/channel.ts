@@ -5,12 +5,12 @@
  * Who controls the inputs: whoever holds the other static key; before the handshake ends, anyone.
  */
 import Noise from "noise-handshake";
-import Cipher from "noise-handshake/cipher.js";
 import dh from "noise-handshake/dh.js";
-import { bytesOfHex, concatBytes, parseUtf8, toHex, utf8 } from "../bytes.ts";
+import { bytesOfHex, parseUtf8, toHex, utf8 } from "../bytes.ts";
 import type { Held, MemoryShare } from "../link/memory-share.ts";
 import type { Pipe } from "../link/pipe.ts";
 import { MESSAGE_BYTES_MAX, parseChannelHeader, type ChannelHeader } from "./channel-messages.ts";
+import { Incoming, LAST, MORE, Outgoing, PACKET_BYTES_MAX, Sealer, USED } from "./packets.ts";
 
 export interface ChannelKeyPair {
   publicKey: Uint8Array;
@@ -21,15 +21,12 @@ export interface ChannelKeyPair {
 export const channelKeyPair = (secretKey?: Uint8Array): ChannelKeyPair =>
   dh.generateKeyPair(secretKey ? Buffer.from(secretKey) : undefined);
 
-const PACKET_BYTES_MAX = 65_535 - 16 - 1;
-/** What a packet is: a part of a message, the end of one, or how many bytes were used. */
-const MORE = 1;
-const LAST = 0;
-const USED = 2;
 /** How many bytes may be on their way to whoever has not used them: in its pipe, the broker's memory, or waiting for its turn. */
-export const CHANNEL_WINDOW_BYTES = 512 * 1024;
+export const CHANNEL_WINDOW_BYTES = 896 * 1024;
+/** Of who does not say how much: as it was before anybody said. */
+const WINDOW_BYTES_UNSAID = 512 * 1024;
 /** A message whose beginning is this long is taken up while it comes: it is kept until it is whole. */
-const TAKEN_UP_BYTES = CHANNEL_WINDOW_BYTES / 2;
+const TAKEN_UP_BYTES = WINDOW_BYTES_UNSAID / 2;
 /** Small messages that nobody waited with; more of them wait for no reader. */
 const QUEUED_BYTES_MAX = 2 * 1024 * 1024;
 
@@ -44,7 +41,10 @@ interface DirectionKeys {
 export interface Channel {
   /** Resolves when the message was handed over, or never will be; whoever sends much waits for it. */
   send(header: ChannelHeader, body?: Uint8Array): Promise<void>;
-  /** Messages come one after the other, each when the last was used: the other side sends no more than a window ahead of that. */
+  /**
+   * A message's bytes lie in memory of its own, which is the handler's. Messages come one after the other, each when the last was used: the
+   * other side sends no more than a window ahead of that.
+   */
   onMessage(handler: Handler): void;
   /** The other side has used something that it was sent. */
   onUsed(handler: () => void): void;
@@ -52,25 +52,34 @@ export interface Channel {
   close(): void;
 }
 
-interface Queued {
-  packet: Uint8Array;
-  sent?: () => void;
+function number32(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, value);
+  return bytes;
+}
+
+/**
+ * How far ahead whoever said this may be, as its other end lets: the first four bytes of what it said in its handshake, which whoever does
+ * not know them leaves unread.
+ */
+function windowOf(said: Uint8Array): number {
+  if (said.length < 4) return WINDOW_BYTES_UNSAID;
+  return Math.min(CHANNEL_WINDOW_BYTES, new DataView(said.buffer, said.byteOffset).getUint32(0));
 }
 
 /** A channel whose handshake is done. */
 export class SecureChannel implements Channel {
   readonly #pipe: Pipe;
-  readonly #out: Cipher;
-  readonly #in: Cipher;
+  readonly #sealer: Sealer;
+  readonly #outgoing = new Outgoing();
+  readonly #incoming: Incoming;
   readonly #held: Held | undefined;
-  readonly #queue: Queued[] = [];
-  #queuedBytes = 0;
+  /** How far this side may be ahead. */
+  readonly #window: number;
   /** Sent, and not used by the other side. */
   #ahead = 0;
   /** Come, and not used here. */
   #unused = 0;
-  #parts: Uint8Array[] = [];
-  #size = 0;
   /** Of the message that comes, what is used when it was handed on. */
   #toUse = 0;
   #turn: Promise<void> = Promise.resolve();
@@ -80,10 +89,12 @@ export class SecureChannel implements Channel {
   #why = "the link went down";
   #open = true;
 
-  constructor(pipe: Pipe, keys: DirectionKeys, memory?: MemoryShare) {
+  /** `said`: what the other side said in its handshake. */
+  constructor(pipe: Pipe, keys: DirectionKeys, memory?: MemoryShare, said: Uint8Array = new Uint8Array(0)) {
     this.#pipe = pipe;
-    this.#out = new Cipher(keys.rx);
-    this.#in = new Cipher(keys.tx);
+    this.#sealer = new Sealer(keys.rx);
+    this.#incoming = new Incoming(keys.tx);
+    this.#window = windowOf(said);
     this.#held = memory?.hold(() => this.#fail("there is no room for what waits in this channel"));
     pipe.onMessage((packet) => this.#receive(packet));
     pipe.onClose(() => this.#end());
@@ -91,56 +102,43 @@ export class SecureChannel implements Channel {
 
   send(header: ChannelHeader, body: Uint8Array = new Uint8Array(0)): Promise<void> {
     if (!this.#open) return Promise.resolve();
-    if (this.#queuedBytes > QUEUED_BYTES_MAX) {
+    if (this.#outgoing.bytes > QUEUED_BYTES_MAX) {
       this.#fail("the other side does not take what it is sent");
       return Promise.resolve();
     }
     const head = utf8(JSON.stringify(header));
-    const length = new Uint8Array(4);
-    new DataView(length.buffer).setUint32(0, head.length);
-    const message = concatBytes(length, head, body);
+    const length = number32(head.length);
     return new Promise((sent) => {
-      for (let at = 0; at < message.length; at += PACKET_BYTES_MAX) {
-        const isLast = at + PACKET_BYTES_MAX >= message.length;
-        const packet = concatBytes(new Uint8Array([isLast ? LAST : MORE]), message.subarray(at, at + PACKET_BYTES_MAX));
-        this.#queue.push(isLast ? { packet, sent } : { packet });
-        this.#queuedBytes += packet.length;
-      }
-      if (this.#held && !this.#held.add(message.length)) this.#fail("there is no room for what waits in this channel");
+      this.#outgoing.add([length, head, body], sent);
+      if (this.#held && !this.#held.add(length.length + head.length + body.length))
+        this.#fail("there is no room for what waits in this channel");
       this.#flush();
     });
   }
 
   /** Hands over as much as the window lets. */
   #flush(): void {
-    while (this.#open && this.#ahead < CHANNEL_WINDOW_BYTES) {
-      const next = this.#queue.shift();
+    while (this.#open && this.#ahead < this.#window) {
+      const next = this.#outgoing.next();
       if (!next) return;
-      const { packet, sent } = next;
-      this.#queuedBytes -= packet.length;
-      this.#held?.drop(packet.length - 1);
-      this.#ahead += packet.length - 1;
-      this.#seal(packet);
+      const { pieces, length, sent } = next;
+      this.#held?.drop(length);
+      this.#ahead += length;
+      this.#pipe.send(this.#sealer.seal(sent ? LAST : MORE, pieces));
       sent?.();
     }
   }
 
-  #seal(packet: Uint8Array): void {
-    this.#pipe.send(this.#out.encrypt(Buffer.from(packet)));
-  }
-
   #receive(packet: string | Uint8Array): void {
     if (typeof packet === "string") return this.#fail("a text message on a channel");
-    let plain: Uint8Array;
+    let opened: ReturnType<Incoming["open"]>;
     try {
-      plain = this.#in.decrypt(Buffer.from(packet));
+      opened = this.#incoming.open(packet);
     } catch {
       return this.#fail("a packet that does not decrypt");
     }
-    const [what] = plain;
-    const bytes = plain.subarray(1);
-    if (what === USED) this.#otherUsed(bytes);
-    else this.#take(bytes, what === MORE);
+    if (opened.what === USED) this.#otherUsed(opened.count);
+    else this.#take(opened.length, opened.what === MORE);
   }
 
   #otherUsed(count: Uint8Array): void {
@@ -151,20 +149,16 @@ export class SecureChannel implements Channel {
     this.#flush();
   }
 
-  #take(bytes: Uint8Array, hasMore: boolean): void {
-    this.#unused += bytes.length;
+  #take(length: number, hasMore: boolean): void {
+    this.#unused += length;
     if (this.#unused > CHANNEL_WINDOW_BYTES + PACKET_BYTES_MAX) return this.#fail("more was sent than was asked for");
-    this.#parts.push(bytes);
-    this.#size += bytes.length;
-    if (this.#size > MESSAGE_BYTES_MAX) return this.#fail("a message over the size limit");
-    if (this.#held && !this.#held.add(bytes.length)) return this.#fail("there is no room for what waits in this channel");
-    if (this.#size > TAKEN_UP_BYTES) this.#use(bytes.length);
-    else this.#toUse += bytes.length;
+    if (this.#incoming.size > MESSAGE_BYTES_MAX) return this.#fail("a message over the size limit");
+    if (this.#held && !this.#held.add(length)) return this.#fail("there is no room for what waits in this channel");
+    if (this.#incoming.size > TAKEN_UP_BYTES) this.#use(length);
+    else this.#toUse += length;
     if (hasMore) return;
-    const message = concatBytes(...this.#parts);
+    const message = this.#incoming.take();
     const toUse = this.#toUse;
-    this.#parts = [];
-    this.#size = 0;
     this.#toUse = 0;
     this.#turn = this.#turn.then(async () => {
       await this.#hand(message);
@@ -177,10 +171,7 @@ export class SecureChannel implements Channel {
   #use(bytes: number): void {
     this.#unused -= bytes;
     if (!this.#open) return;
-    const count = new Uint8Array(5);
-    count[0] = USED;
-    new DataView(count.buffer).setUint32(1, bytes);
-    this.#seal(count);
+    this.#pipe.send(this.#sealer.seal(USED, [number32(bytes)]));
   }
 
   async #hand(message: Uint8Array): Promise<void> {
@@ -204,7 +195,7 @@ export class SecureChannel implements Channel {
   #end(): void {
     if (!this.#open) return;
     this.#open = false;
-    for (const { sent } of this.#queue.splice(0)) sent?.();
+    this.#outgoing.end();
     this.#held?.end();
     this.#closed(this.#why);
   }
@@ -240,14 +231,14 @@ export function initiateChannel(pipe: Pipe, own: ChannelKeyPair, serverKey: stri
     pipe.onClose(() => reject(new Error("the channel was closed before it was ready")));
     pipe.onMessage((message) => {
       try {
-        noise.recv(handshakeOf(message));
-        resolve(new SecureChannel(pipe, noise));
+        const said = noise.recv(handshakeOf(message));
+        resolve(new SecureChannel(pipe, noise, undefined, said));
       } catch (cause) {
         pipe.close();
         reject(new Error("the server's end of the channel has another key than its offer", { cause }));
       }
     });
-    pipe.send(noise.send());
+    pipe.send(noise.send(number32(CHANNEL_WINDOW_BYTES)));
   });
 }
 
@@ -264,10 +255,10 @@ export function respondChannel(
   noise.initialise(Buffer.from(bytesOfHex(purchaseOrderId)));
   pipe.onMessage((message) => {
     try {
-      noise.recv(handshakeOf(message));
+      const said = noise.recv(handshakeOf(message));
       if (toHex(noise.rs) !== customerKey) throw new Error("not the order's key");
-      pipe.send(noise.send());
-      ready(new SecureChannel(pipe, noise, memory));
+      pipe.send(noise.send(number32(CHANNEL_WINDOW_BYTES)));
+      ready(new SecureChannel(pipe, noise, memory, said));
     } catch {
       pipe.close();
     }
@@ -283,6 +274,7 @@ export {
   PART_BYTES_MAX,
   TUNNEL_WINDOW_BYTES,
   VM_REQUESTS,
+  WANTED_BYTES,
   WANTS_UNDER_WAY_MAX,
   zInputTree,
   zTree,

@@ -13,6 +13,7 @@ import {
   Turns,
   channelKeyPair,
   initiateChannel,
+  SecureChannel,
   respondChannel,
   type Channel,
   type ChannelHeader,
@@ -90,7 +91,7 @@ describe("a channel", () => {
     })();
     await settled();
     expect(there.passed - before).toBeLessThanOrEqual(CHANNEL_WINDOW_BYTES + PACKET);
-    expect(state.sent).toBeLessThan(3);
+    expect(state.sent).toBeLessThan(4);
     const stopped = there.passed;
     await settled();
     expect(there.passed).toBe(stopped);
@@ -100,6 +101,23 @@ describe("a channel", () => {
     }
     await sending;
     expect(state.sent).toBe(12);
+  });
+
+  it.each([
+    ["nothing, as before there were windows to be said", [], 512 * 1024],
+    ["more than there is", [255, 255, 255, 255], CHANNEL_WINDOW_BYTES],
+    ["little", [0, 0, 0, 1], 1],
+  ])("sends no further ahead than its other end lets, which said %s", async (_, said, window) => {
+    let sent = 0;
+    const pipe: Pipe = {
+      send: (message) => void (sent += message.length),
+      ...{ close: () => {}, onMessage: () => {}, onClose: () => {} },
+    };
+    const key = new Uint8Array(32);
+    const one = new SecureChannel(pipe, { rx: key, tx: key }, undefined, Uint8Array.from(said));
+    for (let i = 0; i < 6; i++) void one.send(...part());
+    expect(sent).toBeGreaterThanOrEqual(window);
+    expect(sent).toBeLessThan(window + PACKET + CHANNEL_WINDOW_BYTES / 1_000);
   });
 
   it("hands on messages one after the other, in their order", async () => {
@@ -191,7 +209,7 @@ describe("a channel", () => {
     await settled();
     expect(share.used).toBe(0);
     ours.onMessage(() => new Promise<void>(() => {}));
-    for (let i = 0; i < 6; i++) void theirs.send(...part());
+    for (let i = 0; i < 8; i++) void theirs.send(...part());
     await settled();
     expect(share.used).toBeGreaterThanOrEqual(3 * PART_BYTES_MAX);
     theirs.close();

@@ -37,7 +37,7 @@ export class ChannelPipe implements Pipe {
   deliver(bytes: Uint8Array): void {
     if (!this.#open) return;
     if (this.#onMessage) this.#onMessage(bytes);
-    else this.#early.push(bytes);
+    else this.#early.push(bytes.slice());
   }
 
   /** The other end, or the link under it, is gone. */

@@ -3,7 +3,7 @@
  * re-sends byte for byte what was not answered, and carries channels. Nothing that the broker says here is believed without a signature.
  */
 import { clockWasSet, clockBetween, type ClockReading } from "@xenoservers/market";
-import { toHex } from "../bytes.ts";
+import { letGo, toHex } from "../bytes.ts";
 import type { Crypto } from "../crypto.ts";
 import type { Envelope } from "../documents/parts.ts";
 import { parseRefusal, refuse, type Refusal } from "../errors.ts";
@@ -121,7 +121,10 @@ export class LinkClient {
 
   #channel(session: string): ChannelPipe {
     const channel = new ChannelPipe(
-      (bytes) => this.#pipe?.send(channelMessage(session, bytes)),
+      (bytes) => {
+        this.#pipe?.send(channelMessage(session, bytes));
+        letGo(bytes);
+      },
       () => {
         this.#channels.delete(session);
         if (this.#up) this.#send({ t: "channel-close", session });

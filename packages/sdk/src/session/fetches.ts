@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { concatBytes } from "@xenoservers/protocol";
-import { PART_BYTES_MAX, WANTS_UNDER_WAY_MAX, type Channel } from "@xenoservers/protocol/channel";
+import { WANTED_BYTES, WANTS_UNDER_WAY_MAX, type Channel } from "@xenoservers/protocol/channel";
 import type { Timers } from "@xenoservers/protocol/link";
 
 /** The server gives other bytes than it signed, or none: what was promised has not come. */
@@ -59,10 +59,10 @@ export class Fetches {
   /** Bytes of known size, checked against their digest; throws NotDelivered. */
   async file({ digest, size }: { digest: string; size: number }): Promise<Uint8Array> {
     const bytes = new Uint8Array(size);
-    const offsets = Array.from({ length: Math.ceil(size / PART_BYTES_MAX) }, (_, i) => i * PART_BYTES_MAX);
+    const offsets = Array.from({ length: Math.ceil(size / WANTED_BYTES) }, (_, i) => i * WANTED_BYTES);
     const worker = async (): Promise<void> => {
       for (let offset = offsets.shift(); offset !== undefined; offset = offsets.shift()) {
-        const length = Math.min(PART_BYTES_MAX, size - offset);
+        const length = Math.min(WANTED_BYTES, size - offset);
         const part = await this.#part(digest, offset, length);
         if (part.length !== length) throw new NotDelivered(`a file is shorter than the server signed`);
         bytes.set(part, offset);
@@ -76,10 +76,10 @@ export class Fetches {
   /** Bytes of unknown size, checked against their digest; throws NotDelivered. */
   async whole(digest: string): Promise<Uint8Array> {
     const parts: Uint8Array[] = [];
-    for (let offset = 0; ; offset += PART_BYTES_MAX) {
-      const part = await this.#part(digest, offset, PART_BYTES_MAX);
+    for (let offset = 0; ; offset += WANTED_BYTES) {
+      const part = await this.#part(digest, offset, WANTED_BYTES);
       parts.push(part);
-      if (part.length < PART_BYTES_MAX) break;
+      if (part.length < WANTED_BYTES) break;
       if (offset > WHOLE_BYTES_MAX) throw new NotDelivered(`${digest.slice(0, 12)} is larger than any piece of a state`);
     }
     const bytes = concatBytes(...parts);

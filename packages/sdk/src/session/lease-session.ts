@@ -4,7 +4,7 @@
  * (events).
  */
 import type { Readable } from "node:stream";
-import type { Envelope, LeaseView, Verified } from "@xenoservers/protocol";
+import { letGo, type Envelope, type LeaseView, type Verified } from "@xenoservers/protocol";
 import { Turns, WANTS_UNDER_WAY_MAX, initiateChannel, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
 import type { LinkEvent, Pipe, Timers } from "@xenoservers/protocol/link";
 import type { BuiltWork } from "../built.ts";
@@ -19,6 +19,7 @@ import { MachineLink } from "./machine-link.ts";
 import { bytesProblem, checkResult, wordOf, type Delivered } from "./result.ts";
 import { fetchSealed } from "./sealed-copy.ts";
 import { STREAMS, Streams, type Stream } from "./streams.ts";
+import { Upload, type UploadProgress } from "./upload.ts";
 
 export interface SessionHandlers {
   /** No more comes than a window ahead of what this has taken. */
@@ -27,6 +28,8 @@ export interface SessionHandlers {
   onInput?(isTerminal: boolean): Readable | null;
   /** What was written so far, from where this side began to follow, has all come. */
   onShown?(): void;
+  /** So much of the job has gone to its server by now. */
+  onSent?(progress: UploadProgress): void;
   /** Progress for people: waiting, preparing, running, ended, reconnecting, matched again, and problems in words. */
   onState?(state: string): void;
   /**
@@ -41,6 +44,8 @@ interface SessionLink {
   readonly up: boolean;
   openChannel(lease: string): Pipe;
 }
+
+type Wanted = Extract<ChannelHeader, { t: "want" }>;
 
 const RETRY_MS = 300;
 const POLL_MS = 1_000;
@@ -57,6 +62,7 @@ export class LeaseSession {
   readonly #streams: Streams;
   readonly #fetches: Fetches;
   readonly #watch: LeaseWatch;
+  #upload: Upload;
   readonly #failing = Promise.withResolvers<Error>();
   /** What can be asked of a running virtual machine. */
   readonly machine: MachineLink;
@@ -94,6 +100,7 @@ export class LeaseSession {
     this.#link = link;
     this.#alarm = new Alarm(timers);
     this.#streams = new Streams(from);
+    this.#upload = new Upload(job?.blobs ?? new Map());
     this.#fetches = new Fetches({ timers, channel: () => this.#channel, closed: () => this.#closed });
     this.machine = new MachineLink(
       () => this.#channel,
@@ -140,6 +147,7 @@ export class LeaseSession {
   #rebind(bound: BoundOrder): void {
     this.#bound = bound;
     this.#wasHeard = false;
+    this.#upload = new Upload(this.#job?.blobs ?? new Map());
     this.#handlers.onState?.("matched again");
     this.#channel?.close();
   }
@@ -186,9 +194,12 @@ export class LeaseSession {
     this.#channel = channel;
     this.#toldLost = false;
     const answers = new Turns(WANTS_UNDER_WAY_MAX);
-    channel.onMessage((header, body) =>
-      header.t === "want" ? answers.add(() => this.#answer(channel, header)) : this.#receive(channel, header, body),
-    );
+    channel.onMessage((header, body) => {
+      if (header.t !== "want") return this.#receive(channel, header, body);
+      // the next is read while this one is sent
+      const read = this.#read(header);
+      return answers.add(() => this.#answer(channel, header, read));
+    });
     if (this.#job && !this.#delivered) void channel.send(this.#job.message);
     void channel.send({ t: "attach", ...this.#streams.received });
     await closed;
@@ -204,11 +215,24 @@ export class LeaseSession {
     return this.#timers.now() > outcome.at + RESULT_WAIT_MS;
   }
 
-  async #answer(channel: Channel, { digest, offset, length }: Extract<ChannelHeader, { t: "want" }>): Promise<void> {
+  async #read({ digest, offset, length }: Wanted): Promise<Uint8Array | null> {
     this.#wasHeard = true;
-    const blob = this.#job?.blobs.get(digest);
-    const bytes = await blob?.read(offset, length).catch((error: Error) => this.#never(error));
-    if (bytes) await channel.send({ t: "part", digest, offset }, bytes);
+    this.#upload.asked(digest, offset);
+    try {
+      return (await this.#job?.blobs.get(digest)?.read(offset, length)) ?? null;
+    } catch (error) {
+      this.#never(error instanceof Error ? error : new Error(String(error)));
+      return null;
+    }
+  }
+
+  async #answer(channel: Channel, { digest, offset }: Wanted, read: Promise<Uint8Array | null>): Promise<void> {
+    const bytes = await read;
+    if (!bytes) return;
+    await channel.send({ t: "part", digest, offset }, bytes);
+    const end = offset + bytes.length;
+    if (this.#job?.blobs.get(digest)?.isReadAnew) letGo(bytes);
+    this.#handlers.onSent?.(this.#upload.sent(digest, end));
   }
 
   async #receive(channel: Channel, header: ChannelHeader, body: Uint8Array): Promise<void> {

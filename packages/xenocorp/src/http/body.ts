@@ -3,9 +3,8 @@
  * share for bodies. Who controls the inputs: anyone, every byte and when it comes.
  */
 import type { Readable } from "node:stream";
-import { refuse, type Refusal } from "@xenoservers/protocol";
+import { letGo, refuse, type Refusal } from "@xenoservers/protocol";
 import type { MemoryShare } from "@xenoservers/protocol/link";
-import { letGo } from "./let-go.ts";
 
 interface BodyBounds {
   bytesMax: number;

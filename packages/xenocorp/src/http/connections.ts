@@ -2,10 +2,10 @@
  * Connections, whatever comes over them: how many an address has, and how many requests wait for their answers on each. Who controls the
  * inputs: anyone. Bounds: those of door.ts; what a connection may have unanswered, before anything but its headers was looked at.
  */
+import { letGo } from "@xenoservers/protocol";
 import type { RequestListener, Server } from "node:http";
 import type { Socket } from "node:net";
 import type { Timers } from "@xenoservers/protocol/link";
-import { letGo } from "./let-go.ts";
 import { stopReading } from "./stop-reading.ts";
 import type { Callers } from "./caller.ts";
 import { PIPELINE_CUT_COST, type Door } from "./door.ts";

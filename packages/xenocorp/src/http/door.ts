@@ -32,12 +32,13 @@ export const SUBMIT_REFUSED_COST = 28;
 export const CONTROL_FRAME_COST = 4;
 /** A connection that is cut for what it sent unasked has had its parser go through thousands of them. */
 export const PIPELINE_CUT_COST = 2_000;
-const BYTES_COST_MIN = 0.5;
-const BYTES_PER_TOKEN = 16 * 1024;
+/** However many bytes a channel's message has: how many pass in a turn is bounded for all together (sips.ts), and each link has its own. */
+const CHANNEL_MESSAGE_COST = 0.25;
 /** Bytes of no channel come from honest ends, too, for as long as they have not heard that it is closed. */
-const ASTRAY_FACTOR = 8;
+const ASTRAY_COST_MIN = 4;
+const ASTRAY_BYTES_PER_TOKEN = 2 * 1024;
 export const costOfBytes = (length: number, hasChannel: boolean): number =>
-  Math.max(BYTES_COST_MIN, length / BYTES_PER_TOKEN) * (hasChannel ? 1 : ASTRAY_FACTOR);
+  hasChannel ? CHANNEL_MESSAGE_COST : Math.max(ASTRAY_COST_MIN, length / ASTRAY_BYTES_PER_TOKEN);
 
 /** How many at once, in all and of one holder. */
 export const PLACES = {

@@ -1,8 +1,9 @@
 import { PassThrough } from "node:stream";
 import { expect, it } from "vitest";
+import { letGo } from "@xenoservers/protocol";
 import { MemoryShare } from "@xenoservers/protocol/link";
 import { readBody } from "./body.ts";
-import { letGo, throwAway } from "./let-go.ts";
+import { throwAway } from "./let-go.ts";
 
 it("gives back what is nobody else's, and leaves what shares its memory", () => {
   const own = Buffer.from(new ArrayBuffer(9));

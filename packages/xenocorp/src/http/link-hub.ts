@@ -132,7 +132,10 @@ export class LinkHub {
       admitted();
       callOff();
     };
-    pipe.heeds?.(() => this.door.owedMs(link.address, link.session));
+    pipe.heeds?.(
+      () => this.door.owedMs(link.address, link.session),
+      () => (link.session ? holderOf(link.session) : link.address),
+    );
     pipe.onControl?.(() => this.#charge(link, CONTROL_FRAME_COST));
     pipe.onMessage((message) => {
       if (!link.open) return;

@@ -14,8 +14,8 @@ export interface LinkPipe extends Omit<Pipe, "close"> {
   passOn?(bytes: Uint8Array, sent: () => void): void;
   /** Its other end is known now, and may say longer things. */
   admit?(): void;
-  /** Asks before it hears more: for how many ms it should not. */
-  heeds?(owedMs: () => number): void;
+  /** Asks before it hears more: for how many ms it should not, and whose turn it takes. */
+  heeds?(owedMs: () => number, holder: () => string): void;
   /** Called for each message that the pipe answers by itself. */
   onControl?(handler: () => void): void;
   close(why: Closing): void;

@@ -2,7 +2,7 @@
  * The HTTP face of the broker: every route comes from the API table; links are WebSockets at /api/v1/link. Who controls the inputs: anyone,
  * every byte. Bounds: those of door.ts by source address; the size of bodies, headers and messages, and the time in which each must come.
  */
-import { API, openApi, refuse, type Refusal, type Route, type RouteName } from "@xenoservers/protocol";
+import { letGo, API, openApi, refuse, type Refusal, type Route, type RouteName } from "@xenoservers/protocol";
 import { CLOSINGS, systemTimers } from "@xenoservers/protocol/link";
 import Fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import type { Logger } from "pino";
@@ -16,12 +16,12 @@ import type { Door } from "./door.ts";
 import type { Faults } from "@xenoservers/protocol/faults";
 import type { EventFeed } from "./event-feed.ts";
 import type { LinkHub } from "./link-hub.ts";
-import { letGo } from "./let-go.ts";
 import { boundLongBodies, lastAnswer } from "./long-bodies.ts";
 import { REQUEST_ID_HEADER, requestIdOf } from "./request-id.ts";
 import type { Reads } from "./reads.ts";
 import { Routes, answerRefusal, bodyRefusal, restAfter, tooManyRequests } from "./routes.ts";
 import type { Sessions } from "./sessions.ts";
+import { BulkTurns } from "./bulk-turns.ts";
 import { Sips } from "./sips.ts";
 import { SocketPipe } from "./socket-pipe.ts";
 import { createWrites, type DeskDoor } from "./writes.ts";
@@ -170,6 +170,7 @@ function acceptLinks(app: FastifyInstance, hub: LinkHub, who: Callers): void {
   });
   const ids = new WeakMap<IncomingMessage, string>();
   sockets.on("headers", (headers, request) => headers.push(`${REQUEST_ID_HEADER}: ${ids.get(request) ?? ""}`));
+  const turns = new BulkTurns();
   const pipes = new Set<SocketPipe>();
   const looking = setInterval(() => pipes.forEach((pipe) => pipe.look()), LATENESS_SEEN_EVERY_MS);
   const beating = setInterval(() => pipes.forEach((pipe) => pipe.missBeat(hub.beat.missedMax)), hub.beat.everyMs);
@@ -181,8 +182,8 @@ function acceptLinks(app: FastifyInstance, hub: LinkHub, who: Callers): void {
     if (request.url !== "/api/v1/link") return refuseUpgrade(socket, id, refuse("not_found", { path: "/api/v1/link is the link" }));
     if (!hub.door.admits(address)) return refuseUpgrade(socket, id, refuse("rate_limited", { retryAfterMs: 1_000 }));
     ids.set(request, id);
-    const sips = new Sips(socket, systemTimers);
-    sockets.handleUpgrade(request, sips, head, (webSocket) => {
+    const sips = new Sips(socket, systemTimers, { head, turns });
+    sockets.handleUpgrade(request, sips, Buffer.alloc(0), (webSocket) => {
       const pipe = new SocketPipe(webSocket, { raw: socket, sips }, hub.door.memory.links, systemTimers);
       pipes.add(pipe);
       pipe.onClose(() => pipes.delete(pipe));

@@ -15,7 +15,10 @@ function sips(owed: { ms: number }) {
   };
   const socket: Duplex = new PassThrough();
   const one = new Sips(socket, timers);
-  one.heeds(() => owed.ms);
+  one.heeds(
+    () => owed.ms,
+    () => "",
+  );
   const sizes: number[] = [];
   return { socket, one, wakes, sizes };
 }

@@ -3,18 +3,28 @@
  * is not heard at once, and a sender who should wait is stopped by the kernel's window. Who controls the inputs: whoever connects, every
  * byte and when it comes.
  */
+import { letGo } from "@xenoservers/protocol";
 import { Duplex } from "node:stream";
 import type { Timers } from "@xenoservers/protocol/link";
-import { letGo } from "./let-go.ts";
+import { BulkTurns } from "./bulk-turns.ts";
+import { FrameLengths } from "./frame-lengths.ts";
 import { stopReading } from "./stop-reading.ts";
 
-/** Small enough that the messages in it cost little, and large enough that a channel's bytes come in few. */
+/** Small enough that the messages in it cost little. */
 const SIP_BYTES = 4 * 1024;
+/** Of one long message, whose bytes cost little each. */
+const LONG_SIP_BYTES = 64 * 1024;
 const WAIT_MS_MAX = 10_000;
 
 export class Sips extends Duplex {
   readonly #socket: Duplex;
   readonly #timers: Timers;
+  readonly #turns: BulkTurns;
+  readonly #frames = new FrameLengths();
+  /** Whose turn is asked for. */
+  #holder: () => string = () => "";
+  #hasAsked = false;
+  #isItsTurn = false;
   /** For how many ms nothing more should be taken. */
   #owedMs: () => number = () => 0;
   /** What has come of the socket and was not taken. */
@@ -24,11 +34,18 @@ export class Sips extends Duplex {
   #wanted = false;
   #callOff: (() => void) | null = null;
 
-  constructor(socket: Duplex, timers: Timers) {
+  /** `head`: what came of it before; long messages of all sockets share `turns`. */
+  constructor(
+    socket: Duplex,
+    timers: Timers,
+    { head = Buffer.alloc(0), turns = new BulkTurns() }: { head?: Buffer; turns?: BulkTurns } = {},
+  ) {
     // one sip is asked for when the last was taken, none ahead
     super({ readableHighWaterMark: 0 });
     this.#socket = socket;
     this.#timers = timers;
+    this.#turns = turns;
+    this.#come = head;
     socket.pause();
     socket.on("data", (bytes: Buffer) => {
       socket.pause();
@@ -49,8 +66,9 @@ export class Sips extends Duplex {
     return this.#callOff !== null;
   }
 
-  heeds(owedMs: () => number): void {
+  heeds(owedMs: () => number, holder: () => string): void {
     this.#owedMs = owedMs;
+    this.#holder = holder;
   }
 
   /** Lets go of what has come and was not taken, and of what comes before the socket has stopped. */
@@ -72,14 +90,35 @@ export class Sips extends Duplex {
       return;
     }
     if (this.#come.length > 0) {
-      const sip = this.#come.subarray(0, SIP_BYTES);
-      this.#come = this.#come.subarray(sip.length);
-      this.#wanted = false;
-      this.push(sip);
+      if (this.#hasTurn()) this.#give();
     } else if (this.#hasEnded) {
       this.#wanted = false;
       this.push(null);
     } else this.#socket.resume();
+  }
+
+  /** Whether it is its turn; else it goes on when it is. */
+  #hasTurn(): boolean {
+    if (this.#hasAsked) return false;
+    const hasTurn =
+      this.#isItsTurn ||
+      this.#turns.ask(this.#holder(), () => {
+        this.#hasAsked = false;
+        this.#isItsTurn = true;
+        this.#offer();
+      });
+    this.#hasAsked = !hasTurn;
+    this.#isItsTurn = false;
+    return hasTurn;
+  }
+
+  #give(): void {
+    const { length, isLong } = this.#frames.take(this.#come, SIP_BYTES, LONG_SIP_BYTES);
+    if (isLong) this.#turns.taken(length);
+    const sip = this.#come.subarray(0, length);
+    this.#come = this.#come.subarray(length);
+    this.#wanted = false;
+    this.push(sip);
   }
 
   override _read(): void {

@@ -3,10 +3,10 @@
  * and does not end it, is cut. All that waits here counts in the memory's share for links. Who controls the inputs: whoever connects, every
  * byte and when it comes.
  */
+import { letGo } from "@xenoservers/protocol";
 import type { Duplex } from "node:stream";
 import { CLOSINGS, type Closing, type Held, type MemoryShare, type Timers } from "@xenoservers/protocol/link";
 import type { WebSocket } from "ws";
-import { letGo } from "./let-go.ts";
 import type { LinkPipe } from "./link.ts";
 import type { Sips } from "./sips.ts";
 
@@ -148,8 +148,8 @@ export class SocketPipe implements LinkPipe {
     else this.#socket.pause();
   }
 
-  heeds(owedMs: () => number): void {
-    this.#sips.heeds(owedMs);
+  heeds(owedMs: () => number, holder: () => string): void {
+    this.#sips.heeds(owedMs, holder);
   }
 
   /** To be called every now and then: cuts whoever stands still. */

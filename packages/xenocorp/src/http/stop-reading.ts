@@ -1,6 +1,6 @@
 /** Ends the reading of a socket that stays open for its last answer. Who controls the inputs: whoever sends on and on. */
+import { letGo } from "@xenoservers/protocol";
 import type { Duplex } from "node:stream";
-import { letGo } from "./let-go.ts";
 
 /** Of a socket that is only paused Node reads one piece more, of 64 KiB, and keeps it. What was read and is not taken goes. */
 export function stopReading(socket: Duplex): void {

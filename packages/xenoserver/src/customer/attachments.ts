@@ -10,7 +10,7 @@ import {
   type ChannelHeader,
   type ChannelKeyPair,
 } from "@xenoservers/protocol/channel";
-import type { Envelope } from "@xenoservers/protocol";
+import { letGoOfAll, type Envelope } from "@xenoservers/protocol";
 import type { MemoryShare, Pipe } from "@xenoservers/protocol/link";
 import type { RunningGuest } from "../drivers/driver.ts";
 import { bringsWork, type WorkHeader } from "../drivers/work.ts";
@@ -105,6 +105,7 @@ export class Attachments {
       channel.onClose(() => {
         attached.requests.close();
         attached.follower?.stop();
+        void attached.transfer?.abandon();
         this.#attached.delete(attached);
       });
       channel.onUsed(() => this.#host.progress());
@@ -172,7 +173,9 @@ export class Attachments {
         this.#host.unreadable(header.why);
         return this.#problem(attached, "bad_request", header.why);
       case "part":
-        return attached.transfer?.receive(header.digest, header.offset, body);
+        // what was asked for has its place already: the next may come while it is written
+        void attached.transfer?.receive(header.digest, header.offset, body).then(() => letGoOfAll(body));
+        return;
       case "attach":
         if (attached.hasAttached) return this.#problem(attached, "bad_request", "this channel follows the output already: open another");
         attached.hasAttached = true;

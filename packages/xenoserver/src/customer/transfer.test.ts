@@ -4,6 +4,7 @@ import { expect, it } from "vitest";
 import type { Channel, ChannelHeader } from "@xenoservers/protocol/channel";
 import type { Journal } from "../lease/journal.ts";
 import type { NeededBlob } from "../drivers/driver.ts";
+import { createMemoryJournal } from "../lease/journal-memory.ts";
 import { Transfer } from "./transfer.ts";
 
 const bytes = new Uint8Array(100).fill(7);
@@ -11,14 +12,9 @@ const digest = createHash("sha256").update(bytes).digest("hex");
 
 function transfer(needed: NeededBlob[], journal: Partial<Journal> = {}) {
   const sent: ChannelHeader[] = [];
-  const held = new Map<string, Uint8Array>();
-  const inMemory: Partial<Journal> = {
-    blobSize: async (_lease, name) => held.get(name)?.length ?? -1,
-    writeBlob: async (_lease, name, _offset, part) => void held.set(name, part),
-    checkBlob: async (_lease, name) => createHash("sha256").update(held.get(name)!).digest("hex") === name,
-  };
+  const inMemory = createMemoryJournal();
   const channel = { send: (header: ChannelHeader) => void sent.push(header) } as unknown as Channel;
-  return { sent, one: new Transfer({ ...inMemory, ...journal } as Journal, "lease", channel, needed) };
+  return { sent, one: new Transfer({ ...inMemory, ...journal }, { lease: "lease", customer: "carl" }, channel, needed) };
 }
 
 it("is nobody's where every byte comes and is right", async () => {
@@ -35,7 +31,7 @@ it("is nobody's where every byte comes and is right", async () => {
 it("is the customer's where bytes are not the right ones, or one digest is named with two sizes", async () => {
   const wrong = transfer([{ digest, size: 100 }]);
   await wrong.one.start();
-  await wrong.one.receive(digest, 0, new Uint8Array(100));
+  for (let i = 0; i < 3; i++) await wrong.one.receive(digest, 0, new Uint8Array(100));
   expect(await wrong.one.finished).toMatchObject({ by: "customer", why: expect.stringContaining("digest") });
   const short = transfer([{ digest, size: 100 }]);
   await short.one.start();
@@ -52,8 +48,9 @@ it("is the customer's where bytes are not the right ones, or one digest is named
 
 it("is the host's where its disk does not take them", async () => {
   const full = () => Promise.reject(new Error("ENOSPC: no space left on device"));
-  for (const journal of [{ writeBlob: full }, { blobSize: full }]) {
-    const { one } = transfer([{ digest, size: 100 }], journal);
+  const blob = { size: 0, append: full, finish: full, close: async () => {} };
+  for (const arriving of [full, async () => blob]) {
+    const { one } = transfer([{ digest, size: 100 }], { arriving });
     await one.start();
     await one.receive(digest, 0, bytes).catch(() => {});
     expect(await one.finished).toMatchObject({ by: "host", why: expect.stringContaining("ENOSPC") });

@@ -38,10 +38,7 @@ export function customersView(ctx: LeaseContext, { clock, intake, guestRun, hand
     ...{ lease: record.lease, channelKey: world.channelKey, customerKey: order.channelKey, memory: world.channelMemory, read },
     guest: () => guestRun.guest,
     result: () => record.result,
-    state() {
-      const { shows } = STAGES[ctx.stage().is];
-      return { state: shows === "waiting" && record.work ? "preparing" : shows, usedMs: clock.usedMs };
-    },
+    state: () => ({ state: STAGES[ctx.stage().is].shows, usedMs: clock.usedMs }),
     isShown: () => isShown(ctx),
     standsStill: () => guestRun.standsStill,
     requests: {

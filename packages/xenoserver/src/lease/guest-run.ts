@@ -20,7 +20,7 @@ const RUNS_LONGER = 2;
 export class GuestRun {
   readonly #ctx: LeaseContext;
   readonly #clock: LeaseClock;
-  readonly #host: { began(): void; changed(): void; stood(why: string): void };
+  readonly #host: { begins(): void; began(): void; changed(): void; stood(why: string): void };
   #standsStill: string | null = null;
   #guest: RunningGuest | null = null;
   /** What is under way to make it. */
@@ -28,8 +28,11 @@ export class GuestRun {
   /** Nobody hears this server, and nothing is made meanwhile. */
   #silence: PromiseWithResolvers<void> | null = null;
 
-  /** `changed`: it has written something. `stood`: it stands still, or goes on, in words for its customer. */
-  constructor(ctx: LeaseContext, clock: LeaseClock, host: { began(): void; changed(): void; stood(why: string): void }) {
+  /**
+   * `begins`: its work is here, and it is made; `changed`: it has written something; `stood`: it stands still, or goes on, in words for its
+   * customer.
+   */
+  constructor(ctx: LeaseContext, clock: LeaseClock, host: { begins(): void; began(): void; changed(): void; stood(why: string): void }) {
     this.#ctx = ctx;
     this.#clock = clock;
     this.#host = host;
@@ -103,6 +106,7 @@ export class GuestRun {
     const job = this.job();
     if (!job || !this.#ctx.move({ t: "job-here" })) return;
     this.#clock.cancel();
+    this.#host.begins();
     try {
       const prepared = await this.#made(job);
       // stopped, closed or let go while it was made

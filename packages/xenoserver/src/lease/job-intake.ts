@@ -73,8 +73,7 @@ export class JobIntake {
     const { record, driver, world, po, order } = this.#ctx;
     const { work } = record;
     if (!work) return false;
-    for (const { digest } of await driver.neededBlobs(work, { po, order }))
-      if (!(await world.journal.checkBlob(record.lease, digest))) return false;
+    for (const blob of await driver.neededBlobs(work, { po, order })) if (!(await world.journal.hasBlob(record.lease, blob))) return false;
     return true;
   }
 
@@ -86,11 +85,19 @@ export class JobIntake {
     const work = workOf(header);
     const problem = driver.problemWith(work, { po, order });
     if (problem !== null) return this.#refuse(problem);
-    this.#transfer?.abandon();
+    await this.#transfer?.abandon();
     // saved when the guest starts: before that, the customer brings it again
     record.work = work;
-    const transfer = new Transfer(world.journal, record.lease, channel, await driver.neededBlobs(work, { po, order }));
+    const needed = await driver.neededBlobs(work, { po, order });
+    const transfer = new Transfer(world.journal, { lease: record.lease, customer: po.customer }, channel, needed);
     return { transfer: (this.#transfer = transfer) };
+  }
+
+  /** Nothing of it runs: what came is kept for its customer's next lease. */
+  async setAside(): Promise<void> {
+    const { record, world, po } = this.#ctx;
+    await this.#transfer?.abandon();
+    await world.journal.setAside(record.lease, po.customer, world.timers.now());
   }
 
   #refuse(problem: string): Taken {

@@ -1,11 +1,18 @@
 /** A journal on a simulated disk: what was saved survives the daemon, nothing else does. */
 import { createHash } from "node:crypto";
+import { concatBytes } from "@xenoservers/protocol";
 import type { Journal, LeaseRecord } from "./journal.ts";
 
 export function createMemoryJournal(): Journal & { wipe(): void } {
   const records = new Map<string, string>();
   const blobs = new Map<string, Uint8Array>();
   let sequence = 0;
+  const check = async (lease: string, digest: string): Promise<boolean> => {
+    const bytes = blobs.get(`${lease}/${digest}`);
+    const right = bytes !== undefined && createHash("sha256").update(bytes).digest("hex") === digest;
+    if (!right) blobs.delete(`${lease}/${digest}`);
+    return right;
+  };
   return {
     wipe() {
       records.clear();
@@ -19,20 +26,23 @@ export function createMemoryJournal(): Journal & { wipe(): void } {
       records.delete(lease);
     },
     bytes: async ({ lease }) => [...blobs].reduce((sum, [name, { length }]) => (name.startsWith(`${lease}/`) ? sum + length : sum), 0),
-    blobSize: async (lease, digest) => blobs.get(`${lease}/${digest}`)?.length ?? -1,
-    async writeBlob(lease, digest, offset, bytes) {
-      const before = offset === 0 ? new Uint8Array(0) : (blobs.get(`${lease}/${digest}`) ?? new Uint8Array(0));
-      const after = new Uint8Array(Math.max(before.length, offset + bytes.length));
-      after.set(before);
-      after.set(bytes, offset);
-      blobs.set(`${lease}/${digest}`, after);
+    async arriving(lease, _customer, { digest, size }) {
+      const name = `${lease}/${digest}`;
+      const there = blobs.get(name);
+      let bytes = there && there.length <= size ? there : new Uint8Array(0);
+      blobs.set(name, bytes);
+      return {
+        get size() {
+          return bytes.length;
+        },
+        append: async (more) => void blobs.set(name, (bytes = concatBytes(bytes, more))),
+        finish: () => check(lease, digest),
+        close: async () => {},
+      };
     },
-    async checkBlob(lease, digest) {
-      const bytes = blobs.get(`${lease}/${digest}`);
-      const right = bytes !== undefined && createHash("sha256").update(bytes).digest("hex") === digest;
-      if (!right) blobs.delete(`${lease}/${digest}`);
-      return right;
-    },
+    setAside: async () => {},
+    setAsideKept: async () => [],
+    hasBlob: async (lease, { digest, size }) => blobs.get(`${lease}/${digest}`)?.length === size && check(lease, digest),
     blobFile: (lease, digest) => `${lease}/${digest}`,
     nextOfferSequence: async (after = 0) => (sequence = Math.max(sequence, after) + 1),
   };

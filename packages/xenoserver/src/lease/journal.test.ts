@@ -9,12 +9,17 @@ it("takes a blob before the record was saved, and knows right bytes from wrong o
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-journal-"));
   const journal = await openJournal(folder);
   const [lease, digest] = ["cd".repeat(32), "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"]; // sha256 of "x"
-  expect(await journal.blobSize(lease, digest)).toBe(-1);
-  await journal.writeBlob(lease, digest, 0, new TextEncoder().encode("x"));
-  expect(await journal.checkBlob(lease, digest)).toBe(true);
-  await journal.writeBlob(lease, digest, 0, new TextEncoder().encode("y"));
-  expect(await journal.checkBlob(lease, digest)).toBe(false);
-  expect(await journal.blobSize(lease, digest)).toBe(-1);
+  const whole = { digest, size: 1 };
+  for (const [bytes, isRight] of [
+    ["y", false],
+    ["x", true],
+  ] as const) {
+    const blob = await journal.arriving(lease, "p_carl", whole);
+    expect(blob.size).toBe(0); // nothing of the wrong one stays
+    await blob.append(new TextEncoder().encode(bytes));
+    expect(await blob.finish()).toBe(isRight);
+    expect(await journal.hasBlob(lease, whole)).toBe(isRight);
+  }
   await rm(folder, { recursive: true });
 });
 
@@ -43,7 +48,9 @@ it("says what a lease takes of the disk, its guest's folder included, and no lon
   await writeFile(path.join(guests, "out", "result"), Buffer.alloc(300_000, 1));
   const acceptance = { payloadType: "", payload: "", signatures: [{ keyid: "", sig: "" }] } satisfies Envelope;
   const record = newRecord({ lease: "ab".repeat(32), grants: [], facts: [], acceptance, incarnation: 0 });
-  await journal.writeBlob(record.lease, "cd".repeat(32), 0, new Uint8Array(200_000).fill(1));
+  const blob = await journal.arriving(record.lease, "p_carl", { digest: "cd".repeat(32), size: 300_000 });
+  await blob.append(new Uint8Array(200_000).fill(1));
+  await blob.close();
   const own = await journal.bytes(record);
   expect(own).toBeGreaterThanOrEqual(200_000);
   expect(own).toBeLessThan(300_000);

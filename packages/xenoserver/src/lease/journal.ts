@@ -2,16 +2,17 @@
  * The server's memory of its leases: one folder each. What the server signs is written and synced before it is sent (PROTOCOL section 4),
  * so that a crash never makes it contradict itself.
  */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { lstat, mkdir, open, readdir, rm, stat } from "node:fs/promises";
+import { lstat, mkdir, readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Lease } from "@xenoservers/market";
 import { jsonIn, type Envelope, type Kind } from "@xenoservers/protocol";
-import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
+import { ifThere, readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { GuestToken } from "../drivers/driver.ts";
 import type { Work } from "../drivers/work.ts";
+import { digestOfFile, openArriving, type ArrivingBlob } from "./arriving-blob.ts";
+import type { Kept } from "./kept-room.ts";
+import { Pieces } from "./pieces.ts";
 
 export interface SignedClaim {
   id: string;
@@ -95,11 +96,14 @@ export interface Journal {
   remove(lease: string): Promise<void>;
   /** What is here of a lease, its guest's folder included, in bytes of the disk. */
   bytes(record: LeaseRecord): Promise<number>;
-  /** Bytes of a blob already here. */
-  blobSize(lease: string, digest: string): Promise<number>;
-  writeBlob(lease: string, digest: string, offset: number, bytes: Uint8Array): Promise<void>;
-  /** Whether the blob's bytes hash to its name; a wrong one is removed. */
-  checkBlob(lease: string, digest: string): Promise<boolean>;
+  /** A blob to be brought, from where it is: with the lease, or with what came of an earlier one of this customer's. */
+  arriving(lease: string, customer: string, blob: { digest: string; size: number }): Promise<ArrivingBlob>;
+  /** What came of a job that never ran is kept for its customer's next lease. */
+  setAside(lease: string, customer: string, now: number): Promise<void>;
+  /** Kept so, and counted for this customer or for others. */
+  setAsideKept(customer: string): Promise<Kept[]>;
+  /** Whether all of a blob is here, and right. */
+  hasBlob(lease: string, blob: { digest: string; size: number }): Promise<boolean>;
   blobFile(lease: string, digest: string): string;
   /** The number of the next offer to sign, above all before it and above `after`; survives restarts. */
   nextOfferSequence(after?: number): Promise<number>;
@@ -126,12 +130,6 @@ async function numberAfter(file: string, after: number): Promise<number> {
   return next;
 }
 
-async function digestOfFile(file: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
-  return hash.digest("hex");
-}
-
 const BLOCK_BYTES = 512;
 
 /** Of a file that others hold too, its share. */
@@ -155,6 +153,7 @@ export async function openJournal(folder: string): Promise<Journal> {
   await mkdir(leases, { recursive: true, mode: 0o700 });
   const folderOf = (lease: string): string => path.join(leases, lease);
   const blobFile = (lease: string, digest: string): string => path.join(folderOf(lease), "blobs", digest);
+  const pieces = new Pieces(path.join(folder, "pieces"));
   const sequenceFile = path.join(folder, "offer-sequence");
   /** Per lease: the save under way and, after it, one more that carries everything changed meanwhile. */
   const saves = new Map<string, { running: Promise<void>; next: Promise<void> | null }>();
@@ -191,25 +190,16 @@ export async function openJournal(folder: string): Promise<Journal> {
       await rm(folderOf(lease), { recursive: true, force: true });
     },
     bytes: (record) => bytesOf(record, folderOf(record.lease)),
-    blobSize: (lease, digest) =>
-      stat(blobFile(lease, digest)).then(
-        ({ size }) => size,
-        () => -1,
-      ),
-    async writeBlob(lease, digest, offset, bytes) {
-      // bytes can come before the first save is done
-      if (offset === 0) await mkdir(path.join(folderOf(lease), "blobs"), { recursive: true, mode: 0o700 });
-      const handle = await open(blobFile(lease, digest), offset === 0 ? "w" : "r+", 0o600);
-      try {
-        await handle.write(bytes, 0, bytes.length, offset);
-      } finally {
-        await handle.close();
-      }
+    async arriving(lease, customer, { digest, size }) {
+      const file = blobFile(lease, digest);
+      if (!(await ifThere(stat(file)))) await pieces.takeUp(customer, digest, file);
+      return openArriving(file, digest, size);
     },
-    async checkBlob(lease, digest) {
-      const right = (await digestOfFile(blobFile(lease, digest)).catch(() => "")) === digest;
-      if (!right) await rm(blobFile(lease, digest), { force: true });
-      return right;
+    setAside: (lease, customer, now) => pieces.setAside(customer, path.join(folderOf(lease), "blobs"), now),
+    setAsideKept: (customer) => pieces.kept(customer),
+    async hasBlob(lease, { digest, size }) {
+      const file = blobFile(lease, digest);
+      return (await ifThere(stat(file)))?.size === size && (await digestOfFile(file)) === digest;
     },
     nextOfferSequence(after = 0) {
       const taken = lastSequence.then(() => numberAfter(sequenceFile, after));

@@ -68,6 +68,7 @@ export class LeaseRunner implements LeaseContext {
     this.#stage = resumed(record, this.facts.lease);
     this.#clock = new LeaseClock(this, (reason) => this.apart(this.stop(reason)));
     this.#guestRun = new GuestRun(this, this.#clock, {
+      begins: () => this.#attachments.sendState(),
       began: () => {
         this.#attachments.sendState();
         this.#attachments.pump();
@@ -235,6 +236,7 @@ export class LeaseRunner implements LeaseContext {
     if (!this.record.result) await this.#guestRun.kill();
     this.record.overAt = this.world.timers.now();
     await this.save();
+    if (!this.record.guest) await this.#intake.setAside();
     this.apart(this.#retention.keep());
   }
 

@@ -1,0 +1,49 @@
+/**
+ * Where the frames of a WebSocket begin and end (RFC 6455, section 5.2), by their headers alone: what is within one long frame can be taken
+ * in one piece, and short ones in few. Who controls the inputs: whoever connects, every byte; what it makes of bytes that are no frames is
+ * a length all the same, and whoever parses them refuses them.
+ */
+
+/** A frame with less is not looked at apart. */
+const LONG_BYTES_MIN = 4 * 1024;
+const [SHORT_LENGTH, LONG_LENGTH] = [126, 127];
+
+export class FrameLengths {
+  /** Of a header that has not come whole. */
+  readonly #head: number[] = [];
+  /** Of the frame that comes. */
+  #left = 0;
+
+  /**
+   * How much of these bytes is to be taken at once: of short frames at most `shortMax`, of a long one at most `longMax`. Counts them as
+   * taken; at least one.
+   */
+  take(bytes: Uint8Array, shortMax: number, longMax: number): { length: number; isLong: boolean } {
+    let at = 0;
+    while (at < Math.min(bytes.length, shortMax)) {
+      if (this.#left >= LONG_BYTES_MIN) {
+        const step = Math.min(this.#left, bytes.length - at, longMax);
+        this.#left -= step;
+        return { length: at + step, isLong: true };
+      }
+      if (this.#left > 0) {
+        const step = Math.min(this.#left, Math.min(bytes.length, shortMax) - at);
+        this.#left -= step;
+        at += step;
+      } else this.#header(bytes[at++] ?? 0);
+    }
+    return { length: at, isLong: false };
+  }
+
+  #header(byte: number): void {
+    const head = this.#head;
+    head.push(byte);
+    const [, second] = head;
+    if (second === undefined) return;
+    const said = second & 127;
+    const more = said === SHORT_LENGTH ? 2 : said === LONG_LENGTH ? 8 : 0;
+    if (head.length < 2 + more + (second & 128 ? 4 : 0)) return;
+    this.#left = more === 0 ? said : head.slice(2, 2 + more).reduce((sum, each) => sum * 256 + each, 0);
+    head.length = 0;
+  }
+}

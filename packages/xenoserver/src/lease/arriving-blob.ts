@@ -1,0 +1,71 @@
+/**
+ * A blob while it comes, byte after byte from its start: hashed as it is written, so that whether it is right is known with its last byte
+ * and it is read no second time. What is there of it already is read once. Who controls the inputs: the customer, every byte.
+ */
+import { createHash, type Hash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, open, rm, type FileHandle } from "node:fs/promises";
+import path from "node:path";
+
+const READ_BYTES = 1024 * 1024;
+
+export interface ArrivingBlob {
+  /** So much of it is there. */
+  readonly size: number;
+  /** What comes next. */
+  append(bytes: Uint8Array): Promise<void>;
+  /** Whether what is there has its digest: else nothing stays of it. It is closed. */
+  finish(): Promise<boolean>;
+  /** What is there stays. */
+  close(): Promise<void>;
+}
+
+async function hashed(file: string): Promise<Hash> {
+  const hash = createHash("sha256");
+  for await (const piece of createReadStream(file, { highWaterMark: READ_BYTES })) hash.update(piece as Buffer);
+  return hash;
+}
+
+export const digestOfFile = async (file: string): Promise<string> => (await hashed(file)).digest("hex");
+
+async function opened(file: string, bytesMax: number): Promise<{ handle: FileHandle; size: number; hash: Hash }> {
+  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+  const there = await open(file, "r+").catch(() => null);
+  if (there) {
+    const { size } = await there.stat();
+    if (size <= bytesMax) return { handle: there, size, hash: await hashed(file) };
+    await there.close();
+  }
+  return { handle: await open(file, "w", 0o600), size: 0, hash: createHash("sha256") };
+}
+
+/** Goes on with what is there of it; a file that is longer than the blob is none of it. */
+export async function openArriving(file: string, digest: string, bytesMax: number): Promise<ArrivingBlob> {
+  const { handle, hash, ...there } = await opened(file, bytesMax);
+  let { size } = there;
+  let isOpen = true;
+  const close = async (): Promise<void> => {
+    if (isOpen) await handle.close();
+    isOpen = false;
+  };
+  return {
+    get size() {
+      return size;
+    },
+    async append(bytes) {
+      hash.update(bytes);
+      for (let written = 0; written < bytes.length;) {
+        const { bytesWritten } = await handle.write(bytes, written, bytes.length - written, size);
+        written += bytesWritten;
+        size += bytesWritten;
+      }
+    },
+    async finish() {
+      await close();
+      const isRight = hash.digest("hex") === digest;
+      if (!isRight) await rm(file, { force: true });
+      return isRight;
+    },
+    close,
+  };
+}
