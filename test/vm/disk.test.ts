@@ -1,7 +1,8 @@
 /** An unmodified Debian from its disk image: GRUB, systemd, cloud-init's seed, SSH, the guest agent; snapshots and forks; a daemon that is killed. */
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { createHash } from "node:crypto";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -109,6 +110,23 @@ machines("a Debian from its disk image", () => {
     } finally {
       forward.kill("SIGINT");
     }
+  });
+
+  it("is left with no file behind when ssh is told to end", async () => {
+    const program = path.resolve(import.meta.dirname, "../../packages/cli/bin/xeno.js");
+    const temporary = path.join(folder, "temporary");
+    await mkdir(temporary);
+    const words = ["ssh", lease, "-l", "carl", "-i", path.join(folder, "key"), "echo is there; sleep 1000"];
+    const child = spawn(process.execPath, [program, ...words], {
+      env: { ...process.env, XENO_HOME: cli.home, TMPDIR: temporary },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const ended = once(child, "exit");
+    await once(child.stdout, "data");
+    expect(await readdir(temporary)).toEqual([expect.stringMatching(/^xeno-ssh-/)]);
+    child.kill("SIGTERM");
+    expect(await ended).toEqual([255, null]);
+    expect(await readdir(temporary)).toEqual([]);
   });
 
   it("goes on in forks from one moment, each by itself", async () => {

@@ -100,6 +100,12 @@ describe("what is wanted of the market", () => {
     ["a disk that nobody says is one", ["x.qcow2"], /write --vm \S+x.qcow2$/],
     ["a screen of a microvm", ["--kernel", "x.wasm", "--machine", "microvm", "--screen"], /no graphics card|the kernel is none/],
     ["a screen of a module", ["x.wasm", "--screen"], /--screen is for/],
+    ["a module's firmware", ["x.wasm", "--uefi"], /--uefi is for machines/],
+    ["a script's TPM", ["x.py", "--tpm"], /--tpm is for machines/],
+    ["a module's kind of machine", ["x.wasm", "--machine", "q35"], /--machine is for machines/],
+    ["a module's network", ["x.wasm", "--network"], /--network is for machines/],
+    ["what a module may reach", ["x.wasm", "--egress", "deb.example"], /--egress is for machines/],
+    ["a script's name in a network", ["x.py", "--hostname", "h"], /--hostname is for machines/],
     ["a condition that cannot be read", ["x.wasm", "--where", "cpu=>2"], /--where 'cpu=>2'/],
     ["too many vCPUs", ["x.wasm", "--cpu", "2000"], /from 1 to 1024|there is no file/],
   ])("is refused in words: %s", async (_, argv, why) => {

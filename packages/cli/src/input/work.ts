@@ -97,6 +97,37 @@ async function moduleOf(input: WorkInput, wanted: Wanted): Promise<ParsedJob> {
   });
 }
 
+/** What says how a machine is made, where there is none. */
+function refuseForMachines(options: VmOptions): void {
+  const {
+    screen,
+    uefi,
+    tpm,
+    windows,
+    network,
+    machine,
+    initrd,
+    append,
+    format,
+    digest,
+    entrypoint,
+    hostname,
+    user,
+    sshKey,
+    userData,
+    egress,
+  } = options;
+  const asked = Object.entries({
+    ...{ "--screen": screen, "--uefi": uefi, "--tpm": tpm, "--windows": windows, "--network": network, "--machine": machine },
+    ...{ "--initrd": initrd, "--append": append, "--format": format, "--digest": digest, "--entrypoint": entrypoint },
+    ...{ "--hostname": hostname, "--user": user, "--ssh-key": sshKey, "--user-data": userData },
+    "--egress": egress === "none" ? undefined : egress,
+  });
+  const option = asked.find(([, value]) => value !== undefined && value !== false)?.[0];
+  if (option === undefined) return;
+  throw new UserError(`${option} is for machines and images (--vm, --iso, --kernel, an image's name); a module or script has none of it`);
+}
+
 export async function workOf(typed: WorkInput): Promise<Work> {
   const asked = typed.file === null || bootsMachine(vmOptionsOf(typed)) ? null : await programOf({ file: typed.file, args: typed.args });
   const input: WorkInput = { ...typed, ...asked };
@@ -128,7 +159,7 @@ export async function workOf(typed: WorkInput): Promise<Work> {
   if (deterministic)
     throw new UserError("--assurance deterministic-vm is for machines: --kernel FILE --initrd FILE; a module is deterministic by itself");
   refuseForImages(options);
-  if (options.screen === true) throw new UserError("--screen is for machines: --vm, --iso or --kernel; a module has none");
+  refuseForMachines(options);
   const wanted = wantedOf(input, null);
   const parsed = await moduleOf(input, wanted);
   const says = [

@@ -1,6 +1,5 @@
 /** `xeno run --local`: the same engine and sandbox on this machine, no market, no money. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { EndReason } from "@xenoservers/market";
 import { ENGINE_VERSION } from "@xenoservers/guests";
@@ -12,6 +11,7 @@ import { finishJob, type ParsedJob } from "../input/job-from-args.ts";
 import { home } from "../input/home.ts";
 import { endingSays } from "../output/lease-lines.ts";
 import { printJson, say, showRaw } from "../output/terminal.ts";
+import { scratch } from "./scratch.ts";
 
 /** As a server would call it: only time ends a guest from outside here. */
 function reasonOf(end: GuestEnding): EndReason {
@@ -20,7 +20,7 @@ function reasonOf(end: GuestEnding): EndReason {
 }
 
 export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string | null, json: boolean): Promise<number> {
-  const folder = await mkdtemp(path.join(tmpdir(), "xeno-local-"));
+  const { folder, remove } = await scratch("local");
   const cache = path.join(home.data, "prepared");
   const driver = await createWasmDriver({ folder, cache, modules: path.join(cache, "modules"), poolSize: 0, inUse: [] });
   let left: RunningGuest | null = null;
@@ -58,9 +58,9 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
     let turn = Promise.resolve();
     guest.onChange(() => (turn = turn.then(pump)));
     const interrupt = (): void => void guest.stop(0);
-    process.on("SIGINT", interrupt);
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, interrupt);
     const end = await guest.ended;
-    process.removeListener("SIGINT", interrupt);
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.removeListener(signal, interrupt);
     await turn.then(pump);
     const tree: InputEntry[] = end.kind === "result" ? end.tree : [];
     await writeResults(tree, (entry) => guest.readOutput(entry.digest, 0, entry.size), out, parsed.shared);
@@ -74,6 +74,6 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
   } finally {
     await left?.dispose();
     await driver.close();
-    await rm(folder, { recursive: true, force: true });
+    await remove();
   }
 }

@@ -3,10 +3,10 @@
  * stands among a program's arguments, everybody on the machine can see. Who controls the inputs: whoever has set PATH.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { access, constants, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { access, constants, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { passwordFile } from "@xenoservers/sdk";
+import { scratch } from "../local/scratch.ts";
 
 const FIRST_DISPLAY = 5_900;
 
@@ -56,7 +56,7 @@ export async function startViewer(port: number, password: string): Promise<Viewe
   for (const { name, file, args } of KINDS) {
     const program = await found(name);
     if (program === null) continue;
-    const folder = await mkdtemp(path.join(tmpdir(), "xeno-screen-"));
+    const { folder, remove } = await scratch("screen");
     const secret = path.join(folder, "screen.vv");
     if (file) await writeFile(secret, file(port, password), { mode: 0o600 });
     const child = spawn(program, args(port, secret), { stdio: ["ignore", "ignore", "inherit"] });
@@ -66,7 +66,7 @@ export async function startViewer(port: number, password: string): Promise<Viewe
       async close() {
         child.kill("SIGTERM");
         await ended;
-        await rm(folder, { recursive: true, force: true });
+        await remove();
       },
     };
   }

@@ -3,8 +3,7 @@
  * differ. Who controls the inputs: the probed owner (its result).
  */
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { wasRun } from "@xenoservers/market";
 import { parseDocumentOf, type OfferView } from "@xenoservers/protocol";
@@ -16,6 +15,7 @@ import { quoteInput } from "../input/verbs/run.ts";
 import { workOf, type Work } from "../input/work.ts";
 import { planProbe, type ProbePlan } from "./plan.ts";
 import type { Chance } from "./programs.ts";
+import { scratch } from "../local/scratch.ts";
 
 const PLANS_MAX = 40;
 const RECEIPT_WITHIN_MS = 30_000;
@@ -65,7 +65,7 @@ async function differenceHere(client: MarketClient, lease: string, jobHash: stri
 }
 
 export async function probeServer(operator: MarketClient, target: OfferView, chance: Chance): Promise<Probed> {
-  const folder = await mkdtemp(path.join(tmpdir(), "xeno-probe-"));
+  const { folder, remove } = await scratch("probe");
   try {
     const found = await leadingTo(operator, target, chance, folder);
     const none = {
@@ -91,6 +91,6 @@ export async function probeServer(operator: MarketClient, target: OfferView, cha
     await disputeResults(client, [lease], bound.order.payload, job, work.wanted.budgetNanos);
     return { server, lease, says: "wrong", why: compared.difference };
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await remove();
   }
 }

@@ -3,8 +3,6 @@
  * customer, whose job it is.
  */
 import { createHash } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { openQemuHost } from "@xenoservers/guests";
 import { canonicalBytes, toHex, vmJobHashOf } from "@xenoservers/protocol";
@@ -14,6 +12,7 @@ import { createVmDriver, handedBack } from "@xenoservers/xenoserver";
 import { home } from "../input/home.ts";
 import type { KeptVm } from "../input/kept-job.ts";
 import { UserError } from "../output/ui.ts";
+import { scratch } from "../local/scratch.ts";
 
 const MEMORY_EXTRA_MIB = 512;
 
@@ -26,7 +25,7 @@ export async function reExecuteVm(
   if (!state.ok) throw new UserError(`a machine cannot be run again here: ${state.why}`);
   if (state.host.engine !== spec.engine)
     throw new UserError(`the machine ran on ${spec.engine}, this computer has ${state.host.engine}: install the same QEMU`);
-  const folder = await mkdtemp(path.join(tmpdir(), "xeno-again-"));
+  const { folder, remove } = await scratch("again");
   const egress = { ports: [], allow: [], bytesPerSecondMax: 1, gibPerMonth: 0 };
   const driver = await createVmDriver({
     ...{
@@ -80,6 +79,6 @@ export async function reExecuteVm(
     };
   } finally {
     await driver.close();
-    await rm(folder, { recursive: true, force: true });
+    await remove();
   }
 }

@@ -3,8 +3,6 @@
  * have signed. Who controls the inputs: the customer, whose job it is.
  */
 import { createHash } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { canonicalBytes, endRootOf, jobHashOf, toHex } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
@@ -14,6 +12,7 @@ import type { OwnRun } from "@xenoservers/verify";
 import { home } from "../input/home.ts";
 import type { KeptJob } from "../input/kept-job.ts";
 import { UserError } from "../output/ui.ts";
+import { scratch } from "../local/scratch.ts";
 
 /** A re-execution ends by its fuel; this only stops one on a machine that hangs. */
 const RUN_MS_MAX = 7 * 86_400_000;
@@ -30,13 +29,13 @@ interface Ran {
 
 /** Runs the job to its end in a folder of its own. */
 async function runAgain({ spec, inputs, blobFile }: Again, fuelMax: bigint, step: bigint | null): Promise<Ran> {
-  const folder = await mkdtemp(path.join(tmpdir(), "xeno-again-"));
+  const { folder, remove } = await scratch("again");
   const driver = await createWasmDriver({ folder, cache: path.join(home.data, "prepared"), poolSize: 0, inUse: [] });
   let left: RunningGuest | null = null;
   const close = async (): Promise<void> => {
     await left?.dispose();
     await driver.close();
-    await rm(folder, { recursive: true, force: true });
+    await remove();
   };
   try {
     if (driver.engine !== spec.engine)

@@ -2,6 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { newPassword, openScreenPort, takePicture } from "@xenoservers/sdk";
 import type { ScreenInput } from "../input/verbs/machine.ts";
+import { untilTold } from "../local/until-told.ts";
 import { hold, type Held } from "../machine/hold.ts";
 import { startViewer } from "../machine/viewer.ts";
 import { print, say } from "../output/terminal.ts";
@@ -54,7 +55,7 @@ async function show({ session, bound }: Held, wanted: number, noViewer: boolean)
   );
   const code = await Promise.race([
     ended.then(() => 0),
-    new Promise<number>((resolve) => process.once("SIGINT", () => resolve(0))),
+    untilTold().then(() => 0),
     ...(viewer === null ? [] : [viewer.ended.then((failed) => endOf(viewer.name, failed))]),
   ]);
   close();

@@ -2,31 +2,30 @@
  * `xeno serve --check`: what strangers could reach, how strong the sandbox is, what is withheld, what it might earn: before anything is
  * listed.
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { DRIVERS, costPerHourNanos, isDriver } from "@xenoservers/market";
 import { home } from "../input/home.ts";
+import { scratch } from "../local/scratch.ts";
 import { heldText } from "../output/held.ts";
 import { print, printJson } from "../output/terminal.ts";
 import { mib, money, table } from "../output/ui.ts";
 
 export async function checkMachine(folder: string, configFile: string, json: boolean): Promise<void> {
-  const scratch = await mkdtemp(path.join(tmpdir(), "xeno-check-"));
+  const within = await scratch("check");
   try {
-    const report = await inspect(folder, configFile, scratch);
+    const report = await inspect(folder, configFile, within.folder);
     if (json) printJson(report.facts);
     else for (const line of report.lines) line();
   } finally {
-    await rm(scratch, { recursive: true, force: true });
+    await within.remove();
   }
 }
 
-async function inspect(folder: string, configFile: string, scratch: string) {
+async function inspect(folder: string, configFile: string, within: string) {
   const { capacityOf, inspectDrivers, priceOf, readServerConfig, selfTest } = await import("@xenoservers/xenoserver");
   const config = await readServerConfig(configFile);
-  const { sandbox, states } = await inspectDrivers({ folder: scratch, cache: path.join(home.data, "prepared"), config });
-  const test = await selfTest(scratch, states);
+  const { sandbox, states } = await inspectDrivers({ folder: within, cache: path.join(home.data, "prepared"), config });
+  const test = await selfTest(within, states);
   const given = capacityOf(config, test.resources);
   const perHour = costPerHourNanos("on-result", given, priceOf(config)) * BigInt(given.vcpu);
   const strangersAllowed = sandbox.strength === "strong" || config.policy.allow_weak_sandbox;

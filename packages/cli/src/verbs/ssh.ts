@@ -1,22 +1,37 @@
 /** `xeno ssh`: ssh through the lease's channel, which proves which machine it is: ssh need not know its key beforehand. */
-import { spawn } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { spawn, type ChildProcess } from "node:child_process";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { SshInput } from "../input/verbs/machine.ts";
+import { scratch } from "../local/scratch.ts";
 import { hold } from "../machine/hold.ts";
 import { sshReady } from "../machine/ssh-ready.ts";
 import { shellWord } from "../output/shell-word.ts";
 import { UserError, shortId } from "../output/ui.ts";
 
 const SSH_FAILED = 255;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const OPTIONS = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "ConnectTimeout=15"];
+
+/** Its exit code. What this program is told, ssh is told; a Ctrl-C comes to both from the terminal. */
+async function endOf(child: ChildProcess): Promise<number> {
+  const pass = (signal: NodeJS.Signals): void => void (signal !== "SIGINT" && child.kill(signal));
+  for (const signal of SIGNALS) process.on(signal, pass);
+  try {
+    return await new Promise<number>((resolve, reject) => {
+      child.once("error", () => reject(new UserError("ssh is not installed here")));
+      child.once("exit", (code) => resolve(code ?? SSH_FAILED));
+    });
+  } finally {
+    for (const signal of SIGNALS) process.removeListener(signal, pass);
+  }
+}
 
 export async function ssh({ lease: id, args, user, identity }: SshInput): Promise<void> {
   const held = await hold(id, null);
   const lease = held.bound.po.id;
   await sshReady(held).finally(() => held.close());
-  const folder = await mkdtemp(path.join(tmpdir(), "xeno-ssh-"));
+  const { folder, remove } = await scratch("ssh");
   const script = path.join(folder, "proxy");
   const words = [process.execPath, path.resolve(import.meta.dirname, "../../bin/xeno.js"), "forward", lease, "stdio:22"];
   await writeFile(script, `#!/bin/sh\nexec ${words.map(shellWord).join(" ")}\n`, { mode: 0o700 });
@@ -24,11 +39,8 @@ export async function ssh({ lease: id, args, user, identity }: SshInput): Promis
     const options = [`ProxyCommand=${script}`, ...OPTIONS].flatMap((option) => ["-o", option]);
     const more = [...(user === null ? [] : ["-l", user]), ...(identity === null ? [] : ["-i", identity])];
     const child = spawn("ssh", [...options, ...more, `xeno-${shortId(lease)}`, ...args], { stdio: "inherit" });
-    process.exitCode = await new Promise<number>((resolve, reject) => {
-      child.once("error", () => reject(new UserError("ssh is not installed here")));
-      child.once("exit", (code) => resolve(code ?? SSH_FAILED));
-    });
+    process.exitCode = await endOf(child);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await remove();
   }
 }
