@@ -78,6 +78,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   exec: "elsewhere", // takes a machine; it prints by showRaw and ends by leave, as the others here
   cp: "little", // into a file
   forward: "elsewhere", // another program's connection
+  screen: "elsewhere", // pictures, into a file or another program
   ssh: "elsewhere", // another program
   rm: "little",
   verify: { real: ["verify", "LEASE", "--json"], few: true },

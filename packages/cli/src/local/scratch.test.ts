@@ -16,7 +16,7 @@ const isThere = (file: string): Promise<boolean> =>
 /** A program that has a folder, says its name and does `then` until it is told to end. */
 async function program(then: string) {
   const script = `const { scratch } = await import(${MODULE}); const { folder, remove } = await scratch("test"); console.log(folder); ${then}`;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["pipe", "pipe", "inherit"] });
   const ended = once(child, "exit") as Promise<[number | null, string | null]>;
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
   const folder = (await lines.next()).value as string;
@@ -32,7 +32,7 @@ it("is gone when it is removed, twice too", async () => {
 });
 
 it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)("is gone when %s ends the program, which ends by that signal", async (signal) => {
-  const { child, folder, ended } = await program("setInterval(() => {}, 1 << 30);");
+  const { child, folder, ended } = await program("process.stdin.resume();");
   expect(await isThere(folder)).toBe(true);
   child.kill(signal);
   expect(await ended).toEqual([null, signal]);
@@ -47,7 +47,7 @@ it("is gone when the program exits in the midst of it", async () => {
 
 it("is left to whoever listens to the signal", async () => {
   const { child, ended, said } = await program(
-    `const { access } = await import("node:fs/promises"); setInterval(() => {}, 1 << 30);
+    `const { access } = await import("node:fs/promises"); process.stdin.resume();
      process.on("SIGTERM", () => void access(folder).then(remove).then(() => process.exit(4), () => process.exit(5)));
      console.log("listens");`,
   );

@@ -9,7 +9,7 @@ import path from "node:path";
 
 const ENDING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-export interface Scratch {
+interface Scratch {
   folder: string;
   /** Idempotent. */
   remove(): Promise<void>;

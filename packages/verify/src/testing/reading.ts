@@ -1,6 +1,7 @@
 /** A receipt as the oracle reads it: who signed which document, and where it stands in the log. */
 import {
   KINDS,
+  KIND_TABLE,
   fromBase64,
   leafHashOf,
   parseCanonical,
@@ -26,7 +27,10 @@ export interface Read<K extends Kind = Kind> {
   isLogged: boolean;
 }
 
-const KIND = /^application\/vnd\.xenoservers\.(?:([a-z-]+)\.v1|(offer)\.v2)\+json$/;
+/** As it is signed now: the stories are of today. */
+const TYPES: ReadonlyMap<string, Kind> = new Map(
+  KINDS.map((kind) => [`application/vnd.xenoservers.${kind}.v${KIND_TABLE[kind].version}+json`, kind]),
+);
 
 type SaidIn = Pick<Read, "kind" | "id" | "payload" | "by">;
 /** Most documents of a forgery stand in others too. */
@@ -46,8 +50,7 @@ function saidIn(cast: Cast, envelope: Envelope): SaidIn | null {
 
 function readOnce(cast: Cast, envelope: Envelope): SaidIn | null {
   const { crypto } = cast;
-  const [, first, second] = KIND.exec(envelope.payloadType) ?? [];
-  const kind = KINDS.find((each) => each === (first ?? second));
+  const kind = TYPES.get(envelope.payloadType);
   const bytes = fromBase64(envelope.payload);
   const signature = fromBase64(envelope.signatures[0].sig);
   const payload = bytes && parseCanonical(bytes);
