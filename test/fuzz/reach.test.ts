@@ -11,6 +11,7 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
     ...["cli/src/input/home.ts#readContexts", "cli/src/input/kept-job.ts#readKeptJob", "cli/src/input/kept-job.ts#readKeptVm"],
     ...["guests/src/json.ts#parseOwn", "guests/src/qemu/machine/written-end.ts#readEnd", "xenoserver/src/lease/kept-work.ts#readKeptWork"],
     ...["xenocorp/src/broker-keys.ts#readBrokerKeys", "xenocorp/src/store/settings.ts#readSetting", "xenocorp/src/desk/fees.ts#readFees"],
+    ...["xenocorp/src/archive/archive-files.ts#unpackedLine", "xenocorp/src/archive/row-files.ts#readRowsIn"], // by the digests in its database
     ...["xenoserver/src/drivers/qemu/egress-log.ts#readEgressLog", "xenoserver/src/host/machine-identity.ts#readIdentity"],
   ],
   "passes bytes on as they are": [

@@ -3,6 +3,7 @@ import { duplexPair, type Duplex } from "node:stream";
 import { admitViewer, greetScreen } from "../../../packages/sdk/src/guest/screen/handshake.ts";
 import { readPicture } from "../../../packages/sdk/src/guest/screen/picture.ts";
 import { pngOf } from "../../../packages/sdk/src/guest/screen/png.ts";
+import { CHALLENGE_BYTES, answerTo } from "../../../packages/sdk/src/guest/screen/vnc-password.ts";
 import { ScreenError } from "../../../packages/sdk/src/guest/screen/screen-error.ts";
 import { bentBytes } from "../mutate/bytes.ts";
 import { ACCEPTED, byRejecting, demand, type Target } from "../target.ts";
@@ -45,17 +46,48 @@ const picture: Target = {
     }, ScreenError),
 };
 
+const PASSWORD = "pa55word";
+const VERSION_BYTES = 12;
+
+/**
+ * A viewer that knows the password: it says what the input does up to its last bytes, and then the right answer, bent by those: none of
+ * them set is the right one.
+ */
+function answering(input: Uint8Array): Duplex {
+  const [near, far] = duplexPair();
+  near.on("error", () => {});
+  far.on("error", () => {});
+  const at = Math.max(0, input.length - CHALLENGE_BYTES);
+  const [said, bend] = [Buffer.from(input.subarray(0, at)), input.subarray(at)];
+  const choosesNothing = !/^RFB 003\.00[78]\n/.test(said.toString("latin1"));
+  far.write(said);
+  // 3.3 is told what it must do in four bytes, the others choose one of one
+  const [enough, challengeAt] = choosesNothing ? [VERSION_BYTES, VERSION_BYTES + 4] : [VERSION_BYTES + 1, VERSION_BYTES + 2];
+  if (said.length < enough) far.end();
+  const heard: Buffer[] = [];
+  far.on("data", (bytes: Buffer) => {
+    heard.push(bytes);
+    const challenge = Buffer.concat(heard).subarray(challengeAt, challengeAt + CHALLENGE_BYTES);
+    if (challenge.length < CHALLENGE_BYTES || far.writableEnded) return;
+    far.end(answerTo(challenge, PASSWORD).map((byte, i) => byte ^ (bend[i] ?? 0)));
+  });
+  return near;
+}
+
 const viewer: Target = {
   name: "screen-viewer",
   covers: ["sdk/src/guest/screen/handshake.ts#admitViewer"],
   corpus: async () => [
-    hex(`${VERSION} 02 ${"00".repeat(16)} 01`),
-    hex(`${Buffer.from("RFB 003.003\n").toString("hex")} ${"ab".repeat(16)}`),
+    hex(`${VERSION} 02 ${"00".repeat(CHALLENGE_BYTES)}`),
+    hex(`${Buffer.from("RFB 003.007\n").toString("hex")} 02 ${"00".repeat(CHALLENGE_BYTES)}`),
+    hex(`${Buffer.from("RFB 003.003\n").toString("hex")} ${"00".repeat(CHALLENGE_BYTES)}`),
+    hex(`${VERSION} 02 ${"ab".repeat(CHALLENGE_BYTES)}`),
   ],
   mutate: (input, random, others) => bentBytes(input, random, others),
   play: async (input) => {
-    const outcome = await byRejecting(() => admitViewer(saying(input), "pa55word", NEVER), ScreenError);
-    demand(outcome !== ACCEPTED, "a viewer comes in without the password");
+    const outcome = await byRejecting(() => admitViewer(answering(input), PASSWORD, NEVER), ScreenError);
+    const isBent = input.subarray(-CHALLENGE_BYTES).some((byte) => byte !== 0);
+    demand(outcome !== ACCEPTED || !isBent, "a viewer comes in without the password");
     return outcome;
   },
 };
