@@ -1,4 +1,15 @@
-export { MarketClient, RefusedError, fetchMarket, type Filed, type ReadName } from "./client.ts";
+export { MarketClient, fetchMarket, type Filed, type ReadName } from "./client.ts";
+export {
+  AbortedError,
+  ContextError,
+  InputError,
+  KeptError,
+  MarketError,
+  RefusedError,
+  SDK_CODES,
+  type MoneyEffect,
+  type SdkCode,
+} from "./errors.ts";
 export { allOf, eventsOf, listOf, pagesOf } from "./lists.ts";
 export { openLink } from "./connect.ts";
 export { fetchFrom } from "./fetch-from.ts";
@@ -40,3 +51,52 @@ export { disputeResults, type TraceHere } from "./dispute.ts";
 export { appealVerdict } from "./dispute-appeal.ts";
 export type { RefereeRun } from "./dispute-run.ts";
 export { disputeTerms, type DisputeTerms } from "./dispute-terms.ts";
+export { accountCalled, accountOf, type AccountView } from "./account.ts";
+export { quotesFor, settleWanted } from "./quoting.ts";
+export { given } from "./given.ts";
+export {
+  conditionsIn,
+  mib,
+  parseAmount,
+  parseCount,
+  parseDurationMs,
+  parseGigaFuel,
+  parsePercent,
+  parseSizeMib,
+  shortId,
+} from "./words.ts";
+export { home } from "./node/home.ts";
+export {
+  clientFor,
+  clientOf,
+  currentContext,
+  dropContext,
+  readContexts,
+  saveContext,
+  scopeProblem,
+  tokenContext,
+  type Context,
+} from "./node/contexts.ts";
+export { formatCiToken, parseCiToken, zSeed, type CiToken } from "./node/ci-token.ts";
+export { keptDocuments, missingIn } from "./node/kept-documents.ts";
+export {
+  keepJob,
+  readKeptJob,
+  readKeptVm,
+  rebuildJob,
+  rebuilt,
+  type Kept,
+  type KeptJob,
+  type KeptVm,
+  type KeptWork,
+} from "./node/kept-job.ts";
+export { keptPromises } from "./node/kept-promises.ts";
+export { LEASE_ID, keepReceipt, readReceipt } from "./node/kept-receipt.ts";
+export { EMPTIED, KEPT_BYTES_MAX } from "./node/kept-room.ts";
+export { filesBelow } from "./node/files-below.ts";
+export { assertPlaceFor, placeProblem } from "./node/place-here.ts";
+export { shellWord } from "./node/shell-word.ts";
+export { bootsMachine } from "./node/machine-job.ts";
+export { finishJob, parseJob, type ParsedJob, type SharedFolder } from "./node/program-job.ts";
+export { WORK_DEFAULTS, workOf, type Work } from "./node/work.ts";
+export { filesIn, writeResults } from "./node/results.ts";

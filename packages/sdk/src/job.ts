@@ -5,6 +5,7 @@ import type { ChannelHeader, ChannelMount, InputTree, SegmentInput } from "@xeno
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { moduleSizeOf } from "./runtimes.ts";
 import type { Blob, SourceEntry } from "./tree.ts";
+import { InputError } from "./errors.ts";
 
 export interface JobInput {
   module: Blob;
@@ -68,7 +69,7 @@ export function inputTreeOf(mounts: JobInput["mounts"], blobs: Map<string, Blob>
 }
 
 /** The job does not fit what would be ordered for it; the message names what to change. */
-export class JobDoesNotFit extends Error {
+export class JobDoesNotFit extends InputError {
   override name = "JobDoesNotFit";
 }
 

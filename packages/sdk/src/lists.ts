@@ -4,7 +4,8 @@
  * an error, a list without end is as long as its reader reads.
  */
 import type { EventView, LeaseView, OfferView, RouteQueryInput, RouteReply } from "@xenoservers/protocol";
-import { RefusedError, type MarketClient } from "./client.ts";
+import type { MarketClient } from "./client.ts";
+import { RefusedError } from "./errors.ts";
 
 type Client = Pick<MarketClient, "read" | "sleep">;
 

@@ -4,7 +4,8 @@
  * order stands).
  */
 import { ATTEMPTS_MAX } from "@xenoservers/market";
-import { RefusedError, type MarketClient } from "./client.ts";
+import type { MarketClient } from "./client.ts";
+import { RefusedError } from "./errors.ts";
 
 /** `over`: there was nothing left to stop. `unheard`: the broker did not say that it has heard it; then the order ends when it expires. */
 export type Withdrawn = "withdrawn" | "over" | "unheard";

@@ -1,9 +1,9 @@
 /** A hold on a machine that runs: its console, ports and agent, through the lease's channel. */
 import { DRIVERS, holdsCapacity } from "@xenoservers/market";
-import type { BoundOrder, LeaseSession, MarketClient } from "@xenoservers/sdk";
-import { openClient } from "../input/home.ts";
+import { type BoundOrder, type LeaseSession, type MarketClient, shortId } from "@xenoservers/sdk";
+import { openClient } from "../input/client.ts";
 import { follow } from "../output/follow.ts";
-import { UserError, shortId } from "../output/ui.ts";
+import { UserError } from "../output/ui.ts";
 
 export interface Held {
   client: MarketClient;

@@ -5,10 +5,9 @@ import path from "node:path";
 import { zPins, type MarketPins } from "@xenoservers/protocol";
 import { writeWhole } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { worldOf, type BrokenPurchaseOrder } from "@xenoservers/sdk";
+import { type BrokenPurchaseOrder, currentContext, home, worldOf } from "@xenoservers/sdk";
 import { checkPurchaseOrder, type Verification } from "@xenoservers/verify";
 import { z } from "zod";
-import { currentContext, home } from "../input/home.ts";
 
 const FORMAT = "xenoservers-purchase-order-1";
 const zKept = z.strictObject({

@@ -1,11 +1,11 @@
 /** `xeno forward`: a port of this machine, or stdin and stdout, that lead to one of the guest's. */
 import { createServer } from "node:net";
 import { Duplex } from "node:stream";
-import { parseCount } from "../input/parse.ts";
+import { parseCount, shortId } from "@xenoservers/sdk";
 import type { ForwardInput } from "../input/verbs/machine.ts";
 import { hold, type Held } from "../machine/hold.ts";
 import { say } from "../output/terminal.ts";
-import { UserError, shortId } from "../output/ui.ts";
+import { UserError } from "../output/ui.ts";
 
 const PORT_MAX = 65_535;
 

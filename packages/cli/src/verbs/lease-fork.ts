@@ -4,20 +4,21 @@
  */
 import { canonicalBytes, toHex, vmJobHashOf, type VmSpec } from "@xenoservers/protocol";
 import {
-  RefusedError,
-  builtVm,
-  openSession,
-  placeOrder,
   type BoundOrder,
   type BuiltVm,
   type MarketClient,
+  RefusedError,
   type Wanted,
+  builtVm,
+  openSession,
+  placeOrder,
+  shortId,
 } from "@xenoservers/sdk";
-import { openClient } from "../input/home.ts";
+import { openClient } from "../input/client.ts";
 import type { ForkInput } from "../input/verbs/machine.ts";
 import { hold, type Held } from "../machine/hold.ts";
 import { print, printJson, say } from "../output/terminal.ts";
-import { UserError, countOf, shortId } from "../output/ui.ts";
+import { UserError, countOf } from "../output/ui.ts";
 import { takeSnapshot } from "./lease-request.ts";
 
 const READY_MS = 60_000;

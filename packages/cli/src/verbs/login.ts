@@ -5,9 +5,20 @@ import { ROLE_SCOPES } from "@xenoservers/market";
 import { rootAccountOf } from "@xenoservers/protocol";
 import type { MarketInfo } from "@xenoservers/protocol/link";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { RefusedError, fetchMarket, fingerprintOf, identityOf, pinsOf, samePins } from "@xenoservers/sdk";
-import { parseCiToken, type CiToken } from "../input/ci-token.ts";
-import { clientOf, readContexts, saveContext, type Context } from "../input/home.ts";
+import {
+  type CiToken,
+  type Context,
+  RefusedError,
+  fetchMarket,
+  fingerprintOf,
+  identityOf,
+  parseCiToken,
+  pinsOf,
+  readContexts,
+  samePins,
+  saveContext,
+} from "@xenoservers/sdk";
+import { clientOf } from "../input/client.ts";
 import { parseWitness } from "../input/parse.ts";
 import type { LoginInput } from "../input/verbs/login.ts";
 import { print, printJson, say } from "../output/terminal.ts";

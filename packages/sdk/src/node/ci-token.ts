@@ -2,7 +2,7 @@
 import { SCOPES } from "@xenoservers/market";
 import { zAccount, zAddresses, zParty, zPins } from "@xenoservers/protocol";
 import { z } from "zod";
-import { UserError } from "../output/ui.ts";
+import { InputError } from "../errors.ts";
 
 export const zSeed = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -33,6 +33,6 @@ export function parseCiToken(text: string): CiToken {
   } catch {
     // said below
   }
-  if (text.startsWith("xeno-enrol-")) throw new UserError("this token enrols a machine: use it there with `xeno serve --enrol TOKEN`");
-  throw new UserError("this is not a token; make one with `xeno token create`");
+  if (text.startsWith("xeno-enrol-")) throw new InputError("this token enrols a machine: use it there with `xeno serve --enrol TOKEN`");
+  throw new InputError("this is not a token; make one with `xeno token create`");
 }

@@ -1,28 +1,32 @@
-/** From the words after `xeno run` to a job: which module, which folders, which limits. */
+/**
+ * From what a customer asks for to a job: which module or script, which folders and files, which limits. Who controls the inputs: whoever
+ * runs this.
+ */
 import { access } from "node:fs/promises";
 import path from "node:path";
-import {
-  JobDoesNotFit,
-  PYTHON,
-  buildJob,
-  bytesBlob,
-  fileBlob,
-  memoryMibAtStart,
-  readTree,
-  runtimeBlob,
-  type Blob,
-  type BuiltJob,
-  type JobInput,
-  type SourceEntry,
-} from "@xenoservers/sdk";
-import { JOB_LIMITS } from "@xenoservers/protocol";
-import { UserError } from "../output/ui.ts";
+import { InputError } from "../errors.ts";
+import { buildJob, type BuiltJob, type JobInput } from "../job.ts";
+import { memoryMibAtStart } from "../module-memory.ts";
+import { PYTHON, runtimeBlob } from "../runtimes.ts";
+import { bytesBlob, fileBlob, readTree, type Blob, type SourceEntry } from "../tree.ts";
+import { envPair } from "./environment.ts";
+import { inputsOf } from "./input-files.ts";
+import { moduleIn, type ModuleCheck } from "./module-check.ts";
 import { pythonMounts, withSupport } from "./python.ts";
 
+/** A program that is no file of this machine. */
+export interface GivenProgram {
+  /** As a file of it would be called: it ends in .wasm or .py. */
+  name: string;
+  blob: Blob;
+}
+
 export interface JobArgs {
-  file: string;
+  file: string | GivenProgram;
   args: string[];
   in?: string;
+  /** Beside what the folder holds, in /in. */
+  files?: readonly SourceEntry[];
   /** What the job leaves in /out is wanted. */
   out?: string;
   dir: string[];
@@ -33,6 +37,8 @@ export interface JobArgs {
   diskMib: number;
   outputMib: number;
   fuelMax: bigint;
+  /** Looks at modules before they are sent. */
+  check: ModuleCheck;
 }
 
 /** A folder that is copied in and whose changes are copied back. */
@@ -50,14 +56,6 @@ export interface ParsedJob {
   isUnwrapped: boolean;
 }
 
-const HEADER_BYTES = 8;
-
-export function envPair(text: string): [string, string] {
-  const at = text.indexOf("=");
-  if (at < 1) throw new UserError(`--env '${text}' must be NAME=VALUE`);
-  return [text.slice(0, at), text.slice(at + 1)];
-}
-
 /** Without a guest path a folder has its own: `.` is `/`, the working directory. */
 export function sharedFolder(text: string): { host: string; guest: string } {
   const at = text.indexOf("::");
@@ -65,9 +63,9 @@ export function sharedFolder(text: string): { host: string; guest: string } {
   const guest = path.posix.join("/", at < 0 ? text : text.slice(at + 2)).replace(/(?<=.)\/+$/, "");
   const said = at < 0 ? text : text.slice(at + 2);
   if (host === "" || said === "" || said.includes("\0") || said.split("/").includes(".."))
-    throw new UserError(`--dir '${text}' must be HOST, for the same path in the guest, or HOST::/guest/path`);
+    throw new InputError(`--dir '${text}' must be HOST, for the same path in the guest, or HOST::/guest/path`);
   if (["/in", "/out", "/app", "/tmp", WORKING_FOLDER].includes(guest))
-    throw new UserError(`--dir: ${guest} is taken; use another guest path: ${host}::/data`);
+    throw new InputError(`--dir: ${guest} is taken; use another guest path: ${host}::/data`);
   return { host, guest };
 }
 
@@ -80,7 +78,7 @@ type Folders = Pick<ParsedJob, "shared"> & Required<Pick<JobInput, "mounts" | "p
  * What the guest finds open: the folders that were asked for, in their order, and where none of them is `/`, `/out` under that name. Only a
  * job that asks for none has `/out` and `/tmp` besides.
  */
-async function foldersOf({ dir, in: input, out }: Pick<JobArgs, "dir" | "in" | "out">): Promise<Folders> {
+async function foldersOf({ dir, in: input, files, out }: Pick<JobArgs, "dir" | "in" | "files" | "out">): Promise<Folders> {
   const folders: Folders = { mounts: [], preopens: [], shared: [] };
   const open = (name: string, at: string, kept: { writable: boolean; keep: boolean }, entries: SourceEntry[] = []): void => {
     if (!folders.mounts.some(({ mount }) => mount.path === at)) folders.mounts.push({ mount: { path: at, ...kept }, entries });
@@ -96,28 +94,34 @@ async function foldersOf({ dir, in: input, out }: Pick<JobArgs, "dir" | "in" | "
   }
   const hasWorkingFolder = folders.preopens.some(([name]) => name === "/");
   if (!hasWorkingFolder) open("/", "/out", ours);
-  if (input !== undefined) open("/in", "/in", { writable: false, keep: false }, await readTree(input));
+  const inputs = await inputsOf({ in: input, files });
+  if (inputs) open("/in", "/in", { writable: false, keep: false }, inputs);
   if (dir.length === 0 || out !== undefined || !hasWorkingFolder) open("/out", "/out", ours);
   if (dir.length === 0) open("/tmp", "/tmp", { writable: true, keep: false });
   return folders;
 }
 
-export async function parseJob(options: JobArgs): Promise<ParsedJob> {
-  const { file } = options;
-  const isPython = file.endsWith(".py");
-  if (!isPython && !file.endsWith(".wasm")) throw new UserError(`${file} is neither a .wasm module nor a .py script`);
+const RUNTIME = { module: runtimeBlob(PYTHON), isUnwrapped: false, ofSnapshot0: false };
+
+async function programAt(file: string): Promise<GivenProgram> {
+  if (!/\.(wasm|py)$/.test(file)) throw new InputError(`${file} is neither a .wasm module nor a .py script`);
   await access(file).catch(() => {
-    throw new UserError(`there is no file ${file}`);
+    throw new InputError(`there is no file ${file}`);
   });
-  const name = path.basename(file);
+  return { name: path.basename(file), blob: await fileBlob(file) };
+}
+
+export async function parseJob(options: JobArgs): Promise<ParsedJob> {
+  const { name, blob } = typeof options.file === "string" ? await programAt(options.file) : options.file;
+  const file = typeof options.file === "string" ? options.file : name;
+  const isPython = name.endsWith(".py");
   const { mounts, preopens, shared } = await foldersOf(options);
-  const python = isPython ? await pythonMounts(file, mounts) : null;
+  const python = isPython ? await pythonMounts({ file, name, blob }, mounts) : null;
   for (const each of python?.mounts ?? []) {
     mounts.push(each);
     preopens.push([each.mount.path, each.mount.path]);
   }
-  const { module, isUnwrapped } = isPython ? { module: runtimeBlob(PYTHON), isUnwrapped: false } : await moduleIn(file);
-  const ofSnapshot0 = !isPython && (await isOfSnapshot0(module, file));
+  const { module, isUnwrapped, ofSnapshot0 } = isPython ? RUNTIME : await moduleIn({ name: file, blob }, options.check);
   const working = preopens.find(([open]) => open === "/");
   // its C library looks for a path without a slash in an open folder of this name alone
   if (ofSnapshot0 && working) preopens.push([".", working[1]]);
@@ -143,38 +147,11 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
   return parsed;
 }
 
-/** The file itself, or what it holds where it is a component. */
-async function moduleIn(file: string): Promise<{ module: Blob; isUnwrapped: boolean }> {
-  const module = await fileBlob(file);
-  const { isComponent, programIn } = await import("@xenoservers/engine/check");
-  const isWrapped = isComponent(await module.read(0, HEADER_BYTES)) && module.size <= JOB_LIMITS.moduleBytes;
-  if (!isWrapped) return { module, isUnwrapped: false };
-  const found = programIn(await module.read(0, module.size));
-  if (!found.ok) throw new UserError(`${file} cannot run: ${found.why}`);
-  return { module: bytesBlob(found.module), isUnwrapped: true };
-}
-
-/** Whether it is a module of 2019. What its own engine would refuse is refused here, before anything is looked for, signed or sent. */
-async function isOfSnapshot0(module: Blob, file: string): Promise<boolean> {
-  if (module.size > JOB_LIMITS.moduleBytes) return false; // said with what was ordered, below
-  const { faultOf, speaksSnapshot0 } = await import("@xenoservers/engine/check");
-  const bytes = await module.read(0, module.size);
-  const fault = faultOf(bytes);
-  if (fault !== null) throw new UserError(`${file} cannot run: ${fault}`);
-  return speaksSnapshot0(bytes);
-}
-
 async function assertMemory(module: Blob, memoryMib: number): Promise<void> {
   const least = module.digest === PYTHON.digest ? PYTHON.memoryMib : await memoryMibAtStart(module);
   if (least > memoryMib)
-    throw new UserError(`the module needs ${least} MiB of memory before it runs; ${memoryMib} MiB are ordered: order more (--mem)`);
+    throw new InputError(`the module needs ${least} MiB of memory before it runs; ${memoryMib} MiB are ordered: order more (--mem)`);
 }
 
-/** Throws UserError where the job does not fit what is ordered. */
-export function finishJob(parsed: ParsedJob, engine: string): BuiltJob {
-  try {
-    return buildJob({ ...parsed.input, engine });
-  } catch (error) {
-    throw error instanceof JobDoesNotFit ? new UserError(error.message) : error;
-  }
-}
+/** Throws InputError where the job does not fit what is ordered. */
+export const finishJob = ({ input }: ParsedJob, engine: string): BuiltJob => buildJob({ ...input, engine });

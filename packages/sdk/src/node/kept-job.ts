@@ -5,11 +5,16 @@ import { blobsOfVm, canonicalBytes, toHex, zJobSpec, zVmSpec, type Json } from "
 import { nameBeside, readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { zInputTree } from "@xenoservers/protocol/channel";
-import { PYTHON, builtJob, builtVm, fileBlob, runtimeBlob, type Blob, type BuiltWork } from "@xenoservers/sdk";
+import type { BuiltWork } from "../built.ts";
+import { builtJob } from "../job.ts";
+import { PYTHON, runtimeBlob } from "../runtimes.ts";
+import { fileBlob, type Blob } from "../tree.ts";
+import { builtVm } from "../vm.ts";
 import { z } from "zod";
 import { home } from "./home.ts";
 import { pruneKept, touchKept } from "./kept-room.ts";
-import { EXIT, UserError, mib, shortId } from "../output/ui.ts";
+import { KeptError } from "../errors.ts";
+import { mib, shortId } from "../words.ts";
 
 /** Larger jobs are not kept: their files would be copied on every run. */
 const KEPT_BYTES_MAX = 256 * 1024 * 1024;
@@ -55,7 +60,7 @@ async function readKept(jobHash: string): Promise<unknown> {
   const text = await readIfThere(path.join(folderOf(jobHash), "job.json"));
   if (text !== null) return JSON.parse(text);
   const why = `it was sent from another, is larger than ${mib(KEPT_BYTES_MAX / MIB)}, or is a machine that runs nowhere twice alike`;
-  throw new UserError(`this machine did not keep the job (${shortId(jobHash)}): ${why}; re-execute where it was sent`, EXIT.mismatch);
+  throw new KeptError(`this machine did not keep the job (${shortId(jobHash)}): ${why}; re-execute where it was sent`);
 }
 
 const blobFile = (digest: string): string => path.join(blobFolder(), digest);
@@ -75,7 +80,7 @@ const filesOf = (spec: Spec, { entries }: Inputs): ReadonlySet<string> =>
 /** Nothing of another job is run in its place: it would come to something else, and speak against whoever ran the right one. */
 async function assertItsOwn({ spec, inputs }: { spec: Spec; inputs: Inputs }, jobHash: string): Promise<void> {
   const refuse = (what: string): never => {
-    throw new UserError(`${what}: nothing was run. Re-execute where the job was sent`, EXIT.mismatch);
+    throw new KeptError(`${what}: nothing was run. Re-execute where the job was sent`);
   };
   const found = digestOf(spec);
   if (found !== jobHash) refuse(`job ${shortId(jobHash)} was ordered, and ${folderOf(jobHash)} holds another (${shortId(found)})`);
@@ -89,15 +94,15 @@ async function assertItsOwn({ spec, inputs }: { spec: Spec; inputs: Inputs }, jo
   }
 }
 
-/** A WebAssembly job; throws UserError for a machine, and where what is kept is another job. */
+/** A WebAssembly job; throws KeptError for a machine, and where what is kept is another job. */
 export async function readKeptJob(jobHash: string): Promise<Kept<KeptJob>> {
   const kept = zKeptJob.safeParse(await readKept(jobHash)).data;
-  if (!kept) throw new UserError(`${folderOf(jobHash)} holds no job that this xeno can read: nothing was run`, EXIT.mismatch);
+  if (!kept) throw new KeptError(`${folderOf(jobHash)} holds no job that this xeno can read: nothing was run`);
   await assertItsOwn(kept, jobHash);
   return { ...kept, blobFile };
 }
 
-/** A deterministic machine; null where the job is of the other kind. Throws UserError where what is kept is another job. */
+/** A deterministic machine; null where the job is of the other kind. Throws KeptError where what is kept is another job. */
 export async function readKeptVm(jobHash: string): Promise<Kept<KeptVm> | null> {
   const kept = zKeptVm.safeParse(await readKept(jobHash)).data;
   if (!kept) return null;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { entrypointFrom, processFrom, signalIn } from "./process-from-args.ts";
+import { entrypointFrom, processFrom, signalIn } from "./process-held.ts";
 
 describe("how an image's program is held", () => {
   it.each([

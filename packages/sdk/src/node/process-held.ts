@@ -3,7 +3,7 @@ import { constants } from "node:os";
 import path from "node:path";
 import { STOP_GRACE_MS_MAX, USUAL_PROCESS, WINDOW_SIDE_MAX, type VmProcess } from "@xenoservers/protocol";
 import { z } from "zod";
-import { UserError } from "../output/ui.ts";
+import { InputError } from "../errors.ts";
 
 /** The first and the last real-time signal that programs may use (signal(7), glibc). */
 const [RTMIN, RTMAX] = [34, 64];
@@ -28,7 +28,7 @@ function stopSignalOf(asked: string | undefined, ofImage: string, program: strin
   if (text === "") return SYSTEMD.includes(program) || path.posix.basename(program) === "systemd" ? HALT : USUAL_PROCESS.stopSignal;
   const signal = signalIn(text);
   if (signal !== null) return signal;
-  throw new UserError(
+  throw new InputError(
     asked === undefined
       ? `the image's StopSignal '${text}' is no signal; name one: --stop-signal SIGTERM`
       : `--stop-signal '${text}' is no signal: write SIGTERM, 15 or SIGRTMIN+3`,
@@ -40,7 +40,7 @@ export function entrypointFrom(text: string): string[] {
   if (text === "") return [];
   if (!text.startsWith("[")) return [text];
   const words = zWords.safeParse(jsonIn(text)).data;
-  if (!words) throw new UserError(`--entrypoint '${text}' begins as a list and is none: write '["program","word"]'`);
+  if (!words) throw new InputError(`--entrypoint '${text}' begins as a list and is none: write '["program","word"]'`);
   return words;
 }
 
@@ -67,7 +67,7 @@ export interface ProcessOptions {
 export function refuseForImages({ tty, workdir, stopSignal, stopGrace }: ProcessOptions): void {
   const asked = Object.entries({ "--tty": tty || undefined, "--workdir": workdir, "--stop-signal": stopSignal, "--stop-grace": stopGrace });
   const option = asked.find(([, value]) => value !== undefined)?.[0];
-  if (option !== undefined) throw new UserError(`${option} is for OCI images, whose program it says something of`);
+  if (option !== undefined) throw new InputError(`${option} is for OCI images, whose program it says something of`);
 }
 
 /** Undefined where it is as usual. */
@@ -77,7 +77,7 @@ export function processFrom(
   { rows, columns }: { rows?: number; columns?: number } = process.stdout,
 ): VmProcess | undefined {
   const grace = stopGrace ?? USUAL_PROCESS.stopGraceMs;
-  if (grace > STOP_GRACE_MS_MAX) throw new UserError(`--stop-grace is at most ${STOP_GRACE_MS_MAX / 1_000}s`);
+  if (grace > STOP_GRACE_MS_MAX) throw new InputError(`--stop-grace is at most ${STOP_GRACE_MS_MAX / 1_000}s`);
   const sideOf = (side: number | undefined, unsized: number): number => Math.min(side || unsized, WINDOW_SIDE_MAX);
   const held: VmProcess = {
     stdin,

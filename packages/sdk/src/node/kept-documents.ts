@@ -9,7 +9,7 @@ import path from "node:path";
 import { parseDocument, zEnvelope, zId, zTime, type Kind, type Receipt } from "@xenoservers/protocol";
 import { nameBeside, namesIn } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import type { Filed } from "@xenoservers/sdk";
+import type { Filed } from "../client.ts";
 import { z } from "zod";
 
 /** Beyond these the oldest files go. */

@@ -2,11 +2,11 @@
  * What a Python script brings along besides itself: it is looked at before anything is searched or signed. Who controls the script: whoever
  * runs it.
  */
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { fileBlob, type JobInput, type SourceEntry } from "@xenoservers/sdk";
-import { UserError } from "../output/ui.ts";
+import type { JobInput } from "../job.ts";
+import { fileBlob, type Blob, type SourceEntry } from "../tree.ts";
+import { InputError } from "../errors.ts";
 import { zonesOf } from "./zones.ts";
 
 type Mount = JobInput["mounts"][number];
@@ -37,27 +37,36 @@ export function importsOf(source: string): string[] {
 
 const nameOf = (entry: string): string => path.posix.basename(entry).replace(/\.py$/, "");
 
-/** Throws UserError where the script imports what neither the runtime has nor a folder brings in. */
+/** Throws InputError where the script imports what neither the runtime has nor a folder brings in. */
 function assertImports(file: string, source: string, brought: readonly SourceEntry[]): void {
   const here = new Set([nameOf(file), ...brought.map((entry) => nameOf(entry.path))]);
   const missing = importsOf(source).filter((name) => !name.startsWith("_") && !PYTHON_MODULES.has(name) && !here.has(name));
   if (missing.length === 0) return;
   const what = `${file} imports ${missing.join(", ")}, which Python on WASI has not`;
-  throw new UserError(`${what}: run it in an image that has (xeno run python:3.12 ${file}), or bring it in with --dir`);
+  throw new InputError(`${what}: run it in an image that has (xeno run python:3.12 ${file}), or bring it in with --dir`);
 }
 
-const SUPPORT = fileURLToPath(new URL("../../python/sitecustomize.py", import.meta.url));
+const SUPPORT = fileURLToPath(new URL("./sitecustomize.py", import.meta.url));
 const SUPPORT_NAME = "sitecustomize.py";
 const WANTS_SUPPORT = /\b(?:asyncio|concurrent|pbkdf2_hmac)\b/;
 const ZONES = "/usr/share/zoneinfo";
 
+interface Script {
+  /** As messages call it. */
+  file: string;
+  name: string;
+  blob: Blob;
+}
+
 /** The script and what it needs beside it, looked at with what its folders bring in. */
-export async function pythonMounts(file: string, brought: readonly Mount[]): Promise<{ mounts: Mount[]; env: [string, string][] }> {
-  const source = await readFile(file, "utf8");
+export async function pythonMounts(
+  { file, name, blob }: Script,
+  brought: readonly Mount[],
+): Promise<{ mounts: Mount[]; env: [string, string][] }> {
+  const source = new TextDecoder().decode(await blob.read(0, blob.size));
   const entries = brought.flatMap((mount) => [...mount.entries]);
   assertImports(file, source, entries);
-  const name = path.basename(file);
-  const app: SourceEntry[] = [{ path: name, kind: "file", blob: await fileBlob(file) }];
+  const app: SourceEntry[] = [{ path: name, kind: "file", blob }];
   const mounts: Mount[] = [{ mount: { path: "/app", writable: false, keep: false }, entries: app }];
   const env: [string, string][] = [["PYTHONDONTWRITEBYTECODE", "1"]];
   const hasModules = entries.some((entry) => entry.path.endsWith(".py"));

@@ -1,31 +1,22 @@
-/** Where the command line keeps things, by the XDG rules; XENO_HOME puts all of it in one folder. Files with keys are 0600. */
-import path from "node:path";
+/**
+ * The markets that this machine's customer knows, and as whom. Who controls the inputs: whoever writes to the customer's own folder or
+ * sets the environment; the broker (what it shows of itself).
+ */
 import { KEY_ROLES, SCOPES, type Scope } from "@xenoservers/market";
-import { jsonIn, zAccount, zParty, zPins } from "@xenoservers/protocol";
+import { jsonIn, rootAccountOf, zAccount, zParty, zPins } from "@xenoservers/protocol";
 import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
-import { MarketClient, identityOf, type Filed } from "@xenoservers/sdk";
-import envPaths from "env-paths";
+import { pinsOf } from "@xenoservers/protocol/link";
 import { z } from "zod";
-import { say, yellow } from "../output/terminal.ts";
-import { UserError } from "../output/ui.ts";
-import { zSeed } from "./ci-token.ts";
+import { MarketClient, fetchMarket, type Filed } from "../client.ts";
+import { ContextError } from "../errors.ts";
+import { identityOf, samePins } from "../identity.ts";
+import { parseCiToken, zSeed, type CiToken } from "./ci-token.ts";
+import { home } from "./home.ts";
 import { keepDocument } from "./kept-documents.ts";
 import { keepPromise } from "./kept-promises.ts";
 
-const standard = envPaths("xeno", { suffix: "" });
-const own = (name: string, otherwise: string): string => (process.env["XENO_HOME"] ? path.join(process.env["XENO_HOME"], name) : otherwise);
-
-export const home = {
-  get contexts(): string {
-    return path.join(own("config", standard.config), "contexts.json");
-  },
-  get receipts(): string {
-    return path.join(own("receipts", path.join(standard.data, "receipts")));
-  },
-  get data(): string {
-    return own("data", standard.data);
-  },
-};
+/** Told what could not be kept here. */
+export type Warn = (text: string) => void;
 
 const zContext = z.strictObject({
   url: z.string(),
@@ -57,7 +48,7 @@ export async function readContexts(file = home.contexts): Promise<Contexts> {
   const parsed = zContexts.safeParse(jsonIn(text));
   if (parsed.success) return parsed.data;
   const at = parsed.error.issues[0]?.path.join(".") ?? "";
-  throw new UserError(
+  throw new ContextError(
     `${file} is damaged${at === "" ? "" : ` (${at})`}, or was written by a newer xeno: upgrade, or restore it from a backup ` +
       "(`xeno key backup`), or put it aside and log in again",
   );
@@ -80,42 +71,56 @@ export async function dropContext(name: string, current: string, file = home.con
   await writeWhole(file, JSON.stringify({ current, contexts: kept }, null, 1));
 }
 
-export async function currentContext(): Promise<{ name: string; context: Context }> {
+/** What a token says is enough to act in its market: nothing is written for it. Throws where the market shows other keys. */
+export async function contextOfToken(text: string): Promise<Context> {
+  const token = parseCiToken(text);
+  const market = await fetchMarket(token.url);
+  if (!samePins(token.pins, pinsOf(market))) throw new ContextError("the broker shows other keys than the token pins; do not use it");
+  return tokenContext(token, token.url, market.currency);
+}
+
+export function tokenContext({ pins, seed, key }: CiToken, url: string, currency: string): Context {
+  const { party, role, label, scopes, account, leaseLabel } = key;
+  return { url, pins, currency, party, account: account ?? rootAccountOf(party), role, scopes, label, leaseLabel, seed };
+}
+
+export interface Known {
+  name: string;
+  context: Context;
+}
+
+/** Of whom this program is the client: the context that is named, a token, or the one that was used last. */
+export async function currentContext(asked: { context?: string; token?: string } = {}): Promise<Known> {
+  const named = asked.context ?? (asked.token === undefined ? process.env["XENO_CONTEXT"] : undefined);
+  const token = asked.token ?? process.env["XENO_TOKEN"];
+  if (named === undefined && token !== undefined && token !== "") return { name: "of the token", context: await contextOfToken(token) };
   const { current, contexts } = await readContexts();
-  const name = process.env["XENO_CONTEXT"] ?? current;
+  const name = named ?? current;
   const context = name === null ? undefined : contexts[name];
   if (name === null || !context)
-    throw new UserError(
+    throw new ContextError(
       name === null ? "no market yet: run `xeno login URL` first" : `no context is called ${name}; see \`xeno context ls\``,
     );
   return { name, context };
 }
 
 /** A full disk undoes nothing that the broker took: whoever sent it goes on. */
-function keepFiled(filed: Filed): void {
+function keepFiled(filed: Filed, warn: Warn): void {
   try {
     keepPromise(home.data, filed.promise);
     keepDocument(home.data, filed);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    say(yellow(`the broker took the ${filed.document.kind}; it could not be kept here, so no check will miss it: ${why}`));
+    warn(`the broker took the ${filed.document.kind}; it could not be kept here, so no check will miss it: ${why}`);
   }
 }
 
-export function clientOf({
-  url,
-  pins,
-  seed,
-  party,
-  account,
-  scopes,
-  leaseLabel,
-  formerChannelSecrets: former = [],
-}: Context): MarketClient {
+export function clientOf(context: Context, warn: Warn): MarketClient {
+  const { url, pins, seed, party, account, scopes, leaseLabel, formerChannelSecrets: former = [] } = context;
   const formerChannelSecrets = former.map((each) => Buffer.from(each, "hex"));
   const identity = identityOf(Buffer.from(seed, "hex"), { party, account, scopes, leaseLabel, formerChannelSecrets });
   const client = new MarketClient(url, pins, identity);
-  client.onFiled = keepFiled;
+  client.onFiled = (filed) => keepFiled(filed, warn);
   return client;
 }
 
@@ -128,10 +133,9 @@ export function scopeProblem(name: string, { scopes, role }: Context, needs: rea
   return `${only}. Use another context (xeno context use NAME); ${other}`;
 }
 
-/** `needs`: what the verb's key must be granted; said before anything is sent. */
-export async function openClient(...needs: Scope[]): Promise<{ client: MarketClient; context: Context }> {
-  const { name, context } = await currentContext();
+/** `needs`: what the key must be granted; said before anything is sent. */
+export function clientFor({ name, context }: Known, needs: readonly Scope[], warn: Warn): MarketClient {
   const problem = scopeProblem(name, context, needs);
-  if (problem !== null) throw new UserError(problem);
-  return { client: clientOf(context), context };
+  if (problem !== null) throw new ContextError(problem);
+  return clientOf(context, warn);
 }

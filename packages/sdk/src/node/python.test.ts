@@ -1,18 +1,8 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { bytesBlob } from "../tree.ts";
 import { importsOf, pythonMounts, withSupport } from "./python.ts";
 
-let folder: string;
-beforeEach(async () => void (folder = await mkdtemp(path.join(tmpdir(), "xeno-python-"))));
-afterEach(() => rm(folder, { recursive: true, force: true }));
-
-const script = async (source: string, name = "x.py"): Promise<string> => {
-  const file = path.join(folder, name);
-  await writeFile(file, source);
-  return file;
-};
+const script = (source: string) => ({ file: "./x.py", name: "x.py", blob: bytesBlob(new TextEncoder().encode(source)) });
 
 it.each([
   ["import numpy", ["numpy"]],
@@ -27,19 +17,19 @@ it.each([
 
 describe("a script", () => {
   it("that imports what is not there is refused before anything is looked for, with the way out", async () => {
-    const file = await script("import json\nimport numpy, requests\n");
+    const file = script("import json\nimport numpy, requests\n");
     await expect(pythonMounts(file, [])).rejects.toThrow(/imports numpy, requests, .*xeno run python:3\.12 .*x\.py/);
   });
 
   it("may import what its folders bring in", async () => {
     const brought = { mount: { path: "/work", writable: true, keep: true }, entries: [{ path: "lib/numpy", kind: "directory" as const }] };
-    const { env } = await pythonMounts(await script("import sys\nsys.path.append('/work/lib')\nimport numpy\n"), [brought]);
+    const { env } = await pythonMounts(script("import sys\nsys.path.append('/work/lib')\nimport numpy\n"), [brought]);
     expect(env).toEqual([["PYTHONDONTWRITEBYTECODE", "1"]]);
   });
 
   it("brings what it needs and no more", async () => {
     const names = async (source: string): Promise<string[]> =>
-      (await pythonMounts(await script(source), [])).mounts.flatMap(({ entries }) => entries.map((entry) => entry.path));
+      (await pythonMounts(script(source), [])).mounts.flatMap(({ entries }) => entries.map((entry) => entry.path));
     expect(await names("print(1)")).toEqual(["x.py"]);
     expect(await names("import asyncio")).toEqual(["x.py", "sitecustomize.py"]);
   });

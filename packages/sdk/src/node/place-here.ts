@@ -5,7 +5,7 @@
  */
 import { lstat, mkdtemp, rmdir, stat, statfs } from "node:fs/promises";
 import path from "node:path";
-import { UserError } from "./ui.ts";
+import { InputError } from "../errors.ts";
 
 /** With less free, not even a file with nothing in it comes to be on some file systems. */
 const ROOM_BYTES_MIN = 1024 * 1024;
@@ -53,9 +53,9 @@ export async function placeProblem(wanted: string): Promise<Problem> {
   return blocks > 0 && bavail * bsize < ROOM_BYTES_MIN ? `${at}: ${WORDS["ENOSPC"]}` : null;
 }
 
-/** Throws UserError where what comes back has no place there. */
+/** Throws InputError where what comes back has no place there. */
 export async function assertPlaceFor(wanted: string): Promise<void> {
   const problem = await placeProblem(wanted);
   if (problem !== null)
-    throw new UserError(`what comes back cannot be written to ${wanted} (${problem}): nothing was asked for; take another folder`);
+    throw new InputError(`what comes back cannot be written to ${wanted} (${problem}): nothing was asked for; take another folder`);
 }

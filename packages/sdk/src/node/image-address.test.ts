@@ -1,10 +1,9 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { OciError } from "@xenoservers/sdk";
+import { OciError } from "../oci/source.ts";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { inWordsOf } from "./image-address.ts";
-import { programOf } from "./program.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -25,10 +24,4 @@ it("names what lies here under the name that a registry does not know", async ()
     await expect(inWordsOf(named)(unknown), named).rejects.toThrow(/^the registry has no such image$/);
   const ours = new TypeError("ours");
   await expect(inWordsOf(saved)(ours)).rejects.toBe(ours);
-});
-
-it.each(["image.tar", "image.tgz", "image.tar.zst"])("shows how the image in a file is run: %s", async (name) => {
-  const file = path.join(folder, name);
-  await writeFile(file, "");
-  await expect(programOf({ file, args: [] })).rejects.toThrow(`write --image archive:${file}`);
 });

@@ -2,11 +2,11 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { fileBlob } from "@xenoservers/sdk";
+import { fileBlob } from "../tree.ts";
 import wabtInit from "wabt";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { parseJob, sharedFolder, type JobArgs } from "./job-from-args.ts";
-import { parseSizeMib } from "./parse.ts";
+import { parseJob, sharedFolder, type JobArgs } from "./program-job.ts";
+import { parseSizeMib } from "../words.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-const parse = (file: string, over: Partial<JobArgs> = {}) =>
+const parse = async (file: string, over: Partial<JobArgs> = {}) =>
   parseJob({
     file: path.join(folder, file),
     args: [],
@@ -29,6 +29,7 @@ const parse = (file: string, over: Partial<JobArgs> = {}) =>
     diskMib: 256,
     outputMib: 64,
     fuelMax: 10n ** 12n,
+    check: await import("@xenoservers/engine/check"),
     ...over,
   });
 const at = (name: string) => path.join(folder, name);

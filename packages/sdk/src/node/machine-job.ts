@@ -1,5 +1,5 @@
 /**
- * From the words after `xeno run` to a virtual machine: what boots, from which disks, with which seed for cloud-init, and what it may
+ * From what a customer asks for to a virtual machine: what boots, from which disks, with which seed for cloud-init, and what it may
  * reach.
  */
 import { randomUUID } from "node:crypto";
@@ -25,31 +25,23 @@ import {
   type VmBoot,
   type VmSpec,
 } from "@xenoservers/protocol";
-import {
-  VM_DRIVER,
-  VM_OVERHEAD_MIB,
-  VmProblem,
-  buildVm,
-  bytesBlob,
-  fileBlob,
-  openImage,
-  isOnThisMachine,
-  parseReference,
-  readTree,
-  type Blob,
-  type BuiltVm,
-  type JobInput,
-  type OciImage,
-  type Wanted,
-} from "@xenoservers/sdk";
+import type { JobInput } from "../job.ts";
+import { openImage, type OciImage } from "../oci/image.ts";
+import { isOnThisMachine } from "../oci/on-this-machine.ts";
+import { parseReference } from "../oci/reference.ts";
+import type { Wanted } from "../order.ts";
+import { bytesBlob, fileBlob, readTree, type Blob, type SourceEntry } from "../tree.ts";
+import { VM_DRIVER, VM_OVERHEAD_MIB, buildVm, type BuiltVm } from "../vm.ts";
 import { home } from "./home.ts";
 import { pruneKept } from "./kept-room.ts";
-import { inWords, inWordsOf, lookFirst } from "./image-address.ts";
-import { envPair, sharedFolder, type SharedFolder } from "./job-from-args.ts";
-import { parseCount, parseSizeMib } from "./parse.ts";
-import { fetching } from "../output/fetching.ts";
-import { entrypointFrom, processFrom, refuseForImages, type ProcessOptions } from "./process-from-args.ts";
-import { UserError, mib } from "../output/ui.ts";
+import { inWords, inWordsOf, lookFirst, type Looking } from "./image-address.ts";
+import { envPair } from "./environment.ts";
+import { inputsOf } from "./input-files.ts";
+import { sharedFolder, type SharedFolder } from "./program-job.ts";
+import { parseCount, parseSizeMib } from "../words.ts";
+import { entrypointFrom, processFrom, refuseForImages, type ProcessOptions } from "./process-held.ts";
+import { InputError } from "../errors.ts";
+import { mib } from "../words.ts";
 
 export interface VmOptions extends ProcessOptions {
   vm?: string;
@@ -79,6 +71,7 @@ export interface VmOptions extends ProcessOptions {
 /** Options that both kinds of job share. */
 interface SharedOptions {
   in?: string;
+  files?: readonly SourceEntry[];
   dir: string[];
   env: string[];
   cpu: string;
@@ -86,8 +79,7 @@ interface SharedOptions {
   disk?: string;
   maxOutput: string;
   deterministic: boolean;
-  /** Nothing is told while an image is brought here. */
-  quiet: boolean;
+  looking: Looking;
 }
 
 export interface ParsedVm {
@@ -103,8 +95,11 @@ export interface ParsedVm {
   build(vmEngine: string, fuelMax: bigint): BuiltVm;
 }
 
+type Boots = { [K in "vm" | "kernel" | "iso" | "image"]?: string | null };
+
 /** An option says what machine it is; else the first word does. */
-export const bootsMachine = ({ vm, kernel, iso, image }: VmOptions): boolean => [vm, kernel, iso, image].some((each) => each !== undefined);
+export const bootsMachine = ({ vm, kernel, iso, image }: Boots): boolean =>
+  [vm, kernel, iso, image].some((each) => each !== undefined && each !== null);
 
 /** Whether the words ask for a virtual machine: by an option, or by a name that is neither a module nor a script. */
 export function asksForVm(file: string | undefined, options: VmOptions): boolean {
@@ -124,27 +119,27 @@ async function diskFile(
   disk: number | null,
 ): Promise<{ format: ImageFormat; sizeMib: number }> {
   const size = (await stat(file).catch(() => null))?.size;
-  if (size === undefined) throw new UserError(`there is no file ${file}`);
+  if (size === undefined) throw new InputError(`there is no file ${file}`);
   const handle = await open(file, "r");
   const { buffer, bytesRead } = await handle.read(Buffer.alloc(IMAGE_HEADER_BYTES), 0, IMAGE_HEADER_BYTES, 0);
   await handle.close();
   const header = buffer.subarray(0, bytesRead);
   const kind = format ?? (isQcow2(header) ? "qcow2" : "raw");
   const checked = disk === null ? checkDiskImage(header, BigInt(size), kind) : diskImageProblem(header, BigInt(size), kind, disk);
-  if (!checked.ok) throw new UserError(`${file}: ${checked.why}`);
+  if (!checked.ok) throw new InputError(`${file}: ${checked.why}`);
   return { format: kind, sizeMib: mibOf(checked.virtualBytes) };
 }
 
 /** By a rule that servers have, too. */
 function refuseFor(problem: string | null): void {
-  if (problem !== null) throw new UserError(problem);
+  if (problem !== null) throw new InputError(problem);
 }
 
 const isUrl = (text: string): boolean => /^https?:\/\//.test(text);
 
 function digestOption(digest: string | undefined, option: string): string {
   const match = /^(?:sha256:)?([0-9a-f]{64})$/.exec(digest ?? "");
-  if (!match) throw new UserError(`${option} by address needs --digest sha256:… of its bytes, so that nobody can change them on the way`);
+  if (!match) throw new InputError(`${option} by address needs --digest sha256:… of its bytes, so that nobody can change them on the way`);
   return match[1]!;
 }
 
@@ -152,13 +147,13 @@ async function seedFiles(options: VmOptions): Promise<{ name: "user-data" | "met
   const { hostname, user, sshKey, userData } = options;
   if ([hostname, user, sshKey, userData].every((each) => each === undefined)) return [];
   if (userData !== undefined && user !== undefined)
-    throw new UserError("--user and --user-data exclude each other: name the user in your file");
+    throw new InputError("--user and --user-data exclude each other: name the user in your file");
   const key = sshKey === undefined ? null : (await readFile(sshKey, "utf8").catch(() => null))?.trim();
-  if (sshKey !== undefined && (key === null || key === undefined)) throw new UserError(`there is no file ${sshKey}`);
-  if (key?.includes("PRIVATE KEY")) throw new UserError(`${sshKey} is a private key: give the public one, ${sshKey}.pub`);
+  if (sshKey !== undefined && (key === null || key === undefined)) throw new InputError(`there is no file ${sshKey}`);
+  if (key?.includes("PRIVATE KEY")) throw new InputError(`${sshKey} is a private key: give the public one, ${sshKey}.pub`);
   if (hostname !== undefined && !/^[a-z0-9-]{1,63}$/.test(hostname))
-    throw new UserError(`--hostname '${hostname}' must be letters, digits and dashes`);
-  if (user !== undefined && !/^[a-z_][a-z0-9_-]{0,31}$/.test(user)) throw new UserError(`--user '${user}' is no user name`);
+    throw new InputError(`--hostname '${hostname}' must be letters, digits and dashes`);
+  if (user !== undefined && !/^[a-z_][a-z0-9_-]{0,31}$/.test(user)) throw new InputError(`--user '${user}' is no user name`);
   const lines = ["#cloud-config"];
   if (user !== undefined) {
     lines.push("users:", `  - name: ${user}`, "    shell: /bin/bash", '    sudo: "ALL=(ALL) NOPASSWD:ALL"', "    lock_passwd: true");
@@ -170,7 +165,7 @@ async function seedFiles(options: VmOptions): Promise<{ name: "user-data" | "met
     ...(key ? { "public-keys": [key] } : {}),
   };
   const given = userData === undefined ? Buffer.from(`${lines.join("\n")}\n`) : await readFile(userData).catch(() => null);
-  if (given === null) throw new UserError(`there is no file ${userData}`);
+  if (given === null) throw new InputError(`there is no file ${userData}`);
   return [
     { name: "user-data", blob: bytesBlob(given) },
     { name: "meta-data", blob: bytesBlob(Buffer.from(`${JSON.stringify(meta)}\n`)) },
@@ -183,7 +178,7 @@ function egressOf({ egress, egressMax }: VmOptions): { egress: Egress; egressMib
   if (egress === "public") return { egress, egressMibMax };
   const names = egress.split(",").map((name) => name.trim().toLowerCase());
   const wrong = names.find((name) => !/^(\*\.)?[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$/.test(name));
-  if (wrong !== undefined) throw new UserError(`--egress '${wrong}' is no host name; write a.example,*.b.example, or public`);
+  if (wrong !== undefined) throw new InputError(`--egress '${wrong}' is no host name; write a.example,*.b.example, or public`);
   return { egress: names, egressMibMax };
 }
 
@@ -195,15 +190,15 @@ interface Boot {
   mounts: JobInput["mounts"];
 }
 
-async function diskBoot(options: VmOptions, disk: number | null, quiet: boolean): Promise<Boot> {
+async function diskBoot(options: VmOptions, disk: number | null, looking: Looking): Promise<Boot> {
   const blobs: Blob[] = [];
   const says: string[] = [];
   let image: Extract<VmBoot, { kind: "disk" }>["image"] = null;
   let diskMib = disk ?? 0;
   if (options.vm !== undefined && isUrl(options.vm)) {
-    if (disk === null) throw new UserError("--vm by address needs --disk: how large a disk to order for it");
+    if (disk === null) throw new InputError("--vm by address needs --disk: how large a disk to order for it");
     const digest = digestOption(options.digest, "--vm");
-    await lookFirst(options.vm, disk, quiet);
+    await lookFirst(options.vm, disk, looking);
     image = { digest, format: options.format ?? "qcow2", url: options.vm };
     says.push(`image    ${options.vm} (sha256:${image.digest.slice(0, 12)}…), fetched by the server`);
   } else if (options.vm !== undefined) {
@@ -217,10 +212,10 @@ async function diskBoot(options: VmOptions, disk: number | null, quiet: boolean)
   let iso: Extract<VmBoot, { kind: "disk" }>["iso"] = null;
   if (options.iso !== undefined && isUrl(options.iso)) {
     iso = { digest: digestOption(options.digest, "--iso"), url: options.iso };
-    await lookFirst(options.iso, disk, quiet);
+    await lookFirst(options.iso, disk, looking);
   } else if (options.iso !== undefined) {
     await access(options.iso).catch(() => {
-      throw new UserError(`there is no file ${options.iso}`);
+      throw new InputError(`there is no file ${options.iso}`);
     });
     const blob = await fileBlob(options.iso);
     blobs.push(blob);
@@ -242,7 +237,7 @@ async function diskBoot(options: VmOptions, disk: number | null, quiet: boolean)
 async function kernelBoot(options: VmOptions, memoryMib: number, disk: number | null): Promise<Boot> {
   const file = async (name: string, option: string): Promise<Blob> =>
     fileBlob(name).catch(() => {
-      throw new UserError(`${option}: there is no file ${name}`);
+      throw new InputError(`${option}: there is no file ${name}`);
     });
   const kernel = await file(options.kernel!, "--kernel");
   const initrd = options.initrd === undefined ? null : await file(options.initrd, "--initrd");
@@ -277,7 +272,7 @@ async function commandOf(
     return { args: [...first, ...image.command, `/app/${name}`, ...args.slice(1)], script };
   }
   const all = [...first, ...(args.length > 0 ? args : entrypoint === undefined ? image.command : [])];
-  if (all.length === 0) throw new UserError("the image starts nothing by itself: say what to run after --");
+  if (all.length === 0) throw new InputError("the image starts nothing by itself: say what to run after --");
   return { args: all, script: [] };
 }
 
@@ -286,16 +281,16 @@ const inputBytes = (mounts: JobInput["mounts"]): number =>
 
 async function ociBoot(reference: string, args: string[], options: VmOptions, shared: SharedOptions, disk: number | null): Promise<Boot> {
   if (!isOnThisMachine(reference) && !parseReference(reference))
-    throw new UserError(`${reference} is neither a .wasm module, a .py script, nor the name of an image`);
+    throw new InputError(`${reference} is neither a .wasm module, a .py script, nor the name of an image`);
   // brought here before a server waits for it and its time runs
-  const onWait = shared.quiet ? undefined : fetching();
-  const image = await openImage(reference, path.join(home.data, "oci"), onWait).catch(inWordsOf(reference));
+  const image = await openImage(reference, path.join(home.data, "oci"), shared.looking.watch).catch(inWordsOf(reference));
   const unpackedBytes = (await image.unpackedBytes().catch(inWords)) ?? 0;
   await pruneKept(home.data);
   if (disk !== null) refuseFor(imageSizeProblem(unpackedBytes, disk));
   const command = await commandOf(image, args, options.entrypoint);
   const mounts: JobInput["mounts"] = [...command.script];
-  if (shared.in !== undefined) mounts.push({ mount: { path: "/in", writable: false, keep: false }, entries: await readTree(shared.in) });
+  const inputs = await inputsOf(shared);
+  if (inputs) mounts.push({ mount: { path: "/in", writable: false, keep: false }, entries: inputs });
   mounts.push({ mount: { path: "/out", writable: true, keep: true }, entries: [] });
   const held = processFrom(options, { stopSignal: image.stopSignal, program: command.args[0] ?? "" });
   const given = new Map(image.env.map((each) => envPair(each)));
@@ -332,7 +327,7 @@ async function bootOf(
   { memoryMib, disk }: Room,
 ): Promise<Boot> {
   if (options.kernel !== undefined) return kernelBoot(options, memoryMib, disk);
-  if (options.vm !== undefined || options.iso !== undefined) return diskBoot(options, disk, shared.quiet);
+  if (options.vm !== undefined || options.iso !== undefined) return diskBoot(options, disk, shared.looking);
   const words = options.image === undefined ? args : [...(file === undefined ? [] : [file]), ...args];
   return ociBoot(options.image ?? file!, words, options, shared, disk);
 }
@@ -342,18 +337,18 @@ export async function parseVm(file: string | undefined, args: string[], options:
   const disk = shared.disk === undefined ? null : parseSizeMib(shared.disk, "--disk");
   const { boot, blobs, says, mounts, ...least } = await bootOf(file, args, options, shared, { memoryMib, disk });
   if (boot.kind !== "oci") refuseForImages(options);
-  if (boot.kind !== "oci" && (shared.in !== undefined || shared.env.length > 0 || shared.dir.length > 0))
-    throw new UserError("--in, --dir and --env are for modules and OCI images: a machine of your own takes its inputs from its disks");
+  if (boot.kind !== "oci" && (shared.in !== undefined || (shared.files?.length ?? 0) > 0 || shared.env.length > 0 || shared.dir.length > 0))
+    throw new InputError("--in, --dir and --env are for modules and OCI images: a machine of your own takes its inputs from its disks");
   const folders: SharedFolder[] = [];
   for (const text of shared.dir) {
     const { host, guest } = sharedFolder(text);
-    if (guest === "/") throw new UserError(`--dir '${text}': an image has files of its own at /; give it another place: ${host}::/data`);
+    if (guest === "/") throw new InputError(`--dir '${text}': an image has files of its own at /; give it another place: ${host}::/data`);
     const before = await readTree(host);
     folders.push({ host, guest, before });
     mounts.push({ mount: { path: guest, writable: true, keep: true }, entries: before });
   }
   if (shared.deterministic && boot.kind !== "kernel")
-    throw new UserError("--assurance deterministic-vm boots a kernel: --kernel FILE --initrd FILE");
+    throw new InputError("--assurance deterministic-vm boots a kernel: --kernel FILE --initrd FILE");
   // unless it is said, the disk holds the image, and its inputs twice
   const diskMib = boot.kind === "oci" && disk === null ? Math.max(least.diskMib, Math.ceil((2 * inputBytes(mounts)) / MIB)) : least.diskMib;
   const { egress, egressMibMax } = egressOf(options);
@@ -373,13 +368,8 @@ export async function parseVm(file: string | undefined, args: string[], options:
     network: options.network === true || egress !== "none" || options.sshKey !== undefined,
     egress,
   };
-  const build: ParsedVm["build"] = (vmEngine, fuelMax) => {
-    try {
-      return buildVm({ ...machine, engine: shared.deterministic ? vmEngine : null, mounts, blobs, fuelMax });
-    } catch (error) {
-      throw error instanceof VmProblem ? new UserError(error.message) : error;
-    }
-  };
+  const build: ParsedVm["build"] = (vmEngine, fuelMax) =>
+    buildVm({ ...machine, engine: shared.deterministic ? vmEngine : null, mounts, blobs, fuelMax });
   build("any", 1n); // what no server can run is refused before anybody is asked for a price
   return {
     says,

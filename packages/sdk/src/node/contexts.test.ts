@@ -5,7 +5,8 @@ import { ROLE_SCOPES } from "@xenoservers/market";
 import { PaperMarket, Random } from "@xenoservers/testkit";
 import { writeWhole } from "@xenoservers/protocol/files";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { clientOf, currentContext, dropContext, home, openClient, readContexts, saveContext, scopeProblem, type Context } from "./home.ts";
+import { clientFor, clientOf, currentContext, dropContext, readContexts, saveContext, scopeProblem, type Context } from "./contexts.ts";
+import { home } from "./home.ts";
 
 const context: Context = {
   ...{ url: "http://broker.example", pins: new PaperMarket(new Random(1)).pins, currency: "credits", party: `p_${"a".repeat(40)}` },
@@ -63,16 +64,18 @@ it("neither takes keys that cannot be read for none, nor writes others in their 
 it("refuses before anything is sent what the key may not do, and says who could", async () => {
   const reader: Context = { ...context, role: "ci", scopes: ["read"] };
   await saveContext("ci", reader);
-  await expect(openClient("spend")).rejects.toThrow(
+  const known = await currentContext();
+  const silent = (): void => {};
+  expect(() => clientFor(known, ["spend"], silent)).toThrow(
     /takes a key that may spend; the ci key of the context ci may only read.*xeno token create --scopes/,
   );
-  await expect(openClient("read")).resolves.toMatchObject({ context: { scopes: ["read"] } });
+  expect(clientFor(known, ["read"], silent).identity.scopes).toEqual(["read"]);
   expect(scopeProblem("ci", reader, ["manage"])).toContain("the root key can");
   expect(scopeProblem("me", context, ["manage", "dispute"])).toBeNull();
 });
 
 it("makes a client that is what its key is, and writes down what the broker promises", async () => {
-  const client = clientOf({ ...context, scopes: ["read"], leaseLabel: "nightly" });
+  const client = clientOf({ ...context, scopes: ["read"], leaseLabel: "nightly" }, () => {});
   expect(client.identity).toMatchObject({ party: context.party, account: context.account, scopes: ["read"], leaseLabel: "nightly" });
   const document = client.sign("stop", { lease: "7".repeat(64), party: context.party, reason: "" });
   client.onFiled({
@@ -88,9 +91,9 @@ it("makes a client that is what its key is, and writes down what the broker prom
 });
 
 it("goes on with what the broker took where it cannot be kept", async () => {
-  const err = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+  const told: string[] = [];
   await writeFile(path.join(folder, "data"), "a file where the folder should be");
-  const client = clientOf(context);
+  const client = clientOf(context, (text) => void told.push(text));
   const document = client.sign("stop", { lease: "7".repeat(64), party: context.party, reason: "" });
   client.onFiled({
     document,
@@ -98,6 +101,5 @@ it("goes on with what the broker took where it cannot be kept", async () => {
     promise: { origin: "o", epoch: "e", size: 0, leaf: "l", mergeBy: 1, keyid: "k", sig: "s" },
     answer: {},
   });
-  expect(err.mock.calls.join("")).toMatch(/took the stop; it could not be kept here/);
-  err.mockRestore();
+  expect(told.join("")).toMatch(/took the stop; it could not be kept here/);
 });
