@@ -27,7 +27,7 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
     ...["market/src/duration.ts#parseDuration", "sdk/src/oci/registries-conf.ts#readRegistriesConf"],
   ],
   "is played by receipt, evidence and document, which call it or what it calls": [
-    ...["sdk/src/node/kept-receipt.ts#readReceipt", "cli/src/output/broken-order.ts#verifyKept", "cli/src/verbs/verify.ts#verify"],
+    ...["sdk/src/node/kept-receipt.ts#readReceipt", "sdk/src/node/broken-order.ts#verifyKept", "cli/src/verbs/verify.ts#verify"],
     ...["protocol/src/documents/signer.ts#verifySigner", "protocol/src/documents/signer.ts#verifyDocument"],
     ...["protocol/src/documents/signer.ts#verifyDocumentOf", "cli/src/proof/verify-archive.ts#verifyArchive"],
   ],

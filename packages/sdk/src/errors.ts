@@ -3,6 +3,7 @@
  * next stand in the tables here and in the market's own. Who controls the inputs: the broker (its refusals).
  */
 import { ERROR_CODES, type ErrorCode, type Refusal } from "@xenoservers/protocol";
+import type { Withdrawn } from "./withdrawn.ts";
 
 /**
  * `none`: nothing was ordered, held or charged. `withdrawn`: what was ordered is given up, and nothing is charged from then on. `by-terms`:
@@ -98,6 +99,36 @@ export class ContextError extends MarketError {
 export class KeptError extends MarketError {
   override name = "KeptError";
   readonly code = "kept_differs";
+}
+
+/** An order that was given up after it was sent: by the call's own signal, or because nobody could take its result. */
+export class GivenUpError extends MarketError {
+  override name = "GivenUpError";
+  readonly code = "given_up";
+  readonly lease: string;
+  /** Whether the broker has confirmed it; an order that it has not heard of ends by itself when it expires. */
+  readonly left: Withdrawn;
+  constructor(lease: string, left: Withdrawn, cause: unknown) {
+    super(`lease ${lease} was given up: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    this.lease = lease;
+    this.left = left;
+  }
+
+  override get money(): MoneyEffect {
+    return this.left === "unheard" ? "unknown" : super.money;
+  }
+}
+
+/** The job never ran: its server did not take it, or a part of it could not be had here. */
+export class NotStartedError extends MarketError {
+  override name = "NotStartedError";
+  readonly code = "not_started";
+}
+
+/** The lease should long have ended, and nothing signed lets it go on. */
+export class StalledError extends MarketError {
+  override name = "StalledError";
+  readonly code = "stalled";
 }
 
 /** The call's own signal ended it before anything was ordered. */

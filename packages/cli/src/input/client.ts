@@ -14,4 +14,4 @@ export async function openClient(...needs: Scope[]): Promise<{ client: MarketCli
 }
 
 /** Of whoever only looks. */
-export const reader = async (): Promise<MarketClient> => (await openClient("read")).client;
+export const clientThatReads = async (): Promise<MarketClient> => (await openClient("read")).client;

@@ -1,8 +1,8 @@
 /** An error as people or programs are told of it, and the exit code that goes with it. */
 import { ERROR_CODES } from "@xenoservers/protocol";
-import { BrokenPurchaseOrder, ContextError, InputError, KeptError, RefusedError } from "@xenoservers/sdk";
+import { BrokenPurchaseOrder, ContextError, InputError, KeptError, RefusedError, keepBroken } from "@xenoservers/sdk";
 import { z } from "zod";
-import { keepBroken } from "./broken-order.ts";
+
 import { dim, printJson, red, say } from "./terminal.ts";
 import { EXIT, UserError, describeRefusal } from "./ui.ts";
 

@@ -2,7 +2,6 @@
 import { randomBytes } from "node:crypto";
 import { confirm, isCancel } from "@clack/prompts";
 import { ROLE_SCOPES } from "@xenoservers/market";
-import { rootAccountOf } from "@xenoservers/protocol";
 import type { MarketInfo } from "@xenoservers/protocol/link";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import {
@@ -17,6 +16,7 @@ import {
   readContexts,
   samePins,
   saveContext,
+  tokenContext,
 } from "@xenoservers/sdk";
 import { clientOf } from "../input/client.ts";
 import { parseWitness } from "../input/parse.ts";
@@ -66,20 +66,7 @@ async function contextFor(
   name: string,
 ): Promise<Context> {
   if (!token) return earlier ? { ...earlier, url } : register(url, market, name);
-  const { party, role, label, scopes, account, leaseLabel } = token.key;
-  const { currency } = market;
-  return {
-    url,
-    pins: token.pins,
-    currency,
-    party,
-    account: account ?? rootAccountOf(party),
-    role,
-    scopes,
-    label,
-    leaseLabel,
-    seed: token.seed,
-  };
+  return tokenContext(token, url, market.currency);
 }
 
 /** A new party; the same key again is the same party. */

@@ -8,10 +8,20 @@ import { isDeepStrictEqual } from "node:util";
 import { zReceipt, type MarketPins } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { isEvidence, jobToRun, verifyEvidence, verifyReceipt, type OwnRun, type Verification } from "@xenoservers/verify";
-import { currentContext, home, keptDocuments, missingIn, readKeptJob, readKeptVm, readReceipt, shortId } from "@xenoservers/sdk";
-import { reader } from "../input/client.ts";
+import {
+  currentContext,
+  home,
+  keptDocuments,
+  missingIn,
+  readKeptJob,
+  readKeptVm,
+  readReceipt,
+  shortId,
+  verifyKept,
+} from "@xenoservers/sdk";
+import { clientThatReads } from "../input/client.ts";
 import type { VerifyInput } from "../input/verbs/proof.ts";
-import { verifyKept } from "../output/broken-order.ts";
+
 import { say } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 import { showVerification } from "../output/verification.ts";
@@ -96,7 +106,7 @@ export async function verify({ leaseOrFile, json, reExecute, tamper, explain, op
   const { context } = await currentContext();
   if (isArchive(leaseOrFile)) return verifyArchive(leaseOrFile, context.pins, { json, witnesses: context.witnesses ?? [] });
   const { witnesses, pins, party } = context;
-  const { receipt: found, file } = await readReceipt(leaseOrFile, witnesses ?? [], reader);
+  const { receipt: found, file } = await readReceipt(leaseOrFile, witnesses ?? [], clientThatReads);
   const { receipt, says } = tamper ? tampered(found) : { receipt: found, says: "" };
   const reExecuted = reExecute ? await reExecuteFor(pins, receipt) : null;
   const { documents, says: lacks } = await ownDocuments(receipt, pins.origin);

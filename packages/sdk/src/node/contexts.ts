@@ -16,7 +16,7 @@ import { keepDocument } from "./kept-documents.ts";
 import { keepPromise } from "./kept-promises.ts";
 
 /** Told what could not be kept here. */
-export type Warn = (text: string) => void;
+type Warn = (text: string) => void;
 
 const zContext = z.strictObject({
   url: z.string(),
@@ -72,7 +72,7 @@ export async function dropContext(name: string, current: string, file = home.con
 }
 
 /** What a token says is enough to act in its market: nothing is written for it. Throws where the market shows other keys. */
-export async function contextOfToken(text: string): Promise<Context> {
+async function contextOfToken(text: string): Promise<Context> {
   const token = parseCiToken(text);
   const market = await fetchMarket(token.url);
   if (!samePins(token.pins, pinsOf(market))) throw new ContextError("the broker shows other keys than the token pins; do not use it");
@@ -84,7 +84,7 @@ export function tokenContext({ pins, seed, key }: CiToken, url: string, currency
   return { url, pins, currency, party, account: account ?? rootAccountOf(party), role, scopes, label, leaseLabel, seed };
 }
 
-export interface Known {
+interface Known {
   name: string;
   context: Context;
 }

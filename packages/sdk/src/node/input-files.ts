@@ -1,9 +1,7 @@
 /** What a job finds in /in: a folder of this machine, files that stand nowhere, or both. Who controls the inputs: whoever runs this. */
 import { InputError } from "../errors.ts";
+import type { FileContent } from "../facade/run-input.ts";
 import { bytesBlob, fileBlob, readTree, type Blob, type SourceEntry } from "../tree.ts";
-
-/** A file's bytes, its text, or where on this machine it lies. */
-export type FileContent = string | Uint8Array | { path: string };
 
 const MOUNT = "/in/";
 

@@ -62,7 +62,7 @@ async function unwrapped(blob: Blob, name: string, check: ModuleCheck): Promise<
   return bytesBlob(found.module);
 }
 
-/** The file itself, or what it holds where it is a component. What its own engine would refuse is refused here, before anything is signed. */
+/** The file itself, or what it holds where it is a component. What its engine would refuse is refused before anything is signed. */
 export async function moduleIn({ name, blob }: { name: string; blob: Blob }, check: ModuleCheck): Promise<CheckedModule> {
   const module = await unwrapped(blob, name, check);
   return { module, isUnwrapped: module !== blob, ofSnapshot0: await isOfSnapshot0(module, name, check) };

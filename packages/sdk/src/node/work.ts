@@ -2,8 +2,7 @@
  * From what a customer asks for to what is wanted of the market, and to the job or machine that is to run: checked before anything is
  * looked for, signed or sent. Who controls the inputs: whoever runs this.
  */
-import { usualTerms, type Assurance, type Condition, type PaymentTerms } from "@xenoservers/market";
-import type { ImageFormat } from "@xenoservers/protocol";
+import { usualTerms } from "@xenoservers/market";
 import type { BuiltWork } from "../built.ts";
 import { InputError } from "../errors.ts";
 import { given } from "../given.ts";
@@ -11,81 +10,19 @@ import { driverOf, type Quoted, type Wanted } from "../order.ts";
 import { PYTHON } from "../runtimes.ts";
 import type { SourceEntry } from "../tree.ts";
 import { parseCount, parseSizeMib } from "../words.ts";
+import type { WorkOptions } from "../work-options.ts";
 import type { Looking } from "./image-address.ts";
 import { asksForVm, parseVm, type ParsedVm, type VmOptions } from "./machine-job.ts";
 import type { ModuleCheck } from "./module-check.ts";
 import { refuseForImages } from "./process-held.ts";
 import { finishJob, parseJob, type GivenProgram, type ParsedJob, type SharedFolder } from "./program-job.ts";
 
-/** What holds where nothing else is said, as people write it. */
-export const WORK_DEFAULTS = {
-  budget: "1.00",
-  maxTime: "1h",
-  maxFuel: "100000",
-  cpu: "1",
-  maxOutput: "64M",
-  egressMax: "1G",
-} as const;
 const WASM_MEMORY = "512M";
 const WASM_DISK = "256M";
 const WASM_VCPU_MAX = 1_024;
 
-/** Everything that can be said of a run; null: nothing is said. Amounts are nanos, times milliseconds; sizes stand as people write them. */
-export interface WorkOptions {
-  /** A module, a script, or the name of an image. */
-  file: string | null;
-  args: string[];
-  in: string | null;
-  out: string | null;
-  dir: string[];
-  env: string[];
-  budget: bigint;
-  maxPrice: bigint | null;
-  maxFee: number | null;
-  maxTime: number;
-  maxFuel: bigint;
-  maxOutput: string;
-  audit: boolean;
-  replicas: number;
-  assurance: Assurance;
-  pay: PaymentTerms | null;
-  on: "mine" | "market";
-  where: Condition[];
-  cpu: string;
-  mem: string | null;
-  disk: string | null;
-  label: string | null;
-  batch: string | null;
-  image: string | null;
-  tty: boolean;
-  workdir: string | null;
-  stopSignal: string | null;
-  stopGrace: number | null;
-  entrypoint: string | null;
-  vm: string | null;
-  format: ImageFormat | null;
-  digest: string | null;
-  iso: string | null;
-  kernel: string | null;
-  initrd: string | null;
-  append: string | null;
-  machine: "pc" | "q35" | "microvm" | null;
-  uefi: boolean;
-  tpm: boolean;
-  windows: boolean;
-  screen: boolean;
-  hostname: string | null;
-  user: string | null;
-  sshKey: string | null;
-  userData: string | null;
-  network: boolean;
-  egress: string;
-  egressMax: string;
-  accel: "kvm" | "any";
-}
-
 /** What a program of this machine has beside the words. */
-export interface WorkMeans {
+interface WorkMeans {
   /** In place of a file. */
   program?: GivenProgram;
   /** In /in, beside its folder. */

@@ -5,9 +5,11 @@ import path from "node:path";
 import { zPins, type MarketPins } from "@xenoservers/protocol";
 import { writeWhole } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { type BrokenPurchaseOrder, currentContext, home, worldOf } from "@xenoservers/sdk";
 import { checkPurchaseOrder, type Verification } from "@xenoservers/verify";
 import { z } from "zod";
+import { worldOf, type BrokenPurchaseOrder } from "../purchase-order.ts";
+import { currentContext } from "./contexts.ts";
+import { home } from "./home.ts";
 
 const FORMAT = "xenoservers-purchase-order-1";
 const zKept = z.strictObject({
