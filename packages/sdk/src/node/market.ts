@@ -1,6 +1,9 @@
 /** A market as this machine's customer knows it: by a context of `xeno login`, or by a token. */
 import { unlessOff } from "../facade/calling-off.ts";
-import { OpenMarket } from "../facade/market.ts";
+import { OpenMarket, type Callable } from "../facade/market.ts";
+import { InputError } from "../errors.ts";
+import { NO_OUTPUT, machineProblem } from "./machine/hold.ts";
+import { Machine } from "./machine/machine.ts";
 import { clientOf, currentContext } from "./contexts.ts";
 import { hereWith } from "./here.ts";
 import { plainCheck, type ModuleCheck } from "./module-check.ts";
@@ -27,5 +30,14 @@ export class Market extends OpenMarket {
     const client = clientOf(known.context, onWarning ?? ((text) => process.emitWarning(text, "XenoWarning")));
     await unlessOff(signal, client.market());
     return new Market(client, hereWith(moduleCheck));
+  }
+
+  /** The hands on a machine or image that runs: programs, files, ports, snapshots. Let go of it with `close`. */
+  async machine(lease: string, { signal }: Callable = {}): Promise<Machine> {
+    const bound = await this.bound(lease, signal);
+    const problem = machineProblem(await this.lease(bound.po.id, signal ? { signal } : {}), bound);
+    if (problem !== null) throw new InputError(problem);
+    const { session, close } = this.open(bound, null, {}, NO_OUTPUT);
+    return new Machine({ client: this.client, bound, session }, close);
   }
 }

@@ -1,6 +1,7 @@
 /** A program in a guest that has nothing but its agent: no input, and its output when it has ended. */
 import { z } from "zod";
-import { askAgent, type Held } from "./hold.ts";
+import type { MarketClient } from "../client.ts";
+import { askAgent, type AgentSession } from "./ask-agent.ts";
 
 const POLL_MS = 100;
 const SIGNALLED = 128;
@@ -25,7 +26,7 @@ interface AgentRan {
 }
 
 export async function agentExec(
-  { client, session }: Pick<Held, "client" | "session">,
+  { client, session }: { client: Pick<MarketClient, "sleep">; session: AgentSession },
   [program, ...args]: readonly string[],
 ): Promise<AgentRan> {
   const { pid } = zStarted.parse(await askAgent(session, "guest-exec", { path: program, arg: args, "capture-output": true }));

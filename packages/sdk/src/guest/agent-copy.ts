@@ -4,19 +4,20 @@
  */
 import { open } from "node:fs/promises";
 import path from "node:path";
-import { roomIn } from "@xenoservers/sdk";
+
 import { z } from "zod";
-import { UserError } from "../output/ui.ts";
-import { askAgent, type Held } from "./hold.ts";
+import { InputError } from "../errors.ts";
+import { roomIn } from "../room.ts";
+import { askAgent, type AgentSession } from "./ask-agent.ts";
+import { GuestFileError } from "./files.ts";
 
 const COPY_BYTES = 512 * 1024;
 /** Of a file's pieces: the agent answers in order. */
 const UNDER_WAY = 4;
 const zHandle = z.int();
 const zRead = z.object({ "buf-b64": z.string(), eof: z.boolean(), count: z.int() });
-type Session = Held["session"];
 
-async function withFile<T>(session: Session, file: string, mode: "rb" | "wb", use: (handle: number) => Promise<T>): Promise<T> {
+async function withFile<T>(session: AgentSession, file: string, mode: "rb" | "wb", use: (handle: number) => Promise<T>): Promise<T> {
   const handle = zHandle.parse(await askAgent(session, "guest-file-open", { path: file, mode }));
   try {
     return await use(handle);
@@ -26,7 +27,7 @@ async function withFile<T>(session: Session, file: string, mode: "rb" | "wb", us
 }
 
 /** `roomOf`: how many bytes a folder here may be given. */
-export function agentCopyOut(session: Session, file: string, to: string, roomOf = roomIn): Promise<void> {
+export function agentCopyOut(session: AgentSession, file: string, to: string, roomOf = roomIn): Promise<void> {
   return withFile(session, file, "rb", async (handle) => {
     const target = to.endsWith("/") ? path.join(to, path.basename(file)) : to;
     const room = await roomOf(path.dirname(target));
@@ -51,16 +52,18 @@ export function agentCopyOut(session: Session, file: string, to: string, roomOf 
       }
       await Promise.allSettled(asked);
     } catch (error) {
-      throw new UserError(`${error instanceof Error ? error.message : String(error)}; only the first ${written} bytes are in ${target}`);
+      throw new GuestFileError(
+        `${error instanceof Error ? error.message : String(error)}; only the first ${written} bytes are in ${target}`,
+      );
     } finally {
       await out.close();
     }
   });
 }
 
-export async function agentCopyIn(session: Session, from: string, to: string): Promise<void> {
+export async function agentCopyIn(session: AgentSession, from: string, to: string): Promise<void> {
   const source = await open(from, "r").catch(() => {
-    throw new UserError(`there is no file ${from}`);
+    throw new InputError(`there is no file ${from}`);
   });
   try {
     const target = to.endsWith("/") ? `${to}${path.basename(from)}` : to;
