@@ -2,7 +2,7 @@
  * What can go wrong for a customer, as classes with one closed list of codes: whose fault it is, what it does to the money, and what to do
  * next stand in the tables here and in the market's own. Who controls the inputs: the broker (its refusals).
  */
-import { ERROR_CODES, type ErrorCode, type Refusal } from "@xenoservers/protocol";
+import { ERROR_CODES, visible, type ErrorCode, type Refusal } from "@xenoservers/protocol";
 import type { Withdrawn } from "./withdrawn.ts";
 
 /**
@@ -140,12 +140,18 @@ export class AbortedError extends MarketError {
   }
 }
 
+/** In the market's words: this case, or what the code means. */
+function detailOf({ code, facts: { explanation, why } }: Refusal): string {
+  const own = [explanation, why].find((text) => typeof text === "string" && text !== "");
+  return typeof own === "string" ? visible(own) : ERROR_CODES[code].says;
+}
+
 /** A refusal by the broker, for callers that prefer exceptions. */
 export class RefusedError extends MarketError {
   override name = "RefusedError";
   readonly refusal: Refusal;
   constructor(refusal: Refusal) {
-    super(refusal.code);
+    super(`${refusal.code}: ${detailOf(refusal)}`);
     this.refusal = refusal;
   }
 
