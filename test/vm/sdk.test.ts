@@ -27,7 +27,7 @@ machines("machines by the SDK", () => {
 
   it.each<[string, RegExp]>([
     ["image", /hello\n0 note: from the image\n$/],
-    ["machine", /^0 hello machine me\nmachine\ntrue\nstopped\n$/],
+    ["machine", /^0 hello machine me\nmachine\ntrue\ncustomer-stop\n$/],
   ])("%s", async (name, expected) => {
     const { stdout } = await run(process.execPath, [`examples/sdk/${name}.ts`, image], { env: { ...process.env, XENO_HOME: home } });
     expect(stdout).toMatch(expected);
@@ -54,7 +54,7 @@ machines("machines by the SDK", () => {
     expect((await machine.snapshot()).snapshot).toMatch(/^[0-9a-f]{64}$/);
     machine.close();
     await job.stop();
-    expect((await job.result).end.reason).toBe("stopped");
+    expect((await job.result).end.reason).toBe("customer-stop");
     await expect(sdk.machine(job.lease)).rejects.toMatchObject({ code: "bad_input" });
   });
 });

@@ -101,6 +101,9 @@ export class KeptError extends MarketError {
   readonly code = "kept_differs";
 }
 
+/** What was over had run, and is billed as its terms say. */
+const WITHDRAWN_MONEY: Readonly<Record<Withdrawn, MoneyEffect>> = { withdrawn: "withdrawn", over: "by-terms", unheard: "unknown" };
+
 /** An order that was given up after it was sent: by the call's own signal, or because nobody could take its result. */
 export class GivenUpError extends MarketError {
   override name = "GivenUpError";
@@ -115,7 +118,7 @@ export class GivenUpError extends MarketError {
   }
 
   override get money(): MoneyEffect {
-    return this.left === "unheard" ? "unknown" : super.money;
+    return WITHDRAWN_MONEY[this.left];
   }
 }
 
