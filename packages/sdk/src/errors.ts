@@ -42,6 +42,7 @@ export const SDK_CODES = {
   },
   stalled: { blame: "broker", retryable: false, money: "unknown", next: "look at the lease later; its receipt shows who was silent" },
 } as const satisfies Record<string, CodeRow>;
+/** One of them. */
 export type SdkCode = keyof typeof SDK_CODES;
 
 /** The market answered nothing that can be relied on: what was signed may have been taken all the same. */

@@ -61,6 +61,7 @@ interface JobWays {
 
 type Watching = Pick<RunInput, "signal" | "onState" | "onSent">;
 
+/** A job under way. */
 export class Job {
   /** What it prints: `for await (const { text } of job.output)`. */
   readonly output: Output = new Output();

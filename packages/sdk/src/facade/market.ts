@@ -30,6 +30,7 @@ export interface Callable {
   signal?: AbortSignal;
 }
 
+/** In which order, and how many. */
 export interface SearchOptions extends Callable {
   order?: "price" | "cost-per-work";
   on?: "mine" | "market";
@@ -55,6 +56,7 @@ interface Ready {
 const FOUND_MAX = 200;
 const RECEIPT_WITHIN_MS = 5_000;
 
+/** A market that was connected to. */
 export class OpenMarket {
   /** What signs and sends for this program: for what has no method here. */
   readonly client: MarketClient;

@@ -19,6 +19,7 @@ interface Copying extends Asking {
   owners?: boolean;
 }
 
+/** Files and folders of a running machine, each whole or not there. */
 export class MachineFiles {
   readonly #link: MachineLink;
 

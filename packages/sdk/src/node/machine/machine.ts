@@ -9,6 +9,7 @@ import { GuestFileError } from "../../guest/files.ts";
 import { GuestProgram } from "../../guest/program.ts";
 import { isWithoutShell } from "../../guest/without-shell.ts";
 import { parseAmount, parseDurationMs } from "../../words.ts";
+import { WORK_DEFAULTS } from "../../work-options.ts";
 import { forkMachine, takeSnapshot, type HeldMachine } from "./fork.ts";
 import { MachineFiles } from "./machine-files.ts";
 import { forwardPort, type PortForward } from "./port-forward.ts";
@@ -58,7 +59,9 @@ async function collect(from: Readable): Promise<string> {
   return Buffer.concat(parts).toString();
 }
 
+/** A machine or image that runs: programs, files, ports, snapshots. */
 export class Machine {
+  /** What lies in it. */
   readonly files: MachineFiles;
   readonly #held: HeldMachine;
   readonly #close: () => void;
@@ -69,6 +72,7 @@ export class Machine {
     this.files = new MachineFiles(held.session.machine);
   }
 
+  /** Its lease. */
   get lease(): string {
     return this.#held.session.lease;
   }
@@ -91,7 +95,7 @@ export class Machine {
     return program;
   }
 
-  /** Runs a program to its end; `exitCode` is its own. In a guest that has only its agent it reads nothing, and has no user or folder. */
+  /** Runs a program to its end; `exitCode` is its own. In a guest that has only its agent it reads nothing, as root. */
   async exec(args: readonly string[], options: ProgramOptions = {}): Promise<ExecResult> {
     const { input = "", signal } = options;
     const program = await this.start(args, options);
@@ -118,6 +122,7 @@ export class Machine {
     await unlessOff(signal, this.#held.session.machine.ask("pause"));
   }
 
+  /** It goes on after a pause. */
   async resume({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
     await unlessOff(signal, this.#held.session.machine.ask("resume"));
   }
@@ -134,10 +139,10 @@ export class Machine {
   }
 
   /**
-   * New leases on the same server that go on from where this machine is; gives their ids, each of them running. Called off, it orders no more
-   * and gives those that run.
+   * New leases on the same server that go on from where this machine is; gives their ids, each of them running. Called off, it orders no
+   * more and gives those that run.
    */
-  async fork({ count = 1, maxTime = "1h", budget = "1.00", signal }: ForkOptions = {}): Promise<string[]> {
+  async fork({ count = 1, maxTime = WORK_DEFAULTS.maxTime, budget = WORK_DEFAULTS.budget, signal }: ForkOptions = {}): Promise<string[]> {
     const leases: string[] = [];
     assertWanted(signal);
     await forkMachine(this.#held, {

@@ -1,7 +1,11 @@
-/** A port of this machine, on its loopback alone, that leads to one of a guest's. Who controls the inputs: programs of this machine; the guest. */
+/**
+ * A port of this machine, on its loopback alone, that leads to one of a guest's. Who controls the inputs: programs of this machine; the
+ * guest.
+ */
 import { createServer, type AddressInfo } from "node:net";
 import type { MachineLink } from "../../session/machine-link.ts";
 
+/** Open until it is closed. */
 export interface PortForward {
   /** On 127.0.0.1. */
   port: number;
