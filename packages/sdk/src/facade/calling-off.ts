@@ -1,5 +1,6 @@
 /** A caller's signal: before anything is ordered it ends the call, and nothing was held. */
 import { AbortedError } from "../errors.ts";
+import { onAbort } from "./on-abort.ts";
 
 export function assertWanted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new AbortedError(signal.reason);
@@ -11,11 +12,10 @@ export async function unlessOff<T>(signal: AbortSignal | undefined, doing: Promi
   doing.catch(() => {});
   assertWanted(signal);
   const { promise: off, reject } = Promise.withResolvers<never>();
-  const given = (): void => reject(new AbortedError(signal.reason));
-  signal.addEventListener("abort", given, { once: true });
+  const undo = onAbort(signal, () => reject(new AbortedError(signal.reason)));
   try {
     return await Promise.race([doing, off]);
   } finally {
-    signal.removeEventListener("abort", given);
+    undo();
   }
 }

@@ -10,6 +10,7 @@ import type { Delivered } from "../session/result.ts";
 import type { LeaseSession, SessionHandlers } from "../session/lease-session.ts";
 import type { Withdrawn } from "../withdrawn.ts";
 import { collected, listed, type JobFile } from "./job-files.ts";
+import { onAbort } from "./on-abort.ts";
 import { Output } from "./output.ts";
 import type { RunInput } from "./run-input.ts";
 import type { Opened } from "./shared-link.ts";
@@ -89,9 +90,9 @@ export class Job {
       ...(onSent ? { onSent } : {}),
     });
     const giveUp = (): void => void (this.#givingUp ??= this.#giveUp(signal?.reason)).catch(() => {});
-    signal?.addEventListener("abort", giveUp, { once: true });
+    const undo = signal && onAbort(signal, giveUp);
     this.result = this.#follow().finally(() => {
-      signal?.removeEventListener("abort", giveUp);
+      undo?.();
       this.#close();
     });
     // whoever does not wait for the result is not ended by it

@@ -48,7 +48,7 @@ describe("a run as it is asked for", () => {
     assertRunInput(input);
     expect(workOptionsOf(input)).toMatchObject({
       ...{ file: "x.py", args: ["a"], env: ["A=b=c"], budget: 500_000_000n, maxTime: 600_000, maxFee: 250, cpu: "1", on: "market" },
-      where: [{ key: "mem", op: ">=", value: "2048" }],
+      where: [{ key: "mem", op: ">=", value: "2G" }],
     });
   });
 

@@ -4,6 +4,7 @@
  */
 import type { Readable } from "node:stream";
 import { assertWanted, unlessOff } from "../../facade/calling-off.ts";
+import { onAbort } from "../../facade/on-abort.ts";
 import { agentExec } from "../../guest/agent-exec.ts";
 import { GuestFileError } from "../../guest/files.ts";
 import { GuestProgram } from "../../guest/program.ts";
@@ -88,10 +89,8 @@ export class Machine {
         ...(workdir === undefined ? {} : { workdir }),
       }),
     );
-    const end = (): void => program.kill();
-    signal?.addEventListener("abort", end, { once: true });
-    const done = (): void => signal?.removeEventListener("abort", end);
-    void program.ended.then(done, done);
+    const undo = signal && onAbort(signal, () => program.kill());
+    void program.ended.catch(() => null).then(() => undo?.());
     return program;
   }
 
