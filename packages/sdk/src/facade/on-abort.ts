@@ -1,6 +1,6 @@
 /**
- * Whoever hears of a signal: one listener on each signal however many calls share it, gone with the last of them. A signal that lives as long
- * as its program gathers nothing, and Node warns of none.
+ * Whoever hears of a signal: one listener on each signal however many calls share it, gone with the last of them. A signal that lives as
+ * long as its program gathers nothing, and Node warns of none.
  */
 
 class Heard {
