@@ -21,8 +21,8 @@ import {
   openSession,
   placeOrder,
 } from "@xenoservers/sdk";
-import { agentCopyIn, agentCopyOut } from "../packages/cli/src/machine/agent-copy.ts";
-import { agentExec } from "../packages/cli/src/machine/agent-exec.ts";
+import { agentCopyIn, agentCopyOut } from "../packages/sdk/src/guest/agent-copy.ts";
+import { agentExec } from "../packages/sdk/src/guest/agent-exec.ts";
 import { innermostOf } from "../packages/guests/src/qemu/machine/box.ts";
 import { startMarket, until, wanted, type TestMarket } from "../test/process/market.ts";
 import { busyboxLayer } from "./lib/busybox-layer.ts";

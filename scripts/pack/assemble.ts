@@ -32,7 +32,6 @@ async function command(root: string, code: string, to: string): Promise<void> {
   const own = path.join(root, "packages", COMMAND.folder);
   await mkdir(path.join(to, "bin"), { recursive: true });
   await cp(code, path.join(to, "dist"), { recursive: true });
-  await cp(path.join(own, "python"), path.join(to, "python"), { recursive: true });
   await cp(path.join(own, "examples"), path.join(to, "examples"), { recursive: true, dereference: true });
   await cp(path.join(root, "scripts/pack/xeno.js"), path.join(to, "bin/xeno.js"));
   await cp(path.join(own, "bin/xeno"), path.join(to, "bin/xeno"));

@@ -60,7 +60,7 @@ export function commandManifest(manifests: ReadonlyMap<string, Manifest>, platfo
   return {
     ...{ name: COMMAND.name, description: release.description, ...common(release) },
     bin: { xeno: "bin/xeno.js", xenoservers: "bin/xeno.js" },
-    files: ["bin", "dist", "python", "examples", "CHANGELOG.md"],
+    files: ["bin", "dist", "examples", "CHANGELOG.md"],
     dependencies: { ...needed(all, "dependencies"), ...Object.fromEntries(ours().map((name) => [name, release.version])) },
     bundleDependencies: ours(),
     optionalDependencies: sorted({ ...needed(all, "optionalDependencies"), ...platforms }),

@@ -8,7 +8,7 @@ const READS = /^export (?:async )?(?:function\*?|const) ((?:parse|read|decode|un
 /** Why no stranger reaches them, or what plays them though their name is not among a target's. */
 const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
   "reads what this program wrote into a folder of its own": [
-    ...["cli/src/input/home.ts#readContexts", "cli/src/input/kept-job.ts#readKeptJob", "cli/src/input/kept-job.ts#readKeptVm"],
+    ...["sdk/src/node/contexts.ts#readContexts", "sdk/src/node/kept-job.ts#readKeptJob", "sdk/src/node/kept-job.ts#readKeptVm"],
     ...["guests/src/json.ts#parseOwn", "guests/src/qemu/machine/written-end.ts#readEnd", "xenoserver/src/lease/kept-work.ts#readKeptWork"],
     ...["xenocorp/src/broker-keys.ts#readBrokerKeys", "xenocorp/src/store/settings.ts#readSetting", "xenocorp/src/desk/fees.ts#readFees"],
     ...["xenocorp/src/archive/archive-files.ts#unpackedLine", "xenocorp/src/archive/row-files.ts#readRowsIn"], // by the digests in its database
@@ -21,13 +21,13 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
     "protocol/src/settings-file.ts#readSettings",
   ],
   "reads folders and words of whoever runs it": [
-    ...["cli/src/input/job-from-args.ts#parseJob", "cli/src/input/vm-from-args.ts#parseVm", "sdk/src/tree.ts#readTree"],
+    ...["sdk/src/node/program-job.ts#parseJob", "sdk/src/node/machine-job.ts#parseVm", "sdk/src/tree.ts#readTree"],
     ...["guests/src/qemu/network/addresses.ts#parseRanges", "cli/src/input/parse.ts#parseHostPort"],
     ...["cli/src/input/parse.ts#parseLease", "cli/src/input/parse.ts#parseParty", "cli/src/input/parse.ts#parseServer"],
     ...["market/src/duration.ts#parseDuration", "sdk/src/oci/registries-conf.ts#readRegistriesConf"],
   ],
   "is played by receipt, evidence and document, which call it or what it calls": [
-    ...["cli/src/input/kept-receipt.ts#readReceipt", "cli/src/output/broken-order.ts#verifyKept", "cli/src/verbs/verify.ts#verify"],
+    ...["sdk/src/node/kept-receipt.ts#readReceipt", "sdk/src/node/broken-order.ts#verifyKept", "cli/src/verbs/verify.ts#verify"],
     ...["protocol/src/documents/signer.ts#verifySigner", "protocol/src/documents/signer.ts#verifyDocument"],
     ...["protocol/src/documents/signer.ts#verifyDocumentOf", "cli/src/proof/verify-archive.ts#verifyArchive"],
   ],

@@ -15,12 +15,12 @@ import {
   buildVm,
   fileBlob,
   identityOf,
+  saveContext,
   type BuiltVm,
   type VmInput,
   type Wanted,
 } from "@xenoservers/sdk";
 import { cpio, MODE } from "../../packages/guests/src/qemu/images/cpio.ts";
-import { saveContext } from "../../packages/cli/src/input/home.ts";
 import { startMarket, until, type TestMarket } from "../process/market.ts";
 
 export const run = promisify(execFile);

@@ -9,7 +9,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ENGINE_VERSION } from "@xenoservers/guests";
-import { finishJob, parseJob } from "../../packages/cli/src/input/job-from-args.ts";
+import * as moduleCheck from "@xenoservers/engine/check";
+import { finishJob, parseJob } from "../../packages/sdk/src/node/program-job.ts";
 import { orderAndFollow, startMarket, type TestMarket } from "../process/market.ts";
 
 const SUITE = process.env["XENO_WASI_SUITE"] ?? "";
@@ -104,7 +105,10 @@ describe.skipIf(SUITE === "")("through a lease", () => {
   it.each(CASES)("$name", async (each) => {
     const limits = { memoryMib: 256, diskMib: 64, outputMib: 4, fuelMax: 10n ** 15n };
     const env = each.env.map(([name, value]) => `${name}=${value}`);
-    const job = finishJob(await parseJob({ file: each.file, args: each.args, dir: dirOf(each), env, ...limits }), ENGINE_VERSION);
+    const job = finishJob(
+      await parseJob({ file: each.file, args: each.args, dir: dirOf(each), env, check: moduleCheck, ...limits }),
+      ENGINE_VERSION,
+    );
     const { lease, stdout, stderr } = await (await orderAndFollow(market.customer, job)).end();
     expect(lease.end).toMatchObject({ reason: "completed" });
     check(each, { code: lease.end!.exitCode, stdout, stderr });

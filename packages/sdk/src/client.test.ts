@@ -5,7 +5,8 @@ import type { Timers } from "@xenoservers/protocol/link";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { PaperMarket, Random } from "@xenoservers/testkit";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { MarketClient, RefusedError, fetchMarket } from "./client.ts";
+import { MarketClient, fetchMarket } from "./client.ts";
+import { RefusedError } from "./errors.ts";
 import { identityOf } from "./identity.ts";
 
 const market = new PaperMarket(new Random(1), Date.now());

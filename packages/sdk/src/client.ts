@@ -37,18 +37,9 @@ import { connectPipe } from "@xenoservers/protocol/websocket";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { z } from "zod";
 import { answeredDocument } from "./answered.ts";
+import { RefusedError } from "./errors.ts";
 import { fetchFrom } from "./fetch-from.ts";
 import { samePins, type Identity } from "./identity.ts";
-
-/** A refusal by the broker, for callers that prefer exceptions. */
-export class RefusedError extends Error {
-  override name = "RefusedError";
-  readonly refusal: Refusal;
-  constructor(refusal: Refusal) {
-    super(refusal.code);
-    this.refusal = refusal;
-  }
-}
 
 /** A document that the broker took at its time `at`: what it answered, and its promise, which was checked. */
 export interface Filed {
@@ -66,6 +57,8 @@ export type ReadName = Exclude<
 interface ReadRequest<N extends RouteName> {
   params?: RouteParams<N>;
   query?: RouteQueryInput<N>;
+  /** Nobody waits for the answer any more; rejects with its reason. */
+  signal?: AbortSignal | undefined;
 }
 
 /** Public, and answering a caller that it knows with more: what serves only the caller. */
@@ -73,6 +66,7 @@ const ANSWERS_ITS_CALLER: ReadonlySet<RouteName> = new Set(["offers"]);
 
 const TRIES = 4;
 const WAIT_MS = 250;
+const ANSWER_MS = 30_000;
 const RENEW_BEFORE_MS = 60_000;
 const MARKET_FRESH_MS = 30_000;
 
@@ -217,7 +211,8 @@ export class MarketClient {
     const route: Route = API[name];
     const url = this.pathOf(name, request);
     for (let attempt = 1; ; attempt++) {
-      const got = await this.#once(url, route.access !== "public" || ANSWERS_ITS_CALLER.has(name));
+      const got = await this.#once(url, route.access !== "public" || ANSWERS_ITS_CALLER.has(name), request.signal);
+      request.signal?.throwIfAborted();
       if (got instanceof Response) return got;
       if (got.code === "bad_token") this.#token = null;
       if ((got.code !== "bad_token" && !isBusy(got.code)) || attempt >= TRIES) throw new RefusedError(got);
@@ -225,9 +220,9 @@ export class MarketClient {
     }
   }
 
-  async #once(path: string, asCaller: boolean): Promise<Response | Refusal> {
+  async #once(path: string, asCaller: boolean, signal: AbortSignal | undefined): Promise<Response | Refusal> {
     try {
-      const response = await this.#fetch("GET", path, null, await this.#session(asCaller));
+      const response = await this.#fetch("GET", path, null, await this.#session(asCaller), signal);
       return response.ok ? response : await refusalIn(response);
     } catch (error) {
       return error instanceof RefusedError ? error.refusal : refuse("unavailable", { why: `no answer from ${this.url}` });
@@ -261,14 +256,15 @@ export class MarketClient {
     return token;
   }
 
-  #fetch(method: string, path: string, body: unknown, token: string | null): Promise<Response> {
+  #fetch(method: string, path: string, body: unknown, token: string | null, ended?: AbortSignal): Promise<Response> {
     const headers = {
       ...(body === null ? {} : { "content-type": "application/json" }),
       ...(token === null ? {} : { authorization: `Bearer ${token}` }),
     };
     const said = body === null ? null : JSON.stringify(body);
-    return this.#addresses.first((address) =>
-      fetch(new URL(path, address), { method, headers, body: said, signal: AbortSignal.timeout(30_000) }),
-    );
+    return this.#addresses.first((address) => {
+      const late = AbortSignal.timeout(ANSWER_MS);
+      return fetch(new URL(path, address), { method, headers, body: said, signal: ended ? AbortSignal.any([ended, late]) : late });
+    });
   }
 }

@@ -4,7 +4,8 @@
  */
 import { parseDocumentOf, segmentHashOf, verifyDocumentOf, refuse, type Payload } from "@xenoservers/protocol";
 import type { BuiltWork } from "./built.ts";
-import { RefusedError, type MarketClient } from "./client.ts";
+import type { MarketClient } from "./client.ts";
+import { RefusedError } from "./errors.ts";
 import { orderToEnd } from "./dispute-terms.ts";
 import { drawNext, refereeRun, type RefereeRun } from "./dispute-run.ts";
 

@@ -5,7 +5,8 @@
 import { REFEREES_MAX, drawReferee, refereeFailed } from "@xenoservers/market";
 import { refuse, segmentHashOf, type LeaseView, type Payload } from "@xenoservers/protocol";
 import type { BuiltWork } from "./built.ts";
-import { RefusedError, type MarketClient } from "./client.ts";
+import type { MarketClient } from "./client.ts";
+import { RefusedError } from "./errors.ts";
 import { refereeAssurances, refereeOrder } from "./dispute-terms.ts";
 import { placeOrder } from "./placing.ts";
 import type { BoundOrder } from "./purchase-order.ts";

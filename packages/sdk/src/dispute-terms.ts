@@ -16,7 +16,8 @@ import {
 } from "@xenoservers/market";
 import { parseDocumentOf, refuse, type LeaseView, type Payload, type ReceiptDocument, type Refusal } from "@xenoservers/protocol";
 import { hasBreakpoints, type BuiltWork } from "./built.ts";
-import { RefusedError, type MarketClient } from "./client.ts";
+import type { MarketClient } from "./client.ts";
+import { RefusedError } from "./errors.ts";
 import { quoteFor, type Quoted, type Wanted } from "./order.ts";
 
 /** `parts`: servers sign the states of a second run and the referee runs one part. `whole`: it runs all of the job. */

@@ -7,7 +7,7 @@ import { PaperClient } from "../../../test/support/paper-client.ts";
 import { disputeTerms } from "./dispute-terms.ts";
 import { disputeResults } from "./dispute.ts";
 import { buildJob, type BuiltJob } from "./job.ts";
-import { RefusedError } from "./client.ts";
+import { RefusedError } from "./errors.ts";
 import { bytesBlob } from "./tree.ts";
 
 const SEED = new Uint8Array(32).fill(3);

@@ -5,7 +5,8 @@
 import { traceStep } from "@xenoservers/market";
 import { verifyDocumentOf, type Payload } from "@xenoservers/protocol";
 import { hasBreakpoints, type BuiltWork } from "./built.ts";
-import { RefusedError, type MarketClient } from "./client.ts";
+import type { MarketClient } from "./client.ts";
+import { RefusedError } from "./errors.ts";
 import { refereeRun, type RefereeRun } from "./dispute-run.ts";
 import { disputeTerms, documentIn, type DisputeTerms } from "./dispute-terms.ts";
 import type { BuiltJob } from "./job.ts";

@@ -5,6 +5,7 @@ import type { ChannelHeader, ChannelMount, InputTree, SegmentInput } from "@xeno
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { moduleSizeOf } from "./runtimes.ts";
 import type { Blob, SourceEntry } from "./tree.ts";
+import { InputError } from "./errors.ts";
 
 export interface JobInput {
   module: Blob;
@@ -67,12 +68,7 @@ export function inputTreeOf(mounts: JobInput["mounts"], blobs: Map<string, Blob>
   return { entries, mounts: mounts.map(({ mount }) => mount) };
 }
 
-/** The job does not fit what would be ordered for it; the message names what to change. */
-export class JobDoesNotFit extends Error {
-  override name = "JobDoesNotFit";
-}
-
-/** Throws JobDoesNotFit: what its server would refuse is never ordered. */
+/** Throws InputError, which names what to change: what its server would refuse is never ordered. */
 export function buildJob({
   module,
   args,
@@ -108,7 +104,7 @@ export function buildJob({
     clockBaseMs: begin.clockBaseMs ?? Date.now(),
   };
   const misfit = jobMisfit({ spec, inputs, stdinSize: stdin.size, moduleSize: moduleSizeOf(module) });
-  if (misfit !== null) throw new JobDoesNotFit(misfit);
+  if (misfit !== null) throw new InputError(misfit);
   const jobHash = jobHashOf(nodeCrypto, spec);
   return builtJob({ spec, jobHash, inputs, blobs, moduleSize: module.size, stdinSize: stdin.size, segment: null });
 }

@@ -1,7 +1,7 @@
 /** Lists at a broker on paper: all of them, page by page, and what a broker may do wrong in them. */
 import { refuse, type LeaseView, type RouteQueryInput } from "@xenoservers/protocol";
 import { describe, expect, it } from "vitest";
-import { RefusedError } from "./client.ts";
+import { RefusedError } from "./errors.ts";
 import { allOf, eventsOf, listOf, pagesOf } from "./lists.ts";
 
 type Client = Parameters<typeof listOf>[0];

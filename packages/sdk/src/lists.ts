@@ -4,9 +4,11 @@
  * an error, a list without end is as long as its reader reads.
  */
 import type { EventView, LeaseView, OfferView, RouteQueryInput, RouteReply } from "@xenoservers/protocol";
-import { RefusedError, type MarketClient } from "./client.ts";
+import type { MarketClient } from "./client.ts";
+import { RefusedError } from "./errors.ts";
 
-type Client = Pick<MarketClient, "read" | "sleep">;
+/** What a list is read with. */
+export type Reading = Pick<MarketClient, "read" | "sleep">;
 
 interface Rows {
   leases: LeaseView;
@@ -23,7 +25,7 @@ const LISTS: { readonly [N in ListName]: { pageMax: number; rows: (page: RouteRe
 
 /** The replies one after the other; `next` of the last says where more would be. `most`: so many rows; null: all. */
 export async function* pagesOf<N extends ListName>(
-  client: Client,
+  client: Reading,
   name: N,
   query: Omit<RouteQueryInput<N>, "limit">,
   most: number | null,
@@ -50,7 +52,7 @@ function assertWhole(page: object): void {
 
 /** All rows of a list, one after the other: `for await (const lease of listOf(client, "leases", { live: "true" }))`. */
 export async function* listOf<N extends ListName>(
-  client: Client,
+  client: Reading,
   name: N,
   query: Omit<RouteQueryInput<N>, "limit">,
 ): AsyncGenerator<Rows[N], void> {
@@ -61,7 +63,7 @@ export async function* listOf<N extends ListName>(
 }
 
 /** The same in memory. */
-export async function allOf<N extends ListName>(client: Client, name: N, query: Omit<RouteQueryInput<N>, "limit">): Promise<Rows[N][]> {
+export async function allOf<N extends ListName>(client: Reading, name: N, query: Omit<RouteQueryInput<N>, "limit">): Promise<Rows[N][]> {
   const all: Rows[N][] = [];
   for await (const row of listOf(client, name, query)) all.push(row);
   return all;
@@ -83,7 +85,7 @@ interface Following {
 }
 
 /** One's events, each once and in order; without `until` as far as there are any now. */
-export async function* eventsOf(client: Client, { after = null, until, startsAgain }: Following = {}): AsyncGenerator<EventView, void> {
+export async function* eventsOf(client: Reading, { after = null, until, startsAgain }: Following = {}): AsyncGenerator<EventView, void> {
   for (let cursor = after; until?.aborted !== true;) {
     const events = await eventsAfter(client, cursor);
     if (events === "dropped") {
@@ -100,7 +102,7 @@ export async function* eventsOf(client: Client, { after = null, until, startsAga
   }
 }
 
-async function eventsAfter(client: Client, cursor: string | null): Promise<EventView[] | "dropped"> {
+async function eventsAfter(client: Reading, cursor: string | null): Promise<EventView[] | "dropped"> {
   try {
     const { events } = await client.read("events", { query: { limit: EVENTS_PAGE, ...(cursor === null ? {} : { after: cursor }) } });
     return events;

@@ -15,7 +15,8 @@ import {
 } from "@xenoservers/market";
 import { refuse, toHex, type Egress, type OfferView, type SignedDocument } from "@xenoservers/protocol";
 import { feeToSign, type MarketInfo } from "@xenoservers/protocol/link";
-import { RefusedError, type MarketClient } from "./client.ts";
+import type { MarketClient } from "./client.ts";
+import { RefusedError } from "./errors.ts";
 
 export interface Wanted {
   resources: Resources;
@@ -73,9 +74,10 @@ const OFFERS_TRIED_MAX = 20;
  * The cheapest matching offer now that the budget pays for, and what a lease on it would cost at most; throws RefusedError `no_match` with
  * the explanation.
  */
-export async function quoteFor(client: MarketClient, wanted: Wanted): Promise<Quoted> {
+export async function quoteFor(client: MarketClient, wanted: Wanted, signal?: AbortSignal): Promise<Quoted> {
   const { resources, conditions, on, durationMsMax, terms } = wanted;
   const found = await client.read("offers", {
+    signal,
     query: {
       q: conditions.map(({ key, op, value }) => `${key}${op}${value}`).join(" "),
       on,

@@ -4,7 +4,8 @@
  */
 import { refuse, type SignedDocument } from "@xenoservers/protocol";
 import { z } from "zod";
-import { RefusedError, type MarketClient } from "./client.ts";
+import type { MarketClient } from "./client.ts";
+import { RefusedError } from "./errors.ts";
 import { ORDER_VALID_MS, signOrder, type Wanted } from "./order.ts";
 import { BrokenPurchaseOrder, checkBound, type BoundOrder } from "./purchase-order.ts";
 import { withdrawOrder } from "./withdrawing.ts";

@@ -6,13 +6,15 @@ import { KeyBook, parseDocumentOf, type SignedDocument } from "@xenoservers/prot
 import { checkPurchaseOrder, type CheckedPurchaseOrder, type FactWorld } from "@xenoservers/verify";
 import type { MarketClient } from "./client.ts";
 import { ORDER_VALID_MS } from "./order.ts";
+import { MarketError } from "./errors.ts";
 
 /** A purchase order that was checked, and what is known of its signers. */
 export type BoundOrder = Extract<CheckedPurchaseOrder, { ok: true }> & { world: FactWorld };
 
 /** What the broker wanted a job to run under. `purchaseOrder` and `grants` are kept: they show it to others. */
-export class BrokenPurchaseOrder extends Error {
+export class BrokenPurchaseOrder extends MarketError {
   override name = "BrokenPurchaseOrder";
+  readonly code = "broken_purchase_order";
   readonly why: string;
   readonly purchaseOrder: unknown;
   readonly grants: readonly unknown[];

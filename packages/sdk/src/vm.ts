@@ -5,6 +5,7 @@ import { zInputTree, type ChannelHeader, type InputTree } from "@xenoservers/pro
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { inputTreeOf, type JobInput } from "./job.ts";
 import type { Blob } from "./tree.ts";
+import { InputError } from "./errors.ts";
 
 /** What runs it. */
 export const VM_DRIVER = "qemu" satisfies Driver;
@@ -44,7 +45,7 @@ export function builtVm(parts: VmParts): BuiltVm {
 }
 
 /** The machine is one that no server can run: in words, before anything is ordered. */
-export class VmProblem extends Error {
+export class VmProblem extends InputError {
   override name = "VmProblem";
 }
 

@@ -4,10 +4,9 @@
  * order stands).
  */
 import { ATTEMPTS_MAX } from "@xenoservers/market";
-import { RefusedError, type MarketClient } from "./client.ts";
-
-/** `over`: there was nothing left to stop. `unheard`: the broker did not say that it has heard it; then the order ends when it expires. */
-export type Withdrawn = "withdrawn" | "over" | "unheard";
+import type { MarketClient } from "./client.ts";
+import { RefusedError } from "./errors.ts";
+import type { Withdrawn } from "./withdrawn.ts";
 
 interface Placed {
   order: string;

@@ -1,10 +1,11 @@
 /** What people type, and tokens that they paste. */
 import { parseConditions, parseMib, parseMoney, parseNanos, formatCondition, formatMoney } from "@xenoservers/market";
 import { formatEnrolToken, parseEnrolToken } from "@xenoservers/protocol";
-import { formatCiToken, parseCiToken } from "../../../packages/cli/src/input/ci-token.ts";
 import * as typed from "../../../packages/cli/src/input/parse.ts";
-import { UserError } from "../../../packages/cli/src/output/ui.ts";
+import { InputError } from "../../../packages/sdk/src/errors.ts";
+import { formatCiToken, parseCiToken } from "../../../packages/sdk/src/node/ci-token.ts";
 import { parseReference } from "../../../packages/sdk/src/oci/reference.ts";
+import * as sized from "../../../packages/sdk/src/words.ts";
 import { CONTROL, visible, visibleJson } from "../../../packages/protocol/src/visible.ts";
 import type { Random } from "../../../packages/testkit/src/random.ts";
 import { bentJson } from "../mutate/json.ts";
@@ -48,14 +49,14 @@ const enrolToken: Target = {
 
 const ciToken: Target = {
   name: "ci-token",
-  covers: ["cli/src/input/ci-token.ts#parseCiToken"],
+  covers: ["sdk/src/node/ci-token.ts#parseCiToken"],
   corpus: async () => [bytesOf(formatCiToken(CI))],
   mutate: bentToken("base64url"),
   play: (input) =>
     byThrowing(() => {
       const token = parseCiToken(textOf(input));
       demand(same(parseCiToken(formatCiToken(token)), token), "a token is another one once it is written again");
-    }, UserError),
+    }, InputError),
 };
 
 const money: Target = {
@@ -92,13 +93,13 @@ const conditions: Target = {
 };
 
 const READERS: readonly [name: string, read: (text: string) => unknown, isRight: (value: unknown) => boolean][] = [
-  ["parseDurationMs", (text) => typed.parseDurationMs(text, "--for"), (value) => Number.isSafeInteger(value)],
-  ["parseAmount", (text) => typed.parseAmount(text, "--budget"), (value) => typeof value === "bigint" && value >= 0n],
-  ["parseSizeMib", (text) => typed.parseSizeMib(text, "--mem"), (value) => Number.isSafeInteger(value) && Number(value) >= 1],
-  ["parseCount", (text) => typed.parseCount(text, "--n", 100), (value) => Number(value) >= 1 && Number(value) <= 100],
+  ["parseDurationMs", (text) => sized.parseDurationMs(text, "--for"), (value) => Number.isSafeInteger(value)],
+  ["parseAmount", (text) => sized.parseAmount(text, "--budget"), (value) => typeof value === "bigint" && value >= 0n],
+  ["parseSizeMib", (text) => sized.parseSizeMib(text, "--mem"), (value) => Number.isSafeInteger(value) && Number(value) >= 1],
+  ["parseCount", (text) => sized.parseCount(text, "--n", 100), (value) => Number(value) >= 1 && Number(value) <= 100],
   ["parsePort", (text) => typed.parsePort(text, "--port"), (value) => Number.isInteger(value) && Number(value) < 65_536],
-  ["parseGigaFuel", (text) => typed.parseGigaFuel(text, "--fuel"), (value) => typeof value === "bigint" && value > 0n],
-  ["parsePercent", (text) => typed.parsePercent(text, "--fee"), (value) => Number.isInteger(value) && Number(value) <= 5_000],
+  ["parseGigaFuel", (text) => sized.parseGigaFuel(text, "--fuel"), (value) => typeof value === "bigint" && value > 0n],
+  ["parsePercent", (text) => sized.parsePercent(text, "--fee"), (value) => Number.isInteger(value) && Number(value) <= 5_000],
   ["parseTime", (text) => typed.parseTime(text, "--from"), (value) => Number.isSafeInteger(value)],
   ["parseScopes", (text) => typed.parseScopes(text, "--scopes"), (value) => Array.isArray(value) && value.length > 0],
   ["parseWitness", (text) => typed.parseWitness(text), (value) => typeof value === "object"],
@@ -106,7 +107,9 @@ const READERS: readonly [name: string, read: (text: string) => unknown, isRight:
 
 const words: Target = {
   name: "words",
-  covers: READERS.map(([name]) => `cli/src/input/parse.ts#${name}`).concat("cli/src/input/parse.ts#isAccount"),
+  covers: READERS.map(([name]) => `${name in typed ? "cli/src/input/parse.ts" : "sdk/src/words.ts"}#${name}`).concat(
+    "cli/src/input/parse.ts#isAccount",
+  ),
   corpus: async () =>
     [
       "90s",
@@ -126,9 +129,9 @@ const words: Target = {
     const text = textOf(input);
     typed.isAccount(text);
     const outcomes = READERS.map(([name, read, isRight]) =>
-      byThrowing(() => demand(isRight(read(text)), `${name} reads what it never may`), UserError),
+      byThrowing(() => demand(isRight(read(text)), `${name} reads what it never may`), InputError),
     );
-    return outcomes.includes(ACCEPTED) ? ACCEPTED : UserError.name;
+    return outcomes.includes(ACCEPTED) ? ACCEPTED : InputError.name;
   },
 };
 

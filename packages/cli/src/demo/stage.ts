@@ -6,11 +6,10 @@ import { formatEnrolToken, jsonIn, type Kind, type MarketPins, type Payload } fr
 import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { connectPipe } from "@xenoservers/protocol/websocket";
-import { MarketClient, RefusedError, fetchMarket, fingerprintOf, identityOf, pinsOf } from "@xenoservers/sdk";
+import { MarketClient, RefusedError, fetchMarket, fingerprintOf, identityOf, pinsOf, zSeed } from "@xenoservers/sdk";
 import { enrol, readIdentity, startDaemon, type Daemon, type DaemonOptions } from "@xenoservers/xenoserver";
 import { startBroker, type Broker } from "@xenoservers/xenocorp";
 import { z } from "zod";
-import { zSeed } from "../input/ci-token.ts";
 import { say, yellow } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 

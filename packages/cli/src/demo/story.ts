@@ -4,22 +4,25 @@ import path from "node:path";
 import { ifServerVanishes, runsAlike, trustLine } from "@xenoservers/market";
 import { parseDocumentOf, type LeaseView } from "@xenoservers/protocol";
 import {
-  disputeResults,
-  driverOf,
-  fetchReceipt,
-  openSession,
-  placeOrder,
-  quoteFor,
   type BoundOrder,
   type BuiltJob,
   type MarketClient,
   type Wanted,
+  disputeResults,
+  driverOf,
+  fetchReceipt,
+  finishJob,
+  keepJob,
+  openSession,
+  parseJob,
+  placeOrder,
+  quoteFor,
+  readKeptJob,
+  shortId,
 } from "@xenoservers/sdk";
 import { verifyReceipt, type Line } from "@xenoservers/verify";
-import { finishJob, parseJob } from "../input/job-from-args.ts";
-import { keepJob, readKeptJob } from "../input/kept-job.ts";
 import { say, showRaw } from "../output/terminal.ts";
-import { gigaFuel, money, shortId } from "../output/ui.ts";
+import { gigaFuel, money } from "../output/ui.ts";
 import { lineText } from "../output/verification.ts";
 
 const EXAMPLES = realpathSync(path.resolve(import.meta.dirname, "../../examples"));
@@ -56,7 +59,10 @@ async function order({ client, wanted, long, step }: Rental): Promise<{ job: Bui
   step(trustLine(wanted.assurance, runsAlike(driverOf(wanted), wanted.assurance)));
   step(`if the server vanishes he pays ${ifServerVanishes(wanted.terms)}`);
   const limits = { memoryMib: 512, diskMib: wanted.resources.diskMib, outputMib: 16, fuelMax: wanted.fuelMax };
-  const job = finishJob(await parseJob({ file, args: [...args], dir: [], env: [], ...limits }), offer.engine);
+  const job = finishJob(
+    await parseJob({ file, check: await import("@xenoservers/engine/check"), args: [...args], dir: [], env: [], ...limits }),
+    offer.engine,
+  );
   await keepJob(job);
   const bound = await placeOrder(client, wanted, job.jobHash);
   step(`leased: ${shortId(bound.po.id)}; the money is held, the capacity reserved, the purchase order checked by both sides`);

@@ -1,17 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  parseAmount,
-  parseCount,
-  parseDurationMs,
-  parseGigaFuel,
-  parsePercent,
-  parseHostPort,
-  parsePort,
-  parseScopes,
-  parseSizeMib,
-  parseTime,
-  parseWitness,
-} from "./parse.ts";
+import { parseAmount, parseCount, parseDurationMs, parseGigaFuel, parsePercent, parseSizeMib } from "@xenoservers/sdk";
+import { parseHostPort, parsePort, parseScopes, parseTime, parseWitness } from "./parse.ts";
 
 describe("what people type", () => {
   it.each<[string, unknown, unknown]>([

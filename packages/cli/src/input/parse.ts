@@ -1,16 +1,9 @@
 /** What people type on the command line, read strictly. */
-import { SCOPES, parseDuration, parseMib, parseMoney, type Scope } from "@xenoservers/market";
+import { SCOPES, type Scope } from "@xenoservers/market";
 import { visible, zAccount, zParty, zServer, type Witness } from "@xenoservers/protocol";
+import { LEASE_ID, parseCount, parseDurationMs } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
 
-export function parseDurationMs(text: string, option: string): number {
-  const ms = parseDuration(text);
-  if (ms === null) throw new UserError(`${option} '${text}' is not a duration; write 90s, 10m, 2h or 1d`);
-  return ms;
-}
-
-/** The first letters of a lease's id, such as the API takes them. */
-export const LEASE_ID = /^[0-9a-f]{4,64}$/;
 export function parseLease(text: string): string {
   if (LEASE_ID.test(text)) return text;
   throw new UserError(
@@ -37,24 +30,6 @@ export const durationFrom =
     return ms;
   };
 
-export function parseAmount(text: string, option: string): bigint {
-  const nanos = parseMoney(text);
-  if (nanos === null) throw new UserError(`${option} '${text}' is not an amount; write 0.50`);
-  return nanos;
-}
-
-export function parseSizeMib(text: string, option: string, least = 1): number {
-  const size = parseMib(text);
-  if (size === null || size < least) throw new UserError(`${option} '${text}' is not a size; write 512M or 2G`);
-  return size;
-}
-
-export function parseCount(text: string, option: string, most: number): number {
-  if (!/^\d{1,10}$/.test(text) || Number(text) < 1 || Number(text) > most)
-    throw new UserError(`${option} '${text}' must be a number from 1 to ${most}`);
-  return Number(text);
-}
-
 /** For `value`: a number up to so many. */
 export const countTo =
   (most: number) =>
@@ -75,23 +50,6 @@ export function parseHostPort(text: string, option: string): { host: string; por
   const host = bracketed ?? plain;
   if (host === undefined || port === undefined) throw new UserError(`${option} is HOST:PORT, such as 10.0.0.5:7401`);
   return { host, port: parsePort(port, option) };
-}
-
-const FUEL_PER_GIGA = 1_000_000_000n;
-
-/** A whole number of giga-fuel (10^9), as fuel. */
-export function parseGigaFuel(text: string, flag: string): bigint {
-  return BigInt(parseCount(text, flag, 4_000_000_000)) * FUEL_PER_GIGA;
-}
-
-const BASIS_POINTS_MAX = 5_000;
-
-/** `2.5%` or `2.5`: a part of what is paid, in basis points. */
-export function parsePercent(text: string, option: string): number {
-  const [, whole, fraction = ""] = /^(\d{1,3})(?:\.(\d{1,2}))?\s*%?$/.exec(text.trim()) ?? [];
-  const points = whole === undefined ? Number.NaN : Number(whole) * 100 + Number(fraction.padEnd(2, "0"));
-  if (!(points <= BASIS_POINTS_MAX)) throw new UserError(`${option} '${text}' is not a part of what is paid; write 2.5%, at most 50%`);
-  return points;
 }
 
 /** A day or a moment, in UTC where no zone is said. */

@@ -1,6 +1,6 @@
 /** Which program the words after `xeno run` mean: a file that is here is never the name of an image. */
 import { stat } from "node:fs/promises";
-import { shellWord } from "../output/shell-word.ts";
+import { shellWord } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
 
 interface Program {

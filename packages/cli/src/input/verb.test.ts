@@ -1,12 +1,13 @@
 import { Command } from "commander";
 import { describe, expect, it } from "vitest";
+import { InputError, given, parseAmount } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
-import { countTo, parseAmount, parseParty, parseServer } from "./parse.ts";
+import { countTo, parseParty, parseServer } from "./parse.ts";
 import {
+  type Input,
   choice,
   choiceOr,
   flag,
-  given,
   inputOf,
   leaseWord,
   leaseWords,
@@ -21,7 +22,6 @@ import {
   verb,
   word,
   wordAs,
-  type Input,
 } from "./verb.ts";
 
 /** Reads these words as the verb's. */
@@ -100,8 +100,8 @@ describe("a verb's input", () => {
   });
 
   it("names the option, and what it should have been, where something cannot be read", () => {
-    expect(() => read(input, ["f", "3", "--budget", "much"])).toThrow(new UserError("--budget 'much' is not an amount; write 0.50"));
-    expect(() => read(input, ["f", "10"])).toThrow(new UserError("count '10' must be a number from 1 to 9"));
+    expect(() => read(input, ["f", "3", "--budget", "much"])).toThrow(new InputError("--budget 'much' is not an amount; write 0.50"));
+    expect(() => read(input, ["f", "10"])).toThrow(new InputError("count '10' must be a number from 1 to 9"));
     expect(() => read(input, ["f", "3", "--on", "theirs"])).toThrow(/Allowed choices are mine, market/);
   });
 

@@ -121,16 +121,6 @@ export function readTyped<T>(input: Input<T>, argv: readonly string[]): T {
   return input.read(command);
 }
 
-type Given<T> = { [K in keyof T as null extends T[K] ? never : K]: T[K] } & {
-  [K in keyof T as null extends T[K] ? K : never]?: NonNullable<T[K]>;
-};
-
-/** Leaves out what was not given, for whoever asks by absence. */
-export function given<T extends object>(all: T): Given<T> {
-  // the entries that are left are those of T that are not null
-  return Object.fromEntries(Object.entries(all).filter(([, each]) => each !== null)) as Given<T>;
-}
-
 /** `--json`, which most verbs take. */
 export const json = flag("--json", "one JSON object on stdout");
 export const data = text("--data <dir>", "folder of this program's data");

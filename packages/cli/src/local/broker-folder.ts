@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import path from "node:path";
 import { ifThere } from "@xenoservers/protocol/files";
-import { home } from "../input/home.ts";
+import { home } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
 import { ownFolder } from "./local-socket.ts";
 

@@ -1,7 +1,6 @@
 /** The operator's own documents, signed with the key in the broker's folder. */
 import type { Kind, Payload } from "@xenoservers/protocol";
-import { MarketClient, RefusedError, fetchMarket, identityOf, pinsOf } from "@xenoservers/sdk";
-import { currentContext } from "../input/home.ts";
+import { MarketClient, RefusedError, currentContext, fetchMarket, identityOf, pinsOf } from "@xenoservers/sdk";
 import { print } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 import { brokerFolder } from "./broker-folder.ts";

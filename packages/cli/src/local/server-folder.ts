@@ -1,5 +1,5 @@
+import { home } from "@xenoservers/sdk";
 import path from "node:path";
-import { home } from "../input/home.ts";
 
 /** Where an owner's daemon keeps its data. */
 export const serverFolder = (data: string | null): string => path.resolve(data ?? path.join(home.data, "server"));

@@ -1,8 +1,9 @@
 /** Waits until a machine's SSH server says its name. Who controls the inputs: the guest (its first bytes), the server (refusals). */
 import { Duplex } from "node:stream";
 import { holdsCapacity } from "@xenoservers/market";
+import { shortId } from "@xenoservers/sdk";
 import { say } from "../output/terminal.ts";
-import { UserError, shortId } from "../output/ui.ts";
+import { UserError } from "../output/ui.ts";
 import type { Held } from "./hold.ts";
 
 const PORT = 22;

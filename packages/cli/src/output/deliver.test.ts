@@ -1,7 +1,8 @@
 import { END_REASONS, TERMS, type EndReason } from "@xenoservers/market";
 import { PaperMarket, Random } from "@xenoservers/testkit";
 import { describe, expect, it } from "vitest";
-import { exitCodeFor, exitCodeOf, exitCodeWith, filesIn } from "./deliver.ts";
+import { filesIn } from "@xenoservers/sdk";
+import { exitCodeFor, exitCodeOf, exitCodeWith } from "./deliver.ts";
 
 describe("exit codes", () => {
   it("are the guest's own where it ended by itself, and say who ended it where it did not", () => {

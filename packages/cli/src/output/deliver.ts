@@ -1,46 +1,23 @@
-/** Brings a lease's results to this machine: files, the receipt for offline use, and the exit code shells expect. */
-import path from "node:path";
+/** Brings a lease's results to this machine, and the exit code shells expect. */
 import { TERMS, type EndReason, type TermsRow } from "@xenoservers/market";
 import type { LeaseView } from "@xenoservers/protocol";
-import { writeWhole } from "@xenoservers/protocol/files";
 import type { InputEntry } from "@xenoservers/protocol/channel";
-import { fetchReceipt, writeTree, type Delivered, type MarketClient, type SessionHandlers, type TreeFile } from "@xenoservers/sdk";
-import { home } from "../input/home.ts";
-import type { SharedFolder } from "../input/job-from-args.ts";
+import { writeResults, type Delivered, type SessionHandlers, type SharedFolder, type TreeFile } from "@xenoservers/sdk";
 import { say, yellow } from "./terminal.ts";
 import { EXIT } from "./ui.ts";
 
-const receiptFile = (lease: string): string => path.join(home.receipts, `${lease}.json`);
-
-export async function keepReceipt(client: MarketClient, lease: string, withinMs?: number): Promise<string> {
-  const file = receiptFile(lease);
-  await writeWhole(file, JSON.stringify(await fetchReceipt(client, lease, withinMs)));
-  return file;
-}
-
-const below = (tree: readonly InputEntry[], mount: string): InputEntry[] =>
-  tree.filter((entry) => entry.path.startsWith(`${mount.slice(1)}/`)).map((entry) => ({ ...entry, path: entry.path.slice(mount.length) }));
-
-/** Writes what came back; files that are not wanted here stay at the server for a while. */
-export async function writeResults(
+/** Writes what came back, and says what was left out. */
+export const writeHere = (
   tree: readonly InputEntry[],
   fetch: (entry: TreeFile) => Promise<Uint8Array>,
   out: string | null,
   shared: readonly SharedFolder[],
-): Promise<void> {
-  const leftOut = (host: string, lines: readonly string[]): void => lines.forEach((why) => say(yellow(`left out  ${host}/${why}`)));
-  for (const { host, guest, before } of shared) leftOut(host, await writeTree(host, below(tree, guest), { fetch, before }));
-  if (out !== null) leftOut(out, await writeTree(out, below(tree, "/out"), { fetch }));
-}
+): Promise<void> => writeResults(tree, { fetch, out, shared, leftOut: (what) => say(yellow(`left out  ${what}`)) });
 
 /** Takes a result's files before it is receipted. */
 export const taking = (out: string | null, shared: readonly SharedFolder[]): NonNullable<SessionHandlers["onResult"]> => {
-  return ({ tree }, session) => writeResults(tree, (entry) => session.fetch(entry), out, shared);
+  return ({ tree }, session) => writeHere(tree, (entry) => session.fetch(entry), out, shared);
 };
-
-export function filesIn(tree: readonly InputEntry[]): number {
-  return below(tree, "/out").filter(({ kind }) => kind === "file").length;
-}
 
 /** `own`: the guest's. */
 const SHELL_CODES: Record<Exclude<TermsRow["shell"], "own">, number> = {

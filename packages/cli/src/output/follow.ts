@@ -1,17 +1,18 @@
 /** A lease that runs or has ended, followed from here. */
 import type { LeaseView } from "@xenoservers/protocol";
 import {
-  channelKeyFor,
-  fetchBound,
-  openSession,
   type BoundOrder,
   type LeaseSession,
   type MarketClient,
   type SessionHandlers,
   type Stream,
+  channelKeyFor,
+  fetchBound,
+  openSession,
+  shortId,
 } from "@xenoservers/sdk";
 import { dim, say, showRaw, yellow } from "./terminal.ts";
-import { UserError, shortId } from "./ui.ts";
+import { UserError } from "./ui.ts";
 
 export interface Followed {
   lease: LeaseView;

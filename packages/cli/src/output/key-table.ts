@@ -1,6 +1,7 @@
 /** A party's keys for people: what each may do, where, how much, until when. */
 import type { RouteReply } from "@xenoservers/protocol";
-import { money, shortId, table, when } from "./ui.ts";
+import { shortId } from "@xenoservers/sdk";
+import { money, table, when } from "./ui.ts";
 
 export type KeyView = RouteReply<"whoami">["keys"][number];
 

@@ -1,8 +1,9 @@
 /** Leases in words for people: how one ended, who is to blame, what it cost, what to do next. */
 import { TERMS, isLive, type EndReason } from "@xenoservers/market";
 import type { LeaseView } from "@xenoservers/protocol";
+import { shortId } from "@xenoservers/sdk";
 import { green, red, yellow } from "./terminal.ts";
-import { duration, gigaFuel, money, shortId } from "./ui.ts";
+import { duration, gigaFuel, money } from "./ui.ts";
 
 const STATE_SAYS: Partial<Record<LeaseView["state"], string>> = {
   lapsed: "no server took it up in time; the money is back: run it again",

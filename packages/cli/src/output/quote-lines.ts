@@ -1,11 +1,11 @@
 /** A quote for people and programs: server, rate, hold, worst cost, what is trusted to whom, what is paid when. */
 import { DRIVERS, ifServerVanishes, priceVectorOf, runsAlike, trustLine } from "@xenoservers/market";
 import type { MarketInfo } from "@xenoservers/protocol/link";
-import { driverOf, type MarketClient, type Quoted, type Wanted } from "@xenoservers/sdk";
+import { type MarketClient, type Quoted, type Wanted, driverOf, mib, shortId } from "@xenoservers/sdk";
 import { heldText } from "./held.ts";
 import { worstLines } from "./terms-lines.ts";
 import { say, yellow } from "./terminal.ts";
-import { duration, gigaFuel, mib, money, shortId, when } from "./ui.ts";
+import { duration, gigaFuel, money, when } from "./ui.ts";
 
 export interface Shown {
   server: string;

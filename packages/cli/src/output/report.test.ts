@@ -2,14 +2,13 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseRefusal, refuse, type Refusal } from "@xenoservers/protocol";
-import { BrokenPurchaseOrder, RefusedError } from "@xenoservers/sdk";
+import { BrokenPurchaseOrder, RefusedError, mib, saveContext, verifyKept } from "@xenoservers/sdk";
 import { PaperMarket, Random } from "@xenoservers/testkit";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
-import { saveContext } from "../input/home.ts";
-import { verifyKept } from "./broken-order.ts";
+
 import { reportError } from "./report.ts";
-import { EXIT, UserError, describeRefusal, duration, gigaFuel, mib, money, when } from "./ui.ts";
+import { EXIT, UserError, describeRefusal, duration, gigaFuel, money, when } from "./ui.ts";
 
 describe("a refusal in words", () => {
   it.each<[Refusal, RegExp]>([

@@ -1,8 +1,8 @@
 /** An error as people or programs are told of it, and the exit code that goes with it. */
 import { ERROR_CODES } from "@xenoservers/protocol";
-import { BrokenPurchaseOrder, RefusedError } from "@xenoservers/sdk";
+import { BrokenPurchaseOrder, ContextError, InputError, KeptError, RefusedError, keepBroken } from "@xenoservers/sdk";
 import { z } from "zod";
-import { keepBroken } from "./broken-order.ts";
+
 import { dim, printJson, red, say } from "./terminal.ts";
 import { EXIT, UserError, describeRefusal } from "./ui.ts";
 
@@ -29,6 +29,14 @@ function wrongPart({ issues: [first] }: z.ZodError): string {
   return `what was read is not what was expected: ${first?.path.join(".") ?? ""}: ${first?.message ?? "it is malformed"}`;
 }
 
+/** Of these the words alone are for people: they say what to do. */
+const isSaid = (error: unknown): error is Error => [InputError, ContextError, KeptError].some((kind) => error instanceof kind);
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof KeptError) return EXIT.mismatch;
+  return error instanceof UserError ? error.exitCode : EXIT.xeno;
+}
+
 async function tell(error: unknown): Promise<Told> {
   if (error instanceof BrokenPurchaseOrder) return tellBroken(error);
   if (error instanceof RefusedError) {
@@ -36,12 +44,12 @@ async function tell(error: unknown): Promise<Told> {
     return { json: { code, ...facts, says: ERROR_CODES[code].says }, says: describeRefusal(error.refusal), exitCode: EXIT.xeno };
   }
   const says = error instanceof z.ZodError ? wrongPart(error) : error instanceof Error ? error.message : String(error);
-  const next = error instanceof UserError ? null : nextStep(error);
-  const [first, ...more] = error instanceof UserError ? [says] : says.split("\n").filter((line) => line.trim() !== "");
+  const next = isSaid(error) ? null : nextStep(error);
+  const [first, ...more] = isSaid(error) ? [says] : says.split("\n").filter((line) => line.trim() !== "");
   return {
     json: { code: "failed", says },
     says: [first ?? "it failed", ...[...more, ...(next === null ? [] : [next])].map((line) => `  ${line}`)],
-    exitCode: error instanceof UserError ? error.exitCode : EXIT.xeno,
+    exitCode: exitCodeOf(error),
   };
 }
 
@@ -82,7 +90,7 @@ export async function reportError(error: unknown, json: boolean): Promise<number
   const { json: told, says, exitCode } = await tell(error);
   if (json) printJson({ error: told });
   else say(`${red("error")}: ${says[0] ?? ""}`, ...says.slice(1));
-  const ours = !(error instanceof UserError || error instanceof RefusedError || error instanceof BrokenPurchaseOrder);
+  const ours = !(isSaid(error) || error instanceof RefusedError || error instanceof BrokenPurchaseOrder);
   if (!json && ours && error instanceof Error && process.env["XENO_DEBUG"] !== undefined) say(...(error.stack ?? "").split("\n").map(dim));
   return exitCode;
 }

@@ -1,6 +1,7 @@
 /** How the command line puts things: money, times, sizes, tables, refusals. */
 import { formatMoney } from "@xenoservers/market";
 import { ERROR_CODES, dateText, visible, type Refusal } from "@xenoservers/protocol";
+import { InputError } from "@xenoservers/sdk";
 import Table from "cli-table3";
 import { stepsFor } from "./exclusions.ts";
 import { print } from "./terminal.ts";
@@ -12,7 +13,7 @@ import { print } from "./terminal.ts";
 export const EXIT = { mismatch: 2, broken: 123, limit: 124, xeno: 125, interrupted: 130, killed: 137 } as const;
 
 /** An error whose message is for the person at the terminal, cause and next step included. */
-export class UserError extends Error {
+export class UserError extends InputError {
   override name = "UserError";
   readonly exitCode: number;
   constructor(message: string, exitCode: number = EXIT.xeno) {
@@ -24,7 +25,6 @@ export class UserError extends Error {
 /** Money with its currency; nanos or their decimal string. */
 export const money = (nanos: bigint | string, currency = "credits"): string => `${formatMoney(BigInt(nanos))} ${currency}`;
 export const countOf = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
-export const shortId = (id: string): string => id.slice(0, 12);
 
 export function duration(ms: number): string {
   if (ms < 1_000) return `${ms} ms`;
@@ -60,9 +60,6 @@ export function table(head: string[], rows: (string | number)[][]): void {
   for (const row of rows) grid.push(row.map((cell) => visible(String(cell))));
   print(...grid.toString().split("\n"));
 }
-
-/** A size of memory or disk as people write it. */
-export const mib = (size: number): string => (size % 1024 === 0 ? `${size / 1024}G` : `${size}M`);
 
 /** Said in lines of their own, or in the code's own words. */
 const TOLD_APART: ReadonlySet<string> = new Set(["excluded", "explanation", "why", "requestId"]);

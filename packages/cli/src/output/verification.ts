@@ -1,7 +1,7 @@
 /** What verifying says, for people and programs: a line each, and with `--explain` what it rests on, by which rules, in which numbers. */
 import type { Line, ReceiptLine, ReceiptVerification, Verification } from "@xenoservers/verify";
+import { shortId } from "@xenoservers/sdk";
 import { dim, green, print, printJson, red, yellow } from "./terminal.ts";
-import { shortId } from "./ui.ts";
 
 const MARKS = { proved: green("proved "), claimed: yellow("claimed"), failed: red("FAILED ") };
 const CHECK_WIDTH = 14;

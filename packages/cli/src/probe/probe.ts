@@ -7,12 +7,23 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { wasRun } from "@xenoservers/market";
 import { parseDocumentOf, type OfferView } from "@xenoservers/protocol";
-import { MarketClient, RefusedError, disputeResults, fetchReceipt, identityOf, openSession, placeOrder, quoteFor } from "@xenoservers/sdk";
+import {
+  MarketClient,
+  RefusedError,
+  type Work,
+  disputeResults,
+  fetchReceipt,
+  identityOf,
+  keepJob,
+  openSession,
+  placeOrder,
+  quoteFor,
+  readKeptJob,
+} from "@xenoservers/sdk";
 import { resultProblem, stoppedAt } from "@xenoservers/verify";
-import { keepJob, readKeptJob } from "../input/kept-job.ts";
 import { readTyped } from "../input/verb.ts";
 import { quoteInput } from "../input/verbs/run.ts";
-import { workOf, type Work } from "../input/work.ts";
+import { workOf } from "../input/work.ts";
 import { planProbe, type ProbePlan } from "./plan.ts";
 import type { Chance } from "./programs.ts";
 import { scratch } from "../local/scratch.ts";

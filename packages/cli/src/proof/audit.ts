@@ -5,17 +5,18 @@
 import { PPM, drawPpm, isAudited, recordPpm, runsAlike } from "@xenoservers/market";
 import type { LeaseView, Payload } from "@xenoservers/protocol";
 import {
-  RefusedError,
-  disputeResults,
-  driverOf,
-  isAuditedRun,
   type BuiltWork,
   type MarketClient,
   type Quoted,
+  RefusedError,
   type Wanted,
+  disputeResults,
+  driverOf,
+  isAuditedRun,
+  shortId,
 } from "@xenoservers/sdk";
 import { dim, green, red, yellow } from "../output/terminal.ts";
-import { countOf, money, shortId } from "../output/ui.ts";
+import { countOf, money } from "../output/ui.ts";
 
 const PPM_WIDE = BigInt(PPM);
 

@@ -5,8 +5,7 @@
 import path from "node:path";
 import { API, zHistory, type MarketHistory } from "@xenoservers/protocol";
 import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
-import { fetchFrom } from "@xenoservers/sdk";
-import { home } from "../input/home.ts";
+import { fetchFrom, home } from "@xenoservers/sdk";
 
 const NOTHING: MarketHistory = { keySets: [], epochs: [], witnesses: [] };
 const TIMEOUT_MS = 10_000;

@@ -9,8 +9,7 @@ import { canonicalBytes, toHex, vmJobHashOf } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { OwnRun } from "@xenoservers/verify";
 import { createVmDriver, handedBack } from "@xenoservers/xenoserver";
-import { home } from "../input/home.ts";
-import type { KeptVm } from "../input/kept-job.ts";
+import { type KeptVm, home } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
 import { scratch } from "../local/scratch.ts";
 

@@ -7,10 +7,8 @@ import path from "node:path";
 import { canonicalBytes, endRootOf, jobHashOf, toHex } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { createWasmDriver, handedBack, type GuestEnding, type RunningGuest } from "@xenoservers/xenoserver";
-import type { Trace } from "@xenoservers/sdk";
+import { type KeptJob, type Trace, home } from "@xenoservers/sdk";
 import type { OwnRun } from "@xenoservers/verify";
-import { home } from "../input/home.ts";
-import type { KeptJob } from "../input/kept-job.ts";
 import { UserError } from "../output/ui.ts";
 import { scratch } from "../local/scratch.ts";
 

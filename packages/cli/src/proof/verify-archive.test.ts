@@ -8,9 +8,9 @@ import { ROLE_SCOPES } from "@xenoservers/market";
 import type { Receipt } from "@xenoservers/protocol";
 import { createSigner, nodeCrypto as crypto } from "@xenoservers/protocol/node";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { saveContext } from "@xenoservers/sdk";
 import { retold } from "../../../verify/src/testing/moves.ts";
 import { storyOf, type Story } from "../../../verify/src/testing/stories.ts";
-import { saveContext } from "../input/home.ts";
 import { Typed } from "../typed.fixture.ts";
 
 const STORIES = ["completed by interval", "a machine, stopped by its customer"];

@@ -1,9 +1,10 @@
 /** `xeno abuse trace`: from a complaint to a lease, by the owner's own records of what its guests connected to. */
 import path from "node:path";
+import { shortId } from "@xenoservers/sdk";
 import type { AbuseTraceInput } from "../input/verbs/owner.ts";
 import { serverFolder } from "../local/server-folder.ts";
 import { print, printJson, say, yellow } from "../output/terminal.ts";
-import { UserError, countOf, shortId, table, when } from "../output/ui.ts";
+import { UserError, countOf, table, when } from "../output/ui.ts";
 
 /** Clocks of those who complain differ. */
 const SLACK_MS = 60_000;

@@ -1,13 +1,13 @@
 /** `xeno attach`: follows a lease to its end, wherever its output is by then: at its server, or sealed with the broker. */
-import { openClient } from "../input/home.ts";
+import { assertPlaceFor, keepReceipt, shortId } from "@xenoservers/sdk";
+import { openClient } from "../input/client.ts";
 import type { AttachInput } from "../input/verbs/lease.ts";
 import { joinedHere } from "../machine/joined.ts";
-import { exitCodeWith, keepReceipt, taking } from "../output/deliver.ts";
+import { exitCodeWith, taking } from "../output/deliver.ts";
 import { follow, shownHere } from "../output/follow.ts";
 import { endLine } from "../output/lease-lines.ts";
-import { assertPlaceFor } from "../output/place-here.ts";
 import { say } from "../output/terminal.ts";
-import { UserError, shortId } from "../output/ui.ts";
+import { UserError } from "../output/ui.ts";
 
 export async function attach({ lease: id, out, stdin }: AttachInput): Promise<void> {
   if (out !== null) await assertPlaceFor(out);

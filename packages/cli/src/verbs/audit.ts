@@ -3,13 +3,11 @@
  * result improves its owner's record, a wrong one costs its stake.
  */
 import type { LeaseView } from "@xenoservers/protocol";
-import { fetchBound, pagesOf, type MarketClient } from "@xenoservers/sdk";
-import { openClient } from "../input/home.ts";
-import { rebuildJob } from "../input/kept-job.ts";
+import { type MarketClient, fetchBound, keepReceipt, pagesOf, rebuildJob, shortId } from "@xenoservers/sdk";
+import { openClient } from "../input/client.ts";
 import type { AuditInput } from "../input/verbs/lease.ts";
-import { keepReceipt } from "../output/deliver.ts";
 import { print, printJson, say } from "../output/terminal.ts";
-import { EXIT, UserError, shortId } from "../output/ui.ts";
+import { EXIT, UserError } from "../output/ui.ts";
 import { auditLine, drawnAudit, followUp, isAuditDue, type Audit } from "../proof/audit.ts";
 
 /** All that are due, of so many leases, the newest (null: of all); a referee's own leases are nobody's to audit. */

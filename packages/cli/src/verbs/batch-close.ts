@@ -1,6 +1,6 @@
 /** `xeno batch close`: what was not drawn comes back. */
 import { z } from "zod";
-import { openClient } from "../input/home.ts";
+import { openClient } from "../input/client.ts";
 import type { BatchCloseInput } from "../input/verbs/batch.ts";
 import { print, printJson } from "../output/terminal.ts";
 import { money } from "../output/ui.ts";

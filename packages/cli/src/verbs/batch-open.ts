@@ -1,6 +1,6 @@
 /** `xeno batch open`: one hold that many leases draw on. */
-import { accountOf } from "../input/account.ts";
-import { openClient } from "../input/home.ts";
+import { accountOf } from "@xenoservers/sdk";
+import { openClient } from "../input/client.ts";
 import type { BatchOpenInput } from "../input/verbs/batch.ts";
 import { print, printJson } from "../output/terminal.ts";
 
@@ -8,7 +8,7 @@ export async function batchOpen({ budget, expires, account, json }: BatchOpenInp
   const { client, context } = await openClient("spend");
   const answer = await client.act("batch", {
     party: context.party,
-    account: await accountOf(client, context, account),
+    account: await accountOf(client, account),
     budgetNanos: budget.toString(),
     expiresAt: await client.brokerTimeIn(expires),
     clientId: client.newId(),

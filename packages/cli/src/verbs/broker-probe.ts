@@ -1,10 +1,10 @@
 /** `xeno broker probe`: servers are tried by orders that look like any other, whose answers are known here. */
 import { randomInt } from "node:crypto";
-import { allOf } from "@xenoservers/sdk";
+import { allOf, shortId } from "@xenoservers/sdk";
 import type { BrokerProbeInput } from "../input/verbs/operator.ts";
 import { operatorHere } from "../local/operate.ts";
 import { print, printJson, red, say } from "../output/terminal.ts";
-import { EXIT, UserError, shortId } from "../output/ui.ts";
+import { EXIT, UserError } from "../output/ui.ts";
 import { probeTimesMs } from "../probe/plan.ts";
 import { probeServer, type Probed } from "../probe/probe.ts";
 

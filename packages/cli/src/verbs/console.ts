@@ -1,8 +1,8 @@
 /** `xeno console`: the serial line. What is typed goes in, what comes out is shown; from here on, or from the start where nobody types. */
+import { shortId } from "@xenoservers/sdk";
 import { hold } from "../machine/hold.ts";
 import type { ConsoleInput } from "../input/verbs/machine.ts";
 import { say, showRaw } from "../output/terminal.ts";
-import { shortId } from "../output/ui.ts";
 
 const LEAVE = 0x1d; // Ctrl-]
 

@@ -1,5 +1,5 @@
 /** `xeno context`: the markets known here, and as whom. */
-import { readContexts, saveContext } from "../input/home.ts";
+import { readContexts, saveContext } from "@xenoservers/sdk";
 import type { ContextListInput, ContextUseInput } from "../input/verbs/context.ts";
 import { printJson } from "../output/terminal.ts";
 import { UserError, table } from "../output/ui.ts";

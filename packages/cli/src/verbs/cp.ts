@@ -1,12 +1,10 @@
 /** `xeno cp`: files and folders into a machine or out of it. */
 import { lstat, stat } from "node:fs/promises";
 import path from "node:path";
-import { GuestFiles, copyIn, copyOut, isWithoutShell, type CopyOptions } from "@xenoservers/sdk";
+import { agentCopyIn, agentCopyOut, type CopyOptions, GuestFiles, assertPlaceFor, copyIn, copyOut, isWithoutShell } from "@xenoservers/sdk";
 import type { CopyInput } from "../input/verbs/machine.ts";
-import { agentCopyIn, agentCopyOut } from "../machine/agent-copy.ts";
 import { hold, type Held } from "../machine/hold.ts";
 import { ProgressLine } from "../output/progress.ts";
-import { assertPlaceFor } from "../output/place-here.ts";
 import { say } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 

@@ -6,12 +6,11 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { FETCH_CONDITION, ROLE_SCOPES } from "@xenoservers/market";
 import { refuse, toHex, type OfferView, type SignedDocument } from "@xenoservers/protocol";
-import { MarketClient, channelKeyFor } from "@xenoservers/sdk";
+import { type Context, MarketClient, channelKeyFor, currentContext, parseCiToken, readContexts, saveContext } from "@xenoservers/sdk";
 import { PaperMarket, Random, type Own, type PaperParty, type PaperServer } from "@xenoservers/testkit";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { PaperBroker } from "../../../../test/support/paper-broker.ts";
-import { parseCiToken } from "../input/ci-token.ts";
-import { clientOf, currentContext, readContexts, saveContext, type Context } from "../input/home.ts";
+import { clientOf } from "../input/client.ts";
 import { SMALLEST_MODULE } from "../../../../test/support/smallest-module.ts";
 import { Typed } from "../typed.fixture.ts";
 

@@ -2,16 +2,14 @@
 import path from "node:path";
 import { ROLE_SCOPES } from "@xenoservers/market";
 import { writeWhole } from "@xenoservers/protocol/files";
-import type { Wanted } from "@xenoservers/sdk";
+import { type Wanted, home, mib, saveContext, shellWord, shortId } from "@xenoservers/sdk";
 import type { Person, Stage } from "../demo/stage.ts";
 import { HELLO, disputeAndVerify, rentAndVerify, type Rental } from "../demo/story.ts";
-import { home, saveContext } from "../input/home.ts";
 import type { DemoInput } from "../input/verbs/about.ts";
 import { ownFolder } from "../local/local-socket.ts";
 import { untilTold } from "../local/until-told.ts";
-import { shellWord } from "../output/shell-word.ts";
 import { bold, dim, print, printJson, say } from "../output/terminal.ts";
-import { UserError, mib, money, shortId } from "../output/ui.ts";
+import { UserError, money } from "../output/ui.ts";
 import { XENO } from "../own-name.ts";
 
 const CREDIT = 10_000_000_000n;

@@ -3,14 +3,23 @@
  * judge.
  */
 import { DRIVERS } from "@xenoservers/market";
-import { disputeResults, disputeTerms, fetchBound, type DisputeTerms, type RefereeRun, type TraceHere } from "@xenoservers/sdk";
-import { openClient } from "../input/home.ts";
-import { readKeptJob, rebuildJob } from "../input/kept-job.ts";
+import {
+  type DisputeTerms,
+  type RefereeRun,
+  type TraceHere,
+  disputeResults,
+  disputeTerms,
+  fetchBound,
+  keepReceipt,
+  readKeptJob,
+  rebuildJob,
+  shortId,
+} from "@xenoservers/sdk";
+import { openClient } from "../input/client.ts";
 import type { DisputeInput } from "../input/verbs/lease.ts";
 import { agree } from "../output/ask.ts";
-import { keepReceipt } from "../output/deliver.ts";
 import { print, printJson, say } from "../output/terminal.ts";
-import { money, shortId } from "../output/ui.ts";
+import { money } from "../output/ui.ts";
 
 async function tracer(jobHash: string): Promise<TraceHere> {
   const { traceHere } = await import("../proof/re-execute.ts");

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { home } from "../input/home.ts";
+import { home } from "@xenoservers/sdk";
 import { Typed } from "../typed.fixture.ts";
 
 const typed = new Typed();

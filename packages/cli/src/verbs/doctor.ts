@@ -1,10 +1,7 @@
 /** `xeno doctor`: what is wrong here, and what to do. */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { fetchMarket, pinsOf, samePins } from "@xenoservers/sdk";
-import { filesBelow } from "../input/files-below.ts";
-import { currentContext, home, readContexts } from "../input/home.ts";
-import { EMPTIED, KEPT_BYTES_MAX } from "../input/kept-room.ts";
+import { EMPTIED, KEPT_BYTES_MAX, currentContext, fetchMarket, filesBelow, home, pinsOf, readContexts, samePins } from "@xenoservers/sdk";
 import type { DoctorInput } from "../input/verbs/about.ts";
 import { green, print, printJson, red } from "../output/terminal.ts";
 

@@ -1,10 +1,10 @@
 /** `xeno events`: what happened to the party's leases, durably and in order. */
 import type { EventView } from "@xenoservers/protocol";
-import { eventsOf } from "@xenoservers/sdk";
-import { openClient } from "../input/home.ts";
+import { eventsOf, shortId } from "@xenoservers/sdk";
+import { openClient } from "../input/client.ts";
 import type { EventsInput } from "../input/verbs/lease.ts";
 import { print, printJson } from "../output/terminal.ts";
-import { shortId, when } from "../output/ui.ts";
+import { when } from "../output/ui.ts";
 
 function show(event: EventView, json: boolean): void {
   if (json) return printJson(event);

@@ -20,10 +20,8 @@ import {
 } from "@xenoservers/protocol";
 import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { fetchFrom } from "@xenoservers/sdk";
+import { currentContext, fetchFrom, home, keptPromises } from "@xenoservers/sdk";
 import { packBrokenPromise, packContradiction, packFork, packLoss, type Packing } from "@xenoservers/verify";
-import { currentContext, home } from "../input/home.ts";
-import { keptPromises } from "../input/kept-promises.ts";
 import type { EvidenceInput } from "../input/verbs/proof.ts";
 import { print, say } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";

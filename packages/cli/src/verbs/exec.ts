@@ -2,10 +2,9 @@
 import { constants } from "node:os";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { GuestProgram, isWithoutShell, type ProgramEnd } from "@xenoservers/sdk";
+import { GuestProgram, agentExec, isWithoutShell, type ProgramEnd } from "@xenoservers/sdk";
 import { isPiped } from "../input/standard-input.ts";
 import type { ExecInput } from "../input/verbs/machine.ts";
-import { agentExec } from "../machine/agent-exec.ts";
 import { hold, type Held } from "../machine/hold.ts";
 import { joinTerminal, windowOf } from "../machine/typing.ts";
 import { printJson, say, showRaw, type Stream } from "../output/terminal.ts";

@@ -2,7 +2,7 @@
 import { open, mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { listOf } from "@xenoservers/sdk";
-import { openClient } from "../input/home.ts";
+import { openClient } from "../input/client.ts";
 import type { ExportInput } from "../input/verbs/lease.ts";
 import { print } from "../output/terminal.ts";
 import { countOf } from "../output/ui.ts";

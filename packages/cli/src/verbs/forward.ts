@@ -1,11 +1,10 @@
 /** `xeno forward`: a port of this machine, or stdin and stdout, that lead to one of the guest's. */
-import { createServer } from "node:net";
 import { Duplex } from "node:stream";
-import { parseCount } from "../input/parse.ts";
+import { forwardPort, parseCount, shortId } from "@xenoservers/sdk";
 import type { ForwardInput } from "../input/verbs/machine.ts";
 import { hold, type Held } from "../machine/hold.ts";
 import { say } from "../output/terminal.ts";
-import { UserError, shortId } from "../output/ui.ts";
+import { UserError } from "../output/ui.ts";
 
 const PORT_MAX = 65_535;
 
@@ -33,13 +32,9 @@ async function joinStdio({ session }: Held, guest: number): Promise<void> {
   await closed;
 }
 
-async function listen({ session, bound }: Held, port: number, guest: number): Promise<void> {
-  const server = createServer((socket) => {
-    socket.on("error", (error) => say(error.message));
-    void session.machine.open(guest, socket).catch((error: Error) => socket.destroy(error));
-  });
-  await new Promise<void>((resolve, reject) => server.once("error", reject).listen({ host: "127.0.0.1", port }, resolve));
+async function listen({ session, bound }: Held, local: number, guest: number): Promise<void> {
+  const { port, close } = await forwardPort(session.machine, guest, local, (why) => say(why));
   say(`127.0.0.1:${port} leads to port ${guest} of ${shortId(bound.po.id)}; end with Ctrl-C`);
   await Promise.race([session.settled().catch(() => null), new Promise((resolve) => process.once("SIGINT", resolve))]);
-  server.close();
+  close();
 }

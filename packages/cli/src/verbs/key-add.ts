@@ -2,8 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { ROLE_SCOPES } from "@xenoservers/market";
 import { createSigner } from "@xenoservers/protocol/node";
-import { formatCiToken } from "../input/ci-token.ts";
-import { openClient } from "../input/home.ts";
+import { formatCiToken } from "@xenoservers/sdk";
+import { openClient } from "../input/client.ts";
 import type { KeyAddInput } from "../input/verbs/key.ts";
 import { print, printJson, say } from "../output/terminal.ts";
 

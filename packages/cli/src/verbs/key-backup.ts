@@ -1,6 +1,6 @@
 /** `xeno key backup`: every key of this machine's contexts in one file. */
 import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
-import { home } from "../input/home.ts";
+import { home } from "@xenoservers/sdk";
 import type { KeyBackupInput } from "../input/verbs/key.ts";
 import { print } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";

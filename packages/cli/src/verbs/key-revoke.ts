@@ -1,9 +1,10 @@
 /** `xeno key revoke`, `xeno token revoke`: a key that says nothing any more, from this moment on. */
-import { openClient } from "../input/home.ts";
+import { shortId } from "@xenoservers/sdk";
+import { openClient } from "../input/client.ts";
 import type { KeyRevokeInput } from "../input/verbs/key.ts";
 import type { KeyView } from "../output/key-table.ts";
 import { print, printJson } from "../output/terminal.ts";
-import { UserError, shortId } from "../output/ui.ts";
+import { UserError } from "../output/ui.ts";
 
 /** By the first letters of its id, or by its label. Throws UserError. */
 export function keyCalled(keys: readonly KeyView[], wanted: string): KeyView {

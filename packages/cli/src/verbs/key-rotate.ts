@@ -2,11 +2,20 @@
 import { randomBytes } from "node:crypto";
 import { isBusy } from "@xenoservers/protocol";
 import { createSigner } from "@xenoservers/protocol/node";
-import { RefusedError, channelSecretOf } from "@xenoservers/sdk";
-import { clientOf, currentContext, dropContext, openClient, readContexts, saveContext, type Context } from "../input/home.ts";
+import {
+  type Context,
+  RefusedError,
+  channelSecretOf,
+  currentContext,
+  dropContext,
+  readContexts,
+  saveContext,
+  shortId,
+} from "@xenoservers/sdk";
+import { clientOf, openClient } from "../input/client.ts";
 import type { KeyRotateInput } from "../input/verbs/key.ts";
 import { print, printJson } from "../output/terminal.ts";
-import { UserError, shortId } from "../output/ui.ts";
+import { UserError } from "../output/ui.ts";
 
 export async function keyRotate({ json }: KeyRotateInput): Promise<void> {
   await openClient("manage");

@@ -5,14 +5,13 @@
 import { limitToRun } from "@xenoservers/market";
 import { parseDocumentOf, type Kind, type Payload, type ReceiptDocument } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { appealVerdict, hasBreakpoints, segmentJob, type BuiltWork } from "@xenoservers/sdk";
-import { openClient } from "../input/home.ts";
-import { rebuilt, type KeptWork } from "../input/kept-job.ts";
+import { type BuiltWork, type KeptWork, appealVerdict, hasBreakpoints, rebuilt, segmentJob, shortId } from "@xenoservers/sdk";
+import { openClient } from "../input/client.ts";
 import type { AppealInput } from "../input/verbs/lease.ts";
 import { serverFolder } from "../local/server-folder.ts";
 import { agree } from "../output/ask.ts";
 import { print, printJson, say } from "../output/terminal.ts";
-import { UserError, money, shortId } from "../output/ui.ts";
+import { UserError, money } from "../output/ui.ts";
 
 function payloadIn<K extends Kind>(documents: readonly ReceiptDocument[], kind: K): Payload<K> {
   const stored = documents.find((document) => document.kind === kind);

@@ -1,6 +1,6 @@
 /** `xeno lease extend`: more time, and a larger hold for it. */
 import { z } from "zod";
-import { openClient } from "../input/home.ts";
+import { openClient } from "../input/client.ts";
 import type { ExtendInput } from "../input/verbs/lease.ts";
 import { print, printJson } from "../output/terminal.ts";
 import { duration, money } from "../output/ui.ts";

@@ -5,11 +5,12 @@
 import { objectionDepositNanos } from "@xenoservers/market";
 import type { LeaseView } from "@xenoservers/protocol";
 import type { MarketInfo } from "@xenoservers/protocol/link";
-import { openClient } from "../input/home.ts";
+import { shortId } from "@xenoservers/sdk";
+import { openClient } from "../input/client.ts";
 import type { ObjectInput } from "../input/verbs/lease.ts";
 import { agree } from "../output/ask.ts";
 import { print, printJson, say } from "../output/terminal.ts";
-import { UserError, duration, money, shortId, when } from "../output/ui.ts";
+import { UserError, duration, money, when } from "../output/ui.ts";
 
 /** Why nobody would rule on it, in words; null where the operator would. */
 export function objectionProblem(lease: LeaseView, expectedNanos: bigint, now: number): string | null {

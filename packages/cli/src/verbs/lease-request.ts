@@ -1,6 +1,6 @@
 /** `xeno lease pause`, `resume`, `reboot`, `snapshot`: the buttons of a machine. */
-import { dateText, zVmSpec } from "@xenoservers/protocol";
-import { z } from "zod";
+import { dateText } from "@xenoservers/protocol";
+import { takeSnapshot } from "@xenoservers/sdk";
 import type { LeaseInput } from "../input/verbs/lease.ts";
 import { hold, type Held } from "../machine/hold.ts";
 import { print, printJson, say } from "../output/terminal.ts";
@@ -12,12 +12,6 @@ const DONE: Record<Button, string> = {
   resume: "it goes on",
   reboot: "it starts again",
 };
-
-const zSnapshot = z.object({ snapshot: z.string().regex(/^[0-9a-f]{64}$/), spec: zVmSpec, until: z.number() });
-
-export async function takeSnapshot({ session }: Held): Promise<z.infer<typeof zSnapshot>> {
-  return zSnapshot.parse(await session.machine.ask("snapshot"));
-}
 
 async function holding(id: string, act: (held: Held) => Promise<void>): Promise<void> {
   const held = await hold(id, null);

@@ -3,15 +3,14 @@
  * is checked.
  */
 import { TERMS, holdsCapacity } from "@xenoservers/market";
-import type { Delivered, MarketClient, Stream } from "@xenoservers/sdk";
-import { openClient } from "../input/home.ts";
+import { type Delivered, type MarketClient, type Stream, assertPlaceFor, filesIn, shortId } from "@xenoservers/sdk";
+import { openClient } from "../input/client.ts";
 import type { FetchInput, ResultInput } from "../input/verbs/lease.ts";
-import { filesIn, taking } from "../output/deliver.ts";
+import { taking } from "../output/deliver.ts";
 import { follow, type Followed } from "../output/follow.ts";
-import { assertPlaceFor } from "../output/place-here.ts";
 import { dueLine, isAuditDue } from "../proof/audit.ts";
 import { print, printJson, say, showRaw, yellow } from "../output/terminal.ts";
-import { UserError, countOf, shortId } from "../output/ui.ts";
+import { UserError, countOf } from "../output/ui.ts";
 
 interface Got {
   followed: Followed;

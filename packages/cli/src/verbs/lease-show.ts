@@ -1,10 +1,11 @@
 /** `xeno lease show`: one lease, where it stands, and what can be done. */
 import type { LeaseView } from "@xenoservers/protocol";
-import { openClient } from "../input/home.ts";
+import { shortId } from "@xenoservers/sdk";
+import { openClient } from "../input/client.ts";
 import type { LeaseInput } from "../input/verbs/lease.ts";
 import { endLine, nextCommand } from "../output/lease-lines.ts";
 import { bold, print, printJson } from "../output/terminal.ts";
-import { duration, money, shortId, when } from "../output/ui.ts";
+import { duration, money, when } from "../output/ui.ts";
 
 export async function leaseShow({ lease: id, json }: LeaseInput): Promise<void> {
   const { client, context } = await openClient("read");

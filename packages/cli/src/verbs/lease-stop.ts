@@ -1,6 +1,6 @@
 /** `xeno lease stop`, `xeno rm`: ends a lease; what it wrote so far is kept. */
 import { isLive } from "@xenoservers/market";
-import { openClient } from "../input/home.ts";
+import { openClient } from "../input/client.ts";
 import type { LeaseInput } from "../input/verbs/lease.ts";
 import { endLine } from "../output/lease-lines.ts";
 import { print, printJson, say } from "../output/terminal.ts";

@@ -6,8 +6,8 @@ import { ROLE_SCOPES } from "@xenoservers/market";
 import type { LeaseView } from "@xenoservers/protocol";
 import { PaperMarket, Random, type PaperParty } from "@xenoservers/testkit";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { saveContext } from "@xenoservers/sdk";
 import { PaperBroker } from "../../../../test/support/paper-broker.ts";
-import { saveContext } from "../input/home.ts";
 import { Typed } from "../typed.fixture.ts";
 
 const LEASES = 1_203;

@@ -2,12 +2,23 @@
 import { randomBytes } from "node:crypto";
 import { confirm, isCancel } from "@clack/prompts";
 import { ROLE_SCOPES } from "@xenoservers/market";
-import { rootAccountOf } from "@xenoservers/protocol";
 import type { MarketInfo } from "@xenoservers/protocol/link";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { RefusedError, fetchMarket, fingerprintOf, identityOf, pinsOf, samePins } from "@xenoservers/sdk";
-import { parseCiToken, type CiToken } from "../input/ci-token.ts";
-import { clientOf, readContexts, saveContext, type Context } from "../input/home.ts";
+import {
+  type CiToken,
+  type Context,
+  RefusedError,
+  fetchMarket,
+  fingerprintOf,
+  identityOf,
+  parseCiToken,
+  pinsOf,
+  readContexts,
+  samePins,
+  saveContext,
+  tokenContext,
+} from "@xenoservers/sdk";
+import { clientOf } from "../input/client.ts";
 import { parseWitness } from "../input/parse.ts";
 import type { LoginInput } from "../input/verbs/login.ts";
 import { print, printJson, say } from "../output/terminal.ts";
@@ -55,20 +66,7 @@ async function contextFor(
   name: string,
 ): Promise<Context> {
   if (!token) return earlier ? { ...earlier, url } : register(url, market, name);
-  const { party, role, label, scopes, account, leaseLabel } = token.key;
-  const { currency } = market;
-  return {
-    url,
-    pins: token.pins,
-    currency,
-    party,
-    account: account ?? rootAccountOf(party),
-    role,
-    scopes,
-    label,
-    leaseLabel,
-    seed: token.seed,
-  };
+  return tokenContext(token, url, market.currency);
 }
 
 /** A new party; the same key again is the same party. */

@@ -1,9 +1,10 @@
 /** `xeno logs`: what a job has written, from its server or from the copy that lies sealed with the broker. */
 import { holdsCapacity } from "@xenoservers/market";
-import { openClient } from "../input/home.ts";
+import { shortId } from "@xenoservers/sdk";
+import { openClient } from "../input/client.ts";
 import type { LogsInput } from "../input/verbs/lease.ts";
 import { follow, shownHere } from "../output/follow.ts";
-import { UserError, shortId } from "../output/ui.ts";
+import { UserError } from "../output/ui.ts";
 import { attach } from "./attach.ts";
 import { showRaw } from "../output/terminal.ts";
 

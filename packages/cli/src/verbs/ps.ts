@@ -1,14 +1,14 @@
 /** `xeno ps`: the leases one is part of, and what they cost. */
 import { isLive } from "@xenoservers/market";
 import type { LeaseView, RouteReply } from "@xenoservers/protocol";
-import { pagesOf } from "@xenoservers/sdk";
-import { openClient } from "../input/home.ts";
+import { pagesOf, shortId } from "@xenoservers/sdk";
+import { openClient } from "../input/client.ts";
 import type { PsInput } from "../input/verbs/lease.ts";
 import { dueLine } from "../proof/audit.ts";
 import { dueAudits } from "./audit.ts";
 import { Listing, fromPlace } from "../output/listing.ts";
 import { printJsonList, say } from "../output/terminal.ts";
-import { countOf, duration, money, shortId, table } from "../output/ui.ts";
+import { countOf, duration, money, table } from "../output/ui.ts";
 
 /** As many of the newest are looked at for audits that are due. */
 const AUDITS_LOOKED_FOR = 1_000;

@@ -1,9 +1,10 @@
 /** `xeno receipt show`: what is in a receipt; with --public, what outsiders see of it. */
 import { KINDS, KIND_TABLE, zReceipt, type ReceiptDocument } from "@xenoservers/protocol";
-import { readReceipt } from "../input/kept-receipt.ts";
+import { readReceipt, shortId } from "@xenoservers/sdk";
+import { clientThatReads } from "../input/client.ts";
 import type { ReceiptShowInput } from "../input/verbs/proof.ts";
 import { printJson, say } from "../output/terminal.ts";
-import { UserError, shortId, table, when } from "../output/ui.ts";
+import { UserError, table, when } from "../output/ui.ts";
 
 const isPublic = (kind: string): boolean => KINDS.some((each) => each === kind && KIND_TABLE[each].public);
 
@@ -21,7 +22,7 @@ const rowOf = ({ kind, at, index, leaf, id }: ReceiptDocument, outside: boolean)
 });
 
 export async function receiptShow({ leaseOrFile, public: outside, json }: ReceiptShowInput): Promise<void> {
-  const { receipt: found, file } = await readReceipt(leaseOrFile, []);
+  const { receipt: found, file } = await readReceipt(leaseOrFile, [], clientThatReads);
   const receipt = zReceipt.safeParse(found).data;
   if (!receipt) throw new UserError(`${file} is no receipt`);
   if (json && !outside) return printJson(receipt);

@@ -6,28 +6,30 @@
 import { isAlike } from "@xenoservers/market";
 import { parseDocumentOf, type LeaseView, type Payload } from "@xenoservers/protocol";
 import {
-  BrokenPurchaseOrder,
-  RefusedError,
-  disputeResults,
-  disputeTerms,
-  fetchReceipt,
-  openSessions,
-  placeReplicas,
   type BoundOrder,
+  BrokenPurchaseOrder,
   type BuiltWork,
   type LeaseSession,
   type MarketClient,
+  RefusedError,
   type SessionHandlers,
   type Withdrawn,
+  type Work,
+  disputeResults,
+  disputeTerms,
+  fetchReceipt,
+  keepJob,
+  keepReceipt,
+  openSessions,
+  placeReplicas,
+  shortId,
 } from "@xenoservers/sdk";
 import { resultDifference } from "@xenoservers/verify";
-import { keepJob } from "../input/kept-job.ts";
-import type { Work } from "../input/work.ts";
-import { exitCodeOf, keepReceipt, writeResults } from "../output/deliver.ts";
+import { exitCodeOf, writeHere } from "../output/deliver.ts";
 import { LEFT_SAYS, unlessInterrupted } from "../output/interrupt.ts";
 import { endLine } from "../output/lease-lines.ts";
 import { dim, printJson, red, say, showRaw, yellow } from "../output/terminal.ts";
-import { EXIT, UserError, money, shortId } from "../output/ui.ts";
+import { EXIT, UserError, money } from "../output/ui.ts";
 
 const RECEIPT_WITHIN_MS = 10_000;
 
@@ -106,7 +108,7 @@ export async function runReplicas(client: MarketClient, job: BuiltWork, { shared
     const isDrawn = !options.noAudit && ended.some(({ end }) => end?.audited === true);
     const standing = await rightOnes(client, job, compared, { ...options, ordered: replicas.length, isDrawn }, wanted.budgetNanos);
     const { replica, lease, tree } = await firstDelivered(standing);
-    await writeResults(tree, (entry) => replica.session.fetch(entry), out, shared);
+    await writeHere(tree, (entry) => replica.session.fetch(entry), out, shared);
     process.exitCode = exitCodeOf(lease);
     const { stdout, stderr } = replica.output;
     const text = (parts: readonly Uint8Array[]): string => Buffer.concat(parts).toString();

@@ -2,29 +2,34 @@
 import { readFile } from "node:fs/promises";
 import { runsAlike } from "@xenoservers/market";
 import {
-  openSession,
-  placeOrder,
   type BoundOrder,
   type BuiltWork,
   type Delivered,
   type LeaseSession,
   type MarketClient,
+  assertPlaceFor,
+  filesIn,
+  home,
+  keepJob,
+  keepReceipt,
+  keptDocuments,
+  openSession,
+  placeOrder,
+  placeProblem,
+  shortId,
 } from "@xenoservers/sdk";
 import { verifyReceipt } from "@xenoservers/verify";
 import { USUAL_PROCESS, processOf, type LeaseView } from "@xenoservers/protocol";
-import { home, openClient } from "../input/home.ts";
-import { keptDocuments } from "../input/kept-documents.ts";
-import { keepJob } from "../input/kept-job.ts";
+import { openClient } from "../input/client.ts";
 import type { RunInput } from "../input/verbs/run.ts";
 import { workOf } from "../input/work.ts";
 import { joinedHere, type Joined } from "../machine/joined.ts";
-import { exitCodeWith, filesIn, keepReceipt, taking } from "../output/deliver.ts";
+import { exitCodeWith, taking } from "../output/deliver.ts";
 import { LEFT_SAYS, onInterrupt } from "../output/interrupt.ts";
 import { endLine, nextCommand } from "../output/lease-lines.ts";
-import { assertPlaceFor, placeProblem } from "../output/place-here.ts";
 import { Sending } from "../output/sending.ts";
 import { dim, print, printJson, red, say, showRaw, yellow } from "../output/terminal.ts";
-import { EXIT, UserError, countOf, shortId } from "../output/ui.ts";
+import { EXIT, UserError, countOf } from "../output/ui.ts";
 import { auditLine, drawnAudit, followUp, type Audit } from "../proof/audit.ts";
 import { prepare, type Prepared } from "./quote.ts";
 import { runReplicas } from "./run-replicas.ts";

@@ -1,12 +1,12 @@
 /** `xeno screen`: a machine's screen for VNC viewers of this machine, or one picture of it. */
 import { writeFile } from "node:fs/promises";
-import { newPassword, openScreenPort, takePicture } from "@xenoservers/sdk";
+import { newPassword, openScreenPort, shortId, takePicture } from "@xenoservers/sdk";
 import type { ScreenInput } from "../input/verbs/machine.ts";
 import { untilTold } from "../local/until-told.ts";
 import { hold, type Held } from "../machine/hold.ts";
 import { startViewer } from "../machine/viewer.ts";
 import { print, say } from "../output/terminal.ts";
-import { UserError, shortId } from "../output/ui.ts";
+import { UserError } from "../output/ui.ts";
 
 /** Whoever is on this machine, and the server, could make it say things for ever: each is said once, and no more than these. */
 const TOLD_MAX = 8;

@@ -1,15 +1,14 @@
 /** `xeno search`: what is on offer. */
 import { heldByAll } from "@xenoservers/market";
 import type { OfferView, RouteReply } from "@xenoservers/protocol";
-import { pagesOf, type MarketClient } from "@xenoservers/sdk";
-import { accountCalled } from "../input/account.ts";
-import { openClient } from "../input/home.ts";
-import { conditionsIn, type SearchInput } from "../input/verbs/search.ts";
+import { type MarketClient, accountCalled, conditionsIn, mib, pagesOf, shortId } from "@xenoservers/sdk";
+import { openClient } from "../input/client.ts";
+import { type SearchInput } from "../input/verbs/search.ts";
 import { stepsFor } from "../output/exclusions.ts";
 import { heldText } from "../output/held.ts";
 import { fromPlace } from "../output/listing.ts";
 import { print, printJson, say } from "../output/terminal.ts";
-import { mib, money, shortId, table } from "../output/ui.ts";
+import { money, table } from "../output/ui.ts";
 
 /** Sent with who asks, so that servers that serve only some are found by those. */
 export async function search({ conditions, order, on, account, explain, limit, after, json }: SearchInput): Promise<void> {

@@ -4,11 +4,11 @@
  */
 import path from "node:path";
 import { DRIVERS, costPerHourNanos, isDriver } from "@xenoservers/market";
-import { home } from "../input/home.ts";
+import { home, mib } from "@xenoservers/sdk";
 import { scratch } from "../local/scratch.ts";
 import { heldText } from "../output/held.ts";
 import { print, printJson } from "../output/terminal.ts";
-import { mib, money, table } from "../output/ui.ts";
+import { money, table } from "../output/ui.ts";
 
 export async function checkMachine(folder: string, configFile: string, json: boolean): Promise<void> {
   const within = await scratch("check");

@@ -4,12 +4,13 @@ import path from "node:path";
 import { clockWords } from "@xenoservers/market";
 import { zServerStanding } from "@xenoservers/protocol";
 import { z } from "zod";
+import { mib, shortId } from "@xenoservers/sdk";
 import type { ServerInput } from "../input/verbs/owner.ts";
 import { ask } from "../local/local-socket.ts";
 import { serverFolder } from "../local/server-folder.ts";
 import { standingLines } from "../output/standing-lines.ts";
 import { print, printJson, say } from "../output/terminal.ts";
-import { UserError, duration, mib, shortId, table } from "../output/ui.ts";
+import { UserError, duration, table } from "../output/ui.ts";
 
 type ServerCommand = "status" | "reread" | "drain" | "undrain" | "stop" | "stop-now" | "retire";
 

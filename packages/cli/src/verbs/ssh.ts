@@ -2,12 +2,12 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
+import { shellWord, shortId } from "@xenoservers/sdk";
 import type { SshInput } from "../input/verbs/machine.ts";
 import { scratch } from "../local/scratch.ts";
 import { hold } from "../machine/hold.ts";
 import { sshReady } from "../machine/ssh-ready.ts";
-import { shellWord } from "../output/shell-word.ts";
-import { UserError, shortId } from "../output/ui.ts";
+import { UserError } from "../output/ui.ts";
 
 const SSH_FAILED = 255;
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;

@@ -1,5 +1,5 @@
 /** `xeno stake`: what an owner puts down behind its results. */
-import { openClient } from "../input/home.ts";
+import { openClient } from "../input/client.ts";
 import type { StakeInput } from "../input/verbs/money.ts";
 import { print } from "../output/terminal.ts";
 import { money } from "../output/ui.ts";

@@ -2,10 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { formatEnrolToken } from "@xenoservers/protocol";
 import { createSigner } from "@xenoservers/protocol/node";
-import type { MarketClient } from "@xenoservers/sdk";
-import { accountOf } from "../input/account.ts";
-import { formatCiToken } from "../input/ci-token.ts";
-import { openClient, type Context } from "../input/home.ts";
+import { type Context, type MarketClient, accountOf, formatCiToken } from "@xenoservers/sdk";
+import { openClient } from "../input/client.ts";
 import { scopesOf, type TokenCreateInput } from "../input/verbs/token.ts";
 import { print, printJson, say } from "../output/terminal.ts";
 import { UserError, money, when } from "../output/ui.ts";
@@ -18,7 +16,7 @@ export async function tokenCreate(input: TokenCreateInput): Promise<void> {
   const key = createSigner(seed).publicKey;
   const { party } = client.identity;
   const { label, leaseLabel, maxPerDay } = input;
-  const account = input.account === null ? null : await accountOf(client, context, input.account);
+  const account = input.account === null ? null : await accountOf(client, input.account);
   const expiresAt = await expiresAtOf(client, input);
   const granted = { party, role: "ci" as const, label, scopes, account, leaseLabel, expiresAt };
   await client.act("key-grant", { ...granted, key, maxSpendPerDayNanos: maxPerDay?.toString() ?? null });

@@ -1,5 +1,5 @@
 /** `xeno token list`: the keys that were delegated. */
-import { openClient } from "../input/home.ts";
+import { openClient } from "../input/client.ts";
 import type { TokenListInput } from "../input/verbs/token.ts";
 import { keyTable } from "../output/key-table.ts";
 import { printJson, say } from "../output/terminal.ts";

@@ -5,7 +5,7 @@ import path from "node:path";
 import { ROLE_SCOPES } from "@xenoservers/market";
 import { cosign, refuse, toHex, utf8, type Receipt } from "@xenoservers/protocol";
 import { createSigner, nodeCrypto as crypto } from "@xenoservers/protocol/node";
-import { buildJob, bytesBlob } from "@xenoservers/sdk";
+import { buildJob, bytesBlob, home, keepJob, saveContext } from "@xenoservers/sdk";
 import { PaperMarket, Random } from "@xenoservers/testkit";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { PaperBroker } from "../../../../test/support/paper-broker.ts";
@@ -15,8 +15,6 @@ import { retold, type Changes } from "../../../verify/src/testing/moves.ts";
 import { Rng } from "../../../verify/src/testing/rng.ts";
 import { receiptOf } from "../../../verify/src/testing/script.ts";
 import { storyOf, type Story } from "../../../verify/src/testing/stories.ts";
-import { home, saveContext } from "../input/home.ts";
-import { keepJob } from "../input/kept-job.ts";
 import { Typed } from "../typed.fixture.ts";
 
 const told = (name: string): Story => storyOf({ crypto, createSigner }, name, 7);

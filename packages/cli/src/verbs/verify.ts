@@ -8,14 +8,22 @@ import { isDeepStrictEqual } from "node:util";
 import { zReceipt, type MarketPins } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { isEvidence, jobToRun, verifyEvidence, verifyReceipt, type OwnRun, type Verification } from "@xenoservers/verify";
-import { currentContext, home } from "../input/home.ts";
-import { keptDocuments, missingIn } from "../input/kept-documents.ts";
-import { readKeptJob, readKeptVm } from "../input/kept-job.ts";
-import { readReceipt } from "../input/kept-receipt.ts";
+import {
+  currentContext,
+  home,
+  keptDocuments,
+  missingIn,
+  readKeptJob,
+  readKeptVm,
+  readReceipt,
+  shortId,
+  verifyKept,
+} from "@xenoservers/sdk";
+import { clientThatReads } from "../input/client.ts";
 import type { VerifyInput } from "../input/verbs/proof.ts";
-import { verifyKept } from "../output/broken-order.ts";
+
 import { say } from "../output/terminal.ts";
-import { UserError, shortId } from "../output/ui.ts";
+import { UserError } from "../output/ui.ts";
 import { showVerification } from "../output/verification.ts";
 import { isArchive, verifyArchive } from "../proof/verify-archive.ts";
 
@@ -98,7 +106,7 @@ export async function verify({ leaseOrFile, json, reExecute, tamper, explain, op
   const { context } = await currentContext();
   if (isArchive(leaseOrFile)) return verifyArchive(leaseOrFile, context.pins, { json, witnesses: context.witnesses ?? [] });
   const { witnesses, pins, party } = context;
-  const { receipt: found, file } = await readReceipt(leaseOrFile, witnesses ?? []);
+  const { receipt: found, file } = await readReceipt(leaseOrFile, witnesses ?? [], clientThatReads);
   const { receipt, says } = tamper ? tampered(found) : { receipt: found, says: "" };
   const reExecuted = reExecute ? await reExecuteFor(pins, receipt) : null;
   const { documents, says: lacks } = await ownDocuments(receipt, pins.origin);

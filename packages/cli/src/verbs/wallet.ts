@@ -1,12 +1,11 @@
 /** `xeno wallet`: balances by state, accounts and their limits, statement. */
 import { dateText, rootAccountOf, type RouteReply } from "@xenoservers/protocol";
-import { pagesOf } from "@xenoservers/sdk";
-import { accountCalled, type AccountView } from "../input/account.ts";
-import { openClient } from "../input/home.ts";
+import { type AccountView, accountCalled, pagesOf, shortId } from "@xenoservers/sdk";
+import { openClient } from "../input/client.ts";
 import type { WalletInput } from "../input/verbs/money.ts";
 import { Listing, fromPlace } from "../output/listing.ts";
 import { print, printJsonList } from "../output/terminal.ts";
-import { money, shortId, table, when } from "../output/ui.ts";
+import { money, table, when } from "../output/ui.ts";
 
 type Entry = RouteReply<"statement">["entries"][number];
 

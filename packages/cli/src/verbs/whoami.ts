@@ -1,5 +1,5 @@
 /** `xeno whoami`: the party, and every key that speaks for it. */
-import { openClient } from "../input/home.ts";
+import { openClient } from "../input/client.ts";
 import type { WhoamiInput } from "../input/verbs/key.ts";
 import { keyTable } from "../output/key-table.ts";
 import { print, printJson } from "../output/terminal.ts";

@@ -6,10 +6,12 @@ import { createHash } from "node:crypto";
 import { concatBytes } from "@xenoservers/protocol";
 import { WANTED_BYTES, WANTS_UNDER_WAY_MAX, type Channel } from "@xenoservers/protocol/channel";
 import type { Timers } from "@xenoservers/protocol/link";
+import { MarketError } from "../errors.ts";
 
 /** The server gives other bytes than it signed, or none: what was promised has not come. */
-export class NotDelivered extends Error {
+export class NotDelivered extends MarketError {
   override name = "NotDelivered";
+  readonly code = "not_delivered";
 }
 class MissingAtServer extends NotDelivered {}
 

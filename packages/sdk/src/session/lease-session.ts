@@ -8,10 +8,12 @@ import { letGo, type Envelope, type LeaseView, type Verified } from "@xenoserver
 import { Turns, WANTS_UNDER_WAY_MAX, initiateChannel, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
 import type { LinkEvent, Pipe, Timers } from "@xenoservers/protocol/link";
 import type { BuiltWork } from "../built.ts";
-import { RefusedError, type MarketClient } from "../client.ts";
+import type { MarketClient } from "../client.ts";
+import { RefusedError } from "../errors.ts";
 import { channelKeyFor } from "../identity.ts";
 import type { BoundOrder } from "../purchase-order.ts";
-import { withdrawOrder, type Withdrawn } from "../withdrawing.ts";
+import { withdrawOrder } from "../withdrawing.ts";
+import type { Withdrawn } from "../withdrawn.ts";
 import { Alarm } from "./alarm.ts";
 import { Fetches, NotDelivered } from "./fetches.ts";
 import { LeaseWatch } from "./lease-watch.ts";

@@ -5,7 +5,8 @@
 import { unreachableAfterMs } from "@xenoservers/market";
 import { zLeaseView, type Envelope, type LeaseView, type Payload } from "@xenoservers/protocol";
 import type { LinkEvent } from "@xenoservers/protocol/link";
-import { RefusedError, type MarketClient } from "../client.ts";
+import type { MarketClient } from "../client.ts";
+import { RefusedError } from "../errors.ts";
 import { BrokenPurchaseOrder, fetchBound, type BoundOrder } from "../purchase-order.ts";
 import type { Alarm } from "./alarm.ts";
 

@@ -1,4 +1,4 @@
-import { parseAmount, parseDurationMs } from "../parse.ts";
+import { parseAmount, parseDurationMs } from "@xenoservers/sdk";
 import { inputOf, json, text, valueOr, word, wordAs, type InputOf } from "../verb.ts";
 
 export const batchOpenInput = inputOf(

@@ -1,4 +1,5 @@
-import { countOrAll, parseAmount, parseDurationMs } from "../parse.ts";
+import { parseAmount, parseDurationMs } from "@xenoservers/sdk";
+import { countOrAll } from "../parse.ts";
 import { data, flag, inputOf, json, leaseWord, leaseWords, needed, text, valueOr, word, wordAs, type InputOf } from "../verb.ts";
 
 export const leaseInput = inputOf({ lease: leaseWord }, { json });

@@ -1,4 +1,5 @@
-import { countTo, parseAmount, parseDurationMs } from "../parse.ts";
+import { parseAmount, parseDurationMs } from "@xenoservers/sdk";
+import { countTo } from "../parse.ts";
 import { flag, inputOf, json, leaseWord, many, negation, rest, text, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
 
 const FORKS_MAX = 64;

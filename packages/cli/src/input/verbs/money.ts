@@ -1,5 +1,6 @@
+import { parseAmount } from "@xenoservers/sdk";
 import { UserError } from "../../output/ui.ts";
-import { countOrAll, parseAmount } from "../parse.ts";
+import { countOrAll } from "../parse.ts";
 import { flag, inputOf, json, text, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
 
 export const walletInput = inputOf(

@@ -1,16 +1,5 @@
-import {
-  countTo,
-  durationFrom,
-  parseAmount,
-  parseDurationMs,
-  parseHostPort,
-  parseParty,
-  parsePercent,
-  parsePort,
-  parseServer,
-  parseTime,
-  parseWitness,
-} from "../parse.ts";
+import { parseAmount, parseDurationMs, parsePercent } from "@xenoservers/sdk";
+import { countTo, durationFrom, parseHostPort, parseParty, parsePort, parseServer, parseTime, parseWitness } from "../parse.ts";
 import {
   choiceOr,
   data,

@@ -1,4 +1,4 @@
-import { parseDurationMs } from "../parse.ts";
+import { parseDurationMs } from "@xenoservers/sdk";
 import { flag, inputOf, json, rest, text, textOr, valueOr, word, type InputOf } from "../verb.ts";
 
 export const verifyInput = inputOf(

@@ -1,7 +1,7 @@
 import { REPLICAS_MAX } from "@xenoservers/market";
-import { countTo, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "../parse.ts";
+import { conditionsIn, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "@xenoservers/sdk";
+import { countTo } from "../parse.ts";
 import { choice, choiceOr, flag, inputOf, json, many, maybe, negation, rest, text, textOr, value, valueOr, type InputOf } from "../verb.ts";
-import { conditionsIn } from "./search.ts";
 
 const what = { file: maybe, args: rest };
 

@@ -1,5 +1,3 @@
-import { parseConditions } from "@xenoservers/market";
-import { UserError } from "../../output/ui.ts";
 import { countOrAll } from "../parse.ts";
 import { choiceOr, flag, inputOf, json, rest, text, valueOr, type InputOf } from "../verb.ts";
 
@@ -16,13 +14,3 @@ export const searchInput = inputOf(
   },
 );
 export type SearchInput = InputOf<typeof searchInput>;
-
-/** The conditions as one text, checked; throws UserError. */
-export function conditionsIn(
-  typed: string,
-  where: string,
-): NonNullable<Extract<ReturnType<typeof parseConditions>, { ok: true }>["conditions"]> {
-  const parsed = parseConditions(typed);
-  if (!parsed.ok) throw new UserError(`${where}'${parsed.condition}': ${parsed.why}`);
-  return parsed.conditions;
-}

@@ -1,6 +1,7 @@
 import { ROLE_SCOPES, SCOPES, type Scope } from "@xenoservers/market";
+import { parseAmount, parseDurationMs } from "@xenoservers/sdk";
 import { UserError } from "../../output/ui.ts";
-import { parseAmount, parseDurationMs, parseScopes } from "../parse.ts";
+import { parseScopes } from "../parse.ts";
 import { flag, inputOf, json, text, textOr, value, type InputOf } from "../verb.ts";
 
 const FOR_TOKENS = SCOPES.filter((scope) => ROLE_SCOPES.ci.includes(scope));

@@ -1,0 +1,17 @@
+/** The client of whoever uses this command line; what cannot be kept here is told on stderr. */
+import type { Scope } from "@xenoservers/market";
+import { clientFor, clientOf as clientIn, currentContext, type Context, type MarketClient } from "@xenoservers/sdk";
+import { say, yellow } from "../output/terminal.ts";
+
+const warn = (text: string): void => say(yellow(text));
+
+export const clientOf = (context: Context): MarketClient => clientIn(context, warn);
+
+/** `needs`: what the verb's key must be granted; said before anything is sent. */
+export async function openClient(...needs: Scope[]): Promise<{ client: MarketClient; context: Context }> {
+  const known = await currentContext();
+  return { client: clientFor(known, needs, warn), context: known.context };
+}
+
+/** Of whoever only looks. */
+export const clientThatReads = async (): Promise<MarketClient> => (await openClient("read")).client;

@@ -1,0 +1,38 @@
+/**
+ * What a customer's machine does for its markets: reads what is to run, keeps what was signed, writes what comes back. A browser is another
+ * such machine.
+ */
+import type { Receipt } from "@xenoservers/protocol";
+import type { InputEntry } from "@xenoservers/protocol/channel";
+import type { BuiltWork } from "../built.ts";
+import type { MarketClient } from "../client.ts";
+import type { Quoted, Wanted } from "../order.ts";
+import type { BrokenPurchaseOrder } from "../purchase-order.ts";
+import type { TreeFile } from "../session/result.ts";
+import type { RunInput } from "./run-input.ts";
+
+/** A run that was read, and can be ordered. */
+export interface Planned {
+  wanted: Wanted;
+  /** Whether its files come to folders of this machine; else they come to the program. */
+  writes: boolean;
+  build(offer: Pick<Quoted["offer"], "engine" | "vmEngine">): BuiltWork;
+  /** Writes what came back where it was asked for. */
+  write(tree: readonly InputEntry[], fetch: (file: TreeFile) => Promise<Uint8Array>): Promise<void>;
+}
+
+export interface Here {
+  /** Throws InputError. */
+  plan(input: RunInput): Promise<Planned>;
+  /** Before the order: a program that crashes afterwards, or a later one, can still send it. */
+  keepJob(job: BuiltWork): Promise<void>;
+  /** Null where it is not kept here. */
+  keptJob(jobHash: string): Promise<BuiltWork | null>;
+  keepReceipt(receipt: Receipt): Promise<void>;
+  /** Says where the purchase order lies. */
+  keepBroken(error: BrokenPurchaseOrder, client: MarketClient): Promise<void>;
+  /** Ids of what was signed here about a lease, and the broker took. */
+  signedAbout(lease: string, origin: string): Promise<string[]>;
+  /** A receipt by its file, or by the first letters of its lease's id: what is kept here, or null. */
+  keptReceipt(leaseOrFile: string, client: MarketClient): Promise<unknown>;
+}

@@ -1,0 +1,200 @@
+/**
+ * A job that was ordered, as the program that ordered it sees it: its output while it comes, its result when all is settled and checked.
+ * Who controls the inputs: the server (output, result, files), the broker (settlement, receipt).
+ */
+import type { EndReason } from "@xenoservers/market";
+import type { LeaseView } from "@xenoservers/protocol";
+import type { ReceiptVerification } from "@xenoservers/verify";
+import { AbortedError, GivenUpError, MarketError, NotStartedError, StalledError } from "../errors.ts";
+import type { Delivered } from "../session/result.ts";
+import type { LeaseSession, SessionHandlers } from "../session/lease-session.ts";
+import type { Withdrawn } from "../withdrawn.ts";
+import { collected, listed, type JobFile } from "./job-files.ts";
+import { onAbort } from "./on-abort.ts";
+import { Output } from "./output.ts";
+import type { RunInput } from "./run-input.ts";
+import type { Opened } from "./shared-link.ts";
+
+/** What a lease costs, as both sides and anyone who checks compute it. */
+export interface Bill {
+  /** What is paid in all. */
+  dueNanos: bigint;
+  ownerNanos: bigint;
+  feeNanos: bigint;
+  /** What of the hold came back. */
+  refundNanos: bigint;
+  billableFuel: bigint;
+  billableMs: number;
+}
+
+/** What a job came to. */
+export interface JobResult {
+  lease: string;
+  /** It ended by itself with exit code 0, everything that was signed is here, and its receipt holds. */
+  ok: boolean;
+  end: { reason: EndReason; blame: string; at: number; audited: boolean | null };
+  exitCode: number | null;
+  /** Of the result, in the server's words. */
+  detail: string;
+  bill: Bill;
+  /** The first MiB of each stream. */
+  stdout: string;
+  stderr: string;
+  /** Whether one of them was longer. */
+  isCut: boolean;
+  files: readonly JobFile[];
+  /** From whom its bytes came; null: they did not come. */
+  delivered: Delivered["from"] | null;
+  /** Its receipt, which is kept on this machine, checked line by line. */
+  verification: ReceiptVerification;
+}
+
+/** What a job needs of its market. */
+interface JobWays {
+  open(handlers: SessionHandlers): Opened;
+  /** Takes what comes back; null: the program wants it. */
+  write: ((delivered: Delivered, session: LeaseSession) => Promise<void>) | null;
+  /** Fetches, keeps and checks its receipt. */
+  check(lease: string): Promise<ReceiptVerification>;
+  /** Called when nothing more is to come of it. */
+  over(): void;
+}
+
+type Watching = Pick<RunInput, "signal" | "onState" | "onSent">;
+
+/** A job under way. */
+export class Job {
+  /** What it prints: `for await (const { text } of job.output)`. */
+  readonly output: Output = new Output();
+  /** All of it, checked. Rejects with a MarketError. */
+  readonly result: Promise<JobResult>;
+  readonly #ways: JobWays;
+  readonly #opened: Opened;
+  readonly #off = Promise.withResolvers<never>();
+  readonly #running = Promise.withResolvers<void>();
+  #files: readonly JobFile[] = [];
+  /** Rejects when it was given up. */
+  #givingUp: Promise<never> | null = null;
+
+  constructor(ways: JobWays, { signal, onState, onSent }: Watching) {
+    this.#ways = ways;
+    this.#off.promise.catch(() => {});
+    this.#running.promise.catch(() => {});
+    this.#opened = ways.open({
+      onOutput: (stream, bytes) => this.output.take(stream, bytes),
+      onResult: (delivered, session) => this.#take(delivered, session),
+      onState: (state) => {
+        if (state === "running" || state === "ended") this.#running.resolve();
+        onState?.(state);
+      },
+      ...(onSent ? { onSent } : {}),
+    });
+    const giveUp = (): void => void (this.#givingUp ??= this.#giveUp(signal?.reason)).catch(() => {});
+    const undo = signal && onAbort(signal, giveUp);
+    this.result = this.#follow().finally(() => {
+      undo?.();
+      this.#close();
+    });
+    // whoever does not wait for the result is not ended by it
+    this.result.catch((error: unknown) => this.#running.reject(error));
+    if (signal?.aborted) giveUp();
+  }
+
+  /** Its lease; another where the order was placed again. */
+  get lease(): string {
+    return this.#opened.session.lease;
+  }
+
+  /** Resolves when it runs, or has; rejects where it never will. */
+  get running(): Promise<void> {
+    return this.#running.promise;
+  }
+
+  /** Ends it: what it wrote until then is its result. An order that nobody has taken yet is withdrawn. */
+  stop(reason = "stopped by its customer"): Promise<Withdrawn> {
+    return this.#opened.session.withdraw(reason);
+  }
+
+  /** Lets go of it here: it runs on, and `market.attach(lease)` follows it again. Its result rejects. */
+  detach(): void {
+    this.#off.reject(new AbortedError(new Error("it was let go of here, and runs on")));
+  }
+
+  async #giveUp(reason: unknown): Promise<never> {
+    this.#off.reject(new GivenUpError(this.lease, await this.stop("its customer has called it off"), reason));
+    return this.#off.promise;
+  }
+
+  async #take(delivered: Delivered, session: LeaseSession): Promise<void> {
+    const { write } = this.#ways;
+    if (write) await write(delivered, session);
+    this.#files = write ? listed(delivered.tree) : await collected(delivered.tree, (file) => session.fetch(file));
+  }
+
+  #close(): void {
+    this.#opened.close();
+    this.output.end();
+    this.#ways.over();
+  }
+
+  async #follow(): Promise<JobResult> {
+    const { session } = this.#opened;
+    const ended = Promise.all([this.#settled(session), this.#delivered(session)]);
+    const first = await Promise.race([ended, session.failed, this.#off.promise]);
+    // what is given up ends, too
+    if (this.#givingUp) return this.#givingUp;
+    if (first instanceof Error) throw neverStarted(first, session);
+    const [lease, delivered] = first;
+    this.output.end();
+    return this.#resultOf(lease, delivered, await this.#ways.check(lease.id));
+  }
+
+  async #settled(session: LeaseSession): Promise<LeaseView> {
+    return session.settled().catch((cause: unknown) => {
+      throw new StalledError(cause instanceof Error ? cause.message : String(cause), { cause });
+    });
+  }
+
+  /** What this side cannot take nobody waits for any more. */
+  async #delivered(session: LeaseSession): Promise<Delivered | null> {
+    try {
+      return await session.delivered();
+    } catch (cause) {
+      if (cause instanceof MarketError) throw cause;
+      throw new GivenUpError(this.lease, await this.stop("its customer cannot take the result"), cause);
+    }
+  }
+
+  #resultOf({ id, end }: LeaseView, delivered: Delivered | null, verification: ReceiptVerification): JobResult {
+    if (!end) throw new NotStartedError(`no server took lease ${id}, and its order was placed nowhere else`);
+    const { reason, blame, at, audited, exitCode, billableMs } = end;
+    const isHere = end.result === null || delivered !== null;
+    return {
+      lease: id,
+      ok: reason === "completed" && exitCode === 0 && isHere && verification.ok,
+      end: { reason, blame, at, audited },
+      exitCode,
+      detail: delivered?.result.detail ?? "",
+      bill: {
+        dueNanos: BigInt(end.dueNanos),
+        ownerNanos: BigInt(end.ownerNanos),
+        feeNanos: BigInt(end.feeNanos),
+        refundNanos: BigInt(end.refundNanos),
+        billableFuel: BigInt(end.billableFuel),
+        billableMs,
+      },
+      stdout: this.output.textOf("stdout"),
+      stderr: this.output.textOf("stderr"),
+      isCut: this.output.isCut("stdout") || this.output.isCut("stderr"),
+      files: this.#files,
+      delivered: delivered?.from ?? null,
+      verification,
+    };
+  }
+}
+
+function neverStarted(error: Error, { left, lease }: LeaseSession): Error {
+  if (error instanceof MarketError) return error;
+  if (left === "unheard") return new GivenUpError(lease, left, error);
+  return new NotStartedError(error.message, { cause: error });
+}

@@ -1,0 +1,221 @@
+/**
+ * A market as its customer's program uses it: search, quote, run, follow, verify. The part that is the same on every machine; what reads
+ * files and keeps what was signed is handed in. Who controls the inputs: the program that calls; the broker, every byte of its answers.
+ */
+import { preparationProblem, zReceipt, type EventView, type LeaseView, type OfferView, type RouteReply } from "@xenoservers/protocol";
+import { verifyReceipt, type ReceiptVerification } from "@xenoservers/verify";
+import type { BuiltWork } from "../built.ts";
+import type { MarketClient } from "../client.ts";
+import { ContextError, GivenUpError, InputError } from "../errors.ts";
+import { channelKeyFor } from "../identity.ts";
+import { eventsOf, listOf, type Reading } from "../lists.ts";
+import type { Quoted, Wanted } from "../order.ts";
+import { placeOrder } from "../placing.ts";
+import { BrokenPurchaseOrder, fetchBound, type BoundOrder } from "../purchase-order.ts";
+import { quotesFor, settleWanted } from "../quoting.ts";
+import { fetchReceipt } from "../receipt.ts";
+import { moduleSizeOf } from "../runtimes.ts";
+import { withdrawOrder } from "../withdrawing.ts";
+import { conditionsIn } from "../words.ts";
+import { assertWanted, unlessOff } from "./calling-off.ts";
+import type { Here, Planned } from "./here.ts";
+import { Job } from "./job.ts";
+import { assertRunInput, toldHere } from "./read-input.ts";
+import type { RunInput } from "./run-input.ts";
+import { SharedLink, type Opened } from "./shared-link.ts";
+import type { SessionHandlers } from "../session/lease-session.ts";
+
+/** A call that can be called off. */
+export interface Callable {
+  signal?: AbortSignal;
+}
+
+/** In which order, and how many. */
+export interface SearchOptions extends Callable {
+  order?: "price" | "cost-per-work";
+  on?: "mine" | "market";
+  limit?: number;
+}
+
+/** What is on offer, cheapest first. */
+export interface Found {
+  offers: OfferView[];
+  /** How many servers each condition left out. */
+  excluded: Readonly<Record<string, number>>;
+  /** The same in words. */
+  explanation: string;
+}
+
+interface Ready {
+  planned: Planned;
+  wanted: Wanted;
+  quoted: Quoted;
+  work: BuiltWork;
+}
+
+const FOUND_MAX = 200;
+const RECEIPT_WITHIN_MS = 5_000;
+
+/** A market that was connected to. */
+export class OpenMarket {
+  /** What signs and sends for this program: for what has no method here. */
+  readonly client: MarketClient;
+  protected readonly here: Here;
+  readonly #link: SharedLink;
+  readonly #jobs = new Set<Job>();
+
+  constructor(client: MarketClient, here: Here) {
+    this.client = client;
+    this.here = here;
+    this.#link = new SharedLink(client);
+  }
+
+  /** Servers on offer: `market.search("cpu>=2 mem>=4G region=eu")`. */
+  async search(conditions = "", { order = "price", on = "market", limit = 20, signal }: SearchOptions = {}): Promise<Found> {
+    conditionsIn(conditions, "");
+    if (!(Number.isInteger(limit) && limit >= 1 && limit <= FOUND_MAX)) throw new InputError(`limit is a number from 1 to ${FOUND_MAX}`);
+    const reading = this.client.read("offers", { query: { q: conditions, order, on, limit }, signal });
+    const { offers, excluded, explanation } = await unlessOff(signal, reading);
+    return { offers, excluded, explanation };
+  }
+
+  /** The cheapest offer that a run would be placed on now, and what it would cost at most. Nothing is signed. */
+  async quote(input: RunInput): Promise<Quoted> {
+    return (await this.#ready(input)).quoted;
+  }
+
+  /** Orders a run: resolves when a server was found and the purchase order checked. */
+  async run(input: RunInput): Promise<Job> {
+    this.#assertMay("spend", "read");
+    const { planned, wanted, work } = await this.#ready(input);
+    await this.here.keepJob(work);
+    assertWanted(input.signal);
+    const bound = await this.#place(wanted, work.jobHash);
+    if (!input.signal?.aborted) return this.#follow(bound, work, planned.writes ? planned : null, input);
+    // the order was sent before, so that it is known now what to withdraw
+    const left = await withdrawOrder(this.client, { order: bound.order.id, lease: bound.po.id }, "its customer has called it off");
+    throw new GivenUpError(bound.po.id, left, input.signal.reason);
+  }
+
+  /** Follows a lease from its first output on, also one that another program ordered with this key: after a crash nothing is lost. */
+  async attach(lease: string, watching: Pick<RunInput, "signal" | "onState" | "onSent"> = {}): Promise<Job> {
+    const bound = await this.bound(lease, watching.signal);
+    const work = await this.here.keptJob(bound.order.payload.jobHash);
+    assertWanted(watching.signal);
+    return this.#follow(bound, work, null, watching);
+  }
+
+  /** The caller's leases, newest first. */
+  leases({ live = false, signal }: Callable & { live?: boolean } = {}): AsyncGenerator<LeaseView, void> {
+    return listOf(this.#reading(signal), "leases", { live: live ? "true" : "false" });
+  }
+
+  /** One lease, by the first letters of its id. */
+  lease(id: string, { signal }: Callable = {}): Promise<LeaseView> {
+    return unlessOff(signal, this.client.read("lease", { params: { id }, signal }));
+  }
+
+  /** What has happened to the caller's leases, each event once and in order; without a signal as far as there are any now. */
+  events({ after = null, signal }: Callable & { after?: string | null } = {}): AsyncGenerator<EventView, void> {
+    return eventsOf(this.client, { after, ...(signal ? { until: signal } : {}) });
+  }
+
+  /** What the caller's accounts hold. */
+  accounts({ signal }: Callable = {}): Promise<RouteReply<"accounts">> {
+    return unlessOff(signal, this.client.read("accounts", { signal }));
+  }
+
+  /**
+   * Checks a receipt line by line: one that is handed in, a file, or that of a lease, which is fetched and kept. It holds where `ok` is
+   * true; each line says whether it is proved or one party's word.
+   */
+  async verify(receipt: unknown, { signal }: Callable = {}): Promise<ReceiptVerification> {
+    const found = typeof receipt === "string" ? await unlessOff(signal, this.here.keptReceipt(receipt, this.client)) : receipt;
+    const lease = zReceipt.shape.lease.safeParse(typeof found === "object" && found !== null ? Reflect.get(found, "lease") : null).data;
+    const documents = lease === undefined ? [] : await this.here.signedAbout(lease, this.client.pins.origin);
+    return verifyReceipt(this.client.crypto, this.client.pins, found, { documents, party: this.client.identity.party });
+  }
+
+  /** Lets go of everything that is followed: leases run on. */
+  close(): void {
+    for (const job of this.#jobs) job.detach();
+  }
+
+  /** A lease's purchase order, checked, where this key can open its channel. */
+  protected async bound(id: string, signal: AbortSignal | undefined): Promise<BoundOrder> {
+    this.#assertMay("read");
+    const lease = await this.lease(id, signal ? { signal } : {});
+    const bound = await unlessOff(signal, fetchBound(this.client, lease.id));
+    if (channelKeyFor(this.client.identity, bound.order.payload.channelKey)) return bound;
+    throw new ContextError(`lease ${lease.id} was ordered by another key, and only that one can open its channel`);
+  }
+
+  protected open(bound: BoundOrder, work: BuiltWork | null, handlers: SessionHandlers, from?: { stdout: number; stderr: number }): Opened {
+    return this.#link.open(bound, work, handlers, from);
+  }
+
+  #assertMay(...needs: ("read" | "spend")[]): void {
+    const missing = needs.filter((scope) => !this.client.identity.scopes.includes(scope));
+    if (missing.length > 0) throw new ContextError(`this takes a key that may ${missing.join(" and ")}; this one may not`);
+  }
+
+  #reading(signal: AbortSignal | undefined): Reading {
+    return {
+      read: (name, request) => unlessOff(signal, this.client.read(name, { ...request, signal })),
+      sleep: (ms) => unlessOff(signal, this.client.sleep(ms)),
+    };
+  }
+
+  /** Everything before the order. */
+  async #ready(input: RunInput): Promise<Ready> {
+    assertRunInput(input);
+    const { signal } = input;
+    assertWanted(signal);
+    const { client } = this;
+    const planned = await unlessOff(signal, this.here.plan(input));
+    const wanted = await unlessOff(signal, settleWanted(client, planned.wanted, input.account ?? null, signal)).catch(toldHere);
+    const [quoted] = await unlessOff(signal, quotesFor(client, wanted, signal));
+    const work = planned.build(quoted.offer);
+    assertPrepared(work, quoted);
+    return { planned, wanted, quoted, work };
+  }
+
+  async #place(wanted: Wanted, jobHash: string): Promise<BoundOrder> {
+    try {
+      return await placeOrder(this.client, wanted, jobHash);
+    } catch (error) {
+      if (error instanceof BrokenPurchaseOrder) await this.here.keepBroken(error, this.client);
+      throw error;
+    }
+  }
+
+  #follow(
+    bound: BoundOrder,
+    work: BuiltWork | null,
+    writes: Planned | null,
+    watching: Pick<RunInput, "signal" | "onState" | "onSent">,
+  ): Job {
+    const ways = {
+      open: (handlers: SessionHandlers) => this.open(bound, work, handlers),
+      write: writes && (({ tree }, session) => writes.write(tree, (file) => session.fetch(file))),
+      check: (lease: string) => this.#check(lease),
+      over: () => void this.#jobs.delete(job),
+    } satisfies ConstructorParameters<typeof Job>[0];
+    const job: Job = new Job(ways, watching);
+    this.#jobs.add(job);
+    return job;
+  }
+
+  async #check(lease: string): Promise<ReceiptVerification> {
+    const receipt = await fetchReceipt(this.client, lease, RECEIPT_WITHIN_MS);
+    await this.here.keepReceipt(receipt);
+    return this.verify(receipt);
+  }
+}
+
+/** A module that the budget pays for making ready, and for nothing more, is not ordered. */
+function assertPrepared(work: BuiltWork, { quote }: Quoted): void {
+  const module = "module" in work.spec ? work.blobs.get(work.spec.module) : undefined;
+  const problem = module ? preparationProblem(moduleSizeOf(module), quote.fuelMax) : null;
+  if (problem !== null) throw new InputError(`${problem} that the budget pays for: order more (budget)`);
+}

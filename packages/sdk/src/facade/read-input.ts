@@ -1,0 +1,163 @@
+/**
+ * A run as it is asked for, read strictly: what is not known, of the wrong type or out of its range is refused before anything is looked
+ * for, signed or sent. Who controls the inputs: the program that calls, or whoever it has them from.
+ */
+import { ASSURANCES, PAYMENT_TERMS } from "@xenoservers/market";
+import { InputError } from "../errors.ts";
+import { conditionsIn, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "../words.ts";
+import { WORK_DEFAULTS, type WorkOptions } from "../work-options.ts";
+import type { RunInput } from "./run-input.ts";
+
+const isText = (value: unknown): boolean => typeof value === "string" && !value.includes("\0");
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
+const isPlain = (value: unknown): boolean => isObject(value) && !Array.isArray(value) && !(value instanceof Uint8Array);
+const isWhole = (value: unknown): boolean => typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+
+type Kind = readonly [is: (value: unknown) => boolean, like: string];
+const TEXT: Kind = [isText, "a text"];
+const FLAG: Kind = [(value) => typeof value === "boolean", "true or false"];
+const COUNT: Kind = [isWhole, "a whole number"];
+const TEXTS: Kind = [(value) => Array.isArray(value) && value.every(isText), "a list of texts"];
+const NAMED: Kind = [(value) => isPlain(value) && Object.values(value as object).every(isText), "texts by name"];
+const BYTES: Kind = [(value) => isText(value) || value instanceof Uint8Array, "a text or bytes"];
+const INPUT: Kind = [(value) => typeof value === "string" || value instanceof Uint8Array, "a text or bytes"];
+const AMOUNT: Kind = [(value) => isText(value) || (typeof value === "bigint" && value >= 0n), 'an amount: "0.50", or nanos as bigint'];
+const TIME: Kind = [(value) => isText(value) || isWhole(value), 'a duration: "10m", or milliseconds'];
+const CALL: Kind = [(value) => typeof value === "function", "a function"];
+const oneOf = (...words: string[]): Kind => [(value) => words.some((word) => word === value), `one of ${words.join(", ")}`];
+const hasText = (value: unknown, key: string): boolean => isObject(value) && isText(Reflect.get(value, key));
+
+const KINDS: { readonly [K in keyof Required<RunInput>]: Kind } = {
+  python: [(value) => isText(value) || (isObject(value) && typeof Reflect.get(value, "source") === "string"), "a file, or { source }"],
+  module: BYTES,
+  image: TEXT,
+  vm: TEXT,
+  iso: TEXT,
+  kernel: TEXT,
+  args: TEXTS,
+  env: NAMED,
+  files: [
+    (value) =>
+      isPlain(value) &&
+      Object.values(value as object).every(
+        (each) => typeof each === "string" || each instanceof Uint8Array || (isPlain(each) && hasText(each, "path")),
+      ),
+    "contents by name: a text, bytes, or { path }",
+  ],
+  in: TEXT,
+  dir: TEXTS,
+  stdin: INPUT,
+  out: TEXT,
+  budget: AMOUNT,
+  maxPrice: AMOUNT,
+  maxFee: TEXT,
+  maxTime: TIME,
+  maxFuel: COUNT,
+  maxOutput: TEXT,
+  cpu: COUNT,
+  mem: TEXT,
+  disk: TEXT,
+  where: TEXT,
+  on: oneOf("mine", "market"),
+  assurance: oneOf(...ASSURANCES),
+  pay: oneOf(...PAYMENT_TERMS),
+  label: TEXT,
+  account: TEXT,
+  batch: TEXT,
+  workdir: TEXT,
+  stopSignal: TEXT,
+  stopGrace: TIME,
+  entrypoint: TEXT,
+  format: oneOf("qcow2", "raw"),
+  digest: TEXT,
+  initrd: TEXT,
+  append: TEXT,
+  machine: oneOf("pc", "q35", "microvm"),
+  uefi: FLAG,
+  tpm: FLAG,
+  windows: FLAG,
+  screen: FLAG,
+  hostname: TEXT,
+  user: TEXT,
+  sshKey: TEXT,
+  userData: TEXT,
+  network: FLAG,
+  egress: TEXT,
+  egressMax: TEXT,
+  accel: oneOf("kvm", "any"),
+  signal: [(value) => value instanceof AbortSignal, "an AbortSignal"],
+  onState: CALL,
+  onSent: CALL,
+  onWarning: CALL,
+};
+
+const PROGRAMS = ["python", "module", "image", "vm", "iso", "kernel"] as const satisfies readonly (keyof RunInput)[];
+
+/** Throws InputError. */
+export function assertRunInput(input: RunInput): void {
+  if (!isPlain(input)) throw new InputError('say what to run: market.run({ python: "hello.py" })');
+  for (const [key, value] of Object.entries(input)) {
+    const kind = Object.hasOwn(KINDS, key) ? KINDS[key as keyof RunInput] : undefined;
+    if (!kind) throw new InputError(`'${key.slice(0, 64)}' is nothing that a run takes`);
+    if (value !== undefined && !kind[0](value)) throw new InputError(`${key} must be ${kind[1]}`);
+  }
+  const named = PROGRAMS.filter((program) => input[program] !== undefined);
+  // an installer's medium lies beside the disk that it is for
+  const isOne = named.length === 1 || named.join() === "vm,iso";
+  if (typeof input.python === "string" && !input.python.endsWith(".py"))
+    throw new InputError(`python: ${input.python} does not end in .py`);
+  if (typeof input.module === "string" && !input.module.endsWith(".wasm"))
+    throw new InputError(`module: ${input.module} does not end in .wasm`);
+  if (!isOne)
+    throw new InputError(
+      `say what to run by one of ${PROGRAMS.join(", ")}${named.length === 0 ? "" : `; here are ${named.join(" and ")}`}`,
+    );
+}
+
+const amountIn = (value: string | bigint, name: string): bigint => (typeof value === "bigint" ? value : parseAmount(value, name));
+const timeIn = (value: string | number, name: string): number => (typeof value === "number" ? value : parseDurationMs(value, name));
+
+function pairsOf(env: Readonly<Record<string, string>>): string[] {
+  const wrong = Object.keys(env).find((name) => name === "" || name.includes("="));
+  if (wrong !== undefined) throw new InputError(`env: '${wrong}' is no name of a variable`);
+  return Object.entries(env).map(([name, value]) => `${name}=${value}`);
+}
+
+/** Throws InputError. */
+export function workOptionsOf(input: RunInput): WorkOptions {
+  const { budget = WORK_DEFAULTS.budget, maxTime = WORK_DEFAULTS.maxTime, maxPrice, maxFee, maxFuel, stopGrace } = input;
+  const orNull = <T>(value: T | undefined): T | null => value ?? null;
+  return {
+    file: typeof input.python === "string" ? input.python : typeof input.module === "string" ? input.module : null,
+    args: [...(input.args ?? [])],
+    ...{ in: orNull(input.in), out: orNull(input.out), dir: [...(input.dir ?? [])], env: pairsOf(input.env ?? {}) },
+    budget: amountIn(budget, "budget"),
+    maxPrice: maxPrice === undefined ? null : amountIn(maxPrice, "maxPrice"),
+    maxFee: maxFee === undefined ? null : parsePercent(maxFee, "maxFee"),
+    maxTime: timeIn(maxTime, "maxTime"),
+    maxFuel: parseGigaFuel(String(maxFuel ?? WORK_DEFAULTS.maxFuel), "maxFuel"),
+    maxOutput: input.maxOutput ?? WORK_DEFAULTS.maxOutput,
+    ...{ audit: false, replicas: 1, assurance: input.assurance ?? "isolated", pay: orNull(input.pay), on: input.on ?? "market" },
+    where: conditionsIn(input.where ?? "", "where: "),
+    ...{ cpu: String(input.cpu ?? WORK_DEFAULTS.cpu), mem: orNull(input.mem), disk: orNull(input.disk) },
+    ...{ label: orNull(input.label), batch: orNull(input.batch) },
+    ...{ image: orNull(input.image), vm: orNull(input.vm), iso: orNull(input.iso), kernel: orNull(input.kernel) },
+    ...{ tty: false, workdir: orNull(input.workdir), stopSignal: orNull(input.stopSignal), entrypoint: orNull(input.entrypoint) },
+    stopGrace: stopGrace === undefined ? null : timeIn(stopGrace, "stopGrace"),
+    ...{ format: orNull(input.format), digest: orNull(input.digest), initrd: orNull(input.initrd), append: orNull(input.append) },
+    ...{ machine: orNull(input.machine), uefi: input.uefi ?? false, tpm: input.tpm ?? false, windows: input.windows ?? false },
+    ...{ screen: input.screen ?? false, hostname: orNull(input.hostname), user: orNull(input.user), sshKey: orNull(input.sshKey) },
+    ...{ userData: orNull(input.userData), network: input.network ?? false, egress: input.egress ?? "none" },
+    ...{ egressMax: input.egressMax ?? WORK_DEFAULTS.egressMax, accel: input.accel ?? "kvm" },
+  };
+}
+
+/** Of an option of the command line, as it is called here: `--max-output` is maxOutput. */
+const inOwnWords = (text: string): string =>
+  text.replace(/--([a-z]+(?:-[a-z]+)*)/g, (_, name: string) => name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase()));
+
+/** For `catch`: what was read by the rules of the command line is told in the words of this library. */
+export function toldHere(error: unknown): never {
+  if (error instanceof InputError) throw new InputError(inOwnWords(error.message), { cause: error });
+  throw error;
+}

@@ -1,0 +1,126 @@
+/**
+ * What `market.run` and `market.quote` take: names and words are those of `xeno run`. Who controls the inputs: the program that calls, or
+ * whoever it has them from.
+ */
+import type { Assurance, PaymentTerms } from "@xenoservers/market";
+import type { ImageFormat } from "@xenoservers/protocol";
+import type { UploadProgress } from "../session/upload.ts";
+
+/** A file's text, its bytes, or where on this machine it lies. */
+export type FileContent = string | Uint8Array | { path: string };
+
+/** A script that is no file of this machine. */
+interface Source {
+  source: string;
+  /** As a file of it would be called; absent: main.py. */
+  name?: string;
+}
+
+/** What is to run: one of these. */
+interface Program {
+  /** A file that ends in .py, or `{ source }`: CPython on WASI. */
+  python?: string | Source;
+  /** A WebAssembly module: a file that ends in .wasm, or its bytes. */
+  module?: string | Uint8Array;
+  /** An OCI image: NAME:TAG, oci:DIR[:NAME] or archive:FILE[:NAME]; `args` are the program in it and its arguments. */
+  image?: string;
+  /** A disk image to boot: a file, or an address with `digest`. */
+  vm?: string;
+  /** An installer's medium. */
+  iso?: string;
+  /** A Linux kernel to boot. */
+  kernel?: string;
+}
+
+/** What goes in, what comes back. */
+interface Job {
+  args?: readonly string[];
+  env?: Readonly<Record<string, string>>;
+  /** By name below /in, where they are read-only. */
+  files?: Readonly<Record<string, FileContent>>;
+  /** A folder of this machine, read-only at /in. */
+  in?: string;
+  /** HOST or HOST::/guest/path: copied in, changes copied back. */
+  dir?: readonly string[];
+  /** What a module or script reads. */
+  stdin?: string | Uint8Array;
+  /** A folder of this machine for what the job leaves in /out; absent: it stands in the result's `files`. */
+  out?: string;
+}
+
+/** What it may cost, and where it may run. */
+interface Bounds {
+  /** The most that it may cost: "0.50", or nanos; absent: 1.00. */
+  budget?: string | bigint;
+  /** The most per hour. */
+  maxPrice?: string | bigint;
+  /** The most of it that may go to the broker: "2.5%". */
+  maxFee?: string;
+  /** The longest run: "10m", or milliseconds; absent: an hour. */
+  maxTime?: string | number;
+  /** The most work, in 10^9 fuel (about 0.1 s of one core each). */
+  maxFuel?: number;
+  /** Of stdout and stderr: "64M". */
+  maxOutput?: string;
+  cpu?: number;
+  /** Memory: "512M". */
+  mem?: string;
+  /** Room for files: "256M". */
+  disk?: string;
+  /** Conditions, as for `search`: "region=eu sandbox=strong". */
+  where?: string;
+  on?: "mine" | "market";
+  assurance?: Assurance;
+  pay?: PaymentTerms;
+  label?: string;
+  /** Paid from this account: its id, or its name. */
+  account?: string;
+  /** Draws on the hold of a batch. */
+  batch?: string;
+}
+
+/** Of images and machines. */
+interface Machine {
+  workdir?: string;
+  stopSignal?: string;
+  /** Until a program that was asked to end is killed: "10s". */
+  stopGrace?: string | number;
+  entrypoint?: string;
+  format?: ImageFormat;
+  /** Of an image that the server fetches by address. */
+  digest?: string;
+  initrd?: string;
+  append?: string;
+  machine?: "pc" | "q35" | "microvm";
+  uefi?: boolean;
+  tpm?: boolean;
+  windows?: boolean;
+  screen?: boolean;
+  hostname?: string;
+  user?: string;
+  /** A file with a public key that may log in (cloud-init). */
+  sshKey?: string;
+  /** A file for cloud-init. */
+  userData?: string;
+  network?: boolean;
+  /** Names that the guest may reach, or "public"; absent: none. */
+  egress?: string;
+  egressMax?: string;
+  /** "any": servers that emulate machines in software too. */
+  accel?: "kvm" | "any";
+}
+
+/** What is told meanwhile. */
+interface Watching {
+  /** Calls the run off: nothing is ordered any more, or what was ordered is given up. */
+  signal?: AbortSignal;
+  /** waiting, preparing, running, ended, reconnecting, matched again, and problems in words. */
+  onState?(state: string): void;
+  /** So much of the job has gone to its server by now. */
+  onSent?(progress: UploadProgress): void;
+  /** What cannot be done as asked and is no reason to end: a file that cannot be written here, an address that is not reached. */
+  onWarning?(text: string): void;
+}
+
+/** What `market.run` takes. */
+export interface RunInput extends Program, Job, Bounds, Machine, Watching {}

@@ -1,0 +1,85 @@
+/**
+ * One file into a guest that has nothing but its agent, or out of it: a request for each piece, several under way. Who controls the inputs:
+ * the guest, every answer.
+ */
+import { open } from "node:fs/promises";
+import path from "node:path";
+
+import { z } from "zod";
+import { InputError } from "../errors.ts";
+import { roomIn } from "../room.ts";
+import { askAgent, type AgentSession } from "./ask-agent.ts";
+import { GuestFileError } from "./files.ts";
+
+const COPY_BYTES = 512 * 1024;
+/** Of a file's pieces: the agent answers in order. */
+const UNDER_WAY = 4;
+const zHandle = z.int();
+const zRead = z.object({ "buf-b64": z.string(), eof: z.boolean(), count: z.int() });
+
+async function withFile<T>(session: AgentSession, file: string, mode: "rb" | "wb", use: (handle: number) => Promise<T>): Promise<T> {
+  const handle = zHandle.parse(await askAgent(session, "guest-file-open", { path: file, mode }));
+  try {
+    return await use(handle);
+  } finally {
+    await askAgent(session, "guest-file-close", { handle });
+  }
+}
+
+/** `roomOf`: how many bytes a folder here may be given. */
+export function agentCopyOut(session: AgentSession, file: string, to: string, roomOf = roomIn): Promise<void> {
+  return withFile(session, file, "rb", async (handle) => {
+    const target = to.endsWith("/") ? path.join(to, path.basename(file)) : to;
+    const room = await roomOf(path.dirname(target));
+    const out = await open(target, "w");
+    let written = 0;
+    const next = (): Promise<unknown> => {
+      const asked = askAgent(session, "guest-file-read", { handle, count: COPY_BYTES });
+      asked.catch(() => {}); // said when its turn has come
+      return asked;
+    };
+    const asked = Array.from({ length: UNDER_WAY }, next);
+    try {
+      for (let eof = false; !eof;) {
+        const part = zRead.parse(await asked.shift());
+        const bytes = Buffer.from(part["buf-b64"], "base64");
+        if (bytes.length === 0 && !part.eof) throw new Error("the guest's agent gives nothing, and no end");
+        if (written + bytes.length > room) throw new Error("there is no room here for all that the guest gives");
+        await out.writeFile(bytes);
+        written += bytes.length;
+        ({ eof } = part);
+        if (!eof) asked.push(next());
+      }
+      await Promise.allSettled(asked);
+    } catch (error) {
+      throw new GuestFileError(
+        `${error instanceof Error ? error.message : String(error)}; only the first ${written} bytes are in ${target}`,
+      );
+    } finally {
+      await out.close();
+    }
+  });
+}
+
+export async function agentCopyIn(session: AgentSession, from: string, to: string): Promise<void> {
+  const source = await open(from, "r").catch(() => {
+    throw new InputError(`there is no file ${from}`);
+  });
+  try {
+    const target = to.endsWith("/") ? `${to}${path.basename(from)}` : to;
+    await withFile(session, target, "wb", async (handle) => {
+      const asked: Promise<unknown>[] = [];
+      for (let offset = 0; ;) {
+        const buffer = Buffer.alloc(COPY_BYTES);
+        const { bytesRead } = await source.read(buffer, 0, COPY_BYTES, offset);
+        if (bytesRead === 0) break;
+        asked.push(askAgent(session, "guest-file-write", { handle, "buf-b64": buffer.subarray(0, bytesRead).toString("base64") }));
+        if (asked.length >= UNDER_WAY) await asked.shift();
+        offset += bytesRead;
+      }
+      await Promise.all(asked);
+    });
+  } finally {
+    await source.close();
+  }
+}

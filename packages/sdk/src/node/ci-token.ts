@@ -1,0 +1,38 @@
+/** A delegated key as one string: for CI, for another device. Bounded by what was granted, revocable, and a secret. */
+import { SCOPES } from "@xenoservers/market";
+import { zAccount, zAddresses, zParty, zPins } from "@xenoservers/protocol";
+import { z } from "zod";
+import { InputError } from "../errors.ts";
+
+export const zSeed = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** What its holder needs to know of a key that was granted. */
+const zDelegated = z.strictObject({
+  party: zParty,
+  role: z.enum(["device", "ci"]),
+  /** What it is for, as its owner called it. */
+  label: z.string().max(64),
+  scopes: z.array(z.enum(SCOPES)).min(1),
+  /** The only account it acts in; null: all of its party's. */
+  account: zAccount.nullable(),
+  /** The only label of leases it acts on; null: any. */
+  leaseLabel: z.string().max(64).nullable(),
+  expiresAt: z.int().nullable(),
+});
+
+const zCiToken = z.strictObject({ url: zAddresses, pins: zPins, seed: zSeed, key: zDelegated });
+export type CiToken = z.infer<typeof zCiToken>;
+const PREFIX = "xeno-ci-";
+
+export const formatCiToken = (token: CiToken): string => PREFIX + Buffer.from(JSON.stringify(token)).toString("base64url");
+
+export function parseCiToken(text: string): CiToken {
+  try {
+    if (text.startsWith(PREFIX))
+      return zCiToken.parse(JSON.parse(Buffer.from(text.slice(PREFIX.length).trim(), "base64url").toString("utf8")));
+  } catch {
+    // said below
+  }
+  if (text.startsWith("xeno-enrol-")) throw new InputError("this token enrols a machine: use it there with `xeno serve --enrol TOKEN`");
+  throw new InputError("this is not a token; make one with `xeno token create`");
+}

@@ -1,0 +1,70 @@
+/** What this machine does for its customer's programs: reads files and folders, and keeps what was signed. */
+import path from "node:path";
+import { writeWhole } from "@xenoservers/protocol/files";
+import type { Here, Planned } from "../facade/here.ts";
+import { toldHere, workOptionsOf } from "../facade/read-input.ts";
+import type { RunInput } from "../facade/run-input.ts";
+import { InputError, KeptError } from "../errors.ts";
+import { bytesBlob } from "../tree.ts";
+import { keepBroken } from "./broken-order.ts";
+import { home } from "./home.ts";
+import { entriesOf } from "./input-files.ts";
+import { keptDocuments } from "./kept-documents.ts";
+import { keepJob, rebuildJob } from "./kept-job.ts";
+import { readReceipt } from "./kept-receipt.ts";
+import type { ModuleCheck } from "./module-check.ts";
+import { assertPlaceFor } from "./place-here.ts";
+import type { GivenProgram } from "./program-job.ts";
+import { writeResults } from "./results.ts";
+import { workOf } from "./work.ts";
+
+const bytesOf = (content: string | Uint8Array): Uint8Array =>
+  typeof content === "string" ? new TextEncoder().encode(content) : content.slice();
+
+/** A program that is no file here. */
+function programOf({ python, module }: RunInput): GivenProgram | undefined {
+  if (typeof python === "object") {
+    const { source, name = "main.py" } = python;
+    if (name !== path.basename(name)) throw new InputError(`python: ${name} is no name of a file`);
+    return { name: name.endsWith(".py") ? name : `${name}.py`, blob: bytesBlob(bytesOf(source)) };
+  }
+  return module instanceof Uint8Array ? { name: "main.wasm", blob: bytesBlob(bytesOf(module)) } : undefined;
+}
+
+async function planOf(input: RunInput, check: ModuleCheck): Promise<Planned> {
+  const { out, files, stdin, onWarning = () => {} } = input;
+  const options = workOptionsOf(input);
+  if (out !== undefined) await assertPlaceFor(out);
+  const program = programOf(input);
+  const work = await workOf(options, {
+    ...(program ? { program } : {}),
+    ...(files ? { files: await entriesOf(files) } : {}),
+    stdin: async () => bytesOf(stdin ?? ""),
+    feedsImage: false,
+    check,
+    looking: { watch: undefined, warn: onWarning },
+  });
+  const { wanted, shared, build } = work;
+  return {
+    wanted,
+    build,
+    writes: out !== undefined || shared.length > 0,
+    write: (tree, fetch) => writeResults(tree, { fetch, out: out ?? null, shared, leftOut: (what) => onWarning(`left out: ${what}`) }),
+  };
+}
+
+export function hereWith(check: ModuleCheck): Here {
+  return {
+    plan: (input) => planOf(input, check).catch(toldHere),
+    keepJob,
+    keptJob: (jobHash) =>
+      rebuildJob(jobHash).catch((error: unknown) => {
+        if (error instanceof KeptError) return null;
+        throw error;
+      }),
+    keepReceipt: (receipt) => writeWhole(path.join(home.receipts, `${receipt.lease}.json`), JSON.stringify(receipt)),
+    keepBroken: async (error) => void (await keepBroken(error).catch(() => null)),
+    signedAbout: async (lease, origin) => (await keptDocuments(home.data, origin, lease)).map(({ id }) => id),
+    keptReceipt: async (leaseOrFile, client) => (await readReceipt(leaseOrFile, [], async () => client)).receipt,
+  };
+}

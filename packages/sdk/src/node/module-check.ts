@@ -1,0 +1,69 @@
+/**
+ * A module is looked at before it is sent, as far as this side can: whoever has the engine's own check hands it in. Who controls the
+ * bytes: whoever runs this.
+ */
+import { JOB_LIMITS } from "@xenoservers/protocol";
+import { InputError } from "../errors.ts";
+import { bytesBlob, type Blob } from "../tree.ts";
+
+/** What the engine says of a module without running it. */
+export interface ModuleCheck {
+  isComponent(header: Uint8Array): boolean;
+  /** The module of WASI preview 1 that a component holds. */
+  programIn(component: Uint8Array): { ok: true; module: Uint8Array } | { ok: false; why: string };
+  /** What its engine refuses it for; null: nothing. */
+  faultOf(bytes: Uint8Array): string | null;
+  /** Of a module without a fault. */
+  speaksSnapshot0(bytes: Uint8Array): boolean;
+}
+
+const HEADER_BYTES = 8;
+/** The layer's number of a component (byte 6), where a module has 0. */
+const COMPONENT = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00] as const;
+
+/** The part of it that is used here; no library that is loaded declares it. */
+interface V8 {
+  validate(bytes: Uint8Array): boolean;
+  Module: { new (bytes: Uint8Array): object; imports(module: object): { module: string }[] };
+}
+const v8: V8 = Reflect.get(globalThis, "WebAssembly");
+
+/** With what every JavaScript has: that V8 takes a module does not say that the market's engine does, whose server says so then. */
+export const plainCheck: ModuleCheck = {
+  isComponent: (header) => COMPONENT.every((byte, i) => header[i] === byte),
+  programIn: () => ({ ok: false, why: "it is a component: name the module of WASI preview 1 that it holds, or use the `xeno` command" }),
+  faultOf: (bytes) => (v8.validate(bytes) ? null : "it is no valid WebAssembly module"),
+  speaksSnapshot0: (bytes) => v8.Module.imports(new v8.Module(bytes)).some(({ module }) => module === "wasi_unstable"),
+};
+
+interface CheckedModule {
+  module: Blob;
+  /** It was taken out of a component. */
+  isUnwrapped: boolean;
+  /** It is a module of 2019. */
+  ofSnapshot0: boolean;
+}
+
+/** Whether it is a module of 2019. */
+async function isOfSnapshot0(module: Blob, name: string, check: ModuleCheck): Promise<boolean> {
+  // what is larger is refused with what was ordered
+  if (module.size > JOB_LIMITS.moduleBytes) return false;
+  const bytes = await module.read(0, module.size);
+  const fault = check.faultOf(bytes);
+  if (fault !== null) throw new InputError(`${name} cannot run: ${fault}`);
+  return check.speaksSnapshot0(bytes);
+}
+
+async function unwrapped(blob: Blob, name: string, check: ModuleCheck): Promise<Blob> {
+  const isWrapped = check.isComponent(await blob.read(0, HEADER_BYTES)) && blob.size <= JOB_LIMITS.moduleBytes;
+  if (!isWrapped) return blob;
+  const found = check.programIn(await blob.read(0, blob.size));
+  if (!found.ok) throw new InputError(`${name} cannot run: ${found.why}`);
+  return bytesBlob(found.module);
+}
+
+/** The file itself, or what it holds where it is a component. What its engine would refuse is refused before anything is signed. */
+export async function moduleIn({ name, blob }: { name: string; blob: Blob }, check: ModuleCheck): Promise<CheckedModule> {
+  const module = await unwrapped(blob, name, check);
+  return { module, isUnwrapped: module !== blob, ofSnapshot0: await isOfSnapshot0(module, name, check) };
+}

@@ -1,0 +1,127 @@
+/** What `xeno run` refuses before it asks anybody: in words that name the option to change. */
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileBlob } from "../tree.ts";
+import wabtInit from "wabt";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { parseJob, sharedFolder, type JobArgs } from "./program-job.ts";
+import { parseSizeMib } from "../words.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "xeno-args-"));
+  const text = '(module (memory (export "memory") 4096) (func (export "_start")))';
+  await writeFile(path.join(folder, "big.wasm"), new Uint8Array((await wabtInit()).parseWat("t.wat", text).toBinary({}).buffer));
+  await writeFile(path.join(folder, "job.py"), "print('hello')");
+  await mkdir(path.join(folder, "in"));
+  await writeFile(path.join(folder, "in", "data"), new Uint8Array(3 << 20));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const parse = async (file: string, over: Partial<JobArgs> = {}) =>
+  parseJob({
+    file: path.join(folder, file),
+    args: [],
+    dir: [],
+    env: [],
+    memoryMib: 512,
+    diskMib: 256,
+    outputMib: 64,
+    fuelMax: 10n ** 12n,
+    check: await import("@xenoservers/engine/check"),
+    ...over,
+  });
+const at = (name: string) => path.join(folder, name);
+
+it("takes what fits", async () => {
+  await expect(parse("job.py")).resolves.toMatchObject({ isPython: true });
+  await expect(parse("big.wasm", { diskMib: 0 })).resolves.toBeDefined();
+  await expect(parse("job.py", { in: at("in"), diskMib: 4 })).resolves.toBeDefined();
+});
+
+it("takes the module out of a component that only wraps it, and names another", async () => {
+  const module = await readFile(at("big.wasm"));
+  const section = (id: number, bytes: Uint8Array | number[]): number[] => [id, bytes.length, ...bytes];
+  const run = section(11, [1, 0, 18, ...Buffer.from("wasi:cli/run@0.2.3"), 5, 0, 0]);
+  const [head, wrapped] = [[0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0], section(1, module)];
+  await writeFile(at("component.wasm"), Uint8Array.from([...head, ...wrapped, ...run]));
+  await writeFile(at("other.wasm"), Uint8Array.from([...head, ...wrapped]));
+  const { isUnwrapped, input } = await parse("component.wasm");
+  expect([isUnwrapped, input.module.digest, input.args]).toEqual([true, (await fileBlob(at("big.wasm"))).digest, ["component.wasm"]]);
+  expect((await parse("big.wasm")).isUnwrapped).toBe(false);
+  await expect(parse("other.wasm")).rejects.toThrow(
+    /other\.wasm cannot run: it is a component \(WASI 0\.2\) with nothing to run by itself/,
+  );
+});
+
+it("says before anything is searched or signed what to change", async () => {
+  await expect(parse("job.py", { in: at("in"), diskMib: 2 })).rejects.toThrow("--disk");
+  await expect(parse("job.py", { diskMib: 0 })).rejects.toThrow("--disk");
+  await expect(parse("big.wasm", { memoryMib: 64 })).rejects.toThrow(
+    "the module needs 256 MiB of memory before it runs; 64 MiB are ordered: order more (--mem)",
+  );
+  await expect(parse("job.py", { memoryMib: 8 })).rejects.toThrow("--mem");
+  await expect(parse("job.py", { memoryMib: 8_192 })).rejects.toThrow("--mem");
+  await expect(parse("job.py", { outputMib: 4_096 })).rejects.toThrow("--max-output");
+  await expect(parse("job.py", { dir: [`${at("in")}::/out/more`] })).rejects.toThrow("/out/more lies inside /out");
+  await expect(parse("job.py", { dir: [`${at("in")}::/${"é".repeat(200)}`] })).rejects.toThrow("255 bytes");
+});
+
+it("opens for the guest what was asked for, in that order, and a working directory", async () => {
+  const open = async (file: string, over: Partial<JobArgs> = {}) => (await parse(file, over)).input.preopens;
+  expect(await open("big.wasm")).toEqual([
+    ["/", "/out"],
+    ["/out", "/out"],
+    ["/tmp", "/tmp"],
+  ]);
+  expect(await open("job.py", { in: at("in") })).toEqual([
+    ["/", "/out"],
+    ["/in", "/in"],
+    ["/out", "/out"],
+    ["/tmp", "/tmp"],
+    ["/app", "/app"],
+  ]);
+  expect(await open("big.wasm", { dir: [`${at("in")}::/`] })).toEqual([["/", "/.work"]]);
+  expect(await open("big.wasm", { dir: [`${at("in")}::/data/`, `${at("in")}/::/`], out: "o" })).toEqual([
+    ["/data", "/data"],
+    ["/", "/.work"],
+    ["/out", "/out"],
+  ]);
+  expect(await open("big.wasm", { dir: [`${at("in")}::data`] })).toEqual([
+    ["/data", "/data"],
+    ["/", "/out"],
+    ["/out", "/out"],
+  ]);
+});
+
+it("opens the working directory as . too for a module of 2019, whose C library knows it by no other name", async () => {
+  const text = '(module (import "wasi_unstable" "sched_yield" (func (result i32))) (memory (export "memory") 1) (func (export "_start")))';
+  await writeFile(at("old.wasm"), new Uint8Array((await wabtInit()).parseWat("t.wat", text).toBinary({}).buffer));
+  const { input } = await parse("old.wasm", { dir: [`${at("in")}::/`] });
+  expect(input.preopens).toEqual([
+    ["/", "/.work"],
+    [".", "/.work"],
+  ]);
+});
+
+it.each<[string, ReturnType<typeof sharedFolder>]>([
+  [".", { host: ".", guest: "/" }],
+  ["./", { host: "./", guest: "/" }],
+  [".::/", { host: ".", guest: "/" }],
+  ["data", { host: "data", guest: "/data" }],
+  ["./data/", { host: "./data/", guest: "/data" }],
+  ["/srv/x", { host: "/srv/x", guest: "/srv/x" }],
+  ["../x::/x", { host: "../x", guest: "/x" }],
+])("reads --dir %s", (typed, meant) => {
+  expect(sharedFolder(typed)).toEqual(meant);
+});
+
+it.each(["", "::/x", "x::", "../x", "x::/a/../b", "x::/out", "x::/tmp/", "x::/.work"])("refuses --dir %s in words", (typed) => {
+  expect(() => sharedFolder(typed)).toThrow("--dir");
+});
+
+it("reads no size as none, where none makes sense", () => {
+  expect(parseSizeMib("0", "--disk", 0)).toBe(0);
+  expect(() => parseSizeMib("0", "--mem")).toThrow("is not a size");
+});

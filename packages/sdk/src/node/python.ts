@@ -1,0 +1,91 @@
+/**
+ * What a Python script brings along besides itself: it is looked at before anything is searched or signed. Who controls the script: whoever
+ * runs it.
+ */
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import type { JobInput } from "../job.ts";
+import { fileBlob, type Blob, type SourceEntry } from "../tree.ts";
+import { InputError } from "../errors.ts";
+import { zonesOf } from "./zones.ts";
+
+type Mount = JobInput["mounts"][number];
+
+/** What the runtime can import, names that begin with _ apart; held to it by a test. */
+export const PYTHON_MODULES: ReadonlySet<string> = new Set(
+  `abc aifc argparse array ast asyncio atexit audioop base64 bdb binascii bisect builtins bz2 cProfile calendar cgi cgitb chunk cmath
+  cmd code codecs codeop collections colorsys compileall concurrent configparser contextlib contextvars copy copyreg crypt csv
+  dataclasses datetime dbm decimal difflib dis doctest email encodings enum errno faulthandler filecmp fileinput fnmatch fractions
+  ftplib functools gc genericpath getopt getpass gettext glob graphlib gzip hashlib heapq hmac html http imaplib imghdr importlib
+  inspect io ipaddress itertools json keyword linecache locale logging mailbox mailcap marshal math mimetypes modulefinder netrc
+  nntplib ntpath nturl2path numbers opcode operator optparse os pathlib pdb pickle pickletools pipes pkgutil platform plistlib poplib
+  posix posixpath pprint profile pstats py_compile pyclbr pydoc pyexpat queue quopri random re reprlib runpy sched secrets select
+  selectors shelve shlex shutil signal site smtplib sndhdr socket socketserver sqlite3 sre_compile sre_constants sre_parse stat
+  statistics string stringprep struct subprocess sunau symtable sys sysconfig tabnanny tarfile telnetlib tempfile textwrap threading
+  time timeit token tokenize tomllib trace traceback tracemalloc types typing unicodedata unittest urllib uuid warnings wave weakref
+  wsgiref xml xmlrpc zipapp zipfile zipimport zlib zoneinfo`.split(/\s+/),
+);
+
+/** Of statements at the left margin: others are under a condition, or caught. */
+export function importsOf(source: string): string[] {
+  const code = source.replaceAll(/("""|''')[\s\S]*?\1/g, '""').replaceAll(/\\\r?\n/g, " ");
+  const names = [...code.matchAll(/^import[ \t]+([^#\n;]+)|^from[ \t]+([\w.]+)[ \t]+import\b/gm)].flatMap(([, many, one]) =>
+    many === undefined ? [one!] : many.split(",").map((each) => each.trim().split(/\s/)[0]!),
+  );
+  return [...new Set(names.map((name) => name.split(".")[0]!).filter((name) => /^\w+$/.test(name)))];
+}
+
+const nameOf = (entry: string): string => path.posix.basename(entry).replace(/\.py$/, "");
+
+/** Throws InputError where the script imports what neither the runtime has nor a folder brings in. */
+function assertImports(file: string, source: string, brought: readonly SourceEntry[]): void {
+  const here = new Set([nameOf(file), ...brought.map((entry) => nameOf(entry.path))]);
+  const missing = importsOf(source).filter((name) => !name.startsWith("_") && !PYTHON_MODULES.has(name) && !here.has(name));
+  if (missing.length === 0) return;
+  const what = `${file} imports ${missing.join(", ")}, which Python on WASI has not`;
+  throw new InputError(`${what}: run it in an image that has (xeno run python:3.12 ${file}), or bring it in with --dir`);
+}
+
+const SUPPORT = fileURLToPath(new URL("./sitecustomize.py", import.meta.url));
+const SUPPORT_NAME = "sitecustomize.py";
+const WANTS_SUPPORT = /\b(?:asyncio|concurrent|pbkdf2_hmac)\b/;
+const ZONES = "/usr/share/zoneinfo";
+
+interface Script {
+  /** As messages call it. */
+  file: string;
+  name: string;
+  blob: Blob;
+}
+
+/** The script and what it needs beside it, looked at with what its folders bring in. */
+export async function pythonMounts(
+  { file, name, blob }: Script,
+  brought: readonly Mount[],
+): Promise<{ mounts: Mount[]; env: [string, string][] }> {
+  const source = new TextDecoder().decode(await blob.read(0, blob.size));
+  const entries = brought.flatMap((mount) => [...mount.entries]);
+  assertImports(file, source, entries);
+  const app: SourceEntry[] = [{ path: name, kind: "file", blob }];
+  const mounts: Mount[] = [{ mount: { path: "/app", writable: false, keep: false }, entries: app }];
+  const env: [string, string][] = [["PYTHONDONTWRITEBYTECODE", "1"]];
+  const hasModules = entries.some((entry) => entry.path.endsWith(".py"));
+  if ((hasModules || WANTS_SUPPORT.test(source)) && name !== SUPPORT_NAME) {
+    app.push({ path: SUPPORT_NAME, kind: "file", blob: await fileBlob(SUPPORT) });
+    env.push(["PYTHONPATH", "/app"]);
+  }
+  const isTaken = brought.some(({ mount }) => `${ZONES}/`.startsWith(`${mount.path}/`) || mount.path.startsWith(`${ZONES}/`));
+  if (/\bzoneinfo\b/.test(source) && !isTaken) {
+    mounts.push({ mount: { path: ZONES, writable: false, keep: false }, entries: await zonesOf(ZONES, source) });
+    env.push(["PYTHONTZPATH", ZONES]);
+  }
+  return { mounts, env };
+}
+
+/** Both, `typed` last; a path of modules that is typed stands before ours. */
+export function withSupport(ours: readonly [string, string][], typed: readonly [string, string][]): [string, string][] {
+  const own = new Map(ours);
+  const support = own.get("PYTHONPATH");
+  for (const [name, value] of typed) own.set(name, name === "PYTHONPATH" && support !== undefined ? `${value}:${support}` : value);
+  return [...own];
+}

@@ -1,0 +1,189 @@
+/**
+ * From what a customer asks for to what is wanted of the market, and to the job or machine that is to run: checked before anything is
+ * looked for, signed or sent. Who controls the inputs: whoever runs this.
+ */
+import { usualTerms } from "@xenoservers/market";
+import type { BuiltWork } from "../built.ts";
+import { InputError } from "../errors.ts";
+import { given } from "../given.ts";
+import { driverOf, type Quoted, type Wanted } from "../order.ts";
+import { PYTHON } from "../runtimes.ts";
+import type { SourceEntry } from "../tree.ts";
+import { parseCount, parseSizeMib } from "../words.ts";
+import type { WorkOptions } from "../work-options.ts";
+import type { Looking } from "./image-address.ts";
+import { asksForVm, parseVm, type ParsedVm, type VmOptions } from "./machine-job.ts";
+import type { ModuleCheck } from "./module-check.ts";
+import { refuseForImages } from "./process-held.ts";
+import { finishJob, parseJob, type GivenProgram, type ParsedJob, type SharedFolder } from "./program-job.ts";
+
+const WASM_MEMORY = "512M";
+const WASM_DISK = "256M";
+const WASM_VCPU_MAX = 1_024;
+
+/** What a program of this machine has beside the words. */
+interface WorkMeans {
+  /** In place of a file. */
+  program?: GivenProgram;
+  /** In /in, beside its folder. */
+  files?: readonly SourceEntry[];
+  /** What a module reads, asked for when all else is good. */
+  stdin(): Promise<Uint8Array>;
+  /** Somebody feeds the image's program. */
+  feedsImage: boolean;
+  check: ModuleCheck;
+  looking: Looking;
+}
+
+/** What is to run, of either kind. */
+export interface Work {
+  wanted: Wanted;
+  shared: SharedFolder[];
+  says: string[];
+  build(offer: Pick<Quoted["offer"], "engine" | "vmEngine">): BuiltWork;
+  /** What it prints is a console that can be typed into. */
+  showsConsole: boolean;
+  /** Null for a machine. */
+  module: ParsedJob | null;
+}
+
+function vmOptionsOf(input: WorkOptions, feedsImage: boolean): VmOptions {
+  const {
+    vm,
+    format,
+    digest,
+    iso,
+    kernel,
+    initrd,
+    append,
+    image,
+    entrypoint,
+    machine,
+    uefi,
+    windows,
+    tpm,
+    screen,
+    hostname,
+    user,
+    sshKey,
+    userData,
+    workdir,
+    tty,
+    stopSignal,
+    stopGrace,
+  } = input;
+  const { network, egress, egressMax, accel } = input;
+  const boots = { vm, format, digest, iso, kernel, initrd, append, image, entrypoint, machine, uefi, windows, tpm, screen };
+  const held = { workdir, stdin: feedsImage, tty, stopSignal, stopGrace };
+  return given({ ...boots, ...held, hostname, user, sshKey, userData, network, egress, egressMax, accel });
+}
+
+function wantedOf(input: WorkOptions, machine: ParsedVm | null): Wanted {
+  const { pay, assurance, replicas, audit, on, where, maxPrice, maxTime, maxFuel, maxFee, budget, batch, label } = input;
+  const ordered = machine?.ordered ?? {};
+  return {
+    ...ordered,
+    resources: machine?.resources ?? {
+      vcpu: parseCount(input.cpu, "--cpu", WASM_VCPU_MAX),
+      memoryMib: parseSizeMib(input.mem ?? WASM_MEMORY, "--mem"),
+      diskMib: parseSizeMib(input.disk ?? WASM_DISK, "--disk", 0),
+    },
+    conditions: [...where, ...(machine?.conditions ?? [])],
+    terms: pay ?? usualTerms(driverOf(ordered), assurance),
+    assurance: assurance !== "isolated" || (replicas === 1 && !audit) ? assurance : "replicated",
+    on,
+    maxPriceNanosPerHour: maxPrice,
+    durationMsMax: maxTime,
+    fuelMax: maxFuel,
+    budgetNanos: budget,
+    label: label ?? "",
+    ...given({ batch, feeBasisPointsMax: maxFee, replicas: replicas > 1 ? replicas : null }),
+  };
+}
+
+async function moduleOf(input: WorkOptions, wanted: Wanted, { program, files, stdin, check }: WorkMeans): Promise<ParsedJob> {
+  const { file, args, dir, env, maxOutput } = input;
+  const what = program ?? file;
+  if (what === null) throw new InputError("say what to run: a .wasm module, a .py script, the name of an image, or --vm, --kernel, --iso");
+  return parseJob({
+    ...{ file: what, args, dir, env, stdin, check },
+    memoryMib: wanted.resources.memoryMib,
+    diskMib: wanted.resources.diskMib,
+    outputMib: parseSizeMib(maxOutput, "--max-output"),
+    fuelMax: wanted.fuelMax,
+    ...(files ? { files } : {}),
+    ...given({ in: input.in, out: input.out }),
+  });
+}
+
+/** What says how a machine is made, where there is none. */
+function refuseForMachines(options: VmOptions): void {
+  const {
+    screen,
+    uefi,
+    tpm,
+    windows,
+    network,
+    machine,
+    initrd,
+    append,
+    format,
+    digest,
+    entrypoint,
+    hostname,
+    user,
+    sshKey,
+    userData,
+    egress,
+  } = options;
+  const asked = Object.entries({
+    ...{ "--screen": screen, "--uefi": uefi, "--tpm": tpm, "--windows": windows, "--network": network, "--machine": machine },
+    ...{ "--initrd": initrd, "--append": append, "--format": format, "--digest": digest, "--entrypoint": entrypoint },
+    ...{ "--hostname": hostname, "--user": user, "--ssh-key": sshKey, "--user-data": userData },
+    "--egress": egress === "none" ? undefined : egress,
+  });
+  const option = asked.find(([, value]) => value !== undefined && value !== false)?.[0];
+  if (option === undefined) return;
+  throw new InputError(`${option} is for machines and images (--vm, --iso, --kernel, an image's name); a module or script has none of it`);
+}
+
+/** Throws InputError. */
+export async function workOf(input: WorkOptions, means: WorkMeans): Promise<Work> {
+  const { file, args, dir, env, cpu, mem, disk, maxOutput, assurance, replicas, audit, pay } = input;
+  if (replicas > 1 && audit) throw new InputError("--audit is for one server; replicas are compared with each other");
+  if (pay === "by-interval" && audit) throw new InputError("--audit is for jobs that are paid on result");
+  const deterministic = assurance === "deterministic-vm";
+  const options = vmOptionsOf(input, means.feedsImage);
+  if (means.program === undefined && asksForVm(file ?? undefined, options)) {
+    const machine = await parseVm(file ?? undefined, args, options, {
+      dir,
+      env,
+      cpu,
+      maxOutput,
+      deterministic,
+      looking: means.looking,
+      ...(means.files ? { files: means.files } : {}),
+      ...given({ in: input.in, mem, disk }),
+    });
+    const wanted = wantedOf(input, machine);
+    return {
+      wanted,
+      shared: machine.shared,
+      says: machine.says,
+      build: ({ vmEngine }) => machine.build(vmEngine, wanted.fuelMax),
+      showsConsole: machine.showsConsole,
+      module: null,
+    };
+  }
+  if (deterministic)
+    throw new InputError("--assurance deterministic-vm is for machines: --kernel FILE --initrd FILE; a module is deterministic by itself");
+  refuseForImages(options);
+  refuseForMachines(options);
+  const wanted = wantedOf(input, null);
+  const parsed = await moduleOf(input, wanted, means);
+  const says = [
+    ...(parsed.isPython ? [`python   ${PYTHON.name}: ${PYTHON.lacks}`] : []),
+    ...(parsed.isUnwrapped ? ["module   the one of WASI preview 1 that the component holds; its adapter stays here"] : []),
+  ];
+  return { wanted, shared: parsed.shared, says, build: ({ engine }) => finishJob(parsed, engine), showsConsole: false, module: parsed };
+}

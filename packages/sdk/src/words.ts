@@ -1,0 +1,58 @@
+/** Amounts, durations, sizes and counts as people write them, read strictly. Who controls the texts: whoever runs this. */
+import { parseConditions, parseDuration, parseMib, parseMoney } from "@xenoservers/market";
+import { InputError } from "./errors.ts";
+
+export function parseDurationMs(text: string, option: string): number {
+  const ms = parseDuration(text);
+  if (ms === null) throw new InputError(`${option} '${text}' is not a duration; write 90s, 10m, 2h or 1d`);
+  return ms;
+}
+
+export function parseAmount(text: string, option: string): bigint {
+  const nanos = parseMoney(text);
+  if (nanos === null) throw new InputError(`${option} '${text}' is not an amount; write 0.50`);
+  return nanos;
+}
+
+export function parseSizeMib(text: string, option: string, least = 1): number {
+  const size = parseMib(text);
+  if (size === null || size < least) throw new InputError(`${option} '${text}' is not a size; write 512M or 2G`);
+  return size;
+}
+
+export function parseCount(text: string, option: string, most: number): number {
+  if (!/^\d{1,10}$/.test(text) || Number(text) < 1 || Number(text) > most)
+    throw new InputError(`${option} '${text}' must be a number from 1 to ${most}`);
+  return Number(text);
+}
+
+const FUEL_PER_GIGA = 1_000_000_000n;
+
+/** A whole number of giga-fuel (10^9), as fuel. */
+export function parseGigaFuel(text: string, flag: string): bigint {
+  return BigInt(parseCount(text, flag, 4_000_000_000)) * FUEL_PER_GIGA;
+}
+
+const BASIS_POINTS_MAX = 5_000;
+
+/** `2.5%` or `2.5`: a part of what is paid, in basis points. */
+export function parsePercent(text: string, option: string): number {
+  const [, whole, fraction = ""] = /^(\d{1,3})(?:\.(\d{1,2}))?\s*%?$/.exec(text.trim()) ?? [];
+  const points = whole === undefined ? Number.NaN : Number(whole) * 100 + Number(fraction.padEnd(2, "0"));
+  if (!(points <= BASIS_POINTS_MAX)) throw new InputError(`${option} '${text}' is not a part of what is paid; write 2.5%, at most 50%`);
+  return points;
+}
+
+/** The conditions as one text, checked. */
+export function conditionsIn(
+  typed: string,
+  where: string,
+): NonNullable<Extract<ReturnType<typeof parseConditions>, { ok: true }>["conditions"]> {
+  const parsed = parseConditions(typed);
+  if (!parsed.ok) throw new InputError(`${where}'${parsed.condition}': ${parsed.why}`);
+  return parsed.conditions;
+}
+
+/** A size of memory or disk as people write it. */
+export const mib = (size: number): string => (size % 1024 === 0 ? `${size / 1024}G` : `${size}M`);
+export const shortId = (id: string): string => id.slice(0, 12);
