@@ -9,6 +9,7 @@ const LONGEST = [
   "kill.test.ts",
   "wrong-result.test.ts",
   "replicas.test.ts",
+  "sdk/sdk.test.ts",
   "determinism.test.ts",
   "hostile.test.ts",
   "process/limits.test.ts",

@@ -32,7 +32,10 @@ async function command(root: string, code: string, to: string): Promise<void> {
   const own = path.join(root, "packages", COMMAND.folder);
   await mkdir(path.join(to, "bin"), { recursive: true });
   await cp(code, path.join(to, "dist"), { recursive: true });
-  await cp(path.join(own, "examples"), path.join(to, "examples"), { recursive: true, dereference: true });
+  const examples = path.join(own, "examples");
+  // a program on the library is for whoever has its TypeScript
+  const filter = (from: string): boolean => path.relative(examples, from).split(path.sep)[0] !== "sdk";
+  await cp(examples, path.join(to, "examples"), { recursive: true, dereference: true, filter });
   await cp(path.join(root, "scripts/pack/xeno.js"), path.join(to, "bin/xeno.js"));
   await cp(path.join(own, "bin/xeno"), path.join(to, "bin/xeno"));
   for (const name of ["xeno.js", "xeno"]) await chmod(path.join(to, "bin", name), 0o755);

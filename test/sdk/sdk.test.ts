@@ -189,6 +189,10 @@ describe("what a key may not do", () => {
     vi.stubEnv("XENO_TOKEN", token);
     const sdk = await Market.connect();
     expect((await sdk.search()).offers.length).toBe(1);
+    const { stdout } = await run(process.execPath, ["packages/cli/bin/xeno.js", "search", "--json"], {
+      env: { ...process.env, XENO_HOME: path.join(market.folder, "empty"), XENO_TOKEN: token },
+    });
+    expect(JSON.parse(stdout)).toMatchObject({ offers: [{ server: expect.stringMatching(/^s_/) as string }] });
     await expect(sdk.run({ python: { source: "print(1)" } })).rejects.toMatchObject({ code: "no_context" });
     const others = formatCiToken({
       ...{ url, seed: seed.toString("hex"), key: { ...key, scopes: [...key.scopes] } },
@@ -197,5 +201,24 @@ describe("what a key may not do", () => {
     await expect(Market.connect({ token: others })).rejects.toThrow("other keys than the token pins");
     vi.stubEnv("XENO_TOKEN", undefined);
     vi.stubEnv("XENO_HOME", customer.home);
+  });
+});
+
+describe("a broker that binds what was not ordered", () => {
+  it("is found out before anything of the job is sent, and what it signed is kept", async () => {
+    const sdk = await Market.connect();
+    const submit = sdk.client.submit.bind(sdk.client);
+    sdk.client.submit = async (envelope) => {
+      const answer = await submit(envelope);
+      return answer.ok && "purchaseOrder" in answer.answer
+        ? { ok: true, answer: { ...answer.answer, purchaseOrder: { forged: true } } }
+        : answer;
+    };
+    await expect(sdk.run({ python: { source: "print(1)" }, budget: "0.10" })).rejects.toMatchObject({
+      ...{ name: "BrokenPurchaseOrder", code: "broken_purchase_order", blame: "broker", money: "withdrawn", retryable: false },
+    });
+    const kept = path.join(customer.home, "data/evidence");
+    const [file = ""] = await readdir(kept);
+    expect(JSON.parse(await readFile(path.join(kept, file), "utf8"))).toMatchObject({ purchaseOrder: { forged: true } });
   });
 });

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { Market, type Job, type Machine } from "@xenoservers/sdk";
-import type { TestMarket } from "../process/market.ts";
+import { until, type TestMarket } from "../process/market.ts";
 import { busyboxLayout, cliHome, machines, run, vmMarket } from "./support.ts";
 
 machines("machines by the SDK", () => {
@@ -36,7 +36,16 @@ machines("machines by the SDK", () => {
   it("holds one: programs that fail, files that are not there, snapshots and forks", async () => {
     const sdk = await Market.connect();
     const job: Job = await sdk.run({
-      ...{ image, args: ["sh", "-c", "echo ready; sleep 100000"], mem: "256M", disk: "512M", accel: "any", maxTime: "30m", budget: "0.50" },
+      ...{
+        image,
+        args: ["sh", "-c", "echo ready; sleep 100000"],
+        mem: "256M",
+        disk: "512M",
+        accel: "any",
+        network: true,
+        maxTime: "30m",
+        budget: "0.50",
+      },
     });
     for await (const { text } of job.output) if (text.includes("ready")) break;
     const machine: Machine = await sdk.machine(job.lease);
@@ -51,6 +60,17 @@ machines("machines by the SDK", () => {
     const sleeping = machine.exec(["sleep", "100000"], { signal: off.signal });
     off.abort();
     await expect(sleeping).rejects.toMatchObject({ code: "aborted" });
+    await expect(machine.forward(70_000)).rejects.toMatchObject({ code: "bad_input" });
+    await expect(machine.forward(80, { signal: off.signal })).rejects.toMatchObject({ code: "aborted" });
+    const later = new AbortController();
+    const { port } = await machine.forward(80, { signal: later.signal });
+    later.abort();
+    await until(() =>
+      fetch(`http://127.0.0.1:${port}`).then(
+        () => false,
+        (error: Error) => String(error.cause).includes("ECONNREFUSED"),
+      ),
+    );
     expect((await machine.snapshot()).snapshot).toMatch(/^[0-9a-f]{64}$/);
     machine.close();
     await job.stop();

@@ -140,7 +140,7 @@ export class AbortedError extends MarketError {
   override name = "AbortError";
   readonly code = "aborted";
   constructor(reason: unknown) {
-    super("it was called off before anything was ordered", { cause: reason });
+    super("it was called off by its own signal; this call ordered nothing", { cause: reason });
   }
 }
 

@@ -20,6 +20,8 @@ import { UserError } from "../output/ui.ts";
 export async function keyRotate({ json }: KeyRotateInput): Promise<void> {
   await openClient("manage");
   const { name, context } = await currentContext();
+  // one that came as a token has no place in the folder, either
+  if (context.role !== "root") throw new UserError(`the ${context.role} key is no root key: its owner revokes it and grants another`);
   const next = (await takenBefore(name)) ?? (await rotated(name, context));
   await saveContext(name, next);
   await dropContext(nextOf(name), name);

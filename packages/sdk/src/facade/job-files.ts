@@ -8,7 +8,7 @@ const HELD_BYTES_MAX = 64 * 1024 * 1024;
 
 /** A file that a job left in /out. */
 export interface JobFile {
-  /** Below /out. */
+  /** Below /out, as the job named it: a stranger's words, which `out` writes safely. */
   name: string;
   size: number;
   /** SHA-256, as the server signed it. */

@@ -9,6 +9,7 @@ import { AbortedError, GivenUpError, MarketError, NotStartedError, StalledError 
 import type { Delivered } from "../session/result.ts";
 import type { LeaseSession, SessionHandlers } from "../session/lease-session.ts";
 import type { Withdrawn } from "../withdrawn.ts";
+import { unlessOff } from "./calling-off.ts";
 import { collected, listed, type JobFile } from "./job-files.ts";
 import { onAbort } from "./on-abort.ts";
 import { Output } from "./output.ts";
@@ -62,6 +63,13 @@ interface JobWays {
 
 type Watching = Pick<RunInput, "signal" | "onState" | "onSent">;
 
+interface StopOptions {
+  /** Signed with the stop: whoever reads the receipt reads it. */
+  reason?: string;
+  /** Called off, the answer is not waited for; the stop may be on its way. */
+  signal?: AbortSignal;
+}
+
 /** A job under way. */
 export class Job {
   /** What it prints: `for await (const { text } of job.output)`. */
@@ -111,8 +119,8 @@ export class Job {
   }
 
   /** Ends it: what it wrote until then is its result. An order that nobody has taken yet is withdrawn. */
-  stop(reason = "stopped by its customer"): Promise<Withdrawn> {
-    return this.#opened.session.withdraw(reason);
+  stop({ reason = "stopped by its customer", signal }: StopOptions = {}): Promise<Withdrawn> {
+    return unlessOff(signal, this.#opened.session.withdraw(reason));
   }
 
   /** Lets go of it here: it runs on, and `market.attach(lease)` follows it again. Its result rejects. */
@@ -121,7 +129,7 @@ export class Job {
   }
 
   async #giveUp(reason: unknown): Promise<never> {
-    this.#off.reject(new GivenUpError(this.lease, await this.stop("its customer has called it off"), reason));
+    this.#off.reject(new GivenUpError(this.lease, await this.stop({ reason: "its customer has called it off" }), reason));
     return this.#off.promise;
   }
 
@@ -161,7 +169,7 @@ export class Job {
       return await session.delivered();
     } catch (cause) {
       if (cause instanceof MarketError) throw cause;
-      throw new GivenUpError(this.lease, await this.stop("its customer cannot take the result"), cause);
+      throw new GivenUpError(this.lease, await this.stop({ reason: "its customer cannot take the result" }), cause);
     }
   }
 

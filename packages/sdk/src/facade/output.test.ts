@@ -44,9 +44,9 @@ describe("output", () => {
     expect(gone).toBe(false);
     await reader.next();
     await taken;
-    const stuck = output.take("stdout", new Uint8Array(2 * MIB));
+    const stuck = [output.take("stdout", new Uint8Array(2 * MIB)), output.take("stderr", new Uint8Array(1))];
     await reader.return();
-    await stuck;
+    await Promise.all(stuck);
   });
 
   it("is bounded where nobody reads: the newest is held, the beginning is kept, and the gap shows", async () => {

@@ -46,7 +46,7 @@ export class Output implements AsyncIterable<Chunk> {
   #readers = 0;
   #isOver = false;
   #news: (() => void) | null = null;
-  #room: (() => void) | null = null;
+  readonly #room: (() => void)[] = [];
 
   /** The beginning of a stream, as text. */
   textOf(stream: Stream): string {
@@ -65,7 +65,7 @@ export class Output implements AsyncIterable<Chunk> {
     this.#heldBytes += bytes.length;
     this.#tell();
     if (this.#heldBytes <= HELD_BYTES_MAX) return;
-    if (this.#readers > 0) return new Promise((resolve) => (this.#room = resolve));
+    if (this.#readers > 0) return new Promise((resolve) => this.#room.push(resolve));
     this.#dropOldest();
   }
 
@@ -87,9 +87,7 @@ export class Output implements AsyncIterable<Chunk> {
   }
 
   #goOn(): void {
-    const room = this.#room;
-    this.#room = null;
-    room?.();
+    for (const room of this.#room.splice(0)) room();
   }
 
   #tell(): void {

@@ -3,6 +3,7 @@
  * byte that comes; the server (answers).
  */
 import type { Readable } from "node:stream";
+import { InputError } from "../../errors.ts";
 import { assertWanted, unlessOff } from "../../facade/calling-off.ts";
 import { onAbort } from "../../facade/on-abort.ts";
 import { agentExec } from "../../guest/agent-exec.ts";
@@ -17,6 +18,7 @@ import { forwardPort, type PortForward } from "./port-forward.ts";
 
 /** Of each stream of a program whose output is held. */
 const HELD_BYTES_MAX = 64 * 1024 * 1024;
+const PORT_MAX = 65_535;
 
 /** How a program in a machine is run. */
 export interface ProgramOptions {
@@ -111,9 +113,19 @@ export class Machine {
     }
   }
 
-  /** A port of this machine, on its loopback alone, that leads to the guest's `port`; `local` 0 is any that is free. */
-  forward(port: number, local = 0): Promise<PortForward> {
-    return forwardPort(this.#held.session.machine, port, local, () => {});
+  /** A port of this machine, on its loopback alone, that leads to the guest's `port`; `local` 0 is any that is free. A signal closes it. */
+  async forward(port: number, { local = 0, signal }: { local?: number; signal?: AbortSignal } = {}): Promise<PortForward> {
+    for (const [name, value] of Object.entries({ port, local }))
+      if (!(Number.isInteger(value) && value >= 0 && value <= PORT_MAX)) throw new InputError(`${name} is a number up to ${PORT_MAX}`);
+    assertWanted(signal);
+    const opened = await forwardPort(this.#held.session.machine, port, local, () => {});
+    const undo = signal && onAbort(signal, opened.close);
+    const close = (): void => {
+      undo?.();
+      opened.close();
+    };
+    if (signal?.aborted) close();
+    return { port: opened.port, close };
   }
 
   /** It stands still, stays reserved and is paid for. */
