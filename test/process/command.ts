@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import path from "node:path";
 
-const CLI = path.resolve("packages/cli/bin/xeno.js");
+export const CLI = path.resolve("packages/cli/bin/xeno.js");
 
 interface Done {
   code: number;
@@ -13,9 +13,9 @@ interface Done {
 export const command = (home: string, ...args: string[]): Promise<Done> => started(home, args).done;
 
 /** `says` is called with what it says on stderr, as it comes. */
-export function started(home: string, args: readonly string[], says: (text: string) => void = () => {}) {
+export function started(home: string, args: readonly string[], says: (text: string) => void = () => {}, more: NodeJS.ProcessEnv = {}) {
   const { promise: done, resolve } = Promise.withResolvers<Done>();
-  const env = { ...process.env, XENO_HOME: home };
+  const env = { ...process.env, CI: "", ...more, XENO_HOME: home };
   const child = execFile(process.execPath, [CLI, ...args], { env }, (error, stdout, stderr) =>
     resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
   );

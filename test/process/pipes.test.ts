@@ -75,6 +75,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   "lease snapshot": "little",
   "lease fork": "little",
   console: "elsewhere", // a terminal's
+  mcp: "elsewhere", // the protocol of agents (mcp.test.ts), whose answers are bounded
   exec: "elsewhere", // takes a machine; it prints by showRaw and ends by leave, as the others here
   cp: "little", // into a file
   forward: "elsewhere", // another program's connection

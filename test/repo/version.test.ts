@@ -17,3 +17,10 @@ it("there is one version", () => {
       if (name.startsWith("@xenoservers/")) expect(of, `${folder}: ${name}`).toBe(version);
   }
 });
+
+it("nothing that CI or a script does has a version of ours written down", () => {
+  const { version } = manifest("package.json");
+  const files = [".ci/run", ...readdirSync("scripts", { recursive: true, encoding: "utf8" }).map((name) => `scripts/${name}`)];
+  const told = files.filter((file) => /\.(ts|js)$|run$/.test(file) && readFileSync(file, "utf8").includes(`"${version}"`));
+  expect(told).toEqual([]);
+});

@@ -21,6 +21,7 @@ import {
 } from "./input/verbs/lease.ts";
 import { loginInput } from "./input/verbs/login.ts";
 import { consoleInput, copyInput, execInput, forkInput, forwardInput, screenInput, sshInput } from "./input/verbs/machine.ts";
+import { mcpInput } from "./input/verbs/mcp.ts";
 import { accountCreateInput, limitsInput, stakeInput, walletInput } from "./input/verbs/money.ts";
 import {
   brokerCheckInput,
@@ -44,7 +45,8 @@ import { tokenCreateInput, tokenListInput } from "./input/verbs/token.ts";
 import { group, verb, type Verb } from "./input/verb.ts";
 import { leave, watchOver } from "./output/leave.ts";
 import { ownVersion } from "./own-version.ts";
-import { print, say } from "./output/terminal.ts";
+import { print, printJson, say } from "./output/terminal.ts";
+import { helpFor } from "./output/help-json.ts";
 import { reportError } from "./output/report.ts";
 import { EXIT } from "./output/ui.ts";
 
@@ -263,13 +265,19 @@ const EVERYONES: readonly Verb[] = [
     evidenceInput,
     async (given) => (await import("./verbs/evidence.ts")).evidence(given),
   ),
+  verb(
+    "mcp",
+    "serve an agent on stdin and stdout (Model Context Protocol), which spends by a capped token in XENO_TOKEN",
+    mcpInput,
+    async (given) => (await import("./verbs/mcp.ts")).mcp(given),
+  ),
   verb("demo", "a whole market on this machine: list, rent, run, pay, verify", demoInput, async (given) =>
     (await import("./verbs/demo.ts")).demo(given),
   ),
   verb("doctor", "what is wrong here, and what to do", doctorInput, async (given) => (await import("./verbs/doctor.ts")).doctor(given)),
   verb("version", "versions", versionInput, async (given) => (await import("./verbs/version.ts")).version(given)),
-  verb("completion", 'for bash: eval "$(xeno completion)"', completionInput, async () =>
-    (await import("./verbs/completion.ts")).completion(VERBS.map(({ name }) => name)),
+  verb("completion", 'for bash, zsh or fish: eval "$(xeno completion bash)"', completionInput, async (given) =>
+    (await import("./verbs/completion.ts")).completion(given, program()),
   ),
 ];
 
@@ -282,6 +290,10 @@ export function program(): Command {
     .description("An open market for computers: rent one by the second, or rent out yours.")
     .enablePositionalOptions()
     .version(ownVersion(), "--version", "this program's version")
+    .option("--curl", "before the verb: shows each call of the market's API on stderr, as curl makes it")
+    .hook("preAction", async (root) => {
+      if (root.opts()["curl"] === true) (await import("./output/as-curl.ts")).showCalls();
+    })
     .showHelpAfterError("(--help shows what it takes)")
     .configureOutput({ writeOut: (text) => print(...linesOf(text)), writeErr: (text) => say(...linesOf(text)) })
     .exitOverride();
@@ -289,13 +301,24 @@ export function program(): Command {
   return xeno;
 }
 
+/** What follows `--` is another program's. */
+const isForPrograms = (argv: readonly string[]): boolean => argv.slice(0, [...argv, "--"].indexOf("--")).includes("--json");
+
+/** Help that was asked for is no error; its words have been said. */
+function usageEnd({ exitCode, message }: CommanderError, json: boolean): number {
+  if (exitCode === 0) return 0;
+  if (json) printJson({ error: { code: "usage", says: message.replace(/^error: /, "") } });
+  return EXIT.xeno;
+}
+
 export async function main(argv: string[]): Promise<void> {
-  watchOver((error) => reportError(error, argv.includes("--json")));
+  watchOver((error) => reportError(error, isForPrograms(argv)));
+  if (argv[0] === "help" && argv.includes("--json")) return printJson(helpFor(program()));
   try {
     await program().parseAsync(argv, { from: "user" });
   } catch (error) {
-    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : EXIT.xeno;
-    else process.exitCode = await reportError(error, argv.includes("--json"));
+    if (error instanceof CommanderError) process.exitCode = usageEnd(error, isForPrograms(argv));
+    else process.exitCode = await reportError(error, isForPrograms(argv));
     if (error instanceof CommanderError) return;
   }
   // links, pools and embedded programs are closed by their verbs; what a library keeps open must not keep a shell waiting

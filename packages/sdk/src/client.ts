@@ -103,6 +103,8 @@ export class MarketClient {
   readonly timers: Timers = systemTimers;
   /** Called with each document that was taken: whoever keeps it, and its promise, can show later that the broker left it out. */
   onFiled: (filed: Filed) => void = () => {};
+  /** Called with each request before it is sent; `asCaller`: a session's token goes with it, which is a secret. */
+  onCall: (call: { method: string; url: string; body: string | null; asCaller: boolean }) => void = () => {};
   #token: { value: string; expiresAt: number } | null = null;
   #market: { info: MarketInfo; readAt: number } | null = null;
 
@@ -263,8 +265,10 @@ export class MarketClient {
     };
     const said = body === null ? null : JSON.stringify(body);
     return this.#addresses.first((address) => {
+      const url = new URL(path, address);
+      this.onCall({ method, url: url.href, body: said, asCaller: token !== null });
       const late = AbortSignal.timeout(ANSWER_MS);
-      return fetch(new URL(path, address), { method, headers, body: said, signal: ended ? AbortSignal.any([ended, late]) : late });
+      return fetch(url, { method, headers, body: said, signal: ended ? AbortSignal.any([ended, late]) : late });
     });
   }
 }

@@ -5,12 +5,20 @@ import { say, yellow } from "../output/terminal.ts";
 
 const warn = (text: string): void => say(yellow(text));
 
-export const clientOf = (context: Context): MarketClient => clientIn(context, warn);
+let onCall: MarketClient["onCall"] = () => {};
+/** Every client from now on tells of each call before it makes it. */
+export function watchCalls(told: MarketClient["onCall"]): void {
+  onCall = told;
+}
+
+const watched = (client: MarketClient): MarketClient => Object.assign(client, { onCall });
+
+export const clientOf = (context: Context): MarketClient => watched(clientIn(context, warn));
 
 /** `needs`: what the verb's key must be granted; said before anything is sent. */
 export async function openClient(...needs: Scope[]): Promise<{ client: MarketClient; context: Context }> {
   const known = await currentContext();
-  return { client: clientFor(known, needs, warn), context: known.context };
+  return { client: watched(clientFor(known, needs, warn)), context: known.context };
 }
 
 /** Of whoever only looks. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseAmount, parseCount, parseDurationMs, parseGigaFuel, parsePercent, parseSizeMib } from "@xenoservers/sdk";
-import { parseHostPort, parsePort, parseScopes, parseTime, parseWitness } from "./parse.ts";
+import { parseBatch, parseHostPort, parseLabel, parsePort, parseScopes, parseTime, parseWitness } from "./parse.ts";
 
 describe("what people type", () => {
   it.each<[string, unknown, unknown]>([
@@ -35,6 +35,9 @@ describe("what people type", () => {
     ["words for a time", () => parseTime("tomorrow", "--from"), /write 2026-12-01/],
     ["an unknown scope", () => parseScopes("read,sudo", "--scopes"), /--scopes 'sudo' is no scope; there are manage, spend/],
     ["no scope at all", () => parseScopes(" ", "--scopes"), /is no scope/],
+    ["a batch by its first letters", () => parseBatch("abcd"), /'abcd' is no batch: write its whole id/],
+    ["a label that no order takes", () => parseLabel("x".repeat(65), "--label"), /--label 'x+' is no label: at most 64 letters/],
+    ["a label that a terminal would obey", () => parseLabel("a\u001b[2J", "--label"), /is no label/],
     ["a witness without a key", () => parseWitness("w1="), /must be NAME=KEY/],
   ])("is refused in words: %s", (_, read, why) => expect(read).toThrow(why));
 });

@@ -11,6 +11,21 @@ export function parseLease(text: string): string {
   );
 }
 
+export function parseBatch(text: string): string {
+  if (/^[0-9a-f]{64}$/.test(text)) return text;
+  throw new UserError(`'${visible(text)}' is no batch: write its whole id, 64 of 0-9 and a-f, as xeno batch open printed it`);
+}
+
+const LABEL_MAX = 64;
+const CONTROL = /\p{C}/u;
+/** Of leases and keys. */
+export function parseLabel(text: string, option: string): string {
+  if (text.length <= LABEL_MAX && !CONTROL.test(text)) return text;
+  throw new UserError(
+    `${option} '${visible(text.slice(0, LABEL_MAX))}' is no label: at most ${LABEL_MAX} letters, without control characters`,
+  );
+}
+
 export function parseParty(text: string): string {
   if (zParty.safeParse(text).success) return text;
   throw new UserError(`'${visible(text)}' is no party: write its whole id, p_ and 40 digits (xeno whoami shows one's own)`);

@@ -13,7 +13,7 @@ interface Opt<T> {
 }
 
 /** One word behind the verb: `<one>`, `[maybe]` or `[rest...]`. */
-interface Word<T> {
+export interface Word<T> {
   form: (name: string) => string;
   read(raw: unknown, name: string): T;
 }

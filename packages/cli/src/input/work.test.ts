@@ -60,7 +60,7 @@ describe("what is wanted of the market", () => {
       "2",
     ];
     const { wanted } = await workOf(
-      typed(module, ...limits, "--on", "mine", "--where", "region=eu", "--batch", "b", "--label", "l", "--replicas", "3"),
+      typed(module, ...limits, "--on", "mine", "--where", "region=eu", "--batch", "b".repeat(64), "--label", "l", "--replicas", "3"),
     );
     expect(wanted).toMatchObject({
       ...{
@@ -74,7 +74,7 @@ describe("what is wanted of the market", () => {
         resources: { vcpu: 2, memoryMib: 1_024 },
         on: "mine",
         conditions: [{ key: "region", op: "=", value: "eu" }],
-        batch: "b",
+        batch: "b".repeat(64),
         label: "l",
       },
       ...{ replicas: 3, assurance: "replicated" },

@@ -7,6 +7,7 @@ import type { InputEntry } from "@xenoservers/protocol/channel";
 import { type ParsedJob, type Wanted, finishJob, home } from "@xenoservers/sdk";
 import { createWasmDriver, type GuestEnding, type RunningGuest } from "@xenoservers/xenoserver";
 import { exitCodeFor, writeHere } from "../output/deliver.ts";
+import { encodedStreams } from "../output/encoded.ts";
 import { endingSays } from "../output/lease-lines.ts";
 import { printJson, say, showRaw } from "../output/terminal.ts";
 import { scratch } from "./scratch.ts";
@@ -64,8 +65,8 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
     await writeHere(tree, (entry) => guest.readOutput(entry.digest, 0, entry.size), out, parsed.shared);
     const reason = reasonOf(end);
     const exitCode = end.kind === "result" ? end.exitCode : null;
-    const text = (stream: "stdout" | "stderr"): string => Buffer.concat(output[stream]).toString();
-    if (json) printJson({ local: true, end: { reason, exitCode, detail: end.detail }, stdout: text("stdout"), stderr: text("stderr") });
+
+    if (json) printJson({ local: true, end: { reason, exitCode, detail: end.detail }, ...encodedStreams(output) });
     else if (reason !== "completed") say(`ended: ${[endingSays(reason), end.detail].filter(Boolean).join(": ")}`);
     else if (end.detail !== "") say(`ended: trap ${end.detail}`);
     return exitCodeFor({ reason, exitCode });

@@ -13,8 +13,13 @@ const sessionThat = (withdraw: () => Promise<Withdrawn>): LeaseSession =>
     },
   }) as unknown as LeaseSession;
 let done = (): void => {};
-function interrupt(signal: "SIGINT" | "SIGTERM", isThere: boolean, withdraw: () => Promise<Withdrawn> = async () => "withdrawn") {
-  const interrupted = onInterrupt(client, sessionThat(withdraw), { isThere: () => isThere, isJoined: () => false });
+function interrupt(
+  signal: "SIGINT" | "SIGTERM" | "SIGHUP",
+  isThere: boolean,
+  withdraw: () => Promise<Withdrawn> = async () => "withdrawn",
+  stops = false,
+) {
+  const interrupted = onInterrupt(client, sessionThat(withdraw), { isThere: () => isThere, isJoined: () => false, stops });
   ({ done } = interrupted);
   process.emit(signal);
   return interrupted.left;
@@ -36,6 +41,11 @@ describe("an interrupt", () => {
     expect(asked).toEqual([]);
   });
 
+  it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)("by %s with --stop-on-exit ends a job that runs, and its cost", async (signal) => {
+    expect(await interrupt(signal, true, undefined, true)).toBe("withdrawn");
+    expect(asked).toEqual(["interrupted"]);
+  });
+
   it("a second time does not wait for a broker that does not answer", async () => {
     const left = interrupt("SIGINT", false, () => new Promise(() => {}));
     process.emit("SIGINT");
@@ -47,7 +57,7 @@ describe("an interrupt", () => {
     ({ done } = onInterrupt(
       client,
       sessionThat(async () => "over"),
-      { isThere: () => true, isJoined: () => false },
+      { isThere: () => true, isJoined: () => false, stops: false },
     ));
     expect(process.listenerCount("SIGINT")).toBe(before + 1);
     done();

@@ -1,7 +1,7 @@
 /**
  * Ctrl-C, or a polite end from outside, while a job is ordered or runs: an order whose job is not all with its server yet is withdrawn,
  * since it could not run without this side; of a running job a person is asked, and a script's runs on. One that reads what is typed here
- * is asked to end, as by `xeno lease stop`.
+ * is asked to end, as by `xeno lease stop`. With `--stop-on-exit` nothing runs on.
  */
 import { isCancel, select } from "@clack/prompts";
 import type { LeaseSession, MarketClient, Withdrawn } from "@xenoservers/sdk";
@@ -16,7 +16,7 @@ export const LEFT_SAYS: Readonly<Record<Left, string>> = {
   unheard: "the broker has not confirmed that the order is withdrawn: it ends by itself when it expires",
 };
 
-const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 function onSignals(heard: (signal: NodeJS.Signals) => void): () => void {
   for (const signal of SIGNALS) process.on(signal, heard);
@@ -55,22 +55,24 @@ interface Standing {
   isThere(): boolean;
   /** What is typed here is the program's. */
   isJoined(): boolean;
+  /** Whoever ends this program ends the lease, also where the job runs. */
+  stops: boolean;
 }
 
 export function onInterrupt(
   client: MarketClient,
   session: LeaseSession,
-  { isThere, isJoined }: Standing,
+  { isThere, isJoined, stops }: Standing,
 ): { left: Promise<Left>; done(): void } {
   const stop = (): Promise<unknown> => client.act("stop", { lease: session.lease, party: client.identity.party, reason: "interrupted" });
   const { promise: left, resolve: leave } = Promise.withResolvers<Left>();
   let asking = false;
   const handler = async (signal: NodeJS.Signals): Promise<void> => {
     if (asking) return leave("unheard");
-    if (isThere() && (signal === "SIGTERM" || !process.stdin.isTTY)) return leave("detach");
+    if (!stops && isThere() && (signal !== "SIGINT" || !process.stdin.isTTY)) return leave("detach");
     asking = true;
-    if (isThere() && isJoined()) return void (await stop().catch(() => leave("unheard")));
-    if (!isThere()) return leave(await session.withdraw("interrupted"));
+    if (!stops && isThere() && isJoined()) return void (await stop().catch(() => leave("unheard")));
+    if (stops || !isThere()) return leave(await session.withdraw("interrupted"));
     const choice = await select({
       message: "The job is running. What now?",
       options: [

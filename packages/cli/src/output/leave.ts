@@ -13,8 +13,16 @@ async function allWritten(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve)); // a stream says what went wrong after that
 }
 
+const last: (() => Promise<void>)[] = [];
+
+/** Done before the program ends, however it ends; once. */
+export function beforeLeaving(work: () => Promise<void>): void {
+  last.push(work);
+}
+
 /** Ends with `process.exitCode`, whatever a library keeps open. */
 export async function leave(): Promise<never> {
+  await Promise.all(last.splice(0).map((work) => work()));
   await allWritten();
   const code = await failed;
   if (code !== null) await allWritten();

@@ -11,7 +11,7 @@ import { shownHere } from "./follow.ts";
 import { keyTable } from "./key-table.ts";
 import { endLine } from "./lease-lines.ts";
 import { reportError } from "./report.ts";
-import { bold, logLines, print, printJson, red, say, showRaw } from "./terminal.ts";
+import { bold, logLines, print, printJson, printJsonList, red, say, showRaw } from "./terminal.ts";
 import { UserError, table } from "./ui.ts";
 import { showVerification } from "./verification.ts";
 
@@ -77,6 +77,12 @@ describe("another party's text", () => {
     printJson({ why: HOSTILE });
     expect(JSON.parse(said.stdout)).toEqual({ why: HOSTILE });
   });
+});
+
+it("begins no list that cannot be read at all", async () => {
+  const refused = { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new Error("no broker")) }) };
+  await expect(printJsonList({}, "leases", refused, () => ({}))).rejects.toThrow("no broker");
+  expect(said.stdout).toBe("");
 });
 
 it("a job's own output goes as it is", () => {

@@ -62,12 +62,17 @@ export async function printJsonList(
 ): Promise<void> {
   const put = (text: string): Promise<void> => showRaw("stdout", visibleJson(text));
   const first = fieldsOf(head);
-  await put(`{${first}${first === "" ? "" : ","}${JSON.stringify(list)}:[`);
+  // a list that cannot be read at all is an error and no beginning of an object
+  const begin = `{${first}${first === "" ? "" : ","}${JSON.stringify(list)}:[`;
+  let isBegun = false;
   let written = 0;
   for await (const page of pages) {
+    if (!isBegun) await put(begin);
+    isBegun = true;
     if (page.length > 0) await put(`${written > 0 ? "," : ""}${page.map((row) => JSON.stringify(row)).join(",")}`);
     written += page.length;
   }
+  if (!isBegun) await put(begin);
   const last = fieldsOf(tail());
   await put(`]${last === "" ? "" : ","}${last}}`);
   await showRaw("stdout", "\n");

@@ -4,6 +4,7 @@ import { ERROR_CODES, dateText, visible, type Refusal } from "@xenoservers/proto
 import { InputError } from "@xenoservers/sdk";
 import Table from "cli-table3";
 import { stepsFor } from "./exclusions.ts";
+import { fitted } from "./fit.ts";
 import { print } from "./terminal.ts";
 
 /**
@@ -35,7 +36,23 @@ export function duration(ms: number): string {
 
 export const when = (ms: number): string => dateText(ms).replace("T", " ").slice(0, 19);
 
-export function table(head: string[], rows: (string | number)[][]): void {
+const MINUTE_MS = 60_000;
+const AGES = [
+  [24 * 60 * MINUTE_MS, "d"],
+  [60 * MINUTE_MS, "h"],
+  [MINUTE_MS, "min"],
+] as const;
+
+/** How long ago that was: what people ask of a list; the moment itself is in `--json`. */
+export function ago(ms: number, now: number): string {
+  const [unitMs, unit] = AGES.find(([each]) => now - ms >= each) ?? [0, ""];
+  return unitMs === 0 ? "now" : `${Math.floor((now - ms) / unitMs)} ${unit} ago`;
+}
+
+/** Rows fit a terminal; whoever reads them from a pipe has them whole. */
+export function table(titles: string[], rows: (string | number)[][]): void {
+  const width = process.stdout.isTTY ? process.stdout.columns : Infinity;
+  const [head = [], ...cells] = fitted([titles, ...rows.map((row) => row.map((cell) => visible(String(cell))))], width);
   const grid = new Table({
     head,
     style: { head: [], border: [], compact: true },
@@ -57,7 +74,7 @@ export function table(head: string[], rows: (string | number)[][]): void {
       middle: "  ",
     },
   });
-  for (const row of rows) grid.push(row.map((cell) => visible(String(cell))));
+  grid.push(...cells);
   print(...grid.toString().split("\n"));
 }
 

@@ -1,12 +1,14 @@
 /** `xeno context`: the markets known here, and as whom. */
-import { readContexts, saveContext } from "@xenoservers/sdk";
+import { home, readContexts, saveContext } from "@xenoservers/sdk";
 import type { ContextListInput, ContextUseInput } from "../input/verbs/context.ts";
+import { noteWords } from "../output/completion-words.ts";
 import { printJson } from "../output/terminal.ts";
 import { UserError, table } from "../output/ui.ts";
 
 export async function contextList({ json }: ContextListInput): Promise<void> {
   const { current, contexts } = await readContexts();
   const all = Object.entries(contexts);
+  await noteWords(home.data, "contexts", Object.keys(contexts));
   if (json) {
     const shown = all.map(([name, { url, party, role, scopes, account, label, leaseLabel }]) => [
       name,

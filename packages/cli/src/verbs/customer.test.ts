@@ -308,6 +308,15 @@ describe("key rotate", () => {
     expect(Object.keys((await readContexts()).contexts)).toEqual(["m"]);
   });
 
+  it("of a context that is not the one in use leaves the other in use", async () => {
+    await saveContext("other", { ...context(), label: "other" });
+    vi.stubEnv("XENO_CONTEXT", "m");
+    expect(await xeno("key", "rotate")).toBe(0);
+    const { current, contexts } = await readContexts();
+    expect([current, Object.keys(contexts).toSorted(), contexts["other"]?.seed]).toEqual(["other", ["m", "other"], context().seed]);
+    expect(contexts["m"]?.seed).not.toBe(context().seed);
+  });
+
   it("that is refused changes nothing here", async () => {
     broker.answer = () => refuse("suspended", { reason: "x" });
     expect(await xeno("key", "rotate")).toBe(125);

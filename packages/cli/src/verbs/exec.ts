@@ -7,6 +7,7 @@ import { isPiped } from "../input/standard-input.ts";
 import type { ExecInput } from "../input/verbs/machine.ts";
 import { hold, type Held } from "../machine/hold.ts";
 import { joinTerminal, windowOf } from "../machine/typing.ts";
+import { encodedStreams } from "../output/encoded.ts";
 import { printJson, say, showRaw, type Stream } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 
@@ -35,7 +36,7 @@ async function show(stream: Stream, from: Readable): Promise<void> {
   for await (const bytes of from) await showRaw(stream, bytes as Uint8Array);
 }
 
-async function collect(from: Readable): Promise<string> {
+async function collect(from: Readable): Promise<Buffer[]> {
   const parts: Buffer[] = [];
   let size = 0;
   for await (const bytes of from) {
@@ -43,7 +44,7 @@ async function collect(from: Readable): Promise<string> {
     if ((size += parts.at(-1)!.length) > JSON_BYTES_MAX)
       throw new UserError(`it prints more than ${JSON_BYTES_MAX} bytes: leave --json out`);
   }
-  return Buffer.concat(parts).toString();
+  return parts;
 }
 
 function feed(program: GuestProgram, input: ExecInput, isTyped: boolean): void {
@@ -59,7 +60,7 @@ async function shown(program: GuestProgram, json: boolean): Promise<void> {
   }
   const [stdout, stderr] = await Promise.all([collect(program.stdout), collect(program.stderr)]);
   const { exitCode, why } = await program.ended;
-  printJson({ exitCode, stdout, stderr, ...(why === null ? {} : { problem: why }) });
+  printJson({ exitCode, ...encodedStreams({ stdout, stderr }), ...(why === null ? {} : { problem: why }) });
 }
 
 async function follow(held: Held, input: ExecInput): Promise<ProgramEnd> {
@@ -101,7 +102,7 @@ async function byAgent(held: Held, input: ExecInput): Promise<ProgramEnd> {
   if (input.terminal || args.length === 0)
     throw new UserError("this guest has no Perl, which a terminal needs there: install it, or use xeno ssh or xeno console");
   const ran = await agentExec(held, args);
-  if (input.json) printJson({ exitCode: ran.exitCode, stdout: ran.stdout.toString(), stderr: ran.stderr.toString() });
+  if (input.json) printJson({ exitCode: ran.exitCode, ...encodedStreams({ stdout: [ran.stdout], stderr: [ran.stderr] }) });
   else {
     await showRaw("stdout", ran.stdout);
     await showRaw("stderr", ran.stderr);

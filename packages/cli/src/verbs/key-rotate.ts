@@ -23,8 +23,10 @@ export async function keyRotate({ json }: KeyRotateInput): Promise<void> {
   // one that came as a token has no place in the folder, either
   if (context.role !== "root") throw new UserError(`the ${context.role} key is no root key: its owner revokes it and grants another`);
   const next = (await takenBefore(name)) ?? (await rotated(name, context));
-  await saveContext(name, next);
-  await dropContext(nextOf(name), name);
+  // another context may be the one in use
+  const current = (await readContexts()).current ?? name;
+  await saveContext(name, next, { current });
+  await dropContext(nextOf(name), current);
   const key = createSigner(Buffer.from(next.seed, "hex")).publicKey;
   if (json) return printJson({ key });
   print(`the root key is now ${shortId(key)}; make a new backup: xeno key backup FILE`);
@@ -51,7 +53,7 @@ async function rotated(name: string, context: Context): Promise<Context> {
   const secret = Buffer.from(channelSecretOf(Buffer.from(context.seed, "hex"))).toString("hex");
   const formerChannelSecrets = [secret, ...(context.formerChannelSecrets ?? [])];
   const next = { ...context, seed: seed.toString("hex"), formerChannelSecrets };
-  await saveContext(nextOf(name), next, { current: name });
+  await saveContext(nextOf(name), next, { current: (await readContexts()).current ?? name });
   const newRootKey = createSigner(seed).publicKey;
   try {
     await clientOf(context).act("key-rotate", { party: context.party, newRootKey, newRecoveryKey: null });

@@ -7,6 +7,7 @@ import { type Delivered, type MarketClient, type Stream, assertPlaceFor, filesIn
 import { openClient } from "../input/client.ts";
 import type { FetchInput, ResultInput } from "../input/verbs/lease.ts";
 import { taking } from "../output/deliver.ts";
+import { encodedStreams } from "../output/encoded.ts";
 import { follow, type Followed } from "../output/follow.ts";
 import { dueLine, isAuditDue } from "../proof/audit.ts";
 import { print, printJson, say, showRaw, yellow } from "../output/terminal.ts";
@@ -52,7 +53,7 @@ export async function leaseResult({ lease: id, out, json }: ResultInput): Promis
   const { followed, delivered } = await takeResult(client, id, out, (stream, bytes) => void output[stream].push(bytes));
   const { result, tree, from } = delivered;
   const [stdout, stderr] = [Buffer.concat(output.stdout), Buffer.concat(output.stderr)];
-  if (json) return printJson({ lease: followed.lease.id, result, from, tree, stdout: stdout.toString(), stderr: stderr.toString() });
+  if (json) return printJson({ lease: followed.lease.id, result, from, tree, ...encodedStreams(output) });
   showRaw("stdout", stdout);
   showRaw("stderr", stderr);
   say(`${result.reason}${result.exitCode === null ? "" : `, exit ${result.exitCode}`}; from ${whence(delivered)}, as the server signed it`);

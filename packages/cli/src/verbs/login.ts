@@ -10,6 +10,7 @@ import {
   RefusedError,
   fetchMarket,
   fingerprintOf,
+  home,
   identityOf,
   parseCiToken,
   pinsOf,
@@ -19,8 +20,10 @@ import {
   tokenContext,
 } from "@xenoservers/sdk";
 import { clientOf } from "../input/client.ts";
+import { assertFingerprint } from "../input/fingerprint.ts";
 import { parseWitness } from "../input/parse.ts";
 import type { LoginInput } from "../input/verbs/login.ts";
+import { noteWords } from "../output/completion-words.ts";
 import { print, printJson, say } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 import { marketHistory } from "../proof/market-history.ts";
@@ -30,7 +33,9 @@ async function confirmed(fingerprint: string, market: MarketInfo, ask: boolean):
   say(`market       ${market.origin}`);
   say(`fingerprint  ${fingerprint}`);
   say("Compare the fingerprint with what the operator published: everything is checked against these keys from now on.");
-  if (!ask || !process.stdin.isTTY) return;
+  if (!ask) return;
+  if (!process.stdin.isTTY)
+    throw new UserError("nobody is here to compare it: give --fingerprint, as the operator published it, or --token; nothing was pinned");
   const agreed = await confirm({ message: "Is it the same?" });
   if (isCancel(agreed) || !agreed) throw new UserError("nothing was pinned");
 }
@@ -49,10 +54,13 @@ export async function login(input: LoginInput): Promise<void> {
     throw new UserError(
       `the context ${name} pins other keys for this name; compare fingerprints with the operator, then use --context OTHER`,
     );
-  await confirmed(fingerprint, market, !token && !earlier && !input.yes);
+  if (input.fingerprint !== null)
+    assertFingerprint(input.fingerprint, pins, "there", "it is another market, or somebody stands between; nothing was pinned");
+  await confirmed(fingerprint, market, !token && !earlier && !input.yes && input.fingerprint === null);
   const context = await contextFor(address, market, token, earlier, input.name ?? process.env["USER"] ?? "customer");
   if (input.witness.length > 0) context.witnesses = input.witness.map(parseWitness);
   await saveContext(name, context);
+  await noteWords(home.data, "contexts", Object.keys((await readContexts()).contexts));
   await marketHistory(address, market.origin); // kept before anything is at stake
   if (input.json) printJson({ context: name, party: context.party, account: context.account, scopes: context.scopes, fingerprint });
   else print(`you are ${context.party} in ${name}${token ? `, with a ${context.role} key that may ${context.scopes.join(", ")}` : ""}`);

@@ -1,14 +1,15 @@
 /** `xeno ps`: the leases one is part of, and what they cost. */
 import { isLive } from "@xenoservers/market";
 import type { LeaseView, RouteReply } from "@xenoservers/protocol";
-import { pagesOf, shortId } from "@xenoservers/sdk";
+import { home, pagesOf, shortId } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { PsInput } from "../input/verbs/lease.ts";
 import { dueLine } from "../proof/audit.ts";
 import { dueAudits } from "./audit.ts";
+import { noteLeases } from "../output/completion-words.ts";
 import { Listing, fromPlace } from "../output/listing.ts";
 import { printJsonList, say } from "../output/terminal.ts";
-import { countOf, duration, money, table } from "../output/ui.ts";
+import { ago, countOf, duration, money, table } from "../output/ui.ts";
 
 /** As many of the newest are looked at for audits that are due. */
 const AUDITS_LOOKED_FOR = 1_000;
@@ -25,15 +26,22 @@ export async function ps({ all, limit, after, json }: PsInput): Promise<void> {
   });
   if (json) return printJsonList({}, "leases", listing.byPage(), () => ({ away, next: listing.next }));
   const leases = await listing.all();
+  if (!all && after === null && listing.next === null)
+    await noteLeases(
+      home.data,
+      leases.map(({ id }) => id),
+    );
   const mine = (lease: LeaseView): boolean => lease.customer === context.party;
+  const now = client.timers.now();
   table(
-    ["lease", "as", "state", "server", "per hour", "used", "label", "ended"],
+    ["lease", "as", "state", "server", "ordered", "per hour", "used", "label", "ended"],
     leases.map((lease) => [
       ...[
         shortId(lease.id),
         mine(lease) ? "customer" : "owner",
         lease.state,
         shortId(lease.server),
+        ago(lease.issuedAt, now),
         money(lease.ratePerHourNanos, context.currency),
       ],
       ...[duration(lease.usedMs), lease.label, endOf(lease)],

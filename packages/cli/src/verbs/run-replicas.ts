@@ -26,6 +26,7 @@ import {
 } from "@xenoservers/sdk";
 import { resultDifference } from "@xenoservers/verify";
 import { exitCodeOf, writeHere } from "../output/deliver.ts";
+import { encodedStreams } from "../output/encoded.ts";
 import { LEFT_SAYS, unlessInterrupted } from "../output/interrupt.ts";
 import { endLine } from "../output/lease-lines.ts";
 import { dim, printJson, red, say, showRaw, yellow } from "../output/terminal.ts";
@@ -111,9 +112,7 @@ export async function runReplicas(client: MarketClient, job: BuiltWork, { shared
     await writeHere(tree, (entry) => replica.session.fetch(entry), out, shared);
     process.exitCode = exitCodeOf(lease);
     const { stdout, stderr } = replica.output;
-    const text = (parts: readonly Uint8Array[]): string => Buffer.concat(parts).toString();
-    if (json)
-      return printJson({ leases: ended.map(({ id }) => id), lease: lease.id, end: lease.end, stdout: text(stdout), stderr: text(stderr) });
+    if (json) return printJson({ leases: ended.map(({ id }) => id), lease: lease.id, end: lease.end, ...encodedStreams(replica.output) });
     for (const bytes of stderr) showRaw("stderr", bytes);
     for (const bytes of stdout) showRaw("stdout", bytes);
   } finally {

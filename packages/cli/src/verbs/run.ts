@@ -1,5 +1,4 @@
 /** `xeno run`: quote, order, send, follow, fetch, pay. Progress on stderr, the job's own output on stdout and stderr. */
-import { readFile } from "node:fs/promises";
 import { runsAlike } from "@xenoservers/market";
 import {
   type BoundOrder,
@@ -11,30 +10,32 @@ import {
   filesIn,
   home,
   keepJob,
-  keepReceipt,
-  keptDocuments,
   openSession,
   placeOrder,
   placeProblem,
   shortId,
 } from "@xenoservers/sdk";
-import { verifyReceipt } from "@xenoservers/verify";
 import { USUAL_PROCESS, processOf, type LeaseView } from "@xenoservers/protocol";
 import { openClient } from "../input/client.ts";
-import type { RunInput } from "../input/verbs/run.ts";
+import { stopsOnExit, type RunInput } from "../input/verbs/run.ts";
 import { workOf } from "../input/work.ts";
 import { joinedHere, type Joined } from "../machine/joined.ts";
+import { noteLease } from "../output/completion-words.ts";
 import { exitCodeWith, taking } from "../output/deliver.ts";
+import { encodedStreams } from "../output/encoded.ts";
 import { LEFT_SAYS, onInterrupt } from "../output/interrupt.ts";
 import { endLine, nextCommand } from "../output/lease-lines.ts";
 import { Sending } from "../output/sending.ts";
 import { dim, print, printJson, red, say, showRaw, yellow } from "../output/terminal.ts";
 import { EXIT, UserError, countOf } from "../output/ui.ts";
 import { auditLine, drawnAudit, followUp, type Audit } from "../proof/audit.ts";
+import { keptAndChecked } from "../proof/receipt-check.ts";
 import { prepare, type Prepared } from "./quote.ts";
 import { runReplicas } from "./run-replicas.ts";
 
 export async function run(input: RunInput): Promise<void> {
+  if (input.detach && input.stopOnExit)
+    throw new UserError("--detach leaves the job to run on, and --stop-on-exit does not: give one of them");
   if (input.out !== null) await assertPlaceFor(input.out);
   const work = await workOf(input);
   const quiet = input.quiet || input.json;
@@ -87,6 +88,7 @@ async function order({ client, work }: Prepared, job: BuiltWork, input: RunInput
   if (!quiet) say(dim(`lease    ${shortId(bound.po.id)}`));
   if (!quiet && work.showsConsole) say(dim(`         console below; type into it with: xeno console ${shortId(bound.po.id)}`));
   await keepJob(job);
+  await noteLease(home.data, bound.po.id, true);
   const output: Running["output"] = { stdout: [], stderr: [] };
   const { promise: started, resolve: start } = Promise.withResolvers<void>();
   let there = false;
@@ -138,7 +140,11 @@ async function runOnMarket(prepared: Prepared, job: BuiltWork, input: RunInput):
   const running = await order(prepared, job, input);
   if (input.detach) return detach(running, input);
   const { client, session, joined, close } = running;
-  const interrupted = onInterrupt(client, session, { isThere: running.isThere, isJoined: () => joined?.isJoined === true });
+  const interrupted = onInterrupt(client, session, {
+    isThere: running.isThere,
+    isJoined: () => joined?.isJoined === true,
+    stops: stopsOnExit(input),
+  });
   const typedAway = joined?.left.then(() => "detach" as const) ?? interrupted.left;
   const ended = Promise.all([session.settled(), session.delivered()]);
   const left = await Promise.race([ended, interrupted.left, typedAway, session.failed]).catch(async (error: Error) => {
@@ -187,11 +193,11 @@ async function conclude(
   const { client, context, work } = prepared;
   const quiet = input.quiet || input.json;
   const failed = await checkReceipt(client, lease.id);
+  await noteLease(home.data, lease.id, false);
   process.exitCode = exitCodeWith(lease, delivered);
   const audit = await audited(prepared, job, input, running.bound, lease);
   if (audit?.wrong) process.exitCode = EXIT.xeno;
   const detail = delivered?.result.detail ?? "";
-  const text = (stream: "stdout" | "stderr"): string => Buffer.concat(running.output[stream]).toString();
   if (input.json)
     return printJson({
       lease: lease.id,
@@ -199,8 +205,7 @@ async function conclude(
       detail,
       audit,
       delivered: delivered?.from ?? null,
-      stdout: text("stdout"),
-      stderr: text("stderr"),
+      ...encodedStreams(running.output),
     });
   if (!quiet || lease.end?.reason !== "completed") {
     say(endLine(lease, context.currency));
@@ -235,9 +240,6 @@ function showMore({ id }: LeaseView, delivered: Delivered | null, { out }: RunIn
 
 /** Keeps the receipt and checks it at once: purchase order, result and bill; returns what is wrong, in words. */
 async function checkReceipt(client: MarketClient, lease: string): Promise<string[]> {
-  const receipt: unknown = JSON.parse(await readFile(await keepReceipt(client, lease, 0), "utf8"));
-  const documents = (await keptDocuments(home.data, client.pins.origin, lease)).map(({ id }) => id);
-  const { signer, party } = client.identity;
-  const { lines } = verifyReceipt(client.crypto, client.pins, receipt, { customerKey: signer.publicKey, party, documents });
+  const { lines } = await keptAndChecked(client, lease);
   return lines.filter(({ status }) => status === "failed").map(({ check, says }) => `${check}: ${says}`);
 }

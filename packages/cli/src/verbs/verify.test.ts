@@ -5,7 +5,7 @@ import path from "node:path";
 import { ROLE_SCOPES } from "@xenoservers/market";
 import { cosign, refuse, toHex, utf8, type Receipt } from "@xenoservers/protocol";
 import { createSigner, nodeCrypto as crypto } from "@xenoservers/protocol/node";
-import { buildJob, bytesBlob, home, keepJob, saveContext } from "@xenoservers/sdk";
+import { buildJob, bytesBlob, fingerprintOf, home, keepJob, saveContext } from "@xenoservers/sdk";
 import { PaperMarket, Random } from "@xenoservers/testkit";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { PaperBroker } from "../../../../test/support/paper-broker.ts";
@@ -94,6 +94,26 @@ it("finds the stop where the receipt is whole", async () => {
   expect(typed.said.stdout).toMatch(/proved +bill/);
   expect(await verify(witnessed(story, { ...BY_HAND, drop: ["stop"] }))).toBe(1);
   expect(typed.said.stderr).toMatch(/it lacks your stop/);
+});
+
+it("checks a file without a login by the fingerprint of its market, and by no other", async () => {
+  const story = told("completed by interval");
+  const right = fingerprintOf(crypto, story.cast.pins);
+  vi.stubEnv("XENO_HOME", path.join(folder, "nobody"));
+  expect(await verify(witnessed(story, {}))).toBe(125);
+  expect(typed.said.stderr).toContain("no market yet");
+  expect(await verify(witnessed(story, {}), "--fingerprint", right.replaceAll(" ", ""))).toBe(0);
+  expect(typed.said.stdout).toMatch(/proved +bill/);
+  expect(typed.said.stdout).not.toMatch(/your order/);
+  expect(await verify(witnessed(story, { drop: ["settlement"] }), "--fingerprint", right)).not.toBe(0);
+  expect(
+    await verify(
+      witnessed(story, {}),
+      "--fingerprint",
+      right.replace(/^./, (c) => (c === "1" ? "2" : "1")),
+    ),
+  ).toBe(125);
+  expect(typed.said.stderr).toMatch(/it is of another market/);
 });
 
 it("misses nothing that the broker refused", async () => {

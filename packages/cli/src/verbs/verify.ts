@@ -5,7 +5,7 @@
 import { randomInt } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
-import { zReceipt, type MarketPins } from "@xenoservers/protocol";
+import { zReceipt, type MarketPins, type Witness } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { isEvidence, jobToRun, verifyEvidence, verifyReceipt, type OwnRun, type Verification } from "@xenoservers/verify";
 import {
@@ -20,6 +20,7 @@ import {
   verifyKept,
 } from "@xenoservers/sdk";
 import { clientThatReads } from "../input/client.ts";
+import { assertFingerprint } from "../input/fingerprint.ts";
 import type { VerifyInput } from "../input/verbs/proof.ts";
 
 import { say } from "../output/terminal.ts";
@@ -99,21 +100,40 @@ async function verifyFile(file: string, operatorKey: string | null): Promise<Ver
   return verifyKept(value, known?.context.pins ?? null);
 }
 
+interface Known {
+  pins: MarketPins;
+  /** Whose order it may be; null: nobody's here. */
+  party: string | null;
+  witnesses: readonly Witness[];
+}
+
+/** By what a receipt is checked: the market that one is logged in to, or the one of that fingerprint, whose keys the receipt holds. */
+async function knownFor(fingerprint: string | null, leaseOrFile: string): Promise<Known> {
+  if (fingerprint === null) {
+    const { context } = await currentContext();
+    return { pins: context.pins, party: context.party, witnesses: context.witnesses ?? [] };
+  }
+  const market = zReceipt.safeParse(await jsonIn(leaseOrFile)).data?.market;
+  if (!market) throw new UserError(`${leaseOrFile} is no receipt: --fingerprint is for a receipt's file`);
+  assertFingerprint(fingerprint, market, "of the receipt's market", "it is of another market");
+  return { pins: market, party: null, witnesses: [] };
+}
+
 /** Offline once the receipt is saved here. */
-export async function verify({ leaseOrFile, json, reExecute, tamper, explain, operator }: VerifyInput): Promise<void> {
+export async function verify({ leaseOrFile, json, reExecute, tamper, explain, operator, fingerprint }: VerifyInput): Promise<void> {
   const verified = isArchive(leaseOrFile) ? null : await verifyFile(leaseOrFile, operator ?? null);
   if (verified) return showVerification(verified, leaseOrFile, { json, explain });
-  const { context } = await currentContext();
-  if (isArchive(leaseOrFile)) return verifyArchive(leaseOrFile, context.pins, { json, witnesses: context.witnesses ?? [] });
-  const { witnesses, pins, party } = context;
-  const { receipt: found, file } = await readReceipt(leaseOrFile, witnesses ?? [], clientThatReads);
+  const { witnesses, pins, party } = await knownFor(fingerprint, leaseOrFile);
+  if (isArchive(leaseOrFile)) return verifyArchive(leaseOrFile, pins, { json, witnesses });
+  const { receipt: found, file } = await readReceipt(leaseOrFile, witnesses, clientThatReads);
   const { receipt, says } = tamper ? tampered(found) : { receipt: found, says: "" };
   const reExecuted = reExecute ? await reExecuteFor(pins, receipt) : null;
   const { documents, says: lacks } = await ownDocuments(receipt, pins.origin);
   const verification = verifyReceipt(nodeCrypto, pins, receipt, {
     ...(reExecuted ? { reExecuted } : {}),
-    ...(witnesses ? { witnesses } : {}),
-    ...{ documents, party },
+    ...(witnesses.length > 0 ? { witnesses } : {}),
+    ...(party === null ? {} : { party }),
+    documents,
   });
   for (const line of [says, ...lacks]) if (line !== "") say(line);
   showVerification(verification, file, { json, explain });

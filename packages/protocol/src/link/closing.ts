@@ -1,6 +1,6 @@
 /** Why a broker ends a link of its own accord, as a WebSocket close (RFC 6455 section 7.4.1): a code, and words for whoever reads it. */
 export const CLOSINGS = {
-  malformed: { code: 1008, says: "a message came that is none of the protocol: upgrade with `npm install -g xeno@latest`" },
+  malformed: { code: 1008, says: "a message came that is none of the protocol: upgrade with `npm install -g xenoservers@latest`" },
   "not-logged-in": { code: 1008, says: "there was no login in time, or more than one" },
   "too-many-links": { code: 1008, says: "this key, party or address has as many links as it may: close some" },
   "too-much": { code: 1008, says: "this party says much more than it may: 500 documents a second, for a while twice as many" },

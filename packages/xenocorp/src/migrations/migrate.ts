@@ -17,7 +17,7 @@ export async function migrate(pool: Pool): Promise<string[]> {
     const known = new Map(rows.map(({ name, digest }) => [name, digest]));
     const foreign = [...known.keys()].filter((name) => !MIGRATIONS.some((migration) => migration.name === name));
     if (foreign.length > 0)
-      throw new Error(`the database was written by a newer xeno (migration ${foreign[0]}); upgrade with \`npm install -g xeno@latest\``);
+      throw new Error(`the database was written by a newer xeno (migration ${foreign[0]}); upgrade: \`npm install -g xenoservers@latest\``);
     for (const migration of MIGRATIONS) {
       const before = known.get(migration.name);
       if (before === digestOf(migration.sql)) continue;

@@ -1,5 +1,7 @@
+import { SHELLS, type Shell } from "../../output/completion-script.ts";
+import { UserError } from "../../output/ui.ts";
 import { parsePort } from "../parse.ts";
-import { flag, inputOf, json, text, value, type InputOf } from "../verb.ts";
+import { flag, inputOf, json, text, value, type InputOf, type Word } from "../verb.ts";
 
 export const demoInput = inputOf(
   {},
@@ -16,4 +18,15 @@ export const doctorInput = inputOf({}, { json });
 export type DoctorInput = InputOf<typeof doctorInput>;
 export const versionInput = inputOf({}, { all: flag("--all", "of every part"), json });
 export type VersionInput = InputOf<typeof versionInput>;
-export const completionInput = inputOf({}, {});
+/** The shell's own name where none is typed. */
+function parseShell(typed: string | null): Shell {
+  const name = typed ?? process.env["SHELL"]?.split("/").at(-1) ?? "bash";
+  const shell = SHELLS.find((each) => each === name);
+  if (shell) return shell;
+  if (typed === null) return "bash";
+  throw new UserError(`'${typed}' is none of ${SHELLS.join(", ")}`);
+}
+const shellWord: Word<Shell> = { form: (name) => `[${name}]`, read: (raw) => parseShell(typeof raw === "string" ? raw : null) };
+
+export const completionInput = inputOf({ shell: shellWord }, {});
+export type CompletionInput = InputOf<typeof completionInput>;

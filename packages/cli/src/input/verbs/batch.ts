@@ -1,5 +1,6 @@
 import { parseAmount, parseDurationMs } from "@xenoservers/sdk";
-import { inputOf, json, text, valueOr, word, wordAs, type InputOf } from "../verb.ts";
+import { parseBatch } from "../parse.ts";
+import { inputOf, json, text, valueOr, wordAs, type InputOf } from "../verb.ts";
 
 export const batchOpenInput = inputOf(
   { budget: wordAs(parseAmount) },
@@ -10,5 +11,5 @@ export const batchOpenInput = inputOf(
   },
 );
 export type BatchOpenInput = InputOf<typeof batchOpenInput>;
-export const batchCloseInput = inputOf({ batch: word }, { json });
+export const batchCloseInput = inputOf({ batch: wordAs(parseBatch) }, { json });
 export type BatchCloseInput = InputOf<typeof batchCloseInput>;

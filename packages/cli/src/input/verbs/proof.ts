@@ -8,6 +8,10 @@ export const verifyInput = inputOf(
     explain: flag("--explain", "per line: the documents it rests on, the rules, the numbers"),
     tamper: flag("--tamper", "change one byte first, to see which check fails"),
     operator: text("--operator <key>", "of evidence: the key of the market's operator, as it publishes it"),
+    fingerprint: text(
+      "--fingerprint <fingerprint>",
+      "of the market, as its operator published it: checks a receipt's file without a login",
+    ),
     json,
   },
 );

@@ -1,6 +1,6 @@
 import { REPLICAS_MAX } from "@xenoservers/market";
 import { conditionsIn, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "@xenoservers/sdk";
-import { countTo } from "../parse.ts";
+import { countTo, parseBatch, parseLabel } from "../parse.ts";
 import { choice, choiceOr, flag, inputOf, json, many, maybe, negation, rest, text, textOr, value, valueOr, type InputOf } from "../verb.ts";
 
 const what = { file: maybe, args: rest };
@@ -47,9 +47,9 @@ const job = {
     "100000",
     parseGigaFuel,
   ),
-  label: text("--label <text>", "shown by ps"),
+  label: value("--label <text>", "shown by ps", parseLabel),
   account: text("--account <account>", "paid from this account"),
-  batch: text("--batch <id>", "draw on a batch's hold"),
+  batch: value("--batch <id>", "draw on a batch's hold", parseBatch),
   quiet: flag("-q, --quiet", "only the job's own output"),
   json,
 };
@@ -92,7 +92,15 @@ export const runInput = inputOf(what, {
   ...job,
   ...machine,
   detach: flag("-d, --detach", "return when it runs"),
+  stopOnExit: flag("--stop-on-exit", "told to end, it stops the lease and its cost, also where the job runs (default where CI is set)"),
+  leaveOnExit: negation("--no-stop-on-exit", "told to end, it leaves a job that runs to run on"),
   dryRun: flag("--dry-run", "show the quote only"),
   local: flag("--local", "here, without a market"),
 });
 export type RunInput = InputOf<typeof runInput>;
+
+/** Whether a run that is told to end takes its lease with it: in a pipeline nobody comes back for it. */
+export function stopsOnExit({ stopOnExit, leaveOnExit }: Pick<RunInput, "stopOnExit" | "leaveOnExit">): boolean {
+  const inPipeline = !["", "0", "false"].includes(process.env["CI"] ?? "");
+  return stopOnExit || (inPipeline && !leaveOnExit);
+}

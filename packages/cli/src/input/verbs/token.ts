@@ -1,20 +1,20 @@
 import { ROLE_SCOPES, SCOPES, type Scope } from "@xenoservers/market";
 import { parseAmount, parseDurationMs } from "@xenoservers/sdk";
 import { UserError } from "../../output/ui.ts";
-import { parseScopes } from "../parse.ts";
-import { flag, inputOf, json, text, textOr, value, type InputOf } from "../verb.ts";
+import { parseLabel, parseScopes } from "../parse.ts";
+import { flag, inputOf, json, text, value, valueOr, type InputOf } from "../verb.ts";
 
 const FOR_TOKENS = SCOPES.filter((scope) => ROLE_SCOPES.ci.includes(scope));
 
 export const tokenCreateInput = inputOf(
   {},
   {
-    label: textOr("--label <text>", "what it is for", "token"),
+    label: valueOr("--label <text>", "what it is for", "token", parseLabel),
     scopes: value("--scopes <scopes>", `what it may do, of ${FOR_TOKENS.join(",")} (default spend,control,read)`, parseScopes),
     readOnly: flag("--read-only", "it may look and do nothing"),
     spendOnly: flag("--spend-only", "it may order and nothing else, not even look"),
     account: text("--account <account>", "it acts in this account alone"),
-    leaseLabel: text("--lease-label <text>", "it acts on leases of this label alone"),
+    leaseLabel: value("--lease-label <text>", "it acts on leases of this label alone", parseLabel),
     maxPerDay: value("--max-per-day <amount>", "most it may spend per day", parseAmount),
     expires: value("--expires <duration>", "such as 30d", parseDurationMs),
     server: flag("--server", "an enrolment token for one machine"),
