@@ -1,7 +1,10 @@
 import { REPLICAS_MAX } from "@xenoservers/market";
 import { conditionsIn, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "@xenoservers/sdk";
-import { countTo } from "../parse.ts";
+import { countTo, durationFrom } from "../parse.ts";
 import { choice, choiceOr, flag, inputOf, json, many, maybe, negation, rest, text, textOr, value, valueOr, type InputOf } from "../verb.ts";
+
+const WAIT_MS_MIN = 1_000;
+const RETRIES_MAX = 100;
 
 const what = { file: maybe, args: rest };
 
@@ -93,6 +96,14 @@ export const runInput = inputOf(what, {
   ...machine,
   detach: flag("-d, --detach", "return when it runs"),
   dryRun: flag("--dry-run", "show the quote only"),
+  wait: flag("--wait", "where the market is full, wait for room (on a terminal that is so anyway)"),
+  noWait: negation("--no-wait", "be refused at once"),
+  for: valueOr("--for <duration>", "how long at most", "10m", durationFrom(WAIT_MS_MIN, "1s")),
+  retries: value(
+    "--retries <count>",
+    "run again so often where it ends by no fault of its customer; --budget is for all tries",
+    countTo(RETRIES_MAX),
+  ),
   local: flag("--local", "here, without a market"),
 });
 export type RunInput = InputOf<typeof runInput>;
