@@ -23,6 +23,7 @@ import {
   openLink,
   pinsOf,
   signOrder,
+  untilBound,
 } from "@xenoservers/sdk";
 import { until, wanted } from "../test/process/market.ts";
 import { quantile, report, type Figure } from "./lib/report.ts";
@@ -162,9 +163,13 @@ export async function lease(): Promise<Figure[]> {
         fuelMax: 10n ** 15n,
       });
     const sessions = new Set<LeaseSession>();
-    const hint = (event?: LinkEvent) => sessions.forEach((session) => session.hint(event));
+    const rings = new Set<() => void>();
+    const hint = (event?: LinkEvent) => {
+      for (const session of sessions) session.hint(event);
+      for (const ring of rings) ring();
+    };
     const link = openLink(customer, { onUp: () => hint(), onEvent: hint });
-    const rent = () => rentOnce(customer, job(), link, sessions);
+    const rent = () => rentOnce(customer, job(), link, { sessions, rings });
     const peer = async () => {
       const { stdout } = await run(process.execPath, ["--no-warnings", PEER, file]);
       if (stdout !== "hello\n") throw new Error("the peer printed something else");
@@ -202,22 +207,25 @@ async function rentOnce(
   client: MarketClient,
   job: ReturnType<typeof buildJob>,
   link: ReturnType<typeof openLink>,
-  sessions: Set<LeaseSession>,
+  { sessions, rings }: { sessions: Set<LeaseSession>; rings: Set<() => void> },
 ): Promise<void> {
   const resources = { vcpu: 1, memoryMib: 64, diskMib: 1 };
   const market = await client.market();
-  let order = signOrder(client, market, wanted({ resources }), job.jobHash);
-  let answer = await link.submit(order.envelope);
-  while (!answer.ok && (answer.code === "no_match" || answer.code === "capacity_taken")) {
-    await new Promise((resolve) => setTimeout(resolve, 15));
-    order = signOrder(client, market, wanted({ resources }), job.jobHash);
-    answer = await link.submit(order.envelope);
-  }
+  const order = signOrder(client, market, wanted({ resources }), job.jobHash);
+  const answer = await link.submit(order.envelope, undefined, true);
   if (!answer.ok) throw new Error(`${answer.code} ${JSON.stringify(answer.facts)}`);
+  const hears = (ring: () => void) => {
+    rings.add(ring);
+    return () => void rings.delete(ring);
+  };
+  const bound =
+    "waiting" in answer.answer
+      ? await untilBound(client, order, { hears })
+      : checkBound(client, order, answer.answer["purchaseOrder"], answer.answer["grants"] as unknown[]);
   let output = "";
   const session = new LeaseSession(
     client,
-    checkBound(client, order, answer.answer["purchaseOrder"], answer.answer["grants"] as unknown[]),
+    bound,
     job,
     { onOutput: (_stream, bytes) => void (output += Buffer.from(bytes).toString()) },
     link,

@@ -24,6 +24,7 @@ import {
   LogView,
   MARKET_DEFAULTS,
   OfferIndex,
+  WaitingOrders,
   createMemoryStore,
   createReads,
   describeMarket,
@@ -170,7 +171,16 @@ export class Room {
       timings: this.plan.timings,
     };
     const services: Services = {
-      ...{ store, crypto: this.#crypto, keys: KEYS, config, market: MARKET, index: new OfferIndex(), log: this.#log },
+      ...{
+        store,
+        crypto: this.#crypto,
+        keys: KEYS,
+        config,
+        market: MARKET,
+        index: new OfferIndex(),
+        waiting: new WaitingOrders(),
+        log: this.#log,
+      },
       now: () => this.now,
     };
     return [services, new Desk(services, { toServer: () => {}, event: () => {}, keyRevoked: () => {} })];

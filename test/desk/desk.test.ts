@@ -67,7 +67,7 @@ describe("orders", () => {
       [1, 2, 3].map(() => h.submit(h.order(customer, { resources: { vcpu: 2, memoryMib: 64, diskMib: 1 } }))),
     );
     expect(answers.filter(({ code }) => code === undefined)).toHaveLength(1);
-    for (const { code } of answers) expect([undefined, "no_match", "capacity_taken"]).toContain(code);
+    for (const { code } of answers) expect([undefined, "busy", "capacity_taken"]).toContain(code);
     expect(await h.balance(`${server.id}/vcpu`)).toBe(0n);
   });
 

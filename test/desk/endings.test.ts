@@ -215,7 +215,7 @@ describe("the fee", () => {
     expect(await h.submit(h.order(customer, fresh))).toMatchObject({ code: "stale_terms", feeBasisPoints: 5_000 });
     await h.submit(server.offer({ sequence: 2, validUntil: h.now + 600_000 }));
     expect(await h.submit(h.order(customer, { ...fresh, feeBasisPointsMax: 5_000 }))).toMatchObject({
-      code: "no_match",
+      code: "busy",
       excluded: { terms: 1 },
     });
   });

@@ -20,6 +20,7 @@ import {
   LogView,
   MARKET_DEFAULTS,
   OfferIndex,
+  WaitingOrders,
   createMemoryStore,
   startEpoch,
   type BrokerKeys,
@@ -59,6 +60,7 @@ export class Harness {
   };
   readonly store: Store = createMemoryStore(() => this.now);
   readonly index = new OfferIndex();
+  readonly waiting = new WaitingOrders();
   readonly sent: { server: string; filed: readonly FiledEnvelope[] }[] = [];
   readonly cut: string[] = [];
   /** Changes that the store could not hold, as the operator is told of them. */
@@ -73,6 +75,7 @@ export class Harness {
       config: { ...MARKET_DEFAULTS, origin: this.origin, operatorKey: this.operator.publicKey },
       market: this.market,
       index: this.index,
+      waiting: this.waiting,
       log: new LogView(),
       now: () => this.now,
     },
@@ -95,8 +98,8 @@ export class Harness {
   }
 
   /** The answer, or the refusal's code and facts. */
-  async submit(document: SignedDocument | AnyDocument): Promise<Record<string, unknown> & { code?: string }> {
-    const answer = await this.desk.submit(structuredClone(document.envelope));
+  async submit(document: SignedDocument | AnyDocument, waits = false): Promise<Record<string, unknown> & { code?: string }> {
+    const answer = await this.desk.submit(structuredClone(document.envelope), undefined, waits);
     return answer.ok ? answer.answer : { code: answer.code, ...answer.facts };
   }
 

@@ -31,7 +31,7 @@ async function untilDone<T>(ask: () => Promise<T>): Promise<T> {
     } catch (error) {
       if (
         error instanceof RefusedError &&
-        !["unavailable", "no_match", "conflict", "capacity_taken", "rate_limited"].includes(error.refusal.code)
+        !["unavailable", "no_match", "busy", "conflict", "capacity_taken", "rate_limited"].includes(error.refusal.code)
       )
         throw error;
       await pause(AGAIN_MS);

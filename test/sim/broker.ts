@@ -1,4 +1,5 @@
 /** The simulated market's broker: production desk, hub and reads on the in-memory store, audited after every commit; it can be killed and started again. */
+import { WAITING_MAX } from "@xenoservers/market";
 import { audit, type Network, type Random, type SimClock, type Snapshot } from "@xenoservers/testkit";
 import { refuse, signDocument, toHex, type Crypto, type Kind, type MarketPins, type Payload, type Signer } from "@xenoservers/protocol";
 import type { LinkAnswer } from "@xenoservers/protocol/link";
@@ -10,6 +11,7 @@ import {
   LogView,
   MARKET_DEFAULTS,
   OfferIndex,
+  WaitingOrders,
   Sessions,
   createMemoryStore,
   createReads,
@@ -88,13 +90,14 @@ export class SimBroker {
 
   async snapshot(): Promise<Omit<Snapshot, "leases"> & { leases: LeaseRow[] }> {
     const { balances } = await this.store.audit();
-    return { balances, leases: [...(await this.store.load("lease", [...this.#leaseIds])).values()].map(({ data }) => data) };
+    const waiting = (await this.store.waitingOrders(WAITING_MAX)).length;
+    return { balances, waiting, leases: [...(await this.store.load("lease", [...this.#leaseIds])).values()].map(({ data }) => data) };
   }
 
   async start(): Promise<void> {
     const { clock, crypto, network } = this.#options;
     const mine = ++this.#incarnation;
-    const index = new OfferIndex();
+    const [index, waiting] = [new OfferIndex(), new WaitingOrders()];
     const services: Services = {
       store: this.store,
       crypto,
@@ -102,10 +105,12 @@ export class SimBroker {
       config: this.config,
       market: this.pins,
       index,
+      waiting,
       log: new LogView(),
       now: () => clock.now(),
     };
     await openLog(services, "simulated");
+    await waiting.refresh(this.store, crypto);
     await index.refresh(this.store, clock.now());
     const market = () => describeMarket(services);
     const hub: LinkHub = new LinkHub(() => desk, new Sessions(services), market, clock);

@@ -1,7 +1,7 @@
 /** A simulated customer: production SDK over the simulated network. It orders, stops, vanishes, loses its key, refuses to say that it has its bytes. */
 import { ROLE_SCOPES } from "@xenoservers/market";
 import type { Network, Random, SimClock } from "@xenoservers/testkit";
-import { API, refuse, type Crypto, type Envelope, type RouteName, type RouteReply } from "@xenoservers/protocol";
+import { API, refuse, type Crypto, type Envelope, type RouteName, type RouteReply, type SignedDocument } from "@xenoservers/protocol";
 import type { LinkAnswer, LinkClient, Pipe, Timers } from "@xenoservers/protocol/link";
 import {
   LeaseSession,
@@ -14,6 +14,8 @@ import {
   identityOf,
   openLink,
   signOrder,
+  untilBound,
+  type BoundOrder,
   type BuiltJob,
   type Identity,
   type ReadName,
@@ -31,6 +33,12 @@ export interface SimCustomerOptions {
   /** Servers that jobs with an assurance are ordered on by name. */
   serverIds: readonly string[];
   trace(line: string): void;
+}
+
+interface Placed {
+  purchaseOrder: unknown;
+  replicas?: { purchaseOrder: unknown }[];
+  grants: unknown[];
 }
 
 interface SimParts {
@@ -171,19 +179,13 @@ export class SimCustomer {
     const job = jobOf(this.#options, kind, assured);
     const wanted = wantedOf(this.#options, job, assured, replicas);
     const document = signOrder(this.#client, market, wanted, job.jobHash);
-    const answer = await this.#link.submit(document.envelope);
-    trace(`order ${kind}${replicas > 1 ? ", two replicas" : ""}: ${answer.ok ? "bound" : answer.code}`);
+    const waits = replicas === 1 && random.chance(0.5);
+    const answer = await this.#link.submit(document.envelope, undefined, waits);
+    const isWaiting = answer.ok && "waiting" in answer.answer;
+    trace(`order ${kind}${replicas > 1 ? ", two replicas" : ""}: ${isWaiting ? "waits" : answer.ok ? "bound" : answer.code}`);
     if (!answer.ok) return;
-    const {
-      purchaseOrder,
-      replicas: slots,
-      grants,
-    } = answer.answer as {
-      purchaseOrder: unknown;
-      replicas?: { purchaseOrder: unknown }[];
-      grants: unknown[];
-    };
-    const bound = (slots ?? [{ purchaseOrder }]).map((slot) => checkBound(this.#client, document, slot.purchaseOrder, grants));
+    const bound = isWaiting ? await this.#wait(document) : this.#boundBy(document, answer.answer as unknown as Placed);
+    if (bound.length === 0) return;
     if (random.chance(0.1)) return; // a customer who vanishes before a byte was sent
     // one in ten takes what it gets and never says so: then the server seals
     const withholds = random.chance(0.1);
@@ -193,6 +195,25 @@ export class SimCustomer {
     this.sessions.push(...mine);
     if (assured) void doubt(this.#client, mine, document.payload, job, trace);
     this.#interfere(random.pick(mine));
+  }
+
+  #boundBy(document: SignedDocument<"order">, { purchaseOrder, replicas, grants }: Placed): BoundOrder[] {
+    return (replicas ?? [{ purchaseOrder }]).map((slot) => checkBound(this.#client, document, slot.purchaseOrder, grants));
+  }
+
+  /** Until its order has come to a lease or to nothing; some are given up. */
+  async #wait(document: SignedDocument<"order">): Promise<BoundOrder[]> {
+    const { random, clock, trace } = this.#options;
+    const left = new AbortController();
+    if (random.chance(0.3)) clock.after(random.between(1_000, 60_000), () => left.abort());
+    try {
+      const bound = await untilBound(this.#client, document, { signal: left.signal });
+      trace("a waiting order: bound");
+      return [bound];
+    } catch (error) {
+      trace(`a waiting order: ${error instanceof RefusedError ? error.refusal.code : String(error)}`);
+      return [];
+    }
   }
 
   #interfere(session: LeaseSession): void {

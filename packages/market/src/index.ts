@@ -39,3 +39,4 @@ export * from "./audit-draw.ts";
 export * from "./dispute.ts";
 export * from "./replicas.ts";
 export * from "./referees.ts";
+export * from "./waiting.ts";

@@ -6,6 +6,7 @@
  *                ACCOUNT/allowance                              what an account may still spend (floor = -limit)
  *                KEY/day/DATE                                   what a delegated key spent on a day (floor = -limit)
  *                SERVER/vcpu|memoryMib|diskMib                  free capacity; SERVER/…/leased what is reserved
+ *                PARTY/waiting, market/waiting                  orders that wait for room, counted down (floor = -limit)
  *                source/…  sink/…                               the outside: no floor
  */
 
@@ -17,14 +18,16 @@ export type AllowanceKey = `${string}/allowance` | `${string}/day/${number}`;
 type CapacityKey = `${string}/${keyof Resources}` | `${string}/${keyof Resources}/leased`;
 /** Of the outside: what comes in or goes out. */
 export type OutsideKey = `source/${string}` | `sink/${string}`;
-export type BalanceKey = MoneyKey | AllowanceKey | CapacityKey | OutsideKey;
+type WaitingKey = `${string}/waiting`;
+export type BalanceKey = MoneyKey | AllowanceKey | CapacityKey | WaitingKey | OutsideKey;
 
 /** What it means that a balance falls short of a transfer: whoever asked for it is told this. */
 export type Shortfall =
   | { code: "insufficient_funds" | "insufficient_stake"; account: string }
   | { code: "limit_reached"; account: string }
   | { code: "limit_reached"; key: string }
-  | { code: "capacity_taken"; server: string };
+  | { code: "capacity_taken"; server: string }
+  | { code: "queue_full"; of: string };
 
 export interface Transfer {
   /** Derived from lease and step (PROTOCOL section 6), so that doing it twice is doing it once. */
@@ -97,3 +100,5 @@ export const allowanceKey = (account: string): AllowanceKey => `${account}/allow
 export const dayKey = (key: string, day: number): AllowanceKey => `${key}/day/${day}`;
 export const capacityKey = (server: string, resource: keyof Resources, bucket: "free" | "leased"): CapacityKey =>
   bucket === "free" ? `${server}/${resource}` : `${server}/${resource}/leased`;
+/** `of`: a party, or the whole market. */
+export const waitingKey = (of: string): WaitingKey => `${of}/waiting`;

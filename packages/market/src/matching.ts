@@ -137,6 +137,20 @@ export function exclusionOf(candidate: Candidate, wish: Wish, now: number): Excl
   return null;
 }
 
+/**
+ * Whether it could take the wish at another time, as its offer stands: once it is there again and has all its room. What keeps it from it
+ * now may pass by itself.
+ */
+export function couldTake(candidate: Candidate, wish: Wish, now: number): boolean {
+  return exclusionOf(asRested(candidate), wish, now) === null;
+}
+
+/** As if what may pass by itself had passed. */
+export const asRested = (candidate: Candidate): Candidate => ({
+  ...candidate,
+  ...{ online: true, clockIsRight: true, coolUntil: 0, free: candidate.resources },
+});
+
 export type Ordering = "price" | "cost-per-work";
 
 /** What decides where a match stands among others. */

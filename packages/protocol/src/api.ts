@@ -268,7 +268,8 @@ export const API = {
     access: "public",
     scope: null,
     summary: "Submit one signed document; its key says who speaks. The same document again gets the same answer",
-    body: z.strictObject({ envelope: z.unknown() }),
+    /** `waits`: an order for which there is no room now waits for some until it expires. */
+    body: z.strictObject({ envelope: z.unknown(), waits: z.boolean().optional() }),
     reply: zAnswer,
     refusals: [
       ...SIGNED,
@@ -285,6 +286,8 @@ export const API = {
       "limit_reached",
       "insufficient_stake",
       "no_match",
+      "busy",
+      "queue_full",
       "capacity_taken",
       "suspended",
       "conflict",
@@ -396,6 +399,8 @@ export const API = {
       driver: z.enum(DRIVER_NAMES).default(DEFAULT_DRIVER),
       accel: z.enum(["kvm", "any"]).default("any"),
       egress: z.enum(["none", "names", "public"]).default("none"),
+      /** Those too that have no room now, or are away: whose room an order can wait for. */
+      later: zFlag,
       /** For a referee's run: referees take nothing else. */
       judges: zFlag,
       after: placeIn(/^[01]\.\d{1,40}\.\d{1,15}\.s_[0-9a-f]{40}$/),
@@ -485,7 +490,15 @@ export const API = {
     scope: "read",
     summary: "Where an order stands",
     params: z.object({ id: zId }),
-    reply: z.object({ id: zId, lease: zId.nullable(), attempt: z.int() }),
+    reply: z.object({
+      id: zId,
+      lease: zId.nullable(),
+      attempt: z.int(),
+      /** It waits for room. `ahead`: how many orders have their turn before it, as the queue stands. */
+      waiting: z.object({ since: zTimeMs, until: zTimeMs, ahead: z.int() }).nullable().default(null),
+      /** It waited and came to nothing: the refusal. */
+      refused: z.looseObject({ code: z.string() }).nullable().default(null),
+    }),
     refusals: [...READ, "not_found"],
   },
   events: {

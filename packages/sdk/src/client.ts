@@ -163,10 +163,13 @@ export class MarketClient {
     return answer.answer;
   }
 
-  /** Sends a signed document, again when the broker cannot be reached: the same document is never done twice. */
-  async submit(envelope: Envelope): Promise<LinkAnswer> {
+  /**
+   * Sends a signed document, again when the broker cannot be reached: the same document is never done twice. `waits`: an order for which
+   * there is no room now waits for some until it expires.
+   */
+  async submit(envelope: Envelope, { waits = false }: { waits?: boolean } = {}): Promise<LinkAnswer> {
     for (let attempt = 1; ; attempt++) {
-      const response = await this.#fetch("POST", API.submit.path, { envelope }, null).catch(() => null);
+      const response = await this.#fetch("POST", API.submit.path, { envelope, ...(waits ? { waits } : {}) }, null).catch(() => null);
       if (response?.ok) {
         const answer = zAnswer.parse(await response.json());
         this.onFiled(this.#checkPromise(envelope, answer));

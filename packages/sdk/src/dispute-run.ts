@@ -59,7 +59,7 @@ async function orderOn(client: MarketClient, { lease, order, job, budgetNanos }:
     try {
       return await placeOrder(client, refereeOrder({ order, referee, budgetNanos, job, judges: lease, assurance }), jobHash);
     } catch (error) {
-      if (!(error instanceof RefusedError) || error.refusal.code !== "no_match") throw error;
+      if (!(error instanceof RefusedError) || !["no_match", "busy"].includes(error.refusal.code)) throw error;
       last = error.refusal;
     }
   }

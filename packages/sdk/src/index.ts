@@ -20,6 +20,7 @@ export { buildJob, builtJob, type BuiltJob, type JobInput } from "./job.ts";
 export { driverOf, isAuditedRun, quoteFor, signOrder, type Quoted, type Wanted } from "./order.ts";
 export { BrokenPurchaseOrder, checkBound, fetchBound, worldOf, type BoundOrder } from "./purchase-order.ts";
 export { placeOrder, placeReplicas } from "./placing.ts";
+export { NoLongerWaiting, untilBound, type WhileWaiting } from "./waiting.ts";
 export type { Withdrawn } from "./withdrawn.ts";
 export { LeaseSession, type SessionHandlers } from "./session/lease-session.ts";
 export { openSession, openSessions } from "./session/open-session.ts";

@@ -13,7 +13,7 @@ import {
   type Quote,
   type Resources,
 } from "@xenoservers/market";
-import { refuse, toHex, type Egress, type OfferView, type SignedDocument } from "@xenoservers/protocol";
+import { refuse, toHex, type Egress, type OfferView, type RouteReply, type SignedDocument } from "@xenoservers/protocol";
 import { feeToSign, type MarketInfo } from "@xenoservers/protocol/link";
 import type { MarketClient } from "./client.ts";
 import { RefusedError } from "./errors.ts";
@@ -45,6 +45,8 @@ export interface Wanted {
   judges?: string;
   /** On servers of so many owners, drawn by the broker; the budget is for all of them. */
   replicas?: number;
+  /** How long the order may wait for room; absent: where there is none now, it is refused. */
+  waitMs?: number;
   /** The most of what is paid that may go to the broker; absent: what the market has announced. */
   feeBasisPointsMax?: number;
 }
@@ -65,20 +67,38 @@ export const ORDER_VALID_MS = 10 * 60_000;
 export interface Quoted {
   offer: OfferView;
   quote: Quote;
+  /** It has no room now, or is away. */
+  isBusy: boolean;
 }
 
 /** Offers are cheapest first by the hour; one whose egress is dear may stand before one that the budget pays for. */
 const OFFERS_TRIED_MAX = 20;
 
 /**
- * The cheapest matching offer now that the budget pays for, and what a lease on it would cost at most; throws RefusedError `no_match` with
- * the explanation.
+ * The cheapest matching offer now that the budget pays for, and what a lease on it would cost at most; where none has room now and it may
+ * be waited for, the cheapest of those that could have. Throws RefusedError `busy`, or `no_match`, with the explanation.
  */
 export async function quoteFor(client: MarketClient, wanted: Wanted, signal?: AbortSignal): Promise<Quoted> {
+  const now = await offersFor(client, wanted, false, signal);
+  const found = payable(wanted, now.offers);
+  if (found) return { ...found, isBusy: false };
+  const later = payable(wanted, (await offersFor(client, wanted, true, signal)).offers);
+  if (later && wanted.waitMs !== undefined) return { ...later, isBusy: true };
+  throw new RefusedError(refuse(later ? "busy" : "no_match", { excluded: now.excluded, explanation: now.explanation }));
+}
+
+function payable(wanted: Wanted, offers: readonly OfferView[]): Omit<Quoted, "isBusy"> | undefined {
+  const quoted = offers.map((offer) => ({ offer, quote: quoteOf(wanted, offer) }));
+  return quoted.find((each) => paysForWork(each.quote)) ?? quoted[0];
+}
+
+/** `later`: those too that have no room now, or are away. */
+function offersFor(client: MarketClient, wanted: Wanted, later: boolean, signal: AbortSignal | undefined): Promise<RouteReply<"offers">> {
   const { resources, conditions, on, durationMsMax, terms } = wanted;
-  const found = await client.read("offers", {
+  return client.read("offers", {
     signal,
     query: {
+      later: later ? "true" : "false",
       q: conditions.map(({ key, op, value }) => `${key}${op}${value}`).join(" "),
       on,
       vcpu: resources.vcpu,
@@ -94,10 +114,6 @@ export async function quoteFor(client: MarketClient, wanted: Wanted, signal?: Ab
       limit: OFFERS_TRIED_MAX,
     },
   });
-  const quoted = found.offers.map((offer) => ({ offer, quote: quoteOf(wanted, offer) }));
-  const first = quoted.find((each) => paysForWork(each.quote)) ?? quoted[0];
-  if (!first) throw new RefusedError(refuse("no_match", { excluded: found.excluded, explanation: found.explanation }));
-  return first;
 }
 
 const quoteOf = (wanted: Wanted, offer: OfferView): Quote => {
@@ -138,7 +154,7 @@ export function signOrder(client: MarketClient, market: MarketInfo, wanted: Want
     fuelMax: wanted.fuelMax.toString(),
     budgetNanos: wanted.budgetNanos.toString(),
     replicas: wanted.replicas ?? 1,
-    expiresAt: client.timers.now() + ORDER_VALID_MS,
+    expiresAt: client.timers.now() + (wanted.waitMs ?? ORDER_VALID_MS),
     label: wanted.label,
     feeBasisPointsMax: wanted.feeBasisPointsMax ?? feeToSign(market),
     timings: market.timings,

@@ -8,6 +8,7 @@ import type { MarketClient } from "./client.ts";
 import { RefusedError } from "./errors.ts";
 import { ORDER_VALID_MS, signOrder, type Wanted } from "./order.ts";
 import { BrokenPurchaseOrder, checkBound, type BoundOrder } from "./purchase-order.ts";
+import { untilBound, type WhileWaiting } from "./waiting.ts";
 import { withdrawOrder } from "./withdrawing.ts";
 
 /** What an order is answered with. `grants`: what gives the keys of order and offers their roles. */
@@ -53,14 +54,20 @@ function checkAll(client: MarketClient, order: SignedDocument<"order">, slots: r
   return { all, bound: all.flatMap((each) => (each instanceof BrokenPurchaseOrder ? [] : [each])) };
 }
 
-/** One lease of each slot, in order of slots. Throws RefusedError, BrokenPurchaseOrder. */
-export async function placeReplicas(client: MarketClient, wanted: Wanted, jobHash: string): Promise<BoundOrder[]> {
+/** One lease of each slot, in order of slots; replicas do not wait. Throws RefusedError, BrokenPurchaseOrder, NoLongerWaiting. */
+export async function placeReplicas(
+  client: MarketClient,
+  wanted: Wanted,
+  jobHash: string,
+  whileWaiting: WhileWaiting = {},
+): Promise<BoundOrder[]> {
+  const waits = wanted.waitMs !== undefined && (wanted.replicas ?? 1) === 1;
   for (let again = false; ; again = true) {
     const market = await client.market(again);
     const problem = clockProblem(client);
     if (problem !== null) throw new Error(problem);
     const order = signOrder(client, market, wanted, jobHash);
-    const answer = await client.submit(order.envelope);
+    const answer = await client.submit(order.envelope, { waits });
     // timings or fee are others since they were read; whether the new ones will do is for what is wanted to say
     if (!answer.ok && answer.code === "stale_terms" && !again) continue;
     if (!answer.ok) {
@@ -68,6 +75,7 @@ export async function placeReplicas(client: MarketClient, wanted: Wanted, jobHas
       if (answer.code === "unavailable") await withdrawOrder(client, { order: order.id, lease: null }, "its answer did not come");
       throw new RefusedError(answer);
     }
+    if (waits && "waiting" in answer.answer) return [await untilBound(client, order, whileWaiting)];
     const { purchaseOrder, grants, replicas } = zPlaced.parse(answer.answer);
     const { all, bound } = checkAll(client, order, replicas?.map((slot) => slot.purchaseOrder) ?? [purchaseOrder], grants);
     const broken = all.find((each) => each instanceof BrokenPurchaseOrder) ?? replicasProblem(bound, wanted.replicas ?? 1, grants);
@@ -85,9 +93,14 @@ function replicasProblem(bound: readonly BoundOrder[], replicas: number, grants:
   return new BrokenPurchaseOrder(`it draws ${owners.size} owners for ${replicas} replicas`, bound[0]?.po.envelope ?? null, grants);
 }
 
-/** One order of one replica. Throws RefusedError, BrokenPurchaseOrder. */
-export async function placeOrder(client: MarketClient, wanted: Wanted, jobHash: string): Promise<BoundOrder> {
-  const [bound] = await placeReplicas(client, wanted, jobHash);
+/** One order of one replica. Throws RefusedError, BrokenPurchaseOrder, NoLongerWaiting. */
+export async function placeOrder(
+  client: MarketClient,
+  wanted: Wanted,
+  jobHash: string,
+  whileWaiting: WhileWaiting = {},
+): Promise<BoundOrder> {
+  const [bound] = await placeReplicas(client, wanted, jobHash, whileWaiting);
   if (!bound) throw new RefusedError(refuse("internal", { why: "the broker's answer to the order holds no purchase order" }));
   return bound;
 }

@@ -46,6 +46,7 @@ export function checkBound(
   order: SignedDocument<"order">,
   purchaseOrder: unknown,
   grants: readonly unknown[],
+  signedAt = order.payload.expiresAt - ORDER_VALID_MS,
 ): BoundOrder {
   const broken = (why: string): BrokenPurchaseOrder => new BrokenPurchaseOrder(why, purchaseOrder, grants);
   const world = worldOf(
@@ -56,7 +57,6 @@ export function checkBound(
   if (!checked.ok) throw broken(checked.why);
   if (checked.order.id !== order.id) throw broken("it embeds another order than the one that was signed here");
   // an earlier date would bring back an offer or a fee that holds no more
-  const signedAt = order.payload.expiresAt - ORDER_VALID_MS;
   if (checked.po.payload.issuedAt < signedAt - ORDER_VALID_MS) throw broken("it is dated long before the order was signed");
   return { ...checked, world };
 }

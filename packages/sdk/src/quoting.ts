@@ -7,14 +7,14 @@ import { quoteFor, type Quoted, type Wanted } from "./order.ts";
 /** In a quote; the broker draws among all that fit. */
 const OWNERS_SHOWN_MAX = 16;
 
-/** The cheapest offer of each owner that fits, cheapest first; the broker draws among them. Throws RefusedError `no_match`. */
+/** The cheapest offer of each owner that fits, cheapest first; the broker draws among them. Throws RefusedError `no_match`, `busy`. */
 export async function quotesFor(client: MarketClient, wanted: Wanted, signal?: AbortSignal): Promise<[Quoted, ...Quoted[]]> {
   const count = wanted.replicas ?? 1;
   const quotes: [Quoted, ...Quoted[]] = [await quoteFor(client, wanted, signal)];
   while (count > 1 && quotes.length < OWNERS_SHOWN_MAX) {
     const others = quotes.map(({ offer }) => ({ key: "owner", op: "!=" as const, value: offer.owner }));
     const next = await quoteFor(client, { ...wanted, conditions: [...wanted.conditions, ...others] }, signal).catch((error: unknown) => {
-      if (error instanceof RefusedError && error.refusal.code === "no_match" && quotes.length >= count) return null;
+      if (error instanceof RefusedError && ["no_match", "busy"].includes(error.refusal.code) && quotes.length >= count) return null;
       throw error;
     });
     if (!next) break;

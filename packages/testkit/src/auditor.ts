@@ -51,13 +51,15 @@ interface AuditedLease {
 export interface Snapshot {
   balances: ReadonlyMap<string, bigint>;
   leases: readonly AuditedLease[];
+  /** How many orders wait for room; absent: none. */
+  waiting?: number;
 }
 
 /** Money of the customer is held; the first six take room on a server. */
 const LIVE = ["bound", "accepted", "open", "stopping", "committed", "revealed", "delivering", "ended", "closed"];
 const PLACED = LIVE.slice(0, 6);
 const OVER = ["final", "lapsed"];
-const UNBOUNDED = /^(source|sink)\/|\/(allowance|day\/\d+)$/;
+const UNBOUNDED = /^(source|sink)\/|\/(allowance|waiting|day\/\d+)$/;
 const OWNERS_FAULT = ["owner-stop", "server-failed", "server-unreachable", "not-accepted", "not-started", "not-revealed"];
 const UNPAID_ALWAYS = ["server-failed", "not-accepted", "not-started", "not-revealed", "not-delivered", "image-unfetched"];
 const UNUSED_SLOT = ["input-missing", "job-refused", "image-refused"];
@@ -83,11 +85,17 @@ function atMost(lease: AuditedLease, ms: number): bigint {
 }
 
 /** The first thing that is wrong, in words; null when nothing is. */
-export function audit({ balances, leases }: Snapshot): string | null {
+export function audit({ balances, leases, waiting = 0 }: Snapshot): string | null {
   const isMoney = (key: string): boolean => !/^(s_[0-9a-f]+\/|source\/capacity$|sink\/allowance$)|\/(allowance|day\/\d+)$/.test(key);
   const money = sumWhere(balances, isMoney);
   if (money !== 0n) return `money is not conserved: all of it together is ${money}`;
   for (const [key, amount] of balances) if (amount < 0n && !UNBOUNDED.test(key)) return `${key} is ${amount}`;
+
+  for (const [whose, taken] of [
+    ["the market", balances.get("market/waiting") ?? 0n],
+    ["all parties", sumWhere(balances, (key) => /^p_[0-9a-f]+\/waiting$/.test(key))],
+  ] as const)
+    if (taken !== BigInt(-waiting)) return `${waiting} orders wait, and the places of ${whose} come to ${-taken}`;
 
   const live = leases.filter(({ state }) => LIVE.includes(state));
   const held = sumWhere(balances, (key) => key.endsWith("/held"));
@@ -172,7 +180,8 @@ const openMsOf = ({ openedAt, stop, result }: AuditedLease, end: { at: number })
   openedAt === null ? 0 : (stop?.at ?? result?.at ?? end.at) - openedAt;
 
 /** After faults have stopped and time has passed: nothing may be left hanging. */
-export function auditQuiet({ balances, leases }: Snapshot): string | null {
+export function auditQuiet({ balances, leases, waiting = 0 }: Snapshot): string | null {
+  if (waiting > 0) return `${waiting} orders still wait`;
   const hanging = leases.find(({ state }) => !OVER.includes(state));
   if (hanging) return `lease ${hanging.id.slice(0, 12)} is still ${hanging.state}`;
   const held = sumWhere(balances, (key) => key.endsWith("/held") || key.endsWith("/locked") || key.endsWith("/leased"));

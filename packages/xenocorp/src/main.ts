@@ -14,6 +14,7 @@ import { MARKET_DEFAULTS, type MarketConfig } from "./config.ts";
 import { askedTogether } from "./desk/asked-together.ts";
 import { Desk } from "./desk/desk.ts";
 import { OfferIndex } from "./desk/offer-index.ts";
+import { WaitingOrders } from "./desk/waiting-orders.ts";
 import type { Services } from "./desk/round.ts";
 import { DEAF, FleetRun, type InnerOptions } from "./fleet/run.ts";
 import type { Hints } from "./hints/hints.ts";
@@ -272,7 +273,16 @@ async function prepare({ store }: OpenedStore, options: BrokerOptions, run: Flee
   };
   const clock: BrokerClock = options.now ? { now: options.now, sync: async () => {} } : await databaseClock(store);
   const services: Services = {
-    ...{ store, crypto: nodeCrypto, keys: loaded.keys, config, index: new OfferIndex(), log: new LogView(), now: clock.now },
+    ...{
+      store,
+      crypto: nodeCrypto,
+      keys: loaded.keys,
+      config,
+      index: new OfferIndex(),
+      waiting: new WaitingOrders(),
+      log: new LogView(),
+      now: clock.now,
+    },
     market: { origin: config.origin, keys: publicKeysOf(loaded.keys), operatorKey: config.operatorKey },
     ...{ fleet: run.fleet, place: () => run.place.take() },
   };

@@ -1,6 +1,7 @@
 /** The broker's parts for programs that wire them otherwise than main.ts does: the simulation. */
 export { Desk } from "./desk/desk.ts";
 export { OfferIndex } from "./desk/offer-index.ts";
+export { WaitingOrders } from "./desk/waiting-orders.ts";
 export type { Services } from "./desk/round.ts";
 export { LinkHub } from "./http/link-hub.ts";
 export { createReads, type Reads } from "./http/reads.ts";

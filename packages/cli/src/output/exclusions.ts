@@ -14,7 +14,8 @@ const STEPS: ReadonlyMap<string, string> = new Map(
     duration: "is let for less time than that: lower --max-time",
     "fetches=yes": "fetches no images: bring the image here and name its file (--vm FILE)",
     "max-price": "costs more than --max-price",
-    capacity: "has not so much free now: lower --cpu, --mem or --disk, or wait until a lease there ends (xeno search shows what is free)",
+    capacity:
+      "has not so much free now: wait for a lease there to end (--wait), or lower --cpu, --mem or --disk (xeno search shows what is free)",
     terms: "made its offer under other terms: try again in a moment",
     budget: "could cost more than --budget",
     stake: "its owner has not put down the stake for it: --assurance isolated asks for none",

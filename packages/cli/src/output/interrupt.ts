@@ -18,7 +18,7 @@ export const LEFT_SAYS: Readonly<Record<Left, string>> = {
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-function onSignals(heard: (signal: NodeJS.Signals) => void): () => void {
+export function onSignals(heard: (signal: NodeJS.Signals) => void): () => void {
   for (const signal of SIGNALS) process.on(signal, heard);
   return () => {
     for (const signal of SIGNALS) process.removeListener(signal, heard);

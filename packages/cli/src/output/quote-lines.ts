@@ -67,7 +67,7 @@ export async function showQuote(
 ): Promise<Shown> {
   const market = await client.market();
   const [first, ...more] = quotes;
-  const { offer, quote } = first;
+  const { offer, quote, isBusy } = first;
   const driver = driverOf(wanted);
   const replicas = wanted.replicas ?? 1;
   const holdNanos = holdOf(quotes, replicas);
@@ -85,8 +85,9 @@ export async function showQuote(
   };
   if (quiet) return shown;
   const { vcpu, memoryMib, diskMib } = wanted.resources;
+  const room = isBusy ? "  (no room now)" : "";
   const size = `${vcpu} vCPU, ${mib(memoryMib)} memory, ${mib(diskMib)} disk`;
-  say(`server   ${shortId(offer.server)}  ${size}  ${money(shown.ratePerHourNanos, currency)}/h  sandbox ${offer.sandbox}`);
+  say(`server   ${shortId(offer.server)}  ${size}  ${money(shown.ratePerHourNanos, currency)}/h  sandbox ${offer.sandbox}${room}`);
   say(`held by  ${heldText(offer.holds[driver] ?? [])} (by the owner's word)`);
   if (DRIVERS[driver].can.acceleration) say(machineLine(offer, wanted));
   for (const { offer: other } of more)

@@ -22,14 +22,14 @@ describe("a refusal in words", () => {
     ],
     [refuse("key_not_allowed", { kind: "key-grant", role: "device" }), /the device key of this context may not do it/],
     [
-      refuse("no_match", { excluded: { offline: 1 }, explanation: "offline excluded 1" }),
-      /no server meets the conditions now\n {2}offline excluded 1\n {2}offline: not connected now/,
+      refuse("busy", { excluded: { offline: 1 }, explanation: "offline excluded 1" }),
+      /^busy: every server that could take it has no room now, or is away: wait for one \(`--wait`\)\n {2}offline excluded 1\n {2}offline: not connected now/,
     ],
     [
       refuse("no_match", { excluded: { emulated: 1, "region=eu": 2 }, explanation: "region=eu excluded 2, emulated excluded 1" }),
-      /no server meets the conditions now\n {2}region=eu excluded 2, emulated excluded 1\n {2}emulated: has no KVM: --accel any takes [^\n]*$/,
+      /no server of this market meets the conditions, whenever you ask\n {2}region=eu excluded 2, emulated excluded 1\n {2}emulated: has no KVM: --accel any takes [^\n]*$/,
     ],
-    [refuse("no_match", { excluded: { toString: 1 }, explanation: "toString excluded 1" }), /now\n {2}toString excluded 1$/],
+    [refuse("no_match", { excluded: { toString: 1 }, explanation: "toString excluded 1" }), /ask\n {2}toString excluded 1$/],
     [refuse("wrong_state", { state: "final", why: "it has ended" }), /^wrong_state: the lease is in a state that does not allow this\n/],
     [
       refuse("no_referee", { why: "the referee cannot run this job now (no_match)" }),

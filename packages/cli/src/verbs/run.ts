@@ -10,8 +10,8 @@ import {
   filesIn,
   home,
   keepJob,
+  keepReceipt,
   openSession,
-  placeOrder,
   placeProblem,
   shortId,
 } from "@xenoservers/sdk";
@@ -21,6 +21,7 @@ import { stopsOnExit, type RunInput } from "../input/verbs/run.ts";
 import { workOf } from "../input/work.ts";
 import { joinedHere, type Joined } from "../machine/joined.ts";
 import { noteLease } from "../output/completion-words.ts";
+import { placeOrWait } from "../output/queue.ts";
 import { exitCodeWith, taking } from "../output/deliver.ts";
 import { encodedStreams } from "../output/encoded.ts";
 import { LEFT_SAYS, onInterrupt } from "../output/interrupt.ts";
@@ -31,11 +32,14 @@ import { EXIT, UserError, countOf } from "../output/ui.ts";
 import { auditLine, drawnAudit, followUp, type Audit } from "../proof/audit.ts";
 import { keptAndChecked } from "../proof/receipt-check.ts";
 import { prepare, type Prepared } from "./quote.ts";
+import { withRetries } from "./run-retries.ts";
 import { runReplicas } from "./run-replicas.ts";
 
 export async function run(input: RunInput): Promise<void> {
   if (input.detach && input.stopOnExit)
     throw new UserError("--detach leaves the job to run on, and --stop-on-exit does not: give one of them");
+  if (input.retries !== null && (input.replicas > 1 || input.detach))
+    throw new UserError("--retries waits for the end of one lease: leave out --detach, and --replicas");
   if (input.out !== null) await assertPlaceFor(input.out);
   const work = await workOf(input);
   const quiet = input.quiet || input.json;
@@ -54,6 +58,7 @@ export async function run(input: RunInput): Promise<void> {
   const looks = (await openClient("spend")).client.identity.scopes.includes("read");
   if (!looks && !input.detach && !input.dryRun)
     throw new UserError("this key may order and not look: add --detach, or use a token with --scopes spend,control,read");
+  if (looks && waits(input)) work.wanted.waitMs = input.for;
   const prepared = await prepare(input, work);
   if (input.dryRun) {
     if (input.json) printJson({ quote: prepared.shown });
@@ -61,12 +66,21 @@ export async function run(input: RunInput): Promise<void> {
   }
   const { client, context, quotes } = prepared;
   const job = work.build(quotes[0].offer);
-  if (work.wanted.replicas === undefined) return runOnMarket(prepared, job, input);
-  return runReplicas(client, job, work, {
+  const options = { retries: input.retries ?? 0, quiet, currency: context.currency };
+  const settled = prepared.work;
+  if (settled.wanted.replicas === undefined)
+    return withRetries(settled.wanted, options, (wanted, again) =>
+      runOnMarket({ ...prepared, work: { ...settled, wanted } }, job, input, again),
+    );
+  return runReplicas(client, job, settled, {
     ...{ out: input.out, json: input.json, noAudit: input.noAudit, quiet },
     currency: context.currency,
   });
 }
+
+/** Who sits at a terminal waits for room unless it says otherwise; a program does where it says so. Replicas do not. */
+const waits = ({ wait, noWait, json, replicas }: RunInput): boolean =>
+  replicas === 1 && !noWait && (wait || (process.stderr.isTTY && !json));
 
 interface Running {
   client: MarketClient;
@@ -84,7 +98,7 @@ interface Running {
 
 async function order({ client, work }: Prepared, job: BuiltWork, input: RunInput): Promise<Running> {
   const quiet = input.quiet || input.json;
-  const bound = await placeOrder(client, work.wanted, job.jobHash);
+  const bound = await placeOrWait(client, work.wanted, job.jobHash, quiet);
   if (!quiet) say(dim(`lease    ${shortId(bound.po.id)}`));
   if (!quiet && work.showsConsole) say(dim(`         console below; type into it with: xeno console ${shortId(bound.po.id)}`));
   await keepJob(job);
@@ -136,7 +150,8 @@ async function detach(running: Running, { json, quiet }: RunInput): Promise<void
   if (!quiet) say(`it runs on; follow it with: xeno attach ${shortId(session.lease)}`);
 }
 
-async function runOnMarket(prepared: Prepared, job: BuiltWork, input: RunInput): Promise<void> {
+/** `again`: of a lease that has ended, whether another try follows. */
+async function runOnMarket(prepared: Prepared, job: BuiltWork, input: RunInput, again: (lease: LeaseView) => boolean): Promise<void> {
   const running = await order(prepared, job, input);
   if (input.detach) return detach(running, input);
   const { client, session, joined, close } = running;
@@ -163,6 +178,10 @@ async function runOnMarket(prepared: Prepared, job: BuiltWork, input: RunInput):
     process.exitCode = EXIT.interrupted;
     const next = left === "detach" ? "; follow it with: xeno attach" : ": xeno lease show";
     return say(`${LEFT_SAYS[left]}${next} ${shortId(session.lease)}`);
+  }
+  if (again(left[0])) {
+    await keepReceipt(client, left[0].id, 0);
+    return noteLease(home.data, left[0].id, false);
   }
   await conclude(prepared, job, input, running, ...left);
 }

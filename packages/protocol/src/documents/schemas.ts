@@ -130,6 +130,8 @@ export const SCHEMAS = {
     /** Random: what its results are drawn for audits by, with the secret of the round in which each was logged. */
     auditSalt: hex(32),
   }),
+  /** An order that waits for room is given up. */
+  "order-withdrawal": z.strictObject({ ...base, party: zParty, order: zId, reason: zText }),
   "purchase-order": z.strictObject({
     ...base,
     order: zEnvelope,

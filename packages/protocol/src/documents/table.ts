@@ -101,6 +101,7 @@ export const KIND_TABLE: { readonly [K in Kind]: KindRow<K> } = {
   batch: { ...apart, ...party, signers: by(CUSTOMER, "spend"), public: false, once: ever((batch) => `${batch.party}/${batch.clientId}`) },
   "batch-close": { ...apart, ...party, signers: by(CUSTOMER, "control"), public: false },
   order: { ...ofLease, ...party, signers: by(CUSTOMER, "spend"), once: ever((order) => `${order.party}/${order.clientId}`) },
+  "order-withdrawal": { ...ofLease, ...party, signers: [...by(CUSTOMER, "control"), ...by(CUSTOMER, "spend")] },
   "purchase-order": {
     ...{ ...ofLease, ...nobody, ...liveAtServer, signers: broker("orders") },
     once: inEpoch((po) => `${po.orderId}/${po.slot}/${po.attempt}`),

@@ -55,6 +55,7 @@ interface Submission {
   ref: number;
   envelope: Envelope;
   delivery: Envelope | undefined;
+  waits: boolean;
   done: (answer: LinkAnswer) => void;
 }
 
@@ -101,10 +102,10 @@ export class LinkClient {
    * Sends a signed document, a result with its customer's word that it was delivered where there is one; answered once, after any number
    * of reconnects.
    */
-  submit(envelope: Envelope, delivery?: Envelope): Promise<LinkAnswer> {
+  submit(envelope: Envelope, delivery?: Envelope, waits = false): Promise<LinkAnswer> {
     if (this.#stopped) return Promise.resolve(refuse("unavailable", { why: "the link was closed" }));
     return new Promise((done) => {
-      const submission = { ref: this.#nextRef++, envelope, delivery, done };
+      const submission = { ref: this.#nextRef++, envelope, delivery, waits, done };
       this.#pending.set(submission.ref, submission);
       if (this.#up) this.#sendSubmission(submission);
     });
@@ -134,8 +135,8 @@ export class LinkClient {
     return channel;
   }
 
-  #sendSubmission({ ref, envelope, delivery }: Submission): void {
-    this.#send({ t: "submit", ref, envelope, ...(delivery ? { delivery } : {}) });
+  #sendSubmission({ ref, envelope, delivery, waits }: Submission): void {
+    this.#send({ t: "submit", ref, envelope, ...(delivery ? { delivery } : {}), ...(waits ? { waits } : {}) });
   }
 
   #send(message: ToBroker): void {

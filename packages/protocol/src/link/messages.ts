@@ -59,8 +59,11 @@ export type Documents = z.infer<typeof zDocuments>;
 export const zToBroker = z.discriminatedUnion("t", [
   /** `clock`: what the time is at this end. */
   z.strictObject({ t: z.literal("hello"), protocol: z.int(), login: zEnvelope, clock: z.int() }),
-  /** `delivery`: with a result, its customer's word that the bytes are there. */
-  z.strictObject({ t: z.literal("submit"), ref: z.int(), envelope: z.unknown(), delivery: z.unknown().optional() }),
+  /** `delivery`: with a result, its customer's word that the bytes are there. `waits`: an order waits where there is no room now. */
+  z.strictObject({
+    ...{ t: z.literal("submit"), ref: z.int(), envelope: z.unknown(), delivery: z.unknown().optional() },
+    waits: z.boolean().optional(),
+  }),
   z.strictObject({ t: z.literal("channel-open"), lease: zId, session: zSession }),
   z.strictObject({ t: z.literal("channel-close"), session: zSession }),
   z.strictObject({ t: z.literal("ping") }),

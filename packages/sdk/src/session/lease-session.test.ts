@@ -368,7 +368,7 @@ describe("the wait for a lease", () => {
     const customer = market.party("carl", SEED);
     const again = (order: SignedDocument<"order">) => {
       const po = market.purchaseOrder(order, other, market.offer(other), { attempt: 2 });
-      client.answers.order = () => ({ id: order.id, lease: po.id, attempt: 2 });
+      client.answers.order = () => ({ id: order.id, lease: po.id, attempt: 2, waiting: null, refused: null });
       const stored = (envelope: typeof po.envelope, kind: string) => {
         return { kind, id: po.id, envelope, at: START, salt: "" as const, leaf: po.id, index: 1, proof: [] };
       };
@@ -393,7 +393,7 @@ describe("the wait for a lease", () => {
   it("is over at once where its order went nowhere else", async () => {
     open();
     view = { ...view, state: "lapsed" };
-    client.answers.order = () => ({ id: bound.order.id, lease: bound.po.id, attempt: 1 });
+    client.answers.order = () => ({ id: bound.order.id, lease: bound.po.id, attempt: 1, waiting: null, refused: null });
     const got = session.settled();
     await gone(2_000);
     expect((await got).state).toBe("lapsed");
@@ -429,7 +429,7 @@ describe("an order that is withdrawn", () => {
     open();
     expect(await session.withdraw("why")).toBe("withdrawn");
     const next = "e".repeat(64);
-    client.answers.order = () => ({ id: bound.order.id, lease: next, attempt: 2 });
+    client.answers.order = () => ({ id: bound.order.id, lease: next, attempt: 2, waiting: null, refused: null });
     client.onSubmit = () => (stopped().at(-1) === next ? { ok: true, answer: {} } : wrongState);
     expect(await session.withdraw("why")).toBe("withdrawn");
     expect(stopped()).toEqual([bound.po.id, bound.po.id, next]);
@@ -438,10 +438,16 @@ describe("an order that is withdrawn", () => {
   it("was over where its last lease is, and is not followed for ever by a broker that moves it on and on", async () => {
     open();
     client.onSubmit = () => wrongState;
-    client.answers.order = () => ({ id: bound.order.id, lease: bound.po.id, attempt: 1 });
+    client.answers.order = () => ({ id: bound.order.id, lease: bound.po.id, attempt: 1, waiting: null, refused: null });
     expect(await session.withdraw("why")).toBe("over");
     let moved = 0;
-    client.answers.order = () => ({ id: bound.order.id, lease: `${moved++}`.padStart(64, "0"), attempt: moved });
+    client.answers.order = () => ({
+      id: bound.order.id,
+      lease: `${moved++}`.padStart(64, "0"),
+      attempt: moved,
+      waiting: null,
+      refused: null,
+    });
     expect(await session.withdraw("why")).toBe("over");
     expect(moved).toBeLessThan(10);
   });
@@ -462,7 +468,7 @@ describe("an order that is withdrawn", () => {
     session.close();
     const lost = "d".repeat(64);
     client.onSubmit = ({ kind }) => (kind === "order" ? { ok: false, code: "unavailable", facts: {} } : { ok: true, answer: {} });
-    client.answers.order = ({ params }) => ({ id: params?.["id"] ?? "", lease: lost, attempt: 1 });
+    client.answers.order = ({ params }) => ({ id: params?.["id"] ?? "", lease: lost, attempt: 1, waiting: null, refused: null });
     const { resources, terms, assurance, on, durationMsMax } = bound.order.payload;
     const wanted = { resources, terms, assurance, on, durationMsMax, maxPriceNanosPerHour: null, label: "" } as const;
     const order = placeOrder(client, { ...wanted, conditions: [], fuelMax: 10n ** 12n, budgetNanos: 10n ** 9n }, job.jobHash);

@@ -137,6 +137,7 @@ export class LeaseWatch {
     const { client, bound, rebind } = this.#host;
     const order = await client.read("order", { params: { id: lapsed.orderId } });
     if (order.lease !== null && order.lease !== lapsed.id) rebind(await fetchBound(client, order.lease, bound().order.id));
-    else this.#settle(lapsed);
+    // it waits for another server that has room
+    else if (order.waiting === null) this.#settle(lapsed);
   }
 }

@@ -22,7 +22,9 @@ import { handle } from "./handlers.ts";
 import { sealedHere } from "./leases.ts";
 import { answerAgain, type Effect, type FiledEnvelope, type LeaseMoved, type Outcome, type Planned } from "./outcome.ts";
 import { Round, type Services } from "./round.ts";
+import { isMomentary } from "./orders.ts";
 import * as timers from "./timers.ts";
+import { bindWaiting, endWaiting, waitingDue } from "./waiting.ts";
 
 export type Answer = { ok: true; answer: { [key: string]: Json } } | Refusal;
 
@@ -48,6 +50,10 @@ type Task = {
 const TRIES_MAX = 20;
 const BATCH_MAX = 256;
 const DUE_MAX = 200;
+/** Orders that wait and are bound on one server at once. */
+const TURNS_AT_ONCE = 64;
+/** Orders whose turn came for one server's room and that were not bound: then whoever is next waits for the next room. */
+const TURNS_FAILED_MAX = 8;
 /** Whose turn timers are where there is one broker. */
 const ALONE = "alone";
 
@@ -56,6 +62,7 @@ export class Desk {
   readonly #outbox: Outbox;
   #queue: Task[] = [];
   #working = false;
+  #isGivingTurns = false;
   /** When this broker last said that it hears, in broker time. */
   #beatAt: number | null = null;
   #hearing: Promise<void> | null = null;
@@ -65,16 +72,20 @@ export class Desk {
   constructor(services: Services, outbox: Outbox) {
     this.services = services;
     this.#outbox = outbox;
+    services.index.onRoom = () => this.#roomCame();
   }
 
-  /** Accepts one untrusted envelope, a result with its delivery where there is one. The same document again gets the same answer. */
-  async submit(untrusted: unknown, delivery?: unknown): Promise<Answer> {
+  /**
+   * Accepts one untrusted envelope, a result with its delivery where there is one. The same document again gets the same answer. `waits`:
+   * an order for which there is no room waits for some.
+   */
+  async submit(untrusted: unknown, delivery?: unknown, waits = false): Promise<Answer> {
     const parsed = parseDocument(this.services.crypto, untrusted);
     if (!parsed.ok) return parsed;
     const { document } = parsed;
     const delivered = delivery === undefined ? null : parseDocumentOf(this.services.crypto, "delivery", delivery);
     if (delivered && !delivered.ok) return delivered;
-    const answer = await this.#enqueue((round) => plan(round, document, delivered?.document ?? null));
+    const answer = await this.#enqueue((round) => plan(round, document, { delivery: delivered?.document ?? null, waits }));
     return answer ?? refuse("unknown_kind", { kind: document.kind });
   }
 
@@ -125,7 +136,12 @@ export class Desk {
     const { store } = this.services;
     const now = this.services.now();
     const by = this.services.fleet?.id ?? ALONE;
-    const [dueLeases, dueBatches] = await Promise.all([store.due("lease", now, DUE_MAX, by), store.due("batch", now, DUE_MAX, by)]);
+    this.services.index.wakeRested(now);
+    const [dueLeases, dueBatches, dueOrders] = await Promise.all([
+      store.due("lease", now, DUE_MAX, by),
+      store.due("batch", now, DUE_MAX, by),
+      store.due("order", now, DUE_MAX, by),
+    ]);
     await Promise.all([
       ...dueLeases.map(async (id) => {
         const done = await this.#enqueue((round) => timers.leaseDue(round, id, true));
@@ -133,14 +149,64 @@ export class Desk {
         if (done?.ok === false) await this.#enqueue((round) => timers.leaseDue(round, id, false));
       }),
       ...dueBatches.map((id) => this.#enqueue((round) => timers.batchDue(round, id))),
+      ...dueOrders.map((id) => this.#enqueue((round) => waitingDue(round, id))),
     ]);
-    await Promise.all([store.giveBack("lease", dueLeases, by), store.giveBack("batch", dueBatches, by)]);
-    return dueLeases.length + dueBatches.length;
+    await Promise.all([
+      store.giveBack("lease", dueLeases, by),
+      store.giveBack("batch", dueBatches, by),
+      store.giveBack("order", dueOrders, by),
+    ]);
+    return dueLeases.length + dueBatches.length + dueOrders.length;
   }
 
-  #enqueue(planFor: Task["plan"]): Promise<Answer | null> {
+  /** Something may fit somewhere that did not before. */
+  #roomCame(): void {
+    const { index, waiting } = this.services;
+    if (waiting.size === 0) return void index.takeRoom();
+    if (this.#isGivingTurns) return;
+    this.#isGivingTurns = true;
+    const given = (): void => {
+      this.#isGivingTurns = false;
+      if (index.hasRoom) this.#roomCame();
+    };
+    queueMicrotask(() => void this.#giveTurns().finally(given));
+  }
+
+  async #giveTurns(): Promise<void> {
+    const { index, waiting } = this.services;
+    for (let servers = index.takeRoom(); servers.length > 0; servers = index.takeRoom())
+      for (const server of servers) if (waiting.size > 0) await this.#giveTurnsOn(server);
+  }
+
+  /** Each order that waits has at most one turn for what has come free, whatever becomes of it: what fails is not tried again and again. */
+  async #giveTurnsOn(server: string): Promise<void> {
+    const { index, waiting, now } = this.services;
+    const tried = new Set<string>();
+    for (let failed = 0; failed < TURNS_FAILED_MAX;) {
+      const candidate = index.get(server);
+      const turns = candidate ? waiting.turnsOn(candidate, now(), tried, Math.min(TURNS_AT_ONCE, TURNS_FAILED_MAX - failed)) : [];
+      if (turns.length === 0) return;
+      for (const { id, customer } of turns) {
+        tried.add(id);
+        waiting.turnTaken(customer);
+      }
+      const bound = await Promise.all(turns.map(({ id }) => this.#giveTurn(id)));
+      failed += bound.filter((isBound) => !isBound).length;
+    }
+  }
+
+  /** Whoever waits comes before whoever has just asked. */
+  async #giveTurn(id: string): Promise<boolean> {
+    const answer = await this.#enqueue((round) => bindWaiting(round, id), true).catch(() => null); // its next turn finds out why
+    if (answer?.ok === false && !isMomentary(answer)) await this.#enqueue((round) => endWaiting(round, id, answer));
+    return answer?.ok === true;
+  }
+
+  #enqueue(planFor: Task["plan"], isFirst = false): Promise<Answer | null> {
     return new Promise((done, failed) => {
-      this.#queue.push({ plan: planFor, done, failed, tries: 0 });
+      const task = { plan: planFor, done, failed, tries: 0 };
+      if (isFirst) this.#queue.unshift(task);
+      else this.#queue.push(task);
       if (!this.#working) {
         this.#working = true;
         queueMicrotask(() => void this.#work());
@@ -214,6 +280,7 @@ export class Desk {
     const short = planned.change.transfers.find(({ debit }) => debit === key)?.short;
     invariant(short !== null && short !== undefined, `${key} falls short of what was set aside in it`);
     const { code, ...whose } = short;
+    if (code === "queue_full") return task.done(refuse(code, whose));
     if (code !== "capacity_taken" || !("server" in whose)) return task.done(refuse(code, { ...whose, missingNanos: missing.toString() }));
     await this.services.index.refreshFree(this.services.store, [whose.server]);
     this.#again(task, refuse(code, whose));
@@ -226,7 +293,7 @@ export class Desk {
   }
 
   async #act(effect: Effect): Promise<void> {
-    const { index, store } = this.services;
+    const { index, store, waiting } = this.services;
     switch (effect.kind) {
       case "to-server":
         return this.#outbox.toServer(effect.server, effect.filed);
@@ -244,6 +311,11 @@ export class Desk {
         return index.setSuspended(effect.party, effect.suspended);
       case "index-referee":
         return index.setReferee(effect.server, effect.isReferee);
+      case "order-waits":
+        waiting.put(effect.order);
+        return index.lookFor(effect.order.wish, this.services.now());
+      case "order-waits-no-more":
+        return waiting.remove(effect.order);
       case "key-revoked":
         return this.#outbox.keyRevoked(effect.key);
       case "lease-moved":
@@ -252,11 +324,18 @@ export class Desk {
   }
 }
 
-async function plan(round: Round, document: AnyDocument, delivery: SignedDocument<"delivery"> | null): Promise<Outcome | null> {
+interface With {
+  delivery: SignedDocument<"delivery"> | null;
+  waits: boolean;
+}
+
+async function plan(round: Round, document: AnyDocument, { delivery, waits }: With): Promise<Outcome | null> {
   prefetch(round, document);
   const [identified, delivered] = await Promise.all([identify(round, document), delivery && identify(round, delivery)]);
   const confirmed = delivered?.ok && isOfKind(delivered.document, "delivery") ? delivered.document : null;
-  const outcome = identified.ok ? await handle(round, identified.document, { caller: identified.caller, delivery: confirmed }) : identified;
+  const outcome = identified.ok
+    ? await handle(round, identified.document, { caller: identified.caller, delivery: confirmed, waits })
+    : identified;
   if (outcome === null || outcome.ok) return outcome;
   // a repetition is planned on a state that it changed itself; whoever signed it then is answered as then. The same words of another are
   // another's

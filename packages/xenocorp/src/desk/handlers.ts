@@ -17,12 +17,15 @@ import type { Round } from "./round.ts";
 import * as traces from "./traces.ts";
 import { nameReferee } from "./referees.ts";
 import { publishKeys } from "./market-keys.ts";
+import * as waiting from "./waiting.ts";
 import { nameWitness } from "./witnesses.ts";
 
 /** Who handed a document in; `delivery`: with a result, its customer's word. */
 interface Given {
   caller: PartyCaller | null;
   delivery: Verified<"delivery"> | null;
+  /** Of an order: it waits where there is no room now. */
+  waits: boolean;
 }
 
 type Handler<K extends Kind> = (round: Round, document: Verified<K>, given: Given) => Promise<Outcome>;
@@ -56,7 +59,8 @@ const HANDLERS: { readonly [K in Kind]: Handler<K> | null } = {
   "batch-close": byParty((at, close, who) => accounts.closeBatch(at, close.payload.batch, close, who)),
   offer: byParty(offers.listOffer),
   "offer-withdrawal": offers.withdrawOffer,
-  order: byParty(orders.placeOrder),
+  order: (at, order, given) => byParty<"order">(given.waits ? waiting.orderOrWait : orders.placeOrder)(at, order, given),
+  "order-withdrawal": byParty(waiting.withdrawOrder),
   acceptance: byParty(leases.acceptLease),
   claim: byParty(leases.receiveClaim),
   commitment: byParty(commitResult),

@@ -8,6 +8,8 @@ import {
   candidateOf,
   capacityKey,
   coolerOf,
+  exclusionOf,
+  fitsWithin,
   isVouchedFor,
   missesWeigh,
   moneyKey,
@@ -15,6 +17,7 @@ import {
   type ClockReading,
   type Conduct,
   type Resources,
+  type Wish,
 } from "@xenoservers/market";
 import { rootAccountOf } from "@xenoservers/protocol";
 import { readSetting } from "../store/settings.ts";
@@ -49,6 +52,12 @@ export class OfferIndex {
   readonly #owners = new Map<string, OwnerStanding>();
   readonly #suspended = new Set<string>();
   readonly #referees = new Set<string>();
+  /** Servers that may take what they could not before. */
+  #room = new Set<string>();
+  /** Until when servers rest, as far as they do. */
+  readonly #resting = new Map<string, number>();
+  /** Called where some server may take what it could not before. */
+  onRoom: () => void = () => {};
 
   /** Reads everything again from the store, what is listed at this time: at start, and when another broker may have changed it. */
   async refresh(store: Store, now: number): Promise<void> {
@@ -77,9 +86,14 @@ export class OfferIndex {
         keysOf(id).reduce((sum, key) => sum + (books.get(key) ?? 0n), 0n),
       );
     // once for all of them: a market has as many owners as servers
-    for (const candidate of this.#candidates.values())
-      if (parties.has(candidate.owner))
-        Object.assign(candidate, { suspended: this.#suspended.has(candidate.owner), ...this.#standing(candidate) });
+    const improved: string[] = [];
+    for (const candidate of this.#candidates.values()) {
+      if (!parties.has(candidate.owner)) continue;
+      const { suspended, coolUntil } = candidate;
+      Object.assign(candidate, { suspended: this.#suspended.has(candidate.owner), ...this.#standing(candidate) });
+      if ((suspended && !candidate.suspended) || coolUntil > candidate.coolUntil) improved.push(candidate.server);
+    }
+    this.#gotRoom(improved);
   }
 
   #setOwner({ id, suspended, conduct, record }: PartyRow, stakedNanos: bigint): void {
@@ -92,6 +106,7 @@ export class OfferIndex {
     const known = this.#owners.get(owner);
     const own = this.#conduct.get(server);
     const cooler = own && known ? coolerOf(own, known.conduct) : (own ?? known?.conduct);
+    if (cooler && cooler.coolUntil > 0) this.#resting.set(server, cooler.coolUntil);
     return {
       clockIsRight: this.#clocks.get(server)?.isRight ?? NEWCOMER.clockIsRight,
       coolUntil: cooler?.coolUntil ?? NEWCOMER.coolUntil,
@@ -117,13 +132,16 @@ export class OfferIndex {
   async refreshFree(store: Store, servers: readonly string[]): Promise<void> {
     if (servers.length === 0) return;
     const books = await store.balances(servers.map((server) => `${server}/`));
+    const grown: string[] = [];
     for (const server of servers) {
       const candidate = this.#candidates.get(server);
       if (!candidate) continue;
       const free = { ...NOTHING };
       for (const key of RESOURCE_KEYS) free[key] = Number(books.get(capacityKey(server, key, "free")) ?? 0n);
+      if (!fitsWithin(free, candidate.free)) grown.push(server);
       candidate.free = free;
     }
+    this.#gotRoom(grown);
   }
 
   put(server: ServerRow): void {
@@ -133,25 +151,30 @@ export class OfferIndex {
       return;
     }
     const { offer, offerId } = server;
-    const free = this.#candidates.get(server.id)?.free ?? offer.resources;
+    const before = this.#candidates.get(server.id);
+    const free = before?.free ?? offer.resources;
     const standing = {
       ...{ free, online: this.#online.has(server.id), suspended: this.#suspended.has(offer.owner) },
       ...{ isReferee: this.#referees.has(server.id), ...this.#standing({ server: server.id, owner: offer.owner }) },
     };
     this.#candidates.set(server.id, candidateOf(offerId, { holds: {}, ...offer }, standing));
+    if (before?.offerId !== offerId || before.coolUntil > standing.coolUntil) this.#gotRoom([server.id]);
   }
 
   move(server: string, resources: Resources, sign: 1 | -1): void {
     const candidate = this.#candidates.get(server);
-    if (candidate)
-      for (const key of RESOURCE_KEYS) candidate.free = { ...candidate.free, [key]: candidate.free[key] + sign * resources[key] };
+    if (!candidate) return;
+    for (const key of RESOURCE_KEYS) candidate.free = { ...candidate.free, [key]: candidate.free[key] + sign * resources[key] };
+    if (sign > 0) this.#gotRoom([server]);
   }
 
   setOnline(server: string, online: boolean): void {
     if (online) this.#online.add(server);
     else this.#online.delete(server);
     const candidate = this.#candidates.get(server);
-    if (candidate) candidate.online = online;
+    if (!candidate || candidate.online === online) return;
+    candidate.online = online;
+    if (online) this.#gotRoom([server]);
   }
 
   isOnline(server: string): boolean {
@@ -161,7 +184,9 @@ export class OfferIndex {
   setClock(server: string, clock: ServerClock): void {
     this.#clocks.set(server, clock);
     const candidate = this.#candidates.get(server);
-    if (candidate) candidate.clockIsRight = clock.isRight;
+    if (!candidate || candidate.clockIsRight === clock.isRight) return;
+    candidate.clockIsRight = clock.isRight;
+    if (clock.isRight) this.#gotRoom([server]);
   }
 
   clockOf(server: string): ServerClock | null {
@@ -171,7 +196,9 @@ export class OfferIndex {
   setSuspended(party: string, suspended: boolean): void {
     if (suspended) this.#suspended.add(party);
     else this.#suspended.delete(party);
-    for (const candidate of this.#candidates.values()) if (candidate.owner === party) candidate.suspended = suspended;
+    const own = [...this.#candidates.values()].filter(({ owner }) => owner === party);
+    for (const candidate of own) candidate.suspended = suspended;
+    if (!suspended) this.#gotRoom(own.map(({ server }) => server));
   }
 
   setReferee(server: string, isReferee: boolean): void {
@@ -179,6 +206,37 @@ export class OfferIndex {
     else this.#referees.delete(server);
     const candidate = this.#candidates.get(server);
     if (candidate) candidate.isReferee = isReferee;
+    if (!isReferee) this.#gotRoom([server]);
+  }
+
+  get hasRoom(): boolean {
+    return this.#room.size > 0;
+  }
+
+  /** Servers that may take what they could not when this was last asked. */
+  takeRoom(): string[] {
+    const room = [...this.#room];
+    this.#room = new Set();
+    return room;
+  }
+
+  #gotRoom(servers: readonly string[]): void {
+    if (servers.length === 0) return;
+    for (const server of servers) this.#room.add(server);
+    this.onRoom();
+  }
+
+  /** Room that has come unseen by someone who began to wait meanwhile. */
+  lookFor(wish: Wish, now: number): void {
+    const fitting = [...this.#candidates.values()].filter((candidate) => exclusionOf(candidate, wish, now) === null);
+    this.#gotRoom(fitting.map(({ server }) => server));
+  }
+
+  /** Servers whose rest is over by now have room again. */
+  wakeRested(now: number): void {
+    const rested = [...this.#resting].filter(([, until]) => until <= now).map(([server]) => server);
+    for (const server of rested) this.#resting.delete(server);
+    this.#gotRoom(rested);
   }
 
   get(server: string): Candidate | undefined {

@@ -7,6 +7,7 @@ import {
   NO_FAILED_FETCHES,
   asksForFetch,
   auditPpmOf,
+  couldTake,
   deadlineOf,
   drawReplicas,
   explainExclusions,
@@ -49,12 +50,19 @@ import { worldOf } from "./folding.ts";
 import { boundMoney } from "./money.ts";
 import { judgedBy } from "./judging.ts";
 import type { OfferIndex } from "./offer-index.ts";
+import { waitingOrderOf } from "./waiting-orders.ts";
+import { leavePlace, takePlace } from "./waiting-places.ts";
 import { alongside, envelopeJson, issue, planned, type Outcome, type Planned } from "./outcome.ts";
 import type { Round } from "./round.ts";
 
 type Order = SignedDocument<"order">["payload"];
 
-export async function placeOrder(round: Round, document: Verified<"order">, caller: PartyCaller): Promise<Outcome> {
+/** Everything that would refuse it whatever servers there are, and where its money comes from. */
+export async function checkOrder(
+  round: Round,
+  document: Verified<"order">,
+  caller: PartyCaller,
+): Promise<({ ok: true } & Purse) | Refusal> {
   const order = document.payload;
   const { data: party } = caller.party;
   if (party.suspended) return refuse("suspended", { reason: party.suspensionReason });
@@ -66,12 +74,14 @@ export async function placeOrder(round: Round, document: Verified<"order">, call
     return refuse("key_not_allowed", { label: key.leaseLabel, why: "the key orders under its own label only" });
   const until = asksForFetch(order.conditions) ? noFetchUntil(party.failedFetches ?? NO_FAILED_FETCHES, round.at) : null;
   if (until !== null) return refuse("fetches_failed", { until });
-  const purse = await (order.batch === null
-    ? purseFor(round, caller, order.account)
-    : batchPurse(round, caller, order.batch, order.account));
+  return order.batch === null ? purseFor(round, caller, order.account) : batchPurse(round, caller, order.batch, order.account);
+}
+
+export async function placeOrder(round: Round, document: Verified<"order">, caller: PartyCaller): Promise<Outcome> {
+  const purse = await checkOrder(round, document, caller);
   if (!purse.ok) return purse;
   const first = { attempt: 1, triedServers: [], previous: null };
-  return order.judges === null ? bind(round, document, purse, first) : bindJudging(round, document, purse, first);
+  return document.payload.judges === null ? bind(round, document, purse, first) : bindJudging(round, document, purse, first);
 }
 
 /** A referee's run, on the only one whose turn it is: the judged lease changes with it. */
@@ -156,10 +166,10 @@ async function choose(
   const fresh = untried.filter((candidate) => isCurrent(candidate, round, fee));
   if (fresh.length < untried.length) excluded["terms"] = untried.length - fresh.length;
   // one that is cheap by the hour may be dear by what its guest sends
-  const payable = fresh.filter((candidate) => paysForWork(quoteOn(order, { price: wirePriceOf(candidate.price) }, 0)));
+  const payable = fresh.filter((candidate) => canPay(order, candidate));
   if (payable.length === 0 && fresh.length > 0) return refuse("insufficient_funds", { budgetNanos: order.budgetNanos, why: UNPAID });
   if (payable.length < fresh.length) excluded["budget"] = fresh.length - payable.length;
-  const staked = order.assurance === "isolated" ? payable : await withStake(round, order, payable);
+  const staked = await withStake(round, order, payable);
   const drawn = replicas === 1 ? staked.slice(0, 1) : (drawReplicas(staked, replicas, drawOf(round, id)) ?? []);
   if (drawn.length > 0) return { ok: true, drawn };
   if (payable.length > staked.length) excluded["stake"] = payable.length - staked.length;
@@ -168,7 +178,20 @@ async function choose(
     replicas === 1
       ? ""
       : `; ${replicas} replicas take ${replicas} owners, each with a server that fits and stake for the order's worst cost`;
-  return refuse("no_match", { excluded, explanation: explainExclusions(excluded) + owners });
+  const later = await couldTakeLater(round, order, triedServers);
+  const found = new Set(later.map(({ owner }) => owner)).size >= replicas && !only;
+  return refuse(found ? "busy" : "no_match", { excluded, explanation: explainExclusions(excluded) + owners });
+}
+
+const canPay = (order: Order, { price }: Candidate): boolean => paysForWork(quoteOn(order, { price: wirePriceOf(price) }, 0));
+
+/** Servers that could take it at another time: where there are enough, the market is full and not without what is wanted. */
+export async function couldTakeLater(round: Round, order: Order, tried: readonly string[]): Promise<readonly Candidate[]> {
+  const wish = wishOf(order);
+  const able = [...round.services.index.all()].filter(
+    (candidate) => !tried.includes(candidate.server) && couldTake(candidate, wish, round.at) && canPay(order, candidate),
+  );
+  return withStake(round, order, able);
 }
 
 /** Without the servers that it was tried on; other servers of the same owners come last. */
@@ -203,7 +226,8 @@ function together(plans: readonly Planned[], slots: readonly Slot[]): Outcome {
 }
 
 /** Those whose owners have the stake that this order locks; the books decide again when it is locked. */
-async function withStake(round: Round, order: Order, candidates: readonly Candidate[]): Promise<Candidate[]> {
+async function withStake(round: Round, order: Order, candidates: readonly Candidate[]): Promise<readonly Candidate[]> {
+  if (order.assurance === "isolated") return candidates;
   const keyOf = ({ owner }: Candidate): string => moneyKey(rootAccountOf(owner), "staked");
   const books = await round.services.store.balances([...new Set(candidates.map(keyOf))]);
   return candidates.filter((candidate) => {
@@ -286,7 +310,12 @@ function bindTo(
   const alone = { auditRound: null, seat: null, judgedBy: { latest: null, convicting: null }, recordBefore: null };
   const lease: LeaseRow = { ...bound, ...alone, siblings, purse, allowances, deadlineAt: deadlineOf(bound) };
   const id = orderRowId(document.id, slot);
-  const row: OrderRow = { id, customer, lease: leaseId, attempt, triedServers: [...triedServers, server], deadlineAt: null };
+  const before = slot === 0 ? previous : null;
+  const waited = before?.row.waiting ?? null;
+  const row: OrderRow = {
+    ...{ id, customer, lease: leaseId, attempt, triedServers: [...triedServers, server], deadlineAt: null },
+    ...(before?.row.mayWaitUntil === undefined ? {} : { waiting: null, mayWaitUntil: before.row.mayWaitUntil }),
+  };
   return planned(round, {
     id: previous ? `attempt/${document.id}/${attempt}` : document.id,
     filed: [
@@ -296,11 +325,11 @@ function bindTo(
     answer: { order: document.id, lease: leaseId, purchaseOrder: envelopeJson(po.envelope), grants: grants.map(envelopeJson) },
     uniques: previous ? [] : [`${customer}/${document.payload.clientId}`],
     puts: [
-      { kind: "order", id, expect: previous?.version ?? 0, data: row },
+      { kind: "order", id, expect: before?.version ?? 0, data: row },
       { kind: "lease", id: leaseId, expect: 0, data: lease },
     ],
     floors: [ALLOWANCE_FLOOR, ...floors],
-    transfers: boundMoney(lease),
+    transfers: [...boundMoney(lease), ...(waited && before ? leavePlace({ order: id, customer, attempt: before.row.attempt }) : [])],
     events: [
       { party: customer, kind: "lease-bound", lease: leaseId, data: { order: document.id, server, attempt, holdNanos } },
       { party: owner, kind: "lease-bound", lease: leaseId, data: { server, attempt } },
@@ -308,13 +337,32 @@ function bindTo(
     effects: [
       { kind: "index-free", server, resources, sign: -1 },
       { kind: "to-server", server, filed: [{ envelope: po.envelope, at: round.at }] },
+      ...(waited ? [{ kind: "order-waits-no-more" as const, order: id }] : []),
     ],
   });
 }
 
+/** What a refusal says of the market, and not of the order: another time it may be taken. */
+export const isMomentary = ({ code }: Refusal): boolean => ["busy", "no_match", "capacity_taken", "conflict"].includes(code);
+
+/** An order that is to wait for room, or to wait again: its row, its place in the queue, and what everyone is told. */
+export function waitFor(round: Round, { id, payload: order }: SignedDocument<"order">, before: Attempt["previous"], until: number) {
+  const customer = order.party;
+  const earlier = before?.row ?? { id, customer, lease: null, attempt: 0, triedServers: [] };
+  const row: OrderRow = { ...earlier, deadlineAt: until, waiting: { since: round.at, until }, mayWaitUntil: until };
+  const { floors, transfers } = takePlace({ order: id, customer, attempt: row.attempt });
+  const waits = waitingOrderOf(row, order);
+  return {
+    ...{ floors, transfers },
+    puts: [{ kind: "order" as const, id, expect: before?.version ?? 0, data: row }],
+    events: [{ party: customer, kind: "order-waiting", lease: null, data: { order: id, until } }],
+    effects: waits ? [{ kind: "order-waits" as const, order: waits }] : [],
+  };
+}
+
 /**
- * After a server did not take it: the same order on another server, with a higher attempt, where one fits. Else the order is over, with
- * its money back.
+ * After a server did not take it: the same order on another server, with a higher attempt, where one fits; where its customer lets it wait,
+ * it waits for one that has room later. Else the order is over, with its money back.
  */
 async function placeAgain(round: Round, lease: LeaseRow): Promise<Outcome | null> {
   const order = await round.get("order", lease.orderId);
@@ -326,10 +374,14 @@ async function placeAgain(round: Round, lease: LeaseRow): Promise<Outcome | null
   const customer = await round.get("party", lease.customer);
   if (!customer || customer.data.suspended) return null;
   const purse = { purse: lease.purse, allowances: lease.allowances, floors: [] };
-  return bind(round, parsed.document, purse, {
-    attempt: lease.attempt + 1,
-    triedServers: order.data.triedServers,
-    previous: { version: order.version, row: order.data },
+  const previous = { version: order.version, row: order.data };
+  const { triedServers, mayWaitUntil } = order.data;
+  const bound = await bind(round, parsed.document, purse, { attempt: lease.attempt + 1, triedServers, previous });
+  if (bound.ok || bound.code !== "busy" || mayWaitUntil === undefined || mayWaitUntil <= round.at) return bound;
+  return planned(round, {
+    id: `waiting/${document.id}/${lease.attempt}`,
+    filed: [],
+    ...waitFor(round, parsed.document, previous, mayWaitUntil),
   });
 }
 

@@ -1,5 +1,13 @@
 /** What a handler answers: a refusal, or a change to commit and the effects that follow once it is committed. */
-import { invariant, type BalanceKey, type Floor, type Resources, type Shortfall, type Transfer } from "@xenoservers/market";
+import {
+  invariant,
+  type BalanceKey,
+  type Floor,
+  type Resources,
+  type Shortfall,
+  type Transfer,
+  type WaitingOrder,
+} from "@xenoservers/market";
 import {
   leafHashOf,
   rowOf,
@@ -33,6 +41,8 @@ export type Effect =
   | { kind: "index-suspended"; party: string; suspended: boolean }
   | { kind: "index-referee"; server: string; isReferee: boolean }
   | { kind: "key-revoked"; key: string }
+  | { kind: "order-waits"; order: WaitingOrder }
+  | { kind: "order-waits-no-more"; order: string }
   | ({ kind: "lease-moved" } & LeaseMoved)
   | { kind: "event"; event: MarketEvent };
 

@@ -5,6 +5,7 @@ import { ArchiveAway } from "../store/archived.ts";
 import type { LogView } from "../log/log-view.ts";
 import type { Entities, EntityKind, LogPlace, Store, Versioned } from "../store/store.ts";
 import type { OfferIndex } from "./offer-index.ts";
+import type { WaitingOrders } from "./waiting-orders.ts";
 
 export interface Services {
   store: Store;
@@ -14,6 +15,7 @@ export interface Services {
   /** What its parties pin of this market. */
   market: MarketPins;
   index: OfferIndex;
+  waiting: WaitingOrders;
   log: LogView;
   /** How the market's other brokers hear of what this one did; absent: there are none. */
   fleet?: FleetDesk;

@@ -181,8 +181,10 @@ export class Fleet implements FleetDesk {
 
   /** Reads again what is in the tables: offers and routes. */
   async follow(): Promise<void> {
-    const { index, store, now } = this.#parts.services();
+    const { index, waiting, store, now, crypto } = this.#parts.services();
+    const unknown = await waiting.refresh(store, crypto);
     await index.refresh(store, now());
+    for (const { wish } of unknown) index.lookFor(wish, now());
     await this.#lookUp(null);
   }
 
@@ -241,7 +243,7 @@ export class Fleet implements FleetDesk {
   async #act(page: readonly ReadNote[]): Promise<void> {
     const notes = page.flatMap((note) => note.notes);
     const of = <A extends Note["about"]>(about: A) => notes.filter((note): note is Extract<Note, { about: A }> => note.about === about);
-    const { index, store } = this.#parts.services();
+    const { index, waiting, store, crypto, now } = this.#parts.services();
     const hub = this.#parts.hub();
     for (const { key } of of("key")) hub.keyRevoked(key);
     const routes = [...new Set(of("route").map(({ server }) => server))];
@@ -249,6 +251,8 @@ export class Fleet implements FleetDesk {
     const parties = [...new Set(of("party").map(({ party }) => party))];
     const servers = [...new Set(of("listing").map(({ server }) => server))];
     await index.follow(store, { servers, parties, referees: of("referees").length > 0 });
+    const orders = [...new Set(of("order").map(({ order }) => order))];
+    for (const { wish } of await waiting.follow(store, crypto, orders)) index.lookFor(wish, now());
     for (const { server, documents } of of("documents")) {
       if (!hub.holds(server)) continue;
       const filed = (await Promise.all(documents.map((id) => store.document(id)))).filter((document) => document !== null);

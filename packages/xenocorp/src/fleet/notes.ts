@@ -28,6 +28,10 @@ function noteOf({ change }: Planned, effect: Effect): Note | null {
       return { about: "referees" };
     case "key-revoked":
       return { about: "key", key: effect.key };
+    case "order-waits":
+      return { about: "order", order: effect.order.id };
+    case "order-waits-no-more":
+      return { about: "order", order: effect.order };
     case "event":
     case "lease-moved":
       return null;

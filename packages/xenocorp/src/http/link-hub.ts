@@ -42,7 +42,7 @@ const COMMIT_WITHIN_MS = 30_000;
 /** What the hub needs of the desk. */
 interface HubDesk {
   readonly services: Services;
-  submit(envelope: unknown, delivery?: unknown): Promise<Answer>;
+  submit(envelope: unknown, delivery?: unknown, waits?: boolean): Promise<Answer>;
 }
 
 const charsOf = (filed: readonly FiledEnvelope[]): number => filed.reduce((sum, { envelope }) => sum + envelope.payload.length, 0);
@@ -250,7 +250,7 @@ export class LinkHub {
     return { grants: grants.map(({ envelope }) => envelope), filed: filed.map(({ envelope, at }) => ({ envelope, at })) };
   }
 
-  async #submit(link: Link, session: PartySession, { ref, envelope, delivery }: Extract<ToBroker, { t: "submit" }>): Promise<void> {
+  async #submit(link: Link, session: PartySession, { ref, envelope, delivery, waits }: Extract<ToBroker, { t: "submit" }>): Promise<void> {
     const refused = (refusal: Refusal): void => {
       link.tell({ t: "answer", ref, error: refusalBody(refusal).error });
       this.#charge(link, SUBMIT_REFUSED_COST);
@@ -259,7 +259,7 @@ export class LinkHub {
     if (!leave)
       return refused(refuse("rate_limited", { retryAfterMs: 1_000, why: "too many documents of this party wait for their answers" }));
     try {
-      const answer = await this.#desk().submit(envelope, delivery);
+      const answer = await this.#desk().submit(envelope, delivery, waits);
       if (answer.ok) link.tell({ t: "answer", ref, answer: answer.answer });
       else refused(answer);
     } catch (error) {

@@ -4,13 +4,13 @@
  * of the session.
  */
 import { allowanceKey, moneyKey } from "@xenoservers/market";
-import { refuse, rootAccountOf, type Balances, type Refusal } from "@xenoservers/protocol";
+import { parseDocumentOf, refusalBody, refuse, rootAccountOf, type Balances, type Refusal } from "@xenoservers/protocol";
 import { dayKeyOf } from "../desk/accounts.ts";
 import { leaseView } from "../desk/lease-view.ts";
 import type { Services } from "../desk/round.ts";
 import { standingsOf } from "../desk/server-standing.ts";
-import { isBound, isCustomer, sees } from "../store/reader.ts";
-import type { AccountRow, KeyRow, LeaseRow } from "../store/store.ts";
+import { isBound, isCustomer, sees, type LeaseSides } from "../store/reader.ts";
+import type { AccountRow, KeyRow, LeaseRow, OrderRow } from "../store/store.ts";
 import { done, type Handlers } from "./handlers.ts";
 import type { Receipts } from "./receipts.ts";
 import { readerOf, type PartySession } from "./sessions.ts";
@@ -22,6 +22,15 @@ type PartyReads = Pick<
   Handlers,
   "whoami" | "servers" | "accounts" | "statement" | "leases" | "lease" | "receipt" | "order" | "events" | "sealed"
 >;
+
+/** Of an order that was bound to no lease: whoever ordered sees it. */
+async function unboundSides({ store, crypto }: Services, { id }: OrderRow): Promise<LeaseSides | undefined> {
+  const document = await store.document(id);
+  const parsed = document && parseDocumentOf(crypto, "order", document.envelope);
+  if (!parsed?.ok) return undefined;
+  const { party, account, label } = parsed.document.payload;
+  return { customer: party, account, label, owner: "", serverKey: "" };
+}
 
 const keyView = ({ id: key, role, label, scopes, account, leaseLabel, maxSpendPerDayNanos, expiresAt, revokedAt }: KeyRow) => ({
   ...{ key, role, label, scopes: [...scopes], account, leaseLabel, maxSpendPerDayNanos, expiresAt, revokedAt },
@@ -134,9 +143,15 @@ export function createPartyReads(services: Services, receipts: Receipts): PartyR
     },
     async order({ session, params }) {
       const order = (await store.load("order", [params.id])).get(params.id)?.data;
-      const lease = order?.lease ? (await store.sidesOf([order.lease])).get(order.lease) : undefined;
-      if (!order?.lease || !lease || !isCustomer(readerOf(session), lease)) return refuse("not_found", { order: params.id });
-      return done({ id: order.id, lease: order.lease, attempt: order.attempt });
+      const sides = order && (order.lease ? (await store.sidesOf([order.lease])).get(order.lease) : await unboundSides(services, order));
+      if (!order || !sides || !isCustomer(readerOf(session), sides)) return refuse("not_found", { order: params.id });
+      const { id, lease, attempt, waiting, refused } = order;
+      const ahead = services.waiting.aheadOf(id) ?? 0;
+      return done({
+        ...{ id, lease, attempt },
+        waiting: waiting ? { ...waiting, ahead } : null,
+        refused: refused ? refusalBody({ ok: false, ...refused }).error : null,
+      });
     },
     async events({ session, query }) {
       const events = await store.events(readerOf(session), query.after ?? null, query.limit);

@@ -69,6 +69,7 @@ export function payloadsOf({ world, customer, server, batch, lease: plain, devic
     batch: { party, account: customer.account, budgetNanos: "0", expiresAt: at + 600_000, clientId: newId() },
     "batch-close": { party, batch },
     order: world.orderOf(customer),
+    "order-withdrawal": { party, order, reason: "" },
     "purchase-order": {
       ...{
         order: envelope,

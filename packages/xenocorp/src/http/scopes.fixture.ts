@@ -53,6 +53,7 @@ offer-withdrawal   k     k    k   k     k     k    k      +     y     k     k   
 batch              +     +    +   k     +     k    +      k     k     y     k      x       v        y        u     u
 batch-close        +     +    +   k     k     k    k      k     k     y     k      x       v        y        u     u
 order              +     +    +   k     +     k    k      k     k     y     k      x       v        y        u     u
+order-withdrawal   +     +    +   k     +     n    n      k     k     y     k      x       v        y        u     u
 acceptance         k     k    k   k     k     k    k      +     y     k     k      x       v        k        u     u
 claim              k     k    k   k     k     k    k      +     n     k     k      x       v        k        u     u
 commitment         k     k    k   k     k     k    k      +     y     k     k      x       v        k        u     u

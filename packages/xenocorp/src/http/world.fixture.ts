@@ -23,6 +23,7 @@ import { MARKET_DEFAULTS, type BrokerKeys } from "../config.ts";
 import { Desk } from "../desk/desk.ts";
 import { describeMarket } from "../desk/market-info.ts";
 import { OfferIndex } from "../desk/offer-index.ts";
+import { WaitingOrders } from "../desk/waiting-orders.ts";
 import type { Services } from "../desk/round.ts";
 import { LogView } from "../log/log-view.ts";
 import { startEpoch } from "../log/sequencer.ts";
@@ -87,6 +88,7 @@ export class World {
       config,
       market,
       index: new OfferIndex(),
+      waiting: new WaitingOrders(),
       log: new LogView(),
       now: () => this.now,
     };

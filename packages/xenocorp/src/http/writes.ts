@@ -18,7 +18,7 @@ const KEPT_AFTER_WINDOW_MS = 24 * 3_600_000;
 /** What the routes need of the desk. */
 export interface DeskDoor {
   readonly services: Services;
-  submit(envelope: unknown, delivery?: unknown): Promise<Answer>;
+  submit(envelope: unknown, delivery?: unknown, waits?: boolean): Promise<Answer>;
   sealed(lease: string, digest: string): Promise<Answer>;
 }
 
@@ -94,7 +94,7 @@ async function sealResult(desk: DeskDoor, request: Request<"sealResult">): Promi
 export function createWrites(desk: DeskDoor, sessions: Sessions): Writes {
   return {
     async submit({ body }) {
-      const answer = await desk.submit(body.envelope);
+      const answer = await desk.submit(body.envelope, undefined, body.waits);
       return answer.ok ? done(answerOf(answer)) : answer;
     },
     async submitMany({ body }) {

@@ -8,6 +8,7 @@ import { rowsContract } from "./rows-contract.ts";
 import { pagesContract } from "./pages-contract.ts";
 import { change, document, reader } from "./contract.fixture.ts";
 import { refusedContract } from "./refused-contract.ts";
+import { waitingContract } from "./waiting-contract.ts";
 import type { Reader } from "./reader.ts";
 import { SEALED_OWNER_SHARE, TURN_MS, type KeyRow, type SealedRow, type Store } from "./store.ts";
 
@@ -30,6 +31,7 @@ export function storeContract(name: string, open: (archive?: ArchiveReader) => P
   pagesContract(name, open);
   rowsContract(name, open);
   refusedContract(name, open);
+  waitingContract(name, open);
   describe(`store contract: ${name}`, () => {
     it("applies a change once and answers repetitions", async () => {
       const store = await open();

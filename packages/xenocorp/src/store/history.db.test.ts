@@ -119,6 +119,7 @@ const CALLS: Record<Exclude<keyof Store, "audit" | "close" | "logStartEpoch">, [
   keysOf: [0, (s) => s.keysOf("p_3", NOW, 10)],
   keysRevokedSince: [0, (s) => s.keysRevokedSince(SIZE.leases - 20)],
   accountsOf: [0, (s) => s.accountsOf(BIG.customer)],
+  waitingOrders: [0, (s) => s.waitingOrders(50)],
   listedServers: [SIZE.servers, (s) => s.listedServers(NOW)],
   leasesOf: [
     200,

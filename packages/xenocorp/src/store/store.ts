@@ -5,7 +5,7 @@
  * methods.
  */
 import type { AllowanceKey, BeforeVerdict, Conduct, FailedFetches, Floor, Lease, OwnerRecord, Transfer } from "@xenoservers/market";
-import type { Envelope, Json, Kind, KnownKey, Payload } from "@xenoservers/protocol";
+import type { Envelope, Json, Kind, KnownKey, Payload, Refusal } from "@xenoservers/protocol";
 import type { ArchivePlace, LeaseStub, RowPlace } from "./archived.ts";
 import type { LeaseSides, Reader } from "./reader.ts";
 
@@ -89,7 +89,14 @@ export interface OrderRow {
   lease: string | null;
   attempt: number;
   triedServers: string[];
+  /** Until when it waits, where it does now; else null. */
   deadlineAt: number | null;
+  /** It waits for room. Absent: it never did. */
+  waiting?: { since: number; until: number } | null;
+  /** Until when its customer lets it wait; absent: not at all. */
+  mayWaitUntil?: number;
+  /** It waited, and came to nothing. */
+  refused?: Pick<Refusal, "code" | "facts">;
 }
 
 /** A folded lease with what the broker alone keeps of it. */
@@ -186,6 +193,7 @@ export type Note =
   | { about: "party"; party: string }
   | { about: "referees" }
   | { about: "key"; key: string }
+  | { about: "order"; order: string }
   | { about: "route"; server: string };
 
 export interface Change {
@@ -347,6 +355,8 @@ export interface Store {
   accountsOf(party: string): Promise<AccountRow[]>;
   /** Those whose offer is good after this time. */
   listedServers(now: number): Promise<ServerRow[]>;
+  /** Orders that wait for room, the first to come first. */
+  waitingOrders(limit: number): Promise<OrderRow[]>;
   /** What the reader may see, after a place that an earlier page gave; null: from the newest. */
   leasesOf(reader: Reader, live: boolean, after: string | null, limit: number): Promise<LeasesPage>;
   /** Who may see these leases, without the archive, wherever their rows lie. */

@@ -1,7 +1,10 @@
 import { REPLICAS_MAX } from "@xenoservers/market";
 import { conditionsIn, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "@xenoservers/sdk";
-import { countTo, parseBatch, parseLabel } from "../parse.ts";
+import { countTo, durationFrom, parseBatch, parseLabel } from "../parse.ts";
 import { choice, choiceOr, flag, inputOf, json, many, maybe, negation, rest, text, textOr, value, valueOr, type InputOf } from "../verb.ts";
+
+const WAIT_MS_MIN = 1_000;
+const RETRIES_MAX = 100;
 
 const what = { file: maybe, args: rest };
 
@@ -95,6 +98,14 @@ export const runInput = inputOf(what, {
   stopOnExit: flag("--stop-on-exit", "told to end, it stops the lease and its cost, also where the job runs (default where CI is set)"),
   leaveOnExit: negation("--no-stop-on-exit", "told to end, it leaves a job that runs to run on"),
   dryRun: flag("--dry-run", "show the quote only"),
+  wait: flag("--wait", "where the market is full, wait for room (on a terminal that is so anyway)"),
+  noWait: negation("--no-wait", "be refused at once"),
+  for: valueOr("--for <duration>", "how long at most", "10m", durationFrom(WAIT_MS_MIN, "1s")),
+  retries: value(
+    "--retries <count>",
+    "run again so often where it ends by no fault of its customer; --budget is for all tries",
+    countTo(RETRIES_MAX),
+  ),
   local: flag("--local", "here, without a market"),
 });
 export type RunInput = InputOf<typeof runInput>;

@@ -12,7 +12,7 @@ const endOf = ({ revokedAt, expiresAt }: KeyRow): number => Math.min(revokedAt ?
 
 type Rows = Pick<
   Store,
-  | ("keysOf" | "keysRevokedSince" | "useChallenge" | "accountsOf" | "listedServers")
+  | ("keysOf" | "keysRevokedSince" | "useChallenge" | "accountsOf" | "listedServers" | "waitingOrders")
   | ("leasesOf" | "sidesOf" | "heldBy" | "leasesServerMustKnow" | "findLeases" | "due" | "giveBack")
 >;
 
@@ -33,6 +33,11 @@ export const memoryRows = (tables: Tables, archive: ArchiveReader): Rows => ({
   keysRevokedSince: async (since) => tables.all("key").filter(({ revokedAt }) => revokedAt !== null && revokedAt >= since),
   accountsOf: async (party) => tables.all("account").filter((account) => account.party === party),
   listedServers: async (now) => tables.all("server").filter(({ offer }) => offer !== null && offer.validUntil > now),
+  async waitingOrders(limit) {
+    const waiting = tables.all("order").flatMap((order) => (order.waiting ? [{ order, since: order.waiting.since }] : []));
+    const sorted = waiting.sort((a, b) => a.since - b.since || (a.order.id < b.order.id ? -1 : 1));
+    return sorted.slice(0, limit).map(({ order }) => structuredClone(order));
+  },
   async leasesOf(reader, live, after, limit) {
     const place = leasePlaceIn(after);
     const rest = tables

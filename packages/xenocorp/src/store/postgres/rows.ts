@@ -3,7 +3,7 @@ import type { Pool } from "pg";
 import { wholeRows, type ArchiveReader } from "../archived.ts";
 import { leasePlaceIn, leasePlaceOf, pageOf } from "../cursors.ts";
 import type { LeaseSides } from "../reader.ts";
-import { TURN_MS, type AccountRow, type KeyRow, type LeaseRow, type ServerRow, type Store } from "../store.ts";
+import { TURN_MS, type AccountRow, type KeyRow, type LeaseRow, type OrderRow, type ServerRow, type Store } from "../store.ts";
 import { rowPlaces } from "./archive.ts";
 import { LIVE, only, readerValues, sqlOf } from "./sql.ts";
 
@@ -17,13 +17,14 @@ const LEASES_OF_SERVER = sqlOf("leases-of-server");
 const LEASES_FOUND = sqlOf("leases-found");
 const LEASE_SIDES = sqlOf("lease-sides");
 const SERVERS_LISTED = sqlOf("servers-listed");
+const ORDERS_WAITING = sqlOf("orders-waiting");
 const DUE = sqlOf("due");
 const USE_CHALLENGE = sqlOf("use-challenge");
 const FOUND_MAX = 3;
 
 type Rows = Pick<
   Store,
-  | ("keysOf" | "keysRevokedSince" | "useChallenge" | "accountsOf" | "listedServers")
+  | ("keysOf" | "keysRevokedSince" | "useChallenge" | "accountsOf" | "listedServers" | "waitingOrders")
   | ("leasesOf" | "sidesOf" | "heldBy" | "leasesServerMustKnow" | "findLeases" | "due" | "giveBack")
 >;
 
@@ -40,6 +41,7 @@ export function postgresRows(pool: Pool, archive: ArchiveReader): Rows {
     keysRevokedSince: (since) => dataOf<KeyRow>(KEYS_REVOKED, [since]),
     accountsOf: (party) => dataOf<AccountRow>("select data from entity where kind = 'account' and data->>'party' = $1", [party]),
     listedServers: (now) => dataOf<ServerRow>(SERVERS_LISTED, [now]),
+    waitingOrders: (limit) => dataOf<OrderRow>(ORDERS_WAITING, [limit]),
     async leasesOf(reader, live, after, limit) {
       const { issuedAt, id } = leasePlaceIn(after);
       const values = [...readerValues(reader), ...(live ? [LIVE] : []), limit + 1, issuedAt, id];
