@@ -90,9 +90,9 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-const BUSY: readonly ErrorCode[] = ["unavailable", "rate_limited", "overloaded", "too_slow"];
+const TAKEN_LATER: readonly ErrorCode[] = ["unavailable", "rate_limited", "overloaded", "too_slow"];
 /** Whether the same request is taken a while later, as it is. */
-export const isBusy = (code: ErrorCode): boolean => BUSY.includes(code);
+export const isTakenLater = (code: ErrorCode): boolean => TAKEN_LATER.includes(code);
 
 /** An expected refusal: returned, never thrown. `facts` are safe to show to the caller. */
 export interface Refusal {

@@ -5,7 +5,7 @@
 import {
   API,
   Addresses,
-  isBusy,
+  isTakenLater,
   leafHashOf,
   parseDocument,
   parseRefusal,
@@ -176,7 +176,7 @@ export class MarketClient {
         return { ok: true, answer };
       }
       const refusal = response ? await refusalIn(response) : refuse("unavailable", { why: `no answer from ${this.url}` });
-      if (!isBusy(refusal.code) || attempt >= TRIES) return refusal;
+      if (!isTakenLater(refusal.code) || attempt >= TRIES) return refusal;
       await this.sleep(WAIT_MS * 2 ** attempt);
     }
   }
@@ -220,7 +220,7 @@ export class MarketClient {
       request.signal?.throwIfAborted();
       if (got instanceof Response) return got;
       if (got.code === "bad_token") this.#token = null;
-      if ((got.code !== "bad_token" && !isBusy(got.code)) || attempt >= TRIES) throw new RefusedError(got);
+      if ((got.code !== "bad_token" && !isTakenLater(got.code)) || attempt >= TRIES) throw new RefusedError(got);
       await this.sleep(WAIT_MS * attempt);
     }
   }

@@ -3,7 +3,7 @@
  * to the lease that it comes to. Giving it up is a signed word of its own. Who controls the inputs: the broker (where the order stands, the
  * purchase order, which is checked as any other).
  */
-import { isBusy, parseRefusal, type SignedDocument } from "@xenoservers/protocol";
+import { isTakenLater, parseRefusal, type SignedDocument } from "@xenoservers/protocol";
 import type { MarketClient } from "./client.ts";
 import { openLink } from "./connect.ts";
 import { MarketError, RefusedError, type MoneyEffect } from "./errors.ts";
@@ -85,7 +85,7 @@ async function standing(client: MarketClient, order: SignedDocument<"order">) {
   try {
     return await client.read("order", { params: { id: order.id } });
   } catch (error) {
-    const isAway = error instanceof RefusedError && isBusy(error.refusal.code);
+    const isAway = error instanceof RefusedError && isTakenLater(error.refusal.code);
     if (!isAway || client.brokerNow() > order.payload.expiresAt + LATE_MS) throw error;
     return null;
   }

@@ -1,6 +1,6 @@
 /** `xeno key rotate`: a new root key in place of the old one, which is kept here until the market has taken it. */
 import { randomBytes } from "node:crypto";
-import { isBusy } from "@xenoservers/protocol";
+import { isTakenLater } from "@xenoservers/protocol";
 import { createSigner } from "@xenoservers/protocol/node";
 import {
   type Context,
@@ -59,7 +59,7 @@ async function rotated(name: string, context: Context): Promise<Context> {
     await clientOf(context).act("key-rotate", { party: context.party, newRootKey, newRecoveryKey: null });
   } catch (error) {
     if (!(error instanceof RefusedError)) throw error;
-    if (isBusy(error.refusal.code))
+    if (isTakenLater(error.refusal.code))
       throw new UserError(
         "the market did not answer, and may have taken the new key or not: run `xeno key rotate` again, it goes on from here",
       );

@@ -1,5 +1,5 @@
 /** How a lease's documents are handed in, and what their answers are for the fold. Who controls the inputs: the broker (answers). */
-import { isBusy, zEnvelope, type Envelope } from "@xenoservers/protocol";
+import { isTakenLater, zEnvelope, type Envelope } from "@xenoservers/protocol";
 import type { LinkAnswer } from "@xenoservers/protocol/link";
 import { z } from "zod";
 import type { Filed } from "./journal.ts";
@@ -37,7 +37,7 @@ export async function surely({ stage, sleep }: Pick<LeaseContext, "stage" | "sle
     if (answer.ok || stage().is === "released") return answer;
     if (STUMBLED.includes(answer.code)) stumbles++;
     // a broker that cannot hear now decides nothing: a server that goes on asking loses nothing by it
-    else if (!isBusy(answer.code)) return answer;
+    else if (!isTakenLater(answer.code)) return answer;
     if (stumbles > STUMBLES_MAX) return answer;
     await sleep(waitMs);
   }
