@@ -2,5 +2,12 @@ import { defineConfig } from "vitest/config";
 
 /** What would be published, installed from the npm registry in empty folders. */
 export default defineConfig({
-  test: { include: ["test/pack/**/*.test.ts"], testTimeout: 900_000, hookTimeout: 900_000, teardownTimeout: 60_000, maxWorkers: 1 },
+  test: {
+    include: ["test/pack/**/*.test.ts"],
+    globalSetup: "test/pack/pack-once.ts",
+    testTimeout: 900_000,
+    hookTimeout: 900_000,
+    teardownTimeout: 60_000,
+    maxWorkers: 1,
+  },
 });

@@ -1,5 +1,5 @@
 /** The package.json of what is published, made of the workspace's own: nothing of it is written twice. */
-import { COMMAND, INSIDE, LIBRARIES, isOurs, type Manifest } from "./packages.ts";
+import { COMMAND, INSIDE, LIBRARIES, isOurs, type Entries, type Manifest } from "./packages.ts";
 
 /** What all packages say alike. */
 export interface Release {
@@ -18,10 +18,12 @@ const compiled = (source: string): { types: string; default: string } => {
   return { types: `${built}.d.ts`, default: `${built}.js` };
 };
 
-const exportsOf = (exports: Names): object => ({
-  ...Object.fromEntries(Object.entries(exports).map(([name, source]) => [name, compiled(source)])),
-  "./package.json": "./package.json",
-});
+/** Conditions keep their order: the first that holds counts. */
+const compiledAll = (entries: Entries): object =>
+  mapped(entries, (entry) => (typeof entry === "string" ? compiled(entry) : mapped(entry, compiled)));
+
+const mapped = <T>(of: Readonly<Record<string, T>>, to: (value: T) => object): object =>
+  Object.fromEntries(Object.entries(of).map(([name, value]) => [name, to(value)]));
 
 const sorted = (names: Names): Names => Object.fromEntries(Object.entries(names).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 
@@ -35,7 +37,8 @@ export function libraryManifest(own: Manifest, release: Release): object {
   return {
     ...{ name: own.name, description: `${release.description} (${own.name.split("/")[1]})`, ...common(release) },
     sideEffects: false,
-    exports: exportsOf(own.exports),
+    exports: { ...compiledAll(own.exports), "./package.json": "./package.json" },
+    ...(own.imports ? { imports: compiledAll(own.imports) } : {}),
     files: ["dist", "CHANGELOG.md"],
     dependencies: sorted(own.dependencies),
   };

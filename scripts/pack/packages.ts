@@ -13,13 +13,17 @@ export const COMMAND = { folder: "cli", name: "xenoservers" } as const;
 export const MACHINES = ["x64", "arm64"] as const;
 export type Machine = (typeof MACHINES)[number];
 
+/** Where a name leads: to one source, or to one for each condition (https://nodejs.org/api/packages.html#conditional-exports). */
+export type Entries = Readonly<Record<string, string | Readonly<Record<string, string>>>>;
+
 /** The part of a package.json that decides what a package is. */
 export interface Manifest {
   name: string;
   version: string;
   license?: string;
   description?: string;
-  exports: Readonly<Record<string, string>>;
+  exports: Entries;
+  imports?: Entries;
   dependencies: Readonly<Record<string, string>>;
   optionalDependencies?: Readonly<Record<string, string>>;
 }

@@ -1,8 +1,10 @@
 /** The packed files as strangers have them: installed in empty folders outside of the repository, on a Node of their own. */
 import { execFile } from "node:child_process";
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { readdirSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
+import { inject } from "vitest";
 
 export const run = promisify(execFile);
 
@@ -13,9 +15,10 @@ export interface Packed {
   file(name: string): string;
 }
 
-export async function pack(folder: string): Promise<Packed> {
-  await run(process.execPath, [path.resolve("scripts/pack/main.ts"), "--out", folder]);
-  const files = await readdir(folder);
+/** Of pack-once.ts. */
+export function packed(): Packed {
+  const folder = inject("packed");
+  const files = readdirSync(folder);
   return {
     folder,
     file(name) {
@@ -27,7 +30,7 @@ export async function pack(folder: string): Promise<Packed> {
   };
 }
 
-/** `npm install` in a folder that has nothing else; `packages`: names with versions, or files. */
+/** `npm install` in a folder that has nothing else; `packages`: names with versions, files, or words of npm's. */
 export async function install(folder: string, ...packages: string[]): Promise<void> {
   await mkdir(folder, { recursive: true });
   await writeFile(path.join(folder, "package.json"), '{"private":true,"type":"module"}\n');

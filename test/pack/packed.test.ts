@@ -1,12 +1,10 @@
 /** What `npm run pack` makes works for whoever has nothing else: by npm on several Nodes, without npm, in a program and in a bundle. */
-import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ended, install, pack, run, type Packed } from "./install.ts";
+import { ended, install, packed, run } from "./install.ts";
+import { demoMarket, type DemoMarket } from "./market.ts";
 
 /** The oldest that is promised, the newest of its line, and the line that guests run on. */
 const NODES = ["22.0.0", "22.23.3", "24.21.0"];
@@ -14,11 +12,10 @@ const LIBRARIES = ["@xenoservers/market", "@xenoservers/protocol", "@xenoservers
 /** What is on every machine; no Node and no npm among it. */
 const BARE = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
 
+const { file, folder: made } = packed();
 let folder: string;
-let packed: Packed;
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "xeno-packed-"));
-  packed = await pack(path.join(folder, "files"));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -30,26 +27,14 @@ async function filesOf(installed: string): Promise<string[]> {
   return all.filter((file) => file.isFile()).map((file) => path.join(file.parentPath, file.name));
 }
 
-/** A market that goes on serving, started by the command under test; `url` is where. */
-async function demoMarket(node: string, xeno: string, data: string): Promise<{ child: ChildProcess; url: string; lease: string }> {
-  const env = { ...process.env, XENO_HOME: path.join(data, "home") };
-  const child = spawn(node, [xeno, "demo", "--json", "--data", data, "--port", "0"], { env, stdio: ["ignore", "pipe", "inherit"] });
-  for await (const line of createInterface(child.stdout!)) {
-    const { url, lease, ok } = JSON.parse(line) as { ok: boolean; url: string; lease: string };
-    expect(ok).toBe(true);
-    return { child, url, lease };
-  }
-  throw new Error("the demo ended without a word");
-}
-
 describe("the command, installed from its one file", () => {
   let at: string;
-  let market: Awaited<ReturnType<typeof demoMarket>>;
+  let market: DemoMarket;
   const nodes = new Map<string, string>();
 
   beforeAll(async () => {
     at = path.join(folder, "an empty folder");
-    await install(at, packed.file("xenoservers"));
+    await install(at, file("xenoservers"));
     for (const version of NODES) {
       const own = path.join(folder, `node-${version}`);
       await install(own, `node-linux-${process.arch}@${version}`);
@@ -57,11 +42,7 @@ describe("the command, installed from its one file", () => {
     }
     market = await demoMarket(nodes.get("22.23.3")!, entry(), path.join(folder, "market"));
   });
-  afterAll(async () => {
-    const over = once(market.child, "exit");
-    market.child.kill("SIGTERM");
-    await over;
-  });
+  afterAll(() => market.close());
   const entry = (): string => path.join(at, "node_modules/xenoservers/bin/xeno.js");
 
   it("has two names for npx and for people, and says its version by both", async () => {
@@ -90,8 +71,7 @@ describe("the command, installed from its one file", () => {
     const xeno = (...args: string[]) => ended(node, [entry(), ...args], { XENO_HOME: home });
     expect(await xeno("login", market.url, "--yes")).toMatchObject({ code: 0 });
     const { party } = JSON.parse((await xeno("whoami", "--json")).stdout) as { party: string };
-    const credit = ["broker", "credit", party, "1", "--data", path.join(folder, "market/broker")];
-    expect(await ended(node, [entry(), ...credit], { XENO_HOME: path.join(folder, "market") })).toMatchObject({ code: 0 });
+    await market.credit(party);
     expect((await xeno("search", "mem>=256M")).stdout).toContain("sandbox");
 
     const script = path.join(folder, `own-${version}.py`);
@@ -128,7 +108,7 @@ describe("the folder for machines without npm", () => {
   it.each(["x64", "arm64"])("holds programs for %s alone", async (machine) => {
     const at = path.join(folder, `for-${machine}`);
     await mkdir(at);
-    await run("tar", ["-xzf", path.join(packed.folder, `xenoservers-linux-${machine}.tar.gz`), "-C", at]);
+    await run("tar", ["-xzf", path.join(made, `xenoservers-linux-${machine}.tar.gz`), "-C", at]);
     // some packages bring builds for all machines in a folder of that name, and choose
     const files = (await filesOf(path.join(at, `xenoservers-linux-${machine}`))).filter((file) => !file.includes("/prebuilds/"));
     const kinds = new Map<string, string>();
@@ -143,7 +123,7 @@ describe("the folder for machines without npm", () => {
   it("unpacks, and is a whole market with nothing but what every Linux has", async () => {
     const at = path.join(folder, "with a space");
     await mkdir(at);
-    await run("tar", ["-xzf", path.join(packed.folder, `xenoservers-linux-${process.arch}.tar.gz`), "-C", at]);
+    await run("tar", ["-xzf", path.join(made, `xenoservers-linux-${process.arch}.tar.gz`), "-C", at]);
     const xeno = path.join(at, `xenoservers-linux-${process.arch}/bin/xeno`);
     const env = { ...BARE, XENO_HOME: path.join(at, "home") };
     expect(JSON.parse((await ended(xeno, ["version", "--json"], env)).stdout)).toMatchObject({
@@ -180,21 +160,17 @@ const STRICT = {
 
 describe("the libraries", () => {
   let at: string;
-  let market: Awaited<ReturnType<typeof demoMarket>>;
+  let market: DemoMarket;
   beforeAll(async () => {
     at = path.join(folder, "a program");
     const typed = ["typescript", "@types/node", "esbuild"];
     const versions = typed.map(async (name) => `${name}@${String((await json(`node_modules/${name}/package.json`))["version"])}`);
-    await install(at, ...LIBRARIES.map((name) => packed.file(name)), ...(await Promise.all(versions)), "sodium-javascript@0.8.0");
+    await install(at, ...LIBRARIES.map((name) => file(name)), ...(await Promise.all(versions)));
     await writeFile(path.join(at, "program.ts"), PROGRAM);
     await writeFile(path.join(at, "tsconfig.json"), JSON.stringify(STRICT));
     market = await demoMarket(process.execPath, path.resolve("packages/cli/bin/xeno.js"), path.join(folder, "market-2"));
   });
-  afterAll(async () => {
-    const over = once(market.child, "exit");
-    market.child.kill("SIGTERM");
-    await over;
-  });
+  afterAll(() => market.close());
   const says = { party: expect.stringMatching(/^p_/), leases: 0, verify: "function", zero: "0.0000", hash: 32 };
 
   it("are typed to the last letter for a strict project, and run as it was compiled", async () => {
@@ -206,7 +182,7 @@ describe("the libraries", () => {
   });
 
   it("are one file in a bundle for Node, which needs none of them beside it", async () => {
-    const words = ["program.ts", "--bundle", "--platform=node", "--format=esm", "--outfile=bundle/program.mjs", ...PURE];
+    const words = ["program.ts", "--bundle", "--platform=node", "--format=esm", "--outfile=bundle/program.mjs", ...WITH_REQUIRE];
     const built = await ended(path.join(at, "node_modules/.bin/esbuild"), words, {}, at);
     expect(built.code, built.stderr).toBe(0);
     const alone = path.join(folder, "alone.mjs");
@@ -217,8 +193,5 @@ describe("the libraries", () => {
   });
 });
 
-/** One file cannot hold a native module: the same in JavaScript. Some of others' packages ask for modules by `require`. */
-const PURE = [
-  "--alias:sodium-native=sodium-javascript",
-  '--banner:js=import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
-];
+/** Some of others' packages ask for modules by `require`. */
+const WITH_REQUIRE = ['--banner:js=import { createRequire } from "node:module"; const require = createRequire(import.meta.url);'];

@@ -25,7 +25,7 @@ const SURFACE: Readonly<Record<string, readonly string[]>> = {
 };
 
 const read = (file: string): string => readFileSync(path.join("packages/sdk/src", file), "utf8");
-const index = read("index.ts");
+const index = read("index.ts") + read("browser.ts");
 const page = readFileSync("docs/sdk.md", "utf8");
 const declared = (name: string): RegExp => new RegExp(`^export (?:declare )?(?:abstract )?(?:class|interface|type|const) ${name}\\b`, "m");
 

@@ -2,7 +2,7 @@
  * Where a market is reached: one address, or those of several of its brokers with commas between them. Whoever speaks with it stays with
  * one that answers and goes on to the next where none does. Who controls the inputs: whoever names the market to its own program.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 const SEPARATOR = ",";
 const ADDRESSES_MAX = 16;

@@ -12,7 +12,7 @@ import {
   SCOPES,
   type Scope,
 } from "@xenoservers/market";
-import { z } from "zod";
+import * as z from "zod";
 import { zAccount, zEnvelope, zEpoch, zFuel, zId, zKey, zParty, zPins, zPrice, zResources, zServer, zTerms } from "./documents/parts.ts";
 import type { ErrorCode } from "./errors.ts";
 import { zHistory } from "./evidence.ts";

@@ -2,7 +2,7 @@
  * What an owner hands to a machine so that it may join as a server of theirs: the market's address and keys to pin, the owner's party,
  * and the seed of a one-time key that may grant one server key and nothing else. A secret until used.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { parseUtf8, utf8, fromBase64, toBase64 } from "./bytes.ts";
 import { zAddresses } from "./addresses.ts";
 import { zParty, zPins } from "./documents/parts.ts";

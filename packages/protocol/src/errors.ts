@@ -33,6 +33,7 @@ export const ERROR_CODES = {
   wrong_origin: row(400, "caller", "the document was made for another market; check `xeno context use`"),
   bad_token: row(401, "caller", "the session token is missing, wrong or expired; the client fetches a new one", true),
   operator_only: row(403, "caller", "only the market's operator may do this"),
+  page_not_allowed: row(403, "caller", "this broker's operator lets no web page of this origin use it; ask the operator (`pages`)"),
   suspended: row(403, "caller", "the party is suspended; running leases finish, new ones are refused; ask the operator"),
   id_reused: row(409, "caller", "the same client id was used before with other contents; use a new id"),
   answer_gone: row(410, "caller", "this was done long ago, and what was answered is not kept any more; read how it stands"),

@@ -2,7 +2,7 @@
  * Evidence files: what convicts a party by signatures alone, on a machine that never saw the market. A file carries what it stands on: the
  * broker's keys in its operator's name, and the epochs of the log. Who controls the input: whoever hands over the file.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { zEnvelope, zId, zTime } from "./documents/parts.ts";
 import { zPromise } from "./leaf.ts";
 

@@ -2,7 +2,7 @@
 import { bytesOfHex, concatBytes, toHex, utf8 } from "./bytes.ts";
 import { canonicalBytes } from "./canonical.ts";
 import type { Crypto } from "./crypto.ts";
-import { z } from "zod";
+import * as z from "zod";
 import { TRACE_ROOTS_MAX, zFuel, zId } from "./documents/parts.ts";
 
 const ID_HEX = 40;

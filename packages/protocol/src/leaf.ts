@@ -10,7 +10,7 @@ import { KIND_TABLE } from "./documents/table.ts";
 import type { Envelope } from "./documents/parts.ts";
 import type { Kind } from "./documents/schemas.ts";
 import { leafHash } from "./merkle.ts";
-import { z } from "zod";
+import * as z from "zod";
 import { zEpoch, zId, zKey } from "./documents/parts.ts";
 
 /** `envelope`: null of what is not public, where only its id is at hand. */

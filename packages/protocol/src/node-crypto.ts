@@ -2,6 +2,8 @@
 import { createHash, createHmac, createPrivateKey, createPublicKey, randomBytes, sign, verify, type KeyObject } from "node:crypto";
 import { toHex } from "./bytes.ts";
 import type { Crypto, Signer } from "./crypto.ts";
+import { RightSignatures } from "./system/right-signatures.ts";
+import { isSmallOrder } from "./system/small-order.ts";
 
 /** DER headers of RFC 8410 before the 32 raw key bytes. */
 const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
@@ -20,20 +22,11 @@ function publicKeyOf(hex: string): KeyObject {
   return key;
 }
 
-/**
- * Signatures that were right, each as the digest of key, signature and message: a document is checked by everybody who acts on it, several
- * times in one program. Wrong ones are not kept.
- */
-const RIGHT_KEPT_MAX = 4_096;
-const right = new Set<string>();
+const right = new RightSignatures();
 
 function isRight(publicKey: string, message: Uint8Array, signature: Uint8Array): boolean {
   const id = createHash("sha256").update(publicKey).update(signature).update(message).digest("base64");
-  if (right.has(id)) return true;
-  if (!verify(null, message, publicKeyOf(publicKey), signature)) return false;
-  if (right.size >= RIGHT_KEPT_MAX) right.clear();
-  right.add(id);
-  return true;
+  return right.isRight(id, () => verify(null, message, publicKeyOf(publicKey), signature));
 }
 
 export const nodeCrypto: Crypto = {
@@ -41,6 +34,7 @@ export const nodeCrypto: Crypto = {
   hmacSha256: (key, bytes) => createHmac("sha256", key).update(bytes).digest(),
   verify(publicKey, message, signature) {
     if (!/^[0-9a-f]{64}$/.test(publicKey) || signature.length !== 64) return false;
+    if (isSmallOrder(publicKey) || isSmallOrder(toHex(signature.subarray(0, 32)))) return false;
     try {
       return isRight(publicKey, message, signature);
     } catch {

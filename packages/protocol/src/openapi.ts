@@ -1,5 +1,5 @@
 /** The API table as OpenAPI 3.1, for programs in other languages. */
-import { z } from "zod";
+import * as z from "zod";
 import { API, type Route } from "./api.ts";
 import { ERROR_CODES } from "./errors.ts";
 

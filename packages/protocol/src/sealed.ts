@@ -10,7 +10,7 @@
  * the right ones.
  */
 import { Aes128Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
-import { z } from "zod";
+import * as z from "zod";
 import { concatBytes, fromHex, toHex, utf8 } from "./bytes.ts";
 import { canonicalBytes, parseCanonical } from "./canonical.ts";
 import { zInputTree, type InputEntry } from "./channel/channel-messages.ts";

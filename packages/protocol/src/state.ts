@@ -4,7 +4,7 @@
  */
 import { parseUtf8 } from "./bytes.ts";
 import { zId } from "./documents/parts.ts";
-import { z } from "zod";
+import * as z from "zod";
 
 const zStatePieces = z.object({
   pages: z.array(z.union([zId, z.literal("")])),

@@ -2,7 +2,7 @@
  * What a virtual machine's job is, in digests: what boots, on which machine, with which disks, and what it may reach. Its hash stands in
  * the order (PROTOCOL section 5); bytes and names travel in the channel. Who controls the inputs: the customer, every field.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { canonicalBytes } from "./canonical.ts";
 import { toHex } from "./bytes.ts";
 import type { Crypto } from "./crypto.ts";

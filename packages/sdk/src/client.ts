@@ -34,8 +34,8 @@ import {
 } from "@xenoservers/protocol";
 import { pinsOf, systemTimers, zMarketInfo, type LinkAnswer, type MarketInfo, type Pipe, type Timers } from "@xenoservers/protocol/link";
 import { connectPipe } from "@xenoservers/protocol/websocket";
-import { nodeCrypto } from "@xenoservers/protocol/node";
-import { z } from "zod";
+import { systemCrypto } from "@xenoservers/protocol/system";
+import * as z from "zod";
 import { answeredDocument } from "./answered.ts";
 import { RefusedError } from "./errors.ts";
 import { fetchFrom } from "./fetch-from.ts";
@@ -99,7 +99,7 @@ export class MarketClient {
   readonly #addresses: Addresses;
   readonly pins: MarketPins;
   readonly identity: Identity;
-  readonly crypto: Crypto = nodeCrypto;
+  readonly crypto: Crypto = systemCrypto;
   readonly timers: Timers = systemTimers;
   /** Called with each document that was taken: whoever keeps it, and its promise, can show later that the broker left it out. */
   onFiled: (filed: Filed) => void = () => {};

@@ -8,7 +8,7 @@ import { disputeTerms } from "./dispute-terms.ts";
 import { disputeResults } from "./dispute.ts";
 import { buildJob, type BuiltJob } from "./job.ts";
 import { RefusedError } from "./errors.ts";
-import { bytesBlob } from "./tree.ts";
+import { bytesBlob } from "./blob.ts";
 
 const SEED = new Uint8Array(32).fill(3);
 const START = 1_800_000_000_000;

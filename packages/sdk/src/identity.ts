@@ -2,7 +2,7 @@
 import { ROLE_SCOPES, type Scope } from "@xenoservers/market";
 import { partyIdOf, rootAccountOf, toHex, utf8, type Crypto, type MarketPins, type Signer } from "@xenoservers/protocol";
 import { channelKeyPair, type ChannelKeyPair } from "@xenoservers/protocol/channel";
-import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
+import { createSigner, systemCrypto } from "@xenoservers/protocol/system";
 
 export interface Identity {
   party: string;
@@ -22,13 +22,13 @@ export interface Identity {
 /** What a key is where it is not its party's first root key. `formerChannelSecrets`: of channelSecretOf, of the seeds before this one. */
 type Delegation = Partial<Pick<Identity, "party" | "account" | "scopes" | "leaseLabel"> & { formerChannelSecrets: readonly Uint8Array[] }>;
 
-export const channelSecretOf = (seed: Uint8Array): Uint8Array => nodeCrypto.hmacSha256(seed, utf8("xenoservers channel"));
+export const channelSecretOf = (seed: Uint8Array): Uint8Array => systemCrypto.hmacSha256(seed, utf8("xenoservers channel"));
 
 /** An identity from a 32-byte seed. */
 export function identityOf(seed: Uint8Array, delegation: Delegation = {}): Identity {
   const { party, account, scopes = ROLE_SCOPES.root, leaseLabel = null, formerChannelSecrets = [] } = delegation;
   const signer = createSigner(seed);
-  const id = party ?? partyIdOf(nodeCrypto, signer.publicKey);
+  const id = party ?? partyIdOf(systemCrypto, signer.publicKey);
   const [channelKey, formerChannelKeys] = [channelKeyPair(channelSecretOf(seed)), formerChannelSecrets.map(channelKeyPair)];
   return { party: id, account: account ?? rootAccountOf(id), signer, channelKey, formerChannelKeys, scopes, leaseLabel };
 }

@@ -2,9 +2,9 @@
 import type { Driver } from "@xenoservers/market";
 import { canonicalBytes, jobHashOf, jobMisfit, toHex, type JobSpec } from "@xenoservers/protocol";
 import type { ChannelHeader, ChannelMount, InputTree, SegmentInput } from "@xenoservers/protocol/channel";
-import { nodeCrypto } from "@xenoservers/protocol/node";
+import { systemCrypto } from "@xenoservers/protocol/system";
 import { moduleSizeOf } from "./runtimes.ts";
-import type { Blob, SourceEntry } from "./tree.ts";
+import type { Blob, SourceEntry } from "./blob.ts";
 import { InputError } from "./errors.ts";
 
 export interface JobInput {
@@ -92,7 +92,7 @@ export function buildJob({
     module: module.digest,
     args,
     env,
-    inputs: toHex(nodeCrypto.sha256(canonicalBytes(inputs))),
+    inputs: toHex(systemCrypto.sha256(canonicalBytes(inputs))),
     preopens,
     stdin: stdin.digest,
     engine,
@@ -100,11 +100,11 @@ export function buildJob({
     diskMibMax,
     outputMibMax,
     fuelMax: fuelMax.toString(),
-    seed: toHex(begin.seed ?? nodeCrypto.randomBytes(32)),
+    seed: toHex(begin.seed ?? systemCrypto.randomBytes(32)),
     clockBaseMs: begin.clockBaseMs ?? Date.now(),
   };
   const misfit = jobMisfit({ spec, inputs, stdinSize: stdin.size, moduleSize: moduleSizeOf(module) });
   if (misfit !== null) throw new InputError(misfit);
-  const jobHash = jobHashOf(nodeCrypto, spec);
+  const jobHash = jobHashOf(systemCrypto, spec);
   return builtJob({ spec, jobHash, inputs, blobs, moduleSize: module.size, stdinSize: stdin.size, segment: null });
 }

@@ -3,7 +3,8 @@ import wabtInit from "wabt";
 import { expect, it } from "vitest";
 import { memoryMibAtStart } from "./module-memory.ts";
 import { PYTHON } from "./runtimes.ts";
-import { bytesBlob, fileBlob } from "./tree.ts";
+import { bytesBlob } from "./blob.ts";
+import { fileBlob } from "./tree.ts";
 
 const of = async (text: string) =>
   memoryMibAtStart(bytesBlob(new Uint8Array((await wabtInit()).parseWat("t.wat", text).toBinary({}).buffer)));

@@ -1,5 +1,5 @@
 /** How much memory a module has before it runs, read from its bytes without the rest of it: what was ordered must hold that. */
-import type { Blob } from "./tree.ts";
+import type { Blob } from "./blob.ts";
 
 const HEADER_BYTES = 8;
 const MEMORY_SECTION = 5;

@@ -3,7 +3,7 @@
  * what it began.
  */
 import { refuse, type SignedDocument } from "@xenoservers/protocol";
-import { z } from "zod";
+import * as z from "zod";
 import type { MarketClient } from "./client.ts";
 import { RefusedError } from "./errors.ts";
 import { ORDER_VALID_MS, signOrder, type Wanted } from "./order.ts";

@@ -1,7 +1,7 @@
 /**
  * Interpreters that every xenoserver has; a customer names them by digest and need not hold their bytes. `guests` tests that they agree.
  */
-import type { Blob } from "./tree.ts";
+import type { Blob } from "./blob.ts";
 
 export const PYTHON = {
   name: "CPython 3.12 on WASI",

@@ -4,7 +4,7 @@
  */
 import { statePiecesOf, type Segment } from "@xenoservers/protocol";
 import { builtJob, type BuiltJob } from "./job.ts";
-import { bytesBlob } from "./tree.ts";
+import { bytesBlob } from "./blob.ts";
 
 /** Of one job: the roots, and the states behind them by digest. */
 export interface Trace {

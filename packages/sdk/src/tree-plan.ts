@@ -10,8 +10,10 @@ import type { InputEntry } from "@xenoservers/protocol/channel";
 /** A path as the kernel takes it, its end included (Linux: PATH_MAX). */
 const PATH_BYTES_MAX = 4_096;
 const NAME_BYTES_MAX = 255;
-/** Where a colon or a backslash in a name leads elsewhere. */
+/** Where a name can lead elsewhere: to a stream of a file, a folder, a device, or a file of another name. */
 const WINDOWS = path.sep === "\\";
+/** https://learn.microsoft.com/windows/win32/fileio/naming-a-file: what stands in no name, what a name does not end with, and devices. */
+const NO_NAME_ON_WINDOWS = /[\\:<>"|?*]|[. ](?=\/|$)|(?:^|\/)(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\s*(?=[./]|$)/i;
 /** As many as Linux follows for one path. */
 const LINKS_MAX = 40;
 
@@ -20,6 +22,9 @@ export interface LeftOut {
   path: string;
   why: string;
 }
+/** What a link leads to, as it travels: slashes, whatever stands between names here. */
+export const sentTarget = (target: string, windows = WINDOWS): string => (windows ? target.replaceAll("\\", "/") : target);
+
 /** What lies at a path already, looked at without following a link. */
 export type Present = (at: string) => Promise<"folder" | "link" | "other" | null>;
 
@@ -33,7 +38,7 @@ const folded = (at: string): string => at.normalize("NFKD").toUpperCase().toLowe
 /** Why a path can be no file here, whatever lies there; null where it can. */
 export function pathProblem(folder: string, at: string, windows = WINDOWS): string | null {
   if (at.search(CONTROL) >= 0) return "its name holds control characters";
-  if (windows && /[\\:]/.test(at)) return "its name means something else on this system";
+  if (windows && NO_NAME_ON_WINDOWS.test(at)) return "its name means something else on this system";
   const long = Buffer.byteLength(folder) + Buffer.byteLength(at) + 2 > PATH_BYTES_MAX;
   return long || at.split("/").some((name) => Buffer.byteLength(name) > NAME_BYTES_MAX) ? "its name is too long for this machine" : null;
 }

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { bytesBlob, readTree } from "./tree.ts";
+import { bytesBlob } from "./blob.ts";
+import { readTree } from "./tree.ts";
 import { writeTree } from "./write-tree.ts";
 
 let folder: string;

@@ -3,26 +3,8 @@ import { createHash } from "node:crypto";
 import { lstat, open, readdir, readlink, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { JOB_LIMITS } from "@xenoservers/protocol";
-
-export interface Blob {
-  digest: string;
-  size: number;
-  read(offset: number, length: number): Promise<Uint8Array>;
-  /** What is read is the reader's own, and goes when the reader is done with it. */
-  isReadAnew?: true;
-}
-export type SourceEntry =
-  | { path: string; kind: "file"; blob: Blob }
-  | { path: string; kind: "directory" }
-  | { path: string; kind: "link"; target: string };
-
-export function bytesBlob(bytes: Uint8Array): Blob {
-  return {
-    digest: createHash("sha256").update(bytes).digest("hex"),
-    size: bytes.length,
-    read: async (offset, length) => bytes.subarray(offset, offset + length),
-  };
-}
+import type { Blob, SourceEntry } from "./blob.ts";
+import { sentTarget } from "./tree-plan.ts";
 
 /** A file that is read part by part stays open from one to the next. */
 const OPEN_MS = 1_000;
@@ -105,7 +87,8 @@ export async function readTree(folder: string): Promise<SourceEntry[]> {
       if (entry.isDirectory()) {
         entries.push({ path: at, kind: "directory" });
         await walk(at);
-      } else if (entry.isSymbolicLink()) entries.push({ path: at, kind: "link", target: await readlink(path.join(folder, at)) });
+      } else if (entry.isSymbolicLink())
+        entries.push({ path: at, kind: "link", target: sentTarget(await readlink(path.join(folder, at))) });
       else if (entry.isFile()) entries.push({ path: at, kind: "file", blob: await fileBlob(path.join(folder, at)) });
       else throw new Error(`${path.join(folder, at)} is neither a file, a folder nor a link; it cannot travel`);
     }

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { bytesBlob } from "./tree.ts";
+import { bytesBlob } from "./blob.ts";
 import { VmProblem, assembleVm, buildVm, type VmInput } from "./vm.ts";
 
 const layer = bytesBlob(Buffer.from("a layer"));

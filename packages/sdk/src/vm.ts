@@ -2,9 +2,9 @@
 import type { Driver } from "@xenoservers/market";
 import { canonicalBytes, toHex, vmInputsProblem, vmJobHashOf, vmSpecProblem, zVmSpec, type VmSpec } from "@xenoservers/protocol";
 import { zInputTree, type ChannelHeader, type InputTree } from "@xenoservers/protocol/channel";
-import { nodeCrypto } from "@xenoservers/protocol/node";
+import { systemCrypto } from "@xenoservers/protocol/system";
 import { inputTreeOf, type JobInput } from "./job.ts";
-import type { Blob } from "./tree.ts";
+import type { Blob } from "./blob.ts";
 import { InputError } from "./errors.ts";
 
 /** What runs it. */
@@ -64,13 +64,13 @@ export function assembleVm({ mounts, blobs, fuelMax, seed, clockBaseMs, ...machi
   const inputs = inputTreeOf(mounts, all);
   const spec: VmSpec = {
     ...machine,
-    inputs: toHex(nodeCrypto.sha256(canonicalBytes(inputs))),
+    inputs: toHex(systemCrypto.sha256(canonicalBytes(inputs))),
     fuelMax: fuelMax.toString(),
-    seed: toHex(seed ?? nodeCrypto.randomBytes(32)),
+    seed: toHex(seed ?? systemCrypto.randomBytes(32)),
     clockBaseMs: clockBaseMs ?? Date.now(),
   };
   const sizes = blobs.map(({ digest, size }) => ({ digest, size }));
-  return builtVm({ spec, jobHash: vmJobHashOf(nodeCrypto, spec), inputs, blobs: all, sizes });
+  return builtVm({ spec, jobHash: vmJobHashOf(systemCrypto, spec), inputs, blobs: all, sizes });
 }
 
 /** Throws VmProblem. */

@@ -7,8 +7,9 @@ import type { InputEntry } from "@xenoservers/protocol/channel";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { RealFolders } from "./real-folders.ts";
 import { NotDelivered } from "./session/fetches.ts";
-import { pathProblem } from "./tree-plan.ts";
-import { bytesBlob, readTree } from "./tree.ts";
+import { pathProblem, sentTarget } from "./tree-plan.ts";
+import { bytesBlob } from "./blob.ts";
+import { readTree } from "./tree.ts";
 import { writeTree } from "./write-tree.ts";
 
 const folder = mkdtemp(path.join(tmpdir(), "xeno-tree-"));
@@ -222,11 +223,20 @@ describe("a name", () => {
     expect(await readdir(out)).toEqual([]);
   });
 
+  it("that a link leads to travels with slashes", () => {
+    expect(sentTarget("..\\a\\b", true)).toBe("../a/b");
+    expect(sentTarget("a\\b", false)).toBe("a\\b");
+  });
+
   it("that means another place on Windows is left out there", () => {
-    for (const at of ["C:x", "a\\..\\b", "d/f:stream"]) {
+    const streams = ["C:x", "a\\..\\b", "d/f:stream"];
+    const devices = ["NUL", "d/con", "aux.txt", "COM1", "lpt¹.log", "nul/x", "CONIN$", "nul .txt"];
+    for (const at of [...streams, ...devices, "a.", "a ", "d./f", "a?", "a*b", "a|b", 'a"b', "<a>"]) {
       expect(pathProblem(out, at, true)).toBe("its name means something else on this system");
       expect(pathProblem(out, at, false)).toBeNull();
     }
+    for (const at of ["null", "console.log", "d/common", "com10", "a.nul", ".profile", "a b", "..a"])
+      expect(pathProblem(out, at, true), at).toBeNull();
   });
 });
 

@@ -2,16 +2,17 @@
  * Writes a tree that came back below a folder of this machine: only what is new there, through real folders alone, each file whole or not
  * at all. Who controls the inputs: a stranger's job and its server (tree and bytes); whoever runs this (the folder).
  */
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { createReadStream, type Stats } from "node:fs";
 import { constants, link as linkTo, lstat, mkdir, open, readlink, rename, rm, rmdir, symlink } from "node:fs/promises";
 import { visible } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
+import { nameBeside } from "@xenoservers/protocol/files";
 import { RealFolders } from "./real-folders.ts";
 import { roomIn } from "./room.ts";
 import { NotDelivered } from "./session/fetches.ts";
 import { foldersOf, pathProblem, refusedLinks, type LeftOut, type Present, type TreeLink } from "./tree-plan.ts";
-import type { SourceEntry } from "./tree.ts";
+import type { SourceEntry } from "./blob.ts";
 
 type TreeFile = Extract<InputEntry, { kind: "file" }>;
 
@@ -108,7 +109,7 @@ class Writer {
   /** The bytes are whole under a name of their own before they get theirs. */
   async file(at: string, bytes: Uint8Array, state: State): Promise<void> {
     const target = await this.#real.reach(at);
-    const part = `${target.slice(0, target.lastIndexOf("/") + 1)}.xeno-${randomBytes(6).toString("hex")}.part`;
+    const part = nameBeside(target);
     try {
       const handle = await open(part, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0), 0o666);
       await handle.writeFile(bytes).finally(() => handle.close());

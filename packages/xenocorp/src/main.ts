@@ -63,6 +63,8 @@ export interface BrokerOptions {
   memoryMib?: number;
   /** Addresses or subnets of the proxies in front of it, whose word on who calls is believed. */
   trustProxy?: readonly string[];
+  /** Origins of the web pages that may use it from a browser, or "*"; by default none. */
+  pages?: readonly string[];
   /** Where the market's other brokers reach this one; by default on this machine only. */
   inner?: InnerOptions;
   /** What carries hints between the market's brokers, the same at all of them; absent: the database. */
@@ -332,6 +334,7 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
     faults,
     version: VERSION,
     trustProxy: options.trustProxy ?? [],
+    pages: options.pages ?? [],
     count: metrics.count,
     notReady: () =>
       store.now().then(

@@ -61,11 +61,11 @@ export class Stage {
     this.#operator = operator;
   }
 
-  static async set(folder: string, port: number | null, step: (what: string) => void): Promise<Stage> {
+  static async set(folder: string, port: number | null, pages: readonly string[], step: (what: string) => void): Promise<Stage> {
     const broker = await startBroker({
       dataFolder: path.join(folder, "broker"),
       port: await portFor(port),
-      name: "demo.local",
+      ...{ name: "demo.local", pages },
       progress: step,
     });
     const { operator } = broker.loaded;

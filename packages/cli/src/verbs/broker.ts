@@ -18,10 +18,10 @@ const levelOf = ({ log_level }: BrokerSettings): string => process.env["LOG_LEVE
 const retentionOf = ({ keep_events, keep_answers }: BrokerSettings) => ({ eventsMs: keep_events, answersMs: keep_answers });
 
 function optionsOf(settings: BrokerSettings): Omit<BrokerOptions, "dataFolder"> {
-  const { name, host, port, trust_proxy, memory, archive, archive_after, inner, inner_as, metrics_port, metrics_host } = settings;
+  const { name, host, port, trust_proxy, pages, memory, archive, archive_after, inner, inner_as, metrics_port, metrics_host } = settings;
   const { nats, nats_credentials: credentials, nats_ca: caFile } = settings;
   return {
-    ...{ host, port, name, trustProxy: trust_proxy, memoryMib: memory, retention: retentionOf(settings) },
+    ...{ host, port, name, trustProxy: trust_proxy, pages, memoryMib: memory, retention: retentionOf(settings) },
     archive: archive === undefined ? undefined : { folder: archive, afterMs: archive_after },
     inner: { ...inner, ...(inner_as ? { announced: inner_as } : {}) },
     nats: nats && { ...nats, credentials, caFile },

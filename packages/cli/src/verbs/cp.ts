@@ -31,7 +31,7 @@ async function outOf({ lease, file }: Place, to: string): Promise<Copy> {
     (found) => found.isDirectory(),
     () => false,
   );
-  if (to.endsWith("/") && !isFolder) throw new UserError(`there is no folder ${to}`);
+  if ((to.endsWith("/") || to.endsWith(path.sep)) && !isFolder) throw new UserError(`there is no folder ${to}`);
   await assertPlaceFor(isFolder ? to : path.dirname(path.resolve(to)));
   return {
     ...{ lease, what: path.posix.basename(file) },

@@ -47,7 +47,7 @@ export async function demo(input: DemoInput): Promise<void> {
   const facts: Record<string, unknown> = {};
   const lock = await ownFolder(folder, "this market", async () => facts);
   const { Stage: Set } = await import("../demo/stage.ts");
-  const stage = await Set.set(folder, input.port, step);
+  const stage = await Set.set(folder, input.port, input.page, step);
   facts["url"] = stage.url;
   try {
     await play(stage, folder, cheat, input);

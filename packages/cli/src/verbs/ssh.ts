@@ -2,10 +2,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import { shellWord, shortId } from "@xenoservers/sdk";
+import { shortId } from "@xenoservers/sdk";
 import type { SshInput } from "../input/verbs/machine.ts";
 import { scratch } from "../local/scratch.ts";
 import { hold } from "../machine/hold.ts";
+import { proxyScript } from "../machine/proxy-script.ts";
 import { sshReady } from "../machine/ssh-ready.ts";
 import { UserError } from "../output/ui.ts";
 
@@ -32,9 +33,10 @@ export async function ssh({ lease: id, args, user, identity }: SshInput): Promis
   const lease = held.bound.po.id;
   await sshReady(held).finally(() => held.close());
   const { folder, remove } = await scratch("ssh");
-  const script = path.join(folder, "proxy");
   const words = [process.execPath, path.resolve(import.meta.dirname, "../../bin/xeno.js"), "forward", lease, "stdio:22"];
-  await writeFile(script, `#!/bin/sh\nexec ${words.map(shellWord).join(" ")}\n`, { mode: 0o700 });
+  const { name, text } = proxyScript(process.platform === "win32", words);
+  const script = path.join(folder, name);
+  await writeFile(script, text, { mode: 0o700 });
   try {
     const options = [`ProxyCommand=${script}`, ...OPTIONS].flatMap((option) => ["-o", option]);
     const more = [...(user === null ? [] : ["-l", user]), ...(identity === null ? [] : ["-i", identity])];

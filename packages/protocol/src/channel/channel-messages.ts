@@ -22,7 +22,7 @@
  *   resize {window}              the customer's terminal has another size
  *   ask {id, what} + JSON        pause, resume, reboot, snapshot, or a request to the guest agent; answered by answer {id, ok} + JSON
  */
-import { z } from "zod";
+import * as z from "zod";
 import { zEnvelope, zId } from "../documents/parts.ts";
 import { zJobSpec, zSegment } from "../ids.ts";
 import { zVmSpec, zWindow } from "../vm-spec.ts";

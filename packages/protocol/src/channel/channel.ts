@@ -4,22 +4,17 @@
  * which no more than a window is on its way: whoever does not use what comes stops who sends.
  * Who controls the inputs: whoever holds the other static key; before the handshake ends, anyone.
  */
-import Noise from "noise-handshake";
-import dh from "noise-handshake/dh.js";
+import { channelCrypto } from "#system";
 import { bytesOfHex, parseUtf8, toHex, utf8 } from "../bytes.ts";
 import type { Held, MemoryShare } from "../link/memory-share.ts";
 import type { Pipe } from "../link/pipe.ts";
+import type { ChannelKeyPair } from "../system/system.ts";
 import { MESSAGE_BYTES_MAX, parseChannelHeader, type ChannelHeader } from "./channel-messages.ts";
+import { NoiseInitiator, NoiseResponder, type DirectionKeys } from "./noise.ts";
 import { Incoming, LAST, MORE, Outgoing, PACKET_BYTES_MAX, Sealer, USED } from "./packets.ts";
 
-export interface ChannelKeyPair {
-  publicKey: Uint8Array;
-  secretKey: Uint8Array;
-}
-
 /** An X25519 key pair; from a secret or fresh. */
-export const channelKeyPair = (secretKey?: Uint8Array): ChannelKeyPair =>
-  dh.generateKeyPair(secretKey ? Buffer.from(secretKey) : undefined);
+export const channelKeyPair = (secretKey?: Uint8Array): ChannelKeyPair => channelCrypto.keyPair(secretKey);
 
 /** How many bytes may be on their way to whoever has not used them: in its pipe, the broker's memory, or waiting for its turn. */
 export const CHANNEL_WINDOW_BYTES = 896 * 1024;
@@ -31,12 +26,6 @@ const TAKEN_UP_BYTES = WINDOW_BYTES_UNSAID / 2;
 const QUEUED_BYTES_MAX = 2 * 1024 * 1024;
 
 type Handler = (header: ChannelHeader, body: Uint8Array) => void | Promise<void>;
-
-/** What a handshake leaves: the key of each direction. */
-interface DirectionKeys {
-  readonly rx: Uint8Array;
-  readonly tx: Uint8Array;
-}
 
 export interface Channel {
   /** Resolves when the message was handed over, or never will be; whoever sends much waits for it. */
@@ -218,27 +207,26 @@ export class SecureChannel implements Channel {
 }
 
 /** Throws where a text comes instead of a handshake's packet. */
-function handshakeOf(message: string | Uint8Array): Buffer {
+function handshakeOf(message: string | Uint8Array): Uint8Array {
   if (typeof message === "string") throw new Error("a text message before the handshake");
-  return Buffer.from(message);
+  return message;
 }
 
 /** The customer's end. Rejects when the pipe closes first or the answer is not by `serverKey`. */
 export function initiateChannel(pipe: Pipe, own: ChannelKeyPair, serverKey: string, purchaseOrderId: string): Promise<Channel> {
   return new Promise((resolve, reject) => {
-    const noise = new Noise("IK", true, own);
-    noise.initialise(Buffer.from(bytesOfHex(purchaseOrderId)), Buffer.from(bytesOfHex(serverKey)));
+    const noise = new NoiseInitiator(own, bytesOfHex(serverKey), bytesOfHex(purchaseOrderId));
     pipe.onClose(() => reject(new Error("the channel was closed before it was ready")));
     pipe.onMessage((message) => {
       try {
-        const said = noise.recv(handshakeOf(message));
-        resolve(new SecureChannel(pipe, noise, undefined, said));
+        const { payload, keys } = noise.finish(handshakeOf(message));
+        resolve(new SecureChannel(pipe, keys, undefined, payload));
       } catch (cause) {
         pipe.close();
         reject(new Error("the server's end of the channel has another key than its offer", { cause }));
       }
     });
-    pipe.send(noise.send(number32(CHANNEL_WINDOW_BYTES)));
+    pipe.send(noise.hello(number32(CHANNEL_WINDOW_BYTES)));
   });
 }
 
@@ -251,20 +239,22 @@ export function respondChannel(
   ready: (channel: Channel) => void,
   memory?: MemoryShare,
 ): void {
-  const noise = new Noise("IK", false, own);
-  noise.initialise(Buffer.from(bytesOfHex(purchaseOrderId)));
+  const noise = new NoiseResponder(own, bytesOfHex(purchaseOrderId));
   pipe.onMessage((message) => {
     try {
-      const said = noise.recv(handshakeOf(message));
-      if (toHex(noise.rs) !== customerKey) throw new Error("not the order's key");
-      pipe.send(noise.send(number32(CHANNEL_WINDOW_BYTES)));
-      ready(new SecureChannel(pipe, noise, memory, said));
+      const { payload, other } = noise.hear(handshakeOf(message));
+      if (toHex(other) !== customerKey) throw new Error("not the order's key");
+      const { message: answer, keys } = noise.answer(number32(CHANNEL_WINDOW_BYTES));
+      pipe.send(answer);
+      ready(new SecureChannel(pipe, keys, memory, payload));
     } catch {
       pipe.close();
     }
   });
 }
 
+export type { ChannelKeyPair } from "../system/system.ts";
+export type { ByteDuplex, ByteSource } from "./byte-streams.ts";
 export { Tunnel } from "./tunnel.ts";
 export { FRAME_BYTES_MAX, Frames, NO_SHELL, WholeFrames, frame, type Frame } from "./shell-frames.ts";
 export { Turns } from "./turns.ts";

@@ -3,9 +3,9 @@
  * together again, with as few copies as there can be: a packet is opened where its message lies. Who controls the inputs: whoever holds the
  * other static key, every byte; of what is longer than any packet or message nothing is kept.
  */
-import sodium from "sodium-universal";
+import { channelCrypto } from "#system";
+import { TAG_BYTES } from "../system/system.ts";
 
-const TAG_BYTES = 16;
 const NONCE_BYTES = 12;
 /** A packet's plain text, its first byte included. */
 const PLAIN_BYTES_MAX = 65_535 - TAG_BYTES;
@@ -48,7 +48,7 @@ export class Sealer {
     }
     const sealed = new Uint8Array(length + TAG_BYTES);
     const plain = this.#plain.subarray(0, length);
-    sodium.crypto_aead_chacha20poly1305_ietf_encrypt(sealed, plain, null, null, this.#nonces.next(), this.#key);
+    channelCrypto.seal(sealed, plain, null, this.#nonces.next(), this.#key);
     return sealed;
   }
 }
@@ -129,7 +129,7 @@ export class Incoming {
     // a packet's first byte comes to lie on the last one before it, which is put back
     const before = this.#bytes[this.#size] ?? 0;
     const plain = this.#bytes.subarray(this.#size, this.#size + length);
-    sodium.crypto_aead_chacha20poly1305_ietf_decrypt(plain, null, packet, null, this.#nonces.next(), this.#key);
+    channelCrypto.open(plain, packet, null, this.#nonces.next(), this.#key);
     const what = plain[0] ?? LAST;
     plain[0] = before;
     if (what === USED) return { what, length: 0, count: plain.subarray(1) };

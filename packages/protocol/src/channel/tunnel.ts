@@ -2,7 +2,7 @@
  * Byte streams inside a channel: a connection to a guest's port. Each side sends at most a window ahead of what the other has used. Who
  * controls the inputs: the other end of the channel.
  */
-import type { Duplex } from "node:stream";
+import type { ByteDuplex } from "./byte-streams.ts";
 import { TUNNEL_WINDOW_BYTES, type ChannelHeader } from "./channel-messages.ts";
 
 const PIECE_BYTES_MAX = 60_000;
@@ -13,7 +13,7 @@ type Send = (header: ChannelHeader, body?: Uint8Array) => Promise<void>;
 export class Tunnel {
   readonly #id: number;
   readonly #send: Send;
-  readonly #stream: Duplex;
+  readonly #stream: ByteDuplex;
   #ahead = 0;
   /** Pieces that the channel has not handed over. */
   #queued = 0;
@@ -21,7 +21,7 @@ export class Tunnel {
   #over = false;
   readonly #closed: () => void;
 
-  constructor(id: number, stream: Duplex, send: Send, closed: () => void) {
+  constructor(id: number, stream: ByteDuplex, send: Send, closed: () => void) {
     this.#id = id;
     this.#stream = stream;
     this.#send = send;

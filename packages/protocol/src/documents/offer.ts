@@ -1,6 +1,6 @@
 /** An owner's offer, in every version that is read. Amounts and times are as in `schemas.ts`. */
 import { ASSURANCES, DRIVER_NAMES, HOLDS, HOLDS_OF_OFFER_2 } from "@xenoservers/market";
-import { z } from "zod";
+import * as z from "zod";
 import { base, zFeeBasisPoints, zKey, zLabels, zMs, zParty, zPrice, zResources, zServer, zTime, zTimings, zWord } from "./parts.ts";
 
 const FIRST = {

@@ -1,6 +1,6 @@
 /** The pieces that documents are made of, as schemas. Amounts are decimal strings of nanos; ids and keys are lowercase hex. */
 import { OPERATORS, PAYMENT_TERMS, parseNanos } from "@xenoservers/market";
-import { z } from "zod";
+import * as z from "zod";
 
 export const ENVELOPE_PAYLOAD_BYTES_MAX = 65_536;
 

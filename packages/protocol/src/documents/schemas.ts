@@ -14,7 +14,7 @@ import {
   RESULT_REASONS,
   SCOPES,
 } from "@xenoservers/market";
-import { z } from "zod";
+import * as z from "zod";
 import { zOffer, zOffer1, zOffer2 } from "./offer.ts";
 import {
   TRACE_ROOTS_MAX,

@@ -2,7 +2,7 @@
  * What crosses the link between the broker and a daemon or customer, as JSON text. Binary messages are channel bytes: 16 bytes of
  * session, then the ciphertext, which the broker passes on unread. Who controls the inputs: the other end, every byte.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { bytesOfHex, concatBytes, parseUtf8, toHex } from "../bytes.ts";
 import { zEnvelope, zId, zKey, zLogState, zMarketKeys, zParty, zServer, zTimings, type MarketPins } from "../documents/parts.ts";
 

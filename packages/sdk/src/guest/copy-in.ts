@@ -9,6 +9,7 @@ import path from "node:path";
 import { visible } from "@xenoservers/protocol";
 import { GuestFileError, type GuestFiles, type Owner } from "./files.ts";
 import { UnderWay } from "./under-way.ts";
+import { sentTarget } from "../tree-plan.ts";
 
 export interface CopyOptions {
   /** Owners as they are on the other side, not those of whoever copies. */
@@ -107,7 +108,8 @@ class CopyIn {
   async #one(local: Local, target: string): Promise<void> {
     const { stats, file } = local;
     if (stats.isDirectory()) await this.#underWay.add(this.#files.folder(target, FOLDER_MODE_WHILE, this.#owner(local)));
-    else if (stats.isSymbolicLink()) await this.#underWay.add(this.#files.link(target, await readlink(file), this.#owner(local)));
+    else if (stats.isSymbolicLink())
+      await this.#underWay.add(this.#files.link(target, sentTarget(await readlink(file)), this.#owner(local)));
     else await this.#file(local, target);
   }
 

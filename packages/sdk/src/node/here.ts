@@ -5,7 +5,7 @@ import type { Here, Planned } from "../facade/here.ts";
 import { toldHere, workOptionsOf } from "../facade/read-input.ts";
 import type { RunInput } from "../facade/run-input.ts";
 import { InputError, KeptError } from "../errors.ts";
-import { bytesBlob } from "../tree.ts";
+import { bytesBlob } from "../blob.ts";
 import { keepBroken } from "./broken-order.ts";
 import { home } from "./home.ts";
 import { entriesOf } from "./input-files.ts";

@@ -1,7 +1,8 @@
 /** What a job finds in /in: a folder of this machine, files that stand nowhere, or both. Who controls the inputs: whoever runs this. */
 import { InputError } from "../errors.ts";
 import type { FileContent } from "../facade/run-input.ts";
-import { bytesBlob, fileBlob, readTree, type Blob, type SourceEntry } from "../tree.ts";
+import { bytesBlob, type Blob, type SourceEntry } from "../blob.ts";
+import { fileBlob, readTree } from "../tree.ts";
 
 const MOUNT = "/in/";
 

@@ -4,7 +4,7 @@
  */
 import { JOB_LIMITS } from "@xenoservers/protocol";
 import { InputError } from "../errors.ts";
-import { bytesBlob, type Blob } from "../tree.ts";
+import { bytesBlob, type Blob } from "../blob.ts";
 
 /** What the engine says of a module without running it. */
 export interface ModuleCheck {

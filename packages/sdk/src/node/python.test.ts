@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bytesBlob } from "../tree.ts";
+import { bytesBlob } from "../blob.ts";
 import { importsOf, pythonMounts, withSupport } from "./python.ts";
 
 const script = (source: string) => ({ file: "./x.py", name: "x.py", blob: bytesBlob(new TextEncoder().encode(source)) });

@@ -5,7 +5,8 @@
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { JobInput } from "../job.ts";
-import { fileBlob, type Blob, type SourceEntry } from "../tree.ts";
+import type { Blob, SourceEntry } from "../blob.ts";
+import { fileBlob } from "../tree.ts";
 import { InputError } from "../errors.ts";
 import { zonesOf } from "./zones.ts";
 

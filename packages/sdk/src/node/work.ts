@@ -8,7 +8,7 @@ import { InputError } from "../errors.ts";
 import { given } from "../given.ts";
 import { driverOf, type Quoted, type Wanted } from "../order.ts";
 import { PYTHON } from "../runtimes.ts";
-import type { SourceEntry } from "../tree.ts";
+import type { SourceEntry } from "../blob.ts";
 import { parseCount, parseSizeMib } from "../words.ts";
 import type { WorkOptions } from "../work-options.ts";
 import type { Looking } from "./image-address.ts";

@@ -1,7 +1,8 @@
 /** Time zones that a Python script brings along, of this machine's own. Who controls the script: whoever runs it. */
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
-import { fileBlob, type SourceEntry } from "../tree.ts";
+import type { SourceEntry } from "../blob.ts";
+import { fileBlob } from "../tree.ts";
 
 const ZONE_NAME = /["']((?:[A-Z][\w+-]*\/)+[\w+-]+)["']/g;
 /** Those that a script may fall back to whatever it names. */

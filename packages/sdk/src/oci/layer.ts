@@ -10,7 +10,8 @@ import { pipeline } from "node:stream/promises";
 import { ifThere, namesIn } from "@xenoservers/protocol/files";
 import { PACKING_BYTES, isDamage, packingOf, type Packing, type ProgramPacking } from "@xenoservers/protocol/unpack";
 import { roomIn } from "../room.ts";
-import { fileBlob, readAt, type Blob } from "../tree.ts";
+import type { Blob } from "../blob.ts";
+import { fileBlob, readAt } from "../tree.ts";
 import { OciError, type Descriptor, type OnBytes, type OciSource } from "./source.ts";
 import { unpackersHere } from "./unpackers-here.ts";
 

@@ -2,10 +2,10 @@
  * Pulls bytes by digest through a lease's channel: in parts, several under way, again after a lost link. Who controls the inputs: the
  * server.
  */
-import { createHash } from "node:crypto";
-import { concatBytes } from "@xenoservers/protocol";
+import { concatBytes, toHex } from "@xenoservers/protocol";
 import { WANTED_BYTES, WANTS_UNDER_WAY_MAX, type Channel } from "@xenoservers/protocol/channel";
 import type { Timers } from "@xenoservers/protocol/link";
+import { systemCrypto } from "@xenoservers/protocol/system";
 import { MarketError } from "../errors.ts";
 
 /** The server gives other bytes than it signed, or none: what was promised has not come. */
@@ -21,7 +21,7 @@ const TRIES_MAX = 100;
 /** A file of the guest is the largest piece there can be. */
 const WHOLE_BYTES_MAX = 1024 * 1024 * 1024;
 
-const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+const digestOf = (bytes: Uint8Array): string => toHex(systemCrypto.sha256(bytes));
 
 interface FetchesHost {
   timers: Timers;

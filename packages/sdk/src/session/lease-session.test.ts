@@ -12,7 +12,7 @@ import { PaperClient } from "../../../../test/support/paper-client.ts";
 import { buildJob, type BuiltJob } from "../job.ts";
 import { placeOrder } from "../placing.ts";
 import { BrokenPurchaseOrder, type BoundOrder } from "../purchase-order.ts";
-import { bytesBlob } from "../tree.ts";
+import { bytesBlob } from "../blob.ts";
 import { LeaseSession, type SessionHandlers } from "./lease-session.ts";
 
 const SEED = new Uint8Array(32).fill(3);

@@ -3,9 +3,15 @@
  * ends the job: the session reconnects and goes on where it was. Who controls the inputs: the server (channel messages), the broker
  * (events).
  */
-import type { Readable } from "node:stream";
 import { letGo, type Envelope, type LeaseView, type Verified } from "@xenoservers/protocol";
-import { Turns, WANTS_UNDER_WAY_MAX, initiateChannel, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
+import {
+  Turns,
+  WANTS_UNDER_WAY_MAX,
+  initiateChannel,
+  type ByteSource,
+  type Channel,
+  type ChannelHeader,
+} from "@xenoservers/protocol/channel";
 import type { LinkEvent, Pipe, Timers } from "@xenoservers/protocol/link";
 import type { BuiltWork } from "../built.ts";
 import type { MarketClient } from "../client.ts";
@@ -27,7 +33,7 @@ export interface SessionHandlers {
   /** No more comes than a window ahead of what this has taken. */
   onOutput?(stream: Stream, bytes: Uint8Array): void | Promise<void>;
   /** The program reads what this side sends it: from where, or null for nothing of this side's. Asked once, when it runs. */
-  onInput?(isTerminal: boolean): Readable | null;
+  onInput?(isTerminal: boolean): ByteSource | null;
   /** What was written so far, from where this side began to follow, has all come. */
   onShown?(): void;
   /** So much of the job has gone to its server by now. */

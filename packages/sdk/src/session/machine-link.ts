@@ -2,10 +2,9 @@
  * The customer's hold on a running virtual machine, through the lease's channel: its console, connections to its ports, requests. A lost
  * link ends connections and requests under way; new ones go through the next channel. Who controls the inputs: the server, every message.
  */
-import type { Duplex, Readable } from "node:stream";
-import type { TerminalWindow } from "@xenoservers/protocol";
-import { Tunnel, type Channel, type ChannelHeader, type VmRequest } from "@xenoservers/protocol/channel";
-import { z } from "zod";
+import { parseUtf8, utf8, type TerminalWindow } from "@xenoservers/protocol";
+import { Tunnel, type ByteDuplex, type ByteSource, type Channel, type ChannelHeader, type VmRequest } from "@xenoservers/protocol/channel";
+import * as z from "zod";
 import { StdinFeed } from "./stdin-feed.ts";
 
 const WAIT_MS = 300;
@@ -27,13 +26,13 @@ export class MachineLink {
   #last = 0;
   #feed: StdinFeed | null = null;
   /** What its program reads is asked for the first time. */
-  readonly #wanted: (isTerminal: boolean) => Readable | null;
+  readonly #wanted: (isTerminal: boolean) => ByteSource | null;
   #wasAsked = false;
 
   constructor(
     channel: () => Channel | null,
     sleep: (ms: number) => Promise<void>,
-    wanted: (isTerminal: boolean) => Readable | null = () => null,
+    wanted: (isTerminal: boolean) => ByteSource | null = () => null,
   ) {
     this.#channel = channel;
     this.#sleep = sleep;
@@ -71,21 +70,21 @@ export class MachineLink {
   }
 
   /** Joins a stream to a port of the guest; a refusal ends the stream with the reason. */
-  open(port: number, stream: Duplex): Promise<void> {
+  open(port: number, stream: ByteDuplex): Promise<void> {
     return this.#join(stream, (id) => ({ t: "open", id, port }));
   }
 
   /** Joins a stream to the guest's own shell, which speaks in frames (guest-shell.ts). */
-  shell(stream: Duplex): Promise<void> {
+  shell(stream: ByteDuplex): Promise<void> {
     return this.#join(stream, (id) => ({ t: "shell", id }));
   }
 
   /** Joins a stream to the machine's screen, which speaks RFB (RFC 6143) and asks for no password. */
-  screen(stream: Duplex): Promise<void> {
+  screen(stream: ByteDuplex): Promise<void> {
     return this.#join(stream, (id) => ({ t: "screen", id }));
   }
 
-  async #join(stream: Duplex, header: (id: number) => ChannelHeader): Promise<void> {
+  async #join(stream: ByteDuplex, header: (id: number) => ChannelHeader): Promise<void> {
     const channel = await this.#up();
     const id = ++this.#last;
     this.#tunnels.set(
@@ -108,7 +107,7 @@ export class MachineLink {
       const timer = setTimeout(() => this.#answer(id, false, { why: `no answer to ${what}` }), ANSWER_MS);
       const done = (): void => clearTimeout(timer);
       this.#asked.set(id, { resolve: (answer) => (done(), resolve(answer)), reject: (error) => (done(), reject(error)) });
-      void channel.send({ t: "ask", id, what }, Buffer.from(JSON.stringify(value)));
+      void channel.send({ t: "ask", id, what }, utf8(JSON.stringify(value)));
     });
   }
 
@@ -137,7 +136,7 @@ export class MachineLink {
       case "answer": {
         let value: unknown = null;
         try {
-          value = JSON.parse(Buffer.from(body).toString("utf8"));
+          value = JSON.parse(parseUtf8(body) ?? "");
         } catch {
           // the server's own nonsense: shown as a refusal
         }

@@ -2,15 +2,15 @@
  * What a program on a server reads, from a stream of this side: no further than a window beyond what it has read, and after a lost link
  * from there on. Who controls the inputs: the server, by what it says was taken.
  */
-import type { Readable } from "node:stream";
-import { TUNNEL_WINDOW_BYTES, type Channel } from "@xenoservers/protocol/channel";
+import { concatBytes } from "@xenoservers/protocol";
+import { TUNNEL_WINDOW_BYTES, type ByteSource, type Channel } from "@xenoservers/protocol/channel";
 
 const PIECE_BYTES_MAX = 32 * 1024;
 
 export class StdinFeed {
-  readonly #from: Readable;
+  readonly #from: ByteSource;
   /** What was sent, or is to be, and not taken. */
-  #held: Buffer = Buffer.alloc(0);
+  #held: Uint8Array = new Uint8Array(0);
   /** Where in the stream that begins. */
   #taken: number | null = null;
   #sent = 0;
@@ -18,7 +18,7 @@ export class StdinFeed {
   #isOver = false;
   #saidOver = false;
 
-  constructor(from: Readable) {
+  constructor(from: ByteSource) {
     this.#from = from;
     from.on("readable", () => this.#flow());
     from.once("end", () => this.#end());
@@ -52,7 +52,7 @@ export class StdinFeed {
     while (this.#held.length < TUNNEL_WINDOW_BYTES && this.#from.readableLength > 0) {
       const part: unknown = this.#from.read(Math.min(this.#from.readableLength, TUNNEL_WINDOW_BYTES - this.#held.length));
       if (!(part instanceof Uint8Array)) return;
-      this.#held = Buffer.concat([this.#held, part]);
+      this.#held = concatBytes(this.#held, part);
     }
     // where there is nothing yet, this asks for it
     if (this.#from.readableLength === 0 && this.#held.length < TUNNEL_WINDOW_BYTES) this.#from.read(0);

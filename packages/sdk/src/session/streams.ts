@@ -1,6 +1,6 @@
 /** What came of a guest's two streams so far, and its digests. Who controls the inputs: the server (offsets and bytes). */
-import { createHash, type Hash } from "node:crypto";
-import type { Payload } from "@xenoservers/protocol";
+import { toHex, type Payload } from "@xenoservers/protocol";
+import { startSha256, type RunningHash } from "@xenoservers/protocol/system";
 
 export type Stream = "stdout" | "stderr";
 export const STREAMS = ["stdout", "stderr"] as const satisfies readonly Stream[];
@@ -8,11 +8,11 @@ export const STREAMS = ["stdout", "stderr"] as const satisfies readonly Stream[]
 export class Streams {
   readonly #received: Record<Stream, number>;
   /** Null where the stream is not followed from its start: it cannot be compared with what was signed then. */
-  readonly #hashes: Record<Stream, Hash | null>;
+  readonly #hashes: Record<Stream, RunningHash | null>;
 
   constructor(from: Record<Stream, number>) {
     this.#received = { ...from };
-    this.#hashes = { stdout: from.stdout === 0 ? createHash("sha256") : null, stderr: from.stderr === 0 ? createHash("sha256") : null };
+    this.#hashes = { stdout: from.stdout === 0 ? startSha256() : null, stderr: from.stderr === 0 ? startSha256() : null };
   }
 
   get received(): Record<Stream, number> {
@@ -37,8 +37,8 @@ export class Streams {
   /** The stream that is not what was signed; null when none is known to be. */
   difference(result: Payload<"result">): Stream | null {
     const differs = (stream: Stream): boolean => {
-      const hash = this.#hashes[stream]?.copy().digest("hex");
-      return hash !== undefined && hash !== result[`${stream}Digest`];
+      const hash = this.#hashes[stream];
+      return hash !== null && toHex(hash.digest()) !== result[`${stream}Digest`];
     };
     return STREAMS.find(differs) ?? null;
   }

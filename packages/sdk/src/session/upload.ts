@@ -1,5 +1,5 @@
 /** How far a job's bytes have come on their way to its server. Who controls the inputs: the server, what it asks for. */
-import type { Blob } from "../tree.ts";
+import type { Blob } from "../blob.ts";
 
 /** `thereBefore`: what the server did not ask for, since it had it already. */
 export interface UploadProgress {

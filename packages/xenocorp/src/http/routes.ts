@@ -275,6 +275,7 @@ export class Routes {
     reply.hijack();
     const { raw } = reply;
     raw.once("close", leave);
+    for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
     raw.writeHead(200, {
       [REQUEST_ID_HEADER]: request.id,
       "content-type": "text/event-stream",

@@ -18,6 +18,7 @@ import type { EventFeed } from "./event-feed.ts";
 import type { LinkHub } from "./link-hub.ts";
 import { boundLongBodies, lastAnswer } from "./long-bodies.ts";
 import { REQUEST_ID_HEADER, requestIdOf } from "./request-id.ts";
+import { letPagesRead, Pages } from "./pages.ts";
 import type { Reads } from "./reads.ts";
 import { Routes, answerRefusal, bodyRefusal, restAfter, tooManyRequests } from "./routes.ts";
 import type { Sessions } from "./sessions.ts";
@@ -57,6 +58,8 @@ interface HttpParts {
   count(route: string, code: string, seconds: number): void;
   /** Addresses or subnets of proxies in front of this broker, whose word on who calls is believed. */
   trustProxy: readonly string[];
+  /** Origins of the web pages that may use this broker. */
+  pages: readonly string[];
 }
 
 function listening(handler: RequestListener, door: Door, who: Callers): Server {
@@ -90,6 +93,8 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
   app.addContentTypeParser("application/octet-stream", (_request, payload, parsed) => parsed(null, payload));
   boundLongBodies(app, door, who, systemTimers, (url) => BODIES_OF_BYTES.has(url));
   chargeOthers(app, door, who);
+  const pages = new Pages(parts.pages);
+  letPagesRead(app, pages);
   parseJsonBodies(app, door);
   app.addHook("onRequest", async (request, reply) => void reply.header(REQUEST_ID_HEADER, request.id));
 
@@ -116,7 +121,7 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
     const why = await parts.notReady();
     return why === null ? { status: "ready" } : reply.code(503).send({ status: "not ready", why });
   });
-  acceptLinks(app, hub, who);
+  acceptLinks(app, hub, who, pages);
   await app.ready();
   return app;
 }
@@ -163,7 +168,7 @@ function refuseUpgrade(socket: Duplex, requestId: string, refusal: Refusal): voi
   socket.end(lastAnswer(requestId, refusal));
 }
 
-function acceptLinks(app: FastifyInstance, hub: LinkHub, who: Callers): void {
+function acceptLinks(app: FastifyInstance, hub: LinkHub, who: Callers, pages: Pages): void {
   const sockets = new WebSocketServer({
     ...{ noServer: true, maxPayload: LINK_MESSAGE_BYTES_MAX, perMessageDeflate: false, autoPong: false },
     ...{ maxFragments: FRAGMENTS_MAX, maxBufferedChunks: CHUNKS_MAX, closeTimeout: CLOSE_WITHIN_MS },
@@ -181,6 +186,8 @@ function acceptLinks(app: FastifyInstance, hub: LinkHub, who: Callers): void {
     if (closing) return refuseUpgrade(socket, id, refuse("unavailable", { why: CLOSINGS.closing.says }));
     if (request.url !== "/api/v1/link") return refuseUpgrade(socket, id, refuse("not_found", { path: "/api/v1/link is the link" }));
     if (!hub.door.admits(address)) return refuseUpgrade(socket, id, refuse("rate_limited", { retryAfterMs: 1_000 }));
+    const refusal = pages.refusalOf(request.headers.origin);
+    if (refusal) return refuseUpgrade(socket, id, refusal);
     ids.set(request, id);
     const sips = new Sips(socket, systemTimers, { head, turns });
     sockets.handleUpgrade(request, sips, Buffer.alloc(0), (webSocket) => {

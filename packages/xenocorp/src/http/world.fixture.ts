@@ -71,6 +71,7 @@ export class World {
   #app: FastifyInstance | null = null;
   /** Addresses of proxies, set before it starts. */
   trustProxy: string[] = [];
+  pages: string[] = [];
 
   constructor(store?: Store, door: DoorOptions = {}) {
     if (store) this.store = store;
@@ -129,6 +130,7 @@ export class World {
       faults: { failed: (what, error, facts) => void this.faults.push({ what, error, ...facts }) },
       version: "test",
       trustProxy: this.trustProxy,
+      pages: this.pages,
       notReady: async () => null,
       count: (_route, _code, seconds) => void this.took.push(seconds),
     });

@@ -30,6 +30,10 @@ it.each([
   ['archive_after = "23h"', 'archive_after: "23h": it is too short: at least "1d"'],
   ['trust_proxy = ["10.0.0.0/33"]', '"10.0.0.0/33" is no address and no subnet of a proxy'],
   ['trust_proxy = "10.0.0.7"', 'trust_proxy: "10.0.0.7": write a list of addresses or subnets'],
+  ['pages = "https://app.example"', 'pages: "https://app.example": write a list of origins of web pages'],
+  ['pages = ["https://app.example/"]', "write a list of origins of web pages"],
+  ['pages = ["app.example"]', "write a list of origins of web pages"],
+  ['pages = ["null"]', "write a list of origins of web pages"],
   ['inner = "10.0.0.5"', 'inner: "10.0.0.5": write an address and a port, such as "10.0.0.5:7401"'],
   ['inner_as = "b:70000"', 'inner_as: "b:70000": write an address and a port'],
   ['nats = "nats://u:secret@10.0.0.5:4222"', "write an address and a port"],
@@ -50,7 +54,7 @@ it.each([
 
 it("has a default for everything, what stands in the file before it, and what was typed before that", async () => {
   expect((await open("")).now).toEqual({
-    ...{ name: "market.local", host: "127.0.0.1", port: 7400, metrics_host: "127.0.0.1", trust_proxy: [], memory: 256 },
+    ...{ name: "market.local", host: "127.0.0.1", port: 7400, metrics_host: "127.0.0.1", trust_proxy: [], pages: [], memory: 256 },
     ...{ inner: { host: "127.0.0.1", port: 0 }, keep_events: 30 * 86_400_000, keep_answers: 7 * 86_400_000 },
     ...{ archive_after: 90 * 86_400_000, log_level: "info" },
   });
@@ -68,7 +72,7 @@ it("has a default for everything, what stands in the file before it, and what wa
 const OTHER: Readonly<Record<string, string>> = {
   ...{ name: '"m"', host: '"::1"', port: "1", metrics_port: "1", metrics_host: '"::1"', trust_proxy: '["10.0.0.7"]', memory: '"1G"' },
   ...{ inner: '"10.0.0.5:1"', inner_as: '"b:1"', keep_events: '"2h"', keep_answers: '"2h"', archive: '"a"', archive_after: '"2d"' },
-  ...{ log_level: '"debug"', nats: '"10.0.0.5:4222"', nats_credentials: '"n"', nats_ca: '"c"' },
+  ...{ pages: '["https://a.example:8443", "*"]', log_level: '"debug"', nats: '"10.0.0.5:4222"', nats_credentials: '"n"', nats_ca: '"c"' },
 };
 
 /** What has to stand in the file beside a key. */

@@ -7,6 +7,7 @@ import { parseDuration, parseMib } from "@xenoservers/market";
 import { assertStillThere, differing, readSettings } from "@xenoservers/protocol/settings-file";
 import { z } from "zod";
 import { callers } from "../http/caller.ts";
+import { ANY_PAGE } from "../http/pages.ts";
 
 const PORT_MAX = 65_535;
 const MEMORY_MIB_MIN = 1;
@@ -59,6 +60,13 @@ const zProxies = z.array(z.string(PROXIES), PROXIES).superRefine((proxies, conte
   }
 });
 
+const PAGES = saying('write a list of origins of web pages, such as ["https://app.example"], or ["*"] for any');
+const isOrigin = (text: string): boolean => URL.canParse(text) && /^https?:/.test(text) && new URL(text).origin === text;
+const zPages = z.array(
+  z.string(PAGES).refine((text) => text === ANY_PAGE || isOrigin(text), PAGES),
+  PAGES,
+);
+
 const NAME = saying("write a name of at most 64 letters, digits, dots and -");
 const FOLDER = saying("write the path of a folder");
 const FILE = saying("write the path of a file");
@@ -75,6 +83,7 @@ const SHAPE = {
   metrics_port: zPort.optional(),
   metrics_host: zHost.default("127.0.0.1"),
   trust_proxy: zProxies.default([]),
+  pages: zPages.default([]),
   memory: zMemory.prefault("256M"),
   inner: zHostPort.prefault("127.0.0.1:0"),
   inner_as: zHostPort.optional(),

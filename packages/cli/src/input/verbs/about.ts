@@ -1,7 +1,7 @@
 import { SHELLS, type Shell } from "../../output/completion-script.ts";
 import { UserError } from "../../output/ui.ts";
 import { parsePort } from "../parse.ts";
-import { flag, inputOf, json, text, value, type InputOf, type Word } from "../verb.ts";
+import { flag, inputOf, json, many, text, value, type InputOf, type Word } from "../verb.ts";
 
 export const demoInput = inputOf(
   {},
@@ -10,6 +10,7 @@ export const demoInput = inputOf(
     cheat: text("--cheat <name>", "with an owner who cheats in this way, found and convicted; 'list' names them"),
     data: text("--data <dir>", "where it lives"),
     port: value("--port <port>", "of the broker", parsePort),
+    page: many("--page <origin>", "of a web page that may use the broker from a browser; again for each"),
     json,
   },
 );

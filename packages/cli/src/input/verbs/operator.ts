@@ -38,6 +38,7 @@ export const brokerInput = inputOf(
     metricsHost: text("--metrics-host <address>", "listen on for metrics (default: 127.0.0.1)"),
     name: text("--name <name>", "of a new market (default: market.local)"),
     trustProxy: many("--trust-proxy <address>", "a proxy in front of it, or its subnet, that says who calls; again for each"),
+    page: many("--page <origin>", "of a web page that may use this broker from a browser, or '*' (default: none); again for each"),
     memory: value("--memory <mib>", "for all that is buffered for others (default: 256)", countTo(MEMORY_MIB_MAX)),
     keepEvents: value("--keep-events <duration>", "how long events can be read (default: 30d)", parseKept),
     keepAnswers: value("--keep-answers <duration>", "how long a repeated document is answered as before (default: 7d)", parseKept),

@@ -1,6 +1,7 @@
 /** A machine's screen as one stream of this program, greeted: what comes next is a viewer's word. Who controls the inputs: the server. */
-import { duplexPair, type Duplex } from "node:stream";
+import type { Duplex } from "node:stream";
 import { greetScreen } from "./handshake.ts";
+import { streamPair } from "./stream-pair.ts";
 
 /** What of a machine's link a screen needs. */
 export interface ScreenLink {
@@ -9,7 +10,7 @@ export interface ScreenLink {
 
 /** Throws with the server's reason where there is no screen to see. */
 export async function openScreen(link: ScreenLink, signal: AbortSignal): Promise<Duplex> {
-  const [near, far] = duplexPair();
+  const [near, far] = streamPair();
   near.on("error", () => {}); // its close says enough
   far.on("error", (error: Error) => near.destroy(error));
   far.once("close", () => near.destroy());

@@ -21,14 +21,3 @@ declare module "noise-handshake/cipher.js" {
     decrypt(ciphertext: Uint8Array): Uint8Array;
   }
 }
-declare module "noise-handshake/dh.js" {
-  const dh: { generateKeyPair(secretKey?: Uint8Array): { publicKey: Uint8Array; secretKey: Uint8Array } };
-  export default dh;
-}
-declare module "sodium-universal" {
-  const sodium: Record<
-    "crypto_aead_chacha20poly1305_ietf_encrypt" | "crypto_aead_chacha20poly1305_ietf_decrypt",
-    (into: Uint8Array, a: Uint8Array | null, b: Uint8Array | null, c: Uint8Array | null, nonce: Uint8Array, key: Uint8Array) => void
-  >;
-  export default sodium;
-}

@@ -1,0 +1,22 @@
+/** What a channel needs of a stream: Node's have it, and a page can make one, which has no types of Node's. */
+
+export interface ByteSource {
+  on(event: "readable", listener: () => void): unknown;
+  on(event: "error", listener: (error: Error) => void): unknown;
+  once(event: "end" | "close", listener: () => void): unknown;
+  readonly readableLength: number;
+  /** Bytes, or null where there are not so many yet. */
+  read(size: number): unknown;
+}
+
+export interface ByteDuplex {
+  on(event: "data", listener: (bytes: Uint8Array) => void): unknown;
+  on(event: "error", listener: (error: Error) => void): unknown;
+  once(event: "end" | "close", listener: () => void): unknown;
+  resume(): unknown;
+  pause(): unknown;
+  /** `done`: they wait here no more. */
+  write(bytes: Uint8Array, done: () => void): unknown;
+  end(): unknown;
+  destroy(error?: Error): unknown;
+}

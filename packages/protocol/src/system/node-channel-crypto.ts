@@ -1,0 +1,65 @@
+/** The channel's primitives on Node's own OpenSSL: no module of another's has to be built for a machine. */
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  randomBytes,
+  type KeyObject,
+} from "node:crypto";
+import { letGo } from "../bytes.ts";
+import { pureCipher } from "./pure-cipher.ts";
+import { TAG_BYTES, type ChannelCrypto } from "./system.ts";
+
+/** DER headers of RFC 8410 before the 32 raw key bytes. */
+const SPKI_PREFIX = Buffer.from("302a300506032b656e032100", "hex");
+const PKCS8_PREFIX = Buffer.from("302e020100300506032b656e04220420", "hex");
+const KEY_BYTES = 32;
+
+const CIPHER = "chacha20-poly1305";
+const OPTIONS = { authTagLength: TAG_BYTES } as const;
+/** What is shorter is done in JavaScript before OpenSSL has begun. */
+const SHORT_BYTES = 1_024;
+
+function der(prefix: Uint8Array, key: Uint8Array): Buffer {
+  if (key.length !== KEY_BYTES) throw new TypeError("an X25519 key has 32 bytes");
+  return Buffer.concat([prefix, key]);
+}
+
+const secretOf = (key: Uint8Array): KeyObject => createPrivateKey({ key: der(PKCS8_PREFIX, key), format: "der", type: "pkcs8" });
+
+export const nodeChannelCrypto: ChannelCrypto = {
+  keyPair(secretKey = new Uint8Array(randomBytes(KEY_BYTES))) {
+    const spki = createPublicKey(secretOf(secretKey)).export({ format: "der", type: "spki" });
+    return { publicKey: new Uint8Array(spki.subarray(SPKI_PREFIX.length)), secretKey: new Uint8Array(secretKey) };
+  },
+  sharedSecret(secretKey, publicKey) {
+    const other = createPublicKey({ key: der(SPKI_PREFIX, publicKey), format: "der", type: "spki" });
+    return diffieHellman({ privateKey: secretOf(secretKey), publicKey: other });
+  },
+  blake2b: (bytes) => createHash("blake2b512").update(bytes).digest(),
+  hmacBlake2b: (key, bytes) => createHmac("blake2b512", key).update(bytes).digest(),
+  seal(into, plain, also, nonce, key) {
+    if (plain.length < SHORT_BYTES) return pureCipher.seal(into, plain, also, nonce, key);
+    const cipher = createCipheriv(CIPHER, key, nonce, OPTIONS);
+    if (also) cipher.setAAD(also, { plaintextLength: plain.length });
+    const sealed = cipher.update(plain);
+    cipher.final();
+    into.set(sealed);
+    into.set(cipher.getAuthTag(), plain.length);
+    letGo(sealed);
+  },
+  open(into, sealed, also, nonce, key) {
+    if (into.length < SHORT_BYTES) return pureCipher.open(into, sealed, also, nonce, key);
+    const decipher = createDecipheriv(CIPHER, key, nonce, OPTIONS);
+    if (also) decipher.setAAD(also, { plaintextLength: into.length });
+    decipher.setAuthTag(sealed.subarray(into.length));
+    const plain = decipher.update(sealed.subarray(0, into.length));
+    decipher.final();
+    into.set(plain);
+    letGo(plain);
+  },
+};

@@ -1,0 +1,56 @@
+/** The customer's side where there is no file system: what of it a page has. */
+export { MarketClient, fetchMarket, type Filed, type ReadName } from "./client.ts";
+export {
+  AbortedError,
+  ContextError,
+  InputError,
+  KeptError,
+  MarketError,
+  RefusedError,
+  SDK_CODES,
+  type MoneyEffect,
+  type SdkCode,
+} from "./errors.ts";
+export { allOf, eventsOf, listOf, pagesOf } from "./lists.ts";
+export { openLink } from "./connect.ts";
+export { fetchFrom } from "./fetch-from.ts";
+export { pinsOf } from "@xenoservers/protocol/link";
+export { channelKeyFor, channelSecretOf, fingerprintOf, identityOf, samePins, type Identity } from "./identity.ts";
+export { hasBreakpoints, type BuiltWork } from "./built.ts";
+export { buildJob, builtJob, type BuiltJob, type JobInput } from "./job.ts";
+export { driverOf, isAuditedRun, quoteFor, signOrder, type Quoted, type Wanted } from "./order.ts";
+export { BrokenPurchaseOrder, checkBound, fetchBound, worldOf, type BoundOrder } from "./purchase-order.ts";
+export { placeOrder, placeReplicas } from "./placing.ts";
+export { NoLongerWaiting, untilBound, type WhileWaiting } from "./waiting.ts";
+export type { Withdrawn } from "./withdrawn.ts";
+export { LeaseSession, type SessionHandlers } from "./session/lease-session.ts";
+export { openSession, openSessions } from "./session/open-session.ts";
+export { NotDelivered } from "./session/fetches.ts";
+export type { Delivered, TreeFile } from "./session/result.ts";
+export type { Stream } from "./session/streams.ts";
+export { firstDifference, segmentJob, type Trace } from "./segment.ts";
+export { fetchReceipt, isLogged } from "./receipt.ts";
+export { bytesBlob, type Blob, type SourceEntry } from "./blob.ts";
+export { VM_DRIVER, VM_OVERHEAD_MIB, VmProblem, assembleVm, buildVm, builtVm, type BuiltVm, type VmInput } from "./vm.ts";
+export { memoryMibAtStart } from "./module-memory.ts";
+export { PYTHON, moduleSizeOf, runtimeBlob } from "./runtimes.ts";
+export { disputeResults, type TraceHere } from "./dispute.ts";
+export { appealVerdict } from "./dispute-appeal.ts";
+export type { RefereeRun } from "./dispute-run.ts";
+export { disputeTerms, type DisputeTerms } from "./dispute-terms.ts";
+export { accountCalled, accountOf, type AccountView } from "./account.ts";
+export { quotesFor, settleWanted } from "./quoting.ts";
+export { given } from "./given.ts";
+export {
+  conditionsIn,
+  mib,
+  parseAmount,
+  parseCount,
+  parseDurationMs,
+  parseGigaFuel,
+  parsePercent,
+  parseSizeMib,
+  shortId,
+} from "./words.ts";
+export { WORK_DEFAULTS } from "./work-options.ts";
+export { GivenUpError, NotStartedError, StalledError } from "./errors.ts";

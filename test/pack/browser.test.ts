@@ -1,0 +1,175 @@
+/** The libraries in a page: typed without Node, one bundle within its size, and in a real browser a customer's whole story. */
+import { createServer, type Server } from "node:http";
+import { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import wabtInit from "wabt";
+import { ended, install, packed } from "./install.ts";
+import { demoMarket, type DemoMarket } from "./market.ts";
+import type { Page } from "./page/page.ts";
+
+const LIBRARIES = ["@xenoservers/market", "@xenoservers/protocol", "@xenoservers/verify", "@xenoservers/sdk"];
+const OTHERS = ["vite@8.3.8", "playwright-core@1.65.1"];
+const CHROMIUM = "/usr/bin/chromium";
+const GZIP_BYTES_MAX = 120 * 1024;
+
+/** As a page's project is: no types of Node's, and every declaration is looked at. */
+const STRICT = {
+  compilerOptions: {
+    ...{ target: "es2024", module: "esnext", moduleResolution: "bundler", lib: ["es2024", "dom", "dom.iterable"], types: [], strict: true },
+    ...{ exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, skipLibCheck: false, noEmit: true },
+  },
+  files: ["page.ts"],
+};
+const HTML = '<!doctype html><meta charset="utf-8"><title>a page</title><script type="module" src="./page.ts"></script>\n';
+
+/** Says hello, and after it what it reads. */
+const HELLO = `(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1 2)
+  (data (i32.const 0) "\\10\\00\\00\\00\\06\\00\\00\\00hello, hello, ")
+  (data (i32.const 16) "hello ")
+  (func (export "_start")
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 100)))
+    (i32.store (i32.const 0) (i32.const 256))
+    (i32.store (i32.const 4) (i32.const 4096))
+    (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 100)))
+    (i32.store (i32.const 4) (i32.load (i32.const 100)))
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 104)))))`;
+
+/** What of playwright-core is used here; it lies in the folder of the page alone. */
+interface Tab {
+  goto(url: string): Promise<unknown>;
+  waitForFunction(what: string): Promise<unknown>;
+  evaluate<A, R>(run: (given: A) => R | Promise<R>, given: A): Promise<R>;
+  on(event: "pageerror", listener: (error: Error) => void): unknown;
+}
+interface Browser {
+  newPage(): Promise<Tab>;
+  version(): string;
+  close(): Promise<void>;
+}
+interface Chromium {
+  launch(options: { executablePath: string; args: string[] }): Promise<Browser>;
+}
+
+const { file } = packed();
+let folder: string;
+let at: string;
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "xeno-page-"));
+  at = path.join(folder, "a page");
+  const { version } = JSON.parse(await readFile("node_modules/typescript/package.json", "utf8")) as { version: string };
+  await install(at, ...LIBRARIES.map((name) => file(name)), `typescript@${version}`, ...OTHERS);
+  await cp("test/pack/page/page.ts", path.join(at, "page.ts"));
+  await writeFile(path.join(at, "index.html"), HTML);
+  await writeFile(path.join(at, "tsconfig.json"), JSON.stringify(STRICT));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Serves the bundle, to be run with what it brings and nothing that is made of text. */
+async function served(dist: string, csp: () => string): Promise<{ server: Server; origin: string }> {
+  await mkdir(dist, { recursive: true });
+  const server = createServer((request, response) => {
+    const name = request.url === "/" ? "index.html" : `assets/${path.basename(request.url ?? "")}`;
+    const type = name.endsWith(".html") ? "text/html" : "text/javascript";
+    void readFile(path.join(dist, name)).then(
+      (bytes) => response.writeHead(200, { "content-type": type, "content-security-policy": csp() }).end(bytes),
+      () => response.writeHead(404).end(),
+    );
+  });
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  return { server, origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
+
+describe("a page", () => {
+  let market: DemoMarket;
+  let site: Awaited<ReturnType<typeof served>>;
+  let browser: Browser;
+  const dist = (): string => path.join(at, "dist");
+
+  beforeAll(async () => {
+    site = await served(
+      dist(),
+      () => `default-src 'none'; script-src 'self'; connect-src ${market.url} ${market.url.replace("http", "ws")}`,
+    );
+    market = await demoMarket(
+      process.execPath,
+      path.resolve("packages/cli/bin/xeno.js"),
+      path.join(folder, "market"),
+      "--page",
+      site.origin,
+    );
+    const playwright = pathToFileURL(path.join(at, "node_modules/playwright-core/index.mjs")).href;
+    const { chromium } = (await import(playwright)) as { chromium: Chromium };
+    browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
+  });
+  afterAll(async () => {
+    await browser.close();
+    await market.close();
+    site.server.close();
+  });
+
+  it("is typed to the last letter in a strict project that knows browsers alone", async () => {
+    const checked = await ended(process.execPath, [path.join(at, "node_modules/.bin/tsc"), "-p", "."], {}, at);
+    expect(checked.stdout).toBe("");
+    expect(checked.code).toBe(0);
+  });
+
+  it("is one bundle of Vite's, with everything for a customer's story, within its size", async () => {
+    const built = await ended(path.join(at, "node_modules/.bin/vite"), ["build"], {}, at);
+    expect(built.code, built.stderr).toBe(0);
+    // what is Node's is left empty by Vite, and said: one package looks for it where a platform has no crypto of its own
+    const left = `${built.stdout}${built.stderr}`.split("\n").filter((line) => line.includes("externalized"));
+    expect(left.filter((line) => !/"crypto".*@hpke\/common/.test(line))).toEqual([]);
+    const scripts = (await readdir(path.join(dist(), "assets"))).filter((name) => name.endsWith(".js"));
+    const sizes = scripts.map(async (name) => gzipSync(await readFile(path.join(dist(), "assets", name)), { level: 9 }).length);
+    const length = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+    console.log(`the bundle takes ${length} bytes with gzip`);
+    expect(length).toBeGreaterThan(20 * 1024);
+    expect(length).toBeLessThanOrEqual(GZIP_BYTES_MAX);
+  });
+
+  it("logs in, orders, sees the output and verifies the receipt, in Chromium", async () => {
+    const wasm = (await wabtInit()).parseWat("hello.wat", HELLO).toBinary({}).buffer;
+    const tab = await browser.newPage();
+    const errors: Error[] = [];
+    tab.on("pageerror", (error) => errors.push(error));
+    await tab.goto(site.origin);
+    await tab.waitForFunction("globalThis.xeno !== undefined");
+    const { party, fingerprint } = await tab.evaluate(async (url) => (globalThis as unknown as { xeno: Page }).xeno.login(url), market.url);
+    expect(fingerprint).toMatch(/^([0-9a-f]{4} ){7}[0-9a-f]{4}$/);
+    await market.credit(party);
+    const rented = await tab.evaluate(async ({ module, input }) => (globalThis as unknown as { xeno: Page }).xeno.rent(module, input), {
+      module: Buffer.from(wasm).toString("base64"),
+      input: "from a page",
+    });
+    expect(rented.pieces.join("").replaceAll("stdout: ", "")).toBe("hello from a page");
+    expect(rented).toMatchObject({
+      from: "server",
+      ok: true,
+      okWhenBent: false,
+      end: { reason: "completed", exitCode: 0, blame: "nobody" },
+    });
+    expect(rented.lines).toEqual(expect.arrayContaining(["purchase order proved", "bill proved"]));
+    expect(errors).toEqual([]);
+  });
+
+  it("of an origin that the operator does not name reads nothing", async () => {
+    const other = await served(dist(), () => "default-src *; script-src 'self'");
+    try {
+      const tab = await browser.newPage();
+      await tab.goto(other.origin);
+      await tab.waitForFunction("globalThis.xeno !== undefined");
+      const said = await tab.evaluate(async (url) => (globalThis as unknown as { xeno: Page }).xeno.refusal(url), market.url);
+      expect(said).toMatch(/no broker answers at/);
+    } finally {
+      other.server.close();
+    }
+  });
+});
