@@ -7,8 +7,7 @@ import { isTakenLater, parseRefusal, type SignedDocument } from "@xenoservers/pr
 import type { MarketClient } from "./client.ts";
 import { openLink } from "./connect.ts";
 import { MarketError, RefusedError, type MoneyEffect } from "./errors.ts";
-import { ORDER_VALID_MS } from "./order.ts";
-import { BrokenPurchaseOrder, fetchBound, type BoundOrder } from "./purchase-order.ts";
+import { assertDate, fetchBound, type BoundOrder } from "./purchase-order.ts";
 import { Alarm } from "./session/alarm.ts";
 import { withdrawOrder } from "./withdrawing.ts";
 import type { Withdrawn } from "./withdrawn.ts";
@@ -64,7 +63,7 @@ export async function untilBound(
       if (signal?.aborted === true) throw new NoLongerWaiting(await giveUp(client, order));
       const stands = await standing(client, order);
       if (stands?.refused) throw new RefusedError(parseRefusal(stands.refused));
-      if (stands?.lease) return notBefore(signedAt, await fetchBound(client, stands.lease, order.id));
+      if (stands?.lease) return await boundSince(client, signedAt, stands.lease, order.id);
       if (stands?.waiting) onPlace?.(stands.waiting.ahead, stands.waiting.until);
       // what was heard while it was read may have come after it
       if (heard === before) await alarm.wait(LOOK_MS);
@@ -91,10 +90,10 @@ async function standing(client: MarketClient, order: SignedDocument<"order">) {
   }
 }
 
-/** An earlier date would bring back an offer or a fee that holds no more. */
-function notBefore(signedAt: number, bound: BoundOrder): BoundOrder {
-  if (bound.po.payload.issuedAt >= signedAt - ORDER_VALID_MS) return bound;
-  throw new BrokenPurchaseOrder("it is dated long before the order was signed", bound.po.envelope, []);
+async function boundSince(client: MarketClient, signedAt: number, lease: string, order: string): Promise<BoundOrder> {
+  const bound = await fetchBound(client, lease, order);
+  assertDate(bound, signedAt);
+  return bound;
 }
 
 /** It waits no more; one that was bound in the same moment is stopped. */
