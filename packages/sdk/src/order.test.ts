@@ -58,6 +58,15 @@ it("refuses in words where no server fits", async () => {
   });
 });
 
+it("says of a market where nothing fits what keeps it out for good, not what does for now", async () => {
+  const answer = { offers: [], resources: wanted.resources, next: null };
+  client.answers.offers = ({ query }) =>
+    query?.["later"] === "true"
+      ? { ...answer, excluded: { duration: 1 }, explanation: "duration excluded 1" }
+      : { ...answer, excluded: { offline: 1 }, explanation: "offline excluded 1" };
+  await expect(quoteFor(client, wanted)).rejects.toMatchObject({ refusal: { code: "no_match", facts: { excluded: { duration: 1 } } } });
+});
+
 it("quotes the first server that the budget pays for, not one that is cheap by the hour and dear by what is sent", async () => {
   const owner = market.party("olga");
   const offered = (egressGibNanos: string): OfferView => {

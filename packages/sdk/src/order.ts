@@ -82,9 +82,12 @@ export async function quoteFor(client: MarketClient, wanted: Wanted, signal?: Ab
   const now = await offersFor(client, wanted, false, signal);
   const found = payable(wanted, now.offers);
   if (found) return { ...found, isBusy: false };
-  const later = payable(wanted, (await offersFor(client, wanted, true, signal)).offers);
+  const ever = await offersFor(client, wanted, true, signal);
+  const later = payable(wanted, ever.offers);
   if (later && wanted.waitMs !== undefined) return { ...later, isBusy: true };
-  throw new RefusedError(refuse(later ? "busy" : "no_match", { excluded: now.excluded, explanation: now.explanation }));
+  // what keeps it out for now says nothing of why it is out for good
+  const { excluded, explanation } = later ? now : ever;
+  throw new RefusedError(refuse(later ? "busy" : "no_match", { excluded, explanation }));
 }
 
 function payable(wanted: Wanted, offers: readonly OfferView[]): Omit<Quoted, "isBusy"> | undefined {

@@ -120,7 +120,7 @@ export function describeRefusal(refusal: Refusal): string[] {
   const facts = factsText(refusal.facts);
   // by it the operator finds what failed
   const request = blame === "broker" && requestId !== undefined ? `(request ${plain(requestId)})` : "";
-  const lines = [explanation, why, facts && `(${facts})`, request, ...stepsFor(refusal.facts["excluded"])].filter(
+  const lines = [explanation, why, facts && `(${facts})`, request, ...stepsFor(refusal.facts["excluded"], refusal.code === "no_match")].filter(
     (line) => line !== undefined && line !== "",
   );
   return [`${refusal.code}: ${forPeople(says)}`, ...lines.map((line) => `  ${plain(line)}`)];
