@@ -3,6 +3,7 @@ import { systemTimers } from "@xenoservers/protocol/link";
 import type { OfferView } from "@xenoservers/protocol";
 import { expect, it } from "vitest";
 import { PaperClient } from "../../../test/support/paper-client.ts";
+import { InputError } from "./errors.ts";
 import { ORDER_VALID_MS, quoteFor, signOrder, type Wanted } from "./order.ts";
 
 const wanted: Wanted = {
@@ -32,6 +33,17 @@ it("signs the timings and the fee that the market announces, the higher of two",
     account: client.identity.account,
   });
   expect(payload.expiresAt - client.timers.now()).toBeLessThanOrEqual(ORDER_VALID_MS);
+});
+
+it.each<[Partial<Wanted>, RegExp]>([
+  [{ label: "x".repeat(65) }, /^label cannot be ordered so: at most 64 letters$/],
+  [{ budgetNanos: 10n ** 40n }, /^budget cannot be ordered so: must be a decimal integer of nanos$/],
+  [{ batch: "zzz" }, /^batch cannot be ordered so: must be 32 bytes of lowercase hex$/],
+  [{ durationMsMax: 0.5 }, /^maxTime cannot be ordered so: /],
+])("says in words what no order can say: %o", (over, why) => {
+  const sign = (): unknown => signOrder(client, market.info, { ...wanted, ...over }, "a".repeat(64));
+  expect(sign).toThrow(InputError);
+  expect(sign).toThrow(why);
 });
 
 it("signs no more than its customer's own limit of the fee, and the account that was named", () => {
