@@ -148,13 +148,14 @@ const ASKED_AS: Readonly<Record<string, string>> = {
 function unorderable({ issues: [first] }: z.ZodError): InputError {
   const field = String(first?.path[0] ?? "");
   const isOurs = first?.code === "custom" || first?.code === "invalid_format";
-  const most = first?.code === "too_big" ? `at most ${first.maximum}${first.origin === "string" ? " letters" : ""}` : "it is out of its range";
-  return new InputError(`${ASKED_AS[field] ?? field} cannot be ordered so: ${isOurs ? first.message : most}`);
+  const isLong = first?.code === "too_big" && first.origin === "string";
+  const why = isOurs ? first.message : isLong ? `at most ${first.maximum} letters` : "it is out of its range";
+  return new InputError(`${ASKED_AS[field] ?? field} cannot be ordered so: ${why}`);
 }
 
 /**
- * Signs what is wanted with the market's timings and fee: a purchase order that says otherwise does not follow from it. Throws InputError for what
- * no order can say.
+ * Signs what is wanted with the market's timings and fee: a purchase order that says otherwise does not follow from it. Throws InputError
+ * for what no order can say.
  */
 export function signOrder(client: MarketClient, market: MarketInfo, wanted: Wanted, jobHash: string): SignedDocument<"order"> {
   const payload = {

@@ -40,7 +40,7 @@ export function worldOf(client: Pick<MarketClient, "crypto" | "pins">, grants: r
   return { crypto: client.crypto, market: client.pins, keyOf: book.keyOf };
 }
 
-/** An earlier date would bring back an offer or a fee that holds no more. `signedAt`: when the order was signed. Throws BrokenPurchaseOrder. */
+/** An earlier date would bring back an offer or a fee that holds no more. `signedAt`: of the order. Throws BrokenPurchaseOrder. */
 export function assertDate({ po }: BoundOrder, signedAt: number, grants: readonly unknown[] = []): void {
   if (po.payload.issuedAt >= signedAt - ORDER_VALID_MS) return;
   throw new BrokenPurchaseOrder("it is dated long before the order was signed", po.envelope, grants);

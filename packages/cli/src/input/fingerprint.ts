@@ -8,7 +8,10 @@ const bare = (fingerprint: string): string => fingerprint.toLowerCase().replaceA
 
 const FINGERPRINT = /^[0-9a-f]{32}$/;
 
-/** Throws UserError where it is none, such as a pipeline's variable that nobody has set, or where these are other keys than were named beforehand. `where`: these keys stand; `then`: what did not happen. */
+/**
+ * Throws UserError where it is none, such as a pipeline's variable that nobody has set, or where these are other keys than were named
+ * beforehand. `where`: these keys stand; `then`: what did not happen.
+ */
 export function assertFingerprint(wanted: string, pins: MarketPins, where: string, then: string): void {
   if (!FINGERPRINT.test(bare(wanted)))
     throw new UserError(`'${visible(wanted)}' is no fingerprint, which has 32 of 0-9 and a-f, in groups of four: f370 4f00 …`);
