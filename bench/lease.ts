@@ -221,7 +221,7 @@ async function rentOnce(
   const bound =
     "waiting" in answer.answer
       ? await untilBound(client, order, { hears })
-      : checkBound(client, order, answer.answer["purchaseOrder"], answer.answer["grants"] as unknown[]);
+      : checkBound(client, order, answer.answer["purchaseOrder"], answer.answer["grants"] as unknown[], client.brokerNow());
   let output = "";
   const session = new LeaseSession(
     client,

@@ -198,7 +198,9 @@ export class SimCustomer {
   }
 
   #boundBy(document: SignedDocument<"order">, { purchaseOrder, replicas, grants }: Placed): BoundOrder[] {
-    return (replicas ?? [{ purchaseOrder }]).map((slot) => checkBound(this.#client, document, slot.purchaseOrder, grants));
+    return (replicas ?? [{ purchaseOrder }]).map((slot) =>
+      checkBound(this.#client, document, slot.purchaseOrder, grants, this.#client.brokerNow()),
+    );
   }
 
   /** Until its order has come to a lease or to nothing; some are given up. */

@@ -79,7 +79,7 @@ it.each(Array.from({ length: cases(1, 5) }, (_, i) => i + 1))(
       const answer = await link.submit(document.envelope);
       if (!answer.ok) throw new Error(`${answer.code} ${JSON.stringify(answer.facts)}`);
       const { purchaseOrder, grants } = answer.answer as { purchaseOrder: unknown; grants: unknown[] };
-      const session = new LeaseSession(client, checkBound(client, document, purchaseOrder, grants), job, {}, link);
+      const session = new LeaseSession(client, checkBound(client, document, purchaseOrder, grants, client.brokerNow()), job, {}, link);
       sessions.push(session);
       const { end, server, attempt } = await session.settled();
       ends.push({ reason: end?.reason, server, attempt });

@@ -129,7 +129,7 @@ export class NotStartedError extends MarketError {
   readonly code = "not_started";
 }
 
-/** The lease should long have ended, and nothing signed lets it go on. */
+/** The lease, or the time of an order that waited, should long have ended, and nothing signed lets it go on. */
 export class StalledError extends MarketError {
   override name = "StalledError";
   readonly code = "stalled";

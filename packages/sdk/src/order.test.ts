@@ -3,6 +3,7 @@ import { systemTimers } from "@xenoservers/protocol/link";
 import type { OfferView } from "@xenoservers/protocol";
 import { expect, it } from "vitest";
 import { PaperClient } from "../../../test/support/paper-client.ts";
+import { InputError } from "./errors.ts";
 import { ORDER_VALID_MS, quoteFor, signOrder, type Wanted } from "./order.ts";
 
 const wanted: Wanted = {
@@ -34,6 +35,17 @@ it("signs the timings and the fee that the market announces, the higher of two",
   expect(payload.expiresAt - client.timers.now()).toBeLessThanOrEqual(ORDER_VALID_MS);
 });
 
+it.each<[Partial<Wanted>, RegExp]>([
+  [{ label: "x".repeat(65) }, /^label cannot be ordered so: at most 64 letters$/],
+  [{ budgetNanos: 10n ** 40n }, /^budget cannot be ordered so: must be a decimal integer of nanos$/],
+  [{ batch: "zzz" }, /^batch cannot be ordered so: must be 32 bytes of lowercase hex$/],
+  [{ durationMsMax: 0.5 }, /^maxTime cannot be ordered so: /],
+])("says in words what no order can say: %o", (over, why) => {
+  const sign = (): unknown => signOrder(client, market.info, { ...wanted, ...over }, "a".repeat(64));
+  expect(sign).toThrow(InputError);
+  expect(sign).toThrow(why);
+});
+
 it("signs no more than its customer's own limit of the fee, and the account that was named", () => {
   const account = `a_${"c".repeat(40)}`;
   const { payload } = signOrder(
@@ -56,6 +68,15 @@ it("refuses in words where no server fits", async () => {
   await expect(quoteFor(client, wanted)).rejects.toMatchObject({
     refusal: { code: "no_match", facts: { explanation: "not-allowed excluded 1" } },
   });
+});
+
+it("says of a market where nothing fits what keeps it out for good, not what does for now", async () => {
+  const answer = { offers: [], resources: wanted.resources, next: null };
+  client.answers.offers = ({ query }) =>
+    query?.["later"] === "true"
+      ? { ...answer, excluded: { duration: 1 }, explanation: "duration excluded 1" }
+      : { ...answer, excluded: { offline: 1 }, explanation: "offline excluded 1" };
+  await expect(quoteFor(client, wanted)).rejects.toMatchObject({ refusal: { code: "no_match", facts: { excluded: { duration: 1 } } } });
 });
 
 it("quotes the first server that the budget pays for, not one that is cheap by the hour and dear by what is sent", async () => {

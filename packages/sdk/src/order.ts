@@ -15,8 +15,9 @@ import {
 } from "@xenoservers/market";
 import { refuse, toHex, type Egress, type OfferView, type RouteReply, type SignedDocument } from "@xenoservers/protocol";
 import { feeToSign, type MarketInfo } from "@xenoservers/protocol/link";
+import * as z from "zod";
 import type { MarketClient } from "./client.ts";
-import { RefusedError } from "./errors.ts";
+import { InputError, RefusedError } from "./errors.ts";
 
 export interface Wanted {
   resources: Resources;
@@ -82,9 +83,12 @@ export async function quoteFor(client: MarketClient, wanted: Wanted, signal?: Ab
   const now = await offersFor(client, wanted, false, signal);
   const found = payable(wanted, now.offers);
   if (found) return { ...found, isBusy: false };
-  const later = payable(wanted, (await offersFor(client, wanted, true, signal)).offers);
+  const ever = await offersFor(client, wanted, true, signal);
+  const later = payable(wanted, ever.offers);
   if (later && wanted.waitMs !== undefined) return { ...later, isBusy: true };
-  throw new RefusedError(refuse(later ? "busy" : "no_match", { excluded: now.excluded, explanation: now.explanation }));
+  // what keeps it out for now says nothing of why it is out for good
+  const { excluded, explanation } = later ? now : ever;
+  throw new RefusedError(refuse(later ? "busy" : "no_match", { excluded, explanation }));
 }
 
 function payable(wanted: Wanted, offers: readonly OfferView[]): Omit<Quoted, "isBusy"> | undefined {
@@ -130,9 +134,31 @@ const quoteOf = (wanted: Wanted, offer: OfferView): Quote => {
   });
 };
 
-/** Signs what is wanted with the market's timings and fee: a purchase order that says otherwise does not follow from it. */
+/** Fields of an order as a run's options are called. */
+const ASKED_AS: Readonly<Record<string, string>> = {
+  budgetNanos: "budget",
+  maxPriceNanosPerHour: "maxPrice",
+  durationMsMax: "maxTime",
+  feeBasisPointsMax: "maxFee",
+  conditions: "where",
+  egressMibMax: "egressMax",
+};
+
+/** What no order can say, in words: the first thing alone. */
+function unorderable({ issues: [first] }: z.ZodError): InputError {
+  const field = String(first?.path[0] ?? "");
+  const isOurs = first?.code === "custom" || first?.code === "invalid_format";
+  const isLong = first?.code === "too_big" && first.origin === "string";
+  const why = isOurs ? first.message : isLong ? `at most ${first.maximum} letters` : "it is out of its range";
+  return new InputError(`${ASKED_AS[field] ?? field} cannot be ordered so: ${why}`);
+}
+
+/**
+ * Signs what is wanted with the market's timings and fee: a purchase order that says otherwise does not follow from it. Throws InputError
+ * for what no order can say.
+ */
 export function signOrder(client: MarketClient, market: MarketInfo, wanted: Wanted, jobHash: string): SignedDocument<"order"> {
-  return client.sign("order", {
+  const payload = {
     party: client.identity.party,
     account: wanted.account ?? client.identity.account,
     batch: wanted.batch ?? null,
@@ -160,5 +186,10 @@ export function signOrder(client: MarketClient, market: MarketInfo, wanted: Want
     timings: market.timings,
     channelKey: toHex(client.identity.channelKey.publicKey),
     auditSalt: toHex(client.crypto.randomBytes(SALT_BYTES)),
-  });
+  };
+  try {
+    return client.sign("order", payload);
+  } catch (error) {
+    throw error instanceof z.ZodError ? unorderable(error) : error;
+  }
 }

@@ -42,10 +42,15 @@ interface Checked {
   bound: BoundOrder[];
 }
 
-function checkAll(client: MarketClient, order: SignedDocument<"order">, slots: readonly unknown[], grants: readonly unknown[]): Checked {
+interface Signed {
+  order: SignedDocument<"order">;
+  at: number;
+}
+
+function checkAll(client: MarketClient, { order, at }: Signed, slots: readonly unknown[], grants: readonly unknown[]): Checked {
   const all = slots.map((purchaseOrder) => {
     try {
-      return checkBound(client, order, purchaseOrder, grants);
+      return checkBound(client, order, purchaseOrder, grants, at);
     } catch (error) {
       if (error instanceof BrokenPurchaseOrder) return error;
       throw error;
@@ -66,6 +71,7 @@ export async function placeReplicas(
     const market = await client.market(again);
     const problem = clockProblem(client);
     if (problem !== null) throw new Error(problem);
+    const at = client.brokerNow();
     const order = signOrder(client, market, wanted, jobHash);
     const answer = await client.submit(order.envelope, { waits });
     // timings or fee are others since they were read; whether the new ones will do is for what is wanted to say
@@ -77,7 +83,7 @@ export async function placeReplicas(
     }
     if (waits && "waiting" in answer.answer) return [await untilBound(client, order, whileWaiting)];
     const { purchaseOrder, grants, replicas } = zPlaced.parse(answer.answer);
-    const { all, bound } = checkAll(client, order, replicas?.map((slot) => slot.purchaseOrder) ?? [purchaseOrder], grants);
+    const { all, bound } = checkAll(client, { order, at }, replicas?.map((slot) => slot.purchaseOrder) ?? [purchaseOrder], grants);
     const broken = all.find((each) => each instanceof BrokenPurchaseOrder) ?? replicasProblem(bound, wanted.replicas ?? 1, grants);
     if (!broken) return bound;
     await stopAll(client, all);

@@ -72,6 +72,13 @@ describe("a purchase order", () => {
     expect(client.kinds()).toEqual(["order"]);
   });
 
+  it("is taken at once of an order that would have waited for hours", async () => {
+    answerWith({});
+    const { order } = await placeOrder(client, { ...wanted, waitMs: 12 * 3_600_000 }, JOB);
+    expect(order.payload.expiresAt).toBeGreaterThan(Date.now() + 3_600_000);
+    expect(client.kinds()).toEqual(["order"]);
+  });
+
   const cheats: Record<string, [cheat: Cheat, why: RegExp]> = {
     "on a server elsewhere than ordered": [{ offer: { labels: { region: "us" } } }, /does not meet the order \(region=eu\)/],
     "at another price than the offer's": [{ po: { price: { ...PAPER_PRICE, gigaFuelNanos: "601" } } }, /price is not the offer's/],

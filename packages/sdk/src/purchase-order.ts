@@ -40,13 +40,19 @@ export function worldOf(client: Pick<MarketClient, "crypto" | "pins">, grants: r
   return { crypto: client.crypto, market: client.pins, keyOf: book.keyOf };
 }
 
-/** A purchase order for an order that was just signed here; throws BrokenPurchaseOrder. */
+/** An earlier date would bring back an offer or a fee that holds no more. `signedAt`: of the order. Throws BrokenPurchaseOrder. */
+export function assertDate({ po }: BoundOrder, signedAt: number, grants: readonly unknown[] = []): void {
+  if (po.payload.issuedAt >= signedAt - ORDER_VALID_MS) return;
+  throw new BrokenPurchaseOrder("it is dated long before the order was signed", po.envelope, grants);
+}
+
+/** A purchase order for an order that was signed here at `signedAt`, however long it would have waited; throws BrokenPurchaseOrder. */
 export function checkBound(
   client: MarketClient,
   order: SignedDocument<"order">,
   purchaseOrder: unknown,
   grants: readonly unknown[],
-  signedAt = order.payload.expiresAt - ORDER_VALID_MS,
+  signedAt: number,
 ): BoundOrder {
   const broken = (why: string): BrokenPurchaseOrder => new BrokenPurchaseOrder(why, purchaseOrder, grants);
   const world = worldOf(
@@ -56,9 +62,9 @@ export function checkBound(
   const checked = checkPurchaseOrder(world, purchaseOrder);
   if (!checked.ok) throw broken(checked.why);
   if (checked.order.id !== order.id) throw broken("it embeds another order than the one that was signed here");
-  // an earlier date would bring back an offer or a fee that holds no more
-  if (checked.po.payload.issuedAt < signedAt - ORDER_VALID_MS) throw broken("it is dated long before the order was signed");
-  return { ...checked, world };
+  const bound = { ...checked, world };
+  assertDate(bound, signedAt, grants);
+  return bound;
 }
 
 /** The purchase order of a lease, fetched again. `orderId`: the order that it must be for. Throws BrokenPurchaseOrder. */

@@ -40,16 +40,19 @@ export function readAt(file: string, size: number): Blob["read"] {
 
 const HASHED_BYTES = 1024 * 1024;
 
-/** One piece is hashed while the next is read, always into the same memory. */
+/** One piece is hashed while the next is read, always into the same memory. Not beyond `size`, whatever the file has become. */
 async function digestOf(file: string, size: number): Promise<string> {
   const hash = createHash("sha256");
   const handle = await open(file, "r");
   const pieceBytes = Math.min(HASHED_BYTES, Math.max(1, size));
   let [now, next] = [new Uint8Array(pieceBytes), new Uint8Array(pieceBytes)];
+  let left = size;
+  const read = (into: Uint8Array<ArrayBuffer>) => handle.read(into, 0, Math.min(pieceBytes, left));
   try {
-    let { bytesRead } = await handle.read(now, 0, pieceBytes);
+    let { bytesRead } = await read(now);
     while (bytesRead > 0) {
-      const reading = handle.read(next, 0, pieceBytes);
+      left -= bytesRead;
+      const reading = read(next);
       hash.update(now.subarray(0, bytesRead));
       ({ bytesRead } = await reading);
       [now, next] = [next, now];
@@ -60,8 +63,11 @@ async function digestOf(file: string, size: number): Promise<string> {
   return hash.digest("hex");
 }
 
+/** Throws for what is no file: a pipe or a device has no end that is known beforehand. */
 export async function fileBlob(file: string): Promise<Blob> {
-  const { size } = await stat(file);
+  const found = await stat(file);
+  if (!found.isFile()) throw new Error(`${file} is no file`);
+  const { size } = found;
   return { digest: await digestOf(file, size), size, read: readAt(file, size), isReadAnew: true };
 }
 

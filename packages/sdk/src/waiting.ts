@@ -6,16 +6,15 @@
 import { isTakenLater, parseRefusal, type SignedDocument } from "@xenoservers/protocol";
 import type { MarketClient } from "./client.ts";
 import { openLink } from "./connect.ts";
-import { MarketError, RefusedError, type MoneyEffect } from "./errors.ts";
-import { ORDER_VALID_MS } from "./order.ts";
-import { BrokenPurchaseOrder, fetchBound, type BoundOrder } from "./purchase-order.ts";
+import { MarketError, RefusedError, StalledError, type MoneyEffect } from "./errors.ts";
+import { assertDate, fetchBound, type BoundOrder } from "./purchase-order.ts";
 import { Alarm } from "./session/alarm.ts";
 import { withdrawOrder } from "./withdrawing.ts";
 import type { Withdrawn } from "./withdrawn.ts";
 
 /** Where nothing is heard, how often it is looked where the order stands. */
 const LOOK_MS = 10_000;
-/** A broker that answers has said by then what came of an order whose time is over. */
+/** A broker has said by then what came of an order whose time is over. */
 const LATE_MS = 60_000;
 
 export interface WhileWaiting {
@@ -43,15 +42,22 @@ export class NoLongerWaiting extends MarketError {
   }
 }
 
-/** The lease that a waiting order comes to. Throws RefusedError where it comes to none, NoLongerWaiting, BrokenPurchaseOrder. */
+/**
+ * The lease that a waiting order comes to. Whatever else ends the waiting gives the order up, so that it comes to nothing that nobody knows
+ * of. Throws RefusedError where it comes to no lease, StalledError where its time is over and the broker says that it waits,
+ * NoLongerWaiting, BrokenPurchaseOrder.
+ */
 export async function untilBound(
   client: MarketClient,
   order: SignedDocument<"order">,
   { onPlace, signal, hears }: WhileWaiting,
 ): Promise<BoundOrder> {
   const signedAt = client.brokerNow();
+  // by this machine's clock from here on: a broker whose time stands still would be waited for without end
+  const endsAt = client.timers.now() + order.payload.expiresAt - signedAt + LATE_MS;
   const alarm = new Alarm(client.timers);
   let heard = 0;
+  let isOver = false;
   const ring = (): void => {
     heard++;
     alarm.ring();
@@ -62,13 +68,21 @@ export async function untilBound(
     for (;;) {
       const before = heard;
       if (signal?.aborted === true) throw new NoLongerWaiting(await giveUp(client, order));
-      const stands = await standing(client, order);
-      if (stands?.refused) throw new RefusedError(parseRefusal(stands.refused));
-      if (stands?.lease) return notBefore(signedAt, await fetchBound(client, stands.lease, order.id));
+      const stands = await standing(client, order, signal);
+      if (stands?.refused) {
+        isOver = true;
+        throw new RefusedError(parseRefusal(stands.refused));
+      }
+      if (stands?.lease) return await boundSince(client, signedAt, stands.lease, order.id);
+      if (client.timers.now() > endsAt) throw new StalledError("the order's time is over, and the broker does not say what came of it");
       if (stands?.waiting) onPlace?.(stands.waiting.ahead, stands.waiting.until);
       // what was heard while it was read may have come after it
       if (heard === before) await alarm.wait(LOOK_MS);
     }
+  } catch (error) {
+    // a lease that nobody follows would cost its customer something
+    if (!isOver && !(error instanceof NoLongerWaiting)) await giveUp(client, order);
+    throw error;
   } finally {
     signal?.removeEventListener("abort", ring);
     deaf();
@@ -81,26 +95,27 @@ function hearing(client: MarketClient, ring: () => void): () => void {
 }
 
 /** Where the order stands; null: the broker does not say now. */
-async function standing(client: MarketClient, order: SignedDocument<"order">) {
+async function standing(client: MarketClient, order: SignedDocument<"order">, signal: AbortSignal | undefined) {
   try {
-    return await client.read("order", { params: { id: order.id } });
+    return await client.read("order", { params: { id: order.id }, signal });
   } catch (error) {
-    const isAway = error instanceof RefusedError && isTakenLater(error.refusal.code);
-    if (!isAway || client.brokerNow() > order.payload.expiresAt + LATE_MS) throw error;
-    return null;
+    if (signal?.aborted === true || (error instanceof RefusedError && isTakenLater(error.refusal.code))) return null;
+    throw error;
   }
 }
 
-/** An earlier date would bring back an offer or a fee that holds no more. */
-function notBefore(signedAt: number, bound: BoundOrder): BoundOrder {
-  if (bound.po.payload.issuedAt >= signedAt - ORDER_VALID_MS) return bound;
-  throw new BrokenPurchaseOrder("it is dated long before the order was signed", bound.po.envelope, []);
+async function boundSince(client: MarketClient, signedAt: number, lease: string, order: string): Promise<BoundOrder> {
+  const bound = await fetchBound(client, lease, order);
+  assertDate(bound, signedAt);
+  return bound;
 }
 
 /** It waits no more; one that was bound in the same moment is stopped. */
 async function giveUp(client: MarketClient, { id: order }: SignedDocument<"order">): Promise<Withdrawn> {
   const { party } = client.identity;
-  const answer = await client.submit(client.sign("order-withdrawal", { party, order, reason: "given up while it waited" }).envelope);
+  const withdrawal = client.sign("order-withdrawal", { party, order, reason: "given up while it waited" });
+  const answer = await client.submit(withdrawal.envelope).catch(() => null);
+  if (answer === null) return "unheard";
   if (answer.ok) return "withdrawn";
   return answer.code === "wrong_state" ? withdrawOrder(client, { order, lease: null }, "given up while it waited") : "unheard";
 }

@@ -4,13 +4,14 @@
  */
 import { Writable } from "node:stream";
 import { McpServer, type CallToolResult, type StandardSchemaWithJSON } from "@modelcontextprotocol/server";
-import { StdioServerTransport, serveStdio } from "@modelcontextprotocol/server/stdio";
+import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import { z } from "zod";
 import { beforeLeaving } from "../output/leave.ts";
 import { say } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 import { ownVersion } from "../own-version.ts";
 import { CALLS_MAX, type AgentSession } from "./agent-session.ts";
+import { AgentTransport } from "./agent-transport.ts";
 import { execTool, filesTool, resultTool } from "./lease-tools.ts";
 import { leasesTool, receiptsTool, searchTool, stopTool } from "./market-tools.ts";
 import { quoteTool, runTool } from "./run-tools.ts";
@@ -103,18 +104,22 @@ function takeStdout(): Writable {
   });
 }
 
-/** Resolves when the agent has gone, or this program is told to end. */
-const gone = (): Promise<void> =>
+/** Resolves when the agent has gone or cannot be spoken with, or this program is told to end. */
+const gone = ({ closed }: AgentTransport): Promise<void> =>
   new Promise((resolve) => {
+    void closed.then(resolve);
     for (const event of ["end", "close", "error"]) process.stdin.once(event, () => resolve());
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(signal, () => resolve());
   });
 
+/** A line that is no message comes as all that a schema has to say of it. */
+const told = (error: Error): string => ("issues" in error ? "a line that is no message of the protocol was left out" : error.message);
+
 export async function serveAgent(session: AgentSession): Promise<void> {
   const calls = new Calls();
-  const transport = new StdioServerTransport(process.stdin, takeStdout(), { maxBufferSize: MESSAGE_BYTES_MAX });
-  const over = gone();
-  const handle = serveStdio(() => serverFor(session, calls), { transport, onerror: ({ message }) => say(message) });
+  const transport = new AgentTransport(process.stdin, takeStdout(), { maxBufferSize: MESSAGE_BYTES_MAX });
+  const over = gone(transport);
+  const handle = serveStdio(() => serverFor(session, calls), { transport, onerror: (error) => say(told(error)) });
   beforeLeaving(async () => {
     await handle.close();
     await calls.allDone();

@@ -22,11 +22,16 @@ const STEPS: ReadonlyMap<string, string> = new Map(
   }),
 );
 
-/** A line for each condition that left servers out and that something can be done about. */
-export function stepsFor(excluded: unknown): string[] {
+/** Where no server could ever take it, it is no use to wait. */
+const FOR_GOOD: ReadonlyMap<string, string> = new Map([
+  ["capacity", "has not so much, even with nobody on it: lower --cpu, --mem or --disk"],
+]);
+
+/** A line for each condition that left servers out and that something can be done about. `isForGood`: whenever it is asked. */
+export function stepsFor(excluded: unknown, isForGood = false): string[] {
   if (typeof excluded !== "object" || excluded === null) return [];
   return Object.keys(excluded).flatMap((why) => {
-    const step = STEPS.get(why);
+    const step = (isForGood ? FOR_GOOD.get(why) : undefined) ?? STEPS.get(why);
     return step === undefined ? [] : [`${why}: ${step}`];
   });
 }

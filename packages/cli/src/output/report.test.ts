@@ -29,6 +29,8 @@ describe("a refusal in words", () => {
       refuse("no_match", { excluded: { emulated: 1, "region=eu": 2 }, explanation: "region=eu excluded 2, emulated excluded 1" }),
       /no server of this market meets the conditions, whenever you ask\n {2}region=eu excluded 2, emulated excluded 1\n {2}emulated: has no KVM: --accel any takes [^\n]*$/,
     ],
+    [refuse("no_match", { excluded: { capacity: 1 } }), /capacity: has not so much, even with nobody on it/],
+    [refuse("busy", { excluded: { capacity: 1 } }), /capacity: has not so much free now: wait/],
     [refuse("no_match", { excluded: { toString: 1 }, explanation: "toString excluded 1" }), /ask\n {2}toString excluded 1$/],
     [refuse("wrong_state", { state: "final", why: "it has ended" }), /^wrong_state: the lease is in a state that does not allow this\n/],
     [

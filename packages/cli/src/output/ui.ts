@@ -120,9 +120,8 @@ export function describeRefusal(refusal: Refusal): string[] {
   const facts = factsText(refusal.facts);
   // by it the operator finds what failed
   const request = blame === "broker" && requestId !== undefined ? `(request ${plain(requestId)})` : "";
-  const lines = [explanation, why, facts && `(${facts})`, request, ...stepsFor(refusal.facts["excluded"])].filter(
-    (line) => line !== undefined && line !== "",
-  );
+  const steps = stepsFor(refusal.facts["excluded"], refusal.code === "no_match");
+  const lines = [explanation, why, facts && `(${facts})`, request, ...steps].filter((line) => line !== undefined && line !== "");
   return [`${refusal.code}: ${forPeople(says)}`, ...lines.map((line) => `  ${plain(line)}`)];
 }
 

@@ -14,7 +14,7 @@ const token: CiToken = {
 
 it("carries everything that its holder needs, the market's pins with its operator's key too", () => {
   expect(parseCiToken(formatCiToken(token))).toEqual(token);
-  expect(parseCiToken(`${formatCiToken(token)}\n`)).toEqual(token);
+  expect(parseCiToken(` \n${formatCiToken(token)}\r\n`)).toEqual(token);
 });
 
 it.each<[string, string, RegExp]>([

@@ -26,10 +26,11 @@ const PREFIX = "xeno-ci-";
 
 export const formatCiToken = (token: CiToken): string => PREFIX + Buffer.from(JSON.stringify(token)).toString("base64url");
 
-export function parseCiToken(text: string): CiToken {
+/** `typed`: as secrets are handed on, with blanks and line ends around it. */
+export function parseCiToken(typed: string): CiToken {
+  const text = typed.trim();
   try {
-    if (text.startsWith(PREFIX))
-      return zCiToken.parse(JSON.parse(Buffer.from(text.slice(PREFIX.length).trim(), "base64url").toString("utf8")));
+    if (text.startsWith(PREFIX)) return zCiToken.parse(JSON.parse(Buffer.from(text.slice(PREFIX.length), "base64url").toString("utf8")));
   } catch {
     // said below
   }

@@ -44,3 +44,7 @@ it("lie beside a folder's own, and in its folders, but never on its files", asyn
   await expect(inputsOf({ in: folder, files: await entriesOf({ sub: "2" }) })).rejects.toThrow("sub lies in");
   expect(await inputsOf({})).toBeNull();
 });
+
+it.each(["/dev/zero", "/dev", "/dev/null"])("%s, which is no file, is refused before it is read", async (name) => {
+  await expect(entriesOf({ a: { path: name } })).rejects.toThrow(/cannot be read \(.* is no file\)/);
+});

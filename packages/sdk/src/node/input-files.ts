@@ -20,7 +20,8 @@ async function blobOf(content: FileContent): Promise<Blob> {
   if (typeof content === "string") return bytesBlob(new TextEncoder().encode(content));
   if (content instanceof Uint8Array) return bytesBlob(content.slice()); // whoever gave it may change it while it is sent
   return fileBlob(content.path).catch((cause: unknown) => {
-    throw new InputError(`files: ${content.path} cannot be read`, { cause });
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new InputError(`files: ${content.path} cannot be read (${why})`, { cause });
   });
 }
 
