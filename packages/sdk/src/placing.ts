@@ -42,10 +42,17 @@ interface Checked {
   bound: BoundOrder[];
 }
 
-function checkAll(client: MarketClient, order: SignedDocument<"order">, slots: readonly unknown[], grants: readonly unknown[]): Checked {
+interface Answered {
+  slots: readonly unknown[];
+  grants: readonly unknown[];
+  /** When the order was signed: one that may wait expires long after that. */
+  signedAt: number;
+}
+
+function checkAll(client: MarketClient, order: SignedDocument<"order">, { slots, grants, signedAt }: Answered): Checked {
   const all = slots.map((purchaseOrder) => {
     try {
-      return checkBound(client, order, purchaseOrder, grants);
+      return checkBound(client, order, purchaseOrder, grants, signedAt);
     } catch (error) {
       if (error instanceof BrokenPurchaseOrder) return error;
       throw error;
@@ -66,7 +73,9 @@ export async function placeReplicas(
     const market = await client.market(again);
     const problem = clockProblem(client);
     if (problem !== null) throw new Error(problem);
+    const signedAt = client.timers.now();
     const order = signOrder(client, market, wanted, jobHash);
+    await whileWaiting.onSigned?.(order.id);
     const answer = await client.submit(order.envelope, { waits });
     // timings or fee are others since they were read; whether the new ones will do is for what is wanted to say
     if (!answer.ok && answer.code === "stale_terms" && !again) continue;
@@ -77,7 +86,8 @@ export async function placeReplicas(
     }
     if (waits && "waiting" in answer.answer) return [await untilBound(client, order, whileWaiting)];
     const { purchaseOrder, grants, replicas } = zPlaced.parse(answer.answer);
-    const { all, bound } = checkAll(client, order, replicas?.map((slot) => slot.purchaseOrder) ?? [purchaseOrder], grants);
+    const slots = replicas?.map((slot) => slot.purchaseOrder) ?? [purchaseOrder];
+    const { all, bound } = checkAll(client, order, { slots, grants, signedAt });
     const broken = all.find((each) => each instanceof BrokenPurchaseOrder) ?? replicasProblem(bound, wanted.replicas ?? 1, grants);
     if (!broken) return bound;
     await stopAll(client, all);
