@@ -41,7 +41,12 @@ export const SDK_CODES = {
     next: "fetch the result again while it is kept, or dispute it: what was signed and is not there can be shown",
   },
   job_failed: { blame: "caller", retryable: false, money: "by-terms", next: "look at what it printed and at its end: `result` has both" },
-  left_undone: { blame: "caller", retryable: true, money: "by-terms", next: "go on by the same name, with a larger budget where it was used up" },
+  left_undone: {
+    blame: "caller",
+    retryable: true,
+    money: "by-terms",
+    next: "go on by the same name, with a larger budget where it was used up",
+  },
   stalled: { blame: "broker", retryable: false, money: "unknown", next: "look at the lease later; its receipt shows who was silent" },
 } as const satisfies Record<string, CodeRow>;
 /** One of them. */

@@ -35,6 +35,8 @@ const zEntry = z.strictObject({
   paidNanos: zNanos,
   /** Its result is final, and is not paid again. */
   isOver: z.boolean(),
+  /** The folder that its files came to; null: they came to the program. */
+  out: z.string().nullable(),
 });
 const zJournal = z.strictObject({
   version: z.literal(1),
@@ -112,7 +114,7 @@ export class MapJournal {
     this.#taken.set(digest, nth + 1);
     const known = this.#entries.get(keyOf(digest, nth));
     if (known) return known;
-    const entry: JournalEntry = { digest, order: null, lease: null, holdNanos: "0", paidNanos: "0", isOver: false };
+    const entry: JournalEntry = { digest, order: null, lease: null, holdNanos: "0", paidNanos: "0", isOver: false, out: null };
     this.#kept.entries.push(entry);
     this.#name(entry, nth);
     return entry;

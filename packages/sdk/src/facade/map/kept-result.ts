@@ -6,6 +6,7 @@ import { END_REASONS } from "@xenoservers/market";
 import { fromHex, toHex } from "@xenoservers/protocol";
 import * as z from "zod";
 import type { JobResult } from "../job.ts";
+import { textOf } from "../output.ts";
 
 export type KeptResult = Omit<JobResult, "verification">;
 
@@ -19,7 +20,7 @@ const zNanos = z
 const zBytes = z
   .string()
   .regex(/^(?:[0-9a-f]{2})*$/)
-  .transform(fromHex);
+  .transform((text) => fromHex(text) ?? new Uint8Array());
 
 const zKept = z.strictObject({
   lease: z.string(),
@@ -31,8 +32,7 @@ const zKept = z.strictObject({
     ...{ dueNanos: zNanos, ownerNanos: zNanos, feeNanos: zNanos, refundNanos: zNanos, billableFuel: zNanos },
     billableMs: z.number(),
   }),
-  stdout: z.string(),
-  stderr: z.string(),
+  printed: z.strictObject({ stdout: zBytes, stderr: zBytes }),
   isCut: z.boolean(),
   files: z.array(z.strictObject({ name: z.string(), size: z.number(), digest: z.string(), bytes: zBytes.nullable() })),
   delivered: z.enum(["server", "broker"]).nullable(),
@@ -41,17 +41,19 @@ const zKept = z.strictObject({
 const written = (_: string, value: unknown): unknown => (typeof value === "bigint" ? value.toString() : value);
 
 /** Null where it is too large. */
-export function resultText({ verification: _, ...result }: JobResult): string | null {
+export function resultText({ verification: _, stdout: _text, stderr: _texts, ...result }: JobResult): string | null {
   const bytes = result.files.reduce((sum, { bytes: own }) => sum + (own?.length ?? 0), 0);
   if (bytes > KEPT_BYTES_MAX) return null;
   const files = result.files.map((file) => ({ ...file, bytes: file.bytes && toHex(file.bytes) }));
-  return JSON.stringify({ ...result, files }, written);
+  const printed = { stdout: toHex(result.printed.stdout), stderr: toHex(result.printed.stderr) };
+  return JSON.stringify({ ...result, files, printed }, written);
 }
 
 /** Null where it cannot be read. */
 export function resultIn(text: string): KeptResult | null {
   try {
-    return zKept.parse(JSON.parse(text));
+    const kept = zKept.parse(JSON.parse(text));
+    return { ...kept, stdout: textOf(kept.printed.stdout), stderr: textOf(kept.printed.stderr) };
   } catch {
     return null;
   }

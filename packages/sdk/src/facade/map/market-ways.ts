@@ -95,6 +95,7 @@ async function planOf(orders: Orders, input: RunInput): Promise<MapPlan> {
   return {
     digest: digestOf(orders.client, planned),
     budgetNanos: wanted.budgetNanos,
+    out: input.out ?? null,
     account: wanted.batch === undefined ? (wanted.account ?? orders.client.identity.account) : null,
     follow: (lease) => orders.follow(lease, planned),
     order: ({ holdNanos, batch, onSigned, signal }: MapOrder) =>

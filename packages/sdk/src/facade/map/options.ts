@@ -65,13 +65,21 @@ export interface MapSettings {
 
 const PARALLEL = 8;
 const RETRIES_MAX = 100;
-const KEYS: readonly string[] = ["parallel", "budget", "retries", "failures", "onProgress", "signal", "resume"] satisfies (keyof MapOptions)[];
+const KEYS: readonly string[] = [
+  "parallel",
+  "budget",
+  "retries",
+  "failures",
+  "onProgress",
+  "signal",
+  "resume",
+] satisfies (keyof MapOptions)[];
 
 const isCount = (value: unknown, least: number, most: number): boolean =>
   typeof value === "number" && Number.isInteger(value) && value >= least && value <= most;
 
 /** Of a map, as of a file. */
-export const isMapName = (name: unknown): name is string => typeof name === "string" && /^[A-Za-z0-9_][\w.-]{0,63}$/.test(name);
+export const isMapName = (name: unknown): boolean => typeof name === "string" && /^[A-Za-z0-9_][\w.-]{0,63}$/.test(name);
 
 function budgetIn(budget: unknown): bigint | null {
   if (budget === undefined) return null;

@@ -65,7 +65,9 @@ export class MapTask {
     const { journal, ways } = this.#shared;
     const { lease } = this.#entry;
     const kept = await journal.result(this.#entry);
-    if (kept) return { ...kept, verification: await ways.verify(kept.lease) };
+    // files that came to elsewhere are brought again
+    const isHere = kept !== null && (kept.files.length === 0 || this.#entry.out === this.#plan.out);
+    if (isHere) return { ...kept, verification: await ways.verify(kept.lease) };
     if (lease === null) throw new LeftUndoneError("its result is not kept here any more, nor which lease it was");
     return this.#followed(await this.#plan.follow(lease));
   }
@@ -134,7 +136,7 @@ export class MapTask {
     const paidNanos = (BigInt(this.#entry.paidNanos) + dueNanos).toString();
     if (isFinal(result)) {
       await journal.keep(this.#entry, result);
-      Object.assign(this.#entry, { lease: result.lease, paidNanos, isOver: true });
+      Object.assign(this.#entry, { lease: result.lease, paidNanos, isOver: true, out: this.#plan.out });
     } else Object.assign(this.#entry, { order: null, lease: null, holdNanos: "0", paidNanos });
     await journal.save();
   }

@@ -21,6 +21,8 @@ export interface MapPlan {
   /** Of what is to run, its files included; not of when, where, and what it draws at random. */
   digest: string;
   budgetNanos: bigint;
+  /** A folder for its files; null: they come to the program. */
+  out: string | null;
   /** Null: it names a batch of its own. */
   account: string | null;
   order(how: MapOrder): Promise<Job>;
