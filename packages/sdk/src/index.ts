@@ -55,7 +55,7 @@ export { Market, type ConnectOptions } from "./node/market.ts";
 export { plainCheck, type ModuleCheck } from "./node/module-check.ts";
 export { type OpenMarket, type Callable, type Found, type SearchOptions } from "./facade/market.ts";
 export { isWorthRetrying } from "./worth-retrying.ts";
-export { dropMap, mapFolder } from "./node/map-place.ts";
+export { dropMap } from "./node/map-place.ts";
 export { isMapName, type MapOptions, type MapProgress, type Mapped } from "./facade/map/options.ts";
 export { type MapRun } from "./facade/map/map-run.ts";
 export { type Bill, type Job, type JobResult } from "./facade/job.ts";

@@ -72,6 +72,15 @@ describe("a purchase order", () => {
     expect(client.kinds()).toEqual(["order"]);
   });
 
+  it("of an order that may wait for hours is taken where it is bound at once, and its order was told of before it was sent", async () => {
+    answerWith({});
+    const told: string[] = [];
+    const bound = await placeOrder(client, { ...wanted, waitMs: 6 * 3_600_000 }, JOB, {
+      onSigned: async (order) => void told.push(order, ...client.kinds()),
+    });
+    expect(told).toEqual([bound.order.id]);
+  });
+
   const cheats: Record<string, [cheat: Cheat, why: RegExp]> = {
     "on a server elsewhere than ordered": [{ offer: { labels: { region: "us" } } }, /does not meet the order \(region=eu\)/],
     "at another price than the offer's": [{ po: { price: { ...PAPER_PRICE, gigaFuelNanos: "601" } } }, /price is not the offer's/],

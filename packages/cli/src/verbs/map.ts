@@ -1,10 +1,12 @@
 /** `xeno map`: one program on many files, so many at once within one budget. Outputs in the order of the inputs, progress on stderr. */
+import { randomBytes } from "node:crypto";
 import path from "node:path";
 import {
   LeftUndoneError,
   Market,
   MarketError,
   assertPlaceFor,
+  currentContext,
   dropMap,
   shellWord,
   shortId,
@@ -12,14 +14,13 @@ import {
   type Mapped,
   type RunInput,
 } from "@xenoservers/sdk";
-import { currentContext } from "@xenoservers/sdk";
-import { randomBytes } from "node:crypto";
 import { watched } from "../input/client.ts";
 import { argsAndInputs, assertApart, filesMeant, nameIn } from "../input/map-words.ts";
 import { programOf } from "../input/program.ts";
 import type { MapInput } from "../input/verbs/map.ts";
 import { encodedStreams } from "../output/encoded.ts";
 import { onSignals } from "../output/interrupt.ts";
+import { leave } from "../output/leave.ts";
 import { MapLine } from "../output/map-lines.ts";
 import { dim, printJson, red, say, showRaw, yellow } from "../output/terminal.ts";
 import { EXIT, UserError, countOf } from "../output/ui.ts";
@@ -156,7 +157,10 @@ export async function map(input: MapInput): Promise<void> {
   const off = new AbortController();
   const done = onSignals(() => {
     // a second time nothing is waited for
-    if (off.signal.aborted) process.exit(EXIT.interrupted);
+    if (off.signal.aborted) {
+      process.exitCode = EXIT.interrupted;
+      return void leave();
+    }
     off.abort(new Error("interrupted"));
   });
   if (!quiet) say(dim(`map      ${name}: ${countOf(wanted.files.length, "input")}, ${input.parallel} at once`));

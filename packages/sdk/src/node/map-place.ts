@@ -54,7 +54,7 @@ async function takeAway(lock: string, name: string): Promise<void> {
   throw inUse(name, lock, owner);
 }
 
-export const mapFolder = (name: string): string => path.join(home.data, "maps", name);
+const mapFolder = (name: string): string => path.join(home.data, "maps", name);
 
 export async function openMapPlace(name: string): Promise<JournalPlace> {
   const folder = mapFolder(name);

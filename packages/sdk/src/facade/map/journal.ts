@@ -177,7 +177,7 @@ export class MapJournal {
 const keyOf = (digest: string, nth: number): string => `${digest}-${nth}`;
 
 /** It may have an order that is not over. */
-export const isUnderWay = ({ order, isOver }: JournalEntry): boolean => order !== null && !isOver;
+const isUnderWay = ({ order, isOver }: JournalEntry): boolean => order !== null && !isOver;
 
 /** Of a map that has no name: nothing is kept. */
 export const NOWHERE: JournalPlace = {
