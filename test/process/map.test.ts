@@ -3,10 +3,10 @@
  * job is ordered twice.
  */
 import type { ChildProcess } from "node:child_process";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { until } from "../until.ts";
-import { endless, reading } from "./jobs.ts";
+import { reading } from "./jobs.ts";
 import { Programs, kill9, told } from "./programs.ts";
 import { WASM_ALONE } from "./settings.ts";
 
@@ -24,7 +24,6 @@ beforeAll(async () => {
   // less room than the map would take, so that some of its orders wait
   programs = await Programs.open(`${WASM_ALONE}[capacity]\nvcpu = 2\n`);
   await writeFile(programs.at("read.wasm"), await reading());
-  await writeFile(programs.at("endless.wasm"), await endless());
   await mkdir(programs.at("data"));
   for (let i = 0; i < INPUTS; i++) await writeFile(programs.at(`data/${nameOf(i)}`), i === 5 ? "!bad\n" : `${i}\n`);
   broker = await programs.startBroker();
@@ -83,23 +82,4 @@ it("is killed in the middle and gone on with: each job is ordered once, and come
   expect(third.stderr).toMatch(/failed {3}05\.txt: [^]*12\/12 done, 12 of them earlier, 1 failed/);
   expect(await leases()).toHaveLength(INPUTS);
   expect(await over()).toBe(INPUTS);
-});
-
-it("is left by Ctrl-C: what runs runs on, what waits is withdrawn, the hold is closed, and the command that goes on is said", async () => {
-  const before = (await leases()).length;
-  const args = ["map", ...SMALL, "-P", "4", programs.at("endless.wasm"), "--", programs.at("data/0[0-7].txt")];
-  const left = programs.xeno("customer", args);
-  // two have room, the others wait
-  await until(async () => (await leases()).length === before + 2);
-  left.child.kill("SIGINT");
-  const { code, stdout, stderr } = await left.done;
-  expect([code, stdout]).toEqual([130, ""]);
-  const [, command, name] = /go on with: (xeno map --resume (map-\w+) .*)\n/.exec(stderr) ?? [];
-  expect(command).toContain("'");
-  const running = (await leases()).filter(({ end }) => end === null);
-  expect(running).toHaveLength(2);
-  const journal = JSON.parse(await readFile(programs.at(`customer/data/maps/${name}/journal.json`), "utf8")) as { batch: string | null };
-  expect(journal.batch).toBe(null);
-  for (const { id, end } of await leases()) if (end === null) await programs.ok("customer", ["lease", "stop", id]);
-  expect((await leases()).filter(({ end }) => end === null)).toEqual([]);
 });
