@@ -107,6 +107,28 @@ export const printing = (text: string, rounds: number | "endless", exit: number)
     (call $exit (i32.const ${exit}))`,
   );
 
+/** Prints the file of /in that its first argument names, and exits with 1 where that begins with `!`. */
+export const reading = (): Promise<Uint8Array> =>
+  assembled(`(module
+    (import "wasi_snapshot_preview1" "args_get" (func $args (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (import "wasi_snapshot_preview1" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (memory (export "memory") 2)
+    (func (export "_start") (local $name i32) (local $length i32)
+      (drop (call $args (i32.const 1024) (i32.const 2048)))
+      (local.set $name (i32.add (i32.load (i32.const 1028)) (i32.const 4))) ;; behind "/in/"
+      (loop $more
+        (local.set $length (i32.add (local.get $length) (i32.const 1)))
+        (br_if $more (i32.load8_u (i32.add (local.get $name) (local.get $length)))))
+      (drop (call $open (i32.const 4) (i32.const 0) (local.get $name) (local.get $length) (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 48)))
+      (i32.store (i32.const 0) (i32.const 4096))
+      (i32.store (i32.const 4) (i32.const 4096))
+      (drop (call $read (i32.load (i32.const 48)) (i32.const 0) (i32.const 1) (i32.const 4)))
+      (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+      (if (i32.eq (i32.load8_u (i32.const 4096)) (i32.const 33)) (then (call $exit (i32.const 1))))))`);
+
 /** Prints `begin`, works for some seconds of its own clock, prints `end` and exits with 7. */
 export const working = (): Promise<Uint8Array> =>
   withHelpers(

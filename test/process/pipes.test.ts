@@ -54,6 +54,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   "account create": "little",
   search: { paper: ["search", "--json"] },
   run: { real: ["run", "BIG"] },
+  map: { real: ["map", "BIG", "--", "BIG"] },
   quote: "little",
   "batch open": "little",
   "batch close": "little",

@@ -15,6 +15,8 @@ const SURFACE: Readonly<Record<string, readonly string[]>> = {
   "facade/job.ts": ["Job", "JobResult", "Bill"],
   "facade/job-files.ts": ["JobFile"],
   "facade/output.ts": ["Output", "Chunk"],
+  "facade/map/map-run.ts": ["MapRun"],
+  "facade/map/options.ts": ["MapOptions", "MapProgress", "Mapped"],
   "facade/run-input.ts": ["RunInput", "FileContent"],
   "errors.ts": [
     ...["MarketError", "InputError", "ContextError", "KeptError", "AbortedError", "GivenUpError", "NotStartedError", "StalledError"],

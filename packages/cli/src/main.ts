@@ -21,6 +21,7 @@ import {
 } from "./input/verbs/lease.ts";
 import { loginInput } from "./input/verbs/login.ts";
 import { consoleInput, copyInput, execInput, forkInput, forwardInput, screenInput, sshInput } from "./input/verbs/machine.ts";
+import { mapInput } from "./input/verbs/map.ts";
 import { mcpInput } from "./input/verbs/mcp.ts";
 import { accountCreateInput, limitsInput, stakeInput, walletInput } from "./input/verbs/money.ts";
 import {
@@ -106,6 +107,13 @@ const CUSTOMERS: readonly Verb[] = [
     runInput,
     async (given) => (await import("./verbs/run.ts")).run(given),
     { program: true },
+  ),
+  verb(
+    "map",
+    "run a program on many files, so many at once within one budget: xeno map script.py -- 'data/*.csv'",
+    mapInput,
+    async (given) => (await import("./verbs/map.ts")).map(given),
+    { inputs: true },
   ),
   verb("quote", "what a run would cost", quoteInput, async (given) => (await import("./verbs/quote.ts")).quote(given), { program: true }),
   group("batch", "one hold for many runs", [

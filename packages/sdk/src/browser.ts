@@ -53,4 +53,4 @@ export {
   shortId,
 } from "./words.ts";
 export { WORK_DEFAULTS } from "./work-options.ts";
-export { GivenUpError, NotStartedError, StalledError } from "./errors.ts";
+export { GivenUpError, JobFailedError, LeftUndoneError, NotStartedError, StalledError } from "./errors.ts";

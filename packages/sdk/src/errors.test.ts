@@ -5,7 +5,9 @@ import {
   ContextError,
   GivenUpError,
   InputError,
+  JobFailedError,
   KeptError,
+  LeftUndoneError,
   MarketError,
   NotStartedError,
   RefusedError,
@@ -24,6 +26,8 @@ const ERRORS: readonly MarketError[] = [
   new BrokenPurchaseOrder("x", null, []),
   new NotStartedError("x"),
   new NotDelivered("x"),
+  new JobFailedError("l", "x"),
+  new LeftUndoneError("x"),
   new StalledError("x"),
 ];
 

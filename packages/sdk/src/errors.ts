@@ -40,6 +40,13 @@ export const SDK_CODES = {
     money: "by-terms",
     next: "fetch the result again while it is kept, or dispute it: what was signed and is not there can be shown",
   },
+  job_failed: { blame: "caller", retryable: false, money: "by-terms", next: "look at what it printed and at its end: `result` has both" },
+  left_undone: {
+    blame: "caller",
+    retryable: true,
+    money: "by-terms",
+    next: "go on by the same name, with a larger budget where it was used up",
+  },
   stalled: { blame: "broker", retryable: false, money: "unknown", next: "look at the lease later; its receipt shows who was silent" },
 } as const satisfies Record<string, CodeRow>;
 /** One of them. */
@@ -133,6 +140,23 @@ export class NotStartedError extends MarketError {
 export class StalledError extends MarketError {
   override name = "StalledError";
   readonly code = "stalled";
+}
+
+/** Of many jobs, one that did not end well; what it came to is its result. */
+export class JobFailedError extends MarketError {
+  override name = "JobFailedError";
+  readonly code = "job_failed";
+  readonly lease: string;
+  constructor(lease: string, why: string) {
+    super(`lease ${lease} did not end well: ${why}`);
+    this.lease = lease;
+  }
+}
+
+/** Of many jobs, what was not ordered, or was let go of: the budget for all was used up, or they were called off. */
+export class LeftUndoneError extends MarketError {
+  override name = "LeftUndoneError";
+  readonly code = "left_undone";
 }
 
 /** The call's own signal ended it before anything was ordered. */

@@ -73,6 +73,7 @@ export async function placeReplicas(
     if (problem !== null) throw new Error(problem);
     const at = client.brokerNow();
     const order = signOrder(client, market, wanted, jobHash);
+    await whileWaiting.onSigned?.(order.id);
     const answer = await client.submit(order.envelope, { waits });
     // timings or fee are others since they were read; whether the new ones will do is for what is wanted to say
     if (!answer.ok && answer.code === "stale_terms" && !again) continue;

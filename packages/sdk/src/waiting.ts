@@ -18,6 +18,8 @@ const LOOK_MS = 10_000;
 const LATE_MS = 60_000;
 
 export interface WhileWaiting {
+  /** Awaited before the order is sent, with its id: whoever keeps it can ask after a crash what became of it. */
+  onSigned?(order: string): Promise<void>;
   /** Called with the order's place whenever it is read: how many orders come before it, until when it waits in broker time. */
   onPlace?(ahead: number, until: number): void;
   /** Aborted: the order is withdrawn. */

@@ -11,7 +11,8 @@ export function watchCalls(told: MarketClient["onCall"]): void {
   onCall = told;
 }
 
-const watched = (client: MarketClient): MarketClient => Object.assign(client, { onCall });
+/** Has what it calls told. */
+export const watched = (client: MarketClient): MarketClient => Object.assign(client, { onCall });
 
 export const clientOf = (context: Context): MarketClient => watched(clientIn(context, warn));
 

@@ -4,6 +4,7 @@
  */
 import { Command, Option as Flag } from "commander";
 import { parseLease } from "./parse.ts";
+import { takesInputs } from "./map-words.ts";
 import { takesProgram } from "./program-words.ts";
 
 /** One option, and how what was typed is read. */
@@ -131,6 +132,8 @@ interface VerbMore {
   passThrough?: boolean;
   /** One of the words is a program, which may have options of its own (program-words.ts). */
   program?: boolean;
+  /** A program, its arguments, `--`, and inputs (map-words.ts). */
+  inputs?: boolean;
   unknown?: boolean;
   sub?: readonly Verb[];
 }
@@ -150,6 +153,7 @@ export function verb<T>(name: string, says: string, input: Input<T>, run: (given
       input.declare(command);
       if (more.passThrough) command.passThroughOptions();
       if (more.program) takesProgram(command);
+      if (more.inputs) takesInputs(command);
       if (more.unknown) command.allowUnknownOption();
       command.action(async () => run(input.read(command)));
       for (const each of more.sub ?? []) each.declare(command);

@@ -1,19 +1,13 @@
-import { END_REASONS, TERMS } from "@xenoservers/market";
+import { TERMS, type END_REASONS } from "@xenoservers/market";
 import type { LeaseView } from "@xenoservers/protocol";
 import type { Wanted } from "@xenoservers/sdk";
 import { expect, it, vi } from "vitest";
-import { isWorthRetrying, withRetries } from "./run-retries.ts";
+import { withRetries } from "./run-retries.ts";
 
 const ended = (reason: (typeof END_REASONS)[number], dueNanos = "0"): LeaseView =>
   ({ id: "ab".repeat(32), end: { reason, blame: TERMS[reason].blame, dueNanos, refundNanos: "0", billableFuel: "0" } }) as LeaseView;
 const wanted = { budgetNanos: 100n } as Wanted;
 const quiet = { quiet: true, currency: "c" };
-
-it("tries nothing again that its customer has brought about, nor what has run to its end", () => {
-  const again = END_REASONS.filter((reason) => isWorthRetrying(ended(reason)));
-  expect(again.filter((reason) => TERMS[reason].blame === "customer" || reason === "completed")).toEqual([]);
-  expect(again).toEqual(expect.arrayContaining(["owner-stop", "server-failed", "server-unreachable", "not-started", "broker-failed"]));
-});
 
 it("tries so often at most, each time with what is left of the budget", async () => {
   const budgets: bigint[] = [];

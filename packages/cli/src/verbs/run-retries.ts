@@ -2,21 +2,13 @@
  * `xeno run --retries N`: what ended by no fault of its customer is ordered again, each time as an order of its own. The budget is for all
  * tries together: what one has cost the next does not have. Who controls the input: the broker, how a lease ended; its receipt is checked.
  */
-import { TERMS } from "@xenoservers/market";
 import type { LeaseView } from "@xenoservers/protocol";
-import { shortId, type Wanted } from "@xenoservers/sdk";
+import { isWorthRetrying, shortId, type Wanted } from "@xenoservers/sdk";
 import { endLine } from "../output/lease-lines.ts";
 import { say, yellow } from "../output/terminal.ts";
 import { money } from "../output/ui.ts";
 
 type Ended = Pick<LeaseView, "end">;
-
-/** Whether it ended by no fault of its customer's, in a way that another try need not end in. */
-export function isWorthRetrying({ end }: Ended): boolean {
-  if (!end) return false;
-  const { blame, retryFree } = TERMS[end.reason];
-  return blame === "owner" || blame === "broker" || (blame === "nobody" && retryFree);
-}
 
 /** What is wanted of the next try; null: nothing is left of the budget. */
 function nextTry(wanted: Wanted, { end }: Ended): Wanted | null {
@@ -40,7 +32,7 @@ export async function withRetries(
     const now: Wanted = next;
     next = null;
     await attempt(now, (lease) => {
-      const another = left > 0 && isWorthRetrying(lease) ? nextTry(now, lease) : null;
+      const another = left > 0 && lease.end && isWorthRetrying(lease.end.reason) ? nextTry(now, lease) : null;
       if (another && !quiet) say(endLine(lease, currency), yellow(`         lease ${shortId(lease.id)} is tried again: ${left} left`));
       next = another;
       return another !== null;

@@ -9,6 +9,7 @@ import type { MarketClient } from "../client.ts";
 import type { Quoted, Wanted } from "../order.ts";
 import type { BrokenPurchaseOrder } from "../purchase-order.ts";
 import type { TreeFile } from "../session/result.ts";
+import type { JournalPlace } from "./map/journal.ts";
 import type { RunInput } from "./run-input.ts";
 
 /** A run that was read, and can be ordered. */
@@ -33,6 +34,8 @@ export interface Here {
   keepBroken(error: BrokenPurchaseOrder, client: MarketClient): Promise<void>;
   /** Ids of what was signed here about a lease, and the broker took. */
   signedAbout(lease: string, origin: string): Promise<string[]>;
+  /** Where what became of a map's jobs is kept under a name. Throws KeptError where another program has it open. */
+  mapJournal(name: string): Promise<JournalPlace>;
   /** A receipt by its file, or by the first letters of its lease's id: what is kept here, or null. */
   keptReceipt(leaseOrFile: string, client: MarketClient): Promise<unknown>;
 }

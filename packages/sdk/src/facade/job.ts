@@ -8,6 +8,7 @@ import type { ReceiptVerification } from "@xenoservers/verify";
 import { AbortedError, GivenUpError, MarketError, NotStartedError, StalledError } from "../errors.ts";
 import type { Delivered } from "../session/result.ts";
 import type { LeaseSession, SessionHandlers } from "../session/lease-session.ts";
+import type { Stream } from "../session/streams.ts";
 import type { Withdrawn } from "../withdrawn.ts";
 import { unlessOff } from "./calling-off.ts";
 import { collected, listed, type JobFile } from "./job-files.ts";
@@ -41,6 +42,8 @@ export interface JobResult {
   /** The first MiB of each stream. */
   stdout: string;
   stderr: string;
+  /** The same as bytes, for what is no text. */
+  printed: Readonly<Record<Stream, Uint8Array>>;
   /** Whether one of them was longer. */
   isCut: boolean;
   files: readonly JobFile[];
@@ -193,6 +196,7 @@ export class Job {
       },
       stdout: this.output.textOf("stdout"),
       stderr: this.output.textOf("stderr"),
+      printed: { stdout: this.output.bytesOf("stdout"), stderr: this.output.bytesOf("stderr") },
       isCut: this.output.isCut("stdout") || this.output.isCut("stderr"),
       files: this.#files,
       delivered: delivered?.from ?? null,

@@ -11,6 +11,7 @@ import { channelKeyFor } from "../identity.ts";
 import { eventsOf, listOf, type Reading } from "../lists.ts";
 import type { Quoted, Wanted } from "../order.ts";
 import { placeOrder } from "../placing.ts";
+import type { WhileWaiting } from "../waiting.ts";
 import { BrokenPurchaseOrder, fetchBound, type BoundOrder } from "../purchase-order.ts";
 import { quotesFor, settleWanted } from "../quoting.ts";
 import { fetchReceipt } from "../receipt.ts";
@@ -20,6 +21,9 @@ import { conditionsIn } from "../words.ts";
 import { assertWanted, unlessOff } from "./calling-off.ts";
 import type { Here, Planned } from "./here.ts";
 import { Job } from "./job.ts";
+import { MapRun } from "./map/map-run.ts";
+import { mapWays, type Orders } from "./map/market-ways.ts";
+import { mapSettingsOf, placed, type MapOptions } from "./map/options.ts";
 import { assertRunInput, toldHere } from "./read-input.ts";
 import type { RunInput } from "./run-input.ts";
 import { SharedLink, type Opened } from "./shared-link.ts";
@@ -46,9 +50,13 @@ export interface Found {
   explanation: string;
 }
 
-interface Ready {
+interface Read {
   planned: Planned;
+  /** With its label and account. */
   wanted: Wanted;
+}
+
+interface Ready extends Read {
   quoted: Quoted;
   work: BuiltWork;
 }
@@ -81,20 +89,30 @@ export class OpenMarket {
 
   /** The cheapest offer that a run would be placed on now, and what it would cost at most. Nothing is signed. */
   async quote(input: RunInput): Promise<Quoted> {
-    return (await this.#ready(input)).quoted;
+    return (await this.#ready(await this.#read(input), input.signal)).quoted;
   }
 
   /** Orders a run: resolves when a server was found and the purchase order checked. */
   async run(input: RunInput): Promise<Job> {
     this.#assertMay("spend", "read");
-    const { planned, wanted, work } = await this.#ready(input);
-    await this.here.keepJob(work);
-    assertWanted(input.signal);
-    const bound = await this.#place(wanted, work.jobHash);
+    const { planned, wanted, work } = await this.#ready(await this.#read(input), input.signal);
+    const bound = await this.#place(wanted, work, input.signal);
     if (!input.signal?.aborted) return this.#follow(bound, work, planned.writes ? planned : null, input);
     // the order was sent before, so that it is known now what to withdraw
     const left = await withdrawOrder(this.client, { order: bound.order.id, lease: bound.po.id }, "its customer has called it off");
     throw new GivenUpError(bound.po.id, left, input.signal.reason);
+  }
+
+  /**
+   * Runs a job for each input, so many at once within one budget: results come in order, `for await (const { ok, result } of
+   * market.map(…))`, or all together, `await market.map(…).all`. Nothing begins before it is read. A template has each input, a text or
+   * number, in place of `{}` in its arguments, or behind them.
+   */
+  map<T>(inputs: Iterable<T>, each: RunInput | ((input: T, index: number) => RunInput), options: MapOptions = {}): MapRun<T> {
+    const settings = mapSettingsOf(options);
+    this.#assertMay("spend", "read");
+    const made = typeof each === "function" ? each : (input: T): RunInput => placed(each, input);
+    return new MapRun(mapWays(this.#orders()), [...inputs], made, settings);
   }
 
   /** Follows a lease from its first output on, also one that another program ordered with this key: after a crash nothing is lost. */
@@ -166,27 +184,53 @@ export class OpenMarket {
     };
   }
 
-  /** Everything before the order. */
-  async #ready(input: RunInput): Promise<Ready> {
+  /** What is asked for, settled before anything is looked for. */
+  async #read(input: RunInput): Promise<Read> {
     assertRunInput(input);
     const { signal } = input;
     assertWanted(signal);
-    const { client } = this;
     const planned = await unlessOff(signal, this.here.plan(input));
-    const wanted = await unlessOff(signal, settleWanted(client, planned.wanted, input.account ?? null, signal)).catch(toldHere);
-    const [quoted] = await unlessOff(signal, quotesFor(client, wanted, signal));
+    const settling = settleWanted(this.client, planned.wanted, input.account ?? null, signal);
+    return { planned, wanted: await unlessOff(signal, settling).catch(toldHere) };
+  }
+
+  /** Everything else before the order. */
+  async #ready({ planned, wanted }: Read, signal: AbortSignal | undefined): Promise<Ready> {
+    const [quoted] = await unlessOff(signal, quotesFor(this.client, wanted, signal));
     const work = planned.build(quoted.offer);
     assertPrepared(work, quoted);
     return { planned, wanted, quoted, work };
   }
 
-  async #place(wanted: Wanted, jobHash: string): Promise<BoundOrder> {
+  /** Kept here before it is ordered. */
+  async #place(wanted: Wanted, work: BuiltWork, signal: AbortSignal | undefined, waiting: WhileWaiting = {}): Promise<BoundOrder> {
+    await this.here.keepJob(work);
+    assertWanted(signal);
     try {
-      return await placeOrder(this.client, wanted, jobHash);
+      return await placeOrder(this.client, wanted, work.jobHash, waiting);
     } catch (error) {
       if (error instanceof BrokenPurchaseOrder) await this.here.keepBroken(error, this.client);
       throw error;
     }
+  }
+
+  #orders(): Orders {
+    return {
+      ...{ client: this.client, here: this.here },
+      read: (input) => this.#read(input),
+      order: async ({ planned, wanted }, waiting) => {
+        const { work } = await this.#ready({ planned, wanted }, waiting.signal);
+        const hears = (ring: () => void): (() => void) => this.#link.hears(ring);
+        const bound = await this.#place(wanted, work, waiting.signal, { hears, ...waiting });
+        return this.#follow(bound, work, planned.writes ? planned : null, {});
+      },
+      follow: async (lease, planned) => {
+        const bound = await this.bound(lease, undefined);
+        const work = await this.here.keptJob(bound.order.payload.jobHash);
+        return this.#follow(bound, work, planned.writes ? planned : null, {});
+      },
+      verify: (lease) => this.verify(lease),
+    };
   }
 
   #follow(

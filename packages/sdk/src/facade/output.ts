@@ -2,6 +2,7 @@
  * What a job prints, piece by piece. Whoever reads slowly slows the job's stream, not this program's memory; where nobody reads, the newest
  * is held up to a bound and the rest flows on. Who controls the inputs: the job and its server, every byte.
  */
+import { concatBytes } from "@xenoservers/protocol";
 import type { Stream } from "../session/streams.ts";
 
 /** One piece of a job's output. */
@@ -19,22 +20,29 @@ const HELD_BYTES_MAX = 1024 * 1024;
 /** Of the beginning of each stream, for the result. */
 const KEPT_BYTES_MAX = 1024 * 1024;
 
+export const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes, { stream: true });
+
 class Kept {
   readonly #decoder = new TextDecoder();
-  readonly #whole = new TextDecoder();
-  #bytes = 0;
-  text = "";
+  readonly #pieces: Uint8Array[] = [];
+  #size = 0;
   isCut = false;
   offset = 0;
 
   chunk(stream: Stream, bytes: Uint8Array): Chunk {
     const chunk = { stream, offset: this.offset, bytes, text: this.#decoder.decode(bytes, { stream: true }) };
     this.offset += bytes.length;
-    const room = KEPT_BYTES_MAX - this.#bytes;
+    const room = KEPT_BYTES_MAX - this.#size;
     if (bytes.length > room) this.isCut = true;
-    if (room > 0) this.text += this.#whole.decode(bytes.subarray(0, room), { stream: true });
-    this.#bytes += Math.min(room, bytes.length);
+    if (room > 0 && bytes.length > 0) this.#pieces.push(bytes.slice(0, room));
+    this.#size += Math.min(room, bytes.length);
     return chunk;
+  }
+
+  get bytes(): Uint8Array {
+    const whole = concatBytes(...this.#pieces);
+    this.#pieces.splice(0, this.#pieces.length, whole);
+    return whole;
   }
 }
 
@@ -48,9 +56,14 @@ export class Output implements AsyncIterable<Chunk> {
   #news: (() => void) | null = null;
   readonly #room: (() => void)[] = [];
 
-  /** The beginning of a stream, as text. */
+  /** The beginning of a stream. */
+  bytesOf(stream: Stream): Uint8Array {
+    return this.#kept[stream].bytes;
+  }
+
+  /** The same as text; a letter that is cut off at its end is left out. */
   textOf(stream: Stream): string {
-    return this.#kept[stream].text;
+    return textOf(this.bytesOf(stream));
   }
 
   /** Whether a stream was longer than what is kept of it. */

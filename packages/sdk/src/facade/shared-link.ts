@@ -20,6 +20,8 @@ export interface Opened {
 export class SharedLink {
   readonly #client: MarketClient;
   readonly #sessions = new Set<LeaseSession>();
+  /** Of orders that wait for room. */
+  readonly #rings = new Set<() => void>();
   #link: LinkClient | null = null;
 
   constructor(client: MarketClient) {
@@ -27,23 +29,44 @@ export class SharedLink {
   }
 
   open(bound: BoundOrder, job: BuiltWork | null, handlers: SessionHandlers, from?: Record<Stream, number>): Opened {
-    this.#link ??= openLink(this.#client, {
-      onUp: () => this.#sessions.forEach((session) => session.hint()),
-      onEvent: (event) => this.#hint(event),
-    });
-    const session = new LeaseSession(this.#client, bound, job, handlers, this.#link, from);
+    const session = new LeaseSession(this.#client, bound, job, handlers, this.#up(), from);
     this.#sessions.add(session);
     return { session, close: () => this.#close(session) };
+  }
+
+  /** Has `ring` called at each event and whenever the link is up, until what it returns is called. */
+  hears(ring: () => void): () => void {
+    const own = (): void => ring();
+    this.#rings.add(own);
+    this.#up();
+    return () => {
+      if (this.#rings.delete(own)) this.#stopIfIdle();
+    };
+  }
+
+  #up(): LinkClient {
+    return (this.#link ??= openLink(this.#client, {
+      onUp: () => {
+        this.#sessions.forEach((session) => session.hint());
+        this.#rings.forEach((ring) => ring());
+      },
+      onEvent: (event) => this.#hint(event),
+    }));
   }
 
   /** Each event is about one lease: the others are not made to look again. */
   #hint(event: LinkEvent): void {
     for (const session of this.#sessions) if (session.lease === event.lease) session.hint(event);
+    this.#rings.forEach((ring) => ring());
   }
 
   #close(session: LeaseSession): void {
     session.close();
-    if (!this.#sessions.delete(session) || this.#sessions.size > 0) return;
+    if (this.#sessions.delete(session)) this.#stopIfIdle();
+  }
+
+  #stopIfIdle(): void {
+    if (this.#sessions.size > 0 || this.#rings.size > 0) return;
     this.#link?.stop();
     this.#link = null;
   }

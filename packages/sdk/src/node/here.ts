@@ -12,6 +12,7 @@ import { entriesOf } from "./input-files.ts";
 import { keptDocuments } from "./kept-documents.ts";
 import { keepJob, rebuildJob } from "./kept-job.ts";
 import { readReceipt } from "./kept-receipt.ts";
+import { openMapPlace } from "./map-place.ts";
 import type { ModuleCheck } from "./module-check.ts";
 import { assertPlaceFor } from "./place-here.ts";
 import type { GivenProgram } from "./program-job.ts";
@@ -64,6 +65,7 @@ export function hereWith(check: ModuleCheck): Here {
       }),
     keepReceipt: (receipt) => writeWhole(path.join(home.receipts, `${receipt.lease}.json`), JSON.stringify(receipt)),
     keepBroken: async (error) => void (await keepBroken(error).catch(() => null)),
+    mapJournal: openMapPlace,
     signedAbout: async (lease, origin) => (await keptDocuments(home.data, origin, lease)).map(({ id }) => id),
     keptReceipt: async (leaseOrFile, client) => (await readReceipt(leaseOrFile, [], async () => client)).receipt,
   };

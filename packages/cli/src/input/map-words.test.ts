@@ -1,0 +1,60 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { Command } from "commander";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { argsAndInputs, assertApart, filesMeant, takesInputs } from "./map-words.ts";
+import { mapInput } from "./verbs/map.ts";
+
+function read(...argv: string[]) {
+  const command = new Command("map").exitOverride();
+  mapInput.declare(command);
+  takesInputs(command);
+  command.action(() => {});
+  command.parse(argv, { from: "user" });
+  const { file, words, parallel, label } = mapInput.read(command);
+  return { file, parallel, label, ...argsAndInputs(words) };
+}
+
+describe("the words behind map", () => {
+  it.each<[string[], object]>([
+    [["s.py", "a", "b"], { args: [], inputs: ["a", "b"] }],
+    [["-P", "3", "s.py", "--", "a"], { args: [], inputs: ["a"], parallel: 3 }],
+    [["s.py", "{}", "--", "a"], { args: ["{}"], inputs: ["a"] }],
+    [
+      ["s.py", "--label", "x", "--rounds", "2", "-P", "9", "{}", "--", "-a", "--"],
+      { label: "x", args: ["--rounds", "2", "-P", "9", "{}"], inputs: ["-a", "--"] },
+    ],
+    [["s.py", "-v", "--", "a"], { args: ["-v"], inputs: ["a"], parallel: 8 }],
+  ])("%j", (argv, expected) => {
+    expect(read(...argv)).toMatchObject({ file: "s.py", ...expected });
+  });
+});
+
+describe("the files that are meant", () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), "xeno-map-"));
+    await mkdir(path.join(folder, "sub.csv"));
+    for (const name of ["b.csv", "a.csv", "[1].csv", "c.txt"]) await writeFile(path.join(folder, name), "");
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+  const meant = async (...typed: string[]): Promise<string[]> =>
+    (await filesMeant(typed.map((each) => path.join(folder, each)))).map((each) => path.relative(folder, each));
+
+  it("are those of a pattern in order, without folders, each once; a name that is there is no pattern", async () => {
+    expect(await meant("*.csv")).toEqual(["[1].csv", "a.csv", "b.csv"]);
+    expect(await meant("c.txt", "[1].csv", "*.csv")).toEqual(["c.txt", "[1].csv", "a.csv", "b.csv"]);
+  });
+
+  it("are said to be missing, one and all", async () => {
+    await expect(meant("a.csv", "d.csv")).rejects.toThrow(/there is no file .*d\.csv/);
+    await expect(meant("*.tsv")).rejects.toThrow(/no file here is called as .*\*\.tsv says/);
+    await expect(filesMeant([])).rejects.toThrow(/say which files/);
+  });
+
+  it("do not share a folder of results", () => {
+    expect(() => assertApart(["a/x", "b/y"])).not.toThrow();
+    expect(() => assertApart(["a/x", "b/x"])).toThrow("a/x and b/x would both come to DIR/x");
+  });
+});

@@ -1,0 +1,64 @@
+/**
+ * The words after `xeno map`: the program, its arguments up to `--`, the inputs behind it; without a `--` all behind the program are
+ * inputs. Who controls the words: whoever types; file systems, the names that a pattern finds.
+ */
+import { glob, stat } from "node:fs/promises";
+import path from "node:path";
+import type { Command } from "commander";
+import { UserError } from "../output/ui.ts";
+import { separated } from "./program-words.ts";
+
+const BETWEEN = "--";
+
+/** Has the command read its words so: its own `--` comes first, so that the one that was typed is left standing. */
+export function takesInputs(command: Command): void {
+  const parse = command.parseOptions.bind(command);
+  command.parseOptions = (argv) => {
+    const at = argv.indexOf(BETWEEN);
+    if (at < 0) return parse(argv);
+    const before = separated(command.options, argv.slice(0, at));
+    return parse([...before, ...(before.includes(BETWEEN) ? [] : [BETWEEN]), ...argv.slice(at)]);
+  };
+}
+
+/** What was typed behind the program. */
+export function argsAndInputs(words: readonly string[]): { args: string[]; inputs: string[] } {
+  const at = words.indexOf(BETWEEN);
+  return at < 0 ? { args: [], inputs: [...words] } : { args: words.slice(0, at), inputs: words.slice(at + 1) };
+}
+
+const isFile = async (name: string): Promise<boolean> => (await stat(name).catch(() => null))?.isFile() === true;
+const isPattern = (name: string): boolean => /[*?[{]/.test(name);
+
+async function found(typed: string): Promise<string[]> {
+  // a file that is there is meant by its name, whatever letters are in it
+  if (await isFile(typed)) return [typed];
+  if (!isPattern(typed)) throw new UserError(`there is no file ${typed}`);
+  const names: string[] = [];
+  for await (const name of glob(typed)) if (await isFile(name)) names.push(name);
+  if (names.length === 0) throw new UserError(`no file here is called as ${typed} says`);
+  return names.toSorted();
+}
+
+/** The files that are meant, patterns in place of which the shell has put no names included; each once, in the order of the words. */
+export async function filesMeant(inputs: readonly string[]): Promise<string[]> {
+  const all: string[] = [];
+  for (const typed of inputs) all.push(...(await found(typed)));
+  const files = [...new Set(all)];
+  if (files.length === 0) throw new UserError("say which files to run it on: xeno map script.py -- 'data/*.csv'");
+  return files;
+}
+
+/** What a file is called where only its job sees it. */
+export const nameIn = (file: string): string => path.basename(file);
+
+/** Two files of one name would write to one folder. */
+export function assertApart(files: readonly string[]): void {
+  const known = new Map<string, string>();
+  for (const file of files) {
+    const other = known.get(nameIn(file));
+    if (other !== undefined)
+      throw new UserError(`${other} and ${file} would both come to DIR/${nameIn(file)}: leave out --out, or give them apart`);
+    known.set(nameIn(file), file);
+  }
+}

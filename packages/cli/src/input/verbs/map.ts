@@ -1,0 +1,49 @@
+import { conditionsIn, isMapName, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "@xenoservers/sdk";
+import { UserError } from "../../output/ui.ts";
+import { countTo, parseLabel } from "../parse.ts";
+import { choice, choiceOr, flag, inputOf, json, many, rest, text, textOr, value, valueOr, word, type InputOf } from "../verb.ts";
+
+const PARALLEL_MAX = 256;
+const RETRIES_MAX = 100;
+
+function parseName(typed: string, option: string): string {
+  if (isMapName(typed)) return typed;
+  throw new UserError(`${option} '${typed.slice(0, 64)}' is no name: at most 64 letters, digits, '-', '_' and '.'`);
+}
+
+export const mapInput = inputOf(
+  { file: word, words: rest },
+  {
+    parallel: valueOr("-P, --parallel <count>", "so many at once", "8", countTo(PARALLEL_MAX)),
+    budget: valueOr("--budget <amount>", "most that all of them together may cost, held once", "1.00", parseAmount),
+    each: value("--each <amount>", "most that one may cost (default: half the budget, shared among those at once)", parseAmount),
+    retries: valueOr("--retries <count>", "run one again so often where it ends by no fault of its customer", "0", (typed, option) =>
+      typed === "0" ? 0 : countTo(RETRIES_MAX)(typed, option),
+    ),
+    resume: value("--resume <name>", "go on with the map of that name, or begin one: what ran is not paid again", parseName),
+    failFast: flag("--fail-fast", "the first that fails ends the rest"),
+    out: text("--out <dir>", "what each leaves in /out comes to DIR/INPUT-NAME"),
+    tag: flag("--tag", "each line of output behind the name of its input"),
+    env: many("-e, --env <name=value>", "environment"),
+    maxPrice: value("--max-price <amount>", "most per hour", parseAmount),
+    maxFee: value("--max-fee <percent>", "most of it that may go to the broker (default: what it announces)", parsePercent),
+    maxTime: valueOr("--max-time <duration>", "longest run of one", "1h", parseDurationMs),
+    maxFuel: valueOr("--max-fuel <giga>", "stop one after this much fuel, in 10^9", "100000", parseGigaFuel),
+    maxOutput: textOr("--max-output <size>", "of stdout and stderr of one", "64M"),
+    assurance: choiceOr("--assurance <class>", "replicated: the owner's stake is locked", ["isolated", "replicated"], "isolated"),
+    pay: choice("--pay <terms>", "default on-result; by-interval for machines", ["on-result", "by-interval"]),
+    on: choiceOr("--on <whose>", "your own machines, or the market's", ["mine", "market"], "market"),
+    where: valueOr("--where <conditions>", "as for search", "", (typed) => {
+      conditionsIn(typed, "--where ");
+      return typed;
+    }),
+    cpu: valueOr("--cpu <n>", "vCPUs of one", "1", countTo(1_024)),
+    mem: text("--mem <size>", "memory of one (default 512M)"),
+    disk: text("--disk <size>", "room for files of one (default 256M; of an image 2G)"),
+    label: value("--label <text>", "shown by ps", parseLabel),
+    account: text("--account <account>", "paid from this account"),
+    quiet: flag("-q, --quiet", "only the jobs' own output"),
+    json,
+  },
+);
+export type MapInput = InputOf<typeof mapInput>;

@@ -1,0 +1,57 @@
+/** How far a map has come, in one line; on a terminal it stands, in a log it comes every now and then. */
+import type { MapProgress } from "@xenoservers/sdk";
+import { dim, say, sayOver } from "./terminal.ts";
+import { duration, money } from "./ui.ts";
+
+const EVERY_MS_IN_LOGS = 10_000;
+
+export function mapText(progress: MapProgress, currency: string): string {
+  const { all, done, failed, running, earlier, costNanos, estimateNanos, perSecond, leftMs } = progress;
+  const parts = [
+    `${done}/${all} done`,
+    ...(earlier > 0 ? [`${earlier} of them earlier`] : []),
+    `${failed} failed`,
+    `${running} running`,
+    ...(perSecond > 0 ? [`${perSecond >= 1 ? perSecond.toFixed(1) : perSecond.toPrecision(2)}/s`] : []),
+    `cost ${money(costNanos, currency)}`,
+    ...(estimateNanos === null || done === all ? [] : [`about ${money(estimateNanos, currency)} in all`]),
+    ...(leftMs === null || done === all ? [] : [`${duration(leftMs)} left`]),
+  ];
+  return `map      ${parts.join(", ")}`;
+}
+
+export class MapLine {
+  readonly #quiet: boolean;
+  readonly #currency: string;
+  #shownAt = performance.now();
+  #latest: MapProgress | null = null;
+
+  constructor(quiet: boolean, currency: string) {
+    this.#quiet = quiet;
+    this.#currency = currency;
+  }
+
+  get latest(): MapProgress | null {
+    return this.#latest;
+  }
+
+  show(progress: MapProgress): void {
+    this.#latest = progress;
+    if (this.#quiet) return;
+    if (process.stderr.isTTY) return sayOver(mapText(progress, this.#currency));
+    const now = performance.now();
+    if (now - this.#shownAt < EVERY_MS_IN_LOGS) return;
+    this.#shownAt = now;
+    say(dim(mapText(progress, this.#currency)));
+  }
+
+  /** Before something else is written. */
+  clear(): void {
+    if (!this.#quiet) sayOver("");
+  }
+
+  end(): void {
+    this.clear();
+    if (!this.#quiet && this.#latest) say(mapText(this.#latest, this.#currency));
+  }
+}

@@ -1,0 +1,202 @@
+/** `xeno map`: one program on many files, so many at once within one budget. Outputs in the order of the inputs, progress on stderr. */
+import { randomBytes } from "node:crypto";
+import path from "node:path";
+import {
+  LeftUndoneError,
+  Market,
+  MarketError,
+  assertPlaceFor,
+  currentContext,
+  dropMap,
+  shellWord,
+  shortId,
+  type JobResult,
+  type Mapped,
+  type RunInput,
+} from "@xenoservers/sdk";
+import { watched } from "../input/client.ts";
+import { argsAndInputs, assertApart, filesMeant, nameIn } from "../input/map-words.ts";
+import { programOf } from "../input/program.ts";
+import type { MapInput } from "../input/verbs/map.ts";
+import { encodedStreams } from "../output/encoded.ts";
+import { onSignals } from "../output/interrupt.ts";
+import { leave } from "../output/leave.ts";
+import { MapLine } from "../output/map-lines.ts";
+import { dim, printJson, red, say, showRaw, yellow } from "../output/terminal.ts";
+import { EXIT, UserError, countOf } from "../output/ui.ts";
+
+const NAME_BYTES = 4;
+const FAILED = 1;
+
+interface Asked {
+  file: string;
+  args: string[];
+  files: string[];
+}
+
+const PLACE = "{}";
+/** As GNU parallel has it: the input in place of each `{}`, or behind the arguments. */
+function argsFor(args: readonly string[], name: string): string[] {
+  const at = `/in/${name}`;
+  return args.some((each) => each.includes(PLACE)) ? args.map((each) => each.replaceAll(PLACE, at)) : [...args, at];
+}
+
+function envIn(pairs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.indexOf("=");
+      if (at < 1) throw new UserError(`--env '${pair}' must be NAME=VALUE`);
+      return [pair.slice(0, at), pair.slice(at + 1)];
+    }),
+  );
+}
+
+/** Half of the budget is for those that run at once, so that what a few have cost does not make the rest fewer. */
+export const shareOf = (budget: bigint, parallel: number): bigint => {
+  const share = budget / BigInt(2 * parallel);
+  return share > 0n ? share : 1n;
+};
+
+function runOf({ file, args }: Asked, input: MapInput): (at: string) => RunInput {
+  const { maxPrice, maxFee, maxTime, maxFuel, maxOutput, assurance, pay, on, where, cpu, mem, disk, label, account } = input;
+  const program: RunInput = file.endsWith(".py") ? { python: file } : file.endsWith(".wasm") ? { module: file } : { image: file };
+  const bounds: RunInput = {
+    ...{ budget: input.each ?? shareOf(input.budget, input.parallel), maxTime, maxOutput, assurance, on, where, cpu },
+    maxFuel: Number(maxFuel / 1_000_000_000n),
+    ...(maxPrice === null ? {} : { maxPrice }),
+    ...(maxFee === null ? {} : { maxFee: `${maxFee / 100}%` }),
+    ...(pay === null ? {} : { pay }),
+    ...(mem === null ? {} : { mem }),
+    ...(disk === null ? {} : { disk }),
+    ...(label === null ? {} : { label }),
+    ...(account === null ? {} : { account }),
+  };
+  const env = envIn(input.env);
+  return (at) => ({
+    ...program,
+    ...bounds,
+    ...{ env, args: argsFor(args, nameIn(at)), files: { [nameIn(at)]: { path: at } } },
+    ...(input.out === null ? {} : { out: path.join(input.out, nameIn(at)) }),
+    onWarning: (text) => void (input.quiet || input.json || say(yellow(`         ${nameIn(at)}: ${text}`))),
+  });
+}
+
+async function asked({ file: typed, words, out }: MapInput): Promise<Asked> {
+  const { args: typedArgs, inputs } = argsAndInputs(words);
+  const { file, args } = await programOf({ file: typed, args: typedArgs });
+  const files = await filesMeant(inputs);
+  if (out !== null) {
+    assertApart(files);
+    await assertPlaceFor(out);
+  }
+  return { file, args, files };
+}
+
+const tagged = (name: string, bytes: Uint8Array): Buffer =>
+  Buffer.concat(
+    [
+      ...Buffer.from(bytes)
+        .toString("latin1")
+        .matchAll(/[^\n]*\n|[^\n]+$/g),
+    ].flatMap(([line]) => [Buffer.from(`${name}\t`), Buffer.from(line, "latin1")]),
+  );
+
+function jsonOf({ index, input, ok, isEarlier, result, ...more }: Mapped<string>): Record<string, unknown> {
+  const error = "error" in more && result === null ? { code: codeOf(more.error), says: more.error.message } : null;
+  const head = { index, input, ok, earlier: isEarlier, lease: result?.lease ?? null };
+  if (!result) return { ...head, end: null, error };
+  const { end, exitCode, bill, detail, files, printed } = result;
+  return {
+    ...head,
+    end: { ...end, exitCode, dueNanos: bill.dueNanos.toString() },
+    ...{ detail, files: files.map(({ name, size, digest }) => ({ name, size, digest })) },
+    ...encodedStreams({ stdout: [printed.stdout], stderr: [printed.stderr] }),
+    error,
+  };
+}
+
+const codeOf = (error: Error): string => (error instanceof MarketError ? error.code : "failed");
+
+/** What one came to, on both streams. */
+async function show(each: Mapped<string>, input: MapInput, line: MapLine): Promise<void> {
+  if (input.json) return printJson(jsonOf(each));
+  const name = nameIn(each.input);
+  const { result } = each;
+  line.clear();
+  if (result) await showStreams(result, input.tag ? name : null);
+  if (each.ok || input.quiet) return;
+  const lease = result ? `; look at it: xeno lease show ${shortId(result.lease)}` : "";
+  say(red(`failed   ${name}: ${each.error.message}${lease}`));
+}
+
+async function showStreams({ printed, isCut, lease }: JobResult, tag: string | null): Promise<void> {
+  for (const stream of ["stdout", "stderr"] as const) await showRaw(stream, tag === null ? printed[stream] : tagged(tag, printed[stream]));
+  if (isCut) say(yellow(`         of what it printed the first MiB is shown; all of it: xeno logs ${shortId(lease)}`));
+}
+
+/** The words that were typed, with the name that they go on by. */
+function commandFor({ words, file }: MapInput, name: string): string {
+  const typed = process.argv.slice(3);
+  const known = typed.some((each) => each === "--resume" || each.startsWith("--resume="));
+  const said = typed.length > 0 ? typed : [file, ...words];
+  return ["xeno map", ...(known ? [] : ["--resume", name]), ...said.map(shellWord)].join(" ");
+}
+
+export async function map(input: MapInput): Promise<void> {
+  const wanted = await asked(input);
+  const quiet = input.quiet || input.json;
+  const name = input.resume ?? `map-${randomBytes(NAME_BYTES).toString("hex")}`;
+  const { currency } = (await currentContext()).context;
+  const market = await Market.connect({
+    moduleCheck: await import("@xenoservers/engine/check"),
+    onWarning: (text) => say(yellow(text)),
+  });
+  watched(market.client);
+  const run = runOf(wanted, input);
+  const line = new MapLine(quiet, currency);
+  const off = new AbortController();
+  const done = onSignals(() => {
+    // a second time nothing is waited for
+    if (off.signal.aborted) {
+      process.exitCode = EXIT.interrupted;
+      return void leave();
+    }
+    off.abort(new Error("interrupted"));
+  });
+  if (!quiet) say(dim(`map      ${name}: ${countOf(wanted.files.length, "input")}, ${input.parallel} at once`));
+  const results = market.map(wanted.files, run, {
+    ...{ parallel: input.parallel, budget: input.budget, retries: input.retries, resume: name, signal: off.signal },
+    failures: input.failFast ? "raise" : "return",
+    onProgress: (progress) => line.show(progress),
+  });
+  let failed = 0;
+  let undone = 0;
+  try {
+    for await (const each of results) {
+      if (!each.ok) failed++;
+      if (!each.ok && each.error instanceof LeftUndoneError) undone++;
+      await show(each, input, line);
+    }
+  } catch (error) {
+    line.end();
+    if (!off.signal.aborted) throw goesOn(error, commandFor(input, name));
+    process.exitCode = EXIT.interrupted;
+    return say(`what runs runs on, what waited was withdrawn; go on with: ${commandFor(input, name)}`);
+  } finally {
+    done();
+    market.close();
+  }
+  line.end();
+  if (failed > 0) process.exitCode = FAILED;
+  if (undone > 0)
+    say(`${countOf(undone, "input")} left undone: the budget is used up; go on with a larger one: ${commandFor(input, name)}`);
+  // a name that nobody has chosen nobody comes back to
+  else if (input.resume === null) await dropMap(name);
+}
+
+/** What ended all of them, with the command that goes on. */
+function goesOn(error: unknown, command: string): unknown {
+  if (!(error instanceof MarketError) || error.name === "BrokenPurchaseOrder") return error;
+  say(`go on with: ${command}`);
+  return error;
+}

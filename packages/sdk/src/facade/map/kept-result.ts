@@ -1,0 +1,60 @@
+/**
+ * A job's result as this machine keeps it for a map that goes on. Its verification is made anew from the receipt. Who controls the inputs:
+ * this machine's disk; what stands in it a stranger's job said.
+ */
+import { END_REASONS } from "@xenoservers/market";
+import { fromHex, toHex } from "@xenoservers/protocol";
+import * as z from "zod";
+import type { JobResult } from "../job.ts";
+import { textOf } from "../output.ts";
+
+export type KeptResult = Omit<JobResult, "verification">;
+
+/** Files that came to the program and are larger together are fetched again from where they lie. */
+const KEPT_BYTES_MAX = 1024 * 1024;
+
+const zNanos = z
+  .string()
+  .regex(/^-?\d{1,30}$/)
+  .transform(BigInt);
+const zBytes = z
+  .string()
+  .regex(/^(?:[0-9a-f]{2})*$/)
+  .transform((text) => fromHex(text) ?? new Uint8Array());
+
+const zKept = z.strictObject({
+  lease: z.string(),
+  ok: z.boolean(),
+  end: z.strictObject({ reason: z.enum(END_REASONS), blame: z.string(), at: z.number(), audited: z.boolean().nullable() }),
+  exitCode: z.number().nullable(),
+  detail: z.string(),
+  bill: z.strictObject({
+    ...{ dueNanos: zNanos, ownerNanos: zNanos, feeNanos: zNanos, refundNanos: zNanos, billableFuel: zNanos },
+    billableMs: z.number(),
+  }),
+  printed: z.strictObject({ stdout: zBytes, stderr: zBytes }),
+  isCut: z.boolean(),
+  files: z.array(z.strictObject({ name: z.string(), size: z.number(), digest: z.string(), bytes: zBytes.nullable() })),
+  delivered: z.enum(["server", "broker"]).nullable(),
+});
+
+const written = (_: string, value: unknown): unknown => (typeof value === "bigint" ? value.toString() : value);
+
+/** Null where it is too large. */
+export function resultText({ verification: _, stdout: _text, stderr: _texts, ...result }: JobResult): string | null {
+  const bytes = result.files.reduce((sum, { bytes: own }) => sum + (own?.length ?? 0), 0);
+  if (bytes > KEPT_BYTES_MAX) return null;
+  const files = result.files.map((file) => ({ ...file, bytes: file.bytes && toHex(file.bytes) }));
+  const printed = { stdout: toHex(result.printed.stdout), stderr: toHex(result.printed.stderr) };
+  return JSON.stringify({ ...result, files, printed }, written);
+}
+
+/** Null where it cannot be read. */
+export function resultIn(text: string): KeptResult | null {
+  try {
+    const kept = zKept.parse(JSON.parse(text));
+    return { ...kept, stdout: textOf(kept.printed.stdout), stderr: textOf(kept.printed.stderr) };
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,226 @@
+/** Many jobs as one, on a market of paper: order, bounds, failures, and what a later call takes, follows and pays. */
+import { describe, expect, it } from "vitest";
+import { NotStartedError, RefusedError } from "../../errors.ts";
+import { refuse } from "@xenoservers/protocol";
+import { MapRun } from "./map-run.ts";
+import { mapSettingsOf, placed, type MapOptions, type MapProgress, type Mapped } from "./options.ts";
+import { PaperWays } from "./paper-ways.fixture.ts";
+
+const run = (ways: PaperWays, inputs: readonly (string | number)[], options: MapOptions = {}): MapRun<string | number> =>
+  new MapRun(ways, inputs, (input) => placed({ budget: 10n }, input), mapSettingsOf(options));
+const words = (all: readonly Mapped<unknown>[]): string[] => all.map(({ ok, result }) => `${ok ? "" : "!"}${result?.stdout.trim() ?? "-"}`);
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Nothing more happens by itself. */
+async function quiet(): Promise<void> {
+  for (let i = 0; i < 20; i++) await settled();
+}
+
+describe("a map", () => {
+  it("gives results in the order of the inputs, so many at once, whichever ends first", async () => {
+    const ways = new PaperWays();
+    ways.comesTo = () => null;
+    const { all } = run(ways, ["a", "b", "c", "d", "e"], { parallel: 2 });
+    const ends: string[] = [];
+    while (ends.length < 5) {
+      await quiet();
+      const [order] = [...ways.leases.keys()].filter((each) => !ends.includes(each)).toReversed();
+      ends.push(order!);
+      ways.end(order!, {});
+    }
+    expect(words(await all)).toEqual(["a", "b", "c", "d", "e"]);
+    expect(ways.atOnceMax).toBe(2);
+  });
+
+  it("begins nothing that nobody reads, and is read once", async () => {
+    const ways = new PaperWays();
+    const unread = run(ways, ["a"]);
+    await quiet();
+    expect(ways.ordered).toEqual([]);
+    await unread.all;
+    expect(() => unread[Symbol.asyncIterator]()).toThrow(/read once/);
+  });
+
+  it("orders no more ahead of its reader than it holds", async () => {
+    const ways = new PaperWays();
+    const results = run(
+      ways,
+      Array.from({ length: 400 }, (_, i) => i),
+    )[Symbol.asyncIterator]();
+    await results.next();
+    await quiet();
+    expect(ways.ordered.length).toBeLessThanOrEqual(257);
+    await results.return();
+  });
+
+  it("returns failures among the results, and tells how far it is", async () => {
+    const ways = new PaperWays();
+    ways.comesTo = (work) => ({ exitCode: work === "b" ? 3 : 0 });
+    const told: MapProgress[] = [];
+    const all = await run(ways, ["a", "b", "c"], { onProgress: (progress) => told.push(progress) }).all;
+    expect(words(all)).toEqual(["a", "!b", "c"]);
+    expect(all[1]).toMatchObject({ error: { code: "job_failed", message: expect.stringContaining("exit code 3") as string } });
+    expect(told.at(-1)).toMatchObject({ all: 3, done: 3, failed: 1, running: 0, costNanos: 3n, estimateNanos: 3n });
+  });
+
+  it("raises the first failure where that is wanted, and stops the rest", async () => {
+    const ways = new PaperWays();
+    ways.comesTo = (work) => (work === "b" ? { exitCode: 1 } : null);
+    await expect(run(ways, ["a", "b", "c", "d"], { failures: "raise", parallel: 2 }).all).rejects.toMatchObject({ code: "job_failed" });
+    expect(ways.ordered).toEqual(["a", "b"]);
+    const [first] = ways.leases.values();
+    expect((await first!.end.promise).end.reason).toBe("customer-stop");
+  });
+
+  it("ends with what is no job's fault", async () => {
+    const ways = new PaperWays();
+    ways.openBatch = () => Promise.reject(new RefusedError(refuse("insufficient_funds")));
+    await expect(run(ways, ["a", "b"], { budget: 100n }).all).rejects.toMatchObject({ code: "insufficient_funds" });
+    const wrong = new MapRun(new PaperWays(), ["a"], () => Object.assign(null as never), mapSettingsOf({}));
+    await expect(wrong.all).rejects.toBeInstanceOf(TypeError);
+  });
+
+  it("refuses what it does not know, or cannot do", () => {
+    expect(() => mapSettingsOf({ paralel: 2 } as MapOptions)).toThrow("'paralel' is nothing that a map takes");
+    for (const parallel of [0, 257, 1.5]) expect(() => mapSettingsOf({ parallel })).toThrow(/parallel/);
+    for (const resume of ["", ".", "../x", "a/b", "x".repeat(65)]) expect(() => mapSettingsOf({ resume })).toThrow(/resume/);
+    expect(() => mapSettingsOf({ budget: 0n })).toThrow(/budget/);
+    expect(() => placed({}, {})).toThrow(/texts or numbers/);
+    expect(placed({ args: ["-x", "{}={}"] }, 3).args).toEqual(["-x", "3=3"]);
+  });
+});
+
+describe("the budget for all", () => {
+  it("bounds what is under way, is held once, and names what it does not pay for", async () => {
+    const ways = new PaperWays();
+    ways.comesTo = () => ({ dueNanos: 4n });
+    const all = await run(ways, ["a", "b", "c", "d", "e", "f", "g"], { budget: 25n, parallel: 8 }).all;
+    // 4 each: after four of them 9 are left, less than one may cost
+    expect(words(all)).toEqual(["a", "b", "c", "d", "!-", "!-", "!-"]);
+    expect(all[6]).toMatchObject({ error: { code: "left_undone" } });
+    expect(ways.heldMaxNanos).toBeLessThanOrEqual(25n);
+    expect(ways.batches).toEqual(["open 25", "close"]);
+  });
+
+  it("counts what a try has cost that failed", async () => {
+    const ways = new PaperWays();
+    ways.comesTo = () => ({ reason: "server-failed", dueNanos: 6n });
+    const all = await run(ways, ["a"], { budget: 25n, retries: 9 }).all;
+    expect([ways.ordered.length, all[0]?.ok]).toEqual([3, false]);
+  });
+});
+
+describe("another try", () => {
+  it("follows an end that is not its customer's fault, and an order that came to nothing", async () => {
+    const ways = new PaperWays();
+    let tries = 0;
+    ways.comesTo = () => (++tries < 2 ? { reason: "server-unreachable", dueNanos: 0n } : {});
+    let broken = 0;
+    ways.breaks = () => (++broken === 1 ? new NotStartedError("no server took it") : null);
+    expect(words(await run(ways, ["a"], { retries: 2 }).all)).toEqual(["a"]);
+    expect(ways.ordered).toEqual(["a", "a"]);
+  });
+
+  it("does not follow a program that failed by itself", async () => {
+    const ways = new PaperWays();
+    ways.comesTo = () => ({ exitCode: 1 });
+    await run(ways, ["a"], { retries: 5 }).all;
+    expect(ways.ordered).toEqual(["a"]);
+  });
+});
+
+describe("a map with a name", () => {
+  const named = { resume: "n", parallel: 2 };
+
+  it("orders nothing again, wherever an input stands, and runs a changed one anew", async () => {
+    const ways = new PaperWays();
+    ways.comesTo = (work) => ({ exitCode: work === "b" ? 1 : 0 });
+    const first = await run(ways, ["a", "b", "a"], named).all;
+    const again = await run(ways, ["new", "b", "a", "a"], named).all;
+    expect(words(again)).toEqual(["new", "!b", "a", "a"]);
+    expect(ways.ordered.toSorted()).toEqual(["a", "a", "b", "new"]);
+    expect(again.map(({ isEarlier }) => isEarlier)).toEqual([false, true, true, true]);
+    expect(new Set([first[0]?.result?.lease, first[2]?.result?.lease])).toEqual(
+      new Set([again[2]?.result?.lease, again[3]?.result?.lease]),
+    );
+    expect(again[3]?.result?.printed).toEqual(first[0]?.result?.printed);
+  });
+
+  it("forgets what is of no input any more, when all is done", async () => {
+    const ways = new PaperWays();
+    await run(ways, ["a", "b"], named).all;
+    await run(ways, ["b"], named).all;
+    expect(ways.place.results.size).toBe(1);
+    await run(ways, ["a"], named).all;
+    expect(ways.ordered).toEqual(["a", "b", "a"]);
+  });
+
+  it("that is called off lets what runs run on, and goes on with it", async () => {
+    const ways = new PaperWays();
+    ways.comesTo = () => null;
+    const off = new AbortController();
+    const { all } = run(ways, ["a", "b", "c"], { ...named, signal: off.signal });
+    await quiet();
+    off.abort();
+    await expect(all).rejects.toMatchObject({ code: "left_undone", message: expect.stringContaining("by the name 'n'") as string });
+    for (const order of ways.leases.keys()) ways.end(order, {});
+    ways.comesTo = () => ({});
+    expect(words(await run(ways, ["a", "b", "c"], named).all)).toEqual(["a", "b", "c"]);
+    expect(ways.ordered).toEqual(["a", "b", "c"]);
+  });
+
+  it("is gone on with from every moment in which a program can be killed, without a job that is paid twice", async () => {
+    // what was written by then is all that is left of the first call
+    for (let moment = 0; moment < 12; moment++) {
+      const ways = new PaperWays();
+      let writes = 0;
+      const { write } = ways.place;
+      const dead = new Error("killed");
+      ways.place.write = (text) => (writes++ === moment ? Promise.reject(dead) : writes > moment ? Promise.reject(dead) : write(text));
+      await run(ways, ["a", "b", "c"], named).all.catch(() => {});
+      ways.place.write = write;
+      for (const order of ways.leases.keys()) ways.end(order, {});
+      expect(words(await run(ways, ["a", "b", "c"], named).all), `moment ${moment}`).toEqual(["a", "b", "c"]);
+      expect(ways.ordered.toSorted(), `moment ${moment}`).toEqual(["a", "b", "c"]);
+    }
+  });
+
+  it("that was killed between its order and the answer asks by the order what came of it", async () => {
+    const ways = new PaperWays();
+    ways.breaks = () => new Error("killed");
+    await run(ways, ["a"], named).all.catch(() => {});
+    const [entry] = (JSON.parse(ways.place.text!) as { entries: { order: string; lease: string | null }[] }).entries;
+    expect(entry).toMatchObject({ order: expect.any(String) as string, lease: null });
+    ways.breaks = null;
+    ways.leases.set(entry!.order, { work: "a", holdNanos: 10n, end: Promise.withResolvers() });
+    ways.end(entry!.order, {});
+    const [again] = await run(ways, ["a"], named).all;
+    expect([again?.result?.lease, ways.ordered]).toEqual([entry!.order, []]);
+  });
+
+  it("runs again what was stopped or was no fault of its customer's", async () => {
+    const ways = new PaperWays();
+    ways.comesTo = (work) => ({ reason: work === "a" ? "customer-stop" : "server-failed" });
+    await run(ways, ["a", "b"], named).all;
+    ways.comesTo = () => ({});
+    expect(words(await run(ways, ["a", "b"], named).all)).toEqual(["a", "b"]);
+    expect(ways.ordered).toEqual(["a", "b", "a", "b"]);
+  });
+
+  it("has one budget in all its calls", async () => {
+    const ways = new PaperWays();
+    ways.comesTo = () => ({ dueNanos: 8n });
+    await run(ways, ["a", "b"], { ...named, budget: 20n }).all;
+    const all = await run(ways, ["a", "b", "c"], { ...named, budget: 20n }).all;
+    expect(words(all)).toEqual(["a", "b", "!-"]);
+  });
+
+  it("is of one party in one market, and is not taken for another's or for nothing", async () => {
+    const ways = new PaperWays();
+    await run(ways, ["a"], named).all;
+    ways.owner.party = "other";
+    await expect(run(ways, ["a"], named).all).rejects.toMatchObject({ code: "kept_differs" });
+    ways.place.text = "{";
+    await expect(run(ways, ["a"], named).all).rejects.toMatchObject({ code: "kept_differs" });
+  });
+});

@@ -1,0 +1,202 @@
+/**
+ * Many jobs as one: so many at once, within one budget, results in the order of the inputs. Nothing begins before it is read. A map with a
+ * name leaves a journal: what a call that ended early had ordered is followed by the next one, and nothing is paid twice. Who controls the
+ * inputs: the program that calls.
+ */
+import { InputError, JobFailedError, LeftUndoneError, MarketError } from "../../errors.ts";
+import { assertWanted } from "../calling-off.ts";
+import type { Job, JobResult } from "../job.ts";
+import { onAbort } from "../on-abort.ts";
+import type { RunInput } from "../run-input.ts";
+import { MapBudget } from "./budget.ts";
+import { MapJournal, NOWHERE } from "./journal.ts";
+import type { MapSettings, Mapped } from "./options.ts";
+import { MapTally } from "./tally.ts";
+import { MapTask, type MapShared, type Ran } from "./task.ts";
+import type { MapWays } from "./ways.ts";
+
+/** So many results wait for whoever reads them; then nothing more is ordered. */
+const AHEAD_MAX = 256;
+
+/** These are not of one job: they end all of them. */
+const ENDS_ALL: readonly string[] = ["broken_purchase_order", "no_context", "kept_differs"];
+const endsAll = (error: unknown): boolean => !(error instanceof MarketError) || ENDS_ALL.includes(error.code);
+
+/** Many jobs under way, or about to be: `for await (const { ok, result } of market.map(…))`, or `await market.map(…).all`. */
+export class MapRun<T> implements AsyncIterable<Mapped<T>> {
+  readonly #ways: MapWays;
+  readonly #items: readonly T[];
+  readonly #each: (input: T, index: number) => RunInput;
+  readonly #settings: MapSettings;
+  readonly #tally: MapTally;
+  readonly #over = new AbortController();
+  readonly #ended = Promise.withResolvers<never>();
+  readonly #followed = new Set<Job>();
+  #isRead = false;
+  #all: Promise<Mapped<T>[]> | null = null;
+
+  constructor(ways: MapWays, items: readonly T[], each: (input: T, index: number) => RunInput, settings: MapSettings) {
+    this.#ways = ways;
+    this.#items = items;
+    this.#each = each;
+    this.#settings = settings;
+    this.#tally = new MapTally(items.length, () => ways.now(), settings.onProgress);
+    this.#ended.promise.catch(() => {});
+  }
+
+  /** All results, in the order of the inputs. Rejects as reading them would. */
+  get all(): Promise<Mapped<T>[]> {
+    this.#all ??= (async () => {
+      const found: Mapped<T>[] = [];
+      for await (const each of this) found.push(each);
+      return found;
+    })();
+    return this.#all;
+  }
+
+  /** Each result as soon as those before it are there, once. Whoever leaves early ends the map. */
+  [Symbol.asyncIterator](): AsyncGenerator<Mapped<T>, void> {
+    if (this.#isRead) throw new InputError("the results of a map are read once: keep them, or await `all` alone");
+    this.#isRead = true;
+    return this.#results();
+  }
+
+  async *#results(): AsyncGenerator<Mapped<T>, void> {
+    const { signal, name } = this.#settings;
+    assertWanted(signal ?? undefined);
+    const place = name === null ? NOWHERE : await this.#ways.journal(name);
+    const undo = signal ? onAbort(signal, () => this.#end(this.#leftUndone())) : () => {};
+    const begun: Promise<unknown>[] = [];
+    let shared: Closable | null = null;
+    try {
+      shared = await this.#shared(await MapJournal.open(place, this.#ways.owner));
+      yield* this.#inOrder(shared, begun);
+      await shared.journal.dropOthers();
+    } finally {
+      undo();
+      this.#over.abort();
+      await Promise.all([...this.#followed].map((job) => this.#letGo(job)));
+      await Promise.allSettled(begun);
+      await shared?.closeBatch().catch(() => {});
+      await (shared ? shared.journal.close() : place.close());
+    }
+  }
+
+  async *#inOrder(shared: MapShared, begun: Promise<unknown>[]): AsyncGenerator<Mapped<T>, void> {
+    const results = new Map<number, Promise<Mapped<T>>>();
+    const { parallel } = this.#settings;
+    let [next, running, read] = [0, 0, 0];
+    const fill = (): void => {
+      while (running < parallel && next < this.#items.length && next < read + AHEAD_MAX && !shared.off.aborted) {
+        const index = next++;
+        running++;
+        const one = this.#one(shared, index).finally(() => running--);
+        results.set(index, one);
+        begun.push(
+          one.then(
+            () => fill(),
+            (error: unknown) => this.#end(error),
+          ),
+        );
+      }
+    };
+    for (; read < this.#items.length; read++) {
+      fill();
+      const one = results.get(read) ?? this.#ended.promise;
+      results.delete(read);
+      yield await Promise.race([one, this.#ended.promise]);
+    }
+  }
+
+  async #one(shared: MapShared, index: number): Promise<Mapped<T>> {
+    const input = this.#items[index]!;
+    const place = { index, input };
+    this.#tally.begins();
+    try {
+      const run = this.#each(input, index);
+      if (run.signal) throw new InputError("signal: a map has one of its own for all");
+      const plan = await this.#ways.plan(run);
+      const ran = await new MapTask(shared, plan, shared.journal.take(plan.digest)).run(this.#settings.retries);
+      return this.#mapped(place, ran, shared);
+    } catch (error) {
+      if (endsAll(error) || shared.off.aborted) throw error;
+      this.#tally.ends({ ok: false, isEarlier: false, costNanos: shared.budget.spentNanos });
+      const failed = error instanceof Error ? error : new Error(String(error));
+      if (this.#settings.raises) throw failed;
+      return { ...place, isEarlier: false, ok: false, result: null, error: failed };
+    }
+  }
+
+  #mapped(place: { index: number; input: T }, { result, isEarlier }: Ran, { budget }: MapShared): Mapped<T> {
+    this.#tally.ends({ ok: result.ok, isEarlier, costNanos: budget.spentNanos });
+    if (result.ok) return { ...place, isEarlier, ok: true, result };
+    const error = new JobFailedError(result.lease, endOf(result));
+    if (this.#settings.raises) this.#end(error);
+    return { ...place, isEarlier, ok: false, result, error };
+  }
+
+  /** Nothing is ordered any more, and whoever reads is told why. */
+  #end(error: unknown): void {
+    this.#ended.reject(error);
+    this.#over.abort();
+  }
+
+  #fail(error: unknown): never {
+    this.#end(error);
+    throw error;
+  }
+
+  #leftUndone(): LeftUndoneError {
+    const { name, signal } = this.#settings;
+    const next = name === null ? "what ran was stopped" : `what ran runs on; go on by the name '${name}'`;
+    return new LeftUndoneError(`the map was called off with ${this.#tally.done} of ${this.#items.length} done: ${next}`, {
+      cause: signal?.reason,
+    });
+  }
+
+  /** What has a journal to come back to runs on, unless another's failure ends all. */
+  async #letGo(job: Job): Promise<void> {
+    const goesOn = this.#settings.name !== null && !this.#settings.raises;
+    if (!goesOn) await job.stop({ reason: "its customer has ended the map that it is of" }).catch(() => {});
+    job.detach();
+  }
+
+  async #shared(journal: MapJournal): Promise<Closable> {
+    const ways = this.#ways;
+    if (journal.batch !== null) await ways.closeBatch(journal.batch);
+    journal.batch = null;
+    const { paidNanos, heldNanos } = journal.money;
+    const budget = new MapBudget(this.#settings.budgetNanos, paidNanos, heldNanos);
+    let opened: { account: string; batch: Promise<string | null> } | null = null;
+    const open = async (account: string): Promise<string | null> => {
+      const left = budget.leftNanos ?? 0n;
+      const batch = left === 0n ? null : await ways.openBatch(left, account);
+      journal.batch = batch;
+      await journal.save();
+      return batch;
+    };
+    return {
+      ...{ ways, journal, budget, off: this.#over.signal, followed: this.#followed },
+      batchOf: async (account) => {
+        if (account === null || this.#settings.budgetNanos === null) return null;
+        // without it none of them can be ordered
+        opened ??= { account, batch: open(account).catch((error: unknown) => this.#fail(error)) };
+        return opened.account === account ? opened.batch : null;
+      },
+      closeBatch: async () => {
+        const batch = await opened?.batch;
+        if (batch === null || batch === undefined) return;
+        await ways.closeBatch(batch);
+        journal.batch = null;
+        await journal.save();
+      },
+    };
+  }
+}
+
+interface Closable extends MapShared {
+  closeBatch(): Promise<void>;
+}
+
+const endOf = ({ end: { reason }, exitCode }: JobResult): string =>
+  exitCode === null || exitCode === 0 ? reason : `${reason}, exit code ${exitCode}`;

@@ -1,0 +1,114 @@
+/** A market of a map's tests: orders and leases are lines of a table, and a job ends when it is told to. Nothing of it is signed. */
+import type { EndReason } from "@xenoservers/market";
+import { MarketError } from "../../errors.ts";
+import type { Job, JobResult } from "../job.ts";
+import type { RunInput } from "../run-input.ts";
+import type { JournalPlace } from "./journal.ts";
+import type { MapOrder, MapPlan, MapWays } from "./ways.ts";
+
+const HEX = 64;
+const idOf = (number: number): string => number.toString(16).padStart(HEX, "0");
+
+interface Lease {
+  work: string;
+  holdNanos: bigint;
+  end: PromiseWithResolvers<JobResult>;
+}
+
+/** As this machine's disk keeps it: whatever was written whole. */
+export class PaperPlace implements JournalPlace {
+  text: string | null = null;
+  readonly results = new Map<string, string>();
+  isOpen = false;
+  read = async (): Promise<string | null> => this.text;
+  write = async (text: string): Promise<void> => void (this.text = text);
+  readResult = async (key: string): Promise<string | null> => this.results.get(key) ?? null;
+  writeResult = async (key: string, text: string): Promise<void> => void this.results.set(key, text);
+  dropResult = async (key: string): Promise<void> => void this.results.delete(key);
+  close = async (): Promise<void> => void (this.isOpen = false);
+}
+
+export class PaperWays implements MapWays {
+  readonly owner = { origin: "paper", party: "p" };
+  readonly place = new PaperPlace();
+  /** By order. */
+  readonly leases = new Map<string, Lease>();
+  readonly ordered: string[] = [];
+  readonly batches: string[] = [];
+  atOnceMax = 0;
+  heldMaxNanos = 0n;
+  /** What a job of this work comes to as soon as it is ordered; null: nothing before it is told. */
+  comesTo: (work: string) => { reason?: EndReason; exitCode?: number; dueNanos?: bigint } | null = () => ({});
+  /** In place of an answer to an order that is signed. */
+  breaks: ((work: string) => Error | null) | null = null;
+  #ids = 0;
+
+  now = (): number => 0;
+  sleep = async (): Promise<void> => {};
+  journal = async (): Promise<JournalPlace> => this.place;
+  verify = async (): Promise<JobResult["verification"]> => ({ ok: true }) as JobResult["verification"];
+  leaseOf = async (order: string): Promise<string | null> => (this.leases.has(order) ? order : null);
+  dueOf = async (): Promise<bigint | null> => null;
+  openBatch = async (budgetNanos: bigint): Promise<string> => {
+    this.batches.push(`open ${budgetNanos}`);
+    return idOf(++this.#ids);
+  };
+  closeBatch = async (): Promise<void> => void this.batches.push("close");
+
+  plan = async ({ args = [], budget = 10n, out }: RunInput): Promise<MapPlan> => {
+    const work = args.join(" ");
+    return {
+      ...{ digest: Buffer.from(work).toString("hex").padStart(HEX, "0"), budgetNanos: BigInt(budget), account: "a", out: out ?? null },
+      order: (how) => this.#order(work, how),
+      follow: async (lease) => this.#job(lease),
+    };
+  };
+
+  end(order: string, { reason = "completed", exitCode = 0, dueNanos = 1n }: NonNullable<ReturnType<PaperWays["comesTo"]>>): void {
+    const { work, end } = this.leases.get(order)!;
+    end.resolve(resultOf(order, work, reason, exitCode, dueNanos));
+  }
+
+  async #order(work: string, { holdNanos, onSigned }: MapOrder): Promise<Job> {
+    const order = idOf(++this.#ids);
+    await onSigned(order);
+    const broken = this.breaks?.(work);
+    if (broken) throw broken;
+    this.ordered.push(work);
+    this.leases.set(order, { work, holdNanos, end: Promise.withResolvers<JobResult>() });
+    const comes = this.comesTo(work);
+    const running = [...this.leases].filter(([id]) => this.#running.has(id));
+    this.#running.add(order);
+    this.atOnceMax = Math.max(this.atOnceMax, running.length + 1);
+    const held = running.reduce((sum, [, lease]) => sum + lease.holdNanos, holdNanos);
+    if (held > this.heldMaxNanos) this.heldMaxNanos = held;
+    if (comes) setImmediate(() => this.end(order, comes));
+    return this.#job(order);
+  }
+
+  readonly #running = new Set<string>();
+
+  #job(order: string): Job {
+    const { end } = this.leases.get(order)!;
+    const off = Promise.withResolvers<never>();
+    const result = Promise.race([end.promise, off.promise]).finally(() => this.#running.delete(order));
+    result.catch(() => {});
+    const stop = async (): Promise<string> => (this.end(order, { reason: "customer-stop" }), "withdrawn");
+    return { lease: order, result, stop, detach: () => off.reject(new LetGo("let go")) } as unknown as Job;
+  }
+}
+
+class LetGo extends MarketError {
+  readonly code = "aborted";
+}
+
+function resultOf(lease: string, work: string, reason: EndReason, exitCode: number, dueNanos: bigint): JobResult {
+  const bytes = new TextEncoder().encode(`${work}\n`);
+  return {
+    ...{ lease, ok: reason === "completed" && exitCode === 0, exitCode, detail: "", delivered: "server", files: [], isCut: false },
+    end: { reason, blame: "nobody", at: 0, audited: null },
+    bill: { dueNanos, ownerNanos: dueNanos, feeNanos: 0n, refundNanos: 0n, billableFuel: 0n, billableMs: 0 },
+    ...{ stdout: `${work}\n`, stderr: "", printed: { stdout: bytes, stderr: new Uint8Array() } },
+    verification: { ok: true } as JobResult["verification"],
+  };
+}

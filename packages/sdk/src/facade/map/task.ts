@@ -1,0 +1,176 @@
+/**
+ * One job of a map, from its line in the journal to its result: what an earlier call ordered is followed, what is over is taken from where
+ * it is kept, the rest is ordered. An order stands in the journal before it is sent, its lease as soon as it is known, its result before
+ * it is over. Who controls the inputs: the broker and the servers (what became of it).
+ */
+import { isWorthRetrying } from "../../worth-retrying.ts";
+import { LeftUndoneError, MarketError } from "../../errors.ts";
+import type { Job, JobResult } from "../job.ts";
+import type { MapBudget } from "./budget.ts";
+import type { JournalEntry, MapJournal } from "./journal.ts";
+import type { MapPlan, MapWays } from "./ways.ts";
+
+/** All jobs of a map share it. */
+export interface MapShared {
+  ways: MapWays;
+  journal: MapJournal;
+  budget: MapBudget;
+  /** The hold that an order of this account draws on. */
+  batchOf(account: string | null): Promise<string | null>;
+  /** Given when nothing is ordered any more. */
+  off: AbortSignal;
+  /** Jobs that are followed. */
+  followed: Set<Job>;
+}
+
+export interface Ran {
+  result: JobResult;
+  isEarlier: boolean;
+}
+
+const AGAIN_MS = 1_000;
+
+export class MapTask {
+  readonly #shared: MapShared;
+  readonly #plan: MapPlan;
+  readonly #entry: JournalEntry;
+  /** What of the budget is held for it. */
+  #heldNanos = 0n;
+
+  constructor(shared: MapShared, plan: MapPlan, entry: JournalEntry) {
+    this.#shared = shared;
+    this.#plan = plan;
+    this.#entry = entry;
+  }
+
+  /** Throws MarketError where it comes to no result, LeftUndoneError where it is not ordered. */
+  async run(retries: number): Promise<Ran> {
+    if (this.#entry.isOver) return { result: await this.#earlier(), isEarlier: true };
+    for (let left = retries; ; left--) {
+      try {
+        const { result, isEarlier } = await this.#try();
+        if (!(await this.#again(result)) || left <= 0) return { result, isEarlier };
+      } catch (error) {
+        if (!(left > 0 && error instanceof MarketError && error.retryable) || error instanceof LeftUndoneError || this.#isOff) throw error;
+        await this.#shared.ways.sleep(AGAIN_MS);
+      }
+    }
+  }
+
+  get #isOff(): boolean {
+    return this.#shared.off.aborted;
+  }
+
+  async #earlier(): Promise<JobResult> {
+    const { journal, ways } = this.#shared;
+    const { lease } = this.#entry;
+    const kept = await journal.result(this.#entry);
+    // files that came to elsewhere are brought again
+    const isHere = kept !== null && (kept.files.length === 0 || this.#entry.out === this.#plan.out);
+    if (isHere) return { ...kept, verification: await ways.verify(kept.lease) };
+    if (lease === null) throw new LeftUndoneError("its result is not kept here any more, nor which lease it was");
+    return this.#followed(await this.#plan.follow(lease));
+  }
+
+  async #try(): Promise<Ran> {
+    const earlier = await this.#underWay();
+    if (earlier !== null) this.#heldNanos = BigInt(this.#entry.holdNanos);
+    try {
+      const job = earlier === null ? await this.#order() : await this.#plan.follow(earlier);
+      this.#entry.lease = job.lease;
+      await this.#shared.journal.save();
+      const result = await this.#followed(job);
+      await this.#paid(result);
+      return { result, isEarlier: earlier !== null };
+    } catch (error) {
+      if (!this.#isOff) await this.#failed(error);
+      throw error;
+    } finally {
+      // what is let go of may still cost all of it
+      this.#settle(this.#heldNanos);
+    }
+  }
+
+  /** Of the order that an earlier call has signed, which lease it came to. */
+  async #underWay(): Promise<string | null> {
+    const { order } = this.#entry;
+    if (order === null) return null;
+    const lease = await this.#shared.ways.leaseOf(order);
+    if (lease !== null) return lease;
+    this.#shared.budget.settle(BigInt(this.#entry.holdNanos), 0n);
+    await this.#forget();
+    return null;
+  }
+
+  async #order(): Promise<Job> {
+    const { budget, journal, off } = this.#shared;
+    const { budgetNanos, account } = this.#plan;
+    const batch = await this.#shared.batchOf(account);
+    if (!(await budget.hold(budgetNanos)))
+      throw new LeftUndoneError("the budget for all is used up: what is left of it is less than one job may cost");
+    this.#heldNanos = budgetNanos;
+    if (off.aborted) throw new LeftUndoneError("it was not ordered: the map was called off");
+    return this.#plan.order({
+      ...{ holdNanos: budgetNanos, batch, signal: off },
+      onSigned: async (order) => {
+        Object.assign(this.#entry, { order, lease: null, holdNanos: budgetNanos.toString() });
+        await journal.save();
+      },
+    });
+  }
+
+  async #followed(job: Job): Promise<JobResult> {
+    const { followed } = this.#shared;
+    followed.add(job);
+    try {
+      return await job.result;
+    } finally {
+      followed.delete(job);
+    }
+  }
+
+  async #paid(result: JobResult): Promise<void> {
+    const { journal } = this.#shared;
+    const { dueNanos } = result.bill;
+    this.#settle(dueNanos);
+    const paidNanos = (BigInt(this.#entry.paidNanos) + dueNanos).toString();
+    if (isFinal(result)) {
+      await journal.keep(this.#entry, result);
+      Object.assign(this.#entry, { lease: result.lease, paidNanos, isOver: true, out: this.#plan.out });
+    } else Object.assign(this.#entry, { order: null, lease: null, holdNanos: "0", paidNanos });
+    await journal.save();
+  }
+
+  /** Whether another try can come to something else. */
+  async #again({ end: { reason } }: JobResult): Promise<boolean> {
+    return isWorthRetrying(reason) && !this.#isOff;
+  }
+
+  /** What comes to no result: an order that costs nothing is forgotten, another stays in the journal, to be followed by a later call. */
+  async #failed(error: unknown): Promise<void> {
+    const { journal, ways } = this.#shared;
+    const isFree = error instanceof MarketError && (error.money === "none" || error.code === "not_started" || this.#entry.order === null);
+    if (isFree) {
+      this.#settle(0n);
+      return this.#forget();
+    }
+    const due = this.#entry.lease === null ? null : await ways.dueOf(this.#entry.lease).catch(() => null);
+    if (due !== null) this.#settle(due);
+    await journal.save();
+  }
+
+  async #forget(): Promise<void> {
+    if (this.#entry.order === null) return;
+    Object.assign(this.#entry, { order: null, lease: null, holdNanos: "0" });
+    await this.#shared.journal.save();
+  }
+
+  #settle(paidNanos: bigint): void {
+    if (this.#heldNanos === 0n) return;
+    this.#shared.budget.settle(this.#heldNanos, paidNanos);
+    this.#heldNanos = 0n;
+  }
+}
+
+/** It ran to an end that a later call need not try again. */
+const isFinal = ({ end: { reason } }: JobResult): boolean => !isWorthRetrying(reason) && reason !== "customer-stop";

@@ -1,0 +1,46 @@
+import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { dropMap, openMapPlace } from "./map-place.ts";
+
+/** No process has it: kernels of Linux count to 2^22. */
+const NOBODY = 4_194_305;
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "xeno-map-"));
+  vi.stubEnv("XENO_HOME", folder);
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(folder, { recursive: true });
+});
+const at = (...names: string[]): string => path.join(folder, "data/maps/n", ...names);
+
+it("is one program's at a time, for its user alone, and is left as it was", async () => {
+  const place = await openMapPlace("n");
+  await expect(openMapPlace("n")).rejects.toMatchObject({
+    code: "kept_differs",
+    message: expect.stringContaining(`${process.pid}`) as string,
+  });
+  await place.write("{}");
+  await place.writeResult("k", "r");
+  expect((await stat(at("journal.json"))).mode & 0o777).toBe(0o600);
+  expect((await stat(at())).mode & 0o777).toBe(0o700);
+  await place.close();
+  const again = await openMapPlace("n");
+  expect([await again.read(), await again.readResult("k"), await again.readResult("other")]).toEqual(["{}", "r", null]);
+  await again.close();
+  await dropMap("n");
+  expect(await readdir(path.join(folder, "data/maps"))).toEqual([]);
+});
+
+it("is taken over from a program that is no more, by one of those that find it", async () => {
+  const place = await openMapPlace("n");
+  await writeFile(at("lock"), String(NOBODY));
+  const opened = await Promise.allSettled(Array.from({ length: 8 }, () => openMapPlace("n")));
+  expect(opened.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+  await place.close();
+  expect(await readdir(at())).toEqual([]);
+});

@@ -1,0 +1,76 @@
+/**
+ * Where a map's journal lies on this machine: a folder of its own below the data folder, one program's at a time. Who controls the inputs:
+ * whoever runs this (the name); this machine's disk.
+ */
+import { mkdir, rename, rm } from "node:fs/promises";
+import path from "node:path";
+import { nameBeside, readIfThere, writeNew, writeWhole } from "@xenoservers/protocol/files";
+import { KeptError } from "../errors.ts";
+import type { JournalPlace } from "../facade/map/journal.ts";
+import { home } from "./home.ts";
+
+/** Of a process of this machine that is there. */
+function isThere(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // another user's cannot be asked, and is there
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}
+
+const inUse = (name: string, lock: string, pid: number): KeptError =>
+  new KeptError(`the map '${name}' is open in process ${pid}: wait for it, or end it (if that is another program, remove ${lock})`);
+
+/** Throws KeptError. What a program left that was killed is taken over. */
+async function lockAt(lock: string, name: string): Promise<void> {
+  for (;;) {
+    const taken = await writeNew(lock, String(process.pid)).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === "EEXIST") return false;
+        throw error;
+      },
+    );
+    if (taken) return;
+    const owner = Number(await readIfThere(lock));
+    if (owner > 0 && isThere(owner)) throw inUse(name, lock, owner);
+    await takeAway(lock, name);
+  }
+}
+
+/** Only one of those that find it left behind takes it away: whoever gets hold of another's lock puts it back. */
+async function takeAway(lock: string, name: string): Promise<void> {
+  const aside = nameBeside(lock);
+  const moved = await rename(lock, aside).then(
+    () => true,
+    () => false,
+  );
+  if (!moved) return;
+  const owner = Number(await readIfThere(aside));
+  if (!(owner > 0 && isThere(owner))) return rm(aside, { force: true });
+  await rename(aside, lock);
+  throw inUse(name, lock, owner);
+}
+
+const mapFolder = (name: string): string => path.join(home.data, "maps", name);
+
+export async function openMapPlace(name: string): Promise<JournalPlace> {
+  const folder = mapFolder(name);
+  const [journal, lock] = [path.join(folder, "journal.json"), path.join(folder, "lock")];
+  const resultAt = (key: string): string => path.join(folder, "results", `${key}.json`);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await lockAt(lock, name);
+  return {
+    read: () => readIfThere(journal),
+    write: (text) => writeWhole(journal, text),
+    readResult: (key) => readIfThere(resultAt(key)),
+    writeResult: (key, text) => writeWhole(resultAt(key), text),
+    dropResult: (key) => rm(resultAt(key), { force: true }),
+    close: () => rm(lock, { force: true }),
+  };
+}
+
+/** What nobody goes on with any more. */
+export const dropMap = (name: string): Promise<void> => rm(mapFolder(name), { recursive: true, force: true });

@@ -1,0 +1,101 @@
+/** A map that is left by Ctrl-C; and a hundred small jobs by a map beside `xargs -P` of node:wasi on the same machine; what it took is printed, what came of it is checked. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { buffer } from "node:stream/consumers";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { endless, reading } from "./jobs.ts";
+import { until } from "../until.ts";
+import { Programs, kill9, told } from "./programs.ts";
+import { WASM_ALONE } from "./settings.ts";
+
+const INPUTS = 100;
+const AT_ONCE = 2;
+const names = Array.from({ length: INPUTS }, (_, i) => `${String(i).padStart(3, "0")}.txt`);
+
+let programs: Programs;
+let broker: ChildProcess;
+let server: ChildProcess;
+beforeAll(async () => {
+  programs = await Programs.open(`${WASM_ALONE}[capacity]\nvcpu = ${AT_ONCE}\n`);
+  await writeFile(programs.at("read.wasm"), await reading());
+  await writeFile(programs.at("endless.wasm"), await endless());
+  await mkdir(programs.at("data"));
+  for (const name of names) await writeFile(programs.at(`data/${name}`), `${name}\n`);
+  broker = await programs.startBroker();
+  server = await programs.startServer("--enrol", await programs.people());
+});
+afterAll(async () => {
+  await told(server);
+  await kill9(broker);
+  await programs.remove();
+});
+
+/** Runs the module as a lease would have it: /out is descriptor 3, /in 4. */
+const LOCAL = `
+import { readFileSync } from "node:fs";
+import { WASI } from "node:wasi";
+const [, , module, folder, name] = process.argv;
+const wasi = new WASI({ version: "preview1", args: ["read.wasm", "/in/" + name], preopens: { "/out": folder, "/in": folder } });
+wasi.start((await WebAssembly.instantiate(readFileSync(module), wasi.getImportObject())).instance);
+`;
+
+const leases = async (): Promise<{ id: string; end: object | null }[]> =>
+  (
+    JSON.parse(await programs.ok("customer", ["ps", "--all", "--limit", "all", "--json"])) as {
+      leases: { id: string; end: object | null }[];
+    }
+  ).leases;
+
+async function timed<T>(work: () => Promise<T>): Promise<[T, number]> {
+  const began = performance.now();
+  return [await work(), performance.now() - began];
+}
+
+it("are the same bytes, and cost so many times the time", async () => {
+  await writeFile(programs.at("local.mjs"), LOCAL);
+  const lines = names.map((name) => `${name}\n`);
+  const [local, localMs] = await timed(async () => {
+    const args = [
+      "-n1",
+      `-P${AT_ONCE}`,
+      process.execPath,
+      "--no-warnings",
+      programs.at("local.mjs"),
+      programs.at("read.wasm"),
+      programs.at("data"),
+    ];
+    const child = spawn("xargs", args, { stdio: ["pipe", "pipe", "inherit"] });
+    child.stdin.end(lines.join(""));
+    const [bytes] = await Promise.all([buffer(child.stdout), once(child, "close")]);
+    return bytes.toString().split(/(?<=\n)/);
+  });
+  const small = ["--mem", "16M", "--disk", "1M", "--max-output", "1M", "-P", String(AT_ONCE)];
+  const [mapped, mapMs] = await timed(() =>
+    programs.ok("customer", ["map", ...small, programs.at("read.wasm"), "--", programs.at("data/*.txt")]),
+  );
+  expect(local.toSorted()).toEqual(lines);
+  expect(mapped).toBe(lines.join(""));
+  console.log(
+    JSON.stringify({ jobs: INPUTS, atOnce: AT_ONCE, mapMs: Math.round(mapMs), xargsMs: Math.round(localMs), ratio: mapMs / localMs }),
+  );
+});
+
+it("is left by Ctrl-C: what runs runs on, what waits is withdrawn, the hold is closed, and the command that goes on is said", async () => {
+  const before = (await leases()).length;
+  const args = ["map", "--mem", "16M", "--disk", "1M", "-P", "4", programs.at("endless.wasm"), "--", programs.at("data/00[0-7].txt")];
+  const left = programs.xeno("customer", args);
+  // two have room, the others wait
+  await until(async () => (await leases()).length === before + 2);
+  left.child.kill("SIGINT");
+  const { code, stdout, stderr } = await left.done;
+  expect([code, stdout]).toEqual([130, ""]);
+  const [, command, name] = /go on with: (xeno map --resume (map-\w+) .*)\n/.exec(stderr) ?? [];
+  expect(command).toContain("'");
+  const running = (await leases()).filter(({ end }) => end === null);
+  expect(running).toHaveLength(2);
+  const journal = JSON.parse(await readFile(programs.at(`customer/data/maps/${name}/journal.json`), "utf8")) as { batch: string | null };
+  expect(journal.batch).toBe(null);
+  for (const { id, end } of await leases()) if (end === null) await programs.ok("customer", ["lease", "stop", id]);
+  expect((await leases()).filter(({ end }) => end === null)).toEqual([]);
+});
