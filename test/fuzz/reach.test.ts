@@ -24,6 +24,7 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
     ...["sdk/src/node/program-job.ts#parseJob", "sdk/src/node/machine-job.ts#parseVm", "sdk/src/tree.ts#readTree"],
     ...["guests/src/qemu/network/addresses.ts#parseRanges", "cli/src/input/parse.ts#parseHostPort"],
     ...["cli/src/input/parse.ts#parseLease", "cli/src/input/parse.ts#parseParty", "cli/src/input/parse.ts#parseServer"],
+    ...["cli/src/input/parse.ts#parseBatch", "cli/src/input/parse.ts#parseLabel"],
     ...["market/src/duration.ts#parseDuration", "sdk/src/oci/registries-conf.ts#readRegistriesConf"],
   ],
   "is played by receipt, evidence and document, which call it or what it calls": [

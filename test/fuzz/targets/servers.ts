@@ -9,7 +9,8 @@ import { z } from "zod";
 import { API, isErrorCode, jsonIn, parseRefusal, refusalBody, refuse } from "@xenoservers/protocol";
 import { ownFolder } from "../../../packages/cli/src/local/local-socket.ts";
 import { readTyped, type Input } from "../../../packages/cli/src/input/verb.ts";
-import { UserError, describeRefusal } from "../../../packages/cli/src/output/ui.ts";
+import { describeRefusal } from "../../../packages/cli/src/output/ui.ts";
+import { InputError } from "../../../packages/sdk/src/errors.ts";
 import { World } from "../../../packages/xenocorp/src/http/world.fixture.ts";
 import type { Random } from "../../../packages/testkit/src/random.ts";
 import { bentBytes } from "../mutate/bytes.ts";
@@ -273,7 +274,7 @@ const argv: Target = {
     const write = process.stderr.write;
     process.stderr.write = () => true; // commander says its refusals there as well
     try {
-      return byThrowing(() => readTyped(verb, words), UserError, CommanderError);
+      return byThrowing(() => readTyped(verb, words), InputError, CommanderError);
     } finally {
       process.stderr.write = write;
     }
