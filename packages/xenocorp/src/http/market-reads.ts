@@ -4,7 +4,6 @@ import {
   compareRanks,
   asRested,
   costPerHourNanos,
-  couldTake,
   explainExclusions,
   impliedResources,
   match,
@@ -78,10 +77,6 @@ function isAfter(place: Rank, order: Ordering, wish: Wish): (candidate: Candidat
   return (candidate) => compare(rankOf(candidate, wish), place) > 0;
 }
 
-/** Who could take it at another time, as if that were now. */
-const able = (candidates: Iterable<Candidate>, wish: Wish, now: number): Candidate[] =>
-  [...candidates].flatMap((candidate) => (couldTake(candidate, wish, now) ? [asRested(candidate)] : []));
-
 /** Whether it is enough depends on the order; its binding looks again. */
 async function withAnyStake({ store }: Services, candidates: readonly Candidate[]): Promise<Candidate[]> {
   const keyOf = ({ owner }: Candidate): string => moneyKey(rootAccountOf(owner), "staked");
@@ -112,7 +107,8 @@ export function createMarketReads(services: Services, market: () => Promise<Mark
       const asked = { customer, isJudging, resources, driver, accel, egress, assurance, terms, conditions, on };
       const wish = { ...asked, maxPriceNanosPerHour: null, durationMs };
       const now = services.now();
-      const there = query.later === "true" ? able(index.all(), wish, now) : index.all();
+      // what keeps a server out at any time is counted as that, not what does for now
+      const there = query.later === "true" ? [...index.all()].map(asRested) : index.all();
       const { matches: fitting, excluded } = match(there, wish, now, query.order);
       const matches = assurance === "isolated" ? fitting : await withAnyStake(services, fitting);
       if (matches.length < fitting.length) excluded["stake"] = fitting.length - matches.length;
