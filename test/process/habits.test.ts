@@ -17,7 +17,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 /** In a shell, so that pipes and redirections are as people have them. */
 const typed = (line: string): Promise<{ code: number; stdout: string; stderr: string }> =>
   new Promise((resolve) =>
-    execFile("/bin/sh", ["-c", line.replaceAll("xeno", XENO)], { cwd: folder }, (error, stdout, stderr) =>
+    execFile("/bin/sh", ["-c", line.replaceAll("xeno", `'${XENO}'`)], { cwd: folder }, (error, stdout, stderr) =>
       resolve({ code: typeof error?.code === "number" ? error.code : 0, stdout, stderr }),
     ),
   );
