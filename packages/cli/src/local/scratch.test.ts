@@ -39,6 +39,14 @@ it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)("is gone when %s ends the prog
   expect(await isThere(folder)).toBe(false);
 });
 
+it("is gone with all others when a signal ends the program", async () => {
+  const { child, folder, ended, said } = await program(`console.log((await scratch("other")).folder); process.stdin.resume();`);
+  const other = (await said()).value as string;
+  child.kill("SIGTERM");
+  expect(await ended).toEqual([null, "SIGTERM"]);
+  expect([await isThere(folder), await isThere(other)]).toEqual([false, false]);
+});
+
 it("is gone when the program exits in the midst of it", async () => {
   const { folder, ended } = await program("process.exit(3);");
   expect(await ended).toEqual([3, null]);
