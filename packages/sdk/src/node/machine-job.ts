@@ -42,29 +42,14 @@ import { sharedFolder, type SharedFolder } from "./program-job.ts";
 import { parseCount, parseSizeMib } from "../words.ts";
 import { entrypointFrom, processFrom, refuseForImages, type ProcessOptions } from "./process-held.ts";
 import { InputError } from "../errors.ts";
+import type { RunInput } from "../facade/run-input.ts";
 import { mib } from "../words.ts";
 
-export interface VmOptions extends ProcessOptions {
-  vm?: string;
-  format?: ImageFormat;
-  digest?: string;
-  iso?: string;
-  kernel?: string;
-  initrd?: string;
-  append?: string;
-  image?: string;
-  entrypoint?: string;
-  machine?: "pc" | "q35" | "microvm";
-  uefi?: boolean;
-  windows?: boolean;
-  tpm?: boolean;
-  screen?: boolean;
-  hostname?: string;
-  user?: string;
-  sshKey?: string;
-  userData?: string;
-  network?: boolean;
-  egress?: string;
+type Asked = "vm" | "iso" | "kernel" | "image" | "format" | "digest" | "initrd" | "append" | "entrypoint" | "machine" | "uefi" | "windows";
+type AskedOfGuest = "tpm" | "screen" | "hostname" | "user" | "sshKey" | "userData" | "network" | "egress";
+
+/** As `RunInput` has them, with what is usual filled in. */
+export interface VmOptions extends ProcessOptions, Pick<RunInput, Asked | AskedOfGuest> {
   egressMax: string;
   accel: "kvm" | "any";
 }
