@@ -1,6 +1,6 @@
 /**
  * Adds up the suites' reports in a folder, names what failed, and prints the plain closing line. Each demo counts as one test, and so does a step
- * that failed without saying why (NAME.rc holds its exit code).
+ * that failed without saying why (NAME.rc holds its exit code). What each step took (NAME.seconds) stands before them.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
@@ -10,9 +10,13 @@ const SHOWN_CHARS = 2_000;
 const folder = process.argv[2]!;
 const totals: SuiteReport = { passed: 0, failed: 0, skipped: 0, failures: [] };
 
-for (const name of readdirSync(folder).filter((file) => file.endsWith(".rc"))) {
-  const step = name.slice(0, -3);
-  const code = readFileSync(path.join(folder, name), "utf8").trim();
+const steps = readdirSync(folder)
+  .filter((file) => file.endsWith(".rc"))
+  .map((file) => file.slice(0, -3));
+const kept = (file: string): string => readFileSync(path.join(folder, file), "utf8").trim();
+
+for (const step of steps) {
+  const code = kept(`${step}.rc`);
   const file = path.join(folder, `${step}.json`);
   const text = existsSync(file) ? readFileSync(file, "utf8") : "";
   const report = text.startsWith("{") ? (JSON.parse(text) as Partial<SuiteReport> & { ok?: boolean }) : {};
@@ -28,6 +32,7 @@ for (const name of readdirSync(folder).filter((file) => file.endsWith(".rc"))) {
     totals.failures.push(`${step}: left no report`);
   }
 }
+console.log(steps.map((step) => `${step} ${kept(`${step}.seconds`)} s`).join(", "));
 for (const why of totals.failures) console.log(`FAILED ${why.slice(0, SHOWN_CHARS)}`);
 console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
 process.exitCode = totals.failed > 0 || totals.passed === 0 ? 1 : 0;

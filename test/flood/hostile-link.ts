@@ -53,6 +53,7 @@ export class HostileLink {
 
   private constructor(socket: Socket) {
     this.socket = socket;
+    socket.setMaxListeners(0); // as many as wait for an answer at once
     this.gone = new Promise((resolve) => socket.once("close", () => resolve()));
     socket.on("data", (bytes: Buffer) => this.#read(bytes));
   }

@@ -83,29 +83,27 @@ export async function initrd(script: string, modules: readonly string[] = []): P
 export const NETWORK_MODULES = ["virtio_pci", "virtio_net"] as const;
 export const QUIET = "console=ttyS0 quiet panic=-1";
 
-/** A Debian with systemd, cloud-init, an SSH server and the guest agent, as distributions publish it: one disk, GRUB, no seed. */
-export function debianDisk(): Promise<string> {
-  return once("debian.qcow2", async (part) => {
-    const work = await mkdtemp(path.join(tmpdir(), "xeno-debian-"));
+/** What a script beside this file makes in an empty folder, kept under the script's own digest: another script makes another file. */
+async function madeBy(script: string, name: string): Promise<string> {
+  const file = path.join(import.meta.dirname, script);
+  const digest = createHash("sha256")
+    .update(await readFile(file))
+    .digest("hex");
+  return once(`${digest.slice(0, 16)}-${name}`, async (part) => {
+    const work = await mkdtemp(path.join(tmpdir(), "xeno-made-"));
     try {
-      await run("bash", [path.join(import.meta.dirname, "debian-disk.sh"), work, part], { maxBuffer: 64 * 1024 * 1024 });
+      await run("bash", [file, work, part], { maxBuffer: 64 * 1024 * 1024 });
     } finally {
       await rm(work, { recursive: true, force: true });
     }
   });
 }
 
+/** A Debian with systemd, cloud-init, an SSH server and the guest agent, as distributions publish it: one disk, GRUB, no seed. */
+export const debianDisk = (): Promise<string> => madeBy("debian-disk.sh", "debian.qcow2");
+
 /** A Debian's files as a layer: systemd, s6, tini, dumb-init, runit, busybox. */
-export function debianInits(): Promise<string> {
-  return once("debian-inits.tar", async (part) => {
-    const work = await mkdtemp(path.join(tmpdir(), "xeno-inits-"));
-    try {
-      await run("bash", [path.join(import.meta.dirname, "debian-inits.sh"), work, part], { maxBuffer: 64 * 1024 * 1024 });
-    } finally {
-      await rm(work, { recursive: true, force: true });
-    }
-  });
-}
+export const debianInits = (): Promise<string> => madeBy("debian-inits.sh", "debian-inits.tar");
 
 /** An OCI image layout by umoci: BusyBox, a user `web`, and a second layer that removes a file of the first. */
 export async function busyboxLayout(folder: string): Promise<string> {

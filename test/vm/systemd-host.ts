@@ -45,7 +45,7 @@ const WORDS = "root=/dev/vda1 rw console=ttyS0 quiet panic=-1 no_timer_check clo
 /** The disk's own kernel and RAM disk, which fit its modules. */
 async function bootFiles(): Promise<{ kernel: string; initrd: string }> {
   const disk = await debianDisk();
-  const folder = await once("debian-boot", async (part) => {
+  const folder = await once(`${path.basename(disk)}-boot`, async (part) => {
     const raw = `${part}.raw`;
     try {
       await run("qemu-img", ["convert", "-O", "raw", disk, raw]);

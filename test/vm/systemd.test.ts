@@ -119,8 +119,12 @@ machines("a server that systemd runs", () => {
     beforeAll(async () => {
       // its systemd runs without a login
       if (who === OLGA)
-        await sh(`useradd --create-home --uid ${UID} olga && systemctl start dbus && loginctl enable-linger olga
-          until [ -S /run/user/${UID}/systemd/private ]; do sleep 1; done`);
+        await sh(`set -e
+          useradd --create-home --uid ${UID} olga
+          systemctl start dbus
+          loginctl enable-linger olga
+          systemctl start user@${UID}
+          test -S /run/user/${UID}/systemd/private`);
       await install(who);
       await reload(who);
       lease = await running();
