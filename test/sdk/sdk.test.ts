@@ -128,6 +128,40 @@ describe("a run", () => {
   });
 });
 
+describe("a full market", () => {
+  const endless = { source: "import time\nwhile True: time.sleep(1)" };
+
+  it("is waited for where that is asked for, and told as busy where it is not", async () => {
+    const sdk = await Market.connect();
+    const [offer] = (await sdk.search()).offers;
+    const all = { python: { source: "print('in')" }, cpu: offer?.free.vcpu ?? 0, budget: "0.10" };
+    const first = await sdk.run({ ...all, python: endless });
+    await expect(sdk.run(all)).rejects.toMatchObject({ code: "busy", retryable: true, money: "none" });
+    const places: number[] = [];
+    const waits = sdk.run({
+      ...{ ...all, wait: "10m" },
+      onPlace(ahead) {
+        if (places.push(ahead) === 1) void first.stop();
+      },
+    });
+    expect(await (await waits).result).toMatchObject({ ok: true, stdout: "in\n" });
+    expect(places[0]).toBe(0);
+    await first.result;
+  });
+
+  it("is waited for until the wait is called off: the order is withdrawn", async () => {
+    const sdk = await Market.connect();
+    const [offer] = (await sdk.search()).offers;
+    const all = { python: endless, cpu: offer?.free.vcpu ?? 0, budget: "0.10" };
+    const first = await sdk.run(all);
+    const off = new AbortController();
+    const waits = sdk.run({ ...all, wait: 600_000, signal: off.signal, onPlace: () => off.abort() });
+    await expect(waits).rejects.toMatchObject({ code: "given_up", left: "withdrawn", money: "withdrawn" });
+    await first.stop();
+    await first.result;
+  });
+});
+
 describe("a signal", () => {
   it("that was given before orders nothing", async () => {
     const sdk = await Market.connect();

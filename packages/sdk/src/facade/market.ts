@@ -24,7 +24,7 @@ import { Job } from "./job.ts";
 import { MapRun } from "./map/map-run.ts";
 import { mapWays, type Orders } from "./map/market-ways.ts";
 import { mapSettingsOf, placed, type MapOptions } from "./map/options.ts";
-import { assertRunInput, toldHere } from "./read-input.ts";
+import { assertRunInput, toldHere, waitMsOf } from "./read-input.ts";
 import type { RunInput } from "./run-input.ts";
 import { SharedLink, type Opened } from "./shared-link.ts";
 import type { SessionHandlers } from "../session/lease-session.ts";
@@ -71,6 +71,7 @@ export class OpenMarket {
   protected readonly here: Here;
   readonly #link: SharedLink;
   readonly #jobs = new Set<Job>();
+  readonly #hears = (ring: () => void): (() => void) => this.#link.hears(ring);
 
   constructor(client: MarketClient, here: Here) {
     this.client = client;
@@ -92,11 +93,14 @@ export class OpenMarket {
     return (await this.#ready(await this.#read(input), input.signal)).quoted;
   }
 
-  /** Orders a run: resolves when a server was found and the purchase order checked. */
+  /** Orders a run: resolves when a server was found, which it may wait for (`wait`), and the purchase order checked. */
   async run(input: RunInput): Promise<Job> {
     this.#assertMay("spend", "read");
     const { planned, wanted, work } = await this.#ready(await this.#read(input), input.signal);
-    const bound = await this.#place(wanted, work, input.signal);
+    const { signal, onPlace } = input;
+    const bound = await this.#place(wanted, work, signal, {
+      ...{ hears: this.#hears, ...(signal ? { signal } : {}), ...(onPlace ? { onPlace } : {}) },
+    });
     if (!input.signal?.aborted) return this.#follow(bound, work, planned.writes ? planned : null, input);
     // the order was sent before, so that it is known now what to withdraw
     const left = await withdrawOrder(this.client, { order: bound.order.id, lease: bound.po.id }, "its customer has called it off");
@@ -188,10 +192,12 @@ export class OpenMarket {
   async #read(input: RunInput): Promise<Read> {
     assertRunInput(input);
     const { signal } = input;
+    const waitMs = waitMsOf(input);
     assertWanted(signal);
     const planned = await unlessOff(signal, this.here.plan(input));
     const settling = settleWanted(this.client, planned.wanted, input.account ?? null, signal);
-    return { planned, wanted: await unlessOff(signal, settling).catch(toldHere) };
+    const wanted = await unlessOff(signal, settling).catch(toldHere);
+    return { planned, wanted: waitMs === null ? wanted : { ...wanted, waitMs } };
   }
 
   /** Everything else before the order. */
@@ -220,8 +226,7 @@ export class OpenMarket {
       read: (input) => this.#read(input),
       order: async ({ planned, wanted }, waiting) => {
         const { work } = await this.#ready({ planned, wanted }, waiting.signal);
-        const hears = (ring: () => void): (() => void) => this.#link.hears(ring);
-        const bound = await this.#place(wanted, work, waiting.signal, { hears, ...waiting });
+        const bound = await this.#place(wanted, work, waiting.signal, { hears: this.#hears, ...waiting });
         return this.#follow(bound, work, planned.writes ? planned : null, {});
       },
       follow: async (lease, planned) => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { InputError } from "../errors.ts";
-import { assertRunInput, toldHere, workOptionsOf } from "./read-input.ts";
+import { assertRunInput, toldHere, workOptionsOf, waitMsOf } from "./read-input.ts";
 import type { RunInput } from "./run-input.ts";
 
 const script = { python: "x.py" };
@@ -24,6 +24,9 @@ describe("a run as it is asked for", () => {
     [{ ...script, budget: "much" }, /budget 'much' is not an amount/],
     [{ ...script, maxTime: "soon" }, /maxTime 'soon' is not a duration/],
     [{ ...script, maxTime: 1.5 }, /maxTime must be a duration/],
+    [{ ...script, wait: true }, /wait must be a duration/],
+    [{ ...script, wait: 10 }, /wait '10' must be from a second to a day/],
+    [{ ...script, wait: "25h" }, /wait '25h' must be/],
     [{ ...script, maxFuel: 0 }, /maxFuel '0' must be a number from 1/],
     [{ ...script, cpu: "2" }, /cpu must be a whole number/],
     [{ ...script, assurance: "trusted" }, /assurance must be one of isolated/],
@@ -33,6 +36,7 @@ describe("a run as it is asked for", () => {
   ])("%o is refused", (input, says) => {
     const read = (): void => {
       assertRunInput(input as RunInput);
+      waitMsOf(input as RunInput);
       workOptionsOf(input as RunInput);
     };
     expect(read).toThrow(InputError);

@@ -2,7 +2,7 @@
  * A run as it is asked for, read strictly: what is not known, of the wrong type or out of its range is refused before anything is looked
  * for, signed or sent. Who controls the inputs: the program that calls, or whoever it has them from.
  */
-import { ASSURANCES, PAYMENT_TERMS } from "@xenoservers/market";
+import { ASSURANCES, PAYMENT_TERMS, WAITING_MS_MAX } from "@xenoservers/market";
 import { InputError } from "../errors.ts";
 import { conditionsIn, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "../words.ts";
 import { WORK_DEFAULTS, type WorkOptions } from "../work-options.ts";
@@ -64,6 +64,7 @@ const KINDS: { readonly [K in keyof Required<RunInput>]: Kind } = {
   label: TEXT,
   account: TEXT,
   batch: TEXT,
+  wait: TIME,
   workdir: TEXT,
   stopSignal: TEXT,
   stopGrace: TIME,
@@ -88,6 +89,7 @@ const KINDS: { readonly [K in keyof Required<RunInput>]: Kind } = {
   signal: [(value) => value instanceof AbortSignal, "an AbortSignal"],
   onState: CALL,
   onSent: CALL,
+  onPlace: CALL,
   onWarning: CALL,
 };
 
@@ -121,6 +123,16 @@ function pairsOf(env: Readonly<Record<string, string>>): string[] {
   const wrong = Object.keys(env).find((name) => name === "" || name.includes("="));
   if (wrong !== undefined) throw new InputError(`env: '${wrong}' is no name of a variable`);
   return Object.entries(env).map(([name, value]) => `${name}=${value}`);
+}
+
+const WAIT_MS_MIN = 1_000;
+
+/** How long the order waits for room; null: not at all. Throws InputError. */
+export function waitMsOf({ wait }: RunInput): number | null {
+  if (wait === undefined) return null;
+  const ms = timeIn(wait, "wait");
+  if (ms < WAIT_MS_MIN || ms > WAITING_MS_MAX) throw new InputError(`wait '${wait}' must be from a second to a day`);
+  return ms;
 }
 
 /** Throws InputError. */

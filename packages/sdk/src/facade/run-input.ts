@@ -77,6 +77,8 @@ interface Bounds {
   account?: string;
   /** Draws on the hold of a batch. */
   batch?: string;
+  /** Where the market is full, waits for room for so long: "10m", or milliseconds, from a second to a day; absent: refused as `busy`. */
+  wait?: string | number;
 }
 
 /** Of images and machines. */
@@ -118,6 +120,8 @@ interface Watching {
   onState?(state: string): void;
   /** So much of the job has gone to its server by now. */
   onSent?(progress: UploadProgress): void;
+  /** While it waits for room: how many orders come before it, and until when it waits (broker time, ms since 1970). */
+  onPlace?(ahead: number, until: number): void;
   /** What cannot be done as asked and is no reason to end: a file that cannot be written here, an address that is not reached. */
   onWarning?(text: string): void;
 }
