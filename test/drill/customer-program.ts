@@ -31,7 +31,8 @@ async function untilDone<T>(ask: () => Promise<T>): Promise<T> {
     } catch (error) {
       if (
         error instanceof RefusedError &&
-        !["unavailable", "no_match", "busy", "conflict", "capacity_taken", "rate_limited"].includes(error.refusal.code)
+        // an order outlives no outage that is as long as itself: it was never taken, and is signed anew
+        !["expired", "unavailable", "no_match", "busy", "conflict", "capacity_taken", "rate_limited"].includes(error.refusal.code)
       )
         throw error;
       await pause(AGAIN_MS);
