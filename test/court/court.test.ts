@@ -4,7 +4,7 @@ import { cases } from "../thorough.ts";
 import { Court } from "./cases.ts";
 import { ENDS } from "./plan.ts";
 
-const HONEST = cases(150, 1_000);
+const HONEST = cases(80, 1_000);
 let court: Court;
 
 beforeAll(async () => {

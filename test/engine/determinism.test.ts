@@ -10,7 +10,7 @@ import { generateModule } from "./generate.ts";
 import { mutate } from "./mutate.ts";
 
 const script = path.join(import.meta.dirname, "run-generated.ts");
-const MODULES = cases(40, 150);
+const MODULES = cases(25, 150);
 const TRACED = cases(8, 100);
 const THROWING = cases(60, 1_000);
 const DAMAGED = cases(1_000, 2_000);

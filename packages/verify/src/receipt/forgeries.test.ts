@@ -7,7 +7,7 @@ import { expect, it } from "vitest";
 import { cases } from "../../../../test/thorough.ts";
 import { playForgeries } from "../testing/forgeries.ts";
 
-const COUNT = cases(1_000, 3_000);
+const COUNT = cases(500, 3_000);
 
 it("never says `proved` of what is false", () => {
   const { refused, lies, forgeries, honest, unharmed } = playForgeries({ crypto, createSigner }, { count: COUNT, seed: 8 });
