@@ -1,5 +1,6 @@
 /** `npm run bench -- [NAME]`: figures as JSON lines; exits 1 where a bar is missed. */
 import { collusion } from "./collusion.ts";
+import { commandLine } from "./command.ts";
 import { court } from "./court.ts";
 import { dispute } from "./dispute.ts";
 import { engine } from "./engine.ts";
@@ -30,6 +31,7 @@ const BENCHES: Record<string, () => Promise<Figure[]>> = {
   relay,
   world,
   transfer,
+  command: commandLine,
 };
 
 const wanted = process.argv.slice(2).filter((word, i, all) => !word.startsWith("--") && !["--seed", "--count"].includes(all[i - 1] ?? ""));

@@ -14,7 +14,7 @@ import { createSigner, nodeCrypto as crypto } from "@xenoservers/protocol/node";
 import { PaperMarket, Random } from "@xenoservers/testkit";
 import type { Command } from "commander";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { program } from "../../packages/cli/src/main.ts";
+import { program } from "../../packages/cli/src/program.ts";
 import { retold } from "../../packages/verify/src/testing/moves.ts";
 import { storyOf } from "../../packages/verify/src/testing/stories.ts";
 import { PaperBroker } from "../support/paper-broker.ts";
@@ -123,8 +123,8 @@ function verbsOf(at: Command, before = ""): string[] {
   });
 }
 
-it("every verb has its row", () => {
-  expect(verbsOf(program()).toSorted()).toEqual(Object.keys(ROWS).toSorted());
+it("every verb has its row", async () => {
+  expect(verbsOf(await program()).toSorted()).toEqual(Object.keys(ROWS).toSorted());
 });
 
 /** Says on descriptor 3 that the program has done its work, or that it waits for its reader: before that nobody reads. */

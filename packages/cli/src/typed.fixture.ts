@@ -1,5 +1,5 @@
 /** For tests of verbs: words as if a person had typed them, and what is said to that. */
-import { program } from "./main.ts";
+import { program } from "./program.ts";
 import { reportError } from "./output/report.ts";
 
 const STREAMS = ["stdout", "stderr"] as const;
@@ -30,7 +30,7 @@ export class Typed {
     this.said = { stdout: "", stderr: "" };
     process.exitCode = 0;
     try {
-      await program().parseAsync(argv, { from: "user" });
+      await (await program(argv)).parseAsync(argv, { from: "user" });
       return Number(process.exitCode);
     } catch (error) {
       return reportError(error, argv.includes("--json"));

@@ -3,14 +3,13 @@ import { describe, expect, it } from "vitest";
 import { InputError, given, parseAmount } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
 import { countTo, parseParty, parseServer } from "./parse.ts";
+import { leaseWord, leaseWords } from "./lease-words.ts";
 import {
   type Input,
   choice,
   choiceOr,
   flag,
   inputOf,
-  leaseWord,
-  leaseWords,
   many,
   maybe,
   needed,
@@ -136,11 +135,22 @@ describe("a verb's input", () => {
 
 it("runs a verb with what was read, and those below it", async () => {
   const seen: unknown[] = [];
-  const below = verb("below", "", inputOf({ x: word }, {}), (got) => void seen.push(got));
-  const above = verb("above", "", inputOf({}, { json: flag("--json", "") }), (got) => void seen.push(got), { sub: [below], alias: "over" });
+  const below = verb(
+    "below",
+    "",
+    async () => inputOf({ x: word }, {}),
+    (got) => void seen.push(got),
+  );
+  const above = verb(
+    "above",
+    "",
+    async () => inputOf({}, { json: flag("--json", "") }),
+    (got) => void seen.push(got),
+    { sub: [below], alias: "over" },
+  );
   for (const argv of [["above", "--json"], ["over"], ["above", "below", "1"]]) {
     const root = new Command().enablePositionalOptions().exitOverride();
-    above.declare(root);
+    await above.declare(root, true);
     await root.parseAsync(argv, { from: "user" });
   }
   expect(seen).toEqual([{ json: true }, { json: false }, { x: "1" }]);

@@ -3,9 +3,6 @@
  * and checked; the code itself is loaded when its verb is used. Who controls the inputs: whoever types.
  */
 import { Command, Option as Flag } from "commander";
-import { parseLease } from "./parse.ts";
-import { takesInputs } from "./map-words.ts";
-import { takesProgram } from "./program-words.ts";
 
 /** One option, and how what was typed is read. */
 interface Opt<T> {
@@ -78,10 +75,11 @@ export const many = (flags: string, says: string): Opt<string[]> => ({
 export const wordAs = <T>(parse: Parse<T>): Word<T> => ({ form: (name) => `<${name}>`, read: (raw, name) => parse(String(raw), name) });
 export const word: Word<string> = wordAs(asTyped);
 export const maybe: Word<string | null> = { form: (name) => `[${name}]`, read: stringIn };
-/** A lease by the first letters of its id. */
-export const leaseWord: Word<string> = wordAs(parseLease);
-export const leaseWords: Word<string[]> = { form: (name) => `[${name}...]`, read: (raw) => stringsIn(raw).map(parseLease) };
-export const rest: Word<string[]> = { form: (name) => `[${name}...]`, read: stringsIn };
+export const wordsAs = <T>(parse: (text: string) => T): Word<T[]> => ({
+  form: (name) => `[${name}...]`,
+  read: (raw) => stringsIn(raw).map(parse),
+});
+export const rest: Word<string[]> = wordsAs(asTyped);
 export const words: Word<string[]> = { form: (name) => `<${name}...>`, read: stringsIn };
 
 type Words = Readonly<Record<string, Word<unknown>>>;
@@ -140,23 +138,36 @@ interface VerbMore {
 
 export interface Verb {
   name: string;
-  declare(parent: Command): void;
+  alias: string | undefined;
+  /** By its name alone, or with all that it takes and all that is below it. */
+  declare(parent: Command, wholly: boolean): Promise<void>;
 }
 
-/** A verb that does something. */
-export function verb<T>(name: string, says: string, input: Input<T>, run: (given: T) => Promise<void> | void, more: VerbMore = {}): Verb {
+const rootOf = (command: Command): Command => (command.parent ? rootOf(command.parent) : command);
+
+/** A verb that does something. What it takes, and its code, are loaded when they are wanted; `run` is given the whole command line, too. */
+export function verb<T>(
+  name: string,
+  says: string,
+  load: () => Promise<Input<T>>,
+  run: (given: T, whole: Command) => Promise<void> | void,
+  more: VerbMore = {},
+): Verb {
   return {
     name,
-    declare(parent) {
+    alias: more.alias,
+    async declare(parent, wholly) {
       const command = parent.command(name).description(says);
       if (more.alias !== undefined) command.alias(more.alias);
+      if (!wholly) return;
+      const input = await load();
       input.declare(command);
       if (more.passThrough) command.passThroughOptions();
-      if (more.program) takesProgram(command);
-      if (more.inputs) takesInputs(command);
+      if (more.program) (await import("./program-words.ts")).takesProgram(command);
+      if (more.inputs) (await import("./map-words.ts")).takesInputs(command);
       if (more.unknown) command.allowUnknownOption();
-      command.action(async () => run(input.read(command)));
-      for (const each of more.sub ?? []) each.declare(command);
+      command.action(async () => run(input.read(command), rootOf(command)));
+      for (const each of more.sub ?? []) await each.declare(command, true);
     },
   };
 }
@@ -165,9 +176,10 @@ export function verb<T>(name: string, says: string, input: Input<T>, run: (given
 export function group(name: string, says: string, sub: readonly Verb[]): Verb {
   return {
     name,
-    declare(parent) {
+    alias: undefined,
+    async declare(parent, wholly) {
       const command = parent.command(name).description(says);
-      for (const each of sub) each.declare(command);
+      for (const each of wholly ? sub : []) await each.declare(command, true);
     },
   };
 }

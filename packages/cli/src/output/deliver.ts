@@ -4,7 +4,7 @@ import type { LeaseView } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import { writeResults, type Delivered, type SessionHandlers, type SharedFolder, type TreeFile } from "@xenoservers/sdk";
 import { say, yellow } from "./terminal.ts";
-import { EXIT } from "./ui.ts";
+import { EXIT } from "./exit.ts";
 
 /** Writes what came back, and says what was left out. */
 export const writeHere = (

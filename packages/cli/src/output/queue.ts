@@ -2,7 +2,8 @@
 import { NoLongerWaiting, placeOrder, type BoundOrder, type MarketClient, type Wanted } from "@xenoservers/sdk";
 import { LEFT_SAYS, onSignals } from "./interrupt.ts";
 import { dim, say, sayOver } from "./terminal.ts";
-import { EXIT, UserError, countOf, duration } from "./ui.ts";
+import { EXIT } from "./exit.ts";
+import { UserError, countOf, duration } from "./ui.ts";
 
 export function placeText(ahead: number, leftMs: number): string {
   const place = ahead === 0 ? "it is next" : `${countOf(ahead, "order")} before it`;

@@ -8,7 +8,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
 
 import { reportError } from "./report.ts";
-import { EXIT, UserError, describeRefusal, duration, gigaFuel, money, when } from "./ui.ts";
+import { EXIT } from "./exit.ts";
+import { UserError, describeRefusal, duration, gigaFuel, money, when } from "./ui.ts";
 
 describe("a refusal in words", () => {
   it.each<[Refusal, RegExp]>([

@@ -4,7 +4,8 @@ import { BrokenPurchaseOrder, ContextError, InputError, KeptError, RefusedError,
 import { z } from "zod";
 
 import { dim, printJson, red, say } from "./terminal.ts";
-import { EXIT, UserError, describeRefusal } from "./ui.ts";
+import { EXIT } from "./exit.ts";
+import { UserError, describeRefusal } from "./ui.ts";
 
 interface Told {
   json: Record<string, unknown>;

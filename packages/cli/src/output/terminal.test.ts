@@ -5,7 +5,7 @@ import { refuse } from "@xenoservers/protocol";
 import { RefusedError } from "@xenoservers/sdk";
 import { PaperMarket, Random } from "@xenoservers/testkit";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { program } from "../main.ts";
+import { program } from "../program.ts";
 import { showLines } from "../verbs/lease-show.ts";
 import { shownHere } from "./follow.ts";
 import { keyTable } from "./key-table.ts";
@@ -56,14 +56,7 @@ describe("another party's text", () => {
     ],
     ["a refusal as JSON", 1, () => reportError(new RefusedError(refuse("no_match", { why: HOSTILE })), true)],
     ["an error that quotes it", 1, () => reportError(new UserError(HOSTILE), false)],
-    [
-      "what was typed",
-      2,
-      () =>
-        program()
-          .parseAsync([HOSTILE.replace("\n", "")], { from: "user" })
-          .catch(() => null),
-    ],
+    ["what was typed", 2, async () => (await program()).parseAsync([HOSTILE.replace("\n", "")], { from: "user" }).catch(() => null)],
     ["a log", 1, () => logLines.write(`${JSON.stringify({ why: HOSTILE })}\n`)],
   ])("is shown and not obeyed: %s", async (_, count, show) => {
     await show();

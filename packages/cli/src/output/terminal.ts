@@ -4,7 +4,7 @@
  * colours given here; only a job's own output goes as it is.
  */
 import { randomBytes } from "node:crypto";
-import { visible, visibleJson } from "@xenoservers/protocol";
+import { visible, visibleJson } from "@xenoservers/protocol/visible";
 
 export type Stream = "stdout" | "stderr";
 

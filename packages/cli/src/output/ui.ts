@@ -4,14 +4,9 @@ import { ERROR_CODES, dateText, visible, type Refusal } from "@xenoservers/proto
 import { InputError } from "@xenoservers/sdk";
 import Table from "cli-table3";
 import { stepsFor } from "./exclusions.ts";
+import { EXIT } from "./exit.ts";
 import { fitted } from "./fit.ts";
 import { print } from "./terminal.ts";
-
-/**
- * Beside a job's own: `mismatch`: what is at hand is of another lease or job than was asked for; `broken`: the broker broke its signed
- * word; `limit`: time, fuel or budget; `xeno`: this program or the market.
- */
-export const EXIT = { mismatch: 2, broken: 123, limit: 124, xeno: 125, interrupted: 130, killed: 137 } as const;
 
 /** An error whose message is for the person at the terminal, cause and next step included. */
 export class UserError extends InputError {

@@ -7,7 +7,8 @@ import { type MarketClient, fetchBound, keepReceipt, pagesOf, rebuildJob, shortI
 import { openClient } from "../input/client.ts";
 import type { AuditInput } from "../input/verbs/lease.ts";
 import { print, printJson, say } from "../output/terminal.ts";
-import { EXIT, UserError } from "../output/ui.ts";
+import { EXIT } from "../output/exit.ts";
+import { UserError } from "../output/ui.ts";
 import { auditLine, drawnAudit, followUp, isAuditDue, type Audit } from "../proof/audit.ts";
 
 /** All that are due, of so many leases, the newest (null: of all); a referee's own leases are nobody's to audit. */

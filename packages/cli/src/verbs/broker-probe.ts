@@ -4,7 +4,8 @@ import { allOf, shortId } from "@xenoservers/sdk";
 import type { BrokerProbeInput } from "../input/verbs/operator.ts";
 import { operatorHere } from "../local/operate.ts";
 import { print, printJson, red, say } from "../output/terminal.ts";
-import { EXIT, UserError } from "../output/ui.ts";
+import { EXIT } from "../output/exit.ts";
+import { UserError } from "../output/ui.ts";
 import { probeTimesMs } from "../probe/plan.ts";
 import { probeServer, type Probed } from "../probe/probe.ts";
 

@@ -23,7 +23,8 @@ import { onSignals } from "../output/interrupt.ts";
 import { leave } from "../output/leave.ts";
 import { MapLine } from "../output/map-lines.ts";
 import { dim, printJson, red, say, showRaw, yellow } from "../output/terminal.ts";
-import { EXIT, UserError, countOf } from "../output/ui.ts";
+import { EXIT } from "../output/exit.ts";
+import { UserError, countOf } from "../output/ui.ts";
 
 const NAME_BYTES = 4;
 const FAILED = 1;

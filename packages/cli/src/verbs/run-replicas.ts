@@ -30,7 +30,8 @@ import { encodedStreams } from "../output/encoded.ts";
 import { LEFT_SAYS, unlessInterrupted } from "../output/interrupt.ts";
 import { endLine } from "../output/lease-lines.ts";
 import { dim, printJson, red, say, showRaw, yellow } from "../output/terminal.ts";
-import { EXIT, UserError, money } from "../output/ui.ts";
+import { EXIT } from "../output/exit.ts";
+import { UserError, money } from "../output/ui.ts";
 
 const RECEIPT_WITHIN_MS = 10_000;
 

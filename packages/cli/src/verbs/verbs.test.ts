@@ -5,7 +5,7 @@ import { PaperMarket, Random } from "@xenoservers/testkit";
 import { DEFAULT_TIMINGS } from "@xenoservers/market";
 import { describe, expect, it, vi } from "vitest";
 import { scopesOf } from "../input/verbs/token.ts";
-import { program } from "../main.ts";
+import { program } from "../program.ts";
 import type { KeyView } from "../output/key-table.ts";
 import { ownVersion } from "../own-version.ts";
 import { addressIn } from "./abuse-trace.ts";
@@ -19,10 +19,10 @@ import { accountsBelow } from "./wallet.ts";
 const HOUR = 3_600_000;
 
 describe("the list of verbs", () => {
-  it("describes each, and declares none twice", () => {
-    const walk = (command: ReturnType<typeof program>, at: string): string[] =>
+  it("describes each, and declares none twice", async () => {
+    const walk = (command: Awaited<ReturnType<typeof program>>, at: string): string[] =>
       command.commands.flatMap((each) => [`${at}${each.name()}`, ...walk(each, `${at}${each.name()} `)]);
-    const names = walk(program(), "");
+    const names = walk(await program(), "");
     expect(new Set(names).size).toBe(names.length);
     for (const verb of ["token list", "token revoke", "lease result", "broker fee", "lease object"]) expect(names).toContain(verb);
   });
@@ -36,7 +36,10 @@ describe("the list of verbs", () => {
 it("its version is an option too", async () => {
   const written = vi.spyOn(process.stdout, "write").mockReturnValue(true);
   try {
-    await expect(program().parseAsync(["--version"], { from: "user" })).rejects.toMatchObject({ code: "commander.version", exitCode: 0 });
+    await expect((await program(["--version"])).parseAsync(["--version"], { from: "user" })).rejects.toMatchObject({
+      code: "commander.version",
+      exitCode: 0,
+    });
     expect(written.mock.calls).toEqual([[`${ownVersion()}\n`]]);
   } finally {
     written.mockRestore();

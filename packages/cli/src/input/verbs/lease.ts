@@ -1,6 +1,7 @@
 import { parseAmount, parseDurationMs } from "@xenoservers/sdk";
 import { countOrAll } from "../parse.ts";
-import { data, flag, inputOf, json, leaseWord, leaseWords, needed, text, valueOr, word, wordAs, type InputOf } from "../verb.ts";
+import { data, flag, inputOf, json, needed, text, valueOr, word, wordAs, type InputOf } from "../verb.ts";
+import { leaseWord, leaseWords } from "../lease-words.ts";
 
 export const leaseInput = inputOf({ lease: leaseWord }, { json });
 export type LeaseInput = InputOf<typeof leaseInput>;

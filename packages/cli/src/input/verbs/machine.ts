@@ -1,6 +1,7 @@
 import { parseAmount, parseDurationMs } from "@xenoservers/sdk";
 import { countTo } from "../parse.ts";
-import { flag, inputOf, json, leaseWord, many, negation, rest, text, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
+import { flag, inputOf, json, many, negation, rest, text, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
+import { leaseWord } from "../lease-words.ts";
 
 const FORKS_MAX = 64;
 

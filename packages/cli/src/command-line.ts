@@ -1,0 +1,33 @@
+/** A command line from its first word to its exit code. */
+import { CommanderError } from "commander";
+import { EXIT } from "./output/exit.ts";
+import { leave, watchOver } from "./output/leave.ts";
+import { printJson } from "./output/terminal.ts";
+import { program } from "./program.ts";
+
+/** What follows `--` is another program's. */
+const isForPrograms = (argv: readonly string[]): boolean => argv.slice(0, [...argv, "--"].indexOf("--")).includes("--json");
+
+/** Help that was asked for is no error; its words have been said. */
+function usageEnd({ exitCode, message }: CommanderError, json: boolean): number {
+  if (exitCode === 0) return 0;
+  if (json) printJson({ error: { code: "usage", says: message.replace(/^error: /, "") } });
+  return EXIT.xeno;
+}
+
+/** What it takes to say what went wrong is loaded when something does. */
+const reported = async (error: unknown, json: boolean): Promise<number> => (await import("./output/report.ts")).reportError(error, json);
+
+export async function commandLine(argv: string[]): Promise<void> {
+  watchOver((error) => reported(error, isForPrograms(argv)));
+  if (argv[0] === "help" && argv.includes("--json")) return printJson((await import("./output/help-json.ts")).helpFor(await program()));
+  try {
+    await (await program(argv)).parseAsync(argv, { from: "user" });
+  } catch (error) {
+    if (error instanceof CommanderError) process.exitCode = usageEnd(error, isForPrograms(argv));
+    else process.exitCode = await reported(error, isForPrograms(argv));
+    if (error instanceof CommanderError) return;
+  }
+  // links, pools and embedded programs are closed by their verbs; what a library keeps open must not keep a shell waiting
+  await leave();
+}

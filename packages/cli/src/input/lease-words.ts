@@ -1,0 +1,6 @@
+/** Leases among a verb's words, each by the first letters of its id. */
+import { parseLease } from "./parse.ts";
+import { wordAs, wordsAs, type Word } from "./verb.ts";
+
+export const leaseWord: Word<string> = wordAs(parseLease);
+export const leaseWords: Word<string[]> = wordsAs(parseLease);
