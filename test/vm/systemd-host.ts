@@ -91,6 +91,8 @@ async function argsOf(folder: string): Promise<string[]> {
   ];
 }
 
+const LOOK_EVERY_MS = 250;
+
 interface Status {
   exited: boolean;
   exitcode?: number;
@@ -104,7 +106,8 @@ async function ranBy(agent: GuestAgent, script: string): Promise<Ran> {
   const begun = await agent.ask("guest-exec", { path: "/bin/sh", arg: ["-c", script], "capture-output": true });
   const { pid } = begun as { pid: number };
   let status: Status = { exited: false };
-  await until(async () => (status = (await agent.ask("guest-exec-status", { pid })) as Status).exited);
+  // the agent writes each look into its machine's log
+  await until(async () => (status = (await agent.ask("guest-exec-status", { pid })) as Status).exited, LOOK_EVERY_MS);
   return { code: status.exitcode ?? -1, stdout: text(status["out-data"]), stderr: text(status["err-data"]) };
 }
 
