@@ -49,6 +49,7 @@ export async function start(): Promise<Figure[]> {
       const guest = followTaken(worker);
       await worker.hand(
         {
+          module: "empty",
           modulePath: `/w/blobs/${digestOf(bytes)}`,
           prepared: false,
           comesWithEngine: false,
