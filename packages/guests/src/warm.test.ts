@@ -155,6 +155,17 @@ describe("a process that goes on", () => {
     expect(Buffer.from(await second.guest.read("stdout", 0)).toString()).toBe("2");
   });
 
+  it("has the next job's memory whole, whatever those before it touched", async () => {
+    const touches = `(module (memory (export "memory") 1) (func (export "_start") (local $at i32)
+      (drop (memory.grow (i32.const 1000)))
+      (loop $more
+        (i32.store8 (local.get $at) (i32.const 1))
+        (br_if $more (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 4096))) (i32.const 65000000))))))`;
+    const first = await wasm("touches", touches);
+    expect(first.result).toMatchObject({ ending: "exit", exitCode: 0 });
+    for (let i = 0; i < 7; i++) expect((await wasm("touches", touches)).result).toEqual(first.result);
+  });
+
   it("runs Python to the same fuel, memory and output", async () => {
     const source = "import random, os; open('/out/a','w').write(str(random.random())); print(os.listdir('/out'), random.random())";
     const job: Partial<WorkerJob> = {
