@@ -89,6 +89,7 @@ export async function start(): Promise<Figure[]> {
       args: ["python", "/app/main.py"],
       inputs: [{ path: "app/main.py", kind: "file" as const, digest: digestOf(script), size: script.length }],
       mounts: [{ path: "/app", writable: false, keep: false }],
+      preopens: [["/app", "/app"] as [string, string]],
     };
     pool.expect({ path: pythonJob.modulePath });
     const [hosted, hostedPeer] = [await onWaiting(pythonJob, [script]), await fresh(python.file, folder, "/app/hello.py")];
