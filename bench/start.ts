@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import wabtInit from "wabt";
-import { WorkerPool, createSandbox, followTaken, preparedRuntime, pythonRuntime, type WorkerJob } from "@xenoservers/guests";
+import { WorkerPool, createSandbox, followTaken, preparedRuntime, pythonRuntime, type Lane, type WorkerJob } from "@xenoservers/guests";
 import { quantile, report, type Figure } from "./lib/report.ts";
 
 const ROUNDS = 25;
@@ -33,22 +33,23 @@ export async function start(): Promise<Figure[]> {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-start-"));
   const python = await pythonRuntime();
   const sandbox = await createSandbox(path.join(folder, "sandbox"), new Map([[python.name, await preparedRuntime(python, folder)]]));
-  const pool = new WorkerPool(sandbox, path.join(folder, "workers"), 1);
+  const pool = new WorkerPool(sandbox, path.join(folder, "workers"), 1, 2);
   await pool.open();
   const bytes = Buffer.from((await wabtInit()).parseWat("empty.wat", EMPTY).toBinary({}).buffer);
   const file = path.join(folder, "empty.wasm");
   const script = "print('hello')";
   await writeFile(file, bytes);
   const hello = path.join(folder, "hello.py");
-  const onWaiting = (job: Partial<WorkerJob>, blobs: (Uint8Array | string)[]): Promise<number> =>
+  const onWaiting = (job: Partial<WorkerJob>, blobs: (Uint8Array | string)[], lane: Lane | null = null): Promise<number> =>
     median(async () => {
-      await new Promise((resolve) => setTimeout(resolve, READY_MS));
-      const worker = await pool.take();
+      if (lane === null) await new Promise((resolve) => setTimeout(resolve, READY_MS));
+      const worker = await pool.take(null, lane);
       for (const blob of ["", ...blobs]) await writeFile(path.join(worker.folder, "blobs", digestOf(blob)), blob);
       const begun = performance.now();
       const guest = followTaken(worker);
       await worker.hand(
         {
+          module: lane?.module ?? "none",
           modulePath: `/w/blobs/${digestOf(bytes)}`,
           prepared: false,
           comesWithEngine: false,
@@ -74,6 +75,7 @@ export async function start(): Promise<Figure[]> {
       const end = await guest.ended;
       const took = performance.now() - begun;
       if (end.kind !== "finished" || end.result.exitCode !== 0) throw new Error(`the guest ended with ${JSON.stringify(end)}`);
+      await guest.settled;
       await guest.dispose();
       return took;
     });
@@ -87,9 +89,13 @@ export async function start(): Promise<Figure[]> {
       args: ["python", "/app/main.py"],
       inputs: [{ path: "app/main.py", kind: "file" as const, digest: digestOf(script), size: script.length }],
       mounts: [{ path: "/app", writable: false, keep: false }],
+      preopens: [["/app", "/app"] as [string, string]],
     };
     pool.expect({ path: pythonJob.modulePath });
     const [hosted, hostedPeer] = [await onWaiting(pythonJob, [script]), await fresh(python.file, folder, "/app/hello.py")];
+    const size = { memoryMibMax: 256, diskMibMax: 64, outputMibMax: 1, vcpu: 1 };
+    const warm = await onWaiting({}, [bytes], { customer: "bench", module: "empty", size });
+    const warmPython = await onWaiting(pythonJob, [script], { customer: "bench python", module: "python", size });
     return [
       report(
         "empty job on a waiting guest, handed over → result",
@@ -101,6 +107,14 @@ export async function start(): Promise<Figure[]> {
       report(
         "Python hello on a waiting guest, handed over → result",
         hosted,
+        "ms",
+        { peer: "fresh node with node:wasi", peerValue: hostedPeer },
+        null,
+      ),
+      report("empty job on its customer's warm guest", warm, "ms", { peer: "fresh node with node:wasi", peerValue: emptyPeer }, null),
+      report(
+        "Python hello on its customer's warm guest",
+        warmPython,
         "ms",
         { peer: "fresh node with node:wasi", peerValue: hostedPeer },
         null,

@@ -20,7 +20,7 @@ import { FileSystem } from "../../packages/engine/src/wasi/file-system.ts";
 import type { Node } from "../../packages/engine/src/wasi/nodes.ts";
 import { parseChannelHeader } from "../../packages/protocol/src/channel/channel-messages.ts";
 import { Kept, openHandIn } from "../../packages/guests/src/handed-in.ts";
-import { HANDED_IN, Keeping, type HandedIn } from "../../packages/guests/src/worker/handing.ts";
+import { HANDED_IN, HandIn, Keeping, type HandedIn } from "../../packages/guests/src/worker/handing.ts";
 import { handIn, kept } from "../../packages/guests/src/worker/result.ts";
 import { writeTree } from "../../packages/sdk/src/write-tree.ts";
 import { GuestCalls } from "./guest-calls.ts";
@@ -110,7 +110,7 @@ async function carry(guest: GuestCalls) {
   const home = `${at}-home`;
   await mkdir(at);
   const opened = openHandIn(at);
-  const descriptors = (file: HandedIn): number => opened[HANDED_IN.indexOf(file)] ?? -1;
+  const handing = new HandIn((file: HandedIn): number => opened[HANDED_IN.indexOf(file)] ?? -1);
   const nothing = {
     ending: "exit",
     exitCode: 0,
@@ -127,10 +127,10 @@ async function carry(guest: GuestCalls) {
     kept(
       ["/out"],
       (mount) => guest.treeAt(mount),
-      new Keeping(descriptors),
+      new Keeping(handing),
       () => {},
     ),
-    descriptors,
+    handing,
   );
   for (const fd of opened) closeSync(fd);
   const text = await readFile(path.join(at, "result.json"), "utf8");

@@ -6,6 +6,7 @@ import { buffer } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { endless, reading } from "./jobs.ts";
 import { until } from "../until.ts";
+import { guestsOf } from "./guests.ts";
 import { Programs, kill9, told } from "./programs.ts";
 import { WASM_ALONE } from "./settings.ts";
 
@@ -79,6 +80,15 @@ it("are the same bytes, and cost so many times the time", async () => {
   console.log(
     JSON.stringify({ jobs: INPUTS, atOnce: AT_ONCE, mapMs: Math.round(mapMs), xargsMs: Math.round(localMs), ratio: mapMs / localMs }),
   );
+});
+
+it("leaves no process that waits for another job once its server is gone", async () => {
+  const at = programs.at("server");
+  await programs.ok("customer", ["run", "--mem", "16M", "--disk", "1M", programs.at("read.wasm"), "--", "none"]).catch(() => {});
+  await until(async () => (await guestsOf(at)).length > 0);
+  await kill9(server);
+  await until(async () => (await guestsOf(at)).length === 0);
+  server = await programs.startServer();
 });
 
 it("is left by Ctrl-C: what runs runs on, what waits is withdrawn, the hold is closed, and the command that goes on is said", async () => {

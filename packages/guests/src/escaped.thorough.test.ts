@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { hostLimits, setShare, type Cgroup } from "./cgroup.ts";
-import { openHandIn } from "./handed-in.ts";
+import { openHandIn, setApart } from "./handed-in.ts";
 import { adopt, createSandbox, letGuestSee, type Sandbox } from "./index.ts";
 import { spawned, startTicksOf } from "./pool.ts";
 import { createGroup } from "./worker-group.ts";
@@ -158,6 +158,22 @@ describe("an escaped guest", () => {
     const sizes = await Promise.all(HANDED_IN.map(async (name) => (await stat(path.join(at, name))).size));
     expect(sizes).toEqual(HANDED_IN.map(() => FILE_BYTES_MAX));
     expect((await readdir(at)).length).toBe(HANDED_IN.length + 1);
+  });
+
+  it("reaches nothing of what its process left in earlier jobs, nor of another's process", async () => {
+    const at = await folderWith("fs.writeSync(handedIn[0], 'first'); return ''");
+    expect(await escaped("", at)).toEqual({ said: "", signal: null });
+    const apart = `${at}.1`;
+    await setApart(at, apart);
+    const other = await folderWith("return ''");
+    const names = [apart, other, "/w.1", "/w/../w.1", `/w/../${path.basename(apart)}`, `/w/../${path.basename(other)}`];
+    const script = `fs.writeSync(handedIn[0], 'falsified', 0); return ${JSON.stringify(names)}.filter((name) => fs.existsSync(name)).join()`;
+    await writeFile(path.join(at, "script.js"), script);
+    for (const name of HANDED_IN) await rm(path.join(at, name));
+    expect(await escaped("", at)).toEqual({ said: "", signal: null });
+    expect(await readFile(path.join(at, "stdout"), "utf8")).toBe("falsified");
+    expect(await readFile(path.join(apart, "stdout"), "utf8")).toBe("first");
+    await rm(apart, { recursive: true });
   });
 
   it("sees no file of the host", async () => {

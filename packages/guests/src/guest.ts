@@ -3,12 +3,14 @@
  * can be killed and find it again by `adopt`. Who controls the inputs: everything in the folder is the guest's word; names and digests
  * are checked by whoever sends them on.
  */
-import { watch, type FSWatcher } from "node:fs";
-import { removeCgroup, wasOutOfMemory, type Cgroup, type Limits } from "./cgroup.ts";
+import { readFileSync, watch, type FSWatcher } from "node:fs";
+import { rm } from "node:fs/promises";
+import path from "node:path";
+import { removeCgroup, wasOutOfMemory, type Limits } from "./cgroup.ts";
 import { guestTextEnd, placeMarker, readGuestFile, statGuestFile } from "./guest-files.ts";
-import { Kept, progressOf } from "./handed-in.ts";
-import { isAlive, signalWorker, type Exit, type ProcessId, type TakenWorker } from "./pool.ts";
-import { messageOf } from "./thrown.ts";
+import { Kept, isSmall, progressOf, setApart } from "./handed-in.ts";
+import { isAlive, placeOf, signalWorker, type Exit, type ProcessId, type TakenWorker } from "./pool.ts";
+import { codeOf, messageOf } from "./thrown.ts";
 import { groupOf, removeWorker } from "./worker-group.ts";
 import type { HandedIn } from "./worker/handing.ts";
 import { STOP_WITHIN_MS, WORKER_FILES, type WorkerResult } from "./worker/job.ts";
@@ -35,6 +37,9 @@ export type GuestEnd =
   | { kind: "crashed"; detail: string }
   | { kind: "host-failure"; detail: string };
 
+/** By the program's own doing, with nothing wrong in its process: only then may that take another job. */
+const WELL: readonly WorkerResult["ending"][] = ["exit", "trap"];
+
 /** Signals that a process gets for what it does itself; no SIGKILL, which is the kernel's or the owner's. */
 const CRASHES: readonly string[] = ["SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGTRAP", "SIGSYS"];
 const CRASH_LOG = /^(FATAL ERROR|# Fatal|#\s*$)|Fatal JavaScript/m;
@@ -42,15 +47,26 @@ const LOG_SHOWN = 400;
 /** Of the end of a log, in which the last words are looked for. */
 const LOG_BYTES_MAX = 64 * 1024;
 
+type Followed = Pick<TakenWorker, "folder" | "id" | "cgroup"> &
+  Partial<Pick<TakenWorker, "apart" | "goOn">> & { exited: Promise<Exit> | null; isApart?: boolean };
+
 export class Guest {
-  readonly folder: string;
   readonly id: ProcessId;
   readonly ended: Promise<GuestEnd>;
   #finish!: (end: GuestEnd) => void;
-  readonly #kept: Kept;
-  readonly #cgroup: Cgroup | null;
+  readonly #worker: Followed;
+  /** Reads what the guest left while it lies where the process has it. */
+  readonly #atEnd: () => Promise<void>;
+  /** Where what it hands in lies. */
+  #folder: string;
+  #kept: Kept;
   #over = false;
   #stopping = false;
+  /** It was told something from outside, or was to be ended: whatever comes late must not meet a later job. */
+  #isTold = false;
+  /** Its process goes on with another job, and is no concern of this one's any more. */
+  #isFree: boolean;
+  #afterwards = Promise.resolve();
   #exit: Exit | null = null;
   #changed: () => void = () => {};
   readonly #watcher: FSWatcher;
@@ -58,19 +74,30 @@ export class Guest {
   #checking = false;
   #again = false;
 
-  constructor(folder: string, id: ProcessId, cgroup: Cgroup | null, exited: Promise<Exit> | null) {
-    this.folder = folder;
-    this.id = id;
-    this.#kept = new Kept(folder);
-    this.#cgroup = cgroup;
+  constructor(worker: Followed, atEnd: () => Promise<void> = async () => {}) {
+    this.#worker = worker;
+    this.#atEnd = atEnd;
+    this.id = worker.id;
+    this.#folder = worker.folder;
+    this.#isFree = worker.isApart === true;
+    this.#kept = new Kept(this.#folder);
     this.ended = new Promise((resolve) => (this.#finish = resolve));
-    this.#watcher = watch(folder, () => void this.#check());
+    this.#watcher = watch(this.#folder, () => void this.#check());
     this.#timer = setInterval(() => void this.#check(), POLL_MS);
-    void exited?.then((exit) => {
+    void worker.exited?.then((exit) => {
       this.#exit = exit;
       return this.#check();
     });
     void this.#check();
+  }
+
+  /** Once it has ended, what it left lies where it stays, and its process waits for another job or is let go. */
+  get settled(): Promise<void> {
+    return this.ended.then(() => this.#afterwards);
+  }
+
+  get folder(): string {
+    return this.#folder;
   }
 
   /** Called whenever there may be new output. */
@@ -79,7 +106,7 @@ export class Guest {
   }
 
   read(stream: "stdout" | "stderr", offset: number): Promise<Uint8Array> {
-    return readGuestFile(this.folder, stream satisfies HandedIn, offset, CHUNK_BYTES);
+    return readGuestFile(this.#folder, stream satisfies HandedIn, offset, CHUNK_BYTES);
   }
 
   /** A part of a file that it left, or of a state, by its digest; empty before it has handed in. */
@@ -107,11 +134,12 @@ export class Guest {
 
   /** Why a process that is gone handed in nothing. */
   async #withoutResult(): Promise<GuestEnd> {
+    const { cgroup } = this.#worker;
     if (this.#stopping || this.#has(WORKER_FILES.killed)) return { kind: "stopped" };
     // an honest one meets the engine's limits first (bounds.ts)
-    if (this.#cgroup !== null && (await wasOutOfMemory(this.#cgroup)))
+    if (cgroup !== null && (await wasOutOfMemory(cgroup)))
       return { kind: "crashed", detail: "the guest's process took more memory than any job of its size can" };
-    const log = await guestTextEnd(this.folder, WORKER_FILES.log, LOG_BYTES_MAX);
+    const log = await guestTextEnd(this.#folder, WORKER_FILES.log, LOG_BYTES_MAX);
     const signal = this.#exit?.signal ?? "";
     if (CRASHES.includes(signal) || CRASH_LOG.test(log))
       return {
@@ -123,12 +151,12 @@ export class Guest {
 
   /** Null while it is not whole. It is read once: a second time it would cost the daemon as much again. */
   async #handedIn(): Promise<GuestEnd | null> {
-    if (!progressOf(this.folder).isHandedIn) return null;
+    if (!progressOf(this.#folder).isHandedIn) return null;
     const file: HandedIn = "result.json";
-    const size = statGuestFile(this.folder, file)?.size ?? 0;
+    const size = statGuestFile(this.#folder, file)?.size ?? 0;
     try {
       if (size > RESULT_BYTES_MAX) throw new Error(`it is larger than ${RESULT_BYTES_MAX} bytes`);
-      const bytes = await readGuestFile(this.folder, file, 0, size);
+      const bytes = await readGuestFile(this.#folder, file, 0, size);
       return { kind: "finished", result: JSON.parse(Buffer.from(bytes).toString("utf8")) as WorkerResult };
     } catch (error) {
       await this.kill();
@@ -140,34 +168,63 @@ export class Guest {
     this.#over = true;
     this.#watcher.close();
     clearInterval(this.#timer);
-    // what it left stays as long as anybody may ask for it, its share of the machine does not; `dispose` tries again
-    if (this.#cgroup !== null) void removeCgroup(this.#cgroup).catch(() => {});
+    const { apart, goOn } = this.#worker;
+    const isWell = end.kind === "finished" && WELL.includes(end.result.ending);
+    if (isWell && apart && goOn && !this.#isTold && isSmall(this.#folder)) {
+      this.#isFree = true;
+      this.#afterwards = this.#setFree(apart, goOn);
+    } else if (!this.#isFree) this.#afterwards = this.#letGo();
     this.#finish(end);
+  }
+
+  /** What it left stays as long as anybody may ask for it, its share of the machine does not; `dispose` tries again. */
+  async #letGo(): Promise<void> {
+    const { cgroup, id } = this.#worker;
+    // one that could have had another job waits for it
+    await signalWorker(id, "SIGKILL").catch(() => {});
+    if (cgroup !== null) void removeCgroup(cgroup).catch(() => {});
+    await this.#atEnd().catch(() => {});
+  }
+
+  async #setFree(apart: string, goOn: () => Promise<void>): Promise<void> {
+    await this.#atEnd().catch(() => {});
+    const { folder } = this.#worker;
+    try {
+      await setApart(folder, apart);
+    } catch {
+      this.#isFree = false;
+      await rm(apart, { recursive: true, force: true });
+      return this.kill();
+    }
+    this.#folder = apart;
+    this.#kept = new Kept(apart);
+    await goOn();
   }
 
   /** Has the guest end before its next call and hand in what it has; interrupts one that makes none, kills one that hands in nothing. */
   async stop(): Promise<void> {
+    this.#isTold = true;
     const beginBy = Date.now() + BEGIN_WITHIN_MS;
     let stopAt: { interrupt: number; kill: number; last: number } | null = null;
-    let seen = progressOf(this.folder).shownAtMs;
+    let seen = progressOf(this.#folder).shownAtMs;
     const interrupt = async (): Promise<void> => {
       if (this.#over) return clearInterval(timer);
       // a process that is still starting would end with nothing
-      if (stopAt === null && Date.now() < beginBy && !progressOf(this.folder).hasBegun) return;
+      if (stopAt === null && Date.now() < beginBy && !progressOf(this.#folder).hasBegun) return;
       this.#stopping = true;
-      if (stopAt === null) placeMarker(this.folder, WORKER_FILES.stop);
+      if (stopAt === null) placeMarker(this.#folder, WORKER_FILES.stop);
       stopAt ??= {
         interrupt: Date.now() + STOP_WITHIN_MS,
         kill: Date.now() + KILL_AFTER_MS,
         last: Date.now() + HAND_IN_WITHIN_MS,
       };
-      const sign = progressOf(this.folder).shownAtMs;
+      const sign = progressOf(this.#folder).shownAtMs;
       if (sign !== seen) stopAt.kill = Math.min(Date.now() + KILL_AFTER_MS, stopAt.last);
       seen = sign;
       await signalWorker(this.id, "SIGCONT");
       if (Date.now() < stopAt.interrupt) return;
       if (Date.now() < stopAt.kill) return signalWorker(this.id, "SIGINT");
-      placeMarker(this.folder, WORKER_FILES.killed); // a later daemon would not know who did it
+      placeMarker(this.#folder, WORKER_FILES.killed); // a later daemon would not know who did it
       await signalWorker(this.id, "SIGKILL");
     };
     // again and again: one that comes while the job is made ready is lost
@@ -176,15 +233,21 @@ export class Guest {
   }
 
   #has(name: string): boolean {
-    return statGuestFile(this.folder, name) !== null;
+    return statGuestFile(this.#folder, name) !== null;
   }
 
   async kill(): Promise<void> {
-    await signalWorker(this.id, "SIGKILL");
+    await this.#signal("SIGKILL");
   }
 
   signal(signal: "SIGSTOP" | "SIGCONT"): Promise<void> {
-    return signalWorker(this.id, signal);
+    return this.#signal(signal);
+  }
+
+  async #signal(signal: "SIGSTOP" | "SIGCONT" | "SIGKILL"): Promise<void> {
+    if (this.#isFree) return;
+    this.#isTold = true;
+    await signalWorker(this.id, signal);
   }
 
   /** Stops following it; the process runs on. */
@@ -194,13 +257,33 @@ export class Guest {
     clearInterval(this.#timer);
   }
 
-  /** Removes what is left of it, and ends what still runs there. */
-  dispose(): Promise<void> {
-    return removeWorker(this.folder, this.#cgroup);
+  /** Removes what is left of it, and ends what still runs for it. */
+  async dispose(): Promise<void> {
+    await this.#afterwards;
+    if (this.#isFree) await rm(this.#folder, { recursive: true, force: true });
+    else await removeWorker(this.#worker.folder, this.#worker.cgroup);
   }
 }
 
-export const followTaken = (worker: TakenWorker): Guest => new Guest(worker.folder, worker.id, worker.cgroup, worker.exited);
+export const followTaken = (worker: TakenWorker, atEnd?: () => Promise<void>): Guest => new Guest(worker, atEnd);
 
-/** A guest started by an earlier daemon: alive, or ended with a result in its folder; anything else ends as a host failure. */
-export const adopt = (folder: string, id: ProcessId, limits: Limits): Guest => new Guest(folder, id, groupOf(limits, folder), null);
+/** Which of a worker's jobs its folder is of; null before it had any. The daemon alone writes there. */
+function jobIn(folder: string): string | null {
+  try {
+    return readFileSync(path.join(folder, WORKER_FILES.job), "utf8");
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return null;
+    throw error;
+  }
+}
+
+/**
+ * A guest started by an earlier daemon: alive, or ended with a result in its folder, or with one that was set apart before its process went
+ * on; anything else ends as a host failure. `apart`: as the worker named it. Throws where nothing of it is left.
+ */
+export function adopt(apart: string, id: ProcessId, limits: Limits): Guest {
+  const { folder, isApart } = placeOf(apart);
+  const job = isApart ? null : jobIn(folder);
+  if (job !== null && folder !== apart && job !== path.basename(apart)) throw new Error("what was left of the guest has gone");
+  return new Guest({ folder, id, isApart, cgroup: isApart ? null : groupOf(limits, folder), exited: null });
+}

@@ -61,6 +61,7 @@ async function start(over: Partial<WorkerJob>, blobs: (Uint8Array | string)[] = 
   const at = worker.folder;
   for (const blob of ["", ...blobs]) await writeFile(path.join(at, "blobs", digest(blob)), blob);
   const job: WorkerJob = {
+    module: "python",
     modulePath: sandbox.runtimePath("python.wasm"),
     prepared: !over.modulePath,
     comesWithEngine: !over.modulePath,

@@ -3,6 +3,7 @@
  * Who controls the inputs: every byte in them is the guest's, and may change as long as its process lives; where they lie is the daemon's.
  */
 import { closeSync, constants, openSync } from "node:fs";
+import { mkdir, open, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { readGuestFile, statGuestFile } from "./guest-files.ts";
 import { HANDED_IN, INDEX_BYTES_MAX, PROGRESS, parseIndex, type HandedIn, type Place } from "./worker/handing.ts";
@@ -20,6 +21,33 @@ export function openHandIn(folder: string): number[] {
     for (const fd of opened) closeSync(fd);
     throw error;
   }
+}
+
+/** Between two jobs of a process, which has them open: they are what they were when it began. Returns their names. */
+export async function emptyHandIn(folder: string): Promise<readonly string[]> {
+  for (const name of HANDED_IN) {
+    const file = await open(path.join(folder, name), O_WRONLY | O_NOFOLLOW);
+    await file.truncate(0).finally(() => file.close());
+  }
+  return HANDED_IN;
+}
+
+/** More than that of one job stays where it is, and its process takes no other. */
+const APART_BYTES_MAX = 1024 * 1024;
+const APART: readonly HandedIn[] = ["stdout", "stderr", "result.json", "kept", "kept.index", "progress"];
+
+/** False where it is more than is copied for that. */
+export function isSmall(folder: string): boolean {
+  return APART.reduce((sum, name) => sum + (statGuestFile(folder, name)?.size ?? 0), 0) <= APART_BYTES_MAX;
+}
+
+/**
+ * What one job handed in, for as long as anybody may ask for it: out of reach of the process, which goes on. It is whole once its progress
+ * is there, which comes last.
+ */
+export async function setApart(folder: string, apart: string): Promise<void> {
+  await mkdir(apart, { mode: 0o700 });
+  for (const name of APART) await writeFile(path.join(apart, name), await readGuestFile(folder, name, 0, APART_BYTES_MAX), { mode: 0o600 });
 }
 
 export interface Progress {

@@ -51,6 +51,7 @@ async function start(over: Partial<WorkerJob>, blobs: (Uint8Array | string)[] = 
       modulePath: sandbox.runtimePath("python.wasm"),
       prepared: !over.modulePath,
       comesWithEngine: !over.modulePath,
+      module: "hostile",
       keepPrepared: false,
       args: ["job"],
       env: [],

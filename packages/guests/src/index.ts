@@ -1,5 +1,6 @@
 export { GUEST_NODE_FLAGS, createSandbox, letGuestRead, letGuestSee, type Sandbox } from "./sandbox.ts";
-export { WorkerPool, isAlive, type Exit, type ProcessId, type TakenWorker } from "./pool.ts";
+export { WorkerPool, isAlive, placeOf, type Exit, type ProcessId, type TakenWorker } from "./pool.ts";
+export type { Lane } from "./warm.ts";
 export { ModuleCache } from "./module-cache.ts";
 export { Guest, adopt, followTaken, type GuestEnd } from "./guest.ts";
 export { originalOf, preparedRuntime, pythonRuntime, runtimeFiles, type Runtime } from "./runtimes.ts";

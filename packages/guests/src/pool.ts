@@ -1,18 +1,19 @@
 /**
- * Single-use workers, started ahead. A worker is a detached process with a folder of its own, which stays its guest's until the lease is
- * over.
+ * Workers, started ahead. A worker is a detached process with a folder of its own. Where it may go on after its job it waits for the next
+ * one of the same customer (warm.ts); else the folder stays its guest's until the lease is over.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, constants, openSync } from "node:fs";
-import { copyFile, mkdir, readFile, readdir, rm } from "node:fs/promises";
+import { copyFile, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import type { Writable } from "node:stream";
+import { Socket } from "node:net";
 import { setShare, type Cgroup } from "./cgroup.ts";
 import { guestTextEnd } from "./guest-files.ts";
-import { openHandIn } from "./handed-in.ts";
+import { emptyHandIn, openHandIn, progressOf } from "./handed-in.ts";
 import { isRecord } from "./json.ts";
 import { letGuestRead, letGuestSee, type Sandbox } from "./sandbox.ts";
 import { codeOf } from "./thrown.ts";
+import { WarmWorkers, type Lane, type WarmWorker } from "./warm.ts";
 import { createGroup, groupOf, removeWorker, shareOf } from "./worker-group.ts";
 import { PRELOAD_VARIABLE, WORKER_FILES, type WorkerJob } from "./worker/job.ts";
 
@@ -75,20 +76,46 @@ type Preload = { path: string } | { file: string };
 
 export interface TakenWorker {
   folder: string;
+  /** Where what came of this job lies once the process is done with it and goes on. */
+  apart: string;
   /** The name in its folder of the module that it was taken with. */
   copy: string | null;
+  /** Digest of the module that it has compiled, of an earlier job. */
+  compiled: string | null;
   id: ProcessId;
   /** What holds it to its share; null where nothing does. */
   cgroup: Cgroup | null;
   /** Gives it its job, once it is held to what was bought. */
   hand(job: WorkerJob, vcpu: number): Promise<void>;
   exited: Promise<Exit>;
+  /** Called once all of the job's is set apart; null where the process takes no other job. */
+  goOn: (() => Promise<void>) | null;
+}
+
+/** A process, and what is known of its jobs. */
+interface Started {
+  folder: string;
+  id: ProcessId;
+  cgroup: Cgroup | null;
+  exited: Promise<Exit>;
+  stdin: Socket;
+  startedMs: number;
+  jobs: number;
+  compiled: string | null;
+}
+
+const APART = /\.\d+$/;
+
+/** Where what came of a job lies, as its worker named it (`apart`), and whether it is set apart already. */
+export function placeOf(apart: string): { folder: string; isApart: boolean } {
+  if (APART.test(apart) && progressOf(apart).isHandedIn) return { folder: apart, isApart: true };
+  return { folder: apart.replace(APART, ""), isApart: false };
 }
 
 interface Waiting {
   child: ChildProcess;
   pid: number;
-  stdin: Writable;
+  stdin: Socket;
   folder: string;
   cgroup: Cgroup | null;
   copy: string | null;
@@ -117,11 +144,15 @@ export class WorkerPool {
   #made = 0;
   #closed = false;
   #preload: Preload | null = null;
+  readonly #warm: WarmWorkers<Started & WarmWorker>;
 
-  constructor(sandbox: Sandbox, folder: string, size: number) {
+  /** `size`: how many wait for anybody; `warm`: how many at most wait for the next job of their customer. */
+  constructor(sandbox: Sandbox, folder: string, size: number, warm = 0) {
     this.#sandbox = sandbox;
     this.#folder = folder;
     this.#size = size;
+    // without walls a guest could put links in the place of what is emptied here
+    this.#warm = new WarmWorkers(sandbox.strength === "strong" ? warm : 0, (worker) => this.#ended(worker));
   }
 
   /** Workers started from now on compile this module while they wait: what ran last is likely to run next. */
@@ -132,7 +163,7 @@ export class WorkerPool {
   /** Removes what earlier daemons left, but for the folders of guests that live on. */
   async open(inUse: readonly string[] = []): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    const kept = new Set(inUse.map((folder) => path.basename(folder)));
+    const kept = new Set(inUse.map((folder) => path.basename(placeOf(folder).folder)));
     for (const name of await readdir(this.#folder)) if (!kept.has(name)) await this.#remove(path.join(this.#folder, name));
     this.#fill();
   }
@@ -172,27 +203,41 @@ export class WorkerPool {
     const { stdin } = child;
     stdin?.on("error", () => {});
     const pid = await spawned(child);
-    if (!stdin) throw new Error("a guest process was started without standard input");
+    if (!(stdin instanceof Socket)) throw new Error("a guest process was started without standard input");
     return { child, pid, stdin, folder, cgroup, copy };
   }
 
-  /** Takes a waiting worker, with a copy of this file if it is still there; another is started in its place. */
-  async take(file: string | null = null): Promise<TakenWorker> {
+  /**
+   * Takes a waiting worker, with a copy of this file if it is still there; another is started in its place. With a lane, one that has
+   * served it before where there is one, and whatever is taken may go on with it.
+   */
+  async take(file: string | null = null, lane: Lane | null = null): Promise<TakenWorker> {
+    const warm = lane === null ? null : await this.#warm.take(lane);
+    if (warm !== null) {
+      const copy = file === null || warm.compiled === lane?.module ? null : await copied(file, warm.folder);
+      return this.#taken(warm, copy, lane);
+    }
     const next = this.#waiting.shift() ?? this.#start();
     setTimeout(() => this.#fill(), REFILL_AFTER_MS).unref();
     const waiting = await next;
     const { folder, copy } = waiting;
-    if (copy !== null && file !== null && copy === path.basename(file)) return this.#taken(waiting);
+    const started = await this.#begun(waiting);
+    if (copy !== null && file !== null && copy === path.basename(file)) return this.#taken(started, copy, lane);
     if (copy !== null) await rm(path.join(folder, copy)); // it was got ready for another's job
-    return this.#taken({ ...waiting, copy: file === null ? null : await copied(file, folder) });
+    return this.#taken(started, file === null ? null : await copied(file, folder), lane);
   }
 
   /** A worker of its own for a build with breakpoints; none of them wait, for they are needed in disputes alone. */
   async takeDeep(): Promise<TakenWorker> {
-    return this.#taken(await this.#start(true));
+    return this.#taken(await this.#begun(await this.#start(true)), null, null);
   }
 
-  async #taken({ child, pid, stdin, folder, cgroup, copy }: Waiting): Promise<TakenWorker> {
+  /** What waits for its customer's next job ends where the host is short of memory for what comes. */
+  makeRoom(memoryMib: number): Promise<void> {
+    return this.#warm.makeRoom(memoryMib);
+  }
+
+  async #begun({ child, pid, stdin, folder, cgroup }: Waiting): Promise<Started> {
     const startTicks = await startTicksOf(pid);
     if (startTicks === null) {
       throw new Error(`a guest process ended before its job came: ${await guestTextEnd(folder, WORKER_FILES.log, 400)}`);
@@ -203,17 +248,51 @@ export class WorkerPool {
         ? new Promise<Exit>((resolve) => child.once("exit", (code, signal) => resolve({ code, signal })))
         : Promise.resolve({ code: exitCode, signal: signalCode });
     child.unref();
+    stdin.unref();
+    return { folder, id: { pid, startTicks }, cgroup, exited, stdin, startedMs: performance.now(), jobs: 0, compiled: null };
+  }
+
+  #taken(started: Started, copy: string | null, lane: Lane | null): TakenWorker {
+    const { folder, id, cgroup, exited, stdin, compiled } = started;
+    const apart = `${folder}.${++started.jobs}`;
+    const isFirst = started.jobs === 1;
+    const lasting = lane !== null && this.#warm.goesOn(started) ? lane : null;
     return {
-      ...{ folder, copy, cgroup, id: { pid, startTicks }, exited },
+      ...{ folder, apart, copy, compiled, cgroup, id, exited },
       async hand(job, vcpu) {
-        if (cgroup !== null) await setShare(cgroup, shareOf(job, vcpu));
-        stdin.end(JSON.stringify(job));
+        // a lane's jobs are all of one size
+        if (cgroup !== null && isFirst) await setShare(cgroup, shareOf(job, vcpu));
+        await writeFile(path.join(folder, WORKER_FILES.job), path.basename(apart));
+        const line = `${JSON.stringify(job)}\n`;
+        if (lasting === null) stdin.end(line);
+        else stdin.write(line);
       },
+      goOn: lasting && (() => this.#goesOn({ ...started, compiled: lasting.module, lane: lasting })),
     };
+  }
+
+  /** Empties what the process hands in, lets go of what it was given, and has it wait; or ends it. */
+  async #goesOn(worker: Started & WarmWorker): Promise<void> {
+    const { folder } = worker;
+    try {
+      const kept = new Set<string>([WORKER_FILES.blobs, WORKER_FILES.log, ...(await emptyHandIn(folder))]);
+      for (const name of await readdir(path.join(folder, WORKER_FILES.blobs))) await rm(path.join(folder, WORKER_FILES.blobs, name));
+      for (const name of await readdir(folder)) if (!kept.has(name)) await rm(path.join(folder, name));
+      await this.#warm.wait(worker, await innermost(worker.id.pid));
+    } catch {
+      await this.#ended(worker);
+    }
+  }
+
+  async #ended({ id, folder, stdin }: Started): Promise<void> {
+    stdin.end();
+    await signalWorker(id, "SIGKILL");
+    await this.#remove(folder);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
+    await this.#warm.close();
     const waiting = await Promise.allSettled(this.#waiting.splice(0));
     for (const one of waiting) {
       if (one.status === "rejected") continue;

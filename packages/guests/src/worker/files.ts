@@ -6,8 +6,8 @@ import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 
 const PIECE_BYTES = 16 * 1024 * 1024;
 
-export function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, Math.min(PIECE_BYTES, bytes.length - at));
+export function writeAll(fd: number, bytes: Uint8Array, from: number): void {
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, Math.min(PIECE_BYTES, bytes.length - at), from + at);
 }
 
 export function* piecesOf(file: string): Generator<Uint8Array> {

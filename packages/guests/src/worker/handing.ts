@@ -29,8 +29,28 @@ export const descriptorOf: Descriptors = (file) => FIRST_DESCRIPTOR + HANDED_IN.
 
 /** It waits until then. */
 export const PROGRESS = { begun: 1, handedIn: 2 } as const;
-export function progress(far: keyof typeof PROGRESS, descriptors = descriptorOf): void {
-  writeSync(descriptors("progress"), Buffer.alloc(PROGRESS[far]), 0, PROGRESS[far], 0);
+
+/**
+ * What one job hands in. Each file is written by its place: the daemon empties them between two jobs of a process, and where a descriptor
+ * stands stays with the process.
+ */
+export class HandIn {
+  readonly #descriptors: Descriptors;
+  readonly #ends = new Map<HandedIn, number>();
+
+  constructor(descriptors = descriptorOf) {
+    this.#descriptors = descriptors;
+  }
+
+  append(file: HandedIn, bytes: Uint8Array): void {
+    const at = this.#ends.get(file) ?? 0;
+    writeAll(this.#descriptors(file), bytes, at);
+    this.#ends.set(file, at + bytes.length);
+  }
+
+  progress(far: keyof typeof PROGRESS): void {
+    writeSync(this.#descriptors("progress"), Buffer.alloc(PROGRESS[far]), 0, PROGRESS[far], 0);
+  }
 }
 
 const DIGEST_BYTES = 32;
@@ -67,11 +87,11 @@ export const INDEX_BYTES_MAX = (STATES_MAX + LIMITS.ENTRIES_MAX) * INDEX_ENTRY_B
 /** What is kept, each content once. */
 export class Keeping {
   readonly #digests = new Set<string>();
-  readonly #descriptors: Descriptors;
+  readonly #handing: HandIn;
   #end = 0;
 
-  constructor(descriptors = descriptorOf) {
-    this.#descriptors = descriptors;
+  constructor(handing: HandIn) {
+    this.#handing = handing;
   }
 
   /** Of a state, as long as there is room. */
@@ -84,9 +104,9 @@ export class Keeping {
     this.#digests.add(digest);
     const at = this.#end;
     for (const chunk of chunks) {
-      writeAll(this.#descriptors("kept"), chunk);
+      this.#handing.append("kept", chunk);
       this.#end += chunk.length;
     }
-    writeAll(this.#descriptors("kept.index"), indexed(digest, { at, size: this.#end - at }));
+    this.#handing.append("kept.index", indexed(digest, { at, size: this.#end - at }));
   }
 }

@@ -1,4 +1,4 @@
-/** What the daemon hands a waiting worker (one JSON line on stdin) and what the worker hands in. */
+/** What the daemon hands a waiting worker (a line of JSON on standard input for each job) and what the worker hands in. */
 
 export interface TreeManifestEntry {
   path: string;
@@ -35,6 +35,8 @@ export interface SegmentJob {
 }
 
 export interface WorkerJob {
+  /** Digest of the customer's module: a process that ran it last needs it no more. */
+  module: string;
   /** As the worker sees it: `/runtimes/NAME.wasm`, or below its own folder, as `blobs/DIGEST`. */
   modulePath: string;
   /** Whether the module is one that `prepareModule` made, without breakpoints: the server's own runtimes are. */
@@ -109,4 +111,6 @@ export const WORKER_FILES = {
   stop: "stop",
   /** The daemon's: it ended the process because it had been told to stop it. */
   killed: "killed",
+  /** The daemon's: which of the jobs of this process the files are of. */
+  job: "job",
 } as const;

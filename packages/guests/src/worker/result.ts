@@ -4,8 +4,8 @@
  * guest (names, targets, contents).
  */
 import { TRAP_EXIT_CODE, type Ending, type TreeEntry } from "@xenoservers/engine";
-import { digestOf, writeAll } from "./files.ts";
-import { descriptorOf, progress, type Keeping } from "./handing.ts";
+import { digestOf } from "./files.ts";
+import type { HandIn, Keeping } from "./handing.ts";
 import type { TreeManifestEntry, WorkerResult } from "./job.ts";
 
 const DETAIL_MAX = 400;
@@ -75,7 +75,7 @@ function* linesOf(result: Omit<WorkerResult, "tree">, tree: Iterable<TreeManifes
 }
 
 /** The tree is written while it is read: last, for the kept files are kept with it. Nothing of it counts before all is written. */
-export function handIn(result: Omit<WorkerResult, "tree">, tree: Iterable<TreeManifestEntry>, descriptors = descriptorOf): void {
-  for (const lines of linesOf(result, tree)) writeAll(descriptors("result.json"), lines);
-  progress("handedIn", descriptors);
+export function handIn(result: Omit<WorkerResult, "tree">, tree: Iterable<TreeManifestEntry>, handing: HandIn): void {
+  for (const lines of linesOf(result, tree)) handing.append("result.json", lines);
+  handing.progress("handedIn");
 }

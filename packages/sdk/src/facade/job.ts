@@ -83,6 +83,7 @@ export class Job {
   readonly #opened: Opened;
   readonly #off = Promise.withResolvers<never>();
   readonly #running = Promise.withResolvers<void>();
+  readonly #ended = Promise.withResolvers<EndReason>();
   #files: readonly JobFile[] = [];
   /** Rejects when it was given up. */
   #givingUp: Promise<never> | null = null;
@@ -121,6 +122,11 @@ export class Job {
     return this.#running.promise;
   }
 
+  /** Resolves when its lease has its end in the books and what it left is here: what is left is to check its receipt. */
+  get ended(): Promise<EndReason> {
+    return this.#ended.promise;
+  }
+
   /** Ends it: what it wrote until then is its result. An order that nobody has taken yet is withdrawn. */
   stop({ reason = "stopped by its customer", signal }: StopOptions = {}): Promise<Withdrawn> {
     return unlessOff(signal, this.#opened.session.withdraw(reason));
@@ -157,6 +163,7 @@ export class Job {
     if (first instanceof Error) throw neverStarted(first, session);
     const [lease, delivered] = first;
     this.output.end();
+    if (lease.end) this.#ended.resolve(lease.end.reason);
     return this.#resultOf(lease, delivered, await this.#ways.check(lease.id));
   }
 

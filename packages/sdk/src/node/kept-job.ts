@@ -21,6 +21,21 @@ import { mib, shortId } from "../words.ts";
 const KEPT_BYTES_MAX = 256 * 1024 * 1024;
 const MIB = 1024 * 1024;
 
+/**
+ * All that is kept is looked through, so not for each of many jobs: by the first, and again when so much has come; jobs small enough not to
+ * count are counted, too.
+ */
+const PRUNED_EVERY = { bytes: 64 * MIB, jobs: 256 } as const;
+const sincePruned = { bytes: Number.POSITIVE_INFINITY, jobs: 0 };
+
+async function pruneNowAndThen(addedBytes: number): Promise<void> {
+  sincePruned.bytes += addedBytes;
+  sincePruned.jobs += 1;
+  if (sincePruned.bytes < PRUNED_EVERY.bytes && sincePruned.jobs < PRUNED_EVERY.jobs) return;
+  Object.assign(sincePruned, { bytes: 0, jobs: 0 });
+  await pruneKept(home.data);
+}
+
 const zKeptJob = z.strictObject({ spec: zJobSpec, inputs: zInputTree });
 const zKeptVm = z.strictObject({ spec: zVmSpec, inputs: zInputTree });
 export type KeptJob = z.infer<typeof zKeptJob>;
@@ -36,6 +51,7 @@ export async function keepJob(job: BuiltWork): Promise<void> {
   const own = [...blobs.values()].filter(({ digest }) => digest !== PYTHON.digest);
   if (own.reduce((sum, { size }) => sum + size, 0) > KEPT_BYTES_MAX) return;
   await mkdir(blobFolder(), { recursive: true, mode: 0o700 });
+  let addedBytes = 0;
   for (const { digest, size, read } of own) {
     const file = path.join(blobFolder(), digest);
     const kept = await stat(file).catch(() => null);
@@ -47,10 +63,11 @@ export async function keepJob(job: BuiltWork): Promise<void> {
     const part = nameBeside(file);
     await writeFile(part, await read(0, size), { mode: 0o600 });
     await rename(part, file);
+    addedBytes += size;
   }
   await mkdir(folderOf(jobHash), { recursive: true, mode: 0o700 });
   await writeWhole(path.join(folderOf(jobHash), "job.json"), JSON.stringify({ spec, inputs }));
-  await pruneKept(home.data);
+  await pruneNowAndThen(addedBytes);
 }
 
 export type Kept<T> = T & { blobFile(digest: string): string };

@@ -17,7 +17,7 @@ import { auditRevealRow } from "../desk/audit-rounds.ts";
 import { credentialsOf, type Credentials } from "../desk/credentials.ts";
 import type { Services } from "../desk/round.ts";
 import { cosignedHead } from "../log/cosigned.ts";
-import { inclusionProof } from "../log/proofs.ts";
+import { inclusionProofs } from "../log/proofs.ts";
 import { readSetting } from "../store/settings.ts";
 import type { LeaseRow, StoredDocument } from "../store/store.ts";
 
@@ -122,14 +122,18 @@ export class Receipts {
     return { checkpoint: latest?.checkpoint ?? "", size, proved: await this.#provedAt(documents, size) };
   }
 
-  #provedAt(documents: readonly StoredDocument[], size: number): Promise<ReceiptDocument[]> {
+  async #provedAt(documents: readonly StoredDocument[], size: number): Promise<ReceiptDocument[]> {
     const { store, crypto } = this.#services;
-    return Promise.all(
-      documents.map(async ({ id, kind, envelope, at, salt, leaf }) => {
-        const proof = await inclusionProof(store, crypto, leaf, size);
-        return { kind, id, envelope, at, salt: isPublic(kind) ? "" : salt, leaf, index: proof?.index ?? null, proof: proof?.proof ?? [] };
-      }),
+    const proofs = await inclusionProofs(
+      store,
+      crypto,
+      documents.map(({ leaf }) => leaf),
+      size,
     );
+    return documents.map(({ id, kind, envelope, at, salt, leaf }) => {
+      const { index = null, proof = [] } = proofs.get(leaf) ?? {};
+      return { kind, id, envelope, at, salt: isPublic(kind) ? "" : salt, leaf, index, proof };
+    });
   }
 }
 

@@ -28,12 +28,23 @@ interface InclusionProof {
   proof: string[];
 }
 
-/** Null when the leaf is not in a tree of this size. */
-export async function inclusionProof(store: Store, crypto: Crypto, leaf: string, size: number): Promise<InclusionProof | null> {
-  const index = await store.logIndexOf(leaf);
-  if (index === null || index >= size) return null;
-  return { index, size, proof: await foldAll(store, crypto, inclusionRefs(index, size)) };
+/** Of each leaf that is in a tree of this size, however many in two questions to the store. */
+export async function inclusionProofs(
+  store: Store,
+  crypto: Crypto,
+  leaves: readonly string[],
+  size: number,
+): Promise<ReadonlyMap<string, InclusionProof>> {
+  const found = [...(await store.logIndexesOf(leaves))].filter(([, index]) => index < size);
+  const groups = found.map(([, index]) => inclusionRefs(index, size));
+  const folded = await foldAll(store, crypto, groups.flat());
+  let at = 0;
+  return new Map(found.map(([leaf, index], i) => [leaf, { index, size, proof: folded.slice(at, (at += groups[i]!.length)) }]));
 }
+
+/** Null when the leaf is not in a tree of this size. */
+export const inclusionProof = async (store: Store, crypto: Crypto, leaf: string, size: number): Promise<InclusionProof | null> =>
+  (await inclusionProofs(store, crypto, [leaf], size)).get(leaf) ?? null;
 
 /** In the latest epoch, or in an earlier one. */
 export function consistencyProof(store: Store, crypto: Crypto, from: number, to: number, epoch?: number): Promise<string[]> {

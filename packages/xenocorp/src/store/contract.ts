@@ -222,7 +222,12 @@ export function storeContract(name: string, open: (archive?: ArchiveReader) => P
       );
       expect(await store.logPending(10)).toEqual([]);
       expect(await store.logHead()).toMatchObject({ id: "e1", size: 3, checkpoint: "c3" });
-      expect(await store.logIndexOf("leaf-d2")).toBe(2);
+      expect(await store.logIndexesOf(["leaf-d2", "leaf-none", "leaf-d0"])).toEqual(
+        new Map([
+          ["leaf-d2", 2],
+          ["leaf-d0", 0],
+        ]),
+      );
       expect(
         await store.logNodes([
           { level: 0, index: 1 },
@@ -249,7 +254,7 @@ export function storeContract(name: string, open: (archive?: ArchiveReader) => P
       expect((await store.logPending(10)).map(({ id }) => id)).toEqual(["d2", "d0", "d1"]);
       expect(await store.logNodes([{ level: 0, index: 0 }], 1)).toEqual(["h0"]);
       await expect(store.logNodes([{ level: 0, index: 0 }])).rejects.toThrow("is missing");
-      expect(await store.logIndexOf("leaf-d0")).toBeNull();
+      expect(await store.logIndexesOf(["leaf-d0"])).toEqual(new Map());
       // an epoch begins once: who comes second begins none, and leaves none of its document
       const again = await store.logStartEpoch({ ...head, epoch: 2, id: "e3" }, document("d3")).catch(() => "refused");
       expect(again).toBe("refused");

@@ -203,7 +203,7 @@ const CALLS: Record<Exclude<keyof Store, "audit" | "close" | "logStartEpoch">, [
   ],
   logNodes: [0, (s) => s.logNodes([{ level: 0, index: 5 }])],
   logHeads: [0, (s) => s.logHeads()],
-  logIndexOf: [0, (s) => s.logIndexOf("leaf7")],
+  logIndexesOf: [0, (s) => s.logIndexesOf(["leaf7", "leaf8"])],
   logEntries: [200, (s) => s.logEntries(100, 150)],
   figures: [0, (s) => s.figures(NOW)],
   proveBooks: [0, (s) => s.proveBooks(), (s) => s.proveBooks()],

@@ -422,7 +422,8 @@ export interface Store {
   logNodes(refs: readonly { level: number; index: number }[], epoch?: number): Promise<string[]>;
   /** The heads of all epochs, in turn; those that are over stand as they were restored. */
   logHeads(): Promise<LogHead[]>;
-  logIndexOf(leaf: string): Promise<number | null>;
+  /** Where each of these leaves stands in the latest epoch; what is not in it is left out. */
+  logIndexesOf(leaves: readonly string[]): Promise<ReadonlyMap<string, number>>;
   logEntries(from: number, to: number): Promise<LoggedDocument[]>;
   /** Starts an epoch, whole or not at all: the new log is empty, its first leaf will be this document, and all that is kept follows. */
   logStartEpoch(head: LogHead, first: StoredDocument): Promise<void>;

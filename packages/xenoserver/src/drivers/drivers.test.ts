@@ -99,6 +99,20 @@ driverContract("wasm", async () => {
   };
 });
 
+it("lets one key's jobs share a process, and no run that judges another's", async () => {
+  const asked: (string | undefined)[] = [];
+  const own = await openWasm();
+  const driver = wasmGuests(nodeCrypto, {
+    ...own,
+    prepare: async (job) => (asked.push(job.sharedBy), Promise.reject(new Error("enough"))),
+  });
+  const job = guestJob(specOf({}), NO_INPUTS, () => "");
+  const { order } = job;
+  for (const over of [{}, { channelKey: "ab".repeat(32) }, { judges: zero }])
+    await expect(driver.prepare({ ...job, order: { ...order, ...over } })).rejects.toThrow("enough");
+  expect(asked).toEqual([`${order.party} ${order.channelKey}`, `${order.party} ${"ab".repeat(32)}`, undefined]);
+});
+
 it("starts a known module as it was made for the same customer, and for no other", async () => {
   const at = await folder;
   const driver = await openWasm();

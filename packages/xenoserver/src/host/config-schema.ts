@@ -165,6 +165,7 @@ export const zConfig = z.strictObject({
     .refine((labels) => Object.keys(labels).length <= LABELS_OF_OWNER_MAX, `at most ${LABELS_OF_OWNER_MAX} labels`)
     .default({}),
   pool: whole(0, 64).default(2),
+  warm: whole(0, 256).default(8),
   drain_seconds: whole(0, 86_400).default(30),
 });
 export type ServerConfig = z.infer<typeof zConfig>;

@@ -9,6 +9,7 @@ import { createVmDriver, type VmDriver, type VmDriverOptions } from "../drivers/
 import type { DriverState } from "../drivers/state.ts";
 import { createWasmDriver } from "../drivers/wasm/wasm-driver.ts";
 import { wasmGuests } from "../drivers/wasm/wasm-guests.ts";
+import type { OwnWasmDriver } from "../drivers/wasm/wasm-job.ts";
 import { wasmState } from "../drivers/wasm/wasm-state.ts";
 import type { ServerConfig } from "./config.ts";
 
@@ -64,14 +65,23 @@ export async function inspectDrivers({ folder, cache, config }: Pick<OpenDrivers
   return { sandbox, states };
 }
 
+/** Where the host's memory is short for a machine, what only waits for another job goes first. */
+const afterRoom = (machines: GuestDriver, wasm: OwnWasmDriver): GuestDriver => ({
+  ...machines,
+  async prepare(job) {
+    await wasm.makeMemory(job.po.resources.memoryMib);
+    return machines.prepare(job);
+  },
+});
+
 export async function openDrivers(options: OpenDriversOptions): Promise<OpenDrivers> {
   const { crypto, folder, cache, config, inUse, wrapDriver } = options;
-  const wasm = await createWasmDriver({ folder, cache, poolSize: config.pool, inUse });
+  const wasm = await createWasmDriver({ folder, cache, poolSize: config.pool, warm: config.warm, inUse });
   const own = wasmGuests(crypto, wasm);
   const qemu = await qemuHost(config, cache);
   const vms = qemu.ok ? await openVms(qemu.host, options) : null;
   return {
-    drivers: [wrapDriver?.(own) ?? own, ...(vms ? [machineGuests(crypto, vms)] : [])],
+    drivers: [wrapDriver?.(own) ?? own, ...(vms ? [afterRoom(machineGuests(crypto, vms), wasm)] : [])],
     states: [wasmState(wasm.sandbox), qemuState(qemu)],
     vms,
     async measure(cpuScore, signal) {

@@ -52,10 +52,11 @@ const OTHER: Readonly<Record<string, string>> = {
   "disk.left_free_gib": "2",
   "labels.region": '"eu"',
   pool: "3",
+  warm: "3",
   drain_seconds: "1",
 };
 const LATER = new Set([
-  ...["pool", "policy.egress_ports", "policy.egress_allow", "policy.egress_gib_month", "policy.egress_mbit", "policy.fetch_images"],
+  ...["pool", "warm", "policy.egress_ports", "policy.egress_allow", "policy.egress_gib_month", "policy.egress_mbit", "policy.fetch_images"],
   ...["vm.enabled", "vm.disk_iops", "vm.image_cache_gib", "vm.snapshots", "vm.customer_snapshots_gib", "vm.customer_snapshots_hours"],
 ]);
 

@@ -56,8 +56,14 @@ it("says what a lease takes of the disk, its guest's folder included, and no lon
   expect(own).toBeLessThan(300_000);
   record.guest = { token: { folder: guests }, startedMonotonicMs: 0, pausedMs: 0 };
   expect(await journal.bytes(record)).toBeGreaterThanOrEqual(own + 300_000);
+  // as a guest's files are named that may be set apart from its process's
+  record.guest = { token: { folder: `${guests}.1` }, startedMonotonicMs: 0, pausedMs: 0 };
+  expect(await journal.bytes(record)).toBeGreaterThanOrEqual(own + 300_000);
+  await mkdir(`${guests}.1`);
+  await writeFile(path.join(`${guests}.1`, "progress"), "xx");
+  expect(await journal.bytes(record)).toBeLessThan(own + 300_000);
   await journal.remove(record.lease);
-  await rm(guests, { recursive: true });
+  for (const each of [guests, `${guests}.1`]) await rm(each, { recursive: true });
   expect(await journal.bytes(record)).toBe(0);
   await rm(folder, { recursive: true });
 });

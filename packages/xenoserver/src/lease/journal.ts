@@ -4,6 +4,7 @@
  */
 import { lstat, mkdir, readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
+import { placeOf } from "@xenoservers/guests";
 import type { Lease } from "@xenoservers/market";
 import { jsonIn, type Envelope, type Kind } from "@xenoservers/protocol";
 import { ifThere, readIfThere, writeWhole } from "@xenoservers/protocol/files";
@@ -145,7 +146,7 @@ async function bytesBelow(folder: string): Promise<number> {
 
 async function bytesOf({ guest }: LeaseRecord, folder: string): Promise<number> {
   const guests = guest?.token["folder"];
-  return (await bytesBelow(folder)) + (typeof guests === "string" ? await bytesBelow(guests) : 0);
+  return (await bytesBelow(folder)) + (typeof guests === "string" ? await bytesBelow(placeOf(guests).folder) : 0);
 }
 
 export async function openJournal(folder: string): Promise<Journal> {

@@ -50,6 +50,8 @@ export class LeaseRunner implements LeaseContext {
   readonly #guestRun: GuestRun;
   readonly #handingIn: HandingIn;
   readonly #trace: TraceAnswer;
+  /** What is kept of it once it is over, as it was found last. */
+  #keptBytes: Promise<number> | null = null;
   readonly #sleepers = new Set<() => void>();
   readonly #hearing: Hearing;
   readonly #retention = new Retention(this, () => this.#forget());
@@ -115,6 +117,7 @@ export class LeaseRunner implements LeaseContext {
   };
 
   save(): Promise<void> {
+    this.#keptBytes = null;
     return this.world.journal.save(this.record);
   }
 
@@ -237,6 +240,7 @@ export class LeaseRunner implements LeaseContext {
     this.record.overAt = this.world.timers.now();
     await this.save();
     if (!this.record.guest) await this.#intake.setAside();
+    this.#keptBytes = null;
     this.apart(this.#retention.keep());
   }
 
@@ -244,7 +248,8 @@ export class LeaseRunner implements LeaseContext {
   async kept(): Promise<Kept | null> {
     const { lease, overAt } = this.record;
     if (overAt === null) return null;
-    const bytes = await this.world.journal.bytes(this.record);
+    // every new lease asks all that are kept: they are looked through once, until something is written
+    const bytes = await (this.#keptBytes ??= this.world.journal.bytes(this.record));
     return { lease, customer: this.po.customer, bytes, overAt, letGo: () => this.#retention.letGo() };
   }
 

@@ -32,6 +32,28 @@ describe("a map", () => {
     expect(ways.atOnceMax).toBe(2);
   });
 
+  it("orders the next while receipts of those that have ended are checked, of three times as many as run at once", async () => {
+    const ways = new PaperWays();
+    const checked = Promise.withResolvers<void>();
+    ways.checks = () => checked.promise;
+    const { all } = run(ways, ["a", "b", "c", "d", "e", "f", "g", "h"], { parallel: 2 });
+    await quiet();
+    expect(ways.ordered).toEqual(["a", "b", "c", "d", "e", "f"]);
+    checked.resolve();
+    expect(words(await all)).toEqual(["a", "b", "c", "d", "e", "f", "g", "h"]);
+  });
+
+  it("orders nothing beside a job that may be tried again, nor ahead of one whose failure is to end all", async () => {
+    for (const options of [{ retries: 1 }, { failures: "raise" }] as const) {
+      const ways = new PaperWays();
+      ways.comesTo = () => ({ reason: "server-failed" });
+      ways.checks = () => new Promise(() => {});
+      void run(ways, ["a", "b", "c"], { parallel: 1, ...options }).all.catch(() => {});
+      await quiet();
+      expect(ways.ordered).toEqual(["a"]);
+    }
+  });
+
   it("begins nothing that nobody reads, and is read once", async () => {
     const ways = new PaperWays();
     const unread = run(ways, ["a"]);

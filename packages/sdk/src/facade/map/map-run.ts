@@ -18,6 +18,9 @@ import type { MapWays } from "./ways.ts";
 /** So many results wait for whoever reads them; then nothing more is ordered. */
 const AHEAD_MAX = 256;
 
+/** So many times as many as run at once are under way: those that have ended wait until the log has all of their receipts. */
+const UNCHECKED_TIMES = 3;
+
 /** These are not of one job: they end all of them. */
 const ENDS_ALL: readonly string[] = ["broken_purchase_order", "no_context", "kept_differs"];
 const endsAll = (error: unknown): boolean => !(error instanceof MarketError) || ENDS_ALL.includes(error.code);
@@ -84,13 +87,23 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
 
   async *#inOrder(shared: MapShared, begun: Promise<unknown>[]): AsyncGenerator<Mapped<T>, void> {
     const results = new Map<number, Promise<Mapped<T>>>();
-    const { parallel } = this.#settings;
-    let [next, running, read] = [0, 0, 0];
+    const { parallel, raises } = this.#settings;
+    let [next, running, unchecked, read] = [0, 0, 0, 0];
+    const isFull = (): boolean => running >= parallel || running + unchecked >= UNCHECKED_TIMES * parallel;
     const fill = (): void => {
-      while (running < parallel && next < this.#items.length && next < read + AHEAD_MAX && !shared.off.aborted) {
+      while (!isFull() && next < this.#items.length && next < read + AHEAD_MAX && !shared.off.aborted) {
         const index = next++;
+        let hasEnded = false;
         running++;
-        const one = this.#one(shared, index).finally(() => running--);
+        const ended = (): void => {
+          // whether it failed is not known yet: then nothing more was to be ordered
+          if (hasEnded || raises) return;
+          hasEnded = true;
+          running--;
+          unchecked++;
+          fill();
+        };
+        const one = this.#one(shared, index, ended).finally(() => (hasEnded ? unchecked-- : running--));
         results.set(index, one);
         begun.push(
           one.then(
@@ -108,7 +121,7 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
     }
   }
 
-  async #one(shared: MapShared, index: number): Promise<Mapped<T>> {
+  async #one(shared: MapShared, index: number, ended: () => void): Promise<Mapped<T>> {
     const input = this.#items[index]!;
     const place = { index, input };
     this.#tally.begins();
@@ -116,7 +129,7 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
       const run = this.#each(input, index);
       if (run.signal) throw new InputError("signal: a map has one of its own for all");
       const plan = await this.#ways.plan(run);
-      const ran = await new MapTask(shared, plan, shared.journal.take(plan.digest)).run(this.#settings.retries);
+      const ran = await new MapTask(shared, plan, shared.journal.take(plan.digest)).run(this.#settings.retries, ended);
       return this.#mapped(place, ran, shared);
     } catch (error) {
       if (endsAll(error) || shared.off.aborted) throw error;

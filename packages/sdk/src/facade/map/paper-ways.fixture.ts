@@ -41,6 +41,8 @@ export class PaperWays implements MapWays {
   comesTo: (work: string) => { reason?: EndReason; exitCode?: number; dueNanos?: bigint } | null = () => ({});
   /** In place of an answer to an order that is signed. */
   breaks: ((work: string) => Error | null) | null = null;
+  /** What checking a lease's receipt waits for. */
+  checks: ((order: string) => Promise<void>) | null = null;
   #ids = 0;
 
   now = (): number => 0;
@@ -91,10 +93,12 @@ export class PaperWays implements MapWays {
   #job(order: string): Job {
     const { end } = this.leases.get(order)!;
     const off = Promise.withResolvers<never>();
-    const result = Promise.race([end.promise, off.promise]).finally(() => this.#running.delete(order));
+    const checked = end.promise.then(async (came) => (await this.checks?.(order), came));
+    const result = Promise.race([checked, off.promise]).finally(() => this.#running.delete(order));
     result.catch(() => {});
     const stop = async (): Promise<string> => (this.end(order, { reason: "customer-stop" }), "withdrawn");
-    return { lease: order, result, stop, detach: () => off.reject(new LetGo("let go")) } as unknown as Job;
+    const ended = end.promise.then(({ end: { reason } }) => reason);
+    return { lease: order, result, ended, stop, detach: () => off.reject(new LetGo("let go")) } as unknown as Job;
   }
 }
 

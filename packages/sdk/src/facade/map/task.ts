@@ -3,6 +3,7 @@
  * it is kept, the rest is ordered. An order stands in the journal before it is sent, its lease as soon as it is known, its result before
  * it is over. Who controls the inputs: the broker and the servers (what became of it).
  */
+import type { EndReason } from "@xenoservers/market";
 import { isWorthRetrying } from "../../worth-retrying.ts";
 import { LeftUndoneError, MarketError } from "../../errors.ts";
 import type { Job, JobResult } from "../job.ts";
@@ -43,12 +44,17 @@ export class MapTask {
     this.#entry = entry;
   }
 
-  /** Throws MarketError where it comes to no result, LeftUndoneError where it is not ordered. */
-  async run(retries: number): Promise<Ran> {
+  /**
+   * Throws MarketError where it comes to no result, LeftUndoneError where it is not ordered. `ended` is called once nothing of it runs at a
+   * server any more, or will: its receipt is checked after that.
+   */
+  async run(retries: number, ended: () => void): Promise<Ran> {
     if (this.#entry.isOver) return { result: await this.#earlier(), isEarlier: true };
     for (let left = retries; ; left--) {
       try {
-        const { result, isEarlier } = await this.#try();
+        const { result, isEarlier } = await this.#try((reason) => {
+          if (!isWorthRetrying(reason) || left <= 0) ended();
+        });
         if (!(await this.#again(result)) || left <= 0) return { result, isEarlier };
       } catch (error) {
         if (!(left > 0 && error instanceof MarketError && error.retryable) || error instanceof LeftUndoneError || this.#isOff) throw error;
@@ -72,12 +78,13 @@ export class MapTask {
     return this.#followed(await this.#plan.follow(lease));
   }
 
-  async #try(): Promise<Ran> {
+  async #try(ended: (reason: EndReason) => void): Promise<Ran> {
     const earlier = await this.#underWay();
     if (earlier !== null) this.#heldNanos = BigInt(this.#entry.holdNanos);
     try {
       const job = earlier === null ? await this.#order() : await this.#plan.follow(earlier);
       this.#entry.lease = job.lease;
+      void job.ended.then(ended);
       await this.#shared.journal.save();
       const result = await this.#followed(job);
       await this.#paid(result);

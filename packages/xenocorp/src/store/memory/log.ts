@@ -3,7 +3,7 @@ import { invariant } from "@xenoservers/market";
 import type { LogAppend, Store } from "../store.ts";
 import type { Tables } from "./tables.ts";
 
-type Log = Pick<Store, "logHead" | "logHeads" | "logPending" | "logAppend" | "logNodes" | "logIndexOf" | "logEntries" | "logStartEpoch">;
+type Log = Pick<Store, "logHead" | "logHeads" | "logPending" | "logAppend" | "logNodes" | "logIndexesOf" | "logEntries" | "logStartEpoch">;
 
 function there<T>(value: T | undefined, what: string): T {
   invariant(value !== undefined, `${what} is missing`);
@@ -32,7 +32,13 @@ export const memoryLog = (tables: Tables): Log => ({
     const nodes = tables.earlier.find(({ head }) => head.epoch === epoch)?.nodes ?? tables.nodes;
     return refs.map(({ level, index }) => there(nodes.get(`${level}/${index}`), "a node of the log"));
   },
-  logIndexOf: async (leaf) => tables.leafIndex.get(leaf) ?? null,
+  logIndexesOf: async (leaves) =>
+    new Map(
+      leaves.flatMap((leaf): [string, number][] => {
+        const index = tables.leafIndex.get(leaf);
+        return index === undefined ? [] : [[leaf, index]];
+      }),
+    ),
   async logEntries(from, to) {
     return tables.log.slice(from, to).map(({ documentId }) => there(tables.documents.get(documentId), "a document of the log"));
   },

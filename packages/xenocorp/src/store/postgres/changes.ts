@@ -5,6 +5,7 @@ import { wholeRows, type ArchiveReader } from "../archived.ts";
 import type { Change, CommitResult, Entities, EntityKind, LeaseRow, Store, Versioned } from "../store.ts";
 import { codeOf, isLost } from "../lost.ts";
 import { rowPlaces } from "./archive.ts";
+import { RowsAsked } from "./rows-asked.ts";
 import { only, sqlOf } from "./sql.ts";
 
 const DROP_ANSWERS = sqlOf("drop-answers");
@@ -61,7 +62,7 @@ const wire = (changes: readonly Change[]): string =>
 
 type Changes = Pick<Store, "now" | "beat" | "load" | "commit" | "answerTo" | "dropAnswers">;
 
-export const postgresChanges = (pool: Pool, archive: ArchiveReader): Changes => ({
+export const postgresChanges = (pool: Pool, archive: ArchiveReader, asked = new RowsAsked(pool)): Changes => ({
   async now() {
     const { rows } = await pool.query<{ now: string }>("select (extract(epoch from clock_timestamp()) * 1000)::bigint as now");
     return Number(only(rows).now);
@@ -74,11 +75,7 @@ export const postgresChanges = (pool: Pool, archive: ArchiveReader): Changes => 
     return rows[0]?.before == null ? null : Number(rows[0].before);
   },
   async load<K extends EntityKind>(kind: K, ids: readonly string[]) {
-    const { rows } = await pool.query<{ id: string; version: number; data: Entities[K] }>({
-      name: "load",
-      text: "select id, version, data from entity where kind = $1 and id = any($2)",
-      values: [kind, ids],
-    });
+    const rows = (await asked.of(kind, ids)) as { id: string; version: number; data: Entities[K] }[];
     const found = new Map<string, Versioned<Entities[K]>>(rows.map(({ id, version, data }) => [id, { version, data }]));
     if (kind !== "lease") return found;
     const leases = rows.map(({ data }) => data as LeaseRow);

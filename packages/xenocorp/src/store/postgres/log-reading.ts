@@ -2,7 +2,7 @@
 import { invariant } from "@xenoservers/market";
 import type { Pool } from "pg";
 import type { LogHead, Store } from "../store.ts";
-import { documentOf, epochOf, sqlOf, type DocumentRecord } from "./sql.ts";
+import { documentOf, sqlOf, type DocumentRecord } from "./sql.ts";
 
 const PENDING = { name: "pending", text: sqlOf("log-pending") };
 const NODES = sqlOf("log-nodes");
@@ -10,7 +10,7 @@ const ENTRIES = sqlOf("log-entries");
 
 export const postgresLogReading = (
   pool: Pool,
-): Pick<Store, "logHead" | "logHeads" | "logPending" | "logNodes" | "logIndexOf" | "logEntries"> => ({
+): Pick<Store, "logHead" | "logHeads" | "logPending" | "logNodes" | "logIndexesOf" | "logEntries"> => ({
   async logHead() {
     const { rows } = await pool.query<LogHead & { size: string }>(
       "select epoch, id, size, root, checkpoint from log_head order by epoch desc limit 1",
@@ -27,18 +27,18 @@ export const postgresLogReading = (
   },
   async logNodes(refs, epoch) {
     if (refs.length === 0) return [];
-    const { rows } = await pool.query<{ hash: string | null }>(NODES, [JSON.stringify(refs), epoch ?? (await epochOf(pool))]);
+    const { rows } = await pool.query<{ hash: string | null }>(NODES, [JSON.stringify(refs), epoch ?? null]);
     return rows.map((row) => {
       invariant(row.hash !== null, "a node of the log is missing");
       return row.hash;
     });
   },
-  async logIndexOf(leaf) {
-    const { rows } = await pool.query<{ index: string }>(
-      "select index from log_leaf where hash = $1 and epoch = (select max(epoch) from log_head)",
-      [leaf],
+  async logIndexesOf(leaves) {
+    const { rows } = await pool.query<{ hash: string; index: string }>(
+      "select hash, index from log_leaf where hash = any($1) and epoch = (select max(epoch) from log_head)",
+      [leaves],
     );
-    return rows[0] ? Number(rows[0].index) : null;
+    return new Map(rows.map(({ hash, index }) => [hash, Number(index)]));
   },
   async logEntries(from, to) {
     const { rows } = await pool.query<DocumentRecord>(ENTRIES, [from, to]);

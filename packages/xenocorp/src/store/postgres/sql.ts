@@ -2,7 +2,6 @@
 import { readFileSync } from "node:fs";
 import { LIVE_STATES, invariant } from "@xenoservers/market";
 import type { Envelope, Kind } from "@xenoservers/protocol";
-import type { Pool } from "pg";
 import type { Reader } from "../reader.ts";
 import type { LoggedDocument } from "../store.ts";
 
@@ -32,10 +31,4 @@ export function documentOf({ id, kind, lease, parties, envelope, at, salt, leaf 
 export function only<T>([row]: readonly T[]): T {
   invariant(row !== undefined, "the query has a row");
   return row;
-}
-
-/** Which epoch of the log is the latest, in turn. */
-export async function epochOf(pool: Pool): Promise<number> {
-  const { rows } = await pool.query<{ epoch: number | null }>("select max(epoch) as epoch from log_head");
-  return rows[0]?.epoch ?? 0;
 }

@@ -18,7 +18,7 @@ let folder: string;
 let driver: WasmDriver;
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "xeno-wasm-driver-"));
-  driver = await createWasmDriver({ folder, cache: path.join(folder, "prepared"), poolSize: 1, inUse: [] });
+  driver = await createWasmDriver({ folder, cache: path.join(folder, "prepared"), poolSize: 1, warm: 4, inUse: [] });
 });
 afterAll(async () => {
   await driver.close();
@@ -40,6 +40,7 @@ async function prepareWith(
   over: Partial<JobSpec>,
   inputs: InputTree = { entries: [], mounts: [OUT] },
   fuelMax = 10n ** 12n,
+  sharedBy?: string,
 ) {
   const bytes = typeof module === "string" ? Buffer.from((await wabtInit()).parseWat("t.wat", module).toBinary({}).buffer) : module;
   for (const blob of ["", "abc", bytes]) await writeFile(path.join(folder, digest(blob)), blob);
@@ -50,7 +51,17 @@ async function prepareWith(
     ...{ memoryMibMax: 64, diskMibMax: 16, outputMibMax: 1, fuelMax: "1000000000000", seed: "00".repeat(32), clockBaseMs: 0 },
     ...over,
   };
-  const job = { lease: "00".repeat(32), customer: "p_1", spec, inputs, vcpu: 2, fuelMax, runMsMax: 600_000, breakpoints };
+  const job = {
+    lease: "00".repeat(32),
+    customer: "p_1",
+    spec,
+    inputs,
+    vcpu: 2,
+    fuelMax,
+    runMsMax: 600_000,
+    breakpoints,
+    ...(sharedBy === undefined ? {} : { sharedBy }),
+  };
   return driver.prepare({ ...job, blobFile: (name) => path.join(folder, name) });
 }
 async function endOf(...args: Parameters<typeof prepare>) {
@@ -182,4 +193,28 @@ it("states no less than nothing for a segment in which the job broke: its fuel i
   expect(again).toMatchObject({ fuel: end.fuel, memoryHash: end.memoryHash });
   expect(segment).toMatchObject({ fuelInAll: end.fuel, memoryHash: end.memoryHash });
   expect(segment.fuel).toBe(0n);
+});
+
+it("runs one key's jobs in one process, and nobody else's; a lone job, and one with breakpoints, in none that ran any", async () => {
+  const pidOf = async (sharedBy: string | undefined, over: Partial<JobSpec> = {}, breakpoints: PreparedJob["breakpoints"] = null) => {
+    const prepared = await prepareWith(breakpoints, NOTHING, over, undefined, undefined, sharedBy);
+    const guest = await prepared.begin();
+    expect(await asResult(guest)).toMatchObject({ reason: "completed", exitCode: 0 });
+    await guest.dispose();
+    return prepared.token["pid"];
+  };
+  const first = await pidOf("p_1 key");
+  expect(await pidOf("p_1 key")).toBe(first);
+  // of another program, and again of the first
+  expect(await pidOf("p_1 key", { args: ["other"], seed: "11".repeat(32) })).toBe(first);
+  const others = [
+    await pidOf("p_1 other key"),
+    await pidOf("p_2 key"),
+    await pidOf(undefined),
+    await pidOf("p_1 key", { memoryMibMax: 65 }),
+    await pidOf("p_1 key", {}, { kind: "trace", step: "1000000" }),
+  ];
+  expect(others).not.toContain(first);
+  expect(new Set(others).size).toBe(others.length);
+  expect(await pidOf("p_1 key")).toBe(first);
 });

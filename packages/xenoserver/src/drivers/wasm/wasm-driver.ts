@@ -1,4 +1,7 @@
-/** The driver for wasm jobs on `guests`: single-use sandboxed processes from a pool. */
+/**
+ * The driver for wasm jobs on `guests`: sandboxed processes from a pool, each for the jobs of one customer. Who controls the inputs: the
+ * customer.
+ */
 import { link, copyFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import {
@@ -14,6 +17,7 @@ import {
   pythonRuntime,
   runtimeFiles,
   type Guest,
+  type Lane,
   type Runtime,
   type Sandbox,
   type WorkerJob,
@@ -23,17 +27,14 @@ import { jobMisfit } from "@xenoservers/protocol";
 import type { GuestToken, RunningGuest } from "../driver.ts";
 import { holdsOf } from "../holds.ts";
 import { RefusedJob } from "../refused.ts";
-import type { PreparedJob, WasmDriver } from "./wasm-job.ts";
+import type { OwnWasmDriver, PreparedJob } from "./wasm-job.ts";
 import { endingOf, monotonicMs } from "./worker-result.ts";
 
 const MIB = 1024 * 1024;
 
-/** `atEnd` reads what the guest left, before that may go; where it fails, nothing else does. */
-function running(guest: Guest, atEnd: () => Promise<void> = () => Promise.resolve()): RunningGuest {
-  let reading = Promise.resolve();
-  void guest.ended.then(() => (reading = atEnd().catch(() => {})));
+function running(guest: Guest, token: GuestToken): RunningGuest {
   return {
-    token: { folder: guest.folder, pid: guest.id.pid, startTicks: guest.id.startTicks },
+    token,
     ended: guest.ended.then(endingOf),
     onChange: (changed) => guest.onChange(changed),
     readStream: (stream, offset) => guest.read(stream, offset),
@@ -43,7 +44,7 @@ function running(guest: Guest, atEnd: () => Promise<void> = () => Promise.resolv
     resume: () => guest.signal("SIGCONT"),
     kill: () => guest.kill(),
     release: () => guest.release(),
-    dispose: () => reading.then(() => guest.dispose()),
+    dispose: () => guest.dispose(),
   };
 }
 
@@ -84,6 +85,7 @@ const workerJobOf = (
   module: Pick<WorkerJob, "modulePath" | "prepared" | "comesWithEngine" | "keepPrepared">,
 ): WorkerJob => ({
   ...module,
+  module: spec.module,
   args: spec.args,
   env: spec.env,
   inputs: inputs.entries,
@@ -99,6 +101,13 @@ const workerJobOf = (
   runMsMax,
   breakpoints: breakpointsOf(breakpoints, spec),
 });
+
+/** Jobs that one process may serve, one after the other: never one whose result is to judge. */
+const laneOf = ({ sharedBy, spec, vcpu, breakpoints }: PreparedJob): Lane | null => {
+  if (breakpoints !== null || sharedBy === undefined) return null;
+  const { memoryMibMax, diskMibMax, outputMibMax, module } = spec;
+  return { customer: sharedBy, size: { memoryMibMax, diskMibMax, outputMibMax, vcpu }, module };
+};
 
 /** What does not hold guests here although the sandbox may be strong, in words. */
 const withoutWords = ({ beneath: { user, share } }: Sandbox): string => [user, share].filter((each) => each !== "").join("; ");
@@ -121,17 +130,19 @@ interface WasmDriverOptions {
   /** Where rewritten modules are; in its own folder where nothing is said. */
   modules?: string;
   poolSize: number;
+  /** How many processes at most wait for their customer's next job. */
+  warm?: number;
   /** Guest folders that leases of an earlier daemon still use. */
   inUse: readonly string[];
 }
 
-export async function createWasmDriver({ folder, cache, modules: kept, poolSize, inUse }: WasmDriverOptions): Promise<WasmDriver> {
+export async function createWasmDriver({ folder, cache, modules: kept, poolSize, warm, inUse }: WasmDriverOptions): Promise<OwnWasmDriver> {
   const python = await pythonRuntime();
   const runtimes = new Map<string, Runtime>([[python.digest, python]]);
   const sandbox: Sandbox = await createSandbox(path.join(folder, "sandbox"), await runtimeFiles(python, cache), inUse.length > 0);
   const modules = new ModuleCache(kept ?? path.join(folder, "modules"));
   await modules.open();
-  const pool = new WorkerPool(sandbox, path.join(folder, "workers"), poolSize);
+  const pool = new WorkerPool(sandbox, path.join(folder, "workers"), poolSize, warm);
   await pool.open(inUse);
 
   return {
@@ -146,11 +157,12 @@ export async function createWasmDriver({ folder, cache, modules: kept, poolSize,
       const known = breakpoints || runtime ? null : await modules.find(module);
       await mustFit(job, runtime || known !== null ? null : job.blobFile(job.spec.module));
       if (!breakpoints) pool.expect(runtime ? { path: sandbox.runtimePath(runtime.name) } : known === null ? null : { file: known });
-      const worker = breakpoints ? await pool.takeDeep() : await pool.take(known);
+      const worker = breakpoints ? await pool.takeDeep() : await pool.take(known, laneOf(job));
       const { copy } = worker;
+      const isCompiled = worker.compiled === job.spec.module;
       const inside = (digest: string): string => path.join(worker.folder, WORKER_FILES.blobs, digest);
       const files = new Set([job.spec.stdin, ...job.inputs.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []))]);
-      if (!runtime && copy === null) files.add(job.spec.module);
+      if (!runtime && copy === null && !isCompiled) files.add(job.spec.module);
       if (breakpoints?.kind === "segment") for (const { digest } of breakpoints.pieces) files.add(digest);
       const discard = async (): Promise<void> => {
         const guest = followTaken(worker);
@@ -173,21 +185,25 @@ export async function createWasmDriver({ folder, cache, modules: kept, poolSize,
         keepPrepared: known === null && !runtime && !breakpoints,
       });
       await writeFile(path.join(worker.folder, "lease"), job.lease);
-      const token: GuestToken = { folder: worker.folder, pid: worker.id.pid, startTicks: worker.id.startTicks };
+      const token: GuestToken = { folder: worker.apart, pid: worker.id.pid, startTicks: worker.id.startTicks };
       return {
         token,
         async begin() {
-          const guest = followTaken(worker);
-          await worker.hand(workerJob, job.vcpu);
           // where it is not kept, the next job tries again
-          return workerJob.keepPrepared ? running(guest, () => modules.keep(module, worker.folder)) : running(guest);
+          const guest = followTaken(worker, workerJob.keepPrepared ? () => modules.keep(module, worker.folder) : undefined);
+          await worker.hand(workerJob, job.vcpu);
+          return running(guest, token);
         },
         discard,
       };
     },
     adopt: async (token) =>
-      running(adopt(String(token["folder"]), { pid: Number(token["pid"]), startTicks: String(token["startTicks"]) }, sandbox.limits)),
+      running(
+        adopt(String(token["folder"]), { pid: Number(token["pid"]), startTicks: String(token["startTicks"]) }, sandbox.limits),
+        token,
+      ),
     makeRoom: () => modules.makeRoom(),
+    makeMemory: (memoryMib) => pool.makeRoom(memoryMib),
     close: () => pool.close(),
   };
 }

@@ -21,6 +21,8 @@ export interface PreparedJob {
    * For disputes, in the build with breakpoints: the whole job with the roots of its states, or one segment of it. Null for a plain run.
    */
   breakpoints: { kind: "trace"; step: string } | (Segment & { kind: "segment"; pieces: readonly { digest: string }[] }) | null;
+  /** Whose other jobs its process may serve, before and after it; absent: none. */
+  sharedBy?: string;
   /** The host file that holds a blob whose digest was checked; null for a runtime the server has itself. */
   blobFile(digest: string): string;
 }
@@ -37,4 +39,10 @@ export interface WasmDriver {
   monotonicMs(): number;
   makeRoom(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** The machine's own, beside the simulated one. */
+export interface OwnWasmDriver extends WasmDriver {
+  /** Ends what only waits for its customer's next job, where the host is short of so much memory for what comes. */
+  makeMemory(memoryMib: number): Promise<void>;
 }

@@ -1,0 +1,151 @@
+/**
+ * One job of a guest's process: read, run in the engine, handed in by files that were opened for it. All that belongs to the job is made
+ * for it and goes with it: its instance, its files in memory, its limits. A guest that is stopped, or whose time is over, ends before its
+ * next call, or is interrupted; either way its files in memory are readable: what was written so far still travels back. Who controls the
+ * inputs: the customer (module, files), the daemon (limits, paths).
+ */
+import { createHash } from "node:crypto";
+import { BadState, runJob, seededRandom, type Finished, type Job, type TreeEntry } from "@xenoservers/engine";
+import { piecesOf, readWhole } from "./files.ts";
+import { HandIn, Keeping } from "./handing.ts";
+import { WORKER_FILES, type TreeManifestEntry, type WorkerJob, type WorkerResult } from "./job.ts";
+import type { Modules } from "./modules.ts";
+import { Outside, monotonicMs } from "./outside.ts";
+import { describe, handIn, kept, shortened } from "./result.ts";
+
+const MIB = 1024 * 1024;
+const WASM_PAGES_PER_MIB = 16;
+const ALIVE_EVERY_MS = 500;
+
+export const sha256 = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(bytes).digest();
+
+/** A result without its tree, which is written last; and the tree. */
+interface Came {
+  result: Omit<WorkerResult, "tree">;
+  tree: Iterable<TreeManifestEntry>;
+}
+const NOTHING = { exitCode: null, fuel: "0", fuelInAll: "0", roots: null, stateRoot: null, memoryHash: null } as const;
+const unfit = (ending: "malformed" | "memory-limit", message: string): Came => ({
+  result: { ...NOTHING, ending, detail: shortened(message), endedMonotonicMs: monotonicMs() },
+  tree: [],
+});
+
+export class JobRun {
+  readonly #folder: string;
+  readonly #modules: Modules;
+  readonly #job: WorkerJob;
+  readonly #handing = new HandIn();
+  readonly #keeping = new Keeping(this.#handing);
+  #aliveAt = monotonicMs();
+  #made: Uint8Array | null = null;
+
+  constructor(folder: string, modules: Modules, job: WorkerJob) {
+    this.#folder = folder;
+    this.#modules = modules;
+    this.#job = job;
+  }
+
+  /** Runs it, and hands in what came of it. */
+  async handIn(): Promise<void> {
+    const { breakpoints, keepPrepared } = this.#job;
+    this.#handing.progress("begun");
+    const { result, tree } = breakpoints === null ? this.#run() : await this.#runWithBreakpoints(breakpoints);
+    if (this.#made && keepPrepared) this.#handing.append("prepared.wasm", this.#made);
+    handIn(result, tree, this.#handing);
+  }
+
+  #alive(): void {
+    if (monotonicMs() - this.#aliveAt < ALIVE_EVERY_MS) return;
+    this.#aliveAt = monotonicMs();
+    this.#handing.progress("begun");
+  }
+
+  #blobFile(digest: string): string {
+    return `${this.#folder}/${WORKER_FILES.blobs}/${digest}`;
+  }
+
+  /** Read one after the other while they are placed. */
+  *#entriesBelow(mount: string): Generator<TreeEntry> {
+    const prefix = `${mount.slice(1)}/`;
+    for (const entry of this.#job.inputs) {
+      if (!entry.path.startsWith(prefix)) continue;
+      const path = entry.path.slice(prefix.length);
+      const { size = 0, digest = "", target = "" } = entry;
+      if (entry.kind === "file") yield { path, kind: "file", size, chunks: () => piecesOf(this.#blobFile(digest)) };
+      else yield entry.kind === "link" ? { path, kind: "link", target } : { path, kind: "directory" };
+    }
+  }
+
+  #engineJob(module: WebAssembly.Module): Job {
+    const job = this.#job;
+    const stdin = readWhole(this.#blobFile(job.stdin));
+    return {
+      module,
+      comesWithEngine: job.comesWithEngine,
+      world: {
+        args: job.args,
+        env: job.env,
+        clockBaseNs: BigInt(job.clockBaseMs) * 1_000_000n,
+        random: seededRandom(Buffer.from(job.seed, "hex")),
+      },
+      mounts: job.mounts.map(({ path, writable }) => ({ path, writable, entries: this.#entriesBelow(path) })),
+      preopens: job.preopens.map(([name, path]) => ({ name, path })),
+      stdin,
+      fuelMax: BigInt(job.fuelMax),
+      memoryPagesMax: job.memoryMibMax * WASM_PAGES_PER_MIB,
+      // standard input lies in the same memory as the files
+      diskBytesMax: Math.max(0, job.diskMibMax * MIB - stdin.length),
+      streamBytesMax: job.outputMibMax * MIB,
+      // of a run with breakpoints nothing is handed in before its end: nobody waits for it
+      sha256: job.breakpoints === null ? (bytes) => (this.#alive(), sha256(bytes)) : sha256,
+      stdout: (bytes) => this.#handing.append("stdout", bytes),
+      stderr: (bytes) => this.#handing.append("stderr", bytes),
+    };
+  }
+
+  #cameOf({ ending, fuel, memoryHash, treeAt }: Finished, interrupted: "stopped" | "timeout", from: bigint): Came {
+    const result = {
+      ...NOTHING,
+      ...describe(ending, interrupted),
+      fuel: (fuel - from).toString(),
+      fuelInAll: fuel.toString(),
+      memoryHash: memoryHash && Buffer.from(memoryHash).toString("hex"),
+      endedMonotonicMs: monotonicMs(),
+    };
+    const mounts = ending.kind === "refused" ? [] : this.#job.mounts.filter((each) => each.keep).map(({ path }) => path);
+    return { result, tree: kept(mounts, treeAt, this.#keeping, () => this.#alive()) };
+  }
+
+  #run(): Came {
+    const built = this.#modules.of(this.#job);
+    if (!built.ok) return unfit(built.kind, built.message);
+    this.#made = built.made ?? null;
+    const outside = new Outside(this.#job.runMsMax, `${this.#folder}/${WORKER_FILES.stop}`);
+    const guest: Job = { ...this.#engineJob(built.module), isStopped: () => outside.isStopped() };
+    const finished = runJob(guest, (start) => outside.interruptible(start));
+    return this.#cameOf(finished, outside.by, 0n);
+  }
+
+  /** For disputes alone. */
+  async #runWithBreakpoints(breakpoints: NonNullable<WorkerJob["breakpoints"]>): Promise<Came> {
+    const { segment, trace } = await import("./breakpoints.ts");
+    const built = this.#modules.of(this.#job);
+    if (!built.ok) return unfit(built.kind, built.message);
+    const job = this.#engineJob(built.module);
+    try {
+      if (breakpoints.kind === "trace") {
+        const { finished, roots } = trace(job, breakpoints, (digest, bytes) => this.#keeping.keepState(digest, bytes));
+        const came = this.#cameOf(finished, "stopped", 0n);
+        return { ...came, result: { ...came.result, roots } };
+      }
+      const blob = (digest: string): Uint8Array => readWhole(this.#blobFile(digest));
+      const { finished, stateRoot, fuel, from } = segment(job, breakpoints, blob);
+      if (finished) return this.#cameOf(finished, "stopped", from);
+      const used = { fuel: (fuel - from).toString(), fuelInAll: fuel.toString() };
+      return { result: { ...NOTHING, ...used, ending: "segment-end", detail: "", stateRoot, endedMonotonicMs: monotonicMs() }, tree: [] };
+    } catch (error) {
+      if (error instanceof BadState) return unfit("malformed", error.message);
+      throw error;
+    }
+  }
+}
