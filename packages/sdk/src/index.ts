@@ -40,6 +40,7 @@ export {
   type KeptVm,
   type KeptWork,
 } from "./node/kept-job.ts";
+export { RunHere, earlierHere } from "./node/run-here.ts";
 export { keptPromises } from "./node/kept-promises.ts";
 export { LEASE_ID, keepReceipt, readReceipt } from "./node/kept-receipt.ts";
 export { EMPTIED, KEPT_BYTES_MAX } from "./node/kept-room.ts";

@@ -102,9 +102,9 @@ const tagged = (name: string, bytes: Uint8Array): Buffer =>
     ].flatMap(([line]) => [Buffer.from(`${name}\t`), Buffer.from(line, "latin1")]),
   );
 
-function jsonOf({ index, input, ok, isEarlier, result, ...more }: Mapped<string>): Record<string, unknown> {
+function jsonOf({ index, input, ok, isEarlier, isReused, result, ...more }: Mapped<string>): Record<string, unknown> {
   const error = "error" in more && result === null ? { code: codeOf(more.error), says: more.error.message } : null;
-  const head = { index, input, ok, earlier: isEarlier, lease: result?.lease ?? null };
+  const head = { index, input, ok, earlier: isEarlier, reused: isReused, lease: result?.lease ?? null };
   if (!result) return { ...head, end: null, error };
   const { end, exitCode, bill, detail, files, printed } = result;
   return {
@@ -167,6 +167,7 @@ export async function map(input: MapInput): Promise<void> {
   if (!quiet) say(dim(`map      ${name}: ${countOf(wanted.files.length, "input")}, ${input.parallel} at once`));
   const results = market.map(wanted.files, run, {
     ...{ parallel: input.parallel, budget: input.budget, retries: input.retries, resume: name, signal: off.signal },
+    reuse: input.reuse,
     failures: input.failFast ? "raise" : "return",
     onProgress: (progress) => line.show(progress),
   });

@@ -2,6 +2,7 @@
  * A market as its customer's program uses it: search, quote, run, follow, verify. The part that is the same on every machine; what reads
  * files and keeps what was signed is handed in. Who controls the inputs: the program that calls; the broker, every byte of its answers.
  */
+import { runsAlike } from "@xenoservers/market";
 import { preparationProblem, zReceipt, type EventView, type LeaseView, type OfferView, type RouteReply } from "@xenoservers/protocol";
 import { verifyReceipt, type ReceiptVerification } from "@xenoservers/verify";
 import type { BuiltWork } from "../built.ts";
@@ -9,7 +10,7 @@ import type { MarketClient } from "../client.ts";
 import { ContextError, GivenUpError, InputError } from "../errors.ts";
 import { channelKeyFor } from "../identity.ts";
 import { eventsOf, listOf, type Reading } from "../lists.ts";
-import type { Quoted, Wanted } from "../order.ts";
+import { driverOf, type Quoted, type Wanted } from "../order.ts";
 import { placeOrder } from "../placing.ts";
 import type { WhileWaiting } from "../waiting.ts";
 import { BrokenPurchaseOrder, fetchBound, type BoundOrder } from "../purchase-order.ts";
@@ -20,12 +21,15 @@ import { withdrawOrder } from "../withdrawing.ts";
 import { conditionsIn } from "../words.ts";
 import { assertWanted, unlessOff } from "./calling-off.ts";
 import type { Here, Planned } from "./here.ts";
-import { Job } from "./job.ts";
+import { Job, type Came, type JobResult } from "./job.ts";
+import { keptRunText } from "./kept-run.ts";
 import { MapRun } from "./map/map-run.ts";
 import { mapWays, type Orders } from "./map/market-ways.ts";
 import { mapSettingsOf, placed, type MapOptions } from "./map/options.ts";
 import { assertRunInput, toldHere, waitMsOf } from "./read-input.ts";
+import { resultAgain, reusable } from "./reuse.ts";
 import type { RunInput } from "./run-input.ts";
+import { plannedDigest, workDigest } from "./same-work.ts";
 import { SharedLink, type Opened } from "./shared-link.ts";
 import type { SessionHandlers } from "../session/lease-session.ts";
 
@@ -117,6 +121,15 @@ export class OpenMarket {
     this.#assertMay("spend", "read");
     const made = typeof each === "function" ? each : (input: T): RunInput => placed(each, input);
     return new MapRun(mapWays(this.#orders()), [...inputs], made, settings);
+  }
+
+  /**
+   * What the same work came to earlier, where its receipt holds and every byte of it is kept here; null: it has to be run. Nothing is
+   * ordered and nothing is due. For modules and scripts that ended with exit code 0, on terms that are asked for now, too.
+   */
+  async earlier(input: RunInput): Promise<JobResult | null> {
+    const { planned, wanted } = await this.#read(input);
+    return this.#earlier(planned, wanted);
   }
 
   /** Follows a lease from its first output on, also one that another program ordered with this key: after a crash nothing is lost. */
@@ -220,10 +233,18 @@ export class OpenMarket {
     }
   }
 
+  async #earlier(planned: Planned, wanted: Wanted): Promise<JobResult | null> {
+    if (!runsAlike(driverOf(wanted), wanted.assurance)) return null;
+    const digest = plannedDigest(this.client.crypto, planned);
+    const found = await reusable(this.client, this.here.runs, { digest, wanted, wantsFiles: true });
+    return found && resultAgain(found, planned.writes ? planned.write : null);
+  }
+
   #orders(): Orders {
     return {
       ...{ client: this.client, here: this.here },
       read: (input) => this.#read(input),
+      earlier: ({ planned, wanted }) => this.#earlier(planned, wanted),
       order: async ({ planned, wanted }, waiting) => {
         const { work } = await this.#ready({ planned, wanted }, waiting.signal);
         const bound = await this.#place(wanted, work, waiting.signal, { hears: this.#hears, ...waiting });
@@ -246,13 +267,19 @@ export class OpenMarket {
   ): Job {
     const ways = {
       open: (handlers: SessionHandlers) => this.open(bound, work, handlers),
-      write: writes && (({ tree }, session) => writes.write(tree, (file) => session.fetch(file))),
+      write: writes && (({ tree }, fetch) => writes.write(tree, fetch)),
+      keep: (lease, came) => this.#keep(lease, work, came),
       check: (lease: string) => this.#check(lease),
       over: () => void this.#jobs.delete(job),
     } satisfies ConstructorParameters<typeof Job>[0];
     const job: Job = new Job(ways, watching);
     this.#jobs.add(job);
     return job;
+  }
+
+  async #keep(lease: string, work: BuiltWork | null, came: Came): Promise<void> {
+    const text = work && keptRunText(work, { lease, ...came });
+    if (text !== null) await this.here.runs.keep(workDigest(this.client.crypto, work!.spec), text);
   }
 
   async #check(lease: string): Promise<ReceiptVerification> {

@@ -21,6 +21,7 @@ export const mapInput = inputOf(
       typed === "0" ? 0 : countTo(RETRIES_MAX)(typed, option),
     ),
     resume: value("--resume <name>", "go on with the map of that name, or begin one: what ran is not paid again", parseName),
+    reuse: flag("--reuse", "take what the same job came to earlier, where its receipt holds and its result lies here: nothing is ordered"),
     failFast: flag("--fail-fast", "the first that fails ends the rest"),
     out: text("--out <dir>", "what each leaves in /out comes to DIR/INPUT-NAME"),
     tag: flag("--tag", "each line of output behind the name of its input"),

@@ -106,6 +106,7 @@ export const runInput = inputOf(what, {
     "run again so often where it ends by no fault of its customer; --budget is for all tries",
     countTo(RETRIES_MAX),
   ),
+  reuse: flag("--reuse", "take what the same job came to earlier, where its receipt holds and its result lies here: nothing is ordered"),
   local: flag("--local", "here, without a market"),
 });
 export type RunInput = InputOf<typeof runInput>;

@@ -41,6 +41,8 @@ export class PaperWays implements MapWays {
   comesTo: (work: string) => { reason?: EndReason; exitCode?: number; dueNanos?: bigint } | null = () => ({});
   /** In place of an answer to an order that is signed. */
   breaks: ((work: string) => Error | null) | null = null;
+  /** What work came to, as an earlier receipt proves. */
+  earlier: (work: string) => JobResult | null = () => null;
   #ids = 0;
 
   now = (): number => 0;
@@ -60,6 +62,7 @@ export class PaperWays implements MapWays {
     return {
       ...{ digest: Buffer.from(work).toString("hex").padStart(HEX, "0"), budgetNanos: BigInt(budget), account: "a", out: out ?? null },
       order: (how) => this.#order(work, how),
+      earlier: async () => this.earlier(work),
       follow: async (lease) => this.#job(lease),
     };
   };
@@ -102,7 +105,7 @@ class LetGo extends MarketError {
   readonly code = "aborted";
 }
 
-function resultOf(lease: string, work: string, reason: EndReason, exitCode: number, dueNanos: bigint): JobResult {
+export function resultOf(lease: string, work: string, reason: EndReason, exitCode: number, dueNanos: bigint): JobResult {
   const bytes = new TextEncoder().encode(`${work}\n`);
   return {
     ...{ lease, ok: reason === "completed" && exitCode === 0, exitCode, detail: "", delivered: "server", files: [], isCut: false },
