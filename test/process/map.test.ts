@@ -162,3 +162,30 @@ describe("a run that reuses", () => {
     }
   });
 });
+
+describe("a run after others", () => {
+  const run = (...words: string[]) => programs.xeno("customer", ["run", ...SMALL, "--in", programs.at("data"), ...words]);
+  const fails = async (): Promise<string> => {
+    const { stdout } = await run("--json", programs.at("read.wasm"), "/in/05.txt").done;
+    return (JSON.parse(stdout) as { lease: string }).lease;
+  };
+
+  it("is ordered when they ended well, in a chain of commands that are all begun at once", async () => {
+    const first = (
+      await programs.ok("customer", ["run", "-d", ...SMALL, "--in", programs.at("data"), programs.at("read.wasm"), "/in/01.txt"])
+    ).trim();
+    const then = await run("--after", first, programs.at("read.wasm"), "/in/02.txt").done;
+    expect([then.code, then.stdout]).toEqual([0, "2\n"]);
+  });
+
+  it("is not ordered where one did not: by the table's code, and at no cost", async () => {
+    const failed = await fails();
+    const before = (await leases()).length;
+    const { code, stdout } = await run("--json", "--after", failed.slice(0, 12), programs.at("read.wasm"), "/in/02.txt").done;
+    expect([code, JSON.parse(stdout)]).toMatchObject([
+      125,
+      { error: { code: "earlier_failed", says: expect.stringContaining("exit code 1") as string } },
+    ]);
+    expect(await leases()).toHaveLength(before);
+  });
+});

@@ -42,6 +42,7 @@ export { accountCalled, accountOf, type AccountView } from "./account.ts";
 export { quotesFor, settleWanted } from "./quoting.ts";
 export { given } from "./given.ts";
 export {
+  LEASE_ID,
   conditionsIn,
   mib,
   parseAmount,
@@ -53,4 +54,4 @@ export {
   shortId,
 } from "./words.ts";
 export { WORK_DEFAULTS } from "./work-options.ts";
-export { GivenUpError, JobFailedError, LeftUndoneError, NotStartedError, StalledError } from "./errors.ts";
+export { EarlierFailedError, GivenUpError, JobFailedError, LeftUndoneError, NotStartedError, StalledError } from "./errors.ts";

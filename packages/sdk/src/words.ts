@@ -56,3 +56,6 @@ export function conditionsIn(
 /** A size of memory or disk as people write it. */
 export const mib = (size: number): string => (size % 1024 === 0 ? `${size / 1024}G` : `${size}M`);
 export const shortId = (id: string): string => id.slice(0, 12);
+
+/** The first letters of a lease's id, such as the API takes them. */
+export const LEASE_ID = /^[0-9a-f]{4,64}$/;

@@ -16,6 +16,7 @@ import {
   openSession,
   placeProblem,
   shortId,
+  untilEndedWell,
 } from "@xenoservers/sdk";
 import { USUAL_PROCESS, processOf, type LeaseView } from "@xenoservers/protocol";
 import { openClient } from "../input/client.ts";
@@ -49,7 +50,10 @@ export async function run(input: RunInput): Promise<void> {
   if (input.reuse && bootsMachine(input)) throw new UserError(ALIKE_ALONE);
   if (input.retries !== null && (input.replicas > 1 || input.detach))
     throw new UserError("--retries waits for the end of one lease: leave out --detach, and --replicas");
+  if (input.after !== null && (input.local || input.dryRun))
+    throw new UserError("--after waits for leases before it orders: leave out --local, and --dry-run");
   if (input.out !== null) await assertPlaceFor(input.out);
+  if (input.after !== null) await afterThese(input.after, input.quiet || input.json);
   const work = await workOf(input);
   const quiet = input.quiet || input.json;
   if (!quiet) for (const line of work.says) say(dim(line));
@@ -86,6 +90,14 @@ export async function run(input: RunInput): Promise<void> {
     ...{ out: input.out, json: input.json, noAudit: input.noAudit, quiet },
     currency: context.currency,
   });
+}
+
+/** What is to run is read when it is its turn: a lease before it may have made it. */
+async function afterThese(leases: readonly string[], quiet: boolean): Promise<void> {
+  const { client } = await openClient("read", "spend");
+  const onLeft = (left: readonly string[]): void =>
+    void (quiet || say(dim(`after    waits for ${countOf(left.length, "lease")}: ${left.map(shortId).join(", ")}`)));
+  await untilEndedWell(client, leases, { onLeft });
 }
 
 /** Who sits at a terminal waits for room unless it says otherwise; a program does where it says so. Replicas do not. */

@@ -19,6 +19,7 @@ import { fetchReceipt } from "../receipt.ts";
 import { moduleSizeOf } from "../runtimes.ts";
 import { withdrawOrder } from "../withdrawing.ts";
 import { conditionsIn } from "../words.ts";
+import { untilEndedWell } from "./after.ts";
 import { assertWanted, unlessOff } from "./calling-off.ts";
 import type { Here, Planned } from "./here.ts";
 import { Job, type Came, type JobResult } from "./job.ts";
@@ -97,9 +98,14 @@ export class OpenMarket {
     return (await this.#ready(await this.#read(input), input.signal)).quoted;
   }
 
-  /** Orders a run: resolves when a server was found, which it may wait for (`wait`), and the purchase order checked. */
+  /**
+   * Orders a run, after others where it is to come `after` them: resolves when a server was found, which it may wait for (`wait`), and the
+   * purchase order checked.
+   */
   async run(input: RunInput): Promise<Job> {
     this.#assertMay("spend", "read");
+    assertRunInput(input);
+    if (input.after) await untilEndedWell(this.client, input.after, input.signal ? { signal: input.signal } : {});
     const { planned, wanted, work } = await this.#ready(await this.#read(input), input.signal);
     const { signal, onPlace } = input;
     const bound = await this.#place(wanted, work, signal, {

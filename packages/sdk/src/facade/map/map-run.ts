@@ -114,6 +114,7 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
     this.#tally.begins();
     try {
       const run = this.#each(input, index);
+      if (run.after) throw new InputError("after: wait for them before the map begins");
       if (run.signal) throw new InputError("signal: a map has one of its own for all");
       const plan = await this.#ways.plan(run);
       const entry = shared.journal.take(plan.digest);
