@@ -163,6 +163,23 @@ describe("a run that reuses", () => {
   });
 });
 
+it("runs on numbers, in the environment and in place of {}, and not on files besides", async () => {
+  await writeFile(programs.at("index.py"), "import os, sys\nprint(os.environ['XENO_INDEX'], sys.argv[1:])\n");
+  const numbers = programs.xeno("customer", [
+    "map",
+    ...["--mem", "128M", "--disk", "1M"],
+    "--array",
+    "1-3:2",
+    programs.at("index.py"),
+    "--at",
+    "n{}",
+  ]);
+  const { stdout, stderr } = await numbers.done;
+  expect(stdout, stderr).toBe("1 ['--at', 'n1']\n3 ['--at', 'n3']\n");
+  const none = await map("--array", "0-3").done;
+  expect([none.code, none.stderr]).toEqual([125, expect.stringContaining("--array runs on numbers")]);
+});
+
 describe("a run after others", () => {
   const run = (...words: string[]) => programs.xeno("customer", ["run", ...SMALL, "--in", programs.at("data"), ...words]);
   const fails = async (): Promise<string> => {

@@ -55,6 +55,7 @@ export { keepBroken, verifyKept } from "./node/broken-order.ts";
 export { Market, type ConnectOptions } from "./node/market.ts";
 export { plainCheck, type ModuleCheck } from "./node/module-check.ts";
 export { type OpenMarket, type Callable, type Found, type SearchOptions } from "./facade/market.ts";
+export { totalsByLabel, type LabelTotals } from "./label-totals.ts";
 export { AFTER_MAX, untilEndedWell } from "./facade/after.ts";
 export { isWorthRetrying } from "./worth-retrying.ts";
 export { dropMap } from "./node/map-place.ts";

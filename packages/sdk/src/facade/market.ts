@@ -9,6 +9,7 @@ import type { BuiltWork } from "../built.ts";
 import type { MarketClient } from "../client.ts";
 import { ContextError, GivenUpError, InputError } from "../errors.ts";
 import { channelKeyFor } from "../identity.ts";
+import { totalsByLabel, type LabelTotals } from "../label-totals.ts";
 import { eventsOf, listOf, type Reading } from "../lists.ts";
 import { driverOf, type Quoted, type Wanted } from "../order.ts";
 import { placeOrder } from "../placing.ts";
@@ -149,6 +150,11 @@ export class OpenMarket {
   /** The caller's leases, newest first. */
   leases({ live = false, signal }: Callable & { live?: boolean } = {}): AsyncGenerator<LeaseView, void> {
     return listOf(this.#reading(signal), "leases", { live: live ? "true" : "false" });
+  }
+
+  /** What the leases that the caller ordered came to, by label: how many, how many failed, work, time and cost; dearest first. */
+  labels({ signal }: Callable = {}): Promise<LabelTotals[]> {
+    return unlessOff(signal, totalsByLabel(this.leases(signal ? { signal } : {}), this.client.identity.party));
   }
 
   /** One lease, by the first letters of its id. */
