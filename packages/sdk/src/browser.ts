@@ -38,7 +38,7 @@ export { disputeResults, type TraceHere } from "./dispute.ts";
 export { appealVerdict } from "./dispute-appeal.ts";
 export type { RefereeRun } from "./dispute-run.ts";
 export { disputeTerms, type DisputeTerms } from "./dispute-terms.ts";
-export { accountCalled, accountOf, type AccountView } from "./account.ts";
+export { accountCalled, accountOf, spendableIn, type AccountView } from "./account.ts";
 export { quotesFor, settleWanted } from "./quoting.ts";
 export { given } from "./given.ts";
 export {
