@@ -107,6 +107,14 @@ it("help --json has every command with what it takes", async () => {
   expect(help.commands.find(({ name }) => name === "lease")?.commands.map(({ name }) => name)).toContain("stop");
 });
 
+it("help --json is of the verb that is named, and an error where there is none", async () => {
+  expect(JSON.parse((await xeno("help", "token", "create", "--json")).stdout)).toMatchObject({ name: "create", schema: 1, commands: [] });
+  for (const words of [["nothing"], ["run", "nothing"]]) {
+    const { code, stdout } = await xeno("help", ...words, "--json");
+    expect([code, JSON.parse(stdout)]).toMatchObject([125, { error: { code: "usage" } }]);
+  }
+});
+
 it("--curl shows each call as curl makes it, and no secret", async () => {
   const { code, stderr, stdout } = await xeno("--curl", "ps", "--json");
   expect([code, JSON.parse(stdout)]).toEqual([0, expect.objectContaining({ leases: expect.any(Array) as unknown[] })]);

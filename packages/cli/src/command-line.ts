@@ -18,9 +18,18 @@ function usageEnd({ exitCode, message }: CommanderError, json: boolean): number 
 /** What it takes to say what went wrong is loaded when something does. */
 const reported = async (error: unknown, json: boolean): Promise<number> => (await import("./output/report.ts")).reportError(error, json);
 
+/** Of all, or of the verb that the words name. */
+async function helpInJson(words: readonly string[]): Promise<void> {
+  const { helpOf } = await import("./output/help-json.ts");
+  const found = helpOf(await program(), words);
+  if (found) return printJson(found);
+  process.exitCode = EXIT.xeno;
+  printJson({ error: { code: "usage", says: `there is no verb '${words.join(" ")}': xeno help --json has all of them` } });
+}
+
 export async function commandLine(argv: string[]): Promise<void> {
   watchOver((error) => reported(error, isForPrograms(argv)));
-  if (argv[0] === "help" && argv.includes("--json")) return printJson((await import("./output/help-json.ts")).helpFor(await program()));
+  if (argv[0] === "help" && argv.includes("--json")) return helpInJson(argv.slice(1).filter((word) => word !== "--json"));
   try {
     await (await program(argv)).parseAsync(argv, { from: "user" });
   } catch (error) {

@@ -61,6 +61,8 @@ const zPart = z.coerce
  * party states must not spoil an answer for others.
  */
 const zComputedNanos = z.string().regex(/^(0|[1-9][0-9]{0,39})$/, "must be a decimal integer of nanos");
+/** All that an order can say, and the owners that a draw of replicas leaves out. */
+const QUERY_CHARACTERS_MAX = 6_300;
 const zFlag = z.enum(["true", "false"]).default("false");
 
 export const zLeaseView = z.object({
@@ -387,7 +389,7 @@ export const API = {
     scope: null,
     summary: "Search live offers, page by page of the same search; with a token also those that serve only the caller",
     query: z.object({
-      q: z.string().max(500).default(""),
+      q: z.string().max(QUERY_CHARACTERS_MAX).default(""),
       order: z.enum(["price", "cost-per-work"]).default("price"),
       on: z.enum(["mine", "market"]).default("market"),
       vcpu: z.coerce.number().int().min(1).max(1024).optional(),

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { accountCalled, type AccountView } from "./account.ts";
+import { accountCalled, spendableIn, type AccountView } from "./account.ts";
 
 const account = (id: string, name: string, parent: string | null = null): AccountView => ({
   id,
@@ -25,4 +25,21 @@ it("finds an account by name, by id, and by the first letters of its id", () => 
 it("says which there are where none is called so, and which are meant where more than one is", () => {
   expect(() => accountCalled(all, "qa")).toThrow("no account is called 'qa'; there are: main, ci, cd");
   expect(() => accountCalled([...all, account(`a_${"4".repeat(40)}`, "ci")], "ci")).toThrow(/'ci' is more than one account/);
+});
+
+it("may spend what is there, within its own limit and those above it", () => {
+  const limited = (of: AccountView, limitNanos: string | null, parent: string | null): AccountView => ({
+    ...of,
+    limitNanos,
+    parent,
+    spentNanos: "10",
+  });
+  const reply = (available: string) => ({
+    balances: { available, held: "0", pending: "0", staked: "0", locked: "0" },
+    accounts: [limited(main, null, null), limited(ci, "60", main.id), limited(cd, "100", ci.id)],
+  });
+  expect(spendableIn(reply("1000"), cd.id)).toBe(50n);
+  expect(spendableIn(reply("40"), cd.id)).toBe(40n);
+  expect(spendableIn(reply("1000"), main.id)).toBe(1_000n);
+  expect(spendableIn({ ...reply("7"), accounts: [limited(ci, "5", ci.id)] }, ci.id)).toBe(0n);
 });

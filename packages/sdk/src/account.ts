@@ -26,3 +26,17 @@ export async function accountOf(client: MarketClient, wanted: string | null, sig
   if (zAccount.safeParse(wanted).success) return wanted;
   return accountCalled((await client.read("accounts", { signal })).accounts, wanted).id;
 }
+
+/** What may still be ordered from it: what is there, and what its own limit and those above it leave. */
+export function spendableIn({ accounts, balances }: RouteReply<"accounts">, account: string): bigint {
+  const lefts = [BigInt(balances.available)];
+  const seen = new Set<string>();
+  for (let id: string | null = account; id !== null && !seen.has(id);) {
+    seen.add(id);
+    const found: AccountView | undefined = accounts.find((each) => each.id === id);
+    if (found && found.limitNanos !== null) lefts.push(BigInt(found.limitNanos) - BigInt(found.spentNanos));
+    id = found?.parent ?? null;
+  }
+  const least = lefts.reduce((one, other) => (other < one ? other : one));
+  return least > 0n ? least : 0n;
+}

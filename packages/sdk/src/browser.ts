@@ -38,10 +38,11 @@ export { disputeResults, type TraceHere } from "./dispute.ts";
 export { appealVerdict } from "./dispute-appeal.ts";
 export type { RefereeRun } from "./dispute-run.ts";
 export { disputeTerms, type DisputeTerms } from "./dispute-terms.ts";
-export { accountCalled, accountOf, type AccountView } from "./account.ts";
+export { accountCalled, accountOf, spendableIn, type AccountView } from "./account.ts";
 export { quotesFor, settleWanted } from "./quoting.ts";
 export { given } from "./given.ts";
 export {
+  LEASE_ID,
   conditionsIn,
   mib,
   parseAmount,
@@ -53,4 +54,4 @@ export {
   shortId,
 } from "./words.ts";
 export { WORK_DEFAULTS } from "./work-options.ts";
-export { GivenUpError, JobFailedError, LeftUndoneError, NotStartedError, StalledError } from "./errors.ts";
+export { EarlierFailedError, GivenUpError, JobFailedError, LeftUndoneError, NotStartedError, StalledError } from "./errors.ts";

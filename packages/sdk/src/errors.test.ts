@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import {
   AbortedError,
   ContextError,
+  EarlierFailedError,
   GivenUpError,
   InputError,
   JobFailedError,
@@ -26,6 +27,7 @@ const ERRORS: readonly MarketError[] = [
   new BrokenPurchaseOrder("x", null, []),
   new NotStartedError("x"),
   new NotDelivered("x"),
+  new EarlierFailedError("l", "x"),
   new JobFailedError("l", "x"),
   new LeftUndoneError("x"),
   new StalledError("x"),

@@ -47,6 +47,12 @@ export const SDK_CODES = {
     money: "by-terms",
     next: "go on by the same name, with a larger budget where it was used up",
   },
+  earlier_failed: {
+    blame: "caller",
+    retryable: false,
+    money: "none",
+    next: "look at the lease that the message names, run that again, and name the new one",
+  },
   stalled: { blame: "broker", retryable: false, money: "unknown", next: "look at the lease later; its receipt shows who was silent" },
 } as const satisfies Record<string, CodeRow>;
 /** One of them. */
@@ -140,6 +146,17 @@ export class NotStartedError extends MarketError {
 export class StalledError extends MarketError {
   override name = "StalledError";
   readonly code = "stalled";
+}
+
+/** A run was to come after a lease that did not end well: it was not ordered. */
+export class EarlierFailedError extends MarketError {
+  override name = "EarlierFailedError";
+  readonly code = "earlier_failed";
+  readonly lease: string;
+  constructor(lease: string, message: string) {
+    super(message);
+    this.lease = lease;
+  }
 }
 
 /** Of many jobs, one that did not end well; what it came to is its result. */

@@ -40,8 +40,9 @@ export {
   type KeptVm,
   type KeptWork,
 } from "./node/kept-job.ts";
+export { RunHere, earlierHere } from "./node/run-here.ts";
 export { keptPromises } from "./node/kept-promises.ts";
-export { LEASE_ID, keepReceipt, readReceipt } from "./node/kept-receipt.ts";
+export { keepReceipt, readReceipt } from "./node/kept-receipt.ts";
 export { EMPTIED, KEPT_BYTES_MAX } from "./node/kept-room.ts";
 export { filesBelow } from "./node/files-below.ts";
 export { assertPlaceFor, placeProblem } from "./node/place-here.ts";
@@ -54,6 +55,8 @@ export { keepBroken, verifyKept } from "./node/broken-order.ts";
 export { Market, type ConnectOptions } from "./node/market.ts";
 export { plainCheck, type ModuleCheck } from "./node/module-check.ts";
 export { type OpenMarket, type Callable, type Found, type SearchOptions } from "./facade/market.ts";
+export { totalsByLabel, type LabelTotals } from "./label-totals.ts";
+export { AFTER_MAX, untilEndedWell } from "./facade/after.ts";
 export { isWorthRetrying } from "./worth-retrying.ts";
 export { dropMap } from "./node/map-place.ts";
 export { isMapName, type MapOptions, type MapProgress, type Mapped } from "./facade/map/options.ts";

@@ -57,6 +57,18 @@ it("signs no more than its customer's own limit of the fee, and the account that
   expect(payload).toMatchObject({ feeBasisPointsMax: 100, account });
 });
 
+it("asks for no offer that is dearer than the order will allow", async () => {
+  const asked: unknown[] = [];
+  const dear = new PaperClient(market, systemTimers, new Uint8Array(32).fill(1));
+  dear.answers.offers = ({ query }) => (
+    asked.push(query?.["q"]),
+    { offers: [], resources: wanted.resources, excluded: {}, explanation: "", next: null }
+  );
+  for (const maxPriceNanosPerHour of [50_000_001n, null, 10n ** 30n])
+    await quoteFor(dear, { ...wanted, maxPriceNanosPerHour, waitMs: 1 }).catch(() => {});
+  expect(new Set(asked)).toEqual(new Set(["region=eu price<=0.050000001", "region=eu"]));
+});
+
 it("refuses in words where no server fits", async () => {
   client.answers.offers = () => ({
     offers: [],

@@ -1,7 +1,10 @@
 /** From what a customer wants to a quote and a signed order. */
 import {
   DEFAULT_DRIVER,
+  formatCondition,
+  formatMoney,
   isAudited,
+  parseMoney,
   paysForWork,
   priceVectorOf,
   quote,
@@ -96,6 +99,12 @@ function payable(wanted: Wanted, offers: readonly OfferView[]): Omit<Quoted, "is
   return quoted.find((each) => paysForWork(each.quote)) ?? quoted[0];
 }
 
+/** As the order will say it in a field of its own. A bound that no price reaches is none. */
+function priceBound({ maxPriceNanosPerHour }: Wanted): Condition[] {
+  const value = maxPriceNanosPerHour === null ? null : formatMoney(maxPriceNanosPerHour);
+  return value === null || parseMoney(value) === null ? [] : [{ key: "price", op: "<=", value }];
+}
+
 /** `later`: those too that have no room now, or are away. */
 function offersFor(client: MarketClient, wanted: Wanted, later: boolean, signal: AbortSignal | undefined): Promise<RouteReply<"offers">> {
   const { resources, conditions, on, durationMsMax, terms } = wanted;
@@ -103,7 +112,7 @@ function offersFor(client: MarketClient, wanted: Wanted, later: boolean, signal:
     signal,
     query: {
       later: later ? "true" : "false",
-      q: conditions.map(({ key, op, value }) => `${key}${op}${value}`).join(" "),
+      q: [...conditions, ...priceBound(wanted)].map(formatCondition).join(" "),
       on,
       vcpu: resources.vcpu,
       memoryMib: resources.memoryMib,

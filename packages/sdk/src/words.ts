@@ -2,14 +2,21 @@
 import { parseConditions, parseDuration, parseMib, parseMoney } from "@xenoservers/market";
 import { InputError } from "./errors.ts";
 
+const DURATION_MS_MAX = 365 * 24 * 3_600_000;
+
 export function parseDurationMs(text: string, option: string): number {
   const ms = parseDuration(text);
   if (ms === null) throw new InputError(`${option} '${text}' is not a duration; write 90s, 10m, 2h or 1d`);
+  if (ms > DURATION_MS_MAX) throw new InputError(`${option} '${text}' is too long: at most 365d`);
   return ms;
 }
 
+const TOO_MUCH = /^\d{7,}(?:\.\d{1,9})?$/;
+
 export function parseAmount(text: string, option: string): bigint {
   const nanos = parseMoney(text);
+  if (nanos === null && TOO_MUCH.test(text.trim()))
+    throw new InputError(`${option} '${text.slice(0, 64)}' is too much: at most 999999.999999999`);
   if (nanos === null) throw new InputError(`${option} '${text}' is not an amount; write 0.50`);
   return nanos;
 }
@@ -43,6 +50,9 @@ export function parsePercent(text: string, option: string): number {
   return points;
 }
 
+/** Of an order. */
+const CONDITIONS_MAX = 32;
+
 /** The conditions as one text, checked. */
 export function conditionsIn(
   typed: string,
@@ -50,9 +60,14 @@ export function conditionsIn(
 ): NonNullable<Extract<ReturnType<typeof parseConditions>, { ok: true }>["conditions"]> {
   const parsed = parseConditions(typed);
   if (!parsed.ok) throw new InputError(`${where}'${parsed.condition}': ${parsed.why}`);
+  if (parsed.conditions.length > CONDITIONS_MAX)
+    throw new InputError(`${where}has ${parsed.conditions.length} conditions: at most ${CONDITIONS_MAX}`);
   return parsed.conditions;
 }
 
 /** A size of memory or disk as people write it. */
 export const mib = (size: number): string => (size % 1024 === 0 ? `${size / 1024}G` : `${size}M`);
 export const shortId = (id: string): string => id.slice(0, 12);
+
+/** The first letters of a lease's id, such as the API takes them. */
+export const LEASE_ID = /^[0-9a-f]{4,64}$/;

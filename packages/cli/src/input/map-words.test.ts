@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { Command } from "commander";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { argsAndInputs, assertApart, filesMeant, takesInputs } from "./map-words.ts";
+import { argsAndInputs, assertApart, filesMeant, namesFrom, takesInputs } from "./map-words.ts";
 import { mapInput } from "./verbs/map.ts";
 
 function read(...argv: string[]) {
@@ -25,6 +25,7 @@ describe("the words behind map", () => {
       ["s.py", "--label", "x", "--rounds", "2", "-P", "9", "{}", "--", "-a", "--"],
       { label: "x", args: ["--rounds", "2", "-P", "9", "{}"], inputs: ["-a", "--"] },
     ],
+    [["--array", "0-3", "s.py", "--rounds", "2", "{}"], { args: [], inputs: ["--rounds", "2", "{}"] }],
     [["s.py", "-v", "--", "a"], { args: ["-v"], inputs: ["a"], parallel: 8 }],
   ])("%j", (argv, expected) => {
     expect(read(...argv)).toMatchObject({ file: "s.py", ...expected });
@@ -50,7 +51,28 @@ describe("the files that are meant", () => {
   it("are said to be missing, one and all", async () => {
     await expect(meant("a.csv", "d.csv")).rejects.toThrow(/there is no file .*d\.csv/);
     await expect(meant("*.tsv")).rejects.toThrow(/no file here is called as .*\*\.tsv says/);
+    await expect(meant("sub.csv")).rejects.toThrow(/sub\.csv is a folder: name the files in it, '.*sub\.csv\/\*'/);
     await expect(filesMeant([])).rejects.toThrow(/say which files/);
+  });
+
+  it("are those that are piped in, by their very names, a line or a NUL each", async () => {
+    async function* piped(text: string) {
+      for (const byte of Buffer.from(text)) yield Uint8Array.of(byte);
+    }
+    const at = (name: string): string => path.join(folder, name);
+    expect(await namesFrom(piped(`${at("[1].csv")}\r\n\n${at("b.csv")}`), false)).toEqual([at("[1].csv"), at("b.csv")]);
+    await writeFile(at("a\nb"), "");
+    expect(await namesFrom(piped(`${at("a\nb")}\0${at("b.csv")}\0`), true)).toEqual([at("a\nb"), at("b.csv")]);
+    await expect(namesFrom(piped(at("*.csv")), false)).rejects.toThrow(/there is no file/);
+    await expect(namesFrom(piped("\n"), false)).rejects.toThrow(/no name was piped in/);
+    await expect(namesFrom(piped(at("sub.csv")), false)).rejects.toThrow(/is a folder/);
+  });
+
+  it("are no more than there is room for, whatever writes them", async () => {
+    async function* endless() {
+      for (;;) yield new Uint8Array(1024 * 1024).fill(97);
+    }
+    await expect(namesFrom(endless(), false)).rejects.toThrow(/more than 16 MiB/);
   });
 
   it("do not share a folder of results", () => {

@@ -8,14 +8,17 @@ import type { Command } from "commander";
 import { UserError } from "../output/ui.ts";
 import { separated } from "./program-words.ts";
 
-const BETWEEN = "--";
+export const BETWEEN = "--";
+
+const isArray = (argv: readonly string[]): boolean => argv.some((each) => each === "--array" || each.startsWith("--array="));
 
 /** Has the command read its words so: its own `--` comes first, so that the one that was typed is left standing. */
 export function takesInputs(command: Command): void {
   const parse = command.parseOptions.bind(command);
   command.parseOptions = (argv) => {
     const at = argv.indexOf(BETWEEN);
-    if (at < 0) return parse(argv);
+    // numbers are no words: all of these are the program's
+    if (at < 0) return parse(isArray(argv) ? separated(command.options, argv) : argv);
     const before = separated(command.options, argv.slice(0, at));
     return parse([...before, ...(before.includes(BETWEEN) ? [] : [BETWEEN]), ...argv.slice(at)]);
   };
@@ -27,13 +30,23 @@ export function argsAndInputs(words: readonly string[]): { args: string[]; input
   return at < 0 ? { args: [], inputs: [...words] } : { args: words.slice(0, at), inputs: words.slice(at + 1) };
 }
 
-const isFile = async (name: string): Promise<boolean> => (await stat(name).catch(() => null))?.isFile() === true;
+const kindOf = async (name: string): Promise<string | null> => {
+  const found = await stat(name).catch(() => null);
+  return found && (found.isFile() ? "file" : found.isDirectory() ? "folder" : "other");
+};
+const isFile = async (name: string): Promise<boolean> => (await kindOf(name)) === "file";
 const isPattern = (name: string): boolean => /[*?[{]/.test(name);
+
+async function notAFile(name: string): Promise<UserError> {
+  const kind = await kindOf(name);
+  if (kind === "folder") return new UserError(`${name} is a folder: name the files in it, '${path.join(name, "*")}'`);
+  return new UserError(kind === null ? `there is no file ${name}` : `${name} is no file, and a job is given files`);
+}
 
 async function found(typed: string): Promise<string[]> {
   // a file that is there is meant by its name, whatever letters are in it
   if (await isFile(typed)) return [typed];
-  if (!isPattern(typed)) throw new UserError(`there is no file ${typed}`);
+  if (!isPattern(typed)) throw await notAFile(typed);
   const names: string[] = [];
   for await (const name of glob(typed)) if (await isFile(name)) names.push(name);
   if (names.length === 0) throw new UserError(`no file here is called as ${typed} says`);
@@ -47,6 +60,26 @@ export async function filesMeant(inputs: readonly string[]): Promise<string[]> {
   const files = [...new Set(all)];
   if (files.length === 0) throw new UserError("say which files to run it on: xeno map script.py -- 'data/*.csv'");
   return files;
+}
+
+const NAMES_BYTES_MAX = 16 * 1024 * 1024;
+
+/** As `find` prints them, one a line or behind each a NUL: each is a name, and never a pattern. */
+export async function namesFrom(piped: AsyncIterable<Uint8Array>, isNulled: boolean): Promise<string[]> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of piped) {
+    parts.push(part);
+    bytes += part.length;
+    if (bytes > NAMES_BYTES_MAX) throw new UserError("what is piped in is more than 16 MiB of names");
+  }
+  const names = Buffer.concat(parts)
+    .toString("utf8")
+    .split(isNulled ? "\0" : /\r?\n/)
+    .filter((name) => name !== "");
+  for (const name of names) if (!(await isFile(name))) throw await notAFile(name);
+  if (names.length === 0) throw new UserError("no name was piped in: find data -name '*.csv' | xeno map script.py -- -");
+  return [...new Set(names)];
 }
 
 /** What a file is called where only its job sees it. */

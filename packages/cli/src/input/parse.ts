@@ -1,7 +1,7 @@
 /** What people type on the command line, read strictly. */
 import { SCOPES, type Scope } from "@xenoservers/market";
 import { visible, zAccount, zParty, zServer, type Witness } from "@xenoservers/protocol";
-import { LEASE_ID, parseCount, parseDurationMs } from "@xenoservers/sdk";
+import { AFTER_MAX, LEASE_ID, parseCount, parseDurationMs } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
 
 export function parseLease(text: string): string {
@@ -9,6 +9,13 @@ export function parseLease(text: string): string {
   throw new UserError(
     `'${visible(text)}' is no lease: write the first letters of its id, four or more of 0-9 and a-f (xeno ps --all lists yours)`,
   );
+}
+
+/** `LEASE,LEASE…` */
+export function parseLeases(text: string, option: string): string[] {
+  const leases = text.split(",").map((each) => parseLease(each.trim()));
+  if (leases.length <= AFTER_MAX) return leases;
+  throw new UserError(`${option} names at most ${AFTER_MAX} leases`);
 }
 
 export function parseBatch(text: string): string {

@@ -2,7 +2,7 @@
 import { TERMS, type EndReason, type TermsRow } from "@xenoservers/market";
 import type { LeaseView } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
-import { writeResults, type Delivered, type SessionHandlers, type SharedFolder, type TreeFile } from "@xenoservers/sdk";
+import { writeResults, type Delivered, type RunHere, type SessionHandlers, type SharedFolder, type TreeFile } from "@xenoservers/sdk";
 import { say, yellow } from "./terminal.ts";
 import { EXIT } from "./exit.ts";
 
@@ -14,9 +14,12 @@ export const writeHere = (
   shared: readonly SharedFolder[],
 ): Promise<void> => writeResults(tree, { fetch, out, shared, leftOut: (what) => say(yellow(`left out  ${what}`)) });
 
-/** Takes a result's files before it is receipted. */
-export const taking = (out: string | null, shared: readonly SharedFolder[]): NonNullable<SessionHandlers["onResult"]> => {
-  return ({ tree }, session) => writeHere(tree, (entry) => session.fetch(entry), out, shared);
+/** Takes a result's files before it is receipted; `held` has what is fetched, too. */
+export const taking = (out: string | null, shared: readonly SharedFolder[], held?: RunHere): NonNullable<SessionHandlers["onResult"]> => {
+  return ({ tree }, session) => {
+    const fetch = (entry: TreeFile): Promise<Uint8Array> => session.fetch(entry);
+    return writeHere(tree, held?.holding(fetch) ?? fetch, out, shared);
+  };
 };
 
 /** `own`: the guest's. */

@@ -29,8 +29,9 @@ function commandHelp(command: Command): CommandHelp {
   };
 }
 
-export const helpFor = (root: Command): { schema: number; version: string } & CommandHelp => ({
-  schema: JSON_SCHEMA,
-  version: root.version() ?? "",
-  ...commandHelp(root),
-});
+/** Of the command that these words lead to; null: there is none. */
+export function helpOf(root: Command, words: readonly string[]): ({ schema: number; version: string } & CommandHelp) | null {
+  let command: Command | undefined = root;
+  for (const word of words) command = command?.commands.find((each) => each.name() === word || each.aliases().includes(word));
+  return command ? { schema: JSON_SCHEMA, version: root.version() ?? "", ...commandHelp(command) } : null;
+}

@@ -1,7 +1,7 @@
 /** A party's keys for people: what each may do, where, how much, until when. */
 import type { RouteReply } from "@xenoservers/protocol";
 import { shortId } from "@xenoservers/sdk";
-import { money, table, when } from "./ui.ts";
+import { ahead, money, table } from "./ui.ts";
 
 export type KeyView = RouteReply<"whoami">["keys"][number];
 
@@ -23,7 +23,7 @@ export function keyTable(keys: readonly KeyView[], own: string, currency: string
     keys.map((key) => [
       ...[shortId(key.key), key.role, key.label, key.scopes.join(" "), placeOf(key)],
       key.maxSpendPerDayNanos === null ? "" : money(key.maxSpendPerDayNanos, currency),
-      key.expiresAt === null ? "" : when(key.expiresAt),
+      key.expiresAt === null ? "" : ahead(key.expiresAt, Date.now()),
       stateOf(key, own),
     ]),
   );

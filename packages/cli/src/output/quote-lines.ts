@@ -1,7 +1,7 @@
 /** A quote for people and programs: server, rate, hold, worst cost, what is trusted to whom, what is paid when. */
 import { DRIVERS, ifServerVanishes, priceVectorOf, runsAlike, trustLine } from "@xenoservers/market";
 import type { MarketInfo } from "@xenoservers/protocol/link";
-import { type MarketClient, type Quoted, type Wanted, driverOf, mib, shortId } from "@xenoservers/sdk";
+import { type MarketClient, type Quoted, type Wanted, driverOf, mib, shortId, spendableIn } from "@xenoservers/sdk";
 import { heldText } from "./held.ts";
 import { worstLines } from "./terms-lines.ts";
 import { say, yellow } from "./terminal.ts";
@@ -14,6 +14,8 @@ export interface Shown {
   worstNanos: string;
   /** Null where this key may not look at the wallet. */
   walletAfterNanos: string | null;
+  /** How many of them the money that is there now is enough for; null where this key may not look. */
+  atOnce: number | null;
   durationMsMax: number;
   trust: string;
   ifServerVanishes: string;
@@ -52,9 +54,13 @@ function holdLine({ quote }: Quoted, wanted: Wanted, shown: Shown, currency: str
   return `hold     ${money(shown.holdNanos, currency)} for at most ${fuel}${time}; what is not used comes back`;
 }
 
-function worstLine({ worstNanos, walletAfterNanos }: Shown, currency: string): string {
+const COUNTED_MAX = 1_000_000n;
+const countedTo = (count: bigint): number => Number(count < COUNTED_MAX ? count : COUNTED_MAX);
+
+function worstLine({ worstNanos, walletAfterNanos, atOnce }: Shown, currency: string): string {
   const wallet = walletAfterNanos === null ? "" : `; wallet after that ${money(walletAfterNanos, currency)}`;
-  return `worst    ${money(worstNanos, currency)}${wallet}`;
+  const many = atOnce === null ? "" : atOnce === 0 ? "; there is not enough for one" : `; enough for ${atOnce} of these at once`;
+  return `worst    ${money(worstNanos, currency)}${wallet}${many}`;
 }
 
 /** Shows the first, what else the broker may draw, and what all of it can cost. */
@@ -71,13 +77,15 @@ export async function showQuote(
   const driver = driverOf(wanted);
   const replicas = wanted.replicas ?? 1;
   const holdNanos = holdOf(quotes, replicas);
-  const available = client.identity.scopes.includes("read") ? BigInt((await client.read("accounts")).balances.available) : null;
+  const looks = client.identity.scopes.includes("read");
+  const available = looks ? spendableIn(await client.read("accounts"), wanted.account ?? client.identity.account) : null;
   const shown: Shown = {
     server: offer.server,
     ratePerHourNanos: quote.ratePerHourNanos.toString(),
     holdNanos: holdNanos.toString(),
     worstNanos: holdNanos.toString(),
     walletAfterNanos: available === null ? null : (available - holdNanos).toString(),
+    atOnce: available === null || holdNanos === 0n ? null : countedTo(available / holdNanos),
     durationMsMax: quote.durationMsMax,
     trust: trustLine(wanted.assurance, runsAlike(driver, wanted.assurance)),
     ifServerVanishes: ifServerVanishes(wanted.terms),

@@ -1,6 +1,6 @@
 /** An error as people or programs are told of it, and the exit code that goes with it. */
 import { ERROR_CODES } from "@xenoservers/protocol";
-import { BrokenPurchaseOrder, ContextError, InputError, KeptError, RefusedError, keepBroken } from "@xenoservers/sdk";
+import { BrokenPurchaseOrder, ContextError, InputError, KeptError, MarketError, RefusedError, keepBroken } from "@xenoservers/sdk";
 import { z } from "zod";
 
 import { dim, printJson, red, say } from "./terminal.ts";
@@ -31,7 +31,7 @@ function wrongPart({ issues: [first] }: z.ZodError): string {
 }
 
 /** Of these the words alone are for people: they say what to do. */
-const isSaid = (error: unknown): error is Error => [InputError, ContextError, KeptError].some((kind) => error instanceof kind);
+const isSaid = (error: unknown): boolean => [InputError, ContextError, KeptError].some((kind) => error instanceof kind);
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof KeptError) return EXIT.mismatch;
@@ -45,10 +45,12 @@ async function tell(error: unknown): Promise<Told> {
     return { json: { code, ...facts, says: ERROR_CODES[code].says }, says: describeRefusal(error.refusal), exitCode: EXIT.xeno };
   }
   const says = error instanceof z.ZodError ? wrongPart(error) : error instanceof Error ? error.message : String(error);
-  const next = isSaid(error) ? null : nextStep(error);
+  const tabled = error instanceof MarketError && !isSaid(error) ? error : null;
+  const code = tabled?.code ?? "failed";
+  const next = tabled ? tabled.next : isSaid(error) ? null : nextStep(error);
   const [first, ...more] = isSaid(error) ? [says] : says.split("\n").filter((line) => line.trim() !== "");
   return {
-    json: { code: "failed", says },
+    json: { code, says },
     says: [first ?? "it failed", ...[...more, ...(next === null ? [] : [next])].map((line) => `  ${line}`)],
     exitCode: exitCodeOf(error),
   };

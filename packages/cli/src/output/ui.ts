@@ -44,6 +44,12 @@ export function ago(ms: number, now: number): string {
   return unitMs === 0 ? "now" : `${Math.floor((now - ms) / unitMs)} ${unit} ago`;
 }
 
+/** The same of what is still to come. */
+export function ahead(ms: number, now: number): string {
+  const past = ago(now, ms);
+  return ms <= now ? ago(ms, now) : past === "now" ? "in a moment" : `in ${past.replace(" ago", "")}`;
+}
+
 /** Rows fit a terminal; whoever reads them from a pipe has them whole. */
 export function table(titles: string[], rows: (string | number)[][]): void {
   const width = process.stdout.isTTY ? process.stdout.columns : Infinity;

@@ -117,6 +117,17 @@ describe("run", () => {
     expect(kinds()).toEqual([]);
   });
 
+  it("is quoted for who may only look, and says for how many the money of that account is enough", async () => {
+    await saveContext("reader", context({ role: "ci", scopes: ["read"] }));
+    expect(await xeno("quote", job(), "--account", "ci", "--json")).toBe(0);
+    const { quote } = JSON.parse(typed.said.stdout) as { quote: { holdNanos: string; walletAfterNanos: string; atOnce: number } };
+    expect(BigInt(quote.walletAfterNanos) + BigInt(quote.holdNanos)).toBe(1_500_000_000n);
+    expect(quote.atOnce).toBe(Number(1_500_000_000n / BigInt(quote.holdNanos)));
+    expect(await xeno("quote", job(), "--account", "ci", "--max-fuel", "1")).toBe(0);
+    expect(typed.said.stderr).toMatch(/worst .*; (?:enough for \d+ of these at once|there is not enough for one)/);
+    expect(await xeno("run", job())).toBe(125);
+  });
+
   it("of an image at an address asks for a server that fetches, and says what helps where none does", async () => {
     const image = createServer((_, response) => void response.writeHead(206, { "content-range": "bytes 0-0/1000" }).end("x"));
     await new Promise<void>((resolve) => image.listen(0, "127.0.0.1", resolve));

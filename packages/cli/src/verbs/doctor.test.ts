@@ -35,7 +35,7 @@ it("says what is kept here, how large it is, and what of it has a bound", async 
   const { findings } = JSON.parse(typed.said.stdout) as { findings: { ok: boolean; what: string }[] };
   const kept = findings.filter(({ what }) => what.includes("MiB"));
   expect(kept.map(({ ok, what }) => [ok, what])).toEqual([
-    [true, expect.stringMatching(/^35 MiB of at most 8192 MiB .*: images 30 MiB, files of jobs 4 MiB, jobs 1 MiB$/)],
+    [true, expect.stringMatching(/^35 MiB of at most 8192 MiB .*: images 30 MiB, files of jobs 4 MiB, jobs 1 MiB, results 0 MiB$/)],
     [true, `2 MiB of receipts are in ${home.receipts}, and stay`],
   ]);
 });

@@ -112,6 +112,47 @@ describe("ps", () => {
   });
 });
 
+describe("labels", () => {
+  const end = (reason: string, exitCode: number | null, dueNanos: string) => ({
+    ...{ reason, exitCode, dueNanos, blame: "nobody", at: 5, billableMs: 1_000, billableFuel: "2000000000", billableEgressBytes: 0 },
+    ...{ feeNanos: "0", ownerNanos: dueNanos, refundNanos: "0", result: null, windowEndsAt: 5, audited: null, auditRound: null },
+  });
+  const all = (view: LeaseView): LeaseView[] =>
+    [
+      { label: "nightly=1", end: end("completed", 0, "5000000000") },
+      { label: "nightly=1", end: end("completed", 2, "1000000000") },
+      { label: "nightly=1", end: end("customer-stop", 130, "0") },
+      { label: "", end: end("server-failed", null, "0") },
+      { label: "other", end: null, state: "open" },
+      { label: "other", end: null, state: "lapsed" },
+      { label: "theirs", end: end("completed", 0, "7"), customer: `p_${"0".repeat(40)}` },
+    ].map((over, i) => ({ ...view, ...over, id: String(i).padStart(64, "0") }) as LeaseView);
+  beforeEach(async () => {
+    const [view] = ((await (await fetch(`${broker.url}/api/v1/leases?limit=1`)).json()) as { leases: LeaseView[] }).leases;
+    broker.reads["/api/v1/leases"] = pageOf(all(view!), "leases");
+  });
+
+  it("have totals: how many, how many failed, what they used and cost", async () => {
+    expect(await xeno("wallet", "--by-label", "--json")).toBe(0);
+    const { labels } = JSON.parse(typed.said.stdout) as { labels: unknown[] };
+    expect(labels).toEqual([
+      { label: "nightly=1", leases: 3, running: 0, failed: 1, billableMs: 3_000, billableFuel: "6000000000", dueNanos: "6000000000" },
+      { label: "", leases: 1, running: 0, failed: 1, billableMs: 1_000, billableFuel: "2000000000", dueNanos: "0" },
+      { label: "other", leases: 1, running: 1, failed: 0, billableMs: 0, billableFuel: "0", dueNanos: "0" },
+    ]);
+    expect(await xeno("wallet", "--by-label")).toBe(0);
+    expect(typed.said.stdout).toMatch(/nightly=1 +3 +0 +1 +6\.00 Gfuel +3\.0 s +6\.0000 credits/);
+    expect(await xeno("wallet", "--by-label", "--csv")).toBe(125);
+  });
+
+  it("choose among leases", async () => {
+    expect(await xeno("ps", "--all", "--label", "nightly=1", "--json")).toBe(0);
+    expect(JSON.parse(typed.said.stdout)).toMatchObject({ leases: { length: 3 } });
+    expect(await xeno("ps", "--all", "--label", "a b", "--limit", "2")).toBe(0);
+    expect(typed.said.stderr).toContain("more: xeno ps --all --label 'a b' --after 2");
+  });
+});
+
 describe("wallet", () => {
   it("has its statement in parts, as a table, CSV or JSON", async () => {
     expect(await xeno("wallet")).toBe(0);

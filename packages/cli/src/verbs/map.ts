@@ -15,7 +15,7 @@ import {
   type RunInput,
 } from "@xenoservers/sdk";
 import { watched } from "../input/client.ts";
-import { argsAndInputs, assertApart, filesMeant, nameIn } from "../input/map-words.ts";
+import { BETWEEN, argsAndInputs, assertApart, filesMeant, nameIn, namesFrom } from "../input/map-words.ts";
 import { programOf } from "../input/program.ts";
 import type { MapInput } from "../input/verbs/map.ts";
 import { encodedStreams } from "../output/encoded.ts";
@@ -32,14 +32,20 @@ const FAILED = 1;
 interface Asked {
   file: string;
   args: string[];
-  files: string[];
+  /** Files, or numbers. */
+  inputs: string[];
 }
 
 const PLACE = "{}";
 /** As GNU parallel has it: the input in place of each `{}`, or behind the arguments. */
-function argsFor(args: readonly string[], name: string): string[] {
-  const at = `/in/${name}`;
-  return args.some((each) => each.includes(PLACE)) ? args.map((each) => each.replaceAll(PLACE, at)) : [...args, at];
+function argsFor(args: readonly string[], input: string): string[] {
+  return args.some((each) => each.includes(PLACE)) ? args.map((each) => each.replaceAll(PLACE, input)) : [...args, input];
+}
+
+/** What one job is given: a file, where it lies; or a number, as it is. */
+function givenTo(args: readonly string[], env: Readonly<Record<string, string>>, at: string, isNumber: boolean): RunInput {
+  if (isNumber) return { args: args.map((each) => each.replaceAll(PLACE, at)), env: { ...env, XENO_INDEX: at } };
+  return { args: argsFor(args, `/in/${nameIn(at)}`), env, files: { [nameIn(at)]: { path: at } } };
 }
 
 function envIn(pairs: readonly string[]): Record<string, string> {
@@ -76,21 +82,25 @@ function runOf({ file, args }: Asked, input: MapInput): (at: string) => RunInput
   return (at) => ({
     ...program,
     ...bounds,
-    ...{ env, args: argsFor(args, nameIn(at)), files: { [nameIn(at)]: { path: at } } },
+    ...givenTo(args, env, at, input.array !== null),
     ...(input.out === null ? {} : { out: path.join(input.out, nameIn(at)) }),
     onWarning: (text) => void (input.quiet || input.json || say(yellow(`         ${nameIn(at)}: ${text}`))),
   });
 }
 
-async function asked({ file: typed, words, out }: MapInput): Promise<Asked> {
-  const { args: typedArgs, inputs } = argsAndInputs(words);
+async function asked({ file: typed, words, out, array, null: isNulled }: MapInput): Promise<Asked> {
+  const isSplit = array === null || words.includes(BETWEEN);
+  const { args: typedArgs, inputs: named } = isSplit ? argsAndInputs(words) : { args: words, inputs: [] };
+  if (array !== null && named.length > 0) throw new UserError("--array runs on numbers: leave out the files behind --, or --array");
+  const isPiped = named.join() === "-";
+  if (isNulled && !isPiped) throw new UserError("--null is for names that are piped in: find … -print0 | xeno map -0 script.py -- -");
   const { file, args } = await programOf({ file: typed, args: typedArgs });
-  const files = await filesMeant(inputs);
+  const inputs = array?.map(String) ?? (isPiped ? await namesFrom(process.stdin, isNulled) : await filesMeant(named));
   if (out !== null) {
-    assertApart(files);
+    assertApart(inputs);
     await assertPlaceFor(out);
   }
-  return { file, args, files };
+  return { file, args, inputs };
 }
 
 const tagged = (name: string, bytes: Uint8Array): Buffer =>
@@ -102,9 +112,9 @@ const tagged = (name: string, bytes: Uint8Array): Buffer =>
     ].flatMap(([line]) => [Buffer.from(`${name}\t`), Buffer.from(line, "latin1")]),
   );
 
-function jsonOf({ index, input, ok, isEarlier, result, ...more }: Mapped<string>): Record<string, unknown> {
+function jsonOf({ index, input, ok, isEarlier, isReused, result, ...more }: Mapped<string>): Record<string, unknown> {
   const error = "error" in more && result === null ? { code: codeOf(more.error), says: more.error.message } : null;
-  const head = { index, input, ok, earlier: isEarlier, lease: result?.lease ?? null };
+  const head = { index, input, ok, earlier: isEarlier, reused: isReused, lease: result?.lease ?? null };
   if (!result) return { ...head, end: null, error };
   const { end, exitCode, bill, detail, files, printed } = result;
   return {
@@ -164,9 +174,10 @@ export async function map(input: MapInput): Promise<void> {
     }
     off.abort(new Error("interrupted"));
   });
-  if (!quiet) say(dim(`map      ${name}: ${countOf(wanted.files.length, "input")}, ${input.parallel} at once`));
-  const results = market.map(wanted.files, run, {
+  if (!quiet) say(dim(`map      ${name}: ${countOf(wanted.inputs.length, "input")}, ${input.parallel} at once`));
+  const results = market.map(wanted.inputs, run, {
     ...{ parallel: input.parallel, budget: input.budget, retries: input.retries, resume: name, signal: off.signal },
+    reuse: input.reuse,
     failures: input.failFast ? "raise" : "return",
     onProgress: (progress) => line.show(progress),
   });

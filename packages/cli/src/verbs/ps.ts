@@ -1,7 +1,7 @@
 /** `xeno ps`: the leases one is part of, and what they cost. */
 import { isLive } from "@xenoservers/market";
 import type { LeaseView, RouteReply } from "@xenoservers/protocol";
-import { home, pagesOf, shortId } from "@xenoservers/sdk";
+import { home, pagesOf, shellWord, shortId } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { PsInput } from "../input/verbs/lease.ts";
 import { dueLine } from "../proof/audit.ts";
@@ -16,17 +16,17 @@ const AUDITS_LOOKED_FOR = 1_000;
 type AwayView = RouteReply<"leases">["away"][number];
 const endOf = ({ end }: LeaseView): string => (end ? `${end.reason}${end.exitCode === null ? "" : ` (${end.exitCode})`}` : "");
 
-export async function ps({ all, limit, after, json }: PsInput): Promise<void> {
+export async function ps({ all, label, limit, after, json }: PsInput): Promise<void> {
   const { client, context } = await openClient("read");
   const query = { live: all ? "false" : "true", ...fromPlace(after) } as const;
   const away: AwayView[] = [];
   const listing = new Listing(pagesOf(client, "leases", query, limit), (page) => {
     away.push(...page.away);
-    return page.leases;
+    return label === null ? page.leases : page.leases.filter((lease) => lease.label === label);
   });
   if (json) return printJsonList({}, "leases", listing.byPage(), () => ({ away, next: listing.next }));
   const leases = await listing.all();
-  if (!all && after === null && listing.next === null)
+  if (!all && label === null && after === null && listing.next === null)
     await noteLeases(
       home.data,
       leases.map(({ id }) => id),
@@ -53,9 +53,9 @@ export async function ps({ all, limit, after, json }: PsInput): Promise<void> {
   const due = await dueAudits(client, AUDITS_LOOKED_FOR);
   if (due.length > 0) say(dueLine(due));
   const isPart = listing.next !== null || after !== null;
-  say(`running leases cost you ${money(rate, context.currency)} per hour ${isPart ? "as far as shown here" : "in all"}`);
+  say(`running leases cost you ${money(rate, context.currency)} per hour ${isPart || label !== null ? "as far as shown here" : "in all"}`);
   sayAway(away);
-  listing.sayMore(`xeno ps${all ? " --all" : ""}`);
+  listing.sayMore(["xeno ps", ...(all ? ["--all"] : []), ...(label === null ? [] : ["--label", shellWord(label)])].join(" "));
 }
 
 /** As many are named. */

@@ -1,4 +1,5 @@
 /** `xeno quote`: what a run would cost, and everything that `xeno run` does before it orders. */
+import type { Scope } from "@xenoservers/market";
 import { moduleSizeOf, quotesFor, settleWanted, type Context, type MarketClient, type Quoted, type Work } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { WorkInput } from "../input/verbs/run.ts";
@@ -16,9 +17,10 @@ export interface Prepared {
   shown: Shown;
 }
 
-export async function prepare(input: WorkInput, work: Work): Promise<Prepared> {
+/** `needs`: a key that may only look can ask what it would cost. */
+export async function prepare(input: WorkInput, work: Work, needs: readonly Scope[] = ["spend"]): Promise<Prepared> {
   const quiet = input.quiet || input.json;
-  const { client, context } = await openClient("spend");
+  const { client, context } = await openClient(...needs);
   const wanted = await settleWanted(client, work.wanted, input.account);
   const quotes = await quotesFor(client, wanted);
   const preparation = work.module && preparationLine(moduleSizeOf(work.module.input.module), quotes[0].quote.fuelMax);
@@ -32,6 +34,6 @@ export async function prepare(input: WorkInput, work: Work): Promise<Prepared> {
 export async function quote(input: WorkInput): Promise<void> {
   const work = await workOf(input);
   if (!input.quiet && !input.json) for (const line of work.says) say(dim(line));
-  const { shown } = await prepare(input, work);
+  const { shown } = await prepare(input, work, []);
   if (input.json) printJson({ quote: shown });
 }

@@ -7,13 +7,16 @@ import {
   type LeaseSession,
   type MarketClient,
   assertPlaceFor,
+  bootsMachine,
   filesIn,
   home,
   keepJob,
   keepReceipt,
+  RunHere,
   openSession,
   placeProblem,
   shortId,
+  untilEndedWell,
 } from "@xenoservers/sdk";
 import { USUAL_PROCESS, processOf, type LeaseView } from "@xenoservers/protocol";
 import { openClient } from "../input/client.ts";
@@ -33,15 +36,24 @@ import { UserError, countOf } from "../output/ui.ts";
 import { auditLine, drawnAudit, followUp, type Audit } from "../proof/audit.ts";
 import { keptAndChecked } from "../proof/receipt-check.ts";
 import { prepare, type Prepared } from "./quote.ts";
+import { ALIKE_ALONE, reused } from "./run-reused.ts";
 import { withRetries } from "./run-retries.ts";
 import { runReplicas } from "./run-replicas.ts";
 
 export async function run(input: RunInput): Promise<void> {
   if (input.detach && input.stopOnExit)
     throw new UserError("--detach leaves the job to run on, and --stop-on-exit does not: give one of them");
+  if (input.reuse && (input.replicas > 1 || input.detach || input.dryRun || input.local))
+    throw new UserError(
+      "--reuse takes one earlier result, and runs on the market where there is none: leave out --detach, --dry-run, --local and --replicas",
+    );
+  if (input.reuse && bootsMachine(input)) throw new UserError(ALIKE_ALONE);
   if (input.retries !== null && (input.replicas > 1 || input.detach))
     throw new UserError("--retries waits for the end of one lease: leave out --detach, and --replicas");
+  if (input.after !== null && (input.local || input.dryRun))
+    throw new UserError("--after waits for leases before it orders: leave out --local, and --dry-run");
   if (input.out !== null) await assertPlaceFor(input.out);
+  if (input.after !== null) await afterThese(input.after, input.quiet || input.json);
   const work = await workOf(input);
   const quiet = input.quiet || input.json;
   if (!quiet) for (const line of work.says) say(dim(line));
@@ -56,6 +68,7 @@ export async function run(input: RunInput): Promise<void> {
     process.exitCode = await runLocally(work.module, work.wanted, input.out, input.json);
     return;
   }
+  if (input.reuse && (await reused(input, work))) return;
   const looks = (await openClient("spend")).client.identity.scopes.includes("read");
   if (!looks && !input.detach && !input.dryRun)
     throw new UserError("this key may order and not look: add --detach, or use a token with --scopes spend,control,read");
@@ -79,6 +92,14 @@ export async function run(input: RunInput): Promise<void> {
   });
 }
 
+/** What is to run is read when it is its turn: a lease before it may have made it. */
+async function afterThese(leases: readonly string[], quiet: boolean): Promise<void> {
+  const { client } = await openClient("read", "spend");
+  const onLeft = (left: readonly string[]): void =>
+    void (quiet || say(dim(`after    waits for ${countOf(left.length, "lease")}: ${left.map(shortId).join(", ")}`)));
+  await untilEndedWell(client, leases, { onLeft });
+}
+
 /** Who sits at a terminal waits for room unless it says otherwise; a program does where it says so. Replicas do not. */
 const waits = ({ wait, noWait, json, replicas }: RunInput): boolean =>
   replicas === 1 && !noWait && (wait || (process.stderr.isTTY && !json));
@@ -92,6 +113,8 @@ interface Running {
   /** Whether the whole job is with its server: then it runs without this side too. */
   isThere(): boolean;
   output: Record<"stdout" | "stderr", Uint8Array[]>;
+  /** What it comes to, to be kept for the same work. */
+  held: RunHere;
   /** What is typed here; null where nobody stays with it. */
   joined: Joined | null;
   close(): void;
@@ -108,10 +131,12 @@ async function order({ client, work }: Prepared, job: BuiltWork, input: RunInput
   const { promise: started, resolve: start } = Promise.withResolvers<void>();
   let there = false;
   const sending = new Sending(quiet);
+  const held = new RunHere();
   const joined = input.detach ? null : joinedHere(quiet);
-  const held = "vm" in job.spec ? processOf(job.spec.vm) : USUAL_PROCESS;
+  const process = "vm" in job.spec ? processOf(job.spec.vm) : USUAL_PROCESS;
   const opened = openSession(client, bound, job, {
     async onOutput(stream, bytes) {
+      held.printed(stream, bytes);
       if (input.json) output[stream].push(bytes);
       else if (!input.detach) await showRaw(stream, bytes);
     },
@@ -123,15 +148,15 @@ async function order({ client, work }: Prepared, job: BuiltWork, input: RunInput
       if (!quiet && (state.startsWith("problem") || state === "reconnecting" || state === "matched again"))
         say(yellow(`         ${state}`));
     },
-    ...(joined ? { onResult: taking(input.out, work.shared), onInput: () => joined.input(held) } : {}),
+    ...(joined ? { onResult: taking(input.out, work.shared, held), onInput: () => joined.input(process) } : {}),
   });
-  if (held.terminal) joined?.followSize(opened.session);
+  if (process.terminal) joined?.followSize(opened.session);
   const close = (): void => {
     // first: what is let go of here is no end of what the program reads
     opened.close();
     joined?.close();
   };
-  return { client, bound, started, isThere: () => there, output, joined, session: opened.session, close };
+  return { client, bound, started, isThere: () => there, output, held, joined, session: opened.session, close };
 }
 
 /** Ends an order whose job will never start: a part of it cannot be had here, or its broker or server does not do what it should. */
@@ -213,6 +238,7 @@ async function conclude(
   const { client, context, work } = prepared;
   const quiet = input.quiet || input.json;
   const failed = await checkReceipt(client, lease.id);
+  if (delivered && failed.length === 0 && exitCodeWith(lease, delivered) === 0) await running.held.keep(client, job, lease.id, delivered);
   await noteLease(home.data, lease.id, false);
   process.exitCode = exitCodeWith(lease, delivered);
   const audit = await audited(prepared, job, input, running.bound, lease);
@@ -221,6 +247,7 @@ async function conclude(
   if (input.json)
     return printJson({
       lease: lease.id,
+      reused: false,
       end: lease.end,
       detail,
       audit,

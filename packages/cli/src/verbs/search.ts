@@ -1,7 +1,7 @@
 /** `xeno search`: what is on offer. */
 import { heldByAll } from "@xenoservers/market";
 import type { OfferView, RouteReply } from "@xenoservers/protocol";
-import { type MarketClient, accountCalled, conditionsIn, mib, pagesOf, shortId } from "@xenoservers/sdk";
+import { type MarketClient, accountCalled, conditionsIn, mib, pagesOf, shortId, spendableIn } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import { type SearchInput } from "../input/verbs/search.ts";
 import { stepsFor } from "../output/exclusions.ts";
@@ -60,8 +60,8 @@ function offerTable(offers: readonly OfferView[], currency: string): void {
 }
 
 async function sayLeft(client: MarketClient, wanted: string, currency: string): Promise<void> {
-  const { accounts, balances } = await client.read("accounts");
-  const { name, limitNanos, spentNanos } = accountCalled(accounts, wanted);
-  const left = limitNanos === null ? BigInt(balances.available) : BigInt(limitNanos) - BigInt(spentNanos);
+  const all = await client.read("accounts");
+  const { id, name } = accountCalled(all.accounts, wanted);
+  const left = spendableIn(all, id);
   say(`the account ${name} may still spend ${money(left, currency)}`);
 }

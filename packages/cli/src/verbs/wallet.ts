@@ -1,11 +1,11 @@
 /** `xeno wallet`: balances by state, accounts and their limits, statement. */
 import { dateText, rootAccountOf, type RouteReply } from "@xenoservers/protocol";
-import { type AccountView, accountCalled, pagesOf, shortId } from "@xenoservers/sdk";
+import { type AccountView, accountCalled, listOf, pagesOf, shortId, totalsByLabel } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { WalletInput } from "../input/verbs/money.ts";
 import { Listing, fromPlace } from "../output/listing.ts";
-import { print, printJsonList } from "../output/terminal.ts";
-import { money, table, when } from "../output/ui.ts";
+import { print, printJson, printJsonList } from "../output/terminal.ts";
+import { UserError, ago, duration, gigaFuel, money, table } from "../output/ui.ts";
 
 type Entry = RouteReply<"statement">["entries"][number];
 
@@ -20,7 +20,30 @@ const touches =
   ({ debit, credit }: Entry): boolean =>
     ids.some((id) => debit.startsWith(`${id}/`) || credit.startsWith(`${id}/`));
 
-export async function wallet({ csv, limit, after, account, json }: WalletInput): Promise<void> {
+async function labelTable(json: boolean): Promise<void> {
+  const { client, context } = await openClient("read");
+  const labels = await totalsByLabel(listOf(client, "leases", { live: "false" }), context.party);
+  if (json) {
+    const texts = labels.map(({ billableFuel, dueNanos, ...more }) => ({
+      ...more,
+      billableFuel: String(billableFuel),
+      dueNanos: String(dueNanos),
+    }));
+    return printJson({ labels: texts });
+  }
+  table(
+    ["label", "leases", "running", "failed", "work", "time", "cost"],
+    labels.map(({ label, leases, running, failed, billableFuel, billableMs, dueNanos }) => [
+      ...[label === "" ? "(none)" : label, leases, running, failed],
+      ...[gigaFuel(billableFuel), duration(billableMs), money(dueNanos, context.currency)],
+    ]),
+  );
+}
+
+export async function wallet({ byLabel, csv, limit, after, account, json }: WalletInput): Promise<void> {
+  if (byLabel && (csv || after !== null || account !== null))
+    throw new UserError("--by-label sums all leases: leave out --csv, --after and --account");
+  if (byLabel) return labelTable(json);
   const { client, context } = await openClient("read");
   const { balances, accounts } = await client.read("accounts");
   const chosen = account === null ? null : accountsBelow(accounts, accountCalled(accounts, account));
@@ -32,7 +55,7 @@ export async function wallet({ csv, limit, after, account, json }: WalletInput):
   else {
     if (!chosen) balanceTable(balances, context.currency);
     accountTable(shown, context.currency);
-    statementTable(await listing.all(), rootAccountOf(context.party), context.currency);
+    statementTable(await listing.all(), { root: rootAccountOf(context.party), now: client.timers.now(), currency: context.currency });
   }
   listing.sayMore(`xeno wallet${csv ? " --csv" : ""}${account === null ? "" : ` --account ${account}`}`);
 }
@@ -71,13 +94,13 @@ function accountTable(accounts: readonly AccountView[], currency: string): void 
   );
 }
 
-function statementTable(entries: readonly Entry[], root: string, currency: string): void {
+function statementTable(entries: readonly Entry[], { root, now, currency }: { root: string; now: number; currency: string }): void {
   if (entries.length === 0) return;
   print();
   table(
     ["time", "from", "to", "amount", "for"],
     entries.map(({ at, id, debit, credit, amountNanos }) => [
-      when(at),
+      ago(at, now),
       debit.replace(root, "you"),
       credit.replace(root, "you"),
       money(amountNanos, currency),

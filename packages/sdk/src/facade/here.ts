@@ -10,6 +10,7 @@ import type { Quoted, Wanted } from "../order.ts";
 import type { BrokenPurchaseOrder } from "../purchase-order.ts";
 import type { TreeFile } from "../session/result.ts";
 import type { JournalPlace } from "./map/journal.ts";
+import type { KeptRuns } from "./kept-run.ts";
 import type { RunInput } from "./run-input.ts";
 
 /** A run that was read, and can be ordered. */
@@ -30,6 +31,8 @@ export interface Here {
   /** Null where it is not kept here. */
   keptJob(jobHash: string): Promise<BuiltWork | null>;
   keepReceipt(receipt: Receipt): Promise<void>;
+  /** What work came to, to be taken again. */
+  runs: KeptRuns;
   /** Says where the purchase order lies. */
   keepBroken(error: BrokenPurchaseOrder, client: MarketClient): Promise<void>;
   /** Ids of what was signed here about a lease, and the broker took. */

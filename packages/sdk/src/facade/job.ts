@@ -6,12 +6,13 @@ import type { EndReason } from "@xenoservers/market";
 import type { LeaseView } from "@xenoservers/protocol";
 import type { ReceiptVerification } from "@xenoservers/verify";
 import { AbortedError, GivenUpError, MarketError, NotStartedError, StalledError } from "../errors.ts";
-import type { Delivered } from "../session/result.ts";
+import type { Delivered, TreeFile } from "../session/result.ts";
 import type { LeaseSession, SessionHandlers } from "../session/lease-session.ts";
 import type { Stream } from "../session/streams.ts";
 import type { Withdrawn } from "../withdrawn.ts";
 import { unlessOff } from "./calling-off.ts";
 import { collected, listed, type JobFile } from "./job-files.ts";
+import { HeldFiles, type keptRunText } from "./kept-run.ts";
 import { onAbort } from "./on-abort.ts";
 import { Output } from "./output.ts";
 import type { RunInput } from "./run-input.ts";
@@ -53,11 +54,16 @@ export interface JobResult {
   verification: ReceiptVerification;
 }
 
+/** What came of a job, every byte. */
+export type Came = Pick<Parameters<typeof keptRunText>[1], "delivered" | "printed" | "held">;
+
 /** What a job needs of its market. */
 interface JobWays {
   open(handlers: SessionHandlers): Opened;
   /** Takes what comes back; null: the program wants it. */
-  write: ((delivered: Delivered, session: LeaseSession) => Promise<void>) | null;
+  write: ((delivered: Delivered, fetch: (file: TreeFile) => Promise<Uint8Array>) => Promise<void>) | null;
+  /** Keeps what it came to, where it ended well and all of it is here, for work that is the same (`reuse`). */
+  keep(lease: string, came: Came): Promise<void>;
   /** Fetches, keeps and checks its receipt. */
   check(lease: string): Promise<ReceiptVerification>;
   /** Called when nothing more is to come of it. */
@@ -84,6 +90,7 @@ export class Job {
   readonly #off = Promise.withResolvers<never>();
   readonly #running = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<EndReason>();
+  readonly #held = new HeldFiles();
   #files: readonly JobFile[] = [];
   /** Rejects when it was given up. */
   #givingUp: Promise<never> | null = null;
@@ -144,8 +151,9 @@ export class Job {
 
   async #take(delivered: Delivered, session: LeaseSession): Promise<void> {
     const { write } = this.#ways;
-    if (write) await write(delivered, session);
-    this.#files = write ? listed(delivered.tree) : await collected(delivered.tree, (file) => session.fetch(file));
+    const fetch = this.#held.holding((file) => session.fetch(file));
+    if (write) await write(delivered, fetch);
+    this.#files = write ? listed(delivered.tree) : await collected(delivered.tree, fetch);
   }
 
   #close(): void {
@@ -164,7 +172,10 @@ export class Job {
     const [lease, delivered] = first;
     this.output.end();
     if (lease.end) this.#ended.resolve(lease.end.reason);
-    return this.#resultOf(lease, delivered, await this.#ways.check(lease.id));
+    const result = this.#resultOf(lease, delivered, await this.#ways.check(lease.id));
+    const { printed } = result;
+    if (result.ok && delivered && !result.isCut) await this.#ways.keep(lease.id, { delivered, printed, held: this.#held });
+    return result;
   }
 
   async #settled(session: LeaseSession): Promise<LeaseView> {

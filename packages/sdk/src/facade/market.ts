@@ -2,14 +2,16 @@
  * A market as its customer's program uses it: search, quote, run, follow, verify. The part that is the same on every machine; what reads
  * files and keeps what was signed is handed in. Who controls the inputs: the program that calls; the broker, every byte of its answers.
  */
+import { runsAlike } from "@xenoservers/market";
 import { preparationProblem, zReceipt, type EventView, type LeaseView, type OfferView, type RouteReply } from "@xenoservers/protocol";
 import { verifyReceipt, type ReceiptVerification } from "@xenoservers/verify";
 import type { BuiltWork } from "../built.ts";
 import type { MarketClient } from "../client.ts";
 import { ContextError, GivenUpError, InputError } from "../errors.ts";
 import { channelKeyFor } from "../identity.ts";
+import { totalsByLabel, type LabelTotals } from "../label-totals.ts";
 import { eventsOf, listOf, type Reading } from "../lists.ts";
-import type { Quoted, Wanted } from "../order.ts";
+import { driverOf, type Quoted, type Wanted } from "../order.ts";
 import { placeOrder } from "../placing.ts";
 import type { WhileWaiting } from "../waiting.ts";
 import { BrokenPurchaseOrder, fetchBound, type BoundOrder } from "../purchase-order.ts";
@@ -18,14 +20,18 @@ import { fetchReceipt } from "../receipt.ts";
 import { moduleSizeOf } from "../runtimes.ts";
 import { withdrawOrder } from "../withdrawing.ts";
 import { conditionsIn } from "../words.ts";
+import { untilEndedWell } from "./after.ts";
 import { assertWanted, unlessOff } from "./calling-off.ts";
 import type { Here, Planned } from "./here.ts";
-import { Job } from "./job.ts";
+import { Job, type Came, type JobResult } from "./job.ts";
+import { keptRunText } from "./kept-run.ts";
 import { MapRun } from "./map/map-run.ts";
 import { mapWays, type Orders } from "./map/market-ways.ts";
 import { mapSettingsOf, placed, type MapOptions } from "./map/options.ts";
 import { assertRunInput, toldHere, waitMsOf } from "./read-input.ts";
+import { resultAgain, reusable } from "./reuse.ts";
 import type { RunInput } from "./run-input.ts";
+import { plannedDigest, workDigest } from "./same-work.ts";
 import { SharedLink, type Opened } from "./shared-link.ts";
 import type { SessionHandlers } from "../session/lease-session.ts";
 
@@ -93,9 +99,14 @@ export class OpenMarket {
     return (await this.#ready(await this.#read(input), input.signal)).quoted;
   }
 
-  /** Orders a run: resolves when a server was found, which it may wait for (`wait`), and the purchase order checked. */
+  /**
+   * Orders a run, after others where it is to come `after` them: resolves when a server was found, which it may wait for (`wait`), and the
+   * purchase order checked.
+   */
   async run(input: RunInput): Promise<Job> {
     this.#assertMay("spend", "read");
+    assertRunInput(input);
+    if (input.after) await untilEndedWell(this.client, input.after, input.signal ? { signal: input.signal } : {});
     const { planned, wanted, work } = await this.#ready(await this.#read(input), input.signal);
     const { signal, onPlace } = input;
     const bound = await this.#place(wanted, work, signal, {
@@ -119,6 +130,15 @@ export class OpenMarket {
     return new MapRun(mapWays(this.#orders()), [...inputs], made, settings);
   }
 
+  /**
+   * What the same work came to earlier, where its receipt holds and every byte of it is kept here; null: it has to be run. Nothing is
+   * ordered and nothing is due. For modules and scripts that ended with exit code 0, on terms that are asked for now, too.
+   */
+  async earlier(input: RunInput): Promise<JobResult | null> {
+    const { planned, wanted } = await this.#read(input);
+    return this.#earlier(planned, wanted);
+  }
+
   /** Follows a lease from its first output on, also one that another program ordered with this key: after a crash nothing is lost. */
   async attach(lease: string, watching: Pick<RunInput, "signal" | "onState" | "onSent"> = {}): Promise<Job> {
     const bound = await this.bound(lease, watching.signal);
@@ -130,6 +150,11 @@ export class OpenMarket {
   /** The caller's leases, newest first. */
   leases({ live = false, signal }: Callable & { live?: boolean } = {}): AsyncGenerator<LeaseView, void> {
     return listOf(this.#reading(signal), "leases", { live: live ? "true" : "false" });
+  }
+
+  /** What the leases that the caller ordered came to, by label: how many, how many failed, work, time and cost; dearest first. */
+  labels({ signal }: Callable = {}): Promise<LabelTotals[]> {
+    return unlessOff(signal, totalsByLabel(this.leases(signal ? { signal } : {}), this.client.identity.party));
   }
 
   /** One lease, by the first letters of its id. */
@@ -220,10 +245,18 @@ export class OpenMarket {
     }
   }
 
+  async #earlier(planned: Planned, wanted: Wanted): Promise<JobResult | null> {
+    if (!runsAlike(driverOf(wanted), wanted.assurance)) return null;
+    const digest = plannedDigest(this.client.crypto, planned);
+    const found = await reusable(this.client, this.here.runs, { digest, wanted, wantsFiles: true });
+    return found && resultAgain(found, planned.writes ? planned.write : null);
+  }
+
   #orders(): Orders {
     return {
       ...{ client: this.client, here: this.here },
       read: (input) => this.#read(input),
+      earlier: ({ planned, wanted }) => this.#earlier(planned, wanted),
       order: async ({ planned, wanted }, waiting) => {
         const { work } = await this.#ready({ planned, wanted }, waiting.signal);
         const bound = await this.#place(wanted, work, waiting.signal, { hears: this.#hears, ...waiting });
@@ -246,13 +279,19 @@ export class OpenMarket {
   ): Job {
     const ways = {
       open: (handlers: SessionHandlers) => this.open(bound, work, handlers),
-      write: writes && (({ tree }, session) => writes.write(tree, (file) => session.fetch(file))),
+      write: writes && (({ tree }, fetch) => writes.write(tree, fetch)),
+      keep: (lease, came) => this.#keep(lease, work, came),
       check: (lease: string) => this.#check(lease),
       over: () => void this.#jobs.delete(job),
     } satisfies ConstructorParameters<typeof Job>[0];
     const job: Job = new Job(ways, watching);
     this.#jobs.add(job);
     return job;
+  }
+
+  async #keep(lease: string, work: BuiltWork | null, came: Came): Promise<void> {
+    const text = work && keptRunText(work, { lease, ...came });
+    if (text !== null) await this.here.runs.keep(workDigest(this.client.crypto, work!.spec), text);
   }
 
   async #check(lease: string): Promise<ReceiptVerification> {

@@ -4,7 +4,7 @@
  */
 import { ASSURANCES, PAYMENT_TERMS, WAITING_MS_MAX } from "@xenoservers/market";
 import { InputError } from "../errors.ts";
-import { conditionsIn, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "../words.ts";
+import { LEASE_ID, conditionsIn, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "../words.ts";
 import { WORK_DEFAULTS, type WorkOptions } from "../work-options.ts";
 import type { RunInput } from "./run-input.ts";
 
@@ -64,6 +64,7 @@ const KINDS: { readonly [K in keyof Required<RunInput>]: Kind } = {
   label: TEXT,
   account: TEXT,
   batch: TEXT,
+  after: [(value) => Array.isArray(value) && value.every((each) => typeof each === "string" && LEASE_ID.test(each)), "a list of leases"],
   wait: TIME,
   workdir: TEXT,
   stopSignal: TEXT,

@@ -77,6 +77,8 @@ interface Bounds {
   account?: string;
   /** Draws on the hold of a batch. */
   batch?: string;
+  /** Leases, by the first letters of their ids, that must have ended by themselves with exit code 0 before it is read and ordered. */
+  after?: readonly string[];
   /** Where the market is full, waits for room for so long: "10m", or milliseconds, from a second to a day; absent: refused as `busy`. */
   wait?: string | number;
 }

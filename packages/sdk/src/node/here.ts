@@ -9,9 +9,9 @@ import { bytesBlob } from "../blob.ts";
 import { keepBroken } from "./broken-order.ts";
 import { home } from "./home.ts";
 import { entriesOf } from "./input-files.ts";
-import { keptDocuments } from "./kept-documents.ts";
 import { keepJob, rebuildJob } from "./kept-job.ts";
 import { readReceipt } from "./kept-receipt.ts";
+import { keptRuns } from "./kept-runs.ts";
 import { openMapPlace } from "./map-place.ts";
 import type { ModuleCheck } from "./module-check.ts";
 import { assertPlaceFor } from "./place-here.ts";
@@ -66,7 +66,8 @@ export function hereWith(check: ModuleCheck): Here {
     keepReceipt: (receipt) => writeWhole(path.join(home.receipts, `${receipt.lease}.json`), JSON.stringify(receipt)),
     keepBroken: async (error) => void (await keepBroken(error).catch(() => null)),
     mapJournal: openMapPlace,
-    signedAbout: async (lease, origin) => (await keptDocuments(home.data, origin, lease)).map(({ id }) => id),
+    runs: keptRuns,
+    signedAbout: keptRuns.signedAbout,
     keptReceipt: async (leaseOrFile, client) => (await readReceipt(leaseOrFile, [], async () => client)).receipt,
   };
 }

@@ -7,7 +7,7 @@ import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { MarketClient } from "../client.ts";
 import { InputError, KeptError } from "../errors.ts";
 import { fetchReceipt, isLogged } from "../receipt.ts";
-import { shortId } from "../words.ts";
+import { LEASE_ID, shortId } from "../words.ts";
 import { home } from "./home.ts";
 import { keptDocuments, missingIn } from "./kept-documents.ts";
 
@@ -32,9 +32,6 @@ const isWhole = async (receipt: Receipt): Promise<boolean> =>
 function assertAsked(lease: string, asked: string, where: string): void {
   if (!lease.startsWith(asked)) throw new KeptError(`${where} is of lease ${shortId(lease)}, not of ${shortId(asked)}`);
 }
-
-/** The first letters of a lease's id, such as the API takes them. */
-export const LEASE_ID = /^[0-9a-f]{4,64}$/;
 
 /** Fetched and kept; gives the file. */
 export async function keepReceipt(client: MarketClient, lease: string, withinMs?: number): Promise<string> {

@@ -1,7 +1,7 @@
 /**
- * What is kept on this machine only to save time or to be run again: images, and the jobs that were sent. All of it together has a bound,
- * beyond which what was used least lately goes. Receipts, what was signed, promises and keys are none of it. Who controls the inputs:
- * whoever runs this; registries, how large images are.
+ * What is kept on this machine only to save time or to be run again: images, the jobs that were sent, and what small ones came to. All of
+ * it together has a bound, beyond which what was used least lately goes. Receipts, what was signed, promises and keys are none of it. Who
+ * controls the inputs: whoever runs this; registries, how large images are.
  */
 import { rm, stat, utimes } from "node:fs/promises";
 import path from "node:path";
@@ -23,6 +23,7 @@ export const EMPTIED = [
   ["oci", "images"],
   ["blobs", "files of jobs"],
   ["jobs", "jobs"],
+  ["runs", "results"],
 ] as const;
 
 /** It was used now. */

@@ -1,6 +1,6 @@
 import { parseAmount, parseDurationMs } from "@xenoservers/sdk";
-import { countOrAll } from "../parse.ts";
-import { data, flag, inputOf, json, needed, text, valueOr, word, wordAs, type InputOf } from "../verb.ts";
+import { countOrAll, parseLabel } from "../parse.ts";
+import { data, flag, inputOf, json, needed, text, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
 import { leaseWord, leaseWords } from "../lease-words.ts";
 
 export const leaseInput = inputOf({ lease: leaseWord }, { json });
@@ -62,6 +62,7 @@ export const psInput = inputOf(
   {},
   {
     all: flag("-a, --all", "ended ones too"),
+    label: value("--label <text>", "of this label alone", parseLabel),
     limit: valueOr("--limit <n>", "how many, newest first; or all", "200", countOrAll),
     after: text("--after <place>", "from where an earlier list ended"),
     json,

@@ -1,5 +1,6 @@
 import { conditionsIn, isMapName, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "@xenoservers/sdk";
 import { UserError } from "../../output/ui.ts";
+import { parseArray } from "../map-array.ts";
 import { countTo, parseLabel } from "../parse.ts";
 import { choice, choiceOr, flag, inputOf, json, many, rest, text, textOr, value, valueOr, word, type InputOf } from "../verb.ts";
 
@@ -14,6 +15,8 @@ function parseName(typed: string, option: string): string {
 export const mapInput = inputOf(
   { file: word, words: rest },
   {
+    array: value("--array <ranges>", "on numbers in place of files, 0-99, 0-99:5 or 3,7: in XENO_INDEX, and for each {}", parseArray),
+    null: flag("-0, --null", "of names that are piped in (-- -) each ends with a NUL, as find -print0 has them"),
     parallel: valueOr("-P, --parallel <count>", "so many at once", "8", countTo(PARALLEL_MAX)),
     budget: valueOr("--budget <amount>", "most that all of them together may cost, held once", "1.00", parseAmount),
     each: value("--each <amount>", "most that one may cost (default: half the budget, shared among those at once)", parseAmount),
@@ -21,6 +24,7 @@ export const mapInput = inputOf(
       typed === "0" ? 0 : countTo(RETRIES_MAX)(typed, option),
     ),
     resume: value("--resume <name>", "go on with the map of that name, or begin one: what ran is not paid again", parseName),
+    reuse: flag("--reuse", "take what the same job came to earlier, where its receipt holds and its result lies here: nothing is ordered"),
     failFast: flag("--fail-fast", "the first that fails ends the rest"),
     out: text("--out <dir>", "what each leaves in /out comes to DIR/INPUT-NAME"),
     tag: flag("--tag", "each line of output behind the name of its input"),

@@ -6,6 +6,7 @@ import { flag, inputOf, json, text, value, valueOr, word, wordAs, type InputOf }
 export const walletInput = inputOf(
   {},
   {
+    byLabel: flag("--by-label", "what all leases came to, by the label that they were ordered under"),
     csv: flag("--csv", "statement as CSV"),
     limit: valueOr("--limit <n>", "entries of the statement, newest first; or all", "20", countOrAll),
     after: text("--after <place>", "from where an earlier statement ended"),

@@ -1,6 +1,6 @@
 import { REPLICAS_MAX } from "@xenoservers/market";
 import { conditionsIn, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "@xenoservers/sdk";
-import { countTo, durationFrom, parseBatch, parseLabel } from "../parse.ts";
+import { countTo, durationFrom, parseBatch, parseLabel, parseLeases } from "../parse.ts";
 import { choice, choiceOr, flag, inputOf, json, many, maybe, negation, rest, text, textOr, value, valueOr, type InputOf } from "../verb.ts";
 
 const WAIT_MS_MIN = 1_000;
@@ -106,6 +106,12 @@ export const runInput = inputOf(what, {
     "run again so often where it ends by no fault of its customer; --budget is for all tries",
     countTo(RETRIES_MAX),
   ),
+  after: value(
+    "--after <leases>",
+    "LEASE,LEASE: when these ended by themselves with exit code 0; this command waits for them",
+    parseLeases,
+  ),
+  reuse: flag("--reuse", "take what the same job came to earlier, where its receipt holds and its result lies here: nothing is ordered"),
   local: flag("--local", "here, without a market"),
 });
 export type RunInput = InputOf<typeof runInput>;

@@ -4,7 +4,7 @@ import { NotStartedError, RefusedError } from "../../errors.ts";
 import { refuse } from "@xenoservers/protocol";
 import { MapRun } from "./map-run.ts";
 import { mapSettingsOf, placed, type MapOptions, type MapProgress, type Mapped } from "./options.ts";
-import { PaperWays } from "./paper-ways.fixture.ts";
+import { PaperWays, resultOf } from "./paper-ways.fixture.ts";
 
 const run = (ways: PaperWays, inputs: readonly (string | number)[], options: MapOptions = {}): MapRun<string | number> =>
   new MapRun(ways, inputs, (input) => placed({ budget: 10n }, input), mapSettingsOf(options));
@@ -129,6 +129,34 @@ describe("the budget for all", () => {
     ways.comesTo = () => ({ reason: "server-failed", dueNanos: 6n });
     const all = await run(ways, ["a"], { budget: 25n, retries: 9 }).all;
     expect([ways.ordered.length, all[0]?.ok]).toEqual([3, false]);
+  });
+});
+
+describe("a map that reuses", () => {
+  const earlier = (work: string) => (work === "b" ? resultOf("earlier", work, "completed", 0, 0n) : null);
+
+  it("orders what no earlier receipt proves, and says which is which", async () => {
+    const ways = new PaperWays();
+    ways.earlier = earlier;
+    const told: MapProgress[] = [];
+    const all = await run(ways, ["a", "b", "c"], { reuse: true, onProgress: (progress) => told.push(progress) }).all;
+    expect(words(all)).toEqual(["a", "b", "c"]);
+    expect(all.map(({ isReused, result }) => [isReused, result?.bill.dueNanos])).toEqual([
+      [false, 1n],
+      [true, 0n],
+      [false, 1n],
+    ]);
+    expect(ways.ordered).toEqual(["a", "c"]);
+    expect(told.at(-1)).toMatchObject({ earlier: 1, costNanos: 2n });
+  });
+
+  it("takes nothing unless it is asked to, and follows what an earlier call has ordered", async () => {
+    const ways = new PaperWays();
+    ways.earlier = earlier;
+    await run(ways, ["b"], { resume: "n" }).all;
+    expect(ways.ordered).toEqual(["b"]);
+    const [again] = await run(ways, ["b"], { resume: "n", reuse: true }).all;
+    expect([again?.isEarlier, again?.isReused, again?.result?.lease]).toEqual([true, false, [...ways.leases.keys()][0]]);
   });
 });
 

@@ -123,13 +123,18 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
 
   async #one(shared: MapShared, index: number, ended: () => void): Promise<Mapped<T>> {
     const input = this.#items[index]!;
-    const place = { index, input };
+    const place = { index, input, isReused: false };
     this.#tally.begins();
     try {
       const run = this.#each(input, index);
+      if (run.after) throw new InputError("after: wait for them before the map begins");
       if (run.signal) throw new InputError("signal: a map has one of its own for all");
       const plan = await this.#ways.plan(run);
-      const ran = await new MapTask(shared, plan, shared.journal.take(plan.digest)).run(this.#settings.retries, ended);
+      const entry = shared.journal.take(plan.digest);
+      // what was ordered already is followed
+      const earlier = this.#settings.reuses && entry.order === null ? await plan.earlier() : null;
+      if (earlier) return this.#mapped({ ...place, isReused: true }, { result: earlier, isEarlier: true }, shared);
+      const ran = await new MapTask(shared, plan, entry).run(this.#settings.retries, ended);
       return this.#mapped(place, ran, shared);
     } catch (error) {
       if (endsAll(error) || shared.off.aborted) throw error;
@@ -140,7 +145,7 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
     }
   }
 
-  #mapped(place: { index: number; input: T }, { result, isEarlier }: Ran, { budget }: MapShared): Mapped<T> {
+  #mapped(place: { index: number; input: T; isReused: boolean }, { result, isEarlier }: Ran, { budget }: MapShared): Mapped<T> {
     this.#tally.ends({ ok: result.ok, isEarlier, costNanos: budget.spentNanos });
     if (result.ok) return { ...place, isEarlier, ok: true, result };
     const error = new JobFailedError(result.lease, endOf(result));

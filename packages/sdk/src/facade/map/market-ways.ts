@@ -1,13 +1,13 @@
 /** What a map needs, by the market that it is of. Who controls the inputs: the broker, every byte of its answers. */
-import { canonicalBytes, toHex, type Json } from "@xenoservers/protocol";
 import type { ReceiptVerification } from "@xenoservers/verify";
 import type { MarketClient } from "../../client.ts";
 import { RefusedError } from "../../errors.ts";
 import type { Wanted } from "../../order.ts";
 import type { WhileWaiting } from "../../waiting.ts";
 import type { Here, Planned } from "../here.ts";
-import type { Job } from "../job.ts";
+import type { Job, JobResult } from "../job.ts";
 import type { RunInput } from "../run-input.ts";
+import { plannedDigest } from "../same-work.ts";
 import type { MapOrder, MapPlan, MapWays } from "./ways.ts";
 
 /** How a market orders one job by steps. */
@@ -15,6 +15,8 @@ export interface Orders {
   client: MarketClient;
   here: Here;
   read(input: RunInput): Promise<{ planned: Planned; wanted: Wanted }>;
+  /** What it came to earlier; null: it has to be run. */
+  earlier(read: { planned: Planned; wanted: Wanted }): Promise<JobResult | null>;
   order(read: { planned: Planned; wanted: Wanted }, waiting: WhileWaiting): Promise<Job>;
   follow(lease: string, planned: Planned): Promise<Job>;
   verify(lease: string): Promise<ReceiptVerification>;
@@ -24,16 +26,6 @@ export interface Orders {
 const WAIT_MS = 12 * 3_600_000;
 /** Then what nobody has closed comes back by itself. */
 const BATCH_MS = 24 * 3_600_000;
-
-/** What differs from one order to the next of the same work. */
-const ITS_OWN: ReadonlySet<string> = new Set(["seed", "clockBaseMs", "engine"]);
-/** Of no server: what is left out of the digest. */
-const ANY = { engine: "", vmEngine: "any" };
-
-function digestOf({ crypto }: MarketClient, planned: Planned): string {
-  const spec = Object.entries(planned.build(ANY).spec).filter(([key]) => !ITS_OWN.has(key));
-  return toHex(crypto.sha256(canonicalBytes(Object.fromEntries(spec) as Json)));
-}
 
 async function standing(client: MarketClient, order: string) {
   return client.read("order", { params: { id: order } }).catch((error: unknown) => {
@@ -93,10 +85,11 @@ export function mapWays(orders: Orders): MapWays {
 async function planOf(orders: Orders, input: RunInput): Promise<MapPlan> {
   const { planned, wanted } = await orders.read(input);
   return {
-    digest: digestOf(orders.client, planned),
+    digest: plannedDigest(orders.client.crypto, planned),
     budgetNanos: wanted.budgetNanos,
     out: input.out ?? null,
     account: wanted.batch === undefined ? (wanted.account ?? orders.client.identity.account) : null,
+    earlier: () => orders.earlier({ planned, wanted }),
     follow: (lease) => orders.follow(lease, planned),
     order: ({ holdNanos, batch, onSigned, signal }: MapOrder) =>
       orders.order(

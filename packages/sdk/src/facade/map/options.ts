@@ -21,6 +21,8 @@ export interface MapOptions {
   signal?: AbortSignal;
   /** A name under which this machine keeps what became of each job: a later call with it pays for nothing that ran. */
   resume?: string;
+  /** Takes what the same work came to earlier, where its receipt holds and all of it is kept here: nothing is ordered, nothing is due. */
+  reuse?: boolean;
 }
 
 /** How far it has come. */
@@ -47,6 +49,8 @@ interface Place<T> {
   input: T;
   /** It had run before this call, and was not paid again. */
   isEarlier: boolean;
+  /** It is what an earlier lease came to for the same work (`reuse`). */
+  isReused: boolean;
 }
 
 /** What one input came to. */
@@ -61,6 +65,7 @@ export interface MapSettings {
   onProgress: ((progress: MapProgress) => void) | null;
   signal: AbortSignal | null;
   name: string | null;
+  reuses: boolean;
 }
 
 const PARALLEL = 8;
@@ -73,6 +78,7 @@ const KEYS: readonly string[] = [
   "onProgress",
   "signal",
   "resume",
+  "reuse",
 ] satisfies (keyof MapOptions)[];
 
 const isCount = (value: unknown, least: number, most: number): boolean =>
@@ -92,17 +98,18 @@ function budgetIn(budget: unknown): bigint | null {
 export function mapSettingsOf(options: MapOptions): MapSettings {
   const unknown = Object.keys(options).find((key) => !KEYS.includes(key));
   if (unknown !== undefined) throw new InputError(`'${unknown.slice(0, 64)}' is nothing that a map takes`);
-  const { parallel = PARALLEL, budget, retries = 0, failures = "return", onProgress, signal, resume } = options;
+  const { parallel = PARALLEL, budget, retries = 0, failures = "return", onProgress, signal, resume, reuse = false } = options;
   if (!isCount(parallel, 1, WAITING_PER_PARTY_MAX)) throw new InputError(`parallel must be a number from 1 to ${WAITING_PER_PARTY_MAX}`);
   if (!isCount(retries, 0, RETRIES_MAX)) throw new InputError(`retries must be a number from 0 to ${RETRIES_MAX}`);
   if (failures !== "return" && failures !== "raise") throw new InputError('failures must be "return" or "raise"');
   if (onProgress !== undefined && typeof onProgress !== "function") throw new InputError("onProgress must be a function");
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw new InputError("signal must be an AbortSignal");
+  if (typeof reuse !== "boolean") throw new InputError("reuse must be true or false");
   if (resume !== undefined && !isMapName(resume))
     throw new InputError("resume must be a name of at most 64 letters, digits, '-', '_' and '.'");
   return {
     ...{ parallel, retries, raises: failures === "raise", budgetNanos: budgetIn(budget) },
-    ...{ onProgress: onProgress ?? null, signal: signal ?? null, name: resume ?? null },
+    ...{ onProgress: onProgress ?? null, signal: signal ?? null, name: resume ?? null, reuses: reuse },
   };
 }
 

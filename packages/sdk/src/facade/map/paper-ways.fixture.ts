@@ -43,6 +43,8 @@ export class PaperWays implements MapWays {
   breaks: ((work: string) => Error | null) | null = null;
   /** What checking a lease's receipt waits for. */
   checks: ((order: string) => Promise<void>) | null = null;
+  /** What work came to, as an earlier receipt proves. */
+  earlier: (work: string) => JobResult | null = () => null;
   #ids = 0;
 
   now = (): number => 0;
@@ -62,6 +64,7 @@ export class PaperWays implements MapWays {
     return {
       ...{ digest: Buffer.from(work).toString("hex").padStart(HEX, "0"), budgetNanos: BigInt(budget), account: "a", out: out ?? null },
       order: (how) => this.#order(work, how),
+      earlier: async () => this.earlier(work),
       follow: async (lease) => this.#job(lease),
     };
   };
@@ -106,7 +109,7 @@ class LetGo extends MarketError {
   readonly code = "aborted";
 }
 
-function resultOf(lease: string, work: string, reason: EndReason, exitCode: number, dueNanos: bigint): JobResult {
+export function resultOf(lease: string, work: string, reason: EndReason, exitCode: number, dueNanos: bigint): JobResult {
   const bytes = new TextEncoder().encode(`${work}\n`);
   return {
     ...{ lease, ok: reason === "completed" && exitCode === 0, exitCode, detail: "", delivered: "server", files: [], isCut: false },

@@ -1,6 +1,6 @@
 /** What a map needs of its market. */
 import type { ReceiptVerification } from "@xenoservers/verify";
-import type { Job } from "../job.ts";
+import type { Job, JobResult } from "../job.ts";
 import type { RunInput } from "../run-input.ts";
 import type { JournalOwner, JournalPlace } from "./journal.ts";
 
@@ -25,6 +25,8 @@ export interface MapPlan {
   out: string | null;
   /** Null: it names a batch of its own. */
   account: string | null;
+  /** What the same work came to, as an earlier receipt proves; null: it has to be run. */
+  earlier(): Promise<JobResult | null>;
   order(how: MapOrder): Promise<Job>;
   follow(lease: string): Promise<Job>;
 }

@@ -1,0 +1,147 @@
+/**
+ * A verified earlier result in place of a new run of the same work. Everything is checked anew, offline, each time: the receipt against the
+ * pins and against what this customer has signed since, what was ordered against what is wanted now, every byte against what the server
+ * signed. Who controls the inputs: this machine's disk; behind it the broker and the server of the earlier lease.
+ */
+import {
+  KINDS,
+  KIND_TABLE,
+  canonicalBytes,
+  ifCanonical,
+  jobHashOf,
+  parseDocumentOf,
+  toHex,
+  zReceipt,
+  type Payload,
+  type Receipt,
+} from "@xenoservers/protocol";
+import { runsAlike, type Condition } from "@xenoservers/market";
+import { verifyReceipt, type ReceiptVerification } from "@xenoservers/verify";
+import type { MarketClient } from "../client.ts";
+import { driverOf, type Wanted } from "../order.ts";
+import type { TreeFile } from "../session/result.ts";
+import type { Planned } from "./here.ts";
+import type { JobResult } from "./job.ts";
+import { collected, listed } from "./job-files.ts";
+import { keptRunIn, type KeptRun, type KeptRuns } from "./kept-run.ts";
+import { textOf } from "./output.ts";
+import { workDigest } from "./same-work.ts";
+
+/** What this machine has of an earlier run. */
+export interface Reusable {
+  run: KeptRun;
+  result: Payload<"result">;
+  settlement: Payload<"settlement">;
+  verification: ReceiptVerification;
+}
+
+type Wants = Pick<Wanted, "assurance" | "on" | "conditions" | "driver" | "egress" | "replicas" | "segment" | "judges">;
+
+/** The only one of its kind; null where there are several: which of them counts nobody need ask then. */
+function onlyOne<K extends "purchase-order" | "result" | "settlement">(
+  client: MarketClient,
+  { documents }: Receipt,
+  kind: K,
+): Payload<K> | null {
+  const [found, ...others] = documents.filter((each) => each.kind === kind);
+  if (!found || others.length > 0) return null;
+  const parsed = parseDocumentOf(client.crypto, kind, found.envelope);
+  return parsed.ok ? parsed.document.payload : null;
+}
+
+function orderedBy({ crypto }: MarketClient, purchase: Payload<"purchase-order"> | null): Payload<"order"> | null {
+  const parsed = purchase && parseDocumentOf(crypto, "order", purchase.order);
+  return parsed?.ok ? parsed.document.payload : null;
+}
+
+/** Somebody doubted it, whatever came of that. */
+const isDoubted = ({ documents }: Receipt): boolean =>
+  documents.some(({ kind }) =>
+    KINDS.some((each) => each === kind && KIND_TABLE[each].signers.some((rule) => rule.by === "party" && rule.scope === "dispute")),
+  );
+
+const isAlone = ({ replicas = 1, segment = false, judges, egress = "none" }: Wants): boolean =>
+  replicas === 1 && !segment && judges === undefined && egress === "none";
+
+const conditionsText = (all: readonly Condition[]): string => JSON.stringify(all.map(({ key, op, value }) => [key, op, String(value)]));
+
+/** Who is trusted with the work, and how far, is what is asked for now. */
+function isAskedAlike(order: Payload<"order">, wanted: Wants): boolean {
+  const { driver, assurance, on, conditions, egress, replicas, segment, judges } = order;
+  const isPlain = driver === driverOf(wanted) && egress === "none" && replicas === 1 && !segment && judges === null;
+  return isPlain && assurance === wanted.assurance && on === wanted.on && conditionsText(conditions) === conditionsText(wanted.conditions);
+}
+
+const endedWell = (result: Payload<"result">, { reason }: Payload<"settlement">): boolean =>
+  reason === "completed" && result.reason === "completed" && result.exitCode === 0;
+
+/** Files that nobody wants may be missing. */
+function hasEveryByte(
+  { crypto }: MarketClient,
+  { tree, printed, files }: KeptRun,
+  result: Payload<"result">,
+  wantsFiles: boolean,
+): boolean {
+  const digestOf = (bytes: Uint8Array): string => toHex(crypto.sha256(bytes));
+  const isWhole = tree.every((entry) => {
+    if (entry.kind !== "file" || entry.size === 0 || !wantsFiles) return true;
+    const bytes = files.get(entry.digest);
+    return bytes?.length === entry.size && digestOf(bytes) === entry.digest;
+  });
+  return (
+    isWhole &&
+    ifCanonical(() => digestOf(canonicalBytes(tree))) === result.outputDigest &&
+    digestOf(printed.stdout) === result.stdoutDigest &&
+    digestOf(printed.stderr) === result.stderrDigest
+  );
+}
+
+interface Asked {
+  /** Of the work. */
+  digest: string;
+  wanted: Wants;
+  /** Whether its files are wanted, too. */
+  wantsFiles: boolean;
+}
+
+/** Null where there is none, or anything about it is not as it must be: then the work is run. */
+export async function reusable(client: MarketClient, kept: KeptRuns, { digest, wanted, wantsFiles }: Asked): Promise<Reusable | null> {
+  const { crypto, pins, identity } = client;
+  if (!runsAlike(driverOf(wanted), wanted.assurance) || !isAlone(wanted)) return null;
+  const text = await kept.read(digest);
+  const run = text === null ? null : keptRunIn(text);
+  if (!run || workDigest(crypto, run.spec) !== digest) return null;
+  const receipt = zReceipt.safeParse(await kept.receipt(run.lease)).data;
+  if (receipt?.lease !== run.lease || isDoubted(receipt)) return null;
+  const documents = await kept.signedAbout(run.lease, pins.origin);
+  const verification = verifyReceipt(crypto, pins, receipt, { documents, party: identity.party });
+  if (!verification.ok || verification.whose?.customer !== identity.party) return null;
+  const order = orderedBy(client, onlyOne(client, receipt, "purchase-order"));
+  const result = onlyOne(client, receipt, "result");
+  const settlement = onlyOne(client, receipt, "settlement");
+  if (!order || !result || !settlement || order.jobHash !== jobHashOf(crypto, run.spec)) return null;
+  const isRight = isAskedAlike(order, wanted) && endedWell(result, settlement) && hasEveryByte(client, run, result, wantsFiles);
+  return isRight ? { run, result, settlement, verification } : null;
+}
+
+/** Its files, which were compared with what was signed. */
+export const filesOf =
+  ({ run: { files } }: Reusable) =>
+  async ({ digest }: TreeFile): Promise<Uint8Array> =>
+    files.get(digest)?.slice() ?? new Uint8Array();
+
+const NOTHING_DUE = { dueNanos: 0n, ownerNanos: 0n, feeNanos: 0n, refundNanos: 0n, billableFuel: 0n, billableMs: 0 };
+
+/** The earlier result as this call's own, which has cost nothing. `write`: takes its files; null: the program wants them. */
+export async function resultAgain(found: Reusable, write: Planned["write"] | null): Promise<JobResult> {
+  const { run, result, settlement, verification } = found;
+  const { reason, blame, at, audited } = settlement;
+  if (write) await write(run.tree, filesOf(found));
+  return {
+    ...{ lease: run.lease, ok: true, exitCode: result.exitCode, detail: result.detail, bill: NOTHING_DUE },
+    end: { reason, blame, at, audited },
+    ...{ stdout: textOf(run.printed.stdout), stderr: textOf(run.printed.stderr), printed: run.printed, isCut: false },
+    files: write ? listed(run.tree) : await collected(run.tree, filesOf(found)),
+    ...{ delivered: "server", verification },
+  };
+}
