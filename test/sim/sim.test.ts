@@ -5,7 +5,7 @@ import { simulate } from "./market.ts";
 import { simulateSeeds } from "./seeds.ts";
 
 describe("the simulated market", () => {
-  simulateSeeds(0, cases(30, 100), 50);
+  simulateSeeds(0, cases(25, 100), 25);
 
   it.each([7, 308, 331])("is the same on the same seed, %i", async (seed) => {
     const [a, b] = [await simulate({ seed }), await simulate({ seed })];
