@@ -122,6 +122,16 @@ it("audits after the owner has signed: every job of a newcomer, and a cheat is c
   expect(wrong.code).toBe(125);
 });
 
+thoroughly("takes no result again that was drawn for an audit", async () => {
+  const ran = async () => {
+    const { stdout } = await xeno("run", HELLO, "--audit", "--no-audit", "--reuse", "--json", "--where", `owner=${owners["cheat"]}`);
+    return JSON.parse(stdout) as { lease: string; reused: boolean; audit: { drawn: boolean } };
+  };
+  const [first, second] = [await ran(), await ran()];
+  expect([first.audit.drawn, first.reused, second.reused]).toEqual([true, false, false]);
+  expect(second.lease).not.toBe(first.lease);
+});
+
 thoroughly("shows the operator which server lies, by an order like any other", async () => {
   const lie = await market.broker.store.load("party", [owners["cheat"]!]);
   const before = lie.get(owners["cheat"]!)!.data.record.convicted;

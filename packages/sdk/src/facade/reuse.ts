@@ -72,8 +72,9 @@ function isAskedAlike(order: Payload<"order">, wanted: Wants): boolean {
   return isPlain && assurance === wanted.assurance && on === wanted.on && conditionsText(conditions) === conditionsText(wanted.conditions);
 }
 
-const endedWell = (result: Payload<"result">, { reason }: Payload<"settlement">): boolean =>
-  reason === "completed" && result.reason === "completed" && result.exitCode === 0;
+/** One that was drawn for an audit may be a wrong one: nobody has run it again yet. */
+const endedWell = (result: Payload<"result">, { reason, audited }: Payload<"settlement">): boolean =>
+  audited !== true && reason === "completed" && result.reason === "completed" && result.exitCode === 0;
 
 /** Files that nobody wants may be missing. */
 function hasEveryByte(
