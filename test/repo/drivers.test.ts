@@ -7,8 +7,11 @@ import path from "node:path";
 import { expect, it } from "vitest";
 import { DRIVERS, DRIVER_NAMES } from "@xenoservers/market";
 
-/** Where drivers go by their names. */
-const HOMES = ["packages/market/src/drivers.ts", "packages/xenoserver/src/drivers/", "packages/xenoserver/src/host/drivers.ts"];
+/** Where drivers go by their names; an owner's settings have a section for one. */
+const HOMES = [
+  ...["packages/market/src/drivers.ts", "packages/xenoserver/src/drivers/", "packages/xenoserver/src/host/drivers.ts"],
+  "packages/xenoserver/src/host/config-schema.ts",
+];
 
 /** Elsewhere such a word stands as data, once. */
 const AS_DATA: Readonly<Record<string, string>> = {

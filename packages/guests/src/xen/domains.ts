@@ -1,0 +1,173 @@
+/**
+ * The domains of one server: made for leases, found again after a restart. Whatever bears this server's mark and belongs to no lease is
+ * destroyed when it opens. Who controls the inputs: the customer (specification, files).
+ */
+import { randomUUID } from "node:crypto";
+import { copyFile, link, mkdir, open, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { KERNEL_HEAD_BYTES, kernelProblem, kernelSizeProblem, type VmSpec } from "@xenoservers/protocol";
+import { bootOfHost } from "../qemu/machine/gone.ts";
+import { Refusal } from "../qemu/refusal.ts";
+import { Domain, type DomainToken } from "./domain.ts";
+import { leaveConsole } from "./domain-console.ts";
+import { blankDisk, sweepDevices } from "./domain-disk.ts";
+import { domainName, domainUuid } from "./domain-names.ts";
+import { DomainWatch } from "./domain-watch.ts";
+import type { DomainKind, DomainPlan } from "./domain-config.ts";
+import { XlError, type Xl } from "./xl.ts";
+
+const MIB = 1024 * 1024;
+const DISK = "disk.raw";
+
+export interface DomainJob {
+  /** The lease's id, hex. */
+  name: string;
+  spec: VmSpec;
+  blobFile(digest: string): string;
+  /** Aborted where nobody wants it any more. */
+  signal?: AbortSignal;
+}
+
+interface DomainsOptions {
+  xl: Xl;
+  kind: DomainKind;
+  /** For the domains of leases. */
+  folder: string;
+  log(what: string, facts: Record<string, unknown>): void;
+}
+
+/** What of a specification no domain is here, in words for its customer; null when one can be it. */
+export function domainProblem({ vm, firmware, devices, tpm, screen, network, engine }: VmSpec): string | null {
+  const checks: readonly (readonly [isRight: boolean, why: string])[] = [
+    [vm.kind === "kernel", "this server's domains boot a kernel of yours: order --kernel FILE --initrd FILE"],
+    [firmware === "bios", "a Xen domain has no UEFI firmware here: order it without --uefi"],
+    [devices === "virtio", "a Xen domain has no emulated devices here: order it without --windows"],
+    [!tpm, "a Xen domain has no TPM here: order it without --tpm"],
+    [screen !== true, "a Xen domain has no screen here: order it without --screen"],
+    [!network, "a Xen domain has no network here: order it without --network, --ssh and --egress"],
+    [engine === null, "a Xen domain does not run alike everywhere: order --driver qemu for deterministic-vm"],
+  ];
+  return checks.find(([isRight]) => !isRight)?.[1] ?? null;
+}
+
+async function headOf(file: string): Promise<Uint8Array> {
+  const handle = await open(file, "r");
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(KERNEL_HEAD_BYTES), 0, KERNEL_HEAD_BYTES, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A link of the domain's own outlives whoever kept the file. */
+const held = (file: string, own: string): Promise<string> =>
+  link(file, own)
+    .catch(() => copyFile(file, own))
+    .then(() => own);
+
+export class Domains {
+  readonly #options: DomainsOptions;
+  readonly #watch: DomainWatch;
+  #mark = "";
+
+  constructor(options: DomainsOptions) {
+    this.#options = options;
+    this.#watch = new DomainWatch(options.xl, (why) => options.log("the toolstack does not say which domains there are", { error: why }));
+  }
+
+  /** Lets go of domains that no lease uses: `inUse` are the folders of those that do. */
+  async open(inUse: readonly string[]): Promise<void> {
+    const { folder, xl, log } = this.#options;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    this.#mark = await this.#ownMark();
+    const used = new Set(inUse.map((each) => path.basename(each)));
+    for (const { name, uuid, id } of await xl.list())
+      if (name !== "" && uuid === domainUuid(this.#mark, name) && !used.has(name)) {
+        log("a domain of no lease was destroyed", { name });
+        await xl.destroy(id);
+      }
+    for (const entry of await readdir(folder, { withFileTypes: true })) {
+      if (!entry.isDirectory() || used.has(entry.name)) continue;
+      await leaveConsole(path.join(folder, entry.name));
+      await rm(path.join(folder, entry.name), { recursive: true, force: true });
+    }
+    await sweepDevices(folder);
+  }
+
+  async #ownMark(): Promise<string> {
+    const file = path.join(this.#options.folder, "mark");
+    await writeFile(file, randomUUID(), { flag: "wx", mode: 0o600 }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+    });
+    return readFile(file, "utf8");
+  }
+
+  /** Everything up to the guest's first instruction. Throws Refusal where it is not the host that is at fault. */
+  async prepare({ name: lease, spec, blobFile, signal }: DomainJob): Promise<Domain> {
+    const problem = domainProblem(spec);
+    if (problem !== null || spec.vm.kind !== "kernel") throw new Refusal("job", problem ?? "a domain boots a kernel");
+    const name = domainName(lease);
+    const folder = path.join(this.#options.folder, name);
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { mode: 0o700 });
+    try {
+      const { kernel, initrd } = spec.vm;
+      const sizes = await this.#looked(spec, blobFile);
+      await held(blobFile(kernel), path.join(folder, "kernel"));
+      if (initrd !== null) await held(blobFile(initrd), path.join(folder, "ramdisk"));
+      if (spec.diskMib > 0) await blankDisk(path.join(folder, DISK), spec.diskMib);
+      const { outputMibMax } = spec;
+      const token = { folder, name, uuid: domainUuid(this.#mark, name), outputMibMax, boot: await bootOfHost() };
+      const domain = this.#domain(token, spec, sizes.kernelMib);
+      await domain.make(signal).catch((error: unknown) => {
+        if (!(error instanceof XlError) || signal?.aborted === true) throw error;
+        // what xl says of a kernel that it cannot load is not told apart from its other failures
+        throw new Refusal("untold", `Xen does not start a domain with these files: ${error.message}`, { cause: error });
+      });
+      return domain;
+    } catch (error) {
+      await rm(folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** Throws Refusal where the files cannot be what they are said to be. */
+  async #looked({ vm, memoryMib }: VmSpec, blobFile: DomainJob["blobFile"]): Promise<{ kernelMib: number }> {
+    if (vm.kind !== "kernel") throw new Refusal("job", "a domain boots a kernel");
+    const kernelBytes = (await stat(blobFile(vm.kernel))).size;
+    const initrdBytes = vm.initrd === null ? 0 : (await stat(blobFile(vm.initrd))).size;
+    const small = kernelSizeProblem(kernelBytes, initrdBytes, memoryMib);
+    if (small !== null) throw new Refusal("job", small);
+    const notOne = kernelProblem(await headOf(blobFile(vm.kernel)));
+    if (notOne !== null) throw new Refusal("bytes", notOne);
+    return { kernelMib: Math.ceil((kernelBytes + initrdBytes) / MIB) };
+  }
+
+  #domain(token: DomainToken, { vm, vcpu, memoryMib, diskMib }: VmSpec, kernelMib: number): Domain {
+    const { xl, kind } = this.#options;
+    const { folder, name, uuid } = token;
+    const plan: DomainPlan = {
+      ...{ kind, name, uuid, vcpu, memoryMib, disk: null },
+      kernel: path.join(folder, "kernel"),
+      ramdisk: vm.kind === "kernel" && vm.initrd !== null ? path.join(folder, "ramdisk") : null,
+      commandLine: vm.kind === "kernel" ? vm.append : "",
+    };
+    return new Domain({ xl, watch: this.#watch }, token, plan, { file: diskMib > 0 ? path.join(folder, DISK) : null, kernelMib });
+  }
+
+  /** A domain of an earlier daemon; one that is gone has ended. */
+  async adopt(token: DomainToken, spec: VmSpec): Promise<Domain> {
+    const kernelBytes = await stat(path.join(token.folder, "kernel")).then(
+      ({ size }) => size,
+      () => 0,
+    );
+    const domain = this.#domain(token, spec, Math.ceil(kernelBytes / MIB));
+    await domain.goOn();
+    return domain;
+  }
+
+  close(): void {
+    this.#watch.close();
+  }
+}

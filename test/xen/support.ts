@@ -1,0 +1,45 @@
+/** Domains for the suites in this folder, which run with XENO_XEN=1. */
+import { access } from "node:fs/promises";
+import path from "node:path";
+import { describe } from "vitest";
+import { fileBlob, type BuiltVm, type Wanted } from "@xenoservers/sdk";
+import { cpio, MODE } from "../../packages/guests/src/qemu/images/cpio.ts";
+import { machine, wantedFor } from "../vm/support.ts";
+import { createHash } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { once } from "../vm/support.ts";
+import { dom0Files } from "./dom0-host.ts";
+
+const wantedHere = process.env["XENO_XEN"] === "1";
+if (!wantedHere) console.warn("SKIPPED: suites on a real Xen need Debian's packages and most of a core; npm run test:xen runs them");
+
+/** A suite that is skipped, loudly and counted, unless Xen is wanted; with XENO_XEN=1 what is missing is a failure. */
+export const onXen = (name: string, suite: () => void): void => void describe.skipIf(!wantedHere)(name, suite);
+
+const HEAD = `#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mkdir -p /proc /sys /dev
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+`;
+
+async function ramdisk(script: string): Promise<string> {
+  const bytes = cpio([
+    { path: "init", mode: MODE.program, data: Buffer.from(`${HEAD}${script}\n`) },
+    { path: "bin/busybox", mode: MODE.program, data: await readFile("/bin/busybox") },
+  ]);
+  return once(`ramdisk-${createHash("sha256").update(bytes).digest("hex")}`, (part) => writeFile(part, bytes));
+}
+
+/** A domain of dom0's own kernel, whose init runs a BusyBox script. */
+export async function domain(script: string, { append = "console=hvc0 quiet panic=-1", diskMib = 0 } = {}): Promise<BuiltVm> {
+  const kernel = path.join(await dom0Files(), "bzImage");
+  await access(kernel);
+  const blobs = [await fileBlob(kernel), await fileBlob(await ramdisk(script))];
+  const vm = { kind: "kernel", kernel: blobs[0]!.digest, initrd: blobs[1]!.digest, append } as const;
+  return { ...(await machine({ vm, blobs, memoryMib: 128, diskMib })), driver: "xen" };
+}
+
+export const wantedOnXen = (job: BuiltVm, over: Partial<Wanted> = {}): Partial<Wanted> =>
+  wantedFor(job, { driver: "xen", accel: "any", ...over });
