@@ -28,7 +28,9 @@ case $(od -An -tx1 -N4 payload | tr -d ' ') in
   1f8b*) gzip -dc payload ;;
   *) lz4 -dc payload ;;
 esac >"$target/vmlinux"
+# what guests boot: the same kernel, and its driver for their disks
 cp "root/boot/vmlinuz-$version" "$target/bzImage"
+cp "root/lib/modules/$version/kernel/drivers/block/xen-blkfront.ko" "$target/"
 rm -rf ram
 mkdir -p ram/bin ram/modules
 cp root/bin/busybox ram/bin/

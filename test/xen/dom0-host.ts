@@ -9,21 +9,14 @@ import path from "node:path";
 import { GuestAgent } from "../../packages/guests/src/qemu/machine/agent.ts";
 import { until } from "../process/market.ts";
 import { productDisk } from "../vm/product.ts";
-import { once, run } from "../vm/support.ts";
+import { madeBy, run } from "../vm/support.ts";
 import type { Ran, SystemdHost } from "../vm/systemd-host.ts";
 import { ranBy } from "../vm/systemd-host.ts";
 
-/** Xen, dom0's kernel (not packed, for its guests, too), its RAM disk and its disk. */
-export function dom0Files(): Promise<string> {
-  return once("xen-dom0", async (part) => {
-    const work = await mkdtemp(path.join(tmpdir(), "xeno-dom0-"));
-    try {
-      await run("bash", [path.join(import.meta.dirname, "dom0-disk.sh"), work, part], { maxBuffer: 64 * 1024 * 1024 });
-    } finally {
-      await rm(work, { recursive: true, force: true });
-    }
-  });
-}
+const beside = (name: string): string => path.join(import.meta.dirname, name);
+
+/** A folder of what boots dom0: Xen, dom0's kernel (not packed), its RAM disk and its disk; and of what its guests boot. */
+export const dom0Files = (): Promise<string> => madeBy(beside("dom0-disk.sh"), "xen-dom0", [beside("dom0-init.sh")]);
 
 const MEMORY_MIB = 4_096;
 /** A hypervisor with hardware's page tables, as AMD's emulated ones; one processor is faster than two. */

@@ -1,5 +1,4 @@
 /** Domains for the suites in this folder, which run with XENO_XEN=1. */
-import { access } from "node:fs/promises";
 import path from "node:path";
 import { describe } from "vitest";
 import { fileBlob, type BuiltVm, type Wanted } from "@xenoservers/sdk";
@@ -22,23 +21,34 @@ mkdir -p /proc /sys /dev
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
+insmod /xen-blkfront.ko
 `;
 
 async function ramdisk(script: string): Promise<string> {
   const bytes = cpio([
     { path: "init", mode: MODE.program, data: Buffer.from(`${HEAD}${script}\n`) },
     { path: "bin/busybox", mode: MODE.program, data: await readFile("/bin/busybox") },
+    { path: "xen-blkfront.ko", mode: MODE.file, data: await readFile(path.join(await dom0Files(), "xen-blkfront.ko")) },
   ]);
   return once(`ramdisk-${createHash("sha256").update(bytes).digest("hex")}`, (part) => writeFile(part, bytes));
 }
 
 /** A domain of dom0's own kernel, whose init runs a BusyBox script. */
-export async function domain(script: string, { append = "console=hvc0 quiet panic=-1", diskMib = 0 } = {}): Promise<BuiltVm> {
-  const kernel = path.join(await dom0Files(), "bzImage");
-  await access(kernel);
-  const blobs = [await fileBlob(kernel), await fileBlob(await ramdisk(script))];
+export async function domain(script: string, { append = QUIET, diskMib = 0, outputMibMax = 4 } = {}): Promise<BuiltVm> {
+  return domainOf(path.join(await dom0Files(), "bzImage"), await ramdisk(script), { append, diskMib, outputMibMax });
+}
+
+const QUIET = "console=hvc0 quiet panic=-1";
+
+/** Of any files. */
+export async function domainOf(
+  kernel: string,
+  initrd: string,
+  { append, diskMib, outputMibMax } = { append: QUIET, diskMib: 0, outputMibMax: 4 },
+): Promise<BuiltVm> {
+  const blobs = [await fileBlob(kernel), await fileBlob(initrd)];
   const vm = { kind: "kernel", kernel: blobs[0]!.digest, initrd: blobs[1]!.digest, append } as const;
-  return { ...(await machine({ vm, blobs, memoryMib: 128, diskMib })), driver: "xen" };
+  return machine({ vm, blobs, memoryMib: 128, diskMib, outputMibMax, driver: "xen" });
 }
 
 export const wantedOnXen = (job: BuiltVm, over: Partial<Wanted> = {}): Partial<Wanted> =>

@@ -19,7 +19,7 @@ export interface DomainPlan {
   commandLine: string;
   memoryMib: number;
   vcpu: number;
-  /** A block device of dom0's, whole, as the domain's first disk. */
+  /** The file of its first disk. */
   disk: string | null;
 }
 
@@ -40,8 +40,12 @@ export function quoted(text: string): string {
 /** What happens where the domain ends by itself: it stays as it is until its end was read. */
 const KEPT = ["on_poweroff", "on_reboot", "on_crash", "on_watchdog", "on_soft_reset"] as const;
 
-/** A line a setting; memory is never ballooned below what was sold, and the domain maps no other's pages. */
-export function domainConfig({ kind, name, uuid, kernel, ramdisk, commandLine, memoryMib, vcpu, disk }: DomainPlan): string {
+/**
+ * A line a setting; memory is never ballooned below what was sold, and the domain maps no other's pages. `device`: a block device of dom0's
+ * that is its disk.
+ */
+export function domainConfig(plan: Omit<DomainPlan, "disk">, device: string | null): string {
+  const { kind, name, uuid, kernel, ramdisk, commandLine, memoryMib, vcpu } = plan;
   const settings: readonly (readonly [key: string, value: string | number])[] = [
     ["name", quoted(name)],
     ["uuid", quoted(uuid)],
@@ -61,7 +65,7 @@ export function domainConfig({ kind, name, uuid, kernel, ramdisk, commandLine, m
     ["max_event_channels", EVENT_CHANNELS_MAX],
     ["passthrough", quoted("disabled")],
     ...KEPT.map((key) => [key, quoted("preserve")] as const),
-    ...(disk === null ? [] : [["disk", `[${quoted(`format=raw,vdev=xvda,access=rw,backendtype=phy,target=${disk}`)}]`] as const]),
+    ...(device === null ? [] : [["disk", `[${quoted(`format=raw,vdev=xvda,access=rw,backendtype=phy,target=${device}`)}]`] as const]),
   ];
   return settings.map(([key, value]) => `${key}=${value}\n`).join("");
 }

@@ -46,6 +46,7 @@ export interface DomainToken {
 interface DomainParts {
   xl: Xl;
   watch: DomainWatch;
+  log(what: string, facts: Record<string, unknown>): void;
 }
 
 const PROGRESS = ["prepared", "begun", "restarting"] as const;
@@ -57,8 +58,7 @@ export class Domain {
   readonly token: DomainToken;
   readonly ended: Promise<DomainEnd>;
   readonly #parts: DomainParts;
-  #plan: DomainPlan;
-  readonly #diskFile: string | null;
+  readonly #plan: DomainPlan;
   readonly #kernelMib: number;
   #finish!: (end: DomainEnd) => void;
   #over = false;
@@ -70,13 +70,12 @@ export class Domain {
   #unfollow: () => void = () => {};
   #timer: NodeJS.Timeout | null = null;
 
-  /** `diskFile`: what its first disk is made of; null where it has none. */
-  constructor(parts: DomainParts, token: DomainToken, plan: DomainPlan, disk: { file: string | null; kernelMib: number }) {
+  /** `kernelMib`: of the files that xl reads to make it. */
+  constructor(parts: DomainParts, token: DomainToken, plan: DomainPlan, kernelMib: number) {
     this.#parts = parts;
     this.token = token;
     this.#plan = plan;
-    this.#diskFile = disk.file;
-    this.#kernelMib = disk.kernelMib;
+    this.#kernelMib = kernelMib;
     this.ended = new Promise((resolve) => (this.#finish = resolve));
   }
 
@@ -111,16 +110,25 @@ export class Domain {
     const { xl } = this.#parts;
     const config = path.join(this.token.folder, "domain.cfg");
     const made = async (device: string | null): Promise<void> => {
-      await writeFile(config, domainConfig({ ...this.#plan, disk: device }), { mode: 0o600 });
+      await writeFile(config, domainConfig(this.#plan, device), { mode: 0o600 });
       await xl.create(config, { kernelMib: this.#kernelMib, signal });
       if (device !== null) await diskIsOpen(await this.#id());
     };
     try {
-      await (this.#diskFile === null ? made(null) : asDevice(this.#diskFile, made));
+      await (this.#plan.disk === null ? made(null) : asDevice(this.#plan.disk, made));
     } catch (error) {
-      await this.#destroy();
+      await this.unmake();
       throw error;
     }
+  }
+
+  /** Nothing of it is left in the hypervisor, as far as that can be told. */
+  async unmake(): Promise<void> {
+    await this.#destroy().catch((error: unknown) => this.#failed("could not be destroyed", error));
+  }
+
+  #failed(what: string, error: unknown): void {
+    this.#parts.log(`a domain ${what}`, { name: this.token.name, error: messageOf(error) });
   }
 
   async begin(): Promise<void> {
@@ -169,7 +177,7 @@ export class Domain {
   #follow(): void {
     if (this.#over) return;
     this.#unfollow = this.#parts.watch.follow(this.token.uuid, (found) => void this.#look(found));
-    this.#timer = setInterval(() => void this.#hear(), POLL_MS);
+    this.#timer = setInterval(() => void this.#hear().catch((error: unknown) => this.#failed("was not heard", error)), POLL_MS);
   }
 
   #unwatch(): void {
@@ -227,9 +235,17 @@ export class Domain {
     if (this.#over || this.#ending) return;
     this.#ending = true;
     this.#unwatch();
-    await writeDomainEnd(this.token.folder, end);
-    await this.#destroy();
+    await writeDomainEnd(this.token.folder, end).catch((error: unknown) => this.#failed("has an end that could not be kept", error));
+    await this.#tellUse(end);
+    await this.unmake();
     this.#told(end);
+  }
+
+  /** For the host's own books: what the domain had of it. */
+  async #tellUse({ kind }: DomainEnd): Promise<void> {
+    const { xl, log } = this.#parts;
+    const used = (await xl.usage().catch(() => [])).find(({ name }) => name === this.token.name);
+    log("a domain ended", { kind, ...(used ?? { name: this.token.name }) });
   }
 
   #told(end: DomainEnd): void {
@@ -243,7 +259,7 @@ export class Domain {
     for (const { uuid, id } of await this.#parts.xl.list()) if (uuid === this.token.uuid) await this.#parts.xl.destroy(id).catch(() => {});
     await leaveConsole(this.token.folder);
     if (await this.#found()) throw new Error(`the domain ${this.token.name} could not be destroyed`);
-    if (this.#diskFile !== null && (this.#over || this.#ending)) await rm(this.#diskFile, { force: true });
+    if (this.#plan.disk !== null && (this.#over || this.#ending)) await rm(this.#plan.disk, { force: true });
   }
 
   /** Called whenever there may be new output. */

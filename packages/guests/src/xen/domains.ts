@@ -14,6 +14,7 @@ import { blankDisk, sweepDevices } from "./domain-disk.ts";
 import { domainName, domainUuid } from "./domain-names.ts";
 import { DomainWatch } from "./domain-watch.ts";
 import type { DomainKind, DomainPlan } from "./domain-config.ts";
+import { trialKernel } from "./trial-kernel.ts";
 import { XlError, type Xl } from "./xl.ts";
 
 const MIB = 1024 * 1024;
@@ -34,6 +35,11 @@ interface DomainsOptions {
   /** For the domains of leases. */
   folder: string;
   log(what: string, facts: Record<string, unknown>): void;
+}
+
+interface Making {
+  kernelMib: number;
+  signal: AbortSignal | undefined;
 }
 
 /** What of a specification no domain is here, in words for its customer; null when one can be it. */
@@ -119,13 +125,7 @@ export class Domains {
       if (spec.diskMib > 0) await blankDisk(path.join(folder, DISK), spec.diskMib);
       const { outputMibMax } = spec;
       const token = { folder, name, uuid: domainUuid(this.#mark, name), outputMibMax, boot: await bootOfHost() };
-      const domain = this.#domain(token, spec, sizes.kernelMib);
-      await domain.make(signal).catch((error: unknown) => {
-        if (!(error instanceof XlError) || signal?.aborted === true) throw error;
-        // what xl says of a kernel that it cannot load is not told apart from its other failures
-        throw new Refusal("untold", `Xen does not start a domain with these files: ${error.message}`, { cause: error });
-      });
-      return domain;
+      return await this.#made(token, this.#planOf(token, spec), { kernelMib: sizes.kernelMib, signal });
     } catch (error) {
       await rm(folder, { recursive: true, force: true });
       throw error;
@@ -144,16 +144,42 @@ export class Domains {
     return { kernelMib: Math.ceil((kernelBytes + initrdBytes) / MIB) };
   }
 
-  #domain(token: DomainToken, { vm, vcpu, memoryMib, diskMib }: VmSpec, kernelMib: number): Domain {
-    const { xl, kind } = this.#options;
-    const { folder, name, uuid } = token;
-    const plan: DomainPlan = {
-      ...{ kind, name, uuid, vcpu, memoryMib, disk: null },
+  /**
+   * Xen itself says whether it takes a kernel. Where it makes twice no domain of the customer's files, and does make one of that size
+   * without them, it is they that are at fault; else the host is. Throws Refusal in the first case.
+   */
+  async #made(token: DomainToken, plan: DomainPlan, { kernelMib, signal }: Making): Promise<Domain> {
+    const domain = this.#domain(token, plan, kernelMib);
+    try {
+      await domain.make(signal);
+      return domain;
+    } catch (error) {
+      if (!(error instanceof XlError)) throw error;
+      signal?.throwIfAborted();
+      const again = await domain.make(signal).catch((second: unknown) => second);
+      if (again === undefined) return domain;
+      const kernel = path.join(token.folder, "trial");
+      await writeFile(kernel, trialKernel(), { mode: 0o600 });
+      const control = this.#domain(token, { ...plan, kernel, ramdisk: null, commandLine: "" }, 1);
+      if (await control.make(signal).catch((failed: unknown) => failed)) throw error;
+      await control.unmake();
+      throw new Refusal("bytes", `Xen makes no domain of these files: ${error.message}`, { cause: error });
+    }
+  }
+
+  #planOf({ folder, name, uuid }: DomainToken, { vm, vcpu, memoryMib, diskMib }: VmSpec): DomainPlan {
+    return {
+      ...{ kind: this.#options.kind, name, uuid, vcpu, memoryMib },
       kernel: path.join(folder, "kernel"),
       ramdisk: vm.kind === "kernel" && vm.initrd !== null ? path.join(folder, "ramdisk") : null,
       commandLine: vm.kind === "kernel" ? vm.append : "",
+      disk: diskMib > 0 ? path.join(folder, DISK) : null,
     };
-    return new Domain({ xl, watch: this.#watch }, token, plan, { file: diskMib > 0 ? path.join(folder, DISK) : null, kernelMib });
+  }
+
+  #domain(token: DomainToken, plan: DomainPlan, kernelMib: number): Domain {
+    const { xl, log } = this.#options;
+    return new Domain({ xl, watch: this.#watch, log }, token, plan, kernelMib);
   }
 
   /** A domain of an earlier daemon; one that is gone has ended. */
@@ -162,7 +188,7 @@ export class Domains {
       ({ size }) => size,
       () => 0,
     );
-    const domain = this.#domain(token, spec, Math.ceil(kernelBytes / MIB));
+    const domain = this.#domain(token, this.#planOf(token, spec), Math.ceil(kernelBytes / MIB));
     await domain.goOn();
     return domain;
   }

@@ -66,8 +66,8 @@ async function tried(xl: Xl, kind: DomainKind): Promise<void> {
   try {
     const kernel = path.join(folder, "kernel");
     await writeFile(kernel, trialKernel());
-    const plan = { kind, name, kernel, ramdisk: null, commandLine: "", memoryMib: TRIAL_MEMORY_MIB, vcpu: 1, disk: null };
-    await writeFile(path.join(folder, "domain.cfg"), domainConfig({ ...plan, uuid: crypto.randomUUID() }));
+    const plan = { kind, name, kernel, ramdisk: null, commandLine: "", memoryMib: TRIAL_MEMORY_MIB, vcpu: 1 };
+    await writeFile(path.join(folder, "domain.cfg"), domainConfig({ ...plan, uuid: crypto.randomUUID() }, null));
     await xl.create(path.join(folder, "domain.cfg"), { kernelMib: 1 });
     const id = (await here())?.id;
     if (id === undefined) throw new Error("the domain that was made is not listed");

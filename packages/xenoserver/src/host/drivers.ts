@@ -68,11 +68,15 @@ const NOT_IN_DOM0 = "this system is dom0, where only domains run strangers' work
 
 /** What this machine would offer, for its owner to see: nothing stays open. */
 export async function inspectDrivers({ folder, cache, config }: Pick<OpenDriversOptions, "folder" | "cache" | "config">) {
+  const xen = await xenHost(config);
+  if (xen.ok) {
+    const sandbox = { strength: "strong", why: "", without: "" } as const;
+    return { sandbox, states: [notInDom0("wasm"), notInDom0("qemu"), xenState(xen)] };
+  }
   const { sandbox, close } = await createWasmDriver({ folder, cache, poolSize: 0, inUse: [] });
   await close();
-  const xen = await xenHost(config);
-  const others = xen.ok ? [notInDom0("wasm"), notInDom0("qemu")] : [wasmState(sandbox), qemuState(await qemuHost(config, cache))];
-  return { sandbox, states: [...others, xenState(xen)] };
+  const states: readonly DriverState[] = [wasmState(sandbox), qemuState(await qemuHost(config, cache)), xenState(xen)];
+  return { sandbox, states };
 }
 
 const notInDom0 = (name: string): DriverState => ({ name, present: false, usesHostDisk: false, holds: [], reason: NOT_IN_DOM0 });
